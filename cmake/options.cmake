@@ -1,0 +1,47 @@
+# What a user can choose, and the flags that follow from it.
+
+option(KNOCKOUT_TESTS "build the tests (needs CMocka)" ON)
+option(KNOCKOUT_CUDA "build the CUDA backend" OFF)
+option(KNOCKOUT_HARDEN "fortified libc calls, stack protector, read-only relocations" OFF)
+option(KNOCKOUT_SANITIZE "address and undefined-behaviour sanitizers" OFF)
+option(KNOCKOUT_WERROR "warnings are errors" OFF)
+option(KNOCKOUT_PROBE_HDF5 "at configure, create a file with the HDF5 and MPI that were found" ON)
+
+if(KNOCKOUT_CUDA AND NOT EXISTS ${PROJECT_SOURCE_DIR}/kernels/cuda/CMakeLists.txt)
+    message(FATAL_ERROR "KNOCKOUT_CUDA=ON: this version has no CUDA backend (there is no "
+        "kernels/cuda); configure with the preset 'release' instead")
+endif()
+if(KNOCKOUT_HARDEN AND KNOCKOUT_SANITIZE)
+    message(FATAL_ERROR "KNOCKOUT_HARDEN and KNOCKOUT_SANITIZE exclude each other; "
+        "turn one of them OFF")
+endif()
+
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+    set(CMAKE_BUILD_TYPE Release CACHE STRING "Release or Debug" FORCE)
+endif()
+# Checks stay on in every build type.
+foreach(type RELEASE RELWITHDEBINFO MINSIZEREL)
+    string(REPLACE "-DNDEBUG" "" CMAKE_C_FLAGS_${type} "${CMAKE_C_FLAGS_${type}}")
+endforeach()
+
+set(CMAKE_C_STANDARD 11)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
+# Libraries outside the system's folders (modules, OpenBLAS flavours) are found after installation.
+set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON)
+
+include(CheckPIESupported)
+check_pie_supported(OUTPUT_VARIABLE ko_pie_output LANGUAGES C)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+
+if(KNOCKOUT_HARDEN)
+    add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong)
+    add_link_options(-Wl,-z,relro -Wl,-z,now)
+endif()
+if(KNOCKOUT_SANITIZE)
+    set(ko_sanitize_flags -fsanitize=address,undefined -fno-sanitize-recover=all)
+    add_compile_options(${ko_sanitize_flags} -fno-omit-frame-pointer)
+    add_link_options(${ko_sanitize_flags})
+endif()

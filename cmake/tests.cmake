@@ -1,0 +1,72 @@
+# Helpers for tests/CMakeLists.txt.
+
+# Root in a container is allowed, and one node's shared memory needs no special rights.
+set(ko_test_env
+    OMPI_ALLOW_RUN_AS_ROOT=1
+    OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+    OMPI_MCA_btl_vader_single_copy_mechanism=none
+    KO_SOURCE_DIR=${PROJECT_SOURCE_DIR}
+    UBSAN_OPTIONS=print_stacktrace=1)
+# Open MPI keeps memory of modules that it has unloaded, which no suppression can name.
+set(ko_mpi_test_env ${ko_test_env}
+    ASAN_OPTIONS=detect_leaks=0 MPIEXEC=${MPIEXEC_EXECUTABLE})
+
+# An executable of SOURCES, in bin/tests.
+function(ko_add_test_program name)
+    cmake_parse_arguments(arg "" "" "SOURCES;LIBS" ${ARGN})
+    add_executable(${name} ${arg_SOURCES})
+    set_target_properties(${name} PROPERTIES
+        RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin/tests)
+    target_compile_definitions(${name} PRIVATE KO_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+    target_link_libraries(${name} PRIVATE ${arg_LIBS} PkgConfig::CMOCKA)
+endfunction()
+
+# ko_add_test(NAME name SOURCES file... [LIBS library...] [TIMEOUT seconds] [USES_MPI])
+function(ko_add_test)
+    cmake_parse_arguments(arg "USES_MPI" "NAME;TIMEOUT" "SOURCES;LIBS" ${ARGN})
+    if(NOT arg_TIMEOUT)
+        set(arg_TIMEOUT 60)
+    endif()
+    set(env ${ko_test_env})
+    if(arg_USES_MPI)
+        set(env ${ko_mpi_test_env})
+    endif()
+    ko_add_test_program(${arg_NAME} SOURCES ${arg_SOURCES} LIBS ${arg_LIBS})
+    add_test(NAME ${arg_NAME} COMMAND ${arg_NAME})
+    set_tests_properties(${arg_NAME} PROPERTIES TIMEOUT ${arg_TIMEOUT} SKIP_RETURN_CODE 77
+        ENVIRONMENT "${env}")
+endfunction()
+
+# ko_add_mpi_test(NAME name SOURCES file... RANKS n... [LIBS library...] [TIMEOUT seconds])
+# One program, one test a number of ranks, each under a time limit of its own.
+function(ko_add_mpi_test)
+    cmake_parse_arguments(arg "" "NAME;TIMEOUT" "SOURCES;LIBS;RANKS" ${ARGN})
+    if(NOT arg_TIMEOUT)
+        set(arg_TIMEOUT 120)
+    endif()
+    math(EXPR outer "${arg_TIMEOUT} + 30")
+    ko_add_test_program(${arg_NAME} SOURCES ${arg_SOURCES} LIBS ${arg_LIBS})
+    foreach(ranks ${arg_RANKS})
+        set(test ${arg_NAME}.n${ranks})
+        add_test(NAME ${test} COMMAND ${PROJECT_SOURCE_DIR}/tests/launch.sh ${arg_TIMEOUT}
+            ${ranks} $<TARGET_FILE:${arg_NAME}>)
+        set_tests_properties(${test} PROPERTIES TIMEOUT ${outer} PROCESSORS ${ranks}
+            SKIP_RETURN_CODE 77 LABELS mpi
+            ENVIRONMENT "${ko_mpi_test_env};OMP_NUM_THREADS=1")
+    endforeach()
+endfunction()
+
+# ko_add_script_test(NAME name SCRIPT file [TIMEOUT seconds])
+# A shell script that finds the program in $KNOCKOUT and the sources in $KO_SOURCE_DIR, and starts
+# ranks with "$KO_LAUNCH" SECONDS RANKS PROGRAM ARGUMENTS. It is skipped where it exits with 77.
+function(ko_add_script_test)
+    cmake_parse_arguments(arg "" "NAME;SCRIPT;TIMEOUT" "" ${ARGN})
+    if(NOT arg_TIMEOUT)
+        set(arg_TIMEOUT 600)
+    endif()
+    set(env ${ko_mpi_test_env} KNOCKOUT=${PROJECT_BINARY_DIR}/bin/knockout
+        KO_LAUNCH=${PROJECT_SOURCE_DIR}/tests/launch.sh)
+    add_test(NAME ${arg_NAME} COMMAND bash ${arg_SCRIPT})
+    set_tests_properties(${arg_NAME} PROPERTIES TIMEOUT ${arg_TIMEOUT} SKIP_RETURN_CODE 77
+        LABELS e2e ENVIRONMENT "${env}")
+endfunction()

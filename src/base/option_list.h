@@ -1,0 +1,80 @@
+/* Every command and every option of the program: the one place where they are declared. */
+#ifndef KO_BASE_OPTION_LIST_H
+#define KO_BASE_OPTION_LIST_H
+
+/* X(NAME, "name", "ARGUMENTS", min, max, "what it does") */
+#define KO_COMMANDS(X)                                                                             \
+    X(PLAN, "plan", "SPEC", 1, 1,                                                                  \
+      "the dry run: axes, cells, skipped prompts, token sets, memory, FLOP and time")              \
+    X(RUN, "run", "SPEC", 1, 1, "the sweep, alone or under mpirun or srun")                        \
+    X(EVALUATE, "evaluate", "SPEC", 1, 1, "the clean runs alone: every model on every prompt")     \
+    X(STATUS, "status", "CUBE", 1, 1, "done, vacuous, failed and pending cells a model and route") \
+    X(SHOW, "show", "CUBE", 1, 1,                                                                  \
+      "the curves: mean change with its 95 % interval, a line a window")                           \
+    X(VERIFY, "verify", "CUBE", 1, 1,                                                              \
+      "recomputes a sample of cells without the token tree and compares")                          \
+    X(INSPECT, "inspect", "CHECKPOINT", 1, 1,                                                      \
+      "architecture, shape, types, tokenizer of a checkpoint")                                     \
+    X(BENCH, "bench", "", 0, 0, "GEMM rate, time a cell and fraction reached on this machine")
+
+/* X(ID, "name", TYPE, "default", "unit", "commands", "help") */
+#define KO_OPTIONS(X)                                                                              \
+    X(KO_OPT_OUTPUT, "output", KO_STRING, "", "CUBE", "run evaluate",                              \
+      "the HDF5 file to write (also -o)")                                                          \
+    X(KO_OPT_RESUME, "resume", KO_FLAG, "", "", "run evaluate",                                    \
+      "continue the cube if it exists, else start it")                                             \
+    X(KO_OPT_OVERWRITE, "overwrite", KO_FLAG, "", "", "run evaluate",                              \
+      "replace the cube (and its evaluation) if it exists")                                        \
+    X(KO_OPT_EVALUATION, "evaluation", KO_STRING, "", "CUBE", "run plan",                          \
+      "select prompts from this evaluation instead of evaluating")                                 \
+    X(KO_OPT_BACKEND, "backend", KO_STRING, "", "cpu|cuda", "run evaluate plan bench",             \
+      "where to compute; default: cuda where a GPU is visible, else cpu")                          \
+    X(KO_OPT_PRECISION, "precision", KO_STRING, "float32", "float32|tf32|bfloat16",                \
+      "run evaluate plan bench", "arithmetic of the matrix products")                              \
+    X(KO_OPT_ROW_BUDGET, "row-budget", KO_INT, "0", "rows", "run evaluate plan bench",             \
+      "rows a wave holds at most; 0: from the model's shape")                                      \
+    X(KO_OPT_THREADS, "threads", KO_INT, "0", "threads", "run evaluate verify bench",              \
+      "threads a worker; 0: OMP_NUM_THREADS, the affinity mask or an equal share")                 \
+    X(KO_OPT_PROGRESS, "progress", KO_STRING, "auto", "auto|line|plain|json|none", "run evaluate", \
+      "how progress is shown on stderr")                                                           \
+    X(KO_OPT_STOP_AT, "stop-at", KO_INT, "0", "epoch seconds", "run evaluate",                     \
+      "stop politely at this time; 0: never")                                                      \
+    X(KO_OPT_COMMIT_SECONDS, "commit-seconds", KO_DOUBLE, "10", "seconds", "run evaluate",         \
+      "time between commit rounds")                                                                \
+    X(KO_OPT_SET, "set", KO_STRINGS, "", "KEY=VALUE", "run evaluate plan",                         \
+      "overrides a top-level key of the spec")                                                     \
+    X(KO_OPT_ASSUME_PROMPTS, "assume-prompts", KO_INT, "0", "prompts", "plan",                     \
+      "plan as if this many prompts were selected")                                                \
+    X(KO_OPT_WORKERS, "workers", KO_INT, "1", "workers", "plan",                                   \
+      "predict makespan and efficiency for this many workers")                                     \
+    X(KO_OPT_JSON, "json", KO_FLAG, "", "", "status plan bench inspect", "print JSON")             \
+    X(KO_OPT_CSV, "csv", KO_FLAG, "", "", "show", "print comma-separated values")                  \
+    X(KO_OPT_METRIC, "metric", KO_STRING, "change", "change|delta|logprob|median|hit|kl", "show",  \
+      "the figure of a window")                                                                    \
+    X(KO_OPT_MODEL, "model", KO_STRINGS, "", "NAME", "show verify",                                \
+      "only this model (may be repeated)")                                                         \
+    X(KO_OPT_TARGET, "target", KO_STRINGS, "", "SET", "show",                                      \
+      "only routes into this token set (may be repeated)")                                         \
+    X(KO_OPT_SOURCE, "source", KO_STRINGS, "", "SET", "show",                                      \
+      "only routes from this token set (may be repeated)")                                         \
+    X(KO_OPT_FEATURE, "feature", KO_STRINGS, "", "CLASS", "show",                                  \
+      "only this feature class (may be repeated)")                                                 \
+    X(KO_OPT_WINDOW_SIZE, "window-size", KO_STRINGS, "", "LAYERS", "show",                         \
+      "only this window size (may be repeated)")                                                   \
+    X(KO_OPT_SAMPLE, "sample", KO_INT, "32", "cells", "verify", "how many cells to recompute")     \
+    X(KO_OPT_SEED, "seed", KO_INT, "0", "", "verify bench",                                        \
+      "seed of the sample or the random weights")                                                  \
+    X(KO_OPT_TOKENS, "tokens", KO_STRING, "", "TEXT", "inspect",                                   \
+      "show this text's ids, pieces and character offsets")                                        \
+    X(KO_OPT_TOKENIZER, "tokenizer", KO_STRING, "", "FOLDER", "inspect",                           \
+      "take tokenizer.json from this folder")                                                      \
+    X(KO_OPT_SHAPE, "shape", KO_STRING, "mamba-130m", "NAME", "bench",                             \
+      "the model shape to measure, with random weights")                                           \
+    X(KO_OPT_PROMPTS, "prompts", KO_INT, "0", "prompts", "bench",                                  \
+      "prompts of 10 tokens; 0: enough for one batch")                                             \
+    X(KO_OPT_LOG_LEVEL, "log-level", KO_STRING, "info", "error|warn|info|debug",                   \
+      "run evaluate verify bench", "what is logged on stderr")                                     \
+    X(KO_OPT_COLOR, "color", KO_STRING, "auto", "auto|always|never", "plan inspect",               \
+      "colour on the terminal")
+
+#endif

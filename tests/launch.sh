@@ -1,0 +1,21 @@
+#!/bin/sh
+# launch.sh SECONDS RANKS PROGRAM [ARGUMENTS]: one MPI job on this machine, ended after SECONDS
+# (exit 124). What a killed mpirun would leave behind goes to a folder that is removed here. MPIEXEC
+# names another mpirun.
+set -u
+seconds=$1
+ranks=$2
+shift 2
+
+# The folder's name is short: Unix sockets lie in it.
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/ko.XXXXXX") || exit 1
+trap 'rm -rf "$scratch"' EXIT
+trap 'exit 143' TERM INT
+
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+export OMPI_MCA_btl_vader_single_copy_mechanism=none
+export OMPI_MCA_btl_vader_backing_directory="$scratch"
+export OMPI_MCA_orte_tmpdir_base="$scratch"
+
+timeout --kill-after=10 "$seconds" \
+    "${MPIEXEC:-mpirun}" --oversubscribe --bind-to none -n "$ranks" "$@"
