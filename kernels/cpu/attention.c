@@ -1,0 +1,83 @@
+#include <omp.h>
+
+#include "kernels/cpu/cpu.h"
+
+/* A thread's scratch: one row's keys. */
+struct keys {
+    int32_t *row;
+    uint8_t *zeroed;
+    float *weight;
+};
+
+/* Lists the keys that the row sees, in order of position; true where some of them are zeroed after
+ * the softmax. */
+static bool list_keys(const struct ko_rows *rows, const struct ko_attention *args, int32_t row,
+                      struct keys *keys, int32_t *n_keys)
+{
+    int32_t b = rows->branch[row], i = rows->position[row], n = 0;
+    const struct ko_branch *branch = b < 0 ? NULL : &rows->branches[b];
+    const struct ko_edge_set *cut =
+        branch && ko_branch_in_window(branch, args->layer) ? &rows->edges[branch->edge_set] : NULL;
+    int32_t own = branch ? branch->first_position : i + 1;
+    bool any = false;
+    for (int32_t j = i >= args->reach ? i - args->reach + 1 : 0; j <= i; j++) {
+        bool removed = cut && ko_edge_set_has(cut, i, j);
+        if (removed && !branch->after_softmax) {
+            continue;
+        }
+        int32_t at =
+            j < own ? rows->trunk_first[rows->prompt[row]] + j : branch->first_row + j - own;
+        keys->row[n] = ko_rows_source(rows, at, args->layer);
+        keys->zeroed[n++] = removed;
+        any = any || removed;
+    }
+    *n_keys = n;
+    return any;
+}
+
+static void mix_row(const struct ko_backend *be, const struct ko_attention *args, int32_t row,
+                    struct keys *keys)
+{
+    const struct ko_rows *rows = &be->rows;
+    size_t d_head = (size_t)args->d_head, ld = (size_t)args->ld;
+    struct ko_attend attend = {.d_head = args->d_head, .ld = ld, .scale = args->scale};
+    bool any = list_keys(rows, args, row, keys, &attend.n_keys);
+    attend.key_row = keys->row;
+    attend.zeroed = any ? keys->zeroed : NULL;
+    attend.weight = keys->weight;
+    const float *q = args->q + (size_t)ko_rows_source(rows, row, args->layer) * ld;
+    float *out = args->out + (size_t)row * (size_t)args->n_heads * d_head;
+    for (int32_t head = 0; head < args->n_heads; head++) {
+        size_t key_head = (size_t)((int64_t)head * args->n_kv_heads / args->n_heads);
+        attend.q = q + (size_t)head * d_head;
+        attend.k = args->k + key_head * d_head;
+        attend.v = args->v + key_head * d_head;
+        attend.out = out + (size_t)head * d_head;
+        be->isa->attend(&attend);
+    }
+}
+
+enum ko_code ko_cpu_attention(struct ko_backend *be, const struct ko_attention *args,
+                              struct ko_error *err)
+{
+    /* One piece of scratch a thread: keys, weights, flags. */
+    size_t n = ((size_t)be->rows.max_tokens + 63) / 64 * 64;
+    size_t bytes = n * (sizeof(int32_t) + sizeof(float) + sizeof(uint8_t));
+    unsigned char *scratch = ko_cpu_scratch(be, bytes * (size_t)be->threads, err);
+    if (!scratch) {
+        return KO_E_MEMORY;
+    }
+    int32_t n_rows = be->rows.n_active[args->layer];
+#pragma omp parallel num_threads(be->threads)
+    {
+        unsigned char *mine = scratch + bytes * (size_t)omp_get_thread_num();
+        struct keys keys = {.row = (void *)mine,
+                            .weight = (void *)(mine + n * sizeof(int32_t)),
+                            .zeroed = mine + n * (sizeof(int32_t) + sizeof(float))};
+#pragma omp for schedule(dynamic, 8)
+        for (int32_t r = 0; r < n_rows; r++) {
+            mix_row(be, args, r, &keys);
+        }
+    }
+    return KO_OK;
+}

@@ -1,0 +1,139 @@
+#include <cblas.h>
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/cpu/cpu.h"
+#include "kernels/cpu/openblas.h"
+#include "src/base/memory.h"
+
+/* Both libraries keep the number per calling thread, so it is set again wherever a wave begins. */
+static void set_threads(int threads)
+{
+    omp_set_num_threads(threads);
+    openblas_set_num_threads(threads);
+}
+
+enum ko_code ko_cpu_open_isa(const struct ko_backend_config *config, const struct ko_cpu_isa *isa,
+                             struct ko_backend **out, struct ko_error *err)
+{
+    if (config->precision != KO_FLOAT32) {
+        return ko_fail(err, KO_E_INPUT,
+                       "precision: cpu computes in float32, got %s, choose float32 or a GPU",
+                       config->precision == KO_TF32 ? "tf32" : "bfloat16");
+    }
+    if (config->threads < 1) {
+        return ko_fail(err, KO_E_INPUT,
+                       "threads: expected at least 1, got %d, choose the number of cores",
+                       config->threads);
+    }
+    struct ko_backend *be = ko_new(1, sizeof *be, err);
+    if (!be) {
+        return KO_E_MEMORY;
+    }
+    be->threads = config->threads;
+    be->isa = isa;
+    set_threads(be->threads);
+    *out = be;
+    return KO_OK;
+}
+
+static enum ko_code cpu_open(const struct ko_backend_config *config, struct ko_backend **out,
+                             struct ko_error *err)
+{
+    return ko_cpu_open_isa(config, ko_cpu_isa_pick(), out, err);
+}
+
+static void cpu_close(struct ko_backend *be)
+{
+    if (be) {
+        ko_cpu_tree_free(&be->tree);
+        free(be->scratch);
+        free(be);
+    }
+}
+
+static void cpu_describe(const struct ko_backend *be, char *text, size_t n)
+{
+    snprintf(text, n, "OpenBLAS %s, %d thread%s, %s", ko_openblas_core(), be->threads,
+             be->threads == 1 ? "" : "s", be->isa->name);
+}
+
+static enum ko_code cpu_alloc(struct ko_backend *be, size_t bytes, void **out, struct ko_error *err)
+{
+    (void)be;
+    void *memory = ko_new(bytes, 1, err);
+    if (!memory) {
+        return KO_E_MEMORY;
+    }
+    *out = memory;
+    return KO_OK;
+}
+
+static void cpu_release(struct ko_backend *be, void *memory)
+{
+    (void)be;
+    free(memory);
+}
+
+static enum ko_code cpu_copy(struct ko_backend *be, void *to, const void *from, size_t bytes,
+                             struct ko_error *err)
+{
+    (void)be;
+    (void)err;
+    if (bytes) {
+        memcpy(to, from, bytes);
+    }
+    return KO_OK;
+}
+
+static enum ko_code cpu_set_rows(struct ko_backend *be, const struct ko_rows *rows,
+                                 struct ko_error *err)
+{
+    enum ko_code code = ko_cpu_tree_build(rows, &be->tree, err);
+    if (code != KO_OK) {
+        return code;
+    }
+    be->rows = *rows;
+    set_threads(be->threads);
+    return KO_OK;
+}
+
+void *ko_cpu_scratch(struct ko_backend *be, size_t bytes, struct ko_error *err)
+{
+    if (bytes > be->scratch_bytes || !be->scratch) {
+        void *memory = ko_new(bytes, 1, err);
+        if (!memory) {
+            return NULL;
+        }
+        free(be->scratch);
+        be->scratch = memory;
+        be->scratch_bytes = bytes;
+    }
+    return be->scratch;
+}
+
+const struct ko_kernels ko_kernels_cpu = {
+    .name = "cpu",
+    .open = cpu_open,
+    .close = cpu_close,
+    .describe = cpu_describe,
+    .alloc = cpu_alloc,
+    .release = cpu_release,
+    .upload = cpu_copy,
+    .download = cpu_copy,
+    .set_rows = cpu_set_rows,
+    .embed = ko_cpu_embed,
+    .branch_rows = ko_cpu_branch_rows,
+    .gather = ko_cpu_gather,
+    .linear = ko_cpu_linear,
+    .rms_norm = ko_cpu_rms_norm,
+    .layer_norm = ko_cpu_layer_norm,
+    .softplus = ko_cpu_softplus,
+    .gelu_tanh = ko_cpu_gelu_tanh,
+    .conv = ko_cpu_conv,
+    .mamba1 = ko_cpu_mamba1,
+    .attention = ko_cpu_attention,
+    .unembed = ko_cpu_unembed,
+};

@@ -1,0 +1,47 @@
+#include "kernels/cpu/cpu.h"
+
+/* Channels at once: weights, inputs and sums of that many stay in the first-level cache. */
+enum { BLOCK = 512 };
+
+static void conv_block(const struct ko_backend *be, const struct ko_conv *args, int32_t row,
+                       int32_t first, int32_t n)
+{
+    const struct ko_rows *rows = &be->rows;
+    const struct ko_branch *branch =
+        rows->branch[row] < 0 ? NULL : &rows->branches[rows->branch[row]];
+    const struct ko_edge_set *edges = NULL;
+    const uint8_t *mask = NULL;
+    if (branch && branch->conv && ko_branch_in_window(branch, args->layer)) {
+        edges = &rows->edges[branch->edge_set];
+        mask = ko_cpu_mask(rows, branch, args->masks, args->layer, args->n_channels);
+    }
+    float *out = args->out + (size_t)row * (size_t)args->n_channels + first;
+    int32_t i = rows->position[row], at = row;
+    be->isa->start((size_t)n, args->bias ? args->bias + first : NULL, out);
+    for (int32_t back = 0; back < args->n_taps && at >= 0; back++, at = rows->previous[at]) {
+        bool removed = edges && ko_edge_set_has(edges, i, i - back);
+        if (removed && !mask) {
+            continue;
+        }
+        size_t source = (size_t)ko_rows_source(rows, at, args->layer);
+        size_t tap = (size_t)(args->n_taps - 1 - back);
+        be->isa->tap((size_t)n, args->weight + tap * (size_t)args->n_channels + first,
+                     args->in + source * (size_t)args->ld_in + first, removed ? mask + first : NULL,
+                     out);
+    }
+    be->isa->silu((size_t)n, out, out);
+}
+
+enum ko_code ko_cpu_conv(struct ko_backend *be, const struct ko_conv *args, struct ko_error *err)
+{
+    (void)err;
+    int32_t n_rows = be->rows.n_convolved[args->layer];
+#pragma omp parallel for schedule(static) num_threads(be->threads)
+    for (int32_t r = 0; r < n_rows; r++) {
+        for (int32_t first = 0; first < args->n_channels; first += BLOCK) {
+            int32_t left = args->n_channels - first;
+            conv_block(be, args, r, first, left < BLOCK ? left : BLOCK);
+        }
+    }
+    return KO_OK;
+}

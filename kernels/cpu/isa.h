@@ -1,0 +1,102 @@
+/* The loops whose speed depends on the instruction set. kernels/cpu/isa/ is compiled once for each
+   instruction set; every compilation exports one table. All pointers are float32 vectors that do
+   not overlap unless said; n may be 0. */
+#ifndef KO_KERNELS_CPU_ISA_H
+#define KO_KERNELS_CPU_ISA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Channels that the scan works on at once: a state of 16 of them stays in the first-level cache. */
+enum { KO_SCAN_BLOCK = 128 };
+
+/* One row of Mamba-1's scan over n <= KO_SCAN_BLOCK channels. States, decays and a2 are [d_state,
+ * KO_SCAN_BLOCK]. */
+struct ko_scan_row {
+    int32_t n, d_state;
+    const float *b, *c; /* [d_state] */
+    const float *input; /* [n] delta * u, 0 where the row's input is left out */
+    const float *from;  /* the state before the row */
+    float *to;          /* the state after it; may be `from`; NULL: not wanted */
+    float *y;           /* [n] sum_n c[n] state[n] */
+};
+
+/* One query of one head over a list of keys. */
+struct ko_attend {
+    int32_t n_keys, d_head;
+    const float *q;     /* [d_head] */
+    const float *k, *v; /* the head's columns of row 0 */
+    size_t ld;
+    const int32_t *key_row; /* [n_keys] */
+    const uint8_t *zeroed;  /* [n_keys] weights set to zero after the softmax; NULL: none */
+    float scale;
+    float *weight; /* [n_keys] scratch */
+    float *out;    /* [d_head]; zeros for n_keys == 0 */
+};
+
+/* Errors in units in the last place of the float32 result, over all float32 arguments unless said;
+ * tested. */
+struct ko_cpu_isa {
+    const char *name; /* "x86-64-v4" */
+
+    /* Within 2 units; below -87.33654 exactly 0 (no subnormal results), above 88.72283 infinity,
+     * NaN stays NaN. */
+    void (*exp)(size_t n, const float *x, float *y);
+    /* log(1 + exp(x)) in place: within 3 units for x >= -87, 0 below. */
+    void (*softplus)(size_t n, float *x);
+    /* x / (1 + exp(-x)), y may be x: within 4 units for x >= -87; -0 below -88.73. */
+    void (*silu)(size_t n, const float *x, float *y);
+    /* GPT-2's gelu_new in place as x / (1 + exp(-2 t)), t = sqrt(2/pi) (x + 0.044715 x^3): within 4
+       units for x >= -1, and within 2e-7 of the exact value for smaller ones. */
+    void (*gelu_tanh)(size_t n, float *x);
+
+    /* y may be x; weight NULL: ones; bias NULL: zeros. */
+    void (*rms_norm)(size_t n, const float *x, const float *weight, float eps, float *y);
+    void (*layer_norm)(size_t n, const float *x, const float *weight, const float *bias, float eps,
+                       float *y);
+
+    /* y = bias (NULL: zeros); then y += w * x, leaving out the channels where removed (NULL: none)
+     * is not 0. */
+    void (*start)(size_t n, const float *bias, float *y);
+    void (*tap)(size_t n, const float *w, const float *x, const uint8_t *removed, float *y);
+
+    /* a2[s, k] = log2(e) a[s * ld_a + k] */
+    void (*scan_prepare)(int32_t n, int32_t d_state, const float *a, size_t ld_a, float *a2);
+    /* decay[s, k] = 2^(delta[k] a2[s, k]), 0 below 2^-126, for delta >= 0 >= a2: within a relative
+     * (2 + 2.5 |x|) 2^-24 of exp(x), x = delta a. */
+    void (*scan_decay)(int32_t n, int32_t d_state, const float *a2, const float *delta,
+                       float *decay);
+    /* state = decay * state + b * input with a decay known already, or with one computed on the
+     * way. */
+    void (*scan_advance)(const struct ko_scan_row *row, const float *decay);
+    void (*scan_step)(const struct ko_scan_row *row, const float *a2, const float *delta);
+    /* input = delta * u */
+    void (*multiply)(size_t n, const float *a, const float *b, float *y);
+    /* out = (y + d * u) * gate */
+    void (*scan_out)(size_t n, const float *y, const float *u, const float *d, const float *gate,
+                     float *out);
+    /* y[k] = removed[k] ? a[k] : b[k] */
+    void (*select)(size_t n, const uint8_t *removed, const float *a, const float *b, float *y);
+    /* y += s * x */
+    void (*add_scaled)(size_t n, float s, const float *x, float *y);
+
+    void (*attend)(const struct ko_attend *args);
+
+    /* The largest value; NaN is passed over; -infinity where nothing is left. */
+    float (*max)(size_t n, const float *x);
+    /* sum exp(x - top), the exponentials also into e where it is not NULL. */
+    double (*sum_exp)(size_t n, const float *x, float top, float *e);
+    /* sum e (clean - x) */
+    double (*sum_difference)(size_t n, const float *e, const float *clean, const float *x);
+    /* How many are strictly above `low`. */
+    int32_t (*count_above)(size_t n, const float *x, float low);
+};
+
+/* The table for this machine's best instruction set: x86-64-v4, v3 or the baseline, or what the
+ * compiler was told elsewhere. */
+const struct ko_cpu_isa *ko_cpu_isa_pick(void);
+/* All tables that this machine can run, the best first; *n of them. */
+const struct ko_cpu_isa *const *ko_cpu_isa_list(size_t *n);
+
+#endif

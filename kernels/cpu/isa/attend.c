@@ -1,0 +1,37 @@
+#include "kernels/cpu/isa/parts.h"
+#include "kernels/cpu/isa/vector.h"
+
+static float dot(size_t n, const float *a, const float *b)
+{
+    float sum = 0.0F;
+#pragma omp simd reduction(+ : sum)
+    for (size_t k = 0; k < n; k++) {
+        sum += a[k] * b[k];
+    }
+    return sum;
+}
+
+void ko_isa_attend(const struct ko_attend *args)
+{
+    size_t n = (size_t)args->n_keys, d = (size_t)args->d_head;
+    float *weight = args->weight, *out = args->out;
+    memset(out, 0, d * sizeof *out);
+    if (n == 0) {
+        return;
+    }
+    for (size_t j = 0; j < n; j++) {
+        weight[j] = args->scale * dot(d, args->q, args->k + (size_t)args->key_row[j] * args->ld);
+    }
+    float top = ko_isa_max(n, weight), sum = 0.0F;
+#pragma omp simd reduction(+ : sum)
+    for (size_t j = 0; j < n; j++) {
+        weight[j] = ko_lane_exp(weight[j] - top);
+        sum += weight[j];
+    }
+    for (size_t j = 0; j < n; j++) {
+        if (!args->zeroed || !args->zeroed[j]) {
+            ko_isa_add_scaled(d, weight[j] / sum, args->v + (size_t)args->key_row[j] * args->ld,
+                              out);
+        }
+    }
+}

@@ -1,0 +1,133 @@
+#include "kernels/cpu/isa/parts.h"
+#include "kernels/cpu/isa/vector.h"
+
+void ko_isa_exp(size_t n, const float *x, float *y)
+{
+#pragma omp simd
+    for (size_t k = 0; k < n; k++) {
+        y[k] = ko_lane_exp(x[k]);
+    }
+}
+
+void ko_isa_softplus(size_t n, float *x)
+{
+#pragma omp simd
+    for (size_t k = 0; k < n; k++) {
+        float positive = x[k] > 0.0F ? x[k] : 0.0F;
+        /* Beyond 20 the logarithm is less than half a unit of x: the sum is x. */
+        float rest = ko_lane_log1p_unit(ko_lane_exp(-fabsf(x[k])));
+        x[k] = positive + rest;
+    }
+}
+
+void ko_isa_silu(size_t n, const float *x, float *y)
+{
+#pragma omp simd
+    for (size_t k = 0; k < n; k++) {
+        y[k] = x[k] / (1.0F + ko_lane_exp(-x[k]));
+    }
+}
+
+void ko_isa_gelu_tanh(size_t n, float *x)
+{
+    /* 0.5 (1 + tanh(t)) = 1 / (1 + exp(-2 t)); 2 sqrt(2 / pi) = 1.5957691... */
+    const float twice = 0x1.988454p0F;
+#pragma omp simd
+    for (size_t k = 0; k < n; k++) {
+        float t = twice * (x[k] + 0.044715F * x[k] * x[k] * x[k]);
+        x[k] = x[k] / (1.0F + ko_lane_exp(-t));
+    }
+}
+
+void ko_isa_rms_norm(size_t n, const float *x, const float *weight, float eps, float *y)
+{
+    float squares = 0.0F;
+#pragma omp simd reduction(+ : squares)
+    for (size_t k = 0; k < n; k++) {
+        squares += x[k] * x[k];
+    }
+    float scale = 1.0F / sqrtf(squares / (float)n + eps);
+    if (!weight) {
+#pragma omp simd
+        for (size_t k = 0; k < n; k++) {
+            y[k] = x[k] * scale;
+        }
+        return;
+    }
+#pragma omp simd
+    for (size_t k = 0; k < n; k++) {
+        y[k] = x[k] * scale * weight[k];
+    }
+}
+
+void ko_isa_layer_norm(size_t n, const float *x, const float *weight, const float *bias, float eps,
+                       float *y)
+{
+    float sum = 0.0F, squares = 0.0F;
+#pragma omp simd reduction(+ : sum)
+    for (size_t k = 0; k < n; k++) {
+        sum += x[k];
+    }
+    float mean = sum / (float)n;
+#pragma omp simd reduction(+ : squares)
+    for (size_t k = 0; k < n; k++) {
+        squares += (x[k] - mean) * (x[k] - mean);
+    }
+    float scale = 1.0F / sqrtf(squares / (float)n + eps);
+#pragma omp simd
+    for (size_t k = 0; k < n; k++) {
+        y[k] = (x[k] - mean) * scale * weight[k];
+    }
+    if (bias) {
+        ko_isa_add_scaled(n, 1.0F, bias, y);
+    }
+}
+
+void ko_isa_start(size_t n, const float *bias, float *y)
+{
+    if (bias) {
+        memcpy(y, bias, n * sizeof *y);
+    } else {
+        memset(y, 0, n * sizeof *y);
+    }
+}
+
+void ko_isa_tap(size_t n, const float *w, const float *x, const uint8_t *removed, float *y)
+{
+    if (!removed) {
+#pragma omp simd
+        for (size_t k = 0; k < n; k++) {
+            y[k] += w[k] * x[k];
+        }
+        return;
+    }
+#pragma omp simd
+    for (size_t k = 0; k < n; k++) {
+        float added = y[k] + w[k] * x[k];
+        y[k] = removed[k] ? y[k] : added;
+    }
+}
+
+void ko_isa_multiply(size_t n, const float *a, const float *b, float *y)
+{
+#pragma omp simd
+    for (size_t k = 0; k < n; k++) {
+        y[k] = a[k] * b[k];
+    }
+}
+
+void ko_isa_select(size_t n, const uint8_t *removed, const float *a, const float *b, float *y)
+{
+#pragma omp simd
+    for (size_t k = 0; k < n; k++) {
+        y[k] = removed[k] ? a[k] : b[k];
+    }
+}
+
+void ko_isa_add_scaled(size_t n, float s, const float *x, float *y)
+{
+#pragma omp simd
+    for (size_t k = 0; k < n; k++) {
+        y[k] += s * x[k];
+    }
+}

@@ -1,0 +1,96 @@
+#include <omp.h>
+#include <string.h>
+
+#include "kernels/cpu/scan.h"
+
+/* Up to which position the trunk's h'_k is wanted: by its readers to the end, by other branches
+ * until they leave. */
+static void mark_trunk(const struct ko_scan *scan)
+{
+    const struct ko_rows *rows = &scan->be->rows;
+    const struct ko_cpu_tree *tree = &scan->be->tree;
+    for (int32_t k = 0; k < tree->max_sets; k++) {
+        scan->trunk_until[k] = -1;
+    }
+    for (int32_t at = tree->first[scan->prompt]; at < tree->first[scan->prompt + 1]; at++) {
+        int32_t b = tree->by_start[at], k = ko_scan_set(scan, b);
+        if (b >= scan->active || k < 0) {
+            continue;
+        }
+        const struct ko_branch *branch = &rows->branches[b];
+        int32_t until = branch->first_position - 1;
+        if (ko_scan_reads(scan, b)) {
+            until = branch->parent < 0 ? rows->n_tokens[scan->prompt] - 1
+                                       : rows->branches[branch->parent].first_position - 1;
+        }
+        scan->trunk_until[k] = until > scan->trunk_until[k] ? until : scan->trunk_until[k];
+    }
+}
+
+/* The trunk once, and every branch as soon as the state that it starts from is there. */
+static void scan_block(const struct ko_scan *scan)
+{
+    const struct ko_rows *rows = &scan->be->rows;
+    const struct ko_cpu_tree *tree = &scan->be->tree;
+    const struct ko_mamba1 *args = scan->args;
+    int32_t at = tree->first[scan->prompt], end = tree->first[scan->prompt + 1];
+    int32_t n_tokens = rows->n_tokens[scan->prompt];
+    scan->be->isa->scan_prepare(scan->n, args->d_state, args->a + scan->first,
+                                (size_t)args->d_inner, scan->a2);
+    memset(scan->trunk, 0, scan->state * sizeof(float));
+    mark_trunk(scan);
+    for (int32_t i = 0; i < n_tokens; i++) {
+        for (; at < end && rows->branches[tree->by_start[at]].first_position == i; at++) {
+            int32_t b = tree->by_start[at];
+            if (b < scan->active && !ko_scan_reads(scan, b)) {
+                ko_scan_branch(scan, b);
+            }
+        }
+        int32_t row = rows->trunk_first[scan->prompt] + i;
+        struct ko_scan_inputs in = ko_scan_row(scan, row, i);
+        ko_scan_step(scan, &in, scan->trunk, scan->trunk_until, i == n_tokens - 1);
+        ko_scan_write(scan, &in, row, scan->y);
+        ko_scan_readers(scan, &in, rows->n_branches + scan->prompt);
+    }
+}
+
+/* Branches are ordered as their rows: those with inputs of their own come first. */
+static int32_t count_own_inputs(const struct ko_rows *rows, int32_t layer)
+{
+    int32_t n = 0;
+    while (n < rows->n_branches_active[layer] &&
+           rows->branches[n].first_row < rows->n_convolved[layer]) {
+        n++;
+    }
+    return n;
+}
+
+enum ko_code ko_cpu_mamba1(struct ko_backend *be, const struct ko_mamba1 *args,
+                           struct ko_error *err)
+{
+    size_t bytes = ko_scan_scratch(args->d_state, be->tree.max_sets);
+    unsigned char *scratch = ko_cpu_scratch(be, bytes * (size_t)be->threads, err);
+    if (!scratch) {
+        return KO_E_MEMORY;
+    }
+    int32_t blocks = (args->d_inner + KO_SCAN_BLOCK - 1) / KO_SCAN_BLOCK;
+    int32_t units = blocks * be->rows.n_prompts;
+    int32_t first_reader = count_own_inputs(&be->rows, args->layer);
+#pragma omp parallel num_threads(be->threads)
+    {
+        struct ko_scan scan = {.be = be,
+                               .args = args,
+                               .first_reader = first_reader,
+                               .active = be->rows.n_branches_active[args->layer]};
+        ko_scan_carve(&scan, scratch + bytes * (size_t)omp_get_thread_num(), be->tree.max_sets);
+#pragma omp for schedule(dynamic)
+        for (int32_t unit = 0; unit < units; unit++) {
+            scan.prompt = unit / blocks;
+            scan.first = unit % blocks * KO_SCAN_BLOCK;
+            int32_t left = args->d_inner - scan.first;
+            scan.n = left < KO_SCAN_BLOCK ? left : KO_SCAN_BLOCK;
+            scan_block(&scan);
+        }
+    }
+    return KO_OK;
+}

@@ -1,0 +1,171 @@
+#include "kernels/cpu/scan.h"
+
+enum { N_VECTORS = 6 };
+
+size_t ko_scan_scratch(int32_t d_state, int32_t max_sets)
+{
+    size_t sets = (size_t)max_sets, state = (size_t)d_state * KO_SCAN_BLOCK;
+    size_t floats = (2 + 2 * (1 + sets)) * state + (N_VECTORS + sets) * KO_SCAN_BLOCK;
+    size_t bytes = floats * sizeof(float) + 2 * sets * sizeof(int32_t);
+    return (bytes + 63) / 64 * 64;
+}
+
+void ko_scan_carve(struct ko_scan *scan, void *memory, int32_t max_sets)
+{
+    size_t sets = (size_t)max_sets;
+    float *at = memory;
+    scan->state = (size_t)scan->args->d_state * KO_SCAN_BLOCK;
+    scan->a2 = at, at += scan->state;
+    scan->decay = at, at += scan->state;
+    scan->trunk = at, at += (1 + sets) * scan->state;
+    scan->branch = at, at += (1 + sets) * scan->state;
+    scan->zero = at, at += KO_SCAN_BLOCK;
+    scan->input = at, at += KO_SCAN_BLOCK;
+    scan->gate = at, at += KO_SCAN_BLOCK;
+    scan->chosen = at, at += KO_SCAN_BLOCK;
+    scan->spare = at, at += KO_SCAN_BLOCK;
+    scan->y = at, at += (1 + sets) * KO_SCAN_BLOCK;
+    scan->trunk_until = (int32_t *)(void *)at;
+    scan->branch_until = scan->trunk_until + sets;
+    scan->be->isa->start(KO_SCAN_BLOCK, NULL, scan->zero);
+}
+
+struct ko_scan_inputs ko_scan_row(const struct ko_scan *scan, int32_t row, int32_t i)
+{
+    const struct ko_mamba1 *args = scan->args;
+    const struct ko_rows *rows = &scan->be->rows;
+    size_t source = (size_t)ko_rows_source_after_conv(rows, row, args->layer);
+    size_t at = source * (size_t)args->d_inner + (size_t)scan->first;
+    size_t z = (size_t)ko_rows_source(rows, row, args->layer) * (size_t)args->ld_z;
+    struct ko_scan_inputs in = {.i = i,
+                                .delta = args->delta + at,
+                                .u = args->u + at,
+                                .b = args->b + source * (size_t)args->ld_bc,
+                                .c = args->c + source * (size_t)args->ld_bc};
+    scan->be->isa->silu((size_t)scan->n, args->z + z + scan->first, scan->gate);
+    scan->be->isa->multiply((size_t)scan->n, in.delta, in.u, scan->input);
+    return in;
+}
+
+void ko_scan_write(const struct ko_scan *scan, const struct ko_scan_inputs *in, int32_t row,
+                   const float *y)
+{
+    const struct ko_mamba1 *args = scan->args;
+    float *out = args->out + (size_t)row * (size_t)args->d_inner + scan->first;
+    scan->be->isa->scan_out((size_t)scan->n, y, in->u, args->d + scan->first, scan->gate, out);
+}
+
+/* sum_n C[n] B[n]: what a row's own input adds to its output. */
+static float own_weight(const struct ko_scan *scan, const struct ko_scan_inputs *in)
+{
+    float sum = 0.0F;
+    for (int32_t s = 0; s < scan->args->d_state; s++) {
+        sum += in->c[s] * in->b[s];
+    }
+    return sum;
+}
+
+const float *ko_scan_choose(const struct ko_scan *scan, const struct ko_scan_inputs *in, int32_t b,
+                            int32_t k, const float *y_h, const float *y_k)
+{
+    const struct ko_cpu_isa *isa = scan->be->isa;
+    const struct ko_rows *rows = &scan->be->rows;
+    const struct ko_branch *branch = &rows->branches[b];
+    const struct ko_edge_set *edges = k < 0 ? NULL : &rows->edges[branch->edge_set];
+    if (!edges || !(edges->later || edges->target[in->i])) {
+        return y_h;
+    }
+    size_t n = (size_t)scan->n;
+    if (edges->later && edges->source[in->i]) {
+        isa->start(n, y_k, scan->chosen);
+        isa->add_scaled(n, own_weight(scan, in), scan->input, scan->chosen);
+        y_k = scan->chosen;
+    }
+    const struct ko_mamba1 *args = scan->args;
+    const uint8_t *mask = ko_cpu_mask(rows, branch, args->masks, args->layer, args->d_inner);
+    if (!mask) {
+        return y_k;
+    }
+    isa->select(n, mask + scan->first, y_k, y_h, scan->chosen);
+    return scan->chosen;
+}
+
+/* Whether h'_k is kept apart from h at position i. */
+static bool apart(const struct ko_scan *scan, const int32_t *until, int32_t k, int32_t i)
+{
+    return until[k] >= i && i >= scan->be->tree.set_begin[ko_scan_set_index(scan, k)];
+}
+
+void ko_scan_step(const struct ko_scan *scan, const struct ko_scan_inputs *in, float *states,
+                  const int32_t *until, bool last)
+{
+    const struct ko_cpu_tree *tree = &scan->be->tree;
+    const struct ko_cpu_isa *isa = scan->be->isa;
+    int32_t n_sets = tree->first_set[scan->prompt + 1] - tree->first_set[scan->prompt];
+    struct ko_scan_row row = {.n = scan->n, .d_state = scan->args->d_state, .b = in->b, .c = in->c};
+    bool any = false;
+    for (int32_t k = 0; k < n_sets; k++) {
+        if (!apart(scan, until, k, in->i)) {
+            continue;
+        }
+        if (!any) {
+            isa->scan_decay(scan->n, row.d_state, scan->a2, in->delta, scan->decay);
+            any = true;
+        }
+        const struct ko_edge_set *edges =
+            &scan->be->rows.edges[tree->set_edges[ko_scan_set_index(scan, k)]];
+        row.from = ko_scan_before(scan, states, k, in->i);
+        row.to = last ? NULL : states + (size_t)(1 + k) * scan->state;
+        row.input = edges->source[in->i] ? scan->zero : scan->input;
+        row.y = scan->y + (size_t)(1 + k) * KO_SCAN_BLOCK;
+        isa->scan_advance(&row, scan->decay);
+    }
+    /* h last: sets that part from it at this position have started from its old value. */
+    row.from = states;
+    row.to = last ? NULL : states;
+    row.input = scan->input;
+    row.y = scan->y;
+    if (any) {
+        isa->scan_advance(&row, scan->decay);
+    } else {
+        isa->scan_step(&row, scan->a2, in->delta);
+    }
+}
+
+const float *ko_scan_y(const struct ko_scan *scan, int32_t k, int32_t i)
+{
+    bool same = k < 0 || i < scan->be->tree.set_begin[ko_scan_set_index(scan, k)];
+    return same ? scan->y : scan->y + (size_t)(1 + k) * KO_SCAN_BLOCK;
+}
+
+int32_t ko_scan_first_reader(const struct ko_scan *scan, int32_t parent)
+{
+    const struct ko_cpu_tree *tree = &scan->be->tree;
+    int32_t low = tree->first_child[parent], high = tree->first_child[parent + 1];
+    while (low < high) {
+        int32_t middle = low + (high - low) / 2;
+        if (tree->child[middle] < scan->first_reader) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+void ko_scan_readers(const struct ko_scan *scan, const struct ko_scan_inputs *in, int32_t parent)
+{
+    const struct ko_rows *rows = &scan->be->rows;
+    const struct ko_cpu_tree *tree = &scan->be->tree;
+    int32_t end = tree->first_child[parent + 1];
+    for (int32_t at = ko_scan_first_reader(scan, parent); at < end; at++) {
+        int32_t b = tree->child[at];
+        const struct ko_branch *branch = &rows->branches[b];
+        if (!ko_scan_reads(scan, b) || in->i < branch->first_position) {
+            continue;
+        }
+        int32_t k = ko_scan_set(scan, b);
+        const float *y = ko_scan_choose(scan, in, b, k, scan->y, ko_scan_y(scan, k, in->i));
+        ko_scan_write(scan, in, branch->first_row + in->i - branch->first_position, y);
+    }
+}

@@ -1,0 +1,140 @@
+#include <string.h>
+
+#include "kernels/cpu/scan.h"
+
+/* Marks the sets that branch b and its readers need; true where it has readers. */
+static bool mark(const struct ko_scan *scan, int32_t b)
+{
+    const struct ko_cpu_tree *tree = &scan->be->tree;
+    int32_t last = scan->be->rows.n_tokens[scan->prompt] - 1;
+    bool any = false;
+    for (int32_t k = 0; k < tree->max_sets; k++) {
+        scan->branch_until[k] = -1;
+    }
+    for (int32_t at = ko_scan_first_reader(scan, b); at < tree->first_child[b + 1]; at++) {
+        int32_t child = tree->child[at];
+        if (ko_scan_reads(scan, child)) {
+            int32_t k = ko_scan_set(scan, child);
+            any = true;
+            if (k >= 0) {
+                scan->branch_until[k] = last;
+            }
+        }
+    }
+    int32_t own = ko_scan_set(scan, b);
+    if (own >= 0) {
+        scan->branch_until[own] = last;
+    }
+    return any;
+}
+
+/* Whether every row of the branch reads the same: h where its edges stay, else h' on its channels.
+ */
+static bool reads_one_state(const struct ko_scan *scan, int32_t b)
+{
+    const struct ko_rows *rows = &scan->be->rows;
+    const struct ko_branch *branch = &rows->branches[b];
+    if (ko_scan_set(scan, b) < 0 || rows->edges[branch->edge_set].later) {
+        return true;
+    }
+    const uint8_t *target = rows->edges[branch->edge_set].target;
+    for (int32_t i = branch->first_position; i < rows->n_tokens[scan->prompt]; i++) {
+        if (!target[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The state to start from: h, h', or, of some channels alone, a mixture of both in scan->branch. */
+static const float *start_short(const struct ko_scan *scan, int32_t b, int32_t k,
+                                const uint8_t *mask)
+{
+    const struct ko_branch *branch = &scan->be->rows.branches[b];
+    const float *h = scan->trunk;
+    const float *removed = k < 0 ? h : ko_scan_before(scan, scan->trunk, k, branch->first_position);
+    if (!mask || removed == h) {
+        return removed;
+    }
+    for (size_t at = 0; at < scan->state; at += KO_SCAN_BLOCK) {
+        scan->be->isa->select((size_t)scan->n, mask, removed + at, h + at, scan->branch + at);
+    }
+    return scan->branch;
+}
+
+/* A branch whose rows read one state: that state alone goes along, with each row's decay computed
+ * on the way. */
+static void branch_short(const struct ko_scan *scan, int32_t b)
+{
+    const struct ko_cpu_isa *isa = scan->be->isa;
+    const struct ko_rows *rows = &scan->be->rows;
+    const struct ko_mamba1 *args = scan->args;
+    const struct ko_branch *branch = &rows->branches[b];
+    int32_t k = ko_scan_set(scan, b), last = rows->n_tokens[scan->prompt] - 1;
+    const struct ko_edge_set *edges = k < 0 ? NULL : &rows->edges[branch->edge_set];
+    const uint8_t *mask =
+        edges ? ko_cpu_mask(rows, branch, args->masks, args->layer, args->d_inner) : NULL;
+    mask = mask ? mask + scan->first : NULL;
+    const float *from = start_short(scan, b, k, mask);
+    for (int32_t i = branch->first_position; i <= last; i++) {
+        int32_t at = branch->first_row + i - branch->first_position;
+        struct ko_scan_inputs in = ko_scan_row(scan, at, i);
+        const float *input = scan->input;
+        if (edges && edges->source[i]) {
+            input = scan->zero;
+            if (mask) {
+                isa->select((size_t)scan->n, mask, scan->zero, scan->input, scan->spare);
+                input = scan->spare;
+            }
+        }
+        struct ko_scan_row row = {.n = scan->n,
+                                  .d_state = args->d_state,
+                                  .b = in.b,
+                                  .c = in.c,
+                                  .input = input,
+                                  .from = from,
+                                  .to = i == last ? NULL : scan->branch,
+                                  .y = scan->y};
+        isa->scan_step(&row, scan->a2, in.delta);
+        /* Under a mask the one state holds both kinds of channels, so y stands for y of h as well.
+         */
+        ko_scan_write(scan, &in, at, ko_scan_choose(scan, &in, b, k, scan->y, scan->y));
+        from = scan->branch;
+    }
+}
+
+/* The trunk's states before the branch, as far as they are needed. */
+static void start_long(const struct ko_scan *scan, int32_t b)
+{
+    const struct ko_cpu_tree *tree = &scan->be->tree;
+    int32_t i = scan->be->rows.branches[b].first_position;
+    int32_t n_sets = tree->first_set[scan->prompt + 1] - tree->first_set[scan->prompt];
+    memcpy(scan->branch, scan->trunk, scan->state * sizeof(float));
+    for (int32_t k = 0; k < n_sets; k++) {
+        const float *from = ko_scan_before(scan, scan->trunk, k, i);
+        if (scan->branch_until[k] >= 0 && from != scan->trunk) {
+            memcpy(scan->branch + (size_t)(1 + k) * scan->state, from, scan->state * sizeof(float));
+        }
+    }
+}
+
+void ko_scan_branch(const struct ko_scan *scan, int32_t b)
+{
+    const struct ko_rows *rows = &scan->be->rows;
+    const struct ko_branch *branch = &rows->branches[b];
+    bool has_readers = mark(scan, b);
+    if (!has_readers && reads_one_state(scan, b)) {
+        branch_short(scan, b);
+        return;
+    }
+    int32_t k = ko_scan_set(scan, b), last = rows->n_tokens[scan->prompt] - 1;
+    start_long(scan, b);
+    for (int32_t i = branch->first_position; i <= last; i++) {
+        int32_t at = branch->first_row + i - branch->first_position;
+        struct ko_scan_inputs in = ko_scan_row(scan, at, i);
+        ko_scan_step(scan, &in, scan->branch, scan->branch_until, i == last);
+        ko_scan_write(scan, &in, at,
+                      ko_scan_choose(scan, &in, b, k, scan->y, ko_scan_y(scan, k, i)));
+        ko_scan_readers(scan, &in, b);
+    }
+}

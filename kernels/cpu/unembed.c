@@ -1,0 +1,300 @@
+/* The vocabulary goes by in tiles: one matrix product for all rows, then each row's running
+   maximum, sum of exponentials and KL sum over that tile.
+
+   The rank needs the target's logit before the first tile, with the bits that its tile will give
+   it, which a product of its own does not have. So an estimate comes first, and a band around it
+   that is wider than the products' rounding. Logits above the band are counted, those inside it are
+   kept; when the target's logit is known they are settled. Where it turns out to lie outside its
+   band, or more logits lie inside than are kept, a second pass over the same tiles counts against
+   the known logit. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/cpu/cpu.h"
+#include "src/base/memory.h"
+
+enum { WIDEST_TILE = 2048, NARROWEST_TILE = 256, KEPT = 64 };
+
+/* Logits of a tile over all rows, 16 MiB of them. */
+static const int32_t tile_floats = 4 << 20;
+
+struct row {
+    double sum;        /* of exp(logit - top) */
+    double difference; /* sum of exp(clean - clean's top) (clean - logit) */
+    double rescale;    /* exp(old top - top) of the latest tile */
+    float top;
+    float target, foil; /* logits */
+    float low, high;    /* the band around the estimate of the target's logit */
+    float kept[KEPT];   /* logits in the band, the target's own left out */
+    int32_t n_kept;     /* may be larger than KEPT: some are missing */
+    int32_t above, top_id;
+    int32_t leads; /* place of its exponentials among those that KL sums need; -1: no other row
+                      needs them */
+};
+
+struct pass {
+    const struct ko_backend *be;
+    const struct ko_unembed *args;
+    struct row *row;         /* [n] */
+    float *logit;            /* [n, width] */
+    float *e;                /* [leaders, width] exp(logit - top) of the rows that lead */
+    int32_t first, n, width; /* the tile's tokens are [first, first + n); the widest tile */
+};
+
+static const float *tile_row(const struct pass *pass, int32_t r)
+{
+    return pass->logit + (size_t)r * (size_t)pass->width;
+}
+
+static float dot(const float *a, const float *b, size_t stride_b, int32_t n)
+{
+    float sum = 0.0F;
+    for (int32_t k = 0; k < n; k++) {
+        sum += a[k] * b[(size_t)k * stride_b];
+    }
+    return sum;
+}
+
+/* Rounding of a product summed in any order is a few units of |x| |w|, and typically below one. */
+static void estimate(const struct ko_unembed *args, int32_t r, struct row *row)
+{
+    const struct ko_matrix *table = &args->table;
+    size_t target = (size_t)args->target[r];
+    size_t stride = table->in_first ? (size_t)table->n_out : 1;
+    const float *w = table->data + target * (table->in_first ? 1 : (size_t)table->n_in);
+    const float *x = args->x + (size_t)r * (size_t)table->n_in;
+    float bias = args->bias ? args->bias[target] : 0.0F, squares = 0.0F;
+    for (int32_t k = 0; k < table->n_in; k++) {
+        squares += w[(size_t)k * stride] * w[(size_t)k * stride];
+    }
+    float middle = dot(x, w, stride, table->n_in) + bias;
+    float size = sqrtf(squares) * sqrtf(dot(x, x, 1, table->n_in));
+    float half = 0x1p-22F * (size + fabsf(bias));
+    row->low = middle - half;
+    row->high = middle + half;
+}
+
+static void start_rows(const struct pass *pass)
+{
+#pragma omp parallel for schedule(static) num_threads(pass->be->threads)
+    for (int32_t r = 0; r < pass->args->n; r++) {
+        struct row *row = &pass->row[r];
+        int32_t leads = row->leads;
+        *row = (struct row){.top = -INFINITY, .target = NAN, .foil = NAN, .leads = leads};
+        estimate(pass->args, r, row);
+    }
+}
+
+static void compute_tile(const struct pass *pass)
+{
+    const struct ko_unembed *args = pass->args;
+    if (args->bias) {
+#pragma omp parallel for schedule(static) num_threads(pass->be->threads)
+        for (int32_t r = 0; r < args->n; r++) {
+            pass->be->isa->start((size_t)pass->n, args->bias + pass->first,
+                                 pass->logit + (size_t)r * (size_t)pass->width);
+        }
+    }
+    ko_cpu_gemm(args->n, args->x, args->table.n_in, &args->table, pass->first, pass->n,
+                args->bias ? 1.0F : 0.0F, pass->logit, pass->width);
+}
+
+/* The maximum, the lowest token that has it, the sum, and where asked the exponentials themselves.
+ */
+static void add_tile(const struct pass *pass, int32_t r)
+{
+    const struct ko_cpu_isa *isa = pass->be->isa;
+    struct row *row = &pass->row[r];
+    const float *logit = tile_row(pass, r);
+    float top = isa->max((size_t)pass->n, logit);
+    row->rescale = 1.0;
+    if (top > row->top) {
+        int32_t k = 0;
+        while (logit[k] != top) {
+            k++;
+        }
+        row->top_id = pass->first + k;
+        row->rescale = exp((double)row->top - (double)top);
+        row->top = top;
+    }
+    float *e = row->leads < 0 ? NULL : pass->e + (size_t)row->leads * (size_t)pass->width;
+    row->sum = row->sum * row->rescale + isa->sum_exp((size_t)pass->n, logit, row->top, e);
+}
+
+static void keep_band(const struct pass *pass, struct row *row, const float *logit, int32_t skip)
+{
+    for (int32_t k = 0; k < pass->n; k++) {
+        if (logit[k] > row->low && !(logit[k] > row->high) && k != skip) {
+            if (row->n_kept < KEPT) {
+                row->kept[row->n_kept] = logit[k];
+            }
+            row->n_kept++;
+        }
+    }
+}
+
+/* The target's and the foil's logit where they are in the tile, the rank, and the KL sum. */
+static void measure_tile(const struct pass *pass, int32_t r)
+{
+    const struct ko_cpu_isa *isa = pass->be->isa;
+    const struct ko_unembed *args = pass->args;
+    struct row *row = &pass->row[r];
+    const float *logit = tile_row(pass, r);
+    size_t n = (size_t)pass->n;
+    int32_t target = args->target[r] - pass->first, foil = args->foil[r] - pass->first;
+    if (target >= 0 && target < pass->n) {
+        row->target = logit[target];
+    }
+    if (args->foil[r] >= 0 && foil >= 0 && foil < pass->n) {
+        row->foil = logit[foil];
+    }
+    int32_t above = isa->count_above(n, logit, row->high);
+    row->above += above;
+    if (isa->count_above(n, logit, row->low) > above) {
+        keep_band(pass, row, logit, target);
+    }
+    if (args->clean[r] != r) {
+        const struct row *clean = &pass->row[args->clean[r]];
+        const float *e = pass->e + (size_t)clean->leads * (size_t)pass->width;
+        row->difference = row->difference * clean->rescale +
+                          isa->sum_difference(n, e, tile_row(pass, args->clean[r]), logit);
+    }
+}
+
+static void next_tile(struct pass *pass, int32_t first)
+{
+    int32_t left = pass->args->table.n_out - first;
+    pass->first = first;
+    pass->n = left < pass->width ? left : pass->width;
+    compute_tile(pass);
+}
+
+static void all_tiles(struct pass *pass)
+{
+    for (int32_t first = 0; first < pass->args->table.n_out; first += pass->width) {
+        next_tile(pass, first);
+#pragma omp parallel num_threads(pass->be->threads)
+        {
+#pragma omp for schedule(static)
+            for (int32_t r = 0; r < pass->args->n; r++) {
+                add_tile(pass, r);
+            }
+#pragma omp for schedule(static)
+            for (int32_t r = 0; r < pass->args->n; r++) {
+                measure_tile(pass, r);
+            }
+        }
+    }
+}
+
+/* Settles the ranks; true where a row needs the second pass, which it shows by n_kept > KEPT. */
+static bool settle(const struct pass *pass)
+{
+    bool again = false;
+    for (int32_t r = 0; r < pass->args->n; r++) {
+        struct row *row = &pass->row[r];
+        bool outside = !(row->target > row->low && row->target <= row->high);
+        if (row->n_kept > KEPT || (outside && !isnan(row->target))) {
+            row->n_kept = KEPT + 1;
+            row->above = 0;
+            again = true;
+            continue;
+        }
+        for (int32_t k = 0; k < row->n_kept; k++) {
+            row->above += row->kept[k] > row->target;
+        }
+    }
+    return again;
+}
+
+/* Same shapes, same tiles: the logits have the same bits as in the first pass. */
+static void second_pass(struct pass *pass)
+{
+    for (int32_t first = 0; first < pass->args->table.n_out; first += pass->width) {
+        next_tile(pass, first);
+#pragma omp parallel for schedule(static) num_threads(pass->be->threads)
+        for (int32_t r = 0; r < pass->args->n; r++) {
+            struct row *row = &pass->row[r];
+            if (row->n_kept > KEPT) {
+                const float *logit = tile_row(pass, r);
+                row->above += pass->be->isa->count_above((size_t)pass->n, logit, row->target);
+                int32_t own = pass->args->target[r] - first;
+                row->above -= own >= 0 && own < pass->n && logit[own] > row->target;
+            }
+        }
+    }
+}
+
+static void finish(const struct pass *pass)
+{
+    for (int32_t r = 0; r < pass->args->n; r++) {
+        const struct row *row = &pass->row[r], *clean = &pass->row[pass->args->clean[r]];
+        struct ko_metrics *out = &pass->args->out[r];
+        double total = (double)row->top + log(row->sum);
+        double clean_total = (double)clean->top + log(clean->sum);
+        double kl = row->difference / clean->sum - (clean_total - total);
+        out->logprob = (float)((double)row->target - total);
+        out->foil_logprob = (float)((double)row->foil - total);
+        /* The float32 exponentials leave an error of about 1e-8, which may fall below zero. */
+        out->kl = pass->args->clean[r] == r || kl < 0.0 ? 0.0F : (float)kl;
+        out->target_rank = 1 + row->above;
+        out->top1_id = row->top_id;
+        if (isnan(total)) {
+            out->kl = NAN;
+            out->target_rank = out->top1_id = -1;
+        }
+    }
+}
+
+/* Numbers the rows that other rows compare themselves with. */
+static int32_t number_leaders(const struct ko_unembed *args, struct row *row)
+{
+    int32_t n = 0;
+    for (int32_t r = 0; r < args->n; r++) {
+        row[r].leads = -1;
+    }
+    for (int32_t r = 0; r < args->n; r++) {
+        int32_t clean = args->clean[r];
+        if (clean != r && row[clean].leads < 0) {
+            row[clean].leads = n++;
+        }
+    }
+    return n;
+}
+
+static int32_t tile_width(int32_t n, int32_t vocabulary)
+{
+    int32_t width = tile_floats / n / 64 * 64;
+    width = width < NARROWEST_TILE ? NARROWEST_TILE : width > WIDEST_TILE ? WIDEST_TILE : width;
+    return width < vocabulary ? width : vocabulary;
+}
+
+enum ko_code ko_cpu_unembed(struct ko_backend *be, const struct ko_unembed *args,
+                            struct ko_error *err)
+{
+    if (args->n == 0) {
+        return KO_OK;
+    }
+    struct pass pass = {.be = be, .args = args};
+    pass.width = tile_width(args->n, args->table.n_out);
+    pass.row = ko_new((size_t)args->n, sizeof *pass.row, err);
+    if (!pass.row) {
+        return KO_E_MEMORY;
+    }
+    size_t rows = (size_t)args->n + (size_t)number_leaders(args, pass.row);
+    enum ko_code code = KO_E_MEMORY;
+    pass.logit = ko_cpu_scratch(be, rows * (size_t)pass.width * sizeof *pass.logit, err);
+    if (pass.logit) {
+        pass.e = pass.logit + (size_t)args->n * (size_t)pass.width;
+        start_rows(&pass);
+        all_tiles(&pass);
+        if (settle(&pass)) {
+            second_pass(&pass);
+        }
+        finish(&pass);
+        code = KO_OK;
+    }
+    free(pass.row);
+    return code;
+}

@@ -1,0 +1,100 @@
+#include "kernels/plain/plain.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/memory.h"
+
+static const char *precision_name(enum ko_precision precision)
+{
+    return precision == KO_TF32 ? "tf32" : precision == KO_BFLOAT16 ? "bfloat16" : "float32";
+}
+
+static enum ko_code plain_open(const struct ko_backend_config *config, struct ko_backend **out,
+                               struct ko_error *err)
+{
+    if (config->precision != KO_FLOAT32) {
+        return ko_fail(err, KO_E_INPUT,
+                       "precision: plain computes in float32, got %s, choose float32 or a GPU",
+                       precision_name(config->precision));
+    }
+    struct ko_backend *be = ko_new(1, sizeof *be, err);
+    if (!be) {
+        return KO_E_MEMORY;
+    }
+    *out = be;
+    return KO_OK;
+}
+
+static void plain_close(struct ko_backend *be)
+{
+    free(be);
+}
+
+static void plain_describe(const struct ko_backend *be, char *text, size_t n)
+{
+    (void)be;
+    snprintf(text, n, "plain loops, 1 thread");
+}
+
+static enum ko_code plain_alloc(struct ko_backend *be, size_t bytes, void **out,
+                                struct ko_error *err)
+{
+    (void)be;
+    void *memory = ko_new(bytes, 1, err);
+    if (!memory) {
+        return KO_E_MEMORY;
+    }
+    *out = memory;
+    return KO_OK;
+}
+
+static void plain_release(struct ko_backend *be, void *memory)
+{
+    (void)be;
+    free(memory);
+}
+
+static enum ko_code plain_copy(struct ko_backend *be, void *to, const void *from, size_t bytes,
+                               struct ko_error *err)
+{
+    (void)be;
+    (void)err;
+    if (bytes) {
+        memcpy(to, from, bytes);
+    }
+    return KO_OK;
+}
+
+static enum ko_code plain_set_rows(struct ko_backend *be, const struct ko_rows *rows,
+                                   struct ko_error *err)
+{
+    (void)err;
+    be->rows = *rows;
+    return KO_OK;
+}
+
+const struct ko_kernels ko_kernels_plain = {
+    .name = "plain",
+    .open = plain_open,
+    .close = plain_close,
+    .describe = plain_describe,
+    .alloc = plain_alloc,
+    .release = plain_release,
+    .upload = plain_copy,
+    .download = plain_copy,
+    .set_rows = plain_set_rows,
+    .embed = ko_plain_embed,
+    .branch_rows = ko_plain_branch_rows,
+    .gather = ko_plain_gather,
+    .linear = ko_plain_linear,
+    .rms_norm = ko_plain_rms_norm,
+    .layer_norm = ko_plain_layer_norm,
+    .softplus = ko_plain_softplus,
+    .gelu_tanh = ko_plain_gelu_tanh,
+    .conv = ko_plain_conv,
+    .mamba1 = ko_plain_mamba1,
+    .attention = ko_plain_attention,
+    .unembed = ko_plain_unembed,
+};

@@ -1,0 +1,286 @@
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/conformance/check.h"
+
+struct batch {
+    int32_t n, vocabulary, d;
+    float *x, *table, *bias;
+    int32_t *clean, *target, *foil;
+};
+
+/* What the metrics must be. Ranks lie between those with logits less than `tie` apart counted as
+ * equal and as greater. */
+struct expected {
+    double logprob, foil_logprob, kl;
+    int32_t lowest_rank, highest_rank, top1_id;
+};
+
+/* Rows of one prompt follow each other, its clean row last: a clean row may come after those that
+ * name it. */
+static struct batch make(int32_t n, int32_t vocabulary, int32_t d, int32_t rows_a_prompt)
+{
+    struct batch x = {.n = n, .vocabulary = vocabulary, .d = d};
+    x.x = random_floats(1, (size_t)(n * d), -1.5F, 1.5F);
+    x.table = random_floats(2, (size_t)vocabulary * (size_t)d, -1.0F, 1.0F);
+    x.bias = random_floats(3, (size_t)vocabulary, -1.0F, 1.0F);
+    x.clean = calloc((size_t)n * 3, sizeof *x.clean);
+    assert_non_null(x.clean);
+    x.target = x.clean + n;
+    x.foil = x.target + n;
+    for (int32_t r = 0; r < n; r++) {
+        int32_t last = r / rows_a_prompt * rows_a_prompt + rows_a_prompt - 1;
+        x.clean[r] = last < n ? last : n - 1;
+        x.target[r] = (r * 7919 + 13) % vocabulary;
+        x.foil[r] = r % 3 ? (r * 104729) % vocabulary : -1;
+    }
+    return x;
+}
+
+static void drop(struct batch *x)
+{
+    free(x->x);
+    free(x->table);
+    free(x->bias);
+    free(x->clean);
+}
+
+static struct ko_metrics *unembed(const struct backend *b, const struct batch *x, bool biased)
+{
+    struct ko_error err = {0};
+    size_t vocabulary = (size_t)x->vocabulary, d = (size_t)x->d;
+    struct ko_metrics *out = calloc((size_t)x->n, sizeof *out);
+    assert_non_null(out);
+    float *bias = biased ? backend_copy(b, x->bias, vocabulary * sizeof(float)) : NULL;
+    struct ko_unembed args = {.n = x->n,
+                              .x = backend_copy(b, x->x, (size_t)x->n * d * sizeof(float)),
+                              .table = {backend_copy(b, x->table, vocabulary * d * sizeof(float)),
+                                        x->vocabulary, x->d, false},
+                              .bias = bias,
+                              .clean = x->clean,
+                              .target = x->target,
+                              .foil = x->foil,
+                              .out = out};
+    expect_ok(b->k->unembed(b->be, &args, &err), &err);
+    backend_release(b, args.x);
+    backend_release(b, args.table.data);
+    backend_release(b, bias);
+    return out;
+}
+
+static double *logits_of(const struct batch *x, bool biased)
+{
+    double *logit = calloc((size_t)x->n * (size_t)x->vocabulary, sizeof *logit);
+    assert_non_null(logit);
+    for (int32_t r = 0; r < x->n; r++) {
+        for (int32_t v = 0; v < x->vocabulary; v++) {
+            double sum = biased ? (double)x->bias[v] : 0.0;
+            for (int32_t c = 0; c < x->d; c++) {
+                sum += (double)x->x[r * x->d + c] *
+                       (double)x->table[(size_t)v * (size_t)x->d + (size_t)c];
+            }
+            logit[(size_t)r * (size_t)x->vocabulary + (size_t)v] = sum;
+        }
+    }
+    return logit;
+}
+
+static double log_total(const double *logit, int32_t n)
+{
+    double sum = 0.0;
+    for (int32_t v = 0; v < n; v++) {
+        sum += exp(logit[v] - logit[0]);
+    }
+    return logit[0] + log(sum);
+}
+
+static struct expected expect(const struct batch *x, const double *logits, int32_t r, double tie)
+{
+    const double *logit = logits + (size_t)r * (size_t)x->vocabulary;
+    const double *clean = logits + (size_t)x->clean[r] * (size_t)x->vocabulary;
+    double total = log_total(logit, x->vocabulary), clean_total = log_total(clean, x->vocabulary);
+    struct expected want = {.lowest_rank = 1, .highest_rank = 1};
+    for (int32_t v = 0; v < x->vocabulary; v++) {
+        double p = exp(clean[v] - clean_total);
+        want.kl += p * ((clean[v] - clean_total) - (logit[v] - total));
+        want.lowest_rank += v != x->target[r] && logit[v] > logit[x->target[r]] + tie;
+        want.highest_rank += v != x->target[r] && logit[v] > logit[x->target[r]] - tie;
+        want.top1_id = logit[v] > logit[want.top1_id] ? v : want.top1_id;
+    }
+    want.logprob = logit[x->target[r]] - total;
+    want.foil_logprob = x->foil[r] < 0 ? (double)NAN : logit[x->foil[r]] - total;
+    return want;
+}
+
+static void check_row(const struct backend *b, const struct batch *x, int32_t r,
+                      const struct expected *want, const struct ko_metrics *got,
+                      struct spread spread[2])
+{
+    expect_near("logprob", b->label, &got->logprob, &want->logprob, 1, 2e-6, &spread[0]);
+    expect_near("kl", b->label, &got->kl, &want->kl, 1, 1e-6, &spread[1]);
+    if (x->foil[r] < 0) {
+        assert_true(isnan(got->foil_logprob));
+    } else {
+        expect_near("foil", b->label, &got->foil_logprob, &want->foil_logprob, 1, 2e-6, &spread[0]);
+    }
+    assert_int_equal(got->top1_id, want->top1_id);
+    assert_in_range(got->target_rank, want->lowest_rank, want->highest_rank);
+    if (x->clean[r] == r) {
+        assert_true(got->kl == 0.0F);
+    }
+}
+
+static void check(const struct batch *x, bool biased, double tie, struct spread spread[2])
+{
+    struct backend backends[MAX_BACKENDS];
+    int32_t n_backends = backends_open(backends);
+    double *logits = logits_of(x, biased);
+    for (int32_t k = 0; k < n_backends; k++) {
+        struct ko_metrics *got = unembed(&backends[k], x, biased);
+        for (int32_t r = 0; r < x->n; r++) {
+            struct expected want = expect(x, logits, r, tie);
+            check_row(&backends[k], x, r, &want, &got[r], spread);
+        }
+        free(got);
+    }
+    free(logits);
+    backends_close(backends, n_backends);
+}
+
+static void metrics_equal_their_definitions(void **state)
+{
+    (void)state;
+    static const int32_t shapes[][4] = {{1, 5, 3, 1},      {1, 4999, 33, 1},   {2, 2048, 64, 2},
+                                        {37, 4999, 48, 5}, {64, 2049, 96, 64}, {9, 6144, 20, 1}};
+    struct spread spread[2] = {{0}};
+    for (size_t s = 0; s < sizeof shapes / sizeof shapes[0]; s++) {
+        struct batch x = make(shapes[s][0], shapes[s][1], shapes[s][2], shapes[s][3]);
+        check(&x, s % 2, 2e-5, spread);
+        drop(&x);
+    }
+    print_message("unembed: logprob %.1e, kl %.1e from double precision\n", spread[0].largest,
+                  spread[1].largest);
+}
+
+/* Small whole numbers: every order of summation gives the same logits, hundreds of them equal to
+ * the target's. */
+static void ties_are_exact(void **state)
+{
+    (void)state;
+    struct batch x = make(33, 5003, 24, 4);
+    for (int32_t k = 0; k < x.n * x.d; k++) {
+        x.x[k] = roundf(x.x[k]);
+    }
+    for (int32_t k = 0; k < x.vocabulary * x.d; k++) {
+        x.table[k] = roundf(1.4F * x.table[k]);
+    }
+    /* One row's target shares the largest logit with later and earlier tokens. */
+    double *logits = logits_of(&x, false);
+    struct expected first = expect(&x, logits, 0, 0.0);
+    free(logits);
+    for (int32_t copy = 4000; copy < 4100; copy++) {
+        memcpy(x.table + copy * x.d, x.table + first.top1_id * x.d, (size_t)x.d * sizeof(float));
+    }
+    x.target[0] = 4050;
+    struct spread spread[2] = {{0}};
+    check(&x, false, 0.0, spread);
+    drop(&x);
+}
+
+/* Logits that differ by their rounding alone: the target must still be first in its own row, never
+ * behind itself. */
+static void the_best_token_has_rank_one(void **state)
+{
+    (void)state;
+    struct batch x = make(64, 4100, 768, 8);
+    struct backend backends[MAX_BACKENDS];
+    int32_t n_backends = backends_open(backends);
+    for (int32_t k = 0; k < n_backends; k++) {
+        struct ko_metrics *first = unembed(&backends[k], &x, false);
+        for (int32_t r = 0; r < x.n; r++) {
+            x.target[r] = first[r].top1_id;
+        }
+        struct ko_metrics *second = unembed(&backends[k], &x, false);
+        for (int32_t r = 0; r < x.n; r++) {
+            assert_int_equal(second[r].target_rank, 1);
+        }
+        free(first);
+        free(second);
+    }
+    drop(&x);
+    backends_close(backends, n_backends);
+}
+
+/* Rows a hair apart, KL from 2e-12 to 7e-4. */
+static void small_divergences_are_not_negative(void **state)
+{
+    (void)state;
+    struct batch x = make(16, 4999, 64, 16);
+    for (int32_t r = 0; r < 15; r++) {
+        for (int32_t c = 0; c < x.d; c++) {
+            float step = 1e-6F * (float)(1 << r);
+            x.x[r * x.d + c] = x.x[15 * x.d + c] * (1.0F + step);
+        }
+    }
+    double *logits = logits_of(&x, false);
+    struct backend backends[MAX_BACKENDS];
+    int32_t n_backends = backends_open(backends);
+    double largest = 0.0;
+    for (int32_t k = 0; k < n_backends; k++) {
+        struct ko_metrics *got = unembed(&backends[k], &x, false);
+        for (int32_t r = 0; r < x.n; r++) {
+            struct expected want = expect(&x, logits, r, 1e-5);
+            double error = fabs((double)got[r].kl - want.kl);
+            /* The sums are in double precision; the exponentials, of `plain` apart, are not. */
+            assert_true(error <= (backends[k].exact ? 1e-12 : 5e-8) + 1e-5 * want.kl);
+            assert_true(got[r].kl >= 0.0F);
+            largest = error > largest ? error : largest;
+        }
+        free(got);
+    }
+    print_message("small kl: at most %.1e off\n", largest);
+    free(logits);
+    drop(&x);
+    backends_close(backends, n_backends);
+}
+
+static void rows_that_are_not_finite_say_so(void **state)
+{
+    (void)state;
+    struct batch x = make(6, 2500, 16, 3);
+    x.x[1 * x.d + 4] = NAN;
+    x.x[4 * x.d + 2] = INFINITY;
+    struct backend backends[MAX_BACKENDS];
+    int32_t n_backends = backends_open(backends);
+    for (int32_t k = 0; k < n_backends; k++) {
+        struct ko_metrics *got = unembed(&backends[k], &x, false);
+        for (int32_t r = 0; r < x.n; r++) {
+            bool broken = r == 1 || r == 4;
+            assert_int_equal(isnan(got[r].logprob) != 0, broken);
+            assert_int_equal(isnan(got[r].kl) != 0, broken);
+            assert_int_equal(got[r].target_rank == -1, broken);
+            assert_int_equal(got[r].top1_id == -1, broken);
+        }
+        free(got);
+    }
+    drop(&x);
+    backends_close(backends, n_backends);
+}
+
+int run_unembed(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(metrics_equal_their_definitions),
+        cmocka_unit_test(ties_are_exact),
+        cmocka_unit_test(the_best_token_has_rank_one),
+        cmocka_unit_test(small_divergences_are_not_negative),
+        cmocka_unit_test(rows_that_are_not_finite_say_so),
+    };
+    return cmocka_run_group_tests_name("unembed", tests, NULL, NULL);
+}

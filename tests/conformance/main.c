@@ -1,0 +1,8 @@
+/* One suite over every backend: `plain` is compared with the papers' formulas in double precision,
+ * the others with `plain`. */
+#include "tests/conformance/check.h"
+
+int main(void)
+{
+    return run_basic() + run_conv() + run_mamba1() + run_attention() + run_unembed();
+}

@@ -1,0 +1,187 @@
+#include <string.h>
+
+#include "tests/conformance/wave.h"
+
+/* Positions from a to b, both included. */
+#define SPAN(a, b) ((1U << ((b) + 1)) - (1U << (a)))
+
+static const struct wave_plan plans[] = {
+    {.name = "one token, its only edge removed",
+     .n_layers = 2,
+     .n_prompts = 1,
+     .n_tokens = {1},
+     .n_sets = 1,
+     .sets = {{false, 1, 1}},
+     .n_branches = 2,
+     .branches = {{0, -1, 0, 0, 0, 1, 0, -1, false, false},
+                  {0, -1, 0, 1, 1, 2, 0, -1, true, true}}},
+    {.name = "no branches", .n_layers = 1, .n_prompts = 2, .n_tokens = {5, 3}},
+    {.name = "branches from the first position",
+     .n_layers = 3,
+     .n_prompts = 2,
+     .n_tokens = {6, 4},
+     .n_sets = 2,
+     .sets = {{false, SPAN(0, 5), SPAN(0, 2)}, {false, SPAN(0, 3), SPAN(0, 3)}},
+     .n_branches = 4,
+     .branches = {{0, -1, 0, 0, 0, 2, 0, -1, false, false},
+                  {0, -1, 0, 1, 1, 3, 0, 0, false, true},
+                  {1, -1, 0, 0, 0, 3, 1, -1, true, false},
+                  {1, -1, 0, 2, 2, 3, 1, 1, true, true}}},
+    {.name = "several rows from the middle, targets with gaps",
+     .n_layers = 3,
+     .n_prompts = 1,
+     .n_tokens = {9},
+     .n_sets = 3,
+     .sets = {{false, SPAN(4, 8), SPAN(1, 2)},
+              {false, 1U << 3 | 1U << 6, SPAN(0, 3) | 1U << 6},
+              {false, 1U << 5, SPAN(0, 8)}},
+     .n_branches = 6,
+     .branches = {{0, -1, 4, 0, 0, 2, 0, -1, false, false},
+                  {0, -1, 3, 0, 0, 3, 1, -1, false, false},
+                  {0, -1, 3, 1, 1, 2, 1, 0, false, true},
+                  {0, -1, 5, 0, 0, 2, 2, 1, true, false},
+                  {0, -1, 3, 0, 0, 3, 1, 1, true, false},
+                  {0, -1, 4, 1, 1, 3, 0, 0, true, true}}},
+    {.name = "single rows of the last position",
+     .n_layers = 4,
+     .n_prompts = 2,
+     .n_tokens = {8, 5},
+     .n_sets = 4,
+     .sets = {{false, 1U << 7, SPAN(2, 4)},
+              {false, 1U << 7, 1U << 7},
+              {false, 1U << 7, SPAN(0, 7)},
+              {false, 1U << 4, SPAN(0, 1)}},
+     .n_branches = 8,
+     .branches = {{0, -1, 7, 0, 0, 3, 0, -1, false, false},
+                  {0, -1, 7, 0, 0, 4, 1, -1, false, false},
+                  {0, -1, 7, 1, 1, 2, 2, -1, false, true},
+                  {0, -1, 7, 1, 1, 3, 0, 0, false, false},
+                  {0, -1, 7, 0, 0, 2, 1, 1, true, false},
+                  {1, -1, 4, 0, 0, 2, 3, -1, true, true},
+                  {1, -1, 4, 2, 2, 4, 3, 1, false, false},
+                  {0, -1, 7, 0, 0, 3, 2, 0, true, true}}},
+    {.name = "later",
+     .n_layers = 3,
+     .n_prompts = 1,
+     .n_tokens = {8},
+     .n_sets = 2,
+     .sets = {{true, SPAN(3, 7), 1U << 2 | 1U << 4}, {true, SPAN(1, 7), SPAN(0, 7)}},
+     .n_branches = 5,
+     .branches = {{0, -1, 3, 0, 0, 2, 0, -1, false, false},
+                  {0, -1, 3, 1, 1, 3, 0, 0, false, true},
+                  {0, -1, 1, 0, 0, 3, 1, -1, true, false},
+                  {0, -1, 1, 0, 0, 2, 1, 1, false, false},
+                  {0, -1, 3, 0, 0, 2, 0, 1, true, true}}},
+    {.name = "nested branches",
+     .n_layers = 5,
+     .n_prompts = 1,
+     .n_tokens = {7},
+     .n_sets = 2,
+     .sets = {{false, 1U << 6, SPAN(1, 3)}, {false, SPAN(3, 5), SPAN(0, 4)}},
+     .n_branches = 9,
+     .branches = {{0, -1, 6, 0, 0, 4, 0, -1, false, false},
+                  {0, 0, 6, 1, 1, 1, 0, -1, false, false},
+                  {0, 0, 6, 3, 3, 3, 0, -1, false, false},
+                  {0, -1, 3, 1, 1, 4, 1, 0, false, false},
+                  {0, 3, 3, 2, 2, 2, 1, 0, false, false},
+                  {0, -1, 3, 0, 0, 3, 1, -1, true, true},
+                  {0, 5, 3, 1, 1, 1, 1, -1, true, true},
+                  {0, 5, 3, 2, 2, 2, 1, -1, true, true},
+                  {0, 2, 6, 4, 4, 5, 0, 1, false, false}}},
+    {.name = "full passes, in and out of their windows",
+     .n_layers = 3,
+     .n_prompts = 2,
+     .n_tokens = {6, 3},
+     .n_sets = 2,
+     .sets = {{false, 1U << 5, SPAN(0, 3)}, {true, SPAN(1, 2), SPAN(0, 1)}},
+     .n_branches = 5,
+     .branches = {{0, -1, 0, -1, 1, 2, 0, -1, false, false},
+                  {0, -1, 5, -1, 1, 3, 0, 0, true, false},
+                  {1, -1, 0, -1, 0, 3, 1, -1, true, true},
+                  {1, -1, 1, -1, 0, 0, 1, -1, false, false},
+                  {0, 0, 0, 1, 1, 3, 0, 1, false, true}}},
+};
+
+const struct wave_plan *wave_plans(size_t *n)
+{
+    *n = sizeof plans / sizeof plans[0];
+    return plans;
+}
+
+static uint32_t next(uint32_t *state)
+{
+    *state = *state * 1664525U + 1013904223U;
+    return *state >> 8;
+}
+
+static int32_t below(uint32_t *state, int32_t n)
+{
+    return (int32_t)(next(state) % (uint32_t)n);
+}
+
+/* The first position that loses an edge, or -1. */
+static int32_t first_target(const struct wave_edges *edges, int32_t n_tokens)
+{
+    for (int32_t i = 0; i < n_tokens; i++) {
+        uint32_t sources = edges->source & (edges->later ? (1U << i) - 1 : (2U << i) - 1);
+        if (sources && (edges->later || edges->target >> i & 1)) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+static void add_random_branch(uint32_t *state, struct wave_plan *plan, int32_t prompt, int32_t set)
+{
+    int32_t start = below(state, plan->n_layers);
+    int32_t size = 1 + below(state, plan->n_layers - start);
+    struct wave_branch branch = {.prompt = prompt,
+                                 .parent = -1,
+                                 .first_position =
+                                     first_target(&plan->sets[set], plan->n_tokens[prompt]),
+                                 .leaves_at = start,
+                                 .window_begin = start,
+                                 .window_end = start + size,
+                                 .edge_set = set,
+                                 .mask = below(state, 3) - 1,
+                                 .conv = below(state, 3) == 0,
+                                 .after_softmax = below(state, 2) == 0};
+    if (branch.first_position < 0) {
+        return;
+    }
+    if (below(state, 6) == 0) {
+        branch.leaves_at = -1;
+        branch.first_position = below(state, branch.first_position + 1);
+    }
+    int32_t parent = plan->n_branches;
+    plan->branches[plan->n_branches++] = branch;
+    for (int32_t shorter = size - 1; shorter > 0 && below(state, 2); shorter--) {
+        branch.parent = parent;
+        branch.leaves_at = branch.window_begin = branch.window_end = start + shorter;
+        plan->branches[plan->n_branches++] = branch;
+    }
+}
+
+void wave_random(uint32_t seed, struct wave_plan *plan)
+{
+    uint32_t state = seed * 2654435761U + 1;
+    memset(plan, 0, sizeof *plan);
+    plan->name = "random";
+    plan->n_layers = 1 + below(&state, WAVE_LAYERS);
+    plan->n_prompts = 1 + below(&state, WAVE_PROMPTS);
+    for (int32_t p = 0; p < plan->n_prompts; p++) {
+        plan->n_tokens[p] = 1 + below(&state, 12);
+        uint32_t all = (1U << plan->n_tokens[p]) - 1;
+        for (int32_t s = 1 + below(&state, 3); s > 0; s--) {
+            bool last = below(&state, 2) == 0;
+            plan->sets[plan->n_sets++] = (struct wave_edges){
+                .later = below(&state, 4) == 0,
+                .target = last ? 1U << (plan->n_tokens[p] - 1) : next(&state) & all,
+                .source = next(&state) & all};
+            for (int32_t n = below(&state, 3);
+                 n >= 0 && plan->n_branches + WAVE_LAYERS < WAVE_BRANCHES; n--) {
+                add_random_branch(&state, plan, p, plan->n_sets - 1);
+            }
+        }
+    }
+}

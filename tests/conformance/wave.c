@@ -1,0 +1,189 @@
+#include "tests/conformance/wave.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool comes_before(const struct wave_branch *a, const struct wave_branch *b)
+{
+    if (a->leaves_at != b->leaves_at) {
+        return a->leaves_at < b->leaves_at;
+    }
+    return a->conv && !b->conv;
+}
+
+static void sort_branches(const struct wave_plan *plan, struct wave *wave)
+{
+    for (int32_t n = 0; n < plan->n_branches; n++) {
+        int32_t at = n;
+        for (; at > 0 && comes_before(&plan->branches[n], &plan->branches[wave->order[at - 1]]);
+             at--) {
+            wave->order[at] = wave->order[at - 1];
+        }
+        wave->order[at] = n;
+    }
+}
+
+static int32_t place_of(const struct wave *wave, int32_t n_branches, int32_t number)
+{
+    for (int32_t b = 0; b < n_branches; b++) {
+        if (wave->order[b] == number) {
+            return b;
+        }
+    }
+    return -1;
+}
+
+static void build_branches(const struct wave_plan *plan, struct wave *wave, int32_t n_rows)
+{
+    sort_branches(plan, wave);
+    for (int32_t b = 0; b < plan->n_branches; b++) {
+        const struct wave_branch *from = &plan->branches[wave->order[b]];
+        wave->branches[b] = (struct ko_branch){
+            .prompt = from->prompt,
+            .parent = from->parent < 0 ? -1 : place_of(wave, plan->n_branches, from->parent),
+            .first_row = n_rows,
+            .n_rows = plan->n_tokens[from->prompt] - from->first_position,
+            .first_position = from->first_position,
+            .leaves_at = from->leaves_at,
+            .window_begin = from->window_begin,
+            .window_end = from->window_end,
+            .edge_set = from->edge_set,
+            .mask = from->mask,
+            .state_group = b,
+            .conv = from->conv,
+            .after_softmax = from->after_softmax};
+        n_rows += wave->branches[b].n_rows;
+    }
+}
+
+static void build_edges(const struct wave_plan *plan, struct wave *wave)
+{
+    for (int32_t s = 0; s < plan->n_sets; s++) {
+        for (int32_t i = 0; i < WAVE_TOKENS; i++) {
+            wave->target[s][i] = plan->sets[s].target >> i & 1;
+            wave->source[s][i] = plan->sets[s].source >> i & 1;
+        }
+        wave->edges[s] =
+            (struct ko_edge_set){plan->sets[s].later, wave->target[s], wave->source[s]};
+    }
+}
+
+static void fill_row(struct wave *wave, int32_t row, int32_t position, int32_t previous,
+                     int32_t branch, int32_t prompt, int32_t parent_row)
+{
+    const int32_t values[] = {position, previous, branch, prompt, parent_row, (row * 7) % 11};
+    for (size_t column = 0; column < 6; column++) {
+        wave->columns[column][row] = values[column];
+    }
+}
+
+static int32_t build_trunks(const struct wave_plan *plan, struct wave *wave)
+{
+    int32_t row = 0;
+    for (int32_t p = 0; p < plan->n_prompts; p++) {
+        wave->trunk_first[p] = row;
+        wave->n_tokens[p] = plan->n_tokens[p];
+        for (int32_t i = 0; i < plan->n_tokens[p]; i++, row++) {
+            fill_row(wave, row, i, i ? row - 1 : -1, -1, p, -1);
+        }
+    }
+    return row;
+}
+
+static int32_t build_branch_rows(struct wave *wave, int32_t n_branches, int32_t row)
+{
+    for (int32_t b = 0; b < n_branches; b++) {
+        const struct ko_branch *branch = &wave->branches[b];
+        int32_t trunk = wave->trunk_first[branch->prompt], t0 = branch->first_position;
+        int32_t parent = trunk + t0;
+        if (branch->parent >= 0) {
+            const struct ko_branch *above = &wave->branches[branch->parent];
+            parent = above->first_row + t0 - above->first_position;
+        }
+        for (int32_t k = 0; k < branch->n_rows; k++, row++) {
+            int32_t previous = k ? row - 1 : t0 ? trunk + t0 - 1 : -1;
+            fill_row(wave, row, t0 + k, previous, b, branch->prompt, parent + k);
+        }
+    }
+    return row;
+}
+
+static void count_rows(const struct wave_plan *plan, struct wave *wave, int32_t n_trunk)
+{
+    for (int32_t layer = 0; layer < plan->n_layers; layer++) {
+        int32_t *projected = &wave->counts[0][layer], *convolved = &wave->counts[1][layer];
+        int32_t *active = &wave->counts[2][layer], *branches = &wave->counts[3][layer];
+        *projected = *convolved = *active = n_trunk;
+        *branches = 0;
+        for (int32_t b = 0; b < plan->n_branches; b++) {
+            const struct ko_branch *branch = &wave->branches[b];
+            bool leaves = branch->leaves_at == layer;
+            *projected += branch->leaves_at < layer ? branch->n_rows : 0;
+            *convolved +=
+                branch->leaves_at < layer || (leaves && branch->conv) ? branch->n_rows : 0;
+            *active += branch->leaves_at <= layer ? branch->n_rows : 0;
+            *branches += branch->leaves_at <= layer;
+        }
+    }
+}
+
+void wave_build(const struct wave_plan *plan, struct wave *wave)
+{
+    memset(wave, 0, sizeof *wave);
+    int32_t n_trunk = build_trunks(plan, wave), max_tokens = 0;
+    build_branches(plan, wave, n_trunk);
+    build_edges(plan, wave);
+    int32_t n_rows = build_branch_rows(wave, plan->n_branches, n_trunk);
+    count_rows(plan, wave, n_trunk);
+    for (int32_t p = 0; p < plan->n_prompts; p++) {
+        max_tokens = plan->n_tokens[p] > max_tokens ? plan->n_tokens[p] : max_tokens;
+    }
+    wave->rows = (struct ko_rows){.n_rows = n_rows,
+                                  .n_trunk_rows = n_trunk,
+                                  .n_prompts = plan->n_prompts,
+                                  .n_branches = plan->n_branches,
+                                  .n_edge_sets = plan->n_sets,
+                                  .n_layers = plan->n_layers,
+                                  .max_tokens = max_tokens,
+                                  .position = wave->columns[0],
+                                  .previous = wave->columns[1],
+                                  .branch = wave->columns[2],
+                                  .prompt = wave->columns[3],
+                                  .parent_row = wave->columns[4],
+                                  .token = wave->columns[5],
+                                  .trunk_first = wave->trunk_first,
+                                  .n_tokens = wave->n_tokens,
+                                  .branches = wave->branches,
+                                  .edges = wave->edges,
+                                  .n_projected = wave->counts[0],
+                                  .n_convolved = wave->counts[1],
+                                  .n_active = wave->counts[2],
+                                  .n_branches_active = wave->counts[3]};
+}
+
+int32_t wave_path(const struct ko_rows *rows, int32_t row, int32_t layer,
+                  int32_t (*source)(const struct ko_rows *, int32_t, int32_t), int32_t *path)
+{
+    int32_t b = rows->branch[row], i = rows->position[row];
+    for (int32_t j = 0; j <= i; j++) {
+        int32_t at = rows->trunk_first[rows->prompt[row]] + j;
+        if (b >= 0 && j >= rows->branches[b].first_position) {
+            at = rows->branches[b].first_row + j - rows->branches[b].first_position;
+        }
+        path[j] = source(rows, at, layer);
+    }
+    return i;
+}
+
+bool wave_removed(const struct ko_rows *rows, int32_t row, int32_t layer, int32_t i, int32_t j)
+{
+    int32_t b = rows->branch[row];
+    if (b < 0 || layer < rows->branches[b].window_begin || layer >= rows->branches[b].window_end) {
+        return false;
+    }
+    const struct ko_edge_set *edges = &rows->edges[rows->branches[b].edge_set];
+    if (edges->later) {
+        return edges->source[j] && j < i;
+    }
+    return edges->target[i] && edges->source[j] && j <= i;
+}

@@ -1,0 +1,213 @@
+/* The errors that kernels/cpu/isa.h promises, over float32 arguments from the whole range, for
+   every instruction set that this machine has. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "kernels/cpu/isa.h"
+
+enum { CHUNK = 4096 };
+
+/* |y - want| in units in the last place of the float32 nearest to want, subnormal ones included. */
+static double ulps(float y, double want)
+{
+    if ((double)y == want || (isnan(y) && isnan(want))) {
+        return 0.0;
+    }
+    int exponent = 0;
+    frexp(want, &exponent);
+    exponent = exponent < -125 ? -125 : exponent;
+    return fabs((double)y - want) / ldexp(1.0, exponent - 24);
+}
+
+/* Every stride-th float32 in [low, high]: bit patterns in order, negative ones first. Returns how
+ * many, from *at on. */
+static size_t next_floats(float low, float high, uint32_t stride, int64_t *at, float x[CHUNK])
+{
+    size_t n = 0;
+    for (; n < CHUNK && *at <= 0x7F7FFFFF; *at += stride) {
+        int64_t magnitude = *at < 0 ? -*at - 1 : *at;
+        uint32_t bits = (uint32_t)magnitude | (*at < 0 ? 0x80000000U : 0);
+        memcpy(&x[n], &bits, sizeof bits);
+        n += x[n] >= low && x[n] <= high;
+    }
+    return n;
+}
+
+typedef void apply_fn(const struct ko_cpu_isa *isa, size_t n, const float *x, float *y);
+
+static void apply_exp(const struct ko_cpu_isa *isa, size_t n, const float *x, float *y)
+{
+    isa->exp(n, x, y);
+}
+
+static void apply_silu(const struct ko_cpu_isa *isa, size_t n, const float *x, float *y)
+{
+    isa->silu(n, x, y);
+}
+
+static void apply_softplus(const struct ko_cpu_isa *isa, size_t n, const float *x, float *y)
+{
+    memcpy(y, x, n * sizeof *y);
+    isa->softplus(n, y);
+}
+
+static void apply_gelu(const struct ko_cpu_isa *isa, size_t n, const float *x, float *y)
+{
+    memcpy(y, x, n * sizeof *y);
+    isa->gelu_tanh(n, y);
+}
+
+static double exact_silu(double x)
+{
+    return x / (1.0 + exp(-x));
+}
+
+static double exact_softplus(double x)
+{
+    return x > 20.0 ? x : log1p(exp(x));
+}
+
+static double exact_gelu(double x)
+{
+    return x / (1.0 + exp(-2.0 * sqrt(2.0 / M_PI) * (x + 0.044715 * x * x * x)));
+}
+
+/* Fails where an error is not within `bound` units (or, where bound is 0, within `absolute`). */
+static void check(const char *name, apply_fn *apply, double (*exact)(double), float low, float high,
+                  double bound, double absolute)
+{
+    size_t n_tables = 0;
+    const struct ko_cpu_isa *const *tables = ko_cpu_isa_list(&n_tables);
+    for (size_t t = 0; t < n_tables; t++) {
+        double worst = 0.0;
+        float x[CHUNK], y[CHUNK];
+        int64_t at = -0x7F800000;
+        for (size_t n; (n = next_floats(low, high, 1021, &at, x)) > 0;) {
+            apply(tables[t], n, x, y);
+            for (size_t k = 0; k < n; k++) {
+                double want = exact((double)x[k]);
+                double error = bound > 0.0 ? ulps(y[k], want) : fabs((double)y[k] - want);
+                if (!(error <= (bound > 0.0 ? bound : absolute))) {
+                    fail_msg("%s, %s(%.9g) = %.9g, expected %.9g: %.3g", tables[t]->name, name,
+                             (double)x[k], (double)y[k], want, error);
+                }
+                worst = error > worst ? error : worst;
+            }
+        }
+        print_message("%s, %s in [%g, %g]: at most %.3g %s\n", tables[t]->name, name, (double)low,
+                      (double)high, worst, bound > 0.0 ? "ulp" : "off");
+    }
+}
+
+static void exp_is_within_two_units(void **state)
+{
+    (void)state;
+    check("exp", apply_exp, exp, -87.33654F, 88.72283F, 2.0, 0.0);
+}
+
+static void softplus_is_within_three_units(void **state)
+{
+    (void)state;
+    check("softplus", apply_softplus, exact_softplus, -87.0F, 1e30F, 3.0, 0.0);
+}
+
+static void silu_is_within_four_units(void **state)
+{
+    (void)state;
+    check("silu", apply_silu, exact_silu, -87.0F, 1e30F, 4.0, 0.0);
+}
+
+static void gelu_is_within_four_units_from_minus_one(void **state)
+{
+    (void)state;
+    check("gelu", apply_gelu, exact_gelu, -1.0F, 1e12F, 4.0, 0.0);
+    check("gelu", apply_gelu, exact_gelu, -1e12F, -1.0F, 0.0, 2e-7);
+}
+
+/* exp beyond float32's range, and what is not a number, in vectors and in their remainders. */
+static void ends_of_the_range_are_exact(void **state)
+{
+    (void)state;
+    const struct {
+        float x, y;
+    } rows[] = {{0.0F, 1.0F},      {-0.0F, 1.0F},        {-87.33655F, 0.0F}, {-88.0F, 0.0F},
+                {-104.0F, 0.0F},   {-1e10F, 0.0F},       {-INFINITY, 0.0F},  {88.72284F, INFINITY},
+                {1e10F, INFINITY}, {INFINITY, INFINITY}, {NAN, NAN},         {1e-30F, 1.0F},
+                {-3e38F, 0.0F},    {3e38F, INFINITY}};
+    size_t n_tables = 0;
+    const struct ko_cpu_isa *const *tables = ko_cpu_isa_list(&n_tables);
+    for (size_t t = 0; t < n_tables; t++) {
+        for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++) {
+            float x[37], y[37];
+            for (size_t k = 0; k < 37; k++) {
+                x[k] = rows[r].x;
+            }
+            tables[t]->exp(37, x, y);
+            for (size_t k = 0; k < 37; k++) {
+                if (!(y[k] == rows[r].y || (isnan(y[k]) && isnan(rows[r].y)))) {
+                    fail_msg("%s: exp(%.9g) is %.9g", tables[t]->name, (double)x[k], (double)y[k]);
+                }
+            }
+            tables[t]->softplus(37, x);
+            tables[t]->silu(1, y, y);
+            assert_true(isnan(rows[r].x) == (isnan(x[36]) != 0));
+        }
+    }
+}
+
+/* The argument is rounded twice, and log2(e) once. */
+static void decays_are_as_good_as_their_arguments(void **state)
+{
+    (void)state;
+    enum { N = 61, STATES = 5 };
+    size_t n_tables = 0;
+    const struct ko_cpu_isa *const *tables = ko_cpu_isa_list(&n_tables);
+    for (size_t t = 0; t < n_tables; t++) {
+        float a[STATES * N], a2[STATES * KO_SCAN_BLOCK], delta[N], decay[STATES * KO_SCAN_BLOCK];
+        double worst = 0.0;
+        for (int32_t step = 0; step < 2000; step++) {
+            for (int32_t k = 0; k < N; k++) {
+                delta[k] = ldexpf(1.0F + (float)k / 61.0F, step % 24 - 18);
+                for (int32_t s = 0; s < STATES; s++) {
+                    a[s * N + k] = -0.013F * (float)(1 + (step * 31 + s * 7 + k) % 1300);
+                }
+            }
+            tables[t]->scan_prepare(N, STATES, a, N, a2);
+            tables[t]->scan_decay(N, STATES, a2, delta, decay);
+            for (int32_t at = 0; at < STATES * N; at++) {
+                double x = (double)a[at] * (double)delta[at % N];
+                double got = (double)decay[at / N * KO_SCAN_BLOCK + at % N];
+                double error = fabs(got - exp(x)) / (exp(x) * (2.0 - 2.5 * x));
+                if (x < -87.0) {
+                    assert_true(got >= 0.0 && got <= exp(-87.0));
+                    continue;
+                }
+                assert_true(error <= 0x1p-24);
+                worst = error > worst ? error : worst;
+            }
+        }
+        print_message("%s, decay: at most %.2f (2 - 2.5 x) 2^-24 relative\n", tables[t]->name,
+                      worst * 0x1p24);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(exp_is_within_two_units),
+        cmocka_unit_test(softplus_is_within_three_units),
+        cmocka_unit_test(silu_is_within_four_units),
+        cmocka_unit_test(gelu_is_within_four_units_from_minus_one),
+        cmocka_unit_test(ends_of_the_range_are_exact),
+        cmocka_unit_test(decays_are_as_good_as_their_arguments),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
