@@ -1,0 +1,58 @@
+/* A checkpoint folder: its configuration and its tensors, checked before use and mapped, never
+ * copied whole. */
+#ifndef KO_CHECKPOINT_CHECKPOINT_H
+#define KO_CHECKPOINT_CHECKPOINT_H
+
+#include <json-c/json.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "src/base/error.h"
+
+enum ko_dtype { KO_F32, KO_F16, KO_BF16, KO_I64, KO_I32, KO_U8, KO_BOOL, KO_N_DTYPES };
+
+enum { KO_TENSOR_DIMS = 8 };
+
+struct ko_tensor {
+    const char *name; /* borrowed from the checkpoint */
+    enum ko_dtype dtype;
+    int n_dims;
+    int64_t shape[KO_TENSOR_DIMS];
+    int64_t n;        /* elements */
+    const void *data; /* mapped; little-endian; borrowed; may be unaligned */
+    size_t data_bytes;
+};
+
+struct ko_checkpoint;
+
+/* Opens `folder`: reads config.json and the headers of its weight files
+   (model.safetensors.index.json, else model.safetensors; nothing else is looked at), checks every
+   name, dtype, shape, offset and file length, and maps the files read-only. Symbolic links on disk
+   are followed; absolute names and ".." inside the index are refused. `name` is what errors call
+   the model. KO_E_INPUT for anything wrong. Free with ko_checkpoint_close. */
+KO_MUST_CHECK enum ko_code ko_checkpoint_open(const char *folder, const char *name,
+                                              struct ko_checkpoint **out, struct ko_error *err);
+void ko_checkpoint_close(struct ko_checkpoint *checkpoint);
+
+const char *ko_checkpoint_name(const struct ko_checkpoint *checkpoint);
+const char *ko_checkpoint_folder(const struct ko_checkpoint *checkpoint);
+/* config.json, a JSON object. Borrowed. */
+json_object *ko_checkpoint_config(const struct ko_checkpoint *checkpoint);
+/* All tensors in order of name; *n of them. Borrowed. */
+const struct ko_tensor *ko_checkpoint_tensors(const struct ko_checkpoint *checkpoint, size_t *n);
+/* NULL where there is none of that name. */
+const struct ko_tensor *ko_checkpoint_find(const struct ko_checkpoint *checkpoint,
+                                           const char *name);
+/* XXH3-128, 32 hex digits: config.json, and every weight file's header and length. */
+const char *ko_checkpoint_fingerprint(const struct ko_checkpoint *checkpoint);
+
+const char *ko_dtype_name(enum ko_dtype dtype);
+size_t ko_dtype_bytes(enum ko_dtype dtype);
+
+/* Converts elements [first, first + n) of a float tensor (F32, F16, BF16) to float32: exact. */
+void ko_tensor_to_float(const struct ko_tensor *tensor, int64_t first, int64_t n, float *out);
+/* Tells the kernel that the tensor's pages are not needed for now, so that a mapped file does not
+ * count as resident memory. */
+void ko_tensor_release(const struct ko_tensor *tensor);
+
+#endif

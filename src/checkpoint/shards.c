@@ -1,0 +1,115 @@
+#include "src/checkpoint/shards.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "src/base/file.h"
+#include "src/base/json.h"
+
+enum { INDEX_BYTES = 100000000, MAX_SHARDS = 10000 };
+
+static const char index_name[] = "model.safetensors.index.json";
+static const char single_name[] = "model.safetensors";
+
+/* A link that leads nowhere counts: opening it then names it, where "no weight file" would mislead.
+ */
+static enum ko_code is_there(const char *folder, const char *name, bool *there,
+                             struct ko_error *err)
+{
+    struct stat status;
+    char *path = ko_path_join(folder, name, err);
+    if (!path)
+        return KO_E_MEMORY;
+    *there = lstat(path, &status) == 0;
+    free(path);
+    return KO_OK;
+}
+
+static bool is_plain_name(const char *name)
+{
+    if (name[0] == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+        return false;
+    for (const char *at = name; *at; at++)
+        if (*at == '/' || *at == '\\' || (unsigned char)*at < 0x20)
+            return false;
+    return true;
+}
+
+static int compare_strings(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static enum ko_code list_files(struct ko_shards *shards, const char *where, struct ko_error *err)
+{
+    enum ko_code code = KO_OK;
+    json_object_object_foreach(shards->weight_map, tensor, value)
+    {
+        if (!json_object_is_type(value, json_type_string))
+            return ko_fail(err, KO_E_INPUT, "%s: weight_map: %s: expected a file's name", where,
+                           tensor);
+        const char *file = json_object_get_string(value);
+        if (!is_plain_name(file) || strlen(file) != (size_t)json_object_get_string_len(value))
+            return ko_fail(err, KO_E_INPUT,
+                           "%s: weight_map: %s: the file's name is '%s', it must be a plain name "
+                           "without folders or '..'",
+                           where, tensor, file);
+        code = ko_strings_intern(&shards->files, file, NULL, err);
+        if (code)
+            return code;
+        if (shards->files.n > MAX_SHARDS)
+            return ko_fail(err, KO_E_INPUT, "%s: weight_map names more than %d files", where,
+                           MAX_SHARDS);
+    }
+    if (shards->files.n == 0)
+        return ko_fail(err, KO_E_INPUT, "%s: weight_map names no tensor", where);
+    qsort(shards->files.item, shards->files.n, sizeof shards->files.item[0], compare_strings);
+    return KO_OK;
+}
+
+static enum ko_code read_index(const char *folder, const char *where, struct ko_shards *shards,
+                               struct ko_error *err)
+{
+    char *path = ko_path_join(folder, index_name, err);
+    if (!path)
+        return KO_E_MEMORY;
+    shards->index = index_name;
+    enum ko_code code = ko_json_read(path, INDEX_BYTES, &shards->root, err);
+    if (!code && json_object_is_type(shards->root, json_type_object))
+        shards->weight_map = ko_json_get(shards->root, "weight_map");
+    if (!code && !json_object_is_type(shards->weight_map, json_type_object))
+        code = ko_fail(err, KO_E_INPUT, "%s: expected an object with the key 'weight_map'", path);
+    if (!code)
+        code = list_files(shards, path, err);
+    if (code == KO_E_INPUT)
+        ko_fail_in(err, "%s", where);
+    free(path);
+    return code;
+}
+
+enum ko_code ko_shards_find(const char *folder, const char *where, struct ko_shards *shards,
+                            struct ko_error *err)
+{
+    bool index = false, single = false;
+    *shards = (struct ko_shards){0};
+    enum ko_code code = is_there(folder, index_name, &index, err);
+    if (!code)
+        code = is_there(folder, single_name, &single, err);
+    if (code)
+        return code;
+    if (index)
+        return read_index(folder, where, shards, err);
+    if (!single)
+        return ko_fail(err, KO_E_INPUT, "%s: %s: holds neither %s nor %s", where, folder,
+                       index_name, single_name);
+    return ko_strings_add(&shards->files, single_name, err);
+}
+
+void ko_shards_free(struct ko_shards *shards)
+{
+    ko_strings_free(&shards->files);
+    json_object_put(shards->root);
+    *shards = (struct ko_shards){0};
+}

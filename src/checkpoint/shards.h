@@ -1,0 +1,24 @@
+/* Which weight files a checkpoint folder has, and where its index places each tensor. */
+#ifndef KO_CHECKPOINT_SHARDS_H
+#define KO_CHECKPOINT_SHARDS_H
+
+#include <json-c/json.h>
+
+#include "src/base/error.h"
+#include "src/base/text.h"
+
+struct ko_shards {
+    struct ko_strings files; /* plain names inside the folder, in order */
+    json_object *root;       /* the index; NULL: one file without an index; owned */
+    json_object *weight_map; /* tensor -> file, inside root */
+    const char *index;       /* the index's name in the folder; NULL without one */
+};
+
+/* Looks for model.safetensors.index.json, else model.safetensors. Of the index every file name must
+   be a plain one. KO_E_INPUT "WHERE: ...", where `where` is the model. Free with ko_shards_free,
+   also after a failure. */
+KO_MUST_CHECK enum ko_code ko_shards_find(const char *folder, const char *where,
+                                          struct ko_shards *shards, struct ko_error *err);
+void ko_shards_free(struct ko_shards *shards);
+
+#endif
