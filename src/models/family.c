@@ -1,0 +1,134 @@
+#include "src/models/family.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "src/base/json.h"
+#include "src/base/text.h"
+
+enum ko_code ko_config_size(const struct ko_model *model, json_object *config, const char *key,
+                            const char *alias, int32_t fallback, int32_t max, int32_t *out,
+                            struct ko_error *err)
+{
+    int64_t value = fallback;
+    const char *present = alias && !ko_json_get(config, key) ? alias : key;
+    enum ko_code code = ko_json_int(config, present, 1, max, &value, model->name, err);
+    if (!code)
+        *out = (int32_t)value;
+    return code;
+}
+
+enum ko_code ko_config_epsilon(const struct ko_model *model, json_object *config, const char *key,
+                               double fallback, float *out, struct ko_error *err)
+{
+    double value = fallback;
+    enum ko_code code = ko_json_double(config, key, &value, model->name, err);
+    if (code)
+        return code;
+    if (!(value >= 0 && value <= 1))
+        return ko_fail(err, KO_E_INPUT, "%s: %s: expected a number from 0 to 1, got %g",
+                       model->name, key, value);
+    *out = (float)value;
+    return KO_OK;
+}
+
+enum ko_code ko_config_only_bool(const struct ko_model *model, json_object *config, const char *key,
+                                 bool supported, struct ko_error *err)
+{
+    bool value = supported;
+    enum ko_code code = ko_json_bool(config, key, &value, model->name, err);
+    if (code)
+        return code;
+    if (value != supported)
+        return ko_fail(err, KO_E_INPUT, "%s: %s: %s is not supported for %s, only %s", model->name,
+                       key, value ? "true" : "false", model->family->title,
+                       supported ? "true" : "false");
+    return KO_OK;
+}
+
+enum ko_code ko_config_only_words(const struct ko_model *model, json_object *config,
+                                  const char *key, const char *const *supported, size_t n,
+                                  struct ko_error *err)
+{
+    const char *value = supported[0];
+    struct ko_text words = {0};
+    enum ko_code code = ko_json_string(config, key, &value, model->name, err);
+    if (code)
+        return code;
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(value, supported[i]) == 0)
+            return KO_OK;
+    for (size_t i = 0; i < n; i++)
+        ko_text_add(&words, "%s%s", i ? " or " : "", supported[i]);
+    code = ko_fail(err, KO_E_INPUT, "%s: %s: '%s' is not supported for %s, only %s", model->name,
+                   key, value, model->family->title, ko_text_str(&words));
+    ko_text_free(&words);
+    return code;
+}
+
+enum ko_code ko_config_bos(const struct ko_model *model, json_object *config, int32_t fallback,
+                           int32_t *out, struct ko_error *err)
+{
+    static const char key[] = "bos_token_id";
+    int64_t value = json_object_object_get_ex(config, key, NULL) ? -1 : fallback;
+    enum ko_code code = ko_json_int(config, key, -1, INT32_MAX, &value, model->name, err);
+    if (!code)
+        *out = value < model->shape.vocabulary ? (int32_t)value : -1;
+    return code;
+}
+
+bool ko_tensor_exists(const struct ko_checkpoint *checkpoint, const char *name, bool canonical)
+{
+    return checkpoint ? ko_checkpoint_find(checkpoint, name) != NULL : canonical;
+}
+
+bool ko_name_ends(const char *name, const char *ending)
+{
+    size_t n = strlen(name), n_ending = strlen(ending);
+    return n >= n_ending && strcmp(name + n - n_ending, ending) == 0;
+}
+
+bool ko_tensor_equals(const struct ko_tensor *a, const struct ko_tensor *b)
+{
+    if (a->dtype != b->dtype || a->n_dims != b->n_dims || a->data_bytes != b->data_bytes)
+        return false;
+    for (int d = 0; d < a->n_dims; d++)
+        if (a->shape[d] != b->shape[d])
+            return false;
+    bool equal = a->data_bytes == 0 || memcmp(a->data, b->data, a->data_bytes) == 0;
+    ko_tensor_release(a);
+    ko_tensor_release(b);
+    return equal;
+}
+
+enum ko_code ko_model_add_rows(struct ko_model *model, int32_t layer, const char *prefix,
+                               const struct ko_weight_row *rows, size_t n, struct ko_error *err)
+{
+    enum ko_code code = KO_OK;
+    for (size_t i = 0; i < n && !code; i++) {
+        *rows[i].index = KO_NO_WEIGHT;
+        if (!rows[i].absent)
+            code =
+                ko_model_add_weight(model, layer, rows[i].transform, rows[i].n_dims, rows[i].shape,
+                                    rows[i].index, err, "%s%s", prefix, rows[i].name);
+    }
+    return code;
+}
+
+const float *ko_pass_weight(const struct ko_pass *pass, size_t index)
+{
+    return index == KO_NO_WEIGHT ? NULL : pass->arena + pass->model->weights[index].offset;
+}
+
+struct ko_matrix ko_model_matrix(const struct ko_model *model, const float *arena, size_t index,
+                                 bool in_first)
+{
+    const struct ko_weight *w = &model->weights[index];
+    int32_t first = (int32_t)w->shape[0], second = (int32_t)w->shape[1];
+    return (struct ko_matrix){
+        .data = arena + w->offset,
+        .n_out = in_first ? second : first,
+        .n_in = in_first ? first : second,
+        .in_first = in_first,
+    };
+}

@@ -1,0 +1,73 @@
+/* What the families share: reading config.json, finding weights, naming tensors. */
+#ifndef KO_MODELS_FAMILY_H
+#define KO_MODELS_FAMILY_H
+
+#include <json-c/json.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "src/models/model.h"
+
+enum {
+    KO_MAX_WIDTH = 1 << 20, /* of a layer, per key of config.json */
+    KO_MAX_LAYERS = 1 << 14,
+    KO_MAX_VOCABULARY = 1 << 26,
+};
+
+/* The index of a weight that a model does not have (a bias). */
+#define KO_NO_WEIGHT SIZE_MAX
+
+/* ---- config.json. Absent and null take the default; errors are KO_E_INPUT "MODEL: KEY: ...". */
+
+/* A size from 1 to max. alias: another key for the same, NULL: none. */
+KO_MUST_CHECK enum ko_code ko_config_size(const struct ko_model *model, json_object *config,
+                                          const char *key, const char *alias, int32_t fallback,
+                                          int32_t max, int32_t *out, struct ko_error *err);
+/* A norm's epsilon, from 0 to 1. */
+KO_MUST_CHECK enum ko_code ko_config_epsilon(const struct ko_model *model, json_object *config,
+                                             const char *key, double fallback, float *out,
+                                             struct ko_error *err);
+/* Refuses a key whose value is not the only supported one, which is also its default. */
+KO_MUST_CHECK enum ko_code ko_config_only_bool(const struct ko_model *model, json_object *config,
+                                               const char *key, bool supported,
+                                               struct ko_error *err);
+/* The same for words: those in `supported` [n], whose first is the default. */
+KO_MUST_CHECK enum ko_code ko_config_only_words(const struct ko_model *model, json_object *config,
+                                                const char *key, const char *const *supported,
+                                                size_t n, struct ko_error *err);
+/* bos_token_id: the default where absent, -1 where null or not in the vocabulary
+ * (model->shape.vocabulary is read). */
+KO_MUST_CHECK enum ko_code ko_config_bos(const struct ko_model *model, json_object *config,
+                                         int32_t fallback, int32_t *out, struct ko_error *err);
+
+/* ---- Tensors. */
+
+/* Whether the file has the tensor; without a checkpoint (a plan without weights) `canonical` is the
+ * answer. */
+bool ko_tensor_exists(const struct ko_checkpoint *checkpoint, const char *name, bool canonical);
+bool ko_name_ends(const char *name, const char *ending);
+/* Whether the two tensors have the same dtype, shape and bytes. */
+bool ko_tensor_equals(const struct ko_tensor *a, const struct ko_tensor *b);
+
+/* A weight that a family declares in a row of a table. */
+struct ko_weight_row {
+    const char *name; /* follows the prefix */
+    size_t *index;    /* set to the weight's number, or KO_NO_WEIGHT */
+    bool absent;
+    enum ko_transform transform;
+    int32_t n_dims;
+    int64_t shape[4];
+};
+/* Adds the rows [n] as PREFIXNAME. layer: -1: none. */
+KO_MUST_CHECK enum ko_code ko_model_add_rows(struct ko_model *model, int32_t layer,
+                                             const char *prefix, const struct ko_weight_row *rows,
+                                             size_t n, struct ko_error *err);
+
+/* A weight in the arena; NULL for KO_NO_WEIGHT. */
+const float *ko_pass_weight(const struct ko_pass *pass, size_t index);
+/* A weight of two dimensions as a matrix: [out, in], or [in, out] where in_first. */
+struct ko_matrix ko_model_matrix(const struct ko_model *model, const float *arena, size_t index,
+                                 bool in_first);
+
+#endif

@@ -1,0 +1,159 @@
+#include "src/models/model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/json.h"
+#include "src/base/memory.h"
+#include "src/base/text.h"
+#include "src/models/weights.h"
+
+/* Every model_type of the registry into words; at most n. */
+static size_t list_model_types(const char **words, size_t n)
+{
+    size_t count = 0;
+    for (size_t f = 0; ko_families[f]; f++)
+        for (size_t i = 0; ko_families[f]->model_types[i] && count < n; i++)
+            words[count++] = ko_families[f]->model_types[i];
+    return count;
+}
+
+static enum ko_code find_family(const char *name, json_object *config,
+                                const struct ko_family **family, struct ko_error *err)
+{
+    const char *model_type = NULL, *words[64];
+    struct ko_text known = {0};
+    enum ko_code code = ko_json_string(config, "model_type", &model_type, name, err);
+    if (code)
+        return code;
+    *family = model_type ? ko_family_find(model_type) : NULL;
+    if (*family)
+        return KO_OK;
+
+    size_t n = list_model_types(words, sizeof words / sizeof words[0]);
+    for (size_t i = 0; i < n; i++)
+        ko_text_add(&known, "%s%s", i ? ", " : "", words[i]);
+    const char *nearest = model_type ? ko_nearest(model_type, words, n) : NULL;
+    if (!model_type)
+        ko_fail(err, KO_E_INPUT,
+                "%s: model_type: missing from config.json, which names the family in the layout of "
+                "Hugging Face (known: %s)",
+                name, ko_text_str(&known));
+    else if (nearest)
+        ko_fail(err, KO_E_INPUT, "%s: model_type: unknown '%s', did you mean '%s'? (known: %s)",
+                name, model_type, nearest, ko_text_str(&known));
+    else
+        ko_fail(err, KO_E_INPUT, "%s: model_type: unknown '%s' (known: %s)", name, model_type,
+                ko_text_str(&known));
+    ko_text_free(&known);
+    return KO_E_INPUT;
+}
+
+/* Configures and declares; the checkpoint may be NULL. */
+static enum ko_code make_model(const char *name, json_object *config,
+                               const struct ko_checkpoint *checkpoint, struct ko_model **out,
+                               struct ko_error *err)
+{
+    const struct ko_family *family = NULL;
+    if (!json_object_is_type(config, json_type_object))
+        return ko_fail(err, KO_E_INPUT, "%s: the configuration is not a JSON object", name);
+    enum ko_code code = find_family(name, config, &family, err);
+    if (code)
+        return code;
+    if (ko_json_get(config, "quantization_config"))
+        return ko_fail(err, KO_E_INPUT,
+                       "%s: quantization_config: quantised weights are not supported, use the "
+                       "checkpoint in F32, F16 or BF16",
+                       name);
+    struct ko_model *model = ko_new(1, sizeof *model, err);
+    if (!model)
+        return KO_E_MEMORY;
+    model->family = family;
+    model->name = ko_copy(name, err);
+    model->shape.reach = INT32_MAX; /* no sliding window, unless the family says so */
+    code = model->name ? family->configure(model, config, err) : KO_E_MEMORY;
+    if (!code)
+        code = family->declare(model, checkpoint, err);
+    if (code) {
+        ko_model_free(model);
+        return code;
+    }
+    *out = model;
+    return KO_OK;
+}
+
+enum ko_code ko_model_open(const struct ko_checkpoint *checkpoint, struct ko_model **out,
+                           struct ko_error *err)
+{
+    struct ko_model *model = NULL;
+    enum ko_code code = make_model(ko_checkpoint_name(checkpoint), ko_checkpoint_config(checkpoint),
+                                   checkpoint, &model, err);
+    if (!code)
+        code = ko_weights_check(model, checkpoint, err);
+    if (code) {
+        ko_model_free(model);
+        return code;
+    }
+    *out = model;
+    return KO_OK;
+}
+
+enum ko_code ko_model_from_config(const char *name, json_object *config, struct ko_model **out,
+                                  struct ko_error *err)
+{
+    return make_model(name, config, NULL, out, err);
+}
+
+enum ko_code ko_model_problems(const struct ko_checkpoint *checkpoint, struct ko_strings *problems,
+                               struct ko_error *err)
+{
+    struct ko_model *model = NULL;
+    enum ko_code code = make_model(ko_checkpoint_name(checkpoint), ko_checkpoint_config(checkpoint),
+                                   checkpoint, &model, err);
+    if (code == KO_E_INPUT)
+        return ko_strings_add(problems, err->text, err);
+    if (!code)
+        code = ko_weights_problems(model, checkpoint, problems, err);
+    ko_model_free(model);
+    return code;
+}
+
+void ko_model_free(struct ko_model *model)
+{
+    if (!model)
+        return;
+    for (size_t w = 0; w < model->n_weights; w++)
+        free(model->weights[w].tensor);
+    free(model->weights);
+    free(model->bound);
+    free(model->name);
+    free(model);
+}
+
+void ko_model_decay_norms(const struct ko_model *model, const float *arena, double *norm)
+{
+    size_t n = (size_t)model->shape.n_features;
+    for (int32_t l = 0; l < model->shape.n_layers && n > 0; l++) {
+        int32_t index = model->family->decay_weight(model, l);
+        memcpy(norm + (size_t)l * n, arena + model->weights[index].offset, n * sizeof norm[0]);
+    }
+}
+
+void ko_model_widths(const struct ko_model *model, int32_t widths[KO_N_BUFFERS])
+{
+    memset(widths, 0, KO_N_BUFFERS * sizeof widths[0]);
+    model->family->widths(model, widths);
+    int32_t gathered = model->shape.d_model + widths[1];
+    if (widths[0] < gathered)
+        widths[0] = gathered;
+}
+
+size_t ko_model_row_floats(const struct ko_model *model)
+{
+    int32_t widths[KO_N_BUFFERS];
+    size_t n = (size_t)model->shape.d_model;
+    ko_model_widths(model, widths);
+    for (int b = 0; b < KO_N_BUFFERS; b++)
+        n += (size_t)widths[b];
+    return n;
+}

@@ -1,0 +1,214 @@
+#include "src/models/weights.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/memory.h"
+#include "src/base/text.h"
+#include "src/models/family.h"
+
+enum { ALIGNMENT = 16, SHAPE_TEXT = 24 * KO_TENSOR_DIMS };
+
+/* "[5120,16]" */
+static const char *shape_text(const int64_t *shape, int n_dims, char text[SHAPE_TEXT])
+{
+    size_t n = 1;
+    text[0] = '[';
+    text[1] = '\0';
+    for (int d = 0; d < n_dims; d++)
+        n += (size_t)snprintf(text + n, SHAPE_TEXT - n, "%s%" PRId64, d ? "," : "", shape[d]);
+    snprintf(text + n, SHAPE_TEXT - n, "]");
+    return text;
+}
+
+int64_t ko_weight_elements(const struct ko_weight *weight)
+{
+    int64_t n = 1;
+    for (int32_t d = 0; d < weight->n_dims; d++)
+        n *= weight->shape[d];
+    return n;
+}
+
+/* The floats that a weight takes in the arena. */
+static enum ko_code arena_size(const struct ko_weight *weight, size_t *n, struct ko_error *err)
+{
+    enum ko_code code = KO_OK;
+    *n = 1;
+    for (int32_t d = 0; d < weight->n_dims && !code; d++)
+        code = ko_multiply(*n, (size_t)weight->shape[d], n, weight->tensor, err);
+    if (weight->transform == KO_DECAY_NORMS)
+        *n = (size_t)weight->shape[0] * (sizeof(double) / sizeof(float));
+    return code;
+}
+
+static enum ko_code format_name(const char *format, va_list args, char **out, struct ko_error *err)
+{
+    char text[512];
+    int n = vsnprintf(text, sizeof text, format, args);
+    if (n < 0 || (size_t)n >= sizeof text)
+        return ko_fail(err, KO_E_FAILED, "a tensor's name of %d bytes is too long", n);
+    *out = ko_copy(text, err);
+    return *out ? KO_OK : KO_E_MEMORY;
+}
+
+enum ko_code ko_model_add_weight(struct ko_model *model, int32_t layer, enum ko_transform transform,
+                                 int32_t n_dims, const int64_t *shape, size_t *index,
+                                 struct ko_error *err, const char *tensor_format, ...)
+{
+    struct ko_weight weight = {.n_dims = n_dims, .transform = transform, .layer = layer};
+    memcpy(weight.shape, shape, (size_t)n_dims * sizeof shape[0]);
+    struct ko_weight *grown =
+        ko_grow(model->weights, &model->weights_capacity, model->n_weights + 1, sizeof *grown, err);
+    if (!grown)
+        return KO_E_MEMORY;
+    model->weights = grown;
+
+    va_list args;
+    va_start(args, tensor_format);
+    enum ko_code code = format_name(tensor_format, args, &weight.tensor, err);
+    va_end(args);
+    if (!code)
+        code = arena_size(&weight, &weight.n, err);
+    size_t end = 0, padded = 0;
+    weight.offset = model->arena_floats;
+    if (!code)
+        code = ko_add(weight.offset, weight.n, &end, weight.tensor, err);
+    if (!code)
+        code = ko_add(end, ALIGNMENT - 1, &padded, weight.tensor, err);
+    if (code) {
+        free(weight.tensor);
+        return code;
+    }
+    if (index)
+        *index = model->n_weights;
+    model->weights[model->n_weights++] = weight;
+    model->arena_floats = padded / ALIGNMENT * ALIGNMENT;
+    return KO_OK;
+}
+
+enum ko_code ko_weight_check(const struct ko_model *model, const struct ko_weight *weight,
+                             const struct ko_tensor *tensor, struct ko_error *err)
+{
+    char expected[SHAPE_TEXT], found[SHAPE_TEXT];
+    shape_text(weight->shape, weight->n_dims, expected);
+    if (!tensor)
+        return ko_fail(err, KO_E_INPUT, "%s: %s: expected %s, file has no tensor of this name",
+                       model->name, weight->tensor, expected);
+    bool same = tensor->n_dims == weight->n_dims;
+    for (int32_t d = 0; d < weight->n_dims && same; d++)
+        same = tensor->shape[d] == weight->shape[d];
+    if (!same)
+        return ko_fail(err, KO_E_INPUT, "%s: %s: expected %s, file has %s", model->name,
+                       weight->tensor, expected, shape_text(tensor->shape, tensor->n_dims, found));
+    if (tensor->dtype != KO_F32 && tensor->dtype != KO_F16 && tensor->dtype != KO_BF16)
+        return ko_fail(err, KO_E_INPUT, "%s: %s: expected F32, F16 or BF16, file has %s",
+                       model->name, weight->tensor, ko_dtype_name(tensor->dtype));
+    return KO_OK;
+}
+
+static bool is_ignored(const struct ko_model *model, const struct ko_checkpoint *checkpoint,
+                       const struct ko_tensor *tensor)
+{
+    if (ko_name_ends(tensor->name, ".rotary_emb.inv_freq"))
+        return true;
+    return model->family->ignores && model->family->ignores(model, checkpoint, tensor);
+}
+
+static enum ko_code fail_leftover(const struct ko_model *model, const struct ko_tensor *tensor,
+                                  struct ko_error *err)
+{
+    char found[SHAPE_TEXT];
+    shape_text(tensor->shape, tensor->n_dims, found);
+    /* An untied head is declared, so this one is beside a tied embedding. */
+    if (strcmp(tensor->name, "lm_head.weight") == 0)
+        return ko_fail(err, KO_E_INPUT,
+                       "%s: %s: %s %s does not repeat the embedding, which tie_word_embeddings (by "
+                       "default true) of config.json says it does: set it to false",
+                       model->name, tensor->name, ko_dtype_name(tensor->dtype), found);
+    return ko_fail(err, KO_E_INPUT, "%s: %s: %s %s is no weight of %s as config.json describes it",
+                   model->name, tensor->name, ko_dtype_name(tensor->dtype), found,
+                   model->family->title);
+}
+
+/* Ends the walk, or takes the error's line to the problems where they are collected. A tensor that
+   two weights come from is wrong once. */
+static enum ko_code keep_going(enum ko_code code, struct ko_strings *problems, struct ko_error *err)
+{
+    if (code != KO_E_INPUT || !problems)
+        return code;
+    return ko_strings_intern(problems, err->text, NULL, err);
+}
+
+static enum ko_code walk(const struct ko_model *model, const struct ko_checkpoint *checkpoint,
+                         struct ko_strings *problems, struct ko_error *err)
+{
+    size_t n = 0;
+    enum ko_code code = KO_OK;
+    const struct ko_tensor *tensors = ko_checkpoint_tensors(checkpoint, &n);
+    uint8_t *used = ko_new(n, sizeof used[0], err);
+    if (!used)
+        return KO_E_MEMORY;
+    for (size_t w = 0; w < model->n_weights && !code; w++) {
+        const struct ko_tensor *tensor = ko_checkpoint_find(checkpoint, model->weights[w].tensor);
+        code = keep_going(ko_weight_check(model, &model->weights[w], tensor, err), problems, err);
+        if (tensor)
+            used[tensor - tensors] = 1;
+    }
+    for (size_t t = 0; t < n && !code; t++)
+        if (!used[t] && !is_ignored(model, checkpoint, &tensors[t]))
+            code = keep_going(fail_leftover(model, &tensors[t], err), problems, err);
+    free(used);
+    return code;
+}
+
+enum ko_code ko_weights_check(const struct ko_model *model, const struct ko_checkpoint *checkpoint,
+                              struct ko_error *err)
+{
+    return walk(model, checkpoint, NULL, err);
+}
+
+enum ko_code ko_weights_problems(const struct ko_model *model,
+                                 const struct ko_checkpoint *checkpoint,
+                                 struct ko_strings *problems, struct ko_error *err)
+{
+    return walk(model, checkpoint, problems, err);
+}
+
+/* to[row] as an unaligned double. */
+static void add_decay(float *to, int64_t row, bool first, float a_log)
+{
+    double sum = 0;
+    unsigned char *place = (unsigned char *)to + (size_t)row * sizeof sum;
+    if (!first)
+        memcpy(&sum, place, sizeof sum);
+    sum += exp(-exp((double)a_log));
+    memcpy(place, &sum, sizeof sum);
+}
+
+void ko_weight_place(const struct ko_weight *weight, int64_t first, int64_t n, const float *values,
+                     float *to)
+{
+    int64_t rows = weight->shape[0], columns = ko_weight_elements(weight) / rows;
+    if (weight->transform == KO_AS_STORED) {
+        memcpy(to + first, values, (size_t)n * sizeof values[0]);
+        return;
+    }
+    int64_t row = first / columns, column = first % columns;
+    for (int64_t i = 0; i < n; i++) {
+        float *transposed = to + column * rows + row;
+        if (weight->transform == KO_TRANSPOSED)
+            *transposed = values[i];
+        else if (weight->transform == KO_NEG_EXP_TRANSPOSED)
+            *transposed = (float)-exp((double)values[i]);
+        else
+            add_decay(to, row, column == 0, values[i]);
+        if (++column == columns) {
+            column = 0;
+            row++;
+        }
+    }
+}

@@ -1,0 +1,231 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "src/models/model.h"
+#include "tests/support/checkpoint_edit.h"
+#include "tests/support/folder.h"
+
+#define MAMBA KO_SOURCE_DIR "/tests/data/variants/mamba-odd"
+#define GPT2  KO_SOURCE_DIR "/tests/data/variants/gpt2-bare"
+
+/* Opens an edited copy; KO_OK or the error. */
+static enum ko_code open_edited(const char *from, const struct test_edit *edit,
+                                struct ko_error *err)
+{
+    struct ko_checkpoint *cp = NULL;
+    struct ko_model *model = NULL;
+    char *folder = test_folder_make();
+    test_checkpoint_edit(from, folder, edit);
+    enum ko_code code = ko_checkpoint_open(folder, "toy", &cp, err);
+    if (!code)
+        code = ko_model_open(cp, &model, err);
+    if (code && model)
+        fail_msg("a model is handed out with the error '%s'", err->text);
+    ko_model_free(model);
+    ko_checkpoint_close(cp);
+    test_folder_remove(folder);
+    return code;
+}
+
+static void every_checkpoint_of_the_repository_opens(void **state)
+{
+    static const struct {
+        const char *folder, *family;
+        size_t n_weights;
+    } rows[] = {
+        {KO_SOURCE_DIR "/jobs/models/mamba-facts", "mamba", 12 * 11 + 2},
+        {KO_SOURCE_DIR "/jobs/models/gpt2-facts", "gpt2", 12 * 12 + 4},
+        {MAMBA, "mamba", 5 * 11 + 2},
+        {GPT2, "gpt2", 5 * 12 + 4},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct ko_error err = {0};
+        struct ko_checkpoint *cp = NULL;
+        struct ko_model *model = NULL;
+        if (ko_checkpoint_open(rows[i].folder, "toy", &cp, &err) || ko_model_open(cp, &model, &err))
+            fail_msg("%s", err.text);
+        assert_string_equal(model->family->name, rows[i].family);
+        assert_string_equal(model->name, "toy");
+        assert_int_equal(model->n_weights, rows[i].n_weights);
+        for (size_t w = 0; w < model->n_weights; w++) {
+            assert_int_equal(model->weights[w].offset % 16, 0);
+            assert_true(model->weights[w].offset + model->weights[w].n <= model->arena_floats);
+            if (w > 0)
+                assert_true(model->weights[w].offset >=
+                            model->weights[w - 1].offset + model->weights[w - 1].n);
+        }
+        ko_model_free(model);
+        ko_checkpoint_close(cp);
+    }
+}
+
+static void tensors_that_do_not_fit_are_named_with_their_shapes(void **state)
+{
+    static const struct {
+        const char *from;
+        struct test_edit edit;
+        const char *text;
+    } rows[] = {
+        {MAMBA,
+         {.find = "3.mixer.A_log\":{\"dtype\":\"F32\",\"shape\":[80,16]",
+          .replace = "3.mixer.A_log\":{\"dtype\":\"F32\",\"shape\":[16,80]"},
+         "toy: backbone.layers.3.mixer.A_log: expected [80,16], file has [16,80]"},
+        {MAMBA,
+         {.find = "\"shape\":[80,1,4]", .replace = "\"shape\":[80,4]"},
+         "toy: backbone.layers.0.mixer.conv1d.weight: expected [80,1,4], file has [80,4]"},
+        {MAMBA,
+         {.config = "{\"vocab_size\": 520}"},
+         "toy: backbone.embeddings.weight: expected [520,40], file has [512,40]"},
+        {MAMBA,
+         {.config = "{\"intermediate_size\": \"absent\", \"expand\": 3}"},
+         "toy: backbone.layers.0.mixer.in_proj.weight: expected [240,40], file has [160,40]"},
+        {MAMBA,
+         {.config = "{\"time_step_rank\": 4}"},
+         "toy: backbone.layers.0.mixer.x_proj.weight: expected [36,80], file has [35,80]"},
+        {MAMBA,
+         {.find = "layers.2.mixer.D\"", .replace = "layers.2.mixer.E\""},
+         "toy: backbone.layers.2.mixer.D: expected [80], file has no tensor of this name"},
+        {MAMBA,
+         {.config = "{\"num_hidden_layers\": 6}"},
+         "toy: backbone.layers.5.norm.weight: expected [40], file has no tensor of this name"},
+        {MAMBA,
+         {.config = "{\"use_bias\": true}"},
+         "toy: backbone.layers.0.mixer.in_proj.bias: expected [160], file has no tensor of this "
+         "name"},
+        {MAMBA,
+         {.config = "{\"tie_word_embeddings\": false}"},
+         "toy: lm_head.weight: expected [512,40], file has no tensor of this name"},
+        {MAMBA,
+         {.config = "{\"num_hidden_layers\": 4}"},
+         "toy: backbone.layers.4.mixer.A_log: F32 [80,16] is no weight of Mamba-1 as config.json "
+         "describes it"},
+        {MAMBA,
+         {.config = "{\"use_conv_bias\": false}"},
+         "toy: backbone.layers.0.mixer.conv1d.bias: F32 [80] is no weight of Mamba-1 as "
+         "config.json describes it"},
+        {MAMBA,
+         {.find = "3.mixer.D\":{\"dtype\":\"F32\"", .replace = "3.mixer.D\":{\"dtype\":\"I32\""},
+         "toy: backbone.layers.3.mixer.D: expected F32, F16 or BF16, file has I32"},
+        {GPT2,
+         {.config = "{\"n_positions\": 64}"},
+         "toy: wpe.weight: expected [64,48], file has [72,48]"},
+        {GPT2,
+         {.config = "{\"n_inner\": 200}"},
+         "toy: h.0.mlp.c_fc.weight: expected [48,200], file has [48,192]"},
+        {GPT2,
+         {.find = "\"h.1.attn.bias\"", .replace = "\"h.1.attn.biases\""},
+         "toy: h.1.attn.biases: F32 [1,1,72,72] is no weight of GPT-2 as config.json describes it"},
+        {GPT2,
+         {.find = "\"wte.weight\"", .replace = "\"transformer.wte.weight\""},
+         "toy: transformer.wpe.weight: expected [72,48], file has no tensor of this name"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct ko_error err = {0};
+        enum ko_code code = open_edited(rows[i].from, &rows[i].edit, &err);
+        if (code != KO_E_INPUT || strcmp(err.text, rows[i].text) != 0)
+            fail_msg("row %zu: code %d, '%s' is not '%s'", i, (int)code, err.text, rows[i].text);
+    }
+}
+
+static void families_that_are_not_known_are_refused_with_the_nearest(void **state)
+{
+    static const struct {
+        const char *config, *text;
+    } rows[] = {
+        {"{\"model_type\": \"mambo\"}",
+         "toy: model_type: unknown 'mambo', did you mean 'mamba'? (known: mamba, gpt2"},
+        {"{\"model_type\": \"GPT2\"}", "toy: model_type: unknown 'GPT2'"},
+        {"{\"model_type\": \"bert-with-a-long-name\"}",
+         "toy: model_type: unknown 'bert-with-a-long-name' (known: mamba, gpt2"},
+        {"{\"model_type\": \"absent\"}", "toy: model_type: missing from config.json"},
+        {"{\"model_type\": null}", "toy: model_type: missing from config.json"},
+        {"{\"model_type\": 3}", "toy: model_type: expected a string, got 3"},
+        {"{\"quantization_config\": {\"bits\": 4}}", "toy: quantization_config: quantised weights"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct ko_error err = {0};
+        enum ko_code code = open_edited(MAMBA, &(struct test_edit){.config = rows[i].config}, &err);
+        if (code != KO_E_INPUT || strncmp(err.text, rows[i].text, strlen(rows[i].text)) != 0)
+            fail_msg("row %zu: code %d, '%s' does not begin with '%s'", i, (int)code, err.text,
+                     rows[i].text);
+    }
+}
+
+/* mamba-odd with one more tensor behind the others' data; `data` [n_bytes]. */
+static enum ko_code open_with(const char *config, const char *name, const char *shape,
+                              const void *data, size_t n_bytes, struct ko_error *err)
+{
+    size_t n = 0;
+    uint64_t length;
+    char *file = test_read(MAMBA "/model.safetensors", &n), entry[256];
+    memcpy(&length, file, sizeof length);
+    size_t end = n - sizeof length - length;
+    snprintf(entry, sizeof entry,
+             "{\"%s\":{\"dtype\":\"F32\",\"shape\":%s,\"data_offsets\":[%zu,%zu]},\"__metadata__\"",
+             name, shape, end, end + n_bytes);
+    struct test_edit edit = {.config = config,
+                             .find = "{\"__metadata__\"",
+                             .replace = entry,
+                             .more = data,
+                             .n_more = n_bytes};
+    free(file);
+    return open_edited(MAMBA, &edit, err);
+}
+
+static void rotary_frequencies_are_ignored_and_other_leftovers_are_not(void **state)
+{
+    struct ko_error err = {0};
+    (void)state;
+    if (open_with(NULL, "layers.0.rotary_emb.inv_freq", "[1]", "abcd", 4, &err))
+        fail_msg("%s", err.text);
+    assert_int_equal(open_with(NULL, "layers.0.inv_freq", "[1]", "abcd", 4, &err), KO_E_INPUT);
+    assert_string_equal(err.text, "toy: layers.0.inv_freq: F32 [1] is no weight of Mamba-1 as "
+                                  "config.json describes it");
+}
+
+static void a_head_is_ignored_only_where_it_repeats_the_tied_embedding(void **state)
+{
+    enum { HEAD = 512 * 40 * 4 }; /* mamba-odd's embedding comes first in its data */
+    struct ko_error err = {0};
+    size_t n = 0;
+    uint64_t length;
+    (void)state;
+    char *file = test_read(MAMBA "/model.safetensors", &n);
+    memcpy(&length, file, sizeof length);
+    char *head = file + sizeof length + length;
+    if (open_with(NULL, "lm_head.weight", "[512,40]", head, HEAD, &err))
+        fail_msg("%s", err.text);
+    head[HEAD - 1] ^= 1;
+    assert_int_equal(open_with(NULL, "lm_head.weight", "[512,40]", head, HEAD, &err), KO_E_INPUT);
+    assert_string_equal(err.text,
+                        "toy: lm_head.weight: F32 [512,40] does not repeat the embedding, which "
+                        "tie_word_embeddings (by default true) of config.json says it does: set it "
+                        "to false");
+    if (open_with("{\"tie_word_embeddings\": false}", "lm_head.weight", "[512,40]", head, HEAD,
+                  &err))
+        fail_msg("%s", err.text);
+    free(file);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_checkpoint_of_the_repository_opens),
+        cmocka_unit_test(tensors_that_do_not_fit_are_named_with_their_shapes),
+        cmocka_unit_test(families_that_are_not_known_are_refused_with_the_nearest),
+        cmocka_unit_test(rotary_frequencies_are_ignored_and_other_leftovers_are_not),
+        cmocka_unit_test(a_head_is_ignored_only_where_it_repeats_the_tied_embedding),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,63 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "src/models/model.h"
+
+static void every_shape_has_the_sizes_of_the_published_model(void **state)
+{
+    static const struct {
+        const char *name;
+        int32_t d_model, n_layers, vocabulary, d_inner, dt_rank, n_heads;
+        double least, most; /* parameters, in millions */
+    } rows[] = {
+        {"mamba-130m", 768, 24, 50280, 1536, 48, 0, 129, 130},
+        {"mamba-1.4b", 2048, 48, 50280, 4096, 128, 0, 1370, 1374},
+        {"mamba-2.8b", 2560, 64, 50280, 5120, 160, 0, 2766, 2770},
+        {"mamba-7b-rw", 4096, 64, 50432, 8192, 256, 0, 6900, 7200},
+        {"gpt2-medium", 1024, 24, 50257, 0, 0, 16, 354, 356},
+        {"gpt2-large", 1280, 36, 50257, 0, 0, 20, 773, 775},
+        {"gpt2-xl", 1600, 48, 50257, 0, 0, 25, 1556, 1559},
+    };
+    size_t n = 0;
+    (void)state;
+    const char *const *names = ko_shape_names(&n);
+    assert_int_equal(n, sizeof rows / sizeof rows[0]);
+    for (size_t i = 0; i < n; i++) {
+        struct ko_error err = {0};
+        struct ko_model *model = NULL;
+        assert_string_equal(names[i], rows[i].name);
+        json_object *config = json_tokener_parse(ko_shape_config(names[i]));
+        assert_non_null(config);
+        if (ko_model_from_config(names[i], config, &model, &err))
+            fail_msg("%s", err.text);
+        json_object_put(config);
+        const struct ko_shape *s = &model->shape;
+        assert_int_equal(s->d_model, rows[i].d_model);
+        assert_int_equal(s->n_layers, rows[i].n_layers);
+        assert_int_equal(s->vocabulary, rows[i].vocabulary);
+        assert_int_equal(s->d_inner, rows[i].d_inner);
+        assert_int_equal(s->dt_rank, rows[i].dt_rank);
+        assert_int_equal(s->n_heads, rows[i].n_heads);
+        double parameters = 0;
+        for (size_t w = 0; w < model->n_weights; w++)
+            if (model->weights[w].transform != KO_DECAY_NORMS)
+                parameters += (double)model->weights[w].n / 1e6;
+        if (!(parameters >= rows[i].least && parameters <= rows[i].most))
+            fail_msg("%s: %g million parameters", names[i], parameters);
+        ko_model_free(model);
+    }
+    assert_null(ko_shape_config("mamba-131m"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_shape_has_the_sizes_of_the_published_model),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
