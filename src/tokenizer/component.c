@@ -1,0 +1,147 @@
+#include "src/tokenizer/component.h"
+
+#include <string.h>
+
+#include "src/base/json.h"
+#include "src/base/text.h"
+#include "src/tokenizer/bpe.h"
+
+static const struct ko_subword_type *const model_types[] = {&ko_bpe_model};
+
+const struct ko_subword_type *const *ko_subword_types(size_t *n)
+{
+    *n = sizeof model_types / sizeof model_types[0];
+    return model_types;
+}
+
+enum ko_code ko_keys_check(json_object *spec, const char *const *known, size_t n, size_t n_required,
+                           const char *where, struct ko_error *err)
+{
+    if (!json_object_is_type(spec, json_type_object))
+        return ko_fail(err, KO_E_INPUT, "%s: expected an object, got %s", where,
+                       json_type_to_name(json_object_get_type(spec)));
+    struct json_object_iterator at = json_object_iter_begin(spec);
+    struct json_object_iterator end = json_object_iter_end(spec);
+    for (; !json_object_iter_equal(&at, &end); json_object_iter_next(&at)) {
+        const char *key = json_object_iter_peek_name(&at);
+        size_t i = 0;
+        while (i < n && strcmp(key, known[i]) != 0)
+            i++;
+        if (i < n)
+            continue;
+        const char *near = ko_nearest(key, known, n);
+        return near ? ko_fail(err, KO_E_INPUT, "%s: unknown key '%s', did you mean '%s'?", where,
+                              key, near)
+                    : ko_fail(err, KO_E_INPUT,
+                              "%s: unknown key '%s', which may change the tokens, so it is refused",
+                              where, key);
+    }
+    for (size_t i = 0; i < n_required; i++)
+        if (!ko_json_get(spec, known[i]))
+            return ko_fail(err, KO_E_INPUT, "%s: missing key '%s'", where, known[i]);
+    return KO_OK;
+}
+
+/* "A, B, C" of what name(i) gives. */
+static enum ko_code unknown_type(const char *type, struct ko_text *names, const char *where,
+                                 struct ko_error *err)
+{
+    enum ko_code code = ko_fail(err, KO_E_INPUT, "%s: type '%s' is not supported, only %s", where,
+                                type, ko_text_str(names));
+    ko_text_free(names);
+    return code;
+}
+
+enum ko_code ko_component_open(json_object *spec, const char *where,
+                               const struct ko_component_type *const *types, size_t n_types,
+                               struct ko_component *out, struct ko_error *err)
+{
+    *out = (struct ko_component){0};
+    if (!spec)
+        return KO_OK;
+    if (!json_object_is_type(spec, json_type_object))
+        return ko_fail(err, KO_E_INPUT, "%s: expected an object or null, got %s", where,
+                       json_type_to_name(json_object_get_type(spec)));
+    const char *type = NULL;
+    enum ko_code code = ko_json_string(spec, "type", &type, where, err);
+    if (code)
+        return code;
+    if (!type)
+        return ko_fail(err, KO_E_INPUT, "%s: missing key 'type'", where);
+    struct ko_text names = {0};
+    for (size_t i = 0; i < n_types; i++) {
+        if (strcmp(type, types[i]->name) == 0) {
+            void *state = NULL;
+            ko_text_free(&names);
+            code = types[i]->open(spec, where, &state, err);
+            if (!code)
+                *out = (struct ko_component){types[i], state};
+            return code;
+        }
+        ko_text_add(&names, "%s%s", i ? ", " : "", types[i]->name);
+    }
+    return unknown_type(type, &names, where, err);
+}
+
+void ko_component_close(struct ko_component *component)
+{
+    if (!component)
+        return;
+    if (component->type && component->type->close)
+        component->type->close(component->state);
+    *component = (struct ko_component){0};
+}
+
+enum ko_code ko_component_on_pieces(const struct ko_component *component, struct ko_pieces *pieces,
+                                    struct ko_error *err)
+{
+    return component->type ? component->type->on_pieces(component->state, pieces, err) : KO_OK;
+}
+
+enum ko_code ko_component_on_tokens(const struct ko_component *component, struct ko_tokens *tokens,
+                                    struct ko_error *err)
+{
+    return component->type ? component->type->on_tokens(component->state, tokens, err) : KO_OK;
+}
+
+enum ko_code ko_subword_open(json_object *spec, const char *where, struct ko_subword *out,
+                             struct ko_error *err)
+{
+    *out = (struct ko_subword){0};
+    if (!json_object_is_type(spec, json_type_object))
+        return ko_fail(err, KO_E_INPUT, "%s: expected an object, got %s", where,
+                       json_type_to_name(json_object_get_type(spec)));
+    const char *type = NULL;
+    enum ko_code code = ko_json_string(spec, "type", &type, where, err);
+    if (code)
+        return code;
+    /* Files from before the key existed: only BPE has merges. */
+    if (!type && ko_json_get(spec, "merges"))
+        type = ko_bpe_model.name;
+    if (!type)
+        return ko_fail(err, KO_E_INPUT, "%s: missing key 'type'", where);
+    size_t n = 0;
+    const struct ko_subword_type *const *types = ko_subword_types(&n);
+    struct ko_text names = {0};
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(type, types[i]->name) == 0) {
+            void *state = NULL;
+            ko_text_free(&names);
+            code = types[i]->open(spec, where, &state, err);
+            if (!code)
+                *out = (struct ko_subword){types[i], state};
+            return code;
+        }
+        ko_text_add(&names, "%s%s", i ? ", " : "", types[i]->name);
+    }
+    return unknown_type(type, &names, where, err);
+}
+
+void ko_subword_close(struct ko_subword *model)
+{
+    if (!model)
+        return;
+    if (model->type)
+        model->type->close(model->state);
+    *model = (struct ko_subword){0};
+}

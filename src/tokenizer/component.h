@@ -1,0 +1,81 @@
+/* The components of a tokenizer.json, told apart by their `type`: a new kind is one file and one
+ * line in its table. */
+#ifndef KO_TOKENIZER_COMPONENT_H
+#define KO_TOKENIZER_COMPONENT_H
+
+#include <json-c/json.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "src/base/error.h"
+#include "src/tokenizer/pieces.h"
+#include "src/tokenizer/tokens.h"
+
+/* A normalizer, a pre-tokenizer or a post-processor. */
+struct ko_component_type {
+    const char *name; /* the value of `type` */
+    /* Reads the object; *state is what the others get, NULL for none. Refuses every key and value
+     * that it does not know. */
+    enum ko_code (*open)(json_object *spec, const char *where, void **state, struct ko_error *err);
+    /* Normalizers and pre-tokenizers; NULL for post-processors. */
+    enum ko_code (*on_pieces)(void *state, struct ko_pieces *pieces, struct ko_error *err);
+    /* Post-processors; offsets are characters of the original text. NULL for the others. */
+    enum ko_code (*on_tokens)(void *state, struct ko_tokens *tokens, struct ko_error *err);
+    void (*close)(void *state);
+};
+
+/* `type` NULL: null in the file, does nothing. */
+struct ko_component {
+    const struct ko_component_type *type;
+    void *state;
+};
+
+/* The kinds that are known, *n of them. */
+const struct ko_component_type *const *ko_normalizer_types(size_t *n);
+const struct ko_component_type *const *ko_pre_tokenizer_types(size_t *n);
+const struct ko_component_type *const *ko_post_processor_types(size_t *n);
+
+/* Reads `spec` (NULL for null) as one of the types. `where` is "FILE: COMPONENT". Free with
+ * ko_component_close. */
+KO_MUST_CHECK enum ko_code ko_component_open(json_object *spec, const char *where,
+                                             const struct ko_component_type *const *types,
+                                             size_t n_types, struct ko_component *out,
+                                             struct ko_error *err);
+void ko_component_close(struct ko_component *component); /* leaves {0} */
+KO_MUST_CHECK enum ko_code ko_component_on_pieces(const struct ko_component *component,
+                                                  struct ko_pieces *pieces, struct ko_error *err);
+KO_MUST_CHECK enum ko_code ko_component_on_tokens(const struct ko_component *component,
+                                                  struct ko_tokens *tokens, struct ko_error *err);
+
+/* The model: a word (a piece's text) to tokens. */
+struct ko_subword_type {
+    const char *name;
+    enum ko_code (*open)(json_object *spec, const char *where, void **state, struct ko_error *err);
+    /* Adds the tokens of a word of n > 0 bytes, with byte ranges of the word. */
+    enum ko_code (*encode)(void *state, const char *word, size_t n, struct ko_tokens *tokens,
+                           struct ko_error *err);
+    int32_t (*find)(const void *state, const char *text, size_t n); /* the id, or -1 */
+    const char *(*piece)(const void *state,
+                         int32_t id);       /* NULL where it has no such id; borrowed */
+    int32_t (*n_ids)(const void *state);    /* one more than the largest id */
+    size_t (*n_entries)(const void *state); /* entries of the vocabulary */
+    void (*close)(void *state);
+};
+
+struct ko_subword {
+    const struct ko_subword_type *type;
+    void *state;
+};
+
+const struct ko_subword_type *const *ko_subword_types(size_t *n);
+KO_MUST_CHECK enum ko_code ko_subword_open(json_object *spec, const char *where,
+                                           struct ko_subword *out, struct ko_error *err);
+void ko_subword_close(struct ko_subword *model); /* leaves {0} */
+
+/* `spec` is an object whose keys are all among the n known ones, the first n_required of which are
+   there and not null. KO_E_INPUT "WHERE: ..." naming the key and the nearest known one. */
+KO_MUST_CHECK enum ko_code ko_keys_check(json_object *spec, const char *const *known, size_t n,
+                                         size_t n_required, const char *where,
+                                         struct ko_error *err);
+
+#endif

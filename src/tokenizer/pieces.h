@@ -1,0 +1,77 @@
+/* A text on its way to the model: normalised, cut into pieces, every byte still knowing its origin.
+ */
+#ifndef KO_TOKENIZER_PIECES_H
+#define KO_TOKENIZER_PIECES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "src/base/error.h"
+
+/* Bytes [begin, end) of the original text. */
+struct ko_origin {
+    int32_t begin, end;
+};
+
+/* Bytes [begin, end) of the pieces' text; id: the added token that it is, -1 where the model
+ * decides. */
+struct ko_piece {
+    size_t begin, end;
+    int32_t id;
+};
+
+/* Start from {0}; free with ko_piece_list_free. */
+struct ko_piece_list {
+    struct ko_piece *piece; /* owned */
+    size_t n, capacity;
+};
+
+/* One character of a rewritten piece. change: 0 it replaces the next character of the old piece, 1
+   it is inserted, -N it replaces the next one and N more are dropped: what `transform` of Hugging
+   Face's NormalizedString takes. */
+struct ko_change {
+    uint32_t character;
+    int32_t change;
+};
+
+struct ko_changes {
+    struct ko_change *change; /* owned; free() */
+    size_t n, capacity;
+};
+
+/* Start from {0}; free with ko_pieces_free. */
+struct ko_pieces {
+    char *text;               /* [n_bytes] valid UTF-8; owned */
+    struct ko_origin *origin; /* [n_bytes]; owned */
+    size_t n_bytes, text_capacity, origin_capacity;
+    struct ko_piece_list list; /* in order */
+};
+
+/* Adds a piece of at least one byte; an empty one is left out. */
+KO_MUST_CHECK enum ko_code ko_piece_list_add(struct ko_piece_list *list, size_t begin, size_t end,
+                                             int32_t id, struct ko_error *err);
+void ko_piece_list_free(struct ko_piece_list *list); /* leaves {0} */
+KO_MUST_CHECK enum ko_code ko_changes_add(struct ko_changes *changes, uint32_t character,
+                                          int32_t change, struct ko_error *err);
+
+/* One piece of n bytes of valid UTF-8, at most INT32_MAX of them. */
+KO_MUST_CHECK enum ko_code ko_pieces_start(struct ko_pieces *pieces, const char *text, size_t n,
+                                           struct ko_error *err);
+void ko_pieces_free(struct ko_pieces *pieces); /* leaves {0} */
+
+/* Cuts every piece that has no id: `cut` adds its parts, counted from the piece's first byte, to
+ * *parts. */
+KO_MUST_CHECK enum ko_code ko_pieces_cut(struct ko_pieces *pieces,
+                                         enum ko_code (*cut)(void *context, const char *text,
+                                                             size_t n, struct ko_piece_list *parts,
+                                                             struct ko_error *err),
+                                         void *context, struct ko_error *err);
+/* Rewrites every piece that has no id: `rewrite` adds the characters of its new text to *changes.
+ */
+KO_MUST_CHECK enum ko_code
+ko_pieces_rewrite(struct ko_pieces *pieces,
+                  enum ko_code (*rewrite)(void *context, const char *text, size_t n,
+                                          struct ko_changes *changes, struct ko_error *err),
+                  void *context, struct ko_error *err);
+
+#endif

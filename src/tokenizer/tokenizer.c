@@ -1,0 +1,150 @@
+#include "src/tokenizer/tokenizer_private.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "src/base/file.h"
+#include "src/base/json.h"
+#include "src/base/memory.h"
+#include "src/tokenizer/byte_level.h"
+
+enum { MAX_FILE_BYTES = 256 << 20 };
+
+/* "FILE: KEY", valid until the next call. */
+struct place {
+    char text[KO_ERROR_TEXT];
+};
+
+static const char *place_of(struct place *place, const char *file, const char *key)
+{
+    (void)snprintf(place->text, sizeof place->text, "%s: %s", file, key);
+    return place->text;
+}
+
+static enum ko_code check_top(json_object *root, const char *file, struct ko_error *err)
+{
+    static const char *const keys[] = {"model",          "version",    "truncation",
+                                       "padding",        "normalizer", "pre_tokenizer",
+                                       "post_processor", "decoder",    "added_tokens"};
+    static const char *const refused[] = {"truncation", "padding"};
+    const char *version = "1.0";
+    enum ko_code code = ko_keys_check(root, keys, sizeof keys / sizeof keys[0], 1, file, err);
+    if (!code)
+        code = ko_json_string(root, "version", &version, file, err);
+    if (!code && strcmp(version, "1.0") != 0)
+        code =
+            ko_fail(err, KO_E_INPUT, "%s: version '%s' is not supported, only 1.0", file, version);
+    for (size_t i = 0; !code && i < sizeof refused / sizeof refused[0]; i++)
+        if (ko_json_get(root, refused[i]))
+            code = ko_fail(err, KO_E_INPUT,
+                           "%s: %s: only null is supported, set it to null to run prompts whole",
+                           file, refused[i]);
+    return code;
+}
+
+static enum ko_code open_parts(json_object *root, struct ko_tokenizer *t, struct ko_error *err)
+{
+    struct place place;
+    size_t n = 0;
+    enum ko_code code = check_top(root, t->file, err);
+    if (!code) {
+        const struct ko_component_type *const *types = ko_normalizer_types(&n);
+        code = ko_component_open(ko_json_get(root, "normalizer"),
+                                 place_of(&place, t->file, "normalizer"), types, n, &t->normalizer,
+                                 err);
+    }
+    if (!code) {
+        const struct ko_component_type *const *types = ko_pre_tokenizer_types(&n);
+        code = ko_component_open(ko_json_get(root, "pre_tokenizer"),
+                                 place_of(&place, t->file, "pre_tokenizer"), types, n,
+                                 &t->pre_tokenizer, err);
+    }
+    if (!code) {
+        const struct ko_component_type *const *types = ko_post_processor_types(&n);
+        code = ko_component_open(ko_json_get(root, "post_processor"),
+                                 place_of(&place, t->file, "post_processor"), types, n,
+                                 &t->post_processor, err);
+    }
+    if (!code)
+        code = ko_subword_open(ko_json_get(root, "model"), place_of(&place, t->file, "model"),
+                               &t->model, err);
+    if (!code)
+        code = ko_added_tokens_read(ko_json_get(root, "added_tokens"),
+                                    place_of(&place, t->file, "added_tokens"), &t->model,
+                                    &t->normalizer, &t->added, err);
+    return code;
+}
+
+static void take_fingerprint(struct ko_tokenizer *t, const char *bytes, size_t n)
+{
+    XXH128_hash_t hash = XXH3_128bits(bytes, n);
+    (void)snprintf(t->fingerprint, sizeof t->fingerprint, "%016" PRIx64 "%016" PRIx64,
+                   (uint64_t)hash.high64, (uint64_t)hash.low64);
+}
+
+enum ko_code ko_tokenizer_open(const char *file, struct ko_tokenizer **out, struct ko_error *err)
+{
+    char *bytes = NULL;
+    size_t n = 0;
+    json_object *root = NULL;
+    struct ko_tokenizer *t = ko_new(1, sizeof *t, err);
+    enum ko_code code = t ? KO_OK : KO_E_MEMORY;
+    if (!code)
+        code = ko_file_read(file, MAX_FILE_BYTES, &bytes, &n, err);
+    if (!code)
+        code = ko_json_parse(bytes, n, file, &root, err);
+    if (!code) {
+        take_fingerprint(t, bytes, n);
+        t->file = ko_copy(file, err);
+        code = t->file ? open_parts(root, t, err) : KO_E_MEMORY;
+    }
+    json_object_put(root);
+    free(bytes);
+    if (code) {
+        ko_tokenizer_close(t);
+        return code;
+    }
+    t->n_ids = t->model.type->n_ids(t->model.state);
+    for (size_t i = 0; i < t->added.n; i++)
+        if (t->added.token[i].id >= t->n_ids)
+            t->n_ids = t->added.token[i].id + 1;
+    *out = t;
+    return KO_OK;
+}
+
+void ko_tokenizer_close(struct ko_tokenizer *t)
+{
+    if (!t)
+        return;
+    ko_component_close(&t->normalizer);
+    ko_component_close(&t->pre_tokenizer);
+    ko_component_close(&t->post_processor);
+    ko_subword_close(&t->model);
+    ko_added_tokens_free(&t->added);
+    free(t->file);
+    free(t);
+}
+
+const char *ko_tokenizer_piece(const struct ko_tokenizer *t, int32_t id)
+{
+    const struct ko_added_token *added = ko_added_tokens_find(&t->added, id);
+    return added ? added->text : t->model.type->piece(t->model.state, id);
+}
+
+int32_t ko_tokenizer_n_ids(const struct ko_tokenizer *t)
+{
+    return t->n_ids;
+}
+
+const char *ko_tokenizer_kind(const struct ko_tokenizer *t)
+{
+    return t->pre_tokenizer.type == &ko_byte_level_pre_tokenizer ? "byte-level BPE" : "BPE";
+}
+
+const char *ko_tokenizer_fingerprint(const struct ko_tokenizer *t)
+{
+    return t->fingerprint;
+}

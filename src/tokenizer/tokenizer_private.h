@@ -1,0 +1,20 @@
+/* What tokenizer.c and encode.c share. */
+#ifndef KO_TOKENIZER_TOKENIZER_PRIVATE_H
+#define KO_TOKENIZER_TOKENIZER_PRIVATE_H
+
+#include "src/tokenizer/added_tokens.h"
+#include "src/tokenizer/component.h"
+#include "src/tokenizer/tokenizer.h"
+
+enum { KO_HEX_DIGITS = 32 };
+
+struct ko_tokenizer {
+    char *file; /* owned */
+    char fingerprint[KO_HEX_DIGITS + 1];
+    struct ko_component normalizer, pre_tokenizer, post_processor;
+    struct ko_subword model;
+    struct ko_added_tokens added;
+    int32_t n_ids;
+};
+
+#endif
