@@ -1,0 +1,49 @@
+/* Prompt files: facts as the user wrote them, before any tokenizer. */
+#ifndef KO_PROMPTS_FACTS_H
+#define KO_PROMPTS_FACTS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "src/base/error.h"
+#include "src/base/text.h"
+
+struct ko_named_span {
+    char *name;
+    int32_t char_begin, char_end; /* characters of the prompt, end exclusive */
+};
+
+struct ko_fact {
+    char *id;       /* unique; numbers are kept as their decimal text */
+    char *text;     /* the prompt */
+    char *subject;  /* as in the file (trimmed where it is used) */
+    char *target;   /* as in the file */
+    char *foil;     /* NULL where there is none */
+    char *relation; /* NULL where there is none */
+    struct ko_named_span *span;
+    size_t n_spans;
+    int line; /* of the file, from 1 (the record's number for JSON arrays) */
+};
+
+struct ko_facts {
+    struct ko_fact *fact; /* in file order */
+    size_t n;
+    struct ko_strings span_names; /* all names used by any fact, in order of first use */
+    char *file;
+};
+
+/* Reads a prompt file; its kind is told by its content:
+   - JSON Lines with id, prompt, subject, target, optionally relation, foil, spans ({"verb": [12,
+   17]});
+   - JSON Lines or CSV (header line) in the columns of counterfact-tracing: case_id, prompt,
+   subject, target_true, target_false, relation_id (other columns are ignored);
+   - ROME's counterfact.json: a JSON array of {case_id, requested_rewrite: {prompt: "{} template",
+   subject, target_true: {str}, target_new: {str}, relation_id}};
+   - known_1000.json: a JSON array of {known_id, subject, attribute, prompt, relation_id} (target =
+   attribute). A missing key, a wrong type, invalid UTF-8, NUL characters or a duplicate id (naming
+   both lines) is KO_E_INPUT "FILE:LINE: ...". Free with ko_facts_free. */
+KO_MUST_CHECK enum ko_code ko_facts_read(const char *file, struct ko_facts *out,
+                                         struct ko_error *err);
+void ko_facts_free(struct ko_facts *facts); /* leaves {0} */
+
+#endif

@@ -1,0 +1,133 @@
+/* Comma-separated values with a header line: RFC 4180. */
+#include <string.h>
+
+#include "src/prompts/facts_private.h"
+
+struct csv {
+    const char *file, *bytes;
+    size_t n, at;
+    int line; /* of the next byte */
+};
+
+static bool at_line_end(const struct csv *csv)
+{
+    if (csv->at >= csv->n || csv->bytes[csv->at] == '\n')
+        return true;
+    return csv->bytes[csv->at] == '\r' && csv->at + 1 < csv->n && csv->bytes[csv->at + 1] == '\n';
+}
+
+static enum ko_code read_quoted(struct csv *csv, struct ko_text *field, struct ko_error *err)
+{
+    int first = csv->line;
+    csv->at++;
+    for (;;) {
+        const char *quote = memchr(csv->bytes + csv->at, '"', csv->n - csv->at);
+        if (!quote)
+            return ko_fail(err, KO_E_INPUT, "%s:%d: a quoted field has no closing quote", csv->file,
+                           first);
+        size_t end = (size_t)(quote - csv->bytes);
+        for (size_t i = csv->at; i < end; i++)
+            csv->line += csv->bytes[i] == '\n';
+        bool doubled = end + 1 < csv->n && csv->bytes[end + 1] == '"';
+        ko_text_add_bytes(field, csv->bytes + csv->at, end - csv->at + doubled);
+        csv->at = end + 1 + doubled;
+        if (!doubled)
+            break;
+    }
+    if (!at_line_end(csv) && csv->bytes[csv->at] != ',')
+        return ko_fail(err, KO_E_INPUT,
+                       "%s:%d: text after a closing quote, double the quotes inside a field",
+                       csv->file, csv->line);
+    return KO_OK;
+}
+
+static enum ko_code read_bare(struct csv *csv, struct ko_text *field, struct ko_error *err)
+{
+    size_t begin = csv->at;
+    for (; !at_line_end(csv) && csv->bytes[csv->at] != ','; csv->at++)
+        if (csv->bytes[csv->at] == '"')
+            return ko_fail(err, KO_E_INPUT,
+                           "%s:%d: a quote inside a field without quotes, put the field in quotes "
+                           "and double the quote",
+                           csv->file, csv->line);
+    ko_text_add_bytes(field, csv->bytes + begin, csv->at - begin);
+    return KO_OK;
+}
+
+/* The fields of the record at csv->at, which is not at the end; *line where it begins. */
+static enum ko_code read_record(struct csv *csv, struct ko_strings *fields, int *line,
+                                struct ko_error *err)
+{
+    enum ko_code code = KO_OK;
+    *line = csv->line;
+    for (bool more = true; !code && more;) {
+        struct ko_text field = {0};
+        bool quoted = csv->at < csv->n && csv->bytes[csv->at] == '"';
+        code = quoted ? read_quoted(csv, &field, err) : read_bare(csv, &field, err);
+        if (!code)
+            code = ko_text_check(&field, err);
+        if (!code)
+            code = ko_strings_add(fields, ko_text_str(&field), err);
+        ko_text_free(&field);
+        more = !at_line_end(csv);
+        csv->at += more;
+    }
+    if (!code && csv->at < csv->n) {
+        csv->at += csv->bytes[csv->at] == '\r' ? 2 : 1;
+        csv->line++;
+    }
+    return code;
+}
+
+/* Where each column is, -1 where it is not there. */
+static enum ko_code read_header(const struct csv *csv, const struct ko_strings *header, int line,
+                                ptrdiff_t place[KO_FACT_COLUMNS], struct ko_error *err)
+{
+    const struct ko_fact_layout *layout = &ko_fact_tracing;
+    if (ko_strings_find(header, layout->column[KO_FACT_ID]) < 0)
+        layout = &ko_fact_plain;
+    if (ko_strings_find(header, layout->column[KO_FACT_ID]) < 0)
+        return ko_fail(err, KO_E_INPUT,
+                       "%s:%d: neither JSON nor a CSV header: it has no column 'case_id' or 'id'",
+                       csv->file, line);
+    for (size_t i = 0; i < KO_FACT_COLUMNS; i++) {
+        place[i] = ko_strings_find(header, layout->column[i]);
+        if (place[i] < 0 && i < KO_FACT_REQUIRED)
+            return ko_fail(err, KO_E_INPUT, "%s:%d: missing column '%s'", csv->file, line,
+                           layout->column[i]);
+        for (size_t k = 0; place[i] >= 0 && k < header->n; k++)
+            if ((ptrdiff_t)k != place[i] && strcmp(header->item[k], layout->column[i]) == 0)
+                return ko_fail(err, KO_E_INPUT, "%s:%d: column '%s' comes twice", csv->file, line,
+                               layout->column[i]);
+    }
+    return KO_OK;
+}
+
+enum ko_code ko_facts_read_csv(struct ko_facts_reader *reader, const char *bytes, size_t n,
+                               struct ko_error *err)
+{
+    struct csv csv = {reader->facts->file, bytes, n, 0, 1};
+    ptrdiff_t place[KO_FACT_COLUMNS];
+    size_t n_columns = 0;
+    enum ko_code code = KO_OK;
+    while (!code && csv.at < csv.n) {
+        struct ko_strings fields = {0};
+        const char *value[KO_FACT_COLUMNS] = {NULL};
+        int line = 0;
+        code = read_record(&csv, &fields, &line, err);
+        bool blank = fields.n == 1 && !*fields.item[0];
+        if (!code && !blank && n_columns == 0) {
+            code = read_header(&csv, &fields, line, place, err);
+            n_columns = fields.n;
+        } else if (!code && !blank && fields.n != n_columns) {
+            code = ko_fail(err, KO_E_INPUT, "%s:%d: %zu fields, but the header has %zu", csv.file,
+                           line, fields.n, n_columns);
+        } else if (!code && !blank) {
+            for (size_t i = 0; i < KO_FACT_COLUMNS; i++)
+                value[i] = place[i] >= 0 ? fields.item[place[i]] : NULL;
+            code = ko_facts_add(reader, value, line, err);
+        }
+        ko_strings_free(&fields);
+    }
+    return code;
+}

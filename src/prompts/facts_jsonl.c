@@ -1,0 +1,138 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "src/base/json.h"
+#include "src/base/memory.h"
+#include "src/prompts/facts_private.h"
+#include "src/prompts/set_name.h"
+
+enum ko_code ko_fact_value(json_object *record, const char *key, bool number, const char **out,
+                           const char *where, struct ko_error *err)
+{
+    json_object *value = key ? ko_json_get(record, key) : NULL;
+    *out = NULL;
+    if (!value)
+        return KO_OK;
+    if (number && (json_object_is_type(value, json_type_int) ||
+                   json_object_is_type(value, json_type_double))) {
+        *out = json_object_get_string(value);
+        return KO_OK;
+    }
+    return ko_json_string(record, key, out, where, err);
+}
+
+static enum ko_code read_span(struct ko_facts *facts, json_object *spans, const char *name,
+                              const char *where, struct ko_error *err)
+{
+    struct ko_fact *fact = &facts->fact[facts->n - 1];
+    json_object *range = ko_json_get(spans, name);
+    int64_t end[2] = {-1, -1}, n = (int64_t)ko_utf8_count(fact->text, strlen(fact->text));
+    bool fits = json_object_is_type(range, json_type_array) && json_object_array_length(range) == 2;
+    for (size_t i = 0; fits && i < 2; i++) {
+        json_object *value = json_object_array_get_idx(range, i);
+        fits = json_object_is_type(value, json_type_int);
+        end[i] = fits ? json_object_get_int64(value) : -1;
+    }
+    if (!fits || end[0] < 0 || end[1] < end[0] || end[1] > n)
+        return ko_fail(
+            err, KO_E_INPUT,
+            "%s: spans: %s: expected [begin, end) in characters of the prompt, which has "
+            "%lld, got %s",
+            where, name, (long long)n, json_object_to_json_string(range));
+    enum ko_code code = ko_span_name_check(name, err);
+    if (code)
+        return ko_fail_in(err, "%s: spans", where);
+    char *copy = ko_copy(name, err);
+    if (!copy)
+        return KO_E_MEMORY;
+    fact->span[fact->n_spans++] = (struct ko_named_span){copy, (int32_t)end[0], (int32_t)end[1]};
+    return KO_OK;
+}
+
+static enum ko_code read_spans(struct ko_facts *facts, json_object *record, const char *where,
+                               struct ko_error *err)
+{
+    json_object *spans = ko_json_get(record, "spans");
+    if (!spans)
+        return KO_OK;
+    if (!json_object_is_type(spans, json_type_object))
+        return ko_fail(err, KO_E_INPUT, "%s: spans: expected {\"name\": [begin, end], ...}, got %s",
+                       where, json_object_to_json_string(spans));
+    struct ko_fact *fact = &facts->fact[facts->n - 1];
+    fact->span = ko_new((size_t)json_object_object_length(spans), sizeof *fact->span, err);
+    if (!fact->span)
+        return KO_E_MEMORY;
+    struct json_object_iterator at = json_object_iter_begin(spans);
+    struct json_object_iterator end = json_object_iter_end(spans);
+    enum ko_code code = KO_OK;
+    for (; !code && !json_object_iter_equal(&at, &end); json_object_iter_next(&at))
+        code = read_span(facts, spans, json_object_iter_peek_name(&at), where, err);
+    return code;
+}
+
+enum ko_code ko_facts_add_record(struct ko_facts_reader *reader, json_object *record, int line,
+                                 struct ko_error *err)
+{
+    char where[KO_ERROR_TEXT];
+    const char *value[KO_FACT_COLUMNS] = {NULL};
+    (void)snprintf(where, sizeof where, "%s:%d", reader->facts->file, line);
+    if (!json_object_is_type(record, json_type_object))
+        return ko_fail(err, KO_E_INPUT, "%s: expected an object, got %s", where,
+                       json_type_to_name(json_object_get_type(record)));
+    if (ko_json_get(record, "requested_rewrite"))
+        return ko_facts_add_rome(reader, record, line, err);
+    bool plain = ko_json_get(record, "id") != NULL;
+    const struct ko_fact_layout *layout = &ko_fact_plain;
+    if (!plain && ko_json_get(record, ko_fact_tracing.column[KO_FACT_ID]))
+        layout = &ko_fact_tracing;
+    else if (!plain && ko_json_get(record, ko_fact_known.column[KO_FACT_ID]))
+        layout = &ko_fact_known;
+    for (size_t i = 0; i < KO_FACT_COLUMNS; i++) {
+        enum ko_code code =
+            ko_fact_value(record, layout->column[i], i == KO_FACT_ID, &value[i], where, err);
+        if (code)
+            return code;
+        if (!value[i] && i < KO_FACT_REQUIRED)
+            return ko_fail(err, KO_E_INPUT, "%s: missing key '%s'", where, layout->column[i]);
+    }
+    enum ko_code code = ko_facts_add(reader, value, line, err);
+    return code || layout != &ko_fact_plain ? code : read_spans(reader->facts, record, where, err);
+}
+
+/* ko_json_parse counts lines from the text that it is given: "FILE:1:" becomes the line of the
+ * file. */
+static enum ko_code place_in_file(const char *file, int line, struct ko_error *err)
+{
+    char text[KO_ERROR_TEXT], wrong[KO_ERROR_TEXT];
+    if (!err)
+        return KO_E_INPUT;
+    int n = snprintf(wrong, sizeof wrong, "%s:1:", file);
+    if (err->code != KO_E_INPUT || strncmp(err->text, wrong, (size_t)n) != 0)
+        return err->code;
+    (void)snprintf(text, sizeof text, "%s", err->text + n);
+    return ko_fail(err, KO_E_INPUT, "%s:%d:%s", file, line, text);
+}
+
+enum ko_code ko_facts_read_lines(struct ko_facts_reader *reader, const char *bytes, size_t n,
+                                 struct ko_error *err)
+{
+    const char *file = reader->facts->file;
+    enum ko_code code = KO_OK;
+    int line = 1;
+    for (size_t begin = 0; !code && begin < n; line++) {
+        const char *newline = memchr(bytes + begin, '\n', n - begin);
+        size_t end = newline ? (size_t)(newline - bytes) : n;
+        bool blank = true;
+        for (size_t i = begin; blank && i < end; i++)
+            blank = strchr(" \t\r", bytes[i]) != NULL;
+        json_object *record = NULL;
+        if (!blank) {
+            code = ko_json_parse(bytes + begin, end - begin, file, &record, err);
+            code = code ? place_in_file(file, line, err)
+                        : ko_facts_add_record(reader, record, line, err);
+        }
+        json_object_put(record);
+        begin = end + 1;
+    }
+    return code;
+}

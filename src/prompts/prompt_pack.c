@@ -1,0 +1,88 @@
+#include <stdlib.h>
+
+#include "src/base/memory.h"
+#include "src/prompts/prompt.h"
+
+void ko_prompt_pack(const struct ko_prompt *p, struct ko_bytes *to)
+{
+    size_t n = (size_t)p->n_tokens;
+    ko_put_int(to, p->reason);
+    ko_put_string(to, p->id);
+    ko_put_int(to, p->n_tokens);
+    ko_put_blob(to, p->token, n * sizeof *p->token);
+    ko_put_int(to, p->n_special);
+    ko_put_int(to, p->subject_begin);
+    ko_put_int(to, p->subject_end);
+    ko_put_blob(to, p->in_subject, p->in_subject ? n : 0);
+    ko_put_int(to, p->target);
+    ko_put_int(to, p->foil);
+    ko_put_int(to, p->n_spans);
+    for (int32_t i = 0; i < p->n_spans; i++) {
+        ko_put_string(to, p->span[i].name);
+        ko_put_int(to, p->span[i].begin);
+        ko_put_int(to, p->span[i].end);
+    }
+}
+
+/* A count of items that are still to come, each of at least item_bytes: what the stream cannot hold
+ * is not allocated. */
+static size_t get_count(struct ko_bytes *from, size_t item_bytes)
+{
+    int64_t n = ko_get_int(from);
+    if (n < 0 || n > INT32_MAX || (uint64_t)n > from->left / item_bytes) {
+        from->broken = 1;
+        return 0;
+    }
+    return (size_t)n;
+}
+
+static enum ko_code unpack_spans(struct ko_bytes *from, struct ko_prompt *p, struct ko_error *err)
+{
+    size_t n = get_count(from, 3 * sizeof(int64_t));
+    p->span = ko_new(n, sizeof *p->span, err);
+    if (!p->span)
+        return KO_E_MEMORY;
+    for (size_t i = 0; i < n; i++) {
+        struct ko_token_span *span = &p->span[p->n_spans++];
+        span->name = ko_get_string(from, err);
+        span->begin = (int32_t)ko_get_int(from);
+        span->end = (int32_t)ko_get_int(from);
+        if (!span->name)
+            return KO_E_FAILED;
+    }
+    return KO_OK;
+}
+
+enum ko_code ko_prompt_unpack(struct ko_bytes *from, struct ko_prompt *out, struct ko_error *err)
+{
+    struct ko_prompt p = {0};
+    enum ko_code code = KO_E_FAILED;
+    p.reason = (enum ko_reason)ko_get_int(from);
+    p.id = ko_get_string(from, err);
+    size_t n = get_count(from, sizeof *p.token);
+    p.n_tokens = (int32_t)n;
+    p.token = ko_new(n, sizeof *p.token, err);
+    if (!p.id || !p.token)
+        goto done;
+    ko_get_blob(from, p.token, n * sizeof *p.token);
+    p.n_special = (int32_t)ko_get_int(from);
+    p.subject_begin = (int32_t)ko_get_int(from);
+    p.subject_end = (int32_t)ko_get_int(from);
+    if (p.reason == KO_RUNNABLE) {
+        p.in_subject = ko_new(n, sizeof *p.in_subject, err);
+        if (!p.in_subject)
+            goto done;
+    }
+    ko_get_blob(from, p.in_subject, p.in_subject ? n : 0);
+    p.target = (int32_t)ko_get_int(from);
+    p.foil = (int32_t)ko_get_int(from);
+    code = unpack_spans(from, &p, err);
+done:
+    if (from->broken)
+        code = ko_fail(err, KO_E_FAILED, "a message between ranks is broken: a prompt is cut off");
+    if (code)
+        ko_prompt_free(&p);
+    else
+        *out = p;
+    return code;
+}
