@@ -1,0 +1,155 @@
+#include "src/plan/plan.h"
+
+#include <stdlib.h>
+
+static void model_free(struct ko_plan_model *model)
+{
+    free(model->name);
+    free(model->path);
+    free(model->tokenizer);
+    free(model->architecture);
+    free(model->fingerprint);
+    free(model->tokenizer_fingerprint);
+}
+
+static void fact_free(struct ko_plan_fact *fact)
+{
+    free(fact->id);
+    free(fact->text);
+    free(fact->subject);
+    free(fact->target);
+    free(fact->foil);
+    free(fact->relation);
+}
+
+static void block_free(struct ko_plan_block *block)
+{
+    free(block->selected);
+    free(block->route);
+    free(block->feature);
+    free(block->size);
+    free(block->start);
+}
+
+void ko_plan_free(struct ko_plan *plan)
+{
+    if (plan == NULL) {
+        return;
+    }
+    if (plan->prompt != NULL) {
+        for (size_t i = 0; i < (size_t)plan->n_models * (size_t)plan->n_facts; i++) {
+            ko_prompt_free(&plan->prompt[i]);
+        }
+    }
+    for (int32_t i = 0; plan->model != NULL && i < plan->n_models; i++) {
+        model_free(&plan->model[i]);
+    }
+    for (int32_t i = 0; plan->fact != NULL && i < plan->n_facts; i++) {
+        fact_free(&plan->fact[i]);
+    }
+    for (int32_t i = 0; plan->route != NULL && i < plan->n_routes; i++) {
+        ko_route_free(&plan->route[i].route);
+    }
+    for (int32_t i = 0; plan->block != NULL && i < plan->n_blocks; i++) {
+        block_free(&plan->block[i]);
+    }
+    free(plan->model);
+    free(plan->fact);
+    free(plan->prompt);
+    free(plan->route);
+    free(plan->feature);
+    free(plan->size);
+    free(plan->start);
+    free(plan->prompt_fact);
+    free(plan->heat_fact);
+    free(plan->block);
+    free(plan);
+}
+
+/* Whether a block has everything of the cell but its start. */
+static bool block_has(const struct ko_plan *plan, const struct ko_plan_block *block, int32_t model,
+                      int32_t fact, int32_t route, int32_t feature, int32_t size)
+{
+    return block->route[route] && block->feature[feature] &&
+           block->selected[(size_t)model * (size_t)plan->n_facts + (size_t)fact] &&
+           block->size[(size_t)model * (size_t)plan->n_sizes + (size_t)size];
+}
+
+bool ko_plan_has(const struct ko_plan *plan, int32_t model, int32_t fact, int32_t route,
+                 int32_t feature, int32_t size, int32_t start)
+{
+    const struct ko_plan_model *m = &plan->model[model];
+    if (plan->start[start] > m->n_layers - plan->size[size] ||
+        !ko_feature_class_exists(&plan->feature[feature], m->n_features)) {
+        return false;
+    }
+    for (int32_t i = 0; i < plan->n_blocks; i++) {
+        const struct ko_plan_block *block = &plan->block[i];
+        if (block->start[start] && block_has(plan, block, model, fact, route, feature, size)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool ko_plan_has_any_start(const struct ko_plan *plan, int32_t model, int32_t fact, int32_t route,
+                           int32_t feature, int32_t size)
+{
+    const struct ko_plan_model *m = &plan->model[model];
+    if (!ko_feature_class_exists(&plan->feature[feature], m->n_features)) {
+        return false;
+    }
+    int32_t last = m->n_layers - plan->size[size];
+    for (int32_t i = 0; i < plan->n_blocks; i++) {
+        const struct ko_plan_block *block = &plan->block[i];
+        if (!block_has(plan, block, model, fact, route, feature, size)) {
+            continue;
+        }
+        for (int32_t s = 0; s < plan->n_starts && plan->start[s] <= last; s++) {
+            if (block->start[s]) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+int64_t ko_plan_n_plain_statuses(const struct ko_plan *plan)
+{
+    return (int64_t)plan->n_plain_routes * plan->n_features * plan->n_sizes;
+}
+
+int64_t ko_plan_n_plain_values(const struct ko_plan *plan)
+{
+    return ko_plan_n_plain_statuses(plan) * plan->n_starts;
+}
+
+int64_t ko_plan_n_statuses(const struct ko_plan *plan)
+{
+    return ko_plan_n_plain_statuses(plan) + (int64_t)plan->n_heat_routes * plan->n_features *
+                                                plan->n_source_positions * plan->n_sizes;
+}
+
+int64_t ko_plan_n_values(const struct ko_plan *plan)
+{
+    return ko_plan_n_statuses(plan) * plan->n_starts;
+}
+
+int64_t ko_plan_status_slot(const struct ko_plan *plan, int32_t route, int32_t feature,
+                            int32_t source_position, int32_t size)
+{
+    const struct ko_plan_route *r = &plan->route[route];
+    int64_t row = (int64_t)r->axis * plan->n_features + feature;
+    if (!r->heat) {
+        return row * plan->n_sizes + size;
+    }
+    return ko_plan_n_plain_statuses(plan) +
+           (row * plan->n_source_positions + source_position) * plan->n_sizes + size;
+}
+
+int64_t ko_plan_value_slot(const struct ko_plan *plan, int32_t route, int32_t feature,
+                           int32_t source_position, int32_t size, int32_t start)
+{
+    return ko_plan_status_slot(plan, route, feature, source_position, size) * plan->n_starts +
+           start;
+}

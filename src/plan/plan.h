@@ -1,0 +1,160 @@
+/* The plan: the axes, which cells are computed, and the batches that compute them. Rank 0 builds it
+   and sends it (plan_pack); every rank derives the same batches and waves from it. */
+#ifndef KO_PLAN_PLAN_H
+#define KO_PLAN_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "src/base/bytes.h"
+#include "src/base/error.h"
+#include "src/base/text.h"
+#include "src/prompts/prompt.h"
+#include "src/prompts/token_set.h"
+#include "src/spec/feature_class.h"
+#include "src/spec/spec.h"
+
+/* What the plan must know of a model; filled by whoever opened it. All strings owned by the plan.
+ */
+struct ko_plan_model {
+    char *name, *path, *tokenizer, *architecture, *fingerprint, *tokenizer_fingerprint;
+    int32_t n_layers, d_model, vocabulary, max_tokens;
+    int32_t reach;       /* sliding window; INT32_MAX: none */
+    int32_t n_features;  /* 0: attention */
+    int32_t d_conv;      /* taps; 0: no convolution */
+    int32_t row_budget;  /* rows a wave holds at most, > 0 */
+    double row_bytes;    /* workspace of one row */
+    double weight_bytes; /* in memory */
+    double row_flop[3];  /* as ko_family.row_flop, a row and layer */
+};
+
+/* A fact of the evaluation axis. */
+struct ko_plan_fact {
+    char *id, *text, *subject, *target, *foil, *relation; /* foil and relation may be NULL */
+};
+
+struct ko_plan_route {
+    struct ko_route route;
+    int32_t axis; /* index on the route axis, or (each) on the heat_route axis */
+    bool heat;
+};
+
+/* One block of the spec in terms of the axes. All arrays are 0/1. */
+struct ko_plan_block {
+    uint8_t *selected; /* [n_models * n_facts] */
+    uint8_t *route;    /* [n_routes] */
+    uint8_t *feature;  /* [n_features] */
+    uint8_t *size;     /* [n_models * n_sizes] */
+    uint8_t *start;    /* [n_starts] */
+};
+
+enum ko_plan_kind { KO_PLAN_EVALUATION /* clean runs of every fact, no routes */, KO_PLAN_SWEEP };
+
+struct ko_plan {
+    enum ko_plan_kind kind;
+    struct ko_plan_model *model; /* [n_models] */
+    int32_t n_models;
+    struct ko_plan_fact
+        *fact; /* [n_facts] the eval_prompt axis: all facts of all prompt files, in file order */
+    int32_t n_facts;
+    struct ko_prompt *prompt; /* [n_models * n_facts] audited */
+    bool has_foils;
+
+    struct ko_plan_route
+        *route; /* [n_routes] in order of first use; route and heat_route axes are its two kinds */
+    int32_t n_routes, n_plain_routes, n_heat_routes;
+    struct ko_feature_class *feature; /* [n_features] in order of first use */
+    int32_t n_features;
+    int32_t *size; /* [n_sizes] layers, ascending */
+    int32_t n_sizes;
+    int32_t *start; /* [n_starts] layers, ascending */
+    int32_t n_starts;
+    int32_t *prompt_fact; /* [n_prompts] the prompt axis: facts with a planned cell on a plain
+                             route, ascending */
+    int32_t n_prompts;
+    int32_t *heat_fact; /* [n_heat_prompts] likewise for heat routes */
+    int32_t n_heat_prompts;
+    int32_t
+        n_positions; /* the largest T of any prompt on the prompt axis (evaluation: of any fact) */
+    int32_t n_source_positions; /* the largest T on the heat_prompt axis */
+
+    struct ko_plan_block *block; /* [n_blocks] */
+    int32_t n_blocks;
+};
+
+struct ko_plan_input {
+    enum ko_plan_kind kind;
+    const struct ko_spec *spec;
+    const size_t *spec_model;    /* [n_models] index into spec->models of each model; taken from the
+                                    used models */
+    struct ko_plan_model *model; /* [n_models]; taken over (emptied) on success */
+    int32_t n_models;
+    struct ko_facts
+        *facts; /* [spec->prompt_files.n] borrowed; ids are unique over all (checked here) */
+    struct ko_prompt *prompt; /* [n_models * n_facts], facts of all files one after the other; taken
+                                 over on success */
+    const int32_t
+        *rank; /* [n_ranked_models * n_facts] target_rank of the evaluation, -1: not run; NULL: not
+                  known, then every runnable prompt counts as correct (an upper bound) */
+    const struct ko_strings *ranked_models; /* names of the models of the evaluation */
+    struct ko_strings
+        *warnings; /* sizes left out for a model, and the like: one line each; caller frees */
+};
+
+/* Builds the plan. KO_E_INPUT for windows that fit no model ("...: window size 99 is larger than
+   the largest model (mamba-facts, 12 layers)"), an empty selection (naming the counts at each
+   step), unknown model names in selections (the nearest), unknown token sets, classes that no model
+   has, duplicate ids over files. */
+KO_MUST_CHECK enum ko_code ko_plan_build(struct ko_plan_input *input, struct ko_plan **out,
+                                         struct ko_error *err);
+void ko_plan_free(struct ko_plan *plan);
+
+void ko_plan_pack(const struct ko_plan *plan, struct ko_bytes *to);
+KO_MUST_CHECK enum ko_code ko_plan_unpack(struct ko_bytes *from, struct ko_plan **out,
+                                          struct ko_error *err);
+/* XXH3-128 of the packed plan without paths, 32 hex digits: the plan hash of the cube. */
+KO_MUST_CHECK enum ko_code ko_plan_hash(const struct ko_plan *plan, char text[33],
+                                        struct ko_error *err);
+
+static inline const struct ko_prompt *ko_plan_prompt(const struct ko_plan *plan, int32_t model,
+                                                     int32_t fact)
+{
+    return &plan->prompt[(size_t)model * (size_t)plan->n_facts + (size_t)fact];
+}
+
+/* Whether the cell is planned (the prompt is runnable, the class exists in the model, the window
+   fits, some block has it). It may still be vacuous. */
+bool ko_plan_has(const struct ko_plan *plan, int32_t model, int32_t fact, int32_t route,
+                 int32_t feature, int32_t size, int32_t start);
+/* Whether any start of that (route, feature, size) is planned. */
+bool ko_plan_has_any_start(const struct ko_plan *plan, int32_t model, int32_t fact, int32_t route,
+                           int32_t feature, int32_t size);
+
+/* The values of one (model, fact) lie in one record: first the plain routes' [n_plain_routes,
+   n_features, n_sizes, n_starts], then the heat routes' [n_heat_routes, n_features,
+   n_source_positions, n_sizes, n_starts]. Its statuses likewise without the last axis. */
+int64_t ko_plan_n_values(const struct ko_plan *plan);   /* of a record */
+int64_t ko_plan_n_statuses(const struct ko_plan *plan); /* of a record */
+int64_t ko_plan_n_plain_values(const struct ko_plan *plan);
+int64_t ko_plan_n_plain_statuses(const struct ko_plan *plan);
+/* Slot in the record; source_position is ignored for plain routes. */
+int64_t ko_plan_value_slot(const struct ko_plan *plan, int32_t route, int32_t feature,
+                           int32_t source_position, int32_t size, int32_t start);
+int64_t ko_plan_status_slot(const struct ko_plan *plan, int32_t route, int32_t feature,
+                            int32_t source_position, int32_t size);
+
+enum ko_cell_status {
+    KO_NOT_PLANNED = 0,
+    KO_PENDING = 1,
+    KO_DONE = 2,
+    KO_VACUOUS = 3,
+    KO_CELL_FAILED = 4
+};
+
+/* The statuses of one record as planned: KO_NOT_PLANNED, KO_PENDING or KO_VACUOUS. status
+ * [n_statuses]. */
+KO_MUST_CHECK enum ko_code ko_plan_statuses(const struct ko_plan *plan, int32_t model, int32_t fact,
+                                            uint8_t *status, struct ko_error *err);
+
+#endif

@@ -1,0 +1,154 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/memory.h"
+#include "src/base/text.h"
+#include "src/plan/plan_build.h"
+
+/* Names of the spans of all prompt files. */
+static enum ko_code gather_spans(const struct ko_plan_input *input, struct ko_strings *names,
+                                 struct ko_error *err)
+{
+    enum ko_code code = KO_OK;
+    for (size_t f = 0; f < input->spec->prompt_files.n; f++) {
+        const struct ko_strings *more = &input->facts[f].span_names;
+        for (size_t i = 0; code == KO_OK && i < more->n; i++) {
+            code = ko_strings_intern(names, more->item[i], NULL, err);
+        }
+    }
+    return code;
+}
+
+/* The labels of all blocks in order of first use; index[block] of each label of each block. */
+static enum ko_code gather_labels(const struct ko_plan_input *input, bool routes,
+                                  struct ko_strings *labels, struct ko_strings *where,
+                                  struct ko_error *err)
+{
+    for (size_t b = 0; b < input->spec->n_blocks; b++) {
+        const struct ko_spec_block *block = &input->spec->block[b];
+        const struct ko_strings *list = routes ? &block->routes : &block->features;
+        const struct ko_strings *places = routes ? &block->routes_where : &block->features_where;
+        for (size_t i = 0; i < list->n; i++) {
+            if (ko_strings_find(labels, list->item[i]) >= 0) {
+                continue;
+            }
+            enum ko_code code = ko_strings_add(labels, list->item[i], err);
+            if (code == KO_OK) {
+                code = ko_strings_add(where, places->item[i], err);
+            }
+            if (code != KO_OK) {
+                return code;
+            }
+        }
+    }
+    return KO_OK;
+}
+
+/* Marks a block's labels on an axis. */
+static uint8_t *mark_labels(const struct ko_strings *labels, const struct ko_strings *own,
+                            struct ko_error *err)
+{
+    uint8_t *mark = ko_new(labels->n, 1, err);
+    for (size_t i = 0; mark != NULL && i < own->n; i++) {
+        mark[ko_strings_find(labels, own->item[i])] = 1;
+    }
+    return mark;
+}
+
+static enum ko_code parse_routes(struct ko_plan *plan, const struct ko_strings *labels,
+                                 const struct ko_strings *where, const struct ko_strings *spans,
+                                 struct ko_error *err)
+{
+    plan->route = ko_new(labels->n, sizeof *plan->route, err);
+    if (plan->route == NULL) {
+        return KO_E_MEMORY;
+    }
+    for (size_t i = 0; i < labels->n; i++) {
+        struct ko_plan_route *route = &plan->route[i];
+        enum ko_code code = ko_route_parse(labels->item[i], spans, &route->route, err);
+        if (code != KO_OK) {
+            return code == KO_E_INPUT ? ko_fail_in(err, "%s: routes", where->item[i]) : code;
+        }
+        plan->n_routes++;
+        route->heat =
+            route->route.kind == KO_ROUTE_EACH || route->route.kind == KO_ROUTE_LATER_EACH;
+        route->axis = route->heat ? plan->n_heat_routes++ : plan->n_plain_routes++;
+    }
+    return KO_OK;
+}
+
+enum ko_code ko_plan_build_routes(struct ko_plan_builder *builder)
+{
+    struct ko_plan *plan = builder->plan;
+    struct ko_strings labels = {0}, where = {0}, spans = {0};
+    enum ko_code code = gather_spans(builder->input, &spans, builder->err);
+    if (code == KO_OK) {
+        code = gather_labels(builder->input, true, &labels, &where, builder->err);
+    }
+    if (code == KO_OK) {
+        code = parse_routes(plan, &labels, &where, &spans, builder->err);
+    }
+    for (int32_t b = 0; code == KO_OK && b < plan->n_blocks; b++) {
+        const struct ko_strings *own = &builder->input->spec->block[b].routes;
+        plan->block[b].route = mark_labels(&labels, own, builder->err);
+        code = plan->block[b].route == NULL ? KO_E_MEMORY : KO_OK;
+    }
+    ko_strings_free(&labels);
+    ko_strings_free(&where);
+    ko_strings_free(&spans);
+    return code;
+}
+
+static bool any_model_has(const struct ko_plan *plan, const struct ko_feature_class *feature)
+{
+    for (int32_t m = 0; m < plan->n_models; m++) {
+        if (ko_feature_class_exists(feature, plan->model[m].n_features)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum ko_code parse_features(struct ko_plan *plan, const struct ko_strings *labels,
+                                   const struct ko_strings *where, struct ko_error *err)
+{
+    plan->feature = ko_new(labels->n, sizeof *plan->feature, err);
+    if (plan->feature == NULL) {
+        return KO_E_MEMORY;
+    }
+    for (size_t i = 0; i < labels->n; i++) {
+        struct ko_feature_class *feature = &plan->feature[i];
+        enum ko_code code = ko_feature_class_parse(labels->item[i], feature, err);
+        if (code != KO_OK) {
+            return code == KO_E_INPUT ? ko_fail_in(err, "%s: features", where->item[i]) : code;
+        }
+        plan->n_features++;
+        if (!any_model_has(plan, feature)) {
+            return ko_fail(err, KO_E_INPUT, "%s: features: no model has the class '%s', %s",
+                           where->item[i], labels->item[i],
+                           feature->kind == KO_FEATURE_AFTER_SOFTMAX
+                               ? "it needs attention"
+                               : "Transformers have all and after-softmax alone, thirds need 3 "
+                                 "features");
+        }
+    }
+    return KO_OK;
+}
+
+enum ko_code ko_plan_build_features(struct ko_plan_builder *builder)
+{
+    struct ko_plan *plan = builder->plan;
+    struct ko_strings labels = {0}, where = {0};
+    enum ko_code code = gather_labels(builder->input, false, &labels, &where, builder->err);
+    if (code == KO_OK) {
+        code = parse_features(plan, &labels, &where, builder->err);
+    }
+    for (int32_t b = 0; code == KO_OK && b < plan->n_blocks; b++) {
+        const struct ko_strings *own = &builder->input->spec->block[b].features;
+        plan->block[b].feature = mark_labels(&labels, own, builder->err);
+        code = plan->block[b].feature == NULL ? KO_E_MEMORY : KO_OK;
+    }
+    ko_strings_free(&labels);
+    ko_strings_free(&where);
+    return code;
+}

@@ -1,0 +1,352 @@
+#include "src/plan/plan_build.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/memory.h"
+
+int32_t ko_plan_block_model(const struct ko_plan_input *input, const struct ko_spec_block *block,
+                            size_t i)
+{
+    for (int32_t m = 0; m < input->n_models; m++) {
+        if (input->spec_model[m] == block->model[i]) {
+            return m;
+        }
+    }
+    return -1;
+}
+
+enum ko_code ko_plan_warn(const struct ko_plan_builder *builder, const char *format, ...)
+{
+    char text[KO_ERROR_TEXT];
+    if (builder->input->warnings == NULL) {
+        return KO_OK;
+    }
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    return ko_strings_intern(builder->input->warnings, text, NULL, builder->err);
+}
+
+static enum ko_code copy_or_null(const char *text, char **out, struct ko_error *err)
+{
+    if (text == NULL) {
+        return KO_OK;
+    }
+    *out = ko_copy(text, err);
+    return *out == NULL ? KO_E_MEMORY : KO_OK;
+}
+
+static enum ko_code copy_fact(const struct ko_fact *fact, struct ko_plan_fact *out,
+                              struct ko_error *err)
+{
+    const char *from[] = {fact->id,     fact->text, fact->subject,
+                          fact->target, fact->foil, fact->relation};
+    char **to[] = {&out->id, &out->text, &out->subject, &out->target, &out->foil, &out->relation};
+    enum ko_code code = KO_OK;
+    for (size_t i = 0; code == KO_OK && i < sizeof from / sizeof from[0]; i++) {
+        code = copy_or_null(from[i], to[i], err);
+    }
+    return code;
+}
+
+static enum ko_code build_facts(struct ko_plan_builder *builder)
+{
+    struct ko_plan *plan = builder->plan;
+    const struct ko_plan_input *input = builder->input;
+    size_t n_files = input->spec->prompt_files.n, n = 0;
+    builder->file_begin = ko_new(n_files + 1, sizeof *builder->file_begin, builder->err);
+    if (builder->file_begin == NULL) {
+        return KO_E_MEMORY;
+    }
+    for (size_t i = 0; i < n_files; i++) {
+        n += input->facts[i].n;
+        if (n > INT32_MAX) {
+            return ko_fail(builder->err, KO_E_INPUT, "%s: more than %d prompts",
+                           input->facts[i].file, INT32_MAX);
+        }
+        builder->file_begin[i + 1] = (int32_t)n;
+    }
+    plan->fact = ko_new(n, sizeof *plan->fact, builder->err);
+    if (plan->fact == NULL) {
+        return KO_E_MEMORY;
+    }
+    enum ko_code code = KO_OK;
+    for (size_t i = 0; i < n_files; i++) {
+        for (size_t f = 0; code == KO_OK && f < input->facts[i].n; f++) {
+            code = copy_fact(&input->facts[i].fact[f], &plan->fact[plan->n_facts++], builder->err);
+        }
+    }
+    return code;
+}
+
+struct placed_id {
+    const char *id, *file;
+    int line;
+    int32_t fact;
+};
+
+static int by_id(const void *left, const void *right)
+{
+    const struct placed_id *a = left, *b = right;
+    int order = strcmp(a->id, b->id);
+    return order != 0 ? order : (a->fact > b->fact) - (a->fact < b->fact);
+}
+
+static enum ko_code check_ids(const struct ko_plan_builder *builder)
+{
+    const struct ko_plan_input *input = builder->input;
+    size_t n = (size_t)builder->plan->n_facts, at = 0;
+    struct placed_id *ids = ko_new(n, sizeof *ids, builder->err);
+    if (ids == NULL) {
+        return KO_E_MEMORY;
+    }
+    for (size_t i = 0; i < input->spec->prompt_files.n; i++) {
+        for (size_t f = 0; f < input->facts[i].n; f++, at++) {
+            ids[at] = (struct placed_id){builder->plan->fact[at].id, input->facts[i].file,
+                                         input->facts[i].fact[f].line, (int32_t)at};
+        }
+    }
+    qsort(ids, n, sizeof *ids, by_id);
+    enum ko_code code = KO_OK;
+    for (size_t i = 1; code == KO_OK && i < n; i++) {
+        if (strcmp(ids[i - 1].id, ids[i].id) == 0) {
+            code = ko_fail(builder->err, KO_E_INPUT,
+                           "%s:%d: duplicate id '%s', also at %s:%d, ids are unique over all "
+                           "prompt files",
+                           ids[i].file, ids[i].line, ids[i].id, ids[i - 1].file, ids[i - 1].line);
+        }
+    }
+    free(ids);
+    return code;
+}
+
+static enum ko_code build_blocks(struct ko_plan_builder *builder)
+{
+    struct ko_plan *plan = builder->plan;
+    const struct ko_spec *spec = builder->input->spec;
+    size_t n_models = (size_t)plan->n_models;
+    plan->block = ko_new(spec->n_blocks, sizeof *plan->block, builder->err);
+    if (plan->block == NULL) {
+        return KO_E_MEMORY;
+    }
+    plan->n_blocks = (int32_t)spec->n_blocks;
+    builder->block_model = ko_new(spec->n_blocks * n_models, 1, builder->err);
+    if (builder->block_model == NULL) {
+        return KO_E_MEMORY;
+    }
+    for (size_t b = 0; b < spec->n_blocks; b++) {
+        bool any = false;
+        for (size_t i = 0; i < spec->block[b].n_models; i++) {
+            int32_t m = ko_plan_block_model(builder->input, &spec->block[b], i);
+            if (m >= 0) {
+                builder->block_model[b * n_models + (size_t)m] = 1;
+                any = true;
+            }
+        }
+        if (!any || spec->block[b].routes.n == 0) {
+            return ko_fail(builder->err, KO_E_INPUT, "%s: this block has no %s",
+                           spec->block[b].where, any ? "routes" : "model of the plan");
+        }
+    }
+    return KO_OK;
+}
+
+/* The longest runnable prompt of a fact, and whether any model has a foil for it. */
+static int32_t longest(const struct ko_plan *plan, int32_t fact)
+{
+    int32_t n = 0;
+    for (int32_t m = 0; m < plan->n_models; m++) {
+        const struct ko_prompt *prompt = ko_plan_prompt(plan, m, fact);
+        if (prompt->reason == KO_RUNNABLE && prompt->n_tokens > n) {
+            n = prompt->n_tokens;
+        }
+    }
+    return n;
+}
+
+static bool any_foil(const struct ko_plan *plan)
+{
+    size_t n = (size_t)plan->n_models * (size_t)plan->n_facts;
+    for (size_t i = 0; i < n; i++) {
+        if (plan->prompt[i].reason == KO_RUNNABLE && plan->prompt[i].foil >= 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum ko_code check_size(const struct ko_plan_builder *builder)
+{
+    const struct ko_plan *plan = builder->plan;
+    double heat = (double)plan->n_heat_routes * plan->n_source_positions;
+    double values =
+        ((double)plan->n_plain_routes + heat) * plan->n_features * plan->n_sizes * plan->n_starts;
+    if (!(values < 1e12)) {
+        return ko_fail(builder->err, KO_E_INPUT,
+                       "%s: the axes span %.3g values a prompt, cut the plan into several specs",
+                       builder->input->spec->file, values);
+    }
+    return KO_OK;
+}
+
+static enum ko_code build(struct ko_plan_builder *builder)
+{
+    struct ko_plan *plan = builder->plan;
+    enum ko_code code = build_facts(builder);
+    if (code == KO_OK) {
+        code = check_ids(builder);
+    }
+    if (code != KO_OK) {
+        return code;
+    }
+    plan->has_foils = any_foil(plan);
+    if (plan->kind == KO_PLAN_EVALUATION) {
+        for (int32_t f = 0; f < plan->n_facts; f++) {
+            int32_t n = longest(plan, f);
+            plan->n_positions = n > plan->n_positions ? n : plan->n_positions;
+        }
+        return KO_OK;
+    }
+    enum ko_code (*const steps[])(struct ko_plan_builder *) = {
+        build_blocks,           ko_plan_build_routes,
+        ko_plan_build_features, ko_plan_build_selection,
+        ko_plan_build_windows,  ko_plan_build_prompts};
+    for (size_t i = 0; code == KO_OK && i < sizeof steps / sizeof steps[0]; i++) {
+        code = steps[i](builder);
+    }
+    return code == KO_OK ? check_size(builder) : code;
+}
+
+enum ko_code ko_plan_build(struct ko_plan_input *input, struct ko_plan **out, struct ko_error *err)
+{
+    struct ko_plan *plan = ko_new(1, sizeof *plan, err);
+    if (plan == NULL) {
+        return KO_E_MEMORY;
+    }
+    plan->kind = input->kind;
+    plan->model = input->model;
+    plan->n_models = input->n_models;
+    plan->prompt = input->prompt;
+    struct ko_plan_builder builder = {.input = input, .plan = plan, .err = err};
+    enum ko_code code = build(&builder);
+    free(builder.file_begin);
+    free(builder.block_model);
+    if (code != KO_OK) {
+        plan->model = NULL; /* still the caller's */
+        plan->prompt = NULL;
+        ko_plan_free(plan);
+        return code;
+    }
+    input->model = NULL;
+    input->n_models = 0;
+    input->prompt = NULL;
+    *out = plan;
+    return KO_OK;
+}
+
+/* Whether a model has a class and a window in the block. */
+static bool has_windows(const struct ko_plan *plan, const struct ko_plan_block *block,
+                        int32_t model)
+{
+    const struct ko_plan_model *m = &plan->model[model];
+    bool exists = false, fits = false;
+    for (int32_t f = 0; f < plan->n_features && !exists; f++) {
+        exists = block->feature[f] && ko_feature_class_exists(&plan->feature[f], m->n_features);
+    }
+    const uint8_t *size = block->size + (size_t)model * (size_t)plan->n_sizes;
+    for (int32_t i = 0; i < plan->n_sizes && !fits; i++) {
+        for (int32_t s = 0; size[i] && s < plan->n_starts && !fits; s++) {
+            fits = block->start[s] && plan->start[s] + plan->size[i] <= m->n_layers;
+        }
+    }
+    return exists && fits;
+}
+
+static bool has_route(const struct ko_plan *plan, const struct ko_plan_block *block, bool heat)
+{
+    for (int32_t r = 0; r < plan->n_routes; r++) {
+        if (block->route[r] && plan->route[r].heat == heat) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Marks the facts with a planned cell; every block that has none is told of. */
+static enum ko_code mark_prompts(const struct ko_plan_builder *builder, uint8_t *plain,
+                                 uint8_t *heat)
+{
+    const struct ko_plan *plan = builder->plan;
+    for (int32_t b = 0; b < plan->n_blocks; b++) {
+        const struct ko_plan_block *block = &plan->block[b];
+        bool is_plain = has_route(plan, block, false), is_heat = has_route(plan, block, true);
+        bool any = false;
+        for (int32_t m = 0; m < plan->n_models; m++) {
+            const uint8_t *selected = block->selected + (size_t)m * (size_t)plan->n_facts;
+            if (!has_windows(plan, block, m)) {
+                continue;
+            }
+            for (int32_t f = 0; f < plan->n_facts; f++) {
+                plain[f] |= selected[f] && is_plain;
+                heat[f] |= selected[f] && is_heat;
+                any = any || selected[f];
+            }
+        }
+        if (!any) {
+            enum ko_code code = ko_plan_warn(
+                builder, "%s: this block plans no cell: its models lack its classes or windows",
+                builder->input->spec->block[b].where);
+            if (code != KO_OK) {
+                return code;
+            }
+        }
+    }
+    return KO_OK;
+}
+
+static enum ko_code list_prompts(const struct ko_plan *plan, const uint8_t *marked, int32_t **list,
+                                 int32_t *n, int32_t *n_tokens, struct ko_error *err)
+{
+    *list = ko_new((size_t)plan->n_facts, sizeof **list, err);
+    if (*list == NULL) {
+        return KO_E_MEMORY;
+    }
+    for (int32_t f = 0; f < plan->n_facts; f++) {
+        if (marked[f]) {
+            (*list)[(*n)++] = f;
+            int32_t tokens = longest(plan, f);
+            *n_tokens = tokens > *n_tokens ? tokens : *n_tokens;
+        }
+    }
+    return KO_OK;
+}
+
+enum ko_code ko_plan_build_prompts(struct ko_plan_builder *builder)
+{
+    struct ko_plan *plan = builder->plan;
+    uint8_t *plain = ko_new((size_t)plan->n_facts, 1, builder->err);
+    uint8_t *heat = ko_new((size_t)plan->n_facts, 1, builder->err);
+    enum ko_code code = plain == NULL || heat == NULL ? KO_E_MEMORY : KO_OK;
+    if (code == KO_OK) {
+        code = mark_prompts(builder, plain, heat);
+    }
+    if (code == KO_OK) {
+        code = list_prompts(plan, plain, &plan->prompt_fact, &plan->n_prompts, &plan->n_positions,
+                            builder->err);
+    }
+    if (code == KO_OK) {
+        code = list_prompts(plan, heat, &plan->heat_fact, &plan->n_heat_prompts,
+                            &plan->n_source_positions, builder->err);
+    }
+    /* The tokens of both kinds lie on one position axis. */
+    if (plan->n_positions < plan->n_source_positions) {
+        plan->n_positions = plan->n_source_positions;
+    }
+    free(plain);
+    free(heat);
+    return code;
+}

@@ -1,0 +1,41 @@
+/* The steps of building a plan, for the files of this folder alone. */
+#ifndef KO_PLAN_PLAN_BUILD_H
+#define KO_PLAN_PLAN_BUILD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "src/base/error.h"
+#include "src/base/text.h"
+#include "src/plan/plan.h"
+
+/* What the steps share. */
+struct ko_plan_builder {
+    const struct ko_plan_input *input;
+    struct ko_plan *plan; /* models and prompts borrowed from the input until the end */
+    int32_t *file_begin;  /* [n_files + 1] first fact of each prompt file */
+    uint8_t *block_model; /* [n_blocks, n_models] the block asks for the model */
+    struct ko_error *err;
+};
+
+/* The model of a block's i-th entry, -1 where it is not among the plan's. */
+int32_t ko_plan_block_model(const struct ko_plan_input *input, const struct ko_spec_block *block,
+                            size_t i);
+/* Layers of a size in a model of n_layers: shares of depth to the nearest whole number, halves up,
+   at least 1. */
+int32_t ko_size_layers(const struct ko_size *size, int32_t n_layers);
+/* Adds "formatted" to the input's warnings, if it takes any. */
+KO_MUST_CHECK enum ko_code ko_plan_warn(const struct ko_plan_builder *builder, const char *format,
+                                        ...) KO_PRINTF(2, 3);
+
+/* Routes and feature classes in order of first use, and each block's. */
+KO_MUST_CHECK enum ko_code ko_plan_build_routes(struct ko_plan_builder *builder);
+KO_MUST_CHECK enum ko_code ko_plan_build_features(struct ko_plan_builder *builder);
+/* Each block's prompts, model by model. */
+KO_MUST_CHECK enum ko_code ko_plan_build_selection(struct ko_plan_builder *builder);
+/* Sizes and starts that fit a model of the block with a selected prompt and a class. */
+KO_MUST_CHECK enum ko_code ko_plan_build_windows(struct ko_plan_builder *builder);
+/* The prompt axes: facts with a planned cell. */
+KO_MUST_CHECK enum ko_code ko_plan_build_prompts(struct ko_plan_builder *builder);
+
+#endif

@@ -1,0 +1,345 @@
+#include <stdlib.h>
+#include <xxhash.h>
+
+#include "src/base/memory.h"
+#include "src/plan/plan.h"
+
+static void pack_ints(const int32_t *list, int32_t n, struct ko_bytes *to)
+{
+    ko_put_int(to, n);
+    ko_put_blob(to, list, (size_t)n * sizeof *list);
+}
+
+static void pack_model(const struct ko_plan_model *model, bool paths, struct ko_bytes *to)
+{
+    ko_put_string(to, model->name);
+    ko_put_string(to, paths ? model->path : NULL);
+    ko_put_string(to, paths ? model->tokenizer : NULL);
+    ko_put_string(to, model->architecture);
+    ko_put_string(to, model->fingerprint);
+    ko_put_string(to, model->tokenizer_fingerprint);
+    const int32_t ints[] = {model->n_layers,   model->d_model,   model->vocabulary,
+                            model->max_tokens, model->reach,     model->n_features,
+                            model->d_conv,     model->row_budget};
+    for (size_t i = 0; i < sizeof ints / sizeof ints[0]; i++) {
+        ko_put_int(to, ints[i]);
+    }
+    ko_put_double(to, model->row_bytes);
+    ko_put_double(to, model->weight_bytes);
+    for (int i = 0; i < 3; i++) {
+        ko_put_double(to, model->row_flop[i]);
+    }
+}
+
+static void pack_fact(const struct ko_plan_fact *fact, struct ko_bytes *to)
+{
+    ko_put_string(to, fact->id);
+    ko_put_string(to, fact->text);
+    ko_put_string(to, fact->subject);
+    ko_put_string(to, fact->target);
+    ko_put_string(to, fact->foil);
+    ko_put_string(to, fact->relation);
+}
+
+static void pack_axes(const struct ko_plan *plan, struct ko_bytes *to)
+{
+    ko_put_int(to, plan->n_routes);
+    for (int32_t i = 0; i < plan->n_routes; i++) {
+        const struct ko_plan_route *route = &plan->route[i];
+        ko_put_string(to, route->route.label);
+        ko_put_string(to, route->route.target);
+        ko_put_string(to, route->route.source);
+        ko_put_int(to, route->route.kind);
+        ko_put_int(to, route->axis);
+        ko_put_int(to, route->heat);
+    }
+    ko_put_int(to, plan->n_plain_routes);
+    ko_put_int(to, plan->n_heat_routes);
+    ko_put_int(to, plan->n_features);
+    for (int32_t i = 0; i < plan->n_features; i++) {
+        ko_put_int(to, plan->feature[i].kind);
+        ko_put_int(to, (int64_t)plan->feature[i].seed);
+        ko_put_int(to, plan->feature[i].conv);
+    }
+    pack_ints(plan->size, plan->n_sizes, to);
+    pack_ints(plan->start, plan->n_starts, to);
+    pack_ints(plan->prompt_fact, plan->n_prompts, to);
+    pack_ints(plan->heat_fact, plan->n_heat_prompts, to);
+    ko_put_int(to, plan->n_positions);
+    ko_put_int(to, plan->n_source_positions);
+}
+
+static size_t n_pairs(const struct ko_plan *plan)
+{
+    return (size_t)plan->n_models * (size_t)plan->n_facts;
+}
+
+static void pack(const struct ko_plan *plan, bool paths, struct ko_bytes *to)
+{
+    ko_put_int(to, plan->kind);
+    ko_put_int(to, plan->n_models);
+    for (int32_t i = 0; i < plan->n_models; i++) {
+        pack_model(&plan->model[i], paths, to);
+    }
+    ko_put_int(to, plan->n_facts);
+    for (int32_t i = 0; i < plan->n_facts; i++) {
+        pack_fact(&plan->fact[i], to);
+    }
+    for (size_t i = 0; i < n_pairs(plan); i++) {
+        ko_prompt_pack(&plan->prompt[i], to);
+    }
+    ko_put_int(to, plan->has_foils);
+    pack_axes(plan, to);
+    ko_put_int(to, plan->n_blocks);
+    for (int32_t i = 0; i < plan->n_blocks; i++) {
+        const struct ko_plan_block *block = &plan->block[i];
+        ko_put_blob(to, block->selected, n_pairs(plan));
+        ko_put_blob(to, block->route, (size_t)plan->n_routes);
+        ko_put_blob(to, block->feature, (size_t)plan->n_features);
+        ko_put_blob(to, block->size, (size_t)plan->n_models * (size_t)plan->n_sizes);
+        ko_put_blob(to, block->start, (size_t)plan->n_starts);
+    }
+}
+
+void ko_plan_pack(const struct ko_plan *plan, struct ko_bytes *to)
+{
+    pack(plan, true, to);
+}
+
+enum ko_code ko_plan_hash(const struct ko_plan *plan, char text[33], struct ko_error *err)
+{
+    struct ko_bytes bytes = {0};
+    pack(plan, false, &bytes);
+    enum ko_code code = ko_text_check(&bytes.data, err);
+    if (code == KO_OK) {
+        XXH128_canonical_t canonical;
+        XXH128_canonicalFromHash(&canonical, XXH3_128bits(bytes.data.data, bytes.data.n));
+        for (int i = 0; i < 16; i++) {
+            static const char digits[] = "0123456789abcdef";
+            text[2 * i] = digits[canonical.digest[i] >> 4];
+            text[2 * i + 1] = digits[canonical.digest[i] & 15];
+        }
+        text[32] = '\0';
+    }
+    ko_text_free(&bytes.data);
+    return code;
+}
+
+/* ------------------------------------------------------------------------------- the way back */
+
+static enum ko_code get_text(struct ko_bytes *from, char **text, struct ko_error *err)
+{
+    struct ko_error local = {0};
+    *text = ko_get_string(from, &local);
+    if (*text == NULL && local.code != KO_OK) {
+        return ko_fail(err, local.code, "%s", local.text);
+    }
+    return KO_OK;
+}
+
+static enum ko_code get_texts(struct ko_bytes *from, char **const *texts, size_t n,
+                              struct ko_error *err)
+{
+    enum ko_code code = KO_OK;
+    for (size_t i = 0; code == KO_OK && i < n; i++) {
+        code = get_text(from, texts[i], err);
+    }
+    return code;
+}
+
+static int32_t get_int(struct ko_bytes *from)
+{
+    int64_t value = ko_get_int(from);
+    if (value < INT32_MIN || value > INT32_MAX) {
+        from->broken = 1;
+        return 0;
+    }
+    return (int32_t)value;
+}
+
+/* Room for a count of items of at least `bytes` each in the stream; 0 where it cannot be right. */
+static void *get_array(struct ko_bytes *from, int32_t *n, size_t bytes, size_t item_bytes,
+                       struct ko_error *err)
+{
+    *n = get_int(from);
+    if (*n < 0 || (bytes > 0 && (size_t)*n > from->left / bytes)) {
+        from->broken = 1;
+        *n = 0;
+    }
+    return ko_new((size_t)*n, item_bytes, err);
+}
+
+static enum ko_code get_ints(struct ko_bytes *from, int32_t **list, int32_t *n,
+                             struct ko_error *err)
+{
+    *list = get_array(from, n, sizeof **list, sizeof **list, err);
+    if (*list == NULL) {
+        return KO_E_MEMORY;
+    }
+    ko_get_blob(from, *list, (size_t)*n * sizeof **list);
+    return KO_OK;
+}
+
+static enum ko_code get_marks(struct ko_bytes *from, size_t n, uint8_t **marks,
+                              struct ko_error *err)
+{
+    if (from->broken || n > from->left) {
+        from->broken = 1;
+        return KO_OK;
+    }
+    *marks = ko_new(n, 1, err);
+    if (*marks == NULL) {
+        return KO_E_MEMORY;
+    }
+    ko_get_blob(from, *marks, n);
+    return KO_OK;
+}
+
+static enum ko_code get_model(struct ko_bytes *from, struct ko_plan_model *model,
+                              struct ko_error *err)
+{
+    char **texts[] = {&model->name,         &model->path,        &model->tokenizer,
+                      &model->architecture, &model->fingerprint, &model->tokenizer_fingerprint};
+    int32_t *ints[] = {&model->n_layers,   &model->d_model,   &model->vocabulary,
+                       &model->max_tokens, &model->reach,     &model->n_features,
+                       &model->d_conv,     &model->row_budget};
+    enum ko_code code = get_texts(from, texts, sizeof texts / sizeof texts[0], err);
+    for (size_t i = 0; i < sizeof ints / sizeof ints[0]; i++) {
+        *ints[i] = get_int(from);
+    }
+    model->row_bytes = ko_get_double(from);
+    model->weight_bytes = ko_get_double(from);
+    for (int i = 0; i < 3; i++) {
+        model->row_flop[i] = ko_get_double(from);
+    }
+    return code;
+}
+
+static enum ko_code get_fact(struct ko_bytes *from, struct ko_plan_fact *fact, struct ko_error *err)
+{
+    char **texts[] = {&fact->id,     &fact->text, &fact->subject,
+                      &fact->target, &fact->foil, &fact->relation};
+    return get_texts(from, texts, sizeof texts / sizeof texts[0], err);
+}
+
+static enum ko_code get_routes(struct ko_bytes *from, struct ko_plan *plan, struct ko_error *err)
+{
+    plan->route = get_array(from, &plan->n_routes, 1, sizeof *plan->route, err);
+    enum ko_code code = plan->route == NULL ? KO_E_MEMORY : KO_OK;
+    for (int32_t i = 0; code == KO_OK && i < plan->n_routes; i++) {
+        struct ko_plan_route *route = &plan->route[i];
+        char **texts[] = {&route->route.label, &route->route.target, &route->route.source};
+        code = get_texts(from, texts, 3, err);
+        route->route.kind = (enum ko_route_kind)get_int(from);
+        route->axis = get_int(from);
+        route->heat = get_int(from) != 0;
+    }
+    plan->n_plain_routes = get_int(from);
+    plan->n_heat_routes = get_int(from);
+    return code;
+}
+
+static enum ko_code get_axes(struct ko_bytes *from, struct ko_plan *plan, struct ko_error *err)
+{
+    enum ko_code code = get_routes(from, plan, err);
+    if (code != KO_OK) {
+        return code;
+    }
+    plan->feature = get_array(from, &plan->n_features, 1, sizeof *plan->feature, err);
+    if (plan->feature == NULL) {
+        return KO_E_MEMORY;
+    }
+    for (int32_t i = 0; i < plan->n_features; i++) {
+        plan->feature[i].kind = (enum ko_feature_kind)get_int(from);
+        plan->feature[i].seed = (uint64_t)ko_get_int(from);
+        plan->feature[i].conv = get_int(from) != 0;
+    }
+    code = get_ints(from, &plan->size, &plan->n_sizes, err);
+    if (code == KO_OK) {
+        code = get_ints(from, &plan->start, &plan->n_starts, err);
+    }
+    if (code == KO_OK) {
+        code = get_ints(from, &plan->prompt_fact, &plan->n_prompts, err);
+    }
+    if (code == KO_OK) {
+        code = get_ints(from, &plan->heat_fact, &plan->n_heat_prompts, err);
+    }
+    plan->n_positions = get_int(from);
+    plan->n_source_positions = get_int(from);
+    return code;
+}
+
+static enum ko_code get_blocks(struct ko_bytes *from, struct ko_plan *plan, struct ko_error *err)
+{
+    plan->block = get_array(from, &plan->n_blocks, 1, sizeof *plan->block, err);
+    enum ko_code code = plan->block == NULL ? KO_E_MEMORY : KO_OK;
+    for (int32_t i = 0; code == KO_OK && i < plan->n_blocks; i++) {
+        struct ko_plan_block *block = &plan->block[i];
+        uint8_t **marks[] = {&block->selected, &block->route, &block->feature, &block->size,
+                             &block->start};
+        const size_t n[] = {n_pairs(plan), (size_t)plan->n_routes, (size_t)plan->n_features,
+                            (size_t)plan->n_models * (size_t)plan->n_sizes, (size_t)plan->n_starts};
+        for (size_t k = 0; code == KO_OK && k < sizeof n / sizeof n[0]; k++) {
+            code = get_marks(from, n[k], marks[k], err);
+        }
+    }
+    return code;
+}
+
+static enum ko_code get_prompts(struct ko_bytes *from, struct ko_plan *plan, struct ko_error *err)
+{
+    size_t n = n_pairs(plan);
+    if (from->broken || n > from->left) {
+        from->broken = 1;
+        return KO_OK;
+    }
+    plan->prompt = ko_new(n, sizeof *plan->prompt, err);
+    enum ko_code code = plan->prompt == NULL ? KO_E_MEMORY : KO_OK;
+    for (size_t i = 0; code == KO_OK && i < n; i++) {
+        code = ko_prompt_unpack(from, &plan->prompt[i], err);
+    }
+    return code;
+}
+
+static enum ko_code unpack(struct ko_bytes *from, struct ko_plan *plan, struct ko_error *err)
+{
+    plan->kind = (enum ko_plan_kind)get_int(from);
+    plan->model = get_array(from, &plan->n_models, 1, sizeof *plan->model, err);
+    enum ko_code code = plan->model == NULL ? KO_E_MEMORY : KO_OK;
+    for (int32_t i = 0; code == KO_OK && i < plan->n_models; i++) {
+        code = get_model(from, &plan->model[i], err);
+    }
+    if (code == KO_OK) {
+        plan->fact = get_array(from, &plan->n_facts, 1, sizeof *plan->fact, err);
+        code = plan->fact == NULL ? KO_E_MEMORY : KO_OK;
+    }
+    for (int32_t i = 0; code == KO_OK && i < plan->n_facts; i++) {
+        code = get_fact(from, &plan->fact[i], err);
+    }
+    if (code == KO_OK) {
+        code = get_prompts(from, plan, err);
+    }
+    if (code == KO_OK) {
+        plan->has_foils = get_int(from) != 0;
+        code = get_axes(from, plan, err);
+    }
+    return code == KO_OK ? get_blocks(from, plan, err) : code;
+}
+
+enum ko_code ko_plan_unpack(struct ko_bytes *from, struct ko_plan **out, struct ko_error *err)
+{
+    struct ko_plan *plan = ko_new(1, sizeof *plan, err);
+    if (plan == NULL) {
+        return KO_E_MEMORY;
+    }
+    enum ko_code code = unpack(from, plan, err);
+    if (code == KO_OK && from->broken) {
+        code = ko_fail(err, KO_E_FAILED, "plan: the message from rank 0 is cut short");
+    }
+    if (code != KO_OK) {
+        ko_plan_free(plan);
+        return code;
+    }
+    *out = plan;
+    return KO_OK;
+}

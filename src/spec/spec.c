@@ -1,0 +1,279 @@
+#include "src/spec/spec.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/memory.h"
+#include "src/base/text.h"
+#include "src/spec/spec_read.h"
+
+static const char *const top_keys[] = {"include",   "models",     "prompts", "evaluation",
+                                       "routes",    "features",   "windows", "sweeps",
+                                       "precision", "row-budget", "backend"};
+static const char *const block_keys[] = {"models", "prompts", "routes", "features", "windows"};
+enum {
+    N_TOP_KEYS = sizeof top_keys / sizeof top_keys[0],
+    N_BLOCK_KEYS = sizeof block_keys / sizeof block_keys[0]
+};
+
+static void block_free(struct ko_spec_block *block)
+{
+    free(block->model);
+    ko_select_free(block->select);
+    ko_strings_free(&block->routes);
+    ko_strings_free(&block->features);
+    ko_strings_free(&block->routes_where);
+    ko_strings_free(&block->features_where);
+    for (size_t i = 0; i < block->n_sizes; i++) {
+        free(block->size[i].where);
+    }
+    free(block->size);
+    free(block->start);
+    free(block->where);
+}
+
+void ko_spec_free(struct ko_spec *spec)
+{
+    if (spec == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < spec->n_models; i++) {
+        free(spec->model[i].name);
+        free(spec->model[i].path);
+        free(spec->model[i].tokenizer);
+        free(spec->model[i].where);
+    }
+    free(spec->model);
+    ko_strings_free(&spec->prompt_files);
+    for (size_t i = 0; i < spec->n_blocks; i++) {
+        block_free(&spec->block[i]);
+    }
+    free(spec->block);
+    free(spec->file);
+    free(spec->evaluation);
+    free(spec->resolved);
+    free(spec);
+}
+
+/* The models of a block that names none: all of the list at the top. */
+static enum ko_code read_block_models(struct ko_spec *spec, const struct ko_spec_source *source,
+                                      const struct ko_yaml *at, const struct ko_yaml *own,
+                                      struct ko_spec_block *block, struct ko_error *err)
+{
+    if (own != NULL) {
+        return ko_spec_read_models(spec, source, own, true, block, err);
+    }
+    const struct ko_yaml *top = ko_layers_get(&source->top, "models");
+    if (top == NULL) {
+        return ko_yaml_fail(at, err, "missing key 'models', write models: [FOLDER]");
+    }
+    block->model = ko_new(top->n, sizeof *block->model, err);
+    if (block->model == NULL) {
+        return KO_E_MEMORY;
+    }
+    for (size_t i = 0; i < top->n; i++) {
+        block->model[block->n_models++] = i; /* declared first, in this order */
+    }
+    return KO_OK;
+}
+
+/* node: the block's map, NULL for a spec without `sweeps`. */
+static enum ko_code read_block(struct ko_spec *spec, const struct ko_spec_source *source,
+                               const struct ko_yaml *node, bool sweep, struct ko_spec_block *block,
+                               struct ko_error *err)
+{
+    struct ko_layers layers = {0};
+    const struct ko_yaml *at = node != NULL ? node : source->root[0];
+    enum ko_code code = KO_OK;
+    block->sample_n = -1;
+    block->where = ko_spec_where(at, err);
+    if (block->where == NULL) {
+        return KO_E_MEMORY;
+    }
+    if (node != NULL) {
+        code = ko_layers_add(&layers, node, err);
+    }
+    for (size_t i = 0; code == KO_OK && i < source->top.n; i++) {
+        code = ko_layers_add(&layers, source->top.map[i], err);
+    }
+    if (code == KO_OK) {
+        const struct ko_yaml *own = node == NULL ? NULL : ko_yaml_get(node, "models");
+        code = read_block_models(spec, source, at, own, block, err);
+    }
+    if (code == KO_OK) {
+        code = ko_spec_read_prompts(spec, source, &layers, at, block, err);
+    }
+    if (code == KO_OK) {
+        code = ko_spec_read_routes(&layers, at, sweep, block, err);
+    }
+    if (code == KO_OK) {
+        code = ko_spec_read_features(&layers, block, err);
+    }
+    if (code == KO_OK) {
+        code = ko_spec_read_windows(&layers, at, sweep, block, err);
+    }
+    ko_layers_free(&layers);
+    return code;
+}
+
+static enum ko_code check_block(const struct ko_yaml *node, struct ko_error *err)
+{
+    char got[96];
+    if (node->kind != KO_YAML_MAP) {
+        return ko_yaml_fail(node, err, "sweeps: expected a map in each block, got %s",
+                            ko_spec_describe(node, got));
+    }
+    for (size_t i = 0; i < node->n; i++) {
+        const char *key = node->key[i]->text;
+        bool top = false, block = false;
+        for (size_t k = 0; k < N_TOP_KEYS; k++) {
+            top = top || strcmp(key, top_keys[k]) == 0;
+        }
+        for (size_t k = 0; k < N_BLOCK_KEYS; k++) {
+            block = block || strcmp(key, block_keys[k]) == 0;
+        }
+        if (top && !block) {
+            return ko_yaml_fail(node->key[i], err,
+                                "key '%s' is for the top level, not for a block "
+                                "of sweeps",
+                                key);
+        }
+    }
+    return ko_yaml_check_keys(node, block_keys, N_BLOCK_KEYS, err);
+}
+
+static enum ko_code read_blocks(struct ko_spec *spec, const struct ko_spec_source *source,
+                                bool sweep, struct ko_error *err)
+{
+    const struct ko_yaml *sweeps = ko_layers_get(&source->top, "sweeps");
+    enum ko_code code =
+        sweeps == NULL ? KO_OK : ko_spec_check_list(sweeps, "sweeps", "blocks", err);
+    if (code != KO_OK) {
+        return code;
+    }
+    size_t n = sweeps == NULL ? 1 : sweeps->n;
+    spec->block = ko_new(n, sizeof *spec->block, err);
+    if (spec->block == NULL) {
+        return KO_E_MEMORY;
+    }
+    for (size_t i = 0; code == KO_OK && i < n; i++) {
+        const struct ko_yaml *node = sweeps == NULL ? NULL : sweeps->item[i];
+        code = node == NULL ? KO_OK : check_block(node, err);
+        if (code == KO_OK) {
+            spec->n_blocks = i + 1; /* what a failure leaves behind is freed too */
+            code = read_block(spec, source, node, sweep, &spec->block[i], err);
+        }
+    }
+    return code;
+}
+
+static enum ko_code check_options(const struct ko_layers *top, struct ko_error *err)
+{
+    static const char *const precisions[] = {"float32", "tf32", "bfloat16", "float32x3"};
+    static const char *const backends[] = {"cpu", "cuda"};
+    const struct ko_yaml *precision = ko_layers_get(top, "precision");
+    const struct ko_yaml *budget = ko_layers_get(top, "row-budget");
+    const struct ko_yaml *backend = ko_layers_get(top, "backend");
+    size_t index = 0;
+    int64_t rows = 0;
+    enum ko_code code = KO_OK;
+    if (precision != NULL) {
+        code = ko_spec_choice(precision, "precision", precisions, 4, &index, err);
+    }
+    if (code == KO_OK && backend != NULL) {
+        code = ko_spec_choice(backend, "backend", backends, 2, &index, err);
+    }
+    if (code == KO_OK && budget != NULL) {
+        code = ko_spec_whole(budget, "row-budget", 0, INT32_MAX, &rows, err);
+    }
+    return code;
+}
+
+static enum ko_code hand_option(const struct ko_layers *top, const char *key, enum ko_option id,
+                                struct ko_options *options, struct ko_error *err)
+{
+    const struct ko_yaml *node = ko_layers_get(top, key);
+    if (node == NULL) {
+        return KO_OK;
+    }
+    char *where = ko_spec_where(node, err);
+    enum ko_code code =
+        where == NULL ? KO_E_MEMORY : ko_options_from_spec(options, id, node->text, where, err);
+    free(where);
+    return code;
+}
+
+static enum ko_code hand_options(const struct ko_layers *top, struct ko_options *options,
+                                 struct ko_error *err)
+{
+    if (options == NULL) {
+        return KO_OK;
+    }
+    enum ko_code code = hand_option(top, "precision", KO_OPT_PRECISION, options, err);
+    if (code == KO_OK) {
+        code = hand_option(top, "row-budget", KO_OPT_ROW_BUDGET, options, err);
+    }
+    return code == KO_OK ? hand_option(top, "backend", KO_OPT_BACKEND, options, err) : code;
+}
+
+static enum ko_code read_evaluation(struct ko_spec *spec, const struct ko_spec_source *source,
+                                    struct ko_error *err)
+{
+    const struct ko_yaml *node = ko_layers_get(&source->top, "evaluation");
+    if (node == NULL || ko_spec_is_null(node)) {
+        return KO_OK;
+    }
+    return ko_spec_path(source, node, "evaluation", &spec->evaluation, err);
+}
+
+/* `sweep`: whether routes and windows must be there. */
+static enum ko_code read_all(struct ko_spec *spec, const struct ko_spec_source *source, bool sweep,
+                             struct ko_error *err)
+{
+    enum ko_code code = KO_OK;
+    for (size_t i = 0; code == KO_OK && i < source->top.n; i++) {
+        code = ko_yaml_check_keys(source->top.map[i], top_keys, N_TOP_KEYS, err);
+    }
+    const struct ko_yaml *models = ko_layers_get(&source->top, "models");
+    if (code == KO_OK && models != NULL) {
+        code = ko_spec_read_models(spec, source, models, false, NULL, err);
+    }
+    if (code == KO_OK) {
+        code = check_options(&source->top, err);
+    }
+    if (code == KO_OK) {
+        code = read_evaluation(spec, source, err);
+    }
+    return code == KO_OK ? read_blocks(spec, source, sweep, err) : code;
+}
+
+enum ko_code ko_spec_read(const char *file, struct ko_options *options, struct ko_spec **out,
+                          struct ko_error *err)
+{
+    struct ko_spec_source source = {0};
+    bool sweep =
+        options == NULL || options->command == NULL || strcmp(options->command, "evaluate") != 0;
+    struct ko_spec *spec = ko_new(1, sizeof *spec, err);
+    if (spec == NULL) {
+        return KO_E_MEMORY;
+    }
+    spec->file = ko_copy(file, err);
+    enum ko_code code =
+        spec->file == NULL ? KO_E_MEMORY : ko_spec_source_open(file, options, &source, err);
+    if (code == KO_OK) {
+        code = read_all(spec, &source, sweep, err);
+    }
+    if (code == KO_OK) {
+        code = hand_options(&source.top, options, err);
+    }
+    if (code == KO_OK) {
+        code = ko_spec_resolve(spec, &source.top, options, err);
+    }
+    ko_spec_source_close(&source);
+    if (code != KO_OK) {
+        ko_spec_free(spec);
+        return code;
+    }
+    *out = spec;
+    return KO_OK;
+}

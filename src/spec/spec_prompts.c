@@ -1,0 +1,64 @@
+#include <stdlib.h>
+
+#include "src/base/text.h"
+#include "src/spec/spec_read.h"
+
+static const char *const prompt_keys[] = {"file", "select", "sample"};
+static const char *const sample_keys[] = {"n", "seed"};
+
+static enum ko_code read_sample(const struct ko_layers *prompts, struct ko_spec_block *block,
+                                struct ko_error *err)
+{
+    struct ko_layers layers = {0};
+    enum ko_code code = ko_layers_under(prompts, "sample", sample_keys, 2, &layers, err);
+    if (code != KO_OK || layers.n == 0) {
+        goto done;
+    }
+    const struct ko_yaml *n = ko_layers_get(&layers, "n");
+    const struct ko_yaml *seed = ko_layers_get(&layers, "seed");
+    if (n == NULL) {
+        code = ko_yaml_fail(layers.map[0], err, "sample: missing key 'n', write {n: 100, seed: 0}");
+        goto done;
+    }
+    int64_t seed_value = 0;
+    code = ko_spec_whole(n, "sample.n", 1, INT32_MAX, &block->sample_n, err);
+    if (code == KO_OK && seed != NULL) {
+        code = ko_spec_whole(seed, "sample.seed", 0, INT64_MAX, &seed_value, err);
+    }
+    block->sample_seed = (uint64_t)seed_value;
+done:
+    ko_layers_free(&layers);
+    return code;
+}
+
+enum ko_code ko_spec_read_prompts(struct ko_spec *spec, const struct ko_spec_source *source,
+                                  const struct ko_layers *layers, const struct ko_yaml *at,
+                                  struct ko_spec_block *block, struct ko_error *err)
+{
+    struct ko_layers prompts = {0};
+    char *path = NULL;
+    enum ko_code code = ko_layers_under(layers, "prompts", prompt_keys, 3, &prompts, err);
+    if (code != KO_OK) {
+        goto done;
+    }
+    const struct ko_yaml *file = ko_layers_get(&prompts, "file");
+    if (file == NULL) {
+        code = ko_yaml_fail(prompts.n > 0 ? prompts.map[0] : at, err,
+                            "missing key 'file' of prompts, write prompts: {file: facts.jsonl}");
+        goto done;
+    }
+    code = ko_spec_path(source, file, "prompts.file", &path, err);
+    if (code == KO_OK) {
+        code = ko_strings_intern(&spec->prompt_files, path, &block->file, err);
+    }
+    if (code == KO_OK) {
+        code = ko_select_read(ko_layers_get(&prompts, "select"), &block->select, err);
+    }
+    if (code == KO_OK) {
+        code = read_sample(&prompts, block, err);
+    }
+done:
+    free(path);
+    ko_layers_free(&prompts);
+    return code;
+}

@@ -1,0 +1,116 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/memory.h"
+#include "src/base/text.h"
+#include "src/spec/feature_class.h"
+#include "src/spec/spec_read.h"
+
+/* The text without blanks; NULL with err filled. */
+static char *squeeze(const char *text, struct ko_error *err)
+{
+    char *copy = ko_copy(text, err), *to = copy;
+    if (copy == NULL) {
+        return NULL;
+    }
+    for (const char *from = copy; *from != '\0'; from++) {
+        if (strchr(" \t\r\n", *from) == NULL) {
+            *to++ = *from;
+        }
+    }
+    *to = '\0';
+    return copy;
+}
+
+/* What can be said of a route before the spans of the prompts are known. */
+static enum ko_code check_route(const struct ko_yaml *node, const char *route, struct ko_error *err)
+{
+    const char *arrow = strstr(route, "<-");
+    if (arrow == NULL || arrow == route || arrow[2] == '\0' || strstr(arrow + 2, "<-") != NULL) {
+        return ko_yaml_fail(node, err,
+                            "routes: expected TARGET<-SOURCE, as in last<-subject, got "
+                            "'%s'",
+                            route);
+    }
+    if (strcmp(arrow + 2, "later") == 0) {
+        return ko_yaml_fail(node, err,
+                            "routes: 'later' in '%s' is a target only, write "
+                            "later<-SOURCE",
+                            route);
+    }
+    if ((size_t)(arrow - route) == strlen("each") && memcmp(route, "each", 4) == 0) {
+        return ko_yaml_fail(node, err,
+                            "routes: 'each' in '%s' is a source only, write "
+                            "TARGET<-each",
+                            route);
+    }
+    return KO_OK;
+}
+
+enum ko_code ko_spec_read_routes(const struct ko_layers *layers, const struct ko_yaml *at,
+                                 bool required, struct ko_spec_block *block, struct ko_error *err)
+{
+    const struct ko_yaml *list = ko_layers_get(layers, "routes");
+    if (list == NULL) {
+        return required ? ko_yaml_fail(at, err,
+                                       "missing key 'routes', write routes: "
+                                       "[last<-subject]")
+                        : KO_OK;
+    }
+    enum ko_code code = ko_spec_check_list(list, "routes", "TARGET<-SOURCE", err);
+    for (size_t i = 0; code == KO_OK && i < list->n; i++) {
+        const struct ko_yaml *item = list->item[i];
+        const char *text = NULL;
+        code = ko_spec_word(item, "routes", "TARGET<-SOURCE, as in last<-subject,", &text, err);
+        if (code != KO_OK) {
+            break;
+        }
+        char *route = squeeze(text, err);
+        code = route == NULL ? KO_E_MEMORY : check_route(item, route, err);
+        if (code == KO_OK) {
+            code = ko_spec_add_placed(&block->routes, &block->routes_where, route, item, err);
+        }
+        free(route);
+    }
+    return code;
+}
+
+static enum ko_code read_feature(const struct ko_yaml *item, struct ko_spec_block *block,
+                                 struct ko_error *err)
+{
+    const char *text = NULL;
+    enum ko_code code = ko_spec_word(item, "features", "a feature class", &text, err);
+    if (code != KO_OK) {
+        return code;
+    }
+    char *squeezed = squeeze(text, err);
+    if (squeezed == NULL) {
+        return KO_E_MEMORY;
+    }
+    struct ko_feature_class feature_class = {0};
+    char label[64];
+    code = ko_feature_class_parse(squeezed, &feature_class, err);
+    if (code == KO_OK) {
+        ko_feature_class_label(&feature_class, label);
+        code = ko_spec_add_placed(&block->features, &block->features_where, label, item, err);
+    } else if (code == KO_E_INPUT) {
+        code = ko_fail_in(err, "%s:%d:%d: features", item->file, item->line, item->column);
+    }
+    free(squeezed);
+    return code;
+}
+
+enum ko_code ko_spec_read_features(const struct ko_layers *layers, struct ko_spec_block *block,
+                                   struct ko_error *err)
+{
+    const struct ko_yaml *list = ko_layers_get(layers, "features");
+    if (list == NULL) {
+        enum ko_code code = ko_strings_add(&block->features, "all", err);
+        return code == KO_OK ? ko_strings_add(&block->features_where, block->where, err) : code;
+    }
+    enum ko_code code = ko_spec_check_list(list, "features", "feature classes", err);
+    for (size_t i = 0; code == KO_OK && i < list->n; i++) {
+        code = read_feature(list->item[i], block, err);
+    }
+    return code;
+}

@@ -1,0 +1,148 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/memory.h"
+#include "src/base/text.h"
+#include "src/spec/spec_read.h"
+
+enum { MAX_LAYERS = 1000000 };
+
+static const char *const window_keys[] = {"sizes", "starts"};
+static const char *const starts_keys[] = {"every"};
+
+static enum ko_code read_percent(const struct ko_yaml *item, double *value, struct ko_error *err)
+{
+    size_t n = strlen(item->text);
+    char *number = ko_copy_n(item->text, n - 1, err);
+    if (number == NULL) {
+        return KO_E_MEMORY;
+    }
+    double share = 0.0;
+    enum ko_code code = ko_parse_double(number, &share, "windows.sizes", NULL);
+    free(number);
+    if (code != KO_OK || !(share > 0.0 && share <= 100.0)) {
+        return ko_yaml_fail(item, err,
+                            "windows.sizes: expected a share of depth above 0%% and up "
+                            "to 100%%, got '%s'",
+                            item->text);
+    }
+    *value = share;
+    return KO_OK;
+}
+
+static enum ko_code read_size(const struct ko_yaml *item, struct ko_size *size,
+                              struct ko_error *err)
+{
+    int64_t layers = 0;
+    enum ko_code code = KO_OK;
+    size_t n = item->kind == KO_YAML_SCALAR ? strlen(item->text) : 0;
+    if (n > 1 && item->text[n - 1] == '%') {
+        size->percent = true;
+        code = read_percent(item, &size->value, err);
+    } else {
+        bool whole =
+            n > 0 && !item->quoted &&
+            ko_parse_int(item->text, 1, MAX_LAYERS, &layers, "windows.sizes", NULL) == KO_OK;
+        char got[96];
+        if (!whole) {
+            return ko_yaml_fail(item, err,
+                                "windows.sizes: expected a whole number of layers from "
+                                "1, or a share of depth as in 12%%, got %s",
+                                ko_spec_describe(item, got));
+        }
+        size->value = (double)layers;
+    }
+    if (code == KO_OK) {
+        size->where = ko_spec_where(item, err);
+        code = size->where == NULL ? KO_E_MEMORY : KO_OK;
+    }
+    return code;
+}
+
+static enum ko_code read_sizes(const struct ko_yaml *list, struct ko_spec_block *block,
+                               struct ko_error *err)
+{
+    enum ko_code code = ko_spec_check_list(list, "windows.sizes", "whole numbers or shares", err);
+    if (code != KO_OK) {
+        return code;
+    }
+    block->size = ko_new(list->n, sizeof *block->size, err);
+    if (block->size == NULL) {
+        return KO_E_MEMORY;
+    }
+    for (size_t i = 0; code == KO_OK && i < list->n; i++) {
+        code = read_size(list->item[i], &block->size[i], err);
+        block->n_sizes += code == KO_OK;
+    }
+    return code;
+}
+
+static enum ko_code read_start_list(const struct ko_yaml *list, struct ko_spec_block *block,
+                                    struct ko_error *err)
+{
+    enum ko_code code = ko_spec_check_list(list, "windows.starts", "layers", err);
+    if (code != KO_OK) {
+        return code;
+    }
+    block->starts = KO_STARTS_LIST;
+    block->start = ko_new(list->n, sizeof *block->start, err);
+    if (block->start == NULL) {
+        return KO_E_MEMORY;
+    }
+    for (size_t i = 0; code == KO_OK && i < list->n; i++) {
+        int64_t start = 0;
+        code = ko_spec_whole(list->item[i], "windows.starts", 0, MAX_LAYERS, &start, err);
+        if (code == KO_OK) {
+            block->start[block->n_starts++] = (int32_t)start;
+        }
+    }
+    return code;
+}
+
+static enum ko_code read_starts(const struct ko_yaml *node, struct ko_spec_block *block,
+                                struct ko_error *err)
+{
+    block->starts = KO_STARTS_ALL;
+    if (node == NULL ||
+        (node->kind == KO_YAML_SCALAR && node->text != NULL && strcmp(node->text, "all") == 0)) {
+        return KO_OK;
+    }
+    if (node->kind == KO_YAML_LIST) {
+        return read_start_list(node, block, err);
+    }
+    if (node->kind == KO_YAML_SCALAR || node->n == 0) {
+        char got[96];
+        return ko_yaml_fail(node, err,
+                            "windows.starts: expected all, a list of layers or {every: "
+                            "N}, got %s",
+                            node->kind == KO_YAML_MAP ? "an empty map"
+                                                      : ko_spec_describe(node, got));
+    }
+    enum ko_code code = ko_yaml_check_keys(node, starts_keys, 1, err);
+    int64_t every = 0;
+    if (code == KO_OK) {
+        code = ko_spec_whole(node->item[0], "windows.starts.every", 1, MAX_LAYERS, &every, err);
+    }
+    block->starts = KO_STARTS_EVERY;
+    block->every = (int32_t)every;
+    return code;
+}
+
+enum ko_code ko_spec_read_windows(const struct ko_layers *layers, const struct ko_yaml *at,
+                                  bool required, struct ko_spec_block *block, struct ko_error *err)
+{
+    struct ko_layers windows = {0};
+    enum ko_code code = ko_layers_under(layers, "windows", window_keys, 2, &windows, err);
+    const struct ko_yaml *sizes = ko_layers_get(&windows, "sizes");
+    if (code == KO_OK && sizes != NULL) {
+        code = read_sizes(sizes, block, err);
+    } else if (code == KO_OK && required) {
+        code = ko_yaml_fail(windows.n > 0 ? windows.map[0] : at, err,
+                            "missing key 'sizes' of windows, write windows: {sizes: [9]}");
+    }
+    if (code == KO_OK) {
+        code = read_starts(ko_layers_get(&windows, "starts"), block, err);
+    }
+    ko_layers_free(&windows);
+    return code;
+}

@@ -1,0 +1,580 @@
+/* Batches and waves against an enumeration of the spec, cell by cell, that shares nothing with the
+   planner but the token sets. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "src/plan/batch.h"
+#include "tests/support/made_plan.h"
+
+/* ------------------------------------------------------------------ what a spec asks for */
+
+/* One cell of the enumeration. */
+struct asked {
+    bool planned, vacuous;
+    int hits; /* of the waves */
+};
+
+/* A slot of a record, taken apart. */
+struct place {
+    int32_t route, feature, source, size, start;
+};
+
+struct enumeration {
+    const struct ko_plan *plan;
+    struct place *place; /* [record] */
+    size_t record;       /* values of one (model, fact) */
+    struct asked *asked; /* [n_models, n_facts, record] */
+};
+
+static struct asked *asked_at(const struct enumeration *e, int32_t m, int32_t f, int64_t slot)
+{
+    size_t at = (size_t)m * (size_t)e->plan->n_facts + (size_t)f;
+    return &e->asked[at * e->record + (size_t)slot];
+}
+
+enum { MOST_TOKENS = 16 };
+
+/* The edges of a route by its definition. */
+struct matrix {
+    bool has[MOST_TOKENS][MOST_TOKENS];
+    bool any;
+    int32_t first_target, min_span;
+};
+
+static struct matrix matrix_of(const struct ko_route *route, const struct ko_prompt *prompt,
+                               int32_t source, int32_t reach)
+{
+    struct matrix matrix = {.first_target = -1, .min_span = INT32_MAX};
+    uint8_t target[MOST_TOKENS] = {0}, from[MOST_TOKENS] = {0};
+    struct ko_error err = {0};
+    bool later = route->kind == KO_ROUTE_LATER || route->kind == KO_ROUTE_LATER_EACH;
+    bool each = route->kind == KO_ROUTE_EACH || route->kind == KO_ROUTE_LATER_EACH;
+    assert_true(prompt->n_tokens <= MOST_TOKENS);
+    if (!later) {
+        assert_int_equal(ko_token_set_eval(route->target, prompt, target, &err), KO_OK);
+    }
+    if (each) {
+        from[source] = 1;
+    } else {
+        assert_int_equal(ko_token_set_eval(route->source, prompt, from, &err), KO_OK);
+    }
+    for (int32_t i = 0; i < prompt->n_tokens; i++) {
+        for (int32_t j = 0; j <= i; j++) {
+            bool has = i - j < reach && from[j] && (later ? i > j : target[i]);
+            matrix.has[i][j] = has;
+            matrix.any = matrix.any || has;
+            matrix.first_target = has && matrix.first_target < 0 ? i : matrix.first_target;
+            matrix.min_span = has && i - j < matrix.min_span ? i - j : matrix.min_span;
+        }
+    }
+    return matrix;
+}
+
+/* Only the selections that the specs of this test use. */
+static bool selects(const struct ko_select *select, const struct ko_plan_fact *fact)
+{
+    if (select->kind == KO_SELECT_NOT) {
+        return !selects(select->part[0], fact);
+    }
+    if (select->kind == KO_SELECT_RELATION || select->kind == KO_SELECT_ID) {
+        const char *key = select->kind == KO_SELECT_ID ? fact->id : fact->relation;
+        return ko_strings_find(&select->names, key) >= 0;
+    }
+    return true;
+}
+
+static bool starts_at(const struct ko_spec_block *block, int32_t start)
+{
+    bool listed = false;
+    for (size_t i = 0; i < block->n_starts; i++) {
+        listed = listed || block->start[i] == start;
+    }
+    return block->starts == KO_STARTS_ALL || (block->starts == KO_STARTS_LIST && listed) ||
+           (block->starts == KO_STARTS_EVERY && start % block->every == 0);
+}
+
+static int32_t index_of(const int32_t *list, int32_t n, int32_t value)
+{
+    for (int32_t i = 0; i < n; i++) {
+        if (list[i] == value) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+static int32_t route_of(const struct ko_plan *plan, const char *label)
+{
+    for (int32_t r = 0; r < plan->n_routes; r++) {
+        if (strcmp(plan->route[r].route.label, label) == 0) {
+            return r;
+        }
+    }
+    fail_msg("route %s is not on the axis", label);
+    return -1;
+}
+
+static int32_t feature_of(const struct ko_plan *plan, const char *label)
+{
+    for (int32_t f = 0; f < plan->n_features; f++) {
+        char own[64];
+        ko_feature_class_label(&plan->feature[f], own);
+        if (strcmp(own, label) == 0) {
+            return f;
+        }
+    }
+    fail_msg("class %s is not on the axis", label);
+    return -1;
+}
+
+static void ask_windows(struct enumeration *e, const struct ko_spec_block *block, int32_t m,
+                        int32_t f, int32_t r, int32_t c)
+{
+    const struct ko_plan *plan = e->plan;
+    const struct ko_plan_model *model = &plan->model[m];
+    const struct ko_prompt *prompt = ko_plan_prompt(plan, m, f);
+    int32_t n_sources = plan->route[r].heat ? prompt->n_tokens : 1;
+    for (int32_t source = 0; source < n_sources; source++) {
+        bool vacuous = !matrix_of(&plan->route[r].route, prompt, source, model->reach).any;
+        for (size_t k = 0; k < block->n_sizes; k++) {
+            double share = round(block->size[k].value * model->n_layers / 100.0);
+            int32_t size = (int32_t)(!block->size[k].percent ? block->size[k].value
+                                     : share < 1.0           ? 1.0
+                                                             : share);
+            for (int32_t start = 0; start + size <= model->n_layers; start++) {
+                if (starts_at(block, start)) {
+                    int32_t i = index_of(plan->size, plan->n_sizes, size);
+                    int32_t s = index_of(plan->start, plan->n_starts, start);
+                    assert_true(i >= 0 && s >= 0);
+                    struct asked *cell =
+                        asked_at(e, m, f, ko_plan_value_slot(plan, r, c, source, i, s));
+                    cell->planned = true;
+                    cell->vacuous = vacuous;
+                }
+            }
+        }
+    }
+}
+
+static void ask_block(struct enumeration *e, const struct ko_spec_block *block)
+{
+    const struct ko_plan *plan = e->plan;
+    for (size_t k = 0; k < block->n_models; k++) {
+        int32_t m = (int32_t)block->model[k];
+        for (int32_t f = 0; f < plan->n_facts; f++) {
+            if (ko_plan_prompt(plan, m, f)->reason != KO_RUNNABLE ||
+                !selects(block->select, &plan->fact[f])) {
+                continue;
+            }
+            for (size_t r = 0; r < block->routes.n; r++) {
+                for (size_t c = 0; c < block->features.n; c++) {
+                    int32_t feature = feature_of(plan, block->features.item[c]);
+                    if (ko_feature_class_exists(&plan->feature[feature],
+                                                plan->model[m].n_features)) {
+                        ask_windows(e, block, m, f, route_of(plan, block->routes.item[r]), feature);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/* Every slot of a record belongs to one place. */
+static struct place *places_of(const struct ko_plan *plan)
+{
+    size_t n = (size_t)ko_plan_n_values(plan), found = 0;
+    struct place *place = malloc((n + 1) * sizeof *place);
+    assert_non_null(place);
+    memset(place, 0xff, n * sizeof *place);
+    struct place at = {0};
+    for (at.route = 0; at.route < plan->n_routes; at.route++) {
+        int32_t n_sources = plan->route[at.route].heat ? plan->n_source_positions : 1;
+        for (at.feature = 0; at.feature < plan->n_features; at.feature++) {
+            for (at.source = 0; at.source < n_sources; at.source++) {
+                for (at.size = 0; at.size < plan->n_sizes; at.size++) {
+                    for (at.start = 0; at.start < plan->n_starts; at.start++, found++) {
+                        int64_t slot = ko_plan_value_slot(plan, at.route, at.feature, at.source,
+                                                          at.size, at.start);
+                        assert_true(slot >= 0 && slot < (int64_t)n && place[slot].route < 0);
+                        place[slot] = at;
+                    }
+                }
+            }
+        }
+    }
+    assert_int_equal(found, n);
+    return place;
+}
+
+static struct enumeration enumerate(const struct ko_plan *plan, const struct ko_spec *spec)
+{
+    struct enumeration e = {.plan = plan, .place = places_of(plan)};
+    e.record = (size_t)ko_plan_n_values(plan);
+    e.asked =
+        calloc((size_t)plan->n_models * (size_t)plan->n_facts * e.record + 1, sizeof *e.asked);
+    assert_non_null(e.asked);
+    for (size_t b = 0; b < spec->n_blocks; b++) {
+        ask_block(&e, &spec->block[b]);
+    }
+    return e;
+}
+
+/* ------------------------------------------------------------------ what the waves hold */
+
+/* The branch's edges are those of the route, and its window is that of the cell. */
+static void check_branch(const struct ko_plan *plan, const struct ko_wave *wave, int32_t k,
+                         int32_t fact, struct place at)
+{
+    const struct ko_wave_branch *b = &wave->branch[k];
+    const struct ko_prompt *prompt = ko_plan_prompt(plan, wave->model, fact);
+    const struct ko_edges *edges = &wave->edges[b->edges];
+    int32_t reach = plan->model[wave->model].reach;
+    struct matrix matrix = matrix_of(&plan->route[at.route].route, prompt, at.source, reach);
+    for (int32_t i = 0; i < prompt->n_tokens; i++) {
+        for (int32_t j = 0; j <= i && j < MOST_TOKENS; j++) {
+            if (i - j < reach && ko_edges_has(edges, i, j) != matrix.has[i][j]) {
+                fail_msg("prompt %d, route %d: edge (%d, %d)", fact, at.route, i, j);
+            }
+        }
+    }
+    assert_int_equal(b->first_position, matrix.first_target);
+    int32_t start = plan->start[at.start], size = plan->size[at.size];
+    const struct ko_wave_branch *window = b;
+    if (b->parent >= 0) {
+        window = &wave->branch[b->parent];
+        assert_int_equal(b->window_begin, b->window_end);
+        assert_int_equal(b->leaves_at, start + size);
+        assert_true(window->window_end > b->leaves_at);
+        assert_int_equal(window->parent, -1);
+        assert_int_equal(window->edges, b->edges);
+        assert_int_equal(window->feature, b->feature);
+    } else {
+        assert_int_equal(b->window_end, start + size);
+    }
+    assert_int_equal(window->leaves_at, start);
+    assert_int_equal(window->window_begin, start);
+    const struct ko_feature_class *has = &plan->feature[b->feature];
+    const struct ko_feature_class *want = &plan->feature[at.feature];
+    assert_int_equal(has->kind, want->kind);
+    assert_true(has->seed == want->seed);
+    assert_true(has->conv == want->conv ||
+                (want->conv && matrix.min_span >= plan->model[wave->model].d_conv));
+}
+
+/* A cell without a branch removes nothing that the last position sees. */
+static void check_clean(const struct ko_plan *plan, int32_t model, int32_t fact, struct place at)
+{
+    const struct ko_prompt *prompt = ko_plan_prompt(plan, model, fact);
+    struct matrix matrix =
+        matrix_of(&plan->route[at.route].route, prompt, at.source, plan->model[model].reach);
+    assert_int_equal(plan->start[at.start], plan->model[model].n_layers - 1);
+    for (int32_t j = 0; j < prompt->n_tokens; j++) {
+        assert_false(matrix.has[prompt->n_tokens - 1][j]);
+    }
+    assert_true(!plan->feature[at.feature].conv || matrix.min_span >= plan->model[model].d_conv);
+}
+
+static int branch_order(const struct ko_plan *plan, const struct ko_wave_branch *a,
+                        const struct ko_wave_branch *b)
+{
+    int32_t keys[][2] = {{a->leaves_at, b->leaves_at},
+                         {!plan->feature[a->feature].conv, !plan->feature[b->feature].conv},
+                         {a->prompt, b->prompt},
+                         {a->first_position, b->first_position},
+                         {a->edges, b->edges}};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        if (keys[i][0] != keys[i][1]) {
+            return keys[i][0] < keys[i][1] ? -1 : 1;
+        }
+    }
+    return 0;
+}
+
+static void check_order(const struct ko_plan *plan, const struct ko_wave *wave)
+{
+    int64_t rows = 0;
+    for (int32_t p = 0; p < wave->n_prompts; p++) {
+        rows += ko_plan_prompt(plan, wave->model, wave->fact[p])->n_tokens;
+    }
+    for (int32_t k = 0; k < wave->n_branches; k++) {
+        const struct ko_wave_branch *b = &wave->branch[k];
+        assert_true(b->parent < k);
+        assert_true(k == 0 || branch_order(plan, b - 1, b) <= 0);
+        assert_int_equal(wave->edges_prompt[b->edges], b->prompt);
+        rows +=
+            ko_plan_prompt(plan, wave->model, wave->fact[b->prompt])->n_tokens - b->first_position;
+    }
+    for (int32_t i = 0; i < wave->n_edges; i++) {
+        for (int32_t k = 0; k < i; k++) {
+            assert_true(wave->edges_prompt[i] != wave->edges_prompt[k] ||
+                        !ko_edges_equal(&wave->edges[i], &wave->edges[k]));
+        }
+    }
+    assert_int_equal(wave->n_rows, rows);
+    assert_true(wave->n_rows <= plan->model[wave->model].row_budget);
+}
+
+static void check_wave(struct enumeration *e, const struct ko_wave *wave)
+{
+    uint8_t *used = calloc((size_t)wave->n_branches + 1, 1);
+    assert_non_null(used);
+    check_order(e->plan, wave);
+    for (int64_t c = 0; c < wave->n_cells; c++) {
+        const struct ko_wave_cell *cell = &wave->cell[c];
+        int32_t fact = wave->fact[cell->prompt];
+        struct place at = e->place[cell->slot];
+        asked_at(e, wave->model, fact, cell->slot)->hits++;
+        if (cell->branch < 0) {
+            check_clean(e->plan, wave->model, fact, at);
+        } else {
+            assert_int_equal(wave->branch[cell->branch].prompt, cell->prompt);
+            check_branch(e->plan, wave, cell->branch, fact, at);
+            used[cell->branch] = 1;
+        }
+    }
+    for (int32_t k = 0; k < wave->n_branches; k++) {
+        assert_true(used[k]); /* no row is computed for nothing */
+    }
+    free(used);
+}
+
+static void check_batch(struct enumeration *e, const struct ko_batch *batch)
+{
+    int64_t n_rows = 0, n_cells = 0;
+    for (int32_t w = 0; w < batch->n_waves; w++) {
+        struct ko_wave wave = {0};
+        struct ko_error err = {0};
+        assert_int_equal(ko_wave_build(e->plan, batch, w, &wave, &err), KO_OK);
+        check_wave(e, &wave);
+        n_rows += wave.n_rows;
+        n_cells += wave.n_cells;
+        ko_wave_free(&wave);
+    }
+    assert_true(batch->n_waves == 1 || batch->n_facts == 1);
+    for (int32_t i = 1; i < batch->n_facts; i++) {
+        assert_true(batch->fact[i] > batch->fact[i - 1]);
+    }
+    assert_int_equal(batch->n_rows, n_rows);
+    assert_int_equal(batch->n_cells, n_cells);
+}
+
+static bool any_planned(const struct enumeration *e, struct place at, int32_t m, int32_t f)
+{
+    bool any = false;
+    for (int32_t s = 0; s < e->plan->n_starts; s++) {
+        int64_t slot = ko_plan_value_slot(e->plan, at.route, at.feature, at.source, at.size, s);
+        any = any || asked_at(e, m, f, slot)->planned;
+    }
+    return any;
+}
+
+/* ko_plan_has, ko_plan_has_any_start and ko_plan_statuses against the enumeration, and every cell
+   computed once. */
+static void check_record(const struct enumeration *e, int32_t m, int32_t f)
+{
+    const struct ko_plan *plan = e->plan;
+    struct ko_error err = {0};
+    uint8_t *status = malloc((size_t)ko_plan_n_statuses(plan) + 1);
+    assert_non_null(status);
+    assert_int_equal(ko_plan_statuses(plan, m, f, status, &err), KO_OK);
+    for (size_t slot = 0; slot < e->record; slot++) {
+        struct asked *cell = asked_at(e, m, f, (int64_t)slot);
+        struct place at = e->place[slot];
+        bool beyond =
+            plan->route[at.route].heat && at.source >= ko_plan_prompt(plan, m, f)->n_tokens;
+        if (!beyond) {
+            assert_int_equal(ko_plan_has(plan, m, f, at.route, at.feature, at.size, at.start),
+                             cell->planned);
+            assert_int_equal(ko_plan_has_any_start(plan, m, f, at.route, at.feature, at.size),
+                             any_planned(e, at, m, f));
+        }
+        int expected = !any_planned(e, at, m, f) ? KO_NOT_PLANNED : KO_PENDING;
+        int64_t status_slot = ko_plan_status_slot(plan, at.route, at.feature, at.source, at.size);
+        if (expected == KO_PENDING && cell->planned && cell->vacuous) {
+            expected = KO_VACUOUS;
+        }
+        if (cell->planned || expected == KO_NOT_PLANNED) {
+            assert_int_equal(status[status_slot], expected);
+        }
+        assert_int_equal(cell->hits, cell->planned && !cell->vacuous);
+    }
+    free(status);
+}
+
+/* ------------------------------------------------------------------ random specs */
+
+static uint64_t random_state;
+
+static int32_t pick(int32_t n)
+{
+    random_state = random_state * 6364136223846793005u + 1442695040888963407u;
+    return (int32_t)((random_state >> 33) % (uint64_t)n);
+}
+
+/* A flow list of some of the words, at least one. */
+static void add_some(struct ko_text *out, const char *key, const char *const *words, int32_t n)
+{
+    int32_t sure = pick(n);
+    bool first = true;
+    ko_text_add(out, "%s: [", key);
+    for (int32_t i = 0; i < n; i++) {
+        if (i == sure || pick(3) == 0) {
+            ko_text_add(out, "%s'%s'", first ? "" : ", ", words[i]);
+            first = false;
+        }
+    }
+    ko_text_add(out, "]");
+}
+
+static void add_block(struct ko_text *out)
+{
+    static const char *const models[] = {"a", "b", "c"};
+    static const char *const routes[] = {
+        "last<-subject", "last<-first",    "last<-position:0", "last<-last",
+        "all<-all",      "later<-subject", "last<-each",       "later<-each",
+        "subject<-each", "subject<-first", "later<-bos",       "relation\\last<-context"};
+    static const char *const features[] = {"all",           "slow-third",      "all+conv",
+                                           "all",           "fast-third+conv", "after-softmax",
+                                           "not-slow-third"};
+    static const char *const sizes[] = {"1", "2", "3", "9", "50%", "10%"};
+    static const char *const starts[] = {"all", "all", "[0, 1, 4, 11]", "{every: 2}"};
+    static const char *const selects_[] = {"all", "{relation: [R0, R2]}", "{id: [1, 4, 5]}",
+                                           "{not: {id: [2]}}"};
+    ko_text_add(out, "  - {");
+    add_some(out, "models", models, 3);
+    ko_text_add(out, ", ");
+    add_some(out, "routes", routes, 12);
+    ko_text_add(out, ", ");
+    add_some(out, "features", features, 7);
+    ko_text_add(out, ", windows: {sizes: [");
+    int32_t n_sizes = 1 + pick(4);
+    for (int32_t i = 0; i < n_sizes; i++) {
+        ko_text_add(out, "%s%s", i == 0 ? "" : ", ", sizes[pick(6)]);
+    }
+    ko_text_add(out, "], starts: %s}, prompts: {select: %s}}\n", starts[pick(4)],
+                selects_[pick(4)]);
+}
+
+static void shape_random(int32_t model, int32_t fact, struct ko_prompt *prompt)
+{
+    if (model == 1 && fact == 2) {
+        *prompt = (struct ko_prompt){.reason = KO_TARGET_MERGES, .id = prompt->id};
+    }
+    if (fact == 3) {
+        prompt->n_tokens = 12;
+        prompt->subject_end = 7;
+    }
+    if (fact == 5) {
+        prompt->n_tokens = 1;
+        prompt->n_special = prompt->subject_begin = 0;
+        prompt->subject_end = 1;
+    }
+}
+
+/* The budget that the error of a budget of 1 names, for each model; 1 where it needs no row. */
+static void smallest_budgets(struct ko_plan *plan, int32_t *smallest)
+{
+    for (int32_t m = 0; m < plan->n_models; m++) {
+        plan->model[m].row_budget = 1000000;
+    }
+    for (int32_t m = 0; m < plan->n_models; m++) {
+        struct ko_batches batches = {0};
+        struct ko_error err = {0};
+        smallest[m] = 1;
+        plan->model[m].row_budget = 1;
+        enum ko_code code = ko_batches_compose(plan, &batches, &err);
+        ko_batches_free(&batches);
+        if (code != KO_OK) {
+            const char *words = "set row-budget to at least ";
+            const char *at = strstr(err.text, words);
+            assert_int_equal(code, KO_E_INPUT);
+            assert_non_null(at);
+            smallest[m] = atoi(at + strlen(words));
+            plan->model[m].row_budget = smallest[m] - 1;
+            assert_int_equal(ko_batches_compose(plan, &batches, &err), KO_E_INPUT);
+        }
+        plan->model[m].row_budget = 1000000;
+    }
+}
+
+/* The number of batches with several waves. */
+static int check_plan(const struct ko_plan *plan, const struct ko_spec *spec)
+{
+    int n_multi = 0;
+    struct enumeration e = enumerate(plan, spec);
+    struct ko_batches batches = {0};
+    struct ko_error err = {0};
+    if (ko_batches_compose(plan, &batches, &err) != KO_OK) {
+        fail_msg("%s", err.text);
+    }
+    for (int32_t i = 0; i < batches.n; i++) {
+        const struct ko_batch *batch = &batches.batch[i];
+        assert_true(i == 0 || batch->model > batch[-1].model ||
+                    batch->fact[0] > batch[-1].fact[batch[-1].n_facts - 1]);
+        check_batch(&e, batch);
+        n_multi += batch->n_waves > 1;
+    }
+    for (int32_t m = 0; m < plan->n_models; m++) {
+        for (int32_t f = 0; f < plan->n_facts; f++) {
+            check_record(&e, m, f);
+        }
+    }
+    ko_batches_free(&batches);
+    free(e.asked);
+    free(e.place);
+    return n_multi;
+}
+
+static void plan_covers_every_cell_once(void **state)
+{
+    (void)state;
+    int32_t n_built = 0, n_multi = 0;
+    for (int32_t round = 0; round < 50; round++) {
+        random_state = (uint64_t)round;
+        struct ko_text text = {0};
+        ko_text_add(&text, "models: [a, b, c]\nprompts: {file: f}\nsweeps:\n");
+        for (int32_t b = 1 + pick(4); b > 0; b--) {
+            add_block(&text);
+        }
+        struct made_case made = {.spec = ko_text_str(&text),
+                                 .model = {{5, 24, 4, 0, 0}, {12, 0, 0, 3, 0}, {3, 2, 2, 0, 0}},
+                                 .n_facts = {6},
+                                 .shape = shape_random};
+        struct ko_plan *plan = NULL;
+        struct ko_error err = {0};
+        enum ko_code code = made_plan_build(&made, &plan, NULL, &err);
+        if (code == KO_OK) {
+            struct ko_spec *spec = made_plan_spec(&made);
+            int32_t smallest[3];
+            smallest_budgets(plan, smallest);
+            for (int32_t more = 0; more < 3; more++) {
+                static const int32_t extra[] = {0, 7, 200};
+                for (int32_t m = 0; m < 3; m++) {
+                    plan->model[m].row_budget = smallest[m] + extra[more];
+                }
+                n_multi += check_plan(plan, spec);
+            }
+            n_built++;
+            ko_spec_free(spec);
+            ko_plan_free(plan);
+        } else {
+            assert_int_equal(code, KO_E_INPUT); /* nothing left */
+        }
+        ko_text_free(&text);
+    }
+    assert_true(n_built >= 40 && n_multi >= 100);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(plan_covers_every_cell_once)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
