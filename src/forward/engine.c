@@ -1,0 +1,183 @@
+#include "src/forward/engine.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "src/base/memory.h"
+
+static enum ko_code allocate_workspace(struct ko_engine *engine, struct ko_error *err)
+{
+    struct ko_pass *pass = &engine->pass;
+    int32_t widths[KO_N_BUFFERS];
+    ko_model_widths(pass->model, widths);
+    size_t bytes = 0;
+    void *memory = NULL;
+    for (int32_t b = -1; b < KO_N_BUFFERS; b++) {
+        const int32_t width = b < 0 ? pass->model->shape.d_model : widths[b];
+        if (width == 0)
+            continue;
+        enum ko_code code = ko_multiply((size_t)engine->max_rows, (size_t)width * sizeof(float),
+                                        &bytes, "the workspace", err);
+        if (code == KO_OK)
+            code = pass->k->alloc(pass->be, bytes, &memory, err);
+        if (code != KO_OK)
+            return ko_fail_in(err, "%s: workspace of %d rows", pass->model->name, engine->max_rows);
+        if (b < 0)
+            pass->x = memory;
+        else
+            pass->buffer[b] = memory;
+    }
+    return KO_OK;
+}
+
+enum ko_code ko_engine_new(const struct ko_plan *plan, int32_t plan_model,
+                           const struct ko_model *model, const float *arena,
+                           const struct ko_kernels *kernels, struct ko_backend *be,
+                           int32_t max_rows, struct ko_engine **out, struct ko_error *err)
+{
+    struct ko_engine *engine = ko_new(1, sizeof *engine, err);
+    if (!engine)
+        return KO_E_MEMORY;
+    engine->plan = plan;
+    engine->plan_model = plan_model;
+    engine->max_rows = max_rows;
+    engine->pass.model = model;
+    engine->pass.arena = arena;
+    engine->pass.k = kernels;
+    engine->pass.be = be;
+    engine->class_mask = ko_new((size_t)plan->n_features, sizeof *engine->class_mask, err);
+    engine->metrics = ko_new((size_t)max_rows, sizeof *engine->metrics, err);
+    enum ko_code code = engine->class_mask && engine->metrics ? KO_OK : KO_E_MEMORY;
+    if (code == KO_OK && kernels->own_memory) {
+        void *memory = NULL;
+        code = kernels->alloc(be, model->arena_floats * sizeof *arena, &memory, err);
+        engine->uploaded = memory;
+        if (code == KO_OK)
+            code = kernels->upload(be, memory, arena, model->arena_floats * sizeof *arena, err);
+        engine->pass.arena = engine->uploaded;
+    }
+    if (code == KO_OK)
+        code = ko_engine_make_masks(engine, arena, err);
+    if (code == KO_OK)
+        code = allocate_workspace(engine, err);
+    if (code != KO_OK) {
+        ko_engine_free(engine);
+        return code;
+    }
+    *out = engine;
+    return KO_OK;
+}
+
+void ko_engine_free(struct ko_engine *engine)
+{
+    if (!engine)
+        return;
+    const struct ko_pass *pass = &engine->pass;
+    pass->k->release(pass->be, pass->x);
+    for (int32_t b = 0; b < KO_N_BUFFERS; b++)
+        pass->k->release(pass->be, pass->buffer[b]);
+    pass->k->release(pass->be, (void *)(uintptr_t)pass->masks);
+    pass->k->release(pass->be, (void *)(uintptr_t)pass->conv_masks);
+    pass->k->release(pass->be, engine->uploaded);
+    free(engine->class_mask);
+    free(engine->metrics);
+    free(engine);
+}
+
+static enum ko_code check_finite(const struct ko_engine *engine, const struct ko_row_set *set,
+                                 const struct ko_wave *wave, struct ko_error *err)
+{
+    for (int32_t k = 0; k < set->n_last; k++)
+        if (!isfinite(engine->metrics[k].logprob) || !isfinite(engine->metrics[k].kl))
+            return ko_fail(err, KO_E_FAILED,
+                           "%s: prompt '%s': the distribution over the vocabulary is not finite",
+                           engine->pass.model->name,
+                           engine->plan->fact[wave->fact[set->clean[k]]].id);
+    return KO_OK;
+}
+
+static enum ko_code run_wave(struct ko_engine *engine, const struct ko_wave *wave,
+                             const struct ko_stop *stop, struct ko_record *records,
+                             struct ko_error *err)
+{
+    const struct ko_class_table classes = {engine->class_mask};
+    struct ko_row_set set = {0};
+    enum ko_code code = ko_row_set_build(engine->plan, wave, &classes, &set, err);
+    if (code == KO_OK)
+        code = ko_engine_pass(engine, &set, stop, err);
+    if (code == KO_OK)
+        code = check_finite(engine, &set, wave, err);
+    for (int32_t p = 0; code == KO_OK && p < wave->n_prompts; p++)
+        records[p].clean = engine->metrics[p];
+    for (int64_t c = 0; code == KO_OK && c < wave->n_cells; c++) {
+        const struct ko_wave_cell *cell = &wave->cell[c];
+        const int32_t at = cell->branch < 0 ? cell->prompt : wave->n_prompts + cell->branch;
+        records[cell->prompt].value[cell->slot] = engine->metrics[at];
+    }
+    ko_row_set_free(&set);
+    return code;
+}
+
+enum ko_code ko_engine_run(struct ko_engine *engine, const struct ko_batch *batch,
+                           const struct ko_stop *stop, struct ko_record *records,
+                           struct ko_error *err)
+{
+    enum ko_code code = KO_OK;
+    int32_t n_new = 0;
+    while (n_new < batch->n_facts) {
+        code = ko_record_new(engine->plan, batch->model, batch->fact[n_new], &records[n_new], err);
+        if (code != KO_OK)
+            break;
+        n_new++;
+    }
+    for (int32_t w = 0; code == KO_OK && w < batch->n_waves; w++) {
+        struct ko_wave wave = {0};
+        code = ko_wave_build(engine->plan, batch, w, &wave, err);
+        if (code == KO_OK)
+            code = run_wave(engine, &wave, stop, records, err);
+        ko_wave_free(&wave);
+    }
+    for (int32_t k = 0; code != KO_OK && k < n_new; k++)
+        ko_record_free(&records[k]);
+    return code;
+}
+
+enum ko_code ko_engine_run_cell(struct ko_engine *engine, int32_t fact, int32_t route,
+                                int32_t source_position, int32_t feature, int32_t size,
+                                int32_t start, struct ko_metrics *out, struct ko_error *err)
+{
+    const struct ko_plan *plan = engine->plan;
+    const struct ko_plan_model *model = &plan->model[engine->plan_model];
+    const int32_t first_layer = plan->start[start];
+    int32_t wave_fact = fact, edges_prompt = 0;
+    struct ko_edges edges = {0};
+    struct ko_row_set set = {0};
+    struct ko_wave_branch branch = {.parent = -1,
+                                    .feature = feature,
+                                    .leaves_at = -1,
+                                    .window_begin = first_layer,
+                                    .window_end = first_layer + plan->size[size]};
+    const struct ko_wave wave = {.model = engine->plan_model,
+                                 .fact = &wave_fact,
+                                 .n_prompts = 1,
+                                 .branch = &branch,
+                                 .n_branches = 1,
+                                 .edges = &edges,
+                                 .edges_prompt = &edges_prompt,
+                                 .n_edges = 1};
+    const struct ko_class_table classes = {engine->class_mask};
+    enum ko_code code =
+        ko_route_edges(&plan->route[route].route, ko_plan_prompt(plan, engine->plan_model, fact),
+                       source_position, model->reach, &edges, err);
+    if (code == KO_OK)
+        code = ko_row_set_build_full(plan, &wave, &classes, &set, err);
+    if (code == KO_OK)
+        code = ko_engine_pass(engine, &set, NULL, err);
+    if (code == KO_OK)
+        code = check_finite(engine, &set, &wave, err);
+    if (code == KO_OK)
+        *out = engine->metrics[1];
+    ko_row_set_free(&set);
+    ko_edges_free(&edges);
+    return code;
+}

@@ -1,0 +1,33 @@
+/* What the files of this folder share: one model bound to one backend. */
+#ifndef KO_FORWARD_ENGINE_H
+#define KO_FORWARD_ENGINE_H
+
+#include <stdint.h>
+
+#include "src/forward/forward.h"
+#include "src/forward/rows.h"
+
+struct ko_engine {
+    const struct ko_plan *plan; /* borrowed */
+    int32_t plan_model;
+    int32_t max_rows;
+    struct ko_pass pass; /* x, buffers and masks are owned, in the backend's memory */
+    float *
+        uploaded; /* the arena on a backend with memory of its own; NULL where the host's is used */
+    int32_t
+        *class_mask; /* [plan->n_features] index of the class's mask, -1: every feature; owned */
+    int32_t n_masks;
+    struct ko_metrics *metrics; /* [max_rows] host; owned */
+};
+
+/* All layers over the wave of `set`, then the metrics of its last rows into engine->metrics
+ * [set->n_last]. */
+KO_MUST_CHECK enum ko_code ko_engine_pass(struct ko_engine *engine, const struct ko_row_set *set,
+                                          const struct ko_stop *stop, struct ko_error *err);
+
+/* Feature masks of the plan's classes for this model, from the decay norms of the arena, into
+ * backend memory. */
+KO_MUST_CHECK enum ko_code ko_engine_make_masks(struct ko_engine *engine, const float *host_arena,
+                                                struct ko_error *err);
+
+#endif

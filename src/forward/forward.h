@@ -1,0 +1,48 @@
+/* A batch through the layers, to the metrics. */
+#ifndef KO_FORWARD_FORWARD_H
+#define KO_FORWARD_FORWARD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kernels/kernels.h"
+#include "src/base/error.h"
+#include "src/forward/record.h"
+#include "src/models/model.h"
+#include "src/plan/batch.h"
+#include "src/plan/plan.h"
+
+struct ko_engine;
+
+/* Binds a model's weights to a backend: uploads the arena where the backend has memory of its own
+   (otherwise borrows it: it must outlive the engine), computes the masks of the plan's feature
+   classes, allocates the workspace of `max_rows` rows. Nothing is allocated on the backend
+   afterwards. model, plan, arena are borrowed. Free with ko_engine_free. */
+KO_MUST_CHECK enum ko_code ko_engine_new(const struct ko_plan *plan, int32_t plan_model,
+                                         const struct ko_model *model, const float *arena,
+                                         const struct ko_kernels *kernels, struct ko_backend *be,
+                                         int32_t max_rows, struct ko_engine **out,
+                                         struct ko_error *err);
+void ko_engine_free(struct ko_engine *engine);
+
+/* Looked at once a layer: true drops the batch in hand, which then returns KO_E_STOPPED. */
+struct ko_stop {
+    bool (*wanted)(void *context);
+    void *context;
+};
+
+/* Computes a whole batch: records [batch->n_facts], each ko_record_new'ed here and owned by the
+   caller. stop may be NULL. On failure no record is left allocated. A logit that is not finite is
+   KO_E_FAILED naming model and prompt. */
+KO_MUST_CHECK enum ko_code ko_engine_run(struct ko_engine *engine, const struct ko_batch *batch,
+                                         const struct ko_stop *stop, struct ko_record *records,
+                                         struct ko_error *err);
+
+/* One cell as its own full forward pass without the token tree (all T rows from the embedding,
+   edges removed in the window), beside a clean run of its own: for `verify`. */
+KO_MUST_CHECK enum ko_code ko_engine_run_cell(struct ko_engine *engine, int32_t fact, int32_t route,
+                                              int32_t source_position, int32_t feature,
+                                              int32_t size, int32_t start, struct ko_metrics *out,
+                                              struct ko_error *err);
+
+#endif

@@ -1,0 +1,85 @@
+#include <stdlib.h>
+
+#include "src/base/memory.h"
+#include "src/forward/engine.h"
+
+static int32_t number_masks(struct ko_engine *engine)
+{
+    const struct ko_plan *plan = engine->plan;
+    const int32_t n_features = engine->pass.model->shape.n_features;
+    int32_t n = 0;
+    for (int32_t c = 0; c < plan->n_features; c++) {
+        const struct ko_feature_class *class = &plan->feature[c];
+        const bool masked = n_features > 0 && ko_feature_class_exists(class, n_features) &&
+                            !ko_feature_class_is_everything(class, n_features);
+        engine->class_mask[c] = masked ? n++ : -1;
+    }
+    return n;
+}
+
+/* masks [n_masks, n_layers, F], conv [n_masks, n_layers, conv_channels] in host memory. */
+static enum ko_code fill_masks(const struct ko_engine *engine, const double *norm, uint8_t *masks,
+                               uint8_t *conv, struct ko_error *err)
+{
+    const struct ko_plan *plan = engine->plan;
+    const struct ko_model *model = engine->pass.model;
+    const int32_t n_layers = model->shape.n_layers;
+    const size_t F = (size_t)model->shape.n_features, channels = (size_t)model->shape.conv_channels;
+    for (int32_t c = 0; c < plan->n_features; c++) {
+        if (engine->class_mask[c] < 0)
+            continue;
+        for (int32_t l = 0; l < n_layers; l++) {
+            const size_t at = (size_t)engine->class_mask[c] * (size_t)n_layers + (size_t)l;
+            uint8_t *mask = masks + at * F;
+            const enum ko_code code =
+                ko_feature_mask(&plan->feature[c], norm + (size_t)l * F, (int32_t)F, l, mask, err);
+            if (code != KO_OK)
+                return code;
+            for (size_t k = 0; k < channels && !model->family->conv_mask; k++)
+                conv[at * channels + k] = mask[k];
+            if (model->family->conv_mask)
+                model->family->conv_mask(model, mask, conv + at * channels);
+        }
+    }
+    return KO_OK;
+}
+
+static enum ko_code put(struct ko_engine *engine, const uint8_t *host, size_t n,
+                        const uint8_t **out, struct ko_error *err)
+{
+    void *memory = NULL;
+    enum ko_code code = engine->pass.k->alloc(engine->pass.be, n, &memory, err);
+    if (code == KO_OK) {
+        *out = memory;
+        code = engine->pass.k->upload(engine->pass.be, memory, host, n, err);
+    }
+    return code;
+}
+
+enum ko_code ko_engine_make_masks(struct ko_engine *engine, const float *host_arena,
+                                  struct ko_error *err)
+{
+    const struct ko_model *model = engine->pass.model;
+    engine->n_masks = number_masks(engine);
+    if (engine->n_masks == 0)
+        return KO_OK;
+    const size_t rows = (size_t)engine->n_masks * (size_t)model->shape.n_layers;
+    const size_t n = rows * (size_t)model->shape.n_features;
+    const size_t n_conv = rows * (size_t)model->shape.conv_channels;
+    double *norm =
+        ko_new((size_t)model->shape.n_layers * (size_t)model->shape.n_features, sizeof *norm, err);
+    uint8_t *masks = ko_new(n, 1, err), *conv = ko_new(n_conv, 1, err);
+    enum ko_code code = norm && masks && conv ? KO_OK : KO_E_MEMORY;
+    if (code == KO_OK) {
+        ko_model_decay_norms(model, host_arena, norm);
+        code = fill_masks(engine, norm, masks, conv, err);
+    }
+    if (code == KO_OK)
+        code = put(engine, masks, n, &engine->pass.masks, err);
+    if (code == KO_OK && n_conv > 0)
+        code = put(engine, conv, n_conv, &engine->pass.conv_masks, err);
+    free(norm);
+    free(masks);
+    free(conv);
+    return code;
+}

@@ -1,0 +1,97 @@
+#include <math.h>
+
+#include "src/forward/engine.h"
+
+static enum ko_code check_stop(const struct ko_stop *stop, struct ko_error *err)
+{
+    if (stop && stop->wanted(stop->context))
+        return ko_fail(err, KO_E_STOPPED, "batch dropped: a stop was asked for");
+    return KO_OK;
+}
+
+/* Rows of the branches that leave here start as copies of their parents'. */
+static enum ko_code leave(const struct ko_pass *pass, int32_t first, int32_t end,
+                          struct ko_error *err)
+{
+    if (end == first)
+        return KO_OK;
+    return pass->k->branch_rows(pass->be, pass->x, pass->model->shape.d_model, first, end - first,
+                                err);
+}
+
+/* Past the last mixer only last positions go on: x and the mixer's result are gathered into buffer
+ * 0, which is free by then. */
+static enum ko_code finish_last(struct ko_engine *engine, const struct ko_row_set *set, float **x,
+                                struct ko_error *err)
+{
+    const struct ko_pass *pass = &engine->pass;
+    const struct ko_model *model = pass->model;
+    const int32_t d = model->shape.d_model, n = set->n_last;
+    int32_t widths[KO_N_BUFFERS];
+    ko_model_widths(model, widths);
+    float *mixed = pass->buffer[0] + (size_t)engine->max_rows * (size_t)d;
+    *x = pass->buffer[0];
+    enum ko_code code = pass->k->gather(pass->be, pass->x, d, set->last, n, d, *x, d, err);
+    if (code == KO_OK)
+        code = pass->k->gather(pass->be, pass->buffer[1], widths[1], set->last, n, widths[1], mixed,
+                               widths[1], err);
+    if (code == KO_OK)
+        code = model->family->finish(pass, model->shape.n_layers - 1, n, *x, mixed, widths[1], err);
+    return code;
+}
+
+static enum ko_code run_layers(struct ko_engine *engine, const struct ko_row_set *set,
+                               const struct ko_stop *stop, float **x_last, struct ko_error *err)
+{
+    const struct ko_pass *pass = &engine->pass;
+    const struct ko_model *model = pass->model;
+    const struct ko_rows *rows = &set->rows;
+    const int32_t n_layers = model->shape.n_layers;
+    int32_t widths[KO_N_BUFFERS];
+    ko_model_widths(model, widths);
+    enum ko_code code = model->family->embed(pass, err);
+    if (code == KO_OK)
+        code = leave(pass, rows->n_trunk_rows, rows->n_projected[0], err);
+    for (int32_t l = 0; code == KO_OK && l < n_layers; l++) {
+        code = check_stop(stop, err);
+        if (code == KO_OK)
+            code = leave(pass, rows->n_projected[l], rows->n_active[l], err);
+        if (code == KO_OK)
+            code = model->family->mix(pass, l, err);
+        if (code == KO_OK && l + 1 < n_layers)
+            code = model->family->finish(pass, l, rows->n_active[l], pass->x, pass->buffer[1],
+                                         widths[1], err);
+    }
+    return code == KO_OK ? finish_last(engine, set, x_last, err) : code;
+}
+
+enum ko_code ko_engine_pass(struct ko_engine *engine, const struct ko_row_set *set,
+                            const struct ko_stop *stop, struct ko_error *err)
+{
+    struct ko_pass *pass = &engine->pass;
+    const struct ko_model *model = pass->model;
+    if (set->rows.n_rows > engine->max_rows)
+        return ko_fail(err, KO_E_FAILED, "%s: a wave of %d rows is beyond the workspace of %d rows",
+                       model->name, set->rows.n_rows, engine->max_rows);
+    pass->rows = &set->rows;
+    float *x = NULL;
+    enum ko_code code = pass->k->set_rows(pass->be, &set->rows, err);
+    if (code == KO_OK)
+        code = run_layers(engine, set, stop, &x, err);
+    if (code == KO_OK)
+        code = model->family->final_norm(pass, set->n_last, x, err);
+    if (code == KO_OK)
+        code = check_stop(stop, err);
+    if (code == KO_OK) {
+        const struct ko_unembed unembed = {.n = set->n_last,
+                                           .x = x,
+                                           .table = model->family->unembedding(model, pass->arena),
+                                           .clean = set->clean,
+                                           .target = set->target,
+                                           .foil = set->foil,
+                                           .out = engine->metrics};
+        code = pass->k->unembed(pass->be, &unembed, err);
+    }
+    pass->rows = NULL;
+    return code;
+}

@@ -1,0 +1,59 @@
+#include "src/forward/record.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "src/base/memory.h"
+
+static const struct ko_metrics no_cell = {
+    .logprob = NAN, .foil_logprob = NAN, .kl = NAN, .target_rank = -1, .top1_id = -1};
+
+enum ko_code ko_record_new(const struct ko_plan *plan, int32_t model, int32_t fact,
+                           struct ko_record *out, struct ko_error *err)
+{
+    struct ko_record record = {.model = model, .fact = fact, .clean = no_cell};
+    enum ko_code code = KO_OK;
+
+    if (plan->kind == KO_PLAN_SWEEP) {
+        record.n_values = ko_plan_n_values(plan);
+        record.n_statuses = ko_plan_n_statuses(plan);
+    }
+    record.value = ko_new((size_t)record.n_values, sizeof *record.value, err);
+    record.status = record.value ? ko_new((size_t)record.n_statuses, 1, err) : NULL;
+    if (!record.status) {
+        ko_record_free(&record);
+        return KO_E_MEMORY;
+    }
+    if (record.n_statuses)
+        code = ko_plan_statuses(plan, model, fact, record.status, err);
+    if (code != KO_OK) {
+        ko_record_free(&record);
+        return code;
+    }
+    for (int64_t i = 0; i < record.n_values; i++)
+        record.value[i] = no_cell;
+    for (int64_t i = 0; i < record.n_statuses; i++)
+        if (record.status[i] == KO_PENDING)
+            record.status[i] = KO_DONE;
+    *out = record;
+    return KO_OK;
+}
+
+void ko_record_free(struct ko_record *record)
+{
+    if (!record)
+        return;
+    free(record->value);
+    free(record->status);
+    *record = (struct ko_record){0};
+}
+
+int64_t ko_record_bytes(const struct ko_plan *plan)
+{
+    int64_t bytes = (int64_t)sizeof(struct ko_record);
+
+    if (plan->kind == KO_PLAN_SWEEP)
+        bytes +=
+            ko_plan_n_values(plan) * (int64_t)sizeof(struct ko_metrics) + ko_plan_n_statuses(plan);
+    return bytes;
+}

@@ -1,0 +1,216 @@
+#include "src/forward/rows.h"
+
+#include <stdlib.h>
+
+#include "src/base/memory.h"
+
+static int32_t branch_n_rows(const struct ko_plan *plan, const struct ko_wave *wave, int32_t branch)
+{
+    const struct ko_wave_branch *b = &wave->branch[branch];
+    return ko_plan_prompt(plan, wave->model, wave->fact[b->prompt])->n_tokens - b->first_position;
+}
+
+static enum ko_code allocate(struct ko_row_set *set, int32_t n_rows, int32_t n_trunk,
+                             const struct ko_wave *wave, int32_t n_layers, struct ko_error *err)
+{
+    set->n_last = wave->n_prompts + wave->n_branches;
+    set->per_row = ko_new(5 * (size_t)n_rows, sizeof *set->per_row, err);
+    set->token = ko_new((size_t)n_trunk, sizeof *set->token, err);
+    set->per_prompt = ko_new(2 * (size_t)wave->n_prompts, sizeof *set->per_prompt, err);
+    set->per_layer = ko_new(4 * (size_t)n_layers, sizeof *set->per_layer, err);
+    set->branches = ko_new((size_t)wave->n_branches, sizeof *set->branches, err);
+    set->edges = ko_new((size_t)wave->n_edges, sizeof *set->edges, err);
+    set->last = ko_new(4 * (size_t)set->n_last, sizeof *set->last, err);
+    if (!set->per_row || !set->token || !set->per_prompt || !set->per_layer || !set->branches ||
+        !set->edges || !set->last)
+        return err ? err->code : KO_E_MEMORY;
+    set->clean = set->last + set->n_last;
+    set->target = set->clean + set->n_last;
+    set->foil = set->target + set->n_last;
+    return KO_OK;
+}
+
+/* The row arrays of the set, writable. */
+struct row_arrays {
+    int32_t *position, *previous, *branch, *prompt, *parent_row;
+};
+
+static struct row_arrays bind_arrays(struct ko_row_set *set, int32_t n_rows, int32_t n_trunk,
+                                     const struct ko_wave *wave, int32_t n_layers)
+{
+    const size_t n = (size_t)n_rows;
+    struct row_arrays a = {set->per_row, set->per_row + n, set->per_row + 2 * n,
+                           set->per_row + 3 * n, set->per_row + 4 * n};
+    struct ko_rows *rows = &set->rows;
+    rows->n_rows = n_rows;
+    rows->n_trunk_rows = n_trunk;
+    rows->n_prompts = wave->n_prompts;
+    rows->n_branches = wave->n_branches;
+    rows->n_edge_sets = wave->n_edges;
+    rows->n_layers = n_layers;
+    rows->position = a.position;
+    rows->previous = a.previous;
+    rows->branch = a.branch;
+    rows->prompt = a.prompt;
+    rows->parent_row = a.parent_row;
+    rows->token = set->token;
+    rows->trunk_first = set->per_prompt;
+    rows->n_tokens = set->per_prompt + wave->n_prompts;
+    rows->branches = set->branches;
+    rows->edges = set->edges;
+    rows->n_projected = set->per_layer;
+    rows->n_convolved = set->per_layer + n_layers;
+    rows->n_active = set->per_layer + 2 * n_layers;
+    rows->n_branches_active = set->per_layer + 3 * n_layers;
+    return a;
+}
+
+static void lay_trunks(const struct ko_plan *plan, const struct ko_wave *wave,
+                       struct ko_row_set *set, const struct row_arrays *a)
+{
+    int32_t row = 0;
+    for (int32_t p = 0; p < wave->n_prompts; p++) {
+        const struct ko_prompt *prompt = ko_plan_prompt(plan, wave->model, wave->fact[p]);
+        set->per_prompt[p] = row;
+        set->per_prompt[wave->n_prompts + p] = prompt->n_tokens;
+        if (prompt->n_tokens > set->rows.max_tokens)
+            set->rows.max_tokens = prompt->n_tokens;
+        for (int32_t i = 0; i < prompt->n_tokens; i++, row++) {
+            set->token[row] = prompt->token[i];
+            a->position[row] = i;
+            a->previous[row] = i > 0 ? row - 1 : -1;
+            a->branch[row] = -1;
+            a->prompt[row] = p;
+            a->parent_row[row] = -1;
+        }
+    }
+}
+
+static void lay_branches(const struct ko_plan *plan, const struct ko_wave *wave,
+                         const struct ko_class_table *classes, bool full, struct ko_row_set *set,
+                         const struct row_arrays *a)
+{
+    int32_t row = set->rows.n_trunk_rows;
+    for (int32_t k = 0; k < wave->n_branches; k++) {
+        const struct ko_wave_branch *from = &wave->branch[k];
+        const struct ko_feature_class *class = &plan->feature[from->feature];
+        const int32_t trunk = set->per_prompt[from->prompt], t0 = from->first_position;
+        struct ko_branch *b = &set->branches[k];
+        *b = (struct ko_branch){.prompt = from->prompt,
+                                .parent = from->parent,
+                                .first_row = row,
+                                .n_rows = branch_n_rows(plan, wave, k),
+                                .first_position = t0,
+                                .leaves_at = full ? -1 : from->leaves_at,
+                                .window_begin = from->window_begin,
+                                .window_end = from->window_end,
+                                .edge_set = from->edges,
+                                .mask = classes->mask[from->feature],
+                                .state_group = from->edges,
+                                .conv = class->conv,
+                                .after_softmax = class->kind == KO_FEATURE_AFTER_SOFTMAX};
+        for (int32_t i = 0; i < b->n_rows; i++, row++) {
+            a->position[row] = t0 + i;
+            a->previous[row] = i > 0 ? row - 1 : t0 > 0 ? trunk + t0 - 1 : -1;
+            a->branch[row] = k;
+            a->prompt[row] = from->prompt;
+            a->parent_row[row] =
+                from->parent < 0 ? trunk + t0 + i : set->branches[from->parent].first_row + i;
+        }
+    }
+}
+
+static void count_layers(struct ko_row_set *set)
+{
+    struct ko_rows *rows = &set->rows;
+    const int32_t n_layers = rows->n_layers;
+    int32_t next = 0, active = rows->n_trunk_rows;
+    while (next < rows->n_branches && rows->branches[next].leaves_at < 0)
+        active += rows->branches[next++].n_rows;
+    for (int32_t l = 0; l < n_layers; l++) {
+        set->per_layer[l] = active;
+        int32_t convolved = active;
+        for (; next < rows->n_branches && rows->branches[next].leaves_at == l; next++) {
+            active += rows->branches[next].n_rows;
+            if (rows->branches[next].conv)
+                convolved = active;
+        }
+        set->per_layer[n_layers + l] = convolved;
+        set->per_layer[2 * n_layers + l] = active;
+        set->per_layer[3 * n_layers + l] = next;
+    }
+}
+
+static void find_last_rows(const struct ko_plan *plan, const struct ko_wave *wave,
+                           struct ko_row_set *set)
+{
+    for (int32_t k = 0; k < set->n_last; k++) {
+        const int32_t branch = k - wave->n_prompts;
+        const int32_t p = branch < 0 ? k : wave->branch[branch].prompt;
+        const struct ko_prompt *prompt = ko_plan_prompt(plan, wave->model, wave->fact[p]);
+        set->last[k] = branch < 0
+                           ? set->per_prompt[p] + prompt->n_tokens - 1
+                           : set->branches[branch].first_row + set->branches[branch].n_rows - 1;
+        set->clean[k] = p;
+        set->target[k] = prompt->target;
+        set->foil[k] = prompt->foil;
+    }
+}
+
+static enum ko_code build(const struct ko_plan *plan, const struct ko_wave *wave,
+                          const struct ko_class_table *classes, bool full, struct ko_row_set *out,
+                          struct ko_error *err)
+{
+    const int32_t n_layers = plan->model[wave->model].n_layers;
+    int32_t n_trunk = 0;
+    for (int32_t p = 0; p < wave->n_prompts; p++)
+        n_trunk += ko_plan_prompt(plan, wave->model, wave->fact[p])->n_tokens;
+    int32_t n_rows = n_trunk;
+    for (int32_t k = 0; k < wave->n_branches; k++)
+        n_rows += branch_n_rows(plan, wave, k);
+
+    struct ko_row_set set = {0};
+    const enum ko_code code = allocate(&set, n_rows, n_trunk, wave, n_layers, err);
+    if (code != KO_OK) {
+        ko_row_set_free(&set);
+        return code;
+    }
+    const struct row_arrays arrays = bind_arrays(&set, n_rows, n_trunk, wave, n_layers);
+    for (int32_t e = 0; e < wave->n_edges; e++)
+        set.edges[e] = (struct ko_edge_set){wave->edges[e].later, wave->edges[e].target,
+                                            wave->edges[e].source};
+    lay_trunks(plan, wave, &set, &arrays);
+    lay_branches(plan, wave, classes, full, &set, &arrays);
+    count_layers(&set);
+    find_last_rows(plan, wave, &set);
+    *out = set;
+    return KO_OK;
+}
+
+enum ko_code ko_row_set_build(const struct ko_plan *plan, const struct ko_wave *wave,
+                              const struct ko_class_table *classes, struct ko_row_set *out,
+                              struct ko_error *err)
+{
+    return build(plan, wave, classes, false, out, err);
+}
+
+enum ko_code ko_row_set_build_full(const struct ko_plan *plan, const struct ko_wave *wave,
+                                   const struct ko_class_table *classes, struct ko_row_set *out,
+                                   struct ko_error *err)
+{
+    return build(plan, wave, classes, true, out, err);
+}
+
+void ko_row_set_free(struct ko_row_set *set)
+{
+    if (!set)
+        return;
+    free(set->per_row);
+    free(set->token);
+    free(set->per_prompt);
+    free(set->per_layer);
+    free(set->branches);
+    free(set->edges);
+    free(set->last);
+    *set = (struct ko_row_set){0};
+}

@@ -1,0 +1,210 @@
+/* The rows of waves: paths, parents, active prefixes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "src/forward/rows.h"
+#include "tests/support/made_plan.h"
+
+/* Nested sizes, equal routes, masks, convolutions and maps over several prompts and odd budgets. */
+static const struct made_case made = {
+    .spec = "models: [ssm, attention]\n"
+            "prompts: {file: facts.jsonl}\n"
+            "routes: ['last<-subject', 'relation<-first', 'later<-subject', 'all<-position:1']\n"
+            "features: [all, slow-third, all+conv, after-softmax]\n"
+            "windows: {sizes: [1, 2, 4], starts: all}\n"
+            "sweeps:\n"
+            "  - {}\n"
+            "  - {routes: ['last<-each'], features: [all]}\n",
+    .model = {{.n_layers = 5, .n_features = 12, .d_conv = 4, .row_budget = 260},
+              {.n_layers = 4, .row_budget = 0}},
+    .n_facts = {6},
+};
+
+typedef void check_rows(const struct ko_plan *plan, const struct ko_wave *wave,
+                        const struct ko_row_set *set);
+
+/* Calls check on every wave of the plan; returns how many there were. */
+static int32_t for_every_wave(check_rows *check)
+{
+    struct ko_plan *plan = NULL;
+    struct ko_batches batches = {0};
+    struct ko_error err = {0};
+    const int32_t masks[8] = {-1, 0, -1, -1, -1, -1, -1, -1};
+    const struct ko_class_table classes = {masks};
+    int32_t n = 0;
+    assert_int_equal(made_plan_build(&made, &plan, NULL, &err), KO_OK);
+    assert_int_equal(ko_batches_compose(plan, &batches, &err), KO_OK);
+    for (int32_t b = 0; b < batches.n; b++)
+        for (int32_t w = 0; w < batches.batch[b].n_waves; w++, n++) {
+            struct ko_wave wave = {0};
+            struct ko_row_set set = {0};
+            assert_int_equal(ko_wave_build(plan, &batches.batch[b], w, &wave, &err), KO_OK);
+            assert_int_equal(ko_row_set_build(plan, &wave, &classes, &set, &err), KO_OK);
+            assert_int_equal(set.rows.n_rows, wave.n_rows);
+            check(plan, &wave, &set);
+            ko_row_set_free(&set);
+            ko_wave_free(&wave);
+        }
+    ko_batches_free(&batches);
+    ko_plan_free(plan);
+    return n;
+}
+
+static void check_paths(const struct ko_plan *plan, const struct ko_wave *wave,
+                        const struct ko_row_set *set)
+{
+    const struct ko_rows *rows = &set->rows;
+    (void)plan;
+    (void)wave;
+    for (int32_t r = 0; r < rows->n_rows; r++) {
+        const int32_t before = rows->previous[r], branch = rows->branch[r];
+        assert_true((before < 0) == (rows->position[r] == 0));
+        if (before < 0)
+            continue;
+        assert_int_equal(rows->position[before], rows->position[r] - 1);
+        assert_int_equal(rows->prompt[before], rows->prompt[r]);
+        if (branch >= 0 && rows->position[r] > rows->branches[branch].first_position)
+            assert_int_equal(rows->branch[before], branch);
+        else
+            assert_int_equal(rows->branch[before], -1);
+    }
+}
+
+static void every_row_follows_its_own_path_back_to_the_trunk(void **state)
+{
+    (void)state;
+    assert_true(for_every_wave(check_paths) > 3);
+}
+
+static void check_parents(const struct ko_plan *plan, const struct ko_wave *wave,
+                          const struct ko_row_set *set)
+{
+    const struct ko_rows *rows = &set->rows;
+    (void)plan;
+    (void)wave;
+    for (int32_t r = 0; r < rows->n_rows; r++) {
+        const int32_t branch = rows->branch[r], parent = rows->parent_row[r];
+        if (branch < 0) {
+            assert_int_equal(parent, -1);
+            continue;
+        }
+        assert_int_equal(rows->branch[parent], rows->branches[branch].parent);
+        assert_int_equal(rows->position[parent], rows->position[r]);
+        assert_int_equal(rows->prompt[parent], rows->prompt[r]);
+        /* What is copied in layer l was computed before it. */
+        assert_true(parent < rows->n_projected[rows->branches[branch].leaves_at]);
+    }
+}
+
+static void every_branch_leaves_rows_that_are_active_already(void **state)
+{
+    (void)state;
+    assert_true(for_every_wave(check_parents) > 3);
+}
+
+static void check_prefixes(const struct ko_plan *plan, const struct ko_wave *wave,
+                           const struct ko_row_set *set)
+{
+    const struct ko_rows *rows = &set->rows;
+    (void)plan;
+    (void)wave;
+    assert_int_equal(rows->n_projected[0], rows->n_trunk_rows);
+    assert_int_equal(rows->n_active[rows->n_layers - 1], rows->n_rows);
+    for (int32_t l = 0; l < rows->n_layers; l++) {
+        assert_true(rows->n_projected[l] <= rows->n_convolved[l]);
+        assert_true(rows->n_convolved[l] <= rows->n_active[l]);
+        if (l > 0)
+            assert_int_equal(rows->n_projected[l], rows->n_active[l - 1]);
+        for (int32_t r = rows->n_trunk_rows; r < rows->n_rows; r++) {
+            const struct ko_branch *branch = &rows->branches[rows->branch[r]];
+            assert_true((r < rows->n_active[l]) == (branch->leaves_at <= l));
+            assert_true((r < rows->n_projected[l]) == (branch->leaves_at < l));
+            if (branch->leaves_at == l)
+                assert_true((r < rows->n_convolved[l]) == branch->conv);
+        }
+    }
+}
+
+static void the_active_rows_of_a_layer_are_a_prefix(void **state)
+{
+    (void)state;
+    assert_true(for_every_wave(check_prefixes) > 3);
+}
+
+static void check_last(const struct ko_plan *plan, const struct ko_wave *wave,
+                       const struct ko_row_set *set)
+{
+    const struct ko_rows *rows = &set->rows;
+    assert_int_equal(set->n_last, wave->n_prompts + wave->n_branches);
+    for (int32_t k = 0; k < set->n_last; k++) {
+        const int32_t row = set->last[k], p = rows->prompt[row];
+        const struct ko_prompt *prompt = ko_plan_prompt(plan, wave->model, wave->fact[p]);
+        assert_int_equal(rows->position[row], prompt->n_tokens - 1);
+        assert_int_equal(rows->branch[row], k < wave->n_prompts ? -1 : k - wave->n_prompts);
+        assert_int_equal(set->clean[k], p);
+        assert_int_equal(set->target[k], prompt->target);
+        assert_int_equal(set->foil[k], prompt->foil);
+    }
+}
+
+static void metrics_are_taken_at_every_path_s_last_position(void **state)
+{
+    (void)state;
+    assert_true(for_every_wave(check_last) > 3);
+}
+
+static void a_full_pass_shares_nothing_with_the_trunk(void **state)
+{
+    struct ko_plan *plan = NULL;
+    struct ko_row_set set = {0};
+    struct ko_edges edges = {0};
+    struct ko_error err = {0};
+    const int32_t masks[8] = {-1, 0, -1, -1, -1, -1, -1, -1};
+    const struct ko_class_table classes = {masks};
+    int32_t fact = 2, edges_prompt = 0;
+    struct ko_wave_branch branch = {
+        .parent = -1, .feature = 2, .leaves_at = -1, .window_begin = 1, .window_end = 3};
+    (void)state;
+    assert_int_equal(made_plan_build(&made, &plan, NULL, &err), KO_OK);
+    const struct ko_prompt *prompt = ko_plan_prompt(plan, 0, fact);
+    assert_int_equal(ko_route_edges(&plan->route[0].route, prompt, 0, INT32_MAX, &edges, &err),
+                     KO_OK);
+    const struct ko_wave wave = {.model = 0,
+                                 .fact = &fact,
+                                 .n_prompts = 1,
+                                 .branch = &branch,
+                                 .n_branches = 1,
+                                 .edges = &edges,
+                                 .edges_prompt = &edges_prompt,
+                                 .n_edges = 1};
+    assert_int_equal(ko_row_set_build_full(plan, &wave, &classes, &set, &err), KO_OK);
+    assert_int_equal(set.rows.n_rows, 2 * prompt->n_tokens);
+    for (int32_t l = 0; l < set.rows.n_layers; l++)
+        assert_int_equal(set.rows.n_projected[l], set.rows.n_rows);
+    for (int32_t i = 1; i < prompt->n_tokens; i++)
+        assert_int_equal(set.rows.branch[set.rows.previous[prompt->n_tokens + i]], 0);
+    assert_true(ko_branch_in_window(&set.rows.branches[0], 1));
+    assert_true(ko_branch_in_window(&set.rows.branches[0], 2));
+    assert_false(ko_branch_in_window(&set.rows.branches[0], 0));
+    assert_false(ko_branch_in_window(&set.rows.branches[0], 3));
+    ko_row_set_free(&set);
+    ko_edges_free(&edges);
+    ko_plan_free(plan);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_row_follows_its_own_path_back_to_the_trunk),
+        cmocka_unit_test(every_branch_leaves_rows_that_are_active_already),
+        cmocka_unit_test(the_active_rows_of_a_layer_are_a_prefix),
+        cmocka_unit_test(metrics_are_taken_at_every_path_s_last_position),
+        cmocka_unit_test(a_full_pass_shares_nothing_with_the_trunk),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
