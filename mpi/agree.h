@@ -1,0 +1,18 @@
+/* Errors are agreed on before a collective: a rank that fails alone would leave the others waiting
+ * for ever. */
+#ifndef KO_MPI_AGREE_H
+#define KO_MPI_AGREE_H
+
+#include <mpi.h>
+
+#include "src/base/error.h"
+
+/* Collective: every rank hands in its own code and text; all return the code of the lowest rank
+   that failed, with its text in err, "rank R on HOST: " in front unless it is KO_E_INPUT or the
+   communicator has one rank. KO_OK only where all are. */
+KO_MUST_CHECK enum ko_code ko_agree(MPI_Comm comm, enum ko_code code, struct ko_error *err);
+
+/* Puts "rank R on HOST: " in front of the text, unless a rank is named there already. */
+void ko_error_name_rank(struct ko_error *err, int rank);
+
+#endif

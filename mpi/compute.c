@@ -1,0 +1,259 @@
+#define _GNU_SOURCE
+#include "mpi/compute.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "mpi/messages.h"
+#include "src/base/memory.h"
+
+struct task {
+    int32_t number;
+    const struct ko_batch *batch;
+};
+
+struct binding {
+    const struct ko_plan *plan;
+    int32_t plan_model;
+    const struct ko_model *model;
+    const float *arena;
+    int32_t max_rows;
+};
+
+struct ko_compute {
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    const struct ko_kernels *kernels;
+    struct ko_backend_config config;
+    char description[256];
+
+    /* Guarded by lock. */
+    bool ready, quit, bind_wanted, in_hand;
+    struct ko_error bind_error; /* of opening the backend, then of the last bind */
+    struct binding binding;
+    struct task queue[KO_COMPUTE_QUEUE];
+    int n_queued;
+    struct ko_finished done[KO_COMPUTE_QUEUE + 1];
+    int n_done;
+
+    atomic_bool drop;
+
+    /* The thread's own. */
+    struct ko_backend *be;
+    struct ko_engine *engine;
+};
+
+static bool drop_wanted(void *context)
+{
+    struct ko_compute *compute = context;
+    return atomic_load(&compute->drop);
+}
+
+static void bind(struct ko_compute *compute)
+{
+    const struct binding b = compute->binding;
+    struct ko_error error = {0};
+    pthread_mutex_unlock(&compute->lock);
+    ko_engine_free(compute->engine);
+    compute->engine = NULL;
+    enum ko_code code = KO_OK;
+    if (b.model)
+        code = ko_engine_new(b.plan, b.plan_model, b.model, b.arena, compute->kernels, compute->be,
+                             b.max_rows, &compute->engine, &error);
+    error.code = code;
+    pthread_mutex_lock(&compute->lock);
+    compute->bind_error = error;
+    compute->bind_wanted = false;
+    pthread_cond_broadcast(&compute->changed);
+}
+
+static void run_next(struct ko_compute *compute)
+{
+    const struct task task = compute->queue[0];
+    for (int k = 1; k < compute->n_queued; k++)
+        compute->queue[k - 1] = compute->queue[k];
+    compute->n_queued--;
+    compute->in_hand = true;
+    pthread_mutex_unlock(&compute->lock);
+
+    const double begin = ko_now();
+    const struct ko_stop stop = {drop_wanted, compute};
+    struct ko_finished finished = {.batch = task.number, .n_records = task.batch->n_facts};
+    finished.records =
+        ko_new((size_t)task.batch->n_facts, sizeof *finished.records, &finished.error);
+    enum ko_code code = finished.records ? ko_engine_run(compute->engine, task.batch, &stop,
+                                                         finished.records, &finished.error)
+                                         : KO_E_MEMORY;
+    finished.error.code = code;
+    if (code != KO_OK) {
+        free(finished.records);
+        finished.records = NULL;
+        finished.n_records = 0;
+    }
+    finished.seconds = ko_now() - begin;
+
+    pthread_mutex_lock(&compute->lock);
+    compute->in_hand = false;
+    compute->done[compute->n_done++] = finished;
+    pthread_cond_broadcast(&compute->changed);
+}
+
+static void *work(void *argument)
+{
+    struct ko_compute *compute = argument;
+    struct ko_error error = {0};
+    const enum ko_code code = compute->kernels->open(&compute->config, &compute->be, &error);
+    error.code = code;
+    if (code == KO_OK)
+        compute->kernels->describe(compute->be, compute->description, sizeof compute->description);
+    pthread_mutex_lock(&compute->lock);
+    compute->bind_error = error;
+    compute->ready = true;
+    pthread_cond_broadcast(&compute->changed);
+    while (code == KO_OK && !compute->quit) {
+        if (compute->bind_wanted)
+            bind(compute);
+        else if (compute->n_queued > 0 && compute->n_done <= KO_COMPUTE_QUEUE)
+            run_next(compute);
+        else
+            pthread_cond_wait(&compute->changed, &compute->lock);
+    }
+    pthread_mutex_unlock(&compute->lock);
+    ko_engine_free(compute->engine);
+    if (compute->be)
+        compute->kernels->close(compute->be);
+    return NULL;
+}
+
+enum ko_code ko_compute_start(const struct ko_kernels *kernels,
+                              const struct ko_backend_config *config, struct ko_compute **out,
+                              struct ko_error *err)
+{
+    struct ko_compute *compute = ko_new(1, sizeof *compute, err);
+    if (!compute)
+        return KO_E_MEMORY;
+    compute->kernels = kernels;
+    compute->config = *config;
+    atomic_init(&compute->drop, false);
+    pthread_mutex_init(&compute->lock, NULL);
+    pthread_cond_init(&compute->changed, NULL);
+    if (pthread_create(&compute->thread, NULL, work, compute) != 0) {
+        free(compute);
+        return ko_fail(err, KO_E_FAILED, "compute thread: it cannot be started");
+    }
+    pthread_mutex_lock(&compute->lock);
+    while (!compute->ready)
+        pthread_cond_wait(&compute->changed, &compute->lock);
+    const enum ko_code code = compute->bind_error.code;
+    if (code != KO_OK && err)
+        *err = compute->bind_error;
+    pthread_mutex_unlock(&compute->lock);
+    if (code != KO_OK) {
+        ko_compute_stop(compute);
+        return code;
+    }
+    *out = compute;
+    return KO_OK;
+}
+
+void ko_compute_stop(struct ko_compute *compute)
+{
+    if (!compute)
+        return;
+    (void)ko_compute_drop(compute);
+    pthread_mutex_lock(&compute->lock);
+    compute->quit = true;
+    pthread_cond_broadcast(&compute->changed);
+    pthread_mutex_unlock(&compute->lock);
+    pthread_join(compute->thread, NULL);
+    for (int k = 0; k < compute->n_done; k++)
+        ko_finished_free(&compute->done[k]);
+    pthread_cond_destroy(&compute->changed);
+    pthread_mutex_destroy(&compute->lock);
+    free(compute);
+}
+
+const char *ko_compute_description(const struct ko_compute *compute)
+{
+    return compute->description;
+}
+
+enum ko_code ko_compute_bind(struct ko_compute *compute, const struct ko_plan *plan,
+                             int32_t plan_model, const struct ko_model *model, const float *arena,
+                             int32_t max_rows, struct ko_error *err)
+{
+    pthread_mutex_lock(&compute->lock);
+    compute->binding = (struct binding){plan, plan_model, model, arena, max_rows};
+    compute->bind_wanted = true;
+    pthread_cond_broadcast(&compute->changed);
+    while (compute->bind_wanted)
+        pthread_cond_wait(&compute->changed, &compute->lock);
+    const enum ko_code code = compute->bind_error.code;
+    if (code != KO_OK && err)
+        *err = compute->bind_error;
+    pthread_mutex_unlock(&compute->lock);
+    return code;
+}
+
+void ko_compute_submit(struct ko_compute *compute, int32_t number, const struct ko_batch *batch)
+{
+    pthread_mutex_lock(&compute->lock);
+    compute->queue[compute->n_queued++] = (struct task){number, batch};
+    pthread_cond_broadcast(&compute->changed);
+    pthread_mutex_unlock(&compute->lock);
+}
+
+bool ko_compute_poll(struct ko_compute *compute, struct ko_finished *out)
+{
+    pthread_mutex_lock(&compute->lock);
+    const bool got = compute->n_done > 0;
+    if (got) {
+        *out = compute->done[0];
+        for (int k = 1; k < compute->n_done; k++)
+            compute->done[k - 1] = compute->done[k];
+        compute->n_done--;
+        pthread_cond_broadcast(&compute->changed);
+    }
+    pthread_mutex_unlock(&compute->lock);
+    return got;
+}
+
+bool ko_compute_busy(struct ko_compute *compute)
+{
+    pthread_mutex_lock(&compute->lock);
+    const bool busy = compute->n_queued > 0 || compute->in_hand || compute->n_done > 0;
+    pthread_mutex_unlock(&compute->lock);
+    return busy;
+}
+
+int32_t ko_compute_drop(struct ko_compute *compute)
+{
+    int32_t n = 0;
+    pthread_mutex_lock(&compute->lock);
+    n += compute->n_queued;
+    compute->n_queued = 0;
+    atomic_store(&compute->drop, true);
+    while (compute->in_hand)
+        pthread_cond_wait(&compute->changed, &compute->lock);
+    atomic_store(&compute->drop, false);
+    int kept = 0;
+    for (int k = 0; k < compute->n_done; k++) {
+        if (compute->done[k].error.code == KO_E_STOPPED)
+            n++;
+        else
+            compute->done[kept++] = compute->done[k];
+    }
+    compute->n_done = kept;
+    pthread_mutex_unlock(&compute->lock);
+    return n;
+}
+
+void ko_finished_free(struct ko_finished *finished)
+{
+    for (int32_t k = 0; k < finished->n_records; k++)
+        ko_record_free(&finished->records[k]);
+    free(finished->records);
+    *finished = (struct ko_finished){0};
+}

@@ -1,0 +1,226 @@
+#include "mpi/coordinator.h"
+
+#include <stdlib.h>
+
+#include "mpi/agree.h"
+#include "mpi/messages.h"
+#include "src/base/memory.h"
+#include "src/forward/record.h"
+
+enum { HELD = 2 /* batches that a worker holds: one in hand, one to go on with */ };
+
+struct coordinator {
+    struct ko_sweep *sweep;
+    const struct ko_job *job;
+    int n_workers;
+    int *held;    /* [n_workers] */
+    int32_t next; /* first batch that may not have been handed out */
+    int32_t left; /* batches of the model in hand that are not finished */
+    int32_t model;
+    int n_loaded, n_dropped_replies, n_round_replies;
+    bool in_round;
+    int64_t staged_bytes, record_bytes;
+    double last_round;
+    bool stopped;
+    struct ko_error failure; /* the first that a worker reported */
+};
+
+static enum ko_code tell(struct coordinator *c, int worker, enum ko_tag tag, int64_t value,
+                         struct ko_error *err)
+{
+    return ko_message_send(c->sweep->world->all, worker + 1, tag, value, 0, err);
+}
+
+static enum ko_code tell_all(struct coordinator *c, enum ko_tag tag, int64_t value,
+                             struct ko_error *err)
+{
+    enum ko_code code = KO_OK;
+    for (int w = 0; code == KO_OK && w < c->n_workers; w++)
+        code = tell(c, w, tag, value, err);
+    return code;
+}
+
+static bool ending(const struct coordinator *c)
+{
+    return c->stopped || c->failure.code != KO_OK;
+}
+
+/* Gives the worker batches of the model in hand until it holds HELD of them. */
+static enum ko_code hand_out(struct coordinator *c, int worker, struct ko_error *err)
+{
+    enum ko_code code = KO_OK;
+    while (code == KO_OK && !ending(c) && c->held[worker] < HELD) {
+        while (c->next < c->job->batches.n &&
+               (!c->job->todo[c->next] && c->job->batches.batch[c->next].model == c->model))
+            c->next++;
+        if (c->next >= c->job->batches.n || c->job->batches.batch[c->next].model != c->model)
+            break;
+        code = tell(c, worker, KO_TAG_BATCH, c->next++, err);
+        c->held[worker]++;
+    }
+    return code;
+}
+
+static enum ko_code finished(struct coordinator *c, const struct ko_message *message,
+                             struct ko_error *err)
+{
+    const struct ko_batch *batch = &c->job->batches.batch[message->value];
+    struct ko_progress *progress = &c->sweep->progress;
+    c->held[message->rank - 1]--;
+    c->left--;
+    c->staged_bytes += c->record_bytes * batch->n_facts;
+    progress->cells_done += batch->n_cells;
+    progress->work_done += batch->flop;
+    return hand_out(c, message->rank - 1, err);
+}
+
+static enum ko_code handle(struct coordinator *c, const struct ko_message *message,
+                           struct ko_error *err)
+{
+    switch (message->tag) {
+    case KO_TAG_LOADED:
+        c->n_loaded++;
+        return KO_OK;
+    case KO_TAG_FINISHED:
+        return finished(c, message, err);
+    case KO_TAG_DROPPED:
+        c->n_dropped_replies++;
+        c->held[message->rank - 1] = 0;
+        return KO_OK;
+    case KO_TAG_COMMITTED:
+        c->n_round_replies++;
+        c->sweep->n_committed += (int32_t)message->value;
+        c->in_round = c->n_round_replies < c->n_workers;
+        return KO_OK;
+    case KO_TAG_ERROR:
+        if (c->failure.code == KO_OK)
+            c->failure = message->error;
+        return KO_OK;
+    default:
+        return ko_fail(err, KO_E_FAILED, "MPI: the coordinator got a message with tag %d",
+                       (int)message->tag);
+    }
+}
+
+static enum ko_code begin_round(struct coordinator *c, struct ko_error *err)
+{
+    c->in_round = true;
+    c->n_round_replies = 0;
+    c->staged_bytes = 0;
+    c->last_round = ko_now();
+    return tell_all(c, KO_TAG_ROUND, 0, err);
+}
+
+/* One turn: a message if there is one, the commit round if it is due, progress. */
+static enum ko_code turn(struct coordinator *c, struct ko_error *err)
+{
+    struct ko_message message;
+    bool got = false;
+    enum ko_code code = ko_message_poll(c->sweep->world->all, &message, &got, err);
+    if (code == KO_OK && got)
+        code = handle(c, &message, err);
+    if (code != KO_OK)
+        return code;
+    if (!c->stopped && c->sweep->stop_wanted && c->sweep->stop_wanted())
+        c->stopped = true;
+    const bool due = c->staged_bytes > 0 && (ko_now() - c->last_round >= c->job->commit_seconds ||
+                                             c->staged_bytes >= KO_STAGED_BYTES);
+    if (due && !c->in_round && !ending(c))
+        code = begin_round(c, err);
+    struct ko_progress *progress = &c->sweep->progress;
+    progress->n_busy = 0;
+    for (int w = 0; w < c->n_workers; w++)
+        progress->n_busy += c->held[w] > 0;
+    ko_progress_tick(progress);
+    if (!got)
+        ko_nap(0.001);
+    return code;
+}
+
+static enum ko_code run_model(struct coordinator *c, struct ko_error *err)
+{
+    c->sweep->progress.model = c->job->plan->model[c->model].name;
+    c->n_loaded = 0;
+    enum ko_code code = tell_all(c, KO_TAG_MODEL, c->model, err);
+    while (code == KO_OK && !ending(c) && c->n_loaded < c->n_workers)
+        code = turn(c, err);
+    for (int w = 0; code == KO_OK && w < c->n_workers; w++)
+        code = hand_out(c, w, err);
+    while (code == KO_OK && !ending(c) && c->left > 0)
+        code = turn(c, err);
+    return code;
+}
+
+static enum ko_code run_models(struct coordinator *c, struct ko_error *err)
+{
+    enum ko_code code = KO_OK;
+    const struct ko_batches *batches = &c->job->batches;
+    for (int32_t b = 0; code == KO_OK && !ending(c) && b < batches->n;) {
+        c->model = batches->batch[b].model;
+        c->next = b;
+        c->left = 0;
+        for (; b < batches->n && batches->batch[b].model == c->model; b++)
+            c->left += c->job->todo[b];
+        if (c->left > 0)
+            code = run_model(c, err);
+    }
+    return code;
+}
+
+/* After a stop or a failure: what is in hand is dropped, what is finished is committed. */
+static enum ko_code wind_up(struct coordinator *c, struct ko_error *err)
+{
+    enum ko_code code = KO_OK;
+    if (ending(c)) {
+        code = tell_all(c, KO_TAG_STOP, 0, err);
+        while (code == KO_OK && c->n_dropped_replies < c->n_workers)
+            code = turn(c, err);
+    }
+    while (code == KO_OK && c->in_round)
+        code = turn(c, err);
+    if (code == KO_OK)
+        code = begin_round(c, err);
+    while (code == KO_OK && c->in_round)
+        code = turn(c, err);
+    return code == KO_OK ? tell_all(c, KO_TAG_END, 0, err) : code;
+}
+
+enum ko_code ko_coordinator_run(struct ko_sweep *sweep, struct ko_error *err)
+{
+    struct ko_world *world = sweep->world;
+    struct coordinator c = {.sweep = sweep,
+                            .job = sweep->job,
+                            .n_workers = world->n_workers,
+                            .record_bytes = ko_record_bytes(sweep->job->plan),
+                            .last_round = ko_now()};
+    c.held = ko_new((size_t)c.n_workers, sizeof *c.held, err);
+    enum ko_code code = ko_agree(world->all, c.held ? KO_OK : KO_E_MEMORY, err);
+    if (code != KO_OK) {
+        free(c.held);
+        double none = 0;
+        MPI_Reduce(&none, &sweep->device_seconds, 1, MPI_DOUBLE, MPI_SUM, 0, world->all);
+        return code;
+    }
+    int none_yet[2] = {INT32_MAX, INT32_MAX}, threads[2] = {0, 0}; /* smallest, minus the largest */
+    MPI_Reduce(none_yet, threads, 2, MPI_INT, MPI_MIN, 0, world->all);
+    sweep->threads_min = threads[0];
+    sweep->threads_max = -threads[1];
+    code = run_models(&c, err);
+    if (code == KO_OK)
+        code = wind_up(&c, err);
+    if (code != KO_OK) {
+        world->broken = true;
+    } else {
+        double none = 0;
+        MPI_Reduce(&none, &sweep->device_seconds, 1, MPI_DOUBLE, MPI_SUM, 0, world->all);
+        if (c.failure.code != KO_OK) {
+            *err = c.failure;
+            code = c.failure.code;
+        } else if (c.stopped) {
+            code = ko_fail(err, KO_E_STOPPED, "%s: stopped early, continue with --resume",
+                           sweep->job->cube_path);
+        }
+    }
+    free(c.held);
+    return code;
+}

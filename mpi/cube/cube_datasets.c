@@ -1,0 +1,247 @@
+#include "mpi/cube/cube_datasets.h"
+
+#include <string.h>
+
+#include "mpi/cube/hdf5_check.h"
+#include "src/base/memory.h"
+#include "src/base/text.h"
+
+const struct ko_cube_dataset ko_cube_table[KO_CUBE_N_DATASETS] = {
+#define LIST(...)                                                                                  \
+    {                                                                                              \
+        __VA_ARGS__                                                                                \
+    }
+#define X(name, TYPE, axes, FIELD, when, units, long_name)                                         \
+    {name, KO_TYPE_##TYPE, LIST axes, KO_FIELD_##FIELD, when, units, long_name},
+    KO_CUBE_DATASETS(X)
+#undef X
+#undef LIST
+};
+
+const struct ko_cube_dataset *ko_cube_find(const char *name)
+{
+    for (size_t i = 0; i < KO_CUBE_N_DATASETS; i++)
+        if (strcmp(ko_cube_table[i].name, name) == 0)
+            return &ko_cube_table[i];
+    return NULL;
+}
+
+const char *ko_cube_axis_name(enum ko_cube_axis axis)
+{
+    static const char *const name[KO_CUBE_N_AXES] = {"",
+#define X(ID, text) text,
+                                                     KO_CUBE_AXES(X)
+#undef X
+    };
+
+    return name[axis];
+}
+
+int ko_cube_n_axes(const struct ko_cube_dataset *dataset)
+{
+    int n = 0;
+
+    while (n < KO_CUBE_MAX_AXES && dataset->axis[n] != KO_AXIS_NONE)
+        n++;
+    return n;
+}
+
+bool ko_cube_has_axis(const struct ko_cube_dataset *dataset, enum ko_cube_axis axis)
+{
+    for (int i = 0; i < ko_cube_n_axes(dataset); i++)
+        if (dataset->axis[i] == axis)
+            return true;
+    return false;
+}
+
+bool ko_cube_is_scale(const struct ko_cube_dataset *dataset)
+{
+    return strcmp(dataset->name, ko_cube_axis_name(dataset->axis[0])) == 0;
+}
+
+void ko_cube_lengths_of_plan(const struct ko_plan *plan, struct ko_cube_lengths *lengths)
+{
+    bool sweep = plan->kind == KO_PLAN_SWEEP;
+    int32_t positions = plan->n_positions;
+
+    if (sweep && positions < plan->n_source_positions)
+        positions = plan->n_source_positions;
+    *lengths = (struct ko_cube_lengths){.evaluation = !sweep, .foils = plan->has_foils};
+    hsize_t *n = lengths->n;
+    n[KO_AXIS_MODEL] = (hsize_t)plan->n_models;
+    n[KO_AXIS_EVAL_PROMPT] = (hsize_t)plan->n_facts;
+    n[KO_AXIS_POSITION] = (hsize_t)positions;
+    n[KO_AXIS_HASH_LENGTH] = KO_CUBE_HASH_LENGTH;
+    n[KO_AXIS_RUN] = KO_CUBE_RUNS;
+    n[KO_AXIS_RUN_LOG_BYTE] = KO_CUBE_LOG_BYTES;
+    if (!sweep)
+        return;
+    n[KO_AXIS_PROMPT] = (hsize_t)plan->n_prompts;
+    n[KO_AXIS_HEAT_PROMPT] = (hsize_t)plan->n_heat_prompts;
+    n[KO_AXIS_ROUTE] = (hsize_t)plan->n_plain_routes;
+    n[KO_AXIS_HEAT_ROUTE] = (hsize_t)plan->n_heat_routes;
+    n[KO_AXIS_FEATURE_CLASS] = (hsize_t)plan->n_features;
+    n[KO_AXIS_WINDOW_SIZE] = (hsize_t)plan->n_sizes;
+    n[KO_AXIS_WINDOW_START] = (hsize_t)plan->n_starts;
+    n[KO_AXIS_SOURCE_POSITION] = (hsize_t)plan->n_source_positions;
+}
+
+bool ko_cube_present(const struct ko_cube_dataset *dataset, const struct ko_cube_lengths *lengths)
+{
+    for (int i = 0; i < ko_cube_n_axes(dataset); i++)
+        if (lengths->n[dataset->axis[i]] == 0)
+            return false;
+    return !((dataset->when & KO_WHEN_FOILS) && !lengths->foils) &&
+           !((dataset->when & KO_WHEN_SWEEP) && lengths->evaluation) &&
+           !((dataset->when & KO_WHEN_EVALUATION) && !lengths->evaluation);
+}
+
+enum ko_code ko_cube_n_elements(const struct ko_cube_dataset *dataset,
+                                const struct ko_cube_lengths *lengths, int first, size_t *n,
+                                struct ko_error *err)
+{
+    enum ko_code code = KO_OK;
+
+    *n = 1;
+    for (int i = first; i < ko_cube_n_axes(dataset) && code == KO_OK; i++)
+        code = ko_multiply(*n, (size_t)lengths->n[dataset->axis[i]], n, dataset->name, err);
+    return code;
+}
+
+static hid_t base_type(enum ko_cube_type type)
+{
+    switch (type) {
+    case KO_TYPE_FLOAT:
+        return H5T_NATIVE_FLOAT;
+    case KO_TYPE_DOUBLE:
+        return H5T_NATIVE_DOUBLE;
+    case KO_TYPE_INT:
+        return H5T_NATIVE_INT32;
+    case KO_TYPE_UINT8:
+        return H5T_NATIVE_UINT8;
+    default:
+        return H5T_C_S1;
+    }
+}
+
+hid_t ko_cube_new_type(enum ko_cube_type type)
+{
+    enum ko_code code = KO_OK;
+    hid_t id = H5Tcopy(base_type(type));
+
+    if (id < 0)
+        return id;
+    if (type == KO_TYPE_CHAR && H5Tset_strpad(id, H5T_STR_NULLPAD) < 0)
+        code = KO_E_FAILED;
+    if (type == KO_TYPE_STRING &&
+        (H5Tset_size(id, H5T_VARIABLE) < 0 || H5Tset_cset(id, H5T_CSET_UTF8) < 0))
+        code = KO_E_FAILED;
+    if (code == KO_OK)
+        return id;
+    ko_hdf5_close(id, &code, "", NULL);
+    return H5I_INVALID_HID;
+}
+
+size_t ko_cube_type_bytes(enum ko_cube_type type)
+{
+    switch (type) {
+    case KO_TYPE_FLOAT:
+        return sizeof(float);
+    case KO_TYPE_DOUBLE:
+        return sizeof(double);
+    case KO_TYPE_INT:
+        return sizeof(int32_t);
+    case KO_TYPE_STRING:
+        return sizeof(char *);
+    default:
+        return 1;
+    }
+}
+
+/* Whether the file's type is the one that the table says. Character arrays of other writers may pad
+ * in another way. */
+static bool same_type(hid_t file_type, enum ko_cube_type type)
+{
+    hid_t wanted = ko_cube_new_type(type);
+    enum ko_code code = KO_OK;
+    bool same = false;
+
+    if (wanted >= 0) {
+        if (type == KO_TYPE_CHAR)
+            same = H5Tget_class(file_type) == H5T_STRING && H5Tis_variable_str(file_type) == 0 &&
+                   H5Tget_size(file_type) == 1;
+        else if (type == KO_TYPE_STRING)
+            same = H5Tget_class(file_type) == H5T_STRING && H5Tis_variable_str(file_type) > 0;
+        else
+            same = H5Tequal(file_type, wanted) > 0;
+    }
+    ko_hdf5_close(wanted, &code, "", NULL);
+    return same && code == KO_OK;
+}
+
+static void shape_text(struct ko_text *text, const hsize_t *n, int n_axes)
+{
+    ko_text_add(text, "[");
+    for (int i = 0; i < n_axes; i++)
+        ko_text_add(text, "%s%llu", i ? "," : "", (unsigned long long)n[i]);
+    ko_text_add(text, "]");
+}
+
+static enum ko_code check_shape(hid_t id, const char *path, const struct ko_cube_dataset *dataset,
+                                const struct ko_cube_lengths *lengths, struct ko_error *err)
+{
+    hsize_t found[H5S_MAX_RANK] = {0}, wanted[KO_CUBE_MAX_AXES] = {0};
+    int n_axes = ko_cube_n_axes(dataset), n_found = -1;
+    enum ko_code code = KO_OK;
+    hid_t space = H5Dget_space(id);
+
+    if (space >= 0)
+        n_found = H5Sget_simple_extent_dims(space, found, NULL);
+    if (n_found < 0)
+        code = ko_hdf5_fail(err, KO_E_INPUT, "%s: dataset '%s' has no shape", path, dataset->name);
+    ko_hdf5_close(space, &code, path, err);
+    if (code != KO_OK)
+        return code;
+    for (int i = 0; i < n_axes; i++)
+        wanted[i] = lengths->n[dataset->axis[i]];
+    if (n_found == n_axes && memcmp(found, wanted, (size_t)n_axes * sizeof *found) == 0)
+        return KO_OK;
+    struct ko_text text = {0};
+    shape_text(&text, wanted, n_axes);
+    ko_text_add(&text, ", file has ");
+    shape_text(&text, found, n_found);
+    code = ko_fail(err, KO_E_INPUT, "%s: dataset '%s': expected %s", path, dataset->name,
+                   ko_text_str(&text));
+    ko_text_free(&text);
+    return code;
+}
+
+enum ko_code ko_cube_open_dataset(hid_t file, const char *path,
+                                  const struct ko_cube_dataset *dataset,
+                                  const struct ko_cube_lengths *lengths, hid_t *id,
+                                  struct ko_error *err)
+{
+    static const char *const word[] = {"float32", "float64", "int32",
+                                       "uint8",   "char",    "variable-length string"};
+    enum ko_code code = KO_OK;
+    hid_t type = H5I_INVALID_HID;
+    hid_t found = H5Dopen2(file, dataset->name, H5P_DEFAULT);
+
+    if (found < 0)
+        return ko_hdf5_fail(err, KO_E_INPUT, "%s: dataset '%s' is missing", path, dataset->name);
+    type = H5Dget_type(found);
+    if (type < 0)
+        code = ko_hdf5_fail(err, KO_E_INPUT, "%s: dataset '%s' has no type", path, dataset->name);
+    else if (!same_type(type, dataset->type))
+        code = ko_fail(err, KO_E_INPUT, "%s: dataset '%s': expected %s, file has another type",
+                       path, dataset->name, word[dataset->type]);
+    else
+        code = check_shape(found, path, dataset, lengths, err);
+    ko_hdf5_close(type, &code, path, err);
+    if (code == KO_OK) {
+        *id = found;
+        return KO_OK;
+    }
+    ko_hdf5_close(found, &code, path, err);
+    return code;
+}

@@ -1,0 +1,48 @@
+/* A cube while it is created: what the parts of the creation share. */
+#ifndef KO_MPI_CUBE_CUBE_FILL_H
+#define KO_MPI_CUBE_CUBE_FILL_H
+
+#include <hdf5.h>
+
+#include "mpi/cube/cube.h"
+#include "mpi/cube/cube_datasets.h"
+
+struct ko_cube_new {
+    const char *path; /* as the user named it, for errors; borrowed */
+    const struct ko_cube_content *content;
+    struct ko_cube_lengths lengths;
+    const char *spec; /* where it is too long for an attribute, else NULL; borrowed */
+    hid_t file;
+    hid_t dataset[KO_CUBE_N_DATASETS]; /* by the table, negative: absent */
+};
+
+/* A fixed-length UTF-8 attribute. KO_E_INPUT where the text is longer than KO_CUBE_MAX_ATTRIBUTE.
+ */
+KO_MUST_CHECK enum ko_code ko_cube_text_attribute(hid_t object, const char *path, const char *name,
+                                                  const char *text, struct ko_error *err);
+
+/* Creates a dataset, contiguous and allocated at once, with its fill value and attributes. */
+KO_MUST_CHECK enum ko_code ko_cube_define(struct ko_cube_new *cube, size_t index,
+                                          struct ko_error *err);
+/* Makes every dataset that is named like its axis that axis' scale and attaches them to all others.
+ */
+KO_MUST_CHECK enum ko_code ko_cube_attach_scales(struct ko_cube_new *cube, struct ko_error *err);
+
+/* The label at an index of a labelled axis (model, prompts, routes, feature class); buffer is used
+   where it has to be made. Borrowed. */
+const char *ko_cube_label(const struct ko_plan *plan, enum ko_cube_axis axis, size_t index,
+                          char buffer[64]);
+/* The longest label of any axis of these lengths in bytes, at least KO_CUBE_MIN_LABEL_LENGTH. */
+size_t ko_cube_label_length(const struct ko_plan *plan, const struct ko_cube_lengths *lengths);
+/* The fact at an index of the prompt, heat_prompt or eval_prompt axis. */
+int32_t ko_cube_fact(const struct ko_plan *plan, enum ko_cube_axis axis, size_t index);
+
+/* Writes what is known at creation: strings and their characters; numbers; the planned statuses.
+   Datasets of other fields are left at their fill value. */
+KO_MUST_CHECK enum ko_code ko_cube_fill_strings(struct ko_cube_new *cube, size_t index,
+                                                struct ko_error *err);
+KO_MUST_CHECK enum ko_code ko_cube_fill_numbers(struct ko_cube_new *cube, size_t index,
+                                                struct ko_error *err);
+KO_MUST_CHECK enum ko_code ko_cube_fill_statuses(struct ko_cube_new *cube, struct ko_error *err);
+
+#endif

@@ -1,0 +1,169 @@
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mpi/cube/cube.h"
+#include "mpi/cube/cube_datasets.h"
+#include "mpi/cube/hdf5_check.h"
+#include "src/base/memory.h"
+
+/* The run table of an existing file. */
+struct table {
+    hid_t file;
+    const char *path;
+    struct ko_cube_lengths lengths; /* of the axes run, run_log_byte and label_length */
+};
+
+/* The length of a one-axis scale; 0 where it cannot be read. */
+static hsize_t scale_length(hid_t file, const char *name)
+{
+    enum ko_code code = KO_OK;
+    hsize_t n[H5S_MAX_RANK] = {0};
+    hid_t id = H5Dopen2(file, name, H5P_DEFAULT), space = id >= 0 ? H5Dget_space(id) : id;
+
+    if (space < 0 || H5Sget_simple_extent_dims(space, n, NULL) != 1)
+        n[0] = 0;
+    ko_hdf5_close(space, &code, "", NULL);
+    ko_hdf5_close(id, &code, "", NULL);
+    return code == KO_OK ? n[0] : 0;
+}
+
+/* Reads (or writes) n elements from `first` on of a dataset of the table, whole in its further
+ * axes. */
+static enum ko_code transfer(const struct table *table, const char *name, hsize_t first, hsize_t n,
+                             void *read, const void *written, struct ko_error *err)
+{
+    const struct ko_cube_dataset *dataset = ko_cube_find(name);
+    hsize_t begin[2] = {first, 0}, count[2] = {n, table->lengths.n[KO_AXIS_LABEL_LENGTH]};
+    hsize_t elements = ko_cube_n_axes(dataset) == 2 ? n * count[1] : n;
+    hid_t id = H5I_INVALID_HID, space = H5I_INVALID_HID, memory = H5I_INVALID_HID;
+    hid_t type = ko_cube_new_type(dataset->type);
+    enum ko_code code =
+        ko_cube_open_dataset(table->file, table->path, dataset, &table->lengths, &id, err);
+    herr_t done = -1;
+
+    if (code == KO_OK) {
+        space = H5Dget_space(id);
+        memory = H5Screate_simple(1, &elements, NULL);
+        if (space >= 0 && memory >= 0 && type >= 0 &&
+            H5Sselect_hyperslab(space, H5S_SELECT_SET, begin, NULL, count, NULL) >= 0)
+            done = written ? H5Dwrite(id, type, memory, space, H5P_DEFAULT, written)
+                           : H5Dread(id, type, memory, space, H5P_DEFAULT, read);
+        if (done < 0)
+            code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot %s dataset '%s'", table->path,
+                                written ? "write" : "read", name);
+    }
+    ko_hdf5_close(type, &code, table->path, err);
+    ko_hdf5_close(memory, &code, table->path, err);
+    ko_hdf5_close(space, &code, table->path, err);
+    ko_hdf5_close(id, &code, table->path, err);
+    return code;
+}
+
+/* The first row that no run has filled; the last one where all are. */
+static enum ko_code find_row(const struct table *table, hsize_t *row, struct ko_error *err)
+{
+    hsize_t n = table->lengths.n[KO_AXIS_RUN];
+    int32_t ranks[KO_CUBE_RUNS];
+    enum ko_code code;
+
+    if (n == 0 || n > KO_CUBE_RUNS)
+        return ko_fail(err, KO_E_INPUT, "%s: the run table has %llu rows, expected 1 to %d",
+                       table->path, (unsigned long long)n, KO_CUBE_RUNS);
+    code = transfer(table, "run_ranks", 0, n, ranks, NULL, err);
+    if (code != KO_OK)
+        return code;
+    *row = 0;
+    while (*row < n - 1 && ranks[*row] >= 0)
+        ++*row;
+    return KO_OK;
+}
+
+static enum ko_code write_text(const struct table *table, const char *name, hsize_t row,
+                               const char *text, struct ko_error *err)
+{
+    size_t width = (size_t)table->lengths.n[KO_AXIS_LABEL_LENGTH];
+    size_t n = strnlen(text, width);
+    char *bytes = ko_new(width, 1, err);
+
+    if (!bytes)
+        return KO_E_MEMORY;
+    while (n && !ko_utf8_valid(text, n)) /* not through the middle of a character */
+        n--;
+    memcpy(bytes, text, n);
+    enum ko_code code = transfer(table, name, row, 1, NULL, bytes, err);
+    free(bytes);
+    return code;
+}
+
+/* Appends what fits. */
+static enum ko_code write_log(const struct table *table, const char *log, struct ko_error *err)
+{
+    size_t room = (size_t)table->lengths.n[KO_AXIS_RUN_LOG_BYTE], n = log ? strlen(log) : 0;
+
+    if (n == 0 || room == 0)
+        return KO_OK;
+    char *bytes = ko_new(room, 1, err);
+    if (!bytes)
+        return KO_E_MEMORY;
+    enum ko_code code = transfer(table, "run_log", 0, room, bytes, NULL, err);
+    if (code == KO_OK) {
+        size_t used = strnlen(bytes, room);
+        n = n < room - used ? n : room - used;
+        if (n)
+            code = transfer(table, "run_log", used, n, NULL, log, err);
+    }
+    free(bytes);
+    return code;
+}
+
+static enum ko_code write_row(const struct table *table, const struct ko_cube_run *run,
+                              struct ko_error *err)
+{
+    hsize_t row = 0;
+    enum ko_code code = find_row(table, &row, err);
+
+    if (code == KO_OK)
+        code = transfer(table, "run_start", row, 1, NULL, &run->start_epoch, err);
+    if (code == KO_OK)
+        code = transfer(table, "run_wall_seconds", row, 1, NULL, &run->wall_seconds, err);
+    if (code == KO_OK)
+        code = transfer(table, "run_device_seconds", row, 1, NULL, &run->device_seconds, err);
+    if (code == KO_OK)
+        code = write_text(table, "run_host", row, run->host ? run->host : "", err);
+    if (code == KO_OK)
+        code = write_text(table, "run_job", row, run->job ? run->job : "", err);
+    if (code == KO_OK)
+        code = write_log(table, run->log, err);
+    /* Last: it is what makes the row taken. */
+    if (code == KO_OK)
+        code = transfer(table, "run_ranks", row, 1, NULL, &run->ranks, err);
+    return code;
+}
+
+enum ko_code ko_cube_log_run(const char *path, const struct ko_cube_run *run, struct ko_error *err)
+{
+    struct table table = {.file = H5I_INVALID_HID, .path = path};
+    enum ko_code code = KO_OK;
+
+    ko_hdf5_quiet();
+    /* Without a lock, like the collective writes: a reader in a notebook must not fail a run that
+       has ended well. Who may write at all is a matter of the lock file beside the cube. */
+    hid_t access = ko_hdf5_access(false, path, err);
+    if (access < 0)
+        return err->code;
+    table.file = H5Fopen(path, H5F_ACC_RDWR, access);
+    if (table.file < 0)
+        code = ko_hdf5_fail(err, KO_E_INPUT, "%s: cannot be opened for writing", path);
+    if (code == KO_OK) {
+        table.lengths.n[KO_AXIS_RUN] = scale_length(table.file, "run");
+        table.lengths.n[KO_AXIS_RUN_LOG_BYTE] = scale_length(table.file, "run_log_byte");
+        table.lengths.n[KO_AXIS_LABEL_LENGTH] = scale_length(table.file, "label_length");
+        code = write_row(&table, run, err);
+    }
+    if (code == KO_OK && H5Fflush(table.file, H5F_SCOPE_GLOBAL) < 0)
+        code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot bring the file to disk", path);
+    ko_hdf5_close_file(table.file, &code, path, err);
+    ko_hdf5_close(access, &code, path, err);
+    return code;
+}

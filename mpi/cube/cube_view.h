@@ -1,0 +1,32 @@
+/* A cube that is open for reading. */
+#ifndef KO_MPI_CUBE_CUBE_VIEW_H
+#define KO_MPI_CUBE_CUBE_VIEW_H
+
+#include <hdf5.h>
+
+#include "mpi/cube/cube_datasets.h"
+#include "mpi/cube/cube_read.h"
+#include "src/base/text.h"
+
+struct ko_cube_view {
+    char *path; /* owned */
+    hid_t file;
+    struct ko_cube_lengths lengths;
+    struct ko_strings attribute_name, attribute_value; /* of the root */
+    struct ko_cube_axes axes;
+};
+
+/* Reads the root attributes that are text or whole numbers. */
+KO_MUST_CHECK enum ko_code ko_cube_view_read_attributes(struct ko_cube_view *view,
+                                                        struct ko_error *err);
+
+/* Puts the text of the dataset spec_text in place of an attribute `spec` that only refers to it. */
+KO_MUST_CHECK enum ko_code ko_cube_view_read_spec(struct ko_cube_view *view, struct ko_error *err);
+
+/* Reads `count` indices from `first` on of the first axis of a dataset of the table (whole in its
+   further axes), in memory of the given HDF5 type. KO_E_INPUT where the dataset is absent. */
+KO_MUST_CHECK enum ko_code ko_cube_view_transfer(const struct ko_cube_view *view,
+                                                 const char *dataset, hsize_t first, hsize_t count,
+                                                 hid_t type, void *out, struct ko_error *err);
+
+#endif

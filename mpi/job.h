@@ -1,0 +1,50 @@
+/* A job: one plan to be computed into one cube. Rank 0 makes it and sends it to the workers. */
+#ifndef KO_MPI_JOB_H
+#define KO_MPI_JOB_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kernels/kernels.h"
+#include "mpi/world.h"
+#include "src/base/error.h"
+#include "src/plan/batch.h"
+#include "src/plan/plan.h"
+
+struct ko_job {
+    struct ko_plan *plan;      /* root: borrowed; others: owned */
+    struct ko_batches batches; /* owned */
+    uint8_t *todo;             /* [batches.n] 0: every cell is flagged already; owned */
+    char *cube_path;           /* owned */
+    char *backend;             /* "cpu"; owned */
+    enum ko_precision precision;
+    int32_t threads; /* wanted; 0: found out */
+    double commit_seconds;
+    bool owns_plan;
+};
+
+/* What ranks do next, said by the root. */
+enum ko_next { KO_NEXT_JOB, KO_NEXT_END };
+
+/* The backend of that name, NULL for an unknown one. */
+const struct ko_kernels *ko_backend_find(const char *name);
+
+/* Root: composes the batches and marks what is to do: done [n_models * n_facts] flags prompts that
+   are complete (NULL: none). Takes copies of the strings; plan is borrowed. Free with ko_job_free.
+ */
+KO_MUST_CHECK enum ko_code ko_job_new(struct ko_plan *plan, const uint8_t *done,
+                                      const char *cube_path, const char *backend,
+                                      struct ko_job *out, struct ko_error *err);
+void ko_job_free(struct ko_job *job); /* leaves {0} */
+
+/* Collective over all ranks. The root says END, or sends a job, which arrives on the others. */
+KO_MUST_CHECK enum ko_code ko_job_send(const struct ko_world *world, const struct ko_job *job,
+                                       struct ko_error *err);
+KO_MUST_CHECK enum ko_code ko_job_send_end(const struct ko_world *world, struct ko_error *err);
+KO_MUST_CHECK enum ko_code ko_job_receive(const struct ko_world *world, enum ko_next *next,
+                                          struct ko_job *out, struct ko_error *err);
+
+/* Rows that a worker's workspace must hold for this model's batches. */
+int32_t ko_job_max_rows(const struct ko_job *job, int32_t model);
+
+#endif

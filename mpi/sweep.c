@@ -1,0 +1,40 @@
+#include "mpi/sweep.h"
+
+#include "mpi/agree.h"
+#include "mpi/coordinator.h"
+#include "mpi/messages.h"
+#include "mpi/worker.h"
+
+void ko_sweep_count(const struct ko_job *job, struct ko_progress *progress)
+{
+    for (int32_t b = 0; b < job->batches.n; b++) {
+        const struct ko_batch *batch = &job->batches.batch[b];
+        progress->cells_total += batch->n_cells;
+        if (job->todo[b])
+            progress->work_total += batch->flop;
+        else
+            progress->cells_before += batch->n_cells;
+    }
+}
+
+enum ko_code ko_sweep_run(struct ko_sweep *sweep, struct ko_error *err)
+{
+    struct ko_world *world = sweep->world;
+    const double begin = ko_now();
+    enum ko_code code;
+    if (world->root) {
+        ko_sweep_count(sweep->job, &sweep->progress);
+        sweep->progress.n_workers = world->n_workers;
+        ko_progress_begin(&sweep->progress, sweep->title);
+        code = world->alone ? ko_alone_run(sweep, err) : ko_coordinator_run(sweep, err);
+        if (code == KO_OK || code == KO_E_STOPPED)
+            ko_progress_end(&sweep->progress);
+        else
+            ko_progress_break(&sweep->progress);
+        sweep->cells_done = sweep->progress.cells_done;
+    } else {
+        code = ko_worker_serve(world, sweep->job, sweep->log, err);
+    }
+    sweep->wall_seconds = ko_now() - begin;
+    return world->broken ? code : ko_agree(world->all, code, err);
+}

@@ -1,0 +1,104 @@
+#include "mpi/weights.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+#include "mpi/agree.h"
+#include "src/base/memory.h"
+
+/* Whether /dev/shm, where Open MPI puts shared windows, holds `bytes` beside what is there. Asked
+ * of one rank a node. */
+static bool shared_memory_fits(size_t bytes)
+{
+    struct statvfs fs;
+    return statvfs("/dev/shm", &fs) == 0 &&
+           (double)fs.f_bavail * (double)fs.f_frsize > (double)bytes * 1.02 + (64 << 20);
+}
+
+/* One arena a node where it has several workers and room for it, else one of this worker's own. */
+static enum ko_code allocate(const struct ko_world *world, struct ko_weights *weights,
+                             struct ko_error *err)
+{
+    const size_t bytes = weights->model->arena_floats * sizeof *weights->arena;
+    int fits = world->n_node_workers > 1 && world->node_worker == 0 && shared_memory_fits(bytes);
+    enum ko_code code =
+        ko_mpi_check(MPI_Bcast(&fits, 1, MPI_INT, 0, world->node), "MPI_Bcast", err);
+    if (code != KO_OK)
+        return code;
+    if (!fits) {
+        weights->arena = ko_new(bytes, 1, err);
+        return weights->arena ? KO_OK : KO_E_MEMORY;
+    }
+    void *base = NULL;
+    const MPI_Aint own = world->node_worker == 0 ? (MPI_Aint)bytes : 0;
+    code = ko_mpi_check(MPI_Win_allocate_shared(own, (int)sizeof *weights->arena, MPI_INFO_NULL,
+                                                world->node, &base, &weights->window),
+                        "MPI_Win_allocate_shared", err);
+    MPI_Aint size = 0;
+    int unit = 0;
+    if (code == KO_OK)
+        code = ko_mpi_check(MPI_Win_shared_query(weights->window, 0, &size, &unit, &base),
+                            "MPI_Win_shared_query", err);
+    weights->arena = base;
+    weights->shared = code == KO_OK;
+    return code;
+}
+
+static enum ko_code fill(const struct ko_world *world, struct ko_weights *weights,
+                         struct ko_error *err)
+{
+    const struct ko_model *model = weights->model;
+    uint64_t *hash = ko_new(model->n_weights, sizeof *hash, err);
+    enum ko_code code = hash ? KO_OK : KO_E_MEMORY;
+    if (code == KO_OK)
+        code =
+            ko_model_load(model, weights->checkpoint, weights->shared ? world->node_worker : 0,
+                          weights->shared ? world->n_node_workers : 1, weights->arena, hash, err);
+    if (code == KO_E_INPUT)
+        code = KO_E_FAILED; /* it was accepted before the run began: its values fail it now */
+    code = ko_agree(world->workers, code, err);
+    if (code == KO_OK && weights->shared) {
+        /* Each weight is in one part, the others' entries are zero. */
+        code = ko_mpi_check(MPI_Allreduce(MPI_IN_PLACE, hash, (int)model->n_weights, MPI_UINT64_T,
+                                          MPI_SUM, world->node),
+                            "MPI_Allreduce", err);
+        MPI_Win_fence(0, weights->window);
+    }
+    if (code == KO_OK)
+        ko_model_content_hash(model, hash, weights->content_hash);
+    free(hash);
+    return code;
+}
+
+enum ko_code ko_weights_load(const struct ko_world *world, const char *path, const char *name,
+                             struct ko_weights *out, struct ko_error *err)
+{
+    struct ko_weights weights = {.window = MPI_WIN_NULL};
+    enum ko_code code = ko_checkpoint_open(path, name, &weights.checkpoint, err);
+    if (code == KO_OK)
+        code = ko_model_open(weights.checkpoint, &weights.model, err);
+    code = ko_agree(world->workers, code, err);
+    if (code == KO_OK) {
+        code = allocate(world, &weights, err);
+        code = ko_agree(world->workers, code, err);
+    }
+    if (code == KO_OK)
+        code = fill(world, &weights, err);
+    if (code != KO_OK)
+        ko_weights_free(&weights);
+    else
+        *out = weights;
+    return code;
+}
+
+void ko_weights_free(struct ko_weights *weights)
+{
+    if (!weights->shared)
+        free(weights->arena);
+    if (weights->shared && weights->window != MPI_WIN_NULL)
+        MPI_Win_free(&weights->window);
+    ko_model_free(weights->model);
+    ko_checkpoint_close(weights->checkpoint);
+    *weights = (struct ko_weights){.window = MPI_WIN_NULL};
+}

@@ -1,0 +1,225 @@
+#include "mpi/worker.h"
+
+#include <stdlib.h>
+
+#include "mpi/agree.h"
+#include "mpi/messages.h"
+#include "src/base/memory.h"
+
+static enum ko_code start_compute(struct ko_worker *worker, struct ko_error *err)
+{
+    const struct ko_job *job = worker->job;
+    const struct ko_kernels *kernels = ko_backend_find(job->backend);
+    enum ko_code code =
+        ko_world_threads(worker->world, job->threads, &worker->threads, &worker->threads_from, err);
+    if (code != KO_OK)
+        return code;
+    if (!kernels)
+        return ko_fail(err, KO_E_INPUT, "backend: unknown backend '%s', choose cpu", job->backend);
+    const struct ko_backend_config config = {.threads = worker->threads,
+                                             .precision = job->precision};
+    code = ko_compute_start(kernels, &config, &worker->compute, err);
+    if (code == KO_OK)
+        ko_log_write(worker->log, KO_LOG_DEBUG,
+                     "worker host=\"%s\" backend=\"%s\" threads_from=\"%s\"", worker->world->host,
+                     ko_compute_description(worker->compute), worker->threads_from);
+    return code;
+}
+
+enum ko_code ko_worker_open(struct ko_world *world, const struct ko_job *job,
+                            const struct ko_log *log, struct ko_worker *out, struct ko_error *err)
+{
+    *out = (struct ko_worker){.world = world, .job = job, .log = log};
+    out->weights.window = MPI_WIN_NULL;
+    enum ko_code code = start_compute(out, err);
+    code = ko_agree(world->workers, code, err);
+    if (code == KO_OK)
+        code = ko_cube_open(job->cube_path, job->plan, world->workers, &out->cube, err);
+    return code;
+}
+
+enum ko_code ko_worker_load(struct ko_worker *worker, int32_t model, struct ko_error *err)
+{
+    const struct ko_plan *plan = worker->job->plan;
+    enum ko_code code = ko_compute_bind(worker->compute, NULL, 0, NULL, NULL, 0, err);
+    if (code != KO_OK)
+        return code;
+    ko_weights_free(&worker->weights);
+    code = ko_weights_load(worker->world, plan->model[model].path, plan->model[model].name,
+                           &worker->weights, err);
+    if (code != KO_OK)
+        return code;
+    code = ko_compute_bind(worker->compute, plan, model, worker->weights.model,
+                           worker->weights.arena, ko_job_max_rows(worker->job, model), err);
+    code = ko_agree(worker->world->workers, code, err);
+    if (code != KO_OK)
+        return code;
+    code = ko_cube_write_content_hash(
+        worker->cube, model, worker->world->worker == 0 ? worker->weights.content_hash : NULL, err);
+    return ko_agree(worker->world->workers, code, err);
+}
+
+enum ko_code ko_worker_stage(struct ko_worker *worker, struct ko_finished *finished,
+                             struct ko_error *err)
+{
+    const size_t needed = worker->n_staged + (size_t)finished->n_records;
+    struct ko_record *staged =
+        ko_grow(worker->staged, &worker->capacity, needed, sizeof *staged, err);
+    if (!staged)
+        return KO_E_MEMORY;
+    worker->staged = staged;
+    for (int32_t k = 0; k < finished->n_records; k++)
+        worker->staged[worker->n_staged++] = finished->records[k];
+    worker->n_staged_batches++;
+    worker->device_seconds += finished->seconds;
+    free(finished->records);
+    *finished = (struct ko_finished){0};
+    return KO_OK;
+}
+
+static void free_staged(struct ko_worker *worker)
+{
+    for (size_t k = 0; k < worker->n_staged; k++)
+        ko_record_free(&worker->staged[k]);
+    worker->n_staged = 0;
+    worker->n_staged_batches = 0;
+}
+
+enum ko_code ko_worker_commit(struct ko_worker *worker, struct ko_error *err)
+{
+    const enum ko_code code =
+        ko_cube_commit(worker->cube, worker->staged, (int32_t)worker->n_staged, err);
+    if (code != KO_OK)
+        worker->world->broken = true;
+    free_staged(worker);
+    return code;
+}
+
+enum ko_code ko_worker_close(struct ko_worker *worker, struct ko_error *err)
+{
+    ko_compute_stop(worker->compute);
+    ko_weights_free(&worker->weights);
+    free_staged(worker);
+    free(worker->staged);
+    const enum ko_code code = worker->cube ? ko_cube_close(worker->cube, err) : KO_OK;
+    *worker = (struct ko_worker){0};
+    return code;
+}
+
+/* ----------------------------------------------------------------------------------------------
+ * ranks 1 ... n-1 */
+
+static enum ko_code report(struct ko_worker *worker, enum ko_tag tag, int64_t value, double seconds,
+                           struct ko_error *err)
+{
+    return ko_message_send(worker->world->all, 0, tag, value, (int64_t)(seconds * 1e6), err);
+}
+
+/* Tells the coordinator of a failure of this worker, and goes on waiting for what it decides. */
+static enum ko_code report_error(struct ko_worker *worker, enum ko_code code, struct ko_error *err)
+{
+    err->code = code;
+    if (code != KO_E_INPUT)
+        ko_error_name_rank(err, worker->world->rank);
+    return ko_message_send_error(worker->world->all, 0, err, err);
+}
+
+static enum ko_code collect(struct ko_worker *worker, struct ko_error *err)
+{
+    struct ko_finished finished = {0};
+    enum ko_code code = KO_OK;
+    while (code == KO_OK && ko_compute_poll(worker->compute, &finished)) {
+        if (finished.error.code == KO_OK) {
+            const int32_t batch = finished.batch;
+            const double seconds = finished.seconds;
+            code = ko_worker_stage(worker, &finished, err);
+            if (code == KO_OK)
+                code = report(worker, KO_TAG_FINISHED, batch, seconds, err);
+            else
+                code = report_error(worker, code, err);
+        } else {
+            *err = finished.error;
+            code = report_error(worker, finished.error.code, err);
+        }
+        ko_finished_free(&finished);
+    }
+    return code;
+}
+
+static enum ko_code obey(struct ko_worker *worker, const struct ko_message *message,
+                         struct ko_error *err)
+{
+    enum ko_code code = KO_OK;
+    const double begin = ko_now();
+    switch (message->tag) {
+    case KO_TAG_MODEL:
+        code = ko_worker_load(worker, (int32_t)message->value, err);
+        return code == KO_OK ? report(worker, KO_TAG_LOADED, message->value, 0, err)
+                             : ko_message_send_error(worker->world->all, 0, err, err);
+    case KO_TAG_BATCH:
+        ko_compute_submit(worker->compute, (int32_t)message->value,
+                          &worker->job->batches.batch[message->value]);
+        return KO_OK;
+    case KO_TAG_ROUND: {
+        const int32_t n = worker->n_staged_batches;
+        code = ko_worker_commit(worker, err);
+        return code == KO_OK ? report(worker, KO_TAG_COMMITTED, n, ko_now() - begin, err) : code;
+    }
+    case KO_TAG_STOP: {
+        const int32_t n = ko_compute_drop(worker->compute);
+        code = collect(worker, err);
+        return code == KO_OK ? report(worker, KO_TAG_DROPPED, n, 0, err) : code;
+    }
+    default:
+        return ko_fail(err, KO_E_FAILED, "MPI: a worker got a message with tag %d",
+                       (int)message->tag);
+    }
+}
+
+static enum ko_code serve(struct ko_worker *worker, struct ko_error *err)
+{
+    for (;;) {
+        struct ko_message message;
+        bool got = false;
+        enum ko_code code = collect(worker, err);
+        if (code == KO_OK)
+            code = ko_message_poll(worker->world->all, &message, &got, err);
+        if (code != KO_OK)
+            return code;
+        if (!got) {
+            ko_nap(0.0005);
+            continue;
+        }
+        if (message.tag == KO_TAG_END)
+            return KO_OK;
+        code = obey(worker, &message, err);
+        if (code != KO_OK)
+            return code;
+    }
+}
+
+enum ko_code ko_worker_serve(struct ko_world *world, const struct ko_job *job,
+                             const struct ko_log *log, struct ko_error *err)
+{
+    struct ko_worker worker;
+    struct ko_error close_error = {0};
+    enum ko_code code = ko_worker_open(world, job, log, &worker, err);
+    code = ko_agree(world->all, code, err);
+    if (code == KO_OK) {
+        int threads[2] = {worker.threads, -worker.threads};
+        MPI_Reduce(threads, NULL, 2, MPI_INT, MPI_MIN, 0, world->all);
+        code = serve(&worker, err);
+        if (code != KO_OK)
+            world->broken = true; /* this rank no longer follows the coordinator */
+    }
+    if (world->broken)
+        return code;
+    double seconds = worker.device_seconds;
+    MPI_Reduce(&seconds, NULL, 1, MPI_DOUBLE, MPI_SUM, 0, world->all);
+    const enum ko_code closed = ko_worker_close(&worker, &close_error);
+    if (code == KO_OK && closed != KO_OK) {
+        *err = close_error;
+        return closed;
+    }
+    return code;
+}

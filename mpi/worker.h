@@ -1,0 +1,57 @@
+/* A worker: weights, the compute thread, the finished batches that wait for a commit round. Its
+ * main thread does all MPI and HDF5. */
+#ifndef KO_MPI_WORKER_H
+#define KO_MPI_WORKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "mpi/compute.h"
+#include "mpi/cube/cube.h"
+#include "mpi/job.h"
+#include "mpi/weights.h"
+#include "mpi/world.h"
+#include "src/base/error.h"
+#include "src/base/log.h"
+
+struct ko_worker {
+    struct ko_world *world;   /* borrowed */
+    const struct ko_job *job; /* borrowed */
+    const struct ko_log *log; /* borrowed */
+    struct ko_compute *compute;
+    struct ko_weights weights;
+    struct ko_cube *cube;
+    struct ko_record *staged; /* finished, not committed */
+    size_t n_staged, capacity;
+    int32_t n_staged_batches;
+    double device_seconds; /* spent in batches */
+    int threads;
+    const char *threads_from; /* which rule gave their number */
+};
+
+/* The following are collective over the workers, and their errors are agreed on, but for
+   ko_worker_commit: a failure inside a round cannot be agreed on, so it sets world->broken and the
+   caller ends the job. */
+
+/* Starts the compute thread and opens the cube. Close with ko_worker_close, also after a failure.
+ */
+KO_MUST_CHECK enum ko_code ko_worker_open(struct ko_world *world, const struct ko_job *job,
+                                          const struct ko_log *log, struct ko_worker *out,
+                                          struct ko_error *err);
+/* Loads a model's weights, binds them, and writes their content hash. */
+KO_MUST_CHECK enum ko_code ko_worker_load(struct ko_worker *worker, int32_t model,
+                                          struct ko_error *err);
+/* Joins a commit round with everything that is staged. */
+KO_MUST_CHECK enum ko_code ko_worker_commit(struct ko_worker *worker, struct ko_error *err);
+KO_MUST_CHECK enum ko_code ko_worker_close(struct ko_worker *worker, struct ko_error *err);
+
+/* Local. Takes over the records of a finished batch. */
+KO_MUST_CHECK enum ko_code ko_worker_stage(struct ko_worker *worker, struct ko_finished *finished,
+                                           struct ko_error *err);
+
+/* A whole job as the coordinator tells it, ranks 1 ... n-1. An error has been reported to the
+ * coordinator. */
+KO_MUST_CHECK enum ko_code ko_worker_serve(struct ko_world *world, const struct ko_job *job,
+                                           const struct ko_log *log, struct ko_error *err);
+
+#endif

@@ -1,0 +1,202 @@
+/* What ranks say to each other: agreement on errors, broadcasts, messages, threads. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "mpi/agree.h"
+#include "mpi/messages.h"
+#include "mpi/weights.h"
+#include "mpi/world.h"
+#include "src/base/memory.h"
+
+static struct ko_world world;
+
+/* True where every rank's verdict is: no rank may leave a test alone. */
+static bool everywhere(bool verdict)
+{
+    int mine = verdict, all = 0;
+    MPI_Allreduce(&mine, &all, 1, MPI_INT, MPI_LAND, world.all);
+    return all;
+}
+
+static void all_ranks_return_the_lowest_failing_rank_s_error(void **state)
+{
+    struct ko_error err = {0};
+    const int failing = world.n_ranks > 2 ? world.n_ranks - 2 : world.n_ranks - 1;
+    enum ko_code code = KO_OK;
+    (void)state;
+    if (world.rank >= failing)
+        code = ko_fail(&err, KO_E_FAILED, "disk %d is full", world.rank);
+    code = ko_agree(world.all, code, &err);
+    char expected[64];
+    snprintf(expected, sizeof expected, "disk %d is full", failing);
+    assert_true(everywhere(code == KO_E_FAILED && strstr(err.text, expected)));
+    snprintf(expected, sizeof expected, "rank %d on ", failing);
+    assert_true(everywhere(world.alone || strncmp(err.text, expected, strlen(expected)) == 0));
+}
+
+static void input_errors_name_no_rank(void **state)
+{
+    struct ko_error err = {0};
+    enum ko_code code = KO_OK;
+    (void)state;
+    if (world.root)
+        code = ko_fail(&err, KO_E_INPUT, "spec.yaml: no such file");
+    code = ko_agree(world.all, code, &err);
+    assert_true(everywhere(code == KO_E_INPUT && strcmp(err.text, "spec.yaml: no such file") == 0));
+}
+
+static void a_rank_is_named_once(void **state)
+{
+    struct ko_error err = {0};
+    (void)state;
+    (void)ko_fail(&err, KO_E_FAILED, "lost");
+    ko_error_name_rank(&err, 3);
+    char once[KO_ERROR_TEXT];
+    snprintf(once, sizeof once, "%s", err.text);
+    ko_error_name_rank(&err, 0);
+    assert_true(everywhere(strcmp(once, err.text) == 0));
+    assert_true(everywhere(strncmp(once, "rank 3 on ", 10) == 0));
+}
+
+static void no_failure_is_agreed_on_too(void **state)
+{
+    struct ko_error err = {0};
+    (void)state;
+    assert_true(everywhere(ko_agree(world.all, KO_OK, &err) == KO_OK));
+}
+
+static void broadcast_bytes_arrive_whole(void **state)
+{
+    enum { N = 300001 };
+    struct ko_error err = {0};
+    char *data = NULL;
+    size_t n = 0;
+    (void)state;
+    if (world.root) {
+        n = N;
+        data = ko_new(N, 1, &err);
+        for (size_t k = 0; k < N; k++)
+            data[k] = (char)(k * 7);
+    }
+    const enum ko_code code = ko_broadcast_bytes(world.all, &data, &n, &err);
+    bool right = code == KO_OK && n == N;
+    for (size_t k = 0; right && k < N; k++)
+        right = data[k] == (char)(k * 7);
+    free(data);
+    assert_true(everywhere(right));
+}
+
+static void messages_carry_values_and_errors(void **state)
+{
+    struct ko_error err = {0};
+    struct ko_message message;
+    bool right = true;
+    (void)state;
+    if (world.root) {
+        int n_values = 0, n_errors = 0;
+        while (right && n_values + n_errors < 2 * (world.n_ranks - 1)) {
+            right = ko_message_wait(world.all, &message, &err) == KO_OK;
+            if (message.tag == KO_TAG_ERROR) {
+                n_errors++;
+                right = right && message.error.code == KO_E_FAILED &&
+                        strcmp(message.error.text, "broken") == 0;
+            } else {
+                n_values++;
+                right = right && message.tag == KO_TAG_FINISHED && message.value == message.rank &&
+                        message.extra == INT64_C(1) << 40;
+            }
+        }
+    } else {
+        struct ko_error told = {0};
+        (void)ko_fail(&told, KO_E_FAILED, "broken");
+        right = ko_message_send(world.all, 0, KO_TAG_FINISHED, world.rank, INT64_C(1) << 40,
+                                &err) == KO_OK &&
+                ko_message_send_error(world.all, 0, &told, &err) == KO_OK;
+    }
+    assert_true(everywhere(right));
+}
+
+static void workers_know_their_place(void **state)
+{
+    (void)state;
+    bool right = world.root == (world.rank == 0);
+    right = right && world.n_workers == (world.n_ranks == 1 ? 1 : world.n_ranks - 1);
+    right = right && (world.alone || world.worker == world.rank - 1);
+    if (world.workers != MPI_COMM_NULL) {
+        int threads = 0;
+        const char *origin = NULL;
+        struct ko_error err = {0};
+        right = right && ko_world_threads(&world, 3, &threads, &origin, &err) == KO_OK &&
+                threads == 3 && strcmp(origin, "--threads") == 0;
+        right =
+            right && ko_world_threads(&world, 0, &threads, &origin, &err) == KO_OK && threads >= 1;
+    }
+    assert_true(everywhere(right));
+}
+
+static void weights_are_the_same_on_every_worker(void **state)
+{
+    struct ko_weights weights = {.window = MPI_WIN_NULL};
+    struct ko_error err = {0};
+    bool right = true;
+    (void)state;
+    if (world.workers != MPI_COMM_NULL) {
+        right = ko_weights_load(&world, KO_SOURCE_DIR "/jobs/models/mamba-facts", "mamba-facts",
+                                &weights, &err) == KO_OK;
+        const struct ko_model *model = weights.model;
+        float *own = right ? ko_new(model->arena_floats, sizeof *own, &err) : NULL;
+        uint64_t *hash = right ? ko_new(model->n_weights, sizeof *hash, &err) : NULL;
+        right = own && hash &&
+                ko_model_load(model, weights.checkpoint, 0, 1, own, hash, &err) == KO_OK &&
+                memcmp(own, weights.arena, model->arena_floats * sizeof *own) == 0;
+        char text[33] = "";
+        if (right)
+            ko_model_content_hash(model, hash, text);
+        right = right && strcmp(text, weights.content_hash) == 0;
+        free(own);
+        free(hash);
+        ko_weights_free(&weights);
+    }
+    assert_true(everywhere(right));
+}
+
+static void a_missing_checkpoint_fails_on_every_worker(void **state)
+{
+    struct ko_weights weights = {.window = MPI_WIN_NULL};
+    struct ko_error err = {0};
+    bool right = true;
+    (void)state;
+    if (world.workers != MPI_COMM_NULL)
+        right = ko_weights_load(&world, KO_SOURCE_DIR "/jobs/models/none", "none", &weights,
+                                &err) == KO_E_INPUT &&
+                strstr(err.text, "none");
+    assert_true(everywhere(right));
+}
+
+int main(int argc, char **argv)
+{
+    struct ko_error err = {0};
+    if (ko_world_open(&argc, &argv, &world, &err) != KO_OK)
+        return 1;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(all_ranks_return_the_lowest_failing_rank_s_error),
+        cmocka_unit_test(input_errors_name_no_rank),
+        cmocka_unit_test(a_rank_is_named_once),
+        cmocka_unit_test(no_failure_is_agreed_on_too),
+        cmocka_unit_test(broadcast_bytes_arrive_whole),
+        cmocka_unit_test(messages_carry_values_and_errors),
+        cmocka_unit_test(workers_know_their_place),
+        cmocka_unit_test(weights_are_the_same_on_every_worker),
+        cmocka_unit_test(a_missing_checkpoint_fails_on_every_worker),
+    };
+    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    ko_world_close(&world);
+    return failed;
+}
