@@ -1,0 +1,122 @@
+#include "src/cli/checkpoint_report.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "src/base/file.h"
+#include "src/base/json.h"
+#include "src/base/memory.h"
+
+enum { CONFIG_MAX_BYTES = 1 << 24 };
+
+/* An input error becomes a problem; any other stays one. */
+static enum ko_code note(enum ko_code code, struct ko_checkpoint_report *report,
+                         struct ko_error *err)
+{
+    if (code != KO_E_INPUT)
+        return code;
+    if (ko_strings_find(&report->problems, err->text) >= 0)
+        return KO_OK;
+    return ko_strings_add(&report->problems, err->text, err);
+}
+
+/* What config.json alone says, where the weights cannot be opened. quiet: its problems are known.
+ */
+static enum ko_code model_from_config(struct ko_checkpoint_report *report, bool quiet,
+                                      struct ko_error *err)
+{
+    json_object *config = NULL;
+    struct ko_error ignored = {0};
+    char *path = ko_path_join(report->folder, "config.json", err);
+    if (!path)
+        return KO_E_MEMORY;
+    /* A file that cannot be read has been named by whoever opened the folder. */
+    enum ko_code code = KO_OK;
+    if (ko_json_read(path, CONFIG_MAX_BYTES, &config, &ignored) == KO_OK) {
+        code = ko_model_from_config(report->name, config, &report->model, quiet ? &ignored : err);
+        code = quiet ? KO_OK : note(code, report, err);
+    }
+    json_object_put(config);
+    free(path);
+    return code;
+}
+
+static void count_tensors(struct ko_checkpoint_report *report)
+{
+    size_t n = 0;
+    const struct ko_tensor *tensors = ko_checkpoint_tensors(report->checkpoint, &n);
+    for (size_t t = 0; t < n; t++) {
+        report->n_tensors[tensors[t].dtype]++;
+        report->tensor_bytes += (double)tensors[t].data_bytes;
+    }
+}
+
+static enum ko_code open_weights(struct ko_checkpoint_report *report, struct ko_error *err)
+{
+    enum ko_code code = ko_checkpoint_open(report->folder, report->name, &report->checkpoint, err);
+    if (code != KO_OK) {
+        code = note(code, report, err);
+        return code == KO_OK ? model_from_config(report, false, err) : code;
+    }
+    count_tensors(report);
+    code = ko_model_open(report->checkpoint, &report->model, err);
+    if (code != KO_E_INPUT)
+        return code;
+    code = ko_model_problems(report->checkpoint, &report->problems, err);
+    return code == KO_OK ? model_from_config(report, true, err) : code;
+}
+
+static enum ko_code find_tokenizer(const char *given, struct ko_checkpoint_report *report,
+                                   struct ko_error *err)
+{
+    struct stat about;
+    if (given && stat(given, &about) == 0 && S_ISREG(about.st_mode))
+        report->tokenizer_file = ko_copy(given, err);
+    else
+        report->tokenizer_file =
+            ko_path_join(given ? given : report->folder, "tokenizer.json", err);
+    return report->tokenizer_file ? KO_OK : KO_E_MEMORY;
+}
+
+static enum ko_code open_tokenizer(struct ko_checkpoint_report *report, struct ko_error *err)
+{
+    struct ko_encoding encoding = {0};
+    enum ko_code code = ko_tokenizer_open(report->tokenizer_file, &report->tokenizer, err);
+    report->added_id = -1;
+    if (code == KO_OK)
+        code = ko_tokenizer_encode(report->tokenizer, "a", 1, &encoding, err);
+    while (code == KO_OK && (size_t)report->n_added_in_front < encoding.n &&
+           encoding.special[report->n_added_in_front])
+        report->n_added_in_front++;
+    if (report->n_added_in_front > 0)
+        report->added_id = encoding.id[0];
+    ko_encoding_free(&encoding);
+    return note(code, report, err);
+}
+
+enum ko_code ko_checkpoint_report_make(const char *folder, const char *tokenizer,
+                                       struct ko_checkpoint_report *out, struct ko_error *err)
+{
+    *out = (struct ko_checkpoint_report){.added_id = -1};
+    out->name = ko_path_last(folder, err);
+    out->folder = ko_copy(folder, err);
+    enum ko_code code = out->name && out->folder ? KO_OK : KO_E_MEMORY;
+    if (code == KO_OK)
+        code = find_tokenizer(tokenizer, out, err);
+    if (code == KO_OK)
+        code = open_weights(out, err);
+    return code == KO_OK ? open_tokenizer(out, err) : code;
+}
+
+void ko_checkpoint_report_free(struct ko_checkpoint_report *report)
+{
+    free(report->name);
+    free(report->folder);
+    free(report->tokenizer_file);
+    ko_model_free(report->model);
+    ko_tokenizer_close(report->tokenizer);
+    ko_checkpoint_close(report->checkpoint);
+    ko_strings_free(&report->problems);
+    *report = (struct ko_checkpoint_report){0};
+}

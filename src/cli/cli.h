@@ -1,0 +1,44 @@
+/* What the commands share: the parsed options, the log, and how a command ends. */
+#ifndef KO_CLI_CLI_H
+#define KO_CLI_CLI_H
+
+#include <stdio.h>
+
+#include "src/base/error.h"
+#include "src/base/log.h"
+#include "src/base/options.h"
+
+struct ko_cli {
+    struct ko_options *options; /* borrowed */
+    int *argc;                  /* for MPI_Init */
+    char ***argv;
+    FILE *out; /* results */
+};
+
+/* Each command returns its code with err filled, and its exit status in *status where that is not
+   the code's own (3 and 4 are no errors). Nothing is printed on failure: main does. */
+typedef enum ko_code ko_command(struct ko_cli *cli, int *status, struct ko_error *err);
+
+ko_command ko_command_plan;
+ko_command ko_command_run;
+ko_command ko_command_evaluate;
+ko_command ko_command_status;
+ko_command ko_command_show;
+ko_command ko_command_verify;
+ko_command ko_command_inspect;
+ko_command ko_command_bench;
+
+enum { KO_EXIT_FAILURES = 3, KO_EXIT_INCOMPLETE = 4 };
+
+/* Option --log-level as a level. */
+KO_MUST_CHECK enum ko_code ko_cli_log_level(const struct ko_options *options,
+                                            enum ko_log_level *out, struct ko_error *err);
+/* Option --precision as a precision. */
+#include "kernels/kernels.h"
+KO_MUST_CHECK enum ko_code ko_cli_precision(const struct ko_options *options,
+                                            enum ko_precision *out, struct ko_error *err);
+/* Option --backend: what was asked for, else cpu. KO_E_INPUT for one that this build lacks. */
+KO_MUST_CHECK enum ko_code ko_cli_backend(const struct ko_options *options, const char **out,
+                                          struct ko_error *err);
+
+#endif

@@ -1,0 +1,28 @@
+/* Which part of a cube `show` shows: the filters of its command line against the cube's axes. */
+#ifndef KO_CLI_CURVE_FILTER_H
+#define KO_CLI_CURVE_FILTER_H
+
+#include <stdint.h>
+
+#include "mpi/cube/cube_read.h"
+#include "src/base/error.h"
+#include "src/base/options.h"
+
+/* 1: shown. */
+struct ko_curve_filter {
+    uint8_t *model, *route, *heat_route, *feature, *size; /* along the axes; owned */
+};
+
+/* From --model, --target, --source, --feature and --window-size; an option that is not given lets
+   everything through. KO_E_INPUT naming the nearest known value for one that the cube lacks. Free
+   with ko_curve_filter_free. */
+KO_MUST_CHECK enum ko_code ko_curve_filter_read(const struct ko_options *options, const char *path,
+                                                const struct ko_cube_axes *axes,
+                                                struct ko_curve_filter *out, struct ko_error *err);
+void ko_curve_filter_free(struct ko_curve_filter *filter); /* leaves {0} */
+
+/* The two token sets of a route's label "TARGET<-SOURCE"; free() both. */
+KO_MUST_CHECK enum ko_code ko_route_label_split(const char *label, char **target, char **source,
+                                                struct ko_error *err);
+
+#endif

@@ -1,0 +1,34 @@
+/* The clean runs of an evaluation cube, as plans and cubes need them. */
+#ifndef KO_CLI_EVALUATION_H
+#define KO_CLI_EVALUATION_H
+
+#include <stdint.h>
+
+#include "src/base/error.h"
+#include "src/base/text.h"
+#include "src/plan/plan.h"
+
+struct ko_evaluation {
+    struct ko_strings model; /* the models of the evaluation */
+    int32_t n_facts;         /* of the inputs */
+    float *logprob;          /* [model.n * n_facts] NaN where not run; owned, as all */
+    int32_t *target_rank;    /* -1 where not run */
+    int32_t *top1_id;
+};
+
+/* Reads a complete evaluation cube and arranges it by the facts of `inputs` (their ids). KO_E_INPUT
+   where it is no evaluation, is incomplete, or lacks a model or prompt of the inputs, or has
+   another text for one. Free with ko_evaluation_free. */
+struct ko_inputs;
+KO_MUST_CHECK enum ko_code ko_evaluation_read(const char *path, const struct ko_inputs *inputs,
+                                              struct ko_evaluation *out, struct ko_error *err);
+void ko_evaluation_free(struct ko_evaluation *evaluation); /* leaves {0} */
+
+/* The rows of the plan's models, in its order: three arrays [n_models * n_facts] in one allocation
+   (free *logprob, *rank, *top1 each). */
+KO_MUST_CHECK enum ko_code ko_evaluation_of_plan(const struct ko_evaluation *evaluation,
+                                                 const struct ko_plan *plan, float **logprob,
+                                                 int32_t **rank, int32_t **top1,
+                                                 struct ko_error *err);
+
+#endif

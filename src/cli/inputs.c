@@ -1,0 +1,257 @@
+#include "src/cli/inputs.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/file.h"
+#include "src/base/json.h"
+#include "src/base/memory.h"
+#include "src/checkpoint/checkpoint.h"
+#include "src/plan/cost.h"
+
+enum { CONFIG_MAX_BYTES = 1 << 24 };
+
+static enum ko_code choose_models(struct ko_inputs *inputs, enum ko_inputs_models which,
+                                  struct ko_error *err)
+{
+    const struct ko_spec *spec = inputs->spec;
+    inputs->spec_model = ko_new(spec->n_models, sizeof *inputs->spec_model, err);
+    inputs->model = ko_new(spec->n_models, sizeof *inputs->model, err);
+    inputs->fingerprint = ko_new(spec->n_models, sizeof *inputs->fingerprint, err);
+    inputs->tokenizer = ko_new(spec->n_models, sizeof *inputs->tokenizer, err);
+    if (!inputs->spec_model || !inputs->model || !inputs->fingerprint || !inputs->tokenizer)
+        return KO_E_MEMORY;
+    for (size_t m = 0; m < spec->n_models; m++) {
+        bool used = which == KO_MODELS_ALL;
+        for (size_t b = 0; b < spec->n_blocks && !used; b++)
+            for (size_t k = 0; k < spec->block[b].n_models && !used; k++)
+                used = spec->block[b].model[k] == m;
+        if (used)
+            inputs->spec_model[inputs->n_models++] = m;
+    }
+    return KO_OK;
+}
+
+static enum ko_code read_facts(struct ko_inputs *inputs, struct ko_error *err)
+{
+    const struct ko_strings *files = &inputs->spec->prompt_files;
+    inputs->facts = ko_new(files->n, sizeof *inputs->facts, err);
+    enum ko_code code = inputs->facts ? KO_OK : KO_E_MEMORY;
+    size_t n = 0;
+    for (size_t f = 0; code == KO_OK && f < files->n; f++) {
+        code = ko_facts_read(files->item[f], &inputs->facts[f], err);
+        n += inputs->facts[f].n;
+    }
+    if (code == KO_OK && n > INT32_MAX)
+        code = ko_fail(err, KO_E_INPUT, "%s: %zu prompts are too many, split the file",
+                       files->item[0], n);
+    inputs->n_facts = (int32_t)n;
+    return code;
+}
+
+static enum ko_code open_from_config(const struct ko_spec_model *from, struct ko_model **out,
+                                     struct ko_error *err)
+{
+    char *path = ko_path_join(from->path, "config.json", err);
+    json_object *config = NULL;
+    enum ko_code code = path ? ko_json_read(path, CONFIG_MAX_BYTES, &config, err) : KO_E_MEMORY;
+    if (code == KO_OK)
+        code = ko_model_from_config(from->name, config, out, err);
+    json_object_put(config);
+    free(path);
+    return code;
+}
+
+static enum ko_code open_model(struct ko_inputs *inputs, int32_t m, bool with_weights,
+                               struct ko_error *err)
+{
+    const struct ko_spec_model *from = &inputs->spec->model[inputs->spec_model[m]];
+    struct ko_checkpoint *checkpoint = NULL;
+    enum ko_code code;
+    if (with_weights) {
+        code = ko_checkpoint_open(from->path, from->name, &checkpoint, err);
+        if (code == KO_OK)
+            code = ko_model_open(checkpoint, &inputs->model[m], err);
+    } else {
+        code = open_from_config(from, &inputs->model[m], err);
+    }
+    if (code == KO_OK) {
+        inputs->fingerprint[m] =
+            ko_copy(checkpoint ? ko_checkpoint_fingerprint(checkpoint) : "", err);
+        code = inputs->fingerprint[m] ? KO_OK : KO_E_MEMORY;
+    }
+    ko_checkpoint_close(checkpoint);
+    if (code == KO_OK) {
+        code = ko_tokenizer_open(from->tokenizer, &inputs->tokenizer[m], err);
+        if (code != KO_OK)
+            return ko_fail_in(err, "%s", from->name);
+    }
+    return code;
+}
+
+enum ko_code ko_inputs_open_spec(struct ko_spec *spec, struct ko_options *options,
+                                 enum ko_inputs_models which, bool with_weights,
+                                 struct ko_inputs *out, struct ko_error *err)
+{
+    struct ko_inputs inputs = {.spec = spec};
+    inputs.row_budget = ko_option_int(options, KO_OPT_ROW_BUDGET);
+    enum ko_code code = KO_OK;
+    if (inputs.row_budget < 0 || inputs.row_budget > INT32_MAX / 64)
+        code = ko_fail(err, KO_E_INPUT,
+                       "row-budget: %lld is out of range, choose 0 (the default) to %d rows",
+                       (long long)inputs.row_budget, INT32_MAX / 64);
+    if (code == KO_OK)
+        code = read_facts(&inputs, err);
+    if (code == KO_OK)
+        code = choose_models(&inputs, which, err);
+    for (int32_t m = 0; code == KO_OK && m < inputs.n_models; m++)
+        code = open_model(&inputs, m, with_weights, err);
+    if (code != KO_OK) {
+        inputs.spec = NULL; /* the caller still owns it */
+        ko_inputs_close(&inputs);
+        return code;
+    }
+    *out = inputs;
+    return KO_OK;
+}
+
+enum ko_code ko_inputs_open(const char *spec_file, struct ko_options *options,
+                            enum ko_inputs_models which, bool with_weights, struct ko_inputs *out,
+                            struct ko_error *err)
+{
+    struct ko_spec *spec = NULL;
+    enum ko_code code = ko_spec_read(spec_file, options, &spec, err);
+    if (code == KO_OK)
+        code = ko_inputs_open_spec(spec, options, which, with_weights, out, err);
+    if (code != KO_OK)
+        ko_spec_free(spec);
+    return code;
+}
+
+void ko_inputs_close(struct ko_inputs *inputs)
+{
+    if (!inputs)
+        return;
+    for (size_t f = 0; inputs->facts && inputs->spec && f < inputs->spec->prompt_files.n; f++)
+        ko_facts_free(&inputs->facts[f]);
+    for (int32_t m = 0; m < inputs->n_models; m++) {
+        ko_model_free(inputs->model[m]);
+        ko_tokenizer_close(inputs->tokenizer[m]);
+        free(inputs->fingerprint[m]);
+    }
+    free(inputs->facts);
+    free(inputs->spec_model);
+    free(inputs->model);
+    free(inputs->fingerprint);
+    free(inputs->tokenizer);
+    ko_spec_free(inputs->spec);
+    *inputs = (struct ko_inputs){0};
+}
+
+/* ----------------------------------------------------------------------------------------------
+ * the plan */
+
+void ko_plan_model_describe(const struct ko_model *model, int64_t row_budget,
+                            struct ko_plan_model *out)
+{
+    const struct ko_shape *shape = &model->shape;
+    out->n_layers = shape->n_layers;
+    out->d_model = shape->d_model;
+    out->vocabulary = shape->vocabulary;
+    out->max_tokens = shape->max_tokens;
+    out->reach = shape->reach;
+    out->n_features = shape->n_features;
+    out->d_conv = shape->d_conv;
+    out->row_bytes = (double)(ko_model_row_floats(model) * sizeof(float));
+    out->weight_bytes = (double)model->arena_floats * sizeof(float);
+    model->family->row_flop(model, out->row_flop);
+    out->row_budget = row_budget > 0 ? (int32_t)row_budget : ko_default_row_budget(out->row_bytes);
+}
+
+static enum ko_code describe_model(const struct ko_inputs *inputs, int32_t m,
+                                   struct ko_plan_model *out, struct ko_error *err)
+{
+    const struct ko_model *model = inputs->model[m];
+    const struct ko_spec_model *from = &inputs->spec->model[inputs->spec_model[m]];
+    out->name = ko_copy(from->name, err);
+    out->path = ko_copy(from->path, err);
+    out->tokenizer = ko_copy(from->tokenizer, err);
+    out->architecture = ko_copy(model->family->name, err);
+    out->fingerprint = ko_copy(inputs->fingerprint[m], err);
+    out->tokenizer_fingerprint = ko_copy(ko_tokenizer_fingerprint(inputs->tokenizer[m]), err);
+    if (!out->name || !out->path || !out->tokenizer || !out->architecture || !out->fingerprint ||
+        !out->tokenizer_fingerprint)
+        return KO_E_MEMORY;
+    ko_plan_model_describe(model, inputs->row_budget, out);
+    return KO_OK;
+}
+
+static enum ko_code audit_model(const struct ko_inputs *inputs, int32_t m,
+                                struct ko_prompt *prompts, struct ko_error *err)
+{
+    const struct ko_shape *shape = &inputs->model[m]->shape;
+    const struct ko_audit audit = {.tokenizer = inputs->tokenizer[m],
+                                   .bos = inputs->spec->model[inputs->spec_model[m]].bos,
+                                   .bos_id = shape->bos_id,
+                                   .max_tokens = shape->max_tokens,
+                                   .vocabulary = shape->vocabulary};
+    size_t at = 0;
+    for (size_t f = 0; f < inputs->spec->prompt_files.n; f++)
+        for (size_t k = 0; k < inputs->facts[f].n; k++) {
+            const enum ko_code code =
+                ko_prompt_audit(&audit, &inputs->facts[f].fact[k], &prompts[at++], err);
+            if (code != KO_OK)
+                return ko_fail_in(err, "%s: prompt '%s'", inputs->model[m]->name,
+                                  inputs->facts[f].fact[k].id);
+        }
+    return KO_OK;
+}
+
+static void free_models(struct ko_plan_model *models, int32_t n)
+{
+    for (int32_t m = 0; models && m < n; m++) {
+        free(models[m].name);
+        free(models[m].path);
+        free(models[m].tokenizer);
+        free(models[m].architecture);
+        free(models[m].fingerprint);
+        free(models[m].tokenizer_fingerprint);
+    }
+    free(models);
+}
+
+enum ko_code ko_inputs_plan(const struct ko_inputs *inputs, enum ko_plan_kind kind,
+                            const int32_t *rank, const struct ko_strings *ranked_models,
+                            struct ko_strings *warnings, struct ko_plan **out, struct ko_error *err)
+{
+    const size_t n_facts = (size_t)inputs->n_facts, n_models = (size_t)inputs->n_models;
+    struct ko_plan_input input = {.kind = kind,
+                                  .spec = inputs->spec,
+                                  .spec_model = inputs->spec_model,
+                                  .n_models = inputs->n_models,
+                                  .facts = inputs->facts,
+                                  .rank = rank,
+                                  .ranked_models = ranked_models,
+                                  .warnings = warnings};
+    size_t n_prompts = 0;
+    enum ko_code code = ko_multiply(n_models, n_facts, &n_prompts, "models x prompts", err);
+    if (code != KO_OK)
+        return code;
+    input.model = ko_new(n_models, sizeof *input.model, err);
+    input.prompt = ko_new(n_prompts, sizeof *input.prompt, err);
+    code = input.model && input.prompt ? KO_OK : KO_E_MEMORY;
+    for (int32_t m = 0; code == KO_OK && m < inputs->n_models; m++) {
+        code = describe_model(inputs, m, &input.model[m], err);
+        if (code == KO_OK)
+            code = audit_model(inputs, m, input.prompt + (size_t)m * n_facts, err);
+    }
+    if (code == KO_OK)
+        code = ko_plan_build(&input, out, err);
+    if (code != KO_OK) {
+        free_models(input.model, inputs->n_models);
+        for (size_t p = 0; input.prompt && p < n_prompts; p++)
+            ko_prompt_free(&input.prompt[p]);
+        free(input.prompt);
+    }
+    return code;
+}

@@ -1,0 +1,297 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "src/cli/checkpoint_report.h"
+#include "src/cli/cli.h"
+#include "src/cli/json_out.h"
+#include "src/cli/table.h"
+
+enum { LABEL_WIDTH = 12 };
+
+/* One number of a shape: its name in print and in JSON. Those that are 0 are not shown. */
+struct size {
+    const char *name;
+    int64_t value;
+};
+
+enum { MAX_SIZES = 16 };
+
+static size_t list_sizes(const struct ko_shape *shape, struct size out[MAX_SIZES])
+{
+    const struct size all[] = {{"layers", shape->n_layers},
+                               {"width", shape->d_model},
+                               {"vocabulary", shape->vocabulary},
+                               {"positions", shape->max_tokens},
+                               {"inner", shape->d_inner},
+                               {"state", shape->d_state},
+                               {"taps", shape->d_conv},
+                               {"dt_rank", shape->dt_rank},
+                               {"heads", shape->n_heads},
+                               {"kv_heads", shape->n_kv_heads},
+                               {"head_width", shape->d_head},
+                               {"ffn", shape->d_ff},
+                               {"features", shape->n_features},
+                               {"window", shape->reach == INT32_MAX ? 0 : shape->reach}};
+    size_t n = 0;
+    for (size_t k = 0; k < sizeof all / sizeof all[0]; k++)
+        if (all[k].value > 0)
+            out[n++] = all[k];
+    return n;
+}
+
+static const char *piece_of(const struct ko_checkpoint_report *report, int32_t id)
+{
+    const char *piece = report->tokenizer ? ko_tokenizer_piece(report->tokenizer, id) : NULL;
+    return piece ? piece : "unknown to the tokenizer";
+}
+
+/* ----------------------------------------------------------------------------------------------
+ * text */
+
+static void line(struct ko_text *out, const char *label)
+{
+    ko_pad(out, label, LABEL_WIDTH, false);
+}
+
+static void print_model(const struct ko_checkpoint_report *report, struct ko_text *out)
+{
+    struct size sizes[MAX_SIZES];
+    char text[32];
+    if (!report->model)
+        return;
+    const size_t n = list_sizes(&report->model->shape, sizes);
+    line(out, "family");
+    ko_text_add(out, "%s (%s)\n", report->model->family->name, report->model->family->title);
+    line(out, "shape");
+    for (size_t k = 0; k < n; k++)
+        ko_text_add(out, "%s%lld %s", k == 0 ? "" : ", ", (long long)sizes[k].value, sizes[k].name);
+    ko_text_add(out, "\n");
+    line(out, "in memory");
+    ko_text_add(out, "%s of float32\n",
+                ko_bytes_human((double)report->model->arena_floats * sizeof(float), text));
+}
+
+static void print_weights(const struct ko_checkpoint_report *report, struct ko_text *out)
+{
+    size_t n = 0;
+    char text[32];
+    if (!report->checkpoint)
+        return;
+    (void)ko_checkpoint_tensors(report->checkpoint, &n);
+    line(out, "tensors");
+    ko_text_add(out, "%zu, %s on disk:", n, ko_bytes_human(report->tensor_bytes, text));
+    for (int d = 0; d < KO_N_DTYPES; d++)
+        if (report->n_tensors[d] > 0)
+            ko_text_add(out, " %zu %s", report->n_tensors[d], ko_dtype_name((enum ko_dtype)d));
+    ko_text_add(out, "\n");
+    line(out, "fingerprint");
+    ko_text_add(out, "%s\n", ko_checkpoint_fingerprint(report->checkpoint));
+}
+
+static void print_tokenizer(const struct ko_checkpoint_report *report, struct ko_text *out)
+{
+    if (report->tokenizer) {
+        line(out, "tokenizer");
+        ko_text_add(out, "%s, %d ids, %s\n", ko_tokenizer_kind(report->tokenizer),
+                    ko_tokenizer_n_ids(report->tokenizer),
+                    ko_tokenizer_fingerprint(report->tokenizer));
+    }
+    line(out, "BOS");
+    if (report->model && report->model->shape.bos_id >= 0)
+        ko_text_add(out, "config.json names %d (%s)", report->model->shape.bos_id,
+                    piece_of(report, report->model->shape.bos_id));
+    else
+        ko_text_add(out, "config.json names none");
+    if (report->tokenizer && report->n_added_in_front > 0)
+        ko_text_add(out, "; the tokenizer puts %d (%s) in front", report->added_id,
+                    piece_of(report, report->added_id));
+    else if (report->tokenizer)
+        ko_text_add(out, "; the tokenizer puts nothing in front");
+    ko_text_add(out, "\n");
+}
+
+/* The characters [begin, end) of text. */
+static void add_slice(struct ko_text *out, const char *text, int32_t begin, int32_t end)
+{
+    const size_t n = strlen(text);
+    const size_t from = ko_utf8_offset(text, n, (size_t)begin);
+    const size_t to = ko_utf8_offset(text, n, (size_t)end);
+    ko_text_add_bytes(out, text + from, to - from);
+}
+
+static void print_tokens(const struct ko_checkpoint_report *report, const char *text,
+                         const struct ko_encoding *encoding, struct ko_text *out)
+{
+    static const char *const header[] = {"position", "id", "piece", "characters", "text"};
+    struct ko_table table = {.n_columns = sizeof header / sizeof header[0], .right = 0x3};
+    for (size_t c = 0; c < table.n_columns; c++)
+        ko_table_add(&table, "%s", header[c]);
+    for (size_t k = 0; k < encoding->n; k++) {
+        struct ko_text slice = {0};
+        add_slice(&slice, text, encoding->char_begin[k], encoding->char_end[k]);
+        ko_table_add(&table, "%zu", k);
+        ko_table_add(&table, "%d", encoding->id[k]);
+        ko_table_add(&table, "%s", piece_of(report, encoding->id[k]));
+        if (encoding->special[k])
+            ko_table_add(&table, "special");
+        else
+            ko_table_add(&table, "%d-%d", encoding->char_begin[k], encoding->char_end[k]);
+        ko_table_add(&table, encoding->special[k] ? "%s" : "'%s'", ko_text_str(&slice));
+        ko_text_free(&slice);
+    }
+    ko_text_add(out, "\n");
+    ko_table_print(&table, 0, out);
+}
+
+static void print_problems(const struct ko_checkpoint_report *report, bool color,
+                           struct ko_text *out)
+{
+    ko_text_add(out, "\n");
+    if (report->problems.n == 0) {
+        ko_text_add(out, "%snothing stops it from running%s\n", color ? "\x1b[32m" : "",
+                    color ? "\x1b[0m" : "");
+        return;
+    }
+    ko_text_add(out, "%swould stop it from running:%s\n", color ? "\x1b[31m" : "",
+                color ? "\x1b[0m" : "");
+    for (size_t k = 0; k < report->problems.n; k++)
+        ko_text_add(out, "  %s\n", report->problems.item[k]);
+}
+
+static enum ko_code print_text(const struct ko_checkpoint_report *report, struct ko_cli *cli,
+                               const char *tokens, const struct ko_encoding *encoding,
+                               struct ko_error *err)
+{
+    const bool color = ko_color_wanted(ko_option_string(cli->options, KO_OPT_COLOR), cli->out);
+    struct ko_text text = {0};
+    ko_text_add(&text, "%s\n\n", report->folder);
+    print_model(report, &text);
+    print_weights(report, &text);
+    print_tokenizer(report, &text);
+    if (tokens && report->tokenizer)
+        print_tokens(report, tokens, encoding, &text);
+    print_problems(report, color, &text);
+    const enum ko_code code = ko_text_check(&text, err);
+    if (code == KO_OK)
+        fputs(ko_text_str(&text), cli->out);
+    ko_text_free(&text);
+    return code;
+}
+
+/* ----------------------------------------------------------------------------------------------
+ * JSON */
+
+static void put_model(json_object *root, const struct ko_checkpoint_report *report)
+{
+    struct size sizes[MAX_SIZES];
+    if (!report->model)
+        return;
+    ko_json_put_text(root, "family", report->model->family->name);
+    json_object *shape = ko_json_put_object(root, "shape");
+    const size_t n = list_sizes(&report->model->shape, sizes);
+    for (size_t k = 0; k < n; k++)
+        ko_json_put_int(shape, sizes[k].name, sizes[k].value);
+    ko_json_put_number(root, "memory_bytes", (double)report->model->arena_floats * sizeof(float));
+    ko_json_put_int(root, "bos_id", report->model->shape.bos_id);
+}
+
+static void put_weights(json_object *root, const struct ko_checkpoint_report *report)
+{
+    size_t n = 0;
+    if (!report->checkpoint)
+        return;
+    (void)ko_checkpoint_tensors(report->checkpoint, &n);
+    ko_json_put_int(root, "tensors", (int64_t)n);
+    json_object *dtypes = ko_json_put_object(root, "dtypes");
+    for (int d = 0; d < KO_N_DTYPES; d++)
+        if (report->n_tensors[d] > 0)
+            ko_json_put_int(dtypes, ko_dtype_name((enum ko_dtype)d), (int64_t)report->n_tensors[d]);
+    ko_json_put_number(root, "tensor_bytes", report->tensor_bytes);
+    ko_json_put_text(root, "fingerprint", ko_checkpoint_fingerprint(report->checkpoint));
+}
+
+static void put_tokenizer(json_object *root, const struct ko_checkpoint_report *report)
+{
+    if (!report->tokenizer)
+        return;
+    json_object *tokenizer = ko_json_put_object(root, "tokenizer");
+    ko_json_put_text(tokenizer, "file", report->tokenizer_file);
+    ko_json_put_text(tokenizer, "kind", ko_tokenizer_kind(report->tokenizer));
+    ko_json_put_int(tokenizer, "ids", ko_tokenizer_n_ids(report->tokenizer));
+    ko_json_put_text(tokenizer, "fingerprint", ko_tokenizer_fingerprint(report->tokenizer));
+    ko_json_put_int(tokenizer, "added_in_front", report->n_added_in_front);
+    ko_json_put_int(tokenizer, "added_id", report->added_id);
+}
+
+static void put_tokens(json_object *root, const struct ko_checkpoint_report *report,
+                       const struct ko_encoding *encoding)
+{
+    json_object *list = ko_json_put_list(root, "tokens");
+    for (size_t k = 0; k < encoding->n; k++) {
+        json_object *token = ko_json_add_object(list);
+        ko_json_put_int(token, "id", encoding->id[k]);
+        ko_json_put_text(token, "piece", piece_of(report, encoding->id[k]));
+        ko_json_put_int(token, "begin", encoding->char_begin[k]);
+        ko_json_put_int(token, "end", encoding->char_end[k]);
+        ko_json_put_bool(token, "special", encoding->special[k]);
+    }
+}
+
+static enum ko_code print_json(const struct ko_checkpoint_report *report, FILE *out,
+                               const char *tokens, const struct ko_encoding *encoding,
+                               struct ko_error *err)
+{
+    json_object *root = json_object_new_object();
+    if (!root)
+        return ko_fail(err, KO_E_MEMORY, "JSON: out of memory");
+    ko_json_put_text(root, "folder", report->folder);
+    put_model(root, report);
+    put_weights(root, report);
+    put_tokenizer(root, report);
+    if (tokens && report->tokenizer)
+        put_tokens(root, report, encoding);
+    ko_json_put_texts(root, "problems", &report->problems);
+    const enum ko_code code = ko_json_print(root, out, err);
+    json_object_put(root);
+    return code;
+}
+
+/* ---------------------------------------------------------------------------------------------- */
+
+/* The program's one line of error, after the report. */
+static enum ko_code verdict(const struct ko_checkpoint_report *report, struct ko_error *err)
+{
+    if (report->problems.n == 0)
+        return KO_OK;
+    if (report->problems.n == 1)
+        return ko_fail(err, KO_E_INPUT, "%s", report->problems.item[0]);
+    return ko_fail(err, KO_E_INPUT, "%s: %zu faults stop it from running, the first is: %s",
+                   report->folder, report->problems.n, report->problems.item[0]);
+}
+
+enum ko_code ko_command_inspect(struct ko_cli *cli, int *status, struct ko_error *err)
+{
+    const struct ko_options *options = cli->options;
+    const char *tokens = ko_option_string(options, KO_OPT_TOKENS);
+    struct ko_checkpoint_report report = {0};
+    struct ko_encoding encoding = {0};
+    (void)status;
+    enum ko_code code = ko_checkpoint_report_make(
+        options->arguments.item[0], ko_option_string(options, KO_OPT_TOKENIZER), &report, err);
+    if (code == KO_OK && tokens && report.tokenizer) {
+        code = ko_tokenizer_encode(report.tokenizer, tokens, strlen(tokens), &encoding, err);
+        if (code == KO_E_INPUT)
+            code = ko_fail_in(err, "--tokens");
+    }
+    if (code == KO_OK)
+        code = ko_option_flag(options, KO_OPT_JSON)
+                   ? print_json(&report, cli->out, tokens, &encoding, err)
+                   : print_text(&report, cli, tokens, &encoding, err);
+    if (code == KO_OK) {
+        fflush(cli->out); /* the report comes before the line of error */
+        code = verdict(&report, err);
+    }
+    ko_encoding_free(&encoding);
+    ko_checkpoint_report_free(&report);
+    return code;
+}

@@ -1,0 +1,92 @@
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "kernels/cpu/openblas.h"
+#include "ko_version.h"
+#include "src/base/text.h"
+#include "src/cli/cli.h"
+
+struct entry {
+    const char *name;
+    ko_command *command;
+    bool computes; /* uses OpenBLAS */
+};
+
+static const struct entry entries[] = {
+    {"plan", ko_command_plan, true},         {"run", ko_command_run, true},
+    {"evaluate", ko_command_evaluate, true}, {"status", ko_command_status, false},
+    {"show", ko_command_show, false},        {"verify", ko_command_verify, false},
+    {"inspect", ko_command_inspect, false},  {"bench", ko_command_bench, true},
+};
+
+static const struct entry *find(const char *name)
+{
+    for (size_t k = 0; k < sizeof entries / sizeof entries[0]; k++)
+        if (strcmp(entries[k].name, name) == 0)
+            return &entries[k];
+    return NULL;
+}
+
+/* OpenBLAS picks its kernels while it loads: where it picks badly the process starts anew, once,
+   with the choice in its environment. Before MPI_Init, so that a launcher sees one process all
+   along. */
+static void choose_blas_core(char **argv)
+{
+    char core[32];
+    if (!ko_openblas_core_wanted(core) || setenv("OPENBLAS_CORETYPE", core, 0) != 0)
+        return;
+    execv("/proc/self/exe", argv);
+    fprintf(stderr, "knockout: warning: cannot start anew with OPENBLAS_CORETYPE=%s, set it\n",
+            core);
+}
+
+static int fail(enum ko_code code, const struct ko_error *err)
+{
+    if (err->text[0] != '\0')
+        fprintf(stderr, "knockout: %s\n", err->text);
+    return ko_exit_status(code);
+}
+
+static int help(const char *command)
+{
+    struct ko_text text = {0};
+    ko_options_help(command, &text);
+    fputs(ko_text_str(&text), stdout);
+    ko_text_free(&text);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct ko_options options = {0};
+    struct ko_error err = {0};
+    bool wants_help = false, wants_version = false;
+    enum ko_code code = ko_options_parse(argc, argv, &options, &wants_help, &wants_version, &err);
+    int status = 0;
+    if (wants_version) {
+        printf("knockout %s (%s)\n", KO_VERSION, KO_COMMIT);
+    } else if (wants_help) {
+        status = help(options.command);
+    } else if (code != KO_OK) {
+        status = fail(code, &err);
+    } else {
+        const struct entry *entry = find(options.command);
+        if (entry->computes)
+            choose_blas_core(argv);
+        /* Idle ranks share processors with busy ones; Open MPI would spin in every wait. */
+        setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0);
+        struct ko_cli cli = {.options = &options, .argc = &argc, .argv = &argv, .out = stdout};
+        code = entry->command(&cli, &status, &err);
+        if (code != KO_OK)
+            status = fail(code, &err);
+    }
+    ko_options_free(&options);
+    if (fflush(stdout) != 0 && status == 0) {
+        fprintf(stderr, "knockout: standard output cannot be written\n");
+        status = 1;
+    }
+    return status;
+}

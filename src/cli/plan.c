@@ -1,0 +1,152 @@
+#include <string.h>
+
+#include "src/base/file.h"
+#include "src/cli/assume.h"
+#include "src/cli/cli.h"
+#include "src/cli/evaluation.h"
+#include "src/cli/inputs.h"
+#include "src/cli/plan_report.h"
+#include "src/cli/table.h"
+
+struct planner {
+    struct ko_cli *cli;
+    struct ko_inputs inputs;
+    struct ko_evaluation evaluation; /* empty where there is none */
+    const char *evaluation_path;     /* NULL where there is none */
+    struct ko_strings warnings;
+    struct ko_plan *plan;
+    enum ko_precision precision;
+    const char *backend;
+};
+
+static bool needs_ranks(const struct ko_spec *spec)
+{
+    for (size_t b = 0; b < spec->n_blocks; b++)
+        if (ko_select_needs_ranks(spec->block[b].select))
+            return true;
+    return false;
+}
+
+/* --evaluation must be there; the spec's may be yet to come when a sweep is looked at. */
+static enum ko_code read_evaluation(struct planner *planner, struct ko_error *err)
+{
+    const struct ko_options *options = planner->cli->options;
+    const bool given = ko_option_given(options, KO_OPT_EVALUATION);
+    const char *path =
+        given ? ko_option_string(options, KO_OPT_EVALUATION) : planner->inputs.spec->evaluation;
+    if (!path || (!given && !ko_file_exists(path)))
+        return KO_OK;
+    const enum ko_code code = ko_evaluation_read(path, &planner->inputs, &planner->evaluation, err);
+    if (code == KO_OK)
+        planner->evaluation_path = path;
+    return code;
+}
+
+static enum ko_code build(struct planner *planner, struct ko_error *err)
+{
+    const bool ranked = planner->evaluation_path != NULL;
+    ko_strings_free(&planner->warnings);
+    ko_plan_free(planner->plan);
+    planner->plan = NULL;
+    return ko_inputs_plan(
+        &planner->inputs, KO_PLAN_SWEEP, ranked ? planner->evaluation.target_rank : NULL,
+        ranked ? &planner->evaluation.model : NULL, &planner->warnings, &planner->plan, err);
+}
+
+static enum ko_code check_numbers(const struct ko_options *options, struct ko_error *err)
+{
+    const int64_t n_workers = ko_option_int(options, KO_OPT_WORKERS);
+    const int64_t n_prompts = ko_option_int(options, KO_OPT_ASSUME_PROMPTS);
+    if (n_workers < 1 || n_workers > INT32_MAX)
+        return ko_fail(err, KO_E_INPUT, "--workers: expected 1 or more, got %lld",
+                       (long long)n_workers);
+    if (n_prompts < 0 || (n_prompts == 0 && ko_option_given(options, KO_OPT_ASSUME_PROMPTS)))
+        return ko_fail(err, KO_E_INPUT, "--assume-prompts: expected 1 or more, got %lld",
+                       (long long)n_prompts);
+    return KO_OK;
+}
+
+/* How the prompts came to be selected, for people. */
+static void describe_selection(const struct planner *planner, struct ko_plan_report *report)
+{
+    const int64_t n = ko_option_int(planner->cli->options, KO_OPT_ASSUME_PROMPTS);
+    struct ko_text *text = &report->selection;
+    report->upper_bound = !planner->evaluation_path && n == 0 && needs_ranks(planner->inputs.spec);
+    if (planner->evaluation_path)
+        ko_text_add(text, "by the evaluation %s", planner->evaluation_path);
+    else if (needs_ranks(planner->inputs.spec))
+        ko_text_add(text, "upper bound: without an evaluation every runnable prompt counts as "
+                          "answered correctly");
+    else
+        ko_text_add(text, "known without an evaluation");
+    if (planner->inputs.spec->evaluation && !planner->evaluation_path)
+        ko_text_add(text, " (%s does not exist yet)", planner->inputs.spec->evaluation);
+    if (n > 0)
+        ko_text_add(text,
+                    "; assumed: each block keeps the first %lld, in file order, of the prompts "
+                    "that it would select",
+                    (long long)n);
+}
+
+static enum ko_code make_plan(struct planner *planner, struct ko_error *err)
+{
+    struct ko_options *options = planner->cli->options;
+    const int64_t n_prompts = ko_option_int(options, KO_OPT_ASSUME_PROMPTS);
+    enum ko_code code = check_numbers(options, err);
+    if (code == KO_OK)
+        code = ko_inputs_open(options->arguments.item[0], options, KO_MODELS_USED, false,
+                              &planner->inputs, err);
+    if (code == KO_OK)
+        code = ko_cli_precision(options, &planner->precision, err);
+    if (code == KO_OK)
+        code = ko_cli_backend(options, &planner->backend, err);
+    if (code == KO_OK)
+        code = read_evaluation(planner, err);
+    if (code == KO_OK)
+        code = build(planner, err);
+    if (code == KO_OK && n_prompts > 0) {
+        code = ko_assume_prompts(planner->inputs.spec, planner->plan, n_prompts, err);
+        if (code == KO_OK)
+            code = build(planner, err);
+    }
+    return code;
+}
+
+static enum ko_code print(struct planner *planner, const struct ko_plan_report *report,
+                          struct ko_error *err)
+{
+    const struct ko_options *options = planner->cli->options;
+    if (ko_option_flag(options, KO_OPT_JSON))
+        return ko_plan_report_json(report, planner->cli->out, err);
+    struct ko_text text = {0};
+    ko_plan_report_print(
+        report, ko_color_wanted(ko_option_string(options, KO_OPT_COLOR), planner->cli->out), &text);
+    const enum ko_code code = ko_text_check(&text, err);
+    if (code == KO_OK)
+        fputs(ko_text_str(&text), planner->cli->out);
+    ko_text_free(&text);
+    return code;
+}
+
+enum ko_code ko_command_plan(struct ko_cli *cli, int *status, struct ko_error *err)
+{
+    struct planner planner = {.cli = cli};
+    struct ko_plan_report report = {0};
+    (void)status;
+    enum ko_code code = make_plan(&planner, err);
+    if (code == KO_OK)
+        code = ko_plan_report_make(&planner.inputs, planner.plan, &planner.warnings, &report, err);
+    if (code == KO_OK)
+        code = ko_plan_report_measure(&report, planner.backend, planner.precision,
+                                      (int32_t)ko_option_int(cli->options, KO_OPT_WORKERS), err);
+    if (code == KO_OK) {
+        describe_selection(&planner, &report);
+        code = print(&planner, &report, err);
+    }
+    ko_plan_report_free(&report);
+    ko_plan_free(planner.plan);
+    ko_strings_free(&planner.warnings);
+    ko_evaluation_free(&planner.evaluation);
+    ko_inputs_close(&planner.inputs);
+    return code;
+}

@@ -1,0 +1,194 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "src/cli/plan_report.h"
+#include "src/cli/table.h"
+
+enum { LABEL_WIDTH = 12 };
+
+/* "1.23 TFLOP" */
+static const char *flop_human(double flop, char buffer[32])
+{
+    static const char *const prefix[] = {"", "k", "M", "G", "T", "P", "E"};
+    size_t k = 0;
+    while (flop >= 1000 && k + 1 < sizeof prefix / sizeof prefix[0]) {
+        flop /= 1000;
+        k++;
+    }
+    (void)snprintf(buffer, 32, "%.3g %sFLOP", flop, prefix[k]);
+    return buffer;
+}
+
+static void begin(struct ko_text *out, const char *label)
+{
+    ko_pad(out, label, LABEL_WIDTH, false);
+}
+
+/* Words after the label, folded. */
+static void print_words(struct ko_text *out, const char *label, const struct ko_strings *words,
+                        const char *none)
+{
+    size_t used = LABEL_WIDTH;
+    begin(out, label);
+    for (size_t k = 0; k < words->n; k++) {
+        const size_t width = ko_display_width(words->item[k]) + 2;
+        if (k > 0 && used + width > KO_SCREEN_WIDTH) {
+            ko_text_add(out, "\n%*s", LABEL_WIDTH, "");
+            used = LABEL_WIDTH;
+        }
+        ko_text_add(out, "%s%s", words->item[k], k + 1 < words->n ? ", " : "");
+        used += width;
+    }
+    ko_text_add(out, "%s\n", words->n == 0 ? none : "");
+}
+
+static void print_numbers(struct ko_text *out, const char *label, const int32_t *values, int32_t n,
+                          const char *unit)
+{
+    begin(out, label);
+    /* Long runs are said by their ends. */
+    if (n > 16 && values[n - 1] - values[0] == n - 1)
+        ko_text_add(out, "%d to %d", values[0], values[n - 1]);
+    else
+        for (int32_t k = 0; k < n; k++)
+            ko_text_add(out, "%s%d", k ? ", " : "", values[k]);
+    ko_text_add(out, " %s\n", unit);
+}
+
+static void print_models(const struct ko_plan_report *report, struct ko_text *out)
+{
+    static const char *const header[] = {"model",   "family", "layers",  "width",    "vocabulary",
+                                         "weights", "rows",   "in file", "runnable", "selected"};
+    struct ko_table table = {.n_columns = sizeof header / sizeof header[0], .right = 0x3fc};
+    for (size_t c = 0; c < table.n_columns; c++)
+        ko_table_add(&table, "%s", header[c]);
+    for (int32_t m = 0; m < report->plan->n_models; m++) {
+        const struct ko_plan_model *model = &report->plan->model[m];
+        const struct ko_plan_model_report *counts = &report->model[m];
+        char text[32];
+        ko_table_add(&table, "%s", model->name);
+        ko_table_add(&table, "%s", model->architecture);
+        ko_table_add(&table, "%d", model->n_layers);
+        ko_table_add(&table, "%d", model->d_model);
+        ko_table_add(&table, "%d", model->vocabulary);
+        ko_table_add(&table, "%s", ko_bytes_human(model->weight_bytes, text));
+        ko_table_add(&table, "%d", model->row_budget);
+        ko_table_add(&table, "%s", ko_grouped(report->plan->n_facts, text));
+        ko_table_add(&table, "%s", ko_grouped(counts->n_runnable, text));
+        ko_table_add(&table, "%s", ko_grouped(counts->n_selected, text));
+    }
+    ko_table_print(&table, 0, out);
+    ko_text_add(out, "(weights in memory; rows: the row budget, rows that a wave holds at most; "
+                     "prompts in file, runnable, selected)\n\n");
+}
+
+static void print_skipped(const struct ko_plan_report *report, struct ko_text *out)
+{
+    for (int32_t m = 0; m < report->plan->n_models; m++)
+        for (int reason = 1; reason < KO_N_REASONS; reason++) {
+            const struct ko_plan_model_report *model = &report->model[m];
+            const int32_t n = model->n_skipped[reason];
+            char text[32];
+            if (n == 0)
+                continue;
+            begin(out, "skipped");
+            ko_text_add(out, "%s: %s prompt%s, %s: ", report->plan->model[m].name,
+                        ko_grouped(n, text), n == 1 ? "" : "s",
+                        ko_reason_sentence((enum ko_reason)reason));
+            for (int32_t k = 0; k < n && k < KO_FIRST_IDS; k++)
+                ko_text_add(out, "%s%s", k ? ", " : "",
+                            report->plan->fact[model->first[reason][k]].id);
+            ko_text_add(out, "%s\n", n > KO_FIRST_IDS ? ", ..." : "");
+        }
+}
+
+static void print_axes(const struct ko_plan_report *report, struct ko_text *out)
+{
+    const struct ko_plan *plan = report->plan;
+    struct ko_strings routes = {0}, heat = {0}, features = {0};
+    bool failed = false;
+    for (int32_t r = 0; r < plan->n_routes; r++)
+        failed |= ko_strings_add(plan->route[r].heat ? &heat : &routes, plan->route[r].route.label,
+                                 NULL) != KO_OK;
+    for (int32_t f = 0; f < plan->n_features; f++) {
+        char label[64];
+        ko_feature_class_label(&plan->feature[f], label);
+        failed |= ko_strings_add(&features, label, NULL) != KO_OK;
+    }
+    print_words(out, "routes", &routes, "none");
+    if (heat.n > 0) {
+        print_words(out, "heat routes", &heat, "");
+        begin(out, "");
+        ko_text_add(out, "one source position at a time, up to %d, in %d prompt%s\n",
+                    plan->n_source_positions, plan->n_heat_prompts,
+                    plan->n_heat_prompts == 1 ? "" : "s");
+    }
+    print_words(out, "classes", &features, "none");
+    print_numbers(out, "sizes", plan->size, plan->n_sizes, "layers");
+    print_numbers(out, "starts", plan->start, plan->n_starts, "(first layer of a window)");
+    out->failed = out->failed || failed;
+    ko_strings_free(&routes);
+    ko_strings_free(&heat);
+    ko_strings_free(&features);
+}
+
+static void print_cells(const struct ko_plan_report *report, struct ko_text *out)
+{
+    const struct ko_cost *cost = &report->cost;
+    char a[32], b[32], c[32];
+    begin(out, "cells");
+    ko_text_add(out, "%s planned, %s vacuous, %s computed%s\n",
+                ko_grouped(cost->n_cells + report->n_vacuous, a), ko_grouped(report->n_vacuous, b),
+                ko_grouped(cost->n_cells, c), report->upper_bound ? " (upper bound)" : "");
+    begin(out, "batches");
+    ko_text_add(out, "%s with %s rows\n", ko_grouped(cost->n_batches, a),
+                ko_grouped(cost->n_rows, b));
+    begin(out, "work");
+    ko_text_add(out, "%s in matrix products, 1/%.3g of the %s of separate passes\n",
+                flop_human(cost->flop, a), cost->separate_flop / cost->flop,
+                flop_human(cost->separate_flop, b));
+    begin(out, "memory");
+    ko_text_add(out, "%s a worker at its peak\n", ko_bytes_human(cost->peak_bytes, a));
+    begin(out, "cube");
+    ko_text_add(out, "%s\n", ko_bytes_human(cost->cube_bytes, a));
+    begin(out, "time");
+    ko_text_add(out,
+                "at least %s with %d worker%s like this machine (%d thread%s, %s/s in these "
+                "models' products),\n%*sefficiency %.0f %%; scans, attention and files come on "
+                "top\n",
+                ko_seconds_human(report->seconds, a), report->n_workers,
+                report->n_workers == 1 ? "" : "s", report->threads, report->threads == 1 ? "" : "s",
+                flop_human(report->flops, b), LABEL_WIDTH, "", 100 * report->efficiency);
+}
+
+static void print_prompt(const struct ko_plan_report *report,
+                         const struct ko_plan_prompt_report *shown, bool color, struct ko_text *out)
+{
+    const struct ko_plan_fact *fact = &report->plan->fact[shown->fact];
+    const struct ko_prompt *prompt = ko_plan_prompt(report->plan, shown->first_model, shown->fact);
+    ko_text_add(out, "\nprompt %s, as ", fact->id);
+    for (size_t k = 0; k < shown->models.n; k++)
+        ko_text_add(out, "%s%s", k ? ", " : "", shown->models.item[k]);
+    ko_text_add(out, shown->models.n == 1 ? " reads it: " : " read it: ");
+    ko_text_add(out, "%d tokens, answer %s (id %d)\n", prompt->n_tokens, shown->answer,
+                prompt->target);
+    ko_token_grid_print(&shown->grid, color, KO_SCREEN_WIDTH, out);
+}
+
+void ko_plan_report_print(const struct ko_plan_report *report, bool color, struct ko_text *out)
+{
+    ko_text_add(out, "%s\n\n", report->inputs->spec->file);
+    print_models(report, out);
+    print_skipped(report, out);
+    begin(out, "selection");
+    ko_text_add(out, "%s\n", ko_text_str(&report->selection));
+    print_axes(report, out);
+    ko_text_add(out, "\n");
+    print_cells(report, out);
+    for (size_t w = 0; w < report->warnings->n; w++) {
+        begin(out, w == 0 ? "\nwarning" : "warning");
+        ko_text_add(out, "%s%s\n", w == 0 ? " " : "", report->warnings->item[w]);
+    }
+    for (int32_t k = 0; k < report->n_prompts; k++)
+        print_prompt(report, &report->prompt[k], color, out);
+}

@@ -1,0 +1,70 @@
+/* What `plan` says of a sweep, gathered before it is printed. */
+#ifndef KO_CLI_PLAN_REPORT_H
+#define KO_CLI_PLAN_REPORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "src/base/error.h"
+#include "src/cli/inputs.h"
+#include "src/cli/token_grid.h"
+#include "src/plan/batch.h"
+#include "src/plan/cost.h"
+#include "src/plan/plan.h"
+
+enum { KO_N_REASONS = KO_SUBJECT_HAS_NO_TOKEN + 1, KO_FIRST_IDS = 5, KO_SHOWN_PROMPTS = 3 };
+
+struct ko_plan_model_report {
+    int32_t n_runnable, n_selected;
+    int32_t n_skipped[KO_N_REASONS];           /* by reason; [0] is not used */
+    int32_t first[KO_N_REASONS][KO_FIRST_IDS]; /* facts of the first that are skipped */
+};
+
+/* A prompt that is shown token by token; models whose tokens are the same share one. */
+struct ko_plan_prompt_report {
+    int32_t fact, first_model;
+    struct ko_strings models; /* names */
+    struct ko_token_grid grid;
+    char *answer; /* piece of the answer's first token */
+};
+
+struct ko_plan_report {
+    const struct ko_inputs *inputs; /* borrowed, as all without another word */
+    const struct ko_plan *plan;
+    const struct ko_strings *warnings;
+    struct ko_text selection;  /* how the prompts were selected, a sentence; owned */
+    bool upper_bound;          /* the ranks of an evaluation are missing */
+    struct ko_batches batches; /* owned */
+    struct ko_cost cost;
+    struct ko_plan_model_report *model;   /* [n_models]; owned */
+    struct ko_plan_prompt_report *prompt; /* [n_prompts]; owned */
+    int32_t n_prompts;
+    int64_t n_vacuous;    /* cells */
+    int64_t n_clean_runs; /* of an evaluation by the run itself */
+    int32_t n_workers, threads;
+    double flops;      /* measured, FLOP/s of one worker like this machine */
+    double seconds;    /* of n_workers, matrix products alone */
+    double efficiency; /* one worker's time over n_workers' times their number */
+    char device[256];
+};
+
+/* Composes the batches, counts, and lists what is shown; everything but the selection's sentence
+   and the measured time. Free with ko_plan_report_free, also after a failure. */
+KO_MUST_CHECK enum ko_code ko_plan_report_make(const struct ko_inputs *inputs,
+                                               const struct ko_plan *plan,
+                                               const struct ko_strings *warnings,
+                                               struct ko_plan_report *out, struct ko_error *err);
+void ko_plan_report_free(struct ko_plan_report *report); /* leaves {0} */
+
+/* Measures the rate of matrix products of the models' shapes on this machine and predicts the time
+   of n_workers like it. */
+KO_MUST_CHECK enum ko_code ko_plan_report_measure(struct ko_plan_report *report,
+                                                  const char *backend, enum ko_precision precision,
+                                                  int32_t n_workers, struct ko_error *err);
+
+void ko_plan_report_print(const struct ko_plan_report *report, bool color, struct ko_text *out);
+KO_MUST_CHECK enum ko_code ko_plan_report_json(const struct ko_plan_report *report, FILE *out,
+                                               struct ko_error *err);
+
+#endif

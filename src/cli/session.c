@@ -1,0 +1,205 @@
+#define _GNU_SOURCE
+#include "src/cli/session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "ko_version.h"
+#include "mpi/agree.h"
+#include "mpi/cube/cube.h"
+#include "mpi/job.h"
+#include "mpi/messages.h"
+#include "mpi/sweep.h"
+#include "src/base/text.h"
+#include "src/cli/stop.h"
+
+static enum ko_code read_settings(struct ko_session *session, struct ko_error *err)
+{
+    struct ko_options *options = session->cli->options;
+    enum ko_log_level level = KO_LOG_INFO;
+    enum ko_code code = ko_cli_log_level(options, &level, err);
+    session->log = (struct ko_log){.level = level,
+                                   .rank = session->world.alone ? -1 : session->world.rank,
+                                   .root = session->world.root,
+                                   .stream = stderr};
+    if (code == KO_OK)
+        code = ko_progress_mode_parse(ko_option_string(options, KO_OPT_PROGRESS), stderr,
+                                      &session->progress, err);
+    return code;
+}
+
+static enum ko_code describe_device(struct ko_session *session, struct ko_error *err)
+{
+    const struct ko_kernels *kernels = ko_backend_find(session->backend);
+    const struct ko_backend_config config = {.threads = 1, .precision = session->precision};
+    struct ko_backend *be = NULL;
+    enum ko_code code = kernels->open(&config, &be, err);
+    if (code == KO_OK) {
+        kernels->describe(be, session->device, sizeof session->device);
+        kernels->close(be);
+    }
+    return code;
+}
+
+/* Rounds of jobs as the root sends them, on every other rank. */
+static enum ko_code serve(struct ko_session *session, struct ko_error *err)
+{
+    struct ko_world *world = &session->world;
+    char *path = NULL;
+    size_t n = 0;
+    enum ko_code code = ko_broadcast_bytes(world->all, &path, &n, err);
+    if (code == KO_OK && n > 0)
+        code = ko_cube_probe_folder(path, world->all, err);
+    free(path);
+    while (code == KO_OK && n > 0) {
+        struct ko_job job = {0};
+        enum ko_next next = KO_NEXT_END;
+        code = ko_job_receive(world, &next, &job, err);
+        if (code == KO_OK && next == KO_NEXT_END)
+            break;
+        struct ko_sweep sweep = {.world = world, .job = &job, .log = &session->log};
+        code = ko_agree(world->all, code, err);
+        if (code == KO_OK)
+            code = ko_sweep_run(&sweep, err);
+        ko_job_free(&job);
+        if (world->broken)
+            break;
+    }
+    return code;
+}
+
+enum ko_code ko_session_begin(struct ko_session *session, const struct ko_output *output,
+                              struct ko_error *err)
+{
+    struct ko_world *world = &session->world;
+    char *path = output->cube;
+    size_t n = strlen(path) + 1;
+    enum ko_code code = describe_device(session, err);
+    if (code != KO_OK)
+        return code;
+    code = ko_broadcast_bytes(world->all, &path, &n, err);
+    session->begun = session->sending = true;
+    if (code == KO_OK)
+        code = ko_cube_probe_folder(path, world->all, err);
+    if (code != KO_OK)
+        session->sending = false;
+    else
+        ko_log_write(&session->log, KO_LOG_INFO,
+                     "run version=%s commit=%s ranks=%d workers=%d device=\"%s\" output=\"%s\"",
+                     KO_VERSION, KO_COMMIT, world->n_ranks, world->n_workers, session->device,
+                     path);
+    return code;
+}
+
+static void log_run(const struct ko_session *session, const struct ko_sweep *sweep, double start,
+                    enum ko_code code)
+{
+    const char *job = getenv("SLURM_JOB_ID");
+    struct ko_text text = {0};
+    ko_text_add(
+        &text,
+        "%s version=%s commit=%s ranks=%d threads=%d..%d device=\"%s\" cells=%lld batches=%d %s\n",
+        sweep->title, KO_VERSION, KO_COMMIT, session->world.n_ranks, sweep->threads_min,
+        sweep->threads_max, session->device, (long long)sweep->cells_done, sweep->n_committed,
+        ko_code_sentence(code));
+    const struct ko_cube_run run = {.start_epoch = start,
+                                    .wall_seconds = sweep->wall_seconds,
+                                    .device_seconds = sweep->device_seconds,
+                                    .ranks = session->world.n_ranks,
+                                    .host = session->world.host,
+                                    .job = job ? job : "",
+                                    .log = ko_text_str(&text)};
+    struct ko_error err = {0};
+    if (ko_cube_log_run(sweep->job->cube_path, &run, &err) != KO_OK)
+        ko_log_write(&session->log, KO_LOG_WARN, "run_table %s", err.text);
+    ko_text_free(&text);
+}
+
+enum ko_code ko_session_compute(struct ko_session *session, struct ko_plan *plan,
+                                const uint8_t *done, const char *cube_path, const char *title,
+                                struct ko_error *err)
+{
+    const struct ko_options *options = session->cli->options;
+    struct ko_job job = {0};
+    enum ko_code code = ko_job_new(plan, done, cube_path, session->backend, &job, err);
+    if (code != KO_OK)
+        return code;
+    job.precision = session->precision;
+    job.threads = (int32_t)ko_option_int(options, KO_OPT_THREADS);
+    job.commit_seconds = ko_option_double(options, KO_OPT_COMMIT_SECONDS);
+    struct ko_sweep sweep = {.world = &session->world,
+                             .job = &job,
+                             .log = &session->log,
+                             .progress = {.mode = session->progress, .stream = stderr},
+                             .title = title,
+                             .stop_wanted = ko_stop_wanted};
+    const double start = (double)time(NULL);
+    if (!session->world.alone) {
+        code = ko_job_send(&session->world, &job, err);
+        code = ko_agree(session->world.all, code, err);
+    }
+    if (code == KO_OK)
+        code = ko_sweep_run(&sweep, err);
+    if (code == KO_OK || code == KO_E_STOPPED) {
+        char cells[32], seconds[32];
+        ko_log_write(&session->log, KO_LOG_INFO,
+                     "%s cells=%s batches=%d threads=%d..%d time=\"%s\"", title,
+                     ko_grouped(sweep.cells_done, cells), sweep.n_committed, sweep.threads_min,
+                     sweep.threads_max, ko_seconds_human(sweep.wall_seconds, seconds));
+        log_run(session, &sweep, start, code);
+    }
+    ko_job_free(&job);
+    if (code != KO_OK)
+        session->sending = false; /* every rank has agreed to leave */
+    return code;
+}
+
+static enum ko_code lead_and_end(struct ko_session *session, ko_session_lead *lead, void *context,
+                                 struct ko_error *err)
+{
+    struct ko_world *world = &session->world;
+    const enum ko_code code = lead(session, context, err);
+    struct ko_error later = {0};
+    enum ko_code end = KO_OK;
+    if (world->broken)
+        return code;
+    if (session->sending) {
+        end = ko_job_send_end(world, &later);
+    } else if (!session->begun) {
+        char *nothing = NULL;
+        size_t n = 0;
+        end = ko_broadcast_bytes(world->all, &nothing, &n, &later);
+    }
+    if (end != KO_OK)
+        world->broken = true;
+    return code;
+}
+
+enum ko_code ko_session_run(struct ko_cli *cli, ko_session_lead *lead, void *context, bool *speaks,
+                            struct ko_error *err)
+{
+    struct ko_session session = {.cli = cli};
+    *speaks = true;
+    enum ko_code code = ko_world_open(cli->argc, cli->argv, &session.world, err);
+    if (code == KO_OK)
+        code = ko_launch_check(session.world.n_ranks, err);
+    if (code == KO_OK)
+        code = read_settings(&session, err);
+    *speaks = session.world.root || session.world.n_ranks == 0;
+    if (code == KO_OK) {
+        ko_stop_install(ko_option_int(cli->options, KO_OPT_STOP_AT));
+        code =
+            session.world.root ? lead_and_end(&session, lead, context, err) : serve(&session, err);
+        if (!session.world.broken)
+            code = ko_agree(session.world.all, code, err);
+    }
+    if (session.world.broken) {
+        fprintf(stderr, "knockout: %s\n", err->text);
+        fflush(stderr);
+        MPI_Abort(MPI_COMM_WORLD, ko_exit_status(code));
+    }
+    ko_world_close(&session.world);
+    return code;
+}

@@ -1,0 +1,51 @@
+/* A run or an evaluation on all ranks: MPI, the log, the jobs one after the other. Rank 0 leads;
+ * the others do what it says. */
+#ifndef KO_CLI_SESSION_H
+#define KO_CLI_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "mpi/progress.h"
+#include "mpi/world.h"
+#include "src/base/error.h"
+#include "src/base/log.h"
+#include "src/cli/cli.h"
+#include "src/cli/inputs.h"
+#include "src/cli/output.h"
+#include "src/plan/plan.h"
+
+struct ko_session {
+    struct ko_cli *cli; /* borrowed */
+    struct ko_world world;
+    struct ko_log log;
+    enum ko_progress_mode progress;
+    enum ko_precision precision;
+    const char *backend;
+    char device[256]; /* the backend in words, as rank 0 sees it */
+    bool begun;       /* root: the others have been told where the output is */
+    bool sending;     /* root: the others wait for jobs */
+};
+
+/* What the root does between the ranks' start and their end. */
+typedef enum ko_code ko_session_lead(struct ko_session *session, void *context,
+                                     struct ko_error *err);
+
+/* Starts MPI, checks the launch, lets the root lead and the others serve its jobs, agrees on the
+   end. Ends the whole job with MPI_Abort where ranks cannot be brought back. Only the root's err is
+   to be printed: *speaks says whether this rank is it. */
+KO_MUST_CHECK enum ko_code ko_session_run(struct ko_cli *cli, ko_session_lead *lead, void *context,
+                                          bool *speaks, struct ko_error *err);
+
+/* For the root's lead. Everything that can be refused has been accepted: the folder of the output
+   is probed from every rank, and the others begin to serve. Collective. */
+KO_MUST_CHECK enum ko_code ko_session_begin(struct ko_session *session,
+                                            const struct ko_output *output, struct ko_error *err);
+
+/* For the root's lead: computes a plan into a cube on all ranks. done as in ko_job_new. The cube
+ * exists. */
+KO_MUST_CHECK enum ko_code ko_session_compute(struct ko_session *session, struct ko_plan *plan,
+                                              const uint8_t *done, const char *cube_path,
+                                              const char *title, struct ko_error *err);
+
+#endif

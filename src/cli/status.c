@@ -1,0 +1,132 @@
+#include <stdlib.h>
+
+#include "src/base/memory.h"
+#include "src/cli/cell_counts.h"
+#include "src/cli/cli.h"
+#include "src/cli/json_out.h"
+#include "src/cli/table.h"
+
+struct report {
+    const char *path;
+    const struct ko_cube_axes *axes;
+    bool evaluation;
+    struct ko_cube_counts counts;
+};
+
+static const char *row_name(const struct report *report, int32_t row)
+{
+    if (report->evaluation)
+        return "clean run";
+    const size_t r = (size_t)row, n = report->axes->route.n;
+    return r < n ? report->axes->route.item[r] : report->axes->heat_route.item[r - n];
+}
+
+static const char *state(const struct ko_cell_counts *counts)
+{
+    const int status = ko_cell_counts_status(counts);
+    return status == 0                  ? "complete"
+           : status == KO_EXIT_FAILURES ? "complete with failures"
+                                        : "incomplete";
+}
+
+static void add_counts(struct ko_table *table, const struct ko_cell_counts *counts)
+{
+    char text[32];
+    const int64_t sum = counts->done + counts->vacuous + counts->failed + counts->pending;
+    ko_table_add(table, "%s", ko_grouped(counts->done, text));
+    ko_table_add(table, "%s", ko_grouped(counts->vacuous, text));
+    ko_table_add(table, "%s", ko_grouped(counts->failed, text));
+    ko_table_add(table, "%s", ko_grouped(counts->pending, text));
+    ko_table_add(table, "%s", ko_grouped(sum, text));
+}
+
+static enum ko_code print_text(const struct report *report, FILE *out, struct ko_error *err)
+{
+    static const char *const header[] = {"model",  "route",   "done", "vacuous",
+                                         "failed", "pending", "cells"};
+    const size_t n_header = sizeof header / sizeof header[0];
+    const struct ko_cube_counts *counts = &report->counts;
+    struct ko_text text = {0};
+    struct ko_table table = {.n_columns = n_header, .right = 0x7c};
+    ko_text_add(&text, "%s: %s, %s\n\n", report->path, report->evaluation ? "evaluation" : "sweep",
+                state(&counts->total));
+    for (size_t c = 0; c < n_header; c++)
+        ko_table_add(&table, "%s", header[c]);
+    for (int32_t m = 0; m < counts->n_models; m++)
+        for (int32_t r = 0; r < counts->n_rows; r++) {
+            ko_table_add(&table, "%s", report->axes->model.item[m]);
+            ko_table_add(&table, "%s", row_name(report, r));
+            add_counts(&table, &counts->count[m * counts->n_rows + r]);
+        }
+    ko_table_add(&table, "total");
+    ko_table_add(&table, "%s", "");
+    add_counts(&table, &counts->total);
+    ko_table_print(&table, 0, &text);
+    for (int32_t m = 0; m < counts->n_models; m++) {
+        char number[32];
+        if (counts->n_skipped[m] > 0)
+            ko_text_add(&text, "%s: %s prompts cannot be run and are skipped\n",
+                        report->axes->model.item[m], ko_grouped(counts->n_skipped[m], number));
+    }
+    const enum ko_code code = ko_text_check(&text, err);
+    if (code == KO_OK)
+        fputs(ko_text_str(&text), out);
+    ko_text_free(&text);
+    return code;
+}
+
+static void put_counts(json_object *object, const struct ko_cell_counts *counts)
+{
+    ko_json_put_int(object, "done", counts->done);
+    ko_json_put_int(object, "vacuous", counts->vacuous);
+    ko_json_put_int(object, "failed", counts->failed);
+    ko_json_put_int(object, "pending", counts->pending);
+    ko_json_put_int(object, "cells",
+                    counts->done + counts->vacuous + counts->failed + counts->pending);
+}
+
+static enum ko_code print_json(const struct report *report, FILE *out, struct ko_error *err)
+{
+    const struct ko_cube_counts *counts = &report->counts;
+    json_object *root = json_object_new_object();
+    ko_json_put_text(root, "cube", report->path);
+    ko_json_put_text(root, "kind", report->evaluation ? "evaluation" : "sweep");
+    ko_json_put_text(root, "state", state(&counts->total));
+    json_object *rows = ko_json_put_list(root, "rows");
+    for (int32_t m = 0; m < counts->n_models; m++)
+        for (int32_t r = 0; r < counts->n_rows; r++) {
+            json_object *row = ko_json_add_object(rows);
+            ko_json_put_text(row, "model", report->axes->model.item[m]);
+            if (!report->evaluation) {
+                ko_json_put_text(row, "route", row_name(report, r));
+                ko_json_put_bool(row, "heat", (size_t)r >= report->axes->route.n);
+            } else {
+                ko_json_put_int(row, "skipped", counts->n_skipped[m]);
+            }
+            put_counts(row, &counts->count[m * counts->n_rows + r]);
+        }
+    put_counts(ko_json_put_object(root, "total"), &counts->total);
+    const enum ko_code code = ko_json_print(root, out, err);
+    json_object_put(root);
+    return code;
+}
+
+enum ko_code ko_command_status(struct ko_cli *cli, int *status, struct ko_error *err)
+{
+    struct report report = {.path = cli->options->arguments.item[0]};
+    struct ko_cube_view *view = NULL;
+    enum ko_code code = ko_cube_view_open(report.path, &view, err);
+    if (code == KO_OK) {
+        report.axes = ko_cube_view_axes(view);
+        report.evaluation = ko_cube_view_is_evaluation(view);
+        code = ko_cube_count(view, &report.counts, err);
+    }
+    if (code == KO_OK)
+        code = ko_option_flag(cli->options, KO_OPT_JSON) ? print_json(&report, cli->out, err)
+                                                         : print_text(&report, cli->out, err);
+    if (code == KO_OK)
+        *status = ko_cell_counts_status(&report.counts.total);
+    ko_cube_counts_free(&report.counts);
+    ko_cube_view_close(view);
+    return code;
+}

@@ -1,0 +1,34 @@
+#define _GNU_SOURCE
+#include "src/cli/stop.h"
+
+#include <signal.h>
+#include <stddef.h>
+#include <time.h>
+
+/* Signal handlers can reach nothing but objects of static storage. */
+static volatile sig_atomic_t signalled;
+static int64_t stop_time;
+
+static void on_signal(int number)
+{
+    if (signalled && number == SIGINT) {
+        signal(SIGINT, SIG_DFL);
+        raise(SIGINT);
+    }
+    signalled = 1;
+}
+
+void ko_stop_install(int64_t stop_at)
+{
+    static const int numbers[] = {SIGTERM, SIGINT, SIGUSR1};
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    for (size_t k = 0; k < sizeof numbers / sizeof numbers[0]; k++)
+        sigaction(numbers[k], &action, NULL);
+    stop_time = stop_at;
+}
+
+bool ko_stop_wanted(void)
+{
+    return signalled || (stop_time > 0 && (int64_t)time(NULL) >= stop_time);
+}

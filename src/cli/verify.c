@@ -1,0 +1,328 @@
+#define _GNU_SOURCE
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "mpi/cube/cube_read.h"
+#include "src/base/memory.h"
+#include "src/checkpoint/checkpoint.h"
+#include "src/cli/cli.h"
+#include "src/cli/inputs.h"
+#include "src/cli/sample.h"
+#include "src/forward/forward.h"
+
+/* Largest difference that is accepted, absolute, in nats: float32 by float32 in another order of
+   summation; looser arithmetic on the cube's side. Beside it a share of the value itself, for
+   models whose log-probabilities are large. */
+static double tolerance(const char *precision)
+{
+    if (strcmp(precision, "tf32") == 0)
+        return 0.02;
+    return strcmp(precision, "bfloat16") == 0 ? 0.15 : 1e-4;
+}
+static const double RELATIVE = 2e-4;
+enum { N_WORST = 5 };
+
+struct verification {
+    struct ko_cube_view *view;
+    const struct ko_cube_axes *axes;
+    struct ko_inputs inputs;
+    struct ko_plan *plan; /* an evaluation's, with the cube's routes, classes and windows */
+    struct ko_sampled *cell;
+    struct ko_metrics *again; /* [n_cells] what the full forward passes say */
+    int64_t n_cells;
+    double atol;
+};
+
+/* The stored spec, read as a file would be. */
+static enum ko_code open_inputs(struct ko_cli *cli, struct verification *v, struct ko_error *err)
+{
+    const char *text = ko_cube_view_attribute(v->view, "spec");
+    const char *folder = getenv("TMPDIR");
+    struct ko_text path = {0};
+    if (!text)
+        return ko_fail(err, KO_E_INPUT, "the cube holds no spec, it cannot be verified");
+    ko_text_add(&path, "%s/knockout-spec-XXXXXX", folder && folder[0] ? folder : "/tmp");
+    enum ko_code code = ko_text_check(&path, err);
+    int file = code == KO_OK ? mkstemp(path.data) : -1;
+    if (code == KO_OK && file < 0)
+        code = ko_fail(err, KO_E_FAILED, "%s: a temporary file cannot be made", path.data);
+    if (file >= 0) {
+        if (write(file, text, strlen(text)) != (ssize_t)strlen(text))
+            code = ko_fail(err, KO_E_FAILED, "%s: cannot be written", path.data);
+        close(file);
+        if (code == KO_OK)
+            code = ko_inputs_open(path.data, cli->options, KO_MODELS_USED, true, &v->inputs, err);
+        unlink(path.data);
+    }
+    ko_text_free(&path);
+    return code;
+}
+
+static enum ko_code add_routes(struct ko_plan *plan, const struct ko_strings *labels,
+                               const struct ko_strings *spans, bool heat, struct ko_error *err)
+{
+    for (size_t r = 0; r < labels->n; r++) {
+        struct ko_plan_route *route = &plan->route[plan->n_routes];
+        const enum ko_code code = ko_route_parse(labels->item[r], spans, &route->route, err);
+        if (code != KO_OK)
+            return code;
+        route->heat = heat;
+        route->axis = (int32_t)r;
+        plan->n_routes++;
+    }
+    return KO_OK;
+}
+
+/* Gives the evaluation's plan the cube's routes, classes and windows. */
+static enum ko_code add_axes(struct verification *v, struct ko_error *err)
+{
+    const struct ko_cube_axes *axes = v->axes;
+    struct ko_plan *plan = v->plan;
+    struct ko_strings spans = {0};
+    enum ko_code code = KO_OK;
+    for (size_t f = 0; code == KO_OK && f < v->inputs.spec->prompt_files.n; f++)
+        for (size_t s = 0; code == KO_OK && s < v->inputs.facts[f].span_names.n; s++)
+            code = ko_strings_intern(&spans, v->inputs.facts[f].span_names.item[s], NULL, err);
+    plan->route = ko_new(axes->route.n + axes->heat_route.n, sizeof *plan->route, err);
+    plan->feature = ko_new(axes->feature_class.n, sizeof *plan->feature, err);
+    plan->size = ko_new((size_t)axes->n_sizes, sizeof *plan->size, err);
+    plan->start = ko_new((size_t)axes->n_starts, sizeof *plan->start, err);
+    if (code == KO_OK && (!plan->route || !plan->feature || !plan->size || !plan->start))
+        code = KO_E_MEMORY;
+    if (code == KO_OK)
+        code = add_routes(plan, &axes->route, &spans, false, err);
+    if (code == KO_OK)
+        code = add_routes(plan, &axes->heat_route, &spans, true, err);
+    for (size_t c = 0; code == KO_OK && c < axes->feature_class.n; c++) {
+        code = ko_feature_class_parse(axes->feature_class.item[c], &plan->feature[c], err);
+        plan->n_features += code == KO_OK;
+    }
+    if (code == KO_OK) {
+        plan->n_sizes = axes->n_sizes;
+        plan->n_starts = axes->n_starts;
+        memcpy(plan->size, axes->window_size, (size_t)axes->n_sizes * sizeof *plan->size);
+        memcpy(plan->start, axes->window_start, (size_t)axes->n_starts * sizeof *plan->start);
+    }
+    ko_strings_free(&spans);
+    return code;
+}
+
+static enum ko_code find_model(const struct verification *v, const char *name, int32_t *model,
+                               struct ko_error *err)
+{
+    for (int32_t m = 0; m < v->plan->n_models; m++)
+        if (strcmp(v->plan->model[m].name, name) == 0) {
+            *model = m;
+            return KO_OK;
+        }
+    return ko_fail(err, KO_E_INPUT, "model '%s' is in the cube and not in its spec", name);
+}
+
+static enum ko_code find_fact(const struct verification *v, const struct ko_sampled *cell,
+                              int32_t *fact, struct ko_error *err)
+{
+    const char *id = (cell->heat ? &v->axes->heat_prompt : &v->axes->prompt)->item[cell->prompt];
+    for (int32_t f = 0; f < v->plan->n_facts; f++)
+        if (strcmp(v->plan->fact[f].id, id) == 0) {
+            *fact = f;
+            return KO_OK;
+        }
+    return ko_fail(err, KO_E_INPUT, "prompt '%s' is in the cube and not in the prompt file", id);
+}
+
+/* The sampled cells of one model, each as a full forward pass on the plain kernels. */
+static enum ko_code run_cells(struct verification *v, int32_t cube_model, int32_t model,
+                              struct ko_engine *engine, struct ko_error *err)
+{
+    const int32_t n_plain = (int32_t)v->axes->route.n;
+    enum ko_code code = KO_OK;
+    for (int64_t k = 0; code == KO_OK && k < v->n_cells; k++) {
+        const struct ko_sampled *cell = &v->cell[k];
+        int32_t fact = 0;
+        if (cell->model != cube_model)
+            continue;
+        code = find_fact(v, cell, &fact, err);
+        if (code == KO_OK && ko_plan_prompt(v->plan, model, fact)->reason != KO_RUNNABLE)
+            code = ko_fail(err, KO_E_INPUT, "prompt '%s' cannot be run any more: %s",
+                           v->plan->fact[fact].id,
+                           ko_reason_sentence(ko_plan_prompt(v->plan, model, fact)->reason));
+        if (code == KO_OK)
+            code = ko_engine_run_cell(engine, fact, cell->route + (cell->heat ? n_plain : 0),
+                                      cell->source_position, cell->feature, cell->size, cell->start,
+                                      &v->again[k], err);
+    }
+    return code;
+}
+
+static enum ko_code run_model(struct verification *v, int32_t cube_model, struct ko_error *err)
+{
+    const struct ko_backend_config config = {.threads = 1, .precision = KO_FLOAT32};
+    const struct ko_kernels *kernels = &ko_kernels_plain;
+    struct ko_checkpoint *checkpoint = NULL;
+    struct ko_model *opened = NULL;
+    struct ko_engine *engine = NULL;
+    struct ko_backend *be = NULL;
+    float *arena = NULL;
+    uint64_t *hash = NULL;
+    int32_t model = 0;
+    enum ko_code code = find_model(v, v->axes->model.item[cube_model], &model, err);
+    if (code == KO_OK &&
+        strcmp(v->plan->model[model].fingerprint, v->axes->fingerprint.item[cube_model]) != 0)
+        code = ko_fail(err, KO_E_INPUT, "%s: fingerprint is %s, the cube was made with %s",
+                       v->plan->model[model].name, v->plan->model[model].fingerprint,
+                       v->axes->fingerprint.item[cube_model]);
+    if (code == KO_OK)
+        code = ko_checkpoint_open(v->plan->model[model].path, v->plan->model[model].name,
+                                  &checkpoint, err);
+    if (code == KO_OK)
+        code = ko_model_open(checkpoint, &opened, err);
+    if (code == KO_OK) {
+        arena = ko_new(opened->arena_floats, sizeof *arena, err);
+        hash = ko_new(opened->n_weights, sizeof *hash, err);
+        code =
+            arena && hash ? ko_model_load(opened, checkpoint, 0, 1, arena, hash, err) : KO_E_MEMORY;
+    }
+    if (code == KO_OK)
+        code = kernels->open(&config, &be, err);
+    if (code == KO_OK)
+        code = ko_engine_new(v->plan, model, opened, arena, kernels, be, 2 * v->plan->n_positions,
+                             &engine, err);
+    if (code == KO_OK)
+        code = run_cells(v, cube_model, model, engine, err);
+    ko_engine_free(engine);
+    if (be)
+        kernels->close(be);
+    free(arena);
+    free(hash);
+    ko_model_free(opened);
+    ko_checkpoint_close(checkpoint);
+    return code;
+}
+
+/* Ranks may differ where the target is nearly tied: by one, or by one in a hundred far down the
+ * list. */
+static bool rank_agrees(int32_t a, int32_t b)
+{
+    const int32_t larger = a > b ? a : b;
+    return abs(a - b) <= (larger > 100 ? larger / 100 : 1);
+}
+
+static bool agrees(const struct verification *v, int64_t k)
+{
+    const struct ko_sampled *cell = &v->cell[k];
+    const struct ko_metrics *again = &v->again[k];
+    const double bound = v->atol + RELATIVE * fabs((double)again->logprob);
+    const double kl_bound = v->atol + RELATIVE * fabs((double)again->kl);
+    return fabs(cell->logprob - (double)again->logprob) <= bound &&
+           fabs(cell->kl - (double)again->kl) <= kl_bound &&
+           rank_agrees(cell->target_rank, again->target_rank);
+}
+
+static double difference(const struct verification *v, int64_t k)
+{
+    const double lp = fabs(v->cell[k].logprob - (double)v->again[k].logprob);
+    const double kl = fabs(v->cell[k].kl - (double)v->again[k].kl);
+    return isnan(lp) || isnan(kl) ? INFINITY : fmax(lp, kl);
+}
+
+static void print_cell(struct ko_cli *cli, const struct verification *v, int64_t k)
+{
+    const struct ko_sampled *c = &v->cell[k];
+    const struct ko_cube_axes *axes = v->axes;
+    char position[32] = "";
+    if (c->heat)
+        snprintf(position, sizeof position, " source %d", c->source_position);
+    fprintf(cli->out,
+            "  %s prompt %s %s%s %s size %d start %d: logprob %.6f, recomputed %.6f; kl %.3e, "
+            "recomputed %.3e; rank %d, recomputed %d\n",
+            axes->model.item[c->model],
+            (c->heat ? &axes->heat_prompt : &axes->prompt)->item[c->prompt],
+            (c->heat ? &axes->heat_route : &axes->route)->item[c->route], position,
+            axes->feature_class.item[c->feature], axes->window_size[c->size],
+            axes->window_start[c->start], c->logprob, (double)v->again[k].logprob, c->kl,
+            (double)v->again[k].kl, c->target_rank, v->again[k].target_rank);
+}
+
+/* Prints the verdict, and the worst cells by name where there are any beyond the bound. */
+static int64_t report(struct ko_cli *cli, const struct verification *v)
+{
+    double worst_lp = 0, worst_kl = 0;
+    int64_t n_bad = 0, n_rank = 0;
+    for (int64_t k = 0; k < v->n_cells; k++) {
+        worst_lp = fmax(worst_lp, fabs(v->cell[k].logprob - (double)v->again[k].logprob));
+        worst_kl = fmax(worst_kl, fabs(v->cell[k].kl - (double)v->again[k].kl));
+        n_rank += v->cell[k].target_rank != v->again[k].target_rank;
+        n_bad += !agrees(v, k);
+    }
+    fprintf(cli->out,
+            "verified %lld cells, each as its own forward pass: largest difference %.2e in "
+            "log-probability, %.2e in KL, %lld ranks differ; %lld beyond the bound of %.0e + %.0e "
+            "relative\n",
+            (long long)v->n_cells, worst_lp, worst_kl, (long long)n_rank, (long long)n_bad, v->atol,
+            RELATIVE);
+    double below = INFINITY;
+    for (int64_t shown = 0; shown < N_WORST && shown < n_bad; shown++) {
+        int64_t worst = -1;
+        for (int64_t k = 0; k < v->n_cells; k++)
+            if (!agrees(v, k) && difference(v, k) < below &&
+                (worst < 0 || difference(v, k) > difference(v, worst)))
+                worst = k;
+        if (worst < 0)
+            break;
+        print_cell(cli, v, worst);
+        below = difference(v, worst);
+    }
+    return n_bad;
+}
+
+static enum ko_code prepare(struct ko_cli *cli, struct verification *v, struct ko_error *err)
+{
+    const char *path = cli->options->arguments.item[0];
+    struct ko_strings warnings = {0};
+    const char *precision = ko_cube_view_attribute(v->view, "precision");
+    v->axes = ko_cube_view_axes(v->view);
+    v->atol = tolerance(precision ? precision : "float32");
+    if (ko_cube_view_is_evaluation(v->view))
+        return ko_fail(err, KO_E_INPUT, "%s: is an evaluation, name a sweep's cube", path);
+    enum ko_code code = open_inputs(cli, v, err);
+    if (code == KO_OK)
+        code = ko_inputs_plan(&v->inputs, KO_PLAN_EVALUATION, NULL, NULL, &warnings, &v->plan, err);
+    if (code == KO_OK)
+        code = add_axes(v, err);
+    if (code == KO_OK)
+        code = ko_sample_cells(v->view, &cli->options->value[KO_OPT_MODEL].list,
+                               ko_option_int(cli->options, KO_OPT_SAMPLE),
+                               (uint64_t)ko_option_int(cli->options, KO_OPT_SEED), &v->cell,
+                               &v->n_cells, err);
+    if (code == KO_OK) {
+        v->again = ko_new((size_t)v->n_cells, sizeof *v->again, err);
+        code = v->again ? KO_OK : KO_E_MEMORY;
+    }
+    ko_strings_free(&warnings);
+    return code;
+}
+
+enum ko_code ko_command_verify(struct ko_cli *cli, int *status, struct ko_error *err)
+{
+    const char *path = cli->options->arguments.item[0];
+    struct verification v = {0};
+    enum ko_code code = ko_cube_view_open(path, &v.view, err);
+    if (code == KO_OK)
+        code = prepare(cli, &v, err);
+    for (size_t m = 0; code == KO_OK && m < v.axes->model.n; m++)
+        for (int64_t k = 0; k < v.n_cells; k++)
+            if (v.cell[k].model == (int32_t)m) {
+                code = run_model(&v, (int32_t)m, err);
+                break;
+            }
+    if (code == KO_OK && report(cli, &v) > 0)
+        *status = 1;
+    free(v.cell);
+    free(v.again);
+    ko_plan_free(v.plan);
+    ko_inputs_close(&v.inputs);
+    ko_cube_view_close(v.view);
+    return code;
+}

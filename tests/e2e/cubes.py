@@ -1,0 +1,71 @@
+"""What the end-to-end scripts ask of cubes.
+
+    cubes.py same A.h5 B.h5            every dataset but run* equal, bit for bit; names the first that differs
+    cubes.py change CUBE DATASET DELTA adds DELTA to the values of every finished cell
+    cubes.py overwrite CHECKPOINT_FOLDER NAME VALUE
+                                       writes VALUE over the first float32 or bfloat16 element of the tensor NAME
+"""
+import json
+import struct
+import sys
+from pathlib import Path
+
+import numpy as np
+
+
+def arrays(path):
+    import h5py
+
+    found = {}
+    with h5py.File(path) as cube:
+        for name, item in cube.items():
+            if not name.startswith("run") and item.dtype != object:
+                found[name] = item[...]
+            elif not name.startswith("run"):
+                found[name] = np.array([v if isinstance(v, bytes) else str(v).encode() for v in item[...].ravel()])
+    return found
+
+
+def same(a, b):
+    left, right = arrays(a), arrays(b)
+    if left.keys() != right.keys():
+        sys.exit(f"{a} and {b} hold different datasets: {sorted(left.keys() ^ right.keys())}")
+    if "logprob" in left and not np.isfinite(left["logprob"]).any():
+        sys.exit(f"{a} holds no result")
+    for name in left:
+        if left[name].shape != right[name].shape or left[name].tobytes() != right[name].tobytes():
+            sys.exit(f"{a} and {b} differ in {name}")
+    print(f"{len(left)} datasets are the same")
+
+
+def change(path, dataset, delta):
+    import h5py
+
+    with h5py.File(path, "r+") as cube:
+        values = cube[dataset][...]
+        if not np.isfinite(values).any():
+            sys.exit(f"{path} holds no result in {dataset}")
+        cube[dataset][...] = values + np.asarray(delta, values.dtype)
+
+
+def overwrite(folder, tensor, value):
+    path = Path(folder) / "model.safetensors"
+    data = bytearray(path.read_bytes())
+    (n,) = struct.unpack("<Q", data[:8])
+    entry = json.loads(data[8:8 + n])[tensor]
+    at = 8 + n + entry["data_offsets"][0]
+    bits = struct.pack("<f", float(value))
+    data[at:at + 4 if entry["dtype"] == "F32" else at + 2] = bits if entry["dtype"] == "F32" else bits[2:]
+    path.write_bytes(data)
+
+
+if __name__ == "__main__":
+    command, *rest = sys.argv[1:]
+    if command == "same":
+        same(*rest)
+    elif command == "change":
+        change(rest[0], rest[1], float(rest[2]))
+    elif command == "overwrite":
+        overwrite(*rest)
+    else:
+        sys.exit(__doc__)

@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# A stopped run exits with 75 and goes on exactly where it was; a finished one is left alone; another spec is refused.
+source "$(dirname "$0")/small_spec.inc"
+sed -i 's/n: 12/n: 400/' "$scratch/spec.yaml"
+
+"$KNOCKOUT" run "$scratch/spec.yaml" -o "$scratch/whole.h5" --threads 1 --progress none --log-level warn
+
+stopped=0
+for ranks in 1 4 1 4; do
+    status=0
+    "$KO_LAUNCH" 120 "$ranks" "$KNOCKOUT" run "$scratch/spec.yaml" -o "$scratch/parts.h5" --resume --threads 1 --progress none \
+        --commit-seconds 0.2 --log-level warn --stop-at $(($(date +%s) + 3)) 2>"$scratch/err" || status=$?
+    [ "$status" -eq 75 ] || [ "$status" -eq 0 ] || { cat "$scratch/err"; fail "a stopped run exits with $status"; }
+    [ "$status" -eq 0 ] || stopped=$((stopped + 1))
+done
+[ "$stopped" -gt 0 ] || fail "no run was stopped early enough to test anything"
+"$KNOCKOUT" run "$scratch/spec.yaml" -o "$scratch/parts.h5" --resume --threads 1 --progress none --log-level warn ||
+    fail "the last part"
+cubes same "$scratch/whole.h5" "$scratch/parts.h5"
+
+before=$(cksum <"$scratch/parts.h5")
+"$KNOCKOUT" run "$scratch/spec.yaml" -o "$scratch/parts.h5" --resume --threads 1 --progress none 2>"$scratch/err" ||
+    fail "resuming a complete cube"
+grep -q 'complete already' "$scratch/err" || fail "a complete cube is not said to be complete"
+[ "$before" = "$(cksum <"$scratch/parts.h5")" ] || fail "resuming a complete cube changed it"
+
+status=0
+"$KNOCKOUT" run "$scratch/spec.yaml" -o "$scratch/parts.h5" --resume --set 'windows={sizes: [2], starts: all}' --progress none \
+    2>"$scratch/err" || status=$?
+cat "$scratch/err"
+[ "$status" -eq 2 ] || fail "another spec is not refused (exit $status)"

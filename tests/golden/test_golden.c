@@ -1,0 +1,79 @@
+/* The program's cells against the float64 oracle's. With arguments, any golden file: CHECKPOINT
+ * GOLDEN FACTS [BOUND]. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "tests/golden/golden_check.h"
+
+#define FACTS KO_SOURCE_DIR "/jobs/facts.jsonl"
+#define DEMO(name)                                                                                 \
+    KO_SOURCE_DIR "/jobs/models/" name, FACTS, KO_SOURCE_DIR "/tests/data/golden/" name ".h5"
+#define VARIANT(name)                                                                              \
+    KO_SOURCE_DIR "/tests/data/variants/" name, FACTS,                                             \
+        KO_SOURCE_DIR "/tests/data/variants/" name "/golden.h5"
+
+/* Trained models, float32 against float64; random weights scaled to make every knockout count,
+ * which amplify rounding. */
+#define DEMO_BOUND    1e-4
+#define VARIANT_BOUND 2e-3
+
+static int verdict(const struct golden_case *c)
+{
+    struct golden_result r = {0};
+    struct ko_error err = {0};
+    const enum ko_code code = golden_compare(c, &r, &err);
+    if (code != KO_OK) {
+        print_message("%s: %s\n", c->name, err.text);
+        return 1;
+    }
+    print_message("%s: %lld cells, %lld map cells, %lld vacuous: largest difference %.2e in "
+                  "log-probability, %.2e in KL, %.2e in clean runs (bound %.0e)\n",
+                  c->name, (long long)r.n_cells, (long long)r.n_heat, (long long)r.n_vacuous,
+                  r.worst_logprob, r.worst_kl, r.worst_clean, c->bound);
+    if (r.n_bad > 0 || r.n_tokens_bad > 0)
+        print_message("%s: %lld cells and %lld tokens differ; first: %s\n", c->name,
+                      (long long)r.n_bad, (long long)r.n_tokens_bad, r.first_bad);
+    return r.n_bad > 0 || r.n_tokens_bad > 0 || r.n_cells == 0 || r.n_heat == 0;
+}
+
+static void check(void **state)
+{
+    assert_int_equal(verdict(*state), 0);
+}
+
+static struct golden_case cases[] = {
+    {"mamba-facts, cpu", DEMO("mamba-facts"), &ko_kernels_cpu, DEMO_BOUND, 0, 0},
+    {"gpt2-facts, cpu", DEMO("gpt2-facts"), &ko_kernels_cpu, DEMO_BOUND, 0, 0},
+    {"mamba-odd, cpu", VARIANT("mamba-odd"), &ko_kernels_cpu, VARIANT_BOUND, 0, 0},
+    {"gpt2-bare, cpu", VARIANT("gpt2-bare"), &ko_kernels_cpu, VARIANT_BOUND, 0, 0},
+    {"mamba-facts in many waves, cpu", DEMO("mamba-facts"), &ko_kernels_cpu, DEMO_BOUND, 300, 0},
+    {"gpt2-facts in many waves, cpu", DEMO("gpt2-facts"), &ko_kernels_cpu, DEMO_BOUND, 300, 0},
+    {"mamba-odd, plain", VARIANT("mamba-odd"), &ko_kernels_plain, VARIANT_BOUND, 0, 1},
+    {"gpt2-bare, plain", VARIANT("gpt2-bare"), &ko_kernels_plain, VARIANT_BOUND, 0, 0},
+    {"gpt2-facts, plain", DEMO("gpt2-facts"), &ko_kernels_plain, DEMO_BOUND, 0, 1},
+};
+
+int main(int argc, char **argv)
+{
+    enum { N = sizeof cases / sizeof cases[0] };
+    if (argc >= 4) {
+        const struct golden_case given = {.name = argv[1],
+                                          .checkpoint = argv[1],
+                                          .golden = argv[2],
+                                          .facts = argv[3],
+                                          .kernels = &ko_kernels_cpu,
+                                          .bound = argc > 4 ? atof(argv[4]) : VARIANT_BOUND};
+        return verdict(&given);
+    }
+    struct CMUnitTest tests[N];
+    for (size_t k = 0; k < N; k++)
+        tests[k] = (struct CMUnitTest){
+            .name = cases[k].name, .test_func = check, .initial_state = &cases[k]};
+    return cmocka_run_group_tests_name("golden cells of the float64 oracle", tests, NULL, NULL);
+}

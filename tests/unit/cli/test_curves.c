@@ -1,0 +1,81 @@
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "src/cli/curves.h"
+
+static void assert_close(double got, double expected)
+{
+    if (!(fabs(got - expected) <= 1e-12 * fmax(1, fabs(expected))))
+        fail_msg("expected %.15g, got %.15g", expected, got);
+}
+
+static void each_metric_has_its_value_of_a_cell(void **state)
+{
+    (void)state;
+    const double half = log(0.5), quarter = log(0.25);
+    assert_close(ko_curve_value(KO_CURVE_CHANGE, half, quarter), -50);
+    assert_close(ko_curve_value(KO_CURVE_MEDIAN, quarter, half), 100);
+    assert_close(ko_curve_value(KO_CURVE_DELTA, 0.5, 0.25), -25);
+    assert_close(ko_curve_value(KO_CURVE_LOGPROB, half, quarter), quarter - half);
+    assert_close(ko_curve_value(KO_CURVE_KL, 0, 0.125), 0.125);
+    assert_close(ko_curve_value(KO_CURVE_HIT, 0, 1), 1);
+    assert_close(ko_curve_value(KO_CURVE_HIT, 0, 2), 0);
+    assert_true(isnan(ko_curve_value(KO_CURVE_HIT, 0, -1)));
+}
+
+/* 100 (exp(x) - 1) would lose all digits here. */
+static void a_tiny_change_keeps_its_digits(void **state)
+{
+    (void)state;
+    assert_close(ko_curve_value(KO_CURVE_CHANGE, 0, 1e-18), 1e-16);
+}
+
+static void a_hit_is_a_share_and_a_median_no_mean(void **state)
+{
+    (void)state;
+    double hits[] = {1, 0, 1, 1}, values[] = {0, 1, 100};
+    assert_close(ko_curve_estimate(KO_CURVE_HIT, hits, 4).value, 75);
+    assert_close(ko_curve_estimate(KO_CURVE_MEDIAN, values, 3).value, 1);
+    assert_close(ko_curve_estimate(KO_CURVE_KL, values, 3).value, 101.0 / 3);
+}
+
+static void metrics_are_found_by_their_words(void **state)
+{
+    (void)state;
+    static const char *const words[] = {"change", "delta", "logprob", "median", "hit", "kl"};
+    struct ko_error err = {0};
+    enum ko_curve_metric metric = KO_CURVE_KL;
+    for (size_t k = 0; k < sizeof words / sizeof words[0]; k++) {
+        assert_int_equal(ko_curve_metric_parse(words[k], &metric, &err), KO_OK);
+        assert_string_equal(ko_curve_metric_word(metric), words[k]);
+    }
+    assert_int_equal(ko_curve_metric_parse("chnage", &metric, &err), KO_E_INPUT);
+    assert_string_equal(err.text, "--metric: unknown metric 'chnage', did you mean 'change'?");
+}
+
+static void depth_runs_from_nothing_to_all(void **state)
+{
+    (void)state;
+    assert_close(ko_window_depth(12, 3, 0), 0);
+    assert_close(ko_window_depth(12, 3, 9), 100);
+    assert_close(ko_window_depth(12, 2, 5), 50);
+    assert_close(ko_window_depth(12, 12, 0), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_metric_has_its_value_of_a_cell),
+        cmocka_unit_test(a_tiny_change_keeps_its_digits),
+        cmocka_unit_test(a_hit_is_a_share_and_a_median_no_mean),
+        cmocka_unit_test(metrics_are_found_by_their_words),
+        cmocka_unit_test(depth_runs_from_nothing_to_all),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
