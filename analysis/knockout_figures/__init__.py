@@ -1,0 +1,1 @@
+"""Figures from a knockout cube; opens nothing else."""

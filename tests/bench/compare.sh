@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Time a cell of this program and of the PyTorch baseline, one after the other on the same machine, for the same shape.
+# Usage: tests/bench/compare.sh [--threads N] [SHAPE...]    by default 2 threads; mamba-130m and gpt2-medium
+# The program must be built (cmake --preset release && cmake --build --preset release). PyTorch is taken from python3 where it has
+# it, else from build/venv-bench, which is made here.
+set -euo pipefail
+
+threads=2
+if [ "${1:-}" = --threads ]; then
+    threads=${2:?compare.sh: --threads takes a number}
+    shift 2
+fi
+[ $# -gt 0 ] || set -- mamba-130m gpt2-medium
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+knockout=$root/build/release/bin/knockout
+[ -x "$knockout" ] || {
+    echo "compare.sh: $knockout: not built; run: cmake --preset release && cmake --build --preset release" >&2
+    exit 2
+}
+
+python=python3
+if ! "$python" -c 'import torch' 2>/dev/null; then
+    python=$root/build/venv-bench/bin/python3
+    "$python" -c 'import torch' 2>/dev/null || {
+        python3 -m venv "$root/build/venv-bench"
+        "$python" -m pip install --quiet --disable-pip-version-check torch==2.13.0
+    }
+fi
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+for shape in "$@"; do
+    "$knockout" bench --shape "$shape" --threads "$threads" --json >"$scratch/ours.json"
+    "$python" "$root/tests/bench/batched.py" --shape "$shape" --threads "$threads" --json >"$scratch/theirs.json"
+    "$python" - "$scratch" <<'PY'
+import json
+import sys
+
+ours = json.load(open(f"{sys.argv[1]}/ours.json"))
+theirs = json.load(open(f"{sys.argv[1]}/theirs.json"))
+ms = 1e3 * ours["seconds_per_cell"]
+print(f"{ours['shape']} on {theirs['device_name']}, {theirs['threads']} threads")
+print(f"  knockout      {ms:9.3f} ms a cell   {ours['cells']} cells, {ours['device']}")
+print(f"  PyTorch {theirs['torch'].split('+')[0]:<6}{theirs['ms_per_cell']:9.3f} ms a cell   {theirs['cells']} cells, {theirs['form']}, batches of {theirs['batch']}")
+print(f"  ratio         {theirs['ms_per_cell'] / ms:9.2f}")
+print(f"  GEMM rate     {ours['gemm_flops_layers'] / 1e9:9.1f} GFLOP/s at the layers' shapes; reached {ours['flops_reached'] / 1e9:.1f} "
+      f"({100 * ours['fraction_of_gemm']:.0f} %)")
+PY
+done

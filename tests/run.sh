@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds everything and runs the tests; closes with ctest's summary.
+# Usage: tests/run.sh [--long]
+#   --long   also the tests labelled `long`, and before them the unit tests under the address and undefined-behaviour sanitizers
+set -euo pipefail
+
+long=false
+for argument in "$@"; do
+    case $argument in
+    --long) long=true ;;
+    -h | --help)
+        sed -n '2,4s/^# //p' "${BASH_SOURCE[0]}"
+        exit 0
+        ;;
+    *)
+        echo "tests/run.sh: unknown argument $argument; it takes --long" >&2
+        exit 2
+        ;;
+    esac
+done
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=jobs/install.sh
+source jobs/install.sh
+
+step() {
+    printf '\n==> %s\n' "$1"
+}
+
+build() {
+    cmake --preset "$1"
+    cmake --build --preset "$1"
+}
+
+step "Install what is missing"
+ko_install_missing
+KO_PYTHON=$(ko_python)
+export KO_PYTHON
+echo "everything needed is here"
+
+failed=0
+exclude=(--label-exclude '^long$')
+if $long; then
+    exclude=()
+    step "Build with sanitizers and run the unit tests"
+    build sanitize
+    ctest --test-dir build/sanitize --output-on-failure -j2 --tests-regex '^unit\.' || failed=1
+fi
+
+step "Build"
+build release
+
+step "Run the tests"
+echo "skipped: GPU tests (this version computes on CPUs only)"
+ctest --test-dir build/release --output-on-failure -j2 "${exclude[@]}" || failed=1
+exit "$failed"
