@@ -7,6 +7,7 @@
 #include "src/base/file.h"
 #include "src/base/json.h"
 #include "src/base/memory.h"
+#include "src/spec/model_name.h"
 
 enum { CONFIG_MAX_BYTES = 1 << 24 };
 
@@ -99,9 +100,12 @@ enum ko_code ko_checkpoint_report_make(const char *folder, const char *tokenizer
                                        struct ko_checkpoint_report *out, struct ko_error *err)
 {
     *out = (struct ko_checkpoint_report){.added_id = -1};
-    out->name = ko_path_last(folder, err);
     out->folder = ko_copy(folder, err);
-    enum ko_code code = out->name && out->folder ? KO_OK : KO_E_MEMORY;
+    enum ko_code code = out->folder ? KO_OK : KO_E_MEMORY;
+    if (code == KO_OK && ko_model_name_of_folder(folder, &out->name, NULL) != KO_OK) {
+        out->name = ko_copy(folder, err);
+        code = out->name ? KO_OK : KO_E_MEMORY;
+    }
     if (code == KO_OK)
         code = find_tokenizer(tokenizer, out, err);
     if (code == KO_OK)

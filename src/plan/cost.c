@@ -14,8 +14,8 @@ static const double run_log_bytes = 1024.0 * 1024;
 
 int32_t ko_default_row_budget(double row_bytes)
 {
-    const double workspace = 256.0 * 1024 * 1024;
-    enum { LEAST = 512, MOST = 8192 };
+    const double workspace = 96.0 * 1024 * 1024;
+    enum { LEAST = 512, MOST = 4096 };
     if (!(row_bytes > workspace / MOST)) {
         return MOST;
     }
@@ -42,21 +42,39 @@ static double cube_bytes(const struct ko_plan *plan)
     return models * bytes + run_log_bytes + cube_fixed_bytes;
 }
 
-static double peak_bytes(const struct ko_plan *plan)
+/* Rows that the workspace of a model's worker holds: its largest wave, of the sweep or of the
+ * evaluation before it, which goes through every runnable prompt. */
+static double largest_wave(const struct ko_plan *plan, const struct ko_batches *batches, int32_t m)
+{
+    double rows = 0.0;
+    for (int32_t f = 0; f < plan->n_facts; f++) {
+        const struct ko_prompt *prompt = ko_plan_prompt(plan, m, f);
+        rows += prompt->reason == KO_RUNNABLE ? prompt->n_tokens : 0;
+    }
+    for (int32_t i = 0; i < batches->n; i++) {
+        if (batches->batch[i].model == m) {
+            rows = fmax(rows, (double)batches->batch[i].n_rows);
+        }
+    }
+    return fmin(rows, plan->model[m].row_budget);
+}
+
+static double peak_bytes(const struct ko_plan *plan, const struct ko_batches *batches)
 {
     double peak = 0.0;
     for (int32_t m = 0; m < plan->n_models; m++) {
         const struct ko_plan_model *model = &plan->model[m];
-        double bytes = model->weight_bytes + model->row_budget * model->row_bytes + fixed_bytes;
-        peak = bytes > peak ? bytes : peak;
+        double rows = largest_wave(plan, batches, m);
+        peak = fmax(peak, model->weight_bytes + rows * model->row_bytes + fixed_bytes);
     }
     return peak;
 }
 
 void ko_plan_cost(const struct ko_plan *plan, const struct ko_batches *batches, struct ko_cost *out)
 {
-    *out = (struct ko_cost){
-        .n_batches = batches->n, .peak_bytes = peak_bytes(plan), .cube_bytes = cube_bytes(plan)};
+    *out = (struct ko_cost){.n_batches = batches->n,
+                            .peak_bytes = peak_bytes(plan, batches),
+                            .cube_bytes = cube_bytes(plan)};
     for (int32_t i = 0; i < batches->n; i++) {
         const struct ko_batch *batch = &batches->batch[i];
         out->n_cells += batch->n_cells;

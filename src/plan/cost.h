@@ -7,7 +7,7 @@
 #include "src/plan/batch.h"
 #include "src/plan/plan.h"
 
-/* Default row budget: as many rows as fit 256 MiB of workspace, within [512, 8192]. A function of
+/* Default row budget: as many rows as fit 96 MiB of workspace, within [512, 4096]. A function of
  * the model's shape alone. */
 int32_t ko_default_row_budget(double row_bytes);
 
@@ -15,8 +15,7 @@ struct ko_cost {
     int64_t n_cells, n_rows, n_batches; /* not vacuous cells; rows over all waves */
     double flop;                        /* of the token tree */
     double separate_flop;               /* of one full forward pass a cell */
-    double
-        peak_bytes; /* of a worker: the largest of weights + row budget * row bytes + fixed share */
+    double peak_bytes; /* of a worker: the largest of weights + rows of its largest wave + a fixed share */
     double cube_bytes;
 };
 void ko_plan_cost(const struct ko_plan *plan, const struct ko_batches *batches,

@@ -5,6 +5,7 @@
 #include "src/base/file.h"
 #include "src/base/memory.h"
 #include "src/base/text.h"
+#include "src/spec/model_name.h"
 #include "src/spec/spec_read.h"
 
 static const char *const model_keys[] = {"name", "path", "tokenizer", "bos"};
@@ -18,55 +19,13 @@ static void model_free(struct ko_spec_model *model)
     free(model->where);
 }
 
-/* The path's components from its end: [begin, begin + n) of number `back`; n is 0 beyond the first.
- */
-static const char *component(const char *path, int back, size_t *n)
-{
-    const char *end = path + strlen(path), *begin = end;
-    for (int i = 0; i <= back; i++) {
-        end = i == 0 ? end : begin;
-        while (end > path && end[-1] == '/') {
-            end--;
-        }
-        begin = end;
-        while (begin > path && begin[-1] != '/') {
-            begin--;
-        }
-    }
-    *n = (size_t)(end - begin);
-    return begin;
-}
-
-/* models--ORG--NAME/snapshots/HASH is ORG/NAME; otherwise the last component. */
+/* The name that a model's folder gives it, or an error that says where in the spec. */
 static enum ko_code name_from_path(const struct ko_yaml *at, const char *path, char **name,
                                    struct ko_error *err)
 {
-    static const char hub[] = "models--";
-    size_t n = 0, n_hub = 0;
-    const char *middle = component(path, 1, &n);
-    const char *repository = component(path, 2, &n_hub);
-    if (n == strlen("snapshots") && memcmp(middle, "snapshots", n) == 0 && n_hub > strlen(hub) &&
-        memcmp(repository, hub, strlen(hub)) == 0) {
-        *name = ko_copy_n(repository + strlen(hub), n_hub - strlen(hub), err);
-        if (*name == NULL) {
-            return KO_E_MEMORY;
-        }
-        char *dashes = strstr(*name, "--");
-        if (dashes != NULL) {
-            *dashes = '/';
-            memmove(dashes + 1, dashes + 2, strlen(dashes + 2) + 1);
-        }
-        return KO_OK;
-    }
-    const char *last = component(path, 0, &n);
-    if (n == 0 || (n == 1 && last[0] == '.') || (n == 2 && memcmp(last, "..", 2) == 0)) {
-        return ko_yaml_fail(at, err,
-                            "models: folder '%s' gives the model no name, write {name: "
-                            "NAME, path: %s}",
-                            path, path);
-    }
-    *name = ko_copy_n(last, n, err);
-    return *name == NULL ? KO_E_MEMORY : KO_OK;
+    struct ko_error why = {0};
+    const enum ko_code code = ko_model_name_of_folder(path, name, &why);
+    return code == KO_OK ? code : ko_yaml_fail(at, err, "%s", why.text);
 }
 
 static bool has_mode(const char *path, mode_t mode)

@@ -1,0 +1,13 @@
+/* The name of a model whose spec gives none. */
+#ifndef KO_SPEC_MODEL_NAME_H
+#define KO_SPEC_MODEL_NAME_H
+
+#include "src/base/error.h"
+
+/* From a checkpoint's folder: the last component, or ORG/NAME for a hub cache's
+   models--ORG--NAME/snapshots/HASH. *name: free(). KO_E_INPUT where the path names nothing (".").
+ */
+KO_MUST_CHECK enum ko_code ko_model_name_of_folder(const char *path, char **name,
+                                                   struct ko_error *err);
+
+#endif
