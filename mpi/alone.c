@@ -47,7 +47,7 @@ static enum ko_code run_model(struct ko_sweep *sweep, struct ko_worker *worker, 
     double last = ko_now();
     int held = 0;
     sweep->progress.model = job->plan->model[model].name;
-    enum ko_code code = ko_worker_load(worker, model, err);
+    enum ko_code code = stop_wanted(sweep) ? KO_E_STOPPED : ko_worker_load(worker, model, err);
     while (code == KO_OK) {
         while (*at < job->batches.n && job->batches.batch[*at].model == model &&
                (held < 2 || !job->todo[*at])) {

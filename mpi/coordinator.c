@@ -21,7 +21,7 @@ struct coordinator {
     bool in_round;
     int64_t staged_bytes, record_bytes;
     double last_round;
-    bool stopped;
+    bool stopped, complete;
     struct ko_error failure; /* the first that a worker reported */
 };
 
@@ -96,6 +96,9 @@ static enum ko_code handle(struct coordinator *c, const struct ko_message *messa
         if (c->failure.code == KO_OK)
             c->failure = message->error;
         return KO_OK;
+    case KO_TAG_BROKEN:
+        *err = message->error;
+        return message->error.code;
     default:
         return ko_fail(err, KO_E_FAILED, "MPI: the coordinator got a message with tag %d",
                        (int)message->tag);
@@ -121,7 +124,7 @@ static enum ko_code turn(struct coordinator *c, struct ko_error *err)
         code = handle(c, &message, err);
     if (code != KO_OK)
         return code;
-    if (!c->stopped && c->sweep->stop_wanted && c->sweep->stop_wanted())
+    if (!c->complete && c->sweep->stop_wanted && c->sweep->stop_wanted())
         c->stopped = true;
     const bool due = c->staged_bytes > 0 && (ko_now() - c->last_round >= c->job->commit_seconds ||
                                              c->staged_bytes >= KO_STAGED_BYTES);
@@ -161,7 +164,9 @@ static enum ko_code run_models(struct coordinator *c, struct ko_error *err)
         c->left = 0;
         for (; b < batches->n && batches->batch[b].model == c->model; b++)
             c->left += c->job->todo[b];
-        if (c->left > 0)
+        if (c->sweep->stop_wanted && c->sweep->stop_wanted())
+            c->stopped = c->left > 0;
+        if (c->left > 0 && !c->stopped)
             code = run_model(c, err);
     }
     return code;
@@ -206,6 +211,7 @@ enum ko_code ko_coordinator_run(struct ko_sweep *sweep, struct ko_error *err)
     sweep->threads_min = threads[0];
     sweep->threads_max = -threads[1];
     code = run_models(&c, err);
+    c.complete = code == KO_OK && !ending(&c);
     if (code == KO_OK)
         code = wind_up(&c, err);
     if (code != KO_OK) {

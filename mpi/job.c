@@ -12,25 +12,41 @@ const struct ko_kernels *ko_backend_find(const char *name)
     return strcmp(name, ko_kernels_cpu.name) == 0 ? &ko_kernels_cpu : NULL;
 }
 
-enum ko_code ko_job_new(struct ko_plan *plan, const uint8_t *done, const char *cube_path,
-                        const char *backend, struct ko_job *out, struct ko_error *err)
+/* Which batches hold a prompt that is not done. */
+static enum ko_code mark(struct ko_job *job, struct ko_error *err)
 {
+    job->todo = ko_new((size_t)job->batches.n, 1, err);
+    if (!job->todo)
+        return KO_E_MEMORY;
+    for (int32_t b = 0; b < job->batches.n; b++) {
+        const struct ko_batch *batch = &job->batches.batch[b];
+        for (int32_t k = 0; k < batch->n_facts; k++)
+            if (!ko_job_is_done(job, batch->model, batch->fact[k]))
+                job->todo[b] = 1;
+    }
+    return KO_OK;
+}
+
+enum ko_code ko_job_new(struct ko_plan *plan, const uint8_t *done, char (*content_hash)[33],
+                        const char *cube_path, const char *backend, struct ko_job *out,
+                        struct ko_error *err)
+{
+    const size_t n_models = (size_t)plan->n_models, n = n_models * (size_t)plan->n_facts;
     struct ko_job job = {.plan = plan, .commit_seconds = 10};
     enum ko_code code = ko_batches_compose(plan, &job.batches, err);
     if (code == KO_OK) {
-        job.todo = ko_new((size_t)job.batches.n, 1, err);
+        job.done = ko_new(n, 1, err);
+        job.content_hash = ko_new(n_models, sizeof *job.content_hash, err);
         job.cube_path = ko_copy(cube_path, err);
         job.backend = ko_copy(backend, err);
-        code = job.todo && job.cube_path && job.backend ? KO_OK : KO_E_MEMORY;
+        code = job.done && job.content_hash && job.cube_path && job.backend ? KO_OK : KO_E_MEMORY;
     }
-    for (int32_t b = 0; code == KO_OK && b < job.batches.n; b++) {
-        const struct ko_batch *batch = &job.batches.batch[b];
-        for (int32_t k = 0; k < batch->n_facts; k++) {
-            const size_t at = (size_t)batch->model * (size_t)plan->n_facts + (size_t)batch->fact[k];
-            if (!done || !done[at])
-                job.todo[b] = 1;
-        }
-    }
+    if (code == KO_OK && done)
+        memcpy(job.done, done, n);
+    if (code == KO_OK && content_hash)
+        memcpy(job.content_hash, content_hash, n_models * sizeof *content_hash);
+    if (code == KO_OK)
+        code = mark(&job, err);
     if (code != KO_OK)
         ko_job_free(&job);
     else
@@ -45,7 +61,9 @@ void ko_job_free(struct ko_job *job)
     ko_batches_free(&job->batches);
     if (job->owns_plan)
         ko_plan_free(job->plan);
+    free(job->done);
     free(job->todo);
+    free(job->content_hash);
     free(job->cube_path);
     free(job->backend);
     *job = (struct ko_job){0};
@@ -55,10 +73,10 @@ static enum ko_code broadcast(const struct ko_world *world, struct ko_bytes *byt
                               struct ko_error *err)
 {
     enum ko_code code = ko_text_check(&bytes->data, err);
-    if (code == KO_OK)
-        code = ko_broadcast_bytes(world->all, &bytes->data.data, &bytes->data.n, err);
+    size_t n = code == KO_OK ? bytes->data.n : 0; /* the others wait: nothing says that it failed */
+    const enum ko_code sent = ko_broadcast_bytes(world->all, &bytes->data.data, &n, err);
     ko_text_free(&bytes->data);
-    return code;
+    return code == KO_OK ? sent : code;
 }
 
 enum ko_code ko_job_send(const struct ko_world *world, const struct ko_job *job,
@@ -72,8 +90,8 @@ enum ko_code ko_job_send(const struct ko_world *world, const struct ko_job *job,
     ko_put_int(&bytes, job->threads);
     ko_put_double(&bytes, job->commit_seconds);
     ko_plan_pack(job->plan, &bytes);
-    ko_put_int(&bytes, job->batches.n);
-    ko_put_blob(&bytes, job->todo, (size_t)job->batches.n);
+    ko_put_blob(&bytes, job->done, (size_t)job->plan->n_models * (size_t)job->plan->n_facts);
+    ko_put_blob(&bytes, job->content_hash, (size_t)job->plan->n_models * sizeof *job->content_hash);
     return broadcast(world, &bytes, err);
 }
 
@@ -97,12 +115,19 @@ static enum ko_code unpack(struct ko_bytes *bytes, struct ko_job *job, struct ko
         code = ko_batches_compose(job->plan, &job->batches, err);
     if (code != KO_OK)
         return code;
-    if (!job->cube_path || !job->backend || ko_get_int(bytes) != job->batches.n)
-        return ko_fail(err, KO_E_FAILED, "the job that rank 0 sent does not fit this program");
-    job->todo = ko_new((size_t)job->batches.n, 1, err);
-    if (!job->todo)
+    const size_t n_models = (size_t)job->plan->n_models;
+    const size_t n = n_models * (size_t)job->plan->n_facts;
+    job->done = ko_new(n, 1, err);
+    job->content_hash = ko_new(n_models, sizeof *job->content_hash, err);
+    if (!job->done || !job->content_hash)
         return KO_E_MEMORY;
-    ko_get_blob(bytes, job->todo, (size_t)job->batches.n);
+    ko_get_blob(bytes, job->done, n);
+    ko_get_blob(bytes, job->content_hash, n_models * sizeof *job->content_hash);
+    code = mark(job, err);
+    if (code == KO_OK && (!job->cube_path || !job->backend))
+        bytes->broken = 1;
+    if (code != KO_OK)
+        return code;
     return bytes->broken ? ko_fail(err, KO_E_FAILED, "the job that rank 0 sent is cut off") : KO_OK;
 }
 
@@ -118,7 +143,9 @@ enum ko_code ko_job_receive(const struct ko_world *world, enum ko_next *next, st
     struct ko_job job = {0};
     ko_bytes_read_from(&bytes, data, n);
     *next = (enum ko_next)ko_get_int(&bytes);
-    if (*next == KO_NEXT_JOB)
+    if (bytes.broken)
+        code = ko_fail(err, KO_E_FAILED, "rank 0 had no memory for the job");
+    else if (*next == KO_NEXT_JOB)
         code = unpack(&bytes, &job, err);
     free(data);
     if (code != KO_OK)

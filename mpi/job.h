@@ -14,9 +14,12 @@
 struct ko_job {
     struct ko_plan *plan;      /* root: borrowed; others: owned */
     struct ko_batches batches; /* owned */
-    uint8_t *todo;             /* [batches.n] 0: every cell is flagged already; owned */
-    char *cube_path;           /* owned */
-    char *backend;             /* "cpu"; owned */
+    uint8_t *done; /* [n_models * n_facts] 1: flagged already, not to be written again; owned */
+    uint8_t *todo; /* [batches.n] whether any of its prompts is not done; owned */
+    char (*content_hash)[33]; /* [n_models] of the weights that earlier results came from; "": none
+                                 yet; owned */
+    char *cube_path;          /* owned */
+    char *backend;            /* "cpu"; owned */
     enum ko_precision precision;
     int32_t threads; /* wanted; 0: found out */
     double commit_seconds;
@@ -30,11 +33,12 @@ enum ko_next { KO_NEXT_JOB, KO_NEXT_END };
 const struct ko_kernels *ko_backend_find(const char *name);
 
 /* Root: composes the batches and marks what is to do: done [n_models * n_facts] flags prompts that
-   are complete (NULL: none). Takes copies of the strings; plan is borrowed. Free with ko_job_free.
- */
+   are complete (NULL: none), content_hash [n_models] as in struct ko_job (NULL: none). Takes
+   copies; plan is borrowed. Free with ko_job_free. */
 KO_MUST_CHECK enum ko_code ko_job_new(struct ko_plan *plan, const uint8_t *done,
-                                      const char *cube_path, const char *backend,
-                                      struct ko_job *out, struct ko_error *err);
+                                      char (*content_hash)[33], const char *cube_path,
+                                      const char *backend, struct ko_job *out,
+                                      struct ko_error *err);
 void ko_job_free(struct ko_job *job); /* leaves {0} */
 
 /* Collective over all ranks. The root says END, or sends a job, which arrives on the others. */
@@ -43,6 +47,11 @@ KO_MUST_CHECK enum ko_code ko_job_send(const struct ko_world *world, const struc
 KO_MUST_CHECK enum ko_code ko_job_send_end(const struct ko_world *world, struct ko_error *err);
 KO_MUST_CHECK enum ko_code ko_job_receive(const struct ko_world *world, enum ko_next *next,
                                           struct ko_job *out, struct ko_error *err);
+
+static inline bool ko_job_is_done(const struct ko_job *job, int32_t model, int32_t fact)
+{
+    return job->done[(size_t)model * (size_t)job->plan->n_facts + (size_t)fact];
+}
 
 /* Rows that a worker's workspace must hold for this model's batches. */
 int32_t ko_job_max_rows(const struct ko_job *job, int32_t model);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "mpi/agree.h"
 #include "mpi/world.h"
 #include "src/base/memory.h"
 
@@ -18,12 +19,12 @@ enum ko_code ko_message_send(MPI_Comm comm, int to, enum ko_tag tag, int64_t val
                         err);
 }
 
-enum ko_code ko_message_send_error(MPI_Comm comm, int to, const struct ko_error *error,
-                                   struct ko_error *err)
+enum ko_code ko_message_send_failure(MPI_Comm comm, int to, enum ko_tag tag,
+                                     const struct ko_error *error, struct ko_error *err)
 {
     struct ko_error copy = *error; /* error may be err */
-    return ko_mpi_check(MPI_Send(&copy, (int)sizeof copy, MPI_BYTE, to, (int)KO_TAG_ERROR, comm),
-                        "MPI_Send", err);
+    return ko_mpi_check(MPI_Send(&copy, (int)sizeof copy, MPI_BYTE, to, (int)tag, comm), "MPI_Send",
+                        err);
 }
 
 enum ko_code ko_message_poll(MPI_Comm comm, struct ko_message *message, bool *got,
@@ -37,7 +38,7 @@ enum ko_code ko_message_poll(MPI_Comm comm, struct ko_message *message, bool *go
     if (code != KO_OK || !flag)
         return code;
     MPI_Get_count(&status, MPI_BYTE, &n);
-    const bool is_error = status.MPI_TAG == KO_TAG_ERROR;
+    const bool is_error = status.MPI_TAG == KO_TAG_ERROR || status.MPI_TAG == KO_TAG_BROKEN;
     char buffer[MESSAGE_BYTES] = {0};
     if (n != (int)(is_error ? sizeof(struct ko_error) : 2 * sizeof(int64_t)))
         return ko_fail(err, KO_E_FAILED, "MPI: message with tag %d from rank %d has %d bytes",
@@ -80,8 +81,7 @@ enum ko_code ko_broadcast_bytes(MPI_Comm comm, char **data, size_t *n, struct ko
     if (code != KO_OK)
         return code;
     char *bytes = rank == 0 ? *data : ko_new((size_t)total + 1, 1, err);
-    if (!bytes && total > 0)
-        return KO_E_MEMORY;
+    code = ko_agree(comm, bytes || total == 0 ? KO_OK : KO_E_MEMORY, err);
     for (uint64_t at = 0; code == KO_OK && at < total; at += CHUNK) {
         const uint64_t left = total - at;
         code = ko_mpi_check(

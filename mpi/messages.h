@@ -23,20 +23,22 @@ enum ko_tag {
     KO_TAG_FINISHED,  /* value: batch computed; extra: microseconds */
     KO_TAG_DROPPED,   /* value: batches dropped after KO_TAG_STOP */
     KO_TAG_COMMITTED, /* value: batches committed; extra: microseconds */
-    KO_TAG_ERROR      /* a struct ko_error in bytes */
+    KO_TAG_ERROR,     /* a struct ko_error in bytes: this worker goes on obeying */
+    KO_TAG_BROKEN     /* likewise: it does not, the job has to be aborted */
 };
 
 struct ko_message {
     enum ko_tag tag;
     int rank; /* who sent it */
     int64_t value, extra;
-    struct ko_error error; /* KO_TAG_ERROR */
+    struct ko_error error; /* KO_TAG_ERROR and KO_TAG_BROKEN */
 };
 
 KO_MUST_CHECK enum ko_code ko_message_send(MPI_Comm comm, int to, enum ko_tag tag, int64_t value,
                                            int64_t extra, struct ko_error *err);
-KO_MUST_CHECK enum ko_code
-ko_message_send_error(MPI_Comm comm, int to, const struct ko_error *error, struct ko_error *err);
+KO_MUST_CHECK enum ko_code ko_message_send_failure(MPI_Comm comm, int to, enum ko_tag tag,
+                                                   const struct ko_error *error,
+                                                   struct ko_error *err);
 /* Takes a waiting message, if there is one (*got). */
 KO_MUST_CHECK enum ko_code ko_message_poll(MPI_Comm comm, struct ko_message *message, bool *got,
                                            struct ko_error *err);

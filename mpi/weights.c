@@ -35,13 +35,13 @@ static enum ko_code allocate(const struct ko_world *world, struct ko_weights *we
     code = ko_mpi_check(MPI_Win_allocate_shared(own, (int)sizeof *weights->arena, MPI_INFO_NULL,
                                                 world->node, &base, &weights->window),
                         "MPI_Win_allocate_shared", err);
+    weights->shared = code == KO_OK;
     MPI_Aint size = 0;
     int unit = 0;
     if (code == KO_OK)
         code = ko_mpi_check(MPI_Win_shared_query(weights->window, 0, &size, &unit, &base),
                             "MPI_Win_shared_query", err);
     weights->arena = base;
-    weights->shared = code == KO_OK;
     return code;
 }
 
@@ -71,13 +71,27 @@ static enum ko_code fill(const struct ko_world *world, struct ko_weights *weight
     return code;
 }
 
+/* Opens the checkpoint again on this rank: what was accepted before the run began may be gone or
+   another one by now, or another one on this node. */
+static enum ko_code open_again(const char *path, const char *name, const char *fingerprint,
+                               struct ko_weights *weights, struct ko_error *err)
+{
+    enum ko_code code = ko_checkpoint_open(path, name, &weights->checkpoint, err);
+    if (code == KO_OK)
+        code = ko_model_open(weights->checkpoint, &weights->model, err);
+    if (code == KO_OK && strcmp(fingerprint, ko_checkpoint_fingerprint(weights->checkpoint)) != 0)
+        code = ko_fail(err, KO_E_FAILED,
+                       "%s: the checkpoint's fingerprint is %s here and was %s when the run began, "
+                       "all nodes need the same files",
+                       name, ko_checkpoint_fingerprint(weights->checkpoint), fingerprint);
+    return code == KO_E_INPUT ? KO_E_FAILED : code;
+}
+
 enum ko_code ko_weights_load(const struct ko_world *world, const char *path, const char *name,
-                             struct ko_weights *out, struct ko_error *err)
+                             const char *fingerprint, struct ko_weights *out, struct ko_error *err)
 {
     struct ko_weights weights = {.window = MPI_WIN_NULL};
-    enum ko_code code = ko_checkpoint_open(path, name, &weights.checkpoint, err);
-    if (code == KO_OK)
-        code = ko_model_open(weights.checkpoint, &weights.model, err);
+    enum ko_code code = open_again(path, name, fingerprint, &weights, err);
     code = ko_agree(world->workers, code, err);
     if (code == KO_OK) {
         code = allocate(world, &weights, err);

@@ -16,11 +16,11 @@ struct ko_weights {
     MPI_Win window; /* MPI_WIN_NULL unless shared */
 };
 
-/* Collective over the workers: opens the checkpoint at `path` and loads it. The error is agreed on.
-   Free with ko_weights_free (collective over the workers). */
+/* Collective over the workers: opens the checkpoint at `path`, which must have this fingerprint,
+   and loads it. The error is agreed on. Free with ko_weights_free (collective over the workers). */
 KO_MUST_CHECK enum ko_code ko_weights_load(const struct ko_world *world, const char *path,
-                                           const char *name, struct ko_weights *out,
-                                           struct ko_error *err);
+                                           const char *name, const char *fingerprint,
+                                           struct ko_weights *out, struct ko_error *err);
 void ko_weights_free(struct ko_weights *weights); /* leaves {0} */
 
 #endif

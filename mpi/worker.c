@@ -1,6 +1,7 @@
 #include "mpi/worker.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "mpi/agree.h"
 #include "mpi/messages.h"
@@ -46,9 +47,15 @@ enum ko_code ko_worker_load(struct ko_worker *worker, int32_t model, struct ko_e
         return code;
     ko_weights_free(&worker->weights);
     code = ko_weights_load(worker->world, plan->model[model].path, plan->model[model].name,
-                           &worker->weights, err);
+                           plan->model[model].fingerprint, &worker->weights, err);
     if (code != KO_OK)
         return code;
+    const char *hash = worker->job->content_hash[model];
+    if (hash[0] != '\0' && strcmp(hash, worker->weights.content_hash) != 0)
+        return ko_fail(err, KO_E_INPUT,
+                       "%s: the weights' content hash is %s, the results so far came from %s, "
+                       "restore the checkpoint or choose --overwrite",
+                       plan->model[model].name, worker->weights.content_hash, hash);
     code = ko_compute_bind(worker->compute, plan, model, worker->weights.model,
                            worker->weights.arena, ko_job_max_rows(worker->job, model), err);
     code = ko_agree(worker->world->workers, code, err);
@@ -68,8 +75,13 @@ enum ko_code ko_worker_stage(struct ko_worker *worker, struct ko_finished *finis
     if (!staged)
         return KO_E_MEMORY;
     worker->staged = staged;
-    for (int32_t k = 0; k < finished->n_records; k++)
-        worker->staged[worker->n_staged++] = finished->records[k];
+    for (int32_t k = 0; k < finished->n_records; k++) {
+        struct ko_record *record = &finished->records[k];
+        if (ko_job_is_done(worker->job, record->model, record->fact))
+            ko_record_free(record);
+        else
+            worker->staged[worker->n_staged++] = *record;
+    }
     worker->n_staged_batches++;
     worker->device_seconds += finished->seconds;
     free(finished->records);
@@ -121,7 +133,20 @@ static enum ko_code report_error(struct ko_worker *worker, enum ko_code code, st
     err->code = code;
     if (code != KO_E_INPUT)
         ko_error_name_rank(err, worker->world->rank);
-    return ko_message_send_error(worker->world->all, 0, err, err);
+    return ko_message_send_failure(worker->world->all, 0, KO_TAG_ERROR, err, err);
+}
+
+/* This rank no longer follows the coordinator (a failure inside a commit round, in which the others
+   may wait for ever). The coordinator, told so, ends the job and speaks for all; this rank only
+   waits for that. */
+static void report_broken(struct ko_worker *worker, enum ko_code code, struct ko_error *err)
+{
+    struct ko_error later = {0};
+    worker->world->broken = true;
+    err->code = code;
+    ko_error_name_rank(err, worker->world->rank);
+    if (ko_message_send_failure(worker->world->all, 0, KO_TAG_BROKEN, err, &later) == KO_OK)
+        ko_nap(5);
 }
 
 static enum ko_code collect(struct ko_worker *worker, struct ko_error *err)
@@ -154,8 +179,9 @@ static enum ko_code obey(struct ko_worker *worker, const struct ko_message *mess
     switch (message->tag) {
     case KO_TAG_MODEL:
         code = ko_worker_load(worker, (int32_t)message->value, err);
-        return code == KO_OK ? report(worker, KO_TAG_LOADED, message->value, 0, err)
-                             : ko_message_send_error(worker->world->all, 0, err, err);
+        return code == KO_OK
+                   ? report(worker, KO_TAG_LOADED, message->value, 0, err)
+                   : ko_message_send_failure(worker->world->all, 0, KO_TAG_ERROR, err, err);
     case KO_TAG_BATCH:
         ko_compute_submit(worker->compute, (int32_t)message->value,
                           &worker->job->batches.batch[message->value]);
@@ -210,7 +236,7 @@ enum ko_code ko_worker_serve(struct ko_world *world, const struct ko_job *job,
         MPI_Reduce(threads, NULL, 2, MPI_INT, MPI_MIN, 0, world->all);
         code = serve(&worker, err);
         if (code != KO_OK)
-            world->broken = true; /* this rank no longer follows the coordinator */
+            report_broken(&worker, code, err);
     }
     if (world->broken)
         return code;

@@ -56,8 +56,11 @@ static enum ko_code split(struct ko_world *world, struct ko_error *err)
 
 enum ko_code ko_world_open(int *argc, char ***argv, struct ko_world *world, struct ko_error *err)
 {
-    *world = (struct ko_world){
-        .workers = MPI_COMM_NULL, .node = MPI_COMM_NULL, .worker = -1, .node_worker = -1};
+    *world = (struct ko_world){.all = MPI_COMM_NULL,
+                               .workers = MPI_COMM_NULL,
+                               .node = MPI_COMM_NULL,
+                               .worker = -1,
+                               .node_worker = -1};
     int provided = 0;
     enum ko_code code = ko_mpi_check(MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided),
                                      "MPI_Init_thread", err);
@@ -91,6 +94,8 @@ void ko_world_close(struct ko_world *world)
         MPI_Comm_free(&world->node);
     if (world->workers != MPI_COMM_NULL)
         MPI_Comm_free(&world->workers);
+    if (world->all != MPI_COMM_NULL)
+        MPI_Comm_free(&world->all);
     MPI_Finalize();
 }
 
@@ -146,10 +151,11 @@ enum ko_code ko_world_threads(const struct ko_world *world, int wanted, int *thr
         *origin = "--threads";
         return KO_OK;
     }
-    if (text && ko_parse_int(text, 1, 4096, &n, "OMP_NUM_THREADS", NULL) == KO_OK) {
-        *threads = (int)n;
+    if (text && text[0] != '\0') {
         *origin = "OMP_NUM_THREADS";
-        return KO_OK;
+        const enum ko_code code = ko_parse_int(text, 1, 4096, &n, "OMP_NUM_THREADS", err);
+        *threads = (int)n;
+        return code;
     }
     return from_affinity(world, threads, origin, err);
 }

@@ -12,9 +12,10 @@
 /* The metrics of a sweep's cells by name of their dataset ("logprob", "kl", ...). */
 struct ko_cube_view;
 
-/* Opens read-only. KO_E_INPUT where it is no cube, of a newer cube_format, or has datasets of wrong types or shapes. Free with
-   ko_cube_view_close. */
-KO_MUST_CHECK enum ko_code ko_cube_view_open(const char *path, struct ko_cube_view **out, struct ko_error *err);
+/* Opens read-only. KO_E_INPUT where it is no cube, of a newer cube_format, or has datasets of wrong
+   types or shapes. Free with ko_cube_view_close. */
+KO_MUST_CHECK enum ko_code ko_cube_view_open(const char *path, struct ko_cube_view **out,
+                                             struct ko_error *err);
 void ko_cube_view_close(struct ko_cube_view *view);
 
 bool ko_cube_view_is_evaluation(const struct ko_cube_view *view);
@@ -27,36 +28,48 @@ struct ko_cube_axes {
     int32_t *window_size, *window_start; /* layers */
     int32_t n_sizes, n_starts, n_positions, n_source_positions;
     int32_t *n_layers; /* [model] */
-    struct ko_strings architecture, fingerprint, tokenizer_fingerprint, checkpoint_path; /* [model] */
+    struct ko_strings architecture, fingerprint, tokenizer_fingerprint,
+        checkpoint_path; /* [model] */
 };
 const struct ko_cube_axes *ko_cube_view_axes(const struct ko_cube_view *view);
 
-/* Reads one model's part of a dataset whose first axis is `model`, converted to double / int32 / uint8, into out [product of the
-   other axes]; n must be that product (checked). */
-KO_MUST_CHECK enum ko_code ko_cube_view_read_double(struct ko_cube_view *view, const char *dataset, int32_t model, double *out,
-                                                    int64_t n, struct ko_error *err);
-KO_MUST_CHECK enum ko_code ko_cube_view_read_int(struct ko_cube_view *view, const char *dataset, int32_t model, int32_t *out,
-                                                 int64_t n, struct ko_error *err);
-KO_MUST_CHECK enum ko_code ko_cube_view_read_uint8(struct ko_cube_view *view, const char *dataset, int32_t model, uint8_t *out,
-                                                   int64_t n, struct ko_error *err);
-/* A list of strings along an axis (prompt_text, eval_prompt_text, ...). Free with ko_strings_free. */
-KO_MUST_CHECK enum ko_code ko_cube_view_read_strings(struct ko_cube_view *view, const char *dataset, struct ko_strings *out,
-                                                     struct ko_error *err);
+/* Reads one model's part of a dataset whose first axis is `model`, converted to double / int32 /
+   uint8, into out [product of the other axes]; n must be that product (checked). */
+KO_MUST_CHECK enum ko_code ko_cube_view_read_double(struct ko_cube_view *view, const char *dataset,
+                                                    int32_t model, double *out, int64_t n,
+                                                    struct ko_error *err);
+KO_MUST_CHECK enum ko_code ko_cube_view_read_int(struct ko_cube_view *view, const char *dataset,
+                                                 int32_t model, int32_t *out, int64_t n,
+                                                 struct ko_error *err);
+KO_MUST_CHECK enum ko_code ko_cube_view_read_uint8(struct ko_cube_view *view, const char *dataset,
+                                                   int32_t model, uint8_t *out, int64_t n,
+                                                   struct ko_error *err);
+/* A list of strings along an axis (prompt_text, eval_prompt_text, ...). Free with ko_strings_free.
+ */
+KO_MUST_CHECK enum ko_code ko_cube_view_read_strings(struct ko_cube_view *view, const char *dataset,
+                                                     struct ko_strings *out, struct ko_error *err);
+/* A model's content hash, 32 hex digits; "" where none has been written yet. */
+KO_MUST_CHECK enum ko_code ko_cube_view_content_hash(struct ko_cube_view *view, int32_t model,
+                                                     char hash[33], struct ko_error *err);
 bool ko_cube_view_has(const struct ko_cube_view *view, const char *dataset);
 
-/* Whether the cube at path was created from this plan, backend and precision: plan_hash, fingerprints of checkpoints and
-   tokenizers, backend, precision. KO_E_INPUT naming the first difference with both values. */
-KO_MUST_CHECK enum ko_code ko_cube_view_matches(const struct ko_cube_view *view, const struct ko_plan *plan, const char *backend,
+/* Whether the cube at path was created from this plan, backend and precision: plan_hash,
+   fingerprints of checkpoints and tokenizers, backend, precision. KO_E_INPUT naming the first
+   difference with both values. */
+KO_MUST_CHECK enum ko_code ko_cube_view_matches(const struct ko_cube_view *view,
+                                                const struct ko_plan *plan, const char *backend,
                                                 const char *precision, struct ko_error *err);
 
-/* Whether every planned cell of (model, fact) is done or vacuous and its clean run is there: what a resume need not compute (failed
-   cells are tried again). 1 too where nothing is planned. done [n_models * n_facts] by the plan, which the cube matches. */
-KO_MUST_CHECK enum ko_code ko_cube_view_done(struct ko_cube_view *view, const struct ko_plan *plan, uint8_t *done,
-                                             struct ko_error *err);
+/* Whether every planned cell of (model, fact) is done or vacuous and its clean run is there: what a
+   resume need not compute (failed cells are tried again). 1 too where nothing is planned. done
+   [n_models * n_facts] by the plan, which the cube matches. */
+KO_MUST_CHECK enum ko_code ko_cube_view_done(struct ko_cube_view *view, const struct ko_plan *plan,
+                                             uint8_t *done, struct ko_error *err);
 
-/* The ranks of an evaluation cube (or of a sweep's eval_*): target_rank, top1_id, logprob, reason_code each [n_models * n_facts]
-   by the cube's own axes; any may be NULL. */
-KO_MUST_CHECK enum ko_code ko_cube_view_evaluation(struct ko_cube_view *view, float *logprob, int32_t *target_rank,
-                                                   int32_t *top1_id, uint8_t *reason, struct ko_error *err);
+/* The ranks of an evaluation cube (or of a sweep's eval_*): target_rank, top1_id, logprob,
+   reason_code each [n_models * n_facts] by the cube's own axes; any may be NULL. */
+KO_MUST_CHECK enum ko_code ko_cube_view_evaluation(struct ko_cube_view *view, float *logprob,
+                                                   int32_t *target_rank, int32_t *top1_id,
+                                                   uint8_t *reason, struct ko_error *err);
 
 #endif

@@ -167,3 +167,23 @@ enum ko_code ko_cube_view_evaluation(struct ko_cube_view *view, float *logprob,
         code = ko_cube_view_transfer(view, "reason_code", 0, n, H5T_NATIVE_UINT8, reason, err);
     return code;
 }
+
+enum ko_code ko_cube_view_content_hash(struct ko_cube_view *view, int32_t model, char hash[33],
+                                       struct ko_error *err)
+{
+    memset(hash, 0, 33);
+    /* One character without a terminator, as in the file: H5T_C_S1 itself would read 32
+     * terminators. */
+    hid_t type = H5Tcopy(H5T_C_S1);
+    enum ko_code code = KO_OK;
+    if (type < 0 || H5Tset_strpad(type, H5T_STR_NULLPAD) < 0)
+        code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot make a type", view->path);
+    if (code == KO_OK)
+        code = ko_cube_view_transfer(view, "content_hash", (hsize_t)model, 1, type, hash, err);
+    ko_hdf5_close(type, &code, view->path, err);
+    const size_t n = strlen(hash);
+    if (code == KO_OK && n != 0 && (n != 32 || strspn(hash, "0123456789abcdef") != n))
+        code = ko_fail(err, KO_E_INPUT, "%s: dataset 'content_hash' holds no hash for model %d",
+                       view->path, model);
+    return code;
+}

@@ -16,6 +16,8 @@ struct content {
     float *logprob;
     int32_t *rank, *top1;
     uint8_t *reason;
+    int32_t *target;
+    uint64_t *tokens_hash;
 };
 
 static void free_content(struct content *content)
@@ -25,6 +27,37 @@ static void free_content(struct content *content)
     free(content->rank);
     free(content->top1);
     free(content->reason);
+    free(content->target);
+    free(content->tokens_hash);
+}
+
+static uint64_t hash_tokens(const int32_t *token, int32_t n)
+{
+    return XXH3_64bits(token, (size_t)n * sizeof *token);
+}
+
+/* One model's answers and the hashes of its prompts' tokens. */
+static enum ko_code read_tokens(struct ko_cube_view *view, int32_t model, struct content *content,
+                                struct ko_error *err)
+{
+    const int64_t n = (int64_t)content->axes->eval_prompt.n, width = content->axes->n_positions;
+    int32_t *token = ko_new((size_t)(n * width), sizeof *token, err);
+    int32_t *length = ko_new((size_t)n, sizeof *length, err);
+    enum ko_code code = token && length ? KO_OK : KO_E_MEMORY;
+    if (code == KO_OK)
+        code = ko_cube_view_read_int(view, "eval_target_id", model, content->target + model * n, n,
+                                     err);
+    if (code == KO_OK)
+        code = ko_cube_view_read_int(view, "eval_n_tokens", model, length, n, err);
+    if (code == KO_OK)
+        code = ko_cube_view_read_int(view, "eval_token_id", model, token, n * width, err);
+    for (int64_t k = 0; code == KO_OK && k < n; k++) {
+        const int32_t here = length[k] < 0 ? 0 : length[k] > width ? (int32_t)width : length[k];
+        content->tokens_hash[model * n + k] = hash_tokens(token + k * width, here);
+    }
+    free(token);
+    free(length);
+    return code;
 }
 
 static enum ko_code read_content(const char *path, struct ko_cube_view *view,
@@ -42,12 +75,17 @@ static enum ko_code read_content(const char *path, struct ko_cube_view *view,
     content->rank = ko_new(n, sizeof *content->rank, err);
     content->top1 = ko_new(n, sizeof *content->top1, err);
     content->reason = ko_new(n, sizeof *content->reason, err);
-    if (!content->logprob || !content->rank || !content->top1 || !content->reason)
+    content->target = ko_new(n, sizeof *content->target, err);
+    content->tokens_hash = ko_new(n, sizeof *content->tokens_hash, err);
+    if (!content->logprob || !content->rank || !content->top1 || !content->reason ||
+        !content->target || !content->tokens_hash)
         return KO_E_MEMORY;
     code = ko_cube_view_evaluation(view, content->logprob, content->rank, content->top1,
                                    content->reason, err);
     if (code == KO_OK)
         code = ko_cube_view_read_strings(view, "eval_prompt_text", &content->text, err);
+    for (size_t m = 0; code == KO_OK && m < content->axes->model.n; m++)
+        code = read_tokens(view, (int32_t)m, content, err);
     for (size_t k = 0; code == KO_OK && k < n; k++)
         if (content->reason[k] == KO_RUNNABLE && content->rank[k] < 1)
             code =
@@ -108,6 +146,9 @@ static void copy_fact(const struct content *content, size_t at, int32_t fact,
         out->logprob[to] = content->logprob[from];
         out->target_rank[to] = content->rank[from];
         out->top1_id[to] = content->top1[from];
+        out->reason[to] = content->reason[from];
+        out->target[to] = content->target[from];
+        out->tokens_hash[to] = content->tokens_hash[from];
     }
 }
 
@@ -138,13 +179,22 @@ static enum ko_code arrange(const char *path, const struct content *content,
     return code;
 }
 
-static enum ko_code copy_models(const char *path, const struct content *content,
-                                const struct ko_inputs *inputs, struct ko_evaluation *out,
-                                struct ko_error *err)
+static enum ko_code copy_models(const char *path, struct ko_cube_view *view,
+                                const struct content *content, const struct ko_inputs *inputs,
+                                struct ko_evaluation *out, struct ko_error *err)
 {
     enum ko_code code = KO_OK;
-    for (size_t m = 0; code == KO_OK && m < content->axes->model.n; m++)
+    char hash[33];
+    for (size_t m = 0; code == KO_OK && m < content->axes->model.n; m++) {
         code = ko_strings_add(&out->model, content->axes->model.item[m], err);
+        if (code == KO_OK)
+            code = ko_strings_add(&out->tokenizer_fingerprint,
+                                  content->axes->tokenizer_fingerprint.item[m], err);
+        if (code == KO_OK)
+            code = ko_cube_view_content_hash(view, (int32_t)m, hash, err);
+        if (code == KO_OK)
+            code = ko_strings_add(&out->content_hash, hash, err);
+    }
     for (int32_t m = 0; code == KO_OK && m < inputs->n_models; m++) {
         const char *name = inputs->model[m]->name;
         const ptrdiff_t at = ko_strings_find(&out->model, name);
@@ -169,7 +219,7 @@ enum ko_code ko_evaluation_read(const char *path, const struct ko_inputs *inputs
     if (code == KO_OK)
         code = read_content(path, view, &content, err);
     if (code == KO_OK)
-        code = copy_models(path, &content, inputs, &evaluation, err);
+        code = copy_models(path, view, &content, inputs, &evaluation, err);
     size_t n = 0;
     if (code == KO_OK)
         code =
@@ -178,8 +228,13 @@ enum ko_code ko_evaluation_read(const char *path, const struct ko_inputs *inputs
         evaluation.logprob = ko_new(n, sizeof *evaluation.logprob, err);
         evaluation.target_rank = ko_new(n, sizeof *evaluation.target_rank, err);
         evaluation.top1_id = ko_new(n, sizeof *evaluation.top1_id, err);
-        code = evaluation.logprob && evaluation.target_rank && evaluation.top1_id ? KO_OK
-                                                                                  : KO_E_MEMORY;
+        evaluation.reason = ko_new(n, sizeof *evaluation.reason, err);
+        evaluation.target = ko_new(n, sizeof *evaluation.target, err);
+        evaluation.tokens_hash = ko_new(n, sizeof *evaluation.tokens_hash, err);
+        code = evaluation.logprob && evaluation.target_rank && evaluation.top1_id &&
+                       evaluation.reason && evaluation.target && evaluation.tokens_hash
+                   ? KO_OK
+                   : KO_E_MEMORY;
     }
     if (code == KO_OK)
         code = arrange(path, &content, inputs, &evaluation, err);
@@ -198,6 +253,11 @@ void ko_evaluation_free(struct ko_evaluation *evaluation)
     free(evaluation->logprob);
     free(evaluation->target_rank);
     free(evaluation->top1_id);
+    free(evaluation->reason);
+    free(evaluation->target);
+    free(evaluation->tokens_hash);
+    ko_strings_free(&evaluation->tokenizer_fingerprint);
+    ko_strings_free(&evaluation->content_hash);
     *evaluation = (struct ko_evaluation){0};
 }
 
@@ -224,6 +284,51 @@ enum ko_code ko_evaluation_of_plan(const struct ko_evaluation *evaluation,
             (*logprob)[to] = from < 0 ? NAN : evaluation->logprob[at];
             (*rank)[to] = from < 0 ? -1 : evaluation->target_rank[at];
             (*top1)[to] = from < 0 ? -1 : evaluation->top1_id[at];
+        }
+    }
+    return KO_OK;
+}
+
+const char *ko_evaluation_content_hash(const struct ko_evaluation *evaluation, const char *model)
+{
+    const ptrdiff_t at = ko_strings_find(&evaluation->model, model);
+    return at < 0 ? "" : evaluation->content_hash.item[at];
+}
+
+/* What is different about one prompt, NULL where nothing is. */
+static const char *difference(const struct ko_evaluation *evaluation, size_t at,
+                              const struct ko_prompt *prompt)
+{
+    if (evaluation->reason[at] != prompt->reason)
+        return "is to be skipped for another reason";
+    if (prompt->reason != KO_RUNNABLE)
+        return NULL;
+    if (evaluation->tokens_hash[at] != hash_tokens(prompt->token, prompt->n_tokens))
+        return "has other tokens";
+    return evaluation->target[at] == prompt->target ? NULL : "has another answer";
+}
+
+enum ko_code ko_evaluation_check(const char *path, const struct ko_evaluation *evaluation,
+                                 const struct ko_plan *plan, struct ko_error *err)
+{
+    for (int32_t m = 0; m < plan->n_models; m++) {
+        const struct ko_plan_model *model = &plan->model[m];
+        const ptrdiff_t from = ko_strings_find(&evaluation->model, model->name);
+        if (from < 0)
+            continue; /* ko_evaluation_read has refused that */
+        const char *before = evaluation->tokenizer_fingerprint.item[from];
+        if (strcmp(before, model->tokenizer_fingerprint) != 0)
+            return ko_fail(err, KO_E_INPUT,
+                           "%s: model '%s' has tokenizer %s there and %s now, evaluate again", path,
+                           model->name, before, model->tokenizer_fingerprint);
+        for (int32_t f = 0; f < plan->n_facts; f++) {
+            const size_t at = (size_t)from * (size_t)plan->n_facts + (size_t)f;
+            const char *what = difference(evaluation, at, ko_plan_prompt(plan, m, f));
+            if (what)
+                return ko_fail(
+                    err, KO_E_INPUT,
+                    "%s: prompt '%s' of %s %s than when it was evaluated, evaluate again", path,
+                    plan->fact[f].id, model->name, what);
         }
     }
     return KO_OK;

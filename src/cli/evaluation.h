@@ -14,6 +14,11 @@ struct ko_evaluation {
     float *logprob;          /* [model.n * n_facts] NaN where not run; owned, as all */
     int32_t *target_rank;    /* -1 where not run */
     int32_t *top1_id;
+    uint8_t *reason;       /* why a prompt was not run */
+    int32_t *target;       /* the answer's token, -1 where not run */
+    uint64_t *tokens_hash; /* XXH3-64 of the prompt's token ids */
+    struct ko_strings tokenizer_fingerprint,
+        content_hash; /* [model.n]; hash "" where none was written */
 };
 
 /* Reads a complete evaluation cube and arranges it by the facts of `inputs` (their ids). KO_E_INPUT
@@ -30,5 +35,13 @@ KO_MUST_CHECK enum ko_code ko_evaluation_of_plan(const struct ko_evaluation *eva
                                                  const struct ko_plan *plan, float **logprob,
                                                  int32_t **rank, int32_t **top1,
                                                  struct ko_error *err);
+
+/* Whether the evaluation ran the very tokens and answers of the plan's prompts. KO_E_INPUT naming
+   the first model and prompt that differ. */
+KO_MUST_CHECK enum ko_code ko_evaluation_check(const char *path,
+                                               const struct ko_evaluation *evaluation,
+                                               const struct ko_plan *plan, struct ko_error *err);
+/* The content hash of a model's weights in the evaluation, "" where it is not known. Borrowed. */
+const char *ko_evaluation_content_hash(const struct ko_evaluation *evaluation, const char *model);
 
 #endif

@@ -16,18 +16,22 @@ static enum ko_code choose_models(struct ko_inputs *inputs, enum ko_inputs_model
 {
     const struct ko_spec *spec = inputs->spec;
     inputs->spec_model = ko_new(spec->n_models, sizeof *inputs->spec_model, err);
+    inputs->used = ko_new(spec->n_models, 1, err);
     inputs->model = ko_new(spec->n_models, sizeof *inputs->model, err);
     inputs->fingerprint = ko_new(spec->n_models, sizeof *inputs->fingerprint, err);
     inputs->tokenizer = ko_new(spec->n_models, sizeof *inputs->tokenizer, err);
-    if (!inputs->spec_model || !inputs->model || !inputs->fingerprint || !inputs->tokenizer)
+    if (!inputs->spec_model || !inputs->used || !inputs->model || !inputs->fingerprint ||
+        !inputs->tokenizer)
         return KO_E_MEMORY;
     for (size_t m = 0; m < spec->n_models; m++) {
-        bool used = which == KO_MODELS_ALL;
+        bool used = false;
         for (size_t b = 0; b < spec->n_blocks && !used; b++)
             for (size_t k = 0; k < spec->block[b].n_models && !used; k++)
                 used = spec->block[b].model[k] == m;
-        if (used)
-            inputs->spec_model[inputs->n_models++] = m;
+        if (!used && which != KO_MODELS_ALL)
+            continue;
+        inputs->used[inputs->n_models] = used;
+        inputs->spec_model[inputs->n_models++] = m;
     }
     return KO_OK;
 }
@@ -141,6 +145,7 @@ void ko_inputs_close(struct ko_inputs *inputs)
     }
     free(inputs->facts);
     free(inputs->spec_model);
+    free(inputs->used);
     free(inputs->model);
     free(inputs->fingerprint);
     free(inputs->tokenizer);
@@ -220,38 +225,70 @@ static void free_models(struct ko_plan_model *models, int32_t n)
     free(models);
 }
 
+/* The models of a plan: all of them, or those that blocks use. */
+static int32_t choose(const struct ko_inputs *inputs, enum ko_plan_kind kind, int32_t *chosen,
+                      size_t *spec_model)
+{
+    int32_t n = 0;
+    for (int32_t m = 0; m < inputs->n_models; m++) {
+        if (kind == KO_PLAN_SWEEP && !inputs->used[m])
+            continue;
+        chosen[n] = m;
+        spec_model[n++] = inputs->spec_model[m];
+    }
+    return n;
+}
+
+int32_t ko_inputs_find(const struct ko_inputs *inputs, const char *name)
+{
+    for (int32_t m = 0; m < inputs->n_models; m++)
+        if (strcmp(inputs->model[m]->name, name) == 0)
+            return m;
+    return -1;
+}
+
 enum ko_code ko_inputs_plan(const struct ko_inputs *inputs, enum ko_plan_kind kind,
                             const int32_t *rank, const struct ko_strings *ranked_models,
                             struct ko_strings *warnings, struct ko_plan **out, struct ko_error *err)
 {
-    const size_t n_facts = (size_t)inputs->n_facts, n_models = (size_t)inputs->n_models;
+    const size_t n_facts = (size_t)inputs->n_facts;
+    size_t *spec_model = ko_new((size_t)inputs->n_models, sizeof *spec_model, err);
+    int32_t *chosen = ko_new((size_t)inputs->n_models, sizeof *chosen, err);
+    if (!spec_model || !chosen) {
+        free(spec_model);
+        free(chosen);
+        return KO_E_MEMORY;
+    }
+    const int32_t n_models = choose(inputs, kind, chosen, spec_model);
     struct ko_plan_input input = {.kind = kind,
                                   .spec = inputs->spec,
-                                  .spec_model = inputs->spec_model,
-                                  .n_models = inputs->n_models,
+                                  .spec_model = spec_model,
+                                  .n_models = n_models,
                                   .facts = inputs->facts,
                                   .rank = rank,
                                   .ranked_models = ranked_models,
                                   .warnings = warnings};
     size_t n_prompts = 0;
-    enum ko_code code = ko_multiply(n_models, n_facts, &n_prompts, "models x prompts", err);
-    if (code != KO_OK)
-        return code;
-    input.model = ko_new(n_models, sizeof *input.model, err);
-    input.prompt = ko_new(n_prompts, sizeof *input.prompt, err);
-    code = input.model && input.prompt ? KO_OK : KO_E_MEMORY;
-    for (int32_t m = 0; code == KO_OK && m < inputs->n_models; m++) {
-        code = describe_model(inputs, m, &input.model[m], err);
+    enum ko_code code = ko_multiply((size_t)n_models, n_facts, &n_prompts, "models x prompts", err);
+    if (code == KO_OK) {
+        input.model = ko_new((size_t)n_models, sizeof *input.model, err);
+        input.prompt = ko_new(n_prompts, sizeof *input.prompt, err);
+        code = input.model && input.prompt ? KO_OK : KO_E_MEMORY;
+    }
+    for (int32_t m = 0; code == KO_OK && m < n_models; m++) {
+        code = describe_model(inputs, chosen[m], &input.model[m], err);
         if (code == KO_OK)
-            code = audit_model(inputs, m, input.prompt + (size_t)m * n_facts, err);
+            code = audit_model(inputs, chosen[m], input.prompt + (size_t)m * n_facts, err);
     }
     if (code == KO_OK)
         code = ko_plan_build(&input, out, err);
     if (code != KO_OK) {
-        free_models(input.model, inputs->n_models);
+        free_models(input.model, n_models);
         for (size_t p = 0; input.prompt && p < n_prompts; p++)
             ko_prompt_free(&input.prompt[p]);
         free(input.prompt);
     }
+    free(spec_model);
+    free(chosen);
     return code;
 }

@@ -22,6 +22,7 @@ struct ko_inputs {
     struct ko_model **model;
     char **fingerprint; /* [n_models] of the checkpoint; "" without weights */
     struct ko_tokenizer **tokenizer;
+    uint8_t *used; /* [n_models] whether a block of the spec uses it */
     int32_t n_models;
     int64_t row_budget; /* option; 0: each model's default */
 };
@@ -47,7 +48,11 @@ void ko_inputs_close(struct ko_inputs *inputs); /* leaves {0} */
 void ko_plan_model_describe(const struct ko_model *model, int64_t row_budget,
                             struct ko_plan_model *out);
 
-/* Audits every prompt under every model and builds a plan of this kind. rank and ranked_models as
+/* Position of the model of that name, -1 where there is none. */
+int32_t ko_inputs_find(const struct ko_inputs *inputs, const char *name);
+
+/* Audits every prompt under every model and builds a plan of this kind: an evaluation of all
+ models, a sweep over those that blocks use. rank and ranked_models as
  * in struct ko_plan_input. */
 KO_MUST_CHECK enum ko_code ko_inputs_plan(const struct ko_inputs *inputs, enum ko_plan_kind kind,
                                           const int32_t *rank,

@@ -1,4 +1,5 @@
 #define _GNU_SOURCE
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,18 +9,20 @@
 #include "ko_version.h"
 #include "src/base/text.h"
 #include "src/cli/cli.h"
+#include "src/cli/stop.h"
 
 struct entry {
     const char *name;
     ko_command *command;
-    bool computes; /* uses OpenBLAS */
+    bool computes;  /* uses OpenBLAS */
+    bool stoppable; /* installs the polite stop */
 };
 
 static const struct entry entries[] = {
-    {"plan", ko_command_plan, true},         {"run", ko_command_run, true},
-    {"evaluate", ko_command_evaluate, true}, {"status", ko_command_status, false},
-    {"show", ko_command_show, false},        {"verify", ko_command_verify, false},
-    {"inspect", ko_command_inspect, false},  {"bench", ko_command_bench, true},
+    {"plan", ko_command_plan, true, false},        {"run", ko_command_run, true, true},
+    {"evaluate", ko_command_evaluate, true, true}, {"status", ko_command_status, false, false},
+    {"show", ko_command_show, false, false},       {"verify", ko_command_verify, false, false},
+    {"inspect", ko_command_inspect, false, false}, {"bench", ko_command_bench, true, false},
 };
 
 static const struct entry *find(const char *name)
@@ -41,6 +44,19 @@ static void choose_blas_core(char **argv)
     execv("/proc/self/exe", argv);
     fprintf(stderr, "knockout: warning: cannot start anew with OPENBLAS_CORETYPE=%s, set it\n",
             core);
+}
+
+/* Under a launcher every rank reads the same command line: rank 0 speaks. */
+static bool speaks(void)
+{
+    static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK",
+                                        "SLURM_PROCID"};
+    for (size_t k = 0; k < sizeof names / sizeof names[0]; k++) {
+        const char *rank = getenv(names[k]);
+        if (rank)
+            return strcmp(rank, "0") == 0;
+    }
+    return true;
 }
 
 static int fail(enum ko_code code, const struct ko_error *err)
@@ -71,11 +87,16 @@ int main(int argc, char **argv)
     } else if (wants_help) {
         status = help(options.command);
     } else if (code != KO_OK) {
+        if (!speaks())
+            err.text[0] = '\0';
         status = fail(code, &err);
     } else {
         const struct entry *entry = find(options.command);
+        ko_stop_hold();
         if (entry->computes)
             choose_blas_core(argv);
+        if (!entry->stoppable)
+            ko_stop_release();
         /* Idle ranks share processors with busy ones; Open MPI would spin in every wait. */
         setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0);
         struct ko_cli cli = {.options = &options, .argc = &argc, .argv = &argv, .out = stdout};

@@ -2,6 +2,7 @@
 #include "src/cli/output.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -24,6 +25,19 @@ static char *evaluation_path(const char *cube, struct ko_error *err)
     return path;
 }
 
+/* Whether it begins as every HDF5 file of ours does; a cube that was cut off does too. */
+static bool is_hdf5(const char *path)
+{
+    static const char signature[] = "\x89HDF\r\n\x1a\n";
+    char begin[sizeof signature - 1] = {0};
+    FILE *file = fopen(path, "rb");
+    const bool is = file && fread(begin, 1, sizeof begin, file) == sizeof begin &&
+                    memcmp(begin, signature, sizeof begin) == 0;
+    if (file)
+        fclose(file);
+    return is;
+}
+
 static enum ko_code check_existing(const char *path, const struct ko_output *output,
                                    struct ko_error *err)
 {
@@ -37,7 +51,15 @@ static enum ko_code check_existing(const char *path, const struct ko_output *out
                        "%s: exists already, choose --resume to continue it or --overwrite to "
                        "replace it",
                        path);
+    if (output->overwrite && !is_hdf5(path))
+        return ko_fail(err, KO_E_INPUT, "%s: is no cube, --overwrite replaces nothing else", path);
     return KO_OK;
+}
+
+static bool same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
 static enum ko_code check_folder(const char *path, struct ko_error *err)
@@ -59,7 +81,7 @@ static enum ko_code check_folder(const char *path, struct ko_error *err)
 }
 
 enum ko_code ko_output_check(const struct ko_options *options, bool own_evaluation,
-                             struct ko_output *out, struct ko_error *err)
+                             const char *external, struct ko_output *out, struct ko_error *err)
 {
     const char *cube = ko_option_string(options, KO_OPT_OUTPUT);
     struct ko_output output = {.resume = ko_option_flag(options, KO_OPT_RESUME),
@@ -73,6 +95,11 @@ enum ko_code ko_output_check(const struct ko_options *options, bool own_evaluati
     enum ko_code code = output.cube && output.evaluation ? KO_OK : KO_E_MEMORY;
     if (code == KO_OK)
         code = check_folder(output.cube, err);
+    if (code == KO_OK && external && same_file(output.cube, external))
+        code = ko_fail(err, KO_E_INPUT,
+                       "%s: is the evaluation that the run reads, choose another "
+                       "output",
+                       output.cube);
     if (code == KO_OK)
         code = check_existing(output.cube, &output, err);
     if (code == KO_OK && own_evaluation)
@@ -84,9 +111,38 @@ enum ko_code ko_output_check(const struct ko_options *options, bool own_evaluati
     return code;
 }
 
+enum ko_code ko_output_set_aside(struct ko_output *output, struct ko_error *err)
+{
+    if (!output->overwrite || !ko_file_exists(output->cube))
+        return KO_OK;
+    struct ko_text name = {0};
+    ko_text_add(&name, "%s.replaced", output->cube);
+    enum ko_code code = ko_text_check(&name, err);
+    if (code == KO_OK && rename(output->cube, name.data) != 0)
+        code = ko_fail(err, KO_E_FAILED, "%s: cannot be renamed to %s: %s", output->cube, name.data,
+                       strerror(errno));
+    if (code == KO_OK) {
+        output->aside = name.data;
+        name.data = NULL;
+    }
+    ko_text_free(&name);
+    return code;
+}
+
+void ko_output_settle(struct ko_output *output, enum ko_code code)
+{
+    if (!output->aside)
+        return;
+    if (code == KO_E_INPUT && !ko_file_exists(output->cube))
+        (void)rename(output->aside, output->cube);
+    else
+        (void)unlink(output->aside);
+}
+
 void ko_output_free(struct ko_output *output)
 {
     free(output->cube);
     free(output->evaluation);
+    free(output->aside);
     *output = (struct ko_output){0};
 }

@@ -10,14 +10,23 @@
 struct ko_output {
     char *cube;       /* owned */
     char *evaluation; /* X.evaluation.h5 beside X.h5; owned */
+    char *aside; /* where the cube to be replaced waits until it is; NULL: there was none; owned */
     bool resume, overwrite;
 };
 
-/* From --output, --resume, --overwrite. own_evaluation: the run makes X.evaluation.h5 itself.
-   KO_E_INPUT where the output is missing, is in a folder that does not exist, or exists already
-   without --resume or --overwrite. Free with ko_output_free. */
+/* From --output, --resume, --overwrite. own_evaluation: the run makes X.evaluation.h5 itself;
+   external: the evaluation that it reads, or NULL. KO_E_INPUT where the output is missing, is in a
+   folder that does not exist, exists already without --resume or --overwrite, is the external
+   evaluation, or would be replaced and is no HDF5 file. Free with ko_output_free. */
 KO_MUST_CHECK enum ko_code ko_output_check(const struct ko_options *options, bool own_evaluation,
-                                           struct ko_output *out, struct ko_error *err);
+                                           const char *external, struct ko_output *out,
+                                           struct ko_error *err);
+/* --overwrite: moves an existing cube to a name beside it, so that a run that is interrupted before
+   it has made its own leaves nothing that --resume would take for it. */
+KO_MUST_CHECK enum ko_code ko_output_set_aside(struct ko_output *output, struct ko_error *err);
+/* The end of the run: what was set aside is removed, or comes back where the run was refused before
+ * it made a cube. */
+void ko_output_settle(struct ko_output *output, enum ko_code code);
 void ko_output_free(struct ko_output *output); /* leaves {0} */
 
 #endif

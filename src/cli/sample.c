@@ -10,7 +10,7 @@
 /* The datasets of one kind of routes and the extents of a model's part: [a prompt, a route, a
  * class, a position, a size]. */
 struct part {
-    const char *status, *logprob, *kl, *rank;
+    const char *status, *logprob, *prob, *kl, *rank, *top1;
     bool heat;
     int32_t n_prompts, n_routes, n_classes, n_positions, n_sizes, n_starts;
 };
@@ -26,8 +26,10 @@ static void describe_parts(const struct ko_cube_axes *axes, struct part part[2])
     const int32_t n_classes = (int32_t)axes->feature_class.n;
     part[0] = (struct part){"status",
                             "logprob",
+                            "prob",
                             "kl",
                             "target_rank",
+                            "top1_id",
                             false,
                             (int32_t)axes->prompt.n,
                             (int32_t)axes->route.n,
@@ -37,8 +39,10 @@ static void describe_parts(const struct ko_cube_axes *axes, struct part part[2])
                             axes->n_starts};
     part[1] = (struct part){"heat_status",
                             "heat_logprob",
+                            "heat_prob",
                             "heat_kl",
                             "heat_target_rank",
+                            "heat_top1_id",
                             true,
                             (int32_t)axes->heat_prompt.n,
                             (int32_t)axes->heat_route.n,
@@ -53,7 +57,7 @@ struct candidates {
     int64_t *code; /* ((model * 2 + heat) << 40) + entry */
     size_t n, capacity;
 };
-enum { ENTRY_BITS = 40 };
+enum { ENTRY_BITS = 40, KO_SAMPLE_STARTS = 4096 };
 
 static enum ko_code add_done(struct ko_cube_view *view, int32_t model, const struct part *part,
                              struct candidates *all, struct ko_error *err)
@@ -80,21 +84,69 @@ static enum ko_code add_done(struct ko_cube_view *view, int32_t model, const str
     return code;
 }
 
-/* Fills in one cell of a status entry: one of its starts that has a value. */
-static void choose_start(const struct part *part, const double *logprob, const double *kl,
-                         const int32_t *rank, int64_t entry, uint64_t seed, int32_t model,
-                         struct ko_sampled *out)
+/* The values of one model and kind of routes. */
+struct values {
+    double *logprob, *prob, *kl;
+    int32_t *rank, *top1;
+};
+
+static void free_values(struct values *v)
 {
-    int64_t start[4096], n = 0;
-    const int64_t first = entry * part->n_starts;
-    for (int32_t s = 0; s < part->n_starts && n < 4096; s++)
-        if (!isnan(logprob[first + s]))
+    free(v->logprob);
+    free(v->prob);
+    free(v->kl);
+    free(v->rank);
+    free(v->top1);
+}
+
+static enum ko_code read_values(struct ko_cube_view *view, int32_t model, const struct part *part,
+                                struct values *v, struct ko_error *err)
+{
+    const int64_t n = part_size(part) * part->n_starts;
+    v->logprob = ko_new((size_t)n, sizeof *v->logprob, err);
+    v->prob = ko_new((size_t)n, sizeof *v->prob, err);
+    v->kl = ko_new((size_t)n, sizeof *v->kl, err);
+    v->rank = ko_new((size_t)n, sizeof *v->rank, err);
+    v->top1 = ko_new((size_t)n, sizeof *v->top1, err);
+    if (!v->logprob || !v->prob || !v->kl || !v->rank || !v->top1)
+        return KO_E_MEMORY;
+    enum ko_code code = ko_cube_view_read_double(view, part->logprob, model, v->logprob, n, err);
+    if (code == KO_OK)
+        code = ko_cube_view_read_double(view, part->prob, model, v->prob, n, err);
+    if (code == KO_OK)
+        code = ko_cube_view_read_double(view, part->kl, model, v->kl, n, err);
+    if (code == KO_OK)
+        code = ko_cube_view_read_int(view, part->rank, model, v->rank, n, err);
+    if (code == KO_OK)
+        code = ko_cube_view_read_int(view, part->top1, model, v->top1, n, err);
+    return code;
+}
+
+/* One start of the entry, see ko_sample_cells. */
+static int32_t choose_start(const struct ko_cube_axes *axes, int32_t model, int32_t size,
+                            const double *logprob, int32_t n_starts, bool every_start,
+                            uint64_t seed, int64_t entry)
+{
+    int64_t start[KO_SAMPLE_STARTS], n = 0, first_fitting = 0;
+    for (int32_t s = n_starts - 1; s >= 0 && n < KO_SAMPLE_STARTS; s--) {
+        if (axes->window_start[s] + axes->window_size[size] > axes->n_layers[model])
+            continue;
+        first_fitting = s;
+        if (every_start || !isnan(logprob[s]))
             start[n++] = s;
-    *out = (struct ko_sampled){.model = -1};
+    }
     if (n == 0)
-        return;
+        return (int32_t)first_fitting;
     ko_draw(start, (size_t)n, 1, seed, (uint64_t)entry);
+    return (int32_t)start[0];
+}
+
+static void take_cell(const struct ko_cube_axes *axes, const struct part *part,
+                      const struct values *v, int32_t model, int64_t entry, bool every_start,
+                      uint64_t seed, struct ko_sampled *out)
+{
     int64_t rest = entry;
+    *out = (struct ko_sampled){.model = model, .heat = part->heat};
     out->size = (int32_t)(rest % part->n_sizes);
     rest /= part->n_sizes;
     out->source_position = (int32_t)(rest % part->n_positions);
@@ -103,43 +155,37 @@ static void choose_start(const struct part *part, const double *logprob, const d
     rest /= part->n_classes;
     out->route = (int32_t)(rest % part->n_routes);
     out->prompt = (int32_t)(rest / part->n_routes);
-    out->model = model;
-    out->heat = part->heat;
-    out->start = (int32_t)start[0];
-    out->logprob = logprob[first + start[0]];
-    out->kl = kl[first + start[0]];
-    out->target_rank = rank[first + start[0]];
+    out->start = choose_start(axes, model, out->size, v->logprob + entry * part->n_starts,
+                              part->n_starts, every_start, seed, entry);
+    const int64_t at = entry * part->n_starts + out->start;
+    out->logprob = v->logprob[at];
+    out->prob = v->prob[at];
+    out->kl = v->kl[at];
+    out->target_rank = v->rank[at];
+    out->top1_id = v->top1[at];
 }
 
 /* Reads the values of one model and kind once, and fills in the drawn cells that lie there. */
-static enum ko_code read_values(struct ko_cube_view *view, int32_t model, const struct part *part,
-                                const struct candidates *drawn, uint64_t seed,
-                                struct ko_sampled *out, struct ko_error *err)
+static enum ko_code take_cells(struct ko_cube_view *view, int32_t model, const struct part *part,
+                               const struct candidates *drawn, bool every_start, uint64_t seed,
+                               struct ko_sampled *out, struct ko_error *err)
 {
     const int64_t tag = (int64_t)model * 2 + part->heat;
-    int64_t n_here = 0;
-    for (size_t k = 0; k < drawn->n; k++)
-        n_here += drawn->code[k] >> ENTRY_BITS == tag;
-    if (n_here == 0)
-        return KO_OK;
-    const int64_t n = part_size(part) * part->n_starts;
-    double *logprob = ko_new((size_t)n, sizeof *logprob, err);
-    double *kl = ko_new((size_t)n, sizeof *kl, err);
-    int32_t *rank = ko_new((size_t)n, sizeof *rank, err);
-    enum ko_code code = logprob && kl && rank ? KO_OK : KO_E_MEMORY;
-    if (code == KO_OK)
-        code = ko_cube_view_read_double(view, part->logprob, model, logprob, n, err);
-    if (code == KO_OK)
-        code = ko_cube_view_read_double(view, part->kl, model, kl, n, err);
-    if (code == KO_OK)
-        code = ko_cube_view_read_int(view, part->rank, model, rank, n, err);
-    for (size_t k = 0; code == KO_OK && k < drawn->n; k++)
-        if (drawn->code[k] >> ENTRY_BITS == tag)
-            choose_start(part, logprob, kl, rank, drawn->code[k] & (((int64_t)1 << ENTRY_BITS) - 1),
-                         seed, model, &out[k]);
-    free(logprob);
-    free(kl);
-    free(rank);
+    const int64_t entries = ((int64_t)1 << ENTRY_BITS) - 1;
+    struct values values = {0};
+    enum ko_code code = KO_OK;
+    bool read = false;
+    for (size_t k = 0; code == KO_OK && k < drawn->n; k++) {
+        if (drawn->code[k] >> ENTRY_BITS != tag)
+            continue;
+        if (!read)
+            code = read_values(view, model, part, &values, err);
+        read = true;
+        if (code == KO_OK)
+            take_cell(ko_cube_view_axes(view), part, &values, model, drawn->code[k] & entries,
+                      every_start, seed, &out[k]);
+    }
+    free_values(&values);
     return code;
 }
 
@@ -150,8 +196,8 @@ static int compare_codes(const void *a, const void *b)
 }
 
 enum ko_code ko_sample_cells(struct ko_cube_view *view, const struct ko_strings *models, int64_t n,
-                             uint64_t seed, struct ko_sampled **out, int64_t *n_out,
-                             struct ko_error *err)
+                             uint64_t seed, bool every_start, struct ko_sampled **out,
+                             int64_t *n_out, struct ko_error *err)
 {
     const struct ko_cube_axes *axes = ko_cube_view_axes(view);
     struct part part[2];
@@ -165,7 +211,8 @@ enum ko_code ko_sample_cells(struct ko_cube_view *view, const struct ko_strings 
             code = add_done(view, (int32_t)m, &part[h], &all, err);
     }
     if (code == KO_OK && all.n == 0)
-        code = ko_fail(err, KO_E_INPUT, "no cell is done, run the sweep first");
+        code = ko_fail(err, KO_E_INPUT,
+                       "no cell of these models is done, there is nothing to recompute");
     struct ko_sampled *cells = NULL;
     if (code == KO_OK) {
         const size_t k = (size_t)n < all.n ? (size_t)n : all.n;
@@ -177,17 +224,13 @@ enum ko_code ko_sample_cells(struct ko_cube_view *view, const struct ko_strings 
     }
     for (size_t m = 0; code == KO_OK && m < axes->model.n; m++)
         for (int h = 0; code == KO_OK && h < 2; h++)
-            code = read_values(view, (int32_t)m, &part[h], &all, seed, cells, err);
-    int64_t kept = 0;
-    for (size_t k = 0; code == KO_OK && k < all.n; k++)
-        if (cells[k].model >= 0)
-            cells[kept++] = cells[k];
+            code = take_cells(view, (int32_t)m, &part[h], &all, every_start, seed, cells, err);
     free(all.code);
     if (code != KO_OK) {
         free(cells);
         return code;
     }
     *out = cells;
-    *n_out = kept;
+    *n_out = (int64_t)all.n;
     return KO_OK;
 }

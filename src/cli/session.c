@@ -15,6 +15,8 @@
 #include "src/base/text.h"
 #include "src/cli/stop.h"
 
+enum { MOST_THREADS = 4096 };
+
 static enum ko_code read_settings(struct ko_session *session, struct ko_error *err)
 {
     struct ko_options *options = session->cli->options;
@@ -24,6 +26,9 @@ static enum ko_code read_settings(struct ko_session *session, struct ko_error *e
                                    .rank = session->world.alone ? -1 : session->world.rank,
                                    .root = session->world.root,
                                    .stream = stderr};
+    if (code == KO_OK && ko_option_int(options, KO_OPT_THREADS) > MOST_THREADS)
+        code = ko_fail(err, KO_E_INPUT, "--threads: %lld is out of range, choose at most %d",
+                       (long long)ko_option_int(options, KO_OPT_THREADS), MOST_THREADS);
     if (code == KO_OK)
         code = ko_progress_mode_parse(ko_option_string(options, KO_OPT_PROGRESS), stderr,
                                       &session->progress, err);
@@ -118,12 +123,13 @@ static void log_run(const struct ko_session *session, const struct ko_sweep *swe
 }
 
 enum ko_code ko_session_compute(struct ko_session *session, struct ko_plan *plan,
-                                const uint8_t *done, const char *cube_path, const char *title,
-                                struct ko_error *err)
+                                const uint8_t *done, char (*content_hash)[33],
+                                const char *cube_path, const char *title, struct ko_error *err)
 {
     const struct ko_options *options = session->cli->options;
     struct ko_job job = {0};
-    enum ko_code code = ko_job_new(plan, done, cube_path, session->backend, &job, err);
+    enum ko_code code =
+        ko_job_new(plan, done, content_hash, cube_path, session->backend, &job, err);
     if (code != KO_OK)
         return code;
     job.precision = session->precision;
@@ -177,17 +183,22 @@ static enum ko_code lead_and_end(struct ko_session *session, ko_session_lead *le
     return code;
 }
 
-enum ko_code ko_session_run(struct ko_cli *cli, ko_session_lead *lead, void *context, bool *speaks,
+/* The root speaks for all; without MPI every process speaks for itself. */
+static bool speaks(const struct ko_world *world)
+{
+    return world->root || world->n_ranks == 0;
+}
+
+enum ko_code ko_session_run(struct ko_cli *cli, ko_session_lead *lead, void *context,
                             struct ko_error *err)
 {
-    struct ko_session session = {.cli = cli};
-    *speaks = true;
+    struct ko_session session = {.cli = cli, .world = {.all = MPI_COMM_NULL}};
+    ko_stop_install(ko_option_int(cli->options, KO_OPT_STOP_AT));
     enum ko_code code = ko_world_open(cli->argc, cli->argv, &session.world, err);
     if (code == KO_OK)
         code = ko_launch_check(session.world.n_ranks, err);
     if (code == KO_OK)
         code = read_settings(&session, err);
-    *speaks = session.world.root || session.world.n_ranks == 0;
     if (code == KO_OK) {
         ko_stop_install(ko_option_int(cli->options, KO_OPT_STOP_AT));
         code =
@@ -195,11 +206,17 @@ enum ko_code ko_session_run(struct ko_cli *cli, ko_session_lead *lead, void *con
         if (!session.world.broken)
             code = ko_agree(session.world.all, code, err);
     }
-    if (session.world.broken) {
+    if (code != KO_OK && speaks(&session.world)) {
         fprintf(stderr, "knockout: %s\n", err->text);
         fflush(stderr);
-        MPI_Abort(MPI_COMM_WORLD, ko_exit_status(code));
     }
+    err->text[0] = '\0';
+    if (session.world.broken)
+        MPI_Abort(MPI_COMM_WORLD, ko_exit_status(code));
+    /* A launcher ends the job as soon as one rank ends with a failure: the root has spoken by then.
+     */
+    if (session.world.all != MPI_COMM_NULL)
+        MPI_Barrier(session.world.all);
     ko_world_close(&session.world);
     return code;
 }

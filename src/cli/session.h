@@ -32,20 +32,21 @@ typedef enum ko_code ko_session_lead(struct ko_session *session, void *context,
                                      struct ko_error *err);
 
 /* Starts MPI, checks the launch, lets the root lead and the others serve its jobs, agrees on the
-   end. Ends the whole job with MPI_Abort where ranks cannot be brought back. Only the root's err is
-   to be printed: *speaks says whether this rank is it. */
+   end. The root prints the error of a failure itself, before any rank can end, and err's text is
+   empty afterwards. Ends the whole job with MPI_Abort where ranks cannot be brought back. */
 KO_MUST_CHECK enum ko_code ko_session_run(struct ko_cli *cli, ko_session_lead *lead, void *context,
-                                          bool *speaks, struct ko_error *err);
+                                          struct ko_error *err);
 
 /* For the root's lead. Everything that can be refused has been accepted: the folder of the output
    is probed from every rank, and the others begin to serve. Collective. */
 KO_MUST_CHECK enum ko_code ko_session_begin(struct ko_session *session,
                                             const struct ko_output *output, struct ko_error *err);
 
-/* For the root's lead: computes a plan into a cube on all ranks. done as in ko_job_new. The cube
- * exists. */
+/* For the root's lead: computes a plan into a cube on all ranks. done and content_hash as in
+ * ko_job_new. The cube exists. */
 KO_MUST_CHECK enum ko_code ko_session_compute(struct ko_session *session, struct ko_plan *plan,
-                                              const uint8_t *done, const char *cube_path,
-                                              const char *title, struct ko_error *err);
+                                              const uint8_t *done, char (*content_hash)[33],
+                                              const char *cube_path, const char *title,
+                                              struct ko_error *err);
 
 #endif

@@ -1,13 +1,16 @@
 #include "src/cli/steps.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ko_version.h"
 #include "mpi/cube/cube.h"
 #include "mpi/cube/cube_read.h"
 #include "src/base/file.h"
 #include "src/base/memory.h"
+#include "src/cli/stop.h"
 
 enum { N_ATTRIBUTES = 8 };
 
@@ -28,53 +31,103 @@ static size_t fill_attributes(const struct ko_session *session, const struct ko_
     return n;
 }
 
+/* The tokenizers of the plan's models, in its order. */
+static struct ko_tokenizer **plan_tokenizers(const struct ko_inputs *inputs,
+                                             const struct ko_plan *plan, struct ko_error *err)
+{
+    struct ko_tokenizer **tokenizer = ko_new((size_t)plan->n_models, sizeof(void *), err);
+    for (int32_t m = 0; tokenizer && m < plan->n_models; m++)
+        tokenizer[m] = inputs->tokenizer[ko_inputs_find(inputs, plan->model[m].name)];
+    return tokenizer;
+}
+
 static enum ko_code create(const struct ko_session *session, const struct ko_inputs *inputs,
                            const struct ko_plan *plan, const char *path,
                            const struct ko_cube_evaluation *evaluation, const char *evaluation_path,
                            struct ko_error *err)
 {
     struct ko_cube_attribute attribute[N_ATTRIBUTES];
+    struct ko_tokenizer **tokenizer = plan_tokenizers(inputs, plan, err);
     const struct ko_cube_content content = {
         .plan = plan,
         .attribute = attribute,
         .n_attributes = fill_attributes(session, inputs, evaluation_path, attribute),
         .evaluation = evaluation,
-        .tokenizer = inputs->tokenizer};
-    return ko_cube_create(path, &content, err);
+        .tokenizer = tokenizer};
+    const enum ko_code code = tokenizer ? ko_cube_create(path, &content, err) : KO_E_MEMORY;
+    free(tokenizer);
+    return code;
 }
 
-/* What an existing cube of this very plan has already: done [n_models * n_facts]. */
-static enum ko_code read_done(const struct ko_session *session, const struct ko_plan *plan,
-                              const char *path, uint8_t *done, struct ko_error *err)
+/* What earlier work left: which prompts are done, and which weights its results came from. */
+struct earlier {
+    uint8_t *done;            /* [n_models * n_facts] */
+    char (*content_hash)[33]; /* [n_models] "": not known */
+};
+
+static void free_earlier(struct earlier *earlier)
+{
+    free(earlier->done);
+    free(earlier->content_hash);
+}
+
+/* Nothing done; hashes from the evaluation that the prompts are selected by, if there is one. */
+static enum ko_code start_earlier(const struct ko_plan *plan,
+                                  const struct ko_evaluation *evaluation, struct earlier *earlier,
+                                  struct ko_error *err)
+{
+    const size_t n_models = (size_t)plan->n_models;
+    earlier->done = ko_new(n_models * (size_t)plan->n_facts, 1, err);
+    earlier->content_hash = ko_new(n_models, sizeof *earlier->content_hash, err);
+    if (!earlier->done || !earlier->content_hash)
+        return KO_E_MEMORY;
+    for (size_t m = 0; evaluation && m < n_models; m++)
+        snprintf(earlier->content_hash[m], sizeof earlier->content_hash[m], "%s",
+                 ko_evaluation_content_hash(evaluation, plan->model[m].name));
+    return KO_OK;
+}
+
+/* What an existing cube of this very plan has already. */
+static enum ko_code read_earlier(const struct ko_session *session, const struct ko_plan *plan,
+                                 const char *path, struct earlier *earlier, struct ko_error *err)
 {
     struct ko_cube_view *view = NULL;
+    char hash[33];
     enum ko_code code = ko_cube_view_open(path, &view, err);
     if (code == KO_OK)
         code = ko_cube_view_matches(view, plan, session->backend,
                                     ko_option_string(session->cli->options, KO_OPT_PRECISION), err);
     if (code == KO_OK)
-        code = ko_cube_view_done(view, plan, done, err);
+        code = ko_cube_view_done(view, plan, earlier->done, err);
+    for (int32_t m = 0; code == KO_OK && m < plan->n_models; m++) {
+        code = ko_cube_view_content_hash(view, m, hash, err);
+        if (code == KO_OK && hash[0] != '\0')
+            memcpy(earlier->content_hash[m], hash, sizeof hash);
+    }
     ko_cube_view_close(view);
     return code;
 }
 
-/* Computes what is missing of the cube at path, which exists. */
+/* Computes what is missing of the cube at path, which exists; it is an earlier run's where
+ * `resume`. */
 static enum ko_code complete(struct ko_session *session, struct ko_plan *plan, const char *path,
-                             bool resume, const char *title, struct ko_error *err)
+                             bool resume, const struct ko_evaluation *evaluation, const char *title,
+                             struct ko_error *err)
 {
     const size_t n = (size_t)plan->n_models * (size_t)plan->n_facts;
-    uint8_t *done = ko_new(n, 1, err);
-    enum ko_code code = done ? KO_OK : KO_E_MEMORY;
+    struct earlier earlier = {0};
+    enum ko_code code = start_earlier(plan, evaluation, &earlier, err);
     if (code == KO_OK && resume)
-        code = read_done(session, plan, path, done, err);
+        code = read_earlier(session, plan, path, &earlier, err);
     size_t n_done = 0;
     for (size_t k = 0; code == KO_OK && k < n; k++)
-        n_done += done[k];
+        n_done += earlier.done[k];
     if (code == KO_OK && n_done == n)
         ko_log_write(&session->log, KO_LOG_INFO, "%s complete already cube=\"%s\"", title, path);
     else if (code == KO_OK)
-        code = ko_session_compute(session, plan, done, path, title, err);
-    free(done);
+        code =
+            ko_session_compute(session, plan, earlier.done, earlier.content_hash, path, title, err);
+    free_earlier(&earlier);
     return code;
 }
 
@@ -84,12 +137,17 @@ enum ko_code ko_step_evaluate(struct ko_session *session, const struct ko_inputs
     struct ko_strings warnings = {0};
     struct ko_plan *plan = NULL;
     const bool exists = resume && ko_file_exists(path);
+    bool created = false;
     enum ko_code code =
         ko_inputs_plan(inputs, KO_PLAN_EVALUATION, NULL, NULL, &warnings, &plan, err);
-    if (code == KO_OK && !exists)
+    if (code == KO_OK && !exists) {
         code = create(session, inputs, plan, path, NULL, NULL, err);
+        created = code == KO_OK;
+    }
     if (code == KO_OK)
-        code = complete(session, plan, path, exists, "evaluate", err);
+        code = complete(session, plan, path, exists, NULL, "evaluate", err);
+    if (code == KO_E_INPUT && created)
+        (void)unlink(path); /* refused: nothing is left behind */
     ko_plan_free(plan);
     ko_strings_free(&warnings);
     return code;
@@ -106,6 +164,7 @@ enum ko_code ko_step_sweep(struct ko_session *session, const struct ko_inputs *i
     float *logprob = NULL;
     int32_t *rank = NULL, *top1 = NULL;
     const bool exists = output->resume && ko_file_exists(output->cube);
+    bool created = false;
     enum ko_code code = ko_evaluation_read(evaluation_path, inputs, &evaluation, err);
     if (code == KO_OK)
         code = ko_inputs_plan(inputs, KO_PLAN_SWEEP, evaluation.target_rank, &evaluation.model,
@@ -113,13 +172,21 @@ enum ko_code ko_step_sweep(struct ko_session *session, const struct ko_inputs *i
     for (size_t w = 0; code == KO_OK && w < warnings.n; w++)
         ko_log_write(&session->log, KO_LOG_WARN, "plan %s", warnings.item[w]);
     if (code == KO_OK)
+        code = ko_evaluation_check(evaluation_path, &evaluation, plan, err);
+    if (code == KO_OK && ko_stop_wanted())
+        code =
+            ko_fail(err, KO_E_STOPPED, "%s: stopped early, continue with --resume", output->cube);
+    if (code == KO_OK)
         code = ko_evaluation_of_plan(&evaluation, plan, &logprob, &rank, &top1, err);
     if (code == KO_OK && !exists) {
         clean = (struct ko_cube_evaluation){logprob, rank, top1};
         code = create(session, inputs, plan, output->cube, &clean, evaluation_path, err);
+        created = code == KO_OK;
     }
     if (code == KO_OK)
-        code = complete(session, plan, output->cube, exists, "sweep", err);
+        code = complete(session, plan, output->cube, exists, &evaluation, "sweep", err);
+    if (code == KO_E_INPUT && created)
+        (void)unlink(output->cube);
     free(logprob);
     free(rank);
     free(top1);

@@ -5,7 +5,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Installs the handlers; stop_at: epoch seconds, 0: never. */
+/* Holds the three signals back until the handlers are installed, over a new start of the process
+   too; or lets them through without handlers. */
+void ko_stop_hold(void);
+void ko_stop_release(void);
+/* Installs the handlers and lets the signals through; stop_at: epoch seconds, 0: never. */
 void ko_stop_install(int64_t stop_at);
 /* Whether a stop was asked for. */
 bool ko_stop_wanted(void);

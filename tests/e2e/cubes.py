@@ -43,9 +43,9 @@ def change(path, dataset, delta):
 
     with h5py.File(path, "r+") as cube:
         values = cube[dataset][...]
-        if not np.isfinite(values).any():
+        if delta == delta and not np.isfinite(values).any():
             sys.exit(f"{path} holds no result in {dataset}")
-        cube[dataset][...] = values + np.asarray(delta, values.dtype)
+        cube[dataset][...] = values + np.asarray(delta).astype(values.dtype)
 
 
 def overwrite(folder, tensor, value):

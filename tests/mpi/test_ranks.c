@@ -118,7 +118,7 @@ static void messages_carry_values_and_errors(void **state)
         (void)ko_fail(&told, KO_E_FAILED, "broken");
         right = ko_message_send(world.all, 0, KO_TAG_FINISHED, world.rank, INT64_C(1) << 40,
                                 &err) == KO_OK &&
-                ko_message_send_error(world.all, 0, &told, &err) == KO_OK;
+                ko_message_send_failure(world.all, 0, KO_TAG_ERROR, &told, &err) == KO_OK;
     }
     assert_true(everywhere(right));
 }
@@ -148,8 +148,13 @@ static void weights_are_the_same_on_every_worker(void **state)
     bool right = true;
     (void)state;
     if (world.workers != MPI_COMM_NULL) {
-        right = ko_weights_load(&world, KO_SOURCE_DIR "/jobs/models/mamba-facts", "mamba-facts",
-                                &weights, &err) == KO_OK;
+        struct ko_checkpoint *checkpoint = NULL;
+        right = ko_checkpoint_open(KO_SOURCE_DIR "/jobs/models/mamba-facts", "mamba-facts",
+                                   &checkpoint, &err) == KO_OK;
+        right = right &&
+                ko_weights_load(&world, KO_SOURCE_DIR "/jobs/models/mamba-facts", "mamba-facts",
+                                ko_checkpoint_fingerprint(checkpoint), &weights, &err) == KO_OK;
+        ko_checkpoint_close(checkpoint);
         const struct ko_model *model = weights.model;
         float *own = right ? ko_new(model->arena_floats, sizeof *own, &err) : NULL;
         uint64_t *hash = right ? ko_new(model->n_weights, sizeof *hash, &err) : NULL;
@@ -167,6 +172,19 @@ static void weights_are_the_same_on_every_worker(void **state)
     assert_true(everywhere(right));
 }
 
+static void another_checkpoint_fails_on_every_worker(void **state)
+{
+    struct ko_weights weights = {.window = MPI_WIN_NULL};
+    struct ko_error err = {0};
+    bool right = true;
+    (void)state;
+    if (world.workers != MPI_COMM_NULL)
+        right = ko_weights_load(&world, KO_SOURCE_DIR "/jobs/models/mamba-facts", "mamba-facts",
+                                "0123", &weights, &err) == KO_E_FAILED &&
+                strstr(err.text, "was 0123 when the run began");
+    assert_true(everywhere(right));
+}
+
 static void a_missing_checkpoint_fails_on_every_worker(void **state)
 {
     struct ko_weights weights = {.window = MPI_WIN_NULL};
@@ -174,8 +192,8 @@ static void a_missing_checkpoint_fails_on_every_worker(void **state)
     bool right = true;
     (void)state;
     if (world.workers != MPI_COMM_NULL)
-        right = ko_weights_load(&world, KO_SOURCE_DIR "/jobs/models/none", "none", &weights,
-                                &err) == KO_E_INPUT &&
+        right = ko_weights_load(&world, KO_SOURCE_DIR "/jobs/models/none", "none", "", &weights,
+                                &err) == KO_E_FAILED &&
                 strstr(err.text, "none");
     assert_true(everywhere(right));
 }
@@ -194,6 +212,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(messages_carry_values_and_errors),
         cmocka_unit_test(workers_know_their_place),
         cmocka_unit_test(weights_are_the_same_on_every_worker),
+        cmocka_unit_test(another_checkpoint_fails_on_every_worker),
         cmocka_unit_test(a_missing_checkpoint_fails_on_every_worker),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
