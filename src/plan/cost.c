@@ -7,9 +7,9 @@
 
 /* A worker beside weights and rows: program and libraries, the tokenizer, vocabulary tiles, records
  * on their way to the cube. */
-static const double fixed_bytes = 64.0 * 1024 * 1024;
+static const double fixed_bytes = 54.0 * 1024 * 1024;
 /* The cube's labels, attributes and headers. */
-static const double cube_fixed_bytes = 64.0 * 1024;
+static const double cube_fixed_bytes = 54.0 * 1024;
 static const double run_log_bytes = 1024.0 * 1024;
 
 int32_t ko_default_row_budget(double row_bytes)
