@@ -2,6 +2,12 @@
 # with another MPI links and then aborts at the first file, so a file is created here once.
 
 set(HDF5_PREFER_PARALLEL ON)
+# HDF5's compiler wrapper, which CMake asks, fails in a folder with a space in its path; pkg-config's folders are searched there.
+if(PROJECT_BINARY_DIR MATCHES " ")
+    pkg_search_module(KO_HDF5_HINT QUIET hdf5-openmpi hdf5)
+    list(APPEND CMAKE_INCLUDE_PATH ${KO_HDF5_HINT_INCLUDE_DIRS})
+    list(APPEND CMAKE_LIBRARY_PATH ${KO_HDF5_HINT_LIBRARY_DIRS})
+endif()
 find_package(HDF5 REQUIRED COMPONENTS C HL)
 list(GET HDF5_C_LIBRARIES 0 ko_hdf5_library)
 list(GET MPI_C_LIBRARIES 0 ko_mpi_library)

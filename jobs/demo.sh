@@ -3,6 +3,17 @@
 # Usage: jobs/demo.sh [FOLDER]   the results go to FOLDER, by default build/demo
 set -euo pipefail
 
+case ${1:-} in
+-h | --help)
+    sed -n '2,3s/^# //p' "${BASH_SOURCE[0]}"
+    exit 0
+    ;;
+-*)
+    echo "jobs/demo.sh: unknown argument $1; it takes FOLDER" >&2
+    exit 2
+    ;;
+esac
+
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 out=$(realpath -m "${1:-$root/build/demo}")
 cd "$root"
@@ -26,6 +37,8 @@ knockout=$root/build/release/bin/knockout
 
 # Containers: root may start ranks, and shared memory without the ptrace right. More ranks than cores, so none is bound to a core.
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_btl_vader_single_copy_mechanism=none
+# One machine: Open MPI 5 warns at every start that it cannot pair the network interfaces, which it does not need.
+export OMPI_MCA_btl_tcp_if_include=lo
 
 step "3/5 Run the sweep: one coordinator and three workers"
 mkdir -p "$out"

@@ -17,6 +17,12 @@ ko_need() {
     "$@" >/dev/null 2>&1 || ko_missing+=("$kind $name $package")
 }
 
+# A compiler alone is not enough: without libc6-dev it links nothing.
+ko_have_compiler() {
+    local cc
+    cc=$(command -v cc || command -v gcc) && echo 'int main(void) { return 0; }' | "$cc" -x c -o /dev/null -
+}
+
 ko_have_openblas() {
     if command -v dpkg-query >/dev/null; then # Debian has three flavours; the program's threads are OpenMP's
         compgen -G '/usr/lib/*/openblas-openmp/libopenblas.so' && return
@@ -50,7 +56,7 @@ ko_python() {
 
 ko_look() {
     ko_missing=()
-    ko_need command gcc "gcc libc6-dev" sh -c 'command -v cc || command -v gcc'
+    ko_need command gcc "gcc libc6-dev" ko_have_compiler
     ko_need command cmake cmake command -v cmake
     ko_need command ninja ninja-build command -v ninja
     ko_need command pkg-config pkg-config command -v pkg-config
@@ -83,7 +89,7 @@ ko_refuse() {
             read -r kind name package <<<"$entry"
             printf '  %-11s %-24s Debian and Ubuntu: %s\n' "$kind" "$name" "$package"
         done
-        echo "Nothing was installed: $1."
+        echo "$1"
     } >&2
     return 2
 }
@@ -100,7 +106,12 @@ ko_apt() {
     local verb=$1 prefix=()
     shift
     [ "$(id -u)" = 0 ] || prefix=(sudo -n)
-    "${prefix[@]}" env DEBIAN_FRONTEND=noninteractive apt-get "$verb" -q -y --no-install-recommends -o=Dpkg::Use-Pty=0 "$@" >/dev/null
+    # Packages' own remarks on stderr are shown only where apt-get fails.
+    local said status=0
+    said=$("${prefix[@]}" env DEBIAN_FRONTEND=noninteractive apt-get "$verb" -q -y --no-install-recommends \
+        -o=Dpkg::Use-Pty=0 "$@" 2>&1 >/dev/null) || status=$?
+    [ "$status" = 0 ] || printf '%s\n' "$said" >&2
+    return "$status"
 }
 
 ko_install_missing() {
@@ -108,20 +119,21 @@ ko_install_missing() {
     ko_look
     [ ${#ko_missing[@]} -gt 0 ] || return 0
     packages=$(ko_packages)
-    command -v apt-get >/dev/null || { ko_refuse "there is no apt-get here; install them or load their modules"; return; }
-    [ -z "${LOADEDMODULES:-}" ] || { ko_refuse "environment modules are loaded ($LOADEDMODULES); load those that bring them"; return; }
+    command -v apt-get >/dev/null || { ko_refuse "Nothing was installed: there is no apt-get here. Install them or load their modules."; return; }
+    [ -z "${LOADEDMODULES:-}" ] || { ko_refuse "Nothing was installed: environment modules are loaded ($LOADEDMODULES). Load those that bring them."; return; }
     if [ "$(id -u)" != 0 ] && ! sudo -n true 2>/dev/null; then
-        ko_refuse "this takes root (sudo asks for a password); run: sudo apt-get install --no-install-recommends $packages"
+        ko_refuse "Nothing was installed, because that takes root or sudo without a password. As root:
+  apt-get update && apt-get install --no-install-recommends $packages"
         return
     fi
-    echo "installing: $packages"
+    echo "installing with apt-get, which takes a minute or two: $packages"
     ko_apt update || return 1
     # shellcheck disable=SC2086
     ko_apt install $packages || return 1
     hash -r
     ko_python >/dev/null || ko_make_venv || return 1
     ko_look
-    [ ${#ko_missing[@]} -eq 0 ] || ko_refuse "they are still missing after apt-get install $packages"
+    [ ${#ko_missing[@]} -eq 0 ] || ko_refuse "They are still not found, although apt-get has installed $packages. Is PATH or PKG_CONFIG_PATH narrowed?"
 }
 
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then

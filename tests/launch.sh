@@ -14,6 +14,7 @@ trap 'exit 143' TERM INT
 
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 export OMPI_MCA_btl_vader_single_copy_mechanism=none
+export OMPI_MCA_btl_tcp_if_include=lo # Open MPI 5 warns about interfaces that one machine does not need
 export OMPI_MCA_btl_vader_backing_directory="$scratch"
 export OMPI_MCA_orte_tmpdir_base="$scratch"
 

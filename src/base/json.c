@@ -22,6 +22,56 @@ static enum ko_code fail_at(const char *bytes, size_t offset, const char *where,
                    ko_utf8_count(bytes + begin, offset - begin) + 1, reason);
 }
 
+/* The bytes with 'x' for every one above 0x7f. */
+static char *ascii_stand_in(const char *bytes, size_t n)
+{
+    char *ascii = malloc(n + 1);
+    if (!ascii)
+        return NULL;
+    for (size_t i = 0; i < n; i++)
+        ascii[i] = (unsigned char)bytes[i] > 0x7f ? 'x' : bytes[i];
+    ascii[n] = '\0';
+    return ascii;
+}
+
+/* Parses text, which has the offsets of shown, the bytes that errors are located in. */
+static enum ko_code parse_pass(const char *text, const char *shown, size_t n, int flags,
+                               const char *where, json_object **root, struct ko_error *err)
+{
+    struct json_tokener *tokener = json_tokener_new_ex(KO_JSON_DEPTH);
+    if (!tokener)
+        return ko_fail(err, KO_E_MEMORY, "%s: out of memory while reading JSON", where);
+    json_tokener_set_flags(tokener, flags);
+
+    json_object *value = json_tokener_parse_ex(tokener, text, (int)n);
+    enum json_tokener_error state = json_tokener_get_error(tokener);
+    size_t offset = json_tokener_get_parse_end(tokener);
+    if (state == json_tokener_continue) {
+        /* A number at the top ends with the input, which json-c has to be told. */
+        value = json_tokener_parse_ex(tokener, "", 1);
+        state = json_tokener_get_error(tokener);
+        offset = n;
+    }
+    enum ko_code code = KO_OK;
+    if (state == json_tokener_success) {
+        while (offset < n && strchr(" \t\r\n", text[offset]))
+            offset++;
+        if (offset < n)
+            state = json_tokener_error_parse_unexpected;
+    }
+    if (state != json_tokener_success) {
+        if (state == json_tokener_error_depth)
+            code = fail_at(shown, offset, where, "nested more than 64 deep", err);
+        else
+            code = fail_at(shown, offset, where, json_tokener_error_desc(state), err);
+        json_object_put(value);
+    } else {
+        *root = value;
+    }
+    json_tokener_free(tokener);
+    return code;
+}
+
 enum ko_code ko_json_parse(const char *bytes, size_t n, const char *where, json_object **root,
                            struct ko_error *err)
 {
@@ -33,37 +83,22 @@ enum ko_code ko_json_parse(const char *bytes, size_t n, const char *where, json_
     if (n > INT32_MAX)
         return ko_fail(err, KO_E_INPUT, "%s: has %zu bytes, expected at most %d", where, n,
                        INT32_MAX);
-    struct json_tokener *tokener = json_tokener_new_ex(KO_JSON_DEPTH);
-    if (!tokener)
+    /* json-c 0.18 in strict mode takes every byte above 0x7f in a string for a control character
+       (json-c issue 892), so the strict pass sees an ASCII stand-in for each such byte, and a second
+       one, which is not strict but checks UTF-8, reads the values. */
+    char *ascii = ascii_stand_in(bytes, n);
+    if (!ascii)
         return ko_fail(err, KO_E_MEMORY, "%s: out of memory while reading JSON", where);
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-
-    value = json_tokener_parse_ex(tokener, bytes, (int)n);
-    enum json_tokener_error state = json_tokener_get_error(tokener);
-    size_t offset = json_tokener_get_parse_end(tokener);
-    if (state == json_tokener_continue) {
-        /* A number at the top ends with the input, which json-c has to be told. */
-        value = json_tokener_parse_ex(tokener, "", 1);
-        state = json_tokener_get_error(tokener);
-        offset = n;
-    }
-    enum ko_code code = KO_OK;
-    if (state == json_tokener_success) {
-        while (offset < n && strchr(" \t\r\n", bytes[offset]))
-            offset++;
-        if (offset < n)
-            state = json_tokener_error_parse_unexpected;
-    }
-    if (state != json_tokener_success) {
-        if (state == json_tokener_error_depth)
-            code = fail_at(bytes, offset, where, "nested more than 64 deep", err);
-        else
-            code = fail_at(bytes, offset, where, json_tokener_error_desc(state), err);
+    bool same = n == 0 || memcmp(ascii, bytes, n) == 0;
+    enum ko_code code = parse_pass(ascii, bytes, n, JSON_TOKENER_STRICT, where, &value, err);
+    free(ascii);
+    if (!code && !same) {
         json_object_put(value);
-    } else {
-        *root = value;
+        value = NULL;
+        code = parse_pass(bytes, bytes, n, JSON_TOKENER_VALIDATE_UTF8, where, &value, err);
     }
-    json_tokener_free(tokener);
+    if (!code)
+        *root = value;
     return code;
 }
 
