@@ -138,6 +138,56 @@ struct ko_mamba1 {
     float *out;           /* [rows, d_inner] */
 };
 
+/* Mamba-2's state-space duality (Dao & Gu 2024; transformers' Mamba2Mixer.torch_forward), not
+   gated, for rows [0, n_active):
+
+     delta[i, h] = clamp(softplus(dt[i, h] + dt_bias[h]), dt_min, dt_max);
+
+     alpha[i, j, h] = (C[i] . B[j]) exp(a[h] sum_{k = j+1..i} delta[k, h]) delta[j, h];
+
+     out[i, h, p] = sum_{j <= i} alpha[i, j, h] u[j, h, p] + d[h] u[i, h, p]
+
+   with B and C of head h's group h * n_groups / n_heads. In its window a branch's edges are left
+   out of the sum in the masked heads. A row of a branch takes this attention form over its path,
+   O(T). */
+struct ko_mamba2 {
+    int32_t layer, n_heads, d_head, d_state, n_groups;
+    const float
+        *u; /* [rows, ld] n_heads * d_head convolved, activated; ko_rows_source_after_conv */
+    const float *b, *c; /* [rows, ld] n_groups * d_state each; ko_rows_source_after_conv */
+    int32_t ld;
+    const float *dt; /* [rows, ld_dt] n_heads, before bias and softplus; ko_rows_source */
+    int32_t ld_dt;
+    const float *dt_bias; /* [n_heads] */
+    float dt_min, dt_max; /* time_step_limit; dt_max may be infinite */
+    const float *a;       /* [n_heads] -exp(A_log) */
+    const float *d;       /* [n_heads] */
+    const uint8_t *masks; /* [n_masks, n_layers, n_heads] 1: the head's edges are removed */
+    float *out;           /* [rows, n_heads * d_head] */
+};
+
+/* Mamba-2's gated norm, for rows [0, n_active), in place on x: x * silu(z), then RMSNorm over each
+   of n_groups groups of d / n_groups features, times weight [d]. */
+struct ko_gated_norm {
+    int32_t layer, d, n_groups;
+    const float *z; /* [rows, ld_z]; ko_rows_source */
+    int32_t ld_z;
+    const float *weight;
+    float eps;
+    float *x; /* [rows, d] */
+};
+
+/* Rotary position embedding in place (Su et al. 2021; transformers' rotate_half form), for rows [0,
+   n_projected[layer]): for each head, with half = d_head / 2 and p the row's position, (x[k], x[k +
+   half]) <- (x[k] cos[p, k] - x[k + half] sin[p, k], x[k + half] cos[p, k] + x[k] sin[p, k]), k <
+   half. */
+struct ko_rope {
+    int32_t layer, n_heads, d_head;
+    const float *cos, *sin; /* [positions, d_head / 2] */
+    float *x;               /* [rows, ld] n_heads * d_head */
+    int32_t ld;
+};
+
 /* Causal attention for rows [0, n_active): q, k and v of a row through ko_rows_source; keys of
    positions before a branch's t0 are the trunk's. Removed edges are -inf before the softmax (a row
    with every edge removed gives zeros), or, after_softmax, zero after it. Position i sees (i -
@@ -150,7 +200,8 @@ struct ko_attention {
     float *out; /* [rows, n_heads * d_head] */
 };
 
-/* What is measured of one last row. Field by field as the cube's datasets. A row whose logits are not all finite gets NaN and -1. */
+/* What is measured of one last row. Field by field as the cube's datasets. A row whose logits are
+ * not all finite gets NaN and -1. */
 struct ko_metrics {
     float logprob;      /* natural logarithm */
     float foil_logprob; /* NaN where there is no foil */
@@ -225,7 +276,8 @@ struct ko_kernels {
     enum ko_code (*linear)(struct ko_backend *be, int32_t m, const float *x, int32_t ldx,
                            const struct ko_matrix *w, const float *bias, bool accumulate, float *y,
                            int32_t ldy, struct ko_error *err);
-    /* y = x / rms(x) * weight (NULL: ones) over d; LayerNorm with weight and bias (NULL: zeros). y may be x. */
+    /* y = x / rms(x) * weight (NULL: ones) over d; LayerNorm with weight and bias (NULL: zeros). y
+     * may be x. */
     enum ko_code (*rms_norm)(struct ko_backend *be, int32_t n, int32_t d, const float *x,
                              int32_t ldx, const float *weight, float eps, float *y, int32_t ldy,
                              struct ko_error *err);
@@ -242,6 +294,15 @@ struct ko_kernels {
     enum ko_code (*conv)(struct ko_backend *be, const struct ko_conv *args, struct ko_error *err);
     enum ko_code (*mamba1)(struct ko_backend *be, const struct ko_mamba1 *args,
                            struct ko_error *err);
+    enum ko_code (*mamba2)(struct ko_backend *be, const struct ko_mamba2 *args,
+                           struct ko_error *err);
+    enum ko_code (*gated_norm)(struct ko_backend *be, const struct ko_gated_norm *args,
+                               struct ko_error *err);
+    enum ko_code (*rope)(struct ko_backend *be, const struct ko_rope *args, struct ko_error *err);
+    /* y[n, d] (ldy) = silu(gate[n, d]) * up[n, d], both with ld. y may be gate. */
+    enum ko_code (*silu_mul)(struct ko_backend *be, int32_t n, int32_t d, const float *gate,
+                             const float *up, int32_t ld, float *y, int32_t ldy,
+                             struct ko_error *err);
     enum ko_code (*attention)(struct ko_backend *be, const struct ko_attention *args,
                               struct ko_error *err);
     enum ko_code (*unembed)(struct ko_backend *be, const struct ko_unembed *args,

@@ -134,6 +134,10 @@ const struct ko_kernels ko_kernels_cpu = {
     .gelu_tanh = ko_cpu_gelu_tanh,
     .conv = ko_cpu_conv,
     .mamba1 = ko_cpu_mamba1,
+    .mamba2 = ko_cpu_mamba2,
+    .gated_norm = ko_cpu_gated_norm,
+    .rope = ko_cpu_rope,
+    .silu_mul = ko_cpu_silu_mul,
     .attention = ko_cpu_attention,
     .unembed = ko_cpu_unembed,
 };

@@ -66,6 +66,14 @@ enum ko_code ko_cpu_gelu_tanh(struct ko_backend *be, int32_t n, int32_t d, float
 enum ko_code ko_cpu_conv(struct ko_backend *be, const struct ko_conv *args, struct ko_error *err);
 enum ko_code ko_cpu_mamba1(struct ko_backend *be, const struct ko_mamba1 *args,
                            struct ko_error *err);
+enum ko_code ko_cpu_mamba2(struct ko_backend *be, const struct ko_mamba2 *args,
+                           struct ko_error *err);
+enum ko_code ko_cpu_gated_norm(struct ko_backend *be, const struct ko_gated_norm *args,
+                               struct ko_error *err);
+enum ko_code ko_cpu_rope(struct ko_backend *be, const struct ko_rope *args, struct ko_error *err);
+enum ko_code ko_cpu_silu_mul(struct ko_backend *be, int32_t n, int32_t d, const float *gate,
+                             const float *up, int32_t ld, float *y, int32_t ldy,
+                             struct ko_error *err);
 enum ko_code ko_cpu_attention(struct ko_backend *be, const struct ko_attention *args,
                               struct ko_error *err);
 enum ko_code ko_cpu_unembed(struct ko_backend *be, const struct ko_unembed *args,

@@ -47,3 +47,50 @@ enum ko_code ko_cpu_gelu_tanh(struct ko_backend *be, int32_t n, int32_t d, float
     }
     return KO_OK;
 }
+
+enum ko_code ko_cpu_silu_mul(struct ko_backend *be, int32_t n, int32_t d, const float *gate,
+                             const float *up, int32_t ld, float *y, int32_t ldy,
+                             struct ko_error *err)
+{
+    (void)err;
+#pragma omp parallel for schedule(static) num_threads(be->threads)
+    for (int32_t r = 0; r < n; r++) {
+        size_t at = (size_t)r * (size_t)ld;
+        be->isa->silu_mul((size_t)d, gate + at, up + at, y + (size_t)r * (size_t)ldy);
+    }
+    return KO_OK;
+}
+
+enum ko_code ko_cpu_gated_norm(struct ko_backend *be, const struct ko_gated_norm *args,
+                               struct ko_error *err)
+{
+    (void)err;
+    const struct ko_rows *rows = &be->rows;
+    size_t width = (size_t)args->d, group = width / (size_t)args->n_groups;
+#pragma omp parallel for schedule(static) num_threads(be->threads)
+    for (int32_t r = 0; r < rows->n_active[args->layer]; r++) {
+        float *x = args->x + (size_t)r * width;
+        size_t source = (size_t)ko_rows_source(rows, r, args->layer);
+        be->isa->silu_mul(width, args->z + source * (size_t)args->ld_z, x, x);
+        for (size_t first = 0; first < width; first += group) {
+            be->isa->rms_norm(group, x + first, args->weight + first, args->eps, x + first);
+        }
+    }
+    return KO_OK;
+}
+
+enum ko_code ko_cpu_rope(struct ko_backend *be, const struct ko_rope *args, struct ko_error *err)
+{
+    (void)err;
+    const struct ko_rows *rows = &be->rows;
+    size_t half = (size_t)args->d_head / 2;
+#pragma omp parallel for schedule(static) num_threads(be->threads)
+    for (int32_t r = 0; r < rows->n_projected[args->layer]; r++) {
+        float *x = args->x + (size_t)r * (size_t)args->ld;
+        size_t at = (size_t)rows->position[r] * half;
+        for (int32_t head = 0; head < args->n_heads; head++, x += 2 * half) {
+            be->isa->rotate(half, args->cos + at, args->sin + at, x, x + half);
+        }
+    }
+    return KO_OK;
+}

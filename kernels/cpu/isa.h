@@ -35,6 +35,22 @@ struct ko_attend {
     float *out;    /* [d_head]; zeros for n_keys == 0 */
 };
 
+/* One row of Mamba-2 over the n_keys positions of its path, itself last. Weights are [n_keys,
+ * n_heads]. */
+struct ko_ssd {
+    int32_t n_keys, n_heads, d_head, d_state, n_groups;
+    const int32_t *key_row; /* [n_keys] where a position's u, B and C lie */
+    const float *u, *b, *c; /* row 0; u [n_heads * d_head], b and c [n_groups * d_state] */
+    size_t ld;
+    const float *const *delta; /* [n_keys] -> [n_heads] */
+    const float *a, *d;        /* [n_heads] */
+    const uint8_t *removed;    /* [n_keys] 1: the edge is removed; NULL: none is */
+    const uint8_t *mask;       /* [n_heads] heads in which removed edges are; NULL: all */
+    float *span;               /* [n_heads] scratch */
+    float *weight;             /* [n_keys, n_heads] scratch */
+    float *out;                /* [n_heads * d_head] */
+};
+
 /* Errors in units in the last place of the float32 result, over all float32 arguments unless said;
  * tested. */
 struct ko_cpu_isa {
@@ -82,6 +98,16 @@ struct ko_cpu_isa {
     void (*add_scaled)(size_t n, float s, const float *x, float *y);
 
     void (*attend)(const struct ko_attend *args);
+
+    /* out[h, p] = sum_j (c[i] . b[j]) exp(a[h] (delta[j + 1, h] + .. + delta[i, h])) delta[j, h]
+       u[j, h, p] + d[h] u[i, h, p] */
+    void (*ssd)(const struct ko_ssd *args);
+    /* y = clamp(softplus(x + bias), low, high); NaN stays NaN. */
+    void (*time_step)(size_t n, const float *x, const float *bias, float low, float high, float *y);
+    /* y = silu(gate) * up with silu's bits; y may be either. */
+    void (*silu_mul)(size_t n, const float *gate, const float *up, float *y);
+    /* (a, b) = (a cos - b sin, b cos + a sin), in place. */
+    void (*rotate)(size_t n, const float *cos, const float *sin, float *a, float *b);
 
     /* The largest value; NaN is passed over; -infinity where nothing is left. */
     float (*max)(size_t n, const float *x);

@@ -95,6 +95,10 @@ const struct ko_kernels ko_kernels_plain = {
     .gelu_tanh = ko_plain_gelu_tanh,
     .conv = ko_plain_conv,
     .mamba1 = ko_plain_mamba1,
+    .mamba2 = ko_plain_mamba2,
+    .gated_norm = ko_plain_gated_norm,
+    .rope = ko_plain_rope,
+    .silu_mul = ko_plain_silu_mul,
     .attention = ko_plain_attention,
     .unembed = ko_plain_unembed,
 };

@@ -207,12 +207,55 @@ static void everything_removed_gives_zeros(void **state)
     backends_close(backends, n_backends);
 }
 
+/* Position i sees (i - 3, i]: rows 8 and 9 lose all of it (set 0), row 9 alone in set 1; set 2's
+ * sources lie beyond every branch row's reach. */
+static void reach_ends_what_can_be_removed(void **state)
+{
+    (void)state;
+    static struct wave wave;
+    const struct heads heads = {4, 2, 16, 3};
+    const struct wave_plan plan = {
+        .name = "sliding reach",
+        .n_layers = 1,
+        .n_prompts = 1,
+        .n_tokens = {12},
+        .n_sets = 3,
+        .sets = {{false, 3U << 8, 15U << 6}, {false, 1U << 9, 7U << 7}, {false, 15U << 8, 63}},
+        .n_branches = 4,
+        .branches = {{0, -1, 8, 0, 0, 1, 0, -1, false, false},
+                     {0, -1, 8, 0, 0, 1, 1, -1, false, true},
+                     {0, -1, 8, 0, 0, 1, 2, -1, false, false},
+                     {0, -1, 8, 0, 0, 1, 2, -1, false, true}}};
+    struct backend backends[MAX_BACKENDS];
+    int32_t n_backends = backends_open(backends);
+    struct spread spread[2] = {{0}};
+    wave_build(&plan, &wave);
+    check_wave(backends, n_backends, &plan, &heads, spread);
+    float *qkv = random_floats(9, (size_t)(wave.rows.n_rows * width_of(&heads)), -2.0F, 2.0F);
+    for (int32_t k = 0; k < n_backends; k++) {
+        float *out = attend(&backends[k], &wave.rows, 0, &heads, qkv);
+        const float *branch[] = {out + 12 * 64, out + 16 * 64, out + 20 * 64, out + 24 * 64};
+        for (int32_t c = 0; c < 64; c++) {
+            assert_true(branch[0][c] == 0.0F && branch[0][64 + c] == 0.0F);
+            assert_true(branch[0][128 + c] != 0.0F);
+            assert_true(branch[1][c] != 0.0F && branch[1][64 + c] == 0.0F);
+        }
+        /* Nothing within reach is removed: the trunk's bits. */
+        assert_memory_equal(branch[2], out + 8 * 64, 4 * 64 * sizeof *out);
+        assert_memory_equal(branch[3], out + 8 * 64, 4 * 64 * sizeof *out);
+        free(out);
+    }
+    free(qkv);
+    backends_close(backends, n_backends);
+}
+
 int run_attention(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(attention_without_the_removed_edges),
         cmocka_unit_test(nothing_removed_is_the_clean_run),
         cmocka_unit_test(everything_removed_gives_zeros),
+        cmocka_unit_test(reach_ends_what_can_be_removed),
     };
     return cmocka_run_group_tests_name("attention", tests, NULL, NULL);
 }

@@ -50,6 +50,8 @@ void widen(const float *values, size_t n, double *out);
 int run_basic(void);
 int run_conv(void);
 int run_mamba1(void);
+int run_mamba2(void);
+int run_gated(void);
 int run_attention(void);
 int run_unembed(void);
 

@@ -4,5 +4,6 @@
 
 int main(void)
 {
-    return run_basic() + run_conv() + run_mamba1() + run_attention() + run_unembed();
+    return run_basic() + run_conv() + run_mamba1() + run_mamba2() + run_gated() + run_attention() +
+           run_unembed();
 }

@@ -1,16 +1,6 @@
 #include "kernels/cpu/isa/parts.h"
 #include "kernels/cpu/isa/vector.h"
 
-static float dot(size_t n, const float *a, const float *b)
-{
-    float sum = 0.0F;
-#pragma omp simd reduction(+ : sum)
-    for (size_t k = 0; k < n; k++) {
-        sum += a[k] * b[k];
-    }
-    return sum;
-}
-
 void ko_isa_attend(const struct ko_attend *args)
 {
     size_t n = (size_t)args->n_keys, d = (size_t)args->d_head;
@@ -20,7 +10,8 @@ void ko_isa_attend(const struct ko_attend *args)
         return;
     }
     for (size_t j = 0; j < n; j++) {
-        weight[j] = args->scale * dot(d, args->q, args->k + (size_t)args->key_row[j] * args->ld);
+        weight[j] =
+            args->scale * ko_lane_dot(d, args->q, args->k + (size_t)args->key_row[j] * args->ld);
     }
     float top = ko_isa_max(n, weight), sum = 0.0F;
 #pragma omp simd reduction(+ : sum)

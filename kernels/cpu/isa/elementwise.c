@@ -28,6 +28,24 @@ void ko_isa_silu(size_t n, const float *x, float *y)
     }
 }
 
+void ko_isa_silu_mul(size_t n, const float *gate, const float *up, float *y)
+{
+#pragma omp simd
+    for (size_t k = 0; k < n; k++) {
+        y[k] = gate[k] / (1.0F + ko_lane_exp(-gate[k])) * up[k];
+    }
+}
+
+void ko_isa_rotate(size_t n, const float *cos, const float *sin, float *a, float *b)
+{
+#pragma omp simd
+    for (size_t k = 0; k < n; k++) {
+        float from_a = a[k], from_b = b[k];
+        a[k] = from_a * cos[k] - from_b * sin[k];
+        b[k] = from_b * cos[k] + from_a * sin[k];
+    }
+}
+
 void ko_isa_gelu_tanh(size_t n, float *x)
 {
     /* 0.5 (1 + tanh(t)) = 1 / (1 + exp(-2 t)); 2 sqrt(2 / pi) = 1.5957691... */

@@ -26,6 +26,10 @@
 #define ko_isa_select         KO_ISA_NAME(ko_isa_select)
 #define ko_isa_add_scaled     KO_ISA_NAME(ko_isa_add_scaled)
 #define ko_isa_attend         KO_ISA_NAME(ko_isa_attend)
+#define ko_isa_ssd            KO_ISA_NAME(ko_isa_ssd)
+#define ko_isa_time_step      KO_ISA_NAME(ko_isa_time_step)
+#define ko_isa_silu_mul       KO_ISA_NAME(ko_isa_silu_mul)
+#define ko_isa_rotate         KO_ISA_NAME(ko_isa_rotate)
 #define ko_isa_max            KO_ISA_NAME(ko_isa_max)
 #define ko_isa_sum_exp        KO_ISA_NAME(ko_isa_sum_exp)
 #define ko_isa_sum_difference KO_ISA_NAME(ko_isa_sum_difference)
@@ -51,6 +55,10 @@ void ko_isa_scan_out(size_t n, const float *y, const float *u, const float *d, c
 void ko_isa_select(size_t n, const uint8_t *removed, const float *a, const float *b, float *y);
 void ko_isa_add_scaled(size_t n, float s, const float *x, float *y);
 void ko_isa_attend(const struct ko_attend *args);
+void ko_isa_ssd(const struct ko_ssd *args);
+void ko_isa_time_step(size_t n, const float *x, const float *bias, float low, float high, float *y);
+void ko_isa_silu_mul(size_t n, const float *gate, const float *up, float *y);
+void ko_isa_rotate(size_t n, const float *cos, const float *sin, float *a, float *b);
 float ko_isa_max(size_t n, const float *x);
 double ko_isa_sum_exp(size_t n, const float *x, float top, float *e);
 double ko_isa_sum_difference(size_t n, const float *e, const float *clean, const float *x);

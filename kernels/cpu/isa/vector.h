@@ -3,6 +3,7 @@
 #define KO_KERNELS_CPU_ISA_VECTOR_H
 
 #include <math.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -77,6 +78,32 @@ KO_LANE float ko_lane_log1p_unit(float e)
     p = p * z + 0x1.9996a8p-2F;
     p = p * z + 0x1.555558p-1F;
     return s * (p * z) + 2.0F * s;
+}
+
+/* sum_k a[k] b[k] in 64 partial sums that are then added pairwise: enough of them to keep the
+ * multiply-adds of any instruction set busy. */
+KO_LANE float ko_lane_dot(size_t n, const float *a, const float *b)
+{
+    enum { PARTS = 64 };
+    float sum[PARTS] __attribute__((aligned(64))) = {0.0F};
+    size_t first = 0;
+    for (; first + PARTS <= n; first += PARTS) {
+#pragma omp simd
+        for (size_t k = 0; k < PARTS; k++) {
+            sum[k] += a[first + k] * b[first + k];
+        }
+    }
+#pragma omp simd
+    for (size_t k = 0; k < n - first; k++) {
+        sum[k] += a[first + k] * b[first + k];
+    }
+    for (size_t half = PARTS / 2; half > 0; half /= 2) {
+#pragma omp simd
+        for (size_t k = 0; k < half; k++) {
+            sum[k] += sum[k + half];
+        }
+    }
+    return sum[0];
 }
 
 #endif

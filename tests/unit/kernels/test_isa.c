@@ -199,6 +199,38 @@ static void decays_are_as_good_as_their_arguments(void **state)
     }
 }
 
+/* What is made of other loops gives their bits, in vectors and in their remainders. */
+static void gates_and_time_steps_are_their_parts(void **state)
+{
+    (void)state;
+    enum { N = 77 };
+    size_t n_tables = 0;
+    const struct ko_cpu_isa *const *tables = ko_cpu_isa_list(&n_tables);
+    for (size_t t = 0; t < n_tables; t++) {
+        float x[N], up[N], gate[N], got[N], step[N];
+        for (size_t k = 0; k < N; k++) {
+            x[k] = -30.0F + 0.79F * (float)k;
+            up[k] = 2.0F - 0.11F * (float)k;
+            step[k] = x[k] + up[k];
+        }
+        tables[t]->silu(N, x, gate);
+        tables[t]->silu_mul(N, x, up, got);
+        for (size_t k = 0; k < N; k++) {
+            assert_true(got[k] == gate[k] * up[k]);
+        }
+        tables[t]->softplus(N, step);
+        tables[t]->time_step(N, x, up, 0.01F, 3.0F, got);
+        for (size_t k = 0; k < N; k++) {
+            assert_true(got[k] == fminf(fmaxf(step[k], 0.01F), 3.0F));
+        }
+        x[3] = x[76] = NAN;
+        tables[t]->time_step(N, x, up, 0.0F, INFINITY, got);
+        for (size_t k = 0; k < N; k++) {
+            assert_true(isnan(x[k]) ? isnan(got[k]) : got[k] == step[k]);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -208,6 +240,7 @@ int main(void)
         cmocka_unit_test(gelu_is_within_four_units_from_minus_one),
         cmocka_unit_test(ends_of_the_range_are_exact),
         cmocka_unit_test(decays_are_as_good_as_their_arguments),
+        cmocka_unit_test(gates_and_time_steps_are_their_parts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
