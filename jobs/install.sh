@@ -66,6 +66,7 @@ ko_look() {
     ko_need pkg-config yaml-0.1 libyaml-dev pkg-config --exists yaml-0.1
     ko_need pkg-config libpcre2-8 libpcre2-dev pkg-config --exists libpcre2-8
     ko_need pkg-config libutf8proc libutf8proc-dev pkg-config --exists libutf8proc
+    ko_need pkg-config libzip libzip-dev pkg-config --exists libzip
     ko_need pkg-config libxxhash libxxhash-dev pkg-config --exists libxxhash
     ko_need pkg-config cmocka libcmocka-dev pkg-config --exists cmocka
     ko_need library OpenBLAS "libopenblas-openmp-dev" ko_have_openblas

@@ -12,8 +12,8 @@
 #include "src/base/json.h"
 #include "src/base/memory.h"
 #include "src/base/text.h"
-#include "src/checkpoint/safetensors.h"
 #include "src/checkpoint/shards.h"
+#include "src/checkpoint/weight_file.h"
 
 enum { CONFIG_BYTES = 16 << 20 };
 
@@ -22,7 +22,7 @@ struct ko_checkpoint {
     char *config_text; /* only until the fingerprint is known */
     size_t config_bytes;
     json_object *config;
-    struct ko_safetensors *files; /* [n_files] */
+    struct ko_weight_file *files; /* [n_files] */
     size_t n_files;
     struct ko_tensor *tensors; /* [n_tensors] in order of name */
     size_t n_tensors;
@@ -64,8 +64,8 @@ static enum ko_code read_config(struct ko_checkpoint *cp, struct ko_error *err)
     return code;
 }
 
-static enum ko_code open_file(struct ko_checkpoint *cp, const char *file,
-                              struct ko_safetensors *out, struct ko_error *err)
+static enum ko_code open_file(struct ko_checkpoint *cp, enum ko_weight_format format,
+                              const char *file, struct ko_weight_file *out, struct ko_error *err)
 {
     struct ko_text where = {0};
     char *path = ko_path_join(cp->folder, file, err);
@@ -74,7 +74,7 @@ static enum ko_code open_file(struct ko_checkpoint *cp, const char *file,
     ko_text_add(&where, "%s: %s", cp->name, path);
     enum ko_code code = ko_text_check(&where, err);
     if (!code)
-        code = ko_safetensors_open(path, ko_text_str(&where), out, err);
+        code = ko_weight_file_open(format, path, ko_text_str(&where), out, err);
     ko_text_free(&where);
     free(path);
     return code;
@@ -87,10 +87,11 @@ static enum ko_code open_files(struct ko_checkpoint *cp, const struct ko_shards 
     if (!cp->files)
         return KO_E_MEMORY;
     for (size_t f = 0; f < shards->files.n; f++) {
-        enum ko_code code = open_file(cp, shards->files.item[f], &cp->files[cp->n_files++], err);
+        enum ko_code code =
+            open_file(cp, shards->format, shards->files.item[f], &cp->files[cp->n_files++], err);
         if (code)
             return code;
-        cp->n_tensors += cp->files[f].header.n;
+        cp->n_tensors += ko_weight_file_tensors(&cp->files[f]);
     }
     return KO_OK;
 }
@@ -139,9 +140,9 @@ static enum ko_code gather_tensors(struct ko_checkpoint *cp, const struct ko_sha
         return KO_E_MEMORY;
     }
     for (size_t f = 0; f < cp->n_files; f++)
-        for (size_t i = 0; i < cp->files[f].header.n; i++)
+        for (size_t i = 0; i < ko_weight_file_tensors(&cp->files[f]); i++)
             places[n++] =
-                (struct place){&cp->files[f].header.entries[i].tensor, shards->files.item[f]};
+                (struct place){ko_weight_file_tensor(&cp->files[f], i), shards->files.item[f]};
     if (n > 1)
         qsort(places, n, sizeof places[0], compare_places);
     for (size_t i = 0; i < n && !code; i++) {
@@ -166,9 +167,11 @@ static enum ko_code take_fingerprint(struct ko_checkpoint *cp, struct ko_error *
     XXH3_128bits_update(state, &bytes, sizeof bytes);
     XXH3_128bits_update(state, cp->config_text, cp->config_bytes);
     for (size_t f = 0; f < cp->n_files; f++) {
-        uint64_t lengths[2] = {cp->files[f].header_bytes, cp->files[f].map_bytes};
+        size_t header_bytes = 0;
+        const void *header = ko_weight_file_header(&cp->files[f], &header_bytes);
+        uint64_t lengths[2] = {header_bytes, ko_weight_file_bytes(&cp->files[f])};
         XXH3_128bits_update(state, lengths, sizeof lengths);
-        XXH3_128bits_update(state, cp->files[f].header_text, cp->files[f].header_bytes);
+        XXH3_128bits_update(state, header, header_bytes);
     }
     XXH128_hash_t hash = XXH3_128bits_digest(state);
     XXH3_freeState(state);
@@ -217,7 +220,7 @@ void ko_checkpoint_close(struct ko_checkpoint *checkpoint)
     if (!checkpoint)
         return;
     for (size_t f = 0; f < checkpoint->n_files; f++)
-        ko_safetensors_close(&checkpoint->files[f]);
+        ko_weight_file_close(&checkpoint->files[f]);
     free(checkpoint->files);
     free(checkpoint->tensors);
     free(checkpoint->config_text);

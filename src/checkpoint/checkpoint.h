@@ -4,6 +4,7 @@
 #define KO_CHECKPOINT_CHECKPOINT_H
 
 #include <json-c/json.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,10 +26,11 @@ struct ko_tensor {
 
 struct ko_checkpoint;
 
-/* Opens `folder`: reads config.json and the headers of its weight files
-   (model.safetensors.index.json, else model.safetensors; nothing else is looked at), checks every
-   name, dtype, shape, offset and file length, and maps the files read-only. Symbolic links on disk
-   are followed; absolute names and ".." inside the index are refused. `name` is what errors call
+/* Opens `folder`: reads config.json and the headers of its weight files (the first that exists of
+   model.safetensors.index.json, model.safetensors, pytorch_model.bin.index.json and
+   pytorch_model.bin; nothing else is looked at), checks every name, dtype, shape, offset and file
+   length, and maps the files read-only. Symbolic links on disk are followed; absolute names and
+   ".." inside the index are refused. `name` is what errors call
    the model. KO_E_INPUT for anything wrong. Free with ko_checkpoint_close. */
 KO_MUST_CHECK enum ko_code ko_checkpoint_open(const char *folder, const char *name,
                                               struct ko_checkpoint **out, struct ko_error *err);
@@ -43,14 +45,16 @@ const struct ko_tensor *ko_checkpoint_tensors(const struct ko_checkpoint *checkp
 /* NULL where there is none of that name. */
 const struct ko_tensor *ko_checkpoint_find(const struct ko_checkpoint *checkpoint,
                                            const char *name);
-/* XXH3-128, 32 hex digits: config.json, and every weight file's header and length. */
+/* XXH3-128, 32 hex digits: config.json, and every weight file's header (of torch's files data.pkl
+   and the entries' names, places and sizes) and length. */
 const char *ko_checkpoint_fingerprint(const struct ko_checkpoint *checkpoint);
 
 const char *ko_dtype_name(enum ko_dtype dtype);
 size_t ko_dtype_bytes(enum ko_dtype dtype);
 
-/* Converts elements [first, first + n) of a float tensor (F32, F16, BF16) to float32: exact. */
-void ko_tensor_to_float(const struct ko_tensor *tensor, int64_t first, int64_t n, float *out);
+/* Converts elements [first, first + n) of a float tensor (F32, F16, BF16) to float32: exact.
+   Returns whether all are finite. */
+bool ko_tensor_to_float(const struct ko_tensor *tensor, int64_t first, int64_t n, float *out);
 /* Tells the kernel that the tensor's pages are not needed for now, so that a mapped file does not
  * count as resident memory. */
 void ko_tensor_release(const struct ko_tensor *tensor);

@@ -1,53 +1,22 @@
 #include "src/checkpoint/safetensors.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "src/base/memory.h"
 
 enum { LENGTH_BYTES = 8 };
 
-static enum ko_code map_file(const char *path, const char *where, struct ko_safetensors *file,
-                             struct ko_error *err)
-{
-    enum ko_code code = KO_OK;
-    struct stat status;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not block */
-    if (fd < 0)
-        return ko_fail(err, KO_E_INPUT, "%s: cannot be opened: %s", where, strerror(errno));
-    if (fstat(fd, &status) != 0) {
-        code = ko_fail(err, KO_E_INPUT, "%s: cannot be looked at: %s", where, strerror(errno));
-    } else if (!S_ISREG(status.st_mode)) {
-        code = ko_fail(err, KO_E_INPUT, "%s: is not a regular file", where);
-    } else if (status.st_size < LENGTH_BYTES) {
-        code = ko_fail(err, KO_E_INPUT,
-                       "%s: has %lld bytes, a safetensors file begins with 8 bytes of header "
-                       "length: it is truncated or something else",
-                       where, (long long)status.st_size);
-    } else {
-        void *map = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (map == MAP_FAILED) {
-            code = ko_fail(err, KO_E_FAILED, "%s: cannot be mapped: %s", where, strerror(errno));
-        } else {
-            file->map = map;
-            file->map_bytes = (size_t)status.st_size;
-        }
-    }
-    close(fd);
-    return code;
-}
-
 static enum ko_code find_header(struct ko_safetensors *file, const char *where,
                                 struct ko_error *err)
 {
-    const unsigned char *bytes = file->map;
+    const unsigned char *bytes = file->map.data;
     uint64_t length = 0;
+    if (file->map.bytes < LENGTH_BYTES)
+        return ko_fail(err, KO_E_INPUT,
+                       "%s: has %zu bytes, a safetensors file begins with 8 bytes of header "
+                       "length: it is truncated or something else",
+                       where, file->map.bytes);
     for (int i = LENGTH_BYTES - 1; i >= 0; i--)
         length = length << 8 | bytes[i];
     if (length > KO_HEADER_BYTES)
@@ -55,13 +24,13 @@ static enum ko_code find_header(struct ko_safetensors *file, const char *where,
                        "%s: its first 8 bytes give a header of %" PRIu64
                        " bytes, more than the %d that are allowed: it is no safetensors file",
                        where, length, KO_HEADER_BYTES);
-    if (length > file->map_bytes - LENGTH_BYTES)
+    if (length > file->map.bytes - LENGTH_BYTES)
         return ko_fail(err, KO_E_INPUT,
                        "%s: its first 8 bytes give a header of %" PRIu64
                        " bytes, the file has %zu: it is truncated",
-                       where, length, file->map_bytes);
+                       where, length, file->map.bytes);
     file->header_bytes = (size_t)length;
-    file->header_text = (const char *)file->map + LENGTH_BYTES;
+    file->header_text = (const char *)file->map.data + LENGTH_BYTES;
     return KO_OK;
 }
 
@@ -112,7 +81,7 @@ static enum ko_code place_tensors(struct ko_safetensors *file, const char *where
 {
     struct ko_safetensors_header *header = &file->header;
     const char *data = file->header_text + file->header_bytes;
-    int64_t data_bytes = (int64_t)(file->map_bytes - LENGTH_BYTES - file->header_bytes);
+    int64_t data_bytes = (int64_t)(file->map.bytes - LENGTH_BYTES - file->header_bytes);
     struct ko_header_entry **order = ko_new(header->n, sizeof(struct ko_header_entry *), err);
     if (!order)
         return KO_E_MEMORY;
@@ -142,7 +111,7 @@ enum ko_code ko_safetensors_open(const char *path, const char *where, struct ko_
                                  struct ko_error *err)
 {
     *file = (struct ko_safetensors){0};
-    enum ko_code code = map_file(path, where, file, err);
+    enum ko_code code = ko_mapping_open(path, where, &file->map, err);
     if (!code)
         code = find_header(file, where, err);
     if (!code)
@@ -156,7 +125,6 @@ enum ko_code ko_safetensors_open(const char *path, const char *where, struct ko_
 void ko_safetensors_close(struct ko_safetensors *file)
 {
     ko_safetensors_header_free(&file->header);
-    if (file->map)
-        munmap(file->map, file->map_bytes);
+    ko_mapping_close(&file->map);
     *file = (struct ko_safetensors){0};
 }

@@ -5,13 +5,13 @@
 #include <stddef.h>
 
 #include "src/base/error.h"
+#include "src/checkpoint/mapping.h"
 #include "src/checkpoint/safetensors_header.h"
 
 enum { KO_HEADER_BYTES = 100000000 }; /* the longest header that the format allows */
 
 struct ko_safetensors {
-    void *map; /* the whole file, [map_bytes]; owned */
-    size_t map_bytes;
+    struct ko_mapping map;   /* the whole file */
     const char *header_text; /* in the map */
     size_t header_bytes;
     struct ko_safetensors_header header; /* every entry's tensor.data points into the map */

@@ -10,8 +10,17 @@
 
 enum { INDEX_BYTES = 100000000, MAX_SHARDS = 10000 };
 
-static const char index_name[] = "model.safetensors.index.json";
-static const char single_name[] = "model.safetensors";
+/* In the order in which they are looked for. */
+static const struct {
+    const char *name;
+    enum ko_weight_format format;
+    bool index;
+} candidates[] = {
+    {"model.safetensors.index.json", KO_FORMAT_SAFETENSORS, true},
+    {"model.safetensors", KO_FORMAT_SAFETENSORS, false},
+    {"pytorch_model.bin.index.json", KO_FORMAT_TORCH, true},
+    {"pytorch_model.bin", KO_FORMAT_TORCH, false},
+};
 
 /* A link that leads nowhere counts: opening it then names it, where "no weight file" would mislead.
  */
@@ -72,10 +81,9 @@ static enum ko_code list_files(struct ko_shards *shards, const char *where, stru
 static enum ko_code read_index(const char *folder, const char *where, struct ko_shards *shards,
                                struct ko_error *err)
 {
-    char *path = ko_path_join(folder, index_name, err);
+    char *path = ko_path_join(folder, shards->index, err);
     if (!path)
         return KO_E_MEMORY;
-    shards->index = index_name;
     enum ko_code code = ko_json_read(path, INDEX_BYTES, &shards->root, err);
     if (!code && json_object_is_type(shards->root, json_type_object))
         shards->weight_map = ko_json_get(shards->root, "weight_map");
@@ -92,19 +100,24 @@ static enum ko_code read_index(const char *folder, const char *where, struct ko_
 enum ko_code ko_shards_find(const char *folder, const char *where, struct ko_shards *shards,
                             struct ko_error *err)
 {
-    bool index = false, single = false;
     *shards = (struct ko_shards){0};
-    enum ko_code code = is_there(folder, index_name, &index, err);
-    if (!code)
-        code = is_there(folder, single_name, &single, err);
-    if (code)
-        return code;
-    if (index)
+    for (size_t i = 0; i < sizeof candidates / sizeof candidates[0]; i++) {
+        bool there = false;
+        enum ko_code code = is_there(folder, candidates[i].name, &there, err);
+        if (code)
+            return code;
+        if (!there)
+            continue;
+        shards->format = candidates[i].format;
+        if (!candidates[i].index)
+            return ko_strings_add(&shards->files, candidates[i].name, err);
+        shards->index = candidates[i].name;
         return read_index(folder, where, shards, err);
-    if (!single)
-        return ko_fail(err, KO_E_INPUT, "%s: %s: holds neither %s nor %s", where, folder,
-                       index_name, single_name);
-    return ko_strings_add(&shards->files, single_name, err);
+    }
+    return ko_fail(err, KO_E_INPUT,
+                   "%s: %s: holds neither model.safetensors nor pytorch_model.bin, nor an index "
+                   "(.index.json) of either",
+                   where, folder);
 }
 
 void ko_shards_free(struct ko_shards *shards)

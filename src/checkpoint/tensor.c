@@ -53,30 +53,59 @@ static float half_to_float(uint16_t half)
     return float_from_bits(sign | bits);
 }
 
-void ko_tensor_to_float(const struct ko_tensor *tensor, int64_t first, int64_t n, float *out)
+/* The loops below take 16- or 32-bit numbers at any address; their result is not 0 where one of
+ * them is not finite. */
+static uint32_t convert_f16(const unsigned char *restrict data, int64_t n, float *restrict out)
+{
+    uint32_t special = 0;
+    for (int64_t i = 0; i < n; i++) {
+        uint16_t half;
+        memcpy(&half, data + 2 * i, sizeof half);
+        special |= (half & 0x7c00u) == 0x7c00u;
+        out[i] = half_to_float(half);
+    }
+    return special;
+}
+
+static uint32_t convert_bf16(const unsigned char *restrict data, int64_t n, float *restrict out)
+{
+    uint32_t special = 0;
+    for (int64_t i = 0; i < n; i++) {
+        uint16_t half;
+        memcpy(&half, data + 2 * i, sizeof half);
+        special |= (half & 0x7f80u) == 0x7f80u;
+        out[i] = float_from_bits((uint32_t)half << 16);
+    }
+    return special;
+}
+
+static uint32_t convert_f32(const unsigned char *restrict data, int64_t n, float *restrict out)
+{
+    uint32_t special = 0;
+    for (int64_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, data + 4 * i, sizeof bits);
+        special |= (bits & 0x7f800000u) == 0x7f800000u;
+        memcpy(&out[i], &bits, sizeof bits);
+    }
+    return special;
+}
+
+bool ko_tensor_to_float(const struct ko_tensor *tensor, int64_t first, int64_t n, float *out)
 {
     const unsigned char *data =
         (const unsigned char *)tensor->data + (size_t)first * dtypes[tensor->dtype].bytes;
-    uint16_t half;
     switch (tensor->dtype) {
     case KO_F32:
-        memcpy(out, data, (size_t)n * sizeof *out);
-        break;
+        return convert_f32(data, n, out) == 0;
     case KO_F16:
-        for (int64_t i = 0; i < n; i++) {
-            memcpy(&half, data + 2 * i, sizeof half);
-            out[i] = half_to_float(half);
-        }
-        break;
+        return convert_f16(data, n, out) == 0;
     case KO_BF16:
-        for (int64_t i = 0; i < n; i++) {
-            memcpy(&half, data + 2 * i, sizeof half);
-            out[i] = float_from_bits((uint32_t)half << 16);
-        }
-        break;
+        return convert_bf16(data, n, out) == 0;
     default:
         for (int64_t i = 0; i < n; i++)
             out[i] = NAN;
+        return n == 0;
     }
 }
 

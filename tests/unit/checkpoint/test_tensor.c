@@ -67,6 +67,36 @@ static void bfloat16_and_float32_keep_their_bits(void **state)
     }
 }
 
+static void values_that_are_not_finite_are_told(void **state)
+{
+    static const struct {
+        enum ko_dtype dtype;
+        uint32_t finite, special;
+    } rows[] = {
+        {KO_F32, 0x7f7fffff, 0x7f800000}, {KO_F32, 0x80000001, 0xffc00000},
+        {KO_F16, 0x7bff, 0x7c00},         {KO_F16, 0xfbff, 0xfc01},
+        {KO_BF16, 0x7f7f, 0x7f80},        {KO_BF16, 0x8001, 0xffff},
+    };
+    enum { N = 67 };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        size_t size = ko_dtype_bytes(rows[i].dtype);
+        unsigned char bytes[4 * N];
+        float out[N];
+        struct ko_tensor tensor = {.dtype = rows[i].dtype, .n = N, .data = bytes};
+        for (size_t k = 0; k < N; k++)
+            memcpy(bytes + k * size, &rows[i].finite, size);
+        assert_true(ko_tensor_to_float(&tensor, 0, N, out));
+        for (size_t k = 0; k < N; k++) {
+            memcpy(bytes + k * size, &rows[i].special, size);
+            assert_false(ko_tensor_to_float(&tensor, 0, N, out));
+            assert_true(ko_tensor_to_float(&tensor, (int64_t)k + 1, N - 1 - (int64_t)k, out));
+            assert_true(ko_tensor_to_float(&tensor, 0, (int64_t)k, out));
+            memcpy(bytes + k * size, &rows[i].finite, size);
+        }
+    }
+}
+
 static void dtypes_have_the_names_and_sizes_of_the_format(void **state)
 {
     static const struct {
@@ -88,6 +118,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_half_is_converted_exactly),
         cmocka_unit_test(bfloat16_and_float32_keep_their_bits),
+        cmocka_unit_test(values_that_are_not_finite_are_told),
         cmocka_unit_test(dtypes_have_the_names_and_sizes_of_the_format),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

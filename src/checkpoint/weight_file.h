@@ -1,0 +1,36 @@
+/* One file of weights in either format, safetensors or torch.save's. */
+#ifndef KO_CHECKPOINT_WEIGHT_FILE_H
+#define KO_CHECKPOINT_WEIGHT_FILE_H
+
+#include <stddef.h>
+
+#include "src/base/error.h"
+#include "src/checkpoint/checkpoint.h"
+#include "src/checkpoint/safetensors.h"
+#include "src/checkpoint/torch_file.h"
+
+enum ko_weight_format { KO_FORMAT_SAFETENSORS, KO_FORMAT_TORCH };
+
+struct ko_weight_file {
+    enum ko_weight_format format;
+    union {
+        struct ko_safetensors safetensors;
+        struct ko_torch_file torch;
+    };
+};
+
+/* KO_E_INPUT "WHERE: ...". Free with ko_weight_file_close, also after a failure. */
+KO_MUST_CHECK enum ko_code ko_weight_file_open(enum ko_weight_format format, const char *path,
+                                               const char *where, struct ko_weight_file *file,
+                                               struct ko_error *err);
+void ko_weight_file_close(struct ko_weight_file *file);
+
+size_t ko_weight_file_tensors(const struct ko_weight_file *file);
+/* Tensor number i in order of name. Borrowed. */
+const struct ko_tensor *ko_weight_file_tensor(const struct ko_weight_file *file, size_t i);
+/* What describes the tensors, *n bytes. Borrowed. */
+const void *ko_weight_file_header(const struct ko_weight_file *file, size_t *n);
+/* The file's length. */
+size_t ko_weight_file_bytes(const struct ko_weight_file *file);
+
+#endif
