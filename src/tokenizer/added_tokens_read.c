@@ -5,18 +5,22 @@
 #include "src/base/json.h"
 #include "src/base/memory.h"
 #include "src/tokenizer/added_tokens.h"
+#include "src/tokenizer/regex_classes.h"
 #include "src/tokenizer/vocabulary.h"
 
-/* \w of Rust's regex. */
-static const char word_pattern[] = "[\\p{L}\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\p{Join_Control}]";
+static const char word_pattern[] = "[" KO_RUST_WORD "]";
 
-static enum ko_code normalise(const struct ko_component *normalizer, struct ko_added_token *t,
-                              struct ko_error *err)
+static enum ko_code normalise(const struct ko_component *normalizer, const char *where,
+                              struct ko_added_token *t, struct ko_error *err)
 {
     struct ko_pieces pieces = {0};
     enum ko_code code = ko_pieces_start(&pieces, t->text, strlen(t->text), err);
     if (!code && t->normalized)
         code = ko_component_on_pieces(normalizer, &pieces, err);
+    if (!code && pieces.n_bytes == 0)
+        code = ko_fail(err, KO_E_INPUT,
+                       "%s: '%s' is normalized, and the normalizer leaves nothing of it", where,
+                       t->text);
     if (!code) {
         t->pattern = ko_copy_n(pieces.text, pieces.n_bytes, err);
         t->n_pattern = pieces.n_bytes;
@@ -70,6 +74,21 @@ static enum ko_code check_id(const struct ko_added_tokens *added, const struct k
         expected);
 }
 
+/* Two tokens that the normalizer makes alike could not be told apart in normalised text. */
+static enum ko_code check_pattern(const struct ko_added_tokens *added,
+                                  const struct ko_added_token *t, const char *where,
+                                  struct ko_error *err)
+{
+    for (size_t i = 0; t->normalized && i < added->n; i++) {
+        const struct ko_added_token *o = &added->token[i];
+        if (o->normalized && o->n_pattern == t->n_pattern &&
+            memcmp(o->pattern, t->pattern, t->n_pattern) == 0)
+            return ko_fail(err, KO_E_INPUT, "%s: '%s' and '%s' are the same once normalized", where,
+                           o->text, t->text);
+    }
+    return KO_OK;
+}
+
 static void free_fields(struct ko_added_token *t)
 {
     free(t->text);
@@ -99,7 +118,9 @@ enum ko_code ko_added_tokens_read(json_object *spec, const char *where,
         if (!code)
             code = check_id(&added, model, &t, &next, at, err);
         if (!code)
-            code = normalise(normalizer, &t, err);
+            code = normalise(normalizer, at, &t, err);
+        if (!code)
+            code = check_pattern(&added, &t, at, err);
         if (!code && t.single_word && !added.word)
             code = ko_regex_compile(word_pattern, at, &added.word, err);
         if (code) {

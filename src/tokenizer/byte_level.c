@@ -6,7 +6,7 @@
 
 #include "src/base/json.h"
 #include "src/base/memory.h"
-#include "src/tokenizer/regex.h"
+#include "src/tokenizer/splitter.h"
 #include "src/tokenizer/unicode.h"
 
 static const char gpt2_pattern[] =
@@ -14,7 +14,7 @@ static const char gpt2_pattern[] =
 
 struct byte_level {
     bool add_prefix_space, trim_offsets, use_regex;
-    struct ko_regex *regex; /* NULL unless use_regex, and for the post-processor */
+    struct ko_splitter splitter; /* of the pre-tokenizer, where use_regex is set */
 };
 
 static bool is_itself(unsigned byte)
@@ -52,7 +52,7 @@ static void close_state(void *state)
     struct byte_level *b = state;
     if (!b)
         return;
-    ko_regex_free(b->regex);
+    ko_splitter_free(&b->splitter);
     free(b);
 }
 
@@ -78,8 +78,9 @@ static enum ko_code open_pre_tokenizer(json_object *spec, const char *where, voi
     if (code)
         return code;
     struct byte_level *b = opened;
+    b->splitter.behavior = KO_SPLIT_ISOLATED;
     if (b->use_regex)
-        code = ko_regex_compile(gpt2_pattern, where, &b->regex, err);
+        code = ko_regex_compile(gpt2_pattern, where, &b->splitter.regex, err);
     if (code)
         close_state(b);
     else
@@ -90,16 +91,9 @@ static enum ko_code open_pre_tokenizer(json_object *spec, const char *where, voi
 static enum ko_code prefix_space(void *context, const char *text, size_t n,
                                  struct ko_changes *changes, struct ko_error *err)
 {
-    bool add = text[0] != ' ';
-    enum ko_code code = add ? ko_changes_add(changes, ' ', 0, err) : KO_OK;
     (void)context;
-    for (size_t at = 0; !code && at < n;) {
-        uint32_t character;
-        size_t bytes = ko_utf8_get(text + at, &character);
-        code = ko_changes_add(changes, character, at == 0 && add, err);
-        at += bytes;
-    }
-    return code;
+    return text[0] == ' ' ? ko_changes_keep(changes, text, n, err)
+                          : ko_changes_prepend(changes, " ", 1, text, n, err);
 }
 
 static enum ko_code to_alphabet(void *context, const char *text, size_t n,
@@ -120,8 +114,8 @@ static enum ko_code pre_tokenize(void *state, struct ko_pieces *pieces, struct k
     enum ko_code code = KO_OK;
     if (b->add_prefix_space)
         code = ko_pieces_rewrite(pieces, prefix_space, NULL, err);
-    if (!code && b->regex)
-        code = ko_pieces_cut(pieces, ko_regex_cut, b->regex, err);
+    if (!code && b->use_regex)
+        code = ko_splitter_split(&b->splitter, pieces, err);
     if (!code)
         code = ko_pieces_rewrite(pieces, to_alphabet, NULL, err);
     return code;
@@ -160,12 +154,17 @@ static size_t trailing_spaces(const struct ko_token *token)
 static enum ko_code trim_offsets(void *state, struct ko_tokens *tokens, struct ko_error *err)
 {
     const struct byte_level *b = state;
+    size_t first = 0; /* of the text: a template may have put others in front */
     (void)err;
-    for (size_t i = 0; b->trim_offsets && i < tokens->n; i++) {
+    while (first < tokens->n && tokens->token[first].special)
+        first++;
+    for (size_t i = first; b->trim_offsets && i < tokens->n; i++) {
         struct ko_token *t = &tokens->token[i];
+        if (t->special)
+            continue;
         size_t leading = leading_spaces(t), trailing = trailing_spaces(t);
         /* A single leading space of the first token is the one that was added. */
-        if (leading == 1 && (i == 0 || t->begin == 0) && b->add_prefix_space)
+        if (leading == 1 && (i == first || t->begin == 0) && b->add_prefix_space)
             leading = 0;
         if (leading > 0)
             t->begin = t->begin + leading < t->end ? t->begin + leading : t->end;
@@ -175,7 +174,15 @@ static enum ko_code trim_offsets(void *state, struct ko_tokens *tokens, struct k
     return KO_OK;
 }
 
-const struct ko_component_type ko_byte_level_pre_tokenizer = {"ByteLevel", open_pre_tokenizer,
-                                                              pre_tokenize, NULL, close_state};
-const struct ko_component_type ko_byte_level_post_processor = {"ByteLevel", open_post_processor,
-                                                               NULL, trim_offsets, close_state};
+const struct ko_component_type ko_byte_level_pre_tokenizer = {
+    .name = "ByteLevel",
+    .open = open_pre_tokenizer,
+    .on_pieces = pre_tokenize,
+    .close = close_state,
+};
+const struct ko_component_type ko_byte_level_post_processor = {
+    .name = "ByteLevel",
+    .open = open_post_processor,
+    .on_tokens = trim_offsets,
+    .close = close_state,
+};

@@ -4,12 +4,7 @@
 
 #include <stdint.h>
 
-#include "src/tokenizer/component.h"
-
 /* The character of a byte; `bytes_to_unicode` in gpt-2/src/encoder.py. */
 uint32_t ko_byte_level_character(unsigned char byte);
-
-extern const struct ko_component_type ko_byte_level_pre_tokenizer;
-extern const struct ko_component_type ko_byte_level_post_processor;
 
 #endif

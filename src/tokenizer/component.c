@@ -104,6 +104,19 @@ enum ko_code ko_component_on_tokens(const struct ko_component *component, struct
     return component->type ? component->type->on_tokens(component->state, tokens, err) : KO_OK;
 }
 
+size_t ko_component_count(const struct ko_component *component,
+                          const struct ko_component_type *type)
+{
+    if (!component->type)
+        return 0;
+    size_t n = 0, found = component->type == type;
+    const struct ko_component *part =
+        component->type->parts ? component->type->parts(component->state, &n) : NULL;
+    for (size_t i = 0; i < n; i++)
+        found += ko_component_count(&part[i], type);
+    return found;
+}
+
 enum ko_code ko_subword_open(json_object *spec, const char *where, struct ko_subword *out,
                              struct ko_error *err)
 {

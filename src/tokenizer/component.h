@@ -1,5 +1,5 @@
 /* The components of a tokenizer.json, told apart by their `type`: a new kind is one file and one
- * line in its table. */
+ * line in component_list.h. */
 #ifndef KO_TOKENIZER_COMPONENT_H
 #define KO_TOKENIZER_COMPONENT_H
 
@@ -10,6 +10,8 @@
 #include "src/base/error.h"
 #include "src/tokenizer/pieces.h"
 #include "src/tokenizer/tokens.h"
+
+struct ko_component;
 
 /* A normalizer, a pre-tokenizer or a post-processor. */
 struct ko_component_type {
@@ -22,6 +24,8 @@ struct ko_component_type {
     /* Post-processors; offsets are characters of the original text. NULL for the others. */
     enum ko_code (*on_tokens)(void *state, struct ko_tokens *tokens, struct ko_error *err);
     void (*close)(void *state);
+    /* The components that it consists of, *n of them; NULL for those that consist of none. */
+    const struct ko_component *(*parts)(const void *state, size_t *n);
 };
 
 /* `type` NULL: null in the file, does nothing. */
@@ -46,6 +50,9 @@ KO_MUST_CHECK enum ko_code ko_component_on_pieces(const struct ko_component *com
                                                   struct ko_pieces *pieces, struct ko_error *err);
 KO_MUST_CHECK enum ko_code ko_component_on_tokens(const struct ko_component *component,
                                                   struct ko_tokens *tokens, struct ko_error *err);
+/* How many of `type` there are in the component, itself and its parts' parts included. */
+size_t ko_component_count(const struct ko_component *component,
+                          const struct ko_component_type *type);
 
 /* The model: a word (a piece's text) to tokens. */
 struct ko_subword_type {

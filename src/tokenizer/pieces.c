@@ -35,8 +35,52 @@ enum ko_code ko_changes_add(struct ko_changes *changes, uint32_t character, int3
     if (!grown)
         return KO_E_MEMORY;
     changes->change = grown;
-    changes->change[changes->n++] = (struct ko_change){character, change};
+    changes->change[changes->n++] = (struct ko_change){character, change, changes->skip};
+    changes->skip = 0;
     return KO_OK;
+}
+
+void ko_changes_skip(struct ko_changes *changes, size_t n)
+{
+    changes->skip += n;
+}
+
+static enum ko_code add_all(struct ko_changes *changes, const char *text, size_t n, int32_t change,
+                            struct ko_error *err)
+{
+    enum ko_code code = KO_OK;
+    for (size_t at = 0; !code && at < n;) {
+        uint32_t character;
+        at += ko_utf8_get(text + at, &character);
+        code = ko_changes_add(changes, character, change, err);
+    }
+    return code;
+}
+
+enum ko_code ko_changes_keep(struct ko_changes *changes, const char *text, size_t n,
+                             struct ko_error *err)
+{
+    return add_all(changes, text, n, 0, err);
+}
+
+enum ko_code ko_changes_insert(struct ko_changes *changes, const char *text, size_t n,
+                               struct ko_error *err)
+{
+    return add_all(changes, text, n, 1, err);
+}
+
+enum ko_code ko_changes_prepend(struct ko_changes *changes, const char *prefix, size_t n_prefix,
+                                const char *text, size_t n, struct ko_error *err)
+{
+    uint32_t character;
+    size_t first = ko_utf8_get(prefix, &character);
+    enum ko_code code = ko_changes_add(changes, character, 0, err);
+    if (!code)
+        code = ko_changes_insert(changes, prefix + first, n_prefix - first, err);
+    first = ko_utf8_get(text, &character);
+    if (!code)
+        code = ko_changes_add(changes, character, 1, err);
+    return code ? code : ko_changes_keep(changes, text + first, n - first, err);
 }
 
 static enum ko_code append(struct ko_pieces *pieces, const char *text, size_t n,
@@ -116,6 +160,15 @@ enum ko_code ko_pieces_cut(struct ko_pieces *pieces,
     return KO_OK;
 }
 
+static size_t skip_characters(const char *text, size_t n, size_t at, size_t count)
+{
+    for (; count > 0 && at < n; count--) {
+        uint32_t character;
+        at += ko_utf8_get(text + at, &character);
+    }
+    return at;
+}
+
 /* The origin of each new character is that of the character it replaces; an inserted one shares
    that of the character before it. `transform_range` in tokenizers/src/tokenizer/normalizer.rs. */
 static enum ko_code apply_changes(struct ko_pieces *next, const char *text,
@@ -125,15 +178,14 @@ static enum ko_code apply_changes(struct ko_pieces *next, const char *text,
     size_t at = 0;
     for (size_t i = 0; i < changes->n; i++) {
         const struct ko_change *c = &changes->change[i];
+        at = skip_characters(text, n, at, c->skip);
         struct ko_origin from = {origin[0].begin, origin[0].begin};
         if (c->change > 0 && at > 0)
             from = origin[at - 1];
         if (c->change <= 0)
             from = origin[at < n ? at : n - 1];
-        for (int32_t skip = c->change; skip <= 0 && at < n; skip++) {
-            uint32_t character;
-            at += ko_utf8_get(text + at, &character);
-        }
+        if (c->change <= 0)
+            at = skip_characters(text, n, at, (size_t)(1 - (int64_t)c->change));
         char utf8[KO_UTF8_BYTES];
         size_t bytes = ko_utf8_put(c->character, utf8), begin = next->n_bytes;
         enum ko_code code = append(next, utf8, bytes, err);
@@ -164,7 +216,8 @@ enum ko_code ko_pieces_rewrite(struct ko_pieces *pieces,
             if (!code)
                 memcpy(next.origin + begin, origin, n * sizeof *origin);
         } else {
-            changes.n = 0;
+            changes.n = changes.skip = 0;
+            changes.begin = origin->begin;
             code = rewrite(context, text, n, &changes, err);
             if (!code)
                 code = apply_changes(&next, text, origin, n, &changes, err);

@@ -28,15 +28,18 @@ struct ko_piece_list {
 
 /* One character of a rewritten piece. change: 0 it replaces the next character of the old piece, 1
    it is inserted, -N it replaces the next one and N more are dropped: what `transform` of Hugging
-   Face's NormalizedString takes. */
+   Face's NormalizedString takes. `skip` characters of the old piece are dropped before that. */
 struct ko_change {
     uint32_t character;
     int32_t change;
+    size_t skip;
 };
 
 struct ko_changes {
     struct ko_change *change; /* owned; free() */
     size_t n, capacity;
+    size_t skip;   /* of the next one that is added */
+    int32_t begin; /* byte of the original text at which the piece begins */
 };
 
 /* Start from {0}; free with ko_pieces_free. */
@@ -53,6 +56,18 @@ KO_MUST_CHECK enum ko_code ko_piece_list_add(struct ko_piece_list *list, size_t 
 void ko_piece_list_free(struct ko_piece_list *list); /* leaves {0} */
 KO_MUST_CHECK enum ko_code ko_changes_add(struct ko_changes *changes, uint32_t character,
                                           int32_t change, struct ko_error *err);
+/* Drops the next n characters of the old piece. */
+void ko_changes_skip(struct ko_changes *changes, size_t n);
+/* Keeps, or inserts, n bytes of valid UTF-8. */
+KO_MUST_CHECK enum ko_code ko_changes_keep(struct ko_changes *changes, const char *text, size_t n,
+                                           struct ko_error *err);
+KO_MUST_CHECK enum ko_code ko_changes_insert(struct ko_changes *changes, const char *text, size_t n,
+                                             struct ko_error *err);
+/* The whole new text: `prefix` (not empty), whose first character shares the origin of the first of
+   `text` (not empty), and then `text`. `prepend` of NormalizedString. */
+KO_MUST_CHECK enum ko_code ko_changes_prepend(struct ko_changes *changes, const char *prefix,
+                                              size_t n_prefix, const char *text, size_t n,
+                                              struct ko_error *err);
 
 /* One piece of n bytes of valid UTF-8, at most INT32_MAX of them. */
 KO_MUST_CHECK enum ko_code ko_pieces_start(struct ko_pieces *pieces, const char *text, size_t n,

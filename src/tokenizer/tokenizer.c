@@ -9,7 +9,7 @@
 #include "src/base/file.h"
 #include "src/base/json.h"
 #include "src/base/memory.h"
-#include "src/tokenizer/byte_level.h"
+#include "src/tokenizer/component_list.h"
 
 enum { MAX_FILE_BYTES = 256 << 20 };
 
@@ -141,7 +141,11 @@ int32_t ko_tokenizer_n_ids(const struct ko_tokenizer *t)
 
 const char *ko_tokenizer_kind(const struct ko_tokenizer *t)
 {
-    return t->pre_tokenizer.type == &ko_byte_level_pre_tokenizer ? "byte-level BPE" : "BPE";
+    if (ko_component_count(&t->pre_tokenizer, &ko_byte_level_pre_tokenizer))
+        return "byte-level BPE";
+    return t->model.type->find(t->model.state, "<0x00>", strlen("<0x00>")) >= 0
+               ? "BPE with byte fallback"
+               : "BPE";
 }
 
 const char *ko_tokenizer_fingerprint(const struct ko_tokenizer *t)

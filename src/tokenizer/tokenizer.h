@@ -37,7 +37,7 @@ void ko_encoding_free(struct ko_encoding *encoding); /* leaves {0} */
 const char *ko_tokenizer_piece(const struct ko_tokenizer *tokenizer, int32_t id);
 /* One more than the largest id, added tokens included. */
 int32_t ko_tokenizer_n_ids(const struct ko_tokenizer *tokenizer);
-/* "byte-level BPE", for `inspect`. Borrowed. */
+/* "byte-level BPE", "BPE with byte fallback" or "BPE", for `inspect`. Borrowed. */
 const char *ko_tokenizer_kind(const struct ko_tokenizer *tokenizer);
 /* XXH3-128 of the file, 32 hex digits. Borrowed. */
 const char *ko_tokenizer_fingerprint(const struct ko_tokenizer *tokenizer);

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "src/prompts/prompt.h"
@@ -138,6 +139,68 @@ static void a_bos_is_added_kept_or_missing(void **state)
     assert_int_equal(p.n_tokens, 5);
     assert_int_equal(p.n_special, 0);
     ko_prompt_free(&p);
+}
+
+/* Tokenizers whose post-processor puts a BOS in front; what none, default and add make of a text,
+   and of one that holds a BOS of its own. */
+static void a_bos_of_the_post_processor_is_kept_dropped_or_not_doubled(void **state)
+{
+    static const struct {
+        const char *name, *text;
+        int32_t bos_id;
+        enum ko_bos bos;
+        int32_t n_bos; /* BOS tokens at the start */
+        int32_t n_special;
+    } known[] = {
+        {"llama2", "The city of Kabul is", 1, KO_BOS_DEFAULT, 1, 1},
+        {"llama2", "The city of Kabul is", 1, KO_BOS_ADD, 1, 1},
+        {"llama2", "The city of Kabul is", 1, KO_BOS_NONE, 0, 0},
+        {"llama2", "<s>The city of Kabul is", 1, KO_BOS_DEFAULT, 2, 1},
+        {"llama2", "<s>The city of Kabul is", 1, KO_BOS_ADD, 2, 1},
+        {"llama2", "<s>The city of Kabul is", 1, KO_BOS_NONE, 1, 0},
+        {"llama3", "The city of Kabul is", 600, KO_BOS_DEFAULT, 1, 1},
+        {"llama3", "The city of Kabul is", 600, KO_BOS_ADD, 1, 1},
+        {"llama3", "The city of Kabul is", 600, KO_BOS_NONE, 0, 0},
+        {"falcon", "The city of Kabul is", 2, KO_BOS_DEFAULT, 0, 0},
+        {"falcon", "The city of Kabul is", 2, KO_BOS_ADD, 1, 1},
+        {"falcon", "The city of Kabul is", 2, KO_BOS_NONE, 0, 0},
+        {"falcon", "<|endoftext|>The city of Kabul is", 2, KO_BOS_ADD, 1, 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        char path[512];
+        struct ko_tokenizer *tokenizer = NULL;
+        struct ko_error err = {0};
+        (void)snprintf(path, sizeof path, KO_SOURCE_DIR "/tests/data/tokenizers/%s/tokenizer.json",
+                       known[i].name);
+        if (ko_tokenizer_open(path, &tokenizer, &err))
+            fail_msg("%s", err.text);
+        struct ko_audit how = {.tokenizer = tokenizer,
+                               .bos = known[i].bos,
+                               .bos_id = known[i].bos_id,
+                               .vocabulary = 700};
+        struct ko_fact fact = fact_of(known[i].text, "Kabul", "Dari", "Oslo");
+        struct ko_prompt p = audit(&how, &fact);
+        int32_t n_bos = 0, n_kabul = 0;
+        assert_int_equal(p.reason, KO_RUNNABLE);
+        while (n_bos < p.n_tokens && p.token[n_bos] == known[i].bos_id)
+            n_bos++;
+        assert_int_equal(n_bos, known[i].n_bos);
+        assert_int_equal(p.n_special, known[i].n_special);
+        /* The subject's tokens are the same whatever is in front of them. */
+        struct ko_encoding e = {0};
+        assert_int_equal(
+            ko_tokenizer_encode(tokenizer, known[i].text, strlen(known[i].text), &e, &err), KO_OK);
+        const char *kabul = strstr(known[i].text, "Kabul");
+        for (size_t k = 0; k < e.n; k++)
+            if (e.char_end[k] > kabul - known[i].text &&
+                e.char_begin[k] < kabul + 5 - known[i].text)
+                assert_int_equal(p.token[p.subject_begin + n_kabul++], e.id[k]);
+        assert_int_equal(p.subject_end - p.subject_begin, n_kabul);
+        ko_encoding_free(&e);
+        ko_prompt_free(&p);
+        ko_tokenizer_close(tokenizer);
+    }
 }
 
 static void a_bos_that_the_model_lacks_is_refused(void **state)
@@ -345,6 +408,7 @@ int main(void)
         cmocka_unit_test(a_token_of_white_space_alone_is_no_subject),
         cmocka_unit_test(offsets_are_characters),
         cmocka_unit_test(a_bos_is_added_kept_or_missing),
+        cmocka_unit_test(a_bos_of_the_post_processor_is_kept_dropped_or_not_doubled),
         cmocka_unit_test(a_bos_that_the_model_lacks_is_refused),
         cmocka_unit_test(spans_become_tokens),
         cmocka_unit_test(what_cannot_be_run_has_its_reason),

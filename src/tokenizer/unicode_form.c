@@ -4,7 +4,7 @@
 #include <utf8proc.h>
 
 #include "src/base/memory.h"
-#include "src/tokenizer/component.h"
+#include "src/tokenizer/component_list.h"
 #include "src/tokenizer/unicode.h"
 
 enum { MAX_EXPANSION = 32 };
@@ -201,26 +201,20 @@ static enum ko_code open_form(json_object *spec, const char *where, void **state
     return ko_keys_check(spec, keys, 1, 1, where, err);
 }
 
-#define FORM(name, compatible, compose)                                                            \
-    static enum ko_code on_pieces_##name(void *state, struct ko_pieces *pieces,                    \
-                                         struct ko_error *err)                                     \
+#define FORM(which, name_, compatible, compose)                                                    \
+    static enum ko_code on_pieces_##which(void *state, struct ko_pieces *pieces,                   \
+                                          struct ko_error *err)                                    \
     {                                                                                              \
-        struct form form = {compatible, compose};                                                  \
+        struct form options = {compatible, compose};                                               \
         (void)state;                                                                               \
-        return ko_pieces_rewrite(pieces, rewrite, &form, err);                                     \
+        return ko_pieces_rewrite(pieces, rewrite, &options, err);                                  \
     }                                                                                              \
-    static const struct ko_component_type type_##name = {#name, open_form, on_pieces_##name, NULL, \
-                                                         NULL};
-FORM(NFC, false, true)
-FORM(NFD, false, false)
-FORM(NFKC, true, true)
-FORM(NFKD, true, false)
-
-static const struct ko_component_type *const types[] = {&type_NFC, &type_NFD, &type_NFKC,
-                                                        &type_NFKD};
-
-const struct ko_component_type *const *ko_normalizer_types(size_t *n)
-{
-    *n = sizeof types / sizeof types[0];
-    return types;
-}
+    const struct ko_component_type ko_##which##_normalizer = {                                     \
+        .name = name_,                                                                             \
+        .open = open_form,                                                                         \
+        .on_pieces = on_pieces_##which,                                                            \
+    };
+FORM(nfc, "NFC", false, true)
+FORM(nfd, "NFD", false, false)
+FORM(nfkc, "NFKC", true, true)
+FORM(nfkd, "NFKD", true, false)

@@ -1,0 +1,66 @@
+/* `Strip`: tokenizers/src/normalizers/strip.rs. */
+#include <stdlib.h>
+
+#include "src/base/json.h"
+#include "src/base/memory.h"
+#include "src/tokenizer/component_list.h"
+#include "src/tokenizer/unicode.h"
+
+struct strip {
+    bool left, right;
+};
+
+static enum ko_code open_strip(json_object *spec, const char *where, void **state,
+                               struct ko_error *err)
+{
+    static const char *const keys[] = {"strip_left", "strip_right", "type"};
+    struct strip strip = {false, false};
+    enum ko_code code = ko_keys_check(spec, keys, 3, 2, where, err);
+    if (!code)
+        code = ko_json_bool(spec, keys[0], &strip.left, where, err);
+    if (!code)
+        code = ko_json_bool(spec, keys[1], &strip.right, where, err);
+    if (code)
+        return code;
+    struct strip *kept = ko_new(1, sizeof *kept, err);
+    if (!kept)
+        return KO_E_MEMORY;
+    *kept = strip;
+    *state = kept;
+    return KO_OK;
+}
+
+static enum ko_code rewrite(void *context, const char *text, size_t n, struct ko_changes *changes,
+                            struct ko_error *err)
+{
+    const struct strip *strip = context;
+    size_t begin = 0, end = n;
+    uint32_t character;
+    while (strip->left && begin < end) {
+        size_t bytes = ko_utf8_get(text + begin, &character);
+        if (!ko_is_white_space(character))
+            break;
+        begin += bytes;
+        ko_changes_skip(changes, 1);
+    }
+    while (strip->right && begin < end) {
+        size_t before = ko_utf8_before(text, end);
+        (void)ko_utf8_get(text + before, &character);
+        if (!ko_is_white_space(character))
+            break;
+        end = before;
+    }
+    return ko_changes_keep(changes, text + begin, end - begin, err);
+}
+
+static enum ko_code on_pieces(void *state, struct ko_pieces *pieces, struct ko_error *err)
+{
+    return ko_pieces_rewrite(pieces, rewrite, state, err);
+}
+
+const struct ko_component_type ko_strip_normalizer = {
+    .name = "Strip",
+    .open = open_strip,
+    .on_pieces = on_pieces,
+    .close = free,
+};
