@@ -29,6 +29,7 @@ static size_t list_sizes(const struct ko_shape *shape, struct size out[MAX_SIZES
                                {"heads", shape->n_heads},
                                {"kv_heads", shape->n_kv_heads},
                                {"head_width", shape->d_head},
+                               {"groups", shape->n_groups},
                                {"ffn", shape->d_ff},
                                {"features", shape->n_features},
                                {"window", shape->reach == INT32_MAX ? 0 : shape->reach}};

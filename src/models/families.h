@@ -1,12 +1,21 @@
-/* The families, each defined in the file of its name. */
+/* The registry's list: X(name) for each family, in the order in which they are named in errors. The
+   file NAME.c defines `const struct ko_family ko_family_NAME`. */
 #ifndef KO_MODELS_FAMILIES_H
 #define KO_MODELS_FAMILIES_H
 
 #include "src/models/model.h"
 
-/* Mamba-1: Gu & Dao 2023; transformers' MambaForCausalLM. */
-extern const struct ko_family ko_family_mamba;
-/* GPT-2: Radford et al. 2019; transformers' GPT2LMHeadModel. */
-extern const struct ko_family ko_family_gpt2;
+#define KO_FAMILIES(X)                                                                             \
+    X(mamba)                                                                                       \
+    X(falcon_mamba)                                                                                \
+    X(mamba2)                                                                                      \
+    X(gpt2)                                                                                        \
+    X(llama)                                                                                       \
+    X(mistral)                                                                                     \
+    X(qwen2)
+
+#define X(name) extern const struct ko_family ko_family_##name;
+KO_FAMILIES(X)
+#undef X
 
 #endif

@@ -77,6 +77,64 @@ enum ko_code ko_config_bos(const struct ko_model *model, json_object *config, in
     return code;
 }
 
+enum ko_code ko_config_inner(struct ko_model *model, json_object *config, struct ko_error *err)
+{
+    double expand = 2;
+    enum ko_code code = ko_json_double(config, "expand", &expand, model->name, err);
+    if (code)
+        return code;
+    double inner = floor(expand * model->shape.d_model);
+    bool given = ko_json_get(config, "intermediate_size") != NULL;
+    if (!given && !(inner >= 1 && inner <= KO_MAX_WIDTH))
+        return ko_fail(err, KO_E_INPUT,
+                       "%s: expand: %g times the hidden size of %d is no width from 1 to %d",
+                       model->name, expand, model->shape.d_model, KO_MAX_WIDTH);
+    return ko_config_size(model, config, "intermediate_size", NULL, given ? 1 : (int32_t)inner,
+                          KO_MAX_WIDTH, &model->shape.d_inner, err);
+}
+
+enum ko_code ko_config_range(const char *where, json_object *config, const char *key,
+                             double range[2], struct ko_error *err)
+{
+    json_object *value = ko_json_get(config, key);
+    double ends[2] = {NAN, NAN};
+    if (!value)
+        return KO_OK;
+    /* ko_json_double knows {"__float__": "Infinity"}, and reads members of objects. */
+    for (size_t i = 0; i < 2 && json_object_is_type(value, json_type_array) &&
+                       json_object_array_length(value) == 2;
+         i++) {
+        json_object *member = json_object_new_object();
+        json_object_object_add(member, key, json_object_get(json_object_array_get_idx(value, i)));
+        enum ko_code code = ko_json_double(member, key, &ends[i], where, err);
+        json_object_put(member);
+        if (code)
+            return code;
+    }
+    if (!(ends[0] >= 0 && isfinite(ends[0]) && ends[0] <= ends[1]))
+        return ko_fail(err, KO_E_INPUT,
+                       "%s: %s: expected two numbers from 0, the first no larger than the second, "
+                       "got %s",
+                       where, key,
+                       json_object_to_json_string_ext(value, JSON_C_TO_STRING_NOSLASHESCAPE));
+    range[0] = ends[0];
+    range[1] = ends[1];
+    return KO_OK;
+}
+
+const char *ko_backbone_prefix(const struct ko_checkpoint *checkpoint)
+{
+    return ko_tensor_exists(checkpoint, "norm_f.weight", false) ? "" : "backbone.";
+}
+
+const char *ko_backbone_embedding(const struct ko_checkpoint *checkpoint)
+{
+    return ko_tensor_exists(checkpoint, "embedding.weight", false) ||
+                   ko_tensor_exists(checkpoint, "backbone.embedding.weight", false)
+               ? "embedding.weight"
+               : "embeddings.weight";
+}
+
 bool ko_tensor_exists(const struct ko_checkpoint *checkpoint, const char *name, bool canonical)
 {
     return checkpoint ? ko_checkpoint_find(checkpoint, name) != NULL : canonical;

@@ -41,7 +41,21 @@ KO_MUST_CHECK enum ko_code ko_config_only_words(const struct ko_model *model, js
 KO_MUST_CHECK enum ko_code ko_config_bos(const struct ko_model *model, json_object *config,
                                          int32_t fallback, int32_t *out, struct ko_error *err);
 
+/* The inner width of an SSM into model->shape.d_inner (d_model is read): intermediate_size, else
+   the whole part of expand (2) * hidden_size. */
+KO_MUST_CHECK enum ko_code ko_config_inner(struct ko_model *model, json_object *config,
+                                           struct ko_error *err);
+/* Two numbers from 0, the second no smaller than the first and perhaps infinite ("WHERE: KEY:
+ * ..."). */
+KO_MUST_CHECK enum ko_code ko_config_range(const char *where, json_object *config, const char *key,
+                                           double range[2], struct ko_error *err);
+
 /* ---- Tensors. */
+
+/* Mamba's names begin with "backbone.", or with nothing where the model was saved without its head;
+   the embedding is "embeddings.weight", or "embedding.weight" as in the original release. */
+const char *ko_backbone_prefix(const struct ko_checkpoint *checkpoint);
+const char *ko_backbone_embedding(const struct ko_checkpoint *checkpoint);
 
 /* Whether the file has the tensor; without a checkpoint (a plan without weights) `canonical` is the
  * answer. */

@@ -4,6 +4,7 @@
 
 #include "src/base/json.h"
 #include "src/base/memory.h"
+#include "src/models/ends.h"
 #include "src/models/families.h"
 #include "src/models/family.h"
 
@@ -18,9 +19,9 @@ struct gpt2_layer {
 };
 
 struct gpt2 {
-    bool tied;
-    size_t tokens, positions; /* [vocabulary, d_model]; [max_tokens, d_model] */
-    size_t ln_f, ln_f_bias, head;
+    struct ko_ends ends;       /* first: src/models/ends.h */
+    size_t positions;          /* [max_tokens, d_model] */
+    size_t ln_f_bias;          /* [d_model] */
     struct gpt2_layer layer[]; /* [n_layers] */
 };
 
@@ -90,7 +91,7 @@ static enum ko_code configure(struct ko_model *model, json_object *config, struc
     struct gpt2 *g = ko_new(1, sizeof *g + layers, err);
     if (!g)
         return KO_E_MEMORY;
-    g->tied = tied;
+    g->ends.tied = tied;
     model->bound = g;
     return KO_OK;
 }
@@ -128,15 +129,15 @@ static enum ko_code declare(struct ko_model *model, const struct ko_checkpoint *
     bool bare = ko_tensor_exists(checkpoint, "wte.weight", false);
     const char *prefix = bare ? "" : "transformer.";
     const struct ko_weight_row first[] = {
-        {"wte.weight", &g->tokens, false, KO_AS_STORED, 2, {s->vocabulary, d}},
+        {"wte.weight", &g->ends.embedding, false, KO_AS_STORED, 2, {s->vocabulary, d}},
         {"wpe.weight", &g->positions, false, KO_AS_STORED, 2, {s->max_tokens, d}},
     };
     const struct ko_weight_row last[] = {
-        {"ln_f.weight", &g->ln_f, false, KO_AS_STORED, 1, {d}},
+        {"ln_f.weight", &g->ends.final_norm, false, KO_AS_STORED, 1, {d}},
         {"ln_f.bias", &g->ln_f_bias, false, KO_AS_STORED, 1, {d}},
     };
     const struct ko_weight_row head[] = {
-        {"lm_head.weight", &g->head, g->tied, KO_AS_STORED, 2, {s->vocabulary, d}}};
+        {"lm_head.weight", &g->ends.head, g->ends.tied, KO_AS_STORED, 2, {s->vocabulary, d}}};
 
     enum ko_code code = ko_model_add_rows(model, -1, prefix, first, 2, err);
     for (int32_t l = 0; l < s->n_layers && !code; l++)
@@ -145,8 +146,8 @@ static enum ko_code declare(struct ko_model *model, const struct ko_checkpoint *
         code = ko_model_add_rows(model, -1, prefix, last, 2, err);
     if (!code)
         code = ko_model_add_rows(model, -1, "", head, 1, err);
-    if (!code && g->tied)
-        g->head = g->tokens;
+    if (!code && g->ends.tied)
+        g->ends.head = g->ends.embedding;
     return code;
 }
 
@@ -154,12 +155,9 @@ static enum ko_code declare(struct ko_model *model, const struct ko_checkpoint *
 static bool ignores(const struct ko_model *model, const struct ko_checkpoint *checkpoint,
                     const struct ko_tensor *tensor)
 {
-    const struct gpt2 *g = model->bound;
-    if (ko_name_ends(tensor->name, ".attn.bias") || ko_name_ends(tensor->name, ".attn.masked_bias"))
-        return true;
-    return g->tied && strcmp(tensor->name, "lm_head.weight") == 0 &&
-           ko_tensor_equals(tensor,
-                            ko_checkpoint_find(checkpoint, model->weights[g->tokens].tensor));
+    return ko_name_ends(tensor->name, ".attn.bias") ||
+           ko_name_ends(tensor->name, ".attn.masked_bias") ||
+           ko_ends_ignores(model, checkpoint, tensor);
 }
 
 static void widths(const struct ko_model *model, int32_t width[KO_N_BUFFERS])
@@ -174,7 +172,7 @@ static void widths(const struct ko_model *model, int32_t width[KO_N_BUFFERS])
 static enum ko_code embed(const struct ko_pass *pass, struct ko_error *err)
 {
     const struct gpt2 *g = pass->model->bound;
-    return pass->k->embed(pass->be, ko_pass_weight(pass, g->tokens),
+    return pass->k->embed(pass->be, ko_pass_weight(pass, g->ends.embedding),
                           ko_pass_weight(pass, g->positions), pass->model->shape.d_model, pass->x,
                           err);
 }
@@ -246,12 +244,7 @@ static enum ko_code final_norm(const struct ko_pass *pass, int32_t n, float *x,
                                struct ko_error *err)
 {
     const struct gpt2 *g = pass->model->bound;
-    return norm(pass, n, x, g->ln_f, g->ln_f_bias, x, err);
-}
-
-static struct ko_matrix unembedding(const struct ko_model *model, const float *arena)
-{
-    return ko_model_matrix(model, arena, ((const struct gpt2 *)model->bound)->head, false);
+    return norm(pass, n, x, g->ends.final_norm, g->ln_f_bias, x, err);
 }
 
 static void row_flop(const struct ko_model *model, double flop[3])
@@ -282,7 +275,7 @@ const struct ko_family ko_family_gpt2 = {
     .mix = mix,
     .finish = finish,
     .final_norm = final_norm,
-    .unembedding = unembedding,
+    .unembedding = ko_ends_unembedding,
     .row_flop = row_flop,
     .decay_weight = decay_weight,
     .conv_mask = NULL, /* no convolution */

@@ -6,6 +6,7 @@
 #include "src/base/json.h"
 #include "src/base/memory.h"
 #include "src/base/text.h"
+#include "src/models/original.h"
 #include "src/models/weights.h"
 
 /* Every model_type of the registry into words; at most n. */
@@ -37,7 +38,7 @@ static enum ko_code find_family(const char *name, json_object *config,
     if (!model_type)
         ko_fail(err, KO_E_INPUT,
                 "%s: model_type: missing from config.json, which names the family in the layout of "
-                "Hugging Face (known: %s)",
+                "Hugging Face (known: %s); the original layout of Mamba has d_model and ssm_cfg",
                 name, ko_text_str(&known));
     else if (nearest)
         ko_fail(err, KO_E_INPUT, "%s: model_type: unknown '%s', did you mean '%s'? (known: %s)",
@@ -49,26 +50,20 @@ static enum ko_code find_family(const char *name, json_object *config,
     return KO_E_INPUT;
 }
 
-/* Configures and declares; the checkpoint may be NULL. */
-static enum ko_code make_model(const char *name, json_object *config,
-                               const struct ko_checkpoint *checkpoint, struct ko_model **out,
-                               struct ko_error *err)
+/* Configures and declares from a configuration in the layout of Hugging Face. */
+static enum ko_code make_from(const char *name, json_object *config, const char *tie_key,
+                              const struct ko_checkpoint *checkpoint, struct ko_model **out,
+                              struct ko_error *err)
 {
     const struct ko_family *family = NULL;
-    if (!json_object_is_type(config, json_type_object))
-        return ko_fail(err, KO_E_INPUT, "%s: the configuration is not a JSON object", name);
     enum ko_code code = find_family(name, config, &family, err);
     if (code)
         return code;
-    if (ko_json_get(config, "quantization_config"))
-        return ko_fail(err, KO_E_INPUT,
-                       "%s: quantization_config: quantised weights are not supported, use the "
-                       "checkpoint in F32, F16 or BF16",
-                       name);
     struct ko_model *model = ko_new(1, sizeof *model, err);
     if (!model)
         return KO_E_MEMORY;
     model->family = family;
+    model->tie_key = tie_key;
     model->name = ko_copy(name, err);
     model->shape.reach = INT32_MAX; /* no sliding window, unless the family says so */
     code = model->name ? family->configure(model, config, err) : KO_E_MEMORY;
@@ -80,6 +75,28 @@ static enum ko_code make_model(const char *name, json_object *config,
     }
     *out = model;
     return KO_OK;
+}
+
+/* In either layout; the checkpoint may be NULL. */
+static enum ko_code make_model(const char *name, json_object *config,
+                               const struct ko_checkpoint *checkpoint, struct ko_model **out,
+                               struct ko_error *err)
+{
+    json_object *translated = NULL;
+    if (!json_object_is_type(config, json_type_object))
+        return ko_fail(err, KO_E_INPUT, "%s: the configuration is not a JSON object", name);
+    if (ko_json_get(config, "quantization_config"))
+        return ko_fail(err, KO_E_INPUT,
+                       "%s: quantization_config: quantised weights are not supported, use the "
+                       "checkpoint in F32, F16 or BF16",
+                       name);
+    if (!ko_config_is_original(config))
+        return make_from(name, config, "tie_word_embeddings", checkpoint, out, err);
+    enum ko_code code = ko_config_from_original(name, config, &translated, err);
+    if (!code)
+        code = make_from(name, translated, "tie_embeddings", checkpoint, out, err);
+    json_object_put(translated);
+    return code;
 }
 
 enum ko_code ko_model_open(const struct ko_checkpoint *checkpoint, struct ko_model **out,

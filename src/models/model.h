@@ -21,6 +21,7 @@ struct ko_shape {
     int32_t bos_id;     /* -1: the configuration names none */
     int32_t d_inner, d_state, d_conv, dt_rank;
     int32_t n_heads, n_kv_heads, d_head, d_ff;
+    int32_t n_groups;   /* of heads that share B and C (Mamba-2) */
     int32_t reach;      /* sliding window; INT32_MAX: none */
     int32_t n_features; /* features that a class is a third of: channels (Mamba-1), heads (Mamba-2);
                            0: attention */
@@ -79,6 +80,9 @@ struct ko_family {
      * prefixes and tied heads. */
     enum ko_code (*declare)(struct ko_model *model, const struct ko_checkpoint *checkpoint,
                             struct ko_error *err);
+    /* Writes what follows from the configuration (rotary tables) into its places in the arena
+       [arena_floats] (ko_model_reserve), host memory. NULL: there is nothing of the kind. */
+    void (*derive)(const struct ko_model *model, float *arena);
     /* Whether a leftover tensor may be ignored (mask buffers, a repeated tied head). */
     bool (*ignores)(const struct ko_model *model, const struct ko_checkpoint *checkpoint,
                     const struct ko_tensor *tensor);
@@ -116,6 +120,7 @@ struct ko_model {
     struct ko_weight *weights; /* [n_weights], ordered as declared; owned */
     size_t n_weights, weights_capacity;
     size_t arena_floats;
+    const char *tie_key; /* of config.json, that ties the unembedding to the embedding */
     void *bound; /* the family's typed struct of weight indices or offsets; owned, freed with free()
                   */
 };
@@ -148,10 +153,14 @@ KO_MUST_CHECK enum ko_code ko_model_add_weight(struct ko_model *model, int32_t l
                                                struct ko_error *err, const char *tensor_format, ...)
     KO_PRINTF(8, 9);
 
+/* For families: n floats of the arena for what `derive` writes, from *offset on. */
+KO_MUST_CHECK enum ko_code ko_model_reserve(struct ko_model *model, size_t n, size_t *offset,
+                                            struct ko_error *err);
+
 /* Loads part `part` of n_parts of the weights (each part about equal in bytes; a weight is in one
    part) into arena [arena_floats] float32 host memory, checking that every value is finite ("MODEL:
    TENSOR: element 17 is not finite"), and writes the XXH3-64 of each of its tensors into hash
-   [n_weights], leaving the others alone. */
+   [n_weights], leaving the others alone. Part 0 also derives what is not in the file. */
 KO_MUST_CHECK enum ko_code ko_model_load(const struct ko_model *model,
                                          const struct ko_checkpoint *checkpoint, int32_t part,
                                          int32_t n_parts, float *arena, uint64_t *hash,

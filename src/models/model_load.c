@@ -11,68 +11,75 @@
 #include "src/models/model.h"
 #include "src/models/weights.h"
 
-/* Elements converted at a time: small enough that the file's mapped pages never count for much. */
-enum { CHUNK = 1 << 18 };
+enum {
+    BLOCK = 1 << 13, /* elements that are hashed and converted while they are in the core's cache */
+    HELD = 1 << 19   /* elements after which the file's mapped pages are given back */
+};
 
-/* The index of the first value that is not finite, or -1. */
-static int64_t find_not_finite(const float *values, int64_t n)
+/* The first value that is not finite. */
+static enum ko_code fail_not_finite(const struct ko_model *model, const struct ko_weight *weight,
+                                    int64_t first, int64_t n, const float *values,
+                                    struct ko_error *err)
 {
-    const uint32_t exponent = 0x7f800000u;
-    uint32_t bits, any = 0;
-    for (int64_t i = 0; i < n; i++) {
-        memcpy(&bits, &values[i], sizeof bits);
-        any |= (bits & exponent) == exponent;
-    }
-    for (int64_t i = 0; i < n && any; i++)
-        if (!isfinite(values[i]))
-            return i;
-    return -1;
+    int64_t i = 0;
+    while (i < n - 1 && isfinite(values[i]))
+        i++;
+    return ko_fail(err, KO_E_INPUT, "%s: %s: element %" PRId64 " is not finite", model->name,
+                   weight->tensor, first + i);
 }
 
 /* -exp(x) in float32 must be finite too: an infinite decay times a step of zero is no number. */
-static bool overflows(const struct ko_weight *weight, float a_log)
+static enum ko_code check_exponentials(const struct ko_model *model, const struct ko_weight *weight,
+                                       int64_t first, int64_t n, const float *values,
+                                       struct ko_error *err)
 {
-    return weight->transform == KO_NEG_EXP_TRANSPOSED && !isfinite((float)exp((double)a_log));
-}
-
-static enum ko_code check_values(const struct ko_model *model, const struct ko_weight *weight,
-                                 int64_t first, int64_t n, const float *values,
-                                 struct ko_error *err)
-{
-    int64_t bad = find_not_finite(values, n);
-    if (bad >= 0)
-        return ko_fail(err, KO_E_INPUT, "%s: %s: element %" PRId64 " is not finite", model->name,
-                       weight->tensor, first + bad);
-    if (weight->transform != KO_NEG_EXP_TRANSPOSED)
-        return KO_OK;
     for (int64_t i = 0; i < n; i++)
-        if (overflows(weight, values[i]))
+        if (!isfinite((float)exp((double)values[i])))
             return ko_fail(err, KO_E_INPUT,
                            "%s: %s: element %" PRId64 " is %g, whose exponential is not finite",
                            model->name, weight->tensor, first + i, (double)values[i]);
     return KO_OK;
 }
 
+/* Elements [first, first + n), at most a block. Values that stay as they are stored are converted
+ * to their place; others by way of `block`. */
+static enum ko_code load_block(const struct ko_model *model, const struct ko_weight *weight,
+                               const struct ko_tensor *tensor, int64_t first, int64_t n,
+                               float *block, float *to, struct ko_error *err)
+{
+    bool stored = weight->transform == KO_AS_STORED;
+    float *values = stored ? to + first : block;
+    enum ko_code code = KO_OK;
+    if (!ko_tensor_to_float(tensor, first, n, values))
+        return fail_not_finite(model, weight, first, n, values, err);
+    if (weight->transform == KO_NEG_EXP_TRANSPOSED)
+        code = check_exponentials(model, weight, first, n, values, err);
+    if (!code && !stored)
+        ko_weight_place(weight, first, n, values, to);
+    return code;
+}
+
 static enum ko_code load_weight(const struct ko_model *model, const struct ko_weight *weight,
-                                const struct ko_tensor *tensor, float *chunk, float *to,
+                                const struct ko_tensor *tensor, float *block, float *to,
                                 uint64_t *hash, struct ko_error *err)
 {
     size_t size = ko_dtype_bytes(tensor->dtype);
+    const unsigned char *data = tensor->data;
     XXH3_state_t state;
     XXH3_64bits_reset(&state);
-    for (int64_t first = 0; first < tensor->n; first += CHUNK) {
-        int64_t n = tensor->n - first < CHUNK ? tensor->n - first : CHUNK;
+    for (int64_t held = 0; held < tensor->n; held += HELD) {
+        int64_t end = tensor->n - held < HELD ? tensor->n : held + HELD;
+        for (int64_t first = held; first < end; first += BLOCK) {
+            int64_t n = end - first < BLOCK ? end - first : BLOCK;
+            XXH3_64bits_update(&state, data + (size_t)first * size, (size_t)n * size);
+            enum ko_code code = load_block(model, weight, tensor, first, n, block, to, err);
+            if (code)
+                return code;
+        }
         struct ko_tensor part = *tensor;
-        part.data = (const unsigned char *)tensor->data + (size_t)first * size;
-        part.data_bytes = (size_t)n * size;
-        part.n = n;
-        XXH3_64bits_update(&state, part.data, part.data_bytes);
-        ko_tensor_to_float(&part, 0, n, chunk);
+        part.data = data + (size_t)held * size;
+        part.data_bytes = (size_t)(end - held) * size;
         ko_tensor_release(&part);
-        enum ko_code code = check_values(model, weight, first, n, chunk, err);
-        if (code)
-            return code;
-        ko_weight_place(weight, first, n, chunk, to);
     }
     ko_tensor_release(tensor);
     *hash = XXH3_64bits_digest(&state);
@@ -94,8 +101,8 @@ enum ko_code ko_model_load(const struct ko_model *model, const struct ko_checkpo
                            struct ko_error *err)
 {
     enum ko_code code = KO_OK;
-    float *chunk = ko_new(CHUNK, sizeof chunk[0], err);
-    if (!chunk)
+    float *block = ko_new(BLOCK, sizeof block[0], err);
+    if (!block)
         return KO_E_MEMORY;
     for (size_t w = 0; w < model->n_weights && !code; w++) {
         const struct ko_weight *weight = &model->weights[w];
@@ -104,9 +111,11 @@ enum ko_code ko_model_load(const struct ko_model *model, const struct ko_checkpo
         const struct ko_tensor *tensor = ko_checkpoint_find(checkpoint, weight->tensor);
         code = ko_weight_check(model, weight, tensor, err);
         if (!code)
-            code = load_weight(model, weight, tensor, chunk, arena + weight->offset, &hash[w], err);
+            code = load_weight(model, weight, tensor, block, arena + weight->offset, &hash[w], err);
     }
-    free(chunk);
+    if (!code && part == 0 && model->family->derive)
+        model->family->derive(model, arena);
+    free(block);
     return code;
 }
 

@@ -28,7 +28,7 @@ static enum kind kind_of(const struct ko_weight *weight)
         return KIND_CONV;
     if (weight->n_dims == 2)
         return KIND_MATRIX;
-    if (ko_name_ends(weight->tensor, "dt_proj.bias"))
+    if (ko_name_ends(weight->tensor, "dt_proj.bias") || ko_name_ends(weight->tensor, ".dt_bias"))
         return KIND_STEP_BIAS;
     return ko_name_ends(weight->tensor, ".bias") ? KIND_BIAS : KIND_GAIN;
 }
@@ -74,4 +74,6 @@ void ko_model_fill_random(const struct ko_model *model, uint64_t seed, float *ar
             ko_weight_place(weight, first, n, values, arena + weight->offset);
         }
     }
+    if (model->family->derive)
+        model->family->derive(model, arena);
 }

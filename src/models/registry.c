@@ -3,9 +3,10 @@
 #include "src/models/families.h"
 
 const struct ko_family *const ko_families[] = {
-    &ko_family_mamba,
-    &ko_family_gpt2,
-    NULL,
+#define X(name) &ko_family_##name,
+    KO_FAMILIES(X)
+#undef X
+        NULL,
 };
 
 const struct ko_family *ko_family_find(const char *model_type)

@@ -55,6 +55,20 @@ static enum ko_code format_name(const char *format, va_list args, char **out, st
     return *out ? KO_OK : KO_E_MEMORY;
 }
 
+enum ko_code ko_model_reserve(struct ko_model *model, size_t n, size_t *offset,
+                              struct ko_error *err)
+{
+    size_t end = 0, padded = 0;
+    enum ko_code code = ko_add(model->arena_floats, n, &end, model->name, err);
+    if (!code)
+        code = ko_add(end, ALIGNMENT - 1, &padded, model->name, err);
+    if (code)
+        return code;
+    *offset = model->arena_floats;
+    model->arena_floats = padded / ALIGNMENT * ALIGNMENT;
+    return KO_OK;
+}
+
 enum ko_code ko_model_add_weight(struct ko_model *model, int32_t layer, enum ko_transform transform,
                                  int32_t n_dims, const int64_t *shape, size_t *index,
                                  struct ko_error *err, const char *tensor_format, ...)
@@ -73,12 +87,8 @@ enum ko_code ko_model_add_weight(struct ko_model *model, int32_t layer, enum ko_
     va_end(args);
     if (!code)
         code = arena_size(&weight, &weight.n, err);
-    size_t end = 0, padded = 0;
-    weight.offset = model->arena_floats;
     if (!code)
-        code = ko_add(weight.offset, weight.n, &end, weight.tensor, err);
-    if (!code)
-        code = ko_add(end, ALIGNMENT - 1, &padded, weight.tensor, err);
+        code = ko_model_reserve(model, weight.n, &weight.offset, err);
     if (code) {
         free(weight.tensor);
         return code;
@@ -86,7 +96,6 @@ enum ko_code ko_model_add_weight(struct ko_model *model, int32_t layer, enum ko_
     if (index)
         *index = model->n_weights;
     model->weights[model->n_weights++] = weight;
-    model->arena_floats = padded / ALIGNMENT * ALIGNMENT;
     return KO_OK;
 }
 
@@ -126,9 +135,10 @@ static enum ko_code fail_leftover(const struct ko_model *model, const struct ko_
     /* An untied head is declared, so this one is beside a tied embedding. */
     if (strcmp(tensor->name, "lm_head.weight") == 0)
         return ko_fail(err, KO_E_INPUT,
-                       "%s: %s: %s %s does not repeat the embedding, which tie_word_embeddings (by "
-                       "default true) of config.json says it does: set it to false",
-                       model->name, tensor->name, ko_dtype_name(tensor->dtype), found);
+                       "%s: %s: %s %s does not repeat the embedding, which %s of config.json says "
+                       "(given or by default) it does: set it to false",
+                       model->name, tensor->name, ko_dtype_name(tensor->dtype), found,
+                       model->tie_key);
     return ko_fail(err, KO_E_INPUT, "%s: %s: %s %s is no weight of %s as config.json describes it",
                    model->name, tensor->name, ko_dtype_name(tensor->dtype), found,
                    model->family->title);

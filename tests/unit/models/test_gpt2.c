@@ -11,19 +11,12 @@
 #include <stdlib.h>
 
 #include "src/models/model.h"
+#include "tests/support/configured.h"
 #include "tests/support/trunk.h"
 
-/* A model of this configuration, or NULL with the error. */
 static struct ko_model *configured(const char *config, struct ko_error *err)
 {
-    struct ko_model *model = NULL;
-    json_object *root = json_tokener_parse(config);
-    assert_non_null(root);
-    json_object_object_add(root, "model_type", json_object_new_string("gpt2"));
-    enum ko_code code = ko_model_from_config("toy", root, &model, err);
-    json_object_put(root);
-    assert_true(code == KO_OK ? model != NULL : code == KO_E_INPUT && model == NULL);
-    return model;
+    return test_configured("gpt2", config, err);
 }
 
 static void missing_keys_take_the_defaults(void **state)
@@ -72,9 +65,7 @@ static void missing_keys_take_the_defaults(void **state)
 
 static void unsupported_values_are_refused_by_name(void **state)
 {
-    static const struct {
-        const char *config, *text;
-    } rows[] = {
+    static const struct test_refusal rows[] = {
         {"{\"activation_function\": \"gelu\"}", "toy: activation_function: 'gelu' is not supported "
                                                 "for GPT-2, only gelu_new or gelu_pytorch_tanh"},
         {"{\"scale_attn_weights\": false}",
@@ -90,13 +81,7 @@ static void unsupported_values_are_refused_by_name(void **state)
         {"{\"tie_word_embeddings\": 1}", "toy: tie_word_embeddings: expected true or false, got 1"},
     };
     (void)state;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct ko_error err = {0};
-        struct ko_model *model = configured(rows[i].config, &err);
-        ko_model_free(model);
-        if (model || strcmp(err.text, rows[i].text) != 0)
-            fail_msg("row %zu: '%s' is not '%s'", i, err.text, rows[i].text);
-    }
+    assert_int_equal(test_refusals("gpt2", rows, sizeof rows / sizeof rows[0]), 0);
 }
 
 /* ---- One clean pass against the formulas in double precision (transformers' GPT2Block). */

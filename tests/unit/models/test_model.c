@@ -13,8 +13,10 @@
 #include "tests/support/checkpoint_edit.h"
 #include "tests/support/folder.h"
 
-#define MAMBA KO_SOURCE_DIR "/tests/data/variants/mamba-odd"
-#define GPT2  KO_SOURCE_DIR "/tests/data/variants/gpt2-bare"
+#define DEMO(name)    KO_SOURCE_DIR "/jobs/models/" name
+#define VARIANT(name) KO_SOURCE_DIR "/tests/data/variants/" name
+#define MAMBA         VARIANT("mamba-odd")
+#define GPT2          VARIANT("gpt2-bare")
 
 /* Opens an edited copy; KO_OK or the error. */
 static enum ko_code open_edited(const char *from, const struct test_edit *edit,
@@ -41,10 +43,21 @@ static void every_checkpoint_of_the_repository_opens(void **state)
         const char *folder, *family;
         size_t n_weights;
     } rows[] = {
-        {KO_SOURCE_DIR "/jobs/models/mamba-facts", "mamba", 12 * 11 + 2},
-        {KO_SOURCE_DIR "/jobs/models/gpt2-facts", "gpt2", 12 * 12 + 4},
-        {MAMBA, "mamba", 5 * 11 + 2},
-        {GPT2, "gpt2", 5 * 12 + 4},
+        {DEMO("mamba-facts"), "mamba", 12 * 11 + 2},
+        {DEMO("falcon-mamba-facts"), "falcon_mamba", 8 * 11 + 3},
+        {DEMO("mamba2-facts"), "mamba2", 12 * 10 + 2},
+        {DEMO("gpt2-facts"), "gpt2", 12 * 12 + 4},
+        {DEMO("llama-facts"), "llama", 12 * 9 + 3},
+        {VARIANT("mamba-odd"), "mamba", 5 * 11 + 2},
+        {VARIANT("mamba-original"), "mamba", 4 * 11 + 2},
+        {VARIANT("falcon-mamba-sharded"), "falcon_mamba", 4 * 11 + 3},
+        {VARIANT("mamba2-original"), "mamba2", 4 * 10 + 2},
+        {VARIANT("mamba2-groups"), "mamba2", 5 * 10 + 3},
+        {VARIANT("gpt2-bare"), "gpt2", 5 * 12 + 4},
+        {VARIANT("llama2"), "llama", 4 * 9 + 3},
+        {VARIANT("llama3-scaled"), "llama", 5 * 9 + 2},
+        {VARIANT("mistral-window"), "mistral", 5 * 9 + 3},
+        {VARIANT("qwen2"), "qwen2", 5 * 12 + 2},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -143,12 +156,16 @@ static void families_that_are_not_known_are_refused_with_the_nearest(void **stat
         const char *config, *text;
     } rows[] = {
         {"{\"model_type\": \"mambo\"}",
-         "toy: model_type: unknown 'mambo', did you mean 'mamba'? (known: mamba, gpt2"},
+         "toy: model_type: unknown 'mambo', did you mean 'mamba'? (known: mamba, falcon_mamba, "
+         "mamba2, gpt2, llama, mistral, qwen2)"},
         {"{\"model_type\": \"GPT2\"}", "toy: model_type: unknown 'GPT2'"},
         {"{\"model_type\": \"bert-with-a-long-name\"}",
-         "toy: model_type: unknown 'bert-with-a-long-name' (known: mamba, gpt2"},
-        {"{\"model_type\": \"absent\"}", "toy: model_type: missing from config.json"},
-        {"{\"model_type\": null}", "toy: model_type: missing from config.json"},
+         "toy: model_type: unknown 'bert-with-a-long-name' (known: mamba, falcon_mamba, mamba2, "
+         "gpt2, llama, mistral, qwen2)"},
+        {"{\"model_type\": \"absent\", \"d_model\": \"absent\"}",
+         "toy: model_type: missing from config.json"},
+        {"{\"model_type\": null, \"ssm_cfg\": \"absent\"}",
+         "toy: model_type: missing from config.json"},
         {"{\"model_type\": 3}", "toy: model_type: expected a string, got 3"},
         {"{\"quantization_config\": {\"bits\": 4}}", "toy: quantization_config: quantised weights"},
     };
@@ -210,8 +227,8 @@ static void a_head_is_ignored_only_where_it_repeats_the_tied_embedding(void **st
     assert_int_equal(open_with(NULL, "lm_head.weight", "[512,40]", head, HEAD, &err), KO_E_INPUT);
     assert_string_equal(err.text,
                         "toy: lm_head.weight: F32 [512,40] does not repeat the embedding, which "
-                        "tie_word_embeddings (by default true) of config.json says it does: set it "
-                        "to false");
+                        "tie_word_embeddings of config.json says (given or by default) it does: "
+                        "set it to false");
     if (open_with("{\"tie_word_embeddings\": false}", "lm_head.weight", "[512,40]", head, HEAD,
                   &err))
         fail_msg("%s", err.text);

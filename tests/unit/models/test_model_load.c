@@ -17,6 +17,8 @@
 
 #define MAMBA       KO_SOURCE_DIR "/tests/data/variants/mamba-odd"
 #define GPT2        KO_SOURCE_DIR "/tests/data/variants/gpt2-bare"
+#define MAMBA2      KO_SOURCE_DIR "/tests/data/variants/mamba2-groups"
+#define LLAMA       KO_SOURCE_DIR "/tests/data/variants/llama3-scaled"
 #define MAMBA_FACTS KO_SOURCE_DIR "/jobs/models/mamba-facts"
 
 struct loaded {
@@ -59,10 +61,10 @@ static void unload(struct loaded *m)
 
 static void loading_in_parts_equals_loading_in_one(void **state)
 {
-    static const char *const folders[] = {MAMBA, GPT2, MAMBA_FACTS};
+    static const char *const folders[] = {MAMBA, GPT2, MAMBA_FACTS, MAMBA2, LLAMA};
     static const int32_t parts[] = {2, 3, 7, 1000};
     (void)state;
-    for (size_t f = 0; f < 3; f++) {
+    for (size_t f = 0; f < sizeof folders / sizeof folders[0]; f++) {
         struct loaded one = loaded(folders[f], 1);
         for (size_t p = 0; p < 4; p++) {
             struct loaded many = loaded(folders[f], parts[p]);
@@ -130,7 +132,8 @@ static void weights_are_transformed_as_declared(void **state)
     unload(&m);
 }
 
-/* Expected: numpy, np.exp(-np.exp(A_log.astype(np.float64))).sum(-1). */
+/* Expected: numpy, np.exp(-np.exp(A_log.astype(np.float64))).sum(-1); of
+ * Mamba-2 without the sum. */
 static void decay_norms_agree_with_double_precision(void **state)
 {
     static const struct {
@@ -141,7 +144,8 @@ static void decay_norms_agree_with_double_precision(void **state)
         {MAMBA_FACTS, 0, 0, 0.5998578320172863}, {MAMBA_FACTS, 0, 191, 0.5810150996562472},
         {MAMBA_FACTS, 5, 7, 0.6090284748843022}, {MAMBA_FACTS, 11, 100, 0.6604211445692102},
         {MAMBA, 0, 0, 1.9925674844906913},       {MAMBA, 2, 41, 1.0694346468607145},
-        {MAMBA, 4, 79, 1.2659475089177552},
+        {MAMBA, 4, 79, 1.2659475089177552},      {MAMBA2, 0, 0, 0.00032857530212671606},
+        {MAMBA2, 4, 5, 0.06305258418727429},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

@@ -12,16 +12,26 @@ static void every_shape_has_the_sizes_of_the_published_model(void **state)
 {
     static const struct {
         const char *name;
-        int32_t d_model, n_layers, vocabulary, d_inner, dt_rank, n_heads;
+        int32_t d_model, n_layers, vocabulary, d_inner, dt_rank, n_heads, n_kv_heads, d_head, reach;
         double least, most; /* parameters, in millions */
     } rows[] = {
-        {"mamba-130m", 768, 24, 50280, 1536, 48, 0, 129, 130},
-        {"mamba-1.4b", 2048, 48, 50280, 4096, 128, 0, 1370, 1374},
-        {"mamba-2.8b", 2560, 64, 50280, 5120, 160, 0, 2766, 2770},
-        {"mamba-7b-rw", 4096, 64, 50432, 8192, 256, 0, 6900, 7200},
-        {"gpt2-medium", 1024, 24, 50257, 0, 0, 16, 354, 356},
-        {"gpt2-large", 1280, 36, 50257, 0, 0, 20, 773, 775},
-        {"gpt2-xl", 1600, 48, 50257, 0, 0, 25, 1556, 1559},
+        {"mamba-130m", 768, 24, 50280, 1536, 48, 0, 0, 0, INT32_MAX, 129, 130},
+        {"mamba-1.4b", 2048, 48, 50280, 4096, 128, 0, 0, 0, INT32_MAX, 1370, 1374},
+        {"mamba-2.8b", 2560, 64, 50280, 5120, 160, 0, 0, 0, INT32_MAX, 2766, 2770},
+        {"mamba-7b-rw", 4096, 64, 50432, 8192, 256, 0, 0, 0, INT32_MAX, 6900, 7200},
+        {"falcon-mamba-7b", 4096, 64, 65024, 8192, 256, 0, 0, 0, INT32_MAX, 7270, 7275},
+        {"falcon3-mamba-7b", 4096, 64, 65024, 8192, 256, 0, 0, 0, INT32_MAX, 7270, 7275},
+        {"mamba2-130m", 768, 24, 50288, 1536, 0, 24, 0, 64, INT32_MAX, 128, 130},
+        {"mamba2-1.3b", 2048, 48, 50288, 4096, 0, 64, 0, 64, INT32_MAX, 1340, 1346},
+        {"mamba2-2.7b", 2560, 64, 50288, 5120, 0, 80, 0, 64, INT32_MAX, 2700, 2705},
+        {"gpt2-medium", 1024, 24, 50257, 0, 0, 16, 16, 64, INT32_MAX, 354, 356},
+        {"gpt2-large", 1280, 36, 50257, 0, 0, 20, 20, 64, INT32_MAX, 773, 775},
+        {"gpt2-xl", 1600, 48, 50257, 0, 0, 25, 25, 64, INT32_MAX, 1556, 1559},
+        {"llama-3.2-1b", 2048, 16, 128256, 0, 0, 32, 8, 64, INT32_MAX, 1235, 1237},
+        {"llama-3.2-3b", 3072, 28, 128256, 0, 0, 24, 8, 128, INT32_MAX, 3212, 3214},
+        {"llama-3-8b", 4096, 32, 128256, 0, 0, 32, 8, 128, INT32_MAX, 8029, 8032},
+        {"mistral-7b-v0.1", 4096, 32, 32000, 0, 0, 32, 8, 128, 4096, 7240, 7243},
+        {"mistral-7b-v0.3", 4096, 32, 32768, 0, 0, 32, 8, 128, INT32_MAX, 7247, 7249},
     };
     size_t n = 0;
     (void)state;
@@ -43,6 +53,9 @@ static void every_shape_has_the_sizes_of_the_published_model(void **state)
         assert_int_equal(s->d_inner, rows[i].d_inner);
         assert_int_equal(s->dt_rank, rows[i].dt_rank);
         assert_int_equal(s->n_heads, rows[i].n_heads);
+        assert_int_equal(s->n_kv_heads, rows[i].n_kv_heads);
+        assert_int_equal(s->d_head, rows[i].d_head);
+        assert_int_equal(s->reach, rows[i].reach);
         double parameters = 0;
         for (size_t w = 0; w < model->n_weights; w++)
             if (model->weights[w].transform != KO_DECAY_NORMS)

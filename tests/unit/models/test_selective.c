@@ -10,20 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "src/models/model.h"
+#include "src/models/selective.h"
+#include "tests/support/configured.h"
 #include "tests/support/trunk.h"
 
-/* A model of this configuration, or NULL with the error. */
 static struct ko_model *configured(const char *config, struct ko_error *err)
 {
-    struct ko_model *model = NULL;
-    json_object *root = json_tokener_parse(config);
-    assert_non_null(root);
-    json_object_object_add(root, "model_type", json_object_new_string("mamba"));
-    enum ko_code code = ko_model_from_config("toy", root, &model, err);
-    json_object_put(root);
-    assert_true(code == KO_OK ? model != NULL : code == KO_E_INPUT && model == NULL);
-    return model;
+    return test_configured("mamba", config, err);
 }
 
 static void missing_keys_take_the_defaults(void **state)
@@ -72,9 +65,7 @@ static void missing_keys_take_the_defaults(void **state)
 
 static void unsupported_values_are_refused_by_name(void **state)
 {
-    static const struct {
-        const char *config, *text;
-    } rows[] = {
+    static const struct test_refusal rows[] = {
         {"{\"hidden_act\": \"relu\"}",
          "toy: hidden_act: 'relu' is not supported for Mamba-1, only silu or swish"},
         {"{\"hidden_size\": 0}",
@@ -92,13 +83,7 @@ static void unsupported_values_are_refused_by_name(void **state)
          "toy: layer_norm_epsilon: expected a number from 0 to 1, got -1"},
     };
     (void)state;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct ko_error err = {0};
-        struct ko_model *model = configured(rows[i].config, &err);
-        ko_model_free(model);
-        if (model || strcmp(err.text, rows[i].text) != 0)
-            fail_msg("row %zu: '%s' is not '%s'", i, err.text, rows[i].text);
-    }
+    assert_int_equal(test_refusals("mamba", rows, sizeof rows / sizeof rows[0]), 0);
 }
 
 static void sizes_follow_from_the_shape(void **state)
@@ -123,6 +108,39 @@ static void sizes_follow_from_the_shape(void **state)
     assert_true(flop[1] == 2 * 6 * 8 + 2 * 2 * 6);
     assert_true(flop[2] == 2 * 6 * 10);
     ko_model_free(model);
+}
+
+/* tiiuae/falcon-mamba-7b's file says expand 16 beside an intermediate_size of twice the width. */
+static void falcon_mamba_differs_in_its_norms_alone(void **state)
+{
+    static const struct test_refusal refusals[] = {
+        {"{\"mixer_rms_eps\": 2}", "toy: mixer_rms_eps: expected a number from 0 to 1, got 2"},
+        {"{\"hidden_act\": \"relu\"}",
+         "toy: hidden_act: 'relu' is not supported for Falcon-Mamba, only silu or swish"},
+        {"{\"expand\": \"two\"}", "toy: expand: expected a number, got \"two\""},
+        {"{\"num_hidden_layers\": 0}",
+         "toy: num_hidden_layers: expected a whole number from 1 to 16384, got 0"},
+    };
+    struct ko_error err = {0};
+    (void)state;
+    struct ko_model *model = test_configured(
+        "falcon_mamba", "{\"hidden_size\": 48, \"intermediate_size\": 96, \"expand\": 16}", &err);
+    assert_non_null(model);
+    const struct ko_shape *s = &model->shape;
+    assert_int_equal(s->d_inner, 96);
+    assert_int_equal(s->dt_rank, 3);
+    assert_int_equal(s->d_state, 16);
+    assert_int_equal(s->n_layers, 32);
+    assert_int_equal(s->vocabulary, 50280);
+    assert_int_equal(s->n_features, 96);
+    assert_int_equal(s->bos_id, 0);
+    const struct ko_selective *m = model->bound;
+    assert_true(m->mixer_eps == 1e-6f);
+    assert_true(m->ends.tied);
+    assert_int_equal(m->ends.head, m->ends.embedding);
+    ko_model_free(model);
+    assert_int_equal(test_refusals("falcon_mamba", refusals, sizeof refusals / sizeof refusals[0]),
+                     0);
 }
 
 /* ---- One clean pass against the formulas of Gu & Dao 2023 in double precision, row after row. */
@@ -169,22 +187,22 @@ static void linear(const double *x, int n_in, const float *w, const float *bias,
     }
 }
 
-static void rms_norm(const double *x, const float *weight, double *y)
+static void rms_norm(const double *x, int n, const float *weight, double eps, double *y)
 {
     double sum = 0;
-    for (int i = 0; i < D; i++)
+    for (int i = 0; i < n; i++)
         sum += x[i] * x[i];
-    for (int i = 0; i < D; i++)
-        y[i] = x[i] / sqrt(sum / D + 1e-5) * (double)weight[i];
+    for (int i = 0; i < n; i++)
+        y[i] = x[i] / sqrt(sum / n + eps) * (weight ? (double)weight[i] : 1);
 }
 
-/* Adds the layer's mixer to x [TOKENS, D]. */
-static void reference_layer(const struct weights *w, double x[TOKENS][D])
+/* Adds the layer's mixer to x [TOKENS, D]. eps: of Falcon-Mamba's norms; 0: none. */
+static void reference_layer(const struct weights *w, double eps, double x[TOKENS][D])
 {
     double xz[TOKENS][2 * INNER], h[INNER][STATE] = {{0}};
     for (int t = 0; t < TOKENS; t++) {
         double normed[D], u[INNER], p[RANK + 2 * STATE], delta[INNER], y[INNER], out[D];
-        rms_norm(x[t], w->norm, normed);
+        rms_norm(x[t], D, w->norm, 1e-5, normed);
         linear(normed, D, w->in, w->in_bias, 2 * INNER, xz[t]);
         for (int c = 0; c < INNER; c++) {
             u[c] = w->conv_bias ? (double)w->conv_bias[c] : 0;
@@ -194,6 +212,11 @@ static void reference_layer(const struct weights *w, double x[TOKENS][D])
             u[c] = silu(u[c]);
         }
         linear(u, INNER, w->x, NULL, RANK + 2 * STATE, p);
+        if (eps > 0) {
+            rms_norm(p, RANK, NULL, eps, p);
+            rms_norm(p + RANK, STATE, NULL, eps, p + RANK);
+            rms_norm(p + RANK + STATE, STATE, NULL, eps, p + RANK + STATE);
+        }
         linear(p, RANK, w->dt, w->dt_bias, INNER, delta);
         for (int c = 0; c < INNER; c++) {
             delta[c] = log1p(exp(delta[c]));
@@ -211,7 +234,7 @@ static void reference_layer(const struct weights *w, double x[TOKENS][D])
     }
 }
 
-static void check_pass(bool bias, bool conv_bias)
+static void check_pass(const char *family, bool bias, bool conv_bias, double eps)
 {
     static const int32_t tokens[TOKENS] = {3, 0, 8, 8, 1, 5};
     struct ko_error err = {0};
@@ -220,10 +243,10 @@ static void check_pass(bool bias, bool conv_bias)
              "{\"hidden_size\": %d, \"intermediate_size\": %d, \"state_size\": %d, "
              "\"time_step_rank\": %d, \"conv_kernel\": %d, \"num_hidden_layers\": %d, "
              "\"vocab_size\": %d, \"use_bias\": %s, \"use_conv_bias\": %s, "
-             "\"tie_word_embeddings\": false}",
+             "\"tie_word_embeddings\": false, \"mixer_rms_eps\": %g}",
              D, INNER, STATE, RANK, TAPS, LAYERS, VOCABULARY, bias ? "true" : "false",
-             conv_bias ? "true" : "false");
-    struct ko_model *model = configured(config, &err);
+             conv_bias ? "true" : "false", eps);
+    struct ko_model *model = test_configured(family, config, &err);
     assert_non_null(model);
     float *arena = calloc(model->arena_floats, sizeof *arena), got[TOKENS][D];
     assert_non_null(arena);
@@ -237,10 +260,10 @@ static void check_pass(bool bias, bool conv_bias)
             x[t][i] = (double)embedding[tokens[t] * D + i];
     for (int l = 0; l < LAYERS; l++) {
         struct weights w = layer_weights(model, arena, l, bias, conv_bias);
-        reference_layer(&w, x);
+        reference_layer(&w, eps, x);
     }
     for (int t = 0; t < TOKENS; t++) {
-        rms_norm(x[t], test_weight(model, arena, "backbone.norm_f.weight"), expected);
+        rms_norm(x[t], D, test_weight(model, arena, "backbone.norm_f.weight"), 1e-5, expected);
         for (int i = 0; i < D; i++) /* observed: at most 2e-7 */
             if (!(fabs((double)got[t][i] - expected[i]) <= 1e-5))
                 fail_msg("row %d, feature %d: %g, expected %g", t, i, (double)got[t][i],
@@ -255,10 +278,12 @@ static void check_pass(bool bias, bool conv_bias)
 static void a_clean_pass_equals_the_formulas(void **state)
 {
     (void)state;
-    check_pass(false, true);
-    check_pass(true, true);
-    check_pass(false, false);
-    check_pass(true, false);
+    check_pass("mamba", false, true, 0);
+    check_pass("mamba", true, true, 0);
+    check_pass("mamba", false, false, 0);
+    check_pass("mamba", true, false, 0);
+    check_pass("falcon_mamba", false, true, 1e-6);
+    check_pass("falcon_mamba", true, false, 1e-2);
 }
 
 int main(void)
@@ -267,6 +292,7 @@ int main(void)
         cmocka_unit_test(missing_keys_take_the_defaults),
         cmocka_unit_test(unsupported_values_are_refused_by_name),
         cmocka_unit_test(sizes_follow_from_the_shape),
+        cmocka_unit_test(falcon_mamba_differs_in_its_norms_alone),
         cmocka_unit_test(a_clean_pass_equals_the_formulas),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

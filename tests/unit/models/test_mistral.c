@@ -1,0 +1,106 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "src/models/transformer.h"
+#include "tests/support/configured.h"
+
+static void missing_keys_take_the_defaults(void **state)
+{
+    static const struct {
+        const char *config;
+        int32_t n_heads, n_kv_heads, d_head, reach;
+    } rows[] = {
+        {"{}", 32, 8, 128, 4096},
+        {"{\"sliding_window\": null}", 32, 8, 128, INT32_MAX},
+        {"{\"sliding_window\": 6}", 32, 8, 128, 6},
+        {"{\"num_key_value_heads\": null}", 32, 32, 128, 4096},
+        {"{\"num_attention_heads\": 16, \"head_dim\": 10}", 16, 8, 10, 4096},
+        {"{\"num_attention_heads\": 8, \"num_key_value_heads\": 2, \"head_dim\": null}", 8, 2, 512,
+         4096},
+        {"{\"num_hidden_layers\": 32, \"layer_types\": null}", 32, 8, 128, 4096},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct ko_error err = {0};
+        struct ko_model *model = test_configured("mistral", rows[i].config, &err);
+        if (!model)
+            fail_msg("row %zu: %s", i, err.text);
+        const struct ko_shape *s = &model->shape;
+        assert_int_equal(s->d_model, 4096);
+        assert_int_equal(s->d_ff, 14336);
+        assert_int_equal(s->n_layers, 32);
+        assert_int_equal(s->vocabulary, 32000);
+        assert_int_equal(s->n_heads, rows[i].n_heads);
+        assert_int_equal(s->n_kv_heads, rows[i].n_kv_heads);
+        assert_int_equal(s->d_head, rows[i].d_head);
+        assert_int_equal(s->reach, rows[i].reach);
+        assert_int_equal(s->max_tokens, KO_MAX_POSITIONS);
+        assert_int_equal(s->bos_id, 1);
+        assert_false(((const struct ko_transformer *)model->bound)->ends.tied);
+        ko_model_free(model);
+    }
+}
+
+#define TWO_LAYERS(types) "\"num_hidden_layers\": 2, \"layer_types\": [" types "]"
+#define FULL              "\"full_attention\""
+#define SLIDING           "\"sliding_attention\""
+
+static void layer_types_agree_with_the_window_or_are_refused(void **state)
+{
+    static const struct test_refusal rows[] = {
+        {"{\"sliding_window\": 0}",
+         "toy: sliding_window: expected a whole number from 1 to 2147483647, got 0"},
+        {"{\"sliding_window\": false}",
+         "toy: sliding_window: expected a whole number from 1 to 2147483647, got false"},
+        {"{" TWO_LAYERS(SLIDING ", " FULL) "}",
+         "toy: layer_types: layers that mix full_attention and sliding_attention are not supported "
+         "for Mistral"},
+        {"{" TWO_LAYERS(FULL ", " FULL) "}",
+         "toy: layer_types: full_attention contradicts the sliding_window of 4096"},
+        {"{\"sliding_window\": null, " TWO_LAYERS(SLIDING ", " SLIDING) "}",
+         "toy: layer_types: sliding_attention contradicts the sliding_window of null"},
+        {"{" TWO_LAYERS(FULL ", \"chunked_attention\"") "}",
+         "toy: layer_types: 'chunked_attention' is not supported for Mistral, only full_attention "
+         "or sliding_attention"},
+        {"{" TWO_LAYERS(FULL) "}", "toy: layer_types: expected a list of 2 words, one a layer"},
+        {"{\"layer_types\": \"full_attention\"}",
+         "toy: layer_types: expected a list of 32 words, one a layer"},
+        {"{" TWO_LAYERS(FULL ", null") "}",
+         "toy: layer_types: 'null' is not supported for Mistral, only full_attention or "
+         "sliding_attention"},
+        {"{\"num_key_value_heads\": 5}",
+         "toy: num_key_value_heads: 5 do not divide num_attention_heads of 32"},
+        {"{\"rope_parameters\": {\"rope_type\": \"dynamic\"}}",
+         "toy: rope_parameters: rope_type: 'dynamic' is not supported for Mistral, only default or "
+         "llama3"},
+        {"{\"hidden_act\": \"gelu\"}",
+         "toy: hidden_act: 'gelu' is not supported for Mistral, only silu or swish"},
+    };
+    static const char *const fine[] = {
+        "{\"sliding_window\": null, " TWO_LAYERS(FULL ", " FULL) "}",
+        "{\"sliding_window\": 5, " TWO_LAYERS(SLIDING ", " SLIDING) "}",
+    };
+    (void)state;
+    assert_int_equal(test_refusals("mistral", rows, sizeof rows / sizeof rows[0]), 0);
+    for (size_t i = 0; i < 2; i++) {
+        struct ko_error err = {0};
+        struct ko_model *model = test_configured("mistral", fine[i], &err);
+        assert_non_null(model);
+        assert_int_equal(model->shape.reach, i == 0 ? INT32_MAX : 5);
+        ko_model_free(model);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(missing_keys_take_the_defaults),
+        cmocka_unit_test(layer_types_agree_with_the_window_or_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,118 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "src/models/transformer.h"
+#include "tests/support/configured.h"
+
+#define FULL    "\"full_attention\""
+#define SLIDING "\"sliding_attention\""
+#define TWO     "\"num_hidden_layers\": 2, "
+#define SLIDES  "\"use_sliding_window\": true, "
+
+static void missing_keys_take_the_defaults(void **state)
+{
+    struct ko_error err = {0};
+    (void)state;
+    struct ko_model *model = test_configured("qwen2", "{}", &err);
+    assert_non_null(model);
+    const struct ko_shape *s = &model->shape;
+    assert_int_equal(s->d_model, 4096);
+    assert_int_equal(s->d_ff, 22016);
+    assert_int_equal(s->n_layers, 32);
+    assert_int_equal(s->vocabulary, 151936);
+    assert_int_equal(s->n_heads, 32);
+    assert_int_equal(s->n_kv_heads, 32);
+    assert_int_equal(s->d_head, 128);
+    assert_int_equal(s->max_tokens, KO_MAX_POSITIONS);
+    assert_int_equal(s->bos_id, -1);
+    assert_int_equal(s->reach, INT32_MAX);
+    const struct ko_transformer *t = model->bound;
+    assert_false(t->ends.tied);
+    assert_true(t->qkv_bias);
+    assert_false(t->o_bias);
+    assert_false(t->mlp_bias);
+    ko_model_free(model);
+    model = test_configured("qwen2", "{\"num_attention_heads\": 8, \"num_key_value_heads\": null}",
+                            &err);
+    assert_non_null(model);
+    assert_int_equal(model->shape.n_kv_heads, 8);
+    ko_model_free(model);
+}
+
+/* transformers' Qwen2Config: layers from max_window_layers on slide, if use_sliding_window. */
+static void every_layer_slides_or_none(void **state)
+{
+    static const struct {
+        const char *config;
+        int32_t reach;
+    } rows[] = {
+        {"{" TWO "\"sliding_window\": 6, \"max_window_layers\": 0}", INT32_MAX},
+        {"{" TWO "\"sliding_window\": 6, \"layer_types\": [" FULL ", " FULL "]}", INT32_MAX},
+        {"{" TWO SLIDES "\"sliding_window\": 6}", INT32_MAX},
+        {"{" TWO SLIDES "\"sliding_window\": 6, \"max_window_layers\": 2}", INT32_MAX},
+        {"{" TWO SLIDES "\"sliding_window\": 6, \"max_window_layers\": 0}", 6},
+        {"{" TWO SLIDES "\"max_window_layers\": 0}", 4096},
+        {"{" TWO SLIDES "\"sliding_window\": null, \"max_window_layers\": 1}", INT32_MAX},
+        {"{" TWO SLIDES "\"sliding_window\": 6, \"max_window_layers\": 0, \"layer_types\": [" FULL
+         ", " FULL "]}",
+         INT32_MAX},
+        {"{" TWO SLIDES "\"sliding_window\": 6, \"layer_types\": [" SLIDING ", " SLIDING "]}", 6},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct ko_error err = {0};
+        struct ko_model *model = test_configured("qwen2", rows[i].config, &err);
+        if (!model || model->shape.reach != rows[i].reach)
+            fail_msg("row %zu: %s %d", i, err.text, model ? model->shape.reach : 0);
+        ko_model_free(model);
+    }
+}
+
+static void unsupported_values_are_refused_by_name(void **state)
+{
+    static const struct test_refusal rows[] = {
+        {"{" TWO SLIDES "\"sliding_window\": 6, \"max_window_layers\": 1}",
+         "toy: max_window_layers: 1 of 2 layers with full attention before others that slide are "
+         "not supported for Qwen2, only all or none"},
+        {"{" SLIDES "\"sliding_window\": 6}",
+         "toy: max_window_layers: 28 of 32 layers with full attention before others that slide are "
+         "not supported for Qwen2, only all or none"},
+        {"{" TWO "\"layer_types\": [" FULL ", " SLIDING "]}",
+         "toy: layer_types: layers that mix full_attention and sliding_attention are not supported "
+         "for Qwen2"},
+        {"{" TWO "\"layer_types\": [" SLIDING ", " SLIDING "]}",
+         "toy: layer_types: sliding_attention needs use_sliding_window and a sliding_window"},
+        {"{" TWO SLIDES "\"sliding_window\": null, \"layer_types\": [" SLIDING ", " SLIDING "]}",
+         "toy: layer_types: sliding_attention needs use_sliding_window and a sliding_window"},
+        {"{" TWO "\"layer_types\": [" FULL ", \"linear_attention\"]}",
+         "toy: layer_types: 'linear_attention' is not supported for Qwen2, only full_attention or "
+         "sliding_attention"},
+        {"{\"use_sliding_window\": \"yes\"}",
+         "toy: use_sliding_window: expected true or false, got \"yes\""},
+        {"{\"max_window_layers\": -1}",
+         "toy: max_window_layers: expected a whole number from 0 to 2147483647, got -1"},
+        {"{\"num_attention_heads\": 14, \"hidden_size\": 896, \"num_key_value_heads\": 4}",
+         "toy: num_key_value_heads: 4 do not divide num_attention_heads of 14"},
+        {"{\"rope_scaling\": {\"type\": \"mrope\"}}",
+         "toy: rope_scaling: type: 'mrope' is not supported for Qwen2, only default or llama3"},
+        {"{\"hidden_act\": \"gelu\"}",
+         "toy: hidden_act: 'gelu' is not supported for Qwen2, only silu or swish"},
+    };
+    (void)state;
+    assert_int_equal(test_refusals("qwen2", rows, sizeof rows / sizeof rows[0]), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(missing_keys_take_the_defaults),
+        cmocka_unit_test(every_layer_slides_or_none),
+        cmocka_unit_test(unsupported_values_are_refused_by_name),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,287 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "src/models/model.h"
+#include "tests/support/checkpoint_edit.h"
+#include "tests/support/folder.h"
+
+#define DEMO(name)    KO_SOURCE_DIR "/jobs/models/" name
+#define VARIANT(name) KO_SOURCE_DIR "/tests/data/variants/" name
+
+/* Opens an edited copy; KO_OK or the error. */
+static enum ko_code open_edited(const char *from, const struct test_edit *edit,
+                                struct ko_error *err)
+{
+    struct ko_checkpoint *cp = NULL;
+    struct ko_model *model = NULL;
+    char *folder = test_folder_make();
+    test_checkpoint_edit(from, folder, edit);
+    enum ko_code code = ko_checkpoint_open(folder, "toy", &cp, err);
+    if (!code)
+        code = ko_model_open(cp, &model, err);
+    ko_model_free(model);
+    ko_checkpoint_close(cp);
+    test_folder_remove(folder);
+    return code;
+}
+
+/* Missing, one too many, transposed, sizes that do not fit, heads that do not divide, for each
+   family; Mamba-1 and GPT-2 in test_model.c. llama2's file is laid out as Mistral's. */
+static void broken_checkpoints_are_refused_in_one_line(void **state)
+{
+    static const struct {
+        const char *from;
+        struct test_edit edit;
+        const char *text;
+    } rows[] = {
+        {DEMO("falcon-mamba-facts"),
+         {.find = "2.mixer.x_proj.weight\"", .replace = "2.mixer.x_proj.weights\""},
+         "toy: backbone.layers.2.mixer.x_proj.weight: expected [38,192], file has no tensor of "
+         "this name"},
+        {DEMO("falcon-mamba-facts"),
+         {.config = "{\"num_hidden_layers\": 6}"},
+         "toy: backbone.layers.6.mixer.A_log: BF16 [192,16] is no weight of Falcon-Mamba as "
+         "config.json describes it"},
+        {DEMO("falcon-mamba-facts"),
+         {.find = "1.mixer.A_log\":{\"dtype\":\"BF16\",\"shape\":[192,16]",
+          .replace = "1.mixer.A_log\":{\"dtype\":\"BF16\",\"shape\":[16,192]"},
+         "toy: backbone.layers.1.mixer.A_log: expected [192,16], file has [16,192]"},
+        {DEMO("falcon-mamba-facts"),
+         {.config = "{\"intermediate_size\": \"absent\", \"expand\": 16}"},
+         "toy: backbone.layers.0.mixer.in_proj.weight: expected [3072,96], file has [384,96]"},
+        {DEMO("falcon-mamba-facts"),
+         {.config = "{\"tie_word_embeddings\": \"absent\"}"},
+         "toy: lm_head.weight: BF16 [2688,96] does not repeat the embedding, which "
+         "tie_word_embeddings of config.json says (given or by default) it does: set it to false"},
+        {VARIANT("mamba2-groups"),
+         {.find = "3.mixer.dt_bias\"", .replace = "3.mixer.dt_proj.bias\""},
+         "toy: backbone.layers.3.mixer.dt_bias: expected [6], file has no tensor of this name"},
+        {VARIANT("mamba2-groups"),
+         {.config = "{\"num_hidden_layers\": 4}"},
+         "toy: backbone.layers.4.mixer.A_log: F16 [6] is no weight of Mamba-2 as config.json "
+         "describes it"},
+        {VARIANT("mamba2-groups"),
+         {.find = "1.mixer.out_proj.weight\":{\"dtype\":\"F16\",\"shape\":[48,96]",
+          .replace = "1.mixer.out_proj.weight\":{\"dtype\":\"F16\",\"shape\":[96,48]"},
+         "toy: backbone.layers.1.mixer.out_proj.weight: expected [48,96], file has [96,48]"},
+        {VARIANT("mamba2-groups"),
+         {.config = "{\"n_groups\": 1}"},
+         "toy: backbone.layers.0.mixer.in_proj.weight: expected [230,48], file has [262,48]"},
+        {VARIANT("mamba2-groups"),
+         {.config = "{\"conv_kernel\": 3}"},
+         "toy: backbone.layers.0.mixer.conv1d.weight: expected [160,1,3], file has [160,1,4]"},
+        {VARIANT("mamba2-groups"),
+         {.config = "{\"num_heads\": 5}"},
+         "toy: num_heads: 5 heads of head_dim 16 are not the inner width of 96 (intermediate_size, "
+         "or expand times hidden_size)"},
+        {VARIANT("mamba2-groups"),
+         {.config = "{\"n_groups\": 4}"},
+         "toy: n_groups: 4 groups do not divide num_heads of 6"},
+        {VARIANT("mamba2-groups"),
+         {.config = "{\"tie_word_embeddings\": true}"},
+         "toy: lm_head.weight: F16 [512,48] does not repeat the embedding, which "
+         "tie_word_embeddings of config.json says (given or by default) it does: set it to false"},
+        {VARIANT("llama3-scaled"),
+         {.find = "4.self_attn.v_proj.weight\"", .replace = "4.self_attn.qkv_proj.weight\""},
+         "toy: model.layers.4.self_attn.v_proj.weight: expected [16,64], file has no tensor of "
+         "this name"},
+        {VARIANT("llama3-scaled"),
+         {.config = "{\"num_hidden_layers\": 4}"},
+         "toy: model.layers.4.input_layernorm.weight: BF16 [64] is no weight of Llama as "
+         "config.json describes it"},
+        {VARIANT("llama3-scaled"),
+         {.find = "1.mlp.up_proj.weight\":{\"dtype\":\"BF16\",\"shape\":[160,64]",
+          .replace = "1.mlp.up_proj.weight\":{\"dtype\":\"BF16\",\"shape\":[64,160]"},
+         "toy: model.layers.1.mlp.up_proj.weight: expected [160,64], file has [64,160]"},
+        {VARIANT("llama3-scaled"),
+         {.config = "{\"num_key_value_heads\": 4}"},
+         "toy: model.layers.0.self_attn.k_proj.weight: expected [32,64], file has [16,64]"},
+        {VARIANT("llama3-scaled"),
+         {.config = "{\"num_key_value_heads\": \"absent\"}"},
+         "toy: model.layers.0.self_attn.k_proj.weight: expected [64,64], file has [16,64]"},
+        {VARIANT("llama3-scaled"),
+         {.config = "{\"head_dim\": 16}"},
+         "toy: model.layers.0.self_attn.q_proj.weight: expected [128,64], file has [64,64]"},
+        {VARIANT("llama3-scaled"),
+         {.config = "{\"attention_bias\": true}"},
+         "toy: model.layers.0.self_attn.q_proj.bias: expected [64], file has no tensor of this "
+         "name"},
+        {VARIANT("llama3-scaled"),
+         {.config = "{\"mlp_bias\": true}"},
+         "toy: model.layers.0.mlp.gate_proj.bias: expected [160], file has no tensor of this name"},
+        {VARIANT("llama3-scaled"),
+         {.config = "{\"tie_word_embeddings\": \"absent\"}"},
+         "toy: lm_head.weight: expected [512,64], file has no tensor of this name"},
+        {VARIANT("llama3-scaled"),
+         {.config = "{\"num_key_value_heads\": 3}"},
+         "toy: num_key_value_heads: 3 do not divide num_attention_heads of 8"},
+        {VARIANT("llama3-scaled"),
+         {.config = "{\"rope_scaling\": {\"rope_type\": \"yarn\", \"factor\": 8.0}}"},
+         "toy: rope_scaling: rope_type: 'yarn' is not supported for Llama, only default or llama3"},
+        {VARIANT("llama3-scaled"),
+         {.config = "{\"hidden_act\": \"gelu\"}"},
+         "toy: hidden_act: 'gelu' is not supported for Llama, only silu or swish"},
+        {VARIANT("llama2"),
+         {.config = "{\"tie_word_embeddings\": true}"},
+         "toy: lm_head.weight: F16 [608,48] does not repeat the embedding, which "
+         "tie_word_embeddings of config.json says (given or by default) it does: set it to false"},
+        {VARIANT("llama2"),
+         {.config = "{\"model_type\": \"mistral\", \"sliding_window\": 6}",
+          .find = "2.mlp.down_proj.weight\"",
+          .replace = "2.mlp.w2.weight\""},
+         "toy: model.layers.2.mlp.down_proj.weight: expected [48,128], file has no tensor of this "
+         "name"},
+        {VARIANT("llama2"),
+         {.config =
+              "{\"model_type\": \"mistral\", \"sliding_window\": 6, \"num_hidden_layers\": 3}"},
+         "toy: model.layers.3.input_layernorm.weight: F16 [48] is no weight of Mistral as "
+         "config.json describes it"},
+        {VARIANT("llama2"),
+         {.config = "{\"model_type\": \"mistral\", \"sliding_window\": 6}",
+          .find = "1.mlp.down_proj.weight\":{\"dtype\":\"F16\",\"shape\":[48,128]",
+          .replace = "1.mlp.down_proj.weight\":{\"dtype\":\"F16\",\"shape\":[128,48]"},
+         "toy: model.layers.1.mlp.down_proj.weight: expected [48,128], file has [128,48]"},
+        {VARIANT("llama2"),
+         {.config =
+              "{\"model_type\": \"mistral\", \"sliding_window\": 6, \"num_key_value_heads\": 2}"},
+         "toy: model.layers.0.self_attn.k_proj.weight: expected [24,48], file has [48,48]"},
+        {VARIANT("llama2"),
+         {.config = "{\"model_type\": \"mistral\", \"sliding_window\": 6, \"num_key_value_heads\": "
+                    "\"absent\"}"},
+         "toy: num_key_value_heads: 8 do not divide num_attention_heads of 4"},
+        {VARIANT("llama2"),
+         {.config = "{\"model_type\": \"mistral\", \"sliding_window\": 6, \"layer_types\": "
+                    "[\"full_attention\", \"sliding_attention\", \"full_attention\", "
+                    "\"sliding_attention\"]}"},
+         "toy: layer_types: layers that mix full_attention and sliding_attention are not supported "
+         "for Mistral"},
+        {VARIANT("qwen2"),
+         {.find = "3.self_attn.k_proj.bias\"", .replace = "3.self_attn.k_norm.bias\""},
+         "toy: model.layers.3.self_attn.k_proj.bias: expected [8], file has no tensor of this "
+         "name"},
+        {VARIANT("qwen2"),
+         {.config = "{\"num_hidden_layers\": 4, \"layer_types\": \"absent\"}"},
+         "toy: model.layers.4.input_layernorm.weight: BF16 [56] is no weight of Qwen2 as "
+         "config.json describes it"},
+        {VARIANT("qwen2"),
+         {.find = "1.mlp.gate_proj.weight\":{\"dtype\":\"BF16\",\"shape\":[120,56]",
+          .replace = "1.mlp.gate_proj.weight\":{\"dtype\":\"BF16\",\"shape\":[56,120]"},
+         "toy: model.layers.1.mlp.gate_proj.weight: expected [120,56], file has [56,120]"},
+        {VARIANT("qwen2"),
+         {.config = "{\"model_type\": \"llama\"}"},
+         "toy: model.layers.0.self_attn.k_proj.bias: BF16 [8] is no weight of Llama as config.json "
+         "describes it"},
+        {VARIANT("qwen2"),
+         {.config = "{\"num_hidden_layers\": 4}"},
+         "toy: layer_types: expected a list of 4 words, one a layer"},
+        {VARIANT("qwen2"),
+         {.config = "{\"layer_types\": [\"full_attention\", \"full_attention\", "
+                    "\"full_attention\", \"full_attention\", \"sliding_attention\"]}"},
+         "toy: layer_types: layers that mix full_attention and sliding_attention are not supported "
+         "for Qwen2"},
+        {VARIANT("qwen2"),
+         {.config = "{\"num_key_value_heads\": 2}"},
+         "toy: num_key_value_heads: 2 do not divide num_attention_heads of 7"},
+        {VARIANT("qwen2"),
+         {.config = "{\"rope_parameters\": {\"rope_type\": \"linear\", \"factor\": 2.0}}"},
+         "toy: rope_parameters: rope_type: 'linear' is not supported for Qwen2, only default or "
+         "llama3"},
+        {VARIANT("mamba-odd"),
+         {.config = "{\"model_type\": \"absent\"}",
+          .find = "2.mixer.D\"",
+          .replace = "2.mixer.E\""},
+         "toy: backbone.layers.2.mixer.D: expected [80], file has no tensor of this name"},
+        {VARIANT("mamba-odd"),
+         {.config = "{\"model_type\": \"absent\", \"pad_vocab_size_multiple\": 40}"},
+         "toy: backbone.embeddings.weight: expected [520,40], file has [512,40]"},
+        {VARIANT("mamba-odd"),
+         {.config = "{\"model_type\": \"absent\", \"ssm_cfg\": {\"dt_rank\": 2}}"},
+         "toy: backbone.layers.0.mixer.x_proj.weight: expected [34,80], file has [35,80]"},
+        {VARIANT("mamba-odd"),
+         {.config = "{\"model_type\": \"absent\", \"ssm_cfg\": {\"layer\": \"Mamba2\", "
+                    "\"headdim\": 80, \"d_state\": 34}}"},
+         "toy: backbone.layers.0.mixer.in_proj.weight: expected [229,40], file has [160,40]"},
+        {VARIANT("mamba-odd"),
+         {.config = "{\"model_type\": \"absent\", \"tie_embeddings\": false}"},
+         "toy: lm_head.weight: expected [512,40], file has no tensor of this name"},
+        {VARIANT("mamba-odd"),
+         {.config = "{\"model_type\": \"absent\", \"ssm_cfg\": {\"layer\": \"Mamba3\"}}"},
+         "toy: ssm_cfg: layer: 'Mamba3' is not supported, only Mamba1 or Mamba2"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct ko_error err = {0};
+        enum ko_code code = open_edited(rows[i].from, &rows[i].edit, &err);
+        if (code != KO_E_INPUT || strcmp(err.text, rows[i].text) != 0)
+            fail_msg("row %zu: code %d, '%s' is not '%s'", i, (int)code, err.text, rows[i].text);
+    }
+}
+
+/* A tensor of n elements under the weight's name, of whole numbers and otherwise right; the weight
+   itself is renamed. */
+static enum ko_code open_with_integers(const char *from, const char *tensor, const char *shape,
+                                       size_t n, struct ko_error *err)
+{
+    size_t n_file = 0;
+    uint64_t length;
+    char *path = test_folder_path(from, "model.safetensors"), *file = test_read(path, &n_file);
+    char find[160], replace[480];
+    int32_t *more = calloc(n, sizeof *more);
+    assert_non_null(more);
+    memcpy(&length, file, sizeof length);
+    size_t end = n_file - sizeof length - length;
+    snprintf(find, sizeof find, "\"%s\":{", tensor);
+    snprintf(replace, sizeof replace,
+             "\"%s\":{\"dtype\":\"I32\",\"shape\":%s,\"data_offsets\":[%zu,%zu]},\"was.%s\":{",
+             tensor, shape, end, end + n * sizeof *more, tensor);
+    struct test_edit edit = {
+        .find = find, .replace = replace, .more = more, .n_more = n * sizeof *more};
+    enum ko_code code = open_edited(from, &edit, err);
+    free(more);
+    free(file);
+    free(path);
+    return code;
+}
+
+static void weights_of_whole_numbers_are_refused(void **state)
+{
+    static const struct {
+        const char *from, *tensor, *shape;
+        size_t n;
+    } rows[] = {
+        {DEMO("falcon-mamba-facts"), "backbone.layers.1.mixer.A_log", "[192,16]", 192 * 16},
+        {VARIANT("mamba2-groups"), "backbone.layers.1.mixer.norm.weight", "[96]", 96},
+        {VARIANT("llama2"), "model.layers.1.mlp.gate_proj.weight", "[128,48]", 128 * 48},
+        {VARIANT("qwen2"), "model.layers.1.self_attn.q_proj.bias", "[56]", 56},
+        {VARIANT("gpt2-bare"), "h.1.ln_1.weight", "[48]", 48},
+        {VARIANT("mamba-odd"), "backbone.layers.1.mixer.D", "[80]", 80},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct ko_error err = {0};
+        char text[160];
+        snprintf(text, sizeof text, "toy: %s: expected F32, F16 or BF16, file has I32",
+                 rows[i].tensor);
+        enum ko_code code =
+            open_with_integers(rows[i].from, rows[i].tensor, rows[i].shape, rows[i].n, &err);
+        if (code != KO_E_INPUT || strcmp(err.text, text) != 0)
+            fail_msg("row %zu: code %d, '%s' is not '%s'", i, (int)code, err.text, text);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(broken_checkpoints_are_refused_in_one_line),
+        cmocka_unit_test(weights_of_whole_numbers_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
