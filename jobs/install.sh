@@ -20,7 +20,7 @@ ko_need() {
 # A compiler alone is not enough: without libc6-dev it links nothing.
 ko_have_compiler() {
     local cc
-    cc=$(command -v cc || command -v gcc) && echo 'int main(void) { return 0; }' | "$cc" -x c -o /dev/null -
+    cc=$(command -v cc || command -v gcc) && [ -e "$("$cc" -print-file-name=crt1.o)" ]
 }
 
 ko_have_openblas() {

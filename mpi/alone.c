@@ -50,8 +50,8 @@ static enum ko_code run_model(struct ko_sweep *sweep, struct ko_worker *worker, 
     enum ko_code code = stop_wanted(sweep) ? KO_E_STOPPED : ko_worker_load(worker, model, err);
     while (code == KO_OK) {
         while (*at < job->batches.n && job->batches.batch[*at].model == model &&
-               (held < 2 || !job->todo[*at])) {
-            if (job->todo[*at]) {
+               (held < 2 || !job->pending[*at])) {
+            if (job->pending[*at]) {
                 ko_compute_submit(worker->compute, *at, &job->batches.batch[*at]);
                 held++;
             }
@@ -82,7 +82,7 @@ enum ko_code ko_alone_run(struct ko_sweep *sweep, struct ko_error *err)
     struct ko_worker worker;
     enum ko_code code = ko_worker_open(sweep->world, job, sweep->log, &worker, err);
     for (int32_t b = 0; code == KO_OK && b < job->batches.n;) {
-        if (job->todo[b])
+        if (job->pending[b])
             code = run_model(sweep, &worker, &b, err);
         else
             b++;

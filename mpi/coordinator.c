@@ -51,7 +51,7 @@ static enum ko_code hand_out(struct coordinator *c, int worker, struct ko_error 
     enum ko_code code = KO_OK;
     while (code == KO_OK && !ending(c) && c->held[worker] < HELD) {
         while (c->next < c->job->batches.n &&
-               (!c->job->todo[c->next] && c->job->batches.batch[c->next].model == c->model))
+               (!c->job->pending[c->next] && c->job->batches.batch[c->next].model == c->model))
             c->next++;
         if (c->next >= c->job->batches.n || c->job->batches.batch[c->next].model != c->model)
             break;
@@ -163,7 +163,7 @@ static enum ko_code run_models(struct coordinator *c, struct ko_error *err)
         c->next = b;
         c->left = 0;
         for (; b < batches->n && batches->batch[b].model == c->model; b++)
-            c->left += c->job->todo[b];
+            c->left += c->job->pending[b];
         if (c->sweep->stop_wanted && c->sweep->stop_wanted())
             c->stopped = c->left > 0;
         if (c->left > 0 && !c->stopped)

@@ -15,14 +15,14 @@ const struct ko_kernels *ko_backend_find(const char *name)
 /* Which batches hold a prompt that is not done. */
 static enum ko_code mark(struct ko_job *job, struct ko_error *err)
 {
-    job->todo = ko_new((size_t)job->batches.n, 1, err);
-    if (!job->todo)
+    job->pending = ko_new((size_t)job->batches.n, 1, err);
+    if (!job->pending)
         return KO_E_MEMORY;
     for (int32_t b = 0; b < job->batches.n; b++) {
         const struct ko_batch *batch = &job->batches.batch[b];
         for (int32_t k = 0; k < batch->n_facts; k++)
             if (!ko_job_is_done(job, batch->model, batch->fact[k]))
-                job->todo[b] = 1;
+                job->pending[b] = 1;
     }
     return KO_OK;
 }
@@ -62,7 +62,7 @@ void ko_job_free(struct ko_job *job)
     if (job->owns_plan)
         ko_plan_free(job->plan);
     free(job->done);
-    free(job->todo);
+    free(job->pending);
     free(job->content_hash);
     free(job->cube_path);
     free(job->backend);

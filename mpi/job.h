@@ -14,8 +14,8 @@
 struct ko_job {
     struct ko_plan *plan;      /* root: borrowed; others: owned */
     struct ko_batches batches; /* owned */
-    uint8_t *done; /* [n_models * n_facts] 1: flagged already, not to be written again; owned */
-    uint8_t *todo; /* [batches.n] whether any of its prompts is not done; owned */
+    uint8_t *done;    /* [n_models * n_facts] 1: flagged already, not to be written again; owned */
+    uint8_t *pending; /* [batches.n] whether any of its prompts is not done; owned */
     char (*content_hash)[33]; /* [n_models] of the weights that earlier results came from; "": none
                                  yet; owned */
     char *cube_path;          /* owned */

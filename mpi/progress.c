@@ -49,9 +49,9 @@ static void print_text(struct ko_progress *p, double elapsed)
             "%s%-8s %5.1f %%  %s of %s cells  %s cells/s  left %s  workers busy %d/%d%s%s%s",
             p->mode == KO_PROGRESS_LINE ? "\r" : "", p->title, share, ko_grouped(now, done),
             ko_grouped(p->cells_total, total), ko_grouped((int64_t)per_second, rate),
-            seconds < 0     ? "?"
-            : seconds < 0.5 ? "0 s"
-                            : ko_seconds_human(seconds, left),
+            seconds < 0   ? "?"
+            : seconds < 1 ? "<1 s"
+                          : ko_seconds_human(seconds, left),
             p->n_busy, p->n_workers, p->model ? "  " : "", p->model ? p->model : "",
             p->mode == KO_PROGRESS_LINE ? "\033[K" : "\n");
     fflush(p->stream);

@@ -10,7 +10,7 @@ void ko_sweep_count(const struct ko_job *job, struct ko_progress *progress)
     for (int32_t b = 0; b < job->batches.n; b++) {
         const struct ko_batch *batch = &job->batches.batch[b];
         progress->cells_total += batch->n_cells;
-        if (job->todo[b])
+        if (job->pending[b])
             progress->work_total += batch->flop;
         else
             progress->cells_before += batch->n_cells;

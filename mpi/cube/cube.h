@@ -1,5 +1,6 @@
-/* The cube: one HDF5 file that is also valid netCDF-4. Created serially and whole, then written raw and collectively by the workers;
-   no metadata changes after creation, so a kill at any moment leaves a file that opens, in which every flagged cell is right. */
+/* The cube: one HDF5 file that is also valid netCDF-4. Created serially and whole, then written raw
+   and collectively by the workers; no metadata changes after creation, so a kill at any moment
+   leaves a file that opens, in which every flagged cell is right. */
 #ifndef KO_MPI_CUBE_CUBE_H
 #define KO_MPI_CUBE_CUBE_H
 
@@ -13,50 +14,64 @@
 #include "src/plan/plan.h"
 #include "src/tokenizer/tokenizer.h"
 
-/* ------------------------------------------------------------------------------------------------ creation (one process) */
+/* ------------------------------------------------------------------------------------------------
+ * creation (one process) */
 
 struct ko_cube_attribute {
     const char *name, *value; /* UTF-8 */
 };
 
-/* The clean runs of an evaluation: [n_models * n_facts] by the axes of the plan that is created; NaN / -1 where not run. */
+/* The clean runs of an evaluation: [n_models * n_facts] by the axes of the plan that is created;
+ * NaN / -1 where not run. */
 struct ko_cube_evaluation {
     const float *logprob;
     const int32_t *target_rank, *top1_id;
 };
 
 struct ko_cube_content {
-    const struct ko_plan *plan;             /* sweep or evaluation */
-    const struct ko_cube_attribute *attribute; /* root attributes besides plan_hash, cube_format, kind, title, Conventions; in
-                                                  order; at most 60,000 bytes each, but `spec` may be of any length */
+    const struct ko_plan *plan; /* sweep or evaluation */
+    const struct ko_cube_attribute
+        *attribute; /* root attributes besides plan_hash, cube_format, kind, title, Conventions; in
+                       order; at most 60,000 bytes each, but `spec` may be of any length */
     size_t n_attributes;
-    const struct ko_cube_evaluation *evaluation; /* sweep: eval_*; NULL for an evaluation, whose eval_* are written by commits */
-    struct ko_tokenizer *const *tokenizer;  /* [n_models] for token_text, which stays empty where NULL; borrowed */
-    const char *const *piece_missing;       /* reserved: NULL */
+    const struct ko_cube_evaluation *
+        evaluation; /* sweep: eval_*; NULL for an evaluation, whose eval_* are written by commits */
+    struct ko_tokenizer *const
+        *tokenizer; /* [n_models] for token_text, which stays empty where NULL; borrowed */
+    const char *const *piece_missing; /* reserved: NULL */
 };
 
-/* Writes the whole file under a temporary name that begins with `path` and renames it into place. An existing `path` is replaced.
-   KO_E_INPUT where the folder cannot be written, KO_E_FAILED where the disk is full; nothing is left behind then. */
-KO_MUST_CHECK enum ko_code ko_cube_create(const char *path, const struct ko_cube_content *content, struct ko_error *err);
+/* Writes the whole file under a temporary name that begins with `path` and renames it into place.
+   An existing `path` is replaced. KO_E_INPUT where the folder cannot be written, KO_E_FAILED where
+   the disk is full; nothing is left behind then. */
+KO_MUST_CHECK enum ko_code ko_cube_create(const char *path, const struct ko_cube_content *content,
+                                          struct ko_error *err);
 
-/* ------------------------------------------------------------------------------------------------ commits (collective) */
+/* ------------------------------------------------------------------------------------------------
+ * commits (collective) */
 
 struct ko_cube;
 
-/* Collective over comm (the workers'): opens an existing cube for raw writes. The plan is the one that it was created from
-   (borrowed). Errors are agreed on. Free with ko_cube_close (collective). */
-KO_MUST_CHECK enum ko_code ko_cube_open(const char *path, const struct ko_plan *plan, MPI_Comm comm, struct ko_cube **out,
-                                        struct ko_error *err);
+/* Collective over comm (the workers'): opens an existing cube for raw writes. The plan is the one
+   that it was created from (borrowed). Errors are agreed on. Free with ko_cube_close (collective).
+ */
+KO_MUST_CHECK enum ko_code ko_cube_open(const char *path, const struct ko_plan *plan, MPI_Comm comm,
+                                        struct ko_cube **out, struct ko_error *err);
 KO_MUST_CHECK enum ko_code ko_cube_close(struct ko_cube *cube, struct ko_error *err);
 
-/* Collective: writes the values of n records (0 where this rank has none; any order), flush, their done flags, flush. Records of
-   equal (model, fact) must not be on two ranks. A failure here may be this rank's alone: the caller ends the job. */
-KO_MUST_CHECK enum ko_code ko_cube_commit(struct ko_cube *cube, const struct ko_record *records, int32_t n, struct ko_error *err);
+/* Collective: writes the values of n records (0 where this rank has none; any order), flush, their
+   done flags, flush. Records of equal (model, fact) must not be on two ranks. A failure here may be
+   this rank's alone: the caller ends the job. */
+KO_MUST_CHECK enum ko_code ko_cube_commit(struct ko_cube *cube, const struct ko_record *records,
+                                          int32_t n, struct ko_error *err);
 
-/* Collective: writes a model's content hash (32 hex digits; NULL on ranks that have nothing to write). */
-KO_MUST_CHECK enum ko_code ko_cube_write_content_hash(struct ko_cube *cube, int32_t model, const char *hash, struct ko_error *err);
+/* Collective: writes a model's content hash (32 hex digits; NULL on ranks that have nothing to
+ * write). */
+KO_MUST_CHECK enum ko_code ko_cube_write_content_hash(struct ko_cube *cube, int32_t model,
+                                                      const char *hash, struct ko_error *err);
 
-/* ------------------------------------------------------------------------------------------------ one process again */
+/* ------------------------------------------------------------------------------------------------
+ * one process again */
 
 struct ko_cube_run {
     double start_epoch, wall_seconds, device_seconds;
@@ -64,12 +79,16 @@ struct ko_cube_run {
     const char *host, *job; /* job may be "" */
     const char *log;        /* lines appended to run_log */
 };
-/* Fills the next free row of the run table of an existing cube, raw: the last one where none is free. Of the log what fits. No lock is
-   taken, so that somebody who reads the cube meanwhile does not fail a run. */
-KO_MUST_CHECK enum ko_code ko_cube_log_run(const char *path, const struct ko_cube_run *run, struct ko_error *err);
+/* Fills the next free row of the run table of an existing cube, raw: the last one where none is
+   free. Of the log what fits. No lock is taken, so that somebody who reads the cube meanwhile does
+   not fail a run. */
+KO_MUST_CHECK enum ko_code ko_cube_log_run(const char *path, const struct ko_cube_run *run,
+                                           struct ko_error *err);
 
-/* A collective write and read-back of a small file beside `path`, removed again: whether the folder can be written from every rank.
-   Collective over comm; the error is agreed on and names the host. */
-KO_MUST_CHECK enum ko_code ko_cube_probe_folder(const char *path, MPI_Comm comm, struct ko_error *err);
+/* A collective write and read-back of a small file beside `path`, removed again: whether the folder
+   can be written from every rank. Collective over comm; the error is agreed on and names the host.
+ */
+KO_MUST_CHECK enum ko_code ko_cube_probe_folder(const char *path, MPI_Comm comm,
+                                                struct ko_error *err);
 
 #endif

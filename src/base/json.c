@@ -84,8 +84,8 @@ enum ko_code ko_json_parse(const char *bytes, size_t n, const char *where, json_
         return ko_fail(err, KO_E_INPUT, "%s: has %zu bytes, expected at most %d", where, n,
                        INT32_MAX);
     /* json-c 0.18 in strict mode takes every byte above 0x7f in a string for a control character
-       (json-c issue 892), so the strict pass sees an ASCII stand-in for each such byte, and a second
-       one, which is not strict but checks UTF-8, reads the values. */
+       (json-c issue 892), so the strict pass sees an ASCII stand-in for each such byte, and a
+       second one, which is not strict but checks UTF-8, reads the values. */
     char *ascii = ascii_stand_in(bytes, n);
     if (!ascii)
         return ko_fail(err, KO_E_MEMORY, "%s: out of memory while reading JSON", where);

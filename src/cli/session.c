@@ -98,17 +98,27 @@ enum ko_code ko_session_begin(struct ko_session *session, const struct ko_output
     return code;
 }
 
+/* "2", or "1..2" where workers have different numbers. */
+static const char *threads_text(const struct ko_sweep *sweep, char text[32])
+{
+    if (sweep->threads_min == sweep->threads_max)
+        snprintf(text, 32, "%d", sweep->threads_min);
+    else
+        snprintf(text, 32, "%d..%d", sweep->threads_min, sweep->threads_max);
+    return text;
+}
+
 static void log_run(const struct ko_session *session, const struct ko_sweep *sweep, double start,
                     enum ko_code code)
 {
     const char *job = getenv("SLURM_JOB_ID");
+    char threads[32];
     struct ko_text text = {0};
     ko_text_add(
         &text,
-        "%s version=%s commit=%s ranks=%d threads=%d..%d device=\"%s\" cells=%lld batches=%d %s\n",
-        sweep->title, KO_VERSION, KO_COMMIT, session->world.n_ranks, sweep->threads_min,
-        sweep->threads_max, session->device, (long long)sweep->cells_done, sweep->n_committed,
-        ko_code_sentence(code));
+        "%s version=%s commit=%s ranks=%d threads=%s device=\"%s\" cells=%lld batches=%d %s\n",
+        sweep->title, KO_VERSION, KO_COMMIT, session->world.n_ranks, threads_text(sweep, threads),
+        session->device, (long long)sweep->cells_done, sweep->n_committed, ko_code_sentence(code));
     const struct ko_cube_run run = {.start_epoch = start,
                                     .wall_seconds = sweep->wall_seconds,
                                     .device_seconds = sweep->device_seconds,
@@ -149,11 +159,10 @@ enum ko_code ko_session_compute(struct ko_session *session, struct ko_plan *plan
     if (code == KO_OK)
         code = ko_sweep_run(&sweep, err);
     if (code == KO_OK || code == KO_E_STOPPED) {
-        char cells[32], seconds[32];
-        ko_log_write(&session->log, KO_LOG_INFO,
-                     "%s cells=%s batches=%d threads=%d..%d time=\"%s\"", title,
-                     ko_grouped(sweep.cells_done, cells), sweep.n_committed, sweep.threads_min,
-                     sweep.threads_max, ko_seconds_human(sweep.wall_seconds, seconds));
+        char cells[32], seconds[32], threads[32];
+        ko_log_write(&session->log, KO_LOG_INFO, "%s cells=%s batches=%d threads=%s time=\"%s\"",
+                     title, ko_grouped(sweep.cells_done, cells), sweep.n_committed,
+                     threads_text(&sweep, threads), ko_seconds_human(sweep.wall_seconds, seconds));
         log_run(session, &sweep, start, code);
     }
     ko_job_free(&job);

@@ -15,7 +15,8 @@ struct ko_cost {
     int64_t n_cells, n_rows, n_batches; /* not vacuous cells; rows over all waves */
     double flop;                        /* of the token tree */
     double separate_flop;               /* of one full forward pass a cell */
-    double peak_bytes; /* of a worker: the largest of weights + rows of its largest wave + a fixed share */
+    double peak_bytes; /* of a worker: the largest of weights + rows of its largest wave + a fixed
+                          share */
     double cube_bytes;
 };
 void ko_plan_cost(const struct ko_plan *plan, const struct ko_batches *batches,
