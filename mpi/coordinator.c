@@ -200,32 +200,28 @@ enum ko_code ko_coordinator_run(struct ko_sweep *sweep, struct ko_error *err)
                             .last_round = ko_now()};
     c.held = ko_new((size_t)c.n_workers, sizeof *c.held, err);
     enum ko_code code = ko_agree(world->all, c.held ? KO_OK : KO_E_MEMORY, err);
-    if (code != KO_OK) {
+    if (code != KO_OK) { /* on every rank */
+        struct ko_error later = {0};
         free(c.held);
-        double none = 0;
-        MPI_Reduce(&none, &sweep->device_seconds, 1, MPI_DOUBLE, MPI_SUM, 0, world->all);
-        return code;
+        const enum ko_code told = ko_sweep_gather_seconds(world, NULL, sweep, &later);
+        return told == KO_OK ? code : told;
     }
-    int none_yet[2] = {INT32_MAX, INT32_MAX}, threads[2] = {0, 0}; /* smallest, minus the largest */
-    MPI_Reduce(none_yet, threads, 2, MPI_INT, MPI_MIN, 0, world->all);
-    sweep->threads_min = threads[0];
-    sweep->threads_max = -threads[1];
-    code = run_models(&c, err);
+    code = ko_sweep_gather_threads(world, NULL, sweep, err);
+    if (code == KO_OK)
+        code = run_models(&c, err);
     c.complete = code == KO_OK && !ending(&c);
     if (code == KO_OK)
         code = wind_up(&c, err);
+    if (code == KO_OK)
+        code = ko_sweep_gather_seconds(world, NULL, sweep, err);
     if (code != KO_OK) {
         world->broken = true;
-    } else {
-        double none = 0;
-        MPI_Reduce(&none, &sweep->device_seconds, 1, MPI_DOUBLE, MPI_SUM, 0, world->all);
-        if (c.failure.code != KO_OK) {
-            *err = c.failure;
-            code = c.failure.code;
-        } else if (c.stopped) {
-            code = ko_fail(err, KO_E_STOPPED, "%s: stopped early, continue with --resume",
-                           sweep->job->cube_path);
-        }
+    } else if (c.failure.code != KO_OK) {
+        *err = c.failure;
+        code = c.failure.code;
+    } else if (c.stopped) {
+        code = ko_fail(err, KO_E_STOPPED, "%s: stopped early, continue with --resume",
+                       sweep->job->cube_path);
     }
     free(c.held);
     return code;

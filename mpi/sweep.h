@@ -32,6 +32,14 @@ struct ko_sweep {
    MPI_Abort. */
 KO_MUST_CHECK enum ko_code ko_sweep_run(struct ko_sweep *sweep, struct ko_error *err);
 
+/* What the workers tell of themselves, collective over all ranks; the coordinator takes part with
+   NULL and gets the result in the sweep (NULL elsewhere). At the start their numbers of threads, at
+   the end their seconds in batches. A failure sets world->broken. */
+KO_MUST_CHECK enum ko_code ko_sweep_gather_threads(struct ko_world *world, const int *threads,
+                                                   struct ko_sweep *sweep, struct ko_error *err);
+KO_MUST_CHECK enum ko_code ko_sweep_gather_seconds(struct ko_world *world, const double *seconds,
+                                                   struct ko_sweep *sweep, struct ko_error *err);
+
 /* Cells and FLOP of the batches that are to do, and cells that are not. */
 void ko_sweep_count(const struct ko_job *job, struct ko_progress *progress);
 

@@ -63,7 +63,8 @@ static enum ko_code fill(const struct ko_world *world, struct ko_weights *weight
         code = ko_mpi_check(MPI_Allreduce(MPI_IN_PLACE, hash, (int)model->n_weights, MPI_UINT64_T,
                                           MPI_SUM, world->node),
                             "MPI_Allreduce", err);
-        MPI_Win_fence(0, weights->window);
+        if (code == KO_OK)
+            code = ko_mpi_check(MPI_Win_fence(0, weights->window), "MPI_Win_fence", err);
     }
     if (code == KO_OK)
         ko_model_content_hash(model, hash, weights->content_hash);

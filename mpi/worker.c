@@ -5,6 +5,7 @@
 
 #include "mpi/agree.h"
 #include "mpi/messages.h"
+#include "mpi/sweep.h"
 #include "src/base/memory.h"
 
 static enum ko_code start_compute(struct ko_worker *worker, struct ko_error *err)
@@ -232,17 +233,17 @@ enum ko_code ko_worker_serve(struct ko_world *world, const struct ko_job *job,
     enum ko_code code = ko_worker_open(world, job, log, &worker, err);
     code = ko_agree(world->all, code, err);
     if (code == KO_OK) {
-        int threads[2] = {worker.threads, -worker.threads};
-        MPI_Reduce(threads, NULL, 2, MPI_INT, MPI_MIN, 0, world->all);
-        code = serve(&worker, err);
+        code = ko_sweep_gather_threads(world, &worker.threads, NULL, err);
+        if (code == KO_OK)
+            code = serve(&worker, err);
         if (code != KO_OK)
             report_broken(&worker, code, err);
     }
     if (world->broken)
         return code;
-    double seconds = worker.device_seconds;
-    MPI_Reduce(&seconds, NULL, 1, MPI_DOUBLE, MPI_SUM, 0, world->all);
-    const enum ko_code closed = ko_worker_close(&worker, &close_error);
+    const enum ko_code told =
+        ko_sweep_gather_seconds(world, &worker.device_seconds, NULL, &close_error);
+    const enum ko_code closed = told == KO_OK ? ko_worker_close(&worker, &close_error) : told;
     if (code == KO_OK && closed != KO_OK) {
         *err = close_error;
         return closed;
