@@ -43,7 +43,7 @@ static enum ko_code run_model(struct ko_sweep *sweep, struct ko_worker *worker, 
 {
     const struct ko_job *job = sweep->job;
     const int32_t model = job->batches.batch[*at].model;
-    const int64_t record_bytes = (int64_t)sizeof(struct ko_metrics) * ko_plan_n_values(job->plan);
+    const int64_t record_bytes = ko_record_bytes(job->plan);
     double last = ko_now();
     int held = 0;
     sweep->progress.model = job->plan->model[model].name;

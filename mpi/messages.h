@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "src/base/bytes.h"
+#include "src/base/clock.h"
 #include "src/base/error.h"
 
 /* Every tag of the program. Messages are two int64 values unless said. */
@@ -52,6 +53,5 @@ KO_MUST_CHECK enum ko_code ko_broadcast_bytes(MPI_Comm comm, char **data, size_t
                                               struct ko_error *err);
 
 void ko_nap(double seconds);
-double ko_now(void); /* seconds of a clock that never steps back */
 
 #endif

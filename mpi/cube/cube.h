@@ -38,7 +38,6 @@ struct ko_cube_content {
         evaluation; /* sweep: eval_*; NULL for an evaluation, whose eval_* are written by commits */
     struct ko_tokenizer *const
         *tokenizer; /* [n_models] for token_text, which stays empty where NULL; borrowed */
-    const char *const *piece_missing; /* reserved: NULL */
 };
 
 /* Writes the whole file under a temporary name that begins with `path` and renames it into place.

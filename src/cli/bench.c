@@ -1,16 +1,15 @@
-#define _GNU_SOURCE
 #include <json-c/json.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include "mpi/job.h"
+#include "src/base/clock.h"
 #include "src/base/memory.h"
 #include "src/cli/bench_model.h"
 #include "src/cli/cli.h"
+#include "src/cli/gemm_rate.h"
 #include "src/forward/forward.h"
 #include "src/plan/batch.h"
 
@@ -36,27 +35,6 @@ struct result {
     char device[256];
 };
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int default_threads(const struct ko_options *options)
-{
-    const int64_t wanted = ko_option_int(options, KO_OPT_THREADS);
-    const char *text = getenv("OMP_NUM_THREADS");
-    int64_t n = 0;
-    cpu_set_t mask;
-    if (wanted > 0)
-        return (int)wanted;
-    if (text && ko_parse_int(text, 1, 4096, &n, "OMP_NUM_THREADS", NULL) == KO_OK)
-        return (int)n;
-    CPU_ZERO(&mask);
-    return sched_getaffinity(0, sizeof mask, &mask) == 0 ? CPU_COUNT(&mask) : 1;
-}
-
 /* The best rate of y = x W^T over m rows, of both layouts of W. */
 static enum ko_code measure_product(const struct ko_kernels *k, struct ko_backend *be, int32_t m,
                                     struct product *product, struct ko_error *err)
@@ -71,11 +49,13 @@ static enum ko_code measure_product(const struct ko_kernels *k, struct ko_backen
     enum ko_code code = KO_OK;
     for (int layout = 0; code == KO_OK && layout < 2; layout++) {
         const struct ko_matrix matrix = {w, product->n_out, product->n_in, layout == 1};
-        const double begin = now();
-        for (int turn = 0; code == KO_OK && (turn < 2 || now() - begin < MEASURE_SECONDS); turn++) {
-            const double start = now();
+        const double begin = ko_now();
+        for (int turn = 0; code == KO_OK && (turn < 2 || ko_now() - begin < MEASURE_SECONDS);
+             turn++) {
+            const double start = ko_now();
             code = k->linear(be, m, x, product->n_in, &matrix, NULL, false, y, product->n_out, err);
-            const double rate = 2.0 * (double)rows * (double)n_in * (double)n_out / (now() - start);
+            const double rate =
+                2.0 * (double)rows * (double)n_in * (double)n_out / (ko_now() - start);
             if (turn > 0 && rate > product->rate)
                 product->rate = rate;
         }
@@ -144,7 +124,7 @@ static enum ko_code measure_gemms(const struct ko_kernels *k, struct ko_backend 
 static enum ko_code time_pass(struct ko_engine *engine, const struct ko_batches *batches,
                               double *seconds, struct ko_error *err)
 {
-    const double begin = now();
+    const double begin = ko_now();
     enum ko_code code = KO_OK;
     for (int32_t b = 0; code == KO_OK && b < batches->n; b++) {
         const struct ko_batch *batch = &batches->batch[b];
@@ -156,7 +136,7 @@ static enum ko_code time_pass(struct ko_engine *engine, const struct ko_batches 
             ko_record_free(&records[r]);
         free(records);
     }
-    *seconds = now() - begin;
+    *seconds = ko_now() - begin;
     return code;
 }
 
@@ -245,7 +225,8 @@ enum ko_code ko_command_bench(struct ko_cli *cli, int *status, struct ko_error *
 {
     const struct ko_options *options = cli->options;
     const char *shape = ko_option_string(options, KO_OPT_SHAPE), *backend = NULL;
-    struct ko_backend_config config = {.threads = default_threads(options)};
+    const int64_t threads = ko_option_int(options, KO_OPT_THREADS);
+    struct ko_backend_config config = {.threads = threads > 0 ? (int)threads : ko_threads_here()};
     struct ko_bench_model bench = {0};
     struct ko_backend *be = NULL;
     struct result result = {.threads = config.threads};

@@ -3,8 +3,8 @@
 
 #include <sched.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "src/base/clock.h"
 #include "src/base/memory.h"
 #include "src/base/text.h"
 
@@ -20,13 +20,6 @@ int ko_threads_here(void)
         return (int)n;
     CPU_ZERO(&mask);
     return sched_getaffinity(0, sizeof mask, &mask) == 0 ? CPU_COUNT(&mask) : 1;
-}
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 /* A weight of the first layer that rows are multiplied with. */
@@ -121,11 +114,11 @@ enum ko_code ko_gemm_rate(const struct ko_kernels *kernels, struct ko_backend *b
         code = fill(kernels, be, memory.n_y, &memory.y, err);
     if (code == KO_OK)
         code = one_round(kernels, be, model, n_rows, &memory, err);
-    const double begin = now();
-    while (code == KO_OK && (fastest <= 0 || now() - begin < seconds)) {
-        const double start = now();
+    const double begin = ko_now();
+    while (code == KO_OK && (fastest <= 0 || ko_now() - begin < seconds)) {
+        const double start = ko_now();
         code = one_round(kernels, be, model, n_rows, &memory, err);
-        const double taken = now() - start;
+        const double taken = ko_now() - start;
         fastest = fastest <= 0 || taken < fastest ? taken : fastest;
     }
     kernels->release(be, memory.x);

@@ -209,7 +209,6 @@ enum ko_code ko_session_run(struct ko_cli *cli, ko_session_lead *lead, void *con
     if (code == KO_OK)
         code = read_settings(&session, err);
     if (code == KO_OK) {
-        ko_stop_install(ko_option_int(cli->options, KO_OPT_STOP_AT));
         code =
             session.world.root ? lead_and_end(&session, lead, context, err) : serve(&session, err);
         if (!session.world.broken)

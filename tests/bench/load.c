@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "src/base/clock.h"
 #include "src/base/json.h"
 #include "src/base/memory.h"
 #include "src/base/text.h"
@@ -31,13 +31,6 @@ struct bench {
     int32_t n_layers;
     size_t n; /* numbers in the file */
 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static enum ko_code make_model(struct bench *b, int32_t n_layers, struct ko_model **model,
                                struct ko_error *err)
@@ -173,14 +166,14 @@ static enum ko_code measure(const struct bench *b, const struct ko_model *model,
     enum ko_code code = ko_checkpoint_open(b->folder, b->shape, &cp, err);
     size_t n = b->n < model->arena_floats ? b->n : model->arena_floats;
     for (int round = 0; round < ROUNDS && !code; round++) {
-        double start = now();
+        double start = ko_now();
         if (b->dtype == KO_BF16)
             convert_bf16(from, n, arena);
         else
             convert_f16(from, n, arena);
-        double middle = now();
+        double middle = ko_now();
         code = ko_model_load(model, cp, 0, 1, arena, hash, err);
-        double end = now();
+        double end = ko_now();
         double plain = (middle - start) * (double)b->n / (double)n;
         if (round == 0 || plain < best[0])
             best[0] = plain;
