@@ -18,6 +18,10 @@
 
 #include "src/base/error.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* ------------------------------------------------------------------------------------------------
  * the rows of a wave */
 
@@ -97,11 +101,21 @@ static inline bool ko_branch_in_window(const struct ko_branch *branch, int32_t l
 /* ------------------------------------------------------------------------------------------------
  * arguments */
 
-/* A weight matrix. [out, in] as PyTorch's Linear; in_first: [in, out] as GPT-2's Conv1D. */
+/* How a number lies in memory: IEEE 754 single, half; bfloat16. */
+enum ko_element { KO_ELEMENT_F32, KO_ELEMENT_F16, KO_ELEMENT_BF16 };
+
+static inline size_t ko_element_bytes(enum ko_element type)
+{
+    return type == KO_ELEMENT_F32 ? 4 : 2;
+}
+
+/* A weight matrix. [out, in] as PyTorch's Linear; in_first: [in, out] as GPT-2's Conv1D. type is
+   what the backend's matrix_type said. */
 struct ko_matrix {
-    const float *data;
+    const void *data;
     int32_t n_out, n_in;
     bool in_first;
+    enum ko_element type;
 };
 
 /* The causal depthwise convolution with SiLU: out[r, c] = silu(bias[c] + sum_k weight[k, c] *
@@ -231,13 +245,23 @@ enum ko_precision { KO_FLOAT32, KO_TF32, KO_BFLOAT16 };
 
 struct ko_backend_config {
     int threads; /* cpu: OpenMP and BLAS threads */
+    int device;  /* cuda: index among the GPUs that this process sees */
     enum ko_precision precision;
 };
 
 struct ko_backend; /* one per process and backend; not thread-safe */
 
+/* The largest sizes that a model's waves will have. Fields that a family does not use are 0. */
+struct ko_limits {
+    int32_t max_rows;          /* of a wave */
+    int32_t max_tokens;        /* T of a prompt */
+    int32_t max_in;            /* n_in of a matrix */
+    int32_t n_heads, n_groups; /* Mamba-2's */
+    int32_t vocabulary;
+};
+
 struct ko_kernels {
-    const char *name; /* "plain", "cpu" */
+    const char *name; /* "plain", "cpu", "cuda" */
     bool
         own_memory; /* backend memory is not host memory: what is in host memory must be uploaded */
 
@@ -255,15 +279,39 @@ struct ko_kernels {
     enum ko_code (*download)(struct ko_backend *be, void *to_host, const void *from, size_t bytes,
                              struct ko_error *err);
 
+    /* The following five: NULL where own_memory is false. */
+
+    /* How matrices lie in backend memory at this precision. */
+    enum ko_element (*matrix_type)(enum ko_precision precision);
+    /* Bytes of backend memory that `reserve` takes for these limits, the libraries' own included.
+     */
+    size_t (*reserved_bytes)(enum ko_precision precision, const struct ko_limits *limits);
+    /* Allocates what the operations need beside their arguments, once a model: nothing is allocated
+       by an operation. Replaces what an earlier call allocated. */
+    enum ko_code (*reserve)(struct ko_backend *be, const struct ko_limits *limits,
+                            struct ko_error *err);
+    /* to[n] of to_type (F32 or BF16) from n elements of host memory, which is free again when this
+       returns; what arrives is looked at for values that are not finite (as stored, and as they
+       arrive). */
+    enum ko_code (*import)(struct ko_backend *be, void *to, enum ko_element to_type,
+                           const void *from_host, enum ko_element from_type, size_t n,
+                           struct ko_error *err);
+    /* Waits for the imports since the last call. *bad: the number, counted over them, of the first
+       element that is not finite; -1: none. */
+    enum ko_code (*import_end)(struct ko_backend *be, int64_t *bad, struct ko_error *err);
+
+    /* Waits for everything that was asked for; errors of asynchronous operations come out here. */
+    enum ko_code (*wait)(struct ko_backend *be, struct ko_error *err);
+
     /* The wave that the following operations are about. rows is host memory, borrowed until the
      * next call. */
     enum ko_code (*set_rows)(struct ko_backend *be, const struct ko_rows *rows,
                              struct ko_error *err);
 
     /* x[r] = tokens[token[r]] (+ positions[position[r]] where positions is not NULL) for trunk
-     * rows. tables [.., d]. */
-    enum ko_code (*embed)(struct ko_backend *be, const float *tokens, const float *positions,
-                          int32_t d, float *x, struct ko_error *err);
+     * rows. Tables [.., d]: n_in is d. */
+    enum ko_code (*embed)(struct ko_backend *be, const struct ko_matrix *tokens,
+                          const struct ko_matrix *positions, float *x, struct ko_error *err);
     /* x[r] = x[parent_row[r]] for rows [first, first + n). */
     enum ko_code (*branch_rows)(struct ko_backend *be, float *x, int32_t d, int32_t first,
                                 int32_t n, struct ko_error *err);
@@ -314,5 +362,11 @@ struct ko_kernels {
 extern const struct ko_kernels ko_kernels_plain;
 /* CBLAS (OpenBLAS) and OpenMP. */
 extern const struct ko_kernels ko_kernels_cpu;
+/* cuBLAS and CUDA; only in builds with KNOCKOUT_CUDA. */
+extern const struct ko_kernels ko_kernels_cuda;
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

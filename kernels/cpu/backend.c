@@ -88,6 +88,14 @@ static enum ko_code cpu_copy(struct ko_backend *be, void *to, const void *from, 
     return KO_OK;
 }
 
+/* Nothing here is asynchronous. */
+static enum ko_code cpu_wait(struct ko_backend *be, struct ko_error *err)
+{
+    (void)be;
+    (void)err;
+    return KO_OK;
+}
+
 static enum ko_code cpu_set_rows(struct ko_backend *be, const struct ko_rows *rows,
                                  struct ko_error *err)
 {
@@ -123,6 +131,7 @@ const struct ko_kernels ko_kernels_cpu = {
     .release = cpu_release,
     .upload = cpu_copy,
     .download = cpu_copy,
+    .wait = cpu_wait,
     .set_rows = cpu_set_rows,
     .embed = ko_cpu_embed,
     .branch_rows = ko_cpu_branch_rows,

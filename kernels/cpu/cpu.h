@@ -43,8 +43,8 @@ static inline const uint8_t *ko_cpu_mask(const struct ko_rows *rows, const struc
 }
 
 /* The operations, as struct ko_kernels says. */
-enum ko_code ko_cpu_embed(struct ko_backend *be, const float *tokens, const float *positions,
-                          int32_t d, float *x, struct ko_error *err);
+enum ko_code ko_cpu_embed(struct ko_backend *be, const struct ko_matrix *tokens,
+                          const struct ko_matrix *positions, float *x, struct ko_error *err);
 enum ko_code ko_cpu_branch_rows(struct ko_backend *be, float *x, int32_t d, int32_t first,
                                 int32_t n, struct ko_error *err);
 enum ko_code ko_cpu_gather(struct ko_backend *be, const float *from, int32_t ld_from,

@@ -2,18 +2,19 @@
 
 #include "kernels/cpu/cpu.h"
 
-enum ko_code ko_cpu_embed(struct ko_backend *be, const float *tokens, const float *positions,
-                          int32_t d, float *x, struct ko_error *err)
+enum ko_code ko_cpu_embed(struct ko_backend *be, const struct ko_matrix *tokens,
+                          const struct ko_matrix *positions, float *x, struct ko_error *err)
 {
     (void)err;
     const struct ko_rows *rows = &be->rows;
-    size_t width = (size_t)d;
+    const float *token = tokens->data, *position = positions ? positions->data : NULL;
+    size_t width = (size_t)tokens->n_in;
 #pragma omp parallel for schedule(static) num_threads(be->threads)
     for (int32_t r = 0; r < rows->n_trunk_rows; r++) {
         float *to = x + (size_t)r * width;
-        memcpy(to, tokens + (size_t)rows->token[r] * width, width * sizeof *to);
-        if (positions) {
-            be->isa->add_scaled(width, 1.0F, positions + (size_t)rows->position[r] * width, to);
+        memcpy(to, token + (size_t)rows->token[r] * width, width * sizeof *to);
+        if (position) {
+            be->isa->add_scaled(width, 1.0F, position + (size_t)rows->position[r] * width, to);
         }
     }
     return KO_OK;

@@ -62,7 +62,8 @@ static void estimate(const struct ko_unembed *args, int32_t r, struct row *row)
     const struct ko_matrix *table = &args->table;
     size_t target = (size_t)args->target[r];
     size_t stride = table->in_first ? (size_t)table->n_out : 1;
-    const float *w = table->data + target * (table->in_first ? 1 : (size_t)table->n_in);
+    const float *w =
+        (const float *)table->data + target * (table->in_first ? 1 : (size_t)table->n_in);
     const float *x = args->x + (size_t)r * (size_t)table->n_in;
     float bias = args->bias ? args->bias[target] : 0.0F, squares = 0.0F;
     for (int32_t k = 0; k < table->n_in; k++) {

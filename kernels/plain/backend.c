@@ -67,6 +67,14 @@ static enum ko_code plain_copy(struct ko_backend *be, void *to, const void *from
     return KO_OK;
 }
 
+/* Nothing here is asynchronous. */
+static enum ko_code plain_wait(struct ko_backend *be, struct ko_error *err)
+{
+    (void)be;
+    (void)err;
+    return KO_OK;
+}
+
 static enum ko_code plain_set_rows(struct ko_backend *be, const struct ko_rows *rows,
                                    struct ko_error *err)
 {
@@ -84,6 +92,7 @@ const struct ko_kernels ko_kernels_plain = {
     .release = plain_release,
     .upload = plain_copy,
     .download = plain_copy,
+    .wait = plain_wait,
     .set_rows = plain_set_rows,
     .embed = ko_plain_embed,
     .branch_rows = ko_plain_branch_rows,

@@ -18,7 +18,7 @@ static void row_by_out(const float *x, const struct ko_matrix *w, const float *b
                        bool accumulate, float *y)
 {
     for (int32_t out = 0; out < w->n_out; out++) {
-        const float *weight = w->data + (size_t)out * (size_t)w->n_in;
+        const float *weight = (const float *)w->data + (size_t)out * (size_t)w->n_in;
         double sum = 0.0;
         for (int32_t in = 0; in < w->n_in; in++) {
             sum += (double)x[in] * (double)weight[in];
@@ -34,7 +34,7 @@ static void row_by_in(const float *x, const struct ko_matrix *w, const float *bi
         int32_t n = w->n_out - first < SIDE_BY_SIDE ? w->n_out - first : SIDE_BY_SIDE;
         double sum[SIDE_BY_SIDE] = {0.0};
         for (int32_t in = 0; in < w->n_in; in++) {
-            const float *weight = w->data + (size_t)in * (size_t)w->n_out + first;
+            const float *weight = (const float *)w->data + (size_t)in * (size_t)w->n_out + first;
             for (int32_t k = 0; k < n; k++) {
                 sum[k] += (double)x[in] * (double)weight[k];
             }

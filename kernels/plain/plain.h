@@ -23,8 +23,8 @@ bool ko_plain_masked(const struct ko_rows *rows, const struct ko_branch *branch,
 double ko_plain_silu(double x);
 
 /* The operations, as struct ko_kernels says. */
-enum ko_code ko_plain_embed(struct ko_backend *be, const float *tokens, const float *positions,
-                            int32_t d, float *x, struct ko_error *err);
+enum ko_code ko_plain_embed(struct ko_backend *be, const struct ko_matrix *tokens,
+                            const struct ko_matrix *positions, float *x, struct ko_error *err);
 enum ko_code ko_plain_branch_rows(struct ko_backend *be, float *x, int32_t d, int32_t first,
                                   int32_t n, struct ko_error *err);
 enum ko_code ko_plain_gather(struct ko_backend *be, const float *from, int32_t ld_from,

@@ -30,19 +30,20 @@ bool ko_plain_masked(const struct ko_rows *rows, const struct ko_branch *branch,
     return masks[row * (size_t)n_features + (size_t)feature] != 0;
 }
 
-enum ko_code ko_plain_embed(struct ko_backend *be, const float *tokens, const float *positions,
-                            int32_t d, float *x, struct ko_error *err)
+enum ko_code ko_plain_embed(struct ko_backend *be, const struct ko_matrix *tokens,
+                            const struct ko_matrix *positions, float *x, struct ko_error *err)
 {
     (void)err;
     const struct ko_rows *rows = &be->rows;
-    size_t width = (size_t)d;
+    const float *token = tokens->data, *position = positions ? positions->data : NULL;
+    size_t width = (size_t)tokens->n_in;
     for (int32_t r = 0; r < rows->n_trunk_rows; r++) {
-        const float *from = tokens + (size_t)rows->token[r] * width;
+        const float *from = token + (size_t)rows->token[r] * width;
         float *to = x + (size_t)r * width;
         for (size_t c = 0; c < width; c++) {
             to[c] = from[c];
-            if (positions) {
-                to[c] += positions[(size_t)rows->position[r] * width + c];
+            if (position) {
+                to[c] += position[(size_t)rows->position[r] * width + c];
             }
         }
     }

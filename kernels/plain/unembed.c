@@ -8,13 +8,13 @@
 static void logits_of(const struct ko_unembed *args, int32_t r, double *logit)
 {
     const struct ko_matrix *table = &args->table;
-    const float *x = args->x + (size_t)r * (size_t)table->n_in;
+    const float *w = table->data, *x = args->x + (size_t)r * (size_t)table->n_in;
     for (int32_t v = 0; v < table->n_out; v++) {
         double sum = args->bias ? (double)args->bias[v] : 0.0;
         for (int32_t c = 0; c < table->n_in; c++) {
             size_t at = table->in_first ? (size_t)c * (size_t)table->n_out + (size_t)v
                                         : (size_t)v * (size_t)table->n_in + (size_t)c;
-            sum += (double)x[c] * (double)table->data[at];
+            sum += (double)x[c] * (double)w[at];
         }
         logit[v] = sum;
     }

@@ -3,6 +3,10 @@
 #ifndef KO_BASE_ERROR_H
 #define KO_BASE_ERROR_H
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define KO_MUST_CHECK                  __attribute__((warn_unused_result))
 #define KO_PRINTF(format_at, first_at) __attribute__((format(printf, format_at, first_at)))
 
@@ -41,5 +45,9 @@ int ko_exit_status(enum ko_code code);
 
 /* The sentence of a code; never NULL. */
 const char *ko_code_sentence(enum ko_code code);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -6,6 +6,10 @@
 
 #include "src/base/error.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* n * size zeroed bytes, 64-byte aligned; never NULL for n * size == 0. NULL with err filled
    (KO_E_MEMORY) where the product overflows or memory is short. */
 KO_MUST_CHECK void *ko_new(size_t n, size_t size, struct ko_error *err);
@@ -25,5 +29,9 @@ KO_MUST_CHECK enum ko_code ko_multiply(size_t a, size_t b, size_t *out, const ch
                                        struct ko_error *err);
 KO_MUST_CHECK enum ko_code ko_add(size_t a, size_t b, size_t *out, const char *what,
                                   struct ko_error *err);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -48,7 +48,10 @@ static enum ko_code measure_product(const struct ko_kernels *k, struct ko_backen
         memory[i] = (float)(i % 251) * 0.01f - 1.25f;
     enum ko_code code = KO_OK;
     for (int layout = 0; code == KO_OK && layout < 2; layout++) {
-        const struct ko_matrix matrix = {w, product->n_out, product->n_in, layout == 1};
+        const struct ko_matrix matrix = {.data = w,
+                                         .n_out = product->n_out,
+                                         .n_in = product->n_in,
+                                         .in_first = layout == 1};
         const double begin = ko_now();
         for (int turn = 0; code == KO_OK && (turn < 2 || ko_now() - begin < MEASURE_SECONDS);
              turn++) {

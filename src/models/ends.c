@@ -44,8 +44,9 @@ bool ko_ends_ignores(const struct ko_model *model, const struct ko_checkpoint *c
 enum ko_code ko_ends_embed(const struct ko_pass *pass, struct ko_error *err)
 {
     const struct ko_ends *ends = pass->model->bound;
-    return pass->k->embed(pass->be, ko_pass_weight(pass, ends->embedding), NULL,
-                          pass->model->shape.d_model, pass->x, err);
+    const struct ko_matrix tokens =
+        ko_model_matrix(pass->model, pass->arena, ends->embedding, false);
+    return pass->k->embed(pass->be, &tokens, NULL, pass->x, err);
 }
 
 enum ko_code ko_ends_final_norm(const struct ko_pass *pass, int32_t n, float *x,

@@ -172,9 +172,11 @@ static void widths(const struct ko_model *model, int32_t width[KO_N_BUFFERS])
 static enum ko_code embed(const struct ko_pass *pass, struct ko_error *err)
 {
     const struct gpt2 *g = pass->model->bound;
-    return pass->k->embed(pass->be, ko_pass_weight(pass, g->ends.embedding),
-                          ko_pass_weight(pass, g->positions), pass->model->shape.d_model, pass->x,
-                          err);
+    const struct ko_matrix tokens =
+        ko_model_matrix(pass->model, pass->arena, g->ends.embedding, false);
+    const struct ko_matrix positions =
+        ko_model_matrix(pass->model, pass->arena, g->positions, false);
+    return pass->k->embed(pass->be, &tokens, &positions, pass->x, err);
 }
 
 static enum ko_code norm(const struct ko_pass *pass, int32_t n, const float *x, size_t weight,

@@ -18,8 +18,10 @@ static void products(const struct backend *b, const int32_t shape[5], struct spr
     float *w = random_floats(2, (size_t)(n_out * n_in), -1.0F, 1.0F);
     float *bias = random_floats(3, (size_t)n_out, -1.0F, 1.0F);
     float *y = random_floats(4, (size_t)(m * ldy), -1.0F, 1.0F);
-    struct ko_matrix matrix = {backend_copy(b, w, (size_t)(n_out * n_in) * 4), n_out, n_in,
-                               in_first};
+    struct ko_matrix matrix = {.data = backend_copy(b, w, (size_t)(n_out * n_in) * 4),
+                               .n_out = n_out,
+                               .n_in = n_in,
+                               .in_first = in_first};
     float *bx = backend_copy(b, x, (size_t)(m * ldx) * 4);
     float *by = backend_copy(b, y, (size_t)(m * ldy) * 4);
     float *bb = backend_copy(b, bias, (size_t)n_out * 4);
@@ -182,7 +184,9 @@ static void rows_are_embedded_copied_and_gathered(void **state)
         float *x = backend_floats(b, (size_t)rows->n_rows * D),
               *to = backend_floats(b, 4 * (D + 2));
         expect_ok(b->k->set_rows(b->be, rows, &err), &err);
-        expect_ok(b->k->embed(b->be, bt, bp, D, x, &err), &err);
+        struct ko_matrix token_table = {.data = bt, .n_out = 11, .n_in = D};
+        struct ko_matrix place_table = {.data = bp, .n_out = WAVE_TOKENS, .n_in = D};
+        expect_ok(b->k->embed(b->be, &token_table, &place_table, x, &err), &err);
         for (int32_t layer = 0; layer < plan->n_layers; layer++) {
             int32_t first = layer ? rows->n_active[layer - 1] : rows->n_trunk_rows;
             expect_ok(b->k->branch_rows(b->be, x, D, first, rows->n_active[layer] - first, &err),

@@ -60,8 +60,10 @@ static struct ko_metrics *unembed(const struct backend *b, const struct batch *x
     float *bias = biased ? backend_copy(b, x->bias, vocabulary * sizeof(float)) : NULL;
     struct ko_unembed args = {.n = x->n,
                               .x = backend_copy(b, x->x, (size_t)x->n * d * sizeof(float)),
-                              .table = {backend_copy(b, x->table, vocabulary * d * sizeof(float)),
-                                        x->vocabulary, x->d, false},
+                              .table = {.data = backend_copy(b, x->table,
+                                                             vocabulary * d * sizeof(float)),
+                                        .n_out = x->vocabulary,
+                                        .n_in = x->d},
                               .bias = bias,
                               .clean = x->clean,
                               .target = x->target,
