@@ -11,6 +11,8 @@ if(KNOCKOUT_CUDA AND NOT EXISTS ${PROJECT_SOURCE_DIR}/kernels/cuda/CMakeLists.tx
     message(FATAL_ERROR "KNOCKOUT_CUDA=ON: this version has no CUDA backend (there is no "
         "kernels/cuda); configure with the preset 'release' instead")
 endif()
+# Which files may know of CUDA ask for it by this: 0 or 1.
+add_compile_definitions(KO_HAVE_CUDA=$<BOOL:${KNOCKOUT_CUDA}>)
 if(KNOCKOUT_HARDEN AND KNOCKOUT_SANITIZE)
     message(FATAL_ERROR "KNOCKOUT_HARDEN and KNOCKOUT_SANITIZE exclude each other; "
         "turn one of them OFF")

@@ -3,12 +3,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mpi/gpus.h"
 #include "mpi/messages.h"
 #include "src/base/bytes.h"
 #include "src/base/memory.h"
 
 const struct ko_kernels *ko_backend_find(const char *name)
 {
+    const struct ko_kernels *cuda = ko_gpus_kernels();
+    if (cuda && strcmp(name, cuda->name) == 0)
+        return cuda;
     return strcmp(name, ko_kernels_cpu.name) == 0 ? &ko_kernels_cpu : NULL;
 }
 

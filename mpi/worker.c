@@ -18,8 +18,11 @@ static enum ko_code start_compute(struct ko_worker *worker, struct ko_error *err
         return code;
     if (!kernels)
         return ko_fail(err, KO_E_INPUT, "backend: unknown backend '%s', choose cpu", job->backend);
-    const struct ko_backend_config config = {.threads = worker->threads,
-                                             .precision = job->precision};
+    const struct ko_gpu *gpu = &worker->world->gpu;
+    const struct ko_backend_config config = {
+        .threads = worker->threads, .device = gpu->device, .precision = job->precision};
+    if (kernels->own_memory)
+        ko_error_name_gpu(gpu->device, gpu->uuid);
     code = ko_compute_start(kernels, &config, &worker->compute, err);
     if (code == KO_OK)
         ko_log_write(worker->log, KO_LOG_DEBUG,

@@ -60,7 +60,8 @@ enum ko_code ko_world_open(int *argc, char ***argv, struct ko_world *world, stru
                                .workers = MPI_COMM_NULL,
                                .node = MPI_COMM_NULL,
                                .worker = -1,
-                               .node_worker = -1};
+                               .node_worker = -1,
+                               .gpu.device = -1};
     int provided = 0;
     enum ko_code code = ko_mpi_check(MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided),
                                      "MPI_Init_thread", err);

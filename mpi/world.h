@@ -5,6 +5,7 @@
 #include <mpi.h>
 #include <stdbool.h>
 
+#include "mpi/gpus.h"
 #include "src/base/error.h"
 
 struct ko_world {
@@ -20,6 +21,7 @@ struct ko_world {
     bool alone;  /* -n 1: coordinator and worker in one */
     bool broken; /* the other ranks cannot be brought back: end the job with MPI_Abort */
     char host[MPI_MAX_PROCESSOR_NAME];
+    struct ko_gpu gpu; /* of a worker, once it has looked (mpi/sight.h); device -1: none */
 };
 
 /* Whether this process was launched as one of several separate programs: KO_E_INPUT "launched as N

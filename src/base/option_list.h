@@ -29,8 +29,11 @@
       "select prompts from this evaluation instead of evaluating")                                 \
     X(KO_OPT_BACKEND, "backend", KO_STRING, "", "cpu|cuda", "run evaluate plan bench",             \
       "where to compute; default: cuda where a GPU is visible, else cpu")                          \
-    X(KO_OPT_PRECISION, "precision", KO_STRING, "float32", "float32|tf32|bfloat16",                \
-      "run evaluate plan bench", "arithmetic of the matrix products")                              \
+    X(KO_OPT_PRECISION, "precision", KO_STRING, "float32", "float32|tf32|bfloat16|float32x3",      \
+      "run evaluate plan",                                                                         \
+      "arithmetic of the matrix products; cpu: float32 (float32x3: not in this build)")            \
+    X(KO_OPT_PRECISIONS, "precision", KO_STRING, "float32", "NAME", "bench",                       \
+      "arithmetic of the matrix products: float32, with cuda tf32 or bfloat16")                    \
     X(KO_OPT_ROW_BUDGET, "row-budget", KO_INT, "0", "rows", "run evaluate plan bench",             \
       "rows a wave holds at most; 0: from the model's shape")                                      \
     X(KO_OPT_THREADS, "threads", KO_INT, "0", "threads", "run evaluate verify bench",              \
@@ -68,7 +71,7 @@
       "show this text's ids, pieces and character offsets")                                        \
     X(KO_OPT_TOKENIZER, "tokenizer", KO_STRING, "", "FOLDER", "inspect",                           \
       "take tokenizer.json from this folder")                                                      \
-    X(KO_OPT_SHAPE, "shape", KO_STRING, "mamba-130m", "NAME", "bench",                             \
+    X(KO_OPT_SHAPES, "shape", KO_STRING, "mamba-130m", "NAME", "bench",                            \
       "the model shape to measure, with random weights")                                           \
     X(KO_OPT_PROMPTS, "prompts", KO_INT, "0", "prompts", "bench",                                  \
       "prompts of 10 tokens; 0: enough for one batch")                                             \

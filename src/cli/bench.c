@@ -48,10 +48,8 @@ static enum ko_code measure_product(const struct ko_kernels *k, struct ko_backen
         memory[i] = (float)(i % 251) * 0.01f - 1.25f;
     enum ko_code code = KO_OK;
     for (int layout = 0; code == KO_OK && layout < 2; layout++) {
-        const struct ko_matrix matrix = {.data = w,
-                                         .n_out = product->n_out,
-                                         .n_in = product->n_in,
-                                         .in_first = layout == 1};
+        const struct ko_matrix matrix = {
+            .data = w, .n_out = product->n_out, .n_in = product->n_in, .in_first = layout == 1};
         const double begin = ko_now();
         for (int turn = 0; code == KO_OK && (turn < 2 || ko_now() - begin < MEASURE_SECONDS);
              turn++) {
@@ -227,7 +225,7 @@ static void print_json(struct ko_cli *cli, const char *shape, const struct resul
 enum ko_code ko_command_bench(struct ko_cli *cli, int *status, struct ko_error *err)
 {
     const struct ko_options *options = cli->options;
-    const char *shape = ko_option_string(options, KO_OPT_SHAPE), *backend = NULL;
+    const char *shape = ko_option_string(options, KO_OPT_SHAPES), *backend = NULL;
     const int64_t threads = ko_option_int(options, KO_OPT_THREADS);
     struct ko_backend_config config = {.threads = threads > 0 ? (int)threads : ko_threads_here()};
     struct ko_bench_model bench = {0};
@@ -236,7 +234,8 @@ enum ko_code ko_command_bench(struct ko_cli *cli, int *status, struct ko_error *
     (void)status;
     enum ko_code code = ko_cli_backend(options, &backend, err);
     if (code == KO_OK)
-        code = ko_cli_precision(options, &config.precision, err);
+        code = ko_cli_precision_named(ko_option_string(options, KO_OPT_PRECISIONS),
+                                      &config.precision, err);
     const struct ko_kernels *k = code == KO_OK ? ko_backend_find(backend) : NULL;
     if (code == KO_OK)
         code = k->open(&config, &be, err);

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "kernels/kernels.h"
 #include "src/base/error.h"
 #include "src/base/log.h"
 #include "src/base/options.h"
@@ -33,12 +34,19 @@ enum { KO_EXIT_FAILURES = 3, KO_EXIT_INCOMPLETE = 4 };
 /* Option --log-level as a level. */
 KO_MUST_CHECK enum ko_code ko_cli_log_level(const struct ko_options *options,
                                             enum ko_log_level *out, struct ko_error *err);
-/* Option --precision as a precision. */
-#include "kernels/kernels.h"
+/* Option --precision as a precision, a precision by its name, and its name. KO_E_INPUT for one that
+   this build does not offer. */
 KO_MUST_CHECK enum ko_code ko_cli_precision(const struct ko_options *options,
                                             enum ko_precision *out, struct ko_error *err);
-/* Option --backend: what was asked for, else cpu. KO_E_INPUT for one that this build lacks. */
+KO_MUST_CHECK enum ko_code ko_cli_precision_named(const char *name, enum ko_precision *out,
+                                                  struct ko_error *err);
+const char *ko_cli_precision_name(enum ko_precision precision);
+/* Option --backend for what this process sees alone: what was asked for, else cuda where a GPU is
+   visible, else cpu. KO_E_INPUT for one that this build lacks, and for cuda without a GPU. */
 KO_MUST_CHECK enum ko_code ko_cli_backend(const struct ko_options *options, const char **out,
                                           struct ko_error *err);
+/* KO_E_INPUT where the backend does not compute at this precision. */
+KO_MUST_CHECK enum ko_code ko_cli_check_precision(const char *backend, enum ko_precision precision,
+                                                  struct ko_error *err);
 
 #endif

@@ -16,7 +16,11 @@ static enum ko_code choose_backend(struct ko_session *session, struct ko_error *
     const struct ko_options *options = session->cli->options;
     enum ko_code code = ko_cli_precision(options, &session->precision, err);
     if (code == KO_OK)
-        code = ko_cli_backend(options, &session->backend, err);
+        code =
+            ko_backend_choose(ko_option_string(options, KO_OPT_BACKEND), ko_gpus_kernels() != NULL,
+                              session->sight, session->world.n_workers, &session->backend, err);
+    if (code == KO_OK)
+        code = ko_cli_check_precision(session->backend, session->precision, err);
     return code;
 }
 

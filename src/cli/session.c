@@ -40,6 +40,12 @@ static enum ko_code describe_device(struct ko_session *session, struct ko_error 
     const struct ko_kernels *kernels = ko_backend_find(session->backend);
     const struct ko_backend_config config = {.threads = 1, .precision = session->precision};
     struct ko_backend *be = NULL;
+    if (kernels->own_memory) { /* rank 0 may hold none: as the workers said */
+        ko_sights_device(session->sight, session->world.n_workers, session->device,
+                         sizeof session->device);
+        ko_sights_log(session->sight, session->world.n_workers, &session->log);
+        return KO_OK;
+    }
     enum ko_code code = kernels->open(&config, &be, err);
     if (code == KO_OK) {
         kernels->describe(be, session->device, sizeof session->device);
@@ -208,6 +214,8 @@ enum ko_code ko_session_run(struct ko_cli *cli, ko_session_lead *lead, void *con
         code = ko_launch_check(session.world.n_ranks, err);
     if (code == KO_OK)
         code = read_settings(&session, err);
+    if (code == KO_OK)
+        code = ko_sights_gather(&session.world, &session.sight, err);
     if (code == KO_OK) {
         code =
             session.world.root ? lead_and_end(&session, lead, context, err) : serve(&session, err);
@@ -219,6 +227,7 @@ enum ko_code ko_session_run(struct ko_cli *cli, ko_session_lead *lead, void *con
         fflush(stderr);
     }
     err->text[0] = '\0';
+    free(session.sight);
     if (session.world.broken)
         MPI_Abort(MPI_COMM_WORLD, ko_exit_status(code));
     /* A launcher ends the job as soon as one rank ends with a failure: the root has spoken by then.

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "mpi/progress.h"
+#include "mpi/sight.h"
 #include "mpi/world.h"
 #include "src/base/error.h"
 #include "src/base/log.h"
@@ -22,9 +23,10 @@ struct ko_session {
     enum ko_progress_mode progress;
     enum ko_precision precision;
     const char *backend;
-    char device[256]; /* the backend in words, as rank 0 sees it */
-    bool begun;       /* root: the others have been told where the output is */
-    bool sending;     /* root: the others wait for jobs */
+    struct ko_sight *sight; /* root: what the workers see of GPUs, [world.n_workers]; owned */
+    char device[256];       /* what computes, in words */
+    bool begun;             /* root: the others have been told where the output is */
+    bool sending;           /* root: the others wait for jobs */
 };
 
 /* What the root does between the ranks' start and their end. */

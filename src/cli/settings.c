@@ -1,8 +1,17 @@
 #include <string.h>
 
+#include "mpi/gpus.h"
 #include "mpi/job.h"
+#include "mpi/sight.h"
 #include "src/base/text.h"
 #include "src/cli/cli.h"
+
+static const char *const precisions[] = {"float32", "tf32", "bfloat16"};
+
+const char *ko_cli_precision_name(enum ko_precision precision)
+{
+    return precisions[precision];
+}
 
 enum ko_code ko_cli_log_level(const struct ko_options *options, enum ko_log_level *out,
                               struct ko_error *err)
@@ -21,26 +30,36 @@ enum ko_code ko_cli_log_level(const struct ko_options *options, enum ko_log_leve
 enum ko_code ko_cli_precision(const struct ko_options *options, enum ko_precision *out,
                               struct ko_error *err)
 {
-    static const char *const words[] = {"float32", "tf32", "bfloat16"};
-    const char *text = ko_option_string(options, KO_OPT_PRECISION);
-    for (size_t k = 0; k < sizeof words / sizeof words[0]; k++)
-        if (strcmp(text, words[k]) == 0) {
+    return ko_cli_precision_named(ko_option_string(options, KO_OPT_PRECISION), out, err);
+}
+
+enum ko_code ko_cli_precision_named(const char *text, enum ko_precision *out, struct ko_error *err)
+{
+    for (size_t k = 0; k < sizeof precisions / sizeof precisions[0]; k++)
+        if (strcmp(text, precisions[k]) == 0) {
             *out = (enum ko_precision)k;
             return KO_OK;
         }
-    return ko_fail(err, KO_E_INPUT, "precision: this build does not offer '%s', choose float32",
-                   text);
+    return ko_fail(err, KO_E_INPUT, "precision: this build does not offer '%s', choose %s", text,
+                   ko_gpus_kernels() ? "float32, or with cuda tf32 or bfloat16" : "float32");
+}
+
+enum ko_code ko_cli_check_precision(const char *backend, enum ko_precision precision,
+                                    struct ko_error *err)
+{
+    if (precision == KO_FLOAT32 || !ko_backend_find(backend) ||
+        ko_backend_find(backend)->own_memory)
+        return KO_OK;
+    return ko_fail(err, KO_E_INPUT,
+                   "precision: %s computes in float32, got %s, choose float32 or a GPU", backend,
+                   precisions[precision]);
 }
 
 enum ko_code ko_cli_backend(const struct ko_options *options, const char **out,
                             struct ko_error *err)
 {
-    const char *text = ko_option_string(options, KO_OPT_BACKEND);
-    const char *name = text && text[0] != '\0' ? text : ko_kernels_cpu.name;
-    const struct ko_kernels *kernels = ko_backend_find(name);
-    if (!kernels)
-        return ko_fail(err, KO_E_INPUT, "backend: this build has no backend '%s', choose cpu",
-                       name);
-    *out = kernels->name;
-    return KO_OK;
+    struct ko_sight sight;
+    ko_sight_look("this machine", 0, &sight);
+    return ko_backend_choose(ko_option_string(options, KO_OPT_BACKEND), ko_gpus_kernels() != NULL,
+                             &sight, 1, out, err);
 }

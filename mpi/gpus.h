@@ -1,0 +1,26 @@
+/* The GPUs that this process sees, and the backend that computes on them: the one place that knows
+ * whether this build has it. */
+#ifndef KO_MPI_GPUS_H
+#define KO_MPI_GPUS_H
+
+#include <stdbool.h>
+
+#include "kernels/kernels.h"
+#include "src/base/error.h"
+
+struct ko_gpu {
+    int device;          /* index among the GPUs that the process sees */
+    char uuid[64];       /* "GPU-5d3a..." */
+    char name[128];      /* "NVIDIA H200" */
+    double memory_bytes; /* all of it */
+};
+
+/* ko_kernels_cuda, or NULL in a build without it. */
+const struct ko_kernels *ko_gpus_kernels(void);
+/* How many are visible; 0 without a driver or in a build without the backend. */
+int ko_gpus_visible(void);
+KO_MUST_CHECK enum ko_code ko_gpu_identify(int device, struct ko_gpu *out, struct ko_error *err);
+/* Memory that nobody holds. Makes the device's context. */
+KO_MUST_CHECK enum ko_code ko_gpu_free_bytes(int device, double *bytes, struct ko_error *err);
+
+#endif
