@@ -7,12 +7,6 @@ option(KNOCKOUT_SANITIZE "address and undefined-behaviour sanitizers" OFF)
 option(KNOCKOUT_WERROR "warnings are errors" OFF)
 option(KNOCKOUT_PROBE_HDF5 "at configure, create a file with the HDF5 and MPI that were found" ON)
 
-if(KNOCKOUT_CUDA AND NOT EXISTS ${PROJECT_SOURCE_DIR}/kernels/cuda/CMakeLists.txt)
-    message(FATAL_ERROR "KNOCKOUT_CUDA=ON: this version has no CUDA backend (there is no "
-        "kernels/cuda); configure with the preset 'release' instead")
-endif()
-# Which files may know of CUDA ask for it by this: 0 or 1.
-add_compile_definitions(KO_HAVE_CUDA=$<BOOL:${KNOCKOUT_CUDA}>)
 if(KNOCKOUT_HARDEN AND KNOCKOUT_SANITIZE)
     message(FATAL_ERROR "KNOCKOUT_HARDEN and KNOCKOUT_SANITIZE exclude each other; "
         "turn one of them OFF")
@@ -21,6 +15,8 @@ endif()
 if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
     set(CMAKE_BUILD_TYPE Release CACHE STRING "Release or Debug" FORCE)
 endif()
+# Which files may know of CUDA ask for it by this: 0 or 1.
+add_compile_definitions(KO_HAVE_CUDA=$<BOOL:${KNOCKOUT_CUDA}>)
 # Checks stay on in every build type.
 foreach(type RELEASE RELWITHDEBINFO MINSIZEREL)
     string(REPLACE "-DNDEBUG" "" CMAKE_C_FLAGS_${type} "${CMAKE_C_FLAGS_${type}}")
@@ -39,11 +35,12 @@ check_pie_supported(OUTPUT_VARIABLE ko_pie_output LANGUAGES C)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 
 if(KNOCKOUT_HARDEN)
-    add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong)
+    add_compile_options($<$<COMPILE_LANGUAGE:C>:-U_FORTIFY_SOURCE> $<$<COMPILE_LANGUAGE:C>:-D_FORTIFY_SOURCE=3>
+        $<$<COMPILE_LANGUAGE:C>:-fstack-protector-strong>)
     add_link_options(-Wl,-z,relro -Wl,-z,now)
 endif()
 if(KNOCKOUT_SANITIZE)
     set(ko_sanitize_flags -fsanitize=address,undefined -fno-sanitize-recover=all)
-    add_compile_options(${ko_sanitize_flags} -fno-omit-frame-pointer)
+    add_compile_options("$<$<COMPILE_LANGUAGE:C>:${ko_sanitize_flags};-fno-omit-frame-pointer>")
     add_link_options(${ko_sanitize_flags})
 endif()

@@ -10,12 +10,41 @@
 #include <cmocka.h>
 
 #include "kernels/cpu/cpu.h"
+#if KO_HAVE_CUDA
+#include "kernels/cuda/devices.h"
+#endif
 
 void expect_ok(enum ko_code code, const struct ko_error *err)
 {
     if (code != KO_OK) {
         fail_msg("%s", err->text);
     }
+}
+
+/* The GPU, in float32: the other precisions differ in the products alone, which have cases of their
+ * own. Returns how many were opened. */
+static int32_t open_cuda(struct backend *out)
+{
+#if KO_HAVE_CUDA
+    static const struct ko_limits limits = {.max_rows = 8192,
+                                            .max_tokens = 512,
+                                            .max_in = 1024,
+                                            .n_heads = 32,
+                                            .n_groups = 8,
+                                            .vocabulary = 8192};
+    const struct ko_backend_config config = {.precision = KO_FLOAT32};
+    struct ko_error err = {0};
+    if (ko_cuda_device_count() == 0) {
+        return 0;
+    }
+    *out = (struct backend){.label = "cuda", .k = &ko_kernels_cuda};
+    expect_ok(ko_kernels_cuda.open(&config, &out->be, &err), &err);
+    expect_ok(ko_kernels_cuda.reserve(out->be, &limits, &err), &err);
+    return 1;
+#else
+    (void)out;
+    return 0;
+#endif
 }
 
 int32_t backends_open(struct backend backends[MAX_BACKENDS])
@@ -35,7 +64,7 @@ int32_t backends_open(struct backend backends[MAX_BACKENDS])
             expect_ok(ko_cpu_open_isa(&config, tables[t], &backends[n].be, &err), &err);
         }
     }
-    return n;
+    return n + open_cuda(&backends[n]);
 }
 
 void backends_close(struct backend *backends, int32_t n)

@@ -1,0 +1,104 @@
+// Causal attention over a row's path, a warp a row and head: the numbers of the head lie across the
+// lanes, the keys go by one after the other with a running maximum and sum. Neighbouring warps have
+// rows of one prompt, so that the trunk's keys and values come out of the cache.
+#include "kernels/cuda/device.cuh"
+
+enum { WARPS = 8 };
+
+// A key's score; -inf where it takes no part at all.
+struct running {
+    float top, sum;
+};
+
+template <int PARTS> // of 32 numbers each
+static __global__ void attend(struct ko_cuda_rows rows, struct layer_rows at, struct ko_attention a)
+{
+    const int place = (int)(blockIdx.x * WARPS + threadIdx.x / 32), lane = (int)threadIdx.x % 32;
+    if (place >= rows.n_rows || rows.order[place] >= at.n_active) {
+        return;
+    }
+    const int row = rows.order[place], head = (int)blockIdx.y, i = rows.position[row];
+    const int b = rows.branch[row], trunk = rows.trunk_first[rows.prompt[row]];
+    const struct ko_branch *branch = b < 0 ? NULL : &rows.branches[b];
+    const bool cut = branch && branch->edge_set >= 0 && in_window(*branch, a.layer);
+    const bool after = cut && branch->after_softmax;
+    const size_t k_head =
+        (size_t)head * (size_t)a.n_kv_heads / (size_t)a.n_heads * (size_t)a.d_head;
+    const float *q =
+        a.q + (size_t)source_row(rows, at, row) * (size_t)a.ld + (size_t)head * (size_t)a.d_head;
+    float query[PARTS], out[PARTS];
+#pragma unroll
+    for (int p = 0; p < PARTS; p++) {
+        query[p] = lane + 32 * p < a.d_head ? q[lane + 32 * p] * a.scale : 0.0F;
+        out[p] = 0.0F;
+    }
+    struct running run = {-INFINITY, 0.0F};
+    for (int j = i >= a.reach ? i - a.reach + 1 : 0; j <= i; j++) {
+        const bool removed = cut && has_edge(rows, branch->edge_set, i, j);
+        if (removed && !after) {
+            continue;
+        }
+        const size_t key =
+            (size_t)source_row(rows, at, path_row(branch, trunk, j)) * (size_t)a.ld + k_head;
+        float score = 0.0F;
+#pragma unroll
+        for (int p = 0; p < PARTS; p++) {
+            if (lane + 32 * p < a.d_head) {
+                score += query[p] * a.k[key + (size_t)(lane + 32 * p)];
+            }
+        }
+        score = warp_sum(score);
+        const float top = fmaxf(run.top, score);
+        const float fade = run.top == -INFINITY ? 0.0F : expf(run.top - top);
+        const float weight = expf(score - top);
+        run.sum = run.sum * fade + weight;
+        run.top = top;
+#pragma unroll
+        for (int p = 0; p < PARTS; p++) {
+            const float v =
+                !removed && lane + 32 * p < a.d_head ? a.v[key + (size_t)(lane + 32 * p)] : 0.0F;
+            out[p] = out[p] * fade + weight * v;
+        }
+    }
+    // No key at all: a zero context. A sum that is no number stays one.
+    const float scale = run.sum == 0.0F ? 0.0F : 1.0F / run.sum;
+    float *to = a.out + ((size_t)row * (size_t)a.n_heads + (size_t)head) * (size_t)a.d_head;
+#pragma unroll
+    for (int p = 0; p < PARTS; p++) {
+        if (lane + 32 * p < a.d_head) {
+            to[lane + 32 * p] = out[p] * scale;
+        }
+    }
+}
+
+template <int PARTS>
+static void launch(struct ko_backend *be, const struct layer_rows &at,
+                   const struct ko_attention *args)
+{
+    const dim3 grid(blocks_for((size_t)be->rows.n_rows, WARPS), (unsigned)args->n_heads);
+    attend<PARTS><<<grid, WARPS * 32, 0, be->stream>>>(be->rows, at, *args);
+}
+
+enum ko_code ko_cuda_attention(struct ko_backend *be, const struct ko_attention *args,
+                               struct ko_error *err)
+{
+    const struct layer_rows at = rows_of_layer(be, args->layer);
+    if (at.n_active == 0) {
+        return KO_OK;
+    }
+    if (args->d_head <= 32) {
+        launch<1>(be, at, args);
+    } else if (args->d_head <= 64) {
+        launch<2>(be, at, args);
+    } else if (args->d_head <= 128) {
+        launch<4>(be, at, args);
+    } else if (args->d_head <= 256) {
+        launch<8>(be, at, args);
+    } else {
+        return ko_fail(err, KO_E_INPUT,
+                       "backend: cuda attends with heads of up to 256 numbers, the model has %d, "
+                       "choose --backend cpu",
+                       args->d_head);
+    }
+    return ko_cuda_launched(be, "attention", err);
+}

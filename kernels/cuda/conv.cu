@@ -1,0 +1,100 @@
+// The causal depthwise convolution with SiLU: a channel (or four) a thread, a row is blockIdx.x.
+#include "kernels/cuda/device.cuh"
+
+enum { THREADS = 256 };
+
+// What of a row's taps is the same for all its channels.
+struct cut {
+    bool any;            // taps of removed edges go
+    int set;             // edge set
+    const uint8_t *mask; // [n_channels] or NULL: every channel
+};
+
+static __device__ __forceinline__ struct cut cut_of(const struct ko_cuda_rows &rows,
+                                                    const struct ko_conv &a, int row)
+{
+    struct cut cut = {false, 0, NULL};
+    const int b = rows.branch[row];
+    if (b < 0) {
+        return cut;
+    }
+    const struct ko_branch branch = rows.branches[b];
+    cut.any = branch.conv && in_window(branch, a.layer);
+    cut.set = branch.edge_set;
+    if (branch.mask >= 0) {
+        const size_t at = (size_t)branch.mask * (size_t)rows.n_layers + (size_t)a.layer;
+        cut.mask = a.masks + at * (size_t)a.n_channels;
+    }
+    return cut;
+}
+
+static __global__ void conv_rows(struct ko_cuda_rows rows, struct layer_rows at, struct ko_conv a)
+{
+    const int row = (int)blockIdx.x, c = (int)(blockIdx.y * THREADS + threadIdx.x);
+    if (c >= a.n_channels) {
+        return;
+    }
+    const struct cut cut = cut_of(rows, a, row);
+    const bool masked = cut.any && (!cut.mask || cut.mask[c]);
+    const int i = rows.position[row];
+    float sum = a.bias ? a.bias[c] : 0.0F;
+    int from = row;
+    for (int back = 0; back < a.n_taps && from >= 0; back++, from = rows.previous[from]) {
+        if (masked && has_edge(rows, cut.set, i, i - back)) {
+            continue;
+        }
+        const size_t tap = (size_t)(a.n_taps - 1 - back),
+                     source = (size_t)source_row(rows, at, from);
+        sum += a.weight[tap * (size_t)a.n_channels + (size_t)c] *
+               a.in[source * (size_t)a.ld_in + (size_t)c];
+    }
+    a.out[(size_t)row * (size_t)a.n_channels + (size_t)c] = silu(sum);
+}
+
+static __global__ void conv_rows_by_four(struct ko_cuda_rows rows, struct layer_rows at,
+                                         struct ko_conv a)
+{
+    const int row = (int)blockIdx.x, k = (int)(blockIdx.y * THREADS + threadIdx.x);
+    if (k >= a.n_channels / 4) {
+        return;
+    }
+    const struct cut cut = cut_of(rows, a, row);
+    const int i = rows.position[row], c = 4 * k;
+    float keep[4] = {1.0F, 1.0F, 1.0F, 1.0F};
+    for (int n = 0; n < 4; n++) {
+        keep[n] = cut.any && (!cut.mask || cut.mask[c + n]) ? 0.0F : 1.0F;
+    }
+    float4 sum = a.bias ? ((const float4 *)a.bias)[k] : make_float4(0.0F, 0.0F, 0.0F, 0.0F);
+    int from = row;
+    for (int back = 0; back < a.n_taps && from >= 0; back++, from = rows.previous[from]) {
+        const size_t tap = (size_t)(a.n_taps - 1 - back),
+                     source = (size_t)source_row(rows, at, from);
+        float4 w = ((const float4 *)(a.weight + tap * (size_t)a.n_channels))[k];
+        const float4 x = ((const float4 *)(a.in + source * (size_t)a.ld_in))[k];
+        if (cut.any && has_edge(rows, cut.set, i, i - back)) {
+            w.x *= keep[0], w.y *= keep[1], w.z *= keep[2], w.w *= keep[3];
+        }
+        sum.x += w.x * x.x, sum.y += w.y * x.y, sum.z += w.z * x.z, sum.w += w.w * x.w;
+    }
+    ((float4 *)(a.out + (size_t)row * (size_t)a.n_channels))[k] =
+        make_float4(silu(sum.x), silu(sum.y), silu(sum.z), silu(sum.w));
+}
+
+enum ko_code ko_cuda_conv(struct ko_backend *be, const struct ko_conv *args, struct ko_error *err)
+{
+    const struct layer_rows at = rows_of_layer(be, args->layer);
+    if (at.n_convolved == 0) {
+        return KO_OK;
+    }
+    const uintptr_t together = (uintptr_t)args->in | (uintptr_t)args->weight |
+                               (uintptr_t)args->bias | (uintptr_t)args->out;
+    const bool by_four = args->n_channels % 4 == 0 && args->ld_in % 4 == 0 && together % 16 == 0;
+    const size_t width = (size_t)args->n_channels / (by_four ? 4 : 1);
+    const dim3 grid((unsigned)at.n_convolved, blocks_for(width, THREADS));
+    if (by_four) {
+        conv_rows_by_four<<<grid, THREADS, 0, be->stream>>>(be->rows, at, *args);
+    } else {
+        conv_rows<<<grid, THREADS, 0, be->stream>>>(be->rows, at, *args);
+    }
+    return ko_cuda_launched(be, "conv", err);
+}

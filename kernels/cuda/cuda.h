@@ -1,0 +1,176 @@
+/* What the files of the CUDA backend share. Host code is C; what runs on the device is in the .cu
+   files, one operation a file. All work goes to one stream, in order; the host waits only where a
+   result is wanted. Which block computes a row never changes its result. */
+#ifndef KO_KERNELS_CUDA_CUDA_H
+#define KO_KERNELS_CUDA_CUDA_H
+
+#include <cublasLt.h>
+#include <cuda_runtime.h>
+
+#include "kernels/cuda/tables.h"
+#include "kernels/kernels.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct ko_cuda_algorithms;
+
+/* Device memory that is allocated by `reserve` and used by the operations. */
+struct ko_cuda_scratch {
+    void *workspace;            /* of the matrix products */
+    void *narrow;               /* [max_rows, max_in] bfloat16: x of a product at that precision */
+    float *step;                /* [max_rows, n_heads] Mamba-2's delta */
+    double *step_sum;           /* [max_rows, n_heads] its sum along the path, the row included */
+    float *score;               /* [max_rows, n_groups, max_tokens] C[i] . B[j] */
+    float *tile;                /* KO_CUDA_TILE_FLOATS: logits */
+    void *metrics_rows;         /* [max_rows] running metrics */
+    struct ko_metrics *metrics; /* [max_rows] */
+    int32_t *flag;              /* one number */
+};
+
+/* Pinned memory and its mirror on the device: small arrays of the host pass through here. */
+struct ko_cuda_stage {
+    unsigned char *host, *device;
+    size_t bytes, used;
+};
+
+struct ko_backend {
+    int device;
+    enum ko_precision precision;
+    cudaStream_t stream;
+    cublasLtHandle_t blas;
+    struct ko_cuda_algorithms *algorithms; /* owned */
+    struct ko_limits limits;               /* of the latest reserve; max_rows 0: none yet */
+    struct ko_cuda_scratch scratch;
+    struct ko_cuda_stage stage;
+    struct ko_cuda_tables tables;  /* of the latest wave, host; owned */
+    unsigned char *table_memory;   /* the same on the device */
+    unsigned char *table_pinned;   /* and on their way there */
+    size_t table_bytes;            /* of both */
+    struct ko_cuda_rows rows;      /* the same as device pointers */
+    const struct ko_rows *wave;    /* borrowed, host */
+    struct ko_metrics *metrics;    /* [max_rows] pinned */
+    int32_t *flag;                 /* pinned */
+    unsigned char *import_host[2]; /* pinned, KO_CUDA_IMPORT_BYTES each */
+    unsigned char *import_device[2];
+    cudaEvent_t import_done[2];
+    int import_next;
+    int64_t import_count;           /* elements since the last import_end */
+    unsigned long long *import_bad; /* device: number of the first element that is not finite */
+    char name[256];                 /* of the GPU */
+    char uuid[64];
+};
+
+enum {
+    KO_CUDA_IMPORT_BYTES = 16 << 20,
+    KO_CUDA_WORKSPACE_BYTES = 64 << 20,
+    KO_CUDA_TILE_FLOATS = 48 << 20,
+    KO_CUDA_STAGE_BYTES_A_ROW = 32
+};
+
+/* The codes of the libraries as ours: KO_E_MEMORY where memory is short, else KO_E_FAILED, with the
+   GPU and the library's words. */
+KO_MUST_CHECK enum ko_code ko_cuda_check(const struct ko_backend *be, cudaError_t result,
+                                         const char *what, struct ko_error *err);
+KO_MUST_CHECK enum ko_code ko_cublas_check(const struct ko_backend *be, cublasStatus_t result,
+                                           const char *what, struct ko_error *err);
+/* After a launch. */
+KO_MUST_CHECK enum ko_code ko_cuda_launched(const struct ko_backend *be, const char *what,
+                                            struct ko_error *err);
+
+/* Copies `bytes` of the host to the device, in the stream's order; what comes out in *device is
+   valid until the next set_rows or until the stage is full and begins anew, which waits. */
+KO_MUST_CHECK enum ko_code ko_cuda_put(struct ko_backend *be, const void *host, size_t bytes,
+                                       void **device, struct ko_error *err);
+
+/* ---- products.c */
+
+KO_MUST_CHECK enum ko_code ko_cuda_algorithms_new(struct ko_cuda_algorithms **out,
+                                                  struct ko_error *err);
+void ko_cuda_algorithms_free(struct ko_cuda_algorithms *algorithms);
+
+/* y[m, n_out] (ldy) = x[m, n_in] (ldx) W + bias, or y += with accumulate, where W is w's columns of
+   outputs [first, first + n_out). x is float32; it is rounded to w's type where that is narrower.
+ */
+KO_MUST_CHECK enum ko_code ko_cuda_product(struct ko_backend *be, int32_t m, const float *x,
+                                           int32_t ldx, const struct ko_matrix *w, int32_t first,
+                                           int32_t n_out, const float *bias, bool accumulate,
+                                           float *y, int32_t ldy, struct ko_error *err);
+/* to[m, n] bfloat16, contiguous, from x[m, n] (ldx). */
+KO_MUST_CHECK enum ko_code ko_cuda_narrow(struct ko_backend *be, int32_t m, int32_t n,
+                                          const float *x, int32_t ldx, void *to,
+                                          struct ko_error *err);
+
+/* ---- import.cu: to[n] of to_type from raw elements in device memory; *bad: the least of itself
+   and number + index of a value that is not finite. */
+KO_MUST_CHECK enum ko_code ko_cuda_convert(struct ko_backend *be, void *to, enum ko_element to_type,
+                                           const void *from, enum ko_element from_type, size_t n,
+                                           int64_t number, struct ko_error *err);
+
+/* ---- memory.c */
+
+KO_MUST_CHECK enum ko_code ko_cuda_alloc(struct ko_backend *be, size_t bytes, void **out,
+                                         struct ko_error *err);
+void ko_cuda_release(struct ko_backend *be, void *memory);
+KO_MUST_CHECK enum ko_code ko_cuda_upload(struct ko_backend *be, void *to, const void *from_host,
+                                          size_t bytes, struct ko_error *err);
+KO_MUST_CHECK enum ko_code ko_cuda_download(struct ko_backend *be, void *to_host, const void *from,
+                                            size_t bytes, struct ko_error *err);
+KO_MUST_CHECK enum ko_code ko_cuda_wait(struct ko_backend *be, struct ko_error *err);
+KO_MUST_CHECK enum ko_code ko_cuda_import(struct ko_backend *be, void *to, enum ko_element to_type,
+                                          const void *from_host, enum ko_element from_type,
+                                          size_t n, struct ko_error *err);
+KO_MUST_CHECK enum ko_code ko_cuda_import_end(struct ko_backend *be, int64_t *bad,
+                                              struct ko_error *err);
+void ko_cuda_import_free(struct ko_backend *be);
+size_t ko_cuda_reserved_bytes(enum ko_precision precision, const struct ko_limits *limits);
+KO_MUST_CHECK enum ko_code ko_cuda_reserve(struct ko_backend *be, const struct ko_limits *limits,
+                                           struct ko_error *err);
+void ko_cuda_unreserve(struct ko_backend *be);
+
+/* ---- the operations, as struct ko_kernels says */
+
+enum ko_code ko_cuda_set_rows(struct ko_backend *be, const struct ko_rows *rows,
+                              struct ko_error *err);
+enum ko_code ko_cuda_embed(struct ko_backend *be, const struct ko_matrix *tokens,
+                           const struct ko_matrix *positions, float *x, struct ko_error *err);
+enum ko_code ko_cuda_branch_rows(struct ko_backend *be, float *x, int32_t d, int32_t first,
+                                 int32_t n, struct ko_error *err);
+enum ko_code ko_cuda_gather(struct ko_backend *be, const float *from, int32_t ld_from,
+                            const int32_t *index, int32_t n, int32_t d, float *to, int32_t ld_to,
+                            struct ko_error *err);
+enum ko_code ko_cuda_linear(struct ko_backend *be, int32_t m, const float *x, int32_t ldx,
+                            const struct ko_matrix *w, const float *bias, bool accumulate, float *y,
+                            int32_t ldy, struct ko_error *err);
+enum ko_code ko_cuda_rms_norm(struct ko_backend *be, int32_t n, int32_t d, const float *x,
+                              int32_t ldx, const float *weight, float eps, float *y, int32_t ldy,
+                              struct ko_error *err);
+enum ko_code ko_cuda_layer_norm(struct ko_backend *be, int32_t n, int32_t d, const float *x,
+                                int32_t ldx, const float *weight, const float *bias, float eps,
+                                float *y, int32_t ldy, struct ko_error *err);
+enum ko_code ko_cuda_softplus(struct ko_backend *be, int32_t n, int32_t d, float *x, int32_t ld,
+                              struct ko_error *err);
+enum ko_code ko_cuda_gelu_tanh(struct ko_backend *be, int32_t n, int32_t d, float *x, int32_t ld,
+                               struct ko_error *err);
+enum ko_code ko_cuda_conv(struct ko_backend *be, const struct ko_conv *args, struct ko_error *err);
+enum ko_code ko_cuda_mamba1(struct ko_backend *be, const struct ko_mamba1 *args,
+                            struct ko_error *err);
+enum ko_code ko_cuda_mamba2(struct ko_backend *be, const struct ko_mamba2 *args,
+                            struct ko_error *err);
+enum ko_code ko_cuda_gated_norm(struct ko_backend *be, const struct ko_gated_norm *args,
+                                struct ko_error *err);
+enum ko_code ko_cuda_rope(struct ko_backend *be, const struct ko_rope *args, struct ko_error *err);
+enum ko_code ko_cuda_silu_mul(struct ko_backend *be, int32_t n, int32_t d, const float *gate,
+                              const float *up, int32_t ld, float *y, int32_t ldy,
+                              struct ko_error *err);
+enum ko_code ko_cuda_attention(struct ko_backend *be, const struct ko_attention *args,
+                               struct ko_error *err);
+enum ko_code ko_cuda_unembed(struct ko_backend *be, const struct ko_unembed *args,
+                             struct ko_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,117 @@
+/* What the kernels share: where a row reads from, sums over a block, activations. */
+#ifndef KO_KERNELS_CUDA_DEVICE_CUH
+#define KO_KERNELS_CUDA_DEVICE_CUH
+
+#include <cuda_bf16.h>
+
+#include "kernels/cuda/cuda.h"
+
+/* The layer's numbers of active rows, see struct ko_rows. */
+struct layer_rows {
+    int layer, n_projected, n_convolved, n_active, n_branches_active;
+};
+
+static inline struct layer_rows rows_of_layer(const struct ko_backend *be, int layer)
+{
+    struct layer_rows r;
+    r.layer = layer;
+    r.n_projected = be->wave->n_projected[layer];
+    r.n_convolved = be->wave->n_convolved[layer];
+    r.n_active = be->wave->n_active[layer];
+    r.n_branches_active = be->wave->n_branches_active[layer];
+    return r;
+}
+
+static __device__ __forceinline__ int source_row(const struct ko_cuda_rows &rows,
+                                                 const struct layer_rows &at, int row)
+{
+    return row < at.n_projected ? row : rows.parent_row[row];
+}
+
+static __device__ __forceinline__ int source_row_after_conv(const struct ko_cuda_rows &rows,
+                                                            const struct layer_rows &at, int row)
+{
+    return row < at.n_convolved ? row : rows.parent_row[row];
+}
+
+/* The row of position j on the path of a row of `branch` (NULL: a trunk's). */
+static __device__ __forceinline__ int path_row(const struct ko_branch *branch, int trunk_first,
+                                               int j)
+{
+    return branch && j >= branch->first_position ? branch->first_row + j - branch->first_position
+                                                 : trunk_first + j;
+}
+
+static __device__ __forceinline__ bool in_window(const struct ko_branch &branch, int layer)
+{
+    return layer >= branch.window_begin && layer < branch.window_end;
+}
+
+/* Whether (i, j), j <= i, is an edge of the set. */
+static __device__ __forceinline__ bool has_edge(const struct ko_cuda_rows &rows, int set, int i,
+                                                int j)
+{
+    const size_t at = (size_t)set * (size_t)rows.max_tokens;
+    if (!rows.source[at + (size_t)j]) {
+        return false;
+    }
+    return rows.later[set] ? j < i : rows.target[at + (size_t)i] != 0;
+}
+
+/* Whether the branch loses the feature; masks [n_masks, n_layers, n_features]. */
+static __device__ __forceinline__ bool is_masked(const struct ko_cuda_rows &rows,
+                                                 const struct ko_branch &branch,
+                                                 const uint8_t *masks, int layer, int n_features,
+                                                 int feature)
+{
+    if (branch.mask < 0) {
+        return true;
+    }
+    const size_t row = (size_t)branch.mask * (size_t)rows.n_layers + (size_t)layer;
+    return masks[row * (size_t)n_features + (size_t)feature] != 0;
+}
+
+static __device__ __forceinline__ float silu(float x)
+{
+    return x / (1.0F + expf(-x));
+}
+
+/* As PyTorch's: x itself beyond 20. */
+static __device__ __forceinline__ float softplus(float x)
+{
+    return x > 20.0F ? x : log1pf(expf(x));
+}
+
+template <typename T> static __device__ __forceinline__ T warp_sum(T x)
+{
+    for (int step = 16; step > 0; step /= 2) {
+        x += __shfl_xor_sync(0xFFFFFFFFU, x, step);
+    }
+    return x;
+}
+
+/* The sum over the block, in every thread; the same order each time. */
+template <typename T> static __device__ T block_sum(T x)
+{
+    __shared__ T part[32];
+    const int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
+    const int n_warps = ((int)blockDim.x + 31) / 32;
+    x = warp_sum(x);
+    __syncthreads(); /* an earlier sum has been read */
+    if (lane == 0) {
+        part[warp] = x;
+    }
+    __syncthreads();
+    T sum = part[0];
+    for (int w = 1; w < n_warps; w++) {
+        sum += part[w];
+    }
+    return sum;
+}
+
+static inline unsigned blocks_for(size_t n, unsigned threads)
+{
+    return (unsigned)((n + threads - 1) / threads);
+}
+
+#endif

@@ -1,0 +1,273 @@
+// Norms, activations, rotation: one pass over the rows each. Rows of whole float4s at 16-byte
+// addresses go four numbers a thread.
+#include "kernels/cuda/device.cuh"
+
+enum { THREADS = 256 };
+
+static bool by_four(int32_t d, int32_t ld_a, int32_t ld_b, const void *a, const void *b,
+                    const void *c)
+{
+    return d % 4 == 0 && ld_a % 4 == 0 && ld_b % 4 == 0 && (uintptr_t)a % 16 == 0 &&
+           (uintptr_t)b % 16 == 0 && (uintptr_t)c % 16 == 0;
+}
+
+// ----------------------------------------------------------------------------------------------
+// norms: a row a block
+
+struct norm {
+    const float *x, *weight, *bias;
+    float *y;
+    size_t ldx, ldy;
+    int d;
+    float eps;
+};
+
+static __device__ __forceinline__ float4 load4(const float *x, int k)
+{
+    return ((const float4 *)x)[k];
+}
+
+static __global__ void rms_norm_rows(struct norm a)
+{
+    const float *x = a.x + (size_t)blockIdx.x * a.ldx;
+    float *y = a.y + (size_t)blockIdx.x * a.ldy;
+    float squares = 0.0F;
+    for (int k = (int)threadIdx.x; k < a.d; k += THREADS) {
+        squares += x[k] * x[k];
+    }
+    const float scale = rsqrtf(block_sum(squares) / (float)a.d + a.eps);
+    for (int k = (int)threadIdx.x; k < a.d; k += THREADS) {
+        y[k] = x[k] * scale * (a.weight ? a.weight[k] : 1.0F);
+    }
+}
+
+static __global__ void rms_norm_rows_by_four(struct norm a)
+{
+    const float *x = a.x + (size_t)blockIdx.x * a.ldx;
+    float4 *y = (float4 *)(a.y + (size_t)blockIdx.x * a.ldy);
+    float squares = 0.0F;
+    for (int k = (int)threadIdx.x; k < a.d / 4; k += THREADS) {
+        const float4 v = load4(x, k);
+        squares += v.x * v.x + v.y * v.y + v.z * v.z + v.w * v.w;
+    }
+    const float s = rsqrtf(block_sum(squares) / (float)a.d + a.eps);
+    for (int k = (int)threadIdx.x; k < a.d / 4; k += THREADS) {
+        const float4 v = load4(x, k);
+        const float4 w = a.weight ? load4(a.weight, k) : make_float4(1.0F, 1.0F, 1.0F, 1.0F);
+        y[k] = make_float4(v.x * s * w.x, v.y * s * w.y, v.z * s * w.z, v.w * s * w.w);
+    }
+}
+
+enum ko_code ko_cuda_rms_norm(struct ko_backend *be, int32_t n, int32_t d, const float *x,
+                              int32_t ldx, const float *weight, float eps, float *y, int32_t ldy,
+                              struct ko_error *err)
+{
+    const struct norm a = {x, weight, NULL, y, (size_t)ldx, (size_t)ldy, d, eps};
+    if (n == 0) {
+        return KO_OK;
+    }
+    if (by_four(d, ldx, ldy, x, y, weight)) {
+        rms_norm_rows_by_four<<<(unsigned)n, THREADS, 0, be->stream>>>(a);
+    } else {
+        rms_norm_rows<<<(unsigned)n, THREADS, 0, be->stream>>>(a);
+    }
+    return ko_cuda_launched(be, "rms_norm", err);
+}
+
+static __global__ void layer_norm_rows(struct norm a)
+{
+    const float *x = a.x + (size_t)blockIdx.x * a.ldx;
+    float *y = a.y + (size_t)blockIdx.x * a.ldy;
+    float sum = 0.0F, squares = 0.0F;
+    for (int k = (int)threadIdx.x; k < a.d; k += THREADS) {
+        sum += x[k];
+    }
+    const float mean = block_sum(sum) / (float)a.d;
+    for (int k = (int)threadIdx.x; k < a.d; k += THREADS) {
+        squares += (x[k] - mean) * (x[k] - mean);
+    }
+    const float scale = rsqrtf(block_sum(squares) / (float)a.d + a.eps);
+    for (int k = (int)threadIdx.x; k < a.d; k += THREADS) {
+        y[k] = (x[k] - mean) * scale * a.weight[k] + (a.bias ? a.bias[k] : 0.0F);
+    }
+}
+
+enum ko_code ko_cuda_layer_norm(struct ko_backend *be, int32_t n, int32_t d, const float *x,
+                                int32_t ldx, const float *weight, const float *bias, float eps,
+                                float *y, int32_t ldy, struct ko_error *err)
+{
+    const struct norm a = {x, weight, bias, y, (size_t)ldx, (size_t)ldy, d, eps};
+    if (n == 0) {
+        return KO_OK;
+    }
+    layer_norm_rows<<<(unsigned)n, THREADS, 0, be->stream>>>(a);
+    return ko_cuda_launched(be, "layer_norm", err);
+}
+
+// Mamba-2's: x silu(z), then RMSNorm over the group; a block a row and group.
+static __global__ void gated_norm_rows(struct ko_cuda_rows rows, struct layer_rows at,
+                                       struct ko_gated_norm a, int width)
+{
+    const int r = (int)blockIdx.x, first = (int)blockIdx.y * width;
+    float *x = a.x + (size_t)r * (size_t)a.d + (size_t)first;
+    const float *z = a.z + (size_t)source_row(rows, at, r) * (size_t)a.ld_z + (size_t)first;
+    float squares = 0.0F;
+    for (int k = (int)threadIdx.x; k < width; k += THREADS) {
+        const float v = x[k] * silu(z[k]);
+        x[k] = v;
+        squares += v * v;
+    }
+    const float scale = rsqrtf(block_sum(squares) / (float)width + a.eps);
+    for (int k = (int)threadIdx.x; k < width; k += THREADS) {
+        x[k] = x[k] * scale * a.weight[first + k];
+    }
+}
+
+enum ko_code ko_cuda_gated_norm(struct ko_backend *be, const struct ko_gated_norm *args,
+                                struct ko_error *err)
+{
+    const struct layer_rows at = rows_of_layer(be, args->layer);
+    if (at.n_active == 0) {
+        return KO_OK;
+    }
+    const dim3 grid((unsigned)at.n_active, (unsigned)args->n_groups);
+    gated_norm_rows<<<grid, THREADS, 0, be->stream>>>(be->rows, at, *args,
+                                                      args->d / args->n_groups);
+    return ko_cuda_launched(be, "gated_norm", err);
+}
+
+// ----------------------------------------------------------------------------------------------
+// activations: a row is blockIdx.x, its numbers are cut into blockIdx.y
+
+struct softplus_of {
+    static __device__ __forceinline__ float of(float x)
+    {
+        return softplus(x);
+    }
+};
+
+// GPT-2's gelu_new (Hendrycks & Gimpel 2016).
+struct gelu_tanh_of {
+    static __device__ __forceinline__ float of(float x)
+    {
+        const float inner = 0.79788456080286535588F * (x + 0.044715F * x * x * x);
+        return 0.5F * x * (1.0F + tanhf(inner));
+    }
+};
+
+template <typename Function> static __global__ void map_rows(float *x, size_t ld, int d)
+{
+    const int k = (int)(blockIdx.y * THREADS + threadIdx.x);
+    if (k < d) {
+        float *at = x + (size_t)blockIdx.x * ld + (size_t)k;
+        *at = Function::of(*at);
+    }
+}
+
+template <typename Function> static __global__ void map_rows_by_four(float *x, size_t ld, int n)
+{
+    const int k = (int)(blockIdx.y * THREADS + threadIdx.x);
+    if (k < n) {
+        float4 *at = (float4 *)(x + (size_t)blockIdx.x * ld) + k;
+        const float4 v = *at;
+        *at =
+            make_float4(Function::of(v.x), Function::of(v.y), Function::of(v.z), Function::of(v.w));
+    }
+}
+
+template <typename Function>
+static enum ko_code map(struct ko_backend *be, int32_t n, int32_t d, float *x, int32_t ld,
+                        const char *what, struct ko_error *err)
+{
+    if (n == 0) {
+        return KO_OK;
+    }
+    if (by_four(d, ld, ld, x, x, x)) {
+        const dim3 grid((unsigned)n, blocks_for((size_t)d / 4, THREADS));
+        map_rows_by_four<Function><<<grid, THREADS, 0, be->stream>>>(x, (size_t)ld, d / 4);
+    } else {
+        const dim3 grid((unsigned)n, blocks_for((size_t)d, THREADS));
+        map_rows<Function><<<grid, THREADS, 0, be->stream>>>(x, (size_t)ld, d);
+    }
+    return ko_cuda_launched(be, what, err);
+}
+
+enum ko_code ko_cuda_softplus(struct ko_backend *be, int32_t n, int32_t d, float *x, int32_t ld,
+                              struct ko_error *err)
+{
+    return map<softplus_of>(be, n, d, x, ld, "softplus", err);
+}
+
+enum ko_code ko_cuda_gelu_tanh(struct ko_backend *be, int32_t n, int32_t d, float *x, int32_t ld,
+                               struct ko_error *err)
+{
+    return map<gelu_tanh_of>(be, n, d, x, ld, "gelu_tanh", err);
+}
+
+static __global__ void silu_mul_rows(int d, const float *gate, const float *up, size_t ld, float *y,
+                                     size_t ldy)
+{
+    const int k = (int)(blockIdx.y * THREADS + threadIdx.x);
+    if (k < d) {
+        const size_t at = (size_t)blockIdx.x * ld + (size_t)k;
+        y[(size_t)blockIdx.x * ldy + (size_t)k] = silu(gate[at]) * up[at];
+    }
+}
+
+static __global__ void silu_mul_rows_by_four(int n, const float *gate, const float *up, size_t ld,
+                                             float *y, size_t ldy)
+{
+    const int k = (int)(blockIdx.y * THREADS + threadIdx.x);
+    if (k < n) {
+        const float4 g = load4(gate + (size_t)blockIdx.x * ld, k);
+        const float4 u = load4(up + (size_t)blockIdx.x * ld, k);
+        ((float4 *)(y + (size_t)blockIdx.x * ldy))[k] =
+            make_float4(silu(g.x) * u.x, silu(g.y) * u.y, silu(g.z) * u.z, silu(g.w) * u.w);
+    }
+}
+
+enum ko_code ko_cuda_silu_mul(struct ko_backend *be, int32_t n, int32_t d, const float *gate,
+                              const float *up, int32_t ld, float *y, int32_t ldy,
+                              struct ko_error *err)
+{
+    if (n == 0) {
+        return KO_OK;
+    }
+    if (by_four(d, ld, ldy, gate, up, y)) {
+        const dim3 grid((unsigned)n, blocks_for((size_t)d / 4, THREADS));
+        silu_mul_rows_by_four<<<grid, THREADS, 0, be->stream>>>(d / 4, gate, up, (size_t)ld, y,
+                                                                (size_t)ldy);
+    } else {
+        const dim3 grid((unsigned)n, blocks_for((size_t)d, THREADS));
+        silu_mul_rows<<<grid, THREADS, 0, be->stream>>>(d, gate, up, (size_t)ld, y, (size_t)ldy);
+    }
+    return ko_cuda_launched(be, "silu_mul", err);
+}
+
+// A pair of numbers a thread: blockIdx.x the row, the rest heads and pairs.
+static __global__ void rotate_rows(struct ko_cuda_rows rows, struct ko_rope a)
+{
+    const int half = a.d_head / 2, at = (int)(blockIdx.y * THREADS + threadIdx.x);
+    const int head = at / half, k = at % half;
+    if (head >= a.n_heads) {
+        return;
+    }
+    const size_t angle = (size_t)rows.position[blockIdx.x] * (size_t)half + (size_t)k;
+    const float c = a.cos[angle], s = a.sin[angle];
+    float *x = a.x + (size_t)blockIdx.x * (size_t)a.ld + (size_t)head * (size_t)a.d_head;
+    const float low = x[k], high = x[k + half];
+    x[k] = low * c - high * s;
+    x[k + half] = high * c + low * s;
+}
+
+enum ko_code ko_cuda_rope(struct ko_backend *be, const struct ko_rope *args, struct ko_error *err)
+{
+    const struct layer_rows at = rows_of_layer(be, args->layer);
+    if (at.n_projected == 0) {
+        return KO_OK;
+    }
+    const size_t pairs = (size_t)args->n_heads * (size_t)(args->d_head / 2);
+    const dim3 grid((unsigned)at.n_projected, blocks_for(pairs, THREADS));
+    rotate_rows<<<grid, THREADS, 0, be->stream>>>(be->rows, *args);
+    return ko_cuda_launched(be, "rope", err);
+}

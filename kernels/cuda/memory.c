@@ -1,0 +1,192 @@
+/* Memory of the device: what the caller asks for, what the operations need beside their arguments,
+   and the way of small arrays from the host. */
+#include <string.h>
+
+#include "kernels/cuda/cuda.h"
+#include "src/base/memory.h"
+
+enum ko_code ko_cuda_alloc(struct ko_backend *be, size_t bytes, void **out, struct ko_error *err)
+{
+    void *memory = NULL;
+    enum ko_code code = ko_cuda_check(be, cudaSetDevice(be->device), "cudaSetDevice", err);
+    if (code != KO_OK) {
+        return code;
+    }
+    const cudaError_t result = cudaMalloc(&memory, bytes > 0 ? bytes : 1);
+    if (result == cudaErrorMemoryAllocation) {
+        size_t left = 0, total = 0;
+        (void)cudaGetLastError();
+        (void)cudaMemGetInfo(&left, &total);
+        return ko_fail(err, KO_E_MEMORY,
+                       "GPU %d (%s): no room for %.1f MiB, %.1f of %.1f MiB are free", be->device,
+                       be->uuid, (double)bytes / 0x1p20, (double)left / 0x1p20,
+                       (double)total / 0x1p20);
+    }
+    code = ko_cuda_check(be, result, "cudaMalloc", err);
+    if (code == KO_OK) {
+        *out = memory;
+    }
+    return code;
+}
+
+void ko_cuda_release(struct ko_backend *be, void *memory)
+{
+    if (memory) {
+        (void)cudaSetDevice(be->device);
+        (void)cudaFree(memory); /* waits for what still uses it */
+    }
+}
+
+enum ko_code ko_cuda_wait(struct ko_backend *be, struct ko_error *err)
+{
+    return ko_cuda_check(be, cudaStreamSynchronize(be->stream), "an operation", err);
+}
+
+enum ko_code ko_cuda_upload(struct ko_backend *be, void *to, const void *from_host, size_t bytes,
+                            struct ko_error *err)
+{
+    if (bytes == 0) {
+        return KO_OK;
+    }
+    enum ko_code code =
+        ko_cuda_check(be, cudaMemcpyAsync(to, from_host, bytes, cudaMemcpyHostToDevice, be->stream),
+                      "upload", err);
+    return code == KO_OK ? ko_cuda_wait(be, err) : code;
+}
+
+enum ko_code ko_cuda_download(struct ko_backend *be, void *to_host, const void *from, size_t bytes,
+                              struct ko_error *err)
+{
+    if (bytes == 0) {
+        return ko_cuda_wait(be, err);
+    }
+    enum ko_code code =
+        ko_cuda_check(be, cudaMemcpyAsync(to_host, from, bytes, cudaMemcpyDeviceToHost, be->stream),
+                      "download", err);
+    return code == KO_OK ? ko_cuda_wait(be, err) : code;
+}
+
+enum ko_code ko_cuda_put(struct ko_backend *be, const void *host, size_t bytes, void **device,
+                         struct ko_error *err)
+{
+    struct ko_cuda_stage *stage = &be->stage;
+    const size_t padded = (bytes + 15) / 16 * 16;
+    if (padded > stage->bytes) {
+        return ko_fail(err, KO_E_FAILED, "GPU %d: %zu bytes of arguments, %zu are reserved",
+                       be->device, bytes, stage->bytes);
+    }
+    if (stage->used + padded > stage->bytes) {
+        const enum ko_code code = ko_cuda_wait(be, err);
+        if (code != KO_OK) {
+            return code;
+        }
+        stage->used = 0;
+    }
+    memcpy(stage->host + stage->used, host, bytes);
+    *device = stage->device + stage->used;
+    stage->used += padded;
+    return ko_cuda_check(be,
+                         cudaMemcpyAsync(*device, stage->host + (stage->used - padded), bytes,
+                                         cudaMemcpyHostToDevice, be->stream),
+                         "cudaMemcpyAsync", err);
+}
+
+/* ----------------------------------------------------------------------------------------------
+ * what the operations need */
+
+enum { METRICS_ROW_BYTES = 512 };
+
+/* One block on the device or pinned on the host: where its pointer goes, and its bytes. */
+struct need {
+    void **out;
+    size_t bytes;
+    bool pinned;
+};
+
+enum { N_NEEDS = 15 };
+
+/* Fills need[N_NEEDS]; be may be NULL, then only the bytes. */
+static void list_needs(struct ko_backend *be, enum ko_precision precision,
+                       const struct ko_limits *limits, struct need *need)
+{
+    static struct ko_backend nobody;
+    struct ko_backend *to = be ? be : &nobody;
+    struct ko_cuda_scratch *scratch = &to->scratch;
+    const size_t rows = (size_t)limits->max_rows, heads = (size_t)limits->n_heads;
+    const size_t scores = rows * (size_t)limits->n_groups * (size_t)limits->max_tokens;
+    const size_t tables = ko_cuda_tables_bytes(limits->max_rows, limits->max_tokens);
+    const size_t stage = rows * KO_CUDA_STAGE_BYTES_A_ROW + 4096;
+    const size_t narrow = precision == KO_BFLOAT16 ? rows * (size_t)limits->max_in * 2 : 0;
+    const struct need all[N_NEEDS] = {
+        {&scratch->workspace, KO_CUDA_WORKSPACE_BYTES, false},
+        {&scratch->narrow, narrow, false},
+        {(void **)&scratch->step, rows * heads * sizeof(float), false},
+        {(void **)&scratch->step_sum, rows * heads * sizeof(double), false},
+        {(void **)&scratch->score, scores * sizeof(float), false},
+        {(void **)&scratch->tile, KO_CUDA_TILE_FLOATS * sizeof(float), false},
+        {&scratch->metrics_rows, rows * METRICS_ROW_BYTES, false},
+        {(void **)&scratch->metrics, rows * sizeof(struct ko_metrics), false},
+        {(void **)&scratch->flag, sizeof(int32_t), false},
+        {(void **)&to->stage.device, stage, false},
+        {(void **)&to->stage.host, stage, true},
+        {(void **)&to->table_memory, tables, false},
+        {(void **)&to->table_pinned, tables, true},
+        {(void **)&to->metrics, rows * sizeof(struct ko_metrics), true},
+        {(void **)&to->flag, sizeof(int32_t), true},
+    };
+    memcpy(need, all, sizeof all);
+}
+
+size_t ko_cuda_reserved_bytes(enum ko_precision precision, const struct ko_limits *limits)
+{
+    struct need need[N_NEEDS];
+    size_t bytes = 2 * KO_CUDA_IMPORT_BYTES;
+    list_needs(NULL, precision, limits, need);
+    for (int k = 0; k < N_NEEDS; k++) {
+        bytes += need[k].pinned ? 0 : need[k].bytes;
+    }
+    return bytes;
+}
+
+void ko_cuda_unreserve(struct ko_backend *be)
+{
+    struct need need[N_NEEDS];
+    list_needs(be, be->precision, &be->limits, need);
+    (void)cudaSetDevice(be->device);
+    (void)cudaStreamSynchronize(be->stream);
+    for (int k = 0; k < N_NEEDS; k++) {
+        if (*need[k].out && need[k].pinned) {
+            (void)cudaFreeHost(*need[k].out);
+        } else if (*need[k].out) {
+            (void)cudaFree(*need[k].out);
+        }
+        *need[k].out = NULL;
+    }
+    be->limits = (struct ko_limits){0};
+    be->stage.bytes = be->stage.used = be->table_bytes = 0;
+}
+
+enum ko_code ko_cuda_reserve(struct ko_backend *be, const struct ko_limits *limits,
+                             struct ko_error *err)
+{
+    struct need need[N_NEEDS];
+    enum ko_code code = KO_OK;
+    ko_cuda_unreserve(be);
+    list_needs(be, be->precision, limits, need);
+    for (int k = 0; code == KO_OK && k < N_NEEDS; k++) {
+        if (need[k].bytes == 0) {
+            continue;
+        }
+        code = need[k].pinned ? ko_cuda_check(be, cudaMallocHost(need[k].out, need[k].bytes),
+                                              "pinned memory of the host", err)
+                              : ko_cuda_alloc(be, need[k].bytes, need[k].out, err);
+    }
+    if (code != KO_OK) {
+        ko_cuda_unreserve(be);
+        return ko_fail_in(err, "memory for waves of %d rows", limits->max_rows);
+    }
+    be->limits = *limits;
+    be->stage.bytes = (size_t)limits->max_rows * KO_CUDA_STAGE_BYTES_A_ROW + 4096;
+    be->table_bytes = ko_cuda_tables_bytes(limits->max_rows, limits->max_tokens);
+    return KO_OK;
+}
