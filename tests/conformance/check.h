@@ -54,5 +54,6 @@ int run_mamba2(void);
 int run_gated(void);
 int run_attention(void);
 int run_unembed(void);
+int run_tables(void);
 
 #endif

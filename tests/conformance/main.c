@@ -5,5 +5,5 @@
 int main(void)
 {
     return run_basic() + run_conv() + run_mamba1() + run_mamba2() + run_gated() + run_attention() +
-           run_unembed();
+           run_unembed() + run_tables();
 }

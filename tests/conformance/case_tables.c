@@ -1,0 +1,174 @@
+/* The tables that the CUDA backend makes of a wave; no GPU is needed for them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "kernels/cuda/tables.h"
+#include "tests/conformance/check.h"
+
+struct packed {
+    struct ko_cuda_tables tables;
+    unsigned char *block;
+    struct ko_cuda_rows rows;
+};
+
+static void pack(const struct ko_rows *rows, struct packed *p)
+{
+    struct ko_error err = {0};
+    const size_t most = ko_cuda_tables_bytes(rows->n_rows, rows->max_tokens);
+    size_t used = 0;
+    *p = (struct packed){.block = aligned_alloc(16, (most + 15) / 16 * 16)};
+    assert_non_null(p->block);
+    expect_ok(ko_cuda_tables_pack(&p->tables, rows, p->block, p->block, &p->rows, &used, &err),
+              &err);
+    assert_true(used <= most);
+}
+
+static void drop(struct packed *p)
+{
+    ko_cuda_tables_free(&p->tables);
+    free(p->block);
+}
+
+static void same(const int32_t *a, const int32_t *b, int32_t n)
+{
+    assert_memory_equal(a, b, (size_t)n * sizeof *a);
+}
+
+static void check_copies(const struct ko_rows *rows, const struct ko_cuda_rows *got)
+{
+    same(got->position, rows->position, rows->n_rows);
+    same(got->previous, rows->previous, rows->n_rows);
+    same(got->branch, rows->branch, rows->n_rows);
+    same(got->prompt, rows->prompt, rows->n_rows);
+    same(got->parent_row, rows->parent_row, rows->n_rows);
+    same(got->token, rows->token, rows->n_trunk_rows);
+    same(got->trunk_first, rows->trunk_first, rows->n_prompts);
+    same(got->n_tokens, rows->n_tokens, rows->n_prompts);
+    for (int32_t b = 0; b < rows->n_branches; b++) {
+        const struct ko_branch *branch = &rows->branches[b];
+        assert_memory_equal(&got->branches[b], branch, sizeof *branch);
+        for (int32_t i = 0; branch->edge_set >= 0 && i < rows->n_tokens[branch->prompt]; i++) {
+            const struct ko_edge_set *set = &rows->edges[branch->edge_set];
+            const size_t at = (size_t)branch->edge_set * (size_t)rows->max_tokens + (size_t)i;
+            assert_int_equal(got->later[branch->edge_set] != 0, set->later);
+            assert_int_equal(got->source[at], set->source[i]);
+            assert_int_equal(got->target[at], set->target ? set->target[i] : 0);
+        }
+    }
+}
+
+/* Every row once, prompts together, ascending within. */
+static void check_order(const struct ko_rows *rows, const struct ko_cuda_rows *got)
+{
+    for (int32_t k = 1; k < rows->n_rows; k++) {
+        const int32_t a = got->order[k - 1], b = got->order[k];
+        assert_true(rows->prompt[a] < rows->prompt[b] ||
+                    (rows->prompt[a] == rows->prompt[b] && a < b));
+    }
+    assert_in_range(got->order[0], 0, rows->n_rows - 1);
+    assert_in_range(got->order[rows->n_rows - 1], 0, rows->n_rows - 1);
+}
+
+/* Every trunk and every branch is in one item, with those that share its states, ascending. */
+static void check_items(const struct ko_rows *rows, const struct ko_cuda_rows *got)
+{
+    uint8_t *seen = calloc((size_t)rows->n_branches + 1, 1);
+    int32_t n_trunks = 0, n = 0;
+    assert_non_null(seen);
+    for (int32_t k = 0; k < got->n_items; k++) {
+        const struct ko_scan_item *item = &got->items[k];
+        if (item->n == 0) {
+            assert_int_equal(item->prompt, n_trunks++);
+            assert_int_equal(item->t0, rows->n_tokens[item->prompt]);
+            continue;
+        }
+        assert_int_equal(item->first, n);
+        n += item->n;
+        for (int32_t at = item->first; at < n; at++) {
+            const int32_t b = got->item_branch[at];
+            const struct ko_branch *branch = &rows->branches[b];
+            assert_false(seen[b]);
+            seen[b] = 1;
+            assert_true(at == item->first || got->item_branch[at - 1] < b);
+            assert_int_equal(branch->prompt, item->prompt);
+            assert_int_equal(branch->edge_set, item->edge_set);
+            assert_int_equal(branch->first_position, item->t0);
+        }
+    }
+    assert_int_equal(n_trunks, rows->n_prompts);
+    assert_int_equal(n, rows->n_branches);
+    free(seen);
+}
+
+static void every_wave_is_told_whole(void **state)
+{
+    (void)state;
+    static struct wave wave;
+    size_t n_plans = 0;
+    const struct wave_plan *plans = wave_plans(&n_plans);
+    for (size_t k = 0; k < n_plans + 200; k++) {
+        struct packed p;
+        struct wave_plan random;
+        if (k >= n_plans) {
+            wave_random((uint32_t)k, &random);
+        }
+        wave_build(k < n_plans ? &plans[k] : &random, &wave);
+        pack(&wave.rows, &p);
+        check_copies(&wave.rows, &p.rows);
+        check_order(&wave.rows, &p.rows);
+        check_items(&wave.rows, &p.rows);
+        drop(&p);
+    }
+}
+
+/* Two hundred branches of one prompt and edge set, in the last position of four: items of 64. */
+static void long_lists_are_cut(void **state)
+{
+    (void)state;
+    enum { N = 200, T = 4 };
+    static int32_t zero[T + N], prompt_first[1] = {0}, n_tokens[1] = {T};
+    static struct ko_branch branches[N];
+    const uint8_t flags[T] = {0, 1, 0, 0}, last[T] = {0, 0, 0, 1};
+    const struct ko_edge_set edges[1] = {{false, last, flags}};
+    for (int32_t b = 0; b < N; b++) {
+        branches[b] = (struct ko_branch){
+            .parent = -1, .first_row = T + b, .n_rows = 1, .first_position = T - 1, .mask = -1};
+    }
+    const struct ko_rows rows = {.n_rows = T + N,
+                                 .n_trunk_rows = T,
+                                 .n_prompts = 1,
+                                 .n_branches = N,
+                                 .n_edge_sets = 1,
+                                 .n_layers = 1,
+                                 .max_tokens = T,
+                                 .position = zero,
+                                 .previous = zero,
+                                 .branch = zero,
+                                 .prompt = zero,
+                                 .parent_row = zero,
+                                 .token = zero,
+                                 .trunk_first = prompt_first,
+                                 .n_tokens = n_tokens,
+                                 .branches = branches,
+                                 .edges = edges};
+    struct packed p;
+    pack(&rows, &p);
+    check_items(&rows, &p.rows);
+    assert_int_equal(p.rows.n_items, 1 + 4);
+    assert_int_equal(p.rows.items[1].n, 64);
+    assert_int_equal(p.rows.items[4].n, N - 3 * 64);
+    drop(&p);
+}
+
+int run_tables(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_wave_is_told_whole),
+        cmocka_unit_test(long_lists_are_cut),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
