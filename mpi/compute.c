@@ -14,10 +14,11 @@ struct task {
 };
 
 struct binding {
+    struct ko_compute *compute;
     const struct ko_plan *plan;
     int32_t plan_model;
     const struct ko_model *model;
-    const float *arena;
+    const struct ko_arena *arena;
     int32_t max_rows;
 };
 
@@ -30,9 +31,10 @@ struct ko_compute {
     char description[256];
 
     /* Guarded by lock. */
-    bool ready, quit, bind_wanted, in_hand;
-    struct ko_error bind_error; /* of opening the backend, then of the last bind */
-    struct binding binding;
+    bool ready, quit, in_hand;
+    ko_compute_function *call; /* wanted; NULL: none */
+    void *call_context;
+    struct ko_error call_error; /* of opening the backend, then of the last call */
     struct task queue[KO_COMPUTE_QUEUE];
     int n_queued;
     struct ko_finished done[KO_COMPUTE_QUEUE + 1];
@@ -51,21 +53,16 @@ static bool drop_wanted(void *context)
     return atomic_load(&compute->drop);
 }
 
-static void bind(struct ko_compute *compute)
+static void run_call(struct ko_compute *compute)
 {
-    const struct binding b = compute->binding;
     struct ko_error error = {0};
     pthread_mutex_unlock(&compute->lock);
-    ko_engine_free(compute->engine);
-    compute->engine = NULL;
-    enum ko_code code = KO_OK;
-    if (b.model)
-        code = ko_engine_new(b.plan, b.plan_model, b.model, b.arena, compute->kernels, compute->be,
-                             b.max_rows, &compute->engine, &error);
+    const enum ko_code code =
+        compute->call(compute->kernels, compute->be, compute->call_context, &error);
     error.code = code;
     pthread_mutex_lock(&compute->lock);
-    compute->bind_error = error;
-    compute->bind_wanted = false;
+    compute->call_error = error;
+    compute->call = NULL;
     pthread_cond_broadcast(&compute->changed);
 }
 
@@ -109,12 +106,12 @@ static void *work(void *argument)
     if (code == KO_OK)
         compute->kernels->describe(compute->be, compute->description, sizeof compute->description);
     pthread_mutex_lock(&compute->lock);
-    compute->bind_error = error;
+    compute->call_error = error;
     compute->ready = true;
     pthread_cond_broadcast(&compute->changed);
     while (code == KO_OK && !compute->quit) {
-        if (compute->bind_wanted)
-            bind(compute);
+        if (compute->call)
+            run_call(compute);
         else if (compute->n_queued > 0 && compute->n_done <= KO_COMPUTE_QUEUE)
             run_next(compute);
         else
@@ -146,9 +143,9 @@ enum ko_code ko_compute_start(const struct ko_kernels *kernels,
     pthread_mutex_lock(&compute->lock);
     while (!compute->ready)
         pthread_cond_wait(&compute->changed, &compute->lock);
-    const enum ko_code code = compute->bind_error.code;
+    const enum ko_code code = compute->call_error.code;
     if (code != KO_OK && err)
-        *err = compute->bind_error;
+        *err = compute->call_error;
     pthread_mutex_unlock(&compute->lock);
     if (code != KO_OK) {
         ko_compute_stop(compute);
@@ -180,21 +177,50 @@ const char *ko_compute_description(const struct ko_compute *compute)
     return compute->description;
 }
 
-enum ko_code ko_compute_bind(struct ko_compute *compute, const struct ko_plan *plan,
-                             int32_t plan_model, const struct ko_model *model, const float *arena,
-                             int32_t max_rows, struct ko_error *err)
+const struct ko_kernels *ko_compute_kernels(const struct ko_compute *compute)
+{
+    return compute->kernels;
+}
+
+enum ko_precision ko_compute_precision(const struct ko_compute *compute)
+{
+    return compute->config.precision;
+}
+
+enum ko_code ko_compute_call(struct ko_compute *compute, ko_compute_function *function,
+                             void *context, struct ko_error *err)
 {
     pthread_mutex_lock(&compute->lock);
-    compute->binding = (struct binding){plan, plan_model, model, arena, max_rows};
-    compute->bind_wanted = true;
+    compute->call = function;
+    compute->call_context = context;
     pthread_cond_broadcast(&compute->changed);
-    while (compute->bind_wanted)
+    while (compute->call)
         pthread_cond_wait(&compute->changed, &compute->lock);
-    const enum ko_code code = compute->bind_error.code;
+    const enum ko_code code = compute->call_error.code;
     if (code != KO_OK && err)
-        *err = compute->bind_error;
+        *err = compute->call_error;
     pthread_mutex_unlock(&compute->lock);
     return code;
+}
+
+static enum ko_code bind(const struct ko_kernels *k, struct ko_backend *be, void *context,
+                         struct ko_error *err)
+{
+    const struct binding *b = context;
+    struct ko_engine **engine = &b->compute->engine;
+    ko_engine_free(*engine);
+    *engine = NULL;
+    return b->model ? ko_engine_new(b->plan, b->plan_model, b->model, b->arena, k, be, b->max_rows,
+                                    engine, err)
+                    : KO_OK;
+}
+
+enum ko_code ko_compute_bind(struct ko_compute *compute, const struct ko_plan *plan,
+                             int32_t plan_model, const struct ko_model *model,
+                             const struct ko_arena *arena, int32_t max_rows, struct ko_error *err)
+{
+    struct binding binding = {compute, plan, plan_model, model, arena, max_rows};
+    return ko_compute_call(compute, bind, &binding, err);
 }
 
 void ko_compute_submit(struct ko_compute *compute, int32_t number, const struct ko_batch *batch)

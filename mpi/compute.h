@@ -28,11 +28,23 @@ void ko_compute_stop(struct ko_compute *compute);
 /* The backend in words. Borrowed. */
 const char *ko_compute_description(const struct ko_compute *compute);
 
+const struct ko_kernels *ko_compute_kernels(const struct ko_compute *compute);
+enum ko_precision ko_compute_precision(const struct ko_compute *compute);
+
+/* What the thread does with its backend beside batches. It may use no MPI and no HDF5. */
+typedef enum ko_code ko_compute_function(const struct ko_kernels *k, struct ko_backend *be,
+                                         void *context, struct ko_error *err);
+/* Runs a function in the thread, after the batch in hand and before those queued; waits for it and
+ * returns what it returned. */
+KO_MUST_CHECK enum ko_code ko_compute_call(struct ko_compute *compute,
+                                           ko_compute_function *function, void *context,
+                                           struct ko_error *err);
+
 /* Binds a model (ko_engine_new), freeing the one before; waits for it. Everything is borrowed until
    the next bind or the stop. NULL for model frees the one before alone. */
 KO_MUST_CHECK enum ko_code ko_compute_bind(struct ko_compute *compute, const struct ko_plan *plan,
                                            int32_t plan_model, const struct ko_model *model,
-                                           const float *arena, int32_t max_rows,
+                                           const struct ko_arena *arena, int32_t max_rows,
                                            struct ko_error *err);
 
 /* Queues a batch (borrowed until finished or dropped). At most KO_COMPUTE_QUEUE at a time. */

@@ -5,6 +5,7 @@
 #include <sys/statvfs.h>
 
 #include "mpi/agree.h"
+#include "mpi/weights_device.h"
 #include "src/base/memory.h"
 
 /* Whether /dev/shm, where Open MPI puts shared windows, holds `bytes` beside what is there. Asked
@@ -20,19 +21,19 @@ static bool shared_memory_fits(size_t bytes)
 static enum ko_code allocate(const struct ko_world *world, struct ko_weights *weights,
                              struct ko_error *err)
 {
-    const size_t bytes = weights->model->arena_floats * sizeof *weights->arena;
+    const size_t bytes = ko_model_floats(weights->model) * sizeof *weights->floats;
     int fits = world->n_node_workers > 1 && world->node_worker == 0 && shared_memory_fits(bytes);
     enum ko_code code =
         ko_mpi_check(MPI_Bcast(&fits, 1, MPI_INT, 0, world->node), "MPI_Bcast", err);
     if (code != KO_OK)
         return code;
     if (!fits) {
-        weights->arena = ko_new(bytes, 1, err);
-        return weights->arena ? KO_OK : KO_E_MEMORY;
+        weights->floats = ko_new(bytes, 1, err);
+        return weights->floats ? KO_OK : KO_E_MEMORY;
     }
     void *base = NULL;
     const MPI_Aint own = world->node_worker == 0 ? (MPI_Aint)bytes : 0;
-    code = ko_mpi_check(MPI_Win_allocate_shared(own, (int)sizeof *weights->arena, MPI_INFO_NULL,
+    code = ko_mpi_check(MPI_Win_allocate_shared(own, (int)sizeof *weights->floats, MPI_INFO_NULL,
                                                 world->node, &base, &weights->window),
                         "MPI_Win_allocate_shared", err);
     weights->shared = code == KO_OK;
@@ -41,7 +42,7 @@ static enum ko_code allocate(const struct ko_world *world, struct ko_weights *we
     if (code == KO_OK)
         code = ko_mpi_check(MPI_Win_shared_query(weights->window, 0, &size, &unit, &base),
                             "MPI_Win_shared_query", err);
-    weights->arena = base;
+    weights->floats = base;
     return code;
 }
 
@@ -54,7 +55,7 @@ static enum ko_code fill(const struct ko_world *world, struct ko_weights *weight
     if (code == KO_OK)
         code =
             ko_model_load(model, weights->checkpoint, weights->shared ? world->node_worker : 0,
-                          weights->shared ? world->n_node_workers : 1, weights->arena, hash, err);
+                          weights->shared ? world->n_node_workers : 1, weights->floats, hash, err);
     if (code == KO_E_INPUT)
         code = KO_E_FAILED; /* it was accepted before the run began: its values fail it now */
     code = ko_agree(world->workers, code, err);
@@ -69,6 +70,18 @@ static enum ko_code fill(const struct ko_world *world, struct ko_weights *weight
     if (code == KO_OK)
         ko_model_content_hash(model, hash, weights->content_hash);
     free(hash);
+    return code;
+}
+
+static enum ko_code load_on_host(const struct ko_world *world, struct ko_weights *weights,
+                                 struct ko_error *err)
+{
+    enum ko_code code = allocate(world, weights, err);
+    code = ko_agree(world->workers, code, err);
+    if (code == KO_OK)
+        code = fill(world, weights, err);
+    if (code == KO_OK)
+        weights->arena = ko_model_host_arena(weights->model, weights->floats);
     return code;
 }
 
@@ -88,19 +101,18 @@ static enum ko_code open_again(const char *path, const char *name, const char *f
     return code == KO_E_INPUT ? KO_E_FAILED : code;
 }
 
-enum ko_code ko_weights_load(const struct ko_world *world, const char *path, const char *name,
+enum ko_code ko_weights_load(struct ko_world *world, struct ko_compute *compute,
+                             struct ko_exchange *exchange, const char *path, const char *name,
                              const char *fingerprint, struct ko_weights *out, struct ko_error *err)
 {
     struct ko_weights weights = {.window = MPI_WIN_NULL};
     enum ko_code code = open_again(path, name, fingerprint, &weights, err);
     code = ko_agree(world->workers, code, err);
-    if (code == KO_OK) {
-        code = allocate(world, &weights, err);
-        code = ko_agree(world->workers, code, err);
-    }
-    if (code == KO_OK)
-        code = fill(world, &weights, err);
-    if (code != KO_OK)
+    if (code == KO_OK && ko_compute_kernels(compute)->own_memory)
+        code = ko_weights_load_device(world, compute, exchange, &weights, err);
+    else if (code == KO_OK)
+        code = load_on_host(world, &weights, err);
+    if (code != KO_OK && !world->broken)
         ko_weights_free(&weights);
     else
         *out = weights;
@@ -109,8 +121,10 @@ enum ko_code ko_weights_load(const struct ko_world *world, const char *path, con
 
 void ko_weights_free(struct ko_weights *weights)
 {
+    if (weights->compute)
+        ko_weights_free_device(weights);
     if (!weights->shared)
-        free(weights->arena);
+        free(weights->floats);
     if (weights->shared && weights->window != MPI_WIN_NULL)
         MPI_Win_free(&weights->window);
     ko_model_free(weights->model);

@@ -37,10 +37,49 @@ enum ko_code ko_worker_open(struct ko_world *world, const struct ko_job *job,
     *out = (struct ko_worker){.world = world, .job = job, .log = log};
     out->weights.window = MPI_WIN_NULL;
     enum ko_code code = start_compute(out, err);
+    if (code == KO_OK)
+        code = ko_exchange_check(world, out->compute, err);
     code = ko_agree(world->workers, code, err);
     if (code == KO_OK)
         code = ko_cube_open(job->cube_path, job->plan, world->workers, &out->cube, err);
     return code;
+}
+
+static void end_reading(struct ko_worker *worker)
+{
+    if (!worker->ahead)
+        return;
+    const int64_t bytes = ko_read_ahead_stop(worker->ahead);
+    worker->ahead = NULL;
+    ko_log_write(worker->log, KO_LOG_DEBUG, "read_ahead bytes=%lld", (long long)bytes);
+}
+
+/* The model that is loaded next, -1: none. */
+static int32_t next_model(const struct ko_job *job, int32_t model)
+{
+    const struct ko_batches *batches = &job->batches;
+    bool behind = false;
+    for (int32_t b = 0; b < batches->n; b++) {
+        if (batches->batch[b].model == model)
+            behind = true;
+        else if (behind && job->pending[b])
+            return batches->batch[b].model;
+    }
+    return -1;
+}
+
+/* For GPUs, which compute so fast that reading counts. */
+static void read_next(struct ko_worker *worker, int32_t model)
+{
+    const struct ko_world *world = worker->world;
+    const int32_t next = next_model(worker->job, model);
+    struct ko_error err = {0};
+    if (next < 0 || !ko_compute_kernels(worker->compute)->own_memory)
+        return;
+    const struct ko_plan_model *plan = &worker->job->plan->model[next];
+    if (ko_read_ahead_start(plan->path, plan->name, world->worker, world->n_workers,
+                            world->n_node_workers, &worker->ahead, &err) != KO_OK)
+        ko_log_write(worker->log, KO_LOG_DEBUG, "read_ahead %s", err.text);
 }
 
 enum ko_code ko_worker_load(struct ko_worker *worker, int32_t model, struct ko_error *err)
@@ -50,7 +89,13 @@ enum ko_code ko_worker_load(struct ko_worker *worker, int32_t model, struct ko_e
     if (code != KO_OK)
         return code;
     ko_weights_free(&worker->weights);
-    code = ko_weights_load(worker->world, plan->model[model].path, plan->model[model].name,
+    end_reading(worker);
+    if (!worker->exchange)
+        code = ko_exchange_open(worker->world, worker->compute, &worker->exchange, err);
+    if (code != KO_OK)
+        return code;
+    code = ko_weights_load(worker->world, worker->compute, worker->exchange,
+                           plan->model[model].path, plan->model[model].name,
                            plan->model[model].fingerprint, &worker->weights, err);
     if (code != KO_OK)
         return code;
@@ -61,12 +106,14 @@ enum ko_code ko_worker_load(struct ko_worker *worker, int32_t model, struct ko_e
                        "restore the checkpoint or choose --overwrite",
                        plan->model[model].name, worker->weights.content_hash, hash);
     code = ko_compute_bind(worker->compute, plan, model, worker->weights.model,
-                           worker->weights.arena, ko_job_max_rows(worker->job, model), err);
+                           &worker->weights.arena, ko_job_max_rows(worker->job, model), err);
     code = ko_agree(worker->world->workers, code, err);
     if (code != KO_OK)
         return code;
     code = ko_cube_write_content_hash(
         worker->cube, model, worker->world->worker == 0 ? worker->weights.content_hash : NULL, err);
+    if (code == KO_OK)
+        read_next(worker, model);
     return ko_agree(worker->world->workers, code, err);
 }
 
@@ -113,8 +160,12 @@ enum ko_code ko_worker_commit(struct ko_worker *worker, struct ko_error *err)
 
 enum ko_code ko_worker_close(struct ko_worker *worker, struct ko_error *err)
 {
-    ko_compute_stop(worker->compute);
+    end_reading(worker);
+    if (worker->compute) /* what is in hand uses the weights */
+        (void)ko_compute_drop(worker->compute);
     ko_weights_free(&worker->weights);
+    ko_exchange_close(worker->compute, worker->exchange);
+    ko_compute_stop(worker->compute);
     free_staged(worker);
     free(worker->staged);
     const enum ko_code code = worker->cube ? ko_cube_close(worker->cube, err) : KO_OK;
@@ -183,8 +234,9 @@ static enum ko_code obey(struct ko_worker *worker, const struct ko_message *mess
     switch (message->tag) {
     case KO_TAG_MODEL:
         code = ko_worker_load(worker, (int32_t)message->value, err);
-        return code == KO_OK
-                   ? report(worker, KO_TAG_LOADED, message->value, 0, err)
+        return code == KO_OK ? report(worker, KO_TAG_LOADED, message->value, 0, err)
+               : worker->world->broken
+                   ? code
                    : ko_message_send_failure(worker->world->all, 0, KO_TAG_ERROR, err, err);
     case KO_TAG_BATCH:
         ko_compute_submit(worker->compute, (int32_t)message->value,

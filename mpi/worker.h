@@ -8,7 +8,9 @@
 
 #include "mpi/compute.h"
 #include "mpi/cube/cube.h"
+#include "mpi/exchange.h"
 #include "mpi/job.h"
+#include "mpi/read_ahead.h"
 #include "mpi/weights.h"
 #include "mpi/world.h"
 #include "src/base/error.h"
@@ -19,6 +21,8 @@ struct ko_worker {
     const struct ko_job *job; /* borrowed */
     const struct ko_log *log; /* borrowed */
     struct ko_compute *compute;
+    struct ko_exchange *exchange; /* of the weights; NULL: not needed, or not yet opened */
+    struct ko_read_ahead *ahead;  /* of the next model; NULL: none */
     struct ko_weights weights;
     struct ko_cube *cube;
     struct ko_record *staged; /* finished, not committed */
@@ -38,7 +42,8 @@ struct ko_worker {
 KO_MUST_CHECK enum ko_code ko_worker_open(struct ko_world *world, const struct ko_job *job,
                                           const struct ko_log *log, struct ko_worker *out,
                                           struct ko_error *err);
-/* Loads a model's weights, binds them, and writes their content hash. */
+/* Loads a model's weights, binds them, and writes their content hash. A failure of the exchange
+   between GPUs cannot be agreed on either and sets world->broken. */
 KO_MUST_CHECK enum ko_code ko_worker_load(struct ko_worker *worker, int32_t model,
                                           struct ko_error *err);
 /* Joins a commit round with everything that is staged. */

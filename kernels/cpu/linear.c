@@ -10,8 +10,8 @@ void ko_cpu_gemm(int32_t m, const float *x, int32_t ldx, const struct ko_matrix 
     }
     size_t skip = (size_t)first * (w->in_first ? 1 : (size_t)w->n_in);
     cblas_sgemm(CblasRowMajor, CblasNoTrans, w->in_first ? CblasNoTrans : CblasTrans, m, n_out,
-                w->n_in, 1.0F, x, ldx, (const float *)w->data + skip, w->in_first ? w->n_out : w->n_in, beta, y,
-                ldy);
+                w->n_in, 1.0F, x, ldx, (const float *)w->data + skip,
+                w->in_first ? w->n_out : w->n_in, beta, y, ldy);
 }
 
 enum ko_code ko_cpu_linear(struct ko_backend *be, int32_t m, const float *x, int32_t ldx,

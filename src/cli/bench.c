@@ -147,9 +147,10 @@ static enum ko_code measure(const struct ko_kernels *k, struct ko_backend *be,
 {
     struct ko_batches batches = {0};
     struct ko_engine *engine = NULL;
+    const struct ko_arena arena = ko_model_host_arena(bench->model, bench->floats);
     enum ko_code code = ko_batches_compose(bench->plan, &batches, err);
     if (code == KO_OK)
-        code = ko_engine_new(bench->plan, 0, bench->model, bench->arena, k, be,
+        code = ko_engine_new(bench->plan, 0, bench->model, &arena, k, be,
                              bench->plan->model[0].row_budget, &engine, err);
     if (code == KO_OK)
         list_products(bench, &batches, result);

@@ -142,7 +142,7 @@ static enum ko_code build_plan(const char *shape, int64_t row_budget, int64_t n_
     for (int64_t p = 0; code == KO_OK && p < n_prompts; p++)
         code = make_prompt(bench->model, seed, (int32_t)p, &facts.fact[p], &input.prompt[p], err);
     if (code == KO_OK) {
-        ko_plan_model_describe(bench->model, row_budget, input.model);
+        ko_plan_model_describe(bench->model, row_budget, false, input.model);
         code = ko_plan_build(&input, &bench->plan, err);
     }
     ko_strings_free(&spec.prompt_files);
@@ -163,17 +163,17 @@ enum ko_code ko_bench_model_new(const char *shape, int64_t row_budget, int64_t n
     struct ko_plan_model numbers = {0};
     enum ko_code code = open_shape(shape, &bench.model, err);
     if (code == KO_OK) {
-        ko_plan_model_describe(bench.model, row_budget, &numbers);
+        ko_plan_model_describe(bench.model, row_budget, false, &numbers);
         const int64_t starts = bench.model->shape.n_layers - KO_BENCH_WINDOW + 1;
         if (n_prompts == 0)
             n_prompts = numbers.row_budget / (KO_BENCH_TOKENS + N_ROUTES * starts);
         if (n_prompts < 1)
             n_prompts = 1;
-        bench.arena = ko_new(bench.model->arena_floats, sizeof *bench.arena, err);
-        code = bench.arena ? KO_OK : KO_E_MEMORY;
+        bench.floats = ko_new(ko_model_floats(bench.model), sizeof *bench.floats, err);
+        code = bench.floats ? KO_OK : KO_E_MEMORY;
     }
     if (code == KO_OK) {
-        ko_model_fill_random(bench.model, seed, bench.arena);
+        ko_model_fill_random(bench.model, seed, bench.floats);
         code = build_plan(shape, row_budget, n_prompts, seed, &bench, err);
     }
     if (code != KO_OK)
@@ -187,6 +187,6 @@ void ko_bench_model_free(struct ko_bench_model *bench)
 {
     ko_plan_free(bench->plan);
     ko_model_free(bench->model);
-    free(bench->arena);
+    free(bench->floats);
     *bench = (struct ko_bench_model){0};
 }

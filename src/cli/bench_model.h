@@ -10,7 +10,7 @@
 
 struct ko_bench_model {
     struct ko_model *model;
-    float *arena;
+    float *floats; /* [ko_model_floats] the weights */
     struct ko_plan
         *plan; /* 10-token prompts, last<-{subject, relation, last, first}, window 9, all starts */
 };

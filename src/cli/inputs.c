@@ -168,7 +168,7 @@ void ko_plan_model_describe(const struct ko_model *model, int64_t row_budget,
     out->n_features = shape->n_features;
     out->d_conv = shape->d_conv;
     out->row_bytes = (double)(ko_model_row_floats(model) * sizeof(float));
-    out->weight_bytes = (double)model->arena_floats * sizeof(float);
+    out->weight_bytes = (double)ko_model_floats(model) * sizeof(float);
     model->family->row_flop(model, out->row_flop);
     out->row_budget = row_budget > 0 ? (int32_t)row_budget : ko_default_row_budget(out->row_bytes);
 }

@@ -69,7 +69,7 @@ static void print_model(const struct ko_checkpoint_report *report, struct ko_tex
     ko_text_add(out, "\n");
     line(out, "in memory");
     ko_text_add(out, "%s of float32\n",
-                ko_bytes_human((double)report->model->arena_floats * sizeof(float), text));
+                ko_bytes_human((double)ko_model_floats(report->model) * sizeof(float), text));
 }
 
 static void print_weights(const struct ko_checkpoint_report *report, struct ko_text *out)
@@ -192,7 +192,8 @@ static void put_model(json_object *root, const struct ko_checkpoint_report *repo
     const size_t n = list_sizes(&report->model->shape, sizes);
     for (size_t k = 0; k < n; k++)
         ko_json_put_int(shape, sizes[k].name, sizes[k].value);
-    ko_json_put_number(root, "memory_bytes", (double)report->model->arena_floats * sizeof(float));
+    ko_json_put_number(root, "memory_bytes",
+                       (double)ko_model_floats(report->model) * sizeof(float));
     ko_json_put_int(root, "bos_id", report->model->shape.bos_id);
 }
 

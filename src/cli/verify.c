@@ -10,6 +10,7 @@
 #include "src/cli/cli.h"
 #include "src/cli/inputs.h"
 #include "src/cli/sample.h"
+#include "src/forward/device_weights.h"
 #include "src/forward/forward.h"
 
 /* Largest difference that is accepted, absolute, in nats: float32 by float32 in another order of
@@ -164,7 +165,7 @@ static enum ko_code run_model(struct verification *v, int32_t cube_model, struct
     struct ko_model *opened = NULL;
     struct ko_engine *engine = NULL;
     struct ko_backend *be = NULL;
-    float *arena = NULL;
+    struct ko_device_weights weights = {0};
     uint64_t *hash = NULL;
     int32_t model = 0;
     enum ko_code code = find_model(v, v->axes->model.item[cube_model], &model, err);
@@ -179,22 +180,22 @@ static enum ko_code run_model(struct verification *v, int32_t cube_model, struct
     if (code == KO_OK)
         code = ko_model_open(checkpoint, &opened, err);
     if (code == KO_OK) {
-        arena = ko_new(opened->arena_floats, sizeof *arena, err);
         hash = ko_new(opened->n_weights, sizeof *hash, err);
-        code =
-            arena && hash ? ko_model_load(opened, checkpoint, 0, 1, arena, hash, err) : KO_E_MEMORY;
+        code = hash ? kernels->open(&config, &be, err) : KO_E_MEMORY;
     }
     if (code == KO_OK)
-        code = kernels->open(&config, &be, err);
+        code = ko_device_weights_new(opened, kernels, be, config.precision, &weights, err);
     if (code == KO_OK)
-        code = ko_engine_new(v->plan, model, opened, arena, kernels, be, 2 * v->plan->n_positions,
-                             &engine, err);
+        code = ko_device_weights_load(&weights, checkpoint, hash, err);
+    if (code == KO_OK)
+        code = ko_engine_new(v->plan, model, opened, &weights.arena, kernels, be,
+                             2 * v->plan->n_positions, &engine, err);
     if (code == KO_OK)
         code = run_cells(v, cube_model, model, engine, err);
     ko_engine_free(engine);
+    ko_device_weights_free(&weights);
     if (be)
         kernels->close(be);
-    free(arena);
     free(hash);
     ko_model_free(opened);
     ko_checkpoint_close(checkpoint);

@@ -30,8 +30,32 @@ static enum ko_code allocate_workspace(struct ko_engine *engine, struct ko_error
     return KO_OK;
 }
 
+struct ko_limits ko_engine_limits(const struct ko_plan *plan, int32_t plan_model,
+                                  const struct ko_model *model, int32_t max_rows)
+{
+    const struct ko_shape *s = &model->shape;
+    struct ko_limits limits = {.max_rows = max_rows, .vocabulary = s->vocabulary};
+    if (s->n_groups > 0) { /* Mamba-2; attention has heads of another kind */
+        limits.n_heads = s->n_heads;
+        limits.n_groups = s->n_groups;
+    }
+    for (int32_t f = 0; f < plan->n_facts; f++) {
+        const struct ko_prompt *prompt = ko_plan_prompt(plan, plan_model, f);
+        if (prompt->reason == KO_RUNNABLE && prompt->n_tokens > limits.max_tokens)
+            limits.max_tokens = prompt->n_tokens;
+    }
+    for (size_t w = 0; w < model->n_weights; w++) {
+        const struct ko_weight *weight = &model->weights[w];
+        if (!weight->matrix)
+            continue;
+        const int32_t n_in = (int32_t)weight->shape[weight->in_first ? 0 : 1];
+        limits.max_in = n_in > limits.max_in ? n_in : limits.max_in;
+    }
+    return limits;
+}
+
 enum ko_code ko_engine_new(const struct ko_plan *plan, int32_t plan_model,
-                           const struct ko_model *model, const float *arena,
+                           const struct ko_model *model, const struct ko_arena *arena,
                            const struct ko_kernels *kernels, struct ko_backend *be,
                            int32_t max_rows, struct ko_engine **out, struct ko_error *err)
 {
@@ -42,22 +66,18 @@ enum ko_code ko_engine_new(const struct ko_plan *plan, int32_t plan_model,
     engine->plan_model = plan_model;
     engine->max_rows = max_rows;
     engine->pass.model = model;
-    engine->pass.arena = arena;
+    engine->pass.arena = *arena;
     engine->pass.k = kernels;
     engine->pass.be = be;
     engine->class_mask = ko_new((size_t)plan->n_features, sizeof *engine->class_mask, err);
     engine->metrics = ko_new((size_t)max_rows, sizeof *engine->metrics, err);
     enum ko_code code = engine->class_mask && engine->metrics ? KO_OK : KO_E_MEMORY;
     if (code == KO_OK && kernels->own_memory) {
-        void *memory = NULL;
-        code = kernels->alloc(be, model->arena_floats * sizeof *arena, &memory, err);
-        engine->uploaded = memory;
-        if (code == KO_OK)
-            code = kernels->upload(be, memory, arena, model->arena_floats * sizeof *arena, err);
-        engine->pass.arena = engine->uploaded;
+        const struct ko_limits limits = ko_engine_limits(plan, plan_model, model, max_rows);
+        code = kernels->reserve(be, &limits, err);
     }
     if (code == KO_OK)
-        code = ko_engine_make_masks(engine, arena, err);
+        code = ko_engine_make_masks(engine, err);
     if (code == KO_OK)
         code = allocate_workspace(engine, err);
     if (code != KO_OK) {
@@ -78,7 +98,6 @@ void ko_engine_free(struct ko_engine *engine)
         pass->k->release(pass->be, pass->buffer[b]);
     pass->k->release(pass->be, (void *)(uintptr_t)pass->masks);
     pass->k->release(pass->be, (void *)(uintptr_t)pass->conv_masks);
-    pass->k->release(pass->be, engine->uploaded);
     free(engine->class_mask);
     free(engine->metrics);
     free(engine);

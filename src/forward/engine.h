@@ -12,8 +12,6 @@ struct ko_engine {
     int32_t plan_model;
     int32_t max_rows;
     struct ko_pass pass; /* x, buffers and masks are owned, in the backend's memory */
-    float *
-        uploaded; /* the arena on a backend with memory of its own; NULL where the host's is used */
     int32_t
         *class_mask; /* [plan->n_features] index of the class's mask, -1: every feature; owned */
     int32_t n_masks;
@@ -27,7 +25,6 @@ KO_MUST_CHECK enum ko_code ko_engine_pass(struct ko_engine *engine, const struct
 
 /* Feature masks of the plan's classes for this model, from the decay norms of the arena, into
  * backend memory. */
-KO_MUST_CHECK enum ko_code ko_engine_make_masks(struct ko_engine *engine, const float *host_arena,
-                                                struct ko_error *err);
+KO_MUST_CHECK enum ko_code ko_engine_make_masks(struct ko_engine *engine, struct ko_error *err);
 
 #endif

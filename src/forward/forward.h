@@ -14,16 +14,19 @@
 
 struct ko_engine;
 
-/* Binds a model's weights to a backend: uploads the arena where the backend has memory of its own
-   (otherwise borrows it: it must outlive the engine), computes the masks of the plan's feature
-   classes, allocates the workspace of `max_rows` rows. Nothing is allocated on the backend
-   afterwards. model, plan, arena are borrowed. Free with ko_engine_free. */
+/* Binds a model's weights to a backend: computes the masks of the plan's feature classes, reserves
+   what the backend needs, allocates the workspace of `max_rows` rows. Nothing is allocated on the
+   backend afterwards. model, plan and what the arena points to are borrowed; the arena is in the
+   backend's memory (see device_weights.h). Free with ko_engine_free. */
 KO_MUST_CHECK enum ko_code ko_engine_new(const struct ko_plan *plan, int32_t plan_model,
-                                         const struct ko_model *model, const float *arena,
+                                         const struct ko_model *model, const struct ko_arena *arena,
                                          const struct ko_kernels *kernels, struct ko_backend *be,
                                          int32_t max_rows, struct ko_engine **out,
                                          struct ko_error *err);
 void ko_engine_free(struct ko_engine *engine);
+/* What an engine of these tells the backend (ko_kernels.reserve). */
+struct ko_limits ko_engine_limits(const struct ko_plan *plan, int32_t plan_model,
+                                  const struct ko_model *model, int32_t max_rows);
 
 /* Looked at once a layer: true drops the batch in hand, which then returns KO_E_STOPPED. */
 struct ko_stop {

@@ -56,8 +56,7 @@ static enum ko_code put(struct ko_engine *engine, const uint8_t *host, size_t n,
     return code;
 }
 
-enum ko_code ko_engine_make_masks(struct ko_engine *engine, const float *host_arena,
-                                  struct ko_error *err)
+enum ko_code ko_engine_make_masks(struct ko_engine *engine, struct ko_error *err)
 {
     const struct ko_model *model = engine->pass.model;
     engine->n_masks = number_masks(engine);
@@ -71,7 +70,7 @@ enum ko_code ko_engine_make_masks(struct ko_engine *engine, const float *host_ar
     uint8_t *masks = ko_new(n, 1, err), *conv = ko_new(n_conv, 1, err);
     enum ko_code code = norm && masks && conv ? KO_OK : KO_E_MEMORY;
     if (code == KO_OK) {
-        ko_model_decay_norms(model, host_arena, norm);
+        ko_model_decay_norms(model, engine->pass.arena.host_values, norm);
         code = fill_masks(engine, norm, masks, conv, err);
     }
     if (code == KO_OK)

@@ -85,7 +85,7 @@ enum ko_code ko_engine_pass(struct ko_engine *engine, const struct ko_row_set *s
     if (code == KO_OK) {
         const struct ko_unembed unembed = {.n = set->n_last,
                                            .x = x,
-                                           .table = model->family->unembedding(model, pass->arena),
+                                           .table = model->family->unembedding(model, &pass->arena),
                                            .clean = set->clean,
                                            .target = set->target,
                                            .foil = set->foil,

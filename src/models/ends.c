@@ -44,8 +44,7 @@ bool ko_ends_ignores(const struct ko_model *model, const struct ko_checkpoint *c
 enum ko_code ko_ends_embed(const struct ko_pass *pass, struct ko_error *err)
 {
     const struct ko_ends *ends = pass->model->bound;
-    const struct ko_matrix tokens =
-        ko_model_matrix(pass->model, pass->arena, ends->embedding, false);
+    const struct ko_matrix tokens = ko_model_matrix(pass->model, &pass->arena, ends->embedding);
     return pass->k->embed(pass->be, &tokens, NULL, pass->x, err);
 }
 
@@ -58,8 +57,8 @@ enum ko_code ko_ends_final_norm(const struct ko_pass *pass, int32_t n, float *x,
                              pass->model->shape.norm_eps, x, d, err);
 }
 
-struct ko_matrix ko_ends_unembedding(const struct ko_model *model, const float *arena)
+struct ko_matrix ko_ends_unembedding(const struct ko_model *model, const struct ko_arena *arena)
 {
     const struct ko_ends *ends = model->bound;
-    return ko_model_matrix(model, arena, ends->head, false);
+    return ko_model_matrix(model, arena, ends->head);
 }

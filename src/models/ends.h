@@ -27,6 +27,6 @@ bool ko_ends_ignores(const struct ko_model *model, const struct ko_checkpoint *c
 KO_MUST_CHECK enum ko_code ko_ends_embed(const struct ko_pass *pass, struct ko_error *err);
 KO_MUST_CHECK enum ko_code ko_ends_final_norm(const struct ko_pass *pass, int32_t n, float *x,
                                               struct ko_error *err);
-struct ko_matrix ko_ends_unembedding(const struct ko_model *model, const float *arena);
+struct ko_matrix ko_ends_unembedding(const struct ko_model *model, const struct ko_arena *arena);
 
 #endif

@@ -175,18 +175,19 @@ enum ko_code ko_model_add_rows(struct ko_model *model, int32_t layer, const char
 
 const float *ko_pass_weight(const struct ko_pass *pass, size_t index)
 {
-    return index == KO_NO_WEIGHT ? NULL : pass->arena + pass->model->weights[index].offset;
+    return index == KO_NO_WEIGHT ? NULL : pass->arena.values + pass->model->weights[index].offset;
 }
 
-struct ko_matrix ko_model_matrix(const struct ko_model *model, const float *arena, size_t index,
-                                 bool in_first)
+struct ko_matrix ko_model_matrix(const struct ko_model *model, const struct ko_arena *arena,
+                                 size_t index)
 {
     const struct ko_weight *w = &model->weights[index];
-    int32_t first = (int32_t)w->shape[0], second = (int32_t)w->shape[1];
+    const int32_t first = (int32_t)w->shape[0], second = (int32_t)w->shape[1];
     return (struct ko_matrix){
-        .data = arena + w->offset,
-        .n_out = in_first ? second : first,
-        .n_in = in_first ? first : second,
-        .in_first = in_first,
+        .data = (const unsigned char *)arena->matrices + w->offset * ko_element_bytes(arena->type),
+        .n_out = w->in_first ? second : first,
+        .n_in = w->in_first ? first : second,
+        .in_first = w->in_first,
+        .type = arena->type,
     };
 }

@@ -78,10 +78,10 @@ KO_MUST_CHECK enum ko_code ko_model_add_rows(struct ko_model *model, int32_t lay
                                              const char *prefix, const struct ko_weight_row *rows,
                                              size_t n, struct ko_error *err);
 
-/* A weight in the arena; NULL for KO_NO_WEIGHT. */
+/* A weight among the values; NULL for KO_NO_WEIGHT. */
 const float *ko_pass_weight(const struct ko_pass *pass, size_t index);
-/* A weight of two dimensions as a matrix: [out, in], or [in, out] where in_first. */
-struct ko_matrix ko_model_matrix(const struct ko_model *model, const float *arena, size_t index,
-                                 bool in_first);
+/* A weight among the matrices. */
+struct ko_matrix ko_model_matrix(const struct ko_model *model, const struct ko_arena *arena,
+                                 size_t index);
 
 #endif

@@ -172,10 +172,8 @@ static void widths(const struct ko_model *model, int32_t width[KO_N_BUFFERS])
 static enum ko_code embed(const struct ko_pass *pass, struct ko_error *err)
 {
     const struct gpt2 *g = pass->model->bound;
-    const struct ko_matrix tokens =
-        ko_model_matrix(pass->model, pass->arena, g->ends.embedding, false);
-    const struct ko_matrix positions =
-        ko_model_matrix(pass->model, pass->arena, g->positions, false);
+    const struct ko_matrix tokens = ko_model_matrix(pass->model, &pass->arena, g->ends.embedding);
+    const struct ko_matrix positions = ko_model_matrix(pass->model, &pass->arena, g->positions);
     return pass->k->embed(pass->be, &tokens, &positions, pass->x, err);
 }
 
@@ -191,7 +189,7 @@ static enum ko_code project(const struct ko_pass *pass, int32_t n, const float *
                             size_t weight, size_t bias, bool accumulate, float *y, int32_t ldy,
                             struct ko_error *err)
 {
-    struct ko_matrix matrix = ko_model_matrix(pass->model, pass->arena, weight, true);
+    struct ko_matrix matrix = ko_model_matrix(pass->model, &pass->arena, weight);
     return pass->k->linear(pass->be, n, x, ldx, &matrix, ko_pass_weight(pass, bias), accumulate, y,
                            ldy, err);
 }
@@ -269,6 +267,7 @@ const struct ko_family ko_family_gpt2 = {
     .title = "GPT-2",
     .model_types = {"gpt2"},
     .mixer = KO_MIXER_ATTENTION,
+    .in_first = true,
     .configure = configure,
     .declare = declare,
     .ignores = ignores,

@@ -179,7 +179,7 @@ static enum ko_code project_input(const struct ko_pass *pass, int32_t layer, str
 {
     const struct ko_shape *s = &pass->model->shape;
     const struct mamba2_layer *w = &((const struct mamba2 *)pass->model->bound)->layer[layer];
-    const struct ko_matrix in_proj = ko_model_matrix(pass->model, pass->arena, w->in_proj, false);
+    const struct ko_matrix in_proj = ko_model_matrix(pass->model, &pass->arena, w->in_proj);
     const int32_t d = s->d_model, width = projected_width(s);
     const int32_t n = pass->rows->n_projected[layer];
     const struct ko_conv conv = {
@@ -253,7 +253,7 @@ static enum ko_code finish(const struct ko_pass *pass, int32_t layer, int32_t n,
                            const float *mixed, int32_t ld_mixed, struct ko_error *err)
 {
     const struct mamba2_layer *w = &((const struct mamba2 *)pass->model->bound)->layer[layer];
-    struct ko_matrix out = ko_model_matrix(pass->model, pass->arena, w->out_proj, false);
+    struct ko_matrix out = ko_model_matrix(pass->model, &pass->arena, w->out_proj);
     return pass->k->linear(pass->be, n, mixed, ld_mixed, &out, ko_pass_weight(pass, w->out_bias),
                            true, x, pass->model->shape.d_model, err);
 }

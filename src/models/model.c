@@ -147,12 +147,20 @@ void ko_model_free(struct ko_model *model)
     free(model);
 }
 
-void ko_model_decay_norms(const struct ko_model *model, const float *arena, double *norm)
+struct ko_arena ko_model_host_arena(const struct ko_model *model, const float *floats)
+{
+    return (struct ko_arena){.values = floats,
+                             .matrices = floats + model->value_floats,
+                             .type = KO_ELEMENT_F32,
+                             .host_values = floats};
+}
+
+void ko_model_decay_norms(const struct ko_model *model, const float *values, double *norm)
 {
     size_t n = (size_t)model->shape.n_features;
     for (int32_t l = 0; l < model->shape.n_layers && n > 0; l++) {
         int32_t index = model->family->decay_weight(model, l);
-        memcpy(norm + (size_t)l * n, arena + model->weights[index].offset, n * sizeof norm[0]);
+        memcpy(norm + (size_t)l * n, values + model->weights[index].offset, n * sizeof norm[0]);
     }
 }
 

@@ -44,9 +44,22 @@ struct ko_weight {
     int32_t n_dims;
     int64_t shape[4]; /* as in the file */
     enum ko_transform transform;
-    size_t offset; /* float32 elements from the start of the arena; multiples of 16 */
-    size_t n;      /* float32 elements in the arena */
     int32_t layer; /* -1: none */
+    bool matrix;   /* lies among the matrices, else among the values, see struct ko_arena */
+    bool in_first; /* of a matrix: [in, out], else [out, in] */
+    size_t offset; /* elements from the start of those; multiples of 16 */
+    size_t n;      /* elements there */
+};
+
+/* Where a model's weights lie. The matrices are the weights of two dimensions that are taken as
+   they are stored, the embedding among them: nearly all of a model, and all that products read. The
+   values are the rest and what `derive` writes. A backend's memory may hold matrices in another
+   type than float32. */
+struct ko_arena {
+    const float *values;  /* [value_floats] backend memory */
+    const void *matrices; /* [matrix_elements] of `type`, backend memory */
+    enum ko_element type;
+    const float *host_values; /* the values again in host memory */
 };
 
 enum { KO_N_BUFFERS = 8 };
@@ -56,7 +69,7 @@ struct ko_model;
 /* Everything that a layer's computation needs. */
 struct ko_pass {
     const struct ko_model *model;
-    const float *arena; /* the weights, backend memory */
+    struct ko_arena arena;
     const struct ko_kernels *k;
     struct ko_backend *be;
     const struct ko_rows *rows;
@@ -72,6 +85,7 @@ struct ko_family {
     const char *title;          /* "Mamba-1", for people */
     const char *model_types[4]; /* config.json's model_type; NULL-terminated */
     enum ko_mixer mixer;
+    bool in_first; /* the layers' matrices are [in, out] in the file (GPT-2's Conv1D) */
 
     /* config.json -> shape. KO_E_INPUT "MODEL: KEY: ...", for missing keys without a default and
        for keys that change the result and are not supported at their value. */
@@ -80,9 +94,9 @@ struct ko_family {
      * prefixes and tied heads. */
     enum ko_code (*declare)(struct ko_model *model, const struct ko_checkpoint *checkpoint,
                             struct ko_error *err);
-    /* Writes what follows from the configuration (rotary tables) into its places in the arena
-       [arena_floats] (ko_model_reserve), host memory. NULL: there is nothing of the kind. */
-    void (*derive)(const struct ko_model *model, float *arena);
+    /* Writes what follows from the configuration (rotary tables) into its places among the values
+       [value_floats] (ko_model_reserve), host memory. NULL: there is nothing of the kind. */
+    void (*derive)(const struct ko_model *model, float *values);
     /* Whether a leftover tensor may be ignored (mask buffers, a repeated tied head). */
     bool (*ignores)(const struct ko_model *model, const struct ko_checkpoint *checkpoint,
                     const struct ko_tensor *tensor);
@@ -101,8 +115,8 @@ struct ko_family {
     /* Final norm of n rows, in place. */
     enum ko_code (*final_norm)(const struct ko_pass *pass, int32_t n, float *x,
                                struct ko_error *err);
-    /* The unembedding matrix [vocabulary, d_model] in the arena. */
-    struct ko_matrix (*unembedding)(const struct ko_model *model, const float *arena);
+    /* The unembedding matrix [vocabulary, d_model]. */
+    struct ko_matrix (*unembedding)(const struct ko_model *model, const struct ko_arena *arena);
     /* FLOP of the matrix products of one row in one layer: before the convolution, after it up to
      * the mixing, after the mixing. */
     void (*row_flop)(const struct ko_model *model, double flop[3]);
@@ -119,7 +133,7 @@ struct ko_model {
     struct ko_shape shape;
     struct ko_weight *weights; /* [n_weights], ordered as declared; owned */
     size_t n_weights, weights_capacity;
-    size_t arena_floats;
+    size_t value_floats, matrix_elements; /* multiples of 16 */
     const char *tie_key; /* of config.json, that ties the unembedding to the embedding */
     void *bound; /* the family's typed struct of weight indices or offsets; owned, freed with free()
                   */
@@ -145,7 +159,7 @@ KO_MUST_CHECK enum ko_code ko_model_problems(const struct ko_checkpoint *checkpo
                                              struct ko_strings *problems, struct ko_error *err);
 void ko_model_free(struct ko_model *model);
 
-/* For families. Shape in the file's order; the arena's layout is the transform's. *index: its
+/* For families. Shape in the file's order; the layout in memory is the transform's. *index: its
  * number (may be NULL). */
 KO_MUST_CHECK enum ko_code ko_model_add_weight(struct ko_model *model, int32_t layer,
                                                enum ko_transform transform, int32_t n_dims,
@@ -153,26 +167,65 @@ KO_MUST_CHECK enum ko_code ko_model_add_weight(struct ko_model *model, int32_t l
                                                struct ko_error *err, const char *tensor_format, ...)
     KO_PRINTF(8, 9);
 
-/* For families: n floats of the arena for what `derive` writes, from *offset on. */
+/* For families: n floats among the values for what `derive` writes, from *offset on. */
 KO_MUST_CHECK enum ko_code ko_model_reserve(struct ko_model *model, size_t n, size_t *offset,
                                             struct ko_error *err);
 
+/* Weights in host memory are one array of float32: the values, behind them the matrices. */
+static inline size_t ko_model_floats(const struct ko_model *model)
+{
+    return model->value_floats + model->matrix_elements;
+}
+/* The arena of such an array [ko_model_floats], borrowed. */
+struct ko_arena ko_model_host_arena(const struct ko_model *model, const float *floats);
+
 /* Loads part `part` of n_parts of the weights (each part about equal in bytes; a weight is in one
-   part) into arena [arena_floats] float32 host memory, checking that every value is finite ("MODEL:
-   TENSOR: element 17 is not finite"), and writes the XXH3-64 of each of its tensors into hash
-   [n_weights], leaving the others alone. Part 0 also derives what is not in the file. */
+   part) into floats [ko_model_floats], checking that every value is finite ("MODEL: TENSOR: element
+   17 is not finite"), and writes the XXH3-64 of each of its tensors into hash [n_weights], leaving
+   the others alone. Part 0 also derives what is not in the file. */
 KO_MUST_CHECK enum ko_code ko_model_load(const struct ko_model *model,
                                          const struct ko_checkpoint *checkpoint, int32_t part,
-                                         int32_t n_parts, float *arena, uint64_t *hash,
+                                         int32_t n_parts, float *floats, uint64_t *hash,
                                          struct ko_error *err);
+
+/* Where matrices go that are not wanted in host memory. */
+struct ko_matrix_sink {
+    /* n elements of `type` as they lie in the file, perhaps unaligned, for the place `offset` among
+       the matrices. The pieces of a matrix come in order; they are free again on return. */
+    enum ko_code (*take)(void *context, size_t offset, enum ko_element type, const void *data,
+                         size_t n, struct ko_error *err);
+    /* After the last piece. *bad: the number, counted over all pieces, of the first element that is
+       not finite; -1: none. */
+    enum ko_code (*end)(void *context, int64_t *bad, struct ko_error *err);
+    void *context;
+};
+/* The same for a backend with memory of its own: every value into values [value_floats] host
+   memory, with what is derived, and the matrices of part `part` of n_parts into the sink; hash is
+   written for both. A part is a run of the matrices' elements, see ko_model_parts. */
+KO_MUST_CHECK enum ko_code ko_model_load_apart(const struct ko_model *model,
+                                               const struct ko_checkpoint *checkpoint, int32_t part,
+                                               int32_t n_parts, float *values,
+                                               const struct ko_matrix_sink *sink, uint64_t *hash,
+                                               struct ko_error *err);
+/* begin [n_parts + 1]: part p is the matrices' elements [begin[p], begin[p + 1]), perhaps none. */
+void ko_model_parts(const struct ko_model *model, int32_t n_parts, size_t *begin);
+/* Whether a matrix is in the part. */
+bool ko_weight_in_part(const struct ko_model *model, const struct ko_weight *weight, int32_t part,
+                       int32_t n_parts);
+
 /* XXH3-128 of the tensors' hashes, names and shapes: the content hash, 32 hex digits. */
 void ko_model_content_hash(const struct ko_model *model, const uint64_t *hash, char text[33]);
-/* Random weights of reasonable scale (decays spread, norms near one), for measuring. */
-void ko_model_fill_random(const struct ko_model *model, uint64_t seed, float *arena);
+/* Random weights of reasonable scale (decays spread, norms near one), for measuring: into floats
+   [ko_model_floats], or with the matrices into a sink. */
+void ko_model_fill_random(const struct ko_model *model, uint64_t seed, float *floats);
+KO_MUST_CHECK enum ko_code ko_model_fill_random_apart(const struct ko_model *model, uint64_t seed,
+                                                      float *values,
+                                                      const struct ko_matrix_sink *sink,
+                                                      struct ko_error *err);
 
 /* n = || exp(-exp(A_log)) ||_1 over the state axis, in double precision: norm [n_layers,
-   n_features] from the arena (host); nothing where n_features is 0. */
-void ko_model_decay_norms(const struct ko_model *model, const float *arena, double *norm);
+   n_features] from the values (host memory); nothing where n_features is 0. */
+void ko_model_decay_norms(const struct ko_model *model, const float *values, double *norm);
 
 /* Floats a row of the workspace (x and all buffers; buffer 0 at least d_model + widths[1]). */
 size_t ko_model_row_floats(const struct ko_model *model);

@@ -16,6 +16,13 @@ enum {
     HELD = 1 << 19   /* elements after which the file's mapped pages are given back */
 };
 
+static enum ko_element element_of(enum ko_dtype dtype)
+{
+    return dtype == KO_F16    ? KO_ELEMENT_F16
+           : dtype == KO_BF16 ? KO_ELEMENT_BF16
+                              : KO_ELEMENT_F32; /* ko_weight_check lets no other pass */
+}
+
 /* The first value that is not finite. */
 static enum ko_code fail_not_finite(const struct ko_model *model, const struct ko_weight *weight,
                                     int64_t first, int64_t n, const float *values,
@@ -41,14 +48,23 @@ static enum ko_code check_exponentials(const struct ko_model *model, const struc
     return KO_OK;
 }
 
+/* Where the weights go: the values, and the matrices in host memory or into a sink. */
+struct target {
+    float *values;   /* [value_floats] */
+    float *matrices; /* [matrix_elements]; NULL where the sink takes them */
+    const struct ko_matrix_sink *sink;
+    float *block; /* [BLOCK] */
+};
+
 /* Elements [first, first + n), at most a block. Values that stay as they are stored are converted
  * to their place; others by way of `block`. */
 static enum ko_code load_block(const struct ko_model *model, const struct ko_weight *weight,
                                const struct ko_tensor *tensor, int64_t first, int64_t n,
-                               float *block, float *to, struct ko_error *err)
+                               const struct target *target, struct ko_error *err)
 {
+    float *to = (weight->matrix ? target->matrices : target->values) + weight->offset;
     bool stored = weight->transform == KO_AS_STORED;
-    float *values = stored ? to + first : block;
+    float *values = stored ? to + first : target->block;
     enum ko_code code = KO_OK;
     if (!ko_tensor_to_float(tensor, first, n, values))
         return fail_not_finite(model, weight, first, n, values, err);
@@ -60,11 +76,13 @@ static enum ko_code load_block(const struct ko_model *model, const struct ko_wei
 }
 
 static enum ko_code load_weight(const struct ko_model *model, const struct ko_weight *weight,
-                                const struct ko_tensor *tensor, float *block, float *to,
+                                const struct ko_tensor *tensor, const struct target *target,
                                 uint64_t *hash, struct ko_error *err)
 {
     size_t size = ko_dtype_bytes(tensor->dtype);
     const unsigned char *data = tensor->data;
+    const bool sunk = weight->matrix && !target->matrices;
+    enum ko_code code = KO_OK;
     XXH3_state_t state;
     XXH3_64bits_reset(&state);
     for (int64_t held = 0; held < tensor->n; held += HELD) {
@@ -72,51 +90,126 @@ static enum ko_code load_weight(const struct ko_model *model, const struct ko_we
         for (int64_t first = held; first < end; first += BLOCK) {
             int64_t n = end - first < BLOCK ? end - first : BLOCK;
             XXH3_64bits_update(&state, data + (size_t)first * size, (size_t)n * size);
-            enum ko_code code = load_block(model, weight, tensor, first, n, block, to, err);
+            if (!sunk)
+                code = load_block(model, weight, tensor, first, n, target, err);
             if (code)
                 return code;
         }
         struct ko_tensor part = *tensor;
         part.data = data + (size_t)held * size;
         part.data_bytes = (size_t)(end - held) * size;
+        if (sunk)
+            code =
+                target->sink->take(target->sink->context, weight->offset + (size_t)held,
+                                   element_of(tensor->dtype), part.data, (size_t)(end - held), err);
         ko_tensor_release(&part);
+        if (code)
+            return code;
     }
     ko_tensor_release(tensor);
     *hash = XXH3_64bits_digest(&state);
     return KO_OK;
 }
 
-/* The part that holds the middle of the weight: contiguous runs of about equal length, the same on
- * every rank. */
-static int32_t part_of(const struct ko_model *model, const struct ko_weight *weight,
-                       int32_t n_parts)
+/* The part that holds the element at `middle` of `all`: contiguous runs of about equal length, the
+ * same on every rank. */
+static int32_t part_of(double middle, size_t all, int32_t n_parts)
 {
-    double middle = (double)weight->offset + (double)weight->n / 2;
-    int32_t part = (int32_t)(middle * n_parts / (double)model->arena_floats);
+    int32_t part = (int32_t)(middle * n_parts / (double)all);
     return part < n_parts ? part : n_parts - 1;
 }
 
-enum ko_code ko_model_load(const struct ko_model *model, const struct ko_checkpoint *checkpoint,
-                           int32_t part, int32_t n_parts, float *arena, uint64_t *hash,
-                           struct ko_error *err)
+bool ko_weight_in_part(const struct ko_model *model, const struct ko_weight *weight, int32_t part,
+                       int32_t n_parts)
+{
+    const double middle = (double)weight->offset + (double)weight->n / 2;
+    return weight->matrix && part_of(middle, model->matrix_elements, n_parts) == part;
+}
+
+void ko_model_parts(const struct ko_model *model, int32_t n_parts, size_t *begin)
+{
+    for (int32_t part = n_parts; part >= 0; part--) {
+        begin[part] = part < n_parts ? begin[part + 1] : model->matrix_elements;
+        for (size_t w = model->n_weights; w-- > 0;)
+            if (ko_weight_in_part(model, &model->weights[w], part, n_parts))
+                begin[part] = model->weights[w].offset;
+    }
+    begin[0] = 0;
+}
+
+/* The same over all weights, as they lie in host memory. */
+static bool in_host_part(const struct ko_model *model, const struct ko_weight *weight, int32_t part,
+                         int32_t n_parts)
+{
+    const size_t offset = weight->offset + (weight->matrix ? model->value_floats : 0);
+    const double middle = (double)offset + (double)weight->n / 2;
+    return part_of(middle, ko_model_floats(model), n_parts) == part;
+}
+
+static enum ko_code load(const struct ko_model *model, const struct ko_checkpoint *checkpoint,
+                         int32_t part, int32_t n_parts, struct target *target, uint64_t *hash,
+                         struct ko_error *err)
 {
     enum ko_code code = KO_OK;
-    float *block = ko_new(BLOCK, sizeof block[0], err);
-    if (!block)
+    target->block = ko_new(BLOCK, sizeof target->block[0], err);
+    if (!target->block)
         return KO_E_MEMORY;
     for (size_t w = 0; w < model->n_weights && !code; w++) {
         const struct ko_weight *weight = &model->weights[w];
-        if (part_of(model, weight, n_parts) != part)
+        const bool wanted =
+            target->matrices ? in_host_part(model, weight, part, n_parts)
+                             : !weight->matrix || ko_weight_in_part(model, weight, part, n_parts);
+        if (!wanted)
             continue;
         const struct ko_tensor *tensor = ko_checkpoint_find(checkpoint, weight->tensor);
         code = ko_weight_check(model, weight, tensor, err);
         if (!code)
-            code = load_weight(model, weight, tensor, block, arena + weight->offset, &hash[w], err);
+            code = load_weight(model, weight, tensor, target, &hash[w], err);
     }
-    if (!code && part == 0 && model->family->derive)
-        model->family->derive(model, arena);
-    free(block);
+    if (!code && (part == 0 || !target->matrices) && model->family->derive)
+        model->family->derive(model, target->values);
+    free(target->block);
     return code;
+}
+
+enum ko_code ko_model_load(const struct ko_model *model, const struct ko_checkpoint *checkpoint,
+                           int32_t part, int32_t n_parts, float *floats, uint64_t *hash,
+                           struct ko_error *err)
+{
+    struct target target = {.values = floats, .matrices = floats + model->value_floats};
+    return load(model, checkpoint, part, n_parts, &target, hash, err);
+}
+
+/* Names the element with this number among all that a part's matrices brought to a sink. */
+static enum ko_code fail_bad(const struct ko_model *model, int32_t part, int32_t n_parts,
+                             int64_t bad, struct ko_error *err)
+{
+    for (size_t w = 0; w < model->n_weights; w++) {
+        const struct ko_weight *weight = &model->weights[w];
+        if (!ko_weight_in_part(model, weight, part, n_parts))
+            continue;
+        if (bad < (int64_t)weight->n)
+            return ko_fail(err, KO_E_INPUT, "%s: %s: element %" PRId64 " is not finite",
+                           model->name, weight->tensor, bad);
+        bad -= (int64_t)weight->n;
+    }
+    return ko_fail(err, KO_E_FAILED, "%s: a value is not finite, in no known tensor", model->name);
+}
+
+enum ko_code ko_model_load_apart(const struct ko_model *model,
+                                 const struct ko_checkpoint *checkpoint, int32_t part,
+                                 int32_t n_parts, float *values, const struct ko_matrix_sink *sink,
+                                 uint64_t *hash, struct ko_error *err)
+{
+    struct target target = {.values = values, .sink = sink};
+    struct ko_error later = {0};
+    int64_t bad = -1;
+    enum ko_code code = load(model, checkpoint, part, n_parts, &target, hash, err);
+    /* After a failure too: the next count begins at 0. */
+    const enum ko_code ended = sink->end(sink->context, &bad, code ? &later : err);
+    if (!code)
+        code = ended;
+    return !code && bad >= 0 ? fail_bad(model, part, n_parts, bad, err) : code;
 }
 
 void ko_model_content_hash(const struct ko_model *model, const uint64_t *hash, char text[33])

@@ -5,7 +5,7 @@
 #include "src/models/family.h"
 #include "src/models/weights.h"
 
-enum { CHUNK = 1 << 12 };
+enum { CHUNK = 1 << 14 };
 
 /* Uniform in (-1, 1), a function of key and index alone (the finaliser of splitmix64: Steele, Lea &
  * Flood 2014). */
@@ -33,21 +33,40 @@ static enum kind kind_of(const struct ko_weight *weight)
     return ko_name_ends(weight->tensor, ".bias") ? KIND_BIAS : KIND_GAIN;
 }
 
+/* What the elements of a tensor have in common. */
+struct law {
+    enum kind kind;
+    /* By name, so that a decay's weight and its norms come from the same values. */
+    uint64_t key;
+    int64_t columns;
+    double scale; /* of matrices and convolutions */
+};
+
+static struct law law_of(const struct ko_weight *weight, uint64_t seed)
+{
+    struct law law = {.kind = kind_of(weight),
+                      .key = XXH3_64bits_withSeed(weight->tensor, strlen(weight->tensor), seed),
+                      .columns = ko_weight_elements(weight) / weight->shape[0]};
+    if (law.kind == KIND_MATRIX)
+        law.scale = sqrt(6.0 / (double)(weight->shape[0] + weight->shape[1]));
+    else
+        law.scale = sqrt(3.0 / (double)law.columns);
+    return law;
+}
+
 /* Element i of the tensor, as the models are initialised: Glorot's matrices; A_log = log(1 + n)
    (S4D-real), moved by channel so that channels decay differently; steps of 0.001 to 0.1 through
    the inverse of softplus. */
-static double value(const struct ko_weight *weight, enum kind kind, uint64_t key, int64_t i)
+static double value(const struct law *law, int64_t i)
 {
-    int64_t columns = ko_weight_elements(weight) / weight->shape[0];
-    double u = uniform(key, (uint64_t)i), step;
-    switch (kind) {
+    double u = uniform(law->key, (uint64_t)i), step;
+    switch (law->kind) {
     case KIND_MATRIX:
-        return u * sqrt(6.0 / (double)(weight->shape[0] + weight->shape[1]));
     case KIND_CONV:
-        return u * sqrt(3.0 / (double)columns);
+        return u * law->scale;
     case KIND_DECAY:
-        return log1p((double)(i % columns)) + 0.1 * u +
-               1.5 * uniform(~key, (uint64_t)(i / columns));
+        return log1p((double)(i % law->columns)) + 0.1 * u +
+               1.5 * uniform(~law->key, (uint64_t)(i / law->columns));
     case KIND_STEP_BIAS:
         step = exp(log(1e-2) + u * log(10.0));
         return step + log(-expm1(-step));
@@ -58,22 +77,49 @@ static double value(const struct ko_weight *weight, enum kind kind, uint64_t key
     }
 }
 
-void ko_model_fill_random(const struct ko_model *model, uint64_t seed, float *arena)
+/* matrices NULL: the sink takes them. */
+static enum ko_code fill(const struct ko_model *model, uint64_t seed, float *values,
+                         float *matrices, const struct ko_matrix_sink *sink, struct ko_error *err)
 {
-    float values[CHUNK];
+    float chunk[CHUNK];
+    enum ko_code code = KO_OK;
     for (size_t w = 0; w < model->n_weights; w++) {
         const struct ko_weight *weight = &model->weights[w];
-        /* By name, so that a decay's weight and its norms come from the same values. */
-        uint64_t key = XXH3_64bits_withSeed(weight->tensor, strlen(weight->tensor), seed);
-        enum kind kind = kind_of(weight);
+        const struct law law = law_of(weight, seed);
+        float *to = weight->matrix ? matrices : values;
         int64_t total = ko_weight_elements(weight);
-        for (int64_t first = 0; first < total; first += CHUNK) {
+        for (int64_t first = 0; first < total && !code; first += CHUNK) {
             int64_t n = total - first < CHUNK ? total - first : CHUNK;
             for (int64_t i = 0; i < n; i++)
-                values[i] = (float)value(weight, kind, key, first + i);
-            ko_weight_place(weight, first, n, values, arena + weight->offset);
+                chunk[i] = (float)value(&law, first + i);
+            if (to)
+                ko_weight_place(weight, first, n, chunk, to + weight->offset);
+            else
+                code = sink->take(sink->context, weight->offset + (size_t)first, KO_ELEMENT_F32,
+                                  chunk, (size_t)n, err);
         }
     }
     if (model->family->derive)
-        model->family->derive(model, arena);
+        model->family->derive(model, values);
+    return code;
+}
+
+void ko_model_fill_random(const struct ko_model *model, uint64_t seed, float *floats)
+{
+    /* Nothing here fails without a sink. */
+    (void)fill(model, seed, floats, floats + model->value_floats, NULL, NULL);
+}
+
+enum ko_code ko_model_fill_random_apart(const struct ko_model *model, uint64_t seed, float *values,
+                                        const struct ko_matrix_sink *sink, struct ko_error *err)
+{
+    int64_t bad = -1;
+    enum ko_code code = fill(model, seed, values, NULL, sink, err);
+    const enum ko_code ended = sink->end(sink->context, &bad, code ? NULL : err);
+    if (!code)
+        code = ended;
+    if (!code && bad >= 0)
+        code = ko_fail(err, KO_E_FAILED, "%s: random element %lld is not finite", model->name,
+                       (long long)bad);
+    return code;
 }

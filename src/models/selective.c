@@ -148,7 +148,7 @@ void ko_selective_widths(const struct ko_model *model, int32_t width[KO_N_BUFFER
 static enum ko_code project(const struct ko_pass *pass, int32_t n, const float *x, int32_t ldx,
                             size_t weight, size_t bias, float *y, int32_t ldy, struct ko_error *err)
 {
-    struct ko_matrix matrix = ko_model_matrix(pass->model, pass->arena, weight, false);
+    struct ko_matrix matrix = ko_model_matrix(pass->model, &pass->arena, weight);
     return pass->k->linear(pass->be, n, x, ldx, &matrix, ko_pass_weight(pass, bias), false, y, ldy,
                            err);
 }
@@ -229,7 +229,7 @@ enum ko_code ko_selective_finish(const struct ko_pass *pass, int32_t layer, int3
 {
     const struct ko_selective_layer *w =
         &((const struct ko_selective *)pass->model->bound)->layer[layer];
-    struct ko_matrix out = ko_model_matrix(pass->model, pass->arena, w->out_proj, false);
+    struct ko_matrix out = ko_model_matrix(pass->model, &pass->arena, w->out_proj);
     return pass->k->linear(pass->be, n, mixed, ld_mixed, &out, ko_pass_weight(pass, w->out_bias),
                            true, x, pass->model->shape.d_model, err);
 }

@@ -82,11 +82,11 @@ enum ko_code ko_transformer_declare(struct ko_model *model, const struct ko_chec
     return code;
 }
 
-void ko_transformer_derive(const struct ko_model *model, float *arena)
+void ko_transformer_derive(const struct ko_model *model, float *values)
 {
     const struct ko_transformer *t = model->bound;
-    ko_rope_tables(&t->rope, model->shape.max_tokens, model->shape.d_head, arena + t->cos,
-                   arena + t->sin);
+    ko_rope_tables(&t->rope, model->shape.max_tokens, model->shape.d_head, values + t->cos,
+                   values + t->sin);
 }
 
 void ko_transformer_widths(const struct ko_model *model, int32_t width[KO_N_BUFFERS])
@@ -112,7 +112,7 @@ static enum ko_code project(const struct ko_pass *pass, int32_t n, const float *
                             size_t weight, size_t bias, bool accumulate, float *y, int32_t ldy,
                             struct ko_error *err)
 {
-    struct ko_matrix matrix = ko_model_matrix(pass->model, pass->arena, weight, false);
+    struct ko_matrix matrix = ko_model_matrix(pass->model, &pass->arena, weight);
     return pass->k->linear(pass->be, n, x, ldx, &matrix, ko_pass_weight(pass, bias), accumulate, y,
                            ldy, err);
 }
@@ -130,8 +130,8 @@ static enum ko_code project_input(const struct ko_pass *pass, int32_t layer, str
         .layer = layer,
         .n_heads = s->n_heads + s->n_kv_heads,
         .d_head = s->d_head,
-        .cos = pass->arena + t->cos,
-        .sin = pass->arena + t->sin,
+        .cos = pass->arena.values + t->cos,
+        .sin = pass->arena.values + t->sin,
         .x = qkv,
         .ld = ld,
     };

@@ -27,7 +27,7 @@ struct ko_transformer {
     struct ko_ends ends; /* first: src/models/ends.h */
     bool qkv_bias, o_bias, mlp_bias;
     struct ko_rope_config rope;
-    size_t cos, sin;                     /* offsets in the arena of [max_tokens, d_head / 2] */
+    size_t cos, sin;                     /* offsets among the values of [max_tokens, d_head / 2] */
     struct ko_transformer_layer layer[]; /* [n_layers] */
 };
 
@@ -56,7 +56,7 @@ KO_MUST_CHECK enum ko_code ko_transformer_window(const struct ko_model *model, j
 KO_MUST_CHECK enum ko_code ko_transformer_declare(struct ko_model *model,
                                                   const struct ko_checkpoint *checkpoint,
                                                   struct ko_error *err);
-void ko_transformer_derive(const struct ko_model *model, float *arena);
+void ko_transformer_derive(const struct ko_model *model, float *values);
 void ko_transformer_widths(const struct ko_model *model, int32_t widths[KO_N_BUFFERS]);
 KO_MUST_CHECK enum ko_code ko_transformer_mix(const struct ko_pass *pass, int32_t layer,
                                               struct ko_error *err);

@@ -33,8 +33,8 @@ int64_t ko_weight_elements(const struct ko_weight *weight)
     return n;
 }
 
-/* The floats that a weight takes in the arena. */
-static enum ko_code arena_size(const struct ko_weight *weight, size_t *n, struct ko_error *err)
+/* The elements that a weight takes in memory. */
+static enum ko_code size_in_memory(const struct ko_weight *weight, size_t *n, struct ko_error *err)
 {
     enum ko_code code = KO_OK;
     *n = 1;
@@ -55,18 +55,26 @@ static enum ko_code format_name(const char *format, va_list args, char **out, st
     return *out ? KO_OK : KO_E_MEMORY;
 }
 
+/* n elements behind the *end ones that values or matrices have so far. */
+static enum ko_code append(const struct ko_model *model, size_t n, size_t *end, size_t *offset,
+                           struct ko_error *err)
+{
+    size_t padded = 0, all = 0;
+    enum ko_code code = ko_add(n, ALIGNMENT - 1, &padded, model->name, err);
+    padded = padded / ALIGNMENT * ALIGNMENT;
+    if (!code) /* neither region nor both together may overflow */
+        code = ko_add(ko_model_floats(model), padded, &all, model->name, err);
+    if (code)
+        return code;
+    *offset = *end;
+    *end += padded;
+    return KO_OK;
+}
+
 enum ko_code ko_model_reserve(struct ko_model *model, size_t n, size_t *offset,
                               struct ko_error *err)
 {
-    size_t end = 0, padded = 0;
-    enum ko_code code = ko_add(model->arena_floats, n, &end, model->name, err);
-    if (!code)
-        code = ko_add(end, ALIGNMENT - 1, &padded, model->name, err);
-    if (code)
-        return code;
-    *offset = model->arena_floats;
-    model->arena_floats = padded / ALIGNMENT * ALIGNMENT;
-    return KO_OK;
+    return append(model, n, &model->value_floats, offset, err);
 }
 
 enum ko_code ko_model_add_weight(struct ko_model *model, int32_t layer, enum ko_transform transform,
@@ -74,6 +82,8 @@ enum ko_code ko_model_add_weight(struct ko_model *model, int32_t layer, enum ko_
                                  struct ko_error *err, const char *tensor_format, ...)
 {
     struct ko_weight weight = {.n_dims = n_dims, .transform = transform, .layer = layer};
+    weight.matrix = n_dims == 2 && transform == KO_AS_STORED;
+    weight.in_first = weight.matrix && layer >= 0 && model->family->in_first;
     memcpy(weight.shape, shape, (size_t)n_dims * sizeof shape[0]);
     struct ko_weight *grown =
         ko_grow(model->weights, &model->weights_capacity, model->n_weights + 1, sizeof *grown, err);
@@ -86,9 +96,11 @@ enum ko_code ko_model_add_weight(struct ko_model *model, int32_t layer, enum ko_
     enum ko_code code = format_name(tensor_format, args, &weight.tensor, err);
     va_end(args);
     if (!code)
-        code = arena_size(&weight, &weight.n, err);
+        code = size_in_memory(&weight, &weight.n, err);
     if (!code)
-        code = ko_model_reserve(model, weight.n, &weight.offset, err);
+        code =
+            append(model, weight.n, weight.matrix ? &model->matrix_elements : &model->value_floats,
+                   &weight.offset, err);
     if (code) {
         free(weight.tensor);
         return code;

@@ -1,4 +1,4 @@
-/* The declared weights against the file, and the way of a tensor's values into the arena. */
+/* The declared weights against the file, and the way of a tensor's elements into memory. */
 #ifndef KO_MODELS_WEIGHTS_H
 #define KO_MODELS_WEIGHTS_H
 
@@ -20,7 +20,7 @@ KO_MUST_CHECK enum ko_code ko_weight_check(const struct ko_model *model,
                                            const struct ko_tensor *tensor, struct ko_error *err);
 /* Elements of the weight in the file. */
 int64_t ko_weight_elements(const struct ko_weight *weight);
-/* Puts the file's elements [first, first + n) to their place in the weight's part of the arena,
+/* Puts the file's elements [first, first + n) to their place in the weight's memory,
    transformed. Parts may come in any order but for KO_DECAY_NORMS, which adds up from element 0 on.
  */
 void ko_weight_place(const struct ko_weight *weight, int64_t first, int64_t n, const float *values,

@@ -164,7 +164,7 @@ static enum ko_code measure(const struct bench *b, const struct ko_model *model,
 {
     struct ko_checkpoint *cp = NULL;
     enum ko_code code = ko_checkpoint_open(b->folder, b->shape, &cp, err);
-    size_t n = b->n < model->arena_floats ? b->n : model->arena_floats;
+    size_t n = b->n < ko_model_floats(model) ? b->n : ko_model_floats(model);
     for (int round = 0; round < ROUNDS && !code; round++) {
         double start = ko_now();
         if (b->dtype == KO_BF16)
@@ -197,7 +197,7 @@ static enum ko_code run(struct bench *b, struct ko_error *err)
     if (code)
         goto done;
     code = KO_E_MEMORY;
-    arena = ko_new(model->arena_floats, sizeof arena[0], err);
+    arena = ko_new(ko_model_floats(model), sizeof arena[0], err);
     from = ko_new(b->n, sizeof from[0], err);
     hash = ko_new(model->n_weights, sizeof hash[0], err);
     if (!arena || !from || !hash)

@@ -11,6 +11,7 @@
 #include "src/base/options.h"
 #include "src/checkpoint/checkpoint.h"
 #include "src/cli/inputs.h"
+#include "src/forward/device_weights.h"
 #include "src/forward/forward.h"
 #include "src/plan/batch.h"
 #include "tests/golden/golden_file.h"
@@ -228,25 +229,27 @@ static enum ko_code run(struct comparison *x, struct ko_error *err)
     struct ko_checkpoint *checkpoint = NULL;
     struct ko_engine *engine = NULL;
     struct ko_backend *be = NULL;
-    float *arena = ko_new(model->arena_floats, sizeof *arena, err);
+    struct ko_device_weights weights = {0};
     uint64_t *hash = ko_new(model->n_weights, sizeof *hash, err);
-    enum ko_code code = arena && hash ? KO_OK : KO_E_MEMORY;
+    enum ko_code code = hash ? KO_OK : KO_E_MEMORY;
     if (code == KO_OK)
         code = ko_checkpoint_open(x->c->checkpoint, "golden", &checkpoint, err);
     if (code == KO_OK)
-        code = ko_model_load(model, checkpoint, 0, 1, arena, hash, err);
-    if (code == KO_OK)
         code = k->open(&config, &be, err);
     if (code == KO_OK)
-        code = ko_engine_new(x->plan, 0, model, arena, k, be, x->plan->model[0].row_budget, &engine,
-                             err);
+        code = ko_device_weights_new(model, k, be, config.precision, &weights, err);
+    if (code == KO_OK)
+        code = ko_device_weights_load(&weights, checkpoint, hash, err);
+    if (code == KO_OK)
+        code = ko_engine_new(x->plan, 0, model, &weights.arena, k, be, x->plan->model[0].row_budget,
+                             &engine, err);
     if (code == KO_OK)
         code = run_batches(x, engine, err);
     ko_engine_free(engine);
+    ko_device_weights_free(&weights);
     if (be)
         k->close(be);
     ko_checkpoint_close(checkpoint);
-    free(arena);
     free(hash);
     return code;
 }

@@ -16,6 +16,7 @@
 #include "src/base/memory.h"
 
 static struct ko_world world;
+static struct ko_compute *compute; /* of the workers */
 
 /* True where every rank's verdict is: no rank may leave a test alone. */
 static bool everywhere(bool verdict)
@@ -152,15 +153,16 @@ static void weights_are_the_same_on_every_worker(void **state)
         right = ko_checkpoint_open(KO_SOURCE_DIR "/jobs/models/mamba-facts", "mamba-facts",
                                    &checkpoint, &err) == KO_OK;
         right = right &&
-                ko_weights_load(&world, KO_SOURCE_DIR "/jobs/models/mamba-facts", "mamba-facts",
-                                ko_checkpoint_fingerprint(checkpoint), &weights, &err) == KO_OK;
+                ko_weights_load(&world, compute, NULL, KO_SOURCE_DIR "/jobs/models/mamba-facts",
+                                "mamba-facts", ko_checkpoint_fingerprint(checkpoint), &weights,
+                                &err) == KO_OK;
         ko_checkpoint_close(checkpoint);
         const struct ko_model *model = weights.model;
-        float *own = right ? ko_new(model->arena_floats, sizeof *own, &err) : NULL;
+        float *own = right ? ko_new(ko_model_floats(model), sizeof *own, &err) : NULL;
         uint64_t *hash = right ? ko_new(model->n_weights, sizeof *hash, &err) : NULL;
         right = own && hash &&
                 ko_model_load(model, weights.checkpoint, 0, 1, own, hash, &err) == KO_OK &&
-                memcmp(own, weights.arena, model->arena_floats * sizeof *own) == 0;
+                memcmp(own, weights.floats, ko_model_floats(model) * sizeof *own) == 0;
         char text[33] = "";
         if (right)
             ko_model_content_hash(model, hash, text);
@@ -179,8 +181,8 @@ static void another_checkpoint_fails_on_every_worker(void **state)
     bool right = true;
     (void)state;
     if (world.workers != MPI_COMM_NULL)
-        right = ko_weights_load(&world, KO_SOURCE_DIR "/jobs/models/mamba-facts", "mamba-facts",
-                                "0123", &weights, &err) == KO_E_FAILED &&
+        right = ko_weights_load(&world, compute, NULL, KO_SOURCE_DIR "/jobs/models/mamba-facts",
+                                "mamba-facts", "0123", &weights, &err) == KO_E_FAILED &&
                 strstr(err.text, "was 0123 when the run began");
     assert_true(everywhere(right));
 }
@@ -192,8 +194,8 @@ static void a_missing_checkpoint_fails_on_every_worker(void **state)
     bool right = true;
     (void)state;
     if (world.workers != MPI_COMM_NULL)
-        right = ko_weights_load(&world, KO_SOURCE_DIR "/jobs/models/none", "none", "", &weights,
-                                &err) == KO_E_FAILED &&
+        right = ko_weights_load(&world, compute, NULL, KO_SOURCE_DIR "/jobs/models/none", "none",
+                                "", &weights, &err) == KO_E_FAILED &&
                 strstr(err.text, "none");
     assert_true(everywhere(right));
 }
@@ -202,6 +204,10 @@ int main(int argc, char **argv)
 {
     struct ko_error err = {0};
     if (ko_world_open(&argc, &argv, &world, &err) != KO_OK)
+        return 1;
+    const struct ko_backend_config config = {.threads = 1};
+    if (world.workers != MPI_COMM_NULL &&
+        ko_compute_start(&ko_kernels_plain, &config, &compute, &err) != KO_OK)
         return 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_ranks_return_the_lowest_failing_rank_s_error),
@@ -216,6 +222,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_missing_checkpoint_fails_on_every_worker),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    ko_compute_stop(compute);
     ko_world_close(&world);
     return failed;
 }

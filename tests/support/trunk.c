@@ -29,7 +29,7 @@ static int32_t *counted(int32_t n, int32_t first, int32_t step)
     return values;
 }
 
-void test_run_trunk(const struct ko_model *model, const float *arena, const int32_t *tokens,
+void test_run_trunk(const struct ko_model *model, const float *floats, const int32_t *tokens,
                     int32_t n, float *x)
 {
     const int32_t layers = model->shape.n_layers, first = 0;
@@ -57,8 +57,11 @@ void test_run_trunk(const struct ko_model *model, const float *arena, const int3
     };
     struct ko_error err = {0};
     struct ko_backend_config config = {.threads = 1, .precision = KO_FLOAT32};
-    struct ko_pass pass = {
-        .model = model, .arena = arena, .k = &ko_kernels_plain, .rows = &rows, .x = x};
+    struct ko_pass pass = {.model = model,
+                           .arena = ko_model_host_arena(model, floats),
+                           .k = &ko_kernels_plain,
+                           .rows = &rows,
+                           .x = x};
     int32_t widths[KO_N_BUFFERS];
     ko_model_widths(model, widths);
     for (int b = 0; b < KO_N_BUFFERS; b++)
@@ -89,11 +92,17 @@ void test_run_trunk(const struct ko_model *model, const float *arena, const int3
     free(branches_of);
 }
 
-const float *test_weight(const struct ko_model *model, const float *arena, const char *tensor)
+const float *test_place(const struct ko_model *model, const float *floats,
+                        const struct ko_weight *weight)
+{
+    return floats + weight->offset + (weight->matrix ? model->value_floats : 0);
+}
+
+const float *test_weight(const struct ko_model *model, const float *floats, const char *tensor)
 {
     for (size_t w = 0; w < model->n_weights; w++)
         if (strcmp(model->weights[w].tensor, tensor) == 0)
-            return arena + model->weights[w].offset;
+            return test_place(model, floats, &model->weights[w]);
     need(0, tensor);
     return NULL;
 }

@@ -169,7 +169,7 @@ static void a_clean_pass_equals_the_formulas(void **state)
                                         "\"tie_word_embeddings\": false}",
                                         &err);
     assert_non_null(model);
-    float *arena = calloc(model->arena_floats, sizeof *arena), got[TOKENS][D];
+    float *arena = calloc(ko_model_floats(model), sizeof *arena), got[TOKENS][D];
     assert_non_null(arena);
     ko_model_fill_random(model, 1, arena);
     test_run_trunk(model, arena, tokens, TOKENS, &got[0][0]);
@@ -197,7 +197,8 @@ static void a_clean_pass_equals_the_formulas(void **state)
                 fail_msg("row %d, feature %d: %g, expected %g", t, i, (double)got[t][i],
                          expected[i]);
     }
-    assert_ptr_equal(model->family->unembedding(model, arena).data,
+    const struct ko_arena host = ko_model_host_arena(model, arena);
+    assert_ptr_equal(model->family->unembedding(model, &host).data,
                      test_weight(model, arena, "lm_head.weight"));
     free(arena);
     ko_model_free(model);

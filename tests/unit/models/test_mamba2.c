@@ -130,7 +130,7 @@ static const float *find(const struct reference *r, int layer, const char *name)
     snprintf(full, sizeof full, "backbone.layers.%d.%s", layer, name);
     for (size_t w = 0; w < r->model->n_weights; w++)
         if (strcmp(r->model->weights[w].tensor, full) == 0)
-            return r->arena + r->model->weights[w].offset;
+            return test_place(r->model, r->arena, &r->model->weights[w]);
     return NULL;
 }
 
@@ -232,7 +232,7 @@ static void check_pass(const char *more, double low, double high, size_t n_weigh
     if (!model)
         fail_msg("%s", err.text);
     assert_int_equal(model->n_weights, n_weights);
-    float *arena = calloc(model->arena_floats, sizeof *arena), got[TOKENS][D];
+    float *arena = calloc(ko_model_floats(model), sizeof *arena), got[TOKENS][D];
     assert_non_null(arena);
     ko_model_fill_random(model, 1, arena);
     test_run_trunk(model, arena, tokens, TOKENS, &got[0][0]);

@@ -69,13 +69,18 @@ static void every_checkpoint_of_the_repository_opens(void **state)
         assert_string_equal(model->family->name, rows[i].family);
         assert_string_equal(model->name, "toy");
         assert_int_equal(model->n_weights, rows[i].n_weights);
+        size_t end[2] = {0}; /* of the values and of the matrices so far */
         for (size_t w = 0; w < model->n_weights; w++) {
-            assert_int_equal(model->weights[w].offset % 16, 0);
-            assert_true(model->weights[w].offset + model->weights[w].n <= model->arena_floats);
-            if (w > 0)
-                assert_true(model->weights[w].offset >=
-                            model->weights[w - 1].offset + model->weights[w - 1].n);
+            const struct ko_weight *weight = &model->weights[w];
+            assert_int_equal(weight->matrix,
+                             weight->n_dims == 2 && weight->transform == KO_AS_STORED);
+            assert_int_equal(weight->offset % 16, 0);
+            assert_true(weight->offset >= end[weight->matrix]);
+            end[weight->matrix] = weight->offset + weight->n;
         }
+        assert_true(end[0] <= model->value_floats && end[1] <= model->matrix_elements);
+        assert_int_equal(model->value_floats % 16, 0);
+        assert_int_equal(model->matrix_elements % 16, 0);
         ko_model_free(model);
         ko_checkpoint_close(cp);
     }

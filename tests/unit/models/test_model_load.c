@@ -34,7 +34,7 @@ static struct loaded opened(const char *folder)
     struct loaded m = {0};
     if (ko_checkpoint_open(folder, "toy", &m.cp, &err) || ko_model_open(m.cp, &m.model, &err))
         fail_msg("%s", err.text);
-    m.arena = ko_new(m.model->arena_floats, sizeof *m.arena, &err);
+    m.arena = ko_new(ko_model_floats(m.model), sizeof *m.arena, &err);
     m.hash = ko_new(m.model->n_weights, sizeof *m.hash, &err);
     assert_non_null(m.arena);
     assert_non_null(m.hash);
@@ -68,7 +68,7 @@ static void loading_in_parts_equals_loading_in_one(void **state)
         struct loaded one = loaded(folders[f], 1);
         for (size_t p = 0; p < 4; p++) {
             struct loaded many = loaded(folders[f], parts[p]);
-            assert_memory_equal(one.arena, many.arena, one.model->arena_floats * sizeof(float));
+            assert_memory_equal(one.arena, many.arena, ko_model_floats(one.model) * sizeof(float));
             assert_memory_equal(one.hash, many.hash, one.model->n_weights * sizeof(uint64_t));
             unload(&many);
         }
@@ -235,7 +235,7 @@ static void random_weights_are_reproducible_and_their_decays_spread(void **state
     struct loaded m = opened(MAMBA), other = opened(MAMBA);
     ko_model_fill_random(m.model, 7, m.arena);
     ko_model_fill_random(other.model, 7, other.arena);
-    size_t bytes = m.model->arena_floats * sizeof(float);
+    size_t bytes = ko_model_floats(m.model) * sizeof(float);
     assert_memory_equal(m.arena, other.arena, bytes);
     ko_model_fill_random(other.model, 8, other.arena);
     assert_memory_not_equal(m.arena, other.arena, bytes);

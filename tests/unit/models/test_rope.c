@@ -170,8 +170,8 @@ static void the_arena_holds_the_tables_of_the_positions_at_most(void **state)
     assert_int_equal(model->shape.max_tokens, KO_MAX_POSITIONS);
     const struct ko_transformer *t = model->bound;
     const size_t last = (size_t)KO_MAX_POSITIONS * 2 - 1;
-    assert_true(t->sin + last < model->arena_floats);
-    float *arena = calloc(model->arena_floats, sizeof *arena);
+    assert_true(t->sin + last < ko_model_floats(model));
+    float *arena = calloc(ko_model_floats(model), sizeof *arena);
     assert_non_null(arena);
     ko_model_fill_random(model, 1, arena);
     double angle = (KO_MAX_POSITIONS - 1) * 0.01; /* 10000 ** (-2 / 4) */

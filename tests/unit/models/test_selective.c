@@ -248,7 +248,7 @@ static void check_pass(const char *family, bool bias, bool conv_bias, double eps
              conv_bias ? "true" : "false", eps);
     struct ko_model *model = test_configured(family, config, &err);
     assert_non_null(model);
-    float *arena = calloc(model->arena_floats, sizeof *arena), got[TOKENS][D];
+    float *arena = calloc(ko_model_floats(model), sizeof *arena), got[TOKENS][D];
     assert_non_null(arena);
     ko_model_fill_random(model, 1, arena);
     test_run_trunk(model, arena, tokens, TOKENS, &got[0][0]);
@@ -269,7 +269,8 @@ static void check_pass(const char *family, bool bias, bool conv_bias, double eps
                 fail_msg("row %d, feature %d: %g, expected %g", t, i, (double)got[t][i],
                          expected[i]);
     }
-    assert_ptr_equal(model->family->unembedding(model, arena).data,
+    const struct ko_arena host = ko_model_host_arena(model, arena);
+    assert_ptr_equal(model->family->unembedding(model, &host).data,
                      test_weight(model, arena, "lm_head.weight"));
     free(arena);
     ko_model_free(model);

@@ -63,7 +63,7 @@ static const float *find(const struct ko_model *model, const float *arena, int l
     snprintf(full, sizeof full, "model.layers.%d.%s", layer, name);
     for (size_t w = 0; w < model->n_weights; w++)
         if (strcmp(model->weights[w].tensor, full) == 0)
-            return arena + model->weights[w].offset;
+            return test_place(model, arena, &model->weights[w]);
     return NULL;
 }
 
@@ -130,7 +130,7 @@ static void check_pass(const char *family, const char *config, int reach, size_t
     if (!model)
         fail_msg("%s", err.text);
     assert_int_equal(model->n_weights, n_weights);
-    float *arena = calloc(model->arena_floats, sizeof *arena), got[TOKENS][D];
+    float *arena = calloc(ko_model_floats(model), sizeof *arena), got[TOKENS][D];
     assert_non_null(arena);
     ko_model_fill_random(model, 1, arena);
     test_run_trunk(model, arena, tokens, TOKENS, &got[0][0]);

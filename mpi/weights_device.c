@@ -1,0 +1,124 @@
+#include "mpi/weights_device.h"
+
+#include <stdlib.h>
+
+#include "mpi/agree.h"
+#include "src/base/memory.h"
+
+/* What the compute thread is asked to do. */
+struct task {
+    struct ko_weights *weights;
+    enum ko_precision precision;
+    int32_t part, n_parts;
+    uint64_t *hash; /* [n_weights] */
+    struct ko_exchange *exchange;
+};
+
+static enum ko_code allocate(const struct ko_kernels *k, struct ko_backend *be, void *context,
+                             struct ko_error *err)
+{
+    const struct task *task = context;
+    return ko_device_weights_new(task->weights->model, k, be, task->precision,
+                                 &task->weights->device, err);
+}
+
+static enum ko_code load_part(const struct ko_kernels *k, struct ko_backend *be, void *context,
+                              struct ko_error *err)
+{
+    const struct task *task = context;
+    (void)k;
+    (void)be;
+    return ko_device_weights_load_part(&task->weights->device, task->weights->checkpoint,
+                                       task->part, task->n_parts, task->hash, err);
+}
+
+static enum ko_code share(const struct ko_kernels *k, struct ko_backend *be, void *context,
+                          struct ko_error *err)
+{
+    const struct task *task = context;
+    struct ko_device_weights *device = &task->weights->device;
+    const size_t bytes = ko_element_bytes(device->arena.type);
+    size_t *begin = ko_new((size_t)task->n_parts + 1, sizeof *begin, err);
+    enum ko_code code = begin ? KO_OK : KO_E_MEMORY;
+    if (code == KO_OK) {
+        ko_model_parts(task->weights->model, task->n_parts, begin);
+        for (int32_t p = 0; p <= task->n_parts; p++)
+            begin[p] *= bytes;
+        code = k->wait(be, err); /* the part is there before it goes to the others */
+    }
+    if (code == KO_OK)
+        code = task->exchange->share(task->exchange, device->matrices, begin, err);
+    free(begin);
+    return code;
+}
+
+static enum ko_code release(const struct ko_kernels *k, struct ko_backend *be, void *context,
+                            struct ko_error *err)
+{
+    struct ko_weights *weights = context;
+    (void)k;
+    (void)be;
+    (void)err;
+    ko_device_weights_free(&weights->device);
+    return KO_OK;
+}
+
+void ko_weights_free_device(struct ko_weights *weights)
+{
+    const enum ko_code code = ko_compute_call(weights->compute, release, weights, NULL);
+    (void)code; /* it only frees */
+    weights->compute = NULL;
+}
+
+/* Every tensor's hash from the worker that read it; those of the values, which all read, from the
+ * first. */
+static enum ko_code gather_hashes(const struct ko_world *world, const struct ko_model *model,
+                                  uint64_t *hash, struct ko_error *err)
+{
+    for (size_t w = 0; w < model->n_weights && world->worker != 0; w++)
+        if (!model->weights[w].matrix)
+            hash[w] = 0;
+    return ko_mpi_check(MPI_Allreduce(MPI_IN_PLACE, hash, (int)model->n_weights, MPI_UINT64_T,
+                                      MPI_SUM, world->workers),
+                        "MPI_Allreduce", err);
+}
+
+static enum ko_code run(struct ko_world *world, struct task *task, struct ko_error *err)
+{
+    struct ko_weights *weights = task->weights;
+    struct ko_compute *compute = weights->compute;
+    enum ko_code code = task->hash ? ko_compute_call(compute, allocate, task, err) : KO_E_MEMORY;
+    code = ko_agree(world->workers, code, err);
+    if (code != KO_OK)
+        return code;
+    code = ko_compute_call(compute, load_part, task, err);
+    if (code == KO_E_INPUT)
+        code = KO_E_FAILED; /* it was accepted before the run began: its values fail it now */
+    code = ko_agree(world->workers, code, err); /* before the exchange, which cannot */
+    if (code == KO_OK && task->n_parts > 1) {
+        code = ko_compute_call(compute, share, task, err);
+        world->broken = world->broken || code != KO_OK;
+    }
+    if (code == KO_OK)
+        code = gather_hashes(world, weights->model, task->hash, err);
+    if (code == KO_OK)
+        ko_model_content_hash(weights->model, task->hash, weights->content_hash);
+    return code;
+}
+
+enum ko_code ko_weights_load_device(struct ko_world *world, struct ko_compute *compute,
+                                    struct ko_exchange *exchange, struct ko_weights *weights,
+                                    struct ko_error *err)
+{
+    weights->compute = compute;
+    struct task task = {.weights = weights,
+                        .precision = ko_compute_precision(compute),
+                        .part = world->worker,
+                        .n_parts = world->n_workers,
+                        .exchange = exchange};
+    task.hash = ko_new(weights->model->n_weights, sizeof *task.hash, err);
+    const enum ko_code code = run(world, &task, err);
+    weights->arena = weights->device.arena;
+    free(task.hash);
+    return code;
+}

@@ -1,0 +1,109 @@
+#include "src/forward/device_weights.h"
+
+#include <stdlib.h>
+
+#include "src/base/memory.h"
+
+static enum ko_code allocate(struct ko_device_weights *weights, struct ko_error *err)
+{
+    const struct ko_model *model = weights->model;
+    struct ko_arena *arena = &weights->arena;
+    enum ko_code code =
+        weights->k->alloc(weights->be, model->value_floats * sizeof(float), &weights->values, err);
+    if (code == KO_OK)
+        code =
+            weights->k->alloc(weights->be, model->matrix_elements * ko_element_bytes(arena->type),
+                              &weights->matrices, err);
+    if (code != KO_OK)
+        return ko_fail_in(err, "%s: weights", model->name);
+    arena->values = weights->values;
+    arena->matrices = weights->matrices;
+    arena->host_values = weights->host;
+    return KO_OK;
+}
+
+enum ko_code ko_device_weights_new(const struct ko_model *model, const struct ko_kernels *k,
+                                   struct ko_backend *be, enum ko_precision precision,
+                                   struct ko_device_weights *out, struct ko_error *err)
+{
+    struct ko_device_weights weights = {.model = model, .k = k, .be = be};
+    const size_t n = k->own_memory ? model->value_floats : ko_model_floats(model);
+    enum ko_code code = KO_OK;
+    weights.host = ko_new(n, sizeof *weights.host, err);
+    if (!weights.host)
+        return KO_E_MEMORY;
+    if (k->own_memory) {
+        weights.arena.type = k->matrix_type(precision);
+        code = allocate(&weights, err);
+    } else {
+        weights.arena = ko_model_host_arena(model, weights.host);
+    }
+    if (code != KO_OK)
+        ko_device_weights_free(&weights);
+    else
+        *out = weights;
+    return code;
+}
+
+void ko_device_weights_free(struct ko_device_weights *weights)
+{
+    if (weights->values)
+        weights->k->release(weights->be, weights->values);
+    if (weights->matrices)
+        weights->k->release(weights->be, weights->matrices);
+    free(weights->host);
+    *weights = (struct ko_device_weights){0};
+}
+
+static enum ko_code take(void *context, size_t offset, enum ko_element type, const void *data,
+                         size_t n, struct ko_error *err)
+{
+    struct ko_device_weights *weights = context;
+    const enum ko_element to_type = weights->arena.type;
+    unsigned char *to = (unsigned char *)weights->matrices + offset * ko_element_bytes(to_type);
+    return weights->k->import(weights->be, to, to_type, data, type, n, err);
+}
+
+static enum ko_code end(void *context, int64_t *bad, struct ko_error *err)
+{
+    struct ko_device_weights *weights = context;
+    return weights->k->import_end(weights->be, bad, err);
+}
+
+static enum ko_code upload_values(struct ko_device_weights *weights, struct ko_error *err)
+{
+    return weights->k->upload(weights->be, weights->values, weights->host,
+                              weights->model->value_floats * sizeof *weights->host, err);
+}
+
+enum ko_code ko_device_weights_load_part(struct ko_device_weights *weights,
+                                         const struct ko_checkpoint *checkpoint, int32_t part,
+                                         int32_t n_parts, uint64_t *hash, struct ko_error *err)
+{
+    const struct ko_matrix_sink sink = {take, end, weights};
+    const enum ko_code code = ko_model_load_apart(weights->model, checkpoint, part, n_parts,
+                                                  weights->host, &sink, hash, err);
+    return code == KO_OK ? upload_values(weights, err) : code;
+}
+
+enum ko_code ko_device_weights_load(struct ko_device_weights *weights,
+                                    const struct ko_checkpoint *checkpoint, uint64_t *hash,
+                                    struct ko_error *err)
+{
+    if (weights->k->own_memory)
+        return ko_device_weights_load_part(weights, checkpoint, 0, 1, hash, err);
+    return ko_model_load(weights->model, checkpoint, 0, 1, weights->host, hash, err);
+}
+
+enum ko_code ko_device_weights_fill_random(struct ko_device_weights *weights, uint64_t seed,
+                                           struct ko_error *err)
+{
+    const struct ko_matrix_sink sink = {take, end, weights};
+    if (!weights->k->own_memory) {
+        ko_model_fill_random(weights->model, seed, weights->host);
+        return KO_OK;
+    }
+    const enum ko_code code =
+        ko_model_fill_random_apart(weights->model, seed, weights->host, &sink, err);
+    return code == KO_OK ? upload_values(weights, err) : code;
+}
