@@ -164,6 +164,8 @@ def measure_shape(name, shape, a):
         begin = time.perf_counter()
         job = Job(shape, random_weights(shape, dtype, a.device), dtype, a.device, a.tokens[0])
         if a.compile:
+            torch.compiler.reset()
+            torch._dynamo.config.recompile_limit = 64        # beyond it layers would run uncompiled, unsaid
             job.model.run_layer = torch.compile(job.model.layer, dynamic=False)
         for T in a.tokens:
             for precision in (p for p in a.precision if DTYPES[p] == dtype):
@@ -186,7 +188,8 @@ def measure_shape(name, shape, a):
 
 
 def main():
-    listed = lambda allowed: lambda text: [x if x in allowed else ap.error(f"{x}: choose from {', '.join(allowed)}") for x in text.split(",")]
+    listed = lambda allowed: lambda text: [
+        x if x in allowed else ap.error(f"{x}: choose from {', '.join(allowed)}") for x in text.split(",")]
     numbers = lambda text: [int(x) for x in text.split(",")]
     ap = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     shapes = published()
