@@ -1,0 +1,132 @@
+"""The shapes that `knockout bench --shape` knows, read from the macros of src/models/shapes.c, and what a configuration means.
+
+`published()` gives {name: configuration}; `Shape.of(configuration)` reads one, in the layout of Hugging Face or of the original
+Mamba releases, with the defaults that the program documents for absent keys.
+"""
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+SOURCE = Path(__file__).resolve().parents[2] / "src" / "models" / "shapes.c"
+TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|(?:#\s*)?[A-Za-z_]\w*|[(),]|[^\s"(),#]+')
+
+
+def macros(text):
+    """{name: (parameters, body)} of every #define."""
+    found = {}
+    for name, parameters, body in re.findall(r"^#define (\w+)(?:\(([^)]*)\))?[ \t]+(.*)$", text.replace("\\\n", " "), re.M):
+        found.setdefault(name, ([p.strip() for p in parameters.split(",")] if parameters else [], body))
+    return found
+
+
+def arguments(tokens):
+    """The arguments of a macro, as lists of tokens, from an iterator that stands after its name."""
+    if next(tokens) != "(":
+        raise ValueError(f"{SOURCE}: a macro's name is not followed by its arguments")
+    out, depth = [[]], 1
+    for token in tokens:
+        depth += (token == "(") - (token == ")")
+        if depth == 0:
+            return out
+        if token == "," and depth == 1:
+            out.append([])
+        else:
+            out[-1].append(token)
+    raise ValueError(f"{SOURCE}: a macro's arguments do not end")
+
+
+def string(tokens, given, table):
+    """What the preprocessor and the compiler make of string literals, #parameters, parameters and macros: one string."""
+    out, tokens = "", iter(tokens)
+    for token in tokens:
+        name = token.lstrip("# ")
+        if token.startswith('"'):
+            out += json.loads(token)
+        elif token.startswith("#"):
+            out += " ".join(given[name])
+        elif name in given:
+            out += string(given[name], {}, table)
+        else:
+            parameters, body = table[name]
+            values = arguments(tokens) if parameters else []
+            out += string(TOKEN.findall(body), dict(zip(parameters, values)), table)
+    return out
+
+
+def published():
+    table = macros(SOURCE.read_text())
+    tokens, out = iter(TOKEN.findall(table["SHAPES"][1])), {}
+    for token in tokens:
+        if token != "X":
+            raise ValueError(f"{SOURCE}: SHAPES: {token!r} is no row")
+        name, config = arguments(tokens)
+        out[string(name, {}, table)] = json.loads(string(config, {}, table))
+    return out
+
+
+@dataclass
+class Shape:
+    """family: mamba (with inner_eps, Falcon-Mamba), mamba2, gpt2 or llama (Mistral too).  Fields of other families stay at 0."""
+    family: str
+    d: int
+    layers: int
+    vocab: int
+    tied: bool
+    eps: float = 1e-5
+    inner: int = 0          # channels of an SSM
+    state: int = 0
+    taps: int = 4
+    rank: int = 0           # of Mamba-1's time step
+    inner_eps: float = 0    # Falcon-Mamba's norms of dt, B and C; 0: none
+    heads: int = 0
+    head_dim: int = 0
+    groups: int = 0         # Mamba-2's B and C; key and value heads of Llama
+    step_limit: tuple = (0.0, float("inf"))
+    ff: int = 0
+    positions: int = 0
+    theta: float = 10000.0
+    scaling: dict = field(default_factory=dict)
+    window: int = 0         # sliding window; 0: none
+
+    @staticmethod
+    def of(c):
+        kind = c.get("model_type") or ("mamba2" if c["ssm_cfg"].get("layer") == "Mamba2" else "mamba")
+        read = {"mamba": mamba, "falcon_mamba": mamba, "mamba2": mamba2, "gpt2": gpt2, "llama": llama, "mistral": llama}
+        if kind not in read:
+            raise ValueError(f"model_type {kind}: no baseline; there are {', '.join(read)}")
+        return read[kind](kind, c)
+
+
+def mamba(kind, c):
+    d = c["hidden_size"]
+    rank = c.get("time_step_rank", "auto")
+    return Shape("mamba", d, c["num_hidden_layers"], c["vocab_size"], c.get("tie_word_embeddings", True),
+                 eps=c.get("layer_norm_epsilon", 1e-5), inner=c.get("intermediate_size") or c.get("expand", 2) * d,
+                 state=c.get("state_size", 16), taps=c.get("conv_kernel", 4), rank=-(-d // 16) if rank == "auto" else rank,
+                 inner_eps=c.get("mixer_rms_eps", 1e-6) if kind == "falcon_mamba" else 0)
+
+
+def mamba2(kind, c):
+    if "d_model" in c:
+        d, multiple = c["d_model"], c.get("pad_vocab_size_multiple", 8)
+        return Shape("mamba2", d, c["n_layer"], -(-c["vocab_size"] // multiple) * multiple, c.get("tie_embeddings", True),
+                     inner=2 * d, state=128, heads=2 * d // 64, head_dim=64, groups=1)
+    return Shape("mamba2", c["hidden_size"], c["num_hidden_layers"], c["vocab_size"], c.get("tie_word_embeddings", False),
+                 eps=c.get("layer_norm_epsilon", 1e-5), inner=c["num_heads"] * c["head_dim"], state=c["state_size"],
+                 taps=c.get("conv_kernel", 4), heads=c["num_heads"], head_dim=c["head_dim"], groups=c["n_groups"],
+                 step_limit=tuple(c.get("time_step_limit", (0.0, float("inf")))))
+
+
+def gpt2(kind, c):
+    d, heads = c["n_embd"], c["n_head"]
+    return Shape("gpt2", d, c["n_layer"], c["vocab_size"], c.get("tie_word_embeddings", True), eps=c.get("layer_norm_epsilon", 1e-5),
+                 heads=heads, head_dim=d // heads, groups=heads, ff=c.get("n_inner") or 4 * d, positions=c["n_positions"])
+
+
+def llama(kind, c):
+    d, heads = c["hidden_size"], c["num_attention_heads"]
+    return Shape("llama", d, c["num_hidden_layers"], c["vocab_size"], c.get("tie_word_embeddings", False), eps=c["rms_norm_eps"],
+                 heads=heads, head_dim=c.get("head_dim") or d // heads, groups=c.get("num_key_value_heads", heads),
+                 ff=c["intermediate_size"], theta=c["rope_theta"], scaling=c.get("rope_scaling") or {},
+                 window=(c.get("sliding_window") or 0) if kind == "mistral" else 0)
