@@ -50,6 +50,10 @@
       "plan as if this many prompts were selected")                                                \
     X(KO_OPT_WORKERS, "workers", KO_INT, "1", "workers", "plan",                                   \
       "predict makespan and efficiency for this many workers")                                     \
+    X(KO_OPT_DEVICE, "device", KO_STRING, "", "NAME", "plan",                                      \
+      "predict for this GPU from rates measured earlier, instead of measuring here")               \
+    X(KO_OPT_READ_RATE, "read-rate", KO_DOUBLE, "2", "GB/s", "plan",                               \
+      "how fast checkpoints are read, for the predicted time of loading")                          \
     X(KO_OPT_JSON, "json", KO_FLAG, "", "", "status plan bench inspect", "print JSON")             \
     X(KO_OPT_CSV, "csv", KO_FLAG, "", "", "show", "print comma-separated values")                  \
     X(KO_OPT_METRIC, "metric", KO_STRING, "change", "change|delta|logprob|median|hit|kl", "show",  \

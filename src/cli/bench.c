@@ -9,7 +9,7 @@
 #include "src/base/memory.h"
 #include "src/cli/bench_model.h"
 #include "src/cli/cli.h"
-#include "src/cli/gemm_rate.h"
+#include "src/cli/gemm.h"
 #include "src/forward/forward.h"
 #include "src/plan/batch.h"
 

@@ -142,7 +142,7 @@ static enum ko_code build_plan(const char *shape, int64_t row_budget, int64_t n_
     for (int64_t p = 0; code == KO_OK && p < n_prompts; p++)
         code = make_prompt(bench->model, seed, (int32_t)p, &facts.fact[p], &input.prompt[p], err);
     if (code == KO_OK) {
-        ko_plan_model_describe(bench->model, row_budget, input.model);
+        ko_plan_model_describe(bench->model, row_budget, false, input.model);
         code = ko_plan_build(&input, &bench->plan, err);
     }
     ko_strings_free(&spec.prompt_files);
@@ -163,7 +163,7 @@ enum ko_code ko_bench_model_new(const char *shape, int64_t row_budget, int64_t n
     struct ko_plan_model numbers = {0};
     enum ko_code code = open_shape(shape, &bench.model, err);
     if (code == KO_OK) {
-        ko_plan_model_describe(bench.model, row_budget, &numbers);
+        ko_plan_model_describe(bench.model, row_budget, false, &numbers);
         const int64_t starts = bench.model->shape.n_layers - KO_BENCH_WINDOW + 1;
         if (n_prompts == 0)
             n_prompts = numbers.row_budget / (KO_BENCH_TOKENS + N_ROUTES * starts);

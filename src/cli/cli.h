@@ -45,6 +45,9 @@ const char *ko_cli_precision_name(enum ko_precision precision);
    visible, else cpu. KO_E_INPUT for one that this build lacks, and for cuda without a GPU. */
 KO_MUST_CHECK enum ko_code ko_cli_backend(const struct ko_options *options, const char **out,
                                           struct ko_error *err);
+/* For what computes elsewhere, on GPUs: --backend, by default cuda. */
+KO_MUST_CHECK enum ko_code ko_cli_backend_elsewhere(const struct ko_options *options,
+                                                    const char **out, struct ko_error *err);
 /* KO_E_INPUT where the backend does not compute at this precision. */
 KO_MUST_CHECK enum ko_code ko_cli_check_precision(const char *backend, enum ko_precision precision,
                                                   struct ko_error *err);

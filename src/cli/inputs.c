@@ -156,7 +156,7 @@ void ko_inputs_close(struct ko_inputs *inputs)
 /* ----------------------------------------------------------------------------------------------
  * the plan */
 
-void ko_plan_model_describe(const struct ko_model *model, int64_t row_budget,
+void ko_plan_model_describe(const struct ko_model *model, int64_t row_budget, bool gpu,
                             struct ko_plan_model *out)
 {
     const struct ko_shape *shape = &model->shape;
@@ -170,7 +170,8 @@ void ko_plan_model_describe(const struct ko_model *model, int64_t row_budget,
     out->row_bytes = (double)(ko_model_row_floats(model) * sizeof(float));
     out->weight_bytes = (double)ko_model_floats(model) * sizeof(float);
     model->family->row_flop(model, out->row_flop);
-    out->row_budget = row_budget > 0 ? (int32_t)row_budget : ko_default_row_budget(out->row_bytes);
+    out->row_budget =
+        row_budget > 0 ? (int32_t)row_budget : ko_default_row_budget(out->row_bytes, gpu);
 }
 
 static enum ko_code describe_model(const struct ko_inputs *inputs, int32_t m,
@@ -187,7 +188,7 @@ static enum ko_code describe_model(const struct ko_inputs *inputs, int32_t m,
     if (!out->name || !out->path || !out->tokenizer || !out->architecture || !out->fingerprint ||
         !out->tokenizer_fingerprint)
         return KO_E_MEMORY;
-    ko_plan_model_describe(model, inputs->row_budget, out);
+    ko_plan_model_describe(model, inputs->row_budget, inputs->gpu, out);
     return KO_OK;
 }
 

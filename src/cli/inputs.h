@@ -25,6 +25,7 @@ struct ko_inputs {
     uint8_t *used; /* [n_models] whether a block of the spec uses it */
     int32_t n_models;
     int64_t row_budget; /* option; 0: each model's default */
+    bool gpu;           /* the plans are for a GPU: set before ko_inputs_plan, by whoever knows */
 };
 
 enum ko_inputs_models {
@@ -44,8 +45,8 @@ KO_MUST_CHECK enum ko_code ko_inputs_open_spec(struct ko_spec *spec, struct ko_o
 void ko_inputs_close(struct ko_inputs *inputs); /* leaves {0} */
 
 /* The numbers that a plan must know of a model; its strings are left alone. row_budget 0: the
- * default of the model's shape. */
-void ko_plan_model_describe(const struct ko_model *model, int64_t row_budget,
+ * default of the model's shape, on a GPU or not. */
+void ko_plan_model_describe(const struct ko_model *model, int64_t row_budget, bool gpu,
                             struct ko_plan_model *out);
 
 /* Position of the model of that name, -1 where there is none. */

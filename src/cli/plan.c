@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "mpi/job.h"
 #include "src/base/file.h"
 #include "src/cli/assume.h"
 #include "src/cli/cli.h"
@@ -8,6 +9,8 @@
 #include "src/cli/plan_report.h"
 #include "src/cli/table.h"
 
+static const double PLANNED_COMMIT_SECONDS = 10; /* the default of `run` */
+
 struct planner {
     struct ko_cli *cli;
     struct ko_inputs inputs;
@@ -15,8 +18,7 @@ struct planner {
     const char *evaluation_path;     /* NULL where there is none */
     struct ko_strings warnings;
     struct ko_plan *plan;
-    enum ko_precision precision;
-    const char *backend;
+    struct ko_plan_settings settings;
 };
 
 static bool needs_ranks(const struct ko_spec *spec)
@@ -88,6 +90,35 @@ static void describe_selection(const struct planner *planner, struct ko_plan_rep
                     (long long)n);
 }
 
+/* A GPU that is named need not be here: what is known of it stands for what is seen. */
+static enum ko_code read_settings(struct planner *planner, struct ko_error *err)
+{
+    const struct ko_options *options = planner->cli->options;
+    struct ko_plan_settings *s = &planner->settings;
+    s->device = ko_option_string(options, KO_OPT_DEVICE);
+    s->n_workers = (int32_t)ko_option_int(options, KO_OPT_WORKERS);
+    s->read_rate = 1e9 * ko_option_double(options, KO_OPT_READ_RATE);
+    s->commit_seconds = PLANNED_COMMIT_SECONDS;
+    enum ko_code code = ko_cli_precision(options, &s->precision, err);
+    if (code == KO_OK && !(s->read_rate > 0))
+        code = ko_fail(err, KO_E_INPUT, "--read-rate: expected more than 0 GB/s");
+    if (code == KO_OK)
+        code = s->device ? ko_cli_backend_elsewhere(options, &s->backend, err)
+                         : ko_cli_backend(options, &s->backend, err);
+    if (code == KO_OK)
+        code = ko_cli_check_precision(s->backend, s->precision, err);
+    if (code == KO_OK)
+        planner->inputs.gpu = ko_backend_find(s->backend)->own_memory;
+    return code;
+}
+
+static enum ko_code predict(const struct planner *planner, struct ko_plan_report *report,
+                            struct ko_error *err)
+{
+    return ko_plan_report_predict(report, &planner->settings, planner->evaluation_path == NULL,
+                                  err);
+}
+
 static enum ko_code make_plan(struct planner *planner, struct ko_error *err)
 {
     struct ko_options *options = planner->cli->options;
@@ -97,9 +128,7 @@ static enum ko_code make_plan(struct planner *planner, struct ko_error *err)
         code = ko_inputs_open(options->arguments.item[0], options, KO_MODELS_USED, false,
                               &planner->inputs, err);
     if (code == KO_OK)
-        code = ko_cli_precision(options, &planner->precision, err);
-    if (code == KO_OK)
-        code = ko_cli_backend(options, &planner->backend, err);
+        code = read_settings(planner, err);
     if (code == KO_OK)
         code = read_evaluation(planner, err);
     if (code == KO_OK)
@@ -137,8 +166,7 @@ enum ko_code ko_command_plan(struct ko_cli *cli, int *status, struct ko_error *e
     if (code == KO_OK)
         code = ko_plan_report_make(&planner.inputs, planner.plan, &planner.warnings, &report, err);
     if (code == KO_OK)
-        code = ko_plan_report_measure(&report, planner.backend, planner.precision,
-                                      (int32_t)ko_option_int(cli->options, KO_OPT_WORKERS), err);
+        code = predict(&planner, &report, err);
     if (code == KO_OK) {
         describe_selection(&planner, &report);
         code = print(&planner, &report, err);

@@ -1,3 +1,4 @@
+#include "src/cli/cli.h"
 #include "src/cli/json_out.h"
 #include "src/cli/plan_report.h"
 
@@ -19,6 +20,41 @@ static void put_skipped(json_object *to, const struct ko_plan_report *report, in
     }
 }
 
+static void put_time(json_object *root, const struct ko_plan_time *time)
+{
+    json_object *to = ko_json_put_object(root, "time");
+    ko_json_put_int(to, "workers", time->settings.n_workers);
+    ko_json_put_int(to, "threads", time->threads);
+    ko_json_put_text(to, "backend", time->settings.backend);
+    ko_json_put_text(to, "precision", ko_cli_precision_name(time->settings.precision));
+    ko_json_put_text(to, "device", time->device);
+    ko_json_put_text(to, "rate_from", time->source);
+    ko_json_put_bool(to, "products_only", time->products_only);
+    ko_json_put_number(to, "worker_flops", time->flops);
+    ko_json_put_number(to, "makespan_seconds", time->seconds);
+    ko_json_put_number(to, "sweep_seconds", time->sweep.seconds);
+    ko_json_put_number(to, "evaluation_seconds", time->evaluation.seconds);
+    ko_json_put_number(to, "load_seconds",
+                       time->sweep.load_seconds + time->evaluation.load_seconds);
+    ko_json_put_number(to, "efficiency", time->efficiency);
+    ko_json_put_number(to, "commit_share", time->commit_share);
+}
+
+/* Of a backend with memory of its own. */
+static void put_device_memory(json_object *to, const struct ko_device_memory *memory)
+{
+    if (memory->context <= 0)
+        return;
+    json_object *device = ko_json_put_object(to, "device_memory");
+    ko_json_put_number(device, "matrices", memory->matrices);
+    ko_json_put_number(device, "values", memory->values);
+    ko_json_put_number(device, "masks", memory->masks);
+    ko_json_put_number(device, "rows", memory->rows);
+    ko_json_put_number(device, "reserved", memory->reserved);
+    ko_json_put_number(device, "context", memory->context);
+    ko_json_put_number(device, "total", ko_device_memory_total(memory));
+}
+
 static void put_models(json_object *root, const struct ko_plan_report *report)
 {
     json_object *list = ko_json_put_list(root, "models");
@@ -34,6 +70,8 @@ static void put_models(json_object *root, const struct ko_plan_report *report)
         ko_json_put_int(item, "row_budget", model->row_budget);
         ko_json_put_number(item, "weight_bytes", model->weight_bytes);
         ko_json_put_number(item, "row_bytes", model->row_bytes);
+        ko_json_put_int(item, "largest_wave", report->model[m].n_rows);
+        put_device_memory(item, &report->model[m].device);
         ko_json_put_int(item, "prompts_in_file", report->plan->n_facts);
         ko_json_put_int(item, "prompts_runnable", report->model[m].n_runnable);
         ko_json_put_int(item, "prompts_selected", report->model[m].n_selected);
@@ -75,13 +113,7 @@ static void put_cost(json_object *root, const struct ko_plan_report *report)
     ko_json_put_number(root, "separate_flop", cost->separate_flop);
     ko_json_put_number(root, "peak_bytes", cost->peak_bytes);
     ko_json_put_number(root, "cube_bytes", cost->cube_bytes);
-    json_object *time = ko_json_put_object(root, "time");
-    ko_json_put_int(time, "workers", report->n_workers);
-    ko_json_put_int(time, "threads", report->threads);
-    ko_json_put_text(time, "device", report->device);
-    ko_json_put_number(time, "gemm_flops", report->flops);
-    ko_json_put_number(time, "makespan_seconds", report->seconds);
-    ko_json_put_number(time, "efficiency", report->efficiency);
+    put_time(root, &report->time);
 }
 
 static void put_sets(json_object *to, const struct ko_token_grid *grid)

@@ -132,6 +132,50 @@ static void print_axes(const struct ko_plan_report *report, struct ko_text *out)
     ko_strings_free(&features);
 }
 
+static void print_memory(const struct ko_plan_report *report, struct ko_text *out)
+{
+    char a[32], b[32], c[32], d[32], e[32];
+    for (int32_t m = 0; m < report->plan->n_models; m++) {
+        const struct ko_device_memory *device = &report->model[m].device;
+        if (device->context <= 0)
+            continue;
+        begin(out, m == 0 ? "memory" : "");
+        ko_text_add(out,
+                    "%s: %s of a GPU with waves of %s rows (matrices %s, rows %s, operations %s)\n",
+                    report->plan->model[m].name, ko_bytes_human(ko_device_memory_total(device), a),
+                    ko_grouped(report->model[m].n_rows, b), ko_bytes_human(device->matrices, c),
+                    ko_bytes_human(device->rows, d), ko_bytes_human(device->reserved, e));
+    }
+    if (report->plan->n_models > 0 && report->model[0].device.context > 0)
+        return;
+    begin(out, "memory");
+    ko_text_add(out, "%s a worker at its peak\n", ko_bytes_human(report->cost.peak_bytes, a));
+}
+
+static void print_time(const struct ko_plan_report *report, struct ko_text *out)
+{
+    const struct ko_plan_time *time = &report->time;
+    const int n = time->settings.n_workers;
+    char a[32], b[32];
+    begin(out, "time");
+    ko_text_add(out, "%s %s with %d worker%s of %s/s each%s",
+                time->products_only ? "at least" : "about", ko_seconds_human(time->seconds, a), n,
+                n == 1 ? "" : "s", flop_human(time->flops, b),
+                time->products_only ? " in these models' products" : "");
+    ko_text_add(out, "\n%*s(%s; %s)", LABEL_WIDTH, "", time->device, time->source);
+    if (time->evaluates)
+        ko_text_add(out, "\n%*sevaluation %s, sweep %s", LABEL_WIDTH, "",
+                    ko_seconds_human(time->evaluation.seconds, a),
+                    ko_seconds_human(time->sweep.seconds, b));
+    ko_text_add(
+        out,
+        "\n%*sefficiency %.0f %%, waiting for weights %.1f %% of the time, commit rounds %.1f "
+        "%%%s\n",
+        LABEL_WIDTH, "", 100 * time->efficiency,
+        100 * (time->sweep.load_seconds + time->evaluation.load_seconds) / time->seconds,
+        100 * time->commit_share, time->products_only ? "; scans and attention come on top" : "");
+}
+
 static void print_cells(const struct ko_plan_report *report, struct ko_text *out)
 {
     const struct ko_cost *cost = &report->cost;
@@ -147,18 +191,10 @@ static void print_cells(const struct ko_plan_report *report, struct ko_text *out
     ko_text_add(out, "%s in matrix products, 1/%.3g of the %s of separate passes\n",
                 flop_human(cost->flop, a), cost->separate_flop / cost->flop,
                 flop_human(cost->separate_flop, b));
-    begin(out, "memory");
-    ko_text_add(out, "%s a worker at its peak\n", ko_bytes_human(cost->peak_bytes, a));
+    print_memory(report, out);
     begin(out, "cube");
     ko_text_add(out, "%s\n", ko_bytes_human(cost->cube_bytes, a));
-    begin(out, "time");
-    ko_text_add(out,
-                "at least %s with %d worker%s like this machine (%d thread%s, %s/s in these "
-                "models' products),\n%*sefficiency %.0f %%; scans, attention and files come on "
-                "top\n",
-                ko_seconds_human(report->seconds, a), report->n_workers,
-                report->n_workers == 1 ? "" : "s", report->threads, report->threads == 1 ? "" : "s",
-                flop_human(report->flops, b), LABEL_WIDTH, "", 100 * report->efficiency);
+    print_time(report, out);
 }
 
 static void print_prompt(const struct ko_plan_report *report,

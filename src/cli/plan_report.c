@@ -1,14 +1,9 @@
 #include "src/cli/plan_report.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "mpi/job.h"
 #include "src/base/memory.h"
-#include "src/cli/gemm_rate.h"
-
-static const double MEASURE_SECONDS = 0.2;
 
 /* ----------------------------------------------------------------------------------------------
  * counting */
@@ -176,55 +171,4 @@ void ko_plan_report_free(struct ko_plan_report *report)
     ko_batches_free(&report->batches);
     ko_text_free(&report->selection);
     *report = (struct ko_plan_report){0};
-}
-
-/* ----------------------------------------------------------------------------------------------
- * time */
-
-static double model_flop(const struct ko_batches *batches, int32_t model)
-{
-    double flop = 0;
-    for (int32_t b = 0; b < batches->n; b++)
-        if (batches->batch[b].model == model)
-            flop += batches->batch[b].flop;
-    return flop;
-}
-
-/* One rate for all models, each weighted with its share of the time. */
-static enum ko_code measure_models(struct ko_plan_report *report, const struct ko_kernels *kernels,
-                                   struct ko_backend *be, struct ko_error *err)
-{
-    const struct ko_plan *plan = report->plan;
-    double seconds = 0;
-    enum ko_code code = KO_OK;
-    for (int32_t m = 0; code == KO_OK && m < plan->n_models; m++) {
-        double flops = 0;
-        code = ko_gemm_rate(kernels, be, report->inputs->model[m], plan->model[m].row_budget,
-                            MEASURE_SECONDS / plan->n_models, &flops, err);
-        if (code == KO_OK)
-            seconds += model_flop(&report->batches, m) / flops;
-    }
-    report->flops = seconds > 0 ? report->cost.flop / seconds : NAN;
-    return code;
-}
-
-enum ko_code ko_plan_report_measure(struct ko_plan_report *report, const char *backend,
-                                    enum ko_precision precision, int32_t n_workers,
-                                    struct ko_error *err)
-{
-    const struct ko_kernels *kernels = ko_backend_find(backend);
-    const struct ko_backend_config config = {.threads = ko_threads_here(), .precision = precision};
-    struct ko_backend *be = NULL;
-    enum ko_code code = kernels->open(&config, &be, err);
-    if (code != KO_OK)
-        return code;
-    kernels->describe(be, report->device, sizeof report->device);
-    code = measure_models(report, kernels, be, err);
-    kernels->close(be);
-    report->threads = config.threads;
-    report->n_workers = n_workers;
-    report->seconds = ko_plan_makespan(&report->batches, n_workers, report->flops);
-    report->efficiency = ko_plan_makespan(&report->batches, 1, report->flops) /
-                         (report->seconds * (double)n_workers);
-    return code;
 }

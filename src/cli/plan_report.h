@@ -9,8 +9,10 @@
 #include "src/base/error.h"
 #include "src/cli/inputs.h"
 #include "src/cli/token_grid.h"
+#include "src/forward/device_memory.h"
 #include "src/plan/batch.h"
 #include "src/plan/cost.h"
+#include "src/plan/makespan.h"
 #include "src/plan/plan.h"
 
 enum { KO_N_REASONS = KO_SUBJECT_HAS_NO_TOKEN + 1, KO_FIRST_IDS = 5, KO_SHOWN_PROMPTS = 3 };
@@ -19,6 +21,8 @@ struct ko_plan_model_report {
     int32_t n_runnable, n_selected;
     int32_t n_skipped[KO_N_REASONS];           /* by reason; [0] is not used */
     int32_t first[KO_N_REASONS][KO_FIRST_IDS]; /* facts of the first that are skipped */
+    int32_t n_rows;                            /* of the largest wave */
+    struct ko_device_memory device;            /* zero on a backend in host memory */
 };
 
 /* A prompt that is shown token by token; models whose tokens are the same share one. */
@@ -27,6 +31,31 @@ struct ko_plan_prompt_report {
     struct ko_strings models; /* names */
     struct ko_token_grid grid;
     char *answer; /* piece of the answer's first token */
+};
+
+/* What a worker computes on, and what is assumed around it. */
+struct ko_plan_settings {
+    const char *backend;
+    enum ko_precision precision;
+    const char *device; /* of device_rates.h; NULL: this machine is measured */
+    int32_t n_workers;
+    double read_rate;      /* of checkpoints, bytes a second */
+    double commit_seconds; /* between rounds */
+};
+
+/* The predicted time of a run. */
+struct ko_plan_time {
+    struct ko_plan_settings settings;
+    int threads;        /* of a worker that was measured */
+    char device[256];   /* what the rates are of */
+    char source[128];   /* where they come from */
+    bool products_only; /* the rate is that of matrix products: the time is a lower bound */
+    double flops;       /* of one worker, over the models */
+    bool evaluates;     /* the run evaluates its models itself */
+    struct ko_prediction sweep, evaluation;
+    double seconds;      /* of both */
+    double efficiency;   /* of both */
+    double commit_share; /* of the time, in commit rounds */
 };
 
 struct ko_plan_report {
@@ -42,26 +71,22 @@ struct ko_plan_report {
     int32_t n_prompts;
     int64_t n_vacuous;    /* cells */
     int64_t n_clean_runs; /* of an evaluation by the run itself */
-    int32_t n_workers, threads;
-    double flops;      /* measured, FLOP/s of one worker like this machine */
-    double seconds;    /* of n_workers, matrix products alone */
-    double efficiency; /* one worker's time over n_workers' times their number */
-    char device[256];
+    struct ko_plan_time time;
 };
 
 /* Composes the batches, counts, and lists what is shown; everything but the selection's sentence
-   and the measured time. Free with ko_plan_report_free, also after a failure. */
+   and what ko_plan_report_predict adds. Free with ko_plan_report_free, also after a failure. */
 KO_MUST_CHECK enum ko_code ko_plan_report_make(const struct ko_inputs *inputs,
                                                const struct ko_plan *plan,
                                                const struct ko_strings *warnings,
                                                struct ko_plan_report *out, struct ko_error *err);
 void ko_plan_report_free(struct ko_plan_report *report); /* leaves {0} */
 
-/* Measures the rate of matrix products of the models' shapes on this machine and predicts the time
-   of n_workers like it. */
-KO_MUST_CHECK enum ko_code ko_plan_report_measure(struct ko_plan_report *report,
-                                                  const char *backend, enum ko_precision precision,
-                                                  int32_t n_workers, struct ko_error *err);
+/* Predicts memory and time. The rate is that of settings->device, or the rate of matrix products of
+   the models' shapes, measured here. evaluates: the run makes its evaluation itself. */
+KO_MUST_CHECK enum ko_code ko_plan_report_predict(struct ko_plan_report *report,
+                                                  const struct ko_plan_settings *settings,
+                                                  bool evaluates, struct ko_error *err);
 
 void ko_plan_report_print(const struct ko_plan_report *report, bool color, struct ko_text *out);
 KO_MUST_CHECK enum ko_code ko_plan_report_json(const struct ko_plan_report *report, FILE *out,

@@ -1,3 +1,4 @@
+#include "mpi/job.h"
 #include "src/cli/cli.h"
 #include "src/cli/dry_plan.h"
 #include "src/cli/inputs.h"
@@ -24,6 +25,16 @@ static enum ko_code choose_backend(struct ko_session *session, struct ko_error *
     return code;
 }
 
+static enum ko_code dry_check(const struct ko_session *session, const struct ko_inputs *inputs,
+                              const struct request *request, const char *external,
+                              struct ko_error *err)
+{
+    const struct ko_dry_gpus gpus = {ko_backend_find(session->backend), session->precision,
+                                     session->sight, session->world.n_workers};
+    return ko_dry_plan_check(inputs, request->evaluate_only ? KO_PLAN_EVALUATION : KO_PLAN_SWEEP,
+                             external, inputs->gpu ? &gpus : NULL, err);
+}
+
 static enum ko_code lead(struct ko_session *session, void *context, struct ko_error *err)
 {
     const struct request *request = context;
@@ -47,11 +58,12 @@ static enum ko_code lead(struct ko_session *session, void *context, struct ko_er
     if (code == KO_OK)
         code = choose_backend(session, err);
     if (code == KO_OK)
+        inputs.gpu = ko_backend_find(session->backend)->own_memory;
+    if (code == KO_OK)
         code =
             ko_output_check(options, !request->evaluate_only && !external, external, &output, err);
     if (code == KO_OK)
-        code = ko_dry_plan_check(
-            &inputs, request->evaluate_only ? KO_PLAN_EVALUATION : KO_PLAN_SWEEP, external, err);
+        code = dry_check(session, &inputs, request, external, err);
     if (code == KO_OK)
         code = ko_session_begin(session, &output, err);
     if (code == KO_OK)

@@ -63,3 +63,13 @@ enum ko_code ko_cli_backend(const struct ko_options *options, const char **out,
     return ko_backend_choose(ko_option_string(options, KO_OPT_BACKEND), ko_gpus_kernels() != NULL,
                              &sight, 1, out, err);
 }
+
+enum ko_code ko_cli_backend_elsewhere(const struct ko_options *options, const char **out,
+                                      struct ko_error *err)
+{
+    const char *wanted = ko_option_string(options, KO_OPT_BACKEND);
+    const struct ko_sight sight = {.n_visible = 1};
+    if (wanted && strcmp(wanted, "cpu") == 0)
+        return ko_fail(err, KO_E_INPUT, "--device: names a GPU, and the backend is cpu");
+    return ko_backend_choose("cuda", ko_gpus_kernels() != NULL, &sight, 1, out, err);
+}

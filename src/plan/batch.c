@@ -172,6 +172,29 @@ static enum ko_code compose_model(struct composer *c, int32_t model)
     return code;
 }
 
+enum ko_code ko_batches_smallest_budget(const struct ko_plan *plan, int32_t model, int32_t *out,
+                                        struct ko_error *err)
+{
+    struct ko_tree_model tree_model = {0};
+    struct ko_tree tree = {0};
+    int64_t smallest = 0;
+    enum ko_code code = ko_tree_model_open(plan, model, &tree_model, err);
+    for (int32_t f = 0; code == KO_OK && f < plan->n_facts; f++) {
+        if (ko_plan_prompt(plan, model, f)->reason != KO_RUNNABLE) {
+            continue;
+        }
+        code = ko_tree_build(&tree_model, f, &tree, err);
+        if (code == KO_OK && (plan->kind != KO_PLAN_SWEEP || tree.planned)) {
+            const struct share share = measure(&tree);
+            smallest = share.smallest_budget > smallest ? share.smallest_budget : smallest;
+        }
+    }
+    ko_tree_free(&tree);
+    ko_tree_model_close(&tree_model);
+    *out = (int32_t)smallest;
+    return code;
+}
+
 enum ko_code ko_batches_compose(const struct ko_plan *plan, struct ko_batches *out,
                                 struct ko_error *err)
 {

@@ -30,6 +30,10 @@ struct ko_batches {
    too small: prompt 'ID' needs 148, set row-budget to at least 148". Free with ko_batches_free. */
 KO_MUST_CHECK enum ko_code ko_batches_compose(const struct ko_plan *plan, struct ko_batches *out,
                                               struct ko_error *err);
+/* The smallest valid row budget of a model of the plan, whatever its budget is: the trunk and the
+   largest family of branches that stay together, of any prompt. */
+KO_MUST_CHECK enum ko_code ko_batches_smallest_budget(const struct ko_plan *plan, int32_t model,
+                                                      int32_t *out, struct ko_error *err);
 void ko_batches_free(struct ko_batches *batches); /* leaves {0} */
 
 /* A branch of a wave, in the order of its rows: by leaves_at, within a layer those with conv first,

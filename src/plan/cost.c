@@ -1,9 +1,6 @@
 #include "src/plan/cost.h"
 
 #include <math.h>
-#include <stdlib.h>
-
-#include "src/base/memory.h"
 
 /* A worker beside weights and rows: program and libraries, the tokenizer, vocabulary tiles, records
  * on their way to the cube. */
@@ -12,17 +9,24 @@ static const double fixed_bytes = 54.0 * 1024 * 1024;
 static const double cube_fixed_bytes = 54.0 * 1024;
 static const double run_log_bytes = 1024.0 * 1024;
 
-int32_t ko_default_row_budget(double row_bytes)
+/* What decides a default row budget. */
+struct budget_rule {
+    double workspace_bytes;
+    int32_t least, most; /* rows */
+};
+static const struct budget_rule cpu_rule = {96.0 * 1024 * 1024, 512, 4096};
+static const struct budget_rule gpu_rule = {4096.0 * 1024 * 1024, 512, 8192};
+
+int32_t ko_default_row_budget(double row_bytes, bool gpu)
 {
-    const double workspace = 96.0 * 1024 * 1024;
-    enum { LEAST = 512, MOST = 4096 };
-    if (!(row_bytes > workspace / MOST)) {
-        return MOST;
+    const struct budget_rule *rule = gpu ? &gpu_rule : &cpu_rule;
+    if (!(row_bytes > rule->workspace_bytes / rule->most)) {
+        return rule->most;
     }
-    if (row_bytes > workspace / LEAST) {
-        return LEAST;
+    if (row_bytes > rule->workspace_bytes / rule->least) {
+        return rule->least;
     }
-    return (int32_t)floor(workspace / row_bytes);
+    return (int32_t)floor(rule->workspace_bytes / row_bytes);
 }
 
 static double cube_bytes(const struct ko_plan *plan)
@@ -42,9 +46,8 @@ static double cube_bytes(const struct ko_plan *plan)
     return models * bytes + run_log_bytes + cube_fixed_bytes;
 }
 
-/* Rows that the workspace of a model's worker holds: its largest wave, of the sweep or of the
- * evaluation before it, which goes through every runnable prompt. */
-static double largest_wave(const struct ko_plan *plan, const struct ko_batches *batches, int32_t m)
+int32_t ko_plan_largest_wave(const struct ko_plan *plan, const struct ko_batches *batches,
+                             int32_t m)
 {
     double rows = 0.0;
     for (int32_t f = 0; f < plan->n_facts; f++) {
@@ -56,7 +59,7 @@ static double largest_wave(const struct ko_plan *plan, const struct ko_batches *
             rows = fmax(rows, (double)batches->batch[i].n_rows);
         }
     }
-    return fmin(rows, plan->model[m].row_budget);
+    return (int32_t)fmin(rows, plan->model[m].row_budget);
 }
 
 static double peak_bytes(const struct ko_plan *plan, const struct ko_batches *batches)
@@ -64,7 +67,7 @@ static double peak_bytes(const struct ko_plan *plan, const struct ko_batches *ba
     double peak = 0.0;
     for (int32_t m = 0; m < plan->n_models; m++) {
         const struct ko_plan_model *model = &plan->model[m];
-        double rows = largest_wave(plan, batches, m);
+        double rows = ko_plan_largest_wave(plan, batches, m);
         peak = fmax(peak, model->weight_bytes + rows * model->row_bytes + fixed_bytes);
     }
     return peak;
@@ -82,35 +85,4 @@ void ko_plan_cost(const struct ko_plan *plan, const struct ko_batches *batches, 
         out->flop += batch->flop;
         out->separate_flop += batch->separate_flop;
     }
-}
-
-static size_t first_free(const double *busy, size_t n)
-{
-    size_t best = 0;
-    for (size_t i = 1; i < n; i++) {
-        if (busy[i] < busy[best]) {
-            best = i;
-        }
-    }
-    return best;
-}
-
-double ko_plan_makespan(const struct ko_batches *batches, int32_t n_workers, double flops)
-{
-    if (n_workers < 1 || !(flops > 0.0)) {
-        return NAN;
-    }
-    size_t n = (size_t)(n_workers < batches->n ? n_workers : batches->n);
-    double *busy = ko_new(n, sizeof *busy, NULL);
-    if (busy == NULL) {
-        return NAN;
-    }
-    double last = 0.0;
-    for (int32_t i = 0; i < batches->n; i++) {
-        double *worker = &busy[first_free(busy, n)];
-        *worker += batches->batch[i].flop / flops;
-        last = *worker > last ? *worker : last;
-    }
-    free(busy);
-    return last;
 }

@@ -2,14 +2,22 @@
 #ifndef KO_PLAN_COST_H
 #define KO_PLAN_COST_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "src/plan/batch.h"
 #include "src/plan/plan.h"
 
-/* Default row budget: as many rows as fit 96 MiB of workspace, within [512, 4096]. A function of
- * the model's shape alone. */
-int32_t ko_default_row_budget(double row_bytes);
+/* Default row budget, a function of the model's shape alone, so that batches do not depend on the
+   machine: as many rows as fit a workspace of 96 MiB, within [512, 4096], on the CPU; a workspace
+   of 4 GiB (a quarter of the smallest GPU that is thought of, 16 GiB), within [512, 8192], on a
+   GPU. */
+int32_t ko_default_row_budget(double row_bytes, bool gpu);
+
+/* Rows that the workspace of a model's worker holds: its largest wave, of the sweep or of the
+   evaluation before it, which goes through every runnable prompt. */
+int32_t ko_plan_largest_wave(const struct ko_plan *plan, const struct ko_batches *batches,
+                             int32_t model);
 
 struct ko_cost {
     int64_t n_cells, n_rows, n_batches; /* not vacuous cells; rows over all waves */
@@ -21,9 +29,5 @@ struct ko_cost {
 };
 void ko_plan_cost(const struct ko_plan *plan, const struct ko_batches *batches,
                   struct ko_cost *out);
-
-/* Seconds until the last of n workers is done when batches are handed out in order, at `flops`
- * FLOP/s a worker; NaN where either is not positive. */
-double ko_plan_makespan(const struct ko_batches *batches, int32_t n_workers, double flops);
 
 #endif

@@ -1,0 +1,153 @@
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "mpi/job.h"
+#include "src/base/memory.h"
+#include "src/cli/device_rates.h"
+#include "src/cli/gemm.h"
+#include "src/cli/plan_report.h"
+
+/* The measurement takes well under a second even on one slow core. */
+static const double MEASURE_SECONDS = 0.2;
+enum { MAX_ROWS = 512, GPU_MAX_ROWS = 8192, MAX_MATRIX = 1 << 21 };
+
+/* What checkpoints are assumed to hold: 16 bits a weight. */
+static const double STORED_BYTES = 2;
+
+static void predict_memory(struct ko_plan_report *report, const struct ko_kernels *kernels,
+                           enum ko_precision precision)
+{
+    report->cost.peak_bytes = kernels->own_memory ? 0 : report->cost.peak_bytes;
+    for (int32_t m = 0; m < report->plan->n_models; m++) {
+        struct ko_plan_model_report *model = &report->model[m];
+        const struct ko_device_model on_device = {report->plan, m, report->inputs->model[m],
+                                                  kernels, precision};
+        model->n_rows = ko_plan_largest_wave(report->plan, &report->batches, m);
+        if (!kernels->own_memory)
+            continue;
+        ko_device_memory_predict(&on_device, model->n_rows, &model->device);
+        report->cost.peak_bytes =
+            fmax(report->cost.peak_bytes, ko_device_memory_total(&model->device));
+    }
+}
+
+/* FLOP/s of matrix products of every model's shapes here. */
+static enum ko_code measure(struct ko_plan_report *report, const struct ko_kernels *kernels,
+                            double *flops, struct ko_error *err)
+{
+    struct ko_plan_time *time = &report->time;
+    const struct ko_plan *plan = report->plan;
+    const struct ko_backend_config config = {.threads = ko_threads_here(),
+                                             .precision = time->settings.precision};
+    struct ko_backend *be = NULL;
+    enum ko_code code = kernels->open(&config, &be, err);
+    if (code != KO_OK)
+        return code;
+    kernels->describe(be, time->device, sizeof time->device);
+    snprintf(time->source, sizeof time->source, "measured here");
+    time->threads = config.threads;
+    time->products_only = true;
+    const int32_t most = kernels->own_memory ? GPU_MAX_ROWS : MAX_ROWS;
+    for (int32_t m = 0; code == KO_OK && m < plan->n_models; m++) {
+        struct ko_product products[KO_MAX_PRODUCTS];
+        const int n = ko_products_of(report->inputs->model[m], products);
+        const struct ko_gemm_effort effort = {
+            .k = kernels,
+            .be = be,
+            .precision = config.precision,
+            .rows = plan->model[m].row_budget < most ? plan->model[m].row_budget : most,
+            .seconds = MEASURE_SECONDS / plan->n_models / (n > 0 ? n : 1),
+            .layouts = 1,
+            .max_elements = kernels->own_memory ? 0 : MAX_MATRIX};
+        code = ko_products_measure(&effort, products, n, err);
+        flops[m] = ko_products_rate(products, n);
+    }
+    kernels->close(be);
+    return code;
+}
+
+static enum ko_code look_up(struct ko_plan_report *report, double *flops, struct ko_error *err)
+{
+    struct ko_plan_time *time = &report->time;
+    enum ko_code code = KO_OK;
+    for (int32_t m = 0; code == KO_OK && m < report->plan->n_models; m++) {
+        const struct ko_device_rate *rate = NULL;
+        code = ko_device_rate(time->settings.device, time->settings.precision,
+                              report->plan->model[m].architecture, &rate, err);
+        if (code != KO_OK)
+            break;
+        flops[m] = rate->gemm_flops * rate->fraction;
+        snprintf(time->device, sizeof time->device, "%s", rate->title);
+        snprintf(time->source, sizeof time->source,
+                 "%.0f %% of %.0f TFLOP/s in products, rates of %s", 100 * rate->fraction,
+                 rate->gemm_flops / 1e12, rate->measured);
+    }
+    return code;
+}
+
+static enum ko_code predict_evaluation(struct ko_plan_report *report, const struct ko_pace *pace,
+                                       struct ko_error *err)
+{
+    struct ko_strings warnings = {0};
+    struct ko_batches batches = {0};
+    struct ko_plan *plan = NULL;
+    enum ko_code code =
+        ko_inputs_plan(report->inputs, KO_PLAN_EVALUATION, NULL, NULL, &warnings, &plan, err);
+    if (code == KO_OK)
+        code = ko_batches_compose(plan, &batches, err);
+    if (code == KO_OK)
+        code = ko_plan_predict(plan, &batches, report->time.settings.n_workers, pace,
+                               &report->time.evaluation, err);
+    ko_batches_free(&batches);
+    ko_plan_free(plan);
+    ko_strings_free(&warnings);
+    return code;
+}
+
+/* Sweep and evaluation together, from the paces of the models. */
+static enum ko_code predict_time(struct ko_plan_report *report, const struct ko_pace *pace,
+                                 struct ko_error *err)
+{
+    struct ko_plan_time *time = &report->time;
+    const double n = time->settings.n_workers;
+    enum ko_code code =
+        ko_plan_predict(report->plan, &report->batches, (int32_t)n, pace, &time->sweep, err);
+    if (code == KO_OK && time->evaluates)
+        code = predict_evaluation(report, pace, err);
+    const double work = time->sweep.work_seconds + time->evaluation.work_seconds;
+    const double rounds = time->sweep.commit_seconds + time->evaluation.commit_seconds;
+    time->seconds = time->sweep.seconds + time->evaluation.seconds;
+    time->efficiency = work / (time->seconds * n);
+    time->commit_share = rounds / time->seconds;
+    time->flops = report->cost.flop / time->sweep.work_seconds;
+    return code;
+}
+
+enum ko_code ko_plan_report_predict(struct ko_plan_report *report,
+                                    const struct ko_plan_settings *settings, bool evaluates,
+                                    struct ko_error *err)
+{
+    const struct ko_kernels *kernels = ko_backend_find(settings->backend);
+    const size_t n = (size_t)report->plan->n_models;
+    double *flops = ko_new(n, sizeof *flops, err), *load = ko_new(n, sizeof *load, err);
+    report->time = (struct ko_plan_time){.settings = *settings, .evaluates = evaluates};
+    enum ko_code code = flops && load ? KO_OK : KO_E_MEMORY;
+    if (code == KO_OK)
+        code =
+            settings->device ? look_up(report, flops, err) : measure(report, kernels, flops, err);
+    for (size_t m = 0; code == KO_OK && m < n; m++)
+        load[m] =
+            (double)ko_model_floats(report->inputs->model[m]) * STORED_BYTES / settings->read_rate;
+    const struct ko_pace pace = {.flops = flops,
+                                 .load_seconds = load,
+                                 .reads_ahead = kernels->own_memory,
+                                 .commit_seconds = settings->commit_seconds};
+    if (code == KO_OK) {
+        predict_memory(report, kernels, settings->precision);
+        code = predict_time(report, &pace, err);
+    }
+    free(flops);
+    free(load);
+    return code;
+}

@@ -1,0 +1,87 @@
+#include "src/forward/device_memory.h"
+
+#include "src/base/text.h"
+#include "src/forward/forward.h"
+#include "src/plan/batch.h"
+
+enum { ROUND_ROWS = 256 }; /* budgets that are proposed are multiples of this where they can be */
+
+static double mask_bytes(const struct ko_device_model *m)
+{
+    const struct ko_shape *shape = &m->model->shape;
+    double n = 0;
+    for (int32_t c = 0; c < m->plan->n_features && shape->n_features > 0; c++)
+        n += ko_feature_class_exists(&m->plan->feature[c], shape->n_features) &&
+             !ko_feature_class_is_everything(&m->plan->feature[c], shape->n_features);
+    return n * shape->n_layers * ((double)shape->n_features + (double)shape->conv_channels);
+}
+
+void ko_device_memory_predict(const struct ko_device_model *m, int32_t max_rows,
+                              struct ko_device_memory *out)
+{
+    const struct ko_limits limits = ko_engine_limits(m->plan, m->plan_model, m->model, max_rows);
+    *out = (struct ko_device_memory){
+        .matrices = (double)m->model->matrix_elements *
+                    (double)ko_element_bytes(m->k->matrix_type(m->precision)),
+        .values = (double)m->model->value_floats * sizeof(float),
+        .masks = mask_bytes(m),
+        .rows = (double)ko_model_row_floats(m->model) * sizeof(float) * (double)max_rows,
+        .reserved = (double)m->k->reserved_bytes(m->precision, &limits),
+        .context = KO_DEVICE_CONTEXT_BYTES};
+}
+
+double ko_device_memory_total(const struct ko_device_memory *memory)
+{
+    return memory->matrices + memory->values + memory->masks + memory->rows + memory->reserved +
+           memory->context;
+}
+
+static double total_of(const struct ko_device_model *model, int32_t max_rows)
+{
+    struct ko_device_memory memory;
+    ko_device_memory_predict(model, max_rows, &memory);
+    return ko_device_memory_total(&memory);
+}
+
+/* The most rows, below `rows`, whose memory is within `available`; 0: none. */
+static int32_t most_rows(const struct ko_device_model *model, int32_t rows, double available)
+{
+    int32_t fits = 0, too_many = rows;
+    while (too_many - fits > 1) {
+        const int32_t middle = fits + (too_many - fits) / 2;
+        if (total_of(model, middle) <= available)
+            fits = middle;
+        else
+            too_many = middle;
+    }
+    return fits;
+}
+
+enum ko_code ko_device_memory_check(const struct ko_device_model *model, int32_t max_rows,
+                                    double available, const char *device, struct ko_error *err)
+{
+    const double needed = total_of(model, max_rows);
+    int32_t smallest = 0;
+    char need[32], has[32], least[32];
+    if (needed <= available)
+        return KO_OK;
+    const enum ko_code code =
+        ko_batches_smallest_budget(model->plan, model->plan_model, &smallest, err);
+    if (code != KO_OK)
+        return code;
+    int32_t fits = most_rows(model, max_rows, available);
+    const int32_t round = fits / ROUND_ROWS * ROUND_ROWS;
+    fits = round >= smallest && round > 0 ? round : fits;
+    ko_bytes_human(needed, need);
+    ko_bytes_human(available, has);
+    if (fits >= smallest && fits > 0)
+        return ko_fail(err, KO_E_INPUT,
+                       "row-budget: %d rows of %s need %s, %s has %s, choose --row-budget %d",
+                       max_rows, model->model->name, need, device, has, fits);
+    return ko_fail(
+        err, KO_E_INPUT,
+        "row-budget: %s does not fit: its smallest row budget for these prompts, %d, needs "
+        "%s and %s has %s, choose a GPU with more memory or a narrower precision",
+        model->model->name, smallest, ko_bytes_human(total_of(model, smallest), least), device,
+        has);
+}
