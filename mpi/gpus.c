@@ -26,12 +26,12 @@ enum ko_code ko_gpu_identify(int device, struct ko_gpu *out, struct ko_error *er
     return code;
 }
 
-enum ko_code ko_gpu_free_bytes(int device, double *bytes, struct ko_error *err)
+enum ko_code ko_gpu_used_bytes(int device, double *bytes, struct ko_error *err)
 {
     size_t free_bytes = 0, total_bytes = 0;
     const enum ko_code code = ko_cuda_memory(device, &free_bytes, &total_bytes, err);
     if (code == KO_OK)
-        *bytes = (double)free_bytes;
+        *bytes = (double)(total_bytes - free_bytes);
     return code;
 }
 
@@ -59,7 +59,7 @@ enum ko_code ko_gpu_identify(int device, struct ko_gpu *out, struct ko_error *er
     return not_built(err);
 }
 
-enum ko_code ko_gpu_free_bytes(int device, double *bytes, struct ko_error *err)
+enum ko_code ko_gpu_used_bytes(int device, double *bytes, struct ko_error *err)
 {
     (void)device;
     (void)bytes;

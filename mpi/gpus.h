@@ -20,7 +20,7 @@ const struct ko_kernels *ko_gpus_kernels(void);
 /* How many are visible; 0 without a driver or in a build without the backend. */
 int ko_gpus_visible(void);
 KO_MUST_CHECK enum ko_code ko_gpu_identify(int device, struct ko_gpu *out, struct ko_error *err);
-/* Memory that nobody holds. Makes the device's context. */
-KO_MUST_CHECK enum ko_code ko_gpu_free_bytes(int device, double *bytes, struct ko_error *err);
+/* Memory that somebody holds. Makes the device's context, which is part of it. */
+KO_MUST_CHECK enum ko_code ko_gpu_used_bytes(int device, double *bytes, struct ko_error *err);
 
 #endif

@@ -32,8 +32,8 @@
     X(KO_OPT_PRECISION, "precision", KO_STRING, "float32", "float32|tf32|bfloat16|float32x3",      \
       "run evaluate plan",                                                                         \
       "arithmetic of the matrix products; cpu: float32 (float32x3: not in this build)")            \
-    X(KO_OPT_PRECISIONS, "precision", KO_STRING, "float32", "NAME", "bench",                       \
-      "arithmetic of the matrix products: float32, with cuda tf32 or bfloat16")                    \
+    X(KO_OPT_PRECISIONS, "precision", KO_STRING, "float32", "LIST", "bench",                       \
+      "arithmetic of the matrix products: float32, tf32, bfloat16 or several, with commas")        \
     X(KO_OPT_ROW_BUDGET, "row-budget", KO_INT, "0", "rows", "run evaluate plan bench",             \
       "rows a wave holds at most; 0: from the model's shape")                                      \
     X(KO_OPT_THREADS, "threads", KO_INT, "0", "threads", "run evaluate verify bench",              \
@@ -75,10 +75,11 @@
       "show this text's ids, pieces and character offsets")                                        \
     X(KO_OPT_TOKENIZER, "tokenizer", KO_STRING, "", "FOLDER", "inspect",                           \
       "take tokenizer.json from this folder")                                                      \
-    X(KO_OPT_SHAPES, "shape", KO_STRING, "mamba-130m", "NAME", "bench",                            \
-      "the model shape to measure, with random weights")                                           \
+    X(KO_OPT_SHAPES, "shape", KO_STRING, "mamba-130m", "LIST", "bench",                            \
+      "the model shape to measure, with random weights; several with commas, or all")              \
     X(KO_OPT_PROMPTS, "prompts", KO_INT, "0", "prompts", "bench",                                  \
-      "prompts of 10 tokens; 0: enough for one batch")                                             \
+      "how many prompts; 0: enough for one batch")                                                 \
+    X(KO_OPT_PROMPT_TOKENS, "tokens", KO_INT, "10", "tokens", "bench", "length of the prompts")    \
     X(KO_OPT_LOG_LEVEL, "log-level", KO_STRING, "info", "error|warn|info|debug",                   \
       "run evaluate verify bench", "what is logged on stderr")                                     \
     X(KO_OPT_COLOR, "color", KO_STRING, "auto", "auto|always|never", "plan inspect",               \

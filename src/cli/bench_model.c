@@ -36,12 +36,12 @@ static enum ko_code open_shape(const char *shape, struct ko_model **out, struct 
     return code;
 }
 
-/* Ten random tokens, the subject at positions 1 to 3: no two of the routes select the same edges.
- */
-static enum ko_code make_prompt(const struct ko_model *model, uint64_t seed, int32_t number,
-                                struct ko_fact *fact, struct ko_prompt *prompt,
+/* Random tokens, the subject at positions 1 to 3: no two of the routes select the same edges. */
+static enum ko_code make_prompt(const struct ko_model *model, const struct ko_bench_sweep *sweep,
+                                int32_t number, struct ko_fact *fact, struct ko_prompt *prompt,
                                 struct ko_error *err)
 {
+    const size_t n = (size_t)sweep->n_tokens;
     char id[16];
     snprintf(id, sizeof id, "%d", number);
     fact->id = ko_copy(id, err);
@@ -49,8 +49,8 @@ static enum ko_code make_prompt(const struct ko_model *model, uint64_t seed, int
     fact->subject = ko_copy("random", err);
     fact->target = ko_copy("tokens", err);
     prompt->id = ko_copy(id, err);
-    prompt->token = ko_new(KO_BENCH_TOKENS, sizeof *prompt->token, err);
-    prompt->in_subject = ko_new(KO_BENCH_TOKENS, 1, err);
+    prompt->token = ko_new(n, sizeof *prompt->token, err);
+    prompt->in_subject = ko_new(n, 1, err);
     if (!fact->id || !fact->text || !fact->subject || !fact->target || !prompt->id ||
         !prompt->token || !prompt->in_subject)
         return KO_E_MEMORY;
@@ -59,13 +59,13 @@ static enum ko_code make_prompt(const struct ko_model *model, uint64_t seed, int
         return KO_E_MEMORY;
     for (int32_t v = 0; v < model->shape.vocabulary; v++)
         word[v] = v;
-    ko_draw(word, (size_t)model->shape.vocabulary, KO_BENCH_TOKENS + 1, seed, (uint64_t)number);
-    for (int i = 0; i < KO_BENCH_TOKENS; i++)
+    ko_draw(word, (size_t)model->shape.vocabulary, n + 1, sweep->seed, (uint64_t)number);
+    for (size_t i = 0; i < n; i++)
         prompt->token[i] = (int32_t)word[i];
-    prompt->target = (int32_t)word[KO_BENCH_TOKENS];
+    prompt->target = (int32_t)word[n];
     free(word);
     prompt->foil = -1;
-    prompt->n_tokens = KO_BENCH_TOKENS;
+    prompt->n_tokens = (int32_t)n;
     prompt->subject_begin = 1;
     prompt->subject_end = 4;
     memset(prompt->in_subject + 1, 1, 3);
@@ -94,8 +94,8 @@ static enum ko_code name_model(const char *shape, struct ko_plan_model *model, s
     return KO_OK;
 }
 
-static enum ko_code build_plan(const char *shape, int64_t row_budget, int64_t n_prompts,
-                               uint64_t seed, struct ko_bench_model *bench, struct ko_error *err)
+static enum ko_code build_plan(const struct ko_bench_sweep *sweep, int64_t n_prompts,
+                               struct ko_bench_model *bench, struct ko_error *err)
 {
     static const char *const all[] = {"all"}, *const where[] = {"bench", "bench", "bench", "bench"};
     struct ko_spec_model spec_model = {.name = (char[]){"bench"}};
@@ -128,7 +128,7 @@ static enum ko_code build_plan(const char *shape, int64_t row_budget, int64_t n_
     facts.fact = ko_new((size_t)n_prompts, sizeof *facts.fact, err);
     enum ko_code code = input.model && input.prompt && facts.fact ? KO_OK : KO_E_MEMORY;
     if (code == KO_OK)
-        code = name_model(shape, input.model, err);
+        code = name_model(sweep->shape, input.model, err);
     if (code == KO_OK)
         code = add_strings(&spec.prompt_files, where, 1, err);
     if (code == KO_OK)
@@ -140,9 +140,9 @@ static enum ko_code build_plan(const char *shape, int64_t row_budget, int64_t n_
     if (code == KO_OK)
         code = add_strings(&block.features_where, where, 1, err);
     for (int64_t p = 0; code == KO_OK && p < n_prompts; p++)
-        code = make_prompt(bench->model, seed, (int32_t)p, &facts.fact[p], &input.prompt[p], err);
+        code = make_prompt(bench->model, sweep, (int32_t)p, &facts.fact[p], &input.prompt[p], err);
     if (code == KO_OK) {
-        ko_plan_model_describe(bench->model, row_budget, false, input.model);
+        ko_plan_model_describe(bench->model, sweep->row_budget, sweep->gpu, input.model);
         code = ko_plan_build(&input, &bench->plan, err);
     }
     ko_strings_free(&spec.prompt_files);
@@ -156,25 +156,34 @@ static enum ko_code build_plan(const char *shape, int64_t row_budget, int64_t n_
     return code;
 }
 
-enum ko_code ko_bench_model_new(const char *shape, int64_t row_budget, int64_t n_prompts,
-                                uint64_t seed, struct ko_bench_model *out, struct ko_error *err)
+static enum ko_code check_tokens(const struct ko_bench_sweep *sweep, const struct ko_model *model,
+                                 struct ko_error *err)
+{
+    int64_t most = KO_BENCH_MOST_TOKENS;
+    if (model->shape.max_tokens > 0 && model->shape.max_tokens < most)
+        most = model->shape.max_tokens;
+    if (sweep->n_tokens >= KO_BENCH_LEAST_TOKENS && sweep->n_tokens <= most)
+        return KO_OK;
+    return ko_fail(err, KO_E_INPUT, "--tokens: expected %d to %lld for %s, got %lld",
+                   KO_BENCH_LEAST_TOKENS, (long long)most, sweep->shape,
+                   (long long)sweep->n_tokens);
+}
+
+enum ko_code ko_bench_model_new(const struct ko_bench_sweep *sweep, struct ko_bench_model *out,
+                                struct ko_error *err)
 {
     struct ko_bench_model bench = {0};
     struct ko_plan_model numbers = {0};
-    enum ko_code code = open_shape(shape, &bench.model, err);
+    int64_t n_prompts = sweep->n_prompts;
+    enum ko_code code = open_shape(sweep->shape, &bench.model, err);
+    if (code == KO_OK)
+        code = check_tokens(sweep, bench.model, err);
     if (code == KO_OK) {
-        ko_plan_model_describe(bench.model, row_budget, false, &numbers);
+        ko_plan_model_describe(bench.model, sweep->row_budget, sweep->gpu, &numbers);
         const int64_t starts = bench.model->shape.n_layers - KO_BENCH_WINDOW + 1;
         if (n_prompts == 0)
-            n_prompts = numbers.row_budget / (KO_BENCH_TOKENS + N_ROUTES * starts);
-        if (n_prompts < 1)
-            n_prompts = 1;
-        bench.floats = ko_new(ko_model_floats(bench.model), sizeof *bench.floats, err);
-        code = bench.floats ? KO_OK : KO_E_MEMORY;
-    }
-    if (code == KO_OK) {
-        ko_model_fill_random(bench.model, seed, bench.floats);
-        code = build_plan(shape, row_budget, n_prompts, seed, &bench, err);
+            n_prompts = numbers.row_budget / (sweep->n_tokens + N_ROUTES * starts);
+        code = build_plan(sweep, n_prompts > 0 ? n_prompts : 1, &bench, err);
     }
     if (code != KO_OK)
         ko_bench_model_free(&bench);
@@ -187,6 +196,5 @@ void ko_bench_model_free(struct ko_bench_model *bench)
 {
     ko_plan_free(bench->plan);
     ko_model_free(bench->model);
-    free(bench->floats);
     *bench = (struct ko_bench_model){0};
 }

@@ -216,7 +216,7 @@ bool ko_weight_in_part(const struct ko_model *model, const struct ko_weight *wei
 /* XXH3-128 of the tensors' hashes, names and shapes: the content hash, 32 hex digits. */
 void ko_model_content_hash(const struct ko_model *model, const uint64_t *hash, char text[33]);
 /* Random weights of reasonable scale (decays spread, norms near one), for measuring: into floats
-   [ko_model_floats], or with the matrices into a sink. */
+   [ko_model_floats], or with the matrices into a sink (NULL: nowhere). */
 void ko_model_fill_random(const struct ko_model *model, uint64_t seed, float *floats);
 KO_MUST_CHECK enum ko_code ko_model_fill_random_apart(const struct ko_model *model, uint64_t seed,
                                                       float *values,

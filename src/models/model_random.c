@@ -77,7 +77,7 @@ static double value(const struct law *law, int64_t i)
     }
 }
 
-/* matrices NULL: the sink takes them. */
+/* matrices NULL: the sink takes them, where there is one. */
 static enum ko_code fill(const struct ko_model *model, uint64_t seed, float *values,
                          float *matrices, const struct ko_matrix_sink *sink, struct ko_error *err)
 {
@@ -87,7 +87,7 @@ static enum ko_code fill(const struct ko_model *model, uint64_t seed, float *val
         const struct ko_weight *weight = &model->weights[w];
         const struct law law = law_of(weight, seed);
         float *to = weight->matrix ? matrices : values;
-        int64_t total = ko_weight_elements(weight);
+        int64_t total = to || sink ? ko_weight_elements(weight) : 0;
         for (int64_t first = 0; first < total && !code; first += CHUNK) {
             int64_t n = total - first < CHUNK ? total - first : CHUNK;
             for (int64_t i = 0; i < n; i++)
@@ -115,6 +115,8 @@ enum ko_code ko_model_fill_random_apart(const struct ko_model *model, uint64_t s
 {
     int64_t bad = -1;
     enum ko_code code = fill(model, seed, values, NULL, sink, err);
+    if (!sink)
+        return code;
     const enum ko_code ended = sink->end(sink->context, &bad, code ? NULL : err);
     if (!code)
         code = ended;

@@ -31,7 +31,7 @@ fi
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 for shape in "$@"; do
-    "$knockout" bench --shape "$shape" --threads "$threads" --json >"$scratch/ours.json"
+    "$knockout" bench --backend cpu --shape "$shape" --threads "$threads" --json >"$scratch/ours.json"
     "$python" "$root/tests/bench/batched.py" --shape "$shape" --threads "$threads" --json >"$scratch/theirs.json"
     "$python" - "$scratch" <<'PY'
 import json
