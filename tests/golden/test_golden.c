@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "tests/golden/golden_check.h"
+#include "tests/support/far.h"
 
 #define FACTS KO_SOURCE_DIR "/jobs/facts.jsonl"
 #define DEMO(name)                                                                                 \
@@ -70,6 +71,19 @@ static struct golden_case cases[] = {
     {"llama3-scaled, cpu", VARIANT("llama3-scaled"), &ko_kernels_cpu, VARIANT_BOUND, 0, 0},
     {"mistral-window, cpu", VARIANT("mistral-window"), &ko_kernels_cpu, VARIANT_BOUND, 0, 0},
     {"qwen2, cpu", VARIANT("qwen2"), &ko_kernels_cpu, VARIANT_BOUND, 0, 0},
+    /* The way to a GPU: weights and all else in memory that the host does not reach. The demo
+       models are stored in bfloat16, which loses nothing there. */
+    {"mamba-facts, far", DEMO("mamba-facts"), &test_far, DEMO_BOUND, 0, 1},
+    {"falcon-mamba-facts, far", DEMO("falcon-mamba-facts"), &test_far, DEMO_BOUND, 0, 1},
+    {"mamba2-facts, far", DEMO("mamba2-facts"), &test_far, DEMO_BOUND, 300, 1},
+    {"gpt2-facts, far", DEMO("gpt2-facts"), &test_far, DEMO_BOUND, 0, 1},
+    {"llama-facts, far", DEMO("llama-facts"), &test_far, DEMO_BOUND, 0, 1},
+    {"gpt2-bare, far", VARIANT("gpt2-bare"), &test_far, VARIANT_BOUND, 0, 0},
+    {"mamba2-groups, far", VARIANT("mamba2-groups"), &test_far, VARIANT_BOUND, 0, 1},
+    {"qwen2, far", VARIANT("qwen2"), &test_far, VARIANT_BOUND, 0, 0},
+    {"mamba-facts, far in bfloat16", DEMO("mamba-facts"), &test_far_narrow, DEMO_BOUND, 0, 1},
+    {"gpt2-facts, far in bfloat16", DEMO("gpt2-facts"), &test_far_narrow, DEMO_BOUND, 0, 1},
+    {"llama-facts, far in bfloat16", DEMO("llama-facts"), &test_far_narrow, DEMO_BOUND, 0, 1},
     {"mamba-facts, plain", DEMO("mamba-facts"), &ko_kernels_plain, DEMO_BOUND, 0, 1},
     {"falcon-mamba-facts, plain", DEMO("falcon-mamba-facts"), &ko_kernels_plain, DEMO_BOUND, 0, 1},
     {"mamba2-facts, plain", DEMO("mamba2-facts"), &ko_kernels_plain, DEMO_BOUND, 0, 1},

@@ -1,0 +1,438 @@
+#include "tests/support/far.h"
+
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/memory.h"
+
+enum { MOST = 4096 };
+
+static struct {
+    struct {
+        unsigned char *memory;
+        size_t bytes;
+    } block[MOST];
+    int n_blocks;
+    bool narrow, reserved;
+    struct ko_limits limits;
+    int64_t n_imported, bad; /* elements since the last import_end; number of the first bad one */
+    size_t imported_bytes;
+    int32_t n_rows;
+} far;
+
+size_t test_far_bytes(void)
+{
+    size_t n = 0;
+    for (int k = 0; k < far.n_blocks; k++)
+        n += far.block[k].bytes;
+    return n;
+}
+
+size_t test_far_imported(void)
+{
+    return far.imported_bytes;
+}
+
+bool test_far_has(const void *memory, size_t bytes)
+{
+    const uintptr_t at = (uintptr_t)memory;
+    for (int k = 0; k < far.n_blocks; k++) {
+        const uintptr_t begin = (uintptr_t)far.block[k].memory;
+        if (at >= begin && at + bytes <= begin + far.block[k].bytes)
+            return true;
+    }
+    return false;
+}
+
+static enum ko_code need(bool holds, const char *operation, const char *what, struct ko_error *err)
+{
+    return holds ? KO_OK : ko_fail(err, KO_E_FAILED, "far: %s: %s", operation, what);
+}
+
+/* Fails where a pointer of the list, ended by `last`, is neither NULL nor far memory. */
+static const char last;
+static enum ko_code all_far(const char *operation, struct ko_error *err, const void *const *list)
+{
+    for (int k = 0; list[k] != &last; k++)
+        if (list[k] && !test_far_has(list[k], 1))
+            return ko_fail(err, KO_E_FAILED, "far: %s: pointer %d is host memory", operation, k);
+    return KO_OK;
+}
+#define FAR(operation, ...)                                                                        \
+    do {                                                                                           \
+        const enum ko_code far_code =                                                              \
+            all_far(operation, err, (const void *const[]){__VA_ARGS__, &last});                    \
+        if (far_code != KO_OK)                                                                     \
+            return far_code;                                                                       \
+    } while (0)
+#define NEED(operation, what)                                                                      \
+    do {                                                                                           \
+        if (need((what), operation, "not " #what, err) != KO_OK)                                   \
+            return KO_E_FAILED;                                                                    \
+    } while (0)
+
+/* ---- Memory. */
+
+static enum ko_code far_open(const struct ko_backend_config *config, struct ko_backend **out,
+                             struct ko_error *err)
+{
+    memset(&far, 0, sizeof far);
+    far.bad = -1;
+    return ko_kernels_cpu.open(config, out, err);
+}
+
+static enum ko_code narrow_open(const struct ko_backend_config *config, struct ko_backend **out,
+                                struct ko_error *err)
+{
+    const enum ko_code code = far_open(config, out, err);
+    far.narrow = true;
+    return code;
+}
+
+static void far_close(struct ko_backend *be)
+{
+    ko_kernels_cpu.close(be);
+}
+
+static void far_describe(const struct ko_backend *be, char *text, size_t n)
+{
+    ko_kernels_cpu.describe(be, text, n);
+}
+
+static enum ko_code far_alloc(struct ko_backend *be, size_t bytes, void **out, struct ko_error *err)
+{
+    (void)be;
+    unsigned char *memory = malloc(bytes + 1);
+    if (!memory || far.n_blocks == MOST) {
+        free(memory);
+        return ko_fail(err, KO_E_MEMORY, "far: no memory");
+    }
+    memset(memory, 0xff, bytes); /* NaN */
+    far.block[far.n_blocks].memory = memory;
+    far.block[far.n_blocks++].bytes = bytes;
+    *out = memory;
+    return KO_OK;
+}
+
+static void far_release(struct ko_backend *be, void *memory)
+{
+    (void)be;
+    for (int k = 0; memory && k < far.n_blocks; k++)
+        if (far.block[k].memory == memory) {
+            far.block[k] = far.block[--far.n_blocks];
+            free(memory);
+            return;
+        }
+    if (memory)
+        abort();
+}
+
+static enum ko_code far_upload(struct ko_backend *be, void *to, const void *from, size_t bytes,
+                               struct ko_error *err)
+{
+    (void)be;
+    NEED("upload", test_far_has(to, bytes));
+    NEED("upload", !test_far_has(from, 1));
+    memcpy(to, from, bytes);
+    return KO_OK;
+}
+
+static enum ko_code far_download(struct ko_backend *be, void *to, const void *from, size_t bytes,
+                                 struct ko_error *err)
+{
+    (void)be;
+    NEED("download", test_far_has(from, bytes));
+    NEED("download", !test_far_has(to, 1));
+    memcpy(to, from, bytes);
+    return KO_OK;
+}
+
+static enum ko_element far_matrix_type(enum ko_precision precision)
+{
+    (void)precision;
+    return KO_ELEMENT_F32;
+}
+
+static enum ko_element narrow_matrix_type(enum ko_precision precision)
+{
+    (void)precision;
+    return KO_ELEMENT_BF16;
+}
+
+static size_t far_reserved_bytes(enum ko_precision precision, const struct ko_limits *limits)
+{
+    (void)precision;
+    (void)limits;
+    return 0;
+}
+
+static enum ko_code far_reserve(struct ko_backend *be, const struct ko_limits *limits,
+                                struct ko_error *err)
+{
+    (void)be;
+    (void)err;
+    far.limits = *limits;
+    far.reserved = true;
+    return KO_OK;
+}
+
+static float widened(const unsigned char *from, enum ko_element type, size_t i)
+{
+    uint16_t half;
+    uint32_t bits;
+    float value;
+    if (type == KO_ELEMENT_F32) {
+        memcpy(&value, from + 4 * i, sizeof value);
+        return value;
+    }
+    memcpy(&half, from + 2 * i, sizeof half);
+    if (type == KO_ELEMENT_F16) {
+        const int exponent = half >> 10 & 31, fraction = half & 1023;
+        const double size = exponent == 31  ? (fraction ? (double)NAN : (double)INFINITY)
+                            : exponent == 0 ? ldexp(fraction, -24)
+                                            : ldexp(1024 + fraction, exponent - 25);
+        return (float)(half & 0x8000 ? -size : size);
+    }
+    bits = (uint32_t)half << 16;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* To the nearest, ties to even; for finite values. */
+static uint16_t narrowed(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return (uint16_t)((bits + 0x7fffu + (bits >> 16 & 1)) >> 16);
+}
+
+static enum ko_code far_import(struct ko_backend *be, void *to, enum ko_element to_type,
+                               const void *from, enum ko_element from_type, size_t n,
+                               struct ko_error *err)
+{
+    (void)be;
+    NEED("import", test_far_has(to, n * ko_element_bytes(to_type)));
+    NEED("import", !test_far_has(from, 1));
+    NEED("import", to_type == (far.narrow ? KO_ELEMENT_BF16 : KO_ELEMENT_F32));
+    for (size_t i = 0; i < n; i++) {
+        const float value = widened(from, from_type, i);
+        if (!isfinite(value) && far.bad < 0)
+            far.bad = far.n_imported + (int64_t)i;
+        if (far.narrow)
+            ((uint16_t *)to)[i] = narrowed(value);
+        else
+            ((float *)to)[i] = value;
+    }
+    far.n_imported += (int64_t)n;
+    far.imported_bytes += n * ko_element_bytes(from_type);
+    return KO_OK;
+}
+
+static enum ko_code far_import_end(struct ko_backend *be, int64_t *bad, struct ko_error *err)
+{
+    (void)be;
+    (void)err;
+    *bad = far.bad;
+    far.bad = -1;
+    far.n_imported = 0;
+    return KO_OK;
+}
+
+static enum ko_code far_wait(struct ko_backend *be, struct ko_error *err)
+{
+    return ko_kernels_cpu.wait(be, err);
+}
+
+/* ---- Operations. */
+
+static enum ko_code far_set_rows(struct ko_backend *be, const struct ko_rows *rows,
+                                 struct ko_error *err)
+{
+    NEED("set_rows", far.reserved);
+    NEED("set_rows", rows->n_rows <= far.limits.max_rows);
+    NEED("set_rows", rows->max_tokens <= far.limits.max_tokens);
+    far.n_rows = rows->n_rows;
+    return ko_kernels_cpu.set_rows(be, rows, err);
+}
+
+/* The matrix as the cpu backend takes it; *wide: free() it. */
+static enum ko_code near_matrix(const char *operation, const struct ko_matrix *matrix,
+                                struct ko_matrix *out, float **wide, struct ko_error *err)
+{
+    const size_t n = (size_t)matrix->n_in * (size_t)matrix->n_out;
+    NEED(operation, matrix->type == (far.narrow ? KO_ELEMENT_BF16 : KO_ELEMENT_F32));
+    NEED(operation, test_far_has(matrix->data, n * ko_element_bytes(matrix->type)));
+    *out = *matrix;
+    *wide = NULL;
+    if (!far.narrow)
+        return KO_OK;
+    *wide = ko_new(n, sizeof **wide, err);
+    if (!*wide)
+        return KO_E_MEMORY;
+    for (size_t i = 0; i < n; i++)
+        (*wide)[i] = widened(matrix->data, KO_ELEMENT_BF16, i);
+    out->data = *wide;
+    out->type = KO_ELEMENT_F32;
+    return KO_OK;
+}
+
+static enum ko_code far_embed(struct ko_backend *be, const struct ko_matrix *tokens,
+                              const struct ko_matrix *positions, float *x, struct ko_error *err)
+{
+    struct ko_matrix token = {0}, position = {0};
+    float *wide[2] = {NULL, NULL};
+    FAR("embed", x);
+    enum ko_code code = near_matrix("embed", tokens, &token, &wide[0], err);
+    if (code == KO_OK && positions)
+        code = near_matrix("embed", positions, &position, &wide[1], err);
+    if (code == KO_OK)
+        code = ko_kernels_cpu.embed(be, &token, positions ? &position : NULL, x, err);
+    free(wide[0]);
+    free(wide[1]);
+    return code;
+}
+
+static enum ko_code far_branch_rows(struct ko_backend *be, float *x, int32_t d, int32_t first,
+                                    int32_t n, struct ko_error *err)
+{
+    FAR("branch_rows", x);
+    return ko_kernels_cpu.branch_rows(be, x, d, first, n, err);
+}
+
+static enum ko_code far_gather(struct ko_backend *be, const float *from, int32_t ld_from,
+                               const int32_t *index, int32_t n, int32_t d, float *to, int32_t ld_to,
+                               struct ko_error *err)
+{
+    FAR("gather", from, to);
+    NEED("gather", !test_far_has(index, 1)); /* the one array of the host */
+    return ko_kernels_cpu.gather(be, from, ld_from, index, n, d, to, ld_to, err);
+}
+
+static enum ko_code far_linear(struct ko_backend *be, int32_t m, const float *x, int32_t ldx,
+                               const struct ko_matrix *w, const float *bias, bool accumulate,
+                               float *y, int32_t ldy, struct ko_error *err)
+{
+    struct ko_matrix matrix = {0};
+    float *wide = NULL;
+    FAR("linear", x, bias, y);
+    NEED("linear", m <= far.n_rows);
+    NEED("linear", w->n_in <= far.limits.max_in);
+    enum ko_code code = near_matrix("linear", w, &matrix, &wide, err);
+    if (code == KO_OK)
+        code = ko_kernels_cpu.linear(be, m, x, ldx, &matrix, bias, accumulate, y, ldy, err);
+    free(wide);
+    return code;
+}
+
+static enum ko_code far_rms_norm(struct ko_backend *be, int32_t n, int32_t d, const float *x,
+                                 int32_t ldx, const float *weight, float eps, float *y, int32_t ldy,
+                                 struct ko_error *err)
+{
+    FAR("rms_norm", x, weight, y);
+    return ko_kernels_cpu.rms_norm(be, n, d, x, ldx, weight, eps, y, ldy, err);
+}
+
+static enum ko_code far_layer_norm(struct ko_backend *be, int32_t n, int32_t d, const float *x,
+                                   int32_t ldx, const float *weight, const float *bias, float eps,
+                                   float *y, int32_t ldy, struct ko_error *err)
+{
+    FAR("layer_norm", x, weight, bias, y);
+    return ko_kernels_cpu.layer_norm(be, n, d, x, ldx, weight, bias, eps, y, ldy, err);
+}
+
+static enum ko_code far_softplus(struct ko_backend *be, int32_t n, int32_t d, float *x, int32_t ld,
+                                 struct ko_error *err)
+{
+    FAR("softplus", x);
+    return ko_kernels_cpu.softplus(be, n, d, x, ld, err);
+}
+
+static enum ko_code far_gelu_tanh(struct ko_backend *be, int32_t n, int32_t d, float *x, int32_t ld,
+                                  struct ko_error *err)
+{
+    FAR("gelu_tanh", x);
+    return ko_kernels_cpu.gelu_tanh(be, n, d, x, ld, err);
+}
+
+static enum ko_code far_conv(struct ko_backend *be, const struct ko_conv *a, struct ko_error *err)
+{
+    FAR("conv", a->in, a->weight, a->bias, a->masks, a->out);
+    return ko_kernels_cpu.conv(be, a, err);
+}
+
+static enum ko_code far_mamba1(struct ko_backend *be, const struct ko_mamba1 *a,
+                               struct ko_error *err)
+{
+    FAR("mamba1", a->u, a->delta, a->b, a->c, a->z, a->a, a->d, a->masks, a->out);
+    return ko_kernels_cpu.mamba1(be, a, err);
+}
+
+static enum ko_code far_mamba2(struct ko_backend *be, const struct ko_mamba2 *a,
+                               struct ko_error *err)
+{
+    FAR("mamba2", a->u, a->b, a->c, a->dt, a->dt_bias, a->a, a->d, a->masks, a->out);
+    NEED("mamba2", a->n_heads <= far.limits.n_heads);
+    NEED("mamba2", a->n_groups <= far.limits.n_groups);
+    return ko_kernels_cpu.mamba2(be, a, err);
+}
+
+static enum ko_code far_gated_norm(struct ko_backend *be, const struct ko_gated_norm *a,
+                                   struct ko_error *err)
+{
+    FAR("gated_norm", a->z, a->weight, a->x);
+    return ko_kernels_cpu.gated_norm(be, a, err);
+}
+
+static enum ko_code far_rope(struct ko_backend *be, const struct ko_rope *a, struct ko_error *err)
+{
+    FAR("rope", a->cos, a->sin, a->x);
+    return ko_kernels_cpu.rope(be, a, err);
+}
+
+static enum ko_code far_silu_mul(struct ko_backend *be, int32_t n, int32_t d, const float *gate,
+                                 const float *up, int32_t ld, float *y, int32_t ldy,
+                                 struct ko_error *err)
+{
+    FAR("silu_mul", gate, up, y);
+    return ko_kernels_cpu.silu_mul(be, n, d, gate, up, ld, y, ldy, err);
+}
+
+static enum ko_code far_attention(struct ko_backend *be, const struct ko_attention *a,
+                                  struct ko_error *err)
+{
+    FAR("attention", a->q, a->k, a->v, a->out);
+    return ko_kernels_cpu.attention(be, a, err);
+}
+
+static enum ko_code far_unembed(struct ko_backend *be, const struct ko_unembed *args,
+                                struct ko_error *err)
+{
+    struct ko_unembed near = *args;
+    float *wide = NULL;
+    FAR("unembed", args->x, args->bias);
+    NEED("unembed", args->table.n_out == far.limits.vocabulary);
+    NEED("unembed", args->n <= far.limits.max_rows);
+    enum ko_code code = near_matrix("unembed", &args->table, &near.table, &wide, err);
+    if (code == KO_OK)
+        code = ko_kernels_cpu.unembed(be, &near, err);
+    free(wide);
+    return code;
+}
+
+#define OPERATIONS                                                                                 \
+    .own_memory = true, .close = far_close, .describe = far_describe, .alloc = far_alloc,          \
+    .release = far_release, .upload = far_upload, .download = far_download,                        \
+    .reserved_bytes = far_reserved_bytes, .reserve = far_reserve, .import = far_import,            \
+    .import_end = far_import_end, .wait = far_wait, .set_rows = far_set_rows, .embed = far_embed,  \
+    .branch_rows = far_branch_rows, .gather = far_gather, .linear = far_linear,                    \
+    .rms_norm = far_rms_norm, .layer_norm = far_layer_norm, .softplus = far_softplus,              \
+    .gelu_tanh = far_gelu_tanh, .conv = far_conv, .mamba1 = far_mamba1, .mamba2 = far_mamba2,      \
+    .gated_norm = far_gated_norm, .rope = far_rope, .silu_mul = far_silu_mul,                      \
+    .attention = far_attention, .unembed = far_unembed
+
+const struct ko_kernels test_far = {
+    .name = "far", .open = far_open, .matrix_type = far_matrix_type, OPERATIONS};
+const struct ko_kernels test_far_narrow = {
+    .name = "far, narrow", .open = narrow_open, .matrix_type = narrow_matrix_type, OPERATIONS};
