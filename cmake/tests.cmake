@@ -37,6 +37,14 @@ function(ko_add_test)
         ENVIRONMENT "${env}")
 endfunction()
 
+# ko_add_gpu_test(NAME PROGRAM [VARIABLE=VALUE...])
+# A test program that runs on a GPU where KO_BACKEND=cuda says so, and ends with 77 where it cannot.
+function(ko_add_gpu_test name program)
+    add_test(NAME ${name} COMMAND ${program})
+    set_tests_properties(${name} PROPERTIES TIMEOUT 900 SKIP_RETURN_CODE 77 LABELS gpu
+        RESOURCE_LOCK gpu ENVIRONMENT "${ko_mpi_test_env};KO_BACKEND=cuda;${ARGN}")
+endfunction()
+
 # ko_add_mpi_test(NAME name SOURCES file... RANKS n... [LIBS library...] [TIMEOUT seconds])
 # One program, one test a number of ranks, each under a time limit of its own.
 function(ko_add_mpi_test)

@@ -10,9 +10,7 @@
 #include <cmocka.h>
 
 #include "kernels/cpu/cpu.h"
-#if KO_HAVE_CUDA
-#include "kernels/cuda/devices.h"
-#endif
+#include "tests/support/gpu.h"
 
 void expect_ok(enum ko_code code, const struct ko_error *err)
 {
@@ -25,7 +23,6 @@ void expect_ok(enum ko_code code, const struct ko_error *err)
  * own. Returns how many were opened. */
 static int32_t open_cuda(struct backend *out)
 {
-#if KO_HAVE_CUDA
     static const struct ko_limits limits = {.max_rows = 8192,
                                             .max_tokens = 512,
                                             .max_in = 1024,
@@ -34,17 +31,15 @@ static int32_t open_cuda(struct backend *out)
                                             .vocabulary = 8192};
     const struct ko_backend_config config = {.precision = KO_FLOAT32};
     struct ko_error err = {0};
-    if (ko_cuda_device_count() == 0) {
+    const char *why = NULL;
+    const struct ko_kernels *k = test_gpu(&why);
+    if (!k) {
         return 0;
     }
-    *out = (struct backend){.label = "cuda", .k = &ko_kernels_cuda};
-    expect_ok(ko_kernels_cuda.open(&config, &out->be, &err), &err);
-    expect_ok(ko_kernels_cuda.reserve(out->be, &limits, &err), &err);
+    *out = (struct backend){.label = "cuda", .k = k};
+    expect_ok(k->open(&config, &out->be, &err), &err);
+    expect_ok(k->reserve(out->be, &limits, &err), &err);
     return 1;
-#else
-    (void)out;
-    return 0;
-#endif
 }
 
 int32_t backends_open(struct backend backends[MAX_BACKENDS])
@@ -56,7 +51,7 @@ int32_t backends_open(struct backend backends[MAX_BACKENDS])
     int32_t n = 1;
     size_t n_tables = 0;
     const struct ko_cpu_isa *const *tables = ko_cpu_isa_list(&n_tables);
-    for (size_t t = 0; t < n_tables; t++) {
+    for (size_t t = 0; t < n_tables && !test_gpu_asked(); t++) {
         for (config.threads = 1; config.threads <= 3; config.threads += 2, n++) {
             backends[n] = (struct backend){.k = &ko_kernels_cpu};
             snprintf(backends[n].label, sizeof backends[n].label, "cpu %s, %d threads",

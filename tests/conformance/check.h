@@ -15,8 +15,8 @@ struct backend {
 
 enum { MAX_BACKENDS = 16 };
 
-/* Every backend that this machine can run; the first is `plain`. Fails the test where one cannot be
- * opened. */
+/* Every backend that this machine can run; the first is `plain`, and where $KO_BACKEND is cuda the
+ * GPU's is the only other. Fails the test where one cannot be opened. */
 int32_t backends_open(struct backend backends[MAX_BACKENDS]);
 void backends_close(struct backend *backends, int32_t n);
 
@@ -54,6 +54,7 @@ int run_mamba2(void);
 int run_gated(void);
 int run_attention(void);
 int run_unembed(void);
+int run_precision(void);
 int run_tables(void);
 
 #endif

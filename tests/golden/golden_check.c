@@ -18,6 +18,7 @@
 
 struct comparison {
     const struct golden_case *c;
+    enum ko_precision precision;
     struct golden golden;
     struct ko_options options;
     struct ko_inputs inputs;
@@ -73,6 +74,7 @@ static enum ko_code open_plan(struct comparison *x, struct ko_error *err)
     if (code == KO_OK)
         code = ko_inputs_open(path, &x->options, KO_MODELS_USED, true, &x->inputs, err);
     unlink(path);
+    x->inputs.gpu = x->c->kernels->own_memory;
     if (code == KO_OK)
         code = ko_inputs_plan(&x->inputs, KO_PLAN_SWEEP, NULL, NULL, &warnings, &x->plan, err);
     ko_strings_free(&warnings);
@@ -223,7 +225,7 @@ static enum ko_code run_batches(struct comparison *x, struct ko_engine *engine,
 
 static enum ko_code run(struct comparison *x, struct ko_error *err)
 {
-    const struct ko_backend_config config = {.threads = 2, .precision = KO_FLOAT32};
+    const struct ko_backend_config config = {.threads = 2, .precision = x->precision};
     const struct ko_kernels *k = x->c->kernels;
     const struct ko_model *model = x->inputs.model[0];
     struct ko_checkpoint *checkpoint = NULL;
@@ -254,10 +256,10 @@ static enum ko_code run(struct comparison *x, struct ko_error *err)
     return code;
 }
 
-enum ko_code golden_compare(const struct golden_case *c, struct golden_result *out,
-                            struct ko_error *err)
+enum ko_code golden_compare(const struct golden_case *c, enum ko_precision precision,
+                            struct golden_result *out, struct ko_error *err)
 {
-    struct comparison x = {.c = c};
+    struct comparison x = {.c = c, .precision = precision};
     enum ko_code code = golden_read(c->golden, &x.golden, err);
     if (code == KO_OK)
         code = open_plan(&x, err);

@@ -24,7 +24,7 @@ struct golden_result {
     char first_bad[512];
 };
 
-KO_MUST_CHECK enum ko_code golden_compare(const struct golden_case *c, struct golden_result *out,
-                                          struct ko_error *err);
+KO_MUST_CHECK enum ko_code golden_compare(const struct golden_case *c, enum ko_precision precision,
+                                          struct golden_result *out, struct ko_error *err);
 
 #endif

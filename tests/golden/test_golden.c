@@ -1,16 +1,18 @@
 /* The program's cells against the float64 oracle's. With arguments, any golden file: CHECKPOINT
- * GOLDEN FACTS [BOUND]. */
+ * GOLDEN FACTS [BOUND]. $KO_BACKEND=cuda runs them on a GPU, at $KO_PRECISION. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
 #include "tests/golden/golden_check.h"
 #include "tests/support/far.h"
+#include "tests/support/gpu.h"
 
 #define FACTS KO_SOURCE_DIR "/jobs/facts.jsonl"
 #define DEMO(name)                                                                                 \
@@ -28,7 +30,7 @@ static int verdict(const struct golden_case *c)
 {
     struct golden_result r = {0};
     struct ko_error err = {0};
-    const enum ko_code code = golden_compare(c, &r, &err);
+    const enum ko_code code = golden_compare(c, test_precision(), &r, &err);
     if (code != KO_OK) {
         print_message("%s: %s\n", c->name, err.text);
         return 1;
@@ -102,21 +104,62 @@ static struct golden_case cases[] = {
     {"qwen2, plain", VARIANT("qwen2"), &ko_kernels_plain, VARIANT_BOUND, 0, 0},
 };
 
+/* What a precision may change, beyond float32's own bounds. */
+static double bound_of(enum ko_precision precision, double bound)
+{
+    static const double bounds[] = {0, 0.02, 0.15};
+    return precision == KO_FLOAT32 ? bound : bounds[precision];
+}
+
+/* The cases of the CPU on the GPU; at narrower precisions those of trained models. Their number. */
+static size_t gpu_cases(const struct ko_kernels *gpu, struct golden_case *out, size_t n)
+{
+    static char names[64][96];
+    const enum ko_precision precision = test_precision();
+    size_t kept = 0;
+    for (size_t k = 0; k < n; k++) {
+        const struct golden_case *c = &cases[k];
+        if (c->kernels != &ko_kernels_cpu || (precision != KO_FLOAT32 && c->bound != DEMO_BOUND))
+            continue;
+        snprintf(names[kept], sizeof names[kept], "%.*s on a GPU", (int)strcspn(c->name, ","),
+                 c->name);
+        out[kept] = *c;
+        out[kept].name = names[kept];
+        out[kept].kernels = gpu;
+        out[kept].bound = bound_of(precision, c->bound);
+        kept++;
+    }
+    return kept;
+}
+
 int main(int argc, char **argv)
 {
     enum { N = sizeof cases / sizeof cases[0] };
+    struct golden_case chosen[N];
+    struct CMUnitTest tests[N];
+    const char *why = NULL;
+    const struct ko_kernels *kernels = test_gpu_asked() ? test_gpu(&why) : &ko_kernels_cpu;
+    if (!kernels) {
+        printf("skipped: %s\n", why);
+        return TEST_SKIPPED;
+    }
     if (argc >= 4) {
-        const struct golden_case given = {.name = argv[1],
-                                          .checkpoint = argv[1],
-                                          .golden = argv[2],
-                                          .facts = argv[3],
-                                          .kernels = &ko_kernels_cpu,
-                                          .bound = argc > 4 ? atof(argv[4]) : VARIANT_BOUND};
+        const struct golden_case given = {
+            .name = argv[1],
+            .checkpoint = argv[1],
+            .golden = argv[2],
+            .facts = argv[3],
+            .kernels = kernels,
+            .bound = argc > 4 ? atof(argv[4]) : bound_of(test_precision(), VARIANT_BOUND)};
         return verdict(&given);
     }
-    struct CMUnitTest tests[N];
-    for (size_t k = 0; k < N; k++)
+    size_t n = N;
+    if (kernels == &ko_kernels_cpu)
+        memcpy(chosen, cases, sizeof cases);
+    else
+        n = gpu_cases(kernels, chosen, N);
+    for (size_t k = 0; k < n; k++)
         tests[k] = (struct CMUnitTest){
-            .name = cases[k].name, .test_func = check, .initial_state = &cases[k]};
-    return cmocka_run_group_tests_name("golden cells of the float64 oracle", tests, NULL, NULL);
+            .name = chosen[k].name, .test_func = check, .initial_state = &chosen[k]};
+    return _cmocka_run_group_tests("golden cells of the float64 oracle", tests, n, NULL, NULL);
 }
