@@ -12,7 +12,8 @@ endif()
 set(ko_nccl_hints ${CUDAToolkit_INCLUDE_DIRS} ${CUDAToolkit_LIBRARY_DIR} ${CUDAToolkit_TARGET_DIR})
 find_path(NCCL_INCLUDE_DIR nccl.h HINTS ${ko_nccl_hints} PATHS ${NCCL_PIP_DIR}
     PATH_SUFFIXES include)
-find_library(NCCL_LIBRARY NAMES nccl libnccl.so.2 HINTS ${ko_nccl_hints} PATHS ${NCCL_PIP_DIR}
+# Folder by folder, so that the library is of the header's folder.
+find_library(NCCL_LIBRARY NAMES nccl libnccl.so.2 NAMES_PER_DIR HINTS ${ko_nccl_hints} PATHS ${NCCL_PIP_DIR}
     PATH_SUFFIXES lib lib64)
 
 if(NCCL_INCLUDE_DIR)
