@@ -47,11 +47,16 @@ enum ko_code ko_sights_gather(struct ko_world *world, struct ko_sight **out, str
     return KO_OK;
 }
 
-/* "node1 (ranks 1, 2), node2 (rank 4)": the workers that `which` holds for, by host. */
+/* "node1 (ranks 1, 2), node2 (rank 4)": the workers that `which` holds for, by host; of a single
+   one the host alone. */
 static void add_hosts(struct ko_text *text, const struct ko_sight *sight, int n,
                       bool (*which)(const struct ko_sight *))
 {
     bool any = false;
+    if (n == 1 && which(sight)) {
+        ko_text_add(text, "%s", sight->host);
+        return;
+    }
     for (int w = 0; w < n; w++) {
         bool seen = !which(&sight[w]);
         for (int k = 0; k < w && !seen; k++)

@@ -50,7 +50,7 @@ static void the_backend_follows_from_what_all_see(void **state)
          "no GPU is visible on n2 (ranks 2, 4), n3 (rank 3), the other workers see one; choose "
          "--backend cpu"},
         {"cuda", "n1/0:", true, NULL,
-         "backend: cuda was asked for and no GPU is visible on n1 (rank 1), choose cpu"},
+         "backend: cuda was asked for and no GPU is visible on n1, choose cpu"},
         {"cuda", "n1/1:A n2/0:", true, NULL, "no GPU is visible on n2 (rank 2)"},
         {"cuda", "n1/0:", false, NULL,
          "backend: this build has no backend 'cuda', choose cpu or build with the preset cuda"},
