@@ -27,35 +27,101 @@ static __device__ __forceinline__ float4 load4(const float *x, int k)
     return ((const float4 *)x)[k];
 }
 
-static __global__ void rms_norm_rows(struct norm a)
+// The mean that is taken off (0 of RMSNorm), and one over the root of the mean square.
+template <bool CENTRED>
+static __device__ __forceinline__ void normalise(const struct norm &a, float x, int k, float mean,
+                                                 float scale, float *y)
+{
+    const float w = a.weight ? a.weight[k] : 1.0F, b = CENTRED && a.bias ? a.bias[k] : 0.0F;
+    *y = (x - mean) * scale * w + b;
+}
+
+template <bool CENTRED> static __global__ void norm_rows(struct norm a)
 {
     const float *x = a.x + (size_t)blockIdx.x * a.ldx;
     float *y = a.y + (size_t)blockIdx.x * a.ldy;
-    float squares = 0.0F;
+    float sum = 0.0F, squares = 0.0F, mean = 0.0F;
+    if (CENTRED) {
+        for (int k = (int)threadIdx.x; k < a.d; k += THREADS) {
+            sum += x[k];
+        }
+        mean = block_sum(sum) / (float)a.d;
+    }
     for (int k = (int)threadIdx.x; k < a.d; k += THREADS) {
-        squares += x[k] * x[k];
+        squares += (x[k] - mean) * (x[k] - mean);
     }
     const float scale = rsqrtf(block_sum(squares) / (float)a.d + a.eps);
     for (int k = (int)threadIdx.x; k < a.d; k += THREADS) {
-        y[k] = x[k] * scale * (a.weight ? a.weight[k] : 1.0F);
+        normalise<CENTRED>(a, x[k], k, mean, scale, &y[k]);
     }
 }
 
-static __global__ void rms_norm_rows_by_four(struct norm a)
+static __device__ __forceinline__ float sum4(float4 v)
+{
+    return (v.x + v.y) + (v.z + v.w);
+}
+
+static __device__ __forceinline__ float squares4(float4 v, float mean)
+{
+    const float x = v.x - mean, y = v.y - mean, z = v.z - mean, w = v.w - mean;
+    return (x * x + y * y) + (z * z + w * w);
+}
+
+// The row stays in registers: PARTS float4s a thread.
+template <bool CENTRED, int PARTS> static __global__ void norm_rows_by_four(struct norm a)
 {
     const float *x = a.x + (size_t)blockIdx.x * a.ldx;
     float4 *y = (float4 *)(a.y + (size_t)blockIdx.x * a.ldy);
-    float squares = 0.0F;
-    for (int k = (int)threadIdx.x; k < a.d / 4; k += THREADS) {
-        const float4 v = load4(x, k);
-        squares += v.x * v.x + v.y * v.y + v.z * v.z + v.w * v.w;
+    const int n = a.d / 4;
+    float4 v[PARTS];
+    float sum = 0.0F, squares = 0.0F, mean = 0.0F;
+#pragma unroll
+    for (int p = 0; p < PARTS; p++) {
+        const int k = (int)threadIdx.x + p * THREADS;
+        v[p] = k < n ? load4(x, k) : make_float4(0.0F, 0.0F, 0.0F, 0.0F);
+        sum += sum4(v[p]);
     }
-    const float s = rsqrtf(block_sum(squares) / (float)a.d + a.eps);
-    for (int k = (int)threadIdx.x; k < a.d / 4; k += THREADS) {
-        const float4 v = load4(x, k);
-        const float4 w = a.weight ? load4(a.weight, k) : make_float4(1.0F, 1.0F, 1.0F, 1.0F);
-        y[k] = make_float4(v.x * s * w.x, v.y * s * w.y, v.z * s * w.z, v.w * s * w.w);
+    if (CENTRED) {
+        mean = block_sum(sum) / (float)a.d;
     }
+#pragma unroll
+    for (int p = 0; p < PARTS; p++) {
+        squares += (int)threadIdx.x + p * THREADS < n ? squares4(v[p], mean) : 0.0F;
+    }
+    const float scale = rsqrtf(block_sum(squares) / (float)a.d + a.eps);
+#pragma unroll
+    for (int p = 0; p < PARTS; p++) {
+        const int k = (int)threadIdx.x + p * THREADS;
+        if (k < n) {
+            float4 out;
+            normalise<CENTRED>(a, v[p].x, 4 * k, mean, scale, &out.x);
+            normalise<CENTRED>(a, v[p].y, 4 * k + 1, mean, scale, &out.y);
+            normalise<CENTRED>(a, v[p].z, 4 * k + 2, mean, scale, &out.z);
+            normalise<CENTRED>(a, v[p].w, 4 * k + 3, mean, scale, &out.w);
+            y[k] = out;
+        }
+    }
+}
+
+template <bool CENTRED>
+static enum ko_code norm(struct ko_backend *be, int32_t n, const struct norm *a, const char *what,
+                         struct ko_error *err)
+{
+    if (n == 0) {
+        return KO_OK;
+    }
+    const int parts = (a->d / 4 + THREADS - 1) / THREADS;
+    const bool wide = by_four(a->d, (int32_t)a->ldx, (int32_t)a->ldy, a->x, a->y, NULL);
+    if (wide && parts <= 1) {
+        norm_rows_by_four<CENTRED, 1><<<(unsigned)n, THREADS, 0, be->stream>>>(*a);
+    } else if (wide && parts <= 2) {
+        norm_rows_by_four<CENTRED, 2><<<(unsigned)n, THREADS, 0, be->stream>>>(*a);
+    } else if (wide && parts <= 4) {
+        norm_rows_by_four<CENTRED, 4><<<(unsigned)n, THREADS, 0, be->stream>>>(*a);
+    } else {
+        norm_rows<CENTRED><<<(unsigned)n, THREADS, 0, be->stream>>>(*a);
+    }
+    return ko_cuda_launched(be, what, err);
 }
 
 enum ko_code ko_cuda_rms_norm(struct ko_backend *be, int32_t n, int32_t d, const float *x,
@@ -63,33 +129,7 @@ enum ko_code ko_cuda_rms_norm(struct ko_backend *be, int32_t n, int32_t d, const
                               struct ko_error *err)
 {
     const struct norm a = {x, weight, NULL, y, (size_t)ldx, (size_t)ldy, d, eps};
-    if (n == 0) {
-        return KO_OK;
-    }
-    if (by_four(d, ldx, ldy, x, y, weight)) {
-        rms_norm_rows_by_four<<<(unsigned)n, THREADS, 0, be->stream>>>(a);
-    } else {
-        rms_norm_rows<<<(unsigned)n, THREADS, 0, be->stream>>>(a);
-    }
-    return ko_cuda_launched(be, "rms_norm", err);
-}
-
-static __global__ void layer_norm_rows(struct norm a)
-{
-    const float *x = a.x + (size_t)blockIdx.x * a.ldx;
-    float *y = a.y + (size_t)blockIdx.x * a.ldy;
-    float sum = 0.0F, squares = 0.0F;
-    for (int k = (int)threadIdx.x; k < a.d; k += THREADS) {
-        sum += x[k];
-    }
-    const float mean = block_sum(sum) / (float)a.d;
-    for (int k = (int)threadIdx.x; k < a.d; k += THREADS) {
-        squares += (x[k] - mean) * (x[k] - mean);
-    }
-    const float scale = rsqrtf(block_sum(squares) / (float)a.d + a.eps);
-    for (int k = (int)threadIdx.x; k < a.d; k += THREADS) {
-        y[k] = (x[k] - mean) * scale * a.weight[k] + (a.bias ? a.bias[k] : 0.0F);
-    }
+    return norm<false>(be, n, &a, "rms_norm", err);
 }
 
 enum ko_code ko_cuda_layer_norm(struct ko_backend *be, int32_t n, int32_t d, const float *x,
@@ -97,11 +137,7 @@ enum ko_code ko_cuda_layer_norm(struct ko_backend *be, int32_t n, int32_t d, con
                                 float *y, int32_t ldy, struct ko_error *err)
 {
     const struct norm a = {x, weight, bias, y, (size_t)ldx, (size_t)ldy, d, eps};
-    if (n == 0) {
-        return KO_OK;
-    }
-    layer_norm_rows<<<(unsigned)n, THREADS, 0, be->stream>>>(a);
-    return ko_cuda_launched(be, "layer_norm", err);
+    return norm<true>(be, n, &a, "layer_norm", err);
 }
 
 // Mamba-2's: x silu(z), then RMSNorm over the group; a block a row and group.

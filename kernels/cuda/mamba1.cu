@@ -3,9 +3,11 @@
 //
 // An item's trunk rows before t0 are walked once, with h and with h', the state without the inputs
 // of the item's source set; all branches of the item go on from there. No state goes to memory.
+// Rows come in tiles: what all channels share of a row (B, C, where it lies) goes through shared
+// memory, what is a channel's own is loaded for the whole tile before the first use.
 #include "kernels/cuda/device.cuh"
 
-enum { THREADS = 128 };
+enum { THREADS = 128, TILE = 4 };
 
 // 2^x, relative error below 2^-22 (PTX ISA, ex2.approx); results below 2^-126 become 0.
 static __device__ __forceinline__ float power_of_two(float x)
@@ -15,195 +17,292 @@ static __device__ __forceinline__ float power_of_two(float x)
     return y;
 }
 
-// The arguments of one row that all channels share, and of one channel of it.
-template <int N> struct row_input {
-    float b[N], c[N];
-    float delta, u;
+// One row of a tile, for all channels.
+struct tile_row {
+    int row;      // where its result goes
+    int source;   // of u, delta, B and C
+    int source_z; // of z
+    int mask;     // of the features that read h'; -1: all
+    bool reads;   // in its window, a target: masked channels read h'
+    bool removed; // a source: h' does not take its input
+    bool own;     // ... but the row itself reads it (`later`)
 };
 
-template <int N, bool ALIGNED> struct scan {
+template <int N> struct tile {
+    struct tile_row row[TILE];
+    float b[TILE][N], c[TILE][N];
+    int n; // rows of the tile
+};
+
+// The rows of one branch or of a trunk, or the single rows of an item's branches, one by one.
+struct row_list {
+    int first, n;     // rows first .. first + n - 1, or entries of item_branch
+    bool single_rows; // ... of branches of one row each
+    int position;     // of the first row
+    int edge_set;     // -1: none
+    int branch;       // whose rows they are, -1: a trunk's
+};
+
+template <int N> struct scan {
     const struct ko_cuda_rows &rows;
     const struct layer_rows &at;
     const struct ko_mamba1 &a;
+    struct tile<N> &tile;
     int channel;
     bool live;      // the channel exists
     float decay[N]; // log2(e) A[c, n]
+    float d;
+    float delta[TILE], u[TILE], z[TILE];
 
-    __device__ __forceinline__ void load_shared(const float *from, float *to) const
+    // One thread's part: what row k of the list is.
+    __device__ struct tile_row describe(const struct row_list &list, int k) const
     {
-        if (ALIGNED) {
-#pragma unroll
-            for (int n = 0; n < N / 4; n++) {
-                const float4 v = ((const float4 *)from)[n];
-                to[4 * n] = v.x, to[4 * n + 1] = v.y, to[4 * n + 2] = v.z, to[4 * n + 3] = v.w;
+        struct tile_row t;
+        const int b = list.single_rows ? rows.item_branch[list.first + k] : list.branch;
+        const int i = list.single_rows ? list.position : list.position + k;
+        t.row = list.single_rows ? rows.branches[b].first_row : list.first + k;
+        t.source = source_row_after_conv(rows, at, t.row);
+        t.source_z = source_row(rows, at, t.row);
+        t.mask = -1;
+        t.reads = t.removed = t.own = false;
+        if (list.edge_set >= 0) {
+            const size_t edge = (size_t)list.edge_set * (size_t)rows.max_tokens + (size_t)i;
+            const bool later = rows.later[list.edge_set] != 0;
+            t.removed = rows.source[edge] != 0;
+            t.own = later && t.removed;
+            if (b >= 0 && in_window(rows.branches[b], a.layer)) {
+                t.mask = rows.branches[b].mask;
+                t.reads = later || rows.target[edge] != 0;
             }
-        } else {
+        }
+        return t;
+    }
+
+    // Rows [k, k + TILE) of the list. All threads of the block.
+    __device__ void load(const struct row_list &list, int k, bool with_z)
+    {
+        const int n = min(TILE, list.n - k);
+        __syncthreads(); // the tile before has been read
+        if ((int)threadIdx.x < n) {
+            tile.row[threadIdx.x] = describe(list, k + (int)threadIdx.x);
+        }
+        __syncthreads();
+        for (int at_bc = (int)threadIdx.x; at_bc < n * N; at_bc += THREADS) {
+            const int r = at_bc / N, s = at_bc % N;
+            const size_t from = (size_t)tile.row[r].source * (size_t)a.ld_bc + (size_t)s;
+            tile.b[r][s] = s < a.d_state ? a.b[from] : 0.0F;
+            tile.c[r][s] = s < a.d_state ? a.c[from] : 0.0F;
+        }
 #pragma unroll
-            for (int n = 0; n < N; n++) {
-                to[n] = n < a.d_state ? from[n] : 0.0F;
+        for (int r = 0; r < TILE; r++) {
+            delta[r] = u[r] = z[r] = 0.0F;
+            if (r < n && live) {
+                const size_t own = (size_t)tile.row[r].source * (size_t)a.d_inner + (size_t)channel;
+                delta[r] = a.delta[own];
+                u[r] = a.u[own];
+                if (with_z) {
+                    z[r] = a.z[(size_t)tile.row[r].source_z * (size_t)a.ld_z + (size_t)channel];
+                }
             }
         }
+        __syncthreads();
     }
 
-    __device__ __forceinline__ void load(int row, struct row_input<N> &in) const
+    // h <- decay h + input; sum_n C[n] h[n] is the result.
+    __device__ __forceinline__ float step(int r, float delta_r, float u_r, float *h) const
     {
-        const size_t source = (size_t)source_row_after_conv(rows, at, row);
-        const size_t own = source * (size_t)a.d_inner + (size_t)channel;
-        load_shared(a.b + source * (size_t)a.ld_bc, in.b);
-        load_shared(a.c + source * (size_t)a.ld_bc, in.c);
-        in.delta = live ? a.delta[own] : 0.0F;
-        in.u = live ? a.u[own] : 0.0F;
-    }
-
-    // h <- decay h + input
-    __device__ __forceinline__ void step(const struct row_input<N> &in, float *h) const
-    {
-        const float du = in.delta * in.u;
-#pragma unroll
-        for (int n = 0; n < N; n++) {
-            h[n] = power_of_two(decay[n] * in.delta) * h[n] + du * in.b[n];
-        }
-    }
-
-    // The same with h', which takes no input where `source`.
-    __device__ __forceinline__ void step_both(const struct row_input<N> &in, bool source, float *h,
-                                              float *without) const
-    {
-        const float du = in.delta * in.u, du_without = source ? 0.0F : du;
-#pragma unroll
-        for (int n = 0; n < N; n++) {
-            const float e = power_of_two(decay[n] * in.delta);
-            h[n] = e * h[n] + du * in.b[n];
-            without[n] = e * without[n] + du_without * in.b[n];
-        }
-    }
-
-    __device__ __forceinline__ float read(const struct row_input<N> &in, const float *h) const
-    {
+        const float du = delta_r * u_r;
         float y = 0.0F;
 #pragma unroll
         for (int n = 0; n < N; n++) {
-            y += in.c[n] * h[n];
+            h[n] = power_of_two(decay[n] * delta_r) * h[n] + du * tile.b[r][n];
+            y += tile.c[r][n] * h[n];
         }
         return y;
     }
 
-    __device__ __forceinline__ void put(int row, const struct row_input<N> &in, float y) const
+    // The same with h' beside it; the result is C h, or C h' with the row's own input where it is
+    // to be read.
+    __device__ __forceinline__ float step_both(int r, float delta_r, float u_r, bool reads,
+                                               float *h, float *without) const
     {
-        if (live) {
-            const size_t z = (size_t)source_row(rows, at, row) * (size_t)a.ld_z + (size_t)channel;
-            a.out[(size_t)row * (size_t)a.d_inner + (size_t)channel] =
-                (y + a.d[channel] * in.u) * silu(a.z[z]);
-        }
-    }
-
-    __device__ void trunk(const struct ko_scan_item &item) const
-    {
-        float h[N] = {0.0F};
-        struct row_input<N> in;
-        for (int i = 0; i < item.t0; i++) {
-            const int row = rows.trunk_first[item.prompt] + i;
-            load(row, in);
-            step(in, h);
-            put(row, in, read(in, h));
-        }
-    }
-
-    // A branch outside its window, or one that loses other channels.
-    __device__ void whole(const struct ko_branch &branch, const float *h0) const
-    {
-        float h[N];
-        struct row_input<N> in;
+        const float du = delta_r * u_r, du_without = tile.row[r].removed ? 0.0F : du;
+        float y = 0.0F, y_without = 0.0F, y_own = 0.0F;
 #pragma unroll
         for (int n = 0; n < N; n++) {
-            h[n] = h0[n];
+            const float e = power_of_two(decay[n] * delta_r), b = tile.b[r][n], c = tile.c[r][n];
+            h[n] = e * h[n] + du * b;
+            without[n] = e * without[n] + du_without * b;
+            y += c * h[n];
+            y_without += c * without[n];
+            y_own += c * b;
         }
-        for (int k = 0; k < branch.n_rows; k++) {
-            load(branch.first_row + k, in);
-            step(in, h);
-            put(branch.first_row + k, in, read(in, h));
+        return !reads ? y : tile.row[r].own ? y_without + du * y_own : y_without;
+    }
+
+    // What follows the states: sum_n C[n] (decay h[n] + input), nothing is kept.
+    __device__ __forceinline__ float look(int r, float delta_r, float du, const float *h) const
+    {
+        float y = 0.0F, cb = 0.0F;
+#pragma unroll
+        for (int n = 0; n < N; n++) {
+            const float c = tile.c[r][n];
+            y += c * h[n] * power_of_two(decay[n] * delta_r);
+            cb += c * tile.b[r][n];
+        }
+        return y + du * cb;
+    }
+
+    __device__ __forceinline__ bool reads_without(int r) const
+    {
+        const struct tile_row &t = tile.row[r];
+        if (!t.reads || !live) {
+            return false;
+        }
+        const size_t mask = (size_t)t.mask * (size_t)rows.n_layers + (size_t)a.layer;
+        return t.mask < 0 || a.masks[mask * (size_t)a.d_inner + (size_t)channel] != 0;
+    }
+
+    __device__ __forceinline__ void put(int r, float z_r, float u_r, float y) const
+    {
+        if (live) {
+            a.out[(size_t)tile.row[r].row * (size_t)a.d_inner + (size_t)channel] =
+                (y + d * u_r) * silu(z_r);
         }
     }
 
-    // A branch in its window: target rows of masked channels read h'. Rows of `later` read decay *
-    // h' of the row before plus their own input, source or not.
-    __device__ void knocked(const struct ko_branch &branch, bool masked, const float *h0,
-                            const float *without0) const
+    // A trunk's rows, each put out.
+    __device__ void trunk(const struct row_list &list)
     {
-        const size_t set = (size_t)branch.edge_set * (size_t)rows.max_tokens;
-        const bool later = rows.later[branch.edge_set] != 0;
+        float h[N] = {0.0F};
+        for (int k = 0; k < list.n; k += TILE) {
+            load(list, k, true);
+            const int n = min(TILE, list.n - k);
+#pragma unroll
+            for (int r = 0; r < TILE; r++) {
+                if (r < n) {
+                    put(r, z[r], u[r], step(r, delta[r], u[r], h));
+                }
+            }
+        }
+    }
+
+    // Both states through the trunk's rows before t0.
+    __device__ void walk(const struct row_list &list, float *h, float *without)
+    {
+        for (int k = 0; k < list.n; k += TILE) {
+            load(list, k, false);
+            const int n = min(TILE, list.n - k);
+#pragma unroll
+            for (int r = 0; r < TILE; r++) {
+                if (r < n) {
+                    (void)step_both(r, delta[r], u[r], false, h, without);
+                }
+            }
+        }
+    }
+
+    // Branches of one row each: they only look at the states.
+    __device__ void single_rows(const struct row_list &list, const float *h, const float *without)
+    {
+        for (int k = 0; k < list.n; k += TILE) {
+            load(list, k, true);
+            const int n = min(TILE, list.n - k);
+#pragma unroll
+            for (int r = 0; r < TILE; r++) {
+                if (r < n) {
+                    const float du = delta[r] * u[r];
+                    const bool reads = reads_without(r);
+                    const bool input = !reads || !tile.row[r].removed || tile.row[r].own;
+                    const float y = reads ? look(r, delta[r], input ? du : 0.0F, without)
+                                          : look(r, delta[r], du, h);
+                    put(r, z[r], u[r], y);
+                }
+            }
+        }
+    }
+
+    // A branch of several rows.
+    __device__ void many_rows(const struct row_list &list, const float *h0, const float *without0)
+    {
         float h[N], without[N];
-        struct row_input<N> in;
 #pragma unroll
         for (int n = 0; n < N; n++) {
             h[n] = h0[n];
             without[n] = without0[n];
         }
-        for (int k = 0; k < branch.n_rows; k++) {
-            const size_t i = set + (size_t)(branch.first_position + k);
-            const bool source = rows.source[i] != 0;
-            load(branch.first_row + k, in);
-            step_both(in, source, h, without);
-            float y = read(in, h);
-            if (masked && (later || rows.target[i] != 0)) {
-                y = read(in, without);
-                if (later && source) { // its own input, which h' has not taken
-                    y += in.delta * in.u * read(in, in.b);
+        for (int k = 0; k < list.n; k += TILE) {
+            load(list, k, true);
+            const int n = min(TILE, list.n - k);
+#pragma unroll
+            for (int r = 0; r < TILE; r++) {
+                if (r < n) {
+                    const bool reads = reads_without(r);
+                    put(r, z[r], u[r], step_both(r, delta[r], u[r], reads, h, without));
                 }
             }
-            put(branch.first_row + k, in, y);
         }
     }
 };
 
-template <int N, bool ALIGNED>
-static __global__ void __launch_bounds__(THREADS)
+// The item's branches that are active in this layer: they ascend, so these are its first.
+static __device__ int count_active(const struct ko_cuda_rows &rows, const struct layer_rows &at,
+                                   const struct ko_scan_item &item)
+{
+    int low = 0, high = item.n;
+    while (low < high) {
+        const int middle = (low + high) / 2;
+        if (rows.item_branch[item.first + middle] < at.n_branches_active) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+template <int N>
+static __global__ void __launch_bounds__(THREADS, N <= 16 ? 4 : 1)
     scan_items(struct ko_cuda_rows rows, struct layer_rows at, struct ko_mamba1 a)
 {
+    __shared__ struct tile<N> tile;
     const struct ko_scan_item item = rows.items[blockIdx.x];
-    // An item's branches ascend: the active ones are its first.
-    if (item.n > 0 && rows.item_branch[item.first] >= at.n_branches_active) {
+    const int n_active = item.n > 0 ? count_active(rows, at, item) : 0;
+    if (item.n > 0 && n_active == 0) {
         return;
     }
-    struct scan<N, ALIGNED> s = {
-        rows, at, a, (int)(blockIdx.y *THREADS + threadIdx.x), true,
-        {
-        }
+    const int channel = (int)(blockIdx.y * THREADS + threadIdx.x);
+    const bool live = channel < a.d_inner;
+    struct scan<N> s = {
+        rows, at, a, tile, channel, live
     };
-    s.live = s.channel < a.d_inner;
+    s.d = live ? a.d[channel] : 0.0F;
 #pragma unroll
     for (int n = 0; n < N; n++) {
         s.decay[n] =
-            s.live && n < a.d_state
-                ? 1.44269504088896340736F * a.a[(size_t)n * (size_t)a.d_inner + (size_t)s.channel]
+            live && n < a.d_state
+                ? 1.44269504088896340736F * a.a[(size_t)n * (size_t)a.d_inner + (size_t)channel]
                 : 0.0F;
     }
+    const int trunk = rows.trunk_first[item.prompt];
+    const struct row_list before = {trunk, item.t0, false, 0, item.edge_set, -1};
     if (item.n == 0) {
-        s.trunk(item);
+        s.trunk(before);
         return;
     }
-
     float h[N] = {0.0F}, without[N] = {0.0F};
-    struct row_input<N> in;
-    for (int i = 0; i < item.t0; i++) {
-        const size_t edge =
-            (size_t)(item.edge_set < 0 ? 0 : item.edge_set) * (size_t)rows.max_tokens + (size_t)i;
-        s.load(rows.trunk_first[item.prompt] + i, in);
-        s.step_both(in, item.edge_set >= 0 && rows.source[edge] != 0, h, without);
+    s.walk(before, h, without);
+    const int n_rows = rows.n_tokens[item.prompt] - item.t0;
+    if (n_rows == 1) {
+        const struct row_list all = {item.first, n_active, true, item.t0, item.edge_set, -1};
+        s.single_rows(all, h, without);
+        return;
     }
-    for (int k = 0; k < item.n; k++) {
+    for (int k = 0; k < n_active; k++) {
         const int b = rows.item_branch[item.first + k];
-        if (b >= at.n_branches_active) {
-            break;
-        }
-        const struct ko_branch branch = rows.branches[b];
-        if (branch.edge_set >= 0 && in_window(branch, a.layer)) {
-            const bool masked =
-                s.live && is_masked(rows, branch, a.masks, a.layer, a.d_inner, s.channel);
-            s.knocked(branch, masked, h, without);
-        } else {
-            s.whole(branch, h);
-        }
+        const struct row_list own = {
+            rows.branches[b].first_row, n_rows, false, item.t0, item.edge_set, b};
+        s.many_rows(own, h, without);
     }
 }
 
@@ -211,12 +310,7 @@ template <int N>
 static void launch(struct ko_backend *be, const struct layer_rows &at, const struct ko_mamba1 *args)
 {
     const dim3 grid((unsigned)be->rows.n_items, blocks_for((size_t)args->d_inner, THREADS));
-    const uintptr_t together = (uintptr_t)args->b | (uintptr_t)args->c;
-    if (args->d_state == N && N % 4 == 0 && args->ld_bc % 4 == 0 && together % 16 == 0) {
-        scan_items<N, true><<<grid, THREADS, 0, be->stream>>>(be->rows, at, *args);
-    } else {
-        scan_items<N, false><<<grid, THREADS, 0, be->stream>>>(be->rows, at, *args);
-    }
+    scan_items<N><<<grid, THREADS, 0, be->stream>>>(be->rows, at, *args);
 }
 
 enum ko_code ko_cuda_mamba1(struct ko_backend *be, const struct ko_mamba1 *args,

@@ -14,6 +14,7 @@ enum { SLOTS = 4096, ROW_STEP = 128, MOST_PROBES = 64 };
 struct key {
     int32_t m, n_out, n_in, ldx, ldy, lda;
     int32_t in_first, biased, accumulate, type;
+    int32_t exact;                            /* m is the number of rows itself */
     uint32_t aligned_w, aligned_x, aligned_y; /* bytes */
 };
 
@@ -153,12 +154,11 @@ static enum ko_code choose(const struct ko_backend *be, struct product *product,
                    cublasLtGetStatusString(status));
 }
 
-/* The algorithm for the rounded number of rows. */
-static enum ko_code find(struct ko_backend *be, const struct key *exact, const float *bias,
+/* The algorithm for the key, asked for where it is not known yet. */
+static enum ko_code find(struct ko_backend *be, const struct key *wanted, const float *bias,
                          const cublasLtMatmulAlgo_t **out, struct ko_error *err)
 {
-    struct key key = *exact;
-    key.m = (key.m + ROW_STEP - 1) / ROW_STEP * ROW_STEP;
+    const struct key key = *wanted;
     const uint64_t start = hash(&key);
     struct slot *slot = NULL;
     for (uint64_t probe = 0; probe < MOST_PROBES; probe++) {
@@ -187,26 +187,53 @@ static enum ko_code find(struct ko_backend *be, const struct key *exact, const f
     return chosen;
 }
 
-static enum ko_code multiply(struct ko_backend *be, const struct key *key, const void *w,
-                             const void *x, const float *bias, float *y, struct ko_error *err)
+struct operands {
+    const void *w, *x;
+    const float *bias;
+    float *y;
+};
+
+/* By the algorithm that was chosen for `chosen_by`. */
+static enum ko_code multiply_by(struct ko_backend *be, const struct key *key,
+                                const struct key *chosen_by, const struct operands *o,
+                                cublasStatus_t *status, struct ko_error *err)
 {
     const float one = 1.0F, beta = key->accumulate ? 1.0F : 0.0F;
     const cublasLtMatmulAlgo_t *algorithm = NULL;
     struct product product;
-    enum ko_code code = find(be, key, bias, &algorithm, err);
+    enum ko_code code = find(be, chosen_by, o->bias, &algorithm, err);
     if (code == KO_OK) {
-        code =
-            ko_cublas_check(be, describe(be, key, bias, &product), "a product's description", err);
+        code = ko_cublas_check(be, describe(be, key, o->bias, &product), "a product's description",
+                               err);
     }
-    if (code != KO_OK) {
-        return code;
+    if (code == KO_OK) {
+        *status = cublasLtMatmul(be->blas, &product.operation, &one, o->w, &product.a, o->x,
+                                 &product.b, &beta, o->y, &product.c, o->y, &product.c, algorithm,
+                                 be->scratch.workspace, KO_CUDA_WORKSPACE_BYTES, be->stream);
     }
-    return ko_cublas_check(be,
-                           cublasLtMatmul(be->blas, &product.operation, &one, w, &product.a, x,
-                                          &product.b, &beta, y, &product.c, y, &product.c,
-                                          algorithm, be->scratch.workspace, KO_CUDA_WORKSPACE_BYTES,
-                                          be->stream),
-                           "cublasLtMatmul", err);
+    return code;
+}
+
+/* The choice for the rounded number of rows does not always do the number itself. */
+static enum ko_code multiply(struct ko_backend *be, const struct key *key, const struct operands *o,
+                             struct ko_error *err)
+{
+    cublasStatus_t status = CUBLAS_STATUS_NOT_SUPPORTED;
+    struct key by = *key;
+    by.m = (key->m + ROW_STEP - 1) / ROW_STEP * ROW_STEP;
+    enum ko_code code = multiply_by(be, key, &by, o, &status, err);
+    if (code == KO_OK &&
+        (status == CUBLAS_STATUS_NOT_SUPPORTED || status == CUBLAS_STATUS_INVALID_VALUE)) {
+        by.m = key->m;
+        by.exact = 1;
+        code = multiply_by(be, key, &by, o, &status, err);
+    }
+    if (code == KO_OK && status != CUBLAS_STATUS_SUCCESS) {
+        code = ko_cublas_check(be, status, "cublasLtMatmul", err);
+        ko_fail_in(err, "a product of [%d,%d] with [%d,%d]", key->m, key->n_in, key->n_out,
+                   key->n_in);
+    }
+    return code;
 }
 
 enum ko_code ko_cuda_product(struct ko_backend *be, int32_t m, const float *x, int32_t ldx,
@@ -247,7 +274,8 @@ enum ko_code ko_cuda_product(struct ko_backend *be, int32_t m, const float *x, i
     key.aligned_w = alignment(data);
     key.aligned_x = alignment(operand);
     key.aligned_y = alignment(y);
-    return multiply(be, &key, data, operand, bias, y, err);
+    const struct operands operands = {data, operand, bias, y};
+    return multiply(be, &key, &operands, err);
 }
 
 enum ko_code ko_cuda_linear(struct ko_backend *be, int32_t m, const float *x, int32_t ldx,

@@ -1,6 +1,9 @@
 """What the end-to-end scripts ask of cubes.
 
     cubes.py same A.h5 B.h5            every dataset but run* equal, bit for bit; names the first that differs
+    cubes.py near A.h5 B.h5 LOGPROB KL [RANKS]
+                                       the same cells; log-probabilities and KL no further apart than that, ranks and first tokens
+                                       equal but for a share of RANKS (default 0); prints the largest differences
     cubes.py change CUBE DATASET DELTA adds DELTA to the values of every finished cell
     cubes.py overwrite CHECKPOINT_FOLDER NAME VALUE
                                        writes VALUE over the first float32 or bfloat16 element of the tensor NAME
@@ -38,6 +41,36 @@ def same(a, b):
     print(f"{len(left)} datasets are the same")
 
 
+def near(a, b, logprob, kl, ranks=0.0):
+    left, right = arrays(a), arrays(b)
+    if left.keys() != right.keys():
+        sys.exit(f"{a} and {b} hold different datasets: {sorted(left.keys() ^ right.keys())}")
+    for kind, bound, endings in (("log-probability", logprob, ("logprob",)), ("kl", kl, ("kl",)),
+                                 ("rank or first token", ranks, ("target_rank", "top1_id"))):
+        worst, at, n_values, n_apart = 0.0, "nowhere", 0, 0
+        for name in sorted(left):
+            if not name.endswith(endings) or name == "reason_code":
+                continue
+            x, y = left[name].astype(np.float64), right[name].astype(np.float64)
+            if x.shape != y.shape or (np.isnan(x) != np.isnan(y)).any():
+                sys.exit(f"{a} and {b} have values at different places of {name}")
+            there = ~np.isnan(x) if endings != ("target_rank", "top1_id") else x >= 0
+            difference = np.abs(x - y)[there]
+            n_values, n_apart = n_values + difference.size, n_apart + int((difference > 0).sum())
+            if difference.size and not difference.max() <= worst:
+                worst, at = difference.max(), name
+        if n_values == 0:
+            sys.exit(f"{a} holds no {kind}")
+        share = n_apart / n_values
+        if endings == ("target_rank", "top1_id"):
+            print(f"{kind}: {n_apart} of {n_values} differ, at most by {worst:g} ({at})")
+            worst = share
+        else:
+            print(f"{kind}: at most {worst:.2e} apart ({at}), {n_values} values")
+        if not worst <= bound:
+            sys.exit(f"{a} and {b}: {kind}: {worst:g}, allowed {bound:g}")
+
+
 def change(path, dataset, delta):
     import h5py
 
@@ -63,6 +96,8 @@ if __name__ == "__main__":
     command, *rest = sys.argv[1:]
     if command == "same":
         same(*rest)
+    elif command == "near":
+        near(rest[0], rest[1], *map(float, rest[2:]))
     elif command == "change":
         change(rest[0], rest[1], float(rest[2]))
     elif command == "overwrite":
