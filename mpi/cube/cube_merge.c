@@ -87,10 +87,9 @@ static enum ko_code write_shards(struct ko_cube_new *cube, const struct ko_merge
         if (file < 0)
             continue;
         code = ko_cube_shard_open(set->path->item[file], &shard, err);
-        if (code == KO_OK &&
-            (strcmp(shard.plan_hash, set->first.plan_hash) != 0 ||
-             memcmp(shard.whole->lengths.n, set->first.whole->lengths.n,
-                    sizeof shard.whole->lengths.n) != 0))
+        if (code == KO_OK && (strcmp(shard.plan_hash, set->first.plan_hash) != 0 ||
+                              memcmp(shard.whole->lengths.n, set->first.whole->lengths.n,
+                                     sizeof shard.whole->lengths.n) != 0))
             code = ko_fail(err, KO_E_FAILED, "%s: was replaced during the merge, merge again",
                            shard.view->path);
         if (code == KO_OK)
@@ -132,7 +131,8 @@ static enum ko_code say_missing(const struct ko_merge_set *set, struct ko_cube_m
         return KO_OK;
     ko_merge_set_missing(set, &merged->missing);
     if (merged->missing.n == 0)
-        ko_text_add(&merged->missing, "%lld prompts and heatmaps are in no shard", (long long)merged->pending);
+        ko_text_add(&merged->missing, "%lld prompts and heatmaps are in no shard",
+                    (long long)merged->pending);
     return ko_text_check(&merged->missing, err);
 }
 
