@@ -5,6 +5,9 @@
                                        the same cells; log-probabilities and KL no further apart than that, ranks and first tokens
                                        equal but for a share of RANKS (default 0); prints the largest differences
     cubes.py change CUBE DATASET DELTA adds DELTA to the values of every finished cell
+    cubes.py attribute CUBE NAME TEXT  replaces a text attribute of the root
+    cubes.py unfinish CUBE             flags the cells of the last prompt that has finished ones pending again, and takes their values
+                                       away; of an evaluation every other prompt
     cubes.py overwrite CHECKPOINT_FOLDER NAME VALUE
                                        writes VALUE over the first float32 or bfloat16 element of the tensor NAME
 """
@@ -81,6 +84,36 @@ def change(path, dataset, delta):
         cube[dataset][...] = values + np.asarray(delta).astype(values.dtype)
 
 
+def attribute(path, name, text):
+    import h5py
+
+    with h5py.File(path, "r+") as cube:
+        if name not in cube.attrs:
+            sys.exit(f"{path} has no attribute {name}")
+        cube.attrs[name] = np.bytes_(text)
+
+
+def unfinish(path):
+    import h5py
+
+    with h5py.File(path, "r+") as cube:
+        evaluation = "eval_status" in cube
+        name = "eval_status" if evaluation else "status"
+        status = cube[name][...]
+        if evaluation:
+            taken = (status == 2) & (np.arange(status.shape[1]) % 2 == 1)
+        else:
+            taken = np.zeros(status.shape[:2], bool)
+            taken[tuple(np.argwhere((status == 2).any(axis=(2, 3, 4)))[-1])] = True
+        status[taken[(...,) + (None,) * (status.ndim - 2)] & (status == 2)] = 1
+        cube[name][...] = status
+        for prefix in ("eval_",) if evaluation else ("", "clean_"):
+            for metric, none in (("prob", np.nan), ("logprob", np.nan), ("target_rank", -1), ("top1_id", -1)):
+                values = cube[prefix + metric][...]
+                values[taken] = none
+                cube[prefix + metric][...] = values
+
+
 def overwrite(folder, tensor, value):
     path = Path(folder) / "model.safetensors"
     data = bytearray(path.read_bytes())
@@ -100,6 +133,10 @@ if __name__ == "__main__":
         near(rest[0], rest[1], *map(float, rest[2:]))
     elif command == "change":
         change(rest[0], rest[1], float(rest[2]))
+    elif command == "attribute":
+        attribute(*rest)
+    elif command == "unfinish":
+        unfinish(*rest)
     elif command == "overwrite":
         overwrite(*rest)
     else:
