@@ -22,11 +22,6 @@ struct ko_world {
     char host[MPI_MAX_PROCESSOR_NAME];
 };
 
-/* Whether this process was launched as one of several separate programs: KO_E_INPUT "launched as N
-   separate programs; use srun
-   --mpi=pmix or mpirun". n_ranks is MPI's. */
-KO_MUST_CHECK enum ko_code ko_launch_check(int n_ranks, struct ko_error *err);
-
 /* MPI_Init_thread (FUNNELED) and the communicators. MPI errors return codes from here on.
    Collective. Close with ko_world_close, also after a failure. */
 KO_MUST_CHECK enum ko_code ko_world_open(int *argc, char ***argv, struct ko_world *world,

@@ -10,6 +10,7 @@
 #include "mpi/agree.h"
 #include "mpi/cube/cube.h"
 #include "mpi/job.h"
+#include "mpi/launch.h"
 #include "mpi/messages.h"
 #include "mpi/sweep.h"
 #include "src/base/text.h"
@@ -203,7 +204,9 @@ enum ko_code ko_session_run(struct ko_cli *cli, ko_session_lead *lead, void *con
 {
     struct ko_session session = {.cli = cli, .world = {.all = MPI_COMM_NULL}};
     ko_stop_install(ko_option_int(cli->options, KO_OPT_STOP_AT));
-    enum ko_code code = ko_world_open(cli->argc, cli->argv, &session.world, err);
+    enum ko_code code = ko_launch_check_step(err);
+    if (code == KO_OK)
+        code = ko_world_open(cli->argc, cli->argv, &session.world, err);
     if (code == KO_OK)
         code = ko_launch_check(session.world.n_ranks, err);
     if (code == KO_OK)
