@@ -30,10 +30,11 @@ refuse() {
 spec='' cube='' tasks='' at_once='' only='' evaluation='' dry_run=false
 for_all=() for_evaluation=() for_merge=() for_knockout=()
 
-# value NAME ARGUMENT...: the argument after the option NAME.
-value() {
-    [ $# -ge 2 ] && [ -n "$2" ] || refuse "$1: needs a value"
-    printf '%s' "$2"
+# need OPTION VALUE...: the arguments from an option on; it has a value.
+need() {
+    if [ $# -lt 2 ] || [ -z "$2" ]; then
+        refuse "$1: needs a value"
+    fi
 }
 
 # The merge copies files on one core: what asks for the sweep's resources is not for it.
@@ -51,19 +52,19 @@ while [ $# -gt 0 ]; do
         sed -n '2,/^set /s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
         exit 0
         ;;
-    -o | --output) cube=$(value "$@") && shift ;;
+    -o | --output) need "$@" && cube=$2 && shift ;;
     --output=*) cube=${1#*=} ;;
-    --tasks) tasks=$(value "$@") && shift ;;
+    --tasks) need "$@" && tasks=$2 && shift ;;
     --tasks=*) tasks=${1#*=} ;;
-    --at-once) at_once=$(value "$@") && shift ;;
+    --at-once) need "$@" && at_once=$2 && shift ;;
     --at-once=*) at_once=${1#*=} ;;
-    --only) only=$(value "$@") && shift ;;
+    --only) need "$@" && only=$2 && shift ;;
     --only=*) only=${1#*=} ;;
-    --evaluation) evaluation=$(value "$@") && shift ;;
+    --evaluation) need "$@" && evaluation=$2 && shift ;;
     --evaluation=*) evaluation=${1#*=} ;;
-    --evaluate-with) for_evaluation+=("$(value "$@")") && shift ;;
+    --evaluate-with) need "$@" && for_evaluation+=("$2") && shift ;;
     --evaluate-with=*) for_evaluation+=("${1#*=}") ;;
-    --merge-with) for_merge+=("$(value "$@")") && shift ;;
+    --merge-with) need "$@" && for_merge+=("$2") && shift ;;
     --merge-with=*) for_merge+=("${1#*=}") ;;
     --dry-run) dry_run=true ;;
     --array=* | -a* | --dependency=* | -d* | --parsable | --wait | -W)
@@ -89,7 +90,9 @@ done
 [[ -z $at_once || $at_once =~ ^[1-9][0-9]*$ ]] || refuse "--at-once: '$at_once' is no number of tasks"
 [[ -z $only || $only =~ ^[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*$ ]] || refuse "--only: '$only' is no list like 3,7 or 5-8"
 for number in ${only//[,-]/ }; do
-    [ "$((10#$number))" -ge 1 ] && [ "$((10#$number))" -le "$tasks" ] || refuse "--only: the tasks are numbered 1 to $tasks, not $number"
+    if [ "$((10#$number))" -lt 1 ] || [ "$((10#$number))" -gt "$tasks" ]; then
+        refuse "--only: the tasks are numbered 1 to $tasks, not $number"
+    fi
 done
 [ ! -e "$cube" ] || refuse "$cube: exists already, remove it or choose another name"
 [ -z "$evaluation" ] || [ -f "$evaluation" ] || refuse "$evaluation: is no file, evaluate first or leave --evaluation out"
