@@ -148,7 +148,8 @@ void ko_worker_submit(struct ko_worker *worker, int32_t number)
         return;
     for (int32_t k = 0; k < batch->n_facts; k++)
         ko_text_add(&prompts, "%s%s", k ? " " : "", plan->fact[batch->fact[k]].id);
-    ko_log_write(worker->log, KO_LOG_DEBUG, "compute batch=%d model=\"%s\" prompts=\"%s\"", number,
+    ko_log_write(worker->log, KO_LOG_DEBUG, "compute kind=%s batch=%d model=\"%s\" prompts=\"%s\"",
+                 plan->kind == KO_PLAN_SWEEP ? "sweep" : "evaluation", number,
                  plan->model[batch->model].name, ko_text_str(&prompts));
     ko_text_free(&prompts);
 }
