@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "src/base/error.h"
+#include "src/base/stop.h"
 
 struct ko_world {
     MPI_Comm all;     /* every rank */
@@ -20,6 +21,8 @@ struct ko_world {
     bool alone;  /* -n 1: coordinator and worker in one */
     bool broken; /* the other ranks cannot be brought back: end the job with MPI_Abort */
     char host[MPI_MAX_PROCESSOR_NAME];
+    const struct ko_stop
+        *load_stop; /* drops the loading of weights; NULL: nothing does; borrowed */
 };
 
 /* MPI_Init_thread (FUNNELED) and the communicators. MPI errors return codes from here on.

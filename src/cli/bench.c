@@ -121,8 +121,9 @@ static enum ko_code measure_gemms(const struct ko_kernels *k, struct ko_backend 
 }
 
 /* One pass over all batches, in seconds. */
-static enum ko_code time_pass(struct ko_engine *engine, const struct ko_batches *batches,
-                              double *seconds, struct ko_error *err)
+static enum ko_code time_pass(struct ko_engine *engine, const struct ko_plan *plan,
+                              const struct ko_batches *batches, double *seconds,
+                              struct ko_error *err)
 {
     const double begin = ko_now();
     enum ko_code code = KO_OK;
@@ -132,8 +133,12 @@ static enum ko_code time_pass(struct ko_engine *engine, const struct ko_batches 
         if (!records)
             return KO_E_MEMORY;
         code = ko_engine_run(engine, batch, NULL, records, err);
-        for (int32_t r = 0; code == KO_OK && r < batch->n_facts; r++)
+        const bool made = code == KO_OK;
+        for (int32_t r = 0; made && r < batch->n_facts; r++) {
+            if (code == KO_OK)
+                code = ko_record_check(plan, &records[r], err);
             ko_record_free(&records[r]);
+        }
         free(records);
     }
     *seconds = ko_now() - begin;
@@ -159,7 +164,7 @@ static enum ko_code measure(const struct ko_kernels *k, struct ko_backend *be,
             k, be, batches.batch[0].n_rows > M_MAX ? M_MAX : (int32_t)batches.batch[0].n_rows,
             result, err);
         if (code == KO_OK)
-            code = time_pass(engine, &batches, &seconds, err);
+            code = time_pass(engine, bench->plan, &batches, &seconds, err);
         spent += seconds;
         if (turn > 0 && (result->seconds == 0 || seconds < result->seconds))
             result->seconds = seconds;

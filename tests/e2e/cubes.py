@@ -1,6 +1,7 @@
 """What the end-to-end scripts ask of cubes.
 
     cubes.py same A.h5 B.h5            every dataset but run* equal, bit for bit; names the first that differs
+    cubes.py failed WHOLE CUBE MODEL   every cell of MODEL that is done in WHOLE is failed in CUBE; all other models are equal
     cubes.py change CUBE DATASET DELTA adds DELTA to the values of every finished cell
     cubes.py overwrite CHECKPOINT_FOLDER NAME VALUE
                                        writes VALUE over the first float32 or bfloat16 element of the tensor NAME
@@ -38,6 +39,27 @@ def same(a, b):
     print(f"{len(left)} datasets are the same")
 
 
+def failed(whole, path, model):
+    left, right = arrays(whole), arrays(path)
+    at = left["model"].tolist().index(model.encode())
+    others = [m for m in range(len(left["model"])) if m != at]
+    for name in left:
+        if name in ("content_hash", "reason_code"):
+            continue
+        if left[name].shape[:1] != (len(left["model"]),) or name.startswith("eval_"):
+            if left[name].tobytes() != right[name].tobytes():
+                sys.exit(f"{whole} and {path} differ in {name}")
+        elif left[name][others].tobytes() != right[name][others].tobytes():
+            sys.exit(f"{whole} and {path} differ in {name} of another model than {model}")
+    for name in ("status", "heat_status"):
+        expected = np.where(left[name][at] == 2, 4, left[name][at])
+        if not (expected == 4).any() or (right[name][at] != expected).any():
+            sys.exit(f"{path}: {name} of {model} is not failed throughout")
+    for name in ("logprob", "heat_kl", "clean_prob"):
+        if np.isfinite(right[name][at]).any():
+            sys.exit(f"{path}: {name} of {model} holds values")
+
+
 def change(path, dataset, delta):
     import h5py
 
@@ -63,6 +85,8 @@ if __name__ == "__main__":
     command, *rest = sys.argv[1:]
     if command == "same":
         same(*rest)
+    elif command == "failed":
+        failed(*rest)
     elif command == "change":
         change(rest[0], rest[1], float(rest[2]))
     elif command == "overwrite":
