@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Jobs that do not end in one go under Slurm: one that is put back in its middle, one that is asked to stop and puts itself back, one
-# whose rank is killed. Each ends complete, with the cube of an undisturbed run. One that is cancelled stays cancelled.
+# whose rank is killed, one whose node fails. Each ends complete, with the cube of an undisturbed run. One that is cancelled stays cancelled.
 source "$(dirname "$0")/small_spec.inc"
 # shellcheck source=tests/e2e/slurm.inc
 source "$KO_SOURCE_DIR/tests/e2e/slurm.inc"
@@ -71,6 +71,18 @@ wait_for 90 "the job ends when a rank is gone" ended "$job"
 some_cells killed.h5 || fail "the rank was not killed in the middle"
 submit killed
 complete killed 0
+
+echo "== a node fails"
+submit moved
+wait_for 60 "the first cells" some_cells moved.h5
+scontrol update NodeName=n2 State=DOWN Reason=test
+wait_for 60 "the job is queued again" is_pending "$job"
+some_cells moved.h5 || fail "the node did not fail in the middle"
+# The node is not really gone: its slurmd takes no new ranks of the job while it is ending the old ones.
+rank_gone() { ! rank_pid "$1" >/dev/null; }
+wait_for 60 "the ranks of the failed node end" rank_gone 3
+scontrol update NodeName=n2 State=RESUME 2>/dev/null || : # it may have come back by itself
+complete moved 1
 
 echo "== too many restarts"
 KO_MOST_RESTARTS=0 submit limited
