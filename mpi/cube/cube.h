@@ -38,6 +38,8 @@ struct ko_cube_content {
         evaluation; /* sweep: eval_*; NULL for an evaluation, whose eval_* are written by commits */
     struct ko_tokenizer *const
         *tokenizer; /* [n_models] for token_text, which stays empty where NULL; borrowed */
+    const struct ko_cube_content *whole; /* the plan is a shard's: plan, evaluation and tokenizer of
+                                            the whole cube, which the file outlines; else NULL */
 };
 
 /* Writes the whole file under a temporary name that begins with `path` and renames it into place.

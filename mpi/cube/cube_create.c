@@ -1,16 +1,8 @@
-#define _GNU_SOURCE /* memfd_create, fallocate */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "mpi/cube/cube_fill.h"
 #include "mpi/cube/hdf5_check.h"
-#include "src/base/file.h"
-#include "src/base/memory.h"
 
 static enum ko_code write_title(const struct ko_cube_new *cube, struct ko_error *err)
 {
@@ -30,7 +22,7 @@ static enum ko_code write_title(const struct ko_cube_new *cube, struct ko_error 
     return ko_cube_text_attribute(cube->file, cube->path, "title", title, err);
 }
 
-static enum ko_code write_format(const struct ko_cube_new *cube, struct ko_error *err)
+static enum ko_code write_format_number(const struct ko_cube_new *cube, struct ko_error *err)
 {
     const int32_t format = KO_CUBE_FORMAT;
     enum ko_code code = KO_OK;
@@ -47,6 +39,31 @@ static enum ko_code write_format(const struct ko_cube_new *cube, struct ko_error
     return code;
 }
 
+enum ko_code ko_cube_write_format(const struct ko_cube_new *cube, struct ko_error *err)
+{
+    enum ko_code code =
+        ko_cube_text_attribute(cube->file, cube->path, "Conventions", "knockout-cube-1.0", err);
+
+    if (code == KO_OK)
+        code = write_format_number(cube, err);
+    if (code == KO_OK)
+        code = ko_cube_text_attribute(cube->file, cube->path, "kind",
+                                      cube->lengths.evaluation ? "evaluation" : "sweep", err);
+    return code;
+}
+
+/* "3/16": which part of the whole cube the file holds. */
+static enum ko_code write_shard(const struct ko_cube_new *cube, struct ko_error *err)
+{
+    const struct ko_plan_shard *shard = &cube->content->plan->shard;
+    char text[32];
+
+    if (shard->of == 0)
+        return KO_OK;
+    (void)snprintf(text, sizeof text, "%d/%d", shard->number, shard->of);
+    return ko_cube_text_attribute(cube->file, cube->path, "shard", text, err);
+}
+
 static enum ko_code write_root_attributes(const struct ko_cube_new *cube, struct ko_error *err)
 {
     const struct ko_cube_content *content = cube->content;
@@ -56,15 +73,11 @@ static enum ko_code write_root_attributes(const struct ko_cube_new *cube, struct
     if (code == KO_OK)
         code = write_title(cube, err);
     if (code == KO_OK)
-        code =
-            ko_cube_text_attribute(cube->file, cube->path, "Conventions", "knockout-cube-1.0", err);
-    if (code == KO_OK)
-        code = write_format(cube, err);
-    if (code == KO_OK)
-        code = ko_cube_text_attribute(cube->file, cube->path, "kind",
-                                      cube->lengths.evaluation ? "evaluation" : "sweep", err);
+        code = ko_cube_write_format(cube, err);
     if (code == KO_OK)
         code = ko_cube_text_attribute(cube->file, cube->path, "plan_hash", hash, err);
+    if (code == KO_OK)
+        code = write_shard(cube, err);
     for (size_t i = 0; i < content->n_attributes && code == KO_OK; i++) {
         const char *value = content->attribute[i].value;
         if (value == cube->spec)
@@ -75,15 +88,20 @@ static enum ko_code write_root_attributes(const struct ko_cube_new *cube, struct
     return code;
 }
 
-static enum ko_code write_datasets(struct ko_cube_new *cube, struct ko_error *err)
+enum ko_code ko_cube_define_all(struct ko_cube_new *cube, struct ko_error *err)
 {
     enum ko_code code = KO_OK;
 
     for (size_t i = 0; i < KO_CUBE_N_DATASETS && code == KO_OK; i++)
         if (ko_cube_present(&ko_cube_table[i], &cube->lengths))
             code = ko_cube_define(cube, i, err);
-    if (code == KO_OK)
-        code = ko_cube_attach_scales(cube, err);
+    return code == KO_OK ? ko_cube_attach_scales(cube, err) : code;
+}
+
+static enum ko_code write_datasets(struct ko_cube_new *cube, struct ko_error *err)
+{
+    enum ko_code code = ko_cube_define_all(cube, err);
+
     for (size_t i = 0; i < KO_CUBE_N_DATASETS && code == KO_OK; i++) {
         const struct ko_cube_dataset *dataset = &ko_cube_table[i];
         if (cube->dataset[i] < 0)
@@ -98,151 +116,48 @@ static enum ko_code write_datasets(struct ko_cube_new *cube, struct ko_error *er
     return code;
 }
 
-/* Closing what cannot be written leaves HDF5 with objects that it frees twice when the program
-   ends. So the file that failed goes on in memory, where there is room for the little that HDF5
-   still holds. */
-static void go_on_in_memory(hid_t file)
+/* The group `whole`: what a merge needs besides the shards' results. */
+static enum ko_code write_outline(const struct ko_cube_new *cube, struct ko_error *err)
 {
-    void *handle = NULL;
-    int memory = memfd_create("cube", MFD_CLOEXEC);
-
-    if (memory >= 0 && file >= 0 && H5Fget_vfd_handle(file, H5P_DEFAULT, &handle) >= 0 && handle)
-        (void)dup2(memory, *(int *)handle);
-    if (memory >= 0)
-        (void)close(memory);
-    (void)H5Eclear2(H5E_DEFAULT);
-}
-
-/* Closes the datasets and the file. *code is what became of them so far. */
-static void close_cube(const struct ko_cube_new *cube, enum ko_code *code, struct ko_error *err)
-{
-    if (*code == KO_OK && H5Fflush(cube->file, H5F_SCOPE_GLOBAL) < 0)
-        *code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot bring the file to disk", cube->path);
-    if (*code != KO_OK)
-        go_on_in_memory(cube->file);
-    for (size_t i = 0; i < KO_CUBE_N_DATASETS; i++)
-        ko_hdf5_close(cube->dataset[i], code, cube->path, err);
-    ko_hdf5_close_file(cube->file, code, cube->path, err);
-}
-
-/* `temporary` exists and is empty. */
-static enum ko_code write_file(struct ko_cube_new *cube, const char *temporary,
-                               struct ko_error *err)
-{
-    enum ko_code code = KO_OK;
     const unsigned order = H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED;
-    hid_t access = ko_hdf5_access(true, cube->path, err);
-    hid_t creation = H5Pcreate(H5P_FILE_CREATE);
+    struct ko_cube_new whole = {.path = cube->path, .content = cube->content->whole};
+    enum ko_code code = KO_OK;
+    hid_t creation = H5Pcreate(H5P_GROUP_CREATE);
 
+    whole.file = H5I_INVALID_HID;
     for (size_t i = 0; i < KO_CUBE_N_DATASETS; i++)
-        cube->dataset[i] = H5I_INVALID_HID;
-    cube->file = H5I_INVALID_HID;
-    if (access < 0)
-        code = err->code;
-    else if (creation >= 0 && H5Pset_obj_track_times(creation, false) >= 0 &&
-             H5Pset_link_creation_order(creation, order) >= 0 &&
-             H5Pset_attr_creation_order(creation, order) >= 0)
-        cube->file = H5Fcreate(temporary, H5F_ACC_TRUNC, creation, access);
-    if (code == KO_OK && cube->file < 0)
-        code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot create the file", cube->path);
+        whole.dataset[i] = H5I_INVALID_HID;
+    ko_cube_lengths_of_outline(whole.content->plan, &whole.lengths);
+    whole.lengths.n[KO_AXIS_LABEL_LENGTH] =
+        ko_cube_label_length(whole.content->plan, &whole.lengths);
+    if (creation >= 0 && H5Pset_obj_track_times(creation, false) >= 0 &&
+        H5Pset_link_creation_order(creation, order) >= 0)
+        whole.file = H5Gcreate2(cube->file, KO_CUBE_WHOLE, H5P_DEFAULT, creation, H5P_DEFAULT);
+    if (whole.file < 0)
+        code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot create group '%s'", cube->path,
+                            KO_CUBE_WHOLE);
     if (code == KO_OK)
-        code = write_root_attributes(cube, err);
+        code = write_title(&whole, err);
+    if (code == KO_OK)
+        code = write_datasets(&whole, err);
+    if (code != KO_OK)
+        ko_cube_go_on_in_memory(cube->file);
+    for (size_t i = 0; i < KO_CUBE_N_DATASETS; i++)
+        ko_hdf5_close(whole.dataset[i], &code, cube->path, err);
+    ko_hdf5_close(whole.file, &code, cube->path, err);
+    ko_hdf5_close(creation, &code, cube->path, err);
+    return code;
+}
+
+static enum ko_code write_cube(struct ko_cube_new *cube, void *context, struct ko_error *err)
+{
+    (void)context;
+    enum ko_code code = write_root_attributes(cube, err);
+
     if (code == KO_OK)
         code = write_datasets(cube, err);
-    close_cube(cube, &code, err);
-    ko_hdf5_close(creation, &code, cube->path, err);
-    ko_hdf5_close(access, &code, cube->path, err);
-    return code;
-}
-
-static enum ko_code system_fail(struct ko_error *err, const char *path, const char *what)
-{
-    int number = errno;
-    bool disk = number == ENOSPC || number == EDQUOT || number == EIO;
-
-    return ko_fail(err, disk ? KO_E_FAILED : KO_E_INPUT, "%s: %s: %s", path, what,
-                   strerror(number));
-}
-
-/* Bytes that the file will have, or somewhat more. Strings lie in heaps of their own, beside what
- * refers to them. */
-static size_t estimate(const struct ko_cube_new *cube)
-{
-    const size_t per_dataset = 4096, per_string = 64;
-    size_t total = 0, n = 0;
-
-    for (size_t i = 0; i < KO_CUBE_N_DATASETS; i++) {
-        const struct ko_cube_dataset *dataset = &ko_cube_table[i];
-        if (dataset->field == KO_FIELD_LENGTH || !ko_cube_present(dataset, &cube->lengths) ||
-            ko_cube_n_elements(dataset, &cube->lengths, 0, &n, NULL) != KO_OK)
-            continue;
-        total +=
-            per_dataset +
-            n * (dataset->type == KO_TYPE_STRING ? per_string : ko_cube_type_bytes(dataset->type));
-    }
-    for (size_t i = 0; i < cube->content->n_attributes; i++)
-        total += strlen(cube->content->attribute[i].value);
-    return total;
-}
-
-/* Whether the disk has room, asked before HDF5 writes: it survives no full disk. File systems that
- * cannot tell are believed. */
-static enum ko_code check_room(const struct ko_cube_new *cube, int file, struct ko_error *err)
-{
-    char size[32];
-
-    if (fallocate(file, 0, 0, (off_t)estimate(cube)) != 0 &&
-        (errno == ENOSPC || errno == EDQUOT || errno == EFBIG))
-        return ko_fail(err, KO_E_FAILED, "%s: cannot be created with %s: %s", cube->path,
-                       ko_bytes_human((double)estimate(cube), size), strerror(errno));
-    return ftruncate(file, 0) == 0
-               ? KO_OK
-               : system_fail(err, cube->path, "cannot be created in its folder");
-}
-
-/* An empty file of our own beside the path, on a disk with room for the cube. *name: free(). */
-static enum ko_code new_temporary(const struct ko_cube_new *cube, char **name, struct ko_error *err)
-{
-    struct ko_text text = {0};
-    enum ko_code code;
-    int file = -1;
-
-    for (int attempt = 0; file < 0 && attempt < 100; attempt++) {
-        ko_text_free(&text);
-        ko_text_add(&text, "%s.new-%ld-%d", cube->path, (long)getpid(), attempt);
-        code = ko_text_check(&text, err);
-        if (code != KO_OK)
-            goto done;
-        file = open(text.data, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (file < 0 && errno != EEXIST)
-            break;
-    }
-    if (file < 0) {
-        code = system_fail(err, cube->path, "cannot be created in its folder");
-        goto done;
-    }
-    code = check_room(cube, file, err);
-    (void)close(file);
-    if (code == KO_OK) {
-        *name = text.data;
-        return KO_OK;
-    }
-    (void)unlink(text.data);
-done:
-    ko_text_free(&text);
-    return code;
-}
-
-static enum ko_code sync_path(const char *path, const char *named, struct ko_error *err)
-{
-    int file = open(path, O_RDONLY | O_CLOEXEC);
-    enum ko_code code = KO_OK;
-
-    /* Some file systems cannot sync a folder: they say EINVAL. */
-    if (file < 0 || (fsync(file) != 0 && errno != EINVAL))
-        code = system_fail(err, named, "cannot be brought to disk");
-    if (file >= 0)
-        (void)close(file);
+    if (code == KO_OK && cube->content->whole)
+        code = write_outline(cube, err);
     return code;
 }
 
@@ -267,30 +182,11 @@ enum ko_code ko_cube_create(const char *path, const struct ko_cube_content *cont
                             struct ko_error *err)
 {
     struct ko_cube_new cube = {.path = path, .content = content};
-    char *temporary = NULL, *folder = NULL;
     enum ko_code code;
 
     ko_hdf5_quiet();
     ko_cube_lengths_of_plan(content->plan, &cube.lengths);
     cube.lengths.n[KO_AXIS_LABEL_LENGTH] = ko_cube_label_length(content->plan, &cube.lengths);
     code = check_content(path, content, &cube, err);
-    if (code == KO_OK)
-        code = new_temporary(&cube, &temporary, err);
-    if (code != KO_OK)
-        return code;
-    code = write_file(&cube, temporary, err);
-    if (code == KO_OK)
-        code = sync_path(temporary, path, err);
-    if (code == KO_OK && rename(temporary, path) != 0)
-        code = system_fail(err, path, "cannot be renamed into place");
-    if (code != KO_OK) {
-        (void)unlink(temporary);
-        goto done;
-    }
-    folder = ko_path_folder(path, err);
-    code = folder ? sync_path(folder, path, err) : err->code;
-done:
-    free(temporary);
-    free(folder);
-    return code;
+    return code == KO_OK ? ko_cube_write_file(&cube, write_cube, NULL, err) : code;
 }

@@ -28,7 +28,7 @@
     X(PROB) X(LOGPROB) X(KL) X(FOIL_LOGPROB) X(TARGET_RANK) X(TOP1_ID) X(STATUS) \
     X(INDEX) X(LENGTH) X(LABEL) X(WINDOW) X(DEPTH) \
     X(N_LAYERS) X(ARCHITECTURE) X(CHECKPOINT_PATH) X(TOKENIZER_PATH) X(FINGERPRINT) X(TOKENIZER_FINGERPRINT) X(CONTENT_HASH) \
-    X(TEXT) X(SUBJECT) X(TARGET) X(FOIL) X(RELATION) X(EVAL_INDEX) X(REASON) \
+    X(TEXT) X(SUBJECT) X(TARGET) X(FOIL) X(RELATION) X(EVAL_INDEX) X(WHOLE_INDEX) X(REASON) \
     X(N_TOKENS) X(SUBJECT_BEGIN) X(SUBJECT_END) X(TARGET_ID) X(FOIL_ID) X(TOKEN_ID) X(TOKEN_TEXT) \
     X(RUN_START) X(RUN_WALL) X(RUN_DEVICE) X(RUN_RANKS) X(RUN_HOST) X(RUN_JOB) X(RUN_LOG) X(SPEC)
 
@@ -67,6 +67,9 @@
     KO_CUBE_FACTS(X, "eval_prompt_", EVAL_PROMPT) \
     X("prompt_eval_index", INT, KO_BY(PROMPT), EVAL_INDEX, KO_WHEN_ALWAYS, NULL, "index of the prompt on the eval_prompt axis") \
     X("heat_prompt_eval_index", INT, KO_BY(HEAT_PROMPT), EVAL_INDEX, KO_WHEN_ALWAYS, NULL, "index of the prompt on the eval_prompt axis") \
+    X("model_whole_index", INT, KO_BY_MODEL, WHOLE_INDEX, KO_WHEN_SHARD, NULL, "index of the model on the axis of the whole cube") \
+    X("prompt_whole_index", INT, KO_BY(PROMPT), WHOLE_INDEX, KO_WHEN_SHARD, NULL, "index of the prompt on the axis of the whole cube") \
+    X("heat_prompt_whole_index", INT, KO_BY(HEAT_PROMPT), WHOLE_INDEX, KO_WHEN_SHARD, NULL, "index of the prompt on the axis of the whole cube") \
     KO_CUBE_TOKENS(X, "", PROMPT, KO_WHEN_SWEEP) \
     KO_CUBE_TOKENS(X, "heat_", HEAT_PROMPT, KO_WHEN_SWEEP) \
     KO_CUBE_TOKENS(X, "eval_", EVAL_PROMPT, KO_WHEN_EVALUATION) \

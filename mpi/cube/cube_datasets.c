@@ -54,6 +54,11 @@ bool ko_cube_has_axis(const struct ko_cube_dataset *dataset, enum ko_cube_axis a
     return false;
 }
 
+bool ko_cube_is_result(const struct ko_cube_dataset *dataset)
+{
+    return dataset->field < KO_FIELD_STATUS && !ko_cube_has_axis(dataset, KO_AXIS_EVAL_PROMPT);
+}
+
 bool ko_cube_is_scale(const struct ko_cube_dataset *dataset)
 {
     return strcmp(dataset->name, ko_cube_axis_name(dataset->axis[0])) == 0;
@@ -66,7 +71,8 @@ void ko_cube_lengths_of_plan(const struct ko_plan *plan, struct ko_cube_lengths 
 
     if (sweep && positions < plan->n_source_positions)
         positions = plan->n_source_positions;
-    *lengths = (struct ko_cube_lengths){.evaluation = !sweep, .foils = plan->has_foils};
+    *lengths = (struct ko_cube_lengths){
+        .evaluation = !sweep, .foils = plan->has_foils, .shard = plan->shard.of > 0};
     hsize_t *n = lengths->n;
     n[KO_AXIS_MODEL] = (hsize_t)plan->n_models;
     n[KO_AXIS_EVAL_PROMPT] = (hsize_t)plan->n_facts;
@@ -86,12 +92,23 @@ void ko_cube_lengths_of_plan(const struct ko_plan *plan, struct ko_cube_lengths 
     n[KO_AXIS_SOURCE_POSITION] = (hsize_t)plan->n_source_positions;
 }
 
+void ko_cube_lengths_of_outline(const struct ko_plan *whole, struct ko_cube_lengths *lengths)
+{
+    ko_cube_lengths_of_plan(whole, lengths);
+    lengths->outline = true;
+    lengths->n[KO_AXIS_HASH_LENGTH] = lengths->n[KO_AXIS_RUN] = lengths->n[KO_AXIS_RUN_LOG_BYTE] =
+        0;
+}
+
 bool ko_cube_present(const struct ko_cube_dataset *dataset, const struct ko_cube_lengths *lengths)
 {
     for (int i = 0; i < ko_cube_n_axes(dataset); i++)
         if (lengths->n[dataset->axis[i]] == 0)
             return false;
-    return !((dataset->when & KO_WHEN_FOILS) && !lengths->foils) &&
+    if (lengths->outline && ko_cube_is_result(dataset))
+        return false;
+    return !((dataset->when & KO_WHEN_SHARD) && !lengths->shard) &&
+           !((dataset->when & KO_WHEN_FOILS) && !lengths->foils) &&
            !((dataset->when & KO_WHEN_SWEEP) && lengths->evaluation) &&
            !((dataset->when & KO_WHEN_EVALUATION) && !lengths->evaluation);
 }

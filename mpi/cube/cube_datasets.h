@@ -50,7 +50,13 @@ enum ko_cube_field {
 };
 
 /* When a dataset exists; besides, none does that has an empty axis. */
-enum ko_cube_when { KO_WHEN_ALWAYS, KO_WHEN_FOILS = 1, KO_WHEN_SWEEP = 2, KO_WHEN_EVALUATION = 4 };
+enum ko_cube_when {
+    KO_WHEN_ALWAYS,
+    KO_WHEN_FOILS = 1,
+    KO_WHEN_SWEEP = 2,
+    KO_WHEN_EVALUATION = 4,
+    KO_WHEN_SHARD = 8
+};
 
 struct ko_cube_dataset {
     const char *name;
@@ -74,6 +80,8 @@ const struct ko_cube_dataset *ko_cube_find(const char *name);
 const char *ko_cube_axis_name(enum ko_cube_axis axis);
 int ko_cube_n_axes(const struct ko_cube_dataset *dataset);
 bool ko_cube_has_axis(const struct ko_cube_dataset *dataset, enum ko_cube_axis axis);
+/* Whether it holds measured values of cells or of their clean runs, [model, prompt, ...]. */
+bool ko_cube_is_result(const struct ko_cube_dataset *dataset);
 /* Whether it is the dimension scale of its only axis. */
 bool ko_cube_is_scale(const struct ko_cube_dataset *dataset);
 
@@ -81,9 +89,16 @@ bool ko_cube_is_scale(const struct ko_cube_dataset *dataset);
 struct ko_cube_lengths {
     hsize_t n[KO_CUBE_N_AXES];
     bool evaluation, foils;
+    bool shard;   /* the file of a shard */
+    bool outline; /* the group `whole` of a shard: what the whole cube has but for results and runs
+                   */
 };
+/* The group of a shard's file that outlines the whole cube. */
+#define KO_CUBE_WHOLE "whole"
 /* Those that follow from a plan; label_length and spec_byte stay 0. */
 void ko_cube_lengths_of_plan(const struct ko_plan *plan, struct ko_cube_lengths *lengths);
+/* The same for the group `whole` of a shard's file. */
+void ko_cube_lengths_of_outline(const struct ko_plan *whole, struct ko_cube_lengths *lengths);
 /* Whether the dataset exists in a cube of these lengths. */
 bool ko_cube_present(const struct ko_cube_dataset *dataset, const struct ko_cube_lengths *lengths);
 /* Elements of the axes from `first` on (0: all of them). KO_E_INPUT where the product is too large.

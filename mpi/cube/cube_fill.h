@@ -16,6 +16,28 @@ struct ko_cube_new {
     hid_t dataset[KO_CUBE_N_DATASETS]; /* by the table, negative: absent */
 };
 
+/* Writes root attributes and datasets of a new cube into cube->file. */
+typedef enum ko_code ko_cube_writer(struct ko_cube_new *cube, void *context, struct ko_error *err);
+
+/* Makes the file cube->path under a temporary name that begins with it, lets `write` fill it and
+   renames it into place; an existing one is replaced. cube->file and cube->dataset are set here,
+   lengths are the caller's. KO_E_INPUT where the folder cannot be written, KO_E_FAILED where the
+   disk has no room for a cube of these lengths; nothing is left behind then. */
+KO_MUST_CHECK enum ko_code ko_cube_write_file(struct ko_cube_new *cube, ko_cube_writer *write,
+                                              void *context, struct ko_error *err);
+
+/* Closing what cannot be written leaves HDF5 with objects that it frees twice when the program
+   ends. So the file that failed goes on in memory, where there is room for the little that HDF5
+   still holds. Called
+   by a writer that closes objects after a failure. */
+void ko_cube_go_on_in_memory(hid_t file);
+
+/* Creates every dataset that a cube of these lengths has, and attaches the axes. */
+KO_MUST_CHECK enum ko_code ko_cube_define_all(struct ko_cube_new *cube, struct ko_error *err);
+/* The attributes `Conventions`, `cube_format` and `kind`, in this order. */
+KO_MUST_CHECK enum ko_code ko_cube_write_format(const struct ko_cube_new *cube,
+                                                struct ko_error *err);
+
 /* A fixed-length UTF-8 attribute. KO_E_INPUT where the text is longer than KO_CUBE_MAX_ATTRIBUTE.
  */
 KO_MUST_CHECK enum ko_code ko_cube_text_attribute(hid_t object, const char *path, const char *name,

@@ -32,6 +32,13 @@ static size_t evaluation_index(const struct ko_cube_new *cube, const size_t *at)
     return at[0] * (size_t)cube->content->plan->n_facts + at[1];
 }
 
+static const int32_t *whole_index(const struct ko_plan_shard *shard, enum ko_cube_axis axis)
+{
+    if (axis == KO_AXIS_MODEL)
+        return shard->model;
+    return axis == KO_AXIS_PROMPT ? shard->prompt : shard->heat_prompt;
+}
+
 /* at: the index on each axis. */
 static int32_t int_at(const struct ko_cube_new *cube, const struct ko_cube_dataset *dataset,
                       const size_t *at)
@@ -47,6 +54,8 @@ static int32_t int_at(const struct ko_cube_new *cube, const struct ko_cube_datas
         return plan->model[at[0]].n_layers;
     case KO_FIELD_EVAL_INDEX:
         return ko_cube_fact(plan, dataset->axis[0], at[0]);
+    case KO_FIELD_WHOLE_INDEX:
+        return whole_index(&plan->shard, dataset->axis[0])[at[0]];
     case KO_FIELD_TARGET_RANK:
         return cube->content->evaluation->target_rank[evaluation_index(cube, at)];
     case KO_FIELD_TOP1_ID:

@@ -87,6 +87,7 @@ static enum ko_code check_format(struct ko_cube_view *view, struct ko_error *err
                        view->path, kind ? kind : "");
     view->lengths.evaluation = strcmp(kind, "evaluation") == 0;
     view->lengths.foils = has(view->file, "eval_prompt_foil");
+    view->lengths.shard = ko_cube_view_attribute(view, "shard") != NULL;
     return KO_OK;
 }
 
@@ -172,6 +173,15 @@ static enum ko_code read_axes(struct ko_cube_view *view, struct ko_error *err)
     return code;
 }
 
+enum ko_code ko_cube_view_read_content(struct ko_cube_view *view, struct ko_error *err)
+{
+    enum ko_code code = read_lengths(view, err);
+
+    if (code == KO_OK)
+        code = check_datasets(view, err);
+    return code == KO_OK ? read_axes(view, err) : code;
+}
+
 enum ko_code ko_cube_view_open(const char *path, struct ko_cube_view **out, struct ko_error *err)
 {
     struct ko_cube_view *view = ko_new(1, sizeof *view, err);
@@ -191,11 +201,7 @@ enum ko_code ko_cube_view_open(const char *path, struct ko_cube_view **out, stru
     if (code == KO_OK)
         code = check_format(view, err);
     if (code == KO_OK)
-        code = read_lengths(view, err);
-    if (code == KO_OK)
-        code = check_datasets(view, err);
-    if (code == KO_OK)
-        code = read_axes(view, err);
+        code = ko_cube_view_read_content(view, err);
     if (code == KO_OK)
         code = ko_cube_view_read_spec(view, err);
     if (code == KO_OK)
@@ -224,7 +230,10 @@ void ko_cube_view_close(struct ko_cube_view *view)
     free(axes->window_size);
     free(axes->window_start);
     free(axes->n_layers);
-    ko_hdf5_close_file(view->file, &code, view->path ? view->path : "", NULL);
+    if (view->lengths.outline)
+        ko_hdf5_close(view->file, &code, view->path ? view->path : "", NULL);
+    else
+        ko_hdf5_close_file(view->file, &code, view->path ? view->path : "", NULL);
     free(view->path);
     free(view);
 }

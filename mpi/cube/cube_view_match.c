@@ -115,6 +115,20 @@ static enum ko_code match_attribute(const struct ko_cube_view *view, const char 
     return differs(view, err, what, stored ? stored : "", wanted);
 }
 
+/* Both are whole, or the same shard. */
+static enum ko_code match_shard(const struct ko_cube_view *view, const struct ko_plan_shard *shard,
+                                struct ko_error *err)
+{
+    const char *stored = ko_cube_view_attribute(view, "shard");
+    char wanted[32] = "none";
+
+    if (shard->of > 0)
+        (void)snprintf(wanted, sizeof wanted, "%d/%d", shard->number, shard->of);
+    if (strcmp(stored ? stored : "none", wanted) == 0)
+        return KO_OK;
+    return differs(view, err, "the shard", stored ? stored : "none", wanted);
+}
+
 enum ko_code ko_cube_view_matches(const struct ko_cube_view *view, const struct ko_plan *plan,
                                   const char *backend, const char *precision, struct ko_error *err)
 {
@@ -125,7 +139,10 @@ enum ko_code ko_cube_view_matches(const struct ko_cube_view *view, const struct 
     if (view->lengths.evaluation != evaluation)
         return differs(view, err, "its kind", evaluation ? "sweep" : "evaluation",
                        evaluation ? "evaluation" : "sweep");
-    code = match_labels(view, plan, KO_AXIS_MODEL, &view->axes.model, (size_t)plan->n_models, err);
+    code = match_shard(view, &plan->shard, err);
+    if (code == KO_OK)
+        code =
+            match_labels(view, plan, KO_AXIS_MODEL, &view->axes.model, (size_t)plan->n_models, err);
     for (int32_t i = 0; i < plan->n_models && code == KO_OK; i++)
         code = match_model(view, &plan->model[i], (size_t)i, err);
     if (code == KO_OK)

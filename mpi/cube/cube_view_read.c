@@ -176,7 +176,10 @@ enum ko_code ko_cube_view_content_hash(struct ko_cube_view *view, int32_t model,
      * terminators. */
     hid_t type = H5Tcopy(H5T_C_S1);
     enum ko_code code = KO_OK;
-    if (type < 0 || H5Tset_strpad(type, H5T_STR_NULLPAD) < 0)
+    if (view->lengths.n[KO_AXIS_HASH_LENGTH] != KO_CUBE_HASH_LENGTH)
+        code = ko_fail(err, KO_E_INPUT, "%s: axis 'hash_length' has not %d digits", view->path,
+                       KO_CUBE_HASH_LENGTH);
+    else if (type < 0 || H5Tset_strpad(type, H5T_STR_NULLPAD) < 0)
         code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot make a type", view->path);
     if (code == KO_OK)
         code = ko_cube_view_transfer(view, "content_hash", (hsize_t)model, 1, type, hash, err);

@@ -8,6 +8,7 @@
       "the dry run: axes, cells, skipped prompts, token sets, memory, FLOP and time")              \
     X(RUN, "run", "SPEC", 1, 1, "the sweep, alone or under mpirun or srun")                        \
     X(EVALUATE, "evaluate", "SPEC", 1, 1, "the clean runs alone: every model on every prompt")     \
+    X(MERGE, "merge", "SHARD...", 1, -1, "one cube from the files of a sweep's shards")            \
     X(STATUS, "status", "CUBE", 1, 1, "done, vacuous, failed and pending cells a model and route") \
     X(SHOW, "show", "CUBE", 1, 1,                                                                  \
       "the curves: mean change with its 95 % interval, a line a window")                           \
@@ -19,14 +20,18 @@
 
 /* X(ID, "name", TYPE, "default", "unit", "commands", "help") */
 #define KO_OPTIONS(X)                                                                              \
-    X(KO_OPT_OUTPUT, "output", KO_STRING, "", "CUBE", "run evaluate",                              \
+    X(KO_OPT_OUTPUT, "output", KO_STRING, "", "CUBE", "run evaluate merge",                        \
       "the HDF5 file to write (also -o)")                                                          \
     X(KO_OPT_RESUME, "resume", KO_FLAG, "", "", "run evaluate",                                    \
       "continue the cube if it exists, else start it")                                             \
-    X(KO_OPT_OVERWRITE, "overwrite", KO_FLAG, "", "", "run evaluate",                              \
+    X(KO_OPT_OVERWRITE, "overwrite", KO_FLAG, "", "", "run evaluate merge",                        \
       "replace the cube (and its evaluation) if it exists")                                        \
     X(KO_OPT_EVALUATION, "evaluation", KO_STRING, "", "CUBE", "run plan",                          \
       "select prompts from this evaluation instead of evaluating")                                 \
+    X(KO_OPT_SHARD, "shard", KO_STRING, "", "K/N", "run",                                          \
+      "compute part K of N alone, into CUBE.shard-KKKK-of-NNNN.h5; auto: from the Slurm array")    \
+    X(KO_OPT_PARTIAL, "partial", KO_FLAG, "", "", "merge",                                         \
+      "leave pending what shards lack, for run --resume")                                          \
     X(KO_OPT_BACKEND, "backend", KO_STRING, "", "cpu|cuda", "run evaluate plan bench",             \
       "where to compute; default: cuda where a GPU is visible, else cpu")                          \
     X(KO_OPT_PRECISION, "precision", KO_STRING, "float32", "float32|tf32|bfloat16",                \

@@ -22,6 +22,7 @@ typedef enum ko_code ko_command(struct ko_cli *cli, int *status, struct ko_error
 ko_command ko_command_plan;
 ko_command ko_command_run;
 ko_command ko_command_evaluate;
+ko_command ko_command_merge;
 ko_command ko_command_status;
 ko_command ko_command_show;
 ko_command ko_command_verify;

@@ -13,9 +13,10 @@ enum ko_code ko_cube_block_of(struct ko_cube_view *view, bool heat, struct ko_cu
     const struct ko_cube_axes *axes = ko_cube_view_axes(view);
     struct ko_cube_block block = {.view = view, .axes = axes, .heat = heat};
     const struct ko_strings *routes = heat ? &axes->heat_route : &axes->route;
-    block.n_routes = (int32_t)routes->n;
-    if (routes->n > 0) {
-        block.n_prompts = (int32_t)(heat ? axes->heat_prompt.n : axes->prompt.n);
+    const size_t n_prompts = heat ? axes->heat_prompt.n : axes->prompt.n;
+    if (routes->n > 0 && n_prompts > 0) { /* a shard may have routes and no prompt */
+        block.n_routes = (int32_t)routes->n;
+        block.n_prompts = (int32_t)n_prompts;
         block.n_features = (int32_t)axes->feature_class.n;
         block.n_sources = heat ? axes->n_source_positions : 1;
         block.n_sizes = axes->n_sizes;

@@ -18,8 +18,8 @@ struct ko_cube_block {
     int64_t n_statuses, n_values; /* of one model */
 };
 
-/* KO_E_INPUT where the products are too large for memory. Without routes of this kind the numbers
-   are 0. */
+/* KO_E_INPUT where the products are too large for memory. Without routes of this kind, or
+   without prompts on them, the numbers are 0. */
 KO_MUST_CHECK enum ko_code ko_cube_block_of(struct ko_cube_view *view, bool heat,
                                             struct ko_cube_block *out, struct ko_error *err);
 

@@ -20,9 +20,10 @@ struct entry {
 
 static const struct entry entries[] = {
     {"plan", ko_command_plan, true, false},        {"run", ko_command_run, true, true},
-    {"evaluate", ko_command_evaluate, true, true}, {"status", ko_command_status, false, false},
-    {"show", ko_command_show, false, false},       {"verify", ko_command_verify, false, false},
-    {"inspect", ko_command_inspect, false, false}, {"bench", ko_command_bench, true, false},
+    {"evaluate", ko_command_evaluate, true, true}, {"merge", ko_command_merge, false, false},
+    {"status", ko_command_status, false, false},   {"show", ko_command_show, false, false},
+    {"verify", ko_command_verify, false, false},   {"inspect", ko_command_inspect, false, false},
+    {"bench", ko_command_bench, true, false},
 };
 
 static const struct entry *find(const char *name)

@@ -11,6 +11,7 @@
 #include "src/base/file.h"
 #include "src/base/memory.h"
 #include "src/base/text.h"
+#include "src/cli/shard.h"
 
 /* "results/cube.h5" -> "results/cube.evaluation.h5" */
 static char *evaluation_path(const char *cube, struct ko_error *err)
@@ -89,18 +90,20 @@ static enum ko_code check_folder(const char *path, struct ko_error *err)
 }
 
 enum ko_code ko_output_check(const struct ko_options *options, bool own_evaluation,
-                             const char *external, struct ko_output *out, struct ko_error *err)
+                             const char *external, struct ko_shard shard, struct ko_output *out,
+                             struct ko_error *err)
 {
     const char *cube = ko_option_string(options, KO_OPT_OUTPUT);
-    struct ko_output output = {.resume = ko_option_flag(options, KO_OPT_RESUME),
+    struct ko_output output = {.shard = shard,
+                               .resume = ko_option_flag(options, KO_OPT_RESUME),
                                .overwrite = ko_option_flag(options, KO_OPT_OVERWRITE),
                                .own_evaluation = own_evaluation};
     if (!cube || cube[0] == '\0')
         return ko_fail(err, KO_E_INPUT, "--output: missing, name the cube to write with -o CUBE");
     if (output.resume && output.overwrite)
         return ko_fail(err, KO_E_INPUT, "--resume: contradicts --overwrite, choose one");
-    output.cube = ko_copy(cube, err);
-    output.evaluation = evaluation_path(cube, err);
+    output.cube = ko_cli_shard_path(cube, shard, err);
+    output.evaluation = output.cube ? evaluation_path(output.cube, err) : NULL;
     enum ko_code code = output.cube && output.evaluation ? KO_OK : KO_E_MEMORY;
     if (code == KO_OK)
         code = check_folder(output.cube, err);

@@ -6,22 +6,25 @@
 
 #include "src/base/error.h"
 #include "src/base/options.h"
+#include "src/plan/shard.h"
 
 struct ko_output {
     char *cube;       /* owned */
     char *evaluation; /* X.evaluation.h5 beside X.h5; owned */
     char *aside; /* where the cube to be replaced waits until it is; NULL: there was none; owned */
+    struct ko_shard shard; /* of 0: the whole sweep */
     bool resume, overwrite;
     bool own_evaluation; /* the run makes the evaluation itself */
 };
 
-/* From --output, --resume, --overwrite. own_evaluation: the run makes X.evaluation.h5 itself;
+/* From --output, --resume, --overwrite; of a shard (of > 0) the cube is the shard's file beside
+   --output. own_evaluation: the run makes X.evaluation.h5 itself;
    external: the evaluation that it reads, or NULL. KO_E_INPUT where the output is missing, is in a
    folder that does not exist, exists already without --resume or --overwrite, is the external
    evaluation, or would be replaced and is no HDF5 file. Free with ko_output_free. */
 KO_MUST_CHECK enum ko_code ko_output_check(const struct ko_options *options, bool own_evaluation,
-                                           const char *external, struct ko_output *out,
-                                           struct ko_error *err);
+                                           const char *external, struct ko_shard shard,
+                                           struct ko_output *out, struct ko_error *err);
 /* The same question once more, when the lock is this run's: another run may have made the files in
    the meantime. */
 KO_MUST_CHECK enum ko_code ko_output_check_again(const struct ko_output *output,

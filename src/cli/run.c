@@ -3,6 +3,7 @@
 #include "src/cli/inputs.h"
 #include "src/cli/output.h"
 #include "src/cli/session.h"
+#include "src/cli/shard.h"
 #include "src/cli/steps.h"
 
 struct request {
@@ -28,11 +29,16 @@ static enum ko_code lead(struct ko_session *session, void *context, struct ko_er
     struct ko_output output = {0};
     struct ko_spec *spec = NULL;
     const char *external = NULL;
-    enum ko_code code = ko_spec_read(request->spec, options, &spec, err);
+    struct ko_shard shard = {0};
+    enum ko_code code = ko_cli_shard(options, &shard, err);
+    if (code == KO_OK)
+        code = ko_spec_read(request->spec, options, &spec, err);
     if (code == KO_OK && !request->evaluate_only)
         external = ko_option_given(options, KO_OPT_EVALUATION)
                        ? ko_option_string(options, KO_OPT_EVALUATION)
                        : spec->evaluation;
+    if (code == KO_OK)
+        code = ko_cli_shard_check(spec, shard, external, err);
     /* Who is evaluated here decides what `correct-by-all` means: every model that the spec
      * declares. */
     if (code == KO_OK)
@@ -43,8 +49,8 @@ static enum ko_code lead(struct ko_session *session, void *context, struct ko_er
     if (code == KO_OK)
         code = choose_backend(session, err);
     if (code == KO_OK)
-        code =
-            ko_output_check(options, !request->evaluate_only && !external, external, &output, err);
+        code = ko_output_check(options, !request->evaluate_only && !external, external, shard,
+                               &output, err);
     if (code == KO_OK)
         code = ko_dry_plan_check(
             &inputs, request->evaluate_only ? KO_PLAN_EVALUATION : KO_PLAN_SWEEP, external, err);

@@ -41,21 +41,62 @@ static struct ko_tokenizer **plan_tokenizers(const struct ko_inputs *inputs,
     return tokenizer;
 }
 
+/* What a plan brings into its cube besides attributes. */
+struct content {
+    struct ko_tokenizer **tokenizer;
+    float *logprob;
+    int32_t *rank, *top1;
+    struct ko_cube_evaluation evaluation;
+};
+
+static void free_content(struct content *content)
+{
+    free(content->tokenizer);
+    free(content->logprob);
+    free(content->rank);
+    free(content->top1);
+}
+
+/* evaluation: the clean runs that a sweep's prompts are selected by; NULL for an evaluation. */
+static enum ko_code fill_content(const struct ko_inputs *inputs, const struct ko_plan *plan,
+                                 const struct ko_evaluation *evaluation, struct content *content,
+                                 struct ko_cube_content *out, struct ko_error *err)
+{
+    out->plan = plan;
+    content->tokenizer = plan_tokenizers(inputs, plan, err);
+    if (!content->tokenizer)
+        return KO_E_MEMORY;
+    out->tokenizer = content->tokenizer;
+    if (!evaluation)
+        return KO_OK;
+    const enum ko_code code = ko_evaluation_of_plan(evaluation, plan, &content->logprob,
+                                                    &content->rank, &content->top1, err);
+    content->evaluation =
+        (struct ko_cube_evaluation){content->logprob, content->rank, content->top1};
+    out->evaluation = &content->evaluation;
+    return code;
+}
+
+/* whole: the plan of which `plan` is a shard, else NULL. */
 static enum ko_code create(const struct ko_session *session, const struct ko_inputs *inputs,
-                           const struct ko_plan *plan, const char *path,
-                           const struct ko_cube_evaluation *evaluation, const char *evaluation_path,
-                           struct ko_error *err)
+                           const struct ko_plan *plan, const struct ko_plan *whole,
+                           const char *path, const struct ko_evaluation *evaluation,
+                           const char *evaluation_path, struct ko_error *err)
 {
     struct ko_cube_attribute attribute[N_ATTRIBUTES];
-    struct ko_tokenizer **tokenizer = plan_tokenizers(inputs, plan, err);
-    const struct ko_cube_content content = {
-        .plan = plan,
+    struct content of_plan = {0}, of_whole = {0};
+    struct ko_cube_content outline = {0};
+    struct ko_cube_content content = {
         .attribute = attribute,
         .n_attributes = fill_attributes(session, inputs, evaluation_path, attribute),
-        .evaluation = evaluation,
-        .tokenizer = tokenizer};
-    const enum ko_code code = tokenizer ? ko_cube_create(path, &content, err) : KO_E_MEMORY;
-    free(tokenizer);
+        .whole = whole ? &outline : NULL};
+    enum ko_code code = fill_content(inputs, plan, evaluation, &of_plan, &content, err);
+    if (code == KO_OK && whole)
+        code = fill_content(inputs, whole, evaluation, &of_whole, &outline, err);
+    if (code == KO_OK)
+        code = ko_cube_create(path, &content, err);
+    free_content(&of_plan);
+    free_content(&of_whole);
     return code;
 }
 
@@ -141,7 +182,7 @@ enum ko_code ko_step_evaluate(struct ko_session *session, const struct ko_inputs
     enum ko_code code =
         ko_inputs_plan(inputs, KO_PLAN_EVALUATION, NULL, NULL, &warnings, &plan, err);
     if (code == KO_OK && !exists) {
-        code = create(session, inputs, plan, path, NULL, NULL, err);
+        code = create(session, inputs, plan, NULL, path, NULL, NULL, err);
         created = code == KO_OK;
     }
     if (code == KO_OK)
@@ -153,45 +194,63 @@ enum ko_code ko_step_evaluate(struct ko_session *session, const struct ko_inputs
     return code;
 }
 
+/* The sweep's plan by the evaluation, checked. */
+static enum ko_code plan_sweep(const struct ko_session *session, const struct ko_inputs *inputs,
+                               const char *evaluation_path, const struct ko_evaluation *evaluation,
+                               struct ko_plan **out, struct ko_error *err)
+{
+    struct ko_strings warnings = {0};
+    enum ko_code code = ko_inputs_plan(inputs, KO_PLAN_SWEEP, evaluation->target_rank,
+                                       &evaluation->model, &warnings, out, err);
+    for (size_t w = 0; code == KO_OK && w < warnings.n; w++)
+        ko_log_write(&session->log, KO_LOG_WARN, "plan %s", warnings.item[w]);
+    if (code == KO_OK)
+        code = ko_evaluation_check(evaluation_path, evaluation, *out, err);
+    ko_strings_free(&warnings);
+    return code;
+}
+
+/* The shard's part of the whole plan, which it takes the place of in *plan. */
+static enum ko_code take_shard(const struct ko_session *session, struct ko_shard shard,
+                               struct ko_plan **plan, struct ko_plan **whole, struct ko_error *err)
+{
+    *whole = *plan;
+    *plan = NULL;
+    const enum ko_code code = ko_shard_take(*whole, shard, plan, err);
+    if (code == KO_OK)
+        ko_log_write(&session->log, KO_LOG_INFO,
+                     "shard number=%d of=%d models=%d prompts=%d heat_prompts=%d", shard.number,
+                     shard.of, (*plan)->n_models, (*plan)->n_prompts, (*plan)->n_heat_prompts);
+    return code;
+}
+
 enum ko_code ko_step_sweep(struct ko_session *session, const struct ko_inputs *inputs,
                            const char *evaluation_path, const struct ko_output *output,
                            struct ko_error *err)
 {
     struct ko_evaluation evaluation = {0};
-    struct ko_cube_evaluation clean = {0};
-    struct ko_strings warnings = {0};
-    struct ko_plan *plan = NULL;
-    float *logprob = NULL;
-    int32_t *rank = NULL, *top1 = NULL;
+    struct ko_plan *plan = NULL, *whole = NULL;
     const bool exists = output->resume && ko_file_exists(output->cube);
     bool created = false;
     enum ko_code code = ko_evaluation_read(evaluation_path, inputs, &evaluation, err);
     if (code == KO_OK)
-        code = ko_inputs_plan(inputs, KO_PLAN_SWEEP, evaluation.target_rank, &evaluation.model,
-                              &warnings, &plan, err);
-    for (size_t w = 0; code == KO_OK && w < warnings.n; w++)
-        ko_log_write(&session->log, KO_LOG_WARN, "plan %s", warnings.item[w]);
-    if (code == KO_OK)
-        code = ko_evaluation_check(evaluation_path, &evaluation, plan, err);
+        code = plan_sweep(session, inputs, evaluation_path, &evaluation, &plan, err);
+    if (code == KO_OK && output->shard.of > 0)
+        code = take_shard(session, output->shard, &plan, &whole, err);
     if (code == KO_OK && ko_stop_wanted())
         code =
             ko_fail(err, KO_E_STOPPED, "%s: stopped early, continue with --resume", output->cube);
-    if (code == KO_OK)
-        code = ko_evaluation_of_plan(&evaluation, plan, &logprob, &rank, &top1, err);
     if (code == KO_OK && !exists) {
-        clean = (struct ko_cube_evaluation){logprob, rank, top1};
-        code = create(session, inputs, plan, output->cube, &clean, evaluation_path, err);
+        code =
+            create(session, inputs, plan, whole, output->cube, &evaluation, evaluation_path, err);
         created = code == KO_OK;
     }
     if (code == KO_OK)
         code = complete(session, plan, output->cube, exists, &evaluation, "sweep", err);
     if (code == KO_E_INPUT && created)
         (void)unlink(output->cube);
-    free(logprob);
-    free(rank);
-    free(top1);
     ko_plan_free(plan);
-    ko_strings_free(&warnings);
+    ko_plan_free(whole);
     ko_evaluation_free(&evaluation);
     return code;
 }

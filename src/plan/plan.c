@@ -31,11 +31,8 @@ static void block_free(struct ko_plan_block *block)
     free(block->start);
 }
 
-void ko_plan_free(struct ko_plan *plan)
+void ko_plan_free_models(struct ko_plan *plan)
 {
-    if (plan == NULL) {
-        return;
-    }
     if (plan->prompt != NULL) {
         for (size_t i = 0; i < (size_t)plan->n_models * (size_t)plan->n_facts; i++) {
             ko_prompt_free(&plan->prompt[i]);
@@ -44,6 +41,14 @@ void ko_plan_free(struct ko_plan *plan)
     for (int32_t i = 0; plan->model != NULL && i < plan->n_models; i++) {
         model_free(&plan->model[i]);
     }
+}
+
+void ko_plan_free(struct ko_plan *plan)
+{
+    if (plan == NULL) {
+        return;
+    }
+    ko_plan_free_models(plan);
     for (int32_t i = 0; plan->fact != NULL && i < plan->n_facts; i++) {
         fact_free(&plan->fact[i]);
     }
@@ -63,6 +68,9 @@ void ko_plan_free(struct ko_plan *plan)
     free(plan->prompt_fact);
     free(plan->heat_fact);
     free(plan->block);
+    free(plan->shard.model);
+    free(plan->shard.prompt);
+    free(plan->shard.heat_prompt);
     free(plan);
 }
 

@@ -49,6 +49,14 @@ struct ko_plan_block {
     uint8_t *start;    /* [n_starts] */
 };
 
+/* Where a part of a plan lies in the whole one. */
+struct ko_plan_shard {
+    int32_t number, of;                    /* number from 1; of 0: the plan is whole */
+    char plan_hash[33];                    /* of the whole plan */
+    int32_t *model, *prompt, *heat_prompt; /* [n_models], [n_prompts], [n_heat_prompts] indices on
+                                              the whole plan's axes, ascending */
+};
+
 enum ko_plan_kind { KO_PLAN_EVALUATION /* clean runs of every fact, no routes */, KO_PLAN_SWEEP };
 
 struct ko_plan {
@@ -81,6 +89,8 @@ struct ko_plan {
 
     struct ko_plan_block *block; /* [n_blocks] */
     int32_t n_blocks;
+
+    struct ko_plan_shard shard; /* of a part; not packed: workers do not need it */
 };
 
 struct ko_plan_input {
@@ -109,11 +119,14 @@ struct ko_plan_input {
 KO_MUST_CHECK enum ko_code ko_plan_build(struct ko_plan_input *input, struct ko_plan **out,
                                          struct ko_error *err);
 void ko_plan_free(struct ko_plan *plan);
+/* Frees what the models and prompts hold, not the two arrays. */
+void ko_plan_free_models(struct ko_plan *plan);
 
 void ko_plan_pack(const struct ko_plan *plan, struct ko_bytes *to);
 KO_MUST_CHECK enum ko_code ko_plan_unpack(struct ko_bytes *from, struct ko_plan **out,
                                           struct ko_error *err);
-/* XXH3-128 of the packed plan without paths, 32 hex digits: the plan hash of the cube. */
+/* XXH3-128 of the packed plan without paths, 32 hex digits: the plan hash of the cube. A shard's is
+   that of the whole plan. */
 KO_MUST_CHECK enum ko_code ko_plan_hash(const struct ko_plan *plan, char text[33],
                                         struct ko_error *err);
 

@@ -1,4 +1,5 @@
 #include <stdlib.h>
+#include <string.h>
 #include <xxhash.h>
 
 #include "src/base/memory.h"
@@ -109,6 +110,10 @@ void ko_plan_pack(const struct ko_plan *plan, struct ko_bytes *to)
 enum ko_code ko_plan_hash(const struct ko_plan *plan, char text[33], struct ko_error *err)
 {
     struct ko_bytes bytes = {0};
+    if (plan->shard.of > 0) {
+        memcpy(text, plan->shard.plan_hash, sizeof plan->shard.plan_hash);
+        return KO_OK;
+    }
     pack(plan, false, &bytes);
     enum ko_code code = ko_text_check(&bytes.data, err);
     if (code == KO_OK) {

@@ -3,6 +3,8 @@
     cubes.py same A.h5 B.h5            every dataset but run* equal, bit for bit; names the first that differs
     cubes.py failed WHOLE CUBE MODEL   every cell of MODEL that is done in WHOLE is failed in CUBE; all other models are equal
     cubes.py change CUBE DATASET DELTA adds DELTA to the values of every finished cell
+    cubes.py attribute CUBE NAME TEXT  replaces a text attribute of the root
+    cubes.py unfinish CUBE             flags the cells of the last prompt that has finished ones pending again, and takes their values away
     cubes.py overwrite CHECKPOINT_FOLDER NAME VALUE
                                        writes VALUE over the first float32 or bfloat16 element of the tensor NAME
 """
@@ -70,6 +72,29 @@ def change(path, dataset, delta):
         cube[dataset][...] = values + np.asarray(delta).astype(values.dtype)
 
 
+def attribute(path, name, text):
+    import h5py
+
+    with h5py.File(path, "r+") as cube:
+        if name not in cube.attrs:
+            sys.exit(f"{path} has no attribute {name}")
+        cube.attrs[name] = np.bytes_(text)
+
+
+def unfinish(path):
+    import h5py
+
+    with h5py.File(path, "r+") as cube:
+        status = cube["status"][...]
+        model, prompt = np.argwhere((status == 2).any(axis=(2, 3, 4)))[-1]
+        status[model, prompt][status[model, prompt] == 2] = 1
+        cube["status"][...] = status
+        for name in ("prob", "logprob", "kl", "clean_prob", "clean_logprob"):
+            cube[name][model, prompt] = np.nan
+        for name in ("target_rank", "top1_id", "clean_target_rank", "clean_top1_id"):
+            cube[name][model, prompt] = -1
+
+
 def overwrite(folder, tensor, value):
     path = Path(folder) / "model.safetensors"
     data = bytearray(path.read_bytes())
@@ -89,6 +114,10 @@ if __name__ == "__main__":
         failed(*rest)
     elif command == "change":
         change(rest[0], rest[1], float(rest[2]))
+    elif command == "attribute":
+        attribute(*rest)
+    elif command == "unfinish":
+        unfinish(*rest)
     elif command == "overwrite":
         overwrite(*rest)
     else:

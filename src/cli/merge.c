@@ -1,0 +1,78 @@
+#include <string.h>
+#include <sys/stat.h>
+
+#include "mpi/cube/cube_merge.h"
+#include "mpi/launch.h"
+#include "src/base/file.h"
+#include "src/cli/cli.h"
+
+static bool same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+static enum ko_code check_output(const struct ko_cli *cli, const char *path, struct ko_error *err)
+{
+    const struct ko_strings *shards = &cli->options->arguments;
+    struct stat info;
+    if (!path || path[0] == '\0')
+        return ko_fail(err, KO_E_INPUT, "--output: missing, name the cube to write with -o CUBE");
+    for (size_t i = 0; i < shards->n; i++)
+        if (same_file(path, shards->item[i]))
+            return ko_fail(err, KO_E_INPUT, "%s: is one of the shards, choose another output",
+                           path);
+    if (stat(path, &info) != 0)
+        return KO_OK;
+    if (!S_ISREG(info.st_mode))
+        return ko_fail(err, KO_E_INPUT, "%s: is no file, choose another output", path);
+    if (!ko_option_flag(cli->options, KO_OPT_OVERWRITE))
+        return ko_fail(err, KO_E_INPUT, "%s: exists already, choose --overwrite to replace it",
+                       path);
+    return KO_OK;
+}
+
+static const char *state(const struct ko_cube_merged *merged)
+{
+    if (merged->pending > 0)
+        return "incomplete";
+    return merged->failed > 0 ? "complete with failures" : "complete";
+}
+
+static void report(const struct ko_cli *cli, const char *path, const struct ko_cube_merged *merged)
+{
+    char pairs[32], pending[32], failed[32];
+    for (size_t i = 0; i < merged->warnings.n; i++)
+        fprintf(stderr, "knockout: warning: %s\n", merged->warnings.item[i]);
+    if (merged->pending > 0)
+        fprintf(stderr, "knockout: warning: %s\n", ko_text_str(&merged->missing));
+    fprintf(cli->out, "%s: %zu of %d shards, %s: %s prompts of all models", path,
+            cli->options->arguments.n, merged->n_shards, state(merged),
+            ko_grouped(merged->n_pairs, pairs));
+    if (merged->pending > 0)
+        fprintf(cli->out, ", %s pending", ko_grouped(merged->pending, pending));
+    if (merged->failed > 0)
+        fprintf(cli->out, ", %s failed", ko_grouped(merged->failed, failed));
+    fputc('\n', cli->out);
+}
+
+enum ko_code ko_command_merge(struct ko_cli *cli, int *status, struct ko_error *err)
+{
+    const char *path = ko_option_string(cli->options, KO_OPT_OUTPUT);
+    struct ko_cube_merged merged = {0};
+    enum ko_code code = ko_launch_check(1, err);
+    if (code == KO_OK)
+        code = check_output(cli, path, err);
+    if (code == KO_OK)
+        code = ko_cube_merge(path, &cli->options->arguments,
+                             ko_option_flag(cli->options, KO_OPT_PARTIAL), &merged, err);
+    if (code != KO_OK)
+        return code;
+    report(cli, path, &merged);
+    if (merged.pending > 0)
+        *status = KO_EXIT_INCOMPLETE;
+    else if (merged.failed > 0)
+        *status = KO_EXIT_FAILURES;
+    ko_cube_merged_free(&merged);
+    return KO_OK;
+}
