@@ -114,8 +114,9 @@ for ((k = 0; k < ${#for_knockout[@]}; k++)); do
 done
 "$program" plan "$spec" "${settings[@]}" >/dev/null
 
+shared=()
 for option in "${for_all[@]}"; do
-    is_resource "$option" || for_merge=("$option" "${for_merge[@]}")
+    is_resource "$option" || shared+=("$option")
 done
 
 # Words as a shell reads them. $evaluation_job and $array_job stay variables in the commands that are printed.
@@ -124,7 +125,8 @@ quoted() {
     for word in "$@"; do
         case $word in
         *\$evaluation_job | *\$array_job) printf ' %s' "$word" ;;
-        *) printf ' %q' "$word" ;;
+        '' | *[!A-Za-z0-9_./=:,%@+-]*) printf ' %q' "$word" ;;
+        *) printf ' %s' "$word" ;;
         esac
     done
 }
@@ -178,5 +180,5 @@ submit array_job array --job-name=knockout-array --array="${only:-1-$tasks}${at_
     "${after[@]}" "${for_all[@]}" "$here/array.sbatch" "$spec" -o "$cube" --evaluation "$evaluation" "${for_knockout[@]}"
 # Not afterok: one task that failed would keep the merge waiting for ever; it names the shards that are missing itself.
 submit merge_job merge --job-name=knockout-merge --dependency="afterany:$array_job" --output="$pattern/merge-%j.log" \
-    "${for_merge[@]}" "$here/merge.sbatch" "$cube" "$tasks"
+    "${shared[@]}" "${for_merge[@]}" "$here/merge.sbatch" "$cube" "$tasks"
 $dry_run || echo "logs: $logs; the cube will be $cube"

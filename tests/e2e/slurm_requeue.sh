@@ -53,19 +53,7 @@ complete stopped 1
 echo "== a rank is killed"
 submit killed
 wait_for 60 "the first cells" some_cells killed.h5
-# rank_pid RANK: the process of that rank of the job.
-rank_pid() {
-    local file
-    for file in /proc/[0-9]*/environ; do
-        if grep -qz "^SLURM_JOB_ID=$job$" "$file" 2>/dev/null && grep -qz "^PMIX_RANK=$1$" "$file" 2>/dev/null; then
-            file=${file%/environ}
-            echo "${file#/proc/}"
-            return
-        fi
-    done
-    return 1
-}
-kill -KILL "$(rank_pid 2)"
+kill -KILL "$(rank_pid "$job" 2)"
 wait_for 90 "the job ends when a rank is gone" ended "$job"
 [ "$(job_state "$job")" = FAILED ] || { cat killed.log; fail "a job without one of its ranks: $(job_state "$job")"; }
 some_cells killed.h5 || fail "the rank was not killed in the middle"
@@ -79,7 +67,7 @@ scontrol update NodeName=n2 State=DOWN Reason=test
 wait_for 60 "the job is queued again" is_pending "$job"
 some_cells moved.h5 || fail "the node did not fail in the middle"
 # The node is not really gone: its slurmd takes no new ranks of the job while it is ending the old ones.
-rank_gone() { ! rank_pid "$1" >/dev/null; }
+rank_gone() { ! rank_pid "$job" "$1" >/dev/null; }
 wait_for 60 "the ranks of the failed node end" rank_gone 3
 scontrol update NodeName=n2 State=RESUME 2>/dev/null || : # it may have come back by itself
 complete moved 1
