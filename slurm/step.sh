@@ -11,7 +11,8 @@
 # Environment, all optional:
 #   KNOCKOUT           the program; default: the release build of this checkout, this installation's, or the one on PATH
 #   KO_SRUN            options of srun that connect the ranks; default --mpi=pmix
-#   KO_WRAP            words before the program, for containers: "apptainer exec --nv /containers/knockout.sif"
+#   KO_WRAP            words before the program, for containers: "apptainer exec --nv /containers/knockout.sif"; KNOCKOUT is the program
+#                      in the container then, by default `knockout`
 #   KO_MOST_RESTARTS   how often a job may be put back into the queue; default 100
 set -uo pipefail
 
@@ -92,17 +93,20 @@ put_back() {
     local most=${KO_MOST_RESTARTS:-100}
     if [ "${SLURM_RESTART_COUNT:-0}" -ge "$most" ]; then
         say "stopped early once more after $most restarts (KO_MOST_RESTARTS): not queued again, submit it anew to go on"
-    elif scontrol requeue "$job"; then
-        say "stopped early: $job is queued again and will go on where it was"
     else
-        say "stopped early, and $job cannot be queued again: submit it anew to go on"
+        # Said before: Slurm ends this script as soon as it has put the job back.
+        say "stopped early: $job goes back into the queue, and on from there when it runs again"
+        if scontrol requeue "$job"; then
+            sleep 120
+        fi
+        say "$job cannot be put back: submit it anew to go on"
     fi
     exit 75
 }
 
 program=$(ko_program "$here") || exit 2
-read -ra mpi <<<"${KO_SRUN:---mpi=pmix}"
 read -ra wrap <<<"${KO_WRAP:-}"
+read -ra mpi <<<"${KO_SRUN:---mpi=pmix}"
 lay_out
 
 command=("$program" "$@")

@@ -112,7 +112,8 @@ settings=()
 for ((k = 0; k < ${#for_knockout[@]}; k++)); do
     [ "${for_knockout[k]}" != --set ] || settings+=(--set "${for_knockout[k + 1]:-}")
 done
-"$program" plan "$spec" "${settings[@]}" >/dev/null
+read -ra wrap <<<"${KO_WRAP:-}"
+"${wrap[@]}" "$program" plan "$spec" "${settings[@]}" >/dev/null
 
 shared=()
 for option in "${for_all[@]}"; do
@@ -157,6 +158,9 @@ submit() {
 
 pattern=${logs//%/%%} # sbatch reads %A, %a and %j in names of files
 exports=(KNOCKOUT="$program" KO_SLURM="$here" KO_SHARDS="$tasks")
+for variable in KO_SRUN KO_WRAP KO_MOST_RESTARTS; do
+    [ -z "${!variable:-}" ] || exports+=("$variable=${!variable}")
+done
 if $dry_run; then
     echo "mkdir -p$(quoted "$logs")"
     echo "export$(quoted "${exports[@]}")"

@@ -45,7 +45,7 @@ merge=$(sbatch --parsable --output=auto-merge.log --dependency="afterany:$array"
 wait_for 120 "task 4 runs" task_runs 4 auto
 scancel --signal=USR1 "${array}_4"
 wait_for 300 "array and merge" ended "$array,$merge"
-says "auto-${array}_4.log" "stopped early: ${array}_4 is queued again" || { cat "auto-${array}_4.log"; fail "task 4 was not stopped"; }
+says "auto-${array}_4.log" "stopped early: ${array}_4 goes back" || { cat "auto-${array}_4.log"; fail "task 4 was not stopped"; }
 says "auto-${array}_4.log" "restart=1 " || fail "task 4 was not started again"
 for k in 1 2 3; do
     ! says "auto-${array}_$k.log" "restart=1 " || fail "task $k was started again with task 4"

@@ -47,7 +47,7 @@ wait_for 60 "the first cells" some_cells stopped.h5
 scancel --signal=USR1 "$job"
 wait_for 30 "the job puts itself back" is_pending "$job"
 some_cells stopped.h5 || fail "the job was not stopped in its middle"
-says stopped.log "stopped early: $job is queued again" || { cat stopped.log; fail "the log does not say that the job goes on"; }
+says stopped.log "stopped early: $job goes back" || { cat stopped.log; fail "the log does not say that the job goes on"; }
 complete stopped 1
 
 echo "== a rank is killed"

@@ -58,6 +58,14 @@ submit spec.yaml -o cube.h5 --tasks 9 --only 3,5-7 --evaluation spec.yaml --dry-
 has '--array=3,5-7' '--evaluation spec.yaml' 'KO_SHARDS=9'
 ! grep -q 'evaluation_job\|afterok' out || { cat out; fail "an evaluation that is there is made again"; }
 
+printf '#!/bin/sh\nshift\nexec "$@"\n' >bin/container
+chmod +x bin/container
+KO_WRAP="$PWD/bin/container image" submit spec.yaml -o cube.h5 --tasks 2 --dry-run >out
+has "KO_WRAP=$PWD/bin/container\ image" "KNOCKOUT=$KNOCKOUT"
+status=0
+KO_WRAP="$PWD/bin/container image" KNOCKOUT=/nowhere/knockout submit spec.yaml -o cube.h5 --tasks 2 --dry-run >out 2>err || status=$?
+[ "$status" -ne 0 ] || fail "the spec was not checked in the container"
+
 echo "== refusals"
 # refused WORDS ARGUMENT...: exit 2, one line with the words, nothing submitted or made.
 refused() {
