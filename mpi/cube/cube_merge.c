@@ -132,7 +132,7 @@ static enum ko_code say_missing(const struct ko_merge_set *set, struct ko_cube_m
         return KO_OK;
     ko_merge_set_missing(set, &merged->missing);
     if (merged->missing.n == 0)
-        ko_text_add(&merged->missing, "%lld prompts are in no shard", (long long)merged->pending);
+        ko_text_add(&merged->missing, "%lld prompts and heatmaps are in no shard", (long long)merged->pending);
     return ko_text_check(&merged->missing, err);
 }
 

@@ -8,7 +8,7 @@
 #include "src/base/error.h"
 #include "src/base/text.h"
 
-/* What a merge found. Pairs are a model and a prompt (of a route, or of a heatmap). */
+/* What a merge found. Pairs are a model and a prompt; one with routes and heatmaps counts twice. */
 struct ko_cube_merged {
     int32_t n_shards;                 /* of the sweep */
     int64_t n_pairs, pending, failed; /* planned; of these without all of their results; with a

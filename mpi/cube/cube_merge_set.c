@@ -286,7 +286,7 @@ void ko_merge_set_missing(const struct ko_merge_set *set, struct ko_text *text)
     for (size_t i = 0; i < set->path->n; i++) {
         if (set->n_pending[i] == 0 || n_incomplete++ >= MOST)
             continue;
-        ko_text_add(text, "%s%s is incomplete: %lld of its %lld prompts are pending",
+        ko_text_add(text, "%s%s is incomplete: %lld of its %lld prompts and heatmaps are pending",
                     text->n ? ", " : "", set->path->item[i], (long long)set->n_pending[i],
                     (long long)set->n_planned[i]);
     }

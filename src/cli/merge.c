@@ -46,7 +46,7 @@ static void report(const struct ko_cli *cli, const char *path, const struct ko_c
         fprintf(stderr, "knockout: warning: %s\n", merged->warnings.item[i]);
     if (merged->pending > 0)
         fprintf(stderr, "knockout: warning: %s\n", ko_text_str(&merged->missing));
-    fprintf(cli->out, "%s: %zu of %d shards, %s: %s prompts of all models", path,
+    fprintf(cli->out, "%s: %zu of %d shards, %s: %s prompts and heatmaps of all models", path,
             cli->options->arguments.n, merged->n_shards, state(merged),
             ko_grouped(merged->n_pairs, pairs));
     if (merged->pending > 0)

@@ -4,7 +4,8 @@
     cubes.py failed WHOLE CUBE MODEL   every cell of MODEL that is done in WHOLE is failed in CUBE; all other models are equal
     cubes.py change CUBE DATASET DELTA adds DELTA to the values of every finished cell
     cubes.py attribute CUBE NAME TEXT  replaces a text attribute of the root
-    cubes.py unfinish CUBE             flags the cells of the last prompt that has finished ones pending again, and takes their values away
+    cubes.py unfinish CUBE             flags the cells of the last prompt that has finished ones pending again, and takes their values
+                                       away; of an evaluation every other prompt
     cubes.py overwrite CHECKPOINT_FOLDER NAME VALUE
                                        writes VALUE over the first float32 or bfloat16 element of the tensor NAME
 """
@@ -85,14 +86,21 @@ def unfinish(path):
     import h5py
 
     with h5py.File(path, "r+") as cube:
-        status = cube["status"][...]
-        model, prompt = np.argwhere((status == 2).any(axis=(2, 3, 4)))[-1]
-        status[model, prompt][status[model, prompt] == 2] = 1
-        cube["status"][...] = status
-        for name in ("prob", "logprob", "kl", "clean_prob", "clean_logprob"):
-            cube[name][model, prompt] = np.nan
-        for name in ("target_rank", "top1_id", "clean_target_rank", "clean_top1_id"):
-            cube[name][model, prompt] = -1
+        evaluation = "eval_status" in cube
+        name = "eval_status" if evaluation else "status"
+        status = cube[name][...]
+        if evaluation:
+            taken = (status == 2) & (np.arange(status.shape[1]) % 2 == 1)
+        else:
+            taken = np.zeros(status.shape[:2], bool)
+            taken[tuple(np.argwhere((status == 2).any(axis=(2, 3, 4)))[-1])] = True
+        status[taken[(...,) + (None,) * (status.ndim - 2)] & (status == 2)] = 1
+        cube[name][...] = status
+        for prefix in ("eval_",) if evaluation else ("", "clean_"):
+            for metric, none in (("prob", np.nan), ("logprob", np.nan), ("target_rank", -1), ("top1_id", -1)):
+                values = cube[prefix + metric][...]
+                values[taken] = none
+                cube[prefix + metric][...] = values
 
 
 def overwrite(folder, tensor, value):

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Shards of a sweep, computed one by one, merge into the very cube of one job; what does not belong together is refused by name.
 source "$(dirname "$0")/small_spec.inc"
+"$python" -c 'import h5py, numpy' 2>/dev/null || { echo "skipped: Python lacks h5py or numpy"; exit 77; }
 quiet=(--threads 1 --progress none --log-level warn)
 unset SLURM_ARRAY_TASK_ID SLURM_ARRAY_TASK_MIN SLURM_ARRAY_TASK_MAX SLURM_ARRAY_TASK_COUNT
 
@@ -19,6 +20,11 @@ file() { printf '%s/parts.shard-%04d-of-%04d.h5' "$scratch" "$1" "$2"; }
 refused 2 'knockout evaluate' "$KNOCKOUT" run "$scratch/spec.yaml" -o "$scratch/parts.h5" --shard 1/4 "${quiet[@]}"
 [ ! -e "$scratch/parts.evaluation.h5" ] && [ ! -e "$(file 1 4)" ] || fail "a refused shard leaves a file"
 "$KO_LAUNCH" 120 3 "$KNOCKOUT" evaluate "$scratch/spec.yaml" -o "$scratch/evaluation.h5" "${quiet[@]}" || fail "evaluate"
+cp "$scratch/evaluation.h5" "$scratch/half.h5"
+cubes unfinish "$scratch/half.h5"
+refused 2 'is incomplete' "$KNOCKOUT" run "$scratch/spec.yaml" -o "$scratch/parts.h5" --evaluation "$scratch/half.h5" --shard 1/4 "${quiet[@]}"
+"$KO_LAUNCH" 120 2 "$KNOCKOUT" evaluate "$scratch/spec.yaml" -o "$scratch/half.h5" "${quiet[@]}" --resume || fail "resuming an evaluation"
+cubes same "$scratch/evaluation.h5" "$scratch/half.h5"
 evaluated=$(cksum <"$scratch/evaluation.h5")
 "$KNOCKOUT" run "$scratch/spec.yaml" -o "$scratch/whole.h5" --evaluation "$scratch/evaluation.h5" "${quiet[@]}" || fail "one job"
 [ ! -e "$scratch/whole.evaluation.h5" ] || fail "--evaluation evaluates again"
@@ -85,7 +91,7 @@ compgen -G "$scratch/refused*" >/dev/null && fail "a refused merge leaves someth
 # An incomplete shard is named; --partial leaves the rest pending, and a resume completes it to the same cube.
 cp "$(file 2 4)" "$scratch/incomplete.h5"
 cubes unfinish "$scratch/incomplete.h5"
-refused 2 'incomplete.h5 is incomplete: [0-9]* of its [0-9]* prompts are pending' merge "$(file 1 4)" "$scratch/incomplete.h5" "$(file 3 4)" "$(file 4 4)"
+refused 2 'incomplete.h5 is incomplete: [0-9]* of its [0-9]* prompts and heatmaps are pending' merge "$(file 1 4)" "$scratch/incomplete.h5" "$(file 3 4)" "$(file 4 4)"
 refused 4 'incomplete.h5 is incomplete' "$KNOCKOUT" merge -o "$scratch/partial.h5" --partial "$(file 1 4)" "$scratch/incomplete.h5" "$(file 4 4)"
 grep -q 'shard 3 of 4 is missing' "$scratch/err" || fail "--partial does not say which shard is missing"
 grep -q 'incomplete' "$scratch/out" || fail "--partial calls its cube complete"
