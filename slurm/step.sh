@@ -98,37 +98,44 @@ put_back() {
         say "stopped early: $job goes back into the queue, and on from there when it runs again"
         if scontrol requeue "$job"; then
             sleep 120
+            exit 75
         fi
         say "$job cannot be put back: submit it anew to go on"
     fi
     exit 75
 }
 
-program=$(ko_program "$here") || exit 2
-read -ra wrap <<<"${KO_WRAP:-}"
-read -ra mpi <<<"${KO_SRUN:---mpi=pmix}"
-lay_out
+main() {
+    local program mpi wrap layout command stop status
+    program=$(ko_program "$here") || exit 2
+    read -ra wrap <<<"${KO_WRAP:-}"
+    read -ra mpi <<<"${KO_SRUN:---mpi=pmix}"
+    lay_out
 
-command=("$program" "$@")
-case $1 in
-run | evaluate)
-    stop=$(stop_at)
-    [ -z "$stop" ] || command+=(--stop-at "$stop")
-    ;;
-esac
+    command=("$program" "$@")
+    case $1 in
+    run | evaluate)
+        stop=$(stop_at)
+        [ -z "$stop" ] || command+=(--stop-at "$stop")
+        ;;
+    esac
 
-# --wait: when one rank is gone without a word, the others are ended after half a minute instead of waiting for it until the wall time.
-# Not --kill-on-bad-exit: it would kill the last ranks of a polite stop, whose exit status is 75, while they leave.
-command=(srun "${mpi[@]}" "${layout[@]}" --kill-on-bad-exit=0 --wait=30 "${wrap[@]}" "${command[@]}")
-say "job=$job restart=${SLURM_RESTART_COUNT:-0} nodes=${SLURM_JOB_NODELIST:-} command: ${command[*]}"
-"${command[@]}"
-status=$?
+    # --wait: when one rank is gone without a word, the others are ended after half a minute instead of waiting for it until the wall time.
+    # Not --kill-on-bad-exit: it would kill the last ranks of a polite stop, whose exit status is 75, while they leave.
+    command=(srun "${mpi[@]}" "${layout[@]}" --kill-on-bad-exit=0 --wait=30 "${wrap[@]}" "${command[@]}")
+    say "job=$job restart=${SLURM_RESTART_COUNT:-0} nodes=${SLURM_JOB_NODELIST:-} command: ${command[*]}"
+    "${command[@]}"
+    status=$?
 
-case $status in
-3)
-    say "complete, but some cells failed: knockout status names them"
-    exit 0
-    ;;
-75) put_back ;;
-esac
-exit "$status"
+    case $status in
+    3)
+        say "complete, but some cells failed: knockout status names them"
+        exit 0
+        ;;
+    75) put_back ;;
+    esac
+    exit "$status"
+}
+
+# In one piece, and called last: the shell has read it all before it starts, so a new version of this file does not disturb jobs.
+main "$@"
