@@ -45,7 +45,7 @@ one() {
 }
 one one-node.sbatch 3 --ntasks-per-node=3
 one several-nodes.sbatch 4 --ntasks-per-node=2
-one one-node.sbatch 2 --gpus-per-node=1 --ntasks-per-node=2
+one one-node.sbatch 2 --gpus-per-node=1 --ntasks-per-node=4
 one several-nodes.sbatch 3 --gpus-per-node=1 --ntasks-per-node=2
 
 job=$(sbatch --parsable --output=job.log --time=30 --nodes=2 --gpus-per-node=1 --ntasks-per-node=1 --cpus-per-task=1 \

@@ -86,5 +86,3 @@ scancel "$job"
 wait_for 60 "the job is gone" ended "$job"
 [ "$(job_state "$job")" = CANCELLED ] || { cat cancelled.log; fail "a cancelled job: $(job_state "$job")"; }
 some_cells cancelled.h5 || fail "the cancelled job's cube is not usable"
-submit cancelled
-complete cancelled 0
