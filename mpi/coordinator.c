@@ -22,6 +22,7 @@ struct coordinator {
     int64_t staged_bytes, record_bytes;
     double last_round;
     bool stopped, complete;
+    bool unloaded;           /* the model in hand cannot be loaded: its batches are given up */
     struct ko_error failure; /* the first that a worker reported */
 };
 
@@ -55,7 +56,7 @@ static enum ko_code hand_out(struct coordinator *c, int worker, struct ko_error 
             c->next++;
         if (c->next >= c->job->batches.n || c->job->batches.batch[c->next].model != c->model)
             break;
-        code = tell(c, worker, KO_TAG_BATCH, c->next++, err);
+        code = tell(c, worker, c->unloaded ? KO_TAG_GIVE_UP : KO_TAG_BATCH, c->next++, err);
         c->held[worker]++;
     }
     return code;
@@ -74,12 +75,30 @@ static enum ko_code finished(struct coordinator *c, const struct ko_message *mes
     return hand_out(c, message->rank - 1, err);
 }
 
+/* A failure that is recorded, once for all workers where it is the model's. */
+static void note_failure(struct coordinator *c, const struct ko_message *message)
+{
+    if (message->tag == KO_TAG_UNLOADED && c->unloaded)
+        return;
+    ko_progress_break(&c->sweep->progress);
+    ko_failures_add(&c->sweep->failures, c->sweep->log, c->job->plan->model[c->model].name,
+                    message->error.text);
+}
+
 static enum ko_code handle(struct coordinator *c, const struct ko_message *message,
                            struct ko_error *err)
 {
     switch (message->tag) {
     case KO_TAG_LOADED:
         c->n_loaded++;
+        return KO_OK;
+    case KO_TAG_UNLOADED:
+        note_failure(c, message);
+        c->unloaded = true;
+        c->n_loaded++;
+        return KO_OK;
+    case KO_TAG_FAILED:
+        note_failure(c, message);
         return KO_OK;
     case KO_TAG_FINISHED:
         return finished(c, message, err);
@@ -144,6 +163,7 @@ static enum ko_code run_model(struct coordinator *c, struct ko_error *err)
 {
     c->sweep->progress.model = c->job->plan->model[c->model].name;
     c->n_loaded = 0;
+    c->unloaded = false;
     enum ko_code code = tell_all(c, KO_TAG_MODEL, c->model, err);
     while (code == KO_OK && !ending(c) && c->n_loaded < c->n_workers)
         code = turn(c, err);

@@ -66,14 +66,27 @@ static enum ko_code flag_attributes(hid_t object, const char *path,
     };
     static const char *const cell[] = {"not planned", "pending", "done", "vacuous", "failed"};
     static const char *const clean_run[] = {"not runnable", "pending", "done"};
-    uint8_t values[sizeof reasons / sizeof *reasons];
+    static const enum ko_failure failures[] = {
+#define X(name, number, sentence) name,
+        KO_FAILURES(X)
+#undef X
+    };
+    enum {
+        N_REASONS = sizeof reasons / sizeof *reasons,
+        N_FAILURES = sizeof failures / sizeof *failures
+    };
+    uint8_t values[N_REASONS + N_FAILURES];
     struct ko_text meanings = {0};
     hsize_t n = 0;
 
     if (dataset->field == KO_FIELD_REASON) {
-        for (; n < sizeof reasons / sizeof *reasons; n++) {
+        for (; n < N_REASONS; n++) {
             values[n] = (uint8_t)reasons[n];
             add_meaning(&meanings, ko_reason_sentence(reasons[n]));
+        }
+        for (; n < N_REASONS + N_FAILURES; n++) {
+            values[n] = (uint8_t)failures[n - N_REASONS];
+            add_meaning(&meanings, ko_failure_sentence(failures[n - N_REASONS]));
         }
     } else {
         bool evaluation = ko_cube_has_axis(dataset, KO_AXIS_EVAL_PROMPT);

@@ -12,6 +12,8 @@ bool ko_cube_committed(const struct ko_cube_dataset *dataset, const struct ko_cu
         return false;
     if (dataset->field == KO_FIELD_CONTENT_HASH)
         return true;
+    if (dataset->field == KO_FIELD_REASON)
+        return !lengths->evaluation;
     return dataset->field <= KO_FIELD_STATUS &&
            (lengths->evaluation || !ko_cube_has_axis(dataset, KO_AXIS_EVAL_PROMPT));
 }

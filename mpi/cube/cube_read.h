@@ -53,6 +53,10 @@ KO_MUST_CHECK enum ko_code ko_cube_view_content_hash(struct ko_cube_view *view, 
                                                      char hash[33], struct ko_error *err);
 bool ko_cube_view_has(const struct ko_cube_view *view, const char *dataset);
 
+/* The run log, NUL-terminated. free(). */
+KO_MUST_CHECK enum ko_code ko_cube_view_run_log(struct ko_cube_view *view, char **out,
+                                                struct ko_error *err);
+
 /* Whether the cube at path was created from this plan, backend and precision: plan_hash,
    fingerprints of checkpoints and tokenizers, backend, precision. KO_E_INPUT naming the first
    difference with both values. */

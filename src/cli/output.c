@@ -57,6 +57,14 @@ static enum ko_code check_existing(const char *path, const struct ko_output *out
     return KO_OK;
 }
 
+enum ko_code ko_output_check_again(const struct ko_output *output, struct ko_error *err)
+{
+    enum ko_code code = check_existing(output->cube, output, err);
+    if (code == KO_OK && output->own_evaluation)
+        code = check_existing(output->evaluation, output, err);
+    return code;
+}
+
 static bool same_file(const char *a, const char *b)
 {
     struct stat x, y;
@@ -88,7 +96,8 @@ enum ko_code ko_output_check(const struct ko_options *options, bool own_evaluati
     const char *cube = ko_option_string(options, KO_OPT_OUTPUT);
     struct ko_output output = {.shard = shard,
                                .resume = ko_option_flag(options, KO_OPT_RESUME),
-                               .overwrite = ko_option_flag(options, KO_OPT_OVERWRITE)};
+                               .overwrite = ko_option_flag(options, KO_OPT_OVERWRITE),
+                               .own_evaluation = own_evaluation};
     if (!cube || cube[0] == '\0')
         return ko_fail(err, KO_E_INPUT, "--output: missing, name the cube to write with -o CUBE");
     if (output.resume && output.overwrite)
@@ -104,9 +113,7 @@ enum ko_code ko_output_check(const struct ko_options *options, bool own_evaluati
                        "output",
                        output.cube);
     if (code == KO_OK)
-        code = check_existing(output.cube, &output, err);
-    if (code == KO_OK && own_evaluation)
-        code = check_existing(output.evaluation, &output, err);
+        code = ko_output_check_again(&output, err);
     if (code != KO_OK)
         ko_output_free(&output);
     else

@@ -87,20 +87,18 @@ static enum ko_code lead(struct ko_session *session, void *context, struct ko_er
     return code;
 }
 
-static enum ko_code run(struct ko_cli *cli, bool evaluate_only, struct ko_error *err)
+static enum ko_code run(struct ko_cli *cli, bool evaluate_only, int *status, struct ko_error *err)
 {
     struct request request = {cli->options->arguments.item[0], evaluate_only};
-    return ko_session_run(cli, lead, &request, err);
+    return ko_session_run(cli, lead, &request, status, err);
 }
 
 enum ko_code ko_command_run(struct ko_cli *cli, int *status, struct ko_error *err)
 {
-    (void)status;
-    return run(cli, false, err);
+    return run(cli, false, status, err);
 }
 
 enum ko_code ko_command_evaluate(struct ko_cli *cli, int *status, struct ko_error *err)
 {
-    (void)status;
-    return run(cli, true, err);
+    return run(cli, true, status, err);
 }

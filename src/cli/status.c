@@ -3,6 +3,7 @@
 #include "src/base/memory.h"
 #include "src/cli/cell_counts.h"
 #include "src/cli/cli.h"
+#include "src/cli/failure_list.h"
 #include "src/cli/json_out.h"
 #include "src/cli/table.h"
 
@@ -11,6 +12,7 @@ struct report {
     const struct ko_cube_axes *axes;
     bool evaluation;
     struct ko_cube_counts counts;
+    struct ko_failure_list failures;
 };
 
 static const char *row_name(const struct report *report, int32_t row)
@@ -68,6 +70,7 @@ static enum ko_code print_text(const struct report *report, FILE *out, struct ko
             ko_text_add(&text, "%s: %s prompts cannot be run and are skipped\n",
                         report->axes->model.item[m], ko_grouped(counts->n_skipped[m], number));
     }
+    ko_failure_list_print(&report->failures, report->axes, &text);
     const enum ko_code code = ko_text_check(&text, err);
     if (code == KO_OK)
         fputs(ko_text_str(&text), out);
@@ -106,6 +109,7 @@ static enum ko_code print_json(const struct report *report, FILE *out, struct ko
             put_counts(row, &counts->count[m * counts->n_rows + r]);
         }
     put_counts(ko_json_put_object(root, "total"), &counts->total);
+    ko_failure_list_json(&report->failures, report->axes, root);
     const enum ko_code code = ko_json_print(root, out, err);
     json_object_put(root);
     return code;
@@ -122,10 +126,13 @@ enum ko_code ko_command_status(struct ko_cli *cli, int *status, struct ko_error 
         code = ko_cube_count(view, &report.counts, err);
     }
     if (code == KO_OK)
+        code = ko_failure_list_read(view, &report.failures, err);
+    if (code == KO_OK)
         code = ko_option_flag(cli->options, KO_OPT_JSON) ? print_json(&report, cli->out, err)
                                                          : print_text(&report, cli->out, err);
     if (code == KO_OK)
         *status = ko_cell_counts_status(&report.counts.total);
+    ko_failure_list_free(&report.failures);
     ko_cube_counts_free(&report.counts);
     ko_cube_view_close(view);
     return code;
