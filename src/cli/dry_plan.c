@@ -26,6 +26,8 @@ enum ko_code ko_dry_plan_check(const struct ko_inputs *inputs, enum ko_plan_kind
     enum ko_code code = KO_OK;
     if (kind == KO_PLAN_EVALUATION)
         return check(inputs, kind, NULL, NULL, err);
+    if (inputs->selected)
+        return check(inputs, kind, NULL, NULL, err);
     if (!evaluation_path) {
         code = check(inputs, KO_PLAN_EVALUATION, NULL, NULL, err);
         return code == KO_OK ? check(inputs, KO_PLAN_SWEEP, NULL, NULL, err) : code;

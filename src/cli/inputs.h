@@ -25,6 +25,8 @@ struct ko_inputs {
     uint8_t *used; /* [n_models] whether a block of the spec uses it */
     int32_t n_models;
     int64_t row_budget; /* option; 0: each model's default */
+    uint8_t *selected; /* [n_blocks, models that blocks use, n_facts] the selection of the cube that
+                          a sweep goes on with; NULL: prompts are selected; owned */
 };
 
 enum ko_inputs_models {

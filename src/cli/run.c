@@ -1,5 +1,7 @@
+#include "src/base/file.h"
 #include "src/cli/cli.h"
 #include "src/cli/dry_plan.h"
+#include "src/cli/frozen.h"
 #include "src/cli/inputs.h"
 #include "src/cli/output.h"
 #include "src/cli/session.h"
@@ -45,6 +47,9 @@ static enum ko_code lead(struct ko_session *session, void *context, struct ko_er
     if (code == KO_OK)
         code =
             ko_output_check(options, !request->evaluate_only && !external, external, &output, err);
+    if (code == KO_OK && !request->evaluate_only && output.resume && ko_file_exists(output.cube))
+        code = ko_frozen_read(output.cube, &inputs, err);
+    const bool selects = !inputs.selected;
     if (code == KO_OK)
         code = ko_dry_plan_check(
             &inputs, request->evaluate_only ? KO_PLAN_EVALUATION : KO_PLAN_SWEEP, external, err);
@@ -54,7 +59,7 @@ static enum ko_code lead(struct ko_session *session, void *context, struct ko_er
         code = ko_output_set_aside(&output, err);
     if (code == KO_OK && request->evaluate_only)
         code = ko_step_evaluate(session, &inputs, output.cube, output.resume, err);
-    if (code == KO_OK && !request->evaluate_only && !external)
+    if (code == KO_OK && !request->evaluate_only && !external && selects)
         code = ko_step_evaluate(session, &inputs, output.evaluation, output.resume, err);
     if (code == KO_OK && !request->evaluate_only)
         code =

@@ -43,8 +43,8 @@ static struct ko_tokenizer **plan_tokenizers(const struct ko_inputs *inputs,
 
 static enum ko_code create(const struct ko_session *session, const struct ko_inputs *inputs,
                            const struct ko_plan *plan, const char *path,
-                           const struct ko_cube_evaluation *evaluation, const char *evaluation_path,
-                           struct ko_error *err)
+                           const struct ko_cube_evaluation *evaluation, char (*content_hash)[33],
+                           const char *evaluation_path, struct ko_error *err)
 {
     struct ko_cube_attribute attribute[N_ATTRIBUTES];
     struct ko_tokenizer **tokenizer = plan_tokenizers(inputs, plan, err);
@@ -53,6 +53,7 @@ static enum ko_code create(const struct ko_session *session, const struct ko_inp
         .attribute = attribute,
         .n_attributes = fill_attributes(session, inputs, evaluation_path, attribute),
         .evaluation = evaluation,
+        .content_hash = content_hash,
         .tokenizer = tokenizer};
     const enum ko_code code = tokenizer ? ko_cube_create(path, &content, err) : KO_E_MEMORY;
     free(tokenizer);
@@ -141,7 +142,7 @@ enum ko_code ko_step_evaluate(struct ko_session *session, const struct ko_inputs
     enum ko_code code =
         ko_inputs_plan(inputs, KO_PLAN_EVALUATION, NULL, NULL, &warnings, &plan, err);
     if (code == KO_OK && !exists) {
-        code = create(session, inputs, plan, path, NULL, NULL, err);
+        code = create(session, inputs, plan, path, NULL, NULL, NULL, err);
         created = code == KO_OK;
     }
     if (code == KO_OK)
@@ -153,43 +154,63 @@ enum ko_code ko_step_evaluate(struct ko_session *session, const struct ko_inputs
     return code;
 }
 
+/* A cube with the clean runs of the evaluation that its prompts were selected by. */
+static enum ko_code create_sweep(const struct ko_session *session, const struct ko_inputs *inputs,
+                                 const struct ko_plan *plan, const struct ko_evaluation *evaluation,
+                                 const char *evaluation_path, const char *path,
+                                 struct ko_error *err)
+{
+    struct ko_cube_evaluation clean = {0};
+    struct earlier earlier = {0};
+    float *logprob = NULL;
+    int32_t *rank = NULL, *top1 = NULL;
+    enum ko_code code = ko_evaluation_of_plan(evaluation, plan, &logprob, &rank, &top1, err);
+    if (code == KO_OK)
+        code = start_earlier(plan, evaluation, &earlier, err);
+    if (code == KO_OK) {
+        clean = (struct ko_cube_evaluation){logprob, rank, top1};
+        code =
+            create(session, inputs, plan, path, &clean, earlier.content_hash, evaluation_path, err);
+    }
+    free_earlier(&earlier);
+    free(logprob);
+    free(rank);
+    free(top1);
+    return code;
+}
+
 enum ko_code ko_step_sweep(struct ko_session *session, const struct ko_inputs *inputs,
                            const char *evaluation_path, const struct ko_output *output,
                            struct ko_error *err)
 {
+    const bool exists = output->resume && ko_file_exists(output->cube);
+    const bool selects = !inputs->selected;
     struct ko_evaluation evaluation = {0};
-    struct ko_cube_evaluation clean = {0};
     struct ko_strings warnings = {0};
     struct ko_plan *plan = NULL;
-    float *logprob = NULL;
-    int32_t *rank = NULL, *top1 = NULL;
-    const bool exists = output->resume && ko_file_exists(output->cube);
     bool created = false;
-    enum ko_code code = ko_evaluation_read(evaluation_path, inputs, &evaluation, err);
+    enum ko_code code = KO_OK;
+    if (selects)
+        code = ko_evaluation_read(evaluation_path, inputs, &evaluation, err);
     if (code == KO_OK)
-        code = ko_inputs_plan(inputs, KO_PLAN_SWEEP, evaluation.target_rank, &evaluation.model,
-                              &warnings, &plan, err);
+        code = ko_inputs_plan(inputs, KO_PLAN_SWEEP, evaluation.target_rank,
+                              selects ? &evaluation.model : NULL, &warnings, &plan, err);
     for (size_t w = 0; code == KO_OK && w < warnings.n; w++)
         ko_log_write(&session->log, KO_LOG_WARN, "plan %s", warnings.item[w]);
-    if (code == KO_OK)
+    if (code == KO_OK && selects)
         code = ko_evaluation_check(evaluation_path, &evaluation, plan, err);
     if (code == KO_OK && ko_stop_wanted())
         code =
             ko_fail(err, KO_E_STOPPED, "%s: stopped early, continue with --resume", output->cube);
-    if (code == KO_OK)
-        code = ko_evaluation_of_plan(&evaluation, plan, &logprob, &rank, &top1, err);
     if (code == KO_OK && !exists) {
-        clean = (struct ko_cube_evaluation){logprob, rank, top1};
-        code = create(session, inputs, plan, output->cube, &clean, evaluation_path, err);
+        code = create_sweep(session, inputs, plan, &evaluation, evaluation_path, output->cube, err);
         created = code == KO_OK;
     }
     if (code == KO_OK)
-        code = complete(session, plan, output->cube, exists, &evaluation, "sweep", err);
+        code = complete(session, plan, output->cube, exists, selects ? &evaluation : NULL, "sweep",
+                        err);
     if (code == KO_E_INPUT && created)
         (void)unlink(output->cube);
-    free(logprob);
-    free(rank);
-    free(top1);
     ko_plan_free(plan);
     ko_strings_free(&warnings);
     ko_evaluation_free(&evaluation);
