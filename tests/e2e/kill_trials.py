@@ -151,7 +151,7 @@ class Trial:
         mpirun = self.start()
         ranks, locked = [], False
         if kind:
-            time.sleep(self.rng.uniform(0.1, 1) * self.duration)
+            time.sleep(self.rng.uniform(0.1, 0.9) * self.duration)
             locked = self.cube.with_suffix(".lock").exists()
             if mpirun.poll() is None:
                 ranks = self.kill(mpirun, kind)
@@ -172,6 +172,7 @@ class Trial:
         return code == 0
 
     def run(self, whole):
+        """Whether anything was killed before it was done."""
         for n in range(6):
             kind = self.rng.choice(KINDS) if n < 1 + self.rng.randrange(3) else None
             done = self.attempt(kind)
@@ -186,6 +187,7 @@ class Trial:
         left = [p.name for p in self.scratch.glob(f"{self.cube.stem}.*lock*")]
         if left:
             raise Wrong(f"left behind: {left}")
+        return bool(self.kills)
 
 
 def alive(pid):
@@ -231,13 +233,14 @@ def main():
     if not np.isfinite(whole["cube"]["logprob"]).any():
         sys.exit("the undisturbed run holds no result")
     kills, runs, batches, lived = Counter(), 0, 0, 0
-    for trial_number in range(n):
+    trial_number = 0
+    while trial_number < n:
         trial = Trial(scratch, "cube", rng, duration)
         for path in scratch.glob("cube.*"):
             path.unlink()
         try:
-            trial.run(whole)
-            if trial_number % 10 == 9:
+            killed = trial.run(whole)
+            if killed and trial_number % 10 == 9:
                 for path in scratch.glob("overlap.*"):
                     path.unlink()
                 lived += overlap(scratch, rng, duration, whole)
@@ -247,8 +250,12 @@ def main():
         kills += trial.kills
         runs += trial.runs
         batches += trial.batches
-        if trial_number % 20 == 19:
-            print(f"{trial_number + 1} trials, {runs} runs, {sum(kills.values())} kills", flush=True)
+        if not killed: # every kill came too late: that was no trial
+            duration *= 0.9
+            continue
+        trial_number += 1
+        if trial_number % 20 == 0:
+            print(f"{trial_number} trials, {runs} runs, {sum(kills.values())} kills", flush=True)
     for folder in (scratch / "mpi").iterdir():
         shutil.rmtree(folder, ignore_errors=True)
     print(f"{n} trials (seed {seed}), an undisturbed run takes {duration:.1f} s: {runs} runs, kills: " +
