@@ -119,8 +119,9 @@ static enum ko_code handle(struct coordinator *c, const struct ko_message *messa
         *err = message->error;
         return message->error.code;
     default:
-        return ko_fail(err, KO_E_FAILED, "MPI: the coordinator got a message with tag %d",
-                       (int)message->tag);
+        return ko_fail(err, KO_E_FAILED,
+                       "MPI: the coordinator got a message with tag %d from rank %d",
+                       (int)message->tag, message->rank);
     }
 }
 
@@ -235,6 +236,7 @@ enum ko_code ko_coordinator_run(struct ko_sweep *sweep, struct ko_error *err)
     if (code == KO_OK)
         code = ko_sweep_gather_seconds(world, NULL, sweep, err);
     if (code != KO_OK) {
+        ko_error_name_rank(err, world->rank);
         world->broken = true;
     } else if (c.failure.code != KO_OK) {
         *err = c.failure;

@@ -165,9 +165,12 @@ enum ko_code ko_worker_load(struct ko_worker *worker, int32_t model, struct ko_e
         return code;
     code = ko_cube_write_content_hash(
         worker->cube, model, worker->world->worker == 0 ? worker->weights.content_hash : NULL, err);
-    if (code == KO_OK)
-        read_next(worker, model);
-    return ko_agree(worker->world->workers, code, err);
+    if (code != KO_OK) { /* the others may wait in that write for ever */
+        worker->world->broken = true;
+        return code;
+    }
+    read_next(worker, model);
+    return KO_OK;
 }
 
 enum ko_code ko_worker_stage(struct ko_worker *worker, struct ko_finished *finished,
@@ -300,7 +303,8 @@ static enum ko_code report_failed(struct ko_worker *worker, enum ko_tag tag, enu
     return ko_message_send_failure(worker->world->all, 0, tag, err, err);
 }
 
-/* A finished batch: KO_E_FAILED of its own code where a prompt failed that may not. */
+/* Takes over a finished batch and tells of it. *own is the batch's own failure, where it is none
+   that is recorded; the return is that of the messages. */
 static enum ko_code take_finished(struct ko_worker *worker, struct ko_finished *finished,
                                   enum ko_code *own, struct ko_error *err)
 {
@@ -344,7 +348,8 @@ static enum ko_code collect(struct ko_worker *worker, struct ko_error *err)
     return code;
 }
 
-/* All workers have agreed on the result. A stop is known to the coordinator: it gave it. */
+/* All workers have agreed on the result, unless this one is lost to the others. A stop is known to
+ * the coordinator: it gave it. */
 static enum ko_code load(struct ko_worker *worker, int32_t model, struct ko_error *err)
 {
     const enum ko_code code = ko_worker_load(worker, model, err);

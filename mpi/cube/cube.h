@@ -36,6 +36,8 @@ struct ko_cube_content {
     size_t n_attributes;
     const struct ko_cube_evaluation *
         evaluation; /* sweep: eval_*; NULL for an evaluation, whose eval_* are written by commits */
+    char (*content_hash)[33]; /* [n_models] of the weights that the evaluation ran, "": not known;
+                                 NULL: of no model; borrowed */
     struct ko_tokenizer *const
         *tokenizer; /* [n_models] for token_text, which stays empty where NULL; borrowed */
     const struct ko_cube_content *whole; /* the plan is a shard's: plan, evaluation and tokenizer of

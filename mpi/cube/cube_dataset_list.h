@@ -17,6 +17,7 @@
     X(WINDOW_START, "window_start") \
     X(POSITION, "position") \
     X(SOURCE_POSITION, "source_position") \
+    X(SWEEP_BLOCK, "sweep_block") \
     X(LABEL_LENGTH, "label_length") \
     X(HASH_LENGTH, "hash_length") \
     X(RUN, "run") \
@@ -28,7 +29,7 @@
     X(PROB) X(LOGPROB) X(KL) X(FOIL_LOGPROB) X(TARGET_RANK) X(TOP1_ID) X(STATUS) \
     X(INDEX) X(LENGTH) X(LABEL) X(WINDOW) X(DEPTH) \
     X(N_LAYERS) X(ARCHITECTURE) X(CHECKPOINT_PATH) X(TOKENIZER_PATH) X(FINGERPRINT) X(TOKENIZER_FINGERPRINT) X(CONTENT_HASH) \
-    X(TEXT) X(SUBJECT) X(TARGET) X(FOIL) X(RELATION) X(EVAL_INDEX) X(WHOLE_INDEX) X(REASON) \
+    X(TEXT) X(SUBJECT) X(TARGET) X(FOIL) X(RELATION) X(EVAL_INDEX) X(WHOLE_INDEX) X(REASON) X(SELECTED) \
     X(N_TOKENS) X(SUBJECT_BEGIN) X(SUBJECT_END) X(TARGET_ID) X(FOIL_ID) X(TOKEN_ID) X(TOKEN_TEXT) \
     X(RUN_START) X(RUN_WALL) X(RUN_DEVICE) X(RUN_RANKS) X(RUN_HOST) X(RUN_JOB) X(RUN_LOG) X(SPEC)
 
@@ -55,6 +56,7 @@
     KO_CUBE_CLEAN(X, "eval_", EVAL_PROMPT, KO_WHEN_ALWAYS, "of the clean run of the evaluation") \
     X("eval_status", UINT8, KO_BY_MODEL_AND(EVAL_PROMPT), STATUS, KO_WHEN_EVALUATION, NULL, "state of the clean run") \
     X("reason_code", UINT8, KO_BY_MODEL_AND(EVAL_PROMPT), REASON, KO_WHEN_ALWAYS, NULL, "why the prompt cannot be run") \
+    X("selected", UINT8, (KO_AXIS_SWEEP_BLOCK, KO_AXIS_MODEL, KO_AXIS_EVAL_PROMPT), SELECTED, KO_WHEN_SWEEP, NULL, "whether a block of the spec selected the prompt for the model") \
     X("n_layers", INT, KO_BY_MODEL, N_LAYERS, KO_WHEN_ALWAYS, "layers", "layers of the model") \
     X("architecture", STRING, KO_BY_MODEL, ARCHITECTURE, KO_WHEN_ALWAYS, NULL, "model family") \
     X("checkpoint_path", STRING, KO_BY_MODEL, CHECKPOINT_PATH, KO_WHEN_ALWAYS, NULL, "folder of the checkpoint") \
@@ -95,6 +97,7 @@
     X("window_start", INT, KO_BY(WINDOW_START), WINDOW, KO_WHEN_ALWAYS, "layers", "first layer of the window, from 0") \
     X("position", INT, KO_BY(POSITION), INDEX, KO_WHEN_ALWAYS, NULL, "token position, from 0, special tokens included") \
     X("source_position", INT, KO_BY(SOURCE_POSITION), INDEX, KO_WHEN_ALWAYS, NULL, "token position whose edges are removed, from 0") \
+    X("sweep_block", INT, KO_BY(SWEEP_BLOCK), INDEX, KO_WHEN_ALWAYS, NULL, "block of the spec's sweeps, from 0") \
     X("label_length", INT, KO_BY(LABEL_LENGTH), LENGTH, KO_WHEN_ALWAYS, NULL, "byte of a label") \
     X("hash_length", INT, KO_BY(HASH_LENGTH), LENGTH, KO_WHEN_ALWAYS, NULL, "digit of a hash") \
     X("run", INT, KO_BY(RUN), LENGTH, KO_WHEN_ALWAYS, NULL, "row of the run table") \

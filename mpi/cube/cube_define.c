@@ -65,6 +65,7 @@ static enum ko_code flag_attributes(hid_t object, const char *path,
 #undef X
     };
     static const char *const cell[] = {"not planned", "pending", "done", "vacuous", "failed"};
+    static const char *const selected[] = {"not selected", "selected"};
     static const char *const clean_run[] = {"not runnable", "pending", "done"};
     static const enum ko_failure failures[] = {
 #define X(name, number, sentence) name,
@@ -90,10 +91,12 @@ static enum ko_code flag_attributes(hid_t object, const char *path,
         }
     } else {
         bool evaluation = ko_cube_has_axis(dataset, KO_AXIS_EVAL_PROMPT);
-        size_t n_words = evaluation ? 3 : 5;
+        bool selection = dataset->field == KO_FIELD_SELECTED;
+        const char *const *words = selection ? selected : evaluation ? clean_run : cell;
+        size_t n_words = selection ? 2 : evaluation ? 3 : 5;
         for (; n < n_words; n++) {
             values[n] = (uint8_t)n;
-            add_meaning(&meanings, evaluation ? clean_run[n] : cell[n]);
+            add_meaning(&meanings, words[n]);
         }
     }
     enum ko_code code = ko_text_check(&meanings, err);
@@ -122,7 +125,8 @@ static enum ko_code write_attributes(hid_t id, const char *path,
     /* By it netCDF's readers make strings of characters, without the last axis. */
     if (code == KO_OK && dataset->type == KO_TYPE_CHAR)
         code = ko_cube_text_attribute(id, path, "_Encoding", "utf-8", err);
-    if (code == KO_OK && (dataset->field == KO_FIELD_STATUS || dataset->field == KO_FIELD_REASON))
+    if (code == KO_OK && (dataset->field == KO_FIELD_STATUS || dataset->field == KO_FIELD_REASON ||
+                          dataset->field == KO_FIELD_SELECTED))
         code = flag_attributes(id, path, dataset, err);
     return code;
 }

@@ -65,6 +65,8 @@ KO_MUST_CHECK enum ko_code ko_cube_fill_strings(struct ko_cube_new *cube, size_t
                                                 struct ko_error *err);
 KO_MUST_CHECK enum ko_code ko_cube_fill_numbers(struct ko_cube_new *cube, size_t index,
                                                 struct ko_error *err);
+KO_MUST_CHECK enum ko_code ko_cube_fill_hashes(struct ko_cube_new *cube, size_t index,
+                                               struct ko_error *err);
 KO_MUST_CHECK enum ko_code ko_cube_fill_statuses(struct ko_cube_new *cube, struct ko_error *err);
 
 #endif

@@ -26,7 +26,7 @@ const char *ko_cube_view_attribute(const struct ko_cube_view *view, const char *
 struct ko_cube_axes {
     struct ko_strings model, prompt, heat_prompt, eval_prompt, route, heat_route, feature_class;
     int32_t *window_size, *window_start; /* layers */
-    int32_t n_sizes, n_starts, n_positions, n_source_positions;
+    int32_t n_sizes, n_starts, n_positions, n_source_positions, n_blocks;
     int32_t *n_layers; /* [model] */
     struct ko_strings architecture, fingerprint, tokenizer_fingerprint,
         checkpoint_path; /* [model] */
@@ -53,6 +53,10 @@ KO_MUST_CHECK enum ko_code ko_cube_view_content_hash(struct ko_cube_view *view, 
                                                      char hash[33], struct ko_error *err);
 bool ko_cube_view_has(const struct ko_cube_view *view, const char *dataset);
 
+/* The selection that a sweep was created with, [n_blocks, n_models, n_eval_prompts] 0/1: KO_E_INPUT
+   where the cube has none ("selected"). */
+KO_MUST_CHECK enum ko_code ko_cube_view_selected(struct ko_cube_view *view, uint8_t *out,
+                                                 struct ko_error *err);
 /* The run log, NUL-terminated. free(). */
 KO_MUST_CHECK enum ko_code ko_cube_view_run_log(struct ko_cube_view *view, char **out,
                                                 struct ko_error *err);

@@ -1,6 +1,8 @@
 #include "mpi/job.h"
+#include "src/base/file.h"
 #include "src/cli/cli.h"
 #include "src/cli/dry_plan.h"
+#include "src/cli/frozen.h"
 #include "src/cli/inputs.h"
 #include "src/cli/output.h"
 #include "src/cli/session.h"
@@ -68,6 +70,11 @@ static enum ko_code lead(struct ko_session *session, void *context, struct ko_er
     if (code == KO_OK)
         code = ko_output_check(options, !request->evaluate_only && !external, external, shard,
                                &output, err);
+    /* A shard's cube holds its own part of the selection alone. */
+    if (code == KO_OK && !request->evaluate_only && shard.of == 0 && output.resume &&
+        ko_file_exists(output.cube))
+        code = ko_frozen_read(output.cube, &inputs, err);
+    const bool selects = !inputs.selected;
     if (code == KO_OK)
         code = dry_check(session, &inputs, request, external, err);
     if (code == KO_OK)
@@ -76,7 +83,7 @@ static enum ko_code lead(struct ko_session *session, void *context, struct ko_er
         code = ko_output_set_aside(&output, err);
     if (code == KO_OK && request->evaluate_only)
         code = ko_step_evaluate(session, &inputs, output.cube, output.resume, err);
-    if (code == KO_OK && !request->evaluate_only && !external)
+    if (code == KO_OK && !request->evaluate_only && !external && selects)
         code = ko_step_evaluate(session, &inputs, output.evaluation, output.resume, err);
     if (code == KO_OK && !request->evaluate_only)
         code =

@@ -245,10 +245,11 @@ static enum ko_code lead_and_end(struct ko_session *session, ko_session_lead *le
     return code;
 }
 
-/* The root speaks for all; without MPI every process speaks for itself. */
+/* The root speaks for all; without MPI every process speaks for itself, and so does a rank that has
+   told the root of its failure and still lives: the root did not listen any more. */
 static bool speaks(const struct ko_world *world)
 {
-    return world->root || world->n_ranks == 0;
+    return world->root || world->n_ranks == 0 || world->broken;
 }
 
 /* The root knows whether failures were recorded; every rank ends with that status, so that a

@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 #include "kernels/kernels.h"
-#include "src/base/stop.h"
 #include "src/base/error.h"
+#include "src/base/stop.h"
 #include "src/base/text.h"
 #include "src/checkpoint/checkpoint.h"
 
