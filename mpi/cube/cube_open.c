@@ -10,7 +10,8 @@ bool ko_cube_committed(const struct ko_cube_dataset *dataset, const struct ko_cu
 {
     if (!ko_cube_present(dataset, lengths))
         return false;
-    if (dataset->field == KO_FIELD_CONTENT_HASH)
+    if (dataset->field == KO_FIELD_CONTENT_HASH || dataset->field == KO_FIELD_RUN_UPDATED ||
+        dataset->field == KO_FIELD_RUN_CELLS || dataset->field == KO_FIELD_RUN_SHARE)
         return true;
     return dataset->field <= KO_FIELD_STATUS &&
            (lengths->evaluation || !ko_cube_has_axis(dataset, KO_AXIS_EVAL_PROMPT));
@@ -84,7 +85,7 @@ static enum ko_code open_datasets(struct ko_cube *cube, struct ko_error *err)
     cube->transfer = H5Pcreate(H5P_DATASET_XFER);
     if (cube->transfer < 0 || H5Pset_dxpl_mpio(cube->transfer, H5FD_MPIO_COLLECTIVE) < 0)
         code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot ask for collective writes", cube->path);
-    return code;
+    return code == KO_OK ? ko_cube_run_row(cube->file, cube->path, &cube->run_row, err) : code;
 }
 
 static enum ko_code close_all(struct ko_cube *cube, struct ko_error *err)

@@ -16,6 +16,9 @@ struct ko_cube_view;
    types or shapes. Free with ko_cube_view_close. */
 KO_MUST_CHECK enum ko_code ko_cube_view_open(const char *path, struct ko_cube_view **out,
                                              struct ko_error *err);
+/* The same without any lock on the file, for one who looks while a run writes it. */
+KO_MUST_CHECK enum ko_code ko_cube_view_look(const char *path, struct ko_cube_view **out,
+                                             struct ko_error *err);
 void ko_cube_view_close(struct ko_cube_view *view);
 
 bool ko_cube_view_is_evaluation(const struct ko_cube_view *view);
@@ -52,6 +55,17 @@ KO_MUST_CHECK enum ko_code ko_cube_view_read_strings(struct ko_cube_view *view, 
 KO_MUST_CHECK enum ko_code ko_cube_view_content_hash(struct ko_cube_view *view, int32_t model,
                                                      char hash[33], struct ko_error *err);
 bool ko_cube_view_has(const struct ko_cube_view *view, const char *dataset);
+
+/* The row of the run table that a run has begun and not ended. */
+struct ko_cube_live {
+    bool begun;               /* whether there is one; all below is zero otherwise */
+    double started, updated;  /* seconds since 1970; updated: its last sign of life */
+    double cells;             /* computed by then */
+    double work_share;        /* of its floating-point operations, 0 to 1 */
+    char host[256], job[256]; /* UTF-8, cut off where longer */
+};
+KO_MUST_CHECK enum ko_code ko_cube_view_live(struct ko_cube_view *view, struct ko_cube_live *out,
+                                             struct ko_error *err);
 
 /* Whether the cube at path was created from this plan, backend and precision: plan_hash,
    fingerprints of checkpoints and tokenizers, backend, precision. KO_E_INPUT naming the first

@@ -8,7 +8,8 @@
       "the dry run: axes, cells, skipped prompts, token sets, memory, FLOP and time")              \
     X(RUN, "run", "SPEC", 1, 1, "the sweep, alone or under mpirun or srun")                        \
     X(EVALUATE, "evaluate", "SPEC", 1, 1, "the clean runs alone: every model on every prompt")     \
-    X(STATUS, "status", "CUBE", 1, 1, "done, vacuous, failed and pending cells a model and route") \
+    X(STATUS, "status", "CUBE", 1, 1,                                                              \
+      "done, vacuous, failed and pending cells a model and route; a run's speed and time left")    \
     X(SHOW, "show", "CUBE", 1, 1,                                                                  \
       "the curves: mean change with its 95 % interval, a line a window")                           \
     X(VERIFY, "verify", "CUBE", 1, 1,                                                              \

@@ -14,6 +14,10 @@ struct ko_output {
     bool resume, overwrite;
 };
 
+/* Where a run into `cube` has its evaluation: "results/cube.h5" -> "results/cube.evaluation.h5".
+   free(). */
+KO_MUST_CHECK char *ko_output_evaluation(const char *cube, struct ko_error *err);
+
 /* From --output, --resume, --overwrite. own_evaluation: the run makes X.evaluation.h5 itself;
    external: the evaluation that it reads, or NULL. KO_E_INPUT where the output is missing, is in a
    folder that does not exist, exists already without --resume or --overwrite, is the external
