@@ -98,10 +98,7 @@ static enum ko_code write_datasets(struct ko_cube_new *cube, struct ko_error *er
     return code;
 }
 
-/* Closing what cannot be written leaves HDF5 with objects that it frees twice when the program
-   ends. So the file that failed goes on in memory, where there is room for the little that HDF5
-   still holds. */
-static void go_on_in_memory(hid_t file)
+void ko_cube_go_on_in_memory(hid_t file)
 {
     void *handle = NULL;
     int memory = memfd_create("cube", MFD_CLOEXEC);
@@ -119,7 +116,7 @@ static void close_cube(const struct ko_cube_new *cube, enum ko_code *code, struc
     if (*code == KO_OK && H5Fflush(cube->file, H5F_SCOPE_GLOBAL) < 0)
         *code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot bring the file to disk", cube->path);
     if (*code != KO_OK)
-        go_on_in_memory(cube->file);
+        ko_cube_go_on_in_memory(cube->file);
     for (size_t i = 0; i < KO_CUBE_N_DATASETS; i++)
         ko_hdf5_close(cube->dataset[i], code, cube->path, err);
     ko_hdf5_close_file(cube->file, code, cube->path, err);

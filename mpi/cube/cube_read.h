@@ -47,6 +47,23 @@ KO_MUST_CHECK enum ko_code ko_cube_view_read_int(struct ko_cube_view *view, cons
 KO_MUST_CHECK enum ko_code ko_cube_view_read_uint8(struct ko_cube_view *view, const char *dataset,
                                                    int32_t model, uint8_t *out, int64_t n,
                                                    struct ko_error *err);
+/* Some prompts of one model: `n` of them from `first` on, of a dataset whose first axes are `model`
+   and a prompt axis; whole in its further axes. n_values is what `out` has room for, which must be
+   all of it (checked). */
+struct ko_cube_rows {
+    const char *dataset;
+    int32_t model, first, n;
+    int64_t n_values;
+};
+KO_MUST_CHECK enum ko_code ko_cube_view_rows_float(struct ko_cube_view *view,
+                                                   const struct ko_cube_rows *rows, float *out,
+                                                   struct ko_error *err);
+KO_MUST_CHECK enum ko_code ko_cube_view_rows_int(struct ko_cube_view *view,
+                                                 const struct ko_cube_rows *rows, int32_t *out,
+                                                 struct ko_error *err);
+KO_MUST_CHECK enum ko_code ko_cube_view_rows_uint8(struct ko_cube_view *view,
+                                                   const struct ko_cube_rows *rows, uint8_t *out,
+                                                   struct ko_error *err);
 /* A list of strings along an axis (prompt_text, eval_prompt_text, ...). Free with ko_strings_free.
  */
 KO_MUST_CHECK enum ko_code ko_cube_view_read_strings(struct ko_cube_view *view, const char *dataset,

@@ -14,18 +14,19 @@
       "the curves: mean change with its 95 % interval, a line a window")                           \
     X(VERIFY, "verify", "CUBE", 1, 1,                                                              \
       "recomputes a sample of cells without the token tree and compares")                          \
+    X(EXPORT, "export", "CUBE", 1, 1, "the long table as CSV, or a compressed copy of the cube")   \
     X(INSPECT, "inspect", "CHECKPOINT", 1, 1,                                                      \
       "architecture, shape, types, tokenizer of a checkpoint")                                     \
     X(BENCH, "bench", "", 0, 0, "GEMM rate, time a cell and fraction reached on this machine")
 
 /* X(ID, "name", TYPE, "default", "unit", "commands", "help") */
 #define KO_OPTIONS(X)                                                                              \
-    X(KO_OPT_OUTPUT, "output", KO_STRING, "", "CUBE", "run evaluate",                              \
-      "the HDF5 file to write (also -o)")                                                          \
+    X(KO_OPT_OUTPUT, "output", KO_STRING, "", "CUBE", "run evaluate export",                       \
+      "the file to write (also -o); export --csv without it: standard output")                     \
     X(KO_OPT_RESUME, "resume", KO_FLAG, "", "", "run evaluate",                                    \
       "continue the cube if it exists, else start it")                                             \
-    X(KO_OPT_OVERWRITE, "overwrite", KO_FLAG, "", "", "run evaluate",                              \
-      "replace the cube (and its evaluation) if it exists")                                        \
+    X(KO_OPT_OVERWRITE, "overwrite", KO_FLAG, "", "", "run evaluate export",                       \
+      "replace the output (of run, its evaluation too) if it exists")                              \
     X(KO_OPT_EVALUATION, "evaluation", KO_STRING, "", "CUBE", "run plan",                          \
       "select prompts from this evaluation instead of evaluating")                                 \
     X(KO_OPT_BACKEND, "backend", KO_STRING, "", "cpu|cuda", "run evaluate plan bench",             \
@@ -49,7 +50,9 @@
     X(KO_OPT_WORKERS, "workers", KO_INT, "1", "workers", "plan",                                   \
       "predict makespan and efficiency for this many workers")                                     \
     X(KO_OPT_JSON, "json", KO_FLAG, "", "", "status plan bench inspect", "print JSON")             \
-    X(KO_OPT_CSV, "csv", KO_FLAG, "", "", "show", "print comma-separated values")                  \
+    X(KO_OPT_CSV, "csv", KO_FLAG, "", "", "show export", "print comma-separated values")           \
+    X(KO_OPT_COMPRESS, "compress", KO_FLAG, "", "", "export",                                      \
+      "write a copy of the cube in compressed chunks")                                             \
     X(KO_OPT_METRIC, "metric", KO_STRING, "change", "change|delta|logprob|median|hit|kl", "show",  \
       "the figure of a window")                                                                    \
     X(KO_OPT_MODEL, "model", KO_STRINGS, "", "NAME", "show verify",                                \
