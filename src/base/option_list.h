@@ -29,6 +29,8 @@
       "replace the output (of run, its evaluation too) if it exists")                              \
     X(KO_OPT_EVALUATION, "evaluation", KO_STRING, "", "CUBE", "run plan",                          \
       "select prompts from this evaluation instead of evaluating")                                 \
+    X(KO_OPT_REUSE, "reuse", KO_STRINGS, "", "CUBE", "run",                                        \
+      "take the cells that this cube has already (may be repeated)")                               \
     X(KO_OPT_BACKEND, "backend", KO_STRING, "", "cpu|cuda", "run evaluate plan bench",             \
       "where to compute; default: cuda where a GPU is visible, else cpu")                          \
     X(KO_OPT_PRECISION, "precision", KO_STRING, "float32", "float32|tf32|bfloat16",                \

@@ -2,6 +2,7 @@
 #include "src/cli/dry_plan.h"
 #include "src/cli/inputs.h"
 #include "src/cli/output.h"
+#include "src/cli/reuse.h"
 #include "src/cli/session.h"
 #include "src/cli/steps.h"
 
@@ -45,6 +46,8 @@ static enum ko_code lead(struct ko_session *session, void *context, struct ko_er
     if (code == KO_OK)
         code =
             ko_output_check(options, !request->evaluate_only && !external, external, &output, err);
+    if (code == KO_OK && !request->evaluate_only)
+        code = ko_reuse_check(options, session->backend, output.cube, err);
     if (code == KO_OK)
         code = ko_dry_plan_check(
             &inputs, request->evaluate_only ? KO_PLAN_EVALUATION : KO_PLAN_SWEEP, external, err);
