@@ -55,6 +55,8 @@ static enum ko_code commit(struct ko_sweep *sweep, struct ko_worker *worker, dou
 {
     sweep->n_committed += worker->n_staged_batches;
     *last = ko_now();
+    ko_cube_set_progress(worker->cube, (double)sweep->progress.cells_done,
+                         (double)ko_progress_ppm(&sweep->progress) * 1e-6);
     return ko_worker_commit(worker, err);
 }
 
@@ -119,7 +121,8 @@ static enum ko_code run_model(struct ko_sweep *sweep, struct ko_worker *worker, 
         code = collect(sweep, worker, &held, err);
         const bool due = ko_now() - last >= job->commit_seconds ||
                          (int64_t)worker->n_staged * record_bytes >= KO_STAGED_BYTES;
-        if (code == KO_OK && worker->n_staged > 0 && due)
+        const bool beat = ko_now() - last >= KO_BEAT_SECONDS;
+        if (code == KO_OK && ((worker->n_staged > 0 && due) || beat))
             code = commit(sweep, worker, &last, err);
         sweep->progress.n_busy = held > 0;
         ko_progress_tick(&sweep->progress);

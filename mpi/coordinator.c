@@ -125,13 +125,24 @@ static enum ko_code handle(struct coordinator *c, const struct ko_message *messa
     }
 }
 
+/* Joining a round, workers are told how far the run is: what `status` shows meanwhile. */
+static enum ko_code tell_round(struct coordinator *c, struct ko_error *err)
+{
+    const struct ko_progress *progress = &c->sweep->progress;
+    enum ko_code code = KO_OK;
+    for (int w = 0; code == KO_OK && w < c->n_workers; w++)
+        code = ko_message_send(c->sweep->world->all, w + 1, KO_TAG_ROUND, progress->cells_done,
+                               ko_progress_ppm(progress), err);
+    return code;
+}
+
 static enum ko_code begin_round(struct coordinator *c, struct ko_error *err)
 {
     c->in_round = true;
     c->n_round_replies = 0;
     c->staged_bytes = 0;
     c->last_round = ko_now();
-    return tell_all(c, KO_TAG_ROUND, 0, err);
+    return tell_round(c, err);
 }
 
 /* One turn: a message if there is one, the commit round if it is due, progress. */
@@ -148,7 +159,8 @@ static enum ko_code turn(struct coordinator *c, struct ko_error *err)
         c->stopped = true;
     const bool due = c->staged_bytes > 0 && (ko_now() - c->last_round >= c->job->commit_seconds ||
                                              c->staged_bytes >= KO_STAGED_BYTES);
-    if (due && !c->in_round && !ending(c))
+    const bool beat = ko_now() - c->last_round >= KO_BEAT_SECONDS;
+    if ((due || beat) && !c->in_round && !ending(c))
         code = begin_round(c, err);
     struct ko_progress *progress = &c->sweep->progress;
     progress->n_busy = 0;

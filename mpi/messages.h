@@ -17,7 +17,8 @@ enum ko_tag {
     KO_TAG_MODEL = 1, /* value: model on the plan's axis: load its weights (all workers together) */
     KO_TAG_BATCH,     /* value: batch to compute */
     KO_TAG_GIVE_UP,   /* value: batch of a model that could not be loaded: its cells failed */
-    KO_TAG_ROUND,     /* join a commit round at once */
+    KO_TAG_ROUND,     /* join a commit round at once; value: cells computed in this run, extra: its
+                          share of the work in millionths */
     KO_TAG_STOP,      /* drop the batch in hand */
     KO_TAG_END,       /* close the cube (all workers together) and leave the phase */
     /* worker -> coordinator */

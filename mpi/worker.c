@@ -386,6 +386,7 @@ static enum ko_code obey(struct ko_worker *worker, const struct ko_message *mess
         return give_up(worker, (int32_t)message->value, err);
     case KO_TAG_ROUND: {
         const int32_t n = worker->n_staged_batches;
+        ko_cube_set_progress(worker->cube, (double)message->value, (double)message->extra * 1e-6);
         code = ko_worker_commit(worker, err);
         return code == KO_OK ? report(worker, KO_TAG_COMMITTED, n, ko_now() - begin, err) : code;
     }

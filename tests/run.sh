@@ -22,6 +22,8 @@ done
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=jobs/install.sh
 source jobs/install.sh
+# shellcheck source=tests/readers/install.sh
+source tests/readers/install.sh
 
 step() {
     printf '\n==> %s\n' "$1"
@@ -52,6 +54,7 @@ ko_install_missing
 install_slurm
 KO_PYTHON=$(ko_python)
 export KO_PYTHON
+ko_install_readers
 echo "everything needed is here"
 
 failed=0

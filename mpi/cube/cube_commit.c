@@ -216,6 +216,8 @@ static enum ko_code write_phase(struct round *round, bool statuses, struct ko_er
         if (cube->dataset[i] >= 0 && is_of_records(field) && (field == KO_FIELD_STATUS) == statuses)
             code = write_dataset(round, i, err);
     }
+    if (code == KO_OK && statuses)
+        code = ko_cube_write_progress(cube, err);
     if (code == KO_OK && H5Fflush(cube->file, H5F_SCOPE_GLOBAL) < 0)
         code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot bring the file to disk", cube->path);
     return code;

@@ -31,7 +31,7 @@
     X(N_LAYERS) X(ARCHITECTURE) X(CHECKPOINT_PATH) X(TOKENIZER_PATH) X(FINGERPRINT) X(TOKENIZER_FINGERPRINT) X(CONTENT_HASH) \
     X(TEXT) X(SUBJECT) X(TARGET) X(FOIL) X(RELATION) X(EVAL_INDEX) X(WHOLE_INDEX) X(REASON) X(SELECTED) \
     X(N_TOKENS) X(SUBJECT_BEGIN) X(SUBJECT_END) X(TARGET_ID) X(FOIL_ID) X(TOKEN_ID) X(TOKEN_TEXT) \
-    X(RUN_START) X(RUN_WALL) X(RUN_DEVICE) X(RUN_RANKS) X(RUN_HOST) X(RUN_JOB) X(RUN_LOG) X(SPEC)
+    X(RUN_START) X(RUN_UPDATED) X(RUN_CELLS) X(RUN_SHARE) X(RUN_WALL) X(RUN_DEVICE) X(RUN_RANKS) X(RUN_HOST) X(RUN_JOB) X(RUN_LOG) X(SPEC)
 
 /* Axes are a list in parentheses, so that it passes through macros as one argument. */
 #define KO_CELL_AXES (KO_AXIS_MODEL, KO_AXIS_PROMPT, KO_AXIS_ROUTE, KO_AXIS_FEATURE_CLASS, KO_AXIS_WINDOW_SIZE, KO_AXIS_WINDOW_START)
@@ -77,6 +77,9 @@
     KO_CUBE_TOKENS(X, "eval_", EVAL_PROMPT, KO_WHEN_EVALUATION) \
     X("depth", FLOAT, (KO_AXIS_MODEL, KO_AXIS_WINDOW_SIZE, KO_AXIS_WINDOW_START), DEPTH, KO_WHEN_ALWAYS, "percent", "100 start / (layers - size), 0 where the window is the whole model") \
     X("run_start", DOUBLE, KO_BY(RUN), RUN_START, KO_WHEN_ALWAYS, "seconds since 1970-01-01 00:00:00", "start of the run, UTC") \
+    X("run_updated", DOUBLE, KO_BY(RUN), RUN_UPDATED, KO_WHEN_ALWAYS, "seconds since 1970-01-01 00:00:00", "last sign of life of the run, UTC") \
+    X("run_cells", DOUBLE, KO_BY(RUN), RUN_CELLS, KO_WHEN_ALWAYS, "1", "cells that the run has computed, by its last sign of life") \
+    X("run_work_share", DOUBLE, KO_BY(RUN), RUN_SHARE, KO_WHEN_ALWAYS, "1", "share of the run's floating-point operations that is done, by its last sign of life") \
     X("run_wall_seconds", DOUBLE, KO_BY(RUN), RUN_WALL, KO_WHEN_ALWAYS, "s", "wall time of the run") \
     X("run_device_seconds", DOUBLE, KO_BY(RUN), RUN_DEVICE, KO_WHEN_ALWAYS, "s", "time of all workers of the run, spent computing") \
     X("run_ranks", INT, KO_BY(RUN), RUN_RANKS, KO_WHEN_ALWAYS, NULL, "MPI ranks of the run") \

@@ -131,9 +131,7 @@ static enum ko_code write_attributes(hid_t id, const char *path,
     return code;
 }
 
-/* Everything that is ever written has its place in the file from the start: a later write touches
- * no metadata. */
-static bool set_creation(hid_t creation, const struct ko_cube_dataset *dataset, hid_t type)
+bool ko_cube_set_creation(hid_t creation, const struct ko_cube_dataset *dataset, hid_t type)
 {
     const float nan32 = NAN;
     const double nan64 = (double)NAN;
@@ -169,7 +167,7 @@ enum ko_code ko_cube_define(struct ko_cube_new *cube, size_t index, struct ko_er
     hid_t type = ko_cube_new_type(dataset->type), id = H5I_INVALID_HID;
     hid_t space = H5Screate_simple(n_axes, shape, NULL);
     hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
-    if (type >= 0 && space >= 0 && creation >= 0 && set_creation(creation, dataset, type))
+    if (type >= 0 && space >= 0 && creation >= 0 && ko_cube_set_creation(creation, dataset, type))
         id = H5Dcreate2(cube->file, dataset->name, type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
     if (id < 0)
         code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot create dataset '%s'", cube->path,

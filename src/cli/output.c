@@ -13,8 +13,7 @@
 #include "src/base/text.h"
 #include "src/cli/shard.h"
 
-/* "results/cube.h5" -> "results/cube.evaluation.h5" */
-static char *evaluation_path(const char *cube, struct ko_error *err)
+char *ko_output_evaluation(const char *cube, struct ko_error *err)
 {
     const size_t n = strlen(cube);
     const bool suffix = n > 3 && strcmp(cube + n - 3, ".h5") == 0;
@@ -103,7 +102,7 @@ enum ko_code ko_output_check(const struct ko_options *options, bool own_evaluati
     if (output.resume && output.overwrite)
         return ko_fail(err, KO_E_INPUT, "--resume: contradicts --overwrite, choose one");
     output.cube = ko_cli_shard_path(cube, shard, err);
-    output.evaluation = output.cube ? evaluation_path(output.cube, err) : NULL;
+    output.evaluation = output.cube ? ko_output_evaluation(output.cube, err) : NULL;
     enum ko_code code = output.cube && output.evaluation ? KO_OK : KO_E_MEMORY;
     if (code == KO_OK)
         code = check_folder(output.cube, err);

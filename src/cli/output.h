@@ -17,6 +17,10 @@ struct ko_output {
     bool own_evaluation; /* the run makes the evaluation itself */
 };
 
+/* Where a run into `cube` has its evaluation: "results/cube.h5" -> "results/cube.evaluation.h5".
+   free(). */
+KO_MUST_CHECK char *ko_output_evaluation(const char *cube, struct ko_error *err);
+
 /* From --output, --resume, --overwrite; of a shard (of > 0) the cube is the shard's file beside
    --output. own_evaluation: the run makes X.evaluation.h5 itself;
    external: the evaluation that it reads, or NULL. KO_E_INPUT where the output is missing, is in a

@@ -5,6 +5,7 @@
 #include "src/cli/frozen.h"
 #include "src/cli/inputs.h"
 #include "src/cli/output.h"
+#include "src/cli/reuse.h"
 #include "src/cli/session.h"
 #include "src/cli/shard.h"
 #include "src/cli/steps.h"
@@ -70,6 +71,8 @@ static enum ko_code lead(struct ko_session *session, void *context, struct ko_er
     if (code == KO_OK)
         code = ko_output_check(options, !request->evaluate_only && !external, external, shard,
                                &output, err);
+    if (code == KO_OK && !request->evaluate_only)
+        code = ko_reuse_check(options, session->backend, output.cube, err);
     /* A shard's cube holds its own part of the selection alone. */
     if (code == KO_OK && !request->evaluate_only && shard.of == 0 && output.resume &&
         ko_file_exists(output.cube))

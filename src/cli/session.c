@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "ko_version.h"
 #include "mpi/agree.h"
@@ -13,6 +12,7 @@
 #include "mpi/launch.h"
 #include "mpi/messages.h"
 #include "mpi/sweep.h"
+#include "src/base/clock.h"
 #include "src/base/text.h"
 #include "src/cli/stop.h"
 
@@ -141,10 +141,15 @@ static const char *threads_text(const struct ko_sweep *sweep, char text[32])
     return text;
 }
 
+static const char *slurm_job(void)
+{
+    const char *job = getenv("SLURM_JOB_ID");
+    return job ? job : "";
+}
+
 static void log_run(const struct ko_session *session, const struct ko_sweep *sweep, double start,
                     enum ko_code code)
 {
-    const char *job = getenv("SLURM_JOB_ID");
     char threads[32];
     struct ko_text text = {0};
     ko_text_add(
@@ -159,7 +164,7 @@ static void log_run(const struct ko_session *session, const struct ko_sweep *swe
                                     .device_seconds = sweep->device_seconds,
                                     .ranks = session->world.n_ranks,
                                     .host = session->world.host,
-                                    .job = job ? job : "",
+                                    .job = slurm_job(),
                                     .log = ko_text_str(&text)};
     struct ko_error err = {0};
     if (ko_cube_log_run(sweep->job->cube_path, &run, &err) != KO_OK)
@@ -200,9 +205,14 @@ enum ko_code ko_session_compute(struct ko_session *session, struct ko_plan *plan
                              .progress = {.mode = session->progress, .stream = stderr},
                              .title = title,
                              .stop_wanted = ko_stop_wanted};
-    const double start = (double)time(NULL);
     if (session->resume)
         log_left(session, &job, title);
+    const double start = ko_wall_clock();
+    code = ko_cube_begin_run(cube_path, start, session->world.host, slurm_job(), err);
+    if (code != KO_OK) {
+        ko_job_free(&job);
+        return code;
+    }
     if (!session->world.alone) {
         code = ko_job_send(&session->world, &job, err);
         code = ko_agree(session->world.all, code, err);
@@ -214,8 +224,10 @@ enum ko_code ko_session_compute(struct ko_session *session, struct ko_plan *plan
         ko_log_write(&session->log, KO_LOG_INFO, "%s cells=%s batches=%d threads=%s time=\"%s\"",
                      title, ko_grouped(sweep.cells_done, cells), sweep.n_committed,
                      threads_text(&sweep, threads), ko_seconds_human(sweep.wall_seconds, seconds));
-        log_run(session, &sweep, start, code);
     }
+    /* A run that failed has ended too: nobody shall take it for one that is under way. */
+    if (!session->world.broken)
+        log_run(session, &sweep, start, code);
     session->n_failures += sweep.failures.n;
     ko_failures_free(&sweep.failures);
     ko_job_free(&job);

@@ -10,6 +10,7 @@
 #include "mpi/cube/cube_read.h"
 #include "src/base/file.h"
 #include "src/base/memory.h"
+#include "src/cli/reuse.h"
 #include "src/cli/stop.h"
 
 enum { N_ATTRIBUTES = 8 };
@@ -165,6 +166,13 @@ static enum ko_code complete(struct ko_session *session, struct ko_plan *plan, c
     enum ko_code code = start_earlier(plan, evaluation, &earlier, err);
     if (code == KO_OK && resume)
         code = read_earlier(session, plan, path, &earlier, err);
+    if (code == KO_OK && plan->kind == KO_PLAN_SWEEP) {
+        const struct ko_reuse_request request = {plan, path, earlier.done, earlier.content_hash};
+        int64_t n_taken = 0;
+        code = ko_reuse_cells(session, &request, &n_taken, err);
+        if (code == KO_OK && n_taken > 0)
+            code = read_earlier(session, plan, path, &earlier, err);
+    }
     size_t n_done = 0;
     for (size_t k = 0; code == KO_OK && k < n; k++)
         n_done += earlier.done[k];
