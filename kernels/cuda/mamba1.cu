@@ -3,11 +3,12 @@
 //
 // An item's trunk rows before t0 are walked once, with h and with h', the state without the inputs
 // of the item's source set; all branches of the item go on from there. No state goes to memory.
-// Rows come in tiles: what all channels share of a row (B, C, where it lies) goes through shared
-// memory, what is a channel's own is loaded for the whole tile before the first use.
+// Rows come in tiles: what all channels share of a row goes through shared memory (where it lies,
+// for DESCRIBED rows at a time; B and C, in two buffers that take turns), what is a channel's own
+// is loaded for the whole tile before the first use.
 #include "kernels/cuda/device.cuh"
 
-enum { THREADS = 128, TILE = 4 };
+enum { THREADS = 128, TILE = 4, DESCRIBED = 64 };
 
 // 2^x, relative error below 2^-22 (PTX ISA, ex2.approx); results below 2^-126 become 0.
 static __device__ __forceinline__ float power_of_two(float x)
@@ -29,9 +30,8 @@ struct tile_row {
 };
 
 template <int N> struct tile {
-    struct tile_row row[TILE];
-    float b[TILE][N], c[TILE][N];
-    int n; // rows of the tile
+    struct tile_row row[DESCRIBED];
+    float b[2][TILE][N], c[2][TILE][N];
 };
 
 // The rows of one branch or of a trunk, or the single rows of an item's branches, one by one.
@@ -53,6 +53,7 @@ template <int N> struct scan {
     float decay[N]; // log2(e) A[c, n]
     float d;
     float delta[TILE], u[TILE], z[TILE];
+    int first, turn; // of the tile: its first description, its buffer
 
     // One thread's part: what row k of the list is.
     __device__ struct tile_row describe(const struct row_list &list, int k) const
@@ -78,30 +79,37 @@ template <int N> struct scan {
         return t;
     }
 
-    // Rows [k, k + TILE) of the list. All threads of the block.
+    // Rows [k, k + TILE) of the list. All threads of the block. Who passes the barrier at the end
+    // knows that all have done with the tile before; the buffers take turns so that they need not
+    // wait for it to begin.
     __device__ void load(const struct row_list &list, int k, bool with_z)
     {
         const int n = min(TILE, list.n - k);
-        __syncthreads(); // the tile before has been read
-        if ((int)threadIdx.x < n) {
-            tile.row[threadIdx.x] = describe(list, k + (int)threadIdx.x);
+        if (k % DESCRIBED == 0) {
+            __syncthreads();
+            if ((int)threadIdx.x < min(DESCRIBED, list.n - k)) {
+                tile.row[threadIdx.x] = describe(list, k + (int)threadIdx.x);
+            }
+            __syncthreads();
         }
-        __syncthreads();
+        first = k % DESCRIBED;
+        turn = k / TILE % 2;
         for (int at_bc = (int)threadIdx.x; at_bc < n * N; at_bc += THREADS) {
             const int r = at_bc / N, s = at_bc % N;
-            const size_t from = (size_t)tile.row[r].source * (size_t)a.ld_bc + (size_t)s;
-            tile.b[r][s] = s < a.d_state ? a.b[from] : 0.0F;
-            tile.c[r][s] = s < a.d_state ? a.c[from] : 0.0F;
+            const size_t from = (size_t)tile.row[first + r].source * (size_t)a.ld_bc + (size_t)s;
+            tile.b[turn][r][s] = s < a.d_state ? a.b[from] : 0.0F;
+            tile.c[turn][r][s] = s < a.d_state ? a.c[from] : 0.0F;
         }
 #pragma unroll
         for (int r = 0; r < TILE; r++) {
             delta[r] = u[r] = z[r] = 0.0F;
             if (r < n && live) {
-                const size_t own = (size_t)tile.row[r].source * (size_t)a.d_inner + (size_t)channel;
+                const struct tile_row &t = tile.row[first + r];
+                const size_t own = (size_t)t.source * (size_t)a.d_inner + (size_t)channel;
                 delta[r] = a.delta[own];
                 u[r] = a.u[own];
                 if (with_z) {
-                    z[r] = a.z[(size_t)tile.row[r].source_z * (size_t)a.ld_z + (size_t)channel];
+                    z[r] = a.z[(size_t)t.source_z * (size_t)a.ld_z + (size_t)channel];
                 }
             }
         }
@@ -115,8 +123,8 @@ template <int N> struct scan {
         float y = 0.0F;
 #pragma unroll
         for (int n = 0; n < N; n++) {
-            h[n] = power_of_two(decay[n] * delta_r) * h[n] + du * tile.b[r][n];
-            y += tile.c[r][n] * h[n];
+            h[n] = power_of_two(decay[n] * delta_r) * h[n] + du * tile.b[turn][r][n];
+            y += tile.c[turn][r][n] * h[n];
         }
         return y;
     }
@@ -126,18 +134,19 @@ template <int N> struct scan {
     __device__ __forceinline__ float step_both(int r, float delta_r, float u_r, bool reads,
                                                float *h, float *without) const
     {
-        const float du = delta_r * u_r, du_without = tile.row[r].removed ? 0.0F : du;
+        const float du = delta_r * u_r, du_without = tile.row[first + r].removed ? 0.0F : du;
         float y = 0.0F, y_without = 0.0F, y_own = 0.0F;
 #pragma unroll
         for (int n = 0; n < N; n++) {
-            const float e = power_of_two(decay[n] * delta_r), b = tile.b[r][n], c = tile.c[r][n];
+            const float e = power_of_two(decay[n] * delta_r), b = tile.b[turn][r][n],
+                        c = tile.c[turn][r][n];
             h[n] = e * h[n] + du * b;
             without[n] = e * without[n] + du_without * b;
             y += c * h[n];
             y_without += c * without[n];
             y_own += c * b;
         }
-        return !reads ? y : tile.row[r].own ? y_without + du * y_own : y_without;
+        return !reads ? y : tile.row[first + r].own ? y_without + du * y_own : y_without;
     }
 
     // What follows the states: sum_n C[n] (decay h[n] + input), nothing is kept.
@@ -146,16 +155,16 @@ template <int N> struct scan {
         float y = 0.0F, cb = 0.0F;
 #pragma unroll
         for (int n = 0; n < N; n++) {
-            const float c = tile.c[r][n];
+            const float c = tile.c[turn][r][n];
             y += c * h[n] * power_of_two(decay[n] * delta_r);
-            cb += c * tile.b[r][n];
+            cb += c * tile.b[turn][r][n];
         }
         return y + du * cb;
     }
 
     __device__ __forceinline__ bool reads_without(int r) const
     {
-        const struct tile_row &t = tile.row[r];
+        const struct tile_row &t = tile.row[first + r];
         if (!t.reads || !live) {
             return false;
         }
@@ -166,7 +175,7 @@ template <int N> struct scan {
     __device__ __forceinline__ void put(int r, float z_r, float u_r, float y) const
     {
         if (live) {
-            a.out[(size_t)tile.row[r].row * (size_t)a.d_inner + (size_t)channel] =
+            a.out[(size_t)tile.row[first + r].row * (size_t)a.d_inner + (size_t)channel] =
                 (y + d * u_r) * silu(z_r);
         }
     }
@@ -213,7 +222,8 @@ template <int N> struct scan {
                 if (r < n) {
                     const float du = delta[r] * u[r];
                     const bool reads = reads_without(r);
-                    const bool input = !reads || !tile.row[r].removed || tile.row[r].own;
+                    const bool input =
+                        !reads || !tile.row[first + r].removed || tile.row[first + r].own;
                     const float y = reads ? look(r, delta[r], input ? du : 0.0F, without)
                                           : look(r, delta[r], du, h);
                     put(r, z[r], u[r], y);
