@@ -85,6 +85,7 @@ static void read_next(struct ko_worker *worker, int32_t model)
 enum ko_code ko_worker_load(struct ko_worker *worker, int32_t model, struct ko_error *err)
 {
     const struct ko_plan *plan = worker->job->plan;
+    const double begin = ko_now();
     enum ko_code code = ko_compute_bind(worker->compute, NULL, 0, NULL, NULL, 0, err);
     if (code != KO_OK)
         return code;
@@ -114,6 +115,7 @@ enum ko_code ko_worker_load(struct ko_worker *worker, int32_t model, struct ko_e
         worker->cube, model, worker->world->worker == 0 ? worker->weights.content_hash : NULL, err);
     if (code == KO_OK)
         read_next(worker, model);
+    worker->spent.load += ko_now() - begin;
     return ko_agree(worker->world->workers, code, err);
 }
 
@@ -134,7 +136,7 @@ enum ko_code ko_worker_stage(struct ko_worker *worker, struct ko_finished *finis
             worker->staged[worker->n_staged++] = *record;
     }
     worker->n_staged_batches++;
-    worker->device_seconds += finished->seconds;
+    worker->spent.compute += finished->seconds;
     free(finished->records);
     *finished = (struct ko_finished){0};
     return KO_OK;
@@ -150,8 +152,10 @@ static void free_staged(struct ko_worker *worker)
 
 enum ko_code ko_worker_commit(struct ko_worker *worker, struct ko_error *err)
 {
+    const double begin = ko_now();
     const enum ko_code code =
         ko_cube_commit(worker->cube, worker->staged, (int32_t)worker->n_staged, err);
+    worker->spent.commit += ko_now() - begin;
     if (code != KO_OK)
         worker->world->broken = true;
     free_staged(worker);
@@ -296,8 +300,7 @@ enum ko_code ko_worker_serve(struct ko_world *world, const struct ko_job *job,
     }
     if (world->broken)
         return code;
-    const enum ko_code told =
-        ko_sweep_gather_seconds(world, &worker.device_seconds, NULL, &close_error);
+    const enum ko_code told = ko_sweep_gather_spent(world, &worker.spent, NULL, &close_error);
     const enum ko_code closed = told == KO_OK ? ko_worker_close(&worker, &close_error) : told;
     if (code == KO_OK && closed != KO_OK) {
         *err = close_error;

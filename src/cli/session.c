@@ -114,6 +114,16 @@ static const char *threads_text(const struct ko_sweep *sweep, char text[32])
     return text;
 }
 
+/* What a worker spent its time with, on average. */
+static void log_spent(const struct ko_session *session, const struct ko_sweep *sweep)
+{
+    const double n = session->world.n_workers;
+    ko_log_write(&session->log, KO_LOG_INFO,
+                 "%s seconds=%.2f worker_load=%.2f worker_compute=%.2f worker_commit=%.2f",
+                 sweep->title, sweep->wall_seconds, sweep->spent.load / n, sweep->spent.compute / n,
+                 sweep->spent.commit / n);
+}
+
 static void log_run(const struct ko_session *session, const struct ko_sweep *sweep, double start,
                     enum ko_code code)
 {
@@ -127,7 +137,7 @@ static void log_run(const struct ko_session *session, const struct ko_sweep *swe
         session->device, (long long)sweep->cells_done, sweep->n_committed, ko_code_sentence(code));
     const struct ko_cube_run run = {.start_epoch = start,
                                     .wall_seconds = sweep->wall_seconds,
-                                    .device_seconds = sweep->device_seconds,
+                                    .device_seconds = sweep->spent.compute,
                                     .ranks = session->world.n_ranks,
                                     .host = session->world.host,
                                     .job = job ? job : "",
@@ -169,6 +179,7 @@ enum ko_code ko_session_compute(struct ko_session *session, struct ko_plan *plan
         ko_log_write(&session->log, KO_LOG_INFO, "%s cells=%s batches=%d threads=%s time=\"%s\"",
                      title, ko_grouped(sweep.cells_done, cells), sweep.n_committed,
                      threads_text(&sweep, threads), ko_seconds_human(sweep.wall_seconds, seconds));
+        log_spent(session, &sweep);
         log_run(session, &sweep, start, code);
     }
     ko_job_free(&job);
