@@ -64,17 +64,17 @@ function(ko_add_mpi_test)
     endforeach()
 endfunction()
 
-# ko_add_script_test(NAME name SCRIPT file [TIMEOUT seconds])
+# ko_add_script_test(NAME name SCRIPT file [ARGUMENTS argument...] [TIMEOUT seconds])
 # A shell script that finds the program in $KNOCKOUT and the sources in $KO_SOURCE_DIR, and starts
 # ranks with "$KO_LAUNCH" SECONDS RANKS PROGRAM ARGUMENTS. It is skipped where it exits with 77.
 function(ko_add_script_test)
-    cmake_parse_arguments(arg "" "NAME;SCRIPT;TIMEOUT" "" ${ARGN})
+    cmake_parse_arguments(arg "" "NAME;SCRIPT;TIMEOUT" "ARGUMENTS" ${ARGN})
     if(NOT arg_TIMEOUT)
         set(arg_TIMEOUT 600)
     endif()
     set(env ${ko_mpi_test_env} KNOCKOUT=${PROJECT_BINARY_DIR}/bin/knockout
         KO_LAUNCH=${PROJECT_SOURCE_DIR}/tests/launch.sh)
-    add_test(NAME ${arg_NAME} COMMAND bash ${arg_SCRIPT})
+    add_test(NAME ${arg_NAME} COMMAND bash ${arg_SCRIPT} ${arg_ARGUMENTS})
     set_tests_properties(${arg_NAME} PROPERTIES TIMEOUT ${arg_TIMEOUT} SKIP_RETURN_CODE 77
         LABELS e2e ENVIRONMENT "${env}")
 endfunction()

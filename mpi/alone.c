@@ -2,6 +2,27 @@
 #include "mpi/messages.h"
 #include "mpi/worker.h"
 
+static void note_failure(struct ko_sweep *sweep, int32_t model, const struct ko_error *error)
+{
+    ko_progress_break(&sweep->progress);
+    ko_failures_add(&sweep->failures, sweep->log, sweep->job->plan->model[model].name, error->text);
+}
+
+/* Prompts that failed are noted, or are an error where none may. */
+static enum ko_code check_records(struct ko_sweep *sweep, const struct ko_finished *finished,
+                                  struct ko_error *err)
+{
+    for (int32_t k = 0; k < finished->n_records; k++) {
+        const struct ko_record *record = &finished->records[k];
+        const enum ko_code code = ko_record_check(sweep->job->plan, record, err);
+        if (code != KO_OK && !ko_failure_is_recorded(sweep->job, code))
+            return code;
+        if (code != KO_OK)
+            note_failure(sweep, record->model, err);
+    }
+    return KO_OK;
+}
+
 /* Takes finished batches off the compute thread. */
 static enum ko_code collect(struct ko_sweep *sweep, struct ko_worker *worker, int *held,
                             struct ko_error *err)
@@ -10,15 +31,20 @@ static enum ko_code collect(struct ko_sweep *sweep, struct ko_worker *worker, in
     enum ko_code code = KO_OK;
     while (code == KO_OK && ko_compute_poll(worker->compute, &finished)) {
         (*held)--;
+        const struct ko_batch *batch = &sweep->job->batches.batch[finished.batch];
         code = finished.error.code;
-        if (code == KO_OK) {
-            const struct ko_batch *batch = &sweep->job->batches.batch[finished.batch];
-            sweep->progress.cells_done += batch->n_cells;
-            sweep->progress.work_done += batch->flop;
-            code = ko_worker_stage(worker, &finished, err);
-        } else {
+        if (code != KO_OK)
             *err = finished.error;
+        if (code == KO_E_MEMORY && ko_failure_is_recorded(sweep->job, code)) {
+            note_failure(sweep, batch->model, err);
+            code = ko_worker_stage_failed(worker, finished.batch, KO_FAILED_MEMORY, err);
+        } else if (code == KO_OK) {
+            code = check_records(sweep, &finished, err);
+            if (code == KO_OK)
+                code = ko_worker_stage(worker, &finished, err);
         }
+        sweep->progress.cells_done += batch->n_cells;
+        sweep->progress.work_done += batch->flop;
         ko_finished_free(&finished);
     }
     return code;
@@ -29,12 +55,38 @@ static enum ko_code commit(struct ko_sweep *sweep, struct ko_worker *worker, dou
 {
     sweep->n_committed += worker->n_staged_batches;
     *last = ko_now();
+    ko_cube_set_progress(worker->cube, (double)sweep->progress.cells_done,
+                         (double)ko_progress_ppm(&sweep->progress) * 1e-6);
     return ko_worker_commit(worker, err);
 }
 
 static bool stop_wanted(const struct ko_sweep *sweep)
 {
     return sweep->stop_wanted && sweep->stop_wanted();
+}
+
+static bool load_stop_wanted(void *context)
+{
+    return stop_wanted(context);
+}
+
+/* The model cannot be loaded: its batches, from number *at, are recorded as failed. */
+static enum ko_code give_up(struct ko_sweep *sweep, struct ko_worker *worker, int32_t *at,
+                            struct ko_error *err)
+{
+    const struct ko_job *job = sweep->job;
+    const int32_t model = job->batches.batch[*at].model;
+    const int64_t record_bytes = ko_record_bytes(job->plan);
+    enum ko_code code = KO_OK;
+    double last = 0;
+    note_failure(sweep, model, err);
+    for (; code == KO_OK && *at < job->batches.n && job->batches.batch[*at].model == model; (*at)++)
+        if (job->pending[*at]) {
+            code = ko_worker_stage_failed(worker, *at, worker->unloaded, err);
+            if (code == KO_OK && (int64_t)worker->n_staged * record_bytes >= KO_STAGED_BYTES)
+                code = commit(sweep, worker, &last, err);
+        }
+    return code;
 }
 
 /* All batches of one model, from batch number *at. */
@@ -48,11 +100,13 @@ static enum ko_code run_model(struct ko_sweep *sweep, struct ko_worker *worker, 
     int held = 0;
     sweep->progress.model = job->plan->model[model].name;
     enum ko_code code = stop_wanted(sweep) ? KO_E_STOPPED : ko_worker_load(worker, model, err);
+    if (worker->unloaded)
+        return give_up(sweep, worker, at, err);
     while (code == KO_OK) {
         while (*at < job->batches.n && job->batches.batch[*at].model == model &&
                (held < 2 || !job->pending[*at])) {
             if (job->pending[*at]) {
-                ko_compute_submit(worker->compute, *at, &job->batches.batch[*at]);
+                ko_worker_submit(worker, *at);
                 held++;
             }
             (*at)++;
@@ -67,7 +121,8 @@ static enum ko_code run_model(struct ko_sweep *sweep, struct ko_worker *worker, 
         code = collect(sweep, worker, &held, err);
         const bool due = ko_now() - last >= job->commit_seconds ||
                          (int64_t)worker->n_staged * record_bytes >= KO_STAGED_BYTES;
-        if (code == KO_OK && worker->n_staged > 0 && due)
+        const bool beat = ko_now() - last >= KO_BEAT_SECONDS;
+        if (code == KO_OK && ((worker->n_staged > 0 && due) || beat))
             code = commit(sweep, worker, &last, err);
         sweep->progress.n_busy = held > 0;
         ko_progress_tick(&sweep->progress);
@@ -80,6 +135,8 @@ enum ko_code ko_alone_run(struct ko_sweep *sweep, struct ko_error *err)
 {
     const struct ko_job *job = sweep->job;
     struct ko_worker worker;
+    const struct ko_stop stop = {load_stop_wanted, sweep};
+    sweep->world->load_stop = &stop;
     enum ko_code code = ko_worker_open(sweep->world, job, sweep->log, &worker, err);
     for (int32_t b = 0; code == KO_OK && b < job->batches.n;) {
         if (job->pending[b])
@@ -98,6 +155,7 @@ enum ko_code ko_alone_run(struct ko_sweep *sweep, struct ko_error *err)
             code = committed;
         }
     }
+    sweep->world->load_stop = NULL;
     sweep->spent = worker.spent;
     sweep->threads_min = sweep->threads_max = worker.threads;
     struct ko_error close_error = {0};

@@ -22,6 +22,7 @@ struct coordinator {
     int64_t staged_bytes, record_bytes;
     double last_round;
     bool stopped, complete;
+    bool unloaded;           /* the model in hand cannot be loaded: its batches are given up */
     struct ko_error failure; /* the first that a worker reported */
 };
 
@@ -55,7 +56,7 @@ static enum ko_code hand_out(struct coordinator *c, int worker, struct ko_error 
             c->next++;
         if (c->next >= c->job->batches.n || c->job->batches.batch[c->next].model != c->model)
             break;
-        code = tell(c, worker, KO_TAG_BATCH, c->next++, err);
+        code = tell(c, worker, c->unloaded ? KO_TAG_GIVE_UP : KO_TAG_BATCH, c->next++, err);
         c->held[worker]++;
     }
     return code;
@@ -74,12 +75,30 @@ static enum ko_code finished(struct coordinator *c, const struct ko_message *mes
     return hand_out(c, message->rank - 1, err);
 }
 
+/* A failure that is recorded, once for all workers where it is the model's. */
+static void note_failure(struct coordinator *c, const struct ko_message *message)
+{
+    if (message->tag == KO_TAG_UNLOADED && c->unloaded)
+        return;
+    ko_progress_break(&c->sweep->progress);
+    ko_failures_add(&c->sweep->failures, c->sweep->log, c->job->plan->model[c->model].name,
+                    message->error.text);
+}
+
 static enum ko_code handle(struct coordinator *c, const struct ko_message *message,
                            struct ko_error *err)
 {
     switch (message->tag) {
     case KO_TAG_LOADED:
         c->n_loaded++;
+        return KO_OK;
+    case KO_TAG_UNLOADED:
+        note_failure(c, message);
+        c->unloaded = true;
+        c->n_loaded++;
+        return KO_OK;
+    case KO_TAG_FAILED:
+        note_failure(c, message);
         return KO_OK;
     case KO_TAG_FINISHED:
         return finished(c, message, err);
@@ -100,9 +119,21 @@ static enum ko_code handle(struct coordinator *c, const struct ko_message *messa
         *err = message->error;
         return message->error.code;
     default:
-        return ko_fail(err, KO_E_FAILED, "MPI: the coordinator got a message with tag %d",
-                       (int)message->tag);
+        return ko_fail(err, KO_E_FAILED,
+                       "MPI: the coordinator got a message with tag %d from rank %d",
+                       (int)message->tag, message->rank);
     }
+}
+
+/* Joining a round, workers are told how far the run is: what `status` shows meanwhile. */
+static enum ko_code tell_round(struct coordinator *c, struct ko_error *err)
+{
+    const struct ko_progress *progress = &c->sweep->progress;
+    enum ko_code code = KO_OK;
+    for (int w = 0; code == KO_OK && w < c->n_workers; w++)
+        code = ko_message_send(c->sweep->world->all, w + 1, KO_TAG_ROUND, progress->cells_done,
+                               ko_progress_ppm(progress), err);
+    return code;
 }
 
 static enum ko_code begin_round(struct coordinator *c, struct ko_error *err)
@@ -111,7 +142,7 @@ static enum ko_code begin_round(struct coordinator *c, struct ko_error *err)
     c->n_round_replies = 0;
     c->staged_bytes = 0;
     c->last_round = ko_now();
-    return tell_all(c, KO_TAG_ROUND, 0, err);
+    return tell_round(c, err);
 }
 
 /* One turn: a message if there is one, the commit round if it is due, progress. */
@@ -128,7 +159,8 @@ static enum ko_code turn(struct coordinator *c, struct ko_error *err)
         c->stopped = true;
     const bool due = c->staged_bytes > 0 && (ko_now() - c->last_round >= c->job->commit_seconds ||
                                              c->staged_bytes >= KO_STAGED_BYTES);
-    if (due && !c->in_round && !ending(c))
+    const bool beat = ko_now() - c->last_round >= KO_BEAT_SECONDS;
+    if ((due || beat) && !c->in_round && !ending(c))
         code = begin_round(c, err);
     struct ko_progress *progress = &c->sweep->progress;
     progress->n_busy = 0;
@@ -144,6 +176,7 @@ static enum ko_code run_model(struct coordinator *c, struct ko_error *err)
 {
     c->sweep->progress.model = c->job->plan->model[c->model].name;
     c->n_loaded = 0;
+    c->unloaded = false;
     enum ko_code code = tell_all(c, KO_TAG_MODEL, c->model, err);
     while (code == KO_OK && !ending(c) && c->n_loaded < c->n_workers)
         code = turn(c, err);
@@ -215,6 +248,7 @@ enum ko_code ko_coordinator_run(struct ko_sweep *sweep, struct ko_error *err)
     if (code == KO_OK)
         code = ko_sweep_gather_spent(world, NULL, sweep, err);
     if (code != KO_OK) {
+        ko_error_name_rank(err, world->rank);
         world->broken = true;
     } else if (c.failure.code != KO_OK) {
         *err = c.failure;

@@ -14,4 +14,8 @@ KO_MUST_CHECK enum ko_code ko_alone_run(struct ko_sweep *sweep, struct ko_error 
 /* Whether a commit round is due: commit_seconds since the last one, or KO_STAGED_BYTES staged. */
 enum { KO_STAGED_BYTES = 64 << 20 };
 
+/* A round is called at least this often, with nothing to write if need be: its time in the cube
+   tells those who look that the run is alive. */
+enum { KO_BEAT_SECONDS = 30 };
+
 #endif

@@ -159,6 +159,17 @@ enum ko_code ko_job_receive(const struct ko_world *world, enum ko_next *next, st
     return code;
 }
 
+bool ko_job_has_results(const struct ko_job *job, int32_t model)
+{
+    for (int32_t b = 0; b < job->batches.n; b++) {
+        const struct ko_batch *batch = &job->batches.batch[b];
+        for (int32_t k = 0; batch->model == model && k < batch->n_facts; k++)
+            if (ko_job_is_done(job, model, batch->fact[k]))
+                return true;
+    }
+    return false;
+}
+
 int32_t ko_job_max_rows(const struct ko_job *job, int32_t model)
 {
     const int64_t budget = job->plan->model[model].row_budget;

@@ -58,6 +58,9 @@ static inline bool ko_job_is_done(const struct ko_job *job, int32_t model, int32
     return job->done[(size_t)model * (size_t)job->plan->n_facts + (size_t)fact];
 }
 
+/* Whether the cube has results of the model from an earlier run. */
+bool ko_job_has_results(const struct ko_job *job, int32_t model);
+
 /* Rows that a worker's workspace must hold for this model's batches. */
 int32_t ko_job_max_rows(const struct ko_job *job, int32_t model);
 

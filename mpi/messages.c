@@ -27,6 +27,12 @@ enum ko_code ko_message_send_failure(MPI_Comm comm, int to, enum ko_tag tag,
                         err);
 }
 
+static bool carries_error(int tag)
+{
+    return tag == KO_TAG_ERROR || tag == KO_TAG_BROKEN || tag == KO_TAG_UNLOADED ||
+           tag == KO_TAG_FAILED;
+}
+
 enum ko_code ko_message_poll(MPI_Comm comm, struct ko_message *message, bool *got,
                              struct ko_error *err)
 {
@@ -38,7 +44,7 @@ enum ko_code ko_message_poll(MPI_Comm comm, struct ko_message *message, bool *go
     if (code != KO_OK || !flag)
         return code;
     MPI_Get_count(&status, MPI_BYTE, &n);
-    const bool is_error = status.MPI_TAG == KO_TAG_ERROR || status.MPI_TAG == KO_TAG_BROKEN;
+    const bool is_error = carries_error(status.MPI_TAG);
     char buffer[MESSAGE_BYTES] = {0};
     if (n != (int)(is_error ? sizeof(struct ko_error) : 2 * sizeof(int64_t)))
         return ko_fail(err, KO_E_FAILED, "MPI: message with tag %d from rank %d has %d bytes",

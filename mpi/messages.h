@@ -16,12 +16,16 @@ enum ko_tag {
     /* coordinator -> worker */
     KO_TAG_MODEL = 1, /* value: model on the plan's axis: load its weights (all workers together) */
     KO_TAG_BATCH,     /* value: batch to compute */
-    KO_TAG_ROUND,     /* join a commit round at once */
+    KO_TAG_GIVE_UP,   /* value: batch of a model that could not be loaded: its cells failed */
+    KO_TAG_ROUND,     /* join a commit round at once; value: cells computed in this run, extra: its
+                          share of the work in millionths */
     KO_TAG_STOP,      /* drop the batch in hand */
     KO_TAG_END,       /* close the cube (all workers together) and leave the phase */
     /* worker -> coordinator */
     KO_TAG_LOADED,    /* value: the model */
+    KO_TAG_UNLOADED,  /* a struct ko_error in bytes: the model cannot be loaded, on no worker */
     KO_TAG_FINISHED,  /* value: batch computed; extra: microseconds */
+    KO_TAG_FAILED,    /* a struct ko_error in bytes: a prompt or batch failed and is recorded */
     KO_TAG_DROPPED,   /* value: batches dropped after KO_TAG_STOP */
     KO_TAG_COMMITTED, /* value: batches committed; extra: microseconds */
     KO_TAG_ERROR,     /* a struct ko_error in bytes: this worker goes on obeying */
@@ -32,7 +36,7 @@ struct ko_message {
     enum ko_tag tag;
     int rank; /* who sent it */
     int64_t value, extra;
-    struct ko_error error; /* KO_TAG_ERROR and KO_TAG_BROKEN */
+    struct ko_error error; /* of the tags that carry one */
 };
 
 KO_MUST_CHECK enum ko_code ko_message_send(MPI_Comm comm, int to, enum ko_tag tag, int64_t value,

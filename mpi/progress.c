@@ -25,6 +25,12 @@ enum ko_code ko_progress_mode_parse(const char *text, FILE *stream, enum ko_prog
                    text, near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
+int64_t ko_progress_ppm(const struct ko_progress *progress)
+{
+    return progress->work_total > 0 ? (int64_t)(1e6 * progress->work_done / progress->work_total)
+                                    : 1000000;
+}
+
 void ko_progress_begin(struct ko_progress *progress, const char *title)
 {
     progress->title = title;

@@ -27,6 +27,8 @@ struct ko_progress {
 /* auto: a line that redraws on a terminal, else plain. KO_E_INPUT for an unknown word. */
 KO_MUST_CHECK enum ko_code ko_progress_mode_parse(const char *text, FILE *stream,
                                                   enum ko_progress_mode *out, struct ko_error *err);
+/* Work done of this run in millionths; all of it where there is none to do. */
+int64_t ko_progress_ppm(const struct ko_progress *progress);
 void ko_progress_begin(struct ko_progress *progress, const char *title);
 /* Prints where it is time to: a redrawn line five times a second, a plain line at 10, 30, 60 s and
    then every minute, JSON every second. */

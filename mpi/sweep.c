@@ -59,6 +59,7 @@ enum ko_code ko_sweep_run(struct ko_sweep *sweep, struct ko_error *err)
         sweep->progress.n_workers = world->n_workers;
         ko_progress_begin(&sweep->progress, sweep->title);
         code = world->alone ? ko_alone_run(sweep, err) : ko_coordinator_run(sweep, err);
+        ko_failures_end(&sweep->failures, sweep->log);
         if (code == KO_OK || code == KO_E_STOPPED)
             ko_progress_end(&sweep->progress);
         else

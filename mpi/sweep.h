@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "mpi/failures.h"
 #include "mpi/job.h"
 #include "mpi/progress.h"
 #include "mpi/world.h"
@@ -25,6 +26,7 @@ struct ko_sweep {
     double wall_seconds;
     struct ko_spent spent;        /* by all workers together */
     int threads_min, threads_max; /* of the workers */
+    struct ko_failures failures;  /* recorded in the cube; ko_failures_free it */
 };
 
 /* Collective over all ranks, with the same job everywhere. KO_E_STOPPED after a polite stop: what

@@ -52,6 +52,7 @@ static enum ko_code fill(const struct ko_world *world, struct ko_weights *weight
     const struct ko_model *model = weights->model;
     uint64_t *hash = ko_new(model->n_weights, sizeof *hash, err);
     enum ko_code code = hash ? KO_OK : KO_E_MEMORY;
+    weights->model->load_stop = world->load_stop;
     if (code == KO_OK)
         code =
             ko_model_load(model, weights->checkpoint, weights->shared ? world->node_worker : 0,

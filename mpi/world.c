@@ -19,21 +19,6 @@ enum ko_code ko_mpi_check(int result, const char *what, struct ko_error *err)
     return ko_fail(err, KO_E_FAILED, "MPI: %s: %s", what, text);
 }
 
-enum ko_code ko_launch_check(int n_ranks, struct ko_error *err)
-{
-    static const char *const names[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"};
-    for (size_t k = 0; n_ranks == 1 && k < sizeof names / sizeof names[0]; k++) {
-        const char *text = getenv(names[k]);
-        int64_t n = 0;
-        if (text && ko_parse_int(text, 1, INT32_MAX, &n, names[k], NULL) == KO_OK && n > 1)
-            return ko_fail(err, KO_E_INPUT,
-                           "launch: launched as %lld separate programs (%s=%s, but MPI sees one "
-                           "rank), use srun --mpi=pmix or mpirun of the same MPI",
-                           (long long)n, names[k], text);
-    }
-    return KO_OK;
-}
-
 static enum ko_code split(struct ko_world *world, struct ko_error *err)
 {
     const int color = world->alone || !world->root ? 0 : MPI_UNDEFINED;

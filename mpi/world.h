@@ -7,6 +7,7 @@
 
 #include "mpi/gpus.h"
 #include "src/base/error.h"
+#include "src/base/stop.h"
 
 struct ko_world {
     MPI_Comm all;     /* every rank */
@@ -22,12 +23,9 @@ struct ko_world {
     bool broken; /* the other ranks cannot be brought back: end the job with MPI_Abort */
     char host[MPI_MAX_PROCESSOR_NAME];
     struct ko_gpu gpu; /* of a worker, once it has looked (mpi/sight.h); device -1: none */
+    const struct ko_stop
+        *load_stop; /* drops the loading of weights; NULL: nothing does; borrowed */
 };
-
-/* Whether this process was launched as one of several separate programs: KO_E_INPUT "launched as N
-   separate programs; use srun
-   --mpi=pmix or mpirun". n_ranks is MPI's. */
-KO_MUST_CHECK enum ko_code ko_launch_check(int n_ranks, struct ko_error *err);
 
 /* MPI_Init_thread (FUNNELED) and the communicators. MPI errors return codes from here on.
    Collective. Close with ko_world_close, also after a failure. */

@@ -22,6 +22,8 @@ done
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=jobs/install.sh
 source jobs/install.sh
+# shellcheck source=tests/readers/install.sh
+source tests/readers/install.sh
 
 step() {
     printf '\n==> %s\n' "$1"
@@ -32,10 +34,27 @@ build() {
     cmake --build --preset "$1"
 }
 
+# The tests on a real Slurm of virtual nodes need its daemons; without them those tests are skipped, and say why.
+install_slurm() {
+    local packages=(slurmctld slurmd slurm-client)
+    if command -v slurmctld && command -v slurmd && command -v sbatch; then
+        return 0
+    fi >/dev/null
+    if [ "$(id -u)" != 0 ] || [ -n "${LOADEDMODULES:-}" ] || ! command -v apt-get >/dev/null; then
+        echo "not installed: Slurm, which takes root and apt-get and no loaded modules (${packages[*]})"
+        return 0
+    fi
+    echo "installing with apt-get: ${packages[*]}"
+    { ko_apt update && ko_apt install "${packages[@]}"; } || echo "not installed: Slurm (${packages[*]})"
+    hash -r
+}
+
 step "Install what is missing"
 ko_install_missing
+install_slurm
 KO_PYTHON=$(ko_python)
 export KO_PYTHON
+ko_install_readers
 echo "everything needed is here"
 
 failed=0

@@ -36,6 +36,8 @@ struct ko_cube_content {
     size_t n_attributes;
     const struct ko_cube_evaluation *
         evaluation; /* sweep: eval_*; NULL for an evaluation, whose eval_* are written by commits */
+    char (*content_hash)[33]; /* [n_models] of the weights that the evaluation ran, "": not known;
+                                 NULL: of no model; borrowed */
     struct ko_tokenizer *const
         *tokenizer; /* [n_models] for token_text, which stays empty where NULL; borrowed */
     const struct ko_cube_content *whole; /* the plan is a shard's: plan, evaluation and tokenizer of
@@ -66,6 +68,11 @@ KO_MUST_CHECK enum ko_code ko_cube_close(struct ko_cube *cube, struct ko_error *
 KO_MUST_CHECK enum ko_code ko_cube_commit(struct ko_cube *cube, const struct ko_record *records,
                                           int32_t n, struct ko_error *err);
 
+/* Local: what the next commits write into the run's row, beside the time, for those who look while
+   the run is under way; the first rank of the communicator is the one that matters. cells: computed
+   in this run; work_share: of its floating-point operations, 0 to 1. */
+void ko_cube_set_progress(struct ko_cube *cube, double cells, double work_share);
+
 /* Collective: writes a model's content hash (32 hex digits; NULL on ranks that have nothing to
  * write). */
 KO_MUST_CHECK enum ko_code ko_cube_write_content_hash(struct ko_cube *cube, int32_t model,
@@ -73,6 +80,11 @@ KO_MUST_CHECK enum ko_code ko_cube_write_content_hash(struct ko_cube *cube, int3
 
 /* ------------------------------------------------------------------------------------------------
  * one process again */
+
+/* The start of a run, written into the row that ko_cube_log_run fills at its end (run_ranks stays
+   -1 until then). Raw, and no lock is taken. */
+KO_MUST_CHECK enum ko_code ko_cube_begin_run(const char *path, double start_epoch, const char *host,
+                                             const char *job, struct ko_error *err);
 
 struct ko_cube_run {
     double start_epoch, wall_seconds, device_seconds;

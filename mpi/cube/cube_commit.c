@@ -13,6 +13,12 @@ struct slot {
     int32_t prompt; /* index on the dataset's prompt axis */
 };
 
+/* What the datasets hold that are written from records: values, why a record failed, statuses. */
+static bool is_of_records(enum ko_cube_field field)
+{
+    return field <= KO_FIELD_STATUS || field == KO_FIELD_REASON;
+}
+
 /* The records of one round, sorted by their place in the file. */
 struct round {
     struct slot *record; /* [n] all, ascending by model and fact */
@@ -104,6 +110,8 @@ static void gather(const struct round *round, const struct ko_cube_dataset *data
             memcpy(to, record->status + (heat ? ko_plan_n_plain_statuses(plan) : 0), bytes);
         else if (dataset->field == KO_FIELD_STATUS)
             *to = KO_DONE;
+        else if (dataset->field == KO_FIELD_REASON)
+            *to = (char)record->failure;
         else if (cells)
             copy_metrics(record->value + (heat ? ko_plan_n_plain_values(plan) : 0), dataset, block,
                          to);
@@ -205,10 +213,11 @@ static enum ko_code write_phase(struct round *round, bool statuses, struct ko_er
 
     for (size_t i = 0; i < KO_CUBE_N_DATASETS && code == KO_OK; i++) {
         enum ko_cube_field field = ko_cube_table[i].field;
-        if (cube->dataset[i] >= 0 && field <= KO_FIELD_STATUS &&
-            (field == KO_FIELD_STATUS) == statuses)
+        if (cube->dataset[i] >= 0 && is_of_records(field) && (field == KO_FIELD_STATUS) == statuses)
             code = write_dataset(round, i, err);
     }
+    if (code == KO_OK && statuses)
+        code = ko_cube_write_progress(cube, err);
     if (code == KO_OK && H5Fflush(cube->file, H5F_SCOPE_GLOBAL) < 0)
         code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot bring the file to disk", cube->path);
     return code;
@@ -224,7 +233,7 @@ static enum ko_code new_round(struct ko_cube *cube, const struct ko_record *reco
     for (int32_t i = 0; i < n && code == KO_OK; i++)
         code = check_record(cube, &records[i], err);
     for (size_t i = 0; i < KO_CUBE_N_DATASETS && code == KO_OK; i++)
-        if (cube->dataset[i] >= 0 && ko_cube_table[i].field <= KO_FIELD_STATUS) {
+        if (cube->dataset[i] >= 0 && is_of_records(ko_cube_table[i].field)) {
             code = ko_cube_n_elements(&ko_cube_table[i], &cube->lengths, 2, &bytes, err);
             largest = bytes > largest ? bytes : largest;
         }

@@ -108,6 +108,8 @@ static enum ko_code write_datasets(struct ko_cube_new *cube, struct ko_error *er
             continue;
         if (dataset->type == KO_TYPE_STRING || dataset->field == KO_FIELD_LABEL)
             code = ko_cube_fill_strings(cube, i, err);
+        else if (dataset->field == KO_FIELD_CONTENT_HASH)
+            code = ko_cube_fill_hashes(cube, i, err);
         else if (dataset->type != KO_TYPE_CHAR)
             code = ko_cube_fill_numbers(cube, i, err);
     }

@@ -17,6 +17,7 @@
     X(WINDOW_START, "window_start") \
     X(POSITION, "position") \
     X(SOURCE_POSITION, "source_position") \
+    X(SWEEP_BLOCK, "sweep_block") \
     X(LABEL_LENGTH, "label_length") \
     X(HASH_LENGTH, "hash_length") \
     X(RUN, "run") \
@@ -28,9 +29,9 @@
     X(PROB) X(LOGPROB) X(KL) X(FOIL_LOGPROB) X(TARGET_RANK) X(TOP1_ID) X(STATUS) \
     X(INDEX) X(LENGTH) X(LABEL) X(WINDOW) X(DEPTH) \
     X(N_LAYERS) X(ARCHITECTURE) X(CHECKPOINT_PATH) X(TOKENIZER_PATH) X(FINGERPRINT) X(TOKENIZER_FINGERPRINT) X(CONTENT_HASH) \
-    X(TEXT) X(SUBJECT) X(TARGET) X(FOIL) X(RELATION) X(EVAL_INDEX) X(WHOLE_INDEX) X(REASON) \
+    X(TEXT) X(SUBJECT) X(TARGET) X(FOIL) X(RELATION) X(EVAL_INDEX) X(WHOLE_INDEX) X(REASON) X(SELECTED) \
     X(N_TOKENS) X(SUBJECT_BEGIN) X(SUBJECT_END) X(TARGET_ID) X(FOIL_ID) X(TOKEN_ID) X(TOKEN_TEXT) \
-    X(RUN_START) X(RUN_WALL) X(RUN_DEVICE) X(RUN_RANKS) X(RUN_HOST) X(RUN_JOB) X(RUN_LOG) X(SPEC)
+    X(RUN_START) X(RUN_UPDATED) X(RUN_CELLS) X(RUN_SHARE) X(RUN_WALL) X(RUN_DEVICE) X(RUN_RANKS) X(RUN_HOST) X(RUN_JOB) X(RUN_LOG) X(SPEC)
 
 /* Axes are a list in parentheses, so that it passes through macros as one argument. */
 #define KO_CELL_AXES (KO_AXIS_MODEL, KO_AXIS_PROMPT, KO_AXIS_ROUTE, KO_AXIS_FEATURE_CLASS, KO_AXIS_WINDOW_SIZE, KO_AXIS_WINDOW_START)
@@ -55,6 +56,7 @@
     KO_CUBE_CLEAN(X, "eval_", EVAL_PROMPT, KO_WHEN_ALWAYS, "of the clean run of the evaluation") \
     X("eval_status", UINT8, KO_BY_MODEL_AND(EVAL_PROMPT), STATUS, KO_WHEN_EVALUATION, NULL, "state of the clean run") \
     X("reason_code", UINT8, KO_BY_MODEL_AND(EVAL_PROMPT), REASON, KO_WHEN_ALWAYS, NULL, "why the prompt cannot be run") \
+    X("selected", UINT8, (KO_AXIS_SWEEP_BLOCK, KO_AXIS_MODEL, KO_AXIS_EVAL_PROMPT), SELECTED, KO_WHEN_SWEEP, NULL, "whether a block of the spec selected the prompt for the model") \
     X("n_layers", INT, KO_BY_MODEL, N_LAYERS, KO_WHEN_ALWAYS, "layers", "layers of the model") \
     X("architecture", STRING, KO_BY_MODEL, ARCHITECTURE, KO_WHEN_ALWAYS, NULL, "model family") \
     X("checkpoint_path", STRING, KO_BY_MODEL, CHECKPOINT_PATH, KO_WHEN_ALWAYS, NULL, "folder of the checkpoint") \
@@ -75,6 +77,9 @@
     KO_CUBE_TOKENS(X, "eval_", EVAL_PROMPT, KO_WHEN_EVALUATION) \
     X("depth", FLOAT, (KO_AXIS_MODEL, KO_AXIS_WINDOW_SIZE, KO_AXIS_WINDOW_START), DEPTH, KO_WHEN_ALWAYS, "percent", "100 start / (layers - size), 0 where the window is the whole model") \
     X("run_start", DOUBLE, KO_BY(RUN), RUN_START, KO_WHEN_ALWAYS, "seconds since 1970-01-01 00:00:00", "start of the run, UTC") \
+    X("run_updated", DOUBLE, KO_BY(RUN), RUN_UPDATED, KO_WHEN_ALWAYS, "seconds since 1970-01-01 00:00:00", "last sign of life of the run, UTC") \
+    X("run_cells", DOUBLE, KO_BY(RUN), RUN_CELLS, KO_WHEN_ALWAYS, "1", "cells that the run has computed, by its last sign of life") \
+    X("run_work_share", DOUBLE, KO_BY(RUN), RUN_SHARE, KO_WHEN_ALWAYS, "1", "share of the run's floating-point operations that is done, by its last sign of life") \
     X("run_wall_seconds", DOUBLE, KO_BY(RUN), RUN_WALL, KO_WHEN_ALWAYS, "s", "wall time of the run") \
     X("run_device_seconds", DOUBLE, KO_BY(RUN), RUN_DEVICE, KO_WHEN_ALWAYS, "s", "time of all workers of the run, spent computing") \
     X("run_ranks", INT, KO_BY(RUN), RUN_RANKS, KO_WHEN_ALWAYS, NULL, "MPI ranks of the run") \
@@ -95,6 +100,7 @@
     X("window_start", INT, KO_BY(WINDOW_START), WINDOW, KO_WHEN_ALWAYS, "layers", "first layer of the window, from 0") \
     X("position", INT, KO_BY(POSITION), INDEX, KO_WHEN_ALWAYS, NULL, "token position, from 0, special tokens included") \
     X("source_position", INT, KO_BY(SOURCE_POSITION), INDEX, KO_WHEN_ALWAYS, NULL, "token position whose edges are removed, from 0") \
+    X("sweep_block", INT, KO_BY(SWEEP_BLOCK), INDEX, KO_WHEN_ALWAYS, NULL, "block of the spec's sweeps, from 0") \
     X("label_length", INT, KO_BY(LABEL_LENGTH), LENGTH, KO_WHEN_ALWAYS, NULL, "byte of a label") \
     X("hash_length", INT, KO_BY(HASH_LENGTH), LENGTH, KO_WHEN_ALWAYS, NULL, "digit of a hash") \
     X("run", INT, KO_BY(RUN), LENGTH, KO_WHEN_ALWAYS, NULL, "row of the run table") \

@@ -82,6 +82,7 @@ void ko_cube_lengths_of_plan(const struct ko_plan *plan, struct ko_cube_lengths 
     n[KO_AXIS_RUN_LOG_BYTE] = KO_CUBE_LOG_BYTES;
     if (!sweep)
         return;
+    n[KO_AXIS_SWEEP_BLOCK] = (hsize_t)plan->n_blocks;
     n[KO_AXIS_PROMPT] = (hsize_t)plan->n_prompts;
     n[KO_AXIS_HEAT_PROMPT] = (hsize_t)plan->n_heat_prompts;
     n[KO_AXIS_ROUTE] = (hsize_t)plan->n_plain_routes;

@@ -65,22 +65,38 @@ static enum ko_code flag_attributes(hid_t object, const char *path,
 #undef X
     };
     static const char *const cell[] = {"not planned", "pending", "done", "vacuous", "failed"};
+    static const char *const selected[] = {"not selected", "selected"};
     static const char *const clean_run[] = {"not runnable", "pending", "done"};
-    uint8_t values[sizeof reasons / sizeof *reasons];
+    static const enum ko_failure failures[] = {
+#define X(name, number, sentence) name,
+        KO_FAILURES(X)
+#undef X
+    };
+    enum {
+        N_REASONS = sizeof reasons / sizeof *reasons,
+        N_FAILURES = sizeof failures / sizeof *failures
+    };
+    uint8_t values[N_REASONS + N_FAILURES];
     struct ko_text meanings = {0};
     hsize_t n = 0;
 
     if (dataset->field == KO_FIELD_REASON) {
-        for (; n < sizeof reasons / sizeof *reasons; n++) {
+        for (; n < N_REASONS; n++) {
             values[n] = (uint8_t)reasons[n];
             add_meaning(&meanings, ko_reason_sentence(reasons[n]));
         }
+        for (; n < N_REASONS + N_FAILURES; n++) {
+            values[n] = (uint8_t)failures[n - N_REASONS];
+            add_meaning(&meanings, ko_failure_sentence(failures[n - N_REASONS]));
+        }
     } else {
         bool evaluation = ko_cube_has_axis(dataset, KO_AXIS_EVAL_PROMPT);
-        size_t n_words = evaluation ? 3 : 5;
+        bool selection = dataset->field == KO_FIELD_SELECTED;
+        const char *const *words = selection ? selected : evaluation ? clean_run : cell;
+        size_t n_words = selection ? 2 : evaluation ? 3 : 5;
         for (; n < n_words; n++) {
             values[n] = (uint8_t)n;
-            add_meaning(&meanings, evaluation ? clean_run[n] : cell[n]);
+            add_meaning(&meanings, words[n]);
         }
     }
     enum ko_code code = ko_text_check(&meanings, err);
@@ -109,14 +125,13 @@ static enum ko_code write_attributes(hid_t id, const char *path,
     /* By it netCDF's readers make strings of characters, without the last axis. */
     if (code == KO_OK && dataset->type == KO_TYPE_CHAR)
         code = ko_cube_text_attribute(id, path, "_Encoding", "utf-8", err);
-    if (code == KO_OK && (dataset->field == KO_FIELD_STATUS || dataset->field == KO_FIELD_REASON))
+    if (code == KO_OK && (dataset->field == KO_FIELD_STATUS || dataset->field == KO_FIELD_REASON ||
+                          dataset->field == KO_FIELD_SELECTED))
         code = flag_attributes(id, path, dataset, err);
     return code;
 }
 
-/* Everything that is ever written has its place in the file from the start: a later write touches
- * no metadata. */
-static bool set_creation(hid_t creation, const struct ko_cube_dataset *dataset, hid_t type)
+bool ko_cube_set_creation(hid_t creation, const struct ko_cube_dataset *dataset, hid_t type)
 {
     const float nan32 = NAN;
     const double nan64 = (double)NAN;
@@ -152,7 +167,7 @@ enum ko_code ko_cube_define(struct ko_cube_new *cube, size_t index, struct ko_er
     hid_t type = ko_cube_new_type(dataset->type), id = H5I_INVALID_HID;
     hid_t space = H5Screate_simple(n_axes, shape, NULL);
     hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
-    if (type >= 0 && space >= 0 && creation >= 0 && set_creation(creation, dataset, type))
+    if (type >= 0 && space >= 0 && creation >= 0 && ko_cube_set_creation(creation, dataset, type))
         id = H5Dcreate2(cube->file, dataset->name, type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
     if (id < 0)
         code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot create dataset '%s'", cube->path,

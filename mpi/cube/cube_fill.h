@@ -26,12 +26,6 @@ typedef enum ko_code ko_cube_writer(struct ko_cube_new *cube, void *context, str
 KO_MUST_CHECK enum ko_code ko_cube_write_file(struct ko_cube_new *cube, ko_cube_writer *write,
                                               void *context, struct ko_error *err);
 
-/* Closing what cannot be written leaves HDF5 with objects that it frees twice when the program
-   ends. So the file that failed goes on in memory, where there is room for the little that HDF5
-   still holds. Called
-   by a writer that closes objects after a failure. */
-void ko_cube_go_on_in_memory(hid_t file);
-
 /* Creates every dataset that a cube of these lengths has, and attaches the axes. */
 KO_MUST_CHECK enum ko_code ko_cube_define_all(struct ko_cube_new *cube, struct ko_error *err);
 /* The attributes `Conventions`, `cube_format` and `kind`, in this order. */
@@ -43,6 +37,15 @@ KO_MUST_CHECK enum ko_code ko_cube_write_format(const struct ko_cube_new *cube,
 KO_MUST_CHECK enum ko_code ko_cube_text_attribute(hid_t object, const char *path, const char *name,
                                                   const char *text, struct ko_error *err);
 
+/* For a file whose writing has failed, before it is closed. Closing what cannot be written leaves
+   HDF5 with objects that it frees twice when the program ends. So the file goes on in memory, where
+   there is room for the little that HDF5 still holds. */
+void ko_cube_go_on_in_memory(hid_t file);
+
+/* The creation properties of a dataset: contiguous, allocated at once, its fill value. Everything
+   that is ever written has its place in the file from the start: a later write touches no metadata.
+ */
+bool ko_cube_set_creation(hid_t creation, const struct ko_cube_dataset *dataset, hid_t type);
 /* Creates a dataset, contiguous and allocated at once, with its fill value and attributes. */
 KO_MUST_CHECK enum ko_code ko_cube_define(struct ko_cube_new *cube, size_t index,
                                           struct ko_error *err);
@@ -65,6 +68,8 @@ KO_MUST_CHECK enum ko_code ko_cube_fill_strings(struct ko_cube_new *cube, size_t
                                                 struct ko_error *err);
 KO_MUST_CHECK enum ko_code ko_cube_fill_numbers(struct ko_cube_new *cube, size_t index,
                                                 struct ko_error *err);
+KO_MUST_CHECK enum ko_code ko_cube_fill_hashes(struct ko_cube_new *cube, size_t index,
+                                               struct ko_error *err);
 KO_MUST_CHECK enum ko_code ko_cube_fill_statuses(struct ko_cube_new *cube, struct ko_error *err);
 
 #endif

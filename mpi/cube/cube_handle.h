@@ -19,6 +19,9 @@ struct ko_cube {
     hid_t file, transfer;
     hid_t dataset[KO_CUBE_N_DATASETS]; /* those that commits write; negative: others */
     bool checked;                      /* that writes are collective */
+    hsize_t run_row;                   /* of the run under way in the run table */
+    bool has_progress;
+    double cells, work_share; /* where has_progress */
 };
 
 /* Whether commits write the dataset. */
@@ -29,5 +32,14 @@ bool ko_cube_committed(const struct ko_cube_dataset *dataset,
    of a dataset of the table; n may be 0 and `space` then selects nothing. */
 KO_MUST_CHECK enum ko_code ko_cube_write(struct ko_cube *cube, size_t index, hid_t space, size_t n,
                                          const void *memory, struct ko_error *err);
+
+/* Collective: the progress that the first rank was told, and the time, into the run's row; nothing
+   where it was told none. */
+KO_MUST_CHECK enum ko_code ko_cube_write_progress(struct ko_cube *cube, struct ko_error *err);
+
+/* The row of the run table that the run under way has: the first that no run has filled, the last
+   one where all are. */
+KO_MUST_CHECK enum ko_code ko_cube_run_row(hid_t file, const char *path, hsize_t *row,
+                                           struct ko_error *err);
 
 #endif

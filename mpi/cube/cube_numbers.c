@@ -88,6 +88,9 @@ static uint8_t uint8_at(const struct ko_cube_new *cube, const struct ko_cube_dat
 {
     if (dataset->field == KO_FIELD_SPEC)
         return (uint8_t)cube->spec[at[0]];
+    if (dataset->field == KO_FIELD_SELECTED)
+        return cube->content->plan->block[at[0]]
+            .selected[at[1] * (size_t)cube->content->plan->n_facts + at[2]];
     enum ko_reason reason =
         ko_plan_prompt(cube->content->plan, (int32_t)at[0], (int32_t)at[1])->reason;
     if (dataset->field == KO_FIELD_REASON)

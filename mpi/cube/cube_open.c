@@ -10,8 +10,11 @@ bool ko_cube_committed(const struct ko_cube_dataset *dataset, const struct ko_cu
 {
     if (!ko_cube_present(dataset, lengths))
         return false;
-    if (dataset->field == KO_FIELD_CONTENT_HASH)
+    if (dataset->field == KO_FIELD_CONTENT_HASH || dataset->field == KO_FIELD_RUN_UPDATED ||
+        dataset->field == KO_FIELD_RUN_CELLS || dataset->field == KO_FIELD_RUN_SHARE)
         return true;
+    if (dataset->field == KO_FIELD_REASON)
+        return !lengths->evaluation;
     return dataset->field <= KO_FIELD_STATUS &&
            (lengths->evaluation || !ko_cube_has_axis(dataset, KO_AXIS_EVAL_PROMPT));
 }
@@ -71,20 +74,42 @@ static enum ko_code open_file(struct ko_cube *cube, struct ko_error *err)
     return code;
 }
 
+/* A kill while chunks are rewritten would leave some that cannot be read. */
+static enum ko_code check_layout(const struct ko_cube *cube, size_t index, struct ko_error *err)
+{
+    enum ko_code code = KO_OK;
+    hid_t creation = H5Dget_create_plist(cube->dataset[index]);
+
+    if (creation < 0)
+        code = ko_hdf5_fail(err, KO_E_FAILED, "%s: dataset '%s' cannot be looked at", cube->path,
+                            ko_cube_table[index].name);
+    else if (H5Pget_layout(creation) != H5D_CONTIGUOUS)
+        code = ko_fail(err, KO_E_INPUT,
+                       "%s: dataset '%s' is in chunks, as in a compressed copy, which no run can "
+                       "continue, take the cube that it was made from",
+                       cube->path, ko_cube_table[index].name);
+    ko_hdf5_close(creation, &code, cube->path, err);
+    return code;
+}
+
 static enum ko_code open_datasets(struct ko_cube *cube, struct ko_error *err)
 {
     enum ko_code code = KO_OK;
 
-    for (size_t i = 0; i < KO_CUBE_N_DATASETS && code == KO_OK; i++)
-        if (ko_cube_committed(&ko_cube_table[i], &cube->lengths))
-            code = ko_cube_open_dataset(cube->file, cube->path, &ko_cube_table[i], &cube->lengths,
-                                        &cube->dataset[i], err);
+    for (size_t i = 0; i < KO_CUBE_N_DATASETS && code == KO_OK; i++) {
+        if (!ko_cube_committed(&ko_cube_table[i], &cube->lengths))
+            continue;
+        code = ko_cube_open_dataset(cube->file, cube->path, &ko_cube_table[i], &cube->lengths,
+                                    &cube->dataset[i], err);
+        if (code == KO_OK)
+            code = check_layout(cube, i, err);
+    }
     if (code != KO_OK)
         return code;
     cube->transfer = H5Pcreate(H5P_DATASET_XFER);
     if (cube->transfer < 0 || H5Pset_dxpl_mpio(cube->transfer, H5FD_MPIO_COLLECTIVE) < 0)
         code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot ask for collective writes", cube->path);
-    return code;
+    return code == KO_OK ? ko_cube_run_row(cube->file, cube->path, &cube->run_row, err) : code;
 }
 
 static enum ko_code close_all(struct ko_cube *cube, struct ko_error *err)

@@ -16,6 +16,9 @@ struct ko_cube_view;
    types or shapes. Free with ko_cube_view_close. */
 KO_MUST_CHECK enum ko_code ko_cube_view_open(const char *path, struct ko_cube_view **out,
                                              struct ko_error *err);
+/* The same without any lock on the file, for one who looks while a run writes it. */
+KO_MUST_CHECK enum ko_code ko_cube_view_look(const char *path, struct ko_cube_view **out,
+                                             struct ko_error *err);
 void ko_cube_view_close(struct ko_cube_view *view);
 
 bool ko_cube_view_is_evaluation(const struct ko_cube_view *view);
@@ -26,7 +29,7 @@ const char *ko_cube_view_attribute(const struct ko_cube_view *view, const char *
 struct ko_cube_axes {
     struct ko_strings model, prompt, heat_prompt, eval_prompt, route, heat_route, feature_class;
     int32_t *window_size, *window_start; /* layers */
-    int32_t n_sizes, n_starts, n_positions, n_source_positions;
+    int32_t n_sizes, n_starts, n_positions, n_source_positions, n_blocks;
     int32_t *n_layers; /* [model] */
     struct ko_strings architecture, fingerprint, tokenizer_fingerprint,
         checkpoint_path; /* [model] */
@@ -44,6 +47,23 @@ KO_MUST_CHECK enum ko_code ko_cube_view_read_int(struct ko_cube_view *view, cons
 KO_MUST_CHECK enum ko_code ko_cube_view_read_uint8(struct ko_cube_view *view, const char *dataset,
                                                    int32_t model, uint8_t *out, int64_t n,
                                                    struct ko_error *err);
+/* Some prompts of one model: `n` of them from `first` on, of a dataset whose first axes are `model`
+   and a prompt axis; whole in its further axes. n_values is what `out` has room for, which must be
+   all of it (checked). */
+struct ko_cube_rows {
+    const char *dataset;
+    int32_t model, first, n;
+    int64_t n_values;
+};
+KO_MUST_CHECK enum ko_code ko_cube_view_rows_float(struct ko_cube_view *view,
+                                                   const struct ko_cube_rows *rows, float *out,
+                                                   struct ko_error *err);
+KO_MUST_CHECK enum ko_code ko_cube_view_rows_int(struct ko_cube_view *view,
+                                                 const struct ko_cube_rows *rows, int32_t *out,
+                                                 struct ko_error *err);
+KO_MUST_CHECK enum ko_code ko_cube_view_rows_uint8(struct ko_cube_view *view,
+                                                   const struct ko_cube_rows *rows, uint8_t *out,
+                                                   struct ko_error *err);
 /* A list of strings along an axis (prompt_text, eval_prompt_text, ...). Free with ko_strings_free.
  */
 KO_MUST_CHECK enum ko_code ko_cube_view_read_strings(struct ko_cube_view *view, const char *dataset,
@@ -52,6 +72,25 @@ KO_MUST_CHECK enum ko_code ko_cube_view_read_strings(struct ko_cube_view *view, 
 KO_MUST_CHECK enum ko_code ko_cube_view_content_hash(struct ko_cube_view *view, int32_t model,
                                                      char hash[33], struct ko_error *err);
 bool ko_cube_view_has(const struct ko_cube_view *view, const char *dataset);
+
+/* The selection that a sweep was created with, [n_blocks, n_models, n_eval_prompts] 0/1: KO_E_INPUT
+   where the cube has none ("selected"). */
+KO_MUST_CHECK enum ko_code ko_cube_view_selected(struct ko_cube_view *view, uint8_t *out,
+                                                 struct ko_error *err);
+/* The run log, NUL-terminated. free(). */
+KO_MUST_CHECK enum ko_code ko_cube_view_run_log(struct ko_cube_view *view, char **out,
+                                                struct ko_error *err);
+
+/* The row of the run table that a run has begun and not ended. */
+struct ko_cube_live {
+    bool begun;               /* whether there is one; all below is zero otherwise */
+    double started, updated;  /* seconds since 1970; updated: its last sign of life */
+    double cells;             /* computed by then */
+    double work_share;        /* of its floating-point operations, 0 to 1 */
+    char host[256], job[256]; /* UTF-8, cut off where longer */
+};
+KO_MUST_CHECK enum ko_code ko_cube_view_live(struct ko_cube_view *view, struct ko_cube_live *out,
+                                             struct ko_error *err);
 
 /* Whether the cube at path was created from this plan, backend and precision: plan_hash,
    fingerprints of checkpoints and tokenizers, backend, precision. KO_E_INPUT naming the first

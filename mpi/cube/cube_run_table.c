@@ -4,6 +4,7 @@
 
 #include "mpi/cube/cube.h"
 #include "mpi/cube/cube_datasets.h"
+#include "mpi/cube/cube_handle.h"
 #include "mpi/cube/hdf5_check.h"
 #include "src/base/memory.h"
 
@@ -141,29 +142,82 @@ static enum ko_code write_row(const struct table *table, const struct ko_cube_ru
     return code;
 }
 
-enum ko_code ko_cube_log_run(const char *path, const struct ko_cube_run *run, struct ko_error *err)
+static void read_lengths(struct table *table)
 {
-    struct table table = {.file = H5I_INVALID_HID, .path = path};
+    table->lengths.n[KO_AXIS_RUN] = scale_length(table->file, "run");
+    table->lengths.n[KO_AXIS_RUN_LOG_BYTE] = scale_length(table->file, "run_log_byte");
+    table->lengths.n[KO_AXIS_LABEL_LENGTH] = scale_length(table->file, "label_length");
+}
+
+enum ko_code ko_cube_run_row(hid_t file, const char *path, hsize_t *row, struct ko_error *err)
+{
+    struct table table = {.file = file, .path = path};
+
+    read_lengths(&table);
+    return find_row(&table, row, err);
+}
+
+/* Without a lock, like the collective writes: a reader in a notebook must not fail a run. Who may
+   write at all is a matter of the lock file beside the cube. */
+static enum ko_code open_table(const char *path, struct table *table, struct ko_error *err)
+{
     enum ko_code code = KO_OK;
 
     ko_hdf5_quiet();
-    /* Without a lock, like the collective writes: a reader in a notebook must not fail a run that
-       has ended well. Who may write at all is a matter of the lock file beside the cube. */
+    *table = (struct table){.file = H5I_INVALID_HID, .path = path};
     hid_t access = ko_hdf5_access(false, path, err);
     if (access < 0)
         return err->code;
-    table.file = H5Fopen(path, H5F_ACC_RDWR, access);
-    if (table.file < 0)
+    table->file = H5Fopen(path, H5F_ACC_RDWR, access);
+    if (table->file < 0)
         code = ko_hdf5_fail(err, KO_E_INPUT, "%s: cannot be opened for writing", path);
-    if (code == KO_OK) {
-        table.lengths.n[KO_AXIS_RUN] = scale_length(table.file, "run");
-        table.lengths.n[KO_AXIS_RUN_LOG_BYTE] = scale_length(table.file, "run_log_byte");
-        table.lengths.n[KO_AXIS_LABEL_LENGTH] = scale_length(table.file, "label_length");
-        code = write_row(&table, run, err);
-    }
-    if (code == KO_OK && H5Fflush(table.file, H5F_SCOPE_GLOBAL) < 0)
-        code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot bring the file to disk", path);
-    ko_hdf5_close_file(table.file, &code, path, err);
+    else
+        read_lengths(table);
     ko_hdf5_close(access, &code, path, err);
+    return code;
+}
+
+/* Brings the file to disk and closes it. *code is what became of it so far. */
+static void close_table(const struct table *table, enum ko_code *code, struct ko_error *err)
+{
+    if (*code == KO_OK && H5Fflush(table->file, H5F_SCOPE_GLOBAL) < 0)
+        *code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot bring the file to disk", table->path);
+    ko_hdf5_close_file(table->file, code, table->path, err);
+}
+
+enum ko_code ko_cube_begin_run(const char *path, double start_epoch, const char *host,
+                               const char *job, struct ko_error *err)
+{
+    const double none = (double)NAN, zero = 0;
+    const struct {
+        const char *name;
+        const double *value;
+    } number[] = {{"run_start", &start_epoch}, {"run_updated", &start_epoch},
+                  {"run_cells", &zero},        {"run_work_share", &zero},
+                  {"run_wall_seconds", &none}, {"run_device_seconds", &none}};
+    struct table table;
+    hsize_t row = 0;
+    enum ko_code code = open_table(path, &table, err);
+
+    if (code == KO_OK)
+        code = find_row(&table, &row, err);
+    for (size_t i = 0; i < sizeof number / sizeof *number && code == KO_OK; i++)
+        code = transfer(&table, number[i].name, row, 1, NULL, number[i].value, err);
+    if (code == KO_OK)
+        code = write_text(&table, "run_host", row, host ? host : "", err);
+    if (code == KO_OK)
+        code = write_text(&table, "run_job", row, job ? job : "", err);
+    close_table(&table, &code, err);
+    return code;
+}
+
+enum ko_code ko_cube_log_run(const char *path, const struct ko_cube_run *run, struct ko_error *err)
+{
+    struct table table;
+    enum ko_code code = open_table(path, &table, err);
+
+    if (code == KO_OK)
+        code = write_row(&table, run, err);
+    close_table(&table, &code, err);
     return code;
 }

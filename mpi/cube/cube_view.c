@@ -91,7 +91,7 @@ static enum ko_code check_format(struct ko_cube_view *view, struct ko_error *err
     return KO_OK;
 }
 
-static enum ko_code open_file(struct ko_cube_view *view, struct ko_error *err)
+static enum ko_code open_file(struct ko_cube_view *view, bool locking, struct ko_error *err)
 {
     static const char signature[8] = {'\x89', 'H', 'D', 'F', '\r', '\n', '\x1a', '\n'};
     char found[sizeof signature] = {0};
@@ -105,7 +105,7 @@ static enum ko_code open_file(struct ko_cube_view *view, struct ko_error *err)
     if (n != sizeof found || memcmp(found, signature, sizeof found) != 0)
         return ko_fail(err, KO_E_INPUT, "%s: is no HDF5 file, give a cube that knockout wrote",
                        view->path);
-    hid_t access = ko_hdf5_access(true, view->path, err);
+    hid_t access = ko_hdf5_access(locking, view->path, err);
     if (access < 0)
         return err->code;
     view->file = H5Fopen(view->path, H5F_ACC_RDONLY, access);
@@ -163,6 +163,7 @@ static enum ko_code read_axes(struct ko_cube_view *view, struct ko_error *err)
     axes->n_sizes = (int32_t)view->lengths.n[KO_AXIS_WINDOW_SIZE];
     axes->n_starts = (int32_t)view->lengths.n[KO_AXIS_WINDOW_START];
     axes->n_positions = (int32_t)view->lengths.n[KO_AXIS_POSITION];
+    axes->n_blocks = (int32_t)view->lengths.n[KO_AXIS_SWEEP_BLOCK];
     axes->n_source_positions = (int32_t)view->lengths.n[KO_AXIS_SOURCE_POSITION];
     if (code == KO_OK)
         code = read_numbers(view, "window_size", &axes->window_size, err);
@@ -182,7 +183,8 @@ enum ko_code ko_cube_view_read_content(struct ko_cube_view *view, struct ko_erro
     return code == KO_OK ? read_axes(view, err) : code;
 }
 
-enum ko_code ko_cube_view_open(const char *path, struct ko_cube_view **out, struct ko_error *err)
+static enum ko_code open_view(const char *path, bool locking, struct ko_cube_view **out,
+                              struct ko_error *err)
 {
     struct ko_cube_view *view = ko_new(1, sizeof *view, err);
     enum ko_code code = KO_OK;
@@ -195,7 +197,7 @@ enum ko_code ko_cube_view_open(const char *path, struct ko_cube_view **out, stru
     if (!view->path)
         code = KO_E_MEMORY;
     if (code == KO_OK)
-        code = open_file(view, err);
+        code = open_file(view, locking, err);
     if (code == KO_OK)
         code = ko_cube_view_read_attributes(view, err);
     if (code == KO_OK)
@@ -209,6 +211,16 @@ enum ko_code ko_cube_view_open(const char *path, struct ko_cube_view **out, stru
     else
         ko_cube_view_close(view);
     return code;
+}
+
+enum ko_code ko_cube_view_open(const char *path, struct ko_cube_view **out, struct ko_error *err)
+{
+    return open_view(path, true, out, err);
+}
+
+enum ko_code ko_cube_view_look(const char *path, struct ko_cube_view **out, struct ko_error *err)
+{
+    return open_view(path, false, out, err);
 }
 
 void ko_cube_view_close(struct ko_cube_view *view)

@@ -9,25 +9,29 @@
     X(RUN, "run", "SPEC", 1, 1, "the sweep, alone or under mpirun or srun")                        \
     X(EVALUATE, "evaluate", "SPEC", 1, 1, "the clean runs alone: every model on every prompt")     \
     X(MERGE, "merge", "SHARD...", 1, -1, "one cube from the files of a sweep's shards")            \
-    X(STATUS, "status", "CUBE", 1, 1, "done, vacuous, failed and pending cells a model and route") \
+    X(STATUS, "status", "CUBE", 1, 1,                                                              \
+      "done, vacuous, failed and pending cells a model and route; a run's speed and time left")    \
     X(SHOW, "show", "CUBE", 1, 1,                                                                  \
       "the curves: mean change with its 95 % interval, a line a window")                           \
     X(VERIFY, "verify", "CUBE", 1, 1,                                                              \
       "recomputes a sample of cells without the token tree and compares")                          \
+    X(EXPORT, "export", "CUBE", 1, 1, "the long table as CSV, or a compressed copy of the cube")   \
     X(INSPECT, "inspect", "CHECKPOINT", 1, 1,                                                      \
       "architecture, shape, types, tokenizer of a checkpoint")                                     \
     X(BENCH, "bench", "", 0, 0, "GEMM rate, time a cell and fraction reached on this machine")
 
 /* X(ID, "name", TYPE, "default", "unit", "commands", "help") */
 #define KO_OPTIONS(X)                                                                              \
-    X(KO_OPT_OUTPUT, "output", KO_STRING, "", "CUBE", "run evaluate merge",                        \
-      "the HDF5 file to write (also -o)")                                                          \
+    X(KO_OPT_OUTPUT, "output", KO_STRING, "", "CUBE", "run evaluate merge export",                 \
+      "the file to write (also -o); export --csv without it: standard output")                     \
     X(KO_OPT_RESUME, "resume", KO_FLAG, "", "", "run evaluate",                                    \
       "continue the cube if it exists, else start it")                                             \
-    X(KO_OPT_OVERWRITE, "overwrite", KO_FLAG, "", "", "run evaluate merge",                        \
-      "replace the cube (and its evaluation) if it exists")                                        \
+    X(KO_OPT_OVERWRITE, "overwrite", KO_FLAG, "", "", "run evaluate merge export",                 \
+      "replace the output (of run, its evaluation too) if it exists")                              \
     X(KO_OPT_EVALUATION, "evaluation", KO_STRING, "", "CUBE", "run plan",                          \
       "select prompts from this evaluation instead of evaluating")                                 \
+    X(KO_OPT_REUSE, "reuse", KO_STRINGS, "", "CUBE", "run",                                        \
+      "take the cells that this cube has already (may be repeated)")                               \
     X(KO_OPT_SHARD, "shard", KO_STRING, "", "K/N", "run",                                          \
       "compute part K of N alone, into CUBE.shard-KKKK-of-NNNN.h5; auto: from the Slurm array")    \
     X(KO_OPT_PARTIAL, "partial", KO_FLAG, "", "", "merge",                                         \
@@ -60,7 +64,9 @@
     X(KO_OPT_READ_RATE, "read-rate", KO_DOUBLE, "2", "GB/s", "plan",                               \
       "how fast checkpoints are read, for the predicted time of loading")                          \
     X(KO_OPT_JSON, "json", KO_FLAG, "", "", "status plan bench inspect", "print JSON")             \
-    X(KO_OPT_CSV, "csv", KO_FLAG, "", "", "show", "print comma-separated values")                  \
+    X(KO_OPT_CSV, "csv", KO_FLAG, "", "", "show export", "print comma-separated values")           \
+    X(KO_OPT_COMPRESS, "compress", KO_FLAG, "", "", "export",                                      \
+      "write a copy of the cube in compressed chunks")                                             \
     X(KO_OPT_METRIC, "metric", KO_STRING, "change", "change|delta|logprob|median|hit|kl", "show",  \
       "the figure of a window")                                                                    \
     X(KO_OPT_MODEL, "model", KO_STRINGS, "", "NAME", "show verify",                                \

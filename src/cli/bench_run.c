@@ -90,8 +90,12 @@ static enum ko_code time_pass(const struct run *run, double *seconds, struct ko_
         if (!records)
             return KO_E_MEMORY;
         code = ko_engine_run(run->engine, batch, NULL, records, err);
-        for (int32_t r = 0; code == KO_OK && r < batch->n_facts; r++)
+        const bool made = code == KO_OK;
+        for (int32_t r = 0; made && r < batch->n_facts; r++) {
+            if (code == KO_OK)
+                code = ko_record_check(run->bench.plan, &records[r], err);
             ko_record_free(&records[r]);
+        }
         free(records);
     }
     *seconds = ko_now() - begin;

@@ -27,6 +27,7 @@ ko_command ko_command_merge;
 ko_command ko_command_status;
 ko_command ko_command_show;
 ko_command ko_command_verify;
+ko_command ko_command_export;
 ko_command ko_command_inspect;
 ko_command ko_command_bench;
 

@@ -62,6 +62,8 @@ enum ko_code ko_dry_plan_check(const struct ko_inputs *inputs, enum ko_plan_kind
     enum ko_code code = KO_OK;
     if (kind == KO_PLAN_EVALUATION)
         return check(inputs, kind, NULL, NULL, gpus, err);
+    if (inputs->selected)
+        return check(inputs, kind, NULL, NULL, gpus, err);
     if (!evaluation_path) {
         code = check(inputs, KO_PLAN_EVALUATION, NULL, NULL, gpus, err);
         return code == KO_OK ? check(inputs, KO_PLAN_SWEEP, NULL, NULL, gpus, err) : code;

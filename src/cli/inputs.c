@@ -149,6 +149,7 @@ void ko_inputs_close(struct ko_inputs *inputs)
     free(inputs->model);
     free(inputs->fingerprint);
     free(inputs->tokenizer);
+    free(inputs->selected);
     ko_spec_free(inputs->spec);
     *inputs = (struct ko_inputs){0};
 }
@@ -268,6 +269,7 @@ enum ko_code ko_inputs_plan(const struct ko_inputs *inputs, enum ko_plan_kind ki
                                   .facts = inputs->facts,
                                   .rank = rank,
                                   .ranked_models = ranked_models,
+                                  .selected = kind == KO_PLAN_SWEEP ? inputs->selected : NULL,
                                   .warnings = warnings};
     size_t n_prompts = 0;
     enum ko_code code = ko_multiply((size_t)n_models, n_facts, &n_prompts, "models x prompts", err);

@@ -26,6 +26,8 @@ struct ko_inputs {
     int32_t n_models;
     int64_t row_budget; /* option; 0: each model's default */
     bool gpu;           /* the plans are for a GPU: set before ko_inputs_plan, by whoever knows */
+    uint8_t *selected; /* [n_blocks, models that blocks use, n_facts] the selection of the cube that
+                           a sweep goes on with; NULL: prompts are selected; owned */
 };
 
 enum ko_inputs_models {

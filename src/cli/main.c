@@ -22,7 +22,8 @@ static const struct entry entries[] = {
     {"plan", ko_command_plan, true, false},        {"run", ko_command_run, true, true},
     {"evaluate", ko_command_evaluate, true, true}, {"merge", ko_command_merge, false, false},
     {"status", ko_command_status, false, false},   {"show", ko_command_show, false, false},
-    {"verify", ko_command_verify, false, false},   {"inspect", ko_command_inspect, false, false},
+    {"verify", ko_command_verify, false, false},   {"export", ko_command_export, false, false},
+    {"inspect", ko_command_inspect, false, false},
     {"bench", ko_command_bench, true, false},
 };
 
@@ -47,17 +48,28 @@ static void choose_blas_core(char **argv)
             core);
 }
 
-/* Under a launcher every rank reads the same command line: rank 0 speaks. */
-static bool speaks(void)
+/* This process's rank as the launcher says it; NULL without one. */
+static const char *launched_rank(void)
 {
     static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK",
                                         "SLURM_PROCID"};
     for (size_t k = 0; k < sizeof names / sizeof names[0]; k++) {
         const char *rank = getenv(names[k]);
         if (rank)
-            return strcmp(rank, "0") == 0;
+            return rank;
     }
-    return true;
+    return NULL;
+}
+
+/* Under a launcher every rank reads the same command line: what is wrong with it rank 0 says. What
+   only one rank lacks, that rank does. */
+static void choose_speaker(enum ko_code code, struct ko_error *err)
+{
+    const char *rank = launched_rank();
+    if (rank && code != KO_E_INPUT)
+        (void)ko_fail_in(err, "rank %s", rank);
+    else if (rank && strcmp(rank, "0") != 0)
+        err->text[0] = '\0';
 }
 
 static int fail(enum ko_code code, const struct ko_error *err)
@@ -88,8 +100,7 @@ int main(int argc, char **argv)
     } else if (wants_help) {
         status = help(options.command);
     } else if (code != KO_OK) {
-        if (!speaks())
-            err.text[0] = '\0';
+        choose_speaker(code, &err);
         status = fail(code, &err);
     } else {
         const struct entry *entry = find(options.command);

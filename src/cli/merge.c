@@ -2,7 +2,7 @@
 #include <sys/stat.h>
 
 #include "mpi/cube/cube_merge.h"
-#include "mpi/world.h"
+#include "mpi/launch.h"
 #include "src/base/file.h"
 #include "src/cli/cli.h"
 

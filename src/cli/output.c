@@ -13,8 +13,7 @@
 #include "src/base/text.h"
 #include "src/cli/shard.h"
 
-/* "results/cube.h5" -> "results/cube.evaluation.h5" */
-static char *evaluation_path(const char *cube, struct ko_error *err)
+char *ko_output_evaluation(const char *cube, struct ko_error *err)
 {
     const size_t n = strlen(cube);
     const bool suffix = n > 3 && strcmp(cube + n - 3, ".h5") == 0;
@@ -57,6 +56,14 @@ static enum ko_code check_existing(const char *path, const struct ko_output *out
     return KO_OK;
 }
 
+enum ko_code ko_output_check_again(const struct ko_output *output, struct ko_error *err)
+{
+    enum ko_code code = check_existing(output->cube, output, err);
+    if (code == KO_OK && output->own_evaluation)
+        code = check_existing(output->evaluation, output, err);
+    return code;
+}
+
 static bool same_file(const char *a, const char *b)
 {
     struct stat x, y;
@@ -88,13 +95,14 @@ enum ko_code ko_output_check(const struct ko_options *options, bool own_evaluati
     const char *cube = ko_option_string(options, KO_OPT_OUTPUT);
     struct ko_output output = {.shard = shard,
                                .resume = ko_option_flag(options, KO_OPT_RESUME),
-                               .overwrite = ko_option_flag(options, KO_OPT_OVERWRITE)};
+                               .overwrite = ko_option_flag(options, KO_OPT_OVERWRITE),
+                               .own_evaluation = own_evaluation};
     if (!cube || cube[0] == '\0')
         return ko_fail(err, KO_E_INPUT, "--output: missing, name the cube to write with -o CUBE");
     if (output.resume && output.overwrite)
         return ko_fail(err, KO_E_INPUT, "--resume: contradicts --overwrite, choose one");
     output.cube = ko_cli_shard_path(cube, shard, err);
-    output.evaluation = output.cube ? evaluation_path(output.cube, err) : NULL;
+    output.evaluation = output.cube ? ko_output_evaluation(output.cube, err) : NULL;
     enum ko_code code = output.cube && output.evaluation ? KO_OK : KO_E_MEMORY;
     if (code == KO_OK)
         code = check_folder(output.cube, err);
@@ -104,9 +112,7 @@ enum ko_code ko_output_check(const struct ko_options *options, bool own_evaluati
                        "output",
                        output.cube);
     if (code == KO_OK)
-        code = check_existing(output.cube, &output, err);
-    if (code == KO_OK && own_evaluation)
-        code = check_existing(output.evaluation, &output, err);
+        code = ko_output_check_again(&output, err);
     if (code != KO_OK)
         ko_output_free(&output);
     else

@@ -14,7 +14,12 @@ struct ko_output {
     char *aside; /* where the cube to be replaced waits until it is; NULL: there was none; owned */
     struct ko_shard shard; /* of 0: the whole sweep */
     bool resume, overwrite;
+    bool own_evaluation; /* the run makes the evaluation itself */
 };
+
+/* Where a run into `cube` has its evaluation: "results/cube.h5" -> "results/cube.evaluation.h5".
+   free(). */
+KO_MUST_CHECK char *ko_output_evaluation(const char *cube, struct ko_error *err);
 
 /* From --output, --resume, --overwrite; of a shard (of > 0) the cube is the shard's file beside
    --output. own_evaluation: the run makes X.evaluation.h5 itself;
@@ -24,6 +29,10 @@ struct ko_output {
 KO_MUST_CHECK enum ko_code ko_output_check(const struct ko_options *options, bool own_evaluation,
                                            const char *external, struct ko_shard shard,
                                            struct ko_output *out, struct ko_error *err);
+/* The same question once more, when the lock is this run's: another run may have made the files in
+   the meantime. */
+KO_MUST_CHECK enum ko_code ko_output_check_again(const struct ko_output *output,
+                                                 struct ko_error *err);
 /* --overwrite: moves an existing cube to a name beside it, so that a run that is interrupted before
    it has made its own leaves nothing that --resume would take for it. */
 KO_MUST_CHECK enum ko_code ko_output_set_aside(struct ko_output *output, struct ko_error *err);

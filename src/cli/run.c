@@ -1,8 +1,11 @@
 #include "mpi/job.h"
+#include "src/base/file.h"
 #include "src/cli/cli.h"
 #include "src/cli/dry_plan.h"
+#include "src/cli/frozen.h"
 #include "src/cli/inputs.h"
 #include "src/cli/output.h"
+#include "src/cli/reuse.h"
 #include "src/cli/session.h"
 #include "src/cli/shard.h"
 #include "src/cli/steps.h"
@@ -68,6 +71,13 @@ static enum ko_code lead(struct ko_session *session, void *context, struct ko_er
     if (code == KO_OK)
         code = ko_output_check(options, !request->evaluate_only && !external, external, shard,
                                &output, err);
+    if (code == KO_OK && !request->evaluate_only)
+        code = ko_reuse_check(options, session->backend, output.cube, err);
+    /* A shard's cube holds its own part of the selection alone. */
+    if (code == KO_OK && !request->evaluate_only && shard.of == 0 && output.resume &&
+        ko_file_exists(output.cube))
+        code = ko_frozen_read(output.cube, &inputs, err);
+    const bool selects = !inputs.selected;
     if (code == KO_OK)
         code = dry_check(session, &inputs, request, external, err);
     if (code == KO_OK)
@@ -76,7 +86,7 @@ static enum ko_code lead(struct ko_session *session, void *context, struct ko_er
         code = ko_output_set_aside(&output, err);
     if (code == KO_OK && request->evaluate_only)
         code = ko_step_evaluate(session, &inputs, output.cube, output.resume, err);
-    if (code == KO_OK && !request->evaluate_only && !external)
+    if (code == KO_OK && !request->evaluate_only && !external && selects)
         code = ko_step_evaluate(session, &inputs, output.evaluation, output.resume, err);
     if (code == KO_OK && !request->evaluate_only)
         code =
@@ -87,20 +97,18 @@ static enum ko_code lead(struct ko_session *session, void *context, struct ko_er
     return code;
 }
 
-static enum ko_code run(struct ko_cli *cli, bool evaluate_only, struct ko_error *err)
+static enum ko_code run(struct ko_cli *cli, bool evaluate_only, int *status, struct ko_error *err)
 {
     struct request request = {cli->options->arguments.item[0], evaluate_only};
-    return ko_session_run(cli, lead, &request, err);
+    return ko_session_run(cli, lead, &request, status, err);
 }
 
 enum ko_code ko_command_run(struct ko_cli *cli, int *status, struct ko_error *err)
 {
-    (void)status;
-    return run(cli, false, err);
+    return run(cli, false, status, err);
 }
 
 enum ko_code ko_command_evaluate(struct ko_cli *cli, int *status, struct ko_error *err)
 {
-    (void)status;
-    return run(cli, true, err);
+    return run(cli, true, status, err);
 }

@@ -4,14 +4,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "ko_version.h"
 #include "mpi/agree.h"
 #include "mpi/cube/cube.h"
 #include "mpi/job.h"
+#include "mpi/launch.h"
 #include "mpi/messages.h"
 #include "mpi/sweep.h"
+#include "src/base/clock.h"
 #include "src/base/text.h"
 #include "src/cli/stop.h"
 
@@ -63,6 +64,12 @@ static enum ko_code serve(struct ko_session *session, struct ko_error *err)
     enum ko_code code = ko_broadcast_bytes(world->all, &path, &n, err);
     if (code == KO_OK && n > 0)
         code = ko_cube_probe_folder(path, world->all, err);
+    if (code == KO_OK && n > 0) {
+        struct ko_lock_owner owner;
+        code = ko_lock_gather(world, &owner, err);
+        if (code == KO_OK)
+            ko_lock_owner_free(&owner);
+    }
     free(path);
     while (code == KO_OK && n > 0) {
         struct ko_job job = {0};
@@ -81,12 +88,25 @@ static enum ko_code serve(struct ko_session *session, struct ko_error *err)
     return code;
 }
 
+/* The output is this run's alone from here on. */
+static enum ko_code lock_output(struct ko_session *session, const struct ko_output *output,
+                                const struct ko_lock_owner *owner, struct ko_error *err)
+{
+    enum ko_code code = ko_lock_take(output->cube, owner, KO_LOCK_WAIT_SECONDS, ko_stop_wanted,
+                                     &session->lock[0], err);
+    if (code == KO_OK && output->own_evaluation)
+        code = ko_lock_take(output->evaluation, owner, KO_LOCK_WAIT_SECONDS, ko_stop_wanted,
+                            &session->lock[1], err);
+    return code == KO_OK ? ko_output_check_again(output, err) : code;
+}
+
 enum ko_code ko_session_begin(struct ko_session *session, const struct ko_output *output,
                               struct ko_error *err)
 {
     struct ko_world *world = &session->world;
     char *path = output->cube;
     size_t n = strlen(path) + 1;
+    struct ko_lock_owner owner = {0};
     enum ko_code code = describe_device(session, err);
     if (code != KO_OK)
         return code;
@@ -94,9 +114,16 @@ enum ko_code ko_session_begin(struct ko_session *session, const struct ko_output
     session->begun = session->sending = true;
     if (code == KO_OK)
         code = ko_cube_probe_folder(path, world->all, err);
-    if (code != KO_OK)
+    if (code == KO_OK)
+        code = ko_lock_gather(world, &owner, err);
+    if (code != KO_OK) {
         session->sending = false;
-    else
+        return code;
+    }
+    session->resume = output->resume;
+    code = lock_output(session, output, &owner, err);
+    ko_lock_owner_free(&owner);
+    if (code == KO_OK)
         ko_log_write(&session->log, KO_LOG_INFO,
                      "run version=%s commit=%s ranks=%d workers=%d device=\"%s\" output=\"%s\"",
                      KO_VERSION, KO_COMMIT, world->n_ranks, world->n_workers, session->device,
@@ -114,10 +141,20 @@ static const char *threads_text(const struct ko_sweep *sweep, char text[32])
     return text;
 }
 
-/* What a worker spent its time with, on average. */
-static void log_spent(const struct ko_session *session, const struct ko_sweep *sweep)
+static const char *slurm_job(void)
+{
+    const char *job = getenv("SLURM_JOB_ID");
+    return job ? job : "";
+}
+
+/* How a sweep ended, and what a worker spent its time with, on average. */
+static void log_end(const struct ko_session *session, const struct ko_sweep *sweep)
 {
     const double n = session->world.n_workers;
+    char cells[32], seconds[32], threads[32];
+    ko_log_write(&session->log, KO_LOG_INFO, "%s cells=%s batches=%d threads=%s time=\"%s\"",
+                 sweep->title, ko_grouped(sweep->cells_done, cells), sweep->n_committed,
+                 threads_text(sweep, threads), ko_seconds_human(sweep->wall_seconds, seconds));
     ko_log_write(&session->log, KO_LOG_INFO,
                  "%s seconds=%.2f worker_load=%.2f worker_compute=%.2f worker_commit=%.2f",
                  sweep->title, sweep->wall_seconds, sweep->spent.load / n, sweep->spent.compute / n,
@@ -127,7 +164,6 @@ static void log_spent(const struct ko_session *session, const struct ko_sweep *s
 static void log_run(const struct ko_session *session, const struct ko_sweep *sweep, double start,
                     enum ko_code code)
 {
-    const char *job = getenv("SLURM_JOB_ID");
     char threads[32];
     struct ko_text text = {0};
     ko_text_add(
@@ -135,17 +171,33 @@ static void log_run(const struct ko_session *session, const struct ko_sweep *swe
         "%s version=%s commit=%s ranks=%d threads=%s device=\"%s\" cells=%lld batches=%d %s\n",
         sweep->title, KO_VERSION, KO_COMMIT, session->world.n_ranks, threads_text(sweep, threads),
         session->device, (long long)sweep->cells_done, sweep->n_committed, ko_code_sentence(code));
+    if (sweep->failures.log.n > 0)
+        ko_text_add(&text, "%s", ko_text_str(&sweep->failures.log));
     const struct ko_cube_run run = {.start_epoch = start,
                                     .wall_seconds = sweep->wall_seconds,
                                     .device_seconds = sweep->spent.compute,
                                     .ranks = session->world.n_ranks,
                                     .host = session->world.host,
-                                    .job = job ? job : "",
+                                    .job = slurm_job(),
                                     .log = ko_text_str(&text)};
     struct ko_error err = {0};
     if (ko_cube_log_run(sweep->job->cube_path, &run, &err) != KO_OK)
         ko_log_write(&session->log, KO_LOG_WARN, "run_table %s", err.text);
     ko_text_free(&text);
+}
+
+/* How much of an earlier run's work is left. */
+static void log_left(const struct ko_session *session, const struct ko_job *job, const char *title)
+{
+    struct ko_progress progress = {0};
+    char left[32], total[32];
+    int32_t n_left = 0;
+    ko_sweep_count(job, &progress);
+    for (int32_t b = 0; b < job->batches.n; b++)
+        n_left += job->pending[b];
+    ko_log_write(&session->log, KO_LOG_INFO, "%s resumes left=\"%s of %s cells, %d of %d batches\"",
+                 title, ko_grouped(progress.cells_total - progress.cells_before, left),
+                 ko_grouped(progress.cells_total, total), n_left, job->batches.n);
 }
 
 enum ko_code ko_session_compute(struct ko_session *session, struct ko_plan *plan,
@@ -167,21 +219,27 @@ enum ko_code ko_session_compute(struct ko_session *session, struct ko_plan *plan
                              .progress = {.mode = session->progress, .stream = stderr},
                              .title = title,
                              .stop_wanted = ko_stop_wanted};
-    const double start = (double)time(NULL);
+    if (session->resume)
+        log_left(session, &job, title);
+    const double start = ko_wall_clock();
+    code = ko_cube_begin_run(cube_path, start, session->world.host, slurm_job(), err);
+    if (code != KO_OK) {
+        ko_job_free(&job);
+        return code;
+    }
     if (!session->world.alone) {
         code = ko_job_send(&session->world, &job, err);
         code = ko_agree(session->world.all, code, err);
     }
     if (code == KO_OK)
         code = ko_sweep_run(&sweep, err);
-    if (code == KO_OK || code == KO_E_STOPPED) {
-        char cells[32], seconds[32], threads[32];
-        ko_log_write(&session->log, KO_LOG_INFO, "%s cells=%s batches=%d threads=%s time=\"%s\"",
-                     title, ko_grouped(sweep.cells_done, cells), sweep.n_committed,
-                     threads_text(&sweep, threads), ko_seconds_human(sweep.wall_seconds, seconds));
-        log_spent(session, &sweep);
+    if (code == KO_OK || code == KO_E_STOPPED)
+        log_end(session, &sweep);
+    /* A run that failed has ended too: nobody shall take it for one that is under way. */
+    if (!session->world.broken)
         log_run(session, &sweep, start, code);
-    }
+    session->n_failures += sweep.failures.n;
+    ko_failures_free(&sweep.failures);
     ko_job_free(&job);
     if (code != KO_OK)
         session->sending = false; /* every rank has agreed to leave */
@@ -209,18 +267,31 @@ static enum ko_code lead_and_end(struct ko_session *session, ko_session_lead *le
     return code;
 }
 
-/* The root speaks for all; without MPI every process speaks for itself. */
+/* The root speaks for all; without MPI every process speaks for itself, and so does a rank that has
+   told the root of its failure and still lives: the root did not listen any more. */
 static bool speaks(const struct ko_world *world)
 {
-    return world->root || world->n_ranks == 0;
+    return world->root || world->n_ranks == 0 || world->broken;
 }
 
-enum ko_code ko_session_run(struct ko_cli *cli, ko_session_lead *lead, void *context,
+/* The root knows whether failures were recorded; every rank ends with that status, so that a
+   launcher reports it. */
+static void agree_on_status(struct ko_session *session, int *status)
+{
+    int failures = session->n_failures > 0;
+    MPI_Bcast(&failures, 1, MPI_INT, 0, session->world.all);
+    if (failures)
+        *status = KO_EXIT_FAILURES;
+}
+
+enum ko_code ko_session_run(struct ko_cli *cli, ko_session_lead *lead, void *context, int *status,
                             struct ko_error *err)
 {
     struct ko_session session = {.cli = cli, .world = {.all = MPI_COMM_NULL}};
     ko_stop_install(ko_option_int(cli->options, KO_OPT_STOP_AT));
-    enum ko_code code = ko_world_open(cli->argc, cli->argv, &session.world, err);
+    enum ko_code code = ko_launch_check_step(err);
+    if (code == KO_OK)
+        code = ko_world_open(cli->argc, cli->argv, &session.world, err);
     if (code == KO_OK)
         code = ko_launch_check(session.world.n_ranks, err);
     if (code == KO_OK)
@@ -232,7 +303,11 @@ enum ko_code ko_session_run(struct ko_cli *cli, ko_session_lead *lead, void *con
             session.world.root ? lead_and_end(&session, lead, context, err) : serve(&session, err);
         if (!session.world.broken)
             code = ko_agree(session.world.all, code, err);
+        if (code == KO_OK)
+            agree_on_status(&session, status);
     }
+    for (int k = 0; k < 2 && !session.world.broken; k++)
+        ko_lock_release(session.lock[k]);
     if (code != KO_OK && speaks(&session.world)) {
         fprintf(stderr, "knockout: %s\n", err->text);
         fflush(stderr);

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "mpi/lock.h"
 #include "mpi/progress.h"
 #include "mpi/sight.h"
 #include "mpi/world.h"
@@ -27,6 +28,9 @@ struct ko_session {
     char device[256];       /* what computes, in words */
     bool begun;             /* root: the others have been told where the output is */
     bool sending;           /* root: the others wait for jobs */
+    bool resume;            /* root: continues what is there */
+    struct ko_lock *lock[2]; /* root: of the cube, and of the evaluation where the run makes it */
+    int64_t n_failures;      /* root: prompts and models that a sweep recorded as failed */
 };
 
 /* What the root does between the ranks' start and their end. */
@@ -35,12 +39,13 @@ typedef enum ko_code ko_session_lead(struct ko_session *session, void *context,
 
 /* Starts MPI, checks the launch, lets the root lead and the others serve its jobs, agrees on the
    end. The root prints the error of a failure itself, before any rank can end, and err's text is
-   empty afterwards. Ends the whole job with MPI_Abort where ranks cannot be brought back. */
+   empty afterwards. *status is KO_EXIT_FAILURES on every rank where the run is complete with
+   recorded failures. Ends the whole job with MPI_Abort where ranks cannot be brought back. */
 KO_MUST_CHECK enum ko_code ko_session_run(struct ko_cli *cli, ko_session_lead *lead, void *context,
-                                          struct ko_error *err);
+                                          int *status, struct ko_error *err);
 
 /* For the root's lead. Everything that can be refused has been accepted: the folder of the output
-   is probed from every rank, and the others begin to serve. Collective. */
+   is probed from every rank, the others begin to serve, the root locks the output. Collective. */
 KO_MUST_CHECK enum ko_code ko_session_begin(struct ko_session *session,
                                             const struct ko_output *output, struct ko_error *err);
 

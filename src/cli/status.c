@@ -1,9 +1,13 @@
 #include <stdlib.h>
 
-#include "src/base/memory.h"
+#include "src/base/clock.h"
+#include "src/base/file.h"
 #include "src/cli/cell_counts.h"
 #include "src/cli/cli.h"
+#include "src/cli/failure_list.h"
 #include "src/cli/json_out.h"
+#include "src/cli/live.h"
+#include "src/cli/output.h"
 #include "src/cli/table.h"
 
 struct report {
@@ -11,6 +15,8 @@ struct report {
     const struct ko_cube_axes *axes;
     bool evaluation;
     struct ko_cube_counts counts;
+    struct ko_failure_list failures;
+    struct ko_live live;
 };
 
 static const char *row_name(const struct report *report, int32_t row)
@@ -27,6 +33,48 @@ static const char *state(const struct ko_cell_counts *counts)
     return status == 0                  ? "complete"
            : status == KO_EXIT_FAILURES ? "complete with failures"
                                         : "incomplete";
+}
+
+/* The counts of a model over all routes. */
+static struct ko_cell_counts of_model(const struct ko_cube_counts *counts, int32_t model)
+{
+    struct ko_cell_counts sum = {0};
+    for (int32_t r = 0; r < counts->n_rows; r++) {
+        const struct ko_cell_counts *row = &counts->count[model * counts->n_rows + r];
+        sum.done += row->done;
+        sum.vacuous += row->vacuous;
+        sum.failed += row->failed;
+        sum.pending += row->pending;
+    }
+    return sum;
+}
+
+/* Percent of the cells that are done or vacuous; 100 where there are none. */
+static double complete(const struct ko_cell_counts *counts)
+{
+    const int64_t have = counts->done + counts->vacuous;
+    const int64_t all = have + counts->failed + counts->pending;
+    return all > 0 ? 100.0 * (double)have / (double)all : 100.0;
+}
+
+/* While something is missing: how far each model is, and the run that goes on. */
+static void add_progress(const struct report *report, struct ko_text *text)
+{
+    const struct ko_cube_counts *counts = &report->counts;
+    if (ko_cell_counts_status(&counts->total) == 0 && !report->live.under_way)
+        return;
+    struct ko_table table = {.n_columns = 2, .right = 0x2};
+    ko_table_add(&table, "model");
+    ko_table_add(&table, "complete");
+    for (int32_t m = 0; m < counts->n_models; m++) {
+        const struct ko_cell_counts sum = of_model(counts, m);
+        ko_table_add(&table, "%s", report->axes->model.item[m]);
+        ko_table_add(&table, "%.1f %%", complete(&sum));
+    }
+    ko_text_add(text, "\n");
+    ko_table_print(&table, 0, text);
+    ko_text_add(text, "\n");
+    ko_live_print(&report->live, text);
 }
 
 static void add_counts(struct ko_table *table, const struct ko_cell_counts *counts)
@@ -68,6 +116,8 @@ static enum ko_code print_text(const struct report *report, FILE *out, struct ko
             ko_text_add(&text, "%s: %s prompts cannot be run and are skipped\n",
                         report->axes->model.item[m], ko_grouped(counts->n_skipped[m], number));
     }
+    ko_failure_list_print(&report->failures, report->axes, &text);
+    add_progress(report, &text);
     const enum ko_code code = ko_text_check(&text, err);
     if (code == KO_OK)
         fputs(ko_text_str(&text), out);
@@ -105,28 +155,60 @@ static enum ko_code print_json(const struct report *report, FILE *out, struct ko
             }
             put_counts(row, &counts->count[m * counts->n_rows + r]);
         }
+    json_object *models = ko_json_put_list(root, "models");
+    for (int32_t m = 0; m < counts->n_models; m++) {
+        const struct ko_cell_counts sum = of_model(counts, m);
+        json_object *model = ko_json_add_object(models);
+        ko_json_put_text(model, "model", report->axes->model.item[m]);
+        put_counts(model, &sum);
+        ko_json_put_number(model, "complete", complete(&sum) / 100);
+    }
     put_counts(ko_json_put_object(root, "total"), &counts->total);
+    ko_failure_list_json(&report->failures, report->axes, root);
+    ko_live_json(&report->live, root);
     const enum ko_code code = ko_json_print(root, out, err);
     json_object_put(root);
+    return code;
+}
+
+static enum ko_code report_on(struct report *report, struct ko_cli *cli, struct ko_error *err)
+{
+    struct ko_cube_view *view = NULL;
+    enum ko_code code = ko_cube_view_look(report->path, &view, err);
+    if (code == KO_OK) {
+        report->axes = ko_cube_view_axes(view);
+        report->evaluation = ko_cube_view_is_evaluation(view);
+        code = ko_live_read(view, ko_wall_clock(), &report->live, err);
+    }
+    if (code == KO_OK)
+        code = ko_cube_count(view, &report->counts, err);
+    if (code == KO_OK)
+        code = ko_failure_list_read(view, &report->failures, err);
+    if (code == KO_OK)
+        code = ko_option_flag(cli->options, KO_OPT_JSON) ? print_json(report, cli->out, err)
+                                                         : print_text(report, cli->out, err);
+    ko_cube_view_close(view);
     return code;
 }
 
 enum ko_code ko_command_status(struct ko_cli *cli, int *status, struct ko_error *err)
 {
     struct report report = {.path = cli->options->arguments.item[0]};
-    struct ko_cube_view *view = NULL;
-    enum ko_code code = ko_cube_view_open(report.path, &view, err);
+    char *evaluation = ko_output_evaluation(report.path, err);
+    if (!evaluation)
+        return KO_E_MEMORY;
+    /* The cube is made when its evaluation is complete. */
+    const bool early = !ko_file_exists(report.path) && ko_file_exists(evaluation);
+    if (early)
+        report.path = evaluation;
+    const enum ko_code code = report_on(&report, cli, err);
     if (code == KO_OK) {
-        report.axes = ko_cube_view_axes(view);
-        report.evaluation = ko_cube_view_is_evaluation(view);
-        code = ko_cube_count(view, &report.counts, err);
-    }
-    if (code == KO_OK)
-        code = ko_option_flag(cli->options, KO_OPT_JSON) ? print_json(&report, cli->out, err)
-                                                         : print_text(&report, cli->out, err);
-    if (code == KO_OK)
         *status = ko_cell_counts_status(&report.counts.total);
+        if (early)
+            *status = KO_EXIT_INCOMPLETE;
+    }
+    ko_failure_list_free(&report.failures);
     ko_cube_counts_free(&report.counts);
-    ko_cube_view_close(view);
+    free(evaluation);
     return code;
 }

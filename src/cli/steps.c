@@ -10,6 +10,7 @@
 #include "mpi/cube/cube_read.h"
 #include "src/base/file.h"
 #include "src/base/memory.h"
+#include "src/cli/reuse.h"
 #include "src/cli/stop.h"
 
 enum { N_ATTRIBUTES = 8 };
@@ -41,65 +42,6 @@ static struct ko_tokenizer **plan_tokenizers(const struct ko_inputs *inputs,
     return tokenizer;
 }
 
-/* What a plan brings into its cube besides attributes. */
-struct content {
-    struct ko_tokenizer **tokenizer;
-    float *logprob;
-    int32_t *rank, *top1;
-    struct ko_cube_evaluation evaluation;
-};
-
-static void free_content(struct content *content)
-{
-    free(content->tokenizer);
-    free(content->logprob);
-    free(content->rank);
-    free(content->top1);
-}
-
-/* evaluation: the clean runs that a sweep's prompts are selected by; NULL for an evaluation. */
-static enum ko_code fill_content(const struct ko_inputs *inputs, const struct ko_plan *plan,
-                                 const struct ko_evaluation *evaluation, struct content *content,
-                                 struct ko_cube_content *out, struct ko_error *err)
-{
-    out->plan = plan;
-    content->tokenizer = plan_tokenizers(inputs, plan, err);
-    if (!content->tokenizer)
-        return KO_E_MEMORY;
-    out->tokenizer = content->tokenizer;
-    if (!evaluation)
-        return KO_OK;
-    const enum ko_code code = ko_evaluation_of_plan(evaluation, plan, &content->logprob,
-                                                    &content->rank, &content->top1, err);
-    content->evaluation =
-        (struct ko_cube_evaluation){content->logprob, content->rank, content->top1};
-    out->evaluation = &content->evaluation;
-    return code;
-}
-
-/* whole: the plan of which `plan` is a shard, else NULL. */
-static enum ko_code create(const struct ko_session *session, const struct ko_inputs *inputs,
-                           const struct ko_plan *plan, const struct ko_plan *whole,
-                           const char *path, const struct ko_evaluation *evaluation,
-                           const char *evaluation_path, struct ko_error *err)
-{
-    struct ko_cube_attribute attribute[N_ATTRIBUTES];
-    struct content of_plan = {0}, of_whole = {0};
-    struct ko_cube_content outline = {0};
-    struct ko_cube_content content = {
-        .attribute = attribute,
-        .n_attributes = fill_attributes(session, inputs, evaluation_path, attribute),
-        .whole = whole ? &outline : NULL};
-    enum ko_code code = fill_content(inputs, plan, evaluation, &of_plan, &content, err);
-    if (code == KO_OK && whole)
-        code = fill_content(inputs, whole, evaluation, &of_whole, &outline, err);
-    if (code == KO_OK)
-        code = ko_cube_create(path, &content, err);
-    free_content(&of_plan);
-    free_content(&of_whole);
-    return code;
-}
-
 /* What earlier work left: which prompts are done, and which weights its results came from. */
 struct earlier {
     uint8_t *done;            /* [n_models * n_facts] */
@@ -126,6 +68,70 @@ static enum ko_code start_earlier(const struct ko_plan *plan,
         snprintf(earlier->content_hash[m], sizeof earlier->content_hash[m], "%s",
                  ko_evaluation_content_hash(evaluation, plan->model[m].name));
     return KO_OK;
+}
+
+/* What a plan brings into its cube besides attributes. */
+struct content {
+    struct ko_tokenizer **tokenizer;
+    float *logprob;
+    int32_t *rank, *top1;
+    struct ko_cube_evaluation evaluation;
+    struct earlier earlier;
+};
+
+static void free_content(struct content *content)
+{
+    free(content->tokenizer);
+    free(content->logprob);
+    free(content->rank);
+    free(content->top1);
+    free_earlier(&content->earlier);
+}
+
+/* evaluation: the clean runs that a sweep's prompts are selected by; NULL for an evaluation. */
+static enum ko_code fill_content(const struct ko_inputs *inputs, const struct ko_plan *plan,
+                                 const struct ko_evaluation *evaluation, struct content *content,
+                                 struct ko_cube_content *out, struct ko_error *err)
+{
+    out->plan = plan;
+    content->tokenizer = plan_tokenizers(inputs, plan, err);
+    if (!content->tokenizer)
+        return KO_E_MEMORY;
+    out->tokenizer = content->tokenizer;
+    if (!evaluation)
+        return KO_OK;
+    enum ko_code code = ko_evaluation_of_plan(evaluation, plan, &content->logprob, &content->rank,
+                                              &content->top1, err);
+    if (code == KO_OK)
+        code = start_earlier(plan, evaluation, &content->earlier, err);
+    content->evaluation =
+        (struct ko_cube_evaluation){content->logprob, content->rank, content->top1};
+    out->evaluation = &content->evaluation;
+    out->content_hash = content->earlier.content_hash;
+    return code;
+}
+
+/* whole: the plan of which `plan` is a shard, else NULL. */
+static enum ko_code create(const struct ko_session *session, const struct ko_inputs *inputs,
+                           const struct ko_plan *plan, const struct ko_plan *whole,
+                           const char *path, const struct ko_evaluation *evaluation,
+                           const char *evaluation_path, struct ko_error *err)
+{
+    struct ko_cube_attribute attribute[N_ATTRIBUTES];
+    struct content of_plan = {0}, of_whole = {0};
+    struct ko_cube_content outline = {0};
+    struct ko_cube_content content = {
+        .attribute = attribute,
+        .n_attributes = fill_attributes(session, inputs, evaluation_path, attribute),
+        .whole = whole ? &outline : NULL};
+    enum ko_code code = fill_content(inputs, plan, evaluation, &of_plan, &content, err);
+    if (code == KO_OK && whole)
+        code = fill_content(inputs, whole, evaluation, &of_whole, &outline, err);
+    if (code == KO_OK)
+        code = ko_cube_create(path, &content, err);
+    free_content(&of_plan);
+    free_content(&of_whole);
+    return code;
 }
 
 /* What an existing cube of this very plan has already. */
@@ -160,6 +166,13 @@ static enum ko_code complete(struct ko_session *session, struct ko_plan *plan, c
     enum ko_code code = start_earlier(plan, evaluation, &earlier, err);
     if (code == KO_OK && resume)
         code = read_earlier(session, plan, path, &earlier, err);
+    if (code == KO_OK && plan->kind == KO_PLAN_SWEEP) {
+        const struct ko_reuse_request request = {plan, path, earlier.done, earlier.content_hash};
+        int64_t n_taken = 0;
+        code = ko_reuse_cells(session, &request, &n_taken, err);
+        if (code == KO_OK && n_taken > 0)
+            code = read_earlier(session, plan, path, &earlier, err);
+    }
     size_t n_done = 0;
     for (size_t k = 0; code == KO_OK && k < n; k++)
         n_done += earlier.done[k];
@@ -194,17 +207,19 @@ enum ko_code ko_step_evaluate(struct ko_session *session, const struct ko_inputs
     return code;
 }
 
-/* The sweep's plan by the evaluation, checked. */
+/* The sweep's plan by the evaluation, checked; or by the selection that a cube was created with. */
 static enum ko_code plan_sweep(const struct ko_session *session, const struct ko_inputs *inputs,
                                const char *evaluation_path, const struct ko_evaluation *evaluation,
                                struct ko_plan **out, struct ko_error *err)
 {
     struct ko_strings warnings = {0};
-    enum ko_code code = ko_inputs_plan(inputs, KO_PLAN_SWEEP, evaluation->target_rank,
-                                       &evaluation->model, &warnings, out, err);
+    const bool selects = !inputs->selected;
+    enum ko_code code =
+        ko_inputs_plan(inputs, KO_PLAN_SWEEP, selects ? evaluation->target_rank : NULL,
+                       selects ? &evaluation->model : NULL, &warnings, out, err);
     for (size_t w = 0; code == KO_OK && w < warnings.n; w++)
         ko_log_write(&session->log, KO_LOG_WARN, "plan %s", warnings.item[w]);
-    if (code == KO_OK)
+    if (code == KO_OK && selects)
         code = ko_evaluation_check(evaluation_path, evaluation, *out, err);
     ko_strings_free(&warnings);
     return code;
@@ -228,11 +243,14 @@ enum ko_code ko_step_sweep(struct ko_session *session, const struct ko_inputs *i
                            const char *evaluation_path, const struct ko_output *output,
                            struct ko_error *err)
 {
+    const bool exists = output->resume && ko_file_exists(output->cube);
+    const bool selects = !inputs->selected;
     struct ko_evaluation evaluation = {0};
     struct ko_plan *plan = NULL, *whole = NULL;
-    const bool exists = output->resume && ko_file_exists(output->cube);
     bool created = false;
-    enum ko_code code = ko_evaluation_read(evaluation_path, inputs, &evaluation, err);
+    enum ko_code code = KO_OK;
+    if (selects)
+        code = ko_evaluation_read(evaluation_path, inputs, &evaluation, err);
     if (code == KO_OK)
         code = plan_sweep(session, inputs, evaluation_path, &evaluation, &plan, err);
     if (code == KO_OK && output->shard.of > 0)
@@ -246,7 +264,8 @@ enum ko_code ko_step_sweep(struct ko_session *session, const struct ko_inputs *i
         created = code == KO_OK;
     }
     if (code == KO_OK)
-        code = complete(session, plan, output->cube, exists, &evaluation, "sweep", err);
+        code = complete(session, plan, output->cube, exists, selects ? &evaluation : NULL, "sweep",
+                        err);
     if (code == KO_E_INPUT && created)
         (void)unlink(output->cube);
     ko_plan_free(plan);

@@ -13,7 +13,8 @@
 KO_MUST_CHECK enum ko_code ko_step_evaluate(struct ko_session *session,
                                             const struct ko_inputs *inputs, const char *path,
                                             bool resume, struct ko_error *err);
-/* Makes the sweep's cube complete, selecting prompts by the evaluation at evaluation_path. */
+/* Makes the sweep's cube complete, selecting prompts by the evaluation at evaluation_path: where it
+   exists already (inputs->selected), nothing is selected and no evaluation is read. */
 KO_MUST_CHECK enum ko_code ko_step_sweep(struct ko_session *session, const struct ko_inputs *inputs,
                                          const char *evaluation_path,
                                          const struct ko_output *output, struct ko_error *err);

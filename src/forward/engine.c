@@ -115,6 +115,33 @@ static enum ko_code check_finite(const struct ko_engine *engine, const struct ko
     return KO_OK;
 }
 
+static bool is_finite(const struct ko_metrics *metrics)
+{
+    return isfinite(metrics->logprob) && isfinite(metrics->kl);
+}
+
+/* Results into the records. What is not finite fails its cells; without its clean run the whole
+   prompt fails. */
+static void take_results(const struct ko_engine *engine, const struct ko_wave *wave,
+                         struct ko_record *records)
+{
+    for (int32_t p = 0; p < wave->n_prompts; p++) {
+        records[p].clean = engine->metrics[p];
+        if (!is_finite(&records[p].clean))
+            records[p].failure = KO_FAILED_NOT_FINITE;
+    }
+    for (int64_t c = 0; c < wave->n_cells; c++) {
+        const struct ko_wave_cell *cell = &wave->cell[c];
+        struct ko_record *record = &records[cell->prompt];
+        const int32_t at = cell->branch < 0 ? cell->prompt : wave->n_prompts + cell->branch;
+        record->value[cell->slot] = engine->metrics[at];
+        if (!is_finite(&engine->metrics[at])) {
+            record->failure = KO_FAILED_NOT_FINITE;
+            record->status[cell->slot / engine->plan->n_starts] = KO_CELL_FAILED;
+        }
+    }
+}
+
 static enum ko_code run_wave(struct ko_engine *engine, const struct ko_wave *wave,
                              const struct ko_stop *stop, struct ko_record *records,
                              struct ko_error *err)
@@ -125,14 +152,7 @@ static enum ko_code run_wave(struct ko_engine *engine, const struct ko_wave *wav
     if (code == KO_OK)
         code = ko_engine_pass(engine, &set, stop, err);
     if (code == KO_OK)
-        code = check_finite(engine, &set, wave, err);
-    for (int32_t p = 0; code == KO_OK && p < wave->n_prompts; p++)
-        records[p].clean = engine->metrics[p];
-    for (int64_t c = 0; code == KO_OK && c < wave->n_cells; c++) {
-        const struct ko_wave_cell *cell = &wave->cell[c];
-        const int32_t at = cell->branch < 0 ? cell->prompt : wave->n_prompts + cell->branch;
-        records[cell->prompt].value[cell->slot] = engine->metrics[at];
-    }
+        take_results(engine, wave, records);
     ko_row_set_free(&set);
     return code;
 }
@@ -156,8 +176,14 @@ enum ko_code ko_engine_run(struct ko_engine *engine, const struct ko_batch *batc
             code = run_wave(engine, &wave, stop, records, err);
         ko_wave_free(&wave);
     }
-    for (int32_t k = 0; code != KO_OK && k < n_new; k++)
-        ko_record_free(&records[k]);
+    for (int32_t k = 0; k < n_new; k++) {
+        if (code != KO_OK)
+            ko_record_free(&records[k]);
+        else if (!is_finite(&records[k].clean))
+            ko_record_fail(&records[k], KO_FAILED_NOT_FINITE);
+        else if (records[k].failure != KO_NOT_FAILED)
+            ko_record_clear_failed(&records[k]);
+    }
     return code;
 }
 

@@ -7,6 +7,7 @@
 
 #include "kernels/kernels.h"
 #include "src/base/error.h"
+#include "src/base/stop.h"
 #include "src/forward/record.h"
 #include "src/models/model.h"
 #include "src/plan/batch.h"
@@ -28,15 +29,10 @@ void ko_engine_free(struct ko_engine *engine);
 struct ko_limits ko_engine_limits(const struct ko_plan *plan, int32_t plan_model,
                                   const struct ko_model *model, int32_t max_rows);
 
-/* Looked at once a layer: true drops the batch in hand, which then returns KO_E_STOPPED. */
-struct ko_stop {
-    bool (*wanted)(void *context);
-    void *context;
-};
-
 /* Computes a whole batch: records [batch->n_facts], each ko_record_new'ed here and owned by the
-   caller. stop may be NULL. On failure no record is left allocated. A logit that is not finite is
-   KO_E_FAILED naming model and prompt. */
+   caller. stop is looked at once a layer; it may be NULL. On failure no record is left allocated. A
+   logit that is not finite fails its prompt's record (ko_record_check) and no other: rows of
+   different prompts do not touch. */
 KO_MUST_CHECK enum ko_code ko_engine_run(struct ko_engine *engine, const struct ko_batch *batch,
                                          const struct ko_stop *stop, struct ko_record *records,
                                          struct ko_error *err);

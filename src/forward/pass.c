@@ -4,7 +4,7 @@
 
 static enum ko_code check_stop(const struct ko_stop *stop, struct ko_error *err)
 {
-    if (stop && stop->wanted(stop->context))
+    if (ko_stop_is_wanted(stop))
         return ko_fail(err, KO_E_STOPPED, "batch dropped: a stop was asked for");
     return KO_OK;
 }

@@ -39,6 +39,47 @@ enum ko_code ko_record_new(const struct ko_plan *plan, int32_t model, int32_t fa
     return KO_OK;
 }
 
+const char *ko_failure_sentence(enum ko_failure failure)
+{
+    switch (failure) {
+    case KO_NOT_FAILED:
+        break;
+#define X(name, code, sentence)                                                                    \
+    case name:                                                                                     \
+        return sentence;
+        KO_FAILURES(X)
+#undef X
+    }
+    return "no reason is known";
+}
+
+void ko_record_clear_failed(struct ko_record *record)
+{
+    const int64_t n_starts = record->n_statuses ? record->n_values / record->n_statuses : 0;
+    for (int64_t i = 0; i < record->n_values; i++)
+        if (record->status[i / n_starts] == KO_CELL_FAILED)
+            record->value[i] = no_cell;
+}
+
+void ko_record_fail(struct ko_record *record, enum ko_failure failure)
+{
+    record->failure = failure;
+    record->clean = no_cell;
+    for (int64_t i = 0; i < record->n_statuses; i++)
+        if (record->status[i] == KO_DONE)
+            record->status[i] = KO_CELL_FAILED;
+    ko_record_clear_failed(record);
+}
+
+enum ko_code ko_record_check(const struct ko_plan *plan, const struct ko_record *record,
+                             struct ko_error *err)
+{
+    if (record->failure == KO_NOT_FAILED)
+        return KO_OK;
+    return ko_fail(err, KO_E_FAILED, "%s: prompt '%s': %s", plan->model[record->model].name,
+                   plan->fact[record->fact].id, ko_failure_sentence(record->failure));
+}
+
 void ko_record_free(struct ko_record *record)
 {
     if (!record)

@@ -9,6 +9,7 @@
 
 #include "kernels/kernels.h"
 #include "src/base/error.h"
+#include "src/base/stop.h"
 #include "src/base/text.h"
 #include "src/checkpoint/checkpoint.h"
 
@@ -135,6 +136,8 @@ struct ko_model {
     size_t n_weights, weights_capacity;
     size_t value_floats, matrix_elements; /* multiples of 16 */
     const char *tie_key; /* of config.json, that ties the unembedding to the embedding */
+    const struct ko_stop *load_stop; /* looked at while the weights are loaded; NULL: never;
+                                        borrowed */
     void *bound; /* the family's typed struct of weight indices or offsets; owned, freed with free()
                   */
 };
@@ -182,7 +185,8 @@ struct ko_arena ko_model_host_arena(const struct ko_model *model, const float *f
 /* Loads part `part` of n_parts of the weights (each part about equal in bytes; a weight is in one
    part) into floats [ko_model_floats], checking that every value is finite ("MODEL: TENSOR: element
    17 is not finite"), and writes the XXH3-64 of each of its tensors into hash [n_weights], leaving
-   the others alone. Part 0 also derives what is not in the file. */
+   the others alone. Part 0 also derives what is not in the file. KO_E_STOPPED where
+   model->load_stop says so. */
 KO_MUST_CHECK enum ko_code ko_model_load(const struct ko_model *model,
                                          const struct ko_checkpoint *checkpoint, int32_t part,
                                          int32_t n_parts, float *floats, uint64_t *hash,

@@ -105,6 +105,9 @@ static enum ko_code load_weight(const struct ko_model *model, const struct ko_we
         ko_tensor_release(&part);
         if (code)
             return code;
+        if (ko_stop_is_wanted(model->load_stop))
+            return ko_fail(err, KO_E_STOPPED, "%s: loading dropped: a stop was asked for",
+                           model->name);
     }
     ko_tensor_release(tensor);
     *hash = XXH3_64bits_digest(&state);

@@ -108,6 +108,8 @@ struct ko_plan_input {
         *rank; /* [n_ranked_models * n_facts] target_rank of the evaluation, -1: not run; NULL: not
                   known, then every runnable prompt counts as correct (an upper bound) */
     const struct ko_strings *ranked_models; /* names of the models of the evaluation */
+    const uint8_t *selected; /* [n_blocks, n_models, n_facts] 0/1: a selection that was made before
+                                and is taken as it is; NULL: prompts are selected; borrowed */
     struct ko_strings
         *warnings; /* sizes left out for a model, and the like: one line each; caller frees */
 };

@@ -304,12 +304,26 @@ static enum ko_code select_block(const struct ko_plan_builder *builder, int32_t 
     return code;
 }
 
+/* The selection as it was made before. */
+static enum ko_code take_selection(const struct ko_plan_builder *builder, int32_t b)
+{
+    const struct ko_plan *plan = builder->plan;
+    size_t n = (size_t)plan->n_models * (size_t)plan->n_facts;
+    plan->block[b].selected = ko_new(n, 1, builder->err);
+    if (plan->block[b].selected == NULL) {
+        return KO_E_MEMORY;
+    }
+    memcpy(plan->block[b].selected, builder->input->selected + (size_t)b * n, n);
+    return KO_OK;
+}
+
 enum ko_code ko_plan_build_selection(struct ko_plan_builder *builder)
 {
     uint8_t *marked = ko_new((size_t)builder->plan->n_facts, 1, builder->err);
     enum ko_code code = marked == NULL ? KO_E_MEMORY : KO_OK;
     for (int32_t b = 0; code == KO_OK && b < builder->plan->n_blocks; b++) {
-        code = select_block(builder, b, marked);
+        code = builder->input->selected ? take_selection(builder, b)
+                                        : select_block(builder, b, marked);
     }
     free(marked);
     return code;

@@ -4,6 +4,7 @@
     cubes.py near A.h5 B.h5 LOGPROB KL [RANKS]
                                        the same cells; log-probabilities and KL no further apart than that, ranks and first tokens
                                        equal but for a share of RANKS (default 0); prints the largest differences
+    cubes.py failed WHOLE CUBE MODEL   every cell of MODEL that is done in WHOLE is failed in CUBE; all other models are equal
     cubes.py change CUBE DATASET DELTA adds DELTA to the values of every finished cell
     cubes.py attribute CUBE NAME TEXT  replaces a text attribute of the root
     cubes.py unfinish CUBE             flags the cells of the last prompt that has finished ones pending again, and takes their values
@@ -73,6 +74,26 @@ def near(a, b, logprob, kl, ranks=0.0):
         if not worst <= bound:
             sys.exit(f"{a} and {b}: {kind}: {worst:g}, allowed {bound:g}")
 
+def failed(whole, path, model):
+    left, right = arrays(whole), arrays(path)
+    at = left["model"].tolist().index(model.encode())
+    others = [m for m in range(len(left["model"])) if m != at]
+    for name in left:
+        if name in ("content_hash", "reason_code"):
+            continue
+        if left[name].shape[:1] != (len(left["model"]),) or name.startswith("eval_"):
+            if left[name].tobytes() != right[name].tobytes():
+                sys.exit(f"{whole} and {path} differ in {name}")
+        elif left[name][others].tobytes() != right[name][others].tobytes():
+            sys.exit(f"{whole} and {path} differ in {name} of another model than {model}")
+    for name in ("status", "heat_status"):
+        expected = np.where(left[name][at] == 2, 4, left[name][at])
+        if not (expected == 4).any() or (right[name][at] != expected).any():
+            sys.exit(f"{path}: {name} of {model} is not failed throughout")
+    for name in ("logprob", "heat_kl", "clean_prob"):
+        if np.isfinite(right[name][at]).any():
+            sys.exit(f"{path}: {name} of {model} holds values")
+
 
 def change(path, dataset, delta):
     import h5py
@@ -131,6 +152,8 @@ if __name__ == "__main__":
         same(*rest)
     elif command == "near":
         near(rest[0], rest[1], *map(float, rest[2:]))
+    elif command == "failed":
+        failed(*rest)
     elif command == "change":
         change(rest[0], rest[1], float(rest[2]))
     elif command == "attribute":

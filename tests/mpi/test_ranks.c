@@ -174,6 +174,35 @@ static void weights_are_the_same_on_every_worker(void **state)
     assert_true(everywhere(right));
 }
 
+static bool always(void *context)
+{
+    (void)context;
+    return true;
+}
+
+static void a_stop_drops_the_loading_of_weights_on_every_worker(void **state)
+{
+    struct ko_weights weights = {.window = MPI_WIN_NULL};
+    struct ko_error err = {0};
+    const struct ko_stop stop = {always, NULL};
+    bool right = true;
+    (void)state;
+    if (world.workers != MPI_COMM_NULL) {
+        struct ko_checkpoint *checkpoint = NULL;
+        right = ko_checkpoint_open(KO_SOURCE_DIR "/jobs/models/mamba-facts", "mamba-facts",
+                                   &checkpoint, &err) == KO_OK;
+        if (world.worker == world.n_workers - 1)
+            world.load_stop = &stop; /* one is enough */
+        right = right &&
+                ko_weights_load(&world, compute, NULL, KO_SOURCE_DIR "/jobs/models/mamba-facts",
+                                "mamba-facts", ko_checkpoint_fingerprint(checkpoint), &weights,
+                                &err) == KO_E_STOPPED;
+        world.load_stop = NULL;
+        ko_checkpoint_close(checkpoint);
+    }
+    assert_true(everywhere(right));
+}
+
 static void another_checkpoint_fails_on_every_worker(void **state)
 {
     struct ko_weights weights = {.window = MPI_WIN_NULL};
@@ -218,6 +247,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(messages_carry_values_and_errors),
         cmocka_unit_test(workers_know_their_place),
         cmocka_unit_test(weights_are_the_same_on_every_worker),
+        cmocka_unit_test(a_stop_drops_the_loading_of_weights_on_every_worker),
         cmocka_unit_test(another_checkpoint_fails_on_every_worker),
         cmocka_unit_test(a_missing_checkpoint_fails_on_every_worker),
     };

@@ -73,8 +73,9 @@ static void check_fill(const struct ko_cube_dataset *dataset, hid_t id)
                      dataset->type == KO_TYPE_FLOAT || dataset->type == KO_TYPE_DOUBLE);
     assert_true(H5Aexists(id, "long_name") > 0);
     assert_int_equal(H5Aexists(id, "units") > 0, dataset->units != NULL);
-    assert_int_equal(H5Aexists(id, "flag_values") > 0,
-                     dataset->field == KO_FIELD_STATUS || dataset->field == KO_FIELD_REASON);
+    assert_int_equal(H5Aexists(id, "flag_values") > 0, dataset->field == KO_FIELD_STATUS ||
+                                                           dataset->field == KO_FIELD_REASON ||
+                                                           dataset->field == KO_FIELD_SELECTED);
 }
 
 static void check_axes(hid_t file, const struct ko_cube_dataset *dataset, hid_t id)

@@ -1,0 +1,225 @@
+#include "mpi/cube/cube_copy.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "mpi/cube/cube_copy_attributes.h"
+#include "mpi/cube/cube_fill.h"
+#include "mpi/cube/cube_view.h"
+#include "mpi/cube/hdf5_check.h"
+#include "src/base/memory.h"
+#include "src/base/new_file.h"
+
+enum {
+    SMALL_BYTES = 4096, /* of a dataset that is not worth a chunk */
+    LEVEL = 4           /* of deflate: more costs time and gains little */
+};
+
+struct copy {
+    const struct ko_cube_view *from;
+    struct ko_cube_new to;
+    size_t chunk_bytes;
+};
+
+/* A dataset on its way: the part that is in memory at a time is as large as a chunk. */
+struct part {
+    const struct ko_cube_dataset *dataset;
+    int n_axes;
+    hsize_t shape[KO_CUBE_MAX_AXES], chunk[KO_CUBE_MAX_AXES];
+    size_t n; /* elements of a chunk */
+    hid_t type, from, to;
+    void *buffer;
+};
+
+/* As many whole trailing axes as fit into a chunk, then a part of one, then single indices. */
+static enum ko_code cut(const struct copy *copy, struct part *part, struct ko_error *err)
+{
+    const size_t each = ko_cube_type_bytes(part->dataset->type);
+    const size_t most = copy->chunk_bytes < each ? 1 : copy->chunk_bytes / each;
+    size_t total = 0;
+    const enum ko_code code = ko_cube_n_elements(part->dataset, &copy->to.lengths, 0, &total, err);
+
+    part->n = 1;
+    for (int i = part->n_axes - 1; i >= 0; i--) {
+        const hsize_t room = most / part->n;
+        part->shape[i] = copy->to.lengths.n[part->dataset->axis[i]];
+        part->chunk[i] = part->shape[i] < room ? part->shape[i] : room ? room : 1;
+        part->n *= (size_t)part->chunk[i];
+    }
+    return code;
+}
+
+/* Text of variable length lies in heaps, which no filter reaches. */
+static bool worth_a_chunk(const struct copy *copy, const struct part *part)
+{
+    const size_t small = copy->chunk_bytes < SMALL_BYTES ? copy->chunk_bytes : SMALL_BYTES;
+    size_t n = 1;
+
+    for (int i = 0; i < part->n_axes; i++)
+        n *= (size_t)part->shape[i]; /* it has been multiplied before */
+    return part->dataset->type != KO_TYPE_STRING && part->dataset->field != KO_FIELD_LENGTH &&
+           n * ko_cube_type_bytes(part->dataset->type) > small;
+}
+
+static hid_t create(struct copy *copy, const struct part *part)
+{
+    hid_t space = H5Screate_simple(part->n_axes, part->shape, NULL), id = H5I_INVALID_HID;
+    hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
+    enum ko_code code = KO_OK;
+    bool good =
+        space >= 0 && creation >= 0 && ko_cube_set_creation(creation, part->dataset, part->type);
+
+    if (good && worth_a_chunk(copy, part))
+        good = H5Pset_chunk(creation, part->n_axes, part->chunk) >= 0 &&
+               H5Pset_alloc_time(creation, H5D_ALLOC_TIME_INCR) >= 0 &&
+               H5Pset_shuffle(creation) >= 0 && H5Pset_deflate(creation, LEVEL) >= 0;
+    if (good)
+        id = H5Dcreate2(copy->to.file, part->dataset->name, part->type, space, H5P_DEFAULT,
+                        creation, H5P_DEFAULT);
+    ko_hdf5_close(creation, &code, copy->to.path, NULL);
+    ko_hdf5_close(space, &code, copy->to.path, NULL);
+    return id;
+}
+
+/* Copies one block of the chunks' grid, the one that begins at `first`. */
+static bool copy_block(const struct part *part, const hsize_t *first, hid_t space)
+{
+    hsize_t count[KO_CUBE_MAX_AXES], n = 1;
+    enum ko_code code = KO_OK;
+
+    for (int i = 0; i < part->n_axes; i++) {
+        const hsize_t left = part->shape[i] - first[i];
+        count[i] = left < part->chunk[i] ? left : part->chunk[i];
+        n *= count[i];
+    }
+    hid_t memory = H5Screate_simple(1, &n, NULL);
+    bool good = memory >= 0 &&
+                H5Sselect_hyperslab(space, H5S_SELECT_SET, first, NULL, count, NULL) >= 0 &&
+                H5Dread(part->from, part->type, memory, space, H5P_DEFAULT, part->buffer) >= 0;
+    if (good) {
+        good = H5Dwrite(part->to, part->type, memory, space, H5P_DEFAULT, part->buffer) >= 0;
+        if (part->dataset->type == KO_TYPE_STRING)
+            good = H5Dvlen_reclaim(part->type, memory, H5P_DEFAULT, part->buffer) >= 0 && good;
+    }
+    ko_hdf5_close(memory, &code, "", NULL);
+    return good && code == KO_OK;
+}
+
+static enum ko_code copy_values(const struct copy *copy, struct part *part, struct ko_error *err)
+{
+    hsize_t first[KO_CUBE_MAX_AXES] = {0};
+    enum ko_code code = KO_OK;
+    bool more = true;
+    hid_t space = H5Dget_space(part->to);
+
+    part->buffer = ko_new(part->n, ko_cube_type_bytes(part->dataset->type), err);
+    if (!part->buffer)
+        code = KO_E_MEMORY;
+    else if (space < 0)
+        code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot copy dataset '%s'", copy->to.path,
+                            part->dataset->name);
+    while (code == KO_OK && more) {
+        if (!copy_block(part, first, space))
+            code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot copy dataset '%s'", copy->to.path,
+                                part->dataset->name);
+        more = false;
+        for (int i = part->n_axes - 1; i >= 0 && !more; i--) {
+            first[i] += part->chunk[i];
+            more = first[i] < part->shape[i];
+            if (!more)
+                first[i] = 0;
+        }
+    }
+    ko_hdf5_close(space, &code, copy->to.path, err);
+    free(part->buffer);
+    return code;
+}
+
+static enum ko_code copy_dataset(struct copy *copy, size_t index, struct ko_error *err)
+{
+    const struct ko_cube_dataset *dataset = &ko_cube_table[index];
+    const char *path = copy->to.path;
+    struct part part = {.dataset = dataset,
+                        .n_axes = ko_cube_n_axes(dataset),
+                        .from = H5I_INVALID_HID,
+                        .type = ko_cube_new_type(dataset->type)};
+    enum ko_code code = ko_cube_open_dataset(copy->from->file, copy->from->path, dataset,
+                                             &copy->from->lengths, &part.from, err);
+
+    if (code == KO_OK)
+        code = cut(copy, &part, err);
+    if (code == KO_OK) {
+        copy->to.dataset[index] = part.to = part.type < 0 ? part.type : create(copy, &part);
+        if (part.to < 0)
+            code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot create dataset '%s'", path,
+                                dataset->name);
+    }
+    if (code == KO_OK)
+        code = ko_cube_copy_attributes(part.from, part.to, copy->from->path, err);
+    if (code == KO_OK && dataset->field != KO_FIELD_LENGTH)
+        code = copy_values(copy, &part, err);
+    ko_hdf5_close(part.from, &code, path, err);
+    ko_hdf5_close(part.type, &code, path, err);
+    return code;
+}
+
+static hid_t create_file(const char *path, struct ko_error *err)
+{
+    const unsigned order = H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED;
+    enum ko_code code = KO_OK;
+    hid_t file = H5I_INVALID_HID;
+    hid_t access = ko_hdf5_access(true, path, err), creation = H5Pcreate(H5P_FILE_CREATE);
+
+    if (access >= 0 && creation >= 0 && H5Pset_obj_track_times(creation, false) >= 0 &&
+        H5Pset_link_creation_order(creation, order) >= 0 &&
+        H5Pset_attr_creation_order(creation, order) >= 0)
+        file = H5Fcreate(path, H5F_ACC_TRUNC, creation, access);
+    if (file < 0)
+        (void)ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot create the file", path);
+    ko_hdf5_close(creation, &code, path, err);
+    ko_hdf5_close(access, &code, path, err);
+    return file;
+}
+
+static enum ko_code write_copy(struct copy *copy, const char *temporary, struct ko_error *err)
+{
+    const char *path = copy->to.path;
+    enum ko_code code = KO_OK;
+
+    for (size_t i = 0; i < KO_CUBE_N_DATASETS; i++)
+        copy->to.dataset[i] = H5I_INVALID_HID;
+    copy->to.file = create_file(temporary, err);
+    if (copy->to.file < 0)
+        return err->code;
+    code = ko_cube_copy_attributes(copy->from->file, copy->to.file, copy->from->path, err);
+    for (size_t i = 0; i < KO_CUBE_N_DATASETS && code == KO_OK; i++)
+        if (ko_cube_present(&ko_cube_table[i], &copy->from->lengths))
+            code = copy_dataset(copy, i, err);
+    if (code == KO_OK)
+        code = ko_cube_attach_scales(&copy->to, err);
+    if (code == KO_OK && H5Fflush(copy->to.file, H5F_SCOPE_GLOBAL) < 0)
+        code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot bring the file to disk", path);
+    if (code != KO_OK)
+        ko_cube_go_on_in_memory(copy->to.file);
+    for (size_t i = 0; i < KO_CUBE_N_DATASETS; i++)
+        ko_hdf5_close(copy->to.dataset[i], &code, path, err);
+    ko_hdf5_close_file(copy->to.file, &code, path, err);
+    return code;
+}
+
+enum ko_code ko_cube_compress(const struct ko_cube_view *view, size_t chunk_bytes, const char *path,
+                              struct ko_error *err)
+{
+    struct copy copy = {
+        .from = view, .to = {.path = path, .lengths = view->lengths}, .chunk_bytes = chunk_bytes};
+    struct ko_new_file file = {0};
+
+    ko_hdf5_quiet();
+    enum ko_code code = ko_new_file_open(path, &file, err);
+    if (code == KO_OK)
+        code = write_copy(&copy, file.temporary, err);
+    if (code == KO_OK)
+        return ko_new_file_place(&file, err);
+    ko_new_file_drop(&file);
+    return code;
+}

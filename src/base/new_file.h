@@ -1,0 +1,22 @@
+/* A file that appears under its name only when it is whole. */
+#ifndef KO_BASE_NEW_FILE_H
+#define KO_BASE_NEW_FILE_H
+
+#include "src/base/error.h"
+
+struct ko_new_file {
+    char *path;      /* the name that it will have; owned */
+    char *temporary; /* the one that it has: PATH.new-PID-N, in the same folder; owned */
+};
+
+/* Creates the empty temporary file. KO_E_INPUT where the folder cannot be written, KO_E_FAILED
+   where the disk is full. End with ko_new_file_place or ko_new_file_drop. */
+KO_MUST_CHECK enum ko_code ko_new_file_open(const char *path, struct ko_new_file *out,
+                                            struct ko_error *err);
+/* Brings it to disk and gives it its name; what had that name before is replaced. On failure the
+   temporary file is removed. */
+KO_MUST_CHECK enum ko_code ko_new_file_place(struct ko_new_file *file, struct ko_error *err);
+/* Removes it. Leaves {0}; {0} is accepted. */
+void ko_new_file_drop(struct ko_new_file *file);
+
+#endif

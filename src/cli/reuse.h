@@ -1,0 +1,29 @@
+/* --reuse: a run takes the cells that earlier cubes have. */
+#ifndef KO_CLI_REUSE_H
+#define KO_CLI_REUSE_H
+
+#include <stdint.h>
+
+#include "src/base/error.h"
+#include "src/base/options.h"
+#include "src/cli/session.h"
+#include "src/plan/plan.h"
+
+/* Before anything is created: every cube named by --reuse is a sweep of this backend, precision and
+   cube_format, and is not the output. KO_E_INPUT naming the first that is not, and why. */
+KO_MUST_CHECK enum ko_code ko_reuse_check(const struct ko_options *options, const char *backend,
+                                          const char *output, struct ko_error *err);
+
+struct ko_reuse_request {
+    const struct ko_plan *plan;     /* borrowed, as all */
+    const char *path;               /* the new cube, which exists */
+    const uint8_t *done;            /* [n_models * n_facts] there already */
+    const char (*content_hash)[33]; /* [n_models] "": not known */
+};
+/* Copies what the cubes of --reuse have, in their order, and logs how many cells each gave;
+   *n_taken is how many records (a prompt under a model) that were. Nothing without --reuse. */
+KO_MUST_CHECK enum ko_code ko_reuse_cells(struct ko_session *session,
+                                          const struct ko_reuse_request *request, int64_t *n_taken,
+                                          struct ko_error *err);
+
+#endif

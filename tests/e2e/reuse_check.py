@@ -1,0 +1,71 @@
+"""Compares a cube that took cells of another one with that one and with one that was computed whole.
+
+reuse_check.py taken NEW OLD            prints how many records (model, prompt, axis) of OLD are in NEW bit for bit
+reuse_check.py close NEW WHOLE BOUND    every dataset of results agrees to the bound; ranks where the answer is not that close
+reuse_check.py attribute CUBE NAME VALUE
+"""
+import sys
+
+import h5py
+import numpy as np
+
+METRICS = ["logprob", "prob", "kl", "target_rank", "top1_id"]
+
+
+def text(dataset):
+    return list(dataset.asstr()[:])
+
+
+def records(f, prefix):
+    """{(model, prompt): {cell: values}} of the done cells."""
+    heat = bool(prefix)
+    routes, classes = text(f[prefix + "route"]), text(f["feature_class"])
+    sizes, starts = f["window_size"][:], f["window_start"][:]
+    data = [f[prefix + name][:] for name in METRICS]
+    found = {}
+    for at in np.argwhere(data[3] >= 1):
+        m, p, r, c = at[:4]
+        cell = (routes[r], classes[c], int(at[4]) if heat else None, int(sizes[at[-2]]), int(starts[at[-1]]))
+        found.setdefault((m, p), {})[cell] = tuple(x[tuple(at)].tobytes() for x in data)
+    models, prompts = text(f["model"]), text(f[prefix + "prompt"])
+    return {(models[m], prompts[p]): cells for (m, p), cells in found.items()}
+
+
+def taken(new, old):
+    n = 0
+    with h5py.File(new) as a, h5py.File(old) as b:
+        for prefix in [p for p in ("", "heat_") if p + "status" in a and p + "status" in b]:
+            left, right = records(a, prefix), records(b, prefix)
+            for key, cells in left.items():
+                have = right.get(key, {})
+                n += all(have.get(cell) == values for cell, values in cells.items())
+    print(n)
+
+
+def close(new, whole, bound):
+    bound = float(bound)
+    with h5py.File(new) as a, h5py.File(whole) as b:
+        for name in b:
+            if name.startswith("run") or b[name].dtype == object:
+                continue
+            x, y = a[name][...], b[name][...]
+            assert x.shape == y.shape and x.dtype == y.dtype, name
+            if x.dtype == np.float32:
+                assert (np.isnan(x) == np.isnan(y)).all(), name
+                worst = np.nanmax(np.abs(x - y), initial=0)
+                assert worst <= bound, (name, worst)
+            elif name.endswith(("target_rank", "top1_id")):
+                assert np.mean(x != y) <= 1e-3, name
+                assert ((x < 0) == (y < 0)).all(), name
+            else:
+                assert (x == y).all(), name
+        assert np.isfinite(a["logprob"][...]).any()
+    print("they agree")
+
+
+def attribute(path, name, value):
+    with h5py.File(path, "r+") as f:
+        f.attrs.modify(name, np.bytes_(value) if not value.isdigit() else np.int32(value))
+
+
+{"taken": taken, "close": close, "attribute": attribute}[sys.argv[1]](*sys.argv[2:])
