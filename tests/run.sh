@@ -70,6 +70,15 @@ step "Build"
 build release
 
 step "Run the tests"
-echo "skipped: GPU tests (this version computes on CPUs only)"
 ctest --test-dir build/release --output-on-failure -j2 "${exclude[@]}" || failed=1
+
+step "GPU tests"
+if ! nvidia-smi -L 2>/dev/null | grep -q GPU; then
+    echo "skipped: no GPU is visible on this machine"
+elif ! command -v nvcc >/dev/null && [ ! -x /usr/local/cuda/bin/nvcc ]; then
+    echo "skipped: there is no nvcc to build the CUDA backend with"
+else
+    build cuda
+    ctest --test-dir build/cuda --output-on-failure --tests-regex '^(gpu\.|e2e\.gpu)' || failed=1
+fi
 exit "$failed"

@@ -23,7 +23,7 @@ struct ko_cuda_scratch {
     float *step;                /* [max_rows, n_heads] Mamba-2's delta */
     double *step_sum;           /* [max_rows, n_heads] its sum along the path, the row included */
     float *score;               /* [max_rows, n_groups, max_tokens] C[i] . B[j] */
-    float *tile;                /* KO_CUDA_TILE_FLOATS: logits */
+    float *tile;                /* ko_cuda_tile_floats: logits */
     void *metrics_rows;         /* [max_rows] running metrics */
     struct ko_metrics *metrics; /* [max_rows] */
     int32_t *flag;              /* one number */
@@ -65,7 +65,8 @@ struct ko_backend {
 enum {
     KO_CUDA_IMPORT_BYTES = 16 << 20,
     KO_CUDA_WORKSPACE_BYTES = 64 << 20,
-    KO_CUDA_TILE_FLOATS = 48 << 20,
+    KO_CUDA_TILE_FLOATS = 48 << 20, /* logits at a time, or more where rows are very many: ... */
+    KO_CUDA_NARROWEST_TILE = 256,   /* ... tokens at least */
     KO_CUDA_STAGE_BYTES_A_ROW = 32
 };
 
@@ -83,6 +84,12 @@ KO_MUST_CHECK enum ko_code ko_cuda_launched(const struct ko_backend *be, const c
    valid until the next set_rows or until the stage is full and begins anew, which waits. */
 KO_MUST_CHECK enum ko_code ko_cuda_put(struct ko_backend *be, const void *host, size_t bytes,
                                        void **device, struct ko_error *err);
+
+/* Makes sure that the next puts, of `bytes` in all and at most `n` of them, are valid together. */
+KO_MUST_CHECK enum ko_code ko_cuda_put_room(struct ko_backend *be, size_t bytes, size_t n,
+                                            struct ko_error *err);
+/* Floats of scratch.tile. */
+size_t ko_cuda_tile_floats(int32_t max_rows);
 
 /* ---- products.c */
 

@@ -66,6 +66,22 @@ enum ko_code ko_cuda_download(struct ko_backend *be, void *to_host, const void *
     return code == KO_OK ? ko_cuda_wait(be, err) : code;
 }
 
+enum ko_code ko_cuda_put_room(struct ko_backend *be, size_t bytes, size_t n, struct ko_error *err)
+{
+    if (be->stage.used + bytes + 16 * n <= be->stage.bytes) {
+        return KO_OK;
+    }
+    const enum ko_code code = ko_cuda_wait(be, err);
+    be->stage.used = 0;
+    return code;
+}
+
+size_t ko_cuda_tile_floats(int32_t max_rows)
+{
+    const size_t narrowest = (size_t)max_rows * KO_CUDA_NARROWEST_TILE;
+    return narrowest > KO_CUDA_TILE_FLOATS ? narrowest : KO_CUDA_TILE_FLOATS;
+}
+
 enum ko_code ko_cuda_put(struct ko_backend *be, const void *host, size_t bytes, void **device,
                          struct ko_error *err)
 {
@@ -123,7 +139,7 @@ static void list_needs(struct ko_backend *be, enum ko_precision precision,
         {(void **)&scratch->step, rows * heads * sizeof(float), false},
         {(void **)&scratch->step_sum, rows * heads * sizeof(double), false},
         {(void **)&scratch->score, scores * sizeof(float), false},
-        {(void **)&scratch->tile, KO_CUDA_TILE_FLOATS * sizeof(float), false},
+        {(void **)&scratch->tile, ko_cuda_tile_floats(limits->max_rows) * sizeof(float), false},
         {&scratch->metrics_rows, rows * METRICS_ROW_BYTES, false},
         {(void **)&scratch->metrics, rows * sizeof(struct ko_metrics), false},
         {(void **)&scratch->flag, sizeof(int32_t), false},

@@ -12,7 +12,7 @@
 #include "kernels/cuda/device.cuh"
 #include "src/base/memory.h"
 
-enum { THREADS = 256, KEPT = 64, NARROWEST_TILE = 256, WIDEST_TILE = 16 * THREADS };
+enum { THREADS = 256, KEPT = 64, WIDEST_TILE = 16 * THREADS };
 
 struct metrics_row {
     double sum;        // of exp(logit - top)
@@ -442,7 +442,9 @@ static enum ko_code finish(struct ko_backend *be, const struct ko_unembed *args,
 static int tile_width(int n, int vocabulary)
 {
     int width = KO_CUDA_TILE_FLOATS / n / 256 * 256;
-    width = width < NARROWEST_TILE ? NARROWEST_TILE : width > WIDEST_TILE ? WIDEST_TILE : width;
+    width = width < KO_CUDA_NARROWEST_TILE ? KO_CUDA_NARROWEST_TILE
+            : width > WIDEST_TILE          ? WIDEST_TILE
+                                           : width;
     return width < vocabulary ? width : (vocabulary + 3) / 4 * 4;
 }
 
@@ -495,7 +497,7 @@ enum ko_code ko_cuda_unembed(struct ko_backend *be, const struct ko_unembed *arg
     const int32_t n_distinct = number_targets(args, token, distinct, work + 2 * n, n_places);
     const void *host[] = {args->clean, args->target, args->foil, distinct, token};
     void *device[5] = {NULL};
-    enum ko_code code = KO_OK;
+    enum ko_code code = ko_cuda_put_room(be, 5 * n * sizeof(int32_t), 5, err);
     for (int k = 0; code == KO_OK && k < 5; k++) {
         code = ko_cuda_put(be, host[k], (k < 4 ? n : (size_t)n_distinct) * sizeof(int32_t),
                            &device[k], err);

@@ -15,18 +15,21 @@ struct table {
     struct ko_cube_lengths lengths; /* of the axes run, run_log_byte and label_length */
 };
 
-/* The length of a one-axis scale; 0 where it cannot be read. */
-static hsize_t scale_length(hid_t file, const char *name)
+/* The length of an axis of a dataset that holds values; 0 where it cannot be read. A scale that is
+   a mere length holds none, and HDF5 would allocate it, collectively, where it is opened in a file
+   of several ranks. */
+static hsize_t axis_length(hid_t file, const char *dataset, int n_axes, int axis)
 {
     enum ko_code code = KO_OK;
     hsize_t n[H5S_MAX_RANK] = {0};
-    hid_t id = H5Dopen2(file, name, H5P_DEFAULT), space = id >= 0 ? H5Dget_space(id) : id;
+    hid_t id = H5Dopen2(file, dataset, H5P_DEFAULT), space = id >= 0 ? H5Dget_space(id) : id;
 
-    if (space < 0 || H5Sget_simple_extent_dims(space, n, NULL) != 1)
-        n[0] = 0;
+    if (space < 0 || H5Sget_simple_extent_ndims(space) != n_axes ||
+        H5Sget_simple_extent_dims(space, n, NULL) != n_axes)
+        n[axis] = 0;
     ko_hdf5_close(space, &code, "", NULL);
     ko_hdf5_close(id, &code, "", NULL);
-    return code == KO_OK ? n[0] : 0;
+    return code == KO_OK ? n[axis] : 0;
 }
 
 /* Reads (or writes) n elements from `first` on of a dataset of the table, whole in its further
@@ -144,9 +147,9 @@ static enum ko_code write_row(const struct table *table, const struct ko_cube_ru
 
 static void read_lengths(struct table *table)
 {
-    table->lengths.n[KO_AXIS_RUN] = scale_length(table->file, "run");
-    table->lengths.n[KO_AXIS_RUN_LOG_BYTE] = scale_length(table->file, "run_log_byte");
-    table->lengths.n[KO_AXIS_LABEL_LENGTH] = scale_length(table->file, "label_length");
+    table->lengths.n[KO_AXIS_RUN] = axis_length(table->file, "run_start", 1, 0);
+    table->lengths.n[KO_AXIS_RUN_LOG_BYTE] = axis_length(table->file, "run_log", 1, 0);
+    table->lengths.n[KO_AXIS_LABEL_LENGTH] = axis_length(table->file, "run_host", 2, 1);
 }
 
 enum ko_code ko_cube_run_row(hid_t file, const char *path, hsize_t *row, struct ko_error *err)

@@ -3,6 +3,7 @@
 
 #include "mpi/cube/cube_merge.h"
 #include "mpi/launch.h"
+#include "mpi/lock.h"
 #include "src/base/file.h"
 #include "src/cli/cli.h"
 
@@ -56,6 +57,23 @@ static void report(const struct ko_cli *cli, const char *path, const struct ko_c
     fputc('\n', cli->out);
 }
 
+/* Under the lock of the output: no run goes on with the cube while another takes its place. */
+static enum ko_code merge_locked(const struct ko_cli *cli, const char *path,
+                                 struct ko_cube_merged *merged, struct ko_error *err)
+{
+    struct ko_lock_owner owner = {0};
+    struct ko_lock *lock = NULL;
+    enum ko_code code = ko_lock_gather_alone(&owner, err);
+    if (code == KO_OK)
+        code = ko_lock_take(path, &owner, KO_LOCK_WAIT_SECONDS, NULL, &lock, err);
+    if (code == KO_OK)
+        code = ko_cube_merge(path, &cli->options->arguments,
+                             ko_option_flag(cli->options, KO_OPT_PARTIAL), merged, err);
+    ko_lock_release(lock);
+    ko_lock_owner_free(&owner);
+    return code;
+}
+
 enum ko_code ko_command_merge(struct ko_cli *cli, int *status, struct ko_error *err)
 {
     const char *path = ko_option_string(cli->options, KO_OPT_OUTPUT);
@@ -64,8 +82,7 @@ enum ko_code ko_command_merge(struct ko_cli *cli, int *status, struct ko_error *
     if (code == KO_OK)
         code = check_output(cli, path, err);
     if (code == KO_OK)
-        code = ko_cube_merge(path, &cli->options->arguments,
-                             ko_option_flag(cli->options, KO_OPT_PARTIAL), &merged, err);
+        code = merge_locked(cli, path, &merged, err);
     if (code != KO_OK)
         return code;
     report(cli, path, &merged);

@@ -2,7 +2,7 @@
 # One run at a time writes a cube: a second one is refused and names the first; a run that was killed is in nobody's way; a stop is
 # polite once and at once the second time.
 source "$(dirname "$0")/small_spec.inc"
-sed -i 's/n: 12/n: 900/' "$scratch/spec.yaml"
+sed -i -e "s/n: 12/n: 900/" -e "s/sizes: .1, 3., starts: {every: 2}/sizes: [1, 2, 3, 4, 5, 6], starts: all/" "$scratch/spec.yaml"
 cube=$scratch/cube.h5
 run() { "$KNOCKOUT" run "$scratch/spec.yaml" -o "$cube" --threads 1 --progress none --commit-seconds 0.2 "$@"; }
 # A run of one process in the background, that has the lock: its number in $pid.
@@ -68,6 +68,15 @@ for signal in TERM INT USR1; do
     grep -q 'resumes left=' "$scratch/err" || { cat "$scratch/err"; fail "a resumed run does not say how much is left"; }
     [ ! -e "$scratch/cube.lock" ] || fail "$signal leaves the lock behind"
 done
+
+echo "== a merge does not take the place of a cube in use"
+start_run --log-level error
+status=0
+"$KNOCKOUT" merge -o "$cube" --overwrite "$KO_SOURCE_DIR/README.md" 2>"$scratch/refusal" || status=$?
+kill -KILL "$pid" 2>/dev/null || fail "the run ended before the merge was refused"
+wait "$pid" || true
+cat "$scratch/refusal"
+[ "$status" -eq 2 ] && grep -q 'is in use by a run on' "$scratch/refusal" || fail "a merge into a cube in use exits with $status"
 
 echo "== a second INT ends at once"
 # The first one may just have ended the run politely before the second comes: then it is tried again.
