@@ -156,7 +156,7 @@ enum ko_code ko_alone_run(struct ko_sweep *sweep, struct ko_error *err)
         }
     }
     sweep->world->load_stop = NULL;
-    sweep->device_seconds = worker.device_seconds;
+    sweep->spent = worker.spent;
     sweep->threads_min = sweep->threads_max = worker.threads;
     struct ko_error close_error = {0};
     const enum ko_code closed = ko_worker_close(&worker, &close_error);

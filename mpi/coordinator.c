@@ -236,7 +236,7 @@ enum ko_code ko_coordinator_run(struct ko_sweep *sweep, struct ko_error *err)
     if (code != KO_OK) { /* on every rank */
         struct ko_error later = {0};
         free(c.held);
-        const enum ko_code told = ko_sweep_gather_seconds(world, NULL, sweep, &later);
+        const enum ko_code told = ko_sweep_gather_spent(world, NULL, sweep, &later);
         return told == KO_OK ? code : told;
     }
     code = ko_sweep_gather_threads(world, NULL, sweep, err);
@@ -246,7 +246,7 @@ enum ko_code ko_coordinator_run(struct ko_sweep *sweep, struct ko_error *err)
     if (code == KO_OK)
         code = wind_up(&c, err);
     if (code == KO_OK)
-        code = ko_sweep_gather_seconds(world, NULL, sweep, err);
+        code = ko_sweep_gather_spent(world, NULL, sweep, err);
     if (code != KO_OK) {
         ko_error_name_rank(err, world->rank);
         world->broken = true;

@@ -26,6 +26,11 @@ struct ko_job {
     bool owns_plan;
 };
 
+/* Seconds that workers spent; a worker computes on while it commits. */
+struct ko_spent {
+    double load, compute, commit;
+};
+
 /* What ranks do next, said by the root. */
 enum ko_next { KO_NEXT_JOB, KO_NEXT_END };
 

@@ -35,16 +35,17 @@ enum ko_code ko_sweep_gather_threads(struct ko_world *world, const int *threads,
     return code;
 }
 
-enum ko_code ko_sweep_gather_seconds(struct ko_world *world, const double *seconds,
-                                     struct ko_sweep *sweep, struct ko_error *err)
+enum ko_code ko_sweep_gather_spent(struct ko_world *world, const struct ko_spent *spent,
+                                   struct ko_sweep *sweep, struct ko_error *err)
 {
-    const double mine = seconds ? *seconds : 0;
-    double all = 0;
+    const double mine[3] = {spent ? spent->load : 0, spent ? spent->compute : 0,
+                            spent ? spent->commit : 0};
+    double all[3] = {0, 0, 0};
     const enum ko_code code = ko_mpi_check(
-        MPI_Reduce(&mine, &all, 1, MPI_DOUBLE, MPI_SUM, 0, world->all), "MPI_Reduce", err);
+        MPI_Reduce(mine, all, 3, MPI_DOUBLE, MPI_SUM, 0, world->all), "MPI_Reduce", err);
     world->broken = world->broken || code != KO_OK;
     if (sweep)
-        sweep->device_seconds = all;
+        sweep->spent = (struct ko_spent){all[0], all[1], all[2]};
     return code;
 }
 

@@ -23,7 +23,8 @@ struct ko_sweep {
     /* Results, on the root. */
     int64_t cells_done;
     int32_t n_committed; /* batches */
-    double wall_seconds, device_seconds;
+    double wall_seconds;
+    struct ko_spent spent;        /* by all workers together */
     int threads_min, threads_max; /* of the workers */
     struct ko_failures failures;  /* recorded in the cube; ko_failures_free it */
 };
@@ -36,11 +37,12 @@ KO_MUST_CHECK enum ko_code ko_sweep_run(struct ko_sweep *sweep, struct ko_error 
 
 /* What the workers tell of themselves, collective over all ranks; the coordinator takes part with
    NULL and gets the result in the sweep (NULL elsewhere). At the start their numbers of threads, at
-   the end their seconds in batches. A failure sets world->broken. */
+   the end what they spent. A failure sets world->broken. */
 KO_MUST_CHECK enum ko_code ko_sweep_gather_threads(struct ko_world *world, const int *threads,
                                                    struct ko_sweep *sweep, struct ko_error *err);
-KO_MUST_CHECK enum ko_code ko_sweep_gather_seconds(struct ko_world *world, const double *seconds,
-                                                   struct ko_sweep *sweep, struct ko_error *err);
+KO_MUST_CHECK enum ko_code ko_sweep_gather_spent(struct ko_world *world,
+                                                 const struct ko_spent *spent,
+                                                 struct ko_sweep *sweep, struct ko_error *err);
 
 /* Cells and FLOP of the batches that are to do, and cells that are not. */
 void ko_sweep_count(const struct ko_job *job, struct ko_progress *progress);

@@ -125,10 +125,9 @@ static bool is_the_models_fault(struct ko_worker *worker, struct ko_error *err)
 static enum ko_code load_weights(struct ko_worker *worker, int32_t model, struct ko_error *err)
 {
     const struct ko_plan *plan = worker->job->plan;
-    enum ko_code code =
-        ko_weights_load(worker->world, worker->compute, worker->exchange,
-                        plan->model[model].path, plan->model[model].name,
-                        plan->model[model].fingerprint, &worker->weights, err);
+    enum ko_code code = ko_weights_load(worker->world, worker->compute, worker->exchange,
+                                        plan->model[model].path, plan->model[model].name,
+                                        plan->model[model].fingerprint, &worker->weights, err);
     if (code == KO_OK)
         code = check_content(worker, model, err);
     if (code == KO_OK || is_the_models_fault(worker, err))
@@ -144,14 +143,28 @@ static enum ko_code load_weights(struct ko_worker *worker, int32_t model, struct
     return code;
 }
 
+/* What is held on the GPU between two models, which must not grow. */
+static void log_memory(const struct ko_worker *worker, int32_t model)
+{
+    struct ko_error err = {0};
+    double bytes = 0;
+    if (worker->log->level < KO_LOG_DEBUG || !ko_compute_kernels(worker->compute)->own_memory)
+        return;
+    if (ko_gpu_used_bytes(worker->world->gpu.device, &bytes, &err) == KO_OK)
+        ko_log_write(worker->log, KO_LOG_DEBUG, "load model=\"%s\" gpu_bytes_before=%.0f",
+                     worker->job->plan->model[model].name, bytes);
+}
+
 enum ko_code ko_worker_load(struct ko_worker *worker, int32_t model, struct ko_error *err)
 {
+    const double begin = ko_now();
     worker->unloaded = KO_NOT_FAILED;
     enum ko_code code = ko_compute_bind(worker->compute, NULL, 0, NULL, NULL, 0, err);
     if (code != KO_OK)
         return code;
     ko_weights_free(&worker->weights);
     end_reading(worker);
+    log_memory(worker, model);
     if (!worker->exchange)
         code = ko_exchange_open(worker->world, worker->compute, &worker->exchange, err);
     if (code != KO_OK)
@@ -170,6 +183,7 @@ enum ko_code ko_worker_load(struct ko_worker *worker, int32_t model, struct ko_e
         return code;
     }
     read_next(worker, model);
+    worker->spent.load += ko_now() - begin;
     return KO_OK;
 }
 
@@ -190,7 +204,7 @@ enum ko_code ko_worker_stage(struct ko_worker *worker, struct ko_finished *finis
             worker->staged[worker->n_staged++] = *record;
     }
     worker->n_staged_batches++;
-    worker->device_seconds += finished->seconds;
+    worker->spent.compute += finished->seconds;
     free(finished->records);
     *finished = (struct ko_finished){0};
     return KO_OK;
@@ -240,8 +254,10 @@ static void free_staged(struct ko_worker *worker)
 
 enum ko_code ko_worker_commit(struct ko_worker *worker, struct ko_error *err)
 {
+    const double begin = ko_now();
     const enum ko_code code =
         ko_cube_commit(worker->cube, worker->staged, (int32_t)worker->n_staged, err);
+    worker->spent.commit += ko_now() - begin;
     if (code != KO_OK)
         worker->world->broken = true;
     free_staged(worker);
@@ -450,8 +466,7 @@ enum ko_code ko_worker_serve(struct ko_world *world, const struct ko_job *job,
     world->load_stop = NULL;
     if (world->broken)
         return code;
-    const enum ko_code told =
-        ko_sweep_gather_seconds(world, &worker.device_seconds, NULL, &close_error);
+    const enum ko_code told = ko_sweep_gather_spent(world, &worker.spent, NULL, &close_error);
     const enum ko_code closed = told == KO_OK ? ko_worker_close(&worker, &close_error) : told;
     if (code == KO_OK && closed != KO_OK) {
         *err = close_error;

@@ -28,7 +28,7 @@ struct ko_worker {
     struct ko_record *staged; /* finished, not committed */
     size_t n_staged, capacity;
     int32_t n_staged_batches;
-    double device_seconds; /* spent in batches */
+    struct ko_spent spent;
     int threads;
     const char *threads_from; /* which rule gave their number */
     enum ko_failure unloaded; /* why the model in hand could not be loaded */

@@ -1,6 +1,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "mpi/job.h"
 #include "src/base/memory.h"
@@ -70,18 +71,29 @@ static enum ko_code measure(struct ko_plan_report *report, const struct ko_kerne
 static enum ko_code look_up(struct ko_plan_report *report, double *flops, struct ko_error *err)
 {
     struct ko_plan_time *time = &report->time;
+    double least = INFINITY, most = 0;
     enum ko_code code = KO_OK;
     for (int32_t m = 0; code == KO_OK && m < report->plan->n_models; m++) {
         const struct ko_device_rate *rate = NULL;
         code = ko_device_rate(time->settings.device, time->settings.precision,
-                              report->plan->model[m].architecture, &rate, err);
+                              report->plan->model[m].architecture,
+                              report->inputs->model[m]->shape.d_model, &rate, err);
         if (code != KO_OK)
             break;
         flops[m] = rate->gemm_flops * rate->fraction;
         snprintf(time->device, sizeof time->device, "%s", rate->title);
-        snprintf(time->source, sizeof time->source,
-                 "%.0f %% of %.0f TFLOP/s in products, rates of %s", 100 * rate->fraction,
-                 rate->gemm_flops / 1e12, rate->measured);
+        least = fmin(least, flops[m]);
+        most = fmax(most, flops[m]);
+        snprintf(time->source, sizeof time->source, "measured on %s: %.0f", rate->measured,
+                 least / 1e12);
+        const size_t n = strlen(time->source);
+        if (most > least)
+            snprintf(time->source + n, sizeof time->source - n, " to %.0f", most / 1e12);
+    }
+    if (code == KO_OK) {
+        const size_t n = strlen(time->source);
+        snprintf(time->source + n, sizeof time->source - n,
+                 " TFLOP/s by model, from the embedding to the metrics");
     }
     return code;
 }

@@ -147,6 +147,20 @@ static const char *slurm_job(void)
     return job ? job : "";
 }
 
+/* How a sweep ended, and what a worker spent its time with, on average. */
+static void log_end(const struct ko_session *session, const struct ko_sweep *sweep)
+{
+    const double n = session->world.n_workers;
+    char cells[32], seconds[32], threads[32];
+    ko_log_write(&session->log, KO_LOG_INFO, "%s cells=%s batches=%d threads=%s time=\"%s\"",
+                 sweep->title, ko_grouped(sweep->cells_done, cells), sweep->n_committed,
+                 threads_text(sweep, threads), ko_seconds_human(sweep->wall_seconds, seconds));
+    ko_log_write(&session->log, KO_LOG_INFO,
+                 "%s seconds=%.2f worker_load=%.2f worker_compute=%.2f worker_commit=%.2f",
+                 sweep->title, sweep->wall_seconds, sweep->spent.load / n, sweep->spent.compute / n,
+                 sweep->spent.commit / n);
+}
+
 static void log_run(const struct ko_session *session, const struct ko_sweep *sweep, double start,
                     enum ko_code code)
 {
@@ -161,7 +175,7 @@ static void log_run(const struct ko_session *session, const struct ko_sweep *swe
         ko_text_add(&text, "%s", ko_text_str(&sweep->failures.log));
     const struct ko_cube_run run = {.start_epoch = start,
                                     .wall_seconds = sweep->wall_seconds,
-                                    .device_seconds = sweep->device_seconds,
+                                    .device_seconds = sweep->spent.compute,
                                     .ranks = session->world.n_ranks,
                                     .host = session->world.host,
                                     .job = slurm_job(),
@@ -219,12 +233,8 @@ enum ko_code ko_session_compute(struct ko_session *session, struct ko_plan *plan
     }
     if (code == KO_OK)
         code = ko_sweep_run(&sweep, err);
-    if (code == KO_OK || code == KO_E_STOPPED) {
-        char cells[32], seconds[32], threads[32];
-        ko_log_write(&session->log, KO_LOG_INFO, "%s cells=%s batches=%d threads=%s time=\"%s\"",
-                     title, ko_grouped(sweep.cells_done, cells), sweep.n_committed,
-                     threads_text(&sweep, threads), ko_seconds_human(sweep.wall_seconds, seconds));
-    }
+    if (code == KO_OK || code == KO_E_STOPPED)
+        log_end(session, &sweep);
     /* A run that failed has ended too: nobody shall take it for one that is under way. */
     if (!session->world.broken)
         log_run(session, &sweep, start, code);

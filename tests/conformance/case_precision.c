@@ -20,8 +20,9 @@ static const struct {
 } modes[] = {{"tf32", KO_TF32, 10}, {"bfloat16", KO_BFLOAT16, 7}};
 enum { N_MODES = sizeof modes / sizeof modes[0], M = 70, MOST_IN = 520, MOST_OUT = 300 };
 
-/* Of the sum of magnitudes: sums are taken in float32, which a tensor core truncates. */
-static const double SUM_TOLERANCE = 1e-4;
+/* Of the sum of magnitudes: sums are taken in float32, which a tensor core truncates. Seen on an
+   H200: 3.6e-7 in tf32, 8.9e-8 in bfloat16. */
+static const double SUM_TOLERANCE = 4e-6;
 
 static float cut(float value, int bits)
 {
