@@ -1,0 +1,184 @@
+// A tile of logits: each row's running maximum, sum of exponentials, rank and KL sum. A row a
+// block.
+#include "kernels/cuda/unembed.cuh"
+
+enum { THREADS = UNEMBED_THREADS };
+
+struct best {
+    float value;
+    int id;
+};
+
+// The larger; of equals the lower id. What is no number never wins.
+static __device__ __forceinline__ struct best better(struct best a, struct best b)
+{
+    return b.value > a.value || (b.value == a.value && b.id < a.id) ? b : a;
+}
+
+static __device__ struct best block_best(struct best x)
+{
+    __shared__ struct best part[THREADS / 32];
+    for (int step = 16; step > 0; step /= 2) {
+        struct best other;
+        other.value = __shfl_xor_sync(0xFFFFFFFFU, x.value, step);
+        other.id = __shfl_xor_sync(0xFFFFFFFFU, x.id, step);
+        x = better(x, other);
+    }
+    if (threadIdx.x % 32 == 0) {
+        part[threadIdx.x / 32] = x;
+    }
+    __syncthreads();
+    x = part[0];
+    for (int w = 1; w < THREADS / 32; w++) {
+        x = better(x, part[w]);
+    }
+    return x;
+}
+
+// A row's part of a tile in registers: PARTS float4s a thread.
+struct part {
+    float x[4];
+};
+
+static __device__ __forceinline__ struct part load_part(const struct unembedding &a, int r, int p)
+{
+    const int k = 4 * ((int)threadIdx.x + p * THREADS);
+    const float *logit = a.logit + (size_t)r * (size_t)a.width + (size_t)k;
+    struct part part;
+    if (k + 3 < a.n_tokens) {
+        const float4 v = *(const float4 *)logit; // the width is a multiple of four
+        part.x[0] = v.x, part.x[1] = v.y, part.x[2] = v.z, part.x[3] = v.w;
+        return part;
+    }
+#pragma unroll
+    for (int n = 0; n < 4; n++) {
+        part.x[n] = k + n < a.n_tokens ? logit[n] : -INFINITY;
+    }
+    return part;
+}
+
+// Place in the tile of a part's number n; n_tokens and beyond: none.
+static __device__ __forceinline__ int place_of(int p, int n)
+{
+    return 4 * ((int)threadIdx.x + p * THREADS) + n;
+}
+
+// Maximum, sum, rank; and KL against the clean row, whose maximum is that after this tile. CLEAN:
+// the rows that others are compared with, which go first.
+template <int PARTS, bool CLEAN> static __global__ void add_tile(struct unembedding a)
+{
+    const int r = (int)blockIdx.x, of = a.clean[r];
+    if ((of == r) != CLEAN) {
+        return;
+    }
+    struct metrics_row *row = &a.row[r];
+    const float low = row->low, high = row->high, old = row->top;
+    const int target = a.target[r] - a.first, foil = a.foil[r] < 0 ? -1 : a.foil[r] - a.first;
+    struct best mine = {-INFINITY, INT_MAX};
+    struct part part[PARTS];
+    int above = 0;
+#pragma unroll
+    for (int p = 0; p < PARTS; p++) {
+        part[p] = load_part(a, r, p);
+#pragma unroll
+        for (int n = 0; n < 4; n++) {
+            const float x = part[p].x[n];
+            const int k = place_of(p, n);
+            const struct best here = {x, a.first + k};
+            mine = k < a.n_tokens ? better(mine, here) : mine;
+            above += x > high && k != target;
+            if (x > low && !(x > high) && k != target) {
+                const int place = atomicAdd(&row->n_kept, 1);
+                if (place < KEPT) {
+                    row->kept[place] = x;
+                }
+            }
+            if (k == target) {
+                row->target = x;
+            }
+            if (k == foil && k < a.n_tokens) {
+                row->foil = x;
+            }
+        }
+    }
+    const struct best best = block_best(mine);
+    const float top = best.value > old ? best.value : old, clean_top = CLEAN ? 0.0F : a.row[of].top;
+    double sum = 0.0, difference = 0.0;
+#pragma unroll
+    for (int p = 0; p < PARTS; p++) {
+        struct part clean;
+        if (!CLEAN) {
+            clean = load_part(a, of, p);
+        }
+        float some = 0.0F;
+#pragma unroll
+        for (int n = 0; n < 4; n++) {
+            if (place_of(p, n) < a.n_tokens) {
+                some += expf(part[p].x[n] - top);
+                if (!CLEAN) {
+                    difference += (double)expf(clean.x[n] - clean_top) *
+                                  ((double)clean.x[n] - (double)part[p].x[n]);
+                }
+            }
+        }
+        sum += (double)some;
+    }
+    sum = block_sum(sum);
+    above = block_sum(above);
+    if (!CLEAN) {
+        difference = block_sum(difference);
+    }
+    if (threadIdx.x == 0) {
+        row->rescale = best.value > old ? exp((double)old - (double)top) : 1.0;
+        row->sum = row->sum * row->rescale + sum;
+        row->top_id = best.value > old ? best.id : row->top_id;
+        row->top = top;
+        row->above += above;
+        if (!CLEAN) {
+            row->difference = row->difference * a.row[of].rescale + difference;
+        }
+    }
+}
+
+// The second pass, for the rows that need it.
+static __global__ void count_tile(struct unembedding a)
+{
+    const int r = (int)blockIdx.x;
+    struct metrics_row *row = &a.row[r];
+    if (!row->again) {
+        return;
+    }
+    const float *logit = a.logit + (size_t)r * (size_t)a.width;
+    const int target = a.target[r] - a.first;
+    int above = 0;
+    for (int k = (int)threadIdx.x; k < a.n_tokens; k += THREADS) {
+        above += logit[k] > row->target && k != target;
+    }
+    above = block_sum(above);
+    if (threadIdx.x == 0) {
+        row->above += above;
+    }
+}
+
+template <int PARTS>
+static void add_tiles_of(const struct ko_backend *be, const struct unembedding *a)
+{
+    add_tile<PARTS, true><<<(unsigned)a->n, THREADS, 0, be->stream>>>(*a);
+    add_tile<PARTS, false><<<(unsigned)a->n, THREADS, 0, be->stream>>>(*a);
+}
+
+void ko_cuda_add_tile(const struct ko_backend *be, const struct unembedding *a)
+{
+    if (a->width <= THREADS * 4) {
+        add_tiles_of<1>(be, a);
+    } else if (a->width <= THREADS * 8) {
+        add_tiles_of<2>(be, a);
+    } else {
+        add_tiles_of<4>(be, a);
+    }
+}
+
+void ko_cuda_count_tile(const struct ko_backend *be, const struct unembedding *a)
+{
+    count_tile<<<(unsigned)a->n, THREADS, 0, be->stream>>>(*a);
+}
