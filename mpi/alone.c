@@ -99,7 +99,9 @@ static enum ko_code run_model(struct ko_sweep *sweep, struct ko_worker *worker, 
     double last = ko_now();
     int held = 0;
     sweep->progress.model = job->plan->model[model].name;
-    enum ko_code code = stop_wanted(sweep) ? KO_E_STOPPED : ko_worker_load(worker, model, err);
+    if (stop_wanted(sweep))
+        return KO_E_STOPPED;
+    enum ko_code code = ko_worker_load(worker, model, err);
     if (worker->unloaded)
         return give_up(sweep, worker, at, err);
     while (code == KO_OK) {

@@ -99,6 +99,27 @@ static enum ko_code check_content(const struct ko_worker *worker, int32_t model,
                    mixed ? "choose --overwrite" : "evaluate again");
 }
 
+/* Every worker has the weights of the first, also where nodes read files of their own. Collective
+   over the workers; agreed on. */
+static enum ko_code check_weights(const struct ko_worker *worker, int32_t model,
+                                  struct ko_error *err)
+{
+    const struct ko_world *world = worker->world;
+    const char *own = worker->weights.content_hash;
+    char first[sizeof worker->weights.content_hash];
+    memcpy(first, own, sizeof first);
+    enum ko_code code = ko_mpi_check(
+        MPI_Bcast(first, (int)sizeof first, MPI_CHAR, 0, world->workers), "MPI_Bcast", err);
+    if (code == KO_OK && strcmp(first, own) != 0)
+        code = ko_fail(err, KO_E_FAILED,
+                       "%s: the weights' content hash is %s here and %s on the first worker, all "
+                       "nodes need the same files",
+                       worker->job->plan->model[model].name, own, first);
+    if (code == KO_OK)
+        code = check_content(worker, model, err);
+    return ko_agree(world->workers, code, err);
+}
+
 static enum ko_code ask_backend(const struct ko_kernels *k, struct ko_backend *be, void *context,
                                 struct ko_error *err)
 {
@@ -129,7 +150,7 @@ static enum ko_code load_weights(struct ko_worker *worker, int32_t model, struct
                                         plan->model[model].path, plan->model[model].name,
                                         plan->model[model].fingerprint, &worker->weights, err);
     if (code == KO_OK)
-        code = check_content(worker, model, err);
+        code = check_weights(worker, model, err);
     if (code == KO_OK || is_the_models_fault(worker, err))
         worker->unloaded = KO_FAILED_WEIGHTS;
     if (code != KO_OK)

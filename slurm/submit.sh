@@ -11,7 +11,7 @@
 #   --merge-with OPTION       another option of sbatch for the merge alone (may be repeated)
 #   --dry-run                 checks the spec and prints the commands, submits nothing
 #   SBATCH-OPTION             --name=value, --name or -Xvalue, for all jobs; resources (nodes, tasks, GPUs, memory, time) not for the merge
-#   KNOCKOUT-OPTION           options of `knockout run` and `knockout evaluate`, for all tasks alike
+#   KNOCKOUT-OPTION           options of `knockout run` and `knockout evaluate`, for all tasks alike; --reuse for the array alone
 #
 # Paths are relative to the folder it is started in, which must be one that the nodes see. Example:
 #   slurm/submit.sh sweep.yaml -o results/sweep.h5 --tasks 16 --partition=gpu --gpus-per-node=4 --ntasks-per-node=5 --time=8:00:00
@@ -102,6 +102,16 @@ for option in "${for_knockout[@]}"; do
     esac
 done
 
+# `knockout evaluate` has no cells to reuse.
+for_evaluate=()
+for ((k = 0; k < ${#for_knockout[@]}; k++)); do
+    case ${for_knockout[k]} in
+    --reuse) k=$((k + 1)) ;;
+    --reuse=*) ;;
+    *) for_evaluate+=("${for_knockout[k]}") ;;
+    esac
+done
+
 stem=${cube%.h5}
 logs=$stem.logs
 [ -d "$(dirname "$cube")" ] || refuse "$cube: there is no folder '$(dirname "$cube")', create it first"
@@ -176,7 +186,7 @@ after=()
 if [ -z "$evaluation" ]; then
     evaluation=$stem.evaluation.h5
     submit evaluation_job evaluation --job-name=knockout-evaluate --output="$pattern/evaluate-%j.log" "${for_all[@]}" \
-        "${for_evaluation[@]}" "$here/evaluate.sbatch" "$spec" -o "$evaluation" "${for_knockout[@]}"
+        "${for_evaluation[@]}" "$here/evaluate.sbatch" "$spec" -o "$evaluation" "${for_evaluate[@]}"
     # Where the evaluation fails the array cannot run, and is cancelled instead of waiting for ever.
     after=(--dependency="afterok:$evaluation_job" --kill-on-invalid-dep=yes)
 fi

@@ -97,8 +97,7 @@ void ko_cube_lengths_of_outline(const struct ko_plan *whole, struct ko_cube_leng
 {
     ko_cube_lengths_of_plan(whole, lengths);
     lengths->outline = true;
-    lengths->n[KO_AXIS_HASH_LENGTH] = lengths->n[KO_AXIS_RUN] = lengths->n[KO_AXIS_RUN_LOG_BYTE] =
-        0;
+    lengths->n[KO_AXIS_RUN] = lengths->n[KO_AXIS_RUN_LOG_BYTE] = 0;
 }
 
 bool ko_cube_present(const struct ko_cube_dataset *dataset, const struct ko_cube_lengths *lengths)

@@ -164,6 +164,18 @@ static enum ko_code take_hashes(struct ko_merge_set *set, const struct ko_cube_s
     return code;
 }
 
+/* Those that the selection's evaluation knew, of models too that no shard at hand has. */
+static enum ko_code start_hashes(struct ko_merge_set *set, struct ko_error *err)
+{
+    struct ko_cube_view *whole = set->first.whole;
+    enum ko_code code = KO_OK;
+
+    for (size_t m = 0; m < whole->axes.model.n && code == KO_OK; m++)
+        if (ko_cube_view_has(whole, "content_hash"))
+            code = ko_cube_view_content_hash(whole, (int32_t)m, set->content_hash[m], err);
+    return code;
+}
+
 static enum ko_code new_set(struct ko_merge_set *set, struct ko_error *err)
 {
     const struct ko_cube_view *whole = set->first.whole;
@@ -191,7 +203,7 @@ static enum ko_code new_set(struct ko_merge_set *set, struct ko_error *err)
         for (size_t i = 0; i < n; i++)
             set->owner[k][i] = -1;
     }
-    return KO_OK;
+    return start_hashes(set, err);
 }
 
 static enum ko_code add_shard(struct ko_merge_set *set, struct ko_cube_shard *shard, int32_t file,

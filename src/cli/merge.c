@@ -57,7 +57,8 @@ static void report(const struct ko_cli *cli, const char *path, const struct ko_c
     fputc('\n', cli->out);
 }
 
-/* Under the lock of the output: no run goes on with the cube while another takes its place. */
+/* Under the lock of the output: no run goes on with the cube while another takes its place, and
+   none has made one since it was looked for. */
 static enum ko_code merge_locked(const struct ko_cli *cli, const char *path,
                                  struct ko_cube_merged *merged, struct ko_error *err)
 {
@@ -66,6 +67,8 @@ static enum ko_code merge_locked(const struct ko_cli *cli, const char *path,
     enum ko_code code = ko_lock_gather_alone(&owner, err);
     if (code == KO_OK)
         code = ko_lock_take(path, &owner, KO_LOCK_WAIT_SECONDS, NULL, &lock, err);
+    if (code == KO_OK)
+        code = check_output(cli, path, err);
     if (code == KO_OK)
         code = ko_cube_merge(path, &cli->options->arguments,
                              ko_option_flag(cli->options, KO_OPT_PARTIAL), merged, err);

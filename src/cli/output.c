@@ -122,15 +122,17 @@ enum ko_code ko_output_check(const struct ko_options *options, bool own_evaluati
 
 enum ko_code ko_output_set_aside(struct ko_output *output, struct ko_error *err)
 {
-    if (!output->overwrite || !ko_file_exists(output->cube))
-        return KO_OK;
     struct ko_text name = {0};
+    if (!output->overwrite)
+        return KO_OK;
     ko_text_add(&name, "%s.replaced", output->cube);
     enum ko_code code = ko_text_check(&name, err);
-    if (code == KO_OK && rename(output->cube, name.data) != 0)
+    const bool exists = ko_file_exists(output->cube);
+    if (code == KO_OK && exists && rename(output->cube, name.data) != 0)
         code = ko_fail(err, KO_E_FAILED, "%s: cannot be renamed to %s: %s", output->cube, name.data,
                        strerror(errno));
-    if (code == KO_OK) {
+    /* Without a cube it is what a killed run has set aside: this one settles it. */
+    if (code == KO_OK && (exists || ko_file_exists(name.data))) {
         output->aside = name.data;
         name.data = NULL;
     }

@@ -249,6 +249,9 @@ enum ko_code ko_step_sweep(struct ko_session *session, const struct ko_inputs *i
     struct ko_plan *plan = NULL, *whole = NULL;
     bool created = false;
     enum ko_code code = KO_OK;
+    if (!selects && !exists)
+        return ko_fail(err, KO_E_INPUT, "%s: was removed meanwhile, start the run again",
+                       output->cube);
     if (selects)
         code = ko_evaluation_read(evaluation_path, inputs, &evaluation, err);
     if (code == KO_OK)

@@ -85,6 +85,28 @@ done
 echo "$trials faults: $failures ended the run, $recorded were recorded, $harmless did no harm; all resumed"
 [ -n "${KO_FAULT_KINDS:-}" ] || { [ "$failures" -gt 0 ] && [ "$recorded" -gt 0 ]; } || fail "nothing was tested"
 
+echo "== a stop comes while a model cannot be loaded: the next one is left for --resume, not given up too"
+sed "s|$scratch/ck/qwen2|$KO_SOURCE_DIR/tests/data/variants/qwen2|" "$scratch/spec.yaml" >"$scratch/two.yaml"
+alone() {
+    "$KO_LAUNCH" 30 1 "$1" run "$scratch/two.yaml" -o "$2" --evaluation "$scratch/two.evaluation.h5" --resume --threads 1 --progress none \
+        --log-level error
+}
+"$KNOCKOUT" run "$scratch/two.yaml" -o "$scratch/two.h5" --threads 1 --progress none --log-level error
+rm -f "$scratch"/count.*
+KO_FAULT=read-and-stop:0:0 KO_FAULT_COUNTS=$scratch/count alone "$faulty" "$scratch/counted.h5" || fail "counting read-and-stop"
+status=0
+KO_FAULT=read-and-stop:0:$(cat "$scratch/count.0") alone "$faulty" "$scratch/stopped.h5" 2>"$scratch/err" || status=$?
+[ "$status" -eq 75 ] || { cat "$scratch/err"; fail "a stop while a model cannot be loaded: exit $status, not 75"; }
+"$KNOCKOUT" status "$scratch/stopped.h5" --json >"$scratch/status" || [ $? -eq 4 ] || fail "status of the stopped cube"
+"$python" - "$scratch/status" <<'PY' || { cat "$scratch/status"; fail "the stopped run gave up other models than the one that cannot be loaded"; }
+import json, sys
+models = {m["model"]: m for m in json.load(open(sys.argv[1]))["models"]}
+failed = {name: m["failed"] for name, m in models.items()}
+sys.exit(not (failed["falcon-mamba-sharded"] > 0 and failed["qwen2"] == 0))
+PY
+alone "$KNOCKOUT" "$scratch/stopped.h5" || fail "the stopped run does not resume"
+cubes same "$scratch/two.h5" "$scratch/stopped.h5" >/dev/null || fail "the stopped run ends with another cube"
+
 echo "== the disk is full"
 mkdir "$scratch/small"
 if ! mount -t tmpfs -o size=4m tmpfs "$scratch/small" 2>/dev/null; then

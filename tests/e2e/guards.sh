@@ -52,6 +52,13 @@ before=$(cksum <"$scratch/cube.h5")
 sed 's/select: correct-by-all, sample: {n: 12, seed: 1}/select: {not: correct-by-all}/; s/prompts: {sample: {n: 3, seed: 2}}, //' "$scratch/spec.yaml" >"$scratch/none.yaml"
 refused 'no prompt is selected' run "$scratch/none.yaml" -o "$scratch/cube.h5" --overwrite
 [ "$before" = "$(cksum <"$scratch/cube.h5")" ] || fail "a refused --overwrite changed the cube"
+# A killed one leaves the earlier cube under another name: the next --overwrite brings it back or removes it.
+mv "$scratch/cube.h5" "$scratch/cube.h5.replaced"
+refused 'no prompt is selected' run "$scratch/none.yaml" -o "$scratch/cube.h5" --overwrite
+[ "$before" = "$(cksum <"$scratch/cube.h5")" ] || fail "what a killed --overwrite set aside does not come back"
+mv "$scratch/cube.h5" "$scratch/cube.h5.replaced"
+run "$scratch/spec.yaml" -o "$scratch/cube.h5" --overwrite || fail "--overwrite after a killed one"
+[ ! -e "$scratch/cube.h5.replaced" ] || fail "what a killed --overwrite set aside stays"
 
 # --overwrite replaces cubes alone, and never what the run reads.
 cp "$scratch/spec.yaml" "$scratch/victim.yaml"

@@ -95,6 +95,12 @@ refused 2 'incomplete.h5 is incomplete: [0-9]* of its [0-9]* prompts and heatmap
 refused 4 'incomplete.h5 is incomplete' "$KNOCKOUT" merge -o "$scratch/partial.h5" --partial "$(file 1 4)" "$scratch/incomplete.h5" "$(file 4 4)"
 grep -q 'shard 3 of 4 is missing' "$scratch/err" || fail "--partial does not say which shard is missing"
 grep -q 'incomplete' "$scratch/out" || fail "--partial calls its cube complete"
+"$KNOCKOUT" merge -o "$scratch/first.h5" --partial "$(file 1 4)" 2>/dev/null || [ $? -eq 4 ] || fail "merging one shard"
+"$python" - "$scratch/whole.h5" "$scratch/first.h5" <<'PY' || fail "a partial cube does not say what weights were evaluated"
+import h5py, sys
+whole, first = (h5py.File(path)["content_hash"][:].tolist() for path in sys.argv[1:])
+sys.exit(whole != first)
+PY
 status=0
 "$KNOCKOUT" status "$scratch/partial.h5" >/dev/null || status=$?
 [ "$status" -eq 4 ] || fail "status of a partial cube exits with $status"

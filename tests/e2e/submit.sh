@@ -58,6 +58,10 @@ submit spec.yaml -o cube.h5 --tasks 9 --only 3,5-7 --evaluation spec.yaml --dry-
 has '--array=3,5-7' '--evaluation spec.yaml' 'KO_SHARDS=9'
 ! grep -q 'evaluation_job\|afterok' out || { cat out; fail "an evaluation that is there is made again"; }
 
+# Cells are reused by the array; the evaluation has none.
+submit spec.yaml -o cube.h5 --tasks 2 --dry-run -- --threads 2 --reuse old.h5 --reuse=older.h5 >out
+has 'spec.yaml -o cube.evaluation.h5 --threads 2)' '--evaluation cube.evaluation.h5 --threads 2 --reuse old.h5 --reuse=older.h5)'
+
 printf '#!/bin/sh\nshift\nexec "$@"\n' >bin/container
 chmod +x bin/container
 KO_WRAP="$PWD/bin/container image" submit spec.yaml -o cube.h5 --tasks 2 --dry-run >out

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <hdf5.h>
 #include <mpi.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -109,6 +110,11 @@ int __wrap_open(const char *path, int flags, ...)
     va_start(arguments, flags);
     const int mode = flags & O_CREAT ? va_arg(arguments, int) : 0;
     va_end(arguments);
+    if (!(flags & O_CREAT) && strstr(path, "/ck/") && fails("read-and-stop")) {
+        raise(SIGUSR1);
+        errno = EIO;
+        return -1;
+    }
     if (!(flags & O_CREAT) && strstr(path, "/ck/") && fails("read")) {
         errno = EIO;
         return -1;

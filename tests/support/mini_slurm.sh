@@ -68,11 +68,13 @@ start() {
         mkdir -p "$folder/spool.n$k" "$folder/tmp.n$k"
         slurmd -N "n$k"
     done
-    for _ in $(seq 200); do
-        [ "$(sinfo -h -o %D -t idle 2>/dev/null)" != "$nodes" ] || return 0
+    # Without a controller sinfo alone takes seconds.
+    end=$((SECONDS + 60))
+    while [ $SECONDS -lt $end ]; do
+        [ "$(timeout 10 sinfo -h -o %D -t idle 2>/dev/null)" != "$nodes" ] || return 0
         sleep 0.05
     done
-    sinfo >&2
+    timeout 10 sinfo >&2 || :
     return 1
 }
 
@@ -85,7 +87,7 @@ any_alive() {
 }
 
 stop() {
-    scancel -u root 2>/dev/null || :
+    timeout 20 scancel -u root 2>/dev/null || :
     # shellcheck disable=SC2046 # one word a process
     set -- $(cat "$folder/slurmctld.pid" "$folder"/slurmd.*.pid 2>/dev/null)
     [ $# -gt 0 ] || return 0
