@@ -1,5 +1,5 @@
 """The kinds of curves. Each takes a cube, what to draw of it and the settings, and returns a Drawn."""
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -7,6 +7,8 @@ from . import curves, palette
 from .cube import METRICS, CubeError
 from .lines import Curve, Layout, Panel, count_text, draw_panels
 from .stats import Interval
+
+BOUNDS = {"change": (-100, None), "median": (-100, None), "hit": (0, 100), "delta": (-100, 100), "kl": (0, None)}
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,11 @@ class Drawn:
     title: str
 
 
+def replaced(settings, **changes):
+    """The settings with some of them changed."""
+    return replace(settings, **changes)
+
+
 def interval_text(settings):
     if settings.metric == "median":
         return "median and 95 % interval"
@@ -39,7 +46,8 @@ def of_class(feature):
 
 def layout_for(settings, title, **more):
     what, unit = METRICS[settings.metric]
-    return Layout(title=title, y=what, unit=unit, x=settings.x, **more)
+    least, most = BOUNDS.get(settings.metric, (None, None))
+    return Layout(title=title, y=what, unit=unit, x=settings.x, least=least, most=most, **more)
 
 
 def reference_of(cube, model, settings):
@@ -80,16 +88,23 @@ def flow(cube, models, routes, feature, size, settings, prompts=None):
     return finished(panels, table, title, settings, legend="edges removed, source → target")
 
 
-def features(cube, models, route, classes, size, settings):
-    """Feature knockout: a panel a model, a curve a feature class, for one route."""
-    table = curves.curves(cube, models, [route], classes, [size], settings.metric, settings.interval)
+def features(cube, models, routes, classes, size, settings):
+    """Feature knockout: a panel a model, a curve a feature class; of several routes a row a model and a column a route."""
+    table = curves.curves(cube, models, routes, classes, [size], settings.metric, settings.interval)
     looks = palette.class_looks([f for f in classes if f in set(table.feature_class)])
+    there = [r for r in routes if r in set(table.route)]
     panels = []
     for model, rows in table.groupby("model", sort=False):
-        drawn = [Curve(palette.class_name(f), looks[f], t) for f, t in rows.groupby("feature_class", sort=False)]
-        panels.append(Panel(f"{model}  ({count_text(drawn)})", drawn, reference_of(cube, model, settings)))
-    title = f"Feature knockout of {palette.route_name(route)} in a {palette.windows_of(size)}: {interval_text(settings)}"
-    return finished(panels, table, title, settings, legend="features whose edges are removed")
+        for route in there:
+            drawn = [Curve(palette.class_name(f), looks[f], t)
+                     for f, t in rows[rows.route == route].groupby("feature_class", sort=False)]
+            head = model if len(there) == 1 else f"{model}, {palette.route_name(route)}"
+            panels.append(Panel(f"{head}  ({count_text(drawn)})" if drawn else f"{head}: not in the cube", drawn,
+                                reference_of(cube, model, settings)))
+    which = f" of {palette.route_name(there[0])}" if len(there) == 1 else ""
+    title = f"Feature knockout{which} in a {palette.windows_of(size)}: {interval_text(settings)}"
+    shape = {"columns": len(there), "width": 3.6, "height": 2.5} if len(there) > 1 else {}
+    return finished(panels, table, title, settings, legend="features whose edges are removed", **shape)
 
 
 def windows(cube, models, routes, feature, sizes, settings):
@@ -148,7 +163,7 @@ def controls(cube, models, routes, classes, size, settings):
             right.append(Curve(name, look, effect, ("effect", "effect_low", "effect_high"), t.p_holm < 0.05))
         panels += [Panel(f"{model}  ({count_text(left)})", left), Panel(f"{model}: value − control", right)]
     title = f"Effect against the matched random control in a {palette.windows_of(size)}: {interval_text(settings)}"
-    return finished(panels, table, title, settings, legend="edges removed", columns=2, width=5.0, height=3.0,
+    return finished(panels, table, title, settings, legend="what is removed", columns=2, width=5.0, height=3.0,
                     notes=["rings: paired t-test against the control, p < 5 % after Holm's correction over the windows of the curve"])
 
 
@@ -171,9 +186,12 @@ def selections(cube, models, routes, feature, size, settings):
         if key in seen or not any(s.any() for s in some.values()):
             continue
         seen.add(key)
+        k = len(seen)
         table = curves.curves(cube, models, routes, [feature], [size], settings.metric, settings.interval, some)
         equal = all((some[m] == some[models[0]]).all() for m in models)
         name = "prompts correct by all models" if equal else "prompts correct by each model"
+        if name in (other for other, _ in found):
+            name += f" ({k})"
         found.append((name, table))
         tables.append(table.assign(selection=name))
     table = curves.joined(tables)

@@ -42,6 +42,8 @@ class Layout:
     columns: int = 3
     width: float = 4.4
     height: float = 3.3
+    least: float = None  # the least and the greatest value that there can be: the y axis ends there
+    most: float = None
     notes: list = field(default_factory=list)  # lines below the legend
 
 
@@ -114,6 +116,26 @@ def panel_grid(figure, n, columns, footer):
     return grid, below
 
 
+def y_limits(panels, layout):
+    """The range of all curves, with as much of their intervals as leaves the curves readable (few prompts, wide intervals)."""
+    values, bands = [], []
+    for curve in (c for p in panels for c in p.curves):
+        value, low, high = (curve.table[name] for name in curve.names)
+        values += [value.min(), value.max()]
+        bands += [low.min(), high.max()]
+    values += [p.reference for p in panels if p.reference is not None]
+    values, bands = [v for v in values if math.isfinite(v)], [b for b in bands if math.isfinite(b)]
+    low, high = min(values), max(values)
+    room = max(high - low, 1e-9)
+    bottom = max(min(bands + [low]), low - 0.6 * room) - 0.05 * room
+    top = min(max(bands + [high]), high + 0.6 * room) + 0.05 * room
+    if layout.least is not None:
+        bottom = max(bottom, layout.least - 0.03 * (top - layout.least))
+    if layout.most is not None:
+        top = min(top, layout.most + 0.03 * (layout.most - bottom))
+    return bottom, top
+
+
 @with_style
 def draw_panels(panels, layout):
     """The figure: panels in rows, axes shared, one legend below."""
@@ -137,6 +159,7 @@ def draw_panels(panels, layout):
             axis.set_xlabel(X_AXES[layout.x])
         for handle, label in zip(*axis.get_legend_handles_labels()):
             handles.setdefault(label, handle)
+    shared.set_ylim(*y_limits(panels, layout))
     below.legend(handles.values(), handles.keys(), loc="upper center", ncol=legend_columns, title=layout.legend or None,
                  borderaxespad=0, handlelength=2.6)
     if layout.notes:
