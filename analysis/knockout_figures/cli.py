@@ -15,6 +15,7 @@ from .curves import peaks
 from .kinds import Settings
 from .lines import save
 from .palette import route_name
+from .report import write_report
 from .stats import RESAMPLES, Interval
 
 PROGRAM = "knockout-figures"
@@ -119,13 +120,14 @@ def pictures(cube, a, settings):
 
 
 def print_table(title, table):
-    """The extreme of every curve, with its interval, depth and number of prompts."""
-    print(title)
-    for row in peaks(table, ["model", "route", "feature_class", "window_size"] + ["relation"] * ("relation" in table)
-                     + ["selection"] * ("selection" in table)).itertuples():
-        unit = METRICS[row.metric][1]
-        print(f"  {row.model:<24} {route_name(row.route):<28} {row.value:+8.2f} {unit} [{row.low:+.2f}, {row.high:+.2f}] at depth "
-              f"{row.depth:3.0f} %   n = {row.n}")
+    """Every curve at the window where it is farthest from no effect, with its interval, depth and number of prompts."""
+    what, unit = METRICS[table.metric.iloc[0]]
+    print(f"{title}; {what}, where it is farthest from no effect")
+    names = [c for c in ("relation", "selection") if c in table.columns]
+    for row in peaks(table, ["model", "route", "feature_class", "window_size"] + names).itertuples():
+        kind = " ".join([row.feature_class] * (row.feature_class != "all") + [getattr(row, name) for name in names])
+        print(f"  {row.model:<24} {route_name(row.route):<28} {kind}{' ' * bool(kind)}{row.value:+8.2f} {unit} "
+              f"[{row.low:+.2f}, {row.high:+.2f}] at depth {row.depth:3.0f} %   n = {row.n}")
 
 
 def is_curves(table):
@@ -154,7 +156,6 @@ def run(a):
         pd.concat(tables, ignore_index=True).to_csv(path, index=False, float_format="%.9g")
         print(f"wrote {path}")
         if a.report:
-            from .report import write_report
             print(f"wrote {write_report(cube, a.output / 'report.html', drawn, settings)}")
 
 
