@@ -58,8 +58,9 @@ def parser():
     how = ap.add_argument_group("how it is drawn")
     how.add_argument("--x", choices=("depth", "layer", "centre"), default="depth", help="depth: 100 start / (layers - size), as in the "
                      "paper (default); layer: the window's first layer; centre: the layer in its middle")
-    how.add_argument("--metric", choices=[m for m in METRICS if m != "hit"] + ["hit"], default="change", help="what curves show (default: change)")
-    how.add_argument("--interval", choices=("t", "bootstrap"), default="t", help="95 %% interval of means (default: t)")
+    how.add_argument("--metric", choices=list(METRICS), default="change", help="what curves show (default: change)")
+    how.add_argument("--interval", choices=("usual", "t", "bootstrap"), default="usual", help="the 95 %% interval; usual: t, "
+                     "for hits Wilson's, for a median order statistics (default)")
     how.add_argument("--resamples", type=whole(1), default=RESAMPLES, metavar="N", help=f"of the bootstrap (default: {RESAMPLES})")
     how.add_argument("--seed", type=whole(0), default=0, metavar="N", help="of the bootstrap (default: 0)")
     how.add_argument("--late", type=float, default=75, metavar="PERCENT", help="scatter: windows from this depth on are late (default: 75)")

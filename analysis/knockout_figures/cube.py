@@ -13,6 +13,7 @@ METRICS = {  # name: (what the axis says, unit)
     "kl": ("KL(clean ‖ knocked out)", "nats"),
     "hit": ("prompts whose answer is ranked first", "%"),
     "margin": ("log-probability, answer minus foil", "nats"),
+    "margin-change": ("change of the margin, answer minus foil", "nats"),
 }
 
 
@@ -36,6 +37,8 @@ def measure(metric, cell, clean):
         return cell("kl")
     if metric == "margin":
         return cell("logprob") - cell("foil_logprob")
+    if metric == "margin-change":
+        return cell("logprob") - cell("foil_logprob") - (clean("logprob") - clean("foil_logprob"))
     rank = cell("target_rank")
     return np.where(rank < 1, np.nan, 100.0 * (rank == 1))
 

@@ -12,7 +12,11 @@ COLUMNS = ["model", "route", "target", "source", "feature_class", "window_size",
 
 def estimate(metric, values, interval):
     """The value of a window with its interval: of `median` the median, else the mean."""
-    return stats.median(values) if metric == "median" else stats.mean(values, interval)
+    if metric == "median":
+        return stats.median(values)
+    if metric == "hit" and interval.kind == "usual":
+        return stats.share(values)
+    return stats.mean(values, interval)
 
 
 def rows(model, route, feature, size, values, metric, found, **more):
