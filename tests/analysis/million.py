@@ -18,7 +18,8 @@ SCALES = {"model": [f"model-{k}" for k in range(MODELS)], "prompt": [str(k) for 
 
 
 def axes_of(dataset):
-    return [axis.keys()[0] if len(axis.keys()) else None for axis in dataset.dims]
+    """The scales' names in the file; their labels differ where the axis has no coordinate."""
+    return [axis[0].name.strip("/") if len(axis) else None for axis in dataset.dims]
 
 
 def logprobs(rng):
@@ -59,7 +60,7 @@ def main():
     with h5py.File(sys.argv[1], "r") as small, h5py.File(sys.argv[2], "w", track_order=True) as large:
         large.attrs.update({k: v for k, v in small.attrs.items()})
         kept = [n for n, d in small.items() if not any((a or n).startswith("heat_") for a in axes_of(d) or [n]) and not n.startswith("heat_")]
-        scales = [n for n in kept if small[n].is_scale]
+        scales = [n for n in kept if h5py.h5ds.is_scale(small[n].id)]
         for name in scales + [n for n in kept if n not in scales]:
             d = small[name]
             names = [name] if name in scales else axes_of(d)
@@ -70,7 +71,7 @@ def main():
                 if key not in ("DIMENSION_LIST", "REFERENCE_LIST", "CLASS", "NAME", "_Netcdf4Dimid", "_Netcdf4Coordinates"):
                     made.attrs[key] = value
             if name in scales:
-                made.make_scale(name)
+                made.make_scale(h5py.h5ds.get_scale_name(d.id).decode())
             else:
                 for axis, scale in enumerate(names):
                     made.dims[axis].attach_scale(large[scale])
