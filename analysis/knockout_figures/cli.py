@@ -15,6 +15,7 @@ from .curves import peaks
 from .kinds import Settings
 from .lines import save
 from .palette import route_name
+from .report import write_report
 from .stats import RESAMPLES, Interval
 
 PROGRAM = "knockout-figures"
@@ -57,8 +58,9 @@ def parser():
     how = ap.add_argument_group("how it is drawn")
     how.add_argument("--x", choices=("depth", "layer", "centre"), default="depth", help="depth: 100 start / (layers - size), as in the "
                      "paper (default); layer: the window's first layer; centre: the layer in its middle")
-    how.add_argument("--metric", choices=[m for m in METRICS if m != "hit"] + ["hit"], default="change", help="what curves show (default: change)")
-    how.add_argument("--interval", choices=("t", "bootstrap"), default="t", help="95 %% interval of means (default: t)")
+    how.add_argument("--metric", choices=list(METRICS), default="change", help="what curves show (default: change)")
+    how.add_argument("--interval", choices=("usual", "t", "bootstrap"), default="usual", help="the 95 %% interval; usual: t, "
+                     "for hits Wilson's, for a median order statistics (default)")
     how.add_argument("--resamples", type=whole(1), default=RESAMPLES, metavar="N", help=f"of the bootstrap (default: {RESAMPLES})")
     how.add_argument("--seed", type=whole(0), default=0, metavar="N", help="of the bootstrap (default: 0)")
     how.add_argument("--late", type=float, default=75, metavar="PERCENT", help="scatter: windows from this depth on are late (default: 75)")
@@ -119,13 +121,14 @@ def pictures(cube, a, settings):
 
 
 def print_table(title, table):
-    """The extreme of every curve, with its interval, depth and number of prompts."""
-    print(title)
-    for row in peaks(table, ["model", "route", "feature_class", "window_size"] + ["relation"] * ("relation" in table)
-                     + ["selection"] * ("selection" in table)).itertuples():
-        unit = METRICS[row.metric][1]
-        print(f"  {row.model:<24} {route_name(row.route):<28} {row.value:+8.2f} {unit} [{row.low:+.2f}, {row.high:+.2f}] at depth "
-              f"{row.depth:3.0f} %   n = {row.n}")
+    """Every curve at the window where it is farthest from no effect, with its interval, depth and number of prompts."""
+    what, unit = METRICS[table.metric.iloc[0]]
+    print(f"{title}; {what}, where it is farthest from no effect")
+    names = [c for c in ("relation", "selection") if c in table.columns]
+    for row in peaks(table, ["model", "route", "feature_class", "window_size"] + names).itertuples():
+        kind = " ".join([row.feature_class] * (row.feature_class != "all") + [getattr(row, name) for name in names])
+        print(f"  {row.model:<24} {route_name(row.route):<28} {kind}{' ' * bool(kind)}{row.value:+8.2f} {unit} "
+              f"[{row.low:+.2f}, {row.high:+.2f}] at depth {row.depth:3.0f} %   n = {row.n}")
 
 
 def is_curves(table):
@@ -154,7 +157,6 @@ def run(a):
         pd.concat(tables, ignore_index=True).to_csv(path, index=False, float_format="%.9g")
         print(f"wrote {path}")
         if a.report:
-            from .report import write_report
             print(f"wrote {write_report(cube, a.output / 'report.html', drawn, settings)}")
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import xarray as xr
 
 NOT_PLANNED, PENDING, DONE, VACUOUS, FAILED = range(5)
+KEPT_BYTES = 64 << 20
 METRICS = {  # name: (what the axis says, unit)
     "change": ("change of the answer's probability", "%"),
     "median": ("median change of the answer's probability", "%"),
@@ -12,6 +13,7 @@ METRICS = {  # name: (what the axis says, unit)
     "kl": ("KL(clean ‖ knocked out)", "nats"),
     "hit": ("prompts whose answer is ranked first", "%"),
     "margin": ("log-probability, answer minus foil", "nats"),
+    "margin-change": ("change of the margin, answer minus foil", "nats"),
 }
 
 
@@ -35,6 +37,8 @@ def measure(metric, cell, clean):
         return cell("kl")
     if metric == "margin":
         return cell("logprob") - cell("foil_logprob")
+    if metric == "margin-change":
+        return cell("logprob") - cell("foil_logprob") - (clean("logprob") - clean("foil_logprob"))
     rank = cell("target_rank")
     return np.where(rank < 1, np.nan, 100.0 * (rank == 1))
 
@@ -65,6 +69,7 @@ class Cube:
         self.starts = self.file["window_start"][:].astype(int)
         self.layers = dict(zip(self.models, (int(n) for n in self.file["n_layers"][:])))
         self.has_foils = "foil_logprob" in self.file
+        self._kept = {}  # what values() read last
         self.unfinished = 0  # units (model, prompt, route, class, size) that are pending or failed
         self._done = self._look("status", (len(self.routes), len(self.features), len(self.sizes)), drop_prompts=True)
         self._heat_done = self._look("heat_status", (len(self.heat_prompts), len(self.heat_routes), len(self.features),
@@ -116,6 +121,14 @@ class Cube:
 
         The prompts' relations and the windows' depths (percent) are coordinates; hits are 0 or 100.
         """
+        key = metric, model, route, feature, size
+        if key not in self._kept:
+            while sum(v.nbytes for v in self._kept.values()) > KEPT_BYTES:
+                self._kept.pop(next(iter(self._kept)))  # the oldest
+            self._kept[key] = self._read_values(*key)
+        return self._kept[key]
+
+    def _read_values(self, metric, model, route, feature, size):
         m, r = self.models.index(model), self.routes.index(route)
         f, s = self.features.index(feature), self.sizes.index(size)
 

@@ -12,7 +12,11 @@ COLUMNS = ["model", "route", "target", "source", "feature_class", "window_size",
 
 def estimate(metric, values, interval):
     """The value of a window with its interval: of `median` the median, else the mean."""
-    return stats.median(values) if metric == "median" else stats.mean(values, interval)
+    if metric == "median":
+        return stats.median(values)
+    if metric == "hit" and interval.kind == "usual":
+        return stats.share(values)
+    return stats.mean(values, interval)
 
 
 def rows(model, route, feature, size, values, metric, found, **more):
@@ -114,6 +118,10 @@ def paired_curves(cube, one, other, metric, interval):
 
 
 def peaks(table, keys):
-    """The window of the greatest |value| of every curve; keys are the columns that tell curves apart."""
-    at = table.value.abs().groupby([table[k] for k in keys], sort=False).idxmax()
+    """The window of every curve where it is farthest from no effect: of hits and margins, which have a level of their own, the
+    least value, else the greatest |value|. keys are the columns that tell curves apart."""
+    if not len(table):
+        return table
+    far = table.value.abs().where(~table.metric.isin(["hit", "margin"]), -table.value)
+    at = far.groupby([table[k] for k in keys], sort=False).idxmax()
     return table.loc[at.dropna()].reset_index(drop=True)

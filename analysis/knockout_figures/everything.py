@@ -2,6 +2,7 @@
 from dataclasses import dataclass, field
 
 from . import kinds, maps, palette
+from .curves import controls_of
 from .scatter import scatter
 
 KINDS = ("flow", "features", "windows", "hits", "controls", "scatter", "heatmaps", "relations")
@@ -93,7 +94,6 @@ def _windows(cube, wanted, plain, classes):
 
 
 def _controls(cube, wanted, plain, classes):
-    from .curves import controls_of
     for size in wanted.sizes:
         if any(sum(controls_of(cube, m, r, f, size), []) for m in wanted.models for r in plain for f in classes
                if cube.has(m, r, f, size)):

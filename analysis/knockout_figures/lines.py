@@ -103,7 +103,8 @@ def draw_curves(axis, panel, layout):
 
 def titled(figure, title):
     """The figure's title, in lines that its width holds."""
-    figure.suptitle("\n".join(textwrap.wrap(title, max(36, int(figure.get_figwidth() * 11)))))
+    size = 12 if figure.get_figwidth() > 6 else 10
+    figure.suptitle("\n".join(textwrap.wrap(title, int(figure.get_figwidth() * 132 / size))), fontsize=size)
 
 
 def panel_grid(figure, n, columns, footer):
@@ -127,8 +128,8 @@ def y_limits(panels, layout):
     values, bands = [v for v in values if math.isfinite(v)], [b for b in bands if math.isfinite(b)]
     low, high = min(values), max(values)
     room = max(high - low, 1e-9)
-    bottom = max(min(bands + [low]), low - 0.6 * room) - 0.05 * room
-    top = min(max(bands + [high]), high + 0.6 * room) + 0.05 * room
+    bottom = max(min(bands + [low]), low - 2 * room) - 0.05 * room
+    top = min(max(bands + [high]), high + 2 * room) + 0.05 * room
     if layout.least is not None:
         bottom = max(bottom, layout.least - 0.03 * (top - layout.least))
     if layout.most is not None:
@@ -173,7 +174,8 @@ def save(figure, folder, stem, formats):
     paths = []
     for suffix in formats:
         path = folder / f"{stem}.{suffix}"
-        figure.savefig(path)
+        with plt.style.context(str(STYLE_FILE)):
+            figure.savefig(path)
         figure.set_layout_engine("none")  # laid out once: the second format need not do it again
         paths.append(path)
     plt.close(figure)

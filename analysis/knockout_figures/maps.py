@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 
 from . import palette
 from .cube import CubeError
@@ -51,9 +51,11 @@ def draw_map(axis, values, size, settings):
     if len(at):
         axis.plot([0, 0], [at[0] - 0.5, at[-1] + 0.5], transform=axis.get_yaxis_transform(), color=palette.SUBJECT_COLOUR, linewidth=3.5,
                   solid_capstyle="butt", clip_on=False, marker="none")
-    axis.xaxis.set_major_locator(MaxNLocator(5, integer=settings.x == "layer"))
     if settings.x == "depth":
+        axis.xaxis.set_major_locator(MultipleLocator(25))
         axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %"))
+    else:
+        axis.xaxis.set_major_locator(MaxNLocator(5, integer=settings.x == "layer"))
 
 
 def one_of_all(keys, what):
@@ -82,7 +84,7 @@ def draw_grid(cube, grid, settings, route, feature):
             draw_map(axis, values, key[2], settings)
             head = [] if same_model else [key[0]]
             head += [] if same_prompt else [f"prompt {key[1]}"]
-            head += [] if same_size else [palette.windows_of(key[2])]
+            head += [] if same_size else [f"{key[2]} layer{'s' if key[2] != 1 else ''}"]
             axis.set_title(f"{', '.join(head) or key[0]}  (p = {values.attrs['clean']:.2f})", fontsize=9)
             if r == rows - 1 or not any(other[c] for other in grid[r + 1:] if c < len(other)):
                 axis.set_xlabel(X_AXES[settings.x])

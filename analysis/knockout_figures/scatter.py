@@ -30,14 +30,15 @@ def draw_points(axis, model, table, colour):
     above = int((table.after > table.before).sum())
     axis.set_title(f"{model}  (n = {len(table):,})")
     axis.text(0.03, 0.97, f"more probable in {above:,} of {len(table):,}", transform=axis.transAxes, va="top", fontsize=8, color="0.25")
-    axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal", xlabel="probability of the answer, clean")
+    axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel="probability of the answer, clean")
+    axis.set_box_aspect(1)
 
 
 @with_style
 def _draw(panels, title):
     columns = min(len(panels), 3)
     rows = math.ceil(len(panels) / columns)
-    figure = plt.figure(figsize=(3.7 * columns + 0.3, 3.8 * rows + 0.5), layout="constrained")
+    figure = plt.figure(figsize=(3.7 * columns + 0.3, 3.9 * rows + 0.6), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
     for axis, (model, table) in zip(axes, panels):
         draw_points(axis, model, table, palette.BLUE)
@@ -54,8 +55,8 @@ def scatter(cube, models, route, feature, size, settings):
     """A panel a model; points above the diagonal are prompts whose answer the knockout makes more probable."""
     panels = [(m, late(cube, m, route, feature, size, settings.late)) for m in models if cube.has(m, route, feature, size)]
     panels = [(m, t) for m, t in panels if len(t)]
-    title = (f"Probability before and after {palette.route_name(route)}{of_class(feature)}, mean of the windows of {size} "
-             f"layer{'s' if size != 1 else ''} from {settings.late:g} % of depth on")
+    title = (f"Before and after {palette.route_name(route)}{of_class(feature)}: windows of {size} layer{'s' if size != 1 else ''} "
+             f"from {settings.late:g} % on")
     if not panels:
         raise CubeError(f"{title}: no cell of it is done in the cube")
     return Drawn(_draw(panels, title), pd.concat([t for _, t in panels], ignore_index=True), title)

@@ -10,15 +10,16 @@ from functools import lru_cache
 import numpy as np
 
 RESAMPLES = 10_000
-Z = 1.96  # of the median's interval
+Z = 1.96  # of the intervals of medians and of shares
 BLOCK = 1 << 22  # counts of resampled prompts that are held at a time (32 MiB)
 GOLDEN = 0x9E3779B97F4A7C15
 
 
 @dataclass(frozen=True)
 class Interval:
-    """How 95 % intervals of a mean are made: `t`, or `bootstrap` with a number of resamples and a seed."""
-    kind: str = "t"
+    """How 95 % intervals are made: `t`, or `bootstrap` with a number of resamples and a seed; `usual` is t, for a share of hits
+    Wilson's and for a median order statistics."""
+    kind: str = "usual"
     resamples: int = RESAMPLES
     seed: int = 0
 
@@ -59,14 +60,14 @@ def _beta_fraction(a, b, x):
     return h
 
 
-def beta_share(a, b, x):
-    """The regularised incomplete beta function I_x(a, b)."""
-    if x <= 0 or x >= 1:
+def beta_share(a, b, x, y):
+    """The regularised incomplete beta function I_x(a, b); y = 1 - x is given too, so that neither loses its digits."""
+    if x <= 0 or y <= 0:
         return 0.0 if x <= 0 else 1.0
-    front = math.exp(math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x))
+    front = math.exp(math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log(y))
     if x < (a + 1) / (a + b + 2):
         return front * _beta_fraction(a, b, x) / a
-    return 1 - front * _beta_fraction(b, a, 1 - x) / b
+    return 1 - front * _beta_fraction(b, a, y) / b
 
 
 def two_sided_p(t, degrees):
@@ -75,11 +76,8 @@ def two_sided_p(t, degrees):
         return math.nan
     if math.isinf(t):
         return 0.0
-    # Of x = degrees / (degrees + t^2) close to 1 the complement keeps the digits.
-    square = t * t
-    if square < degrees:
-        return 1 - beta_share(0.5, degrees / 2, square / (degrees + square))
-    return beta_share(degrees / 2, 0.5, degrees / (degrees + square))
+    whole = degrees + t * t
+    return beta_share(degrees / 2, 0.5, degrees / whole, t * t / whole)
 
 
 @lru_cache(maxsize=None)
@@ -184,6 +182,17 @@ def median(values):
         if first >= 1 and last <= count:
             low[k], high[k] = flat[first - 1, k], flat[last - 1, k]
     return Estimate(*(x.reshape(values.shape[1:]) for x in (value, low, high, n)))
+
+
+def share(values):
+    """values: 0 or 100, NaN where there is none -> their mean with Wilson's 95 % interval of a proportion (Wilson 1927)."""
+    values = np.asarray(values, np.float64)
+    n = (~np.isnan(values)).sum(axis=0)
+    some = np.maximum(n, 1)
+    p = np.nansum(values, axis=0) / some / 100
+    middle = (p + Z * Z / (2 * some)) / (1 + Z * Z / some)
+    half = Z / (1 + Z * Z / some) * np.sqrt(p * (1 - p) / some + Z * Z / (4 * some * some))
+    return Estimate(*(np.where(n > 0, 100 * x, np.nan) for x in (p, middle - half, middle + half)), n)
 
 
 def paired(a, b, interval=Interval()):
