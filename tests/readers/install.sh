@@ -9,6 +9,11 @@ ko_want() {
     "$@" >/dev/null 2>&1 || ko_wanted+=("$packages")
 }
 
+# The statistics are compared with scipy's, in the program's own Python or the system's.
+ko_have_scipy() {
+    "$(ko_python)" -c 'import scipy' || /usr/bin/python3 -c 'import h5py, numpy, scipy'
+}
+
 ko_install_readers() {
     local packages ko_wanted=()
     ko_want "r-cran-ncdf4" Rscript -e 'library(ncdf4)'
@@ -16,6 +21,7 @@ ko_install_readers() {
     ko_want "netcdf-bin" command -v ncdump
     ko_want "hdf5-tools" command -v h5dump
     ko_want "python3-xarray python3-h5netcdf python3-netcdf4" "$(ko_python)" -c 'import xarray, h5netcdf, netCDF4'
+    ko_want "python3-scipy" ko_have_scipy
     [ ${#ko_wanted[@]} -gt 0 ] || return 0
     if ! command -v apt-get >/dev/null || [ -n "${LOADEDMODULES:-}" ] || { [ "$(id -u)" != 0 ] && ! sudo -n true 2>/dev/null; }; then
         echo "not installed, so their tests are skipped: ${ko_wanted[*]}"
