@@ -99,7 +99,7 @@ void ko_curve_query_title(const struct ko_curve_query *query, struct ko_text *ou
     const bool subtracts = ko_curve_query_subtracts(query);
     const char *statistic = ko_statistic_word(query->summary.statistic);
     if (subtracts)
-        ko_text_add(out, "paired difference: %s of the prompts' differences in: ", statistic);
+        ko_text_add(out, "paired difference, %s over prompts: ", statistic);
     else if (query->metric != KO_CURVE_HIT)
         ko_text_add(out, "%s ", statistic);
     ko_text_add(out, "%s, %s", ko_curve_metric_title(query->metric),

@@ -30,7 +30,7 @@ void ko_curve_query_free(struct ko_curve_query *query);
 bool ko_curve_query_subtracts(const struct ko_curve_query *query);
 
 /* "mean change of the answer's probability ...", "prompts whose answer is ranked first", "paired
-   difference in the median ...". */
+   difference, median over prompts: ...". */
 void ko_curve_query_title(const struct ko_curve_query *query, struct ko_text *out);
 
 #endif

@@ -96,8 +96,8 @@ static void a_difference_names_what_is_subtracted_and_its_p_values(void **state)
     ko_curves_print(&f.curves, &f.axes, &difference, &text);
     assert_string_equal(
         ko_text_str(&text),
-        "paired difference: mean of the prompts' differences in: change of the answer's "
-        "probability relative to the clean run, %\n"
+        "paired difference, mean over prompts: change of the answer's probability relative to the "
+        "clean run, %\n"
         "\norg/tiny, \"odd\"  last<-subject  all  window of 2 of 4 layers  relation capital, of\n"
         "  minus mean of 2 last<-random-like:subject:SEED\n"
         "  layers    depth  difference     95 % interval        p  p, Holm      n\n"
