@@ -270,7 +270,8 @@ static void the_resolved_spec_reads_back_as_itself(void **state)
               "features: [random-third:5+conv, all]\n"
               "windows: {sizes: [1, 12.5%], starts: {every: 2}}\n"
               "evaluation: e.h5\nbackend: cpu\n"
-              "sweeps: [{models: [a], windows: {starts: [0, 3]}}, {prompts: {sample: null}}]\n");
+              "sweeps: [{name: 'fig \"1\"', models: [a], windows: {starts: [0, 3]}},\n"
+              "         {prompts: {sample: null}}]\n");
     struct ko_spec *again = NULL;
     struct ko_error err = {0};
     spec_text_write("resolved.yaml", spec->resolved);
@@ -280,6 +281,8 @@ static void the_resolved_spec_reads_back_as_itself(void **state)
     assert_string_equal(again->resolved, spec->resolved);
     assert_int_equal(again->n_blocks, 2);
     assert_string_equal(again->model[1].name, "q\"b\\");
+    assert_string_equal(again->block[0].name, "fig \"1\"");
+    assert_null(again->block[1].name);
     ko_spec_free(again);
     ko_spec_free(spec);
 }
