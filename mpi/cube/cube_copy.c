@@ -6,6 +6,7 @@
 #include "mpi/cube/cube_copy_attributes.h"
 #include "mpi/cube/cube_fill.h"
 #include "mpi/cube/cube_view.h"
+#include "mpi/cube/cube_check.h"
 #include "mpi/cube/hdf5_check.h"
 #include "src/base/memory.h"
 #include "src/base/new_file.h"

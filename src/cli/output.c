@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "mpi/cube/cube_read.h"
 #include "src/base/file.h"
 #include "src/base/memory.h"
 #include "src/base/text.h"
@@ -53,7 +54,7 @@ static enum ko_code check_existing(const char *path, const struct ko_output *out
                        path);
     if (output->overwrite && !is_hdf5(path))
         return ko_fail(err, KO_E_INPUT, "%s: is no cube, --overwrite replaces nothing else", path);
-    return KO_OK;
+    return output->overwrite ? ko_cube_check_replaced(path, err) : KO_OK;
 }
 
 enum ko_code ko_output_check_again(const struct ko_output *output, struct ko_error *err)
