@@ -46,8 +46,8 @@ void ko_cube_type_text(hid_t type, struct ko_text *out);
 
 struct ko_cube_view;
 
-/* Checks that every string of the file is one that HDF5 can read: an object of a heap, all within the
-   file, as long as both say. */
+/* Checks that every string of the file is one that HDF5 can read: an object of a heap, all within
+   the file, as long as both say. */
 KO_MUST_CHECK enum ko_code ko_cube_check_strings(const struct ko_cube_view *view,
                                                  struct ko_error *err);
 
