@@ -64,7 +64,7 @@ static enum ko_code lead(struct ko_session *session, void *context, struct ko_er
                                    &inputs, err);
     if (code != KO_OK)
         ko_spec_free(spec);
-    if (code == KO_OK)
+    else
         code = choose_backend(session, err);
     if (code == KO_OK)
         inputs.gpu = ko_backend_find(session->backend)->own_memory;
