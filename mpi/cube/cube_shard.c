@@ -138,6 +138,8 @@ static enum ko_code read_identity(struct ko_cube_shard *shard, struct ko_error *
     if (ko_cube_view_is_evaluation(shard->view) || !text)
         return ko_fail(err, KO_E_INPUT, "%s: is no shard, give files that run --shard wrote", path);
     code = ko_shard_parse(text, path, &shard->shard, err);
+    if (code == KO_E_MEMORY)
+        return code;
     if (code != KO_OK)
         return ko_fail(err, KO_E_INPUT, "%s: attribute shard is '%.100s', expected K/N", path,
                        text);

@@ -146,30 +146,41 @@ static enum ko_code read_one(struct ko_cube_view *view, hid_t id, struct ko_erro
     return code;
 }
 
-static herr_t take_name(hid_t object, const char *name, const H5A_info_t *info, void *names)
+struct names {
+    struct ko_strings list;
+    enum ko_code code;
+    struct ko_error *err;
+};
+
+static herr_t take_name(hid_t object, const char *name, const H5A_info_t *info, void *context)
 {
+    struct names *names = context;
     (void)object;
     (void)info;
-    return ko_strings_add(names, name, NULL) == KO_OK ? 0 : -1;
+    names->code = ko_strings_add(&names->list, name, names->err);
+    return names->code == KO_OK ? 0 : -1;
 }
 
 enum ko_code ko_cube_view_read_attributes(struct ko_cube_view *view, struct ko_error *err)
 {
-    struct ko_strings names = {0};
-    enum ko_code code = KO_OK;
+    struct names names = {.err = err};
+    const herr_t listed =
+        H5Aiterate2(view->file, H5_INDEX_NAME, H5_ITER_INC, NULL, take_name, &names);
+    enum ko_code code = names.code;
 
-    if (H5Aiterate2(view->file, H5_INDEX_NAME, H5_ITER_INC, NULL, take_name, &names) < 0)
+    if (listed < 0 && code == KO_OK)
         code = ko_hdf5_fail(err, KO_E_INPUT, "%s: cannot read the attributes", view->path);
-    for (size_t i = 0; i < names.n && code == KO_OK; i++) {
-        hid_t id = H5Aopen(view->file, names.item[i], H5P_DEFAULT);
+    for (size_t i = 0; i < names.list.n && code == KO_OK; i++) {
+        const char *name = names.list.item[i];
+        hid_t id = H5Aopen(view->file, name, H5P_DEFAULT);
         if (id < 0)
-            code = ko_hdf5_fail(err, KO_E_INPUT, "%s: cannot read attribute '%s'", view->path,
-                                names.item[i]);
+            code =
+                ko_hdf5_fail(err, KO_E_INPUT, "%s: cannot read attribute '%s'", view->path, name);
         else
             code = read_one(view, id, err);
         ko_hdf5_close(id, &code, view->path, err);
     }
-    ko_strings_free(&names);
+    ko_strings_free(&names.list);
     return code;
 }
 
