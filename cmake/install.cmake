@@ -14,6 +14,9 @@ foreach(folder analysis slurm)
             USE_SOURCE_PERMISSIONS PATTERN "__pycache__" EXCLUDE)
     endif()
 endforeach()
+foreach(folder jobs/paper jobs/controls)
+    install(DIRECTORY ${folder} DESTINATION ${CMAKE_INSTALL_DATADIR}/knockout/jobs)
+endforeach()
 
 add_custom_target(uninstall
     COMMAND ${CMAKE_COMMAND} -DMANIFEST=${PROJECT_BINARY_DIR}/install_manifest.txt

@@ -118,8 +118,8 @@ static enum ko_code check_model_name(const struct ko_plan_builder *builder,
                        name, near);
     } else if (!found) {
         code = ko_fail(builder->err, KO_E_INPUT,
-                       "%s: correct-by: unknown model '%s', %s does not have it", select->where, name,
-                       ranked != NULL ? "the evaluation" : "the spec");
+                       "%s: correct-by: unknown model '%s', %s does not have it", select->where,
+                       name, ranked != NULL ? "the evaluation" : "the spec");
     }
     free(names);
     return code;

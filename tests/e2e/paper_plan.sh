@@ -28,7 +28,7 @@ import csv
 import json
 import sys
 
-facts = [json.loads(line) for line in open(sys.argv[1], encoding="utf-8")][:720]
+facts = [json.loads(line) for line in open(sys.argv[1], encoding="utf-8")][:704]
 columns = ("case_id relation relation_prefix relation_suffix prompt relation_id target_false_id target_true_id target_true "
            "target_false subject").split()
 ids = {700: 18566, 701: 2720, 702: 16634, 703: 140, 140: 703}
@@ -40,6 +40,7 @@ with open(sys.argv[2], "w", encoding="utf-8", newline="") as file:
                        "target_true": fact["target"], "target_false": facts[k - 1]["target"]})
 PY
 export KNOCKOUT_CHECKPOINTS=$checkpoints KNOCKOUT_PROMPTS=$scratch/counterfact.csv
+export OMP_NUM_THREADS=1 # each plan measures matrix products: no need for more here
 
 # plan SPEC [OPTION...]: into $scratch/plan/SPEC.json
 mkdir -p "$scratch/plan/paper" "$scratch/plan/controls"

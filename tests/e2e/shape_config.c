@@ -1,5 +1,5 @@
-/* Prints the names of the shapes that `bench` knows, or the configuration of one of them as its published checkpoint has it: for
-   e2e/paper_plan.sh. */
+/* Prints the names of the shapes that `bench` knows, or the configuration of one of them as its
+   published checkpoint has it: for e2e/paper_plan.sh. */
 #include <stdio.h>
 
 #include "src/models/model.h"
