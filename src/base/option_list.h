@@ -12,7 +12,7 @@
     X(STATUS, "status", "CUBE", 1, 1,                                                              \
       "done, vacuous, failed and pending cells a model and route; a run's speed and time left")    \
     X(SHOW, "show", "CUBE", 1, 1,                                                                  \
-      "the curves: mean change with its 95 % interval, a line a window")                           \
+      "the curves: mean change with its 95 % interval, a line a window; differences between them") \
     X(VERIFY, "verify", "CUBE", 1, 1,                                                              \
       "recomputes a sample of cells without the token tree and compares")                          \
     X(EXPORT, "export", "CUBE", 1, 1, "the long table as CSV, or a compressed copy of the cube")   \
@@ -56,19 +56,28 @@
     X(KO_OPT_SET, "set", KO_STRINGS, "", "KEY=VALUE", "run evaluate plan",                         \
       "overrides a top-level key of the spec")                                                     \
     X(KO_OPT_ASSUME_PROMPTS, "assume-prompts", KO_INT, "0", "prompts", "plan",                     \
-      "plan as if this many prompts were selected")                                                \
+      "plan as if a selection by ranks left this many prompts")                                                \
     X(KO_OPT_WORKERS, "workers", KO_INT, "1", "workers", "plan",                                   \
       "predict makespan and efficiency for this many workers")                                     \
     X(KO_OPT_DEVICE, "device", KO_STRING, "", "NAME", "plan",                                      \
       "predict for this GPU from rates measured earlier, instead of measuring here")               \
     X(KO_OPT_READ_RATE, "read-rate", KO_DOUBLE, "2", "GB/s", "plan",                               \
       "how fast checkpoints are read, for the predicted time of loading")                          \
-    X(KO_OPT_JSON, "json", KO_FLAG, "", "", "status plan bench inspect", "print JSON")             \
+    X(KO_OPT_JSON, "json", KO_FLAG, "", "", "status plan bench inspect show", "print JSON")        \
     X(KO_OPT_CSV, "csv", KO_FLAG, "", "", "show export", "print comma-separated values")           \
     X(KO_OPT_COMPRESS, "compress", KO_FLAG, "", "", "export",                                      \
       "write a copy of the cube in compressed chunks")                                             \
-    X(KO_OPT_METRIC, "metric", KO_STRING, "change", "change|delta|logprob|median|hit|kl", "show",  \
-      "the figure of a window")                                                                    \
+    X(KO_OPT_METRIC, "metric", KO_STRING, "change",                                                \
+      "change|delta|logprob|median|hit|kl|margin|margin-change", "show",                           \
+      "the figure of a prompt and window (median: that of change)")                                \
+    X(KO_OPT_STATISTIC, "statistic", KO_STRING, "mean", "mean|median", "show",                     \
+      "what is made of the prompts' figures")                                                      \
+    X(KO_OPT_INTERVAL, "interval", KO_STRING, "", "t|bootstrap|wilson|order", "show",              \
+      "its 95 % interval; default: t, for hit wilson, for a median order")                         \
+    X(KO_OPT_RESAMPLES, "resamples", KO_INT, "10000", "resamples", "show",                         \
+      "how often --interval bootstrap resamples the prompts")                                      \
+    X(KO_OPT_BY, "by", KO_STRING, "none", "none|relation", "show",                                 \
+      "relation: a curve for each relation of the prompts")                                        \
     X(KO_OPT_MODEL, "model", KO_STRINGS, "", "NAME", "show verify",                                \
       "only this model (may be repeated)")                                                         \
     X(KO_OPT_TARGET, "target", KO_STRINGS, "", "SET", "show",                                      \
@@ -79,9 +88,19 @@
       "only this feature class (may be repeated)")                                                 \
     X(KO_OPT_WINDOW_SIZE, "window-size", KO_STRINGS, "", "LAYERS", "show",                         \
       "only this window size (may be repeated)")                                                   \
+    X(KO_OPT_MINUS_TARGET, "minus-target", KO_STRING, "", "SET", "show",                           \
+      "subtract, prompt by prompt, the route into this token set")                                 \
+    X(KO_OPT_MINUS_SOURCE, "minus-source", KO_STRING, "", "SET", "show",                           \
+      "subtract the route from this token set")                                                    \
+    X(KO_OPT_MINUS_FEATURE, "minus-feature", KO_STRING, "", "CLASS", "show",                       \
+      "subtract this feature class")                                                               \
+    X(KO_OPT_MINUS_MODEL, "minus-model", KO_STRING, "", "NAME", "show",                            \
+      "subtract this model, at the windows of the same layers")                                    \
+    X(KO_OPT_MINUS_CONTROL, "minus-control", KO_FLAG, "", "", "show",                              \
+      "subtract the matched random control: the mean over the seeds that the cube has")            \
     X(KO_OPT_SAMPLE, "sample", KO_INT, "32", "cells", "verify", "how many cells to recompute")     \
-    X(KO_OPT_SEED, "seed", KO_INT, "0", "", "verify bench",                                        \
-      "seed of the sample or the random weights")                                                  \
+    X(KO_OPT_SEED, "seed", KO_INT, "0", "", "verify bench show",                                   \
+      "seed of the sample, the random weights or the resamples")                                   \
     X(KO_OPT_TOKENS, "tokens", KO_STRING, "", "TEXT", "inspect",                                   \
       "show this text's ids, pieces and character offsets")                                        \
     X(KO_OPT_TOKENIZER, "tokenizer", KO_STRING, "", "FOLDER", "inspect",                           \

@@ -1,6 +1,7 @@
 #include "src/cli/csv_stream.h"
 
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 
 enum ko_code ko_csv_flush(struct ko_csv_stream *out, size_t above, struct ko_error *err)
@@ -18,4 +19,22 @@ void ko_csv_whole(struct ko_text *text, const int32_t *values, int64_t at)
 {
     if (values && values[at] >= 0)
         ko_text_add(text, "%d", values[at]);
+}
+
+void ko_csv_text(struct ko_text *out, const char *text)
+{
+    if (!strpbrk(text, ",\"\r\n")) {
+        ko_text_add(out, "%s", text);
+        return;
+    }
+    ko_text_add(out, "\"");
+    for (const char *c = text; *c; c++)
+        ko_text_add(out, *c == '"' ? "\"\"" : "%c", *c);
+    ko_text_add(out, "\"");
+}
+
+void ko_csv_number(struct ko_text *out, double value)
+{
+    if (isfinite(value))
+        ko_text_add(out, "%.9g", value);
 }

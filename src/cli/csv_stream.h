@@ -24,4 +24,9 @@ KO_MUST_CHECK enum ko_code ko_csv_flush(struct ko_csv_stream *out, size_t above,
 /* values[at], nothing where it is negative or there are no values. */
 void ko_csv_whole(struct ko_text *text, const int32_t *values, int64_t at);
 
+/* A field of CSV: in quotes where it holds a comma, a quote or a line end (RFC 4180). */
+void ko_csv_text(struct ko_text *out, const char *text);
+/* A number with nine digits; nothing where it is not finite. */
+void ko_csv_number(struct ko_text *out, double value);
+
 #endif

@@ -6,7 +6,7 @@
 
 #include "src/base/memory.h"
 #include "src/base/text.h"
-#include "src/spec/feature_class.h"
+#include "src/cli/axis_words.h"
 
 /* What all filters of one cube share. */
 struct reader {
@@ -15,44 +15,9 @@ struct reader {
     struct ko_error *err;
 };
 
-enum ko_code ko_route_label_split(const char *label, char **target, char **source,
-                                  struct ko_error *err)
-{
-    const char *arrow = strstr(label, "<-");
-    if (!arrow)
-        return ko_fail(err, KO_E_INPUT, "route '%s': has no '<-', this is no cube of knockout",
-                       label);
-    char *left = ko_copy_n(label, (size_t)(arrow - label), err);
-    char *right = ko_copy(arrow + 2, err);
-    if (!left || !right) {
-        free(left);
-        free(right);
-        return KO_E_MEMORY;
-    }
-    *target = left;
-    *source = right;
-    return KO_OK;
-}
-
 static const struct ko_strings *wanted(const struct reader *reader, enum ko_option id)
 {
     return ko_option_given(reader->options, id) ? &reader->options->value[id].list : NULL;
-}
-
-static enum ko_code unknown(const struct reader *reader, const char *option, const char *what,
-                            const char *word, const struct ko_strings *known)
-{
-    struct ko_text list = {0};
-    const char *nearest = ko_nearest(word, (const char *const *)known->item, known->n);
-    if (nearest)
-        return ko_fail(reader->err, KO_E_INPUT, "%s: %s has no %s '%s', did you mean '%s'?", option,
-                       reader->path, what, word, nearest);
-    for (size_t k = 0; k < known->n; k++)
-        ko_text_add(&list, "%s%s", k ? ", " : "", known->item[k]);
-    ko_fail(reader->err, KO_E_INPUT, "%s: %s has no %s '%s', choose from: %s", option, reader->path,
-            what, word, ko_text_str(&list));
-    ko_text_free(&list);
-    return KO_E_INPUT;
 }
 
 /* Every word must be one of the labels; chosen [labels->n] is 1 where a label is among the words.
@@ -69,50 +34,21 @@ static enum ko_code choose(const struct reader *reader, const char *option, cons
             if (strcmp(labels->item[k], words->item[w]) == 0)
                 chosen[k] = found = true;
         if (!found)
-            return unknown(reader, option, what, words->item[w], labels);
+            return ko_axis_unknown(option, reader->path, what, words->item[w], labels, reader->err);
     }
     return KO_OK;
 }
 
-/* The words as the cube writes labels: without blanks, and (classes) aliases as their definition.
- */
 static enum ko_code canonical(const struct ko_strings *words, bool classes, struct ko_strings *out,
                               struct ko_error *err)
 {
     enum ko_code code = KO_OK;
     for (size_t w = 0; code == KO_OK && w < words->n; w++) {
-        char label[64];
-        struct ko_feature_class feature;
-        char *word = ko_copy(words->item[w], err), *to = word;
-        if (!word)
-            return KO_E_MEMORY;
-        for (const char *from = words->item[w]; *from; from++)
-            if (*from != ' ')
-                *to++ = *from;
-        *to = '\0';
-        const bool parsed = classes && ko_feature_class_parse(word, &feature, NULL) == KO_OK;
-        if (parsed)
-            ko_feature_class_label(&feature, label);
-        code = ko_strings_add(out, parsed ? label : word, err);
-        free(word);
-    }
-    return code;
-}
-
-/* One end of every label of both route axes, plain ones first. */
-static enum ko_code route_ends(const struct ko_cube_axes *axes, bool sources,
-                               struct ko_strings *out, struct ko_error *err)
-{
-    enum ko_code code = KO_OK;
-    for (size_t r = 0; code == KO_OK && r < axes->route.n + axes->heat_route.n; r++) {
-        char *target = NULL, *source = NULL;
-        code = ko_route_label_split(r < axes->route.n ? axes->route.item[r]
-                                                      : axes->heat_route.item[r - axes->route.n],
-                                    &target, &source, err);
+        char *word = NULL;
+        code = ko_axis_canonical(words->item[w], classes, &word, err);
         if (code == KO_OK)
-            code = ko_strings_add(out, sources ? source : target, err);
-        free(target);
-        free(source);
+            code = ko_strings_add(out, word, err);
+        free(word);
     }
     return code;
 }
@@ -128,7 +64,7 @@ static enum ko_code filter_ends(const struct reader *reader, enum ko_option id, 
     uint8_t *chosen = ko_new(axes->route.n + axes->heat_route.n, 1, reader->err);
     enum ko_code code = chosen ? KO_OK : KO_E_MEMORY;
     if (code == KO_OK)
-        code = route_ends(axes, id == KO_OPT_SOURCE, &labels, reader->err);
+        code = ko_axis_route_ends(axes, id == KO_OPT_SOURCE, &labels, reader->err);
     if (code == KO_OK)
         code = canonical(given, false, &words, reader->err);
     if (code == KO_OK)

@@ -21,8 +21,4 @@ KO_MUST_CHECK enum ko_code ko_curve_filter_read(const struct ko_options *options
                                                 struct ko_curve_filter *out, struct ko_error *err);
 void ko_curve_filter_free(struct ko_curve_filter *filter); /* leaves {0} */
 
-/* The two token sets of a route's label "TARGET<-SOURCE"; free() both. */
-KO_MUST_CHECK enum ko_code ko_route_label_split(const char *label, char **target, char **source,
-                                                struct ko_error *err);
-
 #endif

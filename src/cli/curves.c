@@ -6,156 +6,76 @@
 
 #include "src/base/memory.h"
 #include "src/base/text.h"
-#include "src/plan/plan.h"
+#include "src/cli/curve_sample.h"
 
-static const struct {
-    const char *word, *title, *unit;
-} metrics[] = {
-#define X(NAME, word, what, unit) {word, what, unit},
-    KO_CURVE_METRICS(X)
-#undef X
+struct maker {
+    const struct ko_cube_block *block;
+    const struct ko_curve_query *query;
+    struct ko_curve_values values;     /* of the model in hand */
+    struct ko_curve_values subtracted; /* of the model that is subtracted, where it is another */
+    int32_t *relation;                 /* [n_prompts] index of each; NULL: not grouped */
+    double *value, *sum, *other;       /* [n_starts, n_prompts] */
+    uint32_t *count;                   /* likewise */
+    struct ko_estimate *estimate;      /* [n_starts] */
+    double *p, *p_holm;                /* [n_starts] */
 };
-enum { N_METRICS = sizeof metrics / sizeof metrics[0] };
 
-enum ko_code ko_curve_metric_parse(const char *word, enum ko_curve_metric *out,
-                                   struct ko_error *err)
+static void maker_free(struct maker *maker)
 {
-    const char *words[N_METRICS];
-    for (size_t k = 0; k < N_METRICS; k++) {
-        words[k] = metrics[k].word;
-        if (strcmp(words[k], word) == 0) {
-            *out = (enum ko_curve_metric)k;
-            return KO_OK;
-        }
+    ko_curve_values_free(&maker->values);
+    ko_curve_values_free(&maker->subtracted);
+    free(maker->relation);
+    free(maker->value);
+    free(maker->sum);
+    free(maker->other);
+    free(maker->count);
+    free(maker->estimate);
+    free(maker->p);
+    free(maker->p_holm);
+}
+
+static enum ko_code make_room(struct maker *maker, struct ko_error *err)
+{
+    const size_t n_starts = (size_t)maker->block->n_starts;
+    const size_t n = n_starts * (size_t)maker->block->n_prompts;
+    maker->value = ko_new(n, sizeof(double), err);
+    maker->sum = ko_new(n, sizeof(double), err);
+    maker->other = ko_new(n, sizeof(double), err);
+    maker->count = ko_new(n, sizeof(uint32_t), err);
+    maker->estimate = ko_new(n_starts, sizeof *maker->estimate, err);
+    maker->p = ko_new(n_starts, sizeof(double), err);
+    maker->p_holm = ko_new(n_starts, sizeof(double), err);
+    return maker->value && maker->sum && maker->other && maker->count && maker->estimate &&
+                   maker->p && maker->p_holm
+               ? KO_OK
+               : KO_E_MEMORY;
+}
+
+/* Every prompt's relation as an index, and the relations. */
+static enum ko_code read_relations(struct maker *maker, const char *path,
+                                   struct ko_strings *relations, struct ko_error *err)
+{
+    struct ko_strings each = {0};
+    enum ko_code code =
+        ko_cube_view_read_strings(maker->block->view, "prompt_relation", &each, err);
+    maker->relation = ko_new(each.n, sizeof *maker->relation, err);
+    if (code == KO_OK && !maker->relation)
+        code = KO_E_MEMORY;
+    for (size_t p = 0; code == KO_OK && p < each.n; p++) {
+        size_t index = 0;
+        code = ko_strings_intern(relations, each.item[p], &index, err);
+        maker->relation[p] = (int32_t)index;
     }
-    const char *nearest = ko_nearest(word, words, N_METRICS);
-    if (nearest)
-        return ko_fail(err, KO_E_INPUT, "--metric: unknown metric '%s', did you mean '%s'?", word,
-                       nearest);
-    return ko_fail(
-        err, KO_E_INPUT,
-        "--metric: unknown metric '%s', choose change, delta, logprob, median, hit or kl", word);
-}
-
-const char *ko_curve_metric_word(enum ko_curve_metric metric)
-{
-    return metrics[metric].word;
-}
-
-const char *ko_curve_metric_title(enum ko_curve_metric metric)
-{
-    return metrics[metric].title;
-}
-
-const char *ko_curve_metric_unit(enum ko_curve_metric metric)
-{
-    return metrics[metric].unit;
-}
-
-double ko_curve_value(enum ko_curve_metric metric, double clean, double knocked_out)
-{
-    switch (metric) {
-    case KO_CURVE_CHANGE:
-    case KO_CURVE_MEDIAN:
-        return 100 * expm1(knocked_out - clean);
-    case KO_CURVE_DELTA:
-        return 100 * (knocked_out - clean);
-    case KO_CURVE_LOGPROB:
-        return knocked_out - clean;
-    case KO_CURVE_HIT:
-        return knocked_out < 1 ? NAN : knocked_out < 2;
-    case KO_CURVE_KL:
-        break;
-    }
-    return knocked_out;
-}
-
-struct ko_estimate ko_curve_estimate(enum ko_curve_metric metric, double *values, size_t n)
-{
-    if (metric == KO_CURVE_MEDIAN)
-        return ko_estimate_median(values, n);
-    if (metric != KO_CURVE_HIT)
-        return ko_estimate_mean(values, n);
-    size_t n_hits = 0;
-    for (size_t k = 0; k < n; k++)
-        n_hits += values[k] > 0;
-    return ko_estimate_share(n_hits, n);
-}
-
-enum ko_code ko_curve_values_read(const struct ko_cube_block *block, int32_t model,
-                                  enum ko_curve_metric metric, struct ko_curve_values *out,
-                                  struct ko_error *err)
-{
-    struct ko_curve_values values = {0};
-    const char *name = metric == KO_CURVE_KL      ? "kl"
-                       : metric == KO_CURVE_HIT   ? "target_rank"
-                       : metric == KO_CURVE_DELTA ? "prob"
-                                                  : "logprob";
-    enum ko_code code = ko_cube_block_statuses(block, model, &values.status, err);
-    if (code == KO_OK)
-        code = ko_cube_block_doubles(block, name, model, &values.value, err);
-    if (code == KO_OK && metric != KO_CURVE_KL && metric != KO_CURVE_HIT)
-        code = ko_cube_block_clean(block, name, model, &values.clean, err);
-    if (code == KO_OK)
-        *out = values;
-    else
-        ko_curve_values_free(&values);
+    if (code == KO_OK && relations->n == 1 && relations->item[0][0] == '\0')
+        code = ko_fail(err, KO_E_INPUT,
+                       "--by relation: no prompt of %s has a relation, its prompt file names none",
+                       path);
+    ko_strings_free(&each);
     return code;
-}
-
-void ko_curve_values_free(struct ko_curve_values *values)
-{
-    free(values->status);
-    free(values->value);
-    free(values->clean);
-    *values = (struct ko_curve_values){0};
-}
-
-double ko_window_depth(int32_t n_layers, int32_t size, int32_t start)
-{
-    return n_layers > size ? 100.0 * start / (n_layers - size) : 0;
 }
 
 /* ----------------------------------------------------------------------------------------------
  * one curve */
-
-struct maker {
-    const struct ko_cube_block *block;
-    enum ko_curve_metric metric;
-    struct ko_curve_values values;
-    double *cell; /* [n_prompts] */
-};
-
-/* Whether any prompt has cells of the curve; those that are not finished are counted. */
-static bool exists(const struct maker *maker, const struct ko_curve *curve, int64_t *n_unfinished)
-{
-    bool any = false;
-    for (int32_t p = 0; p < maker->block->n_prompts; p++) {
-        const uint8_t status = maker->values.status[ko_cube_block_status_at(
-            maker->block, p, curve->route, curve->feature, 0, curve->size)];
-        any = any || status != KO_NOT_PLANNED;
-        *n_unfinished += status == KO_PENDING || status == KO_CELL_FAILED;
-    }
-    return any;
-}
-
-static struct ko_estimate estimate(const struct maker *maker, const struct ko_curve *curve,
-                                   int32_t start)
-{
-    size_t n = 0;
-    for (int32_t p = 0; p < maker->block->n_prompts; p++) {
-        const int64_t at =
-            ko_cube_block_status_at(maker->block, p, curve->route, curve->feature, 0, curve->size);
-        if (maker->values.status[at] != KO_DONE)
-            continue;
-        const double value =
-            ko_curve_value(maker->metric, maker->values.clean ? maker->values.clean[p] : 0,
-                           maker->values.value[ko_cube_block_value_at(maker->block, at) + start]);
-        if (isfinite(value))
-            maker->cell[n++] = value;
-    }
-    return ko_curve_estimate(maker->metric, maker->cell, n);
-}
 
 /* A start without any value is one that no block of the spec planned, unless nothing at all is
    done. */
@@ -169,29 +89,123 @@ static void drop_empty(struct ko_curve *curve)
         curve->n_points = kept;
 }
 
-static enum ko_code add_curve(const struct maker *maker, struct ko_curve curve,
-                              struct ko_curves *curves, struct ko_error *err)
+static enum ko_code correct(struct maker *maker, struct ko_curve *curve, struct ko_error *err)
+{
+    for (int32_t k = 0; k < curve->n_points; k++)
+        maker->p[k] = curve->point[k].p;
+    const enum ko_code code = ko_holm(maker->p, (size_t)curve->n_points, maker->p_holm, err);
+    for (int32_t k = 0; code == KO_OK && k < curve->n_points; k++)
+        curve->point[k].p_holm = maker->p_holm[k];
+    return code;
+}
+
+/* Takes the points that fit; with `minus` those of a difference. */
+static enum ko_code add_points(struct maker *maker, struct ko_curve *curve, const char *minus,
+                               struct ko_error *err)
 {
     const struct ko_cube_block *block = maker->block;
-    const int32_t n_layers = block->axes->n_layers[curve.model];
-    const int32_t size = block->axes->window_size[curve.size];
+    const int32_t n_layers = block->axes->n_layers[curve->key.model];
+    const int32_t size = block->axes->window_size[curve->key.size];
+    const struct ko_curve_group group = {curve->relation < 0 ? NULL : maker->relation,
+                                         curve->relation};
+    enum ko_code code = ko_curve_sample_estimate(&maker->query->summary, maker->value,
+                                                 block->n_starts, block->n_prompts, &group,
+                                                 maker->estimate, minus ? maker->p : NULL, err);
+    for (int32_t w = 0; code == KO_OK && w < block->n_starts; w++) {
+        const int32_t start = block->axes->window_start[w];
+        if (start <= n_layers - size)
+            curve->point[curve->n_points++] =
+                (struct ko_curve_point){start, ko_window_depth(n_layers, size, start),
+                                        maker->estimate[w], minus ? maker->p[w] : NAN, NAN};
+    }
+    if (code == KO_OK)
+        drop_empty(curve);
+    return code == KO_OK ? correct(maker, curve, err) : code;
+}
+
+/* A curve that is a part (a relation's, or a difference) is left out where it has no value. */
+static bool is_void(const struct ko_curve *curve, bool whole)
+{
+    return curve->n_points == 0 || (!whole && curve->point[0].estimate.n == 0);
+}
+
+static enum ko_code add_curve(struct maker *maker, const struct ko_curve_key *key, int32_t relation,
+                              const char *minus, struct ko_curves *curves, struct ko_error *err)
+{
+    struct ko_curve curve = {.key = *key, .relation = relation};
     struct ko_curve *grown =
         ko_grow(curves->curve, &curves->capacity, curves->n + 1, sizeof *grown, err);
     if (!grown)
         return KO_E_MEMORY;
     curves->curve = grown;
-    curve.point = ko_new((size_t)block->n_starts, sizeof *curve.point, err);
-    if (!curve.point)
-        return KO_E_MEMORY;
-    for (int32_t w = 0; w < block->n_starts; w++) {
-        const int32_t start = block->axes->window_start[w];
-        if (start <= n_layers - size)
-            curve.point[curve.n_points++] = (struct ko_curve_point){
-                start, ko_window_depth(n_layers, size, start), estimate(maker, &curve, w)};
+    curve.point = ko_new((size_t)maker->block->n_starts, sizeof *curve.point, err);
+    curve.minus = minus ? ko_copy(minus, err) : NULL;
+    enum ko_code code = curve.point && (!minus || curve.minus) ? KO_OK : KO_E_MEMORY;
+    if (code == KO_OK)
+        code = add_points(maker, &curve, minus, err);
+    if (code == KO_OK && !is_void(&curve, relation < 0 && !minus)) {
+        curves->curve[curves->n++] = curve;
+        return KO_OK;
     }
-    drop_empty(&curve);
-    curves->curve[curves->n++] = curve;
-    return KO_OK;
+    free(curve.point);
+    free(curve.minus);
+    return code;
+}
+
+/* The sample in hand as one curve, or one a relation. */
+static enum ko_code add_groups(struct maker *maker, const struct ko_curve_key *key,
+                               const char *minus, struct ko_curves *curves, struct ko_error *err)
+{
+    enum ko_code code = KO_OK;
+    if (!maker->relation)
+        return add_curve(maker, key, -1, minus, curves, err);
+    for (size_t r = 0; code == KO_OK && r < curves->relation.n; r++)
+        code = add_curve(maker, key, (int32_t)r, minus, curves, err);
+    return code;
+}
+
+static void fill(struct maker *maker, const struct ko_curve_key *key, double *value)
+{
+    const bool own = !maker->subtracted.status || key->model != maker->query->minus.model;
+    ko_curve_sample_fill(maker->block, own ? &maker->values : &maker->subtracted, key,
+                         maker->query->metric, value);
+}
+
+static enum ko_code add_difference(struct maker *maker, const struct ko_curve_key *key,
+                                   enum ko_minus_kind kind, struct ko_curves *curves,
+                                   struct ko_error *err)
+{
+    const int64_t n = (int64_t)maker->block->n_starts * maker->block->n_prompts;
+    struct ko_curve_others others = {0};
+    enum ko_code code =
+        ko_curve_minus_find(&maker->query->minus, maker->block->axes, key, kind, &others, err);
+    if (code == KO_OK && others.n > 0) {
+        memset(maker->sum, 0, (size_t)n * sizeof *maker->sum);
+        memset(maker->count, 0, (size_t)n * sizeof *maker->count);
+        for (size_t k = 0; k < others.n; k++) {
+            fill(maker, &others.key[k], maker->other);
+            ko_curve_sample_add(maker->other, n, maker->sum, maker->count);
+        }
+        fill(maker, key, maker->value);
+        ko_curve_sample_subtract(maker->value, n, maker->sum, maker->count);
+        code = add_groups(maker, key, others.label, curves, err);
+    }
+    ko_curve_others_free(&others);
+    return code;
+}
+
+static enum ko_code add_curves(struct maker *maker, const struct ko_curve_key *key,
+                               struct ko_curves *curves, struct ko_error *err)
+{
+    enum ko_code code = KO_OK;
+    if (!ko_curve_query_subtracts(maker->query)) {
+        fill(maker, key, maker->value);
+        return add_groups(maker, key, NULL, curves, err);
+    }
+    if (!maker->query->minus.control)
+        return add_difference(maker, key, KO_MINUS_OTHER, curves, err);
+    code = add_difference(maker, key, KO_MINUS_ROUTE_CONTROL, curves, err);
+    return code == KO_OK ? add_difference(maker, key, KO_MINUS_CLASS_CONTROL, curves, err) : code;
 }
 
 static enum ko_code add_model(struct maker *maker, int32_t model,
@@ -199,31 +213,38 @@ static enum ko_code add_model(struct maker *maker, int32_t model,
                               struct ko_error *err)
 {
     const struct ko_cube_block *block = maker->block;
-    enum ko_code code = ko_curve_values_read(block, model, maker->metric, &maker->values, err);
+    enum ko_code code =
+        ko_curve_values_read(block, model, maker->query->metric, &maker->values, err);
     for (int32_t r = 0; r < block->n_routes; r++)
         for (int32_t f = 0; f < block->n_features; f++)
             for (int32_t s = 0; s < block->n_sizes; s++) {
-                const struct ko_curve curve = {.model = model, .route = r, .feature = f, .size = s};
+                const struct ko_curve_key key = {model, r, f, s};
                 if (code == KO_OK && filter->route[r] && filter->feature[f] && filter->size[s] &&
-                    exists(maker, &curve, &curves->n_unfinished))
-                    code = add_curve(maker, curve, curves, err);
+                    ko_curve_sample_exists(block, &maker->values, &key, &curves->n_unfinished)) {
+                    curves->n_found++;
+                    code = add_curves(maker, &key, curves, err);
+                }
             }
     ko_curve_values_free(&maker->values);
     return code;
 }
 
 enum ko_code ko_curves_read(const struct ko_cube_block *block, const struct ko_curve_filter *filter,
-                            enum ko_curve_metric metric, struct ko_curves *out,
-                            struct ko_error *err)
+                            const struct ko_curve_query *query, const char *path,
+                            struct ko_curves *out, struct ko_error *err)
 {
     struct ko_curves curves = {0};
-    struct maker maker = {.block = block, .metric = metric};
-    maker.cell = ko_new((size_t)block->n_prompts, sizeof *maker.cell, err);
-    enum ko_code code = maker.cell ? KO_OK : KO_E_MEMORY;
+    struct maker maker = {.block = block, .query = query};
+    enum ko_code code = make_room(&maker, err);
+    if (code == KO_OK && query->by_relation && block->n_routes > 0)
+        code = read_relations(&maker, path, &curves.relation, err);
+    if (code == KO_OK && query->minus.model >= 0 && block->n_routes > 0)
+        code =
+            ko_curve_values_read(block, query->minus.model, query->metric, &maker.subtracted, err);
     for (size_t m = 0; code == KO_OK && m < block->axes->model.n && block->n_routes > 0; m++)
         if (filter->model[m])
             code = add_model(&maker, (int32_t)m, filter, &curves, err);
-    free(maker.cell);
+    maker_free(&maker);
     if (code == KO_OK)
         *out = curves;
     else
@@ -233,8 +254,11 @@ enum ko_code ko_curves_read(const struct ko_cube_block *block, const struct ko_c
 
 void ko_curves_free(struct ko_curves *curves)
 {
-    for (size_t k = 0; k < curves->n; k++)
+    for (size_t k = 0; k < curves->n; k++) {
         free(curves->curve[k].point);
+        free(curves->curve[k].minus);
+    }
     free(curves->curve);
+    ko_strings_free(&curves->relation);
     *curves = (struct ko_curves){0};
 }

@@ -9,24 +9,6 @@
 
 enum { BAR_WIDTH = 30 };
 
-void ko_csv_text(struct ko_text *out, const char *text)
-{
-    if (!strpbrk(text, ",\"\r\n")) {
-        ko_text_add(out, "%s", text);
-        return;
-    }
-    ko_text_add(out, "\"");
-    for (const char *c = text; *c; c++)
-        ko_text_add(out, *c == '"' ? "\"\"" : "%c", *c);
-    ko_text_add(out, "\"");
-}
-
-void ko_csv_number(struct ko_text *out, double value)
-{
-    if (isfinite(value))
-        ko_text_add(out, "%.9g", value);
-}
-
 const char *ko_curve_number(enum ko_curve_metric metric, double value, char buffer[32])
 {
     const int decimals = strcmp(ko_curve_metric_unit(metric), "nats") == 0 ? 4 : 2;
@@ -61,24 +43,50 @@ static double largest_value(const struct ko_curves *curves)
     return largest;
 }
 
-static void add_header(struct ko_table *table, enum ko_curve_metric metric)
+static const char *figure_word(const struct ko_curve_query *query)
 {
-    const char *figure = metric == KO_CURVE_MEDIAN ? "median"
-                         : metric == KO_CURVE_HIT  ? "share"
-                                                   : "mean";
+    if (ko_curve_query_subtracts(query))
+        return "difference";
+    if (query->metric == KO_CURVE_HIT && query->summary.statistic == KO_STATISTIC_MEAN)
+        return "share";
+    return ko_statistic_word(query->summary.statistic);
+}
+
+/* Whether lines have p-values. */
+static bool is_tested(const struct ko_curve_query *query)
+{
+    return ko_curve_query_subtracts(query) && query->summary.statistic == KO_STATISTIC_MEAN;
+}
+
+static void add_header(struct ko_table *table, const struct ko_curve_query *query)
+{
     ko_table_add(table, "layers");
     ko_table_add(table, "depth");
-    ko_table_add(table, "%s", figure);
+    ko_table_add(table, "%s", figure_word(query));
     ko_table_add(table, "95 %% interval");
+    if (is_tested(query)) {
+        ko_table_add(table, "p");
+        ko_table_add(table, "p, Holm");
+    }
     ko_table_add(table, "n");
     ko_table_add(table, "%s", "");
 }
 
+static const char *p_number(double p, char buffer[32])
+{
+    if (!isfinite(p))
+        (void)snprintf(buffer, 32, "-");
+    else
+        (void)snprintf(buffer, 32, p >= 0.001 ? "%.4f" : "%.1e", p);
+    return buffer;
+}
+
 static void add_point(struct ko_table *table, const struct ko_curve_point *point, int32_t size,
-                      enum ko_curve_metric metric, double largest)
+                      const struct ko_curve_query *query, double largest)
 {
     char number[32], low[32], high[32];
     struct ko_text bar = {0};
+    const enum ko_curve_metric metric = query->metric;
     const struct ko_estimate *estimate = &point->estimate;
     ko_bar(estimate->value, largest, BAR_WIDTH, &bar);
     if (size == 1)
@@ -92,67 +100,56 @@ static void add_point(struct ko_table *table, const struct ko_curve_point *point
                      ko_curve_number(metric, estimate->high, high));
     else
         ko_table_add(table, "-");
+    if (is_tested(query)) {
+        ko_table_add(table, "%s", p_number(point->p, number));
+        ko_table_add(table, "%s", p_number(point->p_holm, number));
+    }
     ko_table_add(table, "%s", ko_grouped((int64_t)estimate->n, number));
     ko_table_add(table, "%s", ko_text_str(&bar));
     ko_text_free(&bar);
 }
 
+static void add_heading(const struct ko_curves *curves, const struct ko_curve *curve,
+                        const struct ko_cube_axes *axes, struct ko_text *out)
+{
+    const struct ko_curve_key *key = &curve->key;
+    ko_text_add(out, "\n%s  %s  %s  window of %d of %d layers", axes->model.item[key->model],
+                axes->route.item[key->route], axes->feature_class.item[key->feature],
+                axes->window_size[key->size], axes->n_layers[key->model]);
+    if (curve->relation >= 0) {
+        const char *relation = curves->relation.item[curve->relation];
+        ko_text_add(out, "  relation %s", relation[0] ? relation : "(none)");
+    }
+    if (curve->minus)
+        ko_text_add(out, "\n  minus %s", curve->minus);
+    ko_text_add(out, "\n");
+}
+
+static void add_title(const struct ko_curve_query *query, struct ko_text *out)
+{
+    char number[32];
+    const struct ko_bootstrap *bootstrap = &query->summary.bootstrap;
+    ko_curve_query_title(query, out);
+    if (query->summary.interval == KO_INTERVAL_BOOTSTRAP)
+        ko_text_add(out, "\nintervals: bootstrap, %s resamples, seed %llu",
+                    ko_grouped(bootstrap->n_resamples, number),
+                    (unsigned long long)bootstrap->seed);
+    ko_text_add(out, "\n");
+}
+
 void ko_curves_print(const struct ko_curves *curves, const struct ko_cube_axes *axes,
-                     enum ko_curve_metric metric, struct ko_text *out)
+                     const struct ko_curve_query *query, struct ko_text *out)
 {
     const double largest = largest_value(curves);
-    ko_text_add(out, "%s, %s\n", ko_curve_metric_title(metric), ko_curve_metric_unit(metric));
+    add_title(query, out);
     for (size_t c = 0; c < curves->n; c++) {
         const struct ko_curve *curve = &curves->curve[c];
-        const int32_t size = axes->window_size[curve->size];
-        struct ko_table table = {.n_columns = 6, .right = 0x1f};
-        ko_text_add(out, "\n%s  %s  %s  window of %d of %d layers\n",
-                    axes->model.item[curve->model], axes->route.item[curve->route],
-                    axes->feature_class.item[curve->feature], size, axes->n_layers[curve->model]);
-        add_header(&table, metric);
+        struct ko_table table = {.n_columns = is_tested(query) ? 8 : 6,
+                                 .right = is_tested(query) ? 0x7f : 0x1f};
+        add_heading(curves, curve, axes, out);
+        add_header(&table, query);
         for (int32_t k = 0; k < curve->n_points; k++)
-            add_point(&table, &curve->point[k], size, metric, largest);
+            add_point(&table, &curve->point[k], axes->window_size[curve->key.size], query, largest);
         ko_table_print(&table, 2, out);
     }
-}
-
-static enum ko_code csv_curve(const struct ko_curve *curve, const struct ko_cube_axes *axes,
-                              enum ko_curve_metric metric, struct ko_text *out,
-                              struct ko_error *err)
-{
-    const char *route = axes->route.item[curve->route];
-    char *target = NULL, *source = NULL;
-    const enum ko_code code = ko_route_label_split(route, &target, &source, err);
-    for (int32_t k = 0; code == KO_OK && k < curve->n_points; k++) {
-        const struct ko_curve_point *point = &curve->point[k];
-        const char *const words[] = {axes->model.item[curve->model], route, target, source,
-                                     axes->feature_class.item[curve->feature]};
-        for (size_t w = 0; w < sizeof words / sizeof words[0]; w++) {
-            ko_csv_text(out, words[w]);
-            ko_text_add(out, ",");
-        }
-        ko_text_add(out, "%d,%d,", axes->window_size[curve->size], point->start);
-        ko_csv_number(out, point->depth);
-        ko_text_add(out, ",%s,", ko_curve_metric_word(metric));
-        ko_csv_number(out, point->estimate.value);
-        ko_text_add(out, ",");
-        ko_csv_number(out, point->estimate.low);
-        ko_text_add(out, ",");
-        ko_csv_number(out, point->estimate.high);
-        ko_text_add(out, ",%zu\n", point->estimate.n);
-    }
-    free(target);
-    free(source);
-    return code;
-}
-
-enum ko_code ko_curves_csv(const struct ko_curves *curves, const struct ko_cube_axes *axes,
-                           enum ko_curve_metric metric, struct ko_text *out, struct ko_error *err)
-{
-    enum ko_code code = KO_OK;
-    ko_text_add(out, "model,route,target,source,feature_class,window_size,window_start,depth,"
-                     "metric,value,low,high,n\n");
-    for (size_t c = 0; code == KO_OK && c < curves->n; c++)
-        code = csv_curve(&curves->curve[c], axes, metric, out, err);
-    return code;
 }

@@ -2,7 +2,6 @@
 
 #include "src/base/memory.h"
 #include "src/cli/csv_stream.h"
-#include "src/cli/curves_print.h"
 #include "src/cli/export_csv.h"
 #include "src/plan/plan.h"
 #include "src/prompts/prompt.h"

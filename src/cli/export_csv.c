@@ -7,7 +7,6 @@
 #include "src/base/memory.h"
 #include "src/cli/csv_stream.h"
 #include "src/cli/cube_block.h"
-#include "src/cli/curves_print.h"
 #include "src/plan/plan.h"
 
 enum {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "src/base/memory.h"
+#include "src/cli/csv_stream.h"
 #include "src/cli/curves_print.h"
 #include "src/cli/table.h"
 #include "src/plan/plan.h"

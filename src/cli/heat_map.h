@@ -8,7 +8,7 @@
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/cli/curve_filter.h"
-#include "src/cli/curves.h"
+#include "src/cli/curve_metric.h"
 
 /* The first prompt with a result of each model, heat route, class and size that pass the filter, as
    a grid of the metric (median: that of change): a line a window, a column a source position.

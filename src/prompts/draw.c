@@ -1,14 +1,5 @@
+#include "src/prompts/draw.h"
 #include "src/prompts/token_set.h"
-
-static const uint64_t golden = 0x9E3779B97F4A7C15u;
-
-/* The finaliser of splitmix64 (Steele, Lea & Flood 2014). */
-static uint64_t mix(uint64_t z)
-{
-    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
-    return z ^ z >> 31;
-}
 
 uint64_t ko_fnv1a64(const char *text)
 {
@@ -20,10 +11,9 @@ uint64_t ko_fnv1a64(const char *text)
 
 void ko_draw(int64_t *items, size_t n, size_t k, uint64_t seed, uint64_t stream)
 {
-    uint64_t state = mix(seed + golden) + stream;
+    const uint64_t start = ko_draw_start(seed, stream);
     for (size_t i = 0; i < k; i++) {
-        state += golden;
-        size_t j = i + (size_t)(mix(state) % (n - i));
+        size_t j = i + (size_t)(ko_draw_value(start, i) % (n - i));
         int64_t item = items[i];
         items[i] = items[j];
         items[j] = item;

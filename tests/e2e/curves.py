@@ -7,10 +7,14 @@ curves.py set CUBE STATUS: gives the first done status of a cube another value
 import csv
 import json
 import math
+import os
 import sys
 
 import h5py
 import numpy as np
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../analysis"))
+from knockout_figures.stats import t_quantile  # noqa: E402  (tests/readers compares it with scipy's)
 
 TOLERANCE = 1e-4
 
@@ -24,7 +28,7 @@ def close(got, expected):
 
 
 def estimate(metric, x):
-    """Value, low, high of the values of one window."""
+    """Value, low, high of the values of one window, with the interval that `show` takes by default."""
     n, z = len(x), 1.96
     if metric == "median":
         x = np.sort(x)
@@ -36,7 +40,7 @@ def estimate(metric, x):
         middle = (p + z * z / (2 * n)) / (1 + z * z / n)
         half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
         return 100 * p, 100 * (middle - half), 100 * (middle + half)
-    half = z * np.std(x, ddof=1) / n**0.5
+    half = t_quantile(n - 1) * np.std(x, ddof=1) / n**0.5
     return np.mean(x), np.mean(x) - half, np.mean(x) + half
 
 

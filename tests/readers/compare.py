@@ -2,7 +2,7 @@
 import csv
 import sys
 
-RELATIVE, ABSOLUTE = 1e-6, 1e-9  # of values in percent; seen: 0, nine digits are printed
+RELATIVE, ABSOLUTE = 2e-8, 1e-9  # of values in percent: two units of the ninth and last digit that is printed; seen: 0
 
 
 def read(path):

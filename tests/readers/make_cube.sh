@@ -11,7 +11,7 @@ mv "$scratch/cube.h5" "$1/cube.h5"
 compare() { "$python" "$KO_SOURCE_DIR/tests/readers/compare.py" "$@"; }
 compare "$1/show.csv" "$1/show.csv"
 awk -F, -v OFS=, 'NR == 5 { $10 = "nan" } 1' "$1/show.csv" >"$scratch/nan.csv"
-awk -F, -v OFS=, 'NR == 5 { $10 += 1e-6 * ($10 + 1) } 1' "$1/show.csv" >"$scratch/near.csv"
+awk -F, -v OFS=, 'NR == 5 { $10 += 1e-7 * ($10 + 1) } 1' "$1/show.csv" >"$scratch/near.csv"
 sed 5d "$1/show.csv" >"$scratch/short.csv"
 for wrong in nan near short; do
     ! compare "$1/show.csv" "$scratch/$wrong.csv" 2>/dev/null || fail "the comparison passes $wrong.csv"

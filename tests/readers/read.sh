@@ -16,6 +16,8 @@ need() { command -v "$1" >/dev/null || skip "there is no $1 here"; }
 module() { "$python" -c "import $1" 2>/dev/null || skip "$python has no module $1"; }
 
 case $reader in
+c)
+    command=("$(dirname "$KNOCKOUT")/tests/mean_curve") ;; # built with the tests
 r)
     need Rscript
     Rscript -e 'library(ncdf4)' >/dev/null 2>&1 || skip "R has no package ncdf4"

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "src/cli/axis_words.h"
 #include "src/cli/curve_filter.h"
 
 static int32_t sizes[] = {1, 9};

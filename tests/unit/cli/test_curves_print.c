@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "src/cli/curves_csv.h"
 #include "src/cli/curves_print.h"
 
 /* Two curves of a model of 4 layers, windows of 2; the second has nothing done. */
@@ -33,11 +34,12 @@ static void make(struct fixture *f)
     add(&f->axes.feature_class, "all");
     f->axes.window_size = f->sizes;
     f->axes.n_layers = f->n_layers;
-    f->first[0] = (struct ko_curve_point){0, 0, {-50.125, -60.5, -40, 1200}};
-    f->first[1] = (struct ko_curve_point){2, 100, {25, 20, 30, 1200}};
-    f->second[0] = (struct ko_curve_point){0, 0, {NAN, NAN, NAN, 0}};
-    f->curve[0] = (struct ko_curve){.point = f->first, .n_points = 2};
-    f->curve[1] = (struct ko_curve){.route = 1, .point = f->second, .n_points = 1};
+    f->first[0] = (struct ko_curve_point){0, 0, {-50.125, -60.5, -40, 1200}, NAN, NAN};
+    f->first[1] = (struct ko_curve_point){2, 100, {25, 20, 30, 1200}, NAN, NAN};
+    f->second[0] = (struct ko_curve_point){0, 0, {NAN, NAN, NAN, 0}, NAN, NAN};
+    f->curve[0] = (struct ko_curve){.relation = -1, .point = f->first, .n_points = 2};
+    f->curve[1] =
+        (struct ko_curve){.key = {.route = 1}, .relation = -1, .point = f->second, .n_points = 1};
     f->curves = (struct ko_curves){.curve = f->curve, .n = 2};
 }
 
@@ -48,13 +50,16 @@ static void release(struct fixture *f)
     ko_strings_free(&f->axes.feature_class);
 }
 
+static const struct ko_curve_query mean_change = {.minus = {.model = -1, .feature = -1}};
+static const struct ko_curve_query difference = {.minus = {.model = 1, .feature = -1}};
+
 static void a_line_a_window_with_interval_count_and_bar(void **state)
 {
     (void)state;
     struct fixture f;
     struct ko_text text = {0};
     make(&f);
-    ko_curves_print(&f.curves, &f.axes, KO_CURVE_CHANGE, &text);
+    ko_curves_print(&f.curves, &f.axes, &mean_change, &text);
     assert_non_null(strstr(ko_text_str(&text), "last<-subject  all  window of 2 of 4 layers\n"));
     assert_non_null(strstr(ko_text_str(&text),
                            "     0-1    0.0 %  -50.12  [-60.50, -40.00]  1,200  "
@@ -67,6 +72,48 @@ static void a_line_a_window_with_interval_count_and_bar(void **state)
     release(&f);
 }
 
+/* The first curve as a difference, of one relation. */
+static void make_difference(struct fixture *f)
+{
+    static char minus[] = "mean of 2 last<-random-like:subject:SEED";
+    make(f);
+    add(&f->curves.relation, "capital, of");
+    f->curve[0].minus = minus;
+    f->curve[0].relation = 0;
+    f->first[0].p = 0.00001234;
+    f->first[0].p_holm = 0.00002468;
+    f->first[1].p = 0.25;
+    f->first[1].p_holm = 0.25;
+    f->curves.n = 1;
+}
+
+static void a_difference_names_what_is_subtracted_and_its_p_values(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct ko_text text = {0};
+    make_difference(&f);
+    ko_curves_print(&f.curves, &f.axes, &difference, &text);
+    assert_string_equal(
+        ko_text_str(&text),
+        "paired difference, mean over prompts: change of the answer's probability relative to the "
+        "clean run, %\n"
+        "\norg/tiny, \"odd\"  last<-subject  all  window of 2 of 4 layers  relation capital, of\n"
+        "  minus mean of 2 last<-random-like:subject:SEED\n"
+        "  layers    depth  difference     95 % interval        p  p, Holm      n\n"
+        "     0-1    0.0 %      -50.12  [-60.50, -40.00]  1.2e-05  2.5e-05  1,200  "
+        "------------------------------\n"
+        "     2-3  100.0 %       25.00    [20.00, 30.00]   0.2500   0.2500  1,200  "
+        "+++++++++++++++\n");
+    ko_text_free(&text);
+    ko_strings_free(&f.curves.relation);
+    release(&f);
+}
+
+#define CSV_HEADER                                                                                 \
+    "model,route,target,source,feature_class,window_size,window_start,depth,metric,value,low,"     \
+    "high,n,statistic,interval,relation,minus,p,p_holm\n"
+
 static void csv_is_one_table_with_empty_fields_for_what_is_not_known(void **state)
 {
     (void)state;
@@ -74,16 +121,47 @@ static void csv_is_one_table_with_empty_fields_for_what_is_not_known(void **stat
     struct ko_text text = {0};
     struct ko_error err = {0};
     make(&f);
-    assert_int_equal(ko_curves_csv(&f.curves, &f.axes, KO_CURVE_CHANGE, &text, &err), KO_OK);
-    assert_string_equal(
-        ko_text_str(&text),
-        "model,route,target,source,feature_class,window_size,window_start,depth,metric,value,low,"
-        "high,n\n"
-        "\"org/tiny, \"\"odd\"\"\",last<-subject,last,subject,all,2,0,0,change,-50.125,-60.5,-40,"
-        "1200\n"
-        "\"org/tiny, \"\"odd\"\"\",last<-subject,last,subject,all,2,2,100,change,25,20,30,1200\n"
-        "\"org/tiny, \"\"odd\"\"\",last<-first,last,first,all,2,0,0,change,,,,0\n");
+    assert_int_equal(ko_curves_csv(&f.curves, &f.axes, &mean_change, &text, &err), KO_OK);
+    assert_string_equal(ko_text_str(&text), CSV_HEADER
+                        "\"org/tiny, \"\"odd\"\"\",last<-subject,last,subject,all,2,0,0,change,"
+                        "-50.125,-60.5,-40,1200,mean,t,,,,\n"
+                        "\"org/tiny, \"\"odd\"\"\",last<-subject,last,subject,all,2,2,100,change,"
+                        "25,20,30,1200,mean,t,,,,\n"
+                        "\"org/tiny, \"\"odd\"\"\",last<-first,last,first,all,2,0,0,change,,,,0,"
+                        "mean,t,,,,\n");
     ko_text_free(&text);
+    release(&f);
+    make_difference(&f);
+    assert_int_equal(ko_curves_csv(&f.curves, &f.axes, &difference, &text, &err), KO_OK);
+    assert_non_null(strstr(ko_text_str(&text), ",25,20,30,1200,mean,t,\"capital, of\",mean of 2 "
+                                               "last<-random-like:subject:SEED,0.25,0.25\n"));
+    ko_text_free(&text);
+    ko_strings_free(&f.curves.relation);
+    release(&f);
+}
+
+static void json_has_null_for_what_is_not_known(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct ko_error err = {0};
+    json_object *root = NULL;
+    make(&f);
+    f.curves.n_unfinished = 3;
+    assert_int_equal(ko_curves_json(&f.curves, &f.axes, &mean_change, &root, &err), KO_OK);
+    assert_string_equal(
+        json_object_to_json_string_ext(root,
+                                       JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE),
+        "{\"metric\":\"change\",\"unit\":\"%\",\"statistic\":\"mean\",\"interval\":\"t\","
+        "\"unfinished\":3,\"curves\":[{\"model\":\"org/tiny, \\\"odd\\\"\",\"route\":\"last<-"
+        "subject\",\"target\":\"last\",\"source\":\"subject\",\"feature_class\":\"all\","
+        "\"window_size\":2,\"layers\":4,\"windows\":[{\"start\":0,\"depth\":0.0,\"value\":-50.125,"
+        "\"low\":-60.5,\"high\":-40.0,\"n\":1200},{\"start\":2,\"depth\":100.0,\"value\":25.0,"
+        "\"low\":20.0,\"high\":30.0,\"n\":1200}]},{\"model\":\"org/tiny, \\\"odd\\\"\",\"route\":"
+        "\"last<-first\",\"target\":\"last\",\"source\":\"first\",\"feature_class\":\"all\","
+        "\"window_size\":2,\"layers\":4,\"windows\":[{\"start\":0,\"depth\":0.0,\"value\":null,"
+        "\"low\":null,\"high\":null,\"n\":0}]}]}");
+    json_object_put(root);
     release(&f);
 }
 
@@ -124,6 +202,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_a_window_with_interval_count_and_bar),
+        cmocka_unit_test(a_difference_names_what_is_subtracted_and_its_p_values),
+        cmocka_unit_test(json_has_null_for_what_is_not_known),
         cmocka_unit_test(csv_is_one_table_with_empty_fields_for_what_is_not_known),
         cmocka_unit_test(numbers_have_the_decimals_of_their_unit),
         cmocka_unit_test(bars_have_the_sign_and_the_share_of_the_largest),

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -14,16 +15,86 @@ static void assert_close(double got, double expected, double tolerance)
         fail_msg("expected %.12g, got %.12g", expected, got);
 }
 
-static void the_mean_has_the_interval_of_its_standard_error(void **state)
+static const double some[] = {2.5, -1.25, 0, 7.75, 3.5, -4, 1, 9.5, -0.5, 6.25};
+
+/* t.test(some)$conf.int                                        R 4.2.2
+   scipy.stats.t.interval(0.95, 9, np.mean(some), scipy.stats.sem(some))    scipy 1.10.1 */
+static void the_mean_has_students_interval(void **state)
 {
     (void)state;
-    const double values[] = {2, 4, 4, 4, 5, 5, 7, 9};
-    const struct ko_estimate e = ko_estimate_mean(values, 8);
-    /* The squares about 5 sum to 32: sd = sqrt(32 / 7), half = 1.96 sd / sqrt(8). */
-    assert_close(e.value, 5, 1e-12);
-    assert_close(e.high - e.value, 1.96 * sqrt(32.0 / 7 / 8), 1e-12);
-    assert_close(e.value - e.low, e.high - e.value, 1e-12);
-    assert_int_equal(e.n, 8);
+    const struct ko_estimate e = ko_estimate_mean(some, 10);
+    assert_close(e.value, 2.475, 1e-14);
+    assert_close(e.low, -0.59197541774413742, 1e-13);
+    assert_close(e.high, 5.54197541774413693, 1e-13);
+    assert_close(e.low, -0.5919754176665686, 1e-9);
+    assert_close(e.high, 5.541975417666569, 1e-9);
+    assert_int_equal(e.n, 10);
+}
+
+/* other = 1, -2, 0.5, 3.25, 3, -4.5, 2, 7, -1.5, 5
+   scipy.stats.ttest_rel(some, other).pvalue                    scipy 1.10.1
+   t.test(some, other, paired = TRUE)$p.value                   R 4.2.2 */
+static void the_paired_test_is_that_of_scipy_and_r(void **state)
+{
+    (void)state;
+    const double differences[] = {1.5, 0.75, -0.5, 4.5, 0.5, 0.5, -1, 2.5, 1, 1.25};
+    assert_close(ko_paired_p(differences, 10), 0.051063794775455355, 1e-14);
+}
+
+static void pairs_without_spread_have_no_p_or_none_left(void **state)
+{
+    (void)state;
+    const double none[] = {0, 0, 0}, equal[] = {2, 2, 2};
+    assert_true(isnan(ko_paired_p(none, 3)));
+    assert_true(isnan(ko_paired_p(equal, 1)));
+    assert_true(ko_paired_p(equal, 3) == 0);
+}
+
+/* p.adjust(c(.01, .04, .03, .005, .03, .9), method = "holm"); with NA likewise     R 4.2.2 */
+static void holms_correction_is_that_of_r(void **state)
+{
+    (void)state;
+    const double p[] = {.01, .04, .03, .005, .03, .9}, holm[] = {.05, .12, .12, .03, .12, .9};
+    const double gap[] = {.2, .5, .001, NAN, .04}, gap_holm[] = {.4, .5, .004, NAN, .12};
+    double got[6];
+    struct ko_error err = {0};
+    assert_int_equal(ko_holm(p, 6, got, &err), KO_OK);
+    for (int k = 0; k < 6; k++)
+        assert_close(got[k], holm[k], 1e-15);
+    assert_int_equal(ko_holm(gap, 5, got, &err), KO_OK);
+    for (int k = 0; k < 5; k++)
+        if (k == 3)
+            assert_true(isnan(got[k]));
+        else
+            assert_close(got[k], gap_holm[k], 1e-15);
+    assert_int_equal(ko_holm(p, 0, got, &err), KO_OK);
+}
+
+static void a_summary_has_the_figure_and_the_interval_asked_for(void **state)
+{
+    (void)state;
+    const struct {
+        struct ko_summary summary;
+        double value, low, high;
+    } cases[] = {
+        {{KO_STATISTIC_MEAN, KO_INTERVAL_T, {0, 0}}, 2.475, -0.592, 5.542},
+        {{KO_STATISTIC_MEAN, KO_INTERVAL_BOOTSTRAP, {1000, 0}}, 2.475, 0.098, 4.85},
+        {{KO_STATISTIC_MEDIAN, KO_INTERVAL_BOOTSTRAP, {1000, 0}}, 1.75, -0.5, 6.25},
+        {{KO_STATISTIC_MEDIAN, KO_INTERVAL_ORDER, {0, 0}}, 1.75, -4, 9.5},
+        {{KO_STATISTIC_MEAN, KO_INTERVAL_WILSON, {0, 0}}, 60, 31.27, 83.18},
+    };
+    struct ko_error err = {0};
+    for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
+        double values[10];
+        struct ko_estimate e;
+        memcpy(values, some, sizeof values);
+        assert_int_equal(ko_estimate(&cases[k].summary, values, 10, &e, &err), KO_OK);
+        assert_close(e.value, cases[k].value, 1e-12);
+        assert_close(e.low, cases[k].low, 6e-3);
+        assert_close(e.high, cases[k].high, 6e-3);
+        assert_int_equal(ko_estimate(&cases[k].summary, values, 0, &e, &err), KO_OK);
+        assert_true(isnan(e.value) && isnan(e.low) && isnan(e.high) && e.n == 0);
+    }
 }
 
 static void one_value_has_a_mean_and_no_interval(void **state)
@@ -100,7 +171,11 @@ static void a_share_stays_within_its_ends(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_mean_has_the_interval_of_its_standard_error),
+        cmocka_unit_test(the_mean_has_students_interval),
+        cmocka_unit_test(the_paired_test_is_that_of_scipy_and_r),
+        cmocka_unit_test(pairs_without_spread_have_no_p_or_none_left),
+        cmocka_unit_test(holms_correction_is_that_of_r),
+        cmocka_unit_test(a_summary_has_the_figure_and_the_interval_asked_for),
         cmocka_unit_test(one_value_has_a_mean_and_no_interval),
         cmocka_unit_test(no_values_have_no_figure),
         cmocka_unit_test(equal_values_have_an_interval_of_no_width),

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "src/cli/curves.h"
+#include "src/cli/curve_metric.h"
 
 static void assert_close(double got, double expected)
 {
@@ -24,9 +24,11 @@ static void each_metric_has_its_value_of_a_cell(void **state)
     assert_close(ko_curve_value(KO_CURVE_DELTA, 0.5, 0.25), -25);
     assert_close(ko_curve_value(KO_CURVE_LOGPROB, half, quarter), quarter - half);
     assert_close(ko_curve_value(KO_CURVE_KL, 0, 0.125), 0.125);
-    assert_close(ko_curve_value(KO_CURVE_HIT, 0, 1), 1);
+    assert_close(ko_curve_value(KO_CURVE_HIT, 0, 1), 100);
     assert_close(ko_curve_value(KO_CURVE_HIT, 0, 2), 0);
     assert_true(isnan(ko_curve_value(KO_CURVE_HIT, 0, -1)));
+    assert_close(ko_curve_value(KO_CURVE_MARGIN, 2, -0.5), -0.5);
+    assert_close(ko_curve_value(KO_CURVE_MARGIN_CHANGE, 2, -0.5), -2.5);
 }
 
 /* 100 (exp(x) - 1) would lose all digits here. */
@@ -36,19 +38,11 @@ static void a_tiny_change_keeps_its_digits(void **state)
     assert_close(ko_curve_value(KO_CURVE_CHANGE, 0, 1e-18), 1e-16);
 }
 
-static void a_hit_is_a_share_and_a_median_no_mean(void **state)
-{
-    (void)state;
-    double hits[] = {1, 0, 1, 1}, values[] = {0, 1, 100};
-    assert_close(ko_curve_estimate(KO_CURVE_HIT, hits, 4).value, 75);
-    assert_close(ko_curve_estimate(KO_CURVE_MEDIAN, values, 3).value, 1);
-    assert_close(ko_curve_estimate(KO_CURVE_KL, values, 3).value, 101.0 / 3);
-}
-
 static void metrics_are_found_by_their_words(void **state)
 {
     (void)state;
-    static const char *const words[] = {"change", "delta", "logprob", "median", "hit", "kl"};
+    static const char *const words[] = {"change", "delta", "logprob", "median",
+                                        "hit",    "kl",    "margin",  "margin-change"};
     struct ko_error err = {0};
     enum ko_curve_metric metric = KO_CURVE_KL;
     for (size_t k = 0; k < sizeof words / sizeof words[0]; k++) {
@@ -73,7 +67,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_metric_has_its_value_of_a_cell),
         cmocka_unit_test(a_tiny_change_keeps_its_digits),
-        cmocka_unit_test(a_hit_is_a_share_and_a_median_no_mean),
         cmocka_unit_test(metrics_are_found_by_their_words),
         cmocka_unit_test(depth_runs_from_nothing_to_all),
     };
