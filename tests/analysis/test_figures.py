@@ -128,14 +128,14 @@ class Flow(WithCube):
         self.assertEqual(legend_of(drawn.figure), names)
         for axis, (model, rows) in zip(axes, drawn.table.groupby("model", sort=False)):
             found = named_lines(axis)
-            self.assertEqual(list(found), names)
+            self.assertEqual(list(found)[::-1], names)  # the first is drawn last, above the others
             self.assertRegex(axis.get_title(), r"\(n = \d+(–\d+)?\)")
             for route, curve in rows.groupby("route", sort=False):
                 line = found[palette.route_name(route)]
                 np.testing.assert_array_equal(line.get_xdata(), curve.depth)
                 np.testing.assert_array_equal(line.get_ydata(), curve.value)
             self.assertEqual(len(axis.collections), 4)  # the intervals
-            vertices = axis.collections[0].get_paths()[0].vertices[:, 1]
+            vertices = axis.collections[-1].get_paths()[0].vertices[:, 1]
             first = rows[rows.route == ROUTES[0]]
             np.testing.assert_allclose([vertices.min(), vertices.max()], [first.low.min(), first.high.max()])
             self.assertEqual(len({(line.get_color(), line.get_marker()) for line in found.values()}), 4)
