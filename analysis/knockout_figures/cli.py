@@ -54,7 +54,7 @@ def parser():
                       "of the paper's (may be repeated)")
     what.add_argument("--prompt", action="append", metavar="ID", help="only heatmaps of this prompt; with --figure instead of the "
                       "paper's (may be repeated)")
-    what.add_argument("--most", type=whole(1), default=6, metavar="N", help="at most so many figures of a kind (default: 6)")
+    what.add_argument("--most", type=whole(1), default=3, metavar="N", help="at most so many figures of a kind (default: 3)")
     how = ap.add_argument_group("how it is drawn")
     how.add_argument("--x", choices=("depth", "layer", "centre"), default="depth", help="depth: 100 start / (layers - size), as in the "
                      "paper (default); layer: the window's first layer; centre: the layer in its middle")

@@ -19,7 +19,7 @@ class Wanted:
     heat_routes: list
     heat_prompts: list
     kinds: tuple = UNASKED
-    most: int = 6  # figures of a kind
+    most: int = 3  # figures of a kind
     asked_routes: bool = False
     left_out: list = field(default_factory=list)  # sentences
 

@@ -174,12 +174,12 @@ def draw_panels(panels, layout):
 
 def save(figure, folder, stem, formats):
     """Writes folder/stem.FORMAT for every format; returns the paths."""
-    paths = []
-    for suffix in formats:
-        path = folder / f"{stem}.{suffix}"
-        with plt.style.context(str(STYLE_FILE)):
+    paths = [folder / f"{stem}.{suffix}" for suffix in formats]
+    with plt.style.context(str(STYLE_FILE)):
+        # Laid out once: savefig would draw everything once more to do it, for every format.
+        figure.get_layout_engine().execute(figure)
+        figure.set_layout_engine("none")
+        for path in paths:
             figure.savefig(path)
-        figure.set_layout_engine("none")  # laid out once: the second format need not do it again
-        paths.append(path)
     plt.close(figure)
     return paths
