@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "src/checkpoint/checkpoint.h"
+#include "src/checkpoint/mapping_watch.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "tensors are read as they lie in files");
 
@@ -86,7 +87,7 @@ static uint32_t convert_f32(const unsigned char *restrict data, int64_t n, float
         uint32_t bits;
         memcpy(&bits, data + 4 * i, sizeof bits);
         special |= (bits & 0x7f800000u) == 0x7f800000u;
-        memcpy(&out[i], &bits, sizeof bits);
+        out[i] = float_from_bits(bits);
     }
     return special;
 }
@@ -107,6 +108,11 @@ bool ko_tensor_to_float(const struct ko_tensor *tensor, int64_t first, int64_t n
             out[i] = NAN;
         return n == 0;
     }
+}
+
+bool ko_tensor_is_whole(const struct ko_tensor *tensor)
+{
+    return tensor->data_bytes == 0 || ko_watch_is_whole(tensor->data);
 }
 
 void ko_tensor_release(const struct ko_tensor *tensor)

@@ -27,9 +27,18 @@ void ko_piece_list_free(struct ko_piece_list *list)
     *list = (struct ko_piece_list){0};
 }
 
+static enum ko_code too_long(struct ko_error *err)
+{
+    return ko_fail(err, KO_E_INPUT,
+                   "tokenizer: its rules turn a text into one of more than %d bytes",
+                   KO_PIECES_BYTES);
+}
+
 enum ko_code ko_changes_add(struct ko_changes *changes, uint32_t character, int32_t change,
                             struct ko_error *err)
 {
+    if (changes->n == KO_PIECES_BYTES)
+        return too_long(err);
     struct ko_change *grown =
         ko_grow(changes->change, &changes->capacity, changes->n + 1, sizeof *grown, err);
     if (!grown)
@@ -86,6 +95,8 @@ enum ko_code ko_changes_prepend(struct ko_changes *changes, const char *prefix, 
 static enum ko_code append(struct ko_pieces *pieces, const char *text, size_t n,
                            struct ko_error *err)
 {
+    if (n > KO_PIECES_BYTES - pieces->n_bytes)
+        return too_long(err);
     char *grown =
         ko_grow(pieces->text, &pieces->text_capacity, pieces->n_bytes + n, sizeof *grown, err);
     if (!grown)
@@ -182,10 +193,10 @@ static enum ko_code apply_changes(struct ko_pieces *next, const char *text,
         struct ko_origin from = {origin[0].begin, origin[0].begin};
         if (c->change > 0 && at > 0)
             from = origin[at - 1];
-        if (c->change <= 0)
+        if (c->change <= 0) {
             from = origin[at < n ? at : n - 1];
-        if (c->change <= 0)
             at = skip_characters(text, n, at, (size_t)(1 - (int64_t)c->change));
+        }
         char utf8[KO_UTF8_BYTES];
         size_t bytes = ko_utf8_put(c->character, utf8), begin = next->n_bytes;
         enum ko_code code = append(next, utf8, bytes, err);
