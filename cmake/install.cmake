@@ -17,6 +17,15 @@ endforeach()
 foreach(folder jobs/paper jobs/controls)
     install(DIRECTORY ${folder} DESTINATION ${CMAKE_INSTALL_DATADIR}/knockout/jobs)
 endforeach()
+# The command that draws, as a link to where its package lies.
+install(CODE "
+    set(bin \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_BINDIR}\")
+    file(RELATIVE_PATH target \"\${bin}\"
+        \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_DATADIR}/knockout/analysis/knockout-figures\")
+    file(MAKE_DIRECTORY \"\$ENV{DESTDIR}\${bin}\")
+    file(CREATE_LINK \"\${target}\" \"\$ENV{DESTDIR}\${bin}/knockout-figures\" SYMBOLIC)
+    list(APPEND CMAKE_INSTALL_MANIFEST_FILES \"\${bin}/knockout-figures\")
+    message(STATUS \"Installing: \$ENV{DESTDIR}\${bin}/knockout-figures\")")
 
 add_custom_target(uninstall
     COMMAND ${CMAKE_COMMAND} -DMANIFEST=${PROJECT_BINARY_DIR}/install_manifest.txt

@@ -1,6 +1,6 @@
 """knockout-figures CUBE -o FOLDER: draws a knockout cube, tabulates what it drew, and writes a report.
 
-Without --figure and --kind it draws everything that the cube holds. docs/figures.md explains every figure and option.
+Without --figure and --kind it draws every kind that the cube has cells for. docs/figures.md explains every figure and option.
 """
 import argparse
 import sys
@@ -54,7 +54,7 @@ def parser():
                       "of the paper's (may be repeated)")
     what.add_argument("--prompt", action="append", metavar="ID", help="only heatmaps of this prompt; with --figure instead of the "
                       "paper's (may be repeated)")
-    what.add_argument("--heatmaps", type=whole(0), default=12, metavar="N", help="at most so many heatmap figures (default: 12)")
+    what.add_argument("--most", type=whole(1), default=3, metavar="N", help="at most so many figures of a kind (default: 3)")
     how = ap.add_argument_group("how it is drawn")
     how.add_argument("--x", choices=("depth", "layer", "centre"), default="depth", help="depth: 100 start / (layers - size), as in the "
                      "paper (default); layer: the window's first layer; centre: the layer in its middle")
@@ -99,7 +99,7 @@ def wanted_of(cube, a):
         models=chosen(a.model, cube.models, "model"), features=chosen(a.feature, cube.features, "feature class"),
         sizes=chosen(a.window_size, cube.sizes, "window size"), heat_prompts=chosen(a.prompt, cube.heat_prompts, "prompt of a heatmap"),
         routes=[r for r in cube.routes if not asked or r in asked], heat_routes=[r for r in cube.heat_routes if not asked or r in asked],
-        kinds=tuple(a.kind or everything.UNASKED), most_maps=a.heatmaps, asked_routes=bool(asked))
+        kinds=tuple(a.kind or everything.UNASKED), most=a.most, asked_routes=bool(asked))
 
 
 def pictures(cube, a, settings):

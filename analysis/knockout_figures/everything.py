@@ -19,7 +19,7 @@ class Wanted:
     heat_routes: list
     heat_prompts: list
     kinds: tuple = UNASKED
-    most_maps: int = 12
+    most: int = 3  # figures of a kind
     asked_routes: bool = False
     left_out: list = field(default_factory=list)  # sentences
 
@@ -51,7 +51,11 @@ def plan(cube, wanted):
     classes = [f for f in wanted.features if not palette.is_random_class(f)]
     for kind in KINDS:
         if kind in wanted.kinds:
-            yield from PLANS[kind](cube, wanted, plain, classes)
+            found = list(PLANS[kind](cube, wanted, plain, classes))
+            if len(found) > wanted.most:
+                wanted.left_out.append(f"{len(found) - wanted.most} of {len(found)} figures of the kind {kind} (--most draws more; "
+                                       "--route, --feature, --window-size and --prompt choose)")
+            yield from found[:wanted.most]
 
 
 def _routes_at(cube, wanted, plain, feature, size):
@@ -111,7 +115,6 @@ def _scatter(cube, wanted, plain, classes):
 
 
 def _heatmaps(cube, wanted, plain, classes):
-    found = []
     for prompt in wanted.heat_prompts:
         for route in wanted.heat_routes:
             for feature in wanted.features:
@@ -119,12 +122,8 @@ def _heatmaps(cube, wanted, plain, classes):
                     if any(cube.has_map(m, prompt, route, feature, size) for m in wanted.models):
                         stem = f"-heatmap-{file_name(prompt)}"
                         stem += f"-{file_name(route)}" if len(wanted.heat_routes) > 1 else ""
-                        found.append((stem + _suffix(wanted, feature, size),
-                                      lambda s, p=prompt, r=route, f=feature, w=size:
-                                          maps.heatmaps(cube, wanted.models, [p], r, f, [w], s)))
-    if len(found) > wanted.most_maps:
-        wanted.left_out.append(f"{len(found) - wanted.most_maps} of {len(found)} heatmap figures (--prompt chooses, --heatmaps sets how many)")
-    yield from found[:wanted.most_maps]
+                        yield (stem + _suffix(wanted, feature, size),
+                               lambda s, p=prompt, r=route, f=feature, w=size: maps.heatmaps(cube, wanted.models, [p], r, f, [w], s))
 
 
 def _relations(cube, wanted, plain, classes):

@@ -80,14 +80,16 @@ def draw_curves(axis, panel, layout):
     if panel.reference is not None:
         axis.axhline(panel.reference, color=CLEAN_LINE, linewidth=0.9, zorder=1)
     crowded = max((len(c.table) for c in panel.curves), default=0)
-    for curve in panel.curves:
+    # The first curve is drawn last; the markers of those below are larger, so that equal curves can be seen.
+    for k, curve in reversed(list(enumerate(panel.curves))):
+        marker = 4.2 + min(k, 3)
         x, (value, low, high) = positions(curve.table, layout.x), (curve.table[name] for name in curve.names)
         if len(x) > 1:
             axis.fill_between(x, low, high, color=curve.look.colour, alpha=0.18, linewidth=0)
         else:  # one window has no width to fill
             axis.vlines(x, low, high, color=curve.look.colour, alpha=0.4, linewidth=3)
-        axis.plot(x, value, color=curve.look.colour, marker=curve.look.marker, linestyle=curve.look.line, label=curve.name, zorder=3,
-                  markevery=max(1, crowded // 16))
+        axis.plot(x, value, color=curve.look.colour, marker=curve.look.marker, linestyle=curve.look.line, label=curve.name,
+                  markersize=marker, zorder=3 - 0.01 * k, markevery=max(1, crowded // 16))
         if curve.marked is not None and curve.marked.any():
             axis.plot(x[curve.marked], value[curve.marked], linestyle="none", marker="o", markersize=7.5, markerfacecolor="none",
                       markeredgecolor=curve.look.colour, markeredgewidth=0.9, zorder=4, label="_marked")
@@ -161,7 +163,8 @@ def draw_panels(panels, layout):
         for handle, label in zip(*axis.get_legend_handles_labels()):
             handles.setdefault(label, handle)
     shared.set_ylim(*y_limits(panels, layout))
-    below.legend(handles.values(), handles.keys(), loc="upper center", ncol=legend_columns, title=layout.legend or None,
+    order = [name for name in names if name in handles]
+    below.legend([handles[name] for name in order], order, loc="upper center", ncol=legend_columns, title=layout.legend or None,
                  borderaxespad=0, handlelength=2.6)
     if layout.notes:
         below.text(0.5, 0, "\n".join(layout.notes), ha="center", va="bottom", fontsize=8, color="0.3", transform=below.transAxes)
@@ -171,12 +174,12 @@ def draw_panels(panels, layout):
 
 def save(figure, folder, stem, formats):
     """Writes folder/stem.FORMAT for every format; returns the paths."""
-    paths = []
-    for suffix in formats:
-        path = folder / f"{stem}.{suffix}"
-        with plt.style.context(str(STYLE_FILE)):
+    paths = [folder / f"{stem}.{suffix}" for suffix in formats]
+    with plt.style.context(str(STYLE_FILE)):
+        # Laid out once: savefig would draw everything once more to do it, for every format.
+        figure.get_layout_engine().execute(figure)
+        figure.set_layout_engine("none")
+        for path in paths:
             figure.savefig(path)
-        figure.set_layout_engine("none")  # laid out once: the second format need not do it again
-        paths.append(path)
     plt.close(figure)
     return paths

@@ -43,6 +43,10 @@ for metric in change median delta logprob hit kl margin margin-change; do
     # A metric that this program does not print has no file, and its comparison is skipped.
     "$KNOCKOUT" show "$scratch/small.h5" --csv --metric "$metric" >"$folder/show-$metric.csv" 2>/dev/null || rm -f "$folder/show-$metric.csv"
 done
+show() { "$KNOCKOUT" show "$scratch/small.h5" --csv "${@:2}" >"$folder/show-$1.csv" 2>/dev/null || rm -f "$folder/show-$1.csv"; }
+show bootstrap --interval bootstrap --resamples 500 --seed 3
+show minus-control --minus-control
+show minus-first --target last --source subject --feature all --minus-source first
 [ -s "$folder/show-change.csv" ] || fail "show prints no curves"
 "$KNOCKOUT" show --help >"$folder/show-help.txt"
 mv "$scratch/small.h5" "$folder/small.h5"

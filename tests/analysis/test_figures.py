@@ -72,6 +72,47 @@ class Numbers(WithCube):
         self.assertGreater(shown, 200)
         self.assertEqual(drawn, {})
 
+    def rows_of(self, name):
+        """The windows of a table that `knockout show` printed, with numbers as numbers."""
+        if not (FOLDER / f"show-{name}.csv").exists():
+            self.skipTest(f"`knockout show` prints no {name}")
+        table = pd.read_csv(FOLDER / f"show-{name}.csv")
+        return table[table.n > 0]
+
+    def assert_close(self, mine, shown):
+        np.testing.assert_allclose(np.asarray(mine, float), np.asarray(shown, float), rtol=1e-6, atol=1e-8)
+
+    def test_bootstrap_is_that_of_show(self):
+        cube = self.cube
+        table = curves.curves(cube, cube.models, cube.routes, cube.features, cube.sizes, "change", stats.Interval("bootstrap", 500, 3))
+        shown = self.rows_of("bootstrap")
+        both = table.merge(shown, on=["model", "route", "feature_class", "window_size", "window_start"], suffixes=("", "_shown"))
+        self.assertEqual((len(both), len(table)), (len(shown), len(shown)))
+        for name in ("value", "low", "high", "n"):
+            self.assert_close(both[name], both[f"{name}_shown"])
+
+    def test_effects_against_controls_are_those_of_show(self):
+        cube = self.cube
+        table = curves.controlled(cube, cube.models, cube.routes, cube.features, cube.sizes, "change", USUAL.interval)
+        shown = self.rows_of("minus-control")
+        shown = shown.assign(matched=np.where(shown.minus.str.contains("random-like"), "route", "class"))
+        both = table.merge(shown, on=["model", "route", "feature_class", "window_size", "window_start", "matched"], suffixes=("", "_shown"))
+        self.assertEqual((len(both), len(table)), (len(shown), len(shown)))
+        self.assertEqual(set(both.matched), {"route", "class"})
+        for name, other in (("effect", "value_shown"), ("effect_low", "low_shown"), ("effect_high", "high_shown"), ("effect_n", "n_shown"),
+                            ("p", "p_shown"), ("p_holm", "p_holm_shown")):
+            self.assert_close(both[name], both[other])
+
+    def test_differences_of_routes_are_those_of_show(self):
+        shown = self.rows_of("minus-first")
+        self.assertEqual(set(shown.model), set(MODELS))
+        for (model, size), rows in shown.groupby(["model", "window_size"]):
+            one, other = ((model, route, "all", size) for route in ("last<-subject", "last<-first"))
+            mine = curves.paired_curves(self.cube, one, other, "change", USUAL.interval)
+            self.assertEqual(mine.window_start.tolist(), rows.window_start.tolist())
+            for name in ("value", "low", "high", "n", "p", "p_holm"):
+                self.assert_close(mine[name], rows[name])
+
     def test_no_selection_of_prompts_is_lost(self):
         only = {m: np.arange(len(self.cube.prompts)) < 4 for m in MODELS}
         table = curves.curves(self.cube, MODELS, ROUTES[:1], ["all"], [5], "change", USUAL.interval, only)
@@ -128,14 +169,14 @@ class Flow(WithCube):
         self.assertEqual(legend_of(drawn.figure), names)
         for axis, (model, rows) in zip(axes, drawn.table.groupby("model", sort=False)):
             found = named_lines(axis)
-            self.assertEqual(list(found), names)
+            self.assertEqual(list(found)[::-1], names)  # the first is drawn last, above the others
             self.assertRegex(axis.get_title(), r"\(n = \d+(–\d+)?\)")
             for route, curve in rows.groupby("route", sort=False):
                 line = found[palette.route_name(route)]
                 np.testing.assert_array_equal(line.get_xdata(), curve.depth)
                 np.testing.assert_array_equal(line.get_ydata(), curve.value)
             self.assertEqual(len(axis.collections), 4)  # the intervals
-            vertices = axis.collections[0].get_paths()[0].vertices[:, 1]
+            vertices = axis.collections[-1].get_paths()[0].vertices[:, 1]
             first = rows[rows.route == ROUTES[0]]
             np.testing.assert_allclose([vertices.min(), vertices.max()], [first.low.min(), first.high.max()])
             self.assertEqual(len({(line.get_color(), line.get_marker()) for line in found.values()}), 4)
@@ -325,7 +366,7 @@ class Command(unittest.TestCase):
 
     def test_draws_all_kinds_and_a_table(self):
         code, out, err = self.call("--format", "png", "--model", "gpt2-xl", "--model", "mamba2-2.7b", "--window-size", "5", "--no-report",
-                                   *(w for k in everything.KINDS for w in ("--kind", k)), "--heatmaps", "2")
+                                   *(w for k in everything.KINDS for w in ("--kind", k)), "--most", "4")
         self.assertEqual(code, 0, err)
         made = {p.name for p in (self.folder / "drawn").iterdir()}
         for name in ("small-all.png", "small-hits-all.png", "small-features-last-from-subject.png", "small-controls.png",
@@ -333,7 +374,7 @@ class Command(unittest.TestCase):
                      "small-relations-last-from-first-all.png", "figures.csv"):
             self.assertIn(name, made)
         self.assertFalse("report.html" in made)
-        self.assertIn("not drawn: ", err)
+        self.assertRegex(err, r"not drawn: \d+ of \d+ figures of the kind relations")
         self.assertRegex(out, r"gpt2-xl +subject → last +[-+]\d+\.\d\d % \[")
         table = pd.read_csv(self.folder / "drawn" / "figures.csv", low_memory=False)
         self.assertEqual(set(table.figure) | {"figures"}, {Path(name).stem for name in made})
