@@ -37,7 +37,7 @@ endfunction()
 
 function(ko_add_cpu_kernels)
     ko_add_folder_library(ko_kernels_cpu kernels/cpu
-        PUBLIC ko_base PRIVATE ko_openblas OpenMP::OpenMP_C)
+        PUBLIC ko_kernels_host PRIVATE ko_openblas OpenMP::OpenMP_C)
     get_target_property(type ko_kernels_cpu TYPE)
     if(type STREQUAL "INTERFACE_LIBRARY")
         return()

@@ -1,6 +1,6 @@
 #include "mpi/coordinator.h"
 #include "mpi/messages.h"
-#include "mpi/worker.h"
+#include "mpi/worker_load.h"
 
 static void note_failure(struct ko_sweep *sweep, int32_t model, const struct ko_error *error)
 {

@@ -34,20 +34,14 @@ struct ko_worker {
     enum ko_failure unloaded; /* why the model in hand could not be loaded */
 };
 
-/* The following are collective over the workers, and their errors are agreed on, but for those of
-   writes (a commit round, a content hash): a failure inside a collective write cannot be agreed on,
-   so it sets world->broken and the caller ends the job. */
+/* The following, and mpi/worker_load.h, are collective over the workers, and their errors are agreed
+   on, but for those of writes (a commit round, a content hash): a failure inside a collective write
+   cannot be agreed on, so it sets world->broken and the caller ends the job. */
 
 /* Starts the compute thread and opens the cube. Close with ko_worker_close, also after a failure.
  */
 KO_MUST_CHECK enum ko_code ko_worker_open(struct ko_world *world, const struct ko_job *job,
                                           const struct ko_log *log, struct ko_worker *out,
-                                          struct ko_error *err);
-/* Loads a model's weights, binds them, and writes their content hash. worker->unloaded says why, on
-   every worker, where the model is to be recorded as failed and not the job. KO_E_STOPPED where
-   world->load_stop said so. A failure of the exchange between GPUs cannot be agreed on either and
-   sets world->broken. */
-KO_MUST_CHECK enum ko_code ko_worker_load(struct ko_worker *worker, int32_t model,
                                           struct ko_error *err);
 /* Joins a commit round with everything that is staged. */
 KO_MUST_CHECK enum ko_code ko_worker_commit(struct ko_worker *worker, struct ko_error *err);

@@ -2,10 +2,10 @@
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/openblas.h"
+#include "kernels/host.h"
 #include "src/base/memory.h"
 
 /* Both libraries keep the number per calling thread, so it is set again wherever a wave begins. */
@@ -18,10 +18,9 @@ static void set_threads(int threads)
 enum ko_code ko_cpu_open_isa(const struct ko_backend_config *config, const struct ko_cpu_isa *isa,
                              struct ko_backend **out, struct ko_error *err)
 {
-    if (config->precision != KO_FLOAT32) {
-        return ko_fail(err, KO_E_INPUT,
-                       "precision: cpu computes in float32, got %s, choose float32 or a GPU",
-                       config->precision == KO_TF32 ? "tf32" : "bfloat16");
+    enum ko_code code = ko_host_check_precision("cpu", config->precision, err);
+    if (code != KO_OK) {
+        return code;
     }
     if (config->threads < 1) {
         return ko_fail(err, KO_E_INPUT,
@@ -60,42 +59,6 @@ static void cpu_describe(const struct ko_backend *be, char *text, size_t n)
              be->threads == 1 ? "" : "s", be->isa->name);
 }
 
-static enum ko_code cpu_alloc(struct ko_backend *be, size_t bytes, void **out, struct ko_error *err)
-{
-    (void)be;
-    void *memory = ko_new(bytes, 1, err);
-    if (!memory) {
-        return KO_E_MEMORY;
-    }
-    *out = memory;
-    return KO_OK;
-}
-
-static void cpu_release(struct ko_backend *be, void *memory)
-{
-    (void)be;
-    free(memory);
-}
-
-static enum ko_code cpu_copy(struct ko_backend *be, void *to, const void *from, size_t bytes,
-                             struct ko_error *err)
-{
-    (void)be;
-    (void)err;
-    if (bytes) {
-        memcpy(to, from, bytes);
-    }
-    return KO_OK;
-}
-
-/* Nothing here is asynchronous. */
-static enum ko_code cpu_wait(struct ko_backend *be, struct ko_error *err)
-{
-    (void)be;
-    (void)err;
-    return KO_OK;
-}
-
 static enum ko_code cpu_set_rows(struct ko_backend *be, const struct ko_rows *rows,
                                  struct ko_error *err)
 {
@@ -127,11 +90,11 @@ const struct ko_kernels ko_kernels_cpu = {
     .open = cpu_open,
     .close = cpu_close,
     .describe = cpu_describe,
-    .alloc = cpu_alloc,
-    .release = cpu_release,
-    .upload = cpu_copy,
-    .download = cpu_copy,
-    .wait = cpu_wait,
+    .alloc = ko_host_alloc,
+    .release = ko_host_release,
+    .upload = ko_host_copy,
+    .download = ko_host_copy,
+    .wait = ko_host_wait,
     .set_rows = cpu_set_rows,
     .embed = ko_cpu_embed,
     .branch_rows = ko_cpu_branch_rows,

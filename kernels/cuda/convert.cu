@@ -1,22 +1,8 @@
 // Numbers from one type to another.
-#include <cuda_fp16.h>
-
 #include "kernels/cuda/device.cuh"
 
 enum { THREADS = 256 };
 
-static __device__ __forceinline__ float widen(float x)
-{
-    return x;
-}
-static __device__ __forceinline__ float widen(__half x)
-{
-    return __half2float(x);
-}
-static __device__ __forceinline__ float widen(__nv_bfloat16 x)
-{
-    return __bfloat162float(x);
-}
 static __device__ __forceinline__ void store(float *to, float x)
 {
     *to = x;

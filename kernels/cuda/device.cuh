@@ -3,8 +3,23 @@
 #define KO_KERNELS_CUDA_DEVICE_CUH
 
 #include <cuda_bf16.h>
+#include <cuda_fp16.h>
 
 #include "kernels/cuda/cuda.h"
+
+/* A number of any type that weights have. */
+static __device__ __forceinline__ float widen(float x)
+{
+    return x;
+}
+static __device__ __forceinline__ float widen(__half x)
+{
+    return __half2float(x);
+}
+static __device__ __forceinline__ float widen(__nv_bfloat16 x)
+{
+    return __bfloat162float(x);
+}
 
 /* The layer's numbers of active rows, see struct ko_rows. */
 struct layer_rows {

@@ -34,11 +34,6 @@ enum ko_code ko_cuda_set_rows(struct ko_backend *be, const struct ko_rows *rows,
                          "cudaMemcpyAsync", err);
 }
 
-template <typename T> static __device__ __forceinline__ float as_float(T x)
-{
-    return (float)x;
-}
-
 template <typename T>
 static __global__ void embed_rows(struct ko_cuda_rows rows, const T *tokens, const T *positions,
                                   int d, float *x)
@@ -48,7 +43,7 @@ static __global__ void embed_rows(struct ko_cuda_rows rows, const T *tokens, con
     const T *position = positions ? positions + (size_t)rows.position[r] * (size_t)d : NULL;
     for (int k = (int)threadIdx.x; k < d; k += (int)blockDim.x) {
         x[(size_t)r * (size_t)d + (size_t)k] =
-            as_float(token[k]) + (position ? as_float(position[k]) : 0.0F);
+            widen(token[k]) + (position ? widen(position[k]) : 0.0F);
     }
 }
 

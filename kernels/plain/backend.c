@@ -2,22 +2,16 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
+#include "kernels/host.h"
 #include "src/base/memory.h"
-
-static const char *precision_name(enum ko_precision precision)
-{
-    return precision == KO_TF32 ? "tf32" : precision == KO_BFLOAT16 ? "bfloat16" : "float32";
-}
 
 static enum ko_code plain_open(const struct ko_backend_config *config, struct ko_backend **out,
                                struct ko_error *err)
 {
-    if (config->precision != KO_FLOAT32) {
-        return ko_fail(err, KO_E_INPUT,
-                       "precision: plain computes in float32, got %s, choose float32 or a GPU",
-                       precision_name(config->precision));
+    enum ko_code code = ko_host_check_precision("plain", config->precision, err);
+    if (code != KO_OK) {
+        return code;
     }
     struct ko_backend *be = ko_new(1, sizeof *be, err);
     if (!be) {
@@ -38,43 +32,6 @@ static void plain_describe(const struct ko_backend *be, char *text, size_t n)
     snprintf(text, n, "plain loops, 1 thread");
 }
 
-static enum ko_code plain_alloc(struct ko_backend *be, size_t bytes, void **out,
-                                struct ko_error *err)
-{
-    (void)be;
-    void *memory = ko_new(bytes, 1, err);
-    if (!memory) {
-        return KO_E_MEMORY;
-    }
-    *out = memory;
-    return KO_OK;
-}
-
-static void plain_release(struct ko_backend *be, void *memory)
-{
-    (void)be;
-    free(memory);
-}
-
-static enum ko_code plain_copy(struct ko_backend *be, void *to, const void *from, size_t bytes,
-                               struct ko_error *err)
-{
-    (void)be;
-    (void)err;
-    if (bytes) {
-        memcpy(to, from, bytes);
-    }
-    return KO_OK;
-}
-
-/* Nothing here is asynchronous. */
-static enum ko_code plain_wait(struct ko_backend *be, struct ko_error *err)
-{
-    (void)be;
-    (void)err;
-    return KO_OK;
-}
-
 static enum ko_code plain_set_rows(struct ko_backend *be, const struct ko_rows *rows,
                                    struct ko_error *err)
 {
@@ -88,11 +45,11 @@ const struct ko_kernels ko_kernels_plain = {
     .open = plain_open,
     .close = plain_close,
     .describe = plain_describe,
-    .alloc = plain_alloc,
-    .release = plain_release,
-    .upload = plain_copy,
-    .download = plain_copy,
-    .wait = plain_wait,
+    .alloc = ko_host_alloc,
+    .release = ko_host_release,
+    .upload = ko_host_copy,
+    .download = ko_host_copy,
+    .wait = ko_host_wait,
     .set_rows = plain_set_rows,
     .embed = ko_plain_embed,
     .branch_rows = ko_plain_branch_rows,

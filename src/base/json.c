@@ -22,6 +22,26 @@ static enum ko_code fail_at(const char *bytes, size_t offset, const char *where,
                    ko_utf8_count(bytes + begin, offset - begin) + 1, reason);
 }
 
+/* Counts what begins a value: an opening bracket and a comma. Before json-c sees the text, for
+   which a few bytes ("[],") may become hundreds. */
+static enum ko_code check_values(const char *bytes, size_t n, const char *where,
+                                 struct ko_error *err)
+{
+    size_t values = 1;
+    bool in_string = false;
+    for (size_t i = 0; i < n; i++) {
+        if (bytes[i] == '\\' && in_string)
+            i++;
+        else if (bytes[i] == '"')
+            in_string = !in_string;
+        else
+            values += !in_string && (bytes[i] == '[' || bytes[i] == '{' || bytes[i] == ',');
+        if (values > KO_JSON_VALUES)
+            return fail_at(bytes, i, where, "more than 4194304 values", err);
+    }
+    return KO_OK;
+}
+
 /* The bytes with 'x' for every one above 0x7f. */
 static char *ascii_stand_in(const char *bytes, size_t n)
 {
@@ -83,6 +103,9 @@ enum ko_code ko_json_parse(const char *bytes, size_t n, const char *where, json_
     if (n > INT32_MAX)
         return ko_fail(err, KO_E_INPUT, "%s: has %zu bytes, expected at most %d", where, n,
                        INT32_MAX);
+    enum ko_code code = check_values(bytes, n, where, err);
+    if (code)
+        return code;
     /* json-c 0.18 in strict mode takes every byte above 0x7f in a string for a control character
        (json-c issue 892), so the strict pass sees an ASCII stand-in for each such byte, and a
        second one, which is not strict but checks UTF-8, reads the values. */
@@ -90,7 +113,7 @@ enum ko_code ko_json_parse(const char *bytes, size_t n, const char *where, json_
     if (!ascii)
         return ko_fail(err, KO_E_MEMORY, "%s: out of memory while reading JSON", where);
     bool same = n == 0 || memcmp(ascii, bytes, n) == 0;
-    enum ko_code code = parse_pass(ascii, bytes, n, JSON_TOKENER_STRICT, where, &value, err);
+    code = parse_pass(ascii, bytes, n, JSON_TOKENER_STRICT, where, &value, err);
     free(ascii);
     if (!code && !same) {
         json_object_put(value);

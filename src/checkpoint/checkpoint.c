@@ -75,6 +75,9 @@ static enum ko_code open_file(struct ko_checkpoint *cp, enum ko_weight_format fo
     enum ko_code code = ko_text_check(&where, err);
     if (!code)
         code = ko_weight_file_open(format, path, ko_text_str(&where), out, err);
+    if (!code && !ko_weight_file_is_whole(out))
+        code = ko_fail(err, KO_E_INPUT, "%s: the file became shorter while it was read",
+                       ko_text_str(&where));
     ko_text_free(&where);
     free(path);
     return code;

@@ -1,4 +1,4 @@
-/* A regular file mapped read-only. */
+/* A regular file mapped read-only, and watched (mapping_watch.h). */
 #ifndef KO_CHECKPOINT_MAPPING_H
 #define KO_CHECKPOINT_MAPPING_H
 

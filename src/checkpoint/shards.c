@@ -8,7 +8,7 @@
 #include "src/base/file.h"
 #include "src/base/json.h"
 
-enum { INDEX_BYTES = 100000000, MAX_SHARDS = 10000 };
+enum { INDEX_BYTES = 100000000, MAX_SHARDS = 512 };
 
 /* In the order in which they are looked for. */
 static const struct {

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "src/checkpoint/checkpoint.h"
+#include "src/checkpoint/mapping_watch.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "tensors are read as they lie in files");
 
@@ -107,6 +108,11 @@ bool ko_tensor_to_float(const struct ko_tensor *tensor, int64_t first, int64_t n
             out[i] = NAN;
         return n == 0;
     }
+}
+
+bool ko_tensor_is_whole(const struct ko_tensor *tensor)
+{
+    return tensor->data_bytes == 0 || ko_watch_is_whole(tensor->data);
 }
 
 void ko_tensor_release(const struct ko_tensor *tensor)

@@ -1,5 +1,7 @@
 #include "src/checkpoint/weight_file.h"
 
+#include "src/checkpoint/mapping_watch.h"
+
 enum ko_code ko_weight_file_open(enum ko_weight_format format, const char *path, const char *where,
                                  struct ko_weight_file *file, struct ko_error *err)
 {
@@ -42,4 +44,10 @@ const void *ko_weight_file_header(const struct ko_weight_file *file, size_t *n)
 size_t ko_weight_file_bytes(const struct ko_weight_file *file)
 {
     return file->format == KO_FORMAT_TORCH ? file->torch.map.bytes : file->safetensors.map.bytes;
+}
+
+bool ko_weight_file_is_whole(const struct ko_weight_file *file)
+{
+    return ko_watch_is_whole(file->format == KO_FORMAT_TORCH ? file->torch.map.data
+                                                             : file->safetensors.map.data);
 }

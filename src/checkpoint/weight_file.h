@@ -4,6 +4,8 @@
 
 #include <stddef.h>
 
+#include <stdbool.h>
+
 #include "src/base/error.h"
 #include "src/checkpoint/checkpoint.h"
 #include "src/checkpoint/safetensors.h"
@@ -30,6 +32,8 @@ size_t ko_weight_file_tensors(const struct ko_weight_file *file);
 const struct ko_tensor *ko_weight_file_tensor(const struct ko_weight_file *file, size_t i);
 /* What describes the tensors, *n bytes. Borrowed. */
 const void *ko_weight_file_header(const struct ko_weight_file *file, size_t *n);
+/* Whether the file is still as long as when it was opened. */
+bool ko_weight_file_is_whole(const struct ko_weight_file *file);
 /* The file's length. */
 size_t ko_weight_file_bytes(const struct ko_weight_file *file);
 

@@ -23,8 +23,7 @@ static const struct entry entries[] = {
     {"evaluate", ko_command_evaluate, true, true}, {"merge", ko_command_merge, false, false},
     {"status", ko_command_status, false, false},   {"show", ko_command_show, false, false},
     {"verify", ko_command_verify, false, false},   {"export", ko_command_export, false, false},
-    {"inspect", ko_command_inspect, false, false},
-    {"bench", ko_command_bench, true, false},
+    {"inspect", ko_command_inspect, false, false}, {"bench", ko_command_bench, true, false},
 };
 
 static const struct entry *find(const char *name)

@@ -21,7 +21,7 @@ struct ko_reuse_request {
     const char (*content_hash)[33]; /* [n_models] "": not known */
 };
 /* Copies what the cubes of --reuse have, in their order, and logs how many cells each gave;
-   *n_taken is how many records (a prompt under a model) that were. Nothing without --reuse. */
+ *n_taken is how many records (a prompt under a model) that were. Nothing without --reuse. */
 KO_MUST_CHECK enum ko_code ko_reuse_cells(struct ko_session *session,
                                           const struct ko_reuse_request *request, int64_t *n_taken,
                                           struct ko_error *err);

@@ -24,11 +24,11 @@ struct ko_session {
     enum ko_progress_mode progress;
     enum ko_precision precision;
     const char *backend;
-    struct ko_sight *sight; /* root: what the workers see of GPUs, [world.n_workers]; owned */
-    char device[256];       /* what computes, in words */
-    bool begun;             /* root: the others have been told where the output is */
-    bool sending;           /* root: the others wait for jobs */
-    bool resume;            /* root: continues what is there */
+    struct ko_sight *sight;  /* root: what the workers see of GPUs, [world.n_workers]; owned */
+    char device[256];        /* what computes, in words */
+    bool begun;              /* root: the others have been told where the output is */
+    bool sending;            /* root: the others wait for jobs */
+    bool resume;             /* root: continues what is there */
     struct ko_lock *lock[2]; /* root: of the cube, and of the evaluation where the run makes it */
     int64_t n_failures;      /* root: prompts and models that a sweep recorded as failed */
 };

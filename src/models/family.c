@@ -18,6 +18,16 @@ enum ko_code ko_config_size(const struct ko_model *model, json_object *config, c
     return code;
 }
 
+enum ko_code ko_config_sizes(const struct ko_model *model, json_object *config,
+                             const struct ko_size_row *rows, size_t n, struct ko_error *err)
+{
+    enum ko_code code = KO_OK;
+    for (size_t i = 0; i < n && !code; i++)
+        code = ko_config_size(model, config, rows[i].key, rows[i].alias, rows[i].fallback,
+                              rows[i].max, rows[i].out, err);
+    return code;
+}
+
 enum ko_code ko_config_epsilon(const struct ko_model *model, json_object *config, const char *key,
                                double fallback, float *out, struct ko_error *err)
 {
@@ -91,6 +101,20 @@ enum ko_code ko_config_inner(struct ko_model *model, json_object *config, struct
                        model->name, expand, model->shape.d_model, KO_MAX_WIDTH);
     return ko_config_size(model, config, "intermediate_size", NULL, given ? 1 : (int32_t)inner,
                           KO_MAX_WIDTH, &model->shape.d_inner, err);
+}
+
+enum ko_code ko_config_mamba(const struct ko_model *model, json_object *config, bool *tied,
+                             bool *bias, bool *conv_bias, struct ko_error *err)
+{
+    static const char *const activations[] = {"silu", "swish"}; /* two names of one function */
+    enum ko_code code = ko_config_only_words(model, config, "hidden_act", activations, 2, err);
+    if (!code)
+        code = ko_json_bool(config, "tie_word_embeddings", tied, model->name, err);
+    if (!code)
+        code = ko_json_bool(config, "use_bias", bias, model->name, err);
+    if (!code)
+        code = ko_json_bool(config, "use_conv_bias", conv_bias, model->name, err);
+    return code;
 }
 
 enum ko_code ko_config_range(const char *where, json_object *config, const char *key,
@@ -190,4 +214,13 @@ struct ko_matrix ko_model_matrix(const struct ko_model *model, const struct ko_a
         .in_first = w->in_first,
         .type = arena->type,
     };
+}
+
+enum ko_code ko_pass_linear(const struct ko_pass *pass, int32_t n, const float *x, int32_t ldx,
+                            size_t weight, size_t bias, bool accumulate, float *y, int32_t ldy,
+                            struct ko_error *err)
+{
+    const struct ko_matrix matrix = ko_model_matrix(pass->model, &pass->arena, weight);
+    return pass->k->linear(pass->be, n, x, ldx, &matrix, ko_pass_weight(pass, bias), accumulate, y,
+                           ldy, err);
 }

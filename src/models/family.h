@@ -24,6 +24,16 @@ enum {
 KO_MUST_CHECK enum ko_code ko_config_size(const struct ko_model *model, json_object *config,
                                           const char *key, const char *alias, int32_t fallback,
                                           int32_t max, int32_t *out, struct ko_error *err);
+/* A size that a family reads in a row of a table. */
+struct ko_size_row {
+    const char *key, *alias; /* alias NULL: none */
+    int32_t fallback, max;
+    int32_t *out;
+};
+/* Reads the rows [n] in their order. */
+KO_MUST_CHECK enum ko_code ko_config_sizes(const struct ko_model *model, json_object *config,
+                                           const struct ko_size_row *rows, size_t n,
+                                           struct ko_error *err);
 /* A norm's epsilon, from 0 to 1. */
 KO_MUST_CHECK enum ko_code ko_config_epsilon(const struct ko_model *model, json_object *config,
                                              const char *key, double fallback, float *out,
@@ -44,6 +54,11 @@ KO_MUST_CHECK enum ko_code ko_config_bos(const struct ko_model *model, json_obje
 /* The inner width of an SSM into model->shape.d_inner (d_model is read): intermediate_size, else
    the whole part of expand (2) * hidden_size. */
 KO_MUST_CHECK enum ko_code ko_config_inner(struct ko_model *model, json_object *config,
+                                           struct ko_error *err);
+/* What the families of Mamba have in common: an activation that must be SiLU, and three switches,
+   each at its default before the call. */
+KO_MUST_CHECK enum ko_code ko_config_mamba(const struct ko_model *model, json_object *config,
+                                           bool *tied, bool *bias, bool *conv_bias,
                                            struct ko_error *err);
 /* Two numbers from 0, the second no smaller than the first and perhaps infinite ("WHERE: KEY:
  * ..."). */
@@ -83,5 +98,9 @@ const float *ko_pass_weight(const struct ko_pass *pass, size_t index);
 /* A weight among the matrices. */
 struct ko_matrix ko_model_matrix(const struct ko_model *model, const struct ko_arena *arena,
                                  size_t index);
+/* y [n, n_out] (+)= x [n, n_in] W (+ bias) for rows [0, n); bias may be KO_NO_WEIGHT. */
+KO_MUST_CHECK enum ko_code ko_pass_linear(const struct ko_pass *pass, int32_t n, const float *x,
+                                          int32_t ldx, size_t weight, size_t bias, bool accumulate,
+                                          float *y, int32_t ldy, struct ko_error *err);
 
 #endif

@@ -38,21 +38,14 @@ static enum ko_code configure_shape(struct ko_model *model, json_object *config,
                                     struct ko_error *err)
 {
     struct ko_shape *s = &model->shape;
-    const struct {
-        const char *key, *alias;
-        int32_t fallback, max;
-        int32_t *out;
-    } sizes[] = {
+    const struct ko_size_row sizes[] = {
         {"n_embd", "hidden_size", 768, KO_MAX_WIDTH, &s->d_model},
         {"n_layer", "num_hidden_layers", 12, KO_MAX_LAYERS, &s->n_layers},
         {"vocab_size", NULL, 50257, KO_MAX_VOCABULARY, &s->vocabulary},
         {"n_head", "num_attention_heads", 12, KO_MAX_WIDTH, &s->n_heads},
         {"n_positions", "max_position_embeddings", 1024, KO_MAX_VOCABULARY, &s->max_tokens},
     };
-    enum ko_code code = KO_OK;
-    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0] && !code; i++)
-        code = ko_config_size(model, config, sizes[i].key, sizes[i].alias, sizes[i].fallback,
-                              sizes[i].max, sizes[i].out, err);
+    enum ko_code code = ko_config_sizes(model, config, sizes, sizeof sizes / sizeof sizes[0], err);
     if (!code && s->d_model % s->n_heads != 0)
         code = ko_fail(err, KO_E_INPUT, "%s: n_head: %d heads do not divide n_embd of %d",
                        model->name, s->n_heads, s->d_model);
@@ -185,15 +178,6 @@ static enum ko_code norm(const struct ko_pass *pass, int32_t n, const float *x, 
                                ko_pass_weight(pass, bias), pass->model->shape.norm_eps, y, d, err);
 }
 
-static enum ko_code project(const struct ko_pass *pass, int32_t n, const float *x, int32_t ldx,
-                            size_t weight, size_t bias, bool accumulate, float *y, int32_t ldy,
-                            struct ko_error *err)
-{
-    struct ko_matrix matrix = ko_model_matrix(pass->model, &pass->arena, weight);
-    return pass->k->linear(pass->be, n, x, ldx, &matrix, ko_pass_weight(pass, bias), accumulate, y,
-                           ldy, err);
-}
-
 static enum ko_code mix(const struct ko_pass *pass, int32_t layer, struct ko_error *err)
 {
     const struct ko_shape *s = &pass->model->shape;
@@ -214,8 +198,8 @@ static enum ko_code mix(const struct ko_pass *pass, int32_t layer, struct ko_err
     };
     enum ko_code code = norm(pass, n, pass->x, w->ln_1, w->ln_1_bias, pass->buffer[NORMED], err);
     if (!code)
-        code = project(pass, n, pass->buffer[NORMED], d, w->c_attn, w->c_attn_bias, false,
-                       pass->buffer[QKV], 3 * d, err);
+        code = ko_pass_linear(pass, n, pass->buffer[NORMED], d, w->c_attn, w->c_attn_bias, false,
+                              pass->buffer[QKV], 3 * d, err);
     if (!code)
         code = pass->k->attention(pass->be, &attention, err);
     return code;
@@ -228,15 +212,15 @@ static enum ko_code finish(const struct ko_pass *pass, int32_t layer, int32_t n,
     const struct gpt2_layer *w = &((const struct gpt2 *)pass->model->bound)->layer[layer];
     float *normed = pass->buffer[MLP_NORMED], *hidden = pass->buffer[HIDDEN];
     enum ko_code code =
-        project(pass, n, mixed, ld_mixed, w->c_proj, w->c_proj_bias, true, x, d, err);
+        ko_pass_linear(pass, n, mixed, ld_mixed, w->c_proj, w->c_proj_bias, true, x, d, err);
     if (!code)
         code = norm(pass, n, x, w->ln_2, w->ln_2_bias, normed, err);
     if (!code)
-        code = project(pass, n, normed, d, w->c_fc, w->c_fc_bias, false, hidden, ff, err);
+        code = ko_pass_linear(pass, n, normed, d, w->c_fc, w->c_fc_bias, false, hidden, ff, err);
     if (!code)
         code = pass->k->gelu_tanh(pass->be, n, ff, hidden, ff, err);
     if (!code)
-        code = project(pass, n, hidden, ff, w->mlp, w->mlp_bias, true, x, d, err);
+        code = ko_pass_linear(pass, n, hidden, ff, w->mlp, w->mlp_bias, true, x, d, err);
     return code;
 }
 

@@ -65,24 +65,17 @@ static enum ko_code configure_shape(struct ko_model *model, json_object *config,
                                     struct ko_error *err)
 {
     struct ko_shape *s = &model->shape;
-    const struct {
-        const char *key;
-        int32_t fallback, max;
-        int32_t *out;
-    } sizes[] = {
-        {"hidden_size", 4096, KO_MAX_WIDTH, &s->d_model},
-        {"num_hidden_layers", 64, KO_MAX_LAYERS, &s->n_layers},
-        {"vocab_size", 32768, KO_MAX_VOCABULARY, &s->vocabulary},
-        {"state_size", 128, KO_MAX_WIDTH, &s->d_state},
-        {"conv_kernel", 4, KO_MAX_WIDTH, &s->d_conv},
-        {"num_heads", 128, KO_MAX_WIDTH, &s->n_heads},
-        {"head_dim", 64, KO_MAX_WIDTH, &s->d_head},
-        {"n_groups", 8, KO_MAX_WIDTH, &s->n_groups},
+    const struct ko_size_row sizes[] = {
+        {"hidden_size", NULL, 4096, KO_MAX_WIDTH, &s->d_model},
+        {"num_hidden_layers", NULL, 64, KO_MAX_LAYERS, &s->n_layers},
+        {"vocab_size", NULL, 32768, KO_MAX_VOCABULARY, &s->vocabulary},
+        {"state_size", NULL, 128, KO_MAX_WIDTH, &s->d_state},
+        {"conv_kernel", NULL, 4, KO_MAX_WIDTH, &s->d_conv},
+        {"num_heads", NULL, 128, KO_MAX_WIDTH, &s->n_heads},
+        {"head_dim", NULL, 64, KO_MAX_WIDTH, &s->d_head},
+        {"n_groups", NULL, 8, KO_MAX_WIDTH, &s->n_groups},
     };
-    enum ko_code code = KO_OK;
-    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0] && !code; i++)
-        code = ko_config_size(model, config, sizes[i].key, NULL, sizes[i].fallback, sizes[i].max,
-                              sizes[i].out, err);
+    enum ko_code code = ko_config_sizes(model, config, sizes, sizeof sizes / sizeof sizes[0], err);
     if (!code)
         code = ko_config_inner(model, config, err);
     if (!code)
@@ -96,20 +89,13 @@ static enum ko_code configure_shape(struct ko_model *model, json_object *config,
 
 static enum ko_code configure(struct ko_model *model, json_object *config, struct ko_error *err)
 {
-    static const char *const activations[] = {"silu", "swish"}; /* two names of one function */
     bool tied = false, bias = false, conv_bias = true;
     double limit[2] = {0, INFINITY};
     enum ko_code code = configure_shape(model, config, err);
     if (!code)
-        code = ko_config_only_words(model, config, "hidden_act", activations, 2, err);
-    if (!code)
         code = ko_config_range(model->name, config, "time_step_limit", limit, err);
     if (!code)
-        code = ko_json_bool(config, "tie_word_embeddings", &tied, model->name, err);
-    if (!code)
-        code = ko_json_bool(config, "use_bias", &bias, model->name, err);
-    if (!code)
-        code = ko_json_bool(config, "use_conv_bias", &conv_bias, model->name, err);
+        code = ko_config_mamba(model, config, &tied, &bias, &conv_bias, err);
     if (code)
         return code;
     size_t layers = (size_t)model->shape.n_layers * sizeof(struct mamba2_layer);
@@ -179,7 +165,6 @@ static enum ko_code project_input(const struct ko_pass *pass, int32_t layer, str
 {
     const struct ko_shape *s = &pass->model->shape;
     const struct mamba2_layer *w = &((const struct mamba2 *)pass->model->bound)->layer[layer];
-    const struct ko_matrix in_proj = ko_model_matrix(pass->model, &pass->arena, w->in_proj);
     const int32_t d = s->d_model, width = projected_width(s);
     const int32_t n = pass->rows->n_projected[layer];
     const struct ko_conv conv = {
@@ -196,9 +181,8 @@ static enum ko_code project_input(const struct ko_pass *pass, int32_t layer, str
     enum ko_code code = pass->k->rms_norm(pass->be, n, d, pass->x, d, ko_pass_weight(pass, w->norm),
                                           s->norm_eps, pass->buffer[NORMED], d, err);
     if (!code)
-        code = pass->k->linear(pass->be, n, pass->buffer[NORMED], d, &in_proj,
-                               ko_pass_weight(pass, w->in_bias), false, pass->buffer[PROJECTED],
-                               width, err);
+        code = ko_pass_linear(pass, n, pass->buffer[NORMED], d, w->in_proj, w->in_bias, false,
+                              pass->buffer[PROJECTED], width, err);
     if (!code)
         code = pass->k->conv(pass->be, &conv, err);
     return code;
@@ -253,9 +237,8 @@ static enum ko_code finish(const struct ko_pass *pass, int32_t layer, int32_t n,
                            const float *mixed, int32_t ld_mixed, struct ko_error *err)
 {
     const struct mamba2_layer *w = &((const struct mamba2 *)pass->model->bound)->layer[layer];
-    struct ko_matrix out = ko_model_matrix(pass->model, &pass->arena, w->out_proj);
-    return pass->k->linear(pass->be, n, mixed, ld_mixed, &out, ko_pass_weight(pass, w->out_bias),
-                           true, x, pass->model->shape.d_model, err);
+    return ko_pass_linear(pass, n, mixed, ld_mixed, w->out_proj, w->out_bias, true, x,
+                          pass->model->shape.d_model, err);
 }
 
 static void row_flop(const struct ko_model *model, double flop[3])

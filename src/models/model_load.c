@@ -110,6 +110,9 @@ static enum ko_code load_weight(const struct ko_model *model, const struct ko_we
                            model->name);
     }
     ko_tensor_release(tensor);
+    if (!ko_tensor_is_whole(tensor))
+        return ko_fail(err, KO_E_INPUT, "%s: %s: the file became shorter while it was read",
+                       model->name, weight->tensor);
     *hash = XXH3_64bits_digest(&state);
     return KO_OK;
 }

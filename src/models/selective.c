@@ -42,21 +42,14 @@ static enum ko_code configure_shape(struct ko_model *model, json_object *config,
                                     struct ko_error *err)
 {
     struct ko_shape *s = &model->shape;
-    const struct {
-        const char *key;
-        int32_t fallback, max;
-        int32_t *out;
-    } sizes[] = {
-        {"hidden_size", 768, KO_MAX_WIDTH, &s->d_model},
-        {"num_hidden_layers", 32, KO_MAX_LAYERS, &s->n_layers},
-        {"vocab_size", 50280, KO_MAX_VOCABULARY, &s->vocabulary},
-        {"state_size", 16, KO_MAX_WIDTH, &s->d_state},
-        {"conv_kernel", 4, KO_MAX_WIDTH, &s->d_conv},
+    const struct ko_size_row sizes[] = {
+        {"hidden_size", NULL, 768, KO_MAX_WIDTH, &s->d_model},
+        {"num_hidden_layers", NULL, 32, KO_MAX_LAYERS, &s->n_layers},
+        {"vocab_size", NULL, 50280, KO_MAX_VOCABULARY, &s->vocabulary},
+        {"state_size", NULL, 16, KO_MAX_WIDTH, &s->d_state},
+        {"conv_kernel", NULL, 4, KO_MAX_WIDTH, &s->d_conv},
     };
-    enum ko_code code = KO_OK;
-    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0] && !code; i++)
-        code = ko_config_size(model, config, sizes[i].key, NULL, sizes[i].fallback, sizes[i].max,
-                              sizes[i].out, err);
+    enum ko_code code = ko_config_sizes(model, config, sizes, sizeof sizes / sizeof sizes[0], err);
     if (!code)
         code = ko_config_inner(model, config, err);
     if (!code)
@@ -72,17 +65,10 @@ static enum ko_code configure_shape(struct ko_model *model, json_object *config,
 enum ko_code ko_selective_configure(struct ko_model *model, json_object *config,
                                     struct ko_error *err)
 {
-    static const char *const activations[] = {"silu", "swish"}; /* two names of one function */
     bool tied = true, bias = false, conv_bias = true;
     enum ko_code code = configure_shape(model, config, err);
     if (!code)
-        code = ko_config_only_words(model, config, "hidden_act", activations, 2, err);
-    if (!code)
-        code = ko_json_bool(config, "tie_word_embeddings", &tied, model->name, err);
-    if (!code)
-        code = ko_json_bool(config, "use_bias", &bias, model->name, err);
-    if (!code)
-        code = ko_json_bool(config, "use_conv_bias", &conv_bias, model->name, err);
+        code = ko_config_mamba(model, config, &tied, &bias, &conv_bias, err);
     if (code)
         return code;
     size_t layers = (size_t)model->shape.n_layers * sizeof(struct ko_selective_layer);
@@ -144,15 +130,6 @@ void ko_selective_widths(const struct ko_model *model, int32_t width[KO_N_BUFFER
     width[DELTA] = s->d_inner;
 }
 
-/* x W (+ bias) for rows [0, n). */
-static enum ko_code project(const struct ko_pass *pass, int32_t n, const float *x, int32_t ldx,
-                            size_t weight, size_t bias, float *y, int32_t ldy, struct ko_error *err)
-{
-    struct ko_matrix matrix = ko_model_matrix(pass->model, &pass->arena, weight);
-    return pass->k->linear(pass->be, n, x, ldx, &matrix, ko_pass_weight(pass, bias), false, y, ldy,
-                           err);
-}
-
 /* What precedes the scan: the norm and the input projection of the rows that cannot take their
    parent's, the convolution and what follows it of those that compute their own. */
 static enum ko_code project_input(const struct ko_pass *pass, int32_t layer,
@@ -179,18 +156,18 @@ static enum ko_code project_input(const struct ko_pass *pass, int32_t layer,
         pass->k->rms_norm(pass->be, n_projected, d, pass->x, d, ko_pass_weight(pass, w->norm),
                           s->norm_eps, pass->buffer[NORMED], d, err);
     if (!code)
-        code = project(pass, n_projected, pass->buffer[NORMED], d, w->in_proj, w->in_bias,
-                       pass->buffer[XZ], 2 * inner, err);
+        code = ko_pass_linear(pass, n_projected, pass->buffer[NORMED], d, w->in_proj, w->in_bias,
+                              false, pass->buffer[XZ], 2 * inner, err);
     if (!code)
         code = pass->k->conv(pass->be, &conv, err);
     if (!code)
-        code = project(pass, n_convolved, pass->buffer[CONVOLVED], inner, w->x_proj, KO_NO_WEIGHT,
-                       pass->buffer[PROJECTED], width, err);
+        code = ko_pass_linear(pass, n_convolved, pass->buffer[CONVOLVED], inner, w->x_proj,
+                              KO_NO_WEIGHT, false, pass->buffer[PROJECTED], width, err);
     if (!code && refine)
         code = refine(pass, n_convolved, pass->buffer[PROJECTED], err);
     if (!code)
-        code = project(pass, n_convolved, pass->buffer[PROJECTED], width, w->dt_proj, w->dt_bias,
-                       pass->buffer[DELTA], inner, err);
+        code = ko_pass_linear(pass, n_convolved, pass->buffer[PROJECTED], width, w->dt_proj,
+                              w->dt_bias, false, pass->buffer[DELTA], inner, err);
     if (!code)
         code = pass->k->softplus(pass->be, n_convolved, inner, pass->buffer[DELTA], inner, err);
     return code;
@@ -229,9 +206,8 @@ enum ko_code ko_selective_finish(const struct ko_pass *pass, int32_t layer, int3
 {
     const struct ko_selective_layer *w =
         &((const struct ko_selective *)pass->model->bound)->layer[layer];
-    struct ko_matrix out = ko_model_matrix(pass->model, &pass->arena, w->out_proj);
-    return pass->k->linear(pass->be, n, mixed, ld_mixed, &out, ko_pass_weight(pass, w->out_bias),
-                           true, x, pass->model->shape.d_model, err);
+    return ko_pass_linear(pass, n, mixed, ld_mixed, w->out_proj, w->out_bias, true, x,
+                          pass->model->shape.d_model, err);
 }
 
 void ko_selective_row_flop(const struct ko_model *model, double flop[3])

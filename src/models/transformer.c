@@ -108,15 +108,6 @@ static enum ko_code norm(const struct ko_pass *pass, int32_t n, const float *x, 
                              pass->model->shape.norm_eps, y, d, err);
 }
 
-static enum ko_code project(const struct ko_pass *pass, int32_t n, const float *x, int32_t ldx,
-                            size_t weight, size_t bias, bool accumulate, float *y, int32_t ldy,
-                            struct ko_error *err)
-{
-    struct ko_matrix matrix = ko_model_matrix(pass->model, &pass->arena, weight);
-    return pass->k->linear(pass->be, n, x, ldx, &matrix, ko_pass_weight(pass, bias), accumulate, y,
-                           ldy, err);
-}
-
 /* Queries, keys and values side by side, queries and keys rotated. */
 static enum ko_code project_input(const struct ko_pass *pass, int32_t layer, struct ko_error *err)
 {
@@ -137,11 +128,12 @@ static enum ko_code project_input(const struct ko_pass *pass, int32_t layer, str
     };
     enum ko_code code = norm(pass, n, pass->x, w->norm, normed, err);
     if (!code)
-        code = project(pass, n, normed, d, w->q, w->q_bias, false, qkv, ld, err);
+        code = ko_pass_linear(pass, n, normed, d, w->q, w->q_bias, false, qkv, ld, err);
     if (!code)
-        code = project(pass, n, normed, d, w->k, w->k_bias, false, qkv + wide, ld, err);
+        code = ko_pass_linear(pass, n, normed, d, w->k, w->k_bias, false, qkv + wide, ld, err);
     if (!code)
-        code = project(pass, n, normed, d, w->v, w->v_bias, false, qkv + wide + narrow, ld, err);
+        code = ko_pass_linear(pass, n, normed, d, w->v, w->v_bias, false, qkv + wide + narrow, ld,
+                              err);
     if (!code)
         code = pass->k->rope(pass->be, &rope, err);
     return code;
@@ -176,17 +168,17 @@ enum ko_code ko_transformer_finish(const struct ko_pass *pass, int32_t layer, in
     const int32_t d = pass->model->shape.d_model, ff = pass->model->shape.d_ff;
     const struct ko_transformer_layer *w = layer_of(pass, layer);
     float *normed = pass->buffer[MLP_NORMED], *gate = pass->buffer[GATE], *up = pass->buffer[UP];
-    enum ko_code code = project(pass, n, mixed, ld_mixed, w->o, w->o_bias, true, x, d, err);
+    enum ko_code code = ko_pass_linear(pass, n, mixed, ld_mixed, w->o, w->o_bias, true, x, d, err);
     if (!code)
         code = norm(pass, n, x, w->mlp_norm, normed, err);
     if (!code)
-        code = project(pass, n, normed, d, w->gate, w->gate_bias, false, gate, ff, err);
+        code = ko_pass_linear(pass, n, normed, d, w->gate, w->gate_bias, false, gate, ff, err);
     if (!code)
-        code = project(pass, n, normed, d, w->up, w->up_bias, false, up, ff, err);
+        code = ko_pass_linear(pass, n, normed, d, w->up, w->up_bias, false, up, ff, err);
     if (!code)
         code = pass->k->silu_mul(pass->be, n, ff, gate, up, ff, gate, ff, err);
     if (!code)
-        code = project(pass, n, gate, ff, w->down, w->down_bias, true, x, d, err);
+        code = ko_pass_linear(pass, n, gate, ff, w->down, w->down_bias, true, x, d, err);
     return code;
 }
 

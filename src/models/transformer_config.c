@@ -47,21 +47,14 @@ static enum ko_code configure_shape(struct ko_model *model, json_object *config,
                                     struct ko_error *err)
 {
     struct ko_shape *s = &model->shape;
-    const struct {
-        const char *key;
-        int32_t fallback, max;
-        int32_t *out;
-    } sizes[] = {
-        {"hidden_size", defaults->d_model, KO_MAX_WIDTH, &s->d_model},
-        {"num_hidden_layers", defaults->n_layers, KO_MAX_LAYERS, &s->n_layers},
-        {"vocab_size", defaults->vocabulary, KO_MAX_VOCABULARY, &s->vocabulary},
-        {"intermediate_size", defaults->d_ff, KO_MAX_WIDTH, &s->d_ff},
-        {"max_position_embeddings", defaults->max_positions, INT32_MAX, &s->max_tokens},
+    const struct ko_size_row sizes[] = {
+        {"hidden_size", NULL, defaults->d_model, KO_MAX_WIDTH, &s->d_model},
+        {"num_hidden_layers", NULL, defaults->n_layers, KO_MAX_LAYERS, &s->n_layers},
+        {"vocab_size", NULL, defaults->vocabulary, KO_MAX_VOCABULARY, &s->vocabulary},
+        {"intermediate_size", NULL, defaults->d_ff, KO_MAX_WIDTH, &s->d_ff},
+        {"max_position_embeddings", NULL, defaults->max_positions, INT32_MAX, &s->max_tokens},
     };
-    enum ko_code code = KO_OK;
-    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0] && !code; i++)
-        code = ko_config_size(model, config, sizes[i].key, NULL, sizes[i].fallback, sizes[i].max,
-                              sizes[i].out, err);
+    enum ko_code code = ko_config_sizes(model, config, sizes, sizeof sizes / sizeof sizes[0], err);
     if (!code)
         code = configure_heads(model, config, defaults, err);
     if (!code)

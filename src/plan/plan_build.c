@@ -182,13 +182,15 @@ static bool any_foil(const struct ko_plan *plan)
 static enum ko_code check_size(const struct ko_plan_builder *builder)
 {
     const struct ko_plan *plan = builder->plan;
-    double heat = (double)plan->n_heat_routes * plan->n_source_positions;
-    double values =
-        ((double)plan->n_plain_routes + heat) * plan->n_features * plan->n_sizes * plan->n_starts;
-    if (!(values < 1e12)) {
-        return ko_fail(builder->err, KO_E_INPUT,
-                       "%s: the axes span %.3g values a prompt, cut the plan into several specs",
-                       builder->input->spec->file, values);
+    double plain = (double)plan->n_plain_routes * plan->n_prompts;
+    double heat = (double)plan->n_heat_routes * plan->n_heat_prompts * plan->n_source_positions;
+    double cells =
+        (plain + heat) * plan->n_models * plan->n_features * plan->n_sizes * plan->n_starts;
+    if (!(cells <= KO_PLAN_CELLS)) {
+        return ko_fail(
+            builder->err, KO_E_INPUT,
+            "%s: the axes span %.3g cells, more than %g, cut the plan into several specs",
+            builder->input->spec->file, cells, KO_PLAN_CELLS);
     }
     return KO_OK;
 }

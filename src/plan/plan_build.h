@@ -9,6 +9,9 @@
 #include "src/base/text.h"
 #include "src/plan/plan.h"
 
+/* Cells that the axes of a plan may span, planned or not: the cube has a place for each. */
+#define KO_PLAN_CELLS 1e12
+
 /* What the steps share. */
 struct ko_plan_builder {
     const struct ko_plan_input *input;

@@ -93,21 +93,21 @@ static bool depends_on_model(const struct ko_select *select)
     return false;
 }
 
-/* Names of models in a selection are those of the evaluation, or of the plan while there is none.
- */
+/* Names of models in a selection are those of the evaluation; while there is none, those that the
+   spec declares, swept or not: they will be evaluated. */
 static enum ko_code check_model_name(const struct ko_plan_builder *builder,
                                      const struct ko_select *select, const char *name)
 {
     const struct ko_strings *ranked = builder->input->ranked_models;
-    const struct ko_plan *plan = builder->plan;
-    size_t n = ranked != NULL ? ranked->n : (size_t)plan->n_models;
+    const struct ko_spec *spec = builder->input->spec;
+    size_t n = ranked != NULL ? ranked->n : spec->n_models;
     const char **names = ko_new(n, sizeof *names, builder->err);
     if (names == NULL) {
         return KO_E_MEMORY;
     }
     bool found = false;
     for (size_t i = 0; i < n; i++) {
-        names[i] = ranked != NULL ? ranked->item[i] : plan->model[i].name;
+        names[i] = ranked != NULL ? ranked->item[i] : spec->model[i].name;
         found = found || strcmp(names[i], name) == 0;
     }
     const char *near = ko_nearest(name, names, n);
@@ -118,8 +118,8 @@ static enum ko_code check_model_name(const struct ko_plan_builder *builder,
                        name, near);
     } else if (!found) {
         code = ko_fail(builder->err, KO_E_INPUT,
-                       "%s: correct-by: unknown model '%s', the evaluation does not have it",
-                       select->where, name);
+                       "%s: correct-by: unknown model '%s', %s does not have it", select->where, name,
+                       ranked != NULL ? "the evaluation" : "the spec");
     }
     free(names);
     return code;

@@ -20,6 +20,13 @@ enum ko_code ko_facts_add(struct ko_facts_reader *reader, const char *const valu
                           int line, struct ko_error *err)
 {
     struct ko_facts *facts = reader->facts;
+    if (facts->n == KO_FACTS)
+        return ko_fail(err, KO_E_INPUT, "%s:%d: more than %d prompts, split the file", facts->file,
+                       line, KO_FACTS);
+    for (size_t i = 0; i < KO_FACT_COLUMNS; i++)
+        if (value[i] && strlen(value[i]) > KO_FACT_BYTES)
+            return ko_fail(err, KO_E_INPUT, "%s:%d: a text of %zu bytes, at most %d are read",
+                           facts->file, line, strlen(value[i]), KO_FACT_BYTES);
     struct ko_fact *grown =
         ko_grow(facts->fact, &reader->capacity, facts->n + 1, sizeof *grown, err);
     if (!grown)
@@ -97,8 +104,12 @@ static enum ko_code collect_span_names(struct ko_facts *facts, struct ko_error *
 {
     enum ko_code code = KO_OK;
     for (size_t i = 0; !code && i < facts->n; i++)
-        for (size_t k = 0; !code && k < facts->fact[i].n_spans; k++)
+        for (size_t k = 0; !code && k < facts->fact[i].n_spans; k++) {
             code = ko_strings_intern(&facts->span_names, facts->fact[i].span[k].name, NULL, err);
+            if (!code && facts->span_names.n > KO_FACT_SPAN_NAMES)
+                code = ko_fail(err, KO_E_INPUT, "%s:%d: more than %d different names of spans",
+                               facts->file, facts->fact[i].line, KO_FACT_SPAN_NAMES);
+        }
     return code;
 }
 

@@ -8,6 +8,12 @@
 #include "src/base/error.h"
 #include "src/base/text.h"
 
+enum {
+    KO_FACTS = 1 << 20,           /* prompts in a file */
+    KO_FACT_BYTES = 1 << 20,      /* of a prompt, and of each of its other texts */
+    KO_FACT_SPAN_NAMES = 1 << 10, /* different names of spans in a file */
+};
+
 struct ko_named_span {
     char *name;
     int32_t char_begin, char_end; /* characters of the prompt, end exclusive */

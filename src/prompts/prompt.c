@@ -220,7 +220,8 @@ static enum ko_code place_spans(const struct ko_fact *fact, const struct reading
 
 static enum ko_reason check_limits(const struct ko_audit *audit, const struct ko_prompt *p)
 {
-    if (audit->max_tokens > 0 && p->n_tokens > audit->max_tokens)
+    if (p->n_tokens > KO_PROMPT_TOKENS ||
+        (audit->max_tokens > 0 && p->n_tokens > audit->max_tokens))
         return KO_PROMPT_TOO_LONG;
     for (int32_t i = 0; i < p->n_tokens; i++)
         if (p->token[i] >= audit->vocabulary)

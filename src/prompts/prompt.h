@@ -29,6 +29,8 @@ enum ko_reason {
 };
 const char *ko_reason_sentence(enum ko_reason reason);
 
+enum { KO_PROMPT_TOKENS = 1 << 15 }; /* most of one prompt; its edges are counted in 32 bits */
+
 enum ko_bos { KO_BOS_DEFAULT, KO_BOS_ADD, KO_BOS_NONE };
 
 /* Token positions of a named span; begin == end where the span has no token or the fact lacks it.
@@ -60,7 +62,8 @@ struct ko_audit {
     enum ko_bos bos;    /* default: what tokenizer.json does; add: bos_id in front unless already
                            there; none: dropped */
     int32_t bos_id;     /* the configuration's bos_token_id, -1 where it has none */
-    int32_t max_tokens; /* positions that the model has; 0: unlimited */
+    int32_t max_tokens; /* positions that the model has; 0: KO_PROMPT_TOKENS, the most for every
+                           model */
     int32_t vocabulary; /* rows of the embedding */
 };
 

@@ -49,7 +49,8 @@ const char *ko_spec_describe(const struct ko_yaml *node, char buffer[96]);
 bool ko_spec_is_null(const struct ko_yaml *node);
 /* "FILE:LINE:COLUMN". free(). */
 KO_MUST_CHECK char *ko_spec_where(const struct ko_yaml *node, struct ko_error *err);
-/* A list with at least one item; `of` says what it should hold. */
+enum { KO_SPEC_LIST = 1 << 16 }; /* most items of a list */
+/* A list of 1 to KO_SPEC_LIST items; `of` says what it should hold. */
 KO_MUST_CHECK enum ko_code ko_spec_check_list(const struct ko_yaml *node, const char *key,
                                               const char *of, struct ko_error *err);
 /* A scalar that is not null; *text borrowed. */

@@ -56,6 +56,10 @@ enum ko_code ko_spec_check_list(const struct ko_yaml *node, const char *key, con
     if (node->n == 0) {
         return ko_yaml_fail(node, err, "%s: expected a list of %s, got an empty one", key, of);
     }
+    if (node->n > KO_SPEC_LIST) {
+        return ko_yaml_fail(node, err, "%s: a list of %zu %s, more than %d", key, node->n, of,
+                            KO_SPEC_LIST);
+    }
     return KO_OK;
 }
 

@@ -8,6 +8,8 @@
 #include "src/tokenizer/component.h"
 #include "src/tokenizer/regex.h"
 
+enum { KO_ADDED_TOKENS = 1 << 14 }; /* most of them: each is looked for at every place of a text */
+
 struct ko_added_token {
     char *text;    /* as in the file; owned */
     char *pattern; /* what is looked for: text, normalised where `normalized` is set; owned */

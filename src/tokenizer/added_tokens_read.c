@@ -107,6 +107,9 @@ enum ko_code ko_added_tokens_read(json_object *spec, const char *where,
     if (!json_object_is_type(spec, json_type_array))
         return ko_fail(err, KO_E_INPUT, "%s: expected a list, got %s", where,
                        json_type_to_name(json_object_get_type(spec)));
+    if (json_object_array_length(spec) > KO_ADDED_TOKENS)
+        return ko_fail(err, KO_E_INPUT, "%s: has %zu tokens, more than %d", where,
+                       json_object_array_length(spec), KO_ADDED_TOKENS);
     size_t n = json_object_array_length(spec), next = model->type->n_entries(model->state);
     added.token = ko_new(n, sizeof *added.token, err);
     enum ko_code code = added.token ? KO_OK : KO_E_MEMORY;

@@ -14,12 +14,21 @@ const struct ko_subword_type *const *ko_subword_types(size_t *n)
     return model_types;
 }
 
+static enum ko_code object_check(json_object *spec, const char *expected, const char *where,
+                                 struct ko_error *err)
+{
+    if (!json_object_is_type(spec, json_type_object))
+        return ko_fail(err, KO_E_INPUT, "%s: expected %s, got %s", where, expected,
+                       json_type_to_name(json_object_get_type(spec)));
+    return KO_OK;
+}
+
 enum ko_code ko_keys_check(json_object *spec, const char *const *known, size_t n, size_t n_required,
                            const char *where, struct ko_error *err)
 {
-    if (!json_object_is_type(spec, json_type_object))
-        return ko_fail(err, KO_E_INPUT, "%s: expected an object, got %s", where,
-                       json_type_to_name(json_object_get_type(spec)));
+    enum ko_code code = object_check(spec, "an object", where, err);
+    if (code)
+        return code;
     struct json_object_iterator at = json_object_iter_begin(spec);
     struct json_object_iterator end = json_object_iter_end(spec);
     for (; !json_object_iter_equal(&at, &end); json_object_iter_next(&at)) {
@@ -42,13 +51,36 @@ enum ko_code ko_keys_check(json_object *spec, const char *const *known, size_t n
     return KO_OK;
 }
 
-/* "A, B, C" of what name(i) gives. */
-static enum ko_code unknown_type(const char *type, struct ko_text *names, const char *where,
-                                 struct ko_error *err)
+typedef const char *name_of(const void *types, size_t i);
+
+static const char *component_name(const void *types, size_t i)
 {
+    return ((const struct ko_component_type *const *)types)[i]->name;
+}
+
+static const char *subword_name(const void *types, size_t i)
+{
+    return ((const struct ko_subword_type *const *)types)[i]->name;
+}
+
+/* The place of `type` (NULL: the key is missing) among n types, or an error that lists them. */
+static enum ko_code find_type(const char *type, const void *types, size_t n, name_of *name,
+                              const char *where, size_t *out, struct ko_error *err)
+{
+    if (!type)
+        return ko_fail(err, KO_E_INPUT, "%s: missing key 'type'", where);
+    struct ko_text list = {0};
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(type, name(types, i)) == 0) {
+            ko_text_free(&list);
+            *out = i;
+            return KO_OK;
+        }
+        ko_text_add(&list, "%s%s", i ? ", " : "", name(types, i));
+    }
     enum ko_code code = ko_fail(err, KO_E_INPUT, "%s: type '%s' is not supported, only %s", where,
-                                type, ko_text_str(names));
-    ko_text_free(names);
+                                type, ko_text_str(&list));
+    ko_text_free(&list);
     return code;
 }
 
@@ -59,28 +91,19 @@ enum ko_code ko_component_open(json_object *spec, const char *where,
     *out = (struct ko_component){0};
     if (!spec)
         return KO_OK;
-    if (!json_object_is_type(spec, json_type_object))
-        return ko_fail(err, KO_E_INPUT, "%s: expected an object or null, got %s", where,
-                       json_type_to_name(json_object_get_type(spec)));
     const char *type = NULL;
-    enum ko_code code = ko_json_string(spec, "type", &type, where, err);
-    if (code)
-        return code;
-    if (!type)
-        return ko_fail(err, KO_E_INPUT, "%s: missing key 'type'", where);
-    struct ko_text names = {0};
-    for (size_t i = 0; i < n_types; i++) {
-        if (strcmp(type, types[i]->name) == 0) {
-            void *state = NULL;
-            ko_text_free(&names);
-            code = types[i]->open(spec, where, &state, err);
-            if (!code)
-                *out = (struct ko_component){types[i], state};
-            return code;
-        }
-        ko_text_add(&names, "%s%s", i ? ", " : "", types[i]->name);
-    }
-    return unknown_type(type, &names, where, err);
+    size_t i = 0;
+    void *state = NULL;
+    enum ko_code code = object_check(spec, "an object or null", where, err);
+    if (!code)
+        code = ko_json_string(spec, "type", &type, where, err);
+    if (!code)
+        code = find_type(type, types, n_types, component_name, where, &i, err);
+    if (!code)
+        code = types[i]->open(spec, where, &state, err);
+    if (!code)
+        *out = (struct ko_component){types[i], state};
+    return code;
 }
 
 void ko_component_close(struct ko_component *component)
@@ -121,33 +144,23 @@ enum ko_code ko_subword_open(json_object *spec, const char *where, struct ko_sub
                              struct ko_error *err)
 {
     *out = (struct ko_subword){0};
-    if (!json_object_is_type(spec, json_type_object))
-        return ko_fail(err, KO_E_INPUT, "%s: expected an object, got %s", where,
-                       json_type_to_name(json_object_get_type(spec)));
-    const char *type = NULL;
-    enum ko_code code = ko_json_string(spec, "type", &type, where, err);
-    if (code)
-        return code;
-    /* Files from before the key existed: only BPE has merges. */
-    if (!type && ko_json_get(spec, "merges"))
-        type = ko_bpe_model.name;
-    if (!type)
-        return ko_fail(err, KO_E_INPUT, "%s: missing key 'type'", where);
-    size_t n = 0;
+    size_t n = 0, i = 0;
     const struct ko_subword_type *const *types = ko_subword_types(&n);
-    struct ko_text names = {0};
-    for (size_t i = 0; i < n; i++) {
-        if (strcmp(type, types[i]->name) == 0) {
-            void *state = NULL;
-            ko_text_free(&names);
-            code = types[i]->open(spec, where, &state, err);
-            if (!code)
-                *out = (struct ko_subword){types[i], state};
-            return code;
-        }
-        ko_text_add(&names, "%s%s", i ? ", " : "", types[i]->name);
-    }
-    return unknown_type(type, &names, where, err);
+    const char *type = NULL;
+    void *state = NULL;
+    enum ko_code code = object_check(spec, "an object", where, err);
+    if (!code)
+        code = ko_json_string(spec, "type", &type, where, err);
+    /* Files from before the key existed: only BPE has merges. */
+    if (!code && !type && ko_json_get(spec, "merges"))
+        type = ko_bpe_model.name;
+    if (!code)
+        code = find_type(type, types, n, subword_name, where, &i, err);
+    if (!code)
+        code = types[i]->open(spec, where, &state, err);
+    if (!code)
+        *out = (struct ko_subword){types[i], state};
+    return code;
 }
 
 void ko_subword_close(struct ko_subword *model)

@@ -6,7 +6,7 @@
 #include "src/tokenizer/tokenizer_private.h"
 #include "src/tokenizer/unicode.h"
 
-enum { MAX_TEXT_BYTES = 64 << 20 };
+enum { MAX_TEXT_BYTES = 4 << 20 };
 
 /* The number of the character that each byte belongs to: [n]. free(). */
 static int32_t *number_characters(const char *text, size_t n, struct ko_error *err)

@@ -27,9 +27,18 @@ void ko_piece_list_free(struct ko_piece_list *list)
     *list = (struct ko_piece_list){0};
 }
 
+static enum ko_code too_long(struct ko_error *err)
+{
+    return ko_fail(err, KO_E_INPUT,
+                   "tokenizer: its rules turn a text into one of more than %d bytes",
+                   KO_PIECES_BYTES);
+}
+
 enum ko_code ko_changes_add(struct ko_changes *changes, uint32_t character, int32_t change,
                             struct ko_error *err)
 {
+    if (changes->n == KO_PIECES_BYTES)
+        return too_long(err);
     struct ko_change *grown =
         ko_grow(changes->change, &changes->capacity, changes->n + 1, sizeof *grown, err);
     if (!grown)
@@ -86,6 +95,8 @@ enum ko_code ko_changes_prepend(struct ko_changes *changes, const char *prefix, 
 static enum ko_code append(struct ko_pieces *pieces, const char *text, size_t n,
                            struct ko_error *err)
 {
+    if (n > KO_PIECES_BYTES - pieces->n_bytes)
+        return too_long(err);
     char *grown =
         ko_grow(pieces->text, &pieces->text_capacity, pieces->n_bytes + n, sizeof *grown, err);
     if (!grown)

@@ -8,6 +8,8 @@
 
 #include "src/base/error.h"
 
+enum { KO_PIECES_BYTES = 16 << 20 }; /* of a rewritten text: rules may repeat one another's work */
+
 /* Bytes [begin, end) of the original text. */
 struct ko_origin {
     int32_t begin, end;

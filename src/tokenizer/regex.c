@@ -9,6 +9,8 @@
 #include "src/tokenizer/regex_translate.h"
 #include "src/tokenizer/unicode.h"
 
+enum { MAX_PATTERN = 1 << 14 };
+
 struct ko_regex {
     pcre2_code *code;
     pcre2_match_data *match;
@@ -48,6 +50,10 @@ done:
 enum ko_code ko_regex_compile(const char *pattern, const char *where, struct ko_regex **out,
                               struct ko_error *err)
 {
+    size_t n = strlen(pattern);
+    if (n > MAX_PATTERN)
+        return ko_fail(err, KO_E_INPUT, "%s: a regular expression of %zu bytes, more than %d",
+                       where, n, MAX_PATTERN);
     struct ko_translation t = {.pattern = pattern, .at = pattern, .where = where, .err = err};
     enum ko_code code = ko_regex_translate(&t);
     if (!code)

@@ -9,6 +9,8 @@
 #include "src/tokenizer/component_list.h"
 #include "src/tokenizer/vocabulary.h"
 
+enum { MAX_SPECIAL = 1 << 10 };
+
 struct template
 {
     int32_t
@@ -44,6 +46,9 @@ static enum ko_code add_special(json_object *tokens, const char *name, const cha
         return ko_fail(err, KO_E_INPUT, "%s: ids: expected a list, got %s", at,
                        json_object_to_json_string(ids));
     size_t n = json_object_array_length(ids);
+    if (n > MAX_SPECIAL - t->n)
+        return ko_fail(err, KO_E_INPUT, "%s: adds more than %d special tokens to a text", where,
+                       MAX_SPECIAL);
     int32_t *grown = ko_grow(t->id, &t->capacity, t->n + n, sizeof *grown, err);
     if (!grown)
         return KO_E_MEMORY;

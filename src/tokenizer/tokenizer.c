@@ -11,7 +11,7 @@
 #include "src/base/memory.h"
 #include "src/tokenizer/component_list.h"
 
-enum { MAX_FILE_BYTES = 256 << 20 };
+enum { MAX_FILE_BYTES = 64 << 20 };
 
 /* "FILE: KEY", valid until the next call. */
 struct place {

@@ -17,6 +17,7 @@ struct decomposed {
     uint32_t character;
     int32_t change;
     int class;
+    size_t place;
 };
 
 struct decomposition {
@@ -82,22 +83,29 @@ static enum ko_code decompose(uint32_t character, bool compatible, struct decomp
     to->item = grown;
     for (utf8proc_ssize_t i = 0; i < n; i++) {
         uint32_t c = (uint32_t)part[i];
-        to->item[to->n++] = (struct decomposed){c, i > 0, combining_class(c)};
+        to->item[to->n] = (struct decomposed){c, i > 0, combining_class(c), to->n};
+        to->n++;
     }
     return KO_OK;
 }
 
-/* Canonical order: a stable sort of every run of combining characters by their class. */
+static int by_class(const void *a, const void *b)
+{
+    const struct decomposed *x = a, *y = b;
+    return x->class != y->class ? x->class - y->class
+                                : (x->place > y->place) - (x->place < y->place);
+}
+
+/* Canonical order: every run of combining characters by class, those of one class as they were. */
 static void reorder(struct decomposition *d)
 {
-    for (size_t i = 1; i < d->n; i++) {
-        struct decomposed moved = d->item[i];
-        size_t k = i;
-        if (moved.class == 0)
+    for (size_t i = 0, n = 1; i < d->n; i += n, n = 1) {
+        if (d->item[i].class == 0)
             continue;
-        for (; k > 0 && d->item[k - 1].class > moved.class; k--)
-            d->item[k] = d->item[k - 1];
-        d->item[k] = moved;
+        while (i + n < d->n && d->item[i + n].class != 0)
+            n++;
+        if (n > 1)
+            qsort(d->item + i, n, sizeof d->item[0], by_class);
     }
 }
 

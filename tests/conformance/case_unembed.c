@@ -58,17 +58,17 @@ static struct ko_metrics *unembed(const struct backend *b, const struct batch *x
     struct ko_metrics *out = calloc((size_t)x->n, sizeof *out);
     assert_non_null(out);
     float *bias = biased ? backend_copy(b, x->bias, vocabulary * sizeof(float)) : NULL;
-    struct ko_unembed args = {.n = x->n,
-                              .x = backend_copy(b, x->x, (size_t)x->n * d * sizeof(float)),
-                              .table = {.data = backend_copy(b, x->table,
-                                                             vocabulary * d * sizeof(float)),
-                                        .n_out = x->vocabulary,
-                                        .n_in = x->d},
-                              .bias = bias,
-                              .clean = x->clean,
-                              .target = x->target,
-                              .foil = x->foil,
-                              .out = out};
+    struct ko_unembed args = {
+        .n = x->n,
+        .x = backend_copy(b, x->x, (size_t)x->n * d * sizeof(float)),
+        .table = {.data = backend_copy(b, x->table, vocabulary * d * sizeof(float)),
+                  .n_out = x->vocabulary,
+                  .n_in = x->d},
+        .bias = bias,
+        .clean = x->clean,
+        .target = x->target,
+        .foil = x->foil,
+        .out = out};
     expect_ok(b->k->unembed(b->be, &args, &err), &err);
     backend_release(b, args.x);
     backend_release(b, args.table.data);

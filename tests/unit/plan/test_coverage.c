@@ -1,6 +1,4 @@
-/* Batches and waves against an enumeration of the spec, cell by cell, that shares nothing with the
-   planner but the token sets. */
-#include <math.h>
+/* Batches and waves against an enumeration of the spec, cell by cell. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,234 +10,23 @@
 #include <cmocka.h>
 
 #include "src/plan/batch.h"
+#include "tests/support/asked_cells.h"
 #include "tests/support/made_plan.h"
-
-/* ------------------------------------------------------------------ what a spec asks for */
-
-/* One cell of the enumeration. */
-struct asked {
-    bool planned, vacuous;
-    int hits; /* of the waves */
-};
-
-/* A slot of a record, taken apart. */
-struct place {
-    int32_t route, feature, source, size, start;
-};
-
-struct enumeration {
-    const struct ko_plan *plan;
-    struct place *place; /* [record] */
-    size_t record;       /* values of one (model, fact) */
-    struct asked *asked; /* [n_models, n_facts, record] */
-};
-
-static struct asked *asked_at(const struct enumeration *e, int32_t m, int32_t f, int64_t slot)
-{
-    size_t at = (size_t)m * (size_t)e->plan->n_facts + (size_t)f;
-    return &e->asked[at * e->record + (size_t)slot];
-}
-
-enum { MOST_TOKENS = 16 };
-
-/* The edges of a route by its definition. */
-struct matrix {
-    bool has[MOST_TOKENS][MOST_TOKENS];
-    bool any;
-    int32_t first_target, min_span;
-};
-
-static struct matrix matrix_of(const struct ko_route *route, const struct ko_prompt *prompt,
-                               int32_t source, int32_t reach)
-{
-    struct matrix matrix = {.first_target = -1, .min_span = INT32_MAX};
-    uint8_t target[MOST_TOKENS] = {0}, from[MOST_TOKENS] = {0};
-    struct ko_error err = {0};
-    bool later = route->kind == KO_ROUTE_LATER || route->kind == KO_ROUTE_LATER_EACH;
-    bool each = route->kind == KO_ROUTE_EACH || route->kind == KO_ROUTE_LATER_EACH;
-    assert_true(prompt->n_tokens <= MOST_TOKENS);
-    if (!later) {
-        assert_int_equal(ko_token_set_eval(route->target, prompt, target, &err), KO_OK);
-    }
-    if (each) {
-        from[source] = 1;
-    } else {
-        assert_int_equal(ko_token_set_eval(route->source, prompt, from, &err), KO_OK);
-    }
-    for (int32_t i = 0; i < prompt->n_tokens; i++) {
-        for (int32_t j = 0; j <= i; j++) {
-            bool has = i - j < reach && from[j] && (later ? i > j : target[i]);
-            matrix.has[i][j] = has;
-            matrix.any = matrix.any || has;
-            matrix.first_target = has && matrix.first_target < 0 ? i : matrix.first_target;
-            matrix.min_span = has && i - j < matrix.min_span ? i - j : matrix.min_span;
-        }
-    }
-    return matrix;
-}
-
-/* Only the selections that the specs of this test use. */
-static bool selects(const struct ko_select *select, const struct ko_plan_fact *fact)
-{
-    if (select->kind == KO_SELECT_NOT) {
-        return !selects(select->part[0], fact);
-    }
-    if (select->kind == KO_SELECT_RELATION || select->kind == KO_SELECT_ID) {
-        const char *key = select->kind == KO_SELECT_ID ? fact->id : fact->relation;
-        return ko_strings_find(&select->names, key) >= 0;
-    }
-    return true;
-}
-
-static bool starts_at(const struct ko_spec_block *block, int32_t start)
-{
-    bool listed = false;
-    for (size_t i = 0; i < block->n_starts; i++) {
-        listed = listed || block->start[i] == start;
-    }
-    return block->starts == KO_STARTS_ALL || (block->starts == KO_STARTS_LIST && listed) ||
-           (block->starts == KO_STARTS_EVERY && start % block->every == 0);
-}
-
-static int32_t index_of(const int32_t *list, int32_t n, int32_t value)
-{
-    for (int32_t i = 0; i < n; i++) {
-        if (list[i] == value) {
-            return i;
-        }
-    }
-    return -1;
-}
-
-static int32_t route_of(const struct ko_plan *plan, const char *label)
-{
-    for (int32_t r = 0; r < plan->n_routes; r++) {
-        if (strcmp(plan->route[r].route.label, label) == 0) {
-            return r;
-        }
-    }
-    fail_msg("route %s is not on the axis", label);
-    return -1;
-}
-
-static int32_t feature_of(const struct ko_plan *plan, const char *label)
-{
-    for (int32_t f = 0; f < plan->n_features; f++) {
-        char own[64];
-        ko_feature_class_label(&plan->feature[f], own);
-        if (strcmp(own, label) == 0) {
-            return f;
-        }
-    }
-    fail_msg("class %s is not on the axis", label);
-    return -1;
-}
-
-static void ask_windows(struct enumeration *e, const struct ko_spec_block *block, int32_t m,
-                        int32_t f, int32_t r, int32_t c)
-{
-    const struct ko_plan *plan = e->plan;
-    const struct ko_plan_model *model = &plan->model[m];
-    const struct ko_prompt *prompt = ko_plan_prompt(plan, m, f);
-    int32_t n_sources = plan->route[r].heat ? prompt->n_tokens : 1;
-    for (int32_t source = 0; source < n_sources; source++) {
-        bool vacuous = !matrix_of(&plan->route[r].route, prompt, source, model->reach).any;
-        for (size_t k = 0; k < block->n_sizes; k++) {
-            double share = round(block->size[k].value * model->n_layers / 100.0);
-            int32_t size = (int32_t)(!block->size[k].percent ? block->size[k].value
-                                     : share < 1.0           ? 1.0
-                                                             : share);
-            for (int32_t start = 0; start + size <= model->n_layers; start++) {
-                if (starts_at(block, start)) {
-                    int32_t i = index_of(plan->size, plan->n_sizes, size);
-                    int32_t s = index_of(plan->start, plan->n_starts, start);
-                    assert_true(i >= 0 && s >= 0);
-                    struct asked *cell =
-                        asked_at(e, m, f, ko_plan_value_slot(plan, r, c, source, i, s));
-                    cell->planned = true;
-                    cell->vacuous = vacuous;
-                }
-            }
-        }
-    }
-}
-
-static void ask_block(struct enumeration *e, const struct ko_spec_block *block)
-{
-    const struct ko_plan *plan = e->plan;
-    for (size_t k = 0; k < block->n_models; k++) {
-        int32_t m = (int32_t)block->model[k];
-        for (int32_t f = 0; f < plan->n_facts; f++) {
-            if (ko_plan_prompt(plan, m, f)->reason != KO_RUNNABLE ||
-                !selects(block->select, &plan->fact[f])) {
-                continue;
-            }
-            for (size_t r = 0; r < block->routes.n; r++) {
-                for (size_t c = 0; c < block->features.n; c++) {
-                    int32_t feature = feature_of(plan, block->features.item[c]);
-                    if (ko_feature_class_exists(&plan->feature[feature],
-                                                plan->model[m].n_features)) {
-                        ask_windows(e, block, m, f, route_of(plan, block->routes.item[r]), feature);
-                    }
-                }
-            }
-        }
-    }
-}
-
-/* Every slot of a record belongs to one place. */
-static struct place *places_of(const struct ko_plan *plan)
-{
-    size_t n = (size_t)ko_plan_n_values(plan), found = 0;
-    struct place *place = malloc((n + 1) * sizeof *place);
-    assert_non_null(place);
-    memset(place, 0xff, n * sizeof *place);
-    struct place at = {0};
-    for (at.route = 0; at.route < plan->n_routes; at.route++) {
-        int32_t n_sources = plan->route[at.route].heat ? plan->n_source_positions : 1;
-        for (at.feature = 0; at.feature < plan->n_features; at.feature++) {
-            for (at.source = 0; at.source < n_sources; at.source++) {
-                for (at.size = 0; at.size < plan->n_sizes; at.size++) {
-                    for (at.start = 0; at.start < plan->n_starts; at.start++, found++) {
-                        int64_t slot = ko_plan_value_slot(plan, at.route, at.feature, at.source,
-                                                          at.size, at.start);
-                        assert_true(slot >= 0 && slot < (int64_t)n && place[slot].route < 0);
-                        place[slot] = at;
-                    }
-                }
-            }
-        }
-    }
-    assert_int_equal(found, n);
-    return place;
-}
-
-static struct enumeration enumerate(const struct ko_plan *plan, const struct ko_spec *spec)
-{
-    struct enumeration e = {.plan = plan, .place = places_of(plan)};
-    e.record = (size_t)ko_plan_n_values(plan);
-    e.asked =
-        calloc((size_t)plan->n_models * (size_t)plan->n_facts * e.record + 1, sizeof *e.asked);
-    assert_non_null(e.asked);
-    for (size_t b = 0; b < spec->n_blocks; b++) {
-        ask_block(&e, &spec->block[b]);
-    }
-    return e;
-}
 
 /* ------------------------------------------------------------------ what the waves hold */
 
 /* The branch's edges are those of the route, and its window is that of the cell. */
 static void check_branch(const struct ko_plan *plan, const struct ko_wave *wave, int32_t k,
-                         int32_t fact, struct place at)
+                         int32_t fact, struct asked_place at)
 {
     const struct ko_wave_branch *b = &wave->branch[k];
     const struct ko_prompt *prompt = ko_plan_prompt(plan, wave->model, fact);
     const struct ko_edges *edges = &wave->edges[b->edges];
     int32_t reach = plan->model[wave->model].reach;
-    struct matrix matrix = matrix_of(&plan->route[at.route].route, prompt, at.source, reach);
+    struct asked_edges matrix =
+        asked_edges_of(&plan->route[at.route].route, prompt, at.source, reach);
     for (int32_t i = 0; i < prompt->n_tokens; i++) {
-        for (int32_t j = 0; j <= i && j < MOST_TOKENS; j++) {
+        for (int32_t j = 0; j <= i && j < ASKED_TOKENS; j++) {
             if (i - j < reach && ko_edges_has(edges, i, j) != matrix.has[i][j]) {
                 fail_msg("prompt %d, route %d: edge (%d, %d)", fact, at.route, i, j);
             }
@@ -270,11 +57,12 @@ static void check_branch(const struct ko_plan *plan, const struct ko_wave *wave,
 }
 
 /* A cell without a branch removes nothing that the last position sees. */
-static void check_clean(const struct ko_plan *plan, int32_t model, int32_t fact, struct place at)
+static void check_clean(const struct ko_plan *plan, int32_t model, int32_t fact,
+                        struct asked_place at)
 {
     const struct ko_prompt *prompt = ko_plan_prompt(plan, model, fact);
-    struct matrix matrix =
-        matrix_of(&plan->route[at.route].route, prompt, at.source, plan->model[model].reach);
+    struct asked_edges matrix =
+        asked_edges_of(&plan->route[at.route].route, prompt, at.source, plan->model[model].reach);
     assert_int_equal(plan->start[at.start], plan->model[model].n_layers - 1);
     for (int32_t j = 0; j < prompt->n_tokens; j++) {
         assert_false(matrix.has[prompt->n_tokens - 1][j]);
@@ -322,7 +110,7 @@ static void check_order(const struct ko_plan *plan, const struct ko_wave *wave)
     assert_true(wave->n_rows <= plan->model[wave->model].row_budget);
 }
 
-static void check_wave(struct enumeration *e, const struct ko_wave *wave)
+static void check_wave(struct asked_cells *e, const struct ko_wave *wave)
 {
     uint8_t *used = calloc((size_t)wave->n_branches + 1, 1);
     assert_non_null(used);
@@ -330,8 +118,8 @@ static void check_wave(struct enumeration *e, const struct ko_wave *wave)
     for (int64_t c = 0; c < wave->n_cells; c++) {
         const struct ko_wave_cell *cell = &wave->cell[c];
         int32_t fact = wave->fact[cell->prompt];
-        struct place at = e->place[cell->slot];
-        asked_at(e, wave->model, fact, cell->slot)->hits++;
+        struct asked_place at = e->place[cell->slot];
+        asked_cell_at(e, wave->model, fact, cell->slot)->hits++;
         if (cell->branch < 0) {
             check_clean(e->plan, wave->model, fact, at);
         } else {
@@ -346,7 +134,7 @@ static void check_wave(struct enumeration *e, const struct ko_wave *wave)
     free(used);
 }
 
-static void check_batch(struct enumeration *e, const struct ko_batch *batch)
+static void check_batch(struct asked_cells *e, const struct ko_batch *batch)
 {
     int64_t n_rows = 0, n_cells = 0;
     for (int32_t w = 0; w < batch->n_waves; w++) {
@@ -366,19 +154,19 @@ static void check_batch(struct enumeration *e, const struct ko_batch *batch)
     assert_int_equal(batch->n_cells, n_cells);
 }
 
-static bool any_planned(const struct enumeration *e, struct place at, int32_t m, int32_t f)
+static bool any_planned(const struct asked_cells *e, struct asked_place at, int32_t m, int32_t f)
 {
     bool any = false;
     for (int32_t s = 0; s < e->plan->n_starts; s++) {
         int64_t slot = ko_plan_value_slot(e->plan, at.route, at.feature, at.source, at.size, s);
-        any = any || asked_at(e, m, f, slot)->planned;
+        any = any || asked_cell_at(e, m, f, slot)->planned;
     }
     return any;
 }
 
 /* ko_plan_has, ko_plan_has_any_start and ko_plan_statuses against the enumeration, and every cell
    computed once. */
-static void check_record(const struct enumeration *e, int32_t m, int32_t f)
+static void check_record(const struct asked_cells *e, int32_t m, int32_t f)
 {
     const struct ko_plan *plan = e->plan;
     struct ko_error err = {0};
@@ -386,8 +174,8 @@ static void check_record(const struct enumeration *e, int32_t m, int32_t f)
     assert_non_null(status);
     assert_int_equal(ko_plan_statuses(plan, m, f, status, &err), KO_OK);
     for (size_t slot = 0; slot < e->record; slot++) {
-        struct asked *cell = asked_at(e, m, f, (int64_t)slot);
-        struct place at = e->place[slot];
+        struct asked_cell *cell = asked_cell_at(e, m, f, (int64_t)slot);
+        struct asked_place at = e->place[slot];
         bool beyond =
             plan->route[at.route].heat && at.source >= ko_plan_prompt(plan, m, f)->n_tokens;
         if (!beyond) {
@@ -509,7 +297,7 @@ static void smallest_budgets(struct ko_plan *plan, int32_t *smallest)
 static int check_plan(const struct ko_plan *plan, const struct ko_spec *spec)
 {
     int n_multi = 0;
-    struct enumeration e = enumerate(plan, spec);
+    struct asked_cells e = asked_cells_of(plan, spec);
     struct ko_batches batches = {0};
     struct ko_error err = {0};
     if (ko_batches_compose(plan, &batches, &err) != KO_OK) {
@@ -528,8 +316,7 @@ static int check_plan(const struct ko_plan *plan, const struct ko_spec *spec)
         }
     }
     ko_batches_free(&batches);
-    free(e.asked);
-    free(e.place);
+    asked_cells_free(&e);
     return n_multi;
 }
 

@@ -5,51 +5,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
-#include "src/spec/spec.h"
-
-/* A spec that is right; tests replace parts of it. */
-#define MODELS  "models: [models/a, models/b]\n"
-#define PROMPTS "prompts: {file: facts.jsonl}\n"
-#define ROUTES  "routes: [last<-subject]\n"
-#define WINDOWS "windows: {sizes: [9]}\n"
-#define RIGHT   MODELS PROMPTS ROUTES WINDOWS
-
-static char folder[] = "/tmp/ko_spec_XXXXXX";
-
-static char *file_in(const char *name)
-{
-    static char path[4][256];
-    static int next;
-    next = (next + 1) % 4;
-    snprintf(path[next], sizeof path[next], "%s/%s", folder, name);
-    return path[next];
-}
-
-static void write_file(const char *name, const char *text)
-{
-    FILE *f = fopen(file_in(name), "w");
-    assert_non_null(f);
-    fputs(text, f);
-    assert_int_equal(fclose(f), 0);
-}
-
-static enum ko_code read_text(const char *text, struct ko_options *options, struct ko_spec **spec,
-                              struct ko_error *err)
-{
-    write_file("spec.yaml", text);
-    return ko_spec_read(file_in("spec.yaml"), options, spec, err);
-}
+#include "tests/support/spec_text.h"
 
 static struct ko_spec *right(const char *text)
 {
     struct ko_spec *spec = NULL;
     struct ko_error err = {0};
-    if (read_text(text, NULL, &spec, &err) != KO_OK) {
+    if (spec_text_read(text, NULL, &spec, &err) != KO_OK) {
         fail_msg("%s", err.text);
     }
     return spec;
@@ -71,41 +36,18 @@ static void parse_options(struct ko_options *options, int argc, const char *cons
     }
 }
 
-static int make_folder(void **state)
-{
-    (void)state;
-    if (mkdtemp(folder) == NULL) {
-        return 1;
-    }
-    mkdir(file_in("sub"), 0700);
-    mkdir(file_in("new-model"), 0700);
-    return 0;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    static const char *const names[] = {"spec.yaml", "base.yaml", "sub/deep.yaml", "resolved.yaml"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        unlink(file_in(names[i]));
-    }
-    rmdir(file_in("sub"));
-    rmdir(file_in("new-model"));
-    return rmdir(folder);
-}
-
 static void defaults_are_filled_in(void **state)
 {
     (void)state;
     struct ko_spec *spec = right(RIGHT);
     assert_int_equal(spec->n_models, 2);
     assert_string_equal(spec->model[0].name, "a");
-    assert_string_equal(spec->model[1].path, file_in("models/b"));
-    assert_string_equal(spec->model[1].tokenizer, file_in("models/b/tokenizer.json"));
+    assert_string_equal(spec->model[1].path, spec_text_path("models/b"));
+    assert_string_equal(spec->model[1].tokenizer, spec_text_path("models/b/tokenizer.json"));
     assert_int_equal(spec->model[0].bos, KO_BOS_DEFAULT);
     assert_null(spec->evaluation);
     assert_int_equal(spec->prompt_files.n, 1);
-    assert_string_equal(spec->prompt_files.item[0], file_in("facts.jsonl"));
+    assert_string_equal(spec->prompt_files.item[0], spec_text_path("facts.jsonl"));
     assert_int_equal(spec->n_blocks, 1);
     const struct ko_spec_block *block = &spec->block[0];
     assert_int_equal(block->n_models, 2);
@@ -138,10 +80,10 @@ static void models_are_folders_or_maps(void **state)
                         "/ckpt/hub/models--state-spaces--mamba-130m-hf/snapshots/0123abc/");
     assert_string_equal(spec->model[1].tokenizer, "/ckpt/neox/tokenizer.json");
     assert_int_equal(spec->model[1].bos, KO_BOS_ADD);
-    assert_string_equal(spec->model[2].tokenizer, file_in("t/tokenizer.json"));
+    assert_string_equal(spec->model[2].tokenizer, spec_text_path("t/tokenizer.json"));
     assert_int_equal(spec->model[2].bos, KO_BOS_NONE);
     char where[300];
-    snprintf(where, sizeof where, "%s:3:5", file_in("spec.yaml"));
+    snprintf(where, sizeof where, "%s:3:5", spec_text_path("spec.yaml"));
     assert_string_equal(spec->model[1].where, where);
     ko_spec_free(spec);
 }
@@ -190,16 +132,16 @@ static void blocks_override_key_by_key(void **state)
 static void included_keys_are_defaults_relative_to_their_file(void **state)
 {
     (void)state;
-    write_file("base.yaml", "include: sub/deep.yaml\nroutes: [last<-first]\n"
-                            "prompts: {file: base.jsonl, select: correct}\nprecision: tf32\n");
-    write_file("sub/deep.yaml", "models: [m]\nroutes: [last<-last]\nwindows: {starts: [1]}\n"
-                                "evaluation: eval.h5\n");
+    spec_text_write("base.yaml", "include: sub/deep.yaml\nroutes: [last<-first]\n"
+                                 "prompts: {file: base.jsonl, select: correct}\nprecision: tf32\n");
+    spec_text_write("sub/deep.yaml", "models: [m]\nroutes: [last<-last]\nwindows: {starts: [1]}\n"
+                                     "evaluation: eval.h5\n");
     struct ko_spec *spec =
         right("include: base.yaml\nprompts: {file: own.jsonl}\nwindows: {sizes: [2]}\n");
-    assert_string_equal(spec->model[0].path, file_in("sub/m"));
-    assert_string_equal(spec->evaluation, file_in("sub/eval.h5"));
+    assert_string_equal(spec->model[0].path, spec_text_path("sub/m"));
+    assert_string_equal(spec->evaluation, spec_text_path("sub/eval.h5"));
     assert_string_equal(spec->block[0].routes.item[0], "last<-first");
-    assert_string_equal(spec->prompt_files.item[0], file_in("own.jsonl"));
+    assert_string_equal(spec->prompt_files.item[0], spec_text_path("own.jsonl"));
     assert_int_equal(spec->block[0].select->kind, KO_SELECT_CORRECT);
     assert_int_equal(spec->block[0].starts, KO_STARTS_LIST);
     assert_non_null(strstr(spec->resolved, "precision: tf32"));
@@ -230,10 +172,10 @@ static void settings_override_the_top_level(void **state)
     parse_options(&options, (int)(sizeof argv / sizeof argv[0]), argv);
     struct ko_spec *spec = NULL;
     struct ko_error err = {0};
-    enum ko_code code =
-        read_text(MODELS "prompts: {file: facts.jsonl, sample: {n: 9, seed: 4}}\n" ROUTES
-                         "windows: {sizes: [9], starts: [0]}\nprecision: tf32\nrow-budget: 777\n",
-                  &options, &spec, &err);
+    enum ko_code code = spec_text_read(
+        MODELS "prompts: {file: facts.jsonl, sample: {n: 9, seed: 4}}\n" ROUTES
+               "windows: {sizes: [9], starts: [0]}\nprecision: tf32\nrow-budget: 777\n",
+        &options, &spec, &err);
     if (code != KO_OK) {
         fail_msg("%s", err.text);
     }
@@ -243,7 +185,7 @@ static void settings_override_the_top_level(void **state)
     assert_int_equal(spec->block[0].sample_seed, 4);
     assert_int_equal(spec->block[0].routes.n, 1);
     assert_string_equal(spec->block[0].routes.item[0], "all<-first");
-    assert_string_equal(spec->evaluation, file_in("e.h5"));
+    assert_string_equal(spec->evaluation, spec_text_path("e.h5"));
     assert_string_equal(ko_option_string(&options, KO_OPT_BACKEND), "cpu");
     assert_string_equal(ko_option_string(&options, KO_OPT_PRECISION), "float32");
     assert_int_equal(ko_option_int(&options, KO_OPT_ROW_BUDGET), 777);
@@ -274,7 +216,7 @@ static void bad_settings_are_refused(void **state)
         parse_options(&options, 5, argv);
         struct ko_spec *spec = NULL;
         struct ko_error err = {0};
-        assert_int_equal(read_text(RIGHT, &options, &spec, &err), KO_E_INPUT);
+        assert_int_equal(spec_text_read(RIGHT, &options, &spec, &err), KO_E_INPUT);
         if (strstr(err.text, rows[i][1]) == NULL) {
             fail_msg("'%s' is not in '%s'", rows[i][1], err.text);
         }
@@ -291,7 +233,7 @@ static void an_evaluation_needs_no_routes(void **state)
     parse_options(&options, 3, argv);
     struct ko_spec *spec = NULL;
     struct ko_error err = {0};
-    assert_int_equal(read_text(MODELS PROMPTS, &options, &spec, &err), KO_OK);
+    assert_int_equal(spec_text_read(MODELS PROMPTS, &options, &spec, &err), KO_OK);
     assert_int_equal(spec->block[0].routes.n, 0);
     ko_spec_free(spec);
     ko_options_free(&options);
@@ -328,172 +270,21 @@ static void the_resolved_spec_reads_back_as_itself(void **state)
               "features: [random-third:5+conv, all]\n"
               "windows: {sizes: [1, 12.5%], starts: {every: 2}}\n"
               "evaluation: e.h5\nbackend: cpu\n"
-              "sweeps: [{models: [a], windows: {starts: [0, 3]}}, {prompts: {sample: null}}]\n");
+              "sweeps: [{name: 'fig \"1\"', models: [a], windows: {starts: [0, 3]}},\n"
+              "         {prompts: {sample: null}}]\n");
     struct ko_spec *again = NULL;
     struct ko_error err = {0};
-    write_file("resolved.yaml", spec->resolved);
-    if (ko_spec_read(file_in("resolved.yaml"), NULL, &again, &err) != KO_OK) {
+    spec_text_write("resolved.yaml", spec->resolved);
+    if (ko_spec_read(spec_text_path("resolved.yaml"), NULL, &again, &err) != KO_OK) {
         fail_msg("%s in\n%s", err.text, spec->resolved);
     }
     assert_string_equal(again->resolved, spec->resolved);
     assert_int_equal(again->n_blocks, 2);
     assert_string_equal(again->model[1].name, "q\"b\\");
+    assert_string_equal(again->block[0].name, "fig \"1\"");
+    assert_null(again->block[1].name);
     ko_spec_free(again);
     ko_spec_free(spec);
-}
-
-/* Each line of a table: a spec, and words of the error that it must give. */
-static const struct bad {
-    const char *text, *words;
-} bad[] = {
-    {"", "spec.yaml:"},
-    {"[a, b]", "spec.yaml:1:1: expected a map of keys"},
-    {RIGHT "routs: [x]\n", "spec.yaml:5:1: unknown key 'routs', did you mean 'routes'?"},
-    {RIGHT "models: [c]\n", "spec.yaml:5:1: duplicate key 'models'"},
-    {PROMPTS ROUTES WINDOWS, "spec.yaml:1:1: missing key 'models'"},
-    {MODELS ROUTES WINDOWS, "missing key 'file' of prompts"},
-    {MODELS PROMPTS WINDOWS, "missing key 'routes'"},
-    {MODELS PROMPTS ROUTES, "missing key 'sizes' of windows"},
-    {MODELS PROMPTS ROUTES "windows: {starts: all}\n", "spec.yaml:4:10: missing key 'sizes'"},
-    {"models: models/a\n", "spec.yaml:1:9: models: expected a list of folders or maps with 'path', "
-                           "got 'models/a'"},
-    {"models: []\n", "expected a list of folders or maps with 'path', got an empty one"},
-    {"models: [[a]]\n", "models: expected a folder or a map with 'path', got a list"},
-    {"models: [{name: x}]\n", "this model has no 'path'"},
-    {"models: [{path: x, nam: y}]\n", "unknown key 'nam', did you mean 'name'?"},
-    {"models: [{path: x, bos: ad}]\n",
-     "spec.yaml:1:25: bos: expected default, add or none, got 'ad', did you mean 'add'?"},
-    {"models: [x/a, y/a]\n", "spec.yaml:1:15: models: duplicate model name 'a', also at "},
-    {"models: [..]\n", "gives the model no name"},
-    {"models: ['${KO_TEST_UNSET}/a']\n", "models: environment variable 'KO_TEST_UNSET' is not set"},
-    {"models: ['${KO']\n", "has a ${ that is no ${VARIABLE}"},
-    {MODELS "prompts: facts.jsonl\n" ROUTES WINDOWS,
-     "spec.yaml:2:10: prompts: expected a map, got 'facts.jsonl'"},
-    {MODELS "prompts: {file: [f]}\n" ROUTES WINDOWS, "prompts.file: expected a path, got a list"},
-    {MODELS "prompts: {file: f, selct: all}\n" ROUTES WINDOWS,
-     "unknown key 'selct', did you mean 'select'?"},
-    {MODELS "prompts: {file: f, select: corect}\n" ROUTES WINDOWS, "did you mean 'correct'?"},
-    {MODELS "prompts: {file: f, select: [all]}\n" ROUTES WINDOWS, "select: expected all, correct"},
-    {MODELS "prompts: {file: f, select: relation}\n" ROUTES WINDOWS,
-     "select: 'relation' takes a value, write {relation: ...}"},
-    {MODELS "prompts: {file: f, select: {relation: P36}}\n" ROUTES WINDOWS,
-     "relation: expected a list of words, got 'P36'"},
-    {MODELS "prompts: {file: f, select: {rank-at-most: 0}}\n" ROUTES WINDOWS,
-     "rank-at-most: expected a whole number from 1, got '0'"},
-    {MODELS "prompts: {file: f, select: {relatoin: [P36]}}\n" ROUTES WINDOWS,
-     "unknown key 'relatoin', did you mean 'relation'?"},
-    {MODELS "prompts: {file: f, select: {relation: [a], id: [b]}}\n" ROUTES WINDOWS,
-     "select: expected a map of one key, got 2"},
-    {MODELS "prompts: {file: f, select: {}}\n" ROUTES WINDOWS, "expected a map of one key, got 0"},
-    {MODELS "prompts: {file: f, select: {all-of: correct}}\n" ROUTES WINDOWS,
-     "all-of: expected a list of selections"},
-    {MODELS "prompts: {file: f, sample: 5}\n" ROUTES WINDOWS, "sample: expected a map, got '5'"},
-    {MODELS "prompts: {file: f, sample: {seed: 5}}\n" ROUTES WINDOWS, "sample: missing key 'n'"},
-    {MODELS "prompts: {file: f, sample: {n: 0}}\n" ROUTES WINDOWS,
-     "sample.n: expected a whole number from 1, got '0'"},
-    {MODELS "prompts: {file: f, sample: {n: ten}}\n" ROUTES WINDOWS, "got 'ten'"},
-    {MODELS "prompts: {file: f, sample: {n: '10'}}\n" ROUTES WINDOWS, "got '10' in quotes"},
-    {MODELS "prompts: {file: f, sample: {n: 1, seed: -1}}\n" ROUTES WINDOWS,
-     "sample.seed: expected a whole number from 0, got '-1'"},
-    {MODELS PROMPTS "routes: last<-subject\n" WINDOWS,
-     "routes: expected a list of TARGET<-SOURCE, got 'last<-subject'"},
-    {MODELS PROMPTS "routes: [last-subject]\n" WINDOWS,
-     "spec.yaml:3:10: routes: expected TARGET<-SOURCE, as in last<-subject, got 'last-subject'"},
-    {MODELS PROMPTS "routes: [<-subject]\n" WINDOWS, "expected TARGET<-SOURCE"},
-    {MODELS PROMPTS "routes: [a<-b<-c]\n" WINDOWS, "expected TARGET<-SOURCE"},
-    {MODELS PROMPTS "routes: [{last: subject}]\n" WINDOWS, "expected TARGET<-SOURCE"},
-    {MODELS PROMPTS "routes: [last<-later]\n" WINDOWS, "is a target only"},
-    {MODELS PROMPTS "routes: [each<-last]\n" WINDOWS, "is a source only"},
-    {RIGHT "features: [slow-thrid]\n",
-     "spec.yaml:5:12: features: unknown feature class 'slow-thrid', did you mean 'slow-third'?"},
-    {RIGHT "features: all\n", "features: expected a list of feature classes, got 'all'"},
-    {RIGHT "features: []\n", "got an empty one"},
-    {MODELS PROMPTS ROUTES "windows: {sizes: 9}\n", "windows.sizes: expected a list"},
-    {MODELS PROMPTS ROUTES "windows: {sizes: [0]}\n",
-     "spec.yaml:4:19: windows.sizes: expected a whole number of layers from 1, or a share of depth "
-     "as in 12%, got '0'"},
-    {MODELS PROMPTS ROUTES "windows: {sizes: [-3]}\n", "got '-3'"},
-    {MODELS PROMPTS ROUTES "windows: {sizes: [1.5]}\n", "got '1.5'"},
-    {MODELS PROMPTS ROUTES "windows: {sizes: [nine]}\n", "got 'nine'"},
-    {MODELS PROMPTS ROUTES "windows: {sizes: [[9]]}\n", "got a list"},
-    {MODELS PROMPTS ROUTES "windows: {sizes: [0%]}\n", "expected a share of depth above 0%"},
-    {MODELS PROMPTS ROUTES "windows: {sizes: [101%]}\n", "up to 100%, got '101%'"},
-    {MODELS PROMPTS ROUTES "windows: {sizes: [x%]}\n", "got 'x%'"},
-    {MODELS PROMPTS ROUTES "windows: {sizes: [9], start: all}\n",
-     "unknown key 'start', did you mean 'starts'?"},
-    {MODELS PROMPTS ROUTES "windows: {sizes: [9], starts: some}\n",
-     "windows.starts: expected all, a list of layers or {every: N}, got 'some'"},
-    {MODELS PROMPTS ROUTES "windows: {sizes: [9], starts: [-1]}\n",
-     "windows.starts: expected a whole number from 0, got '-1'"},
-    {MODELS PROMPTS ROUTES "windows: {sizes: [9], starts: []}\n", "got an empty one"},
-    {MODELS PROMPTS ROUTES "windows: {sizes: [9], starts: {}}\n", "got an empty map"},
-    {MODELS PROMPTS ROUTES "windows: {sizes: [9], starts: {evry: 2}}\n", "did you mean 'every'?"},
-    {MODELS PROMPTS ROUTES "windows: {sizes: [9], starts: {every: 0}}\n",
-     "windows.starts.every: expected a whole number from 1, got '0'"},
-    {RIGHT "sweeps: {}\n", "sweeps: expected a list of blocks, got a map"},
-    {RIGHT "sweeps: []\n", "sweeps: expected a list of blocks, got an empty one"},
-    {RIGHT "sweeps: [x]\n", "sweeps: expected a map in each block, got 'x'"},
-    {RIGHT "sweeps: [{precision: tf32}]\n",
-     "spec.yaml:5:11: key 'precision' is for the top level, not for a block of sweeps"},
-    {RIGHT "sweeps: [{feature: [all]}]\n", "unknown key 'feature', did you mean 'features'?"},
-    {"models: [m/mamba-big]\n" PROMPTS ROUTES WINDOWS "sweeps: [{models: [mamba-bigg]}]\n",
-     "spec.yaml:5:20: models: unknown model 'mamba-bigg', did you mean 'mamba-big'?"},
-    {RIGHT "sweeps: [{models: [zebra-zebra]}]\n",
-     "'zebra-zebra' is neither the name of a model declared at the top nor a folder"},
-    {RIGHT "sweeps: [{models: [{name: a, path: z}]}]\n", "duplicate model name 'a'"},
-    {RIGHT "precision: float64\n",
-     "precision: expected float32, tf32, bfloat16 or float32x3, got 'float64'"},
-    {RIGHT "precision: [tf32]\n",
-     "precision: expected float32, tf32, bfloat16 or float32x3, got a list"},
-    {RIGHT "backend: gpu\n", "backend: expected cpu or cuda, got 'gpu'"},
-    {RIGHT "row-budget: many\n", "row-budget: expected a whole number from 0, got 'many'"},
-    {RIGHT "row-budget: 99999999999\n", "from 0 to 2147483647, got '99999999999'"},
-    {RIGHT "evaluation: [e]\n", "evaluation: expected a path, got a list"},
-    {"include: missing.yaml\n" RIGHT, "spec.yaml:1:10: include: "},
-    {"include: spec.yaml\n" RIGHT, "includes itself"},
-    {"include: [a]\n" RIGHT, "include: expected a path, got a list"},
-};
-
-static void bad_specs_are_refused_in_words(void **state)
-{
-    (void)state;
-    unsetenv("KO_TEST_UNSET");
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        struct ko_spec *spec = NULL;
-        struct ko_error err = {0};
-        if (read_text(bad[i].text, NULL, &spec, &err) != KO_E_INPUT) {
-            fail_msg("accepted, or failed in another way (%s):\n%s", err.text, bad[i].text);
-        }
-        if (strstr(err.text, bad[i].words) == NULL) {
-            fail_msg("'%s' is not in '%s'", bad[i].words, err.text);
-        }
-        assert_null(strchr(err.text, '\n'));
-        assert_null(spec);
-    }
-}
-
-static void faults_of_an_included_file_are_placed_there(void **state)
-{
-    (void)state;
-    struct ko_spec *spec = NULL;
-    struct ko_error err = {0};
-    write_file("base.yaml", MODELS "windows: {sizes: [0]}\n");
-    assert_int_equal(read_text("include: base.yaml\n" PROMPTS ROUTES, NULL, &spec, &err),
-                     KO_E_INPUT);
-    assert_non_null(strstr(err.text, "base.yaml:2:19: windows.sizes"));
-    write_file("base.yaml", "include: spec.yaml\n");
-    assert_int_equal(read_text("include: base.yaml\n" RIGHT, NULL, &spec, &err), KO_E_INPUT);
-    assert_non_null(strstr(err.text, "base.yaml:1:10: include: "));
-    assert_non_null(strstr(err.text, "includes itself"));
-}
-
-static void a_missing_spec_is_named(void **state)
-{
-    (void)state;
-    struct ko_spec *spec = NULL;
-    struct ko_error err = {0};
-    assert_int_equal(ko_spec_read("/nowhere/spec.yaml", NULL, &spec, &err), KO_E_INPUT);
-    assert_non_null(strstr(err.text, "/nowhere/spec.yaml"));
 }
 
 int main(void)
@@ -508,9 +299,6 @@ int main(void)
         cmocka_unit_test(an_evaluation_needs_no_routes),
         cmocka_unit_test(selections_nest),
         cmocka_unit_test(the_resolved_spec_reads_back_as_itself),
-        cmocka_unit_test(bad_specs_are_refused_in_words),
-        cmocka_unit_test(faults_of_an_included_file_are_placed_there),
-        cmocka_unit_test(a_missing_spec_is_named),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, spec_text_begin, spec_text_end);
 }

@@ -1,0 +1,206 @@
+#include "tests/support/asked_cells.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void check(bool fine, const char *what)
+{
+    if (!fine) {
+        fprintf(stderr, "asked_cells: %s\n", what);
+        abort();
+    }
+}
+
+struct asked_cell *asked_cell_at(const struct asked_cells *e, int32_t m, int32_t f, int64_t slot)
+{
+    size_t at = (size_t)m * (size_t)e->plan->n_facts + (size_t)f;
+    return &e->asked[at * e->record + (size_t)slot];
+}
+
+struct asked_edges asked_edges_of(const struct ko_route *route, const struct ko_prompt *prompt,
+                                  int32_t source, int32_t reach)
+{
+    struct asked_edges matrix = {.first_target = -1, .min_span = INT32_MAX};
+    uint8_t target[ASKED_TOKENS] = {0}, from[ASKED_TOKENS] = {0};
+    struct ko_error err = {0};
+    bool later = route->kind == KO_ROUTE_LATER || route->kind == KO_ROUTE_LATER_EACH;
+    bool each = route->kind == KO_ROUTE_EACH || route->kind == KO_ROUTE_LATER_EACH;
+    check(prompt->n_tokens <= ASKED_TOKENS, "too many tokens");
+    if (!later) {
+        check(ko_token_set_eval(route->target, prompt, target, &err) == KO_OK, "a token set");
+    }
+    if (each) {
+        from[source] = 1;
+    } else {
+        check(ko_token_set_eval(route->source, prompt, from, &err) == KO_OK, "a token set");
+    }
+    for (int32_t i = 0; i < prompt->n_tokens; i++) {
+        for (int32_t j = 0; j <= i; j++) {
+            bool has = i - j < reach && from[j] && (later ? i > j : target[i]);
+            matrix.has[i][j] = has;
+            matrix.any = matrix.any || has;
+            matrix.first_target = has && matrix.first_target < 0 ? i : matrix.first_target;
+            matrix.min_span = has && i - j < matrix.min_span ? i - j : matrix.min_span;
+        }
+    }
+    return matrix;
+}
+
+/* Only the selections that the specs of this test use. */
+static bool selects(const struct ko_select *select, const struct ko_plan_fact *fact)
+{
+    if (select->kind == KO_SELECT_NOT) {
+        return !selects(select->part[0], fact);
+    }
+    if (select->kind == KO_SELECT_RELATION || select->kind == KO_SELECT_ID) {
+        const char *key = select->kind == KO_SELECT_ID ? fact->id : fact->relation;
+        return ko_strings_find(&select->names, key) >= 0;
+    }
+    return true;
+}
+
+static bool starts_at(const struct ko_spec_block *block, int32_t start)
+{
+    bool listed = false;
+    for (size_t i = 0; i < block->n_starts; i++) {
+        listed = listed || block->start[i] == start;
+    }
+    return block->starts == KO_STARTS_ALL || (block->starts == KO_STARTS_LIST && listed) ||
+           (block->starts == KO_STARTS_EVERY && start % block->every == 0);
+}
+
+static int32_t index_of(const int32_t *list, int32_t n, int32_t value)
+{
+    for (int32_t i = 0; i < n; i++) {
+        if (list[i] == value) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+static int32_t route_of(const struct ko_plan *plan, const char *label)
+{
+    for (int32_t r = 0; r < plan->n_routes; r++) {
+        if (strcmp(plan->route[r].route.label, label) == 0) {
+            return r;
+        }
+    }
+    check(false, label);
+    return -1;
+}
+
+static int32_t feature_of(const struct ko_plan *plan, const char *label)
+{
+    for (int32_t f = 0; f < plan->n_features; f++) {
+        char own[64];
+        ko_feature_class_label(&plan->feature[f], own);
+        if (strcmp(own, label) == 0) {
+            return f;
+        }
+    }
+    check(false, label);
+    return -1;
+}
+
+static void ask_windows(struct asked_cells *e, const struct ko_spec_block *block, int32_t m,
+                        int32_t f, int32_t r, int32_t c)
+{
+    const struct ko_plan *plan = e->plan;
+    const struct ko_plan_model *model = &plan->model[m];
+    const struct ko_prompt *prompt = ko_plan_prompt(plan, m, f);
+    int32_t n_sources = plan->route[r].heat ? prompt->n_tokens : 1;
+    for (int32_t source = 0; source < n_sources; source++) {
+        bool vacuous = !asked_edges_of(&plan->route[r].route, prompt, source, model->reach).any;
+        for (size_t k = 0; k < block->n_sizes; k++) {
+            double share = round(block->size[k].value * model->n_layers / 100.0);
+            int32_t size = (int32_t)(!block->size[k].percent ? block->size[k].value
+                                     : share < 1.0           ? 1.0
+                                                             : share);
+            for (int32_t start = 0; start + size <= model->n_layers; start++) {
+                if (starts_at(block, start)) {
+                    int32_t i = index_of(plan->size, plan->n_sizes, size);
+                    int32_t s = index_of(plan->start, plan->n_starts, start);
+                    check(i >= 0 && s >= 0, "a window is not on the axes");
+                    struct asked_cell *cell =
+                        asked_cell_at(e, m, f, ko_plan_value_slot(plan, r, c, source, i, s));
+                    cell->planned = true;
+                    cell->vacuous = vacuous;
+                }
+            }
+        }
+    }
+}
+
+static void ask_block(struct asked_cells *e, const struct ko_spec_block *block)
+{
+    const struct ko_plan *plan = e->plan;
+    for (size_t k = 0; k < block->n_models; k++) {
+        int32_t m = (int32_t)block->model[k];
+        for (int32_t f = 0; f < plan->n_facts; f++) {
+            if (ko_plan_prompt(plan, m, f)->reason != KO_RUNNABLE ||
+                !selects(block->select, &plan->fact[f])) {
+                continue;
+            }
+            for (size_t r = 0; r < block->routes.n; r++) {
+                for (size_t c = 0; c < block->features.n; c++) {
+                    int32_t feature = feature_of(plan, block->features.item[c]);
+                    if (ko_feature_class_exists(&plan->feature[feature],
+                                                plan->model[m].n_features)) {
+                        ask_windows(e, block, m, f, route_of(plan, block->routes.item[r]), feature);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/* Every slot of a record belongs to one place. */
+static struct asked_place *places_of(const struct ko_plan *plan)
+{
+    size_t n = (size_t)ko_plan_n_values(plan), found = 0;
+    struct asked_place *place = malloc((n + 1) * sizeof *place);
+    check(place != NULL, "out of memory");
+    memset(place, 0xff, n * sizeof *place);
+    struct asked_place at = {0};
+    for (at.route = 0; at.route < plan->n_routes; at.route++) {
+        int32_t n_sources = plan->route[at.route].heat ? plan->n_source_positions : 1;
+        for (at.feature = 0; at.feature < plan->n_features; at.feature++) {
+            for (at.source = 0; at.source < n_sources; at.source++) {
+                for (at.size = 0; at.size < plan->n_sizes; at.size++) {
+                    for (at.start = 0; at.start < plan->n_starts; at.start++, found++) {
+                        int64_t slot = ko_plan_value_slot(plan, at.route, at.feature, at.source,
+                                                          at.size, at.start);
+                        check(slot >= 0 && slot < (int64_t)n && place[slot].route < 0,
+                              "two places in one slot");
+                        place[slot] = at;
+                    }
+                }
+            }
+        }
+    }
+    check(found == n, "places are missing");
+    return place;
+}
+
+struct asked_cells asked_cells_of(const struct ko_plan *plan, const struct ko_spec *spec)
+{
+    struct asked_cells e = {.plan = plan, .place = places_of(plan)};
+    e.record = (size_t)ko_plan_n_values(plan);
+    e.asked =
+        calloc((size_t)plan->n_models * (size_t)plan->n_facts * e.record + 1, sizeof *e.asked);
+    check(e.asked != NULL, "out of memory");
+    for (size_t b = 0; b < spec->n_blocks; b++) {
+        ask_block(&e, &spec->block[b]);
+    }
+    return e;
+}
+
+void asked_cells_free(struct asked_cells *e)
+{
+    free(e->asked);
+    free(e->place);
+    *e = (struct asked_cells){0};
+}

@@ -1,0 +1,48 @@
+/* What a sweep spec asks for, enumerated cell by cell by a code that shares nothing with the
+ * planner but the token sets. The functions abort where the machine fails them. */
+#ifndef TESTS_SUPPORT_ASKED_CELLS_H
+#define TESTS_SUPPORT_ASKED_CELLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "src/plan/plan.h"
+
+/* One cell of the enumeration. */
+struct asked_cell {
+    bool planned, vacuous;
+    int hits; /* of the waves */
+};
+
+/* A slot of a record, taken apart. */
+struct asked_place {
+    int32_t route, feature, source, size, start;
+};
+
+struct asked_cells {
+    const struct ko_plan *plan;
+    struct asked_place *place; /* [record] */
+    size_t record;             /* values of one (model, fact) */
+    struct asked_cell *asked;  /* [n_models, n_facts, record] */
+};
+
+/* The cells of a plan that was made from the spec. Free with asked_cells_free. */
+struct asked_cells asked_cells_of(const struct ko_plan *plan, const struct ko_spec *spec);
+void asked_cells_free(struct asked_cells *e);
+/* The cell of model m and prompt f in a slot of the record; borrowed. */
+struct asked_cell *asked_cell_at(const struct asked_cells *e, int32_t m, int32_t f, int64_t slot);
+
+enum { ASKED_TOKENS = 16 };
+
+/* The edges of a route by its definition. */
+struct asked_edges {
+    bool has[ASKED_TOKENS][ASKED_TOKENS];
+    bool any;
+    int32_t first_target, min_span;
+};
+
+struct asked_edges asked_edges_of(const struct ko_route *route, const struct ko_prompt *prompt,
+                                  int32_t source, int32_t reach);
+
+#endif
