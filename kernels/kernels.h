@@ -90,7 +90,7 @@ static inline int32_t ko_rows_source_after_conv(const struct ko_rows *rows, int3
 /* Whether (i, j), j <= i, is an edge of the set. */
 static inline bool ko_edge_set_has(const struct ko_edge_set *set, int32_t i, int32_t j)
 {
-    return set->later ? (set->source[j] && j < i) : (set->target[i] && set->source[j]);
+    return set->later ? (j < i && set->source[j]) : (set->target[i] && set->source[j]);
 }
 /* Whether branch b's edges are removed in layer l. */
 static inline bool ko_branch_in_window(const struct ko_branch *branch, int32_t layer)

@@ -53,8 +53,8 @@ KO_MUST_CHECK enum ko_code ko_worker_stage(struct ko_worker *worker, struct ko_f
 /* Local. Stages a batch as failed. */
 KO_MUST_CHECK enum ko_code ko_worker_stage_failed(struct ko_worker *worker, int32_t batch,
                                                   enum ko_failure failure, struct ko_error *err);
-/* Local. Gives the compute thread a batch, and says so at debug level. */
-void ko_worker_submit(struct ko_worker *worker, int32_t batch);
+/* Local. Gives the compute thread the batch with this number, and says so at debug level. */
+void ko_worker_submit(struct ko_worker *worker, int32_t number);
 
 /* A whole job as the coordinator tells it, ranks 1 ... n-1. An error has been reported to the
  * coordinator. */

@@ -19,6 +19,7 @@ static bool list_keys(const struct ko_rows *rows, const struct ko_attention *arg
     const struct ko_edge_set *cut =
         branch && ko_branch_in_window(branch, args->layer) ? &rows->edges[branch->edge_set] : NULL;
     int32_t own = branch ? branch->first_position : i + 1;
+    int32_t own_row = branch ? branch->first_row : 0;
     bool any = false;
     for (int32_t j = i >= args->reach ? i - args->reach + 1 : 0; j <= i; j++) {
         bool removed = cut && ko_edge_set_has(cut, i, j);
@@ -26,7 +27,7 @@ static bool list_keys(const struct ko_rows *rows, const struct ko_attention *arg
             continue;
         }
         int32_t at =
-            j < own ? rows->trunk_first[rows->prompt[row]] + j : branch->first_row + j - own;
+            j < own ? rows->trunk_first[rows->prompt[row]] + j : own_row + j - own;
         keys->row[n] = ko_rows_source(rows, at, args->layer);
         keys->zeroed[n++] = removed;
         any = any || removed;

@@ -55,10 +55,10 @@ static void mix_row(const struct ko_backend *be, const struct ko_mamba2 *args, c
     be->isa->ssd(ssd);
 }
 
-/* What one thread needs, in bytes of a piece of scratch; paths and weights are as long as the
- * longest prompt. */
+/* What one thread needs, in bytes of a piece of scratch that begins with the path's delta; paths
+ * and weights are as long as the longest prompt. */
 struct layout {
-    size_t delta, row, removed, span, weight, bytes;
+    size_t row, removed, span, weight, bytes;
 };
 
 static size_t padded(size_t bytes)

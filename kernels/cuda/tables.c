@@ -22,7 +22,7 @@ size_t ko_cuda_tables_bytes(int32_t max_rows, int32_t max_tokens)
        branch's. Fifteen arrays are padded. */
     const size_t a_row = 10 * sizeof(int32_t) + sizeof(struct ko_branch) +
                          sizeof(struct ko_scan_item) + 1 + 2 * (size_t)max_tokens;
-    return (size_t)max_rows * a_row + 15 * ALIGNMENT;
+    return (size_t)max_rows * a_row + (size_t)15 * ALIGNMENT;
 }
 
 /* A block that is filled from its beginning. */

@@ -32,6 +32,7 @@ static double log_sum_exp(const double *logit, int32_t n, int32_t *top)
         sum += exp(logit[v] - logit[best]);
     }
     *top = best;
+    /* cppcheck-suppress invalidFunctionArg ; the sum has exp(0) of the largest in it */
     return logit[best] + log(sum);
 }
 

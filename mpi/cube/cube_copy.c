@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mpi/cube/cube_check.h"
 #include "mpi/cube/cube_copy_attributes.h"
 #include "mpi/cube/cube_fill.h"
 #include "mpi/cube/cube_view.h"
@@ -17,7 +18,8 @@ enum {
 
 struct copy {
     const struct ko_cube_view *from;
-    struct ko_cube_new to;
+    struct ko_cube_new to; /* its file is a group of root, or root itself */
+    hid_t root;
     size_t chunk_bytes;
 };
 
@@ -181,17 +183,15 @@ static hid_t create_file(const char *path, struct ko_error *err)
     return file;
 }
 
-static enum ko_code write_copy(struct copy *copy, const char *temporary, struct ko_error *err)
+/* Attributes, datasets and axes of one group into another. What has been created is closed. */
+static enum ko_code copy_group(struct copy *copy, struct ko_error *err)
 {
     const char *path = copy->to.path;
-    enum ko_code code = KO_OK;
+    enum ko_code code =
+        ko_cube_copy_attributes(copy->from->file, copy->to.file, copy->from->path, err);
 
     for (size_t i = 0; i < KO_CUBE_N_DATASETS; i++)
         copy->to.dataset[i] = H5I_INVALID_HID;
-    copy->to.file = create_file(temporary, err);
-    if (copy->to.file < 0)
-        return err->code;
-    code = ko_cube_copy_attributes(copy->from->file, copy->to.file, copy->from->path, err);
     for (size_t i = 0; i < KO_CUBE_N_DATASETS && code == KO_OK; i++)
         if (ko_cube_present(&ko_cube_table[i], &copy->from->lengths))
             code = copy_dataset(copy, i, err);
@@ -200,10 +200,44 @@ static enum ko_code write_copy(struct copy *copy, const char *temporary, struct 
     if (code == KO_OK && H5Fflush(copy->to.file, H5F_SCOPE_GLOBAL) < 0)
         code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot bring the file to disk", path);
     if (code != KO_OK)
-        ko_cube_go_on_in_memory(copy->to.file);
+        ko_cube_go_on_in_memory(copy->root);
     for (size_t i = 0; i < KO_CUBE_N_DATASETS; i++)
         ko_hdf5_close(copy->to.dataset[i], &code, path, err);
-    ko_hdf5_close_file(copy->to.file, &code, path, err);
+    return code;
+}
+
+/* The group by which a shard's file can be merged. */
+static enum ko_code copy_outline(const struct copy *shard, struct ko_error *err)
+{
+    struct ko_cube_view *view = NULL;
+    enum ko_code code = ko_cube_view_open_outline(shard->from, &view, err);
+
+    if (code != KO_OK)
+        return code;
+    struct copy copy = {.from = view,
+                        .to = {.path = shard->to.path, .lengths = view->lengths},
+                        .root = shard->root,
+                        .chunk_bytes = shard->chunk_bytes};
+    copy.to.file = ko_cube_create_outline(shard->root);
+    if (copy.to.file < 0)
+        code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot create group '%s'", copy.to.path,
+                            KO_CUBE_WHOLE);
+    else
+        code = copy_group(&copy, err);
+    ko_hdf5_close(copy.to.file, &code, copy.to.path, err);
+    ko_cube_view_close(view);
+    return code;
+}
+
+static enum ko_code write_copy(struct copy *copy, const char *temporary, struct ko_error *err)
+{
+    copy->to.file = copy->root = create_file(temporary, err);
+    if (copy->root < 0)
+        return err->code;
+    enum ko_code code = copy_group(copy, err);
+    if (code == KO_OK && copy->from->lengths.shard)
+        code = copy_outline(copy, err);
+    ko_hdf5_close_file(copy->root, &code, copy->to.path, err);
     return code;
 }
 

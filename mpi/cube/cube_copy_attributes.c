@@ -38,7 +38,8 @@ static enum ko_code copy_value(struct copy *copy, hid_t from, hid_t type, hid_t 
     hid_t id = H5I_INVALID_HID, creation = H5I_INVALID_HID;
 
     if (n <= 0 || each == 0 || (size_t)n > MAX_BYTES / each ||
-        (class != H5T_INTEGER && class != H5T_FLOAT && class != H5T_STRING))
+        (class != H5T_INTEGER && class != H5T_FLOAT && class != H5T_STRING) ||
+        (n > 1 && H5Tis_variable_str(type) > 0))
         return ko_fail(copy->err, KO_E_INPUT,
                        "%s: attribute '%s' is of a kind that no cube has, remove it", copy->path,
                        name);

@@ -118,23 +118,31 @@ static enum ko_code write_datasets(struct ko_cube_new *cube, struct ko_error *er
     return code;
 }
 
+hid_t ko_cube_create_outline(hid_t file)
+{
+    const unsigned order = H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED;
+    enum ko_code code = KO_OK;
+    hid_t creation = H5Pcreate(H5P_GROUP_CREATE), group = H5I_INVALID_HID;
+
+    if (creation >= 0 && H5Pset_obj_track_times(creation, false) >= 0 &&
+        H5Pset_link_creation_order(creation, order) >= 0)
+        group = H5Gcreate2(file, KO_CUBE_WHOLE, H5P_DEFAULT, creation, H5P_DEFAULT);
+    ko_hdf5_close(creation, &code, "", NULL);
+    return group;
+}
+
 /* The group `whole`: what a merge needs besides the shards' results. */
 static enum ko_code write_outline(const struct ko_cube_new *cube, struct ko_error *err)
 {
-    const unsigned order = H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED;
     struct ko_cube_new whole = {.path = cube->path, .content = cube->content->whole};
     enum ko_code code = KO_OK;
-    hid_t creation = H5Pcreate(H5P_GROUP_CREATE);
 
-    whole.file = H5I_INVALID_HID;
     for (size_t i = 0; i < KO_CUBE_N_DATASETS; i++)
         whole.dataset[i] = H5I_INVALID_HID;
     ko_cube_lengths_of_outline(whole.content->plan, &whole.lengths);
     whole.lengths.n[KO_AXIS_LABEL_LENGTH] =
         ko_cube_label_length(whole.content->plan, &whole.lengths);
-    if (creation >= 0 && H5Pset_obj_track_times(creation, false) >= 0 &&
-        H5Pset_link_creation_order(creation, order) >= 0)
-        whole.file = H5Gcreate2(cube->file, KO_CUBE_WHOLE, H5P_DEFAULT, creation, H5P_DEFAULT);
+    whole.file = ko_cube_create_outline(cube->file);
     if (whole.file < 0)
         code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot create group '%s'", cube->path,
                             KO_CUBE_WHOLE);
@@ -147,7 +155,6 @@ static enum ko_code write_outline(const struct ko_cube_new *cube, struct ko_erro
     for (size_t i = 0; i < KO_CUBE_N_DATASETS; i++)
         ko_hdf5_close(whole.dataset[i], &code, cube->path, err);
     ko_hdf5_close(whole.file, &code, cube->path, err);
-    ko_hdf5_close(creation, &code, cube->path, err);
     return code;
 }
 

@@ -113,11 +113,4 @@ hid_t ko_cube_new_type(enum ko_cube_type type);
 /* Bytes of one element in memory. */
 size_t ko_cube_type_bytes(enum ko_cube_type type);
 
-/* Opens a dataset of the file and checks type and shape. KO_E_INPUT naming both where they differ
-   from the table and the lengths. The caller closes *id. */
-KO_MUST_CHECK enum ko_code ko_cube_open_dataset(hid_t file, const char *path,
-                                                const struct ko_cube_dataset *dataset,
-                                                const struct ko_cube_lengths *lengths, hid_t *id,
-                                                struct ko_error *err);
-
 #endif

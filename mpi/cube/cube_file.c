@@ -9,8 +9,8 @@
 
 #include "mpi/cube/cube_fill.h"
 #include "mpi/cube/hdf5_check.h"
-#include "src/base/file.h"
 #include "src/base/memory.h"
+#include "src/base/new_file.h"
 
 void ko_cube_go_on_in_memory(hid_t file)
 {
@@ -64,15 +64,6 @@ static enum ko_code write_file(struct ko_cube_new *cube, const char *temporary,
     return code;
 }
 
-static enum ko_code system_fail(struct ko_error *err, const char *path, const char *what)
-{
-    int number = errno;
-    bool disk = number == ENOSPC || number == EDQUOT || number == EIO;
-
-    return ko_fail(err, disk ? KO_E_FAILED : KO_E_INPUT, "%s: %s: %s", path, what,
-                   strerror(number));
-}
-
 /* Strings lie in heaps of their own, beside what refers to them. */
 static size_t dataset_bytes(const struct ko_cube_lengths *lengths)
 {
@@ -109,60 +100,20 @@ static size_t estimate(const struct ko_cube_new *cube)
 
 /* Whether the disk has room, asked before HDF5 writes: it survives no full disk. File systems that
  * cannot tell are believed. */
-static enum ko_code check_room(const struct ko_cube_new *cube, int file, struct ko_error *err)
+static enum ko_code check_room(const struct ko_cube_new *cube, const char *temporary,
+                               struct ko_error *err)
 {
-    char size[32];
-
-    if (fallocate(file, 0, 0, (off_t)estimate(cube)) != 0 &&
-        (errno == ENOSPC || errno == EDQUOT || errno == EFBIG))
-        return ko_fail(err, KO_E_FAILED, "%s: cannot be created with %s: %s", cube->path,
-                       ko_bytes_human((double)estimate(cube), size), strerror(errno));
-    return ftruncate(file, 0) == 0
-               ? KO_OK
-               : system_fail(err, cube->path, "cannot be created in its folder");
-}
-
-/* An empty file of our own beside the path, on a disk with room for the cube. *name: free(). */
-static enum ko_code new_temporary(const struct ko_cube_new *cube, char **name, struct ko_error *err)
-{
-    struct ko_text text = {0};
-    enum ko_code code;
-    int file = -1;
-
-    for (int attempt = 0; file < 0 && attempt < 100; attempt++) {
-        ko_text_free(&text);
-        ko_text_add(&text, "%s.new-%ld-%d", cube->path, (long)getpid(), attempt);
-        code = ko_text_check(&text, err);
-        if (code != KO_OK)
-            goto done;
-        file = open(text.data, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (file < 0 && errno != EEXIST)
-            break;
-    }
-    if (file < 0) {
-        code = system_fail(err, cube->path, "cannot be created in its folder");
-        goto done;
-    }
-    code = check_room(cube, file, err);
-    (void)close(file);
-    if (code == KO_OK) {
-        *name = text.data;
-        return KO_OK;
-    }
-    (void)unlink(text.data);
-done:
-    ko_text_free(&text);
-    return code;
-}
-
-static enum ko_code sync_path(const char *path, const char *named, struct ko_error *err)
-{
-    int file = open(path, O_RDONLY | O_CLOEXEC);
     enum ko_code code = KO_OK;
+    char size[32];
+    const int file = open(temporary, O_WRONLY | O_CLOEXEC);
 
-    /* Some file systems cannot sync a folder: they say EINVAL. */
-    if (file < 0 || (fsync(file) != 0 && errno != EINVAL))
-        code = system_fail(err, named, "cannot be brought to disk");
+    if (file >= 0 && fallocate(file, 0, 0, (off_t)estimate(cube)) != 0 &&
+        (errno == ENOSPC || errno == EDQUOT || errno == EFBIG))
+        code = ko_fail(err, KO_E_FAILED, "%s: cannot be created with %s: %s", cube->path,
+                       ko_bytes_human((double)estimate(cube), size), strerror(errno));
+    else if (file < 0 || ftruncate(file, 0) != 0)
+        code = ko_fail(err, KO_E_INPUT, "%s: cannot be created in its folder: %s", cube->path,
+                       strerror(errno));
     if (file >= 0)
         (void)close(file);
     return code;
@@ -171,25 +122,15 @@ static enum ko_code sync_path(const char *path, const char *named, struct ko_err
 enum ko_code ko_cube_write_file(struct ko_cube_new *cube, ko_cube_writer *write, void *context,
                                 struct ko_error *err)
 {
-    const char *path = cube->path;
-    char *temporary = NULL, *folder = NULL;
-    enum ko_code code = new_temporary(cube, &temporary, err);
+    struct ko_new_file file = {0};
+    enum ko_code code = ko_new_file_open(cube->path, &file, err);
 
-    if (code != KO_OK)
-        return code;
-    code = write_file(cube, temporary, write, context, err);
     if (code == KO_OK)
-        code = sync_path(temporary, path, err);
-    if (code == KO_OK && rename(temporary, path) != 0)
-        code = system_fail(err, path, "cannot be renamed into place");
-    if (code != KO_OK) {
-        (void)unlink(temporary);
-        goto done;
-    }
-    folder = ko_path_folder(path, err);
-    code = folder ? sync_path(folder, path, err) : err->code;
-done:
-    free(temporary);
-    free(folder);
+        code = check_room(cube, file.temporary, err);
+    if (code == KO_OK)
+        code = write_file(cube, file.temporary, write, context, err);
+    if (code == KO_OK)
+        return ko_new_file_place(&file, err);
+    ko_new_file_drop(&file);
     return code;
 }

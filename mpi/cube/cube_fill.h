@@ -32,6 +32,10 @@ KO_MUST_CHECK enum ko_code ko_cube_define_all(struct ko_cube_new *cube, struct k
 KO_MUST_CHECK enum ko_code ko_cube_write_format(const struct ko_cube_new *cube,
                                                 struct ko_error *err);
 
+/* The empty group KO_CUBE_WHOLE of a shard's file, which outlines the whole cube. The caller closes
+   it; negative where it fails. */
+hid_t ko_cube_create_outline(hid_t file);
+
 /* A fixed-length UTF-8 attribute. KO_E_INPUT where the text is longer than KO_CUBE_MAX_ATTRIBUTE.
  */
 KO_MUST_CHECK enum ko_code ko_cube_text_attribute(hid_t object, const char *path, const char *name,

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mpi/cube/cube_check.h"
 #include "mpi/cube/hdf5_check.h"
 #include "src/base/memory.h"
 

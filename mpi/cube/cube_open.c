@@ -3,6 +3,7 @@
 #include "mpi/agree.h"
 #include "mpi/cube/cube_fact_index.h"
 #include "mpi/cube/cube_handle.h"
+#include "mpi/cube/cube_check.h"
 #include "mpi/cube/hdf5_check.h"
 #include "src/base/memory.h"
 
@@ -131,7 +132,7 @@ enum ko_code ko_cube_open(const char *path, const struct ko_plan *plan, MPI_Comm
 
     ko_hdf5_quiet();
     code = ko_agree(comm, new_cube(path, plan, comm, &cube, err), err);
-    if (code != KO_OK) {
+    if (code != KO_OK || !cube) { /* NULL only with an error */
         free_cube(cube);
         return code;
     }

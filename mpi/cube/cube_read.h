@@ -12,14 +12,23 @@
 /* The metrics of a sweep's cells by name of their dataset ("logprob", "kl", ...). */
 struct ko_cube_view;
 
-/* Opens read-only. KO_E_INPUT where it is no cube, of a newer cube_format, or has datasets of wrong
-   types or shapes. Free with ko_cube_view_close. */
+/* Opens read-only. KO_E_INPUT where it is no cube, of a newer cube_format, or does not pass what
+   cube_check.h asks of it. Where there is a guard (cube_guard.h) a process of its own reads the
+   file first. Free with ko_cube_view_close. */
 KO_MUST_CHECK enum ko_code ko_cube_view_open(const char *path, struct ko_cube_view **out,
                                              struct ko_error *err);
 /* The same without any lock on the file, for one who looks while a run writes it. */
 KO_MUST_CHECK enum ko_code ko_cube_view_look(const char *path, struct ko_cube_view **out,
                                              struct ko_error *err);
 void ko_cube_view_close(struct ko_cube_view *view);
+/* Opens it, reads all that HDF5 keeps elsewhere than in the datasets themselves (attributes,
+   strings, the outline of a shard) and closes it: what a reader of cube_guard.h does with a file.
+ */
+KO_MUST_CHECK enum ko_code ko_cube_view_read_all(const char *path, struct ko_error *err);
+
+/* Whether a file that begins as HDF5 files do may be replaced: a cube of ours, however damaged it
+   is. KO_E_INPUT where it is an HDF5 file of something else, or a cube of a newer format. */
+KO_MUST_CHECK enum ko_code ko_cube_check_replaced(const char *path, struct ko_error *err);
 
 bool ko_cube_view_is_evaluation(const struct ko_cube_view *view);
 /* A root attribute's text, NULL where there is none. Borrowed. */

@@ -5,6 +5,7 @@
 #include "mpi/cube/cube.h"
 #include "mpi/cube/cube_datasets.h"
 #include "mpi/cube/cube_handle.h"
+#include "mpi/cube/cube_check.h"
 #include "mpi/cube/hdf5_check.h"
 #include "src/base/memory.h"
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mpi/cube/cube_check.h"
 #include "mpi/cube/hdf5_check.h"
 #include "src/base/memory.h"
 
@@ -19,12 +20,12 @@ enum ko_code ko_cube_view_open_outline(const struct ko_cube_view *shard, struct 
     view->path = ko_copy(shard->path, err);
     if (!view->path)
         code = KO_E_MEMORY;
-    if (code == KO_OK) {
-        view->file = H5Gopen2(shard->file, KO_CUBE_WHOLE, H5P_DEFAULT);
-        if (view->file < 0)
-            code = ko_hdf5_fail(err, KO_E_INPUT, "%s: has no group '%s', compute the shard again",
-                                shard->path, KO_CUBE_WHOLE);
-    }
+    if (code == KO_OK && H5Lexists(shard->file, KO_CUBE_WHOLE, H5P_DEFAULT) == 0)
+        code = ko_fail(err, KO_E_INPUT, "%s: has no group '%s', compute the shard again",
+                       shard->path, KO_CUBE_WHOLE);
+    if (code == KO_OK)
+        code = ko_cube_open_object(shard->file, shard->path, KO_CUBE_WHOLE, H5I_GROUP, &view->file,
+                                   err);
     if (code == KO_OK)
         code = ko_cube_view_read_attributes(view, err);
     if (code == KO_OK)
@@ -137,6 +138,8 @@ static enum ko_code read_identity(struct ko_cube_shard *shard, struct ko_error *
     if (ko_cube_view_is_evaluation(shard->view) || !text)
         return ko_fail(err, KO_E_INPUT, "%s: is no shard, give files that run --shard wrote", path);
     code = ko_shard_parse(text, path, &shard->shard, err);
+    if (code == KO_E_MEMORY)
+        return code;
     if (code != KO_OK)
         return ko_fail(err, KO_E_INPUT, "%s: attribute shard is '%.100s', expected K/N", path,
                        text);

@@ -5,8 +5,11 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "mpi/cube/cube_check.h"
+#include "mpi/cube/cube_guard.h"
 #include "mpi/cube/hdf5_check.h"
 #include "src/base/memory.h"
 
@@ -19,46 +22,14 @@ static bool has(hid_t file, const char *name)
 static enum ko_code read_lengths(struct ko_cube_view *view, struct ko_error *err)
 {
     for (int axis = KO_AXIS_NONE + 1; axis < KO_CUBE_N_AXES; axis++) {
-        const char *name = ko_cube_axis_name((enum ko_cube_axis)axis);
-        hsize_t n[H5S_MAX_RANK] = {0};
-        enum ko_code code = KO_OK;
-        if (!has(view->file, name))
-            continue;
-        hid_t id = H5Dopen2(view->file, name, H5P_DEFAULT);
-        hid_t space = id >= 0 ? H5Dget_space(id) : H5I_INVALID_HID;
-        if (space < 0)
-            code = ko_hdf5_fail(err, KO_E_INPUT, "%s: axis '%s' cannot be read", view->path, name);
-        else if (H5Sget_simple_extent_ndims(space) != 1 ||
-                 H5Sget_simple_extent_dims(space, n, NULL) != 1 || n[0] == 0 || n[0] > INT_MAX)
-            code = ko_fail(err, KO_E_INPUT,
-                           "%s: axis '%s' has not one dimension of 1 to %d, so this is no cube of "
-                           "knockout",
-                           view->path, name, INT_MAX);
-        ko_hdf5_close(space, &code, view->path, err);
-        ko_hdf5_close(id, &code, view->path, err);
+        const enum ko_code code = ko_cube_check_axis(
+            view->file, view->path, (enum ko_cube_axis)axis, &view->lengths.n[axis], err);
         if (code != KO_OK)
             return code;
-        view->lengths.n[axis] = n[0];
     }
     if (view->lengths.n[KO_AXIS_MODEL] == 0 || view->lengths.n[KO_AXIS_EVAL_PROMPT] == 0)
         return ko_fail(err, KO_E_INPUT, "%s: has no axis '%s', so it is no cube of knockout",
                        view->path, view->lengths.n[KO_AXIS_MODEL] ? "eval_prompt" : "model");
-    return KO_OK;
-}
-
-/* Types and shapes of everything that a cube of these axes has. */
-static enum ko_code check_datasets(const struct ko_cube_view *view, struct ko_error *err)
-{
-    for (size_t i = 0; i < KO_CUBE_N_DATASETS; i++) {
-        hid_t id = H5I_INVALID_HID;
-        if (!ko_cube_present(&ko_cube_table[i], &view->lengths))
-            continue;
-        enum ko_code code = ko_cube_open_dataset(view->file, view->path, &ko_cube_table[i],
-                                                 &view->lengths, &id, err);
-        ko_hdf5_close(id, &code, view->path, err);
-        if (code != KO_OK)
-            return code;
-    }
     return KO_OK;
 }
 
@@ -96,11 +67,17 @@ static enum ko_code open_file(struct ko_cube_view *view, bool locking, struct ko
     static const char signature[8] = {'\x89', 'H', 'D', 'F', '\r', '\n', '\x1a', '\n'};
     char found[sizeof signature] = {0};
     enum ko_code code = KO_OK;
-    int file = open(view->path, O_RDONLY | O_CLOEXEC);
+    struct stat info;
+    /* A pipe would be waited for. */
+    int file = open(view->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
-    if (file < 0)
-        return ko_fail(err, KO_E_INPUT, "%s: cannot be read: %s", view->path, strerror(errno));
-    ssize_t n = read(file, found, sizeof found);
+    if (file < 0 || fstat(file, &info) != 0) {
+        code = ko_fail(err, KO_E_INPUT, "%s: cannot be read: %s", view->path, strerror(errno));
+        if (file >= 0)
+            (void)close(file);
+        return code;
+    }
+    ssize_t n = S_ISREG(info.st_mode) ? read(file, found, sizeof found) : 0;
     (void)close(file);
     if (n != sizeof found || memcmp(found, signature, sizeof found) != 0)
         return ko_fail(err, KO_E_INPUT, "%s: is no HDF5 file, give a cube that knockout wrote",
@@ -179,16 +156,22 @@ enum ko_code ko_cube_view_read_content(struct ko_cube_view *view, struct ko_erro
     enum ko_code code = read_lengths(view, err);
 
     if (code == KO_OK)
-        code = check_datasets(view, err);
+        code = ko_cube_check_datasets(view->file, view->path, &view->lengths, err);
+    if (code == KO_OK)
+        code = ko_cube_check_strings(view, err);
+    if (code == KO_OK)
+        code = ko_cube_check_values(view, err);
     return code == KO_OK ? read_axes(view, err) : code;
 }
 
 static enum ko_code open_view(const char *path, bool locking, struct ko_cube_view **out,
                               struct ko_error *err)
 {
-    struct ko_cube_view *view = ko_new(1, sizeof *view, err);
-    enum ko_code code = KO_OK;
+    enum ko_code code = ko_cube_guard_ask(path, err);
 
+    if (code != KO_OK)
+        return code;
+    struct ko_cube_view *view = ko_new(1, sizeof *view, err);
     if (!view)
         return KO_E_MEMORY;
     ko_hdf5_quiet();

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mpi/cube/cube_check.h"
 #include "mpi/cube/cube_view.h"
 #include "mpi/cube/hdf5_check.h"
 #include "src/base/memory.h"
@@ -50,23 +51,58 @@ static enum ko_code read_number(const struct ko_cube_view *view, hid_t id, char 
     return code;
 }
 
+/* Those that a cube has, by the names that creation gives them. */
+static bool is_of_cubes(const char *name)
+{
+    static const char *const names[] = {
+        "title",  "Conventions", "cube_format", "kind",      "plan_hash",  "spec", "program",
+        "commit", "backend",     "device",      "precision", "evaluation", "shard"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return false;
+}
+
+static enum ko_code refuse_kind(const struct ko_cube_view *view, const char *name, hid_t type,
+                                hid_t space, struct ko_error *err)
+{
+    struct ko_text found = {0};
+
+    if (H5Sget_simple_extent_npoints(space) != 1)
+        ko_text_add(&found, "%lld values", (long long)H5Sget_simple_extent_npoints(space));
+    else
+        ko_cube_type_text(type, &found);
+    const enum ko_code code =
+        ko_fail(err, KO_E_INPUT, "%s: attribute '%s': expected %s, file has %s", view->path, name,
+                strcmp(name, "cube_format") == 0 ? "one integer" : "one string of fixed length",
+                ko_text_str(&found));
+    ko_text_free(&found);
+    return code;
+}
+
 /* The text of a scalar attribute; *out stays NULL for those of other kinds, which others may have
  * added. */
-static enum ko_code read_value(const struct ko_cube_view *view, hid_t id, char **out,
-                               struct ko_error *err)
+static enum ko_code read_value(const struct ko_cube_view *view, hid_t id, const char *name,
+                               char **out, struct ko_error *err)
 {
     hid_t type = H5Aget_type(id), space = H5Aget_space(id);
+    const bool number = strcmp(name, "cube_format") == 0;
     enum ko_code code = KO_OK;
 
     if (type < 0 || space < 0)
         code = ko_hdf5_fail(err, KO_E_INPUT, "%s: cannot read an attribute", view->path);
     else if (H5Sget_simple_extent_npoints(space) == 1) {
         H5T_class_t class = H5Tget_class(type);
-        if (class == H5T_STRING && H5Tis_variable_str(type) == 0)
+        if (class == H5T_STRING && H5Tis_variable_str(type) == 0 && !number)
             code = read_fixed(view, id, type, out, err);
-        else if (class == H5T_INTEGER)
+        else if (class == H5T_INTEGER && (number || !is_of_cubes(name)))
             code = read_number(view, id, out, err);
     }
+    if (code == KO_OK && !*out && is_of_cubes(name))
+        code = refuse_kind(view, name, type, space, err);
+    if (code == KO_OK && *out && !ko_utf8_valid(*out, strlen(*out)))
+        code = ko_fail(err, KO_E_INPUT, "%s: attribute '%s' is not valid UTF-8", view->path, name);
     ko_hdf5_close(space, &code, view->path, err);
     ko_hdf5_close(type, &code, view->path, err);
     return code;
@@ -103,37 +139,48 @@ static enum ko_code read_one(struct ko_cube_view *view, hid_t id, struct ko_erro
 
     if (H5Aget_name(id, sizeof name, name) < 0)
         return ko_hdf5_fail(err, KO_E_INPUT, "%s: an attribute has no name", view->path);
-    code = read_value(view, id, &value, err);
+    code = read_value(view, id, name, &value, err);
     if (code == KO_OK && value)
         code = add(view, name, value, err);
     free(value);
     return code;
 }
 
-static herr_t take_name(hid_t object, const char *name, const H5A_info_t *info, void *names)
+struct names {
+    struct ko_strings list;
+    enum ko_code code;
+    struct ko_error *err;
+};
+
+static herr_t take_name(hid_t object, const char *name, const H5A_info_t *info, void *context)
 {
+    struct names *names = context;
     (void)object;
     (void)info;
-    return ko_strings_add(names, name, NULL) == KO_OK ? 0 : -1;
+    names->code = ko_strings_add(&names->list, name, names->err);
+    return names->code == KO_OK ? 0 : -1;
 }
 
 enum ko_code ko_cube_view_read_attributes(struct ko_cube_view *view, struct ko_error *err)
 {
-    struct ko_strings names = {0};
-    enum ko_code code = KO_OK;
+    struct names names = {.err = err};
+    const herr_t listed =
+        H5Aiterate2(view->file, H5_INDEX_NAME, H5_ITER_INC, NULL, take_name, &names);
+    enum ko_code code = names.code;
 
-    if (H5Aiterate2(view->file, H5_INDEX_NAME, H5_ITER_INC, NULL, take_name, &names) < 0)
+    if (listed < 0 && code == KO_OK)
         code = ko_hdf5_fail(err, KO_E_INPUT, "%s: cannot read the attributes", view->path);
-    for (size_t i = 0; i < names.n && code == KO_OK; i++) {
-        hid_t id = H5Aopen(view->file, names.item[i], H5P_DEFAULT);
+    for (size_t i = 0; i < names.list.n && code == KO_OK; i++) {
+        const char *name = names.list.item[i];
+        hid_t id = H5Aopen(view->file, name, H5P_DEFAULT);
         if (id < 0)
-            code = ko_hdf5_fail(err, KO_E_INPUT, "%s: cannot read attribute '%s'", view->path,
-                                names.item[i]);
+            code =
+                ko_hdf5_fail(err, KO_E_INPUT, "%s: cannot read attribute '%s'", view->path, name);
         else
             code = read_one(view, id, err);
         ko_hdf5_close(id, &code, view->path, err);
     }
-    ko_strings_free(&names);
+    ko_strings_free(&names.list);
     return code;
 }
 

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mpi/cube/cube_check.h"
 #include "mpi/cube/cube_fact_index.h"
 #include "mpi/cube/cube_view.h"
 #include "mpi/cube/hdf5_check.h"

@@ -1,3 +1,4 @@
+#include "mpi/cube/cube_check.h"
 #include "mpi/cube/cube_view.h"
 #include "mpi/cube/hdf5_check.h"
 #include "src/base/memory.h"

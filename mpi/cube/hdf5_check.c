@@ -10,6 +10,7 @@ void ko_hdf5_quiet(void)
 {
     /* It fails only where the library could not start, and then the next call fails too. */
     (void)H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    (void)H5PLset_loading_state(0);
 }
 
 /* Walking upward begins at the innermost frame. */

@@ -8,8 +8,8 @@
 
 #include "src/base/error.h"
 
-/* Turns off HDF5's own printing of errors. Every function of the cube that others call begins with
- * it. */
+/* Turns off HDF5's own printing of errors, and the loading of plug-ins. Every function of the cube
+ * that others call begins with it. */
 void ko_hdf5_quiet(void);
 
 /* Returns code with err "formatted text: innermost reason on HDF5's error stack", newlines removed;

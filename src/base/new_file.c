@@ -1,8 +1,12 @@
 #define _GNU_SOURCE
 #include "src/base/new_file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +15,8 @@
 #include "src/base/file.h"
 #include "src/base/memory.h"
 #include "src/base/text.h"
+
+enum { HOST_BYTES = 64 };
 
 static enum ko_code system_fail(struct ko_error *err, const char *path, const char *what)
 {
@@ -21,16 +27,73 @@ static enum ko_code system_fail(struct ko_error *err, const char *path, const ch
                    strerror(number));
 }
 
+/* This machine's name as part of a file's. */
+static void name_host(char host[HOST_BYTES])
+{
+    if (gethostname(host, HOST_BYTES) != 0)
+        (void)snprintf(host, HOST_BYTES, "host");
+    host[HOST_BYTES - 1] = '\0';
+    for (char *c = host; *c; c++)
+        if (*c == '/' || *c == '-')
+            *c = '_';
+}
+
+/* Whether `name` is BEGIN-PID-N of a process that is gone. */
+static bool is_stale(const char *name, const char *begin)
+{
+    const size_t n = strlen(begin);
+    char *end = NULL;
+
+    if (strncmp(name, begin, n) != 0 || name[n] < '1' || name[n] > '9')
+        return false;
+    const long process = strtol(name + n, &end, 10);
+    if (*end != '-' || end[1] < '0' || end[1] > '9' || process > INT32_MAX)
+        return false;
+    (void)strtol(end + 1, &end, 10);
+    return *end == '\0' && kill((pid_t)process, 0) != 0 && errno == ESRCH;
+}
+
+/* What cannot be removed, or listed, stays: it is in nobody's way. */
+static enum ko_code remove_stale(const char *path, const char *host, struct ko_error *err)
+{
+    char *folder = ko_path_folder(path, err), *last = ko_path_last(path, err);
+    struct ko_text begin = {0};
+    enum ko_code code = folder && last ? KO_OK : KO_E_MEMORY;
+    DIR *list = code == KO_OK ? opendir(folder) : NULL;
+
+    ko_text_add(&begin, "%s.new-%s-", last ? last : "", host);
+    if (code == KO_OK)
+        code = ko_text_check(&begin, err);
+    for (const struct dirent *entry; code == KO_OK && list && (entry = readdir(list));) {
+        char *stale =
+            is_stale(entry->d_name, begin.data) ? ko_path_join(folder, entry->d_name, NULL) : NULL;
+        if (stale)
+            (void)unlink(stale);
+        free(stale);
+    }
+    if (list)
+        (void)closedir(list);
+    ko_text_free(&begin);
+    free(folder);
+    free(last);
+    return code;
+}
+
 enum ko_code ko_new_file_open(const char *path, struct ko_new_file *out, struct ko_error *err)
 {
     struct ko_new_file file = {.path = ko_copy(path, err)};
     struct ko_text text = {0};
     enum ko_code code = file.path ? KO_OK : KO_E_MEMORY;
+    char host[HOST_BYTES];
     int id = -1;
+
+    name_host(host);
+    if (code == KO_OK)
+        code = remove_stale(path, host, err);
 
     for (int attempt = 0; code == KO_OK && id < 0 && attempt < 100; attempt++) {
         ko_text_free(&text);
-        ko_text_add(&text, "%s.new-%ld-%d", path, (long)getpid(), attempt);
+        ko_text_add(&text, "%s.new-%s-%ld-%d", path, host, (long)getpid(), attempt);
         code = ko_text_check(&text, err);
         if (code != KO_OK)
             break;

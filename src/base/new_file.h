@@ -6,10 +6,11 @@
 
 struct ko_new_file {
     char *path;      /* the name that it will have; owned */
-    char *temporary; /* the one that it has: PATH.new-PID-N, in the same folder; owned */
+    char *temporary; /* the one that it has: PATH.new-HOST-PID-N, in the same folder; owned */
 };
 
-/* Creates the empty temporary file. KO_E_INPUT where the folder cannot be written, KO_E_FAILED
+/* Creates the empty temporary file, and removes those of the same path that processes of this machine
+   have left which are gone (killed: nobody else will). KO_E_INPUT where the folder cannot be written, KO_E_FAILED
    where the disk is full. End with ko_new_file_place or ko_new_file_drop. */
 KO_MUST_CHECK enum ko_code ko_new_file_open(const char *path, struct ko_new_file *out,
                                             struct ko_error *err);

@@ -50,33 +50,40 @@ static void look_for_help(int argc, char **argv, bool *help, bool *version)
     }
 }
 
-static enum ko_code find_command(int argc, char **argv, const struct ko_command_entry **command,
-                                 struct ko_error *err)
+/* NULL, with a KO_E_INPUT, where there is none. */
+static const struct ko_command_entry *find_command(int argc, char **argv, struct ko_error *err)
 {
     enum { MAX_COMMANDS = 32 };
     const char *name[MAX_COMMANDS];
     size_t n = 0;
     const struct ko_command_entry *entry = ko_command_entries(&n);
-    if (argc < 2)
-        return ko_fail(err, KO_E_INPUT,
-                       "command line: no command given, `knockout --help` lists them");
-    if (argv[1][0] == '-')
-        return ko_fail(err, KO_E_INPUT,
-                       "command line: expected a command first, got '%s', `knockout --help` lists "
-                       "the commands",
-                       argv[1]);
-    *command = ko_command_find(argv[1]);
-    if (*command)
-        return KO_OK;
-    for (size_t i = 0; i < n && i < MAX_COMMANDS; i++)
+    if (argc < 2) {
+        (void)ko_fail(err, KO_E_INPUT,
+                      "command line: no command given, `knockout --help` lists them");
+        return NULL;
+    }
+    if (argv[1][0] == '-') {
+        (void)ko_fail(err, KO_E_INPUT,
+                      "command line: expected a command first, got '%s', `knockout --help` lists "
+                      "the commands",
+                      argv[1]);
+        return NULL;
+    }
+    const struct ko_command_entry *command = ko_command_find(argv[1]);
+    if (command)
+        return command;
+    n = n < MAX_COMMANDS ? n : MAX_COMMANDS;
+    for (size_t i = 0; i < n; i++)
         name[i] = entry[i].name;
     const char *nearest = ko_nearest(argv[1], name, n);
     if (nearest)
-        return ko_fail(err, KO_E_INPUT, "command line: unknown command '%s', did you mean '%s'?",
-                       argv[1], nearest);
-    return ko_fail(err, KO_E_INPUT,
-                   "command line: unknown command '%s', `knockout --help` lists the commands",
-                   argv[1]);
+        (void)ko_fail(err, KO_E_INPUT, "command line: unknown command '%s', did you mean '%s'?",
+                      argv[1], nearest);
+    else
+        (void)ko_fail(err, KO_E_INPUT,
+                      "command line: unknown command '%s', `knockout --help` lists the commands",
+                      argv[1]);
+    return NULL;
 }
 
 static enum ko_code unknown_option(const char *command, const char *name, const char *as_given,
@@ -208,9 +215,9 @@ enum ko_code ko_options_parse(int argc, char **argv, struct ko_options *options,
         options->command = command ? command->name : NULL;
         return KO_OK;
     }
-    code = find_command(argc, argv, &command, err);
-    if (code)
-        return code;
+    command = find_command(argc, argv, err);
+    if (!command)
+        return KO_E_INPUT;
     options->command = command->name;
     for (int i = 2; i < argc && !code; i++) {
         if (!only_arguments && strcmp(argv[i], "--") == 0)

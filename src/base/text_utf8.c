@@ -5,21 +5,21 @@
 static size_t character_length(const unsigned char *byte, size_t n)
 {
     unsigned char low = 0x80, high = 0xBF;
-    size_t length = 0;
+    size_t length = 2;
     if (byte[0] < 0x80)
         return 1;
-    if (byte[0] >= 0xC2 && byte[0] <= 0xDF) {
-        length = 2;
-    } else if (byte[0] >= 0xE0 && byte[0] <= 0xEF) {
-        length = 3;
-        low = byte[0] == 0xE0 ? 0xA0 : low;
-        high = byte[0] == 0xED ? 0x9F : high;
-    } else if (byte[0] >= 0xF0 && byte[0] <= 0xF4) {
+    if (byte[0] < 0xC2 || byte[0] > 0xF4)
+        return 0;
+    if (byte[0] >= 0xF0) {
         length = 4;
         low = byte[0] == 0xF0 ? 0x90 : low;
         high = byte[0] == 0xF4 ? 0x8F : high;
+    } else if (byte[0] >= 0xE0) {
+        length = 3;
+        low = byte[0] == 0xE0 ? 0xA0 : low;
+        high = byte[0] == 0xED ? 0x9F : high;
     }
-    if (length == 0 || n < length || byte[1] < low || byte[1] > high)
+    if (n < length || byte[1] < low || byte[1] > high)
         return 0;
     for (size_t i = 2; i < length; i++)
         if ((byte[i] & 0xC0u) != 0x80u)

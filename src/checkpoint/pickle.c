@@ -98,24 +98,25 @@ static enum ko_code refuse_opcode(const struct ko_pickle *p, unsigned char opcod
     return ko_pickle_fail(p, err, "opcode 0x%02x does not exist", opcode);
 }
 
-/* The next n bytes. */
-static enum ko_code take(struct ko_pickle *p, size_t n, const char **bytes, struct ko_error *err)
+/* The next n bytes; NULL, with a KO_E_INPUT, where there are fewer. */
+static const char *take(struct ko_pickle *p, size_t n, struct ko_error *err)
 {
-    if (n > p->n_bytes - p->at)
-        return ko_pickle_fail(p, err, "ends too early");
-    *bytes = p->bytes + p->at;
+    const char *bytes = p->bytes + p->at;
+    if (n > p->n_bytes - p->at) {
+        (void)ko_pickle_fail(p, err, "ends too early");
+        return NULL;
+    }
     p->at += n;
-    return KO_OK;
+    return bytes;
 }
 
 /* The next n <= 8 bytes as a little-endian number. */
 static enum ko_code take_number(struct ko_pickle *p, size_t n, bool is_signed, int64_t *number,
                                 struct ko_error *err)
 {
-    const char *bytes = NULL;
-    enum ko_code code = take(p, n, &bytes, err);
-    if (code)
-        return code;
+    const char *bytes = take(p, n, err);
+    if (!bytes)
+        return KO_E_INPUT;
     uint64_t bits = 0;
     for (size_t i = n; i > 0; i--)
         bits = bits << 8 | (unsigned char)bytes[i - 1];
@@ -150,20 +151,18 @@ static enum ko_code push_long(struct ko_pickle *p, struct ko_error *err)
 
 static enum ko_code push_float(struct ko_pickle *p, struct ko_error *err)
 {
-    const char *bytes = NULL;
-    enum ko_code code = take(p, 8, &bytes, err);
-    return code ? code : push_kind(p, KO_PICKLE_FLOAT, 0, err);
+    return take(p, 8, err) ? push_kind(p, KO_PICKLE_FLOAT, 0, err) : KO_E_INPUT;
 }
 
 static enum ko_code push_text(struct ko_pickle *p, struct ko_error *err)
 {
     int64_t n = 0;
-    const char *text = NULL;
     enum ko_code code = take_number(p, 4, false, &n, err);
-    if (!code)
-        code = take(p, (size_t)n, &text, err);
     if (code)
         return code;
+    const char *text = take(p, (size_t)n, err);
+    if (!text)
+        return KO_E_INPUT;
     if (memchr(text, '\0', (size_t)n) || !ko_utf8_valid(text, (size_t)n))
         return ko_pickle_fail(p, err, "a text is not valid UTF-8 without NUL");
     return ko_pickle_push(

@@ -158,7 +158,7 @@ static enum ko_code build_parameter(const struct ko_pickle *p, const struct ko_p
 
 enum ko_code ko_pickle_reduce(struct ko_pickle *p, struct ko_error *err)
 {
-    struct ko_pickle_value args, callee, out;
+    struct ko_pickle_value args, callee, out = {0};
     enum ko_code code = ko_pickle_pop(p, &args, err);
     if (!code)
         code = ko_pickle_pop(p, &callee, err);

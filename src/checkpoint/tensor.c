@@ -87,7 +87,7 @@ static uint32_t convert_f32(const unsigned char *restrict data, int64_t n, float
         uint32_t bits;
         memcpy(&bits, data + 4 * i, sizeof bits);
         special |= (bits & 0x7f800000u) == 0x7f800000u;
-        memcpy(&out[i], &bits, sizeof bits);
+        out[i] = float_from_bits(bits);
     }
     return special;
 }

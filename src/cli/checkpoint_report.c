@@ -90,7 +90,7 @@ static enum ko_code open_tokenizer(struct ko_checkpoint_report *report, struct k
     while (code == KO_OK && (size_t)report->n_added_in_front < encoding.n &&
            encoding.special[report->n_added_in_front])
         report->n_added_in_front++;
-    if (report->n_added_in_front > 0)
+    if (report->n_added_in_front > 0 && encoding.id)
         report->added_id = encoding.id[0];
     ko_encoding_free(&encoding);
     return note(code, report, err);

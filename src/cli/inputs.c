@@ -93,6 +93,25 @@ static enum ko_code open_model(struct ko_inputs *inputs, int32_t m, bool with_we
     return code;
 }
 
+/* The spec says how many files' facts there are. */
+static void close_all_but_spec(struct ko_inputs *inputs)
+{
+    for (size_t f = 0; inputs->facts && inputs->spec && f < inputs->spec->prompt_files.n; f++)
+        ko_facts_free(&inputs->facts[f]);
+    for (int32_t m = 0; m < inputs->n_models; m++) {
+        ko_model_free(inputs->model[m]);
+        ko_tokenizer_close(inputs->tokenizer[m]);
+        free(inputs->fingerprint[m]);
+    }
+    free(inputs->facts);
+    free(inputs->spec_model);
+    free(inputs->used);
+    free(inputs->model);
+    free(inputs->fingerprint);
+    free(inputs->tokenizer);
+    free(inputs->selected);
+}
+
 enum ko_code ko_inputs_open_spec(struct ko_spec *spec, struct ko_options *options,
                                  enum ko_inputs_models which, bool with_weights,
                                  struct ko_inputs *out, struct ko_error *err)
@@ -111,8 +130,7 @@ enum ko_code ko_inputs_open_spec(struct ko_spec *spec, struct ko_options *option
     for (int32_t m = 0; code == KO_OK && m < inputs.n_models; m++)
         code = open_model(&inputs, m, with_weights, err);
     if (code != KO_OK) {
-        inputs.spec = NULL; /* the caller still owns it */
-        ko_inputs_close(&inputs);
+        close_all_but_spec(&inputs); /* which the caller still owns */
         return code;
     }
     *out = inputs;
@@ -136,20 +154,7 @@ void ko_inputs_close(struct ko_inputs *inputs)
 {
     if (!inputs)
         return;
-    for (size_t f = 0; inputs->facts && inputs->spec && f < inputs->spec->prompt_files.n; f++)
-        ko_facts_free(&inputs->facts[f]);
-    for (int32_t m = 0; m < inputs->n_models; m++) {
-        ko_model_free(inputs->model[m]);
-        ko_tokenizer_close(inputs->tokenizer[m]);
-        free(inputs->fingerprint[m]);
-    }
-    free(inputs->facts);
-    free(inputs->spec_model);
-    free(inputs->used);
-    free(inputs->model);
-    free(inputs->fingerprint);
-    free(inputs->tokenizer);
-    free(inputs->selected);
+    close_all_but_spec(inputs);
     ko_spec_free(inputs->spec);
     *inputs = (struct ko_inputs){0};
 }

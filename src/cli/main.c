@@ -7,6 +7,8 @@
 
 #include "kernels/cpu/openblas.h"
 #include "ko_version.h"
+#include "mpi/cube/cube_guard.h"
+#include "mpi/cube/cube_read.h"
 #include "src/base/text.h"
 #include "src/cli/cli.h"
 #include "src/cli/stop.h"
@@ -16,14 +18,20 @@ struct entry {
     ko_command *command;
     bool computes;  /* uses OpenBLAS */
     bool stoppable; /* installs the polite stop */
+    bool reads;     /* opens cubes */
 };
 
 static const struct entry entries[] = {
-    {"plan", ko_command_plan, true, false},        {"run", ko_command_run, true, true},
-    {"evaluate", ko_command_evaluate, true, true}, {"merge", ko_command_merge, false, false},
-    {"status", ko_command_status, false, false},   {"show", ko_command_show, false, false},
-    {"verify", ko_command_verify, false, false},   {"export", ko_command_export, false, false},
-    {"inspect", ko_command_inspect, false, false}, {"bench", ko_command_bench, true, false},
+    {"plan", ko_command_plan, true, false, true},
+    {"run", ko_command_run, true, true, true},
+    {"evaluate", ko_command_evaluate, true, true, true},
+    {"merge", ko_command_merge, false, false, true},
+    {"status", ko_command_status, false, false, true},
+    {"show", ko_command_show, false, false, true},
+    {"verify", ko_command_verify, false, false, true},
+    {"export", ko_command_export, false, false, true},
+    {"inspect", ko_command_inspect, false, false, false},
+    {"bench", ko_command_bench, true, false, false},
 };
 
 static const struct entry *find(const char *name)
@@ -71,6 +79,15 @@ static void choose_speaker(enum ko_code code, struct ko_error *err)
         err->text[0] = '\0';
 }
 
+/* Rank 0 opens cubes, before any other rank does. */
+static enum ko_code start_guard(const struct entry *entry, struct ko_error *err)
+{
+    const char *rank = launched_rank();
+    if (!entry->reads || (rank && strcmp(rank, "0") != 0))
+        return KO_OK;
+    return ko_cube_guard_start(ko_cube_view_read_all, (struct ko_cube_guard_limits){0}, err);
+}
+
 static int fail(enum ko_code code, const struct ko_error *err)
 {
     if (err->text[0] != '\0')
@@ -111,7 +128,10 @@ int main(int argc, char **argv)
         /* Idle ranks share processors with busy ones; Open MPI would spin in every wait. */
         setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0);
         struct ko_cli cli = {.options = &options, .argc = &argc, .argv = &argv, .out = stdout};
-        code = entry->command(&cli, &status, &err);
+        code = start_guard(entry, &err);
+        if (code == KO_OK)
+            code = entry->command(&cli, &status, &err);
+        ko_cube_guard_stop();
         if (code != KO_OK)
             status = fail(code, &err);
     }

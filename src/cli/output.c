@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "mpi/cube/cube_read.h"
 #include "src/base/file.h"
 #include "src/base/memory.h"
 #include "src/base/text.h"
@@ -53,7 +54,7 @@ static enum ko_code check_existing(const char *path, const struct ko_output *out
                        path);
     if (output->overwrite && !is_hdf5(path))
         return ko_fail(err, KO_E_INPUT, "%s: is no cube, --overwrite replaces nothing else", path);
-    return KO_OK;
+    return output->overwrite ? ko_cube_check_replaced(path, err) : KO_OK;
 }
 
 enum ko_code ko_output_check_again(const struct ko_output *output, struct ko_error *err)
@@ -123,16 +124,16 @@ enum ko_code ko_output_check(const struct ko_options *options, bool own_evaluati
 enum ko_code ko_output_set_aside(struct ko_output *output, struct ko_error *err)
 {
     struct ko_text name = {0};
-    if (!output->overwrite)
+    if (!output->overwrite && !output->resume)
         return KO_OK;
     ko_text_add(&name, "%s.replaced", output->cube);
     enum ko_code code = ko_text_check(&name, err);
-    const bool exists = ko_file_exists(output->cube);
-    if (code == KO_OK && exists && rename(output->cube, name.data) != 0)
+    const bool moves = output->overwrite && ko_file_exists(output->cube);
+    if (code == KO_OK && moves && rename(output->cube, name.data) != 0)
         code = ko_fail(err, KO_E_FAILED, "%s: cannot be renamed to %s: %s", output->cube, name.data,
                        strerror(errno));
-    /* Without a cube it is what a killed run has set aside: this one settles it. */
-    if (code == KO_OK && (exists || ko_file_exists(name.data))) {
+    /* What an interrupted run has set aside: this one settles it. */
+    if (code == KO_OK && (moves || ko_file_exists(name.data))) {
         output->aside = name.data;
         name.data = NULL;
     }
@@ -140,14 +141,13 @@ enum ko_code ko_output_set_aside(struct ko_output *output, struct ko_error *err)
     return code;
 }
 
-void ko_output_settle(struct ko_output *output, enum ko_code code)
+bool ko_output_settle(const struct ko_output *output, enum ko_code code)
 {
     if (!output->aside)
-        return;
-    if (code == KO_E_INPUT && !ko_file_exists(output->cube))
-        (void)rename(output->aside, output->cube);
-    else
-        (void)unlink(output->aside);
+        return true;
+    if (ko_file_exists(output->cube))
+        return unlink(output->aside) == 0;
+    return output->overwrite && code == KO_E_INPUT && rename(output->aside, output->cube) == 0;
 }
 
 void ko_output_free(struct ko_output *output)

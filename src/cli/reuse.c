@@ -27,7 +27,7 @@ static enum ko_code open_old(const struct ko_options *options, const char *path,
     if (code == KO_OK)
         return KO_OK;
     if (*view)
-        code = ko_fail_in(err, "%s", path);
+        (void)ko_fail_in(err, "%s", path);
     ko_cube_view_close(*view);
     *view = NULL;
     return ko_fail_in(err, "--reuse");

@@ -64,7 +64,7 @@ static enum ko_code lead(struct ko_session *session, void *context, struct ko_er
                                    &inputs, err);
     if (code != KO_OK)
         ko_spec_free(spec);
-    if (code == KO_OK)
+    else
         code = choose_backend(session, err);
     if (code == KO_OK)
         inputs.gpu = ko_backend_find(session->backend)->own_memory;
@@ -91,7 +91,9 @@ static enum ko_code lead(struct ko_session *session, void *context, struct ko_er
     if (code == KO_OK && !request->evaluate_only)
         code =
             ko_step_sweep(session, &inputs, external ? external : output.evaluation, &output, err);
-    ko_output_settle(&output, code);
+    if (!ko_output_settle(&output, code))
+        ko_log_write(&session->log, KO_LOG_WARN,
+                     "overwrite replaced=\"%s\" is kept until the new cube is made", output.aside);
     ko_output_free(&output);
     ko_inputs_close(&inputs);
     return code;

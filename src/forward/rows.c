@@ -60,8 +60,8 @@ static struct row_arrays bind_arrays(struct ko_row_set *set, int32_t n_rows, int
     rows->edges = set->edges;
     rows->n_projected = set->per_layer;
     rows->n_convolved = set->per_layer + n_layers;
-    rows->n_active = set->per_layer + 2 * n_layers;
-    rows->n_branches_active = set->per_layer + 3 * n_layers;
+    rows->n_active = set->per_layer + 2 * (size_t)n_layers;
+    rows->n_branches_active = set->per_layer + 3 * (size_t)n_layers;
     return a;
 }
 

@@ -192,7 +192,7 @@ static enum ko_code mix(const struct ko_pass *pass, int32_t layer, struct ko_err
         .scale = 1.0f / sqrtf((float)s->d_head),
         .q = pass->buffer[QKV],
         .k = pass->buffer[QKV] + d,
-        .v = pass->buffer[QKV] + 2 * d,
+        .v = pass->buffer[QKV] + 2 * (size_t)d,
         .ld = 3 * d,
         .out = pass->buffer[MIXED],
     };

@@ -203,7 +203,7 @@ static enum ko_code mix(const struct ko_pass *pass, int32_t layer, struct ko_err
         .n_groups = s->n_groups,
         .u = convolved,
         .b = convolved + s->d_inner,
-        .c = convolved + s->d_inner + s->n_groups * s->d_state,
+        .c = convolved + s->d_inner + (size_t)s->n_groups * (size_t)s->d_state,
         .ld = s->conv_channels,
         .dt = projected + s->d_inner + s->conv_channels,
         .ld_dt = width,

@@ -34,7 +34,7 @@ static enum ko_code configure_heads(struct ko_model *model, json_object *config,
     if (!code && s->d_head % 2 != 0)
         code = ko_fail(err, KO_E_INPUT, "%s: head_dim: %d is odd, and rotary embedding turns pairs",
                        model->name, s->d_head);
-    if (!code && ((int64_t)s->n_heads + 2 * s->n_kv_heads) * s->d_head > KO_MAX_WIDTH)
+    if (!code && ((int64_t)s->n_heads + 2 * (int64_t)s->n_kv_heads) * s->d_head > KO_MAX_WIDTH)
         code = ko_fail(err, KO_E_INPUT,
                        "%s: head_dim: %d heads and %d of keys and values of width %d are wider "
                        "than %d",

@@ -213,6 +213,7 @@ static enum ko_code build(struct ko_plan_builder *builder)
         }
         return KO_OK;
     }
+    /* cppcheck-suppress uninitvar ; it does not follow the initializer of an array of functions */
     enum ko_code (*const steps[])(struct ko_plan_builder *) = {
         build_blocks,           ko_plan_build_routes,
         ko_plan_build_features, ko_plan_build_selection,

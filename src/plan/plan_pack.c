@@ -119,7 +119,7 @@ enum ko_code ko_plan_hash(const struct ko_plan *plan, char text[33], struct ko_e
     if (code == KO_OK) {
         XXH128_canonical_t canonical;
         XXH128_canonicalFromHash(&canonical, XXH3_128bits(bytes.data.data, bytes.data.n));
-        for (int i = 0; i < 16; i++) {
+        for (size_t i = 0; i < 16; i++) {
             static const char digits[] = "0123456789abcdef";
             text[2 * i] = digits[canonical.digest[i] >> 4];
             text[2 * i + 1] = digits[canonical.digest[i] & 15];

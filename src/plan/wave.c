@@ -261,6 +261,7 @@ static enum ko_code build(struct wave_builder *b, const struct ko_batch *batch)
             code = add_prompt(b, i);
         }
     }
+    b->tree = NULL;
     ko_tree_free(&tree);
     ko_tree_model_close(&model);
     return code == KO_OK ? sort_branches(b) : code;

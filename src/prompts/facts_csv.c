@@ -92,7 +92,7 @@ static enum ko_code read_header(const struct csv *csv, const struct ko_strings *
                        csv->file, line);
     for (size_t i = 0; i < KO_FACT_COLUMNS; i++) {
         place[i] = ko_strings_find(header, layout->column[i]);
-        if (place[i] < 0 && i < KO_FACT_REQUIRED)
+        if (i < KO_FACT_REQUIRED && place[i] < 0)
             return ko_fail(err, KO_E_INPUT, "%s:%d: missing column '%s'", csv->file, line,
                            layout->column[i]);
         for (size_t k = 0; place[i] >= 0 && k < header->n; k++)

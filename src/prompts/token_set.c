@@ -148,7 +148,7 @@ static enum ko_code eval_random(const char *name, const struct ko_prompt *p, uin
     char *like = NULL;
     uint64_t seed = 0;
     enum ko_code code = parse_random(name, &like, &seed, err);
-    if (code)
+    if (code || !like)
         return code;
     uint8_t *avoid = ko_new(n, 1, err);
     int64_t *pool = ko_new(n, sizeof *pool, err);

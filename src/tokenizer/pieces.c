@@ -193,10 +193,10 @@ static enum ko_code apply_changes(struct ko_pieces *next, const char *text,
         struct ko_origin from = {origin[0].begin, origin[0].begin};
         if (c->change > 0 && at > 0)
             from = origin[at - 1];
-        if (c->change <= 0)
+        if (c->change <= 0) {
             from = origin[at < n ? at : n - 1];
-        if (c->change <= 0)
             at = skip_characters(text, n, at, (size_t)(1 - (int64_t)c->change));
+        }
         char utf8[KO_UTF8_BYTES];
         size_t bytes = ko_utf8_put(c->character, utf8), begin = next->n_bytes;
         enum ko_code code = append(next, utf8, bytes, err);

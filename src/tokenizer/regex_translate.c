@@ -20,10 +20,10 @@ static enum ko_code read_property(struct ko_translation *t, struct ko_regex_esca
     if (!end)
         return ko_regex_refuse(t, 2);
     const char *name = t->at + 3;
-    bool not = *name == '^';
-    name += not ;
+    bool outside = *name == '^';
+    name += outside;
     out->class = ko_regex_property(name, (size_t)(end - name));
-    out->negated = (t->at[1] == 'P') != not ;
+    out->negated = (t->at[1] == 'P') != outside;
     /* Oniguruma closes them under case folding and PCRE2 does not. */
     if (!out->class || t->caseless)
         return ko_regex_refuse(t, (size_t)(end - t->at) + 1);

@@ -27,11 +27,10 @@ static void add_other(struct operand *o, const char *text)
 static enum ko_code read_member(struct ko_translation *t, struct ko_regex_escaped *out)
 {
     bool known = true;
-    enum ko_code code = KO_OK;
     uint32_t character;
     *out = (struct ko_regex_escaped){0};
     if (*t->at == '\\') {
-        code = ko_regex_read_escape(t, out, &known);
+        enum ko_code code = ko_regex_read_escape(t, out, &known);
         return code || known ? code : ko_regex_refuse(t, t->at[1] ? 2 : 1);
     }
     t->at += ko_utf8_get(t->at, &character);

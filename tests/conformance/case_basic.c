@@ -81,7 +81,7 @@ static double norm_of(const float *x, int32_t d, double eps, bool centred, doubl
     return 1.0 / sqrt(squares / d + eps);
 }
 
-static void check_norms(const struct backend *b, int32_t d, struct spread *spread)
+static void check_norms(const struct backend *b, int32_t d, float eps, struct spread *spread)
 {
     enum { N = 5 };
     int32_t ldx = d + 1;
@@ -91,17 +91,17 @@ static void check_norms(const struct backend *b, int32_t d, struct spread *sprea
           *v = random_floats(3, (size_t)d, -1.0F, 1.0F);
     float *bx = backend_copy(b, x, (size_t)(N * ldx) * 4), *bw = backend_copy(b, w, (size_t)d * 4);
     float *bv = backend_copy(b, v, (size_t)d * 4), *by = backend_floats(b, (size_t)(N * d));
-    expect_ok(b->k->layer_norm(b->be, N, d, bx, ldx, bw, bv, 1e-5F, by, d, &err), &err);
-    expect_ok(b->k->rms_norm(b->be, N, d, bx, ldx, bw, 1e-5F, bx, ldx, &err), &err);
+    expect_ok(b->k->layer_norm(b->be, N, d, bx, ldx, bw, bv, eps, by, d, &err), &err);
+    expect_ok(b->k->rms_norm(b->be, N, d, bx, ldx, bw, eps, bx, ldx, &err), &err);
     float *centred = backend_read(b, by, (size_t)(N * d));
     float *in_place = backend_read(b, bx, (size_t)(N * ldx));
     for (int32_t at = 0; at < N * d; at++) {
         double mean = 0.0;
         const float *row = x + at / d * ldx;
         int32_t c = at % d;
-        double want = norm_of(row, d, 1e-5, false, &mean) * (double)row[c] * (double)w[c];
+        double want = norm_of(row, d, (double)eps, false, &mean) * (double)row[c] * (double)w[c];
         expect_near("rms_norm", b->label, &in_place[at / d * ldx + c], &want, 1, 2e-6, spread);
-        want = norm_of(row, d, 1e-5, true, &mean);
+        want = norm_of(row, d, (double)eps, true, &mean);
         want = ((double)row[c] - mean) * want * (double)w[c] + (double)v[c];
         expect_near("layer_norm", b->label, &centred[at], &want, 1, 1e-5, spread);
     }
@@ -119,9 +119,9 @@ static void norms_equal_their_definitions(void **state)
     int32_t n_backends = backends_open(backends);
     struct spread spread = {0};
     for (int32_t k = 0; k < n_backends; k++) {
-        check_norms(&backends[k], 7, &spread);
-        check_norms(&backends[k], 33, &spread);
-        check_norms(&backends[k], 768, &spread);
+        check_norms(&backends[k], 7, 1e-5F, &spread);
+        check_norms(&backends[k], 33, 0.25F, &spread);
+        check_norms(&backends[k], 768, 1e-5F, &spread);
     }
     print_message("norms: %.1e from double precision\n", spread.largest);
     backends_close(backends, n_backends);

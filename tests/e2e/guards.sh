@@ -43,6 +43,7 @@ cubes change "$scratch/cube.h5" logprob 1
 status=0
 run "$scratch/spec.yaml" -o "$scratch/cube.h5" --overwrite --stop-at 1 || status=$?
 [ "$status" -eq 75 ] || fail "a run past its --stop-at exits with $status"
+[ ! -e "$scratch/cube.h5" ] && [ -e "$scratch/cube.h5.replaced" ] || fail "a stopped --overwrite has lost the cube that it was to replace"
 run "$scratch/spec.yaml" -o "$scratch/cube.h5" --resume
 cubes same "$scratch/cube.h5" "$scratch/right.h5"
 [ -z "$(ls "$scratch" | grep replaced)" ] || fail "the replaced cube is left behind"

@@ -132,6 +132,17 @@ static size_t gpu_cases(const struct ko_kernels *gpu, struct golden_case *out, s
     return kept;
 }
 
+/* KO_GOLDEN names one checkpoint alone: its cases go to the front. Their number. */
+static size_t keep_asked(struct golden_case *out, size_t n)
+{
+    const char *only = getenv("KO_GOLDEN");
+    size_t kept = 0;
+    for (size_t k = 0; k < n; k++)
+        if (!only || strncmp(out[k].name, only, strlen(only)) == 0)
+            out[kept++] = out[k];
+    return kept;
+}
+
 int main(int argc, char **argv)
 {
     enum { N = sizeof cases / sizeof cases[0] };
@@ -158,6 +169,7 @@ int main(int argc, char **argv)
         memcpy(chosen, cases, sizeof cases);
     else
         n = gpu_cases(kernels, chosen, N);
+    n = keep_asked(chosen, n);
     for (size_t k = 0; k < n; k++)
         tests[k] = (struct CMUnitTest){
             .name = chosen[k].name, .test_func = check, .initial_state = &chosen[k]};

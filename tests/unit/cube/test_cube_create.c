@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "mpi/cube/cube.h"
+#include "mpi/cube/cube_check.h"
 #include "mpi/cube/cube_datasets.h"
 #include "mpi/cube/cube_read.h"
 #include "tests/support/folder.h"

@@ -1,3 +1,4 @@
+#include "mpi/cube/cube_copy.h"
 #include "tests/unit/cube/shard_set.h"
 
 /* All datasets but strings and those of runs, byte for byte. */
@@ -167,6 +168,29 @@ static void differences_of_rounding_are_warned_of(void **state)
     free_set(&set);
 }
 
+static void a_compressed_shard_is_merged_like_the_shard(void **state)
+{
+    struct set set = make_set();
+    struct ko_cube_merged merged = {0};
+    struct ko_cube_view *view = NULL;
+    char *packed = test_folder_path(set.folder, "packed.h5"), *item[SHARDS];
+    const struct ko_strings given = {.item = item, .n = SHARDS};
+    (void)state;
+
+    assert_int_equal(ko_cube_view_open(set.shard.item[1], &view, &err), KO_OK);
+    if (ko_cube_compress(view, KO_CUBE_CHUNK_BYTES, packed, &err) != KO_OK)
+        fail_msg("%s", err.text);
+    ko_cube_view_close(view);
+    for (int k = 0; k < SHARDS; k++)
+        item[k] = k == 1 ? packed : set.shard.item[k];
+    if (ko_cube_merge(set.merged, &given, false, &merged, &err) != KO_OK)
+        fail_msg("%s", err.text);
+    check_same(set.whole, set.merged);
+    ko_cube_merged_free(&merged);
+    free(packed);
+    free_set(&set);
+}
+
 static void a_shard_is_not_resumed_as_another_one(void **state)
 {
     struct set set = make_set();
@@ -195,6 +219,7 @@ int main(void)
         cmocka_unit_test(a_merge_is_the_cube_of_one_job),
         cmocka_unit_test(a_partial_merge_leaves_the_rest_pending),
         cmocka_unit_test(differences_of_rounding_are_warned_of),
+        cmocka_unit_test(a_compressed_shard_is_merged_like_the_shard),
         cmocka_unit_test(a_shard_is_not_resumed_as_another_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

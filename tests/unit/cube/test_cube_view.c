@@ -278,7 +278,7 @@ static void what_is_no_good_cube_is_refused_in_one_line(void **state)
                 "knockout"},
         {NO_FORMAT, "cube.h5: has no attribute cube_format, give a cube that knockout wrote"},
         {NO_KIND, "cube.h5: attribute kind is '', expected sweep or evaluation"},
-        {TYPE, "cube.h5: dataset 'logprob': expected float32, file has another type"},
+        {TYPE, "cube.h5: dataset 'logprob': expected float32, file has float64"},
         {SHAPE, "cube.h5: dataset 'kl': expected [2,4,2,2,2,4], file has [2,4,2,2,2]"},
         {LOST, "cube.h5: dataset 'target_rank' is missing"},
         {SPAN, "cube.h5: axis 'position' has not one dimension of 1 to 2147483647"},

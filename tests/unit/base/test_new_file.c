@@ -1,0 +1,108 @@
+/* A file that appears whole or not at all, and what killed processes leave of theirs. */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "src/base/file.h"
+#include "src/base/new_file.h"
+#include "tests/support/folder.h"
+
+static struct ko_error err;
+static char *folder, *path;
+
+static int make(void **state)
+{
+    (void)state;
+    folder = test_folder_make();
+    path = test_folder_path(folder, "cube.h5");
+    return 0;
+}
+
+static int clear(void **state)
+{
+    (void)state;
+    free(path);
+    test_folder_remove(folder);
+    return 0;
+}
+
+static int n_files(void)
+{
+    DIR *open = opendir(folder);
+    int n = 0;
+
+    assert_non_null(open);
+    for (const struct dirent *entry; (entry = readdir(open));)
+        n += entry->d_name[0] != '.';
+    closedir(open);
+    return n;
+}
+
+static void it_has_its_name_when_it_is_whole(void **state)
+{
+    struct ko_new_file file = {0};
+    (void)state;
+
+    assert_int_equal(ko_new_file_open(path, &file, &err), KO_OK);
+    assert_true(ko_file_exists(file.temporary) && !ko_file_exists(path));
+    assert_int_equal(strncmp(file.temporary, path, strlen(path)), 0);
+    assert_int_equal(ko_new_file_place(&file, &err), KO_OK);
+    assert_true(ko_file_exists(path));
+    assert_int_equal(ko_new_file_open(path, &file, &err), KO_OK);
+    ko_new_file_drop(&file);
+    assert_int_equal(n_files(), 1);
+}
+
+/* The process that begins a file and is killed. */
+static void leave_one(void)
+{
+    const pid_t process = fork();
+    int status = 0;
+
+    if (process == 0) {
+        struct ko_new_file file = {0};
+        _exit(ko_new_file_open(path, &file, &err) == KO_OK ? 0 : 1);
+    }
+    assert_int_equal(waitpid(process, &status, 0), process);
+    assert_int_equal(status, 0);
+}
+
+static void what_a_killed_process_left_goes_with_the_next(void **state)
+{
+    static const char *const others[] = {"cube.h5.new-elsewhere-1999999999-0", "cube.h5.new-notes",
+                                         "other.h5.new-1-0"};
+    struct ko_new_file file = {0}, mine = {0};
+    (void)state;
+
+    for (size_t k = 0; k < sizeof others / sizeof *others; k++)
+        test_folder_write_text(folder, others[k], "stays");
+    leave_one();
+    assert_int_equal(n_files(), 4);
+    assert_int_equal(ko_new_file_open(path, &mine, &err), KO_OK);
+    assert_int_equal(n_files(), 4); /* the left one is gone, ours is there */
+    assert_int_equal(ko_new_file_open(path, &file, &err), KO_OK);
+    assert_int_equal(n_files(), 5); /* of a process that lives: this one */
+    ko_new_file_drop(&file);
+    ko_new_file_drop(&mine);
+    assert_int_equal(n_files(), 3);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(it_has_its_name_when_it_is_whole, make, clear),
+        cmocka_unit_test_setup_teardown(what_a_killed_process_left_goes_with_the_next, make, clear),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
