@@ -65,7 +65,8 @@ static void two_sided_p_values_are_those_of_scipy(void **state)
         {7.5, 1e5, 6.434240155110214e-14},
     };
     for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++)
-        assert_relative(ko_student_p(cases[k].t, cases[k].df), cases[k].p, 1e-10); /* 4e-11, at 1e6 */
+        assert_relative(ko_student_p(cases[k].t, cases[k].df), cases[k].p,
+                        1e-10); /* 4e-11, at 1e6 */
 }
 
 static void the_point_is_where_its_probability_is_left(void **state)
