@@ -56,6 +56,8 @@ enum ko_code ko_assume_prompts(struct ko_spec *spec, const struct ko_plan *plan,
     enum ko_code code = KO_OK;
     for (size_t b = 0; code == KO_OK && b < spec->n_blocks; b++) {
         struct ko_strings ids = {0};
+        if (!ko_select_needs_ranks(spec->block[b].select))
+            continue;
         code = first_ids(plan, &plan->block[b], n_prompts, &ids, err);
         if (code == KO_OK)
             code = narrow(&spec->block[b], &ids, err);

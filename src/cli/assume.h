@@ -8,8 +8,9 @@
 #include "src/plan/plan.h"
 #include "src/spec/spec.h"
 
-/* Narrows the selection of every block of the spec to the first n_prompts, in file order, of those
-   that the plan built from it selects for any model; a block with fewer stays as it is. A sample
+/* Narrows the selection of every block of the spec that needs ranks to the first n_prompts, in file
+   order, of those that the plan built from it selects for any model; a block with fewer stays as it
+   is, and so does one whose selection is known without an evaluation. A sample
    has been drawn by then and is not drawn again. The plan is to be built anew from the spec. */
 KO_MUST_CHECK enum ko_code ko_assume_prompts(struct ko_spec *spec, const struct ko_plan *plan,
                                              int64_t n_prompts, struct ko_error *err);

@@ -85,8 +85,10 @@ static void describe_selection(const struct planner *planner, struct ko_plan_rep
         ko_text_add(text, " (%s does not exist yet)", planner->inputs.spec->evaluation);
     if (n > 0)
         ko_text_add(text,
-                    "; assumed: each block keeps the first %lld, in file order, of the prompts "
-                    "that it would select",
+                    needs_ranks(planner->inputs.spec)
+                        ? "; assumed: each block that needs one keeps the first %lld, in file "
+                          "order, of the prompts that it would select"
+                        : "; --assume-prompts %lld is for selections that need one",
                     (long long)n);
 }
 

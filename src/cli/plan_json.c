@@ -99,11 +99,29 @@ static void put_axes(json_object *root, const struct ko_plan *plan)
     ko_json_put_int(root, "source_positions", plan->n_source_positions);
 }
 
+static void put_sweeps(json_object *root, const struct ko_plan_report *report)
+{
+    json_object *list = ko_json_put_list(root, "sweeps");
+    for (int32_t b = 0; b < report->plan->n_blocks; b++) {
+        const struct ko_sweep_count *sweep = &report->sweep[b];
+        json_object *item = ko_json_add_object(list);
+        ko_json_put_text(item, "name", report->inputs->spec->block[b].name);
+        ko_json_put_int(item, "models", sweep->n_models);
+        ko_json_put_int(item, "prompts", sweep->n_prompts);
+        ko_json_put_int(item, "cells_on_routes", sweep->n_plain);
+        ko_json_put_int(item, "cells_in_heatmaps", sweep->n_heat);
+        ko_json_put_int(item, "new_on_routes", sweep->new_plain);
+        ko_json_put_int(item, "new_in_heatmaps", sweep->new_heat);
+    }
+}
+
 static void put_cost(json_object *root, const struct ko_plan_report *report)
 {
     const struct ko_cost *cost = &report->cost;
     json_object *cells = ko_json_put_object(root, "cells");
-    ko_json_put_int(cells, "planned", cost->n_cells + report->n_vacuous);
+    ko_json_put_int(cells, "planned", report->n_plain + report->n_heat);
+    ko_json_put_int(cells, "on_routes", report->n_plain);
+    ko_json_put_int(cells, "in_heatmaps", report->n_heat);
     ko_json_put_int(cells, "vacuous", report->n_vacuous);
     ko_json_put_int(cells, "computed", cost->n_cells);
     ko_json_put_int(root, "clean_runs", report->n_clean_runs);
@@ -157,6 +175,7 @@ enum ko_code ko_plan_report_json(const struct ko_plan_report *report, FILE *out,
     ko_json_put_text(selection, "how", ko_text_str(&report->selection));
     ko_json_put_bool(selection, "upper_bound", report->upper_bound);
     put_axes(root, report->plan);
+    put_sweeps(root, report);
     put_cost(root, report);
     ko_json_put_texts(root, "warnings", report->warnings);
     put_prompts(root, report);

@@ -4,7 +4,7 @@
 #include "src/cli/plan_report.h"
 #include "src/cli/table.h"
 
-enum { LABEL_WIDTH = 12 };
+enum { LABEL_WIDTH = 12, SHOWN_MODELS = 4 };
 
 /* "1.23 TFLOP" */
 static const char *flop_human(double flop, char buffer[32])
@@ -36,10 +36,29 @@ static void print_words(struct ko_text *out, const char *label, const struct ko_
             ko_text_add(out, "\n%*s", LABEL_WIDTH, "");
             used = LABEL_WIDTH;
         }
-        ko_text_add(out, "%s%s", words->item[k], k + 1 < words->n ? ", " : "");
+        ko_text_add(out, "%s%s%s", k > 0 && used > LABEL_WIDTH ? " " : "", words->item[k],
+                    k + 1 < words->n ? "," : "");
         used += width;
     }
     ko_text_add(out, "%s\n", words->n == 0 ? none : "");
+}
+
+/* A sentence after the label, folded. */
+static void print_sentence(struct ko_text *out, const char *label, const char *text)
+{
+    size_t used = LABEL_WIDTH;
+    begin(out, label);
+    while (*text) {
+        const size_t n = strcspn(text, " ");
+        if (used > LABEL_WIDTH && used + 1 + n > KO_SCREEN_WIDTH) {
+            ko_text_add(out, "\n%*s", LABEL_WIDTH, "");
+            used = LABEL_WIDTH;
+        }
+        ko_text_add(out, "%s%.*s", used > LABEL_WIDTH ? " " : "", (int)n, text);
+        used += n + (used > LABEL_WIDTH);
+        text += n + strspn(text + n, " ");
+    }
+    ko_text_add(out, "\n");
 }
 
 static void print_numbers(struct ko_text *out, const char *label, const int32_t *values, int32_t n,
@@ -152,6 +171,19 @@ static void print_memory(const struct ko_plan_report *report, struct ko_text *ou
     ko_text_add(out, "%s a worker at its peak\n", ko_bytes_human(report->cost.peak_bytes, a));
 }
 
+/* A run without an evaluation makes its own, of models that it does not sweep too. */
+static void print_evaluation(const struct ko_plan_report *report, struct ko_text *out)
+{
+    const int n_swept = report->plan->n_models, n = (int)report->inputs->spec->n_models;
+    char a[32], b[32];
+    ko_text_add(out, "\n%*sevaluation %s", LABEL_WIDTH, "",
+                ko_seconds_human(report->time.evaluation.seconds, a));
+    if (n > n_swept)
+        ko_text_add(out, " for %d of the %d models that the spec declares: the run evaluates all",
+                    n_swept, n);
+    ko_text_add(out, ", sweep %s", ko_seconds_human(report->time.sweep.seconds, b));
+}
+
 static void print_time(const struct ko_plan_report *report, struct ko_text *out)
 {
     const struct ko_plan_time *time = &report->time;
@@ -164,9 +196,7 @@ static void print_time(const struct ko_plan_report *report, struct ko_text *out)
                 time->products_only ? " in these models' products" : "");
     ko_text_add(out, "\n%*s(%s; %s)", LABEL_WIDTH, "", time->device, time->source);
     if (time->evaluates)
-        ko_text_add(out, "\n%*sevaluation %s, sweep %s", LABEL_WIDTH, "",
-                    ko_seconds_human(time->evaluation.seconds, a),
-                    ko_seconds_human(time->sweep.seconds, b));
+        print_evaluation(report, out);
     ko_text_add(
         out,
         "\n%*sefficiency %.0f %%, waiting for weights %.1f %% of the time, commit rounds %.1f "
@@ -176,14 +206,50 @@ static void print_time(const struct ko_plan_report *report, struct ko_text *out)
         100 * time->commit_share, time->products_only ? "; scans and attention come on top" : "");
 }
 
+/* The spec's sweeps, where there are several. */
+static void print_sweeps(const struct ko_plan_report *report, struct ko_text *out)
+{
+    static const char *const header[] = {"sweep", "models",        "prompts",
+                                         "cells", "heatmap cells", "new"};
+    struct ko_table table = {.n_columns = sizeof header / sizeof header[0], .right = 0x3e};
+    if (report->plan->n_blocks < 2)
+        return;
+    for (size_t c = 0; c < table.n_columns; c++)
+        ko_table_add(&table, "%s", header[c]);
+    for (int32_t b = 0; b < report->plan->n_blocks; b++) {
+        const struct ko_sweep_count *sweep = &report->sweep[b];
+        const char *name = report->inputs->spec->block[b].name;
+        char text[32];
+        if (name)
+            ko_table_add(&table, "%s", name);
+        else
+            ko_table_add(&table, "%d", b + 1);
+        ko_table_add(&table, "%d", sweep->n_models);
+        ko_table_add(&table, "%s", ko_grouped(sweep->n_prompts, text));
+        ko_table_add(&table, "%s", ko_grouped(sweep->n_plain, text));
+        ko_table_add(&table, "%s", ko_grouped(sweep->n_heat, text));
+        ko_table_add(&table, "%s", ko_grouped(sweep->new_plain + sweep->new_heat, text));
+    }
+    ko_table_print(&table, 0, out);
+    ko_text_add(out, "(cells that a sweep plans; new: of them in no sweep above)\n\n");
+}
+
 static void print_cells(const struct ko_plan_report *report, struct ko_text *out)
 {
     const struct ko_cost *cost = &report->cost;
     char a[32], b[32], c[32];
     begin(out, "cells");
-    ko_text_add(out, "%s planned, %s vacuous, %s computed%s\n",
-                ko_grouped(cost->n_cells + report->n_vacuous, a), ko_grouped(report->n_vacuous, b),
-                ko_grouped(cost->n_cells, c), report->upper_bound ? " (upper bound)" : "");
+    if (report->n_heat == 0)
+        ko_text_add(out, "%s planned", ko_grouped(report->n_plain, a));
+    else
+        ko_text_add(out, "%s planned: %s on routes, %s in heatmaps",
+                    ko_grouped(report->n_plain + report->n_heat, a), ko_grouped(report->n_plain, b),
+                    ko_grouped(report->n_heat, c));
+    if (report->n_heat > 0)
+        ko_text_add(out, "\n%*s", LABEL_WIDTH, "");
+    ko_text_add(out, "%s%s vacuous, %s computed%s\n", report->n_heat > 0 ? "" : ", ",
+                ko_grouped(report->n_vacuous, a), ko_grouped(cost->n_cells, b),
+                report->upper_bound ? " (upper bound)" : "");
     begin(out, "batches");
     ko_text_add(out, "%s with %s rows\n", ko_grouped(cost->n_batches, a),
                 ko_grouped(cost->n_rows, b));
@@ -202,10 +268,13 @@ static void print_prompt(const struct ko_plan_report *report,
 {
     const struct ko_plan_fact *fact = &report->plan->fact[shown->fact];
     const struct ko_prompt *prompt = ko_plan_prompt(report->plan, shown->first_model, shown->fact);
+    const size_t n = shown->models.n;
     ko_text_add(out, "\nprompt %s, as ", fact->id);
-    for (size_t k = 0; k < shown->models.n; k++)
+    for (size_t k = 0; k < n && k < SHOWN_MODELS; k++)
         ko_text_add(out, "%s%s", k ? ", " : "", shown->models.item[k]);
-    ko_text_add(out, shown->models.n == 1 ? " reads it: " : " read it: ");
+    if (n > SHOWN_MODELS)
+        ko_text_add(out, " and %zu more", n - SHOWN_MODELS);
+    ko_text_add(out, n == 1 ? " reads it: " : " read it: ");
     ko_text_add(out, "%d tokens, answer %s (id %d)\n", prompt->n_tokens, shown->answer,
                 prompt->target);
     ko_token_grid_print(&shown->grid, color, KO_SCREEN_WIDTH, out);
@@ -216,10 +285,10 @@ void ko_plan_report_print(const struct ko_plan_report *report, bool color, struc
     ko_text_add(out, "%s\n\n", report->inputs->spec->file);
     print_models(report, out);
     print_skipped(report, out);
-    begin(out, "selection");
-    ko_text_add(out, "%s\n", ko_text_str(&report->selection));
+    print_sentence(out, "selection", ko_text_str(&report->selection));
     print_axes(report, out);
     ko_text_add(out, "\n");
+    print_sweeps(report, out);
     print_cells(report, out);
     for (size_t w = 0; w < report->warnings->n; w++) {
         begin(out, w == 0 ? "\nwarning" : "warning");

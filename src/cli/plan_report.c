@@ -78,6 +78,20 @@ static enum ko_code count_all(struct ko_plan_report *report, struct ko_error *er
     return code;
 }
 
+/* What each sweep plans, and all of them together. */
+static enum ko_code count_sweeps(struct ko_plan_report *report, struct ko_error *err)
+{
+    const struct ko_plan *plan = report->plan;
+    report->sweep = ko_new((size_t)plan->n_blocks, sizeof *report->sweep, err);
+    const enum ko_code code =
+        report->sweep ? ko_sweep_counts(plan, report->sweep, err) : KO_E_MEMORY;
+    for (int32_t b = 0; code == KO_OK && b < plan->n_blocks; b++) {
+        report->n_plain += report->sweep[b].new_plain;
+        report->n_heat += report->sweep[b].new_heat;
+    }
+    return code;
+}
+
 /* ----------------------------------------------------------------------------------------------
  * the prompts that are shown */
 
@@ -156,6 +170,8 @@ enum ko_code ko_plan_report_make(const struct ko_inputs *inputs, const struct ko
         ko_plan_cost(plan, &out->batches, &out->cost);
         code = count_all(out, err);
     }
+    if (code == KO_OK)
+        code = count_sweeps(out, err);
     return code == KO_OK ? show_prompts(out, err) : code;
 }
 
@@ -168,6 +184,7 @@ void ko_plan_report_free(struct ko_plan_report *report)
     }
     free(report->prompt);
     free(report->model);
+    free(report->sweep);
     ko_batches_free(&report->batches);
     ko_text_free(&report->selection);
     *report = (struct ko_plan_report){0};

@@ -8,6 +8,7 @@
 
 #include "src/base/error.h"
 #include "src/cli/inputs.h"
+#include "src/cli/sweep_counts.h"
 #include "src/cli/token_grid.h"
 #include "src/forward/device_memory.h"
 #include "src/plan/batch.h"
@@ -67,10 +68,12 @@ struct ko_plan_report {
     struct ko_batches batches; /* owned */
     struct ko_cost cost;
     struct ko_plan_model_report *model;   /* [n_models]; owned */
+    struct ko_sweep_count *sweep;         /* [n_blocks]; owned */
     struct ko_plan_prompt_report *prompt; /* [n_prompts]; owned */
     int32_t n_prompts;
-    int64_t n_vacuous;    /* cells */
-    int64_t n_clean_runs; /* of an evaluation by the run itself */
+    int64_t n_plain, n_heat; /* cells planned on routes, and in heatmaps */
+    int64_t n_vacuous;       /* of both */
+    int64_t n_clean_runs;    /* of an evaluation by the run itself */
     struct ko_plan_time time;
 };
 

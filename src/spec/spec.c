@@ -10,7 +10,8 @@
 static const char *const top_keys[] = {"include",   "models",     "prompts", "evaluation",
                                        "routes",    "features",   "windows", "sweeps",
                                        "precision", "row-budget", "backend"};
-static const char *const block_keys[] = {"models", "prompts", "routes", "features", "windows"};
+static const char *const block_keys[] = {"name",   "models",   "prompts",
+                                         "routes", "features", "windows"};
 enum {
     N_TOP_KEYS = sizeof top_keys / sizeof top_keys[0],
     N_BLOCK_KEYS = sizeof block_keys / sizeof block_keys[0]
@@ -18,6 +19,7 @@ enum {
 
 static void block_free(struct ko_spec_block *block)
 {
+    free(block->name);
     free(block->model);
     ko_select_free(block->select);
     ko_strings_free(&block->routes);
@@ -77,6 +79,30 @@ static enum ko_code read_block_models(struct ko_spec *spec, const struct ko_spec
     return KO_OK;
 }
 
+static enum ko_code read_block_name(const struct ko_spec *spec, const struct ko_yaml *node,
+                                    struct ko_spec_block *block, struct ko_error *err)
+{
+    const struct ko_yaml *own = ko_yaml_get(node, "name");
+    const char *name = NULL;
+    if (own == NULL) {
+        return KO_OK;
+    }
+    enum ko_code code = ko_spec_word(own, "name", "a name", &name, err);
+    for (size_t b = 0; code == KO_OK && b < spec->n_blocks; b++) {
+        if (spec->block[b].name != NULL && strcmp(spec->block[b].name, name) == 0) {
+            code = ko_yaml_fail(own, err,
+                                "name: '%s' is the name of another block too, at %s: give one of "
+                                "them another",
+                                name, spec->block[b].where);
+        }
+    }
+    if (code == KO_OK) {
+        block->name = ko_copy(name, err);
+        code = block->name == NULL ? KO_E_MEMORY : KO_OK;
+    }
+    return code;
+}
+
 /* node: the block's map, NULL for a spec without `sweeps`. */
 static enum ko_code read_block(struct ko_spec *spec, const struct ko_spec_source *source,
                                const struct ko_yaml *node, bool sweep, struct ko_spec_block *block,
@@ -91,6 +117,9 @@ static enum ko_code read_block(struct ko_spec *spec, const struct ko_spec_source
         return KO_E_MEMORY;
     }
     if (node != NULL) {
+        code = read_block_name(spec, node, block, err);
+    }
+    if (code == KO_OK && node != NULL) {
         code = ko_layers_add(&layers, node, err);
     }
     for (size_t i = 0; code == KO_OK && i < source->top.n; i++) {

@@ -54,6 +54,7 @@ enum ko_starts { KO_STARTS_ALL, KO_STARTS_LIST, KO_STARTS_EVERY };
 
 /* One block of `sweeps`, top-level keys filled in (a spec without `sweeps` is one block). */
 struct ko_spec_block {
+    char *name;    /* what people call it, unique; NULL: it has none */
     size_t *model; /* [n_models] indices into ko_spec.models */
     size_t n_models;
     size_t file; /* index into ko_spec.prompt_files */

@@ -132,7 +132,13 @@ static void add_windows(struct ko_text *out, const struct ko_spec_block *block)
 static void add_block(struct ko_text *out, const struct ko_spec *spec,
                       const struct ko_spec_block *block)
 {
-    ko_text_add(out, "  - models: [");
+    ko_text_add(out, "  - ");
+    if (block->name != NULL) {
+        ko_text_add(out, "name: ");
+        add_quoted(out, block->name);
+        ko_text_add(out, "\n    ");
+    }
+    ko_text_add(out, "models: [");
     for (size_t i = 0; i < block->n_models; i++) {
         ko_text_add(out, i == 0 ? "" : ", ");
         add_quoted(out, spec->model[block->model[i]].name);

@@ -70,11 +70,25 @@ static void a_sample_is_not_drawn_twice(void **state)
     ko_spec_free(spec);
 }
 
+static void a_selection_that_needs_no_evaluation_stays(void **state)
+{
+    (void)state;
+    struct ko_spec *spec = make_spec();
+    spec->block[0].select->kind = KO_SELECT_ALL;
+    spec->block[1].select->kind = KO_SELECT_ID;
+    narrow(spec, 1);
+    assert_int_equal(spec->block[0].select->kind, KO_SELECT_ALL);
+    assert_int_equal(spec->block[0].sample_n, 3);
+    assert_int_equal(spec->block[1].select->kind, KO_SELECT_ID);
+    ko_spec_free(spec);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_block_keeps_its_first_prompts),
         cmocka_unit_test(a_sample_is_not_drawn_twice),
+        cmocka_unit_test(a_selection_that_needs_no_evaluation_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

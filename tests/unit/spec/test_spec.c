@@ -328,7 +328,8 @@ static void the_resolved_spec_reads_back_as_itself(void **state)
               "features: [random-third:5+conv, all]\n"
               "windows: {sizes: [1, 12.5%], starts: {every: 2}}\n"
               "evaluation: e.h5\nbackend: cpu\n"
-              "sweeps: [{models: [a], windows: {starts: [0, 3]}}, {prompts: {sample: null}}]\n");
+              "sweeps: [{name: 'fig \"1\"', models: [a], windows: {starts: [0, 3]}},\n"
+              "         {prompts: {sample: null}}]\n");
     struct ko_spec *again = NULL;
     struct ko_error err = {0};
     write_file("resolved.yaml", spec->resolved);
@@ -338,6 +339,8 @@ static void the_resolved_spec_reads_back_as_itself(void **state)
     assert_string_equal(again->resolved, spec->resolved);
     assert_int_equal(again->n_blocks, 2);
     assert_string_equal(again->model[1].name, "q\"b\\");
+    assert_string_equal(again->block[0].name, "fig \"1\"");
+    assert_null(again->block[1].name);
     ko_spec_free(again);
     ko_spec_free(spec);
 }
@@ -433,6 +436,9 @@ static const struct bad {
     {RIGHT "sweeps: {}\n", "sweeps: expected a list of blocks, got a map"},
     {RIGHT "sweeps: []\n", "sweeps: expected a list of blocks, got an empty one"},
     {RIGHT "sweeps: [x]\n", "sweeps: expected a map in each block, got 'x'"},
+    {RIGHT "sweeps: [{name: a}, {}, {name: a}]\n",
+     "spec.yaml:5:32: name: 'a' is the name of another block too, at"},
+    {RIGHT "name: a\n", "unknown key 'name'"},
     {RIGHT "sweeps: [{precision: tf32}]\n",
      "spec.yaml:5:11: key 'precision' is for the top level, not for a block of sweeps"},
     {RIGHT "sweeps: [{feature: [all]}]\n", "unknown key 'feature', did you mean 'features'?"},
