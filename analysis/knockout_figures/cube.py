@@ -1,63 +1,79 @@
-"""Reading a cube: the curves of one model, feature class and window size."""
-from dataclasses import dataclass
-
+"""Reading a cube, a slice at a time."""
 import h5py
 import numpy as np
+import xarray as xr
 
-PENDING, FAILED = 1, 4
+NOT_PLANNED, PENDING, DONE, VACUOUS, FAILED = range(5)
+KEPT_BYTES = 64 << 20
+METRICS = {  # name: (what the axis says, unit)
+    "change": ("change of the answer's probability", "%"),
+    "median": ("median change of the answer's probability", "%"),
+    "delta": ("probability minus clean probability", "points"),
+    "logprob": ("change of the answer's log-probability", "nats"),
+    "kl": ("KL(clean ‖ knocked out)", "nats"),
+    "hit": ("prompts whose answer is ranked first", "%"),
+    "margin": ("log-probability, answer minus foil", "nats"),
+    "margin-change": ("change of the margin, answer minus foil", "nats"),
+}
 
 
 class CubeError(Exception):
-    """What is wrong with the file, in one line."""
+    """What is wrong with the file or with what was asked of it, in one line."""
 
 
-@dataclass
-class Curve:
-    """One route in one model: the mean change over prompts at every window.
-
-    depth: percent of the way through the layers, [windows]; mean and half (half the width of the 95 % interval, NaN for one
-    prompt): percent, [windows]; n: prompts behind each mean, [windows].
-    """
-    route: str
-    depth: np.ndarray
-    mean: np.ndarray
-    half: np.ndarray
-    n: np.ndarray
+def decoded(value):
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
-def change_percent(logprob, clean_logprob):
-    """Change of the answer's probability in percent: 100 (p / p_clean - 1)."""
-    return 100 * np.expm1(np.asarray(logprob, np.float64) - np.asarray(clean_logprob, np.float64))
-
-
-def mean_and_interval(values):
-    """values: [prompts, windows], NaN where there is no cell -> mean, half the 95 % interval (normal approximation), n, each [windows]."""
-    n = np.sum(~np.isnan(values), axis=0)
-    some = np.maximum(n, 1)
-    mean = np.where(n > 0, np.nansum(values, axis=0) / some, np.nan)
-    squares = np.nansum((values - mean) ** 2, axis=0)
-    deviation = np.sqrt(squares / np.maximum(n - 1, 1))
-    half = np.where(n > 1, 1.96 * deviation / np.sqrt(some), np.nan)
-    return mean, half, n
+def measure(metric, cell, clean):
+    """One number a cell. cell and clean hand out float64 arrays by the name of a dataset, clean's with axes to broadcast."""
+    if metric in ("change", "median"):
+        return 100 * np.expm1(cell("logprob") - clean("logprob"))
+    if metric == "delta":
+        return 100 * (cell("prob") - clean("prob"))
+    if metric == "logprob":
+        return cell("logprob") - clean("logprob")
+    if metric == "kl":
+        return cell("kl")
+    if metric == "margin":
+        return cell("logprob") - cell("foil_logprob")
+    if metric == "margin-change":
+        return cell("logprob") - cell("foil_logprob") - (clean("logprob") - clean("foil_logprob"))
+    rank = cell("target_rank")
+    return np.where(rank < 1, np.nan, 100.0 * (rank == 1))
 
 
 class Cube:
-    """A sweep's cube, read a slice at a time. Use as a context manager."""
+    """A sweep's cube. Use as a context manager; routes, features and sizes are labels, in the order of the cube."""
 
     def __init__(self, path):
         try:
             self.file = h5py.File(path, "r")
         except OSError as e:
             raise CubeError(f"{path}: cannot be opened as HDF5 ({e})") from None
-        missing = [k for k in ("logprob", "clean_logprob", "depth", "status", "model", "route", "feature_class", "window_size")
-                   if k not in self.file]
-        if missing:
-            self.file.close()
-            raise CubeError(f"{path}: has no dataset {missing[0]}, so it is no cube of a sweep with plain routes; "
-                            "give the file that `knockout run -o` wrote")
-        text = lambda name: [s.decode() if isinstance(s, bytes) else str(s) for s in self.file[name][:]]
-        self.models, self.routes, self.features = text("model"), text("route"), text("feature_class")
+        self.path = str(path)
+        kind = decoded(self.file.attrs.get("kind", ""))
+        if kind == "evaluation":
+            self._refuse("is an evaluation, which has no knocked-out cells; give the file that `knockout run -o` wrote")
+        if not ({"logprob", "clean_logprob", "status"} <= self.file.keys()
+                or {"heat_logprob", "heat_clean_logprob", "heat_status"} <= self.file.keys()):
+            self._refuse("has neither logprob nor heat_logprob with its clean runs and status, so it is no cube of a sweep; "
+                         "give the file that `knockout run -o` wrote")
+        for name in ("model", "feature_class", "window_size", "window_start", "n_layers"):
+            if name not in self.file:
+                self._refuse(f"has no dataset {name}, so it is no cube of a sweep; give the file that `knockout run -o` wrote")
+        self.models, self.features = self.text("model"), self.text("feature_class")
+        self.routes, self.heat_routes = self.text("route"), self.text("heat_route")
+        self.prompts, self.heat_prompts = self.text("prompt"), self.text("heat_prompt")
         self.sizes = [int(s) for s in self.file["window_size"][:]]
+        self.starts = self.file["window_start"][:].astype(int)
+        self.layers = dict(zip(self.models, (int(n) for n in self.file["n_layers"][:])))
+        self.has_foils = "foil_logprob" in self.file
+        self._kept = {}  # what values() read last
+        self.unfinished = 0  # units (model, prompt, route, class, size) that are pending or failed
+        self._done = self._look("status", (len(self.routes), len(self.features), len(self.sizes)), drop_prompts=True)
+        self._heat_done = self._look("heat_status", (len(self.heat_prompts), len(self.heat_routes), len(self.features),
+                                                     len(self.sizes)), drop_prompts=False)
 
     def __enter__(self):
         return self
@@ -65,24 +81,122 @@ class Cube:
     def __exit__(self, *exception):
         self.file.close()
 
-    def unfinished(self):
-        """Number of units (model, prompt, route, class, size) that are pending or failed."""
-        status = self.file["status"]
-        return sum(int(np.isin(status[m], (PENDING, FAILED)).sum()) for m in range(len(self.models)))
+    def _refuse(self, why):
+        self.file.close()
+        raise CubeError(f"{self.path}: {why}")
 
-    def curves(self, model, feature, size):
-        """The curves of a model, in the order of the routes; routes without any cell are left out."""
-        m, f, s = self.models.index(model), self.features.index(feature), self.sizes.index(size)
-        clean = self.file["clean_logprob"][m]
-        depth = self.file["depth"][m, s]
-        found = []
-        for r, route in enumerate(self.routes):
-            mean, half, n = mean_and_interval(change_percent(self.file["logprob"][m, :, r, f, s, :], clean[:, None]))
-            here = n > 0
-            if here.any():
-                found.append(Curve(route, depth[here], mean[here], half[here], n[here]))
+    def _look(self, name, shape, drop_prompts):
+        """Which (route, class, size) have a done cell, [model, ...]; of heatmaps a prompt at a time. Counts what is unfinished."""
+        found = np.zeros((len(self.models),) + shape, bool)
+        if name not in self.file:
+            return found
+        for m in range(len(self.models)):
+            status = self.file[name][m]
+            self.unfinished += int(np.isin(status, (PENDING, FAILED)).sum())
+            done = status == DONE
+            found[m] = done.any(axis=0) if drop_prompts else done.any(axis=3)  # axis 3 of a map: its source positions
         return found
 
-    def combinations(self):
-        """(feature class, window size) pairs for which any model has a curve."""
-        return [(f, s) for f in self.features for s in self.sizes if any(self.curves(m, f, s) for m in self.models)]
+    def text(self, name):
+        """A dataset of strings as a list; empty where there is none."""
+        return [decoded(s) for s in self.file[name][:]] if name in self.file else []
+
+    def has(self, model, route, feature, size):
+        """Whether any prompt has a done cell there."""
+        if model not in self.models or route not in self.routes or feature not in self.features or size not in self.sizes:
+            return False
+        return bool(self._done[self.models.index(model), self.routes.index(route), self.features.index(feature),
+                               self.sizes.index(size)])
+
+    def has_map(self, model, prompt, route, feature, size):
+        """Whether the heatmap has a done cell."""
+        if (model not in self.models or prompt not in self.heat_prompts or route not in self.heat_routes
+                or feature not in self.features or size not in self.sizes):
+            return False
+        return bool(self._heat_done[self.models.index(model), self.heat_prompts.index(prompt), self.heat_routes.index(route),
+                                    self.features.index(feature), self.sizes.index(size)])
+
+    def values(self, metric, model, route, feature, size):
+        """One number a cell: [prompt, window_start], NaN where there is none, the starts that any prompt has.
+
+        The prompts' relations and the windows' depths (percent) are coordinates; hits are 0 or 100.
+        """
+        key = metric, model, route, feature, size
+        if key not in self._kept:
+            while sum(v.nbytes for v in self._kept.values()) > KEPT_BYTES:
+                self._kept.pop(next(iter(self._kept)))  # the oldest
+            self._kept[key] = self._read_values(*key)
+        return self._kept[key]
+
+    def _read_values(self, metric, model, route, feature, size):
+        m, r = self.models.index(model), self.routes.index(route)
+        f, s = self.features.index(feature), self.sizes.index(size)
+
+        def cell(name):
+            return self._dataset(name)[m, :, r, f, s, :].astype(np.float64)
+
+        def clean(name):
+            return self._dataset("clean_" + name)[m].astype(np.float64)[:, None]
+
+        values = measure(metric, cell, clean)
+        here = np.isfinite(values).any(axis=0)
+        return xr.DataArray(
+            values[:, here], dims=("prompt", "window_start"),
+            coords={"prompt": self.prompts, "window_start": self.starts[here],
+                    "depth": ("window_start", self.depth(model, size, self.starts[here]))})
+
+    def clean(self, metric, model):
+        """The same number of the clean runs, [prompt]: `hit` (0 or 100), `prob` or `margin`; NaN where a prompt was not run."""
+        m = self.models.index(model)
+        if metric == "hit":
+            rank = self._dataset("clean_target_rank")[m]
+            return np.where(rank < 1, np.nan, 100.0 * (rank == 1))
+        if metric == "margin":
+            return self._dataset("clean_logprob")[m].astype(float) - self._dataset("clean_foil_logprob")[m].astype(float)
+        return self._dataset("clean_" + metric)[m].astype(float)
+
+    def probability(self, model, route, feature, size):
+        """The answer's probability after the knockout: [prompt, window_start] with depth, like values()."""
+        after = self.values("delta", model, route, feature, size)
+        return after / 100 + self.clean("prob", model)[:, None]
+
+    def heat(self, model, prompt, route, feature, size):
+        """One heatmap: probability minus clean probability, [token, window_start], with the tokens' pieces and the subject."""
+        m, p = self.models.index(model), self.heat_prompts.index(prompt)
+        r, f, s = self.heat_routes.index(route), self.features.index(feature), self.sizes.index(size)
+        n = int(self.file["heat_n_tokens"][m, p])
+        values = np.full((n, len(self.starts)), np.nan)
+        held = self.file["heat_prob"][m, p, r, f, :, s, :].astype(np.float64)[:n]
+        values[:len(held)] = held - float(self.file["heat_clean_prob"][m, p])
+        here = np.isfinite(values).any(axis=0)
+        pieces = [decoded(t) for t in self.file["heat_token_text"][m, p, :n]]
+        subject = range(int(self.file["heat_subject_begin"][m, p]), int(self.file["heat_subject_end"][m, p]))
+        return xr.DataArray(
+            values[:, here], dims=("token", "window_start"),
+            coords={"piece": ("token", pieces), "subject": ("token", np.isin(np.arange(n), subject)),
+                    "window_start": self.starts[here], "depth": ("window_start", self.depth(model, size, self.starts[here]))},
+            attrs={"clean": float(self.file["heat_clean_prob"][m, p])})
+
+    def depth(self, model, size, starts):
+        """The paper's relative depth of windows, in percent: 100 start / (layers - size)."""
+        return 100.0 * np.asarray(starts) / max(self.layers[model] - size, 1)
+
+    def relations(self):
+        """The relation of every prompt, [prompt]; empty where there is none."""
+        return self.text("prompt_relation") or [""] * len(self.prompts)
+
+    def heat_prompt_fact(self, prompt, what):
+        """`text`, `subject` or `target` of a heatmap's prompt."""
+        return decoded(self.file["heat_prompt_" + what][self.heat_prompts.index(prompt)])
+
+    def selected_prompts(self):
+        """What each block of the spec selected, [block, model, prompt] as booleans; None where the cube does not say."""
+        if "selected" not in self.file or "prompt_eval_index" not in self.file:
+            return None
+        return self.file["selected"][:][:, :, self.file["prompt_eval_index"][:]] == 1
+
+    def _dataset(self, name):
+        if name not in self.file:
+            why = "no prompt of it has a foil" if "foil" in name else "it is no whole cube of a sweep"
+            raise CubeError(f"{self.path}: has no dataset {name}: {why}")
+        return self.file[name]

@@ -1,0 +1,127 @@
+"""Tables of curves: one row a window, in the columns of `knockout show --csv`."""
+import numpy as np
+import pandas as pd
+
+from . import stats
+from .cube import CubeError
+from .palette import class_controls, control_of, is_random_class
+
+COLUMNS = ["model", "route", "target", "source", "feature_class", "window_size", "window_start", "depth", "metric", "value", "low",
+           "high", "n"]
+
+
+def estimate(metric, values, interval):
+    """The value of a window with its interval: of `median` the median, else the mean."""
+    if metric == "median":
+        return stats.median(values)
+    if metric == "hit" and interval.kind == "usual":
+        return stats.share(values)
+    return stats.mean(values, interval)
+
+
+def rows(model, route, feature, size, values, metric, found, **more):
+    """A table of one curve. values: [prompt, window_start] as Cube.values gives them; found: its estimate."""
+    target, source = route.split("<-", 1)
+    n_windows = values.sizes["window_start"]
+    table = pd.DataFrame({
+        "model": [model] * n_windows, "route": route, "target": target, "source": source, "feature_class": feature,
+        "window_size": size, "window_start": values.window_start.values, "depth": values.depth.values, "metric": metric,
+        "value": found.value, "low": found.low, "high": found.high, "n": found.n, **more})
+    return table[table.n > 0]
+
+
+def joined(tables):
+    tables = [t for t in tables if len(t)]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=COLUMNS)
+
+
+def curves(cube, models, routes, features, sizes, metric, interval, prompts=None):
+    """The curves that the cube has of these, in this order. prompts: {model: booleans over the prompts} where not all count."""
+    found = []
+    for model in models:
+        for route in routes:
+            for feature in features:
+                for size in sizes:
+                    if not cube.has(model, route, feature, size) or (prompts is not None and not prompts[model].any()):
+                        continue
+                    values = cube.values(metric, model, route, feature, size)
+                    if prompts is not None:
+                        values = values[prompts[model]]
+                    found.append(rows(model, route, feature, size, values, metric, estimate(metric, values.values, interval)))
+    return joined(found)
+
+
+def by_relation(cube, models, route, feature, size, metric, interval):
+    """One curve a relation, in a column `relation`; the most frequent relations first."""
+    relations = np.array(cube.relations())
+    names, counts = np.unique(relations, return_counts=True)
+    names = names[np.argsort(-counts, kind="stable")]
+    found = []
+    for model in models:
+        if cube.has(model, route, feature, size):
+            values = cube.values(metric, model, route, feature, size)
+            for name in names:
+                some = values[relations == name]
+                found.append(rows(model, route, feature, size, some, metric, estimate(metric, some.values, interval), relation=name))
+    return joined(found)
+
+
+def controls_of(cube, model, route, feature, size):
+    """The (route, class) of every seed of the random control that is matched to a curve, in the cube."""
+    routes = [(r, feature) for r in cube.routes if control_of(r) == route and cube.has(model, r, feature, size)]
+    classes = [(route, f) for f in class_controls(feature, cube.features) if cube.has(model, route, f, size)]
+    return routes, classes
+
+
+def controlled(cube, models, routes, features, sizes, metric, interval):
+    """Curves with their matched random control: the columns of curves() and, of the control and of the paired effect (value -
+    control), `control`, `control_low`, `control_high`, `effect`, `effect_low`, `effect_high`, `effect_n`, `p`, `p_holm` (Holm
+    over the windows of the curve), `seeds` and `matched` (`route` or `class`)."""
+    found = []
+    for model in models:
+        for route in (r for r in routes if not control_of(r)):
+            for feature in (f for f in features if not is_random_class(f)):
+                for size in sizes:
+                    if not cube.has(model, route, feature, size):
+                        continue
+                    for matched, seeds in zip(("route", "class"), controls_of(cube, model, route, feature, size)):
+                        if seeds:
+                            found.append(_one_controlled(cube, model, route, feature, size, metric, interval, matched, seeds))
+    return joined(found)
+
+
+def _one_controlled(cube, model, route, feature, size, metric, interval, matched, seeds):
+    values = cube.values(metric, model, route, feature, size)
+    drawn = [cube.values(metric, model, r, f, size).reindex(window_start=values.window_start).values for r, f in seeds]
+    control = stats.mean_over_seeds(drawn)
+    other = stats.mean(control, interval)
+    effect = stats.paired(values.values, control, interval)
+    return rows(model, route, feature, size, values, metric, estimate(metric, values.values, interval), matched=matched,
+                seeds=len(seeds), control=other.value, control_low=other.low, control_high=other.high, effect=effect.value,
+                effect_low=effect.low, effect_high=effect.high, effect_n=effect.n, p=effect.p, p_holm=stats.holm(effect.p))
+
+
+def paired_curves(cube, one, other, metric, interval):
+    """The paired difference of two curves, one and other being (model, route, class, size) each: the columns window_start, value,
+    low, high, n, p and p_holm. Windows are paired by their layers, so those of unequal size are refused."""
+    if one[3] != other[3]:
+        raise CubeError(f"windows of {one[3]} and of {other[3]} layers are different layers and cannot be paired")
+    for each in (one, other):
+        if not cube.has(*each):
+            raise CubeError(f"{each[0]}: no cell of {each[1]}, {each[2]}, {each[3]} layers is done")
+    a, b = cube.values(metric, *one), cube.values(metric, *other)
+    starts = np.intersect1d(a.window_start, b.window_start)
+    found = stats.paired(a.sel(window_start=starts).values, b.sel(window_start=starts).values, interval)
+    table = pd.DataFrame({"window_start": starts, "value": found.value, "low": found.low, "high": found.high, "n": found.n,
+                          "p": found.p, "p_holm": stats.holm(found.p)})
+    return table[table.n > 0]
+
+
+def peaks(table, keys):
+    """The window of every curve where it is farthest from no effect: of hits and margins, which have a level of their own, the
+    least value, else the greatest |value|. keys are the columns that tell curves apart."""
+    if not len(table):
+        return table
+    far = table.value.abs().where(~table.metric.isin(["hit", "margin"]), -table.value)
+    at = far.groupby([table[k] for k in keys], sort=False).idxmax()
+    return table.loc[at.dropna()].reset_index(drop=True)

@@ -1,0 +1,140 @@
+"""What of a cube is drawn where no figure was asked for by name."""
+from dataclasses import dataclass, field
+
+from . import kinds, maps, palette
+from .curves import controls_of
+from .scatter import scatter
+
+KINDS = ("flow", "features", "windows", "hits", "controls", "scatter", "heatmaps", "relations")
+UNASKED = KINDS[:-1]
+
+
+@dataclass
+class Wanted:
+    """The filters of a call: labels of the cube's axes, in the cube's order; asked_routes: whether routes were named."""
+    models: list
+    routes: list
+    features: list
+    sizes: list
+    heat_routes: list
+    heat_prompts: list
+    kinds: tuple = UNASKED
+    most_maps: int = 12
+    asked_routes: bool = False
+    left_out: list = field(default_factory=list)  # sentences
+
+
+def _any(cube, wanted, route, feature, size):
+    return any(cube.has(m, route, feature, size) for m in wanted.models)
+
+
+def _suffix(wanted, feature=None, size=None):
+    """What tells a picture's file from its neighbours': the class and the size where the cube has several."""
+    parts = []
+    if feature is not None and len(wanted.features) > 1:
+        parts.append(file_name(feature))
+    if size is not None and len(wanted.sizes) > 1:
+        parts.append(f"w{size}")
+    return "".join("-" + part for part in parts)
+
+
+def file_name(label):
+    """A label of the cube as a part of a file's name."""
+    for sign, word in (("<-", "-from-"), ("\\", "-without-"), (":", "-"), ("+", "-"), ("/", "-")):
+        label = label.replace(sign, word)
+    return "".join(c if c.isalnum() or c in "-_." else "-" for c in label)
+
+
+def plan(cube, wanted):
+    """(stem, function that draws it) of every picture, in the order of KINDS; the stem begins with a dash or is empty."""
+    plain = wanted.routes if wanted.asked_routes else [r for r in wanted.routes if not palette.control_of(r)]
+    classes = [f for f in wanted.features if not palette.is_random_class(f)]
+    for kind in KINDS:
+        if kind in wanted.kinds:
+            yield from PLANS[kind](cube, wanted, plain, classes)
+
+
+def _routes_at(cube, wanted, plain, feature, size):
+    return [r for r in plain if _any(cube, wanted, r, feature, size)]
+
+
+def _worth_flow(cube, wanted, plain, classes, feature, size):
+    """One route alone is a curve of the feature figure already, if there is one."""
+    routes = _routes_at(cube, wanted, plain, feature, size)
+    return len(routes) > 1 or (len(routes) == 1 and (feature == classes[0] or len(plain) == 1 and len(classes) == 1))
+
+
+def _flow(cube, wanted, plain, classes):
+    for feature in classes:
+        for size in wanted.sizes:
+            if _worth_flow(cube, wanted, plain, classes, feature, size):
+                yield _suffix(wanted, feature, size), lambda s, f=feature, w=size: kinds.flow(cube, wanted.models, plain, f, w, s)
+
+
+def _hits(cube, wanted, plain, classes):
+    for stem, draw in _flow(cube, wanted, plain, classes):
+        yield "-hits" + stem, lambda s, d=draw: d(kinds.replaced(s, metric="hit"))
+
+
+def _features(cube, wanted, plain, classes):
+    for size in wanted.sizes:
+        for route in plain:
+            some = [f for f in classes if _any(cube, wanted, route, f, size)]
+            models = [m for m in wanted.models if sum(cube.has(m, route, f, size) for f in some) > 1]
+            if len(some) > 1 and models:
+                yield (f"-features-{file_name(route)}" + _suffix(wanted, size=size),
+                       lambda s, m=models, r=route, c=some, w=size: kinds.features(cube, m, [r], c, w, s))
+
+
+def _windows(cube, wanted, plain, classes):
+    for feature in classes:
+        sizes = [s for s in wanted.sizes if _routes_at(cube, wanted, plain, feature, s)]
+        if len(sizes) > 1:
+            yield "-windows" + _suffix(wanted, feature), lambda s, f=feature, w=sizes: kinds.windows(cube, wanted.models, plain, f, w, s)
+
+
+def _controls(cube, wanted, plain, classes):
+    for size in wanted.sizes:
+        if any(sum(controls_of(cube, m, r, f, size), []) for m in wanted.models for r in plain for f in classes
+               if cube.has(m, r, f, size)):
+            yield ("-controls" + _suffix(wanted, size=size),
+                   lambda s, w=size: kinds.controls(cube, wanted.models, plain, classes, w, s))
+
+
+def _scatter(cube, wanted, plain, classes):
+    for feature in classes[:1]:
+        for size in wanted.sizes:
+            for route in plain:
+                if _any(cube, wanted, route, feature, size) and (route == "last<-last" or "last<-last" not in plain):
+                    yield (f"-scatter-{file_name(route)}" + _suffix(wanted, size=size),
+                           lambda s, r=route, f=feature, w=size: scatter(cube, wanted.models, r, f, w, s))
+
+
+def _heatmaps(cube, wanted, plain, classes):
+    found = []
+    for prompt in wanted.heat_prompts:
+        for route in wanted.heat_routes:
+            for feature in wanted.features:
+                for size in wanted.sizes:
+                    if any(cube.has_map(m, prompt, route, feature, size) for m in wanted.models):
+                        stem = f"-heatmap-{file_name(prompt)}"
+                        stem += f"-{file_name(route)}" if len(wanted.heat_routes) > 1 else ""
+                        found.append((stem + _suffix(wanted, feature, size),
+                                      lambda s, p=prompt, r=route, f=feature, w=size:
+                                          maps.heatmaps(cube, wanted.models, [p], r, f, [w], s)))
+    if len(found) > wanted.most_maps:
+        wanted.left_out.append(f"{len(found) - wanted.most_maps} of {len(found)} heatmap figures (--prompt chooses, --heatmaps sets how many)")
+    yield from found[:wanted.most_maps]
+
+
+def _relations(cube, wanted, plain, classes):
+    for feature in classes:
+        for size in wanted.sizes:
+            for route in plain:
+                if _any(cube, wanted, route, feature, size):
+                    yield (f"-relations-{file_name(route)}" + _suffix(wanted, feature, size),
+                           lambda s, r=route, f=feature, w=size: kinds.relations(cube, wanted.models, r, f, w, s))
+
+
+PLANS = {"flow": _flow, "features": _features, "windows": _windows, "hits": _hits, "controls": _controls, "scatter": _scatter,
+         "heatmaps": _heatmaps, "relations": _relations}

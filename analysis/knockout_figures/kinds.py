@@ -1,0 +1,207 @@
+"""The kinds of curves. Each takes a cube, what to draw of it and the settings, and returns a Drawn."""
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from . import curves, palette
+from .cube import METRICS, CubeError
+from .lines import Curve, Layout, Panel, count_text, draw_panels
+from .stats import Interval
+
+BOUNDS = {"change": (-100, None), "median": (-100, None), "hit": (0, 100), "delta": (-100, 100), "kl": (0, None)}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What holds for all figures of one call."""
+    x: str = "depth"
+    metric: str = "change"
+    interval: Interval = Interval()
+    late: float = 75.0  # percent of depth from which on windows count as late
+    heat_limit: float = 1.0  # the heatmaps' colours go from minus to plus this
+
+
+@dataclass
+class Drawn:
+    """A figure and the numbers in it."""
+    figure: object
+    table: pd.DataFrame
+    title: str
+
+
+def replaced(settings, **changes):
+    """The settings with some of them changed."""
+    return replace(settings, **changes)
+
+
+def interval_text(settings):
+    if settings.metric == "median":
+        return "median and 95 % interval"
+    return "mean and 95 % interval" + (" (bootstrap)" if settings.interval.kind == "bootstrap" else "")
+
+
+def of_class(feature):
+    return "" if feature == "all" else f", {palette.class_name(feature)}"
+
+
+def layout_for(settings, title, **more):
+    what, unit = METRICS[settings.metric]
+    least, most = BOUNDS.get(settings.metric, (None, None))
+    return Layout(title=title, y=what, unit=unit, x=settings.x, least=least, most=most, **more)
+
+
+def reference_of(cube, model, settings):
+    """Where the clean runs lie: hits and margins have a level of their own, KL and the changes are 0 without a knockout."""
+    if settings.metric not in ("hit", "margin"):
+        return 0.0
+    clean = pd.Series(cube.clean(settings.metric, model))
+    return float(clean.mean())
+
+
+def grid_columns(n):
+    return n if n <= 3 else 2 if n == 4 else 3 if n <= 9 else 4
+
+
+def sized(panels):
+    """Columns and panel size for a number of panels: many are smaller."""
+    columns = grid_columns(len(panels))
+    return {"columns": columns, "width": 4.4 if columns <= 3 else 3.6, "height": 3.3 if len(panels) <= 6 else 2.8}
+
+
+def finished(panels, table, title, settings, **layout):
+    if not panels:
+        raise CubeError(f"{title}: no cell of it is done in the cube")
+    if settings.metric in ("hit", "margin"):
+        layout.setdefault("notes", []).append("grey line: the clean runs")
+    return Drawn(draw_panels(panels, layout_for(settings, title, **{**sized(panels), **layout})), table, title)
+
+
+def flow(cube, models, routes, feature, size, settings, prompts=None):
+    """Information flow: a panel a model, a curve a route."""
+    table = curves.curves(cube, models, routes, [feature], [size], settings.metric, settings.interval, prompts)
+    looks = palette.route_looks([r for r in routes if r in set(table.route)])
+    panels = []
+    for model, rows in table.groupby("model", sort=False):
+        drawn = [Curve(palette.route_name(r), looks[r], t) for r, t in rows.groupby("route", sort=False)]
+        panels.append(Panel(f"{model}  ({count_text(drawn)})", drawn, reference_of(cube, model, settings)))
+    title = f"Knockout in a {palette.windows_of(size)}{of_class(feature)}: {interval_text(settings)}"
+    return finished(panels, table, title, settings, legend="edges removed, source → target")
+
+
+def features(cube, models, routes, classes, size, settings):
+    """Feature knockout: a panel a model, a curve a feature class; of several routes a row a model and a column a route."""
+    table = curves.curves(cube, models, routes, classes, [size], settings.metric, settings.interval)
+    looks = palette.class_looks([f for f in classes if f in set(table.feature_class)])
+    there = [r for r in routes if r in set(table.route)]
+    panels = []
+    for model, rows in table.groupby("model", sort=False):
+        for route in there:
+            drawn = [Curve(palette.class_name(f), looks[f], t)
+                     for f, t in rows[rows.route == route].groupby("feature_class", sort=False)]
+            head = model if len(there) == 1 else f"{model}, {palette.route_name(route)}"
+            panels.append(Panel(f"{head}  ({count_text(drawn)})" if drawn else f"{head}: not in the cube", drawn,
+                                reference_of(cube, model, settings)))
+    which = f" of {palette.route_name(there[0])}" if len(there) == 1 else ""
+    title = f"Feature knockout{which} in a {palette.windows_of(size)}: {interval_text(settings)}"
+    shape = {"columns": len(there), "width": 3.6, "height": 2.5} if len(there) > 1 else {}
+    return finished(panels, table, title, settings, legend="features whose edges are removed", **shape)
+
+
+def windows(cube, models, routes, feature, sizes, settings):
+    """Window sizes: a row a model and a column a size; of one model the sizes one after the other."""
+    table = curves.curves(cube, models, routes, [feature], sizes, settings.metric, settings.interval)
+    looks = palette.route_looks([r for r in routes if r in set(table.route)])
+    there = [s for s in sizes if s in set(table.window_size)]
+    panels = []
+    many = table.model.nunique() > 1
+    for model, rows in table.groupby("model", sort=False):
+        for size in there:
+            some = rows[rows.window_size == size]
+            drawn = [Curve(palette.route_name(r), looks[r], t) for r, t in some.groupby("route", sort=False)]
+            layers = f"{size} layer{'s' if size != 1 else ''}"
+            head = f"{model}, {layers}" if many else palette.windows_of(size)
+            panels.append(Panel(f"{head}  ({count_text(drawn)})" if drawn else f"{head}: larger than the model or not planned", drawn,
+                                reference_of(cube, model, settings)))
+    who = "" if many or table.empty else f" in {table.model.iloc[0]}"
+    title = f"Window sizes{who}{of_class(feature)}: {interval_text(settings)}"
+    shape = {"columns": len(there), "width": 3.2, "height": 2.5} if many else {}
+    return finished(panels, table, title, settings, legend="edges removed, source → target", **shape)
+
+
+def relations(cube, models, route, feature, size, settings, most=10):
+    """A panel a model, a curve a relation (the `most` frequent ones that have a curve)."""
+    table = curves.by_relation(cube, models, route, feature, size, settings.metric, settings.interval)
+    names = list(dict.fromkeys(table.relation)) if len(table) else []
+    looks = palette.named_looks(names[:most])
+    table = table[table.relation.isin(looks)] if len(table) else table
+    panels = []
+    for model, rows in table.groupby("model", sort=False):
+        drawn = [Curve(name or "(none)", looks[name], t) for name, t in rows.groupby("relation", sort=False)]
+        panels.append(Panel(model, drawn, reference_of(cube, model, settings)))
+    left = f"the {most} most frequent of {len(names)} relations" if len(names) > most else "relations"
+    title = (f"Knockout of {palette.route_name(route)} in a {palette.windows_of(size)}{of_class(feature)}, by relation: "
+             f"{interval_text(settings)}")
+    return finished(panels, table, title, settings, legend=left)
+
+
+def controls(cube, models, routes, classes, size, settings):
+    """Beside each other, a row a model: a curve with its matched random control, and the paired effect. Rings: p < 5 % (Holm)."""
+    table = curves.controlled(cube, models, routes, classes, [size], settings.metric, settings.interval)
+    keys = ["route", "feature_class", "matched"]
+    kinds = list(dict.fromkeys(zip(*(table[k] for k in keys)))) if len(table) else []
+    looks = palette.named_looks(kinds)
+    labels = {k: _controlled_name(*k, [f for _, f, _ in kinds], [r for r, _, _ in kinds]) for k in kinds}
+    panels = []
+    for model, rows in table.groupby("model", sort=False):
+        left, right = [], []
+        for kind, t in rows.groupby(keys, sort=False):
+            look, name = looks[kind], labels[kind]
+            left.append(Curve(name, look, t))
+            control = palette.Look(look.colour, "", ":")
+            left.append(Curve(f"{name}: its random control", control, t, ("control", "control_low", "control_high")))
+            effect = t.assign(n=t.effect_n)
+            right.append(Curve(name, look, effect, ("effect", "effect_low", "effect_high"), t.p_holm < 0.05))
+        panels += [Panel(f"{model}  ({count_text(left)})", left), Panel(f"{model}: value − control", right)]
+    title = f"Effect against the matched random control in a {palette.windows_of(size)}: {interval_text(settings)}"
+    return finished(panels, table, title, settings, legend="what is removed", columns=2, width=5.0, height=3.0,
+                    notes=["rings: paired t-test against the control, p < 5 % after Holm's correction over the windows of the curve"])
+
+
+def _controlled_name(route, feature, matched, features_drawn, routes_drawn):
+    name = palette.route_name(route) if matched == "route" or len(set(routes_drawn)) > 1 else ""
+    if feature != "all" or matched == "class":
+        name += (", " if name else "") + feature
+    return name
+
+
+def selections(cube, models, routes, feature, size, settings):
+    """Information flow on the prompts that each block of the spec selected: a row a selection, a column a model."""
+    selected = cube.selected_prompts()
+    if selected is None:
+        raise CubeError(f"{cube.path}: has no dataset selected, so it cannot say which prompts each block selected")
+    found, tables, seen = [], [], set()
+    for block in selected:
+        key = block.tobytes()
+        some = {m: block[cube.models.index(m)] for m in models}
+        if key in seen or not any(s.any() for s in some.values()):
+            continue
+        seen.add(key)
+        k = len(seen)
+        table = curves.curves(cube, models, routes, [feature], [size], settings.metric, settings.interval, some)
+        equal = all((some[m] == some[models[0]]).all() for m in models)
+        name = "prompts correct by all models" if equal else "prompts correct by each model"
+        if name in (other for other, _ in found):
+            name += f" ({k})"
+        found.append((name, table))
+        tables.append(table.assign(selection=name))
+    table = curves.joined(tables)
+    looks = palette.route_looks([r for r in routes if r in set(table.route)])
+    present = [m for m in models if m in set(table.model)]
+    panels = []
+    for name, rows in found:
+        for model in present:
+            drawn = [Curve(palette.route_name(r), looks[r], t) for r, t in rows[rows.model == model].groupby("route", sort=False)]
+            panels.append(Panel(f"{model}, {name}\n({count_text(drawn)})" if drawn else f"{model}: none", drawn))
+    title = f"Knockout in a {palette.windows_of(size)}{of_class(feature)}, by selection of prompts: {interval_text(settings)}"
+    return finished(panels, table, title, settings, legend="edges removed, source → target", columns=max(len(present), 1), width=3.8,
+                    height=3.1)

@@ -1,0 +1,182 @@
+"""Panels of curves with their intervals, and the legend below them: what all kinds of curves are drawn with."""
+import math
+import textwrap
+from dataclasses import dataclass, field
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt  # noqa: E402  (the backend is chosen first)
+from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator  # noqa: E402
+
+from .palette import CLEAN_LINE, STYLE_FILE, Look
+
+X_AXES = {"depth": "start of the window, % of its range", "layer": "first layer of the window", "centre": "centre of the window, layer"}
+
+
+@dataclass
+class Curve:
+    """One curve of a panel; table has the columns of curves.COLUMNS, names those that hold the value and its interval."""
+    name: str
+    look: Look
+    table: object
+    names: tuple = ("value", "low", "high")
+    marked: object = None  # booleans: windows with a ring, e.g. those of a corrected p below 5 %
+
+
+@dataclass
+class Panel:
+    title: str
+    curves: list
+    reference: float = 0.0  # where a horizontal line says "as without knockout"
+
+
+@dataclass
+class Layout:
+    """title: of the figure; y: of the panels' y axis; unit: "%" or another, shown at its numbers or in y; legend: its title."""
+    title: str
+    y: str
+    unit: str = "%"
+    legend: str = ""
+    x: str = "depth"
+    columns: int = 3
+    width: float = 4.4
+    height: float = 3.3
+    least: float = None  # the least and the greatest value that there can be: the y axis ends there
+    most: float = None
+    notes: list = field(default_factory=list)  # lines below the legend
+
+
+def with_style(draw):
+    """A function that draws in the package's style, whatever matplotlib's own settings are."""
+    def drawing(*arguments, **named):
+        with matplotlib.rc_context():
+            matplotlib.rcdefaults()
+            plt.style.use(str(STYLE_FILE))
+            return draw(*arguments, **named)
+    drawing.__doc__ = draw.__doc__
+    return drawing
+
+
+def positions(table, x):
+    """Where a table's windows lie on the x axis."""
+    if x == "depth":
+        return table.depth
+    return table.window_start + ((table.window_size - 1) / 2 if x == "centre" else 0)
+
+
+def count_text(curves):
+    """`n = 672`, or the range where windows or curves have different numbers of prompts."""
+    counts = [n for c in curves for n in (int(c.table.n.min()), int(c.table.n.max()))]
+    return f"n = {min(counts):,}" if min(counts) == max(counts) else f"n = {min(counts):,}–{max(counts):,}"
+
+
+def numbers(unit):
+    """Ticks with a minus sign, and with % where that is the unit."""
+    return FuncFormatter(lambda value, _: (f"{value:g}" + (" %" if unit == "%" else "")).replace("-", "−"))
+
+
+def draw_curves(axis, panel, layout):
+    if panel.reference is not None:
+        axis.axhline(panel.reference, color=CLEAN_LINE, linewidth=0.9, zorder=1)
+    crowded = max((len(c.table) for c in panel.curves), default=0)
+    for curve in panel.curves:
+        x, (value, low, high) = positions(curve.table, layout.x), (curve.table[name] for name in curve.names)
+        if len(x) > 1:
+            axis.fill_between(x, low, high, color=curve.look.colour, alpha=0.18, linewidth=0)
+        else:  # one window has no width to fill
+            axis.vlines(x, low, high, color=curve.look.colour, alpha=0.4, linewidth=3)
+        axis.plot(x, value, color=curve.look.colour, marker=curve.look.marker, linestyle=curve.look.line, label=curve.name, zorder=3,
+                  markevery=max(1, crowded // 16))
+        if curve.marked is not None and curve.marked.any():
+            axis.plot(x[curve.marked], value[curve.marked], linestyle="none", marker="o", markersize=7.5, markerfacecolor="none",
+                      markeredgecolor=curve.look.colour, markeredgewidth=0.9, zorder=4, label="_marked")
+    axis.set_title(panel.title)
+    if layout.x == "depth":
+        axis.set_xlim(-3, 103)
+        axis.xaxis.set_major_locator(MultipleLocator(25))
+        axis.xaxis.set_major_formatter(numbers("%"))
+    else:
+        axis.xaxis.set_major_locator(MaxNLocator(6, integer=layout.x == "layer"))
+    axis.yaxis.set_major_formatter(numbers(layout.unit))
+
+
+def titled(figure, title):
+    """The figure's title, in lines that its width holds."""
+    size = 12 if figure.get_figwidth() > 6 else 10
+    figure.suptitle("\n".join(textwrap.wrap(title, int(figure.get_figwidth() * 132 / size))), fontsize=size)
+
+
+def panel_grid(figure, n, columns, footer):
+    """A grid of n panels with a row of `footer` inches below; returns (axes made by a function of k), and the footer's axis."""
+    rows = math.ceil(n / columns)
+    body = figure.get_figheight() - footer
+    grid = figure.add_gridspec(rows + 1, columns, height_ratios=[body / rows] * rows + [footer])
+    below = figure.add_subplot(grid[rows, :])
+    below.axis("off")
+    return grid, below
+
+
+def y_limits(panels, layout):
+    """The range of all curves, with as much of their intervals as leaves the curves readable (few prompts, wide intervals)."""
+    values, bands = [], []
+    for curve in (c for p in panels for c in p.curves):
+        value, low, high = (curve.table[name] for name in curve.names)
+        values += [value.min(), value.max()]
+        bands += [low.min(), high.max()]
+    values += [p.reference for p in panels if p.reference is not None]
+    values, bands = [v for v in values if math.isfinite(v)], [b for b in bands if math.isfinite(b)]
+    low, high = min(values), max(values)
+    room = max(high - low, 1e-9)
+    bottom = max(min(bands + [low]), low - 2 * room) - 0.05 * room
+    top = min(max(bands + [high]), high + 2 * room) + 0.05 * room
+    if layout.least is not None:
+        bottom = max(bottom, layout.least - 0.03 * (top - layout.least))
+    if layout.most is not None:
+        top = min(top, layout.most + 0.03 * (layout.most - bottom))
+    return bottom, top
+
+
+@with_style
+def draw_panels(panels, layout):
+    """The figure: panels in rows, axes shared, one legend below."""
+    columns = min(len(panels), layout.columns)
+    rows = math.ceil(len(panels) / columns)
+    names = {c.name: c for p in panels for c in p.curves}
+    width = layout.width * columns + 0.4
+    legend_columns = max(1, min(len(names), int(width / (0.55 + 0.085 * max(map(len, names))))))
+    legend_rows = math.ceil(len(names) / legend_columns) + bool(layout.legend)
+    footer = 0.15 + 0.21 * legend_rows + 0.24 * len(layout.notes)
+    figure = plt.figure(figsize=(width, layout.height * rows + footer + 0.5), layout="constrained")
+    grid, below = panel_grid(figure, len(panels), columns, footer)
+    shared, handles = None, {}
+    for k, panel in enumerate(panels):
+        axis = shared = figure.add_subplot(grid[k // columns, k % columns], sharex=shared, sharey=shared)
+        draw_curves(axis, panel, layout)
+        axis.tick_params(labelleft=k % columns == 0)
+        if k % columns == 0:
+            axis.set_ylabel(layout.y if layout.unit == "%" else f"{layout.y}, {layout.unit}")
+        if k + columns >= len(panels):
+            axis.set_xlabel(X_AXES[layout.x])
+        for handle, label in zip(*axis.get_legend_handles_labels()):
+            handles.setdefault(label, handle)
+    shared.set_ylim(*y_limits(panels, layout))
+    below.legend(handles.values(), handles.keys(), loc="upper center", ncol=legend_columns, title=layout.legend or None,
+                 borderaxespad=0, handlelength=2.6)
+    if layout.notes:
+        below.text(0.5, 0, "\n".join(layout.notes), ha="center", va="bottom", fontsize=8, color="0.3", transform=below.transAxes)
+    titled(figure, layout.title)
+    return figure
+
+
+def save(figure, folder, stem, formats):
+    """Writes folder/stem.FORMAT for every format; returns the paths."""
+    paths = []
+    for suffix in formats:
+        path = folder / f"{stem}.{suffix}"
+        with plt.style.context(str(STYLE_FILE)):
+            figure.savefig(path)
+        figure.set_layout_engine("none")  # laid out once: the second format need not do it again
+        paths.append(path)
+    plt.close(figure)
+    return paths

@@ -1,0 +1,118 @@
+"""Colours, markers and line styles, and how routes, classes and tokens are written.
+
+Okabe & Ito 2008: told apart with any colour vision. Marker and line style repeat what the colour says, for print in grey.
+"""
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+STYLE_FILE = Path(__file__).with_name("knockout.mplstyle")
+
+BLUE, VERMILION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+ORANGE, SKY, BLACK, GREY = "#E69F00", "#56B4E9", "#000000", "#8A8A8A"
+VIOLET, BROWN = "#5E3C99", "#6B4C2A"
+
+CLEAN_LINE = "0.35"  # the line that nothing removed would give
+MAP_COLOURS = "RdBu"  # probability lost is red, won is blue; white is no change
+MAP_MISSING = "0.85"
+SUBJECT_COLOUR = "#8C2D04"
+
+SOURCES = {"subject": (BLUE, "o"), "relation": (VERMILION, "s"), "last": (GREEN, "^"), "first": (PURPLE, "D")}
+CLASSES = {"all": (BLACK, "o"), "slow-third": (BLUE, "s"), "fast-third": (VERMILION, "^"), "not-fast-third": (SKY, "D"),
+           "not-slow-third": (ORANGE, "v"), "after-softmax": (GREEN, "P")}
+SPARE = [(ORANGE, "v"), (SKY, "P"), (BLACK, "X"), (GREY, "*"), (VIOLET, "<"), (BROWN, ">")]
+MANY = list(SOURCES.values()) + SPARE
+
+# What the figures of the paper's released code call these classes.
+RELEASED_LABELS = {"not-fast-third": "context-dependent", "not-slow-third": "context-independent"}
+
+
+@dataclass(frozen=True)
+class Look:
+    colour: str
+    marker: str
+    line: str = "-"
+
+
+def control_of(route):
+    """The route that a random control is matched to (`last<-subject` of `last<-random-like:subject:1`), else None."""
+    target, source = route.split("<-", 1)
+    found = re.fullmatch(r"random-like:(.+):\d+", source)
+    return f"{target}<-{found[1]}" if found else None
+
+
+def class_controls(feature, features):
+    """The random thirds of a cube that are matched to a class: of a slow or fast third, those with the same suffix."""
+    found = re.fullmatch(r"(slow|fast)-third(\+conv)?", feature)
+    pattern = rf"random-third:\d+{re.escape(found[2] or '')}" if found else None
+    return [f for f in features if pattern and re.fullmatch(pattern, f)]
+
+
+def is_random_class(feature):
+    return feature.startswith("random-third:")
+
+
+def route_name(route):
+    """The route as the paper writes it: `last<-subject` is "subject → last"."""
+    target, source = route.split("<-", 1)
+    return f"{source} → {target}"
+
+
+def class_name(feature):
+    """The class, with what the released code's figures call it where that differs."""
+    label = RELEASED_LABELS.get(feature)
+    return f"{feature} (released code: {label})" if label else feature
+
+
+def windows_of(size):
+    return f"window of {size} layer{'s' if size != 1 else ''}"
+
+
+def route_looks(routes):
+    """A look for every route; the paper's four sources keep theirs where they tell the routes apart."""
+    sources = [r.split("<-", 1)[1] for r in routes]
+    if len(set(sources)) < len(sources):
+        return named_looks(routes)
+    spare = [look for look in MANY if look not in [SOURCES.get(s) for s in sources]]
+    looks = {}
+    for route, source in zip(routes, sources):
+        looks[route] = Look(*SOURCES[source]) if source in SOURCES else Look(*spare.pop(0) if spare else (GREY, "."))
+    return looks
+
+
+def class_looks(features):
+    """A look for every class; `+conv` is the class's own, dashed."""
+    spare, looks = [look for look in MANY if look not in CLASSES.values()], {}
+    for feature in features:
+        plain = feature.removesuffix("+conv")
+        known = CLASSES.get(plain) or (spare.pop(0) if spare else (GREY, "."))
+        looks[feature] = Look(*known, "--" if feature != plain else "-")
+    return looks
+
+
+def named_looks(names):
+    """Looks in turn, with other line styles after the tenth."""
+    return {name: Look(*MANY[k % len(MANY)], ("-", "--", ":", "-.")[k // len(MANY) % 4]) for k, name in enumerate(names)}
+
+
+def _byte_alphabet():
+    """The characters by which byte-level tokenizers write bytes (GPT-2's bytes_to_unicode), back to bytes."""
+    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [b for b in range(256) if b not in plain]
+    return {**{chr(b): b for b in plain}, **{chr(256 + k): b for k, b in enumerate(others)}}
+
+
+BYTES = _byte_alphabet()
+
+
+def token_name(piece):
+    """A token's piece as a reader would write it; what is no text of its own (half a character) stays as it is."""
+    if piece.startswith("▁"):
+        piece = piece.replace("▁", " ")
+    elif all(c in BYTES for c in piece):
+        try:
+            piece = bytes(BYTES[c] for c in piece).decode("utf-8")
+        except UnicodeDecodeError:
+            pass
+    shown = piece.strip(" ").replace("\n", "⏎").replace("\t", "⇥").replace("$", r"\$")
+    return shown or "␣"

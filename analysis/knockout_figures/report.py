@@ -1,0 +1,173 @@
+"""One HTML file with the figures, the numbers behind them and where they come from; nothing in it is loaded from elsewhere."""
+from pathlib import Path
+
+import pandas as pd
+
+from . import curves, palette, provenance
+from .cube import METRICS
+from .page import note, page, escaped, picture, section, table
+
+HERE = Path(__file__).parent
+MOST_ROWS = 5000  # of a table; more are in figures.csv, or counted
+
+CURVE_KEYS = ["model", "route", "feature_class", "window_size"]
+WINDOW = ["window_start", "depth"]
+
+
+def records(frame, columns):
+    return frame[columns].values.tolist() if len(frame) else []
+
+
+def limited(name, titles, rows, where):
+    """A table of at most MOST_ROWS rows, and a sentence about those that are not in it."""
+    left = len(rows) - MOST_ROWS
+    return table(name, titles, rows[:MOST_ROWS]) + (note(f"{left:,} more rows: {where}") if left > 0 else "")
+
+
+def curve_section(all_curves, settings):
+    what, unit = METRICS[settings.metric]
+    peaks = curves.peaks(all_curves, CURVE_KEYS)
+    titles = ["model", "route", "class", "layers", "start", "depth, %", f"{what}, {unit}", "low", "high", "n"]
+    columns = CURVE_KEYS + WINDOW + ["value", "low", "high", "n"]
+    return section(
+        "curves", "Curves", note("A row a curve, at the window where it is farthest from 0; the interval holds 95 %, over prompts."),
+        limited("peaks", titles, records(peaks, columns), "`knockout show` prints them"),
+        note("Every window of every curve:"), limited("windows", titles, records(all_curves, columns), "`knockout show --csv` prints them"))
+
+
+def control_section(cube, settings):
+    found = curves.controlled(cube, cube.models, cube.routes, cube.features, cube.sizes, settings.metric, settings.interval)
+    if not len(found):
+        return section("controls", "Controls", note("The cube has no random control: no route T<-random-like:S:SEED beside T<-S, and no "
+                                                    "class random-third:SEED beside slow-third or fast-third."))
+    at = found.effect.abs().groupby([found[k] for k in CURVE_KEYS + ["matched"]], sort=False).idxmax().dropna()
+    titles = ["model", "route", "class", "layers", "control of", "seeds", "start", "depth, %", "value", "control", "effect", "low", "high",
+              "p", "p, Holm", "n"]
+    columns = CURVE_KEYS + ["matched", "seeds"] + WINDOW + ["value", "control", "effect", "effect_low", "effect_high", "p", "p_holm",
+                                                            "effect_n"]
+    return section(
+        "controls", "Effects beside their controls",
+        note(f"{METRICS[settings.metric][0]}, {METRICS[settings.metric][1]}. The control is the mean over its seeds of the same prompt; the "
+             "effect is value minus control, prompt by prompt, with its 95 % interval and the p-value of the paired t-test, plain and "
+             "after Holm's correction over the windows of the curve. A row a curve, at the window of the greatest effect."),
+        limited("effects", titles, records(found.loc[at], columns), "knockout-figures --kind controls writes them all to figures.csv"))
+
+
+def pair_section(cube, settings):
+    """Every route against every other, at the window where they differ most; in the first class."""
+    rows = []
+    routes = [r for r in cube.routes if not palette.control_of(r)]
+    for model in cube.models:
+        for size in cube.sizes:
+            there = [r for r in routes if cube.has(model, r, cube.features[0], size)]
+            for k, one in enumerate(there):
+                for other in there[k + 1:]:
+                    rows += _difference(cube, (model, one, cube.features[0], size), (model, other, cube.features[0], size), settings)
+            for feature in cube.features[1:]:
+                if palette.is_random_class(feature):
+                    continue
+                for route in there:
+                    if cube.has(model, route, feature, size):
+                        rows += _difference(cube, (model, route, feature, size), (model, route, cube.features[0], size), settings)
+    titles = ["model", "layers", "one", "other", "start", "one − other", "low", "high", "p", "p, Holm", "n"]
+    return section("pairs", "Paired differences", note(
+        f"{METRICS[settings.metric][0]}, {METRICS[settings.metric][1]}: of two routes of the class {cube.features[0]}, and of every class "
+        "against it, over the prompts that have both, at the window where they differ most."), limited("differences", titles, rows, "left out"))
+
+
+def _difference(cube, one, other, settings):
+    found = curves.paired_curves(cube, one, other, settings.metric, settings.interval)
+    if not len(found):
+        return []
+    row = found.loc[found.value.abs().idxmax()]
+    names = [f"{route}" + ("" if one[2] == other[2] else f", {feature}") for _, route, feature, _ in (one, other)]
+    return [[one[0], one[3], *names, int(row.window_start), row.value, row.low, row.high, row.p, row.p_holm, int(row.n)]]
+
+
+def margin_section(cube, settings):
+    if not cube.has_foils:
+        return section("margins", "Foil margins", note("No prompt of the cube has a foil."))
+    found = curves.curves(cube, cube.models, [r for r in cube.routes if not palette.control_of(r)],
+                          [f for f in cube.features if not palette.is_random_class(f)], cube.sizes, "margin", settings.interval)
+    least = curves.peaks(found, CURVE_KEYS)
+    clean = {m: float(pd.Series(cube.clean("margin", m)).mean()) for m in cube.models}
+    rows = [[*row[:6], clean[row[0]], *row[6:]] for row in records(least, CURVE_KEYS + WINDOW + ["value", "low", "high", "n"])]
+    titles = ["model", "route", "class", "layers", "start", "depth, %", "clean margin", "margin", "low", "high", "n"]
+    return section("margins", "Foil margins", note(
+        "Log-probability of the answer minus that of the foil, in nats: below 0 the wrong answer is the likelier one. A row a curve, at "
+        "the window of the least margin; the clean margin is that of the runs without a knockout."), limited("margin", titles, rows, "left out"))
+
+
+def hit_section(cube, settings):
+    found = curves.curves(cube, cube.models, [r for r in cube.routes if not palette.control_of(r)], [cube.features[0]], cube.sizes, "hit",
+                          settings.interval)
+    least = curves.peaks(found, CURVE_KEYS)
+    titles = ["model", "route", "class", "layers", "start", "depth, %", "ranked first, %", "low", "high", "n"]
+    parts = []
+    if "eval_target_rank" in cube.file:
+        parts += [note("Without a knockout, on all prompts of the prompt files:"), table("accuracy", *provenance.evaluation(cube))]
+    parts += [note(f"With a knockout (class {cube.features[0]}), at the window that leaves the fewest:"),
+              limited("hits", titles, records(least, CURVE_KEYS + WINDOW + ["value", "low", "high", "n"]), "left out")]
+    return section("hits", "Answers ranked first", *parts)
+
+
+def relation_section(cube, settings):
+    names = set(cube.relations())
+    if len(names) < 2:
+        return ""
+    rows = []
+    for route in (r for r in cube.routes if not palette.control_of(r)):
+        for size in cube.sizes:
+            found = curves.by_relation(cube, cube.models, route, cube.features[0], size, settings.metric, settings.interval)
+            if len(found):
+                rows += records(curves.peaks(found, ["model", "relation"]),
+                                ["model", "route", "window_size", "relation"] + WINDOW + ["value", "low", "high", "n"])
+    what, unit = METRICS[settings.metric]
+    titles = ["model", "route", "layers", "relation", "start", "depth, %", f"{what}, {unit}", "low", "high", "n"]
+    return section("relations", "By relation", note(f"Class {cube.features[0]}, a row a relation, at the window where its curve is farthest "
+                                                    "from 0."), limited("relation", titles, rows, "left out"))
+
+
+def gap_section(cube):
+    titles, rows = provenance.reasons(cube)
+    skipped = limited("skipped", titles, rows, "the cube's reason_code has them") if rows else note("Every prompt could be run by every model.")
+    return section("gaps", "Skipped prompts, failures, vacuous cells",
+                   note("Prompts that a model cannot run, or whose cells failed, with the reason:"), skipped,
+                   note("Units (prompt, route, class, size) by state. A vacuous one has no edge to remove; it is in no mean."),
+                   limited("states", *provenance.states(cube), "`knockout status` prints them"))
+
+
+def provenance_section(cube):
+    log = provenance.log(cube)
+    return section("provenance", "Provenance", table("attributes", ["attribute", "value"], provenance.attributes(cube)),
+                   note("Models:"), table("models", *provenance.models(cube)), note("Runs that worked on the file:"),
+                   table("runs", *provenance.runs(cube)), note("The resolved spec:"), f"<pre>{escaped(provenance.spec(cube))}</pre>\n",
+                   f"<details><summary>Log of the runs</summary><pre>{escaped(log)}</pre></details>\n" if log else "")
+
+
+def picture_section(drawn):
+    parts = []
+    for stem, title, paths, _ in drawn:
+        shown = next((p for suffix in (".png", ".svg") for p in paths if p.suffix == suffix), None)
+        parts.append(picture(shown, f"{stem}: {title}") if shown else note(f"{stem}: {title} (only as PDF; --format png,pdf shows it here)"))
+    return section("figures", "Figures", *parts)
+
+
+def write_report(cube, path, drawn, settings):
+    """Writes the page to path and returns it. drawn: (stem, title, paths of its files, table) of every figure."""
+    title = provenance.decoded(cube.file.attrs.get("title", "")) or Path(cube.path).name
+    sections = [("Figures", picture_section(drawn))]
+    if cube.routes:
+        all_curves = curves.curves(cube, cube.models, cube.routes, cube.features, cube.sizes, settings.metric, settings.interval)
+        sections += [("Curves", curve_section(all_curves, settings)), ("Controls", control_section(cube, settings)),
+                     ("Pairs", pair_section(cube, settings)), ("Margins", margin_section(cube, settings)),
+                     ("Hits", hit_section(cube, settings)), ("Relations", relation_section(cube, settings))]
+    sections += [("Gaps", gap_section(cube)), ("Provenance", provenance_section(cube))]
+    sections = [(name, text) for name, text in sections if text]
+    links = "".join(f'<a href="#{text.split(chr(34))[1]}">{name}</a>' for name, text in sections)
+    head = (f"<h1>{escaped(title)}</h1>\n" + note(f"{cube.path}: {len(cube.models)} models, {len(cube.prompts):,} prompts, "
+                                                  f"{len(cube.heat_prompts):,} prompts of heatmaps.")
+            + (note(f"{cube.unfinished:,} units are pending or failed.") if cube.unfinished else "") + f"<nav>{links}</nav>\n")
+    body = head + "".join(text for _, text in sections)
+    path.write_text(page(title, (HERE / "report.css").read_text(), (HERE / "report.js").read_text(), body), encoding="utf-8")
+    return path
