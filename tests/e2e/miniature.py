@@ -77,13 +77,14 @@ def inside(element, prefix):
 
 
 def panels_of(path):
-    """The axes of a picture that have tick labels on both sides or a title: [(number of long lines, number of meshes and clouds)]."""
+    """The panels of a picture: [(number of lines of three points and more, number of clouds of points and images)]."""
     found = []
     for axes in ET.parse(path).getroot().iter(f"{SVG}g"):
         if not re.fullmatch(r"axes_\d+", axes.get("id", "")):
             continue
-        if not inside(axes, "matplotlib.axis_1") or not inside(axes, "matplotlib.axis_2"):
-            continue                                      # a legend's or a spare place
+        ticks = [g for axis in inside(axes, "matplotlib.axis_") for g in inside(axis, "xtick_")[:1] + inside(axis, "ytick_")[:1]]
+        if len(ticks) != 2:
+            continue                                      # a legend's place, a spare one or a colour bar
         lines = [line for line in inside(axes, "line2d_") if len(re.findall(r"[ML] ", path_of(line))) > 2]
         clouds = [g for kind in ("PathCollection", "QuadMesh", "image") for g in axes.iter(f"{SVG}g") if g.get("id", "").startswith(kind)]
         clouds += list(axes.iter(f"{SVG}image"))
@@ -115,7 +116,6 @@ def check(folder):
         found = [p for p in panels_of(Path(folder) / f"{name}.svg")]
         drawn = [p for p in found if p != (0, 0)]
         lines = sum(p[0] for p in drawn) if curves else 0
-        # A map has a colour bar, which is an image as well.
         n = sum(1 for p in drawn if curves and p[0] or not curves and p[1])
         ink = check_ink(Path(folder) / f"{name}.png")
         print(f"{name:<18} {n:>3} panels {lines:>4} lines, {100 * ink:4.1f} % in colour")

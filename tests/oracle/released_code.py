@@ -46,22 +46,22 @@ def with_uniform_rows(model):
 
 oracle_attention = oracle.knockout_attention
 
-# (model, title, [(curve, route, feature class, attention instead of the oracle's)])
+# (model, title, whether the subject comes first, [(curve, route, feature class, attention instead of the oracle's)])
 PANELS = [
-    ("falcon-mamba-facts", "a. Falcon-Mamba, relation → last: classes",
+    ("falcon-mamba-facts", "a. Falcon-Mamba, relation → last: classes", False,
      [("all", "last<-relation", "all", None), ("slow third (text)", "last<-relation", "slow-third", None),
       ("not fast third (code)", "last<-relation", "not-fast-third", None), ("fast third (text)", "last<-relation", "fast-third", None),
       ("not slow third (code)", "last<-relation", "not-slow-third", None)]),
-    ("llama-facts", "b. Llama: causal mask in the window",
+    ("llama-facts", "b. Llama: causal mask in the window", True,
      [("first → last", "last<-first", "all", None), ("no causal mask", "last<-first", "all", without_causal_mask),
       ("last → last", "last<-last", "all", None), ("no causal mask ", "last<-last", "all", without_causal_mask)]),
-    ("gpt2-facts", "c. GPT-2: a row that loses every edge",
+    ("gpt2-facts", "c. GPT-2: a row that loses every edge", True,
      [("first → first: zero context", "first<-first", "all", None), ("uniform, later positions too", "first<-first", "all", with_uniform_rows),
       ("all → last: zero context", "last<-all", "all", None), ("uniform", "last<-all", "all", with_uniform_rows)]),
-    ("gpt2-facts", "d. GPT-2: what a knockout is",
+    ("gpt2-facts", "d. GPT-2: what a knockout is", False,
      [("subject → last, before softmax", "last<-subject", "all", None), ("after softmax", "last<-subject", "after-softmax", None),
       ("subject → later, before softmax", "later<-subject", "all", None)]),
-    ("mamba2-facts", "e. Mamba-2: Sharma et al.'s variant",
+    ("mamba2-facts", "e. Mamba-2: Sharma et al.'s variant", False,
      [("subject → last", "last<-subject", "all", None), ("subject → later", "later<-subject", "all", None)]),
 ]
 
@@ -97,13 +97,14 @@ def draw(axis, title, curves):
 def main():
     folder, facts_path, out = sys.argv[1:]
     facts = [json.loads(line) for line in open(facts_path)]
-    chosen = [f for f in facts[30::47] if not f["prompt"].startswith(f["subject"])][:PROMPTS]
+    chosen = {first: [f for f in facts[30::31] if f["prompt"].startswith(f["subject"]) == first][:PROMPTS] for first in (False, True)}
     figure, axes = plt.subplots(2, 3, figsize=(11, 6), layout="constrained")
     models = {}
-    for axis, (name, title, curves) in zip(axes.flat, PANELS):
+    for axis, (name, title, first, curves) in zip(axes.flat, PANELS):
         if name not in models:
             models[name] = oracle.OracleModel(f"{folder}/{name}")
-        prompts = [oracle.read_prompt(Tokenizer.from_file(f"{folder}/{name}/tokenizer.json"), f) for f in chosen]
+        prompts = [oracle.read_prompt(Tokenizer.from_file(f"{folder}/{name}/tokenizer.json"), f)
+                   for f in chosen[first]]
         found = {label: curve(models[name], prompts, *how) for label, *how in curves}
         draw(axis, title, found)
         print(title)
