@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds the program, runs jobs/demo.yaml on four ranks, prints its curves and draws its figure.
+# Installs what is missing, builds the program, runs jobs/demo.yaml on four ranks, prints its curves and draws its figures.
 # Usage: jobs/demo.sh [FOLDER]   the results go to FOLDER, by default build/demo
 set -euo pipefail
 
@@ -52,8 +52,8 @@ step "4/5 Look at the cube"
 echo
 "$knockout" show "$out/demo.h5"
 
-step "5/5 Draw the figure"
-MPLCONFIGDIR=$root/build/matplotlib PYTHONPATH=$root/analysis "$python" -m knockout_figures "$out/demo.h5" -o "$out"
+step "5/5 Draw the figures"
+MPLCONFIGDIR=$root/build/matplotlib "$python" analysis/knockout-figures "$out/demo.h5" -o "$out"
 
 step "Where everything lies"
 cat <<EOF
@@ -63,4 +63,5 @@ cube        $out/demo.h5
 evaluation  $out/demo.evaluation.h5
 figure      $out/demo.png
             $out/demo.pdf
+all of them $out/report.html
 EOF

@@ -3,12 +3,12 @@
 # recommended ones, as root or with `sudo -n`. Where there is no apt, where environment modules are loaded, or without those rights
 # nothing is installed: what is missing is named and the exit status is 2. Sourced, it only defines its functions:
 #   ko_install_missing   the above
-#   ko_python            prints a Python that has numpy, h5py and matplotlib; status 1 where there is none
+#   ko_python            prints a Python that has what analysis/ needs (ko_python_modules); status 1 where there is none
 # KNOCKOUT_PYTHON names a Python to try first. The system's Python is never changed by pip: what apt does not have goes to build/venv.
 
 ko_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 ko_missing=()  # "kind name package", one entry a thing
-ko_python_modules=(numpy h5py matplotlib)
+ko_python_modules=(numpy h5py matplotlib pandas xarray)
 
 # ko_need KIND NAME PACKAGE COMMAND...: notes that NAME is missing unless the command succeeds.
 ko_need() {
@@ -71,7 +71,7 @@ ko_look() {
     ko_need pkg-config cmocka libcmocka-dev pkg-config --exists cmocka
     ko_need library OpenBLAS "libopenblas-openmp-dev" ko_have_openblas
     ko_need library "parallel-HDF5" libhdf5-openmpi-dev ko_have_parallel_hdf5
-    ko_need python3 numpy,h5py,matplotlib "python3 python3-numpy python3-h5py python3-matplotlib" ko_python
+    ko_need python3 "$(IFS=,; echo "${ko_python_modules[*]}")" "python3 ${ko_python_modules[*]/#/python3-}" ko_python
 }
 
 ko_packages() {
@@ -140,5 +140,5 @@ ko_install_missing() {
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then
     set -euo pipefail
     ko_install_missing
-    echo "everything needed is here; Python with numpy, h5py and matplotlib: $(ko_python)"
+    echo "everything needed is here; Python with ${ko_python_modules[*]}: $(ko_python)"
 fi

@@ -17,10 +17,10 @@ MAP_COLOURS = "RdBu"  # probability lost is red, won is blue; white is no change
 MAP_MISSING = "0.85"
 SUBJECT_COLOUR = "#8C2D04"
 
-SOURCES = {"subject": (BLUE, "o"), "relation": (VERMILION, "s"), "last": (GREEN, "^"), "first": (PURPLE, "D")}
+SOURCES = {"subject": (BLUE, "o"), "relation": (VERMILION, "s"), "last": (GREEN, "^"), "first": (BLACK, "D")}
 CLASSES = {"all": (BLACK, "o"), "slow-third": (BLUE, "s"), "fast-third": (VERMILION, "^"), "not-fast-third": (SKY, "D"),
            "not-slow-third": (ORANGE, "v"), "after-softmax": (GREEN, "P")}
-SPARE = [(ORANGE, "v"), (SKY, "P"), (BLACK, "X"), (GREY, "*"), (VIOLET, "<"), (BROWN, ">")]
+SPARE = [(ORANGE, "v"), (SKY, "P"), (PURPLE, "X"), (GREY, "*"), (VIOLET, "<"), (BROWN, ">")]
 MANY = list(SOURCES.values()) + SPARE
 
 # What the figures of the paper's released code call these classes.

@@ -107,7 +107,7 @@ def hit_section(cube, settings):
     if "eval_target_rank" in cube.file:
         parts += [note("Without a knockout, on all prompts of the prompt files:"), table("accuracy", *provenance.evaluation(cube))]
     parts += [note(f"With a knockout (class {cube.features[0]}), at the window that leaves the fewest:"),
-              limited("hits", titles, records(least, CURVE_KEYS + WINDOW + ["value", "low", "high", "n"]), "left out")]
+              limited("hit", titles, records(least, CURVE_KEYS + WINDOW + ["value", "low", "high", "n"]), "left out")]
     return section("hits", "Answers ranked first", *parts)
 
 

@@ -44,5 +44,6 @@ for metric in change median delta logprob hit kl margin margin-change; do
     "$KNOCKOUT" show "$scratch/small.h5" --csv --metric "$metric" >"$folder/show-$metric.csv" 2>/dev/null || rm -f "$folder/show-$metric.csv"
 done
 [ -s "$folder/show-change.csv" ] || fail "show prints no curves"
+"$KNOCKOUT" show --help >"$folder/show-help.txt"
 mv "$scratch/small.h5" "$folder/small.h5"
 cp "$scratch/small.evaluation.h5" "$folder/evaluation.h5"

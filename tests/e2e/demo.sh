@@ -13,10 +13,11 @@ tr '\r' '\n' <"$scratch/progress" | grep -E 'sweep +[0-9.]+ %  [0-9,]+ of 76,032
 [ "$(grep -cE '^ +[0-9]+-[0-9]+ .* 1188( |$)|^ +[0-9]+-[0-9]+ .* 1,188( |$)' "$scratch/table")" -eq 64 ] ||
     { cat "$scratch/table"; fail "the table does not have 64 windows over 1,188 prompts"; }
 
-MPLCONFIGDIR=$scratch PYTHONPATH=$KO_SOURCE_DIR/analysis "$python" -m knockout_figures "$scratch/demo.h5" -o "$scratch" >"$scratch/figures" ||
-    { cat "$scratch/figures"; fail "the figure"; }
+MPLCONFIGDIR=$scratch "$python" "$KO_SOURCE_DIR/analysis/knockout-figures" "$scratch/demo.h5" -o "$scratch" >"$scratch/figures" ||
+    { cat "$scratch/figures"; fail "the figures"; }
 head -c 8 "$scratch/demo.png" | cmp -s - <(printf '\x89PNG\r\n\x1a\n') || fail "demo.png is no PNG"
 head -c 5 "$scratch/demo.pdf" | grep -q '%PDF-' || fail "demo.pdf is no PDF"
+grep -q '</html>' "$scratch/report.html" || fail "report.html is no whole page"
 
 # The figure's extremes are those of the table: both read the cube on their own.
 "$KNOCKOUT" show "$scratch/demo.h5" --csv >"$scratch/table.csv"
@@ -32,6 +33,8 @@ for row in csv.DictReader(open(sys.argv[1])):
         largest[key] = float(row["value"])
 drawn = {}
 for line in open(sys.argv[2]):
+    if line.startswith("wrote"):  # the first figure
+        break
     found = re.match(r"\s+(\S+)\s+(\S+) → (\S+)\s+([-−]?[0-9.]+) %", line)
     if found:
         drawn[found[1], found[3], found[2]] = float(found[4].replace("−", "-"))

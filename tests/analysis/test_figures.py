@@ -1,0 +1,382 @@
+"""What the figures show: the numbers of `knockout show`, the right panels, curves, labels, colours and limits."""
+import contextlib
+import csv
+import io
+import os
+import shutil
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+from matplotlib import colors
+
+from knockout_figures import cli, curves, everything, kinds, lines, maps, palette, paper, scatter, stats
+from knockout_figures.cube import METRICS, Cube, CubeError
+
+FOLDER = Path(os.environ["KO_CUBE_FOLDER"])
+CUBE = FOLDER / "small.h5"
+ROUTES = ["last<-subject", "last<-relation", "last<-last", "last<-first"]
+MODELS = ["mamba-2.8b", "mamba2-2.7b", "gpt2-xl", "falcon-mamba-7b"]
+USUAL = kinds.Settings()
+
+
+def panels(figure):
+    """The axes of a figure that have a title, in order."""
+    return [axis for axis in figure.axes if axis.get_title()]
+
+
+def named_lines(axis):
+    return {line.get_label(): line for line in axis.lines if not line.get_label().startswith("_")}
+
+
+def legend_of(figure):
+    return next([t.get_text() for t in axis.get_legend().get_texts()] for axis in figure.axes if axis.get_legend())
+
+
+class WithCube(unittest.TestCase):
+    def setUp(self):
+        self.cube = Cube(CUBE)
+        self.addCleanup(self.cube.file.close)
+        self.addCleanup(lines.plt.close, "all")
+
+
+class Numbers(WithCube):
+    def compare_with_show(self, metric):
+        path = FOLDER / f"show-{metric}.csv"
+        if not path.exists():
+            self.skipTest(f"`knockout show` has no metric {metric}")
+        with_intervals = "--interval" in (FOLDER / "show-help.txt").read_text()
+        cube = self.cube
+        table = curves.curves(cube, cube.models, cube.routes, cube.features, cube.sizes, metric, USUAL.interval)
+        key = ["model", "route", "feature_class", "window_size", "window_start"]
+        drawn = {tuple(map(str, k)): row for k, row in zip(table[key].values.tolist(), table.itertuples())}
+        self.assertEqual(len(drawn), len(table))
+        shown = 0
+        with open(path, newline="", encoding="utf-8") as rows:
+            for row in csv.DictReader(rows):
+                if row["n"] == "0":
+                    continue
+                mine = drawn.pop(tuple(row[k] for k in key))
+                for name in ["value", "depth"] + ["low", "high"] * with_intervals:
+                    a, b = getattr(mine, name), float(row[name] or "nan")
+                    if np.isnan(b):
+                        self.assertTrue(np.isnan(a), (row, name))
+                    else:
+                        self.assertLessEqual(abs(a - b), 1e-6 * abs(b) + 1e-8, (row, name, a))  # NaN fails
+                self.assertEqual(mine.n, int(row["n"]))
+                shown += 1
+        self.assertGreater(shown, 200)
+        self.assertEqual(drawn, {})
+
+    def test_no_selection_of_prompts_is_lost(self):
+        only = {m: np.arange(len(self.cube.prompts)) < 4 for m in MODELS}
+        table = curves.curves(self.cube, MODELS, ROUTES[:1], ["all"], [5], "change", USUAL.interval, only)
+        values = self.cube.values("change", MODELS[0], ROUTES[0], "all", 5)
+        np.testing.assert_allclose(table[table.model == MODELS[0]].value, np.nanmean(values.values[:4], axis=0), rtol=1e-12)
+
+    def test_margin_is_answer_minus_foil(self):
+        f = self.cube.file
+        values = self.cube.values("margin", "gpt2-xl", ROUTES[0], "all", 5)
+        m, c, s = self.cube.models.index("gpt2-xl"), self.cube.features.index("all"), self.cube.sizes.index(5)
+        expected = f["logprob"][m, :, 0, c, s, :].astype(float) - f["foil_logprob"][m, :, 0, c, s, :].astype(float)
+        np.testing.assert_array_equal(values.values, expected[:, np.isfinite(expected).any(axis=0)])
+        self.assertEqual(int(np.isnan(values.values).any(axis=1).sum()), 1)  # one prompt has no foil
+
+    def test_effect_is_value_minus_mean_over_seeds(self):
+        table = curves.controlled(self.cube, ["gpt2-xl"], ROUTES, ["all"], [5], "change", USUAL.interval)
+        self.assertEqual(set(table.route), {"last<-subject"})
+        self.assertEqual(set(table.seeds), {2})
+        self.assertEqual(set(table.matched), {"route"})
+        own = self.cube.values("change", "gpt2-xl", "last<-subject", "all", 5).values
+        controls = [self.cube.values("change", "gpt2-xl", f"last<-random-like:subject:{k}", "all", 5).values for k in (0, 1)]
+        both = own - np.mean(controls, axis=0)
+        np.testing.assert_allclose(table.effect, np.nanmean(both, axis=0), rtol=1e-12)
+        np.testing.assert_allclose(table.effect_n, (~np.isnan(both)).sum(axis=0))
+        np.testing.assert_allclose(table.p_holm, stats.holm(table.p.values))
+
+    def test_class_controls_are_random_thirds(self):
+        table = curves.controlled(self.cube, ["mamba2-2.7b"], ROUTES, self.cube.features, [5], "change", USUAL.interval)
+        self.assertEqual(set(zip(table.feature_class, table.matched)),
+                         {("all", "route"), ("slow-third", "class"), ("fast-third", "class")})
+
+    def test_paired_routes_and_refusals(self):
+        one, other = ("gpt2-xl", "last<-subject", "all", 5), ("gpt2-xl", "last<-first", "all", 5)
+        table = curves.paired_curves(self.cube, one, other, "change", USUAL.interval)
+        both = self.cube.values("change", *one).values - self.cube.values("change", *other).values
+        np.testing.assert_allclose(table.value, np.nanmean(both, axis=0), rtol=1e-12)
+        with self.assertRaisesRegex(CubeError, "5 and of 9 layers"):
+            curves.paired_curves(self.cube, one, other[:3] + (9,), "change", USUAL.interval)
+        # Models of unequal depth share the windows that lie at the same layers.
+        short = curves.paired_curves(self.cube, one, ("falcon-mamba-7b",) + one[1:], "change", USUAL.interval)
+        self.assertEqual(short.window_start.tolist(), [0, 1, 2, 3])
+
+
+for _metric in METRICS:
+    setattr(Numbers, f"test_{_metric.replace('-', '_')}_is_that_of_show", lambda self, m=_metric: self.compare_with_show(m))
+
+
+class Flow(WithCube):
+    def test_a_panel_a_model_and_a_curve_a_route(self):
+        drawn = kinds.flow(self.cube, MODELS, ROUTES, "all", 5, USUAL)
+        axes = panels(drawn.figure)
+        self.assertEqual([a.get_title().split()[0] for a in axes], MODELS)
+        names = [palette.route_name(r) for r in ROUTES]
+        self.assertEqual(legend_of(drawn.figure), names)
+        for axis, (model, rows) in zip(axes, drawn.table.groupby("model", sort=False)):
+            found = named_lines(axis)
+            self.assertEqual(list(found), names)
+            self.assertRegex(axis.get_title(), r"\(n = \d+(–\d+)?\)")
+            for route, curve in rows.groupby("route", sort=False):
+                line = found[palette.route_name(route)]
+                np.testing.assert_array_equal(line.get_xdata(), curve.depth)
+                np.testing.assert_array_equal(line.get_ydata(), curve.value)
+            self.assertEqual(len(axis.collections), 4)  # the intervals
+            vertices = axis.collections[0].get_paths()[0].vertices[:, 1]
+            first = rows[rows.route == ROUTES[0]]
+            np.testing.assert_allclose([vertices.min(), vertices.max()], [first.low.min(), first.high.max()])
+            self.assertEqual(len({(line.get_color(), line.get_marker()) for line in found.values()}), 4)
+            self.assertEqual(len({line.get_marker() for line in found.values()}), 4)  # print in grey
+        self.assertIn("window of 5 layers", drawn.figure._suptitle.get_text())
+        self.assertEqual(axes[0].get_ylabel(), "change of the answer's probability")
+        self.assertEqual(axes[-1].get_xlabel(), lines.X_AXES["depth"])
+
+    def test_x_axes(self):
+        for x, first in (("depth", 0.0), ("layer", 0), ("centre", 2.0)):
+            drawn = kinds.flow(self.cube, ["gpt2-xl"], ROUTES, "all", 5, kinds.Settings(x=x))
+            axis = panels(drawn.figure)[0]
+            at = named_lines(axis)["subject → last"].get_xdata()
+            self.assertEqual(at[0], first)
+            self.assertEqual(at[-1], {"depth": 100, "layer": 7, "centre": 9}[x])
+            self.assertEqual(axis.get_xlabel(), lines.X_AXES[x])
+
+    def test_hits_have_the_clean_level(self):
+        drawn = kinds.flow(self.cube, ["gpt2-xl"], ROUTES, "all", 5, kinds.Settings(metric="hit"))
+        axis = panels(drawn.figure)[0]
+        level = axis.lines[0].get_ydata()[0]
+        np.testing.assert_allclose(level, 100 * np.mean(self.cube.file["clean_target_rank"][2] == 1))
+        self.assertTrue((drawn.table.low >= -1e-9).all() and (drawn.table.high <= 100 + 1e-9).all())
+        self.assertLessEqual(axis.get_ylim()[1], 104)
+
+    def test_relations(self):
+        drawn = kinds.relations(self.cube, ["gpt2-xl"], ROUTES[0], "all", 5, USUAL)
+        self.assertEqual(set(legend_of(drawn.figure)), set(self.cube.relations()))
+
+    def test_nothing_there_is_an_error(self):
+        with self.assertRaisesRegex(CubeError, "no cell of it is done"):
+            kinds.flow(self.cube, ["gpt2-xl"], ROUTES, "slow-third", 5, USUAL)
+
+
+class OtherCurves(WithCube):
+    def test_features(self):
+        classes = ["all", "slow-third", "fast-third", "not-fast-third"]
+        drawn = kinds.features(self.cube, MODELS[:2], ROUTES[:1], classes, 5, USUAL)
+        self.assertEqual(legend_of(drawn.figure), classes[:3] + ["not-fast-third (released code: context-dependent)"])
+        self.assertEqual([len(named_lines(a)) for a in panels(drawn.figure)], [4, 4])
+        grid = kinds.features(self.cube, MODELS[:2], ROUTES, classes, 5, USUAL)
+        self.assertEqual(len(panels(grid.figure)), 8)
+
+    def test_windows(self):
+        drawn = kinds.windows(self.cube, ["gpt2-xl"], ROUTES, "all", [1, 5, 9], USUAL)
+        self.assertEqual([a.get_title().split("  (")[0] for a in panels(drawn.figure)],
+                         ["window of 1 layer", "window of 5 layers", "window of 9 layers"])
+        self.assertEqual([len(named_lines(a)["first → last"].get_xdata()) for a in panels(drawn.figure)], [12, 8, 4])
+        many = kinds.windows(self.cube, ["gpt2-xl", "falcon-mamba-7b"], ROUTES, "all", [1, 5, 9], USUAL)
+        titles = [a.get_title() for a in panels(many.figure)]
+        self.assertEqual(len(titles), 6)
+        self.assertEqual(titles[-1], "falcon-mamba-7b, 9 layers: larger than the model or not planned")
+
+    def test_controls_beside_effects(self):
+        drawn = kinds.controls(self.cube, ["gpt2-xl"], ROUTES, ["all"], 5, USUAL)
+        left, right = panels(drawn.figure)
+        self.assertEqual(set(named_lines(left)), {"subject → last", "subject → last: its random control"})
+        np.testing.assert_array_equal(named_lines(left)["subject → last: its random control"].get_ydata(), drawn.table.control)
+        np.testing.assert_array_equal(named_lines(right)["subject → last"].get_ydata(), drawn.table.effect)
+        rings = [line for line in right.lines if line.get_label() == "_marked"]
+        marked = drawn.table[drawn.table.p_holm < 0.05]
+        self.assertGreater(len(marked), 0)
+        np.testing.assert_array_equal(rings[0].get_xdata(), marked.depth)
+
+    def test_selections(self):
+        drawn = kinds.selections(self.cube, MODELS[:2], ROUTES, "all", 5, USUAL)
+        selected = self.cube.selected_prompts()
+        for name, rows in drawn.table.groupby("selection", sort=False):
+            self.assertRegex(name, "correct by (all models|each model)")
+        first = drawn.table[(drawn.table.selection == "prompts correct by all models") & (drawn.table.route == "last<-relation")]
+        self.assertEqual(first.n.max(), selected[0][0].sum())
+        self.assertEqual(len(panels(drawn.figure)), 2 * drawn.table.selection.nunique())
+
+    def test_scatter(self):
+        drawn = scatter.scatter(self.cube, MODELS[:2], "last<-last", "all", 5, USUAL)
+        axis = panels(drawn.figure)[0]
+        rows = drawn.table[drawn.table.model == MODELS[0]]
+        np.testing.assert_array_equal(axis.collections[0].get_offsets(), rows[["before", "after"]])
+        f, r = self.cube.file, self.cube.routes.index("last<-last")
+        late = f["prob"][0, :, r, 0, self.cube.sizes.index(5), 6:8].astype(float)  # starts 0 ... 7; 100 * 6 / 7 and 100 * 7 / 7 %
+        np.testing.assert_allclose(rows.after, late.mean(axis=1), rtol=1e-6)
+        np.testing.assert_allclose(rows.before, f["clean_prob"][0], rtol=1e-7)
+        self.assertEqual(axis.get_xlim(), axis.get_ylim())
+
+
+class Heatmaps(WithCube):
+    def test_colours_tokens_and_subject(self):
+        drawn = maps.heatmaps(self.cube, ["mamba-2.8b", "gpt2-xl"], ["18566"], "last<-each", "all", [5], USUAL)
+        axes = panels(drawn.figure)
+        self.assertEqual([a.get_title().split()[0] for a in axes], ["mamba-2.8b", "gpt2-xl"])
+        f = self.cube.file
+        for axis, m in zip(axes, (0, 2)):
+            mesh = axis.collections[0]
+            self.assertEqual((mesh.norm.vmin, mesh.norm.vmax, mesh.cmap.name), (-1, 1, "RdBu"))
+            n = f["heat_n_tokens"][m, 0]
+            expected = f["heat_prob"][m, 0, 0, 0, :n, self.cube.sizes.index(5), :8].astype(float) - f["heat_clean_prob"][m, 0].astype(float)
+            np.testing.assert_allclose(np.ma.filled(mesh.get_array(), np.nan).reshape(n, 8), expected, atol=1e-12)
+            labels = axis.get_yticklabels()
+            begin, end = f["heat_subject_begin"][m, 0], f["heat_subject_end"][m, 0]
+            self.assertEqual([k for k, t in enumerate(labels) if t.get_text().endswith("*")], list(range(begin, end)))
+            self.assertEqual([k for k, t in enumerate(labels) if t.get_fontweight() == "bold"], list(range(begin, end)))
+            text = " ".join(t.get_text().rstrip("*") for t in labels)
+            self.assertEqual(text.replace(" ", ""), f["heat_prompt_text"].asstr()[0].replace(" ", ""))
+            self.assertGreater(axis.get_ylim()[0], axis.get_ylim()[1])  # the first token above
+
+    def test_one_limit_for_all_panels(self):
+        drawn = maps.heatmaps(self.cube, MODELS, ["18566", "2720"], "last<-each", "all", [1, 5], kinds.Settings(heat_limit=0.25))
+        limits = {(c.norm.vmin, c.norm.vmax) for a in panels(drawn.figure) for c in a.collections}
+        self.assertEqual(limits, {(-0.25, 0.25)})
+        self.assertEqual(len(panels(drawn.figure)), 16)
+
+    def test_token_names(self):
+        for piece, name in (("Ġthe", "the"), ("▁été", "été"), ("Ã©", "é"), ("<0xF0>", "<0xF0>"), ("Ċ", "⏎"), ("Ġ", "␣"), ("ðŁ", "ðŁ"),
+                            ("$x$", r"\$x\$")):
+            self.assertEqual(palette.token_name(piece), name)
+
+
+class Paper(WithCube):
+    def test_every_figure_draws_or_is_refused_by_name(self):
+        warnings = []
+        sizes = {"heatmaps": [5], "windows": [1, 5, 9]}
+        drawn = {}
+        for name, figure in paper.FIGURES.items():
+            try:
+                drawn[name] = [(stem, len(panels(d.figure))) for stem, d in
+                               paper.draw(self.cube, name, USUAL, warnings.append, sizes.get(figure.kind, [5]))]
+                lines.plt.close("all")
+            except CubeError as e:
+                self.assertTrue(str(e).startswith(f"{name}: "), e)
+        self.assertEqual(set(paper.FIGURES) - set(drawn), {"fig08", "fig09"})  # their models are not in this cube
+        self.assertEqual([stem for stem, _ in drawn["sharma"]], ["sharma", "sharma-heatmaps"])
+        self.assertEqual({name: drawn[name][0][1] for name in ("fig01", "fig13", "fig10", "fig16", "fig20")},
+                         {"fig01": 4, "fig13": 3, "fig10": 3, "fig16": 6, "fig20": 2})
+        self.assertIn("fig13: models mamba-130m, mamba-1.4b, mamba2-130m, mamba2-1.3b, gpt2-medium, gpt2-large, llama-3.2-1b, llama-3.2-3b, "
+                      "llama-3-8b, mistral-7b-v0.1, mistral-7b-v0.3: not in the cube and left out", warnings)
+
+    def test_the_table_is_complete(self):
+        self.assertEqual(list(paper.FIGURES), [f"fig{k:02d}" for k in range(1, 21)] + ["sharma", "released-classes"])
+        everyone = {m for f in paper.FIGURES.values() for m in f.models}
+        self.assertEqual(len(everyone), 17)
+        self.assertEqual({len(paper.FIGURES[k].models) for k in ("fig13", "fig15", "fig12")}, {14, 7, 8})
+        self.assertEqual(len(paper.FIGURES["fig16"].models + paper.FIGURES["fig17"].models), 17)
+        for name in ("fig1", "1", "FIG01"):
+            self.assertEqual(paper.named(name)[0], "fig01")
+        with self.assertRaisesRegex(CubeError, "no figure fig21"):
+            paper.named("fig21")
+
+
+class Style(unittest.TestCase):
+    def test_colours_differ_in_grey_or_marker_and_in_hue(self):
+        looks = palette.MANY
+        self.assertEqual(len({c for c, _ in looks}), len(looks))
+        self.assertEqual(len({m for _, m in looks}), len(looks))
+
+    def test_colours_differ_for_colour_blind_readers(self):
+        """Distances in RGB after Vienot's projections of protanopia and deuteranopia (Vienot, Brettel & Mollon 1999)."""
+        kept = {"protan": np.array([[0.11238, 0.88762, 0], [0.11238, 0.88762, 0], [0.00401, -0.00401, 1]]),
+                "deutan": np.array([[0.29275, 0.70725, 0], [0.29275, 0.70725, 0], [-0.02234, 0.02234, 1]])}
+        for chosen in (palette.SOURCES, {k: palette.CLASSES[k] for k in ("all", "slow-third", "fast-third")}):
+            rgb = np.array([colors.to_rgb(c) for c, _ in chosen.values()]) ** 2.2
+            for name, projection in kept.items():
+                seen = np.clip(rgb @ projection.T, 0, 1) ** (1 / 2.2)
+                distance = np.linalg.norm(seen[:, None] - seen[None], axis=2) + 9 * np.eye(len(seen))
+                self.assertGreater(distance.min(), 0.2, (name, distance.round(2)))
+
+    def test_equal_sources_of_several_targets_are_told_apart(self):
+        looks = palette.route_looks(["last<-subject", "subject<-subject", "last<-first"])
+        self.assertEqual(len(set(looks.values())), 3)
+
+
+class Command(unittest.TestCase):
+    def setUp(self):
+        self.folder = Path(tempfile.mkdtemp(prefix="ko-figures."))
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def call(self, *arguments, cube=CUBE):
+        out, err = io.StringIO(), io.StringIO()
+        argv, sys.argv = sys.argv, ["knockout-figures", str(cube), "-o", str(self.folder / "drawn"), *arguments]
+        try:
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                code = cli.main()
+        except SystemExit as e:
+            code = e.code
+        finally:
+            sys.argv = argv
+        return code, out.getvalue(), err.getvalue()
+
+    def test_draws_all_kinds_and_a_table(self):
+        code, out, err = self.call("--format", "png", "--model", "gpt2-xl", "--model", "mamba2-2.7b", "--window-size", "5", "--no-report",
+                                   *(w for k in everything.KINDS for w in ("--kind", k)), "--heatmaps", "2")
+        self.assertEqual(code, 0, err)
+        made = {p.name for p in (self.folder / "drawn").iterdir()}
+        for name in ("small-all.png", "small-hits-all.png", "small-features-last-from-subject.png", "small-controls.png",
+                     "small-scatter-last-from-last.png", "small-heatmap-18566-last-from-each-all.png",
+                     "small-relations-last-from-first-all.png", "figures.csv"):
+            self.assertIn(name, made)
+        self.assertFalse("report.html" in made)
+        self.assertIn("not drawn: ", err)
+        self.assertRegex(out, r"gpt2-xl +subject → last +[-+]\d+\.\d\d % \[")
+        table = pd.read_csv(self.folder / "drawn" / "figures.csv", low_memory=False)
+        self.assertEqual(set(table.figure) | {"figures"}, {Path(name).stem for name in made})
+
+    def test_paper_figures_and_formats(self):
+        code, _, err = self.call("--figure", "fig01", "--figure", "7", "--window-size", "5", "--format", "svg,pdf", "--no-report")
+        self.assertEqual(code, 0, err)
+        made = {p.name: p for p in (self.folder / "drawn").iterdir()}
+        self.assertEqual(set(made), {"fig01.svg", "fig01.pdf", "fig07.svg", "fig07.pdf", "figures.csv"})
+        self.assertTrue(made["fig01.pdf"].read_bytes().startswith(b"%PDF-"))
+        self.assertIn(b"<svg", made["fig01.svg"].read_bytes())
+
+    def test_errors_name_what_is_wrong(self):
+        broken = self.folder / "broken.h5"
+        broken.write_bytes(b"no HDF5")
+        for cube, arguments, sentence in (
+                (FOLDER / "evaluation.h5", (), "is an evaluation"), (broken, (), "cannot be opened as HDF5"),
+                (CUBE, ("--figure", "fig08"), "fig08: .* has no done cell of it"), (CUBE, ("--figure", "fig99"), "no figure fig99"),
+                (CUBE, ("--model", "gpt3"), "model gpt3 is not in the cube; it has mamba-2.8b"),
+                (CUBE, ("--route", "last<-nothing"), "route last<-nothing is not in the cube"),
+                (CUBE, ("--feature", "slow"), "feature class slow is not"), (CUBE, ("--window-size", "4"), "window size 4 is not"),
+                (CUBE, ("--prompt", "1"), "prompt of a heatmap 1 is not"), (CUBE, ("--format", "gif"), "--format gif"),
+                (CUBE, ("--heat-limit", "0"), "0 is not above 0"), (CUBE, ("--resamples", "0"), "0 is below 1"),
+                (CUBE, ("--kind", "controls", "--model", "gpt2-xl", "--route", "last<-first"), "nothing of what was asked for is done")):
+            code, _, err = self.call(*arguments, "--no-report", cube=cube)
+            self.assertEqual(code, 2, (arguments, err))
+            self.assertRegex(err, sentence)
+            self.assertRegex(err.splitlines()[-1], "^knockout-figures: ")
+
+    def test_unfinished_cells_are_told_and_left_out(self):
+        copy = self.folder / "part.h5"
+        shutil.copy(CUBE, copy)
+        with h5py.File(copy, "r+") as f:
+            f["status"][0, 0, 0, 0, 1] = 1
+            for name in ("logprob", "prob", "kl"):
+                f[name][0, 0, 0, 0, 1, :] = np.nan
+        code, _, err = self.call("--kind", "flow", "--feature", "all", "--window-size", "5", "--format", "png", "--no-report", cube=copy)
+        self.assertEqual(code, 0)
+        self.assertIn("1 units of the cube are pending or failed", err)
+        table = pd.read_csv(self.folder / "drawn" / "figures.csv")
+        n = table[(table.model == "mamba-2.8b") & (table.route == "last<-subject")].n
+        self.assertEqual(set(n), {int(table[(table.model == "mamba-2.8b") & (table.route == "last<-relation")].n.max()) - 1})
+
+
+if __name__ == "__main__":
+    unittest.main()
