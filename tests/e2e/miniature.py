@@ -4,6 +4,7 @@
                                           small windows
     miniature.py check FOLDER             looks at the pictures that were drawn in FOLDER (figNN.png and .svg): nothing blank, and as many
                                           panels and curves as the paper's figure has
+    miniature.py ink PICTURE.png...       none of these is blank
     miniature.py shrink FROM TO           writes the PNGs of FROM small enough for the documentation
 """
 import json
@@ -106,17 +107,16 @@ def check_ink(path):
         small.thumbnail((500, 500))
         pixels = list(small.getdata())
     coloured = sum(max(p) - min(p) > 40 for p in pixels) / len(pixels)
-    assert coloured > 0.002, f"{path.name}: {100 * coloured:.2f} % of its pixels have a colour"
+    assert coloured > 0.0005, f"{path.name}: {100 * coloured:.2f} % of its pixels have a colour"
     return coloured
 
 
 def check(folder):
     wrong = []
     for name, (panels, curves) in PANELS.items():
-        found = [p for p in panels_of(Path(folder) / f"{name}.svg")]
-        drawn = [p for p in found if p != (0, 0)]
+        drawn = panels_of(Path(folder) / f"{name}.svg")
         lines = sum(p[0] for p in drawn) if curves else 0
-        n = sum(1 for p in drawn if curves and p[0] or not curves and p[1])
+        n = sum(1 for p in drawn if p[0 if curves else 1])
         ink = check_ink(Path(folder) / f"{name}.png")
         print(f"{name:<18} {n:>3} panels {lines:>4} lines, {100 * ink:4.1f} % in colour")
         if (n, lines) != (panels, curves):
@@ -126,14 +126,19 @@ def check(folder):
 
 
 def shrink(source, target):
+    """Smaller until a picture has less than 150,000 bytes; with fewer colours thin lines and pale cells would lose theirs."""
     from PIL import Image
 
     for path in sorted(Path(source).glob("*.png")):
+        out, longest = Path(target) / path.name, 1400
         with Image.open(path) as image:
-            small = image.convert("RGB")
-        small.thumbnail((1500, 1500))
-        small.quantize(96).save(Path(target) / path.name, optimize=True)
+            whole = image.convert("RGB")
+        while longest == 1400 or out.stat().st_size > 150000:
+            small = whole.copy()
+            small.thumbnail((longest, longest), Image.LANCZOS)
+            small.save(out, optimize=True)
+            longest = int(longest * min(0.95, (145000 / out.stat().st_size) ** 0.5))
 
 
 if __name__ == "__main__":
-    {"inputs": write_inputs, "check": check, "shrink": shrink}[sys.argv[1]](*sys.argv[2:])
+    {"inputs": write_inputs, "check": check, "ink": lambda *paths: [check_ink(Path(p)) for p in paths], "shrink": shrink}[sys.argv[1]](*sys.argv[2:])
