@@ -45,7 +45,7 @@ run "$scratch/spec.yaml" -o "$scratch/cube.h5" --overwrite --stop-at 1 || status
 [ "$status" -eq 75 ] || fail "a run past its --stop-at exits with $status"
 run "$scratch/spec.yaml" -o "$scratch/cube.h5" --resume
 cubes same "$scratch/cube.h5" "$scratch/right.h5"
-[ -z "$(ls "$scratch" | grep replaced)" ] || fail "the replaced cube is left behind"
+! ls "$scratch" | grep -q replaced || fail "the replaced cube is left behind"
 
 # A refusal after the evaluation leaves the cube that was to be replaced as it was.
 before=$(cksum <"$scratch/cube.h5")
