@@ -2,7 +2,8 @@
 
 option(KNOCKOUT_TESTS "build the tests (needs CMocka)" ON)
 option(KNOCKOUT_CUDA "build the CUDA backend" OFF)
-option(KNOCKOUT_HARDEN "fortified libc calls, stack protector, read-only relocations" OFF)
+option(KNOCKOUT_HARDEN
+    "fortified libc calls, guarded stacks and jumps, read-only relocations (Linux, GNU linker)" OFF)
 option(KNOCKOUT_SANITIZE "address and undefined-behaviour sanitizers" OFF)
 option(KNOCKOUT_FUZZ "the fuzz targets with libFuzzer, and its coverage in all code (needs clang)" OFF)
 option(KNOCKOUT_COVERAGE "count executed lines and branches, for tests/coverage.sh" OFF)
@@ -46,9 +47,18 @@ check_pie_supported(OUTPUT_VARIABLE ko_pie_output LANGUAGES C)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 
 if(KNOCKOUT_HARDEN)
-    add_compile_options($<$<COMPILE_LANGUAGE:C>:-U_FORTIFY_SOURCE> $<$<COMPILE_LANGUAGE:C>:-D_FORTIFY_SOURCE=3>
-        $<$<COMPILE_LANGUAGE:C>:-fstack-protector-strong>)
-    add_link_options(-Wl,-z,relro -Wl,-z,now)
+    include(CheckCCompilerFlag)
+    set(ko_harden_flags -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fstack-protector-strong)
+    # Not on every processor.
+    foreach(flag stack-clash-protection cf-protection)
+        string(MAKE_C_IDENTIFIER "ko_have_${flag}" found)
+        check_c_compiler_flag(-f${flag} ${found})
+        if(${found})
+            list(APPEND ko_harden_flags -f${flag})
+        endif()
+    endforeach()
+    add_compile_options("$<$<COMPILE_LANGUAGE:C>:${ko_harden_flags}>")
+    add_link_options(-Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack)
 endif()
 if(KNOCKOUT_SANITIZE OR KNOCKOUT_FUZZ)
     set(ko_sanitize_flags -fsanitize=address,undefined -fno-sanitize-recover=all)

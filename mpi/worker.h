@@ -34,9 +34,9 @@ struct ko_worker {
     enum ko_failure unloaded; /* why the model in hand could not be loaded */
 };
 
-/* The following, and mpi/worker_load.h, are collective over the workers, and their errors are agreed
-   on, but for those of writes (a commit round, a content hash): a failure inside a collective write
-   cannot be agreed on, so it sets world->broken and the caller ends the job. */
+/* The following, and mpi/worker_load.h, are collective over the workers, and their errors are
+   agreed on, but for those of writes (a commit round, a content hash): a failure inside a
+   collective write cannot be agreed on, so it sets world->broken and the caller ends the job. */
 
 /* Starts the compute thread and opens the cube. Close with ko_worker_close, also after a failure.
  */

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds everything and runs the tests; closes with ctest's summary.
 # Usage: tests/run.sh [--long]
-#   --long   also the tests labelled `long`, and before them the unit tests under the address and undefined-behaviour sanitizers
+#   --long   also the tests labelled `long`, and before them the unit tests under the address and undefined-behaviour sanitizers;
+#            clang's analyzer beside clang-tidy
 set -euo pipefail
 
 long=false
@@ -9,7 +10,7 @@ for argument in "$@"; do
     case $argument in
     --long) long=true ;;
     -h | --help)
-        sed -n '2,4s/^# //p' "${BASH_SOURCE[0]}"
+        sed -n '2,5s/^# //p' "${BASH_SOURCE[0]}"
         exit 0
         ;;
     *)
@@ -49,9 +50,28 @@ install_slurm() {
     hash -r
 }
 
+# tests/static.sh reports as skipped what is missing; the lists of what it finds are made for Debian 12's versions.
+install_static() {
+    local tool missing=()
+    for tool in clang-format clang-tidy cppcheck shellcheck; do
+        command -v "$tool-14" >/dev/null || command -v "$tool" >/dev/null || missing+=("$tool")
+    done
+    if [ ${#missing[@]} -eq 0 ]; then
+        return 0
+    fi
+    if [ "$(id -u)" != 0 ] || [ -n "${LOADEDMODULES:-}" ] || ! command -v apt-get >/dev/null; then
+        echo "not installed: ${missing[*]}, which take root and apt-get and no loaded modules"
+        return 0
+    fi
+    echo "installing with apt-get: ${missing[*]}"
+    { ko_apt update && ko_apt install "${missing[@]}"; } || echo "not installed: ${missing[*]}"
+    hash -r
+}
+
 step "Install what is missing"
 ko_install_missing
 install_slurm
+install_static
 KO_PYTHON=$(ko_python)
 export KO_PYTHON
 ko_install_readers
@@ -68,6 +88,13 @@ fi
 
 step "Build"
 build release
+
+step "Read the sources"
+static=()
+if $long; then
+    static=(--long)
+fi
+tests/static.sh "${static[@]}" build/release || failed=1
 
 step "Run the tests"
 ctest --test-dir build/release --output-on-failure -j2 "${exclude[@]}" || failed=1

@@ -26,8 +26,7 @@ static bool list_keys(const struct ko_rows *rows, const struct ko_attention *arg
         if (removed && !branch->after_softmax) {
             continue;
         }
-        int32_t at =
-            j < own ? rows->trunk_first[rows->prompt[row]] + j : own_row + j - own;
+        int32_t at = j < own ? rows->trunk_first[rows->prompt[row]] + j : own_row + j - own;
         keys->row[n] = ko_rows_source(rows, at, args->layer);
         keys->zeroed[n++] = removed;
         any = any || removed;

@@ -60,19 +60,21 @@ static __global__ void conv_rows_by_four(struct ko_cuda_rows rows, struct layer_
     }
     const struct cut cut = cut_of(rows, a, row);
     const int i = rows.position[row], c = 4 * k;
-    float keep[4] = {1.0F, 1.0F, 1.0F, 1.0F};
+    bool masked[4];
+#pragma unroll
     for (int n = 0; n < 4; n++) {
-        keep[n] = cut.any && (!cut.mask || cut.mask[c + n]) ? 0.0F : 1.0F;
+        masked[n] = cut.any && (!cut.mask || cut.mask[c + n]);
     }
     float4 sum = a.bias ? ((const float4 *)a.bias)[k] : make_float4(0.0F, 0.0F, 0.0F, 0.0F);
     int from = row;
     for (int back = 0; back < a.n_taps && from >= 0; back++, from = rows.previous[from]) {
         const size_t tap = (size_t)(a.n_taps - 1 - back),
                      source = (size_t)source_row(rows, at, from);
-        float4 w = ((const float4 *)(a.weight + tap * (size_t)a.n_channels))[k];
-        const float4 x = ((const float4 *)(a.in + source * (size_t)a.ld_in))[k];
-        if (cut.any && has_edge(rows, cut.set, i, i - back)) {
-            w.x *= keep[0], w.y *= keep[1], w.z *= keep[2], w.w *= keep[3];
+        const float4 w = ((const float4 *)(a.weight + tap * (size_t)a.n_channels))[k];
+        float4 x = ((const float4 *)(a.in + source * (size_t)a.ld_in))[k];
+        if (cut.any && has_edge(rows, cut.set, i, i - back)) { // x may be no number: no product
+            x.x = masked[0] ? 0.0F : x.x, x.y = masked[1] ? 0.0F : x.y;
+            x.z = masked[2] ? 0.0F : x.z, x.w = masked[3] ? 0.0F : x.w;
         }
         sum.x += w.x * x.x, sum.y += w.y * x.y, sum.z += w.z * x.z, sum.w += w.w * x.w;
     }

@@ -104,14 +104,25 @@ static __device__ struct mixed_row row_at(const struct ko_cuda_rows &rows,
     return m;
 }
 
-// alpha[i, j, h] of one of the block's rows; 0 where the edge is removed.
+// Stands for the weight of a removed edge, whose source may be no number: 0 times that is none
+// either. No arithmetic makes these bits; a GPU's own NaN is 0x7fffffff.
+static __device__ __forceinline__ float removed_weight()
+{
+    return __uint_as_float(0x7fc00001U);
+}
+static __device__ __forceinline__ bool is_removed(float weight)
+{
+    return __float_as_uint(weight) == 0x7fc00001U;
+}
+
+// alpha[i, j, h] of one of the block's rows, or removed_weight().
 static __device__ float weight_of(const struct ko_cuda_rows &rows, const struct ko_mamba2 &a,
                                   const struct scratch &s, const struct mixed_row &m, int head,
                                   int j)
 {
     if (m.cut && has_edge(rows, m.branch->edge_set, m.n_keys - 1, j) &&
         is_masked(rows, *m.branch, a.masks, a.layer, a.n_heads, head)) {
-        return 0.0F;
+        return removed_weight();
     }
     const size_t width = (size_t)a.n_heads, group = (size_t)head * (size_t)a.n_groups / width;
     const size_t key = (size_t)path_row(m.branch, m.trunk, j);
@@ -157,7 +168,9 @@ static __global__ void mix_rows(struct ko_cuda_rows rows, struct layer_rows at, 
                 const int last = min(first + KEYS, m.n_keys);
                 for (int j = first; j < last; j++) {
                     const int key = source_row_after_conv(rows, at, path_row(m.branch, m.trunk, j));
-                    y[r] += weight[r][h][j - first] * a.u[(size_t)key * (size_t)a.ld + (size_t)c];
+                    const float alpha = weight[r][h][j - first];
+                    const float u = a.u[(size_t)key * (size_t)a.ld + (size_t)c];
+                    y[r] = is_removed(alpha) ? y[r] : y[r] + alpha * u;
                 }
             }
         }

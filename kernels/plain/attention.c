@@ -65,7 +65,10 @@ static void mix_head(const struct ko_attention *args, const struct row_keys *key
         for (int32_t j = 0; j <= keys->i; j++) {
             const float *v =
                 args->v + (size_t)keys->source[j] * (size_t)args->ld + (size_t)k_head * d_head;
-            sum += keys->score[j] * (double)v[c];
+            bool removed = keys->cut && ko_edge_set_has(keys->cut, keys->i, j);
+            if (!removed && keys->i - j < args->reach) {
+                sum += keys->score[j] * (double)v[c];
+            }
         }
         out[c] = (float)sum;
     }

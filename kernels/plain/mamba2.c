@@ -53,14 +53,16 @@ static void weigh(const struct ko_mamba2 *args, const struct path *path, int32_t
 }
 
 static void mix_head(const struct ko_mamba2 *args, const struct path *path, int32_t head,
-                     const double *alpha, float *out)
+                     bool masked, const double *alpha, float *out)
 {
     for (int32_t p = 0; p < args->d_head; p++) {
         const float *u = args->u + (size_t)head * (size_t)args->d_head + (size_t)p;
         double y =
             (double)args->d[head] * (double)u[(size_t)path->source[path->i] * (size_t)args->ld];
         for (int32_t j = 0; j <= path->i; j++) {
-            y += alpha[j] * (double)u[(size_t)path->source[j] * (size_t)args->ld];
+            if (!masked || !ko_edge_set_has(path->cut, path->i, j)) {
+                y += alpha[j] * (double)u[(size_t)path->source[j] * (size_t)args->ld];
+            }
         }
         out[p] = (float)y;
     }
@@ -81,7 +83,7 @@ static void mix_row(const struct ko_rows *rows, const struct ko_mamba2 *args, in
         bool masked =
             cut && ko_plain_masked(rows, cut, args->masks, args->layer, args->n_heads, head);
         weigh(args, path, head, masked, alpha);
-        mix_head(args, path, head, alpha, out);
+        mix_head(args, path, head, masked, alpha, out);
     }
 }
 

@@ -72,10 +72,10 @@ static const struct ko_command_entry *find_command(int argc, char **argv, struct
     const struct ko_command_entry *command = ko_command_find(argv[1]);
     if (command)
         return command;
-    n = n < MAX_COMMANDS ? n : MAX_COMMANDS;
-    for (size_t i = 0; i < n; i++)
-        name[i] = entry[i].name;
-    const char *nearest = ko_nearest(argv[1], name, n);
+    size_t n_names = 0;
+    for (; n_names < n && n_names < MAX_COMMANDS; n_names++)
+        name[n_names] = entry[n_names].name;
+    const char *nearest = ko_nearest(argv[1], name, n_names);
     if (nearest)
         (void)ko_fail(err, KO_E_INPUT, "command line: unknown command '%s', did you mean '%s'?",
                       argv[1], nearest);

@@ -110,16 +110,18 @@ int main(int argc, char **argv)
     struct ko_error err = {0};
     bool wants_help = false, wants_version = false;
     enum ko_code code = ko_options_parse(argc, argv, &options, &wants_help, &wants_version, &err);
+    const struct entry *entry = code == KO_OK && options.command ? find(options.command) : NULL;
     int status = 0;
+    if (code == KO_OK && !entry && !wants_version && !wants_help)
+        code = ko_fail(&err, KO_E_FAILED, "command line: the command is not in this program");
     if (wants_version) {
         printf("knockout %s (%s)\n", KO_VERSION, KO_COMMIT);
     } else if (wants_help) {
         status = help(options.command);
-    } else if (code != KO_OK) {
+    } else if (code != KO_OK || !entry) {
         choose_speaker(code, &err);
         status = fail(code, &err);
     } else {
-        const struct entry *entry = find(options.command);
         ko_stop_hold();
         if (entry->computes)
             choose_blas_core(argv);

@@ -66,11 +66,11 @@ static enum ko_code lead(struct ko_session *session, void *context, struct ko_er
         ko_spec_free(spec);
     else
         code = choose_backend(session, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         inputs.gpu = ko_backend_find(session->backend)->own_memory;
-    if (code == KO_OK)
         code = ko_output_check(options, !request->evaluate_only && !external, external, shard,
                                &output, err);
+    }
     if (code == KO_OK && !request->evaluate_only)
         code = ko_reuse_check(options, session->backend, output.cube, err);
     /* A shard's cube holds its own part of the selection alone. */

@@ -179,7 +179,7 @@ static enum ko_code run_model(struct verification *v, int32_t cube_model, struct
                                   &checkpoint, err);
     if (code == KO_OK)
         code = ko_model_open(checkpoint, &opened, err);
-    if (code == KO_OK) {
+    if (code == KO_OK && opened) {
         hash = ko_new(opened->n_weights, sizeof *hash, err);
         code = hash ? kernels->open(&config, &be, err) : KO_E_MEMORY;
     }

@@ -56,7 +56,7 @@ const char *ko_failure_sentence(enum ko_failure failure)
 void ko_record_clear_failed(struct ko_record *record)
 {
     const int64_t n_starts = record->n_statuses ? record->n_values / record->n_statuses : 0;
-    for (int64_t i = 0; i < record->n_values; i++)
+    for (int64_t i = 0; n_starts > 0 && i < record->n_values; i++)
         if (record->status[i / n_starts] == KO_CELL_FAILED)
             record->value[i] = no_cell;
 }

@@ -67,7 +67,7 @@ static enum ko_code check_part(const char *name, const struct ko_strings *span_n
     char *like = NULL;
     uint64_t seed = 0;
     enum ko_code code = parse_random(name, &like, &seed, err);
-    if (!code)
+    if (!code && like)
         code = check_plain(like, span_names, err);
     free(like);
     return code;

@@ -107,7 +107,7 @@ enum ko_code ko_spec_choice(const struct ko_yaml *node, const char *key, const c
     if (code == KO_OK) {
         code = ko_spec_word(node, key, ko_text_str(&all), &text, err);
     }
-    if (code == KO_OK) {
+    if (code == KO_OK && text) {
         size_t i = 0;
         while (i < n && strcmp(text, words[i]) != 0) {
             i++;

@@ -156,6 +156,53 @@ void expect_near(const char *what, const char *label, const float *got, const do
     }
 }
 
+void expect_near_or_neither(const char *what, const char *label, const float *got,
+                            const double *want, size_t n, double tolerance, struct spread *spread)
+{
+    for (size_t k = 0; k < n; k++) {
+        if (isfinite(want[k])) {
+            expect_near(what, label, &got[k], &want[k], 1, tolerance, spread);
+        } else if (isfinite(got[k])) {
+            fail_msg("%s, %s: value %zu is %.9g, expected %g", what, label, k, (double)got[k],
+                     want[k]);
+        }
+    }
+}
+
+bool is_bad_row(int32_t row)
+{
+    return row % 3 == 1;
+}
+
+void spoil_rows(float *values, int32_t n_rows, size_t width, size_t first, size_t n, float bad)
+{
+    for (int32_t r = 0; r < n_rows; r++) {
+        for (size_t k = first; is_bad_row(r) && k < first + n; k++) {
+            values[(size_t)r * width + k] = bad;
+        }
+    }
+}
+
+int64_t count_spared(const struct ko_rows *rows, int32_t layer, int32_t n_rows,
+                     int32_t (*source)(const struct ko_rows *, int32_t, int32_t), int32_t reach,
+                     const double *want, size_t width)
+{
+    int64_t n_spared = 0;
+    int32_t path[WAVE_TOKENS];
+    for (int32_t r = 0; r < n_rows; r++) {
+        const int32_t i = wave_path(rows, r, layer, source, path);
+        bool bad = false, finite = false;
+        for (int32_t j = 0; j <= i; j++) {
+            bad = bad || (i - j < reach && is_bad_row(path[j]));
+        }
+        for (size_t k = 0; k < width; k++) {
+            finite = finite || isfinite(want[(size_t)r * width + k]);
+        }
+        n_spared += bad && finite;
+    }
+    return n_spared;
+}
+
 void widen(const float *values, size_t n, double *out)
 {
     for (size_t k = 0; k < n; k++) {

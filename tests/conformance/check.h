@@ -44,6 +44,18 @@ struct spread {
 /* Fails unless |got - want| <= tolerance (1 + |want|) for all values. */
 void expect_near(const char *what, const char *label, const float *got, const double *want,
                  size_t n, double tolerance, struct spread *spread);
+/* The same where `want` is finite; where it is not, `got` is not either. */
+void expect_near_or_neither(const char *what, const char *label, const float *got,
+                            const double *want, size_t n, double tolerance, struct spread *spread);
+/* Makes the values [first, first + n) of some of the rows [n_rows, width] what is no finite number:
+ * of those of is_bad_row. */
+void spoil_rows(float *values, int32_t n_rows, size_t width, size_t first, size_t n, float bad);
+bool is_bad_row(int32_t row);
+/* How many rows of want [n_rows, width] have a finite value although a bad row is on their path,
+ * `reach` positions back at the most: what removed edges kept out. */
+int64_t count_spared(const struct ko_rows *rows, int32_t layer, int32_t n_rows,
+                     int32_t (*source)(const struct ko_rows *, int32_t, int32_t), int32_t reach,
+                     const double *want, size_t width);
 void widen(const float *values, size_t n, double *out);
 
 /* The groups of cases; each returns the number of failed ones. */

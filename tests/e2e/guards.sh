@@ -46,7 +46,7 @@ run "$scratch/spec.yaml" -o "$scratch/cube.h5" --overwrite --stop-at 1 || status
 [ ! -e "$scratch/cube.h5" ] && [ -e "$scratch/cube.h5.replaced" ] || fail "a stopped --overwrite has lost the cube that it was to replace"
 run "$scratch/spec.yaml" -o "$scratch/cube.h5" --resume
 cubes same "$scratch/cube.h5" "$scratch/right.h5"
-[ -z "$(ls "$scratch" | grep replaced)" ] || fail "the replaced cube is left behind"
+! ls "$scratch" | grep -q replaced || fail "the replaced cube is left behind"
 
 # A refusal after the evaluation leaves the cube that was to be replaced as it was.
 before=$(cksum <"$scratch/cube.h5")

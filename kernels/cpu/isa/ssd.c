@@ -32,12 +32,11 @@ static void weigh(const struct ko_ssd *args, size_t j, size_t first, size_t end,
     }
 }
 
-static void remove_edge(const struct ko_ssd *args, size_t j)
+/* [n_keys] the keys that the head is without, NULL: none. They are passed over, since 0 times what
+   is no number is none either. */
+KO_LANE const uint8_t *removed_of(const struct ko_ssd *args, size_t head)
 {
-    float *weight = args->weight + j * (size_t)args->n_heads;
-    for (size_t h = 0; h < (size_t)args->n_heads; h++) {
-        weight[h] = !args->mask || args->mask[h] ? 0.0F : weight[h];
-    }
+    return args->removed && (!args->mask || args->mask[head]) ? args->removed : NULL;
 }
 
 /* out[p] = d u[i, p] + sum_j weight[j] u[j, p] for n vectors of one head's features, n <= SEVERAL a
@@ -47,12 +46,16 @@ KO_LANE void mix(const struct ko_ssd *args, size_t head, size_t feature, size_t 
     const size_t n_keys = (size_t)args->n_keys, n_heads = (size_t)args->n_heads;
     const size_t at = head * (size_t)args->d_head + feature;
     const float *u = args->u + at, *weight = args->weight + head;
+    const uint8_t *removed = removed_of(args, head);
     const lanes *own = (const void *)(u + (size_t)args->key_row[n_keys - 1] * args->ld);
     lanes sum[SEVERAL], *out = (void *)(args->out + at);
     for (size_t v = 0; v < n; v++) {
         sum[v] = args->d[head] * own[v];
     }
     for (size_t j = 0; j < n_keys; j++) {
+        if (removed && removed[j]) {
+            continue;
+        }
         const lanes *from = (const void *)(u + (size_t)args->key_row[j] * args->ld);
         for (size_t v = 0; v < n; v++) {
             sum[v] += weight[j * n_heads] * from[v];
@@ -68,9 +71,12 @@ static void mix_one(const struct ko_ssd *args, size_t head, size_t feature)
     const size_t n_keys = (size_t)args->n_keys, n_heads = (size_t)args->n_heads;
     const size_t at = head * (size_t)args->d_head + feature;
     const float *u = args->u + at, *weight = args->weight + head;
+    const uint8_t *removed = removed_of(args, head);
     float sum = args->d[head] * u[(size_t)args->key_row[n_keys - 1] * args->ld];
     for (size_t j = 0; j < n_keys; j++) {
-        sum += weight[j * n_heads] * u[(size_t)args->key_row[j] * args->ld];
+        if (!removed || !removed[j]) {
+            sum += weight[j * n_heads] * u[(size_t)args->key_row[j] * args->ld];
+        }
     }
     args->out[at] = sum;
 }
@@ -78,7 +84,7 @@ static void mix_one(const struct ko_ssd *args, size_t head, size_t feature)
 static void mix_head(const struct ko_ssd *args, size_t head)
 {
     size_t feature = 0, d_head = (size_t)args->d_head;
-    for (; feature + SEVERAL * WIDTH <= d_head; feature += SEVERAL * WIDTH) {
+    for (; feature + (size_t)SEVERAL * WIDTH <= d_head; feature += (size_t)SEVERAL * WIDTH) {
         mix(args, head, feature, SEVERAL);
     }
     for (; feature + WIDTH <= d_head; feature += WIDTH) {
@@ -102,9 +108,6 @@ void ko_isa_ssd(const struct ko_ssd *args)
             size_t first = (g * n_heads + n_groups - 1) / n_groups;
             size_t end = ((g + 1) * n_heads + n_groups - 1) / n_groups;
             weigh(args, j, first, end, ko_lane_dot(d_state, c + g * d_state, b + g * d_state));
-        }
-        if (args->removed && args->removed[j]) {
-            remove_edge(args, j);
         }
     }
     for (size_t head = 0; head < n_heads; head++) {

@@ -1,0 +1,134 @@
+#!/usr/bin/env bash
+# Reads the sources without running them: clang-format, shellcheck, Python's compiler, cppcheck, gcc's analyzer and clang-tidy.
+# Every finding is printed and fails; a finding that is none has its reason at the line, in .clang-tidy, or below.
+# Usage: tests/static.sh [--long] [--any-version] [BUILD]
+#   BUILD          a configured build folder, for its compile_commands.json; build/release where none is given
+#   --long         clang-tidy also with clang's own analyzer, which takes several times as long as all the rest
+#   --any-version  also with other versions of the tools than those that the lists were made for
+# A tool that is missing, or of another version, is reported as skipped.
+set -euo pipefail
+
+build=build/release
+long=false
+any=false
+for argument in "$@"; do
+    case $argument in
+    --long) long=true ;;
+    --any-version) any=true ;;
+    -h | --help)
+        sed -n '2,8s/^# //p' "${BASH_SOURCE[0]}"
+        exit 0
+        ;;
+    -*)
+        echo "tests/static.sh: unknown argument $argument; it takes --long, --any-version and a build folder" >&2
+        exit 2
+        ;;
+    *) build=$argument ;;
+    esac
+done
+build=$(cd "$build" && pwd)
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+[ -e "$build/compile_commands.json" ] || {
+    echo "tests/static.sh: $build/compile_commands.json is missing: configure there first (cmake --preset release)" >&2
+    exit 2
+}
+
+jobs=$(nproc)
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+failed=0
+
+# check NAME VERSION TOOL FUNCTION: runs the function where the tool says that it is of the version.
+check() {
+    local name=$1 version=$2 tool=$3 begin=$SECONDS
+    if ! command -v "$tool" >/dev/null; then
+        printf '%-14s skipped: %s is not installed\n' "$name" "$tool"
+    elif ! $any && ! "$tool" --version 2>/dev/null | grep -qE "$version"; then
+        printf '%-14s skipped: %s is not of version %s\n' "$name" "$tool" "$version"
+    elif "$4" >"$scratch/out" 2>&1; then
+        printf '%-14s clean, %d s\n' "$name" $((SECONDS - begin))
+    else
+        cat "$scratch/out"
+        printf '%-14s FAILED, %d s\n' "$name" $((SECONDS - begin))
+        failed=1
+    fi
+}
+
+first_of() { # COMMAND...: the first that is installed, else the last
+    local tool
+    for tool in "$@"; do
+        command -v "$tool" >/dev/null && break
+    done
+    echo "$tool"
+}
+
+folders=(src mpi kernels tests)
+
+format() {
+    find "${folders[@]}" -name '*.[ch]' -o -name '*.cu' -o -name '*.cuh' |
+        xargs -P "$jobs" -n 40 "$clang_format" --dry-run -Werror
+}
+
+# What is sourced is found from the script's folder or from the root. Left out: 1091, sources whose names are computed; 2154, variables
+# that those set; 2010 and 2038, file names with blanks, which there are none of; 2015, `a && b || c` where b cannot fail; 2016,
+# dollars that another program is to see; 2119 and 2120, functions that may be called with arguments and are without; 2164, cd under `set -e`; 2317, functions that are called by their names.
+shell() {
+    find . -path ./build -prune -o -name '*.sh' -print |
+        xargs shellcheck --external-sources --source-path=SCRIPTDIR:. --exclude=SC1091,SC2010,SC2015,SC2016,SC2038,SC2119,SC2120,SC2154,SC2164,SC2317
+}
+
+python() {
+    PYTHONPYCACHEPREFIX=$scratch/pycache python3 -W error -m compileall -q analysis tests jobs
+}
+
+# Left out: variableScope, since buffers are declared beside what points into them; missingIncludeSystem, since it does not read the
+# system's headers; constParameter, since a table of operations gives many functions their types.
+cppcheck_sources() {
+    cppcheck --project="$build/compile_commands.json" --file-filter='*/src/*' --file-filter='*/mpi/*' --file-filter='*/kernels/*' \
+        --enable=warning,performance,portability,style --inline-suppr --suppress=variableScope --suppress=missingIncludeSystem \
+        --suppress=constParameter -j "$jobs" --quiet --template=gcc --error-exitcode=1
+}
+
+# "FOLDER<TAB>FILE<TAB>COMMAND" of every source of src, mpi and kernels, once.
+commands() {
+    python3 - "$build/compile_commands.json" "$PWD" <<'PY'
+import json, os, sys
+seen = set()
+for entry in json.load(open(sys.argv[1])):
+    name = os.path.relpath(os.path.join(entry["directory"], entry["file"]), sys.argv[2])
+    if name.split(os.sep)[0] in ("src", "mpi", "kernels") and name.endswith(".c") and name not in seen:
+        seen.add(name)
+        print(entry["directory"], name, entry["command"], sep="\t")
+PY
+}
+
+# Without optimisation, which would analyse what was inlined once more at every place. Left out: use-of-uninitialized-value, since
+# gcc 12 does not see what memcpy writes into a number (-Wall and clang's analyzer stay).
+analyze_one() {
+    local folder command
+    folder=$(cut -f1 <<<"$1")
+    command=$(cut -f3 <<<"$1")
+    command=$(sed -E 's/ -o [^ ]+/ -o \/dev\/null/; s/ -c / -S /; s/ -[UD]_FORTIFY_SOURCE(=[0-9])?//g; s/ -O[0-9]/ -O0/g; s/ -g( |$)/ /g' <<<"$command")
+    cd "$folder" && eval "$command -fanalyzer -Werror -Wno-analyzer-use-of-uninitialized-value"
+}
+export -f analyze_one
+
+analyzer() {
+    commands | grep -v $'\tkernels/cpu/isa/' | tr '\n' '\0' | xargs -0 -P "$jobs" -n 1 bash -c 'analyze_one "$1"' -
+}
+
+tidy() {
+    local checks=(--checks=-clang-analyzer-*)
+    $long && checks=()
+    commands | cut -f2 | xargs -P "$jobs" -n 1 "$clang_tidy" -p "$build" --quiet "${checks[@]}" 2>"$scratch/counts"
+}
+
+clang_format=$(first_of clang-format-14 clang-format)
+clang_tidy=$(first_of clang-tidy-14 clang-tidy)
+check clang-format 'version 14\.' "$clang_format" format
+check shellcheck 'version: 0\.(9|1[0-9])' shellcheck shell
+check python 'Python 3' python3 python
+check cppcheck 'Cppcheck 2\.10' cppcheck cppcheck_sources
+check gcc-analyzer '^(gcc|cc) .* 12\.' cc analyzer
+check clang-tidy 'version 14\.' "$clang_tidy" tidy
+exit "$failed"
