@@ -1,9 +1,9 @@
 #!/bin/sh
 # launch.sh SECONDS RANKS PROGRAM [ARGUMENTS]: one MPI job on this machine, ended after SECONDS
-# (exit 124). What a killed mpirun would leave behind goes to a folder that is removed here. MPIEXEC
+# (exit 124), times KO_TIME_FACTOR where that is set. What a killed mpirun would leave behind goes to a folder that is removed here. MPIEXEC
 # names another mpirun.
 set -u
-seconds=$1
+seconds=$(($1 * ${KO_TIME_FACTOR:-1}))
 ranks=$2
 shift 2
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds everything and runs the tests; closes with ctest's summary.
 # Usage: tests/run.sh [--long]
-#   --long   also the tests labelled `long`, and before them the unit tests under the address and undefined-behaviour sanitizers;
-#            clang's analyzer beside clang-tidy
+#   --long   also the tests labelled `long`, every test and not only the unit tests under the sanitizers, each fuzz target for 10 minutes,
+#            and clang's analyzer beside clang-tidy
 set -euo pipefail
 
 long=false
@@ -68,10 +68,26 @@ install_static() {
     hash -r
 }
 
+# Fuzzing needs clang with libFuzzer; without it that step is skipped, and says so.
+install_clang() {
+    local packages=(clang libclang-rt-dev libomp-dev)
+    if command -v clang >/dev/null; then
+        return 0
+    fi
+    if [ "$(id -u)" != 0 ] || [ -n "${LOADEDMODULES:-}" ] || ! command -v apt-get >/dev/null; then
+        echo "not installed: clang, which takes root and apt-get and no loaded modules (${packages[*]})"
+        return 0
+    fi
+    echo "installing with apt-get: ${packages[*]}"
+    { ko_apt update && ko_apt install "${packages[@]}"; } || echo "not installed: clang (${packages[*]})"
+    hash -r
+}
+
 step "Install what is missing"
 ko_install_missing
 install_slurm
 install_static
+install_clang
 KO_PYTHON=$(ko_python)
 export KO_PYTHON
 ko_install_readers
@@ -79,12 +95,22 @@ echo "everything needed is here"
 
 failed=0
 exclude=(--label-exclude '^(long|slurm)$')
+sanitized=(--tests-regex '^(unit|fuzz)\.')
+fuzz_seconds=20
 if $long; then
     exclude=(--label-exclude '^slurm$')
-    step "Build with sanitizers and run the unit tests"
-    build sanitize
-    ctest --test-dir build/sanitize --output-on-failure -j2 --tests-regex '^unit\.' || failed=1
+    sanitized=(--label-exclude '^(long|slurm|gpu)$')
+    fuzz_seconds=600
 fi
+
+step "Build with sanitizers and run their tests"
+build sanitize
+ctest --test-dir build/sanitize --output-on-failure -j2 "${sanitized[@]}" || failed=1
+
+step "Fuzz every reader for $fuzz_seconds s"
+status=0
+tests/fuzz/run.sh "$fuzz_seconds" || status=$?
+[ "$status" = 0 ] || [ "$status" = 77 ] || failed=1
 
 step "Build"
 build release

@@ -27,9 +27,9 @@ if ! command -v clang >/dev/null || ! have_libfuzzer; then
     echo "skipped: fuzzing needs clang with libFuzzer (Debian and Ubuntu: clang libclang-rt-dev libomp-dev)"
     exit 77
 fi
-cmake --preset fuzz -B "$folder" >"$folder.configure.log" 2>&1 || { cat "$folder.configure.log" >&2; exit 1; }
-cmake --build "$folder" --target fuzz
 mkdir -p "$folder/findings"
+cmake --preset fuzz -B "$folder" >"$folder/configure.log" 2>&1 || { cat "$folder/configure.log" >&2; exit 1; }
+cmake --build "$folder" --target fuzz
 if [ ${#targets[@]} = 0 ]; then
     for source in tests/fuzz/fuzz_*.c; do
         name=${source##*/fuzz_}
@@ -37,7 +37,7 @@ if [ ${#targets[@]} = 0 ]; then
     done
 fi
 
-# The MPI library keeps memory that no suppression can name: leaks are looked for in the targets without it.
+# Leaks of the MPI library are told from others by stacks that take too long to find here (tests/lsan.supp).
 sanitizers() {
     if [ "$1" = cube ]; then
         printf '%s' detect_leaks=0
