@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -43,10 +42,10 @@ static enum ko_code check_format(struct ko_cube_view *view, struct ko_error *err
         return ko_fail(err, KO_E_INPUT,
                        "%s: has no attribute cube_format, give a cube that knockout wrote",
                        view->path);
-    if (ko_parse_int(format, 1, INT_MAX, &number, view->path, NULL) != KO_OK)
+    if (ko_parse_int(format, 1, INT64_MAX, &number, view->path, NULL) != KO_OK)
         return ko_fail(err, KO_E_INPUT,
-                       "%s: cube_format is '%s', expected a whole number, give a cube that "
-                       "knockout wrote",
+                       "%s: cube_format is '%s', expected a whole number from 1 on, give a "
+                       "cube that knockout wrote",
                        view->path, format);
     if (number > KO_CUBE_FORMAT)
         return ko_fail(err, KO_E_INPUT,

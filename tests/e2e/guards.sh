@@ -20,10 +20,10 @@ cp -r "$KO_SOURCE_DIR/jobs/models/mamba-facts" "$scratch/ck"
 sed "s|$KO_SOURCE_DIR/jobs/models/mamba-facts|$scratch/ck|; s/n: 12/n: 700/" "$scratch/spec.yaml" >"$scratch/ck.yaml"
 "$KNOCKOUT" evaluate "$scratch/ck.yaml" -o "$scratch/ev.h5" --threads 1 --progress none --log-level warn
 # The run is stopped when it has some results of the first model.
-for _ in $(seq 20); do
+for try in $(seq 20); do
     status=0
     run "$scratch/ck.yaml" -o "$scratch/mixed.h5" --evaluation "$scratch/ev.h5" --commit-seconds 0.05 --resume \
-        --stop-at $(($(date +%s) + 2)) || status=$?
+        --stop-at $(($(date +%s) + 2 + try / 4)) || status=$?
     [ "$status" -eq 75 ] || fail "the run to be continued with other weights was not stopped (exit $status)"
     "$KNOCKOUT" status "$scratch/mixed.h5" >"$scratch/out" || true
     awk '$1 == "ck" && $3 != "0" { found = 1 } END { exit !found }' "$scratch/out" && break
