@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds everything and runs the tests; closes with ctest's summary.
 # Usage: tests/run.sh [--long]
-#   --long   also the tests labelled `long`, and before them the unit tests under the address and undefined-behaviour sanitizers
+#   --long   also the tests labelled `long`, and before them the unit tests under the address and undefined-behaviour sanitizers, the
+#            threads under theirs (tests/tsan.sh) and the mutations (tests/mutation/run.py)
 set -euo pipefail
 
 long=false
@@ -9,7 +10,7 @@ for argument in "$@"; do
     case $argument in
     --long) long=true ;;
     -h | --help)
-        sed -n '2,4s/^# //p' "${BASH_SOURCE[0]}"
+        sed -n '2,5s/^# //p' "${BASH_SOURCE[0]}"
         exit 0
         ;;
     *)
@@ -68,6 +69,19 @@ fi
 
 step "Build"
 build release
+
+# What a script may skip, with exit 77, is said and no failure.
+skippable() {
+    local status=0
+    "$@" || status=$?
+    [ "$status" -eq 0 ] || [ "$status" -eq 77 ] || failed=1
+}
+if $long; then
+    step "Threads under the thread sanitizer"
+    skippable tests/tsan.sh
+    step "Mutations"
+    "${KO_PYTHON:-python3}" tests/mutation/run.py || failed=1
+fi
 
 step "Run the tests"
 ctest --test-dir build/release --output-on-failure -j2 "${exclude[@]}" || failed=1
