@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds everything and runs the tests; closes with ctest's summary.
 # Usage: tests/run.sh [--long]
-#   --long   also the tests labelled `long`, every test and not only the unit tests under the sanitizers, each fuzz target for 10 minutes,
-#            and clang's analyzer beside clang-tidy
+#   --long   also the tests labelled `long`, every test and not only the unit tests under the sanitizers, the threads under theirs
+#            (tests/tsan.sh), each fuzz target for 10 minutes, the mutations (tests/mutation/run.py), and clang's analyzer beside clang-tidy
 set -euo pipefail
 
 long=false
@@ -121,6 +121,19 @@ if $long; then
     static=(--long)
 fi
 tests/static.sh "${static[@]}" build/release || failed=1
+
+# What a script may skip, with exit 77, is said and no failure.
+skippable() {
+    local status=0
+    "$@" || status=$?
+    [ "$status" -eq 0 ] || [ "$status" -eq 77 ] || failed=1
+}
+if $long; then
+    step "Threads under the thread sanitizer"
+    skippable tests/tsan.sh
+    step "Mutations"
+    "${KO_PYTHON:-python3}" tests/mutation/run.py || failed=1
+fi
 
 step "Run the tests"
 ctest --test-dir build/release --output-on-failure -j2 "${exclude[@]}" || failed=1

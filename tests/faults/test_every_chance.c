@@ -278,7 +278,7 @@ static const struct {
 static long trials_wanted(void)
 {
     const char *text = getenv("KO_FAULT_TRIALS");
-    return text ? atol(text) : 150;
+    return text ? atol(text) : 25;
 }
 
 static bool one_line(const char *text)

@@ -26,7 +26,7 @@ static char *folder; /* this rank's own */
 static struct {
     char call[MOST_CALLS + 1];
     int n, fails_at; /* the call of this number fails; -1: none */
-    char name[64];   /* of the dataset whose write failed */
+    char name[72];   /* of the dataset whose write failed, quoted */
 } seen;
 
 static bool note(char what)

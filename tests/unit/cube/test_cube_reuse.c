@@ -371,6 +371,38 @@ static void foils_that_the_old_cube_lacks_are_computed(void **state)
     ko_plan_free(with);
 }
 
+/* One status failed, the clean run and all else there. */
+static void a_failed_cell_is_computed_again(void **state)
+{
+    struct ko_plan *plan = small_plan_sweep(true);
+    struct ko_cube *cube = NULL;
+    struct ko_record record = {0};
+    uint8_t done[MODELS * FACTS];
+    int64_t s = 0;
+    (void)state;
+
+    make_old(plan, -1, -1);
+    good(ko_cube_open(old_path, plan, MPI_COMM_SELF, &cube, &err));
+    good(ko_record_new(plan, 0, 1, &record, &err));
+    record.clean = metrics_of(0, 1, CLEAN);
+    for (int64_t k = 0; k < record.n_values; k++)
+        record.value[k] = metrics_of(0, 1, k);
+    while (record.status[s] != KO_DONE)
+        s++;
+    record.status[s] = KO_CELL_FAILED;
+    good(ko_cube_commit(cube, &record, 1, &err));
+    ko_record_free(&record);
+    good(ko_cube_close(cube, &err));
+
+    assert_int_equal(take(plan, hash_of, NULL, NULL), MODELS * FACTS - 2);
+    assert_int_equal(n_done(plan, done), MODELS * FACTS - 2);
+    assert_int_equal(done[1], 0);
+    assert_int_equal(rename(old_path, new_path), 0);
+    assert_int_equal(n_done(plan, done), MODELS * FACTS - 2);
+    assert_int_equal(done[1], 0);
+    ko_plan_free(plan);
+}
+
 static void foreign_cubes_are_refused_by_name(void **state)
 {
     struct ko_plan *plan = small_plan_sweep(false), *clean = small_plan_evaluation();
@@ -409,6 +441,7 @@ int main(int argc, char **argv)
         TEST(spans_of_equal_name_are_never_trusted),
         TEST(other_weights_are_named_and_a_renamed_model_is_known_by_them),
         TEST(foils_that_the_old_cube_lacks_are_computed),
+        TEST(a_failed_cell_is_computed_again),
         TEST(foreign_cubes_are_refused_by_name),
     };
     MPI_Init(&argc, &argv);
