@@ -126,18 +126,18 @@ def check(folder):
 
 
 def shrink(source, target):
-    """Smaller until a picture has less than 150,000 bytes; with fewer colours thin lines and pale cells would lose theirs."""
+    """Smaller until a picture has less than 120,000 bytes; with fewer colours thin lines and pale cells would lose theirs."""
     from PIL import Image
 
     for path in sorted(Path(source).glob("*.png")):
         out, longest = Path(target) / path.name, 1400
         with Image.open(path) as image:
             whole = image.convert("RGB")
-        while longest == 1400 or out.stat().st_size > 150000:
+        while longest == 1400 or out.stat().st_size > 120000:
             small = whole.copy()
             small.thumbnail((longest, longest), Image.LANCZOS)
             small.save(out, optimize=True)
-            longest = int(longest * min(0.95, (145000 / out.stat().st_size) ** 0.5))
+            longest = int(longest * min(0.95, (115000 / out.stat().st_size) ** 0.5))
 
 
 if __name__ == "__main__":
