@@ -239,7 +239,7 @@ static void show(struct ko_cube_view *view)
     const struct ko_cube_axes *axes = ko_cube_view_axes(view);
     struct ko_cube_block block = {0};
     struct ko_curve_filter filter = {0};
-    struct ko_curves curves = {0};
+    struct ko_curve_query query = {.minus = {.model = -1, .feature = -1}};
     struct ko_error err;
     const size_t n = axes->model.n + axes->route.n + axes->heat_route.n + axes->feature_class.n +
                      (size_t)axes->n_sizes + 1;
@@ -248,9 +248,15 @@ static void show(struct ko_cube_view *view)
     FUZZ_CHECK(all != NULL);
     memset(all, 1, n);
     filter.model = filter.route = filter.heat_route = filter.feature = filter.size = all;
-    if (ko_cube_block_of(view, false, &block, &err) == KO_OK &&
-        ko_curves_read(&block, &filter, KO_CURVE_CHANGE, &curves, &err) == KO_OK)
-        ko_curves_free(&curves);
+    /* As they are, by relation, and less their controls. */
+    if (ko_cube_block_of(view, false, &block, &err) == KO_OK)
+        for (int asked = 0; asked < 3; asked++) {
+            struct ko_curves curves = {0};
+            query.by_relation = asked == 1;
+            query.minus.control = asked == 2;
+            (void)!ko_curves_read(&block, &filter, &query, "nowhere", &curves, &err);
+            ko_curves_free(&curves);
+        }
     free(all);
 }
 
