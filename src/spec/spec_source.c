@@ -87,6 +87,9 @@ static enum ko_code keep_root(struct ko_spec_source *source, struct ko_yaml *roo
     return KO_OK;
 }
 
+/* A file without a path of its own (removed while open, a pipe) can include itself unnoticed. */
+enum { MAX_INCLUDES = 32 };
+
 /* The folder part with nothing for the current folder, so that paths stay as the user writes them.
  */
 static char *folder_of(const char *file, struct ko_error *err)
@@ -152,10 +155,14 @@ static enum ko_code read_files(struct ko_spec_source *source, const char *file,
                                struct ko_layers *layers, struct ko_error *err)
 {
     enum ko_code code = read_file(source, file, NULL, layers, err);
-    while (code == KO_OK) {
+    for (int n = 0; code == KO_OK; n++) {
         const struct ko_yaml *include = ko_yaml_get(layers->map[layers->n - 1], "include");
         if (include == NULL || ko_spec_is_null(include)) {
             break;
+        }
+        if (n == MAX_INCLUDES) {
+            return ko_yaml_fail(include, err, "include: more than %d files include one another",
+                                MAX_INCLUDES);
         }
         char *path = NULL;
         code = ko_spec_path(source, include, "include", &path, err);

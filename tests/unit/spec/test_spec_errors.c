@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -157,6 +158,40 @@ static void faults_of_an_included_file_are_placed_there(void **state)
     assert_non_null(strstr(err.text, "includes itself"));
 }
 
+/* 32 files may be included in a chain. A file that was removed while it was open has no path by
+   which it would be known again. */
+static void chains_of_includes_end(void **state)
+{
+    (void)state;
+    struct ko_spec *spec = NULL;
+    struct ko_error err = {0};
+    char name[32], text[64], path[64];
+    for (int i = 1; i <= 33; i++) {
+        snprintf(name, sizeof name, "chain-%d.yaml", i);
+        snprintf(text, sizeof text, "include: chain-%d.yaml\n", i + 1);
+        spec_text_write(name, i == 32 ? "backend: cpu\n" : text);
+    }
+    assert_int_equal(spec_text_read("include: chain-1.yaml\n" RIGHT, NULL, &spec, &err), KO_OK);
+    ko_spec_free(spec);
+    spec = NULL;
+    spec_text_write("chain-32.yaml", "include: chain-33.yaml\n");
+    spec_text_write("chain-33.yaml", "backend: cpu\n");
+    assert_int_equal(spec_text_read("include: chain-1.yaml\n" RIGHT, NULL, &spec, &err),
+                     KO_E_INPUT);
+    assert_non_null(strstr(err.text, "include: more than 32 files include one another"));
+
+    spec_text_write("removed.yaml", "");
+    FILE *removed = fopen(spec_text_path("removed.yaml"), "w");
+    assert_non_null(removed);
+    assert_int_equal(remove(spec_text_path("removed.yaml")), 0);
+    fprintf(removed, "include: %d\n", fileno(removed));
+    assert_int_equal(fflush(removed), 0);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fileno(removed));
+    assert_int_equal(ko_spec_read(path, NULL, &spec, &err), KO_E_INPUT);
+    assert_non_null(strstr(err.text, "include: more than 32 files include one another"));
+    fclose(removed);
+}
+
 static void a_missing_spec_is_named(void **state)
 {
     (void)state;
@@ -171,6 +206,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bad_specs_are_refused_in_words),
         cmocka_unit_test(faults_of_an_included_file_are_placed_there),
+        cmocka_unit_test(chains_of_includes_end),
         cmocka_unit_test(a_missing_spec_is_named),
     };
     return cmocka_run_group_tests(tests, spec_text_begin, spec_text_end);
