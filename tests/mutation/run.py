@@ -134,6 +134,7 @@ def main():
         sys.exit(f"no such mutation: {', '.join(sorted(unknown))}")
     build = Build(arguments.build.resolve())
     os.environ.setdefault("OMP_NUM_THREADS", "2")
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     copy_sources(build.tree)
     build.configure()
     everything = [name for name in build.tests if wanted(name, mutations)]
