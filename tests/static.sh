@@ -75,7 +75,7 @@ format() {
 # dollars that another program is to see; 2119 and 2120, functions that may be called with arguments and are without; 2164, cd under `set -e`; 2317, functions that are called by their names.
 shell() {
     find . -path ./build -prune -o -name '*.sh' -print |
-        xargs shellcheck --external-sources --source-path=SCRIPTDIR:. --exclude=SC1091,SC2010,SC2015,SC2016,SC2038,SC2119,SC2120,SC2154,SC2164,SC2317
+        xargs -P "$jobs" -n 20 shellcheck --external-sources --source-path=SCRIPTDIR:. --exclude=SC1091,SC2010,SC2015,SC2016,SC2038,SC2119,SC2120,SC2154,SC2164,SC2317
 }
 
 python() {
