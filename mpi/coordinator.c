@@ -233,7 +233,7 @@ enum ko_code ko_coordinator_run(struct ko_sweep *sweep, struct ko_error *err)
                             .last_round = ko_now()};
     c.held = ko_new((size_t)c.n_workers, sizeof *c.held, err);
     enum ko_code code = ko_agree(world->all, c.held ? KO_OK : KO_E_MEMORY, err);
-    if (code != KO_OK) { /* on every rank */
+    if (!c.held || code != KO_OK) { /* on every rank */
         struct ko_error later = {0};
         free(c.held);
         const enum ko_code told = ko_sweep_gather_spent(world, NULL, sweep, &later);

@@ -14,7 +14,8 @@ archer=$(find "$(dirname "$(readlink -f "$clang")")/../lib" -name 'libarcher.so*
 [ -n "$archer" ] || { echo "skipped: $clang has no libarcher.so beside it (Debian: apt-get install libomp-dev)"; exit 77; }
 
 CC=$clang cmake --preset tsan -B "$build" -S . >/dev/null
-cmake --build "$build" --target knockout conformance mpi.ranks $(cd tests/unit/forward && printf '%s\n' test_*.c | sed 's/^test_\(.*\)\.c$/unit.forward.\1/')
+mapfile -t forward < <(cd tests/unit/forward && printf '%s\n' test_*.c | sed 's/^test_\(.*\)\.c$/unit.forward.\1/')
+cmake --build "$build" --target knockout conformance mpi.ranks "${forward[@]}"
 build=$(cd "$build" && pwd)
 
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/ko-tsan.XXXXXX")

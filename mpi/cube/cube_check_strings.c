@@ -31,6 +31,7 @@ static uint64_t number(const unsigned char *bytes, int n)
     uint64_t value = 0;
 
     for (int i = n - 1; i >= 0; i--)
+        /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): all were read */
         value = value << 8 | bytes[i];
     return value;
 }

@@ -45,7 +45,8 @@ static enum ko_code cut(const struct copy *copy, struct part *part, struct ko_er
     for (int i = part->n_axes - 1; i >= 0; i--) {
         const hsize_t room = most / part->n;
         part->shape[i] = copy->to.lengths.n[part->dataset->axis[i]];
-        part->chunk[i] = part->shape[i] < room ? part->shape[i] : room ? room : 1;
+        const hsize_t chunk = part->shape[i] < room ? part->shape[i] : room;
+        part->chunk[i] = chunk > 0 ? chunk : 1;
         part->n *= (size_t)part->chunk[i];
     }
     return code;

@@ -1,9 +1,9 @@
 #include <stdlib.h>
 
 #include "mpi/agree.h"
+#include "mpi/cube/cube_check.h"
 #include "mpi/cube/cube_fact_index.h"
 #include "mpi/cube/cube_handle.h"
-#include "mpi/cube/cube_check.h"
 #include "mpi/cube/hdf5_check.h"
 #include "src/base/memory.h"
 

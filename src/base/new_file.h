@@ -9,9 +9,9 @@ struct ko_new_file {
     char *temporary; /* the one that it has: PATH.new-HOST-PID-N, in the same folder; owned */
 };
 
-/* Creates the empty temporary file, and removes those of the same path that processes of this machine
-   have left which are gone (killed: nobody else will). KO_E_INPUT where the folder cannot be written, KO_E_FAILED
-   where the disk is full. End with ko_new_file_place or ko_new_file_drop. */
+/* Creates the empty temporary file, and removes those of the same path that processes of this
+   machine have left which are gone (killed: nobody else will). KO_E_INPUT where the folder cannot
+   be written, KO_E_FAILED where the disk is full. End with ko_new_file_place or _drop. */
 KO_MUST_CHECK enum ko_code ko_new_file_open(const char *path, struct ko_new_file *out,
                                             struct ko_error *err);
 /* Brings it to disk and gives it its name; what had that name before is replaced. On failure the

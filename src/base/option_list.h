@@ -56,7 +56,7 @@
     X(KO_OPT_SET, "set", KO_STRINGS, "", "KEY=VALUE", "run evaluate plan",                         \
       "overrides a top-level key of the spec")                                                     \
     X(KO_OPT_ASSUME_PROMPTS, "assume-prompts", KO_INT, "0", "prompts", "plan",                     \
-      "plan as if a selection by ranks left this many prompts")                                                \
+      "plan as if a selection by ranks left this many prompts")                                    \
     X(KO_OPT_WORKERS, "workers", KO_INT, "1", "workers", "plan",                                   \
       "predict makespan and efficiency for this many workers")                                     \
     X(KO_OPT_DEVICE, "device", KO_STRING, "", "NAME", "plan",                                      \

@@ -37,9 +37,9 @@ KO_MUST_CHECK enum ko_code ko_output_check_again(const struct ko_output *output,
    it has made its own leaves nothing that --resume would take for it. --resume: finds what such a
    run has left there. */
 KO_MUST_CHECK enum ko_code ko_output_set_aside(struct ko_output *output, struct ko_error *err);
-/* The end of the run: what was set aside is removed where the new cube is there, and comes back where
-   --overwrite was refused before it made one. false where it stays aside: the run was interrupted
-   before that. */
+/* The end of the run: what was set aside is removed where the new cube is there, and comes back
+   where --overwrite was refused before it made one. false where it stays aside: the run was
+   interrupted before that. */
 bool ko_output_settle(const struct ko_output *output, enum ko_code code);
 void ko_output_free(struct ko_output *output); /* leaves {0} */
 

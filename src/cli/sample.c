@@ -202,6 +202,7 @@ enum ko_code ko_sample_cells(struct ko_cube_view *view, const struct ko_strings 
     const struct ko_cube_axes *axes = ko_cube_view_axes(view);
     struct part part[2];
     struct candidates all = {0};
+    struct ko_sampled *cells = NULL;
     enum ko_code code = KO_OK;
     describe_parts(axes, part);
     for (size_t m = 0; code == KO_OK && m < axes->model.n; m++) {
@@ -210,11 +211,10 @@ enum ko_code ko_sample_cells(struct ko_cube_view *view, const struct ko_strings 
         for (int h = 0; code == KO_OK && h < 2; h++)
             code = add_done(view, (int32_t)m, &part[h], &all, err);
     }
-    if (code == KO_OK && all.n == 0)
+    if (code == KO_OK && all.n == 0) {
         code = ko_fail(err, KO_E_INPUT,
                        "no cell of these models is done, there is nothing to recompute");
-    struct ko_sampled *cells = NULL;
-    if (code == KO_OK) {
+    } else if (code == KO_OK) {
         const size_t k = (size_t)n < all.n ? (size_t)n : all.n;
         ko_draw(all.code, all.n, k, seed, 0);
         all.n = k;

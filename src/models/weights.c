@@ -45,6 +45,7 @@ static enum ko_code size_in_memory(const struct ko_weight *weight, size_t *n, st
     return code;
 }
 
+KO_PRINTF(1, 0)
 static enum ko_code format_name(const char *format, va_list args, char **out, struct ko_error *err)
 {
     char text[512];

@@ -20,8 +20,8 @@ run evaluate paper/all.yaml -o paper.evaluation.h5
 for spec in paper/all paper/fig11 paper/sharma paper/released-classes controls/fig06; do
     cube=${spec////-}.h5
     run run $spec.yaml -o "$cube" --evaluation paper.evaluation.h5
-    "$KNOCKOUT" status "$cube" >status || { cat status; fail "$cube is not complete"; }
-    tail -n 1 status
+    "$KNOCKOUT" status "$cube" >state || { cat state; fail "$cube is not complete"; }
+    tail -n 1 state
 done
 run run paper/fig12.yaml -o fig12.h5 --evaluation paper.evaluation.h5 --reuse paper-all.h5
 grep -q 'sweep complete already' log || { cat log; fail "a figure's cells are not all in the cube of all figures"; }
@@ -42,7 +42,8 @@ mini check pictures
 mini ink controls/*.png
 
 if [ -n "$shown" ]; then
-    cp "$(ls controls/*controls*.png | head -n 1)" pictures/controls.png
+    controls=(controls/*controls*.png)
+    cp "${controls[0]}" pictures/controls.png
     mini shrink pictures "$shown"
     ls -l "$shown"
 fi

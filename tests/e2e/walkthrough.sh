@@ -26,7 +26,8 @@ printf '#!/bin/sh\nexec "%s" "$@"\n' "$python" >"$scratch/bin/python3"
 ln -s "$KNOCKOUT" "$scratch/bin/knockout"
 chmod +x "$scratch"/bin/*
 # The launcher and the program must not find these in the place of the real ones.
-export PATH=$scratch/bin:$PATH MPIEXEC=${MPIEXEC:-$(PATH=${PATH#*:} command -v mpirun)} MPLCONFIGDIR=$scratch OMP_NUM_THREADS=1
+export MPIEXEC=${MPIEXEC:-$(command -v mpirun)} MPLCONFIGDIR=$scratch OMP_NUM_THREADS=1
+export PATH=$scratch/bin:$PATH
 
 sed -n '/^```sh$/,/^```$/{/^```/d;p}' "$page" >"$scratch/commands"
 [ "$(grep -c '^knockout \|^mpirun \|^python3 ' "$scratch/commands")" -ge 9 ] || fail "the page has lost its commands"
@@ -37,7 +38,8 @@ grep -q '^total ' "$scratch/out" || fail "status printed no total"
 "$KNOCKOUT" status flow.h5 >/dev/null || fail "the cube is not complete"
 [ "$(wc -l <flow.csv)" -eq 81 ] || fail "flow.csv has $(wc -l <flow.csv) lines, expected 80 windows and a header"
 [ -s figures/report.html ] && [ -s figures/figures.csv ] || fail "no report"
-flow=$(ls figures/*controls*.png | head -n 1)
+flows=(figures/*controls*.png)
+flow=${flows[0]}
 head -c 8 "$flow" | cmp -s - <(printf '\x89PNG\r\n\x1a\n') || fail "$flow is no PNG"
 [ -z "$picture" ] || { mkdir shown && cp "$flow" "shown/walkthrough.png" && mini=$KO_SOURCE_DIR/tests/e2e/miniature.py &&
     "$python" "$mini" shrink shown "$(dirname "$picture")"; }

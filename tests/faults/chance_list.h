@@ -1,4 +1,4 @@
-/* The calls that can be made to fail: X(return type, name, parameters, arguments), one list a kind. */
+/* The calls that can be made to fail: X(return type, name, parameters, arguments), by kinds. */
 #ifndef TESTS_FAULTS_CHANCE_LIST_H
 #define TESTS_FAULTS_CHANCE_LIST_H
 
