@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # long_batches.sh: one process computes more than 10,000 small batches of an evaluation and as many of a sweep, under one model and under twenty,
-# and takes no more memory in the last thousand of each than in the second thousand, but for 0.75 MiB: 80 bytes a batch.
+# and takes no more memory in the last thousand of each than in the second thousand, but for 0.75 MiB (leaks of less may hide in what was freed before).
 # Commit rounds come so often that the records that wait for one count for little.
 source "$(dirname "$0")/small_spec.inc"
 
