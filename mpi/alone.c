@@ -72,38 +72,37 @@ static bool load_stop_wanted(void *context)
 
 /* The model cannot be loaded: its batches, from number *at, are recorded as failed. */
 static enum ko_code give_up(struct ko_sweep *sweep, struct ko_worker *worker, int32_t *at,
-                            struct ko_error *err)
+                            double *last, struct ko_error *err)
 {
     const struct ko_job *job = sweep->job;
     const int32_t model = job->batches.batch[*at].model;
     const int64_t record_bytes = ko_record_bytes(job->plan);
     enum ko_code code = KO_OK;
-    double last = 0;
     note_failure(sweep, model, err);
     for (; code == KO_OK && *at < job->batches.n && job->batches.batch[*at].model == model; (*at)++)
         if (job->pending[*at]) {
             code = ko_worker_stage_failed(worker, *at, worker->unloaded, err);
             if (code == KO_OK && (int64_t)worker->n_staged * record_bytes >= KO_STAGED_BYTES)
-                code = commit(sweep, worker, &last, err);
+                code = commit(sweep, worker, last, err);
         }
     return code;
 }
 
-/* All batches of one model, from batch number *at. */
+/* All batches of one model, from batch number *at. *last: when the last commit round was, maybe
+   under another model. */
 static enum ko_code run_model(struct ko_sweep *sweep, struct ko_worker *worker, int32_t *at,
-                              struct ko_error *err)
+                              double *last, struct ko_error *err)
 {
     const struct ko_job *job = sweep->job;
     const int32_t model = job->batches.batch[*at].model;
     const int64_t record_bytes = ko_record_bytes(job->plan);
-    double last = ko_now();
     int held = 0;
     sweep->progress.model = job->plan->model[model].name;
     if (stop_wanted(sweep))
         return KO_E_STOPPED;
     enum ko_code code = ko_worker_load(worker, model, err);
     if (worker->unloaded)
-        return give_up(sweep, worker, at, err);
+        return give_up(sweep, worker, at, last, err);
     while (code == KO_OK) {
         while (*at < job->batches.n && job->batches.batch[*at].model == model &&
                (held < 2 || !job->pending[*at])) {
@@ -121,11 +120,11 @@ static enum ko_code run_model(struct ko_sweep *sweep, struct ko_worker *worker, 
             return code == KO_OK ? KO_E_STOPPED : code;
         }
         code = collect(sweep, worker, &held, err);
-        const bool due = ko_now() - last >= job->commit_seconds ||
+        const bool due = ko_now() - *last >= job->commit_seconds ||
                          (int64_t)worker->n_staged * record_bytes >= KO_STAGED_BYTES;
-        const bool beat = ko_now() - last >= KO_BEAT_SECONDS;
+        const bool beat = ko_now() - *last >= KO_BEAT_SECONDS;
         if (code == KO_OK && ((worker->n_staged > 0 && due) || beat))
-            code = commit(sweep, worker, &last, err);
+            code = commit(sweep, worker, last, err);
         sweep->progress.n_busy = held > 0;
         ko_progress_tick(&sweep->progress);
         ko_nap(0.0005);
@@ -140,15 +139,15 @@ enum ko_code ko_alone_run(struct ko_sweep *sweep, struct ko_error *err)
     const struct ko_stop stop = {load_stop_wanted, sweep};
     sweep->world->load_stop = &stop;
     enum ko_code code = ko_worker_open(sweep->world, job, sweep->log, &worker, err);
+    double last = ko_now();
     for (int32_t b = 0; code == KO_OK && b < job->batches.n;) {
         if (job->pending[b])
-            code = run_model(sweep, &worker, &b, err);
+            code = run_model(sweep, &worker, &b, &last, err);
         else
             b++;
     }
     if (worker.compute && worker.cube) {
         struct ko_error later = {0};
-        double last = 0;
         (void)ko_compute_drop(worker.compute);
         const enum ko_code committed =
             worker.n_staged > 0 ? commit(sweep, &worker, &last, &later) : KO_OK;

@@ -10,6 +10,7 @@ enum harm {
     NO_OUTLINE,
     OTHER_HASH,
     OTHER_N,
+    OVERLAP,
     NUMBER,
     FORM,
     BACKEND,
@@ -79,6 +80,25 @@ static void harm_file(hid_t file, enum harm harm)
     }
 }
 
+/* The second shard's file has the first one's prompts, under its own number. */
+static void put_first_in_second(const struct set *set)
+{
+    char buffer[4096];
+    size_t n;
+    FILE *from = fopen(set->shard.item[0], "rb"), *to = fopen(set->shard.item[1], "wb");
+
+    assert_non_null(from);
+    assert_non_null(to);
+    while ((n = fread(buffer, 1, sizeof buffer, from)) > 0)
+        assert_int_equal(fwrite(buffer, 1, n, to), n);
+    assert_int_equal(ferror(from), 0);
+    (void)fclose(from);
+    assert_int_equal(fclose(to), 0);
+    hid_t file = open_file(set->shard.item[1]);
+    set_text(file, "shard", "2/3");
+    H5Fclose(file);
+}
+
 static int n_files(const char *folder)
 {
     DIR *open = opendir(folder);
@@ -104,6 +124,7 @@ static void what_does_not_belong_together_is_refused_by_name(void **state)
         {NO_OUTLINE, "cube.shard-0002-of-0003.h5: has no group 'whole', compute the shard again"},
         {OTHER_HASH, "cube.shard-0002-of-0003.h5: is a shard of another sweep than "},
         {OTHER_N, "cube.shard-0002-of-0003.h5: is shard 2 of 7 and "},
+        {OVERLAP, "cube.shard-0001-of-0003.h5 too, give every prompt once"},
         {NUMBER, "cube.shard-0002-of-0003.h5: attribute shard is '9/3', expected K/N"},
         {FORM, "cube.shard-0002-of-0003.h5: attribute plan_hash has not 32 digits"},
         {BACKEND, "cube.shard-0002-of-0003.h5: backend is 'cuda' and that of "},
@@ -128,6 +149,8 @@ static void what_does_not_belong_together_is_refused_by_name(void **state)
         } else if (table[i].harm == MISSING) {
             item[1] = item[2];
             given.n = 2;
+        } else if (table[i].harm == OVERLAP) {
+            put_first_in_second(&set);
         } else {
             hid_t file = open_file(item[1]);
             harm_file(file, table[i].harm);
