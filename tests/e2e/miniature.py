@@ -107,7 +107,7 @@ def check_ink(path):
         small.thumbnail((500, 500))
         pixels = list(small.getdata())
     coloured = sum(max(p) - min(p) > 40 for p in pixels) / len(pixels)
-    assert coloured > 0.0005, f"{path.name}: {100 * coloured:.2f} % of its pixels have a colour"
+    assert 0.0005 < coloured < 0.9, f"{path.name}: {100 * coloured:.2f} % of its pixels have a colour"
     return coloured
 
 
