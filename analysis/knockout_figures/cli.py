@@ -67,6 +67,7 @@ def parser():
     how.add_argument("--heat-limit", type=positive, default=1.0, metavar="P", help="heatmaps: colours go from -P to P (default: 1)")
     out = ap.add_argument_group("what is written")
     out.add_argument("--format", default="png,pdf", metavar="LIST", help="png, pdf, svg (default: png,pdf)")
+    out.add_argument("--dpi", type=positive, metavar="N", help="of PNG (default: 200)")
     out.add_argument("--report", action=argparse.BooleanOptionalAction, default=True, help="report.html (default: yes)")
     return ap
 
@@ -102,16 +103,18 @@ def wanted_of(cube, a):
         kinds=tuple(a.kind or everything.UNASKED), most=a.most, asked_routes=bool(asked))
 
 
-def pictures(cube, a, settings):
-    """(stem, Drawn) of everything that was asked for, one at a time: an open figure takes tens of MB."""
+def pictures(cube, a, settings, missing):
+    """(stem, Drawn) of everything that was asked for, one at a time: an open figure takes tens of MB.
+
+    missing: gets the sentence on every figure asked for by name of which the cube has nothing."""
     if a.figure:
-        names = list(paper.FIGURES) if "all" in a.figure else a.figure
-        for name in names:
+        every = "all" in a.figure
+        names = list(paper.FIGURES) if every else [paper.named(name)[0] for name in a.figure]
+        for name in dict.fromkeys(names):
             try:
-                yield from paper.draw(cube, name, settings, warn if "all" not in a.figure else lambda text: None, a.window_size, a.prompt)
-            except CubeError:
-                if "all" not in a.figure:
-                    raise
+                yield from paper.draw(cube, name, settings, (lambda text: None) if every else warn, a.window_size, a.prompt)
+            except CubeError as e:
+                missing += [] if every else [(name, str(e))]
         return
     wanted = wanted_of(cube, a)
     for suffix, draw in everything.plan(cube, wanted):
@@ -143,21 +146,27 @@ def run(a):
         if cube.unfinished:
             warn(f"{cube.unfinished} units of the cube are pending or failed and in no figure")
         a.output.mkdir(parents=True, exist_ok=True)
-        drawn, tables = [], []
-        for stem, picture in pictures(cube, a, settings):
-            paths = save(picture.figure, a.output, stem, formats)
+        drawn, tables, missing = [], [], []
+        for stem, picture in pictures(cube, a, settings, missing):
+            paths = save(picture.figure, a.output, stem, formats, a.dpi)
             if is_curves(picture.table):
                 print_table(picture.title, picture.table)
             drawn.append((stem, picture.title, paths, picture.table))
             tables.append(picture.table.assign(figure=stem))
             print("".join(f"wrote {path}\n" for path in paths), end="")
         if not drawn:
+            if missing:
+                raise CubeError("; ".join(sentence for _, sentence in missing))
             raise CubeError(f"{a.cube}: nothing of what was asked for is done; see `knockout status`")
         path = a.output / "figures.csv"
         pd.concat(tables, ignore_index=True).to_csv(path, index=False, float_format="%.9g")
         print(f"wrote {path}")
         if a.report:
             print(f"wrote {write_report(cube, a.output / 'report.html', drawn, settings)}")
+    for _, sentence in missing:
+        warn(sentence)
+    if missing:
+        raise CubeError(f"not drawn: {', '.join(name for name, _ in missing)}")
 
 
 def main():

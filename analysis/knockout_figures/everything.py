@@ -98,11 +98,25 @@ def _windows(cube, wanted, plain, classes):
 
 
 def _controls(cube, wanted, plain, classes):
+    """A figure a route, of classes as they are; those with +conv, and after-softmax, have figures of their own."""
     for size in wanted.sizes:
-        if any(sum(controls_of(cube, m, r, f, size), []) for m in wanted.models for r in plain for f in classes
-               if cube.has(m, r, f, size)):
-            yield ("-controls" + _suffix(wanted, size=size),
-                   lambda s, w=size: kinds.controls(cube, wanted.models, plain, classes, w, s))
+        routes = [r for r in plain if _controlled(cube, wanted, [r], classes, size)]
+        for route in routes:
+            for part, of_part in CONTROL_PARTS.items():
+                some = [f for f in classes if of_part(f)]
+                if _controlled(cube, wanted, [route], some, size):
+                    stem = "-controls" + (f"-{file_name(route)}" if len(routes) > 1 else "") + part
+                    yield (stem + _suffix(wanted, size=size),
+                           lambda s, r=route, c=some, w=size: kinds.controls(cube, wanted.models, [r], c, w, s))
+
+
+CONTROL_PARTS = {"": lambda f: not f.endswith("+conv") and f != "after-softmax", "-conv": lambda f: f.endswith("+conv"),
+                 "-after-softmax": lambda f: f == "after-softmax"}
+
+
+def _controlled(cube, wanted, routes, classes, size):
+    return any(sum(controls_of(cube, m, r, f, size), []) for m in wanted.models for r in routes for f in classes
+               if cube.has(m, r, f, size))
 
 
 def _scatter(cube, wanted, plain, classes):

@@ -47,7 +47,7 @@ def of_class(feature):
 def layout_for(settings, title, **more):
     what, unit = METRICS[settings.metric]
     least, most = BOUNDS.get(settings.metric, (None, None))
-    return Layout(title=title, y=what, unit=unit, x=settings.x, least=least, most=most, **more)
+    return Layout(**{"title": title, "y": what, "unit": unit, "x": settings.x, "least": least, "most": most, **more})
 
 
 def reference_of(cube, model, settings):
@@ -145,33 +145,35 @@ def relations(cube, models, route, feature, size, settings, most=10):
 
 
 def controls(cube, models, routes, classes, size, settings):
-    """Beside each other, a row a model: a curve with its matched random control, and the paired effect. Rings: p < 5 % (Holm)."""
+    """A row a model and a column a curve with its matched random control, and the paired effect. Rings: p < 5 % (Holm)."""
     table = curves.controlled(cube, models, routes, classes, [size], settings.metric, settings.interval)
-    keys = ["route", "feature_class", "matched"]
-    kinds = list(dict.fromkeys(zip(*(table[k] for k in keys)))) if len(table) else []
-    looks = palette.named_looks(kinds)
-    labels = {k: _controlled_name(*k, [f for _, f, _ in kinds], [r for r, _, _ in kinds]) for k in kinds}
+    columns = list(dict.fromkeys(zip(table.route, table.feature_class, table.matched))) if len(table) else []
+    there = list(dict.fromkeys(route for route, _, _ in columns))
     panels = []
     for model, rows in table.groupby("model", sort=False):
-        left, right = [], []
-        for kind, t in rows.groupby(keys, sort=False):
-            look, name = looks[kind], labels[kind]
-            left.append(Curve(name, look, t))
-            control = palette.Look(look.colour, "", ":")
-            left.append(Curve(f"{name}: its random control", control, t, ("control", "control_low", "control_high")))
-            effect = t.assign(n=t.effect_n)
-            right.append(Curve(name, look, effect, ("effect", "effect_low", "effect_high"), t.p_holm < 0.05))
-        panels += [Panel(f"{model}  ({count_text(left)})", left), Panel(f"{model}: value − control", right)]
-    title = f"Effect against the matched random control in a {palette.windows_of(size)}: {interval_text(settings)}"
-    return finished(panels, table, title, settings, legend="what is removed", columns=2, width=5.0, height=3.0,
-                    notes=["rings: paired t-test against the control, p < 5 % after Holm's correction over the windows of the curve"])
+        for route, feature, matched in columns:
+            t = rows[(rows.route == route) & (rows.feature_class == feature) & (rows.matched == matched)]
+            drawn = _controlled(t) if len(t) else []
+            count = f"  ({count_text(drawn)})" if drawn else ": not in the cube"
+            head = [] if len(there) == 1 else [palette.route_name(route)]
+            head += [f"{feature}, against random {'positions' if matched == 'route' else 'thirds'}"]
+            panels.append(Panel("\n".join([model + count] + head), drawn))
+    which = f" of {palette.route_name(there[0])}" if len(there) == 1 else ""
+    title = f"Effect{which} against the matched random control in a {palette.windows_of(size)}: {interval_text(settings)}"
+    shape = {"columns": len(columns), "width": 3.3, "height": 2.6} if len(columns) > 1 else {}
+    if not panels:
+        raise CubeError(f"{title}: no cell of it is done in the cube")
+    # A difference of hits, or of what else has a least value, may lie below it.
+    layout = {**sized(panels), **shape, "least": None, "most": None, "notes": [
+        "rings: paired t-test against the control, p < 5 % after Holm's correction over the windows of the curve"]}
+    return Drawn(draw_panels(panels, layout_for(settings, title, **layout)), table, title)
 
 
-def _controlled_name(route, feature, matched, features_drawn, routes_drawn):
-    name = palette.route_name(route) if matched == "route" or len(set(routes_drawn)) > 1 else ""
-    if feature != "all" or matched == "class":
-        name += (", " if name else "") + feature
-    return name
+def _controlled(t):
+    """The three curves of a panel, with the numbers of prompts that each has."""
+    value, control, effect = palette.CONTROLLED
+    return [Curve("effect: knockout − control", effect, t.assign(n=t.effect_n), ("effect", "effect_low", "effect_high"), t.p_holm < 0.05),
+            Curve("knockout", value, t), Curve("its matched random control", control, t, ("control", "control_low", "control_high"))]
 
 
 def selections(cube, models, routes, feature, size, settings):

@@ -150,6 +150,7 @@ def draw_panels(panels, layout):
     legend_rows = math.ceil(len(names) / legend_columns) + bool(layout.legend)
     footer = 0.15 + 0.21 * legend_rows + 0.24 * len(layout.notes)
     figure = plt.figure(figsize=(width, layout.height * rows + footer + 0.5), layout="constrained")
+    figure.get_layout_engine().set(h_pad=0.08)  # a row's titles stay clear of the numbers above them
     grid, below = panel_grid(figure, len(panels), columns, footer)
     shared, handles = None, {}
     for k, panel in enumerate(panels):
@@ -172,14 +173,14 @@ def draw_panels(panels, layout):
     return figure
 
 
-def save(figure, folder, stem, formats):
-    """Writes folder/stem.FORMAT for every format; returns the paths."""
+def save(figure, folder, stem, formats, dpi=None):
+    """Writes folder/stem.FORMAT for every format; returns the paths. dpi: of PNG and of a map's cells, the style's where None."""
     paths = [folder / f"{stem}.{suffix}" for suffix in formats]
     with plt.style.context(str(STYLE_FILE)):
         # Laid out once: savefig would draw everything once more to do it, for every format.
         figure.get_layout_engine().execute(figure)
         figure.set_layout_engine("none")
         for path in paths:
-            figure.savefig(path)
+            figure.savefig(path, dpi=dpi or plt.rcParams["savefig.dpi"])
     plt.close(figure)
     return paths

@@ -41,7 +41,7 @@ def draw_map(axis, values, size, settings):
     axis.set_ylim(n - 0.5, -0.5)
     axis.grid(False)
     names = [palette.token_name(piece) + ("*" if subject else "") for piece, subject in zip(values.piece.values, values.subject.values)]
-    axis.set_yticks(range(n), names, fontsize=8 if n <= 16 else 6)
+    axis.set_yticks(range(n), names, fontsize=8 if n <= 20 else 6)
     axis.tick_params(axis="y", length=0)
     for label, subject in zip(axis.get_yticklabels(), values.subject.values):
         if subject:
@@ -69,7 +69,7 @@ def draw_grid(cube, grid, settings, route, feature):
     """grid: rows of keys (model, prompt, size), None where the cube has no map."""
     rows, columns = len(grid), max(len(row) for row in grid)
     keys = [key for row in grid for key in row if key]
-    tokens = max(int(cube.heat(*_place(keys[0], route, feature)).sizes["token"]), 6)
+    tokens = max([6] + [int(cube.heat(*_place(key, route, feature)).sizes["token"]) for key in keys])
     height = min(max(0.19 * tokens + 0.75, 1.7), 4.5)
     figure = plt.figure(figsize=(3.3 * columns + 1.0, height * rows + 0.9), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False)

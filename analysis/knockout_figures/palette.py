@@ -34,6 +34,10 @@ class Look:
     line: str = "-"
 
 
+# A curve, its matched random control, and the paired effect.
+CONTROLLED = Look(BLUE, "o"), Look(GREY, "", ":"), Look(VERMILION, "^")
+
+
 def control_of(route):
     """The route that a random control is matched to (`last<-subject` of `last<-random-like:subject:1`), else None."""
     target, source = route.split("<-", 1)

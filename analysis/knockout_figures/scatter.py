@@ -24,7 +24,7 @@ def late(cube, model, route, feature, size, percent):
 
 def draw_points(axis, model, table, colour):
     axis.plot([0, 1], [0, 1], color=palette.CLEAN_LINE, linewidth=0.9, marker="none", zorder=1)
-    axis.scatter(table.before, table.after, s=16, color=colour, alpha=0.45, edgecolors="white", linewidths=0.3, zorder=2, clip_on=False)
+    axis.scatter(table.before, table.after, s=16, color=colour, alpha=0.45 if len(table) > 100 else 0.8, edgecolors="white", linewidths=0.3, zorder=2, clip_on=False)
     mean = table.before.mean(), table.after.mean()
     axis.plot(*mean, marker="X", markersize=9, color=palette.BLACK, linestyle="none", zorder=3, label="mean")
     above = int((table.after > table.before).sum())

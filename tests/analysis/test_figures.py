@@ -232,11 +232,13 @@ class OtherCurves(WithCube):
 
     def test_controls_beside_effects(self):
         drawn = kinds.controls(self.cube, ["gpt2-xl"], ROUTES, ["all"], 5, USUAL)
-        left, right = panels(drawn.figure)
-        self.assertEqual(set(named_lines(left)), {"subject → last", "subject → last: its random control"})
-        np.testing.assert_array_equal(named_lines(left)["subject → last: its random control"].get_ydata(), drawn.table.control)
-        np.testing.assert_array_equal(named_lines(right)["subject → last"].get_ydata(), drawn.table.effect)
-        rings = [line for line in right.lines if line.get_label() == "_marked"]
+        panel, = panels(drawn.figure)
+        lines = named_lines(panel)
+        self.assertEqual(set(lines), {"knockout", "its matched random control", "effect: knockout − control"})
+        for name, column in (("knockout", "value"), ("its matched random control", "control"), ("effect: knockout − control", "effect")):
+            np.testing.assert_array_equal(lines[name].get_ydata(), drawn.table[column])
+        self.assertIn("all, against random positions", panel.get_title())
+        rings = [line for line in panel.lines if line.get_label() == "_marked"]
         marked = drawn.table[drawn.table.p_holm < 0.05]
         self.assertGreater(len(marked), 0)
         np.testing.assert_array_equal(rings[0].get_xdata(), marked.depth)
@@ -386,6 +388,28 @@ class Command(unittest.TestCase):
         self.assertEqual(set(made), {"fig01.svg", "fig01.pdf", "fig07.svg", "fig07.pdf", "figures.csv"})
         self.assertTrue(made["fig01.pdf"].read_bytes().startswith(b"%PDF-"))
         self.assertIn(b"<svg", made["fig01.svg"].read_bytes())
+
+    def test_figures_without_cells_are_named_and_the_others_drawn(self):
+        code, out, err = self.call("--figure", "fig08", "--figure", "1", "--figure", "fig09", "--window-size", "5", "--format", "png",
+                                   "--dpi", "50")
+        self.assertEqual(code, 2)
+        self.assertEqual({p.name for p in (self.folder / "drawn").iterdir()}, {"fig01.png", "figures.csv", "report.html"})
+        self.assertEqual(err.splitlines()[-1], "knockout-figures: not drawn: fig08, fig09")
+        self.assertRegex(err, "fig08: .* has no done cell of it")
+        self.assertIn("wrote", out)
+        width = int.from_bytes((self.folder / "drawn" / "fig01.png").read_bytes()[16:20], "big")
+        self.assertAlmostEqual(width, 9.2 * 50, delta=1)  # two panels of 4.4 inches and their margin
+
+    def test_an_unknown_figure_is_refused_before_anything_is_drawn(self):
+        code, _, err = self.call("--figure", "fig01", "--figure", "fig99")
+        self.assertEqual(code, 2)
+        self.assertIn("no figure fig99", err)
+        self.assertEqual(list((self.folder / "drawn").glob("*")), [])
+
+    def test_classes_past_the_convolution_have_control_figures_of_their_own(self):
+        parts = {name: [f for f in ("all", "all+conv", "slow-third", "slow-third+conv", "after-softmax") if of_part(f)]
+                 for name, of_part in everything.CONTROL_PARTS.items()}
+        self.assertEqual(parts, {"": ["all", "slow-third"], "-conv": ["all+conv", "slow-third+conv"], "-after-softmax": ["after-softmax"]})
 
     def test_errors_name_what_is_wrong(self):
         broken = self.folder / "broken.h5"

@@ -4,7 +4,7 @@
                                           small windows
     miniature.py check FOLDER             looks at the pictures that were drawn in FOLDER (figNN.png and .svg): nothing blank, and as many
                                           panels and curves as the paper's figure has
-    miniature.py ink PICTURE.png...       none of these is blank
+    miniature.py draw FOLDER [DPI]        FOLDER/pictures and FOLDER/controls, from the cubes in FOLDER
     miniature.py shrink FROM TO           writes the PNGs of FROM small enough for the documentation
 """
 import json
@@ -68,7 +68,7 @@ def write_inputs(folder):
 PANELS = {"fig01": (4, 16), "fig02": (2, 0), "fig03": (4, 16), "fig04": (3, 12), "fig05": (3, 12), "fig06": (4, 12), "fig07": (3, 0),
           "fig08": (6, 24), "fig09": (6, 24), "fig10": (6, 24), "fig11": (8, 32), "fig12": (32, 96), "fig13": (14, 56), "fig14": (18, 72),
           "fig15": (42, 168), "fig16": (36, 0), "fig17": (32, 0), "fig18": (16, 0), "fig19": (16, 0), "fig20": (16, 0), "sharma": (4, 4),
-          "sharma-heatmaps": (16, 0), "released-classes": (32, 96)}
+          "sharma-heatmaps": (16, 0), "released-classes": (32, 96), "controls": (20, 60), "controls-conv": (20, 60)}
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -107,7 +107,7 @@ def check_ink(path):
         small.thumbnail((500, 500))
         pixels = list(small.getdata())
     coloured = sum(max(p) - min(p) > 40 for p in pixels) / len(pixels)
-    assert coloured > 0.0005, f"{path.name}: {100 * coloured:.2f} % of its pixels have a colour"
+    assert 0.0005 < coloured < 0.9, f"{path.name}: {100 * coloured:.2f} % of its pixels have a colour"
     return coloured
 
 
@@ -125,20 +125,46 @@ def check(folder):
     print(f"{len(PANELS)} pictures have their panels and curves")
 
 
+# ------------------------------------------------------------------------ pictures
+ALL = "paper-all.h5"
+# (cube, figures, window sizes)
+DRAWN = [(ALL, "01 02 03 04 05 06 07 12 13 16 17", (5,)), (ALL, "08 09 10 14 15", (1, 2, 3, 5, 6, 8)), (ALL, "18 19 20", (1, 3, 5, 8)),
+         ("paper-fig11.h5", "11", (5,)), ("paper-sharma.h5", "sharma", (5,)), ("paper-released-classes.h5", "released-classes", (5,))]
+CI_DPI = 40
+
+
+def draw(folder, dpi=CI_DPI):
+    """FOLDER/pictures: the paper's figures from the cubes in FOLDER. One process, because matplotlib takes seconds to start."""
+    sys.path.insert(0, str(ROOT / "analysis"))
+    from knockout_figures import cli
+
+    for cube, figures, sizes in DRAWN:
+        arguments = [f"{folder}/{cube}", "-o", f"{folder}/pictures", "--no-report", "--format", "png,svg", "--dpi", str(dpi)]
+        arguments += [word for name in figures.split() for word in ("--figure", name)]
+        cli.run(cli.parser().parse_args(arguments + [word for size in sizes for word in ("--window-size", str(size))]))
+    controls = Path(folder) / "controls"
+    cli.run(cli.parser().parse_args([f"{folder}/controls-fig06.h5", "-o", str(controls), "--kind", "features", "--kind", "controls", "--format",
+                                     "png,svg", "--dpi", str(dpi)]))
+    for path in controls.glob("controls-fig06-controls*"):
+        path.rename(Path(folder) / "pictures" / path.name.removeprefix("controls-fig06-"))
+
+
 def shrink(source, target):
-    """Smaller until a picture has less than 120,000 bytes; with fewer colours thin lines and pale cells would lose theirs."""
+    """The PNGs of a folder with 256 colours or fewer, for the documentation; libimagequant keeps those of thin lines and pale cells."""
     from PIL import Image
 
     for path in sorted(Path(source).glob("*.png")):
-        out, longest = Path(target) / path.name, 1400
+        out = Path(target) / path.name
         with Image.open(path) as image:
-            whole = image.convert("RGB")
-        while longest == 1400 or out.stat().st_size > 120000:
-            small = whole.copy()
-            small.thumbnail((longest, longest), Image.LANCZOS)
-            small.save(out, optimize=True)
-            longest = int(longest * min(0.95, (115000 / out.stat().st_size) ** 0.5))
+            small = image.convert("RGBA")  # of a resized RGB picture libimagequant makes one that is all transparent
+        small.thumbnail((1700, 3000), Image.LANCZOS)
+        for colours in (256, 128, 64, 32):
+            small.convert("RGB").quantize(colours, method=Image.Quantize.LIBIMAGEQUANT, dither=Image.Dither.NONE).save(out, optimize=True)
+            if out.stat().st_size < 140000:
+                break
+        assert out.stat().st_size < 150000, f"{out} has {out.stat().st_size} bytes"
+        check_ink(out)
 
 
 if __name__ == "__main__":
-    {"inputs": write_inputs, "check": check, "ink": lambda *paths: [check_ink(Path(p)) for p in paths], "shrink": shrink}[sys.argv[1]](*sys.argv[2:])
+    {"inputs": write_inputs, "draw": draw, "check": check, "shrink": shrink}[sys.argv[1]](*sys.argv[2:])

@@ -102,7 +102,8 @@ def draw_panel(axis, panel):
     axis.axhline(0, color="0.5", linewidth=0.8, zorder=0)
     axis.set_title(panel["title"], fontsize=9)
     axis.tick_params(labelsize=8)
-    axis.legend(fontsize=7, frameon=False)
+    # Below the curves, so that it hides none of them.
+    axis.legend(fontsize=7, frameon=False, ncol=2, loc="upper center", bbox_to_anchor=(0.5, -0.16))
     axis.spines[["top", "right"]].set_visible(False)
 
 
@@ -112,13 +113,14 @@ def draw(path, out):
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(2, 3, figsize=(11, 6), layout="constrained")
+    figure, axes = plt.subplots(2, 3, figsize=(11, 7), layout="constrained")
     for axis, panel in zip(axes.flat, json.load(open(path))):
         draw_panel(axis, panel)
     for axis in axes[:, 0]:
         axis.set_ylabel("change of the answer's\nprobability, %", fontsize=8)
-    for axis in axes[1]:
+    for axis in axes.flat:
         axis.set_xlabel("start of the window, % of its range", fontsize=8)
+    figure.suptitle(f"Means over n = {PROMPTS} facts, windows of {SIZE} layers", fontsize=10)
     figure.savefig(out, dpi=100)
 
 
