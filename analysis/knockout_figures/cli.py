@@ -128,10 +128,11 @@ def print_table(title, table):
     what, unit = METRICS[table.metric.iloc[0]]
     print(f"{title}; {what}, where it is farthest from no effect")
     names = [c for c in ("relation", "selection") if c in table.columns]
+    sign = "-" if table.metric.iloc[0] == "hit" else "+"  # a share is no change
     for row in peaks(table, ["model", "route", "feature_class", "window_size"] + names).itertuples():
         kind = " ".join([row.feature_class] * (row.feature_class != "all") + [getattr(row, name) for name in names])
-        print(f"  {row.model:<24} {route_name(row.route):<28} {kind}{' ' * bool(kind)}{row.value:+8.2f} {unit} "
-              f"[{row.low:+.2f}, {row.high:+.2f}] at depth {row.depth:3.0f} %   n = {row.n}")
+        print(f"  {row.model:<24} {route_name(row.route):<28} {kind}{' ' * bool(kind)}{row.value:{sign}8.2f} {unit} "
+              f"[{row.low:{sign}.2f}, {row.high:{sign}.2f}] at depth {row.depth:3.0f} %   n = {row.n}")
 
 
 def is_curves(table):
