@@ -2,7 +2,8 @@
 # Installs what is missing, builds everything and runs the tests; closes with ctest's summary.
 # Usage: tests/run.sh [--long]
 #   --long   also the tests labelled `long`, every test and not only the unit tests under the sanitizers, the threads under theirs
-#            (tests/tsan.sh), each fuzz target for 10 minutes, the mutations (tests/mutation/run.py), and clang's analyzer beside clang-tidy
+#            (tests/tsan.sh), each fuzz target for 10 minutes, the mutations (tests/mutation/run.py), the coverage (tests/coverage.sh), and
+#            clang's analyzer beside clang-tidy
 set -euo pipefail
 
 long=false
@@ -10,7 +11,7 @@ for argument in "$@"; do
     case $argument in
     --long) long=true ;;
     -h | --help)
-        sed -n '2,5s/^# //p' "${BASH_SOURCE[0]}"
+        sed -n '2,6s/^# \?//p' "${BASH_SOURCE[0]}"
         exit 0
         ;;
     *)
@@ -23,8 +24,8 @@ done
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=jobs/install.sh
 source jobs/install.sh
-# shellcheck source=tests/readers/install.sh
-source tests/readers/install.sh
+# shellcheck source=tests/install.sh
+source tests/install.sh
 
 step() {
     printf '\n==> %s\n' "$1"
@@ -35,62 +36,11 @@ build() {
     cmake --build --preset "$1"
 }
 
-# The tests on a real Slurm of virtual nodes need its daemons; without them those tests are skipped, and say why.
-install_slurm() {
-    local packages=(slurmctld slurmd slurm-client)
-    if command -v slurmctld && command -v slurmd && command -v sbatch; then
-        return 0
-    fi >/dev/null
-    if [ "$(id -u)" != 0 ] || [ -n "${LOADEDMODULES:-}" ] || ! command -v apt-get >/dev/null; then
-        echo "not installed: Slurm, which takes root and apt-get and no loaded modules (${packages[*]})"
-        return 0
-    fi
-    echo "installing with apt-get: ${packages[*]}"
-    { ko_apt update && ko_apt install "${packages[@]}"; } || echo "not installed: Slurm (${packages[*]})"
-    hash -r
-}
-
-# tests/static.sh reports as skipped what is missing; the lists of what it finds are made for Debian 12's versions.
-install_static() {
-    local tool missing=()
-    for tool in clang-format clang-tidy cppcheck shellcheck; do
-        command -v "$tool-14" >/dev/null || command -v "$tool" >/dev/null || missing+=("$tool")
-    done
-    if [ ${#missing[@]} -eq 0 ]; then
-        return 0
-    fi
-    if [ "$(id -u)" != 0 ] || [ -n "${LOADEDMODULES:-}" ] || ! command -v apt-get >/dev/null; then
-        echo "not installed: ${missing[*]}, which take root and apt-get and no loaded modules"
-        return 0
-    fi
-    echo "installing with apt-get: ${missing[*]}"
-    { ko_apt update && ko_apt install "${missing[@]}"; } || echo "not installed: ${missing[*]}"
-    hash -r
-}
-
-# Fuzzing needs clang with libFuzzer; without it that step is skipped, and says so.
-install_clang() {
-    local packages=(clang libclang-rt-dev libomp-dev)
-    if command -v clang >/dev/null; then
-        return 0
-    fi
-    if [ "$(id -u)" != 0 ] || [ -n "${LOADEDMODULES:-}" ] || ! command -v apt-get >/dev/null; then
-        echo "not installed: clang, which takes root and apt-get and no loaded modules (${packages[*]})"
-        return 0
-    fi
-    echo "installing with apt-get: ${packages[*]}"
-    { ko_apt update && ko_apt install "${packages[@]}"; } || echo "not installed: clang (${packages[*]})"
-    hash -r
-}
-
 step "Install what is missing"
 ko_install_missing
-install_slurm
-install_static
-install_clang
 KO_PYTHON=$(ko_python)
 export KO_PYTHON
-ko_install_readers
+ko_install_for_tests "$long"
 echo "everything needed is here"
 
 failed=0
@@ -132,7 +82,9 @@ if $long; then
     step "Threads under the thread sanitizer"
     skippable tests/tsan.sh
     step "Mutations"
-    "${KO_PYTHON:-python3}" tests/mutation/run.py || failed=1
+    "$KO_PYTHON" tests/mutation/run.py || failed=1
+    step "Coverage"
+    skippable tests/coverage.sh
 fi
 
 step "Run the tests"

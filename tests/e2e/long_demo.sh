@@ -7,6 +7,7 @@ for k in $(seq "$times"); do
     rm -f "$scratch"/next.*
     "$KNOCKOUT" run "$KO_SOURCE_DIR/jobs/demo.yaml" -o "$scratch/next.h5" --threads 2 --progress none --log-level error ||
         fail "run $k"
+    echo "run $k of $times"
     if [ "$k" -eq 1 ]; then
         mv "$scratch/next.h5" "$scratch/first.h5"
     else
