@@ -198,15 +198,20 @@ static enum ko_code describe_model(const struct ko_inputs *inputs, int32_t m,
     return KO_OK;
 }
 
+static struct ko_audit audit_of(const struct ko_inputs *inputs, int32_t m)
+{
+    const struct ko_shape *shape = &inputs->model[m]->shape;
+    return (struct ko_audit){.tokenizer = inputs->tokenizer[m],
+                             .bos = inputs->spec->model[inputs->spec_model[m]].bos,
+                             .bos_id = shape->bos_id,
+                             .max_tokens = shape->max_tokens,
+                             .vocabulary = shape->vocabulary};
+}
+
 static enum ko_code audit_model(const struct ko_inputs *inputs, int32_t m,
                                 struct ko_prompt *prompts, struct ko_error *err)
 {
-    const struct ko_shape *shape = &inputs->model[m]->shape;
-    const struct ko_audit audit = {.tokenizer = inputs->tokenizer[m],
-                                   .bos = inputs->spec->model[inputs->spec_model[m]].bos,
-                                   .bos_id = shape->bos_id,
-                                   .max_tokens = shape->max_tokens,
-                                   .vocabulary = shape->vocabulary};
+    const struct ko_audit audit = audit_of(inputs, m);
     size_t at = 0;
     for (size_t f = 0; f < inputs->spec->prompt_files.n; f++)
         for (size_t k = 0; k < inputs->facts[f].n; k++) {
@@ -217,6 +222,26 @@ static enum ko_code audit_model(const struct ko_inputs *inputs, int32_t m,
                                   inputs->facts[f].fact[k].id);
         }
     return KO_OK;
+}
+
+/* The prompts of the c-th chosen model: those of an earlier one that sees them as it does, or its
+   own. prompts: [chosen models, facts] */
+static enum ko_code take_prompts(const struct ko_inputs *inputs, const int32_t *chosen, int32_t c,
+                                 struct ko_prompt *prompts, struct ko_error *err)
+{
+    const size_t n = (size_t)inputs->n_facts;
+    const struct ko_audit audit = audit_of(inputs, chosen[c]);
+    struct ko_prompt *out = prompts + (size_t)c * n;
+    for (int32_t e = 0; e < c; e++) {
+        const struct ko_audit earlier = audit_of(inputs, chosen[e]);
+        enum ko_code code = KO_OK;
+        if (!ko_audit_equal(&audit, &earlier))
+            continue;
+        for (size_t k = 0; k < n && code == KO_OK; k++)
+            code = ko_prompt_copy(&prompts[(size_t)e * n + k], &out[k], err);
+        return code;
+    }
+    return audit_model(inputs, chosen[c], out, err);
 }
 
 static void free_models(struct ko_plan_model *models, int32_t n)
@@ -258,7 +283,6 @@ enum ko_code ko_inputs_plan(const struct ko_inputs *inputs, enum ko_plan_kind ki
                             const int32_t *rank, const struct ko_strings *ranked_models,
                             struct ko_strings *warnings, struct ko_plan **out, struct ko_error *err)
 {
-    const size_t n_facts = (size_t)inputs->n_facts;
     size_t *spec_model = ko_new((size_t)inputs->n_models, sizeof *spec_model, err);
     int32_t *chosen = ko_new((size_t)inputs->n_models, sizeof *chosen, err);
     if (!spec_model || !chosen) {
@@ -277,7 +301,8 @@ enum ko_code ko_inputs_plan(const struct ko_inputs *inputs, enum ko_plan_kind ki
                                   .selected = kind == KO_PLAN_SWEEP ? inputs->selected : NULL,
                                   .warnings = warnings};
     size_t n_prompts = 0;
-    enum ko_code code = ko_multiply((size_t)n_models, n_facts, &n_prompts, "models x prompts", err);
+    enum ko_code code =
+        ko_multiply((size_t)n_models, (size_t)inputs->n_facts, &n_prompts, "models x prompts", err);
     if (code == KO_OK) {
         input.model = ko_new((size_t)n_models, sizeof *input.model, err);
         input.prompt = ko_new(n_prompts, sizeof *input.prompt, err);
@@ -286,7 +311,7 @@ enum ko_code ko_inputs_plan(const struct ko_inputs *inputs, enum ko_plan_kind ki
     for (int32_t m = 0; code == KO_OK && m < n_models; m++) {
         code = describe_model(inputs, chosen[m], &input.model[m], err);
         if (code == KO_OK)
-            code = audit_model(inputs, chosen[m], input.prompt + (size_t)m * n_facts, err);
+            code = take_prompts(inputs, chosen, m, input.prompt, err);
     }
     if (code == KO_OK)
         code = ko_plan_build(&input, out, err);

@@ -264,6 +264,14 @@ static enum ko_code fill(const struct ko_audit *audit, const struct ko_fact *fac
     return code ? code : place_spans(fact, r, shift, p, err);
 }
 
+bool ko_audit_equal(const struct ko_audit *a, const struct ko_audit *b)
+{
+    return a->bos == b->bos && a->bos_id == b->bos_id && a->max_tokens == b->max_tokens &&
+           a->vocabulary == b->vocabulary &&
+           strcmp(ko_tokenizer_fingerprint(a->tokenizer), ko_tokenizer_fingerprint(b->tokenizer)) ==
+               0;
+}
+
 enum ko_code ko_prompt_audit(const struct ko_audit *audit, const struct ko_fact *fact,
                              struct ko_prompt *out, struct ko_error *err)
 {

@@ -75,6 +75,11 @@ struct ko_audit {
 KO_MUST_CHECK enum ko_code ko_prompt_audit(const struct ko_audit *audit, const struct ko_fact *fact,
                                            struct ko_prompt *out, struct ko_error *err);
 void ko_prompt_free(struct ko_prompt *prompt); /* leaves {0} */
+/* Whether both give every fact the same prompt: tokenizers of one fingerprint, and the same else.
+ */
+bool ko_audit_equal(const struct ko_audit *a, const struct ko_audit *b);
+KO_MUST_CHECK enum ko_code ko_prompt_copy(const struct ko_prompt *prompt, struct ko_prompt *out,
+                                          struct ko_error *err);
 
 /* For messages between ranks. */
 void ko_prompt_pack(const struct ko_prompt *prompt, struct ko_bytes *to);

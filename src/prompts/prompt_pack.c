@@ -86,3 +86,18 @@ done:
         *out = p;
     return code;
 }
+
+/* As a message to oneself: a field that is added to the one is in the other. */
+enum ko_code ko_prompt_copy(const struct ko_prompt *prompt, struct ko_prompt *out,
+                            struct ko_error *err)
+{
+    struct ko_bytes to = {0}, from = {0};
+    ko_prompt_pack(prompt, &to);
+    enum ko_code code = ko_text_check(&to.data, err);
+    if (code == KO_OK) {
+        ko_bytes_read_from(&from, to.data.data, to.data.n);
+        code = ko_prompt_unpack(&from, out, err);
+    }
+    ko_text_free(&to.data);
+    return code;
+}

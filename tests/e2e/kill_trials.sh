@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # kill_trials.sh [N] [SEED]: N runs of four ranks, each killed at random moments (SIGKILL to one rank, to all, to mpirun; USR1), in its
-# evaluation too, and resumed until it is done. See kill_trials.py for what must hold. Default: 20 trials.
+# evaluation too, and resumed until it is done. See kill_trials.py for what must hold. Default: 20 trials, 5 under sanitizers.
 : "${KO_SOURCE_DIR:=$(cd "$(dirname "$0")/../.." && pwd)}" "${KNOCKOUT:=$KO_SOURCE_DIR/build/release/bin/knockout}"
 export KO_SOURCE_DIR KNOCKOUT
 source "$(dirname "$0")/small_spec.inc"
@@ -13,4 +13,6 @@ export OMPI_MCA_btl_tcp_if_include=lo
 # What a killed mpirun leaves behind goes to a folder that is removed.
 mkdir "$scratch/mpi"
 export OMPI_MCA_btl_vader_backing_directory=$scratch/mpi OMPI_MCA_orte_tmpdir_base=$scratch/mpi
-"$python" "$KO_SOURCE_DIR/tests/e2e/kill_trials.py" "$scratch" "${1:-20}" "${2:-1}"
+trials=20
+[ "${KO_TIME_FACTOR:-1}" = 1 ] || trials=5
+"$python" "$KO_SOURCE_DIR/tests/e2e/kill_trials.py" "$scratch" "${1:-$trials}" "${2:-1}"

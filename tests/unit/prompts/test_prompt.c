@@ -373,6 +373,45 @@ static void messages_keep_prompts_whole(void **state)
     ko_text_free(&out.data);
 }
 
+static void a_copy_is_the_same_prompt(void **state)
+{
+    char verb[] = "verb";
+    struct ko_named_span span = {verb, 4, 8};
+    struct ko_audit how = usual();
+    struct ko_fact fact[] = {fact_of("The city of Kabul is", "Kabul", "Dari", "Oslo"),
+                             fact_of("The city of Kabul is", "Oslo", "Dari", NULL)};
+    (void)state;
+    fact[0].span = &span;
+    fact[0].n_spans = 1;
+    for (size_t i = 0; i < sizeof fact / sizeof *fact; i++) {
+        struct ko_prompt p = audit(&how, &fact[i]), copy = {0};
+        struct ko_bytes of_prompt = {0}, of_copy = {0};
+        assert_int_equal(ko_prompt_copy(&p, &copy, NULL), KO_OK);
+        pack(&p, &of_prompt);
+        ko_prompt_free(&p);
+        pack(&copy, &of_copy);
+        assert_int_equal(of_copy.data.n, of_prompt.data.n);
+        assert_memory_equal(of_copy.data.data, of_prompt.data.data, of_copy.data.n);
+        ko_prompt_free(&copy);
+        ko_text_free(&of_prompt.data);
+        ko_text_free(&of_copy.data);
+    }
+}
+
+static void audits_differ_in_all_that_a_prompt_depends_on(void **state)
+{
+    const struct ko_audit how = usual();
+    struct ko_audit other[] = {how, how, how, how};
+    (void)state;
+    assert_true(ko_audit_equal(&how, &other[0]));
+    other[0].bos = KO_BOS_ADD;
+    other[1].bos_id = how.bos_id + 1;
+    other[2].max_tokens = how.max_tokens + 1;
+    other[3].vocabulary = how.vocabulary + 1;
+    for (size_t i = 0; i < sizeof other / sizeof *other; i++)
+        assert_false(ko_audit_equal(&how, &other[i]));
+}
+
 static void broken_messages_are_refused(void **state)
 {
     struct ko_audit how = usual();
@@ -415,6 +454,8 @@ int main(void)
         cmocka_unit_test(an_answer_that_merges_is_skipped),
         cmocka_unit_test(a_foil_that_the_model_lacks_is_none),
         cmocka_unit_test(messages_keep_prompts_whole),
+        cmocka_unit_test(a_copy_is_the_same_prompt),
+        cmocka_unit_test(audits_differ_in_all_that_a_prompt_depends_on),
         cmocka_unit_test(broken_messages_are_refused),
         cmocka_unit_test(every_reason_has_its_sentence),
     };
