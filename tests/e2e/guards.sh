@@ -23,7 +23,7 @@ sed "s|$KO_SOURCE_DIR/jobs/models/mamba-facts|$scratch/ck|; s/n: 12/n: 700/" "$s
 for try in $(seq 20); do
     status=0
     run "$scratch/ck.yaml" -o "$scratch/mixed.h5" --evaluation "$scratch/ev.h5" --commit-seconds 0.05 --resume \
-        --stop-at $(($(date +%s) + 2 + try / 4)) || status=$?
+        --stop-at $(($(date +%s) + slow * (2 + try / 4))) || status=$?
     [ "$status" -eq 75 ] || fail "the run to be continued with other weights was not stopped (exit $status)"
     "$KNOCKOUT" status "$scratch/mixed.h5" >"$scratch/out" || true
     awk '$1 == "ck" && $3 != "0" { found = 1 } END { exit !found }' "$scratch/out" && break

@@ -42,7 +42,7 @@ ask || fail "a complete cube has status $?"
 echo "== a stopped run is not under way"
 status=0
 "$KO_LAUNCH" 120 3 "$KNOCKOUT" run "$scratch/spec.yaml" -o "$cube" --overwrite --threads 1 --progress none --log-level error \
-    --commit-seconds 0.1 --stop-at $(($(date +%s) + 3)) || status=$?
+    --commit-seconds 0.1 --stop-at $(($(date +%s) + 3 * slow)) || status=$?
 [ "$status" -eq 75 ] || { echo "skipped: the run ended with $status before it was stopped"; exit 77; }
 ask && fail "a stopped run leaves nothing to do"
 [ "$(json 'j["run"]["under_way"]')" = False ] || fail "a stopped run is shown as under way"

@@ -9,14 +9,14 @@ run() { "$KNOCKOUT" run "$scratch/spec.yaml" -o "$cube" --threads 1 --progress n
 start_run() {
     "$KNOCKOUT" run "$scratch/spec.yaml" -o "$cube" --threads 1 --progress none --commit-seconds 0.2 --resume "$@" 2>"$scratch/err" &
     pid=$!
-    for _ in $(seq 200); do
+    for _ in $(seq $((200 * slow))); do
         grep -q "\"pid\":$pid," "$scratch/cube.lock" 2>/dev/null && return
         sleep 0.05
     done
     fail "the run does not lock its cube"
 }
 wait_for() {
-    for _ in $(seq 200); do
+    for _ in $(seq $((200 * slow))); do
         [ -e "$1" ] && return
         sleep 0.05
     done
@@ -25,7 +25,7 @@ wait_for() {
 
 echo "== a second run waits, and is refused"
 "$KO_LAUNCH" 120 3 "$KNOCKOUT" run "$scratch/spec.yaml" -o "$cube" --threads 1 --progress none --commit-seconds 0.2 \
-    --stop-at $(($(date +%s) + 40)) 2>"$scratch/first" &
+    --stop-at $(($(date +%s) + 40 * slow)) 2>"$scratch/first" &
 first=$!
 wait_for "$cube"
 [ -e "$scratch/cube.lock" ] && [ -e "$scratch/cube.evaluation.lock" ] || fail "there is no lock beside the cube or its evaluation"
@@ -34,7 +34,7 @@ start=$SECONDS
 run --resume --log-level error 2>"$scratch/err" || status=$?
 cat "$scratch/err"
 [ "$status" -eq 2 ] || fail "a second run exits with $status, not 2"
-[ $((SECONDS - start)) -ge 14 ] && [ $((SECONDS - start)) -le 25 ] || fail "a second run is refused after $((SECONDS - start)) s"
+[ $((SECONDS - start)) -ge 14 ] && [ $((SECONDS - start)) -le $((15 + 10 * slow)) ] || fail "a second run is refused after $((SECONDS - start)) s"
 "$python" - "$scratch/cube.lock" "$scratch/err" <<'PY' || fail "the refusal does not name host and processes"
 import json, sys
 lock, text = json.load(open(sys.argv[1])), open(sys.argv[2]).read()
@@ -49,22 +49,22 @@ echo "== killed: the next one goes on at once"
 kill -9 $pids
 start=$SECONDS
 status=0
-run --resume --log-level error --stop-at $(($(date +%s) + 3)) 2>"$scratch/err" || status=$?
+run --resume --log-level error --stop-at $(($(date +%s) + 3 * slow)) 2>"$scratch/err" || status=$?
 [ "$status" -eq 75 ] || { cat "$scratch/err"; fail "the run after a killed one exits with $status, not 75"; }
-[ $((SECONDS - start)) -le 15 ] || fail "the lock of a killed run was in the way for $((SECONDS - start)) s"
+[ $((SECONDS - start)) -le $((15 * slow)) ] || fail "the lock of a killed run was in the way for $((SECONDS - start)) s"
 wait "$first" && fail "a killed run exits with 0"
 ls "$scratch" | grep -E 'lock|stale' && fail "a stopped run leaves its lock behind"
 
 echo "== signals"
 for signal in TERM INT USR1; do
     start_run --log-level info
-    sleep 1
+    sleep "$slow"
     start=$SECONDS
     kill -$signal "$pid"
     status=0
     wait "$pid" || status=$?
     [ "$status" -eq 75 ] || { cat "$scratch/err"; fail "$signal ends a run with $status, not 75"; }
-    [ $((SECONDS - start)) -le 20 ] || fail "$signal ends a run after $((SECONDS - start)) s"
+    [ $((SECONDS - start)) -le $((20 * slow)) ] || fail "$signal ends a run after $((SECONDS - start)) s"
     grep -q 'resumes left=' "$scratch/err" || { cat "$scratch/err"; fail "a resumed run does not say how much is left"; }
     [ ! -e "$scratch/cube.lock" ] || fail "$signal leaves the lock behind"
 done

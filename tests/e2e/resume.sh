@@ -9,7 +9,7 @@ stopped=0
 for ranks in 1 4 1 4; do
     status=0
     "$KO_LAUNCH" 120 "$ranks" "$KNOCKOUT" run "$scratch/spec.yaml" -o "$scratch/parts.h5" --resume --threads 1 --progress none \
-        --commit-seconds 0.2 --log-level warn --stop-at $(($(date +%s) + 3)) 2>"$scratch/err" || status=$?
+        --commit-seconds 0.2 --log-level warn --stop-at $(($(date +%s) + 3 * slow)) 2>"$scratch/err" || status=$?
     [ "$status" -eq 75 ] || [ "$status" -eq 0 ] || { cat "$scratch/err"; fail "a stopped run exits with $status"; }
     [ "$status" -eq 0 ] || stopped=$((stopped + 1))
 done
@@ -23,7 +23,7 @@ cubes same "$scratch/whole.h5" "$scratch/parts.h5"
 cp "$scratch/whole.evaluation.h5" "$scratch/frozen.evaluation.h5"
 for _ in $(seq 20); do
     "$KNOCKOUT" run "$scratch/spec.yaml" -o "$scratch/frozen.h5" --resume --threads 1 --progress none --log-level warn \
-        --commit-seconds 0.1 --stop-at $(($(date +%s) + 3)) || [ $? -eq 75 ] || fail "the run that is to lose its evaluation"
+        --commit-seconds 0.1 --stop-at $(($(date +%s) + 3 * slow)) || [ $? -eq 75 ] || fail "the run that is to lose its evaluation"
     [ ! -e "$scratch/frozen.h5" ] || break
 done
 rm "$scratch/frozen.evaluation.h5"
