@@ -1,3 +1,5 @@
+#include <float.h>
+
 #include "kernels/cpu/isa/parts.h"
 #include "kernels/cpu/isa/vector.h"
 
@@ -5,6 +7,14 @@ float ko_isa_max(size_t n, const float *x)
 {
     float top = -INFINITY;
 #pragma omp simd reduction(max : top)
+    for (size_t k = 0; k < n; k++) {
+        top = x[k] > top ? x[k] : top;
+    }
+    if (top > -FLT_MAX) {
+        return top;
+    }
+    /* Some compilers (clang 14) begin such a reduction at -FLT_MAX, which need not be in x. */
+    top = -INFINITY;
     for (size_t k = 0; k < n; k++) {
         top = x[k] > top ? x[k] : top;
     }

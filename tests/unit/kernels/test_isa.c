@@ -1,5 +1,6 @@
 /* The errors that kernels/cpu/isa.h promises, over float32 arguments from the whole range, for
    every instruction set that this machine has. */
+#include <float.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -231,6 +232,31 @@ static void gates_and_time_steps_are_their_parts(void **state)
     }
 }
 
+static void the_maximum_is_one_of_the_values(void **state)
+{
+    enum { N = 71 };
+    (void)state;
+    size_t n_tables = 0;
+    const struct ko_cpu_isa *const *tables = ko_cpu_isa_list(&n_tables);
+    for (size_t t = 0; t < n_tables; t++) {
+        for (size_t n = 1; n <= N; n++) {
+            float x[N];
+            for (size_t k = 0; k < n; k++) {
+                x[k] = NAN;
+            }
+            assert_true(tables[t]->max(n, x) == -INFINITY); /* nothing is left */
+            x[n / 2] = -INFINITY;
+            assert_true(tables[t]->max(n, x) == -INFINITY);
+            x[n / 3] = -FLT_MAX;
+            assert_true(tables[t]->max(n, x) == -FLT_MAX);
+            x[n / 4] = -3.0F;
+            assert_true(tables[t]->max(n, x) == -3.0F);
+            x[n - 1] = INFINITY;
+            assert_true(tables[t]->max(n, x) == INFINITY);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -241,6 +267,7 @@ int main(void)
         cmocka_unit_test(ends_of_the_range_are_exact),
         cmocka_unit_test(decays_are_as_good_as_their_arguments),
         cmocka_unit_test(gates_and_time_steps_are_their_parts),
+        cmocka_unit_test(the_maximum_is_one_of_the_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
