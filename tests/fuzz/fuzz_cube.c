@@ -204,6 +204,17 @@ static void on_report(const char *report)
         _exit(LIBRARY);
 }
 
+/* LLVM's OpenMP names every process in /dev/shm, and one that ends by _exit leaves its name behind.
+ */
+static void remove_traces(pid_t process)
+{
+    char name[64];
+
+    (void)snprintf(name, sizeof name, "/dev/shm/__KMP_REGISTERED_LIB_%d_%d", (int)process,
+                   (int)getuid());
+    (void)unlink(name); /* there is none elsewhere */
+}
+
 /* How the file was read: 0, LIBRARY, or what else a wait says. */
 static int read_first(void)
 {
@@ -228,6 +239,7 @@ static int read_first(void)
         ended = waitpid(process, &status, 0);
     while (ended < 0 && errno == EINTR);
     FUZZ_CHECK(ended == process);
+    remove_traces(process);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
