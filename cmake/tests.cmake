@@ -15,10 +15,14 @@ set(ko_mpi_test_env ${ko_test_env}
     ASAN_OPTIONS=fast_unwind_on_malloc=0:intercept_tls_get_addr=0
     LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/lsan.supp:print_suppressions=0
     MPIEXEC=${MPIEXEC_EXECUTABLE})
-# Sanitizers take their time: tests/launch.sh and the limits below wait longer.
+# Sanitizers and the counting of lines take their time: tests/launch.sh and the limits below wait longer.
 set(ko_time_factor 1)
 if(KNOCKOUT_SANITIZE)
     set(ko_time_factor 6)
+elseif(KNOCKOUT_COVERAGE)
+    set(ko_time_factor 3)
+endif()
+if(ko_time_factor GREATER 1)
     list(APPEND ko_mpi_test_env KO_TIME_FACTOR=${ko_time_factor})
 endif()
 

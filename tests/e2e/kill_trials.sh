@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # kill_trials.sh [N] [SEED]: N runs of four ranks, each killed at random moments (SIGKILL to one rank, to all, to mpirun; USR1), in its
-# evaluation too, and resumed until it is done. See kill_trials.py for what must hold. Default: 20 trials, 5 under sanitizers.
+# evaluation too, and resumed until it is done. See kill_trials.py for what must hold. Default: 20 trials, 5 where everything is slow (KO_TIME_FACTOR).
 : "${KO_SOURCE_DIR:=$(cd "$(dirname "$0")/../.." && pwd)}" "${KNOCKOUT:=$KO_SOURCE_DIR/build/release/bin/knockout}"
 export KO_SOURCE_DIR KNOCKOUT
 source "$(dirname "$0")/small_spec.inc"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A run's peak memory is what `plan` predicts, within 20 %: weights, the workspace of the largest wave, a fixed share.
 source "$(dirname "$0")/small_spec.inc"
-[ "$slow" = 1 ] || { echo "skipped: what sanitizers keep for themselves is no measure"; exit 77; }
+[ "$slow" = 1 ] || { echo "skipped: what sanitizers and counters keep for themselves is no measure"; exit 77; }
 
 cat >"$scratch/wide.yaml" <<YAML
 models: [$scratch/wide]
