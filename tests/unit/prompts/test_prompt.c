@@ -401,15 +401,24 @@ static void a_copy_is_the_same_prompt(void **state)
 static void audits_differ_in_all_that_a_prompt_depends_on(void **state)
 {
     const struct ko_audit how = usual();
-    struct ko_audit other[] = {how, how, how, how};
+    struct ko_audit other[] = {how, how, how, how, how};
+    struct ko_tokenizer *same = NULL, *another = NULL;
+    struct ko_error err;
     (void)state;
+    if (ko_tokenizer_open(KO_SOURCE_DIR "/jobs/models/gpt2-facts/tokenizer.json", &same, &err) ||
+        ko_tokenizer_open(KO_SOURCE_DIR "/jobs/models/llama-facts/tokenizer.json", &another, &err))
+        fail_msg("%s", err.text);
+    other[0].tokenizer = same; /* a file of its own with the same content */
     assert_true(ko_audit_equal(&how, &other[0]));
-    other[0].bos = KO_BOS_ADD;
-    other[1].bos_id = how.bos_id + 1;
-    other[2].max_tokens = how.max_tokens + 1;
-    other[3].vocabulary = how.vocabulary + 1;
+    other[0].tokenizer = another;
+    other[1].bos = KO_BOS_ADD;
+    other[2].bos_id = how.bos_id + 1;
+    other[3].max_tokens = how.max_tokens + 1;
+    other[4].vocabulary = how.vocabulary + 1;
     for (size_t i = 0; i < sizeof other / sizeof *other; i++)
         assert_false(ko_audit_equal(&how, &other[i]));
+    ko_tokenizer_close(same);
+    ko_tokenizer_close(another);
 }
 
 static void broken_messages_are_refused(void **state)
