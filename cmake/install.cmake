@@ -1,33 +1,48 @@
-# `cmake --install BUILD` and `cmake --build BUILD --target uninstall`.
+# `cmake --install BUILD` and `cmake --build BUILD --target uninstall`. The documents, and what runs beside the program, lie as in
+# the sources, so that the documents' links lead somewhere:
+#   share/doc/knockout   README.md and its like, docs/, and jobs, a link to
+#   share/knockout       jobs/ (the demo's spec, facts and models; specs of the paper), slurm/, analysis/, and docs, a link to the above
+
+# What the installation creates is noted first, for `uninstall`: a folder that was there before stays.
+install(CODE "
+    set(noted \"${PROJECT_BINARY_DIR}/install_folders.txt\")
+    foreach(folder \"${CMAKE_INSTALL_BINDIR}\" \"${CMAKE_INSTALL_DATADIR}\" \"${CMAKE_INSTALL_DOCDIR}\")
+        get_filename_component(folder \"\${folder}\" ABSOLUTE BASE_DIR \"\${CMAKE_INSTALL_PREFIX}\")
+        while(NOT IS_DIRECTORY \"\$ENV{DESTDIR}\${folder}\")
+            file(APPEND \"\${noted}\" \"\${folder}\\n\")
+            get_filename_component(folder \"\${folder}\" DIRECTORY)
+        endwhile()
+    endforeach()")
 
 if(TARGET knockout)
     install(TARGETS knockout RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()
-foreach(name README.md LICENSE CHANGELOG.md DATA.md THIRD_PARTY.md)
-    if(EXISTS ${PROJECT_SOURCE_DIR}/${name})
-        install(FILES ${name} DESTINATION ${CMAKE_INSTALL_DOCDIR})
-    endif()
-endforeach()
-foreach(folder analysis slurm)
-    if(EXISTS ${PROJECT_SOURCE_DIR}/${folder})
-        install(DIRECTORY ${folder} DESTINATION ${CMAKE_INSTALL_DATADIR}/knockout
-            USE_SOURCE_PERMISSIONS PATTERN "__pycache__" EXCLUDE)
-    endif()
-endforeach()
-foreach(folder jobs/paper jobs/controls)
-    install(DIRECTORY ${folder} DESTINATION ${CMAKE_INSTALL_DATADIR}/knockout/jobs)
-endforeach()
-# The command that draws, as a link to where its package lies.
-install(CODE "
-    set(bin \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_BINDIR}\")
-    file(RELATIVE_PATH target \"\${bin}\"
-        \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_DATADIR}/knockout/analysis/knockout-figures\")
-    file(MAKE_DIRECTORY \"\$ENV{DESTDIR}\${bin}\")
-    file(CREATE_LINK \"\${target}\" \"\$ENV{DESTDIR}\${bin}/knockout-figures\" SYMBOLIC)
-    list(APPEND CMAKE_INSTALL_MANIFEST_FILES \"\${bin}/knockout-figures\")
-    message(STATUS \"Installing: \$ENV{DESTDIR}\${bin}/knockout-figures\")")
+install(FILES README.md LICENSE CHANGELOG.md DATA.md THIRD_PARTY.md SECURITY.md ARCHITECTURE.md CONTRIBUTING.md
+    DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR})
+# Without what Python and `pip install ./analysis` leave there, and without the scripts that build from the sources.
+install(DIRECTORY analysis slurm DESTINATION ${CMAKE_INSTALL_DATADIR}/knockout USE_SOURCE_PERMISSIONS
+    PATTERN "__pycache__" EXCLUDE PATTERN "*.egg-info" EXCLUDE PATTERN "analysis/build" EXCLUDE)
+install(DIRECTORY jobs DESTINATION ${CMAKE_INSTALL_DATADIR}/knockout PATTERN "*.sh" EXCLUDE)
+
+# ko_install_link(LINK TARGET), absolute: a symbolic link by a relative path.
+function(ko_install_link link target)
+    install(CODE "
+        get_filename_component(link \"${link}\" ABSOLUTE BASE_DIR \"\${CMAKE_INSTALL_PREFIX}\")
+        get_filename_component(target \"${target}\" ABSOLUTE BASE_DIR \"\${CMAKE_INSTALL_PREFIX}\")
+        get_filename_component(folder \"\${link}\" DIRECTORY)
+        file(RELATIVE_PATH target \"\${folder}\" \"\${target}\")
+        file(MAKE_DIRECTORY \"\$ENV{DESTDIR}\${folder}\")
+        file(CREATE_LINK \"\${target}\" \"\$ENV{DESTDIR}\${link}\" SYMBOLIC)
+        list(APPEND CMAKE_INSTALL_MANIFEST_FILES \"\${link}\")
+        message(STATUS \"Installing: \$ENV{DESTDIR}\${link}\")")
+endfunction()
+ko_install_link(${CMAKE_INSTALL_DOCDIR}/jobs ${CMAKE_INSTALL_DATADIR}/knockout/jobs)
+ko_install_link(${CMAKE_INSTALL_DATADIR}/knockout/docs ${CMAKE_INSTALL_DOCDIR}/docs)
+# The command that draws finds its package beside what the link names.
+ko_install_link(${CMAKE_INSTALL_BINDIR}/knockout-figures ${CMAKE_INSTALL_DATADIR}/knockout/analysis/knockout-figures)
 
 add_custom_target(uninstall
     COMMAND ${CMAKE_COMMAND} -DMANIFEST=${PROJECT_BINARY_DIR}/install_manifest.txt
-        -P ${PROJECT_SOURCE_DIR}/cmake/uninstall.cmake
+        -DFOLDERS=${PROJECT_BINARY_DIR}/install_folders.txt -P ${PROJECT_SOURCE_DIR}/cmake/uninstall.cmake
     COMMENT "Removing what was installed" VERBATIM)

@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# What `cmake --install` leaves runs and can be read: every link of every document leads somewhere, there and in the sources, the
+# bundled sweep runs and draws from any folder, and `uninstall` leaves nothing.
+source "$(dirname "$0")/small_spec.inc"
+build=$(cd "$(dirname "$KNOCKOUT")/.." && pwd)
+links() { "$python" "$KO_SOURCE_DIR/tests/e2e/links.py" "$@"; }
+
+# The build folder's own notes of an installation outlive this one, and the sources lose what this test puts there.
+mkdir "$scratch/kept"
+for name in install_manifest.txt install_folders.txt; do
+    [ ! -e "$build/$name" ] || mv "$build/$name" "$scratch/kept"
+done
+left=("$KO_SOURCE_DIR/analysis/build/ko-left" "$KO_SOURCE_DIR/analysis/ko-left.egg-info")
+finish() {
+    rm -rf "${left[@]}" "$build"/install_manifest.txt "$build"/install_folders.txt
+    rmdir "$KO_SOURCE_DIR/analysis/build" 2>/dev/null || true
+    [ -z "$(ls "$scratch/kept")" ] || mv "$scratch"/kept/* "$build"
+    rm -rf "$scratch"
+}
+trap finish EXIT
+
+install_to() { cmake --install "$build" --prefix "$1" >"$scratch/log" || { cat "$scratch/log"; fail "cmake --install --prefix $1"; }; }
+uninstall() { cmake --build "$build" --target uninstall >"$scratch/log" || { cat "$scratch/log"; fail "uninstall"; }; }
+
+echo "== links of the sources"
+links "$KO_SOURCE_DIR" --except "$KO_SOURCE_DIR/build" || fail "links of the documents"
+printf '[here](#a-b) [gone](gone.md) [no heading](other.md#c)\n\n# A b\n' >"$scratch/some.md"
+echo "text" >"$scratch/other.md"
+! links "$scratch" >"$scratch/said" || fail "dead links are not seen"
+grep -q 'gone.md: no such file' "$scratch/said" && grep -q 'other.md#c: no such heading' "$scratch/said" || fail "dead links are not named"
+grep -q '3 links, 2 lead nowhere' "$scratch/said" || { cat "$scratch/said"; fail "links are miscounted"; }
+
+echo "== installed"
+mkdir -p "${left[@]}" # as `pip install ./analysis` leaves them
+touch "${left[@]/%//some.py}"
+prefix=$scratch/prefix
+install_to "$prefix"
+[ -z "$(find "$prefix" -name '*ko-left*' -o -name __pycache__)" ] || fail "what pip left in the sources is installed"
+for folder in share/doc/knockout share/doc/knockout/jobs share/knockout share/knockout/docs; do
+    links "$prefix/$folder" || fail "links below $folder"
+done
+for name in README.md docs/spec.md docs/figures/fig01.png jobs/paper/README.md jobs/demo.yaml jobs/models/mamba-facts/config.json; do
+    [ -s "$prefix/share/doc/knockout/$name" ] || fail "$name is not installed"
+done
+[ ! -e "$prefix/share/knockout/jobs/demo.sh" ] || fail "a script that builds from the sources is installed"
+
+echo "== the installed program runs the installed sweep"
+cd "$scratch"
+"$prefix/bin/knockout" run "$prefix/share/knockout/jobs/demo.yaml" -o first.h5 --progress none --log-level error \
+    --set 'prompts={file: facts.jsonl, select: correct, sample: {n: 5, seed: 1}}' || fail "the bundled sweep"
+MPLCONFIGDIR=$scratch "$python" "$prefix/bin/knockout-figures" first.h5 -o figures --format png --dpi 40 >/dev/null || fail "its figures"
+[ -s figures/report.html ] || fail "there is no report"
+
+echo "== uninstalled"
+PYTHONPATH=$prefix/share/knockout/analysis "$python" -c 'import knockout_figures.palette' # leaves __pycache__
+install_to "$prefix" # once more, over the first
+uninstall
+[ ! -e "$prefix" ] || { find "$prefix"; fail "uninstall leaves something"; }
+mkdir -p "$prefix/bin" "$prefix/share/doc/other"
+install_to "$prefix"
+uninstall
+[ "$(cd "$prefix" && find . | sort | tr '\n' ' ')" = ". ./bin ./share ./share/doc ./share/doc/other " ] ||
+    { find "$prefix"; fail "uninstall does not leave what was there before"; }

@@ -1,0 +1,74 @@
+"""Whether every link of the documents in a folder leads somewhere: links.py FOLDER... [--except FOLDER]
+
+Looks at the relative links and pictures of every .md file, and at the heading that a link's #fragment names. Web addresses are left alone.
+"""
+import argparse
+import os
+import re
+import sys
+from pathlib import Path
+from urllib.parse import unquote
+
+FENCED = re.compile(r"^(```|~~~).*?^\1[^\n]*$", re.M | re.S)
+INDENTED = re.compile(r"(?:\A|(?<=\n\n))(?:(?: {4}|\t)[^\n]*\n?)+")
+CODE = re.compile(r"`[^`\n]+`")
+LINK = re.compile(r"\]\(\s*<?([^)<>\s]+)>?(?:\s+\"[^\"]*\")?\s*\)|^\s{0,3}\[[^\]]+\]:\s*<?([^>\s]+)|<(?:img|a)\s[^>]*?(?:src|href)=\"([^\"]+)\"",
+                  re.M)
+HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*$", re.M)
+
+
+def prose(text, inline=True):
+    """The text without blocks of code, and without code in a line."""
+    text = INDENTED.sub("\n", FENCED.sub("", text))
+    return CODE.sub("", text) if inline else text
+
+
+def anchors(text):
+    """The fragments of a document's headings, as GitHub makes them."""
+    found, times = set(), {}
+    for heading in HEADING.findall(prose(text, inline=False)):
+        heading = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)
+        name = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        k = times[name] = times.get(name, -1) + 1
+        found.add(f"{name}-{k}" if k else name)
+    return found
+
+
+def dead_links(path):
+    """[(link, why)] of one document, and how many links it has."""
+    text, dead, n = path.read_text(encoding="utf-8"), [], 0
+    for groups in LINK.findall(prose(text)):
+        link = next(filter(None, groups))
+        if re.match(r"[a-z][a-z0-9+.-]*:", link):
+            continue
+        n += 1
+        name, _, fragment = link.partition("#")
+        target = path.parent / unquote(name) if name else path
+        # As the system follows it, and as a browser does, which takes a .. off the address whatever is a symbolic link.
+        if not target.exists() or not Path(os.path.normpath(target)).exists():
+            dead.append((link, "no such file"))
+        elif fragment and target.suffix == ".md" and fragment not in anchors(target.read_text(encoding="utf-8")):
+            dead.append((link, "no such heading"))
+    return dead, n
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__)
+    ap.add_argument("folder", type=Path, nargs="+")
+    ap.add_argument("--except", dest="left_out", type=Path, action="append", default=[])
+    a = ap.parse_args()
+    n_documents = n_links = n_dead = 0
+    for folder in a.folder:
+        for path in sorted(folder.rglob("*.md")):
+            if any(left in path.parents for left in a.left_out):
+                continue
+            dead, n = dead_links(path)
+            n_documents, n_links, n_dead = n_documents + 1, n_links + n, n_dead + len(dead)
+            for link, why in dead:
+                print(f"{path}: {link}: {why}")
+    print(f"{n_documents} documents, {n_links} links, {n_dead} lead nowhere")
+    return n_dead > 0 or n_links == 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
