@@ -4,9 +4,11 @@ import csv
 import io
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import unittest
+import venv
 from pathlib import Path
 
 import h5py
@@ -347,6 +349,39 @@ class Style(unittest.TestCase):
     def test_equal_sources_of_several_targets_are_told_apart(self):
         looks = palette.route_looks(["last<-subject", "subject<-subject", "last<-first"])
         self.assertEqual(len(set(looks.values())), 3)
+
+
+class Launcher(unittest.TestCase):
+    """analysis/knockout-figures, run by a Python that has no module but its own."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = Path(tempfile.mkdtemp(prefix="ko-bare."))
+        cls.addClassCleanup(shutil.rmtree, cls.folder)
+        venv.create(cls.folder, symlinks=True)
+        cls.bare = cls.folder / "bin/python3"
+        cls.script = Path(cli.__file__).parents[1] / "knockout-figures"
+
+    def call(self, *arguments, **variables):
+        kept = {k: v for k, v in os.environ.items() if k not in ("KNOCKOUT_PYTHON", "PYTHONPATH")}
+        return subprocess.run([self.bare, self.script, *arguments], env={**kept, **variables}, capture_output=True, text=True)
+
+    def test_another_python_that_has_the_modules_draws_and_is_named(self):
+        done = self.call("--help", KNOCKOUT_PYTHON=sys.executable)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stderr, rf"^knockout-figures: {self.bare} has no module \w+, so {sys.executable} draws\n$")
+        self.assertIn("usage: knockout-figures", done.stdout)
+        wrong = self.call("no.h5", KNOCKOUT_PYTHON=sys.executable)
+        self.assertEqual((wrong.returncode, wrong.stdout), (2, ""))  # its status is the command's
+        self.assertIn("no.h5: cannot be opened as HDF5", wrong.stderr)
+
+    def test_where_none_has_them_the_error_names_all(self):
+        program = ("import runpy, sys; own = runpy.run_path(sys.argv[1]); "
+                   f"sys.exit(own['go_on_elsewhere']('has no module h5py', [{str(self.bare)!r}, '/no/python3']))")
+        done = subprocess.run([self.bare, "-c", program, self.script], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 2)
+        self.assertRegex(done.stderr, rf"^knockout-figures: {self.bare} has no module h5py, and no other Python here \({self.bare}, /no/python3\) "
+                                      r"has all of numpy, h5py, matplotlib, pandas, xarray: install them .*KNOCKOUT_PYTHON\n$")
 
 
 class Command(unittest.TestCase):
