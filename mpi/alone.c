@@ -53,6 +53,9 @@ static enum ko_code collect(struct ko_sweep *sweep, struct ko_worker *worker, in
 static enum ko_code commit(struct ko_sweep *sweep, struct ko_worker *worker, double *last,
                            struct ko_error *err)
 {
+    const enum ko_code code = ko_consent_ask(sweep->consent, err);
+    if (code != KO_OK)
+        return code;
     sweep->n_committed += worker->n_staged_batches;
     *last = ko_now();
     ko_cube_set_progress(worker->cube, (double)sweep->progress.cells_done,
@@ -100,7 +103,10 @@ static enum ko_code run_model(struct ko_sweep *sweep, struct ko_worker *worker, 
     sweep->progress.model = job->plan->model[model].name;
     if (stop_wanted(sweep))
         return KO_E_STOPPED;
-    enum ko_code code = ko_worker_load(worker, model, err);
+    enum ko_code code = ko_consent_ask(sweep->consent, err); /* a load writes the weights' hash */
+    if (code != KO_OK)
+        return code;
+    code = ko_worker_load(worker, model, err);
     if (worker->unloaded)
         return give_up(sweep, worker, at, last, err);
     while (code == KO_OK) {

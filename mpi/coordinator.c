@@ -22,6 +22,7 @@ struct coordinator {
     int64_t staged_bytes, record_bytes;
     double last_round;
     bool stopped, complete;
+    bool forbidden;          /* nothing may be written any more */
     bool unloaded;           /* the model in hand cannot be loaded: its batches are given up */
     struct ko_error failure; /* the first that a worker reported */
 };
@@ -136,8 +137,28 @@ static enum ko_code tell_round(struct coordinator *c, struct ko_error *err)
     return code;
 }
 
+/* The lock may be lost by now: then there is no round any more, and all ranks end. */
+static bool may_write(struct coordinator *c)
+{
+    struct ko_error refusal = {0};
+    if (c->forbidden)
+        return false;
+    c->forbidden = ko_consent_ask(c->sweep->consent, &refusal) != KO_OK;
+    if (c->forbidden && c->failure.code == KO_OK)
+        c->failure = refusal;
+    return !c->forbidden;
+}
+
+/* Workers write the hash of what they load. */
+static enum ko_code begin_model(struct coordinator *c, struct ko_error *err)
+{
+    return may_write(c) ? tell_all(c, KO_TAG_MODEL, c->model, err) : KO_OK;
+}
+
 static enum ko_code begin_round(struct coordinator *c, struct ko_error *err)
 {
+    if (!may_write(c))
+        return KO_OK;
     c->in_round = true;
     c->n_round_replies = 0;
     c->staged_bytes = 0;
@@ -177,7 +198,7 @@ static enum ko_code run_model(struct coordinator *c, struct ko_error *err)
     c->sweep->progress.model = c->job->plan->model[c->model].name;
     c->n_loaded = 0;
     c->unloaded = false;
-    enum ko_code code = tell_all(c, KO_TAG_MODEL, c->model, err);
+    enum ko_code code = begin_model(c, err);
     while (code == KO_OK && !ending(c) && c->n_loaded < c->n_workers)
         code = turn(c, err);
     for (int w = 0; code == KO_OK && w < c->n_workers; w++)

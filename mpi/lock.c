@@ -20,6 +20,7 @@
 enum { MOST_BYTES = 1 << 22 };
 
 struct ko_lock {
+    char *cube;       /* what it is the lock of; owned */
     char *path;       /* owned */
     char *content;    /* what this lock wrote; owned */
     int file;         /* open, for the sign of life */
@@ -140,10 +141,15 @@ static enum ko_code look(const char *path, struct found *found, struct ko_error 
     struct stat info;
     size_t n = 0;
     *found = (struct found){0};
-    if (stat(path, &info) != 0)
-        return KO_OK;
+    if (lstat(path, &info) != 0)
+        return errno == ENOENT ? KO_OK
+                               : ko_fail(err, KO_E_FAILED, "%s: cannot be looked at: %s", path,
+                                         strerror(errno));
+    if (!S_ISREG(info.st_mode))
+        return ko_fail(err, KO_E_INPUT, "%s: is not a lock but %s, remove it", path,
+                       ko_file_kind(info.st_mode));
     enum ko_code code = ko_file_read(path, MOST_BYTES, &found->content, &n, err);
-    if (code == KO_E_INPUT && !ko_file_exists(path))
+    if (code == KO_E_INPUT && lstat(path, &info) != 0 && errno == ENOENT)
         return KO_OK; /* gone meanwhile */
     if (code == KO_OK)
         code = ko_lock_read_owner(found->content, n, &found->owner, err);
@@ -212,24 +218,31 @@ static enum ko_code refuse(const char *cube, const char *path, const struct foun
 static enum ko_code take(struct ko_lock *lock, const char *cube, const struct ko_lock_owner *owner,
                          double wait_seconds, bool (*stop_wanted)(void), struct ko_error *err)
 {
+    enum { UNSEEN = 1000 };
     const double begin = ko_now();
+    int n_unseen = 0;
     for (;;) {
         struct found found;
         enum ko_code code = create(lock, err);
         if (code != KO_OK || lock->file >= 0)
             return code;
         code = look(lock->path, &found, err);
-        if (code == KO_OK && found.content) {
-            if (ko_lock_is_stale(&found.owner, owner, found.silence))
-                code = clear(lock->path, found.content, err);
-            else if (ko_now() - begin >= wait_seconds)
-                code = refuse(cube, lock->path, &found, err);
-            else if (stop_wanted && stop_wanted())
-                code =
-                    ko_fail(err, KO_E_STOPPED, "%s: stopped early, continue with --resume", cube);
-            else
-                ko_nap(0.1);
-        }
+        const bool over = ko_now() - begin >= wait_seconds;
+        if (code != KO_OK)
+            ;
+        else if (found.content && ko_lock_is_stale(&found.owner, owner, found.silence))
+            code = clear(lock->path, found.content, err);
+        else if (found.content && over)
+            code = refuse(cube, lock->path, &found, err);
+        else if (stop_wanted && stop_wanted())
+            code = ko_fail(err, KO_E_STOPPED, "%s: stopped early, continue with --resume", cube);
+        else if (found.content)
+            ko_nap(0.1);
+        else if (over && n_unseen++ >= UNSEEN)
+            code =
+                ko_fail(err, KO_E_FAILED, "%s: is there and cannot be seen, remove it", lock->path);
+        else /* it was removed just now */
+            ko_nap(0.001);
         free_found(&found);
         if (code != KO_OK)
             return code;
@@ -240,6 +253,7 @@ static void free_lock(struct ko_lock *lock)
 {
     if (lock->file >= 0)
         (void)close(lock->file);
+    free(lock->cube);
     free(lock->path);
     free(lock->content);
     free(lock);
@@ -257,7 +271,8 @@ enum ko_code ko_lock_take(const char *cube, const struct ko_lock_owner *owner, d
     enum ko_code code = ko_text_check(&content, err);
     lock->content = content.data;
     if (code == KO_OK) {
-        lock->path = lock_path(cube, err);
+        lock->cube = ko_copy(cube, err);
+        lock->path = lock->cube ? lock_path(cube, err) : NULL;
         code = lock->path ? take(lock, cube, owner, wait_seconds, stop_wanted, err) : KO_E_MEMORY;
     }
     if (code == KO_OK)
@@ -268,6 +283,55 @@ enum ko_code ko_lock_take(const char *cube, const struct ko_lock_owner *owner, d
         ko_lock_release(lock);
     else
         free_lock(lock);
+    return code;
+}
+
+/* Whose it is now, for a sentence. */
+static void name_successor(const char *content, size_t n, struct ko_text *out)
+{
+    struct ko_lock_owner owner = {0};
+    struct ko_error err;
+    if (content && ko_lock_read_owner(content, n, &owner, &err) == KO_OK && owner.n > 0)
+        ko_text_add(out, "was taken over by process %lld on %s", (long long)owner.process[0].pid,
+                    owner.process[0].host);
+    else
+        ko_text_add(out, "%s", content ? "was taken over" : "is gone");
+    ko_lock_owner_free(&owner);
+}
+
+enum ko_code ko_lock_check(const struct ko_lock *lock, struct ko_error *err)
+{
+    /* Whoever takes it away by mistake gives it back at once. */
+    enum { LOOKS = 10 };
+    struct ko_error unread = {0};
+    struct ko_text who = {0};
+    char *content = NULL;
+    size_t n = 0;
+    enum ko_code code = KO_OK;
+    for (int k = 0; k < LOOKS; k++) {
+        free(content);
+        content = NULL;
+        code = ko_file_read(lock->path, MOST_BYTES, &content, &n, &unread);
+        if (code == KO_OK && strcmp(content, lock->content) == 0) {
+            free(content);
+            return KO_OK;
+        }
+        if (code == KO_E_MEMORY)
+            return ko_fail(err, code, "%s: cannot be read: out of memory", lock->path);
+        ko_nap(0.02);
+    }
+    if (code != KO_OK && ko_file_exists(lock->path)) {
+        code = ko_fail(err, KO_E_FAILED, "%s", unread.text);
+    } else {
+        name_successor(content, n, &who);
+        code =
+            ko_fail(err, KO_E_FAILED,
+                    "%s: its lock %s %s; was this run suspended? It writes nothing more. When no "
+                    "other run is on, start it again with --resume or with another output",
+                    lock->cube, lock->path, ko_text_str(&who));
+    }
+    ko_text_free(&who);
+    free(content);
     return code;
 }
 

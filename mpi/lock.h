@@ -47,6 +47,10 @@ enum { KO_LOCK_WAIT_SECONDS = 15, KO_LOCK_SILENCE_SECONDS = 120, KO_LOCK_BEAT_SE
 KO_MUST_CHECK enum ko_code ko_lock_take(const char *cube, const struct ko_lock_owner *owner,
                                         double wait_seconds, bool (*stop_wanted)(void),
                                         struct ko_lock **out, struct ko_error *err);
+/* Whether the lock is still this one's, asked right before anything is written or renamed. A run
+   that gave no sign of life for KO_LOCK_SILENCE_SECONDS (it was suspended, say) may have lost it to
+   another one, which may have ended since: KO_E_FAILED then, naming who has it now. */
+KO_MUST_CHECK enum ko_code ko_lock_check(const struct ko_lock *lock, struct ko_error *err);
 /* Removes the file, if it is still this lock's. NULL is accepted. */
 void ko_lock_release(struct ko_lock *lock);
 

@@ -9,16 +9,18 @@
 #include "mpi/job.h"
 #include "mpi/progress.h"
 #include "mpi/world.h"
+#include "src/base/consent.h"
 #include "src/base/error.h"
 #include "src/base/log.h"
 
 struct ko_sweep {
-    struct ko_world *world;      /* borrowed */
-    const struct ko_job *job;    /* borrowed */
-    const struct ko_log *log;    /* borrowed */
-    struct ko_progress progress; /* root: mode, stream set by the caller */
-    const char *title;           /* "evaluate", "sweep" */
-    bool (*stop_wanted)(void);   /* root: looked at all the time; NULL: never */
+    struct ko_world *world;           /* borrowed */
+    const struct ko_job *job;         /* borrowed */
+    const struct ko_log *log;         /* borrowed */
+    struct ko_progress progress;      /* root: mode, stream set by the caller */
+    const char *title;                /* "evaluate", "sweep" */
+    bool (*stop_wanted)(void);        /* root: looked at all the time; NULL: never */
+    const struct ko_consent *consent; /* root: asked before every commit round; NULL; borrowed */
 
     /* Results, on the root. */
     int64_t cells_done;

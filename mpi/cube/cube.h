@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "src/base/consent.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/forward/record.h"
@@ -28,6 +29,12 @@ struct ko_cube_evaluation {
     const int32_t *target_rank, *top1_id;
 };
 
+/* How a cube that is written whole gets its name. */
+struct ko_cube_placing {
+    const struct ko_consent *consent; /* asked last before it does; NULL; borrowed */
+    bool keeps; /* what has the name then stays, and the new cube is refused */
+};
+
 struct ko_cube_content {
     const struct ko_plan *plan; /* sweep or evaluation */
     const struct ko_cube_attribute
@@ -42,11 +49,13 @@ struct ko_cube_content {
         *tokenizer; /* [n_models] for token_text, which stays empty where NULL; borrowed */
     const struct ko_cube_content *whole; /* the plan is a shard's: plan, evaluation and tokenizer of
                                             the whole cube, which the file outlines; else NULL */
+    const struct ko_cube_placing *placing; /* NULL: replaces what is there; borrowed */
 };
 
 /* Writes the whole file under a temporary name that begins with `path` and renames it into place.
-   An existing `path` is replaced. KO_E_INPUT where the folder cannot be written, KO_E_FAILED where
-   the disk is full; nothing is left behind then. */
+   An existing `path` is replaced, or is KO_E_FAILED where content->placing keeps it. KO_E_INPUT
+   where the folder cannot be written, KO_E_FAILED where the disk is full; nothing is left behind
+   then. */
 KO_MUST_CHECK enum ko_code ko_cube_create(const char *path, const struct ko_cube_content *content,
                                           struct ko_error *err);
 

@@ -190,7 +190,7 @@ static enum ko_code check_content(const char *path, const struct ko_cube_content
 enum ko_code ko_cube_create(const char *path, const struct ko_cube_content *content,
                             struct ko_error *err)
 {
-    struct ko_cube_new cube = {.path = path, .content = content};
+    struct ko_cube_new cube = {.path = path, .content = content, .placing = content->placing};
     enum ko_code code;
 
     ko_hdf5_quiet();

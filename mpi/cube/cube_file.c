@@ -129,6 +129,10 @@ enum ko_code ko_cube_write_file(struct ko_cube_new *cube, ko_cube_writer *write,
         code = check_room(cube, file.temporary, err);
     if (code == KO_OK)
         code = write_file(cube, file.temporary, write, context, err);
+    if (code == KO_OK && cube->placing) {
+        file.consent = cube->placing->consent;
+        file.keeps = cube->placing->keeps;
+    }
     if (code == KO_OK)
         return ko_new_file_place(&file, err);
     ko_new_file_drop(&file);

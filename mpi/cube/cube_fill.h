@@ -10,6 +10,7 @@
 struct ko_cube_new {
     const char *path; /* as the user named it, for errors; borrowed */
     const struct ko_cube_content *content;
+    const struct ko_cube_placing *placing; /* NULL: replaces what is there; borrowed */
     struct ko_cube_lengths lengths;
     const char *spec; /* where it is too long for an attribute, else NULL; borrowed */
     hid_t file;
@@ -20,7 +21,7 @@ struct ko_cube_new {
 typedef enum ko_code ko_cube_writer(struct ko_cube_new *cube, void *context, struct ko_error *err);
 
 /* Makes the file cube->path under a temporary name that begins with it, lets `write` fill it and
-   renames it into place; an existing one is replaced. cube->file and cube->dataset are set here,
+   gives it its name as cube->placing says. cube->file and cube->dataset are set here,
    lengths are the caller's. KO_E_INPUT where the folder cannot be written, KO_E_FAILED where the
    disk has no room for a cube of these lengths; nothing is left behind then. */
 KO_MUST_CHECK enum ko_code ko_cube_write_file(struct ko_cube_new *cube, ko_cube_writer *write,

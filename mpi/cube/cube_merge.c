@@ -137,10 +137,11 @@ static enum ko_code say_missing(const struct ko_merge_set *set, struct ko_cube_m
 }
 
 enum ko_code ko_cube_merge(const char *path, const struct ko_strings *shards, bool partial,
-                           struct ko_cube_merged *out, struct ko_error *err)
+                           const struct ko_cube_placing *placing, struct ko_cube_merged *out,
+                           struct ko_error *err)
 {
     struct ko_cube_content content = {0};
-    struct ko_cube_new cube = {.path = path, .content = &content};
+    struct ko_cube_new cube = {.path = path, .content = &content, .placing = placing};
     struct ko_cube_merged merged = {0};
     struct ko_merge_set set;
 

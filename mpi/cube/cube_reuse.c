@@ -230,9 +230,10 @@ static enum ko_code take_part(struct reuse *reuse, int k, struct ko_record *reco
 
 static enum ko_code commit(struct reuse *reuse, struct ko_error *err)
 {
-    const enum ko_code code = reuse->n_staged > 0
-                                  ? ko_cube_commit(reuse->cube, reuse->staged, reuse->n_staged, err)
-                                  : KO_OK;
+    enum ko_code code = reuse->n_staged > 0 ? ko_consent_ask(reuse->request->consent, err) : KO_OK;
+
+    if (code == KO_OK && reuse->n_staged > 0)
+        code = ko_cube_commit(reuse->cube, reuse->staged, reuse->n_staged, err);
 
     for (int32_t k = 0; k < reuse->n_staged; k++)
         ko_record_free(&reuse->staged[k]);

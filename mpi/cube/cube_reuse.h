@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "mpi/cube/cube_read.h"
+#include "src/base/consent.h"
 #include "src/base/error.h"
 #include "src/plan/plan.h"
 
@@ -22,6 +23,7 @@ struct ko_cube_reuse {
     bool (*stop_wanted)(void);            /* NULL: never */
     void (*remark)(void *, const char *); /* told what a user should know: one line each */
     void *context;                        /* of remark */
+    const struct ko_consent *consent;     /* asked before every commit; NULL; borrowed */
     int64_t n_cells;                      /* out: that were taken and are not vacuous */
     int32_t n_records;                    /* out: models x prompts that were taken */
 };

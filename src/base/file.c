@@ -38,7 +38,8 @@ static enum ko_code checked_size(int fd, const char *path, size_t max_bytes, siz
     if (S_ISDIR(info.st_mode))
         return ko_fail(err, KO_E_INPUT, "%s: is a folder, expected a file", path);
     if (!S_ISREG(info.st_mode))
-        return ko_fail(err, KO_E_INPUT, "%s: is not a regular file", path);
+        return ko_fail(err, KO_E_INPUT, "%s: is not a regular file but %s", path,
+                       ko_file_kind(info.st_mode));
     if ((uintmax_t)info.st_size > max_bytes)
         return ko_fail(err, KO_E_INPUT, "%s: has %lld bytes, expected at most %zu", path,
                        (long long)info.st_size, max_bytes);
@@ -124,6 +125,27 @@ char *ko_path_last(const char *path, struct ko_error *err)
     if (begin == n)
         begin = 0;
     return ko_copy_n(path + begin, n - begin, err);
+}
+
+const char *ko_file_kind(unsigned mode)
+{
+    switch (mode & S_IFMT) {
+    case S_IFREG:
+        return "a regular file";
+    case S_IFDIR:
+        return "a folder";
+    case S_IFIFO:
+        return "a named pipe";
+    case S_IFLNK:
+        return "a symbolic link";
+    case S_IFSOCK:
+        return "a socket";
+    case S_IFCHR:
+    case S_IFBLK:
+        return "a device";
+    default:
+        return "a special file";
+    }
 }
 
 bool ko_file_exists(const char *path)

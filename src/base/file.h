@@ -18,5 +18,8 @@ KO_MUST_CHECK char *ko_path_folder(const char *path, struct ko_error *err);
 /* The last component, trailing slashes ignored. free(). */
 KO_MUST_CHECK char *ko_path_last(const char *path, struct ko_error *err);
 bool ko_file_exists(const char *path);
+/* What stat's st_mode says that a file is, for a sentence: "a folder", "a named pipe", "a symbolic
+   link", ... */
+const char *ko_file_kind(unsigned mode);
 
 #endif

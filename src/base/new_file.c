@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "src/base/file.h"
@@ -85,8 +86,13 @@ enum ko_code ko_new_file_open(const char *path, struct ko_new_file *out, struct 
     struct ko_text text = {0};
     enum ko_code code = file.path ? KO_OK : KO_E_MEMORY;
     char host[HOST_BYTES];
+    struct stat info;
     int id = -1;
 
+    /* A name that leads to a device or a pipe is not ours to replace. */
+    if (code == KO_OK && stat(path, &info) == 0 && !S_ISREG(info.st_mode))
+        code = ko_fail(err, KO_E_INPUT, "%s: is %s, name a file to write", path,
+                       ko_file_kind(info.st_mode));
     name_host(host);
     if (code == KO_OK)
         code = remove_stale(path, host, err);
@@ -128,6 +134,23 @@ static enum ko_code sync_path(const char *path, const char *named, struct ko_err
     return code;
 }
 
+/* With `keeps` by a link, which never replaces a file. A file system without links cannot promise
+   that much: there the name is looked at before. */
+static enum ko_code take_name(const struct ko_new_file *file, struct ko_error *err)
+{
+    if (file->keeps && link(file->temporary, file->path) == 0) {
+        (void)unlink(file->temporary);
+        return KO_OK;
+    }
+    if (file->keeps && (errno == EEXIST || ko_file_exists(file->path)))
+        return ko_fail(err, KO_E_FAILED,
+                       "%s: exists now, made by somebody else in the meantime, it is left as it is",
+                       file->path);
+    if (rename(file->temporary, file->path) != 0)
+        return system_fail(err, file->path, "cannot be renamed into place");
+    return KO_OK;
+}
+
 enum ko_code ko_new_file_place(struct ko_new_file *file, struct ko_error *err)
 {
     char *folder = ko_path_folder(file->path, err);
@@ -135,8 +158,10 @@ enum ko_code ko_new_file_place(struct ko_new_file *file, struct ko_error *err)
 
     if (code == KO_OK)
         code = sync_path(file->temporary, file->path, err);
-    if (code == KO_OK && rename(file->temporary, file->path) != 0)
-        code = system_fail(err, file->path, "cannot be renamed into place");
+    if (code == KO_OK)
+        code = ko_consent_ask(file->consent, err);
+    if (code == KO_OK)
+        code = take_name(file, err);
     if (code == KO_OK) {
         free(file->temporary);
         file->temporary = NULL;

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "src/base/file.h"
 #include "src/checkpoint/mapping_watch.h"
 
 /* *bytes is 0 where the file is empty. */
@@ -16,7 +17,8 @@ static enum ko_code size_of(int fd, const char *where, size_t *bytes, struct ko_
     if (fstat(fd, &status) != 0)
         return ko_fail(err, KO_E_INPUT, "%s: cannot be looked at: %s", where, strerror(errno));
     if (!S_ISREG(status.st_mode))
-        return ko_fail(err, KO_E_INPUT, "%s: is not a regular file", where);
+        return ko_fail(err, KO_E_INPUT, "%s: is not a regular file but %s", where,
+                       ko_file_kind(status.st_mode));
     *bytes = (size_t)status.st_size;
     return KO_OK;
 }

@@ -24,8 +24,9 @@ static enum ko_code read_request(const struct ko_options *options, const char **
         return ko_fail(err, KO_E_INPUT, "--output: missing, name the file to write with -o NEW.h5");
     if (!*output || stat(*output, &to) != 0)
         return KO_OK;
-    if (S_ISDIR(to.st_mode))
-        return ko_fail(err, KO_E_INPUT, "%s: is a folder, name a file to write", *output);
+    if (!S_ISREG(to.st_mode))
+        return ko_fail(err, KO_E_INPUT, "%s: is %s, name a file to write", *output,
+                       ko_file_kind(to.st_mode));
     if (stat(cube, &from) == 0 && from.st_dev == to.st_dev && from.st_ino == to.st_ino)
         return ko_fail(err, KO_E_INPUT, "%s: is the cube itself, choose another output", *output);
     if (!ko_option_flag(options, KO_OPT_OVERWRITE))

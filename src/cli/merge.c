@@ -26,7 +26,8 @@ static enum ko_code check_output(const struct ko_cli *cli, const char *path, str
     if (stat(path, &info) != 0)
         return KO_OK;
     if (!S_ISREG(info.st_mode))
-        return ko_fail(err, KO_E_INPUT, "%s: is no file, choose another output", path);
+        return ko_fail(err, KO_E_INPUT, "%s: is %s, name a file to write", path,
+                       ko_file_kind(info.st_mode));
     if (!ko_option_flag(cli->options, KO_OPT_OVERWRITE))
         return ko_fail(err, KO_E_INPUT, "%s: exists already, choose --overwrite to replace it",
                        path);
@@ -57,6 +58,11 @@ static void report(const struct ko_cli *cli, const char *path, const struct ko_c
     fputc('\n', cli->out);
 }
 
+static enum ko_code ask_lock(void *context, struct ko_error *err)
+{
+    return ko_lock_check(context, err);
+}
+
 /* Under the lock of the output: no run goes on with the cube while another takes its place, and
    none has made one since it was looked for. */
 static enum ko_code merge_locked(const struct ko_cli *cli, const char *path,
@@ -69,9 +75,12 @@ static enum ko_code merge_locked(const struct ko_cli *cli, const char *path,
         code = ko_lock_take(path, &owner, KO_LOCK_WAIT_SECONDS, NULL, &lock, err);
     if (code == KO_OK)
         code = check_output(cli, path, err);
+    const struct ko_consent consent = {ask_lock, lock};
+    const struct ko_cube_placing placing = {
+        .consent = &consent, .keeps = !ko_option_flag(cli->options, KO_OPT_OVERWRITE)};
     if (code == KO_OK)
         code = ko_cube_merge(path, &cli->options->arguments,
-                             ko_option_flag(cli->options, KO_OPT_PARTIAL), merged, err);
+                             ko_option_flag(cli->options, KO_OPT_PARTIAL), &placing, merged, err);
     ko_lock_release(lock);
     ko_lock_owner_free(&owner);
     return code;

@@ -45,8 +45,10 @@ static enum ko_code check_existing(const char *path, const struct ko_output *out
     struct stat info;
     if (stat(path, &info) != 0)
         return KO_OK;
-    if (S_ISDIR(info.st_mode))
-        return ko_fail(err, KO_E_INPUT, "%s: is a folder, name a file to write", path);
+    /* To open a pipe would be to wait for somebody at its other end. */
+    if (!S_ISREG(info.st_mode))
+        return ko_fail(err, KO_E_INPUT, "%s: is %s, name a file to write", path,
+                       ko_file_kind(info.st_mode));
     if (!output->resume && !output->overwrite)
         return ko_fail(err, KO_E_INPUT,
                        "%s: exists already, choose --resume to continue it or --overwrite to "

@@ -92,7 +92,8 @@ static enum ko_code take_from(struct ko_session *session, const struct ko_reuse_
                                   .done = done,
                                   .stop_wanted = ko_stop_wanted,
                                   .remark = warn,
-                                  .context = &speaker};
+                                  .context = &speaker,
+                                  .consent = &session->consent};
     struct ko_cube_view *view = NULL;
     const double start = ko_wall_clock();
     char cells[32];
@@ -103,6 +104,8 @@ static enum ko_code take_from(struct ko_session *session, const struct ko_reuse_
     if (code == KO_OK)
         ko_log_write(&session->log, KO_LOG_INFO, "reuse cube=\"%s\" cells=%s prompts=%d", path,
                      ko_grouped(reuse.n_cells, cells), reuse.n_records);
+    if (code == KO_OK && reuse.n_records > 0)
+        code = ko_consent_ask(&session->consent, err);
     if (code == KO_OK && reuse.n_records > 0)
         note(session, request->path, path, start, &reuse);
     *n_taken += reuse.n_records;

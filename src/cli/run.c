@@ -83,6 +83,8 @@ static enum ko_code lead(struct ko_session *session, void *context, struct ko_er
     if (code == KO_OK)
         code = ko_session_begin(session, &output, err);
     if (code == KO_OK)
+        code = ko_consent_ask(&session->consent, err);
+    if (code == KO_OK)
         code = ko_output_set_aside(&output, err);
     if (code == KO_OK && request->evaluate_only)
         code = ko_step_evaluate(session, &inputs, output.cube, output.resume, err);
@@ -91,7 +93,7 @@ static enum ko_code lead(struct ko_session *session, void *context, struct ko_er
     if (code == KO_OK && !request->evaluate_only)
         code =
             ko_step_sweep(session, &inputs, external ? external : output.evaluation, &output, err);
-    if (!ko_output_settle(&output, code))
+    if (ko_consent_ask(&session->consent, NULL) == KO_OK && !ko_output_settle(&output, code))
         ko_log_write(&session->log, KO_LOG_WARN,
                      "overwrite replaced=\"%s\" is kept until the new cube is made", output.aside);
     ko_output_free(&output);

@@ -88,6 +88,16 @@ static enum ko_code serve(struct ko_session *session, struct ko_error *err)
     return code;
 }
 
+static enum ko_code ask_locks(void *context, struct ko_error *err)
+{
+    const struct ko_session *session = context;
+    enum ko_code code = KO_OK;
+    for (int k = 0; code == KO_OK && k < 2; k++)
+        if (session->lock[k])
+            code = ko_lock_check(session->lock[k], err);
+    return code;
+}
+
 /* The output is this run's alone from here on. */
 static enum ko_code lock_output(struct ko_session *session, const struct ko_output *output,
                                 const struct ko_lock_owner *owner, struct ko_error *err)
@@ -218,11 +228,14 @@ enum ko_code ko_session_compute(struct ko_session *session, struct ko_plan *plan
                              .log = &session->log,
                              .progress = {.mode = session->progress, .stream = stderr},
                              .title = title,
-                             .stop_wanted = ko_stop_wanted};
+                             .stop_wanted = ko_stop_wanted,
+                             .consent = &session->consent};
     if (session->resume)
         log_left(session, &job, title);
     const double start = ko_wall_clock();
-    code = ko_cube_begin_run(cube_path, start, session->world.host, slurm_job(), err);
+    code = ko_consent_ask(&session->consent, err);
+    if (code == KO_OK)
+        code = ko_cube_begin_run(cube_path, start, session->world.host, slurm_job(), err);
     if (code != KO_OK) {
         ko_job_free(&job);
         return code;
@@ -236,7 +249,7 @@ enum ko_code ko_session_compute(struct ko_session *session, struct ko_plan *plan
     if (code == KO_OK || code == KO_E_STOPPED)
         log_end(session, &sweep);
     /* A run that failed has ended too: nobody shall take it for one that is under way. */
-    if (!session->world.broken)
+    if (!session->world.broken && ko_consent_ask(&session->consent, NULL) == KO_OK)
         log_run(session, &sweep, start, code);
     session->n_failures += sweep.failures.n;
     ko_failures_free(&sweep.failures);
@@ -250,8 +263,13 @@ static enum ko_code lead_and_end(struct ko_session *session, ko_session_lead *le
                                  struct ko_error *err)
 {
     struct ko_world *world = &session->world;
-    const enum ko_code code = lead(session, context, err);
+    enum ko_code code = lead(session, context, err);
     struct ko_error later = {0};
+    /* Where another run has the output by now, whatever went wrong goes back to that. */
+    if (code != KO_OK && ko_consent_ask(&session->consent, &later) != KO_OK) {
+        code = later.code;
+        *err = later;
+    }
     enum ko_code end = KO_OK;
     if (world->broken)
         return code;
@@ -288,6 +306,7 @@ enum ko_code ko_session_run(struct ko_cli *cli, ko_session_lead *lead, void *con
                             struct ko_error *err)
 {
     struct ko_session session = {.cli = cli, .world = {.all = MPI_COMM_NULL}};
+    session.consent = (struct ko_consent){ask_locks, &session};
     ko_stop_install(ko_option_int(cli->options, KO_OPT_STOP_AT));
     enum ko_code code = ko_launch_check_step(err);
     if (code == KO_OK)

@@ -10,6 +10,7 @@
 #include "mpi/progress.h"
 #include "mpi/sight.h"
 #include "mpi/world.h"
+#include "src/base/consent.h"
 #include "src/base/error.h"
 #include "src/base/log.h"
 #include "src/cli/cli.h"
@@ -24,13 +25,14 @@ struct ko_session {
     enum ko_progress_mode progress;
     enum ko_precision precision;
     const char *backend;
-    struct ko_sight *sight;  /* root: what the workers see of GPUs, [world.n_workers]; owned */
-    char device[256];        /* what computes, in words */
-    bool begun;              /* root: the others have been told where the output is */
-    bool sending;            /* root: the others wait for jobs */
-    bool resume;             /* root: continues what is there */
-    struct ko_lock *lock[2]; /* root: of the cube, and of the evaluation where the run makes it */
-    int64_t n_failures;      /* root: prompts and models that a sweep recorded as failed */
+    struct ko_sight *sight;    /* root: what the workers see of GPUs, [world.n_workers]; owned */
+    char device[256];          /* what computes, in words */
+    bool begun;                /* root: the others have been told where the output is */
+    bool sending;              /* root: the others wait for jobs */
+    bool resume;               /* root: continues what is there */
+    struct ko_lock *lock[2];   /* root: of the cube, and of the evaluation where the run makes it */
+    struct ko_consent consent; /* root: whether the outputs are still its own, by the locks */
+    int64_t n_failures;        /* root: prompts and models that a sweep recorded as failed */
 };
 
 /* What the root does between the ranks' start and their end. */

@@ -117,13 +117,18 @@ static enum ko_code create(const struct ko_session *session, const struct ko_inp
                            const char *path, const struct ko_evaluation *evaluation,
                            const char *evaluation_path, struct ko_error *err)
 {
+    /* A cube that --overwrite replaces has been set aside; an evaluation is where it was. */
+    const struct ko_cube_placing placing = {
+        .consent = &session->consent,
+        .keeps = evaluation || !ko_option_flag(session->cli->options, KO_OPT_OVERWRITE)};
     struct ko_cube_attribute attribute[N_ATTRIBUTES];
     struct content of_plan = {0}, of_whole = {0};
     struct ko_cube_content outline = {0};
     struct ko_cube_content content = {
         .attribute = attribute,
         .n_attributes = fill_attributes(session, inputs, evaluation_path, attribute),
-        .whole = whole ? &outline : NULL};
+        .whole = whole ? &outline : NULL,
+        .placing = &placing};
     enum ko_code code = fill_content(inputs, plan, evaluation, &of_plan, &content, err);
     if (code == KO_OK && whole)
         code = fill_content(inputs, whole, evaluation, &of_whole, &outline, err);
@@ -200,7 +205,7 @@ enum ko_code ko_step_evaluate(struct ko_session *session, const struct ko_inputs
     }
     if (code == KO_OK)
         code = complete(session, plan, path, exists, NULL, "evaluate", err);
-    if (code == KO_E_INPUT && created)
+    if (code == KO_E_INPUT && created && ko_consent_ask(&session->consent, NULL) == KO_OK)
         (void)unlink(path); /* refused: nothing is left behind */
     ko_plan_free(plan);
     ko_strings_free(&warnings);
@@ -269,7 +274,7 @@ enum ko_code ko_step_sweep(struct ko_session *session, const struct ko_inputs *i
     if (code == KO_OK)
         code = complete(session, plan, output->cube, exists, selects ? &evaluation : NULL, "sweep",
                         err);
-    if (code == KO_E_INPUT && created)
+    if (code == KO_E_INPUT && created && ko_consent_ask(&session->consent, NULL) == KO_OK)
         (void)unlink(output->cube);
     ko_plan_free(plan);
     ko_plan_free(whole);

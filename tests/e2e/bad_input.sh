@@ -281,6 +281,25 @@ refused "missing output folder" "no/cube.h5|'$out/no'|No such file" \
 refused "output below a file" "facts.jsonl" "$KNOCKOUT" run good.yaml -o facts.jsonl/cube.h5
 refused "output in /proc" "/proc" "$KNOCKOUT" run good.yaml -o /proc/cube.h5
 refused "output is a folder" "is a folder" "$KNOCKOUT" run good.yaml -o "$scratch"
+mkfifo pipe.h5
+ln -s /dev/null device.h5
+for command in "run good.yaml --overwrite" "run good.yaml --resume" "evaluate good.yaml --overwrite" "merge kept.h5 --overwrite"; do
+    # shellcheck disable=SC2086 # words
+    refused "$command into a pipe" "pipe.h5: is a named pipe" timeout 30 "$KNOCKOUT" $command -o pipe.h5
+    # shellcheck disable=SC2086
+    refused "$command into a device" "device.h5: is a device" "$KNOCKOUT" $command -o device.h5
+done
+mkdir locked
+for kind in "a symbolic link" "a named pipe" "a folder"; do
+    rm -rf locked/cube.lock
+    case $kind in
+    *link) ln -s nowhere locked/cube.lock ;;
+    *pipe) mkfifo locked/cube.lock ;;
+    *) mkdir locked/cube.lock ;;
+    esac
+    refused "$kind as the lock" "locked/cube.lock: is not a lock but $kind, remove it" \
+        timeout 30 "$KNOCKOUT" run good.yaml -o locked/cube.h5
+done
 refused "resume and overwrite" "--resume|--overwrite" \
     "$KNOCKOUT" run good.yaml -o "$out/cube.h5" --resume --overwrite
 

@@ -98,11 +98,56 @@ static void what_a_killed_process_left_goes_with_the_next(void **state)
     assert_int_equal(n_files(), 3);
 }
 
+static void a_file_that_has_the_name_stays(void **state)
+{
+    struct ko_new_file file = {0};
+    char *text = NULL;
+    size_t n = 0;
+    (void)state;
+
+    assert_int_equal(ko_new_file_open(path, &file, &err), KO_OK);
+    file.keeps = true;
+    assert_int_equal(ko_new_file_place(&file, &err), KO_OK);
+    assert_int_equal(n_files(), 1);
+    assert_int_equal(ko_new_file_open(path, &file, &err), KO_OK);
+    test_folder_write_text(folder, "cube.h5", "another's");
+    file.keeps = true;
+    assert_int_equal(ko_new_file_place(&file, &err), KO_E_FAILED);
+    assert_non_null(strstr(err.text, "exists now"));
+    assert_int_equal(n_files(), 1);
+    assert_int_equal(ko_file_read(path, 100, &text, &n, &err), KO_OK);
+    assert_string_equal(text, "another's");
+    free(text);
+}
+
+static enum ko_code refuse(void *context, struct ko_error *error)
+{
+    ++*(int *)context;
+    return ko_fail(error, KO_E_FAILED, "not now");
+}
+
+static void a_file_without_consent_gets_no_name(void **state)
+{
+    int n_asked = 0;
+    const struct ko_consent consent = {refuse, &n_asked};
+    struct ko_new_file file = {0};
+    (void)state;
+
+    assert_int_equal(ko_new_file_open(path, &file, &err), KO_OK);
+    file.consent = &consent;
+    assert_int_equal(ko_new_file_place(&file, &err), KO_E_FAILED);
+    assert_string_equal(err.text, "not now");
+    assert_int_equal(n_asked, 1);
+    assert_int_equal(n_files(), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(it_has_its_name_when_it_is_whole, make, clear),
         cmocka_unit_test_setup_teardown(what_a_killed_process_left_goes_with_the_next, make, clear),
+        cmocka_unit_test_setup_teardown(a_file_that_has_the_name_stays, make, clear),
+        cmocka_unit_test_setup_teardown(a_file_without_consent_gets_no_name, make, clear),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

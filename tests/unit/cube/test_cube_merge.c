@@ -68,7 +68,7 @@ static void a_merge_is_the_cube_of_one_job(void **state)
     char *first = set.shard.item[0];
     set.shard.item[0] = set.shard.item[2];
     set.shard.item[2] = first;
-    if (ko_cube_merge(set.merged, &set.shard, false, &merged, &err) != KO_OK)
+    if (ko_cube_merge(set.merged, &set.shard, false, NULL, &merged, &err) != KO_OK)
         fail_msg("%s", err.text);
     assert_int_equal(merged.n_shards, SHARDS);
     assert_int_equal(merged.pending, 0);
@@ -108,7 +108,7 @@ static void a_partial_merge_leaves_the_rest_pending(void **state)
     hid_t file = open_file(set.shard.item[2]);
     set_number(file, "status", KO_DONE, KO_CELL_FAILED);
     H5Fclose(file);
-    if (ko_cube_merge(set.merged, &two, true, &merged, &err) != KO_OK)
+    if (ko_cube_merge(set.merged, &two, true, NULL, &merged, &err) != KO_OK)
         fail_msg("%s", err.text);
     assert_true(merged.pending > 0);
     assert_int_equal(merged.failed, 1);
@@ -158,7 +158,7 @@ static void differences_of_rounding_are_warned_of(void **state)
     write_all(file, "whole/eval_logprob", H5T_NATIVE_FLOAT, values);
     free(values);
     H5Fclose(file);
-    assert_int_equal(ko_cube_merge(set.merged, &set.shard, false, &merged, &err), KO_OK);
+    assert_int_equal(ko_cube_merge(set.merged, &set.shard, false, NULL, &merged, &err), KO_OK);
     assert_int_equal(merged.warnings.n, 2);
     assert_non_null(strstr(merged.warnings.item[0], "cube.shard-0002-of-0003.h5: device is 'two'"));
     assert_non_null(
@@ -183,7 +183,7 @@ static void a_compressed_shard_is_merged_like_the_shard(void **state)
     ko_cube_view_close(view);
     for (int k = 0; k < SHARDS; k++)
         item[k] = k == 1 ? packed : set.shard.item[k];
-    if (ko_cube_merge(set.merged, &given, false, &merged, &err) != KO_OK)
+    if (ko_cube_merge(set.merged, &given, false, NULL, &merged, &err) != KO_OK)
         fail_msg("%s", err.text);
     check_same(set.whole, set.merged);
     ko_cube_merged_free(&merged);

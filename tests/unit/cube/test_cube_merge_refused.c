@@ -160,7 +160,8 @@ static void what_does_not_belong_together_is_refused_by_name(void **state)
         const int ways = table[i].harm == MISSING || table[i].harm == INCOMPLETE ? 1 : 2;
         for (int partial = 0; partial < ways; partial++) {
             err.text[0] = '\0';
-            assert_int_equal(ko_cube_merge(set.merged, &given, partial, &merged, &err), KO_E_INPUT);
+            assert_int_equal(ko_cube_merge(set.merged, &given, partial, NULL, &merged, &err),
+                             KO_E_INPUT);
             if (!strstr(err.text, table[i].text) || strchr(err.text, '\n'))
                 fail_msg("'%s' does not say '%s'", err.text, table[i].text);
             assert_int_equal(n_files(set.folder), SHARDS + 1);

@@ -237,6 +237,49 @@ static void a_held_lock_shows_signs_of_life(void **state)
     assert_true(info.st_mtim.tv_sec > 1000);
 }
 
+static void a_run_that_was_silent_finds_its_lock_lost(void **state)
+{
+    struct fixture *f = *state;
+    struct ko_lock *lock = NULL;
+    struct ko_lock_process process = f->self.process[0];
+    struct ko_lock_owner other = f->self;
+    assert_int_equal(ko_lock_take(f->cube, &f->self, 0, NULL, &lock, &f->err), KO_OK);
+    assert_int_equal(ko_lock_check(lock, &f->err), KO_OK);
+    assert_int_equal(unlink(f->file), 0);
+    assert_int_equal(ko_lock_check(lock, &f->err), KO_E_FAILED);
+    assert_non_null(strstr(f->err.text, "cube.lock is gone; was this run suspended?"));
+    process.pid = 4321;
+    snprintf(process.host, sizeof process.host, "node7");
+    other.process = &process;
+    leave(f, &other);
+    assert_int_equal(ko_lock_check(lock, &f->err), KO_E_FAILED);
+    assert_non_null(strstr(f->err.text, "cube.lock was taken over by process 4321 on node7;"));
+    assert_non_null(strstr(f->err.text, f->cube));
+    ko_lock_release(lock);
+    assert_true(ko_file_exists(f->file)); /* the other's */
+}
+
+/* Whoever takes a live lock away by mistake gives it back: that is no loss. */
+static void a_lock_that_is_away_for_a_moment_is_kept(void **state)
+{
+    struct fixture *f = *state;
+    struct ko_lock *lock = NULL;
+    char *away = test_folder_path(f->folder, "away");
+    int status = -1;
+    assert_int_equal(ko_lock_take(f->cube, &f->self, 0, NULL, &lock, &f->err), KO_OK);
+    assert_int_equal(rename(f->file, away), 0);
+    const pid_t child = fork();
+    if (child == 0) {
+        ko_nap(0.05);
+        _exit(rename(away, f->file) == 0 ? 0 : 1);
+    }
+    assert_int_equal(ko_lock_check(lock, &f->err), KO_OK);
+    waitpid(child, &status, 0);
+    assert_int_equal(status, 0);
+    ko_lock_release(lock);
+    free(away);
+}
+
 /* One of several that want the same lock at the same time: 0 where it had it, and alone. */
 static int contend(struct fixture *f, const char *witness)
 {
@@ -288,6 +331,8 @@ int main(void)
         TEST(another_owners_lock_is_left_alone),
         TEST(a_stop_ends_the_wait),
         TEST(a_held_lock_shows_signs_of_life),
+        TEST(a_run_that_was_silent_finds_its_lock_lost),
+        TEST(a_lock_that_is_away_for_a_moment_is_kept),
         TEST(a_dead_lock_is_taken_over_by_one_at_a_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,8 @@
+#include "src/base/consent.h"
+
+#include <stddef.h>
+
+enum ko_code ko_consent_ask(const struct ko_consent *consent, struct ko_error *err)
+{
+    return consent && consent->ask ? consent->ask(consent->context, err) : KO_OK;
+}
