@@ -78,15 +78,15 @@
       "how often --interval bootstrap resamples the prompts")                                      \
     X(KO_OPT_BY, "by", KO_STRING, "none", "none|relation", "show",                                 \
       "relation: a curve for each relation of the prompts")                                        \
-    X(KO_OPT_MODEL, "model", KO_STRINGS, "", "NAME", "show verify",                                \
+    X(KO_OPT_MODEL, "model", KO_STRINGS, "", "NAME", "show export verify",                         \
       "only this model (may be repeated)")                                                         \
-    X(KO_OPT_TARGET, "target", KO_STRINGS, "", "SET", "show",                                      \
+    X(KO_OPT_TARGET, "target", KO_STRINGS, "", "SET", "show export",                               \
       "only routes into this token set (may be repeated)")                                         \
-    X(KO_OPT_SOURCE, "source", KO_STRINGS, "", "SET", "show",                                      \
+    X(KO_OPT_SOURCE, "source", KO_STRINGS, "", "SET", "show export",                               \
       "only routes from this token set (may be repeated)")                                         \
-    X(KO_OPT_FEATURE, "feature", KO_STRINGS, "", "CLASS", "show",                                  \
+    X(KO_OPT_FEATURE, "feature", KO_STRINGS, "", "CLASS", "show export",                           \
       "only this feature class (may be repeated)")                                                 \
-    X(KO_OPT_WINDOW_SIZE, "window-size", KO_STRINGS, "", "LAYERS", "show",                         \
+    X(KO_OPT_WINDOW_SIZE, "window-size", KO_STRINGS, "", "LAYERS", "show export",                  \
       "only this window size (may be repeated)")                                                   \
     X(KO_OPT_MINUS_TARGET, "minus-target", KO_STRING, "", "SET", "show",                           \
       "subtract, prompt by prompt, the route into this token set")                                 \

@@ -70,6 +70,9 @@ enum ko_code ko_axis_unknown(const char *option, const char *path, const char *w
     if (nearest)
         return ko_fail(err, KO_E_INPUT, "%s: %s has no %s '%s', did you mean '%s'?", option, path,
                        what, word, nearest);
+    if (known->n == 0)
+        return ko_fail(err, KO_E_INPUT, "%s: %s has no %s at all, leave the option out", option,
+                       path, what);
     for (size_t k = 0; k < known->n; k++)
         ko_text_add(&list, "%s%s", k ? ", " : "", known->item[k]);
     ko_fail(err, KO_E_INPUT, "%s: %s has no %s '%s', choose from: %s", option, path, what, word,

@@ -6,7 +6,9 @@
 #include "mpi/cube/cube_copy.h"
 #include "src/base/file.h"
 #include "src/base/new_file.h"
+#include "src/base/option_table.h"
 #include "src/cli/cli.h"
+#include "src/cli/curve_filter.h"
 #include "src/cli/export_csv.h"
 
 /* The output, NULL for standard output. */
@@ -35,7 +37,37 @@ static enum ko_code read_request(const struct ko_options *options, const char **
     return KO_OK;
 }
 
-static enum ko_code write_file(struct ko_cube_view *view, const char *path, struct ko_error *err)
+/* A compressed copy has everything that the cube has. */
+static enum ko_code refuse_filters(const struct ko_options *options, struct ko_error *err)
+{
+    static const enum ko_option filters[] = {KO_OPT_MODEL, KO_OPT_TARGET, KO_OPT_SOURCE,
+                                             KO_OPT_FEATURE, KO_OPT_WINDOW_SIZE};
+    for (size_t k = 0; k < sizeof filters / sizeof filters[0]; k++)
+        if (ko_option_given(options, filters[k]))
+            return ko_fail(err, KO_E_INPUT,
+                           "--%s: is for --csv, a compressed copy holds the whole cube; leave one "
+                           "of the two out",
+                           ko_option_entry(filters[k])->name);
+    return KO_OK;
+}
+
+/* Whether the filters leave a route. An evaluation has none to filter. */
+static enum ko_code check_filter(struct ko_cube_view *view, const struct ko_curve_filter *filter,
+                                 const char *path, struct ko_error *err)
+{
+    const struct ko_cube_axes *axes = ko_cube_view_axes(view);
+    bool any = ko_cube_view_is_evaluation(view) || axes->route.n + axes->heat_route.n == 0;
+    for (size_t r = 0; r < axes->route.n; r++)
+        any = any || filter->route[r];
+    for (size_t r = 0; r < axes->heat_route.n; r++)
+        any = any || filter->heat_route[r];
+    return any ? KO_OK
+               : ko_fail(err, KO_E_INPUT,
+                         "%s: no cell of it passes these filters together, drop one of them", path);
+}
+
+static enum ko_code write_file(struct ko_cube_view *view, const struct ko_curve_filter *filter,
+                               const char *path, struct ko_error *err)
 {
     struct ko_new_file file = {0};
     enum ko_code code = ko_new_file_open(path, &file, err);
@@ -45,7 +77,7 @@ static enum ko_code write_file(struct ko_cube_view *view, const char *path, stru
     if (!stream)
         code = ko_fail(err, KO_E_FAILED, "%s: cannot be written: %s", path, strerror(errno));
     else
-        code = ko_export_csv(view, stream, path, err);
+        code = ko_export_csv(view, filter, stream, path, err);
     if (stream && fclose(stream) != 0 && code == KO_OK)
         code = ko_fail(err, KO_E_FAILED, "%s: cannot be written: %s", path, strerror(errno));
     if (code == KO_OK)
@@ -54,19 +86,37 @@ static enum ko_code write_file(struct ko_cube_view *view, const char *path, stru
     return code;
 }
 
+static enum ko_code write_csv(struct ko_cli *cli, struct ko_cube_view *view, const char *output,
+                              struct ko_error *err)
+{
+    const char *path = cli->options->arguments.item[0];
+    struct ko_curve_filter filter = {0};
+    enum ko_code code =
+        ko_curve_filter_read(cli->options, path, ko_cube_view_axes(view), &filter, err);
+    if (code == KO_OK)
+        code = check_filter(view, &filter, path, err);
+    if (code == KO_OK)
+        code = output ? write_file(view, &filter, output, err)
+                      : ko_export_csv(view, &filter, cli->out, "standard output", err);
+    ko_curve_filter_free(&filter);
+    return code;
+}
+
 enum ko_code ko_command_export(struct ko_cli *cli, int *status, struct ko_error *err)
 {
     struct ko_cube_view *view = NULL;
     const char *output = NULL;
     (void)status;
+    const bool copies = ko_option_flag(cli->options, KO_OPT_COMPRESS);
     enum ko_code code = read_request(cli->options, &output, err);
+    if (code == KO_OK && copies)
+        code = refuse_filters(cli->options, err);
     if (code == KO_OK)
         code = ko_cube_view_open(cli->options->arguments.item[0], &view, err);
-    if (code == KO_OK && ko_option_flag(cli->options, KO_OPT_COMPRESS))
+    if (code == KO_OK && copies)
         code = ko_cube_compress(view, KO_CUBE_CHUNK_BYTES, output, err);
     else if (code == KO_OK)
-        code = output ? write_file(view, output, err)
-                      : ko_export_csv(view, cli->out, "standard output", err);
+        code = write_csv(cli, view, output, err);
     ko_cube_view_close(view);
     return code;
 }

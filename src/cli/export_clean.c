@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "src/base/memory.h"
+#include "src/cli/csv_prompts.h"
 #include "src/cli/csv_stream.h"
 #include "src/cli/export_csv.h"
 #include "src/plan/plan.h"
@@ -30,7 +31,8 @@ static enum ko_code read_clean_runs(struct ko_cube_view *view, int32_t model, in
 }
 
 static void add_clean_run(struct ko_text *text, const struct ko_cube_axes *axes, int32_t model,
-                          const struct clean_runs *runs, size_t k)
+                          const struct clean_runs *runs, const struct ko_csv_prompts *words,
+                          size_t k)
 {
     const uint8_t reason = runs->reason[k];
     ko_csv_text(text, axes->model.item[model]);
@@ -50,11 +52,12 @@ static void add_clean_run(struct ko_text *text, const struct ko_cube_axes *axes,
     ko_csv_whole(text, runs->target_rank, (int64_t)k);
     ko_text_add(text, ",");
     ko_csv_whole(text, runs->top1_id, (int64_t)k);
+    ko_csv_prompts_add(words, k, text);
     ko_text_add(text, "\n");
 }
 
-enum ko_code ko_export_clean_runs(struct ko_cube_view *view, struct ko_csv_stream *out,
-                                  struct ko_error *err)
+enum ko_code ko_export_clean_runs(struct ko_cube_view *view, const struct ko_curve_filter *filter,
+                                  struct ko_csv_stream *out, struct ko_error *err)
 {
     const struct ko_cube_axes *axes = ko_cube_view_axes(view);
     const size_t n = axes->eval_prompt.n;
@@ -69,14 +72,22 @@ enum ko_code ko_export_clean_runs(struct ko_cube_view *view, struct ko_csv_strea
             ? KO_OK
             : KO_E_MEMORY;
 
-    ko_text_add(&out->text, "model,prompt,status,reason,logprob,prob,target_rank,top1_id\n");
+    struct ko_csv_prompts words = {0};
+    if (code == KO_OK)
+        code = ko_csv_prompts_read(view, "eval_", &words, err);
+    ko_text_add(&out->text,
+                "model,prompt,status,reason,logprob,prob,target_rank,top1_id" KO_CSV_PROMPT_COLUMNS
+                "\n");
     for (int32_t m = 0; code == KO_OK && m < (int32_t)axes->model.n; m++) {
+        if (!filter->model[m])
+            continue;
         code = read_clean_runs(view, m, (int64_t)n, &runs, err);
         for (size_t k = 0; code == KO_OK && k < n; k++) {
-            add_clean_run(&out->text, axes, m, &runs, k);
+            add_clean_run(&out->text, axes, m, &runs, &words, k);
             code = ko_csv_flush(out, KO_CSV_FULL, err);
         }
     }
+    ko_csv_prompts_free(&words);
     free(runs.status);
     free(runs.reason);
     free(runs.logprob);

@@ -33,6 +33,11 @@ echo "$counts"
 grep -q 'done=.* vacuous=' <<<"$counts" || fail "no done and vacuous cells in '$counts'"
 "$KNOCKOUT" export "$cube" --csv -o "$scratch/file.csv"
 cmp "$scratch/cells.csv" "$scratch/file.csv" || fail "-o writes another table"
+"$KNOCKOUT" export "$cube" --csv --model gpt2-facts --source subject --target last --feature all --window-size 3 >"$scratch/some.csv"
+counts=$(check cells "$cube" "$scratch/some.csv" model=gpt2-facts 'route=last<-subject' feature_class=all window_size=3)
+grep -q 'done=[1-9]' <<<"$counts" || fail "the filters leave '$counts'"
+"$KNOCKOUT" export "$cube" --csv --source each >"$scratch/heat.csv"
+check cells "$cube" "$scratch/heat.csv" 'route=last<-each' >/dev/null
 "$KNOCKOUT" export "$scratch/cube.evaluation.h5" --csv >"$scratch/clean.csv"
 check clean "$scratch/cube.evaluation.h5" "$scratch/clean.csv"
 for status in 1 4; do # pending, failed
@@ -59,6 +64,11 @@ check copy "$cube" "$scratch/again.h5"
 check copy "$scratch/cube.evaluation.h5" "$scratch/evaluation.h5"
 
 echo "== refusals"
+refused 2 "--model: is for --csv, a compressed copy holds the whole cube" "$KNOCKOUT" export "$cube" --compress -o "$scratch/new.h5" \
+    --model gpt2-facts
+refused 2 "--model: $cube has no model 'gpt3-facts', did you mean 'gpt2-facts'?" "$KNOCKOUT" export "$cube" --csv --model gpt3-facts
+refused 2 "no cell of it passes these filters together" "$KNOCKOUT" export "$cube" --csv --target subject --source each
+refused 2 "has no source at all, leave the option out" "$KNOCKOUT" export "$scratch/cube.evaluation.h5" --csv --source subject
 refused 2 "choose one of --csv and --compress" "$KNOCKOUT" export "$cube"
 refused 2 "choose one of --csv and --compress" "$KNOCKOUT" export "$cube" --csv --compress
 refused 2 "name the file to write with -o NEW.h5" "$KNOCKOUT" export "$cube" --compress

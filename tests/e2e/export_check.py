@@ -1,6 +1,7 @@
 """Compares what `knockout export` wrote with the cube.
 
-export_check.py cells CUBE CSV | export_check.py clean EVALUATION CSV | export_check.py copy CUBE COPY
+export_check.py cells CUBE CSV [COLUMN=VALUE...]: the lines of these values alone must be there
+export_check.py export_check.py clean EVALUATION CSV | export_check.py copy CUBE COPY
 export_check.py spoil CUBE COPY: a copy of the cube with an attribute that no cube has
 """
 import csv
@@ -45,19 +46,45 @@ def expected_cells(f, prefix):
                 yield key, here
 
 
-def check_cells(path, table):
+WORDS = ["text", "subject", "relation", "target", "foil"]
+PLACES = ["n_tokens", "subject_begin", "subject_end"]
+COLUMNS = (["model", "prompt", "route", "feature_class", "source_position", "window_size", "window_start", "depth",
+            "status", "logprob", "prob", "kl", "target_rank", "top1_id", "foil_logprob", "clean_logprob", "clean_prob",
+            "clean_target_rank", "clean_top1_id", "clean_foil_logprob", "change"]
+           + ["prompt_" + word for word in WORDS] + PLACES)
+
+
+def words_of(f, prefix):
+    """The words of every prompt of an axis; a cube without foils has empty ones."""
+    n = len(f[prefix + "prompt"])
+    return {word: text(f[f"{prefix}prompt_{word}"]) if f"{prefix}prompt_{word}" in f else [""] * n for word in WORDS}
+
+
+def same_change(word, cell, clean):
+    """The change in percent, empty where the cell or its clean run has no value."""
+    value = 100 * np.expm1(np.float64(cell) - np.float64(clean))
+    return word == "" if not np.isfinite(value) else abs(float(word) - value) <= 1e-6 * max(1, abs(value))
+
+
+def check_cells(path, table, *filters):
+    wanted = dict(word.split("=", 1) for word in filters)
+    words = {}
     with h5py.File(path) as f:
         expected, data = {}, {}
         for prefix in [p for p in ("", "heat_") if p + "status" in f]:
             for key, here in expected_cells(f, prefix):
-                expected[key] = (prefix, here)
-            for name in METRICS + ["clean_" + name for name in CLEAN] + ["status"]:
+                if all(key[COLUMNS.index(column)] == value for column, value in wanted.items()):
+                    expected[key] = (prefix, here)
+            words[prefix] = words_of(f, prefix)
+            for name in METRICS + ["clean_" + name for name in CLEAN] + ["status"] + PLACES:
                 if prefix + name in f:
                     data[prefix + name] = f[prefix + name][:]
         depth = f["depth"][:]
     counts = {}
     with open(table, newline="", encoding="utf-8") as lines:
-        for row in csv.DictReader(lines):
+        reader = csv.DictReader(lines)
+        assert reader.fieldnames == COLUMNS, reader.fieldnames
+        for row in reader:
             key = tuple(list(row.values())[:7])
             prefix, here = expected.pop(key)  # a line that is there twice fails here
             status = STATUS[data[prefix + "status"][here[:-1]]]
@@ -72,6 +99,12 @@ def check_cells(path, table):
                 name = "clean_" + name
                 if prefix + name in data:
                     assert equal(row[name], data[prefix + name][here[:2]]), (key, name, row[name])
+            assert same_change(row["change"], data[prefix + "logprob"][here],
+                               data[prefix + "clean_logprob"][here[:2]]), (key, row["change"])
+            for word in WORDS:
+                assert row["prompt_" + word] == words[prefix][word][here[1]], (key, word, row["prompt_" + word])
+            for name in PLACES:
+                assert equal(row[name], data[prefix + name][here[:2]]), (key, name, row[name])
             counts[status] = counts.get(status, 0) + 1
     assert not expected, f"{len(expected)} cells are missing, {next(iter(expected))} first"
     print(" ".join(f"{name}={n}" for name, n in sorted(counts.items())))
@@ -82,6 +115,7 @@ def check_clean(path, table):
         models, prompts = text(f["model"]), text(f["eval_prompt"])
         data = {name: f["eval_" + name][:] for name in
                 ("logprob", "prob", "target_rank", "top1_id", "status")}
+        words = words_of(f, "eval_")
     n = 0
     with open(table, newline="", encoding="utf-8") as lines:
         for row in csv.DictReader(lines):
@@ -91,6 +125,8 @@ def check_clean(path, table):
             assert row["status"] == status and (row["reason"] == "") == (status != "not runnable")
             for name in ("logprob", "prob", "target_rank", "top1_id"):
                 assert equal(row[name], data[name][at]), (row, name)
+            for word in WORDS:
+                assert row["prompt_" + word] == words[word][at[1]], (row, word)
             n += 1
     assert n == len(models) * len(prompts) > 0, n
     print(f"{n} clean runs")

@@ -246,34 +246,39 @@ static int read_first(void)
 /* ----------------------------------------------------------------------------------------------
  * what the commands do */
 
-static void show(struct ko_cube_view *view)
+/* A filter that lets everything through: free() its model alone. */
+static struct ko_curve_filter no_filter(const struct ko_cube_view *view)
 {
     const struct ko_cube_axes *axes = ko_cube_view_axes(view);
-    struct ko_cube_block block = {0};
-    struct ko_curve_filter filter = {0};
-    struct ko_curve_query query = {.minus = {.model = -1, .feature = -1}};
-    struct ko_error err;
     const size_t n = axes->model.n + axes->route.n + axes->heat_route.n + axes->feature_class.n +
                      (size_t)axes->n_sizes + 1;
     uint8_t *all = malloc(n);
 
     FUZZ_CHECK(all != NULL);
     memset(all, 1, n);
-    filter.model = filter.route = filter.heat_route = filter.feature = filter.size = all;
+    return (struct ko_curve_filter){all, all, all, all, all};
+}
+
+static void show(struct ko_cube_view *view, const struct ko_curve_filter *filter)
+{
+    struct ko_cube_block block = {0};
+    struct ko_curve_query query = {.minus = {.model = -1, .feature = -1}};
+    struct ko_error err;
+
     /* As they are, by relation, and less their controls. */
     if (ko_cube_block_of(view, false, &block, &err) == KO_OK)
         for (int asked = 0; asked < 3; asked++) {
             struct ko_curves curves = {0};
             query.by_relation = asked == 1;
             query.minus.control = asked == 2;
-            (void)!ko_curves_read(&block, &filter, &query, "nowhere", &curves, &err);
+            (void)!ko_curves_read(&block, filter, &query, "nowhere", &curves, &err);
             ko_curves_free(&curves);
         }
-    free(all);
 }
 
 static void use(struct ko_cube_view *view)
 {
+    struct ko_curve_filter filter = no_filter(view);
     struct ko_cube_counts counts = {0};
     struct ko_error err;
     char hash[33];
@@ -281,10 +286,11 @@ static void use(struct ko_cube_view *view)
     if (ko_cube_count(view, &counts, &err) == KO_OK)
         ko_cube_counts_free(&counts);
     if (!ko_cube_view_is_evaluation(view))
-        show(view);
-    (void)!ko_export_csv(view, nowhere, "nowhere", &err);
+        show(view, &filter);
+    (void)!ko_export_csv(view, &filter, nowhere, "nowhere", &err);
     for (size_t m = 0; m < ko_cube_view_axes(view)->model.n; m++)
         (void)!ko_cube_view_content_hash(view, (int32_t)m, hash, &err);
+    free(filter.model);
 }
 
 static void edit(char *bytes, const struct base *cube, const uint8_t *data, size_t size)
