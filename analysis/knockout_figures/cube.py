@@ -16,6 +16,21 @@ METRICS = {  # name: (what the axis says, unit)
     "margin-change": ("change of the margin, answer minus foil", "nats"),
 }
 
+# The least and the greatest value that a metric can have; None where there is no bound.
+BOUNDS = {"change": (-100, None), "median": (-100, None), "delta": (-100, 100), "kl": (0, None), "hit": (0, 100)}
+
+
+def bounds_of(metric):
+    return BOUNDS.get(metric, (None, None))
+
+
+def bounds_of_difference(metric, other_model=False):
+    """Those of one value minus another: of two shares or two probabilities at most 100, whatever the clean runs are; of two models'
+    differences from their own clean runs twice that; of what has no upper bound none."""
+    if metric == "delta":
+        return (-200, 200) if other_model else (-100, 100)
+    return (-100, 100) if metric == "hit" else (None, None)
+
 
 class CubeError(Exception):
     """What is wrong with the file or with what was asked of it, in one line."""

@@ -3,7 +3,7 @@ import numpy as np
 import pandas as pd
 
 from . import stats
-from .cube import CubeError
+from .cube import CubeError, bounds_of, bounds_of_difference
 from .palette import class_controls, control_of, is_random_class
 
 COLUMNS = ["model", "route", "target", "source", "feature_class", "window_size", "window_start", "depth", "metric", "value", "low",
@@ -16,7 +16,7 @@ def estimate(metric, values, interval):
         return stats.median(values)
     if metric == "hit" and interval.kind == "usual":
         return stats.share(values)
-    return stats.mean(values, interval)
+    return stats.mean(values, interval, bounds_of(metric))
 
 
 def rows(model, route, feature, size, values, metric, found, **more):
@@ -94,8 +94,8 @@ def _one_controlled(cube, model, route, feature, size, metric, interval, matched
     values = cube.values(metric, model, route, feature, size)
     drawn = [cube.values(metric, model, r, f, size).reindex(window_start=values.window_start).values for r, f in seeds]
     control = stats.mean_over_seeds(drawn)
-    other = stats.mean(control, interval)
-    effect = stats.paired(values.values, control, interval)
+    other = stats.mean(control, interval, bounds_of(metric))
+    effect = stats.paired(values.values, control, interval, bounds_of_difference(metric))
     return rows(model, route, feature, size, values, metric, estimate(metric, values.values, interval), matched=matched,
                 seeds=len(seeds), control=other.value, control_low=other.low, control_high=other.high, effect=effect.value,
                 effect_low=effect.low, effect_high=effect.high, effect_n=effect.n, p=effect.p, p_holm=stats.holm(effect.p))
@@ -111,7 +111,8 @@ def paired_curves(cube, one, other, metric, interval):
             raise CubeError(f"{each[0]}: no cell of {each[1]}, {each[2]}, {each[3]} layers is done")
     a, b = cube.values(metric, *one), cube.values(metric, *other)
     starts = np.intersect1d(a.window_start, b.window_start)
-    found = stats.paired(a.sel(window_start=starts).values, b.sel(window_start=starts).values, interval)
+    found = stats.paired(a.sel(window_start=starts).values, b.sel(window_start=starts).values, interval,
+                         bounds_of_difference(metric, one[0] != other[0]))
     table = pd.DataFrame({"window_start": starts, "value": found.value, "low": found.low, "high": found.high, "n": found.n,
                           "p": found.p, "p_holm": stats.holm(found.p)})
     return table[table.n > 0]

@@ -153,8 +153,18 @@ def _bootstrap(flat, n, interval):
     return low, high
 
 
-def mean(values, interval=Interval()):
-    """The mean over prompts with its 95 % interval."""
+def cut(low, high, value, bounds):
+    """An interval without what lies beyond the bounds (least, greatest; None: there is none) of what a mean can be."""
+    least, most = bounds
+    if least is not None:
+        low = np.maximum(low, np.minimum(least, value))  # never above the value, which rounding may have put beyond; NaN stays NaN
+    if most is not None:
+        high = np.minimum(high, np.maximum(most, value))
+    return low, high
+
+
+def mean(values, interval=Interval(), bounds=(None, None)):
+    """The mean over prompts with its 95 % interval; that of t ends at the bounds, which bootstrapped means cannot leave."""
     values = np.asarray(values, np.float64)
     flat = values.reshape(values.shape[0], -1)
     value, deviation, n = _spread(flat)
@@ -163,7 +173,7 @@ def mean(values, interval=Interval()):
     else:
         t = np.array([t_quantile(int(k) - 1) if k > 1 else np.nan for k in n])
         half = t * deviation / np.sqrt(np.maximum(n, 1))
-        low, high = value - half, value + half
+        low, high = cut(value - half, value + half, value, bounds)
     return Estimate(*(x.reshape(values.shape[1:]) for x in (value, low, high, n)))
 
 
@@ -192,13 +202,15 @@ def share(values):
     p = np.nansum(values, axis=0) / some / 100
     middle = (p + Z * Z / (2 * some)) / (1 + Z * Z / some)
     half = Z / (1 + Z * Z / some) * np.sqrt(p * (1 - p) / some + Z * Z / (4 * some * some))
-    return Estimate(*(np.where(n > 0, 100 * x, np.nan) for x in (p, middle - half, middle + half)), n)
+    low, high = np.where(p > 0, middle - half, 0), np.where(p < 1, middle + half, 1)  # rounding must not leave the ends
+    return Estimate(*(np.where(n > 0, 100 * x, np.nan) for x in (p, low, high)), n)
 
 
-def paired(a, b, interval=Interval()):
-    """The mean of a - b over the prompts that have both, with its interval and the p-value of the paired t-test."""
+def paired(a, b, interval=Interval(), bounds=(None, None)):
+    """The mean of a - b over the prompts that have both, with its interval and the p-value of the paired t-test; bounds are those
+    of the difference."""
     difference = np.asarray(a, np.float64) - np.asarray(b, np.float64)
-    estimate = mean(difference, interval)
+    estimate = mean(difference, interval, bounds)
     _, deviation, n = _spread(difference.reshape(difference.shape[0], -1))
     p = []
     for value, s, count in zip(estimate.value.ravel(), deviation, n):

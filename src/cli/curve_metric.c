@@ -51,6 +51,45 @@ const char *ko_curve_metric_unit(enum ko_curve_metric metric)
     return metrics[metric].unit;
 }
 
+static struct ko_bounds within(double least, double most)
+{
+    return (struct ko_bounds){.has_least = true, .has_most = true, .least = least, .most = most};
+}
+
+static struct ko_bounds from(double least)
+{
+    return (struct ko_bounds){.has_least = true, .least = least};
+}
+
+struct ko_bounds ko_curve_metric_bounds(enum ko_curve_metric metric)
+{
+    switch (metric) {
+    case KO_CURVE_CHANGE:
+    case KO_CURVE_MEDIAN:
+        return from(-100);
+    case KO_CURVE_DELTA:
+        return within(-100, 100);
+    case KO_CURVE_HIT:
+        return within(0, 100);
+    case KO_CURVE_KL:
+        return from(0);
+    case KO_CURVE_LOGPROB:
+    case KO_CURVE_MARGIN:
+    case KO_CURVE_MARGIN_CHANGE:
+        break;
+    }
+    return (struct ko_bounds){0};
+}
+
+struct ko_bounds ko_curve_difference_bounds(enum ko_curve_metric metric, bool other_model)
+{
+    if (metric == KO_CURVE_HIT)
+        return within(-100, 100);
+    if (metric == KO_CURVE_DELTA) /* between models the clean runs do not cancel */
+        return other_model ? within(-200, 200) : within(-100, 100);
+    return (struct ko_bounds){0};
+}
+
 double ko_curve_value(enum ko_curve_metric metric, double clean, double knocked_out)
 {
     switch (metric) {

@@ -7,6 +7,7 @@
 
 #include "src/base/error.h"
 #include "src/cli/cube_block.h"
+#include "src/cli/statistics.h"
 
 /* X(NAME, "word", "what it is", "unit") */
 #define KO_CURVE_METRICS(X)                                                                        \
@@ -31,6 +32,13 @@ KO_MUST_CHECK enum ko_code ko_curve_metric_parse(const char *word, enum ko_curve
 const char *ko_curve_metric_word(enum ko_curve_metric metric);
 const char *ko_curve_metric_title(enum ko_curve_metric metric);
 const char *ko_curve_metric_unit(enum ko_curve_metric metric);
+
+/* What one cell's value cannot pass: change and median end at -100, delta at -100 and 100, hit at 0
+   and 100, kl at 0. */
+struct ko_bounds ko_curve_metric_bounds(enum ko_curve_metric metric);
+/* That of one value minus another, of the same model or another one: hit and delta end at -100 and
+   100, delta between models at -200 and 200; of what has no upper bound a difference has none. */
+struct ko_bounds ko_curve_difference_bounds(enum ko_curve_metric metric, bool other_model);
 
 /* One cell's value; clean and knocked_out are log-probabilities (change, median, logprob),
    probabilities (delta), margins (the target's log-probability minus the foil's) or not used.

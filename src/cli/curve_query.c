@@ -76,6 +76,9 @@ enum ko_code ko_curve_query_read(const struct ko_options *options, const char *p
         code = read_interval(options, &query, err);
     if (code == KO_OK)
         code = read_bootstrap(options, &query.summary.bootstrap, err);
+    query.summary.bounds = ko_curve_query_subtracts(&query)
+                               ? ko_curve_difference_bounds(query.metric, query.minus.model >= 0)
+                               : ko_curve_metric_bounds(query.metric);
     if (code == KO_OK)
         *out = query;
     else

@@ -125,6 +125,30 @@ static void add_heading(const struct ko_curves *curves, const struct ko_curve *c
     ko_text_add(out, "\n");
 }
 
+static bool is_cut(const struct ko_curves *curves, const struct ko_summary *summary)
+{
+    for (size_t c = 0; c < curves->n; c++)
+        for (int32_t k = 0; k < curves->curve[c].n_points; k++)
+            if (ko_estimate_is_cut(&curves->curve[c].point[k].estimate, summary))
+                return true;
+    return false;
+}
+
+/* "intervals are cut at 0.00 and 100.00, ..." */
+static void add_cut(const struct ko_curve_query *query, struct ko_text *out)
+{
+    char number[32];
+    const struct ko_bounds *bounds = &query->summary.bounds;
+    ko_text_add(out, "intervals are cut at ");
+    if (bounds->has_least)
+        ko_text_add(out, "%s", ko_curve_number(query->metric, bounds->least, number));
+    if (bounds->has_least && bounds->has_most)
+        ko_text_add(out, " and ");
+    if (bounds->has_most)
+        ko_text_add(out, "%s", ko_curve_number(query->metric, bounds->most, number));
+    ko_text_add(out, ", beyond which no mean can lie\n");
+}
+
 static void add_title(const struct ko_curve_query *query, struct ko_text *out)
 {
     char number[32];
@@ -142,6 +166,8 @@ void ko_curves_print(const struct ko_curves *curves, const struct ko_cube_axes *
 {
     const double largest = largest_value(curves);
     add_title(query, out);
+    if (is_cut(curves, &query->summary))
+        add_cut(query, out);
     for (size_t c = 0; c < curves->n; c++) {
         const struct ko_curve *curve = &curves->curve[c];
         struct ko_table table = {.n_columns = is_tested(query) ? 8 : 6,

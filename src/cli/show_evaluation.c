@@ -24,6 +24,7 @@ static enum ko_code measure(const struct ko_curve_query *query, const float *log
         hit.interval = KO_INTERVAL_WILSON;
     if (mean.interval == KO_INTERVAL_WILSON)
         mean.interval = KO_INTERVAL_T;
+    mean.bounds = (struct ko_bounds){.has_most = true, .most = 0}; /* a log-probability's */
     for (size_t k = 0; k < n; k++)
         if (rank[k] >= 1 && isfinite(logprob[k]))
             values[n_run++] = rank[k] == 1 ? 100 : 0;

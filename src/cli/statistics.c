@@ -56,6 +56,24 @@ struct ko_estimate ko_estimate_mean(const double *values, size_t n)
     return estimate;
 }
 
+void ko_estimate_cut(struct ko_estimate *estimate, const struct ko_bounds *bounds)
+{
+    /* Rounding may have put the value itself beyond. */
+    if (bounds->has_least && estimate->low < bounds->least)
+        estimate->low = fmin(bounds->least, estimate->value);
+    if (bounds->has_most && estimate->high > bounds->most)
+        estimate->high = fmax(bounds->most, estimate->value);
+}
+
+bool ko_estimate_is_cut(const struct ko_estimate *estimate, const struct ko_summary *summary)
+{
+    const struct ko_bounds *bounds = &summary->bounds;
+    if (summary->interval != KO_INTERVAL_T || !(estimate->low < estimate->high))
+        return false;
+    return (bounds->has_least && !(estimate->low > bounds->least)) ||
+           (bounds->has_most && !(estimate->high < bounds->most));
+}
+
 static double median_of(const double *sorted, size_t n)
 {
     return (sorted[(n - 1) / 2] + sorted[n / 2]) / 2;
@@ -132,6 +150,7 @@ enum ko_code ko_estimate(const struct ko_summary *summary, double *values, size_
         break;
     }
     *out = ko_estimate_mean(values, n);
+    ko_estimate_cut(out, &summary->bounds);
     return KO_OK;
 }
 

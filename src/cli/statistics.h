@@ -3,6 +3,7 @@
 #ifndef KO_CLI_STATISTICS_H
 #define KO_CLI_STATISTICS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "src/base/error.h"
@@ -30,17 +31,30 @@ enum ko_interval {
 const char *ko_statistic_word(enum ko_statistic statistic);
 const char *ko_interval_word(enum ko_interval interval);
 
+/* What the values, and so their mean, cannot pass. {0}: there are no bounds. */
+struct ko_bounds {
+    bool has_least, has_most;
+    double least, most; /* where there is one */
+};
+
 /* What to make of a sample. t and wilson go with the mean, order with the median, bootstrap with
    both; wilson is for values that are 0 or 100. */
 struct ko_summary {
     enum ko_statistic statistic;
     enum ko_interval interval;
     struct ko_bootstrap bootstrap; /* used where the interval is */
+    struct ko_bounds bounds;       /* t is cut there: no other interval can leave them */
 };
 
 /* values [n] into *out; sorts them. */
 KO_MUST_CHECK enum ko_code ko_estimate(const struct ko_summary *summary, double *values, size_t n,
                                        struct ko_estimate *out, struct ko_error *err);
+
+/* Takes from an interval what lies beyond the bounds; the probability with which it holds the mean
+   stays what it was. It still holds the value, and no interval (NaN) stays none. */
+void ko_estimate_cut(struct ko_estimate *estimate, const struct ko_bounds *bounds);
+/* Whether the summary's interval was cut there. */
+bool ko_estimate_is_cut(const struct ko_estimate *estimate, const struct ko_summary *summary);
 
 /* Mean, and mean -+ t sd / sqrt(n) with the sample's standard deviation (n - 1) and the 97.5 %
    point of Student's t with n - 1 degrees of freedom; no interval for n = 1. values [n]. */

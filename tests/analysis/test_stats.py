@@ -5,7 +5,8 @@ import unittest
 import numpy as np
 from scipy import stats as scipy_stats
 
-from knockout_figures import stats
+from knockout_figures import curves, stats
+from knockout_figures.cube import BOUNDS, bounds_of
 
 RNG = np.random.default_rng(7)
 TIGHT = dict(rtol=1e-11, atol=1e-12)  # seen: 3e-14
@@ -80,6 +81,46 @@ class Means(unittest.TestCase):
             np.testing.assert_allclose([found.value, found.low, found.high], [100 * hits / n, 100 * reference.low, 100 * reference.high],
                                        rtol=1e-4, atol=1e-3)
             self.assertEqual(found.n, n)
+
+
+class Bounds(unittest.TestCase):
+    def test_an_interval_of_t_ends_at_the_bounds(self):
+        values = np.array([[-99, -98, -90, -23], [-20, -30, -40, -25], [np.nan, np.nan, np.nan, -3], [-100, -100, -100, -100]]).T
+        plain, found = stats.mean(values), stats.mean(values, bounds=(-100, None))
+        self.assertLess(plain.low[0], -135)
+        np.testing.assert_array_equal(found.low, [-100, plain.low[1], np.nan, -100])
+        np.testing.assert_array_equal(found.high, plain.high)
+        np.testing.assert_array_equal(found.value, plain.value)
+        both = stats.mean(values, bounds=(-60, -30))
+        np.testing.assert_array_equal([both.low[1], both.high[0]], [plain.low[1], -30])
+        self.assertEqual(both.low[0], -77.5)  # never beyond the value
+
+    def test_no_interval_of_a_bounded_metric_leaves_its_bounds(self):
+        few = {"change": 100 * (RNG.beta(0.3, 1, (4, 400)) - 1), "delta": 200 * RNG.beta(0.2, 0.2, (4, 400)) - 100,
+               "kl": RNG.gamma(0.1, 1, (4, 400)), "hit": 100.0 * (RNG.random((4, 400)) < 0.5), "median": RNG.gamma(0.1, 1, (9, 400)) - 100}
+        self.assertEqual(set(few), set(BOUNDS))
+        for metric, values in few.items():
+            for kind in ("usual", "t", "bootstrap"):
+                found = curves.estimate(metric, values, stats.Interval(kind, 50))
+                least, most = bounds_of(metric)
+                self.assertTrue((found.low >= least).all(), (metric, kind))
+                self.assertTrue(most is None or (found.high <= most).all(), (metric, kind))
+            plain = stats.mean(values)
+            self.assertTrue(metric == "median" or (plain.low < least).any() or (plain.high > (most or np.inf)).any())
+
+    def test_cutting_costs_no_coverage_and_a_bootstrap_would(self):
+        """Means of 4 changes drawn from 100 (Beta(0.3, 1) - 1), 4,000 times: how often each interval holds the true mean."""
+        values, truth = 100 * (np.random.default_rng(1).beta(0.3, 1, (4, 4000)) - 1), 100 * (0.3 / 1.3 - 1)
+
+        def held(found):
+            return np.mean((found.low <= truth) & (truth <= found.high))
+
+        t, cut = stats.mean(values), stats.mean(values, bounds=(-100, None))
+        bootstrap = stats.mean(values, stats.Interval("bootstrap", 1000))
+        self.assertEqual(held(t), held(cut))
+        self.assertGreater(np.mean(t.low < -100), 0.9)
+        self.assertGreater(held(cut), 0.83)  # seen: 0.849
+        self.assertLess(held(bootstrap), 0.78)  # seen: 0.744
 
 
 class Bootstrap(unittest.TestCase):

@@ -19,6 +19,9 @@ import scipy.stats
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../analysis"))
 from knockout_figures import stats  # noqa: E402
 
+# What a mean cannot pass, and a difference of two: (least, most).
+BOUNDS = {"change": (-100, math.inf), "delta": (-100, 100), "kl": (0, math.inf), "hit": (0, 100)}
+DIFFERENCES = {"delta": (-100, 100), "hit": (-100, 100)}
 RELATIVE, ABSOLUTE = 2e-8, 1e-9  # nine digits are printed
 P_RELATIVE = 1e-7
 MASK = (1 << 64) - 1
@@ -96,6 +99,17 @@ def others(cube, minus, curve):
     return [([other] if other != curve and other[1] >= 0 else [], word if kind in ("model", "feature") else route)]
 
 
+cuts = []  # whether each interval of t had to be cut
+
+
+def bounds_of(case):
+    if not case["minus"]:
+        return BOUNDS.get(case["metric"], (-math.inf, math.inf))
+    if case["metric"] == "delta" and case["minus"][0] == "model":
+        return -200, 200
+    return DIFFERENCES.get(case["metric"], (-math.inf, math.inf))
+
+
 def estimates(x, case):
     """(value, low, high) by scipy and numpy, and by stats.py, of the values x without NaN."""
     n = len(x)
@@ -109,8 +123,12 @@ def estimates(x, case):
         found = stats.mean(x[:, None], stats.Interval("bootstrap", case["resamples"], case["seed"]))
     elif case["interval"] == "t":
         half = scipy.stats.t.ppf(0.975, n - 1) * scipy.stats.sem(x) if n > 1 else math.nan
+        least, most = bounds = bounds_of(case)
         here = np.mean(x), np.mean(x) - half, np.mean(x) + half
-        found = stats.mean(x[:, None], stats.Interval("t"))
+        if n > 1:
+            cuts.append(here[1] < least or here[2] > most)
+            here = here[0], max(here[1], least), min(here[2], most)
+        found = stats.mean(x[:, None], stats.Interval("t"), bounds)
     elif case["interval"] == "order":
         x = np.sort(x)
         low, high = math.floor(n / 2 - 0.98 * n**0.5), math.ceil(1 + n / 2 + 0.98 * n**0.5)
@@ -229,6 +247,13 @@ def main():
         check(path, cube, minus=minus, interval="bootstrap", metric="logprob", seed=3)
         check(path, cube, minus=minus, interval="order", statistic="median", metric="margin-change")
         check(path, cube, minus=minus, by="relation", metric="hit")
+    check(path, cube, minus=("model", cube.model[1]), by="relation", metric="delta")
+    check(path, cube, minus=("source", "relation"), by="relation", metric="delta")
+    for metric in ("change", "kl", "hit", "delta"):
+        cuts.clear()
+        check(path, cube, by="relation", metric=metric)
+        print(f"  {sum(cuts)} of {len(cuts)} intervals of t were cut")
+        assert any(cuts) or metric == "delta", f"no interval of {metric} had to be cut: the rule is not tried"
 
 
 main()

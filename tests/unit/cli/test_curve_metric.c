@@ -38,6 +38,37 @@ static void a_tiny_change_keeps_its_digits(void **state)
     assert_close(ko_curve_value(KO_CURVE_CHANGE, 0, 1e-18), 1e-16);
 }
 
+static void each_metric_has_its_bounds(void **state)
+{
+    (void)state;
+    const double none = INFINITY;
+    const struct {
+        enum ko_curve_metric metric;
+        double least, most, difference, of_models;
+    } cases[] = {
+        {KO_CURVE_CHANGE, -100, none, none, none},
+        {KO_CURVE_MEDIAN, -100, none, none, none},
+        {KO_CURVE_DELTA, -100, 100, 100, 200},
+        {KO_CURVE_HIT, 0, 100, 100, 100},
+        {KO_CURVE_KL, 0, none, none, none},
+        {KO_CURVE_LOGPROB, -none, none, none, none},
+        {KO_CURVE_MARGIN, -none, none, none, none},
+        {KO_CURVE_MARGIN_CHANGE, -none, none, none, none},
+    };
+    for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
+        const struct ko_bounds value = ko_curve_metric_bounds(cases[k].metric);
+        assert_true((value.has_least ? value.least : -none) == cases[k].least);
+        assert_true((value.has_most ? value.most : none) == cases[k].most);
+        for (int other_model = 0; other_model < 2; other_model++) {
+            const struct ko_bounds pair =
+                ko_curve_difference_bounds(cases[k].metric, other_model != 0);
+            const double end = other_model ? cases[k].of_models : cases[k].difference;
+            assert_true((pair.has_least ? -pair.least : none) == end);
+            assert_true((pair.has_most ? pair.most : none) == end);
+        }
+    }
+}
+
 static void metrics_are_found_by_their_words(void **state)
 {
     (void)state;
@@ -67,6 +98,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_metric_has_its_value_of_a_cell),
         cmocka_unit_test(a_tiny_change_keeps_its_digits),
+        cmocka_unit_test(each_metric_has_its_bounds),
         cmocka_unit_test(metrics_are_found_by_their_words),
         cmocka_unit_test(depth_runs_from_nothing_to_all),
     };

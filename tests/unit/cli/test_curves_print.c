@@ -72,6 +72,26 @@ static void a_line_a_window_with_interval_count_and_bar(void **state)
     release(&f);
 }
 
+static void an_interval_that_was_cut_is_said(void **state)
+{
+    (void)state;
+    const struct ko_curve_query query = {.metric = KO_CURVE_CHANGE,
+                                         .summary.bounds = {.has_least = true, .least = -100},
+                                         .minus = {.model = -1, .feature = -1}};
+    const char *said = "intervals are cut at -100.00, beyond which no mean can lie\n";
+    struct fixture f;
+    struct ko_text text = {0};
+    make(&f);
+    ko_curves_print(&f.curves, &f.axes, &query, &text);
+    assert_null(strstr(ko_text_str(&text), "cut"));
+    ko_text_free(&text);
+    f.first[0].estimate.low = -100;
+    ko_curves_print(&f.curves, &f.axes, &query, &text);
+    assert_non_null(strstr(ko_text_str(&text), said));
+    ko_text_free(&text);
+    release(&f);
+}
+
 /* The first curve as a difference, of one relation. */
 static void make_difference(struct fixture *f)
 {
@@ -202,6 +222,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_a_window_with_interval_count_and_bar),
+        cmocka_unit_test(an_interval_that_was_cut_is_said),
         cmocka_unit_test(a_difference_names_what_is_subtracted_and_its_p_values),
         cmocka_unit_test(json_has_null_for_what_is_not_known),
         cmocka_unit_test(csv_is_one_table_with_empty_fields_for_what_is_not_known),

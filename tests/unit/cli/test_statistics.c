@@ -77,11 +77,11 @@ static void a_summary_has_the_figure_and_the_interval_asked_for(void **state)
         struct ko_summary summary;
         double value, low, high;
     } cases[] = {
-        {{KO_STATISTIC_MEAN, KO_INTERVAL_T, {0, 0}}, 2.475, -0.592, 5.542},
-        {{KO_STATISTIC_MEAN, KO_INTERVAL_BOOTSTRAP, {1000, 0}}, 2.475, 0.098, 4.85},
-        {{KO_STATISTIC_MEDIAN, KO_INTERVAL_BOOTSTRAP, {1000, 0}}, 1.75, -0.5, 6.25},
-        {{KO_STATISTIC_MEDIAN, KO_INTERVAL_ORDER, {0, 0}}, 1.75, -4, 9.5},
-        {{KO_STATISTIC_MEAN, KO_INTERVAL_WILSON, {0, 0}}, 60, 31.27, 83.18},
+        {{KO_STATISTIC_MEAN, KO_INTERVAL_T, {0, 0}, {0}}, 2.475, -0.592, 5.542},
+        {{KO_STATISTIC_MEAN, KO_INTERVAL_BOOTSTRAP, {1000, 0}, {0}}, 2.475, 0.098, 4.85},
+        {{KO_STATISTIC_MEDIAN, KO_INTERVAL_BOOTSTRAP, {1000, 0}, {0}}, 1.75, -0.5, 6.25},
+        {{KO_STATISTIC_MEDIAN, KO_INTERVAL_ORDER, {0, 0}, {0}}, 1.75, -4, 9.5},
+        {{KO_STATISTIC_MEAN, KO_INTERVAL_WILSON, {0, 0}, {0}}, 60, 31.27, 83.18},
     };
     struct ko_error err = {0};
     for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
@@ -95,6 +95,53 @@ static void a_summary_has_the_figure_and_the_interval_asked_for(void **state)
         assert_int_equal(ko_estimate(&cases[k].summary, values, 0, &e, &err), KO_OK);
         assert_true(isnan(e.value) && isnan(e.low) && isnan(e.high) && e.n == 0);
     }
+}
+
+/* scipy.stats.t.interval(0.95, 3, -77.5, scipy.stats.sem(some_changes)): the low end passes -100.
+ */
+static void intervals_of_t_end_at_the_bounds_of_the_mean(void **state)
+{
+    (void)state;
+    const double some_changes[] = {-99, -98, -90, -23};
+    const struct ko_bounds none = {0}, from = {.has_least = true, .least = -100},
+                           both = {true, true, -100, -50}, within = {true, true, -200, 200};
+    const struct {
+        enum ko_interval interval;
+        struct ko_bounds bounds;
+        double low, high;
+        bool cut;
+    } cases[] = {
+        {KO_INTERVAL_T, none, -135.6686, -19.3314, false},
+        {KO_INTERVAL_T, from, -100, -19.3314, true},
+        {KO_INTERVAL_T, both, -100, -50, true},
+        {KO_INTERVAL_T, within, -135.6686, -19.3314, false},
+        {KO_INTERVAL_BOOTSTRAP, from, -98.5, -41.75, false},
+    };
+    struct ko_error err = {0};
+    for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
+        const struct ko_summary summary = {
+            KO_STATISTIC_MEAN, cases[k].interval, {1000, 0}, cases[k].bounds};
+        double values[4];
+        struct ko_estimate e;
+        memcpy(values, some_changes, sizeof values);
+        assert_int_equal(ko_estimate(&summary, values, 4, &e, &err), KO_OK);
+        assert_close(e.value, -77.5, 1e-12);
+        assert_close(e.low, cases[k].low, 1e-4);
+        assert_close(e.high, cases[k].high, 1e-4);
+        assert_int_equal(ko_estimate_is_cut(&e, &summary), cases[k].cut);
+    }
+}
+
+static void cutting_leaves_no_interval_none_and_never_passes_the_value(void **state)
+{
+    (void)state;
+    const struct ko_bounds from = {.has_least = true, .least = 0};
+    struct ko_estimate one = {-3, NAN, NAN, 1}, rounded = {-1e-18, -1e-3, 1e-3, 5};
+    ko_estimate_cut(&one, &from);
+    assert_true(isnan(one.low) && isnan(one.high));
+    ko_estimate_cut(&rounded, &from);
+    assert_close(rounded.low, -1e-18, 0);
+    assert_close(rounded.high, 1e-3, 0);
 }
 
 static void one_value_has_a_mean_and_no_interval(void **state)
@@ -176,6 +223,8 @@ int main(void)
         cmocka_unit_test(pairs_without_spread_have_no_p_or_none_left),
         cmocka_unit_test(holms_correction_is_that_of_r),
         cmocka_unit_test(a_summary_has_the_figure_and_the_interval_asked_for),
+        cmocka_unit_test(intervals_of_t_end_at_the_bounds_of_the_mean),
+        cmocka_unit_test(cutting_leaves_no_interval_none_and_never_passes_the_value),
         cmocka_unit_test(one_value_has_a_mean_and_no_interval),
         cmocka_unit_test(no_values_have_no_figure),
         cmocka_unit_test(equal_values_have_an_interval_of_no_width),
