@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Reads the sources without running them: clang-format, shellcheck, Python's compiler, cppcheck, gcc's analyzer and clang-tidy.
+# Reads the sources without running them: clang-format, shellcheck, Python's compiler, the texts of the mutations, cppcheck, gcc's analyzer and clang-tidy.
 # Every finding is printed and fails; a finding that is none has its reason at the line, in .clang-tidy, or below.
 # Usage: tests/static.sh [--long] [--any-version] [BUILD]
 #   BUILD          a configured build folder, for its compile_commands.json; build/release where none is given
@@ -82,6 +82,10 @@ python() {
     PYTHONPYCACHEPREFIX=$scratch/pycache python3 -W error -m compileall -q analysis tests jobs
 }
 
+mutations() {
+    python3 tests/mutation/run.py --check
+}
+
 # Left out: variableScope, since buffers are declared beside what points into them; missingIncludeSystem, since it does not read the
 # system's headers; constParameter, since a table of operations gives many functions their types.
 cppcheck_sources() {
@@ -129,6 +133,7 @@ clang_tidy=$(first_of clang-tidy-14 clang-tidy)
 check clang-format 'version 14\.' "$clang_format" format
 check shellcheck 'version: 0\.(9|1[0-9])' shellcheck shell
 check python 'Python 3' python3 python
+check mutations 'Python 3' python3 mutations
 check cppcheck 'Cppcheck 2\.10' cppcheck cppcheck_sources
 check gcc-analyzer '^(gcc|cc) .* 12\.' cc analyzer
 check clang-tidy 'version 14\.' "$clang_tidy" tidy

@@ -42,41 +42,11 @@ static inline const uint8_t *ko_cpu_mask(const struct ko_rows *rows, const struc
            ((size_t)branch->mask * (size_t)rows->n_layers + (size_t)layer) * (size_t)n_features;
 }
 
-/* The operations, as struct ko_kernels says. */
-enum ko_code ko_cpu_embed(struct ko_backend *be, const struct ko_matrix *tokens,
-                          const struct ko_matrix *positions, float *x, struct ko_error *err);
-enum ko_code ko_cpu_branch_rows(struct ko_backend *be, float *x, int32_t d, int32_t first,
-                                int32_t n, struct ko_error *err);
-enum ko_code ko_cpu_gather(struct ko_backend *be, const float *from, int32_t ld_from,
-                           const int32_t *index, int32_t n, int32_t d, float *to, int32_t ld_to,
-                           struct ko_error *err);
-enum ko_code ko_cpu_linear(struct ko_backend *be, int32_t m, const float *x, int32_t ldx,
-                           const struct ko_matrix *w, const float *bias, bool accumulate, float *y,
-                           int32_t ldy, struct ko_error *err);
-enum ko_code ko_cpu_rms_norm(struct ko_backend *be, int32_t n, int32_t d, const float *x,
-                             int32_t ldx, const float *weight, float eps, float *y, int32_t ldy,
-                             struct ko_error *err);
-enum ko_code ko_cpu_layer_norm(struct ko_backend *be, int32_t n, int32_t d, const float *x,
-                               int32_t ldx, const float *weight, const float *bias, float eps,
-                               float *y, int32_t ldy, struct ko_error *err);
-enum ko_code ko_cpu_softplus(struct ko_backend *be, int32_t n, int32_t d, float *x, int32_t ld,
-                             struct ko_error *err);
-enum ko_code ko_cpu_gelu_tanh(struct ko_backend *be, int32_t n, int32_t d, float *x, int32_t ld,
-                              struct ko_error *err);
-enum ko_code ko_cpu_conv(struct ko_backend *be, const struct ko_conv *args, struct ko_error *err);
-enum ko_code ko_cpu_mamba1(struct ko_backend *be, const struct ko_mamba1 *args,
-                           struct ko_error *err);
-enum ko_code ko_cpu_mamba2(struct ko_backend *be, const struct ko_mamba2 *args,
-                           struct ko_error *err);
-enum ko_code ko_cpu_gated_norm(struct ko_backend *be, const struct ko_gated_norm *args,
+/* The operations: ko_cpu_embed and the others, as operations.h says. */
+#define KO_DECLARE(name, args)                                                                     \
+    enum ko_code ko_cpu_##name(struct ko_backend *be, const struct args *args,                     \
                                struct ko_error *err);
-enum ko_code ko_cpu_rope(struct ko_backend *be, const struct ko_rope *args, struct ko_error *err);
-enum ko_code ko_cpu_silu_mul(struct ko_backend *be, int32_t n, int32_t d, const float *gate,
-                             const float *up, int32_t ld, float *y, int32_t ldy,
-                             struct ko_error *err);
-enum ko_code ko_cpu_attention(struct ko_backend *be, const struct ko_attention *args,
-                              struct ko_error *err);
-enum ko_code ko_cpu_unembed(struct ko_backend *be, const struct ko_unembed *args,
-                            struct ko_error *err);
+KO_OPERATIONS(KO_DECLARE)
+#undef KO_DECLARE
 
 #endif

@@ -1,62 +1,60 @@
 #include "kernels/cpu/cpu.h"
 
-enum ko_code ko_cpu_rms_norm(struct ko_backend *be, int32_t n, int32_t d, const float *x,
-                             int32_t ldx, const float *weight, float eps, float *y, int32_t ldy,
+enum ko_code ko_cpu_rms_norm(struct ko_backend *be, const struct ko_rms_norm *args,
                              struct ko_error *err)
 {
     (void)err;
 #pragma omp parallel for schedule(static) num_threads(be->threads)
-    for (int32_t r = 0; r < n; r++) {
-        be->isa->rms_norm((size_t)d, x + (size_t)r * (size_t)ldx, weight, eps,
-                          y + (size_t)r * (size_t)ldy);
+    for (int32_t r = 0; r < args->n; r++) {
+        be->isa->rms_norm((size_t)args->d, args->x + (size_t)r * (size_t)args->ldx, args->weight,
+                          args->eps, args->y + (size_t)r * (size_t)args->ldy);
     }
     return KO_OK;
 }
 
-enum ko_code ko_cpu_layer_norm(struct ko_backend *be, int32_t n, int32_t d, const float *x,
-                               int32_t ldx, const float *weight, const float *bias, float eps,
-                               float *y, int32_t ldy, struct ko_error *err)
+enum ko_code ko_cpu_layer_norm(struct ko_backend *be, const struct ko_layer_norm *args,
+                               struct ko_error *err)
 {
     (void)err;
 #pragma omp parallel for schedule(static) num_threads(be->threads)
-    for (int32_t r = 0; r < n; r++) {
-        be->isa->layer_norm((size_t)d, x + (size_t)r * (size_t)ldx, weight, bias, eps,
-                            y + (size_t)r * (size_t)ldy);
+    for (int32_t r = 0; r < args->n; r++) {
+        be->isa->layer_norm((size_t)args->d, args->x + (size_t)r * (size_t)args->ldx, args->weight,
+                            args->bias, args->eps, args->y + (size_t)r * (size_t)args->ldy);
     }
     return KO_OK;
 }
 
-enum ko_code ko_cpu_softplus(struct ko_backend *be, int32_t n, int32_t d, float *x, int32_t ld,
+enum ko_code ko_cpu_softplus(struct ko_backend *be, const struct ko_activation *args,
                              struct ko_error *err)
 {
     (void)err;
 #pragma omp parallel for schedule(static) num_threads(be->threads)
-    for (int32_t r = 0; r < n; r++) {
-        be->isa->softplus((size_t)d, x + (size_t)r * (size_t)ld);
+    for (int32_t r = 0; r < args->n; r++) {
+        be->isa->softplus((size_t)args->d, args->x + (size_t)r * (size_t)args->ld);
     }
     return KO_OK;
 }
 
-enum ko_code ko_cpu_gelu_tanh(struct ko_backend *be, int32_t n, int32_t d, float *x, int32_t ld,
+enum ko_code ko_cpu_gelu_tanh(struct ko_backend *be, const struct ko_activation *args,
                               struct ko_error *err)
 {
     (void)err;
 #pragma omp parallel for schedule(static) num_threads(be->threads)
-    for (int32_t r = 0; r < n; r++) {
-        be->isa->gelu_tanh((size_t)d, x + (size_t)r * (size_t)ld);
+    for (int32_t r = 0; r < args->n; r++) {
+        be->isa->gelu_tanh((size_t)args->d, args->x + (size_t)r * (size_t)args->ld);
     }
     return KO_OK;
 }
 
-enum ko_code ko_cpu_silu_mul(struct ko_backend *be, int32_t n, int32_t d, const float *gate,
-                             const float *up, int32_t ld, float *y, int32_t ldy,
+enum ko_code ko_cpu_silu_mul(struct ko_backend *be, const struct ko_silu_mul *args,
                              struct ko_error *err)
 {
     (void)err;
 #pragma omp parallel for schedule(static) num_threads(be->threads)
-    for (int32_t r = 0; r < n; r++) {
-        size_t at = (size_t)r * (size_t)ld;
-        be->isa->silu_mul((size_t)d, gate + at, up + at, y + (size_t)r * (size_t)ldy);
+    for (int32_t r = 0; r < args->n; r++) {
+        size_t at = (size_t)r * (size_t)args->ld;
+        be->isa->silu_mul((size_t)args->d, args->gate + at, args->up + at,
+                          args->y + (size_t)r * (size_t)args->ldy);
     }
     return KO_OK;
 }

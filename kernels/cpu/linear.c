@@ -14,23 +14,23 @@ void ko_cpu_gemm(int32_t m, const float *x, int32_t ldx, const struct ko_matrix 
                 w->in_first ? w->n_out : w->n_in, beta, y, ldy);
 }
 
-enum ko_code ko_cpu_linear(struct ko_backend *be, int32_t m, const float *x, int32_t ldx,
-                           const struct ko_matrix *w, const float *bias, bool accumulate, float *y,
-                           int32_t ldy, struct ko_error *err)
+enum ko_code ko_cpu_linear(struct ko_backend *be, const struct ko_linear *args,
+                           struct ko_error *err)
 {
     (void)err;
-    size_t width = (size_t)w->n_out;
-    if (bias) {
+    size_t width = (size_t)args->w.n_out;
+    if (args->bias) {
 #pragma omp parallel for schedule(static) num_threads(be->threads)
-        for (int32_t r = 0; r < m; r++) {
-            float *row = y + (size_t)r * (size_t)ldy;
-            if (accumulate) {
-                be->isa->add_scaled(width, 1.0F, bias, row);
+        for (int32_t r = 0; r < args->n; r++) {
+            float *row = args->y + (size_t)r * (size_t)args->ldy;
+            if (args->accumulate) {
+                be->isa->add_scaled(width, 1.0F, args->bias, row);
             } else {
-                be->isa->start(width, bias, row);
+                be->isa->start(width, args->bias, row);
             }
         }
     }
-    ko_cpu_gemm(m, x, ldx, w, 0, w->n_out, accumulate || bias ? 1.0F : 0.0F, y, ldy);
+    ko_cpu_gemm(args->n, args->x, args->ldx, &args->w, 0, args->w.n_out,
+                args->accumulate || args->bias ? 1.0F : 0.0F, args->y, args->ldy);
     return KO_OK;
 }

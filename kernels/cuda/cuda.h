@@ -65,13 +65,13 @@ struct ko_backend {
 enum {
     KO_CUDA_IMPORT_BYTES = 16 << 20,
     KO_CUDA_WORKSPACE_BYTES = 64 << 20,
-    KO_CUDA_TILE_FLOATS = 48 << 20, /* logits at a time, or more where rows are very many: ... */
-    KO_CUDA_NARROWEST_TILE = 256,   /* ... tokens at least */
+    KO_CUDA_TILE_FLOATS = 48 << 20, /* logits that are computed at a time */
+    KO_CUDA_NARROWEST_TILE = 256,   /* tokens in a tile at least, however many rows there are */
     KO_CUDA_STAGE_BYTES_A_ROW = 32
 };
 
-/* The codes of the libraries as ours: KO_E_MEMORY where memory is short, else KO_E_FAILED, with the
-   GPU and the library's words. */
+/* Maps a status of CUDA or cuBLAS to enum ko_code: KO_E_MEMORY where memory is short, else
+   KO_E_FAILED. The text names the GPU and quotes the library. */
 KO_MUST_CHECK enum ko_code ko_cuda_check(const struct ko_backend *be, cudaError_t result,
                                          const char *what, struct ko_error *err);
 KO_MUST_CHECK enum ko_code ko_cublas_check(const struct ko_backend *be, cublasStatus_t result,
@@ -97,19 +97,16 @@ KO_MUST_CHECK enum ko_code ko_cuda_algorithms_new(struct ko_cuda_algorithms **ou
                                                   struct ko_error *err);
 void ko_cuda_algorithms_free(struct ko_cuda_algorithms *algorithms);
 
-/* y[m, n_out] (ldy) = x[m, n_in] (ldx) W + bias, or y += with accumulate, where W is w's columns of
-   outputs [first, first + n_out). x is float32; it is rounded to w's type where that is narrower.
- */
-KO_MUST_CHECK enum ko_code ko_cuda_product(struct ko_backend *be, int32_t m, const float *x,
-                                           int32_t ldx, const struct ko_matrix *w, int32_t first,
-                                           int32_t n_out, const float *bias, bool accumulate,
-                                           float *y, int32_t ldy, struct ko_error *err);
+/* The product of `args` for the outputs [first, first + n_out) of its matrix alone: y and bias begin
+   at output `first`. x is float32; it is rounded to the matrix's type where that is narrower. */
+KO_MUST_CHECK enum ko_code ko_cuda_product(struct ko_backend *be, const struct ko_linear *args,
+                                           int32_t first, int32_t n_out, struct ko_error *err);
 /* to[m, n] bfloat16, contiguous, from x[m, n] (ldx). */
 KO_MUST_CHECK enum ko_code ko_cuda_narrow(struct ko_backend *be, int32_t m, int32_t n,
                                           const float *x, int32_t ldx, void *to,
                                           struct ko_error *err);
 
-/* ---- import.cu: to[n] of to_type from raw elements in device memory; *bad: the least of itself
+/* ---- convert.cu: to[n] of to_type from raw elements in device memory; *bad: the least of itself
    and number + index of a value that is not finite. */
 KO_MUST_CHECK enum ko_code ko_cuda_convert(struct ko_backend *be, void *to, enum ko_element to_type,
                                            const void *from, enum ko_element from_type, size_t n,
@@ -136,45 +133,15 @@ KO_MUST_CHECK enum ko_code ko_cuda_reserve(struct ko_backend *be, const struct k
                                            struct ko_error *err);
 void ko_cuda_unreserve(struct ko_backend *be);
 
-/* ---- the operations, as struct ko_kernels says */
+/* ---- the operations: ko_cuda_embed and the others, as operations.h says */
 
 enum ko_code ko_cuda_set_rows(struct ko_backend *be, const struct ko_rows *rows,
                               struct ko_error *err);
-enum ko_code ko_cuda_embed(struct ko_backend *be, const struct ko_matrix *tokens,
-                           const struct ko_matrix *positions, float *x, struct ko_error *err);
-enum ko_code ko_cuda_branch_rows(struct ko_backend *be, float *x, int32_t d, int32_t first,
-                                 int32_t n, struct ko_error *err);
-enum ko_code ko_cuda_gather(struct ko_backend *be, const float *from, int32_t ld_from,
-                            const int32_t *index, int32_t n, int32_t d, float *to, int32_t ld_to,
-                            struct ko_error *err);
-enum ko_code ko_cuda_linear(struct ko_backend *be, int32_t m, const float *x, int32_t ldx,
-                            const struct ko_matrix *w, const float *bias, bool accumulate, float *y,
-                            int32_t ldy, struct ko_error *err);
-enum ko_code ko_cuda_rms_norm(struct ko_backend *be, int32_t n, int32_t d, const float *x,
-                              int32_t ldx, const float *weight, float eps, float *y, int32_t ldy,
-                              struct ko_error *err);
-enum ko_code ko_cuda_layer_norm(struct ko_backend *be, int32_t n, int32_t d, const float *x,
-                                int32_t ldx, const float *weight, const float *bias, float eps,
-                                float *y, int32_t ldy, struct ko_error *err);
-enum ko_code ko_cuda_softplus(struct ko_backend *be, int32_t n, int32_t d, float *x, int32_t ld,
-                              struct ko_error *err);
-enum ko_code ko_cuda_gelu_tanh(struct ko_backend *be, int32_t n, int32_t d, float *x, int32_t ld,
-                               struct ko_error *err);
-enum ko_code ko_cuda_conv(struct ko_backend *be, const struct ko_conv *args, struct ko_error *err);
-enum ko_code ko_cuda_mamba1(struct ko_backend *be, const struct ko_mamba1 *args,
-                            struct ko_error *err);
-enum ko_code ko_cuda_mamba2(struct ko_backend *be, const struct ko_mamba2 *args,
-                            struct ko_error *err);
-enum ko_code ko_cuda_gated_norm(struct ko_backend *be, const struct ko_gated_norm *args,
+#define KO_DECLARE(name, args)                                                                     \
+    enum ko_code ko_cuda_##name(struct ko_backend *be, const struct args *args,                    \
                                 struct ko_error *err);
-enum ko_code ko_cuda_rope(struct ko_backend *be, const struct ko_rope *args, struct ko_error *err);
-enum ko_code ko_cuda_silu_mul(struct ko_backend *be, int32_t n, int32_t d, const float *gate,
-                              const float *up, int32_t ld, float *y, int32_t ldy,
-                              struct ko_error *err);
-enum ko_code ko_cuda_attention(struct ko_backend *be, const struct ko_attention *args,
-                               struct ko_error *err);
-enum ko_code ko_cuda_unembed(struct ko_backend *be, const struct ko_unembed *args,
-                             struct ko_error *err);
+KO_OPERATIONS(KO_DECLARE)
+#undef KO_DECLARE
 
 #ifdef __cplusplus
 }

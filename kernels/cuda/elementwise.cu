@@ -124,20 +124,20 @@ static enum ko_code norm(struct ko_backend *be, int32_t n, const struct norm *a,
     return ko_cuda_launched(be, what, err);
 }
 
-enum ko_code ko_cuda_rms_norm(struct ko_backend *be, int32_t n, int32_t d, const float *x,
-                              int32_t ldx, const float *weight, float eps, float *y, int32_t ldy,
+enum ko_code ko_cuda_rms_norm(struct ko_backend *be, const struct ko_rms_norm *args,
                               struct ko_error *err)
 {
-    const struct norm a = {x, weight, NULL, y, (size_t)ldx, (size_t)ldy, d, eps};
-    return norm<false>(be, n, &a, "rms_norm", err);
+    const struct norm a = {args->x,           args->weight,      NULL,    args->y,
+                           (size_t)args->ldx, (size_t)args->ldy, args->d, args->eps};
+    return norm<false>(be, args->n, &a, "rms_norm", err);
 }
 
-enum ko_code ko_cuda_layer_norm(struct ko_backend *be, int32_t n, int32_t d, const float *x,
-                                int32_t ldx, const float *weight, const float *bias, float eps,
-                                float *y, int32_t ldy, struct ko_error *err)
+enum ko_code ko_cuda_layer_norm(struct ko_backend *be, const struct ko_layer_norm *args,
+                                struct ko_error *err)
 {
-    const struct norm a = {x, weight, bias, y, (size_t)ldx, (size_t)ldy, d, eps};
-    return norm<true>(be, n, &a, "layer_norm", err);
+    const struct norm a = {args->x,           args->weight,      args->bias, args->y,
+                           (size_t)args->ldx, (size_t)args->ldy, args->d,    args->eps};
+    return norm<true>(be, args->n, &a, "layer_norm", err);
 }
 
 // Mamba-2's: x silu(z), then RMSNorm over the group; a block a row and group.
@@ -212,9 +212,11 @@ template <typename Function> static __global__ void map_rows_by_four(float *x, s
 }
 
 template <typename Function>
-static enum ko_code map(struct ko_backend *be, int32_t n, int32_t d, float *x, int32_t ld,
-                        const char *what, struct ko_error *err)
+static enum ko_code map(struct ko_backend *be, const struct ko_activation *args, const char *what,
+                        struct ko_error *err)
 {
+    const int32_t n = args->n, d = args->d, ld = args->ld;
+    float *x = args->x;
     if (n == 0) {
         return KO_OK;
     }
@@ -228,16 +230,16 @@ static enum ko_code map(struct ko_backend *be, int32_t n, int32_t d, float *x, i
     return ko_cuda_launched(be, what, err);
 }
 
-enum ko_code ko_cuda_softplus(struct ko_backend *be, int32_t n, int32_t d, float *x, int32_t ld,
+enum ko_code ko_cuda_softplus(struct ko_backend *be, const struct ko_activation *args,
                               struct ko_error *err)
 {
-    return map<softplus_of>(be, n, d, x, ld, "softplus", err);
+    return map<softplus_of>(be, args, "softplus", err);
 }
 
-enum ko_code ko_cuda_gelu_tanh(struct ko_backend *be, int32_t n, int32_t d, float *x, int32_t ld,
+enum ko_code ko_cuda_gelu_tanh(struct ko_backend *be, const struct ko_activation *args,
                                struct ko_error *err)
 {
-    return map<gelu_tanh_of>(be, n, d, x, ld, "gelu_tanh", err);
+    return map<gelu_tanh_of>(be, args, "gelu_tanh", err);
 }
 
 static __global__ void silu_mul_rows(int d, const float *gate, const float *up, size_t ld, float *y,
@@ -262,20 +264,21 @@ static __global__ void silu_mul_rows_by_four(int n, const float *gate, const flo
     }
 }
 
-enum ko_code ko_cuda_silu_mul(struct ko_backend *be, int32_t n, int32_t d, const float *gate,
-                              const float *up, int32_t ld, float *y, int32_t ldy,
+enum ko_code ko_cuda_silu_mul(struct ko_backend *be, const struct ko_silu_mul *args,
                               struct ko_error *err)
 {
+    const int32_t n = args->n, d = args->d;
+    const size_t ld = (size_t)args->ld, ldy = (size_t)args->ldy;
     if (n == 0) {
         return KO_OK;
     }
-    if (by_four(d, ld, ldy, gate, up, y)) {
+    if (by_four(d, args->ld, args->ldy, args->gate, args->up, args->y)) {
         const dim3 grid((unsigned)n, blocks_for((size_t)d / 4, THREADS));
-        silu_mul_rows_by_four<<<grid, THREADS, 0, be->stream>>>(d / 4, gate, up, (size_t)ld, y,
-                                                                (size_t)ldy);
+        silu_mul_rows_by_four<<<grid, THREADS, 0, be->stream>>>(d / 4, args->gate, args->up, ld,
+                                                                args->y, ldy);
     } else {
         const dim3 grid((unsigned)n, blocks_for((size_t)d, THREADS));
-        silu_mul_rows<<<grid, THREADS, 0, be->stream>>>(d, gate, up, (size_t)ld, y, (size_t)ldy);
+        silu_mul_rows<<<grid, THREADS, 0, be->stream>>>(d, args->gate, args->up, ld, args->y, ldy);
     }
     return ko_cuda_launched(be, "silu_mul", err);
 }

@@ -236,22 +236,22 @@ static enum ko_code multiply(struct ko_backend *be, const struct key *key, const
     return code;
 }
 
-enum ko_code ko_cuda_product(struct ko_backend *be, int32_t m, const float *x, int32_t ldx,
-                             const struct ko_matrix *w, int32_t first, int32_t n_out,
-                             const float *bias, bool accumulate, float *y, int32_t ldy,
-                             struct ko_error *err)
+enum ko_code ko_cuda_product(struct ko_backend *be, const struct ko_linear *args, int32_t first,
+                             int32_t n_out, struct ko_error *err)
 {
-    if (m == 0 || n_out == 0) {
+    const struct ko_matrix *w = &args->w;
+    if (args->n == 0 || n_out == 0) {
         return KO_OK;
     }
-    if (m > be->limits.max_rows || w->n_in > be->limits.max_in) {
+    if (args->n > be->limits.max_rows || w->n_in > be->limits.max_in) {
         return ko_fail(err, KO_E_FAILED, "GPU %d: a product of %d rows by %d, %d by %d is reserved",
-                       be->device, m, w->n_in, be->limits.max_rows, be->limits.max_in);
+                       be->device, args->n, w->n_in, be->limits.max_rows, be->limits.max_in);
     }
     const bool narrow = w->type == KO_ELEMENT_BF16;
-    const void *operand = x;
+    const void *operand = args->x;
     if (narrow) {
-        const enum ko_code code = ko_cuda_narrow(be, m, w->n_in, x, ldx, be->scratch.narrow, err);
+        const enum ko_code code =
+            ko_cuda_narrow(be, args->n, w->n_in, args->x, args->ldx, be->scratch.narrow, err);
         if (code != KO_OK) {
             return code;
         }
@@ -259,28 +259,27 @@ enum ko_code ko_cuda_product(struct ko_backend *be, int32_t m, const float *x, i
     }
     struct key key;
     memset(&key, 0, sizeof key);
-    key.m = m;
+    key.m = args->n;
     key.n_out = n_out;
     key.n_in = w->n_in;
-    key.ldx = narrow ? w->n_in : ldx;
-    key.ldy = ldy;
+    key.ldx = narrow ? w->n_in : args->ldx;
+    key.ldy = args->ldy;
     key.lda = w->in_first ? w->n_out : w->n_in;
     key.in_first = w->in_first;
-    key.biased = bias != NULL;
-    key.accumulate = accumulate;
+    key.biased = args->bias != NULL;
+    key.accumulate = args->accumulate;
     key.type = (int32_t)w->type;
     const size_t skip = (size_t)first * (w->in_first ? 1 : (size_t)w->n_in);
     const unsigned char *data = (const unsigned char *)w->data + skip * ko_element_bytes(w->type);
     key.aligned_w = alignment(data);
     key.aligned_x = alignment(operand);
-    key.aligned_y = alignment(y);
-    const struct operands operands = {data, operand, bias, y};
+    key.aligned_y = alignment(args->y);
+    const struct operands operands = {data, operand, args->bias, args->y};
     return multiply(be, &key, &operands, err);
 }
 
-enum ko_code ko_cuda_linear(struct ko_backend *be, int32_t m, const float *x, int32_t ldx,
-                            const struct ko_matrix *w, const float *bias, bool accumulate, float *y,
-                            int32_t ldy, struct ko_error *err)
+enum ko_code ko_cuda_linear(struct ko_backend *be, const struct ko_linear *args,
+                            struct ko_error *err)
 {
-    return ko_cuda_product(be, m, x, ldx, w, 0, w->n_out, bias, accumulate, y, ldy, err);
+    return ko_cuda_product(be, args, 0, args->w.n_out, err);
 }

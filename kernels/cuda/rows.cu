@@ -47,21 +47,20 @@ static __global__ void embed_rows(struct ko_cuda_rows rows, const T *tokens, con
     }
 }
 
-enum ko_code ko_cuda_embed(struct ko_backend *be, const struct ko_matrix *tokens,
-                           const struct ko_matrix *positions, float *x, struct ko_error *err)
+enum ko_code ko_cuda_embed(struct ko_backend *be, const struct ko_embed *args, struct ko_error *err)
 {
-    const int d = tokens->n_in;
+    const int d = args->tokens.n_in;
     const unsigned n = (unsigned)be->rows.n_trunk_rows;
-    const void *p = positions ? positions->data : NULL;
+    const void *t = args->tokens.data, *p = args->positions.data;
     if (n == 0) {
         return KO_OK;
     }
-    if (tokens->type == KO_ELEMENT_BF16) {
-        embed_rows<<<n, THREADS, 0, be->stream>>>(be->rows, (const __nv_bfloat16 *)tokens->data,
-                                                  (const __nv_bfloat16 *)p, d, x);
+    if (args->tokens.type == KO_ELEMENT_BF16) {
+        embed_rows<<<n, THREADS, 0, be->stream>>>(be->rows, (const __nv_bfloat16 *)t,
+                                                  (const __nv_bfloat16 *)p, d, args->x);
     } else {
-        embed_rows<<<n, THREADS, 0, be->stream>>>(be->rows, (const float *)tokens->data,
-                                                  (const float *)p, d, x);
+        embed_rows<<<n, THREADS, 0, be->stream>>>(be->rows, (const float *)t, (const float *)p, d,
+                                                  args->x);
     }
     return ko_cuda_launched(be, "embed", err);
 }
@@ -78,30 +77,33 @@ static __global__ void copy_rows(const float *from, size_t ld_from, const int32_
     }
 }
 
-enum ko_code ko_cuda_branch_rows(struct ko_backend *be, float *x, int32_t d, int32_t first,
-                                 int32_t n, struct ko_error *err)
+enum ko_code ko_cuda_branch_rows(struct ko_backend *be, const struct ko_branch_rows *args,
+                                 struct ko_error *err)
 {
-    if (n == 0) {
+    const size_t d = (size_t)args->d;
+    if (args->n == 0) {
         return KO_OK;
     }
-    copy_rows<<<(unsigned)n, THREADS, 0, be->stream>>>(x, (size_t)d, be->rows.parent_row + first, d,
-                                                       x + (size_t)first * (size_t)d, (size_t)d);
+    copy_rows<<<(unsigned)args->n, THREADS, 0, be->stream>>>(
+        args->x, d, be->rows.parent_row + args->first, args->d, args->x + (size_t)args->first * d,
+        d);
     return ko_cuda_launched(be, "branch_rows", err);
 }
 
-enum ko_code ko_cuda_gather(struct ko_backend *be, const float *from, int32_t ld_from,
-                            const int32_t *index, int32_t n, int32_t d, float *to, int32_t ld_to,
+enum ko_code ko_cuda_gather(struct ko_backend *be, const struct ko_gather *args,
                             struct ko_error *err)
 {
-    void *there = NULL;
-    if (n == 0) {
+    void *index = NULL;
+    if (args->n == 0) {
         return KO_OK;
     }
-    const enum ko_code code = ko_cuda_put(be, index, (size_t)n * sizeof *index, &there, err);
+    const enum ko_code code =
+        ko_cuda_put(be, args->index, (size_t)args->n * sizeof *args->index, &index, err);
     if (code != KO_OK) {
         return code;
     }
-    copy_rows<<<(unsigned)n, THREADS, 0, be->stream>>>(
-        from, (size_t)ld_from, (const int32_t *)there, d, to, (size_t)ld_to);
+    copy_rows<<<(unsigned)args->n, THREADS, 0, be->stream>>>(args->from, (size_t)args->ld_from,
+                                                             (const int32_t *)index, args->d,
+                                                             args->to, (size_t)args->ld_to);
     return ko_cuda_launched(be, "gather", err);
 }

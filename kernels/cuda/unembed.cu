@@ -154,9 +154,16 @@ static enum ko_code estimate(struct ko_backend *be, const struct ko_unembed *arg
                                                          table->n_in, stride_token, stride_in, w);
     enum ko_code code = ko_cuda_launched(be, "unembed", err);
     const struct ko_matrix targets = {w, n, table->n_in, false, table->type};
+    const struct ko_linear logits = {.n = args->n,
+                                     .x = args->x,
+                                     .ldx = table->n_in,
+                                     .w = targets,
+                                     .bias = NULL,
+                                     .accumulate = false,
+                                     .y = product,
+                                     .ldy = n};
     if (code == KO_OK) {
-        code = ko_cuda_product(be, args->n, args->x, table->n_in, &targets, 0, n, NULL, false,
-                               product, n, err);
+        code = ko_cuda_product(be, &logits, 0, n, err);
     }
     if (code != KO_OK) {
         return code;
@@ -193,8 +200,15 @@ static enum ko_code next_tile(struct ko_backend *be, const struct ko_unembed *ar
     const int left = args->table.n_out - first;
     a->first = first;
     a->n_tokens = left < a->width ? left : a->width;
-    return ko_cuda_product(be, args->n, args->x, args->table.n_in, &args->table, first, a->n_tokens,
-                           args->bias ? args->bias + first : NULL, false, a->logit, a->width, err);
+    const struct ko_linear logits = {.n = args->n,
+                                     .x = args->x,
+                                     .ldx = args->table.n_in,
+                                     .w = args->table,
+                                     .bias = args->bias ? args->bias + first : NULL,
+                                     .accumulate = false,
+                                     .y = a->logit,
+                                     .ldy = a->width};
+    return ko_cuda_product(be, &logits, first, a->n_tokens, err);
 }
 
 static enum ko_code all_tiles(struct ko_backend *be, const struct ko_unembed *args,

@@ -7,77 +7,75 @@ double ko_plain_silu(double x)
     return x / (1.0 + exp(-x));
 }
 
-enum ko_code ko_plain_rms_norm(struct ko_backend *be, int32_t n, int32_t d, const float *x,
-                               int32_t ldx, const float *weight, float eps, float *y, int32_t ldy,
+enum ko_code ko_plain_rms_norm(struct ko_backend *be, const struct ko_rms_norm *args,
                                struct ko_error *err)
 {
     (void)be;
     (void)err;
-    for (int32_t r = 0; r < n; r++) {
-        const float *from = x + (size_t)r * (size_t)ldx;
-        float *to = y + (size_t)r * (size_t)ldy;
+    for (int32_t r = 0; r < args->n; r++) {
+        const float *from = args->x + (size_t)r * (size_t)args->ldx;
+        float *to = args->y + (size_t)r * (size_t)args->ldy;
         double squares = 0.0;
-        for (int32_t c = 0; c < d; c++) {
+        for (int32_t c = 0; c < args->d; c++) {
             squares += (double)from[c] * (double)from[c];
         }
-        double scale = 1.0 / sqrt(squares / d + (double)eps);
-        for (int32_t c = 0; c < d; c++) {
+        double scale = 1.0 / sqrt(squares / args->d + (double)args->eps);
+        for (int32_t c = 0; c < args->d; c++) {
             double value = (double)from[c] * scale;
-            to[c] = (float)(weight ? value * (double)weight[c] : value);
+            to[c] = (float)(args->weight ? value * (double)args->weight[c] : value);
         }
     }
     return KO_OK;
 }
 
-enum ko_code ko_plain_layer_norm(struct ko_backend *be, int32_t n, int32_t d, const float *x,
-                                 int32_t ldx, const float *weight, const float *bias, float eps,
-                                 float *y, int32_t ldy, struct ko_error *err)
+enum ko_code ko_plain_layer_norm(struct ko_backend *be, const struct ko_layer_norm *args,
+                                 struct ko_error *err)
 {
     (void)be;
     (void)err;
-    for (int32_t r = 0; r < n; r++) {
-        const float *from = x + (size_t)r * (size_t)ldx;
-        float *to = y + (size_t)r * (size_t)ldy;
+    for (int32_t r = 0; r < args->n; r++) {
+        const float *from = args->x + (size_t)r * (size_t)args->ldx;
+        float *to = args->y + (size_t)r * (size_t)args->ldy;
         double sum = 0.0, squares = 0.0;
-        for (int32_t c = 0; c < d; c++) {
+        for (int32_t c = 0; c < args->d; c++) {
             sum += (double)from[c];
         }
-        double mean = sum / d;
-        for (int32_t c = 0; c < d; c++) {
+        double mean = sum / args->d;
+        for (int32_t c = 0; c < args->d; c++) {
             squares += ((double)from[c] - mean) * ((double)from[c] - mean);
         }
-        double scale = 1.0 / sqrt(squares / d + (double)eps);
-        for (int32_t c = 0; c < d; c++) {
-            to[c] = (float)(((double)from[c] - mean) * scale * (double)weight[c] +
-                            (bias ? (double)bias[c] : 0.0));
+        double scale = 1.0 / sqrt(squares / args->d + (double)args->eps);
+        for (int32_t c = 0; c < args->d; c++) {
+            to[c] = (float)(((double)from[c] - mean) * scale * (double)args->weight[c] +
+                            (args->bias ? (double)args->bias[c] : 0.0));
         }
     }
     return KO_OK;
 }
 
-enum ko_code ko_plain_softplus(struct ko_backend *be, int32_t n, int32_t d, float *x, int32_t ld,
+enum ko_code ko_plain_softplus(struct ko_backend *be, const struct ko_activation *args,
                                struct ko_error *err)
 {
     (void)be;
     (void)err;
-    for (int32_t r = 0; r < n; r++) {
-        float *row = x + (size_t)r * (size_t)ld;
-        for (int32_t c = 0; c < d; c++) {
+    for (int32_t r = 0; r < args->n; r++) {
+        float *row = args->x + (size_t)r * (size_t)args->ld;
+        for (int32_t c = 0; c < args->d; c++) {
             row[c] = row[c] > 20.0F ? row[c] : (float)log1p(exp((double)row[c]));
         }
     }
     return KO_OK;
 }
 
-enum ko_code ko_plain_gelu_tanh(struct ko_backend *be, int32_t n, int32_t d, float *x, int32_t ld,
+enum ko_code ko_plain_gelu_tanh(struct ko_backend *be, const struct ko_activation *args,
                                 struct ko_error *err)
 {
     (void)be;
     (void)err;
     const double root = sqrt(2.0 / M_PI);
-    for (int32_t r = 0; r < n; r++) {
-        float *row = x + (size_t)r * (size_t)ld;
-        for (int32_t c = 0; c < d; c++) {
+    for (int32_t r = 0; r < args->n; r++) {
+        float *row = args->x + (size_t)r * (size_t)args->ld;
+        for (int32_t c = 0; c < args->d; c++) {
             double v = (double)row[c];
             row[c] = (float)(0.5 * v * (1.0 + tanh(root * (v + 0.044715 * v * v * v))));
         }
@@ -85,18 +83,17 @@ enum ko_code ko_plain_gelu_tanh(struct ko_backend *be, int32_t n, int32_t d, flo
     return KO_OK;
 }
 
-enum ko_code ko_plain_silu_mul(struct ko_backend *be, int32_t n, int32_t d, const float *gate,
-                               const float *up, int32_t ld, float *y, int32_t ldy,
+enum ko_code ko_plain_silu_mul(struct ko_backend *be, const struct ko_silu_mul *args,
                                struct ko_error *err)
 {
     (void)be;
     (void)err;
-    for (int32_t r = 0; r < n; r++) {
-        const float *gate_row = gate + (size_t)r * (size_t)ld,
-                    *up_row = up + (size_t)r * (size_t)ld;
-        float *y_row = y + (size_t)r * (size_t)ldy;
-        for (int32_t c = 0; c < d; c++) {
-            y_row[c] = (float)(ko_plain_silu((double)gate_row[c]) * (double)up_row[c]);
+    for (int32_t r = 0; r < args->n; r++) {
+        const float *gate = args->gate + (size_t)r * (size_t)args->ld;
+        const float *up = args->up + (size_t)r * (size_t)args->ld;
+        float *y = args->y + (size_t)r * (size_t)args->ldy;
+        for (int32_t c = 0; c < args->d; c++) {
+            y[c] = (float)(ko_plain_silu((double)gate[c]) * (double)up[c]);
         }
     }
     return KO_OK;

@@ -45,19 +45,18 @@ static void row_by_in(const float *x, const struct ko_matrix *w, const float *bi
     }
 }
 
-enum ko_code ko_plain_linear(struct ko_backend *be, int32_t m, const float *x, int32_t ldx,
-                             const struct ko_matrix *w, const float *bias, bool accumulate,
-                             float *y, int32_t ldy, struct ko_error *err)
+enum ko_code ko_plain_linear(struct ko_backend *be, const struct ko_linear *args,
+                             struct ko_error *err)
 {
     (void)be;
     (void)err;
-    for (int32_t r = 0; r < m; r++) {
-        const float *x_row = x + (size_t)r * (size_t)ldx;
-        float *y_row = y + (size_t)r * (size_t)ldy;
-        if (w->in_first) {
-            row_by_in(x_row, w, bias, accumulate, y_row);
+    for (int32_t r = 0; r < args->n; r++) {
+        const float *x = args->x + (size_t)r * (size_t)args->ldx;
+        float *y = args->y + (size_t)r * (size_t)args->ldy;
+        if (args->w.in_first) {
+            row_by_in(x, &args->w, args->bias, args->accumulate, y);
         } else {
-            row_by_out(x_row, w, bias, accumulate, y_row);
+            row_by_out(x, &args->w, args->bias, args->accumulate, y);
         }
     }
     return KO_OK;

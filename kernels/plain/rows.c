@@ -30,16 +30,16 @@ bool ko_plain_masked(const struct ko_rows *rows, const struct ko_branch *branch,
     return masks[row * (size_t)n_features + (size_t)feature] != 0;
 }
 
-enum ko_code ko_plain_embed(struct ko_backend *be, const struct ko_matrix *tokens,
-                            const struct ko_matrix *positions, float *x, struct ko_error *err)
+enum ko_code ko_plain_embed(struct ko_backend *be, const struct ko_embed *args,
+                            struct ko_error *err)
 {
     (void)err;
     const struct ko_rows *rows = &be->rows;
-    const float *token = tokens->data, *position = positions ? positions->data : NULL;
-    size_t width = (size_t)tokens->n_in;
+    const float *token = args->tokens.data, *position = args->positions.data;
+    size_t width = (size_t)args->tokens.n_in;
     for (int32_t r = 0; r < rows->n_trunk_rows; r++) {
         const float *from = token + (size_t)rows->token[r] * width;
-        float *to = x + (size_t)r * width;
+        float *to = args->x + (size_t)r * width;
         for (size_t c = 0; c < width; c++) {
             to[c] = from[c];
             if (position) {
@@ -50,27 +50,27 @@ enum ko_code ko_plain_embed(struct ko_backend *be, const struct ko_matrix *token
     return KO_OK;
 }
 
-enum ko_code ko_plain_branch_rows(struct ko_backend *be, float *x, int32_t d, int32_t first,
-                                  int32_t n, struct ko_error *err)
+enum ko_code ko_plain_branch_rows(struct ko_backend *be, const struct ko_branch_rows *args,
+                                  struct ko_error *err)
 {
     (void)err;
-    size_t width = (size_t)d;
-    for (int32_t r = first; r < first + n; r++) {
-        memcpy(x + (size_t)r * width, x + (size_t)be->rows.parent_row[r] * width,
-               width * sizeof *x);
+    size_t width = (size_t)args->d;
+    for (int32_t r = args->first; r < args->first + args->n; r++) {
+        memcpy(args->x + (size_t)r * width, args->x + (size_t)be->rows.parent_row[r] * width,
+               width * sizeof *args->x);
     }
     return KO_OK;
 }
 
-enum ko_code ko_plain_gather(struct ko_backend *be, const float *from, int32_t ld_from,
-                             const int32_t *index, int32_t n, int32_t d, float *to, int32_t ld_to,
+enum ko_code ko_plain_gather(struct ko_backend *be, const struct ko_gather *args,
                              struct ko_error *err)
 {
     (void)be;
     (void)err;
-    for (int32_t k = 0; k < n; k++) {
-        memcpy(to + (size_t)k * (size_t)ld_to, from + (size_t)index[k] * (size_t)ld_from,
-               (size_t)d * sizeof *to);
+    for (int32_t k = 0; k < args->n; k++) {
+        memcpy(args->to + (size_t)k * (size_t)args->ld_to,
+               args->from + (size_t)args->index[k] * (size_t)args->ld_from,
+               (size_t)args->d * sizeof *args->to);
     }
     return KO_OK;
 }

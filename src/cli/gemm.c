@@ -101,10 +101,12 @@ static enum ko_code make_operands(const struct ko_gemm_effort *e, const struct k
 static enum ko_code turn(const struct ko_gemm_effort *e, const struct ko_matrix *w,
                          const struct operands *o, int calls, double *seconds, struct ko_error *err)
 {
+    const struct ko_linear product = {
+        .n = e->rows, .x = o->x, .ldx = w->n_in, .w = *w, .y = o->y, .ldy = w->n_out};
     enum ko_code code = e->k->wait(e->be, err);
     const double begin = ko_now();
     for (int c = 0; code == KO_OK && c < calls; c++)
-        code = e->k->linear(e->be, e->rows, o->x, w->n_in, w, NULL, false, o->y, w->n_out, err);
+        code = e->k->linear(e->be, &product, err);
     if (code == KO_OK)
         code = e->k->wait(e->be, err);
     *seconds = ko_now() - begin;

@@ -104,18 +104,6 @@ static enum ko_code wait(struct ko_backend *be, struct ko_error *err)
 /* ----------------------------------------------------------------------------------------------
  * operations */
 
-static enum ko_code linear(struct ko_backend *be, int32_t m, const float *x, int32_t ldx,
-                           const struct ko_matrix *w, const float *bias, bool accumulate, float *y,
-                           int32_t ldy, struct ko_error *err)
-{
-    struct ko_profile *p = profile_of(be);
-    double begin = 0;
-    enum ko_code code = start(p, &begin, err);
-    if (code == KO_OK)
-        code = p->inner->linear(p->be, m, x, ldx, w, bias, accumulate, y, ldy, err);
-    return stop(p, "linear", w->n_out, w->n_in, begin, code, err);
-}
-
 static enum ko_code set_rows(struct ko_backend *be, const struct ko_rows *rows,
                              struct ko_error *err)
 {
@@ -127,172 +115,36 @@ static enum ko_code set_rows(struct ko_backend *be, const struct ko_rows *rows,
     return stop(p, "set_rows", 0, 0, begin, code, err);
 }
 
-static enum ko_code embed(struct ko_backend *be, const struct ko_matrix *tokens,
-                          const struct ko_matrix *positions, float *x, struct ko_error *err)
+/* The shape by which the calls of an operation are told apart: a product's matrix. */
+static void shape_of_linear(const void *args, int32_t *n_out, int32_t *n_in)
 {
-    struct ko_profile *p = profile_of(be);
-    double begin = 0;
-    enum ko_code code = start(p, &begin, err);
-    if (code == KO_OK)
-        code = p->inner->embed(p->be, tokens, positions, x, err);
-    return stop(p, "embed", 0, 0, begin, code, err);
+    const struct ko_linear *linear = args;
+    *n_out = linear->w.n_out;
+    *n_in = linear->w.n_in;
 }
 
-static enum ko_code branch_rows(struct ko_backend *be, float *x, int32_t d, int32_t first,
-                                int32_t n, struct ko_error *err)
+static void no_shape(const void *args, int32_t *n_out, int32_t *n_in)
 {
-    struct ko_profile *p = profile_of(be);
-    double begin = 0;
-    enum ko_code code = start(p, &begin, err);
-    if (code == KO_OK)
-        code = p->inner->branch_rows(p->be, x, d, first, n, err);
-    return stop(p, "branch_rows", 0, 0, begin, code, err);
+    (void)args;
+    *n_out = *n_in = 0;
 }
 
-static enum ko_code gather(struct ko_backend *be, const float *from, int32_t ld_from,
-                           const int32_t *index, int32_t n, int32_t d, float *to, int32_t ld_to,
-                           struct ko_error *err)
-{
-    struct ko_profile *p = profile_of(be);
-    double begin = 0;
-    enum ko_code code = start(p, &begin, err);
-    if (code == KO_OK)
-        code = p->inner->gather(p->be, from, ld_from, index, n, d, to, ld_to, err);
-    return stop(p, "gather", 0, 0, begin, code, err);
-}
+#define SHAPE_OF(args)                                                                             \
+    _Generic((args), const struct ko_linear * : shape_of_linear, default : no_shape)
 
-static enum ko_code rms_norm(struct ko_backend *be, int32_t n, int32_t d, const float *x,
-                             int32_t ldx, const float *weight, float eps, float *y, int32_t ldy,
-                             struct ko_error *err)
-{
-    struct ko_profile *p = profile_of(be);
-    double begin = 0;
-    enum ko_code code = start(p, &begin, err);
-    if (code == KO_OK)
-        code = p->inner->rms_norm(p->be, n, d, x, ldx, weight, eps, y, ldy, err);
-    return stop(p, "rms_norm", 0, 0, begin, code, err);
-}
-
-static enum ko_code layer_norm(struct ko_backend *be, int32_t n, int32_t d, const float *x,
-                               int32_t ldx, const float *weight, const float *bias, float eps,
-                               float *y, int32_t ldy, struct ko_error *err)
-{
-    struct ko_profile *p = profile_of(be);
-    double begin = 0;
-    enum ko_code code = start(p, &begin, err);
-    if (code == KO_OK)
-        code = p->inner->layer_norm(p->be, n, d, x, ldx, weight, bias, eps, y, ldy, err);
-    return stop(p, "layer_norm", 0, 0, begin, code, err);
-}
-
-static enum ko_code softplus(struct ko_backend *be, int32_t n, int32_t d, float *x, int32_t ld,
-                             struct ko_error *err)
-{
-    struct ko_profile *p = profile_of(be);
-    double begin = 0;
-    enum ko_code code = start(p, &begin, err);
-    if (code == KO_OK)
-        code = p->inner->softplus(p->be, n, d, x, ld, err);
-    return stop(p, "softplus", 0, 0, begin, code, err);
-}
-
-static enum ko_code gelu_tanh(struct ko_backend *be, int32_t n, int32_t d, float *x, int32_t ld,
-                              struct ko_error *err)
-{
-    struct ko_profile *p = profile_of(be);
-    double begin = 0;
-    enum ko_code code = start(p, &begin, err);
-    if (code == KO_OK)
-        code = p->inner->gelu_tanh(p->be, n, d, x, ld, err);
-    return stop(p, "gelu_tanh", 0, 0, begin, code, err);
-}
-
-static enum ko_code conv(struct ko_backend *be, const struct ko_conv *args, struct ko_error *err)
-{
-    struct ko_profile *p = profile_of(be);
-    double begin = 0;
-    enum ko_code code = start(p, &begin, err);
-    if (code == KO_OK)
-        code = p->inner->conv(p->be, args, err);
-    return stop(p, "conv", 0, 0, begin, code, err);
-}
-
-static enum ko_code mamba1(struct ko_backend *be, const struct ko_mamba1 *args,
-                           struct ko_error *err)
-{
-    struct ko_profile *p = profile_of(be);
-    double begin = 0;
-    enum ko_code code = start(p, &begin, err);
-    if (code == KO_OK)
-        code = p->inner->mamba1(p->be, args, err);
-    return stop(p, "mamba1", 0, 0, begin, code, err);
-}
-
-static enum ko_code mamba2(struct ko_backend *be, const struct ko_mamba2 *args,
-                           struct ko_error *err)
-{
-    struct ko_profile *p = profile_of(be);
-    double begin = 0;
-    enum ko_code code = start(p, &begin, err);
-    if (code == KO_OK)
-        code = p->inner->mamba2(p->be, args, err);
-    return stop(p, "mamba2", 0, 0, begin, code, err);
-}
-
-static enum ko_code gated_norm(struct ko_backend *be, const struct ko_gated_norm *args,
-                               struct ko_error *err)
-{
-    struct ko_profile *p = profile_of(be);
-    double begin = 0;
-    enum ko_code code = start(p, &begin, err);
-    if (code == KO_OK)
-        code = p->inner->gated_norm(p->be, args, err);
-    return stop(p, "gated_norm", 0, 0, begin, code, err);
-}
-
-static enum ko_code rope(struct ko_backend *be, const struct ko_rope *args, struct ko_error *err)
-{
-    struct ko_profile *p = profile_of(be);
-    double begin = 0;
-    enum ko_code code = start(p, &begin, err);
-    if (code == KO_OK)
-        code = p->inner->rope(p->be, args, err);
-    return stop(p, "rope", 0, 0, begin, code, err);
-}
-
-static enum ko_code silu_mul(struct ko_backend *be, int32_t n, int32_t d, const float *gate,
-                             const float *up, int32_t ld, float *y, int32_t ldy,
-                             struct ko_error *err)
-{
-    struct ko_profile *p = profile_of(be);
-    double begin = 0;
-    enum ko_code code = start(p, &begin, err);
-    if (code == KO_OK)
-        code = p->inner->silu_mul(p->be, n, d, gate, up, ld, y, ldy, err);
-    return stop(p, "silu_mul", 0, 0, begin, code, err);
-}
-
-static enum ko_code attention(struct ko_backend *be, const struct ko_attention *args,
-                              struct ko_error *err)
-{
-    struct ko_profile *p = profile_of(be);
-    double begin = 0;
-    enum ko_code code = start(p, &begin, err);
-    if (code == KO_OK)
-        code = p->inner->attention(p->be, args, err);
-    return stop(p, "attention", 0, 0, begin, code, err);
-}
-
-static enum ko_code unembed(struct ko_backend *be, const struct ko_unembed *args,
-                            struct ko_error *err)
-{
-    struct ko_profile *p = profile_of(be);
-    double begin = 0;
-    enum ko_code code = start(p, &begin, err);
-    if (code == KO_OK)
-        code = p->inner->unembed(p->be, args, err);
-    return stop(p, "unembed", 0, 0, begin, code, err);
-}
+#define TIMED(name, type)                                                                          \
+    static enum ko_code name(struct ko_backend *be, const struct type *args, struct ko_error *err) \
+    {                                                                                              \
+        struct ko_profile *p = profile_of(be);                                                     \
+        int32_t n_out = 0, n_in = 0;                                                               \
+        double begin = 0;                                                                          \
+        enum ko_code code = start(p, &begin, err);                                                 \
+        if (code == KO_OK)                                                                         \
+            code = p->inner->name(p->be, args, err);                                               \
+        SHAPE_OF(args)(args, &n_out, &n_in);                                                       \
+        return stop(p, #name, n_out, n_in, begin, code, err);                                      \
+    }
+KO_OPERATIONS(TIMED)
 
 /* ---------------------------------------------------------------------------------------------- */
 
@@ -315,22 +167,8 @@ void ko_profile_init(struct ko_profile *profile, const struct ko_kernels *inner,
     k->import_end = inner->import_end ? import_end : NULL;
     k->wait = wait;
     k->set_rows = set_rows;
-    k->embed = embed;
-    k->branch_rows = branch_rows;
-    k->gather = gather;
-    k->linear = linear;
-    k->rms_norm = rms_norm;
-    k->layer_norm = layer_norm;
-    k->softplus = softplus;
-    k->gelu_tanh = gelu_tanh;
-    k->conv = conv;
-    k->mamba1 = mamba1;
-    k->mamba2 = mamba2;
-    k->gated_norm = gated_norm;
-    k->rope = rope;
-    k->silu_mul = silu_mul;
-    k->attention = attention;
-    k->unembed = unembed;
+#define ENTER(name, type) k->name = name;
+    KO_OPERATIONS(ENTER)
 }
 
 struct ko_backend *ko_profile_backend(struct ko_profile *profile)

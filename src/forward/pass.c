@@ -15,8 +15,9 @@ static enum ko_code leave(const struct ko_pass *pass, int32_t first, int32_t end
 {
     if (end == first)
         return KO_OK;
-    return pass->k->branch_rows(pass->be, pass->x, pass->model->shape.d_model, first, end - first,
-                                err);
+    const struct ko_branch_rows rows = {
+        .x = pass->x, .d = pass->model->shape.d_model, .first = first, .n = end - first};
+    return pass->k->branch_rows(pass->be, &rows, err);
 }
 
 /* Past the last mixer only last positions go on: x and the mixer's result are gathered into buffer
@@ -31,10 +32,18 @@ static enum ko_code finish_last(struct ko_engine *engine, const struct ko_row_se
     ko_model_widths(model, widths);
     float *mixed = pass->buffer[0] + (size_t)engine->max_rows * (size_t)d;
     *x = pass->buffer[0];
-    enum ko_code code = pass->k->gather(pass->be, pass->x, d, set->last, n, d, *x, d, err);
+    const struct ko_gather residual = {
+        .from = pass->x, .ld_from = d, .index = set->last, .n = n, .d = d, .to = *x, .ld_to = d};
+    const struct ko_gather mixer = {.from = pass->buffer[1],
+                                    .ld_from = widths[1],
+                                    .index = set->last,
+                                    .n = n,
+                                    .d = widths[1],
+                                    .to = mixed,
+                                    .ld_to = widths[1]};
+    enum ko_code code = pass->k->gather(pass->be, &residual, err);
     if (code == KO_OK)
-        code = pass->k->gather(pass->be, pass->buffer[1], widths[1], set->last, n, widths[1], mixed,
-                               widths[1], err);
+        code = pass->k->gather(pass->be, &mixer, err);
     if (code == KO_OK)
         code = model->family->finish(pass, model->shape.n_layers - 1, n, *x, mixed, widths[1], err);
     return code;

@@ -44,8 +44,11 @@ bool ko_ends_ignores(const struct ko_model *model, const struct ko_checkpoint *c
 enum ko_code ko_ends_embed(const struct ko_pass *pass, struct ko_error *err)
 {
     const struct ko_ends *ends = pass->model->bound;
-    const struct ko_matrix tokens = ko_model_matrix(pass->model, &pass->arena, ends->embedding);
-    return pass->k->embed(pass->be, &tokens, NULL, pass->x, err);
+    const struct ko_embed args = {
+        .tokens = ko_model_matrix(pass->model, &pass->arena, ends->embedding),
+        .x = pass->x,
+    };
+    return pass->k->embed(pass->be, &args, err);
 }
 
 enum ko_code ko_ends_final_norm(const struct ko_pass *pass, int32_t n, float *x,
@@ -53,8 +56,17 @@ enum ko_code ko_ends_final_norm(const struct ko_pass *pass, int32_t n, float *x,
 {
     const struct ko_ends *ends = pass->model->bound;
     const int32_t d = pass->model->shape.d_model;
-    return pass->k->rms_norm(pass->be, n, d, x, d, ko_pass_weight(pass, ends->final_norm),
-                             pass->model->shape.norm_eps, x, d, err);
+    const struct ko_rms_norm args = {
+        .n = n,
+        .d = d,
+        .x = x,
+        .ldx = d,
+        .weight = ko_pass_weight(pass, ends->final_norm),
+        .eps = pass->model->shape.norm_eps,
+        .y = x,
+        .ldy = d,
+    };
+    return pass->k->rms_norm(pass->be, &args, err);
 }
 
 struct ko_matrix ko_ends_unembedding(const struct ko_model *model, const struct ko_arena *arena)

@@ -22,8 +22,16 @@ static enum ko_code refine(const struct ko_pass *pass, int32_t n, float *project
     const int32_t width[] = {s->dt_rank, s->d_state, s->d_state};
     enum ko_code code = KO_OK;
     for (int part = 0; part < 3 && !code; part++) {
-        code = pass->k->rms_norm(pass->be, n, width[part], projected, ld, NULL, eps, projected, ld,
-                                 err);
+        const struct ko_rms_norm norm = {
+            .n = n,
+            .d = width[part],
+            .x = projected,
+            .ldx = ld,
+            .eps = eps,
+            .y = projected,
+            .ldy = ld,
+        };
+        code = pass->k->rms_norm(pass->be, &norm, err);
         projected += width[part];
     }
     return code;

@@ -220,7 +220,15 @@ enum ko_code ko_pass_linear(const struct ko_pass *pass, int32_t n, const float *
                             size_t weight, size_t bias, bool accumulate, float *y, int32_t ldy,
                             struct ko_error *err)
 {
-    const struct ko_matrix matrix = ko_model_matrix(pass->model, &pass->arena, weight);
-    return pass->k->linear(pass->be, n, x, ldx, &matrix, ko_pass_weight(pass, bias), accumulate, y,
-                           ldy, err);
+    const struct ko_linear args = {
+        .n = n,
+        .x = x,
+        .ldx = ldx,
+        .w = ko_model_matrix(pass->model, &pass->arena, weight),
+        .bias = ko_pass_weight(pass, bias),
+        .accumulate = accumulate,
+        .y = y,
+        .ldy = ldy,
+    };
+    return pass->k->linear(pass->be, &args, err);
 }

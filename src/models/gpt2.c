@@ -165,17 +165,30 @@ static void widths(const struct ko_model *model, int32_t width[KO_N_BUFFERS])
 static enum ko_code embed(const struct ko_pass *pass, struct ko_error *err)
 {
     const struct gpt2 *g = pass->model->bound;
-    const struct ko_matrix tokens = ko_model_matrix(pass->model, &pass->arena, g->ends.embedding);
-    const struct ko_matrix positions = ko_model_matrix(pass->model, &pass->arena, g->positions);
-    return pass->k->embed(pass->be, &tokens, &positions, pass->x, err);
+    const struct ko_embed args = {
+        .tokens = ko_model_matrix(pass->model, &pass->arena, g->ends.embedding),
+        .positions = ko_model_matrix(pass->model, &pass->arena, g->positions),
+        .x = pass->x,
+    };
+    return pass->k->embed(pass->be, &args, err);
 }
 
 static enum ko_code norm(const struct ko_pass *pass, int32_t n, const float *x, size_t weight,
                          size_t bias, float *y, struct ko_error *err)
 {
     const int32_t d = pass->model->shape.d_model;
-    return pass->k->layer_norm(pass->be, n, d, x, d, ko_pass_weight(pass, weight),
-                               ko_pass_weight(pass, bias), pass->model->shape.norm_eps, y, d, err);
+    const struct ko_layer_norm args = {
+        .n = n,
+        .d = d,
+        .x = x,
+        .ldx = d,
+        .weight = ko_pass_weight(pass, weight),
+        .bias = ko_pass_weight(pass, bias),
+        .eps = pass->model->shape.norm_eps,
+        .y = y,
+        .ldy = d,
+    };
+    return pass->k->layer_norm(pass->be, &args, err);
 }
 
 static enum ko_code mix(const struct ko_pass *pass, int32_t layer, struct ko_error *err)
@@ -211,6 +224,7 @@ static enum ko_code finish(const struct ko_pass *pass, int32_t layer, int32_t n,
     const int32_t d = pass->model->shape.d_model, ff = pass->model->shape.d_ff;
     const struct gpt2_layer *w = &((const struct gpt2 *)pass->model->bound)->layer[layer];
     float *normed = pass->buffer[MLP_NORMED], *hidden = pass->buffer[HIDDEN];
+    const struct ko_activation gelu = {.n = n, .d = ff, .x = hidden, .ld = ff};
     enum ko_code code =
         ko_pass_linear(pass, n, mixed, ld_mixed, w->c_proj, w->c_proj_bias, true, x, d, err);
     if (!code)
@@ -218,7 +232,7 @@ static enum ko_code finish(const struct ko_pass *pass, int32_t layer, int32_t n,
     if (!code)
         code = ko_pass_linear(pass, n, normed, d, w->c_fc, w->c_fc_bias, false, hidden, ff, err);
     if (!code)
-        code = pass->k->gelu_tanh(pass->be, n, ff, hidden, ff, err);
+        code = pass->k->gelu_tanh(pass->be, &gelu, err);
     if (!code)
         code = ko_pass_linear(pass, n, hidden, ff, w->mlp, w->mlp_bias, true, x, d, err);
     return code;

@@ -178,8 +178,17 @@ static enum ko_code project_input(const struct ko_pass *pass, int32_t layer, str
         .masks = pass->conv_masks,
         .out = pass->buffer[CONVOLVED],
     };
-    enum ko_code code = pass->k->rms_norm(pass->be, n, d, pass->x, d, ko_pass_weight(pass, w->norm),
-                                          s->norm_eps, pass->buffer[NORMED], d, err);
+    const struct ko_rms_norm norm = {
+        .n = n,
+        .d = d,
+        .x = pass->x,
+        .ldx = d,
+        .weight = ko_pass_weight(pass, w->norm),
+        .eps = s->norm_eps,
+        .y = pass->buffer[NORMED],
+        .ldy = d,
+    };
+    enum ko_code code = pass->k->rms_norm(pass->be, &norm, err);
     if (!code)
         code = ko_pass_linear(pass, n, pass->buffer[NORMED], d, w->in_proj, w->in_bias, false,
                               pass->buffer[PROJECTED], width, err);

@@ -152,9 +152,19 @@ static enum ko_code project_input(const struct ko_pass *pass, int32_t layer,
         .masks = pass->conv_masks,
         .out = pass->buffer[CONVOLVED],
     };
-    enum ko_code code =
-        pass->k->rms_norm(pass->be, n_projected, d, pass->x, d, ko_pass_weight(pass, w->norm),
-                          s->norm_eps, pass->buffer[NORMED], d, err);
+    const struct ko_rms_norm norm = {
+        .n = n_projected,
+        .d = d,
+        .x = pass->x,
+        .ldx = d,
+        .weight = ko_pass_weight(pass, w->norm),
+        .eps = s->norm_eps,
+        .y = pass->buffer[NORMED],
+        .ldy = d,
+    };
+    const struct ko_activation delta = {
+        .n = n_convolved, .d = inner, .x = pass->buffer[DELTA], .ld = inner};
+    enum ko_code code = pass->k->rms_norm(pass->be, &norm, err);
     if (!code)
         code = ko_pass_linear(pass, n_projected, pass->buffer[NORMED], d, w->in_proj, w->in_bias,
                               false, pass->buffer[XZ], 2 * inner, err);
@@ -169,7 +179,7 @@ static enum ko_code project_input(const struct ko_pass *pass, int32_t layer,
         code = ko_pass_linear(pass, n_convolved, pass->buffer[PROJECTED], width, w->dt_proj,
                               w->dt_bias, false, pass->buffer[DELTA], inner, err);
     if (!code)
-        code = pass->k->softplus(pass->be, n_convolved, inner, pass->buffer[DELTA], inner, err);
+        code = pass->k->softplus(pass->be, &delta, err);
     return code;
 }
 

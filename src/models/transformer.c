@@ -104,8 +104,17 @@ static enum ko_code norm(const struct ko_pass *pass, int32_t n, const float *x, 
                          float *y, struct ko_error *err)
 {
     const int32_t d = pass->model->shape.d_model;
-    return pass->k->rms_norm(pass->be, n, d, x, d, ko_pass_weight(pass, weight),
-                             pass->model->shape.norm_eps, y, d, err);
+    const struct ko_rms_norm args = {
+        .n = n,
+        .d = d,
+        .x = x,
+        .ldx = d,
+        .weight = ko_pass_weight(pass, weight),
+        .eps = pass->model->shape.norm_eps,
+        .y = y,
+        .ldy = d,
+    };
+    return pass->k->rms_norm(pass->be, &args, err);
 }
 
 /* Queries, keys and values side by side, queries and keys rotated. */
@@ -168,6 +177,8 @@ enum ko_code ko_transformer_finish(const struct ko_pass *pass, int32_t layer, in
     const int32_t d = pass->model->shape.d_model, ff = pass->model->shape.d_ff;
     const struct ko_transformer_layer *w = layer_of(pass, layer);
     float *normed = pass->buffer[MLP_NORMED], *gate = pass->buffer[GATE], *up = pass->buffer[UP];
+    const struct ko_silu_mul gated = {
+        .n = n, .d = ff, .gate = gate, .up = up, .ld = ff, .y = gate, .ldy = ff};
     enum ko_code code = ko_pass_linear(pass, n, mixed, ld_mixed, w->o, w->o_bias, true, x, d, err);
     if (!code)
         code = norm(pass, n, x, w->mlp_norm, normed, err);
@@ -176,7 +187,7 @@ enum ko_code ko_transformer_finish(const struct ko_pass *pass, int32_t layer, in
     if (!code)
         code = ko_pass_linear(pass, n, normed, d, w->up, w->up_bias, false, up, ff, err);
     if (!code)
-        code = pass->k->silu_mul(pass->be, n, ff, gate, up, ff, gate, ff, err);
+        code = pass->k->silu_mul(pass->be, &gated, err);
     if (!code)
         code = ko_pass_linear(pass, n, gate, ff, w->down, w->down_bias, true, x, d, err);
     return code;

@@ -25,9 +25,15 @@ static void products(const struct backend *b, const int32_t shape[5], struct spr
     float *bx = backend_copy(b, x, (size_t)(m * ldx) * 4);
     float *by = backend_copy(b, y, (size_t)(m * ldy) * 4);
     float *bb = backend_copy(b, bias, (size_t)n_out * 4);
-    expect_ok(
-        b->k->linear(b->be, m, bx, ldx, &matrix, biased ? bb : NULL, accumulate, by, ldy, &err),
-        &err);
+    const struct ko_linear args = {.n = m,
+                                   .x = bx,
+                                   .ldx = ldx,
+                                   .w = matrix,
+                                   .bias = biased ? bb : NULL,
+                                   .accumulate = accumulate,
+                                   .y = by,
+                                   .ldy = ldy};
+    expect_ok(b->k->linear(b->be, &args, &err), &err);
     float *got = backend_read(b, by, (size_t)(m * ldy));
     for (int32_t r = 0; r < m; r++) {
         for (int32_t out = 0; out < ldy; out++) {
@@ -91,8 +97,19 @@ static void check_norms(const struct backend *b, int32_t d, float eps, struct sp
           *v = random_floats(3, (size_t)d, -1.0F, 1.0F);
     float *bx = backend_copy(b, x, (size_t)(N * ldx) * 4), *bw = backend_copy(b, w, (size_t)d * 4);
     float *bv = backend_copy(b, v, (size_t)d * 4), *by = backend_floats(b, (size_t)(N * d));
-    expect_ok(b->k->layer_norm(b->be, N, d, bx, ldx, bw, bv, eps, by, d, &err), &err);
-    expect_ok(b->k->rms_norm(b->be, N, d, bx, ldx, bw, eps, bx, ldx, &err), &err);
+    const struct ko_layer_norm layer = {.n = N,
+                                        .d = d,
+                                        .x = bx,
+                                        .ldx = ldx,
+                                        .weight = bw,
+                                        .bias = bv,
+                                        .eps = eps,
+                                        .y = by,
+                                        .ldy = d};
+    const struct ko_rms_norm rms = {
+        .n = N, .d = d, .x = bx, .ldx = ldx, .weight = bw, .eps = eps, .y = bx, .ldy = ldx};
+    expect_ok(b->k->layer_norm(b->be, &layer, &err), &err);
+    expect_ok(b->k->rms_norm(b->be, &rms, &err), &err);
     float *centred = backend_read(b, by, (size_t)(N * d));
     float *in_place = backend_read(b, bx, (size_t)(N * ldx));
     for (int32_t at = 0; at < N * d; at++) {
@@ -141,8 +158,10 @@ static void activations_equal_their_definitions(void **state)
         struct ko_error err = {0};
         const struct backend *b = &backends[k];
         float *plus = backend_copy(b, x, N * LD * 4), *gelu = backend_copy(b, x, N * LD * 4);
-        expect_ok(b->k->softplus(b->be, N, D, plus, LD, &err), &err);
-        expect_ok(b->k->gelu_tanh(b->be, N, D, gelu, LD, &err), &err);
+        const struct ko_activation on_plus = {.n = N, .d = D, .x = plus, .ld = LD};
+        const struct ko_activation on_gelu = {.n = N, .d = D, .x = gelu, .ld = LD};
+        expect_ok(b->k->softplus(b->be, &on_plus, &err), &err);
+        expect_ok(b->k->gelu_tanh(b->be, &on_gelu, &err), &err);
         float *got_plus = backend_read(b, plus, N * LD), *got_gelu = backend_read(b, gelu, N * LD);
         for (int32_t at = 0; at < N * LD; at++) {
             double v = (double)x[at], t = sqrt(2.0 / M_PI) * (v + 0.044715 * v * v * v);
@@ -184,15 +203,26 @@ static void rows_are_embedded_copied_and_gathered(void **state)
         float *x = backend_floats(b, (size_t)rows->n_rows * D),
               *to = backend_floats(b, 4 * (D + 2));
         expect_ok(b->k->set_rows(b->be, rows, &err), &err);
-        struct ko_matrix token_table = {.data = bt, .n_out = 11, .n_in = D};
-        struct ko_matrix place_table = {.data = bp, .n_out = WAVE_TOKENS, .n_in = D};
-        expect_ok(b->k->embed(b->be, &token_table, &place_table, x, &err), &err);
+        const struct ko_embed embed = {
+            .tokens = {.data = bt, .n_out = 11, .n_in = D},
+            .positions = {.data = bp, .n_out = WAVE_TOKENS, .n_in = D},
+            .x = x,
+        };
+        expect_ok(b->k->embed(b->be, &embed, &err), &err);
         for (int32_t layer = 0; layer < plan->n_layers; layer++) {
             int32_t first = layer ? rows->n_active[layer - 1] : rows->n_trunk_rows;
-            expect_ok(b->k->branch_rows(b->be, x, D, first, rows->n_active[layer] - first, &err),
-                      &err);
+            const struct ko_branch_rows leave = {
+                .x = x, .d = D, .first = first, .n = rows->n_active[layer] - first};
+            expect_ok(b->k->branch_rows(b->be, &leave, &err), &err);
         }
-        expect_ok(b->k->gather(b->be, x + 1, D, index, 4, D - 1, to, D + 2, &err), &err);
+        const struct ko_gather gather = {.from = x + 1,
+                                         .ld_from = D,
+                                         .index = index,
+                                         .n = 4,
+                                         .d = D - 1,
+                                         .to = to,
+                                         .ld_to = D + 2};
+        expect_ok(b->k->gather(b->be, &gather, &err), &err);
         float *got = backend_read(b, x, (size_t)rows->n_rows * D);
         float *gathered = backend_read(b, to, 4 * (D + 2));
         for (int32_t at = 0; at < rows->n_rows * D; at++) {

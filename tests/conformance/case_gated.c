@@ -118,7 +118,9 @@ static void check_silu_mul(const struct backend *b, int32_t d, bool in_place, st
     float *y = random_floats(2, (size_t)(N * ldy), -1.0F, 1.0F);
     float *bx = backend_copy(b, x, (size_t)(N * ld) * 4);
     float *by = backend_copy(b, y, (size_t)(N * ldy) * 4);
-    expect_ok(b->k->silu_mul(b->be, N, d, bx, bx + d, ld, in_place ? bx : by, ldy, &err), &err);
+    const struct ko_silu_mul args = {
+        .n = N, .d = d, .gate = bx, .up = bx + d, .ld = ld, .y = in_place ? bx : by, .ldy = ldy};
+    expect_ok(b->k->silu_mul(b->be, &args, &err), &err);
     float *got = backend_read(b, in_place ? bx : by, (size_t)(N * ldy));
     for (int32_t at = 0; at < N * ldy; at++) {
         int32_t r = at / ldy, c = at % ldy;

@@ -70,7 +70,9 @@ static void check_product(const struct backend *b, enum ko_precision precision,
     matrix.data = import(b, precision, w, (size_t)(n_out * n_in), &matrix.type);
     float *bx = backend_copy(b, x, (size_t)(M * n_in) * 4);
     float *by = backend_floats(b, (size_t)(M * n_out));
-    expect_ok(b->k->linear(b->be, M, bx, n_in, &matrix, NULL, false, by, n_out, &err), &err);
+    const struct ko_linear args = {
+        .n = M, .x = bx, .ldx = n_in, .w = matrix, .y = by, .ldy = n_out};
+    expect_ok(b->k->linear(b->be, &args, &err), &err);
     float *got = backend_read(b, by, (size_t)(M * n_out));
     for (int32_t r = 0; r < M; r++) {
         for (int32_t out = 0; out < n_out; out++) {

@@ -158,15 +158,14 @@ int __wrap_MPI_Send(const void *data, int n, MPI_Datatype type, int to, int tag,
 
 struct ko_kernels __wrap_ko_kernels_cpu;
 
-static enum ko_code linear(struct ko_backend *be, int32_t m, const float *x, int32_t ldx,
-                           const struct ko_matrix *w, const float *bias, bool accumulate, float *y,
-                           int32_t ldy, struct ko_error *err)
+static enum ko_code linear(struct ko_backend *be, const struct ko_linear *args,
+                           struct ko_error *err)
 {
     if (fails("kernel"))
         return ko_fail(err, KO_E_FAILED, "cpu: injected kernel error");
     if (fails("kernel-memory"))
         return ko_fail(err, KO_E_MEMORY, "out of memory: injected");
-    return __real_ko_kernels_cpu.linear(be, m, x, ldx, w, bias, accumulate, y, ldy, err);
+    return __real_ko_kernels_cpu.linear(be, args, err);
 }
 
 /* What overflowed logits give: of a clean run (the first row), or of the last cell alone. */

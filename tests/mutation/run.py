@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""run.py [--build FOLDER] [--no-baseline] [--named-only] [NAME...]: makes the mistakes of mutations.txt one at a time, in a copy of the sources, and runs the tests.
+"""run.py [--check] [--build FOLDER] [--no-baseline] [--named-only] [NAME...]: makes the mistakes of mutations.txt one at a time, in a copy of the sources, and runs the tests.
 
 Each copy is built as far as its tests need it: first the tests that the entry names, then all unit, conformance and golden tests and
 those of tests/mpi that any entry names, until one fails. Exit 1 where none does, or where an entry's text is not (exactly once) in
@@ -121,14 +121,24 @@ def write_verdicts(results):
     (HERE / "verdicts.md").write_text("\n".join(lines) + "\n")
 
 
+def check_texts(mutations):
+    wrong = [m for m in mutations if not (SOURCE / m.file).is_file() or (SOURCE / m.file).read_text().count(m.old) != 1]
+    for mutation in wrong:
+        print(f"{mutation.name}: its text does not stand exactly once in {mutation.file}: let the entry follow the code")
+    return 1 if wrong else 0
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", type=Path, default=SOURCE / "build/mutation", help="scratch folder (default: build/mutation)")
+    parser.add_argument("--check", action="store_true", help="only look whether each text stands exactly once in its file")
     parser.add_argument("--no-baseline", action="store_true", help="the tests are known to pass without a mutation")
     parser.add_argument("--named-only", action="store_true", help="only the tests that the entries name: a survivor is none yet")
     parser.add_argument("names", nargs="*", metavar="NAME")
     arguments = parser.parse_args()
     mutations = read_mutations()
+    if arguments.check:
+        return check_texts(mutations)
     unknown = set(arguments.names) - {m.name for m in mutations}
     if unknown:
         sys.exit(f"no such mutation: {', '.join(sorted(unknown))}")

@@ -278,82 +278,86 @@ static enum ko_code near_matrix(const char *operation, const struct ko_matrix *m
     return KO_OK;
 }
 
-static enum ko_code far_embed(struct ko_backend *be, const struct ko_matrix *tokens,
-                              const struct ko_matrix *positions, float *x, struct ko_error *err)
+/* What each operation needs: far_ is its entry in the table, made from the list of operations. */
+
+static enum ko_code far_embed(struct ko_backend *be, const struct ko_embed *a, struct ko_error *err)
 {
-    struct ko_matrix token = {0}, position = {0};
+    struct ko_embed near = *a;
     float *wide[2] = {NULL, NULL};
-    FAR("embed", x);
-    enum ko_code code = near_matrix("embed", tokens, &token, &wide[0], err);
-    if (code == KO_OK && positions)
-        code = near_matrix("embed", positions, &position, &wide[1], err);
+    FAR("embed", a->x);
+    enum ko_code code = near_matrix("embed", &a->tokens, &near.tokens, &wide[0], err);
+    if (code == KO_OK && a->positions.data)
+        code = near_matrix("embed", &a->positions, &near.positions, &wide[1], err);
     if (code == KO_OK)
-        code = ko_kernels_cpu.embed(be, &token, positions ? &position : NULL, x, err);
+        code = ko_kernels_cpu.embed(be, &near, err);
     free(wide[0]);
     free(wide[1]);
     return code;
 }
 
-static enum ko_code far_branch_rows(struct ko_backend *be, float *x, int32_t d, int32_t first,
-                                    int32_t n, struct ko_error *err)
+static enum ko_code far_branch_rows(struct ko_backend *be, const struct ko_branch_rows *a,
+                                    struct ko_error *err)
 {
-    FAR("branch_rows", x);
-    return ko_kernels_cpu.branch_rows(be, x, d, first, n, err);
+    FAR("branch_rows", a->x);
+    return ko_kernels_cpu.branch_rows(be, a, err);
 }
 
-static enum ko_code far_gather(struct ko_backend *be, const float *from, int32_t ld_from,
-                               const int32_t *index, int32_t n, int32_t d, float *to, int32_t ld_to,
+static enum ko_code far_gather(struct ko_backend *be, const struct ko_gather *a,
                                struct ko_error *err)
 {
-    FAR("gather", from, to);
-    NEED("gather", !test_far_has(index, 1)); /* the one array of the host */
-    return ko_kernels_cpu.gather(be, from, ld_from, index, n, d, to, ld_to, err);
+    FAR("gather", a->from, a->to);
+    NEED("gather", !test_far_has(a->index, 1)); /* the one array of the host */
+    return ko_kernels_cpu.gather(be, a, err);
 }
 
-static enum ko_code far_linear(struct ko_backend *be, int32_t m, const float *x, int32_t ldx,
-                               const struct ko_matrix *w, const float *bias, bool accumulate,
-                               float *y, int32_t ldy, struct ko_error *err)
+static enum ko_code far_linear(struct ko_backend *be, const struct ko_linear *a,
+                               struct ko_error *err)
 {
-    struct ko_matrix matrix = {0};
+    struct ko_linear near = *a;
     float *wide = NULL;
-    FAR("linear", x, bias, y);
-    NEED("linear", m <= far.n_rows);
-    NEED("linear", w->n_in <= far.limits.max_in);
-    enum ko_code code = near_matrix("linear", w, &matrix, &wide, err);
+    FAR("linear", a->x, a->bias, a->y);
+    NEED("linear", a->n <= far.n_rows);
+    NEED("linear", a->w.n_in <= far.limits.max_in);
+    enum ko_code code = near_matrix("linear", &a->w, &near.w, &wide, err);
     if (code == KO_OK)
-        code = ko_kernels_cpu.linear(be, m, x, ldx, &matrix, bias, accumulate, y, ldy, err);
+        code = ko_kernels_cpu.linear(be, &near, err);
     free(wide);
     return code;
 }
 
-static enum ko_code far_rms_norm(struct ko_backend *be, int32_t n, int32_t d, const float *x,
-                                 int32_t ldx, const float *weight, float eps, float *y, int32_t ldy,
+static enum ko_code far_rms_norm(struct ko_backend *be, const struct ko_rms_norm *a,
                                  struct ko_error *err)
 {
-    FAR("rms_norm", x, weight, y);
-    return ko_kernels_cpu.rms_norm(be, n, d, x, ldx, weight, eps, y, ldy, err);
+    FAR("rms_norm", a->x, a->weight, a->y);
+    return ko_kernels_cpu.rms_norm(be, a, err);
 }
 
-static enum ko_code far_layer_norm(struct ko_backend *be, int32_t n, int32_t d, const float *x,
-                                   int32_t ldx, const float *weight, const float *bias, float eps,
-                                   float *y, int32_t ldy, struct ko_error *err)
+static enum ko_code far_layer_norm(struct ko_backend *be, const struct ko_layer_norm *a,
+                                   struct ko_error *err)
 {
-    FAR("layer_norm", x, weight, bias, y);
-    return ko_kernels_cpu.layer_norm(be, n, d, x, ldx, weight, bias, eps, y, ldy, err);
+    FAR("layer_norm", a->x, a->weight, a->bias, a->y);
+    return ko_kernels_cpu.layer_norm(be, a, err);
 }
 
-static enum ko_code far_softplus(struct ko_backend *be, int32_t n, int32_t d, float *x, int32_t ld,
+static enum ko_code far_softplus(struct ko_backend *be, const struct ko_activation *a,
                                  struct ko_error *err)
 {
-    FAR("softplus", x);
-    return ko_kernels_cpu.softplus(be, n, d, x, ld, err);
+    FAR("softplus", a->x);
+    return ko_kernels_cpu.softplus(be, a, err);
 }
 
-static enum ko_code far_gelu_tanh(struct ko_backend *be, int32_t n, int32_t d, float *x, int32_t ld,
+static enum ko_code far_gelu_tanh(struct ko_backend *be, const struct ko_activation *a,
                                   struct ko_error *err)
 {
-    FAR("gelu_tanh", x);
-    return ko_kernels_cpu.gelu_tanh(be, n, d, x, ld, err);
+    FAR("gelu_tanh", a->x);
+    return ko_kernels_cpu.gelu_tanh(be, a, err);
+}
+
+static enum ko_code far_silu_mul(struct ko_backend *be, const struct ko_silu_mul *a,
+                                 struct ko_error *err)
+{
+    FAR("silu_mul", a->gate, a->up, a->y);
+    return ko_kernels_cpu.silu_mul(be, a, err);
 }
 
 static enum ko_code far_conv(struct ko_backend *be, const struct ko_conv *a, struct ko_error *err)
@@ -391,14 +395,6 @@ static enum ko_code far_rope(struct ko_backend *be, const struct ko_rope *a, str
     return ko_kernels_cpu.rope(be, a, err);
 }
 
-static enum ko_code far_silu_mul(struct ko_backend *be, int32_t n, int32_t d, const float *gate,
-                                 const float *up, int32_t ld, float *y, int32_t ldy,
-                                 struct ko_error *err)
-{
-    FAR("silu_mul", gate, up, y);
-    return ko_kernels_cpu.silu_mul(be, n, d, gate, up, ld, y, ldy, err);
-}
-
 static enum ko_code far_attention(struct ko_backend *be, const struct ko_attention *a,
                                   struct ko_error *err)
 {
@@ -421,18 +417,14 @@ static enum ko_code far_unembed(struct ko_backend *be, const struct ko_unembed *
     return code;
 }
 
-#define OPERATIONS                                                                                 \
+#define ENTRY(name, args) .name = far_##name,
+#define EVERYTHING                                                                                 \
     .own_memory = true, .close = far_close, .describe = far_describe, .alloc = far_alloc,          \
     .release = far_release, .upload = far_upload, .download = far_download,                        \
     .reserved_bytes = far_reserved_bytes, .reserve = far_reserve, .import = far_import,            \
-    .import_end = far_import_end, .wait = far_wait, .set_rows = far_set_rows, .embed = far_embed,  \
-    .branch_rows = far_branch_rows, .gather = far_gather, .linear = far_linear,                    \
-    .rms_norm = far_rms_norm, .layer_norm = far_layer_norm, .softplus = far_softplus,              \
-    .gelu_tanh = far_gelu_tanh, .conv = far_conv, .mamba1 = far_mamba1, .mamba2 = far_mamba2,      \
-    .gated_norm = far_gated_norm, .rope = far_rope, .silu_mul = far_silu_mul,                      \
-    .attention = far_attention, .unembed = far_unembed
+    .import_end = far_import_end, .wait = far_wait, .set_rows = far_set_rows, KO_OPERATIONS(ENTRY)
 
 const struct ko_kernels test_far = {
-    .name = "far", .open = far_open, .matrix_type = far_matrix_type, OPERATIONS};
+    .name = "far", .open = far_open, .matrix_type = far_matrix_type, EVERYTHING};
 const struct ko_kernels test_far_narrow = {
-    .name = "far, narrow", .open = narrow_open, .matrix_type = narrow_matrix_type, OPERATIONS};
+    .name = "far, narrow", .open = narrow_open, .matrix_type = narrow_matrix_type, EVERYTHING};

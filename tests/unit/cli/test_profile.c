@@ -62,8 +62,8 @@ static enum ko_code product(int32_t n_out, int32_t n_in, float *y, struct ko_err
     enum { M = 2, MOST = 4 };
     static const float x[M * MOST] = {1, 2, 3, 4, 5, 6, 7, 8}, w[MOST * MOST] = {1, 0, 2, 1, 1, 1};
     const struct ko_matrix matrix = {.data = w, .n_out = n_out, .n_in = n_in};
-    return profile.kernels.linear(ko_profile_backend(&profile), M, x, n_in, &matrix, NULL, false, y,
-                                  n_out, err);
+    const struct ko_linear args = {.n = M, .x = x, .ldx = n_in, .w = matrix, .y = y, .ldy = n_out};
+    return profile.kernels.linear(ko_profile_backend(&profile), &args, err);
 }
 
 static void time_is_taken_by_shape_and_only_when_asked(void **state)
@@ -78,8 +78,8 @@ static void time_is_taken_by_shape_and_only_when_asked(void **state)
     for (int turn = 0; turn < 3; turn++)
         assert_int_equal(product(2, 3, y, &err), KO_OK);
     assert_int_equal(product(3, 2, y, &err), KO_OK);
-    assert_int_equal(profile.kernels.softplus(ko_profile_backend(&profile), 1, 4, y, 4, &err),
-                     KO_OK);
+    const struct ko_activation row = {.n = 1, .d = 4, .x = y, .ld = 4};
+    assert_int_equal(profile.kernels.softplus(ko_profile_backend(&profile), &row, &err), KO_OK);
     profile.on = false;
     assert_int_equal(product(2, 3, y, &err), KO_OK);
     assert_int_equal(profile.n_entries, 3);

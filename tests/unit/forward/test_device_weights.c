@@ -235,8 +235,15 @@ static void far_operations_refuse_host_memory(void **state)
     struct subject s = begin(DEMO("gpt2-facts"), &test_far);
     float *x = ko_new(4, sizeof *x, &err);
     assert_non_null(x);
-    assert_int_equal(test_far.rms_norm(s.be, 1, 4, x, 4, s.far.arena.values, 1e-5F, x, 4, &err),
-                     KO_E_FAILED);
+    const struct ko_rms_norm args = {.n = 1,
+                                     .d = 4,
+                                     .x = x,
+                                     .ldx = 4,
+                                     .weight = s.far.arena.values,
+                                     .eps = 1e-5F,
+                                     .y = x,
+                                     .ldy = 4};
+    assert_int_equal(test_far.rms_norm(s.be, &args, &err), KO_E_FAILED);
     assert_string_equal(err.text, "far: rms_norm: pointer 0 is host memory");
     assert_int_equal(test_far.upload(s.be, x, s.floats, 4, &err), KO_E_FAILED);
     free(x);
