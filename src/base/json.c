@@ -7,19 +7,15 @@
 #include <string.h>
 
 #include "src/base/file.h"
+#include "src/base/json_keys.h"
 #include "src/base/text.h"
 
 static enum ko_code fail_at(const char *bytes, size_t offset, const char *where, const char *reason,
                             struct ko_error *err)
 {
-    size_t line = 1, begin = 0;
-    for (size_t i = 0; i < offset; i++)
-        if (bytes[i] == '\n') {
-            line++;
-            begin = i + 1;
-        }
-    return ko_fail(err, KO_E_INPUT, "%s:%zu:%zu: not valid JSON: %s", where, line,
-                   ko_utf8_count(bytes + begin, offset - begin) + 1, reason);
+    size_t line = 0, column = 0;
+    ko_json_place(bytes, offset, &line, &column);
+    return ko_fail(err, KO_E_INPUT, "%s:%zu:%zu: not valid JSON: %s", where, line, column, reason);
 }
 
 /* Counts what begins a value: an opening bracket and a comma. Before json-c sees the text, for
@@ -121,6 +117,10 @@ enum ko_code ko_json_parse(const char *bytes, size_t n, const char *where, json_
         code = parse_pass(bytes, bytes, n, JSON_TOKENER_VALIDATE_UTF8, where, &value, err);
     }
     if (!code)
+        code = ko_json_keys_check(bytes, n, where, value, err);
+    if (code)
+        json_object_put(value);
+    else
         *root = value;
     return code;
 }

@@ -16,8 +16,8 @@ enum {
 };
 
 /* Parses n bytes as exactly one JSON value (nothing but white space may follow; NaN and Infinity
-   are allowed, as Hugging Face writes them), nested at most KO_JSON_DEPTH deep. *root:
-   json_object_put() it. KO_E_INPUT: "WHERE:LINE:COLUMN: reason". */
+   are allowed, as Hugging Face writes them), nested at most KO_JSON_DEPTH deep, no key twice in an
+   object. *root: json_object_put() it. KO_E_INPUT: "WHERE:LINE:COLUMN: reason". */
 KO_MUST_CHECK enum ko_code ko_json_parse(const char *bytes, size_t n, const char *where,
                                          json_object **root, struct ko_error *err);
 /* The same for a file of at most max_bytes. */

@@ -59,6 +59,40 @@ static void what_is_not_json_is_refused_with_its_place(void **state)
     }
 }
 
+static void duplicate_keys_are_refused_with_both_places(void **state)
+{
+    static const struct {
+        const char *text, *error;
+    } row[] = {
+        {"{\"a\": 1, \"a\": 1}", "t.json:1:10: duplicate key 'a', keep one"},
+        {"{\n \"a\": 1,\n \"b\": {\"a\": 1},\n \"a\": 2}",
+         "t.json:4:2: duplicate key 'a', it is on line 2 too, keep one"},
+        {"[{\"a\": 1}, {\"a\": {\"b\": 1, \"c\": [], \"b\": {\"a\": 1}}}]",
+         "t.json:1:36: duplicate key 'b', keep one"},
+        {"{\"a\": 1, \"\\u0061\": 1}", "t.json:1:10: duplicate key 'a', keep one"},
+        {"{\"\xC3\xA9\": {\"x\": 1}, \"\\u00e9\": \":\"}", "t.json:1:17: duplicate key '\xC3\xA9'"},
+        {"{\"a\": {\"a\": {\"b\": 1, \"b\": 1}}, \"a\": 1}",
+         "t.json:1:22: duplicate key 'b', keep one"},
+        {"{\"a\\\"\": 1, \"a\\\"\" : 1}", "t.json:1:12: duplicate key 'a\"', keep one"},
+    };
+    static const char *const right[] = {
+        "[{\"a\": 1}, {\"a\": 1}]", "{\"a\": {\"a\": {\"a\": \"a\"}}}",
+        "{\"a:\": \"a: {\\\"b\\\": 1}\"}", "{\"a\": null, \"A\": null}",
+        "{\"\xC3\xA9\": 1, \"e\": [\":\", {\"e\": 1}]}"};
+    (void)state;
+    for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {
+        struct ko_error err = {0};
+        json_object *root = NULL;
+        assert_int_equal(ko_json_parse(row[i].text, strlen(row[i].text), "t.json", &root, &err),
+                         KO_E_INPUT);
+        assert_null(root);
+        if (strncmp(err.text, row[i].error, strlen(row[i].error)) != 0)
+            fail_msg("row %zu: '%s' does not begin with '%s'", i, err.text, row[i].error);
+    }
+    for (size_t i = 0; i < sizeof right / sizeof right[0]; i++)
+        json_object_put(parsed(right[i]));
+}
+
 static void a_nul_byte_is_refused(void **state)
 {
     struct ko_error err = {0};
@@ -177,6 +211,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_value_is_parsed),
         cmocka_unit_test(what_is_not_json_is_refused_with_its_place),
+        cmocka_unit_test(duplicate_keys_are_refused_with_both_places),
         cmocka_unit_test(a_nul_byte_is_refused),
         cmocka_unit_test(depth_is_limited),
         cmocka_unit_test(absent_and_null_members_keep_the_default),
