@@ -10,6 +10,7 @@
 #include "mpi/cube/cube_check.h"
 #include "mpi/cube/cube_guard.h"
 #include "mpi/cube/hdf5_check.h"
+#include "src/base/content.h"
 #include "src/base/memory.h"
 
 static bool has(hid_t file, const char *name)
@@ -78,6 +79,9 @@ static enum ko_code open_file(struct ko_cube_view *view, bool locking, struct ko
     }
     ssize_t n = S_ISREG(info.st_mode) ? read(file, found, sizeof found) : 0;
     (void)close(file);
+    code = ko_content_check_file(view->path, view->path, err);
+    if (code != KO_OK)
+        return code;
     if (n != sizeof found || memcmp(found, signature, sizeof found) != 0)
         return ko_fail(err, KO_E_INPUT, "%s: is no HDF5 file, give a cube that knockout wrote",
                        view->path);

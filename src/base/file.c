@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "src/base/content.h"
 #include "src/base/memory.h"
 
 /* Reads exactly n bytes; a file that ends earlier was changed meanwhile. */
@@ -65,6 +66,8 @@ enum ko_code ko_file_read(const char *path, size_t max_bytes, char **bytes, size
         goto done;
     }
     code = read_all(fd, path, block, size, err);
+    if (!code)
+        code = ko_content_check(block, size, path, err);
     if (code)
         goto done;
     *bytes = block;

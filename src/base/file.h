@@ -8,7 +8,8 @@
 #include "src/base/error.h"
 
 /* The whole regular file, NUL added, in *bytes (free()) and *n. KO_E_INPUT naming the path and the
-   reason; also where it is larger than max_bytes. */
+   reason; also where it is larger than max_bytes, or something in the file's place
+   (src/base/content.h). */
 KO_MUST_CHECK enum ko_code ko_file_read(const char *path, size_t max_bytes, char **bytes, size_t *n,
                                         struct ko_error *err);
 /* "folder/name", or name alone where it is absolute or folder is empty. free(). */

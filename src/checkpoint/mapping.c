@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "src/base/content.h"
 #include "src/base/file.h"
 #include "src/checkpoint/mapping_watch.h"
 
@@ -44,10 +45,14 @@ enum ko_code ko_mapping_open(const char *path, const char *where, struct ko_mapp
         return code;
     }
     code = ko_watch_begin(data, bytes, fd, where, err);
-    if (code)
+    if (code) {
         munmap(data, bytes);
-    else
-        *map = (struct ko_mapping){data, bytes};
+        return code;
+    }
+    *map = (struct ko_mapping){data, bytes};
+    code = ko_content_check(data, bytes, where, err);
+    if (code)
+        ko_mapping_close(map);
     return code;
 }
 

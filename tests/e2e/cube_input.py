@@ -365,6 +365,11 @@ def _(path):
     put(path, 0, b"no cube at all")
 
 
+@on_bytes("a Git LFS pointer", "is a Git LFS pointer, not the file itself: run `git lfs pull`")
+def _(path):
+    path.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:d017\nsize 45108470\n")
+
+
 @on_bytes("empty", "is no HDF5 file")
 def _(path):
     os.truncate(path, 0)

@@ -81,6 +81,33 @@ static void folders_that_are_no_checkpoint_are_refused(void **state)
     assert_non_null(strstr(err.text, "is not a folder"));
 }
 
+static void pointers_and_pages_in_the_place_of_weights_are_named(void **state)
+{
+    static const char *const files[] = {"model.safetensors", "pytorch_model.bin",
+                                        "model.safetensors.index.json", "config.json"};
+    static const struct {
+        const char *text, *words;
+    } rows[] = {
+        {"version https://git-lfs.github.com/spec/v1\noid sha256:d017\nsize 45108470\n",
+         ": is a Git LFS pointer, not the file itself: run `git lfs pull`"},
+        {"<!DOCTYPE html>\n<html>", ": is a web page, not the file itself"},
+    };
+    (void)state;
+    for (size_t f = 0; f < sizeof files / sizeof files[0]; f++)
+        for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+            struct ko_error err = {0};
+            struct ko_checkpoint *cp = NULL;
+            char *folder = test_folder_make(), expected[128];
+            snprintf(expected, sizeof expected, "/%s%s", files[f], rows[i].words);
+            test_folder_write_text(folder, "config.json", "{}");
+            test_folder_write_text(folder, files[f], rows[i].text);
+            assert_int_equal(ko_checkpoint_open(folder, "toy", &cp, &err), KO_E_INPUT);
+            test_folder_remove(folder);
+            if (!strstr(err.text, expected))
+                fail_msg("'%s' lacks '%s'", err.text, expected);
+        }
+}
+
 static void fingerprint_of(const char *config, const char *header, const char *data, char text[33])
 {
     char *folder = test_folder_make();
@@ -153,6 +180,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_real_checkpoint_is_read),
         cmocka_unit_test(folders_that_are_no_checkpoint_are_refused),
+        cmocka_unit_test(pointers_and_pages_in_the_place_of_weights_are_named),
         cmocka_unit_test(the_fingerprint_is_of_configuration_and_headers),
         cmocka_unit_test(a_released_tensor_leaves_memory_and_keeps_its_values),
     };
