@@ -1,5 +1,7 @@
 #include "src/cli/inputs.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,6 +38,18 @@ static enum ko_code choose_models(struct ko_inputs *inputs, enum ko_inputs_model
     return KO_OK;
 }
 
+KO_PRINTF(3, 4)
+static enum ko_code add_note(struct ko_inputs *inputs, struct ko_error *err, const char *format,
+                             ...)
+{
+    char text[KO_ERROR_TEXT];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    return ko_strings_add(&inputs->notes, text, err);
+}
+
 static enum ko_code read_facts(struct ko_inputs *inputs, struct ko_error *err)
 {
     const struct ko_strings *files = &inputs->spec->prompt_files;
@@ -45,6 +59,10 @@ static enum ko_code read_facts(struct ko_inputs *inputs, struct ko_error *err)
     for (size_t f = 0; code == KO_OK && f < files->n; f++) {
         code = ko_facts_read(files->item[f], &inputs->facts[f], err);
         n += inputs->facts[f].n;
+        if (code == KO_OK && inputs->facts[f].numbered)
+            code =
+                add_note(inputs, err, "%s: has no ids, so that a prompt's id is its number, from 0",
+                         files->item[f]);
     }
     if (code == KO_OK && n > INT32_MAX)
         code = ko_fail(err, KO_E_INPUT, "%s: %zu prompts are too many, split the file",
@@ -110,6 +128,7 @@ static void close_all_but_spec(struct ko_inputs *inputs)
     free(inputs->fingerprint);
     free(inputs->tokenizer);
     free(inputs->selected);
+    ko_strings_free(&inputs->notes);
 }
 
 enum ko_code ko_inputs_open_spec(struct ko_spec *spec, struct ko_options *options,

@@ -26,6 +26,7 @@ struct ko_inputs {
     int32_t n_models;
     int64_t row_budget; /* option; 0: each model's default */
     bool gpu;           /* the plans are for a GPU: set before ko_inputs_plan, by whoever knows */
+    struct ko_strings notes; /* what the user should know of files that were read all the same */
     uint8_t *selected; /* [n_blocks, models that blocks use, n_facts] the selection of the cube that
                            a sweep goes on with; NULL: prompts are selected; owned */
 };

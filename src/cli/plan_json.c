@@ -177,6 +177,7 @@ enum ko_code ko_plan_report_json(const struct ko_plan_report *report, FILE *out,
     put_axes(root, report->plan);
     put_sweeps(root, report);
     put_cost(root, report);
+    ko_json_put_texts(root, "notes", &report->inputs->notes);
     ko_json_put_texts(root, "warnings", report->warnings);
     put_prompts(root, report);
     const enum ko_code code = ko_json_print(root, out, err);

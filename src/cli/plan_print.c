@@ -286,6 +286,8 @@ void ko_plan_report_print(const struct ko_plan_report *report, bool color, struc
     print_models(report, out);
     print_skipped(report, out);
     print_sentence(out, "selection", ko_text_str(&report->selection));
+    for (size_t k = 0; k < report->inputs->notes.n; k++)
+        print_sentence(out, "note", report->inputs->notes.item[k]);
     print_axes(report, out);
     ko_text_add(out, "\n");
     print_sweeps(report, out);

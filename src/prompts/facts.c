@@ -1,20 +1,35 @@
 #include "src/prompts/facts.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/content.h"
 #include "src/base/file.h"
 #include "src/base/memory.h"
 #include "src/prompts/facts_private.h"
 
 enum { MAX_FILE_BYTES = 512 << 20 };
 
-const struct ko_fact_layout ko_fact_plain = {
-    {"id", "prompt", "subject", "target", "foil", "relation"}};
-const struct ko_fact_layout ko_fact_tracing = {
-    {"case_id", "prompt", "subject", "target_true", "target_false", "relation_id"}};
-const struct ko_fact_layout ko_fact_known = {
-    {"known_id", "prompt", "subject", "attribute", NULL, "relation_id"}};
+/* The id that is given, or the row's number in `buffer`; all facts of a file have one or none. */
+static enum ko_code choose_id(struct ko_facts *facts, const char *given, char buffer[24],
+                              const char **id, int line, struct ko_error *err)
+{
+    if (given && !*given)
+        return ko_fail(err, KO_E_INPUT, "%s:%d: the id is empty", facts->file, line);
+    if (!given && facts->n > 0 && !facts->numbered)
+        return ko_fail(err, KO_E_INPUT, "%s:%d: missing key 'id', which the prompts before it have",
+                       facts->file, line);
+    if (given && facts->n > 0 && facts->numbered)
+        return ko_fail(err, KO_E_INPUT,
+                       "%s:%d: has the id '%s', but the prompts before it have none: give all an "
+                       "id, or none",
+                       facts->file, line, given);
+    facts->numbered = !given;
+    (void)snprintf(buffer, 24, "%zu", facts->n);
+    *id = given ? given : buffer;
+    return KO_OK;
+}
 
 enum ko_code ko_facts_add(struct ko_facts_reader *reader, const char *const value[KO_FACT_COLUMNS],
                           int line, struct ko_error *err)
@@ -27,21 +42,25 @@ enum ko_code ko_facts_add(struct ko_facts_reader *reader, const char *const valu
         if (value[i] && strlen(value[i]) > KO_FACT_BYTES)
             return ko_fail(err, KO_E_INPUT, "%s:%d: a text of %zu bytes, at most %d are read",
                            facts->file, line, strlen(value[i]), KO_FACT_BYTES);
+    char number[24];
+    const char *id = NULL;
+    enum ko_code code = choose_id(facts, value[KO_FACT_ID], number, &id, line, err);
+    if (code)
+        return code;
     struct ko_fact *grown =
         ko_grow(facts->fact, &reader->capacity, facts->n + 1, sizeof *grown, err);
     if (!grown)
         return KO_E_MEMORY;
     facts->fact = grown;
-    if (!*value[KO_FACT_ID])
-        return ko_fail(err, KO_E_INPUT, "%s:%d: the id is empty", facts->file, line);
     struct ko_fact *fact = &facts->fact[facts->n++];
     *fact = (struct ko_fact){.line = line};
     char **field[] = {&fact->id,     &fact->text, &fact->subject,
                       &fact->target, &fact->foil, &fact->relation};
     for (size_t i = 0; i < KO_FACT_COLUMNS; i++) {
-        if (!value[i] || (i >= KO_FACT_REQUIRED && !*value[i]))
+        const char *text = i == KO_FACT_ID ? id : value[i];
+        if (!text || (i >= KO_FACT_REQUIRED && !*text))
             continue;
-        *field[i] = ko_copy(value[i], err);
+        *field[i] = ko_copy(text, err);
         if (!*field[i])
             return KO_E_MEMORY;
     }
@@ -138,6 +157,8 @@ enum ko_code ko_facts_read(const char *file, struct ko_facts *out, struct ko_err
     enum ko_code code = facts.file ? KO_OK : KO_E_MEMORY;
     if (!code)
         code = ko_file_read(file, MAX_FILE_BYTES, &bytes, &n, err);
+    if (!code)
+        code = ko_content_check_text(bytes, n, file, err);
     if (!code)
         code = check_bytes(file, bytes, n, err);
     if (!code)

@@ -2,6 +2,7 @@
 #ifndef KO_PROMPTS_FACTS_H
 #define KO_PROMPTS_FACTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,18 +37,23 @@ struct ko_facts {
     size_t n;
     struct ko_strings span_names; /* all names used by any fact, in order of first use */
     char *file;
+    bool numbered; /* the file has no ids: a prompt's is its number, from 0 */
 };
 
 /* Reads a prompt file; its kind is told by its content:
-   - JSON Lines with id, prompt, subject, target, optionally relation, foil, spans ({"verb": [12,
-   17]});
-   - JSON Lines or CSV (header line) in the columns of counterfact-tracing: case_id, prompt,
-   subject, target_true, target_false, relation_id (other columns are ignored);
+   - JSON Lines, a JSON array or CSV (header line) with prompt, subject, target, optionally id,
+     relation, foil, and in JSON spans ({"verb": [12, 17]});
+   - the same in the columns of counterfact-tracing: prompt, subject, target_true, target_false,
+     relation_id, optionally case_id; or of known_1000.json: subject, attribute, prompt,
+     relation_id, optionally known_id (target = attribute);
    - ROME's counterfact.json: a JSON array of {case_id, requested_rewrite: {prompt: "{} template",
-   subject, target_true: {str}, target_new: {str}, relation_id}};
-   - known_1000.json: a JSON array of {known_id, subject, attribute, prompt, relation_id} (target =
-   attribute). A missing key, a wrong type, invalid UTF-8, NUL characters or a duplicate id (naming
-   both lines) is KO_E_INPUT "FILE:LINE: ...". Free with ko_facts_free. */
+     subject, target_true: {str}, target_new: {str}, relation_id}};
+   - a relation of LRE's data: {name, prompt_templates: ["{} template"], samples: [{subject,
+     object}]}; of several templates the first is taken.
+   Other columns are ignored. An object may stand on one line or several; {"data": [...]} is read as
+   its list. Where no record has an id, it is the record's number, from 0. A missing key, a wrong
+   type, a duplicate key, invalid UTF-8, NUL characters or a duplicate id (naming both lines) is
+   KO_E_INPUT "FILE:LINE: ...". Free with ko_facts_free. */
 KO_MUST_CHECK enum ko_code ko_facts_read(const char *file, struct ko_facts *out,
                                          struct ko_error *err);
 void ko_facts_free(struct ko_facts *facts); /* leaves {0} */

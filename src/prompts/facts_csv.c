@@ -1,6 +1,8 @@
 /* Comma-separated values with a header line: RFC 4180. */
+#include <stdio.h>
 #include <string.h>
 
+#include "src/prompts/fact_layout.h"
 #include "src/prompts/facts_private.h"
 
 struct csv {
@@ -79,26 +81,52 @@ static enum ko_code read_record(struct csv *csv, struct ko_strings *fields, int 
     return code;
 }
 
+/* A header that holds prompt and subject, but separated by something else. */
+static enum ko_code check_separator(const struct csv *csv, const struct ko_strings *header,
+                                    int line, struct ko_error *err)
+{
+    static const struct {
+        char byte;
+        const char *name;
+    } separators[] = {{'\t', "tabs"}, {';', "semicolons"}, {'|', "'|'"}};
+    const char *text = header->item[0];
+    for (size_t i = 0; header->n == 1 && i < sizeof separators / sizeof separators[0]; i++)
+        if (strchr(text, separators[i].byte) && strstr(text, "prompt"))
+            return ko_fail(err, KO_E_INPUT,
+                           "%s:%d: columns are separated by commas, but this header has %s: "
+                           "convert it with `python3 -c \"import pandas; pandas.read_csv('%s', "
+                           "sep='%c').to_csv('prompts.csv', index=False)\"`",
+                           csv->file, line, separators[i].name, csv->file, separators[i].byte);
+    return KO_OK;
+}
+
 /* Where each column is, -1 where it is not there. */
 static enum ko_code read_header(const struct csv *csv, const struct ko_strings *header, int line,
                                 ptrdiff_t place[KO_FACT_COLUMNS], struct ko_error *err)
 {
-    const struct ko_fact_layout *layout = &ko_fact_tracing;
-    if (ko_strings_find(header, layout->column[KO_FACT_ID]) < 0)
-        layout = &ko_fact_plain;
-    if (ko_strings_find(header, layout->column[KO_FACT_ID]) < 0)
-        return ko_fail(err, KO_E_INPUT,
-                       "%s:%d: neither JSON nor a CSV header: it has no column 'case_id' or 'id'",
-                       csv->file, line);
+    const struct ko_fact_layout layout = ko_fact_layout_of(header);
+    char where[KO_ERROR_TEXT];
+    bool any = layout.column[KO_FACT_ID] != NULL;
+    enum ko_code code = check_separator(csv, header, line, err);
+    if (code)
+        return code;
     for (size_t i = 0; i < KO_FACT_COLUMNS; i++) {
-        place[i] = ko_strings_find(header, layout->column[i]);
-        if (i < KO_FACT_REQUIRED && place[i] < 0)
-            return ko_fail(err, KO_E_INPUT, "%s:%d: missing column '%s'", csv->file, line,
-                           layout->column[i]);
+        place[i] = layout.column[i] ? ko_strings_find(header, layout.column[i]) : -1;
+        any = any || place[i] >= 0;
+    }
+    if (!any)
+        return ko_fail(err, KO_E_INPUT,
+                       "%s:%d: neither JSON nor a CSV header: it has none of the columns id, "
+                       "prompt, subject and target",
+                       csv->file, line);
+    (void)snprintf(where, sizeof where, "%s:%d", csv->file, line);
+    for (size_t i = 0; i < KO_FACT_COLUMNS; i++) {
+        if (i != KO_FACT_ID && i < KO_FACT_REQUIRED && place[i] < 0)
+            return ko_fact_missing(header, layout.column[i], "column", where, err);
         for (size_t k = 0; place[i] >= 0 && k < header->n; k++)
-            if ((ptrdiff_t)k != place[i] && strcmp(header->item[k], layout->column[i]) == 0)
-                return ko_fail(err, KO_E_INPUT, "%s:%d: column '%s' comes twice", csv->file, line,
-                               layout->column[i]);
+            if ((ptrdiff_t)k != place[i] && strcmp(header->item[k], layout.column[i]) == 0)
+                return ko_fail(err, KO_E_INPUT, "%s: column '%s' comes twice", where,
+                               layout.column[i]);
     }
     return KO_OK;
 }

@@ -1,8 +1,10 @@
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "src/base/json.h"
 #include "src/base/memory.h"
+#include "src/prompts/fact_layout.h"
 #include "src/prompts/facts_private.h"
 #include "src/prompts/set_name.h"
 
@@ -13,6 +15,17 @@ enum ko_code ko_fact_value(json_object *record, const char *key, bool number, co
     *out = NULL;
     if (!value)
         return KO_OK;
+    /* json-c clamps what is beyond 64 bits. */
+    if (number && json_object_is_type(value, json_type_int) &&
+        (json_object_get_uint64(value) == UINT64_MAX || json_object_get_int64(value) == INT64_MIN))
+        return ko_fail(err, KO_E_INPUT,
+                       "%s: %s: a number of 64 bits or more is not kept as it stands, put it in "
+                       "quotes",
+                       where, key);
+    if (number && json_object_is_type(value, json_type_double) &&
+        !isfinite(json_object_get_double(value)))
+        return ko_fail(err, KO_E_INPUT, "%s: %s: expected a string or a finite number, got %s",
+                       where, key, json_object_get_string(value));
     if (number && (json_object_is_type(value, json_type_int) ||
                    json_object_is_type(value, json_type_double))) {
         *out = json_object_get_string(value);
@@ -70,33 +83,59 @@ static enum ko_code read_spans(struct ko_facts *facts, json_object *record, cons
     return code;
 }
 
+/* The keys of a record whose value is not null. */
+static enum ko_code list_keys(json_object *record, struct ko_strings *keys, struct ko_error *err)
+{
+    json_object_object_foreach(record, key, value)
+    {
+        const enum ko_code code = value ? ko_strings_add(keys, key, err) : KO_OK;
+        if (code)
+            return code;
+    }
+    return KO_OK;
+}
+
+/* The values that a record's layout names; borrowed from the record. */
+static enum ko_code read_values(json_object *record, const struct ko_strings *keys,
+                                const struct ko_fact_layout *layout,
+                                const char *value[KO_FACT_COLUMNS], const char *where,
+                                struct ko_error *err)
+{
+    for (size_t i = 0; i < KO_FACT_COLUMNS; i++) {
+        enum ko_code code =
+            ko_fact_value(record, layout->column[i], i == KO_FACT_ID, &value[i], where, err);
+        if (code)
+            return code;
+        if (!value[i] && i != KO_FACT_ID && i < KO_FACT_REQUIRED)
+            return ko_fact_missing(keys, layout->column[i], "key", where, err);
+    }
+    return KO_OK;
+}
+
 enum ko_code ko_facts_add_record(struct ko_facts_reader *reader, json_object *record, int line,
                                  struct ko_error *err)
 {
     char where[KO_ERROR_TEXT];
     const char *value[KO_FACT_COLUMNS] = {NULL};
+    struct ko_strings keys = {0};
     (void)snprintf(where, sizeof where, "%s:%d", reader->facts->file, line);
     if (!json_object_is_type(record, json_type_object))
         return ko_fail(err, KO_E_INPUT, "%s: expected an object, got %s", where,
                        json_type_to_name(json_object_get_type(record)));
     if (ko_json_get(record, "requested_rewrite"))
         return ko_facts_add_rome(reader, record, line, err);
-    bool plain = ko_json_get(record, "id") != NULL;
-    const struct ko_fact_layout *layout = &ko_fact_plain;
-    if (!plain && ko_json_get(record, ko_fact_tracing.column[KO_FACT_ID]))
-        layout = &ko_fact_tracing;
-    else if (!plain && ko_json_get(record, ko_fact_known.column[KO_FACT_ID]))
-        layout = &ko_fact_known;
-    for (size_t i = 0; i < KO_FACT_COLUMNS; i++) {
-        enum ko_code code =
-            ko_fact_value(record, layout->column[i], i == KO_FACT_ID, &value[i], where, err);
-        if (code)
-            return code;
-        if (!value[i] && i < KO_FACT_REQUIRED)
-            return ko_fail(err, KO_E_INPUT, "%s: missing key '%s'", where, layout->column[i]);
-    }
-    enum ko_code code = ko_facts_add(reader, value, line, err);
-    return code || layout != &ko_fact_plain ? code : read_spans(reader->facts, record, where, err);
+    if (ko_fact_is_relation(record))
+        return ko_facts_add_relation(reader, record, line, err);
+    enum ko_code code = list_keys(record, &keys, err);
+    const struct ko_fact_layout layout = ko_fact_layout_of(&keys);
+    if (!code)
+        code = read_values(record, &keys, &layout, value, where, err);
+    if (!code)
+        code = ko_facts_add(reader, value, line, err);
+    if (!code && ko_fact_layout_is_plain(&layout))
+        code = read_spans(reader->facts, record, where, err);
+    ko_strings_free(&keys);
+    return code;
 }
 
 /* ko_json_parse counts lines from the text that it is given: "FILE:1:" becomes the line of the
@@ -113,18 +152,26 @@ static enum ko_code place_in_file(const char *file, int line, struct ko_error *e
     return ko_fail(err, KO_E_INPUT, "%s:%d:%s", file, line, text);
 }
 
-enum ko_code ko_facts_read_lines(struct ko_facts_reader *reader, const char *bytes, size_t n,
+/* The end of the line that begins at bytes[begin]; *blank: it holds nothing but white space. */
+static size_t line_end(const char *bytes, size_t n, size_t begin, bool *blank)
+{
+    const char *newline = memchr(bytes + begin, '\n', n - begin);
+    size_t end = newline ? (size_t)(newline - bytes) : n;
+    *blank = true;
+    for (size_t i = begin; *blank && i < end; i++)
+        *blank = strchr(" \t\r", bytes[i]) != NULL;
+    return end;
+}
+
+static enum ko_code read_records(struct ko_facts_reader *reader, const char *bytes, size_t n,
                                  struct ko_error *err)
 {
     const char *file = reader->facts->file;
     enum ko_code code = KO_OK;
     int line = 1;
     for (size_t begin = 0; !code && begin < n; line++) {
-        const char *newline = memchr(bytes + begin, '\n', n - begin);
-        size_t end = newline ? (size_t)(newline - bytes) : n;
         bool blank = true;
-        for (size_t i = begin; blank && i < end; i++)
-            blank = strchr(" \t\r", bytes[i]) != NULL;
+        size_t end = line_end(bytes, n, begin, &blank);
         json_object *record = NULL;
         if (!blank) {
             code = ko_json_parse(bytes + begin, end - begin, file, &record, err);
@@ -134,5 +181,51 @@ enum ko_code ko_facts_read_lines(struct ko_facts_reader *reader, const char *byt
         json_object_put(record);
         begin = end + 1;
     }
+    return code;
+}
+
+/* What the first line that is not blank holds: valid JSON, and whether another follows; or the
+   opening bracket alone. */
+struct first_line {
+    bool valid, more, bracket;
+};
+
+static struct first_line look_at_first(const char *bytes, size_t n, const char *file)
+{
+    struct first_line first = {0};
+    json_object *record = NULL;
+    bool found = false, blank = true;
+    for (size_t begin = 0, end = 0; begin < n && !first.more; begin = end + 1) {
+        end = line_end(bytes, n, begin, &blank);
+        if (blank)
+            continue;
+        first.more = found;
+        if (!found) {
+            first.valid = ko_json_parse(bytes + begin, end - begin, file, &record, NULL) == KO_OK;
+            first.bracket = end - begin <= 2 && bytes[begin] == '{';
+        }
+        found = true;
+    }
+    json_object_put(record);
+    return first;
+}
+
+enum ko_code ko_facts_read_lines(struct ko_facts_reader *reader, const char *bytes, size_t n,
+                                 struct ko_error *err)
+{
+    const struct first_line first = look_at_first(bytes, n, reader->facts->file);
+    struct ko_error local = {0};
+    json_object *root = NULL;
+    if (first.valid && first.more)
+        return read_records(reader, bytes, n, err);
+    enum ko_code code = ko_json_parse(bytes, n, reader->facts->file, &root, &local);
+    if (!code)
+        code = ko_facts_read_object(reader, root, err);
+    else if (first.bracket && code == KO_E_INPUT)
+        code = ko_fail(err, code, "%s; in JSON Lines a record takes one line: `jq -c . %s`",
+                       local.text, reader->facts->file);
+    else
+        code = ko_fail(err, code, "%s", local.text);
+    json_object_put(root);
     return code;
 }

@@ -17,13 +17,8 @@ enum ko_fact_column {
     KO_FACT_COLUMNS
 };
 
+/* Of these columns the one of the id may be missing. */
 enum { KO_FACT_REQUIRED = KO_FACT_FOIL }; /* the columns before it have to be there */
-
-struct ko_fact_layout {
-    const char *column[KO_FACT_COLUMNS]; /* NULL: this layout has none */
-};
-
-extern const struct ko_fact_layout ko_fact_plain, ko_fact_tracing, ko_fact_known;
 
 struct ko_facts_reader {
     struct ko_facts *facts; /* being filled; owned by the caller */
@@ -31,7 +26,7 @@ struct ko_facts_reader {
 };
 
 /* Adds a fact with copies of the values (NULL: not there; an empty optional one counts as not
- * there). */
+   there). Without an id it is the row's number, which all facts of a file have or none. */
 KO_MUST_CHECK enum ko_code ko_facts_add(struct ko_facts_reader *reader,
                                         const char *const value[KO_FACT_COLUMNS], int line,
                                         struct ko_error *err);
@@ -41,8 +36,17 @@ KO_MUST_CHECK enum ko_code ko_facts_add_record(struct ko_facts_reader *reader, j
 /* Adds a record of ROME's counterfact.json. */
 KO_MUST_CHECK enum ko_code ko_facts_add_rome(struct ko_facts_reader *reader, json_object *record,
                                              int line, struct ko_error *err);
-/* The string, or a number's decimal text, under a key; *out NULL where absent. Borrowed from the
- * record. */
+/* Whether a record is a relation of LRE's data (Hernandez et al. 2024), and the facts of one. */
+bool ko_fact_is_relation(json_object *record);
+KO_MUST_CHECK enum ko_code ko_facts_add_relation(struct ko_facts_reader *reader,
+                                                 json_object *record, int line,
+                                                 struct ko_error *err);
+/* The template with its one {} replaced by the subject. */
+KO_MUST_CHECK enum ko_code ko_fact_fill(const char *template, const char *subject,
+                                        const char *where, struct ko_text *out,
+                                        struct ko_error *err);
+/* The string, or a number's decimal text, under a key; *out NULL where absent. A number that is not
+   kept as it stands (beyond 64 bits, NaN) is KO_E_INPUT. Borrowed from the record. */
 KO_MUST_CHECK enum ko_code ko_fact_value(json_object *record, const char *key, bool number,
                                          const char **out, const char *where, struct ko_error *err);
 
@@ -51,6 +55,9 @@ KO_MUST_CHECK enum ko_code ko_facts_read_lines(struct ko_facts_reader *reader, c
                                                size_t n, struct ko_error *err);
 KO_MUST_CHECK enum ko_code ko_facts_read_array(struct ko_facts_reader *reader, const char *bytes,
                                                size_t n, struct ko_error *err);
+/* A text that is one object: a relation of LRE's, {"data": [...]}, or a record. */
+KO_MUST_CHECK enum ko_code ko_facts_read_object(struct ko_facts_reader *reader, json_object *root,
+                                                struct ko_error *err);
 KO_MUST_CHECK enum ko_code ko_facts_read_csv(struct ko_facts_reader *reader, const char *bytes,
                                              size_t n, struct ko_error *err);
 

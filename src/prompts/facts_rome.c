@@ -1,13 +1,13 @@
-/* JSON arrays: ROME's counterfact.json and known_1000.json (Meng et al. 2022). */
+/* JSON that is not a record a line: ROME's counterfact.json (Meng et al. 2022), lists and objects.
+ */
 #include <stdio.h>
 #include <string.h>
 
 #include "src/base/json.h"
 #include "src/prompts/facts_private.h"
 
-/* The template with its one {} replaced by the subject. */
-static enum ko_code fill_template(const char *template, const char *subject, const char *where,
-                                  struct ko_text *out, struct ko_error *err)
+enum ko_code ko_fact_fill(const char *template, const char *subject, const char *where,
+                          struct ko_text *out, struct ko_error *err)
 {
     const char *gap = strstr(template, "{}");
     if (!gap || strstr(gap + 2, "{}"))
@@ -46,8 +46,6 @@ enum ko_code ko_facts_add_rome(struct ko_facts_reader *reader, json_object *reco
     json_object *rewrite = ko_json_get(record, "requested_rewrite");
     (void)snprintf(where, sizeof where, "%s:%d", reader->facts->file, line);
     enum ko_code code = ko_fact_value(record, "case_id", true, &value[KO_FACT_ID], where, err);
-    if (!code && !value[KO_FACT_ID])
-        code = ko_fail(err, KO_E_INPUT, "%s: missing key 'case_id'", where);
     (void)snprintf(where, sizeof where, "%s:%d: requested_rewrite", reader->facts->file, line);
     if (!code && !json_object_is_type(rewrite, json_type_object))
         code = ko_fail(err, KO_E_INPUT, "%s: expected an object, got %s", where,
@@ -66,7 +64,7 @@ enum ko_code ko_facts_add_rome(struct ko_facts_reader *reader, json_object *reco
     if (!code)
         code = read_answer(rewrite, "target_new", &value[KO_FACT_FOIL], where, err);
     if (!code)
-        code = fill_template(template, value[KO_FACT_SUBJECT], where, &text, err);
+        code = ko_fact_fill(template, value[KO_FACT_SUBJECT], where, &text, err);
     if (!code) {
         value[KO_FACT_TEXT] = ko_text_str(&text);
         code = ko_facts_add(reader, value, line, err);
@@ -75,13 +73,42 @@ enum ko_code ko_facts_add_rome(struct ko_facts_reader *reader, json_object *reco
     return code;
 }
 
+static enum ko_code add_list(struct ko_facts_reader *reader, json_object *list,
+                             struct ko_error *err)
+{
+    enum ko_code code = KO_OK;
+    for (size_t i = 0; !code && i < json_object_array_length(list); i++)
+        code = ko_facts_add_record(reader, json_object_array_get_idx(list, i), (int)i + 1, err);
+    return code;
+}
+
 enum ko_code ko_facts_read_array(struct ko_facts_reader *reader, const char *bytes, size_t n,
                                  struct ko_error *err)
 {
     json_object *root = NULL;
     enum ko_code code = ko_json_parse(bytes, n, reader->facts->file, &root, err);
-    for (size_t i = 0; !code && i < json_object_array_length(root); i++)
-        code = ko_facts_add_record(reader, json_object_array_get_idx(root, i), (int)i + 1, err);
+    if (!code)
+        code = add_list(reader, root, err);
     json_object_put(root);
     return code;
+}
+
+enum ko_code ko_facts_read_object(struct ko_facts_reader *reader, json_object *root,
+                                  struct ko_error *err)
+{
+    static const char *const keys[] = {"requested_rewrite", "prompt", "subject"};
+    json_object *data = ko_json_get(root, "data");
+    bool record = ko_fact_is_relation(root);
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        json_object *value = ko_json_get(root, keys[i]);
+        record = record || (value && json_object_is_type(value, json_type_object) == (i == 0));
+    }
+    if (record)
+        return ko_facts_add_record(reader, root, 1, err);
+    if (json_object_is_type(data, json_type_array))
+        return add_list(reader, data, err);
+    return ko_fail(err, KO_E_INPUT,
+                   "%s: is one JSON object, not JSON Lines: write a record a line or a list of "
+                   "records (pandas: to_json(FILE, orient='records', lines=True))",
+                   reader->facts->file);
 }

@@ -155,6 +155,11 @@ static void the_rome_files_are_read(void **state)
 #define SPANS(spans)                                                                               \
     "{\"id\": 2, \"prompt\": \"\xC3\xA9 p\", \"subject\": \"s\", \"target\": \"t\", \"spans\": "   \
     "{" spans "}}"
+#define LFS                                                                                        \
+    "version https://git-lfs.github.com/spec/v1\noid "                                             \
+    "sha256:d017056125178a13728594e66a801357a8db9ed7973a7425554bb4271de9fc6f\nsize 45108470\n"
+#define LRE(templates, samples)                                                                    \
+    "{\"name\": \"r\", \"prompt_templates\": " templates ", \"samples\": " samples "}"
 #define ROME(rewrite) "[{\"case_id\": 1, \"requested_rewrite\": " rewrite "}]"
 
 static const struct {
@@ -167,7 +172,26 @@ static const struct {
     {GOOD "{\"id\": 2, \"prompt\": \"p\", \"subject\": \"s\"}", ":2: missing key 'target'"},
     {GOOD "\n{\"id\": 2, \"prompt\": 5, \"subject\": \"s\", \"target\": \"t\"}",
      ":3: prompt: expected a string, got 5"},
-    {GOOD "{\"prompt\": \"p\", \"subject\": \"s\", \"target\": \"t\"}", ":2: missing key 'id'"},
+    {GOOD "{\"prompt\": \"p\", \"subject\": \"s\", \"target\": \"t\"}",
+     ":2: missing key 'id', which the prompts before it have"},
+    {"{\"prompt\": \"p\", \"subject\": \"s\", \"target\": \"t\"}\n" GOOD,
+     ":2: has the id '1', but the prompts before it have none: give all an id, or none"},
+    {GOOD "{\"id\": 123456789012345678901234567890, \"prompt\": \"p\", \"subject\": \"s\", "
+          "\"target\": \"t\"}",
+     ":2: id: a number of 64 bits or more is not kept as it stands, put it in quotes"},
+    {GOOD "{\"id\": -9223372036854775809, \"prompt\": \"p\", \"subject\": \"s\", \"target\": "
+          "\"t\"}",
+     ":2: id: a number of 64 bits or more"},
+    {GOOD "{\"id\": NaN, \"prompt\": \"p\", \"subject\": \"s\", \"target\": \"t\"}",
+     ":2: id: expected a string or a finite number, got NaN"},
+    {GOOD "{\"id\": 1e999, \"prompt\": \"p\", \"subject\": \"s\", \"target\": \"t\"}",
+     ":2: id: expected a string or a finite number, got 1e999"},
+    {GOOD "{\"id\": 2, \"prompt\": \"p\", \"id\": 3, \"subject\": \"s\", \"target\": \"t\"}",
+     ":2:26: duplicate key 'id', keep one"},
+    {GOOD "{\"id\": 2, \"prompt\": \"p\", \"subject\": \"s\", \"answer\": \"t\"}",
+     ":2: missing key 'target', rename 'answer' if that is meant"},
+    {GOOD "{\"id\": 2, \"prompt\": \"p\", \"subjct\": \"s\", \"target\": \"t\"}",
+     ":2: missing key 'subject', rename 'subjct' if that is meant"},
     {GOOD "{\"id\": true, \"prompt\": \"p\", \"subject\": \"s\", \"target\": \"t\"}",
      ":2: id: expected a string, got true"},
     {GOOD "{\"id\": \"\", \"prompt\": \"p\", \"subject\": \"s\", \"target\": \"t\"}",
@@ -203,8 +227,39 @@ static const struct {
      ":1: requested_rewrite: prompt: expected one {} for the subject, got 's is'"},
     {ROME("{\"prompt\": \"{} is\", \"subject\": \"s\", \"target_true\": {}}"),
      ":1: requested_rewrite: target_true: missing key 'str'"},
-    {"name,prompt\n1,2\n", ":1: neither JSON nor a CSV header: it has no column 'case_id' or 'id'"},
+    {"name,line\n1,2\n",
+     ":1: neither JSON nor a CSV header: it has none of the columns id, prompt, "
+     "subject and target"},
+    {"name,prompt\n1,2\n", ":1: missing column 'subject'"},
     {"case_id,prompt,subject\n", ":1: missing column 'target_true'"},
+    {"prompt,subject,Answer\np,s,t\n",
+     ":1: missing column 'target', rename 'Answer' if that is meant"},
+    {"id\tprompt\tsubject\ttarget\n1\tp\ts\tt\n",
+     ":1: columns are separated by commas, but this header has tabs: convert it with `python3"},
+    {"id;prompt;subject;target\n1;p;s;t\n",
+     ":1: columns are separated by commas, but this header has semicolons: convert it with"},
+    {"PAR1\x15",
+     ": is a Parquet file, which is not read: convert it with `python3 -c \"import pandas; "
+     "pandas.read_parquet('"},
+    {"\x1F\x8B\x08", ": is a gzip file, which is not read: unpack it with `gunzip "},
+    {"\xFF\xFEi", ": is UTF-16 text, which is not read: convert it with `iconv -f UTF-16"},
+    {LFS, ": is a Git LFS pointer, not the file itself: run `git lfs pull` in its folder"},
+    {"\xEF\xBB\xBF\n <!Doctype HTML>\n", ": is a web page, not the file itself: download it again"},
+    {"{\n  \"a\": [1, 2],\n  \"b\": 3\n}\n",
+     ": is one JSON object, not JSON Lines: write a record a "
+     "line or a list of records"},
+    {"{\"prompt\": {\"0\": \"p\"}, \"subject\": {\"0\": \"s\"}}",
+     ": is one JSON object, not JSON Lines"},
+    {"{\n  \"id\": 1,\n  \"id\": 1\n}\n",
+     ":3:3: duplicate key 'id', it is on line 2 too, keep one; in JSON Lines a record takes one"},
+    {"{\n  \"id\": 1\n}\n{\n}\n", ":4:1: not valid JSON: unexpected character; in JSON Lines a "
+                                  "record takes one line: `jq -c . "},
+    {LRE("[\"no gap\"]", "[{\"subject\": \"s\", \"object\": \"o\"}]"),
+     ":1: samples[0]: prompt: expected one {} for the subject, got 'no gap'"},
+    {LRE("[]", "[]"), ":1: prompt_templates: expected a list of texts with {}"},
+    {LRE("[\"{} is\"]", "{}"), ":1: samples: expected a list of {subject, object}"},
+    {LRE("[\"{} is\"]", "[{\"subject\": \"s\"}]"), ":1: samples[0]: missing key 'object'"},
+    {LRE("[\"{} is\"]", "[5]"), ":1: samples[0]: expected an object, got int"},
     {"id,prompt,subject,target,prompt\n", ":1: column 'prompt' comes twice"},
     {"id,prompt,subject,target\n1,\"a\nb\",s,t\n2,p,s\n", ":4: 3 fields, but the header has 4"},
     {"id,prompt,subject,target\n1,\"a\nb,s,t\n", ":2: a quoted field has no closing quote"},
@@ -220,6 +275,111 @@ static void wrong_files_are_refused_with_their_line(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
         (void)read_text(wrong[i].text, strlen(wrong[i].text), wrong[i].error);
+}
+
+/* counterfact-tracing as its authors publish it has no ids; exported by pandas it may have an
+ * index.
+ */
+static void rows_without_ids_are_numbered(void **state)
+{
+#define ROW(subject)                                                                               \
+    "{\"relation\": \"The mother tongue of {} is\", \"prompt\": \"The mother tongue of " subject   \
+    " is\", \"relation_id\": \"P103\", \"target_true\": \" French\", \"target_false\": "           \
+    "\" English\", \"subject\": \" " subject "\"}"
+    static const char *const texts[] = {
+        ROW("Jane Roe") "\n\n" ROW("John Doe") "\n", "[" ROW("Jane Roe") ",\n" ROW("John Doe") "]",
+        "{\"data\": [" ROW("Jane Roe") ",\n" ROW("John Doe") "]}",
+        "relation,prompt,relation_id,target_true,target_false,subject\n"
+        "a,The mother tongue of Jane Roe is,P103, French, English, Jane Roe\n"
+        "a,The mother tongue of John Doe is,P103, French, English, John Doe\n",
+        ",relation,prompt,relation_id,target_true,target_false,subject\n"
+        "7,a,The mother tongue of Jane Roe is,P103, French, English, Jane Roe\n"
+        "9,a,The mother tongue of John Doe is,P103, French, English, John Doe\n"};
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct ko_facts facts = read_text(texts[i], strlen(texts[i]), NULL);
+        assert_true(facts.numbered);
+        assert_int_equal(facts.n, 2);
+        check(&facts.fact[0], "0", "The mother tongue of Jane Roe is", " Jane Roe", " French",
+              " English", "P103", facts.fact[0].line);
+        assert_string_equal(facts.fact[1].id, "1");
+        assert_string_equal(facts.fact[1].subject, " John Doe");
+        ko_facts_free(&facts);
+    }
+#undef ROW
+}
+
+static void own_columns_need_no_ids_either(void **state)
+{
+    static const char *const texts[] = {
+        "{\"prompt\": \"p\", \"subject\": \"s\", \"target\": \"t\", \"id\": null}",
+        "{\n  \"prompt\": \"p\",\n  \"subject\": \"s\",\n  \"target\": \"t\"\n}\n",
+        "prompt,subject,target\np,s,t\n",
+        "[{\"prompt\": \"p\", \"subject\": \"s\", \"attribute\": \"t\"}]"};
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct ko_facts facts = read_text(texts[i], strlen(texts[i]), NULL);
+        assert_true(facts.numbered);
+        assert_int_equal(facts.n, 1);
+        check(&facts.fact[0], "0", "p", "s", "t", NULL, NULL, facts.fact[0].line);
+        ko_facts_free(&facts);
+    }
+    struct ko_facts facts = read_text(GOOD, strlen(GOOD), NULL);
+    assert_false(facts.numbered);
+    ko_facts_free(&facts);
+}
+
+static void an_id_of_another_layout_is_an_id(void **state)
+{
+    static const char text[] = "{\"id\": \"a\", \"prompt\": \"p\", \"subject\": \"s\", "
+                               "\"target_true\": \"t\", \"target_false\": \"f\"}";
+    struct ko_facts facts = read_text(text, strlen(text), NULL);
+    (void)state;
+    assert_false(facts.numbered);
+    check(&facts.fact[0], "a", "p", "s", "t", "f", NULL, 1);
+    ko_facts_free(&facts);
+}
+
+static void ids_of_64_bits_are_kept(void **state)
+{
+    static const char text[] =
+        "{\"id\": 9223372036854775808, \"prompt\": \"p\", \"subject\": \"s\", \"target\": \"t\"}\n"
+        "{\"id\": \"123456789012345678901234567890\", \"prompt\": \"p\", \"subject\": \"s\", "
+        "\"target\": \"t\"}\n"
+        "{\"id\": -9223372036854775807, \"prompt\": \"p\", \"subject\": \"s\", \"target\": "
+        "\"t\"}\n";
+    struct ko_facts facts = read_text(text, strlen(text), NULL);
+    (void)state;
+    assert_int_equal(facts.n, 3);
+    assert_string_equal(facts.fact[0].id, "9223372036854775808");
+    assert_string_equal(facts.fact[1].id, "123456789012345678901234567890");
+    assert_string_equal(facts.fact[2].id, "-9223372036854775807");
+    ko_facts_free(&facts);
+}
+
+static void relations_of_lre_are_read(void **state)
+{
+    static const char *const texts[] = {
+        "{\n    \"name\": \"country capital city\",\n    \"prompt_templates\": [\"The capital of "
+        "{} is\", \"{}'s is\"],\n    \"prompt_templates_zs\": [\"x {} y\"],\n    \"properties\": "
+        "{},\n    \"samples\": [\n        {\"subject\": \"France\", \"object\": \"Paris\"},\n"
+        "        {\"subject\": \"Mexico\", \"object\": \"Mexico City\"}\n    ]\n}\n",
+        "{\"name\": \"country capital city\", \"prompt_templates\": [\"The capital of {} is\"], "
+        "\"samples\": [{\"subject\": \"France\", \"object\": \"Paris\"}, {\"subject\": \"Mexico\", "
+        "\"object\": \"Mexico City\"}]}\n{\"name\": \"other\", \"prompt_templates\": [\"{} is\"], "
+        "\"samples\": [{\"subject\": \"S\", \"object\": \"O\"}]}\n"};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct ko_facts facts = read_text(texts[i], strlen(texts[i]), NULL);
+        assert_int_equal(facts.n, 2 + i);
+        check(&facts.fact[0], "country capital city/0", "The capital of France is", "France",
+              "Paris", NULL, "country capital city", 1);
+        check(&facts.fact[1], "country capital city/1", "The capital of Mexico is", "Mexico",
+              "Mexico City", NULL, "country capital city", 1);
+        if (i == 1)
+            check(&facts.fact[2], "other/0", "S is", "S", "O", NULL, "other", 2);
+        ko_facts_free(&facts);
+    }
 }
 
 static void nul_bytes_are_refused(void **state)
@@ -245,6 +405,11 @@ int main(void)
         cmocka_unit_test(json_lines_of_counterfact_tracing_are_read),
         cmocka_unit_test(csv_may_hold_quotes_commas_and_newlines),
         cmocka_unit_test(the_rome_files_are_read),
+        cmocka_unit_test(rows_without_ids_are_numbered),
+        cmocka_unit_test(own_columns_need_no_ids_either),
+        cmocka_unit_test(an_id_of_another_layout_is_an_id),
+        cmocka_unit_test(ids_of_64_bits_are_kept),
+        cmocka_unit_test(relations_of_lre_are_read),
         cmocka_unit_test(wrong_files_are_refused_with_their_line),
         cmocka_unit_test(nul_bytes_are_refused),
         cmocka_unit_test(a_missing_file_is_named),

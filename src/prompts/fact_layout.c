@@ -1,0 +1,102 @@
+#include "src/prompts/fact_layout.h"
+
+#include <string.h>
+#include <strings.h>
+
+static const struct ko_fact_layout plain = {
+    {"id", "prompt", "subject", "target", "foil", "relation"}};
+static const struct ko_fact_layout tracing = {
+    {"case_id", "prompt", "subject", "target_true", "target_false", "relation_id"}};
+static const struct ko_fact_layout known = {
+    {"known_id", "prompt", "subject", "attribute", NULL, "relation_id"}};
+static const struct ko_fact_layout *const layouts[] = {&plain, &tracing, &known};
+enum { N_LAYOUTS = sizeof layouts / sizeof layouts[0] };
+
+static bool has(const struct ko_strings *names, const char *name)
+{
+    return ko_strings_find(names, name) >= 0;
+}
+
+/* By id and answer, else by the answer, else by the id. */
+static const struct ko_fact_layout *choose(const struct ko_strings *names)
+{
+    for (size_t i = 0; i < N_LAYOUTS; i++) {
+        if (has(names, layouts[i]->column[KO_FACT_ID]) &&
+            has(names, layouts[i]->column[KO_FACT_TARGET])) {
+            return layouts[i];
+        }
+    }
+    for (size_t i = 0; i < N_LAYOUTS; i++) {
+        if (has(names, layouts[i]->column[KO_FACT_TARGET])) {
+            return layouts[i];
+        }
+    }
+    for (size_t i = 0; i < N_LAYOUTS; i++) {
+        if (has(names, layouts[i]->column[KO_FACT_ID])) {
+            return layouts[i];
+        }
+    }
+    return &plain;
+}
+
+struct ko_fact_layout ko_fact_layout_of(const struct ko_strings *names)
+{
+    struct ko_fact_layout layout = *choose(names);
+    if (has(names, layout.column[KO_FACT_ID])) {
+        return layout;
+    }
+    layout.column[KO_FACT_ID] = NULL;
+    for (size_t i = 0; i < N_LAYOUTS && layout.column[KO_FACT_ID] == NULL; i++) {
+        if (has(names, layouts[i]->column[KO_FACT_ID])) {
+            layout.column[KO_FACT_ID] = layouts[i]->column[KO_FACT_ID];
+        }
+    }
+    return layout;
+}
+
+bool ko_fact_layout_is_plain(const struct ko_fact_layout *layout)
+{
+    return layout->column[KO_FACT_TARGET] == plain.column[KO_FACT_TARGET];
+}
+
+/* What other data sets call it. */
+static const char *synonym(const struct ko_strings *names, const char *column)
+{
+    static const struct {
+        const char *column, *other;
+    } rows[] = {
+        {"target", "answer"},       {"target", "object"},     {"target", "label"},
+        {"target", "completion"},   {"target", "target_str"}, {"target", "expected"},
+        {"target", "output"},       {"subject", "entity"},    {"subject", "subj"},
+        {"subject", "subject_str"}, {"prompt", "text"},       {"prompt", "question"},
+        {"prompt", "input"},        {"prompt", "sentence"},   {"prompt", "query"},
+    };
+    for (size_t i = 0; i < names->n; i++) {
+        for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++) {
+            if (strcmp(column, rows[r].column) == 0 &&
+                strcasecmp(names->item[i], rows[r].other) == 0) {
+                return names->item[i];
+            }
+        }
+    }
+    return NULL;
+}
+
+enum ko_code ko_fact_missing(const struct ko_strings *names, const char *column, const char *what,
+                             const char *where, struct ko_error *err)
+{
+    const char *near = synonym(names, column);
+    if (near == NULL) {
+        const char *best = ko_nearest(column, (const char *const *)names->item, names->n);
+        bool taken = false; /* as another column, which it names rightly */
+        for (size_t i = 0; best != NULL && i < KO_FACT_COLUMNS; i++) {
+            taken = taken || strcmp(best, plain.column[i]) == 0;
+        }
+        near = taken ? NULL : best;
+    }
+    if (near != NULL) {
+        return ko_fail(err, KO_E_INPUT, "%s: missing %s '%s', rename '%s' if that is meant", where,
+                       what, column, near);
+    }
+    return ko_fail(err, KO_E_INPUT, "%s: missing %s '%s'", where, what, column);
+}
