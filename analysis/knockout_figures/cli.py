@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from . import everything, paper
+from . import everything, palette, paper
 from .cube import METRICS, Cube, CubeError
 from .curves import peaks
 from .kinds import Settings
 from .lines import save
-from .palette import route_name
 from .report import write_report
 from .stats import RESAMPLES, Interval
 
@@ -68,6 +67,7 @@ def parser():
     out = ap.add_argument_group("what is written")
     out.add_argument("--format", default="png,pdf", metavar="LIST", help="png, pdf, svg (default: png,pdf)")
     out.add_argument("--dpi", type=positive, metavar="N", help="of PNG (default: 200)")
+    out.add_argument("--remark", default="", metavar="TEXT", help="a line below the title of every figure")
     out.add_argument("--report", action=argparse.BooleanOptionalAction, default=True, help="report.html (default: yes)")
     return ap
 
@@ -106,7 +106,8 @@ def wanted_of(cube, a):
 def pictures(cube, a, settings, missing):
     """(stem, Drawn) of everything that was asked for, one at a time: an open figure takes tens of MB.
 
-    missing: gets the sentence on every figure asked for by name of which the cube has nothing."""
+    missing: gets (name, sentence) of every figure and kind asked for by name of which the cube has nothing. What nobody asked for by
+    name and cannot be drawn is a warning."""
     if a.figure:
         every = "all" in a.figure
         names = list(paper.FIGURES) if every else [paper.named(name)[0] for name in a.figure]
@@ -116,11 +117,23 @@ def pictures(cube, a, settings, missing):
             except CubeError as e:
                 missing += [] if every else [(name, str(e))]
         return
-    wanted = wanted_of(cube, a)
-    for suffix, draw in everything.plan(cube, wanted):
-        yield a.cube.stem + suffix, draw(settings)
+    wanted, drawn, failed = wanted_of(cube, a), set(), {}
+    for kind, suffix, draw in everything.plan(cube, wanted):
+        try:
+            picture = draw(settings)
+        except CubeError as e:
+            failed.setdefault(kind, []).append(str(e))
+            continue
+        drawn.add(kind)
+        yield a.cube.stem + suffix, picture
     for sentence in wanted.left_out:
         warn(f"not drawn: {sentence}")
+    for kind in wanted.kinds:
+        if a.kind and kind not in drawn:
+            missing += [(kind, "; ".join(failed.get(kind, [f"{kind}: nothing of this kind can be drawn of what was chosen of {a.cube}"])))]
+        else:
+            for sentence in failed.get(kind, []):
+                warn(f"not drawn: {sentence}")
 
 
 def print_table(title, table):
@@ -128,10 +141,12 @@ def print_table(title, table):
     what, unit = METRICS[table.metric.iloc[0]]
     print(f"{title}; {what}, where it is farthest from no effect")
     names = [c for c in ("relation", "selection") if c in table.columns]
+    sizes = table.window_size.nunique() > 1
     sign = "-" if table.metric.iloc[0] == "hit" else "+"  # a share is no change
     for row in peaks(table, ["model", "route", "feature_class", "window_size"] + names).itertuples():
-        kind = " ".join([row.feature_class] * (row.feature_class != "all") + [getattr(row, name) for name in names])
-        print(f"  {row.model:<24} {route_name(row.route):<28} {kind}{' ' * bool(kind)}{row.value:{sign}8.2f} {unit} "
+        kind = " ".join([f"{row.window_size:3d} layer{'s' if row.window_size != 1 else ' '}"] * sizes
+                        + [row.feature_class] * (row.feature_class != "all") + [getattr(row, name) for name in names])
+        print(f"  {row.model:<24} {row.route:<28} {kind}{' ' * bool(kind)}{row.value:{sign}8.2f} {unit} "
               f"[{row.low:{sign}.2f}, {row.high:{sign}.2f}] at depth {row.depth:3.0f} %   n = {row.n}")
 
 
@@ -142,13 +157,16 @@ def is_curves(table):
 def run(a):
     warnings.filterwarnings("ignore", message=r"Glyph \d+ .*missing from")
     formats = formats_of(a.format)
-    settings = Settings(x=a.x, metric=a.metric, interval=Interval(a.interval, a.resamples, a.seed), late=a.late, heat_limit=a.heat_limit)
+    settings = Settings(x=a.x, metric=a.metric, interval=Interval(a.interval, a.resamples, a.seed), late=a.late, heat_limit=a.heat_limit,
+                        remark=a.remark)
     with Cube(a.cube) as cube:
+        if a.metric.startswith("margin") and not cube.has_foils:
+            raise CubeError(f"--metric {a.metric}: {a.cube} has no foils, give the prompts of its file a `foil`")
         if cube.unfinished:
-            warn(f"{cube.unfinished} units of the cube are pending or failed and in no figure")
-        a.output.mkdir(parents=True, exist_ok=True)
+            warn(f"{cube.unfinished:,} units of the cube are pending or failed and in no figure")
         drawn, tables, missing = [], [], []
         for stem, picture in pictures(cube, a, settings, missing):
+            a.output.mkdir(parents=True, exist_ok=True)
             paths = save(picture.figure, a.output, stem, formats, a.dpi)
             if is_curves(picture.table):
                 print_table(picture.title, picture.table)

@@ -16,6 +16,9 @@ METRICS = {  # name: (what the axis says, unit)
     "margin-change": ("change of the margin, answer minus foil", "nats"),
 }
 
+# What the y axis of a figure spans at least, in the metric's unit: less would make a mountain of rounding, or one number of all ticks.
+LEAST_SPAN = {"change": 5, "median": 5, "delta": 5, "logprob": 0.05, "kl": 0.01, "hit": 100, "margin": 0.05, "margin-change": 0.05}
+
 # The least and the greatest value that a metric can have; None where there is no bound.
 BOUNDS = {"change": (-100, None), "median": (-100, None), "delta": (-100, 100), "kl": (0, None), "hit": (0, 100)}
 

@@ -46,7 +46,8 @@ def file_name(label):
 
 
 def plan(cube, wanted):
-    """(stem, function that draws it) of every picture, in the order of KINDS; the stem begins with a dash or is empty."""
+    """(kind, end of its file's name, function that draws it) of every picture, in the order of KINDS; the end begins with a dash or
+    is empty."""
     plain = wanted.routes if wanted.asked_routes else [r for r in wanted.routes if not palette.control_of(r)]
     classes = [f for f in wanted.features if not palette.is_random_class(f)]
     for kind in KINDS:
@@ -55,7 +56,7 @@ def plan(cube, wanted):
             if len(found) > wanted.most:
                 wanted.left_out.append(f"{len(found) - wanted.most} of {len(found)} figures of the kind {kind} (--most draws more; "
                                        "--route, --feature, --window-size and --prompt choose)")
-            yield from found[:wanted.most]
+            yield from ((kind, *one) for one in found[:wanted.most])
 
 
 def _routes_at(cube, wanted, plain, feature, size):

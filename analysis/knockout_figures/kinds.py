@@ -4,12 +4,9 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from . import curves, palette
-from .cube import METRICS, CubeError
+from .cube import LEAST_SPAN, METRICS, CubeError, bounds_of, bounds_of_difference
 from .lines import Curve, Layout, Panel, count_text, draw_panels
 from .stats import Interval
-
-BOUNDS = {"change": (-100, None), "median": (-100, None), "hit": (0, 100), "delta": (-100, 100), "kl": (0, None)}
-
 
 @dataclass(frozen=True)
 class Settings:
@@ -19,6 +16,7 @@ class Settings:
     interval: Interval = Interval()
     late: float = 75.0  # percent of depth from which on windows count as late
     heat_limit: float = 1.0  # the heatmaps' colours go from minus to plus this
+    remark: str = ""  # below the title of every figure
 
 
 @dataclass
@@ -37,7 +35,8 @@ def replaced(settings, **changes):
 def interval_text(settings):
     if settings.metric == "median":
         return "median and 95 % interval"
-    return "mean and 95 % interval" + (" (bootstrap)" if settings.interval.kind == "bootstrap" else "")
+    what = "share" if settings.metric == "hit" else "mean"
+    return f"{what} and 95 % interval" + (" (bootstrap)" if settings.interval.kind == "bootstrap" else "")
 
 
 def of_class(feature):
@@ -46,8 +45,9 @@ def of_class(feature):
 
 def layout_for(settings, title, **more):
     what, unit = METRICS[settings.metric]
-    least, most = BOUNDS.get(settings.metric, (None, None))
-    return Layout(**{"title": title, "y": what, "unit": unit, "x": settings.x, "least": least, "most": most, **more})
+    least, most = bounds_of(settings.metric)
+    return Layout(**{"title": title, "y": what, "unit": unit, "x": settings.x, "least": least, "most": most,
+                     "span": LEAST_SPAN[settings.metric], "remark": settings.remark, **more})
 
 
 def reference_of(cube, model, settings):
@@ -68,11 +68,27 @@ def sized(panels):
     return {"columns": columns, "width": 4.4 if columns <= 3 else 3.6, "height": 3.3 if len(panels) <= 6 else 2.8}
 
 
+def cut_notes(table, settings, columns=None):
+    """A sentence where an interval of t was cut at a bound (stats.cut), else none. columns: {names of the value and its interval:
+    bounds}, the curve's own where not given."""
+    metric, kind = settings.metric, settings.interval.kind
+    own = {("value", "low", "high"): bounds_of(metric)} if metric != "median" and (metric, kind) != ("hit", "usual") else {}
+    ends = set()
+    for names, bounds in ({**own, **(columns or {})} if kind != "bootstrap" else {}).items():
+        value, low, high = (table[name] for name in names)
+        for end, cut in zip(bounds, ((value > low) & (low == bounds[0]), (value < high) & (high == bounds[1]))):
+            ends |= {end} if end is not None and cut.any() else set()
+    unit = " %" if METRICS[metric][1] == "%" else ""
+    text = " and ".join(f"{end:g}{unit}".replace("-", "−") for end in sorted(ends))
+    return [f"intervals are cut at {text}, beyond which no mean can lie"] if ends else []
+
+
 def finished(panels, table, title, settings, **layout):
     if not panels:
         raise CubeError(f"{title}: no cell of it is done in the cube")
     if settings.metric in ("hit", "margin"):
         layout.setdefault("notes", []).append("grey line: the clean runs")
+    layout.setdefault("notes", []).extend(cut_notes(table, settings))
     return Drawn(draw_panels(panels, layout_for(settings, title, **{**sized(panels), **layout})), table, title)
 
 
@@ -85,7 +101,7 @@ def flow(cube, models, routes, feature, size, settings, prompts=None):
         drawn = [Curve(palette.route_name(r), looks[r], t) for r, t in rows.groupby("route", sort=False)]
         panels.append(Panel(f"{model}  ({count_text(drawn)})", drawn, reference_of(cube, model, settings)))
     title = f"Knockout in a {palette.windows_of(size)}{of_class(feature)}: {interval_text(settings)}"
-    return finished(panels, table, title, settings, legend="edges removed, source → target")
+    return finished(panels, table, title, settings, legend="edges removed, target ← source")
 
 
 def features(cube, models, routes, classes, size, settings):
@@ -125,7 +141,7 @@ def windows(cube, models, routes, feature, sizes, settings):
     who = "" if many or table.empty else f" in {table.model.iloc[0]}"
     title = f"Window sizes{who}{of_class(feature)}: {interval_text(settings)}"
     shape = {"columns": len(there), "width": 3.2, "height": 2.5} if many else {}
-    return finished(panels, table, title, settings, legend="edges removed, source → target", **shape)
+    return finished(panels, table, title, settings, legend="edges removed, target ← source", **shape)
 
 
 def relations(cube, models, route, feature, size, settings, most=10):
@@ -164,8 +180,10 @@ def controls(cube, models, routes, classes, size, settings):
     if not panels:
         raise CubeError(f"{title}: no cell of it is done in the cube")
     # A difference of hits, or of what else has a least value, may lie below it.
-    layout = {**sized(panels), **shape, "least": None, "most": None, "notes": [
-        "rings: paired t-test against the control, p < 5 % after Holm's correction over the windows of the curve"]}
+    layout = {**sized(panels), **shape, "least": None, "most": None, "span": min(LEAST_SPAN[settings.metric], 20), "notes": [
+        "rings: paired t-test against the control, p < 5 % after Holm's correction over the windows of the curve",
+        *cut_notes(table, settings, {("control", "control_low", "control_high"): bounds_of(settings.metric),
+                                     ("effect", "effect_low", "effect_high"): bounds_of_difference(settings.metric)})]}
     return Drawn(draw_panels(panels, layout_for(settings, title, **layout)), table, title)
 
 
@@ -205,5 +223,5 @@ def selections(cube, models, routes, feature, size, settings):
             drawn = [Curve(palette.route_name(r), looks[r], t) for r, t in rows[rows.model == model].groupby("route", sort=False)]
             panels.append(Panel(f"{model}, {name}\n({count_text(drawn)})" if drawn else f"{model}: none", drawn))
     title = f"Knockout in a {palette.windows_of(size)}{of_class(feature)}, by selection of prompts: {interval_text(settings)}"
-    return finished(panels, table, title, settings, legend="edges removed, source → target", columns=max(len(present), 1), width=3.8,
+    return finished(panels, table, title, settings, legend="edges removed, target ← source", columns=max(len(present), 1), width=3.8,
                     height=3.1)

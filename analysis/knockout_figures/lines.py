@@ -4,14 +4,19 @@ import textwrap
 from dataclasses import dataclass, field
 
 import matplotlib
+import numpy as np
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402  (the backend is chosen first)
 from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator  # noqa: E402
+from matplotlib.transforms import ScaledTranslation  # noqa: E402
 
 from .palette import CLEAN_LINE, STYLE_FILE, Look
 
 X_AXES = {"depth": "start of the window, % of its range", "layer": "first layer of the window", "centre": "centre of the window, layer"}
+
+
+MOST_HIDDEN = 0.4  # of the intervals of a panel: beyond it bands cover each other, and bars are drawn
 
 
 @dataclass
@@ -44,7 +49,9 @@ class Layout:
     height: float = 3.3
     least: float = None  # the least and the greatest value that there can be: the y axis ends there
     most: float = None
+    span: float = 0.0  # what the y axis spans at least
     notes: list = field(default_factory=list)  # lines below the legend
+    remark: str = ""  # below the title of the figure, whatever it shows
 
 
 def with_style(draw):
@@ -76,7 +83,40 @@ def numbers(unit):
     return FuncFormatter(lambda value, _: (f"{value:g}" + (" %" if unit == "%" else "")).replace("-", "−"))
 
 
-def draw_curves(axis, panel, layout):
+def hidden_share(panel):
+    """How much of the panel's intervals lies behind others, 0 to 1, by length: 3/4 where four curves have equal ones."""
+    windows = {}
+    for curve in panel.curves:
+        for start, *ends in zip(curve.table.window_start, curve.table[curve.names[1]], curve.table[curve.names[2]]):
+            if all(map(math.isfinite, ends)):
+                windows.setdefault(start, []).append(ends)
+    whole = seen = 0.0
+    for intervals in windows.values():
+        reach = -math.inf
+        for low, high in sorted(intervals):
+            whole += high - low
+            seen += max(high - max(low, reach), 0)
+            reach = max(reach, high)
+    return 1 - seen / whole if whole > 0 else 0.0
+
+
+def draw_band(axis, x, low, high, curve, zorder):
+    """The interval as a band."""
+    axis.fill_between(x, low, high, color=curve.look.colour, alpha=0.18, linewidth=0, zorder=zorder)
+
+
+def draw_bars(axis, x, low, high, curve, shift, every, zorder):
+    """The interval as bars with caps, of which many can be seen side by side; shift: to the right, in points."""
+    beside = axis.transData + ScaledTranslation(shift / 72, 0, axis.figure.dpi_scale_trans)
+    x, low, high = (np.asarray(v, float)[::every] for v in (x, low, high))
+    x, low, high = (v[np.isfinite(low)] for v in (x, low, high))  # a single prompt has no interval
+    axis.vlines(x, low, high, color=curve.look.colour, linewidth=0.9, transform=beside, zorder=zorder)
+    for end in (low, high):
+        axis.plot(x, end, linestyle="none", marker="_", markersize=4, markeredgewidth=0.9, markeredgecolor=curve.look.colour,
+                  transform=beside, zorder=zorder, label="_cap")
+
+
+def draw_curves(axis, panel, layout, as_bars):
     if panel.reference is not None:
         axis.axhline(panel.reference, color=CLEAN_LINE, linewidth=0.9, zorder=1)
     crowded = max((len(c.table) for c in panel.curves), default=0)
@@ -84,10 +124,10 @@ def draw_curves(axis, panel, layout):
     for k, curve in reversed(list(enumerate(panel.curves))):
         marker = 4.2 + min(k, 3)
         x, (value, low, high) = positions(curve.table, layout.x), (curve.table[name] for name in curve.names)
-        if len(x) > 1:
-            axis.fill_between(x, low, high, color=curve.look.colour, alpha=0.18, linewidth=0)
-        else:  # one window has no width to fill
-            axis.vlines(x, low, high, color=curve.look.colour, alpha=0.4, linewidth=3)
+        if as_bars or len(x) == 1:  # one window has no width to fill
+            draw_bars(axis, x, low, high, curve, 2.4 * (k - (len(panel.curves) - 1) / 2), max(1, crowded // 16), 2.5 - 0.01 * k)
+        else:
+            draw_band(axis, x, low, high, curve, 1.5)
         axis.plot(x, value, color=curve.look.colour, marker=curve.look.marker, linestyle=curve.look.line, label=curve.name,
                   markersize=marker, zorder=3 - 0.01 * k, markevery=max(1, crowded // 16))
         if curve.marked is not None and curve.marked.any():
@@ -95,18 +135,18 @@ def draw_curves(axis, panel, layout):
                       markeredgecolor=curve.look.colour, markeredgewidth=0.9, zorder=4, label="_marked")
     axis.set_title(panel.title)
     if layout.x == "depth":
-        axis.set_xlim(-3, 103)
         axis.xaxis.set_major_locator(MultipleLocator(25))
         axis.xaxis.set_major_formatter(numbers("%"))
     else:
-        axis.xaxis.set_major_locator(MaxNLocator(6, integer=layout.x == "layer"))
+        axis.xaxis.set_major_locator(MaxNLocator(6, integer=layout.x == "layer", min_n_ticks=1))
     axis.yaxis.set_major_formatter(numbers(layout.unit))
 
 
-def titled(figure, title):
-    """The figure's title, in lines that its width holds."""
+def titled(figure, title, remark=""):
+    """The figure's title and a remark below it, in lines that its width holds."""
     size = 12 if figure.get_figwidth() > 6 else 10
-    figure.suptitle("\n".join(textwrap.wrap(title, int(figure.get_figwidth() * 132 / size))), fontsize=size)
+    lines = [line for text in (title, remark) for line in textwrap.wrap(text, int(figure.get_figwidth() * 132 / size))]
+    figure.suptitle("\n".join(lines), fontsize=size)
 
 
 def panel_grid(figure, n, columns, footer):
@@ -119,6 +159,28 @@ def panel_grid(figure, n, columns, footer):
     return grid, below
 
 
+def x_limits(panels, layout):
+    """The range of all windows; of depth all there can be."""
+    at = [v for p in panels for c in p.curves for v in positions(c.table, layout.x)]
+    if layout.x == "depth" or not at:
+        return -3, 103
+    margin = max(0.03 * (max(at) - min(at)), 0.5)
+    return min(at) - margin, max(at) + margin
+
+
+def widened(bottom, top, layout):
+    """The range, wide enough for layout.span: on both sides as far as the values can reach."""
+    lack = layout.span - (top - bottom)
+    if lack <= 0:
+        return bottom, top
+    bottom, top = bottom - lack / 2, top + lack / 2
+    if layout.least is not None and bottom < layout.least:
+        bottom, top = layout.least, max(top + layout.least - bottom, layout.least + layout.span)
+    if layout.most is not None and top > layout.most:
+        bottom, top = min(bottom - (top - layout.most), layout.most - layout.span), layout.most
+    return bottom, top
+
+
 def y_limits(panels, layout):
     """The range of all curves, with as much of their intervals as leaves the curves readable (few prompts, wide intervals)."""
     values, bands = [], []
@@ -128,14 +190,16 @@ def y_limits(panels, layout):
         bands += [low.min(), high.max()]
     values += [p.reference for p in panels if p.reference is not None]
     values, bands = [v for v in values if math.isfinite(v)], [b for b in bands if math.isfinite(b)]
-    low, high = min(values), max(values)
-    room = max(high - low, 1e-9)
+    low, high = (min(values), max(values)) if values else (0.0, 0.0)
+    room = max(high - low, layout.span / 4, 1e-9)
     bottom = max(min(bands + [low]), low - 2 * room) - 0.05 * room
     top = min(max(bands + [high]), high + 2 * room) + 0.05 * room
-    if layout.least is not None:
-        bottom = max(bottom, layout.least - 0.03 * (top - layout.least))
-    if layout.most is not None:
-        top = min(top, layout.most + 0.03 * (layout.most - bottom))
+    bottom, top = widened(bottom, top, layout)
+    edge = 0.03 * (top - bottom)  # markers at a bound are seen whole
+    if layout.least is not None and bottom <= layout.least:
+        bottom = layout.least - edge
+    if layout.most is not None and top >= layout.most:
+        top = layout.most + edge
     return bottom, top
 
 
@@ -152,10 +216,11 @@ def draw_panels(panels, layout):
     figure = plt.figure(figsize=(width, layout.height * rows + footer + 0.5), layout="constrained")
     figure.get_layout_engine().set(h_pad=0.08)  # a row's titles stay clear of the numbers above them
     grid, below = panel_grid(figure, len(panels), columns, footer)
+    as_bars = any(len(p.curves) > 2 and hidden_share(p) > MOST_HIDDEN for p in panels)
     shared, handles = None, {}
     for k, panel in enumerate(panels):
         axis = shared = figure.add_subplot(grid[k // columns, k % columns], sharex=shared, sharey=shared)
-        draw_curves(axis, panel, layout)
+        draw_curves(axis, panel, layout, as_bars)
         axis.tick_params(labelleft=k % columns == 0)
         if k % columns == 0:
             axis.set_ylabel(layout.y if layout.unit == "%" else f"{layout.y}, {layout.unit}")
@@ -163,13 +228,14 @@ def draw_panels(panels, layout):
             axis.set_xlabel(X_AXES[layout.x])
         for handle, label in zip(*axis.get_legend_handles_labels()):
             handles.setdefault(label, handle)
+    shared.set_xlim(*x_limits(panels, layout))
     shared.set_ylim(*y_limits(panels, layout))
     order = [name for name in names if name in handles]
     below.legend([handles[name] for name in order], order, loc="upper center", ncol=legend_columns, title=layout.legend or None,
                  borderaxespad=0, handlelength=2.6)
     if layout.notes:
         below.text(0.5, 0, "\n".join(layout.notes), ha="center", va="bottom", fontsize=8, color="0.3", transform=below.transAxes)
-    titled(figure, layout.title)
+    titled(figure, layout.title, layout.remark)
     return figure
 
 

@@ -92,7 +92,7 @@ def draw_grid(cube, grid, settings, route, feature):
                           label="probability of the answer, minus clean", extend="neither" if settings.heat_limit >= 1 else "both",
                           shrink=min(1, 3.2 / figure.get_figheight()), aspect=18, pad=0.015)
     bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+g}".replace("-", "−") if value else "0"))
-    titled(figure, _title(cube, same_model, same_prompt, same_size, route, feature))
+    titled(figure, _title(cube, same_model, same_prompt, same_size, route, feature), settings.remark)
     return figure
 
 
@@ -102,7 +102,7 @@ def _place(key, route, feature):
 
 def _title(cube, model, prompt, size, route, feature):
     target = route.split("<-", 1)[0]
-    title = f"Knockout of one token at a time → {target}"
+    title = f"Knockout of {palette.set_name(target)} ← one token at a time"
     if size:
         title += f" in a {palette.windows_of(size)}"
     if feature != "all":

@@ -56,10 +56,15 @@ def is_random_class(feature):
     return feature.startswith("random-third:")
 
 
+def set_name(tokens):
+    """A token set as a reader says it: `relation\\last` is "relation without last"."""
+    return tokens.replace("\\", " without ")
+
+
 def route_name(route):
-    """The route as the paper writes it: `last<-subject` is "subject → last"."""
+    """The route in the order of the spec, TARGET<-SOURCE: `last<-subject` is "last ← subject"."""
     target, source = route.split("<-", 1)
-    return f"{source} → {target}"
+    return f"{set_name(target)} ← {set_name(source)}"
 
 
 def class_name(feature):

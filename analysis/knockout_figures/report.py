@@ -5,6 +5,7 @@ import pandas as pd
 
 from . import curves, palette, provenance
 from .cube import METRICS
+from .kinds import cut_notes
 from .page import note, page, escaped, picture, section, table
 
 HERE = Path(__file__).parent
@@ -12,6 +13,12 @@ MOST_ROWS = 5000  # of a table; more are in figures.csv, or counted
 
 CURVE_KEYS = ["model", "route", "feature_class", "window_size"]
 WINDOW = ["window_start", "depth"]
+
+
+def counted(n, noun):
+    """`1 model`, `2 prompts of heatmaps`."""
+    first, _, rest = noun.partition(" ")
+    return f"{n:,} {first}{'s' if n != 1 else ''}{' ' * bool(rest)}{rest}"
 
 
 def records(frame, columns):
@@ -24,6 +31,11 @@ def limited(name, titles, rows, where):
     return table(name, titles, rows[:MOST_ROWS]) + (note(f"{left:,} more rows: {where}") if left > 0 else "")
 
 
+def cut_note(frame, settings):
+    """A paragraph where intervals of these curves were cut."""
+    return "".join(note(f"{sentence[0].upper()}{sentence[1:]}.") for sentence in (cut_notes(frame, settings) if len(frame) else []))
+
+
 def curve_section(all_curves, settings):
     what, unit = METRICS[settings.metric]
     peaks = curves.peaks(all_curves, CURVE_KEYS)
@@ -31,6 +43,7 @@ def curve_section(all_curves, settings):
     columns = CURVE_KEYS + WINDOW + ["value", "low", "high", "n"]
     return section(
         "curves", "Curves", note("A row a curve, at the window where it is farthest from 0; the interval holds 95 %, over prompts."),
+        cut_note(all_curves, settings),
         limited("peaks", titles, records(peaks, columns), "`knockout show` prints them"),
         note("Every window of every curve:"), limited("windows", titles, records(all_curves, columns), "`knockout show --csv` prints them"))
 
@@ -115,17 +128,18 @@ def relation_section(cube, settings):
     names = set(cube.relations())
     if len(names) < 2:
         return ""
-    rows = []
+    rows, tables = [], []
     for route in (r for r in cube.routes if not palette.control_of(r)):
         for size in cube.sizes:
             found = curves.by_relation(cube, cube.models, route, cube.features[0], size, settings.metric, settings.interval)
             if len(found):
+                tables.append(found)
                 rows += records(curves.peaks(found, ["model", "relation"]),
                                 ["model", "route", "window_size", "relation"] + WINDOW + ["value", "low", "high", "n"])
     what, unit = METRICS[settings.metric]
     titles = ["model", "route", "layers", "relation", "start", "depth, %", f"{what}, {unit}", "low", "high", "n"]
     return section("relations", "By relation", note(f"Class {cube.features[0]}, a row a relation, at the window where its curve is farthest "
-                                                    "from 0."), limited("relation", titles, rows, "left out"))
+                                                    "from 0."), cut_note(curves.joined(tables), settings), limited("relation", titles, rows, "left out"))
 
 
 def gap_section(cube):
@@ -156,6 +170,7 @@ def picture_section(drawn):
 def write_report(cube, path, drawn, settings):
     """Writes the page to path and returns it. drawn: (stem, title, paths of its files, table) of every figure."""
     title = provenance.decoded(cube.file.attrs.get("title", "")) or Path(cube.path).name
+    title = title.replace("; heatmaps: 0 prompts, 0 routes", "")  # older cubes name what they do not have
     sections = [("Figures", picture_section(drawn))]
     if cube.routes:
         all_curves = curves.curves(cube, cube.models, cube.routes, cube.features, cube.sizes, settings.metric, settings.interval)
@@ -165,9 +180,10 @@ def write_report(cube, path, drawn, settings):
     sections += [("Gaps", gap_section(cube)), ("Provenance", provenance_section(cube))]
     sections = [(name, text) for name, text in sections if text]
     links = "".join(f'<a href="#{text.split(chr(34))[1]}">{name}</a>' for name, text in sections)
-    head = (f"<h1>{escaped(title)}</h1>\n" + note(f"{cube.path}: {len(cube.models)} models, {len(cube.prompts):,} prompts, "
-                                                  f"{len(cube.heat_prompts):,} prompts of heatmaps.")
-            + (note(f"{cube.unfinished:,} units are pending or failed.") if cube.unfinished else "") + f"<nav>{links}</nav>\n")
+    counts = [counted(len(names), noun) for names, noun in ((cube.models, "model"), (cube.prompts, "prompt"),
+                                                            (cube.heat_prompts, "prompt of heatmaps")) if names]
+    head = (f"<h1>{escaped(title)}</h1>\n" + note(f"{cube.path}: {', '.join(counts)}.")
+            + (note(f"{counted(cube.unfinished, 'unit')} pending or failed.") if cube.unfinished else "") + f"<nav>{links}</nav>\n")
     body = head + "".join(text for _, text in sections)
     path.write_text(page(title, (HERE / "report.css").read_text(), (HERE / "report.js").read_text(), body), encoding="utf-8")
     return path

@@ -35,7 +35,7 @@ def draw_points(axis, model, table, colour):
 
 
 @with_style
-def _draw(panels, title):
+def _draw(panels, title, remark):
     columns = min(len(panels), 3)
     rows = math.ceil(len(panels) / columns)
     figure = plt.figure(figsize=(3.7 * columns + 0.3, 3.9 * rows + 0.6), layout="constrained")
@@ -47,7 +47,7 @@ def _draw(panels, title):
     for axis in axes[::columns]:
         axis.set_ylabel("after the knockout")
     axes[0].legend(loc="lower right")
-    titled(figure, title)
+    titled(figure, title, remark)
     return figure
 
 
@@ -58,5 +58,5 @@ def scatter(cube, models, route, feature, size, settings):
     title = (f"Before and after {palette.route_name(route)}{of_class(feature)}: windows of {size} layer{'s' if size != 1 else ''} "
              f"from {settings.late:g} % on")
     if not panels:
-        raise CubeError(f"{title}: no cell of it is done in the cube")
-    return Drawn(_draw(panels, title), pd.concat([t for _, t in panels], ignore_index=True), title)
+        raise CubeError(f"{title}: no such window has a done cell in the cube (--late chooses others)")
+    return Drawn(_draw(panels, title, settings.remark), pd.concat([t for _, t in panels], ignore_index=True), title)

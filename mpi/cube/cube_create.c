@@ -3,23 +3,38 @@
 
 #include "mpi/cube/cube_fill.h"
 #include "mpi/cube/hdf5_check.h"
+#include "src/base/text.h"
 
+static void add_count(struct ko_text *out, const char *before, int32_t n, const char *noun)
+{
+    ko_text_add(out, "%s%d %s%s", before, n, noun, n == 1 ? "" : "s");
+}
+
+/* "Attention knockout: 2 models, 20 prompts, 3 routes; heatmaps: 1 prompt, 1 route": what there is.
+ */
 static enum ko_code write_title(const struct ko_cube_new *cube, struct ko_error *err)
 {
     const struct ko_plan *plan = cube->content->plan;
-    char title[160];
+    const bool evaluation = cube->lengths.evaluation;
+    struct ko_text title = {0};
 
-    if (cube->lengths.evaluation)
-        (void)snprintf(title, sizeof title, "Clean runs: %d models, %d prompts", plan->n_models,
-                       plan->n_facts);
-    else
-        (void)snprintf(
-            title, sizeof title,
-            "Attention knockout: %d models, %d prompts, %d routes; heatmaps: %d prompts, "
-            "%d routes",
-            plan->n_models, plan->n_prompts, plan->n_plain_routes, plan->n_heat_prompts,
-            plan->n_heat_routes);
-    return ko_cube_text_attribute(cube->file, cube->path, "title", title, err);
+    add_count(&title, evaluation ? "Clean runs: " : "Attention knockout: ", plan->n_models,
+              "model");
+    if (evaluation)
+        add_count(&title, ", ", plan->n_facts, "prompt");
+    if (!evaluation && plan->n_plain_routes > 0) {
+        add_count(&title, ", ", plan->n_prompts, "prompt");
+        add_count(&title, ", ", plan->n_plain_routes, "route");
+    }
+    if (!evaluation && plan->n_heat_routes > 0) {
+        add_count(&title, "; heatmaps: ", plan->n_heat_prompts, "prompt");
+        add_count(&title, ", ", plan->n_heat_routes, "route");
+    }
+    enum ko_code code = ko_text_check(&title, err);
+    if (code == KO_OK)
+        code = ko_cube_text_attribute(cube->file, cube->path, "title", ko_text_str(&title), err);
+    ko_text_free(&title);
+    return code;
 }
 
 static enum ko_code write_format_number(const struct ko_cube_new *cube, struct ko_error *err)

@@ -15,9 +15,10 @@ import h5py
 import numpy as np
 import pandas as pd
 from matplotlib import colors
+from matplotlib.collections import LineCollection
 
 from knockout_figures import cli, curves, everything, kinds, lines, maps, palette, paper, scatter, stats
-from knockout_figures.cube import METRICS, Cube, CubeError
+from knockout_figures.cube import LEAST_SPAN, METRICS, Cube, CubeError
 
 FOLDER = Path(os.environ["KO_CUBE_FOLDER"])
 CUBE = FOLDER / "small.h5"
@@ -191,7 +192,7 @@ class Flow(WithCube):
         for x, first in (("depth", 0.0), ("layer", 0), ("centre", 2.0)):
             drawn = kinds.flow(self.cube, ["gpt2-xl"], ROUTES, "all", 5, kinds.Settings(x=x))
             axis = panels(drawn.figure)[0]
-            at = named_lines(axis)["subject → last"].get_xdata()
+            at = named_lines(axis)["last ← subject"].get_xdata()
             self.assertEqual(at[0], first)
             self.assertEqual(at[-1], {"depth": 100, "layer": 7, "centre": 9}[x])
             self.assertEqual(axis.get_xlabel(), lines.X_AXES[x])
@@ -213,6 +214,87 @@ class Flow(WithCube):
             kinds.flow(self.cube, ["gpt2-xl"], ROUTES, "slow-third", 5, USUAL)
 
 
+class Axes(unittest.TestCase):
+    """Cubes whose curves are flat: nothing is lost anywhere."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = Path(tempfile.mkdtemp(prefix="ko-flat."))
+        cls.addClassCleanup(shutil.rmtree, cls.folder)
+        cls.path = cls.folder / "flat.h5"
+        shutil.copy(CUBE, cls.path)
+        with h5py.File(cls.path, "r+") as f:
+            for name in ("logprob", "foil_logprob", "prob", "target_rank", "kl"):
+                held = f[name][:]
+                clean = np.float32(0) if name == "kl" else 1 if name == "target_rank" else f["clean_" + name][:].reshape(held.shape[:2] + (1,) * 4)
+                missing = held < 1 if name == "target_rank" else np.isnan(held)
+                f[name][...] = np.where(missing, held, np.broadcast_to(clean, held.shape))
+
+    def setUp(self):
+        self.cube = Cube(self.path)
+        self.addCleanup(self.cube.file.close)
+        self.addCleanup(lines.plt.close, "all")
+
+    def check(self, drawn, metric, span):
+        for axis in panels(drawn.figure):
+            low, high = axis.get_ylim()
+            self.assertGreaterEqual(high - low, span, metric)
+            labels = [axis.yaxis.get_major_formatter()(y) for y in axis.get_yticks() if low <= y <= high]
+            self.assertGreaterEqual(len(labels), 3, metric)
+            self.assertEqual(len(set(labels)), len(labels), (metric, labels))
+            for line in axis.lines:
+                if not line.get_label().startswith("_"):
+                    self.assertTrue(((line.get_ydata() >= low) & (line.get_ydata() <= high)).all(), metric)
+
+    def test_no_axis_collapses_whatever_kind_and_metric(self):
+        flat = ["mamba-2.8b", "gpt2-xl"]
+        for metric in METRICS:
+            settings = kinds.Settings(metric=metric)
+            for drawn in (kinds.flow(self.cube, flat, ROUTES, "all", 5, settings), kinds.windows(self.cube, flat, ROUTES, "all", [1, 9], settings),
+                          kinds.features(self.cube, flat, ROUTES[:1], ["all", "slow-third"], 5, settings),
+                          kinds.relations(self.cube, flat, ROUTES[0], "all", 5, settings), kinds.controls(self.cube, flat, ROUTES, ["all"], 5, settings),
+                          kinds.selections(self.cube, flat, ROUTES, "all", 5, settings)):
+                self.check(drawn, metric, min(LEAST_SPAN[metric], 20) if "control" in drawn.table else LEAST_SPAN[metric])
+                lines.plt.close("all")
+
+    def test_hits_have_the_whole_axis_and_bars_that_can_be_told_apart(self):
+        drawn = kinds.flow(self.cube, ["gpt2-xl"], ROUTES, "all", 5, kinds.Settings(metric="hit"))
+        axis, = panels(drawn.figure)
+        np.testing.assert_allclose(axis.get_ylim(), (-3, 103))
+        bars = [c for c in axis.collections if isinstance(c, LineCollection)]
+        self.assertEqual(len(bars), 4)
+        self.assertEqual(len(bars), len(axis.collections))  # and no band
+        x = [bar.get_transform().transform(bar.get_segments()[0])[0][0] for bar in bars]
+        self.assertEqual(len({round(v, 1) for v in x}), 4)  # beside each other
+        for bar, (_, rows) in zip(bars[::-1], drawn.table.groupby("route", sort=False)):
+            np.testing.assert_allclose([s[:, 1] for s in bar.get_segments()], rows[["low", "high"]])
+
+    def test_one_window_has_an_axis_with_its_layer(self):
+        for x, size in (("layer", 9), ("centre", 9), ("layer", 5)):
+            some = self.cube.values("change", "gpt2-xl", ROUTES[0], "all", size).window_start.values[:1]
+            self.cube.values = lambda *key, start=some: Cube.values(self.cube, *key).sel(window_start=start)
+            drawn = kinds.flow(self.cube, ["gpt2-xl"], ROUTES, "all", size, kinds.Settings(x=x))
+            axis, = panels(drawn.figure)
+            self.assertEqual(np.diff(axis.get_xlim())[0], 1)
+            del self.cube.values
+
+    def test_a_panel_that_has_less_does_not_narrow_the_others(self):
+        drawn = kinds.windows(self.cube, ["gpt2-xl", "falcon-mamba-7b"], ROUTES, "all", [1, 9], kinds.Settings(x="centre"))
+        for axis in panels(drawn.figure):
+            left, right = axis.get_xlim()
+            for line in named_lines(axis).values():
+                self.assertTrue(((line.get_xdata() > left) & (line.get_xdata() < right)).all())
+
+    def test_how_much_of_the_intervals_is_hidden(self):
+        def panel(*intervals):
+            tables = [pd.DataFrame({"window_start": [0], "value": [0.0], "low": [low], "high": [high]}) for low, high in intervals]
+            return lines.Panel("", [lines.Curve("", None, t) for t in tables])
+
+        for intervals, share in (([(0, 1)] * 4, 0.75), ([(0, 1), (1, 2)], 0), ([(0, 4), (1, 2)], 0.2), ([(5, 5)], 0),
+                                 ([(0, 2), (1, 3), (np.nan, np.nan)], 0.25), ([], 0)):
+            self.assertAlmostEqual(lines.hidden_share(panel(*intervals)), share)
+
+
 class OtherCurves(WithCube):
     def test_features(self):
         classes = ["all", "slow-third", "fast-third", "not-fast-third"]
@@ -226,7 +308,7 @@ class OtherCurves(WithCube):
         drawn = kinds.windows(self.cube, ["gpt2-xl"], ROUTES, "all", [1, 5, 9], USUAL)
         self.assertEqual([a.get_title().split("  (")[0] for a in panels(drawn.figure)],
                          ["window of 1 layer", "window of 5 layers", "window of 9 layers"])
-        self.assertEqual([len(named_lines(a)["first → last"].get_xdata()) for a in panels(drawn.figure)], [12, 8, 4])
+        self.assertEqual([len(named_lines(a)["last ← first"].get_xdata()) for a in panels(drawn.figure)], [12, 8, 4])
         many = kinds.windows(self.cube, ["gpt2-xl", "falcon-mamba-7b"], ROUTES, "all", [1, 5, 9], USUAL)
         titles = [a.get_title() for a in panels(many.figure)]
         self.assertEqual(len(titles), 6)
@@ -346,6 +428,11 @@ class Style(unittest.TestCase):
                 distance = np.linalg.norm(seen[:, None] - seen[None], axis=2) + 9 * np.eye(len(seen))
                 self.assertGreater(distance.min(), 0.2, (name, distance.round(2)))
 
+    def test_routes_are_written_in_the_order_of_the_spec(self):
+        for route, name in (("last<-subject", "last ← subject"), (r"last<-relation\last", "last ← relation without last"),
+                            (r"subject-last<-after-subject\last\verb", "subject-last ← after-subject without last without verb")):
+            self.assertEqual(palette.route_name(route), name)
+
     def test_equal_sources_of_several_targets_are_told_apart(self):
         looks = palette.route_looks(["last<-subject", "subject<-subject", "last<-first"])
         self.assertEqual(len(set(looks.values())), 3)
@@ -403,7 +490,7 @@ class Command(unittest.TestCase):
 
     def test_draws_all_kinds_and_a_table(self):
         code, out, err = self.call("--format", "png", "--model", "gpt2-xl", "--model", "mamba2-2.7b", "--window-size", "5", "--no-report",
-                                   *(w for k in everything.KINDS for w in ("--kind", k)), "--most", "4")
+                                   *(w for k in everything.KINDS if k != "windows" for w in ("--kind", k)), "--most", "4")
         self.assertEqual(code, 0, err)
         made = {p.name for p in (self.folder / "drawn").iterdir()}
         for name in ("small-all.png", "small-hits-all.png", "small-features-last-from-subject.png", "small-controls.png",
@@ -412,7 +499,7 @@ class Command(unittest.TestCase):
             self.assertIn(name, made)
         self.assertFalse("report.html" in made)
         self.assertRegex(err, r"not drawn: \d+ of \d+ figures of the kind relations")
-        self.assertRegex(out, r"gpt2-xl +subject → last +[-+]\d+\.\d\d % \[")
+        self.assertRegex(out, r"gpt2-xl +last<-subject +[-+]\d+\.\d\d % \[")
         table = pd.read_csv(self.folder / "drawn" / "figures.csv", low_memory=False)
         self.assertEqual(set(table.figure) | {"figures"}, {Path(name).stem for name in made})
 
@@ -423,6 +510,70 @@ class Command(unittest.TestCase):
         self.assertEqual(set(made), {"fig01.svg", "fig01.pdf", "fig07.svg", "fig07.pdf", "figures.csv"})
         self.assertTrue(made["fig01.pdf"].read_bytes().startswith(b"%PDF-"))
         self.assertIn(b"<svg", made["fig01.svg"].read_bytes())
+
+    def test_a_figure_that_fails_leaves_no_folder(self):
+        code, _, err = self.call("--figure", "fig08", "--no-report")
+        self.assertEqual(code, 2, err)
+        self.assertFalse((self.folder / "drawn").exists())
+
+    def test_window_sizes_are_told_apart_in_the_summary(self):
+        code, out, err = self.call("--kind", "windows", "--model", "gpt2-xl", "--feature", "all", "--route", "last<-subject",
+                                   "--window-size", "1", "--window-size", "5", "--format", "png", "--dpi", "40", "--no-report")
+        self.assertEqual(code, 0, err)
+        rows = [line.split("%")[0].rsplit(None, 1)[0].split() for line in out.splitlines() if line.startswith("  ")]
+        self.assertEqual(rows, [["gpt2-xl", "last<-subject", "1", "layer"], ["gpt2-xl", "last<-subject", "5", "layers"]])
+
+    def without_late_windows(self):
+        """The cube with the windows of the first layers alone."""
+        copy = self.folder / "early.h5"
+        shutil.copy(CUBE, copy)
+        with h5py.File(copy, "r+") as f:
+            for name in ("logprob", "prob", "kl", "foil_logprob"):
+                f[name][..., 3:] = np.nan
+            f["target_rank"][..., 3:] = -1
+        return copy
+
+    def test_what_cannot_be_drawn_is_said_and_the_rest_drawn(self):
+        some = ("--model", "gpt2-xl", "--window-size", "1", "--feature", "all", "--format", "png", "--dpi", "40")
+        code, out, err = self.call(*some, cube=self.without_late_windows())
+        self.assertEqual(code, 0, err)
+        self.assertRegex(err, r"warning: not drawn: Before and after last ← last: windows of 1 layer from 75 % on: no such window has")
+        made = {p.name for p in (self.folder / "drawn").iterdir()}
+        self.assertLessEqual({"early.png", "early-hits.png", "figures.csv", "report.html"}, made)
+        self.assertFalse(any("scatter" in name for name in made))
+        code, _, err = self.call(*some, "--kind", "scatter", "--kind", "flow", cube=self.folder / "early.h5")
+        self.assertEqual(code, 2)  # it was asked for by name
+        self.assertEqual(err.splitlines()[-1], "knockout-figures: not drawn: scatter")
+
+    def test_a_metric_that_the_cube_lacks_is_refused_before_anything_is_drawn(self):
+        copy = self.folder / "plain.h5"
+        shutil.copy(CUBE, copy)
+        with h5py.File(copy, "r+") as f:
+            del f["foil_logprob"]
+        for metric in ("margin", "margin-change"):
+            code, out, err = self.call("--metric", metric, cube=copy)
+            self.assertEqual((code, out), (2, ""))
+            self.assertRegex(err, f"^knockout-figures: --metric {metric}: .*plain.h5 has no foils, give the prompts of its file a `foil`\n$")
+
+    def test_a_remark_is_in_every_picture(self):
+        with Cube(CUBE) as cube:
+            settings = kinds.Settings(remark="stand-in models")
+            for drawn in (kinds.flow(cube, MODELS, ROUTES, "all", 5, settings), scatter.scatter(cube, MODELS, ROUTES[2], "all", 5, settings),
+                          maps.heatmaps(cube, MODELS, ["18566"], "last<-each", "all", [5], settings), kinds.controls(cube, MODELS, ROUTES, ["all"], 5, settings)):
+                self.assertEqual(drawn.figure._suptitle.get_text().splitlines()[-1], "stand-in models")
+                lines.plt.close("all")
+
+    def test_cut_intervals_are_said_below_the_figure(self):
+        with Cube(CUBE) as cube:
+            few = {m: np.arange(len(cube.prompts)) < 3 for m in MODELS}
+            drawn = kinds.flow(cube, MODELS, ROUTES, "all", 5, USUAL, few)
+            self.assertTrue(((drawn.table.low == -100) & (drawn.table.value > -100)).any())
+            self.assertGreaterEqual(drawn.table.low.min(), -100)
+            sentence = "intervals are cut at −100 %, beyond which no mean can lie"
+            self.assertIn(sentence, [t.get_text() for a in drawn.figure.axes for t in a.texts])
+            other = kinds.flow(cube, MODELS, ROUTES, "all", 5, kinds.Settings(interval=stats.Interval("bootstrap", 100)), few)
+            self.assertNotIn(sentence, [t.get_text() for a in other.figure.axes for t in a.texts])
+            lines.plt.close("all")
 
     def test_figures_without_cells_are_named_and_the_others_drawn(self):
         code, out, err = self.call("--figure", "fig08", "--figure", "1", "--figure", "fig09", "--window-size", "5", "--format", "png",
@@ -457,7 +608,7 @@ class Command(unittest.TestCase):
                 (CUBE, ("--feature", "slow"), "feature class slow is not"), (CUBE, ("--window-size", "4"), "window size 4 is not"),
                 (CUBE, ("--prompt", "1"), "prompt of a heatmap 1 is not"), (CUBE, ("--format", "gif"), "--format gif"),
                 (CUBE, ("--heat-limit", "0"), "0 is not above 0"), (CUBE, ("--resamples", "0"), "0 is below 1"),
-                (CUBE, ("--kind", "controls", "--model", "gpt2-xl", "--route", "last<-first"), "nothing of what was asked for is done")):
+                (CUBE, ("--kind", "controls", "--model", "gpt2-xl", "--route", "last<-first"), "controls: nothing of this kind can be drawn")):
             code, _, err = self.call(*arguments, "--no-report", cube=cube)
             self.assertEqual(code, 2, (arguments, err))
             self.assertRegex(err, sentence)

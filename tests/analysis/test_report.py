@@ -123,7 +123,7 @@ class Report(unittest.TestCase):
         with Cube(copy) as cube:
             found = Reader()
             found.feed(write_report(cube, self.folder / "failed.html", [], kinds.Settings()).read_text())
-        self.assertIn("1 units are pending or failed", found.text)
+        self.assertIn("1 unit pending or failed", found.text)
         self.assertIn("the distribution over the vocabulary is not finite", [row[2] for row in found.tables["skipped"]])
         states = found.tables["states"]
         self.assertEqual(states[1][states[0].index("failed")], 1)

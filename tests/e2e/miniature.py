@@ -127,6 +127,8 @@ def check(folder):
 
 # ------------------------------------------------------------------------ pictures
 ALL = "paper-all.h5"
+REMARK = ("STAND-INS, NOT A RESULT: each model is a bundled toy of 1M parameters (such as mamba-facts or gpt2-facts), not the checkpoint of that name; "
+          "25 bundled facts")
 # (cube, figures, window sizes)
 DRAWN = [(ALL, "01 02 03 04 05 06 07 12 13 16 17", (5,)), (ALL, "08 09 10 14 15", (1, 2, 3, 5, 6, 8)), (ALL, "18 19 20", (1, 3, 5, 8)),
          ("paper-fig11.h5", "11", (5,)), ("paper-sharma.h5", "sharma", (5,)), ("paper-released-classes.h5", "released-classes", (5,))]
@@ -139,12 +141,13 @@ def draw(folder, dpi=CI_DPI):
     from knockout_figures import cli
 
     for cube, figures, sizes in DRAWN:
-        arguments = [f"{folder}/{cube}", "-o", f"{folder}/pictures", "--no-report", "--format", "png,svg", "--dpi", str(dpi)]
+        arguments = [f"{folder}/{cube}", "-o", f"{folder}/pictures", "--no-report", "--format", "png,svg", "--dpi", str(dpi),
+                     "--remark", REMARK]
         arguments += [word for name in figures.split() for word in ("--figure", name)]
         cli.run(cli.parser().parse_args(arguments + [word for size in sizes for word in ("--window-size", str(size))]))
     controls = Path(folder) / "controls"
     cli.run(cli.parser().parse_args([f"{folder}/controls-fig06.h5", "-o", str(controls), "--kind", "features", "--kind", "controls", "--format",
-                                     "png,svg", "--dpi", str(dpi)]))
+                                     "png,svg", "--dpi", str(dpi), "--remark", REMARK]))
     for path in controls.glob("controls-fig06-controls*"):
         path.rename(Path(folder) / "pictures" / path.name.removeprefix("controls-fig06-"))
 

@@ -18,23 +18,23 @@ COLOURS = ["#000000", "#0072B2", "#D55E00", "#56B4E9", "#E69F00"]  # Okabe & Ito
 # ----------------------------------------------------------------------- panels
 # (model, title, whether the subject comes first, [(curve, route, feature class, the released code's attention)])
 PANELS = [
-    ("falcon-mamba-facts", "a. Falcon-Mamba, relation → last: classes", False,
+    ("falcon-mamba-facts", "a. Falcon-Mamba, last ← relation: classes", False,
      [("all", "last<-relation", "all", None), ("slow third (text)", "last<-relation", "slow-third", None),
       ("not fast third (code)", "last<-relation", "not-fast-third", None), ("fast third (text)", "last<-relation", "fast-third", None),
       ("not slow third (code)", "last<-relation", "not-slow-third", None)]),
     ("llama-facts", "b. Llama: the causal mask inside the window", True,
-     [("last → last", "last<-last", "all", None), ("last → last, no causal mask", "last<-last", "all", "no causal mask"),
-      ("relation → last", "last<-relation", "all", None), ("relation → last, no causal mask", "last<-relation", "all", "no causal mask")]),
+     [("last ← last", "last<-last", "all", None), ("last ← last, no causal mask", "last<-last", "all", "no causal mask"),
+      ("last ← relation", "last<-relation", "all", None), ("last ← relation, no causal mask", "last<-relation", "all", "no causal mask")]),
     ("gpt2-facts", "c. GPT-2: a row that loses every edge", False,
-     [("all → last, zero context", "last<-all", "all", None), ("all → last, uniform", "last<-all", "all", "uniform rows"),
-      ("first → first, zero context", "first<-first", "all", None), ("first → first, uniform", "first<-first", "all", "uniform rows")]),
+     [("last ← all, zero context", "last<-all", "all", None), ("last ← all, uniform", "last<-all", "all", "uniform rows"),
+      ("first ← first, zero context", "first<-first", "all", None), ("first ← first, uniform", "first<-first", "all", "uniform rows")]),
     ("gpt2-facts", "d. GPT-2: before and after the softmax", False,
-     [("subject → last", "last<-subject", "all", None), ("subject → last, after", "last<-subject", "after-softmax", None),
-      ("relation → last", "last<-relation", "all", None), ("relation → last, after", "last<-relation", "after-softmax", None)]),
+     [("last ← subject", "last<-subject", "all", None), ("last ← subject, after", "last<-subject", "after-softmax", None),
+      ("last ← relation", "last<-relation", "all", None), ("last ← relation, after", "last<-relation", "after-softmax", None)]),
     ("gpt2-facts", "e. GPT-2: Sharma et al.'s variant", False,
-     [("subject → last", "last<-subject", "all", None), ("subject → later", "later<-subject", "all", None)]),
+     [("last ← subject", "last<-subject", "all", None), ("later ← subject", "later<-subject", "all", None)]),
     ("mamba2-facts", "f. Mamba-2: Sharma et al.'s variant", False,
-     [("subject → last", "last<-subject", "all", None), ("subject → later", "later<-subject", "all", None)]),
+     [("last ← subject", "last<-subject", "all", None), ("later ← subject", "later<-subject", "all", None)]),
 ]
 
 
@@ -120,7 +120,8 @@ def draw(path, out):
         axis.set_ylabel("change of the answer's\nprobability, %", fontsize=8)
     for axis in axes.flat:
         axis.set_xlabel("start of the window, % of its range", fontsize=8)
-    figure.suptitle(f"Means over n = {PROMPTS} facts, windows of {SIZE} layers", fontsize=10)
+    figure.suptitle("Bundled toy models of 1M parameters, not checkpoints of these families\n"
+                    f"Means over n = {PROMPTS} facts, windows of {SIZE} layers", fontsize=10)
     figure.savefig(out, dpi=100)
 
 
