@@ -53,7 +53,8 @@ echo
 "$knockout" show "$out/demo.h5"
 
 step "5/5 Draw the figures"
-MPLCONFIGDIR=$root/build/matplotlib "$python" analysis/knockout-figures "$out/demo.h5" -o "$out"
+MPLCONFIGDIR=$root/build/matplotlib "$python" analysis/knockout-figures "$out/demo.h5" -o "$out" \
+    --remark "bundled toy models of 1M parameters, which learned these facts by heart"
 
 step "Where everything lies"
 cat <<EOF

@@ -143,9 +143,11 @@ def draw_curves(axis, panel, layout, as_bars):
 
 
 def titled(figure, title, remark=""):
-    """The figure's title and a remark below it, in lines that its width holds."""
-    size = 12 if figure.get_figwidth() > 6 else 10
-    lines = [line for text in (title, remark) for line in textwrap.wrap(text, int(figure.get_figwidth() * 132 / size))]
+    """The figure's title and a remark below it, in lines that its width holds; the figure grows by the lines after the first."""
+    width, height = figure.get_size_inches()
+    size = 12 if width > 6 else 10
+    lines = [line for text in (title, remark) for line in textwrap.wrap(text, int(width * 132 / size))]
+    figure.set_size_inches(width, height + (len(lines) - 1) * 1.25 * size / 72)
     figure.suptitle("\n".join(lines), fontsize=size)
 
 

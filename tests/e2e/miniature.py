@@ -127,8 +127,7 @@ def check(folder):
 
 # ------------------------------------------------------------------------ pictures
 ALL = "paper-all.h5"
-REMARK = ("STAND-INS, NOT A RESULT: each model is a bundled toy of 1M parameters (such as mamba-facts or gpt2-facts), not the checkpoint of that name; "
-          "25 bundled facts")
+REMARK = "STAND-INS, NOT A RESULT: bundled toy models of 1M parameters (mamba-facts, gpt2-facts, ...), not the checkpoints of these names"
 # (cube, figures, window sizes)
 DRAWN = [(ALL, "01 02 03 04 05 06 07 12 13 16 17", (5,)), (ALL, "08 09 10 14 15", (1, 2, 3, 5, 6, 8)), (ALL, "18 19 20", (1, 3, 5, 8)),
          ("paper-fig11.h5", "11", (5,)), ("paper-sharma.h5", "sharma", (5,)), ("paper-released-classes.h5", "released-classes", (5,))]
