@@ -1,22 +1,20 @@
-#define _GNU_SOURCE
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "kernels/cpu/openblas.h"
 #include "ko_version.h"
 #include "mpi/cube/cube_guard.h"
 #include "mpi/cube/cube_read.h"
 #include "src/base/text.h"
 #include "src/cli/cli.h"
+#include "src/cli/restart.h"
 #include "src/cli/stop.h"
 
 struct entry {
     const char *name;
     ko_command *command;
-    bool computes;  /* uses OpenBLAS */
+    bool computes;  /* with OpenBLAS and OpenMP */
     bool stoppable; /* installs the polite stop */
     bool reads;     /* opens cubes */
 };
@@ -40,19 +38,6 @@ static const struct entry *find(const char *name)
         if (strcmp(entries[k].name, name) == 0)
             return &entries[k];
     return NULL;
-}
-
-/* OpenBLAS picks its kernels while it loads: where it picks badly the process starts anew, once,
-   with the choice in its environment. Before MPI_Init, so that a launcher sees one process all
-   along. */
-static void choose_blas_core(char **argv)
-{
-    char core[32];
-    if (!ko_openblas_core_wanted(core) || setenv("OPENBLAS_CORETYPE", core, 0) != 0)
-        return;
-    execv("/proc/self/exe", argv);
-    fprintf(stderr, "knockout: warning: cannot start anew with OPENBLAS_CORETYPE=%s, set it\n",
-            core);
 }
 
 /* This process's rank as the launcher says it; NULL without one. */
@@ -124,7 +109,7 @@ int main(int argc, char **argv)
     } else {
         ko_stop_hold();
         if (entry->computes)
-            choose_blas_core(argv);
+            ko_restart_with_choices(argv);
         if (!entry->stoppable)
             ko_stop_release();
         /* Idle ranks share processors with busy ones; Open MPI would spin in every wait. */
