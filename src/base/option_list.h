@@ -45,8 +45,8 @@
       "arithmetic of the matrix products: float32, tf32, bfloat16 or several, with commas")        \
     X(KO_OPT_ROW_BUDGET, "row-budget", KO_INT, "0", "rows", "run evaluate plan bench",             \
       "rows a wave holds at most; 0: from the model's shape")                                      \
-    X(KO_OPT_THREADS, "threads", KO_INT, "0", "threads", "run evaluate verify bench",              \
-      "threads a worker; 0: OMP_NUM_THREADS, the affinity mask or an equal share")                 \
+    X(KO_OPT_THREADS, "threads", KO_INT, "0", "threads", "run evaluate plan verify bench",         \
+      "threads a worker; 0: OMP_NUM_THREADS, else its share of the processors it may use")         \
     X(KO_OPT_PROGRESS, "progress", KO_STRING, "auto", "auto|line|plain|json|none", "run evaluate", \
       "how progress is shown on stderr")                                                           \
     X(KO_OPT_STOP_AT, "stop-at", KO_INT, "0", "epoch seconds", "run evaluate",                     \

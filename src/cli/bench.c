@@ -70,15 +70,17 @@ static enum ko_code run_all(struct ko_cli *cli, const char *backend,
                             struct ko_error *err)
 {
     const struct ko_options *options = cli->options;
-    const int64_t threads = ko_option_int(options, KO_OPT_THREADS);
+    struct ko_threads threads = {0};
+    enum ko_code code = ko_cli_threads(options, &threads, err);
     struct ko_bench_settings settings = {
         .kernels = ko_backend_find(backend),
-        .config = {.threads = threads > 0 ? (int)threads : ko_threads_here()},
+        .config = {.threads = threads.n},
         .sweep = {.n_prompts = ko_option_int(options, KO_OPT_PROMPTS),
                   .n_tokens = ko_option_int(options, KO_OPT_PROMPT_TOKENS),
                   .row_budget = ko_option_int(options, KO_OPT_ROW_BUDGET),
                   .seed = (uint64_t)ko_option_int(options, KO_OPT_SEED)}};
-    enum ko_code code = KO_OK;
+    if (code == KO_OK && threads.warning[0] != '\0')
+        fprintf(stderr, "knockout: warning: %s\n", threads.warning);
     settings.sweep.gpu = settings.kernels->own_memory;
     for (size_t s = 0; code == KO_OK && s < shapes->n; s++)
         for (size_t p = 0; code == KO_OK && p < precisions->n; p++) {

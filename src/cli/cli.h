@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "kernels/kernels.h"
+#include "src/base/cpus.h"
 #include "src/base/error.h"
 #include "src/base/log.h"
 #include "src/base/options.h"
@@ -36,6 +37,13 @@ enum { KO_EXIT_FAILURES = 3, KO_EXIT_INCOMPLETE = 4 };
 /* Option --log-level as a level. */
 KO_MUST_CHECK enum ko_code ko_cli_log_level(const struct ko_options *options,
                                             enum ko_log_level *out, struct ko_error *err);
+/* KO_E_INPUT for a --threads beyond what anybody means. */
+KO_MUST_CHECK enum ko_code ko_cli_check_threads(const struct ko_options *options,
+                                                struct ko_error *err);
+/* The threads of a process that is alone on this machine: --threads, or what follows from it and
+   the environment (src/base/cpus.h). */
+KO_MUST_CHECK enum ko_code ko_cli_threads(const struct ko_options *options, struct ko_threads *out,
+                                          struct ko_error *err);
 /* Option --precision as a precision, a precision by its name, and its name. KO_E_INPUT for one that
    this build does not offer. */
 KO_MUST_CHECK enum ko_code ko_cli_precision(const struct ko_options *options,

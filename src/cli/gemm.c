@@ -1,29 +1,16 @@
-#define _GNU_SOURCE
 #include "src/cli/gemm.h"
 
 #include <math.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "src/base/clock.h"
 #include "src/base/memory.h"
-#include "src/base/text.h"
 
 enum { BLOCK = 1 << 20, MOST_CALLS = 256 };
+enum { ROUNDS = 5, MOST_ROUNDS = 50, LEAST_ROWS = 16, LEAST_GPU_ROWS = 1024 };
 static const double TURN_SECONDS = 4e-3; /* asynchronous calls between two waits take as long */
-
-int ko_threads_here(void)
-{
-    const char *text = getenv("OMP_NUM_THREADS");
-    int64_t n = 0;
-    cpu_set_t mask;
-    if (text && ko_parse_int(text, 1, 4096, &n, "OMP_NUM_THREADS", NULL) == KO_OK)
-        return (int)n;
-    CPU_ZERO(&mask);
-    return sched_getaffinity(0, sizeof mask, &mask) == 0 ? CPU_COUNT(&mask) : 1;
-}
 
 int ko_products_of(const struct ko_model *model, struct ko_product products[KO_MAX_PRODUCTS])
 {
@@ -75,11 +62,14 @@ static enum ko_code fill(const struct ko_gemm_effort *e, const float *block, enu
     return code == KO_OK && e->k->own_memory ? e->k->import_end(e->be, &bad, err) : code;
 }
 
-static enum ko_code make_operands(const struct ko_gemm_effort *e, const struct ko_product *product,
+/* Numbers in each operand. */
+struct sizes {
+    size_t x, w, y;
+};
+
+static enum ko_code make_operands(const struct ko_gemm_effort *e, const struct sizes *sizes,
                                   struct operands *o, struct ko_error *err)
 {
-    const size_t rows = (size_t)e->rows, n_in = (size_t)product->n_in;
-    const size_t n_out = (size_t)product->n_out;
     float *block = ko_new(BLOCK, sizeof *block, err);
     if (!block)
         return KO_E_MEMORY;
@@ -88,11 +78,11 @@ static enum ko_code make_operands(const struct ko_gemm_effort *e, const struct k
         state = state * 1664525u + 1013904223u;
         block[k] = (float)(state >> 8) * 0x1p-23f - 1.0f;
     }
-    enum ko_code code = fill(e, block, KO_ELEMENT_F32, rows * n_in, &o->x, err);
+    enum ko_code code = fill(e, block, KO_ELEMENT_F32, sizes->x, &o->x, err);
     if (code == KO_OK)
-        code = fill(e, block, matrix_type(e), n_in * n_out, &o->w, err);
+        code = fill(e, block, matrix_type(e), sizes->w, &o->w, err);
     if (code == KO_OK)
-        code = e->k->alloc(e->be, rows * n_out * sizeof *block, &o->y, err);
+        code = e->k->alloc(e->be, sizes->y * sizeof *block, &o->y, err);
     free(block);
     return code;
 }
@@ -136,19 +126,48 @@ static enum ko_code measure_layout(const struct ko_gemm_effort *e, const struct 
     return code;
 }
 
-static enum ko_code measure(const struct ko_gemm_effort *e, struct ko_product *product,
-                            struct ko_error *err)
+/* The product, cut to max_elements. */
+static struct ko_product cut(const struct ko_gemm_effort *e, const struct ko_product *product)
 {
     struct ko_product cut = *product;
-    struct operands o = {0};
     if (e->max_elements > 0 && cut.n_in > e->max_elements)
         cut.n_in = (int32_t)e->max_elements;
     if (e->max_elements > 0 && cut.n_out > e->max_elements / cut.n_in)
         cut.n_out = (int32_t)(e->max_elements / cut.n_in);
-    enum ko_code code = make_operands(e, &cut, &o, err);
+    return cut;
+}
+
+/* Raises `sizes` to what the product needs. */
+static void need(const struct ko_gemm_effort *e, const struct ko_product *product,
+                 struct sizes *sizes)
+{
+    const size_t rows = (size_t)e->rows, n_in = (size_t)product->n_in;
+    const size_t n_out = (size_t)product->n_out;
+    sizes->x = rows * n_in > sizes->x ? rows * n_in : sizes->x;
+    sizes->w = n_in * n_out > sizes->w ? n_in * n_out : sizes->w;
+    sizes->y = rows * n_out > sizes->y ? rows * n_out : sizes->y;
+}
+
+static enum ko_code reserve(const struct ko_gemm_effort *e, const struct ko_product *products,
+                            int n, struct ko_error *err)
+{
+    struct ko_limits limits = {.max_rows = e->rows, .max_tokens = 1};
+    for (int p = 0; p < n; p++)
+        limits.max_in = products[p].n_in > limits.max_in ? products[p].n_in : limits.max_in;
+    return e->k->own_memory ? e->k->reserve(e->be, &limits, err) : KO_OK;
+}
+
+static enum ko_code measure(const struct ko_gemm_effort *e, struct ko_product *product,
+                            struct ko_error *err)
+{
+    struct ko_product part = cut(e, product);
+    struct operands o = {0};
+    struct sizes sizes = {0};
+    need(e, &part, &sizes);
+    enum ko_code code = make_operands(e, &sizes, &o, err);
     for (int layout = 0; code == KO_OK && layout < e->layouts; layout++)
-        code = measure_layout(e, &o, layout == 1, &cut, err);
-    product->rate = cut.rate;
+        code = measure_layout(e, &o, layout == 1, &part, err);
+    product->rate = part.rate;
     release(e, &o);
     return code;
 }
@@ -156,15 +175,116 @@ static enum ko_code measure(const struct ko_gemm_effort *e, struct ko_product *p
 enum ko_code ko_products_measure(const struct ko_gemm_effort *effort, struct ko_product *products,
                                  int n, struct ko_error *err)
 {
-    struct ko_limits limits = {.max_rows = effort->rows, .max_tokens = 1};
-    enum ko_code code = KO_OK;
-    for (int p = 0; p < n; p++)
-        limits.max_in = products[p].n_in > limits.max_in ? products[p].n_in : limits.max_in;
-    if (effort->k->own_memory)
-        code = effort->k->reserve(effort->be, &limits, err);
+    enum ko_code code = reserve(effort, products, n, err);
     for (int p = 0; code == KO_OK && p < n; p++)
         code = measure(effort, &products[p], err);
     return code;
+}
+
+/* ----------------------------------------------------------------------------------------------
+ * rounds */
+
+/* One call; raises the product's rate to what it reached. */
+static enum ko_code call_once(const struct ko_gemm_effort *e, const struct operands *o,
+                              struct ko_product *product, double *seconds, struct ko_error *err)
+{
+    const struct ko_product part = cut(e, product);
+    const struct ko_matrix w = {
+        .data = o->w, .n_out = part.n_out, .n_in = part.n_in, .type = matrix_type(e)};
+    const enum ko_code code = turn(e, &w, o, 1, seconds, err);
+    const double rate = 2.0 * e->rows * w.n_in * w.n_out / *seconds;
+    if (code == KO_OK && rate > product->rate)
+        product->rate = rate;
+    return code;
+}
+
+/* So many rows that a round of all products takes its part of the seconds, by what one product
+   takes with few rows (on a GPU with all: few say nothing of it). */
+static enum ko_code choose_rows(struct ko_gemm_effort *e, const struct operands *o,
+                                struct ko_product *products, int n, struct ko_error *err)
+{
+    const int32_t most = e->rows;
+    const int32_t least = e->k->own_memory ? LEAST_GPU_ROWS : LEAST_ROWS;
+    double flop = 0, seconds = 0;
+    struct ko_product first = products[0];
+    e->rows = e->k->own_memory || most < least ? most : least;
+    for (int p = 0; p < n; p++) {
+        const struct ko_product part = cut(e, &products[p]);
+        flop += 2.0 * part.n_in * part.n_out;
+    }
+    enum ko_code code = call_once(e, o, &first, &seconds, err); /* warms up */
+    if (code == KO_OK)
+        code = call_once(e, o, &first, &seconds, err);
+    const double rows = e->seconds / ROUNDS * first.rate / flop;
+    e->rows = rows < least ? least : rows < most ? (int32_t)rows : most;
+    e->rows = e->rows < most ? e->rows : most;
+    return code;
+}
+
+/* Calls every product once, until the deadline: *whole says whether none is left out. *rate: that
+   of those that were called, together. */
+static enum ko_code run_round(const struct ko_gemm_effort *e, const struct operands *o,
+                              struct ko_product *products, int n, double deadline, bool *whole,
+                              double *rate, struct ko_error *err)
+{
+    double flop = 0, total = 0;
+    enum ko_code code = KO_OK;
+    int p = 0;
+    for (; code == KO_OK && p < n && (p == 0 || ko_now() < deadline); p++) {
+        const struct ko_product part = cut(e, &products[p]);
+        double seconds = 0;
+        code = call_once(e, o, &products[p], &seconds, err);
+        flop += 2.0 * e->rows * part.n_in * part.n_out;
+        total += seconds;
+    }
+    *whole = p == n;
+    *rate = flop / total;
+    return code;
+}
+
+static int by_rate(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+enum ko_code ko_products_rounds(const struct ko_gemm_effort *effort, struct ko_product *products,
+                                int n, struct ko_gemm_rounds *out, struct ko_error *err)
+{
+    const double begin = ko_now();
+    struct ko_gemm_effort e = *effort;
+    double rates[MOST_ROUNDS];
+    int n_rounds = 0;
+    struct operands o = {0};
+    struct sizes sizes = {0};
+    if (n == 0) {
+        *out = (struct ko_gemm_rounds){.median = NAN, .fastest = NAN};
+        return KO_OK;
+    }
+    for (int p = 0; p < n; p++) {
+        const struct ko_product part = cut(&e, &products[p]);
+        need(&e, &part, &sizes);
+    }
+    enum ko_code code = reserve(&e, products, n, err);
+    if (code == KO_OK)
+        code = make_operands(&e, &sizes, &o, err);
+    if (code == KO_OK)
+        code = choose_rows(&e, &o, products, n, err);
+    const double deadline = begin + e.seconds;
+    for (bool whole = true; code == KO_OK && n_rounds < MOST_ROUNDS &&
+                            (n_rounds == 0 || (whole && ko_now() < deadline));) {
+        code = run_round(&e, &o, products, n, deadline, &whole, &rates[n_rounds], err);
+        n_rounds += whole || n_rounds == 0;
+    }
+    release(&e, &o);
+    if (code != KO_OK)
+        return code;
+    qsort(rates, (size_t)n_rounds, sizeof *rates, by_rate);
+    *out = (struct ko_gemm_rounds){n_rounds, rates[n_rounds / 2], rates[n_rounds - 1]};
+    for (int p = 0; p < n; p++)
+        if (products[p].rate <= 0) /* the time was over before its turn */
+            products[p].rate = out->fastest;
+    return KO_OK;
 }
 
 double ko_products_rate(const struct ko_product *products, int n)

@@ -18,10 +18,6 @@ struct ko_product {
 };
 enum { KO_MAX_PRODUCTS = 16 };
 
-/* Threads that a worker alone on this machine would have: OMP_NUM_THREADS, else the size of the
-   affinity mask. */
-int ko_threads_here(void);
-
 /* The products of the model's first layer; their number. */
 int ko_products_of(const struct ko_model *model, struct ko_product products[KO_MAX_PRODUCTS]);
 
@@ -31,7 +27,8 @@ struct ko_gemm_effort {
     struct ko_backend *be;
     enum ko_precision precision; /* of be */
     int32_t rows;
-    double seconds;       /* for each product and layout of W, at least one call after a first */
+    double seconds;       /* for each product and layout of W, at least one call after a first; of
+                             rounds: in all */
     int layouts;          /* 1: [out, in] alone, 2: and [in, out] */
     int64_t max_elements; /* of W: n_out is cut to it; 0: any */
 };
@@ -41,6 +38,21 @@ struct ko_gemm_effort {
 KO_MUST_CHECK enum ko_code ko_products_measure(const struct ko_gemm_effort *effort,
                                                struct ko_product *products, int n,
                                                struct ko_error *err);
+
+/* What rounds of all products reached together, FLOP/s. */
+struct ko_gemm_rounds {
+    int n; /* rounds, 1 or more */
+    double median, fastest;
+};
+
+/* Measures them in several short rounds, one call of each product a round, and raises each rate to
+   the best that was seen: other work on the machine spoils a call, seldom all. Takes
+   effort->seconds in all, and one call of few rows more where that is too little: then some
+   products get the rate of the others. `rows` and `layouts`: at most so many rows, [out, in] alone.
+ */
+KO_MUST_CHECK enum ko_code ko_products_rounds(const struct ko_gemm_effort *effort,
+                                              struct ko_product *products, int n,
+                                              struct ko_gemm_rounds *out, struct ko_error *err);
 
 /* Their rate together, each by its FLOP; NAN where nothing was measured. */
 double ko_products_rate(const struct ko_product *products, int n);

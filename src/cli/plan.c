@@ -19,6 +19,7 @@ struct planner {
     struct ko_strings warnings;
     struct ko_plan *plan;
     struct ko_plan_settings settings;
+    struct ko_threads threads; /* that a worker has here */
 };
 
 static bool needs_ranks(const struct ko_spec *spec)
@@ -101,7 +102,10 @@ static enum ko_code read_settings(struct planner *planner, struct ko_error *err)
     s->n_workers = (int32_t)ko_option_int(options, KO_OPT_WORKERS);
     s->read_rate = 1e9 * ko_option_double(options, KO_OPT_READ_RATE);
     s->commit_seconds = PLANNED_COMMIT_SECONDS;
-    enum ko_code code = ko_cli_precision(options, &s->precision, err);
+    enum ko_code code = ko_cli_threads(options, &planner->threads, err);
+    s->threads = planner->threads.n;
+    if (code == KO_OK)
+        code = ko_cli_precision(options, &s->precision, err);
     if (code == KO_OK && !(s->read_rate > 0))
         code = ko_fail(err, KO_E_INPUT, "--read-rate: expected more than 0 GB/s");
     if (code == KO_OK)
@@ -140,6 +144,8 @@ static enum ko_code make_plan(struct planner *planner, struct ko_error *err)
         if (code == KO_OK)
             code = build(planner, err);
     }
+    if (code == KO_OK && planner->threads.warning[0] != '\0')
+        code = ko_strings_add(&planner->warnings, planner->threads.warning, err);
     return code;
 }
 

@@ -29,6 +29,9 @@ static void put_time(json_object *root, const struct ko_plan_time *time)
     ko_json_put_text(to, "precision", ko_cli_precision_name(time->settings.precision));
     ko_json_put_text(to, "device", time->device);
     ko_json_put_text(to, "rate_from", time->source);
+    ko_json_put_text(to, "host", time->host);
+    ko_json_put_int(to, "rounds", time->rounds.n);
+    ko_json_put_number(to, "median_round", time->rounds.median / time->rounds.fastest);
     ko_json_put_bool(to, "products_only", time->products_only);
     ko_json_put_number(to, "worker_flops", time->flops);
     ko_json_put_number(to, "makespan_seconds", time->seconds);

@@ -184,17 +184,37 @@ static void print_evaluation(const struct ko_plan_report *report, struct ko_text
     ko_text_add(out, ", sweep %s", ko_seconds_human(report->time.sweep.seconds, b));
 }
 
+/* Where the rate was measured, how much it varied, and for which workers it holds. */
+static void print_machine(const struct ko_plan_time *time, struct ko_text *out)
+{
+    const int n = time->threads;
+    const double slower = 100 * (1 - time->rounds.median / time->rounds.fastest);
+    ko_text_add(out, "\n%*smeasured on this machine%s%s%s (%s)", LABEL_WIDTH, "",
+                time->host[0] ? ", '" : "", time->host, time->host[0] ? "'" : "", time->device);
+    if (time->rounds.n == 1)
+        ko_text_add(out, ",\n%*sin one round: other work is running here", LABEL_WIDTH, "");
+    else
+        ko_text_add(out, ",\n%*sthe best of %d rounds; the middle one was %.0f %% slower%s",
+                    LABEL_WIDTH, "", time->rounds.n, slower,
+                    slower > 30 ? ": other work may be running here" : "");
+    if (time->settings.n_workers > 1)
+        ko_text_add(out, "\n%*seach worker with %d thread%s on processors of its own", LABEL_WIDTH,
+                    "", n, n == 1 ? "" : "s");
+}
+
 static void print_time(const struct ko_plan_report *report, struct ko_text *out)
 {
     const struct ko_plan_time *time = &report->time;
     const int n = time->settings.n_workers;
     char a[32], b[32];
     begin(out, "time");
-    ko_text_add(out, "%s %s with %d worker%s of %s/s each%s",
-                time->products_only ? "at least" : "about", ko_seconds_human(time->seconds, a), n,
-                n == 1 ? "" : "s", flop_human(time->flops, b),
-                time->products_only ? " in these models' products" : "");
-    ko_text_add(out, "\n%*s(%s; %s)", LABEL_WIDTH, "", time->device, time->source);
+    ko_text_add(out, "about %s with %d worker%s of %s/s%s%s", ko_seconds_human(time->seconds, a), n,
+                n == 1 ? "" : "s", flop_human(time->flops, b), n == 1 ? "" : " each",
+                time->products_only ? " in these models' matrix products" : "");
+    if (time->rounds.n > 0)
+        print_machine(time, out);
+    else
+        ko_text_add(out, "\n%*s(%s; %s)", LABEL_WIDTH, "", time->device, time->source);
     if (time->evaluates)
         print_evaluation(report, out);
     ko_text_add(

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "src/base/error.h"
+#include "src/cli/gemm.h"
 #include "src/cli/inputs.h"
 #include "src/cli/sweep_counts.h"
 #include "src/cli/token_grid.h"
@@ -39,6 +40,7 @@ struct ko_plan_settings {
     const char *backend;
     enum ko_precision precision;
     const char *device; /* of device_rates.h; NULL: this machine is measured */
+    int threads;        /* of a worker, where this machine is measured */
     int32_t n_workers;
     double read_rate;      /* of checkpoints, bytes a second */
     double commit_seconds; /* between rounds */
@@ -47,10 +49,13 @@ struct ko_plan_settings {
 /* The predicted time of a run. */
 struct ko_plan_time {
     struct ko_plan_settings settings;
-    int threads;        /* of a worker that was measured */
-    char device[256];   /* what the rates are of */
-    char source[128];   /* where they come from */
-    bool products_only; /* the rate is that of matrix products: the time is a lower bound */
+    int threads;                  /* of the worker that was measured; 0: none was */
+    char host[65];                /* where it was measured; empty: not here */
+    char device[256];             /* what the rates are of */
+    char source[128];             /* where they come from */
+    struct ko_gemm_rounds rounds; /* of the measurement here; n 0: none */
+    bool products_only; /* the rate is that of matrix products: scans, attention and the rest come
+                           on top */
     double flops;       /* of one worker, over the models */
     bool evaluates;     /* the run evaluates its models itself */
     struct ko_prediction sweep, evaluation;
@@ -86,7 +91,8 @@ KO_MUST_CHECK enum ko_code ko_plan_report_make(const struct ko_inputs *inputs,
 void ko_plan_report_free(struct ko_plan_report *report); /* leaves {0} */
 
 /* Predicts memory and time. The rate is that of settings->device, or the rate of matrix products of
-   the models' shapes, measured here. evaluates: the run makes its evaluation itself. */
+   the models' shapes, measured here in half a second. evaluates: the run makes its evaluation
+   itself. */
 KO_MUST_CHECK enum ko_code ko_plan_report_predict(struct ko_plan_report *report,
                                                   const struct ko_plan_settings *settings,
                                                   bool evaluates, struct ko_error *err);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "mpi/job.h"
 #include "src/base/memory.h"
@@ -9,8 +10,8 @@
 #include "src/cli/gemm.h"
 #include "src/cli/plan_report.h"
 
-/* The measurement takes well under a second even on one slow core. */
-static const double MEASURE_SECONDS = 0.2;
+/* All the time that the measurement takes, on a busy machine too. */
+static const double MEASURE_SECONDS = 0.5;
 enum { MAX_ROWS = 512, GPU_MAX_ROWS = 8192, MAX_MATRIX = 1 << 21 };
 
 /* What checkpoints are assumed to hold: 16 bits a weight. */
@@ -33,38 +34,99 @@ static void predict_memory(struct ko_plan_report *report, const struct ko_kernel
     }
 }
 
+/* The products of all models, one after the other: model m's begin at first[m], [n_models + 1]. */
+struct shapes {
+    struct ko_product *product;
+    int *first;
+};
+
+static enum ko_code list_shapes(const struct ko_plan_report *report, struct shapes *out,
+                                struct ko_error *err)
+{
+    const size_t n_models = (size_t)report->plan->n_models;
+    out->product = ko_new(n_models * KO_MAX_PRODUCTS, sizeof *out->product, err);
+    out->first = ko_new(n_models + 1, sizeof *out->first, err);
+    if (!out->product || !out->first)
+        return KO_E_MEMORY;
+    for (size_t m = 0; m < n_models; m++)
+        out->first[m + 1] =
+            out->first[m] + ko_products_of(report->inputs->model[m], out->product + out->first[m]);
+    return KO_OK;
+}
+
+static bool same_shape(const struct ko_product *a, const struct ko_product *b)
+{
+    return a->n_in == b->n_in && a->n_out == b->n_out;
+}
+
+/* Measures each shape once, however many models have it. */
+static enum ko_code measure_shapes(const struct ko_gemm_effort *effort, struct ko_product *product,
+                                   int n, struct ko_gemm_rounds *rounds, struct ko_error *err)
+{
+    struct ko_product *distinct = ko_new((size_t)n, sizeof *distinct, err);
+    int n_distinct = 0;
+    if (!distinct)
+        return KO_E_MEMORY;
+    for (int p = 0; p < n; p++) {
+        int k = 0;
+        while (k < n_distinct && !same_shape(&distinct[k], &product[p]))
+            k++;
+        if (k == n_distinct)
+            distinct[n_distinct++] = product[p];
+    }
+    const enum ko_code code = ko_products_rounds(effort, distinct, n_distinct, rounds, err);
+    for (int p = 0; code == KO_OK && p < n; p++)
+        for (int k = 0; k < n_distinct; k++)
+            if (same_shape(&distinct[k], &product[p]))
+                product[p].rate = distinct[k].rate;
+    free(distinct);
+    return code;
+}
+
+static int32_t least_budget(const struct ko_plan *plan, int32_t most)
+{
+    for (int32_t m = 0; m < plan->n_models; m++)
+        most = plan->model[m].row_budget < most ? plan->model[m].row_budget : most;
+    return most;
+}
+
 /* FLOP/s of matrix products of every model's shapes here. */
 static enum ko_code measure(struct ko_plan_report *report, const struct ko_kernels *kernels,
                             double *flops, struct ko_error *err)
 {
     struct ko_plan_time *time = &report->time;
     const struct ko_plan *plan = report->plan;
-    const struct ko_backend_config config = {.threads = ko_threads_here(),
+    const struct ko_backend_config config = {.threads = time->settings.threads,
                                              .precision = time->settings.precision};
     struct ko_backend *be = NULL;
-    enum ko_code code = kernels->open(&config, &be, err);
-    if (code != KO_OK)
-        return code;
-    kernels->describe(be, time->device, sizeof time->device);
-    snprintf(time->source, sizeof time->source, "measured here");
-    time->threads = config.threads;
-    time->products_only = true;
-    const int32_t most = kernels->own_memory ? GPU_MAX_ROWS : MAX_ROWS;
-    for (int32_t m = 0; code == KO_OK && m < plan->n_models; m++) {
-        struct ko_product products[KO_MAX_PRODUCTS];
-        const int n = ko_products_of(report->inputs->model[m], products);
+    struct shapes shapes = {0};
+    enum ko_code code = list_shapes(report, &shapes, err);
+    if (code == KO_OK)
+        code = kernels->open(&config, &be, err);
+    if (code == KO_OK) {
         const struct ko_gemm_effort effort = {
             .k = kernels,
             .be = be,
             .precision = config.precision,
-            .rows = plan->model[m].row_budget < most ? plan->model[m].row_budget : most,
-            .seconds = MEASURE_SECONDS / plan->n_models / (n > 0 ? n : 1),
+            .rows = least_budget(plan, kernels->own_memory ? GPU_MAX_ROWS : MAX_ROWS),
+            .seconds = MEASURE_SECONDS,
             .layouts = 1,
             .max_elements = kernels->own_memory ? 0 : MAX_MATRIX};
-        code = ko_products_measure(&effort, products, n, err);
-        flops[m] = ko_products_rate(products, n);
+        kernels->describe(be, time->device, sizeof time->device);
+        code = measure_shapes(&effort, shapes.product, shapes.first[plan->n_models], &time->rounds,
+                              err);
+        kernels->close(be);
     }
-    kernels->close(be);
+    for (int32_t m = 0; code == KO_OK && m < plan->n_models; m++)
+        flops[m] = ko_products_rate(shapes.product + shapes.first[m],
+                                    shapes.first[m + 1] - shapes.first[m]);
+    snprintf(time->source, sizeof time->source, "measured here");
+    if (gethostname(time->host, sizeof time->host - 1) != 0)
+        time->host[0] = '\0';
+    time->threads = config.threads;
+    time->products_only = true;
+    free(shapes.product);
+    free(shapes.first);
     return code;
 }
 

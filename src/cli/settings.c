@@ -6,6 +6,8 @@
 #include "src/base/text.h"
 #include "src/cli/cli.h"
 
+enum { MOST_THREADS = 4096 };
+
 static const char *const precisions[] = {"float32", "tf32", "bfloat16"};
 
 const char *ko_cli_precision_name(enum ko_precision precision)
@@ -25,6 +27,23 @@ enum ko_code ko_cli_log_level(const struct ko_options *options, enum ko_log_leve
         }
     return ko_fail(err, KO_E_INPUT,
                    "--log-level: unknown level '%s', choose error, warn, info or debug", text);
+}
+
+enum ko_code ko_cli_check_threads(const struct ko_options *options, struct ko_error *err)
+{
+    const int64_t threads = ko_option_int(options, KO_OPT_THREADS);
+    if (threads <= MOST_THREADS)
+        return KO_OK;
+    return ko_fail(err, KO_E_INPUT, "--threads: %lld is out of range, choose at most %d",
+                   (long long)threads, MOST_THREADS);
+}
+
+enum ko_code ko_cli_threads(const struct ko_options *options, struct ko_threads *out,
+                            struct ko_error *err)
+{
+    const enum ko_code code = ko_cli_check_threads(options, err);
+    return code == KO_OK ? ko_threads_here((int)ko_option_int(options, KO_OPT_THREADS), out, err)
+                         : code;
 }
 
 enum ko_code ko_cli_precision(const struct ko_options *options, enum ko_precision *out,
