@@ -91,7 +91,6 @@ enum ko_code ko_job_send(const struct ko_world *world, const struct ko_job *job,
     ko_put_string(&bytes, job->cube_path);
     ko_put_string(&bytes, job->backend);
     ko_put_int(&bytes, job->precision);
-    ko_put_int(&bytes, job->threads);
     ko_put_double(&bytes, job->commit_seconds);
     ko_plan_pack(job->plan, &bytes);
     ko_put_blob(&bytes, job->done, (size_t)job->plan->n_models * (size_t)job->plan->n_facts);
@@ -111,7 +110,6 @@ static enum ko_code unpack(struct ko_bytes *bytes, struct ko_job *job, struct ko
     job->cube_path = ko_get_string(bytes, err);
     job->backend = ko_get_string(bytes, err);
     job->precision = (enum ko_precision)ko_get_int(bytes);
-    job->threads = (int32_t)ko_get_int(bytes);
     job->commit_seconds = ko_get_double(bytes);
     job->owns_plan = true;
     enum ko_code code = ko_plan_unpack(bytes, &job->plan, err);

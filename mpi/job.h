@@ -21,7 +21,6 @@ struct ko_job {
     char *cube_path;          /* owned */
     char *backend;            /* "cpu"; owned */
     enum ko_precision precision;
-    int32_t threads; /* wanted; 0: found out */
     double commit_seconds;
     bool owns_plan;
 };

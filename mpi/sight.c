@@ -19,18 +19,24 @@ void ko_sight_look(const char *host, int node_worker, struct ko_sight *out)
         snprintf(out->problem, sizeof out->problem, "%.255s", error.text);
 }
 
-enum ko_code ko_sights_gather(struct ko_world *world, struct ko_sight **out, struct ko_error *err)
+enum ko_code ko_sights_gather(struct ko_world *world, int wanted, struct ko_sight **out,
+                              struct ko_error *err)
 {
     struct ko_sight mine = {.gpu.device = -1};
     struct ko_sight *all = NULL;
+    enum ko_code code = KO_OK;
     if (world->worker >= 0) {
         ko_sight_look(world->host, world->node_worker, &mine);
+        code = ko_world_threads(world, wanted, &mine.threads, err);
         world->gpu = mine.gpu;
+        world->threads = mine.threads;
     }
     mine.rank = world->rank;
-    if (world->root)
+    if (code == KO_OK && world->root) {
         all = ko_new((size_t)world->n_ranks, sizeof *all, err);
-    enum ko_code code = ko_agree(world->all, world->root && !all ? KO_E_MEMORY : KO_OK, err);
+        code = all ? KO_OK : KO_E_MEMORY;
+    }
+    code = ko_agree(world->all, code, err);
     if (code == KO_OK) {
         code = ko_mpi_check(MPI_Gather(&mine, (int)sizeof mine, MPI_BYTE, all, (int)sizeof mine,
                                        MPI_BYTE, 0, world->all),
@@ -204,6 +210,67 @@ void ko_sights_device(const struct ko_sight *sight, int n, char *text, size_t si
         if (w == 0 || strcmp(name[w], name[w - 1]) != 0)
             used += (size_t)snprintf(text + used, size - used, "%s%s", used ? " + " : "", name[w]);
     free(name);
+}
+
+/* The first worker with the least threads above `more_than`; -1: none. */
+static int next_by_threads(const struct ko_sight *sight, int n, int more_than)
+{
+    int best = -1;
+    for (int w = 0; w < n; w++)
+        if (sight[w].threads.n > more_than &&
+            (best < 0 || sight[w].threads.n < sight[best].threads.n))
+            best = w;
+    return best;
+}
+
+enum ko_code ko_sights_describe_host(const struct ko_sight *sight, int n,
+                                     const struct ko_kernels *kernels, char *text, size_t size,
+                                     struct ko_error *err)
+{
+    enum ko_code code = KO_OK;
+    size_t used = 0;
+    text[0] = '\0';
+    for (int w = next_by_threads(sight, n, 0); code == KO_OK && w >= 0 && used < size;
+         w = next_by_threads(sight, n, sight[w].threads.n)) {
+        const struct ko_backend_config config = {.threads = sight[w].threads.n,
+                                                 .precision = KO_FLOAT32};
+        struct ko_backend *be = NULL;
+        char one[256];
+        code = kernels->open(&config, &be, err);
+        if (code != KO_OK)
+            break;
+        kernels->describe(be, one, sizeof one);
+        kernels->close(be);
+        used += (size_t)snprintf(text + used, size - used, "%s%s", used ? " + " : "", one);
+    }
+    return code;
+}
+
+const char *ko_sights_threads(const struct ko_sight *sight, int n, char text[32])
+{
+    int least = 0, most = 0;
+    for (int w = 0; w < n; w++) {
+        least = w == 0 || sight[w].threads.n < least ? sight[w].threads.n : least;
+        most = sight[w].threads.n > most ? sight[w].threads.n : most;
+    }
+    if (least == most)
+        snprintf(text, 32, "%d", least);
+    else
+        snprintf(text, 32, "%d..%d", least, most);
+    return text;
+}
+
+void ko_sights_warn(const struct ko_sight *sight, int n, const struct ko_log *log)
+{
+    for (int w = 0; w < n; w++) {
+        const char *text = sight[w].threads.warning;
+        bool said = text[0] == '\0';
+        for (int k = 0; k < w && !said; k++)
+            said = strcmp(sight[k].threads.warning, text) == 0 &&
+                   strcmp(sight[k].host, sight[w].host) == 0;
+        if (!said)
+            ko_log_write(log, KO_LOG_WARN, "threads host=\"%s\" %s", sight[w].host, text);
+    }
 }
 
 void ko_sights_log(const struct ko_sight *sight, int n, const struct ko_log *log)

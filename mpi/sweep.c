@@ -1,7 +1,5 @@
 #include "mpi/sweep.h"
 
-#include <limits.h>
-
 #include "mpi/agree.h"
 #include "mpi/coordinator.h"
 #include "mpi/messages.h"
@@ -17,22 +15,6 @@ void ko_sweep_count(const struct ko_job *job, struct ko_progress *progress)
         else
             progress->cells_before += batch->n_cells;
     }
-}
-
-enum ko_code ko_sweep_gather_threads(struct ko_world *world, const int *threads,
-                                     struct ko_sweep *sweep, struct ko_error *err)
-{
-    /* The smallest, and minus the largest. */
-    const int mine[2] = {threads ? *threads : INT_MAX, threads ? -*threads : INT_MAX};
-    int all[2] = {0, 0};
-    const enum ko_code code =
-        ko_mpi_check(MPI_Reduce(mine, all, 2, MPI_INT, MPI_MIN, 0, world->all), "MPI_Reduce", err);
-    world->broken = world->broken || code != KO_OK;
-    if (sweep) {
-        sweep->threads_min = all[0];
-        sweep->threads_max = -all[1];
-    }
-    return code;
 }
 
 enum ko_code ko_sweep_gather_spent(struct ko_world *world, const struct ko_spent *spent,

@@ -26,9 +26,8 @@ struct ko_sweep {
     int64_t cells_done;
     int32_t n_committed; /* batches */
     double wall_seconds;
-    struct ko_spent spent;        /* by all workers together */
-    int threads_min, threads_max; /* of the workers */
-    struct ko_failures failures;  /* recorded in the cube; ko_failures_free it */
+    struct ko_spent spent;       /* by all workers together */
+    struct ko_failures failures; /* recorded in the cube; ko_failures_free it */
 };
 
 /* Collective over all ranks, with the same job everywhere. KO_E_STOPPED after a polite stop: what
@@ -37,11 +36,8 @@ struct ko_sweep {
    MPI_Abort. */
 KO_MUST_CHECK enum ko_code ko_sweep_run(struct ko_sweep *sweep, struct ko_error *err);
 
-/* What the workers tell of themselves, collective over all ranks; the coordinator takes part with
-   NULL and gets the result in the sweep (NULL elsewhere). At the start their numbers of threads, at
-   the end what they spent. A failure sets world->broken. */
-KO_MUST_CHECK enum ko_code ko_sweep_gather_threads(struct ko_world *world, const int *threads,
-                                                   struct ko_sweep *sweep, struct ko_error *err);
+/* What the workers spent, at the end. Collective over all ranks; the coordinator takes part with
+   NULL and gets the sum in the sweep (NULL elsewhere). A failure sets world->broken. */
 KO_MUST_CHECK enum ko_code ko_sweep_gather_spent(struct ko_world *world,
                                                  const struct ko_spent *spent,
                                                  struct ko_sweep *sweep, struct ko_error *err);

@@ -9,28 +9,23 @@
 #include "mpi/worker_load.h"
 #include "src/base/memory.h"
 
-static const double TELL_SECONDS = 1; /* between two words on how far the batch in hand is */
-
 static enum ko_code start_compute(struct ko_worker *worker, struct ko_error *err)
 {
     const struct ko_job *job = worker->job;
     const struct ko_kernels *kernels = ko_backend_find(job->backend);
-    enum ko_code code =
-        ko_world_threads(worker->world, job->threads, &worker->threads, &worker->threads_from, err);
-    if (code != KO_OK)
-        return code;
+    const struct ko_threads *threads = &worker->world->threads;
     if (!kernels)
         return ko_fail(err, KO_E_INPUT, "backend: unknown backend '%s', choose cpu", job->backend);
     const struct ko_gpu *gpu = &worker->world->gpu;
     const struct ko_backend_config config = {
-        .threads = worker->threads, .device = gpu->device, .precision = job->precision};
+        .threads = threads->n, .device = gpu->device, .precision = job->precision};
     if (kernels->own_memory)
         ko_error_name_gpu(gpu->device, gpu->uuid);
-    code = ko_compute_start(kernels, &config, &worker->compute, err);
+    const enum ko_code code = ko_compute_start(kernels, &config, &worker->compute, err);
     if (code == KO_OK)
         ko_log_write(worker->log, KO_LOG_DEBUG,
                      "worker host=\"%s\" backend=\"%s\" threads_from=\"%s\"", worker->world->host,
-                     ko_compute_description(worker->compute), worker->threads_from);
+                     ko_compute_description(worker->compute), threads->from);
     return code;
 }
 
@@ -278,22 +273,8 @@ static enum ko_code obey(struct ko_worker *worker, const struct ko_message *mess
     }
 }
 
-/* Once a second, while a batch is in hand: how far it is. */
-static enum ko_code tell_reached(struct ko_worker *worker, double *last, struct ko_error *err)
-{
-    const double now = ko_now();
-    int32_t batch = -1;
-    if (now - *last < TELL_SECONDS) {
-        return KO_OK;
-    }
-    *last = now;
-    const double share = ko_compute_share(worker->compute, &batch);
-    return batch < 0 ? KO_OK : report(worker, KO_TAG_REACHED, batch, share, err);
-}
-
 static enum ko_code serve(struct ko_worker *worker, struct ko_error *err)
 {
-    double told = ko_now();
     for (;;) {
         struct ko_message message;
         bool got = false;
@@ -303,9 +284,6 @@ static enum ko_code serve(struct ko_worker *worker, struct ko_error *err)
         if (code != KO_OK)
             return code;
         if (!got) {
-            code = tell_reached(worker, &told, err);
-            if (code != KO_OK)
-                return code;
             ko_nap(0.0005);
             continue;
         }
@@ -330,14 +308,12 @@ enum ko_code ko_worker_serve(struct ko_world *world, const struct ko_job *job,
 {
     struct ko_worker worker;
     struct ko_error close_error = {0};
-    const struct ko_stop stop = {.wanted = stop_has_come, .context = world};
+    const struct ko_stop stop = {stop_has_come, world};
     world->load_stop = &stop;
     enum ko_code code = ko_worker_open(world, job, log, &worker, err);
     code = ko_agree(world->all, code, err);
     if (code == KO_OK) {
-        code = ko_sweep_gather_threads(world, &worker.threads, NULL, err);
-        if (code == KO_OK)
-            code = serve(&worker, err);
+        code = serve(&worker, err);
         if (code != KO_OK)
             report_broken(&worker, code, err);
     }

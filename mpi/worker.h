@@ -29,8 +29,6 @@ struct ko_worker {
     size_t n_staged, capacity;
     int32_t n_staged_batches;
     struct ko_spent spent;
-    int threads;
-    const char *threads_from; /* which rule gave their number */
     enum ko_failure unloaded; /* why the model in hand could not be loaded */
 };
 

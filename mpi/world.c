@@ -1,13 +1,11 @@
-#define _GNU_SOURCE
 #include "mpi/world.h"
 
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "mpi/agree.h"
 #include "src/base/memory.h"
-#include "src/base/text.h"
 
 enum ko_code ko_mpi_check(int result, const char *what, struct ko_error *err)
 {
@@ -85,63 +83,45 @@ void ko_world_close(struct ko_world *world)
     MPI_Finalize();
 }
 
-/* Whether no processor is in two masks. */
-static bool disjoint(const cpu_set_t *mask, int n)
+/* Each is within what its process may use, but together they are more than the processors. */
+static enum ko_code check_together(const struct ko_world *world, const struct ko_cpus *all,
+                                   struct ko_threads *threads, struct ko_error *err)
 {
-    cpu_set_t seen;
-    CPU_ZERO(&seen);
-    for (int k = 0; k < n; k++) {
-        cpu_set_t both;
-        CPU_AND(&both, &seen, &mask[k]);
-        if (CPU_COUNT(&both) > 0)
-            return false;
-        CPU_OR(&seen, &seen, &mask[k]);
-    }
-    return true;
-}
-
-static enum ko_code from_affinity(const struct ko_world *world, int *threads, const char **origin,
-                                  struct ko_error *err)
-{
-    const int n = world->n_node_workers;
-    cpu_set_t own;
-    CPU_ZERO(&own);
-    if (sched_getaffinity(0, sizeof own, &own) != 0)
-        return ko_fail(err, KO_E_FAILED, "threads: the affinity mask cannot be read");
-    cpu_set_t *mask = ko_new((size_t)n, sizeof *mask, err);
-    if (!mask)
-        return KO_E_MEMORY;
+    int n = 0;
     const enum ko_code code = ko_mpi_check(
-        MPI_Allgather(&own, sizeof own, MPI_BYTE, mask, sizeof own, MPI_BYTE, world->node),
-        "MPI_Allgather", err);
-    if (code == KO_OK && disjoint(mask, n)) {
-        *threads = CPU_COUNT(&own);
-        *origin = "affinity mask";
-    } else if (code == KO_OK) {
-        for (int k = 0; k < n; k++)
-            CPU_OR(&own, &own, &mask[k]);
-        *threads = CPU_COUNT(&own) > n ? CPU_COUNT(&own) / n : 1;
-        *origin = "equal share";
-    }
-    free(mask);
+        MPI_Allreduce(&threads->n, &n, 1, MPI_INT, MPI_SUM, world->node), "MPI_Allreduce", err);
+    const int n_cpus = ko_cpus_together(all, world->n_node_workers);
+    if (code == KO_OK && n > n_cpus && n > world->n_node_workers && world->node_worker == 0 &&
+        threads->warning[0] == '\0')
+        snprintf(threads->warning, sizeof threads->warning,
+                 "%s: %d workers have %d threads together on %d processor%s; more threads than "
+                 "processors are slower",
+                 threads->from, world->n_node_workers, n, n_cpus, n_cpus == 1 ? "" : "s");
     return code;
 }
 
-enum ko_code ko_world_threads(const struct ko_world *world, int wanted, int *threads,
-                              const char **origin, struct ko_error *err)
+enum ko_code ko_world_threads(const struct ko_world *world, int wanted, struct ko_threads *out,
+                              struct ko_error *err)
 {
-    const char *text = getenv("OMP_NUM_THREADS");
-    int64_t n = 0;
-    if (wanted > 0) {
-        *threads = wanted;
-        *origin = "--threads";
-        return KO_OK;
+    struct ko_thread_wish wish = {.option = wanted,
+                                  .omp_num_threads = getenv("OMP_NUM_THREADS"),
+                                  .omp_thread_limit = getenv("OMP_THREAD_LIMIT")};
+    struct ko_cpus own;
+    struct ko_cpus *all = ko_new((size_t)world->n_node_workers, sizeof *all, err);
+    enum ko_code code = all ? ko_cpus_look(&own, err) : KO_E_MEMORY;
+    code = ko_agree(world->node, code, err);
+    if (code == KO_OK)
+        code = ko_mpi_check(
+            MPI_Allgather(&own, sizeof own, MPI_BYTE, all, sizeof own, MPI_BYTE, world->node),
+            "MPI_Allgather", err);
+    if (code == KO_OK) {
+        wish.usable = ko_cpus_usable(&own, &wish.usable_from);
+        wish.share =
+            ko_cpus_share(all, world->n_node_workers, world->node_worker, &wish.share_from);
+        code = ko_agree(world->node, ko_threads_choose(&wish, out, err), err);
     }
-    if (text && text[0] != '\0') {
-        *origin = "OMP_NUM_THREADS";
-        const enum ko_code code = ko_parse_int(text, 1, 4096, &n, "OMP_NUM_THREADS", err);
-        *threads = (int)n;
-        return code;
-    }
-    return from_affinity(world, threads, origin, err);
+    if (code == KO_OK)
+        code = check_together(world, all, out, err);
+    free(all);
+    return code;
 }

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "mpi/gpus.h"
+#include "src/base/cpus.h"
 #include "src/base/error.h"
 #include "src/base/stop.h"
 
@@ -22,7 +23,8 @@ struct ko_world {
     bool alone;  /* -n 1: coordinator and worker in one */
     bool broken; /* the other ranks cannot be brought back: end the job with MPI_Abort */
     char host[MPI_MAX_PROCESSOR_NAME];
-    struct ko_gpu gpu; /* of a worker, once it has looked (mpi/sight.h); device -1: none */
+    struct ko_gpu gpu;         /* of a worker, once it has looked (mpi/sight.h); device -1: none */
+    struct ko_threads threads; /* likewise */
     const struct ko_stop
         *load_stop; /* drops the loading of weights; NULL: nothing does; borrowed */
 };
@@ -37,10 +39,10 @@ void ko_world_close(struct ko_world *world);
 /* MPI's result as our code: KO_E_FAILED with MPI's text and `what`. */
 KO_MUST_CHECK enum ko_code ko_mpi_check(int result, const char *what, struct ko_error *err);
 
-/* Threads for this worker, the first that is given: wanted (> 0), OMP_NUM_THREADS, the size of the
-   affinity mask where the masks of the node's workers are disjoint, an equal share of the node's
-   processors. Collective over the workers. *origin says which. */
-KO_MUST_CHECK enum ko_code ko_world_threads(const struct ko_world *world, int wanted, int *threads,
-                                            const char **origin, struct ko_error *err);
+/* Threads for this worker (src/base/cpus.h): wanted (> 0), OMP_NUM_THREADS, or its share of what
+   the node's workers may use together. Warns, on the node's first worker, also where these have
+   more threads than processors. Collective over the workers; KO_E_INPUT is this worker's own. */
+KO_MUST_CHECK enum ko_code ko_world_threads(const struct ko_world *world, int wanted,
+                                            struct ko_threads *out, struct ko_error *err);
 
 #endif

@@ -8,9 +8,12 @@
 #include "kernels/host.h"
 #include "src/base/memory.h"
 
-/* Both libraries keep the number per calling thread, so it is set again wherever a wave begins. */
+/* Both libraries keep the number per calling thread, so it is set again wherever a wave begins.
+   OpenBLAS's threads wait for each other: there must be as many as it was told, whatever
+   OMP_DYNAMIC says. */
 static void set_threads(int threads)
 {
+    omp_set_dynamic(0);
     omp_set_num_threads(threads);
     openblas_set_num_threads(threads);
 }

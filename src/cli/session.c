@@ -16,8 +16,6 @@
 #include "src/base/text.h"
 #include "src/cli/stop.h"
 
-enum { MOST_THREADS = 4096 };
-
 static enum ko_code read_settings(struct ko_session *session, struct ko_error *err)
 {
     struct ko_options *options = session->cli->options;
@@ -27,32 +25,25 @@ static enum ko_code read_settings(struct ko_session *session, struct ko_error *e
                                    .rank = session->world.alone ? -1 : session->world.rank,
                                    .root = session->world.root,
                                    .stream = stderr};
-    if (code == KO_OK && ko_option_int(options, KO_OPT_THREADS) > MOST_THREADS)
-        code = ko_fail(err, KO_E_INPUT, "--threads: %lld is out of range, choose at most %d",
-                       (long long)ko_option_int(options, KO_OPT_THREADS), MOST_THREADS);
+    if (code == KO_OK)
+        code = ko_cli_check_threads(options, err);
     if (code == KO_OK)
         code = ko_progress_mode_parse(ko_option_string(options, KO_OPT_PROGRESS), stderr,
                                       &session->progress, err);
     return code;
 }
 
+/* Rank 0 may hold no GPU and have other processors: it is as the workers said. */
 static enum ko_code describe_device(struct ko_session *session, struct ko_error *err)
 {
     const struct ko_kernels *kernels = ko_backend_find(session->backend);
-    const struct ko_backend_config config = {.threads = 1, .precision = session->precision};
-    struct ko_backend *be = NULL;
-    if (kernels->own_memory) { /* rank 0 may hold none: as the workers said */
-        ko_sights_device(session->sight, session->world.n_workers, session->device,
-                         sizeof session->device);
-        ko_sights_log(session->sight, session->world.n_workers, &session->log);
-        return KO_OK;
-    }
-    enum ko_code code = kernels->open(&config, &be, err);
-    if (code == KO_OK) {
-        kernels->describe(be, session->device, sizeof session->device);
-        kernels->close(be);
-    }
-    return code;
+    const int n = session->world.n_workers;
+    if (!kernels->own_memory)
+        return ko_sights_describe_host(session->sight, n, kernels, session->device,
+                                       sizeof session->device, err);
+    ko_sights_device(session->sight, n, session->device, sizeof session->device);
+    ko_sights_log(session->sight, n, &session->log);
+    return KO_OK;
 }
 
 /* Rounds of jobs as the root sends them, on every other rank. */
@@ -133,22 +124,19 @@ enum ko_code ko_session_begin(struct ko_session *session, const struct ko_output
     session->resume = output->resume;
     code = lock_output(session, output, &owner, err);
     ko_lock_owner_free(&owner);
-    if (code == KO_OK)
+    if (code == KO_OK) {
+        ko_sights_warn(session->sight, world->n_workers, &session->log);
         ko_log_write(&session->log, KO_LOG_INFO,
                      "run version=%s commit=%s ranks=%d workers=%d device=\"%s\" output=\"%s\"",
                      KO_VERSION, KO_COMMIT, world->n_ranks, world->n_workers, session->device,
                      path);
+    }
     return code;
 }
 
-/* "2", or "1..2" where workers have different numbers. */
-static const char *threads_text(const struct ko_sweep *sweep, char text[32])
+static const char *threads_text(const struct ko_session *session, char text[32])
 {
-    if (sweep->threads_min == sweep->threads_max)
-        snprintf(text, 32, "%d", sweep->threads_min);
-    else
-        snprintf(text, 32, "%d..%d", sweep->threads_min, sweep->threads_max);
-    return text;
+    return ko_sights_threads(session->sight, session->world.n_workers, text);
 }
 
 static const char *slurm_job(void)
@@ -164,7 +152,7 @@ static void log_end(const struct ko_session *session, const struct ko_sweep *swe
     char cells[32], seconds[32], threads[32];
     ko_log_write(&session->log, KO_LOG_INFO, "%s cells=%s batches=%d threads=%s time=\"%s\"",
                  sweep->title, ko_grouped(sweep->cells_done, cells), sweep->n_committed,
-                 threads_text(sweep, threads), ko_seconds_human(sweep->wall_seconds, seconds));
+                 threads_text(session, threads), ko_seconds_human(sweep->wall_seconds, seconds));
     ko_log_write(&session->log, KO_LOG_INFO,
                  "%s seconds=%.2f worker_load=%.2f worker_compute=%.2f worker_commit=%.2f",
                  sweep->title, sweep->wall_seconds, sweep->spent.load / n, sweep->spent.compute / n,
@@ -179,7 +167,7 @@ static void log_run(const struct ko_session *session, const struct ko_sweep *swe
     ko_text_add(
         &text,
         "%s version=%s commit=%s ranks=%d threads=%s device=\"%s\" cells=%lld batches=%d %s\n",
-        sweep->title, KO_VERSION, KO_COMMIT, session->world.n_ranks, threads_text(sweep, threads),
+        sweep->title, KO_VERSION, KO_COMMIT, session->world.n_ranks, threads_text(session, threads),
         session->device, (long long)sweep->cells_done, sweep->n_committed, ko_code_sentence(code));
     if (sweep->failures.log.n > 0)
         ko_text_add(&text, "%s", ko_text_str(&sweep->failures.log));
@@ -221,7 +209,6 @@ enum ko_code ko_session_compute(struct ko_session *session, struct ko_plan *plan
     if (code != KO_OK)
         return code;
     job.precision = session->precision;
-    job.threads = (int32_t)ko_option_int(options, KO_OPT_THREADS);
     job.commit_seconds = ko_option_double(options, KO_OPT_COMMIT_SECONDS);
     struct ko_sweep sweep = {.world = &session->world,
                              .job = &job,
@@ -316,7 +303,8 @@ enum ko_code ko_session_run(struct ko_cli *cli, ko_session_lead *lead, void *con
     if (code == KO_OK)
         code = read_settings(&session, err);
     if (code == KO_OK)
-        code = ko_sights_gather(&session.world, &session.sight, err);
+        code = ko_sights_gather(&session.world, (int)ko_option_int(cli->options, KO_OPT_THREADS),
+                                &session.sight, err);
     if (code == KO_OK) {
         code =
             session.world.root ? lead_and_end(&session, lead, context, err) : serve(&session, err);

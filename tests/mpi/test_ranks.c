@@ -131,13 +131,11 @@ static void workers_know_their_place(void **state)
     right = right && world.n_workers == (world.n_ranks == 1 ? 1 : world.n_ranks - 1);
     right = right && (world.alone || world.worker == world.rank - 1);
     if (world.workers != MPI_COMM_NULL) {
-        int threads = 0;
-        const char *origin = NULL;
+        struct ko_threads threads = {0};
         struct ko_error err = {0};
-        right = right && ko_world_threads(&world, 3, &threads, &origin, &err) == KO_OK &&
-                threads == 3 && strcmp(origin, "--threads") == 0;
-        right =
-            right && ko_world_threads(&world, 0, &threads, &origin, &err) == KO_OK && threads >= 1;
+        right = right && ko_world_threads(&world, 3, &threads, &err) == KO_OK && threads.n == 3 &&
+                strcmp(threads.from, "--threads") == 0;
+        right = right && ko_world_threads(&world, 0, &threads, &err) == KO_OK && threads.n >= 1;
     }
     assert_true(everywhere(right));
 }
@@ -184,7 +182,7 @@ static void a_stop_drops_the_loading_of_weights_on_every_worker(void **state)
 {
     struct ko_weights weights = {.window = MPI_WIN_NULL};
     struct ko_error err = {0};
-    const struct ko_stop stop = {.wanted = always};
+    const struct ko_stop stop = {always, NULL};
     bool right = true;
     (void)state;
     if (world.workers != MPI_COMM_NULL) {
