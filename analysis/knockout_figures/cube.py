@@ -156,7 +156,9 @@ class Cube:
         def clean(name):
             return self._dataset("clean_" + name)[m].astype(np.float64)[:, None]
 
-        values = measure(metric, cell, clean)
+        # Before the values: a run may be writing the cube, and flags what is written.
+        done = self._dataset("status")[m, :, r, f, s] == DONE
+        values = np.where(done[:, None], measure(metric, cell, clean), np.nan)
         here = np.isfinite(values).any(axis=0)
         return xr.DataArray(
             values[:, here], dims=("prompt", "window_start"),
@@ -184,8 +186,9 @@ class Cube:
         r, f, s = self.heat_routes.index(route), self.features.index(feature), self.sizes.index(size)
         n = int(self.file["heat_n_tokens"][m, p])
         values = np.full((n, len(self.starts)), np.nan)
+        done = self.file["heat_status"][m, p, r, f, :, s][:n] == DONE  # before the values
         held = self.file["heat_prob"][m, p, r, f, :, s, :].astype(np.float64)[:n]
-        values[:len(held)] = held - float(self.file["heat_clean_prob"][m, p])
+        values[:len(held)] = np.where(done[:, None], held - float(self.file["heat_clean_prob"][m, p]), np.nan)
         here = np.isfinite(values).any(axis=0)
         pieces = [decoded(t) for t in self.file["heat_token_text"][m, p, :n]]
         subject = range(int(self.file["heat_subject_begin"][m, p]), int(self.file["heat_subject_end"][m, p]))
