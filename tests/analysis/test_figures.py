@@ -140,6 +140,21 @@ class Numbers(WithCube):
                 self.assertTrue(np.isnan(cube.heat("gpt2-xl", prompt, route, "all", size).values[2]).all())
                 self.assertFalse(np.isnan(self.cube.heat("gpt2-xl", prompt, route, "all", size).values[2]).any())
 
+    def test_arrays_say_what_they_are_in_plots_of_xarray(self):
+        curve = ("gpt2-xl", ROUTES[0], "all", 5)
+        for metric, (what, unit) in METRICS.items():
+            values = self.cube.values(metric, *curve)
+            self.assertEqual((values.name, values.attrs), (metric, {"long_name": what, "units": unit}))
+        values.mean("prompt", keep_attrs=True).plot(x="depth")
+        axis = lines.plt.gca()
+        self.assertIn(what, axis.get_ylabel().replace("\n", " "))
+        self.assertEqual(axis.get_xlabel().replace("\n", " "), "start of the window [% of its range]")
+        after = self.cube.probability(*curve)
+        self.assertEqual((after.name, after.attrs["units"]), ("prob", "1"))
+        values.attrs["units"] = "changed"
+        self.assertNotIn("changed", [v for c in values.coords.values() for v in c.attrs.values()])
+        self.assertEqual(self.cube.heat("gpt2-xl", "18566", "last<-each", "all", 5).attrs["units"], "1")
+
     def test_margin_is_answer_minus_foil(self):
         f = self.cube.file
         values = self.cube.values("margin", "gpt2-xl", ROUTES[0], "all", 5)
