@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/home.h"
 #include "src/base/memory.h"
 #include "src/base/option_table.h"
 
@@ -24,6 +25,34 @@ static enum ko_code set_value(struct ko_options *options, enum ko_option id, enu
     value->text = copy;
     value->origin = origin;
     return KO_OK;
+}
+
+/* The same of what the user gave, a path with its leading ~ expanded. where: as errors call it. */
+static enum ko_code set_given(struct ko_options *options, enum ko_option id, enum ko_origin origin,
+                              const char *text, const char *where, struct ko_error *err)
+{
+    const char *unit = ko_option_entry(id)->unit;
+    char *path = NULL;
+    if (strcmp(unit, "CUBE") != 0 && strcmp(unit, "FOLDER") != 0)
+        return set_value(options, id, origin, text, err);
+    enum ko_code code = ko_home_expand(text, &path, err);
+    if (code)
+        return ko_fail_in(err, "%s", where);
+    code = set_value(options, id, origin, path, err);
+    free(path);
+    return code;
+}
+
+/* Of every command the arguments are paths. */
+static enum ko_code add_argument(struct ko_options *options, const char *text, struct ko_error *err)
+{
+    char *path = NULL;
+    enum ko_code code = ko_home_expand(text, &path, err);
+    if (code)
+        return ko_fail_in(err, "%s", options->command);
+    code = ko_strings_add(&options->arguments, path, err);
+    free(path);
+    return code;
 }
 
 static enum ko_code set_defaults(struct ko_options *options, struct ko_error *err)
@@ -161,7 +190,7 @@ static enum ko_code take_option(struct ko_options *options, int argc, char **arg
         value = argv[++*i];
     }
     code = ko_option_check(id, value, where, err);
-    return code ? code : set_value(options, id, KO_FROM_COMMAND_LINE, value, err);
+    return code ? code : set_given(options, id, KO_FROM_COMMAND_LINE, value, where, err);
 }
 
 static enum ko_code take_environment(struct ko_options *options, struct ko_error *err)
@@ -175,7 +204,7 @@ static enum ko_code take_environment(struct ko_options *options, struct ko_error
             continue;
         enum ko_code code = ko_option_check(id, text, variable, err);
         if (!code)
-            code = set_value(options, id, KO_FROM_ENVIRONMENT, text, err);
+            code = set_given(options, id, KO_FROM_ENVIRONMENT, text, variable, err);
         if (code)
             return code;
     }
@@ -225,7 +254,7 @@ enum ko_code ko_options_parse(int argc, char **argv, struct ko_options *options,
         else if (!only_arguments && argv[i][0] == '-' && argv[i][1] != '\0')
             code = take_option(options, argc, argv, &i, err);
         else
-            code = ko_strings_add(&options->arguments, argv[i], err);
+            code = add_argument(options, argv[i], err);
     }
     if (!code)
         code = check_arguments(options, command, err);

@@ -172,3 +172,9 @@ const char *ko_nearest(const char *word, const char *const *candidates, size_t n
     }
     return best;
 }
+
+bool ko_one_edit(const char *a, const char *b)
+{
+    const size_t n_a = strlen(a), n_b = strlen(b);
+    return n_a < WORD_MAX && n_b < WORD_MAX && edit_distance(a, n_a, b, n_b) == 1;
+}

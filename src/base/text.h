@@ -42,6 +42,9 @@ void ko_strings_free(struct ko_strings *list);
  * length / 3). Borrowed. */
 const char *ko_nearest(const char *word, const char *const *candidates, size_t n);
 
+/* Whether one insertion, deletion, substitution or swap of neighbours makes b of a. */
+bool ko_one_edit(const char *a, const char *b);
+
 /* Whether n bytes are valid UTF-8 (no surrogates, no overlong forms, nothing above U+10FFFF). */
 bool ko_utf8_valid(const char *bytes, size_t n);
 /* Characters (code points) in n bytes of valid UTF-8. */

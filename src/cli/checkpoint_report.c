@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "src/base/file.h"
+#include "src/base/hub_cache.h"
 #include "src/base/json.h"
 #include "src/base/memory.h"
 #include "src/spec/model_name.h"
@@ -72,11 +73,16 @@ static enum ko_code find_tokenizer(const char *given, struct ko_checkpoint_repor
                                    struct ko_error *err)
 {
     struct stat about;
-    if (given && stat(given, &about) == 0 && S_ISREG(about.st_mode))
+    char *folder = NULL;
+    if (given && stat(given, &about) == 0 && S_ISREG(about.st_mode)) {
         report->tokenizer_file = ko_copy(given, err);
-    else
-        report->tokenizer_file =
-            ko_path_join(given ? given : report->folder, "tokenizer.json", err);
+        return report->tokenizer_file ? KO_OK : KO_E_MEMORY;
+    }
+    enum ko_code code = given ? ko_hub_find(given, given, &folder, err) : KO_OK;
+    if (code != KO_OK)
+        return ko_fail_in(err, "--tokenizer");
+    report->tokenizer_file = ko_path_join(folder ? folder : report->folder, "tokenizer.json", err);
+    free(folder);
     return report->tokenizer_file ? KO_OK : KO_E_MEMORY;
 }
 
@@ -100,10 +106,9 @@ enum ko_code ko_checkpoint_report_make(const char *folder, const char *tokenizer
                                        struct ko_checkpoint_report *out, struct ko_error *err)
 {
     *out = (struct ko_checkpoint_report){.added_id = -1};
-    out->folder = ko_copy(folder, err);
-    enum ko_code code = out->folder ? KO_OK : KO_E_MEMORY;
-    if (code == KO_OK && ko_model_name_of_folder(folder, &out->name, NULL) != KO_OK) {
-        out->name = ko_copy(folder, err);
+    enum ko_code code = ko_hub_find(folder, folder, &out->folder, err);
+    if (code == KO_OK && ko_model_name_of_folder(out->folder, &out->name, NULL) != KO_OK) {
+        out->name = ko_copy(out->folder, err);
         code = out->name ? KO_OK : KO_E_MEMORY;
     }
     if (code == KO_OK)

@@ -23,8 +23,9 @@ struct ko_checkpoint_report {
     struct ko_strings problems; /* what would stop it from running, a line each */
 };
 
-/* Opens what can be opened; what cannot is a problem, not an error. tokenizer: a folder or file,
-   NULL: the checkpoint's own. Free with ko_checkpoint_report_free, also after a failure. */
+/* Opens what can be opened; what cannot is a problem, not an error, but for a folder that is not
+   there. folder: also a name of the hub (src/base/hub_cache.h). tokenizer: the same or a file, NULL:
+   the checkpoint's own. Free with ko_checkpoint_report_free, also after a failure. */
 KO_MUST_CHECK enum ko_code ko_checkpoint_report_make(const char *folder, const char *tokenizer,
                                                      struct ko_checkpoint_report *out,
                                                      struct ko_error *err);

@@ -90,6 +90,8 @@ static enum ko_code open_model(struct ko_inputs *inputs, int32_t m, bool with_we
     const struct ko_spec_model *from = &inputs->spec->model[inputs->spec_model[m]];
     struct ko_checkpoint *checkpoint = NULL;
     enum ko_code code;
+    if (from->missing)
+        return ko_fail(err, KO_E_INPUT, "%s: %s", from->where, from->missing);
     if (with_weights) {
         code = ko_checkpoint_open(from->path, from->name, &checkpoint, err);
         if (code == KO_OK)

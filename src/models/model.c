@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "src/base/json.h"
 #include "src/base/memory.h"
@@ -19,6 +20,22 @@ static size_t list_model_types(const char **words, size_t n)
     return count;
 }
 
+/* The model_type that is meant where one letter or the case is wrong, unless that is the name of
+   another architecture of transformers: the hint would invite to edit config.json. */
+static const char *misspelt(const char *model_type, const char *const *words, size_t n)
+{
+    static const char *const others[] = {"bamba",  "gemma2", "gpt",       "gptj",     "jamba",
+                                         "llama4", "mamba3", "ministral", "mistral3", "mistral4",
+                                         "mllama", "qwen",   "qwen3",     "zamba",    "zamba2"};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        if (strcmp(model_type, others[i]) == 0)
+            return NULL;
+    for (size_t i = 0; i < n; i++)
+        if (strcasecmp(model_type, words[i]) == 0 || ko_one_edit(model_type, words[i]))
+            return words[i];
+    return NULL;
+}
+
 static enum ko_code find_family(const char *name, json_object *config,
                                 const struct ko_family **family, struct ko_error *err)
 {
@@ -34,7 +51,7 @@ static enum ko_code find_family(const char *name, json_object *config,
     size_t n = list_model_types(words, sizeof words / sizeof words[0]);
     for (size_t i = 0; i < n; i++)
         ko_text_add(&known, "%s%s", i ? ", " : "", words[i]);
-    const char *nearest = model_type ? ko_nearest(model_type, words, n) : NULL;
+    const char *nearest = model_type ? misspelt(model_type, words, n) : NULL;
     if (!model_type)
         ko_fail(err, KO_E_INPUT,
                 "%s: model_type: missing from config.json, which names the family in the layout of "

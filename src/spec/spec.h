@@ -18,7 +18,9 @@ struct ko_spec_model {
     char *tokenizer; /* tokenizer.json's path (a folder in the spec: its tokenizer.json); path's own
                         by default */
     enum ko_bos bos;
-    char *where; /* FILE:LINE:COLUMN */
+    char *missing; /* why path or tokenizer leads nowhere, a name of the hub without a place in its
+                      cache for example; NULL: it is there */
+    char *where;   /* FILE:LINE:COLUMN */
 };
 
 /* A selection of prompts; which depends on the model where it contains `correct` or `rank-at-most`.

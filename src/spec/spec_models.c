@@ -16,6 +16,7 @@ static void model_free(struct ko_spec_model *model)
     free(model->name);
     free(model->path);
     free(model->tokenizer);
+    free(model->missing);
     free(model->where);
 }
 
@@ -54,6 +55,12 @@ static enum ko_code read_tokenizer(const struct ko_spec_source *source, const st
         model->tokenizer = path;
         return KO_OK;
     }
+    free(path);
+    path = NULL;
+    code = ko_spec_checkpoint(source, node, "tokenizer", &path, &model->missing, err);
+    if (code != KO_OK) {
+        return code;
+    }
     model->tokenizer = ko_path_join(path, "tokenizer.json", err);
     free(path);
     return model->tokenizer == NULL ? KO_E_MEMORY : KO_OK;
@@ -71,7 +78,7 @@ static enum ko_code read_map(const struct ko_spec_source *source, const struct k
                             "checkpoint");
     }
     if (code == KO_OK) {
-        code = ko_spec_path(source, path, "path", &model->path, err);
+        code = ko_spec_checkpoint(source, path, "path", &model->path, &model->missing, err);
     }
     const struct ko_yaml *name = ko_yaml_get(map, "name");
     if (code == KO_OK && name != NULL) {
@@ -96,7 +103,8 @@ static enum ko_code read_map(const struct ko_spec_source *source, const struct k
 static enum ko_code read_folder(const struct ko_spec_source *source, const struct ko_yaml *node,
                                 struct ko_spec_model *model, struct ko_error *err)
 {
-    enum ko_code code = ko_spec_path(source, node, "models", &model->path, err);
+    enum ko_code code =
+        ko_spec_checkpoint(source, node, "models", &model->path, &model->missing, err);
     if (code == KO_OK) {
         code = name_from_path(node, model->path, &model->name, err);
     }

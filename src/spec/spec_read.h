@@ -66,11 +66,17 @@ KO_MUST_CHECK enum ko_code ko_spec_whole(const struct ko_yaml *node, const char 
 KO_MUST_CHECK enum ko_code ko_spec_choice(const struct ko_yaml *node, const char *key,
                                           const char *const *words, size_t n, size_t *index,
                                           struct ko_error *err);
-/* A path: ${VAR} expanded, relative ones resolved against the folder of the file they stand in
-   (--set: the spec's). free(). */
+/* A path: ${VAR} and a leading ~ expanded, relative ones resolved against the folder of the file they
+   stand in (--set: the spec's), or the current one where they begin with ${VAR}. free(). */
 KO_MUST_CHECK enum ko_code ko_spec_path(const struct ko_spec_source *source,
                                         const struct ko_yaml *node, const char *key, char **path,
                                         struct ko_error *err);
+/* A checkpoint's folder, which may be called by its name on the hub (src/base/hub_cache.h). Where it
+   leads nowhere, *path is what it would be and *missing says why; otherwise that is left alone. Both
+   free(). */
+KO_MUST_CHECK enum ko_code ko_spec_checkpoint(const struct ko_spec_source *source,
+                                              const struct ko_yaml *node, const char *key,
+                                              char **path, char **missing, struct ko_error *err);
 /* Adds a text and its place to two parallel lists. */
 KO_MUST_CHECK enum ko_code ko_spec_add_placed(struct ko_strings *list, struct ko_strings *where,
                                               const char *text, const struct ko_yaml *node,

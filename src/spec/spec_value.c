@@ -1,9 +1,7 @@
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/base/file.h"
 #include "src/base/memory.h"
 #include "src/base/text.h"
 #include "src/spec/spec_read.h"
@@ -124,79 +122,6 @@ enum ko_code ko_spec_choice(const struct ko_yaml *node, const char *key, const c
         }
     }
     ko_text_free(&all);
-    return code;
-}
-
-static size_t variable_length(const char *name)
-{
-    size_t n = 0;
-    while (name[n] == '_' || isalpha((unsigned char)name[n]) ||
-           (n > 0 && isdigit((unsigned char)name[n]))) {
-        n++;
-    }
-    return n;
-}
-
-static enum ko_code expand(const struct ko_yaml *node, const char *key, struct ko_text *out,
-                           struct ko_error *err)
-{
-    for (const char *at = node->text; *at != '\0';) {
-        const char *variable = strstr(at, "${");
-        if (variable == NULL) {
-            ko_text_add(out, "%s", at);
-            break;
-        }
-        ko_text_add_bytes(out, at, (size_t)(variable - at));
-        const char *name = variable + 2;
-        size_t n = variable_length(name);
-        if (n == 0 || name[n] != '}') {
-            return ko_yaml_fail(node, err, "%s: '%s' has a ${ that is no ${VARIABLE}", key,
-                                node->text);
-        }
-        char *copy = ko_copy_n(name, n, err);
-        if (copy == NULL) {
-            return KO_E_MEMORY;
-        }
-        const char *value = getenv(copy);
-        if (value == NULL) {
-            enum ko_code code = ko_yaml_fail(node, err,
-                                             "%s: environment variable '%s' is not set, set it or "
-                                             "write the path out",
-                                             key, copy);
-            free(copy);
-            return code;
-        }
-        ko_text_add(out, "%s", value);
-        free(copy);
-        at = name + n + 1;
-    }
-    return ko_text_check(out, err);
-}
-
-enum ko_code ko_spec_path(const struct ko_spec_source *source, const struct ko_yaml *node,
-                          const char *key, char **path, struct ko_error *err)
-{
-    const char *text = NULL;
-    enum ko_code code = ko_spec_word(node, key, "a path", &text, err);
-    if (code != KO_OK) {
-        return code;
-    }
-    const char *folder = "";
-    for (size_t i = 0; i < source->n_roots; i++) {
-        if (strcmp(source->root[i]->file, node->file) == 0) {
-            folder = source->folder[i];
-        }
-    }
-    struct ko_text expanded = {0};
-    code = expand(node, key, &expanded, err);
-    if (code == KO_OK && expanded.n == 0) {
-        code = ko_yaml_fail(node, err, "%s: '%s' is an empty path", key, text);
-    }
-    if (code == KO_OK) {
-        *path = ko_path_join(folder, ko_text_str(&expanded), err);
-        code = *path == NULL ? KO_E_MEMORY : KO_OK;
-    }
-    ko_text_free(&expanded);
     return code;
 }
 

@@ -10,6 +10,7 @@
 #include "src/base/json.h"
 #include "src/base/memory.h"
 #include "src/tokenizer/component_list.h"
+#include "src/tokenizer/missing.h"
 
 enum { MAX_FILE_BYTES = 64 << 20 };
 
@@ -92,6 +93,8 @@ enum ko_code ko_tokenizer_open(const char *file, struct ko_tokenizer **out, stru
     json_object *root = NULL;
     struct ko_tokenizer *t = ko_new(1, sizeof *t, err);
     enum ko_code code = t ? KO_OK : KO_E_MEMORY;
+    if (!code)
+        code = ko_tokenizer_check_there(file, err);
     if (!code)
         code = ko_file_read(file, MAX_FILE_BYTES, &bytes, &n, err);
     if (!code)

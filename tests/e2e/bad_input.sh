@@ -132,7 +132,7 @@ for folder in missing truncated shape lacking header family config wordpiece uni
 done
 echo "$usual" | spec good.yaml "$models/mamba-facts"
 
-sweep "missing checkpoint" "missing|No such file" missing.yaml
+sweep "missing checkpoint" "missing.yaml:1:10: models: 'missing' is neither a folder|nor in the cache of the Hugging Face hub" missing.yaml
 sweep "truncated checkpoint" "truncated|model.safetensors|truncated" truncated.yaml
 sweep "wrong shape" "shape: backbone.layers.3.mixer.A_log: expected [192,16], file has [16,192]" shape.yaml
 sweep "missing tensor" "lacking: backbone.layers.5.mixer.dt_proj.weight: expected [192,6]|no tensor" lacking.yaml
@@ -141,7 +141,7 @@ sweep "unknown family" "family: model_type: unknown 'mambo', did you mean 'mamba
 sweep "wrong type in config.json" "config|hidden_size" config.yaml
 sweep "WordPiece tokenizer" "wordpiece/tokenizer.json|WordPiece|BPE" wordpiece.yaml
 sweep "Unigram tokenizer" "unigram/tokenizer.json|Unigram|BPE" unigram.yaml
-sweep "missing tokenizer" "untokenized/tokenizer.json|No such file" untokenized.yaml
+sweep "missing tokenizer" "untokenized: has no tokenizer.json: name another folder with the model's key" untokenized.yaml
 refused "evaluate a truncated checkpoint" "truncated" \
     "$KNOCKOUT" evaluate truncated.yaml -o "$out/evaluation.h5"
 refused "inspect a broken checkpoint" "faults|lacking: backbone.layers.5.mixer.dt_proj.weight" \

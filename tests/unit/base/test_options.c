@@ -262,9 +262,36 @@ static void help_lists_every_command_and_option(void **state)
     ko_text_free(&overview);
 }
 
+static void a_tilde_in_a_path_is_the_home_folder(void **state)
+{
+    struct outcome o;
+    char *home = getenv("HOME") ? strdup(getenv("HOME")) : NULL;
+    (void)state;
+    assert_int_equal(setenv("HOME", "/home/x", 1), 0);
+    assert_int_equal(setenv("KNOCKOUT_EVALUATION", "~/e.h5", 1), 0);
+    parse(&o, "run ~/s.yaml --output=~/c.h5 --reuse=~/r.h5 --set=prompts.file=~/f");
+    assert_int_equal(o.code, KO_OK);
+    assert_string_equal(o.options.arguments.item[0], "/home/x/s.yaml");
+    assert_string_equal(ko_option_string(&o.options, KO_OPT_OUTPUT), "/home/x/c.h5");
+    assert_string_equal(ko_option_string(&o.options, KO_OPT_EVALUATION), "/home/x/e.h5");
+    assert_string_equal(o.options.value[KO_OPT_REUSE].list.item[0], "/home/x/r.h5");
+    assert_string_equal(o.options.value[KO_OPT_SET].list.item[0], "prompts.file=~/f");
+    ko_options_free(&o.options);
+    assert_int_equal(unsetenv("KNOCKOUT_EVALUATION"), 0);
+    parse(&o, "run s.yaml -o ~you/c.h5");
+    assert_int_equal(o.code, KO_E_INPUT);
+    assert_string_equal(o.err.text, "--output: '~you/c.h5': of paths with ~ only ~/... is read, "
+                                    "write the folder out (or ./~...)");
+    ko_options_free(&o.options);
+    if (home)
+        assert_int_equal(setenv("HOME", home, 1), 0);
+    free(home);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_tilde_in_a_path_is_the_home_folder),
         cmocka_unit_test(options_and_arguments_come_in_any_order),
         cmocka_unit_test(defaults_are_there_and_not_given),
         cmocka_unit_test(wrong_usage_is_refused_in_words),

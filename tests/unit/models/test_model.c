@@ -163,7 +163,13 @@ static void families_that_are_not_known_are_refused_with_the_nearest(void **stat
         {"{\"model_type\": \"mambo\"}",
          "toy: model_type: unknown 'mambo', did you mean 'mamba'? (known: mamba, falcon_mamba, "
          "mamba2, gpt2, llama, mistral, qwen2)"},
-        {"{\"model_type\": \"GPT2\"}", "toy: model_type: unknown 'GPT2'"},
+        {"{\"model_type\": \"GPT2\"}", "toy: model_type: unknown 'GPT2', did you mean 'gpt2'?"},
+        {"{\"model_type\": \"lama\"}", "toy: model_type: unknown 'lama', did you mean 'llama'?"},
+        {"{\"model_type\": \"gptj\"}", "toy: model_type: unknown 'gptj' (known: "},
+        {"{\"model_type\": \"gemma2\"}", "toy: model_type: unknown 'gemma2' (known: "},
+        {"{\"model_type\": \"qwen3\"}", "toy: model_type: unknown 'qwen3' (known: "},
+        {"{\"model_type\": \"jamba\"}", "toy: model_type: unknown 'jamba' (known: "},
+        {"{\"model_type\": \"gpt_neo\"}", "toy: model_type: unknown 'gpt_neo' (known: "},
         {"{\"model_type\": \"bert-with-a-long-name\"}",
          "toy: model_type: unknown 'bert-with-a-long-name' (known: mamba, falcon_mamba, mamba2, "
          "gpt2, llama, mistral, qwen2)"},

@@ -8,6 +8,9 @@
 
 #include <cmocka.h>
 
+#include <sys/stat.h>
+
+#include "tests/support/folder.h"
 #include "tests/support/spec_text.h"
 
 static struct ko_spec *right(const char *text)
@@ -86,6 +89,60 @@ static void models_are_folders_or_maps(void **state)
     snprintf(where, sizeof where, "%s:3:5", spec_text_path("spec.yaml"));
     assert_string_equal(spec->model[1].where, where);
     ko_spec_free(spec);
+}
+
+static void paths_start_from_the_spec_the_shell_or_home(void **state)
+{
+    (void)state;
+    setenv("KO_TEST_FOLDER", "data", 1);
+    setenv("KO_TEST_WHOLE", "/data", 1);
+    setenv("KO_TEST_HOME", "~/ckpt", 1);
+    struct ko_spec *spec = right("models: ['~/a', '${KO_TEST_HOME}/b', '${KO_TEST_FOLDER}/c', "
+                                 "'./x/${KO_TEST_FOLDER}']\n"
+                                 "evaluation: ${KO_TEST_FOLDER}/e.h5\n" ROUTES WINDOWS "sweeps:\n"
+                                 "  - {prompts: {file: '${KO_TEST_FOLDER}/f.jsonl'}}\n"
+                                 "  - {prompts: {file: '${KO_TEST_WHOLE}/f.jsonl'}}\n"
+                                 "  - {prompts: {file: 'x/${KO_TEST_FOLDER}.jsonl'}}\n");
+    char path[400];
+    snprintf(path, sizeof path, "%s/a", getenv("HOME"));
+    assert_string_equal(spec->model[0].path, path);
+    snprintf(path, sizeof path, "%s/ckpt/b", getenv("HOME"));
+    assert_string_equal(spec->model[1].path, path);
+    assert_string_equal(spec->model[2].path, "data/c");
+    assert_string_equal(spec->model[3].path, spec_text_path("./x/data"));
+    assert_string_equal(spec->evaluation, "data/e.h5");
+    assert_string_equal(spec->prompt_files.item[0], "data/f.jsonl");
+    assert_string_equal(spec->prompt_files.item[1], "/data/f.jsonl");
+    assert_string_equal(spec->prompt_files.item[2], spec_text_path("x/data.jsonl"));
+    ko_spec_free(spec);
+}
+
+static void names_of_the_hub_are_found_in_its_cache(void **state)
+{
+    char *cache = test_folder_make(), path[400];
+    (void)state;
+    static const char *const folders[] = {"models--acme--tiny", "models--acme--tiny/snapshots",
+                                          "models--acme--tiny/snapshots/abc"};
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, "%s/%s", cache, folders[i]);
+        assert_int_equal(mkdir(path, 0777), 0);
+    }
+    setenv("HF_HUB_CACHE", cache, 1);
+    struct ko_spec *spec = right("models: [acme/tiny, {name: b, path: acme/large, tokenizer: "
+                                 "acme/tiny}, {name: c, path: acme/tiny, tokenizer: "
+                                 "acme/large}]\n" PROMPTS ROUTES WINDOWS);
+    assert_string_equal(spec->model[0].name, "acme/tiny");
+    assert_string_equal(spec->model[0].path, path);
+    assert_null(spec->model[0].missing);
+    assert_string_equal(spec->model[1].path, spec_text_path("acme/large"));
+    assert_int_equal(
+        strncmp(spec->model[1].missing, "path: 'acme/large' is neither a folder (", 40), 0);
+    assert_int_equal(strncmp(spec->model[1].tokenizer, path, strlen(path)), 0);
+    assert_string_equal(spec->model[1].tokenizer + strlen(path), "/tokenizer.json");
+    assert_int_equal(strncmp(spec->model[2].missing, "tokenizer: 'acme/large' is neither", 34), 0);
+    ko_spec_free(spec);
+    test_folder_remove(cache);
+    unsetenv("HF_HUB_CACHE");
 }
 
 static void blocks_override_key_by_key(void **state)
@@ -292,6 +349,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_are_filled_in),
         cmocka_unit_test(models_are_folders_or_maps),
+        cmocka_unit_test(paths_start_from_the_spec_the_shell_or_home),
+        cmocka_unit_test(names_of_the_hub_are_found_in_its_cache),
         cmocka_unit_test(blocks_override_key_by_key),
         cmocka_unit_test(included_keys_are_defaults_relative_to_their_file),
         cmocka_unit_test(settings_override_the_top_level),

@@ -35,6 +35,7 @@ static const struct bad {
     {"models: [..]\n", "gives the model no name"},
     {"models: ['${KO_TEST_UNSET}/a']\n", "models: environment variable 'KO_TEST_UNSET' is not set"},
     {"models: ['${KO']\n", "has a ${ that is no ${VARIABLE}"},
+    {"models: ['~you/x']\n", "1:10: models: '~you/x': of paths with ~ only ~/... is read"},
     {MODELS "prompts: facts.jsonl\n" ROUTES WINDOWS,
      "spec.yaml:2:10: prompts: expected a map, got 'facts.jsonl'"},
     {MODELS "prompts: {file: [f]}\n" ROUTES WINDOWS, "prompts.file: expected a path, got a list"},

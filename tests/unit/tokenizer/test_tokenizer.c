@@ -160,6 +160,34 @@ static void a_missing_file_is_named(void **state)
     assert_null(tokenizer);
 }
 
+static void a_folder_without_one_says_where_it_comes_from(void **state)
+{
+    static const struct {
+        const char *file, *words;
+    } rows[] = {
+        {"vocab.json", ": has no tokenizer.json, only vocab.json, which is not read: make it with "
+                       "`python3 -c \"from transformers import AutoTokenizer as T; "
+                       "T.from_pretrained('"},
+        {"tokenizer.model", ": has no tokenizer.json, only tokenizer.model, which is not read"},
+        {"config.json", ": has no tokenizer.json: name another folder with the model's key "
+                        "'tokenizer' in the spec, or --tokenizer of inspect; state-spaces' mamba "
+                        "and mamba2 take that of EleutherAI/gpt-neox-20b (`hf download "},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct ko_tokenizer *tokenizer = NULL;
+        struct ko_error err = {0};
+        char *folder = test_folder_make(), *path = test_folder_path(folder, "tokenizer.json");
+        test_folder_write_text(folder, rows[i].file, "{}");
+        assert_int_equal(ko_tokenizer_open(path, &tokenizer, &err), KO_E_INPUT);
+        if (strncmp(err.text, folder, strlen(folder)) != 0 ||
+            strncmp(err.text + strlen(folder), rows[i].words, strlen(rows[i].words)) != 0)
+            fail_msg("%s", err.text);
+        free(path);
+        test_folder_remove(folder);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -167,6 +195,7 @@ int main(void)
         cmocka_unit_test(the_fingerprint_is_the_content_s),
         cmocka_unit_test(wrong_files_are_refused_by_name),
         cmocka_unit_test(a_missing_file_is_named),
+        cmocka_unit_test(a_folder_without_one_says_where_it_comes_from),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
