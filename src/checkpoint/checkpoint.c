@@ -26,6 +26,7 @@ struct ko_checkpoint {
     size_t n_files;
     struct ko_tensor *tensors; /* [n_tensors] in order of name */
     size_t n_tensors;
+    size_t n_stripped; /* bytes of every tensor's name that are left out */
     char fingerprint[33];
 };
 
@@ -48,19 +49,54 @@ static enum ko_code check_folder(const char *folder, const char *name, struct ko
     return KO_OK;
 }
 
-static enum ko_code read_config(struct ko_checkpoint *cp, struct ko_error *err)
+/* A folder of PEFT has adapter_config.json in the place of config.json. */
+static enum ko_code check_adapter(const char *folder, const char *config, struct ko_error *err)
 {
-    char *path = ko_path_join(cp->folder, "config.json", err);
+    char *adapter = ko_path_join(folder, "adapter_config.json", err);
+    if (!adapter)
+        return KO_E_MEMORY;
+    const bool alone = ko_file_exists(adapter) && !ko_file_exists(config);
+    free(adapter);
+    if (!alone)
+        return KO_OK;
+    return ko_fail(err, KO_E_INPUT,
+                   "%s: holds an adapter (adapter_config.json), not a model: merge it into its "
+                   "model first, with merge_and_unload() and save_pretrained() of peft",
+                   folder);
+}
+
+/* The text of config.json, which is free()d, and what is parsed of it. */
+static enum ko_code read_config(const char *folder, const char *name, char **text, size_t *n,
+                                json_object **config, struct ko_error *err)
+{
+    char *path = ko_path_join(folder, "config.json", err);
     if (!path)
         return KO_E_MEMORY;
-    enum ko_code code = ko_file_read(path, CONFIG_BYTES, &cp->config_text, &cp->config_bytes, err);
+    enum ko_code code = check_adapter(folder, path, err);
     if (!code)
-        code = ko_json_parse(cp->config_text, cp->config_bytes, path, &cp->config, err);
-    if (!code && !json_object_is_type(cp->config, json_type_object))
+        code = ko_file_read(path, CONFIG_BYTES, text, n, err);
+    if (!code)
+        code = ko_json_parse(*text, *n, path, config, err);
+    if (!code && !json_object_is_type(*config, json_type_object))
         code = ko_fail(err, KO_E_INPUT, "%s: expected a JSON object", path);
     if (code == KO_E_INPUT)
-        ko_fail_in(err, "%s", cp->name);
+        ko_fail_in(err, "%s", name);
     free(path);
+    return code;
+}
+
+enum ko_code ko_checkpoint_read_config(const char *folder, const char *name, json_object **config,
+                                       struct ko_error *err)
+{
+    json_object *object = NULL;
+    char *text = NULL;
+    size_t n = 0;
+    enum ko_code code = read_config(folder, name, &text, &n, &object, err);
+    free(text);
+    if (code)
+        json_object_put(object);
+    else
+        *config = object;
     return code;
 }
 
@@ -197,7 +233,7 @@ enum ko_code ko_checkpoint_open(const char *folder, const char *name, struct ko_
         goto done;
     code = check_folder(folder, name, err);
     if (!code)
-        code = read_config(cp, err);
+        code = read_config(folder, name, &cp->config_text, &cp->config_bytes, &cp->config, err);
     if (!code)
         code = ko_shards_find(folder, name, &shards, err);
     if (!code)
@@ -263,6 +299,34 @@ const struct ko_tensor *ko_checkpoint_find(const struct ko_checkpoint *checkpoin
 {
     return bsearch(name, checkpoint->tensors, checkpoint->n_tensors, sizeof checkpoint->tensors[0],
                    compare_tensor_to_name);
+}
+
+void ko_checkpoint_strip(struct ko_checkpoint *checkpoint, size_t n)
+{
+    /* All names begin alike, so their order stays. */
+    for (size_t t = 0; t < checkpoint->n_tensors; t++)
+        checkpoint->tensors[t].name += (ptrdiff_t)n - (ptrdiff_t)checkpoint->n_stripped;
+    checkpoint->n_stripped = n;
+}
+
+const char *ko_checkpoint_stripped(const struct ko_checkpoint *checkpoint, size_t *n)
+{
+    *n = checkpoint->n_stripped;
+    return checkpoint->n_tensors == 0 ? "" : checkpoint->tensors[0].name - checkpoint->n_stripped;
+}
+
+size_t ko_checkpoint_common(const struct ko_checkpoint *checkpoint)
+{
+    size_t end = 0;
+    if (checkpoint->n_tensors == 0)
+        return 0;
+    /* What the first and the last in order have in common all have. */
+    const char *first = checkpoint->tensors[0].name - checkpoint->n_stripped;
+    const char *last = checkpoint->tensors[checkpoint->n_tensors - 1].name - checkpoint->n_stripped;
+    for (size_t i = 0; first[i] && first[i] == last[i]; i++)
+        if (first[i] == '.')
+            end = i + 1;
+    return end;
 }
 
 const char *ko_checkpoint_fingerprint(const struct ko_checkpoint *checkpoint)

@@ -74,6 +74,11 @@ enum ko_code ko_pickle_global(struct ko_pickle *p, const char *module, size_t n_
         if (strcmp(text, globals[g].name) == 0)
             return ko_pickle_push(p, (struct ko_pickle_value){.kind = KO_PICKLE_GLOBAL, .at = g},
                                   err);
+    if (strcmp(text, "torch._utils._rebuild_tensor_v3") == 0)
+        return ko_pickle_fail(p, err,
+                              "a tensor of a type such as float8 (global '%s'): use the checkpoint "
+                              "in F32, F16 or BF16",
+                              text);
     return ko_pickle_fail(p, err,
                           "global '%s' is not allowed: only state dicts of tensors are read", text);
 }

@@ -21,7 +21,7 @@ static enum ko_code read_dtype(struct ko_json_cursor *c, struct ko_header_entry 
     }
     return ko_json_cursor_fail(c, err,
                                "tensor '%s' has the dtype '%s': only F32, F16, BF16, I64, I32, U8 "
-                               "and BOOL are read",
+                               "and BOOL are read, use the checkpoint in F32, F16 or BF16",
                                entry->name, c->string);
 }
 

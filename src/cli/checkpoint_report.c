@@ -65,6 +65,8 @@ static enum ko_code open_weights(struct ko_checkpoint_report *report, struct ko_
     code = ko_model_open(report->checkpoint, &report->model, err);
     if (code != KO_E_INPUT)
         return code;
+    if (strstr(err->text, "merge_and_unload"))
+        return note(code, report, err);
     code = ko_model_problems(report->checkpoint, &report->problems, err);
     return code == KO_OK ? model_from_config(report, true, err) : code;
 }

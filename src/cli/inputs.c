@@ -6,12 +6,9 @@
 #include <string.h>
 
 #include "src/base/file.h"
-#include "src/base/json.h"
 #include "src/base/memory.h"
 #include "src/checkpoint/checkpoint.h"
 #include "src/plan/cost.h"
-
-enum { CONFIG_MAX_BYTES = 1 << 24 };
 
 static enum ko_code choose_models(struct ko_inputs *inputs, enum ko_inputs_models which,
                                   struct ko_error *err)
@@ -74,14 +71,24 @@ static enum ko_code read_facts(struct ko_inputs *inputs, struct ko_error *err)
 static enum ko_code open_from_config(const struct ko_spec_model *from, struct ko_model **out,
                                      struct ko_error *err)
 {
-    char *path = ko_path_join(from->path, "config.json", err);
     json_object *config = NULL;
-    enum ko_code code = path ? ko_json_read(path, CONFIG_MAX_BYTES, &config, err) : KO_E_MEMORY;
+    enum ko_code code = ko_checkpoint_read_config(from->path, from->name, &config, err);
     if (code == KO_OK)
         code = ko_model_from_config(from->name, config, out, err);
     json_object_put(config);
-    free(path);
     return code;
+}
+
+/* What all names of tensors begin with is left out. */
+static enum ko_code note_prefix(struct ko_inputs *inputs, const struct ko_checkpoint *checkpoint,
+                                struct ko_error *err)
+{
+    size_t n = 0;
+    const char *prefix = ko_checkpoint_stripped(checkpoint, &n);
+    if (n == 0)
+        return KO_OK;
+    return add_note(inputs, err, "%s: all tensors' names begin with '%.*s', which is left out",
+                    ko_checkpoint_name(checkpoint), (int)n, prefix);
 }
 
 static enum ko_code open_model(struct ko_inputs *inputs, int32_t m, bool with_weights,
@@ -96,6 +103,8 @@ static enum ko_code open_model(struct ko_inputs *inputs, int32_t m, bool with_we
         code = ko_checkpoint_open(from->path, from->name, &checkpoint, err);
         if (code == KO_OK)
             code = ko_model_open(checkpoint, &inputs->model[m], err);
+        if (code == KO_OK)
+            code = note_prefix(inputs, checkpoint, err);
     } else {
         code = open_from_config(from, &inputs->model[m], err);
     }

@@ -85,6 +85,11 @@ static void print_weights(const struct ko_checkpoint_report *report, struct ko_t
         if (report->n_tensors[d] > 0)
             ko_text_add(out, " %zu %s", report->n_tensors[d], ko_dtype_name((enum ko_dtype)d));
     ko_text_add(out, "\n");
+    const char *prefix = ko_checkpoint_stripped(report->checkpoint, &n);
+    if (n > 0) {
+        line(out, "names");
+        ko_text_add(out, "all begin with '%.*s', which is left out\n", (int)n, prefix);
+    }
     line(out, "fingerprint");
     ko_text_add(out, "%s\n", ko_checkpoint_fingerprint(report->checkpoint));
 }
@@ -209,6 +214,8 @@ static void put_weights(json_object *root, const struct ko_checkpoint_report *re
         if (report->n_tensors[d] > 0)
             ko_json_put_int(dtypes, ko_dtype_name((enum ko_dtype)d), (int64_t)report->n_tensors[d]);
     ko_json_put_number(root, "tensor_bytes", report->tensor_bytes);
+    const char *prefix = ko_checkpoint_stripped(report->checkpoint, &n);
+    json_object_object_add(root, "names_prefix", json_object_new_string_len(prefix, (int)n));
     ko_json_put_text(root, "fingerprint", ko_checkpoint_fingerprint(report->checkpoint));
 }
 

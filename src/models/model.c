@@ -116,8 +116,9 @@ static enum ko_code make_model(const char *name, json_object *config,
     return code;
 }
 
-enum ko_code ko_model_open(const struct ko_checkpoint *checkpoint, struct ko_model **out,
-                           struct ko_error *err)
+/* With the names as the checkpoint gives them now. */
+static enum ko_code open_as_named(const struct ko_checkpoint *checkpoint, struct ko_model **out,
+                                  struct ko_error *err)
 {
     struct ko_model *model = NULL;
     enum ko_code code = make_model(ko_checkpoint_name(checkpoint), ko_checkpoint_config(checkpoint),
@@ -130,6 +131,44 @@ enum ko_code ko_model_open(const struct ko_checkpoint *checkpoint, struct ko_mod
     }
     *out = model;
     return KO_OK;
+}
+
+/* What PEFT puts in front of the names of a model that it wraps, which keeps the adapter apart. */
+static bool is_adapter(const struct ko_checkpoint *checkpoint)
+{
+    static const char wrapper[] = "base_model.model.";
+    size_t n = 0;
+    const struct ko_tensor *tensors = ko_checkpoint_tensors(checkpoint, &n);
+    return ko_checkpoint_common(checkpoint) >= strlen(wrapper) &&
+           strncmp(tensors[0].name, wrapper, strlen(wrapper)) == 0;
+}
+
+enum ko_code ko_model_open(struct ko_checkpoint *checkpoint, struct ko_model **out,
+                           struct ko_error *err)
+{
+    const size_t common = ko_checkpoint_common(checkpoint);
+    enum ko_code code = open_as_named(checkpoint, out, err);
+    if (code != KO_E_INPUT || common == 0)
+        return code;
+    ko_checkpoint_strip(checkpoint, 0);
+    size_t n = 0;
+    const struct ko_tensor *tensors = ko_checkpoint_tensors(checkpoint, &n);
+    const char *whole = tensors[0].name;
+    for (n = 1; n <= common; n++) {
+        if (whole[n - 1] != '.')
+            continue;
+        ko_checkpoint_strip(checkpoint, n);
+        if (open_as_named(checkpoint, out, NULL) == KO_OK)
+            return KO_OK;
+    }
+    ko_checkpoint_strip(checkpoint, 0);
+    if (is_adapter(checkpoint))
+        return ko_fail(err, KO_E_INPUT,
+                       "%s: all tensors' names begin with 'base_model.model.', as of a model whose "
+                       "adapter is kept apart: merge it first, with merge_and_unload() and "
+                       "save_pretrained() of peft",
+                       ko_checkpoint_name(checkpoint));
+    return code;
 }
 
 enum ko_code ko_model_from_config(const char *name, json_object *config, struct ko_model **out,

@@ -148,10 +148,11 @@ const struct ko_family *ko_family_find(const char *model_type);
 
 /* Reads the configuration, declares the weights and checks that each is in the file with its shape
    and a float dtype
-   ("MODEL: TENSOR: expected [..], file has [..]"), and that nothing is left over. Reads no weight.
-   Free with ko_model_free. */
-KO_MUST_CHECK enum ko_code ko_model_open(const struct ko_checkpoint *checkpoint,
-                                         struct ko_model **out, struct ko_error *err);
+   ("MODEL: TENSOR: expected [..], file has [..]"), and that nothing is left over. Where the names do
+   not fit, but would without a beginning that all of them have ("module.", "_orig_mod."), the
+   checkpoint is left without it (ko_checkpoint_stripped). Reads no weight. Free with ko_model_free. */
+KO_MUST_CHECK enum ko_code ko_model_open(struct ko_checkpoint *checkpoint, struct ko_model **out,
+                                         struct ko_error *err);
 /* The same from a configuration alone, for plans without weights and for random weights. has_tensor
    answers are then "yes" for the family's own naming. */
 KO_MUST_CHECK enum ko_code ko_model_from_config(const char *name, json_object *config,

@@ -74,6 +74,12 @@ static void folders_that_are_no_checkpoint_are_refused(void **state)
     }
     struct ko_error err = {0};
     struct ko_checkpoint *cp = NULL;
+    char *folder = test_folder_make();
+    test_folder_write_text(folder, "adapter_config.json", "{}");
+    assert_int_equal(ko_checkpoint_open(folder, "toy", &cp, &err), KO_E_INPUT);
+    assert_non_null(strstr(err.text, ": holds an adapter (adapter_config.json), not a model: merge "
+                                     "it into its model first"));
+    test_folder_remove(folder);
     assert_int_equal(ko_checkpoint_open("/nowhere/at/all", "toy", &cp, &err), KO_E_INPUT);
     assert_string_equal(err.text,
                         "toy: /nowhere/at/all: cannot be opened: No such file or directory");

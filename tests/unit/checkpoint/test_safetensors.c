@@ -76,7 +76,8 @@ static void broken_headers_are_refused_with_their_fault(void **state)
          "tensor 'a' has the key 'dtype' twice"},
         {"{\"a\":{\"type\":\"F32\"}}", 24, "tensor 'a' has the unknown key 'type'"},
         {"{" TENSOR("a", "F8_E4M3", "[6]", "[0,6]") "}", 6,
-         "tensor 'a' has the dtype 'F8_E4M3': only F32, F16, BF16, I64, I32, U8 and BOOL are read"},
+         "tensor 'a' has the dtype 'F8_E4M3': only F32, F16, BF16, I64, I32, U8 and BOOL are read, "
+         "use the checkpoint in F32, F16 or BF16"},
         {"{" TENSOR("a", "F64", "[3]", "[0,24]") "}", 24, "tensor 'a' has the dtype 'F64'"},
         {"{" TENSOR("a", "F32", "[-2]", "[0,8]") "}", 8,
          "expected a whole number from 0, found '-'"},

@@ -93,7 +93,8 @@ static void foreign_globals_and_opcodes_are_refused_by_name(void **state)
         {"%80:2 c:torch/load .", "global 'torch.load' is not allowed"},
         {"%80:2 c:torch/float32 .", "global 'torch.float32' is not allowed"},
         {"%80:2 c:torch._utils/_rebuild_tensor_v3 .",
-         "global 'torch._utils._rebuild_tensor_v3' is not allowed"},
+         "a tensor of a type such as float8 (global 'torch._utils._rebuild_tensor_v3'): use the "
+         "checkpoint in F32, F16 or BF16"},
         {"%80:2 c:numpy.core.multiarray/scalar .",
          "global 'numpy.core.multiarray.scalar' is not allowed"},
         {"%80:2 c:collections/OrderedDic .", "global 'collections.OrderedDic' is not allowed"},

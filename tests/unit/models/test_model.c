@@ -155,6 +155,157 @@ static void tensors_that_do_not_fit_are_named_with_their_shapes(void **state)
     }
 }
 
+/* Copies a safetensors file with another beginning of every tensor's name. */
+static void copy_prefixed(const char *from, const char *folder, const char *file,
+                          const char *prefix)
+{
+    char *path = test_folder_path(from, file);
+    size_t n = 0;
+    char *bytes = test_read(path, &n);
+    uint64_t length = 0;
+    memcpy(&length, bytes, sizeof length);
+    json_object *header = json_object_new_object();
+    struct json_tokener *tokener = json_tokener_new();
+    json_object *old = json_tokener_parse_ex(tokener, bytes + sizeof length, (int)length);
+    assert_non_null(old);
+    json_object_object_foreach(old, key, value)
+    {
+        char name[300];
+        snprintf(name, sizeof name, "%s%s", strcmp(key, "__metadata__") ? prefix : "", key);
+        json_object_object_add(header, name, json_object_get(value));
+    }
+    test_folder_write_safetensors(folder, file, json_object_to_json_string(header),
+                                  bytes + sizeof length + length, n - sizeof length - length);
+    json_object_put(old);
+    json_object_put(header);
+    json_tokener_free(tokener);
+    free(bytes);
+    free(path);
+}
+
+static void copy_file(const char *from, const char *folder, const char *file)
+{
+    char *path = test_folder_path(from, file);
+    size_t n = 0;
+    char *bytes = test_read(path, &n);
+    test_folder_write(folder, file, bytes, n);
+    free(bytes);
+    free(path);
+}
+
+/* Opens a copy whose names begin with `prefix`; the weights are those of the original. */
+static void check_prefixed(const char *from, const char *prefix)
+{
+    struct ko_checkpoint *cp = NULL, *whole = NULL;
+    struct ko_model *model = NULL;
+    struct ko_error err = {0};
+    char *folder = test_folder_make();
+    size_t n = 0;
+    copy_file(from, folder, "config.json");
+    copy_prefixed(from, folder, "model.safetensors", prefix);
+    if (ko_checkpoint_open(folder, "toy", &cp, &err) || ko_model_open(cp, &model, &err) ||
+        ko_checkpoint_open(from, "toy", &whole, &err))
+        fail_msg("%s", err.text);
+    const char *stripped = ko_checkpoint_stripped(cp, &n);
+    assert_int_equal(n, strlen(prefix));
+    assert_int_equal(strncmp(stripped, prefix, n), 0);
+    for (size_t w = 0; w < model->n_weights; w++) {
+        const struct ko_tensor *a = ko_checkpoint_find(cp, model->weights[w].tensor);
+        const struct ko_tensor *b = ko_checkpoint_find(whole, model->weights[w].tensor);
+        assert_non_null(a);
+        assert_non_null(b);
+        assert_int_equal(a->data_bytes, b->data_bytes);
+        assert_memory_equal(a->data, b->data, b->data_bytes);
+    }
+    ko_model_free(model);
+    assert_int_equal(ko_model_open(cp, &model, &err), KO_OK); /* again, as it is left now */
+    ko_model_free(model);
+    ko_checkpoint_close(cp);
+    ko_checkpoint_close(whole);
+    test_folder_remove(folder);
+}
+
+static void a_common_beginning_of_names_is_left_out(void **state)
+{
+    static const char *const prefixes[] = {"module.", "_orig_mod.", "module._orig_mod.",
+                                           "base_model.model.", "wrapped.net."};
+    (void)state;
+    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
+        check_prefixed(MAMBA, prefixes[i]);
+        check_prefixed(GPT2, prefixes[i]);
+    }
+    check_prefixed(VARIANT("qwen2"), "module."); /* tied: all names begin with "model." as well */
+}
+
+static void sharded_names_may_have_a_beginning_too(void **state)
+{
+    static const char from[] = VARIANT("falcon-mamba-sharded");
+    struct ko_checkpoint *cp = NULL;
+    struct ko_model *model = NULL;
+    struct ko_error err = {0};
+    char *folder = test_folder_make(),
+         *path = test_folder_path(from, "model.safetensors.index.json");
+    json_object *index = json_object_from_file(path), *map = json_object_new_object();
+    (void)state;
+    json_object_object_foreach(json_object_object_get(index, "weight_map"), key, value)
+    {
+        char name[300];
+        snprintf(name, sizeof name, "_orig_mod.%s", key);
+        json_object_object_add(map, name, json_object_get(value));
+    }
+    json_object_object_add(index, "weight_map", map);
+    test_folder_write_text(folder, "model.safetensors.index.json",
+                           json_object_to_json_string(index));
+    json_object_put(index);
+    copy_file(from, folder, "config.json");
+    for (int i = 1; i <= 3; i++) {
+        char file[64];
+        snprintf(file, sizeof file, "model-%05d-of-00003.safetensors", i);
+        copy_prefixed(from, folder, file, "_orig_mod.");
+    }
+    if (ko_checkpoint_open(folder, "toy", &cp, &err) || ko_model_open(cp, &model, &err))
+        fail_msg("%s", err.text);
+    ko_model_free(model);
+    ko_checkpoint_close(cp);
+    free(path);
+    test_folder_remove(folder);
+}
+
+/* The names would not fit either way: the error is that of the whole names. */
+static void a_beginning_that_does_not_help_stays(void **state)
+{
+    static const struct {
+        const char *prefix, *text;
+    } rows[] = {
+        {"module.", "toy: backbone.embeddings.weight: expected "},
+        {"base_model.model.",
+         "toy: all tensors' names begin with 'base_model.model.', as of a model whose adapter is "
+         "kept apart: merge it first"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct ko_checkpoint *cp = NULL;
+        struct ko_model *model = NULL;
+        struct ko_error err = {0};
+        char *folder = test_folder_make(), *path = test_folder_path(MAMBA, "config.json");
+        json_object *config = json_object_from_file(path);
+        size_t n = 0;
+        json_object_object_add(config, "num_hidden_layers", json_object_new_int(6));
+        test_folder_write_text(folder, "config.json", json_object_to_json_string(config));
+        json_object_put(config);
+        copy_prefixed(MAMBA, folder, "model.safetensors", rows[i].prefix);
+        assert_int_equal(ko_checkpoint_open(folder, "toy", &cp, &err), KO_OK);
+        assert_int_equal(ko_model_open(cp, &model, &err), KO_E_INPUT);
+        if (strncmp(err.text, rows[i].text, strlen(rows[i].text)) != 0)
+            fail_msg("%s", err.text);
+        (void)ko_checkpoint_stripped(cp, &n);
+        assert_int_equal(n, 0);
+        ko_checkpoint_close(cp);
+        free(path);
+        test_folder_remove(folder);
+    }
+}
+
 static void families_that_are_not_known_are_refused_with_the_nearest(void **state)
 {
     static const struct {
@@ -251,6 +402,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_checkpoint_of_the_repository_opens),
         cmocka_unit_test(tensors_that_do_not_fit_are_named_with_their_shapes),
+        cmocka_unit_test(a_common_beginning_of_names_is_left_out),
+        cmocka_unit_test(sharded_names_may_have_a_beginning_too),
+        cmocka_unit_test(a_beginning_that_does_not_help_stays),
         cmocka_unit_test(families_that_are_not_known_are_refused_with_the_nearest),
         cmocka_unit_test(rotary_frequencies_are_ignored_and_other_leftovers_are_not),
         cmocka_unit_test(a_head_is_ignored_only_where_it_repeats_the_tied_embedding),
