@@ -30,6 +30,10 @@ enum ko_code ko_cpu_open_isa(const struct ko_backend_config *config, const struc
                        "threads: expected at least 1, got %d, choose the number of cores",
                        config->threads);
     }
+    code = ko_openblas_prepare(config->threads, err);
+    if (code != KO_OK) {
+        return code;
+    }
     struct ko_backend *be = ko_new(1, sizeof *be, err);
     if (!be) {
         return KO_E_MEMORY;

@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 #include "kernels/cpu/openblas.h"
 
 #include <cblas.h>
@@ -5,6 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <sys/mman.h>
+
+#include "src/base/memory.h"
 
 static bool is_one_of(const char *name, const char *const *names)
 {
@@ -27,6 +31,37 @@ const char *ko_openblas_core_for(const char *chosen, bool avx512, bool avx2_fma)
         return "SkylakeX";
     }
     return avx2_fma && !is_one_of(chosen, with_avx2) ? "Haswell" : NULL;
+}
+
+/* One buffer is BUFFER_SIZE of its common.h, 32 << 22 bytes on x86-64 and ARM, and two pages. It has
+   one for each of its threads from its start on, and takes one more for a product. */
+static bool has_room(int more_threads)
+{
+    const size_t bytes = (size_t)(more_threads + 1) * (((size_t)32 << 22) + 8192);
+    void *room = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return room != MAP_FAILED && munmap(room, bytes) == 0;
+}
+
+enum ko_code ko_openblas_prepare(int threads, struct ko_error *err)
+{
+    enum { N = 128 }; /* smaller products do without the buffer */
+    const int had = openblas_get_num_threads();
+    const int more = threads > had ? threads - had : 0;
+    if (!has_room(more)) {
+        return ko_fail(err, KO_E_MEMORY,
+                       "OpenBLAS: %d times 128 MiB of address space cannot be had for its buffers, "
+                       "raise the limit (ulimit -v) or choose fewer --threads",
+                       more + 1);
+    }
+    float *matrix = ko_new((size_t)3 * N * N, sizeof *matrix, err);
+    if (!matrix) {
+        return KO_E_MEMORY;
+    }
+    openblas_set_num_threads(threads);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, N, N, N, 1, matrix, N,
+                matrix + (size_t)N * N, N, 0, matrix + (size_t)2 * N * N, N);
+    free(matrix);
+    return KO_OK;
 }
 
 const char *ko_openblas_core(void)

@@ -4,6 +4,8 @@
 
 #include <stdbool.h>
 
+#include "src/base/error.h"
+
 /* An OpenBLAS that is older than the processor falls back to kernels without vectors, at a quarter
    of the speed. Its choice can only be changed by OPENBLAS_CORETYPE in the environment before the
    library loads: true where the process should set that variable to name (filled then) and
@@ -14,6 +16,11 @@ bool ko_openblas_core_wanted(char name[32]);
 /* The rule alone: the core that a processor with these features should have in place of `chosen`;
  * NULL: that one is fine. */
 const char *ko_openblas_core_for(const char *chosen, bool avx512, bool avx2_fma);
+
+/* Takes the memory that OpenBLAS needs to compute with so many threads from the thread that calls,
+   and leaves it to the library. KO_E_MEMORY where the process may not have as much (ulimit -v): the
+   library itself would ask for it for ever, in the first product. */
+KO_MUST_CHECK enum ko_code ko_openblas_prepare(int threads, struct ko_error *err);
 
 /* The name of the kernels in use ("SkylakeX"). Borrowed, static. */
 const char *ko_openblas_core(void);

@@ -4,7 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <cblas.h>
 #include <cmocka.h>
 
 #include "kernels/cpu/openblas.h"
@@ -46,6 +50,49 @@ static void a_core_that_is_set_already_stays(void **state)
     assert_int_equal(unsetenv("OPENBLAS_CORETYPE"), 0);
 }
 
+/* In a child with so much more address space than it has: whether it may compute on `threads`
+   threads. */
+static int prepare_within(size_t more_bytes, int threads)
+{
+    const pid_t child = fork();
+    int status = -1;
+    if (child == 0) {
+        struct ko_error err = {0};
+        long pages = 0;
+        FILE *file = fopen("/proc/self/statm", "r");
+        if (!file || fscanf(file, "%ld", &pages) != 1) {
+            _exit(10);
+        }
+        fclose(file);
+        const rlim_t bytes = (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + more_bytes;
+        const struct rlimit limit = {bytes, bytes};
+        alarm(30); /* without the check it asks for ever */
+        if (setrlimit(RLIMIT_AS, &limit) != 0) {
+            _exit(11);
+        }
+        const enum ko_code code = ko_openblas_prepare(threads, &err);
+        char expected[128];
+        snprintf(expected, sizeof expected,
+                 "OpenBLAS: %d times 128 MiB of address space cannot be had",
+                 1 + threads - openblas_get_num_threads());
+        _exit(code == KO_OK                                                               ? 0
+              : code == KO_E_MEMORY && strncmp(err.text, expected, strlen(expected)) == 0 ? 1
+                                                                                          : 12);
+    }
+    waitpid(child, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 100 + WTERMSIG(status);
+}
+
+static void memory_that_is_not_there_is_an_error(void **state)
+{
+    (void)state;
+    const size_t mib = (size_t)1 << 20;
+    const int threads = openblas_get_num_threads();
+    assert_int_equal(prepare_within(64 * mib, threads), 1);
+    assert_int_equal(prepare_within(512 * mib, threads), 0);
+    assert_int_equal(prepare_within(512 * mib, threads + 8), 1);
+}
+
 static void describe_names_core_threads_and_instruction_set(void **state)
 {
     (void)state;
@@ -67,6 +114,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_core_fits_the_processor),
         cmocka_unit_test(a_core_that_is_set_already_stays),
+        cmocka_unit_test(memory_that_is_not_there_is_an_error),
         cmocka_unit_test(describe_names_core_threads_and_instruction_set),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
