@@ -1,7 +1,11 @@
 #include "mpi/launch.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "src/base/text.h"
 
@@ -33,6 +37,51 @@ enum ko_code ko_launch_check_step(struct ko_error *err)
         if (getenv(told[k]))
             return KO_OK;
     return refuse("SLURM_STEP_NUM_TASKS", "without PMIx no rank knows the others", err);
+}
+
+/* Whether a launcher that the MPI library knows has started this process; one that has PMI-1 or PMI-2
+   alone is none to an Open MPI that was built without them. */
+static bool is_alone(void)
+{
+    static const char *const told[] = {"PMIX_RANK", "PMIX_NAMESPACE", "PALS_RANKID",
+                                       "OMPI_COMM_WORLD_SIZE"};
+    for (size_t k = 0; k < sizeof told / sizeof told[0]; k++)
+        if (getenv(told[k]))
+            return false;
+    return number("SLURM_STEP_NUM_TASKS") <= 1 && number("PMI_SIZE") <= 1;
+}
+
+/* The folder that Open MPI keeps its files in, as it chooses it. */
+static enum ko_code check_folder(struct ko_error *err)
+{
+    static const char *const names[] = {"OMPI_MCA_orte_tmpdir_base", "TMPDIR", "TEMP", "TMP"};
+    for (size_t k = 0; k < sizeof names / sizeof names[0]; k++) {
+        const char *folder = getenv(names[k]);
+        struct stat info;
+        if (!folder)
+            continue;
+        if (stat(folder, &info) == 0 && !S_ISDIR(info.st_mode))
+            errno = ENOTDIR;
+        else if (access(folder, W_OK | X_OK) == 0)
+            return KO_OK;
+        return ko_fail(
+            err, KO_E_INPUT,
+            "%s=%s: MPI cannot keep its files there: %s, make the folder (in a container: "
+            "bind it) or set %s=/tmp",
+            names[k], folder, strerror(errno), names[k]);
+    }
+    return KO_OK;
+}
+
+enum ko_code ko_launch_prepare(struct ko_error *err)
+{
+    setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0);
+    setenv("OMPI_MCA_sharedfp", "^sm,lockedfile", 0);
+    if (!is_alone())
+        return KO_OK;
+    unsetenv("SLURM_STEP_ID");
+    unsetenv("SLURM_STEPID");
+    return check_folder(err);
 }
 
 enum ko_code ko_launch_check(int n_ranks, struct ko_error *err)

@@ -10,6 +10,17 @@
    then ends the process inside MPI_Init, with a page of text and exit status 1. */
 KO_MUST_CHECK enum ko_code ko_launch_check_step(struct ko_error *err);
 
+/* Before MPI_Init: the environment as the MPI library needs it.
+   - An idle rank gives its processor to others (Open MPI spins otherwise). A value of the user's
+     stays, here and below.
+   - Files are opened without shared file pointers that lie in a file: Open MPI's component for them
+     overflows at paths of some 230 bytes, and nothing here uses them.
+   - One process alone in a step of Slurm's without PMIx starts as it does outside of Slurm: the
+     step's variables, which Open MPI takes for those of a launcher, are taken away.
+   - KO_E_INPUT where such a process would keep its files in a folder, TMPDIR, that is not there or
+     cannot be written. */
+KO_MUST_CHECK enum ko_code ko_launch_prepare(struct ko_error *err);
+
 /* After MPI_Init: the same error where MPI sees one rank (n_ranks) and the launcher several. */
 KO_MUST_CHECK enum ko_code ko_launch_check(int n_ranks, struct ko_error *err);
 

@@ -297,6 +297,8 @@ enum ko_code ko_session_run(struct ko_cli *cli, ko_session_lead *lead, void *con
     ko_stop_install(ko_option_int(cli->options, KO_OPT_STOP_AT));
     enum ko_code code = ko_launch_check_step(err);
     if (code == KO_OK)
+        code = ko_launch_prepare(err);
+    if (code == KO_OK)
         code = ko_world_open(cli->argc, cli->argv, &session.world, err);
     if (code == KO_OK)
         code = ko_launch_check(session.world.n_ranks, err);
