@@ -1,22 +1,30 @@
 #include "src/base/error.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
-/* Makes text one line, and marks a text of `length` bytes that did not fit, at a character's
- * boundary. */
-static void tidy(char *text, int length)
+#include "src/base/printable.h"
+
+/* The start of a text as one line that is safe to print. `cut`: the text goes on behind its end,
+ * which may be in the middle of a character; then, and where not all fits, dots follow. */
+static void tidy(const char *from, bool cut, char to[KO_ERROR_TEXT])
 {
-    if (length >= KO_ERROR_TEXT) {
-        size_t end = KO_ERROR_TEXT - 4;
-        while (end > 0 && ((unsigned char)text[end] & 0xC0u) == 0x80u)
-            end--;
-        memcpy(text + end, "...", 4);
+    const size_t n = strlen(from);
+    char piece[KO_PRINTABLE_BYTES];
+    size_t at = 0, used = 0;
+    while (at < n) {
+        const bool blank = strchr("\t\n\r", from[at]) != NULL;
+        const size_t length = ko_printable_next(from + at, n - at, piece);
+        const size_t bytes = blank ? 1 : strlen(piece);
+        if (used + bytes + sizeof "..." > KO_ERROR_TEXT || (cut && n - at < 4))
+            break;
+        memcpy(to + used, blank ? " " : piece, bytes);
+        used += bytes;
+        at += length;
     }
-    for (char *c = text; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7F)
-            *c = ' ';
+    memcpy(to + used, cut || at < n ? "..." : "", cut || at < n ? sizeof "..." : 1);
 }
 
 enum ko_code ko_fail(struct ko_error *err, enum ko_code code, const char *format, ...)
@@ -27,10 +35,10 @@ enum ko_code ko_fail(struct ko_error *err, enum ko_code code, const char *format
     char text[KO_ERROR_TEXT] = "";
     va_list arguments;
     va_start(arguments, format);
-    tidy(text, vsnprintf(text, sizeof text, format, arguments));
+    const int length = vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     err->code = code;
-    memcpy(err->text, text, sizeof text);
+    tidy(text, length >= KO_ERROR_TEXT, err->text);
     return code;
 }
 
@@ -44,8 +52,8 @@ enum ko_code ko_fail_in(struct ko_error *err, const char *format, ...)
     va_start(arguments, format);
     (void)vsnprintf(where, sizeof where, format, arguments);
     va_end(arguments);
-    tidy(text, snprintf(text, sizeof text, "%s: %s", where, err->text));
-    memcpy(err->text, text, sizeof text);
+    const int length = snprintf(text, sizeof text, "%s: %s", where, err->text);
+    tidy(text, length >= KO_ERROR_TEXT, err->text);
     return err->code;
 }
 

@@ -26,7 +26,8 @@ enum ko_code {
 
 enum { KO_ERROR_TEXT = 2048 };
 
-/* The text is one line, "WHERE: WHAT, WHICH VALUE, WHAT TO DO", without the program's name. */
+/* The text is one line, "WHERE: WHAT, WHICH VALUE, WHAT TO DO", without the program's name; safe to
+   print, whatever names it quotes (src/base/printable.h). */
 struct ko_error {
     enum ko_code code;
     char text[KO_ERROR_TEXT];

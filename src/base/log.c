@@ -4,8 +4,9 @@
 
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "src/base/text.h"
+#include "src/base/printable.h"
 
 static bool speaks(const struct ko_log *log, enum ko_log_level level)
 {
@@ -35,7 +36,8 @@ void ko_log_write(const struct ko_log *log, enum ko_log_level level, const char 
     ko_text_add(&line, "level=%s ", name[level]);
     if (log->rank >= 0)
         ko_text_add(&line, "rank=%d ", log->rank);
-    ko_text_add(&line, "%s\n", message);
+    ko_printable_add(&line, message, strlen(message));
+    ko_text_add(&line, "\n");
     if (!line.failed) {
         (void)fwrite(line.data, 1, line.n, log->stream);
         (void)fflush(log->stream);

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +10,9 @@
 #include "src/base/text.h"
 #include "src/cli/cli.h"
 #include "src/cli/restart.h"
+#include "src/cli/standard.h"
 #include "src/cli/stop.h"
+#include "src/cli/table.h"
 
 struct entry {
     const char *name;
@@ -17,19 +20,20 @@ struct entry {
     bool computes;  /* with OpenBLAS and OpenMP */
     bool stoppable; /* installs the polite stop */
     bool reads;     /* opens cubes */
+    bool colors;    /* has --color */
 };
 
 static const struct entry entries[] = {
-    {"plan", ko_command_plan, true, false, true},
-    {"run", ko_command_run, true, true, true},
-    {"evaluate", ko_command_evaluate, true, true, true},
-    {"merge", ko_command_merge, false, false, true},
-    {"status", ko_command_status, false, false, true},
-    {"show", ko_command_show, false, false, true},
-    {"verify", ko_command_verify, false, false, true},
-    {"export", ko_command_export, false, false, true},
-    {"inspect", ko_command_inspect, false, false, false},
-    {"bench", ko_command_bench, true, false, false},
+    {"plan", ko_command_plan, true, false, true, true},
+    {"run", ko_command_run, true, true, true, false},
+    {"evaluate", ko_command_evaluate, true, true, true, false},
+    {"merge", ko_command_merge, false, false, true, false},
+    {"status", ko_command_status, false, false, true, false},
+    {"show", ko_command_show, false, false, true, false},
+    {"verify", ko_command_verify, false, false, true, false},
+    {"export", ko_command_export, false, false, true, false},
+    {"inspect", ko_command_inspect, false, false, false, true},
+    {"bench", ko_command_bench, true, false, false, false},
 };
 
 static const struct entry *find(const char *name)
@@ -80,52 +84,65 @@ static int fail(enum ko_code code, const struct ko_error *err)
     return ko_exit_status(code);
 }
 
-static int help(const char *command)
+static void help(const char *command, FILE *out)
 {
     struct ko_text text = {0};
     ko_options_help(command, &text);
-    fputs(ko_text_str(&text), stdout);
+    fputs(ko_text_str(&text), out);
     ko_text_free(&text);
-    return 0;
+}
+
+static enum ko_code run_command(const struct entry *entry, struct ko_cli *cli, int *status,
+                                struct ko_error *err)
+{
+    ko_stop_hold();
+    if (entry->computes)
+        ko_restart_with_choices(*cli->argv);
+    if (!entry->stoppable)
+        ko_stop_release();
+    enum ko_code code = start_guard(entry, err);
+    if (code == KO_OK)
+        code = entry->command(cli, status, err);
+    ko_cube_guard_stop();
+    return code;
 }
 
 int main(int argc, char **argv)
 {
     struct ko_options options = {0};
     struct ko_error err = {0};
+    struct ko_standard standard = {0};
     bool wants_help = false, wants_version = false;
+    int status = 0;
+    ko_standard_fill();
     enum ko_code code = ko_options_parse(argc, argv, &options, &wants_help, &wants_version, &err);
     const struct entry *entry = code == KO_OK && options.command ? find(options.command) : NULL;
-    int status = 0;
     if (code == KO_OK && !entry && !wants_version && !wants_help)
         code = ko_fail(&err, KO_E_FAILED, "command line: the command is not in this program");
-    if (wants_version) {
-        printf("knockout %s (%s)\n", KO_VERSION, KO_COMMIT);
-    } else if (wants_help) {
-        status = help(options.command);
-    } else if (code != KO_OK || !entry) {
+    if (code != KO_OK)
         choose_speaker(code, &err);
+    if (code == KO_OK)
+        code =
+            ko_standard_open(&standard, !entry || !ko_option_flag(&options, KO_OPT_CSV),
+                             entry && entry->colors &&
+                                 ko_color_wanted(ko_option_string(&options, KO_OPT_COLOR), stdout),
+                             &err);
+    if (code == KO_OK && wants_version) {
+        fprintf(standard.out, "knockout %s (%s)\n", KO_VERSION, KO_COMMIT);
+    } else if (code == KO_OK && wants_help) {
+        help(options.command, standard.out);
+    } else if (code == KO_OK && entry) {
+        struct ko_cli cli = {
+            .options = &options, .argc = &argc, .argv = &argv, .out = standard.out};
+        code = run_command(entry, &cli, &status, &err);
+    }
+    /* A command that heard of it has a line for it; a reader that has seen enough wants none. */
+    if (code != KO_OK && standard.failure == EPIPE)
+        err.text[0] = '\0';
+    if (code != KO_OK)
         status = fail(code, &err);
-    } else {
-        ko_stop_hold();
-        if (entry->computes)
-            ko_restart_with_choices(argv);
-        if (!entry->stoppable)
-            ko_stop_release();
-        /* Idle ranks share processors with busy ones; Open MPI would spin in every wait. */
-        setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0);
-        struct ko_cli cli = {.options = &options, .argc = &argc, .argv = &argv, .out = stdout};
-        code = start_guard(entry, &err);
-        if (code == KO_OK)
-            code = entry->command(&cli, &status, &err);
-        ko_cube_guard_stop();
-        if (code != KO_OK)
-            status = fail(code, &err);
-    }
     ko_options_free(&options);
-    if (fflush(stdout) != 0 && status == 0) {
-        fprintf(stderr, "knockout: standard output cannot be written\n");
-        status = 1;
-    }
+    if (standard.out && ko_standard_close(&standard, &err) != KO_OK && status == 0)
+        status = fail(KO_E_FAILED, &err);
     return status;
 }

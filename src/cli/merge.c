@@ -5,6 +5,7 @@
 #include "mpi/launch.h"
 #include "mpi/lock.h"
 #include "src/base/file.h"
+#include "src/base/printable.h"
 #include "src/cli/cli.h"
 
 static bool same_file(const char *a, const char *b)
@@ -41,13 +42,21 @@ static const char *state(const struct ko_cube_merged *merged)
     return merged->failed > 0 ? "complete with failures" : "complete";
 }
 
+static void warn(const char *text)
+{
+    struct ko_text safe = {0};
+    ko_printable_add(&safe, text, strlen(text));
+    fprintf(stderr, "knockout: warning: %s\n", ko_text_str(&safe));
+    ko_text_free(&safe);
+}
+
 static void report(const struct ko_cli *cli, const char *path, const struct ko_cube_merged *merged)
 {
     char pairs[32], pending[32], failed[32];
     for (size_t i = 0; i < merged->warnings.n; i++)
-        fprintf(stderr, "knockout: warning: %s\n", merged->warnings.item[i]);
+        warn(merged->warnings.item[i]);
     if (merged->pending > 0)
-        fprintf(stderr, "knockout: warning: %s\n", ko_text_str(&merged->missing));
+        warn(ko_text_str(&merged->missing));
     fprintf(cli->out, "%s: %zu of %d shards, %s: %s prompts and heatmaps of all models", path,
             cli->options->arguments.n, merged->n_shards, state(merged),
             ko_grouped(merged->n_pairs, pairs));

@@ -22,8 +22,9 @@ bool ko_color_wanted(const char *wanted, FILE *stream)
     if (wanted && strcmp(wanted, "never") == 0)
         return false;
     const char *term = getenv("TERM"), *refused = getenv("NO_COLOR");
-    return isatty(fileno(stream)) == 1 && (!refused || !refused[0]) && term &&
-           strcmp(term, "dumb") != 0;
+    /* The stream of a command's results has no descriptor of its own. */
+    const int file = fileno(stream) < 0 ? STDOUT_FILENO : fileno(stream);
+    return isatty(file) == 1 && (!refused || !refused[0]) && term && strcmp(term, "dumb") != 0;
 }
 
 void ko_table_add(struct ko_table *table, const char *format, ...)

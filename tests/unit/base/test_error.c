@@ -17,6 +17,23 @@ static void the_text_is_one_line(void **state)
     assert_string_equal(err.text, "a b c: 7");
 }
 
+static void what_it_quotes_is_safe_to_print(void **state)
+{
+    struct ko_error err = {0};
+    char text[KO_ERROR_TEXT];
+    (void)state;
+    (void)ko_fail(&err, KO_E_INPUT, "model '%s': %s", "a\x1b[31m\xC2\x9B", "caf\xE9");
+    assert_string_equal(err.text, "model 'a\\u001b[31m\\u009b': caf\\xe9");
+    (void)ko_fail_in(&err, "\xE2\x80\xAE.yaml");
+    assert_string_equal(err.text, "\\u202e.yaml: model 'a\\u001b[31m\\u009b': caf\\xe9");
+    /* Escapes are longer than what they stand for: the text is cut, never overrun. */
+    memset(text, '\x1b', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    (void)ko_fail(&err, KO_E_INPUT, "%s", text);
+    assert_true(strlen(err.text) < KO_ERROR_TEXT);
+    assert_string_equal(err.text + strlen(err.text) - 9, "\\u001b...");
+}
+
 static void an_error_may_quote_itself(void **state)
 {
     struct ko_error err = {0};
@@ -77,6 +94,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_text_is_one_line),
+        cmocka_unit_test(what_it_quotes_is_safe_to_print),
         cmocka_unit_test(an_error_may_quote_itself),
         cmocka_unit_test(a_place_goes_in_front_and_the_code_stays),
         cmocka_unit_test(a_long_text_is_cut_between_characters),
