@@ -41,7 +41,9 @@ def estimate(metric, x):
         half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
         return 100 * p, 100 * (middle - half), 100 * (middle + half)
     half = t_quantile(n - 1) * np.std(x, ddof=1) / n**0.5
-    return np.mean(x), np.mean(x) - half, np.mean(x) + half
+    # What a mean cannot pass, its interval does not: no change falls below -100 %, no KL below 0.
+    least = {"change": -100, "kl": 0}.get(metric, -math.inf)
+    return np.mean(x), max(np.mean(x) - half, least), np.mean(x) + half
 
 
 def values(f, metric, prefix=""):
