@@ -31,13 +31,21 @@ static enum ko_code mark(struct ko_job *job, struct ko_error *err)
     return KO_OK;
 }
 
-enum ko_code ko_job_new(struct ko_plan *plan, const uint8_t *done, char (*content_hash)[33],
+/* The batches of the plan, without what is taken. */
+static enum ko_code compose(struct ko_job *job, struct ko_error *err)
+{
+    const enum ko_code code = ko_batches_compose(job->plan, &job->batches, err);
+    return code == KO_OK && job->taken ? ko_batches_prune(job->plan, job->taken, &job->batches, err)
+                                       : code;
+}
+
+enum ko_code ko_job_new(struct ko_plan *plan, const struct ko_job_earlier *earlier,
                         const char *cube_path, const char *backend, struct ko_job *out,
                         struct ko_error *err)
 {
     const size_t n_models = (size_t)plan->n_models, n = n_models * (size_t)plan->n_facts;
-    struct ko_job job = {.plan = plan, .commit_seconds = 10};
-    enum ko_code code = ko_batches_compose(plan, &job.batches, err);
+    struct ko_job job = {.plan = plan, .taken = earlier->taken, .commit_seconds = 10};
+    enum ko_code code = compose(&job, err);
     if (code == KO_OK) {
         job.done = ko_new(n, 1, err);
         job.content_hash = ko_new(n_models, sizeof *job.content_hash, err);
@@ -45,10 +53,10 @@ enum ko_code ko_job_new(struct ko_plan *plan, const uint8_t *done, char (*conten
         job.backend = ko_copy(backend, err);
         code = job.done && job.content_hash && job.cube_path && job.backend ? KO_OK : KO_E_MEMORY;
     }
-    if (code == KO_OK && done)
-        memcpy(job.done, done, n);
-    if (code == KO_OK && content_hash)
-        memcpy(job.content_hash, content_hash, n_models * sizeof *content_hash);
+    if (code == KO_OK && earlier->done)
+        memcpy(job.done, earlier->done, n);
+    if (code == KO_OK && earlier->content_hash)
+        memcpy(job.content_hash, earlier->content_hash, n_models * sizeof *job.content_hash);
     if (code == KO_OK)
         code = mark(&job, err);
     if (code != KO_OK)
@@ -63,8 +71,10 @@ void ko_job_free(struct ko_job *job)
     if (!job)
         return;
     ko_batches_free(&job->batches);
-    if (job->owns_plan)
+    if (job->owns_plan) {
         ko_plan_free(job->plan);
+        ko_taken_free(job->taken);
+    }
     free(job->done);
     free(job->pending);
     free(job->content_hash);
@@ -93,6 +103,7 @@ enum ko_code ko_job_send(const struct ko_world *world, const struct ko_job *job,
     ko_put_int(&bytes, job->precision);
     ko_put_double(&bytes, job->commit_seconds);
     ko_plan_pack(job->plan, &bytes);
+    ko_taken_pack(job->taken, &bytes);
     ko_put_blob(&bytes, job->done, (size_t)job->plan->n_models * (size_t)job->plan->n_facts);
     ko_put_blob(&bytes, job->content_hash, (size_t)job->plan->n_models * sizeof *job->content_hash);
     return broadcast(world, &bytes, err);
@@ -114,7 +125,11 @@ static enum ko_code unpack(struct ko_bytes *bytes, struct ko_job *job, struct ko
     job->owns_plan = true;
     enum ko_code code = ko_plan_unpack(bytes, &job->plan, err);
     if (code == KO_OK)
-        code = ko_batches_compose(job->plan, &job->batches, err);
+        code = ko_taken_unpack(bytes, job->plan, &job->taken, err);
+    if (code == KO_OK && bytes->broken)
+        code = ko_fail(err, KO_E_FAILED, "the job that rank 0 sent is cut off");
+    if (code == KO_OK)
+        code = compose(job, err);
     if (code != KO_OK)
         return code;
     const size_t n_models = (size_t)job->plan->n_models;
@@ -159,6 +174,8 @@ enum ko_code ko_job_receive(const struct ko_world *world, enum ko_next *next, st
 
 bool ko_job_has_results(const struct ko_job *job, int32_t model)
 {
+    if (job->taken && ko_taken_of_model(job->taken, model))
+        return true;
     for (int32_t b = 0; b < job->batches.n; b++) {
         const struct ko_batch *batch = &job->batches.batch[b];
         for (int32_t k = 0; batch->model == model && k < batch->n_facts; k++)

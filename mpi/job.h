@@ -10,6 +10,14 @@
 #include "src/base/error.h"
 #include "src/plan/batch.h"
 #include "src/plan/plan.h"
+#include "src/plan/taken.h"
+
+/* What a cube has before a job begins. All borrowed. */
+struct ko_job_earlier {
+    const uint8_t *done; /* [n_models * n_facts] 1: prompts that are complete; NULL: none */
+    const char (*content_hash)[33]; /* [n_models] as in struct ko_job; NULL: none is known */
+    struct ko_taken *taken;         /* cells from an earlier cube; NULL: none */
+};
 
 struct ko_job {
     struct ko_plan *plan;      /* root: borrowed; others: owned */
@@ -18,6 +26,8 @@ struct ko_job {
     uint8_t *pending; /* [batches.n] whether any of its prompts is not done; owned */
     char (*content_hash)[33]; /* [n_models] of the weights that earlier results came from; "": none
                                  yet; owned */
+    struct ko_taken *taken;   /* cells that the cube took from another one, which the batches do
+                                 without; NULL: none; root: borrowed; others: owned */
     char *cube_path;          /* owned */
     char *backend;            /* "cpu"; owned */
     enum ko_precision precision;
@@ -36,13 +46,11 @@ enum ko_next { KO_NEXT_JOB, KO_NEXT_END };
 /* The backend of that name, NULL for an unknown one. */
 const struct ko_kernels *ko_backend_find(const char *name);
 
-/* Root: composes the batches and marks what is to do: done [n_models * n_facts] flags prompts that
-   are complete (NULL: none), content_hash [n_models] as in struct ko_job (NULL: none). Takes
-   copies; plan is borrowed. Free with ko_job_free. */
-KO_MUST_CHECK enum ko_code ko_job_new(struct ko_plan *plan, const uint8_t *done,
-                                      char (*content_hash)[33], const char *cube_path,
-                                      const char *backend, struct ko_job *out,
-                                      struct ko_error *err);
+/* Root: composes the batches and marks what is to do. plan and earlier->taken are borrowed, of the
+   rest copies are taken. Free with ko_job_free. */
+KO_MUST_CHECK enum ko_code ko_job_new(struct ko_plan *plan, const struct ko_job_earlier *earlier,
+                                      const char *cube_path, const char *backend,
+                                      struct ko_job *out, struct ko_error *err);
 void ko_job_free(struct ko_job *job); /* leaves {0} */
 
 /* Collective over all ranks. The root says END, or sends a job, which arrives on the others. */
@@ -57,7 +65,7 @@ static inline bool ko_job_is_done(const struct ko_job *job, int32_t model, int32
     return job->done[(size_t)model * (size_t)job->plan->n_facts + (size_t)fact];
 }
 
-/* Whether the cube has results of the model from an earlier run. */
+/* Whether the cube has results of the model from an earlier run or an earlier cube. */
 bool ko_job_has_results(const struct ko_job *job, int32_t model);
 
 /* Rows that a worker's workspace must hold for this model's batches. */

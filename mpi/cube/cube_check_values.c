@@ -26,6 +26,7 @@ static const struct range {
     {KO_FIELD_EVAL_INDEX, 0, LENGTH_OF_EVAL_PROMPTS, 0, false},
     {KO_FIELD_WHOLE_INDEX, 0, FIXED, INT32_MAX, true},
     {KO_FIELD_SELECTED, 0, FIXED, 1, true},
+    {KO_FIELD_REUSED, 0, FIXED, 1, true},
     {KO_FIELD_STATUS, KO_NOT_PLANNED, FIXED, KO_CELL_FAILED, true},
     {KO_FIELD_REASON, 0, FIXED, UINT8_MAX, true}, /* and one that is known */
     {KO_FIELD_N_TOKENS, -1, LENGTH_OF_POSITIONS, 0, true},

@@ -3,15 +3,11 @@
 #include <string.h>
 
 #include "mpi/cube/cube_handle.h"
+#include "mpi/cube/cube_keep.h"
+#include "mpi/cube/cube_slots.h"
 #include "mpi/cube/hdf5_check.h"
 #include "mpi/world.h"
 #include "src/base/memory.h"
-
-/* A record and its place along the first two axes of a dataset. */
-struct slot {
-    const struct ko_record *record;
-    int32_t prompt; /* index on the dataset's prompt axis */
-};
 
 /* What the datasets hold that are written from records: values, why a record failed, statuses. */
 static bool is_of_records(enum ko_cube_field field)
@@ -21,17 +17,21 @@ static bool is_of_records(enum ko_cube_field field)
 
 /* The records of one round, sorted by their place in the file. */
 struct round {
-    struct slot *record; /* [n] all, ascending by model and fact */
-    struct slot *slot;   /* [n_slots] those on the axes of the dataset at hand */
+    struct ko_cube_slot *record; /* [n] all, ascending by model and fact */
+    struct ko_cube_slot *slot;   /* [n_slots] those on the axes of the dataset at hand */
     int32_t n, n_slots;
     void *buffer; /* room for every record's elements of any dataset */
     struct ko_cube *cube;
+    struct ko_cube_keep keep; /* where the cube says which cells were taken */
 };
+
+/* What is written, in this order, with a flush after each: a mark or flag on disk is right. */
+enum phase { VALUES, MARKS, STATUSES };
 
 static int by_place(const void *a, const void *b)
 {
-    const struct ko_record *left = ((const struct slot *)a)->record;
-    const struct ko_record *right = ((const struct slot *)b)->record;
+    const struct ko_record *left = ((const struct ko_cube_slot *)a)->record;
+    const struct ko_record *right = ((const struct ko_cube_slot *)b)->record;
 
     if (left->model != right->model)
         return left->model < right->model ? -1 : 1;
@@ -63,7 +63,7 @@ static void take_slots(struct round *round, const struct ko_cube_dataset *datase
         int32_t prompt = of_fact[round->record[i].record->fact];
         if (prompt >= 0)
             round->slot[round->n_slots++] =
-                (struct slot){.record = round->record[i].record, .prompt = prompt};
+                (struct ko_cube_slot){.record = round->record[i].record, .prompt = prompt};
     }
 }
 
@@ -106,7 +106,9 @@ static void gather(const struct round *round, const struct ko_cube_dataset *data
 
     for (int32_t i = 0; i < round->n_slots; i++, to += bytes) {
         const struct ko_record *record = round->slot[i].record;
-        if (dataset->field == KO_FIELD_STATUS && cells)
+        if (dataset->field == KO_FIELD_REUSED)
+            memcpy(to, record->taken + (heat ? ko_plan_n_plain_values(plan) : 0), bytes);
+        else if (dataset->field == KO_FIELD_STATUS && cells)
             memcpy(to, record->status + (heat ? ko_plan_n_plain_statuses(plan) : 0), bytes);
         else if (dataset->field == KO_FIELD_STATUS)
             *to = KO_DONE;
@@ -118,31 +120,6 @@ static void gather(const struct round *round, const struct ko_cube_dataset *data
         else
             copy_metrics(&record->clean, dataset, 1, to);
     }
-}
-
-/* Contiguous prompts of a model are one block. Blocks are added in ascending order: HDF5 1.10 is
- * slow otherwise. */
-static bool select_slots(const struct round *round, const struct ko_cube_dataset *dataset,
-                         hid_t space)
-{
-    hsize_t first[KO_CUBE_MAX_AXES] = {0}, count[KO_CUBE_MAX_AXES] = {0};
-    bool good = H5Sselect_none(space) >= 0;
-
-    for (int k = 2; k < ko_cube_n_axes(dataset); k++)
-        count[k] = round->cube->lengths.n[dataset->axis[k]];
-    for (int32_t i = 0, n; i < round->n_slots && good; i += n) {
-        const struct slot *slot = &round->slot[i];
-        for (n = 1; i + n < round->n_slots && slot[n].record->model == slot->record->model &&
-                    slot[n].prompt == slot->prompt + n;)
-            n++;
-        first[0] = (hsize_t)slot->record->model;
-        first[1] = (hsize_t)slot->prompt;
-        count[0] = 1;
-        count[1] = (hsize_t)n;
-        good = H5Sselect_hyperslab(space, i == 0 ? H5S_SELECT_SET : H5S_SELECT_OR, first, NULL,
-                                   count, NULL) >= 0;
-    }
-    return good;
 }
 
 static enum ko_code check_collective(struct ko_cube *cube, struct ko_error *err)
@@ -195,28 +172,38 @@ static enum ko_code write_dataset(struct round *round, size_t index, struct ko_e
         return code;
     gather(round, dataset, block);
     hid_t space = H5Dget_space(cube->dataset[index]);
-    if (space < 0 || !select_slots(round, dataset, space))
+    if (space < 0 || !ko_cube_slots_select(cube, round->slot, round->n_slots, dataset, space))
         code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot select in dataset '%s'", cube->path,
                             dataset->name);
-    else
+    if (code == KO_OK && cube->lengths.reused) {
+        const struct ko_cube_write_out out = {index,          space, round->slot,
+                                              round->n_slots, block, round->buffer};
+        code = ko_cube_keep(&round->keep, &out, err);
+    }
+    if (code == KO_OK)
         code =
             ko_cube_write(cube, index, space, block * (size_t)round->n_slots, round->buffer, err);
     ko_hdf5_close(space, &code, cube->path, err);
     return code;
 }
 
-/* Values before statuses: what is flagged is on disk. */
-static enum ko_code write_phase(struct round *round, bool statuses, struct ko_error *err)
+static enum phase phase_of(enum ko_cube_field field)
+{
+    return field == KO_FIELD_STATUS ? STATUSES : field == KO_FIELD_REUSED ? MARKS : VALUES;
+}
+
+static enum ko_code write_phase(struct round *round, enum phase phase, struct ko_error *err)
 {
     struct ko_cube *cube = round->cube;
     enum ko_code code = KO_OK;
 
     for (size_t i = 0; i < KO_CUBE_N_DATASETS && code == KO_OK; i++) {
         enum ko_cube_field field = ko_cube_table[i].field;
-        if (cube->dataset[i] >= 0 && is_of_records(field) && (field == KO_FIELD_STATUS) == statuses)
+        if (cube->dataset[i] >= 0 && is_of_records(field) && phase_of(field) == phase)
             code = write_dataset(round, i, err);
     }
-    if (code == KO_OK && statuses)
+    round->keep.axis = KO_AXIS_NONE; /* marks may have changed */
+    if (code == KO_OK && phase == STATUSES)
         code = ko_cube_write_progress(cube, err);
     if (code == KO_OK && H5Fflush(cube->file, H5F_SCOPE_GLOBAL) < 0)
         code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot bring the file to disk", cube->path);
@@ -246,10 +233,22 @@ static enum ko_code new_round(struct ko_cube *cube, const struct ko_record *reco
     round->buffer = ko_new(bytes, sizeof(float), err);
     if (!round->record || !round->slot || !round->buffer)
         return KO_E_MEMORY;
+    if (cube->lengths.reused)
+        code = ko_cube_keep_open(cube, bytes * sizeof(float), &round->keep, err);
+    if (code != KO_OK)
+        return code;
     for (int32_t i = 0; i < n; i++)
         round->record[i].record = &records[i];
     qsort(round->record, (size_t)n, sizeof *round->record, by_place);
     return KO_OK;
+}
+
+static void free_round(struct round *round)
+{
+    ko_cube_keep_close(&round->keep);
+    free(round->buffer);
+    free(round->slot);
+    free(round->record);
 }
 
 enum ko_code ko_cube_commit(struct ko_cube *cube, const struct ko_record *records, int32_t n,
@@ -259,16 +258,35 @@ enum ko_code ko_cube_commit(struct ko_cube *cube, const struct ko_record *record
     enum ko_code code = new_round(cube, records, n, &round, err);
 
     if (code == KO_OK)
-        code = write_phase(&round, false, err);
+        code = write_phase(&round, VALUES, err);
     /* Another rank may have written this one's values. */
     if (code == KO_OK)
         code = ko_mpi_check(MPI_Barrier(cube->comm), "MPI_Barrier", err);
     if (code == KO_OK)
-        code = write_phase(&round, true, err);
-    free(round.buffer);
-    free(round.slot);
-    free(round.record);
+        code = write_phase(&round, STATUSES, err);
+    free_round(&round);
     return code;
+}
+
+enum ko_code ko_cube_take(struct ko_cube *cube, const struct ko_record *records, int32_t n,
+                          struct ko_error *err)
+{
+    struct round round;
+    enum ko_code code = new_round(cube, records, n, &round, err);
+
+    if (code == KO_OK)
+        code = write_phase(&round, VALUES, err);
+    if (code == KO_OK && cube->lengths.reused)
+        code = write_phase(&round, MARKS, err);
+    if (code == KO_OK)
+        code = write_phase(&round, STATUSES, err);
+    free_round(&round);
+    return code;
+}
+
+bool ko_cube_has_reused(const struct ko_cube *cube)
+{
+    return cube->lengths.reused;
 }
 
 enum ko_code ko_cube_write_content_hash(struct ko_cube *cube, int32_t model, const char *hash,

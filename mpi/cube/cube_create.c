@@ -210,6 +210,7 @@ enum ko_code ko_cube_create(const char *path, const struct ko_cube_content *cont
 
     ko_hdf5_quiet();
     ko_cube_lengths_of_plan(content->plan, &cube.lengths);
+    cube.lengths.reused = content->reused;
     cube.lengths.n[KO_AXIS_LABEL_LENGTH] = ko_cube_label_length(content->plan, &cube.lengths);
     code = check_content(path, content, &cube, err);
     return code == KO_OK ? ko_cube_write_file(&cube, write_cube, NULL, err) : code;

@@ -26,7 +26,7 @@
 
 /* What a dataset holds. Those up to STATUS come from records: a cell's, or the clean run's where there is no route axis. */
 #define KO_CUBE_FIELDS(X) \
-    X(PROB) X(LOGPROB) X(KL) X(FOIL_LOGPROB) X(TARGET_RANK) X(TOP1_ID) X(STATUS) \
+    X(PROB) X(LOGPROB) X(KL) X(FOIL_LOGPROB) X(TARGET_RANK) X(TOP1_ID) X(REUSED) X(STATUS) \
     X(INDEX) X(LENGTH) X(LABEL) X(WINDOW) X(DEPTH) \
     X(N_LAYERS) X(ARCHITECTURE) X(CHECKPOINT_PATH) X(TOKENIZER_PATH) X(FINGERPRINT) X(TOKENIZER_FINGERPRINT) X(CONTENT_HASH) \
     X(TEXT) X(SUBJECT) X(TARGET) X(FOIL) X(RELATION) X(EVAL_INDEX) X(WHOLE_INDEX) X(REASON) X(SELECTED) \
@@ -118,7 +118,9 @@
 #define KO_CUBE_LABEL(X, name, AXIS) \
     X(name "_label", CHAR, (KO_AXIS_##AXIS, KO_AXIS_LABEL_LENGTH), LABEL, KO_WHEN_ALWAYS, NULL, "the labels of " name " as characters")
 
+/* `reused` before the values: whoever copies from a cube that is still written (merge) reads it before them. */
 #define KO_CUBE_METRICS(X, prefix, cell, state, of) \
+    X(prefix "reused", UINT8, cell, REUSED, KO_WHEN_SWEEP | KO_WHEN_REUSED, NULL, "whether the cell was taken from an earlier cube") \
     X(prefix "prob", FLOAT, cell, PROB, KO_WHEN_SWEEP, "1", "probability of the target's first token " of) \
     X(prefix "logprob", FLOAT, cell, LOGPROB, KO_WHEN_SWEEP, "nats", "log-probability of the target's first token " of) \
     X(prefix "kl", FLOAT, cell, KL, KO_WHEN_SWEEP, "nats", "divergence KL(clean || knocked out) of the last position") \

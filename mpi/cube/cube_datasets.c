@@ -109,6 +109,7 @@ bool ko_cube_present(const struct ko_cube_dataset *dataset, const struct ko_cube
         return false;
     return !((dataset->when & KO_WHEN_SHARD) && !lengths->shard) &&
            !((dataset->when & KO_WHEN_FOILS) && !lengths->foils) &&
+           !((dataset->when & KO_WHEN_REUSED) && !lengths->reused) &&
            !((dataset->when & KO_WHEN_SWEEP) && lengths->evaluation) &&
            !((dataset->when & KO_WHEN_EVALUATION) && !lengths->evaluation);
 }

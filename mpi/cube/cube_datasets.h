@@ -55,7 +55,8 @@ enum ko_cube_when {
     KO_WHEN_FOILS = 1,
     KO_WHEN_SWEEP = 2,
     KO_WHEN_EVALUATION = 4,
-    KO_WHEN_SHARD = 8
+    KO_WHEN_SHARD = 8,
+    KO_WHEN_REUSED = 16
 };
 
 struct ko_cube_dataset {
@@ -90,6 +91,8 @@ struct ko_cube_lengths {
     hsize_t n[KO_CUBE_N_AXES];
     bool evaluation, foils;
     bool shard;   /* the file of a shard */
+    bool reused;  /* it says of each cell whether it was taken from an earlier cube; does not follow
+                     from the plan */
     bool outline; /* the group `whole` of a shard: what the whole cube has but for results and runs
                    */
 };

@@ -66,6 +66,7 @@ static enum ko_code flag_attributes(hid_t object, const char *path,
     };
     static const char *const cell[] = {"not planned", "pending", "done", "vacuous", "failed"};
     static const char *const selected[] = {"not selected", "selected"};
+    static const char *const reused[] = {"not taken", "taken"};
     static const char *const clean_run[] = {"not runnable", "pending", "done"};
     static const enum ko_failure failures[] = {
 #define X(name, number, sentence) name,
@@ -92,8 +93,12 @@ static enum ko_code flag_attributes(hid_t object, const char *path,
     } else {
         bool evaluation = ko_cube_has_axis(dataset, KO_AXIS_EVAL_PROMPT);
         bool selection = dataset->field == KO_FIELD_SELECTED;
-        const char *const *words = selection ? selected : evaluation ? clean_run : cell;
-        size_t n_words = selection ? 2 : evaluation ? 3 : 5;
+        bool origin = dataset->field == KO_FIELD_REUSED;
+        const char *const *words = selection    ? selected
+                                   : origin     ? reused
+                                   : evaluation ? clean_run
+                                                : cell;
+        size_t n_words = selection || origin ? 2 : evaluation ? 3 : 5;
         for (; n < n_words; n++) {
             values[n] = (uint8_t)n;
             add_meaning(&meanings, words[n]);
@@ -126,7 +131,7 @@ static enum ko_code write_attributes(hid_t id, const char *path,
     if (code == KO_OK && dataset->type == KO_TYPE_CHAR)
         code = ko_cube_text_attribute(id, path, "_Encoding", "utf-8", err);
     if (code == KO_OK && (dataset->field == KO_FIELD_STATUS || dataset->field == KO_FIELD_REASON ||
-                          dataset->field == KO_FIELD_SELECTED))
+                          dataset->field == KO_FIELD_SELECTED || dataset->field == KO_FIELD_REUSED))
         code = flag_attributes(id, path, dataset, err);
     return code;
 }

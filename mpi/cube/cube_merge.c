@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mpi/cube/cube_copy.h"
 #include "mpi/cube/cube_merge_copy.h"
 #include "mpi/cube/cube_merge_runs.h"
 #include "mpi/cube/cube_merge_set.h"
@@ -13,8 +12,8 @@
 /* What the first shard says of itself goes into the cube, but for what is written anew. */
 static bool is_taken(const char *name)
 {
-    static const char *const own[] = {"title", "Conventions", "cube_format",     "plan_hash",
-                                      "kind",  "shard",       KO_CUBE_INCOMPLETE};
+    static const char *const own[] = {"title",     "Conventions", "cube_format",
+                                      "plan_hash", "kind",        "shard"};
 
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
         if (strcmp(name, own[i]) == 0)
@@ -155,6 +154,7 @@ enum ko_code ko_cube_merge(const char *path, const struct ko_strings *shards, bo
     if (code == KO_OK) {
         cube.lengths = set.first.whole->lengths;
         cube.lengths.outline = false;
+        cube.lengths.reused = set.reused;
         cube.lengths.n[KO_AXIS_HASH_LENGTH] = KO_CUBE_HASH_LENGTH;
         cube.lengths.n[KO_AXIS_RUN] = KO_CUBE_RUNS;
         cube.lengths.n[KO_AXIS_RUN_LOG_BYTE] = KO_CUBE_LOG_BYTES;

@@ -3,6 +3,7 @@
 #ifndef KO_MPI_CUBE_CUBE_MERGE_SET_H
 #define KO_MPI_CUBE_CUBE_MERGE_SET_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "mpi/cube/cube_merge.h"
@@ -15,8 +16,7 @@ enum { KO_MERGE_PARTS = 2 }; /* cells of routes, of heatmaps */
 /* The datasets that lie along one prompt axis. */
 struct ko_merge_part {
     enum ko_cube_axis axis;
-    const char *status, *logprob, *rank; /* datasets of the cells */
-    const char *clean;                   /* the clean run's log-probability */
+    const char *status, *clean; /* datasets: of the cells; the clean run's log-probability */
 };
 extern const struct ko_merge_part ko_merge_part[KO_MERGE_PARTS];
 
@@ -26,11 +26,10 @@ struct ko_merge_set {
     int32_t *file_of;           /* [first.shard.of] by number - 1: file or -1; owned */
     int64_t *n_planned, *n_pending; /* [path->n] pairs of a file, and those of them that are not
                                        complete; owned */
-    int64_t *n_valueless; /* [path->n] cells of a file that are flagged done and have no value;
-                             owned */
     int32_t *owner[KO_MERGE_PARTS]; /* [models * prompts] of the whole cube: the file that has the
                                        pair, -1: none; owned; NULL where there is no such axis */
-    char (*content_hash)[33];       /* [models] of the whole cube, "": not known; owned */
+    bool reused; /* whether any file says which cells were taken from an earlier cube */
+    char (*content_hash)[33]; /* [models] of the whole cube, "": not known; owned */
 };
 
 /* Opens and checks all files as ko_cube_merge says, and fills `merged`. Free with

@@ -101,7 +101,7 @@ static uint8_t uint8_at(const struct ko_cube_new *cube, const struct ko_cube_dat
 /* Whether creation knows the numbers; the rest is written by commits and runs. */
 static bool known(const struct ko_cube_new *cube, const struct ko_cube_dataset *dataset)
 {
-    if (dataset->field <= KO_FIELD_TOP1_ID)
+    if (dataset->field <= KO_FIELD_REUSED)
         return ko_cube_has_axis(dataset, KO_AXIS_EVAL_PROMPT) && cube->content->evaluation &&
                !cube->lengths.evaluation;
     if (dataset->field == KO_FIELD_STATUS)

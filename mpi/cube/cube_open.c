@@ -97,6 +97,8 @@ static enum ko_code open_datasets(struct ko_cube *cube, struct ko_error *err)
 {
     enum ko_code code = KO_OK;
 
+    cube->lengths.reused = H5Lexists(cube->file, "reused", H5P_DEFAULT) > 0 ||
+                           H5Lexists(cube->file, "heat_reused", H5P_DEFAULT) > 0;
     for (size_t i = 0; i < KO_CUBE_N_DATASETS && code == KO_OK; i++) {
         if (!ko_cube_committed(&ko_cube_table[i], &cube->lengths))
             continue;

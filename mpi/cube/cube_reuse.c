@@ -8,27 +8,23 @@
 #include "mpi/cube/cube.h"
 #include "mpi/cube/cube_datasets.h"
 #include "mpi/cube/cube_reuse_match.h"
+#include "mpi/cube/cube_reuse_values.h"
 #include "src/base/memory.h"
 #include "src/forward/record.h"
 
 enum { STAGED_BYTES = 64 << 20, MOST_STAGED = 4096 };
 
-/* The values of one prompt of the old cube, in one part. */
-struct values {
-    uint8_t *status;
-    float *logprob, *kl, *foil_logprob; /* the last NULL where there are no foils */
-    int32_t *target_rank, *top1_id;
-};
-
 struct reuse {
     struct ko_cube_reuse *request;
+    const struct ko_plan *plan;
     struct ko_reuse_map map;
-    struct values value[2]; /* plain, heat */
-    struct ko_cube *cube;   /* the new one */
+    struct ko_reuse_values value[2]; /* plain, heat */
+    struct ko_cube *cube;            /* the new one */
     struct ko_record *staged;
     int32_t n_staged, most_staged;
-    int32_t model, old_model; /* in hand */
-    char hash[33];            /* of its weights; "" where the new cube has it already */
+    int32_t model, old_model;      /* in hand; -1: the old cube has none */
+    enum ko_reuse_reason no_model; /* why */
+    char hash[33];                 /* of its weights; "" where the new cube has it already */
 };
 
 enum ko_code ko_cube_reuse_check(const struct ko_cube_view *view, const char *backend,
@@ -59,138 +55,131 @@ enum ko_code ko_cube_reuse_check(const struct ko_cube_view *view, const char *ba
 /* ----------------------------------------------------------------------------------------------
  * one record */
 
-static enum ko_code read_values(const struct reuse *reuse, int k, int32_t prompt,
-                                struct ko_error *err)
-{
-    static const char *const floats[] = {"logprob", "kl", "foil_logprob"};
-    static const char *const ints[] = {"target_rank", "top1_id"};
-    const struct ko_reuse_part *part = &reuse->map.part[k];
-    const struct values *value = &reuse->value[k];
-    float *const number[] = {value->logprob, value->kl, value->foil_logprob};
-    int32_t *const whole[] = {value->target_rank, value->top1_id};
-    char name[64];
-    struct ko_cube_rows rows = {.dataset = name,
-                                .model = reuse->old_model,
-                                .first = prompt,
-                                .n = 1,
-                                .n_values = part->n_statuses};
-    const char *prefix = part->heat ? "heat_" : "";
+/* A record while cells are taken into it. */
+struct taking {
+    struct ko_record record;
+    const uint8_t *known; /* cells that the new cube has taken already; borrowed */
+    bool foil;
+    int64_t n_taken, n_left;        /* cells; known ones are neither */
+    bool lacks_clean;               /* a part that has cells has no clean run */
+    int32_t part;                   /* in hand: 0 plain, 1 heat */
+    int32_t prompt;                 /* of the old cube; -1: none */
+    enum ko_reuse_reason no_prompt; /* why */
+};
 
-    (void)snprintf(name, sizeof name, "%sstatus", prefix);
-    enum ko_code code = ko_cube_view_rows_uint8(reuse->map.old, &rows, value->status, err);
-    rows.n_values = part->n_values;
-    for (int f = 0; f < 3 && code == KO_OK; f++)
-        if (number[f]) {
-            (void)snprintf(name, sizeof name, "%s%s", prefix, floats[f]);
-            code = ko_cube_view_rows_float(reuse->map.old, &rows, number[f], err);
-        }
-    for (int f = 0; f < 2 && code == KO_OK; f++) {
-        (void)snprintf(name, sizeof name, "%s%s", prefix, ints[f]);
-        code = ko_cube_view_rows_int(reuse->map.old, &rows, whole[f], err);
+/* What a reason is about, in the words of the plan. */
+static const char *example_of(const struct reuse *reuse, const struct taking *taking,
+                              enum ko_reuse_reason reason, const int32_t cell[5], char text[64])
+{
+    const struct ko_plan *plan = reuse->plan;
+
+    switch (reason) {
+    case KO_REUSE_MODEL:
+    case KO_REUSE_CHECKPOINT:
+    case KO_REUSE_TOKENIZER:
+    case KO_REUSE_UNLOADED:
+    case KO_REUSE_WEIGHTS:
+        return plan->model[reuse->model].name;
+    case KO_REUSE_SPAN:
+    case KO_REUSE_ROUTE:
+        return plan->route[cell[0]].route.label;
+    case KO_REUSE_CLASS:
+        ko_feature_class_label(&plan->feature[cell[1]], text);
+        return text;
+    case KO_REUSE_SIZE:
+    case KO_REUSE_UNPLANNED:
+        (void)snprintf(text, 64, "%d", plan->size[cell[3]]);
+        return text;
+    case KO_REUSE_START:
+        (void)snprintf(text, 64, "%d", plan->start[cell[4]]);
+        return text;
+    default:
+        return plan->fact[taking->record.fact].id;
     }
-    return code;
 }
 
-static bool is_there(const struct ko_metrics *metrics, bool foil)
+/* The cell's value in the old cube. */
+static enum ko_reuse_reason look_up(const struct reuse *reuse, const struct taking *taking,
+                                    const int32_t cell[5], struct ko_metrics *metrics)
 {
-    return metrics->target_rank >= 1 && metrics->top1_id >= 0 && isfinite(metrics->logprob) &&
-           isfinite(metrics->kl) && (!foil || isfinite(metrics->foil_logprob));
+    const struct ko_reuse_values *value = &reuse->value[taking->part];
+    struct ko_reuse_place place;
+
+    if (taking->prompt < 0)
+        return taking->no_prompt;
+    const enum ko_reuse_reason reason =
+        ko_reuse_find_cell(&reuse->map, &reuse->map.part[taking->part], cell, &place);
+    if (reason != KO_REUSE_TAKEN)
+        return reason;
+    if (value->status[place.status] != KO_DONE)
+        return value->status[place.status] == KO_NOT_PLANNED ||
+                       value->status[place.status] == KO_VACUOUS
+                   ? KO_REUSE_UNPLANNED
+                   : KO_REUSE_UNDONE;
+    *metrics = ko_reuse_values_at(value, place.value, taking->foil);
+    if (ko_reuse_value_is_there(metrics, taking->foil))
+        return KO_REUSE_TAKEN;
+    /* Of a size that is done only the planned starts have values. */
+    return isnan(metrics->logprob) && metrics->target_rank < 0 ? KO_REUSE_UNPLANNED
+                                                               : KO_REUSE_NO_VALUE;
 }
 
-/* The clean run of the old cube's prompt. */
-static enum ko_code read_clean(const struct reuse *reuse, int k, int32_t prompt, bool foil,
-                               struct ko_metrics *clean, struct ko_error *err)
+/* The planned starts of one size, [route, class, source, size]: whether the cube has all of them
+ * now. */
+static bool take_starts(struct reuse *reuse, struct taking *taking, const int32_t size[4])
 {
-    const char *prefix = reuse->map.part[k].heat ? "heat_" : "";
-    struct ko_metrics found = {.foil_logprob = NAN};
-    char name[64];
-    const struct ko_cube_rows row = {
-        .dataset = name, .model = reuse->old_model, .first = prompt, .n = 1, .n_values = 1};
-
-    (void)snprintf(name, sizeof name, "%sclean_logprob", prefix);
-    enum ko_code code = ko_cube_view_rows_float(reuse->map.old, &row, &found.logprob, err);
-    if (code == KO_OK && foil) {
-        (void)snprintf(name, sizeof name, "%sclean_foil_logprob", prefix);
-        code = ko_cube_view_rows_float(reuse->map.old, &row, &found.foil_logprob, err);
-    }
-    (void)snprintf(name, sizeof name, "%sclean_target_rank", prefix);
-    if (code == KO_OK)
-        code = ko_cube_view_rows_int(reuse->map.old, &row, &found.target_rank, err);
-    (void)snprintf(name, sizeof name, "%sclean_top1_id", prefix);
-    if (code == KO_OK)
-        code = ko_cube_view_rows_int(reuse->map.old, &row, &found.top1_id, err);
-    *clean = found;
-    return code;
-}
-
-/* Where (route, feature, source, size) of the plan is in the old cube's statuses of a prompt; -1:
-   nowhere. */
-static int64_t old_status(const struct reuse *reuse, const struct ko_reuse_part *part,
-                          int32_t route, int32_t feature, int32_t source, int32_t size)
-{
-    const struct ko_reuse_map *map = &reuse->map;
-    const int32_t at[] = {map->route[route], map->feature[feature], source, map->size[size]};
-
-    if (at[0] < 0 || at[1] < 0 || at[3] < 0 || source >= part->n_sources)
-        return -1;
-    return (((int64_t)at[0] * (int64_t)map->axes->feature_class.n + at[1]) * part->n_sources +
-            source) *
-               map->axes->n_sizes +
-           at[3];
-}
-
-/* The planned starts of one status; false where one of them is not in the old cube. */
-static bool take_starts(struct reuse *reuse, int k, int64_t from, const int32_t cell[4], bool foil,
-                        struct ko_record *record)
-{
-    const struct ko_plan *plan = reuse->map.plan;
-    const struct values *value = &reuse->value[k];
-    const int32_t n_starts = reuse->map.axes->n_starts;
+    const struct ko_plan *plan = reuse->plan;
+    struct ko_record *record = &taking->record;
+    int32_t cell[5] = {size[0], size[1], size[2], size[3], 0};
+    bool all = true;
 
     for (int32_t s = 0; s < plan->n_starts; s++) {
-        if (!ko_plan_has(plan, record->model, record->fact, cell[0], cell[1], cell[3], s))
+        const int64_t slot = ko_plan_value_slot(plan, cell[0], cell[1], cell[2], cell[3], s);
+        struct ko_metrics metrics;
+        char text[64];
+        if (ko_taken_has(taking->known, slot) ||
+            !ko_plan_has(plan, record->model, record->fact, cell[0], cell[1], cell[3], s))
             continue;
-        if (reuse->map.start[s] < 0)
-            return false;
-        const int64_t at = from * n_starts + reuse->map.start[s];
-        const struct ko_metrics metrics = {.logprob = value->logprob[at],
-                                           .foil_logprob = foil ? value->foil_logprob[at] : NAN,
-                                           .kl = value->kl[at],
-                                           .target_rank = value->target_rank[at],
-                                           .top1_id = value->top1_id[at]};
-        if (!is_there(&metrics, foil))
-            return false;
-        record->value[ko_plan_value_slot(plan, cell[0], cell[1], cell[2], cell[3], s)] = metrics;
-        reuse->request->n_cells++;
-    }
-    return true;
-}
-
-/* All sources and sizes of one route and class. */
-static bool take_sizes(struct reuse *reuse, int k, int32_t route, int32_t feature, bool foil,
-                       struct ko_record *record)
-{
-    const struct ko_plan *plan = reuse->map.plan;
-    const struct ko_reuse_part *part = &reuse->map.part[k];
-    const int32_t n_sources = part->heat ? plan->n_source_positions : 1;
-
-    for (int32_t source = 0; source < n_sources; source++)
-        for (int32_t size = 0; size < plan->n_sizes; size++) {
-            const int32_t cell[4] = {route, feature, source, size};
-            if (record->status[ko_plan_status_slot(plan, route, feature, source, size)] != KO_DONE)
-                continue; /* not planned, or vacuous */
-            const int64_t from = old_status(reuse, part, route, feature, source, size);
-            if (from < 0 || reuse->value[k].status[from] != KO_DONE ||
-                !take_starts(reuse, k, from, cell, foil, record))
-                return false;
+        cell[4] = s;
+        const enum ko_reuse_reason reason = look_up(reuse, taking, cell, &metrics);
+        if (reason == KO_REUSE_TAKEN) {
+            record->value[slot] = metrics;
+            record->taken[slot] = 1;
+            taking->n_taken++;
+            continue;
         }
-    return true;
+        all = false;
+        taking->n_left++;
+        ko_reuse_miss(reuse->request->missing, reason,
+                      example_of(reuse, taking, reason, cell, text));
+    }
+    return all;
 }
 
-static bool plans_part(const struct ko_plan *plan, const struct ko_record *record, bool heat)
+/* Sizes of which a cell is left become pending in the record. */
+static void take_cells(struct reuse *reuse, struct taking *taking)
+{
+    const struct ko_plan *plan = reuse->plan;
+    const bool heat = taking->part == 1;
+    const int32_t n_sources = heat ? plan->n_source_positions : 1;
+    int32_t at[4];
+
+    for (at[0] = 0; at[0] < plan->n_routes; at[0]++)
+        for (at[1] = 0; at[1] < plan->n_features && plan->route[at[0]].heat == heat; at[1]++)
+            for (at[2] = 0; at[2] < n_sources; at[2]++)
+                for (at[3] = 0; at[3] < plan->n_sizes; at[3]++) {
+                    uint8_t *status =
+                        &taking->record
+                             .status[ko_plan_status_slot(plan, at[0], at[1], at[2], at[3])];
+                    if (*status == KO_DONE && !take_starts(reuse, taking, at))
+                        *status = KO_PENDING;
+                }
+}
+
+static bool plans_part(const struct ko_plan *plan, const struct ko_record *record, int part)
 {
     const int64_t plain = ko_plan_n_plain_statuses(plan);
-    const int64_t first = heat ? plain : 0, end = heat ? record->n_statuses : plain;
+    const int64_t first = part ? plain : 0, end = part ? record->n_statuses : plain;
 
     for (int64_t s = first; s < end; s++)
         if (record->status[s] != KO_NOT_PLANNED)
@@ -198,33 +187,65 @@ static bool plans_part(const struct ko_plan *plan, const struct ko_record *recor
     return false;
 }
 
-/* Fills the part of a record; *taken says whether the old cube has all of it. */
-static enum ko_code take_part(struct reuse *reuse, int k, struct ko_record *record, bool *taken,
-                              struct ko_error *err)
+/* Finds the prompt in the old cube, and reads what it has of it. */
+static enum ko_code open_prompt(struct reuse *reuse, struct taking *taking, struct ko_error *err)
 {
-    const struct ko_plan *plan = reuse->map.plan;
-    struct ko_reuse_part *part = &reuse->map.part[k];
-    const bool foil =
-        plan->has_foils && ko_plan_prompt(plan, record->model, record->fact)->foil >= 0;
+    struct ko_reuse_map *map = &reuse->map;
+    struct ko_reuse_part *part = &map->part[taking->part];
     struct ko_metrics clean;
-    int32_t prompt = -1;
+    enum ko_code code = KO_OK;
 
-    *taken = false;
-    enum ko_code code = ko_reuse_find_prompt(&reuse->map, part, reuse->old_model, record->model,
-                                             record->fact, &prompt, err);
-    if (code != KO_OK || prompt < 0)
+    taking->prompt = -1;
+    taking->no_prompt = reuse->no_model;
+    if (reuse->old_model < 0)
+        return KO_OK;
+    code = ko_reuse_find_prompt(map, part, reuse->old_model, reuse->model, taking->record.fact,
+                                &taking->prompt, &taking->no_prompt, err);
+    if (code != KO_OK || taking->prompt < 0)
         return code;
-    code = read_values(reuse, k, prompt, err);
+    code = ko_reuse_values_read(map, part, reuse->old_model, taking->prompt,
+                                &reuse->value[taking->part], err);
     if (code == KO_OK)
-        code = read_clean(reuse, k, prompt, foil, &clean, err);
-    if (code != KO_OK || !is_there(&clean, foil))
+        code = ko_reuse_clean_read(map, part, reuse->old_model, taking->prompt, taking->foil,
+                                   &clean, err);
+    if (code == KO_OK && ko_reuse_value_is_there(&clean, taking->foil)) {
+        taking->record.clean = clean;
+    } else {
+        taking->prompt = -1;
+        taking->no_prompt = KO_REUSE_CLEAN;
+    }
+    return code;
+}
+
+/* Whether the new cube has taken a cell of the part already, and its clean run with it. */
+static bool knows_part(const struct reuse *reuse, const struct taking *taking)
+{
+    const int64_t plain = ko_plan_n_plain_values(reuse->plan);
+    const int64_t first = taking->part ? plain : 0;
+    const int64_t end = taking->part ? ko_plan_n_values(reuse->plan) : plain;
+
+    for (int64_t s = first; s < end; s++)
+        if (ko_taken_has(taking->known, s))
+            return true;
+    return false;
+}
+
+static enum ko_code new_taking(const struct reuse *reuse, int32_t fact, struct taking *out,
+                               struct ko_error *err)
+{
+    const struct ko_plan *plan = reuse->plan;
+    const struct ko_taken *taken = reuse->request->taken;
+    enum ko_code code = ko_record_new(plan, reuse->model, fact, &out->record, err);
+
+    if (code != KO_OK)
         return code;
-    record->clean = clean;
-    for (int32_t r = 0; r < plan->n_routes; r++)
-        for (int32_t f = 0; f < plan->n_features && plan->route[r].heat == part->heat; f++)
-            if (!take_sizes(reuse, k, r, f, foil, record))
-                return KO_OK;
-    *taken = true;
+    out->known = taken ? ko_taken_of(taken, reuse->model, fact) : NULL;
+    out->foil = plan->has_foils && ko_plan_prompt(plan, reuse->model, fact)->foil >= 0;
+    out->record.taken = ko_new((size_t)out->record.n_values, 1, err);
+    if (!out->record.taken) {
+        ko_record_free(&out->record);
+        return KO_E_MEMORY;
+    }
     return KO_OK;
 }
 
@@ -233,7 +254,7 @@ static enum ko_code commit(struct reuse *reuse, struct ko_error *err)
     enum ko_code code = reuse->n_staged > 0 ? ko_consent_ask(reuse->request->consent, err) : KO_OK;
 
     if (code == KO_OK && reuse->n_staged > 0)
-        code = ko_cube_commit(reuse->cube, reuse->staged, reuse->n_staged, err);
+        code = ko_cube_take(reuse->cube, reuse->staged, reuse->n_staged, err);
 
     for (int32_t k = 0; k < reuse->n_staged; k++)
         ko_record_free(&reuse->staged[k]);
@@ -241,37 +262,68 @@ static enum ko_code commit(struct reuse *reuse, struct ko_error *err)
     return code;
 }
 
-static enum ko_code take_record(struct reuse *reuse, int32_t fact, struct ko_error *err)
+/* Takes the record over, also on failure. */
+static enum ko_code stage(struct reuse *reuse, struct ko_record *record, struct ko_error *err)
 {
-    const struct ko_plan *plan = reuse->map.plan;
-    const int64_t n_cells = reuse->request->n_cells;
-    struct ko_record record = {0};
-    bool taken = false, any = false;
-    enum ko_code code = ko_record_new(plan, reuse->model, fact, &record, err);
+    enum ko_code code = KO_OK;
 
-    if (code != KO_OK)
-        return code;
-    for (int k = 0; k < 2 && code == KO_OK; k++)
-        if (plans_part(plan, &record, k == 1)) {
-            code = take_part(reuse, k, &record, &taken, err);
-            any = taken;
-            if (!taken)
-                break;
-        }
-    if (code != KO_OK || !any) {
-        reuse->request->n_cells = n_cells;
-        ko_record_free(&record);
-        return code;
-    }
-    reuse->request->n_records++;
-    reuse->staged[reuse->n_staged++] = record;
+    reuse->staged[reuse->n_staged++] = *record;
+    *record = (struct ko_record){0};
     /* Before the first cell: what a killed run leaves says what weights its cells came from. */
     if (reuse->hash[0] != '\0')
+        code = ko_consent_ask(reuse->request->consent, err);
+    if (code == KO_OK && reuse->hash[0] != '\0')
         code = ko_cube_write_content_hash(reuse->cube, reuse->model, reuse->hash, err);
     reuse->hash[0] = '\0';
     if (code != KO_OK)
         return code;
     return reuse->n_staged == reuse->most_staged ? commit(reuse, err) : KO_OK;
+}
+
+/* Without a place to say which cells were taken, all or none of a prompt are. */
+static bool is_wanted(const struct reuse *reuse, const struct taking *taking)
+{
+    const bool whole = taking->n_left == 0 && !taking->lacks_clean;
+
+    return reuse->request->taken ? whole || taking->n_taken > 0 : whole;
+}
+
+static enum ko_code take_record(struct reuse *reuse, int32_t fact, struct ko_error *err)
+{
+    struct ko_cube_reuse *request = reuse->request;
+    const struct ko_plan *plan = reuse->plan;
+    struct taking taking = {0};
+    bool any = false;
+    enum ko_code code = new_taking(reuse, fact, &taking, err);
+
+    if (code != KO_OK)
+        return code;
+    for (int k = 0; k < 2 && code == KO_OK; k++) {
+        if (!plans_part(plan, &taking.record, k))
+            continue;
+        any = true;
+        taking.part = k;
+        code = open_prompt(reuse, &taking, err);
+        if (code != KO_OK)
+            continue;
+        taking.lacks_clean =
+            taking.lacks_clean || (taking.prompt < 0 && !knows_part(reuse, &taking));
+        take_cells(reuse, &taking);
+    }
+    if (isfinite(taking.record.clean.logprob)) /* both parts have the same clean run */
+        taking.lacks_clean = false;
+    if (code == KO_OK && any && is_wanted(reuse, &taking)) {
+        request->n_cells += taking.n_taken;
+        request->n_records += taking.n_taken > 0;
+        request->n_whole += taking.n_left == 0 && !taking.lacks_clean;
+        if (request->taken)
+            code = ko_taken_add(request->taken, reuse->model, fact, taking.record.taken, 0,
+                                taking.record.n_values, err);
+        if (code == KO_OK)
+            code = stage(reuse, &taking.record, err);
+    }
+    ko_record_free(&taking.record);
+    return code;
 }
 
 /* ----------------------------------------------------------------------------------------------
@@ -280,10 +332,10 @@ static enum ko_code take_record(struct reuse *reuse, int32_t fact, struct ko_err
 static enum ko_code take_model(struct reuse *reuse, struct ko_error *err)
 {
     struct ko_cube_reuse *request = reuse->request;
-    const struct ko_plan *plan = reuse->map.plan;
+    const struct ko_plan *plan = reuse->plan;
     enum ko_code code = KO_OK;
 
-    for (int k = 0; k < 2 && code == KO_OK; k++)
+    for (int k = 0; k < 2 && code == KO_OK && reuse->old_model >= 0; k++)
         code = ko_reuse_part_model(&reuse->map, &reuse->map.part[k], reuse->old_model, err);
     for (int32_t fact = 0; fact < plan->n_facts && code == KO_OK; fact++) {
         if (request->done[(size_t)reuse->model * (size_t)plan->n_facts + (size_t)fact] ||
@@ -301,94 +353,109 @@ static enum ko_code take_model(struct reuse *reuse, struct ko_error *err)
 static enum ko_code take_models(struct reuse *reuse, struct ko_error *err)
 {
     const struct ko_cube_reuse *request = reuse->request;
-    const struct ko_plan *plan = reuse->map.plan;
+    const struct ko_plan *plan = reuse->plan;
     enum ko_code code = KO_OK;
 
     for (int32_t m = 0; m < plan->n_models && code == KO_OK; m++) {
         char line[1024];
-        bool other = false;
         reuse->model = m;
         code = ko_reuse_find_model(&reuse->map, &plan->model[m], request->content_hash[m],
-                                   &reuse->old_model, reuse->hash, &other, err);
-        if (code == KO_OK && reuse->old_model >= 0)
-            code = take_model(reuse, err);
-        else if (code == KO_OK && other && request->remark) {
-            (void)snprintf(
-                line, sizeof line,
-                "model=\"%.400s\" nothing is taken: its weights' content hash is %s, the "
-                "cube's cells came from others",
-                plan->model[m].name, request->content_hash[m]);
+                                   &reuse->old_model, reuse->hash, &reuse->no_model, err);
+        if (code == KO_OK && reuse->no_model == KO_REUSE_WEIGHTS && request->remark) {
+            (void)snprintf(line, sizeof line,
+                           "model=\"%.400s\" nothing is taken: its weights' content hash is %s, "
+                           "the cube's came from %s",
+                           plan->model[m].name, request->content_hash[m], reuse->hash);
             request->remark(request->context, line);
         }
+        if (reuse->old_model < 0)
+            reuse->hash[0] = '\0';
+        if (code == KO_OK)
+            code = take_model(reuse, err);
     }
     return code;
 }
 
-static enum ko_code allocate(struct reuse *reuse, struct ko_error *err)
+static enum ko_code open_reuse(struct reuse *reuse, struct ko_error *err)
 {
-    const int64_t each = ko_record_bytes(reuse->map.plan);
-    const int64_t fitting = STAGED_BYTES / each;
-    bool good;
+    const struct ko_plan *plan = reuse->plan;
+    const int64_t most = STAGED_BYTES / (ko_record_bytes(plan) + ko_plan_n_values(plan));
 
-    reuse->most_staged = (int32_t)(fitting < 1 ? 1 : fitting > MOST_STAGED ? MOST_STAGED : fitting);
-    good = (reuse->staged = ko_new((size_t)reuse->most_staged, sizeof *reuse->staged, err));
-    for (int k = 0; k < 2 && good; k++) {
-        const struct ko_reuse_part *part = &reuse->map.part[k];
-        struct values *value = &reuse->value[k];
-        const size_t n = (size_t)part->n_values;
-        good = (value->status = ko_new((size_t)part->n_statuses, 1, err)) &&
-               (value->logprob = ko_new(n, sizeof(float), err)) &&
-               (value->kl = ko_new(n, sizeof(float), err)) &&
-               (value->target_rank = ko_new(n, sizeof(int32_t), err)) &&
-               (value->top1_id = ko_new(n, sizeof(int32_t), err)) &&
-               (!reuse->map.foils || (value->foil_logprob = ko_new(n, sizeof(float), err)));
-    }
-    return good ? KO_OK : KO_E_MEMORY;
+    reuse->most_staged = most < 1 ? 1 : most > MOST_STAGED ? MOST_STAGED : (int32_t)most;
+    reuse->staged = ko_new((size_t)reuse->most_staged, sizeof *reuse->staged, err);
+    enum ko_code code = reuse->staged ? KO_OK : KO_E_MEMORY;
+    for (int k = 0; k < 2 && code == KO_OK && reuse->map.old; k++)
+        code = ko_reuse_values_new(&reuse->map, &reuse->map.part[k], &reuse->value[k], err);
+    if (code == KO_OK)
+        code = ko_cube_open(reuse->request->path, plan, MPI_COMM_SELF, &reuse->cube, err);
+    if (code == KO_OK && !reuse->request->taken != !ko_cube_has_reused(reuse->cube))
+        code = ko_fail(err, KO_E_FAILED, "%s: was replaced meanwhile, start the run again",
+                       reuse->request->path);
+    return code;
 }
 
-static void free_reuse(struct reuse *reuse)
+/* Commits what is staged, also after a stop, and closes all. */
+static enum ko_code close_reuse(struct reuse *reuse, enum ko_code code, struct ko_error *err)
 {
-    for (int32_t k = 0; k < reuse->n_staged; k++)
-        ko_record_free(&reuse->staged[k]);
-    free(reuse->staged);
-    for (int k = 0; k < 2; k++) {
-        free(reuse->value[k].status);
-        free(reuse->value[k].logprob);
-        free(reuse->value[k].kl);
-        free(reuse->value[k].foil_logprob);
-        free(reuse->value[k].target_rank);
-        free(reuse->value[k].top1_id);
-    }
-    ko_reuse_map_free(&reuse->map);
-}
-
-enum ko_code ko_cube_reuse(struct ko_cube_view *old, struct ko_cube_reuse *request,
-                           struct ko_error *err)
-{
-    struct reuse reuse = {.request = request};
     struct ko_error later = {0};
-    enum ko_code code = ko_reuse_map_open(old, request->plan, &reuse.map, err);
 
-    request->n_cells = 0;
-    request->n_records = 0;
-    if (code == KO_OK)
-        code = allocate(&reuse, err);
-    if (code == KO_OK)
-        code = ko_cube_open(request->path, request->plan, MPI_COMM_SELF, &reuse.cube, err);
-    if (code == KO_OK)
-        code = take_models(&reuse, err);
-    if (code == KO_OK || code == KO_E_STOPPED) {
-        const enum ko_code committed = commit(&reuse, &later);
+    if (reuse->cube && (code == KO_OK || code == KO_E_STOPPED)) {
+        const enum ko_code committed = commit(reuse, &later);
         if (committed != KO_OK) {
             *err = later;
             code = committed;
         }
     }
-    const enum ko_code closed = ko_cube_close(reuse.cube, &later);
+    const enum ko_code closed = ko_cube_close(reuse->cube, &later);
     if (closed != KO_OK && code == KO_OK) {
         *err = later;
         code = closed;
     }
-    free_reuse(&reuse);
+    for (int32_t k = 0; k < reuse->n_staged; k++)
+        ko_record_free(&reuse->staged[k]);
+    free(reuse->staged);
+    for (int k = 0; k < 2; k++)
+        ko_reuse_values_free(&reuse->value[k]);
+    ko_reuse_map_free(&reuse->map);
     return code;
+}
+
+enum ko_code ko_cube_reuse(struct ko_cube_view *old, struct ko_cube_reuse *request,
+                           struct ko_error *err)
+{
+    struct reuse reuse = {.request = request, .plan = request->plan};
+
+    request->n_cells = 0;
+    request->n_records = request->n_whole = 0;
+    memset(request->missing, 0, sizeof request->missing);
+    enum ko_code code = ko_reuse_map_open(old, request->plan, &reuse.map, err);
+    if (code == KO_OK)
+        code = open_reuse(&reuse, err);
+    if (code == KO_OK)
+        code = take_models(&reuse, err);
+    return close_reuse(&reuse, code, err);
+}
+
+enum ko_code ko_cube_reuse_settle(const struct ko_cube_reuse *request, const uint8_t *unsettled,
+                                  struct ko_error *err)
+{
+    const struct ko_plan *plan = request->plan;
+    struct ko_cube_reuse of_nothing = *request;
+    struct reuse reuse = {
+        .request = &of_nothing, .plan = plan, .old_model = -1, .no_model = KO_REUSE_MODEL};
+
+    enum ko_code code = open_reuse(&reuse, err);
+    for (int32_t i = 0; i < plan->n_models * plan->n_facts && code == KO_OK; i++) {
+        struct taking taking = {.prompt = -1, .no_prompt = KO_REUSE_MODEL};
+        reuse.model = i / plan->n_facts;
+        if (!unsettled[i])
+            continue;
+        code = new_taking(&reuse, i % plan->n_facts, &taking, err);
+        for (taking.part = 0; taking.part < 2 && code == KO_OK; taking.part++)
+            take_cells(&reuse, &taking);
+        if (code == KO_OK)
+            code = stage(&reuse, &taking.record, err);
+        ko_record_free(&taking.record);
+    }
+    return close_reuse(&reuse, code, err);
 }

@@ -153,28 +153,48 @@ void ko_reuse_map_free(struct ko_reuse_map *map)
     *map = (struct ko_reuse_map){0};
 }
 
+/* Why a model of the old cube is not that of the plan, by what is known without its weights. */
+static enum ko_reuse_reason differs(const struct ko_cube_axes *axes, size_t k,
+                                    const struct ko_plan_model *model)
+{
+    if (strcmp(axes->fingerprint.item[k], model->fingerprint) != 0 ||
+        axes->n_layers[k] != model->n_layers)
+        return KO_REUSE_CHECKPOINT;
+    if (strcmp(axes->tokenizer_fingerprint.item[k], model->tokenizer_fingerprint) != 0)
+        return KO_REUSE_TOKENIZER;
+    return KO_REUSE_TAKEN;
+}
+
 enum ko_code ko_reuse_find_model(const struct ko_reuse_map *map, const struct ko_plan_model *model,
                                  const char *known, int32_t *index, char hash[33],
-                                 bool *other_weights, struct ko_error *err)
+                                 enum ko_reuse_reason *reason, struct ko_error *err)
 {
     const struct ko_cube_axes *axes = map->axes;
     enum ko_code code = KO_OK;
+    char found[33];
 
     *index = -1;
-    *other_weights = false;
+    *reason = KO_REUSE_MODEL;
+    hash[0] = '\0';
     for (size_t k = 0; k < axes->model.n && *index < 0 && code == KO_OK; k++) {
         const bool same_name = strcmp(axes->model.item[k], model->name) == 0;
-        if (strcmp(axes->fingerprint.item[k], model->fingerprint) != 0 ||
-            strcmp(axes->tokenizer_fingerprint.item[k], model->tokenizer_fingerprint) != 0 ||
-            axes->n_layers[k] != model->n_layers)
-            continue;
-        code = ko_cube_view_content_hash(map->old, (int32_t)k, hash, err);
-        if (code != KO_OK || hash[0] == '\0')
-            continue; /* never loaded: nothing was computed */
-        if (known[0] ? strcmp(known, hash) == 0 : same_name)
-            *index = (int32_t)k;
-        else
-            *other_weights = *other_weights || same_name;
+        enum ko_reuse_reason why = differs(axes, k, model);
+        if (why == KO_REUSE_TAKEN) {
+            code = ko_cube_view_content_hash(map->old, (int32_t)k, found, err);
+            if (code != KO_OK)
+                break;
+            if (found[0] == '\0') /* nothing was computed */
+                why = KO_REUSE_UNLOADED;
+            else if (known[0] ? strcmp(known, found) == 0 : same_name)
+                *index = (int32_t)k;
+            else
+                why = KO_REUSE_WEIGHTS;
+        }
+        if (*index >= 0 || (same_name && *reason == KO_REUSE_MODEL)) {
+            *reason = *index >= 0 ? KO_REUSE_TAKEN : why;
+            if (why == KO_REUSE_TAKEN || why == KO_REUSE_WEIGHTS)
+                memcpy(hash, found, sizeof found);
+        }
     }
     return code;
 }
@@ -200,43 +220,33 @@ enum ko_code ko_reuse_part_model(const struct ko_reuse_map *map, struct ko_reuse
     return code;
 }
 
-/* The prompt of that id with the same words; NULL where there is none. */
-static const struct ko_reuse_id *find_words(const struct ko_reuse_part *part,
-                                            const struct ko_plan_fact *fact)
+/* The prompt of that id; NULL where there is none. */
+static const struct ko_reuse_id *find_id(const struct ko_reuse_part *part, const char *id)
 {
-    const struct ko_reuse_id wanted = {.id = fact->id};
-    const struct ko_reuse_id *found =
-        part->n_prompts > 0
-            ? bsearch(&wanted, part->id, (size_t)part->n_prompts, sizeof wanted, by_id)
-            : NULL;
+    const struct ko_reuse_id wanted = {.id = id};
 
-    if (!found || strcmp(part->text.item[found->index], fact->text) != 0 ||
-        strcmp(part->subject.item[found->index], fact->subject) != 0 ||
-        strcmp(part->target.item[found->index], fact->target) != 0)
-        return NULL;
-    return found;
+    return part->n_prompts > 0
+               ? bsearch(&wanted, part->id, (size_t)part->n_prompts, sizeof wanted, by_id)
+               : NULL;
 }
 
-enum ko_code ko_reuse_find_prompt(const struct ko_reuse_map *map, struct ko_reuse_part *part,
-                                  int32_t index, int32_t model, int32_t fact, int32_t *prompt,
-                                  struct ko_error *err)
+static bool same_words(const struct ko_reuse_part *part, int32_t at,
+                       const struct ko_plan_fact *fact)
 {
-    const struct ko_plan *plan = map->plan;
-    const struct ko_prompt *wanted = ko_plan_prompt(plan, model, fact);
-    const struct ko_reuse_id *found = find_words(part, &plan->fact[fact]);
+    return strcmp(part->text.item[at], fact->text) == 0 &&
+           strcmp(part->subject.item[at], fact->subject) == 0 &&
+           strcmp(part->target.item[at], fact->target) == 0;
+}
+
+static enum ko_code same_tokens(const struct ko_reuse_map *map, struct ko_reuse_part *part,
+                                int32_t index, int32_t at, const struct ko_prompt *wanted,
+                                bool *same, struct ko_error *err)
+{
     const int32_t n_positions = map->axes->n_positions;
     char name[64];
 
-    *prompt = -1;
-    if (!found)
-        return KO_OK;
-    const int32_t at = found->index;
-    if (part->n_tokens[at] != wanted->n_tokens || wanted->n_tokens > n_positions ||
-        part->subject_begin[at] != wanted->subject_begin ||
-        part->subject_end[at] != wanted->subject_end || part->target_id[at] != wanted->target)
-        return KO_OK;
-    if (plan->has_foils && wanted->foil >= 0 &&
-        (!part->foil_id || part->foil_id[at] != wanted->foil))
+    *same = false;
+    if (part->n_tokens[at] != wanted->n_tokens || wanted->n_tokens > n_positions)
         return KO_OK;
     const struct ko_cube_rows row = {.dataset = named(part, "token_id", name),
                                      .model = index,
@@ -244,8 +254,69 @@ enum ko_code ko_reuse_find_prompt(const struct ko_reuse_map *map, struct ko_reus
                                      .n = 1,
                                      .n_values = n_positions};
     const enum ko_code code = ko_cube_view_rows_int(map->old, &row, part->token, err);
-    if (code == KO_OK &&
-        memcmp(part->token, wanted->token, (size_t)wanted->n_tokens * sizeof *wanted->token) == 0)
-        *prompt = at;
+    *same = code == KO_OK && memcmp(part->token, wanted->token,
+                                    (size_t)wanted->n_tokens * sizeof *wanted->token) == 0;
     return code;
+}
+
+enum ko_code ko_reuse_find_prompt(const struct ko_reuse_map *map, struct ko_reuse_part *part,
+                                  int32_t index, int32_t model, int32_t fact, int32_t *prompt,
+                                  enum ko_reuse_reason *reason, struct ko_error *err)
+{
+    const struct ko_plan *plan = map->plan;
+    const struct ko_prompt *wanted = ko_plan_prompt(plan, model, fact);
+    const struct ko_reuse_id *found = find_id(part, plan->fact[fact].id);
+    bool same = false;
+
+    *prompt = -1;
+    *reason = KO_REUSE_PROMPT;
+    if (!found)
+        return KO_OK;
+    const int32_t at = found->index;
+    const enum ko_code code = same_tokens(map, part, index, at, wanted, &same, err);
+    if (!same_words(part, at, &plan->fact[fact]))
+        *reason = KO_REUSE_WORDS;
+    else if (!same)
+        *reason = KO_REUSE_TOKENS;
+    else if (part->subject_begin[at] != wanted->subject_begin ||
+             part->subject_end[at] != wanted->subject_end)
+        *reason = KO_REUSE_SUBJECT;
+    else if (part->target_id[at] != wanted->target)
+        *reason = KO_REUSE_TARGET;
+    else if (plan->has_foils && wanted->foil >= 0 &&
+             (!part->foil_id || part->foil_id[at] != wanted->foil))
+        *reason = KO_REUSE_FOIL;
+    else {
+        *reason = KO_REUSE_TAKEN;
+        *prompt = at;
+    }
+    return code;
+}
+
+enum ko_reuse_reason ko_reuse_find_cell(const struct ko_reuse_map *map,
+                                        const struct ko_reuse_part *part, const int32_t cell[5],
+                                        struct ko_reuse_place *place)
+{
+    const struct ko_cube_axes *axes = map->axes;
+    const int32_t route = map->route[cell[0]], feature = map->feature[cell[1]];
+    const int32_t size = map->size[cell[3]], start = map->start[cell[4]];
+
+    if (!keeps_its_meaning(&map->plan->route[cell[0]].route))
+        return KO_REUSE_SPAN;
+    if (route < 0)
+        return KO_REUSE_ROUTE;
+    if (feature < 0)
+        return KO_REUSE_CLASS;
+    if (size < 0)
+        return KO_REUSE_SIZE;
+    if (start < 0)
+        return KO_REUSE_START;
+    if (cell[2] >= part->n_sources)
+        return KO_REUSE_UNPLANNED;
+    place->status =
+        (((int64_t)route * (int64_t)axes->feature_class.n + feature) * part->n_sources + cell[2]) *
+            axes->n_sizes +
+        size;
+    place->value = place->status * axes->n_starts + start;
+    return KO_REUSE_TAKEN;
 }

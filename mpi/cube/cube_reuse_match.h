@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "mpi/cube/cube_read.h"
+#include "mpi/cube/cube_reuse_missing.h"
 #include "src/plan/plan.h"
 
 /* An id of the old cube's prompt axis. */
@@ -27,7 +28,7 @@ struct ko_reuse_part {
     int32_t *token; /* [n_positions] of a prompt, to work in; owned */
 };
 
-/* The axes of the plan on those of the old cube: index, or -1. */
+/* The axes of the plan on those of the old cube: index, or -1. Sizes and starts by their layers. */
 struct ko_reuse_map {
     struct ko_cube_view *old;                /* borrowed */
     const struct ko_cube_axes *axes;         /* its */
@@ -43,13 +44,12 @@ KO_MUST_CHECK enum ko_code ko_reuse_map_open(struct ko_cube_view *old, const str
 void ko_reuse_map_free(struct ko_reuse_map *map);
 
 /* The model of the old cube with these fingerprints and this content hash (`known`, where not "");
-   without a known hash it must have the same name too. -1 in *index where there is none;
-   *other_weights: a model of the same name and fingerprint has another content hash. hash is the
-   old cube's. */
+   without a known hash it must have the same name too. -1 in *index where there is none, and
+   *reason says why. hash is the old cube's, of a model that has other weights too. */
 KO_MUST_CHECK enum ko_code ko_reuse_find_model(const struct ko_reuse_map *map,
                                                const struct ko_plan_model *model, const char *known,
-                                               int32_t *index, char hash[33], bool *other_weights,
-                                               struct ko_error *err);
+                                               int32_t *index, char hash[33],
+                                               enum ko_reuse_reason *reason, struct ko_error *err);
 
 /* Reads what the old cube knows of its prompts under its model `index`. */
 KO_MUST_CHECK enum ko_code ko_reuse_part_model(const struct ko_reuse_map *map,
@@ -57,10 +57,20 @@ KO_MUST_CHECK enum ko_code ko_reuse_part_model(const struct ko_reuse_map *map,
                                                struct ko_error *err);
 
 /* Where the plan's (model, fact) lies on the part's prompt axis under the old cube's model `index`
-   (whose part has been read): the same id, text, subject, answer and tokens; -1 where nowhere. */
+   (whose part has been read): the same id, text, subject, answer, tokens, and, where the plan has
+   one, foil; -1 where nowhere, and *reason says why. */
 KO_MUST_CHECK enum ko_code ko_reuse_find_prompt(const struct ko_reuse_map *map,
                                                 struct ko_reuse_part *part, int32_t index,
                                                 int32_t model, int32_t fact, int32_t *prompt,
-                                                struct ko_error *err);
+                                                enum ko_reuse_reason *reason, struct ko_error *err);
+
+/* Where a cell of the plan, [route, class, source position, size, start], lies among the old cube's
+   values of a prompt, and its status among the statuses. KO_REUSE_TAKEN, or what is missing. */
+struct ko_reuse_place {
+    int64_t value, status;
+};
+enum ko_reuse_reason ko_reuse_find_cell(const struct ko_reuse_map *map,
+                                        const struct ko_reuse_part *part, const int32_t cell[5],
+                                        struct ko_reuse_place *place);
 
 #endif

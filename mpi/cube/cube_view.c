@@ -58,6 +58,7 @@ static enum ko_code check_format(struct ko_cube_view *view, struct ko_error *err
                        view->path, kind ? kind : "");
     view->lengths.evaluation = strcmp(kind, "evaluation") == 0;
     view->lengths.foils = has(view->file, "eval_prompt_foil");
+    view->lengths.reused = has(view->file, "reused") || has(view->file, "heat_reused");
     view->lengths.shard = ko_cube_view_attribute(view, "shard") != NULL;
     return KO_OK;
 }
@@ -88,9 +89,7 @@ static enum ko_code open_file(struct ko_cube_view *view, bool locking, struct ko
     hid_t access = ko_hdf5_access(locking, view->path, err);
     if (access < 0)
         return err->code;
-    /* Without HDF5's buffer beside a dataset: what a run writes is seen by every later read. */
-    if (H5Pset_sieve_buf_size(access, 0) >= 0)
-        view->file = H5Fopen(view->path, H5F_ACC_RDONLY, access);
+    view->file = H5Fopen(view->path, H5F_ACC_RDONLY, access);
     if (view->file < 0)
         code = ko_hdf5_fail(err, KO_E_INPUT, "%s: cannot be opened", view->path);
     ko_hdf5_close(access, &code, view->path, err);

@@ -199,13 +199,12 @@ static void log_left(const struct ko_session *session, const struct ko_job *job,
 }
 
 enum ko_code ko_session_compute(struct ko_session *session, struct ko_plan *plan,
-                                const uint8_t *done, char (*content_hash)[33],
-                                const char *cube_path, const char *title, struct ko_error *err)
+                                const struct ko_job_earlier *earlier, const char *cube_path,
+                                const char *title, struct ko_error *err)
 {
     const struct ko_options *options = session->cli->options;
     struct ko_job job = {0};
-    enum ko_code code =
-        ko_job_new(plan, done, content_hash, cube_path, session->backend, &job, err);
+    enum ko_code code = ko_job_new(plan, earlier, cube_path, session->backend, &job, err);
     if (code != KO_OK)
         return code;
     job.precision = session->precision;

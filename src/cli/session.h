@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "mpi/job.h"
 #include "mpi/lock.h"
 #include "mpi/progress.h"
 #include "mpi/sight.h"
@@ -51,10 +52,9 @@ KO_MUST_CHECK enum ko_code ko_session_run(struct ko_cli *cli, ko_session_lead *l
 KO_MUST_CHECK enum ko_code ko_session_begin(struct ko_session *session,
                                             const struct ko_output *output, struct ko_error *err);
 
-/* For the root's lead: computes a plan into a cube on all ranks. done and content_hash as in
- * ko_job_new. The cube exists. */
+/* For the root's lead: computes a plan into a cube on all ranks, but for what it has. It exists. */
 KO_MUST_CHECK enum ko_code ko_session_compute(struct ko_session *session, struct ko_plan *plan,
-                                              const uint8_t *done, char (*content_hash)[33],
+                                              const struct ko_job_earlier *earlier,
                                               const char *cube_path, const char *title,
                                               struct ko_error *err);
 

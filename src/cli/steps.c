@@ -15,6 +15,12 @@
 
 enum { N_ATTRIBUTES = 8 };
 
+/* Whether --reuse names a cube. */
+static bool reuses(const struct ko_session *session)
+{
+    return session->cli->options->value[KO_OPT_REUSE].list.n > 0;
+}
+
 /* What is known at creation and does not depend on the plan alone. */
 static size_t fill_attributes(const struct ko_session *session, const struct ko_inputs *inputs,
                               const char *evaluation, struct ko_cube_attribute out[N_ATTRIBUTES])
@@ -46,12 +52,15 @@ static struct ko_tokenizer **plan_tokenizers(const struct ko_inputs *inputs,
 struct earlier {
     uint8_t *done;            /* [n_models * n_facts] */
     char (*content_hash)[33]; /* [n_models] "": not known */
+    struct ko_taken *taken;   /* cells from earlier cubes; NULL: none */
+    bool reused;              /* the cube says of each cell whether it was taken */
 };
 
 static void free_earlier(struct earlier *earlier)
 {
     free(earlier->done);
     free(earlier->content_hash);
+    ko_taken_free(earlier->taken);
 }
 
 /* Nothing done; hashes from the evaluation that the prompts are selected by, if there is one. */
@@ -127,6 +136,7 @@ static enum ko_code create(const struct ko_session *session, const struct ko_inp
     struct ko_cube_content content = {
         .attribute = attribute,
         .n_attributes = fill_attributes(session, inputs, evaluation_path, attribute),
+        .reused = plan->kind == KO_PLAN_SWEEP && reuses(session),
         .whole = whole ? &outline : NULL,
         .placing = &placing};
     enum ko_code code = fill_content(inputs, plan, evaluation, &of_plan, &content, err);
@@ -151,6 +161,8 @@ static enum ko_code read_earlier(const struct ko_session *session, const struct 
                                     ko_option_string(session->cli->options, KO_OPT_PRECISION), err);
     if (code == KO_OK)
         code = ko_cube_view_done(view, plan, earlier->done, err);
+    earlier->reused = code == KO_OK &&
+                      (ko_cube_view_has(view, "reused") || ko_cube_view_has(view, "heat_reused"));
     for (int32_t m = 0; code == KO_OK && m < plan->n_models; m++) {
         code = ko_cube_view_content_hash(view, m, hash, err);
         if (code == KO_OK && hash[0] != '\0')
@@ -171,11 +183,11 @@ static enum ko_code complete(struct ko_session *session, struct ko_plan *plan, c
     enum ko_code code = start_earlier(plan, evaluation, &earlier, err);
     if (code == KO_OK && resume)
         code = read_earlier(session, plan, path, &earlier, err);
-    if (code == KO_OK && plan->kind == KO_PLAN_SWEEP) {
+    if (code == KO_OK && plan->kind == KO_PLAN_SWEEP && (earlier.reused || reuses(session))) {
         const struct ko_reuse_request request = {plan, path, earlier.done, earlier.content_hash};
-        int64_t n_taken = 0;
-        code = ko_reuse_cells(session, &request, &n_taken, err);
-        if (code == KO_OK && n_taken > 0)
+        bool changed = false;
+        code = ko_reuse_cells(session, &request, &earlier.taken, &changed, err);
+        if (code == KO_OK && changed)
             code = read_earlier(session, plan, path, &earlier, err);
     }
     size_t n_done = 0;
@@ -183,9 +195,10 @@ static enum ko_code complete(struct ko_session *session, struct ko_plan *plan, c
         n_done += earlier.done[k];
     if (code == KO_OK && n_done == n)
         ko_log_write(&session->log, KO_LOG_INFO, "%s complete already cube=\"%s\"", title, path);
-    else if (code == KO_OK)
-        code =
-            ko_session_compute(session, plan, earlier.done, earlier.content_hash, path, title, err);
+    else if (code == KO_OK) {
+        const struct ko_job_earlier has = {earlier.done, earlier.content_hash, earlier.taken};
+        code = ko_session_compute(session, plan, &has, path, title, err);
+    }
     free_earlier(&earlier);
     return code;
 }

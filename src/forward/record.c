@@ -86,6 +86,7 @@ void ko_record_free(struct ko_record *record)
         return;
     free(record->value);
     free(record->status);
+    free(record->taken);
     *record = (struct ko_record){0};
 }
 

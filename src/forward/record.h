@@ -33,6 +33,9 @@ struct ko_record {
         *value; /* [n_values] by slot; NaN and -1 where no cell exists or it is vacuous; owned */
     int64_t n_statuses;
     uint8_t *status; /* [n_statuses] KO_DONE, KO_VACUOUS, KO_NOT_PLANNED or KO_CELL_FAILED; owned */
+    uint8_t *taken;  /* NULL: the record was computed. Else its values come from an earlier cube:
+                        [n_values] 1 where there is one; a status is KO_PENDING where one is missing
+                        still; owned */
 };
 
 /* A record with every value NaN / -1, statuses as planned with pending ones set to KO_DONE. Free

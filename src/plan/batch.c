@@ -4,6 +4,7 @@
 
 #include "src/base/memory.h"
 #include "src/plan/prompt_tree.h"
+#include "src/plan/taken.h"
 
 /* One prompt's share of a batch. */
 struct share {
@@ -105,6 +106,16 @@ static struct ko_batch *new_batch(struct composer *c, int32_t model, const struc
     return &c->batch[c->n++];
 }
 
+/* batch->fact has room for it. */
+static void count_prompt(struct ko_batch *batch, int32_t fact, const struct share *share)
+{
+    batch->fact[batch->n_facts++] = fact;
+    batch->n_cells += share->n_cells;
+    batch->n_rows += share->n_rows;
+    batch->flop += share->flop;
+    batch->separate_flop += share->separate_flop;
+}
+
 static enum ko_code add_prompt(struct composer *c, int32_t model, int32_t fact,
                                const struct share *share)
 {
@@ -121,11 +132,7 @@ static enum ko_code add_prompt(struct composer *c, int32_t model, int32_t fact,
         return KO_E_MEMORY;
     }
     batch->fact = facts;
-    batch->fact[batch->n_facts++] = fact;
-    batch->n_cells += share->n_cells;
-    batch->n_rows += share->n_rows;
-    batch->flop += share->flop;
-    batch->separate_flop += share->separate_flop;
+    count_prompt(batch, fact, share);
     return KO_OK;
 }
 
@@ -153,7 +160,7 @@ static enum ko_code compose_model(struct composer *c, int32_t model)
         if (ko_plan_prompt(plan, model, f)->reason != KO_RUNNABLE) {
             continue;
         }
-        code = ko_tree_build(&tree_model, f, &tree, c->err);
+        code = ko_tree_build(&tree_model, f, NULL, &tree, c->err);
         if (code != KO_OK || (plan->kind == KO_PLAN_SWEEP && !tree.planned)) {
             continue;
         }
@@ -183,7 +190,7 @@ enum ko_code ko_batches_smallest_budget(const struct ko_plan *plan, int32_t mode
         if (ko_plan_prompt(plan, model, f)->reason != KO_RUNNABLE) {
             continue;
         }
-        code = ko_tree_build(&tree_model, f, &tree, err);
+        code = ko_tree_build(&tree_model, f, NULL, &tree, err);
         if (code == KO_OK && (plan->kind != KO_PLAN_SWEEP || tree.planned)) {
             const struct share share = measure(&tree);
             smallest = share.smallest_budget > smallest ? share.smallest_budget : smallest;
@@ -210,6 +217,61 @@ enum ko_code ko_batches_compose(const struct ko_plan *plan, struct ko_batches *o
     }
     *out = batches;
     return KO_OK;
+}
+
+static bool has_taken(const struct ko_batch *batch, const struct ko_taken *taken)
+{
+    for (int32_t i = 0; i < batch->n_facts; i++) {
+        if (ko_taken_of(taken, batch->model, batch->fact[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Its prompts are measured anew, and those without anything left to compute leave it. */
+static enum ko_code prune_batch(const struct ko_tree_model *model, const struct ko_taken *taken,
+                                struct ko_batch *batch, struct ko_tree *tree, struct ko_error *err)
+{
+    struct ko_batch left = {.model = batch->model, .fact = batch->fact, .taken = taken};
+    enum ko_code code = KO_OK;
+    for (int32_t i = 0; code == KO_OK && i < batch->n_facts; i++) {
+        const int32_t fact = batch->fact[i];
+        code = ko_tree_build(model, fact, ko_taken_of(taken, batch->model, fact), tree, err);
+        if (code != KO_OK) {
+            continue;
+        }
+        left.n_taken += tree->n_taken;
+        if (!ko_tree_is_taken(tree)) {
+            const struct share share = measure(tree);
+            left.n_waves = share.n_waves; /* more than one only where it is the one prompt */
+            count_prompt(&left, fact, &share);
+        }
+    }
+    if (code == KO_OK) {
+        *batch = left;
+    }
+    return code;
+}
+
+enum ko_code ko_batches_prune(const struct ko_plan *plan, const struct ko_taken *taken,
+                              struct ko_batches *batches, struct ko_error *err)
+{
+    enum ko_code code = KO_OK;
+    for (int32_t b = 0; code == KO_OK && b < batches->n;) {
+        const int32_t m = batches->batch[b].model;
+        struct ko_tree_model model = {0};
+        struct ko_tree tree = {0};
+        code = ko_tree_model_open(plan, m, &model, err);
+        for (; code == KO_OK && b < batches->n && batches->batch[b].model == m; b++) {
+            if (has_taken(&batches->batch[b], taken)) {
+                code = prune_batch(&model, taken, &batches->batch[b], &tree, err);
+            }
+        }
+        ko_tree_free(&tree);
+        ko_tree_model_close(&model);
+    }
+    return code;
 }
 
 void ko_batches_free(struct ko_batches *batches)

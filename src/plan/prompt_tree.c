@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "src/base/memory.h"
+#include "src/plan/taken.h"
 
 static void fill_block_windows(const struct ko_plan *plan, int32_t model, int32_t b,
                                uint8_t *windows)
@@ -76,6 +77,8 @@ static void clear(struct ko_tree *tree)
     }
     tree->n_edges = tree->n_groups = tree->n_members = 0;
     tree->planned = false;
+    memset(tree->part, 0, sizeof tree->part);
+    tree->n_taken = 0;
 }
 
 void ko_tree_free(struct ko_tree *tree)
@@ -87,6 +90,7 @@ void ko_tree_free(struct ko_tree *tree)
     free(tree->group);
     free(tree->windows);
     free(tree->member);
+    free(tree->wanted);
     *tree = (struct ko_tree){0};
 }
 
@@ -221,6 +225,40 @@ static enum ko_code find_group(struct ko_tree *tree, int32_t edges, int32_t feat
     return KO_OK;
 }
 
+const uint8_t *ko_tree_wanted(const struct ko_tree *tree, size_t member)
+{
+    const struct ko_tree_member *m = &tree->member[member];
+    return tree->taken ? tree->wanted + member * tree->model->n_windows
+                       : ko_tree_asked(tree, m->route, m->feature);
+}
+
+/* What is asked of the member and not taken, in the place of the next one. */
+static enum ko_code fill_wanted(struct ko_tree *tree, const struct ko_tree_member *member,
+                                bool vacuous, struct ko_error *err)
+{
+    const struct ko_plan *plan = tree->model->plan;
+    const size_t n = tree->model->n_windows;
+    const uint8_t *asked = ko_tree_asked(tree, member->route, member->feature);
+    void *grown = ko_grow(tree->wanted, &tree->wanted_capacity, (tree->n_members + 1) * n, 1, err);
+    if (grown == NULL) {
+        return KO_E_MEMORY;
+    }
+    tree->wanted = grown;
+    uint8_t *wanted = tree->wanted + tree->n_members * n;
+    for (int32_t s = 0; s < plan->n_starts; s++) {
+        for (int32_t i = 0; i < plan->n_sizes; i++, asked++, wanted++) {
+            const bool taken =
+                *asked && !vacuous &&
+                ko_taken_has(tree->taken, ko_plan_value_slot(plan, member->route, member->feature,
+                                                             member->source_position, i, s));
+            *wanted = *asked && !taken;
+            tree->n_taken += taken;
+            tree->part[plan->route[member->route].heat].taken |= taken;
+        }
+    }
+    return KO_OK;
+}
+
 static enum ko_code add_member(struct ko_tree *tree, int32_t route, int32_t feature,
                                int32_t source_position, int32_t edges, struct ko_error *err)
 {
@@ -231,15 +269,19 @@ static enum ko_code add_member(struct ko_tree *tree, int32_t route, int32_t feat
         return KO_E_MEMORY;
     }
     tree->member = grown;
-    if (edges >= 0) {
-        enum ko_code code = find_group(tree, edges, feature, &member.group, err);
-        if (code != KO_OK) {
-            return code;
-        }
-        size_t n = tree->model->n_windows;
-        unite(tree->windows + (size_t)member.group * n, ko_tree_asked(tree, route, feature), n);
+    enum ko_code code = tree->taken ? fill_wanted(tree, &member, edges < 0, err) : KO_OK;
+    if (code == KO_OK && edges >= 0) {
+        code = find_group(tree, edges, feature, &member.group, err);
+    }
+    if (code != KO_OK) {
+        return code;
     }
     tree->member[tree->n_members++] = member;
+    if (edges >= 0) {
+        size_t n = tree->model->n_windows;
+        unite(tree->windows + (size_t)member.group * n, ko_tree_wanted(tree, tree->n_members - 1),
+              n);
+    }
     return KO_OK;
 }
 
@@ -254,7 +296,7 @@ static enum ko_code add_route(struct ko_tree *tree, int32_t route, struct ko_err
     if (!any) {
         return KO_OK;
     }
-    tree->planned = true;
+    tree->planned = tree->part[r->heat].planned = true;
     enum ko_code code = KO_OK;
     int32_t n_sources = r->heat ? tree->n_tokens : 1;
     for (int32_t j = 0; code == KO_OK && j < n_sources; j++) {
@@ -274,8 +316,8 @@ static enum ko_code add_route(struct ko_tree *tree, int32_t route, struct ko_err
     return code;
 }
 
-enum ko_code ko_tree_build(const struct ko_tree_model *model, int32_t fact, struct ko_tree *tree,
-                           struct ko_error *err)
+enum ko_code ko_tree_build(const struct ko_tree_model *model, int32_t fact, const uint8_t *taken,
+                           struct ko_tree *tree, struct ko_error *err)
 {
     const struct ko_plan *plan = model->plan;
     size_t n = (size_t)plan->n_routes * (size_t)plan->n_features * model->n_windows;
@@ -292,6 +334,7 @@ enum ko_code ko_tree_build(const struct ko_tree_model *model, int32_t fact, stru
         tree->model = model;
     }
     tree->fact = fact;
+    tree->taken = taken;
     tree->n_tokens = ko_plan_prompt(plan, model->model, fact)->n_tokens;
     if (plan->n_blocks == 0) {
         return KO_OK;
@@ -308,13 +351,22 @@ int64_t ko_tree_n_cells(const struct ko_tree *tree)
 {
     int64_t cells = 0;
     for (size_t i = 0; i < tree->n_members; i++) {
-        const struct ko_tree_member *member = &tree->member[i];
-        const uint8_t *asked = ko_tree_asked(tree, member->route, member->feature);
-        for (size_t w = 0; member->group >= 0 && w < tree->model->n_windows; w++) {
-            cells += asked[w];
+        const uint8_t *wanted = ko_tree_wanted(tree, i);
+        for (size_t w = 0; tree->member[i].group >= 0 && w < tree->model->n_windows; w++) {
+            cells += wanted[w];
         }
     }
     return cells;
+}
+
+bool ko_tree_is_taken(const struct ko_tree *tree)
+{
+    for (size_t p = 0; p < sizeof tree->part / sizeof tree->part[0]; p++) {
+        if (tree->part[p].planned && !tree->part[p].taken) {
+            return false;
+        }
+    }
+    return tree->n_taken > 0 && ko_tree_n_cells(tree) == 0;
 }
 
 bool ko_tree_is_clean(const struct ko_tree *tree, const struct ko_tree_group *group, int32_t size,

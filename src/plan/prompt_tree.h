@@ -57,20 +57,35 @@ struct ko_tree {
     size_t windows_capacity;
     struct ko_tree_member *member;
     size_t n_members, member_capacity;
+    const uint8_t
+        *taken;      /* slots of the prompt's record that need no branch; NULL: none; borrowed */
+    uint8_t *wanted; /* [n_members, n_windows] what is planned and not taken, where `taken` */
+    size_t wanted_capacity;
     bool planned; /* any cell, vacuous or not */
+    struct ko_tree_part {
+        bool planned, taken; /* any cell; any cell that is taken */
+    } part[2];               /* plain routes, heatmaps */
+    int64_t n_taken;         /* cells */
 };
 
-/* The tree of a prompt that the model can run. *tree: {0}, or one built before, whose memory is
-   reused. Free with ko_tree_free, also after a failure. */
+/* The tree of a prompt that the model can run, without the cells that are `taken` (as ko_taken_of
+   says; NULL: none; borrowed while the tree is used). *tree: {0}, or one built before, whose memory
+   is reused. Free with ko_tree_free, also after a failure. */
 KO_MUST_CHECK enum ko_code ko_tree_build(const struct ko_tree_model *model, int32_t fact,
-                                         struct ko_tree *tree, struct ko_error *err);
+                                         const uint8_t *taken, struct ko_tree *tree,
+                                         struct ko_error *err);
 void ko_tree_free(struct ko_tree *tree); /* leaves {0} */
 
-/* The planned windows of a member. Borrowed. */
+/* The planned windows of a route and class. Borrowed. */
 const uint8_t *ko_tree_asked(const struct ko_tree *tree, int32_t route, int32_t feature);
+/* Those of a member that are not taken. Borrowed. */
+const uint8_t *ko_tree_wanted(const struct ko_tree *tree, size_t member);
 
-/* Cells that are not vacuous. */
+/* Cells that are neither vacuous nor taken. */
 int64_t ko_tree_n_cells(const struct ko_tree *tree);
+/* Whether all that the prompt has planned is taken, the clean run beside it: each of the two parts
+   that has any cell has one that is taken, and none is left. */
+bool ko_tree_is_taken(const struct ko_tree *tree);
 /* Whether the window needs no branch: it equals the clean run. */
 bool ko_tree_is_clean(const struct ko_tree *tree, const struct ko_tree_group *group, int32_t size,
                       int32_t start);

@@ -4,6 +4,7 @@
 #include "src/base/memory.h"
 #include "src/plan/batch.h"
 #include "src/plan/prompt_tree.h"
+#include "src/plan/taken.h"
 
 struct wave_builder {
     const struct ko_plan *plan;
@@ -111,15 +112,15 @@ static enum ko_code add_family(struct wave_builder *b, int32_t prompt,
     return code;
 }
 
-static enum ko_code add_cells(struct wave_builder *b, int32_t prompt,
-                              const struct ko_tree_member *member)
+static enum ko_code add_cells(struct wave_builder *b, int32_t prompt, size_t index)
 {
     const struct ko_plan *plan = b->plan;
-    const uint8_t *asked = ko_tree_asked(b->tree, member->route, member->feature);
+    const struct ko_tree_member *member = &b->tree->member[index];
+    const uint8_t *wanted = ko_tree_wanted(b->tree, index);
     const int32_t *at = b->branch_at + (size_t)member->group * b->tree->model->n_windows;
     for (int32_t s = 0; s < plan->n_starts; s++) {
-        for (int32_t i = 0; i < plan->n_sizes; i++, asked++, at++) {
-            if (!*asked || *at == NOWHERE) {
+        for (int32_t i = 0; i < plan->n_sizes; i++, wanted++, at++) {
+            if (!*wanted || *at == NOWHERE) {
                 continue;
             }
             void *grown = ko_grow(b->wave.cell, &b->cell_capacity, (size_t)b->wave.n_cells + 1,
@@ -165,7 +166,7 @@ static enum ko_code add_prompt(struct wave_builder *b, int32_t prompt)
     }
     for (size_t i = 0; code == KO_OK && i < tree->n_members; i++) {
         if (tree->member[i].group >= 0) {
-            code = add_cells(b, prompt, &tree->member[i]);
+            code = add_cells(b, prompt, i);
         }
     }
 done:
@@ -256,7 +257,9 @@ static enum ko_code build(struct wave_builder *b, const struct ko_batch *batch)
     enum ko_code code = ko_tree_model_open(b->plan, batch->model, &model, b->err);
     b->tree = &tree;
     for (int32_t i = 0; code == KO_OK && i < batch->n_facts; i++) {
-        code = ko_tree_build(&model, batch->fact[i], &tree, b->err);
+        const uint8_t *taken =
+            batch->taken ? ko_taken_of(batch->taken, batch->model, batch->fact[i]) : NULL;
+        code = ko_tree_build(&model, batch->fact[i], taken, &tree, b->err);
         if (code == KO_OK) {
             code = add_prompt(b, i);
         }

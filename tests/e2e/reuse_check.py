@@ -2,6 +2,9 @@
 
 reuse_check.py taken NEW OLD            prints how many records (model, prompt, axis) of OLD are in NEW bit for bit
 reuse_check.py close NEW WHOLE BOUND    every dataset of results agrees to the bound; ranks where the answer is not that close
+reuse_check.py cells NEW OLD            every cell that NEW marks as taken is OLD's bit for bit, and so is its clean run;
+                                        every done cell of OLD that is planned in NEW is marked; prints how many are marked and how many not
+reuse_check.py unsettled CUBE           prints how many cells are marked as taken under a flag that says pending
 reuse_check.py attribute CUBE NAME VALUE
 """
 import sys
@@ -42,6 +45,47 @@ def taken(new, old):
     print(n)
 
 
+def marked(f, prefix):
+    """The same keys as records, {cell: marked}."""
+    heat = bool(prefix)
+    routes, classes = text(f[prefix + "route"]), text(f["feature_class"])
+    sizes, starts = f["window_size"][:], f["window_start"][:]
+    models, prompts = text(f["model"]), text(f[prefix + "prompt"])
+    found = {}
+    for at in np.argwhere(f[prefix + "reused"][:] == 1):
+        cell = (routes[at[2]], classes[at[3]], int(at[4]) if heat else None, int(sizes[at[-2]]), int(starts[at[-1]]))
+        found.setdefault((models[at[0]], prompts[at[1]]), set()).add(cell)
+    return found
+
+
+def cells(new, old):
+    n_marked = n_other = 0
+    with h5py.File(new) as a, h5py.File(old) as b:
+        for prefix in [p for p in ("", "heat_") if p + "reused" in a]:
+            left, right, marks = records(a, prefix), records(b, prefix), marked(a, prefix)
+            assert marks.keys() <= left.keys(), "a mark where nothing is done"
+            for key, have in left.items():
+                taken = marks.get(key, set())
+                for cell, values in have.items():
+                    there = right.get(key, {}).get(cell)
+                    assert (cell in taken) == (there is not None), (key, cell, "is marked wrongly")
+                    assert there is None or there == values, (key, cell, "is not the old cube's")
+                assert taken <= have.keys(), (key, "a mark without a cell")
+                n_marked, n_other = n_marked + len(taken), n_other + len(have) - len(taken)
+                if taken:
+                    m, p = (text(a["model"]).index(key[0]), text(a[prefix + "prompt"]).index(key[1]))
+                    n, q = (text(b["model"]).index(key[0]), text(b[prefix + "prompt"]).index(key[1]))
+                    for name in ("logprob", "prob", "target_rank", "top1_id"):
+                        x, y = a[prefix + "clean_" + name][m, p], b[prefix + "clean_" + name][n, q]
+                        assert x.tobytes() == y.tobytes(), (key, name, "of the clean run is not the old cube's")
+    print(n_marked, n_other)
+
+
+def unsettled(path):
+    with h5py.File(path) as f:
+        print(sum(int(((f[p + "status"][:] == 1)[..., None] & (f[p + "reused"][:] == 1)).sum()) for p in ("", "heat_")))
+
+
 def close(new, whole, bound):
     bound = float(bound)
     with h5py.File(new) as a, h5py.File(whole) as b:
@@ -68,4 +112,4 @@ def attribute(path, name, value):
         f.attrs.modify(name, np.bytes_(value) if not value.isdigit() else np.int32(value))
 
 
-{"taken": taken, "close": close, "attribute": attribute}[sys.argv[1]](*sys.argv[2:])
+{"taken": taken, "cells": cells, "unsettled": unsettled, "close": close, "attribute": attribute}[sys.argv[1]](*sys.argv[2:])

@@ -19,6 +19,7 @@
 #include "mpi/cube/cube.h"
 #include "mpi/cube/cube_read.h"
 #include "mpi/cube/cube_reuse.h"
+#include "mpi/cube/cube_view_taken.h"
 #include "src/cli/cli.h"
 #include "src/cli/inputs.h"
 #include "src/forward/forward.h"
@@ -163,8 +164,9 @@ static enum ko_code run_reuse(struct ko_error *err)
     const struct ko_cube_attribute attributes[] = {{"backend", "cpu"}, {"precision", "float32"}};
     struct ko_plan *plan = small_plan_sweep(true);
     const struct ko_cube_content content = {
-        .plan = plan, .attribute = attributes, .n_attributes = 2};
+        .plan = plan, .attribute = attributes, .n_attributes = 2, .reused = true};
     char from[4096], to[4096];
+    uint8_t unsettled[10] = {0};
     struct ko_cube_reuse reuse = {
         .plan = plan, .path = to, .content_hash = hash, .done = nothing, .remark = no_remark};
     struct ko_cube_view *view = NULL;
@@ -177,8 +179,21 @@ static enum ko_code run_reuse(struct ko_error *err)
     if (code == KO_OK)
         code = ko_cube_reuse_check(view, "cpu", "float32", err);
     if (code == KO_OK)
+        code = ko_taken_new(plan, &reuse.taken, err);
+    if (code == KO_OK)
         code = ko_cube_reuse(view, &reuse, err);
     ko_cube_view_close(view);
+    ko_taken_free(reuse.taken);
+    reuse.taken = NULL;
+    view = NULL;
+    if (code == KO_OK)
+        code = ko_cube_view_open(to, &view, err);
+    if (code == KO_OK)
+        code = ko_cube_view_taken(view, plan, &reuse.taken, unsettled, err);
+    ko_cube_view_close(view);
+    if (code == KO_OK)
+        code = ko_cube_reuse_settle(&reuse, unsettled, err);
+    ko_taken_free(reuse.taken);
     ko_plan_free(plan);
     return code;
 }

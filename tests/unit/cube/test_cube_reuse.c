@@ -1,127 +1,13 @@
-#include <math.h>
-#include <mpi.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+/* Taking whole prompts, of a cube that has no place to say which of its cells were taken. */
+#include "tests/unit/cube/reuse_pair.h"
 
-#include <cmocka.h>
-
-#include "mpi/cube/cube.h"
-#include "mpi/cube/cube_reuse.h"
-#include "src/base/memory.h"
-#include "tests/support/folder.h"
-#include "tests/support/small_plan.h"
-
-enum { MODELS = 2, FACTS = 5, CLEAN = 9999 };
-
-static const char hash_of[MODELS][33] = {"00112233445566778899aabbccddeeff",
-                                         "ffeeddccbbaa99887766554433221100"};
-static struct ko_error err;
-static char *folder, *old_path, *new_path;
-static char remark[1024];
-
-static int make(void **state)
-{
-    (void)state;
-    folder = test_folder_make();
-    old_path = test_folder_path(folder, "old.h5");
-    new_path = test_folder_path(folder, "new.h5");
-    remark[0] = '\0';
-    return 0;
-}
-
-static int clear(void **state)
-{
-    (void)state;
-    free(old_path);
-    free(new_path);
-    test_folder_remove(folder);
-    return 0;
-}
-
-static void good(enum ko_code code)
-{
-    if (code != KO_OK)
-        fail_msg("%s", err.text);
-}
-
-static void create(const char *path, const struct ko_plan *plan)
-{
-    static const struct ko_cube_attribute attributes[] = {{"backend", "cpu"},
-                                                          {"precision", "float32"}};
-    const struct ko_cube_content content = {
-        .plan = plan, .attribute = attributes, .n_attributes = 2};
-
-    good(ko_cube_create(path, &content, &err));
-}
-
-/* Values that say where they belong. */
-static struct ko_metrics metrics_of(int32_t model, int32_t fact, int64_t slot)
-{
-    const float x = (float)(1000 * model + 100 * fact) + (float)slot;
-
-    return (struct ko_metrics){.logprob = -x / 512,
-                               .foil_logprob = -x / 256,
-                               .kl = x,
-                               .target_rank = (int32_t)(1 + slot),
-                               .top1_id = (int32_t)(7 * slot) + fact};
-}
-
-/* A cube in which all is done but what `leave` says of (model, fact). */
-static void make_old(const struct ko_plan *plan, int32_t leave_model, int32_t leave_fact)
-{
-    struct ko_cube *cube = NULL;
-
-    create(old_path, plan);
-    good(ko_cube_open(old_path, plan, MPI_COMM_SELF, &cube, &err));
-    for (int32_t m = 0; m < MODELS; m++) {
-        good(ko_cube_write_content_hash(cube, m, hash_of[m], &err));
-        for (int32_t f = 0; f < FACTS; f++) {
-            struct ko_record record = {0};
-            if (ko_plan_prompt(plan, m, f)->reason != KO_RUNNABLE ||
-                (m == leave_model && f == leave_fact))
-                continue;
-            good(ko_record_new(plan, m, f, &record, &err));
-            for (int64_t s = 0; s < record.n_statuses; s++)
-                for (int64_t k = 0; k < plan->n_starts && record.status[s] == KO_DONE; k++)
-                    record.value[s * plan->n_starts + k] = metrics_of(m, f, s * plan->n_starts + k);
-            record.clean = metrics_of(m, f, CLEAN);
-            good(ko_cube_commit(cube, &record, 1, &err));
-            ko_record_free(&record);
-        }
-    }
-    good(ko_cube_close(cube, &err));
-}
-
-static void take_remark(void *context, const char *line)
-{
-    (void)context;
-    (void)snprintf(remark, sizeof remark, "%s", line);
-}
-
-/* Makes the new cube and takes what the old one has: how many records. done may be NULL. */
 static int take(const struct ko_plan *plan, const char (*known)[33], const uint8_t *done,
                 int64_t *n_cells)
 {
-    static const uint8_t nothing[MODELS * FACTS];
-    struct ko_cube_view *view = NULL;
-    struct ko_cube_reuse reuse = {.plan = plan,
-                                  .path = new_path,
-                                  .content_hash = known,
-                                  .done = done ? done : nothing,
-                                  .remark = take_remark};
-
-    create(new_path, plan);
-    good(ko_cube_view_open(old_path, &view, &err));
-    good(ko_cube_reuse(view, &reuse, &err));
-    ko_cube_view_close(view);
+    (void)take_from_old(plan, known, done, false);
     if (n_cells)
-        *n_cells = reuse.n_cells;
-    return reuse.n_records;
+        *n_cells = given.n_cells;
+    return given.n_whole;
 }
 
 /* How many records of the new cube a resume need not compute, of those that have planned cells. */
@@ -207,13 +93,6 @@ static void what_the_old_cube_lacks_is_left_pending(void **state)
     (void)n_done(plan, done);
     assert_false(done[1]);
     ko_plan_free(plan);
-}
-
-static void replace(char **text, const char *by)
-{
-    free(*text);
-    *text = ko_copy(by, &err);
-    assert_non_null(*text);
 }
 
 static void other_text(struct ko_plan *plan)
@@ -409,7 +288,7 @@ static void foreign_cubes_are_refused_by_name(void **state)
     struct ko_cube_view *view = NULL;
     (void)state;
 
-    create(old_path, plan);
+    create(old_path, plan, false);
     good(ko_cube_view_open(old_path, &view, &err));
     good(ko_cube_reuse_check(view, "cpu", "float32", &err));
     assert_int_equal(ko_cube_reuse_check(view, "cuda", "float32", &err), KO_E_INPUT);
@@ -419,7 +298,7 @@ static void foreign_cubes_are_refused_by_name(void **state)
     assert_string_equal(err.text,
                         "the precision is 'float32' in it and 'tf32' in this run, leave it out");
     ko_cube_view_close(view);
-    create(old_path, clean);
+    create(old_path, clean, false);
     good(ko_cube_view_open(old_path, &view, &err));
     assert_int_equal(ko_cube_reuse_check(view, "cpu", "float32", &err), KO_E_INPUT);
     assert_non_null(strstr(err.text, "is an evaluation, which has no cells"));
@@ -427,8 +306,6 @@ static void foreign_cubes_are_refused_by_name(void **state)
     ko_plan_free(plan);
     ko_plan_free(clean);
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, make, clear)
 
 int main(int argc, char **argv)
 {

@@ -146,7 +146,7 @@ static void check_batch(struct asked_cells *e, const struct ko_batch *batch)
         n_cells += wave.n_cells;
         ko_wave_free(&wave);
     }
-    assert_true(batch->n_waves == 1 || batch->n_facts == 1);
+    assert_true(batch->n_waves <= 1 || batch->n_facts == 1);
     for (int32_t i = 1; i < batch->n_facts; i++) {
         assert_true(batch->fact[i] > batch->fact[i - 1]);
     }
@@ -320,9 +320,103 @@ static int check_plan(const struct ko_plan *plan, const struct ko_spec *spec)
     return n_multi;
 }
 
-static void plan_covers_every_cell_once(void **state)
+/* ------------------------------------------------------------------ cells that are taken */
+
+/* One cell in `of`, chosen anew for every prompt of the plan; of 1: all. */
+static struct ko_taken *take_some(const struct ko_plan *plan, const struct asked_cells *e,
+                                  int32_t of)
 {
-    (void)state;
+    struct ko_taken *taken = NULL;
+    struct ko_error err = {0};
+    uint8_t *marks = calloc(e->record + 1, 1);
+    assert_non_null(marks);
+    assert_int_equal(ko_taken_new(plan, &taken, &err), KO_OK);
+    for (int32_t m = 0; m < plan->n_models; m++) {
+        for (int32_t f = 0; f < plan->n_facts; f++) {
+            for (size_t slot = 0; slot < e->record; slot++) {
+                const struct asked_cell *cell = asked_cell_at(e, m, f, (int64_t)slot);
+                marks[slot] = cell->planned && !cell->vacuous && pick(of) == 0;
+            }
+            assert_int_equal(ko_taken_add(taken, m, f, marks, 0, (int64_t)e->record, &err), KO_OK);
+        }
+    }
+    free(marks);
+    return taken;
+}
+
+/* A message brings the same to another rank. */
+static struct ko_taken *sent(const struct ko_plan *plan, const struct ko_taken *taken)
+{
+    struct ko_bytes to = {0}, from = {0};
+    struct ko_taken *copy = NULL;
+    struct ko_error err = {0};
+    ko_taken_pack(taken, &to);
+    ko_bytes_read_from(&from, to.data.data, to.data.n);
+    assert_int_equal(ko_taken_unpack(&from, plan, &copy, &err), KO_OK);
+    assert_false(from.broken);
+    ko_text_free(&to.data);
+    return copy;
+}
+
+static void check_taken(const struct asked_cells *e, const struct ko_taken *taken, int64_t n_taken)
+{
+    for (int32_t m = 0; m < e->plan->n_models; m++) {
+        for (int32_t f = 0; f < e->plan->n_facts; f++) {
+            for (size_t slot = 0; slot < e->record; slot++) {
+                const struct asked_cell *cell = asked_cell_at(e, m, f, (int64_t)slot);
+                const bool gone = ko_taken_has(ko_taken_of(taken, m, f), (int64_t)slot);
+                assert_int_equal(cell->hits, cell->planned && !cell->vacuous && !gone);
+                n_taken -= gone;
+            }
+        }
+    }
+    assert_int_equal(n_taken, 0);
+}
+
+/* Whether each prompt of the pruned batch is one of the plan's batch, in its order. */
+static void check_members(const struct ko_batch *whole, const struct ko_batch *left)
+{
+    int32_t k = 0;
+    assert_int_equal(left->model, whole->model);
+    assert_true(left->n_rows <= whole->n_rows && left->n_waves <= whole->n_waves);
+    assert_true(left->flop <= whole->flop);
+    assert_int_equal(left->n_cells + left->n_taken, whole->n_cells);
+    for (int32_t i = 0; i < whole->n_facts && k < left->n_facts; i++) {
+        k += whole->fact[i] == left->fact[k];
+    }
+    assert_int_equal(k, left->n_facts);
+}
+
+static void check_pruned(const struct ko_plan *plan, const struct ko_spec *spec, int32_t of)
+{
+    struct asked_cells e = asked_cells_of(plan, spec);
+    struct ko_batches whole = {0}, left = {0};
+    struct ko_error err = {0};
+    struct ko_taken *taken = take_some(plan, &e, of), *copy = sent(plan, taken);
+    int64_t n_taken = 0;
+    assert_int_equal(ko_batches_compose(plan, &whole, &err), KO_OK);
+    assert_int_equal(ko_batches_compose(plan, &left, &err), KO_OK);
+    assert_int_equal(ko_batches_prune(plan, copy, &left, &err), KO_OK);
+    assert_int_equal(left.n, whole.n);
+    for (int32_t i = 0; i < left.n; i++) {
+        check_members(&whole.batch[i], &left.batch[i]);
+        check_batch(&e, &left.batch[i]);
+        n_taken += left.batch[i].n_taken;
+        /* Without a vacuous part beside it, nothing left is no prompt. */
+        assert_true(of > 1 || left.batch[i].n_cells == 0);
+        assert_true(left.batch[i].n_facts > 0 || left.batch[i].n_waves == 0);
+    }
+    check_taken(&e, taken, n_taken);
+    ko_batches_free(&left);
+    ko_batches_free(&whole);
+    ko_taken_free(copy);
+    ko_taken_free(taken);
+    asked_cells_free(&e);
+}
+
+/* 50 random specs, each with three row budgets. */
+static void try_plans(bool take)
+{
     int32_t n_built = 0, n_multi = 0;
     for (int32_t round = 0; round < 50; round++) {
         random_state = (uint64_t)round;
@@ -347,7 +441,11 @@ static void plan_covers_every_cell_once(void **state)
                 for (int32_t m = 0; m < 3; m++) {
                     plan->model[m].row_budget = smallest[m] + extra[more];
                 }
-                n_multi += check_plan(plan, spec);
+                if (take) {
+                    check_pruned(plan, spec, 1 + (round + more) % 3);
+                } else {
+                    n_multi += check_plan(plan, spec);
+                }
             }
             n_built++;
             ko_spec_free(spec);
@@ -357,11 +455,26 @@ static void plan_covers_every_cell_once(void **state)
         }
         ko_text_free(&text);
     }
-    assert_true(n_built >= 40 && n_multi >= 100);
+    assert_true(n_built >= 40 && (take || n_multi >= 100));
+}
+
+static void plan_covers_every_cell_once(void **state)
+{
+    (void)state;
+    try_plans(false);
+}
+
+static void what_is_taken_is_computed_by_no_branch_and_all_else_once(void **state)
+{
+    (void)state;
+    try_plans(true);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(plan_covers_every_cell_once)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(plan_covers_every_cell_once),
+        cmocka_unit_test(what_is_taken_is_computed_by_no_branch_and_all_else_once),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
