@@ -34,6 +34,11 @@ KO_MUST_CHECK enum ko_code ko_plan_warn(const struct ko_plan_builder *builder, c
 /* Routes and feature classes in order of first use, and each block's. */
 KO_MUST_CHECK enum ko_code ko_plan_build_routes(struct ko_plan_builder *builder);
 KO_MUST_CHECK enum ko_code ko_plan_build_features(struct ko_plan_builder *builder);
+/* Checks the names in a selection from a file's prompts: an unknown model is an error, a relation or
+   id that no prompt has a warning, and the first such one a sentence in *unmatched. */
+KO_MUST_CHECK enum ko_code ko_plan_select_check_names(const struct ko_plan_builder *builder,
+                                                      const struct ko_select *select, size_t file,
+                                                      struct ko_text *unmatched);
 /* Each block's prompts, model by model. */
 KO_MUST_CHECK enum ko_code ko_plan_build_selection(struct ko_plan_builder *builder);
 /* Sizes and starts that fit a model of the block with a selected prompt and a class. */

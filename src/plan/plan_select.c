@@ -93,68 +93,6 @@ static bool depends_on_model(const struct ko_select *select)
     return false;
 }
 
-/* Names of models in a selection are those of the evaluation; while there is none, those that the
-   spec declares, swept or not: they will be evaluated. */
-static enum ko_code check_model_name(const struct ko_plan_builder *builder,
-                                     const struct ko_select *select, const char *name)
-{
-    const struct ko_strings *ranked = builder->input->ranked_models;
-    const struct ko_spec *spec = builder->input->spec;
-    size_t n = ranked != NULL ? ranked->n : spec->n_models;
-    const char **names = ko_new(n, sizeof *names, builder->err);
-    if (names == NULL) {
-        return KO_E_MEMORY;
-    }
-    bool found = false;
-    for (size_t i = 0; i < n; i++) {
-        names[i] = ranked != NULL ? ranked->item[i] : spec->model[i].name;
-        found = found || strcmp(names[i], name) == 0;
-    }
-    const char *near = ko_nearest(name, names, n);
-    enum ko_code code = KO_OK;
-    if (!found && near != NULL) {
-        code = ko_fail(builder->err, KO_E_INPUT,
-                       "%s: correct-by: unknown model '%s', did you mean '%s'?", select->where,
-                       name, near);
-    } else if (!found) {
-        code = ko_fail(builder->err, KO_E_INPUT,
-                       "%s: correct-by: unknown model '%s', %s does not have it", select->where,
-                       name, ranked != NULL ? "the evaluation" : "the spec");
-    }
-    free(names);
-    return code;
-}
-
-/* An id that no prompt has is most likely mistyped. */
-static enum ko_code check_id(const struct selector *s, const struct ko_select *select,
-                             const char *id)
-{
-    const struct ko_plan_builder *builder = s->builder;
-    for (int32_t f = s->begin; f < s->end; f++) {
-        if (strcmp(builder->plan->fact[f].id, id) == 0) {
-            return KO_OK;
-        }
-    }
-    return ko_plan_warn(builder, "%s: id: '%s' is in no prompt of %s", select->where, id,
-                        builder->input->facts[s->block->file].file);
-}
-
-static enum ko_code check_names(const struct selector *s, const struct ko_select *select)
-{
-    enum ko_code code = KO_OK;
-    for (size_t i = 0; code == KO_OK && i < select->names.n; i++) {
-        if (select->kind == KO_SELECT_CORRECT_BY) {
-            code = check_model_name(s->builder, select, select->names.item[i]);
-        } else if (select->kind == KO_SELECT_ID) {
-            code = check_id(s, select, select->names.item[i]);
-        }
-    }
-    for (size_t i = 0; code == KO_OK && i < select->n_parts; i++) {
-        code = check_names(s, select->part[i]);
-    }
-    return code;
-}
-
 static bool runnable(const struct ko_plan *plan, int32_t model, int32_t fact)
 {
     return ko_plan_prompt(plan, model, fact)->reason == KO_RUNNABLE;
@@ -245,8 +183,9 @@ static enum ko_code select_for_model(struct selector *s, int32_t model, uint8_t 
     return code;
 }
 
-/* Nothing is selected: says where the prompts were lost. */
-static enum ko_code fail_empty(const struct selector *s)
+/* Nothing is selected: says where the prompts were lost. unmatched: a value of the selection that no
+   prompt has, "" where there is none. */
+static enum ko_code fail_empty(const struct selector *s, const char *unmatched)
 {
     const struct ko_plan_builder *builder = s->builder;
     int32_t n_runnable = 0;
@@ -265,6 +204,9 @@ static enum ko_code fail_empty(const struct selector *s)
                        "%s: no prompt is selected: %s has %d prompts, 0 can be run ('%s': %s)",
                        where, file, s->end - s->begin, builder->plan->fact[s->begin].id,
                        ko_reason_sentence(first->reason));
+    }
+    if (unmatched[0] != '\0') {
+        return ko_fail(builder->err, KO_E_INPUT, "%s: no prompt is selected: %s", where, unmatched);
     }
     return ko_fail(builder->err, KO_E_INPUT,
                    "%s: no prompt is selected: %s has %d prompts, %d can be run, 0 are selected, "
@@ -288,7 +230,8 @@ static enum ko_code select_block(const struct ko_plan_builder *builder, int32_t 
     if (selected == NULL) {
         return KO_E_MEMORY;
     }
-    enum ko_code code = check_names(&s, block->select);
+    struct ko_text unmatched = {0};
+    enum ko_code code = ko_plan_select_check_names(builder, block->select, block->file, &unmatched);
     if (code == KO_OK && !depends_on_model(block->select)) {
         code = select_once(&s, marked, selected);
     } else {
@@ -299,8 +242,9 @@ static enum ko_code select_block(const struct ko_plan_builder *builder, int32_t 
         }
     }
     if (code == KO_OK && memchr(selected, 1, n_models * n_facts) == NULL) {
-        code = fail_empty(&s);
+        code = fail_empty(&s, ko_text_str(&unmatched));
     }
+    ko_text_free(&unmatched);
     return code;
 }
 

@@ -259,7 +259,8 @@ static void odd_selections_are_warned_of(void **state)
     struct ko_strings warnings = {0};
     struct ko_plan *plan = built(&made, &warnings);
     assert_warned(&warnings, "a: no prompt is selected");
-    assert_warned(&warnings, "id: 'x7' is in no prompt of facts-0");
+    assert_warned(&warnings,
+                  "no prompt of facts-0 has the id 'x7', the first has '0' and the last '3'");
     assert_warned(&warnings, "sample: 5 prompts asked for, 1 are selected");
     assert_selected(plan, 0, 0, "");
     assert_selected(plan, 0, 1, "0");
@@ -300,6 +301,20 @@ static void plans_with_nothing_to_do_are_refused_in_words(void **state)
         {START PROMPTS ROUTES WINDOWS "sweeps: [{models: [b], features: [slow-third]}]\n",
          "no cell is left: no model has a feature class of the block", 0, 0},
         {START "prompts: {file: f, select: {relation: [P36]}}\n" ROUTES WINDOWS,
+         "spec.yaml:2:28: no prompt is selected: no prompt of facts-0 has the relation 'P36', "
+         "there "
+         "are 'R0', 'R1', 'R2'",
+         0, 0},
+        {START "prompts: {file: f, select: {relation: [RR1]}}\n" ROUTES WINDOWS,
+         "spec.yaml:2:28: no prompt is selected: no prompt of facts-0 has the relation 'RR1', did "
+         "you mean 'R1'?",
+         0, 0},
+        {START "prompts: {file: f, select: {all-of: [all, {id: ['99999']}]}}\n" ROUTES WINDOWS,
+         "spec.yaml:2:28: no prompt is selected: no prompt of facts-0 has the id '99999', the "
+         "first "
+         "has '0' and the last '3'",
+         0, 0},
+        {START "prompts: {file: f, select: {all-of: [{id: ['1']}, {id: ['2']}]}}\n" ROUTES WINDOWS,
          "spec.yaml:2:28: no prompt is selected: facts-0 has 4 prompts, 4 can be run, 0 are "
          "selected",
          0, 0},
