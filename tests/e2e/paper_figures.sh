@@ -8,7 +8,7 @@ shown=${1:+$(realpath "$1")}
 mini() { "$python" "$KO_SOURCE_DIR/tests/e2e/miniature.py" "$@"; }
 run() { "$KO_LAUNCH" 300 3 "$KNOCKOUT" "$@" --threads 1 --progress none 2>"$scratch/log" || { cat "$scratch/log"; fail "$*"; }; }
 
-export KNOCKOUT_CHECKPOINTS=$scratch/checkpoints KNOCKOUT_PROMPTS=$scratch/prompts.jsonl
+export KNOCKOUT_CHECKPOINTS=$scratch/checkpoints COUNTERFACT=$scratch/prompts.jsonl
 mini inputs "$scratch"
 cd "$scratch"
 

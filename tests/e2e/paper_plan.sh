@@ -39,7 +39,7 @@ with open(sys.argv[2], "w", encoding="utf-8", newline="") as file:
         rows.writerow({"case_id": ids.get(k, k), "prompt": fact["prompt"], "subject": fact["subject"], "relation_id": fact["relation"],
                        "target_true": fact["target"], "target_false": facts[k - 1]["target"]})
 PY
-export KNOCKOUT_CHECKPOINTS=$checkpoints KNOCKOUT_PROMPTS=$scratch/counterfact.csv
+export KNOCKOUT_CHECKPOINTS=$checkpoints COUNTERFACT=$scratch/counterfact.csv
 export OMP_NUM_THREADS=1 # each plan measures matrix products: no need for more here
 
 # plan SPEC [OPTION...]: into $scratch/plan/SPEC.json

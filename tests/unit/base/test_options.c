@@ -6,11 +6,13 @@
 
 #include <cmocka.h>
 
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "src/base/option_table.h"
 #include "src/base/options.h"
+#include "tests/support/folder.h"
 
 enum { MAX_WORDS = 12 };
 
@@ -288,9 +290,41 @@ static void a_tilde_in_a_path_is_the_home_folder(void **state)
     free(home);
 }
 
+/* Specs read variables of the environment, and so do options: one name cannot be both. */
+static void no_variable_of_a_bundled_spec_is_an_option(void **state)
+{
+    static const char *const patterns[] = {KO_SOURCE_DIR "/jobs/*.yaml",
+                                           KO_SOURCE_DIR "/jobs/*/*.yaml"};
+    glob_t found;
+    size_t n_variables = 0;
+    (void)state;
+    assert_int_equal(glob(patterns[0], 0, NULL, &found), 0);
+    assert_int_equal(glob(patterns[1], GLOB_APPEND, NULL, &found), 0);
+    for (size_t f = 0; f < found.gl_pathc; f++) {
+        size_t n = 0;
+        char *text = test_read(found.gl_pathv[f], &n), *at = text;
+        while ((at = strstr(at, "${")) != NULL) {
+            at += 2;
+            const size_t length = strcspn(at, "}");
+            n_variables++;
+            for (int id = 0; id < KO_N_OPTIONS; id++) {
+                char variable[KO_OPTION_NAME_MAX];
+                (void)ko_option_variable((enum ko_option)id, variable);
+                if (strlen(variable) == length && memcmp(variable, at, length) == 0)
+                    fail_msg("%s: ${%s} is the variable of --%s", found.gl_pathv[f], variable,
+                             ko_option_entry((enum ko_option)id)->name);
+            }
+        }
+        free(text);
+    }
+    globfree(&found);
+    assert_true(n_variables > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_variable_of_a_bundled_spec_is_an_option),
         cmocka_unit_test(a_tilde_in_a_path_is_the_home_folder),
         cmocka_unit_test(options_and_arguments_come_in_any_order),
         cmocka_unit_test(defaults_are_there_and_not_given),
