@@ -7,9 +7,10 @@
 #include "src/plan/shard.h"
 #include "src/spec/spec.h"
 
-/* From --shard: K/N, or auto from the variables of a Slurm array; of 0 without the option.
-   KO_E_INPUT for another form, outside an array, and in an array whose tasks are not MIN, MIN+1,
-   ..., MAX. */
+/* From --shard: K/N, or auto from the variables of a Slurm array; of 0 without the option. KO_E_INPUT
+   for another form, and for auto outside an array and wherever the array may be a part of another
+   one, as where some tasks run again: with gaps, of one task, beginning neither at 0 nor at 1, or
+   beside shards of another number. The error says what to write. */
 KO_MUST_CHECK enum ko_code ko_cli_shard(const struct ko_options *options, struct ko_shard *out,
                                         struct ko_error *err);
 

@@ -107,15 +107,29 @@ status=0
 "$KNOCKOUT" run "$scratch/spec.yaml" -o "$scratch/partial.h5" --evaluation "$scratch/evaluation.h5" "${quiet[@]}" --resume || fail "completing"
 cubes same "$scratch/whole.h5" "$scratch/partial.h5"
 
-# auto: the Slurm array's variables, counted from their smallest.
+# auto: the Slurm array's variables, counted from 0 or 1. What may be a part of another array is refused with what to write.
 array() { env SLURM_ARRAY_TASK_ID="$1" SLURM_ARRAY_TASK_MIN="$2" SLURM_ARRAY_TASK_MAX="$3" SLURM_ARRAY_TASK_COUNT="$4" \
-    "$KNOCKOUT" run "$scratch/spec.yaml" -o "$scratch/auto.h5" --evaluation "$scratch/evaluation.h5" "${quiet[@]}" --shard auto; }
+    "$KNOCKOUT" run "$scratch/spec.yaml" -o "$scratch/${5:-auto}.h5" --evaluation "$scratch/evaluation.h5" "${quiet[@]}" --shard auto; }
 refused 2 'SLURM_ARRAY_TASK_ID is not set' "$KNOCKOUT" run "$scratch/spec.yaml" -o "$scratch/auto.h5" --evaluation "$scratch/evaluation.h5" --shard auto
-refused 2 'step 1' array 3 3 7 2
-refused 2 'step 1' array 9 3 7 5
-refused 2 'SLURM_ARRAY_TASK_ID' array x 3 7 5
-for k in 5 6 7 8; do
-    array "$k" 5 8 4 || fail "array task $k"
+refused 2 'SLURM_ARRAY_TASK_ID' array x 1 5 5
+refused 2 'the array is 3-7 and this task 9' array 9 3 7 5
+n_all=', N being the number of all shards, or'
+refused 2 "the array is 3-7 with gaps.*: write --shard 3/N$n_all 4/N where the array of all began at 0" array 3 3 7 2
+refused 2 "the array is 7-7 and begins neither.*: write --shard 7/N$n_all 8/N where" array 7 7 7 1
+refused 2 "the array is 7-8 and begins neither.*: write --shard 8/N$n_all 9/N where" array 8 7 8 2
+refused 2 "the array is 5-20 and begins neither.*: write --shard 6/N" array 6 5 20 16
+refused 2 "the array is 1-1, one task.*: write --shard 1/N$n_all 2/N where" array 1 1 1 1
+refused 2 "the array is 0-0, one task.*: write --shard 1/N, N being the number of all shards$" array 0 0 0 1
+compgen -G "$scratch/auto*" >/dev/null && fail "a refused --shard auto leaves something"
+for k in 0 1 2 3; do
+    array "$k" 0 3 4 || fail "array task $k"
+done
+# Beside shards of 4 the number is known: the first two of them again, which only their files tell from an array of two.
+refused 2 "the array is 1-2 and beside the output lie shards of another number: write --shard 2/4, or 3/4 where" array 2 1 2 2
+refused 2 "the array is 4-4 and begins.*: write --shard 4/4$" array 4 4 4 1
+: >"$scratch/notes.shard-0001-of-0004.h5.txt" && : >"$scratch/autos.shard-0001-of-0003.h5"
+for k in 1 2; do
+    array "$k" 1 2 2 notes || fail "array task $k of two"
 done
 "$KNOCKOUT" merge -o "$scratch/auto.h5" "$scratch"/auto.shard-*-of-0004.h5 || fail "merging an array"
 cubes same "$scratch/whole.h5" "$scratch/auto.h5"
