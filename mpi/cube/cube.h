@@ -111,9 +111,12 @@ struct ko_cube_run {
     const char *host, *job; /* job may be "" */
     const char *log;        /* lines appended to run_log */
 };
+enum { KO_CUBE_BUSY_SECONDS = 5 };
 /* Fills the next free row of the run table of an existing cube, raw: the last one where none is
    free. Of the log what fits. No lock is taken, so that somebody who reads the cube meanwhile does
-   not fail a run. */
+   not fail a run. Where HDF5 is told to lock (HDF5_USE_FILE_LOCKING) and another program has the
+   cube open it tries again for KO_CUBE_BUSY_SECONDS; then the log waits in CUBE.run_log for the next
+   call of this function, and the error (KO_E_INPUT) says so. */
 KO_MUST_CHECK enum ko_code ko_cube_log_run(const char *path, const struct ko_cube_run *run,
                                            struct ko_error *err);
 

@@ -6,7 +6,10 @@
 #include "mpi/cube/cube_check.h"
 #include "mpi/cube/cube_datasets.h"
 #include "mpi/cube/cube_handle.h"
+#include "mpi/cube/cube_run_kept.h"
 #include "mpi/cube/hdf5_check.h"
+#include "mpi/messages.h"
+#include "src/base/clock.h"
 #include "src/base/memory.h"
 
 /* The run table of an existing file. */
@@ -216,13 +219,58 @@ enum ko_code ko_cube_begin_run(const char *path, double start_epoch, const char 
     return code;
 }
 
-enum ko_code ko_cube_log_run(const char *path, const struct ko_cube_run *run, struct ko_error *err)
+/* What earlier runs could not write comes first. *any: there was something. */
+static enum ko_code write_kept(const struct table *table, bool *any, struct ko_error *err)
+{
+    char *lines = NULL;
+    enum ko_code code = ko_run_kept_read(table->path, &lines, err);
+
+    *any = lines != NULL;
+    if (code == KO_OK && lines)
+        code = write_log(table, lines, err);
+    free(lines);
+    return code;
+}
+
+static enum ko_code log_once(const char *path, const struct ko_cube_run *run, struct ko_error *err)
 {
     struct table table;
+    bool kept = false;
     enum ko_code code = open_table(path, &table, err);
 
     if (code == KO_OK)
+        code = write_kept(&table, &kept, err);
+    if (code == KO_OK)
         code = write_row(&table, run, err);
     close_table(&table, &code, err);
+    if (code == KO_OK && kept)
+        ko_run_kept_remove(path);
     return code;
+}
+
+/* The line waits beside the cube. */
+static enum ko_code keep(const char *path, const struct ko_cube_run *run, struct ko_error *err)
+{
+    char *name = ko_run_kept_path(path, err);
+    enum ko_code code = name ? ko_run_kept_add(path, run->log, err) : KO_E_MEMORY;
+
+    if (code == KO_OK)
+        code = ko_fail(err, KO_E_INPUT,
+                       "%s: another program has it open (a notebook?), so the line of this run is "
+                       "kept in %s; the next run writes it into the cube",
+                       path, name);
+    free(name);
+    return code;
+}
+
+enum ko_code ko_cube_log_run(const char *path, const struct ko_cube_run *run, struct ko_error *err)
+{
+    const double until = ko_now() + KO_CUBE_BUSY_SECONDS;
+    enum ko_code code = log_once(path, run, err);
+
+    while (code != KO_OK && ko_hdf5_is_busy(err) && ko_now() < until) {
+        ko_nap(0.2);
+        code = log_once(path, run, err);
+    }
+    return code != KO_OK && run->log && ko_hdf5_is_busy(err) ? keep(path, run, err) : code;
 }

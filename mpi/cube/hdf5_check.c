@@ -1,5 +1,6 @@
 #include "mpi/cube/hdf5_check.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -39,6 +40,11 @@ static void cut_to_message(char *reason)
             *c = ' ';
 }
 
+bool ko_hdf5_is_busy(const struct ko_error *err)
+{
+    return strstr(err->text, KO_HDF5_BUSY) != NULL;
+}
+
 enum ko_code ko_hdf5_fail(struct ko_error *err, enum ko_code code, const char *format, ...)
 {
     struct ko_text reason = {0};
@@ -50,6 +56,11 @@ enum ko_code ko_hdf5_fail(struct ko_error *err, enum ko_code code, const char *f
     (void)H5Eclear2(H5E_DEFAULT);
     if (reason.data)
         cut_to_message(reason.data);
+    /* HDF5 locks a file that it opens. */
+    if (reason.data && strcmp(reason.data, strerror(EWOULDBLOCK)) == 0) {
+        ko_text_free(&reason);
+        ko_text_add(&reason, "%s", KO_HDF5_BUSY);
+    }
     va_start(arguments, format);
     (void)vsnprintf(what, sizeof what, format, arguments);
     va_end(arguments);

@@ -12,6 +12,11 @@
  * that others call begins with it. */
 void ko_hdf5_quiet(void);
 
+/* What is said of a file that another program has locked. */
+#define KO_HDF5_BUSY "another program has it open (a notebook?), close it there"
+/* Whether an error of ko_hdf5_fail says so. */
+bool ko_hdf5_is_busy(const struct ko_error *err);
+
 /* Returns code with err "formatted text: innermost reason on HDF5's error stack", newlines removed;
  * clears the stack. */
 enum ko_code ko_hdf5_fail(struct ko_error *err, enum ko_code code, const char *format, ...)
