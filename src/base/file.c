@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,6 +129,47 @@ char *ko_path_last(const char *path, struct ko_error *err)
     if (begin == n)
         begin = 0;
     return ko_copy_n(path + begin, n - begin, err);
+}
+
+/* What the link at `path` names, from where `path` starts. */
+static char *link_target(const char *path, struct ko_error *err)
+{
+    char target[PATH_MAX + 1];
+    const ssize_t n = readlink(path, target, PATH_MAX);
+
+    if (n < 0) {
+        (void)ko_fail(err, KO_E_INPUT, "%s: cannot be read as a link: %s", path, strerror(errno));
+        return NULL;
+    }
+    target[n] = '\0';
+    char *folder = target[0] == '/' ? NULL : ko_path_folder(path, err);
+    char *joined = NULL;
+    if (target[0] == '/')
+        joined = ko_copy(target, err);
+    else if (folder)
+        joined =
+            strcmp(folder, ".") == 0 ? ko_copy(target, err) : ko_path_join(folder, target, err);
+    free(folder);
+    return joined;
+}
+
+char *ko_path_follow(const char *path, struct ko_error *err)
+{
+    enum { MOST_LINKS = 40 }; /* as Linux itself follows */
+    char *at = ko_copy(path, err);
+    struct stat info;
+
+    for (int n = 0; at && lstat(at, &info) == 0 && S_ISLNK(info.st_mode); n++) {
+        char *next = NULL;
+        if (n == MOST_LINKS)
+            (void)ko_fail(err, KO_E_INPUT, "%s: too many symbolic links, choose another name",
+                          path);
+        else
+            next = link_target(at, err);
+        free(at);
+        at = next;
+    }
+    return at;
 }
 
 const char *ko_file_kind(unsigned mode)

@@ -18,6 +18,10 @@ KO_MUST_CHECK char *ko_path_join(const char *folder, const char *name, struct ko
 KO_MUST_CHECK char *ko_path_folder(const char *path, struct ko_error *err);
 /* The last component, trailing slashes ignored. free(). */
 KO_MUST_CHECK char *ko_path_last(const char *path, struct ko_error *err);
+/* The file that a path leads to: where its last component is a symbolic link, what that names, and so
+   on; it need not exist. What is written under a name that is a link is written there, in that
+   file's folder, and the link stays. free(). KO_E_INPUT (err) where links lead in a circle. */
+KO_MUST_CHECK char *ko_path_follow(const char *path, struct ko_error *err);
 bool ko_file_exists(const char *path);
 /* What stat's st_mode says that a file is, for a sentence: "a folder", "a named pipe", "a symbolic
    link", ... */

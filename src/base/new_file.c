@@ -82,9 +82,9 @@ static enum ko_code remove_stale(const char *path, const char *host, struct ko_e
 
 enum ko_code ko_new_file_open(const char *path, struct ko_new_file *out, struct ko_error *err)
 {
-    struct ko_new_file file = {.path = ko_copy(path, err)};
+    struct ko_new_file file = {.path = ko_path_follow(path, err)};
     struct ko_text text = {0};
-    enum ko_code code = file.path ? KO_OK : KO_E_MEMORY;
+    enum ko_code code = file.path ? KO_OK : err->code;
     char host[HOST_BYTES];
     struct stat info;
     int id = -1;
@@ -95,11 +95,11 @@ enum ko_code ko_new_file_open(const char *path, struct ko_new_file *out, struct 
                        ko_file_kind(info.st_mode));
     name_host(host);
     if (code == KO_OK)
-        code = remove_stale(path, host, err);
+        code = remove_stale(file.path, host, err);
 
     for (int attempt = 0; code == KO_OK && id < 0 && attempt < 100; attempt++) {
         ko_text_free(&text);
-        ko_text_add(&text, "%s.new-%s-%ld-%d", path, host, (long)getpid(), attempt);
+        ko_text_add(&text, "%s.new-%s-%ld-%d", file.path, host, (long)getpid(), attempt);
         code = ko_text_check(&text, err);
         if (code != KO_OK)
             break;

@@ -8,7 +8,7 @@
 #include "src/base/error.h"
 
 struct ko_new_file {
-    char *path;      /* the name that it will have; owned */
+    char *path;      /* the name that it will have, links followed (ko_path_follow); owned */
     char *temporary; /* the one that it has: PATH.new-HOST-PID-N, in the same folder; owned */
     const struct ko_consent *consent; /* asked last before it gets its name; NULL; borrowed */
     bool keeps; /* a file that has the name already stays: the new one is refused */

@@ -1,3 +1,4 @@
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -18,7 +19,7 @@ static enum ko_code check_output(const struct ko_cli *cli, const char *path, str
 {
     const struct ko_strings *shards = &cli->options->arguments;
     struct stat info;
-    if (!path || path[0] == '\0')
+    if (path[0] == '\0')
         return ko_fail(err, KO_E_INPUT, "--output: missing, name the cube to write with -o CUBE");
     for (size_t i = 0; i < shards->n; i++)
         if (same_file(path, shards->item[i]))
@@ -95,13 +96,11 @@ static enum ko_code merge_locked(const struct ko_cli *cli, const char *path,
     return code;
 }
 
-enum ko_code ko_command_merge(struct ko_cli *cli, int *status, struct ko_error *err)
+static enum ko_code merge_into(const struct ko_cli *cli, const char *path, int *status,
+                               struct ko_error *err)
 {
-    const char *path = ko_option_string(cli->options, KO_OPT_OUTPUT);
     struct ko_cube_merged merged = {0};
-    enum ko_code code = ko_launch_check(1, err);
-    if (code == KO_OK)
-        code = check_output(cli, path, err);
+    enum ko_code code = check_output(cli, path, err);
     if (code == KO_OK)
         code = merge_locked(cli, path, &merged, err);
     if (code != KO_OK)
@@ -113,4 +112,16 @@ enum ko_code ko_command_merge(struct ko_cli *cli, int *status, struct ko_error *
         *status = KO_EXIT_FAILURES;
     ko_cube_merged_free(&merged);
     return KO_OK;
+}
+
+enum ko_code ko_command_merge(struct ko_cli *cli, int *status, struct ko_error *err)
+{
+    const char *named = ko_option_string(cli->options, KO_OPT_OUTPUT);
+    enum ko_code code = ko_launch_check(1, err);
+    if (code != KO_OK)
+        return code;
+    char *path = ko_path_follow(named ? named : "", err);
+    code = path ? merge_into(cli, path, status, err) : err->code;
+    free(path);
+    return code;
 }

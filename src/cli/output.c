@@ -104,9 +104,11 @@ enum ko_code ko_output_check(const struct ko_options *options, bool own_evaluati
         return ko_fail(err, KO_E_INPUT, "--output: missing, name the cube to write with -o CUBE");
     if (output.resume && output.overwrite)
         return ko_fail(err, KO_E_INPUT, "--resume: contradicts --overwrite, choose one");
-    output.cube = ko_cli_shard_path(cube, shard, err);
+    char *named = ko_cli_shard_path(cube, shard, err);
+    output.cube = named ? ko_path_follow(named, err) : NULL;
+    free(named);
     output.evaluation = output.cube ? ko_output_evaluation(output.cube, err) : NULL;
-    enum ko_code code = output.cube && output.evaluation ? KO_OK : KO_E_MEMORY;
+    enum ko_code code = output.cube && output.evaluation ? KO_OK : err->code;
     if (code == KO_OK)
         code = check_folder(output.cube, err);
     if (code == KO_OK && external && same_file(output.cube, external))

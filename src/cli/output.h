@@ -23,7 +23,8 @@ KO_MUST_CHECK char *ko_output_evaluation(const char *cube, struct ko_error *err)
 
 /* From --output, --resume, --overwrite; of a shard (of > 0) the cube is the shard's file beside
    --output. own_evaluation: the run makes X.evaluation.h5 itself;
-   external: the evaluation that it reads, or NULL. KO_E_INPUT where the output is missing, is in a
+   external: the evaluation that it reads, or NULL. A link is followed: the cube is the file that it
+   names, with lock and evaluation beside that one. KO_E_INPUT where the output is missing, is in a
    folder that does not exist, exists already without --resume or --overwrite, is the external
    evaluation, or would be replaced and is no HDF5 file. Free with ko_output_free. */
 KO_MUST_CHECK enum ko_code ko_output_check(const struct ko_options *options, bool own_evaluation,

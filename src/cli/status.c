@@ -194,9 +194,11 @@ static enum ko_code report_on(struct report *report, struct ko_cli *cli, struct 
 enum ko_code ko_command_status(struct ko_cli *cli, int *status, struct ko_error *err)
 {
     struct report report = {.path = cli->options->arguments.item[0]};
-    char *evaluation = ko_output_evaluation(report.path, err);
+    char *path = ko_path_follow(report.path, err);
+    char *evaluation = path ? ko_output_evaluation(path, err) : NULL;
+    free(path);
     if (!evaluation)
-        return KO_E_MEMORY;
+        return err->code;
     /* The cube is made when its evaluation is complete. */
     const bool early = !ko_file_exists(report.path) && ko_file_exists(evaluation);
     if (early)

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -35,6 +36,58 @@ static int clear(void **state)
     free(path);
     test_folder_remove(folder);
     return 0;
+}
+
+static void write_new(const char *to, const char *text)
+{
+    struct ko_new_file file = {0};
+
+    if (ko_new_file_open(to, &file, &err) != KO_OK)
+        fail_msg("%s", err.text);
+    FILE *stream = fopen(file.temporary, "w");
+    assert_non_null(stream);
+    assert_true(fputs(text, stream) >= 0);
+    assert_int_equal(fclose(stream), 0);
+    assert_int_equal(ko_new_file_place(&file, &err), KO_OK);
+}
+
+static void holds(const char *name, const char *text)
+{
+    size_t n = 0;
+    char *bytes = test_read(name, &n);
+
+    assert_string_equal(bytes, text);
+    free(bytes);
+}
+
+/* The file that a link names is written, in that file's folder, whether it is there or not. */
+static void links_are_followed(void **state)
+{
+    char *sub = test_folder_path(folder, "sub"), *real = test_folder_path(folder, "sub/real.h5");
+    char *second = test_folder_path(folder, "second.h5");
+    char *circle = test_folder_path(folder, "circle.h5");
+    char target[64] = "";
+    struct ko_new_file file = {0};
+    (void)state;
+
+    assert_int_equal(mkdir(sub, 0777), 0);
+    assert_int_equal(symlink("sub/real.h5", path), 0); /* from the link's folder */
+    assert_int_equal(symlink(path, second), 0);        /* an absolute one, to a link */
+    assert_int_equal(symlink("circle.h5", circle), 0);
+    write_new(path, "one"); /* it leads nowhere yet */
+    holds(real, "one");
+    write_new(second, "two");
+    holds(real, "two");
+    assert_int_equal(readlink(path, target, sizeof target), 11);
+    assert_int_equal(strncmp(target, "sub/real.h5", 11), 0);
+    assert_int_equal(ko_new_file_open(circle, &file, &err), KO_E_INPUT);
+    assert_non_null(strstr(err.text, "circle.h5: too many symbolic links"));
+    assert_int_equal(unlink(real), 0);
+    assert_int_equal(rmdir(sub), 0); /* nothing else is left there */
+    free(sub);
+    free(real);
+    free(second);
+    free(circle);
 }
 
 static int n_files(void)
@@ -144,6 +197,7 @@ static void a_file_without_consent_gets_no_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(links_are_followed, make, clear),
         cmocka_unit_test_setup_teardown(it_has_its_name_when_it_is_whole, make, clear),
         cmocka_unit_test_setup_teardown(what_a_killed_process_left_goes_with_the_next, make, clear),
         cmocka_unit_test_setup_teardown(a_file_that_has_the_name_stays, make, clear),
