@@ -30,6 +30,7 @@ static const struct range {
     {KO_FIELD_STATUS, KO_NOT_PLANNED, FIXED, KO_CELL_FAILED, true},
     {KO_FIELD_REASON, 0, FIXED, UINT8_MAX, true}, /* and one that is known */
     {KO_FIELD_N_TOKENS, -1, LENGTH_OF_POSITIONS, 0, true},
+    {KO_FIELD_N_APPENDED, -1, LENGTH_OF_POSITIONS, 0, false},
     {KO_FIELD_SUBJECT_BEGIN, -1, LENGTH_OF_POSITIONS, 0, true},
     {KO_FIELD_SUBJECT_END, -1, LENGTH_OF_POSITIONS, 0, true},
     {KO_FIELD_TARGET_ID, -1, FIXED, INT32_MAX, true},

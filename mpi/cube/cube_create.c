@@ -92,6 +92,9 @@ static enum ko_code write_root_attributes(const struct ko_cube_new *cube, struct
     if (code == KO_OK)
         code = ko_cube_text_attribute(cube->file, cube->path, "plan_hash", hash, err);
     if (code == KO_OK)
+        code = ko_cube_text_attribute(cube->file, cube->path, "score",
+                                      ko_score_words[content->plan->score], err);
+    if (code == KO_OK)
         code = write_shard(cube, err);
     for (size_t i = 0; i < content->n_attributes && code == KO_OK; i++) {
         const char *value = content->attribute[i].value;

@@ -30,7 +30,7 @@
     X(INDEX) X(LENGTH) X(LABEL) X(WINDOW) X(DEPTH) \
     X(N_LAYERS) X(ARCHITECTURE) X(CHECKPOINT_PATH) X(TOKENIZER_PATH) X(FINGERPRINT) X(TOKENIZER_FINGERPRINT) X(CONTENT_HASH) \
     X(TEXT) X(SUBJECT) X(TARGET) X(FOIL) X(RELATION) X(EVAL_INDEX) X(WHOLE_INDEX) X(REASON) X(SELECTED) \
-    X(N_TOKENS) X(SUBJECT_BEGIN) X(SUBJECT_END) X(TARGET_ID) X(FOIL_ID) X(TOKEN_ID) X(TOKEN_TEXT) \
+    X(N_TOKENS) X(N_APPENDED) X(SUBJECT_BEGIN) X(SUBJECT_END) X(TARGET_ID) X(FOIL_ID) X(TOKEN_ID) X(TOKEN_TEXT) \
     X(RUN_START) X(RUN_UPDATED) X(RUN_CELLS) X(RUN_SHARE) X(RUN_WALL) X(RUN_DEVICE) X(RUN_RANKS) X(RUN_HOST) X(RUN_JOB) X(RUN_LOG) X(SPEC)
 
 /* Axes are a list in parentheses, so that it passes through macros as one argument. */
@@ -49,10 +49,10 @@
     KO_CUBE_LABELS(X) \
     KO_CUBE_METRICS(X, "", KO_CELL_AXES, KO_CELL_STATUS_AXES, "of the knocked-out run") \
     KO_CUBE_CLEAN(X, "clean_", PROMPT, KO_WHEN_SWEEP, "of the clean run") \
-    X("clean_foil_logprob", FLOAT, KO_BY_MODEL_AND(PROMPT), FOIL_LOGPROB, KO_WHEN_FOILS, "nats", "log-probability of the foil's first token of the clean run") \
+    X("clean_foil_logprob", FLOAT, KO_BY_MODEL_AND(PROMPT), FOIL_LOGPROB, KO_WHEN_FOILS, "nats", "log-probability of the foil's scored token of the clean run") \
     KO_CUBE_METRICS(X, "heat_", KO_HEAT_AXES, KO_HEAT_STATUS_AXES, "of the knocked-out run, one source position at a time") \
     KO_CUBE_CLEAN(X, "heat_clean_", HEAT_PROMPT, KO_WHEN_SWEEP, "of the clean run") \
-    X("heat_clean_foil_logprob", FLOAT, KO_BY_MODEL_AND(HEAT_PROMPT), FOIL_LOGPROB, KO_WHEN_FOILS, "nats", "log-probability of the foil's first token of the clean run") \
+    X("heat_clean_foil_logprob", FLOAT, KO_BY_MODEL_AND(HEAT_PROMPT), FOIL_LOGPROB, KO_WHEN_FOILS, "nats", "log-probability of the foil's scored token of the clean run") \
     KO_CUBE_CLEAN(X, "eval_", EVAL_PROMPT, KO_WHEN_ALWAYS, "of the clean run of the evaluation") \
     X("eval_status", UINT8, KO_BY_MODEL_AND(EVAL_PROMPT), STATUS, KO_WHEN_EVALUATION, NULL, "state of the clean run") \
     X("reason_code", UINT8, KO_BY_MODEL_AND(EVAL_PROMPT), REASON, KO_WHEN_ALWAYS, NULL, "why the prompt cannot be run") \
@@ -121,24 +121,24 @@
 /* `reused` before the values: whoever copies from a cube that is still written (merge) reads it before them. */
 #define KO_CUBE_METRICS(X, prefix, cell, state, of) \
     X(prefix "reused", UINT8, cell, REUSED, KO_WHEN_SWEEP | KO_WHEN_REUSED, NULL, "whether the cell was taken from an earlier cube") \
-    X(prefix "prob", FLOAT, cell, PROB, KO_WHEN_SWEEP, "1", "probability of the target's first token " of) \
-    X(prefix "logprob", FLOAT, cell, LOGPROB, KO_WHEN_SWEEP, "nats", "log-probability of the target's first token " of) \
+    X(prefix "prob", FLOAT, cell, PROB, KO_WHEN_SWEEP, "1", "probability of the target's scored token " of) \
+    X(prefix "logprob", FLOAT, cell, LOGPROB, KO_WHEN_SWEEP, "nats", "log-probability of the target's scored token " of) \
     X(prefix "kl", FLOAT, cell, KL, KO_WHEN_SWEEP, "nats", "divergence KL(clean || knocked out) of the last position") \
     X(prefix "target_rank", INT, cell, TARGET_RANK, KO_WHEN_SWEEP, NULL, "1 + tokens with a strictly greater logit than the target's " of) \
     X(prefix "top1_id", INT, cell, TOP1_ID, KO_WHEN_SWEEP, NULL, "token with the greatest logit " of) \
-    X(prefix "foil_logprob", FLOAT, cell, FOIL_LOGPROB, KO_WHEN_SWEEP | KO_WHEN_FOILS, "nats", "log-probability of the foil's first token " of) \
+    X(prefix "foil_logprob", FLOAT, cell, FOIL_LOGPROB, KO_WHEN_SWEEP | KO_WHEN_FOILS, "nats", "log-probability of the foil's scored token " of) \
     X(prefix "status", UINT8, state, STATUS, KO_WHEN_SWEEP, NULL, "state of the cells")
 
 #define KO_CUBE_CLEAN(X, prefix, FACTS, when, of) \
-    X(prefix "prob", FLOAT, KO_BY_MODEL_AND(FACTS), PROB, when, "1", "probability of the target's first token " of) \
-    X(prefix "logprob", FLOAT, KO_BY_MODEL_AND(FACTS), LOGPROB, when, "nats", "log-probability of the target's first token " of) \
+    X(prefix "prob", FLOAT, KO_BY_MODEL_AND(FACTS), PROB, when, "1", "probability of the target's scored token " of) \
+    X(prefix "logprob", FLOAT, KO_BY_MODEL_AND(FACTS), LOGPROB, when, "nats", "log-probability of the target's scored token " of) \
     X(prefix "target_rank", INT, KO_BY_MODEL_AND(FACTS), TARGET_RANK, when, NULL, "1 + tokens with a strictly greater logit than the target's " of) \
     X(prefix "top1_id", INT, KO_BY_MODEL_AND(FACTS), TOP1_ID, when, NULL, "token with the greatest logit " of)
 
 #define KO_CUBE_FACTS(X, prefix, FACTS) \
     X(prefix "text", STRING, KO_BY(FACTS), TEXT, KO_WHEN_ALWAYS, NULL, "the prompt") \
     X(prefix "subject", STRING, KO_BY(FACTS), SUBJECT, KO_WHEN_ALWAYS, NULL, "the prompt's subject") \
-    X(prefix "target", STRING, KO_BY(FACTS), TARGET, KO_WHEN_ALWAYS, NULL, "the answer; its first token is scored") \
+    X(prefix "target", STRING, KO_BY(FACTS), TARGET, KO_WHEN_ALWAYS, NULL, "the answer; one of its tokens is scored") \
     X(prefix "foil", STRING, KO_BY(FACTS), FOIL, KO_WHEN_FOILS, NULL, "the wrong answer; empty where there is none") \
     X(prefix "relation", STRING, KO_BY(FACTS), RELATION, KO_WHEN_ALWAYS, NULL, "the relation; empty where there is none")
 
@@ -146,10 +146,11 @@
     X(prefix "token_id", INT, (KO_AXIS_MODEL, KO_AXIS_##FACTS, KO_AXIS_POSITION), TOKEN_ID, when, NULL, "token ids, special tokens included, -1 past the end") \
     X(prefix "token_text", STRING, (KO_AXIS_MODEL, KO_AXIS_##FACTS, KO_AXIS_POSITION), TOKEN_TEXT, when, NULL, "printable pieces as the tokenizer's file writes them, empty past the end") \
     X(prefix "n_tokens", INT, KO_BY_MODEL_AND(FACTS), N_TOKENS, when, NULL, "tokens of the prompt; -1 where it cannot be run") \
+    X(prefix "n_appended", INT, KO_BY_MODEL_AND(FACTS), N_APPENDED, when | KO_WHEN_APPENDED, NULL, "last tokens of the prompt that are the answer's, of white space alone; -1 where it cannot be run") \
     X(prefix "subject_begin", INT, KO_BY_MODEL_AND(FACTS), SUBJECT_BEGIN, when, NULL, "first position of the subject") \
     X(prefix "subject_end", INT, KO_BY_MODEL_AND(FACTS), SUBJECT_END, when, NULL, "position after the subject's last one") \
-    X(prefix "target_id", INT, KO_BY_MODEL_AND(FACTS), TARGET_ID, when, NULL, "first token of the answer") \
-    X(prefix "foil_id", INT, KO_BY_MODEL_AND(FACTS), FOIL_ID, when | KO_WHEN_FOILS, NULL, "first token of the wrong answer; -1 where there is none")
+    X(prefix "target_id", INT, KO_BY_MODEL_AND(FACTS), TARGET_ID, when, NULL, "scored token of the answer") \
+    X(prefix "foil_id", INT, KO_BY_MODEL_AND(FACTS), FOIL_ID, when | KO_WHEN_FOILS, NULL, "scored token of the wrong answer; -1 where it counts as none")
 
 /* clang-format on */
 #endif

@@ -72,7 +72,10 @@ void ko_cube_lengths_of_plan(const struct ko_plan *plan, struct ko_cube_lengths 
     if (sweep && positions < plan->n_source_positions)
         positions = plan->n_source_positions;
     *lengths = (struct ko_cube_lengths){
-        .evaluation = !sweep, .foils = plan->has_foils, .shard = plan->shard.of > 0};
+        .evaluation = !sweep,
+        .foils = plan->has_foils,
+        .appended = plan->score == KO_SCORE_FIRST_TEXT,
+        .shard = plan->shard.of > 0};
     hsize_t *n = lengths->n;
     n[KO_AXIS_MODEL] = (hsize_t)plan->n_models;
     n[KO_AXIS_EVAL_PROMPT] = (hsize_t)plan->n_facts;
@@ -110,6 +113,7 @@ bool ko_cube_present(const struct ko_cube_dataset *dataset, const struct ko_cube
     return !((dataset->when & KO_WHEN_SHARD) && !lengths->shard) &&
            !((dataset->when & KO_WHEN_FOILS) && !lengths->foils) &&
            !((dataset->when & KO_WHEN_REUSED) && !lengths->reused) &&
+           !((dataset->when & KO_WHEN_APPENDED) && !lengths->appended) &&
            !((dataset->when & KO_WHEN_SWEEP) && lengths->evaluation) &&
            !((dataset->when & KO_WHEN_EVALUATION) && !lengths->evaluation);
 }

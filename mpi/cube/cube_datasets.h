@@ -56,7 +56,8 @@ enum ko_cube_when {
     KO_WHEN_SWEEP = 2,
     KO_WHEN_EVALUATION = 4,
     KO_WHEN_SHARD = 8,
-    KO_WHEN_REUSED = 16
+    KO_WHEN_REUSED = 16,
+    KO_WHEN_APPENDED = 32
 };
 
 struct ko_cube_dataset {
@@ -90,6 +91,7 @@ bool ko_cube_is_scale(const struct ko_cube_dataset *dataset);
 struct ko_cube_lengths {
     hsize_t n[KO_CUBE_N_AXES];
     bool evaluation, foils;
+    bool appended; /* tokens of answers may stand behind prompts: the rule is `first-text` */
     bool shard;   /* the file of a shard */
     bool reused;  /* it says of each cell whether it was taken from an earlier cube; does not follow
                      from the plan */

@@ -114,7 +114,8 @@ static enum ko_code check_outline(const struct ko_cube_shard *first,
 
     if (memcmp(first->whole->lengths.n, shard->whole->lengths.n, sizeof shard->whole->lengths.n) !=
             0 ||
-        first->view->lengths.foils != shard->view->lengths.foils)
+        first->view->lengths.foils != shard->view->lengths.foils ||
+        first->view->lengths.appended != shard->view->lengths.appended)
         return ko_fail(err, KO_E_INPUT, "%s: outlines a cube of other axes than %s does",
                        shard->view->path, first->view->path);
     code = check_strings(first, shard, "the name", &there->model, &here->model, err);

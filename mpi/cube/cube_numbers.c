@@ -14,6 +14,8 @@ static int32_t prompt_number(const struct ko_prompt *prompt, enum ko_cube_field 
     switch (field) {
     case KO_FIELD_N_TOKENS:
         return prompt->n_tokens;
+    case KO_FIELD_N_APPENDED:
+        return prompt->n_appended;
     case KO_FIELD_SUBJECT_BEGIN:
         return prompt->subject_begin;
     case KO_FIELD_SUBJECT_END:

@@ -37,6 +37,7 @@ static enum ko_code check_format(struct ko_cube_view *view, struct ko_error *err
 {
     const char *format = ko_cube_view_attribute(view, "cube_format");
     const char *kind = ko_cube_view_attribute(view, "kind");
+    const char *score = ko_cube_view_attribute(view, "score");
     int64_t number = 0;
 
     if (!format)
@@ -59,6 +60,7 @@ static enum ko_code check_format(struct ko_cube_view *view, struct ko_error *err
     view->lengths.evaluation = strcmp(kind, "evaluation") == 0;
     view->lengths.foils = has(view->file, "eval_prompt_foil");
     view->lengths.reused = has(view->file, "reused") || has(view->file, "heat_reused");
+    view->lengths.appended = score && strcmp(score, ko_score_words[KO_SCORE_FIRST_TEXT]) == 0;
     view->lengths.shard = ko_cube_view_attribute(view, "shard") != NULL;
     return KO_OK;
 }

@@ -115,6 +115,17 @@ static enum ko_code match_attribute(const struct ko_cube_view *view, const char 
     return differs(view, err, what, stored ? stored : "", wanted);
 }
 
+/* A cube of version 0.1 does not say its rule; its plan's hash differs all the same. */
+static enum ko_code match_score(const struct ko_cube_view *view, const struct ko_plan *plan,
+                                struct ko_error *err)
+{
+    const char *stored = ko_cube_view_attribute(view, "score");
+
+    if (!stored || strcmp(stored, ko_score_words[plan->score]) == 0)
+        return KO_OK;
+    return differs(view, err, "prompts.score", stored, ko_score_words[plan->score]);
+}
+
 /* Both are whole, or the same shard. */
 static enum ko_code match_shard(const struct ko_cube_view *view, const struct ko_plan_shard *shard,
                                 struct ko_error *err)
@@ -149,6 +160,8 @@ enum ko_code ko_cube_view_matches(const struct ko_cube_view *view, const struct 
         code = match_attribute(view, "backend", "the backend", backend, err);
     if (code == KO_OK)
         code = match_attribute(view, "precision", "the precision", precision, err);
+    if (code == KO_OK)
+        code = match_score(view, plan, err);
     if (code == KO_OK)
         code = match_axes(view, plan, err);
     if (code == KO_OK)

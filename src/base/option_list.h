@@ -103,6 +103,8 @@
       "seed of the sample, the random weights or the resamples")                                   \
     X(KO_OPT_TOKENS, "tokens", KO_STRING, "", "TEXT", "inspect",                                   \
       "show this text's ids, pieces and character offsets")                                        \
+    X(KO_OPT_ANSWER, "answer", KO_STRING, "", "TEXT", "inspect",                                   \
+      "with --tokens: show which token of this answer each prompts.score scores")                  \
     X(KO_OPT_TOKENIZER, "tokenizer", KO_STRING, "", "FOLDER", "inspect",                           \
       "take tokenizer.json from this folder")                                                      \
     X(KO_OPT_SHAPES, "shape", KO_STRING, "mamba-130m", "LIST", "bench",                            \

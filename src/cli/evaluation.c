@@ -180,6 +180,21 @@ static enum ko_code arrange(const char *path, const struct content *content,
     return code;
 }
 
+/* Which token of an answer was ranked. A cube of version 0.1 does not say; its prompts' tokens and
+   answers are compared all the same. */
+static enum ko_code check_score(const char *path, const struct ko_cube_view *view,
+                                const struct ko_inputs *inputs, struct ko_error *err)
+{
+    const char *stored = ko_cube_view_attribute(view, "score");
+    const char *wanted = ko_score_words[inputs->spec->score];
+    if (stored == NULL || strcmp(stored, wanted) == 0) {
+        return KO_OK;
+    }
+    return ko_fail(err, KO_E_INPUT,
+                   "%s: was evaluated with prompts.score '%s', the spec says '%s': evaluate again",
+                   path, stored, wanted);
+}
+
 static enum ko_code copy_models(const char *path, struct ko_cube_view *view,
                                 const struct content *content, const struct ko_inputs *inputs,
                                 struct ko_evaluation *out, struct ko_error *err)
@@ -219,6 +234,8 @@ enum ko_code ko_evaluation_read(const char *path, const struct ko_inputs *inputs
     enum ko_code code = ko_cube_view_open(path, &view, err);
     if (code == KO_OK)
         code = read_content(path, view, &content, err);
+    if (code == KO_OK)
+        code = check_score(path, view, inputs, err);
     if (code == KO_OK)
         code = copy_models(path, view, &content, inputs, &evaluation, err);
     size_t n = 0;

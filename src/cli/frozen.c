@@ -81,6 +81,12 @@ static enum ko_code read_view(struct ko_cube_view *view, const char *path, struc
                        "%s: is an evaluation, --resume goes on with a sweep's cube", path);
     if (!ko_cube_view_has(view, "selected"))
         return KO_OK;
+    const char *score = ko_cube_view_attribute(view, "score");
+    if (score && strcmp(score, ko_score_words[inputs->spec->score]) != 0)
+        return ko_fail(err, KO_E_INPUT,
+                       "%s: prompts.score is '%s' in the cube and '%s' in this run, start a new "
+                       "cube or use --overwrite",
+                       path, score, ko_score_words[inputs->spec->score]);
     if (axes->model.n != n_models || axes->eval_prompt.n != n_facts ||
         axes->n_blocks != (int32_t)n_blocks)
         return refuse(view, path, inputs, err);

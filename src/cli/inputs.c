@@ -232,6 +232,7 @@ static struct ko_audit audit_of(const struct ko_inputs *inputs, int32_t m)
 {
     const struct ko_shape *shape = &inputs->model[m]->shape;
     return (struct ko_audit){.tokenizer = inputs->tokenizer[m],
+                             .score = inputs->spec->score,
                              .bos = inputs->spec->model[inputs->spec_model[m]].bos,
                              .bos_id = shape->bos_id,
                              .max_tokens = shape->max_tokens,

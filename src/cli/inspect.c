@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "src/cli/answer_report.h"
 #include "src/cli/checkpoint_report.h"
 #include "src/cli/cli.h"
 #include "src/cli/json_out.h"
@@ -39,6 +40,13 @@ static size_t list_sizes(const struct ko_shape *shape, struct size out[MAX_SIZES
             out[n++] = all[k];
     return n;
 }
+
+/* What --tokens and --answer ask for. */
+struct asked {
+    const char *text, *answer; /* NULL: not asked for */
+    struct ko_encoding encoding;
+    struct ko_answer found;
+};
 
 static const char *piece_of(const struct ko_checkpoint_report *report, int32_t id)
 {
@@ -165,8 +173,7 @@ static void print_problems(const struct ko_checkpoint_report *report, bool color
 }
 
 static enum ko_code print_text(const struct ko_checkpoint_report *report, struct ko_cli *cli,
-                               const char *tokens, const struct ko_encoding *encoding,
-                               struct ko_error *err)
+                               const struct asked *asked, struct ko_error *err)
 {
     const bool color = ko_color_wanted(ko_option_string(cli->options, KO_OPT_COLOR), cli->out);
     struct ko_text text = {0};
@@ -174,8 +181,10 @@ static enum ko_code print_text(const struct ko_checkpoint_report *report, struct
     print_model(report, &text);
     print_weights(report, &text);
     print_tokenizer(report, &text);
-    if (tokens && report->tokenizer)
-        print_tokens(report, tokens, encoding, &text);
+    if (asked->text && report->tokenizer)
+        print_tokens(report, asked->text, &asked->encoding, &text);
+    if (asked->answer && report->tokenizer)
+        ko_answer_report_print(report->tokenizer, &asked->found, &text);
     print_problems(report, color, &text);
     const enum ko_code code = ko_text_check(&text, err);
     if (code == KO_OK)
@@ -247,8 +256,7 @@ static void put_tokens(json_object *root, const struct ko_checkpoint_report *rep
 }
 
 static enum ko_code print_json(const struct ko_checkpoint_report *report, FILE *out,
-                               const char *tokens, const struct ko_encoding *encoding,
-                               struct ko_error *err)
+                               const struct asked *asked, struct ko_error *err)
 {
     json_object *root = json_object_new_object();
     if (!root)
@@ -257,8 +265,10 @@ static enum ko_code print_json(const struct ko_checkpoint_report *report, FILE *
     put_model(root, report);
     put_weights(root, report);
     put_tokenizer(root, report);
-    if (tokens && report->tokenizer)
-        put_tokens(root, report, encoding);
+    if (asked->text && report->tokenizer)
+        put_tokens(root, report, &asked->encoding);
+    if (asked->answer && report->tokenizer)
+        ko_answer_report_json(report->tokenizer, &asked->found, root);
     ko_json_put_texts(root, "problems", &report->problems);
     const enum ko_code code = ko_json_print(root, out, err);
     json_object_put(root);
@@ -278,29 +288,44 @@ static enum ko_code verdict(const struct ko_checkpoint_report *report, struct ko
                    report->folder, report->problems.n, report->problems.item[0]);
 }
 
+static enum ko_code tokenise(struct ko_tokenizer *tokenizer, struct asked *asked,
+                             struct ko_error *err)
+{
+    enum ko_code code =
+        ko_tokenizer_encode(tokenizer, asked->text, strlen(asked->text), &asked->encoding, err);
+    if (code == KO_E_INPUT)
+        return ko_fail_in(err, "--tokens");
+    if (code == KO_OK && asked->answer) {
+        code = ko_answer_report_make(tokenizer, asked->text, asked->answer, &asked->found, err);
+        if (code == KO_E_INPUT)
+            return ko_fail_in(err, "--answer");
+    }
+    return code;
+}
+
 enum ko_code ko_command_inspect(struct ko_cli *cli, int *status, struct ko_error *err)
 {
     const struct ko_options *options = cli->options;
-    const char *tokens = ko_option_string(options, KO_OPT_TOKENS);
+    struct asked asked = {.text = ko_option_string(options, KO_OPT_TOKENS),
+                          .answer = ko_option_string(options, KO_OPT_ANSWER)};
     struct ko_checkpoint_report report = {0};
-    struct ko_encoding encoding = {0};
     (void)status;
+    if (asked.answer && !asked.text)
+        return ko_fail(err, KO_E_INPUT,
+                       "--answer: needs the text that it stands behind, give --tokens TEXT too");
     enum ko_code code = ko_checkpoint_report_make(
         options->arguments.item[0], ko_option_string(options, KO_OPT_TOKENIZER), &report, err);
-    if (code == KO_OK && tokens && report.tokenizer) {
-        code = ko_tokenizer_encode(report.tokenizer, tokens, strlen(tokens), &encoding, err);
-        if (code == KO_E_INPUT)
-            code = ko_fail_in(err, "--tokens");
-    }
+    if (code == KO_OK && asked.text && report.tokenizer)
+        code = tokenise(report.tokenizer, &asked, err);
     if (code == KO_OK)
-        code = ko_option_flag(options, KO_OPT_JSON)
-                   ? print_json(&report, cli->out, tokens, &encoding, err)
-                   : print_text(&report, cli, tokens, &encoding, err);
+        code = ko_option_flag(options, KO_OPT_JSON) ? print_json(&report, cli->out, &asked, err)
+                                                    : print_text(&report, cli, &asked, err);
     if (code == KO_OK) {
         fflush(cli->out); /* the report comes before the line of error */
         code = verdict(&report, err);
     }
-    ko_encoding_free(&encoding);
+    ko_encoding_free(&asked.encoding);
+    ko_answer_free(&asked.found);
     ko_checkpoint_report_free(&report);
     return code;
 }

@@ -1,3 +1,4 @@
+#include "src/base/json.h"
 #include "src/cli/cli.h"
 #include "src/cli/json_out.h"
 #include "src/cli/plan_report.h"
@@ -160,10 +161,26 @@ static void put_prompts(json_object *root, const struct ko_plan_report *report)
         ko_json_put_texts(item, "models", &shown->models);
         ko_json_put_ints(item, "token_ids", prompt->token, prompt->n_tokens);
         ko_json_put_texts(item, "tokens", &shown->grid.piece);
+        ko_json_put_int(item, "appended", prompt->n_appended);
         ko_json_put_int(item, "answer_id", prompt->target);
         ko_json_put_text(item, "answer", shown->answer);
         put_sets(item, &shown->grid);
     }
+}
+
+static void add_texts(json_object *list, const struct ko_strings *texts)
+{
+    for (size_t k = 0; k < texts->n; k++) {
+        json_object_array_add(list, json_object_new_string(texts->item[k]));
+    }
+}
+
+static void put_lines(json_object *root, const struct ko_plan_report *report)
+{
+    ko_json_put_texts(root, "warnings", report->warnings);
+    add_texts(ko_json_get(root, "warnings"), &report->lines.warning);
+    ko_json_put_texts(root, "notes", &report->inputs->notes);
+    add_texts(ko_json_get(root, "notes"), &report->lines.note);
 }
 
 enum ko_code ko_plan_report_json(const struct ko_plan_report *report, FILE *out,
@@ -180,8 +197,7 @@ enum ko_code ko_plan_report_json(const struct ko_plan_report *report, FILE *out,
     put_axes(root, report->plan);
     put_sweeps(root, report);
     put_cost(root, report);
-    ko_json_put_texts(root, "notes", &report->inputs->notes);
-    ko_json_put_texts(root, "warnings", report->warnings);
+    put_lines(root, report);
     put_prompts(root, report);
     const enum ko_code code = ko_json_print(root, out, err);
     json_object_put(root);

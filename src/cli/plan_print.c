@@ -295,9 +295,30 @@ static void print_prompt(const struct ko_plan_report *report,
     if (n > SHOWN_MODELS)
         ko_text_add(out, " and %zu more", n - SHOWN_MODELS);
     ko_text_add(out, n == 1 ? " reads it: " : " read it: ");
-    ko_text_add(out, "%d tokens, answer %s (id %d)\n", prompt->n_tokens, shown->answer,
-                prompt->target);
+    ko_text_add(out, "%d tokens", prompt->n_tokens);
+    if (prompt->n_appended > 0)
+        ko_text_add(out, " (the last %d of the answer, white space)", prompt->n_appended);
+    ko_text_add(out, ", answer %s (id %d)\n", shown->answer, prompt->target);
     ko_token_grid_print(&shown->grid, color, KO_SCREEN_WIDTH, out);
+}
+
+/* Warnings and notes, after an empty line. */
+static void print_lines(const struct ko_plan_report *report, struct ko_text *out)
+{
+    const struct {
+        const char *label;
+        const struct ko_strings *line;
+    } kind[] = {{"warning", report->warnings},
+                {"warning", &report->lines.warning},
+                {"note", &report->lines.note}};
+    bool any = false;
+    for (size_t k = 0; k < sizeof kind / sizeof kind[0]; k++) {
+        for (size_t i = 0; i < kind[k].line->n; i++) {
+            ko_text_add(out, any ? "" : "\n");
+            print_sentence(out, kind[k].label, kind[k].line->item[i]);
+            any = true;
+        }
+    }
 }
 
 void ko_plan_report_print(const struct ko_plan_report *report, bool color, struct ko_text *out)
@@ -312,10 +333,7 @@ void ko_plan_report_print(const struct ko_plan_report *report, bool color, struc
     ko_text_add(out, "\n");
     print_sweeps(report, out);
     print_cells(report, out);
-    for (size_t w = 0; w < report->warnings->n; w++) {
-        begin(out, w == 0 ? "\nwarning" : "warning");
-        ko_text_add(out, "%s%s\n", w == 0 ? " " : "", report->warnings->item[w]);
-    }
+    print_lines(report, out);
     for (int32_t k = 0; k < report->n_prompts; k++)
         print_prompt(report, &report->prompt[k], color, out);
 }

@@ -172,6 +172,8 @@ enum ko_code ko_plan_report_make(const struct ko_inputs *inputs, const struct ko
     }
     if (code == KO_OK)
         code = count_sweeps(out, err);
+    if (code == KO_OK)
+        code = ko_audit_lines_answers(plan, &out->lines, err);
     return code == KO_OK ? show_prompts(out, err) : code;
 }
 
@@ -187,5 +189,6 @@ void ko_plan_report_free(struct ko_plan_report *report)
     free(report->sweep);
     ko_batches_free(&report->batches);
     ko_text_free(&report->selection);
+    ko_audit_lines_free(&report->lines);
     *report = (struct ko_plan_report){0};
 }

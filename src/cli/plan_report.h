@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "src/base/error.h"
+#include "src/cli/audit_lines.h"
 #include "src/cli/gemm.h"
 #include "src/cli/inputs.h"
 #include "src/cli/sweep_counts.h"
@@ -17,7 +18,7 @@
 #include "src/plan/makespan.h"
 #include "src/plan/plan.h"
 
-enum { KO_N_REASONS = KO_SUBJECT_HAS_NO_TOKEN + 1, KO_FIRST_IDS = 5, KO_SHOWN_PROMPTS = 3 };
+enum { KO_FIRST_IDS = 5, KO_SHOWN_PROMPTS = 3 };
 
 struct ko_plan_model_report {
     int32_t n_runnable, n_selected;
@@ -32,7 +33,7 @@ struct ko_plan_prompt_report {
     int32_t fact, first_model;
     struct ko_strings models; /* names */
     struct ko_token_grid grid;
-    char *answer; /* piece of the answer's first token */
+    char *answer; /* piece of the answer's scored token */
 };
 
 /* What a worker computes on, and what is assumed around it. */
@@ -68,6 +69,7 @@ struct ko_plan_report {
     const struct ko_inputs *inputs; /* borrowed, as all without another word */
     const struct ko_plan *plan;
     const struct ko_strings *warnings;
+    struct ko_audit_lines lines;  /* owned */
     struct ko_text selection;  /* how the prompts were selected, a sentence; owned */
     bool upper_bound;          /* the ranks of an evaluation are missing */
     struct ko_batches batches; /* owned */

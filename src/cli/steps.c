@@ -10,6 +10,7 @@
 #include "mpi/cube/cube_read.h"
 #include "src/base/file.h"
 #include "src/base/memory.h"
+#include "src/cli/audit_lines.h"
 #include "src/cli/reuse.h"
 #include "src/cli/stop.h"
 
@@ -212,6 +213,8 @@ enum ko_code ko_step_evaluate(struct ko_session *session, const struct ko_inputs
     bool created = false;
     enum ko_code code =
         ko_inputs_plan(inputs, KO_PLAN_EVALUATION, NULL, NULL, &warnings, &plan, err);
+    if (code == KO_OK)
+        code = ko_audit_log(inputs, plan, &session->log, err);
     if (code == KO_OK && !exists) {
         code = create(session, inputs, plan, NULL, path, NULL, NULL, err);
         created = code == KO_OK;
@@ -274,6 +277,9 @@ enum ko_code ko_step_sweep(struct ko_session *session, const struct ko_inputs *i
         code = ko_evaluation_read(evaluation_path, inputs, &evaluation, err);
     if (code == KO_OK)
         code = plan_sweep(session, inputs, evaluation_path, &evaluation, &plan, err);
+    /* Where this run evaluated, it has said so. */
+    if (code == KO_OK && (!selects || evaluation_path != output->evaluation))
+        code = ko_audit_log(inputs, plan, &session->log, err);
     if (code == KO_OK && output->shard.of > 0)
         code = take_shard(session, output->shard, &plan, &whole, err);
     if (code == KO_OK && ko_stop_wanted())

@@ -312,6 +312,9 @@ static enum ko_code prepare(struct ko_cli *cli, struct verification *v, struct k
     if (ko_cube_view_is_evaluation(v->view))
         return ko_fail(err, KO_E_INPUT, "%s: is an evaluation, name a sweep's cube", path);
     enum ko_code code = open_inputs(cli, v, err);
+    /* A cube of version 0.1 does not say its rule, which was this one. */
+    if (code == KO_OK && !ko_cube_view_attribute(v->view, "score"))
+        v->inputs.spec->score = KO_SCORE_RAW_FIRST_TOKEN;
     if (code == KO_OK)
         code = ko_inputs_plan(&v->inputs, KO_PLAN_EVALUATION, NULL, NULL, &warnings, &v->plan, err);
     if (code == KO_OK)

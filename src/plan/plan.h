@@ -68,6 +68,7 @@ struct ko_plan {
     int32_t n_facts;
     struct ko_prompt *prompt; /* [n_models * n_facts] audited */
     bool has_foils;
+    enum ko_score score; /* the rule that the prompts were audited by */
 
     struct ko_plan_route
         *route; /* [n_routes] in order of first use; route and heat_route axes are its two kinds */

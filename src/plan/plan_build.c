@@ -234,6 +234,7 @@ enum ko_code ko_plan_build(struct ko_plan_input *input, struct ko_plan **out, st
     plan->model = input->model;
     plan->n_models = input->n_models;
     plan->prompt = input->prompt;
+    plan->score = input->spec->score;
     struct ko_plan_builder builder = {.input = input, .plan = plan, .err = err};
     enum ko_code code = build(&builder);
     free(builder.file_begin);

@@ -90,6 +90,7 @@ static void pack(const struct ko_plan *plan, bool paths, struct ko_bytes *to)
         ko_prompt_pack(&plan->prompt[i], to);
     }
     ko_put_int(to, plan->has_foils);
+    ko_put_int(to, plan->score);
     pack_axes(plan, to);
     ko_put_int(to, plan->n_blocks);
     for (int32_t i = 0; i < plan->n_blocks; i++) {
@@ -326,6 +327,7 @@ static enum ko_code unpack(struct ko_bytes *from, struct ko_plan *plan, struct k
     }
     if (code == KO_OK) {
         plan->has_foils = get_int(from) != 0;
+        plan->score = (enum ko_score)get_int(from);
         code = get_axes(from, plan, err);
     }
     return code == KO_OK ? get_blocks(from, plan, err) : code;

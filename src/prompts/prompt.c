@@ -9,44 +9,6 @@
 #include "src/base/text.h"
 #include "src/tokenizer/unicode.h"
 
-const char *ko_reason_sentence(enum ko_reason reason)
-{
-    switch (reason) {
-#define X(name, code, sentence)                                                                    \
-    case name:                                                                                     \
-        return sentence;
-        KO_REASONS(X)
-#undef X
-    }
-    return "unknown reason";
-}
-
-/* What Python's str.strip takes away: White_Space and the four separators of ASCII. */
-static bool is_blank(uint32_t character)
-{
-    return ko_is_white_space(character) || (character >= 0x1C && character <= 0x1F);
-}
-
-/* The part of n bytes without white space at its ends. */
-static void strip(const char **text, size_t *n)
-{
-    uint32_t character;
-    while (*n > 0) {
-        size_t bytes = ko_utf8_get(*text, &character);
-        if (!is_blank(character))
-            break;
-        *text += bytes;
-        *n -= bytes;
-    }
-    while (*n > 0) {
-        size_t before = ko_utf8_before(*text, *n);
-        (void)ko_utf8_get(*text + before, &character);
-        if (!is_blank(character))
-            break;
-        *n = before;
-    }
-}
-
 /* The text of a fact, tokenised, before the BOS is decided. */
 struct reading {
     const char *text;
@@ -69,7 +31,7 @@ static enum ko_code read_text(struct ko_tokenizer *tokenizer, const char *text, 
 {
     r->text = text;
     r->n_bytes = strlen(text);
-    enum ko_code code = ko_tokenizer_encode(tokenizer, text, r->n_bytes, &r->encoding, err);
+    enum ko_code code = ko_prompt_encode(tokenizer, text, r->n_bytes, &r->encoding, err);
     if (code)
         return code;
     r->n_characters = ko_utf8_count(text, r->n_bytes);
@@ -90,8 +52,7 @@ static enum ko_code read_text(struct ko_tokenizer *tokenizer, const char *text, 
             continue;
         const char *part = text + r->byte[begin];
         size_t n = r->byte[end] - r->byte[begin];
-        strip(&part, &n);
-        r->has_text[i] = n > 0;
+        r->has_text[i] = !ko_utf8_is_blank(part, n);
     }
     while (r->n_front < e->n && e->special[r->n_front])
         r->n_front++;
@@ -117,7 +78,7 @@ static enum ko_reason find_subject(const struct reading *r, const char *subject,
                                    size_t *end)
 {
     size_t n = strlen(subject);
-    strip(&subject, &n);
+    ko_utf8_strip(&subject, &n);
     if (n == 0)
         return KO_SUBJECT_EMPTY;
     const char *at = memmem(r->text, r->n_bytes, subject, n);
@@ -126,37 +87,6 @@ static enum ko_reason find_subject(const struct reading *r, const char *subject,
     size_t from = ko_utf8_count(r->text, (size_t)(at - r->text));
     find_tokens(r, from, from + ko_utf8_count(subject, n), begin, end);
     return *begin == *end ? KO_SUBJECT_HAS_NO_TOKEN : KO_RUNNABLE;
-}
-
-/* The first token of the answer in *token. */
-static enum ko_code find_answer(struct ko_tokenizer *tokenizer, const struct reading *r,
-                                const char *answer, enum ko_reason *reason, int32_t *token,
-                                struct ko_error *err)
-{
-    size_t n = strlen(answer);
-    struct ko_text text = {0};
-    struct ko_encoding full = {0};
-    strip(&answer, &n);
-    *reason = KO_TARGET_EMPTY;
-    if (n == 0)
-        return KO_OK;
-    ko_text_add(&text, "%s ", r->text);
-    ko_text_add_bytes(&text, answer, n);
-    enum ko_code code = ko_text_check(&text, err);
-    if (!code)
-        code = ko_tokenizer_encode(tokenizer, ko_text_str(&text), text.n, &full, err);
-    ko_text_free(&text);
-    if (code)
-        return code;
-    const struct ko_encoding *e = &r->encoding;
-    bool prefix = full.n > e->n;
-    for (size_t i = 0; prefix && i < e->n; i++)
-        prefix = full.id[i] == e->id[i];
-    *reason = prefix ? KO_RUNNABLE : KO_TARGET_MERGES;
-    if (prefix)
-        *token = full.id[e->n];
-    ko_encoding_free(&full);
-    return KO_OK;
 }
 
 /* How many of the tokens in front go, and whether a BOS comes. */
@@ -229,6 +159,81 @@ static enum ko_reason check_limits(const struct ko_audit *audit, const struct ko
     return KO_RUNNABLE;
 }
 
+/* Puts tokens of the answer behind the prompt's. */
+static enum ko_code append_tokens(struct ko_prompt *p, const int32_t *token, int32_t n,
+                                  struct ko_error *err)
+{
+    const size_t before = (size_t)p->n_tokens, after = before + (size_t)n;
+    int32_t *tokens = ko_new(after, sizeof *tokens, err);
+    uint8_t *in_subject = ko_new(after, sizeof *in_subject, err);
+    if (tokens == NULL || in_subject == NULL) {
+        free(tokens);
+        free(in_subject);
+        return KO_E_MEMORY;
+    }
+    memcpy(tokens, p->token, before * sizeof *tokens);
+    memcpy(tokens + before, token, (size_t)n * sizeof *tokens);
+    memcpy(in_subject, p->in_subject, before);
+    free(p->token);
+    free(p->in_subject);
+    p->token = tokens;
+    p->in_subject = in_subject;
+    p->n_tokens = (int32_t)after;
+    p->n_appended = n;
+    return KO_OK;
+}
+
+/* The answer's scored token, or the reason why it has none. */
+static enum ko_code place_answer(const struct ko_audit *audit, const struct ko_answer *answer,
+                                 struct ko_prompt *p, struct ko_error *err)
+{
+    const bool raw = audit->score == KO_SCORE_RAW_FIRST_TOKEN;
+    p->reason = answer->reason;
+    if (p->reason != KO_RUNNABLE) {
+        return KO_OK;
+    }
+    if (!raw &&
+        (answer->text < 0 || (answer->n_blank > 0 && audit->score != KO_SCORE_FIRST_TEXT))) {
+        p->reason = KO_TARGET_BLANK;
+        return KO_OK;
+    }
+    if (!raw && answer->n_blank > 0) {
+        enum ko_code code = append_tokens(p, answer->blank, answer->n_blank, err);
+        if (code != KO_OK) {
+            return code;
+        }
+        p->reason = check_limits(audit, p);
+    }
+    p->target = raw ? ko_answer_first(answer) : answer->text;
+    p->target_blank = raw && answer->n_blank > 0;
+    if (p->reason == KO_RUNNABLE && p->target >= audit->vocabulary) {
+        p->reason = KO_TOKEN_OUTSIDE_VOCABULARY;
+    }
+    return KO_OK;
+}
+
+static enum ko_code score_answers(const struct ko_audit *audit, const struct ko_fact *fact,
+                                  const struct reading *r, struct ko_prompt *p,
+                                  struct ko_error *err)
+{
+    struct ko_answer answer = {0}, foil = {0};
+    enum ko_code code =
+        ko_answer_find(audit->tokenizer, r->text, &r->encoding, fact->target, &answer, err);
+    if (code == KO_OK) {
+        code = place_answer(audit, &answer, p, err);
+    }
+    if (code == KO_OK && p->reason == KO_RUNNABLE) {
+        code = ko_answer_find(audit->tokenizer, r->text, &r->encoding,
+                              fact->foil != NULL ? fact->foil : "", &foil, err);
+    }
+    if (code == KO_OK && p->reason == KO_RUNNABLE) {
+        p->foil_state = ko_foil_judge(audit->score, &answer, &foil, audit->vocabulary, &p->foil);
+    }
+    ko_answer_free(&answer);
+    ko_answer_free(&foil);
+    return code;
+}
+
 /* Everything but the id; the first reason found is the prompt's. */
 static enum ko_code fill(const struct ko_audit *audit, const struct ko_fact *fact,
                          const struct reading *r, struct ko_prompt *p, struct ko_error *err)
@@ -238,7 +243,7 @@ static enum ko_code fill(const struct ko_audit *audit, const struct ko_fact *fac
     enum ko_code code = place_tokens(audit, r, p, &shift, err);
     const char *text = r->text;
     size_t n = r->n_bytes;
-    strip(&text, &n);
+    ko_utf8_strip(&text, &n);
     if (code)
         return code;
     p->reason = n == 0 || r->n_front == r->encoding.n
@@ -248,26 +253,19 @@ static enum ko_code fill(const struct ko_audit *audit, const struct ko_fact *fac
         p->reason = check_limits(audit, p);
     if (p->reason)
         return KO_OK;
-    code = find_answer(audit->tokenizer, r, fact->target, &p->reason, &p->target, err);
-    if (!code && !p->reason && p->target >= audit->vocabulary)
-        p->reason = KO_TOKEN_OUTSIDE_VOCABULARY;
+    code = score_answers(audit, fact, r, p, err);
     if (code || p->reason)
         return code;
-    enum ko_reason foil = KO_TARGET_EMPTY;
-    if (fact->foil)
-        code = find_answer(audit->tokenizer, r, fact->foil, &foil, &p->foil, err);
-    if (foil || p->foil >= audit->vocabulary)
-        p->foil = -1;
     p->subject_begin = (int32_t)begin + shift;
     p->subject_end = (int32_t)end + shift;
     memset(p->in_subject + p->subject_begin, 1, end - begin);
-    return code ? code : place_spans(fact, r, shift, p, err);
+    return place_spans(fact, r, shift, p, err);
 }
 
 bool ko_audit_equal(const struct ko_audit *a, const struct ko_audit *b)
 {
-    return a->bos == b->bos && a->bos_id == b->bos_id && a->max_tokens == b->max_tokens &&
-           a->vocabulary == b->vocabulary &&
+    return a->score == b->score && a->bos == b->bos && a->bos_id == b->bos_id &&
+           a->max_tokens == b->max_tokens && a->vocabulary == b->vocabulary &&
            strcmp(ko_tokenizer_fingerprint(a->tokenizer), ko_tokenizer_fingerprint(b->tokenizer)) ==
                0;
 }

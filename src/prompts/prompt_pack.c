@@ -14,8 +14,11 @@ void ko_prompt_pack(const struct ko_prompt *p, struct ko_bytes *to)
     ko_put_int(to, p->subject_begin);
     ko_put_int(to, p->subject_end);
     ko_put_blob(to, p->in_subject, p->in_subject ? n : 0);
+    ko_put_int(to, p->n_appended);
     ko_put_int(to, p->target);
+    ko_put_int(to, p->target_blank);
     ko_put_int(to, p->foil);
+    ko_put_int(to, p->foil_state);
     ko_put_int(to, p->n_spans);
     for (int32_t i = 0; i < p->n_spans; i++) {
         ko_put_string(to, p->span[i].name);
@@ -74,8 +77,11 @@ enum ko_code ko_prompt_unpack(struct ko_bytes *from, struct ko_prompt *out, stru
             goto done;
     }
     ko_get_blob(from, p.in_subject, p.in_subject ? n : 0);
+    p.n_appended = (int32_t)ko_get_int(from);
     p.target = (int32_t)ko_get_int(from);
+    p.target_blank = ko_get_int(from) != 0;
     p.foil = (int32_t)ko_get_int(from);
+    p.foil_state = (enum ko_foil)ko_get_int(from);
     code = unpack_spans(from, &p, err);
 done:
     if (from->broken)

@@ -80,6 +80,7 @@ struct ko_spec {
     struct ko_spec_model *model; /* every model that the spec declares, in order */
     size_t n_models;
     struct ko_strings prompt_files; /* paths; in order of first use */
+    enum ko_score score;            /* which token of an answer is scored, for all prompts */
     struct ko_spec_block *block;
     size_t n_blocks;
     char *evaluation; /* path or NULL */

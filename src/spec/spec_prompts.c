@@ -3,7 +3,7 @@
 #include "src/base/text.h"
 #include "src/spec/spec_read.h"
 
-static const char *const prompt_keys[] = {"file", "select", "sample"};
+static const char *const prompt_keys[] = {"file", "select", "sample", "score"};
 static const char *const sample_keys[] = {"n", "seed"};
 
 static enum ko_code read_sample(const struct ko_layers *prompts, struct ko_spec_block *block,
@@ -31,13 +31,35 @@ done:
     return code;
 }
 
+/* One rule for all prompts: a prompt is evaluated once, whichever blocks sweep it. */
+static enum ko_code read_score(struct ko_spec *spec, const struct ko_layers *prompts,
+                               const struct ko_spec_block *block, struct ko_error *err)
+{
+    const struct ko_yaml *node = ko_layers_get(prompts, "score");
+    size_t index = KO_SCORE_FIRST_TOKEN;
+    enum ko_code code = KO_OK;
+    if (node != NULL && !ko_spec_is_null(node)) {
+        code = ko_spec_choice(node, "prompts.score", ko_score_words, KO_N_SCORES, &index, err);
+    }
+    if (code == KO_OK && block == spec->block) {
+        spec->score = (enum ko_score)index;
+    } else if (code == KO_OK && (enum ko_score)index != spec->score) {
+        code =
+            ko_yaml_fail(node != NULL ? node : prompts->map[0], err,
+                         "prompts.score: '%s' here and '%s' in the block at %s: a spec has one "
+                         "rule, write it at the top level",
+                         ko_score_words[index], ko_score_words[spec->score], spec->block[0].where);
+    }
+    return code;
+}
+
 enum ko_code ko_spec_read_prompts(struct ko_spec *spec, const struct ko_spec_source *source,
                                   const struct ko_layers *layers, const struct ko_yaml *at,
                                   struct ko_spec_block *block, struct ko_error *err)
 {
     struct ko_layers prompts = {0};
     char *path = NULL;
-    enum ko_code code = ko_layers_under(layers, "prompts", prompt_keys, 3, &prompts, err);
+    enum ko_code code = ko_layers_under(layers, "prompts", prompt_keys, 4, &prompts, err);
     if (code != KO_OK) {
         goto done;
     }
@@ -56,6 +78,9 @@ enum ko_code ko_spec_read_prompts(struct ko_spec *spec, const struct ko_spec_sou
     }
     if (code == KO_OK) {
         code = read_sample(&prompts, block, err);
+    }
+    if (code == KO_OK) {
+        code = read_score(spec, &prompts, block, err);
     }
 done:
     free(path);

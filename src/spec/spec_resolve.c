@@ -200,7 +200,7 @@ enum ko_code ko_spec_resolve(struct ko_spec *spec, const struct ko_layers *top,
         add_path(&out, model->tokenizer);
         ko_text_add(&out, ", bos: %s}\n", bos_words[model->bos]);
     }
-    ko_text_add(&out, "sweeps:\n");
+    ko_text_add(&out, "prompts: {score: %s}\nsweeps:\n", ko_score_words[spec->score]);
     for (size_t i = 0; i < spec->n_blocks; i++) {
         add_block(&out, spec, &spec->block[i]);
     }

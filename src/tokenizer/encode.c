@@ -48,8 +48,32 @@ static enum ko_code cut_up(struct ko_tokenizer *t, struct ko_pieces *pieces, str
     return code;
 }
 
+/* The text that is encoded. */
+struct source {
+    const char *text;
+    const int32_t *number; /* [n] of the character that each byte belongs to */
+    size_t n;
+};
+
+static bool is_inside_character(const struct source *source, size_t at)
+{
+    return at > 0 && at < source->n && ((unsigned char)source->text[at] & 0xC0) == 0x80;
+}
+
+/* Whether the characters that the bytes [begin, end) are of are white space, one at least. */
+static bool is_blank(const struct source *source, size_t begin, size_t end)
+{
+    while (is_inside_character(source, begin)) {
+        begin--;
+    }
+    while (is_inside_character(source, end)) {
+        end++;
+    }
+    return begin < end && end <= source->n && ko_utf8_is_blank(source->text + begin, end - begin);
+}
+
 static enum ko_code add_piece(struct ko_tokenizer *t, const struct ko_pieces *pieces,
-                              const struct ko_piece *piece, const int32_t *number, size_t n_text,
+                              const struct ko_piece *piece, const struct source *source,
                               struct ko_tokens *tokens, struct ko_error *err)
 {
     const char *text = pieces->text + piece->begin;
@@ -67,7 +91,8 @@ static enum ko_code add_piece(struct ko_tokenizer *t, const struct ko_pieces *pi
         size_t begin = (size_t)origin[token->begin].begin;
         token->end = (size_t)origin[token->end - 1].end;
         token->begin = begin;
-        to_characters(token, number, n_text);
+        token->blank = is_blank(source, begin, token->end);
+        to_characters(token, source->number, source->n);
     }
     return code;
 }
@@ -79,8 +104,9 @@ static enum ko_code copy_out(const struct ko_tokens *tokens, struct ko_encoding 
                             .char_begin = ko_new(tokens->n, sizeof *e.char_begin, err),
                             .char_end = ko_new(tokens->n, sizeof *e.char_end, err),
                             .special = ko_new(tokens->n, sizeof *e.special, err),
+                            .blank = ko_new(tokens->n, sizeof *e.blank, err),
                             .n = tokens->n};
-    if (!e.id || !e.char_begin || !e.char_end || !e.special) {
+    if (!e.id || !e.char_begin || !e.char_end || !e.special || !e.blank) {
         ko_encoding_free(&e);
         return KO_E_MEMORY;
     }
@@ -89,6 +115,7 @@ static enum ko_code copy_out(const struct ko_tokens *tokens, struct ko_encoding 
         e.char_begin[i] = (int32_t)tokens->token[i].begin;
         e.char_end[i] = (int32_t)tokens->token[i].end;
         e.special[i] = tokens->token[i].special;
+        e.blank[i] = tokens->token[i].blank;
     }
     *out = e;
     return KO_OK;
@@ -110,8 +137,9 @@ enum ko_code ko_tokenizer_encode(struct ko_tokenizer *t, const char *text, size_
         number = number_characters(text, n_bytes, err);
         code = number ? cut_up(t, &pieces, err) : KO_E_MEMORY;
     }
+    const struct source source = {text, number, n_bytes};
     for (size_t i = 0; !code && i < pieces.list.n; i++)
-        code = add_piece(t, &pieces, &pieces.list.piece[i], number, n_bytes, &tokens, err);
+        code = add_piece(t, &pieces, &pieces.list.piece[i], &source, &tokens, err);
     if (!code)
         code = ko_component_on_tokens(&t->post_processor, &tokens, err);
     if (!code)
@@ -130,5 +158,6 @@ void ko_encoding_free(struct ko_encoding *encoding)
     free(encoding->char_begin);
     free(encoding->char_end);
     free(encoding->special);
+    free(encoding->blank);
     *encoding = (struct ko_encoding){0};
 }

@@ -14,6 +14,8 @@ struct ko_encoding {
                             Python */
     int32_t *char_end;   /* [n] exclusive */
     uint8_t *special;    /* [n] 1: added by the post-processor (a BOS, say), not from the text */
+    uint8_t *blank;      /* [n] 1: the part of the text that it stands for is white space alone,
+                            whatever a post-processor trimmed off its offsets */
     size_t n;
 };
 

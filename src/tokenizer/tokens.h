@@ -11,6 +11,7 @@
 struct ko_token {
     int32_t id;
     bool special;      /* added by the post-processor */
+    bool blank;        /* its part of the original text is white space alone */
     size_t begin, end; /* from the model: bytes of its word; for the post-processor: characters of
                           the original text */
     const char *value; /* the token's own text; borrowed from the model, or from the pieces for an

@@ -283,7 +283,7 @@ static void an_answer_that_merges_is_skipped(void **state)
         "\"merges\": [[\"a\", \" \"]]}}";
     char *folder = test_folder_make(), *path = test_folder_path(folder, "tokenizer.json");
     struct ko_tokenizer *tokenizer = NULL;
-    struct ko_audit how = {.bos_id = -1, .vocabulary = 4};
+    struct ko_audit how = {.score = KO_SCORE_RAW_FIRST_TOKEN, .bos_id = -1, .vocabulary = 4};
     struct ko_fact merges = fact_of("b a", "b", "b", NULL);
     struct ko_fact runs = fact_of("a b", "a", "a", "b");
     struct ko_fact no_token = fact_of("abz", "z", "a", NULL);
@@ -297,8 +297,10 @@ static void an_answer_that_merges_is_skipped(void **state)
     ko_prompt_free(&p);
     p = audit(&how, &runs);
     assert_int_equal(p.reason, KO_RUNNABLE);
-    assert_int_equal(p.target, 1);
-    assert_int_equal(p.foil, 1);
+    assert_int_equal(p.target, 1); /* the blank, which the foil begins with too */
+    assert_true(p.target_blank);
+    assert_int_equal(p.foil, -1);
+    assert_int_equal(p.foil_state, KO_FOIL_IS_ANSWER);
     ko_prompt_free(&p);
     p = audit(&how, &no_token);
     assert_int_equal(p.reason, KO_SUBJECT_HAS_NO_TOKEN);
@@ -401,7 +403,7 @@ static void a_copy_is_the_same_prompt(void **state)
 static void audits_differ_in_all_that_a_prompt_depends_on(void **state)
 {
     const struct ko_audit how = usual();
-    struct ko_audit other[] = {how, how, how, how, how};
+    struct ko_audit other[] = {how, how, how, how, how, how};
     struct ko_tokenizer *same = NULL, *another = NULL;
     struct ko_error err;
     (void)state;
@@ -415,6 +417,7 @@ static void audits_differ_in_all_that_a_prompt_depends_on(void **state)
     other[2].bos_id = how.bos_id + 1;
     other[3].max_tokens = how.max_tokens + 1;
     other[4].vocabulary = how.vocabulary + 1;
+    other[5].score = KO_SCORE_FIRST_TEXT;
     for (size_t i = 0; i < sizeof other / sizeof *other; i++)
         assert_false(ko_audit_equal(&how, &other[i]));
     ko_tokenizer_close(same);
@@ -444,7 +447,7 @@ static void broken_messages_are_refused(void **state)
 static void every_reason_has_its_sentence(void **state)
 {
     (void)state;
-    for (int i = 0; i <= KO_SUBJECT_HAS_NO_TOKEN; i++)
+    for (int i = 0; i < KO_N_REASONS; i++)
         assert_string_not_equal(ko_reason_sentence((enum ko_reason)i), "unknown reason");
     assert_string_equal(ko_reason_sentence((enum ko_reason)99), "unknown reason");
 }

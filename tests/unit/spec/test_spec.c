@@ -252,6 +252,32 @@ static void settings_override_the_top_level(void **state)
     ko_options_free(&options);
 }
 
+static void one_rule_scores_all_answers(void **state)
+{
+    static const struct {
+        const char *prompts, *sweeps, *resolved;
+        enum ko_score score;
+    } rows[] = {
+        {"prompts: {file: f}\n", "", "prompts: {score: first-token}\n", KO_SCORE_FIRST_TOKEN},
+        {"prompts: {file: f, score: null}\n", "", "prompts: {score: first-token}\n",
+         KO_SCORE_FIRST_TOKEN},
+        {"prompts: {file: f, score: first-text}\n", "sweeps:\n  - {}\n  - {prompts: {file: g}}\n",
+         "prompts: {score: first-text}\n", KO_SCORE_FIRST_TEXT},
+        {"prompts: {file: f}\n", "sweeps:\n  - {prompts: {score: raw-first-token}}\n",
+         "prompts: {score: raw-first-token}\n", KO_SCORE_RAW_FIRST_TOKEN},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char text[512];
+        snprintf(text, sizeof text, MODELS "%s" ROUTES WINDOWS "%s", rows[i].prompts,
+                 rows[i].sweeps);
+        struct ko_spec *spec = right(text);
+        assert_int_equal(spec->score, rows[i].score);
+        assert_non_null(strstr(spec->resolved, rows[i].resolved));
+        ko_spec_free(spec);
+    }
+}
+
 static void bad_settings_are_refused(void **state)
 {
     (void)state;
@@ -354,6 +380,7 @@ int main(void)
         cmocka_unit_test(blocks_override_key_by_key),
         cmocka_unit_test(included_keys_are_defaults_relative_to_their_file),
         cmocka_unit_test(settings_override_the_top_level),
+        cmocka_unit_test(one_rule_scores_all_answers),
         cmocka_unit_test(bad_settings_are_refused),
         cmocka_unit_test(an_evaluation_needs_no_routes),
         cmocka_unit_test(selections_nest),

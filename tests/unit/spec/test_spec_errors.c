@@ -41,6 +41,12 @@ static const struct bad {
     {MODELS "prompts: {file: [f]}\n" ROUTES WINDOWS, "prompts.file: expected a path, got a list"},
     {MODELS "prompts: {file: f, selct: all}\n" ROUTES WINDOWS,
      "unknown key 'selct', did you mean 'select'?"},
+    {MODELS "prompts: {file: f, score: whole-answer}\n" ROUTES WINDOWS,
+     "prompts.score: expected first-token, first-text or raw-first-token, got 'whole-answer'"},
+    {MODELS "prompts: {file: f, score: first-txt}\n" ROUTES WINDOWS, "did you mean 'first-text'?"},
+    {MODELS "prompts: {file: f}\n" ROUTES WINDOWS
+            "sweeps:\n  - {}\n  - {prompts: {score: first-text}}\n",
+     "spec.yaml:7:23: prompts.score: 'first-text' here and 'first-token' in the block at "},
     {MODELS "prompts: {file: f, select: corect}\n" ROUTES WINDOWS, "did you mean 'correct'?"},
     {MODELS "prompts: {file: f, select: [all]}\n" ROUTES WINDOWS, "select: expected all, correct"},
     {MODELS "prompts: {file: f, select: relation}\n" ROUTES WINDOWS,

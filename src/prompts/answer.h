@@ -1,0 +1,73 @@
+/* Which token of an answer is scored. */
+#ifndef KO_PROMPTS_ANSWER_H
+#define KO_PROMPTS_ANSWER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "src/base/error.h"
+#include "src/prompts/reason.h"
+#include "src/tokenizer/tokenizer.h"
+
+/* The rule (docs/semantics.md). X(NAME, word in the spec and in the cube) */
+#define KO_SCORES(X)                                                                               \
+    X(KO_SCORE_FIRST_TOKEN, "first-token")                                                         \
+    X(KO_SCORE_FIRST_TEXT, "first-text")                                                           \
+    X(KO_SCORE_RAW_FIRST_TOKEN, "raw-first-token")
+
+enum ko_score {
+#define X(name, word) name,
+    KO_SCORES(X)
+#undef X
+        KO_N_SCORES
+};
+extern const char *const ko_score_words[KO_N_SCORES];
+
+/* Why a foil counts as none for a model and prompt. X(NAME, sentence) */
+#define KO_FOILS(X)                                                                                \
+    X(KO_FOIL_ABSENT, "there is none")                                                             \
+    X(KO_FOIL_SCORED, "it is scored")                                                              \
+    X(KO_FOIL_IS_ANSWER, "the scored token is the answer's")                                       \
+    X(KO_FOIL_BLANK, "it begins with a token of white space alone")                                \
+    X(KO_FOIL_OTHER_BLANKS, "other tokens of white space than the answer's come before its text")  \
+    X(KO_FOIL_MERGES, "it merges with the prompt")                                                 \
+    X(KO_FOIL_OUTSIDE_VOCABULARY, "its token is outside the model's vocabulary")
+
+enum ko_foil {
+#define X(name, sentence) name,
+    KO_FOILS(X)
+#undef X
+        KO_N_FOILS
+};
+const char *ko_foil_sentence(enum ko_foil foil);
+
+/* encode(text) without the special tokens that a post-processor puts behind a text: nothing follows
+   on them in a causal model. `ko_tokenizer_encode` otherwise. */
+KO_MUST_CHECK enum ko_code ko_prompt_encode(struct ko_tokenizer *tokenizer, const char *text,
+                                            size_t n_bytes, struct ko_encoding *out,
+                                            struct ko_error *err);
+
+/* The tokens of a trimmed answer beyond its prompt's: those of white space alone that come first,
+   and the first that has text. */
+struct ko_answer {
+    enum ko_reason reason; /* KO_RUNNABLE, KO_TARGET_EMPTY or KO_TARGET_MERGES: all else is zero */
+    int32_t *blank;        /* [n_blank]; owned */
+    int32_t n_blank;
+    int32_t text; /* -1: no token has text */
+};
+
+/* encode(prompt + " " + answer) beyond `prompt`, the encoding of `text`. Free with ko_answer_free.
+ */
+KO_MUST_CHECK enum ko_code ko_answer_find(struct ko_tokenizer *tokenizer, const char *text,
+                                          const struct ko_encoding *prompt, const char *answer,
+                                          struct ko_answer *out, struct ko_error *err);
+void ko_answer_free(struct ko_answer *answer); /* leaves {0} */
+/* The very first token, of white space or not: what `raw-first-token` scores. */
+int32_t ko_answer_first(const struct ko_answer *answer);
+/* What becomes of a foil beside the answer that is scored under the rule; its token in *token where
+   it is KO_FOIL_SCORED, else -1. */
+enum ko_foil ko_foil_judge(enum ko_score score, const struct ko_answer *answer,
+                           const struct ko_answer *foil, int32_t vocabulary, int32_t *token);
+
+#endif

@@ -1,0 +1,15 @@
+#include "src/prompts/reason.h"
+
+const char *ko_reason_sentence(enum ko_reason reason)
+{
+    switch (reason) {
+#define X(name, code, sentence)                                                                    \
+    case name:                                                                                     \
+        return sentence;
+        KO_REASONS(X)
+#undef X
+    case KO_N_REASONS:
+        break;
+    }
+    return "unknown reason";
+}
