@@ -37,6 +37,21 @@ for k in 1 2 3 4; do
 done
 [ "$(find cube.logs -type f | wc -l)" -eq 6 ] || fail "more or fewer than six logs: $(ls cube.logs)"
 
+"$KO_SLURM/submit.sh" spec.yaml -o cube.h5 --tasks 4 --time=30 --ntasks-per-node=2 --cpus-per-task=1 >out || fail "a complete array again: exit $?"
+grep -q 'cube.h5: is complete already, nothing is submitted' out || { cat out; fail "a complete array again"; }
+
+echo "== a request that fits no node, and a script from another folder"
+status=0
+"$KO_SLURM/submit.sh" spec.yaml -o large.h5 --tasks 4 2>out || status=$?
+cat out
+[ "$status" -eq 2 ] && grep -q 'needs 20 cores on a node (5 tasks of 4), the nodes of main have at most 4' out || fail "a request for 20 cores: exit $status"
+mkdir elsewhere
+slurm=$KO_SLURM
+job=$(cd elsewhere && env -u KO_SLURM sbatch --parsable --output="$scratch/elsewhere.log" --time=30 --ntasks-per-node=1 --cpus-per-task=1 \
+    "$slurm/evaluate.sbatch" "$scratch/spec.yaml" -o "$scratch/cube.evaluation.h5" --threads 1 --backend cpu --progress none)
+wait_for 120 "the job from another folder" ended "$job"
+[ "$(job_state "$job")" = COMPLETED ] || { cat elsewhere.log; fail "the job from another folder: $(job_state "$job")"; }
+
 echo "== a task is put back in its middle"
 array=$(sbatch --parsable --output='auto-%A_%a.log' --array=1-4 --time=30 --ntasks-per-node=2 --cpus-per-task=1 "$KO_SLURM/array.sbatch" \
     spec.yaml -o auto.h5 --evaluation cube.evaluation.h5 --threads 1 --backend cpu --progress none --commit-seconds 0.1)
@@ -70,6 +85,8 @@ says "parts.logs/merge-$merge.log" 'parts.shard-0003-of-0004.h5' || fail "the me
 submit parts --only 3 --evaluation cube.evaluation.h5
 wait_for 300 "task 3 and merge" ended "$array,$merge"
 cat "parts.logs/merge-$merge.log"
+says "parts.logs/merge-$merge.log" 'the same command again goes on with what is missing, .*submit.sh spec.yaml -o parts.h5 --tasks 4' ||
+    fail "the merge does not name the command"
 says "parts.logs/merge-$merge.log" 'parts.shard-0002-of-0004.h5.*incomplete' || fail "the merge does not name the shard that is incomplete"
 submit parts --evaluation cube.evaluation.h5
 wait_for 300 "all tasks again" ended "$array,$merge"

@@ -101,6 +101,89 @@ refused "--array=1-3: is set here" "${good[@]}" --array=1-3
 refused "--resume: is set here" "${good[@]}" -- --resume
 refused "did you mean 'subject'" wrong.yaml -o cube.h5 --tasks 4
 
+echo "== what fits no node"
+cat >bin/sinfo <<'S'
+#!/bin/sh
+# Two partitions: small, the default, of nodes with 4 cores; gpu of nodes with 32 cores and 4 GPUs.
+case " $* " in
+*' -o %R '*) printf 'small\ngpu\n' ;;
+*' --partition=gpu '*) echo 'gpu|1-00:00:00|32|gpu:h200:4(S:0-1)' ;;
+*' --partition=long '*) echo 'long|infinite|64|(null)' ;;
+*' --partition=small '*) echo 'small*|8:00:00|4|(null)' ;;
+*--partition=*) ;;
+*) printf 'small*|8:00:00|4|(null)\ngpu|1-00:00:00|32|gpu:h200:4(S:0-1)\n' ;;
+esac
+S
+chmod +x bin/sinfo
+refused "the evaluation needs 20 cores on a node (5 tasks of 4), the nodes of small have at most 4" "${good[@]}"
+refused "the evaluation needs 20 cores on a node" "${good[@]}" -psmall
+refused "the array asks for 12:00:00 of time, small allows 480 minutes: choose --time" "${good[@]}" --ntasks-per-node=2 --cpus-per-task=2
+refused "the evaluation needs 8 GPUs on a node, the nodes of gpu have at most 4" "${good[@]}" --partition=gpu --gpus-per-node=8
+refused "the evaluation asks for 1-00:01 of time, gpu allows 1440 minutes" "${good[@]}" --partition=gpu --time=1-00:01
+refused "there is no partition 'gpus', sinfo knows gpu small" "${good[@]}" --partition=gpus
+refused "the merge: there is no partition 'none'" "${good[@]}" --partition=gpu --merge-with --partition=none
+for options in "--partition=gpu" "--partition=gpu --gres=gpu:4 --time=1-0" "--ntasks-per-node=4 --cpus-per-task=1 --time=8:00:00" "-plong --time=90-0" \
+    "--partition=small --unchecked"; do
+    # shellcheck disable=SC2086 # words
+    PATH=$PWD/bin:$PATH submit "${good[@]}" $options >out || fail "$options: exit $?"
+    has 'array: job'
+    rm -rf calls cube.logs
+done
+
+echo "== a submission that is refused leaves nothing"
+mv bin/sbatch bin/accepts
+printf '#!/bin/sh\nexit 1\n' >bin/sbatch
+printf '#!/bin/sh\n' >bin/scancel
+chmod +x bin/sbatch bin/scancel
+status=0
+PATH=$PWD/bin:$PATH submit "${good[@]}" --partition=gpu >out 2>err || status=$?
+[ "$status" -eq 1 ] && grep -q 'the evaluation was not accepted; nothing is submitted' err || { cat err; fail "exit $status"; }
+[ ! -e cube.logs ] || fail "an empty folder for logs is left"
+mv bin/accepts bin/sbatch
+
+echo "== a cube that is there"
+cat >one.yaml <<YAML
+models: [$KO_SOURCE_DIR/tests/data/variants/gpt2-bare]
+prompts: {file: $KO_SOURCE_DIR/jobs/facts.jsonl, sample: {n: 2, seed: 1}}
+routes: ['last<-subject']
+windows: {sizes: [1], starts: [0]}
+YAML
+touch -d '1 minute ago' one.yaml
+OMP_NUM_THREADS=1 "$KNOCKOUT" run one.yaml -o done.h5 --progress none --log-level warn
+PATH=$PWD/bin:$PATH submit one.yaml -o done.h5 --tasks 2 --partition=gpu >out || fail "a complete cube again: exit $?"
+has 'done.h5: is complete already, nothing is submitted'
+[ ! -e calls ] || fail "a complete cube is submitted again"
+touch -d '1 minute' one.yaml
+refused "done.h5: is complete, but one.yaml was changed after it" one.yaml -o done.h5 --tasks 2
+touch -d '1 minute ago' one.yaml
+"$python" - done.h5 <<'PY'
+import h5py, sys
+with h5py.File(sys.argv[1], "r+") as f:
+    f["status"][...] = 1 # pending
+PY
+refused "done.h5: exists already and is not complete" one.yaml -o done.h5 --tasks 2
+
+echo "== from another folder, and the merge's hint"
+mkdir elsewhere spool
+cp "$KO_SOURCE_DIR"/slurm/merge.sbatch "$KO_SOURCE_DIR"/slurm/one-node.sbatch spool
+printf '#!/bin/sh\necho "   Command=%s/slurm/$SCRIPT spec.yaml -o x.h5"\n' "$KO_SOURCE_DIR" >bin/scontrol
+printf '#!/bin/sh\necho "$@" >srun.words\n' >bin/srun
+printf '#!/bin/sh\n' >bin/squeue
+chmod +x bin/*
+(cd elsewhere && SLURM_JOB_ID=7 SCRIPT=one-node.sbatch PATH=$scratch/bin:$PATH bash "$scratch/spool/one-node.sbatch" spec.yaml -o x.h5) 2>err ||
+    { cat err; fail "one-node.sbatch from another folder: exit $?"; }
+grep -q 'run spec.yaml -o x.h5 --resume' elsewhere/srun.words || fail "it runs something else: $(cat elsewhere/srun.words)"
+status=0
+(cd elsewhere && SLURM_JOB_ID=7 SCRIPT=nowhere/one-node.sbatch PATH=$scratch/bin:$PATH bash "$scratch/spool/one-node.sbatch" spec.yaml) 2>err || status=$?
+[ "$status" -eq 2 ] && [ "$(wc -l <err)" -eq 1 ] && grep -q 'export KO_SLURM=/path/to/slurm' err || { cat err; fail "without its folder: exit $status"; }
+status=0
+(cd elsewhere && SLURM_JOB_ID=7 SCRIPT=merge.sbatch KO_SUBMITTED="slurm/submit.sh spec.yaml --tasks 2" PATH=$scratch/bin:$PATH \
+    bash "$scratch/spool/merge.sbatch" x.h5 2) 2>err || status=$?
+[ "$status" -eq 2 ] && grep -q "the same command again goes on .*: slurm/submit.sh spec.yaml --tasks 2$" err || { cat err; fail "the merge's hint: exit $status"; }
+rm bin/scontrol bin/srun bin/squeue
+PATH=$PWD/bin:$PATH submit spec.yaml -o "a b.h5" --tasks 4 --only 3 --partition=gpu --dry-run >out
+grep -q "KO_SUBMITTED=.*submit.sh.*--tasks.*4.*--partition=gpu" out && ! grep -q 'KO_SUBMITTED=.*--only' out || { cat out; fail "what the hint repeats"; }
+
 echo "== the scripts"
 if command -v shellcheck >/dev/null; then
     (cd "$KO_SOURCE_DIR" && shellcheck -x slurm/* tests/support/mini_slurm.sh) || fail "shellcheck"
