@@ -124,12 +124,12 @@ static bool read_number(const char *folder, const char *name, double *out)
 static double quota_of(const char *folder, int version)
 {
     double quota = 0, period = 0;
-    char path[FOLDER_BYTES + 32];
     bool read = false;
     if (version == 1) { /* -1: no limit */
         read = read_number(folder, "cpu.cfs_quota_us", &quota) &&
                read_number(folder, "cpu.cfs_period_us", &period);
     } else {
+        char path[FOLDER_BYTES + 32];
         snprintf(path, sizeof path, "%s/cpu.max", folder);
         FILE *file = fopen(path, "re");
         read = file && fscanf(file, "%lf %lf", &quota, &period) == 2; /* "max 100000": no limit */

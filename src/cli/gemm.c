@@ -271,10 +271,11 @@ enum ko_code ko_products_rounds(const struct ko_gemm_effort *effort, struct ko_p
     if (code == KO_OK)
         code = choose_rows(&e, &o, products, n, err);
     const double deadline = begin + e.seconds;
-    for (bool whole = true; code == KO_OK && n_rounds < MOST_ROUNDS &&
-                            (n_rounds == 0 || (whole && ko_now() < deadline));) {
-        code = run_round(&e, &o, products, n, deadline, &whole, &rates[n_rounds], err);
-        n_rounds += whole || n_rounds == 0;
+    bool whole = true;
+    for (int r = 0; code == KO_OK && r < MOST_ROUNDS && whole; r++) {
+        code = run_round(&e, &o, products, n, deadline, &whole, &rates[r], err);
+        n_rounds = whole || r == 0 ? r + 1 : n_rounds;
+        whole = whole && ko_now() < deadline;
     }
     release(&e, &o);
     if (code != KO_OK)
