@@ -7,6 +7,11 @@
 
 #include "src/base/error.h"
 
+/* Collective: returns when all ranks have come. A rank that waits long sleeps in between; in MPI's
+   own collectives it would spin on its core, which others compute on. So what some ranks come to
+   much later than others begins with it. */
+KO_MUST_CHECK enum ko_code ko_meet(MPI_Comm comm, struct ko_error *err);
+
 /* Collective: every rank hands in its own code and text; all return the code of the lowest rank
    that failed, with its text in err, "rank R on HOST: " in front (R among all ranks) unless it is
    KO_E_INPUT or the communicator has one rank. KO_OK only where all are. */

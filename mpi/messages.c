@@ -83,7 +83,9 @@ enum ko_code ko_broadcast_bytes(MPI_Comm comm, char **data, size_t *n, struct ko
     int rank = 0;
     MPI_Comm_rank(comm, &rank);
     uint64_t total = *n;
-    enum ko_code code = ko_mpi_check(MPI_Bcast(&total, 1, MPI_UINT64_T, 0, comm), "MPI_Bcast", err);
+    enum ko_code code = ko_meet(comm, err);
+    if (code == KO_OK)
+        code = ko_mpi_check(MPI_Bcast(&total, 1, MPI_UINT64_T, 0, comm), "MPI_Bcast", err);
     if (code != KO_OK)
         return code;
     char *bytes = rank == 0 ? *data : ko_new((size_t)total + 1, 1, err);

@@ -326,8 +326,11 @@ enum ko_code ko_session_run(struct ko_cli *cli, ko_session_lead *lead, void *con
         MPI_Abort(MPI_COMM_WORLD, ko_exit_status(code));
     /* A launcher ends the job as soon as one rank ends with a failure: the root has spoken by then.
      */
-    if (session.world.all != MPI_COMM_NULL)
-        MPI_Barrier(session.world.all);
+    if (session.world.all != MPI_COMM_NULL) {
+        struct ko_error later = {0};
+        const enum ko_code met = ko_meet(session.world.all, &later);
+        (void)met; /* the end is near in any case */
+    }
     ko_world_close(&session.world);
     return code;
 }

@@ -124,6 +124,35 @@ static void messages_carry_values_and_errors(void **state)
     assert_true(everywhere(right));
 }
 
+/* Catches the library's own: how often a rank looks whether the others have come. */
+static int n_looks;
+int MPI_Test(MPI_Request *request, int *flag, MPI_Status *status)
+{
+    n_looks++;
+    return PMPI_Test(request, flag, status);
+}
+
+/* Ranks that wait for a late one leave the processors to others. */
+static void waiting_ranks_sleep(void **state)
+{
+    struct ko_error err = {0};
+    char text[] = "x", *data = world.root ? text : NULL;
+    size_t n = sizeof text;
+    (void)state;
+    for (int way = 0; way < 2; way++) {
+        n_looks = 0;
+        if (world.root)
+            ko_nap(1);
+        bool right = way == 0 ? ko_agree(world.all, KO_OK, &err) == KO_OK
+                              : ko_broadcast_bytes(world.all, &data, &n, &err) == KO_OK;
+        /* 200 at once and one every 2 ms; without sleep some 100,000, inside a collective none. */
+        right = right && (world.alone || (n_looks >= 1 && n_looks < 3000));
+        assert_true(everywhere(right));
+    }
+    if (!world.root)
+        free(data);
+}
+
 static void workers_know_their_place(void **state)
 {
     (void)state;
@@ -243,6 +272,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(no_failure_is_agreed_on_too),
         cmocka_unit_test(broadcast_bytes_arrive_whole),
         cmocka_unit_test(messages_carry_values_and_errors),
+        cmocka_unit_test(waiting_ranks_sleep),
         cmocka_unit_test(workers_know_their_place),
         cmocka_unit_test(weights_are_the_same_on_every_worker),
         cmocka_unit_test(a_stop_drops_the_loading_of_weights_on_every_worker),
