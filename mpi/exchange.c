@@ -11,7 +11,7 @@ struct opening {
 
 static bool is_needed(const struct ko_world *world, const struct ko_compute *compute)
 {
-    return world->n_workers > 1 && ko_compute_kernels(compute)->own_memory;
+    return world->n_workers > 1 && !world->reads_alone && ko_compute_kernels(compute)->own_memory;
 }
 
 enum ko_code ko_exchange_check(const struct ko_world *world, const struct ko_compute *compute,

@@ -23,8 +23,8 @@ struct ko_exchange {
 KO_MUST_CHECK enum ko_code ko_exchange_check(const struct ko_world *world,
                                              const struct ko_compute *compute,
                                              struct ko_error *err);
-/* Collective over the workers. *out: NULL where none is needed, with one worker or a backend that
-   computes in host memory. A failure that cannot be agreed on sets world->broken. */
+/* Collective over the workers. *out: NULL where none is needed: with one worker, a backend that
+   computes in host memory, or workers that read all weights themselves (world->reads_alone). A failure that cannot be agreed on sets world->broken. */
 KO_MUST_CHECK enum ko_code ko_exchange_open(struct ko_world *world, struct ko_compute *compute,
                                             struct ko_exchange **out, struct ko_error *err);
 /* Collective over the workers; exchange may be NULL. */

@@ -2,6 +2,8 @@
 
 #if KO_HAVE_CUDA
 
+#include <string.h>
+
 #include "kernels/cuda/devices.h"
 
 const struct ko_kernels *ko_gpus_kernels(void)
@@ -16,14 +18,15 @@ int ko_gpus_visible(void)
 
 enum ko_code ko_gpu_identify(int device, struct ko_gpu *out, struct ko_error *err)
 {
-    struct ko_gpu gpu = {.device = device};
-    size_t bytes = 0;
-    const enum ko_code code = ko_cuda_device_identity(device, gpu.uuid, gpu.name, &bytes, err);
-    if (code == KO_OK) {
-        gpu.memory_bytes = (double)bytes;
-        *out = gpu;
-    }
-    return code;
+    struct ko_cuda_identity identity;
+    const enum ko_code code = ko_cuda_device_identity(device, &identity, err);
+    if (code != KO_OK)
+        return code;
+    *out = (struct ko_gpu){
+        .device = device, .memory_bytes = (double)identity.memory_bytes, .slice = identity.slice};
+    memcpy(out->uuid, identity.uuid, sizeof out->uuid);
+    memcpy(out->name, identity.name, sizeof out->name);
+    return KO_OK;
 }
 
 enum ko_code ko_gpu_used_bytes(int device, double *bytes, struct ko_error *err)

@@ -10,9 +10,10 @@
 
 struct ko_gpu {
     int device;          /* index among the GPUs that the process sees */
-    char uuid[64];       /* "GPU-5d3a..." */
+    char uuid[64];       /* "GPU-5d3a...", of a MIG slice its own "MIG-5d3a..." */
     char name[128];      /* "NVIDIA H200" */
     double memory_bytes; /* all of it */
+    bool slice;          /* of a GPU in MIG mode, for which NCCL does not work */
 };
 
 /* ko_kernels_cuda, or NULL in a build without it. */

@@ -37,6 +37,13 @@ enum ko_code ko_sights_gather(struct ko_world *world, int wanted, struct ko_sigh
         code = all ? KO_OK : KO_E_MEMORY;
     }
     code = ko_agree(world->all, code, err);
+    int slice = mine.gpu.slice;
+    if (code == KO_OK) {
+        code = ko_mpi_check(MPI_Allreduce(MPI_IN_PLACE, &slice, 1, MPI_INT, MPI_MAX, world->all),
+                            "MPI_Allreduce", err);
+        world->broken = world->broken || code != KO_OK;
+        world->reads_alone = slice != 0;
+    }
     if (code == KO_OK) {
         code = ko_mpi_check(MPI_Gather(&mine, (int)sizeof mine, MPI_BYTE, all, (int)sizeof mine,
                                        MPI_BYTE, 0, world->all),

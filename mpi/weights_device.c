@@ -99,7 +99,7 @@ static enum ko_code run(struct ko_world *world, struct task *task, struct ko_err
         code = ko_compute_call(compute, share, task, err);
         world->broken = world->broken || code != KO_OK;
     }
-    if (code == KO_OK)
+    if (code == KO_OK && !world->reads_alone)
         code = gather_hashes(world, weights->model, task->hash, err);
     if (code == KO_OK)
         ko_model_content_hash(weights->model, task->hash, weights->content_hash);
@@ -113,8 +113,8 @@ enum ko_code ko_weights_load_device(struct ko_world *world, struct ko_compute *c
     weights->compute = compute;
     struct task task = {.weights = weights,
                         .precision = ko_compute_precision(compute),
-                        .part = world->worker,
-                        .n_parts = world->n_workers,
+                        .part = world->reads_alone ? 0 : world->worker,
+                        .n_parts = world->reads_alone ? 1 : world->n_workers,
                         .exchange = exchange};
     task.hash = ko_new(weights->model->n_weights, sizeof *task.hash, err);
     const enum ko_code code = run(world, &task, err);

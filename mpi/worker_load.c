@@ -38,8 +38,9 @@ static void read_next(struct ko_worker *worker, int32_t model)
     if (next < 0 || !ko_compute_kernels(worker->compute)->own_memory)
         return;
     const struct ko_plan_model *plan = &worker->job->plan->model[next];
-    if (ko_read_ahead_start(plan->path, plan->name, world->worker, world->n_workers,
-                            world->n_node_workers, &worker->ahead, &err) != KO_OK)
+    if (ko_read_ahead_start(plan->path, plan->name, world->reads_alone ? 0 : world->worker,
+                            world->reads_alone ? 1 : world->n_workers, world->n_node_workers,
+                            &worker->ahead, &err) != KO_OK)
         ko_log_write(worker->log, KO_LOG_DEBUG, "read_ahead %s", err.text);
 }
 

@@ -25,6 +25,8 @@ struct ko_world {
     char host[MPI_MAX_PROCESSOR_NAME];
     struct ko_gpu gpu;         /* of a worker, once it has looked (mpi/sight.h); device -1: none */
     struct ko_threads threads; /* likewise */
+    bool reads_alone;          /* likewise, equal on all ranks: workers compute on MIG slices, which
+                                  cannot exchange weights, so each reads all of them */
     const struct ko_stop
         *load_stop; /* drops the loading of weights; NULL: nothing does; borrowed */
 };

@@ -8,14 +8,14 @@
 
 static enum ko_code open_device(struct ko_backend *be, struct ko_error *err)
 {
-    char name[128];
-    size_t memory = 0;
-    enum ko_code code = ko_cuda_device_identity(be->device, be->uuid, name, &memory, err);
+    struct ko_cuda_identity identity;
+    enum ko_code code = ko_cuda_device_identity(be->device, &identity, err);
     if (code != KO_OK) {
         return code;
     }
+    snprintf(be->uuid, sizeof be->uuid, "%s", identity.uuid);
     const int blas = (int)cublasLtGetVersion();
-    snprintf(be->name, sizeof be->name, "%s, CUDA %d.%d, cuBLAS %d.%d.%d", name,
+    snprintf(be->name, sizeof be->name, "%s, CUDA %d.%d, cuBLAS %d.%d.%d", identity.name,
              CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10, blas / 10000, blas % 10000 / 100,
              blas % 100);
     code = ko_cuda_check(be, cudaSetDevice(be->device), "cudaSetDevice", err);

@@ -46,6 +46,12 @@ static void the_backend_follows_from_what_all_see(void **state)
         {NULL, "n1/0: n2/0:", false, "cpu", NULL},
         /* Same UUID on another host: a virtual machine's copy. */
         {NULL, "n1/1:A n2/1:A", true, "cuda", NULL},
+        /* Two MIG slices of one GPU, each the only one that its process sees. */
+        {NULL, "n1/1:MIG-a n1/1:MIG-b", true, "cuda", NULL},
+        {NULL, "n1/1:MIG-a n1/1:MIG-b n1/1:MIG-a", true, NULL,
+         "gpu: ranks 1 and 3 on n1 have the same GPU (MIG-a, Card MIG-a), start one worker a GPU "
+         "or "
+         "let each see its own (CUDA_VISIBLE_DEVICES)"},
         {NULL, "n1/1:A n2/0: n3/0: n2/0:", true, NULL,
          "no GPU is visible on n2 (ranks 2, 4), n3 (rank 3), the other workers see one; choose "
          "--backend cpu"},
