@@ -8,7 +8,8 @@ install(CODE "
     set(noted \"${PROJECT_BINARY_DIR}/install_folders.txt\")
     foreach(folder \"${CMAKE_INSTALL_BINDIR}\" \"${CMAKE_INSTALL_DATADIR}\" \"${CMAKE_INSTALL_DOCDIR}\")
         get_filename_component(folder \"\${folder}\" ABSOLUTE BASE_DIR \"\${CMAKE_INSTALL_PREFIX}\")
-        while(NOT IS_DIRECTORY \"\$ENV{DESTDIR}\${folder}\")
+        # Up to the root, which DESTDIR, the folder of a package being made, need not have yet.
+        while(NOT IS_DIRECTORY \"\$ENV{DESTDIR}\${folder}\" AND NOT folder STREQUAL \"/\")
             file(APPEND \"\${noted}\" \"\${folder}\\n\")
             get_filename_component(folder \"\${folder}\" DIRECTORY)
         endwhile()
