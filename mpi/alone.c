@@ -63,6 +63,16 @@ static enum ko_code commit(struct ko_sweep *sweep, struct ko_worker *worker, dou
     return ko_worker_commit(worker, err);
 }
 
+/* How far the batch in hand is. */
+static void note_in_hand(struct ko_sweep *sweep, const struct ko_worker *worker)
+{
+    int32_t number = -1;
+    const double share = ko_compute_share(worker->compute, &number);
+    const struct ko_batch *batch = number < 0 ? NULL : &sweep->job->batches.batch[number];
+    sweep->progress.cells_in_hand = batch ? share * (double)batch->n_cells : 0;
+    sweep->progress.work_in_hand = batch ? share * batch->flop : 0;
+}
+
 static bool stop_wanted(const struct ko_sweep *sweep)
 {
     return sweep->stop_wanted && sweep->stop_wanted();
@@ -132,6 +142,7 @@ static enum ko_code run_model(struct ko_sweep *sweep, struct ko_worker *worker, 
         if (code == KO_OK && ((worker->n_staged > 0 && due) || beat))
             code = commit(sweep, worker, last, err);
         sweep->progress.n_busy = held > 0;
+        note_in_hand(sweep, worker);
         ko_progress_tick(&sweep->progress);
         ko_nap(0.0005);
     }
@@ -142,7 +153,7 @@ enum ko_code ko_alone_run(struct ko_sweep *sweep, struct ko_error *err)
 {
     const struct ko_job *job = sweep->job;
     struct ko_worker worker;
-    const struct ko_stop stop = {load_stop_wanted, sweep};
+    const struct ko_stop stop = {.wanted = load_stop_wanted, .context = sweep};
     sweep->world->load_stop = &stop;
     enum ko_code code = ko_worker_open(sweep->world, job, sweep->log, &worker, err);
     double last = ko_now();

@@ -32,6 +32,7 @@ struct ko_compute {
 
     /* Guarded by lock. */
     bool ready, quit, in_hand;
+    int32_t number;            /* of the batch in hand */
     ko_compute_function *call; /* wanted; NULL: none */
     void *call_context;
     struct ko_error call_error; /* of opening the backend, then of the last call */
@@ -41,6 +42,7 @@ struct ko_compute {
     int n_done;
 
     atomic_bool drop;
+    atomic_int reached; /* share of the batch in hand that is done, in millionths */
 
     /* The thread's own. */
     struct ko_backend *be;
@@ -51,6 +53,12 @@ static bool drop_wanted(void *context)
 {
     struct ko_compute *compute = context;
     return atomic_load(&compute->drop);
+}
+
+static void note_reached(void *context, double share)
+{
+    struct ko_compute *compute = context;
+    atomic_store(&compute->reached, (int)(1e6 * share));
 }
 
 static void run_call(struct ko_compute *compute)
@@ -73,10 +81,13 @@ static void run_next(struct ko_compute *compute)
         compute->queue[k - 1] = compute->queue[k];
     compute->n_queued--;
     compute->in_hand = true;
+    compute->number = task.number;
+    atomic_store(&compute->reached, 0);
     pthread_mutex_unlock(&compute->lock);
 
     const double begin = ko_now();
-    const struct ko_stop stop = {drop_wanted, compute};
+    const struct ko_stop stop = {
+        .wanted = drop_wanted, .context = compute, .reached = note_reached};
     struct ko_finished finished = {.batch = task.number, .n_records = task.batch->n_facts};
     finished.records =
         ko_new((size_t)task.batch->n_facts, sizeof *finished.records, &finished.error);
@@ -134,6 +145,7 @@ enum ko_code ko_compute_start(const struct ko_kernels *kernels,
     compute->kernels = kernels;
     compute->config = *config;
     atomic_init(&compute->drop, false);
+    atomic_init(&compute->reached, 0);
     pthread_mutex_init(&compute->lock, NULL);
     pthread_cond_init(&compute->changed, NULL);
     if (pthread_create(&compute->thread, NULL, work, compute) != 0) {
@@ -252,6 +264,15 @@ bool ko_compute_busy(struct ko_compute *compute)
     const bool busy = compute->n_queued > 0 || compute->in_hand || compute->n_done > 0;
     pthread_mutex_unlock(&compute->lock);
     return busy;
+}
+
+double ko_compute_share(struct ko_compute *compute, int32_t *batch)
+{
+    pthread_mutex_lock(&compute->lock);
+    const double share = compute->in_hand ? 1e-6 * atomic_load(&compute->reached) : 0;
+    *batch = compute->in_hand ? compute->number : -1;
+    pthread_mutex_unlock(&compute->lock);
+    return share;
 }
 
 int32_t ko_compute_drop(struct ko_compute *compute)

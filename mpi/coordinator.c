@@ -9,13 +9,20 @@
 
 enum { HELD = 2 /* batches that a worker holds: one in hand, one to go on with */ };
 
+/* A batch that a worker has in hand, as far as it has said. */
+struct in_hand {
+    int32_t batch; /* -1: none, or nothing has been said */
+    double share;  /* of its work that is done */
+};
+
 struct coordinator {
     struct ko_sweep *sweep;
     const struct ko_job *job;
     int n_workers;
-    int *held;    /* [n_workers] */
-    int32_t next; /* first batch that may not have been handed out */
-    int32_t left; /* batches of the model in hand that are not finished */
+    int *held;               /* [n_workers] */
+    struct in_hand *in_hand; /* [n_workers] */
+    int32_t next;            /* first batch that may not have been handed out */
+    int32_t left;            /* batches of the model in hand that are not finished */
     int32_t model;
     int n_loaded, n_dropped_replies, n_round_replies;
     bool in_round;
@@ -73,6 +80,7 @@ static enum ko_code finished(struct coordinator *c, const struct ko_message *mes
     c->staged_bytes += c->record_bytes * batch->n_facts;
     progress->cells_done += batch->n_cells;
     progress->work_done += batch->flop;
+    c->in_hand[message->rank - 1].batch = -1;
     return hand_out(c, message->rank - 1, err);
 }
 
@@ -106,6 +114,11 @@ static enum ko_code handle(struct coordinator *c, const struct ko_message *messa
     case KO_TAG_DROPPED:
         c->n_dropped_replies++;
         c->held[message->rank - 1] = 0;
+        c->in_hand[message->rank - 1].batch = -1;
+        return KO_OK;
+    case KO_TAG_REACHED:
+        c->in_hand[message->rank - 1] =
+            (struct in_hand){(int32_t)message->value, 1e-6 * (double)message->extra};
         return KO_OK;
     case KO_TAG_COMMITTED:
         c->n_round_replies++;
@@ -166,6 +179,22 @@ static enum ko_code begin_round(struct coordinator *c, struct ko_error *err)
     return tell_round(c, err);
 }
 
+/* What the workers do, as far as the coordinator knows. */
+static void note_workers(struct coordinator *c)
+{
+    struct ko_progress *progress = &c->sweep->progress;
+    progress->n_busy = 0;
+    progress->cells_in_hand = progress->work_in_hand = 0;
+    for (int w = 0; w < c->n_workers; w++) {
+        progress->n_busy += c->held[w] > 0;
+        if (c->in_hand[w].batch >= 0) {
+            const struct ko_batch *batch = &c->job->batches.batch[c->in_hand[w].batch];
+            progress->cells_in_hand += c->in_hand[w].share * (double)batch->n_cells;
+            progress->work_in_hand += c->in_hand[w].share * batch->flop;
+        }
+    }
+}
+
 /* One turn: a message if there is one, the commit round if it is due, progress. */
 static enum ko_code turn(struct coordinator *c, struct ko_error *err)
 {
@@ -183,11 +212,8 @@ static enum ko_code turn(struct coordinator *c, struct ko_error *err)
     const bool beat = ko_now() - c->last_round >= KO_BEAT_SECONDS;
     if ((due || beat) && !c->in_round && !ending(c))
         code = begin_round(c, err);
-    struct ko_progress *progress = &c->sweep->progress;
-    progress->n_busy = 0;
-    for (int w = 0; w < c->n_workers; w++)
-        progress->n_busy += c->held[w] > 0;
-    ko_progress_tick(progress);
+    note_workers(c);
+    ko_progress_tick(&c->sweep->progress);
     if (!got)
         ko_nap(0.001);
     return code;
@@ -253,10 +279,15 @@ enum ko_code ko_coordinator_run(struct ko_sweep *sweep, struct ko_error *err)
                             .record_bytes = ko_record_bytes(sweep->job->plan),
                             .last_round = ko_now()};
     c.held = ko_new((size_t)c.n_workers, sizeof *c.held, err);
-    enum ko_code code = ko_agree(world->all, c.held ? KO_OK : KO_E_MEMORY, err);
-    if (!c.held || code != KO_OK) { /* on every rank */
+    c.in_hand = ko_new((size_t)c.n_workers, sizeof *c.in_hand, err);
+    for (int w = 0; c.in_hand && w < c.n_workers; w++) {
+        c.in_hand[w].batch = -1;
+    }
+    enum ko_code code = ko_agree(world->all, c.held && c.in_hand ? KO_OK : KO_E_MEMORY, err);
+    if (!c.held || !c.in_hand || code != KO_OK) { /* on every rank */
         struct ko_error later = {0};
         free(c.held);
+        free(c.in_hand);
         const enum ko_code told = ko_sweep_gather_spent(world, NULL, sweep, &later);
         return told == KO_OK ? code : told;
     }
@@ -277,5 +308,6 @@ enum ko_code ko_coordinator_run(struct ko_sweep *sweep, struct ko_error *err)
                        sweep->job->cube_path);
     }
     free(c.held);
+    free(c.in_hand);
     return code;
 }

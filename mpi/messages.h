@@ -25,6 +25,7 @@ enum ko_tag {
     KO_TAG_LOADED,    /* value: the model */
     KO_TAG_UNLOADED,  /* a struct ko_error in bytes: the model cannot be loaded, on no worker */
     KO_TAG_FINISHED,  /* value: batch computed; extra: microseconds */
+    KO_TAG_REACHED,   /* value: batch in hand; extra: the share of it that is done, in millionths */
     KO_TAG_FAILED,    /* a struct ko_error in bytes: a prompt or batch failed and is recorded */
     KO_TAG_DROPPED,   /* value: batches dropped after KO_TAG_STOP */
     KO_TAG_COMMITTED, /* value: batches committed; extra: microseconds */

@@ -1,9 +1,11 @@
 #include "mpi/progress.h"
 
+#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "mpi/messages.h"
+#include "src/base/terminal.h"
 #include "src/base/text.h"
 
 enum ko_code ko_progress_mode_parse(const char *text, FILE *stream, enum ko_progress_mode *out,
@@ -25,9 +27,15 @@ enum ko_code ko_progress_mode_parse(const char *text, FILE *stream, enum ko_prog
                    text, near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
+/* FLOP done, those of batches in hand included. */
+static double work_done(const struct ko_progress *p)
+{
+    return fmin(p->work_done + p->work_in_hand, p->work_total);
+}
+
 int64_t ko_progress_ppm(const struct ko_progress *progress)
 {
-    return progress->work_total > 0 ? (int64_t)(1e6 * progress->work_done / progress->work_total)
+    return progress->work_total > 0 ? (int64_t)(1e6 * work_done(progress) / progress->work_total)
                                     : 1000000;
 }
 
@@ -37,31 +45,107 @@ void ko_progress_begin(struct ko_progress *progress, const char *title)
     progress->begin = ko_now();
     progress->last = progress->begin;
     progress->n_printed = 0;
+    progress->cells_shown = 0;
 }
 
 static double time_left(const struct ko_progress *p, double elapsed)
 {
-    return p->work_done > 0 ? elapsed * (p->work_total - p->work_done) / p->work_done : -1;
+    const double done = work_done(p);
+    return done > 0 ? elapsed * (p->work_total - done) / done : -1;
 }
 
-static void print_text(struct ko_progress *p, double elapsed)
+/* Cells as they are printed: those in hand count as far as they are, none is taken back, and the
+   last one only when it is done. */
+static double cells_shown(const struct ko_progress *p)
+{
+    const double finished = (double)(p->cells_before + p->cells_done);
+    const double total = (double)p->cells_total;
+    if (finished >= total) {
+        return total;
+    }
+    return fmax(p->cells_shown, fmin(finished + p->cells_in_hand, total - 1));
+}
+
+/* In steps of 0.1, below 100 until everything is done. */
+static double percent(const struct ko_progress *p)
+{
+    const double total = (double)p->cells_total;
+    if (!(p->cells_shown < total)) {
+        return 100;
+    }
+    return fmin(floor(1000 * p->cells_shown / total) / 10, 99.9);
+}
+
+enum { TITLE, PERCENT, CELLS, RATE, LEFT, BUSY, MODEL, N_PARTS };
+
+/* The parts of a line, as far as they fit into `width` columns: what is dropped first matters
+   least. */
+static void add_parts(const struct ko_text part[N_PARTS], size_t width, struct ko_text *out)
+{
+    static const int dropped[] = {BUSY, MODEL, RATE, CELLS, TITLE, LEFT};
+    bool kept[N_PARTS];
+    size_t total = 0;
+    for (int k = 0; k < N_PARTS; k++) {
+        kept[k] = part[k].n > 0;
+        total += kept[k] ? ko_display_width(ko_text_str(&part[k])) + 2 : 0;
+    }
+    for (size_t k = 0; k < sizeof dropped / sizeof dropped[0] && total > width + 2; k++) {
+        if (kept[dropped[k]]) {
+            kept[dropped[k]] = false;
+            total -= ko_display_width(ko_text_str(&part[dropped[k]])) + 2;
+        }
+    }
+    struct ko_text line = {0};
+    for (int k = 0; k < N_PARTS; k++) {
+        if (kept[k]) {
+            ko_text_add(&line, "%s%s", line.n > 0 ? "  " : "", ko_text_str(&part[k]));
+        }
+    }
+    ko_display_add(out, ko_text_str(&line), width);
+    out->failed = out->failed || line.failed;
+    ko_text_free(&line);
+}
+
+static void add_line(const struct ko_progress *p, double elapsed, size_t width, struct ko_text *out)
 {
     char done[32], total[32], rate[32], left[32];
-    const int64_t now = p->cells_before + p->cells_done;
+    struct ko_text part[N_PARTS] = {0};
     const double seconds = time_left(p, elapsed);
-    const double share = p->cells_total > 0 ? 100.0 * (double)now / (double)p->cells_total : 100.0;
-    const double per_second = elapsed > 0 ? (double)p->cells_done / elapsed : 0;
-    fprintf(p->stream,
-            "%s%-8s %5.1f %%  %s of %s cells  %s cells/s  left %s  workers busy %d/%d%s%s%s",
-            p->mode == KO_PROGRESS_LINE ? "\r" : "", p->title, share, ko_grouped(now, done),
-            ko_grouped(p->cells_total, total), ko_grouped((int64_t)per_second, rate),
-            seconds < 0   ? "?"
-            : seconds < 1 ? "<1 s"
-                          : ko_seconds_human(seconds, left),
-            p->n_busy, p->n_workers, p->model ? "  " : "", p->model ? p->model : "",
-            p->mode == KO_PROGRESS_LINE ? "\033[K" : "\n");
-    fflush(p->stream);
-    p->open_line = p->mode == KO_PROGRESS_LINE;
+    const double computed = fmax(0, p->cells_shown - (double)p->cells_before);
+    ko_text_add(&part[TITLE], "%-8s", p->title);
+    ko_text_add(&part[PERCENT], "%5.1f %%", percent(p));
+    ko_text_add(&part[CELLS], "%s of %s cells", ko_grouped((int64_t)p->cells_shown, done),
+                ko_grouped(p->cells_total, total));
+    ko_text_add(&part[RATE], "%s cells/s",
+                ko_grouped((int64_t)(elapsed > 0 ? round(computed / elapsed) : 0), rate));
+    ko_text_add(&part[LEFT], "left %s",
+                seconds < 0   ? "?"
+                : seconds < 1 ? "<1 s"
+                              : ko_seconds_human(seconds, left));
+    ko_text_add(&part[BUSY], "workers busy %d/%d", p->n_busy, p->n_workers);
+    if (p->model) {
+        ko_display_add(&part[MODEL], p->model, SIZE_MAX);
+    }
+    add_parts(part, width, out);
+    for (int k = 0; k < N_PARTS; k++) {
+        out->failed = out->failed || part[k].failed;
+        ko_text_free(&part[k]);
+    }
+}
+
+/* A redrawn line leaves the terminal's last column free: a cursor behind it may wrap. */
+static void print_text(struct ko_progress *p, double elapsed)
+{
+    const bool redrawn = p->mode == KO_PROGRESS_LINE;
+    struct ko_text line = {0};
+    const size_t columns = redrawn ? ko_terminal_width(p->stream) : SIZE_MAX;
+    add_line(p, elapsed, redrawn ? columns - 1 : columns, &line);
+    if (!line.failed) {
+        fprintf(p->stream, redrawn ? "\r%s\033[K" : "%s\n", ko_text_str(&line));
+        fflush(p->stream);
+        p->open_line = redrawn;
+    }
+    ko_text_free(&line);
 }
 
 static void print_json(const struct ko_progress *p, double elapsed)
@@ -69,16 +153,18 @@ static void print_json(const struct ko_progress *p, double elapsed)
     const double left = time_left(p, elapsed);
     fprintf(p->stream,
             "{\"phase\":\"%s\",\"cells_done\":%lld,\"cells_total\":%lld,\"cells_per_second\":%.1f,"
-            "\"seconds\":%.3f,\"seconds_left\":%.3f,\"workers_busy\":%d,\"workers\":%d}\n",
+            "\"percent\":%.1f,\"seconds\":%.3f,\"seconds_left\":%.3f,\"workers_busy\":%d,"
+            "\"workers\":%d}\n",
             p->title, (long long)(p->cells_before + p->cells_done), (long long)p->cells_total,
-            elapsed > 0 ? (double)p->cells_done / elapsed : 0.0, elapsed, left, p->n_busy,
-            p->n_workers);
+            elapsed > 0 ? (double)p->cells_done / elapsed : 0.0, percent(p), elapsed, left,
+            p->n_busy, p->n_workers);
     fflush(p->stream);
 }
 
 static void print(struct ko_progress *p)
 {
     const double now = ko_now();
+    p->cells_shown = cells_shown(p);
     if (p->mode == KO_PROGRESS_JSON)
         print_json(p, now - p->begin);
     else if (p->mode != KO_PROGRESS_NONE)
@@ -108,6 +194,8 @@ void ko_progress_end(struct ko_progress *progress)
 {
     if (progress->mode == KO_PROGRESS_PLAIN && progress->n_printed == 0)
         return;
+    /* A stop has dropped what was in hand. */
+    progress->cells_in_hand = progress->work_in_hand = progress->cells_shown = 0;
     print(progress);
     ko_progress_break(progress);
 }

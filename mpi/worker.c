@@ -9,6 +9,8 @@
 #include "mpi/worker_load.h"
 #include "src/base/memory.h"
 
+static const double TELL_SECONDS = 1; /* between two words on how far the batch in hand is */
+
 static enum ko_code start_compute(struct ko_worker *worker, struct ko_error *err)
 {
     const struct ko_job *job = worker->job;
@@ -273,8 +275,22 @@ static enum ko_code obey(struct ko_worker *worker, const struct ko_message *mess
     }
 }
 
+/* Once a second, while a batch is in hand: how far it is. */
+static enum ko_code tell_reached(struct ko_worker *worker, double *last, struct ko_error *err)
+{
+    const double now = ko_now();
+    int32_t batch = -1;
+    if (now - *last < TELL_SECONDS) {
+        return KO_OK;
+    }
+    *last = now;
+    const double share = ko_compute_share(worker->compute, &batch);
+    return batch < 0 ? KO_OK : report(worker, KO_TAG_REACHED, batch, share, err);
+}
+
 static enum ko_code serve(struct ko_worker *worker, struct ko_error *err)
 {
+    double told = ko_now();
     for (;;) {
         struct ko_message message;
         bool got = false;
@@ -284,6 +300,9 @@ static enum ko_code serve(struct ko_worker *worker, struct ko_error *err)
         if (code != KO_OK)
             return code;
         if (!got) {
+            code = tell_reached(worker, &told, err);
+            if (code != KO_OK)
+                return code;
             ko_nap(0.0005);
             continue;
         }
@@ -308,7 +327,7 @@ enum ko_code ko_worker_serve(struct ko_world *world, const struct ko_job *job,
 {
     struct ko_worker worker;
     struct ko_error close_error = {0};
-    const struct ko_stop stop = {stop_has_come, world};
+    const struct ko_stop stop = {.wanted = stop_has_come, .context = world};
     world->load_stop = &stop;
     enum ko_code code = ko_worker_open(world, job, log, &worker, err);
     code = ko_agree(world->all, code, err);

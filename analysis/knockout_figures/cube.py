@@ -16,6 +16,9 @@ METRICS = {  # name: (what the axis says, unit)
     "margin-change": ("change of the margin, answer minus foil", "nats"),
 }
 
+START_ATTRIBUTES = {"long_name": "first layer of the window"}  # what xarray's plots write at an axis
+DEPTH_ATTRIBUTES = {"long_name": "start of the window", "units": "% of its range"}
+
 # What the y axis of a figure spans at least, in the metric's unit: less would make a mountain of rounding, or one number of all ticks.
 LEAST_SPAN = {"change": 5, "median": 5, "delta": 5, "logprob": 0.05, "kl": 0.01, "hit": 100, "margin": 0.05, "margin-change": 0.05}
 
@@ -137,7 +140,8 @@ class Cube:
     def values(self, metric, model, route, feature, size):
         """One number a cell: [prompt, window_start], NaN where there is none, the starts that any prompt has.
 
-        The prompts' relations and the windows' depths (percent) are coordinates; hits are 0 or 100.
+        The windows' depths (percent) are a coordinate; hits are 0 or 100. Name, `long_name` and `units` say what the numbers are, so
+        that xarray's own plots have the right labels.
         """
         key = metric, model, route, feature, size
         if key not in self._kept:
@@ -156,12 +160,15 @@ class Cube:
         def clean(name):
             return self._dataset("clean_" + name)[m].astype(np.float64)[:, None]
 
-        values = measure(metric, cell, clean)
+        # Before the values: a run may be writing the cube, and flags what is written.
+        done = self._dataset("status")[m, :, r, f, s] == DONE
+        values = np.where(done[:, None], measure(metric, cell, clean), np.nan)
         here = np.isfinite(values).any(axis=0)
+        what, unit = METRICS[metric]
         return xr.DataArray(
-            values[:, here], dims=("prompt", "window_start"),
-            coords={"prompt": self.prompts, "window_start": self.starts[here],
-                    "depth": ("window_start", self.depth(model, size, self.starts[here]))})
+            values[:, here], dims=("prompt", "window_start"), name=metric, attrs={"long_name": what, "units": unit},
+            coords={"prompt": self.prompts, "window_start": ("window_start", self.starts[here], START_ATTRIBUTES),
+                    "depth": ("window_start", self.depth(model, size, self.starts[here]), DEPTH_ATTRIBUTES)})
 
     def clean(self, metric, model):
         """The same number of the clean runs, [prompt]: `hit` (0 or 100), `prob` or `margin`; NaN where a prompt was not run."""
@@ -175,8 +182,10 @@ class Cube:
 
     def probability(self, model, route, feature, size):
         """The answer's probability after the knockout: [prompt, window_start] with depth, like values()."""
-        after = self.values("delta", model, route, feature, size)
-        return after / 100 + self.clean("prob", model)[:, None]
+        delta = self.values("delta", model, route, feature, size)
+        after = (delta / 100 + self.clean("prob", model)[:, None]).rename("prob")
+        after.attrs = {"long_name": "probability of the answer after the knockout", "units": "1"}  # xarray may have kept those of delta
+        return after
 
     def heat(self, model, prompt, route, feature, size):
         """One heatmap: probability minus clean probability, [token, window_start], with the tokens' pieces and the subject."""
@@ -184,16 +193,19 @@ class Cube:
         r, f, s = self.heat_routes.index(route), self.features.index(feature), self.sizes.index(size)
         n = int(self.file["heat_n_tokens"][m, p])
         values = np.full((n, len(self.starts)), np.nan)
+        done = self.file["heat_status"][m, p, r, f, :, s][:n] == DONE  # before the values
         held = self.file["heat_prob"][m, p, r, f, :, s, :].astype(np.float64)[:n]
-        values[:len(held)] = held - float(self.file["heat_clean_prob"][m, p])
+        values[:len(held)] = np.where(done[:, None], held - float(self.file["heat_clean_prob"][m, p]), np.nan)
         here = np.isfinite(values).any(axis=0)
         pieces = [decoded(t) for t in self.file["heat_token_text"][m, p, :n]]
         subject = range(int(self.file["heat_subject_begin"][m, p]), int(self.file["heat_subject_end"][m, p]))
         return xr.DataArray(
             values[:, here], dims=("token", "window_start"),
             coords={"piece": ("token", pieces), "subject": ("token", np.isin(np.arange(n), subject)),
-                    "window_start": self.starts[here], "depth": ("window_start", self.depth(model, size, self.starts[here]))},
-            attrs={"clean": float(self.file["heat_clean_prob"][m, p])})
+                    "window_start": ("window_start", self.starts[here], START_ATTRIBUTES),
+                    "depth": ("window_start", self.depth(model, size, self.starts[here]), DEPTH_ATTRIBUTES)},
+            name="prob_difference", attrs={"long_name": "probability of the answer, minus clean", "units": "1",
+                                           "clean": float(self.file["heat_clean_prob"][m, p])})
 
     def depth(self, model, size, starts):
         """The paper's relative depth of windows, in percent: 100 start / (layers - size)."""

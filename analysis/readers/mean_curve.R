@@ -3,7 +3,10 @@ library(ncdf4)
 
 cube <- nc_open(commandArgs(trailingOnly = TRUE)[1])
 # Axes come in reverse order: window_start, window_size, feature_class, route, prompt, model.
+# Statuses first: a run may be writing the cube, and flags what is written.
+status <- ncvar_get(cube, "status", collapse_degen = FALSE) # without window_start
 logprob <- ncvar_get(cube, "logprob", collapse_degen = FALSE)
+logprob[rep(status != 2, each = dim(logprob)[1])] <- NA
 clean <- ncvar_get(cube, "clean_logprob", collapse_degen = FALSE) # prompt, model
 change <- 100 * expm1(sweep(logprob, c(5, 6), clean))
 

@@ -22,6 +22,8 @@ int main(int argc, char **argv)
         return 1;
     hid_t text = H5Dget_type(H5Dopen(cube, "model", H5P_DEFAULT));
     const size_t s = n[5], f = s * n[4], r = f * n[3], m = r * n[2]; /* how far labels lie apart */
+    /* First: a run may be writing the cube, and flags what is written. */
+    unsigned char *status = read_all(cube, "status", H5T_NATIVE_UCHAR, n[0] * n[1] * m / s);
     double *logprob = read_all(cube, "logprob", H5T_NATIVE_DOUBLE, n[0] * n[1] * m);
     double *clean = read_all(cube, "clean_logprob", H5T_NATIVE_DOUBLE, n[0] * n[1]);
     char **model = read_all(cube, "model", text, n[0]),
@@ -34,7 +36,7 @@ int main(int argc, char **argv)
         const size_t w = k % m, first = k / m * n[1]; /* the window, and its model's first prompt */
         double sum = 0, count = 0;
         for (size_t p = first; p < first + n[1]; p++)
-            if (!isnan(logprob[p * m + w]) && ++count)
+            if (status[(p * m + w) / s] == 2 && !isnan(logprob[p * m + w]) && ++count)
                 sum += 100 * expm1(logprob[p * m + w] - clean[p]);
         if (count > 0)
             printf("\"%s\",\"%s\",\"%s\",%d,%d,%.9g,%.0f\n", model[k / m], route[w / r],

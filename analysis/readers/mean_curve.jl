@@ -4,7 +4,10 @@ using NCDatasets, Printf
 
 cube = NCDataset(ARGS[1])
 # Axes come in reverse order: window_start, window_size, feature_class, route, prompt, model.
+# Statuses first: a run may be writing the cube, and flags what is written.
+done = cube["status"][:, :, :, :, :] .== 2  # without window_start
 logprob = Float64.(nomissing(cube["logprob"][:, :, :, :, :, :], NaN32))
+logprob = ifelse.(reshape(done, 1, size(done)...), logprob, NaN)
 clean = Float64.(nomissing(cube["clean_logprob"][:, :], NaN32))  # prompt, model
 change = 100 .* expm1.(logprob .- reshape(clean, 1, 1, 1, 1, size(clean)...))
 

@@ -4,7 +4,10 @@ pkg load netcdf
 path = argv(){1};
 label = @(name) strrep(cellstr(ncread(path, name)'), "\0", "");
 % Axes come in reverse order: window_start, window_size, feature_class, route, prompt, model.
+% Statuses first: a run may be writing the cube, and flags what is written.
+missing = ncread(path, "status") != 2;  % without window_start
 logprob = double(ncread(path, "logprob"));
+logprob(repmat(reshape(missing, [1 size(missing)]), [size(logprob, 1) 1 1 1 1 1])) = NaN;
 clean = double(ncread(path, "clean_logprob"));  % prompt, model
 change = 100 * expm1(logprob - reshape(clean, [1 1 1 1 size(clean)]));
 

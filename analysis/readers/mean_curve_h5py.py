@@ -8,7 +8,8 @@ import numpy as np
 with h5py.File(sys.argv[1], "r") as cube:
     axes = [axis.keys()[0] for axis in cube["logprob"].dims]
     assert axes == ["model", "prompt", "route", "feature_class", "window_size", "window_start"], axes
-    logprob = cube["logprob"][:].astype(float)
+    done = cube["status"][:] == 2  # first: a run may be writing the cube, and flags what is written
+    logprob = np.where(done[..., None], cube["logprob"][:].astype(float), np.nan)
     clean = cube["clean_logprob"][:].astype(float)[:, :, None, None, None, None]
     label = {name: cube[name].asstr()[:] for name in ("model", "route", "feature_class")}
     label.update({name: cube[name][:] for name in ("window_size", "window_start")})

@@ -9,8 +9,9 @@ import xarray as xr
 
 engine = sys.argv[2] if len(sys.argv) > 2 else None
 with xr.open_dataset(sys.argv[1], engine=engine) as cube:
+    done = cube.status.load() == 2  # first: a run may be writing the cube, and flags what is written
     delta = cube.logprob.astype(float) - cube.clean_logprob.astype(float)  # aligned by model and prompt
-    change = 100 * np.expm1(delta)
+    change = (100 * np.expm1(delta)).where(done)
     columns = ["model", "route", "feature_class", "window_size", "window_start"]
     curve = xr.Dataset({"value": change.mean("prompt"), "n": change.count("prompt")})
     table = curve.to_dataframe(dim_order=columns).reset_index()

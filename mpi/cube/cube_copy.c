@@ -10,6 +10,7 @@
 #include "mpi/cube/hdf5_check.h"
 #include "src/base/memory.h"
 #include "src/base/new_file.h"
+#include "src/plan/plan.h"
 
 enum {
     SMALL_BYTES = 4096, /* of a dataset that is not worth a chunk */
@@ -21,6 +22,7 @@ struct copy {
     struct ko_cube_new to; /* its file is a group of root, or root itself */
     hid_t root;
     size_t chunk_bytes;
+    bool pending; /* a cell that has been copied is */
 };
 
 /* A dataset on its way: the part that is in memory at a time is as large as a chunk. */
@@ -84,18 +86,20 @@ static hid_t create(struct copy *copy, const struct part *part)
     return id;
 }
 
-/* Copies one block of the chunks' grid, the one that begins at `first`. */
-static bool copy_block(const struct part *part, const hsize_t *first, hid_t space)
+/* Copies one block of the chunks' grid, the one that begins at `first`: *n values, which stay in
+   the part's buffer but for strings. */
+static bool copy_block(const struct part *part, const hsize_t *first, hid_t space, hsize_t *n)
 {
-    hsize_t count[KO_CUBE_MAX_AXES], n = 1;
+    hsize_t count[KO_CUBE_MAX_AXES];
     enum ko_code code = KO_OK;
 
+    *n = 1;
     for (int i = 0; i < part->n_axes; i++) {
         const hsize_t left = part->shape[i] - first[i];
         count[i] = left < part->chunk[i] ? left : part->chunk[i];
-        n *= count[i];
+        *n *= count[i];
     }
-    hid_t memory = H5Screate_simple(1, &n, NULL);
+    hid_t memory = H5Screate_simple(1, n, NULL);
     bool good = memory >= 0 &&
                 H5Sselect_hyperslab(space, H5S_SELECT_SET, first, NULL, count, NULL) >= 0 &&
                 H5Dread(part->from, part->type, memory, space, H5P_DEFAULT, part->buffer) >= 0;
@@ -108,9 +112,9 @@ static bool copy_block(const struct part *part, const hsize_t *first, hid_t spac
     return good && code == KO_OK;
 }
 
-static enum ko_code copy_values(const struct copy *copy, struct part *part, struct ko_error *err)
+static enum ko_code copy_values(struct copy *copy, struct part *part, struct ko_error *err)
 {
-    hsize_t first[KO_CUBE_MAX_AXES] = {0};
+    hsize_t first[KO_CUBE_MAX_AXES] = {0}, n = 0;
     enum ko_code code = KO_OK;
     bool more = true;
     hid_t space = H5Dget_space(part->to);
@@ -122,9 +126,11 @@ static enum ko_code copy_values(const struct copy *copy, struct part *part, stru
         code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot copy dataset '%s'", copy->to.path,
                             part->dataset->name);
     while (code == KO_OK && more) {
-        if (!copy_block(part, first, space))
+        if (!copy_block(part, first, space, &n))
             code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot copy dataset '%s'", copy->to.path,
                                 part->dataset->name);
+        else if (part->dataset->field == KO_FIELD_STATUS && !copy->to.lengths.outline)
+            copy->pending = copy->pending || memchr(part->buffer, KO_PENDING, (size_t)n) != NULL;
         more = false;
         for (int i = part->n_axes - 1; i >= 0 && !more; i--) {
             first[i] += part->chunk[i];
@@ -138,31 +144,46 @@ static enum ko_code copy_values(const struct copy *copy, struct part *part, stru
     return code;
 }
 
-static enum ko_code copy_dataset(struct copy *copy, size_t index, struct ko_error *err)
+/* Opens a dataset and creates the copy's, still without values. */
+static enum ko_code open_part(struct copy *copy, size_t index, struct part *part,
+                              struct ko_error *err)
 {
     const struct ko_cube_dataset *dataset = &ko_cube_table[index];
-    const char *path = copy->to.path;
-    struct part part = {.dataset = dataset,
-                        .n_axes = ko_cube_n_axes(dataset),
-                        .from = H5I_INVALID_HID,
-                        .type = ko_cube_new_type(dataset->type)};
-    enum ko_code code = ko_cube_open_dataset(copy->from->file, copy->from->path, dataset,
-                                             &copy->from->lengths, &part.from, err);
 
+    *part = (struct part){.dataset = dataset,
+                          .n_axes = ko_cube_n_axes(dataset),
+                          .from = H5I_INVALID_HID,
+                          .type = ko_cube_new_type(dataset->type)};
+    enum ko_code code = ko_cube_open_dataset(copy->from->file, copy->from->path, dataset,
+                                             &copy->from->lengths, &part->from, err);
     if (code == KO_OK)
-        code = cut(copy, &part, err);
+        code = cut(copy, part, err);
     if (code == KO_OK) {
-        copy->to.dataset[index] = part.to = part.type < 0 ? part.type : create(copy, &part);
-        if (part.to < 0)
-            code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot create dataset '%s'", path,
+        copy->to.dataset[index] = part->to = part->type < 0 ? part->type : create(copy, part);
+        if (part->to < 0)
+            code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot create dataset '%s'", copy->to.path,
                                 dataset->name);
     }
-    if (code == KO_OK)
-        code = ko_cube_copy_attributes(part.from, part.to, copy->from->path, err);
-    if (code == KO_OK && dataset->field != KO_FIELD_LENGTH)
-        code = copy_values(copy, &part, err);
-    ko_hdf5_close(part.from, &code, path, err);
-    ko_hdf5_close(part.type, &code, path, err);
+    return code == KO_OK ? ko_cube_copy_attributes(part->from, part->to, copy->from->path, err)
+                         : code;
+}
+
+/* What says that something else is there: the cells' states, and that a run has ended. A run may be
+   writing the cube, and writes these last. */
+static bool is_flag(const struct part *part)
+{
+    return part->dataset->field == KO_FIELD_STATUS || part->dataset->field == KO_FIELD_RUN_RANKS;
+}
+
+static enum ko_code copy_all_values(struct copy *copy, struct part *part, struct ko_error *err)
+{
+    enum ko_code code = KO_OK;
+
+    for (int flags = 1; flags >= 0; flags--)
+        for (size_t i = 0; i < KO_CUBE_N_DATASETS && code == KO_OK; i++)
+            if (copy->to.dataset[i] >= 0 && ko_cube_table[i].field != KO_FIELD_LENGTH &&
+                is_flag(&part[i]) == (flags == 1))
+                code = copy_values(copy, &part[i], err);
     return code;
 }
 
@@ -188,22 +209,33 @@ static hid_t create_file(const char *path, struct ko_error *err)
 static enum ko_code copy_group(struct copy *copy, struct ko_error *err)
 {
     const char *path = copy->to.path;
+    struct part *part = ko_new(KO_CUBE_N_DATASETS, sizeof *part, err);
     enum ko_code code =
-        ko_cube_copy_attributes(copy->from->file, copy->to.file, copy->from->path, err);
+        part ? ko_cube_copy_attributes(copy->from->file, copy->to.file, copy->from->path, err)
+             : KO_E_MEMORY;
 
-    for (size_t i = 0; i < KO_CUBE_N_DATASETS; i++)
+    for (size_t i = 0; i < KO_CUBE_N_DATASETS; i++) {
         copy->to.dataset[i] = H5I_INVALID_HID;
+        if (part)
+            part[i].from = part[i].type = H5I_INVALID_HID;
+    }
     for (size_t i = 0; i < KO_CUBE_N_DATASETS && code == KO_OK; i++)
         if (ko_cube_present(&ko_cube_table[i], &copy->from->lengths))
-            code = copy_dataset(copy, i, err);
+            code = open_part(copy, i, &part[i], err);
+    if (code == KO_OK)
+        code = copy_all_values(copy, part, err);
     if (code == KO_OK)
         code = ko_cube_attach_scales(&copy->to, err);
     if (code == KO_OK && H5Fflush(copy->to.file, H5F_SCOPE_GLOBAL) < 0)
         code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot bring the file to disk", path);
     if (code != KO_OK)
         ko_cube_go_on_in_memory(copy->root);
-    for (size_t i = 0; i < KO_CUBE_N_DATASETS; i++)
+    for (size_t i = 0; i < KO_CUBE_N_DATASETS && part; i++) {
+        ko_hdf5_close(part[i].from, &code, path, err);
+        ko_hdf5_close(part[i].type, &code, path, err);
         ko_hdf5_close(copy->to.dataset[i], &code, path, err);
+    }
+    free(part);
     return code;
 }
 
@@ -230,6 +262,15 @@ static enum ko_code copy_outline(const struct copy *shard, struct ko_error *err)
     return code;
 }
 
+/* Says in the copy that it is one of a cube that was not complete: no run can complete it. */
+static enum ko_code mark_incomplete(const struct copy *copy, struct ko_error *err)
+{
+    if (!copy->pending || H5Aexists(copy->root, KO_CUBE_INCOMPLETE) > 0)
+        return KO_OK;
+    return ko_cube_text_attribute(copy->root, copy->to.path, KO_CUBE_INCOMPLETE,
+                                  "a copy that was made while cells of the cube were pending", err);
+}
+
 static enum ko_code write_copy(struct copy *copy, const char *temporary, struct ko_error *err)
 {
     copy->to.file = copy->root = create_file(temporary, err);
@@ -238,12 +279,14 @@ static enum ko_code write_copy(struct copy *copy, const char *temporary, struct 
     enum ko_code code = copy_group(copy, err);
     if (code == KO_OK && copy->from->lengths.shard)
         code = copy_outline(copy, err);
+    if (code == KO_OK)
+        code = mark_incomplete(copy, err);
     ko_hdf5_close_file(copy->root, &code, copy->to.path, err);
     return code;
 }
 
 enum ko_code ko_cube_compress(const struct ko_cube_view *view, size_t chunk_bytes, const char *path,
-                              struct ko_error *err)
+                              bool *incomplete, struct ko_error *err)
 {
     struct copy copy = {
         .from = view, .to = {.path = path, .lengths = view->lengths}, .chunk_bytes = chunk_bytes};
@@ -253,8 +296,10 @@ enum ko_code ko_cube_compress(const struct ko_cube_view *view, size_t chunk_byte
     enum ko_code code = ko_new_file_open(path, &file, err);
     if (code == KO_OK)
         code = write_copy(&copy, file.temporary, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
+        *incomplete = copy.pending;
         return ko_new_file_place(&file, err);
+    }
     ko_new_file_drop(&file);
     return code;
 }

@@ -2,10 +2,14 @@
 #ifndef KO_MPI_CUBE_CUBE_COPY_H
 #define KO_MPI_CUBE_CUBE_COPY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "mpi/cube/cube_read.h"
 #include "src/base/error.h"
+
+/* The root attribute of a copy of a cube with pending cells. */
+#define KO_CUBE_INCOMPLETE "incomplete_copy"
 
 enum { KO_CUBE_CHUNK_BYTES = 1 << 20 };
 
@@ -14,8 +18,11 @@ enum { KO_CUBE_CHUNK_BYTES = 1 << 20 };
    for one chunk of at most chunk_bytes. Datasets that the cube's list does not know stay behind.
    The copy appears under `path` when it is whole, and replaces what was there. KO_E_INPUT where the
    cube has what no cube has or the folder cannot be written, KO_E_FAILED where the disk is full;
-   nothing is left behind then. */
+   nothing is left behind then. A run may be writing the cube: statuses are read before values, so a
+   cell that the copy has as done has its value. *incomplete: cells were pending, which the copy
+   says in the attribute KO_CUBE_INCOMPLETE. */
 KO_MUST_CHECK enum ko_code ko_cube_compress(const struct ko_cube_view *view, size_t chunk_bytes,
-                                            const char *path, struct ko_error *err);
+                                            const char *path, bool *incomplete,
+                                            struct ko_error *err);
 
 #endif

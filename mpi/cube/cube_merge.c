@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mpi/cube/cube_copy.h"
 #include "mpi/cube/cube_merge_copy.h"
 #include "mpi/cube/cube_merge_runs.h"
 #include "mpi/cube/cube_merge_set.h"
@@ -12,8 +13,8 @@
 /* What the first shard says of itself goes into the cube, but for what is written anew. */
 static bool is_taken(const char *name)
 {
-    static const char *const own[] = {"title",     "Conventions", "cube_format",
-                                      "plan_hash", "kind",        "shard"};
+    static const char *const own[] = {"title", "Conventions", "cube_format",     "plan_hash",
+                                      "kind",  "shard",       KO_CUBE_INCOMPLETE};
 
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
         if (strcmp(name, own[i]) == 0)

@@ -2,6 +2,8 @@
 #include <stdlib.h>
 
 #include "mpi/cube/cube_merge_set.h"
+#include "mpi/cube/cube_planned.h"
+#include "mpi/cube/cube_slab.h"
 #include "src/base/memory.h"
 #include "src/plan/plan.h"
 
@@ -11,6 +13,7 @@ struct rows {
     size_t n_part, n_whole;  /* prompts */
     uint8_t *part, *planned; /* [n_part, block], [n_whole, block]; owned */
     float *clean;            /* [n_part] log-probability of the clean run; owned */
+    uint8_t *flaw;           /* [n_part] a cell is flagged done and has no value; owned */
 };
 
 static void free_rows(struct rows *rows)
@@ -18,6 +21,7 @@ static void free_rows(struct rows *rows)
     free(rows->part);
     free(rows->planned);
     free(rows->clean);
+    free(rows->flaw);
 }
 
 static enum ko_code new_rows(const struct ko_cube_view *whole, const struct ko_merge_part *part,
@@ -36,7 +40,8 @@ static enum ko_code new_rows(const struct ko_cube_view *whole, const struct ko_m
     rows->planned = ko_new(bytes, 1, err);
     rows->part = ko_new(n_part * rows->block, 1, err); /* no more prompts than the whole has */
     rows->clean = ko_new(n_part, sizeof *rows->clean, err);
-    return rows->planned && rows->part && rows->clean ? KO_OK : KO_E_MEMORY;
+    rows->flaw = ko_new(n_part, 1, err);
+    return rows->planned && rows->part && rows->clean && rows->flaw ? KO_OK : KO_E_MEMORY;
 }
 
 /* The statuses of one pair: whether it has any planned cell, and what became of them. */
@@ -102,7 +107,8 @@ static enum ko_code claim_model(struct ko_merge_set *set, struct ko_cube_shard *
         if (code == KO_OK)
             code = claim(set, shard, file, label->item[p],
                          &set->owner[which][(size_t)at * rows->n_whole + whole], err);
-        const bool pending = pair.pending || (!pair.failed && isnan(rows->clean[p]));
+        const bool pending =
+            pair.pending || rows->flaw[p] || (!pair.failed && isnan(rows->clean[p]));
         set->n_planned[file]++;
         set->n_pending[file] += pending;
         merged->n_pairs++;
@@ -112,23 +118,59 @@ static enum ko_code claim_model(struct ko_merge_set *set, struct ko_cube_shard *
     return code;
 }
 
-enum ko_code ko_merge_set_claim(struct ko_merge_set *set, struct ko_cube_shard *shard, int32_t file,
-                                struct ko_cube_merged *merged, struct ko_error *err)
+/* Marks in flaw [n_part] the prompts of one model with a cell that is flagged done and has no
+   value, and counts those cells. */
+static enum ko_code find_valueless(struct ko_cube_slab *slab, struct ko_cube_planned *planned,
+                                   int32_t model, uint8_t *flaw, int64_t *n, struct ko_error *err)
 {
     enum ko_code code = KO_OK;
 
-    for (size_t k = 0; k < KO_MERGE_PARTS && code == KO_OK; k++) {
-        const struct ko_merge_part *part = &ko_merge_part[k];
-        const size_t n_models = shard->view->axes.model.n;
-        struct rows rows = {0};
-        if (!ko_cube_present(ko_cube_find(part->status), &shard->view->lengths))
-            continue;
+    for (int32_t first = 0; code == KO_OK && first < slab->n_prompts; first += slab->n) {
+        code = ko_cube_slab_read(slab, model, first, err);
+        for (int32_t p = 0; code == KO_OK && p < slab->n; p++) {
+            const struct ko_cube_starts starts =
+                ko_cube_planned_starts(planned, slab->heat, model, first + p);
+            const int64_t here = ko_cube_slab_valueless(slab, p, &starts);
+            flaw[first + p] = here > 0;
+            *n += here;
+        }
+    }
+    return code;
+}
+
+static enum ko_code claim_part(struct ko_merge_set *set, struct ko_cube_shard *shard, int32_t file,
+                               size_t which, struct ko_cube_planned *planned,
+                               struct ko_cube_merged *merged, struct ko_error *err)
+{
+    const struct ko_merge_part *part = &ko_merge_part[which];
+    struct ko_cube_slab slab = {0};
+    struct rows rows = {0};
+    enum ko_code code =
+        ko_cube_slab_open(shard->view, part->axis == KO_AXIS_HEAT_PROMPT, &slab, err);
+
+    if (code == KO_OK)
         code = new_rows(set->first.whole, part, (size_t)shard->view->lengths.n[part->axis], &rows,
                         err);
-        for (size_t m = 0; m < n_models && code == KO_OK; m++)
-            code = claim_model(set, shard, file, (int32_t)m, k, &rows, merged, err);
-        free_rows(&rows);
+    for (size_t m = 0; m < shard->view->axes.model.n && code == KO_OK; m++) {
+        code = find_valueless(&slab, planned, (int32_t)m, rows.flaw, &set->n_valueless[file], err);
+        if (code == KO_OK)
+            code = claim_model(set, shard, file, (int32_t)m, which, &rows, merged, err);
     }
+    free_rows(&rows);
+    ko_cube_slab_close(&slab);
+    return code;
+}
+
+enum ko_code ko_merge_set_claim(struct ko_merge_set *set, struct ko_cube_shard *shard, int32_t file,
+                                struct ko_cube_merged *merged, struct ko_error *err)
+{
+    struct ko_cube_planned *planned = NULL;
+    enum ko_code code = ko_cube_planned_open(shard->view, &planned, err);
+
+    for (size_t k = 0; k < KO_MERGE_PARTS && code == KO_OK; k++)
+        if (ko_cube_present(ko_cube_find(ko_merge_part[k].status), &shard->view->lengths))
+            code = claim_part(set, shard, file, k, planned, merged, err);
+    ko_cube_planned_close(planned);
     return code;
 }
 

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "mpi/cube/cube_check.h"
+#include "mpi/cube/cube_planned.h"
+#include "mpi/cube/cube_slab.h"
 #include "mpi/cube/hdf5_check.h"
 #include "src/base/memory.h"
 
@@ -116,8 +118,11 @@ struct source {
     size_t block[KO_CUBE_N_DATASETS];  /* elements of a pair */
     size_t status;                     /* which is the statuses' */
     size_t most;                       /* pairs of a slab */
+    size_t logprob, rank;              /* which are these, by which a cell has a value */
     uint8_t *statuses;                 /* [most, block of the statuses]; owned */
+    uint8_t *lacks;                    /* [most, block of the cells] the value is missing; owned */
     void *values;                      /* of any other dataset; owned */
+    struct ko_cube_planned *planned;   /* of the shard; borrowed */
 };
 
 static void close_source(struct source *source)
@@ -127,6 +132,7 @@ static void close_source(struct source *source)
     for (size_t i = 0; i < KO_CUBE_N_DATASETS; i++)
         ko_hdf5_close(source->dataset[i], &code, "", NULL);
     free(source->statuses);
+    free(source->lacks);
     free(source->values);
 }
 
@@ -162,13 +168,19 @@ static enum ko_code open_source(const struct ko_merge_part *part, struct source 
     if (code != KO_OK)
         return code;
     source->status = (size_t)(ko_cube_find(part->status) - ko_cube_table);
+    source->logprob = (size_t)(ko_cube_find(part->logprob) - ko_cube_table);
+    source->rank = (size_t)(ko_cube_find(part->rank) - ko_cube_table);
     source->most = largest < KO_MERGE_SLAB_BYTES ? KO_MERGE_SLAB_BYTES / largest : 1;
     code = ko_multiply(source->most, source->block[source->status], &n, "a slab", err);
     if (code != KO_OK)
         return code;
     source->statuses = ko_new(n, 1, err);
+    code = ko_multiply(source->most, source->block[source->logprob], &n, "a slab", err);
+    if (code != KO_OK)
+        return code;
+    source->lacks = ko_new(n, 1, err);
     source->values = ko_new(source->most, largest, err);
-    return source->statuses && source->values ? KO_OK : KO_E_MEMORY;
+    return source->statuses && source->lacks && source->values ? KO_OK : KO_E_MEMORY;
 }
 
 /* A run of n pairs of one model that follow one another here and in the whole cube. */
@@ -208,21 +220,63 @@ static enum ko_code write_slab(const struct source *source, size_t index, const 
     return ko_merge_write(source->to, index, first, count, values, err);
 }
 
+/* Notes which cells of a slab have no value, by what has been read of one of the two datasets. */
+static void note_missing(const struct source *source, size_t index, size_t n_cells)
+{
+    const float *logprob = source->values;
+    const int32_t *rank = source->values;
+
+    for (size_t i = 0; i < n_cells && index == source->logprob; i++)
+        source->lacks[i] |= !ko_cell_has_value(logprob[i], 1);
+    for (size_t i = 0; i < n_cells && index == source->rank; i++)
+        source->lacks[i] |= !ko_cell_has_value(0, rank[i]);
+}
+
+/* A flag over a missing value is not handed on: the cell is pending in the new cube. */
+static void withdraw_flags(const struct source *source, bool heat, const struct slab *slab)
+{
+    const struct ko_cube_axes *axes = &source->shard->view->axes;
+    const struct ko_cube_slab shape = {.n_sources = heat ? axes->n_source_positions : 1,
+                                       .n_sizes = axes->n_sizes};
+    const size_t n_statuses = source->block[source->status], n_starts = (size_t)axes->n_starts;
+
+    for (size_t p = 0; p < slab->n; p++) {
+        const struct ko_cube_starts starts = ko_cube_planned_starts(
+            source->planned, heat, (int32_t)slab->model, (int32_t)(slab->prompt + p));
+        for (size_t k = 0; k < n_statuses; k++) {
+            uint8_t *status = &source->statuses[p * n_statuses + k];
+            const uint8_t *lacks = source->lacks + (p * n_statuses + k) * n_starts;
+            const uint8_t *planned =
+                starts.planned + (size_t)ko_cube_planned_place(&shape, (int64_t)k) * n_starts;
+            for (size_t s = 0; s < n_starts && *status == KO_DONE; s++)
+                if (planned[s] && lacks[s])
+                    *status = KO_PENDING;
+        }
+    }
+}
+
 /* The statuses are read before the values, so that what is flagged is right even where the shard is
    still being computed, and written after them. */
-static enum ko_code copy_slab(const struct source *source, const struct slab *slab,
+static enum ko_code copy_slab(const struct source *source, bool heat, const struct slab *slab,
                               struct ko_error *err)
 {
+    const size_t n_cells = (size_t)slab->n * source->block[source->logprob];
     enum ko_code code = read_slab(source, source->status, slab, source->statuses, err);
 
+    memset(source->lacks, 0, n_cells);
     for (size_t i = 0; i < KO_CUBE_N_DATASETS && code == KO_OK; i++) {
         if (source->dataset[i] < 0 || i == source->status)
             continue;
         code = read_slab(source, i, slab, source->values, err);
         if (code == KO_OK)
+            note_missing(source, i, n_cells);
+        if (code == KO_OK)
             code = write_slab(source, i, slab, source->values, err);
     }
-    return code == KO_OK ? write_slab(source, source->status, slab, source->statuses, err) : code;
+    if (code != KO_OK)
+        return code;
+    withdraw_flags(source, heat, slab);
+    return write_slab(source, source->status, slab, source->statuses, err);
 }
 
 static enum ko_code copy_model(const struct source *source, const struct ko_merge_part *part,
@@ -245,7 +299,7 @@ static enum ko_code copy_model(const struct source *source, const struct ko_merg
             continue;
         }
         const struct slab slab = {model, p, (hsize_t)to_model, (hsize_t)prompt[p], length};
-        code = copy_slab(source, &slab, err);
+        code = copy_slab(source, part->axis == KO_AXIS_HEAT_PROMPT, &slab, err);
     }
     return code;
 }
@@ -254,11 +308,12 @@ enum ko_code ko_merge_copy_results(const struct ko_merge_set *set,
                                    const struct ko_cube_shard *shard, int32_t file,
                                    struct ko_cube_new *to, struct ko_error *err)
 {
-    enum ko_code code = KO_OK;
+    struct ko_cube_planned *planned = NULL;
+    enum ko_code code = ko_cube_planned_open(shard->view, &planned, err);
 
     for (size_t k = 0; k < KO_MERGE_PARTS && code == KO_OK; k++) {
         const struct ko_merge_part *part = &ko_merge_part[k];
-        struct source source = {.shard = shard, .to = to};
+        struct source source = {.shard = shard, .to = to, .planned = planned};
         if (!shard->index[part->axis] ||
             !ko_cube_present(ko_cube_find(part->status), &shard->view->lengths))
             continue;
@@ -267,5 +322,6 @@ enum ko_code ko_merge_copy_results(const struct ko_merge_set *set,
             code = copy_model(&source, part, set->owner[k], file, m, err);
         close_source(&source);
     }
+    ko_cube_planned_close(planned);
     return code;
 }

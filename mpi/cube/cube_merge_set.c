@@ -12,8 +12,8 @@ static const char *const must_equal[] = {"backend", "precision", "cube_format"};
 static const char *const should_equal[] = {"device", "program", "commit"};
 
 const struct ko_merge_part ko_merge_part[KO_MERGE_PARTS] = {
-    {KO_AXIS_PROMPT, "status", "clean_logprob"},
-    {KO_AXIS_HEAT_PROMPT, "heat_status", "heat_clean_logprob"},
+    {KO_AXIS_PROMPT, "status", "logprob", "target_rank", "clean_logprob"},
+    {KO_AXIS_HEAT_PROMPT, "heat_status", "heat_logprob", "heat_target_rank", "heat_clean_logprob"},
 };
 
 static const char *or_none(const char *text)
@@ -185,8 +185,10 @@ static enum ko_code new_set(struct ko_merge_set *set, struct ko_error *err)
     set->file_of = ko_new((size_t)set->first.shard.of, sizeof *set->file_of, err);
     set->n_planned = ko_new(set->path->n, sizeof *set->n_planned, err);
     set->n_pending = ko_new(set->path->n, sizeof *set->n_pending, err);
+    set->n_valueless = ko_new(set->path->n, sizeof *set->n_valueless, err);
     set->content_hash = ko_new(n_models, sizeof *set->content_hash, err);
-    if (!set->file_of || !set->n_planned || !set->n_pending || !set->content_hash)
+    if (!set->file_of || !set->n_planned || !set->n_pending || !set->n_valueless ||
+        !set->content_hash)
         return KO_E_MEMORY;
     for (int32_t i = 0; i < set->first.shard.of; i++)
         set->file_of[i] = -1;
@@ -262,6 +264,7 @@ void ko_merge_set_close(struct ko_merge_set *set)
     free(set->file_of);
     free(set->n_planned);
     free(set->n_pending);
+    free(set->n_valueless);
     free(set->content_hash);
     ko_cube_shard_close(&set->first);
     *set = (struct ko_merge_set){0};
@@ -303,6 +306,9 @@ void ko_merge_set_missing(const struct ko_merge_set *set, struct ko_text *text)
         ko_text_add(text, "%s%s is incomplete: %lld of its %lld prompts and heatmaps are pending",
                     text->n ? ", " : "", set->path->item[i], (long long)set->n_pending[i],
                     (long long)set->n_planned[i]);
+        if (set->n_valueless[i] > 0)
+            ko_text_add(text, " (%lld cells are flagged done and have no value)",
+                        (long long)set->n_valueless[i]);
     }
     if (n_incomplete > MOST)
         ko_text_add(text, " and %zu more", n_incomplete - MOST);

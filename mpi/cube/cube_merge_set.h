@@ -16,7 +16,8 @@ enum { KO_MERGE_PARTS = 2 }; /* cells of routes, of heatmaps */
 /* The datasets that lie along one prompt axis. */
 struct ko_merge_part {
     enum ko_cube_axis axis;
-    const char *status, *clean; /* datasets: of the cells; the clean run's log-probability */
+    const char *status, *logprob, *rank; /* datasets of the cells */
+    const char *clean;                   /* the clean run's log-probability */
 };
 extern const struct ko_merge_part ko_merge_part[KO_MERGE_PARTS];
 
@@ -26,6 +27,8 @@ struct ko_merge_set {
     int32_t *file_of;           /* [first.shard.of] by number - 1: file or -1; owned */
     int64_t *n_planned, *n_pending; /* [path->n] pairs of a file, and those of them that are not
                                        complete; owned */
+    int64_t *n_valueless; /* [path->n] cells of a file that are flagged done and have no value;
+                             owned */
     int32_t *owner[KO_MERGE_PARTS]; /* [models * prompts] of the whole cube: the file that has the
                                        pair, -1: none; owned; NULL where there is no such axis */
     bool reused; /* whether any file says which cells were taken from an earlier cube */

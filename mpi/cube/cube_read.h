@@ -108,14 +108,16 @@ KO_MUST_CHECK enum ko_code ko_cube_view_matches(const struct ko_cube_view *view,
                                                 const struct ko_plan *plan, const char *backend,
                                                 const char *precision, struct ko_error *err);
 
-/* Whether every planned cell of (model, fact) is done or vacuous and its clean run is there: what a
-   resume need not compute (failed cells are tried again). 1 too where nothing is planned. done
+/* Whether every planned cell of (model, fact) is vacuous, or done with a value, and its clean run
+   is there: what a resume need not compute (failed cells are tried again, and so are cells that are
+   flagged done without a value). 1 too where nothing is planned. done
    [n_models * n_facts] by the plan, which the cube matches. */
 KO_MUST_CHECK enum ko_code ko_cube_view_done(struct ko_cube_view *view, const struct ko_plan *plan,
                                              uint8_t *done, struct ko_error *err);
 
 /* The ranks of an evaluation cube (or of a sweep's eval_*): target_rank, top1_id, logprob,
-   reason_code each [n_models * n_facts] by the cube's own axes; any may be NULL. */
+   reason_code each [n_models * n_facts] by the cube's own axes; any may be NULL. A clean run of an
+   evaluation that is not flagged done, or lacks a value, is NaN, -1, -1. */
 KO_MUST_CHECK enum ko_code ko_cube_view_evaluation(struct ko_cube_view *view, float *logprob,
                                                    int32_t *target_rank, int32_t *top1_id,
                                                    uint8_t *reason, struct ko_error *err);

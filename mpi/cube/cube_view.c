@@ -91,7 +91,9 @@ static enum ko_code open_file(struct ko_cube_view *view, bool locking, struct ko
     hid_t access = ko_hdf5_access(locking, view->path, err);
     if (access < 0)
         return err->code;
-    view->file = H5Fopen(view->path, H5F_ACC_RDONLY, access);
+    /* Without HDF5's buffer beside a dataset: what a run writes is seen by every later read. */
+    if (H5Pset_sieve_buf_size(access, 0) >= 0)
+        view->file = H5Fopen(view->path, H5F_ACC_RDONLY, access);
     if (view->file < 0)
         code = ko_hdf5_fail(err, KO_E_INPUT, "%s: cannot be opened", view->path);
     ko_hdf5_close(access, &code, view->path, err);

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "mpi/cube/cube_fact_index.h"
+#include "mpi/cube/cube_slab.h"
 #include "mpi/cube/cube_view.h"
 #include "src/base/memory.h"
 
@@ -89,6 +90,48 @@ static enum ko_code look_at(struct ko_cube_view *view, const struct ko_plan *pla
     return code;
 }
 
+/* A prompt of a slab, by the plan: whether some planned cell is flagged done and has no value. */
+static bool lacks_values(const struct ko_cube_slab *slab, const struct ko_plan *plan, int32_t fact,
+                         int32_t p)
+{
+    const int64_t inner = (int64_t)slab->n_sources * slab->n_sizes;
+
+    for (int64_t k = 0; k < slab->n_statuses; k++) {
+        const int64_t at = p * slab->n_statuses + k;
+        if (slab->status[at] != KO_DONE)
+            continue;
+        const int32_t size = (int32_t)(k % slab->n_sizes);
+        const int32_t feature = (int32_t)(k / inner % plan->n_features);
+        const int32_t axis = (int32_t)(k / inner / plan->n_features);
+        for (int32_t s = 0; s < slab->n_starts; s++)
+            if (!ko_cube_slab_has(slab, at * slab->n_starts + s) &&
+                ko_plan_has(plan, slab->model, fact, ko_plan_route_of(plan, slab->heat, axis),
+                            feature, size, s))
+                return true;
+    }
+    return false;
+}
+
+/* Clears done where a flag stands over a missing value: such a cell is computed again. */
+static enum ko_code look_at_values(struct ko_cube_view *view, const struct ko_plan *plan, bool heat,
+                                   uint8_t *done, struct ko_error *err)
+{
+    const int32_t *fact_of = heat ? plan->heat_fact : plan->prompt_fact;
+    struct ko_cube_slab slab = {0};
+    enum ko_code code = ko_cube_slab_open(view, heat, &slab, err);
+
+    for (int32_t m = 0; code == KO_OK && m < plan->n_models; m++)
+        for (int32_t first = 0; code == KO_OK && first < slab.n_prompts; first += slab.n) {
+            code = ko_cube_slab_read(&slab, m, first, err);
+            for (int32_t p = 0; code == KO_OK && p < slab.n; p++) {
+                uint8_t *is = &done[(size_t)m * (size_t)plan->n_facts + (size_t)fact_of[first + p]];
+                *is = *is && !lacks_values(&slab, plan, fact_of[first + p], p);
+            }
+        }
+    ko_cube_slab_close(&slab);
+    return code;
+}
+
 enum ko_code ko_cube_view_done(struct ko_cube_view *view, const struct ko_plan *plan, uint8_t *done,
                                struct ko_error *err)
 {
@@ -114,6 +157,8 @@ enum ko_code ko_cube_view_done(struct ko_cube_view *view, const struct ko_plan *
         found[i] = 1;
     for (size_t i = 0; i < sizeof parts / sizeof *parts && code == KO_OK; i++)
         code = look_at(view, plan, &parts[i], found, err);
+    for (int heat = 0; heat < 2 && code == KO_OK && plan->kind == KO_PLAN_SWEEP; heat++)
+        code = look_at_values(view, plan, heat, found, err);
     for (size_t i = 0; i < n && code == KO_OK; i++)
         done[i] = found[i];
     free(found);

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "mpi/cube/cube_check.h"
-#include "mpi/cube/cube_fact_index.h"
+#include "mpi/cube/cube_slab.h"
 #include "mpi/cube/cube_view.h"
 #include "mpi/cube/hdf5_check.h"
 #include "src/base/memory.h"
@@ -150,22 +150,78 @@ enum ko_code ko_cube_view_read_strings(struct ko_cube_view *view, const char *na
     return code;
 }
 
+/* What an evaluation says of its clean runs: its flags are read before the values. */
+struct clean_runs {
+    size_t n; /* models x prompts */
+    uint8_t *status;
+    float *logprob;
+    int32_t *target_rank, *top1_id;
+};
+
+static enum ko_code read_clean_runs(struct ko_cube_view *view, struct clean_runs *runs,
+                                    struct ko_error *err)
+{
+    const hsize_t n_models = view->lengths.n[KO_AXIS_MODEL];
+    enum ko_code code = ko_multiply((size_t)n_models, (size_t)view->lengths.n[KO_AXIS_EVAL_PROMPT],
+                                    &runs->n, "models x prompts", err);
+
+    if (code != KO_OK)
+        return code;
+    runs->status = ko_new(runs->n, 1, err);
+    runs->logprob = ko_new(runs->n, sizeof *runs->logprob, err);
+    runs->target_rank = ko_new(runs->n, sizeof *runs->target_rank, err);
+    runs->top1_id = ko_new(runs->n, sizeof *runs->top1_id, err);
+    if (!runs->status || !runs->logprob || !runs->target_rank || !runs->top1_id)
+        return KO_E_MEMORY;
+    memset(runs->status, KO_DONE, runs->n);
+    if (ko_cube_view_has(view, "eval_status"))
+        code = ko_cube_view_transfer(view, "eval_status", 0, n_models, H5T_NATIVE_UINT8,
+                                     runs->status, err);
+    if (code == KO_OK)
+        code = ko_cube_view_transfer(view, "eval_logprob", 0, n_models, H5T_NATIVE_FLOAT,
+                                     runs->logprob, err);
+    if (code == KO_OK)
+        code = ko_cube_view_transfer(view, "eval_target_rank", 0, n_models, H5T_NATIVE_INT32,
+                                     runs->target_rank, err);
+    if (code == KO_OK)
+        code = ko_cube_view_transfer(view, "eval_top1_id", 0, n_models, H5T_NATIVE_INT32,
+                                     runs->top1_id, err);
+    return code;
+}
+
+static void hide_missing(const struct clean_runs *runs)
+{
+    for (size_t k = 0; k < runs->n; k++)
+        if (runs->status[k] != KO_DONE || runs->top1_id[k] < 0 ||
+            !ko_cell_has_value(runs->logprob[k], runs->target_rank[k])) {
+            runs->logprob[k] = NAN;
+            runs->target_rank[k] = runs->top1_id[k] = -1;
+        }
+}
+
 enum ko_code ko_cube_view_evaluation(struct ko_cube_view *view, float *logprob,
                                      int32_t *target_rank, int32_t *top1_id, uint8_t *reason,
                                      struct ko_error *err)
 {
-    hsize_t n = view->lengths.n[KO_AXIS_MODEL];
-    enum ko_code code = KO_OK;
+    struct clean_runs runs = {0};
+    enum ko_code code = read_clean_runs(view, &runs, err);
 
-    if (logprob)
-        code = ko_cube_view_transfer(view, "eval_logprob", 0, n, H5T_NATIVE_FLOAT, logprob, err);
-    if (code == KO_OK && target_rank)
-        code = ko_cube_view_transfer(view, "eval_target_rank", 0, n, H5T_NATIVE_INT32, target_rank,
-                                     err);
-    if (code == KO_OK && top1_id)
-        code = ko_cube_view_transfer(view, "eval_top1_id", 0, n, H5T_NATIVE_INT32, top1_id, err);
     if (code == KO_OK && reason)
-        code = ko_cube_view_transfer(view, "reason_code", 0, n, H5T_NATIVE_UINT8, reason, err);
+        code = ko_cube_view_transfer(view, "reason_code", 0, view->lengths.n[KO_AXIS_MODEL],
+                                     H5T_NATIVE_UINT8, reason, err);
+    if (code == KO_OK) {
+        hide_missing(&runs);
+        if (logprob)
+            memcpy(logprob, runs.logprob, runs.n * sizeof *logprob);
+        if (target_rank)
+            memcpy(target_rank, runs.target_rank, runs.n * sizeof *target_rank);
+        if (top1_id)
+            memcpy(top1_id, runs.top1_id, runs.n * sizeof *top1_id);
+    }
+    free(runs.status);
+    free(runs.logprob);
+    free(runs.target_rank);
+    free(runs.top1_id);
     return code;
 }
 

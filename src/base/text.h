@@ -56,6 +56,10 @@ size_t ko_utf8_offset(const char *bytes, size_t n, size_t index);
  * 'TEXT'". */
 KO_MUST_CHECK enum ko_code ko_parse_int(const char *text, int64_t min, int64_t max, int64_t *out,
                                         const char *where, struct ko_error *err);
+/* The same from 0 and in one way only, for seeds and positions, which stand in labels: digits without
+ * sign or leading zeros. */
+KO_MUST_CHECK enum ko_code ko_parse_natural(const char *text, int64_t max, int64_t *out,
+                                            const char *where, struct ko_error *err);
 KO_MUST_CHECK enum ko_code ko_parse_double(const char *text, double *out, const char *where,
                                            struct ko_error *err);
 

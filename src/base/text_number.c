@@ -23,6 +23,20 @@ enum ko_code ko_parse_int(const char *text, int64_t min, int64_t max, int64_t *o
     return KO_OK;
 }
 
+enum ko_code ko_parse_natural(const char *text, int64_t max, int64_t *out, const char *where,
+                              struct ko_error *err)
+{
+    int64_t value = 0;
+    if ((text[0] == '0' && text[1] != '\0') ||
+        ko_parse_int(text, 0, max, &value, where, NULL) != KO_OK || text[0] == '-')
+        return ko_fail(err, KO_E_INPUT,
+                       "%s: expected a whole number from 0 to %" PRId64
+                       ", without sign or leading zeros, got '%s'",
+                       where, max, text);
+    *out = value;
+    return KO_OK;
+}
+
 enum ko_code ko_parse_double(const char *text, double *out, const char *where, struct ko_error *err)
 {
     char *end = NULL;

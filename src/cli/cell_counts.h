@@ -10,6 +10,7 @@
 
 struct ko_cell_counts {
     int64_t done, vacuous, failed, pending;
+    int64_t valueless; /* flagged done, but without a value: to be computed again */
 };
 
 /* Rows: for a sweep the plain routes, then the heat routes; for an evaluation one, the clean runs.
@@ -21,17 +22,16 @@ struct ko_cube_counts {
     struct ko_cell_counts total;
 };
 
-/* A status of the cube is about all starts of a window size. Done cells are counted by their
-   values; a vacuous, failed or pending status counts as many cells as a done one of the same model,
-   route, class and size has values, where there is none as one of another route, and where nothing
-   at all is done as many as there are starts that have room in the model. Free with
+/* A status of the cube is about all starts of a window size: it counts as many cells as the plan
+   has there, by the cube's spec and selection. KO_E_INPUT where a sweep's spec cannot be read. A
+   cell that is flagged done counts as done only where it has its value. Free with
    ko_cube_counts_free. */
 KO_MUST_CHECK enum ko_code ko_cube_count(struct ko_cube_view *view, struct ko_cube_counts *out,
                                          struct ko_error *err);
 void ko_cube_counts_free(struct ko_cube_counts *counts); /* leaves {0} */
 
-/* 0 where all is done or vacuous, KO_EXIT_FAILURES, or (pending ones come first)
-   KO_EXIT_INCOMPLETE. */
+/* 0 where all is done or vacuous, KO_EXIT_FAILURES, or (pending ones and done ones without a value
+   come first) KO_EXIT_INCOMPLETE. */
 int ko_cell_counts_status(const struct ko_cell_counts *counts);
 
 #endif

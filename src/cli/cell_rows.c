@@ -82,7 +82,6 @@ static enum ko_code read_part(const struct ko_cell_rows *rows, const char *middl
     return code;
 }
 
-/* Statuses first: what they say of a run under way holds for the values that are read after. */
 static enum ko_code read_places(const struct ko_cell_rows *rows, struct ko_error *err)
 {
     struct ko_cube_rows wanted = {
@@ -97,6 +96,7 @@ static enum ko_code read_places(const struct ko_cell_rows *rows, struct ko_error
     return code;
 }
 
+/* Statuses first: what they say of a run under way holds for the values that are read after. */
 static enum ko_code read_rows(const struct ko_cell_rows *rows, struct ko_error *err)
 {
     char name[64];

@@ -153,12 +153,13 @@ static enum ko_code find_other(const struct ko_curve_minus *minus, const struct 
     return code;
 }
 
-/* "BEFORE" and then a whole number from 0 and nothing else. */
+/* "BEFORE" and then a seed and nothing else. */
 static bool is_seeded(const char *label, const char *before)
 {
     const size_t n = strlen(before);
-    return strncmp(label, before, n) == 0 && label[n] != '\0' &&
-           strspn(label + n, "0123456789") == strlen(label + n);
+    int64_t seed = 0;
+    return strncmp(label, before, n) == 0 &&
+           ko_parse_natural(label + n, INT64_MAX, &seed, label, NULL) == KO_OK;
 }
 
 static enum ko_code find_route_controls(const struct ko_cube_axes *axes,

@@ -102,6 +102,20 @@ static enum ko_code write_csv(struct ko_cli *cli, struct ko_cube_view *view, con
     return code;
 }
 
+/* A compressed copy; of a cube that is not complete it says so. */
+static enum ko_code compress(struct ko_cube_view *view, const char *cube, const char *output,
+                             struct ko_error *err)
+{
+    bool incomplete = false;
+    const enum ko_code code = ko_cube_compress(view, KO_CUBE_CHUNK_BYTES, output, &incomplete, err);
+    if (code == KO_OK && incomplete)
+        fprintf(stderr,
+                "knockout: warning: %s is not complete: %s has what was done by now, and no run "
+                "can complete it\n",
+                cube, output);
+    return code;
+}
+
 enum ko_code ko_command_export(struct ko_cli *cli, int *status, struct ko_error *err)
 {
     struct ko_cube_view *view = NULL;
@@ -114,7 +128,7 @@ enum ko_code ko_command_export(struct ko_cli *cli, int *status, struct ko_error 
     if (code == KO_OK)
         code = ko_cube_view_open(cli->options->arguments.item[0], &view, err);
     if (code == KO_OK && copies)
-        code = ko_cube_compress(view, KO_CUBE_CHUNK_BYTES, output, err);
+        code = compress(view, cli->options->arguments.item[0], output, err);
     else if (code == KO_OK)
         code = write_csv(cli, view, output, err);
     ko_cube_view_close(view);

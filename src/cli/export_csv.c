@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mpi/cube/cube_planned.h"
+#include "mpi/cube/cube_slab.h"
 #include "src/base/memory.h"
 #include "src/cli/cell_rows.h"
 #include "src/cli/csv_prompts.h"
@@ -23,6 +25,7 @@ struct rows {
     const struct ko_curve_filter *filter;
     const struct ko_csv_prompts *words; /* of all prompts of the axis */
     const double *depth;                /* [n_sizes, n_starts] of the model; borrowed */
+    struct ko_cube_planned *planned;    /* borrowed */
 };
 
 /* The table of a sweep that is being written. */
@@ -30,6 +33,7 @@ struct table {
     struct ko_csv_stream *out;
     const struct ko_curve_filter *filter;
     struct ko_csv_prompts words, heat_words;
+    struct ko_cube_planned *planned; /* owned */
 };
 
 /* ----------------------------------------------------------------------------------------------
@@ -39,6 +43,13 @@ static void add_number(struct ko_text *text, const float *values, int64_t at)
 {
     if (values)
         ko_csv_number(text, (double)values[at]);
+}
+
+/* What is not done may be half written. */
+static void add_no_values(struct ko_text *text)
+{
+    for (int k = 0; k < KO_ROWS_KL + 1 + KO_N_ROWS_INTS + 1; k++)
+        ko_text_add(text, ",");
 }
 
 static void add_values(struct ko_text *text, const struct rows *rows, int64_t at)
@@ -96,35 +107,49 @@ static const char *status_word(uint8_t status)
                                   : "failed";
 }
 
+/* What a planned cell is: one that is flagged done and has no value is still to be computed. */
+static uint8_t state_of(const struct rows *rows, uint8_t status, int64_t at)
+{
+    return status == KO_DONE && !ko_cell_has_value(rows->cell.number[KO_ROWS_LOGPROB][at],
+                                                   rows->cell.whole[KO_ROWS_TARGET_RANK][at])
+               ? KO_PENDING
+               : status;
+}
+
 /* What all lines of a prompt have in common, as it stands in them. */
 struct common {
-    int32_t prompt;        /* among the rows */
+    int32_t prompt; /* among the rows */
+    struct ko_cube_starts starts;
     const char *labels;    /* the first columns */
     const char *clean;     /* the clean run's, each after a comma */
     const char *of_prompt; /* the last columns, to the end of the line */
 };
 
-/* The lines of one status: its starts. */
+/* The lines of one status: its planned starts. */
 static void add_starts(struct ko_text *text, const struct rows *rows, int64_t status_at,
-                       int32_t size, const struct common *common)
+                       int32_t size, const uint8_t *planned, const struct common *common)
 {
     const struct ko_cube_axes *axes = rows->cell.block->axes;
-    const uint8_t status = rows->cell.status[status_at];
-    const int64_t last = (int64_t)axes->n_layers[rows->cell.model] - axes->window_size[size];
     const int32_t n_starts = rows->cell.block->n_starts;
 
     for (int32_t s = 0; s < n_starts; s++) {
         const int64_t at = status_at * n_starts + s;
-        if (status == KO_DONE ? rows->cell.whole[KO_ROWS_TARGET_RANK][at] < 1
-                              : axes->window_start[s] > last)
+        const uint8_t state = state_of(rows, rows->cell.status[status_at], at);
+        if (!planned[s])
             continue;
         ko_text_add(text, "%s,%d,%d,", common->labels, axes->window_size[size],
                     axes->window_start[s]);
         ko_csv_number(text, rows->depth[(int64_t)size * n_starts + s]);
-        ko_text_add(text, ",%s", status_word(status));
-        add_values(text, rows, at);
+        ko_text_add(text, ",%s", status_word(state));
+        if (state == KO_DONE)
+            add_values(text, rows, at);
+        else
+            add_no_values(text);
         ko_text_add(text, "%s", common->clean);
-        add_change(text, rows, common->prompt, at);
+        if (state == KO_DONE)
+            add_change(text, rows, common->prompt, at);
+        else
+            ko_text_add(text, ",");
         ko_text_add(text, "%s", common->of_prompt);
     }
 }
@@ -158,8 +183,10 @@ static void add_sizes(struct ko_text *text, const struct rows *rows, const int32
     for (int32_t s = 0; s < block->n_sizes; s++) {
         const int64_t status_at =
             ko_cube_block_status_at(block, common->prompt, at[0], at[1], at[2], s);
+        const int64_t place = ((int64_t)at[0] * block->n_features + at[1]) * block->n_sizes + s;
         if (rows->filter->size[s] && rows->cell.status[status_at] != KO_NOT_PLANNED)
-            add_starts(text, rows, status_at, s, common);
+            add_starts(text, rows, status_at, s, common->starts.planned + place * block->n_starts,
+                       common);
     }
 }
 
@@ -168,6 +195,8 @@ static enum ko_code add_prompt(struct ko_csv_stream *out, const struct rows *row
 {
     const struct ko_cube_block *block = rows->cell.block;
     const uint8_t *route = block->heat ? rows->filter->heat_route : rows->filter->route;
+    const struct ko_cube_starts starts = ko_cube_planned_starts(
+        rows->planned, block->heat, rows->cell.model, rows->cell.first + prompt);
     struct ko_text labels = {0}, clean = {0}, of_prompt = {0};
     enum ko_code code = KO_OK;
 
@@ -181,8 +210,8 @@ static enum ko_code add_prompt(struct ko_csv_stream *out, const struct rows *row
                 labels.n = 0;
                 add_labels(&labels, rows, prompt, r, f, k);
                 add_sizes(&out->text, rows, (const int32_t[]){r, f, k},
-                          &(struct common){prompt, ko_text_str(&labels), ko_text_str(&clean),
-                                           ko_text_str(&of_prompt)});
+                          &(struct common){prompt, starts, ko_text_str(&labels),
+                                           ko_text_str(&clean), ko_text_str(&of_prompt)});
                 code = ko_csv_flush(out, KO_CSV_FULL, err);
             }
     if (code == KO_OK)
@@ -214,7 +243,8 @@ static enum ko_code export_block(const struct table *table, const struct ko_cube
         return KO_OK;
     struct rows rows = {.filter = filter,
                         .words = block->heat ? &table->heat_words : &table->words,
-                        .depth = depth};
+                        .depth = depth,
+                        .planned = table->planned};
     bool more = true;
     enum ko_code code = ko_cell_rows_new(block, model, &rows.cell, err);
     while (code == KO_OK && more) {
@@ -244,6 +274,8 @@ static enum ko_code export_sweep(struct ko_cube_view *view, const struct ko_curv
         code = ko_csv_prompts_read(view, "", &table.words, err);
     if (code == KO_OK && heat.n_routes > 0)
         code = ko_csv_prompts_read(view, "heat_", &table.heat_words, err);
+    if (code == KO_OK)
+        code = ko_cube_planned_open(view, &table.planned, err);
     ko_text_add(&out->text, "%s", header);
     for (int32_t m = 0; code == KO_OK && m < (int32_t)axes->model.n; m++) {
         if (!filter->model[m])
@@ -255,6 +287,7 @@ static enum ko_code export_sweep(struct ko_cube_view *view, const struct ko_curv
         if (code == KO_OK)
             code = export_block(&table, &heat, m, depth, err);
     }
+    ko_cube_planned_close(table.planned);
     ko_csv_prompts_free(&table.words);
     ko_csv_prompts_free(&table.heat_words);
     free(depth);

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "mpi/cube/cube_planned.h"
 #include "src/base/memory.h"
 #include "src/plan/plan.h"
 #include "src/prompts/token_set.h"
@@ -10,7 +11,7 @@
 /* The datasets of one kind of routes and the extents of a model's part: [a prompt, a route, a
  * class, a position, a size]. */
 struct part {
-    const char *status, *logprob, *prob, *kl, *rank, *top1;
+    const char *status, *logprob, *prob, *kl, *foil, *rank, *top1;
     bool heat;
     int32_t n_prompts, n_routes, n_classes, n_positions, n_sizes, n_starts;
 };
@@ -28,6 +29,7 @@ static void describe_parts(const struct ko_cube_axes *axes, struct part part[2])
                             "logprob",
                             "prob",
                             "kl",
+                            "foil_logprob",
                             "target_rank",
                             "top1_id",
                             false,
@@ -41,6 +43,7 @@ static void describe_parts(const struct ko_cube_axes *axes, struct part part[2])
                             "heat_logprob",
                             "heat_prob",
                             "heat_kl",
+                            "heat_foil_logprob",
                             "heat_target_rank",
                             "heat_top1_id",
                             true,
@@ -87,6 +90,7 @@ static enum ko_code add_done(struct ko_cube_view *view, int32_t model, const str
 /* The values of one model and kind of routes. */
 struct values {
     double *logprob, *prob, *kl;
+    double *foil; /* NULL: the cube has no foils */
     int32_t *rank, *top1;
 };
 
@@ -95,6 +99,7 @@ static void free_values(struct values *v)
     free(v->logprob);
     free(v->prob);
     free(v->kl);
+    free(v->foil);
     free(v->rank);
     free(v->top1);
 }
@@ -108,13 +113,17 @@ static enum ko_code read_values(struct ko_cube_view *view, int32_t model, const 
     v->kl = ko_new((size_t)n, sizeof *v->kl, err);
     v->rank = ko_new((size_t)n, sizeof *v->rank, err);
     v->top1 = ko_new((size_t)n, sizeof *v->top1, err);
-    if (!v->logprob || !v->prob || !v->kl || !v->rank || !v->top1)
+    const bool foils = ko_cube_view_has(view, part->foil);
+    v->foil = foils ? ko_new((size_t)n, sizeof *v->foil, err) : NULL;
+    if (!v->logprob || !v->prob || !v->kl || !v->rank || !v->top1 || (foils && !v->foil))
         return KO_E_MEMORY;
     enum ko_code code = ko_cube_view_read_double(view, part->logprob, model, v->logprob, n, err);
     if (code == KO_OK)
         code = ko_cube_view_read_double(view, part->prob, model, v->prob, n, err);
     if (code == KO_OK)
         code = ko_cube_view_read_double(view, part->kl, model, v->kl, n, err);
+    if (code == KO_OK && foils)
+        code = ko_cube_view_read_double(view, part->foil, model, v->foil, n, err);
     if (code == KO_OK)
         code = ko_cube_view_read_int(view, part->rank, model, v->rank, n, err);
     if (code == KO_OK)
@@ -122,28 +131,22 @@ static enum ko_code read_values(struct ko_cube_view *view, int32_t model, const 
     return code;
 }
 
-/* One start of the entry, see ko_sample_cells. */
-static int32_t choose_start(const struct ko_cube_axes *axes, int32_t model, int32_t size,
-                            const double *logprob, int32_t n_starts, bool every_start,
-                            uint64_t seed, int64_t entry)
+/* One of the planned starts of the entry. */
+static int32_t choose_start(const uint8_t *planned, int32_t n_starts, uint64_t seed, int64_t entry)
 {
-    int64_t start[KO_SAMPLE_STARTS], n = 0, first_fitting = 0;
-    for (int32_t s = n_starts - 1; s >= 0 && n < KO_SAMPLE_STARTS; s--) {
-        if (axes->window_start[s] + axes->window_size[size] > axes->n_layers[model])
-            continue;
-        first_fitting = s;
-        if (every_start || !isnan(logprob[s]))
+    int64_t start[KO_SAMPLE_STARTS], n = 0;
+    for (int32_t s = n_starts - 1; s >= 0 && n < KO_SAMPLE_STARTS; s--)
+        if (planned[s])
             start[n++] = s;
-    }
     if (n == 0)
-        return (int32_t)first_fitting;
+        return 0;
     ko_draw(start, (size_t)n, 1, seed, (uint64_t)entry);
     return (int32_t)start[0];
 }
 
-static void take_cell(const struct ko_cube_axes *axes, const struct part *part,
-                      const struct values *v, int32_t model, int64_t entry, bool every_start,
-                      uint64_t seed, struct ko_sampled *out)
+static void take_cell(struct ko_cube_planned *planned, const struct part *part,
+                      const struct values *v, int32_t model, int64_t entry, uint64_t seed,
+                      struct ko_sampled *out)
 {
     int64_t rest = entry;
     *out = (struct ko_sampled){.model = model, .heat = part->heat};
@@ -155,20 +158,24 @@ static void take_cell(const struct ko_cube_axes *axes, const struct part *part,
     rest /= part->n_classes;
     out->route = (int32_t)(rest % part->n_routes);
     out->prompt = (int32_t)(rest / part->n_routes);
-    out->start = choose_start(axes, model, out->size, v->logprob + entry * part->n_starts,
-                              part->n_starts, every_start, seed, entry);
+    const int64_t place =
+        ((int64_t)out->route * part->n_classes + out->feature) * part->n_sizes + out->size;
+    const struct ko_cube_starts starts =
+        ko_cube_planned_starts(planned, part->heat, model, out->prompt);
+    out->start = choose_start(starts.planned + place * part->n_starts, part->n_starts, seed, entry);
     const int64_t at = entry * part->n_starts + out->start;
     out->logprob = v->logprob[at];
     out->prob = v->prob[at];
     out->kl = v->kl[at];
+    out->foil_logprob = v->foil ? v->foil[at] : (double)NAN;
     out->target_rank = v->rank[at];
     out->top1_id = v->top1[at];
 }
 
 /* Reads the values of one model and kind once, and fills in the drawn cells that lie there. */
 static enum ko_code take_cells(struct ko_cube_view *view, int32_t model, const struct part *part,
-                               const struct candidates *drawn, bool every_start, uint64_t seed,
-                               struct ko_sampled *out, struct ko_error *err)
+                               const struct candidates *drawn, struct ko_cube_planned *planned,
+                               uint64_t seed, struct ko_sampled *out, struct ko_error *err)
 {
     const int64_t tag = (int64_t)model * 2 + part->heat;
     const int64_t entries = ((int64_t)1 << ENTRY_BITS) - 1;
@@ -182,8 +189,7 @@ static enum ko_code take_cells(struct ko_cube_view *view, int32_t model, const s
             code = read_values(view, model, part, &values, err);
         read = true;
         if (code == KO_OK)
-            take_cell(ko_cube_view_axes(view), part, &values, model, drawn->code[k] & entries,
-                      every_start, seed, &out[k]);
+            take_cell(planned, part, &values, model, drawn->code[k] & entries, seed, &out[k]);
     }
     free_values(&values);
     return code;
@@ -196,14 +202,15 @@ static int compare_codes(const void *a, const void *b)
 }
 
 enum ko_code ko_sample_cells(struct ko_cube_view *view, const struct ko_strings *models, int64_t n,
-                             uint64_t seed, bool every_start, struct ko_sampled **out,
-                             int64_t *n_out, struct ko_error *err)
+                             uint64_t seed, struct ko_sampled **out, int64_t *n_out,
+                             struct ko_error *err)
 {
     const struct ko_cube_axes *axes = ko_cube_view_axes(view);
     struct part part[2];
     struct candidates all = {0};
     struct ko_sampled *cells = NULL;
-    enum ko_code code = KO_OK;
+    struct ko_cube_planned *planned = NULL;
+    enum ko_code code = ko_cube_planned_open(view, &planned, err);
     describe_parts(axes, part);
     for (size_t m = 0; code == KO_OK && m < axes->model.n; m++) {
         if (models->n > 0 && ko_strings_find(models, axes->model.item[m]) < 0)
@@ -224,8 +231,9 @@ enum ko_code ko_sample_cells(struct ko_cube_view *view, const struct ko_strings 
     }
     for (size_t m = 0; code == KO_OK && m < axes->model.n; m++)
         for (int h = 0; code == KO_OK && h < 2; h++)
-            code = take_cells(view, (int32_t)m, &part[h], &all, every_start, seed, cells, err);
+            code = take_cells(view, (int32_t)m, &part[h], &all, planned, seed, cells, err);
     free(all.code);
+    ko_cube_planned_close(planned);
     if (code != KO_OK) {
         free(cells);
         return code;

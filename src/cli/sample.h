@@ -16,17 +16,16 @@ struct ko_sampled {
     int32_t source_position; /* heat alone */
     bool heat;
     double logprob, prob, kl;
+    double foil_logprob; /* NaN where the cube has none */
     int32_t target_rank, top1_id;
 };
 
 /* Draws at most n cells with status done, without repetition: evenly over the statuses' entries,
-   then over each entry's starts that fit the model's layers: those with a value, or all of them
-   where every_start says that all are planned (a missing value is drawn too then). An entry without
-   any value always gives a cell. models: names to keep (none: all). *out [*n_out]: free().
-   KO_E_INPUT where no cell is done. */
+   then over each entry's planned starts, with a value or not. models: names to keep (none: all).
+   *out [*n_out]: free(). KO_E_INPUT where no cell is done. */
 KO_MUST_CHECK enum ko_code ko_sample_cells(struct ko_cube_view *view,
                                            const struct ko_strings *models, int64_t n,
-                                           uint64_t seed, bool every_start, struct ko_sampled **out,
-                                           int64_t *n_out, struct ko_error *err);
+                                           uint64_t seed, struct ko_sampled **out, int64_t *n_out,
+                                           struct ko_error *err);
 
 #endif

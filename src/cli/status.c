@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "mpi/cube/cube_copy.h"
 #include "src/base/clock.h"
 #include "src/base/file.h"
 #include "src/cli/cell_counts.h"
@@ -14,6 +15,7 @@ struct report {
     const char *path;
     const struct ko_cube_axes *axes;
     bool evaluation;
+    const char *copy; /* what a copy of an incomplete cube says of itself; else NULL; borrowed */
     struct ko_cube_counts counts;
     struct ko_failure_list failures;
     struct ko_live live;
@@ -45,6 +47,7 @@ static struct ko_cell_counts of_model(const struct ko_cube_counts *counts, int32
         sum.vacuous += row->vacuous;
         sum.failed += row->failed;
         sum.pending += row->pending;
+        sum.valueless += row->valueless;
     }
     return sum;
 }
@@ -53,7 +56,7 @@ static struct ko_cell_counts of_model(const struct ko_cube_counts *counts, int32
 static double complete(const struct ko_cell_counts *counts)
 {
     const int64_t have = counts->done + counts->vacuous;
-    const int64_t all = have + counts->failed + counts->pending;
+    const int64_t all = have + counts->failed + counts->pending + counts->valueless;
     return all > 0 ? 100.0 * (double)have / (double)all : 100.0;
 }
 
@@ -74,42 +77,73 @@ static void add_progress(const struct report *report, struct ko_text *text)
     ko_text_add(text, "\n");
     ko_table_print(&table, 0, text);
     ko_text_add(text, "\n");
-    ko_live_print(&report->live, text);
+    if (report->copy)
+        ko_text_add(text, "%s\n", report->copy);
+    else
+        ko_live_print(&report->live, text);
 }
 
-static void add_counts(struct ko_table *table, const struct ko_cell_counts *counts)
+static int64_t n_cells(const struct ko_cell_counts *counts)
+{
+    return counts->done + counts->vacuous + counts->failed + counts->pending + counts->valueless;
+}
+
+/* valueless: whether there is a column for done cells without a value. */
+static void add_counts(struct ko_table *table, const struct ko_cell_counts *counts, bool valueless)
 {
     char text[32];
-    const int64_t sum = counts->done + counts->vacuous + counts->failed + counts->pending;
     ko_table_add(table, "%s", ko_grouped(counts->done, text));
     ko_table_add(table, "%s", ko_grouped(counts->vacuous, text));
     ko_table_add(table, "%s", ko_grouped(counts->failed, text));
     ko_table_add(table, "%s", ko_grouped(counts->pending, text));
-    ko_table_add(table, "%s", ko_grouped(sum, text));
+    if (valueless)
+        ko_table_add(table, "%s", ko_grouped(counts->valueless, text));
+    ko_table_add(table, "%s", ko_grouped(n_cells(counts), text));
 }
 
-static enum ko_code print_text(const struct report *report, FILE *out, struct ko_error *err)
+static void add_valueless(const struct report *report, struct ko_text *text)
 {
-    static const char *const header[] = {"model",  "route",   "done", "vacuous",
-                                         "failed", "pending", "cells"};
-    const size_t n_header = sizeof header / sizeof header[0];
+    const int64_t n = report->counts.total.valueless;
+    char number[32];
+    if (n > 0)
+        ko_text_add(text,
+                    "\n%s cell%s flagged done and %s no value, as in a copy that was made while a "
+                    "run wrote the cube; --resume computes %s again\n",
+                    ko_grouped(n, number), n == 1 ? " is" : "s are", n == 1 ? "has" : "have",
+                    n == 1 ? "it" : "them");
+}
+
+/* The columns, and the lines of all models and routes. */
+static void add_table(const struct report *report, struct ko_text *text)
+{
+    static const char *const header[] = {"model",  "route",   "done",     "vacuous",
+                                         "failed", "pending", "no value", "cells"};
     const struct ko_cube_counts *counts = &report->counts;
-    struct ko_text text = {0};
-    struct ko_table table = {.n_columns = n_header, .right = 0x7c};
-    ko_text_add(&text, "%s: %s, %s\n\n", report->path, report->evaluation ? "evaluation" : "sweep",
-                state(&counts->total));
-    for (size_t c = 0; c < n_header; c++)
-        ko_table_add(&table, "%s", header[c]);
+    const bool valueless = counts->total.valueless > 0;
+    struct ko_table table = {.n_columns = valueless ? 8 : 7, .right = valueless ? 0xfc : 0x7c};
+    for (size_t c = 0; c < sizeof header / sizeof header[0]; c++)
+        if (valueless || c != 6)
+            ko_table_add(&table, "%s", header[c]);
     for (int32_t m = 0; m < counts->n_models; m++)
         for (int32_t r = 0; r < counts->n_rows; r++) {
             ko_table_add(&table, "%s", report->axes->model.item[m]);
             ko_table_add(&table, "%s", row_name(report, r));
-            add_counts(&table, &counts->count[m * counts->n_rows + r]);
+            add_counts(&table, &counts->count[m * counts->n_rows + r], valueless);
         }
     ko_table_add(&table, "total");
     ko_table_add(&table, "%s", "");
-    add_counts(&table, &counts->total);
-    ko_table_print(&table, 0, &text);
+    add_counts(&table, &counts->total, valueless);
+    ko_table_print(&table, 0, text);
+}
+
+static enum ko_code print_text(const struct report *report, FILE *out, struct ko_error *err)
+{
+    const struct ko_cube_counts *counts = &report->counts;
+    struct ko_text text = {0};
+    ko_text_add(&text, "%s: %s, %s\n\n", report->path, report->evaluation ? "evaluation" : "sweep",
+                state(&counts->total));
+    add_table(report, &text);
+    add_valueless(report, &text);
     for (int32_t m = 0; m < counts->n_models; m++) {
         char number[32];
         if (counts->n_skipped[m] > 0)
@@ -131,8 +165,8 @@ static void put_counts(json_object *object, const struct ko_cell_counts *counts)
     ko_json_put_int(object, "vacuous", counts->vacuous);
     ko_json_put_int(object, "failed", counts->failed);
     ko_json_put_int(object, "pending", counts->pending);
-    ko_json_put_int(object, "cells",
-                    counts->done + counts->vacuous + counts->failed + counts->pending);
+    ko_json_put_int(object, "without_value", counts->valueless);
+    ko_json_put_int(object, "cells", n_cells(counts));
 }
 
 static enum ko_code print_json(const struct report *report, FILE *out, struct ko_error *err)
@@ -163,6 +197,7 @@ static enum ko_code print_json(const struct report *report, FILE *out, struct ko
         put_counts(model, &sum);
         ko_json_put_number(model, "complete", complete(&sum) / 100);
     }
+    ko_json_put_bool(root, "incomplete_copy", report->copy != NULL);
     put_counts(ko_json_put_object(root, "total"), &counts->total);
     ko_failure_list_json(&report->failures, report->axes, root);
     ko_live_json(&report->live, root);
@@ -178,7 +213,9 @@ static enum ko_code report_on(struct report *report, struct ko_cli *cli, struct 
     if (code == KO_OK) {
         report->axes = ko_cube_view_axes(view);
         report->evaluation = ko_cube_view_is_evaluation(view);
-        code = ko_live_read(view, ko_wall_clock(), &report->live, err);
+        report->copy = ko_cube_view_attribute(view, KO_CUBE_INCOMPLETE);
+        if (!report->copy) /* whose run table is the cube's at that time */
+            code = ko_live_read(view, ko_wall_clock(), &report->live, err);
     }
     if (code == KO_OK)
         code = ko_cube_count(view, &report->counts, err);

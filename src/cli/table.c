@@ -5,49 +5,6 @@
 #include <string.h>
 #include <unistd.h>
 
-struct range {
-    uint32_t first, last;
-};
-
-static bool within(uint32_t point, const struct range *ranges, size_t n)
-{
-    for (size_t k = 0; k < n; k++)
-        if (point >= ranges[k].first && point <= ranges[k].last)
-            return true;
-    return false;
-}
-
-static size_t character_width(uint32_t point)
-{
-    static const struct range none[] = {{0x0300, 0x036f}, {0x0483, 0x0489}, {0x0591, 0x05bd},
-                                        {0x064b, 0x065f}, {0x1ab0, 0x1aff}, {0x1dc0, 0x1dff},
-                                        {0x200b, 0x200f}, {0x20d0, 0x20ff}, {0xfe00, 0xfe0f},
-                                        {0xfe20, 0xfe2f}, {0xfeff, 0xfeff}};
-    static const struct range wide[] = {{0x1100, 0x115f},   {0x2e80, 0x303e},   {0x3041, 0xa4cf},
-                                        {0xa960, 0xa97f},   {0xac00, 0xd7a3},   {0xf900, 0xfaff},
-                                        {0xfe30, 0xfe6f},   {0xff00, 0xff60},   {0xffe0, 0xffe6},
-                                        {0x1f300, 0x1f64f}, {0x1f680, 0x1f6ff}, {0x1f900, 0x1faff},
-                                        {0x20000, 0x3fffd}};
-    if (within(point, none, sizeof none / sizeof none[0]))
-        return 0;
-    return within(point, wide, sizeof wide / sizeof wide[0]) ? 2 : 1;
-}
-
-size_t ko_display_width(const char *text)
-{
-    size_t width = 0;
-    const unsigned char *at = (const unsigned char *)text;
-    while (*at) {
-        const int more = *at >= 0xf0 ? 3 : *at >= 0xe0 ? 2 : *at >= 0xc0 ? 1 : 0;
-        uint32_t point = more == 0 ? *at : *at & (0x3fu >> more);
-        at++;
-        for (int k = 0; k < more && (*at & 0xc0) == 0x80; k++)
-            point = point << 6 | (*at++ & 0x3fu);
-        width += character_width(point);
-    }
-    return width;
-}
-
 void ko_pad(struct ko_text *out, const char *text, size_t width, bool right)
 {
     const size_t n = ko_display_width(text);

@@ -1,4 +1,4 @@
-/* Text for a terminal: tables with aligned columns, the width of a text on the screen, colour. */
+/* Text for a terminal: tables with aligned columns, colour. */
 #ifndef KO_CLI_TABLE_H
 #define KO_CLI_TABLE_H
 
@@ -8,13 +8,10 @@
 #include <stdio.h>
 
 #include "src/base/error.h"
+#include "src/base/terminal.h"
 #include "src/base/text.h"
 
 enum { KO_SCREEN_WIDTH = 100 }; /* columns that wide prints are folded to */
-
-/* Columns that valid UTF-8 takes on a terminal: none for combining marks, two for East Asian wide
-   characters and emoji, one otherwise. */
-size_t ko_display_width(const char *text);
 
 /* Appends text and blanks up to `width` columns: behind it, or in front of it. */
 void ko_pad(struct ko_text *out, const char *text, size_t width, bool right);

@@ -1,63 +1,61 @@
-#define _GNU_SOURCE
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "mpi/cube/cube_planned.h"
 #include "mpi/cube/cube_read.h"
 #include "src/base/memory.h"
 #include "src/checkpoint/checkpoint.h"
 #include "src/cli/cli.h"
 #include "src/cli/inputs.h"
 #include "src/cli/sample.h"
+#include "src/cli/verification.h"
 #include "src/forward/device_weights.h"
 #include "src/forward/forward.h"
 
 /* Largest difference that is accepted, absolute, in nats: float32 by float32 in another order of
-   summation; looser arithmetic on the cube's side. Beside it a share of the value itself, for
-   models whose log-probabilities are large. */
+   summation; looser arithmetic on the cube's side. */
 static double tolerance(const char *precision)
 {
     if (strcmp(precision, "tf32") == 0)
         return 0.02;
     return strcmp(precision, "bfloat16") == 0 ? 0.15 : 1e-4;
 }
-static const double RELATIVE = 2e-4;
-enum { N_WORST = 5 };
 
-struct verification {
-    struct ko_cube_view *view;
-    const struct ko_cube_axes *axes;
-    struct ko_inputs inputs;
-    struct ko_plan *plan; /* an evaluation's, with the cube's routes, classes and windows */
-    struct ko_sampled *cell;
-    struct ko_metrics *again; /* [n_cells] what the full forward passes say */
-    int64_t n_cells;
-    double atol;
-};
+/* A cell that is flagged done and has no value: nothing that is drawn can speak for it. */
+static enum ko_code check_values(const struct ko_cli *cli, const struct ko_verification *v,
+                                 struct ko_error *err)
+{
+    const struct ko_strings *models = &cli->options->value[KO_OPT_MODEL].list;
+    uint8_t *shown = ko_new(v->axes->model.n, 1, err);
+    struct ko_cube_valueless found = {0};
+    for (size_t m = 0; shown && m < v->axes->model.n; m++)
+        shown[m] = models->n == 0 || ko_strings_find(models, v->axes->model.item[m]) >= 0;
+    enum ko_code code = shown ? ko_cube_find_valueless(v->view, shown, &found, err) : KO_E_MEMORY;
+    free(shown);
+    if (code == KO_OK && found.n > 0)
+        code = ko_fail(err, KO_E_FAILED,
+                       "%s: %lld cells are flagged done and have no value, the first of prompt "
+                       "'%s' of %s, compute them again with run --resume",
+                       cli->options->arguments.item[0], (long long)found.n,
+                       (found.heat ? &v->axes->heat_prompt : &v->axes->prompt)->item[found.prompt],
+                       v->axes->model.item[found.model]);
+    return code;
+}
 
-/* The stored spec, read as a file would be. */
-static enum ko_code open_inputs(struct ko_cli *cli, struct verification *v, struct ko_error *err)
+/* By the spec that the cube holds. */
+static enum ko_code open_inputs(struct ko_cli *cli, struct ko_verification *v, struct ko_error *err)
 {
     const char *text = ko_cube_view_attribute(v->view, "spec");
-    const char *folder = getenv("TMPDIR");
-    struct ko_text path = {0};
+    struct ko_spec *spec = NULL;
     if (!text)
         return ko_fail(err, KO_E_INPUT, "the cube holds no spec, it cannot be verified");
-    ko_text_add(&path, "%s/knockout-spec-XXXXXX", folder && folder[0] ? folder : "/tmp");
-    enum ko_code code = ko_text_check(&path, err);
-    int file = code == KO_OK ? mkstemp(path.data) : -1;
-    if (code == KO_OK && file < 0)
-        code = ko_fail(err, KO_E_FAILED, "%s: a temporary file cannot be made", path.data);
-    if (file >= 0) {
-        if (write(file, text, strlen(text)) != (ssize_t)strlen(text))
-            code = ko_fail(err, KO_E_FAILED, "%s: cannot be written", path.data);
-        close(file);
-        if (code == KO_OK)
-            code = ko_inputs_open(path.data, cli->options, KO_MODELS_USED, true, &v->inputs, err);
-        unlink(path.data);
-    }
-    ko_text_free(&path);
+    enum ko_code code = ko_spec_parse(text, "its spec", &spec, err);
+    if (code != KO_OK)
+        return ko_fail_in(err, "%s", cli->options->arguments.item[0]);
+    code = ko_inputs_open_spec(spec, cli->options, KO_MODELS_USED, true, &v->inputs, err);
+    if (code != KO_OK)
+        ko_spec_free(spec);
     return code;
 }
 
@@ -77,7 +75,7 @@ static enum ko_code add_routes(struct ko_plan *plan, const struct ko_strings *la
 }
 
 /* Gives the evaluation's plan the cube's routes, classes and windows. */
-static enum ko_code add_axes(struct verification *v, struct ko_error *err)
+static enum ko_code add_axes(struct ko_verification *v, struct ko_error *err)
 {
     const struct ko_cube_axes *axes = v->axes;
     struct ko_plan *plan = v->plan;
@@ -110,7 +108,7 @@ static enum ko_code add_axes(struct verification *v, struct ko_error *err)
     return code;
 }
 
-static enum ko_code find_model(const struct verification *v, const char *name, int32_t *model,
+static enum ko_code find_model(const struct ko_verification *v, const char *name, int32_t *model,
                                struct ko_error *err)
 {
     for (int32_t m = 0; m < v->plan->n_models; m++)
@@ -121,7 +119,7 @@ static enum ko_code find_model(const struct verification *v, const char *name, i
     return ko_fail(err, KO_E_INPUT, "model '%s' is in the cube and not in its spec", name);
 }
 
-static enum ko_code find_fact(const struct verification *v, const struct ko_sampled *cell,
+static enum ko_code find_fact(const struct ko_verification *v, const struct ko_sampled *cell,
                               int32_t *fact, struct ko_error *err)
 {
     const char *id = (cell->heat ? &v->axes->heat_prompt : &v->axes->prompt)->item[cell->prompt];
@@ -134,7 +132,7 @@ static enum ko_code find_fact(const struct verification *v, const struct ko_samp
 }
 
 /* The sampled cells of one model, each as a full forward pass on the plain kernels. */
-static enum ko_code run_cells(struct verification *v, int32_t cube_model, int32_t model,
+static enum ko_code run_cells(struct ko_verification *v, int32_t cube_model, int32_t model,
                               struct ko_engine *engine, struct ko_error *err)
 {
     const int32_t n_plain = (int32_t)v->axes->route.n;
@@ -157,7 +155,24 @@ static enum ko_code run_cells(struct verification *v, int32_t cube_model, int32_
     return code;
 }
 
-static enum ko_code run_model(struct verification *v, int32_t cube_model, struct ko_error *err)
+/* The weights are those that the cube's cells came from; a cube that was never computed has no
+   hash. */
+static enum ko_code check_weights(struct ko_verification *v, int32_t cube_model,
+                                  const struct ko_model *model, const uint64_t *hash,
+                                  struct ko_error *err)
+{
+    char stored[33], now[33];
+    enum ko_code code = ko_cube_view_content_hash(v->view, cube_model, stored, err);
+    ko_model_content_hash(model, hash, now);
+    if (code == KO_OK && stored[0] != '\0' && strcmp(stored, now) != 0)
+        code = ko_fail(err, KO_E_INPUT,
+                       "%s: the weights have content hash %s, the cube was made with %s, verify "
+                       "it with the checkpoint that it was made with",
+                       v->axes->model.item[cube_model], now, stored);
+    return code;
+}
+
+static enum ko_code run_model(struct ko_verification *v, int32_t cube_model, struct ko_error *err)
 {
     const struct ko_backend_config config = {.threads = 1, .precision = KO_FLOAT32};
     const struct ko_kernels *kernels = &ko_kernels_plain;
@@ -188,6 +203,8 @@ static enum ko_code run_model(struct verification *v, int32_t cube_model, struct
     if (code == KO_OK)
         code = ko_device_weights_load(&weights, checkpoint, hash, err);
     if (code == KO_OK)
+        code = check_weights(v, cube_model, opened, hash, err);
+    if (code == KO_OK)
         code = ko_engine_new(v->plan, model, opened, &weights.arena, kernels, be,
                              2 * v->plan->n_positions, &engine, err);
     if (code == KO_OK)
@@ -202,107 +219,7 @@ static enum ko_code run_model(struct verification *v, int32_t cube_model, struct
     return code;
 }
 
-/* A rank may differ by a place or two where the target is nearly tied with others: by one, or by
-   one in a hundred far down the list. How often that may happen is limited too, see report. */
-static bool rank_agrees(int32_t a, int32_t b)
-{
-    const int32_t larger = a > b ? a : b;
-    return abs(a - b) <= (larger > 100 ? larger / 100 : 1);
-}
-
-static bool agrees(const struct verification *v, int64_t k)
-{
-    const struct ko_sampled *cell = &v->cell[k];
-    const struct ko_metrics *again = &v->again[k];
-    const double prob = exp((double)again->logprob);
-    const double bound = v->atol + RELATIVE * fabs((double)again->logprob);
-    const double kl_bound = v->atol + RELATIVE * fabs((double)again->kl);
-    return fabs(cell->logprob - (double)again->logprob) <= bound &&
-           fabs(cell->prob - prob) <= prob * expm1(bound) + 1e-30 &&
-           fabs(cell->kl - (double)again->kl) <= kl_bound &&
-           rank_agrees(cell->target_rank, again->target_rank);
-}
-
-/* What orders the cells by how wrong they are. */
-static double difference(const struct verification *v, int64_t k)
-{
-    const double lp = fabs(v->cell[k].logprob - (double)v->again[k].logprob);
-    const double kl = fabs(v->cell[k].kl - (double)v->again[k].kl);
-    return isnan(lp) || isnan(kl) ? INFINITY : fmax(lp, kl);
-}
-
-static void print_cell(struct ko_cli *cli, const struct verification *v, int64_t k)
-{
-    const struct ko_sampled *c = &v->cell[k];
-    const struct ko_cube_axes *axes = v->axes;
-    char position[32] = "";
-    if (c->heat)
-        snprintf(position, sizeof position, " source %d", c->source_position);
-    fprintf(cli->out,
-            "  %s prompt %s %s%s %s size %d start %d: logprob %.6f, recomputed %.6f; kl %.3e, "
-            "recomputed %.3e; prob %.3e; rank %d, recomputed %d; first token %d, recomputed %d\n",
-            axes->model.item[c->model],
-            (c->heat ? &axes->heat_prompt : &axes->prompt)->item[c->prompt],
-            (c->heat ? &axes->heat_route : &axes->route)->item[c->route], position,
-            axes->feature_class.item[c->feature], axes->window_size[c->size],
-            axes->window_start[c->start], c->logprob, (double)v->again[k].logprob, c->kl,
-            (double)v->again[k].kl, c->prob, c->target_rank, v->again[k].target_rank, c->top1_id,
-            v->again[k].top1_id);
-}
-
-/* The worst cells by name: those that disagree, or, where there are none, those whose rank or first
- * token differs. */
-static enum ko_code print_worst(struct ko_cli *cli, const struct verification *v, bool any_bad,
-                                struct ko_error *err)
-{
-    uint8_t *shown = ko_new((size_t)v->n_cells, 1, err);
-    if (!shown)
-        return KO_E_MEMORY;
-    for (int n = 0; n < N_WORST; n++) {
-        int64_t worst = -1;
-        for (int64_t k = 0; k < v->n_cells; k++) {
-            const bool ids_differ = v->cell[k].target_rank != v->again[k].target_rank ||
-                                    v->cell[k].top1_id != v->again[k].top1_id;
-            const bool listed = any_bad ? !agrees(v, k) : ids_differ;
-            if (listed && !shown[k] && (worst < 0 || difference(v, k) > difference(v, worst)))
-                worst = k;
-        }
-        if (worst < 0)
-            break;
-        print_cell(cli, v, worst);
-        shown[worst] = 1;
-    }
-    free(shown);
-    return KO_OK;
-}
-
-/* Prints the verdict. *passed: no cell beyond the bound, and near-ties, which may turn a rank or
- * the first token, are rare. */
-static enum ko_code report(struct ko_cli *cli, const struct verification *v, bool *passed,
-                           struct ko_error *err)
-{
-    double worst_lp = 0, worst_kl = 0;
-    int64_t n_bad = 0, n_rank = 0, n_top1 = 0;
-    for (int64_t k = 0; k < v->n_cells; k++) {
-        worst_lp = fmax(worst_lp, fabs(v->cell[k].logprob - (double)v->again[k].logprob));
-        worst_kl = fmax(worst_kl, fabs(v->cell[k].kl - (double)v->again[k].kl));
-        n_rank += v->cell[k].target_rank != v->again[k].target_rank;
-        n_top1 += v->cell[k].top1_id != v->again[k].top1_id;
-        n_bad += !agrees(v, k);
-    }
-    const int64_t ties = 1 + v->n_cells / 50;
-    *passed = n_bad == 0 && n_rank <= ties && n_top1 <= ties;
-    fprintf(
-        cli->out,
-        "verified %lld cells, each as its own forward pass: largest difference %.2e in "
-        "log-probability, %.2e in KL; %lld beyond the bound of %.0e + %.0e relative; %lld ranks "
-        "and %lld first tokens differ (near-ties may: at most %lld each)\n",
-        (long long)v->n_cells, worst_lp, worst_kl, (long long)n_bad, v->atol, RELATIVE,
-        (long long)n_rank, (long long)n_top1, (long long)ties);
-    return *passed ? KO_OK : print_worst(cli, v, n_bad > 0, err);
-}
-
-static enum ko_code prepare(struct ko_cli *cli, struct verification *v, struct ko_error *err)
+static enum ko_code prepare(struct ko_cli *cli, struct ko_verification *v, struct ko_error *err)
 {
     const char *path = cli->options->arguments.item[0];
     struct ko_strings warnings = {0};
@@ -311,7 +228,9 @@ static enum ko_code prepare(struct ko_cli *cli, struct verification *v, struct k
     v->atol = tolerance(precision ? precision : "float32");
     if (ko_cube_view_is_evaluation(v->view))
         return ko_fail(err, KO_E_INPUT, "%s: is an evaluation, name a sweep's cube", path);
-    enum ko_code code = open_inputs(cli, v, err);
+    enum ko_code code = check_values(cli, v, err);
+    if (code == KO_OK)
+        code = open_inputs(cli, v, err);
     /* A cube of version 0.1 does not say its rule, which was this one. */
     if (code == KO_OK && !ko_cube_view_attribute(v->view, "score"))
         v->inputs.spec->score = KO_SCORE_RAW_FIRST_TOKEN;
@@ -322,8 +241,8 @@ static enum ko_code prepare(struct ko_cli *cli, struct verification *v, struct k
     if (code == KO_OK)
         code = ko_sample_cells(v->view, &cli->options->value[KO_OPT_MODEL].list,
                                ko_option_int(cli->options, KO_OPT_SAMPLE),
-                               (uint64_t)ko_option_int(cli->options, KO_OPT_SEED),
-                               v->inputs.spec->n_blocks == 1, &v->cell, &v->n_cells, err);
+                               (uint64_t)ko_option_int(cli->options, KO_OPT_SEED), &v->cell,
+                               &v->n_cells, err);
     if (code == KO_OK) {
         v->again = ko_new((size_t)v->n_cells, sizeof *v->again, err);
         code = v->again ? KO_OK : KO_E_MEMORY;
@@ -335,7 +254,7 @@ static enum ko_code prepare(struct ko_cli *cli, struct verification *v, struct k
 enum ko_code ko_command_verify(struct ko_cli *cli, int *status, struct ko_error *err)
 {
     const char *path = cli->options->arguments.item[0];
-    struct verification v = {0};
+    struct ko_verification v = {0};
     enum ko_code code = ko_cube_view_open(path, &v.view, err);
     if (code == KO_OK)
         code = prepare(cli, &v, err);
@@ -347,7 +266,7 @@ enum ko_code ko_command_verify(struct ko_cli *cli, int *status, struct ko_error 
             }
     bool passed = false;
     if (code == KO_OK)
-        code = report(cli, &v, &passed, err);
+        code = ko_verification_report(cli, &v, &passed, err);
     if (code == KO_OK && !passed)
         *status = 1;
     free(v.cell);

@@ -171,6 +171,8 @@ enum ko_code ko_engine_run(struct ko_engine *engine, const struct ko_batch *batc
     }
     for (int32_t w = 0; code == KO_OK && w < batch->n_waves; w++) {
         struct ko_wave wave = {0};
+        engine->share_of_wave = 1.0 / batch->n_waves; /* each is filled with rows */
+        engine->share_before = w * engine->share_of_wave;
         code = ko_wave_build(engine->plan, batch, w, &wave, err);
         if (code == KO_OK)
             code = run_wave(engine, &wave, stop, records, err);

@@ -16,6 +16,8 @@ struct ko_engine {
         *class_mask; /* [plan->n_features] index of the class's mask, -1: every feature; owned */
     int32_t n_masks;
     struct ko_metrics *metrics; /* [max_rows] host; owned */
+    /* The wave in hand as part of its batch: work before it, and its own, as shares of 1. */
+    double share_before, share_of_wave;
 };
 
 /* All layers over the wave of `set`, then the metrics of its last rows into engine->metrics

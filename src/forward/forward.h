@@ -30,7 +30,8 @@ struct ko_limits ko_engine_limits(const struct ko_plan *plan, int32_t plan_model
                                   const struct ko_model *model, int32_t max_rows);
 
 /* Computes a whole batch: records [batch->n_facts], each ko_record_new'ed here and owned by the
-   caller. stop is looked at once a layer; it may be NULL. On failure no record is left allocated. A
+   caller. stop is looked at once a layer, and told then which share of the batch's matrix products
+   is done (on a GPU: handed to it); it may be NULL. On failure no record is left allocated. A
    logit that is not finite fails its prompt's record (ko_record_check) and no other: rows of
    different prompts do not touch. */
 KO_MUST_CHECK enum ko_code ko_engine_run(struct ko_engine *engine, const struct ko_batch *batch,

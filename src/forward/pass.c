@@ -49,6 +49,34 @@ static enum ko_code finish_last(struct ko_engine *engine, const struct ko_row_se
     return code;
 }
 
+/* Work of layer l in FLOP: rows of the last layer go on alone behind its mixer. */
+static double layer_flop(const struct ko_engine *engine, const struct ko_row_set *set, int32_t l)
+{
+    const struct ko_plan_model *model = &engine->plan->model[engine->plan_model];
+    const double *flop = model->row_flop;
+    const bool is_last = l + 1 == engine->pass.model->shape.n_layers;
+    return set->rows.n_active[l] * (flop[0] + flop[1] + (is_last ? 0 : flop[2])) +
+           (is_last
+                ? set->n_last * (flop[2] + 2.0 * (double)model->vocabulary * (double)model->d_model)
+                : 0);
+}
+
+/* Says that layers 0 ... l - 1 of the wave are done. */
+static void tell_reached(const struct ko_engine *engine, const struct ko_row_set *set, int32_t l,
+                         const struct ko_stop *stop)
+{
+    double done = 0, all = 0;
+    if (!stop || !stop->reached) {
+        return;
+    }
+    for (int32_t k = 0; k < engine->pass.model->shape.n_layers; k++) {
+        all += layer_flop(engine, set, k);
+        done = k < l ? all : done;
+    }
+    ko_stop_reached(stop,
+                    engine->share_before + (all > 0 ? engine->share_of_wave * done / all : 0));
+}
+
 static enum ko_code run_layers(struct ko_engine *engine, const struct ko_row_set *set,
                                const struct ko_stop *stop, float **x_last, struct ko_error *err)
 {
@@ -62,6 +90,7 @@ static enum ko_code run_layers(struct ko_engine *engine, const struct ko_row_set
     if (code == KO_OK)
         code = leave(pass, rows->n_trunk_rows, rows->n_projected[0], err);
     for (int32_t l = 0; code == KO_OK && l < n_layers; l++) {
+        tell_reached(engine, set, l, stop);
         code = check_stop(stop, err);
         if (code == KO_OK)
             code = leave(pass, rows->n_projected[l], rows->n_active[l], err);

@@ -122,6 +122,16 @@ bool ko_plan_has_any_start(const struct ko_plan *plan, int32_t model, int32_t fa
     return false;
 }
 
+int32_t ko_plan_route_of(const struct ko_plan *plan, bool heat, int32_t axis)
+{
+    for (int32_t i = 0; i < plan->n_routes; i++) {
+        if (plan->route[i].heat == heat && plan->route[i].axis == axis) {
+            return i;
+        }
+    }
+    return -1;
+}
+
 int64_t ko_plan_n_plain_statuses(const struct ko_plan *plan)
 {
     return (int64_t)plan->n_plain_routes * plan->n_features * plan->n_sizes;

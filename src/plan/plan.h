@@ -147,6 +147,9 @@ bool ko_plan_has(const struct ko_plan *plan, int32_t model, int32_t fact, int32_
 bool ko_plan_has_any_start(const struct ko_plan *plan, int32_t model, int32_t fact, int32_t route,
                            int32_t feature, int32_t size);
 
+/* The route at a place of the axis `route`, or (heat) `heat_route`; -1 where there is none. */
+int32_t ko_plan_route_of(const struct ko_plan *plan, bool heat, int32_t axis);
+
 /* The values of one (model, fact) lie in one record: first the plain routes' [n_plain_routes,
    n_features, n_sizes, n_starts], then the heat routes' [n_heat_routes, n_features,
    n_source_positions, n_sizes, n_starts]. Its statuses likewise without the last axis. */

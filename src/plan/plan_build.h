@@ -24,9 +24,6 @@ struct ko_plan_builder {
 /* The model of a block's i-th entry, -1 where it is not among the plan's. */
 int32_t ko_plan_block_model(const struct ko_plan_input *input, const struct ko_spec_block *block,
                             size_t i);
-/* Layers of a size in a model of n_layers: shares of depth to the nearest whole number, halves up,
-   at least 1. */
-int32_t ko_size_layers(const struct ko_size *size, int32_t n_layers);
 /* Adds "formatted" to the input's warnings, if it takes any. */
 KO_MUST_CHECK enum ko_code ko_plan_warn(const struct ko_plan_builder *builder, const char *format,
                                         ...) KO_PRINTF(2, 3);

@@ -1,4 +1,3 @@
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,34 +5,6 @@
 #include "src/base/memory.h"
 #include "src/base/text.h"
 #include "src/plan/plan_build.h"
-
-int32_t ko_size_layers(const struct ko_size *size, int32_t n_layers)
-{
-    if (!size->percent) {
-        return (int32_t)size->value;
-    }
-    /* Shares are decimal: 58 % of 25 is 14.5 and rounds up, though 0.58 * 25 is below it. */
-    double layers = floor(size->value * n_layers / 100.0 + 0.5);
-    return layers < 1.0 ? 1 : (int32_t)layers;
-}
-
-static bool block_starts_at(const struct ko_spec_block *block, int32_t layer)
-{
-    switch (block->starts) {
-    case KO_STARTS_ALL:
-        return true;
-    case KO_STARTS_EVERY:
-        return layer % block->every == 0;
-    case KO_STARTS_LIST:
-        break;
-    }
-    for (size_t i = 0; i < block->n_starts; i++) {
-        if (block->start[i] == layer) {
-            return true;
-        }
-    }
-    return false;
-}
 
 /* Whether the model has cells in the block, as far as prompts and classes say. */
 static bool is_active(const struct ko_plan *plan, const struct ko_plan_block *block, int32_t model)
@@ -76,7 +47,7 @@ static enum ko_code mark_windows(const struct ko_plan_builder *builder, int32_t 
             int32_t size = ko_size_layers(&block->size[i], n_layers);
             bool fits = false;
             for (int32_t start = 0; start <= n_layers - size; start++) {
-                if (block_starts_at(block, start)) {
+                if (ko_spec_starts_at(block, start)) {
                     size_used[size] = start_used[start] = 1;
                     fits = true;
                 }
@@ -169,7 +140,7 @@ static enum ko_code fill_block(const struct ko_plan_builder *builder, int32_t b)
         }
     }
     for (int32_t s = 0; s < plan->n_starts; s++) {
-        out->start[s] = block_starts_at(block, plan->start[s]);
+        out->start[s] = ko_spec_starts_at(block, plan->start[s]);
     }
     return KO_OK;
 }

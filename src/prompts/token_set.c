@@ -18,7 +18,7 @@ static enum ko_code parse_position(const char *name, int64_t *position, struct k
 {
     char where[KO_ERROR_TEXT];
     (void)snprintf(where, sizeof where, "token set '%s'", name);
-    return ko_parse_int(name + strlen(position_prefix), 0, INT32_MAX, position, where, err);
+    return ko_parse_natural(name + strlen(position_prefix), INT32_MAX, position, where, err);
 }
 
 /* "random-like:SET:SEED": SET in *like (free()). */
@@ -34,7 +34,7 @@ static enum ko_code parse_random(const char *name, char **like, uint64_t *seed,
                        "random-like:subject:0",
                        name);
     (void)snprintf(where, sizeof where, "token set '%s': seed", name);
-    enum ko_code code = ko_parse_int(colon + 1, INT64_MIN, INT64_MAX, &number, where, err);
+    enum ko_code code = ko_parse_natural(colon + 1, INT64_MAX, &number, where, err);
     if (code)
         return code;
     *seed = (uint64_t)number;

@@ -54,10 +54,10 @@ static enum ko_code parse_seed(const char *text, const char *seed, struct ko_fea
         return KO_OK;
     }
     int64_t value = 0;
-    if (seed == NULL || ko_parse_int(seed, 0, INT64_MAX, &value, text, NULL) != KO_OK) {
+    if (seed == NULL || ko_parse_natural(seed, INT64_MAX, &value, text, NULL) != KO_OK) {
         return ko_fail(err, KO_E_INPUT,
-                       "feature class '%s': expected a seed, a whole number from 0, as in "
-                       "random-third:0",
+                       "feature class '%s': expected a seed, a whole number from 0 without leading "
+                       "zeros, as in random-third:0",
                        text);
     }
     out->seed = (uint64_t)value;

@@ -277,33 +277,46 @@ static enum ko_code read_all(struct ko_spec *spec, const struct ko_spec_source *
     return code == KO_OK ? read_blocks(spec, source, sweep, err) : code;
 }
 
-enum ko_code ko_spec_read(const char *file, struct ko_options *options, struct ko_spec **out,
-                          struct ko_error *err)
+/* Takes the source over. */
+static enum ko_code read_source(const char *name, struct ko_spec_source *source, bool sweep,
+                                struct ko_options *options, struct ko_spec **out,
+                                struct ko_error *err)
 {
-    struct ko_spec_source source = {0};
-    bool sweep =
-        options == NULL || options->command == NULL || strcmp(options->command, "evaluate") != 0;
     struct ko_spec *spec = ko_new(1, sizeof *spec, err);
-    if (spec == NULL) {
-        return KO_E_MEMORY;
-    }
-    spec->file = ko_copy(file, err);
-    enum ko_code code =
-        spec->file == NULL ? KO_E_MEMORY : ko_spec_source_open(file, options, &source, err);
-    if (code == KO_OK) {
-        code = read_all(spec, &source, sweep, err);
+    enum ko_code code = spec == NULL ? KO_E_MEMORY : KO_OK;
+    if (spec != NULL) {
+        spec->file = ko_copy(name, err);
+        code = spec->file == NULL ? KO_E_MEMORY : read_all(spec, source, sweep, err);
     }
     if (code == KO_OK) {
-        code = hand_options(&source.top, options, err);
+        code = hand_options(&source->top, options, err);
     }
     if (code == KO_OK) {
-        code = ko_spec_resolve(spec, &source.top, options, err);
+        code = ko_spec_resolve(spec, &source->top, options, err);
     }
-    ko_spec_source_close(&source);
+    ko_spec_source_close(source);
     if (code != KO_OK) {
         ko_spec_free(spec);
         return code;
     }
     *out = spec;
     return KO_OK;
+}
+
+enum ko_code ko_spec_read(const char *file, struct ko_options *options, struct ko_spec **out,
+                          struct ko_error *err)
+{
+    struct ko_spec_source source = {0};
+    bool sweep =
+        options == NULL || options->command == NULL || strcmp(options->command, "evaluate") != 0;
+    enum ko_code code = ko_spec_source_open(file, options, &source, err);
+    return code == KO_OK ? read_source(file, &source, sweep, options, out, err) : code;
+}
+
+enum ko_code ko_spec_parse(const char *text, const char *name, struct ko_spec **out,
+                           struct ko_error *err)
+{
+    struct ko_spec_source source = {0};
+    enum ko_code code = ko_spec_source_parse(text, name, &source, err);
+    return code == KO_OK ? read_source(name, &source, false, NULL, out, err) : code;
 }

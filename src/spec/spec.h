@@ -95,7 +95,17 @@ struct ko_spec {
    an error. KO_E_INPUT "FILE:LINE:COLUMN: ...". Free with ko_spec_free. */
 KO_MUST_CHECK enum ko_code ko_spec_read(const char *file, struct ko_options *options,
                                         struct ko_spec **out, struct ko_error *err);
+/* The same of a resolved spec in memory, as a cube stores it. `name` stands for the file in errors;
+   no option is read or set. */
+KO_MUST_CHECK enum ko_code ko_spec_parse(const char *text, const char *name, struct ko_spec **out,
+                                         struct ko_error *err);
 void ko_spec_free(struct ko_spec *spec);
+
+/* Layers of a size in a model of n_layers: shares of depth to the nearest whole number, halves up,
+   at least 1. */
+int32_t ko_size_layers(const struct ko_size *size, int32_t n_layers);
+/* Whether windows of the block may start at this layer, as far as the spec says. */
+bool ko_spec_starts_at(const struct ko_spec_block *block, int32_t layer);
 
 /* Whether a selection needs the ranks of an evaluation. */
 bool ko_select_needs_ranks(const struct ko_select *select);

@@ -25,6 +25,13 @@ static enum ko_code read_sample(const struct ko_layers *prompts, struct ko_spec_
     if (code == KO_OK && seed != NULL) {
         code = ko_spec_whole(seed, "sample.seed", 0, INT64_MAX, &seed_value, err);
     }
+    if (code == KO_OK && seed != NULL &&
+        ko_parse_natural(seed->text, INT64_MAX, &seed_value, "sample.seed", NULL) != KO_OK) {
+        code = ko_yaml_fail(seed, err,
+                            "sample.seed: expected a whole number without sign or leading zeros, "
+                            "got '%s'",
+                            seed->text);
+    }
     block->sample_seed = (uint64_t)seed_value;
 done:
     ko_layers_free(&layers);

@@ -39,6 +39,9 @@ struct ko_spec_source {
 };
 KO_MUST_CHECK enum ko_code ko_spec_source_open(const char *file, const struct ko_options *options,
                                                struct ko_spec_source *out, struct ko_error *err);
+/* One document in memory, without includes or --set; `name` stands for the file. */
+KO_MUST_CHECK enum ko_code ko_spec_source_parse(const char *text, const char *name,
+                                                struct ko_spec_source *out, struct ko_error *err);
 void ko_spec_source_close(struct ko_spec_source *source); /* leaves {0} */
 
 /* --- values; all errors are KO_E_INPUT "FILE:LINE:COLUMN: ..., got ..." --- */

@@ -267,6 +267,42 @@ enum ko_code ko_spec_source_open(const char *file, const struct ko_options *opti
     return KO_OK;
 }
 
+static enum ko_code parse_alone(struct ko_spec_source *source, const char *text, const char *name,
+                                struct ko_error *err)
+{
+    struct ko_yaml *root = NULL;
+    enum ko_code code = ko_yaml_parse(text, name, &root, err);
+    if (code != KO_OK) {
+        return code;
+    }
+    char *folder = ko_copy("", err);
+    if (folder == NULL) {
+        ko_yaml_free(root);
+        return KO_E_MEMORY;
+    }
+    code = keep_root(source, root, folder, err);
+    if (code == KO_OK) {
+        code = check_map(source->root[0], err);
+    }
+    if (code == KO_OK && ko_yaml_get(source->root[0], "include") != NULL) {
+        code = ko_fail(err, KO_E_INPUT, "%s: a resolved spec includes nothing", name);
+    }
+    return code == KO_OK ? ko_layers_add(&source->top, source->root[0], err) : code;
+}
+
+enum ko_code ko_spec_source_parse(const char *text, const char *name, struct ko_spec_source *out,
+                                  struct ko_error *err)
+{
+    struct ko_spec_source source = {0};
+    enum ko_code code = parse_alone(&source, text, name, err);
+    if (code != KO_OK) {
+        ko_spec_source_close(&source);
+        return code;
+    }
+    *out = source;
+    return KO_OK;
+}
+
 void ko_spec_source_close(struct ko_spec_source *source)
 {
     for (size_t i = 0; i < source->n_roots; i++) {

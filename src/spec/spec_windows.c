@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -145,4 +146,32 @@ enum ko_code ko_spec_read_windows(const struct ko_layers *layers, const struct k
     }
     ko_layers_free(&windows);
     return code;
+}
+
+int32_t ko_size_layers(const struct ko_size *size, int32_t n_layers)
+{
+    if (!size->percent) {
+        return (int32_t)size->value;
+    }
+    /* Shares are decimal: 58 % of 25 is 14.5 and rounds up, though 0.58 * 25 is below it. */
+    double layers = floor(size->value * n_layers / 100.0 + 0.5);
+    return layers < 1.0 ? 1 : (int32_t)layers;
+}
+
+bool ko_spec_starts_at(const struct ko_spec_block *block, int32_t layer)
+{
+    switch (block->starts) {
+    case KO_STARTS_ALL:
+        return true;
+    case KO_STARTS_EVERY:
+        return layer % block->every == 0;
+    case KO_STARTS_LIST:
+        break;
+    }
+    for (size_t i = 0; i < block->n_starts; i++) {
+        if (block->start[i] == layer) {
+            return true;
+        }
+    }
+    return false;
 }

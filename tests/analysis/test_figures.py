@@ -122,6 +122,39 @@ class Numbers(WithCube):
         values = self.cube.values("change", MODELS[0], ROUTES[0], "all", 5)
         np.testing.assert_allclose(table[table.model == MODELS[0]].value, np.nanmean(values.values[:4], axis=0), rtol=1e-12)
 
+    def test_what_is_not_flagged_done_has_no_value(self):
+        m, f, s = MODELS.index("gpt2-xl"), self.cube.features.index("all"), self.cube.sizes.index(5)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "live.h5"
+            shutil.copyfile(CUBE, path)
+            with h5py.File(path, "r+") as file:
+                file["status"][m, 0] = 1  # as between the values and the flags of a commit
+                file["heat_status"][m, 0, 0, f, 2, 0] = 1
+            with Cube(path) as cube:
+                for metric in ("change", "hit", "kl"):
+                    values = cube.values(metric, "gpt2-xl", ROUTES[0], "all", 5).values
+                    whole = self.cube.values(metric, "gpt2-xl", ROUTES[0], "all", 5).values
+                    self.assertTrue(np.isnan(values[0]).all())
+                    np.testing.assert_array_equal(values[1:], whole[1:])
+                prompt, route, size = cube.heat_prompts[0], cube.heat_routes[0], cube.sizes[0]
+                self.assertTrue(np.isnan(cube.heat("gpt2-xl", prompt, route, "all", size).values[2]).all())
+                self.assertFalse(np.isnan(self.cube.heat("gpt2-xl", prompt, route, "all", size).values[2]).any())
+
+    def test_arrays_say_what_they_are_in_plots_of_xarray(self):
+        curve = ("gpt2-xl", ROUTES[0], "all", 5)
+        for metric, (what, unit) in METRICS.items():
+            values = self.cube.values(metric, *curve)
+            self.assertEqual((values.name, values.attrs), (metric, {"long_name": what, "units": unit}))
+        values.mean("prompt", keep_attrs=True).plot(x="depth")
+        axis = lines.plt.gca()
+        self.assertIn(what, axis.get_ylabel().replace("\n", " "))
+        self.assertEqual(axis.get_xlabel().replace("\n", " "), "start of the window [% of its range]")
+        after = self.cube.probability(*curve)
+        self.assertEqual((after.name, after.attrs["units"]), ("prob", "1"))
+        values.attrs["units"] = "changed"
+        self.assertNotIn("changed", [v for c in values.coords.values() for v in c.attrs.values()])
+        self.assertEqual(self.cube.heat("gpt2-xl", "18566", "last<-each", "all", 5).attrs["units"], "1")
+
     def test_margin_is_answer_minus_foil(self):
         f = self.cube.file
         values = self.cube.values("margin", "gpt2-xl", ROUTES[0], "all", 5)

@@ -9,6 +9,9 @@
     cubes.py attribute CUBE NAME TEXT  replaces a text attribute of the root
     cubes.py unfinish CUBE             flags the cells of the last prompt that has finished ones pending again, and takes their values
                                        away; of an evaluation every other prompt
+    cubes.py empty CUBE N              takes the values of the first N cells that are done, and leaves their flags
+    cubes.py between CUBE N            flags the done cells of the first N prompts pending, and leaves their values
+    cubes.py hash CUBE                 says that the first model had other weights
     cubes.py overwrite CHECKPOINT_FOLDER NAME VALUE
                                        writes VALUE over the first float32 or bfloat16 element of the tensor NAME
 """
@@ -105,6 +108,33 @@ def change(path, dataset, delta):
         cube[dataset][...] = values + np.asarray(delta).astype(values.dtype)
 
 
+def empty(path, n):
+    """Takes the values of the first n cells that are done, and leaves their flags."""
+    import h5py
+
+    with h5py.File(path, "r+") as cube:
+        done = (cube["status"][...] == 2)[..., None] & np.isfinite(cube["logprob"][...])
+        for at in np.argwhere(done)[:n]:
+            cube["logprob"][tuple(at)] = np.nan
+            cube["target_rank"][tuple(at)] = -1
+
+
+def between(path, n):
+    import h5py
+
+    with h5py.File(path, "r+") as cube:
+        status = cube["status"][:, :n]
+        cube["status"][:, :n] = np.where(status == 2, 1, status)
+
+
+def hash_(path):
+    """Says that the first model had other weights."""
+    import h5py
+
+    with h5py.File(path, "r+") as cube:
+        cube["content_hash"][0] = np.frombuffer(b"0123456789abcdef" * 2, "S1")
+
+
 def attribute(path, name, text):
     import h5py
 
@@ -160,6 +190,12 @@ if __name__ == "__main__":
         attribute(*rest)
     elif command == "unfinish":
         unfinish(*rest)
+    elif command == "empty":
+        empty(rest[0], int(rest[1]))
+    elif command == "between":
+        between(rest[0], int(rest[1]))
+    elif command == "hash":
+        hash_(*rest)
     elif command == "overwrite":
         overwrite(*rest)
     else:

@@ -35,31 +35,31 @@ grep -q '3 links, 2 lead nowhere' "$scratch/said" || { cat "$scratch/said"; fail
 echo "== installed"
 mkdir -p "${left[@]}" # as `pip install ./analysis` leaves them
 touch "${left[@]/%//some.py}"
-prefix=$scratch/prefix
-install_to "$prefix"
-[ -z "$(find "$prefix" -name '*ko-left*' -o -name __pycache__)" ] || fail "what pip left in the sources is installed"
+installed=$scratch/prefix
+install_to "$installed"
+[ -z "$(find "$installed" -name '*ko-left*' -o -name __pycache__)" ] || fail "what pip left in the sources is installed"
 for folder in share/doc/knockout share/doc/knockout/jobs share/knockout share/knockout/docs; do
-    links "$prefix/$folder" || fail "links below $folder"
+    links "$installed/$folder" || fail "links below $folder"
 done
 for name in README.md docs/spec.md docs/figures/fig01.png jobs/paper/README.md jobs/demo.yaml jobs/models/mamba-facts/config.json; do
-    [ -s "$prefix/share/doc/knockout/$name" ] || fail "$name is not installed"
+    [ -s "$installed/share/doc/knockout/$name" ] || fail "$name is not installed"
 done
-[ ! -e "$prefix/share/knockout/jobs/demo.sh" ] || fail "a script that builds from the sources is installed"
+[ ! -e "$installed/share/knockout/jobs/demo.sh" ] || fail "a script that builds from the sources is installed"
 
 echo "== the installed program runs the installed sweep"
 cd "$scratch"
-"$prefix/bin/knockout" run "$prefix/share/knockout/jobs/demo.yaml" -o first.h5 --progress none --log-level error \
+"$installed/bin/knockout" run "$installed/share/knockout/jobs/demo.yaml" -o first.h5 --progress none --log-level error \
     --set 'prompts={file: facts.jsonl, select: correct, sample: {n: 5, seed: 1}}' || fail "the bundled sweep"
-MPLCONFIGDIR=$scratch "$python" "$prefix/bin/knockout-figures" first.h5 -o figures --format png --dpi 40 >/dev/null || fail "its figures"
+MPLCONFIGDIR=$scratch "$python" "$installed/bin/knockout-figures" first.h5 -o figures --format png --dpi 40 >/dev/null || fail "its figures"
 [ -s figures/report.html ] || fail "there is no report"
 
 echo "== uninstalled"
-PYTHONPATH=$prefix/share/knockout/analysis "$python" -c 'import knockout_figures.palette' # leaves __pycache__
-install_to "$prefix" # once more, over the first
+PYTHONPATH=$installed/share/knockout/analysis "$python" -c 'import knockout_figures.palette' # leaves __pycache__
+install_to "$installed" # once more, over the first
 uninstall
-[ ! -e "$prefix" ] || { find "$prefix"; fail "uninstall leaves something"; }
-mkdir -p "$prefix/bin" "$prefix/share/doc/other"
-install_to "$prefix"
+[ ! -e "$installed" ] || { find "$installed"; fail "uninstall leaves something"; }
+mkdir -p "$installed/bin" "$installed/share/doc/other"
+install_to "$installed"
 uninstall
-[ "$(cd "$prefix" && find . | sort | tr '\n' ' ')" = ". ./bin ./share ./share/doc ./share/doc/other " ] ||
-    { find "$prefix"; fail "uninstall does not leave what was there before"; }
+[ "$(cd "$installed" && find . | sort | tr '\n' ' ')" = ". ./bin ./share ./share/doc ./share/doc/other " ] ||
+    { find "$installed"; fail "uninstall does not leave what was there before"; }

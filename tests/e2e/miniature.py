@@ -115,6 +115,8 @@ def check(folder):
     wrong = []
     for name, (panels, curves) in PANELS.items():
         drawn = panels_of(Path(folder) / f"{name}.svg")
+        if REMARK[:23] not in (Path(folder) / f"{name}.svg").read_text():  # matplotlib writes texts as comments beside their outlines
+            wrong.append(f"{name} does not say that it is of stand-ins")
         lines = sum(p[0] for p in drawn) if curves else 0
         n = sum(1 for p in drawn if p[0 if curves else 1])
         ink = check_ink(Path(folder) / f"{name}.png")

@@ -130,9 +130,10 @@ static void pack(const char *from, const char *to)
 {
     struct ko_cube_view *view = NULL;
     struct ko_error err;
+    bool incomplete = false;
 
     FUZZ_CHECK(ko_cube_view_open(from, &view, &err) == KO_OK);
-    FUZZ_CHECK(ko_cube_compress(view, LARGE, to, &err) == KO_OK);
+    FUZZ_CHECK(ko_cube_compress(view, LARGE, to, &incomplete, &err) == KO_OK);
     ko_cube_view_close(view);
 }
 

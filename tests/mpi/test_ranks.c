@@ -211,7 +211,7 @@ static void a_stop_drops_the_loading_of_weights_on_every_worker(void **state)
 {
     struct ko_weights weights = {.window = MPI_WIN_NULL};
     struct ko_error err = {0};
-    const struct ko_stop stop = {always, NULL};
+    const struct ko_stop stop = {.wanted = always};
     bool right = true;
     (void)state;
     if (world.workers != MPI_COMM_NULL) {

@@ -33,7 +33,7 @@ def check_header(header, kind):
 
 def of_ncdump(path):
     shape = check_header(run("ncdump", "-h", path), run("ncdump", "-k", path))
-    names = ["logprob", "clean_logprob", "model", "route", "feature_class", "window_size", "window_start"]
+    names = ["logprob", "clean_logprob", "status", "model", "route", "feature_class", "window_size", "window_start"]
     text = run("ncdump", "-p", "9,17", "-v", ",".join(names), path).split("\ndata:\n", 1)[1]
     found = {}
     for name in names:
@@ -41,13 +41,13 @@ def of_ncdump(path):
         if "string" in name or body.lstrip().startswith('"'):
             found[name] = [word.replace('\\"', '"') for word in re.findall(r'"((?:[^"\\]|\\.)*)"', body)]
         else:
-            found[name] = np.array([float("nan") if x.strip() in ("_", "NaN") else float(x.strip().rstrip("f")) for x in body.split(",")])
+            found[name] = np.array([float("nan") if x.strip() in ("_", "NaN") else float(x.strip().rstrip("fUB")) for x in body.split(",")])
     return found, shape
 
 
 def of_h5dump(path):
     found, shape = {}, {}
-    for name in ["logprob", "clean_logprob"] + AXES:
+    for name in ["logprob", "clean_logprob", "status"] + AXES:
         text = run("h5dump", "-y", "-w", "65535", "-m", "%.9g", "-d", "/" + name, path)
         extent = re.search(r"DATASPACE\s+SIMPLE \{ \( ([\d, ]+) \)", text).group(1)
         body = text.split("DATA {\n", 1)[1].split("\n   }", 1)[0]
@@ -65,6 +65,7 @@ def main():
     for name in ("logprob", "clean_logprob"):
         found[name] = found[name].astype(np.float32).astype(float)  # nine digits give the float32 back
     logprob = found["logprob"].reshape([shape[axis] for axis in AXES])
+    logprob[found["status"].reshape(logprob.shape[:-1]) != 2] = np.nan
     clean = found["clean_logprob"].reshape([shape["model"], shape["prompt"], 1, 1, 1, 1])
     change = 100 * np.expm1(logprob - clean)
     n = np.isfinite(change).sum(axis=1)

@@ -6,6 +6,21 @@
 
 enum { MODELS = 2, FACTS = 5 };
 
+const char small_plan_spec[] = "models:\n"
+                               "  - {name: \"mamba-small\", path: \"/models/mamba-small\"}\n"
+                               "  - {name: \"gpt2-small\", path: \"/models/gpt2-small\"}\n"
+                               "sweeps:\n"
+                               "  - models: [\"mamba-small\", \"gpt2-small\"]\n"
+                               "    prompts: {file: \"facts “a”.jsonl\", select: all}\n"
+                               "    routes: [\"last<-subject\", \"last<-bos\"]\n"
+                               "    features: [\"all\", \"slow-third\"]\n"
+                               "    windows: {sizes: [1, 3], starts: all}\n"
+                               "  - models: [\"mamba-small\", \"gpt2-small\"]\n"
+                               "    prompts: {file: \"facts “a”.jsonl\", select: all}\n"
+                               "    routes: [\"last<-each\"]\n"
+                               "    features: [\"all\"]\n"
+                               "    windows: {sizes: [1], starts: all}\n";
+
 static void *make(size_t n, size_t size)
 {
     void *memory = calloc(n ? n : 1, size);

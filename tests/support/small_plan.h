@@ -12,6 +12,8 @@
  * prompts: facts 1, 2. The second model cannot run fact 3. Only fact 1 has a foil, and only where
  * foils is set. Aborts where memory is short. Free with ko_plan_free. */
 struct ko_plan *small_plan_sweep(bool foils);
+/* The resolved spec of that sweep, as its cube would store it. */
+extern const char small_plan_spec[];
 /* The same models and facts, clean runs only. */
 struct ko_plan *small_plan_evaluation(void);
 

@@ -9,20 +9,6 @@
 
 #include "src/cli/table.h"
 
-static void width_is_counted_in_columns_of_the_screen(void **state)
-{
-    (void)state;
-    const struct {
-        const char *text;
-        size_t width;
-    } cases[] = {{"", 0},     {"abc", 3},       {"Ġcafé", 5}, {"日本", 4},
-                 {"🙂", 2}, {"e\xcc\x81", 1}, {"<0xF0>", 6}};
-    for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++)
-        if (ko_display_width(cases[k].text) != cases[k].width)
-            fail_msg("'%s': expected %zu, got %zu", cases[k].text, cases[k].width,
-                     ko_display_width(cases[k].text));
-}
-
 static void columns_are_as_wide_as_their_widest_cell(void **state)
 {
     (void)state;
@@ -81,7 +67,6 @@ static void color_is_printed_where_it_is_wanted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(width_is_counted_in_columns_of_the_screen),
         cmocka_unit_test(columns_are_as_wide_as_their_widest_cell),
         cmocka_unit_test(lines_end_without_blanks),
         cmocka_unit_test(cells_longer_than_any_buffer_are_kept_whole),

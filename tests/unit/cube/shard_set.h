@@ -31,7 +31,7 @@ static const float logprob[10] = {-1, -2, -3, -4, -5, -6, -7, -8, NAN, -10};
 static const int32_t target_rank[10] = {1, 2, 3, 4, 5, 6, 7, 8, -1, 10};
 static const int32_t top1_id[10] = {11, 12, 13, 14, 15, 16, 17, 18, -1, 20};
 static const struct ko_cube_attribute attributes[] = {
-    {"spec", "models: [“a”]\n"}, {"backend", "cpu"}, {"precision", "float32"}, {"device", "one"}};
+    {"spec", small_plan_spec}, {"backend", "cpu"}, {"precision", "float32"}, {"device", "one"}};
 
 /* Budgets so small that there are several batches a model. */
 static inline struct ko_plan *whole_plan(void)

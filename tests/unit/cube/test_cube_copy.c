@@ -48,10 +48,11 @@ static int clear(void **state)
 static enum ko_code compress(size_t chunk_bytes)
 {
     struct ko_cube_view *view = NULL;
+    bool incomplete = false;
     enum ko_code code = ko_cube_view_open(path, &view, &err);
 
     if (code == KO_OK)
-        code = ko_cube_compress(view, chunk_bytes, copy, &err);
+        code = ko_cube_compress(view, chunk_bytes, copy, &incomplete, &err);
     ko_cube_view_close(view);
     return code;
 }

@@ -174,12 +174,14 @@ static void a_compressed_shard_is_merged_like_the_shard(void **state)
     struct ko_cube_merged merged = {0};
     struct ko_cube_view *view = NULL;
     char *packed = test_folder_path(set.folder, "packed.h5"), *item[SHARDS];
+    bool incomplete = true;
     const struct ko_strings given = {.item = item, .n = SHARDS};
     (void)state;
 
     assert_int_equal(ko_cube_view_open(set.shard.item[1], &view, &err), KO_OK);
-    if (ko_cube_compress(view, KO_CUBE_CHUNK_BYTES, packed, &err) != KO_OK)
+    if (ko_cube_compress(view, KO_CUBE_CHUNK_BYTES, packed, &incomplete, &err) != KO_OK)
         fail_msg("%s", err.text);
+    assert_false(incomplete);
     ko_cube_view_close(view);
     for (int k = 0; k < SHARDS; k++)
         item[k] = k == 1 ? packed : set.shard.item[k];

@@ -47,7 +47,6 @@ static const struct {
     {"random-like:subject:5", "000001110", "0000001110"},
     {"random-like:subject:6", "010000110", "0010001010"},
     {"random-like:relation:5", "000000000", "0000000000"},
-    {"random-like:subject-last:-3", "000000010", "0000100000"},
     {"all\\random-like:subject:5", "111110001", "1111110001"},
     {"verb", "000001100", "0000000000"},
     {"after-subject\\verb", "000000011", "0000001111"},
@@ -106,9 +105,12 @@ static const struct {
     {"relation\\lst", "unknown token set 'lst', did you mean 'last'?"},
     {"relation\\", "token set 'relation\\': a set is missing beside '\\'"},
     {"\\last", "token set '\\last': a set is missing beside '\\'"},
-    {"position:", "token set 'position:': expected a whole number from 0 to 2147483647, got ''"},
-    {"position:-1",
-     "token set 'position:-1': expected a whole number from 0 to 2147483647, got '-1'"},
+    {"position:", "token set 'position:': expected a whole number from 0 to 2147483647, without "
+                  "sign or leading zeros, got ''"},
+    {"position:-1", "token set 'position:-1': expected a whole number from 0 to 2147483647, "},
+    {"position:03",
+     "token set 'position:03': expected a whole number from 0 to 2147483647, without "
+     "sign or leading zeros, got '03'"},
     {"random-like:subject",
      "token set 'random-like:subject': expected random-like:SET:SEED with one plain set, such as "
      "random-like:subject:0"},
@@ -116,8 +118,20 @@ static const struct {
      "token set 'random-like:position:3:4': expected random-like:SET:SEED with one plain set, such "
      "as random-like:subject:0"},
     {"random-like:subject:x", "token set 'random-like:subject:x': seed: expected a whole number "
-                              "from -9223372036854775808 to "
-                              "9223372036854775807, got 'x'"},
+                              "from 0 to 9223372036854775807, without sign or leading zeros, got "
+                              "'x'"},
+    {"random-like:subject:-1",
+     "token set 'random-like:subject:-1': seed: expected a whole number "},
+    {"random-like:subject:-0",
+     "token set 'random-like:subject:-0': seed: expected a whole number "},
+    {"random-like:subject:01",
+     "token set 'random-like:subject:01': seed: expected a whole number "},
+    {"random-like:subject:00",
+     "token set 'random-like:subject:00': seed: expected a whole number "},
+    {"random-like:subject:+1",
+     "token set 'random-like:subject:+1': seed: expected a whole number "},
+    {"random-like:subject:9223372036854775808",
+     "token set 'random-like:subject:9223372036854775808': seed: expected a whole number "},
     {"random-like:last-subject:1", "unknown token set 'last-subject', "},
     {"each", "token set 'each' stands alone as the source of a route"},
     {"all\\later", "token set 'later' stands alone as the target of a route"},

@@ -97,7 +97,7 @@ static void labels_are_canonical(void **state)
         {"context-independent+conv", "fast-third+conv"},
         {"not-slow-third", "not-slow-third"},
         {"not-fast-third+conv", "not-fast-third+conv"},
-        {"random-third:007+conv", "random-third:7+conv"},
+        {"random-third:7+conv", "random-third:7+conv"},
         {"random-third:9223372036854775807", "random-third:9223372036854775807"},
         {"after-softmax", "after-softmax"},
     };
@@ -121,6 +121,7 @@ static void bad_labels_name_the_nearest_class(void **state)
         {"random-third", "expected a seed"},
         {"random-third:", "expected a seed"},
         {"random-third:-1", "expected a seed"},
+        {"random-third:01", "expected a seed, a whole number from 0 without leading zeros"},
         {"slow-third:3", "only random-third takes a seed"},
         {"after-softmax+conv", "has no convolution"},
         {"", "unknown feature class ''"},

@@ -70,6 +70,8 @@ static const struct bad {
     {MODELS "prompts: {file: f, sample: {n: '10'}}\n" ROUTES WINDOWS, "got '10' in quotes"},
     {MODELS "prompts: {file: f, sample: {n: 1, seed: -1}}\n" ROUTES WINDOWS,
      "sample.seed: expected a whole number from 0, got '-1'"},
+    {MODELS "prompts: {file: f, sample: {n: 1, seed: 010}}\n" ROUTES WINDOWS,
+     "sample.seed: expected a whole number without sign or leading zeros, got '010'"},
     {MODELS PROMPTS "routes: last<-subject\n" WINDOWS,
      "routes: expected a list of TARGET<-SOURCE, got 'last<-subject'"},
     {MODELS PROMPTS "routes: [last-subject]\n" WINDOWS,

@@ -1,0 +1,126 @@
+#include "src/cli/verification.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "src/base/memory.h"
+
+/* Beside the absolute bound a share of the value itself, for models whose log-probabilities are
+   large. */
+static const double RELATIVE = 2e-4;
+enum { N_WORST = 5 };
+
+/* A rank may differ by a place or two where the target is nearly tied with others: by one, or by
+   one in a hundred far down the list. How often that may happen is limited too, see report. */
+static bool rank_agrees(int32_t a, int32_t b)
+{
+    const int32_t larger = a > b ? a : b;
+    return abs(a - b) <= (larger > 100 ? larger / 100 : 1);
+}
+
+/* NaN where one of the two has no foil. */
+static double foil_difference(const struct ko_verification *v, int64_t k)
+{
+    return fabs(v->cell[k].foil_logprob - (double)v->again[k].foil_logprob);
+}
+
+static bool agrees(const struct ko_verification *v, int64_t k)
+{
+    const struct ko_sampled *cell = &v->cell[k];
+    const struct ko_metrics *again = &v->again[k];
+    const double prob = exp((double)again->logprob);
+    const double bound = v->atol + RELATIVE * fabs((double)again->logprob);
+    const double kl_bound = v->atol + RELATIVE * fabs((double)again->kl);
+    const double foil_bound = v->atol + RELATIVE * fabs((double)again->foil_logprob);
+    const bool no_foil = isnan(cell->foil_logprob) && isnan(again->foil_logprob);
+    return (no_foil || foil_difference(v, k) <= foil_bound) &&
+           fabs(cell->logprob - (double)again->logprob) <= bound &&
+           fabs(cell->prob - prob) <= prob * expm1(bound) + 1e-30 &&
+           fabs(cell->kl - (double)again->kl) <= kl_bound &&
+           rank_agrees(cell->target_rank, again->target_rank);
+}
+
+/* What orders the cells by how wrong they are. */
+static double difference(const struct ko_verification *v, int64_t k)
+{
+    const double lp = fabs(v->cell[k].logprob - (double)v->again[k].logprob);
+    const double kl = fabs(v->cell[k].kl - (double)v->again[k].kl);
+    return isnan(lp) || isnan(kl) ? INFINITY : fmax(fmax(lp, kl), foil_difference(v, k));
+}
+
+static void print_cell(struct ko_cli *cli, const struct ko_verification *v, int64_t k)
+{
+    const struct ko_sampled *c = &v->cell[k];
+    const struct ko_cube_axes *axes = v->axes;
+    char position[32] = "", foil[96] = "";
+    if (c->heat)
+        snprintf(position, sizeof position, " source %d", c->source_position);
+    if (!isnan(c->foil_logprob) || !isnan(v->again[k].foil_logprob))
+        snprintf(foil, sizeof foil, "; foil logprob %.6f, recomputed %.6f", c->foil_logprob,
+                 (double)v->again[k].foil_logprob);
+    fprintf(cli->out,
+            "  %s prompt %s %s%s %s size %d start %d: logprob %.6f, recomputed %.6f; kl %.3e, "
+            "recomputed %.3e; prob %.3e%s; rank %d, recomputed %d; first token %d, recomputed %d\n",
+            axes->model.item[c->model],
+            (c->heat ? &axes->heat_prompt : &axes->prompt)->item[c->prompt],
+            (c->heat ? &axes->heat_route : &axes->route)->item[c->route], position,
+            axes->feature_class.item[c->feature], axes->window_size[c->size],
+            axes->window_start[c->start], c->logprob, (double)v->again[k].logprob, c->kl,
+            (double)v->again[k].kl, c->prob, foil, c->target_rank, v->again[k].target_rank,
+            c->top1_id, v->again[k].top1_id);
+}
+
+/* The worst cells by name: those that disagree, or, where there are none, those whose rank or first
+ * token differs. */
+static enum ko_code print_worst(struct ko_cli *cli, const struct ko_verification *v, bool any_bad,
+                                struct ko_error *err)
+{
+    uint8_t *shown = ko_new((size_t)v->n_cells, 1, err);
+    if (!shown)
+        return KO_E_MEMORY;
+    for (int n = 0; n < N_WORST; n++) {
+        int64_t worst = -1;
+        for (int64_t k = 0; k < v->n_cells; k++) {
+            const bool ids_differ = v->cell[k].target_rank != v->again[k].target_rank ||
+                                    v->cell[k].top1_id != v->again[k].top1_id;
+            const bool listed = any_bad ? !agrees(v, k) : ids_differ;
+            if (listed && !shown[k] && (worst < 0 || difference(v, k) > difference(v, worst)))
+                worst = k;
+        }
+        if (worst < 0)
+            break;
+        print_cell(cli, v, worst);
+        shown[worst] = 1;
+    }
+    free(shown);
+    return KO_OK;
+}
+
+enum ko_code ko_verification_report(struct ko_cli *cli, const struct ko_verification *v,
+                                    bool *passed, struct ko_error *err)
+{
+    double worst_lp = 0, worst_kl = 0, worst_foil = NAN;
+    char foils[64] = "";
+    int64_t n_bad = 0, n_rank = 0, n_top1 = 0;
+    for (int64_t k = 0; k < v->n_cells; k++) {
+        worst_lp = fmax(worst_lp, fabs(v->cell[k].logprob - (double)v->again[k].logprob));
+        worst_kl = fmax(worst_kl, fabs(v->cell[k].kl - (double)v->again[k].kl));
+        worst_foil = fmax(worst_foil, foil_difference(v, k)); /* NaN: neither has a foil */
+        n_rank += v->cell[k].target_rank != v->again[k].target_rank;
+        n_top1 += v->cell[k].top1_id != v->again[k].top1_id;
+        n_bad += !agrees(v, k);
+    }
+    const int64_t ties = 1 + v->n_cells / 50;
+    if (!isnan(worst_foil))
+        snprintf(foils, sizeof foils, ", %.2e in that of the foil", worst_foil);
+    *passed = n_bad == 0 && n_rank <= ties && n_top1 <= ties;
+    fprintf(
+        cli->out,
+        "verified %lld cells, each as its own forward pass: largest difference %.2e in "
+        "log-probability, %.2e in KL%s; %lld beyond the bound of %.0e + %.0e relative; %lld ranks "
+        "and %lld first tokens differ (near-ties may: at most %lld each)\n",
+        (long long)v->n_cells, worst_lp, worst_kl, foils, (long long)n_bad, v->atol, RELATIVE,
+        (long long)n_rank, (long long)n_top1, (long long)ties);
+    return *passed ? KO_OK : print_worst(cli, v, n_bad > 0, err);
+}
