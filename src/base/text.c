@@ -74,6 +74,12 @@ const char *ko_text_str(const struct ko_text *text)
     return text->data ? text->data : "";
 }
 
+bool ko_text_ends(const char *text, const char *ending)
+{
+    const size_t n = strlen(text), n_ending = strlen(ending);
+    return n >= n_ending && strcmp(text + n - n_ending, ending) == 0;
+}
+
 enum ko_code ko_strings_add(struct ko_strings *list, const char *text, struct ko_error *err)
 {
     char **grown = ko_grow(list->item, &list->capacity, list->n + 1, sizeof *grown, err);

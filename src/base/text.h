@@ -23,6 +23,9 @@ void ko_text_free(struct ko_text *text); /* leaves {0} */
 const char *
 ko_text_str(const struct ko_text *text); /* "" while empty; borrowed until the next addition */
 
+/* Whether text ends with these characters. */
+bool ko_text_ends(const char *text, const char *ending);
+
 /* An ordered list of strings. Start from {0}; free with ko_strings_free. */
 struct ko_strings {
     char **item; /* owned, each too */

@@ -196,16 +196,17 @@ void ko_plan_model_describe(const struct ko_model *model, int64_t row_budget, bo
                             struct ko_plan_model *out)
 {
     const struct ko_shape *shape = &model->shape;
+    const struct ko_sizes sizes = ko_model_sizes(model);
     out->n_layers = shape->n_layers;
     out->d_model = shape->d_model;
     out->vocabulary = shape->vocabulary;
     out->max_tokens = shape->max_tokens;
-    out->reach = shape->reach;
-    out->n_features = shape->n_features;
-    out->d_conv = shape->d_conv;
+    out->reach = sizes.reach > 0 ? sizes.reach : INT32_MAX; /* without attention: unlimited */
+    out->n_features = sizes.n_features;
+    out->d_conv = sizes.d_conv;
     out->row_bytes = (double)(ko_model_row_floats(model) * sizeof(float));
     out->weight_bytes = (double)ko_model_floats(model) * sizeof(float);
-    model->family->row_flop(model, out->row_flop);
+    ko_model_row_flop(model, out->row_flop);
     out->row_budget =
         row_budget > 0 ? (int32_t)row_budget : ko_default_row_budget(out->row_bytes, gpu);
 }

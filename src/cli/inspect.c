@@ -15,25 +15,29 @@ struct size {
     int64_t value;
 };
 
-enum { MAX_SIZES = 16 };
+enum { MAX_SIZES = 20 };
 
-static size_t list_sizes(const struct ko_shape *shape, struct size out[MAX_SIZES])
+static size_t list_sizes(const struct ko_model *model, struct size out[MAX_SIZES])
 {
+    const struct ko_shape *shape = &model->shape;
+    const struct ko_sizes sizes = ko_model_sizes(model);
     const struct size all[] = {{"layers", shape->n_layers},
                                {"width", shape->d_model},
                                {"vocabulary", shape->vocabulary},
                                {"positions", shape->max_tokens},
-                               {"inner", shape->d_inner},
-                               {"state", shape->d_state},
-                               {"taps", shape->d_conv},
-                               {"dt_rank", shape->dt_rank},
-                               {"heads", shape->n_heads},
-                               {"kv_heads", shape->n_kv_heads},
-                               {"head_width", shape->d_head},
-                               {"groups", shape->n_groups},
-                               {"ffn", shape->d_ff},
-                               {"features", shape->n_features},
-                               {"window", shape->reach == INT32_MAX ? 0 : shape->reach}};
+                               {"inner", sizes.d_inner},
+                               {"state", sizes.d_state},
+                               {"taps", sizes.d_conv},
+                               {"dt_rank", sizes.dt_rank},
+                               {"ssm_heads", sizes.n_ssm_heads},
+                               {"ssm_head_width", sizes.d_ssm_head},
+                               {"groups", sizes.n_groups},
+                               {"heads", sizes.n_heads},
+                               {"kv_heads", sizes.n_kv_heads},
+                               {"head_width", sizes.d_head},
+                               {"ffn", sizes.d_ff},
+                               {"features", sizes.n_features},
+                               {"window", sizes.reach == INT32_MAX ? 0 : sizes.reach}};
     size_t n = 0;
     for (size_t k = 0; k < sizeof all / sizeof all[0]; k++)
         if (all[k].value > 0)
@@ -68,7 +72,7 @@ static void print_model(const struct ko_checkpoint_report *report, struct ko_tex
     char text[32];
     if (!report->model)
         return;
-    const size_t n = list_sizes(&report->model->shape, sizes);
+    const size_t n = list_sizes(report->model, sizes);
     line(out, "family");
     ko_text_add(out, "%s (%s)\n", report->model->family->name, report->model->family->title);
     line(out, "shape");
@@ -203,7 +207,7 @@ static void put_model(json_object *root, const struct ko_checkpoint_report *repo
         return;
     ko_json_put_text(root, "family", report->model->family->name);
     json_object *shape = ko_json_put_object(root, "shape");
-    const size_t n = list_sizes(&report->model->shape, sizes);
+    const size_t n = list_sizes(report->model, sizes);
     for (size_t k = 0; k < n; k++)
         ko_json_put_int(shape, sizes[k].name, sizes[k].value);
     ko_json_put_number(root, "memory_bytes",

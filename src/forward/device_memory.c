@@ -8,12 +8,17 @@ enum { ROUND_ROWS = 256 }; /* budgets that are proposed are multiples of this wh
 
 static double mask_bytes(const struct ko_device_model *m)
 {
-    const struct ko_shape *shape = &m->model->shape;
+    const struct ko_sublayer *featured = ko_model_featured(m->model);
+    if (!featured) {
+        return 0;
+    }
+    const struct ko_sizes *size = &featured->size;
     double n = 0;
-    for (int32_t c = 0; c < m->plan->n_features && shape->n_features > 0; c++)
-        n += ko_feature_class_exists(&m->plan->feature[c], shape->n_features) &&
-             !ko_feature_class_is_everything(&m->plan->feature[c], shape->n_features);
-    return n * shape->n_layers * ((double)shape->n_features + (double)shape->conv_channels);
+    for (int32_t c = 0; c < m->plan->n_features; c++) {
+        n += ko_feature_class_exists(&m->plan->feature[c], size->n_features) &&
+             !ko_feature_class_is_everything(&m->plan->feature[c], size->n_features);
+    }
+    return n * m->model->shape.n_layers * ((double)size->n_features + (double)size->conv_channels);
 }
 
 void ko_device_memory_predict(const struct ko_device_model *m, int32_t max_rows,

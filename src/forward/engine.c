@@ -35,10 +35,9 @@ struct ko_limits ko_engine_limits(const struct ko_plan *plan, int32_t plan_model
 {
     const struct ko_shape *s = &model->shape;
     struct ko_limits limits = {.max_rows = max_rows, .vocabulary = s->vocabulary};
-    if (s->n_groups > 0) { /* Mamba-2; attention has heads of another kind */
-        limits.n_heads = s->n_heads;
-        limits.n_groups = s->n_groups;
-    }
+    const struct ko_sizes sizes = ko_model_sizes(model);
+    limits.n_heads = sizes.n_ssm_heads;
+    limits.n_groups = sizes.n_groups;
     for (int32_t f = 0; f < plan->n_facts; f++) {
         const struct ko_prompt *prompt = ko_plan_prompt(plan, plan_model, f);
         if (prompt->reason == KO_RUNNABLE && prompt->n_tokens > limits.max_tokens)

@@ -6,6 +6,7 @@
 
 #include "src/forward/forward.h"
 #include "src/forward/rows.h"
+#include "src/models/pass.h"
 
 struct ko_engine {
     const struct ko_plan *plan; /* borrowed */

@@ -6,7 +6,8 @@
 static int32_t number_masks(struct ko_engine *engine)
 {
     const struct ko_plan *plan = engine->plan;
-    const int32_t n_features = engine->pass.model->shape.n_features;
+    const struct ko_sublayer *featured = ko_model_featured(engine->pass.model);
+    const int32_t n_features = featured ? featured->size.n_features : 0;
     int32_t n = 0;
     for (int32_t c = 0; c < plan->n_features; c++) {
         const struct ko_feature_class *class = &plan->feature[c];
@@ -24,7 +25,9 @@ static enum ko_code fill_masks(const struct ko_engine *engine, const double *nor
     const struct ko_plan *plan = engine->plan;
     const struct ko_model *model = engine->pass.model;
     const int32_t n_layers = model->shape.n_layers;
-    const size_t F = (size_t)model->shape.n_features, channels = (size_t)model->shape.conv_channels;
+    const struct ko_sublayer *featured = ko_model_featured(model);
+    const size_t F = (size_t)featured->size.n_features;
+    const size_t channels = (size_t)featured->size.conv_channels;
     for (int32_t c = 0; c < plan->n_features; c++) {
         if (engine->class_mask[c] < 0)
             continue;
@@ -35,10 +38,9 @@ static enum ko_code fill_masks(const struct ko_engine *engine, const double *nor
                 ko_feature_mask(&plan->feature[c], norm + (size_t)l * F, (int32_t)F, l, mask, err);
             if (code != KO_OK)
                 return code;
-            for (size_t k = 0; k < channels && !model->family->conv_mask; k++)
-                conv[at * channels + k] = mask[k];
-            if (model->family->conv_mask)
-                model->family->conv_mask(model, mask, conv + at * channels);
+            if (featured->kind->conv_mask) {
+                featured->kind->conv_mask(featured, mask, conv + at * channels);
+            }
         }
     }
     return KO_OK;
@@ -62,11 +64,12 @@ enum ko_code ko_engine_make_masks(struct ko_engine *engine, struct ko_error *err
     engine->n_masks = number_masks(engine);
     if (engine->n_masks == 0)
         return KO_OK;
+    const struct ko_sizes *size = &ko_model_featured(model)->size;
     const size_t rows = (size_t)engine->n_masks * (size_t)model->shape.n_layers;
-    const size_t n = rows * (size_t)model->shape.n_features;
-    const size_t n_conv = rows * (size_t)model->shape.conv_channels;
+    const size_t n = rows * (size_t)size->n_features;
+    const size_t n_conv = rows * (size_t)size->conv_channels;
     double *norm =
-        ko_new((size_t)model->shape.n_layers * (size_t)model->shape.n_features, sizeof *norm, err);
+        ko_new((size_t)model->shape.n_layers * (size_t)size->n_features, sizeof *norm, err);
     uint8_t *masks = ko_new(n, 1, err), *conv = ko_new(n_conv, 1, err);
     enum ko_code code = norm && masks && conv ? KO_OK : KO_E_MEMORY;
     if (code == KO_OK) {

@@ -20,20 +20,25 @@ static enum ko_code leave(const struct ko_pass *pass, int32_t first, int32_t end
     return pass->k->branch_rows(pass->be, &rows, err);
 }
 
+/* The rows that go on behind a mixer: the residual stream, and what the mixer made of it. */
+struct stream {
+    int32_t n;
+    float *x;           /* [n, d_model] */
+    const float *mixed; /* [n, widths[1]] */
+};
+
 /* Past the last mixer only last positions go on: x and the mixer's result are gathered into buffer
- * 0, which is free by then. */
-static enum ko_code finish_last(struct ko_engine *engine, const struct ko_row_set *set, float **x,
+   0, which is free by then. */
+static enum ko_code gather_last(const struct ko_engine *engine, const struct ko_row_set *set,
+                                const int32_t widths[KO_N_BUFFERS], struct stream *out,
                                 struct ko_error *err)
 {
     const struct ko_pass *pass = &engine->pass;
-    const struct ko_model *model = pass->model;
-    const int32_t d = model->shape.d_model, n = set->n_last;
-    int32_t widths[KO_N_BUFFERS];
-    ko_model_widths(model, widths);
+    const int32_t d = pass->model->shape.d_model, n = set->n_last;
+    float *x = pass->buffer[0];
     float *mixed = pass->buffer[0] + (size_t)engine->max_rows * (size_t)d;
-    *x = pass->buffer[0];
     const struct ko_gather residual = {
-        .from = pass->x, .ld_from = d, .index = set->last, .n = n, .d = d, .to = *x, .ld_to = d};
+        .from = pass->x, .ld_from = d, .index = set->last, .n = n, .d = d, .to = x, .ld_to = d};
     const struct ko_gather mixer = {.from = pass->buffer[1],
                                     .ld_from = widths[1],
                                     .index = set->last,
@@ -44,8 +49,7 @@ static enum ko_code finish_last(struct ko_engine *engine, const struct ko_row_se
     enum ko_code code = pass->k->gather(pass->be, &residual, err);
     if (code == KO_OK)
         code = pass->k->gather(pass->be, &mixer, err);
-    if (code == KO_OK)
-        code = model->family->finish(pass, model->shape.n_layers - 1, n, *x, mixed, widths[1], err);
+    *out = (struct stream){n, x, mixed};
     return code;
 }
 
@@ -77,30 +81,60 @@ static void tell_reached(const struct ko_engine *engine, const struct ko_row_set
                     engine->share_before + (all > 0 ? engine->share_of_wave * done / all : 0));
 }
 
+/* The number of the model's last sublayer that mixes positions. */
+static size_t last_mixer(const struct ko_model *model)
+{
+    size_t last = model->n_sublayers - 1;
+    while (last > 0 && !model->sublayer[last].kind->mix) {
+        last--;
+    }
+    return last;
+}
+
+/* At the first sublayer of a layer: progress is told, a stop is looked for, and branches leave. */
+static enum ko_code enter_layer(const struct ko_engine *engine, const struct ko_row_set *set,
+                                int32_t layer, const struct ko_stop *stop, struct ko_error *err)
+{
+    const struct ko_pass *pass = &engine->pass;
+    const struct ko_rows *rows = pass->rows;
+    tell_reached(engine, set, layer, stop);
+    const enum ko_code code = check_stop(stop, err);
+    return code == KO_OK ? leave(pass, rows->n_projected[layer], rows->n_active[layer], err) : code;
+}
+
 static enum ko_code run_layers(struct ko_engine *engine, const struct ko_row_set *set,
                                const struct ko_stop *stop, float **x_last, struct ko_error *err)
 {
     const struct ko_pass *pass = &engine->pass;
     const struct ko_model *model = pass->model;
-    const struct ko_rows *rows = &set->rows;
-    const int32_t n_layers = model->shape.n_layers;
-    int32_t widths[KO_N_BUFFERS];
+    const size_t last = last_mixer(model);
+    int32_t widths[KO_N_BUFFERS], layer = -1;
+    struct stream stream = {0};
     ko_model_widths(model, widths);
-    enum ko_code code = model->family->embed(pass, err);
-    if (code == KO_OK)
-        code = leave(pass, rows->n_trunk_rows, rows->n_projected[0], err);
-    for (int32_t l = 0; code == KO_OK && l < n_layers; l++) {
-        tell_reached(engine, set, l, stop);
-        code = check_stop(stop, err);
-        if (code == KO_OK)
-            code = leave(pass, rows->n_projected[l], rows->n_active[l], err);
-        if (code == KO_OK)
-            code = model->family->mix(pass, l, err);
-        if (code == KO_OK && l + 1 < n_layers)
-            code = model->family->finish(pass, l, rows->n_active[l], pass->x, pass->buffer[1],
-                                         widths[1], err);
+    enum ko_code code = ko_pass_embed(pass, err);
+    if (code == KO_OK) {
+        code = leave(pass, set->rows.n_trunk_rows, set->rows.n_projected[0], err);
     }
-    return code == KO_OK ? finish_last(engine, set, x_last, err) : code;
+    for (size_t i = 0; code == KO_OK && i < model->n_sublayers; i++) {
+        const struct ko_sublayer *sublayer = &model->sublayer[i];
+        if (sublayer->layer != layer && i <= last) {
+            layer = sublayer->layer;
+            stream = (struct stream){set->rows.n_active[layer], pass->x, pass->buffer[1]};
+            code = enter_layer(engine, set, layer, stop, err);
+        }
+        if (code == KO_OK && sublayer->kind->mix) {
+            code = sublayer->kind->mix(pass, sublayer, err);
+        }
+        if (code == KO_OK && i == last) {
+            code = gather_last(engine, set, widths, &stream, err);
+        }
+        if (code == KO_OK) {
+            code = sublayer->kind->finish(pass, sublayer, stream.n, stream.x, stream.mixed,
+                                          widths[1], err);
+        }
+    }
+    *x_last = stream.x;
+    return code;
 }
 
 enum ko_code ko_engine_pass(struct ko_engine *engine, const struct ko_row_set *set,
@@ -117,13 +151,13 @@ enum ko_code ko_engine_pass(struct ko_engine *engine, const struct ko_row_set *s
     if (code == KO_OK)
         code = run_layers(engine, set, stop, &x, err);
     if (code == KO_OK)
-        code = model->family->final_norm(pass, set->n_last, x, err);
+        code = ko_pass_final_norm(pass, set->n_last, x, err);
     if (code == KO_OK)
         code = check_stop(stop, err);
     if (code == KO_OK) {
         const struct ko_unembed unembed = {.n = set->n_last,
                                            .x = x,
-                                           .table = model->family->unembedding(model, &pass->arena),
+                                           .table = ko_model_unembedding(model, &pass->arena),
                                            .clean = set->clean,
                                            .target = set->target,
                                            .foil = set->foil,

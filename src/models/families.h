@@ -1,5 +1,5 @@
 /* The registry's list: X(name) for each family, in the order in which they are named in errors. The
-   file NAME.c defines `const struct ko_family ko_family_NAME`. */
+   file families/NAME.c defines `const struct ko_family ko_family_NAME`. */
 #ifndef KO_MODELS_FAMILIES_H
 #define KO_MODELS_FAMILIES_H
 

@@ -8,6 +8,7 @@
 #include "src/base/memory.h"
 #include "src/base/text.h"
 #include "src/models/original.h"
+#include "src/models/rope.h"
 #include "src/models/weights.h"
 
 /* Every model_type of the registry into words; at most n. */
@@ -82,10 +83,7 @@ static enum ko_code make_from(const char *name, json_object *config, const char 
     model->family = family;
     model->tie_key = tie_key;
     model->name = ko_copy(name, err);
-    model->shape.reach = INT32_MAX; /* no sliding window, unless the family says so */
-    code = model->name ? family->configure(model, config, err) : KO_E_MEMORY;
-    if (!code)
-        code = family->declare(model, checkpoint, err);
+    code = model->name ? family->build(model, config, checkpoint, err) : KO_E_MEMORY;
     if (code) {
         ko_model_free(model);
         return code;
@@ -198,7 +196,11 @@ void ko_model_free(struct ko_model *model)
     for (size_t w = 0; w < model->n_weights; w++)
         free(model->weights[w].tensor);
     free(model->weights);
-    free(model->bound);
+    for (size_t i = 0; i < model->n_sublayers; i++) {
+        free(model->sublayer[i].self);
+    }
+    free(model->sublayer);
+    free(model->rope);
     free(model->name);
     free(model);
 }
@@ -211,22 +213,84 @@ struct ko_arena ko_model_host_arena(const struct ko_model *model, const float *f
                              .host_values = floats};
 }
 
+const struct ko_sublayer *ko_model_featured(const struct ko_model *model)
+{
+    for (size_t i = 0; i < model->n_sublayers; i++) {
+        if (model->sublayer[i].size.n_features > 0) {
+            return &model->sublayer[i];
+        }
+    }
+    return NULL;
+}
+
 void ko_model_decay_norms(const struct ko_model *model, const float *values, double *norm)
 {
-    size_t n = (size_t)model->shape.n_features;
-    for (int32_t l = 0; l < model->shape.n_layers && n > 0; l++) {
-        int32_t index = model->family->decay_weight(model, l);
-        memcpy(norm + (size_t)l * n, values + model->weights[index].offset, n * sizeof norm[0]);
+    for (size_t i = 0; i < model->n_sublayers; i++) {
+        const struct ko_sublayer *sublayer = &model->sublayer[i];
+        const size_t n = (size_t)sublayer->size.n_features;
+        if (n > 0) {
+            memcpy(norm + (size_t)sublayer->layer * n,
+                   values + model->weights[sublayer->decay_norms].offset, n * sizeof norm[0]);
+        }
+    }
+}
+
+static void take_larger(int32_t size, int32_t *largest)
+{
+    *largest = size > *largest ? size : *largest;
+}
+
+struct ko_sizes ko_model_sizes(const struct ko_model *model)
+{
+    struct ko_sizes all = {0};
+    for (size_t i = 0; i < model->n_sublayers; i++) {
+        const struct ko_sizes *one = &model->sublayer[i].size;
+        take_larger(one->d_inner, &all.d_inner);
+        take_larger(one->d_state, &all.d_state);
+        take_larger(one->d_conv, &all.d_conv);
+        take_larger(one->dt_rank, &all.dt_rank);
+        take_larger(one->n_ssm_heads, &all.n_ssm_heads);
+        take_larger(one->d_ssm_head, &all.d_ssm_head);
+        take_larger(one->n_groups, &all.n_groups);
+        take_larger(one->conv_channels, &all.conv_channels);
+        take_larger(one->n_features, &all.n_features);
+        take_larger(one->n_heads, &all.n_heads);
+        take_larger(one->n_kv_heads, &all.n_kv_heads);
+        take_larger(one->d_head, &all.d_head);
+        take_larger(one->reach, &all.reach);
+        take_larger(one->d_ff, &all.d_ff);
+    }
+    return all;
+}
+
+void ko_model_row_flop(const struct ko_model *model, double flop[3])
+{
+    flop[0] = flop[1] = flop[2] = 0;
+    for (size_t i = 0; i < model->n_sublayers; i++) {
+        const struct ko_sublayer *sublayer = &model->sublayer[i];
+        double own[3];
+        sublayer->kind->row_flop(sublayer, model->shape.d_model, own);
+        for (int part = 0; part < 3; part++) {
+            flop[part] += own[part];
+        }
+    }
+    for (int part = 0; part < 3; part++) {
+        flop[part] /= model->shape.n_layers;
     }
 }
 
 void ko_model_widths(const struct ko_model *model, int32_t widths[KO_N_BUFFERS])
 {
+    const int32_t d = model->shape.d_model;
     memset(widths, 0, KO_N_BUFFERS * sizeof widths[0]);
-    model->family->widths(model, widths);
-    int32_t gathered = model->shape.d_model + widths[1];
-    if (widths[0] < gathered)
-        widths[0] = gathered;
+    for (size_t i = 0; i < model->n_sublayers; i++) {
+        int32_t own[KO_N_BUFFERS] = {0};
+        model->sublayer[i].kind->widths(&model->sublayer[i], d, own);
+        for (int b = 0; b < KO_N_BUFFERS; b++) {
+            take_larger(own[b], &widths[b]);
+        }
+    }
+    take_larger(d + widths[1], &widths[0]);
 }
 
 size_t ko_model_row_floats(const struct ko_model *model)

@@ -1,5 +1,4 @@
-/* A model: what its configuration says, where its weights lie, and how one of its layers is
- * computed over the rows of a wave. */
+/* A model: what its configuration says, its sublayers, and where its weights lie. */
 #ifndef KO_MODELS_MODEL_H
 #define KO_MODELS_MODEL_H
 
@@ -12,22 +11,13 @@
 #include "src/base/stop.h"
 #include "src/base/text.h"
 #include "src/checkpoint/checkpoint.h"
+#include "src/models/sublayer.h"
 
-enum ko_mixer { KO_MIXER_SSM, KO_MIXER_ATTENTION };
-
-/* The sizes of a model. Fields that a family does not use are 0. */
+/* The sizes of a model that its layers share. */
 struct ko_shape {
     int32_t n_layers, d_model, vocabulary;
     int32_t max_tokens; /* 0: unlimited */
     int32_t bos_id;     /* -1: the configuration names none */
-    int32_t d_inner, d_state, d_conv, dt_rank;
-    int32_t n_heads, n_kv_heads, d_head, d_ff;
-    int32_t n_groups;   /* of heads that share B and C (Mamba-2) */
-    int32_t reach;      /* sliding window; INT32_MAX: none */
-    int32_t n_features; /* features that a class is a third of: channels (Mamba-1), heads (Mamba-2);
-                           0: attention */
-    int32_t conv_channels;
-    float norm_eps;
 };
 
 /* How a weight in memory comes from a tensor in the file. */
@@ -47,14 +37,14 @@ struct ko_weight {
     enum ko_transform transform;
     int32_t layer; /* -1: none */
     bool matrix;   /* lies among the matrices, else among the values, see struct ko_arena */
-    bool in_first; /* of a matrix: [in, out], else [out, in] */
+    bool in_first; /* of a matrix: stored [in, out], else [out, in] */
     size_t offset; /* elements from the start of those; multiples of 16 */
     size_t n;      /* elements there */
 };
 
 /* Where a model's weights lie. The matrices are the weights of two dimensions that are taken as
    they are stored, the embedding among them: nearly all of a model, and all that products read. The
-   values are the rest and what `derive` writes. A backend's memory may hold matrices in another
+   values are the rest and the rotary tables. A backend's memory may hold matrices in another
    type than float32. */
 struct ko_arena {
     const float *values;  /* [value_floats] backend memory */
@@ -63,83 +53,64 @@ struct ko_arena {
     const float *host_values; /* the values again in host memory */
 };
 
-enum { KO_N_BUFFERS = 8 };
+/* The number of a weight that a model does not have (a bias). */
+#define KO_NO_WEIGHT SIZE_MAX
+
+/* A norm over d_model. */
+enum ko_norm_kind { KO_RMS_NORM, KO_LAYER_NORM };
+struct ko_norm {
+    enum ko_norm_kind kind;
+    float eps;
+    size_t weight, bias; /* [d_model] each; bias: of LayerNorm */
+};
+
+/* A matrix with its bias. */
+struct ko_projection {
+    size_t weight, bias; /* bias [n_out] or KO_NO_WEIGHT */
+};
+
+/* What comes before the layers and after them. */
+struct ko_ends {
+    bool tied;        /* the unembedding is the embedding */
+    size_t embedding; /* [vocabulary, d_model] */
+    size_t positions; /* [max_tokens, d_model] learned positions, or KO_NO_WEIGHT */
+    struct ko_norm final_norm;
+    size_t head; /* [vocabulary, d_model]; the embedding's number where tied */
+};
 
 struct ko_model;
-
-/* Everything that a layer's computation needs. */
-struct ko_pass {
-    const struct ko_model *model;
-    struct ko_arena arena;
-    const struct ko_kernels *k;
-    struct ko_backend *be;
-    const struct ko_rows *rows;
-    const uint8_t
-        *masks; /* [n_masks, n_layers, n_features] backend memory; NULL where there is none */
-    const uint8_t *conv_masks;   /* [n_masks, n_layers, conv_channels] */
-    float *x;                    /* [n_rows, d_model] the residual stream */
-    float *buffer[KO_N_BUFFERS]; /* [n_rows, shape-dependent width], see ko_family.widths */
-};
 
 struct ko_family {
     const char *name;           /* "mamba": what the cube calls the architecture */
     const char *title;          /* "Mamba-1", for people */
     const char *model_types[4]; /* config.json's model_type; NULL-terminated */
-    enum ko_mixer mixer;
     bool in_first; /* the layers' matrices are [in, out] in the file (GPT-2's Conv1D) */
+    /* Endings of names of tensors that may be left over (stored masks); NULL-terminated. */
+    const char *ignored_endings[4];
 
-    /* config.json -> shape. KO_E_INPUT "MODEL: KEY: ...", for missing keys without a default and
-       for keys that change the result and are not supported at their value. */
-    enum ko_code (*configure)(struct ko_model *model, json_object *config, struct ko_error *err);
-    /* Declares every weight (ko_model_add_weight). `has(name)` tells names in the file, for
-     * prefixes and tied heads. */
-    enum ko_code (*declare)(struct ko_model *model, const struct ko_checkpoint *checkpoint,
-                            struct ko_error *err);
-    /* Writes what follows from the configuration (rotary tables) into its places among the values
-       [value_floats] (ko_model_reserve), host memory. NULL: there is nothing of the kind. */
-    void (*derive)(const struct ko_model *model, float *values);
-    /* Whether a leftover tensor may be ignored (mask buffers, a repeated tied head). */
-    bool (*ignores)(const struct ko_model *model, const struct ko_checkpoint *checkpoint,
-                    const struct ko_tensor *tensor);
-    /* Widths (floats a row) of the buffers, 0: unused. Buffer 0 is free once `mix` has returned,
-       and the result of `mix` lies in buffer 1 with the width widths[1]. */
-    void (*widths)(const struct ko_model *model, int32_t widths[KO_N_BUFFERS]);
-    /* Embedding of the trunk rows into x. */
-    enum ko_code (*embed)(const struct ko_pass *pass, struct ko_error *err);
-    /* Norm, projections, mixing of layer l for rows [0, n_active): result in buffer 1. x is not
-     * changed. */
-    enum ko_code (*mix)(const struct ko_pass *pass, int32_t layer, struct ko_error *err);
-    /* The rest of layer l for n rows: x += output projection(mixed), then the MLP where there is
-       one. mixed is [n, widths[1]]; buffers 2 and up may be used. */
-    enum ko_code (*finish)(const struct ko_pass *pass, int32_t layer, int32_t n, float *x,
-                           const float *mixed, int32_t ld_mixed, struct ko_error *err);
-    /* Final norm of n rows, in place. */
-    enum ko_code (*final_norm)(const struct ko_pass *pass, int32_t n, float *x,
-                               struct ko_error *err);
-    /* The unembedding matrix [vocabulary, d_model]. */
-    struct ko_matrix (*unembedding)(const struct ko_model *model, const struct ko_arena *arena);
-    /* FLOP of the matrix products of one row in one layer: before the convolution, after it up to
-     * the mixing, after the mixing. */
-    void (*row_flop)(const struct ko_model *model, double flop[3]);
-    /* Index of layer l's KO_DECAY_NORMS weight; -1: the family has no features. */
-    int32_t (*decay_weight)(const struct ko_model *model, int32_t layer);
-    /* Channels of the convolution that a mask of features removes: conv[conv_channels] from
-     * mask[n_features]. NULL: the same. */
-    void (*conv_mask)(const struct ko_model *model, const uint8_t *mask, uint8_t *conv);
+    /* Reads config.json into the shape, and lists the model's weights and sublayers, layer by
+       layer. checkpoint: for prefixes of names; NULL: a plan without weights, under the family's
+       own naming. KO_E_INPUT "MODEL: KEY: ...", for missing keys without a default and for keys
+       that change the result and are not supported at their value. */
+    enum ko_code (*build)(struct ko_model *model, json_object *config,
+                          const struct ko_checkpoint *checkpoint, struct ko_error *err);
 };
 
 struct ko_model {
     char *name; /* owned */
     const struct ko_family *family;
     struct ko_shape shape;
+    struct ko_ends ends;
+    struct ko_sublayer *sublayer; /* [n_sublayers], layers ascending, in each in order; owned */
+    size_t n_sublayers, sublayers_capacity;
+    struct ko_rope_table *rope; /* [n_ropes]; owned */
+    size_t n_ropes, ropes_capacity;
     struct ko_weight *weights; /* [n_weights], ordered as declared; owned */
     size_t n_weights, weights_capacity;
     size_t value_floats, matrix_elements; /* multiples of 16 */
     const char *tie_key; /* of config.json, that ties the unembedding to the embedding */
     const struct ko_stop *load_stop; /* looked at while the weights are loaded; NULL: never;
                                         borrowed */
-    void *bound; /* the family's typed struct of weight indices or offsets; owned, freed with free()
-                  */
 };
 
 /* The registry: all families, NULL-terminated; the one that reads this model_type, or NULL. */
@@ -153,8 +124,8 @@ const struct ko_family *ko_family_find(const char *model_type);
    checkpoint is left without it (ko_checkpoint_stripped). Reads no weight. Free with ko_model_free. */
 KO_MUST_CHECK enum ko_code ko_model_open(struct ko_checkpoint *checkpoint, struct ko_model **out,
                                          struct ko_error *err);
-/* The same from a configuration alone, for plans without weights and for random weights. has_tensor
-   answers are then "yes" for the family's own naming. */
+/* The same from a configuration alone, for plans without weights and for random weights, under the
+   family's own naming. */
 KO_MUST_CHECK enum ko_code ko_model_from_config(const char *name, json_object *config,
                                                 struct ko_model **out, struct ko_error *err);
 /* Adds a line for everything that keeps ko_model_open from opening, as far as it can be known: of
@@ -162,18 +133,6 @@ KO_MUST_CHECK enum ko_code ko_model_from_config(const char *name, json_object *c
 KO_MUST_CHECK enum ko_code ko_model_problems(const struct ko_checkpoint *checkpoint,
                                              struct ko_strings *problems, struct ko_error *err);
 void ko_model_free(struct ko_model *model);
-
-/* For families. Shape in the file's order; the layout in memory is the transform's. *index: its
- * number (may be NULL). */
-KO_MUST_CHECK enum ko_code ko_model_add_weight(struct ko_model *model, int32_t layer,
-                                               enum ko_transform transform, int32_t n_dims,
-                                               const int64_t *shape, size_t *index,
-                                               struct ko_error *err, const char *tensor_format, ...)
-    KO_PRINTF(8, 9);
-
-/* For families: n floats among the values for what `derive` writes, from *offset on. */
-KO_MUST_CHECK enum ko_code ko_model_reserve(struct ko_model *model, size_t n, size_t *offset,
-                                            struct ko_error *err);
 
 /* Weights in host memory are one array of float32: the values, behind them the matrices. */
 static inline size_t ko_model_floats(const struct ko_model *model)
@@ -228,13 +187,22 @@ KO_MUST_CHECK enum ko_code ko_model_fill_random_apart(const struct ko_model *mod
                                                       const struct ko_matrix_sink *sink,
                                                       struct ko_error *err);
 
+/* The mixer that feature classes select from, in every layer of one size: the first of the model's
+   sublayers with features, or NULL. */
+const struct ko_sublayer *ko_model_featured(const struct ko_model *model);
 /* n = || exp(-exp(A_log)) ||_1 over the state axis, in double precision: norm [n_layers,
-   n_features] from the values (host memory); nothing where n_features is 0. */
+   n_features] from the values (host memory); nothing where no sublayer has features. */
 void ko_model_decay_norms(const struct ko_model *model, const float *values, double *norm);
+/* The largest of each size over the sublayers. */
+struct ko_sizes ko_model_sizes(const struct ko_model *model);
+/* FLOP of the matrix products of one row in one layer, the mean over the layers: before the
+   convolution, after it up to the mixing, after the mixing. */
+void ko_model_row_flop(const struct ko_model *model, double flop[3]);
 
-/* Floats a row of the workspace (x and all buffers; buffer 0 at least d_model + widths[1]). */
+/* Floats a row of the workspace (x and all buffers). */
 size_t ko_model_row_floats(const struct ko_model *model);
-/* The same widths, with buffer 0 widened. */
+/* Widths of the buffers: the widest of the sublayers; buffer 0 holds the last rows of x and of a
+   mixer's result too, d_model + widths[1]. */
 void ko_model_widths(const struct ko_model *model, int32_t widths[KO_N_BUFFERS]);
 
 /* config.json text of the model shapes that `bench --shape` knows; NULL for an unknown one. */

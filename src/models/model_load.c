@@ -172,8 +172,8 @@ static enum ko_code load(const struct ko_model *model, const struct ko_checkpoin
         if (!code)
             code = load_weight(model, weight, tensor, target, &hash[w], err);
     }
-    if (!code && (part == 0 || !target->matrices) && model->family->derive)
-        model->family->derive(model, target->values);
+    if (!code && (part == 0 || !target->matrices))
+        ko_model_derive(model, target->values);
     free(target->block);
     return code;
 }

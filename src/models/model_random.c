@@ -2,7 +2,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-#include "src/models/family.h"
+#include "src/base/text.h"
 #include "src/models/weights.h"
 
 enum { CHUNK = 1 << 14 };
@@ -28,9 +28,9 @@ static enum kind kind_of(const struct ko_weight *weight)
         return KIND_CONV;
     if (weight->n_dims == 2)
         return KIND_MATRIX;
-    if (ko_name_ends(weight->tensor, "dt_proj.bias") || ko_name_ends(weight->tensor, ".dt_bias"))
+    if (ko_text_ends(weight->tensor, "dt_proj.bias") || ko_text_ends(weight->tensor, ".dt_bias"))
         return KIND_STEP_BIAS;
-    return ko_name_ends(weight->tensor, ".bias") ? KIND_BIAS : KIND_GAIN;
+    return ko_text_ends(weight->tensor, ".bias") ? KIND_BIAS : KIND_GAIN;
 }
 
 /* What the elements of a tensor have in common. */
@@ -99,8 +99,7 @@ static enum ko_code fill(const struct ko_model *model, uint64_t seed, float *val
                                   chunk, (size_t)n, err);
         }
     }
-    if (model->family->derive)
-        model->family->derive(model, values);
+    ko_model_derive(model, values);
     return code;
 }
 

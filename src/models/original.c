@@ -7,7 +7,7 @@
 
 #include "src/base/json.h"
 #include "src/base/text.h"
-#include "src/models/family.h"
+#include "src/models/config.h"
 
 /* What a key of ssm_cfg is for. */
 enum use {

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "src/base/json.h"
-#include "src/models/family.h"
+#include "src/models/config.h"
 
 static const double pi = 3.14159265358979323846;
 

@@ -15,6 +15,13 @@ struct ko_rope_config {
     double factor, low, high, original; /* of the scaling; original: positions */
 };
 
+/* The tables of a model, derived from the configuration. */
+struct ko_rope_table {
+    struct ko_rope_config config;
+    int32_t d_head;
+    size_t cos, sin; /* offsets among the values of [max_tokens, d_head / 2] */
+};
+
 /* Reads rope_parameters, or the older rope_theta and rope_scaling. max_positions: the model's
    max_position_embeddings. KO_E_INPUT for a type other than default and llama3. */
 KO_MUST_CHECK enum ko_code ko_rope_configure(const struct ko_model *model, json_object *config,

@@ -9,7 +9,7 @@
 
 #include "src/base/memory.h"
 #include "src/base/text.h"
-#include "src/models/family.h"
+#include "src/models/rope.h"
 
 enum { ALIGNMENT = 16, SHAPE_TEXT = 24 * KO_TENSOR_DIMS };
 
@@ -78,38 +78,46 @@ enum ko_code ko_model_reserve(struct ko_model *model, size_t n, size_t *offset,
     return append(model, n, &model->value_floats, offset, err);
 }
 
-enum ko_code ko_model_add_weight(struct ko_model *model, int32_t layer, enum ko_transform transform,
-                                 int32_t n_dims, const int64_t *shape, size_t *index,
-                                 struct ko_error *err, const char *tensor_format, ...)
+enum ko_code ko_model_add_weight(struct ko_model *model, const struct ko_weight *from,
+                                 size_t *index, struct ko_error *err, const char *format, ...)
 {
-    struct ko_weight weight = {.n_dims = n_dims, .transform = transform, .layer = layer};
-    weight.matrix = n_dims == 2 && transform == KO_AS_STORED;
-    weight.in_first = weight.matrix && layer >= 0 && model->family->in_first;
-    memcpy(weight.shape, shape, (size_t)n_dims * sizeof shape[0]);
+    struct ko_weight weight = *from;
+    weight.matrix = weight.n_dims == 2 && weight.transform == KO_AS_STORED;
     struct ko_weight *grown =
         ko_grow(model->weights, &model->weights_capacity, model->n_weights + 1, sizeof *grown, err);
-    if (!grown)
+    if (!grown) {
         return KO_E_MEMORY;
+    }
     model->weights = grown;
 
     va_list args;
-    va_start(args, tensor_format);
-    enum ko_code code = format_name(tensor_format, args, &weight.tensor, err);
+    va_start(args, format);
+    enum ko_code code = format_name(format, args, &weight.tensor, err);
     va_end(args);
-    if (!code)
+    if (code == KO_OK) {
         code = size_in_memory(&weight, &weight.n, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code =
             append(model, weight.n, weight.matrix ? &model->matrix_elements : &model->value_floats,
                    &weight.offset, err);
-    if (code) {
+    }
+    if (code != KO_OK) {
         free(weight.tensor);
         return code;
     }
-    if (index)
-        *index = model->n_weights;
+    *index = model->n_weights;
     model->weights[model->n_weights++] = weight;
     return KO_OK;
+}
+
+void ko_model_derive(const struct ko_model *model, float *values)
+{
+    for (size_t r = 0; r < model->n_ropes; r++) {
+        const struct ko_rope_table *rope = &model->rope[r];
+        ko_rope_tables(&rope->config, model->shape.max_tokens, rope->d_head, values + rope->cos,
+                       values + rope->sin);
+    }
 }
 
 enum ko_code ko_weight_check(const struct ko_model *model, const struct ko_weight *weight,
@@ -132,12 +140,46 @@ enum ko_code ko_weight_check(const struct ko_model *model, const struct ko_weigh
     return KO_OK;
 }
 
+/* Whether the two tensors have the same dtype, shape and bytes. */
+static bool tensors_are_equal(const struct ko_tensor *a, const struct ko_tensor *b)
+{
+    if (a->dtype != b->dtype || a->n_dims != b->n_dims || a->data_bytes != b->data_bytes) {
+        return false;
+    }
+    for (int d = 0; d < a->n_dims; d++) {
+        if (a->shape[d] != b->shape[d]) {
+            return false;
+        }
+    }
+    const bool equal = a->data_bytes == 0 || memcmp(a->data, b->data, a->data_bytes) == 0;
+    ko_tensor_release(a);
+    ko_tensor_release(b);
+    return equal;
+}
+
+/* A head that is stored although it is tied, and repeats the embedding. */
+static bool repeats_embedding(const struct ko_model *model, const struct ko_checkpoint *checkpoint,
+                              const struct ko_tensor *tensor)
+{
+    if (!model->ends.tied || strcmp(tensor->name, "lm_head.weight") != 0) {
+        return false;
+    }
+    const struct ko_tensor *embedding =
+        ko_checkpoint_find(checkpoint, model->weights[model->ends.embedding].tensor);
+    return embedding && tensors_are_equal(tensor, embedding);
+}
+
 static bool is_ignored(const struct ko_model *model, const struct ko_checkpoint *checkpoint,
                        const struct ko_tensor *tensor)
 {
-    if (ko_name_ends(tensor->name, ".rotary_emb.inv_freq"))
-        return true;
-    return model->family->ignores && model->family->ignores(model, checkpoint, tensor);
+    const char *const *endings = model->family->ignored_endings;
+    for (int i = 0; endings[i]; i++) {
+        if (ko_text_ends(tensor->name, endings[i])) {
+            return true;
+        }
+    }
+    return ko_text_ends(tensor->name, ".rotary_emb.inv_freq") ||
+           repeats_embedding(model, checkpoint, tensor);
 }
 
 static enum ko_code fail_leftover(const struct ko_model *model, const struct ko_tensor *tensor,

@@ -5,6 +5,18 @@
 #include "src/base/text.h"
 #include "src/models/model.h"
 
+/* Adds a weight: a copy of *weight, whose tensor, matrix, offset and n are filled in. *index: its
+   number. The name of its tensor is formatted. */
+KO_MUST_CHECK enum ko_code ko_model_add_weight(struct ko_model *model,
+                                               const struct ko_weight *weight, size_t *index,
+                                               struct ko_error *err, const char *format, ...)
+    KO_PRINTF(5, 6);
+/* n floats among the values for a table that is derived, from *offset on. */
+KO_MUST_CHECK enum ko_code ko_model_reserve(struct ko_model *model, size_t n, size_t *offset,
+                                            struct ko_error *err);
+/* Writes what follows from the configuration (rotary tables) into its places among the values
+   [value_floats], host memory. */
+void ko_model_derive(const struct ko_model *model, float *values);
 /* Every declared weight is in the checkpoint with its shape and a float dtype, and no tensor is
    left over. KO_E_INPUT "MODEL: TENSOR: ...". */
 KO_MUST_CHECK enum ko_code ko_weights_check(const struct ko_model *model,

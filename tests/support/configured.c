@@ -40,3 +40,41 @@ size_t test_refusals(const char *model_type, const struct test_refusal *rows, si
     }
     return bad;
 }
+
+struct test_sizes test_sizes_of(const struct ko_model *model)
+{
+    const struct ko_shape *shape = &model->shape;
+    const struct ko_sizes all = ko_model_sizes(model);
+    return (struct test_sizes){
+        .n_layers = shape->n_layers,
+        .d_model = shape->d_model,
+        .vocabulary = shape->vocabulary,
+        .max_tokens = shape->max_tokens,
+        .bos_id = shape->bos_id,
+        .d_inner = all.d_inner,
+        .d_state = all.d_state,
+        .d_conv = all.d_conv,
+        .dt_rank = all.dt_rank,
+        .n_groups = all.n_groups,
+        .conv_channels = all.conv_channels,
+        .n_features = all.n_features,
+        .n_ssm_heads = all.n_ssm_heads,
+        .d_ssm_head = all.d_ssm_head,
+        .n_heads = all.n_heads,
+        .n_kv_heads = all.n_kv_heads,
+        .d_head = all.d_head,
+        .d_ff = all.d_ff,
+        .reach = all.reach > 0 ? all.reach : INT32_MAX,
+        .norm_eps = model->ends.final_norm.eps,
+    };
+}
+
+bool test_has_weight(const struct ko_model *model, const char *tensor)
+{
+    for (size_t w = 0; w < model->n_weights; w++) {
+        if (strcmp(model->weights[w].tensor, tensor) == 0) {
+            return true;
+        }
+    }
+    return false;
+}

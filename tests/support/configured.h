@@ -16,4 +16,16 @@ struct test_refusal {
 /* The number of rows that are not refused with exactly their text, each told on stderr. */
 size_t test_refusals(const char *model_type, const struct test_refusal *rows, size_t n);
 
+/* What a model's configuration says, in one place: the shape, and the sizes of its sublayers. */
+struct test_sizes {
+    int32_t n_layers, d_model, vocabulary, max_tokens, bos_id;
+    int32_t d_inner, d_state, d_conv, dt_rank, n_groups, conv_channels, n_features;
+    int32_t n_ssm_heads, d_ssm_head, n_heads, n_kv_heads, d_head, d_ff;
+    int32_t reach; /* INT32_MAX without attention */
+    float norm_eps;
+};
+struct test_sizes test_sizes_of(const struct ko_model *model);
+/* Whether the model has a weight of this tensor. */
+bool test_has_weight(const struct ko_model *model, const char *tensor);
+
 #endif

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/models/pass.h"
+
 static void need(int true_here, const char *what)
 {
     if (true_here)
@@ -71,14 +73,16 @@ void test_run_trunk(const struct ko_model *model, const float *floats, const int
     if (!code)
         code = pass.k->set_rows(pass.be, &rows, &err);
     if (!code)
-        code = model->family->embed(&pass, &err);
-    for (int32_t l = 0; l < layers && !code; l++) {
-        code = model->family->mix(&pass, l, &err);
+        code = ko_pass_embed(&pass, &err);
+    for (size_t i = 0; i < model->n_sublayers && !code; i++) {
+        const struct ko_sublayer *sublayer = &model->sublayer[i];
+        if (sublayer->kind->mix)
+            code = sublayer->kind->mix(&pass, sublayer, &err);
         if (!code)
-            code = model->family->finish(&pass, l, n, x, pass.buffer[1], widths[1], &err);
+            code = sublayer->kind->finish(&pass, sublayer, n, x, pass.buffer[1], widths[1], &err);
     }
     if (!code)
-        code = model->family->final_norm(&pass, n, x, &err);
+        code = ko_pass_final_norm(&pass, n, x, &err);
     need(code == KO_OK, err.text);
 
     pass.k->close(pass.be);

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "src/models/model.h"
+#include "src/models/pass.h"
 #include "tests/support/configured.h"
 #include "tests/support/trunk.h"
 
@@ -45,7 +45,7 @@ static void missing_keys_take_the_defaults(void **state)
         struct ko_model *model = configured(rows[i].config, &err);
         if (!model)
             fail_msg("row %zu: %s", i, err.text);
-        const struct ko_shape *s = &model->shape;
+        const struct test_sizes sizes = test_sizes_of(model), *s = &sizes;
         assert_int_equal(s->d_model, rows[i].d_model);
         assert_int_equal(s->n_layers, rows[i].n_layers);
         assert_int_equal(s->vocabulary, rows[i].vocabulary);
@@ -57,7 +57,7 @@ static void missing_keys_take_the_defaults(void **state)
         assert_int_equal(s->bos_id, rows[i].bos);
         assert_int_equal(s->reach, INT32_MAX);
         assert_int_equal(s->n_features, 0);
-        assert_int_equal(model->family->decay_weight(model, 0), -1);
+        assert_null(ko_model_featured(model));
         ko_model_decay_norms(model, NULL, NULL); /* there are none to write */
         ko_model_free(model);
     }
@@ -198,7 +198,7 @@ static void a_clean_pass_equals_the_formulas(void **state)
                          expected[i]);
     }
     const struct ko_arena host = ko_model_host_arena(model, arena);
-    assert_ptr_equal(model->family->unembedding(model, &host).data,
+    assert_ptr_equal(ko_model_unembedding(model, &host).data,
                      test_weight(model, arena, "lm_head.weight"));
     free(arena);
     ko_model_free(model);

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "src/models/transformer.h"
+#include "src/models/families/llama_like.h"
 #include "tests/support/configured.h"
 
 static void missing_keys_take_the_defaults(void **state)
@@ -34,7 +34,7 @@ static void missing_keys_take_the_defaults(void **state)
         struct ko_model *model = test_configured("llama", rows[i].config, &err);
         if (!model)
             fail_msg("row %zu: %s", i, err.text);
-        const struct ko_shape *s = &model->shape;
+        const struct test_sizes sizes = test_sizes_of(model), *s = &sizes;
         assert_int_equal(s->d_model, rows[i].d_model);
         assert_int_equal(s->n_layers, 32);
         assert_int_equal(s->vocabulary, 32000);
@@ -46,9 +46,8 @@ static void missing_keys_take_the_defaults(void **state)
         assert_int_equal(s->bos_id, rows[i].bos);
         assert_int_equal(s->reach, INT32_MAX);
         assert_true(s->norm_eps == 1e-6f);
-        const struct ko_transformer *t = model->bound;
-        assert_false(t->ends.tied);
-        assert_int_not_equal(t->ends.head, t->ends.embedding);
+        assert_false(model->ends.tied);
+        assert_int_not_equal(model->ends.head, model->ends.embedding);
         ko_model_free(model);
     }
 }

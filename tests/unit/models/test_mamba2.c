@@ -36,7 +36,7 @@ static void missing_keys_take_the_defaults(void **state)
         struct ko_model *model = test_configured("mamba2", rows[i].config, &err);
         if (!model)
             fail_msg("row %zu: %s", i, err.text);
-        const struct ko_shape *s = &model->shape;
+        const struct test_sizes sizes = test_sizes_of(model), *s = &sizes;
         assert_int_equal(s->n_layers, 64);
         assert_int_equal(s->vocabulary, 32768);
         assert_int_equal(s->d_conv, 4);
@@ -44,9 +44,9 @@ static void missing_keys_take_the_defaults(void **state)
         assert_true(s->norm_eps == 1e-5f);
         assert_int_equal(s->d_model, rows[i].d_model);
         assert_int_equal(s->d_inner, rows[i].d_inner);
-        assert_int_equal(s->n_heads, rows[i].n_heads);
+        assert_int_equal(s->n_ssm_heads, rows[i].n_heads);
         assert_int_equal(s->n_features, rows[i].n_heads);
-        assert_int_equal(s->d_head, rows[i].d_head);
+        assert_int_equal(s->d_ssm_head, rows[i].d_head);
         assert_int_equal(s->n_groups, rows[i].n_groups);
         assert_int_equal(s->d_state, rows[i].d_state);
         assert_int_equal(s->conv_channels, rows[i].conv_channels);
@@ -101,11 +101,11 @@ static void taps_of_b_and_c_go_where_every_head_goes(void **state)
                         "\"state_size\": 5}",
                         &err);
     assert_non_null(model);
-    assert_int_equal(model->shape.conv_channels, ALL);
+    assert_int_equal(test_sizes_of(model).conv_channels, ALL);
     static const uint8_t masks[][HEADS_] = {{1, 0, 1, 1}, {0, 0, 0, 0}, {1, 1, 1, 1}};
     for (int i = 0; i < 3; i++) {
         memset(conv, 7, sizeof conv);
-        model->family->conv_mask(model, masks[i], conv);
+        model->sublayer[0].kind->conv_mask(&model->sublayer[0], masks[i], conv);
         for (int c = 0; c < ALL; c++)
             assert_int_equal(conv[c], c < INNER_ ? masks[i][c / WIDTH_] : i == 2);
     }
@@ -284,7 +284,7 @@ static void sizes_follow_from_the_shape(void **state)
     ko_model_widths(model, widths);
     assert_int_equal(widths[1], INNER);
     assert_true(widths[0] >= D + INNER && widths[0] >= CONV);
-    model->family->row_flop(model, flop);
+    ko_model_row_flop(model, flop);
     assert_true(flop[0] == 2 * D * ALL);
     assert_true(flop[1] == 0);
     assert_true(flop[2] == 2 * INNER * D);

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "src/models/transformer.h"
+#include "src/models/families/llama_like.h"
 #include "tests/support/configured.h"
 
 static void missing_keys_take_the_defaults(void **state)
@@ -30,7 +30,7 @@ static void missing_keys_take_the_defaults(void **state)
         struct ko_model *model = test_configured("mistral", rows[i].config, &err);
         if (!model)
             fail_msg("row %zu: %s", i, err.text);
-        const struct ko_shape *s = &model->shape;
+        const struct test_sizes sizes = test_sizes_of(model), *s = &sizes;
         assert_int_equal(s->d_model, 4096);
         assert_int_equal(s->d_ff, 14336);
         assert_int_equal(s->n_layers, 32);
@@ -41,7 +41,7 @@ static void missing_keys_take_the_defaults(void **state)
         assert_int_equal(s->reach, rows[i].reach);
         assert_int_equal(s->max_tokens, KO_MAX_POSITIONS);
         assert_int_equal(s->bos_id, 1);
-        assert_false(((const struct ko_transformer *)model->bound)->ends.tied);
+        assert_false(model->ends.tied);
         ko_model_free(model);
     }
 }
@@ -91,7 +91,7 @@ static void layer_types_agree_with_the_window_or_are_refused(void **state)
         struct ko_error err = {0};
         struct ko_model *model = test_configured("mistral", fine[i], &err);
         assert_non_null(model);
-        assert_int_equal(model->shape.reach, i == 0 ? INT32_MAX : 5);
+        assert_int_equal(test_sizes_of(model).reach, i == 0 ? INT32_MAX : 5);
         ko_model_free(model);
     }
 }

@@ -151,7 +151,7 @@ static void decay_norms_agree_with_double_precision(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct ko_error err = {0};
         struct loaded m = loaded(rows[i].folder, 1);
-        size_t n = (size_t)m.model->shape.n_features;
+        size_t n = (size_t)ko_model_sizes(m.model).n_features;
         double *norm = ko_new((size_t)m.model->shape.n_layers * n, sizeof *norm, &err);
         assert_non_null(norm);
         ko_model_decay_norms(m.model, m.arena, norm);
@@ -240,7 +240,7 @@ static void random_weights_are_reproducible_and_their_decays_spread(void **state
     ko_model_fill_random(other.model, 8, other.arena);
     assert_memory_not_equal(m.arena, other.arena, bytes);
 
-    size_t n = (size_t)m.model->shape.n_features;
+    size_t n = (size_t)ko_model_sizes(m.model).n_features;
     double *norm = ko_new((size_t)m.model->shape.n_layers * n, sizeof *norm, &err);
     assert_non_null(norm);
     ko_model_decay_norms(m.model, m.arena, norm);

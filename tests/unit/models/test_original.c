@@ -40,7 +40,7 @@ static void missing_keys_take_mamba_ssms_defaults(void **state)
         struct ko_model *model = test_configured(NULL, rows[i].config, &err);
         if (!model)
             fail_msg("row %zu: %s", i, err.text);
-        const struct ko_shape *s = &model->shape;
+        const struct test_sizes sizes = test_sizes_of(model), *s = &sizes;
         assert_string_equal(model->family->name, rows[i].family);
         assert_int_equal(s->n_layers, rows[i].n_layers);
         assert_int_equal(s->vocabulary, rows[i].vocabulary);
@@ -48,7 +48,7 @@ static void missing_keys_take_mamba_ssms_defaults(void **state)
         assert_int_equal(s->d_state, rows[i].d_state);
         assert_int_equal(s->d_conv, rows[i].d_conv);
         assert_int_equal(s->dt_rank, rows[i].dt_rank);
-        assert_int_equal(s->n_heads, rows[i].n_heads);
+        assert_int_equal(s->n_ssm_heads, rows[i].n_heads);
         assert_int_equal(s->n_groups, rows[i].n_groups);
         assert_int_equal(s->bos_id, rows[i].bos);
         assert_true(s->norm_eps == 1e-5f);

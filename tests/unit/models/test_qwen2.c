@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "src/models/transformer.h"
+#include "src/models/families/llama_like.h"
 #include "tests/support/configured.h"
 
 #define FULL    "\"full_attention\""
@@ -20,7 +20,7 @@ static void missing_keys_take_the_defaults(void **state)
     (void)state;
     struct ko_model *model = test_configured("qwen2", "{}", &err);
     assert_non_null(model);
-    const struct ko_shape *s = &model->shape;
+    const struct test_sizes sizes = test_sizes_of(model), *s = &sizes;
     assert_int_equal(s->d_model, 4096);
     assert_int_equal(s->d_ff, 22016);
     assert_int_equal(s->n_layers, 32);
@@ -31,16 +31,15 @@ static void missing_keys_take_the_defaults(void **state)
     assert_int_equal(s->max_tokens, KO_MAX_POSITIONS);
     assert_int_equal(s->bos_id, -1);
     assert_int_equal(s->reach, INT32_MAX);
-    const struct ko_transformer *t = model->bound;
-    assert_false(t->ends.tied);
-    assert_true(t->qkv_bias);
-    assert_false(t->o_bias);
-    assert_false(t->mlp_bias);
+    assert_false(model->ends.tied);
+    assert_true(test_has_weight(model, "model.layers.0.self_attn.k_proj.bias"));
+    assert_false(test_has_weight(model, "model.layers.0.self_attn.o_proj.bias"));
+    assert_false(test_has_weight(model, "model.layers.0.mlp.up_proj.bias"));
     ko_model_free(model);
     model = test_configured("qwen2", "{\"num_attention_heads\": 8, \"num_key_value_heads\": null}",
                             &err);
     assert_non_null(model);
-    assert_int_equal(model->shape.n_kv_heads, 8);
+    assert_int_equal(test_sizes_of(model).n_kv_heads, 8);
     ko_model_free(model);
 }
 
@@ -67,8 +66,8 @@ static void every_layer_slides_or_none(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct ko_error err = {0};
         struct ko_model *model = test_configured("qwen2", rows[i].config, &err);
-        if (!model || model->shape.reach != rows[i].reach)
-            fail_msg("row %zu: %s %d", i, err.text, model ? model->shape.reach : 0);
+        if (!model || test_sizes_of(model).reach != rows[i].reach)
+            fail_msg("row %zu: %s %d", i, err.text, model ? test_sizes_of(model).reach : 0);
         ko_model_free(model);
     }
 }

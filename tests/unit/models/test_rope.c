@@ -9,8 +9,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "src/models/families/llama_like.h"
 #include "src/models/rope.h"
-#include "src/models/transformer.h"
 #include "tests/support/configured.h"
 
 /* Expected: theta ** (-2 k / d), and transformers' _compute_llama3_parameters written in double
@@ -107,7 +107,7 @@ static void old_and_new_keys_say_the_same(void **state)
         struct ko_model *model = test_configured("llama", rows[i].config, &err);
         if (!model)
             fail_msg("row %zu: %s", i, err.text);
-        const struct ko_rope_config *got = &((const struct ko_transformer *)model->bound)->rope;
+        const struct ko_rope_config *got = &model->rope[0].config;
         const struct ko_rope_config *expected = &rows[i].rope;
         if (!(got->theta == expected->theta && got->scaled == expected->scaled))
             fail_msg("row %zu: theta %g", i, got->theta);
@@ -168,7 +168,7 @@ static void the_arena_holds_the_tables_of_the_positions_at_most(void **state)
         &err);
     assert_non_null(model);
     assert_int_equal(model->shape.max_tokens, KO_MAX_POSITIONS);
-    const struct ko_transformer *t = model->bound;
+    const struct ko_rope_table *t = &model->rope[0];
     const size_t last = (size_t)KO_MAX_POSITIONS * 2 - 1;
     assert_true(t->sin + last < ko_model_floats(model));
     float *arena = calloc(ko_model_floats(model), sizeof *arena);

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "src/models/selective.h"
+#include "src/models/pass.h"
 #include "tests/support/configured.h"
 #include "tests/support/trunk.h"
 
@@ -46,7 +46,7 @@ static void missing_keys_take_the_defaults(void **state)
         struct ko_model *model = configured(rows[i].config, &err);
         if (!model)
             fail_msg("row %zu: %s", i, err.text);
-        const struct ko_shape *s = &model->shape;
+        const struct test_sizes sizes = test_sizes_of(model), *s = &sizes;
         assert_int_equal(s->d_model, rows[i].d_model);
         assert_int_equal(s->n_layers, rows[i].n_layers);
         assert_int_equal(s->vocabulary, rows[i].vocabulary);
@@ -103,7 +103,7 @@ static void sizes_follow_from_the_shape(void **state)
     for (int b = 0; b < KO_N_BUFFERS; b++)
         floats += (size_t)widths[b];
     assert_int_equal(ko_model_row_floats(model), floats);
-    model->family->row_flop(model, flop);
+    ko_model_row_flop(model, flop);
     assert_true(flop[0] == 2 * 10 * 12);
     assert_true(flop[1] == 2 * 6 * 8 + 2 * 2 * 6);
     assert_true(flop[2] == 2 * 6 * 10);
@@ -126,7 +126,7 @@ static void falcon_mamba_differs_in_its_norms_alone(void **state)
     struct ko_model *model = test_configured(
         "falcon_mamba", "{\"hidden_size\": 48, \"intermediate_size\": 96, \"expand\": 16}", &err);
     assert_non_null(model);
-    const struct ko_shape *s = &model->shape;
+    const struct test_sizes sizes = test_sizes_of(model), *s = &sizes;
     assert_int_equal(s->d_inner, 96);
     assert_int_equal(s->dt_rank, 3);
     assert_int_equal(s->d_state, 16);
@@ -134,10 +134,8 @@ static void falcon_mamba_differs_in_its_norms_alone(void **state)
     assert_int_equal(s->vocabulary, 50280);
     assert_int_equal(s->n_features, 96);
     assert_int_equal(s->bos_id, 0);
-    const struct ko_selective *m = model->bound;
-    assert_true(m->mixer_eps == 1e-6f);
-    assert_true(m->ends.tied);
-    assert_int_equal(m->ends.head, m->ends.embedding);
+    assert_true(model->ends.tied);
+    assert_int_equal(model->ends.head, model->ends.embedding);
     ko_model_free(model);
     assert_int_equal(test_refusals("falcon_mamba", refusals, sizeof refusals / sizeof refusals[0]),
                      0);
@@ -270,7 +268,7 @@ static void check_pass(const char *family, bool bias, bool conv_bias, double eps
                          expected[i]);
     }
     const struct ko_arena host = ko_model_host_arena(model, arena);
-    assert_ptr_equal(model->family->unembedding(model, &host).data,
+    assert_ptr_equal(ko_model_unembedding(model, &host).data,
                      test_weight(model, arena, "lm_head.weight"));
     free(arena);
     ko_model_free(model);

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "src/models/model.h"
+#include "tests/support/configured.h"
 
 static void every_shape_has_the_sizes_of_the_published_model(void **state)
 {
@@ -46,15 +47,15 @@ static void every_shape_has_the_sizes_of_the_published_model(void **state)
         if (ko_model_from_config(names[i], config, &model, &err))
             fail_msg("%s", err.text);
         json_object_put(config);
-        const struct ko_shape *s = &model->shape;
+        const struct test_sizes sizes = test_sizes_of(model), *s = &sizes;
         assert_int_equal(s->d_model, rows[i].d_model);
         assert_int_equal(s->n_layers, rows[i].n_layers);
         assert_int_equal(s->vocabulary, rows[i].vocabulary);
         assert_int_equal(s->d_inner, rows[i].d_inner);
         assert_int_equal(s->dt_rank, rows[i].dt_rank);
-        assert_int_equal(s->n_heads, rows[i].n_heads);
+        assert_int_equal(s->n_ssm_heads + s->n_heads, rows[i].n_heads);
         assert_int_equal(s->n_kv_heads, rows[i].n_kv_heads);
-        assert_int_equal(s->d_head, rows[i].d_head);
+        assert_int_equal(s->d_ssm_head + s->d_head, rows[i].d_head);
         assert_int_equal(s->reach, rows[i].reach);
         double parameters = 0;
         for (size_t w = 0; w < model->n_weights; w++)

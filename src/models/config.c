@@ -1,4 +1,4 @@
-#include "src/models/family.h"
+#include "src/models/config.h"
 
 #include <math.h>
 #include <string.h>
@@ -87,7 +87,8 @@ enum ko_code ko_config_bos(const struct ko_model *model, json_object *config, in
     return code;
 }
 
-enum ko_code ko_config_inner(struct ko_model *model, json_object *config, struct ko_error *err)
+enum ko_code ko_config_inner(const struct ko_model *model, json_object *config, int32_t *d_inner,
+                             struct ko_error *err)
 {
     double expand = 2;
     enum ko_code code = ko_json_double(config, "expand", &expand, model->name, err);
@@ -100,7 +101,7 @@ enum ko_code ko_config_inner(struct ko_model *model, json_object *config, struct
                        "%s: expand: %g times the hidden size of %d is no width from 1 to %d",
                        model->name, expand, model->shape.d_model, KO_MAX_WIDTH);
     return ko_config_size(model, config, "intermediate_size", NULL, given ? 1 : (int32_t)inner,
-                          KO_MAX_WIDTH, &model->shape.d_inner, err);
+                          KO_MAX_WIDTH, d_inner, err);
 }
 
 enum ko_code ko_config_mamba(const struct ko_model *model, json_object *config, bool *tied,
@@ -144,91 +145,4 @@ enum ko_code ko_config_range(const char *where, json_object *config, const char 
     range[0] = ends[0];
     range[1] = ends[1];
     return KO_OK;
-}
-
-const char *ko_backbone_prefix(const struct ko_checkpoint *checkpoint)
-{
-    return ko_tensor_exists(checkpoint, "norm_f.weight", false) ? "" : "backbone.";
-}
-
-const char *ko_backbone_embedding(const struct ko_checkpoint *checkpoint)
-{
-    return ko_tensor_exists(checkpoint, "embedding.weight", false) ||
-                   ko_tensor_exists(checkpoint, "backbone.embedding.weight", false)
-               ? "embedding.weight"
-               : "embeddings.weight";
-}
-
-bool ko_tensor_exists(const struct ko_checkpoint *checkpoint, const char *name, bool canonical)
-{
-    return checkpoint ? ko_checkpoint_find(checkpoint, name) != NULL : canonical;
-}
-
-bool ko_name_ends(const char *name, const char *ending)
-{
-    size_t n = strlen(name), n_ending = strlen(ending);
-    return n >= n_ending && strcmp(name + n - n_ending, ending) == 0;
-}
-
-bool ko_tensor_equals(const struct ko_tensor *a, const struct ko_tensor *b)
-{
-    if (a->dtype != b->dtype || a->n_dims != b->n_dims || a->data_bytes != b->data_bytes)
-        return false;
-    for (int d = 0; d < a->n_dims; d++)
-        if (a->shape[d] != b->shape[d])
-            return false;
-    bool equal = a->data_bytes == 0 || memcmp(a->data, b->data, a->data_bytes) == 0;
-    ko_tensor_release(a);
-    ko_tensor_release(b);
-    return equal;
-}
-
-enum ko_code ko_model_add_rows(struct ko_model *model, int32_t layer, const char *prefix,
-                               const struct ko_weight_row *rows, size_t n, struct ko_error *err)
-{
-    enum ko_code code = KO_OK;
-    for (size_t i = 0; i < n && !code; i++) {
-        *rows[i].index = KO_NO_WEIGHT;
-        if (!rows[i].absent)
-            code =
-                ko_model_add_weight(model, layer, rows[i].transform, rows[i].n_dims, rows[i].shape,
-                                    rows[i].index, err, "%s%s", prefix, rows[i].name);
-    }
-    return code;
-}
-
-const float *ko_pass_weight(const struct ko_pass *pass, size_t index)
-{
-    return index == KO_NO_WEIGHT ? NULL : pass->arena.values + pass->model->weights[index].offset;
-}
-
-struct ko_matrix ko_model_matrix(const struct ko_model *model, const struct ko_arena *arena,
-                                 size_t index)
-{
-    const struct ko_weight *w = &model->weights[index];
-    const int32_t first = (int32_t)w->shape[0], second = (int32_t)w->shape[1];
-    return (struct ko_matrix){
-        .data = (const unsigned char *)arena->matrices + w->offset * ko_element_bytes(arena->type),
-        .n_out = w->in_first ? second : first,
-        .n_in = w->in_first ? first : second,
-        .in_first = w->in_first,
-        .type = arena->type,
-    };
-}
-
-enum ko_code ko_pass_linear(const struct ko_pass *pass, int32_t n, const float *x, int32_t ldx,
-                            size_t weight, size_t bias, bool accumulate, float *y, int32_t ldy,
-                            struct ko_error *err)
-{
-    const struct ko_linear args = {
-        .n = n,
-        .x = x,
-        .ldx = ldx,
-        .w = ko_model_matrix(pass->model, &pass->arena, weight),
-        .bias = ko_pass_weight(pass, bias),
-        .accumulate = accumulate,
-        .y = y,
-        .ldy = ldy,
-    };
-    return pass->k->linear(pass->be, &args, err);
 }

@@ -1,0 +1,26 @@
+/* What Mamba-1, Falcon-Mamba and Mamba-2 share: the names of their tensors around the mixer, and the
+   keys of config.json that mean the same in all. */
+#ifndef KO_MODELS_FAMILIES_MAMBA_LIKE_H
+#define KO_MODELS_FAMILIES_MAMBA_LIKE_H
+
+#include <json-c/json.h>
+
+#include "src/models/model.h"
+#include "src/models/sublayers/mamba1.h"
+
+/* Names begin with "backbone.", or with nothing where the model was saved without its head; the
+   embedding is "embeddings.weight", or "embedding.weight" as in the original release. */
+const char *ko_mamba_prefix(const struct ko_checkpoint *checkpoint);
+KO_MUST_CHECK enum ko_code ko_mamba_declare_embedding(struct ko_model *model,
+                                                      const struct ko_checkpoint *checkpoint,
+                                                      struct ko_error *err);
+
+/* Reads model->shape, model->ends.tied and the block of a Mamba-1, which does not refine yet. */
+KO_MUST_CHECK enum ko_code ko_mamba_read(struct ko_model *model, json_object *config,
+                                         struct ko_mamba1_spec *out, struct ko_error *err);
+/* Lists a model of such blocks. */
+KO_MUST_CHECK enum ko_code ko_mamba_list(struct ko_model *model,
+                                         const struct ko_checkpoint *checkpoint,
+                                         const struct ko_mamba1_spec *block, struct ko_error *err);
+
+#endif

@@ -1,0 +1,26 @@
+/* Mamba-1's block as a sublayer (Gu & Dao 2023; transformers' MambaMixer): a norm, the input
+   projection, the convolution, the selective scan with its gate, the output projection. */
+#ifndef KO_MODELS_SUBLAYERS_MAMBA1_H
+#define KO_MODELS_SUBLAYERS_MAMBA1_H
+
+#include "src/models/model.h"
+
+/* What a family says of it. */
+struct ko_mamba1_spec {
+    int32_t d_inner, d_state, d_conv, dt_rank;
+    const char *norm_name;
+    struct ko_norm norm;  /* kind and eps */
+    const char *stem;     /* in front of in_proj, conv1d, ...: "mixer" */
+    bool bias, conv_bias; /* bias: of the input and the output projection */
+    /* Delta's input, B and C go through RMSNorms without weights of this epsilon (Falcon-Mamba).
+       Negative: they do not. */
+    float refine_eps;
+};
+
+/* Declares its weights and appends it to the model. */
+KO_MUST_CHECK enum ko_code ko_mamba1_add(struct ko_model *model, int32_t layer, const char *prefix,
+                                         const struct ko_mamba1_spec *spec, struct ko_error *err);
+
+extern const struct ko_sublayer_kind ko_sublayer_mamba1;
+
+#endif

@@ -1,0 +1,214 @@
+#include "src/models/sublayers/mamba2.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/memory.h"
+#include "src/models/declare.h"
+#include "src/models/pass.h"
+
+/* conv_channels is d_inner + 2 n_groups d_state: u, then B, then C. */
+struct mamba2 {
+    struct ko_norm norm;
+    struct ko_projection in;  /* [d_inner + conv_channels + heads, d_model]: z, u, B, C, delta */
+    size_t conv, conv_bias;   /* [d_conv, conv_channels]; [conv_channels] or none */
+    size_t dt_bias, a, d;     /* [heads] */
+    size_t gated_norm;        /* [d_inner] */
+    struct ko_projection out; /* [d_model, d_inner] */
+    float dt_min, dt_max;
+};
+
+/* The buffers of a pass. */
+enum {
+    NORMED = 0,    /* [d_model], until the input projection has read it */
+    CONVOLVED = 0, /* [conv_channels]: u, B, C, from then on */
+    MIXED = 1,     /* [d_inner] */
+    PROJECTED = 2, /* [d_inner + conv_channels + heads]: z, u, B, C, delta */
+};
+
+static int32_t projected_width(const struct ko_sizes *s)
+{
+    return s->d_inner + s->conv_channels + s->n_ssm_heads;
+}
+
+static enum ko_code declare_mixer(struct ko_model *model, const struct ko_mamba2_spec *spec,
+                                  const char *prefix, struct ko_sublayer *sublayer,
+                                  struct ko_error *err)
+{
+    struct mamba2 *m = sublayer->self;
+    const struct ko_sizes *s = &sublayer->size;
+    const int64_t d = model->shape.d_model, inner = s->d_inner, conv = s->conv_channels;
+    const int64_t heads = s->n_ssm_heads, projected = projected_width(s);
+    const bool no_bias = !spec->bias;
+    const struct ko_weight_row rows[] = {
+        {"in_proj.weight", &m->in.weight, false, KO_AS_STORED, 2, {projected, d}},
+        {"in_proj.bias", &m->in.bias, no_bias, KO_AS_STORED, 1, {projected}},
+        {"conv1d.weight", &m->conv, false, KO_TRANSPOSED, 3, {conv, 1, s->d_conv}},
+        {"conv1d.bias", &m->conv_bias, !spec->conv_bias, KO_AS_STORED, 1, {conv}},
+        {"dt_bias", &m->dt_bias, false, KO_AS_STORED, 1, {heads}},
+        {"A_log", &m->a, false, KO_NEG_EXP_TRANSPOSED, 1, {heads}},
+        {"A_log", &sublayer->decay_norms, false, KO_DECAY_NORMS, 1, {heads}},
+        {"D", &m->d, false, KO_AS_STORED, 1, {heads}},
+        {"norm.weight", &m->gated_norm, false, KO_AS_STORED, 1, {inner}},
+        {"out_proj.weight", &m->out.weight, false, KO_AS_STORED, 2, {d, inner}},
+        {"out_proj.bias", &m->out.bias, no_bias, KO_AS_STORED, 1, {d}},
+    };
+    char mixer[96];
+    snprintf(mixer, sizeof mixer, "%s%s.", prefix, spec->stem);
+    return ko_declare_rows(model, sublayer->layer, mixer, rows, sizeof rows / sizeof rows[0], err);
+}
+
+enum ko_code ko_mamba2_add(struct ko_model *model, int32_t layer, const char *prefix,
+                           const struct ko_mamba2_spec *spec, struct ko_error *err)
+{
+    const int32_t d_inner = spec->n_heads * spec->d_head;
+    struct mamba2 *m = ko_new(1, sizeof *m, err);
+    if (!m) {
+        return KO_E_MEMORY;
+    }
+    *m = (struct mamba2){.norm = spec->norm, .dt_min = spec->dt_min, .dt_max = spec->dt_max};
+    struct ko_sublayer sublayer = {
+        .kind = &ko_sublayer_mamba2,
+        .layer = layer,
+        .size = {.d_inner = d_inner,
+                 .d_state = spec->d_state,
+                 .d_conv = spec->d_conv,
+                 .n_ssm_heads = spec->n_heads,
+                 .d_ssm_head = spec->d_head,
+                 .n_groups = spec->n_groups,
+                 .n_features = spec->n_heads,
+                 .conv_channels = d_inner + 2 * spec->n_groups * spec->d_state},
+        .self = m,
+    };
+    enum ko_code code = ko_declare_norm(model, layer, prefix, spec->norm_name, &m->norm, err);
+    if (code == KO_OK) {
+        code = declare_mixer(model, spec, prefix, &sublayer, err);
+    }
+    if (code != KO_OK) {
+        free(m);
+        return code;
+    }
+    return ko_model_add_sublayer(model, &sublayer, err);
+}
+
+static void widths(const struct ko_sublayer *sublayer, int32_t d_model, int32_t width[KO_N_BUFFERS])
+{
+    const struct ko_sizes *s = &sublayer->size;
+    width[CONVOLVED] = s->conv_channels > d_model ? s->conv_channels : d_model;
+    width[MIXED] = s->d_inner;
+    width[PROJECTED] = projected_width(s);
+}
+
+static void row_flop(const struct ko_sublayer *sublayer, int32_t d_model, double flop[3])
+{
+    const double d = d_model;
+    flop[0] = 2 * d * projected_width(&sublayer->size);
+    flop[1] = 0;
+    flop[2] = 2 * d * sublayer->size.d_inner;
+}
+
+/* Norm and input projection of the rows that cannot take their parent's, and the convolution of
+   those that compute their own. */
+static enum ko_code project(const struct ko_pass *pass, const struct ko_sublayer *sublayer,
+                            struct ko_error *err)
+{
+    const struct mamba2 *m = sublayer->self;
+    const struct ko_sizes *s = &sublayer->size;
+    const int32_t d = pass->model->shape.d_model, width = projected_width(s);
+    const int32_t n = pass->rows->n_projected[sublayer->layer];
+    const struct ko_conv conv = {
+        .layer = sublayer->layer,
+        .n_channels = s->conv_channels,
+        .n_taps = s->d_conv,
+        .in = pass->buffer[PROJECTED] + s->d_inner,
+        .ld_in = width,
+        .weight = ko_pass_weight(pass, m->conv),
+        .bias = ko_pass_weight(pass, m->conv_bias),
+        .masks = pass->conv_masks,
+        .out = pass->buffer[CONVOLVED],
+    };
+    enum ko_code code = ko_pass_norm(pass, &m->norm, n, pass->x, pass->buffer[NORMED], err);
+    if (code == KO_OK) {
+        code = ko_pass_linear(pass, n, pass->buffer[NORMED], d, m->in, false,
+                              pass->buffer[PROJECTED], width, err);
+    }
+    return code == KO_OK ? pass->k->conv(pass->be, &conv, err) : code;
+}
+
+static enum ko_code mix(const struct ko_pass *pass, const struct ko_sublayer *sublayer,
+                        struct ko_error *err)
+{
+    const struct mamba2 *m = sublayer->self;
+    const struct ko_sizes *s = &sublayer->size;
+    const float *convolved = pass->buffer[CONVOLVED], *projected = pass->buffer[PROJECTED];
+    const int32_t width = projected_width(s);
+    const struct ko_mamba2 ssd = {
+        .layer = sublayer->layer,
+        .n_heads = s->n_ssm_heads,
+        .d_head = s->d_ssm_head,
+        .d_state = s->d_state,
+        .n_groups = s->n_groups,
+        .u = convolved,
+        .b = convolved + s->d_inner,
+        .c = convolved + s->d_inner + (size_t)s->n_groups * (size_t)s->d_state,
+        .ld = s->conv_channels,
+        .dt = projected + s->d_inner + s->conv_channels,
+        .ld_dt = width,
+        .dt_bias = ko_pass_weight(pass, m->dt_bias),
+        .dt_min = m->dt_min,
+        .dt_max = m->dt_max,
+        .a = ko_pass_weight(pass, m->a),
+        .d = ko_pass_weight(pass, m->d),
+        .masks = pass->masks,
+        .out = pass->buffer[MIXED],
+    };
+    const struct ko_gated_norm norm = {
+        .layer = sublayer->layer,
+        .d = s->d_inner,
+        .n_groups = s->n_groups,
+        .z = projected,
+        .ld_z = width,
+        .weight = ko_pass_weight(pass, m->gated_norm),
+        .eps = m->norm.eps,
+        .x = pass->buffer[MIXED],
+    };
+    enum ko_code code = project(pass, sublayer, err);
+    if (code == KO_OK) {
+        code = pass->k->mamba2(pass->be, &ssd, err);
+    }
+    return code == KO_OK ? pass->k->gated_norm(pass->be, &norm, err) : code;
+}
+
+static enum ko_code finish(const struct ko_pass *pass, const struct ko_sublayer *sublayer,
+                           int32_t n, float *x, const float *mixed, int32_t ld_mixed,
+                           struct ko_error *err)
+{
+    const struct mamba2 *m = sublayer->self;
+    return ko_pass_linear(pass, n, mixed, ld_mixed, m->out, true, x, pass->model->shape.d_model,
+                          err);
+}
+
+/* A head's mask holds for the channels of its u; B and C serve all heads of a group, so their taps
+   go only where every head is removed. */
+static void conv_mask(const struct ko_sublayer *sublayer, const uint8_t *mask, uint8_t *conv)
+{
+    const struct ko_sizes *s = &sublayer->size;
+    const size_t width = (size_t)s->d_ssm_head;
+    uint8_t all = 1;
+    for (int32_t h = 0; h < s->n_ssm_heads; h++) {
+        memset(conv + (size_t)h * width, mask[h], width);
+        all &= mask[h];
+    }
+    memset(conv + s->d_inner, all, (size_t)(s->conv_channels - s->d_inner));
+}
+
+const struct ko_sublayer_kind ko_sublayer_mamba2 = {
+    .name = "mamba2",
+    .mixer = KO_MIXER_SSM,
+    .widths = widths,
+    .row_flop = row_flop,
+    .mix = mix,
+    .finish = finish,
+    .conv_mask = conv_mask,
+};
