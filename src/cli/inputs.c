@@ -60,6 +60,8 @@ static enum ko_code read_facts(struct ko_inputs *inputs, struct ko_error *err)
             code =
                 add_note(inputs, err, "%s: has no ids, so that a prompt's id is its number, from 0",
                          files->item[f]);
+        for (size_t k = 0; code == KO_OK && k < inputs->facts[f].notes.n; k++)
+            code = add_note(inputs, err, "%s: %s", files->item[f], inputs->facts[f].notes.item[k]);
     }
     if (code == KO_OK && n > INT32_MAX)
         code = ko_fail(err, KO_E_INPUT, "%s: %zu prompts are too many, split the file",

@@ -100,3 +100,36 @@ enum ko_code ko_fact_missing(const struct ko_strings *names, const char *column,
     }
     return ko_fail(err, KO_E_INPUT, "%s: missing %s '%s'", where, what, column);
 }
+
+enum ko_code ko_fact_note_names(const struct ko_strings *names, const struct ko_fact_layout *layout,
+                                struct ko_strings *notes, struct ko_error *err)
+{
+    const char *optional[] = {plain.column[KO_FACT_ID], layout->column[KO_FACT_FOIL],
+                              layout->column[KO_FACT_RELATION],
+                              ko_fact_layout_is_plain(layout) ? "spans" : NULL};
+    enum ko_code code = KO_OK;
+    if (layout->column[KO_FACT_ID] != NULL) {
+        optional[0] = NULL;
+    }
+    for (size_t o = 0; o < sizeof optional / sizeof optional[0]; o++) {
+        if (optional[o] == NULL || has(names, optional[o])) {
+            continue;
+        }
+        for (size_t i = 0; code == KO_OK && i < names->n; i++) {
+            const char *name = names->item[i];
+            struct ko_text text = {0};
+            /* A word of two letters is one letter away from many. */
+            if (strcasecmp(name, optional[o]) != 0 &&
+                (strlen(optional[o]) < 4 || !ko_one_edit(name, optional[o]))) {
+                continue;
+            }
+            ko_text_add(&text, "'%s' is not read, did you mean '%s'?", name, optional[o]);
+            code = ko_text_check(&text, err);
+            if (code == KO_OK) {
+                code = ko_strings_intern(notes, ko_text_str(&text), NULL, err);
+            }
+            ko_text_free(&text);
+        }
+    }
+    return code;
+}

@@ -25,4 +25,10 @@ bool ko_fact_layout_is_plain(const struct ko_fact_layout *layout);
 enum ko_code ko_fact_missing(const struct ko_strings *names, const char *column, const char *what,
                              const char *where, struct ko_error *err);
 
+/* Adds a note for every name that is not read but looks like a column that may be missing, and is:
+   "'Foil' is not read, did you mean 'foil'?". */
+KO_MUST_CHECK enum ko_code ko_fact_note_names(const struct ko_strings *names,
+                                              const struct ko_fact_layout *layout,
+                                              struct ko_strings *notes, struct ko_error *err);
+
 #endif

@@ -195,6 +195,7 @@ void ko_facts_free(struct ko_facts *facts)
     }
     free(facts->fact);
     ko_strings_free(&facts->span_names);
+    ko_strings_free(&facts->notes);
     free(facts->file);
     *facts = (struct ko_facts){0};
 }

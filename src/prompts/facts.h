@@ -37,7 +37,8 @@ struct ko_facts {
     size_t n;
     struct ko_strings span_names; /* all names used by any fact, in order of first use */
     char *file;
-    bool numbered; /* the file has no ids: a prompt's is its number, from 0 */
+    struct ko_strings notes; /* keys that are not read but look as if they were meant to be */
+    bool numbered;           /* the file has no ids: a prompt's is its number, from 0 */
 };
 
 /* Reads a prompt file; its kind is told by its content:

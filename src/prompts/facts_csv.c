@@ -102,7 +102,8 @@ static enum ko_code check_separator(const struct csv *csv, const struct ko_strin
 
 /* Where each column is, -1 where it is not there. */
 static enum ko_code read_header(const struct csv *csv, const struct ko_strings *header, int line,
-                                ptrdiff_t place[KO_FACT_COLUMNS], struct ko_error *err)
+                                ptrdiff_t place[KO_FACT_COLUMNS], struct ko_strings *notes,
+                                struct ko_error *err)
 {
     const struct ko_fact_layout layout = ko_fact_layout_of(header);
     char where[KO_ERROR_TEXT];
@@ -128,7 +129,7 @@ static enum ko_code read_header(const struct csv *csv, const struct ko_strings *
                 return ko_fail(err, KO_E_INPUT, "%s: column '%s' comes twice", where,
                                layout.column[i]);
     }
-    return KO_OK;
+    return ko_fact_note_names(header, &layout, notes, err);
 }
 
 enum ko_code ko_facts_read_csv(struct ko_facts_reader *reader, const char *bytes, size_t n,
@@ -145,7 +146,7 @@ enum ko_code ko_facts_read_csv(struct ko_facts_reader *reader, const char *bytes
         code = read_record(&csv, &fields, &line, err);
         bool blank = fields.n == 1 && !*fields.item[0];
         if (!code && !blank && n_columns == 0) {
-            code = read_header(&csv, &fields, line, place, err);
+            code = read_header(&csv, &fields, line, place, &reader->facts->notes, err);
             n_columns = fields.n;
         } else if (!code && !blank && fields.n != n_columns) {
             code = ko_fail(err, KO_E_INPUT, "%s:%d: %zu fields, but the header has %zu", csv.file,

@@ -132,6 +132,8 @@ enum ko_code ko_facts_add_record(struct ko_facts_reader *reader, json_object *re
         code = read_values(record, &keys, &layout, value, where, err);
     if (!code)
         code = ko_facts_add(reader, value, line, err);
+    if (!code)
+        code = ko_fact_note_names(&keys, &layout, &reader->facts->notes, err);
     if (!code && ko_fact_layout_is_plain(&layout))
         code = read_spans(reader->facts, record, where, err);
     ko_strings_free(&keys);

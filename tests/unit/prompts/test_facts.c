@@ -329,6 +329,36 @@ static void own_columns_need_no_ids_either(void **state)
     ko_facts_free(&facts);
 }
 
+static void keys_that_are_nearly_read_are_noted(void **state)
+{
+    static const struct {
+        const char *text, *notes[3];
+    } rows[] = {
+        {"{\"ID\": 1, \"prompt\": \"p\", \"subject\": \"s\", \"target\": \"t\", \"relations\": "
+         "\"r\"}\n"
+         "{\"ID\": 2, \"prompt\": \"p\", \"subject\": \"s\", \"target\": \"t\", \"Foil\": \"f\"}\n",
+         {"'ID' is not read, did you mean 'id'?",
+          "'relations' is not read, did you mean 'relation'?",
+          "'Foil' is not read, did you mean 'foil'?"}},
+        {"prompt,subject,target_true,target_flase,note\np,s,t,f,n\n",
+         {"'target_flase' is not read, did you mean 'target_false'?"}},
+        {"{\"id\": 1, \"prompt\": \"p\", \"subject\": \"s\", \"target\": \"t\", \"foil\": \"f\", "
+         "\"foils\": 1, \"idx\": 2, \"note\": 3}\n",
+         {NULL}},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct ko_facts facts = read_text(rows[i].text, strlen(rows[i].text), NULL);
+        size_t n = 0;
+        for (; n < 3 && rows[i].notes[n]; n++) {
+            assert_true(n < facts.notes.n);
+            assert_string_equal(facts.notes.item[n], rows[i].notes[n]);
+        }
+        assert_int_equal(facts.notes.n, n);
+        ko_facts_free(&facts);
+    }
+}
+
 static void an_id_of_another_layout_is_an_id(void **state)
 {
     static const char text[] = "{\"id\": \"a\", \"prompt\": \"p\", \"subject\": \"s\", "
@@ -407,6 +437,7 @@ int main(void)
         cmocka_unit_test(the_rome_files_are_read),
         cmocka_unit_test(rows_without_ids_are_numbered),
         cmocka_unit_test(own_columns_need_no_ids_either),
+        cmocka_unit_test(keys_that_are_nearly_read_are_noted),
         cmocka_unit_test(an_id_of_another_layout_is_an_id),
         cmocka_unit_test(ids_of_64_bits_are_kept),
         cmocka_unit_test(relations_of_lre_are_read),
