@@ -182,20 +182,42 @@ enum ko_code ko_audit_lines_skipped(const struct ko_plan *plan, struct ko_audit_
     return code;
 }
 
+enum ko_code ko_audit_lines_files(const struct ko_inputs *inputs, const struct ko_plan *plan,
+                                  struct ko_audit_lines *lines, struct ko_error *err)
+{
+    enum ko_code code = KO_OK;
+    for (int32_t m = 0; m < plan->n_models; m++) {
+        const char *name = plan->model[m].name;
+        const struct ko_strings *notes = &inputs->front[ko_inputs_find(inputs, name)].notes;
+        for (size_t k = 0; code == KO_OK && k < notes->n; k++) {
+            struct ko_text line = {0};
+            ko_text_add(&line, "%s: %s", name, notes->item[k]);
+            code = finish(&line, &lines->file, err);
+        }
+    }
+    return code;
+}
+
 void ko_audit_lines_free(struct ko_audit_lines *lines)
 {
     ko_strings_free(&lines->warning);
     ko_strings_free(&lines->note);
+    ko_strings_free(&lines->file);
 }
 
 enum ko_code ko_audit_log(const struct ko_inputs *inputs, const struct ko_plan *plan,
                           const struct ko_log *log, struct ko_error *err)
 {
     struct ko_audit_lines lines = {0};
-    (void)inputs;
-    enum ko_code code = ko_audit_lines_skipped(plan, &lines, err);
+    enum ko_code code = ko_audit_lines_files(inputs, plan, &lines, err);
+    if (code == KO_OK) {
+        code = ko_audit_lines_skipped(plan, &lines, err);
+    }
     if (code == KO_OK) {
         code = ko_audit_lines_answers(plan, &lines, err);
+    }
+    for (size_t k = 0; code == KO_OK && k < lines.file.n; k++) {
+        ko_log_write(log, KO_LOG_WARN, "tokenizer %s", lines.file.item[k]);
     }
     for (size_t k = 0; code == KO_OK && k < lines.warning.n; k++) {
         ko_log_write(log, KO_LOG_WARN, "prompts %s", lines.warning.item[k]);

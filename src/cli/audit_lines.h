@@ -12,6 +12,7 @@
 struct ko_audit_lines {
     struct ko_strings warning; /* foils that count as none, scored tokens of white space */
     struct ko_strings note;    /* tokens of answers that stand behind prompts */
+    struct ko_strings file;    /* what the files of models and tokenizers contradict */
 };
 
 /* Adds the lines on answers and foils, model by model; the first prompts concerned are named. */
@@ -22,6 +23,11 @@ KO_MUST_CHECK enum ko_code ko_audit_lines_answers(const struct ko_plan *plan,
 KO_MUST_CHECK enum ko_code ko_audit_lines_skipped(const struct ko_plan *plan,
                                                   struct ko_audit_lines *lines,
                                                   struct ko_error *err);
+/* Adds what the models' files contradict, and what of them is ignored. */
+KO_MUST_CHECK enum ko_code ko_audit_lines_files(const struct ko_inputs *inputs,
+                                                const struct ko_plan *plan,
+                                                struct ko_audit_lines *lines,
+                                                struct ko_error *err);
 void ko_audit_lines_free(struct ko_audit_lines *lines); /* leaves {0} */
 
 /* All of them, to the log. */

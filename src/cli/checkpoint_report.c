@@ -9,6 +9,7 @@
 #include "src/base/json.h"
 #include "src/base/memory.h"
 #include "src/spec/model_name.h"
+#include "src/tokenizer/side_files.h"
 
 enum { CONFIG_MAX_BYTES = 1 << 24 };
 
@@ -88,20 +89,56 @@ static enum ko_code find_tokenizer(const char *given, struct ko_checkpoint_repor
     return report->tokenizer_file ? KO_OK : KO_E_MEMORY;
 }
 
+/* A token that the model has no row for, in front of every prompt, lets none be run. */
+static enum ko_code check_front(struct ko_checkpoint_report *report, struct ko_error *err)
+{
+    size_t n = 0;
+    const int32_t *front = ko_tokenizer_in_front(report->tokenizer, &n);
+    enum ko_code code = KO_OK;
+    for (size_t k = 0; report->model && code == KO_OK && k < n; k++) {
+        const char *piece = ko_tokenizer_piece(report->tokenizer, front[k]);
+        if (front[k] < report->model->shape.vocabulary) {
+            continue;
+        }
+        code = note(
+            ko_fail(err, KO_E_INPUT,
+                    "%s: post_processor: puts token %d (%s) in front of every text, outside "
+                    "the model's vocabulary, whose ids end at %d; use the checkpoint's own "
+                    "tokenizer, or write bos: none",
+                    report->tokenizer_file, front[k], piece ? piece : "unknown to the tokenizer",
+                    report->model->shape.vocabulary - 1),
+            report, err);
+    }
+    return code;
+}
+
+static enum ko_code compare_files(struct ko_checkpoint_report *report, struct ko_error *err)
+{
+    struct ko_side_files files = {0};
+    const int32_t bos_id = report->model ? report->model->shape.bos_id : -1;
+    enum ko_code code = ko_side_files_read(report->tokenizer_file, report->folder, &files, err);
+    if (code == KO_OK) {
+        code = ko_side_files_compare(&files, report->tokenizer, bos_id, false, &report->notes, err);
+    }
+    ko_side_files_free(&files);
+    return code;
+}
+
 static enum ko_code open_tokenizer(struct ko_checkpoint_report *report, struct ko_error *err)
 {
-    struct ko_encoding encoding = {0};
-    enum ko_code code = ko_tokenizer_open(report->tokenizer_file, &report->tokenizer, err);
+    size_t n = 0;
     report->added_id = -1;
-    if (code == KO_OK)
-        code = ko_tokenizer_encode(report->tokenizer, "a", 1, &encoding, err);
-    while (code == KO_OK && (size_t)report->n_added_in_front < encoding.n &&
-           encoding.special[report->n_added_in_front])
-        report->n_added_in_front++;
-    if (report->n_added_in_front > 0 && encoding.id)
-        report->added_id = encoding.id[0];
-    ko_encoding_free(&encoding);
-    return note(code, report, err);
+    enum ko_code code = ko_tokenizer_open(report->tokenizer_file, &report->tokenizer, err);
+    if (code != KO_OK) {
+        return note(code, report, err);
+    }
+    const int32_t *front = ko_tokenizer_in_front(report->tokenizer, &n);
+    report->n_added_in_front = (int32_t)n;
+    if (n > 0) {
+        report->added_id = front[0];
+    }
+    code = compare_files(report, err);
+    return code == KO_OK ? check_front(report, err) : code;
 }
 
 enum ko_code ko_checkpoint_report_make(const char *folder, const char *tokenizer,
@@ -128,6 +165,7 @@ void ko_checkpoint_report_free(struct ko_checkpoint_report *report)
     ko_model_free(report->model);
     ko_tokenizer_close(report->tokenizer);
     ko_checkpoint_close(report->checkpoint);
+    ko_strings_free(&report->notes);
     ko_strings_free(&report->problems);
     *report = (struct ko_checkpoint_report){0};
 }

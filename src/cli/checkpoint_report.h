@@ -20,6 +20,7 @@ struct ko_checkpoint_report {
     int32_t added_id;               /* the first of them, -1: none */
     size_t n_tensors[KO_N_DTYPES];
     double tensor_bytes;        /* on disk */
+    struct ko_strings notes;    /* what the files contradict, or say in vain, a line each */
     struct ko_strings problems; /* what would stop it from running, a line each */
 };
 

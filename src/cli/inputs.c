@@ -19,8 +19,9 @@ static enum ko_code choose_models(struct ko_inputs *inputs, enum ko_inputs_model
     inputs->model = ko_new(spec->n_models, sizeof *inputs->model, err);
     inputs->fingerprint = ko_new(spec->n_models, sizeof *inputs->fingerprint, err);
     inputs->tokenizer = ko_new(spec->n_models, sizeof *inputs->tokenizer, err);
+    inputs->front = ko_new(spec->n_models, sizeof *inputs->front, err);
     if (!inputs->spec_model || !inputs->used || !inputs->model || !inputs->fingerprint ||
-        !inputs->tokenizer)
+        !inputs->tokenizer || !inputs->front)
         return KO_E_MEMORY;
     for (size_t m = 0; m < spec->n_models; m++) {
         bool used = false;
@@ -120,6 +121,8 @@ static enum ko_code open_model(struct ko_inputs *inputs, int32_t m, bool with_we
         code = ko_tokenizer_open(from->tokenizer, &inputs->tokenizer[m], err);
         if (code != KO_OK)
             return ko_fail_in(err, "%s", from->name);
+        code = ko_front_decide(from, &inputs->model[m]->shape, inputs->tokenizer[m],
+                               &inputs->front[m], err);
     }
     return code;
 }
@@ -133,6 +136,7 @@ static void close_all_but_spec(struct ko_inputs *inputs)
         ko_model_free(inputs->model[m]);
         ko_tokenizer_close(inputs->tokenizer[m]);
         free(inputs->fingerprint[m]);
+        ko_front_free(&inputs->front[m]);
     }
     free(inputs->facts);
     free(inputs->spec_model);
@@ -140,6 +144,7 @@ static void close_all_but_spec(struct ko_inputs *inputs)
     free(inputs->model);
     free(inputs->fingerprint);
     free(inputs->tokenizer);
+    free(inputs->front);
     free(inputs->selected);
     ko_strings_free(&inputs->notes);
 }
@@ -237,7 +242,7 @@ static struct ko_audit audit_of(const struct ko_inputs *inputs, int32_t m)
     return (struct ko_audit){.tokenizer = inputs->tokenizer[m],
                              .score = inputs->spec->score,
                              .bos = inputs->spec->model[inputs->spec_model[m]].bos,
-                             .bos_id = shape->bos_id,
+                             .bos_id = inputs->front[m].bos_id,
                              .max_tokens = shape->max_tokens,
                              .vocabulary = shape->vocabulary};
 }

@@ -8,6 +8,7 @@
 
 #include "src/base/error.h"
 #include "src/base/options.h"
+#include "src/cli/front.h"
 #include "src/models/model.h"
 #include "src/plan/plan.h"
 #include "src/prompts/facts.h"
@@ -22,6 +23,7 @@ struct ko_inputs {
     struct ko_model **model;
     char **fingerprint; /* [n_models] of the checkpoint; "" without weights */
     struct ko_tokenizer **tokenizer;
+    struct ko_front *front; /* [n_models] */
     uint8_t *used; /* [n_models] whether a block of the spec uses it */
     int32_t n_models;
     int64_t row_budget; /* option; 0: each model's default */

@@ -176,6 +176,14 @@ static void print_problems(const struct ko_checkpoint_report *report, bool color
         ko_text_add(out, "  %s\n", report->problems.item[k]);
 }
 
+static void print_notes(const struct ko_checkpoint_report *report, struct ko_text *out)
+{
+    for (size_t k = 0; k < report->notes.n; k++) {
+        line(out, "note");
+        ko_text_add(out, "%s\n", report->notes.item[k]);
+    }
+}
+
 static enum ko_code print_text(const struct ko_checkpoint_report *report, struct ko_cli *cli,
                                const struct asked *asked, struct ko_error *err)
 {
@@ -185,6 +193,7 @@ static enum ko_code print_text(const struct ko_checkpoint_report *report, struct
     print_model(report, &text);
     print_weights(report, &text);
     print_tokenizer(report, &text);
+    print_notes(report, &text);
     if (asked->text && report->tokenizer)
         print_tokens(report, asked->text, &asked->encoding, &text);
     if (asked->answer && report->tokenizer)
@@ -273,6 +282,7 @@ static enum ko_code print_json(const struct ko_checkpoint_report *report, FILE *
         put_tokens(root, report, &asked->encoding);
     if (asked->answer && report->tokenizer)
         ko_answer_report_json(report->tokenizer, &asked->found, root);
+    ko_json_put_texts(root, "notes", &report->notes);
     ko_json_put_texts(root, "problems", &report->problems);
     const enum ko_code code = ko_json_print(root, out, err);
     json_object_put(root);

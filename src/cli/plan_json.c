@@ -181,6 +181,7 @@ static void put_lines(json_object *root, const struct ko_plan_report *report)
     add_texts(ko_json_get(root, "warnings"), &report->lines.warning);
     ko_json_put_texts(root, "notes", &report->inputs->notes);
     add_texts(ko_json_get(root, "notes"), &report->lines.note);
+    add_texts(ko_json_get(root, "notes"), &report->lines.file);
 }
 
 enum ko_code ko_plan_report_json(const struct ko_plan_report *report, FILE *out,

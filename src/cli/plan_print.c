@@ -310,7 +310,8 @@ static void print_lines(const struct ko_plan_report *report, struct ko_text *out
         const struct ko_strings *line;
     } kind[] = {{"warning", report->warnings},
                 {"warning", &report->lines.warning},
-                {"note", &report->lines.note}};
+                {"note", &report->lines.note},
+                {"note", &report->lines.file}};
     bool any = false;
     for (size_t k = 0; k < sizeof kind / sizeof kind[0]; k++) {
         for (size_t i = 0; i < kind[k].line->n; i++) {

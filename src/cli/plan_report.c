@@ -174,6 +174,8 @@ enum ko_code ko_plan_report_make(const struct ko_inputs *inputs, const struct ko
         code = count_sweeps(out, err);
     if (code == KO_OK)
         code = ko_audit_lines_answers(plan, &out->lines, err);
+    if (code == KO_OK)
+        code = ko_audit_lines_files(inputs, plan, &out->lines, err);
     return code == KO_OK ? show_prompts(out, err) : code;
 }
 

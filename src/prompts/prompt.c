@@ -93,15 +93,16 @@ static enum ko_reason find_subject(const struct reading *r, const char *subject,
 static enum ko_code decide_bos(const struct ko_audit *audit, const struct reading *r, size_t *drop,
                                bool *add, struct ko_error *err)
 {
-    *drop = audit->bos == KO_BOS_NONE ? r->n_front : 0;
+    const bool other = audit->bos == KO_BOS_NONE || audit->bos == KO_BOS_TOKEN;
+    *drop = other ? r->n_front : 0;
     *add = false;
-    if (audit->bos != KO_BOS_ADD)
+    if (audit->bos != KO_BOS_ADD && audit->bos != KO_BOS_TOKEN)
         return KO_OK;
     if (audit->bos_id < 0)
         return ko_fail(err, KO_E_INPUT,
                        "bos: 'add' needs a bos_token_id in config.json, which has none; use "
                        "'default' or 'none'");
-    *add = r->encoding.n == 0 || r->encoding.id[0] != audit->bos_id;
+    *add = r->encoding.n == *drop || r->encoding.id[*drop] != audit->bos_id;
     return KO_OK;
 }
 

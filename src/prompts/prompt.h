@@ -14,7 +14,7 @@
 
 enum { KO_PROMPT_TOKENS = 1 << 15 }; /* most of one prompt; its edges are counted in 32 bits */
 
-enum ko_bos { KO_BOS_DEFAULT, KO_BOS_ADD, KO_BOS_NONE };
+enum ko_bos { KO_BOS_DEFAULT, KO_BOS_ADD, KO_BOS_NONE, KO_BOS_TOKEN };
 
 /* Token positions of a named span; begin == end where the span has no token or the fact lacks it.
  */
@@ -47,9 +47,10 @@ struct ko_prompt {
 struct ko_audit {
     struct ko_tokenizer *tokenizer; /* borrowed */
     enum ko_score score;
-    enum ko_bos bos;    /* default: what tokenizer.json does; add: bos_id in front unless already
-                           there; none: dropped */
-    int32_t bos_id;     /* the configuration's bos_token_id, -1 where it has none */
+    enum ko_bos bos; /* default: what tokenizer.json does; add: bos_id in front unless already
+                        there; none: special tokens in front are dropped; token: dropped, and bos_id
+                        in front unless the text begins with it */
+    int32_t bos_id;  /* -1: none */
     int32_t max_tokens; /* positions that the model has; 0: KO_PROMPT_TOKENS, the most for every
                            model */
     int32_t vocabulary; /* rows of the embedding */

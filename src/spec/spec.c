@@ -44,6 +44,7 @@ void ko_spec_free(struct ko_spec *spec)
         free(spec->model[i].path);
         free(spec->model[i].tokenizer);
         free(spec->model[i].missing);
+        free(spec->model[i].bos_token);
         free(spec->model[i].where);
     }
     free(spec->model);

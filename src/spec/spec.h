@@ -20,7 +20,9 @@ struct ko_spec_model {
     enum ko_bos bos;
     char *missing; /* why path or tokenizer leads nowhere, a name of the hub without a place in its
                       cache for example; NULL: it is there */
-    char *where;   /* FILE:LINE:COLUMN */
+    char *bos_token; /* KO_BOS_TOKEN: its text, or NULL and its id */
+    int32_t bos_id;
+    char *where; /* FILE:LINE:COLUMN */
 };
 
 /* A selection of prompts; which depends on the model where it contains `correct` or `rank-at-most`.

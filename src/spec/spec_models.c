@@ -17,6 +17,7 @@ static void model_free(struct ko_spec_model *model)
     free(model->path);
     free(model->tokenizer);
     free(model->missing);
+    free(model->bos_token);
     free(model->where);
 }
 
@@ -66,6 +67,39 @@ static enum ko_code read_tokenizer(const struct ko_spec_source *source, const st
     return model->tokenizer == NULL ? KO_E_MEMORY : KO_OK;
 }
 
+/* One of three words, a token's text, or its id. What may be a mistyped word is a token's text only
+   in quotes: 'ad' is a token of many vocabularies. */
+static enum ko_code read_bos(const struct ko_yaml *node, struct ko_spec_model *model,
+                             struct ko_error *err)
+{
+    static const char expected[] = "default, add, none, a token or an id";
+    const char *text = NULL;
+    int64_t id = 0;
+    enum ko_code code = ko_spec_word(node, "bos", expected, &text, err);
+    if (code != KO_OK) {
+        return code;
+    }
+    for (int i = 0; i < 3; i++) {
+        if (strcmp(text, bos_words[i]) == 0) {
+            model->bos = (enum ko_bos)i;
+            return KO_OK;
+        }
+    }
+    const char *near = node->quoted ? NULL : ko_nearest(text, bos_words, 3);
+    if (near != NULL) {
+        return ko_yaml_fail(node, err,
+                            "bos: expected %s, got '%s', did you mean '%s'? A token goes in quotes",
+                            expected, text, near);
+    }
+    model->bos = KO_BOS_TOKEN;
+    if (!node->quoted && ko_parse_int(text, 0, INT32_MAX, &id, "bos", NULL) == KO_OK) {
+        model->bos_id = (int32_t)id;
+        return KO_OK;
+    }
+    model->bos_token = ko_copy(text, err);
+    return model->bos_token == NULL ? KO_E_MEMORY : KO_OK;
+}
+
 static enum ko_code read_map(const struct ko_spec_source *source, const struct ko_yaml *map,
                              struct ko_spec_model *model, struct ko_error *err)
 {
@@ -93,9 +127,7 @@ static enum ko_code read_map(const struct ko_spec_source *source, const struct k
     }
     const struct ko_yaml *bos = ko_yaml_get(map, "bos");
     if (code == KO_OK && bos != NULL) {
-        size_t index = 0;
-        code = ko_spec_choice(bos, "bos", bos_words, 3, &index, err);
-        model->bos = (enum ko_bos)index;
+        code = read_bos(bos, model, err);
     }
     return code == KO_OK ? read_tokenizer(source, ko_yaml_get(map, "tokenizer"), model, err) : code;
 }
@@ -150,7 +182,8 @@ static enum ko_code check_folder(const struct ko_spec *spec, const struct ko_yam
 static bool same_model(const struct ko_spec_model *a, const struct ko_spec_model *b)
 {
     return strcmp(a->path, b->path) == 0 && strcmp(a->tokenizer, b->tokenizer) == 0 &&
-           a->bos == b->bos;
+           a->bos == b->bos && a->bos_id == b->bos_id &&
+           strcmp(a->bos_token ? a->bos_token : "", b->bos_token ? b->bos_token : "") == 0;
 }
 
 /* Takes `model` over, also on failure. The same model again is no second one in a block. */

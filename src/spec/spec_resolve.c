@@ -185,6 +185,17 @@ static void add_options(struct ko_text *out, const struct ko_layers *top,
     }
 }
 
+static void add_bos(struct ko_text *out, const struct ko_spec_model *model)
+{
+    if (model->bos != KO_BOS_TOKEN) {
+        ko_text_add(out, "%s", bos_words[model->bos]);
+    } else if (model->bos_token != NULL) {
+        add_quoted(out, model->bos_token);
+    } else {
+        ko_text_add(out, "%d", model->bos_id);
+    }
+}
+
 enum ko_code ko_spec_resolve(struct ko_spec *spec, const struct ko_layers *top,
                              const struct ko_options *options, struct ko_error *err)
 {
@@ -198,7 +209,9 @@ enum ko_code ko_spec_resolve(struct ko_spec *spec, const struct ko_layers *top,
         add_path(&out, model->path);
         ko_text_add(&out, ", tokenizer: ");
         add_path(&out, model->tokenizer);
-        ko_text_add(&out, ", bos: %s}\n", bos_words[model->bos]);
+        ko_text_add(&out, ", bos: ");
+        add_bos(&out, model);
+        ko_text_add(&out, "}\n");
     }
     ko_text_add(&out, "prompts: {score: %s}\nsweeps:\n", ko_score_words[spec->score]);
     for (size_t i = 0; i < spec->n_blocks; i++) {

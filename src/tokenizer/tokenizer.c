@@ -9,6 +9,7 @@
 #include "src/base/file.h"
 #include "src/base/json.h"
 #include "src/base/memory.h"
+#include "src/base/text.h"
 #include "src/tokenizer/component_list.h"
 #include "src/tokenizer/missing.h"
 
@@ -30,7 +31,6 @@ static enum ko_code check_top(json_object *root, const char *file, struct ko_err
     static const char *const keys[] = {"model",          "version",    "truncation",
                                        "padding",        "normalizer", "pre_tokenizer",
                                        "post_processor", "decoder",    "added_tokens"};
-    static const char *const refused[] = {"truncation", "padding"};
     const char *version = "1.0";
     enum ko_code code = ko_keys_check(root, keys, sizeof keys / sizeof keys[0], 1, file, err);
     if (!code)
@@ -38,12 +38,31 @@ static enum ko_code check_top(json_object *root, const char *file, struct ko_err
     if (!code && strcmp(version, "1.0") != 0)
         code =
             ko_fail(err, KO_E_INPUT, "%s: version '%s' is not supported, only 1.0", file, version);
-    for (size_t i = 0; !code && i < sizeof refused / sizeof refused[0]; i++)
-        if (ko_json_get(root, refused[i]))
-            code = ko_fail(err, KO_E_INPUT,
-                           "%s: %s: only null is supported, set it to null to run prompts whole",
-                           file, refused[i]);
     return code;
+}
+
+/* A length that `key` stores and that is not followed: {"max_length": 512} of truncation,
+   {"strategy": {"Fixed": 512}} or {"strategy": "BatchLongest"} of padding. */
+static enum ko_code read_ignored(json_object *root, const char *key, const char *file,
+                                 int64_t *length, struct ko_error *err)
+{
+    struct place place;
+    json_object *spec = ko_json_get(root, key);
+    *length = -1;
+    if (spec == NULL) {
+        return KO_OK;
+    }
+    *length = 0;
+    if (!json_object_is_type(spec, json_type_object)) {
+        return ko_fail(err, KO_E_INPUT, "%s: expected an object or null, got %s",
+                       place_of(&place, file, key), json_type_to_name(json_object_get_type(spec)));
+    }
+    json_object *strategy = ko_json_get(spec, "strategy");
+    if (json_object_is_type(strategy, json_type_object)) {
+        return ko_json_int(strategy, "Fixed", 0, INT64_MAX, length, place_of(&place, file, key),
+                           err);
+    }
+    return ko_json_int(spec, "max_length", 0, INT64_MAX, length, place_of(&place, file, key), err);
 }
 
 static enum ko_code open_parts(json_object *root, struct ko_tokenizer *t, struct ko_error *err)
@@ -79,6 +98,32 @@ static enum ko_code open_parts(json_object *root, struct ko_tokenizer *t, struct
     return code;
 }
 
+/* What the post-processor puts around a text, asked with a token that no vocabulary has. */
+static enum ko_code find_around(struct ko_tokenizer *t, struct ko_error *err)
+{
+    const struct ko_token text = {.id = -1, .end = 1, .value = "a", .n_value = 1};
+    struct ko_tokens tokens = {0};
+    size_t at = 0;
+    enum ko_code code = ko_tokens_add(&tokens, &text, err);
+    if (code == KO_OK) {
+        code = ko_component_on_tokens(&t->post_processor, &tokens, err);
+    }
+    if (code == KO_OK) {
+        t->around = ko_new(tokens.n, sizeof *t->around, err);
+        code = t->around == NULL ? KO_E_MEMORY : KO_OK;
+    }
+    while (code == KO_OK && tokens.token[at].special) {
+        t->around[at] = tokens.token[at].id;
+        at++;
+    }
+    t->n_in_front = at;
+    for (at++; code == KO_OK && at < tokens.n; at++) {
+        t->around[t->n_in_front + t->n_behind++] = tokens.token[at].id;
+    }
+    free(tokens.token);
+    return code;
+}
+
 static void take_fingerprint(struct ko_tokenizer *t, const char *bytes, size_t n)
 {
     XXH128_hash_t hash = XXH3_128bits(bytes, n);
@@ -104,6 +149,12 @@ enum ko_code ko_tokenizer_open(const char *file, struct ko_tokenizer **out, stru
         t->file = ko_copy(file, err);
         code = t->file ? open_parts(root, t, err) : KO_E_MEMORY;
     }
+    if (!code)
+        code = read_ignored(root, "truncation", file, &t->truncation, err);
+    if (!code)
+        code = read_ignored(root, "padding", file, &t->padding, err);
+    if (!code)
+        code = find_around(t, err);
     json_object_put(root);
     free(bytes);
     if (code) {
@@ -127,6 +178,7 @@ void ko_tokenizer_close(struct ko_tokenizer *t)
     ko_component_close(&t->post_processor);
     ko_subword_close(&t->model);
     ko_added_tokens_free(&t->added);
+    free(t->around);
     free(t->file);
     free(t);
 }
@@ -140,6 +192,62 @@ const char *ko_tokenizer_piece(const struct ko_tokenizer *t, int32_t id)
 int32_t ko_tokenizer_n_ids(const struct ko_tokenizer *t)
 {
     return t->n_ids;
+}
+
+const int32_t *ko_tokenizer_in_front(const struct ko_tokenizer *t, size_t *n)
+{
+    *n = t->n_in_front;
+    return t->around;
+}
+
+const int32_t *ko_tokenizer_behind(const struct ko_tokenizer *t, size_t *n)
+{
+    *n = t->n_behind;
+    return t->around + t->n_in_front;
+}
+
+int64_t ko_tokenizer_truncation(const struct ko_tokenizer *t)
+{
+    return t->truncation;
+}
+
+int64_t ko_tokenizer_padding(const struct ko_tokenizer *t)
+{
+    return t->padding;
+}
+
+int32_t ko_tokenizer_find(const struct ko_tokenizer *t, const char *piece)
+{
+    for (size_t i = 0; i < t->added.n; i++) {
+        if (strcmp(t->added.token[i].text, piece) == 0) {
+            return t->added.token[i].id;
+        }
+    }
+    return t->model.type->find(t->model.state, piece, strlen(piece));
+}
+
+enum ko_code ko_tokenizer_nearest(const struct ko_tokenizer *t, const char *piece,
+                                  const char **nearest, struct ko_error *err)
+{
+    const size_t most = t->added.n > (size_t)t->n_ids ? t->added.n : (size_t)t->n_ids;
+    const char **words = ko_new(most, sizeof *words, err);
+    size_t n = 0;
+    if (words == NULL) {
+        return KO_E_MEMORY;
+    }
+    for (size_t i = 0; i < t->added.n; i++) {
+        words[i] = t->added.token[i].text;
+    }
+    *nearest = ko_nearest(piece, words, t->added.n);
+    for (int32_t id = 0; *nearest == NULL && id < t->n_ids; id++) {
+        words[n] = ko_tokenizer_piece(t, id);
+        n += words[n] != NULL;
+    }
+    if (*nearest == NULL) {
+        *nearest = ko_nearest(piece, words, n);
+    }
+    free(words);
+    return KO_OK;
 }
 
 const char *ko_tokenizer_kind(const struct ko_tokenizer *t)

@@ -41,6 +41,20 @@ const char *ko_tokenizer_piece(const struct ko_tokenizer *tokenizer, int32_t id)
 int32_t ko_tokenizer_n_ids(const struct ko_tokenizer *tokenizer);
 /* "byte-level BPE", "BPE with byte fallback" or "BPE", for `inspect`. Borrowed. */
 const char *ko_tokenizer_kind(const struct ko_tokenizer *tokenizer);
+/* Special tokens that the post-processor puts in front of a text, and behind it: [*n]. Borrowed. */
+const int32_t *ko_tokenizer_in_front(const struct ko_tokenizer *tokenizer, size_t *n);
+const int32_t *ko_tokenizer_behind(const struct ko_tokenizer *tokenizer, size_t *n);
+/* Lengths that the file stores from the last call of whoever wrote it, and that are ignored, as
+   `transformers` ignores them: texts are encoded whole. -1: none; 0: no fixed length. */
+int64_t ko_tokenizer_truncation(const struct ko_tokenizer *tokenizer);
+int64_t ko_tokenizer_padding(const struct ko_tokenizer *tokenizer);
+/* The id of a token by its text as ko_tokenizer_piece has it; -1: there is none. */
+int32_t ko_tokenizer_find(const struct ko_tokenizer *tokenizer, const char *piece);
+/* The token whose text is nearest: of the added ones, else of all; NULL where none is near.
+   KO_E_MEMORY. Borrowed. */
+KO_MUST_CHECK enum ko_code ko_tokenizer_nearest(const struct ko_tokenizer *tokenizer,
+                                                const char *piece, const char **nearest,
+                                                struct ko_error *err);
 /* XXH3-128 of the file, 32 hex digits. Borrowed. */
 const char *ko_tokenizer_fingerprint(const struct ko_tokenizer *tokenizer);
 

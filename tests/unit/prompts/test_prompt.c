@@ -158,6 +158,10 @@ static void a_bos_of_the_post_processor_is_kept_dropped_or_not_doubled(void **st
         {"llama2", "<s>The city of Kabul is", 1, KO_BOS_DEFAULT, 2, 1},
         {"llama2", "<s>The city of Kabul is", 1, KO_BOS_ADD, 2, 1},
         {"llama2", "<s>The city of Kabul is", 1, KO_BOS_NONE, 1, 0},
+        {"llama2", "The city of Kabul is", 1, KO_BOS_TOKEN, 1, 1},
+        {"llama2", "<s>The city of Kabul is", 1, KO_BOS_TOKEN, 1, 0},
+        {"llama2", "The city of Kabul is", 2, KO_BOS_TOKEN, 1, 1},
+        {"metaspace", "The city of Kabul is", 1, KO_BOS_DEFAULT, 0, 0}, /* puts </s> behind */
         {"llama3", "The city of Kabul is", 600, KO_BOS_DEFAULT, 1, 1},
         {"llama3", "The city of Kabul is", 600, KO_BOS_ADD, 1, 1},
         {"llama3", "The city of Kabul is", 600, KO_BOS_NONE, 0, 0},
@@ -191,6 +195,12 @@ static void a_bos_of_the_post_processor_is_kept_dropped_or_not_doubled(void **st
         struct ko_encoding e = {0};
         assert_int_equal(
             ko_tokenizer_encode(tokenizer, known[i].text, strlen(known[i].text), &e, &err), KO_OK);
+        /* What the post-processor puts behind the text is left out. */
+        size_t last = e.n - 1;
+        while (e.special[last]) {
+            last--;
+        }
+        assert_int_equal(p.token[p.n_tokens - 1], e.id[last]);
         const char *kabul = strstr(known[i].text, "Kabul");
         for (size_t k = 0; k < e.n; k++)
             if (e.char_end[k] > kabul - known[i].text &&

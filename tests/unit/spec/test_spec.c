@@ -74,7 +74,10 @@ static void models_are_folders_or_maps(void **state)
               "  - ${KO_TEST_CKPT}/hub/models--state-spaces--mamba-130m-hf/snapshots/0123abc/\n"
               "  - {name: big, path: /ckpt/x, tokenizer: /ckpt/neox, bos: add}\n"
               "  - {path: models/c/, tokenizer: t/tokenizer.json, bos: none}\n"
-              "  - models--gpt2/snapshots/77\n" PROMPTS ROUTES WINDOWS);
+              "  - models--gpt2/snapshots/77\n"
+              "  - {path: d, bos: 151646}\n"
+              "  - {path: e, bos: '<s>'}\n"
+              "  - {path: f, bos: \"7\"}\n" PROMPTS ROUTES WINDOWS);
     static const char *const names[] = {"state-spaces/mamba-130m-hf", "big", "c", "gpt2"};
     for (size_t i = 0; i < 4; i++) {
         assert_string_equal(spec->model[i].name, names[i]);
@@ -85,6 +88,14 @@ static void models_are_folders_or_maps(void **state)
     assert_int_equal(spec->model[1].bos, KO_BOS_ADD);
     assert_string_equal(spec->model[2].tokenizer, spec_text_path("t/tokenizer.json"));
     assert_int_equal(spec->model[2].bos, KO_BOS_NONE);
+    assert_int_equal(spec->model[4].bos, KO_BOS_TOKEN);
+    assert_null(spec->model[4].bos_token);
+    assert_int_equal(spec->model[4].bos_id, 151646);
+    assert_string_equal(spec->model[5].bos_token, "<s>");
+    assert_string_equal(spec->model[6].bos_token, "7");
+    assert_non_null(strstr(spec->resolved, "bos: 151646}"));
+    assert_non_null(strstr(spec->resolved, "bos: \"<s>\"}"));
+    assert_non_null(strstr(spec->resolved, "bos: \"7\"}"));
     char where[300];
     snprintf(where, sizeof where, "%s:3:5", spec_text_path("spec.yaml"));
     assert_string_equal(spec->model[1].where, where);

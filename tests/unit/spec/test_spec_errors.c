@@ -30,7 +30,8 @@ static const struct bad {
     {"models: [{name: x}]\n", "this model has no 'path'"},
     {"models: [{path: x, nam: y}]\n", "unknown key 'nam', did you mean 'name'?"},
     {"models: [{path: x, bos: ad}]\n",
-     "spec.yaml:1:25: bos: expected default, add or none, got 'ad', did you mean 'add'?"},
+     "spec.yaml:1:25: bos: expected default, add, none, a token or an id, got 'ad', did "
+     "you mean 'add'? A token goes in quotes"},
     {"models: [x/a, y/a]\n", "spec.yaml:1:15: models: duplicate model name 'a', also at "},
     {"models: [..]\n", "gives the model no name"},
     {"models: ['${KO_TEST_UNSET}/a']\n", "models: environment variable 'KO_TEST_UNSET' is not set"},

@@ -70,9 +70,11 @@ static void the_fingerprint_is_the_content_s(void **state)
 static const struct {
     const char *json, *error;
 } wrong[] = {
-    {"{" MODEL "}, \"truncation\": {\"max_length\": 5}}",
-     ": truncation: only null is supported, set it to null to run prompts whole"},
-    {"{" MODEL "}, \"padding\": {}}", ": padding: only null is supported"},
+    {"{" MODEL "}, \"truncation\": 512}", ": truncation: expected an object or null, got int"},
+    {"{" MODEL "}, \"truncation\": {\"max_length\": \"long\"}}",
+     ": truncation: max_length: expected "},
+    {"{" MODEL "}, \"padding\": true}", ": padding: expected an object or null, got boolean"},
+    {"{" MODEL "}, \"padding\": {\"strategy\": {\"Fixed\": -1}}}", ": padding: Fixed: expected "},
     {"{" MODEL "}, \"version\": \"2.0\"}", ": version '2.0' is not supported, only 1.0"},
     {"{" MODEL "}, \"pretokenizer\": null}",
      ": unknown key 'pretokenizer', did you mean 'pre_tokenizer'?"},
