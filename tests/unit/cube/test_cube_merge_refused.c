@@ -14,6 +14,10 @@ enum harm {
     NUMBER,
     FORM,
     BACKEND,
+    PRECISION,
+    CHECKPOINT,
+    TOKENIZER,
+    NAME,
     WEIGHTS,
     INDEX,
     ORDER,
@@ -35,6 +39,16 @@ static void replace(hid_t file, const char *name, hid_t type, int n_axes, const 
     H5Sclose(space);
 }
 
+/* Another string for every model, in the outline of the whole cube. */
+static void set_strings(hid_t file, const char *name)
+{
+    const char *other[] = {"0123456789abcdef", "0123456789abcdef"};
+    hid_t type = ko_cube_new_type(KO_TYPE_STRING);
+
+    write_all(file, name, type, other);
+    H5Tclose(type);
+}
+
 static void harm_file(hid_t file, enum harm harm)
 {
     const hsize_t one = 1, three[3] = {1, 1, 1};
@@ -53,6 +67,14 @@ static void harm_file(hid_t file, enum harm harm)
         set_text(file, "plan_hash", "short");
     else if (harm == BACKEND)
         set_text(file, "backend", "cuda");
+    else if (harm == PRECISION)
+        set_text(file, "precision", "tf32");
+    else if (harm == CHECKPOINT)
+        set_strings(file, "whole/fingerprint");
+    else if (harm == TOKENIZER)
+        set_strings(file, "whole/tokenizer_fingerprint");
+    else if (harm == NAME)
+        set_strings(file, "whole/model"), set_strings(file, "model");
     else if (harm == INDEX)
         set_number(file, "model_whole_index", 0, 77);
     else if (harm == ORDER)
@@ -128,6 +150,15 @@ static void what_does_not_belong_together_is_refused_by_name(void **state)
         {NUMBER, "cube.shard-0002-of-0003.h5: attribute shard is '9/3', expected K/N"},
         {FORM, "cube.shard-0002-of-0003.h5: attribute plan_hash has not 32 digits"},
         {BACKEND, "cube.shard-0002-of-0003.h5: backend is 'cuda' and that of "},
+        {PRECISION, "cube.shard-0002-of-0003.h5: precision is 'tf32' and that of "},
+        {CHECKPOINT,
+         "cube.shard-0002-of-0003.h5: the checkpoint's fingerprint of model 'mamba-small' is "
+         "0123456789abcdef and in "},
+        {TOKENIZER,
+         "cube.shard-0002-of-0003.h5: the tokenizer's fingerprint of model 'mamba-small' is "
+         "0123456789abcdef and in "},
+        {NAME, "cube.shard-0002-of-0003.h5: the name of model '0123456789abcdef' is "
+               "0123456789abcdef and in "},
         {WEIGHTS, "cube.shard-0002-of-0003.h5: the weights of model '"},
         {INDEX, "cube.shard-0002-of-0003.h5: axis 'model' does not lie on that of the group"},
         {ORDER, "cube.shard-0002-of-0003.h5: axis 'prompt' does not lie on that of the group"},

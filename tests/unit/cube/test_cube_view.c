@@ -342,8 +342,16 @@ enum change {
     PROMPT,
     ROUTE,
     FEATURE,
+    HEAT_ROUTE,
+    SIZES,
     STARTS,
+    MODELS,
+    TEXT,
     TARGET,
+    TOKEN,
+    SUBJECT,
+    BLOCK,
+    SHARD,
     KIND
 };
 
@@ -363,8 +371,24 @@ static void change_plan(struct ko_plan *plan, enum change change)
         plan->feature[1].kind = KO_FEATURE_FAST_THIRD;
     else if (change == STARTS)
         plan->n_starts = 3;
+    else if (change == HEAT_ROUTE)
+        set(&plan->route[1].route.label, "later<-each");
+    else if (change == SIZES)
+        plan->size[1] = 2;
+    else if (change == MODELS)
+        plan->n_models = 1;
+    else if (change == TEXT)
+        set(&plan->fact[0].text, "Subject 0 lies “at”");
     else if (change == TARGET)
         set(&plan->fact[0].target, "Asia");
+    else if (change == TOKEN)
+        plan->prompt[0].token[1]++;
+    else if (change == SUBJECT)
+        plan->prompt[0].subject_end++;
+    else if (change == BLOCK)
+        plan->block[0].start[0] = 0;
+    else if (change == SHARD)
+        plan->shard.number = 1, plan->shard.of = 2;
 }
 
 static void another_run_is_told_apart_with_both_values(void **state)
@@ -386,6 +410,15 @@ static void another_run_is_told_apart_with_both_values(void **state)
         {ROUTE, "number 2 on the axis route is 'last<-bos' in the cube and 'last<-first'"},
         {FEATURE,
          "number 2 on the axis feature_class is 'slow-third' in the cube and 'fast-third'"},
+        {HEAT_ROUTE,
+         "number 1 on the axis heat_route is 'last<-each' in the cube and 'later<-each'"},
+        {SIZES, "the axis window_size is '1 3' in the cube and '1 2' in this run"},
+        {MODELS, "the length of the axis model is '2' in the cube and '1' in this run"},
+        {TEXT, "cube.h5: the hash of spec, prompts and tokens is '"},
+        {TOKEN, "cube.h5: the hash of spec, prompts and tokens is '"},
+        {SUBJECT, "cube.h5: the hash of spec, prompts and tokens is '"},
+        {BLOCK, "cube.h5: the hash of spec, prompts and tokens is '"},
+        {SHARD, "cube.h5: the shard is 'none' in the cube and '1/2' in this run"},
         {STARTS, "the axis window_start is '0 1 2 3' in the cube and '0 1 2' in this run"},
         {TARGET, "cube.h5: the hash of spec, prompts and tokens is '"},
         {KIND, "cube.h5: its kind is 'sweep' in the cube and 'evaluation' in this run"},
