@@ -54,8 +54,8 @@ MPLCONFIGDIR=$scratch "$python" "$installed/bin/knockout-figures" first.h5 -o fi
 [ -s figures/report.html ] || fail "there is no report"
 
 echo "== uninstalled"
-PYTHONPATH=$installed/share/knockout/analysis "$python" -c 'import knockout_figures.palette' # leaves __pycache__
 install_to "$installed" # once more, over the first
+PYTHONPATH=$installed/share/knockout/analysis "$python" -c 'import knockout_figures.palette' # leaves __pycache__
 uninstall
 [ ! -e "$installed" ] || { find "$installed"; fail "uninstall leaves something"; }
 mkdir -p "$installed/bin" "$installed/share/doc/other"
@@ -63,3 +63,12 @@ install_to "$installed"
 uninstall
 [ "$(cd "$installed" && find . | sort | tr '\n' ' ')" = ". ./bin ./share ./share/doc ./share/doc/other " ] ||
     { find "$installed"; fail "uninstall does not leave what was there before"; }
+
+echo "== into a package's folder, which is not there yet"
+export DESTDIR=$scratch/package
+timeout 60 cmake --install "$build" --prefix /opt/knockout >"$scratch/log" || { tail -n 3 "$scratch/log"; fail "cmake --install with DESTDIR"; }
+links "$DESTDIR/opt/knockout/share/doc/knockout" || fail "links of the package"
+"$DESTDIR/opt/knockout/bin/knockout" --version >/dev/null || fail "the package's program"
+uninstall
+[ -z "$(find "$DESTDIR" -mindepth 1)" ] || { find "$DESTDIR"; fail "uninstall leaves something of the package"; }
+unset DESTDIR
