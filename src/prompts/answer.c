@@ -62,6 +62,7 @@ enum ko_code ko_answer_find(struct ko_tokenizer *tokenizer, const char *text,
 {
     struct ko_text whole = {0};
     struct ko_encoding full = {0};
+    struct ko_error why = {0};
     size_t n = strlen(answer);
     *out = (struct ko_answer){.reason = KO_TARGET_EMPTY};
     ko_utf8_strip(&answer, &n);
@@ -72,9 +73,14 @@ enum ko_code ko_answer_find(struct ko_tokenizer *tokenizer, const char *text,
     ko_text_add_bytes(&whole, answer, n);
     enum ko_code code = ko_text_check(&whole, err);
     if (code == KO_OK) {
-        code = ko_prompt_encode(tokenizer, ko_text_str(&whole), whole.n, &full, err);
+        code = ko_prompt_encode(tokenizer, ko_text_str(&whole), whole.n, &full, &why);
     }
-    if (code == KO_OK) {
+    if (code == KO_E_INPUT) {
+        out->reason = KO_TEXT_REFUSED;
+        code = KO_OK;
+    } else if (code != KO_OK) {
+        code = why.code != KO_OK ? ko_fail(err, code, "%s", why.text) : code;
+    } else {
         bool begins = full.n > prompt->n;
         for (size_t i = 0; begins && i < prompt->n; i++) {
             begins = full.id[i] == prompt->id[i];
@@ -111,6 +117,9 @@ enum ko_foil ko_foil_judge(enum ko_score score, const struct ko_answer *answer,
     int32_t its = raw ? ko_answer_first(foil) : foil->text;
     int32_t right = raw ? ko_answer_first(answer) : answer->text;
     *token = -1;
+    if (foil->reason == KO_TEXT_REFUSED) {
+        return KO_FOIL_REFUSED;
+    }
     if (foil->reason != KO_RUNNABLE) {
         return foil->reason == KO_TARGET_EMPTY ? KO_FOIL_ABSENT : KO_FOIL_MERGES;
     }

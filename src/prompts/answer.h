@@ -32,7 +32,8 @@ extern const char *const ko_score_words[KO_N_SCORES];
     X(KO_FOIL_BLANK, "it begins with a token of white space alone")                                \
     X(KO_FOIL_OTHER_BLANKS, "other tokens of white space than the answer's come before its text")  \
     X(KO_FOIL_MERGES, "it merges with the prompt")                                                 \
-    X(KO_FOIL_OUTSIDE_VOCABULARY, "its token is outside the model's vocabulary")
+    X(KO_FOIL_OUTSIDE_VOCABULARY, "its token is outside the model's vocabulary")                   \
+    X(KO_FOIL_REFUSED, "the tokenizer refuses its text")
 
 enum ko_foil {
 #define X(name, sentence) name,
@@ -51,8 +52,9 @@ KO_MUST_CHECK enum ko_code ko_prompt_encode(struct ko_tokenizer *tokenizer, cons
 /* The tokens of a trimmed answer beyond its prompt's: those of white space alone that come first,
    and the first that has text. */
 struct ko_answer {
-    enum ko_reason reason; /* KO_RUNNABLE, KO_TARGET_EMPTY or KO_TARGET_MERGES: all else is zero */
-    int32_t *blank;        /* [n_blank]; owned */
+    enum ko_reason
+        reason;     /* KO_RUNNABLE; KO_TARGET_EMPTY, _MERGES, KO_TEXT_REFUSED: all else is zero */
+    int32_t *blank; /* [n_blank]; owned */
     int32_t n_blank;
     int32_t text; /* -1: no token has text */
 };

@@ -276,9 +276,16 @@ enum ko_code ko_prompt_audit(const struct ko_audit *audit, const struct ko_fact 
 {
     struct ko_prompt p = {.id = ko_copy(fact->id, err)};
     struct reading r = {0};
-    enum ko_code code = p.id ? read_text(audit->tokenizer, fact->text, &r, err) : KO_E_MEMORY;
-    if (!code)
+    struct ko_error why = {0};
+    enum ko_code code = p.id ? read_text(audit->tokenizer, fact->text, &r, &why) : KO_E_MEMORY;
+    if (!code) {
         code = fill(audit, fact, &r, &p, err);
+    } else if (code == KO_E_INPUT) {
+        p.reason = KO_TEXT_REFUSED; /* one such prompt is no reason not to run the others */
+        code = KO_OK;
+    } else if (p.id) {
+        code = ko_fail(err, code, "%s", why.text);
+    }
     free_reading(&r);
     if (code) {
         ko_prompt_free(&p);

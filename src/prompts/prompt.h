@@ -47,10 +47,10 @@ struct ko_prompt {
 struct ko_audit {
     struct ko_tokenizer *tokenizer; /* borrowed */
     enum ko_score score;
-    enum ko_bos bos; /* default: what tokenizer.json does; add: bos_id in front unless already
+    enum ko_bos bos;    /* default: what tokenizer.json does; add: bos_id in front unless already
                         there; none: special tokens in front are dropped; token: dropped, and bos_id
                         in front unless the text begins with it */
-    int32_t bos_id;  /* -1: none */
+    int32_t bos_id;     /* -1: none */
     int32_t max_tokens; /* positions that the model has; 0: KO_PROMPT_TOKENS, the most for every
                            model */
     int32_t vocabulary; /* rows of the embedding */

@@ -15,7 +15,11 @@
     X(KO_SUBJECT_HAS_NO_TOKEN, 8, "subject has no token of its own")                               \
     X(KO_TARGET_BLANK, 9,                                                                          \
       "answer begins with a token of white space alone (prompts: {score: first-text} scores the "  \
-      "next)")
+      "next)")                                                                                     \
+    X(KO_TEXT_REFUSED, 10,                                                                         \
+      "the tokenizer refuses the text (too long, too hard for its expressions, or a character "    \
+      "that "                                                                                      \
+      "it lacks)")
 
 enum ko_reason {
 #define X(name, code, sentence) name = code,

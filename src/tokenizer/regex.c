@@ -97,8 +97,10 @@ enum ko_code ko_regex_find(struct ko_regex *regex, const char *text, size_t n, s
     if (result <= 0) {
         PCRE2_UCHAR reason[160] = "";
         (void)pcre2_get_error_message(result, reason, sizeof reason);
-        return ko_fail(err, KO_E_FAILED, "tokenizer: a regular expression failed on a text: %s",
-                       reason);
+        const bool limit = result == PCRE2_ERROR_MATCHLIMIT || result == PCRE2_ERROR_HEAPLIMIT ||
+                           result == PCRE2_ERROR_DEPTHLIMIT;
+        return ko_fail(err, limit ? KO_E_INPUT : KO_E_FAILED,
+                       "tokenizer: a regular expression failed on a text: %s", reason);
     }
     const PCRE2_SIZE *at = pcre2_get_ovector_pointer(regex->match);
     *begin = at[0];

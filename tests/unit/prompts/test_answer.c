@@ -239,12 +239,57 @@ static void appended_tokens_keep_the_limits(void **state)
     ko_tokenizer_close(tokenizer);
 }
 
+/* One text that an expression cannot be matched with in reasonable time ends nothing: the prompt is
+   skipped, the foil counts as none. */
+static void a_text_that_the_tokenizer_refuses_is_skipped(void **state)
+{
+    static const char json[] =
+        "{\"model\": {\"type\": \"BPE\", \"vocab\": {\"a\": 0, \" \": 1, \"b\": 2, \"c\": 3}, "
+        "\"merges\": []}, \"pre_tokenizer\": {\"type\": \"Split\", \"pattern\": {\"Regex\": "
+        "\"(a|aa)+c\"}, \"behavior\": \"Isolated\", \"invert\": false}}";
+    static const char hard[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaabc";
+    char *folder = test_folder_make(), *path = test_folder_path(folder, "tokenizer.json");
+    struct ko_tokenizer *tokenizer = NULL;
+    struct ko_fact fact = {.id = (char *)(uintptr_t) "7", .subject = (char *)(uintptr_t) "a"};
+    struct ko_prompt p = {0};
+    (void)state;
+    test_folder_write_text(folder, "tokenizer.json", json);
+    assert_int_equal(ko_tokenizer_open(path, &tokenizer, NULL), KO_OK);
+    const struct ko_audit how = {.tokenizer = tokenizer,
+                                 .score = KO_SCORE_FIRST_TEXT,
+                                 .bos_id = -1,
+                                 .vocabulary = VOCABULARY};
+    const struct {
+        const char *text, *target, *foil;
+        enum ko_reason reason;
+        enum ko_foil foil_state;
+    } rows[] = {
+        {hard, "b", NULL, KO_TEXT_REFUSED, KO_FOIL_ABSENT},
+        {"a", hard, NULL, KO_TEXT_REFUSED, KO_FOIL_ABSENT},
+        {"a", "b", hard, KO_RUNNABLE, KO_FOIL_REFUSED},
+        {"a", "b", "c", KO_RUNNABLE, KO_FOIL_SCORED},
+    };
+    for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++) {
+        fact.text = (char *)(uintptr_t)rows[r].text;
+        fact.target = (char *)(uintptr_t)rows[r].target;
+        fact.foil = (char *)(uintptr_t)rows[r].foil;
+        assert_int_equal(ko_prompt_audit(&how, &fact, &p, NULL), KO_OK);
+        assert_int_equal(p.reason, rows[r].reason);
+        assert_int_equal(p.foil_state, rows[r].foil_state);
+        ko_prompt_free(&p);
+    }
+    ko_tokenizer_close(tokenizer);
+    free(path);
+    test_folder_remove(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_lone_space_is_never_scored_unasked),
         cmocka_unit_test(a_foil_counts_only_beside_another_token),
         cmocka_unit_test(appended_tokens_keep_the_limits),
+        cmocka_unit_test(a_text_that_the_tokenizer_refuses_is_skipped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
