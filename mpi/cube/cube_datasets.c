@@ -71,11 +71,10 @@ void ko_cube_lengths_of_plan(const struct ko_plan *plan, struct ko_cube_lengths 
 
     if (sweep && positions < plan->n_source_positions)
         positions = plan->n_source_positions;
-    *lengths = (struct ko_cube_lengths){
-        .evaluation = !sweep,
-        .foils = plan->has_foils,
-        .appended = plan->score == KO_SCORE_FIRST_TEXT,
-        .shard = plan->shard.of > 0};
+    *lengths = (struct ko_cube_lengths){.evaluation = !sweep,
+                                        .foils = plan->has_foils,
+                                        .appended = plan->score == KO_SCORE_FIRST_TEXT,
+                                        .shard = plan->shard.of > 0};
     hsize_t *n = lengths->n;
     n[KO_AXIS_MODEL] = (hsize_t)plan->n_models;
     n[KO_AXIS_EVAL_PROMPT] = (hsize_t)plan->n_facts;

@@ -32,7 +32,7 @@ echo '{"add_bos_token": true, "add_prefix_space": true, "bos_token": {"content":
 spec "$m"
 "$KNOCKOUT" inspect "$m" >"$scratch/inspect"
 "$KNOCKOUT" plan "$scratch/s.yaml" >"$scratch/plan"
-"$KNOCKOUT" run "$scratch/s.yaml" -o "$scratch/c.h5" --progress none 2>"$scratch/log"
+"$KNOCKOUT" run "$scratch/s.yaml" -o "$scratch/c.h5" --progress none 2>"$scratch/log" || { cat "$scratch/log"; fail "run"; }
 for out in inspect plan log; do
     said "$scratch/$out" "tokenizer_config.json says add_bos_token: true (<|begin|>), tokenizer.json puts nothing in front of a text; bos: '<|begin|>' puts it there"
     said "$scratch/$out" "tokenizer_config.json names 2675 (<|begin|>) as bos_token, config.json 0 (<|endoftext|>) as bos_token_id"
