@@ -118,10 +118,14 @@ static void add_line(const struct ko_progress *p, double elapsed, size_t width, 
                 ko_grouped(p->cells_total, total));
     ko_text_add(&part[RATE], "%s cells/s",
                 ko_grouped((int64_t)(elapsed > 0 ? round(computed / elapsed) : 0), rate));
-    ko_text_add(&part[LEFT], "left %s",
-                seconds < 0   ? "?"
-                : seconds < 1 ? "<1 s"
-                              : ko_seconds_human(seconds, left));
+    if (!(p->cells_shown < (double)p->cells_total)) {
+        ko_text_add(&part[LEFT], "took %s", ko_seconds_human(elapsed, left));
+    } else {
+        ko_text_add(&part[LEFT], "left %s",
+                    seconds < 0   ? "?"
+                    : seconds < 1 ? "<1 s"
+                                  : ko_seconds_human(seconds, left));
+    }
     ko_text_add(&part[BUSY], "workers busy %d/%d", p->n_busy, p->n_workers);
     if (p->model) {
         ko_display_add(&part[MODEL], p->model, SIZE_MAX);

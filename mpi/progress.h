@@ -12,11 +12,11 @@ enum ko_progress_mode { KO_PROGRESS_NONE, KO_PROGRESS_LINE, KO_PROGRESS_PLAIN, K
 
 struct ko_progress {
     enum ko_progress_mode mode;
-    FILE *stream;                      /* borrowed */
-    const char *title;                 /* "evaluate", "sweep"; borrowed */
-    int64_t cells_total, cells_before; /* before: flagged already when the run began */
-    int64_t cells_done;                /* computed in this run */
-    double work_total, work_done;      /* FLOP of this run: the time left goes by it */
+    FILE *stream;                       /* borrowed */
+    const char *title;                  /* "evaluate", "sweep"; borrowed */
+    int64_t cells_total, cells_before;  /* before: flagged already when the run began */
+    int64_t cells_done;                 /* computed in this run */
+    double work_total, work_done;       /* FLOP of this run: the time left goes by it */
     double cells_in_hand, work_in_hand; /* of batches that are not finished, as far as they are */
     double cells_shown;                 /* the most that has been printed */
     int n_workers, n_busy;
@@ -29,7 +29,8 @@ struct ko_progress {
 /* auto: a line that redraws on a terminal, else plain. KO_E_INPUT for an unknown word. */
 KO_MUST_CHECK enum ko_code ko_progress_mode_parse(const char *text, FILE *stream,
                                                   enum ko_progress_mode *out, struct ko_error *err);
-/* Work done of this run in millionths, that in hand included; all of it where there is none to do. */
+/* Work done of this run in millionths, that in hand included; all of it where there is none to do.
+ */
 int64_t ko_progress_ppm(const struct ko_progress *progress);
 void ko_progress_begin(struct ko_progress *progress, const char *title);
 /* Prints where it is time to: a redrawn line five times a second, a plain line at 10, 30, 60 s and

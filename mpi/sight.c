@@ -275,7 +275,9 @@ void ko_sights_warn(const struct ko_sight *sight, int n, const struct ko_log *lo
         for (int k = 0; k < w && !said; k++)
             said = strcmp(sight[k].threads.warning, text) == 0 &&
                    strcmp(sight[k].host, sight[w].host) == 0;
-        if (!said)
+        if (!said && log->for_people)
+            ko_log_warn(log, "threads", "%s: %s", sight[w].host, text);
+        else if (!said)
             ko_log_write(log, KO_LOG_WARN, "threads host=\"%s\" %s", sight[w].host, text);
     }
 }

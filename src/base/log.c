@@ -15,27 +15,21 @@ static bool speaks(const struct ko_log *log, enum ko_log_level level)
     return level != KO_LOG_INFO || log->root;
 }
 
-void ko_log_write(const struct ko_log *log, enum ko_log_level level, const char *format, ...)
+/* The message as one line, with `before` in front of it, in one write. */
+static void write_line(const struct ko_log *log, const char *before, const char *format,
+                       va_list arguments)
 {
-    static const char *const name[] = {"error", "warn", "info", "debug"};
     struct ko_text line = {0};
     char *message = NULL;
-    if (!speaks(log, level))
+    if (vasprintf(&message, format, arguments) < 0) {
         return;
-
-    va_list arguments;
-    va_start(arguments, format);
-    int n = vasprintf(&message, format, arguments);
-    va_end(arguments);
-    if (n < 0)
-        return;
-    for (char *c = message; *c; c++)
-        if (*c == '\n' || *c == '\r')
+    }
+    for (char *c = message; *c; c++) {
+        if (*c == '\n' || *c == '\r') {
             *c = ' ';
-
-    ko_text_add(&line, "level=%s ", name[level]);
-    if (log->rank >= 0)
-        ko_text_add(&line, "rank=%d ", log->rank);
+        }
+    }
+    ko_text_add(&line, "%s", before);
     ko_printable_add(&line, message, strlen(message));
     ko_text_add(&line, "\n");
     if (!line.failed) {
@@ -44,4 +38,57 @@ void ko_log_write(const struct ko_log *log, enum ko_log_level level, const char 
     }
     ko_text_free(&line);
     free(message);
+}
+
+/* What stands before the words of a line: event may be "". */
+static void write_level(const struct ko_log *log, enum ko_log_level level, const char *event,
+                        const char *format, va_list arguments)
+{
+    static const char *const name[] = {"error", "warn", "info", "debug"};
+    struct ko_text before = {0};
+    if (!speaks(log, level) || (log->for_people && level >= KO_LOG_INFO)) {
+        return;
+    }
+    if (log->for_people) {
+        ko_text_add(&before, "knockout: %s", level == KO_LOG_WARN ? "warning: " : "");
+    } else {
+        ko_text_add(&before, "level=%s ", name[level]);
+    }
+    if (log->rank >= 0 && (!log->for_people || log->rank > 0)) {
+        ko_text_add(&before, log->for_people ? "rank %d: " : "rank=%d ", log->rank);
+    }
+    if (event[0] != '\0' && !log->for_people) {
+        ko_text_add(&before, "%s ", event);
+    }
+    if (!before.failed) {
+        write_line(log, ko_text_str(&before), format, arguments);
+    }
+    ko_text_free(&before);
+}
+
+void ko_log_write(const struct ko_log *log, enum ko_log_level level, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    write_level(log, level, "", format, arguments);
+    va_end(arguments);
+}
+
+void ko_log_warn(const struct ko_log *log, const char *event, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    write_level(log, KO_LOG_WARN, event, format, arguments);
+    va_end(arguments);
+}
+
+void ko_log_say(const struct ko_log *log, const char *format, ...)
+{
+    va_list arguments;
+    if (!speaks(log, KO_LOG_INFO) || !log->for_people) {
+        return;
+    }
+    va_start(arguments, format);
+    write_line(log, "", format, arguments);
+    va_end(arguments);
 }

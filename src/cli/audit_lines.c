@@ -220,7 +220,7 @@ enum ko_code ko_audit_log(const struct ko_inputs *inputs, const struct ko_plan *
         ko_log_write(log, KO_LOG_WARN, "tokenizer %s", lines.file.item[k]);
     }
     for (size_t k = 0; code == KO_OK && k < lines.warning.n; k++) {
-        ko_log_write(log, KO_LOG_WARN, "prompts %s", lines.warning.item[k]);
+        ko_log_warn(log, "prompts", "%s", lines.warning.item[k]);
     }
     for (size_t k = 0; code == KO_OK && k < lines.note.n; k++) {
         ko_log_write(log, KO_LOG_INFO, "prompts %s", lines.note.item[k]);

@@ -2,6 +2,7 @@
 #ifndef KO_CLI_CLI_H
 #define KO_CLI_CLI_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "kernels/kernels.h"
@@ -33,6 +34,9 @@ ko_command ko_command_inspect;
 ko_command ko_command_bench;
 
 enum { KO_EXIT_FAILURES = 3, KO_EXIT_INCOMPLETE = 4 };
+
+/* Whether somebody sees what is written there. */
+bool ko_cli_is_terminal(FILE *stream);
 
 /* Option --log-level as a level. */
 KO_MUST_CHECK enum ko_code ko_cli_log_level(const struct ko_options *options,

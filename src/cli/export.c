@@ -10,6 +10,7 @@
 #include "src/cli/cli.h"
 #include "src/cli/curve_filter.h"
 #include "src/cli/export_csv.h"
+#include "src/cli/result_line.h"
 
 /* The output, NULL for standard output. */
 static enum ko_code read_request(const struct ko_options *options, const char **output,
@@ -116,6 +117,24 @@ static enum ko_code compress(struct ko_cube_view *view, const char *cube, const 
     return code;
 }
 
+/* To whoever sits at a terminal: what was written. */
+static void say_written(const char *output, const char *cube, bool copies)
+{
+    struct stat to, from;
+    struct ko_text word = {0};
+    char size[32];
+    if (!ko_cli_is_terminal(stderr) || stat(output, &to) != 0 || stat(cube, &from) != 0)
+        return;
+    ko_shell_word_add(&word, output);
+    fprintf(stderr, "%s: %s", output, ko_bytes_human((double)to.st_size, size));
+    if (copies)
+        fprintf(stderr, ", the whole cube in %.0f %% of its space; next: knockout show %s\n",
+                100.0 * (double)to.st_size / (double)from.st_size, ko_text_str(&word));
+    else
+        fprintf(stderr, ", a line a cell; next: pandas.read_csv(\"%s\")\n", output);
+    ko_text_free(&word);
+}
+
 enum ko_code ko_command_export(struct ko_cli *cli, int *status, struct ko_error *err)
 {
     struct ko_cube_view *view = NULL;
@@ -131,6 +150,8 @@ enum ko_code ko_command_export(struct ko_cli *cli, int *status, struct ko_error 
         code = compress(view, cli->options->arguments.item[0], output, err);
     else if (code == KO_OK)
         code = write_csv(cli, view, output, err);
+    if (code == KO_OK && output)
+        say_written(output, cli->options->arguments.item[0], copies);
     ko_cube_view_close(view);
     return code;
 }

@@ -8,6 +8,7 @@
 #include "src/base/file.h"
 #include "src/base/printable.h"
 #include "src/cli/cli.h"
+#include "src/cli/result_line.h"
 
 static bool same_file(const char *a, const char *b)
 {
@@ -65,6 +66,13 @@ static void report(const struct ko_cli *cli, const char *path, const struct ko_c
         fprintf(cli->out, ", %s pending", ko_grouped(merged->pending, pending));
     if (merged->failed > 0)
         fprintf(cli->out, ", %s failed", ko_grouped(merged->failed, failed));
+    if (ko_cli_is_terminal(stdout)) {
+        struct ko_text word = {0};
+        ko_shell_word_add(&word, path);
+        fprintf(cli->out, "; next: knockout %s %s",
+                merged->pending + merged->failed > 0 ? "status" : "show", ko_text_str(&word));
+        ko_text_free(&word);
+    }
     fputc('\n', cli->out);
 }
 

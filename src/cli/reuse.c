@@ -78,7 +78,7 @@ static void note(const struct ko_session *session, const char *cube, const char 
                                     .job = job ? job : "",
                                     .log = ko_text_str(&text)};
     if (ko_cube_log_run(cube, &run, &err) != KO_OK)
-        ko_log_write(&session->log, KO_LOG_WARN, "run_table %s", err.text);
+        ko_log_warn(&session->log, "run_table", "%s", err.text);
     ko_text_free(&text);
 }
 
@@ -92,7 +92,10 @@ static void report(const struct ko_session *session, const char *path,
     ko_reuse_missing_add(reuse->missing, &why);
     ko_grouped(reuse->n_cells, taken_text);
     ko_grouped(left, left_text);
-    if (reuse->n_cells == 0 && left > 0)
+    if (session->log.for_people && reuse->n_cells == 0 && left > 0)
+        ko_log_warn(&session->log, "reuse", "%s: nothing is taken, %s cells are computed: %s", path,
+                    left_text, ko_text_str(&why));
+    else if (reuse->n_cells == 0 && left > 0)
         ko_log_write(&session->log, KO_LOG_WARN,
                      "reuse cube=\"%s\" nothing is taken, %s cells are computed: %s", path,
                      left_text, ko_text_str(&why));
@@ -101,6 +104,9 @@ static void report(const struct ko_session *session, const char *path,
                      "reuse cube=\"%s\" cells=%s prompts=%d to_compute=%s%s%s%s", path, taken_text,
                      reuse->n_records, left_text, left ? " why=\"" : "", ko_text_str(&why),
                      left ? "\"" : "");
+    if (reuse->n_cells > 0)
+        ko_log_say(&session->log, "%s: %s cells taken from it, %s are computed", path, taken_text,
+                   left_text);
     ko_text_free(&why);
 }
 

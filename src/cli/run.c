@@ -82,8 +82,10 @@ static enum ko_code lead(struct ko_session *session, void *context, struct ko_er
         code = dry_check(session, &inputs, request, external, err);
     if (code == KO_OK)
         code = ko_session_begin(session, &output, err);
-    for (size_t k = 0; code == KO_OK && k < inputs.notes.n; k++)
+    for (size_t k = 0; code == KO_OK && k < inputs.notes.n; k++) {
         ko_log_write(&session->log, KO_LOG_INFO, "note %s", inputs.notes.item[k]);
+        ko_log_say(&session->log, "%s", inputs.notes.item[k]);
+    }
     if (code == KO_OK)
         code = ko_consent_ask(&session->consent, err);
     if (code == KO_OK)

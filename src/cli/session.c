@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ko_version.h"
 #include "mpi/agree.h"
@@ -14,6 +15,7 @@
 #include "mpi/sweep.h"
 #include "src/base/clock.h"
 #include "src/base/text.h"
+#include "src/cli/session_log.h"
 #include "src/cli/stop.h"
 
 static enum ko_code read_settings(struct ko_session *session, struct ko_error *err)
@@ -30,6 +32,10 @@ static enum ko_code read_settings(struct ko_session *session, struct ko_error *e
     if (code == KO_OK)
         code = ko_progress_mode_parse(ko_option_string(options, KO_OPT_PROGRESS), stderr,
                                       &session->progress, err);
+    /* Whoever wants a redrawn line looks at it, under mpirun too, where stderr is a pipe. */
+    session->log.for_people = !ko_option_given(options, KO_OPT_LOG_LEVEL) &&
+                              session->progress != KO_PROGRESS_JSON &&
+                              (session->progress == KO_PROGRESS_LINE || isatty(STDERR_FILENO) == 1);
     return code;
 }
 
@@ -122,6 +128,7 @@ enum ko_code ko_session_begin(struct ko_session *session, const struct ko_output
         return code;
     }
     session->resume = output->resume;
+    session->shard = output->shard;
     code = lock_output(session, output, &owner, err);
     ko_lock_owner_free(&owner);
     if (code == KO_OK) {
@@ -130,72 +137,10 @@ enum ko_code ko_session_begin(struct ko_session *session, const struct ko_output
                      "run version=%s commit=%s ranks=%d workers=%d device=\"%s\" output=\"%s\"",
                      KO_VERSION, KO_COMMIT, world->n_ranks, world->n_workers, session->device,
                      path);
+        ko_log_say(&session->log, "%s: %d worker%s, %s", path, world->n_workers,
+                   world->n_workers == 1 ? "" : "s", session->device);
     }
     return code;
-}
-
-static const char *threads_text(const struct ko_session *session, char text[32])
-{
-    return ko_sights_threads(session->sight, session->world.n_workers, text);
-}
-
-static const char *slurm_job(void)
-{
-    const char *job = getenv("SLURM_JOB_ID");
-    return job ? job : "";
-}
-
-/* How a sweep ended, and what a worker spent its time with, on average. */
-static void log_end(const struct ko_session *session, const struct ko_sweep *sweep)
-{
-    const double n = session->world.n_workers;
-    char cells[32], seconds[32], threads[32];
-    ko_log_write(&session->log, KO_LOG_INFO, "%s cells=%s batches=%d threads=%s time=\"%s\"",
-                 sweep->title, ko_grouped(sweep->cells_done, cells), sweep->n_committed,
-                 threads_text(session, threads), ko_seconds_human(sweep->wall_seconds, seconds));
-    ko_log_write(&session->log, KO_LOG_INFO,
-                 "%s seconds=%.2f worker_load=%.2f worker_compute=%.2f worker_commit=%.2f",
-                 sweep->title, sweep->wall_seconds, sweep->spent.load / n, sweep->spent.compute / n,
-                 sweep->spent.commit / n);
-}
-
-static void log_run(const struct ko_session *session, const struct ko_sweep *sweep, double start,
-                    enum ko_code code)
-{
-    char threads[32];
-    struct ko_text text = {0};
-    ko_text_add(
-        &text,
-        "%s version=%s commit=%s ranks=%d threads=%s device=\"%s\" cells=%lld batches=%d %s\n",
-        sweep->title, KO_VERSION, KO_COMMIT, session->world.n_ranks, threads_text(session, threads),
-        session->device, (long long)sweep->cells_done, sweep->n_committed, ko_code_sentence(code));
-    if (sweep->failures.log.n > 0)
-        ko_text_add(&text, "%s", ko_text_str(&sweep->failures.log));
-    const struct ko_cube_run run = {.start_epoch = start,
-                                    .wall_seconds = sweep->wall_seconds,
-                                    .device_seconds = sweep->spent.compute,
-                                    .ranks = session->world.n_ranks,
-                                    .host = session->world.host,
-                                    .job = slurm_job(),
-                                    .log = ko_text_str(&text)};
-    struct ko_error err = {0};
-    if (ko_cube_log_run(sweep->job->cube_path, &run, &err) != KO_OK)
-        ko_log_write(&session->log, KO_LOG_WARN, "run_table %s", err.text);
-    ko_text_free(&text);
-}
-
-/* How much of an earlier run's work is left. */
-static void log_left(const struct ko_session *session, const struct ko_job *job, const char *title)
-{
-    struct ko_progress progress = {0};
-    char left[32], total[32];
-    int32_t n_left = 0;
-    ko_sweep_count(job, &progress);
-    for (int32_t b = 0; b < job->batches.n; b++)
-        n_left += job->pending[b];
-    ko_log_write(&session->log, KO_LOG_INFO, "%s resumes left=\"%s of %s cells, %d of %d batches\"",
-                 title, ko_grouped(progress.cells_total - progress.cells_before, left),
-                 ko_grouped(progress.cells_total, total), n_left, job->batches.n);
 }
 
 enum ko_code ko_session_compute(struct ko_session *session, struct ko_plan *plan,
@@ -217,11 +162,12 @@ enum ko_code ko_session_compute(struct ko_session *session, struct ko_plan *plan
                              .stop_wanted = ko_stop_wanted,
                              .consent = &session->consent};
     if (session->resume)
-        log_left(session, &job, title);
+        ko_session_log_left(session, &job, title);
     const double start = ko_wall_clock();
     code = ko_consent_ask(&session->consent, err);
     if (code == KO_OK)
-        code = ko_cube_begin_run(cube_path, start, session->world.host, slurm_job(), err);
+        code =
+            ko_cube_begin_run(cube_path, start, session->world.host, ko_session_slurm_job(), err);
     if (code != KO_OK) {
         ko_job_free(&job);
         return code;
@@ -232,11 +178,12 @@ enum ko_code ko_session_compute(struct ko_session *session, struct ko_plan *plan
     }
     if (code == KO_OK)
         code = ko_sweep_run(&sweep, err);
-    if (code == KO_OK || code == KO_E_STOPPED)
-        log_end(session, &sweep);
+    if (code == KO_OK || code == KO_E_STOPPED) {
+        ko_session_log_end(session, &sweep, code == KO_E_STOPPED);
+    }
     /* A run that failed has ended too: nobody shall take it for one that is under way. */
     if (!session->world.broken && ko_consent_ask(&session->consent, NULL) == KO_OK)
-        log_run(session, &sweep, start, code);
+        ko_session_log_run(session, &sweep, start, code);
     session->n_failures += sweep.failures.n;
     ko_failures_free(&sweep.failures);
     ko_job_free(&job);

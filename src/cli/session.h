@@ -33,6 +33,7 @@ struct ko_session {
     bool resume;               /* root: continues what is there */
     struct ko_lock *lock[2];   /* root: of the cube, and of the evaluation where the run makes it */
     struct ko_consent consent; /* root: whether the outputs are still its own, by the locks */
+    struct ko_shard shard;     /* root: what it computes; of 0: the whole sweep */
     int64_t n_failures;        /* root: prompts and models that a sweep recorded as failed */
 };
 

@@ -12,6 +12,7 @@
 #include "src/base/memory.h"
 #include "src/cli/audit_lines.h"
 #include "src/cli/reuse.h"
+#include "src/cli/session_log.h"
 #include "src/cli/stop.h"
 
 enum { N_ATTRIBUTES = 8 };
@@ -194,9 +195,9 @@ static enum ko_code complete(struct ko_session *session, struct ko_plan *plan, c
     size_t n_done = 0;
     for (size_t k = 0; code == KO_OK && k < n; k++)
         n_done += earlier.done[k];
-    if (code == KO_OK && n_done == n)
-        ko_log_write(&session->log, KO_LOG_INFO, "%s complete already cube=\"%s\"", title, path);
-    else if (code == KO_OK) {
+    if (code == KO_OK && n_done == n) {
+        ko_session_log_complete(session, title, path, plan->kind == KO_PLAN_EVALUATION);
+    } else if (code == KO_OK) {
         const struct ko_job_earlier has = {earlier.done, earlier.content_hash, earlier.taken};
         code = ko_session_compute(session, plan, &has, path, title, err);
     }
@@ -239,7 +240,7 @@ static enum ko_code plan_sweep(const struct ko_session *session, const struct ko
         ko_inputs_plan(inputs, KO_PLAN_SWEEP, selects ? evaluation->target_rank : NULL,
                        selects ? &evaluation->model : NULL, &warnings, out, err);
     for (size_t w = 0; code == KO_OK && w < warnings.n; w++)
-        ko_log_write(&session->log, KO_LOG_WARN, "plan %s", warnings.item[w]);
+        ko_log_warn(&session->log, "plan", "%s", warnings.item[w]);
     if (code == KO_OK && selects)
         code = ko_evaluation_check(evaluation_path, evaluation, *out, err);
     ko_strings_free(&warnings);

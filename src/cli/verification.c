@@ -97,30 +97,59 @@ static enum ko_code print_worst(struct ko_cli *cli, const struct ko_verification
     return KO_OK;
 }
 
+/* How often what was found. */
+struct found {
+    double logprob, kl, foil; /* largest differences; foil NaN where no cell has one */
+    int64_t n_bad, n_rank, n_top1;
+};
+
+static struct found compare(const struct ko_verification *v)
+{
+    struct found found = {.foil = (double)NAN};
+    for (int64_t k = 0; k < v->n_cells; k++) {
+        found.logprob = fmax(found.logprob, fabs(v->cell[k].logprob - (double)v->again[k].logprob));
+        found.kl = fmax(found.kl, fabs(v->cell[k].kl - (double)v->again[k].kl));
+        found.foil = fmax(found.foil, foil_difference(v, k)); /* NaN: neither has a foil */
+        found.n_rank += v->cell[k].target_rank != v->again[k].target_rank;
+        found.n_top1 += v->cell[k].top1_id != v->again[k].top1_id;
+        found.n_bad += !agrees(v, k);
+    }
+    return found;
+}
+
+static void print_verdict(FILE *out, const char *path, const struct found *found, bool passed,
+                          int64_t n)
+{
+    if (passed) {
+        fprintf(out, "%s: verified: %lld cells agree with forward passes of their own\n", path,
+                (long long)n);
+    } else if (found->n_bad > 0) {
+        fprintf(out,
+                "%s: NOT verified: %lld of %lld cells differ from forward passes of their own\n",
+                path, (long long)found->n_bad, (long long)n);
+    } else {
+        fprintf(out, "%s: NOT verified: too many ranks or first tokens of %lld cells differ\n",
+                path, (long long)n);
+    }
+}
+
 enum ko_code ko_verification_report(struct ko_cli *cli, const struct ko_verification *v,
                                     bool *passed, struct ko_error *err)
 {
-    double worst_lp = 0, worst_kl = 0, worst_foil = NAN;
-    char foils[64] = "";
-    int64_t n_bad = 0, n_rank = 0, n_top1 = 0;
-    for (int64_t k = 0; k < v->n_cells; k++) {
-        worst_lp = fmax(worst_lp, fabs(v->cell[k].logprob - (double)v->again[k].logprob));
-        worst_kl = fmax(worst_kl, fabs(v->cell[k].kl - (double)v->again[k].kl));
-        worst_foil = fmax(worst_foil, foil_difference(v, k)); /* NaN: neither has a foil */
-        n_rank += v->cell[k].target_rank != v->again[k].target_rank;
-        n_top1 += v->cell[k].top1_id != v->again[k].top1_id;
-        n_bad += !agrees(v, k);
-    }
+    const struct found found = compare(v);
     const int64_t ties = 1 + v->n_cells / 50;
-    if (!isnan(worst_foil))
-        snprintf(foils, sizeof foils, ", %.2e in that of the foil", worst_foil);
-    *passed = n_bad == 0 && n_rank <= ties && n_top1 <= ties;
-    fprintf(
-        cli->out,
-        "verified %lld cells, each as its own forward pass: largest difference %.2e in "
-        "log-probability, %.2e in KL%s; %lld beyond the bound of %.0e + %.0e relative; %lld ranks "
-        "and %lld first tokens differ (near-ties may: at most %lld each)\n",
-        (long long)v->n_cells, worst_lp, worst_kl, foils, (long long)n_bad, v->atol, RELATIVE,
-        (long long)n_rank, (long long)n_top1, (long long)ties);
-    return *passed ? KO_OK : print_worst(cli, v, n_bad > 0, err);
+    char foils[64] = "";
+    if (!isnan(found.foil)) {
+        snprintf(foils, sizeof foils, ", %.2e in that of the foil", found.foil);
+    }
+    *passed = found.n_bad == 0 && found.n_rank <= ties && found.n_top1 <= ties;
+    print_verdict(cli->out, cli->options->arguments.item[0], &found, *passed, v->n_cells);
+    fprintf(cli->out,
+            "  largest difference: %.2e nats in log-probability, %.2e in KL%s\n"
+            "  accepted: %.0e, and %.0e of the value\n"
+            "  cells with another rank: %lld, with another first token: %lld\n"
+            "  accepted, where tokens nearly tie: %lld each\n",
+            found.logprob, found.kl, foils, v->atol, RELATIVE, (long long)found.n_rank,
+            (long long)found.n_top1, (long long)ties);
+    return *passed ? KO_OK : print_worst(cli, v, found.n_bad > 0, err);
 }

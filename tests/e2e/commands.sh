@@ -90,7 +90,7 @@ has "$scratch/out" "gpt2 (GPT-2)" "12 layers" "BF16" "byte-level BPE" "nothing s
 
 echo "== verify"
 "$KNOCKOUT" verify "$cube" --sample 16 >"$scratch/out" || { cat "$scratch/out"; fail "verify"; }
-has "$scratch/out" "verified 16 cells"
+has "$scratch/out" "verified: 16 cells agree"
 
 echo "== resume and ranks"
 before=$(cksum <"$cube")

@@ -2,7 +2,7 @@
 # What jobs/demo.sh does once the program is built: the sweep on four ranks with live progress, the table, the figure.
 source "$(dirname "$0")/small_spec.inc"
 
-"$KO_LAUNCH" 240 4 "$KNOCKOUT" run "$KO_SOURCE_DIR/jobs/demo.yaml" -o "$scratch/demo.h5" --overwrite --threads 1 \
+COLUMNS=150 "$KO_LAUNCH" 240 4 "$KNOCKOUT" run "$KO_SOURCE_DIR/jobs/demo.yaml" -o "$scratch/demo.h5" --overwrite --threads 1 \
     --progress line 2>"$scratch/progress" || { cat "$scratch/progress"; fail "the sweep"; }
 tr '\r' '\n' <"$scratch/progress" | grep -E 'sweep +[0-9.]+ %  [0-9,]+ of 76,032 cells  [0-9,]+ cells/s  left .*workers busy [0-3]/3' >/dev/null ||
     fail "progress shows no cells, rate, time left and workers"

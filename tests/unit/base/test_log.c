@@ -49,6 +49,39 @@ static void only_the_root_speaks_at_info_level(void **state)
     }
 }
 
+/* What is said to people: warnings in words, results, and nothing of the rest. */
+static void people_are_spared_keys_and_values(void **state)
+{
+    static const struct {
+        struct ko_log log;
+        const char *said;
+    } row[] = {
+        {{.level = KO_LOG_INFO, .rank = 0, .root = true, .for_people = true},
+         "knockout: warning: the file is old\nx.h5: done\n"},
+        {{.level = KO_LOG_INFO, .rank = -1, .root = true, .for_people = true},
+         "knockout: warning: the file is old\nx.h5: done\n"},
+        {{.level = KO_LOG_INFO, .rank = 2, .for_people = true},
+         "knockout: warning: rank 2: the file is old\n"},
+        {{.level = KO_LOG_INFO, .rank = 0, .root = true},
+         "level=warn rank=0 age the file is old\nlevel=info rank=0 event n=1\n"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {
+        char *data = NULL;
+        size_t size = 0;
+        struct ko_log log = row[i].log;
+        log.stream = open_memstream(&data, &size);
+        assert_non_null(log.stream);
+        ko_log_warn(&log, "age", "the file is %s", "old");
+        ko_log_write(&log, KO_LOG_INFO, "event n=%d", 1);
+        ko_log_say(&log, "%s: done", "x.h5");
+        ko_log_say(NULL, "nobody hears this");
+        assert_int_equal(fclose(log.stream), 0);
+        assert_string_equal(data, row[i].said);
+        free(data);
+    }
+}
+
 static void an_event_is_one_line(void **state)
 {
     char *data = NULL;
@@ -67,6 +100,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_the_root_speaks_at_info_level),
+        cmocka_unit_test(people_are_spared_keys_and_values),
         cmocka_unit_test(an_event_is_one_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

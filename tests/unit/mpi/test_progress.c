@@ -178,6 +178,10 @@ static void a_stop_ends_with_what_is_finished(void **state)
     (void)fflush(screen.stream);
     assert_non_null(strstr(memrchr(screen.data, '\r', screen.n), " 10.0 %  100 of 1,000 cells"));
     assert_int_equal(screen.data[screen.n - 1], '\n');
+    progress.cells_done = 1000;
+    progress.begin = ko_now() - 61;
+    assert_non_null(strstr(draw(&screen, &progress), "100.0 %  1,000 of 1,000 cells"));
+    assert_non_null(strstr(draw(&screen, &progress), "took 1m 01s"));
     close_screen(&screen);
 }
 
