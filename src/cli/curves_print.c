@@ -1,5 +1,6 @@
 #include "src/cli/curves_print.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,11 +8,15 @@
 
 #include "src/cli/table.h"
 
-enum { BAR_WIDTH = 30 };
+enum { BAR_WIDTH = 30, MOST_DECIMALS = 9 };
 
-const char *ko_curve_number(enum ko_curve_metric metric, double value, char buffer[32])
+static int usual_decimals(enum ko_curve_metric metric)
 {
-    const int decimals = strcmp(ko_curve_metric_unit(metric), "nats") == 0 ? 4 : 2;
+    return strcmp(ko_curve_metric_unit(metric), "nats") == 0 ? 4 : 2;
+}
+
+static const char *number_text(double value, int decimals, char buffer[32])
+{
     if (!isfinite(value))
         (void)snprintf(buffer, 32, "-");
     else if (fabs(value) >= 1e7)
@@ -24,13 +29,52 @@ const char *ko_curve_number(enum ko_curve_metric metric, double value, char buff
     return buffer;
 }
 
-void ko_bar(double value, double largest, int width, struct ko_text *out)
+const char *ko_curve_number(enum ko_curve_metric metric, double value, char buffer[32])
 {
-    if (!isfinite(value) || !(largest > 0))
+    return number_text(value, usual_decimals(metric), buffer);
+}
+
+/* Decimals of an estimate: the unit's, and more where those leave its interval (or, without one,
+   itself) less than two digits. */
+static int decimals_of(enum ko_curve_metric metric, const struct ko_estimate *estimate)
+{
+    const int usual = usual_decimals(metric);
+    const double width = estimate->high - estimate->low;
+    const double size = width > 0 ? width / 2 : fabs(estimate->value);
+    if (!isfinite(size) || !(size > 0)) {
+        return usual;
+    }
+    const double needed = 1 - floor(log10(size));
+    return needed <= usual ? usual : (int)fmin(needed, MOST_DECIMALS);
+}
+
+double ko_bar_step(enum ko_curve_metric metric, double largest)
+{
+    static const double rounds[] = {1, 2, 5};
+    const bool nats = strcmp(ko_curve_metric_unit(metric), "nats") == 0;
+    if (metric == KO_CURVE_HIT) {
+        largest = 100; /* of every cube */
+    }
+    double tens = nats ? 0.01 : 1;
+    for (; tens < DBL_MAX / 100; tens *= 10) {
+        for (size_t k = 0; k < sizeof rounds / sizeof rounds[0]; k++) {
+            if (!(largest > BAR_WIDTH * rounds[k] * tens)) {
+                return rounds[k] * tens;
+            }
+        }
+    }
+    return tens;
+}
+
+void ko_bar(double value, double step, struct ko_text *out)
+{
+    if (!isfinite(value) || !(step > 0)) {
         return;
-    const double share = fmin(fabs(value) / largest, 1);
-    for (long k = lround(share * width); k > 0; k--)
+    }
+    const long n = lround(fmin(fabs(value) / step, BAR_WIDTH));
+    for (long k = 0; k < n; k++) {
         ko_text_add(out, value < 0 ? "-" : "+");
+    }
 }
 
 static double largest_value(const struct ko_curves *curves)
@@ -82,22 +126,22 @@ static const char *p_number(double p, char buffer[32])
 }
 
 static void add_point(struct ko_table *table, const struct ko_curve_point *point, int32_t size,
-                      const struct ko_curve_query *query, double largest)
+                      const struct ko_curve_query *query, double step)
 {
     char number[32], low[32], high[32];
     struct ko_text bar = {0};
-    const enum ko_curve_metric metric = query->metric;
     const struct ko_estimate *estimate = &point->estimate;
-    ko_bar(estimate->value, largest, BAR_WIDTH, &bar);
+    const int decimals = decimals_of(query->metric, estimate);
+    ko_bar(estimate->value, step, &bar);
     if (size == 1)
         ko_table_add(table, "%d", point->start);
     else
         ko_table_add(table, "%d-%d", point->start, point->start + size - 1);
     ko_table_add(table, "%.1f %%", point->depth);
-    ko_table_add(table, "%s", ko_curve_number(metric, estimate->value, number));
+    ko_table_add(table, "%s", number_text(estimate->value, decimals, number));
     if (isfinite(estimate->low))
-        ko_table_add(table, "[%s, %s]", ko_curve_number(metric, estimate->low, low),
-                     ko_curve_number(metric, estimate->high, high));
+        ko_table_add(table, "[%s, %s]", number_text(estimate->low, decimals, low),
+                     number_text(estimate->high, decimals, high));
     else
         ko_table_add(table, "-");
     if (is_tested(query)) {
@@ -164,8 +208,9 @@ static void add_title(const struct ko_curve_query *query, struct ko_text *out)
 void ko_curves_print(const struct ko_curves *curves, const struct ko_cube_axes *axes,
                      const struct ko_curve_query *query, struct ko_text *out)
 {
-    const double largest = largest_value(curves);
+    const double step = ko_bar_step(query->metric, largest_value(curves));
     add_title(query, out);
+    ko_text_add(out, "bars: each - or + is %g %s\n", step, ko_curve_metric_unit(query->metric));
     if (is_cut(curves, &query->summary))
         add_cut(query, out);
     for (size_t c = 0; c < curves->n; c++) {
@@ -175,7 +220,7 @@ void ko_curves_print(const struct ko_curves *curves, const struct ko_cube_axes *
         add_heading(curves, curve, axes, out);
         add_header(&table, query);
         for (int32_t k = 0; k < curve->n_points; k++)
-            add_point(&table, &curve->point[k], axes->window_size[curve->key.size], query, largest);
+            add_point(&table, &curve->point[k], axes->window_size[curve->key.size], query, step);
         ko_table_print(&table, 2, out);
     }
 }

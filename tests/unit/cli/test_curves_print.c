@@ -63,10 +63,10 @@ static void a_line_a_window_with_interval_count_and_bar(void **state)
     assert_non_null(strstr(ko_text_str(&text), "last<-subject  all  window of 2 of 4 layers\n"));
     assert_non_null(strstr(ko_text_str(&text),
                            "     0-1    0.0 %  -50.12  [-60.50, -40.00]  1,200  "
-                           "------------------------------\n"));
+                           "-------------------------\n"));
     assert_non_null(strstr(ko_text_str(&text),
                            "     2-3  100.0 %   25.00    [20.00, 30.00]  1,200  "
-                           "+++++++++++++++\n"));
+                           "+++++++++++++\n"));
     assert_non_null(strstr(ko_text_str(&text), "     0-1  0.0 %     -              -  0\n"));
     ko_text_free(&text);
     release(&f);
@@ -118,13 +118,14 @@ static void a_difference_names_what_is_subtracted_and_its_p_values(void **state)
         ko_text_str(&text),
         "paired difference, mean over prompts: change of the answer's probability relative to the "
         "clean run, %\n"
+        "bars: each - or + is 2 %\n"
         "\norg/tiny, \"odd\"  last<-subject  all  window of 2 of 4 layers  relation capital, of\n"
         "  minus mean of 2 last<-random-like:subject:SEED\n"
         "  layers    depth  difference     95 % interval        p  p, Holm      n\n"
         "     0-1    0.0 %      -50.12  [-60.50, -40.00]  1.2e-05  2.5e-05  1,200  "
-        "------------------------------\n"
+        "-------------------------\n"
         "     2-3  100.0 %       25.00    [20.00, 30.00]   0.2500   0.2500  1,200  "
-        "+++++++++++++++\n");
+        "+++++++++++++\n");
     ko_text_free(&text);
     ko_strings_free(&f.curves.relation);
     release(&f);
@@ -185,6 +186,54 @@ static void json_has_null_for_what_is_not_known(void **state)
     release(&f);
 }
 
+/* The figure, its interval and its bar. */
+static void check_line(enum ko_curve_metric metric, struct ko_estimate estimate, const char *line)
+{
+    const struct ko_curve_query query = {.metric = metric, .minus = {.model = -1, .feature = -1}};
+    struct fixture f;
+    struct ko_text text = {0};
+    make(&f);
+    f.first[0].estimate = estimate;
+    f.curve[0].n_points = 1;
+    f.curves.n = 1;
+    ko_curves_print(&f.curves, &f.axes, &query, &text);
+    if (!strstr(ko_text_str(&text), line))
+        fail_msg("no '%s' in\n%s", line, ko_text_str(&text));
+    ko_text_free(&text);
+    release(&f);
+}
+
+static void small_figures_keep_their_digits_and_get_no_long_bar(void **state)
+{
+    (void)state;
+    check_line(KO_CURVE_CHANGE, (struct ko_estimate){0.0212, -0.0311, 0.0735, 20},
+               "0.021  [-0.031, 0.073]  20\n");
+    check_line(KO_CURVE_CHANGE, (struct ko_estimate){1.234e-5, 1.1e-5, 1.4e-5, 20},
+               "0.0000123  [0.0000110, 0.0000140]  20\n");
+    check_line(KO_CURVE_KL, (struct ko_estimate){0.00001234, 0.00001234, 0.00001234, 2},
+               "0.000012  [0.000012, 0.000012]  2\n");
+    check_line(KO_CURVE_CHANGE, (struct ko_estimate){0, 0, 0, 2}, "0.00   [0.00, 0.00]  2\n");
+    check_line(KO_CURVE_CHANGE, (struct ko_estimate){-4, -5, -3, 20},
+               "-4.00  [-5.00, -3.00]  20  ----\n");
+}
+
+static void a_bar_s_scale_is_round_and_never_finer_than_stated(void **state)
+{
+    (void)state;
+    const struct {
+        enum ko_curve_metric metric;
+        double largest, step;
+    } cases[] = {
+        {KO_CURVE_CHANGE, 0.02, 1},  {KO_CURVE_CHANGE, 30, 1},     {KO_CURVE_CHANGE, 31, 2},
+        {KO_CURVE_CHANGE, 99.9, 5},  {KO_CURVE_CHANGE, 4000, 200}, {KO_CURVE_HIT, 3, 5},
+        {KO_CURVE_KL, 0.0001, 0.01}, {KO_CURVE_LOGPROB, 9, 0.5},   {KO_CURVE_CHANGE, NAN, 1}};
+    for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
+        const double step = ko_bar_step(cases[k].metric, cases[k].largest);
+        if (!(fabs(step - cases[k].step) <= 1e-12 * cases[k].step))
+            fail_msg("largest %g: expected %g, got %g", cases[k].largest, cases[k].step, step);
+    }
+}
+
 static void numbers_have_the_decimals_of_their_unit(void **state)
 {
     (void)state;
@@ -202,17 +251,22 @@ static void numbers_have_the_decimals_of_their_unit(void **state)
     }
 }
 
-static void bars_have_the_sign_and_the_share_of_the_largest(void **state)
+static void bars_have_the_sign_and_a_sign_a_step(void **state)
 {
     (void)state;
     const struct {
-        double value, largest;
+        double value, step;
         const char *bar;
-    } cases[] = {{-10, 10, "----"}, {5, 10, "++"},    {0, 10, ""},
-                 {NAN, 10, ""},     {20, 10, "++++"}, {1, 0, ""}};
+    } cases[] = {{-20, 5, "----"},
+                 {10, 5, "++"},
+                 {2.4, 5, ""},
+                 {0, 5, ""},
+                 {NAN, 5, ""},
+                 {1, 0, ""},
+                 {1e9, 5, "++++++++++++++++++++++++++++++"}};
     for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
         struct ko_text text = {0};
-        ko_bar(cases[k].value, cases[k].largest, 4, &text);
+        ko_bar(cases[k].value, cases[k].step, &text);
         assert_string_equal(ko_text_str(&text), cases[k].bar);
         ko_text_free(&text);
     }
@@ -226,8 +280,10 @@ int main(void)
         cmocka_unit_test(a_difference_names_what_is_subtracted_and_its_p_values),
         cmocka_unit_test(json_has_null_for_what_is_not_known),
         cmocka_unit_test(csv_is_one_table_with_empty_fields_for_what_is_not_known),
+        cmocka_unit_test(small_figures_keep_their_digits_and_get_no_long_bar),
+        cmocka_unit_test(a_bar_s_scale_is_round_and_never_finer_than_stated),
         cmocka_unit_test(numbers_have_the_decimals_of_their_unit),
-        cmocka_unit_test(bars_have_the_sign_and_the_share_of_the_largest),
+        cmocka_unit_test(bars_have_the_sign_and_a_sign_a_step),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
