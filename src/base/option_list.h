@@ -5,60 +5,69 @@
 /* X(NAME, "name", "ARGUMENTS", min, max, "what it does") */
 #define KO_COMMANDS(X)                                                                             \
     X(PLAN, "plan", "SPEC", 1, 1,                                                                  \
-      "the dry run: axes, cells, skipped prompts, token sets, memory, FLOP and time")              \
-    X(RUN, "run", "SPEC", 1, 1, "the sweep, alone or under mpirun or srun")                        \
-    X(EVALUATE, "evaluate", "SPEC", 1, 1, "the clean runs alone: every model on every prompt")     \
-    X(MERGE, "merge", "SHARD...", 1, -1, "one cube from the files of a sweep's shards")            \
+      "what a run would do, without doing it: axes, cells, skipped prompts, token sets, memory, "  \
+      "time")                                                                                      \
+    X(RUN, "run", "SPEC", 1, 1, "run the sweep, in one process or under mpirun or srun")           \
+    X(EVALUATE, "evaluate", "SPEC", 1, 1, "the clean runs only: every model on every prompt")      \
+    X(MERGE, "merge", "SHARD...", 1, -1, "make one cube from the files of a sweep's shards")       \
     X(STATUS, "status", "CUBE", 1, 1,                                                              \
-      "done, vacuous, failed and pending cells a model and route; a run's speed and time left")    \
+      "how far a cube is: cells done, vacuous, failed and pending; the speed and time left of a "  \
+      "run")                                                                                       \
     X(SHOW, "show", "CUBE", 1, 1,                                                                  \
-      "the curves: mean change with its 95 % interval, a line a window; differences between them") \
+      "the curves: mean change and 95 % interval of each window; differences between curves")      \
     X(VERIFY, "verify", "CUBE", 1, 1,                                                              \
-      "recomputes a sample of cells without the token tree and compares")                          \
-    X(EXPORT, "export", "CUBE", 1, 1, "the long table as CSV, or a compressed copy of the cube")   \
+      "compute a sample of cells again, each as a forward pass of its own, and compare")           \
+    X(EXPORT, "export", "CUBE", 1, 1,                                                              \
+      "write the cells as CSV, a line each, or a compressed copy of the cube")                     \
     X(INSPECT, "inspect", "CHECKPOINT", 1, 1,                                                      \
-      "architecture, shape, types, tokenizer of a checkpoint")                                     \
-    X(BENCH, "bench", "", 0, 0, "GEMM rate, time a cell and fraction reached on this machine")
+      "what a checkpoint is: architecture, shape, types, tokenizer, and whether it can be run")    \
+    X(BENCH, "bench", "", 0, 0,                                                                    \
+      "how fast this machine is: rate of the matrix products, time a cell")
 
 /* X(ID, "name", TYPE, "default", "unit", "commands", "help") */
 #define KO_OPTIONS(X)                                                                              \
-    X(KO_OPT_OUTPUT, "output", KO_STRING, "", "CUBE", "run evaluate merge export",                 \
-      "the file to write (also -o); export --csv without it: standard output")                     \
+    X(KO_OPT_OUTPUT, "output", KO_STRING, "", "CUBE", "run evaluate merge", "the cube to write")   \
+    X(KO_OPT_OUTPUT_FILE, "output", KO_STRING, "", "FILE", "export",                               \
+      "the file to write; --csv without it: standard output")                                      \
     X(KO_OPT_RESUME, "resume", KO_FLAG, "", "", "run evaluate",                                    \
-      "continue the cube if it exists, else start it")                                             \
+      "go on with the file if it exists, else start it")                                           \
     X(KO_OPT_OVERWRITE, "overwrite", KO_FLAG, "", "", "run evaluate merge export",                 \
-      "replace the output (of run, its evaluation too) if it exists")                              \
+      "replace the file if it exists (run: its evaluation too)")                                   \
     X(KO_OPT_EVALUATION, "evaluation", KO_STRING, "", "CUBE", "run plan",                          \
       "select prompts from this evaluation instead of evaluating")                                 \
     X(KO_OPT_REUSE, "reuse", KO_STRINGS, "", "CUBE", "run",                                        \
       "take the cells that this cube has already (may be repeated)")                               \
     X(KO_OPT_SHARD, "shard", KO_STRING, "", "K/N", "run",                                          \
-      "compute part K of N alone, into CUBE.shard-KKKK-of-NNNN.h5; auto: from the Slurm array")    \
+      "compute only part K of N, into NAME.shard-KKKK-of-NNNN.h5; auto: K and N of the Slurm "     \
+      "array; `merge` joins the parts")                                                            \
     X(KO_OPT_PARTIAL, "partial", KO_FLAG, "", "", "merge",                                         \
-      "leave pending what shards lack, for run --resume")                                          \
+      "merge although shards are missing or incomplete: what they lack stays pending, for run "    \
+      "--resume")                                                                                  \
     X(KO_OPT_BACKEND, "backend", KO_STRING, "", "cpu|cuda", "run evaluate plan bench",             \
       "where to compute; default: cuda where a GPU is visible, else cpu")                          \
-    X(KO_OPT_PRECISION, "precision", KO_STRING, "float32", "float32|tf32|bfloat16|float32x3",      \
+    X(KO_OPT_PRECISION, "precision", KO_STRING, "float32", "float32|tf32|bfloat16",                \
       "run evaluate plan",                                                                         \
-      "arithmetic of the matrix products; cpu: float32 (float32x3: not in this build)")            \
+      "arithmetic of the matrix products; tf32 and bfloat16: on a GPU, faster and less exact")     \
     X(KO_OPT_PRECISIONS, "precision", KO_STRING, "float32", "LIST", "bench",                       \
-      "arithmetic of the matrix products: float32, tf32, bfloat16 or several, with commas")        \
+      "arithmetic of the matrix products: float32, tf32 and bfloat16, one or several with commas") \
     X(KO_OPT_ROW_BUDGET, "row-budget", KO_INT, "0", "rows", "run evaluate plan bench",             \
-      "rows a wave holds at most; 0: from the model's shape")                                      \
+      "how many rows (token positions) go through the layers at once: fewer take less memory; 0: " \
+      "from the model's shape")                                                                    \
     X(KO_OPT_THREADS, "threads", KO_INT, "0", "threads", "run evaluate plan verify bench",         \
-      "threads a worker; 0: OMP_NUM_THREADS, else its share of the processors it may use")         \
+      "threads of each worker; 0: OMP_NUM_THREADS, else its share of the processors it may use")   \
     X(KO_OPT_PROGRESS, "progress", KO_STRING, "auto", "auto|line|plain|json|none", "run evaluate", \
-      "how progress is shown on stderr")                                                           \
+      "how progress is shown on stderr; auto: one line that is redrawn on a terminal, else a "     \
+      "line a minute")                                                                             \
     X(KO_OPT_STOP_AT, "stop-at", KO_INT, "0", "epoch seconds", "run evaluate",                     \
-      "stop politely at this time; 0: never")                                                      \
+      "stop at this time as after Ctrl-C, with exit status 75, ready for --resume; 0: never")      \
     X(KO_OPT_COMMIT_SECONDS, "commit-seconds", KO_DOUBLE, "10", "seconds", "run evaluate",         \
-      "time between commit rounds")                                                                \
+      "how often results are written to the file: a kill loses what is newer")                     \
     X(KO_OPT_SET, "set", KO_STRINGS, "", "KEY=VALUE", "run evaluate plan",                         \
-      "overrides a top-level key of the spec")                                                     \
+      "set a key of the spec, also one within another (windows.sizes=[1]); may be repeated")       \
     X(KO_OPT_ASSUME_PROMPTS, "assume-prompts", KO_INT, "0", "prompts", "plan",                     \
-      "plan as if a selection by ranks left this many prompts")                                    \
+      "without an evaluation: plan as if `select` left this many prompts; 0: all of them")         \
     X(KO_OPT_WORKERS, "workers", KO_INT, "1", "workers", "plan",                                   \
-      "predict makespan and efficiency for this many workers")                                     \
+      "predict the time with this many workers (ranks without rank 0)")                            \
     X(KO_OPT_DEVICE, "device", KO_STRING, "", "NAME", "plan",                                      \
       "predict for this GPU from rates measured earlier, instead of measuring here")               \
     X(KO_OPT_READ_RATE, "read-rate", KO_DOUBLE, "2", "GB/s", "plan",                               \
@@ -69,15 +78,19 @@
       "write a copy of the cube in compressed chunks")                                             \
     X(KO_OPT_METRIC, "metric", KO_STRING, "change",                                                \
       "change|delta|logprob|median|hit|kl|margin|margin-change", "show",                           \
-      "the figure of a prompt and window (median: that of change)")                                \
+      "what is measured of each prompt. Change of the answer's probability: in percent (change; "  \
+      "median: its median), in points (delta), of its logarithm in nats (logprob). Whether it is " \
+      "ranked first (hit). The divergence (kl). The answer against the foil (margin, "             \
+      "margin-change)")                                                                            \
     X(KO_OPT_STATISTIC, "statistic", KO_STRING, "mean", "mean|median", "show",                     \
-      "what is made of the prompts' figures")                                                      \
+      "how prompts are summed up")                                                                 \
     X(KO_OPT_INTERVAL, "interval", KO_STRING, "", "t|bootstrap|wilson|order", "show",              \
-      "its 95 % interval; default: t, for hit wilson, for a median order")                         \
+      "the kind of 95 % interval (docs/statistics.md); default: t, for hit wilson, for a median "  \
+      "order")                                                                                     \
     X(KO_OPT_RESAMPLES, "resamples", KO_INT, "10000", "resamples", "show",                         \
       "how often --interval bootstrap resamples the prompts")                                      \
     X(KO_OPT_BY, "by", KO_STRING, "none", "none|relation", "show",                                 \
-      "relation: a curve for each relation of the prompts")                                        \
+      "relation: a curve of its own for each relation of the prompts")                             \
     X(KO_OPT_MODEL, "model", KO_STRINGS, "", "NAME", "show export verify",                         \
       "only this model (may be repeated)")                                                         \
     X(KO_OPT_TARGET, "target", KO_STRINGS, "", "SET", "show export",                               \
@@ -98,9 +111,11 @@
       "subtract this model, at the windows of the same layers")                                    \
     X(KO_OPT_MINUS_CONTROL, "minus-control", KO_FLAG, "", "", "show",                              \
       "subtract the matched random control: the mean over the seeds that the cube has")            \
-    X(KO_OPT_SAMPLE, "sample", KO_INT, "32", "cells", "verify", "how many cells to recompute")     \
-    X(KO_OPT_SEED, "seed", KO_INT, "0", "", "verify bench show",                                   \
-      "seed of the sample, the random weights or the resamples")                                   \
+    X(KO_OPT_SAMPLE, "sample", KO_INT, "32", "cells", "verify", "how many cells to compute again") \
+    X(KO_OPT_SEED, "seed", KO_INT, "0", "", "verify",                                              \
+      "which cells are drawn: another seed, other cells")                                          \
+    X(KO_OPT_WEIGHTS_SEED, "seed", KO_INT, "0", "", "bench", "seed of the random weights")         \
+    X(KO_OPT_RESAMPLES_SEED, "seed", KO_INT, "0", "", "show", "seed of --interval bootstrap")      \
     X(KO_OPT_TOKENS, "tokens", KO_STRING, "", "TEXT", "inspect",                                   \
       "show this text's ids, pieces and character offsets")                                        \
     X(KO_OPT_ANSWER, "answer", KO_STRING, "", "TEXT", "inspect",                                   \
@@ -113,7 +128,9 @@
       "how many prompts; 0: enough for one batch")                                                 \
     X(KO_OPT_PROMPT_TOKENS, "tokens", KO_INT, "10", "tokens", "bench", "length of the prompts")    \
     X(KO_OPT_LOG_LEVEL, "log-level", KO_STRING, "info", "error|warn|info|debug",                   \
-      "run evaluate verify bench", "what is logged on stderr")                                     \
+      "run evaluate verify bench",                                                                 \
+      "how much of the key=value log goes to stderr; on a terminal, unless this is given, short "  \
+      "lines take its place")                                                                      \
     X(KO_OPT_COLOR, "color", KO_STRING, "auto", "auto|always|never", "plan inspect",               \
       "colour on the terminal")
 

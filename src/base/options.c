@@ -77,6 +77,15 @@ static void look_for_help(int argc, char **argv, bool *help, bool *version)
         if (strcmp(argv[i], "--version") == 0)
             *version = true;
     }
+    const char *first = argc > 1 ? argv[1] : "";
+    if (strcmp(first, "version") == 0 || strcmp(first, "-V") == 0 || strcmp(first, "-v") == 0)
+        *version = true;
+}
+
+/* `help`, alone or before a command: as --help behind it. */
+static bool is_help_command(int argc, char **argv)
+{
+    return argc > 1 && argc <= 3 && strcmp(argv[1], "help") == 0;
 }
 
 /* NULL, with a KO_E_INPUT, where there is none. */
@@ -238,6 +247,15 @@ enum ko_code ko_options_parse(int argc, char **argv, struct ko_options *options,
     enum ko_code code = set_defaults(options, err);
     if (code)
         return code;
+    if (is_help_command(argc, argv)) {
+        *help = true;
+        if (argc == 3 && argv[2][0] != '-') {
+            command = find_command(argc - 1, argv + 1, err);
+            options->command = command ? command->name : NULL;
+            return command ? KO_OK : KO_E_INPUT;
+        }
+        return KO_OK;
+    }
     look_for_help(argc, argv, help, version);
     if (*help || *version) {
         command = argc > 1 ? ko_command_find(argv[1]) : NULL;

@@ -45,7 +45,8 @@ struct ko_options {
 /* Parses argv[1..]: the command's name, then options and arguments in any order ("--name value" or
    "--name=value"; "--" ends them). Values are checked against their type. Reads the environment. An
    unknown command or option names the nearest known one (KO_E_INPUT). `--help` anywhere sets *help,
-   `--version` *version; errors are then not looked for. Free with ko_options_free, also after a
+   `--version` *version; errors are then not looked for. So do the words `help`, `help COMMAND` and
+   `version`, and -V and -v, in the command's place. Free with ko_options_free, also after a
    failure. */
 KO_MUST_CHECK enum ko_code ko_options_parse(int argc, char **argv, struct ko_options *options,
                                             bool *help, bool *version, struct ko_error *err);

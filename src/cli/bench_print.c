@@ -64,7 +64,7 @@ void ko_bench_print(const struct ko_bench_result *r, FILE *out)
     fprintf(out, "%s in %s on %s\n", r->shape, ko_cli_precision_name(r->precision), r->device);
     print_products(r, out);
     print_breakdown(r, out);
-    fprintf(out, "  %s cells of %lld prompts of %lld tokens, %lld batches of up to %s rows\n",
+    fprintf(out, "  cells: %s, of %lld prompts of %lld tokens; batches: %lld, of up to %s rows\n",
             ko_grouped(r->n_cells, a), (long long)r->n_prompts, (long long)r->n_tokens,
             (long long)r->n_batches, ko_grouped(r->row_budget, b));
     fprintf(out, "  %.3f s a pass: %.5f ms a cell\n", r->seconds,

@@ -52,7 +52,7 @@ static enum ko_code read_bootstrap(const struct ko_options *options, struct ko_b
 {
     enum { MOST = 10000000 };
     bootstrap->n_resamples = ko_option_int(options, KO_OPT_RESAMPLES);
-    bootstrap->seed = (uint64_t)ko_option_int(options, KO_OPT_SEED);
+    bootstrap->seed = (uint64_t)ko_option_int(options, KO_OPT_RESAMPLES_SEED);
     if (bootstrap->n_resamples < 1 || bootstrap->n_resamples > MOST)
         return ko_fail(err, KO_E_INPUT,
                        "--resamples: expected a whole number from 1 to %d, got '%s'", (int)MOST,

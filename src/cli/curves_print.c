@@ -56,12 +56,13 @@ double ko_bar_step(enum ko_curve_metric metric, double largest)
         largest = 100; /* of every cube */
     }
     double tens = nats ? 0.01 : 1;
-    for (; tens < DBL_MAX / 100; tens *= 10) {
+    for (int power = 0; power < DBL_MAX_10_EXP; power++) {
         for (size_t k = 0; k < sizeof rounds / sizeof rounds[0]; k++) {
             if (!(largest > BAR_WIDTH * rounds[k] * tens)) {
                 return rounds[k] * tens;
             }
         }
+        tens *= 10;
     }
     return tens;
 }

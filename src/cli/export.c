@@ -16,7 +16,8 @@
 static enum ko_code read_request(const struct ko_options *options, const char **output,
                                  struct ko_error *err)
 {
-    const char *cube = options->arguments.item[0], *path = ko_option_string(options, KO_OPT_OUTPUT);
+    const char *cube = options->arguments.item[0],
+               *path = ko_option_string(options, KO_OPT_OUTPUT_FILE);
     const bool csv = ko_option_flag(options, KO_OPT_CSV);
     struct stat from, to;
 

@@ -97,8 +97,9 @@ static void print_models(const struct ko_plan_report *report, struct ko_text *ou
         ko_table_add(&table, "%s", ko_grouped(counts->n_selected, text));
     }
     ko_table_print(&table, 0, out);
-    ko_text_add(out, "(weights in memory; rows: the row budget, rows that a wave holds at most; "
-                     "prompts in file, runnable, selected)\n\n");
+    ko_text_add(out,
+                "(weights: in memory; rows: token positions that go through the layers at once, "
+                "at most;\nin file, runnable, selected: prompts)\n\n");
 }
 
 static void print_skipped(const struct ko_plan_report *report, struct ko_text *out)
@@ -271,8 +272,8 @@ static void print_cells(const struct ko_plan_report *report, struct ko_text *out
                 ko_grouped(report->n_vacuous, a), ko_grouped(cost->n_cells, b),
                 report->upper_bound ? " (upper bound)" : "");
     begin(out, "batches");
-    ko_text_add(out, "%s with %s rows\n", ko_grouped(cost->n_batches, a),
-                ko_grouped(cost->n_rows, b));
+    ko_text_add(out, "%s, of %s rows in all (a row: one token position of a prompt or a cell)\n",
+                ko_grouped(cost->n_batches, a), ko_grouped(cost->n_rows, b));
     begin(out, "work");
     ko_text_add(out, "%s in matrix products, 1/%.3g of the %s of separate passes\n",
                 flop_human(cost->flop, a), cost->separate_flop / cost->flop,

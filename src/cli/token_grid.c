@@ -175,7 +175,7 @@ static void print_overlaps(const struct printer *printer)
         any = any || n_sets(printer->grid, k) > 1;
     if (!any)
         return;
-    begin_line(printer, "(in sets)");
+    begin_line(printer, "in N sets");
     for (int32_t k = printer->first; k < printer->last; k++) {
         char number[16] = "";
         const int32_t n = n_sets(printer->grid, k);
@@ -191,7 +191,7 @@ void ko_token_grid_print(const struct ko_token_grid *grid, bool color, int width
                          struct ko_text *out)
 {
     struct printer printer = {
-        .grid = grid, .out = out, .color = color, .label_width = strlen("(in sets)")};
+        .grid = grid, .out = out, .color = color, .label_width = strlen("in N sets")};
     for (size_t s = 0; s < grid->set.n; s++) {
         const size_t n = ko_display_width(grid->set.item[s]);
         printer.label_width = n > printer.label_width ? n : printer.label_width;

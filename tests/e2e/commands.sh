@@ -28,7 +28,7 @@ evaluation=$scratch/cube.evaluation.h5
 echo "== plan"
 "$KNOCKOUT" plan "$spec" >"$scratch/out"
 has "$scratch/out" "mamba-facts  mamba" "gpt2-facts   gpt2" "1,188" "upper bound" "last<-subject" \
-    "heat routes last<-each" "after-softmax" "planned" "vacuous" "position" "subject" "####" "(in sets)"
+    "heat routes last<-each" "after-softmax" "planned" "vacuous" "position" "subject" "####" "in N sets"
 grep -q $'\x1b' "$scratch/out" && fail "plan prints colours into a file"
 "$KNOCKOUT" plan "$spec" --color always >"$scratch/out"
 grep -q $'\x1b\[42m' "$scratch/out" || fail "plan --color always prints no colour"

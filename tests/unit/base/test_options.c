@@ -85,6 +85,8 @@ static void wrong_usage_is_refused_in_words(void **state)
     } row[] = {
         {"", "command line: no command given, `knockout --help` lists them"},
         {"rnu s.yaml", "command line: unknown command 'rnu', did you mean 'run'?"},
+        {"help rum", "command line: unknown command 'rum', did you mean 'run'?"},
+        {"run s.yaml -v", "run: unknown option '-v', `knockout run --help`"},
         {"frobnicate", "command line: unknown command 'frobnicate', `knockout --help`"},
         {"-o c.h5 run s.yaml", "command line: expected a command first, got '-o'"},
         {"run s.yaml --resmue", "run: unknown option '--resmue', did you mean '--resume'?"},
@@ -102,7 +104,7 @@ static void wrong_usage_is_refused_in_words(void **state)
         {"run s.yaml --commit-seconds -2", "--commit-seconds: expected a number from 0, got '-2'"},
         {"run s.yaml --backend gpu", "--backend: expected cpu|cuda, got 'gpu'"},
         {"run s.yaml --precision float23",
-         "--precision: expected float32|tf32|bfloat16|float32x3, got 'float23', did you mean "
+         "--precision: expected float32|tf32|bfloat16, got 'float23', did you mean "
          "'float32'?"},
         {"run", "run: expected SPEC, got no argument, see `knockout run --help`"},
         {"run a.yaml b.yaml",
@@ -132,6 +134,12 @@ static void help_is_found_before_any_error(void **state)
         {"show -h", "show", true, false},
         {"--version", NULL, false, true},
         {"nonsense --help", NULL, true, false},
+        {"help", NULL, true, false},
+        {"help run", "run", true, false},
+        {"help --help", NULL, true, false},
+        {"version", NULL, false, true},
+        {"-V", NULL, false, true},
+        {"-v", NULL, false, true},
     };
     struct outcome o;
     (void)state;
@@ -239,6 +247,35 @@ static void the_table_is_sound(void **state)
     assert_false(ko_option_taken_by(KO_OPT_OUTPUT, "eval"));
 }
 
+/* The text with single blanks alone: what is folded reads as it was declared. */
+static void unfold(struct ko_text *text)
+{
+    size_t n = 0;
+    for (size_t i = 0; text->data && i < text->n; i++) {
+        const bool blank = text->data[i] == ' ' || text->data[i] == '\n';
+        if (!blank || (n > 0 && text->data[n - 1] != ' '))
+            text->data[n++] = blank ? ' ' : text->data[i];
+    }
+    text->n = n;
+    if (text->data)
+        text->data[n] = '\0';
+}
+
+static void help_fits_a_terminal_of_80_columns(void **state)
+{
+    size_t n = 0;
+    const struct ko_command_entry *command = ko_command_entries(&n);
+    (void)state;
+    for (size_t i = 0; i <= n; i++) {
+        struct ko_text help = {0};
+        ko_options_help(i < n ? command[i].name : NULL, &help);
+        for (const char *line = ko_text_str(&help); *line; line += strcspn(line, "\n") + 1)
+            if (strcspn(line, "\n") > 80)
+                fail_msg("%.*s", (int)strcspn(line, "\n"), line);
+        ko_text_free(&help);
+    }
+}
+
 static void help_lists_every_command_and_option(void **state)
 {
     size_t n = 0;
@@ -248,10 +285,12 @@ static void help_lists_every_command_and_option(void **state)
     (void)state;
     ko_options_help(NULL, &overview);
     assert_int_equal(ko_text_check(&overview, &err), KO_OK);
+    unfold(&overview);
     for (size_t i = 0; i < n; i++) {
         struct ko_text help = {0};
         assert_non_null(strstr(ko_text_str(&overview), command[i].help));
         ko_options_help(command[i].name, &help);
+        unfold(&help);
         for (int id = 0; id < KO_N_OPTIONS; id++) {
             char flag[KO_OPTION_NAME_MAX + 3];
             (void)snprintf(flag, sizeof flag, "--%s", ko_option_entry((enum ko_option)id)->name);
@@ -333,6 +372,7 @@ int main(void)
         cmocka_unit_test(the_command_line_wins_over_environment_over_spec),
         cmocka_unit_test(flags_and_lists_are_read_from_the_environment),
         cmocka_unit_test(the_table_is_sound),
+        cmocka_unit_test(help_fits_a_terminal_of_80_columns),
         cmocka_unit_test(help_lists_every_command_and_option),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

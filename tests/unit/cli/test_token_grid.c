@@ -46,7 +46,7 @@ static void marks_stand_under_the_tokens_of_a_set(void **state)
                                             "    subject      ##\n"
                                             "    relation  ##    ###### ####\n"
                                             "    bos       (empty)\n"
-                                            "    (in sets)              2\n");
+                                            "    in N sets              2\n");
     ko_text_free(&text);
     release(&grid);
 }
