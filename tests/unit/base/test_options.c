@@ -251,14 +251,14 @@ static void the_table_is_sound(void **state)
 static void unfold(struct ko_text *text)
 {
     size_t n = 0;
-    for (size_t i = 0; text->data && i < text->n; i++) {
+    assert_non_null(text->data);
+    for (size_t i = 0; i < text->n; i++) {
         const bool blank = text->data[i] == ' ' || text->data[i] == '\n';
         if (!blank || (n > 0 && text->data[n - 1] != ' '))
             text->data[n++] = blank ? ' ' : text->data[i];
     }
     text->n = n;
-    if (text->data)
-        text->data[n] = '\0';
+    text->data[n] = '\0';
 }
 
 static void help_fits_a_terminal_of_80_columns(void **state)
