@@ -8,6 +8,7 @@
 #include "src/base/file.h"
 #include "src/base/memory.h"
 #include "src/checkpoint/checkpoint.h"
+#include "src/plan/batch.h"
 #include "src/plan/cost.h"
 
 static enum ko_code choose_models(struct ko_inputs *inputs, enum ko_inputs_models which,
@@ -318,6 +319,29 @@ int32_t ko_inputs_find(const struct ko_inputs *inputs, const char *name)
     return -1;
 }
 
+/* Budgets that nobody chose hold every prompt. */
+static enum ko_code raise_budgets(const struct ko_inputs *inputs, struct ko_plan *plan,
+                                  struct ko_strings *warnings, struct ko_error *err)
+{
+    enum ko_code code = KO_OK;
+    for (int32_t m = 0; code == KO_OK && inputs->row_budget == 0 && m < plan->n_models; m++) {
+        struct ko_text text = {0};
+        bool raised = false;
+        const int32_t before = plan->model[m].row_budget;
+        code = ko_batches_raise_budget(plan, m, &raised, err);
+        if (code != KO_OK || !raised)
+            continue;
+        ko_text_add(&text,
+                    "%s: the row budget is %d in place of %d: the longest prompt needs as many",
+                    plan->model[m].name, plan->model[m].row_budget, before);
+        code = ko_text_check(&text, err);
+        if (code == KO_OK && warnings)
+            code = ko_strings_add(warnings, ko_text_str(&text), err);
+        ko_text_free(&text);
+    }
+    return code;
+}
+
 enum ko_code ko_inputs_plan(const struct ko_inputs *inputs, enum ko_plan_kind kind,
                             const int32_t *rank, const struct ko_strings *ranked_models,
                             struct ko_strings *warnings, struct ko_plan **out, struct ko_error *err)
@@ -352,9 +376,16 @@ enum ko_code ko_inputs_plan(const struct ko_inputs *inputs, enum ko_plan_kind ki
         if (code == KO_OK)
             code = take_prompts(inputs, chosen, m, input.prompt, err);
     }
+    struct ko_plan *plan = NULL;
     if (code == KO_OK)
-        code = ko_plan_build(&input, out, err);
-    if (code != KO_OK) {
+        code = ko_plan_build(&input, &plan, err);
+    if (code == KO_OK) { /* the plan has taken models and prompts */
+        code = raise_budgets(inputs, plan, warnings, err);
+        if (code != KO_OK)
+            ko_plan_free(plan);
+        else
+            *out = plan;
+    } else {
         free_models(input.model, n_models);
         for (size_t p = 0; input.prompt && p < n_prompts; p++)
             ko_prompt_free(&input.prompt[p]);

@@ -202,6 +202,30 @@ enum ko_code ko_batches_smallest_budget(const struct ko_plan *plan, int32_t mode
     return code;
 }
 
+enum ko_code ko_batches_raise_budget(struct ko_plan *plan, int32_t model, bool *raised,
+                                     struct ko_error *err)
+{
+    int64_t n_tokens = 0;
+    int32_t smallest = 0;
+    *raised = false;
+    for (int32_t f = 0; f < plan->n_facts; f++) {
+        const struct ko_prompt *prompt = ko_plan_prompt(plan, model, f);
+        if (prompt->reason == KO_RUNNABLE && prompt->n_tokens > n_tokens) {
+            n_tokens = prompt->n_tokens;
+        }
+    }
+    /* A trunk and a branch for each size are the most that must stay together. */
+    if (n_tokens * (1 + (int64_t)plan->n_sizes) <= plan->model[model].row_budget) {
+        return KO_OK;
+    }
+    const enum ko_code code = ko_batches_smallest_budget(plan, model, &smallest, err);
+    if (code == KO_OK && smallest > plan->model[model].row_budget) {
+        plan->model[model].row_budget = smallest;
+        *raised = true;
+    }
+    return code;
+}
+
 enum ko_code ko_batches_compose(const struct ko_plan *plan, struct ko_batches *out,
                                 struct ko_error *err)
 {

@@ -44,6 +44,10 @@ KO_MUST_CHECK enum ko_code ko_batches_prune(const struct ko_plan *plan,
    largest family of branches that stay together, of any prompt. */
 KO_MUST_CHECK enum ko_code ko_batches_smallest_budget(const struct ko_plan *plan, int32_t model,
                                                       int32_t *out, struct ko_error *err);
+/* Raises a model's row budget to its smallest valid one where it is below: for a budget that nobody
+   chose, so that one long prompt does not keep a sweep from running. *raised: whether. */
+KO_MUST_CHECK enum ko_code ko_batches_raise_budget(struct ko_plan *plan, int32_t model,
+                                                   bool *raised, struct ko_error *err);
 void ko_batches_free(struct ko_batches *batches); /* leaves {0} */
 
 /* A branch of a wave, in the order of its rows: by leaves_at, within a layer those with conv first,

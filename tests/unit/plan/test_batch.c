@@ -173,6 +173,38 @@ static void a_budget_below_one_family_names_the_smallest(void **state)
     ko_plan_free(plan);
 }
 
+static void two_longer_ones(int32_t model, int32_t fact, struct ko_prompt *prompt)
+{
+    ten_tokens(model, fact, prompt);
+    if (fact == 2) {
+        prompt->n_tokens = 13; /* 13 * (1 + 3 sizes) */
+    }
+}
+
+/* As for a budget that nobody chose: no prompt keeps the sweep from running. */
+static void a_budget_is_raised_to_the_longest_prompts_need(void **state)
+{
+    static const int32_t budgets[][2] = {{1, 52}, {40, 52}, {51, 52}, {52, 52}, {60, 60}};
+    (void)state;
+    for (size_t i = 0; i < sizeof budgets / sizeof budgets[0]; i++) {
+        struct made_case made = {.spec = "models: [a]\nprompts: {file: f}\nroutes: [all<-first]\n"
+                                         "windows: {sizes: [1, 2, 3]}\n",
+                                 .model = {{6, 24, 4, 0, budgets[i][0]}},
+                                 .n_facts = {3},
+                                 .shape = two_longer_ones};
+        struct ko_plan *plan = built(&made);
+        struct ko_batches batches = {0};
+        struct ko_error err = {0};
+        bool raised = false;
+        assert_int_equal(ko_batches_raise_budget(plan, 0, &raised, &err), KO_OK);
+        assert_int_equal(plan->model[0].row_budget, budgets[i][1]);
+        assert_int_equal(raised, budgets[i][0] != budgets[i][1]);
+        assert_int_equal(ko_batches_compose(plan, &batches, &err), KO_OK);
+        ko_batches_free(&batches);
+        ko_plan_free(plan);
+    }
+}
+
 static void one_unrunnable(int32_t model, int32_t fact, struct ko_prompt *prompt)
 {
     if (model == 1 && fact == 2) {
@@ -268,6 +300,7 @@ int main(void)
         cmocka_unit_test(conv_is_plain_where_every_edge_spans_it),
         cmocka_unit_test(the_last_layer_alone_is_clean_for_other_targets),
         cmocka_unit_test(a_budget_below_one_family_names_the_smallest),
+        cmocka_unit_test(a_budget_is_raised_to_the_longest_prompts_need),
         cmocka_unit_test(an_evaluation_is_trunks_alone),
         cmocka_unit_test(batches_survive_packing),
     };
