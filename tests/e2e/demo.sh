@@ -35,9 +35,9 @@ drawn = {}
 for line in open(sys.argv[2]):
     if line.startswith("wrote"):  # the first figure
         break
-    found = re.match(r"\s+(\S+)\s+(\S+) → (\S+)\s+([-−]?[0-9.]+) %", line)
+    found = re.match(r"\s+(\S+)\s+(\S+)<-(\S+)\s+([-−]?[0-9.]+) %", line)
     if found:
-        drawn[found[1], found[3], found[2]] = float(found[4].replace("−", "-"))
+        drawn[found[1], found[2], found[3]] = float(found[4].replace("−", "-"))
 print(len(drawn), "curves")
 sys.exit(len(drawn) != 8 or any(abs(drawn[k] - largest[k]) > 0.006 for k in drawn))
 PY
