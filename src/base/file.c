@@ -169,6 +169,11 @@ char *ko_path_follow(const char *path, struct ko_error *err)
         free(at);
         at = next;
     }
+    /* Folders, pipes and devices keep the name that was given: errors name them by it. */
+    if (at && stat(at, &info) == 0 && !S_ISREG(info.st_mode)) {
+        free(at);
+        at = ko_copy(path, err);
+    }
     return at;
 }
 

@@ -2,7 +2,9 @@
 # One run at a time writes a cube: a second one is refused and names the first; a run that was killed is in nobody's way; a stop is
 # polite once and at once the second time.
 source "$(dirname "$0")/small_spec.inc"
-sed -i -e "s/n: 12/n: 900/" -e "s/sizes: .1, 3., starts: {every: 2}/sizes: [1, 2, 3, 4, 5, 6], starts: all/" "$scratch/spec.yaml"
+# More than a minute of work for two workers, so that every run below is still under way when it is stopped.
+sed -i -e "s/n: 12/n: 900/" -e "s/sizes: .1, 3., starts: {every: 2}/sizes: [1, 2, 3, 4, 5, 6], starts: all/" \
+    -e "s/'subject<-context'\]/'subject<-context', 'all<-subject', 'all<-relation']/" "$scratch/spec.yaml"
 cube=$scratch/cube.h5
 run() { "$KNOCKOUT" run "$scratch/spec.yaml" -o "$cube" --threads 1 --progress none --commit-seconds 0.2 "$@"; }
 # A run of one process in the background, that has the lock: its number in $pid.
