@@ -54,7 +54,7 @@ struct ko_matrix {
 };
 
 /* ------------------------------------------------------------------------------------------------
- * rows */
+   rows */
 
 /* x[r] = tokens[token[r]] + positions[position[r]] for the trunk rows. */
 struct ko_embed {
@@ -80,7 +80,7 @@ struct ko_gather {
 };
 
 /* ------------------------------------------------------------------------------------------------
- * products, norms, activations */
+   products, norms, activations */
 
 /* y[n, n_out] = x[n, n_in] W + bias; with accumulate, y += x W + bias. */
 struct ko_linear {
@@ -134,7 +134,7 @@ struct ko_silu_mul {
 };
 
 /* ------------------------------------------------------------------------------------------------
- * mixers */
+   mixers */
 
 /* The causal depthwise convolution with SiLU, for rows [0, n_convolved):
 
@@ -238,7 +238,7 @@ struct ko_attention {
 };
 
 /* ------------------------------------------------------------------------------------------------
- * results */
+   results */
 
 /* What is measured of one last row, under the names of the cube's datasets. A row whose logits are
    not all finite gets NaN and -1. */

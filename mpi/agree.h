@@ -1,5 +1,5 @@
 /* Errors are agreed on before a collective: a rank that fails alone would leave the others waiting
- * for ever. */
+   for ever. */
 #ifndef KO_MPI_AGREE_H
 #define KO_MPI_AGREE_H
 

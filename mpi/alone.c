@@ -15,10 +15,12 @@ static enum ko_code check_records(struct ko_sweep *sweep, const struct ko_finish
     for (int32_t k = 0; k < finished->n_records; k++) {
         const struct ko_record *record = &finished->records[k];
         const enum ko_code code = ko_record_check(sweep->job->plan, record, err);
-        if (code != KO_OK && !ko_failure_is_recorded(sweep->job, code))
+        if (code != KO_OK && !ko_failure_is_recorded(sweep->job, code)) {
             return code;
-        if (code != KO_OK)
+        }
+        if (code != KO_OK) {
             note_failure(sweep, record->model, err);
+        }
     }
     return KO_OK;
 }
@@ -33,15 +35,17 @@ static enum ko_code collect(struct ko_sweep *sweep, struct ko_worker *worker, in
         (*held)--;
         const struct ko_batch *batch = &sweep->job->batches.batch[finished.batch];
         code = finished.error.code;
-        if (code != KO_OK)
+        if (code != KO_OK) {
             *err = finished.error;
+        }
         if (code == KO_E_MEMORY && ko_failure_is_recorded(sweep->job, code)) {
             note_failure(sweep, batch->model, err);
             code = ko_worker_stage_failed(worker, finished.batch, KO_FAILED_MEMORY, err);
         } else if (code == KO_OK) {
             code = check_records(sweep, &finished, err);
-            if (code == KO_OK)
+            if (code == KO_OK) {
                 code = ko_worker_stage(worker, &finished, err);
+            }
         }
         sweep->progress.cells_done += batch->n_cells;
         sweep->progress.work_done += batch->flop;
@@ -54,8 +58,9 @@ static enum ko_code commit(struct ko_sweep *sweep, struct ko_worker *worker, dou
                            struct ko_error *err)
 {
     const enum ko_code code = ko_consent_ask(sweep->consent, err);
-    if (code != KO_OK)
+    if (code != KO_OK) {
         return code;
+    }
     sweep->n_committed += worker->n_staged_batches;
     *last = ko_now();
     ko_cube_set_progress(worker->cube, (double)sweep->progress.cells_done,
@@ -92,12 +97,15 @@ static enum ko_code give_up(struct ko_sweep *sweep, struct ko_worker *worker, in
     const int64_t record_bytes = ko_record_bytes(job->plan);
     enum ko_code code = KO_OK;
     note_failure(sweep, model, err);
-    for (; code == KO_OK && *at < job->batches.n && job->batches.batch[*at].model == model; (*at)++)
+    for (; code == KO_OK && *at < job->batches.n && job->batches.batch[*at].model == model;
+         (*at)++) {
         if (job->pending[*at]) {
             code = ko_worker_stage_failed(worker, *at, worker->unloaded, err);
-            if (code == KO_OK && (int64_t)worker->n_staged * record_bytes >= KO_STAGED_BYTES)
+            if (code == KO_OK && (int64_t)worker->n_staged * record_bytes >= KO_STAGED_BYTES) {
                 code = commit(sweep, worker, last, err);
+            }
         }
+    }
     return code;
 }
 
@@ -111,14 +119,17 @@ static enum ko_code run_model(struct ko_sweep *sweep, struct ko_worker *worker, 
     const int64_t record_bytes = ko_record_bytes(job->plan);
     int held = 0;
     sweep->progress.model = job->plan->model[model].name;
-    if (stop_wanted(sweep))
+    if (stop_wanted(sweep)) {
         return KO_E_STOPPED;
+    }
     enum ko_code code = ko_consent_ask(sweep->consent, err); /* a load writes the weights' hash */
-    if (code != KO_OK)
+    if (code != KO_OK) {
         return code;
+    }
     code = ko_worker_load(worker, model, err);
-    if (worker->unloaded)
+    if (worker->unloaded) {
         return give_up(sweep, worker, at, last, err);
+    }
     while (code == KO_OK) {
         while (*at < job->batches.n && job->batches.batch[*at].model == model &&
                (held < 2 || !job->pending[*at])) {
@@ -128,8 +139,9 @@ static enum ko_code run_model(struct ko_sweep *sweep, struct ko_worker *worker, 
             }
             (*at)++;
         }
-        if (held == 0)
+        if (held == 0) {
             break;
+        }
         if (stop_wanted(sweep)) {
             (void)ko_compute_drop(worker->compute);
             code = collect(sweep, worker, &held, err);
@@ -139,8 +151,9 @@ static enum ko_code run_model(struct ko_sweep *sweep, struct ko_worker *worker, 
         const bool due = ko_now() - *last >= job->commit_seconds ||
                          (int64_t)worker->n_staged * record_bytes >= KO_STAGED_BYTES;
         const bool beat = ko_now() - *last >= KO_BEAT_SECONDS;
-        if (code == KO_OK && ((worker->n_staged > 0 && due) || beat))
+        if (code == KO_OK && ((worker->n_staged > 0 && due) || beat)) {
             code = commit(sweep, worker, last, err);
+        }
         sweep->progress.n_busy = held > 0;
         note_in_hand(sweep, worker);
         ko_progress_tick(&sweep->progress);
@@ -158,10 +171,11 @@ enum ko_code ko_alone_run(struct ko_sweep *sweep, struct ko_error *err)
     enum ko_code code = ko_worker_open(sweep->world, job, sweep->log, &worker, err);
     double last = ko_now();
     for (int32_t b = 0; code == KO_OK && b < job->batches.n;) {
-        if (job->pending[b])
+        if (job->pending[b]) {
             code = run_model(sweep, &worker, &b, &last, err);
-        else
+        } else {
             b++;
+        }
     }
     if (worker.compute && worker.cube) {
         struct ko_error later = {0};
@@ -181,8 +195,9 @@ enum ko_code ko_alone_run(struct ko_sweep *sweep, struct ko_error *err)
         *err = close_error;
         code = closed;
     }
-    if (code == KO_E_STOPPED)
+    if (code == KO_E_STOPPED) {
         return ko_fail(err, KO_E_STOPPED, "%s: stopped early, continue with --resume",
                        job->cube_path);
+    }
     return code;
 }

@@ -77,8 +77,9 @@ static void run_call(struct ko_compute *compute)
 static void run_next(struct ko_compute *compute)
 {
     const struct task task = compute->queue[0];
-    for (int k = 1; k < compute->n_queued; k++)
+    for (int k = 1; k < compute->n_queued; k++) {
         compute->queue[k - 1] = compute->queue[k];
+    }
     compute->n_queued--;
     compute->in_hand = true;
     compute->number = task.number;
@@ -114,24 +115,27 @@ static void *work(void *argument)
     struct ko_error error = {0};
     const enum ko_code code = compute->kernels->open(&compute->config, &compute->be, &error);
     error.code = code;
-    if (code == KO_OK)
+    if (code == KO_OK) {
         compute->kernels->describe(compute->be, compute->description, sizeof compute->description);
+    }
     pthread_mutex_lock(&compute->lock);
     compute->call_error = error;
     compute->ready = true;
     pthread_cond_broadcast(&compute->changed);
     while (code == KO_OK && !compute->quit) {
-        if (compute->call)
+        if (compute->call) {
             run_call(compute);
-        else if (compute->n_queued > 0 && compute->n_done <= KO_COMPUTE_QUEUE)
+        } else if (compute->n_queued > 0 && compute->n_done <= KO_COMPUTE_QUEUE) {
             run_next(compute);
-        else
+        } else {
             pthread_cond_wait(&compute->changed, &compute->lock);
+        }
     }
     pthread_mutex_unlock(&compute->lock);
     ko_engine_free(compute->engine);
-    if (compute->be)
+    if (compute->be) {
         compute->kernels->close(compute->be);
+    }
     return NULL;
 }
 
@@ -140,8 +144,9 @@ enum ko_code ko_compute_start(const struct ko_kernels *kernels,
                               struct ko_error *err)
 {
     struct ko_compute *compute = ko_new(1, sizeof *compute, err);
-    if (!compute)
+    if (!compute) {
         return KO_E_MEMORY;
+    }
     compute->kernels = kernels;
     compute->config = *config;
     atomic_init(&compute->drop, false);
@@ -153,11 +158,13 @@ enum ko_code ko_compute_start(const struct ko_kernels *kernels,
         return ko_fail(err, KO_E_FAILED, "compute thread: it cannot be started");
     }
     pthread_mutex_lock(&compute->lock);
-    while (!compute->ready)
+    while (!compute->ready) {
         pthread_cond_wait(&compute->changed, &compute->lock);
+    }
     const enum ko_code code = compute->call_error.code;
-    if (code != KO_OK && err)
+    if (code != KO_OK && err) {
         *err = compute->call_error;
+    }
     pthread_mutex_unlock(&compute->lock);
     if (code != KO_OK) {
         ko_compute_stop(compute);
@@ -169,16 +176,18 @@ enum ko_code ko_compute_start(const struct ko_kernels *kernels,
 
 void ko_compute_stop(struct ko_compute *compute)
 {
-    if (!compute)
+    if (!compute) {
         return;
+    }
     (void)ko_compute_drop(compute);
     pthread_mutex_lock(&compute->lock);
     compute->quit = true;
     pthread_cond_broadcast(&compute->changed);
     pthread_mutex_unlock(&compute->lock);
     pthread_join(compute->thread, NULL);
-    for (int k = 0; k < compute->n_done; k++)
+    for (int k = 0; k < compute->n_done; k++) {
         ko_finished_free(&compute->done[k]);
+    }
     pthread_cond_destroy(&compute->changed);
     pthread_mutex_destroy(&compute->lock);
     free(compute);
@@ -206,11 +215,13 @@ enum ko_code ko_compute_call(struct ko_compute *compute, ko_compute_function *fu
     compute->call = function;
     compute->call_context = context;
     pthread_cond_broadcast(&compute->changed);
-    while (compute->call)
+    while (compute->call) {
         pthread_cond_wait(&compute->changed, &compute->lock);
+    }
     const enum ko_code code = compute->call_error.code;
-    if (code != KO_OK && err)
+    if (code != KO_OK && err) {
         *err = compute->call_error;
+    }
     pthread_mutex_unlock(&compute->lock);
     return code;
 }
@@ -249,8 +260,9 @@ bool ko_compute_poll(struct ko_compute *compute, struct ko_finished *out)
     const bool got = compute->n_done > 0;
     if (got) {
         *out = compute->done[0];
-        for (int k = 1; k < compute->n_done; k++)
+        for (int k = 1; k < compute->n_done; k++) {
             compute->done[k - 1] = compute->done[k];
+        }
         compute->n_done--;
         pthread_cond_broadcast(&compute->changed);
     }
@@ -282,15 +294,17 @@ int32_t ko_compute_drop(struct ko_compute *compute)
     n += compute->n_queued;
     compute->n_queued = 0;
     atomic_store(&compute->drop, true);
-    while (compute->in_hand)
+    while (compute->in_hand) {
         pthread_cond_wait(&compute->changed, &compute->lock);
+    }
     atomic_store(&compute->drop, false);
     int kept = 0;
     for (int k = 0; k < compute->n_done; k++) {
-        if (compute->done[k].error.code == KO_E_STOPPED)
+        if (compute->done[k].error.code == KO_E_STOPPED) {
             n++;
-        else
+        } else {
             compute->done[kept++] = compute->done[k];
+        }
     }
     compute->n_done = kept;
     pthread_mutex_unlock(&compute->lock);
@@ -299,8 +313,9 @@ int32_t ko_compute_drop(struct ko_compute *compute)
 
 void ko_finished_free(struct ko_finished *finished)
 {
-    for (int32_t k = 0; k < finished->n_records; k++)
+    for (int32_t k = 0; k < finished->n_records; k++) {
         ko_record_free(&finished->records[k]);
+    }
     free(finished->records);
     *finished = (struct ko_finished){0};
 }

@@ -1,5 +1,5 @@
 /* The compute thread of a worker: it alone touches the backend, while the main thread does MPI and
- * HDF5. */
+   HDF5. */
 #ifndef KO_MPI_COMPUTE_H
 #define KO_MPI_COMPUTE_H
 
@@ -35,7 +35,7 @@ enum ko_precision ko_compute_precision(const struct ko_compute *compute);
 typedef enum ko_code ko_compute_function(const struct ko_kernels *k, struct ko_backend *be,
                                          void *context, struct ko_error *err);
 /* Runs a function in the thread, after the batch in hand and before those queued; waits for it and
- * returns what it returned. */
+   returns what it returned. */
 KO_MUST_CHECK enum ko_code ko_compute_call(struct ko_compute *compute,
                                            ko_compute_function *function, void *context,
                                            struct ko_error *err);
@@ -58,7 +58,7 @@ bool ko_compute_busy(struct ko_compute *compute);
    *batch; -1 there and 0 where none is in hand. */
 double ko_compute_share(struct ko_compute *compute, int32_t *batch);
 /* Drops what is queued and in hand (at its next layer), waits, and returns how many were dropped.
- * Finished ones stay. */
+   Finished ones stay. */
 int32_t ko_compute_drop(struct ko_compute *compute);
 
 void ko_finished_free(struct ko_finished *finished);

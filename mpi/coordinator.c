@@ -44,8 +44,9 @@ static enum ko_code tell_all(struct coordinator *c, enum ko_tag tag, int64_t val
                              struct ko_error *err)
 {
     enum ko_code code = KO_OK;
-    for (int w = 0; code == KO_OK && w < c->n_workers; w++)
+    for (int w = 0; code == KO_OK && w < c->n_workers; w++) {
         code = tell(c, w, tag, value, err);
+    }
     return code;
 }
 
@@ -60,10 +61,12 @@ static enum ko_code hand_out(struct coordinator *c, int worker, struct ko_error 
     enum ko_code code = KO_OK;
     while (code == KO_OK && !ending(c) && c->held[worker] < HELD) {
         while (c->next < c->job->batches.n &&
-               (!c->job->pending[c->next] && c->job->batches.batch[c->next].model == c->model))
+               (!c->job->pending[c->next] && c->job->batches.batch[c->next].model == c->model)) {
             c->next++;
-        if (c->next >= c->job->batches.n || c->job->batches.batch[c->next].model != c->model)
+        }
+        if (c->next >= c->job->batches.n || c->job->batches.batch[c->next].model != c->model) {
             break;
+        }
         code = tell(c, worker, c->unloaded ? KO_TAG_GIVE_UP : KO_TAG_BATCH, c->next++, err);
         c->held[worker]++;
     }
@@ -87,8 +90,9 @@ static enum ko_code finished(struct coordinator *c, const struct ko_message *mes
 /* A failure that is recorded, once for all workers where it is the model's. */
 static void note_failure(struct coordinator *c, const struct ko_message *message)
 {
-    if (message->tag == KO_TAG_UNLOADED && c->unloaded)
+    if (message->tag == KO_TAG_UNLOADED && c->unloaded) {
         return;
+    }
     ko_progress_break(&c->sweep->progress);
     ko_failures_add(&c->sweep->failures, c->sweep->log, c->job->plan->model[c->model].name,
                     message->error.text);
@@ -126,8 +130,9 @@ static enum ko_code handle(struct coordinator *c, const struct ko_message *messa
         c->in_round = c->n_round_replies < c->n_workers;
         return KO_OK;
     case KO_TAG_ERROR:
-        if (c->failure.code == KO_OK)
+        if (c->failure.code == KO_OK) {
             c->failure = message->error;
+        }
         return KO_OK;
     case KO_TAG_BROKEN:
         *err = message->error;
@@ -144,9 +149,10 @@ static enum ko_code tell_round(struct coordinator *c, struct ko_error *err)
 {
     const struct ko_progress *progress = &c->sweep->progress;
     enum ko_code code = KO_OK;
-    for (int w = 0; code == KO_OK && w < c->n_workers; w++)
+    for (int w = 0; code == KO_OK && w < c->n_workers; w++) {
         code = ko_message_send(c->sweep->world->all, w + 1, KO_TAG_ROUND, progress->cells_done,
                                ko_progress_ppm(progress), err);
+    }
     return code;
 }
 
@@ -154,11 +160,13 @@ static enum ko_code tell_round(struct coordinator *c, struct ko_error *err)
 static bool may_write(struct coordinator *c)
 {
     struct ko_error refusal = {0};
-    if (c->forbidden)
+    if (c->forbidden) {
         return false;
+    }
     c->forbidden = ko_consent_ask(c->sweep->consent, &refusal) != KO_OK;
-    if (c->forbidden && c->failure.code == KO_OK)
+    if (c->forbidden && c->failure.code == KO_OK) {
         c->failure = refusal;
+    }
     return !c->forbidden;
 }
 
@@ -170,8 +178,9 @@ static enum ko_code begin_model(struct coordinator *c, struct ko_error *err)
 
 static enum ko_code begin_round(struct coordinator *c, struct ko_error *err)
 {
-    if (!may_write(c))
+    if (!may_write(c)) {
         return KO_OK;
+    }
     c->in_round = true;
     c->n_round_replies = 0;
     c->staged_bytes = 0;
@@ -201,21 +210,26 @@ static enum ko_code turn(struct coordinator *c, struct ko_error *err)
     struct ko_message message;
     bool got = false;
     enum ko_code code = ko_message_poll(c->sweep->world->all, &message, &got, err);
-    if (code == KO_OK && got)
+    if (code == KO_OK && got) {
         code = handle(c, &message, err);
-    if (code != KO_OK)
+    }
+    if (code != KO_OK) {
         return code;
-    if (!c->complete && c->sweep->stop_wanted && c->sweep->stop_wanted())
+    }
+    if (!c->complete && c->sweep->stop_wanted && c->sweep->stop_wanted()) {
         c->stopped = true;
+    }
     const bool due = c->staged_bytes > 0 && (ko_now() - c->last_round >= c->job->commit_seconds ||
                                              c->staged_bytes >= KO_STAGED_BYTES);
     const bool beat = ko_now() - c->last_round >= KO_BEAT_SECONDS;
-    if ((due || beat) && !c->in_round && !ending(c))
+    if ((due || beat) && !c->in_round && !ending(c)) {
         code = begin_round(c, err);
+    }
     note_workers(c);
     ko_progress_tick(&c->sweep->progress);
-    if (!got)
+    if (!got) {
         ko_nap(0.001);
+    }
     return code;
 }
 
@@ -225,12 +239,15 @@ static enum ko_code run_model(struct coordinator *c, struct ko_error *err)
     c->n_loaded = 0;
     c->unloaded = false;
     enum ko_code code = begin_model(c, err);
-    while (code == KO_OK && !ending(c) && c->n_loaded < c->n_workers)
+    while (code == KO_OK && !ending(c) && c->n_loaded < c->n_workers) {
         code = turn(c, err);
-    for (int w = 0; code == KO_OK && w < c->n_workers; w++)
+    }
+    for (int w = 0; code == KO_OK && w < c->n_workers; w++) {
         code = hand_out(c, w, err);
-    while (code == KO_OK && !ending(c) && c->left > 0)
+    }
+    while (code == KO_OK && !ending(c) && c->left > 0) {
         code = turn(c, err);
+    }
     return code;
 }
 
@@ -242,12 +259,15 @@ static enum ko_code run_models(struct coordinator *c, struct ko_error *err)
         c->model = batches->batch[b].model;
         c->next = b;
         c->left = 0;
-        for (; b < batches->n && batches->batch[b].model == c->model; b++)
+        for (; b < batches->n && batches->batch[b].model == c->model; b++) {
             c->left += c->job->pending[b];
-        if (c->sweep->stop_wanted && c->sweep->stop_wanted())
+        }
+        if (c->sweep->stop_wanted && c->sweep->stop_wanted()) {
             c->stopped = c->left > 0;
-        if (c->left > 0 && !c->stopped)
+        }
+        if (c->left > 0 && !c->stopped) {
             code = run_model(c, err);
+        }
     }
     return code;
 }
@@ -258,15 +278,19 @@ static enum ko_code wind_up(struct coordinator *c, struct ko_error *err)
     enum ko_code code = KO_OK;
     if (ending(c)) {
         code = tell_all(c, KO_TAG_STOP, 0, err);
-        while (code == KO_OK && c->n_dropped_replies < c->n_workers)
+        while (code == KO_OK && c->n_dropped_replies < c->n_workers) {
             code = turn(c, err);
+        }
     }
-    while (code == KO_OK && c->in_round)
+    while (code == KO_OK && c->in_round) {
         code = turn(c, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = begin_round(c, err);
-    while (code == KO_OK && c->in_round)
+    }
+    while (code == KO_OK && c->in_round) {
         code = turn(c, err);
+    }
     return code == KO_OK ? tell_all(c, KO_TAG_END, 0, err) : code;
 }
 
@@ -293,10 +317,12 @@ enum ko_code ko_coordinator_run(struct ko_sweep *sweep, struct ko_error *err)
     }
     code = run_models(&c, err);
     c.complete = code == KO_OK && !ending(&c);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = wind_up(&c, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_sweep_gather_spent(world, NULL, sweep, err);
+    }
     if (code != KO_OK) {
         ko_error_name_rank(err, world->rank);
         world->broken = true;

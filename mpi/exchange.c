@@ -56,17 +56,20 @@ enum ko_code ko_exchange_open(struct ko_world *world, struct ko_compute *compute
     struct opening opening = {
         .worker = world->worker, .n_workers = world->n_workers, .device = world->gpu.device};
     *out = NULL;
-    if (!is_needed(world, compute))
+    if (!is_needed(world, compute)) {
         return KO_OK;
+    }
     enum ko_code code =
         world->worker == 0 ? ko_compute_call(compute, make_id, &opening, err) : KO_OK;
     code = ko_agree(world->workers, code, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_mpi_check(
             MPI_Bcast(opening.id, KO_NCCL_ID_BYTES, MPI_UNSIGNED_CHAR, 0, world->workers),
             "MPI_Bcast", err);
-    if (code != KO_OK)
+    }
+    if (code != KO_OK) {
         return code;
+    }
     code = ko_compute_call(compute, open_here, &opening, err);
     world->broken = world->broken || code != KO_OK;
     *out = opening.exchange;
@@ -75,8 +78,9 @@ enum ko_code ko_exchange_open(struct ko_world *world, struct ko_compute *compute
 
 void ko_exchange_close(struct ko_compute *compute, struct ko_exchange *exchange)
 {
-    if (!exchange)
+    if (!exchange) {
         return;
+    }
     const enum ko_code code = ko_compute_call(compute, close_here, exchange, NULL);
     (void)code; /* it only frees */
 }

@@ -9,24 +9,28 @@ void ko_failures_add(struct ko_failures *failures, const struct ko_log *log, con
                      const char *text)
 {
     failures->n++;
-    if (failures->n <= KO_FAILURES_LOGGED)
+    if (failures->n <= KO_FAILURES_LOGGED) {
         ko_text_add(&failures->log, "failed model=\"%s\" text=\"%s\"\n", model, text);
-    if (failures->n <= KO_FAILURES_SAID && log && log->for_people)
+    }
+    if (failures->n <= KO_FAILURES_SAID && log && log->for_people) {
         ko_log_warn(log, "failed", "%s", text);
-    else if (failures->n <= KO_FAILURES_SAID)
+    } else if (failures->n <= KO_FAILURES_SAID) {
         ko_log_write(log, KO_LOG_WARN, "failed model=\"%s\" text=\"%s\"", model, text);
+    }
 }
 
 void ko_failures_end(struct ko_failures *failures, const struct ko_log *log)
 {
-    if (failures->n > KO_FAILURES_LOGGED)
+    if (failures->n > KO_FAILURES_LOGGED) {
         ko_text_add(&failures->log, "failed more=%lld\n",
                     (long long)(failures->n - KO_FAILURES_LOGGED));
-    if (failures->n > 0 && log && !log->for_people) /* to people the result says it */
+    }
+    if (failures->n > 0 && log && !log->for_people) { /* to people the result says it */
         ko_log_write(log, KO_LOG_WARN,
                      "failures n=%lld the sweep went on without them, `status` lists them, "
                      "--resume tries them again",
                      (long long)failures->n);
+    }
 }
 
 void ko_failures_free(struct ko_failures *failures)
@@ -39,7 +43,8 @@ enum ko_code ko_failure_record(const struct ko_plan *plan, int32_t model, int32_
                                enum ko_failure failure, struct ko_record *out, struct ko_error *err)
 {
     const enum ko_code code = ko_record_new(plan, model, fact, out, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         ko_record_fail(out, failure);
+    }
     return code;
 }

@@ -20,8 +20,9 @@ enum ko_code ko_gpu_identify(int device, struct ko_gpu *out, struct ko_error *er
 {
     struct ko_cuda_identity identity;
     const enum ko_code code = ko_cuda_device_identity(device, &identity, err);
-    if (code != KO_OK)
+    if (code != KO_OK) {
         return code;
+    }
     *out = (struct ko_gpu){
         .device = device, .memory_bytes = (double)identity.memory_bytes, .slice = identity.slice};
     memcpy(out->uuid, identity.uuid, sizeof out->uuid);
@@ -33,8 +34,9 @@ enum ko_code ko_gpu_used_bytes(int device, double *bytes, struct ko_error *err)
 {
     size_t free_bytes = 0, total_bytes = 0;
     const enum ko_code code = ko_cuda_memory(device, &free_bytes, &total_bytes, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         *bytes = (double)(total_bytes - free_bytes);
+    }
     return code;
 }
 

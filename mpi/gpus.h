@@ -1,5 +1,5 @@
 /* The GPUs that this process sees, and the backend that computes on them: the one place that knows
- * whether this build has it. */
+   whether this build has it. */
 #ifndef KO_MPI_GPUS_H
 #define KO_MPI_GPUS_H
 

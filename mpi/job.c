@@ -11,8 +11,9 @@
 const struct ko_kernels *ko_backend_find(const char *name)
 {
     const struct ko_kernels *cuda = ko_gpus_kernels();
-    if (cuda && strcmp(name, cuda->name) == 0)
+    if (cuda && strcmp(name, cuda->name) == 0) {
         return cuda;
+    }
     return strcmp(name, ko_kernels_cpu.name) == 0 ? &ko_kernels_cpu : NULL;
 }
 
@@ -20,13 +21,16 @@ const struct ko_kernels *ko_backend_find(const char *name)
 static enum ko_code mark(struct ko_job *job, struct ko_error *err)
 {
     job->pending = ko_new((size_t)job->batches.n, 1, err);
-    if (!job->pending)
+    if (!job->pending) {
         return KO_E_MEMORY;
+    }
     for (int32_t b = 0; b < job->batches.n; b++) {
         const struct ko_batch *batch = &job->batches.batch[b];
-        for (int32_t k = 0; k < batch->n_facts; k++)
-            if (!ko_job_is_done(job, batch->model, batch->fact[k]))
+        for (int32_t k = 0; k < batch->n_facts; k++) {
+            if (!ko_job_is_done(job, batch->model, batch->fact[k])) {
                 job->pending[b] = 1;
+            }
+        }
     }
     return KO_OK;
 }
@@ -53,23 +57,28 @@ enum ko_code ko_job_new(struct ko_plan *plan, const struct ko_job_earlier *earli
         job.backend = ko_copy(backend, err);
         code = job.done && job.content_hash && job.cube_path && job.backend ? KO_OK : KO_E_MEMORY;
     }
-    if (code == KO_OK && earlier->done)
+    if (code == KO_OK && earlier->done) {
         memcpy(job.done, earlier->done, n);
-    if (code == KO_OK && earlier->content_hash)
+    }
+    if (code == KO_OK && earlier->content_hash) {
         memcpy(job.content_hash, earlier->content_hash, n_models * sizeof *job.content_hash);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = mark(&job, err);
-    if (code != KO_OK)
+    }
+    if (code != KO_OK) {
         ko_job_free(&job);
-    else
+    } else {
         *out = job;
+    }
     return code;
 }
 
 void ko_job_free(struct ko_job *job)
 {
-    if (!job)
+    if (!job) {
         return;
+    }
     ko_batches_free(&job->batches);
     if (job->owns_plan) {
         ko_plan_free(job->plan);
@@ -124,27 +133,34 @@ static enum ko_code unpack(struct ko_bytes *bytes, struct ko_job *job, struct ko
     job->commit_seconds = ko_get_double(bytes);
     job->owns_plan = true;
     enum ko_code code = ko_plan_unpack(bytes, &job->plan, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_taken_unpack(bytes, job->plan, &job->taken, err);
-    if (code == KO_OK && bytes->broken)
+    }
+    if (code == KO_OK && bytes->broken) {
         code = ko_fail(err, KO_E_FAILED, "the job that rank 0 sent is cut off");
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = compose(job, err);
-    if (code != KO_OK)
+    }
+    if (code != KO_OK) {
         return code;
+    }
     const size_t n_models = (size_t)job->plan->n_models;
     const size_t n = n_models * (size_t)job->plan->n_facts;
     job->done = ko_new(n, 1, err);
     job->content_hash = ko_new(n_models, sizeof *job->content_hash, err);
-    if (!job->done || !job->content_hash)
+    if (!job->done || !job->content_hash) {
         return KO_E_MEMORY;
+    }
     ko_get_blob(bytes, job->done, n);
     ko_get_blob(bytes, job->content_hash, n_models * sizeof *job->content_hash);
     code = mark(job, err);
-    if (code == KO_OK && (!job->cube_path || !job->backend))
+    if (code == KO_OK && (!job->cube_path || !job->backend)) {
         bytes->broken = 1;
-    if (code != KO_OK)
+    }
+    if (code != KO_OK) {
         return code;
+    }
     return bytes->broken ? ko_fail(err, KO_E_FAILED, "the job that rank 0 sent is cut off") : KO_OK;
 }
 
@@ -154,33 +170,39 @@ enum ko_code ko_job_receive(const struct ko_world *world, enum ko_next *next, st
     char *data = NULL;
     size_t n = 0;
     enum ko_code code = ko_broadcast_bytes(world->all, &data, &n, err);
-    if (code != KO_OK)
+    if (code != KO_OK) {
         return code;
+    }
     struct ko_bytes bytes = {0};
     struct ko_job job = {0};
     ko_bytes_read_from(&bytes, data, n);
     *next = (enum ko_next)ko_get_int(&bytes);
-    if (bytes.broken)
+    if (bytes.broken) {
         code = ko_fail(err, KO_E_FAILED, "rank 0 had no memory for the job");
-    else if (*next == KO_NEXT_JOB)
+    } else if (*next == KO_NEXT_JOB) {
         code = unpack(&bytes, &job, err);
+    }
     free(data);
-    if (code != KO_OK)
+    if (code != KO_OK) {
         ko_job_free(&job);
-    else
+    } else {
         *out = job;
+    }
     return code;
 }
 
 bool ko_job_has_results(const struct ko_job *job, int32_t model)
 {
-    if (job->taken && ko_taken_of_model(job->taken, model))
+    if (job->taken && ko_taken_of_model(job->taken, model)) {
         return true;
+    }
     for (int32_t b = 0; b < job->batches.n; b++) {
         const struct ko_batch *batch = &job->batches.batch[b];
-        for (int32_t k = 0; batch->model == model && k < batch->n_facts; k++)
-            if (ko_job_is_done(job, model, batch->fact[k]))
+        for (int32_t k = 0; batch->model == model && k < batch->n_facts; k++) {
+            if (ko_job_is_done(job, model, batch->fact[k])) {
                 return true;
+            }
+        }
     }
     return false;
 }
@@ -191,8 +213,9 @@ int32_t ko_job_max_rows(const struct ko_job *job, int32_t model)
     int64_t largest = 1;
     for (int32_t b = 0; b < job->batches.n; b++) {
         const struct ko_batch *batch = &job->batches.batch[b];
-        if (batch->model == model && batch->n_rows > largest)
+        if (batch->model == model && batch->n_rows > largest) {
             largest = batch->n_rows;
+        }
     }
     return (int32_t)(largest < budget ? largest : budget);
 }

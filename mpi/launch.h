@@ -1,5 +1,5 @@
 /* How this process was launched: as a rank of an MPI job, or by mistake as one of several programs
- * that know nothing of each other. */
+   that know nothing of each other. */
 #ifndef KO_MPI_LAUNCH_H
 #define KO_MPI_LAUNCH_H
 

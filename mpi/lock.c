@@ -48,8 +48,9 @@ static char *lock_path(const char *cube, struct ko_error *err)
 static double now_there(int file)
 {
     struct stat info;
-    if (futimens(file, NULL) == 0 && fstat(file, &info) == 0)
+    if (futimens(file, NULL) == 0 && fstat(file, &info) == 0) {
         return (double)info.st_mtim.tv_sec + 1e-9 * (double)info.st_mtim.tv_nsec;
+    }
     return (double)time(NULL);
 }
 
@@ -62,8 +63,9 @@ static void *beat(void *argument)
         clock_gettime(CLOCK_REALTIME, &until);
         until.tv_sec += KO_LOCK_BEAT_SECONDS;
         (void)pthread_cond_timedwait(&lock->changed, &lock->mutex, &until);
-        if (!lock->ending)
+        if (!lock->ending) {
             (void)futimens(lock->file, NULL);
+        }
     }
     pthread_mutex_unlock(&lock->mutex);
     return NULL;
@@ -90,10 +92,12 @@ static enum ko_code create(struct ko_lock *lock, struct ko_error *err)
 {
     const size_t n = strlen(lock->content);
     const int file = open(lock->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (file < 0 && errno == EEXIST)
+    if (file < 0 && errno == EEXIST) {
         return KO_OK;
-    if (file < 0)
+    }
+    if (file < 0) {
         return ko_fail(err, KO_E_FAILED, "%s: cannot be created: %s", lock->path, strerror(errno));
+    }
     errno = 0;
     if (write(file, lock->content, n) != (ssize_t)n || fsync(file) != 0) {
         const int why = errno ? errno : ENOSPC;
@@ -141,18 +145,22 @@ static enum ko_code look(const char *path, struct found *found, struct ko_error 
     struct stat info;
     size_t n = 0;
     *found = (struct found){0};
-    if (lstat(path, &info) != 0)
+    if (lstat(path, &info) != 0) {
         return errno == ENOENT ? KO_OK
                                : ko_fail(err, KO_E_FAILED, "%s: cannot be looked at: %s", path,
                                          strerror(errno));
-    if (!S_ISREG(info.st_mode))
+    }
+    if (!S_ISREG(info.st_mode)) {
         return ko_fail(err, KO_E_INPUT, "%s: is not a lock but %s, remove it", path,
                        ko_file_kind(info.st_mode));
+    }
     enum ko_code code = ko_file_read(path, MOST_BYTES, &found->content, &n, err);
-    if (code == KO_E_INPUT && lstat(path, &info) != 0 && errno == ENOENT)
+    if (code == KO_E_INPUT && lstat(path, &info) != 0 && errno == ENOENT) {
         return KO_OK; /* gone meanwhile */
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_lock_read_owner(found->content, n, &found->owner, err);
+    }
     found->silence = silence_of(path, &info);
     return code;
 }
@@ -169,8 +177,9 @@ static enum ko_code clear(const char *path, const char *content, struct ko_error
     if (code == KO_OK && rename(path, name.data) == 0) {
         code = ko_file_read(name.data, MOST_BYTES, &taken, &n, err);
         if (code == KO_OK && strcmp(taken, content) != 0 && link(name.data, path) != 0 &&
-            errno != EEXIST)
+            errno != EEXIST) {
             code = ko_fail(err, KO_E_FAILED, "%s: cannot be given back: %s", path, strerror(errno));
+        }
         (void)unlink(name.data);
     } else if (code == KO_OK && errno != ENOENT) {
         code = ko_fail(err, KO_E_FAILED, "%s: cannot be taken over: %s", path, strerror(errno));
@@ -187,13 +196,15 @@ static enum ko_code refuse(const char *cube, const char *path, const struct foun
     const struct ko_lock_owner *owner = &found->owner;
     struct ko_text who = {0};
     char age[32], silence[32];
-    if (owner->n == 0)
+    if (owner->n == 0) {
         return ko_fail(err, KO_E_INPUT,
                        "%s: %s says that it is in use, but not by whom, remove it if no run is on",
                        cube, path);
+    }
     ko_text_add(&who, "%s", owner->process[0].host);
-    if (owner->job[0] != '\0')
+    if (owner->job[0] != '\0') {
         ko_text_add(&who, " (Slurm job %s)", owner->job);
+    }
     ko_text_add(&who, ", process%s", owner->n > 1 ? "es" : "");
     for (int k = 0; k < owner->n && k < NAMED; k++) {
         const struct ko_lock_process *process = &owner->process[k];
@@ -201,8 +212,9 @@ static enum ko_code refuse(const char *cube, const char *path, const struct foun
         ko_text_add(&who, "%s %lld%s%s", k ? "," : "", (long long)process->pid,
                     elsewhere ? " on " : "", elsewhere ? process->host : "");
     }
-    if (owner->n > NAMED)
+    if (owner->n > NAMED) {
         ko_text_add(&who, " and %d more", owner->n - NAMED);
+    }
     const double begun = difftime(time(NULL), (time_t)owner->start);
     const enum ko_code code =
         ko_fail(err, KO_E_INPUT,
@@ -224,35 +236,39 @@ static enum ko_code take(struct ko_lock *lock, const char *cube, const struct ko
     for (;;) {
         struct found found;
         enum ko_code code = create(lock, err);
-        if (code != KO_OK || lock->file >= 0)
+        if (code != KO_OK || lock->file >= 0) {
             return code;
+        }
         code = look(lock->path, &found, err);
         const bool over = ko_now() - begin >= wait_seconds;
-        if (code != KO_OK)
+        if (code != KO_OK) {
             ;
-        else if (found.content && ko_lock_is_stale(&found.owner, owner, found.silence))
+        } else if (found.content && ko_lock_is_stale(&found.owner, owner, found.silence)) {
             code = clear(lock->path, found.content, err);
-        else if (found.content && over)
+        } else if (found.content && over) {
             code = refuse(cube, lock->path, &found, err);
-        else if (stop_wanted && stop_wanted())
+        } else if (stop_wanted && stop_wanted()) {
             code = ko_fail(err, KO_E_STOPPED, "%s: stopped early, continue with --resume", cube);
-        else if (found.content)
+        } else if (found.content) {
             ko_nap(0.1);
-        else if (over && n_unseen++ >= UNSEEN)
+        } else if (over && n_unseen++ >= UNSEEN) {
             code =
                 ko_fail(err, KO_E_FAILED, "%s: is there and cannot be seen, remove it", lock->path);
-        else /* it was removed just now */
+        } else { /* it was removed just now */
             ko_nap(0.001);
+        }
         free_found(&found);
-        if (code != KO_OK)
+        if (code != KO_OK) {
             return code;
+        }
     }
 }
 
 static void free_lock(struct ko_lock *lock)
 {
-    if (lock->file >= 0)
+    if (lock->file >= 0) {
         (void)close(lock->file);
+    }
     free(lock->cube);
     free(lock->path);
     free(lock->content);
@@ -264,8 +280,9 @@ enum ko_code ko_lock_take(const char *cube, const struct ko_lock_owner *owner, d
 {
     struct ko_lock *lock = ko_new(1, sizeof *lock, err);
     struct ko_text content = {0};
-    if (!lock)
+    if (!lock) {
         return KO_E_MEMORY;
+    }
     lock->file = -1;
     ko_lock_write_owner(owner, &content);
     enum ko_code code = ko_text_check(&content, err);
@@ -275,14 +292,16 @@ enum ko_code ko_lock_take(const char *cube, const struct ko_lock_owner *owner, d
         lock->path = lock->cube ? lock_path(cube, err) : NULL;
         code = lock->path ? take(lock, cube, owner, wait_seconds, stop_wanted, err) : KO_E_MEMORY;
     }
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = start_beating(lock, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         *out = lock;
-    else if (lock->file >= 0)
+    } else if (lock->file >= 0) {
         ko_lock_release(lock);
-    else
+    } else {
         free_lock(lock);
+    }
     return code;
 }
 
@@ -291,11 +310,12 @@ static void name_successor(const char *content, size_t n, struct ko_text *out)
 {
     struct ko_lock_owner owner = {0};
     struct ko_error err;
-    if (content && ko_lock_read_owner(content, n, &owner, &err) == KO_OK && owner.n > 0)
+    if (content && ko_lock_read_owner(content, n, &owner, &err) == KO_OK && owner.n > 0) {
         ko_text_add(out, "was taken over by process %lld on %s", (long long)owner.process[0].pid,
                     owner.process[0].host);
-    else
+    } else {
         ko_text_add(out, "%s", content ? "was taken over" : "is gone");
+    }
     ko_lock_owner_free(&owner);
 }
 
@@ -316,8 +336,9 @@ enum ko_code ko_lock_check(const struct ko_lock *lock, struct ko_error *err)
             free(content);
             return KO_OK;
         }
-        if (code == KO_E_MEMORY)
+        if (code == KO_E_MEMORY) {
             return ko_fail(err, code, "%s: cannot be read: out of memory", lock->path);
+        }
         ko_nap(0.02);
     }
     if (code != KO_OK && ko_file_exists(lock->path)) {
@@ -340,8 +361,9 @@ void ko_lock_release(struct ko_lock *lock)
     char *content = NULL;
     size_t n = 0;
     struct ko_error err;
-    if (!lock)
+    if (!lock) {
         return;
+    }
     if (lock->beating) {
         pthread_mutex_lock(&lock->mutex);
         lock->ending = true;
@@ -352,8 +374,9 @@ void ko_lock_release(struct ko_lock *lock)
         pthread_mutex_destroy(&lock->mutex);
     }
     if (ko_file_read(lock->path, MOST_BYTES, &content, &n, &err) == KO_OK &&
-        strcmp(content, lock->content) == 0)
+        strcmp(content, lock->content) == 0) {
         (void)unlink(lock->path);
+    }
     free(content);
     free_lock(lock);
 }

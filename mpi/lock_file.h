@@ -9,7 +9,7 @@
 bool ko_process_state(int64_t pid, char *state, uint64_t *begin);
 
 /* Whether an owner that has been silent for so many seconds is to be taken for gone. other->n is 0
- * where the file could not be read. */
+   where the file could not be read. */
 bool ko_lock_is_stale(const struct ko_lock_owner *other, const struct ko_lock_owner *self,
                       double silence);
 

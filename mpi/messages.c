@@ -41,19 +41,22 @@ enum ko_code ko_message_poll(MPI_Comm comm, struct ko_message *message, bool *go
     *got = false;
     enum ko_code code = ko_mpi_check(MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, comm, &flag, &status),
                                      "MPI_Iprobe", err);
-    if (code != KO_OK || !flag)
+    if (code != KO_OK || !flag) {
         return code;
+    }
     MPI_Get_count(&status, MPI_BYTE, &n);
     const bool is_error = carries_error(status.MPI_TAG);
     char buffer[MESSAGE_BYTES] = {0};
-    if (n != (int)(is_error ? sizeof(struct ko_error) : 2 * sizeof(int64_t)))
+    if (n != (int)(is_error ? sizeof(struct ko_error) : 2 * sizeof(int64_t))) {
         return ko_fail(err, KO_E_FAILED, "MPI: message with tag %d from rank %d has %d bytes",
                        status.MPI_TAG, status.MPI_SOURCE, n);
+    }
     code = ko_mpi_check(
         MPI_Recv(buffer, n, MPI_BYTE, status.MPI_SOURCE, status.MPI_TAG, comm, MPI_STATUS_IGNORE),
         "MPI_Recv", err);
-    if (code != KO_OK)
+    if (code != KO_OK) {
         return code;
+    }
     *message = (struct ko_message){.tag = (enum ko_tag)status.MPI_TAG, .rank = status.MPI_SOURCE};
     if (is_error) {
         memcpy(&message->error, buffer, sizeof message->error);
@@ -84,10 +87,12 @@ enum ko_code ko_broadcast_bytes(MPI_Comm comm, char **data, size_t *n, struct ko
     MPI_Comm_rank(comm, &rank);
     uint64_t total = *n;
     enum ko_code code = ko_meet(comm, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_mpi_check(MPI_Bcast(&total, 1, MPI_UINT64_T, 0, comm), "MPI_Bcast", err);
-    if (code != KO_OK)
+    }
+    if (code != KO_OK) {
         return code;
+    }
     char *bytes = rank == 0 ? *data : ko_new((size_t)total + 1, 1, err);
     code = ko_agree(comm, bytes || total == 0 ? KO_OK : KO_E_MEMORY, err);
     for (uint64_t at = 0; code == KO_OK && at < total; at += CHUNK) {

@@ -1,5 +1,5 @@
 /* Messages between coordinator and workers. Waiting ranks poll with short sleeps: Open MPI spins
- * otherwise, and ranks share cores. */
+   otherwise, and ranks share cores. */
 #ifndef KO_MPI_MESSAGES_H
 #define KO_MPI_MESSAGES_H
 

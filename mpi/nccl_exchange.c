@@ -37,8 +37,9 @@ static enum ko_code fail_nccl(const struct nccl_exchange *x, ncclResult_t result
 
 static enum ko_code check_cuda(cudaError_t result, const char *what, struct ko_error *err)
 {
-    if (result == cudaSuccess)
+    if (result == cudaSuccess) {
         return KO_OK;
+    }
     (void)cudaGetLastError();
     return ko_fail(err, KO_E_FAILED, "NCCL: %s: %s", what, cudaGetErrorString(result));
 }
@@ -57,13 +58,16 @@ static enum ko_code settle(const struct nccl_exchange *x, ncclResult_t result, c
     while (result == ncclSuccess || result == ncclInProgress) {
         ncclResult_t state = ncclSuccess;
         result = ncclCommGetAsyncError(x->comm, &state);
-        if (result != ncclSuccess)
+        if (result != ncclSuccess) {
             break;
-        if (state == ncclSuccess)
+        }
+        if (state == ncclSuccess) {
             return KO_OK;
+        }
         result = state;
-        if (ko_now() - begin > patience_seconds)
+        if (ko_now() - begin > patience_seconds) {
             return lose_patience(what, err);
+        }
         ko_nap(0.0005);
     }
     return fail_nccl(x, result, what, err);
@@ -78,16 +82,20 @@ static enum ko_code wait_for_stream(const struct nccl_exchange *x, const char *w
     while (code == KO_OK) {
         ncclResult_t state = ncclSuccess;
         const cudaError_t query = cudaEventQuery(x->done);
-        if (query == cudaSuccess)
+        if (query == cudaSuccess) {
             return KO_OK;
+        }
         (void)cudaGetLastError(); /* "not ready" would come out at the next call's check */
-        if (query != cudaErrorNotReady)
+        if (query != cudaErrorNotReady) {
             return check_cuda(query, what, err);
+        }
         const ncclResult_t asked = ncclCommGetAsyncError(x->comm, &state);
-        if (asked != ncclSuccess || (state != ncclSuccess && state != ncclInProgress))
+        if (asked != ncclSuccess || (state != ncclSuccess && state != ncclInProgress)) {
             return fail_nccl(x, asked != ncclSuccess ? asked : state, what, err);
-        if (ko_now() - begin > patience_seconds)
+        }
+        if (ko_now() - begin > patience_seconds) {
             return lose_patience(what, err);
+        }
         ko_nap(0.0002);
     }
     return code;
@@ -101,13 +109,15 @@ static enum ko_code share_round(const struct nccl_exchange *x, unsigned char *me
     ncclResult_t result = ncclGroupStart();
     for (int w = 0; w < x->n_workers && result == ncclSuccess; w++) {
         const size_t bytes = begin[w + 1] - begin[w];
-        if (at >= bytes)
+        if (at >= bytes) {
             continue;
+        }
         const size_t n = bytes - at < piece ? bytes - at : piece;
         unsigned char *part = memory + begin[w] + at;
         result = ncclBroadcast(part, part, n, ncclUint8, w, x->comm, x->stream);
-        if (result == ncclInProgress)
+        if (result == ncclInProgress) {
             result = ncclSuccess;
+        }
     }
     if (result != ncclSuccess) {
         (void)ncclGroupEnd();
@@ -124,11 +134,14 @@ static enum ko_code nccl_share(struct ko_exchange *exchange, void *memory, const
     const size_t piece = ((size_t)ROUND_BYTES / (size_t)x->n_workers + 4095) / 4096 * 4096;
     size_t largest = 0;
     enum ko_code code = KO_OK;
-    for (int w = 0; w < x->n_workers; w++)
-        if (begin[w + 1] - begin[w] > largest)
+    for (int w = 0; w < x->n_workers; w++) {
+        if (begin[w + 1] - begin[w] > largest) {
             largest = begin[w + 1] - begin[w];
-    for (size_t at = 0; at < largest && code == KO_OK; at += piece)
+        }
+    }
+    for (size_t at = 0; at < largest && code == KO_OK; at += piece) {
         code = share_round(x, memory, begin, at, piece, err);
+    }
     x->failed = x->failed || code != KO_OK;
     return code;
 }
@@ -149,8 +162,9 @@ static void nccl_close(struct ko_exchange *exchange)
 enum ko_code ko_nccl_available(struct ko_error *err)
 {
     int version = 0;
-    if (ncclGetVersion(&version) == ncclSuccess && version >= 21800)
+    if (ncclGetVersion(&version) == ncclSuccess && version >= 21800) {
         return KO_OK;
+    }
     return ko_fail(err, KO_E_INPUT,
                    "backend: several GPU workers need NCCL 2.18, the library found has version "
                    "code %d, use one worker or another libnccl.so.2",
@@ -161,8 +175,9 @@ enum ko_code ko_nccl_make_id(unsigned char id[KO_NCCL_ID_BYTES], struct ko_error
 {
     ncclUniqueId made;
     const ncclResult_t result = ncclGetUniqueId(&made);
-    if (result != ncclSuccess)
+    if (result != ncclSuccess) {
         return fail_nccl(NULL, result, "ncclGetUniqueId", err);
+    }
     memcpy(id, &made, sizeof made);
     return KO_OK;
 }
@@ -177,17 +192,20 @@ enum ko_code ko_nccl_exchange_open(const unsigned char id[KO_NCCL_ID_BYTES], int
     memcpy(&made, id, sizeof made);
     config.blocking = 0;
     struct nccl_exchange *x = ko_new(1, sizeof *x, err);
-    if (!x)
+    if (!x) {
         return KO_E_MEMORY;
+    }
     x->exchange = (struct ko_exchange){.share = nccl_share, .close = nccl_close};
     x->n_workers = n_workers;
     enum ko_code code = check_cuda(cudaSetDevice(device), "cudaSetDevice", err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = check_cuda(cudaStreamCreateWithFlags(&x->stream, cudaStreamNonBlocking),
                           "cudaStreamCreate", err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = check_cuda(cudaEventCreateWithFlags(&x->done, cudaEventDisableTiming),
                           "cudaEventCreate", err);
+    }
     if (code == KO_OK) {
         const ncclResult_t result =
             ncclCommInitRankConfig(&x->comm, n_workers, made, worker, &config);

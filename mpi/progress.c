@@ -12,11 +12,12 @@ enum ko_code ko_progress_mode_parse(const char *text, FILE *stream, enum ko_prog
                                     struct ko_error *err)
 {
     static const char *const words[] = {"none", "line", "plain", "json", "auto"};
-    for (size_t k = 0; k < 4; k++)
+    for (size_t k = 0; k < 4; k++) {
         if (strcmp(text, words[k]) == 0) {
             *out = (enum ko_progress_mode)k;
             return KO_OK;
         }
+    }
     if (strcmp(text, "auto") == 0) {
         *out = isatty(fileno(stream)) ? KO_PROGRESS_LINE : KO_PROGRESS_PLAIN;
         return KO_OK;
@@ -169,16 +170,17 @@ static void print(struct ko_progress *p)
 {
     const double now = ko_now();
     p->cells_shown = cells_shown(p);
-    if (p->mode == KO_PROGRESS_JSON)
+    if (p->mode == KO_PROGRESS_JSON) {
         print_json(p, now - p->begin);
-    else if (p->mode != KO_PROGRESS_NONE)
+    } else if (p->mode != KO_PROGRESS_NONE) {
         print_text(p, now - p->begin);
+    }
     p->last = now;
     p->n_printed++;
 }
 
 /* Seconds after the last print at which the next plain line is due: 10, 30, 60 from the start, then
- * every minute. */
+   every minute. */
 static double plain_gap(int n_printed)
 {
     static const double gaps[] = {10, 20, 30};
@@ -190,14 +192,16 @@ void ko_progress_tick(struct ko_progress *progress)
     const double gap = progress->mode == KO_PROGRESS_LINE   ? 0.2
                        : progress->mode == KO_PROGRESS_JSON ? 1.0
                                                             : plain_gap(progress->n_printed);
-    if (progress->mode != KO_PROGRESS_NONE && ko_now() - progress->last >= gap)
+    if (progress->mode != KO_PROGRESS_NONE && ko_now() - progress->last >= gap) {
         print(progress);
+    }
 }
 
 void ko_progress_end(struct ko_progress *progress)
 {
-    if (progress->mode == KO_PROGRESS_PLAIN && progress->n_printed == 0)
+    if (progress->mode == KO_PROGRESS_PLAIN && progress->n_printed == 0) {
         return;
+    }
     /* A stop has dropped what was in hand. */
     progress->cells_in_hand = progress->work_in_hand = progress->cells_shown = 0;
     print(progress);
@@ -206,7 +210,8 @@ void ko_progress_end(struct ko_progress *progress)
 
 void ko_progress_break(struct ko_progress *progress)
 {
-    if (progress->open_line)
+    if (progress->open_line) {
         fputc('\n', progress->stream);
+    }
     progress->open_line = false;
 }

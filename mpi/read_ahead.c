@@ -37,11 +37,14 @@ static double available_bytes(void)
     char line[256];
     unsigned long long kilobytes = 0;
     FILE *file = fopen("/proc/meminfo", "re");
-    while (file && kilobytes == 0 && fgets(line, sizeof line, file))
-        if (sscanf(line, "MemAvailable: %llu kB", &kilobytes) != 1)
+    while (file && kilobytes == 0 && fgets(line, sizeof line, file)) {
+        if (sscanf(line, "MemAvailable: %llu kB", &kilobytes) != 1) {
             kilobytes = 0;
-    if (file)
+        }
+    }
+    if (file) {
         fclose(file);
+    }
     return (double)kilobytes * 1024;
 }
 
@@ -55,9 +58,11 @@ static double wanted_bytes(const struct ko_read_ahead *ahead, const struct ko_mo
                            const struct ko_checkpoint *checkpoint)
 {
     double bytes = 0;
-    for (size_t w = 0; w < model->n_weights; w++)
-        if (is_wanted(ahead, model, &model->weights[w]))
+    for (size_t w = 0; w < model->n_weights; w++) {
+        if (is_wanted(ahead, model, &model->weights[w])) {
             bytes += (double)ko_checkpoint_find(checkpoint, model->weights[w].tensor)->data_bytes;
+        }
+    }
     return bytes;
 }
 
@@ -66,10 +71,12 @@ static double wanted_bytes(const struct ko_read_ahead *ahead, const struct ko_mo
 static void read_pages(unsigned char *begin, size_t bytes, size_t page)
 {
     if (madvise(begin, bytes, MADV_WILLNEED) != 0 ||
-        madvise(begin, bytes, MADV_POPULATE_READ) == 0 || errno != EINVAL)
+        madvise(begin, bytes, MADV_POPULATE_READ) == 0 || errno != EINVAL) {
         return;
-    for (size_t at = 0; at < bytes; at += page)
+    }
+    for (size_t at = 0; at < bytes; at += page) {
         (void)*(volatile unsigned char *)(begin + at);
+    }
 }
 
 static void read_tensor(struct ko_read_ahead *ahead, const struct ko_tensor *tensor)
@@ -91,11 +98,14 @@ static void read_all(struct ko_read_ahead *ahead, const struct ko_model *model,
                      const struct ko_checkpoint *checkpoint)
 {
     const double bytes = wanted_bytes(ahead, model, checkpoint);
-    if (!(available_bytes() > 2 * bytes * ahead->n_node_workers))
+    if (!(available_bytes() > 2 * bytes * ahead->n_node_workers)) {
         return;
-    for (size_t w = 0; w < model->n_weights && !atomic_load(&ahead->stop); w++)
-        if (is_wanted(ahead, model, &model->weights[w]))
+    }
+    for (size_t w = 0; w < model->n_weights && !atomic_load(&ahead->stop); w++) {
+        if (is_wanted(ahead, model, &model->weights[w])) {
             read_tensor(ahead, ko_checkpoint_find(checkpoint, model->weights[w].tensor));
+        }
+    }
 }
 
 static void *work(void *argument)
@@ -106,10 +116,12 @@ static void *work(void *argument)
     struct ko_error ignored = {0};
     (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 19); /* of this thread alone */
     enum ko_code code = ko_checkpoint_open(ahead->path, ahead->name, &checkpoint, &ignored);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_model_open(checkpoint, &model, &ignored);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         read_all(ahead, model, checkpoint);
+    }
     ko_model_free(model);
     ko_checkpoint_close(checkpoint);
     return NULL;
@@ -120,8 +132,9 @@ enum ko_code ko_read_ahead_start(const char *path, const char *name, int32_t par
                                  struct ko_error *err)
 {
     struct ko_read_ahead *ahead = ko_new(1, sizeof *ahead, err);
-    if (!ahead)
+    if (!ahead) {
         return KO_E_MEMORY;
+    }
     ahead->path = ko_copy(path, err);
     ahead->name = ko_copy(name, err);
     ahead->part = part;
@@ -129,8 +142,9 @@ enum ko_code ko_read_ahead_start(const char *path, const char *name, int32_t par
     ahead->n_node_workers = n_node_workers;
     atomic_init(&ahead->stop, false);
     enum ko_code code = ahead->path && ahead->name ? KO_OK : KO_E_MEMORY;
-    if (code == KO_OK && pthread_create(&ahead->thread, NULL, work, ahead) != 0)
+    if (code == KO_OK && pthread_create(&ahead->thread, NULL, work, ahead) != 0) {
         code = ko_fail(err, KO_E_FAILED, "read-ahead thread: it cannot be started");
+    }
     if (code != KO_OK) {
         ahead->joined = true;
         ko_read_ahead_stop(ahead);
@@ -142,15 +156,17 @@ enum ko_code ko_read_ahead_start(const char *path, const char *name, int32_t par
 
 void ko_read_ahead_finish(struct ko_read_ahead *ahead)
 {
-    if (!ahead->joined)
+    if (!ahead->joined) {
         pthread_join(ahead->thread, NULL);
+    }
     ahead->joined = true;
 }
 
 int64_t ko_read_ahead_stop(struct ko_read_ahead *ahead)
 {
-    if (!ahead)
+    if (!ahead) {
         return 0;
+    }
     atomic_store(&ahead->stop, true);
     ko_read_ahead_finish(ahead);
     const int64_t bytes = ahead->bytes;

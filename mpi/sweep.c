@@ -11,8 +11,9 @@ void ko_sweep_count(const struct ko_job *job, struct ko_progress *progress)
         const struct ko_batch *batch = &job->batches.batch[b];
         progress->cells_total += batch->n_cells + batch->n_taken;
         progress->cells_before += batch->n_taken + (job->pending[b] ? 0 : batch->n_cells);
-        if (job->pending[b])
+        if (job->pending[b]) {
             progress->work_total += batch->flop;
+        }
     }
 }
 
@@ -25,8 +26,9 @@ enum ko_code ko_sweep_gather_spent(struct ko_world *world, const struct ko_spent
     const enum ko_code code = ko_mpi_check(
         MPI_Reduce(mine, all, 3, MPI_DOUBLE, MPI_SUM, 0, world->all), "MPI_Reduce", err);
     world->broken = world->broken || code != KO_OK;
-    if (sweep)
+    if (sweep) {
         sweep->spent = (struct ko_spent){all[0], all[1], all[2]};
+    }
     return code;
 }
 
@@ -41,10 +43,11 @@ enum ko_code ko_sweep_run(struct ko_sweep *sweep, struct ko_error *err)
         ko_progress_begin(&sweep->progress, sweep->title);
         code = world->alone ? ko_alone_run(sweep, err) : ko_coordinator_run(sweep, err);
         ko_failures_end(&sweep->failures, sweep->log);
-        if (code == KO_OK || code == KO_E_STOPPED)
+        if (code == KO_OK || code == KO_E_STOPPED) {
             ko_progress_end(&sweep->progress);
-        else
+        } else {
             ko_progress_break(&sweep->progress);
+        }
         sweep->cells_done = sweep->progress.cells_done;
     } else {
         code = ko_worker_serve(world, sweep->job, sweep->log, err);

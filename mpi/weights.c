@@ -9,7 +9,7 @@
 #include "src/base/memory.h"
 
 /* Whether /dev/shm, where Open MPI puts shared windows, holds `bytes` beside what is there. Asked
- * of one rank a node. */
+   of one rank a node. */
 static bool shared_memory_fits(size_t bytes)
 {
     struct statvfs fs;
@@ -25,8 +25,9 @@ static enum ko_code allocate(const struct ko_world *world, struct ko_weights *we
     int fits = world->n_node_workers > 1 && world->node_worker == 0 && shared_memory_fits(bytes);
     enum ko_code code =
         ko_mpi_check(MPI_Bcast(&fits, 1, MPI_INT, 0, world->node), "MPI_Bcast", err);
-    if (code != KO_OK)
+    if (code != KO_OK) {
         return code;
+    }
     if (!fits) {
         weights->floats = ko_new(bytes, 1, err);
         return weights->floats ? KO_OK : KO_E_MEMORY;
@@ -39,9 +40,10 @@ static enum ko_code allocate(const struct ko_world *world, struct ko_weights *we
     weights->shared = code == KO_OK;
     MPI_Aint size = 0;
     int unit = 0;
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_mpi_check(MPI_Win_shared_query(weights->window, 0, &size, &unit, &base),
                             "MPI_Win_shared_query", err);
+    }
     weights->floats = base;
     return code;
 }
@@ -53,23 +55,27 @@ static enum ko_code fill(const struct ko_world *world, struct ko_weights *weight
     uint64_t *hash = ko_new(model->n_weights, sizeof *hash, err);
     enum ko_code code = hash ? KO_OK : KO_E_MEMORY;
     weights->model->load_stop = world->load_stop;
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code =
             ko_model_load(model, weights->checkpoint, weights->shared ? world->node_worker : 0,
                           weights->shared ? world->n_node_workers : 1, weights->floats, hash, err);
-    if (code == KO_E_INPUT)
+    }
+    if (code == KO_E_INPUT) {
         code = KO_E_FAILED; /* it was accepted before the run began: its values fail it now */
+    }
     code = ko_agree(world->workers, code, err);
     if (code == KO_OK && weights->shared) {
         /* Each weight is in one part, the others' entries are zero. */
         code = ko_mpi_check(MPI_Allreduce(MPI_IN_PLACE, hash, (int)model->n_weights, MPI_UINT64_T,
                                           MPI_SUM, world->node),
                             "MPI_Allreduce", err);
-        if (code == KO_OK)
+        if (code == KO_OK) {
             code = ko_mpi_check(MPI_Win_fence(0, weights->window), "MPI_Win_fence", err);
+        }
     }
-    if (code == KO_OK)
+    if (code == KO_OK) {
         ko_model_content_hash(model, hash, weights->content_hash);
+    }
     free(hash);
     return code;
 }
@@ -79,10 +85,12 @@ static enum ko_code load_on_host(const struct ko_world *world, struct ko_weights
 {
     enum ko_code code = allocate(world, weights, err);
     code = ko_agree(world->workers, code, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = fill(world, weights, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         weights->arena = ko_model_host_arena(weights->model, weights->floats);
+    }
     return code;
 }
 
@@ -92,13 +100,15 @@ static enum ko_code open_again(const char *path, const char *name, const char *f
                                struct ko_weights *weights, struct ko_error *err)
 {
     enum ko_code code = ko_checkpoint_open(path, name, &weights->checkpoint, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_model_open(weights->checkpoint, &weights->model, err);
-    if (code == KO_OK && strcmp(fingerprint, ko_checkpoint_fingerprint(weights->checkpoint)) != 0)
+    }
+    if (code == KO_OK && strcmp(fingerprint, ko_checkpoint_fingerprint(weights->checkpoint)) != 0) {
         code = ko_fail(err, KO_E_FAILED,
                        "%s: the checkpoint's fingerprint is %s here and was %s when the run began, "
                        "all nodes need the same files",
                        name, ko_checkpoint_fingerprint(weights->checkpoint), fingerprint);
+    }
     return code == KO_E_INPUT ? KO_E_FAILED : code;
 }
 
@@ -109,25 +119,30 @@ enum ko_code ko_weights_load(struct ko_world *world, struct ko_compute *compute,
     struct ko_weights weights = {.window = MPI_WIN_NULL};
     enum ko_code code = open_again(path, name, fingerprint, &weights, err);
     code = ko_agree(world->workers, code, err);
-    if (code == KO_OK && ko_compute_kernels(compute)->own_memory)
+    if (code == KO_OK && ko_compute_kernels(compute)->own_memory) {
         code = ko_weights_load_device(world, compute, exchange, &weights, err);
-    else if (code == KO_OK)
+    } else if (code == KO_OK) {
         code = load_on_host(world, &weights, err);
-    if (code != KO_OK && !world->broken)
+    }
+    if (code != KO_OK && !world->broken) {
         ko_weights_free(&weights);
-    else
+    } else {
         *out = weights;
+    }
     return code;
 }
 
 void ko_weights_free(struct ko_weights *weights)
 {
-    if (weights->compute)
+    if (weights->compute) {
         ko_weights_free_device(weights);
-    if (!weights->shared)
+    }
+    if (!weights->shared) {
         free(weights->floats);
-    if (weights->shared && weights->window != MPI_WIN_NULL)
+    }
+    if (weights->shared && weights->window != MPI_WIN_NULL) {
         MPI_Win_free(&weights->window);
+    }
     ko_model_free(weights->model);
     ko_checkpoint_close(weights->checkpoint);
     *weights = (struct ko_weights){.window = MPI_WIN_NULL};

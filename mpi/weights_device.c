@@ -42,12 +42,14 @@ static enum ko_code share(const struct ko_kernels *k, struct ko_backend *be, voi
     enum ko_code code = begin ? KO_OK : KO_E_MEMORY;
     if (code == KO_OK) {
         ko_model_parts(task->weights->model, task->n_parts, begin);
-        for (int32_t p = 0; p <= task->n_parts; p++)
+        for (int32_t p = 0; p <= task->n_parts; p++) {
             begin[p] *= bytes;
+        }
         code = k->wait(be, err); /* the part is there before it goes to the others */
     }
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = task->exchange->share(task->exchange, device->matrices, begin, err);
+    }
     free(begin);
     return code;
 }
@@ -71,13 +73,15 @@ void ko_weights_free_device(struct ko_weights *weights)
 }
 
 /* Every tensor's hash from the worker that read it; those of the values, which all read, from the
- * first. */
+   first. */
 static enum ko_code gather_hashes(const struct ko_world *world, const struct ko_model *model,
                                   uint64_t *hash, struct ko_error *err)
 {
-    for (size_t w = 0; w < model->n_weights && world->worker != 0; w++)
-        if (!model->weights[w].matrix)
+    for (size_t w = 0; w < model->n_weights && world->worker != 0; w++) {
+        if (!model->weights[w].matrix) {
             hash[w] = 0;
+        }
+    }
     return ko_mpi_check(MPI_Allreduce(MPI_IN_PLACE, hash, (int)model->n_weights, MPI_UINT64_T,
                                       MPI_SUM, world->workers),
                         "MPI_Allreduce", err);
@@ -89,20 +93,24 @@ static enum ko_code run(struct ko_world *world, struct task *task, struct ko_err
     struct ko_compute *compute = weights->compute;
     enum ko_code code = task->hash ? ko_compute_call(compute, allocate, task, err) : KO_E_MEMORY;
     code = ko_agree(world->workers, code, err);
-    if (code != KO_OK)
+    if (code != KO_OK) {
         return code;
+    }
     code = ko_compute_call(compute, load_part, task, err);
-    if (code == KO_E_INPUT)
+    if (code == KO_E_INPUT) {
         code = KO_E_FAILED; /* it was accepted before the run began: its values fail it now */
+    }
     code = ko_agree(world->workers, code, err); /* before the exchange, which cannot */
     if (code == KO_OK && task->n_parts > 1) {
         code = ko_compute_call(compute, share, task, err);
         world->broken = world->broken || code != KO_OK;
     }
-    if (code == KO_OK && !world->reads_alone)
+    if (code == KO_OK && !world->reads_alone) {
         code = gather_hashes(world, weights->model, task->hash, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         ko_model_content_hash(weights->model, task->hash, weights->content_hash);
+    }
     return code;
 }
 

@@ -16,18 +16,21 @@ static enum ko_code start_compute(struct ko_worker *worker, struct ko_error *err
     const struct ko_job *job = worker->job;
     const struct ko_kernels *kernels = ko_backend_find(job->backend);
     const struct ko_threads *threads = &worker->world->threads;
-    if (!kernels)
+    if (!kernels) {
         return ko_fail(err, KO_E_INPUT, "backend: unknown backend '%s', choose cpu", job->backend);
+    }
     const struct ko_gpu *gpu = &worker->world->gpu;
     const struct ko_backend_config config = {
         .threads = threads->n, .device = gpu->device, .precision = job->precision};
-    if (kernels->own_memory)
+    if (kernels->own_memory) {
         ko_error_name_gpu(gpu->device, gpu->uuid);
+    }
     const enum ko_code code = ko_compute_start(kernels, &config, &worker->compute, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         ko_log_write(worker->log, KO_LOG_DEBUG,
                      "worker host=\"%s\" backend=\"%s\" threads_from=\"%s\"", worker->world->host,
                      ko_compute_description(worker->compute), threads->from);
+    }
     return code;
 }
 
@@ -37,11 +40,13 @@ enum ko_code ko_worker_open(struct ko_world *world, const struct ko_job *job,
     *out = (struct ko_worker){.world = world, .job = job, .log = log};
     out->weights.window = MPI_WIN_NULL;
     enum ko_code code = start_compute(out, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_exchange_check(world, out->compute, err);
+    }
     code = ko_agree(world->workers, code, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_cube_open(job->cube_path, job->plan, world->workers, &out->cube, err);
+    }
     return code;
 }
 
@@ -51,15 +56,17 @@ enum ko_code ko_worker_stage(struct ko_worker *worker, struct ko_finished *finis
     const size_t needed = worker->n_staged + (size_t)finished->n_records;
     struct ko_record *staged =
         ko_grow(worker->staged, &worker->capacity, needed, sizeof *staged, err);
-    if (!staged)
+    if (!staged) {
         return KO_E_MEMORY;
+    }
     worker->staged = staged;
     for (int32_t k = 0; k < finished->n_records; k++) {
         struct ko_record *record = &finished->records[k];
-        if (ko_job_is_done(worker->job, record->model, record->fact))
+        if (ko_job_is_done(worker->job, record->model, record->fact)) {
             ko_record_free(record);
-        else
+        } else {
             worker->staged[worker->n_staged++] = *record;
+        }
     }
     worker->n_staged_batches++;
     worker->spent.compute += finished->seconds;
@@ -80,8 +87,9 @@ enum ko_code ko_worker_stage_failed(struct ko_worker *worker, int32_t batch,
                                  &finished.records[k], err);
         finished.n_records += code == KO_OK;
     }
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_worker_stage(worker, &finished, err);
+    }
     ko_finished_free(&finished);
     return code;
 }
@@ -92,10 +100,12 @@ void ko_worker_submit(struct ko_worker *worker, int32_t number)
     const struct ko_batch *batch = &worker->job->batches.batch[number];
     struct ko_text prompts = {0};
     ko_compute_submit(worker->compute, number, batch);
-    if (worker->log->level < KO_LOG_DEBUG)
+    if (worker->log->level < KO_LOG_DEBUG) {
         return;
-    for (int32_t k = 0; k < batch->n_facts; k++)
+    }
+    for (int32_t k = 0; k < batch->n_facts; k++) {
         ko_text_add(&prompts, "%s%s", k ? " " : "", plan->fact[batch->fact[k]].id);
+    }
     ko_log_write(worker->log, KO_LOG_DEBUG, "compute kind=%s batch=%d model=\"%s\" prompts=\"%s\"",
                  plan->kind == KO_PLAN_SWEEP ? "sweep" : "evaluation", number,
                  plan->model[batch->model].name, ko_text_str(&prompts));
@@ -104,8 +114,9 @@ void ko_worker_submit(struct ko_worker *worker, int32_t number)
 
 static void free_staged(struct ko_worker *worker)
 {
-    for (size_t k = 0; k < worker->n_staged; k++)
+    for (size_t k = 0; k < worker->n_staged; k++) {
         ko_record_free(&worker->staged[k]);
+    }
     worker->n_staged = 0;
     worker->n_staged_batches = 0;
 }
@@ -116,8 +127,9 @@ enum ko_code ko_worker_commit(struct ko_worker *worker, struct ko_error *err)
     const enum ko_code code =
         ko_cube_commit(worker->cube, worker->staged, (int32_t)worker->n_staged, err);
     worker->spent.commit += ko_now() - begin;
-    if (code != KO_OK)
+    if (code != KO_OK) {
         worker->world->broken = true;
+    }
     free_staged(worker);
     return code;
 }
@@ -125,8 +137,9 @@ enum ko_code ko_worker_commit(struct ko_worker *worker, struct ko_error *err)
 enum ko_code ko_worker_close(struct ko_worker *worker, struct ko_error *err)
 {
     ko_worker_end_reading(worker);
-    if (worker->compute) /* what is in hand uses the weights */
+    if (worker->compute) { /* what is in hand uses the weights */
         (void)ko_compute_drop(worker->compute);
+    }
     ko_weights_free(&worker->weights);
     ko_exchange_close(worker->compute, worker->exchange);
     ko_compute_stop(worker->compute);
@@ -138,7 +151,7 @@ enum ko_code ko_worker_close(struct ko_worker *worker, struct ko_error *err)
 }
 
 /* ----------------------------------------------------------------------------------------------
- * ranks 1 ... n-1 */
+   ranks 1 ... n-1 */
 
 static enum ko_code report(struct ko_worker *worker, enum ko_tag tag, int64_t value, double seconds,
                            struct ko_error *err)
@@ -150,8 +163,9 @@ static enum ko_code report(struct ko_worker *worker, enum ko_tag tag, int64_t va
 static enum ko_code report_error(struct ko_worker *worker, enum ko_code code, struct ko_error *err)
 {
     err->code = code;
-    if (code != KO_E_INPUT)
+    if (code != KO_E_INPUT) {
         ko_error_name_rank(err, worker->world->rank);
+    }
     return ko_message_send_failure(worker->world->all, 0, KO_TAG_ERROR, err, err);
 }
 
@@ -164,8 +178,9 @@ static void report_broken(struct ko_worker *worker, enum ko_code code, struct ko
     worker->world->broken = true;
     err->code = code;
     ko_error_name_rank(err, worker->world->rank);
-    if (ko_message_send_failure(worker->world->all, 0, KO_TAG_BROKEN, err, &later) == KO_OK)
+    if (ko_message_send_failure(worker->world->all, 0, KO_TAG_BROKEN, err, &later) == KO_OK) {
         ko_nap(5);
+    }
 }
 
 /* What fails and is recorded is told to the coordinator; its text names the rank. */
@@ -199,13 +214,15 @@ static enum ko_code take_finished(struct ko_worker *worker, struct ko_finished *
                 *own = KO_OK;
             }
         }
-        if (*own == KO_OK)
+        if (*own == KO_OK) {
             *own = ko_worker_stage(worker, finished, err);
+        }
     } else {
         *err = finished->error;
     }
-    if (sent == KO_OK && *own == KO_OK)
+    if (sent == KO_OK && *own == KO_OK) {
         sent = report(worker, KO_TAG_FINISHED, batch, seconds, err);
+    }
     return sent;
 }
 
@@ -215,24 +232,28 @@ static enum ko_code collect(struct ko_worker *worker, struct ko_error *err)
     enum ko_code code = KO_OK, own = KO_OK;
     while (code == KO_OK && ko_compute_poll(worker->compute, &finished)) {
         code = take_finished(worker, &finished, &own, err);
-        if (code == KO_OK && own != KO_OK)
+        if (code == KO_OK && own != KO_OK) {
             code = report_error(worker, own, err);
+        }
         ko_finished_free(&finished);
     }
     return code;
 }
 
 /* All workers have agreed on the result, unless this one is lost to the others. A stop is known to
- * the coordinator: it gave it. */
+   the coordinator: it gave it. */
 static enum ko_code load(struct ko_worker *worker, int32_t model, struct ko_error *err)
 {
     const enum ko_code code = ko_worker_load(worker, model, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         return report(worker, KO_TAG_LOADED, model, 0, err);
-    if (code == KO_E_STOPPED)
+    }
+    if (code == KO_E_STOPPED) {
         return KO_OK;
-    if (worker->world->broken)
+    }
+    if (worker->world->broken) {
         return code;
+    }
     err->code = code;
     return ko_message_send_failure(worker->world->all, 0,
                                    worker->unloaded ? KO_TAG_UNLOADED : KO_TAG_ERROR, err, err);
@@ -295,22 +316,27 @@ static enum ko_code serve(struct ko_worker *worker, struct ko_error *err)
         struct ko_message message;
         bool got = false;
         enum ko_code code = collect(worker, err);
-        if (code == KO_OK)
+        if (code == KO_OK) {
             code = ko_message_poll(worker->world->all, &message, &got, err);
-        if (code != KO_OK)
+        }
+        if (code != KO_OK) {
             return code;
+        }
         if (!got) {
             code = tell_reached(worker, &told, err);
-            if (code != KO_OK)
+            if (code != KO_OK) {
                 return code;
+            }
             ko_nap(0.0005);
             continue;
         }
-        if (message.tag == KO_TAG_END)
+        if (message.tag == KO_TAG_END) {
             return KO_OK;
+        }
         code = obey(worker, &message, err);
-        if (code != KO_OK)
+        if (code != KO_OK) {
             return code;
+        }
     }
 }
 
@@ -333,12 +359,14 @@ enum ko_code ko_worker_serve(struct ko_world *world, const struct ko_job *job,
     code = ko_agree(world->all, code, err);
     if (code == KO_OK) {
         code = serve(&worker, err);
-        if (code != KO_OK)
+        if (code != KO_OK) {
             report_broken(&worker, code, err);
+        }
     }
     world->load_stop = NULL;
-    if (world->broken)
+    if (world->broken) {
         return code;
+    }
     const enum ko_code told = ko_sweep_gather_spent(world, &worker.spent, NULL, &close_error);
     const enum ko_code closed = told == KO_OK ? ko_worker_close(&worker, &close_error) : told;
     if (code == KO_OK && closed != KO_OK) {

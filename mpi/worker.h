@@ -1,5 +1,5 @@
 /* A worker: weights, the compute thread, the finished batches that wait for a commit round. Its
- * main thread does all MPI and HDF5. */
+   main thread does all MPI and HDF5. */
 #ifndef KO_MPI_WORKER_H
 #define KO_MPI_WORKER_H
 
@@ -55,7 +55,7 @@ KO_MUST_CHECK enum ko_code ko_worker_stage_failed(struct ko_worker *worker, int3
 void ko_worker_submit(struct ko_worker *worker, int32_t number);
 
 /* A whole job as the coordinator tells it, ranks 1 ... n-1. An error has been reported to the
- * coordinator. */
+   coordinator. */
 KO_MUST_CHECK enum ko_code ko_worker_serve(struct ko_world *world, const struct ko_job *job,
                                            const struct ko_log *log, struct ko_error *err);
 

@@ -8,8 +8,9 @@
 
 void ko_worker_end_reading(struct ko_worker *worker)
 {
-    if (!worker->ahead)
+    if (!worker->ahead) {
         return;
+    }
     const int64_t bytes = ko_read_ahead_stop(worker->ahead);
     worker->ahead = NULL;
     ko_log_write(worker->log, KO_LOG_DEBUG, "read_ahead bytes=%lld", (long long)bytes);
@@ -21,10 +22,11 @@ static int32_t next_model(const struct ko_job *job, int32_t model)
     const struct ko_batches *batches = &job->batches;
     bool behind = false;
     for (int32_t b = 0; b < batches->n; b++) {
-        if (batches->batch[b].model == model)
+        if (batches->batch[b].model == model) {
             behind = true;
-        else if (behind && job->pending[b])
+        } else if (behind && job->pending[b]) {
             return batches->batch[b].model;
+        }
     }
     return -1;
 }
@@ -35,13 +37,15 @@ static void read_next(struct ko_worker *worker, int32_t model)
     const struct ko_world *world = worker->world;
     const int32_t next = next_model(worker->job, model);
     struct ko_error err = {0};
-    if (next < 0 || !ko_compute_kernels(worker->compute)->own_memory)
+    if (next < 0 || !ko_compute_kernels(worker->compute)->own_memory) {
         return;
+    }
     const struct ko_plan_model *plan = &worker->job->plan->model[next];
     if (ko_read_ahead_start(plan->path, plan->name, world->reads_alone ? 0 : world->worker,
                             world->reads_alone ? 1 : world->n_workers, world->n_node_workers,
-                            &worker->ahead, &err) != KO_OK)
+                            &worker->ahead, &err) != KO_OK) {
         ko_log_write(worker->log, KO_LOG_DEBUG, "read_ahead %s", err.text);
+    }
 }
 
 /* Other weights than earlier results came from: a cube that has some of them is refused; where only
@@ -50,8 +54,9 @@ static enum ko_code check_content(const struct ko_worker *worker, int32_t model,
                                   struct ko_error *err)
 {
     const char *hash = worker->job->content_hash[model];
-    if (hash[0] == '\0' || strcmp(hash, worker->weights.content_hash) == 0)
+    if (hash[0] == '\0' || strcmp(hash, worker->weights.content_hash) == 0) {
         return KO_OK;
+    }
     const bool mixed = ko_job_has_results(worker->job, model);
     return ko_fail(err, mixed ? KO_E_INPUT : KO_E_FAILED,
                    "%s: the weights' content hash is %s, %s came from %s, restore the checkpoint "
@@ -72,13 +77,15 @@ static enum ko_code check_weights(const struct ko_worker *worker, int32_t model,
     memcpy(first, own, sizeof first);
     enum ko_code code = ko_mpi_check(
         MPI_Bcast(first, (int)sizeof first, MPI_CHAR, 0, world->workers), "MPI_Bcast", err);
-    if (code == KO_OK && strcmp(first, own) != 0)
+    if (code == KO_OK && strcmp(first, own) != 0) {
         code = ko_fail(err, KO_E_FAILED,
                        "%s: the weights' content hash is %s here and %s on the first worker, all "
                        "nodes need the same files",
                        worker->job->plan->model[model].name, own, first);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = check_content(worker, model, err);
+    }
     return ko_agree(world->workers, code, err);
 }
 
@@ -95,12 +102,14 @@ static enum ko_code ask_backend(const struct ko_kernels *k, struct ko_backend *b
 static bool is_the_models_fault(struct ko_worker *worker, struct ko_error *err)
 {
     struct ko_error later = {0};
-    if (worker->world->broken)
+    if (worker->world->broken) {
         return false;
+    }
     enum ko_code code = ko_compute_call(worker->compute, ask_backend, NULL, &later);
     code = ko_agree(worker->world->workers, code, &later);
-    if (code != KO_OK)
+    if (code != KO_OK) {
         *err = later;
+    }
     return code == KO_OK;
 }
 
@@ -111,18 +120,22 @@ static enum ko_code load_weights(struct ko_worker *worker, int32_t model, struct
     enum ko_code code = ko_weights_load(worker->world, worker->compute, worker->exchange,
                                         plan->model[model].path, plan->model[model].name,
                                         plan->model[model].fingerprint, &worker->weights, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = check_weights(worker, model, err);
-    if (code == KO_OK || is_the_models_fault(worker, err))
+    }
+    if (code == KO_OK || is_the_models_fault(worker, err)) {
         worker->unloaded = KO_FAILED_WEIGHTS;
-    if (code != KO_OK)
+    }
+    if (code != KO_OK) {
         return code;
+    }
     code = ko_compute_bind(worker->compute, plan, model, worker->weights.model,
                            &worker->weights.arena, ko_job_max_rows(worker->job, model), err);
     /* Memory may suffice for the next model; whatever else goes wrong here is the backend's. */
     code = ko_agree(worker->world->workers, code, err);
-    if (code != KO_E_MEMORY)
+    if (code != KO_E_MEMORY) {
         worker->unloaded = KO_NOT_FAILED;
+    }
     return code;
 }
 
@@ -131,11 +144,13 @@ static void log_memory(const struct ko_worker *worker, int32_t model)
 {
     struct ko_error err = {0};
     double bytes = 0;
-    if (worker->log->level < KO_LOG_DEBUG || !ko_compute_kernels(worker->compute)->own_memory)
+    if (worker->log->level < KO_LOG_DEBUG || !ko_compute_kernels(worker->compute)->own_memory) {
         return;
-    if (ko_gpu_used_bytes(worker->world->gpu.device, &bytes, &err) == KO_OK)
+    }
+    if (ko_gpu_used_bytes(worker->world->gpu.device, &bytes, &err) == KO_OK) {
         ko_log_write(worker->log, KO_LOG_DEBUG, "load model=\"%s\" gpu_bytes_before=%.0f",
                      worker->job->plan->model[model].name, bytes);
+    }
 }
 
 enum ko_code ko_worker_load(struct ko_worker *worker, int32_t model, struct ko_error *err)
@@ -143,22 +158,27 @@ enum ko_code ko_worker_load(struct ko_worker *worker, int32_t model, struct ko_e
     const double begin = ko_now();
     worker->unloaded = KO_NOT_FAILED;
     enum ko_code code = ko_compute_bind(worker->compute, NULL, 0, NULL, NULL, 0, err);
-    if (code != KO_OK)
+    if (code != KO_OK) {
         return code;
+    }
     ko_weights_free(&worker->weights);
     ko_worker_end_reading(worker);
     log_memory(worker, model);
-    if (!worker->exchange)
+    if (!worker->exchange) {
         code = ko_exchange_open(worker->world, worker->compute, &worker->exchange, err);
-    if (code != KO_OK)
+    }
+    if (code != KO_OK) {
         return code;
+    }
     code = load_weights(worker, model, err);
-    if (!ko_failure_is_recorded(worker->job, code))
+    if (!ko_failure_is_recorded(worker->job, code)) {
         worker->unloaded = KO_NOT_FAILED;
-    else if (code == KO_E_MEMORY)
+    } else if (code == KO_E_MEMORY) {
         worker->unloaded = KO_FAILED_MEMORY;
-    if (code != KO_OK)
+    }
+    if (code != KO_OK) {
         return code;
+    }
     code = ko_cube_write_content_hash(
         worker->cube, model, worker->world->worker == 0 ? worker->weights.content_hash : NULL, err);
     if (code != KO_OK) { /* the others may wait in that write for ever */

@@ -10,7 +10,7 @@ struct keys {
 };
 
 /* Lists the keys that the row sees, in order of position; true where some of them are zeroed after
- * the softmax. */
+   the softmax. */
 static bool list_keys(const struct ko_rows *rows, const struct ko_attention *args, int32_t row,
                       struct keys *keys, int32_t *n_keys)
 {

@@ -23,11 +23,11 @@ KO_MUST_CHECK enum ko_code ko_cpu_open_isa(const struct ko_backend_config *confi
                                            struct ko_error *err);
 
 /* At least `bytes` of memory, 64-byte aligned, valid until the next call; NULL with err filled.
- * Contents are undefined. */
+   Contents are undefined. */
 KO_MUST_CHECK void *ko_cpu_scratch(struct ko_backend *be, size_t bytes, struct ko_error *err);
 
 /* y[m, n_out] (ldy) = beta y + x[m, n_in] (ldx) W, where W is w's columns of outputs [first, first
- * + n_out). */
+   + n_out). */
 void ko_cpu_gemm(int32_t m, const float *x, int32_t ldx, const struct ko_matrix *w, int32_t first,
                  int32_t n_out, float beta, float *y, int32_t ldy);
 

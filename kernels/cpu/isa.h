@@ -12,7 +12,7 @@
 enum { KO_SCAN_BLOCK = 128 };
 
 /* One row of Mamba-1's scan over n <= KO_SCAN_BLOCK channels. States, decays and a2 are [d_state,
- * KO_SCAN_BLOCK]. */
+   KO_SCAN_BLOCK]. */
 struct ko_scan_row {
     int32_t n, d_state;
     const float *b, *c; /* [d_state] */
@@ -36,7 +36,7 @@ struct ko_attend {
 };
 
 /* One row of Mamba-2 over the n_keys positions of its path, itself last. Weights are [n_keys,
- * n_heads]. */
+   n_heads]. */
 struct ko_ssd {
     int32_t n_keys, n_heads, d_head, d_state, n_groups;
     const int32_t *key_row; /* [n_keys] where a position's u, B and C lie */
@@ -52,12 +52,12 @@ struct ko_ssd {
 };
 
 /* Errors in units in the last place of the float32 result, over all float32 arguments unless said;
- * tested. */
+   tested. */
 struct ko_cpu_isa {
     const char *name; /* "x86-64-v4" */
 
     /* Within 2 units; below -87.33654 exactly 0 (no subnormal results), above 88.72283 infinity,
-     * NaN stays NaN. */
+       NaN stays NaN. */
     void (*exp)(size_t n, const float *x, float *y);
     /* log(1 + exp(x)) in place: within 3 units for x >= -87, 0 below. */
     void (*softplus)(size_t n, float *x);
@@ -73,18 +73,18 @@ struct ko_cpu_isa {
                        float *y);
 
     /* y = bias (NULL: zeros); then y += w * x, leaving out the channels where removed (NULL: none)
-     * is not 0. */
+       is not 0. */
     void (*start)(size_t n, const float *bias, float *y);
     void (*tap)(size_t n, const float *w, const float *x, const uint8_t *removed, float *y);
 
     /* a2[s, k] = log2(e) a[s * ld_a + k] */
     void (*scan_prepare)(int32_t n, int32_t d_state, const float *a, size_t ld_a, float *a2);
     /* decay[s, k] = 2^(delta[k] a2[s, k]), 0 below 2^-126, for delta >= 0 >= a2: within a relative
-     * (2 + 2.5 |x|) 2^-24 of exp(x), x = delta a. */
+       (2 + 2.5 |x|) 2^-24 of exp(x), x = delta a. */
     void (*scan_decay)(int32_t n, int32_t d_state, const float *a2, const float *delta,
                        float *decay);
     /* state = decay * state + b * input with a decay known already, or with one computed on the
-     * way. */
+       way. */
     void (*scan_advance)(const struct ko_scan_row *row, const float *decay);
     void (*scan_step)(const struct ko_scan_row *row, const float *a2, const float *delta);
     /* input = delta * u */
@@ -120,7 +120,7 @@ struct ko_cpu_isa {
 };
 
 /* The table for this machine's best instruction set: x86-64-v4, v3 or the baseline, or what the
- * compiler was told elsewhere. */
+   compiler was told elsewhere. */
 const struct ko_cpu_isa *ko_cpu_isa_pick(void);
 /* All tables that this machine can run, the best first; *n of them. */
 const struct ko_cpu_isa *const *ko_cpu_isa_list(size_t *n);

@@ -4,7 +4,7 @@
 #include "kernels/cpu/scan.h"
 
 /* Up to which position the trunk's h'_k is wanted: by its readers to the end, by other branches
- * until they leave. */
+   until they leave. */
 static void mark_trunk(const struct ko_scan *scan)
 {
     const struct ko_rows *rows = &scan->be->rows;

@@ -3,7 +3,7 @@
 #include "kernels/cpu/cpu.h"
 
 /* Row r's path, its last position r itself: where inputs and time steps lie, and which edges are
- * removed. */
+   removed. */
 struct path {
     int32_t *row;        /* [max_tokens] */
     const float **delta; /* [max_tokens] */
@@ -56,7 +56,7 @@ static void mix_row(const struct ko_backend *be, const struct ko_mamba2 *args, c
 }
 
 /* What one thread needs, in bytes of a piece of scratch that begins with the path's delta; paths
- * and weights are as long as the longest prompt. */
+   and weights are as long as the longest prompt. */
 struct layout {
     size_t row, removed, span, weight, bytes;
 };

@@ -14,7 +14,7 @@
 bool ko_openblas_core_wanted(char name[32]);
 
 /* The rule alone: the core that a processor with these features should have in place of `chosen`;
- * NULL: that one is fine. */
+   NULL: that one is fine. */
 const char *ko_openblas_core_for(const char *chosen, bool avx512, bool avx2_fma);
 
 /* Takes the memory that OpenBLAS needs to compute with so many threads from the thread that calls,

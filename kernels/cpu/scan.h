@@ -88,7 +88,7 @@ void ko_scan_step(const struct ko_scan *scan, const struct ko_scan_inputs *in, f
 const float *ko_scan_y(const struct ko_scan *scan, int32_t k, int32_t i);
 
 /* The first of `parent`'s children (as in ko_cpu_tree.first_child) that may be a reader, as a place
- * in ko_cpu_tree.child. */
+   in ko_cpu_tree.child. */
 int32_t ko_scan_first_reader(const struct ko_scan *scan, int32_t parent);
 
 /* The rows of the children of `parent` that read its path at this position. */

@@ -63,7 +63,7 @@ static const float *start_short(const struct ko_scan *scan, int32_t b, int32_t k
 }
 
 /* A branch whose rows read one state: that state alone goes along, with each row's decay computed
- * on the way. */
+   on the way. */
 static void branch_short(const struct ko_scan *scan, int32_t b)
 {
     const struct ko_cpu_isa *isa = scan->be->isa;
@@ -96,8 +96,7 @@ static void branch_short(const struct ko_scan *scan, int32_t b)
                                   .to = i == last ? NULL : scan->branch,
                                   .y = scan->y};
         isa->scan_step(&row, scan->a2, in.delta);
-        /* Under a mask the one state holds both kinds of channels, so y stands for y of h as well.
-         */
+        /* Under a mask the one state holds both kinds of channels, so y stands for y of h as well. */
         ko_scan_write(scan, &in, at, ko_scan_choose(scan, &in, b, k, scan->y, scan->y));
         from = scan->branch;
     }

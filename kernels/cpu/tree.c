@@ -12,7 +12,7 @@ static int32_t parent_of(const struct ko_rows *rows, int32_t b)
 }
 
 /* The branches by key (0 .. n_keys - 1) into items, with the place of each key's first one in
- * `first`: a counting sort. */
+   `first`: a counting sort. */
 static void sort_by(const struct ko_rows *rows, int32_t (*key)(const struct ko_rows *, int32_t),
                     int32_t n_keys, const int32_t *order, int32_t *first, int32_t *items)
 {

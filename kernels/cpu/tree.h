@@ -21,7 +21,7 @@ struct ko_cpu_tree {
 };
 
 /* Replaces *tree (which may be {0}) by that of rows; unchanged on failure (KO_E_MEMORY). Free with
- * ko_cpu_tree_free. */
+   ko_cpu_tree_free. */
 KO_MUST_CHECK enum ko_code ko_cpu_tree_build(const struct ko_rows *rows, struct ko_cpu_tree *tree,
                                              struct ko_error *err);
 void ko_cpu_tree_free(struct ko_cpu_tree *tree); /* leaves {0} */

@@ -108,7 +108,7 @@ enum ko_code ko_cuda_put(struct ko_backend *be, const void *host, size_t bytes, 
 }
 
 /* ----------------------------------------------------------------------------------------------
- * what the operations need */
+   what the operations need */
 
 enum { METRICS_ROW_BYTES = 512 };
 

@@ -13,7 +13,7 @@ struct path {
 };
 
 /* alpha[i, j, c] = sum_n C[i, n] exp(A[c, n] span) delta[j, c] B[j, n], span = sum_{k = j+1 .. i}
- * delta[k, c]. */
+   delta[k, c]. */
 static double alpha(const struct ko_mamba1 *args, const struct path *path, int32_t j, int32_t c,
                     double span)
 {

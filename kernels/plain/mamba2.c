@@ -38,7 +38,7 @@ static double score(const struct ko_mamba2 *args, const struct path *path, int32
 }
 
 /* alpha[i, j, h] = (C[i] . B[j]) exp(a[h] span) delta[j, h], span = sum_{k = j+1 .. i} delta[k, h];
- * 0 where the edge is removed. */
+   0 where the edge is removed. */
 static void weigh(const struct ko_mamba2 *args, const struct path *path, int32_t head, bool masked,
                   double *alpha)
 {

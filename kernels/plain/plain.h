@@ -10,7 +10,7 @@ struct ko_backend {
 };
 
 /* The rows of the positions 0 .. i of row r's path, i its position, into chain [i + 1]: walks
- * `previous`. Returns i. */
+   `previous`. Returns i. */
 int32_t ko_plain_chain(const struct ko_rows *rows, int32_t row, int32_t *chain);
 
 /* The branch of row r whose edges are removed in this layer, or NULL. */

@@ -16,14 +16,14 @@
 #include "src/tokenizer/tokenizer.h"
 
 /* ------------------------------------------------------------------------------------------------
- * creation (one process) */
+   creation (one process) */
 
 struct ko_cube_attribute {
     const char *name, *value; /* UTF-8 */
 };
 
 /* The clean runs of an evaluation: [n_models * n_facts] by the axes of the plan that is created;
- * NaN / -1 where not run. */
+   NaN / -1 where not run. */
 struct ko_cube_evaluation {
     const float *logprob;
     const int32_t *target_rank, *top1_id;
@@ -61,7 +61,7 @@ KO_MUST_CHECK enum ko_code ko_cube_create(const char *path, const struct ko_cube
                                           struct ko_error *err);
 
 /* ------------------------------------------------------------------------------------------------
- * commits (collective) */
+   commits (collective) */
 
 struct ko_cube;
 
@@ -93,12 +93,12 @@ bool ko_cube_has_reused(const struct ko_cube *cube);
 void ko_cube_set_progress(struct ko_cube *cube, double cells, double work_share);
 
 /* Collective: writes a model's content hash (32 hex digits; NULL on ranks that have nothing to
- * write). */
+   write). */
 KO_MUST_CHECK enum ko_code ko_cube_write_content_hash(struct ko_cube *cube, int32_t model,
                                                       const char *hash, struct ko_error *err);
 
 /* ------------------------------------------------------------------------------------------------
- * one process again */
+   one process again */
 
 /* The start of a run, written into the row that ko_cube_log_run fills at its end (run_ranks stays
    -1 until then). Raw, and no lock is taken. */

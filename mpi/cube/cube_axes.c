@@ -7,18 +7,22 @@
 
 static const char *route_label(const struct ko_plan *plan, bool heat, size_t index)
 {
-    for (int32_t i = 0; i < plan->n_routes; i++)
-        if (plan->route[i].heat == heat && (size_t)plan->route[i].axis == index)
+    for (int32_t i = 0; i < plan->n_routes; i++) {
+        if (plan->route[i].heat == heat && (size_t)plan->route[i].axis == index) {
             return plan->route[i].route.label;
+        }
+    }
     return "";
 }
 
 int32_t ko_cube_fact(const struct ko_plan *plan, enum ko_cube_axis axis, size_t index)
 {
-    if (axis == KO_AXIS_PROMPT)
+    if (axis == KO_AXIS_PROMPT) {
         return plan->prompt_fact[index];
-    if (axis == KO_AXIS_HEAT_PROMPT)
+    }
+    if (axis == KO_AXIS_HEAT_PROMPT) {
         return plan->heat_fact[index];
+    }
     return (int32_t)index;
 }
 
@@ -46,8 +50,9 @@ size_t ko_cube_label_length(const struct ko_plan *plan, const struct ko_cube_len
 
     for (size_t i = 0; i < KO_CUBE_N_DATASETS; i++) {
         const struct ko_cube_dataset *dataset = &ko_cube_table[i];
-        if (dataset->field != KO_FIELD_LABEL || !ko_cube_is_scale(dataset))
+        if (dataset->field != KO_FIELD_LABEL || !ko_cube_is_scale(dataset)) {
             continue;
+        }
         for (size_t k = 0; k < lengths->n[dataset->axis[0]]; k++) {
             char buffer[64];
             size_t n = strlen(ko_cube_label(plan, dataset->axis[0], k, buffer));
@@ -59,9 +64,11 @@ size_t ko_cube_label_length(const struct ko_plan *plan, const struct ko_cube_len
 
 static hid_t scale_of(const struct ko_cube_new *cube, enum ko_cube_axis axis)
 {
-    for (size_t i = 0; i < KO_CUBE_N_DATASETS; i++)
-        if (ko_cube_table[i].axis[0] == axis && ko_cube_is_scale(&ko_cube_table[i]))
+    for (size_t i = 0; i < KO_CUBE_N_DATASETS; i++) {
+        if (ko_cube_table[i].axis[0] == axis && ko_cube_is_scale(&ko_cube_table[i])) {
             return cube->dataset[i];
+        }
+    }
     return H5I_INVALID_HID;
 }
 
@@ -72,8 +79,9 @@ static herr_t make_scale(const struct ko_cube_new *cube, const struct ko_cube_da
 {
     char name[96];
 
-    if (dataset->field != KO_FIELD_LENGTH)
+    if (dataset->field != KO_FIELD_LENGTH) {
         return H5DSset_scale(id, dataset->name);
+    }
     (void)snprintf(name, sizeof name, "This is a netCDF dimension but not a netCDF variable.%10llu",
                    (unsigned long long)cube->lengths.n[dataset->axis[0]]);
     return H5DSset_scale(id, name);
@@ -84,19 +92,23 @@ enum ko_code ko_cube_attach_scales(struct ko_cube_new *cube, struct ko_error *er
     for (size_t i = 0; i < KO_CUBE_N_DATASETS; i++) {
         const struct ko_cube_dataset *dataset = &ko_cube_table[i];
         if (cube->dataset[i] >= 0 && ko_cube_is_scale(dataset) &&
-            make_scale(cube, dataset, cube->dataset[i]) < 0)
+            make_scale(cube, dataset, cube->dataset[i]) < 0) {
             return ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot make '%s' an axis", cube->path,
                                 dataset->name);
+        }
     }
     for (size_t i = 0; i < KO_CUBE_N_DATASETS; i++) {
         const struct ko_cube_dataset *dataset = &ko_cube_table[i];
-        if (cube->dataset[i] < 0 || ko_cube_is_scale(dataset))
+        if (cube->dataset[i] < 0 || ko_cube_is_scale(dataset)) {
             continue;
-        for (int k = 0; k < ko_cube_n_axes(dataset); k++)
+        }
+        for (int k = 0; k < ko_cube_n_axes(dataset); k++) {
             if (H5DSattach_scale(cube->dataset[i], scale_of(cube, dataset->axis[k]), (unsigned)k) <
-                0)
+                0) {
                 return ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot attach axis '%s' to '%s'",
                                     cube->path, ko_cube_axis_name(dataset->axis[k]), dataset->name);
+            }
+        }
     }
     return KO_OK;
 }

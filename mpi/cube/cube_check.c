@@ -36,15 +36,18 @@ static enum ko_code check_link(hid_t file, const char *path, const char *name, H
     H5L_info_t link;
     const htri_t exists = H5Lexists(file, name, H5P_DEFAULT);
 
-    if (exists == 0)
+    if (exists == 0) {
         return ko_fail(err, KO_E_INPUT, "%s: %s '%s' is missing", path, what, name);
-    if (exists < 0 || H5Lget_info(file, name, &link, H5P_DEFAULT) < 0)
+    }
+    if (exists < 0 || H5Lget_info(file, name, &link, H5P_DEFAULT) < 0) {
         return ko_hdf5_fail(err, KO_E_INPUT, "%s: %s '%s' cannot be found", path, what, name);
-    if (link.type != H5L_TYPE_HARD)
+    }
+    if (link.type != H5L_TYPE_HARD) {
         return ko_fail(err, KO_E_INPUT,
                        "%s: '%s': expected a %s in the file itself, file has %s, which is not "
                        "followed",
                        path, name, what, link_word(link.type));
+    }
     return KO_OK;
 }
 
@@ -53,11 +56,13 @@ enum ko_code ko_cube_open_object(hid_t file, const char *path, const char *name,
 {
     enum ko_code code = check_link(file, path, name, kind, err);
 
-    if (code != KO_OK)
+    if (code != KO_OK) {
         return code;
+    }
     hid_t found = H5Oopen(file, name, H5P_DEFAULT);
-    if (found < 0)
+    if (found < 0) {
         return ko_hdf5_fail(err, KO_E_INPUT, "%s: '%s' cannot be opened", path, name);
+    }
     if (H5Iget_type(found) == kind) {
         *id = found;
         return KO_OK;
@@ -77,30 +82,33 @@ enum ko_code ko_cube_check_axis(hid_t file, const char *path, enum ko_cube_axis 
     const htri_t exists = H5Lexists(file, name, H5P_DEFAULT);
 
     *n = 0;
-    if (exists == 0)
+    if (exists == 0) {
         return KO_OK;
+    }
     enum ko_code code = ko_cube_open_object(file, path, name, H5I_DATASET, &id, err);
-    if (code != KO_OK)
+    if (code != KO_OK) {
         return code;
+    }
     hid_t space = H5Dget_space(id);
-    if (space < 0)
+    if (space < 0) {
         code = ko_hdf5_fail(err, KO_E_INPUT, "%s: axis '%s' cannot be read", path, name);
-    else if (H5Sget_simple_extent_ndims(space) != 1 ||
-             H5Sget_simple_extent_dims(space, found, NULL) != 1 || found[0] == 0 ||
-             found[0] > INT_MAX)
+    } else if (H5Sget_simple_extent_ndims(space) != 1 ||
+               H5Sget_simple_extent_dims(space, found, NULL) != 1 || found[0] == 0 ||
+               found[0] > INT_MAX) {
         code = ko_fail(err, KO_E_INPUT,
                        "%s: axis '%s' has not one dimension of 1 to %d, so this is no cube of "
                        "knockout",
                        path, name, INT_MAX);
-    else
+    } else {
         *n = found[0];
+    }
     ko_hdf5_close(space, &code, path, err);
     ko_hdf5_close(id, &code, path, err);
     return code;
 }
 
 /* ----------------------------------------------------------------------------------------------
- * type */
+   type */
 
 void ko_cube_type_text(hid_t type, struct ko_text *out)
 {
@@ -110,24 +118,25 @@ void ko_cube_type_text(hid_t type, struct ko_text *out)
     const H5T_class_t class = H5Tget_class(type);
     const size_t bytes = H5Tget_size(type);
 
-    if (class == H5T_STRING && H5Tis_variable_str(type) > 0)
+    if (class == H5T_STRING && H5Tis_variable_str(type) > 0) {
         ko_text_add(out, "variable-length string");
-    else if (class == H5T_STRING)
+    } else if (class == H5T_STRING) {
         ko_text_add(out, "string of %zu bytes", bytes);
-    else if (class == H5T_INTEGER || class == H5T_FLOAT)
+    } else if (class == H5T_INTEGER || class == H5T_FLOAT) {
         ko_text_add(out, "%s%s%zu", H5Tget_order(type) == H5T_ORDER_BE ? "big-endian " : "",
                     class == H5T_FLOAT                  ? "float"
                     : H5Tget_sign(type) == H5T_SGN_NONE ? "uint"
                                                         : "int",
                     8 * bytes);
-    else if (class >= 0 && (size_t) class < sizeof word / sizeof *word)
+    } else if (class >= 0 && (size_t) class < sizeof word / sizeof *word) {
         ko_text_add(out, "%s", word[class]);
-    else
+    } else {
         ko_text_add(out, "no type");
+    }
 }
 
 /* Whether the file's type is the one that the table says. Character arrays of other writers may pad
- * in another way. */
+   in another way. */
 static bool same_type(hid_t file_type, enum ko_cube_type type)
 {
     hid_t wanted = ko_cube_new_type(type);
@@ -135,13 +144,14 @@ static bool same_type(hid_t file_type, enum ko_cube_type type)
     bool same = false;
 
     if (wanted >= 0) {
-        if (type == KO_TYPE_CHAR)
+        if (type == KO_TYPE_CHAR) {
             same = H5Tget_class(file_type) == H5T_STRING && H5Tis_variable_str(file_type) == 0 &&
                    H5Tget_size(file_type) == 1;
-        else if (type == KO_TYPE_STRING)
+        } else if (type == KO_TYPE_STRING) {
             same = H5Tget_class(file_type) == H5T_STRING && H5Tis_variable_str(file_type) > 0;
-        else
+        } else {
             same = H5Tequal(file_type, wanted) > 0;
+        }
     }
     ko_hdf5_close(wanted, &code, "", NULL);
     return same && code == KO_OK;
@@ -156,10 +166,10 @@ static enum ko_code check_type(const struct subject *subject, struct ko_error *e
     enum ko_code code = KO_OK;
     hid_t type = H5Dget_type(subject->id);
 
-    if (type < 0)
+    if (type < 0) {
         code = ko_hdf5_fail(err, KO_E_INPUT, "%s: dataset '%s' has no type", subject->path,
                             dataset->name);
-    else if (!same_type(type, dataset->type)) {
+    } else if (!same_type(type, dataset->type)) {
         ko_cube_type_text(type, &found);
         code = ko_fail(err, KO_E_INPUT, "%s: dataset '%s': expected %s, file has %s", subject->path,
                        dataset->name, word[dataset->type], ko_text_str(&found));
@@ -170,13 +180,14 @@ static enum ko_code check_type(const struct subject *subject, struct ko_error *e
 }
 
 /* ----------------------------------------------------------------------------------------------
- * shape */
+   shape */
 
 static void shape_text(struct ko_text *text, const hsize_t *n, int n_axes)
 {
     ko_text_add(text, "[");
-    for (int i = 0; i < n_axes; i++)
+    for (int i = 0; i < n_axes; i++) {
         ko_text_add(text, "%s%llu", i ? "," : "", (unsigned long long)n[i]);
+    }
     ko_text_add(text, "]");
 }
 
@@ -188,18 +199,23 @@ static enum ko_code check_shape(const struct subject *subject, struct ko_error *
     enum ko_code code = KO_OK;
     hid_t space = H5Dget_space(subject->id);
 
-    if (space >= 0)
+    if (space >= 0) {
         n_found = H5Sget_simple_extent_dims(space, found, NULL);
-    if (n_found < 0)
+    }
+    if (n_found < 0) {
         code = ko_hdf5_fail(err, KO_E_INPUT, "%s: dataset '%s' has no shape", subject->path,
                             dataset->name);
+    }
     ko_hdf5_close(space, &code, subject->path, err);
-    if (code != KO_OK)
+    if (code != KO_OK) {
         return code;
-    for (int i = 0; i < n_axes; i++)
+    }
+    for (int i = 0; i < n_axes; i++) {
         wanted[i] = subject->lengths->n[dataset->axis[i]];
-    if (n_found == n_axes && memcmp(found, wanted, (size_t)n_axes * sizeof *found) == 0)
+    }
+    if (n_found == n_axes && memcmp(found, wanted, (size_t)n_axes * sizeof *found) == 0) {
         return KO_OK;
+    }
     struct ko_text text = {0};
     shape_text(&text, wanted, n_axes);
     ko_text_add(&text, ", file has ");
@@ -211,7 +227,7 @@ static enum ko_code check_shape(const struct subject *subject, struct ko_error *
 }
 
 /* ----------------------------------------------------------------------------------------------
- * where the values are */
+   where the values are */
 
 /* Those whose code is in HDF5 itself and that a compressed copy uses, and the checksum. Plug-ins
    are never loaded. */
@@ -226,11 +242,12 @@ static enum ko_code check_filters(const struct subject *subject, hid_t creation,
         const H5Z_filter_t filter =
             H5Pget_filter2(creation, (unsigned)i, &flags, &n_values, NULL, 0, NULL, &configuration);
         if (filter != H5Z_FILTER_DEFLATE && filter != H5Z_FILTER_SHUFFLE &&
-            filter != H5Z_FILTER_FLETCHER32)
+            filter != H5Z_FILTER_FLETCHER32) {
             return ko_fail(err, KO_E_INPUT,
                            "%s: dataset '%s': expected no filter but shuffle, deflate and "
                            "fletcher32, file has filter %d",
                            subject->path, subject->dataset->name, (int)filter);
+        }
     }
     return n >= 0 ? KO_OK
                   : ko_hdf5_fail(err, KO_E_INPUT, "%s: dataset '%s': filters cannot be read",
@@ -253,22 +270,27 @@ static enum ko_code check_chunks(const struct subject *subject, hid_t creation, 
     size_t chunk_bytes = ko_cube_type_bytes(subject->dataset->type);
     enum ko_code code = check_filters(subject, creation, err);
 
-    if (code != KO_OK)
+    if (code != KO_OK) {
         return code;
-    if (H5Pget_chunk(creation, H5S_MAX_RANK, chunk) != n_axes)
+    }
+    if (H5Pget_chunk(creation, H5S_MAX_RANK, chunk) != n_axes) {
         return ko_hdf5_fail(err, KO_E_INPUT, "%s: dataset '%s': chunks of another rank",
                             subject->path, subject->dataset->name);
-    for (int i = 0; i < n_axes; i++)
-        if (chunk[i] == 0 || chunk[i] > KO_CUBE_MAX_CHUNK_BYTES / chunk_bytes)
+    }
+    for (int i = 0; i < n_axes; i++) {
+        if (chunk[i] == 0 || chunk[i] > KO_CUBE_MAX_CHUNK_BYTES / chunk_bytes) {
             return ko_fail(err, KO_E_INPUT,
                            "%s: dataset '%s': expected chunks of at most %d bytes, file has larger "
                            "ones",
                            subject->path, subject->dataset->name, KO_CUBE_MAX_CHUNK_BYTES);
-        else
+        } else {
             chunk_bytes *= (size_t)chunk[i];
+        }
+    }
     const hsize_t stored = H5Dget_storage_size(subject->id);
-    if (bytes / KO_CUBE_MAX_RATIO > stored)
+    if (bytes / KO_CUBE_MAX_RATIO > stored) {
         return too_large(subject, bytes, (unsigned long long)stored, err);
+    }
     return KO_OK;
 }
 
@@ -279,20 +301,25 @@ static enum ko_code check_contiguous(const struct subject *subject, size_t bytes
     const haddr_t begin = H5Dget_offset(subject->id);
     hsize_t file_bytes = 0;
 
-    if (subject->dataset->field == KO_FIELD_LENGTH)
+    if (subject->dataset->field == KO_FIELD_LENGTH) {
         return KO_OK;
+    }
     (void)H5Eclear2(H5E_DEFAULT);
-    if (begin == HADDR_UNDEF)
+    if (begin == HADDR_UNDEF) {
         return too_large(subject, bytes, 0, err);
+    }
     enum ko_code code = KO_OK;
     hid_t file = H5Iget_file_id(subject->id);
-    if (file < 0 || H5Fget_filesize(file, &file_bytes) < 0)
+    if (file < 0 || H5Fget_filesize(file, &file_bytes) < 0) {
         code = ko_hdf5_fail(err, KO_E_INPUT, "%s: has no size", subject->path);
+    }
     ko_hdf5_close_file(file, &code, subject->path, err);
-    if (code != KO_OK)
+    if (code != KO_OK) {
         return code;
-    if (begin > file_bytes || bytes > file_bytes - begin)
+    }
+    if (begin > file_bytes || bytes > file_bytes - begin) {
         return too_large(subject, bytes, begin > file_bytes ? 0 : file_bytes - begin, err);
+    }
     return KO_OK;
 }
 
@@ -306,28 +333,30 @@ static enum ko_code check_storage(const struct subject *subject, struct ko_error
     const H5D_layout_t layout = creation < 0 ? H5D_LAYOUT_ERROR : H5Pget_layout(creation);
     enum ko_code code = ko_cube_n_elements(dataset, subject->lengths, 0, &bytes, err);
 
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_multiply(bytes, each, &bytes, dataset->name, err);
-    if (code != KO_OK)
+    }
+    if (code != KO_OK) {
         code = ko_fail_in(err, "%s", subject->path);
-    else if (layout == H5D_VIRTUAL || (layout >= 0 && H5Pget_external_count(creation) != 0))
+    } else if (layout == H5D_VIRTUAL || (layout >= 0 && H5Pget_external_count(creation) != 0)) {
         code = ko_fail(err, KO_E_INPUT,
                        "%s: dataset '%s': expected values in the file itself, file has %s, which "
                        "is not followed",
                        subject->path, dataset->name,
                        layout == H5D_VIRTUAL ? "a virtual dataset" : "external storage");
-    else if (layout == H5D_CHUNKED)
+    } else if (layout == H5D_CHUNKED) {
         code = check_chunks(subject, creation, bytes, err);
-    else if (layout == H5D_CONTIGUOUS)
+    } else if (layout == H5D_CONTIGUOUS) {
         code = check_contiguous(subject, bytes, err);
-    else if (layout < 0)
+    } else if (layout < 0) {
         code = ko_hdf5_fail(err, KO_E_INPUT, "%s: dataset '%s' has no layout", subject->path,
                             dataset->name);
-    else
+    } else {
         code = ko_fail(err, KO_E_INPUT,
                        "%s: dataset '%s': expected a contiguous or chunked layout, file has a "
                        "compact one",
                        subject->path, dataset->name);
+    }
     ko_hdf5_close(creation, &code, subject->path, err);
     return code;
 }
@@ -342,17 +371,21 @@ enum ko_code ko_cube_open_dataset(hid_t file, const char *path,
     enum ko_code code =
         ko_cube_open_object(file, path, dataset->name, H5I_DATASET, &subject.id, err);
 
-    if (code != KO_OK)
+    if (code != KO_OK) {
         return code;
+    }
     code = check_type(&subject, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = check_shape(&subject, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = check_storage(&subject, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         *id = subject.id;
-    else
+    } else {
         ko_hdf5_close(subject.id, &code, path, err);
+    }
     return code;
 }
 
@@ -363,15 +396,19 @@ static enum ko_code check_absent(hid_t file, const char *path,
 {
     const htri_t exists = H5Lexists(file, dataset->name, H5P_DEFAULT);
 
-    if (exists < 0)
+    if (exists < 0) {
         return ko_hdf5_fail(err, KO_E_INPUT, "%s: dataset '%s' cannot be found", path,
                             dataset->name);
-    if (exists == 0)
+    }
+    if (exists == 0) {
         return KO_OK;
-    for (int i = 0; i < ko_cube_n_axes(dataset); i++)
-        if (lengths->n[dataset->axis[i]] == 0)
+    }
+    for (int i = 0; i < ko_cube_n_axes(dataset); i++) {
+        if (lengths->n[dataset->axis[i]] == 0) {
             return ko_fail(err, KO_E_INPUT, "%s: dataset '%s': its axis '%s' is missing", path,
                            dataset->name, ko_cube_axis_name(dataset->axis[i]));
+        }
+    }
     return ko_fail(err, KO_E_INPUT,
                    "%s: dataset '%s': expected none in a cube of this kind, file "
                    "has one",
@@ -384,12 +421,14 @@ enum ko_code ko_cube_check_datasets(hid_t file, const char *path,
     const hsize_t *n = lengths->n;
     enum ko_code code = KO_OK;
 
-    if (n[KO_AXIS_HASH_LENGTH] != 0 && n[KO_AXIS_HASH_LENGTH] != KO_CUBE_HASH_LENGTH)
+    if (n[KO_AXIS_HASH_LENGTH] != 0 && n[KO_AXIS_HASH_LENGTH] != KO_CUBE_HASH_LENGTH) {
         return ko_fail(err, KO_E_INPUT, "%s: axis 'hash_length': expected %d, file has %llu", path,
                        KO_CUBE_HASH_LENGTH, (unsigned long long)n[KO_AXIS_HASH_LENGTH]);
-    if (!lengths->outline && (n[KO_AXIS_RUN] == 0 || n[KO_AXIS_RUN] > KO_CUBE_RUNS))
+    }
+    if (!lengths->outline && (n[KO_AXIS_RUN] == 0 || n[KO_AXIS_RUN] > KO_CUBE_RUNS)) {
         return ko_fail(err, KO_E_INPUT, "%s: axis 'run': expected 1 to %d, file has %llu", path,
                        KO_CUBE_RUNS, (unsigned long long)n[KO_AXIS_RUN]);
+    }
     for (size_t i = 0; i < KO_CUBE_N_DATASETS && code == KO_OK; i++) {
         hid_t id = H5I_INVALID_HID;
         if (!ko_cube_present(&ko_cube_table[i], lengths)) {

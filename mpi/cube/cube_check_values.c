@@ -42,9 +42,11 @@ static const struct range {
 
 static const struct range *range_of(const struct ko_cube_dataset *dataset)
 {
-    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
-        if (ranges[i].field == dataset->field)
+    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
+        if (ranges[i].field == dataset->field) {
             return &ranges[i];
+        }
+    }
     return NULL;
 }
 
@@ -64,10 +66,12 @@ static int64_t greatest(const struct range *range, const struct ko_cube_dataset 
         range->bound == LENGTH_OF_POSITIONS ? KO_AXIS_POSITION : KO_AXIS_EVAL_PROMPT;
 
     /* The clean run of an evaluation has neither vacuous nor failed cells. */
-    if (dataset->field == KO_FIELD_STATUS && ko_cube_has_axis(dataset, KO_AXIS_EVAL_PROMPT))
+    if (dataset->field == KO_FIELD_STATUS && ko_cube_has_axis(dataset, KO_AXIS_EVAL_PROMPT)) {
         return KO_DONE;
-    if (range->bound == FIXED)
+    }
+    if (range->bound == FIXED) {
         return range->high;
+    }
     return (int64_t)lengths->n[axis] - !range->past;
 }
 
@@ -86,9 +90,11 @@ static bool is_known_reason(int64_t value)
 #undef X
     };
 
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (known[i] == value)
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (known[i] == value) {
             return true;
+        }
+    }
     return false;
 }
 
@@ -111,18 +117,21 @@ static enum ko_code check_slab(const struct slab *slab, struct ko_error *err)
 
     for (size_t i = 0; i < slab->n; i++) {
         const int64_t value = dataset->type == KO_TYPE_UINT8 ? byte[i] : whole[i];
-        if (dataset->field == KO_FIELD_INDEX)
+        if (dataset->field == KO_FIELD_INDEX) {
             low = high = (int64_t)(slab->first + i);
-        if (value < low || value > high)
+        }
+        if (value < low || value > high) {
             return ko_fail(err, KO_E_INPUT,
                            "%s: dataset '%s': value %zu: expected %lld to %lld, file has %lld",
                            slab->view->path, dataset->name, slab->first + i, (long long)low,
                            (long long)high, (long long)value);
-        if (dataset->field == KO_FIELD_REASON && !is_known_reason(value))
+        }
+        if (dataset->field == KO_FIELD_REASON && !is_known_reason(value)) {
             return ko_fail(err, KO_E_INPUT,
                            "%s: dataset '%s': value %zu: expected a reason that this program "
                            "knows, file has %lld",
                            slab->view->path, dataset->name, slab->first + i, (long long)value);
+        }
     }
     return KO_OK;
 }
@@ -136,15 +145,18 @@ static enum ko_code check_dataset(const struct ko_cube_view *view,
     size_t row = 0, bytes = 0;
     enum ko_code code = ko_cube_n_elements(dataset, &view->lengths, 1, &row, err);
 
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_multiply(row, each, &bytes, dataset->name, err);
-    if (code != KO_OK)
+    }
+    if (code != KO_OK) {
         return code;
+    }
     hsize_t most = bytes < SLAB_BYTES ? SLAB_BYTES / bytes : 1;
     most = most < n_rows ? most : n_rows;
     slab.values = ko_new((size_t)most, bytes, err);
-    if (!slab.values)
+    if (!slab.values) {
         return KO_E_MEMORY;
+    }
     for (hsize_t first = 0, n; first < n_rows && code == KO_OK; first += n) {
         n = n_rows - first < most ? n_rows - first : most;
         slab.first = (size_t)first * row;
@@ -152,8 +164,9 @@ static enum ko_code check_dataset(const struct ko_cube_view *view,
         code = ko_cube_view_transfer(
             view, dataset->name, first, n,
             dataset->type == KO_TYPE_UINT8 ? H5T_NATIVE_UINT8 : H5T_NATIVE_INT32, slab.values, err);
-        if (code == KO_OK)
+        if (code == KO_OK) {
             code = check_slab(&slab, err);
+        }
     }
     free(slab.values);
     return code;
@@ -163,8 +176,10 @@ enum ko_code ko_cube_check_values(const struct ko_cube_view *view, struct ko_err
 {
     enum ko_code code = KO_OK;
 
-    for (size_t i = 0; i < KO_CUBE_N_DATASETS && code == KO_OK; i++)
-        if (ko_cube_present(&ko_cube_table[i], &view->lengths) && is_looked_at(&ko_cube_table[i]))
+    for (size_t i = 0; i < KO_CUBE_N_DATASETS && code == KO_OK; i++) {
+        if (ko_cube_present(&ko_cube_table[i], &view->lengths) && is_looked_at(&ko_cube_table[i])) {
             code = check_dataset(view, &ko_cube_table[i], err);
+        }
+    }
     return code;
 }

@@ -20,9 +20,11 @@ const struct ko_cube_dataset ko_cube_table[KO_CUBE_N_DATASETS] = {
 
 const struct ko_cube_dataset *ko_cube_find(const char *name)
 {
-    for (size_t i = 0; i < KO_CUBE_N_DATASETS; i++)
-        if (strcmp(ko_cube_table[i].name, name) == 0)
+    for (size_t i = 0; i < KO_CUBE_N_DATASETS; i++) {
+        if (strcmp(ko_cube_table[i].name, name) == 0) {
             return &ko_cube_table[i];
+        }
+    }
     return NULL;
 }
 
@@ -41,16 +43,19 @@ int ko_cube_n_axes(const struct ko_cube_dataset *dataset)
 {
     int n = 0;
 
-    while (n < KO_CUBE_MAX_AXES && dataset->axis[n] != KO_AXIS_NONE)
+    while (n < KO_CUBE_MAX_AXES && dataset->axis[n] != KO_AXIS_NONE) {
         n++;
+    }
     return n;
 }
 
 bool ko_cube_has_axis(const struct ko_cube_dataset *dataset, enum ko_cube_axis axis)
 {
-    for (int i = 0; i < ko_cube_n_axes(dataset); i++)
-        if (dataset->axis[i] == axis)
+    for (int i = 0; i < ko_cube_n_axes(dataset); i++) {
+        if (dataset->axis[i] == axis) {
             return true;
+        }
+    }
     return false;
 }
 
@@ -69,8 +74,9 @@ void ko_cube_lengths_of_plan(const struct ko_plan *plan, struct ko_cube_lengths 
     bool sweep = plan->kind == KO_PLAN_SWEEP;
     int32_t positions = plan->n_positions;
 
-    if (sweep && positions < plan->n_source_positions)
+    if (sweep && positions < plan->n_source_positions) {
         positions = plan->n_source_positions;
+    }
     *lengths = (struct ko_cube_lengths){.evaluation = !sweep,
                                         .foils = plan->has_foils,
                                         .appended = plan->score == KO_SCORE_FIRST_TEXT,
@@ -82,8 +88,9 @@ void ko_cube_lengths_of_plan(const struct ko_plan *plan, struct ko_cube_lengths 
     n[KO_AXIS_HASH_LENGTH] = KO_CUBE_HASH_LENGTH;
     n[KO_AXIS_RUN] = KO_CUBE_RUNS;
     n[KO_AXIS_RUN_LOG_BYTE] = KO_CUBE_LOG_BYTES;
-    if (!sweep)
+    if (!sweep) {
         return;
+    }
     n[KO_AXIS_SWEEP_BLOCK] = (hsize_t)plan->n_blocks;
     n[KO_AXIS_PROMPT] = (hsize_t)plan->n_prompts;
     n[KO_AXIS_HEAT_PROMPT] = (hsize_t)plan->n_heat_prompts;
@@ -104,11 +111,14 @@ void ko_cube_lengths_of_outline(const struct ko_plan *whole, struct ko_cube_leng
 
 bool ko_cube_present(const struct ko_cube_dataset *dataset, const struct ko_cube_lengths *lengths)
 {
-    for (int i = 0; i < ko_cube_n_axes(dataset); i++)
-        if (lengths->n[dataset->axis[i]] == 0)
+    for (int i = 0; i < ko_cube_n_axes(dataset); i++) {
+        if (lengths->n[dataset->axis[i]] == 0) {
             return false;
-    if (lengths->outline && ko_cube_is_result(dataset))
+        }
+    }
+    if (lengths->outline && ko_cube_is_result(dataset)) {
         return false;
+    }
     return !((dataset->when & KO_WHEN_SHARD) && !lengths->shard) &&
            !((dataset->when & KO_WHEN_FOILS) && !lengths->foils) &&
            !((dataset->when & KO_WHEN_REUSED) && !lengths->reused) &&
@@ -124,8 +134,9 @@ enum ko_code ko_cube_n_elements(const struct ko_cube_dataset *dataset,
     enum ko_code code = KO_OK;
 
     *n = 1;
-    for (int i = first; i < ko_cube_n_axes(dataset) && code == KO_OK; i++)
+    for (int i = first; i < ko_cube_n_axes(dataset) && code == KO_OK; i++) {
         code = ko_multiply(*n, (size_t)lengths->n[dataset->axis[i]], n, dataset->name, err);
+    }
     return code;
 }
 
@@ -150,15 +161,19 @@ hid_t ko_cube_new_type(enum ko_cube_type type)
     enum ko_code code = KO_OK;
     hid_t id = H5Tcopy(base_type(type));
 
-    if (id < 0)
+    if (id < 0) {
         return id;
-    if (type == KO_TYPE_CHAR && H5Tset_strpad(id, H5T_STR_NULLPAD) < 0)
+    }
+    if (type == KO_TYPE_CHAR && H5Tset_strpad(id, H5T_STR_NULLPAD) < 0) {
         code = KO_E_FAILED;
+    }
     if (type == KO_TYPE_STRING &&
-        (H5Tset_size(id, H5T_VARIABLE) < 0 || H5Tset_cset(id, H5T_CSET_UTF8) < 0))
+        (H5Tset_size(id, H5T_VARIABLE) < 0 || H5Tset_cset(id, H5T_CSET_UTF8) < 0)) {
         code = KO_E_FAILED;
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         return id;
+    }
     ko_hdf5_close(id, &code, "", NULL);
     return H5I_INVALID_HID;
 }

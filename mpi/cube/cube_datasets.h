@@ -1,5 +1,5 @@
 /* The one table of the cube: every dataset with its name, type, axes and text. Creation, commits
- * and reading all go by it. */
+   and reading all go by it. */
 #ifndef KO_MPI_CUBE_CUBE_DATASETS_H
 #define KO_MPI_CUBE_CUBE_DATASETS_H
 
@@ -92,11 +92,11 @@ struct ko_cube_lengths {
     hsize_t n[KO_CUBE_N_AXES];
     bool evaluation, foils;
     bool appended; /* tokens of answers may stand behind prompts: the rule is `first-text` */
-    bool shard;   /* the file of a shard */
-    bool reused;  /* it says of each cell whether it was taken from an earlier cube; does not follow
+    bool shard;    /* the file of a shard */
+    bool reused; /* it says of each cell whether it was taken from an earlier cube; does not follow
                      from the plan */
-    bool outline; /* the group `whole` of a shard: what the whole cube has but for results and runs
-                   */
+    bool
+        outline; /* the group `whole` of a shard: what the whole cube has but for results and runs */
 };
 /* The group of a shard's file that outlines the whole cube. */
 #define KO_CUBE_WHOLE "whole"
@@ -113,7 +113,7 @@ KO_MUST_CHECK enum ko_code ko_cube_n_elements(const struct ko_cube_dataset *data
                                               size_t *n, struct ko_error *err);
 
 /* The type in the file and in memory (they are equal); the caller closes it, negative where it
- * fails. */
+   fails. */
 hid_t ko_cube_new_type(enum ko_cube_type type);
 /* Bytes of one element in memory. */
 size_t ko_cube_type_bytes(enum ko_cube_type type);

@@ -9,13 +9,17 @@ enum ko_code ko_cube_fact_index(const struct ko_plan *plan, enum ko_cube_axis ax
     int32_t n = axis == KO_AXIS_PROMPT ? plan->n_prompts : plan->n_heat_prompts;
     int32_t *out = ko_new((size_t)plan->n_facts, sizeof *out, err);
 
-    if (!out)
+    if (!out) {
         return KO_E_MEMORY;
-    for (int32_t i = 0; i < plan->n_facts; i++)
+    }
+    for (int32_t i = 0; i < plan->n_facts; i++) {
         out[i] = axis == KO_AXIS_EVAL_PROMPT ? i : -1;
-    if (axis != KO_AXIS_EVAL_PROMPT)
-        for (int32_t i = 0; i < n; i++)
+    }
+    if (axis != KO_AXIS_EVAL_PROMPT) {
+        for (int32_t i = 0; i < n; i++) {
             out[fact[i]] = i;
+        }
+    }
     *index = out;
     return KO_OK;
 }

@@ -9,7 +9,7 @@
 #include "src/plan/plan.h"
 
 /* The index of every fact on the prompt, heat_prompt or eval_prompt axis, -1 where it is not on it:
- * [n_facts], free(). */
+   [n_facts], free(). */
 KO_MUST_CHECK enum ko_code ko_cube_fact_index(const struct ko_plan *plan, enum ko_cube_axis axis,
                                               int32_t **index, struct ko_error *err);
 

@@ -48,7 +48,7 @@ struct answer {
 };
 
 /* ----------------------------------------------------------------------------------------------
- * the reader */
+   the reader */
 
 static int64_t file_bytes(const char *path)
 {
@@ -63,10 +63,12 @@ static int64_t memory_bytes(void)
     long long pages = 0;
     FILE *file = fopen("/proc/self/statm", "re");
 
-    if (file && fscanf(file, "%lld", &pages) != 1)
+    if (file && fscanf(file, "%lld", &pages) != 1) {
         pages = 0;
-    if (file)
+    }
+    if (file) {
         (void)fclose(file);
+    }
     return (int64_t)pages * sysconf(_SC_PAGESIZE);
 }
 
@@ -86,8 +88,9 @@ static void take_limits(const struct ko_cube_guard_limits *limits, const char *p
 
     (void)setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
     (void)setrlimit(RLIMIT_CPU, &(struct rlimit){seconds, seconds});
-    if (!SANITIZED)
+    if (!SANITIZED) {
         (void)setrlimit(RLIMIT_AS, &(struct rlimit){memory, memory});
+    }
 }
 
 /* _exit: what the program has registered for its end is not this process's. */
@@ -97,15 +100,16 @@ static void read_file(ko_cube_reader *reader, const struct ko_cube_guard_limits 
     static const int crashes[] = {SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE};
     struct ko_error error = {0};
 
-    for (size_t k = 0; k < sizeof crashes / sizeof *crashes; k++)
+    for (size_t k = 0; k < sizeof crashes / sizeof *crashes; k++) {
         (void)signal(crashes[k], SIG_DFL);
+    }
     take_limits(limits, path);
     error.code = reader(path, &error);
     _exit(write(to, &error, sizeof error) == (ssize_t)sizeof error ? 0 : 1);
 }
 
 /* ----------------------------------------------------------------------------------------------
- * the guard */
+   the guard */
 
 static bool read_all(int from, void *to, size_t n, int milliseconds)
 {
@@ -113,12 +117,13 @@ static bool read_all(int from, void *to, size_t n, int milliseconds)
 
     for (size_t have = 0; have < n;) {
         int ready;
-        do
+        do {
             ready = poll(&wait, 1, milliseconds);
-        while (ready < 0 && errno == EINTR);
+        } while (ready < 0 && errno == EINTR);
         const ssize_t got = ready > 0 ? read(from, (char *)to + have, n - have) : 0;
-        if (got <= 0)
+        if (got <= 0) {
             return false;
+        }
         have += (size_t)got;
     }
     return true;
@@ -161,8 +166,9 @@ static void look_at(ko_cube_reader *reader, const struct ko_cube_guard_limits *l
         return;
     }
     const pid_t process = fork();
-    if (process == 0)
+    if (process == 0) {
         read_file(reader, limits, path, ends[1]);
+    }
     (void)close(ends[1]);
     if (process < 0) {
         fail_to_fork(answer);
@@ -172,14 +178,16 @@ static void look_at(ko_cube_reader *reader, const struct ko_cube_guard_limits *l
     } else {
         /* A pipe at its end is closed before the process can be waited for. */
         struct pollfd wait = {.fd = ends[0], .events = POLLIN};
-        if (poll(&wait, 1, 0) > 0)
+        if (poll(&wait, 1, 0) > 0) {
             for (int k = 0; k < 100; k++) {
                 siginfo_t info = {0};
                 if (waitid(P_PID, (id_t)process, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
-                    info.si_pid == process)
+                    info.si_pid == process) {
                     break;
+                }
                 (void)usleep(10000);
             }
+        }
         take_end(process, seconds, answer);
     }
     (void)close(ends[0]);
@@ -196,24 +204,28 @@ static void stand_guard(ko_cube_reader *reader, const struct ko_cube_guard_limit
     const int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
     sigset_t none;
 
-    for (size_t k = 0; k < sizeof ignored / sizeof *ignored; k++)
+    for (size_t k = 0; k < sizeof ignored / sizeof *ignored; k++) {
         (void)signal(ignored[k], SIG_IGN);
+    }
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
-    for (int k = 0; nothing >= 0 && k <= STDERR_FILENO; k++)
+    for (int k = 0; nothing >= 0 && k <= STDERR_FILENO; k++) {
         (void)dup2(nothing, k);
+    }
     for (;;) {
         struct answer answer = {0};
         ssize_t n;
-        do
+        do {
             n = recv(socket, path, sizeof path - 1, 0);
-        while (n < 0 && errno == EINTR);
-        if (n <= 0)
+        } while (n < 0 && errno == EINTR);
+        if (n <= 0) {
             _exit(0);
+        }
         path[n] = '\0';
         look_at(reader, limits, path, &answer);
-        if (send(socket, &answer, sizeof answer, MSG_NOSIGNAL) != (ssize_t)sizeof answer)
+        if (send(socket, &answer, sizeof answer, MSG_NOSIGNAL) != (ssize_t)sizeof answer) {
             _exit(1);
+        }
     }
 }
 
@@ -223,10 +235,12 @@ enum ko_code ko_cube_guard_start(ko_cube_reader *reader, struct ko_cube_guard_li
     const pid_t program = getpid();
     int ends[2];
 
-    if (guard.process != 0)
+    if (guard.process != 0) {
         return KO_OK;
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+    }
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
         return ko_fail(err, KO_E_FAILED, "no process to read cubes with: %s", strerror(errno));
+    }
     /* No signal comes between the fork and what the guard does about it. */
     sigset_t all, before;
     (void)sigfillset(&all);
@@ -234,8 +248,9 @@ enum ko_code ko_cube_guard_start(ko_cube_reader *reader, struct ko_cube_guard_li
     const pid_t process = fork();
     if (process == 0) {
         (void)close(ends[0]);
-        if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != program)
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != program) {
             _exit(1);
+        }
         stand_guard(reader, &limits, ends[1]);
     }
     (void)sigprocmask(SIG_SETMASK, &before, NULL);
@@ -251,30 +266,34 @@ enum ko_code ko_cube_guard_start(ko_cube_reader *reader, struct ko_cube_guard_li
 
 void ko_cube_guard_stop(void)
 {
-    if (guard.process == 0)
+    if (guard.process == 0) {
         return;
+    }
     (void)close(guard.socket);
-    while (waitpid(guard.process, NULL, 0) < 0 && errno == EINTR)
+    while (waitpid(guard.process, NULL, 0) < 0 && errno == EINTR) {
         ;
+    }
     guard.process = 0;
     guard.socket = -1;
 }
 
 /* ----------------------------------------------------------------------------------------------
- * the program */
+   the program */
 
 static enum ko_code tell(const char *path, const struct answer *answer, struct ko_error *err)
 {
     if (answer->outcome == READ) {
-        if (err)
+        if (err) {
             *err = answer->error;
+        }
         return answer->error.code;
     }
-    if (answer->outcome == ENDLESS)
+    if (answer->outcome == ENDLESS) {
         return ko_fail(err, KO_E_INPUT,
                        "%s: the HDF5 library did not come to an end with it in %lld s: the file is "
                        "damaged, restore it or compute it again",
                        path, (long long)answer->number);
+    }
     return ko_fail(err, KO_E_INPUT,
                    "%s: the HDF5 library crashed while reading it (%s %lld): the file is damaged, "
                    "restore it or compute it again",
@@ -288,12 +307,14 @@ static enum ko_code ask(const char *path, struct answer *answer, struct ko_error
     ssize_t n = -1;
 
     *answer = (struct answer){.outcome = READ};
-    if (guard.process == 0 || length > MOST_PATH) /* no file has a longer name */
+    if (guard.process == 0 || length > MOST_PATH) { /* no file has a longer name */
         return KO_OK;
-    if (send(guard.socket, path, length, MSG_NOSIGNAL) == (ssize_t)length)
-        do
+    }
+    if (send(guard.socket, path, length, MSG_NOSIGNAL) == (ssize_t)length) {
+        do {
             n = recv(guard.socket, answer, sizeof *answer, 0);
-        while (n < 0 && errno == EINTR);
+        } while (n < 0 && errno == EINTR);
+    }
     return n == (ssize_t)sizeof *answer
                ? KO_OK
                : ko_fail(err, KO_E_FAILED, "%s: the process that reads cubes first is gone", path);

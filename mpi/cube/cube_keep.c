@@ -48,17 +48,20 @@ static enum ko_code read_marks(struct ko_cube_keep *keep, const struct ko_cube_w
     const size_t n = (size_t)out->n * n_cells(cube->plan, of_heatmaps(dataset));
     enum ko_code code = KO_OK;
 
-    if (keep->axis == dataset->axis[1])
+    if (keep->axis == dataset->axis[1]) {
         return KO_OK;
+    }
     hid_t space = H5Dget_space(cube->dataset[index]);
-    if (space < 0 || !ko_cube_slots_select(cube, out->slot, out->n, marks, space))
+    if (space < 0 || !ko_cube_slots_select(cube, out->slot, out->n, marks, space)) {
         code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot select in dataset '%s'", cube->path,
                             marks->name);
-    else
+    } else {
         code = ko_cube_read(cube, index, space, n, keep->mark, err);
+    }
     ko_hdf5_close(space, &code, cube->path, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         keep->axis = dataset->axis[1];
+    }
     return code;
 }
 
@@ -91,10 +94,12 @@ static bool is_whole(const struct ko_record *record)
 static bool all_marked(const struct ko_plan *plan, const struct ko_record *record,
                        const int32_t cell[4], const uint8_t *mark)
 {
-    for (int32_t s = 0; s < plan->n_starts; s++)
+    for (int32_t s = 0; s < plan->n_starts; s++) {
         if (ko_plan_has(plan, record->model, record->fact, cell[0], cell[1], cell[3], s) &&
-            mark[s] != 1)
+            mark[s] != 1) {
             return false;
+        }
+    }
     return true;
 }
 
@@ -106,19 +111,24 @@ static void keep_statuses(const struct ko_plan *plan, const struct ko_record *re
     const int32_t n_sources = heat ? plan->n_source_positions : 1;
     int32_t cell[4];
 
-    if (record->failure == KO_NOT_FAILED)
+    if (record->failure == KO_NOT_FAILED) {
         return;
-    for (cell[0] = 0; cell[0] < plan->n_routes; cell[0]++)
+    }
+    for (cell[0] = 0; cell[0] < plan->n_routes; cell[0]++) {
         for (cell[1] = 0; cell[1] < plan->n_features && plan->route[cell[0]].heat == heat;
-             cell[1]++)
-            for (cell[2] = 0; cell[2] < n_sources; cell[2]++)
+             cell[1]++) {
+            for (cell[2] = 0; cell[2] < n_sources; cell[2]++) {
                 for (cell[3] = 0; cell[3] < plan->n_sizes; cell[3]++) {
                     const int64_t at =
                         ko_plan_status_slot(plan, cell[0], cell[1], cell[2], cell[3]) - from;
                     if (status[at] == KO_CELL_FAILED &&
-                        all_marked(plan, record, cell, mark + at * plan->n_starts))
+                        all_marked(plan, record, cell, mark + at * plan->n_starts)) {
                         status[at] = KO_DONE;
+                    }
                 }
+            }
+        }
+    }
 }
 
 /* A slot of a record that was computed. */
@@ -130,17 +140,20 @@ static void keep_marked(const struct ko_cube_keep *keep, const struct ko_cube_wr
     const size_t n = n_cells(plan, of_heatmaps(dataset)), first = (size_t)k * out->block;
     const uint8_t *mark = keep->mark + (size_t)k * n;
 
-    if (dataset->field == KO_FIELD_STATUS)
+    if (dataset->field == KO_FIELD_STATUS) {
         keep_statuses(plan, out->slot[k].record, of_heatmaps(dataset), mark,
                       (uint8_t *)out->buffer + first);
-    else if (out->block == 1 && dataset->axis[2] == KO_AXIS_NONE && memchr(mark, 1, n) &&
-             is_there(dataset, keep->stored, first))
+    } else if (out->block == 1 && dataset->axis[2] == KO_AXIS_NONE && memchr(mark, 1, n) &&
+               is_there(dataset, keep->stored, first)) {
         keep_element(dataset, keep->stored, first, out->buffer);
+    }
     for (size_t i = 0;
          dataset->axis[2] != KO_AXIS_NONE && dataset->field < KO_FIELD_REUSED && i < out->block;
-         i++)
-        if (mark[i] == 1 && is_there(dataset, keep->stored, first + i))
+         i++) {
+        if (mark[i] == 1 && is_there(dataset, keep->stored, first + i)) {
             keep_element(dataset, keep->stored, first + i, out->buffer);
+        }
+    }
 }
 
 /* Whether a record with cells of an earlier cube brings its clean run along the axis. */
@@ -172,14 +185,16 @@ static void keep_rest(const struct ko_cube_keep *keep, const struct ko_cube_writ
 
     for (size_t i = 0; i < out->block; i++) {
         bool brought = clean;
-        if (dataset->field == KO_FIELD_REASON)
+        if (dataset->field == KO_FIELD_REASON) {
             brought = is_whole(record);
-        else if (dataset->field == KO_FIELD_STATUS)
+        } else if (dataset->field == KO_FIELD_STATUS) {
             brought = status[first + i] != KO_PENDING;
-        else if (cells)
+        } else if (cells) {
             brought = taken[i] == 1;
-        if (!brought)
+        }
+        if (!brought) {
             keep_element(dataset, keep->stored, first + i, out->buffer);
+        }
     }
 }
 
@@ -189,15 +204,19 @@ enum ko_code ko_cube_keep(struct ko_cube_keep *keep, const struct ko_cube_write_
     const struct ko_cube_dataset *dataset = &ko_cube_table[out->index];
     enum ko_code code = KO_OK;
 
-    if (dataset->axis[1] != KO_AXIS_EVAL_PROMPT)
+    if (dataset->axis[1] != KO_AXIS_EVAL_PROMPT) {
         code = read_marks(keep, out, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_cube_read(keep->cube, out->index, out->space, out->block * (size_t)out->n,
                             keep->stored, err);
-    for (int32_t k = 0; k < out->n && code == KO_OK; k++)
-        if (out->slot[k].record->taken)
+    }
+    for (int32_t k = 0; k < out->n && code == KO_OK; k++) {
+        if (out->slot[k].record->taken) {
             keep_rest(keep, out, k);
-        else if (dataset->axis[1] != KO_AXIS_EVAL_PROMPT)
+        } else if (dataset->axis[1] != KO_AXIS_EVAL_PROMPT) {
             keep_marked(keep, out, k);
+        }
+    }
     return code;
 }

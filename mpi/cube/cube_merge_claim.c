@@ -33,10 +33,12 @@ static enum ko_code new_rows(const struct ko_cube_view *whole, const struct ko_m
 
     rows->n_part = n_part;
     rows->n_whole = (size_t)whole->lengths.n[part->axis];
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_multiply(rows->n_whole, rows->block, &bytes, "statuses of a model", err);
-    if (code != KO_OK)
+    }
+    if (code != KO_OK) {
         return code;
+    }
     rows->planned = ko_new(bytes, 1, err);
     rows->part = ko_new(n_part * rows->block, 1, err); /* no more prompts than the whole has */
     rows->clean = ko_new(n_part, sizeof *rows->clean, err);
@@ -68,10 +70,11 @@ static struct pair look_at(const uint8_t *status, const uint8_t *planned, size_t
 static enum ko_code claim(struct ko_merge_set *set, const struct ko_cube_shard *shard, int32_t file,
                           const char *prompt, int32_t *owner, struct ko_error *err)
 {
-    if (*owner >= 0)
+    if (*owner >= 0) {
         return ko_fail(err, KO_E_INPUT,
                        "%s: has prompt '%s' that is in %s too, give every prompt once",
                        shard->view->path, prompt, set->path->item[*owner]);
+    }
     *owner = file;
     return KO_OK;
 }
@@ -87,26 +90,31 @@ static enum ko_code claim_model(struct ko_merge_set *set, struct ko_cube_shard *
     enum ko_code code = ko_cube_view_transfer(shard->view, part->status, (hsize_t)model, 1,
                                               H5T_NATIVE_UINT8, rows->part, err);
 
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_cube_view_transfer(set->first.whole, part->status, (hsize_t)at, 1,
                                      H5T_NATIVE_UINT8, rows->planned, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_cube_view_transfer(shard->view, part->clean, (hsize_t)model, 1, H5T_NATIVE_FLOAT,
                                      rows->clean, err);
+    }
     for (size_t p = 0; p < rows->n_part && code == KO_OK; p++) {
         const size_t whole = (size_t)shard->index[part->axis][p];
         const struct pair pair =
             look_at(rows->part + p * rows->block, rows->planned + whole * rows->block, rows->block);
-        if (!pair.planned)
+        if (!pair.planned) {
             continue;
-        if (pair.foreign)
+        }
+        if (pair.foreign) {
             code = ko_fail(err, KO_E_INPUT,
                            "%s: prompt '%s' of %s has other cells than the whole sweep, compute "
                            "the shard again",
                            shard->view->path, label->item[p], shard->view->axes.model.item[model]);
-        if (code == KO_OK)
+        }
+        if (code == KO_OK) {
             code = claim(set, shard, file, label->item[p],
                          &set->owner[which][(size_t)at * rows->n_whole + whole], err);
+        }
         const bool pending =
             pair.pending || rows->flaw[p] || (!pair.failed && isnan(rows->clean[p]));
         set->n_planned[file]++;
@@ -148,13 +156,15 @@ static enum ko_code claim_part(struct ko_merge_set *set, struct ko_cube_shard *s
     enum ko_code code =
         ko_cube_slab_open(shard->view, part->axis == KO_AXIS_HEAT_PROMPT, &slab, err);
 
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = new_rows(set->first.whole, part, (size_t)shard->view->lengths.n[part->axis], &rows,
                         err);
+    }
     for (size_t m = 0; m < shard->view->axes.model.n && code == KO_OK; m++) {
         code = find_valueless(&slab, planned, (int32_t)m, rows.flaw, &set->n_valueless[file], err);
-        if (code == KO_OK)
+        if (code == KO_OK) {
             code = claim_model(set, shard, file, (int32_t)m, which, &rows, merged, err);
+        }
     }
     free_rows(&rows);
     ko_cube_slab_close(&slab);
@@ -167,9 +177,11 @@ enum ko_code ko_merge_set_claim(struct ko_merge_set *set, struct ko_cube_shard *
     struct ko_cube_planned *planned = NULL;
     enum ko_code code = ko_cube_planned_open(shard->view, &planned, err);
 
-    for (size_t k = 0; k < KO_MERGE_PARTS && code == KO_OK; k++)
-        if (ko_cube_present(ko_cube_find(ko_merge_part[k].status), &shard->view->lengths))
+    for (size_t k = 0; k < KO_MERGE_PARTS && code == KO_OK; k++) {
+        if (ko_cube_present(ko_cube_find(ko_merge_part[k].status), &shard->view->lengths)) {
             code = claim_part(set, shard, file, k, planned, merged, err);
+        }
+    }
     ko_cube_planned_close(planned);
     return code;
 }
@@ -177,9 +189,11 @@ enum ko_code ko_merge_set_claim(struct ko_merge_set *set, struct ko_cube_shard *
 /* Cells of a pair that no shard has computed. */
 static bool is_planned(const uint8_t *status, size_t block)
 {
-    for (size_t i = 0; i < block; i++)
-        if (status[i] != KO_NOT_PLANNED)
+    for (size_t i = 0; i < block; i++) {
+        if (status[i] != KO_NOT_PLANNED) {
             return true;
+        }
+    }
     return false;
 }
 
@@ -192,18 +206,20 @@ enum ko_code ko_merge_set_count_rest(const struct ko_merge_set *set, struct ko_c
     for (size_t k = 0; k < KO_MERGE_PARTS && code == KO_OK; k++) {
         const struct ko_merge_part *part = &ko_merge_part[k];
         struct rows rows = {0};
-        if (!set->owner[k])
+        if (!set->owner[k]) {
             continue;
+        }
         code = new_rows(whole, part, 0, &rows, err);
         for (size_t m = 0; m < whole->axes.model.n && code == KO_OK; m++) {
             code = ko_cube_view_transfer(whole, part->status, (hsize_t)m, 1, H5T_NATIVE_UINT8,
                                          rows.planned, err);
-            for (size_t p = 0; p < rows.n_whole && code == KO_OK; p++)
+            for (size_t p = 0; p < rows.n_whole && code == KO_OK; p++) {
                 if (set->owner[k][m * rows.n_whole + p] < 0 &&
                     is_planned(rows.planned + p * rows.block, rows.block)) {
                     merged->n_pairs++;
                     merged->pending++;
                 }
+            }
         }
         free_rows(&rows);
     }

@@ -15,21 +15,25 @@ static enum ko_code read_rows(const struct ko_cube_view *from,
     const hsize_t n = from->lengths.n[KO_AXIS_RUN];
     enum ko_code code = ko_cube_n_elements(dataset, &from->lengths, 1, width, err);
 
-    if (code != KO_OK)
+    if (code != KO_OK) {
         return code;
+    }
     char *read = ko_new((size_t)n * *width, ko_cube_type_bytes(dataset->type), err);
     hid_t type = ko_cube_new_type(dataset->type);
-    if (!read)
+    if (!read) {
         code = KO_E_MEMORY;
-    else if (type < 0)
+    } else if (type < 0) {
         code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot make a type", from->path);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_cube_view_transfer(from, dataset->name, 0, n, type, read, err);
+    }
     ko_hdf5_close(type, &code, from->path, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         *values = read;
-    else
+    } else {
         free(read);
+    }
     return code;
 }
 
@@ -44,19 +48,24 @@ static enum ko_code add_rows(const struct ko_merge_runs *runs, const struct ko_c
     char *values = NULL, *rows = NULL;
     enum ko_code code = ko_cube_n_elements(dataset, &to->lengths, 1, &to_width, err);
 
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = read_rows(from, dataset, &width, &values, err);
-    if (code != KO_OK)
+    }
+    if (code != KO_OK) {
         return code;
+    }
     const hsize_t count[KO_CUBE_MAX_AXES] = {n, to_width};
     rows = ko_new(n * to_width, bytes, err);
-    if (!rows)
+    if (!rows) {
         code = KO_E_MEMORY;
-    for (size_t i = 0; i < n && code == KO_OK; i++)
+    }
+    for (size_t i = 0; i < n && code == KO_OK; i++) {
         memcpy(rows + i * to_width * bytes, values + i * width * bytes,
                (width < to_width ? width : to_width) * bytes);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_merge_write(to, index, first, count, rows, err);
+    }
     free(rows);
     free(values);
     return code;
@@ -75,8 +84,9 @@ static enum ko_code add_log(struct ko_merge_runs *runs, const struct ko_cube_vie
 
     if (code == KO_OK) {
         const hsize_t used = strlen(log), count = used < room ? used : room;
-        if (count > 0)
+        if (count > 0) {
             code = ko_merge_write(to, index, &runs->log_byte, &count, log, err);
+        }
         runs->log_byte += count;
     }
     free(log);
@@ -92,8 +102,9 @@ static enum ko_code count_rows(const struct ko_cube_view *from, size_t *n, struc
     enum ko_code code = read_rows(from, dataset, &width, &values, err);
 
     *n = 0;
-    while (code == KO_OK && *n < from->lengths.n[KO_AXIS_RUN] && ((int32_t *)values)[*n] >= 0)
+    while (code == KO_OK && *n < from->lengths.n[KO_AXIS_RUN] && ((int32_t *)values)[*n] >= 0) {
         ++*n;
+    }
     free(values);
     return code;
 }
@@ -106,9 +117,11 @@ enum ko_code ko_merge_runs_add(struct ko_merge_runs *runs, const struct ko_cube_
     enum ko_code code = count_rows(from, &n, err);
 
     n = n < room ? n : (size_t)room;
-    for (size_t i = 0; i < KO_CUBE_N_DATASETS && code == KO_OK && n > 0; i++)
-        if (ko_cube_table[i].axis[0] == KO_AXIS_RUN && ko_cube_table[i].field != KO_FIELD_LENGTH)
+    for (size_t i = 0; i < KO_CUBE_N_DATASETS && code == KO_OK && n > 0; i++) {
+        if (ko_cube_table[i].axis[0] == KO_AXIS_RUN && ko_cube_table[i].field != KO_FIELD_LENGTH) {
             code = add_rows(runs, from, to, i, n, err);
+        }
+    }
     runs->row += n;
     return code == KO_OK ? add_log(runs, from, to, err) : code;
 }

@@ -9,8 +9,9 @@
 static int32_t prompt_number(const struct ko_prompt *prompt, enum ko_cube_field field,
                              size_t position)
 {
-    if (prompt->reason != KO_RUNNABLE)
+    if (prompt->reason != KO_RUNNABLE) {
         return -1;
+    }
     switch (field) {
     case KO_FIELD_N_TOKENS:
         return prompt->n_tokens;
@@ -36,8 +37,9 @@ static size_t evaluation_index(const struct ko_cube_new *cube, const size_t *at)
 
 static const int32_t *whole_index(const struct ko_plan_shard *shard, enum ko_cube_axis axis)
 {
-    if (axis == KO_AXIS_MODEL)
+    if (axis == KO_AXIS_MODEL) {
         return shard->model;
+    }
     return axis == KO_AXIS_PROMPT ? shard->prompt : shard->heat_prompt;
 }
 
@@ -77,8 +79,9 @@ static float float_at(const struct ko_cube_new *cube, const struct ko_cube_datas
     if (dataset->field == KO_FIELD_DEPTH) {
         int32_t size = plan->size[at[1]], start = plan->start[at[2]];
         int32_t last = plan->model[at[0]].n_layers - size;
-        if (start > last)
+        if (start > last) {
             return NAN;
+        }
         return last == 0 ? 0.0f : (float)(100.0 * (double)start / (double)last);
     }
     float logprob = cube->content->evaluation->logprob[evaluation_index(cube, at)];
@@ -88,26 +91,31 @@ static float float_at(const struct ko_cube_new *cube, const struct ko_cube_datas
 static uint8_t uint8_at(const struct ko_cube_new *cube, const struct ko_cube_dataset *dataset,
                         const size_t *at)
 {
-    if (dataset->field == KO_FIELD_SPEC)
+    if (dataset->field == KO_FIELD_SPEC) {
         return (uint8_t)cube->spec[at[0]];
-    if (dataset->field == KO_FIELD_SELECTED)
+    }
+    if (dataset->field == KO_FIELD_SELECTED) {
         return cube->content->plan->block[at[0]]
             .selected[at[1] * (size_t)cube->content->plan->n_facts + at[2]];
+    }
     enum ko_reason reason =
         ko_plan_prompt(cube->content->plan, (int32_t)at[0], (int32_t)at[1])->reason;
-    if (dataset->field == KO_FIELD_REASON)
+    if (dataset->field == KO_FIELD_REASON) {
         return (uint8_t)reason;
+    }
     return reason == KO_RUNNABLE ? KO_PENDING : KO_NOT_PLANNED;
 }
 
 /* Whether creation knows the numbers; the rest is written by commits and runs. */
 static bool known(const struct ko_cube_new *cube, const struct ko_cube_dataset *dataset)
 {
-    if (dataset->field <= KO_FIELD_REUSED)
+    if (dataset->field <= KO_FIELD_REUSED) {
         return ko_cube_has_axis(dataset, KO_AXIS_EVAL_PROMPT) && cube->content->evaluation &&
                !cube->lengths.evaluation;
-    if (dataset->field == KO_FIELD_STATUS)
+    }
+    if (dataset->field == KO_FIELD_STATUS) {
         return ko_cube_has_axis(dataset, KO_AXIS_EVAL_PROMPT);
+    }
     return dataset->field != KO_FIELD_LENGTH && dataset->field != KO_FIELD_RUN_LOG &&
            dataset->axis[0] != KO_AXIS_RUN;
 }
@@ -119,14 +127,16 @@ static void gather(const struct ko_cube_new *cube, const struct ko_cube_dataset 
     int n_axes = ko_cube_n_axes(dataset);
 
     for (size_t i = 0; i < n; i++) {
-        if (dataset->type == KO_TYPE_INT)
+        if (dataset->type == KO_TYPE_INT) {
             ((int32_t *)out)[i] = int_at(cube, dataset, at);
-        else if (dataset->type == KO_TYPE_FLOAT)
+        } else if (dataset->type == KO_TYPE_FLOAT) {
             ((float *)out)[i] = float_at(cube, dataset, at);
-        else
+        } else {
             ((uint8_t *)out)[i] = uint8_at(cube, dataset, at);
-        for (int k = n_axes - 1; k >= 0 && ++at[k] == cube->lengths.n[dataset->axis[k]]; k--)
+        }
+        for (int k = n_axes - 1; k >= 0 && ++at[k] == cube->lengths.n[dataset->axis[k]]; k--) {
             at[k] = 0;
+        }
     }
 }
 
@@ -136,19 +146,24 @@ enum ko_code ko_cube_fill_numbers(struct ko_cube_new *cube, size_t index, struct
     enum ko_code code = KO_OK;
     size_t n;
 
-    if (!known(cube, dataset))
+    if (!known(cube, dataset)) {
         return KO_OK;
+    }
     code = ko_cube_n_elements(dataset, &cube->lengths, 0, &n, err);
-    if (code != KO_OK)
+    if (code != KO_OK) {
         return code;
+    }
     void *values = ko_new(n, ko_cube_type_bytes(dataset->type), err);
-    if (!values)
+    if (!values) {
         return KO_E_MEMORY;
+    }
     gather(cube, dataset, n, values);
     hid_t type = ko_cube_new_type(dataset->type);
-    if (type < 0 || H5Dwrite(cube->dataset[index], type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0)
+    if (type < 0 ||
+        H5Dwrite(cube->dataset[index], type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0) {
         code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot write dataset '%s'", cube->path,
                             dataset->name);
+    }
     ko_hdf5_close(type, &code, cube->path, err);
     free(values);
     return code;

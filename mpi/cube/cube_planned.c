@@ -35,14 +35,15 @@ static const struct ko_strings *routes_of(const struct ko_cube_axes *axes, bool 
 }
 
 /* ----------------------------------------------------------------------------------------------
- * opening */
+   opening */
 
 static void mark(uint8_t *to, const struct ko_strings *axis, const struct ko_strings *labels)
 {
     for (size_t i = 0; i < labels->n; i++) {
         const ptrdiff_t at = ko_strings_find(axis, labels->item[i]);
-        if (at >= 0)
+        if (at >= 0) {
             to[at] = 1;
+        }
     }
 }
 
@@ -53,9 +54,11 @@ static void mark_sizes(const struct ko_cube_axes *axes, const struct ko_spec *sp
         const ptrdiff_t m = ko_strings_find(&axes->model, spec->model[from->model[i]].name);
         for (size_t k = 0; m >= 0 && k < from->n_sizes; k++) {
             const int32_t layers = ko_size_layers(&from->size[k], axes->n_layers[m]);
-            for (int32_t s = 0; s < axes->n_sizes; s++)
-                if (axes->window_size[s] == layers && layers <= axes->n_layers[m])
+            for (int32_t s = 0; s < axes->n_sizes; s++) {
+                if (axes->window_size[s] == layers && layers <= axes->n_layers[m]) {
                     to[m * axes->n_sizes + s] = 1;
+                }
+            }
         }
     }
 }
@@ -64,19 +67,23 @@ static enum ko_code take_block(const struct ko_cube_axes *axes, const struct ko_
                                const struct ko_spec_block *from, struct block *to,
                                struct ko_error *err)
 {
-    for (int heat = 0; heat < 2; heat++)
+    for (int heat = 0; heat < 2; heat++) {
         to->route[heat] = ko_new(routes_of(axes, heat)->n, 1, err);
+    }
     to->feature = ko_new(axes->feature_class.n, 1, err);
     to->size = ko_new(axes->model.n * (size_t)axes->n_sizes, 1, err);
     to->start = ko_new((size_t)axes->n_starts, 1, err);
-    if (!to->route[0] || !to->route[1] || !to->feature || !to->size || !to->start)
+    if (!to->route[0] || !to->route[1] || !to->feature || !to->size || !to->start) {
         return KO_E_MEMORY;
-    for (int heat = 0; heat < 2; heat++)
+    }
+    for (int heat = 0; heat < 2; heat++) {
         mark(to->route[heat], routes_of(axes, heat), &from->routes);
+    }
     mark(to->feature, &axes->feature_class, &from->features);
     mark_sizes(axes, spec, from, to->size);
-    for (int32_t s = 0; s < axes->n_starts; s++)
+    for (int32_t s = 0; s < axes->n_starts; s++) {
         to->start[s] = ko_spec_starts_at(from, axes->window_start[s]);
+    }
     return KO_OK;
 }
 
@@ -86,15 +93,18 @@ static enum ko_code take_spec(struct ko_cube_planned *planned, const struct ko_c
     const char *text = ko_cube_view_attribute(view, "spec");
     struct ko_spec *spec = NULL;
 
-    if (!text)
+    if (!text) {
         return ko_fail(err, KO_E_INPUT, "%s: holds no spec, so nobody can say what it plans",
                        view->path);
+    }
     enum ko_code code = ko_spec_parse(text, "its spec", &spec, err);
-    if (code != KO_OK)
+    if (code != KO_OK) {
         return ko_fail_in(err, "%s", view->path);
-    if (view->axes.n_blocks > 0 && spec->n_blocks != (size_t)view->axes.n_blocks)
+    }
+    if (view->axes.n_blocks > 0 && spec->n_blocks != (size_t)view->axes.n_blocks) {
         code = ko_fail(err, KO_E_INPUT, "%s: its spec has %zu blocks and its selection %d",
                        view->path, spec->n_blocks, view->axes.n_blocks);
+    }
     if (code == KO_OK) {
         planned->block = ko_new(spec->n_blocks, sizeof *planned->block, err);
         code = planned->block ? KO_OK : KO_E_MEMORY;
@@ -120,14 +130,16 @@ static enum ko_code take_selection(struct ko_cube_planned *planned, struct ko_cu
         planned->selected = ko_new(n, 1, err);
         code = planned->selected ? KO_OK : KO_E_MEMORY;
     }
-    if (code == KO_OK && ko_cube_view_has(view, "selected"))
+    if (code == KO_OK && ko_cube_view_has(view, "selected")) {
         code = ko_cube_view_selected(view, planned->selected, err);
-    else if (code == KO_OK)
+    } else if (code == KO_OK) {
         memset(planned->selected, 1, n);
+    }
     for (int heat = 0; heat < 2 && code == KO_OK; heat++) {
         const hsize_t n_prompts = view->lengths.n[heat ? KO_AXIS_HEAT_PROMPT : KO_AXIS_PROMPT];
-        if (n_prompts == 0)
+        if (n_prompts == 0) {
             continue;
+        }
         planned->eval_of[heat] = ko_new((size_t)n_prompts, sizeof(int32_t), err);
         code = planned->eval_of[heat]
                    ? ko_cube_view_transfer(view, index[heat], 0, n_prompts, H5T_NATIVE_INT32,
@@ -145,10 +157,12 @@ static enum ko_code make_room(struct ko_cube_planned *planned, struct ko_error *
     enum ko_code code = ko_multiply(n_routes, axes->feature_class.n * (size_t)axes->n_sizes, &n,
                                     "routes x classes x sizes", err);
 
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_multiply(n, (size_t)axes->n_starts, &n_all, "cells of a prompt", err);
-    if (code != KO_OK)
+    }
+    if (code != KO_OK) {
         return code;
+    }
     planned->last_blocks = ko_new((size_t)planned->n_blocks, 1, err);
     planned->blocks = ko_new((size_t)planned->n_blocks, 1, err);
     planned->planned = ko_new(n_all, 1, err);
@@ -163,25 +177,30 @@ enum ko_code ko_cube_planned_open(struct ko_cube_view *view, struct ko_cube_plan
 {
     struct ko_cube_planned *planned = ko_new(1, sizeof *planned, err);
 
-    if (!planned)
+    if (!planned) {
         return KO_E_MEMORY;
+    }
     planned->axes = &view->axes;
     enum ko_code code = take_spec(planned, view, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = take_selection(planned, view, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = make_room(planned, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         *out = planned;
-    else
+    } else {
         ko_cube_planned_close(planned);
+    }
     return code;
 }
 
 void ko_cube_planned_close(struct ko_cube_planned *planned)
 {
-    if (!planned)
+    if (!planned) {
         return;
+    }
     for (int32_t b = 0; b < planned->n_blocks; b++) {
         free(planned->block[b].route[0]);
         free(planned->block[b].route[1]);
@@ -201,7 +220,7 @@ void ko_cube_planned_close(struct ko_cube_planned *planned)
 }
 
 /* ----------------------------------------------------------------------------------------------
- * asking */
+   asking */
 
 /* Adds the starts of one block that have room in the model. */
 static void add_starts(const struct ko_cube_axes *axes, const struct block *block, int32_t model,
@@ -209,9 +228,11 @@ static void add_starts(const struct ko_cube_axes *axes, const struct block *bloc
 {
     const int32_t last = axes->n_layers[model] - axes->window_size[size];
 
-    for (int32_t s = 0; s < axes->n_starts; s++)
-        if (block->start[s] && axes->window_start[s] <= last)
+    for (int32_t s = 0; s < axes->n_starts; s++) {
+        if (block->start[s] && axes->window_start[s] <= last) {
             planned[s] = 1;
+        }
+    }
 }
 
 static void fill(struct ko_cube_planned *planned, bool heat, int32_t model)
@@ -221,21 +242,25 @@ static void fill(struct ko_cube_planned *planned, bool heat, int32_t model)
     const size_t n_starts = (size_t)axes->n_starts;
     size_t row = 0;
 
-    for (size_t r = 0; r < n_routes; r++)
-        for (size_t f = 0; f < n_features; f++)
+    for (size_t r = 0; r < n_routes; r++) {
+        for (size_t f = 0; f < n_features; f++) {
             for (int32_t k = 0; k < axes->n_sizes; k++, row++) {
                 uint8_t *starts = planned->planned + row * n_starts;
                 memset(starts, 0, n_starts);
                 for (int32_t b = 0; b < planned->n_blocks; b++) {
                     const struct block *block = &planned->block[b];
                     if (planned->blocks[b] && block->route[heat][r] && block->feature[f] &&
-                        block->size[model * axes->n_sizes + k])
+                        block->size[model * axes->n_sizes + k]) {
                         add_starts(axes, block, model, k, starts);
+                    }
                 }
                 planned->count[row] = 0;
-                for (size_t s = 0; s < n_starts; s++)
+                for (size_t s = 0; s < n_starts; s++) {
                     planned->count[row] += starts[s];
+                }
             }
+        }
+    }
 }
 
 struct ko_cube_starts ko_cube_planned_starts(struct ko_cube_planned *planned, bool heat,
@@ -245,9 +270,10 @@ struct ko_cube_starts ko_cube_planned_starts(struct ko_cube_planned *planned, bo
     const size_t n_blocks = (size_t)planned->n_blocks;
     const size_t at = (size_t)planned->eval_of[heat][prompt];
 
-    for (size_t b = 0; b < n_blocks; b++)
+    for (size_t b = 0; b < n_blocks; b++) {
         planned->blocks[b] =
             planned->selected[(b * planned->axes->model.n + (size_t)model) * n_eval + at];
+    }
     if (!planned->has_last || planned->last_heat != heat || planned->last_model != model ||
         memcmp(planned->blocks, planned->last_blocks, n_blocks) != 0) {
         fill(planned, heat, model);
@@ -267,7 +293,7 @@ int64_t ko_cube_planned_place(const struct ko_cube_slab *slab, int64_t k)
 }
 
 /* ----------------------------------------------------------------------------------------------
- * done cells without a value */
+   done cells without a value */
 
 int64_t ko_cube_slab_valueless(const struct ko_cube_slab *slab, int32_t p,
                                const struct ko_cube_starts *starts)
@@ -276,11 +302,13 @@ int64_t ko_cube_slab_valueless(const struct ko_cube_slab *slab, int32_t p,
 
     for (int64_t k = 0; k < slab->n_statuses; k++) {
         const int64_t at = p * slab->n_statuses + k;
-        if (slab->status[at] != KO_DONE)
+        if (slab->status[at] != KO_DONE) {
             continue;
+        }
         const uint8_t *planned = starts->planned + ko_cube_planned_place(slab, k) * slab->n_starts;
-        for (int32_t s = 0; s < slab->n_starts; s++)
+        for (int32_t s = 0; s < slab->n_starts; s++) {
             n += planned[s] && !ko_cube_slab_has(slab, at * slab->n_starts + s);
+        }
     }
     return n;
 }
@@ -306,7 +334,7 @@ static enum ko_code look_at_part(struct ko_cube_view *view, bool heat, const uin
     struct ko_cube_slab slab = {0};
     enum ko_code code = ko_cube_slab_open(view, heat, &slab, err);
 
-    for (int32_t m = 0; code == KO_OK && m < (int32_t)view->axes.model.n; m++)
+    for (int32_t m = 0; code == KO_OK && m < (int32_t)view->axes.model.n; m++) {
         for (int32_t p = 0; code == KO_OK && p < slab.n_prompts && (!shown || shown[m]);
              p += slab.n) {
             code = ko_cube_slab_read(&slab, m, p, err);
@@ -316,6 +344,7 @@ static enum ko_code look_at_part(struct ko_cube_view *view, bool heat, const uin
                 add_prompt(&slab, i, &starts, out);
             }
         }
+    }
     ko_cube_slab_close(&slab);
     return code;
 }
@@ -327,10 +356,12 @@ enum ko_code ko_cube_find_valueless(struct ko_cube_view *view, const uint8_t *sh
     struct ko_cube_valueless found = {0};
     enum ko_code code = ko_cube_planned_open(view, &planned, err);
 
-    for (int heat = 0; heat < 2 && code == KO_OK; heat++)
+    for (int heat = 0; heat < 2 && code == KO_OK; heat++) {
         code = look_at_part(view, heat, shown, planned, &found, err);
+    }
     ko_cube_planned_close(planned);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         *out = found;
+    }
     return code;
 }

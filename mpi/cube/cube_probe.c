@@ -34,11 +34,13 @@ static uint64_t pattern(int rank)
 /* The first rank makes the file: the others then see whether they share the folder. */
 static enum ko_code create(const struct probe *probe, struct ko_error *err)
 {
-    if (probe->rank != 0)
+    if (probe->rank != 0) {
         return KO_OK;
+    }
     int file = open(probe->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (file < 0)
+    if (file < 0) {
         return fail(probe, "written", strerror(errno), err);
+    }
     (void)close(file);
     return KO_OK;
 }
@@ -47,8 +49,9 @@ static enum ko_code see(const struct probe *probe, struct ko_error *err)
 {
     int file = open(probe->name, O_RDWR | O_CLOEXEC);
 
-    if (file < 0)
+    if (file < 0) {
         return fail(probe, "written", strerror(errno), err);
+    }
     (void)close(file);
     return KO_OK;
 }
@@ -59,8 +62,9 @@ static enum ko_code mpi_fail(const struct probe *probe, const char *what, int re
     char reason[MPI_MAX_ERROR_STRING];
     int n = 0;
 
-    if (MPI_Error_string(result, reason, &n) != MPI_SUCCESS)
+    if (MPI_Error_string(result, reason, &n) != MPI_SUCCESS) {
         (void)snprintf(reason, sizeof reason, "MPI error %d", result);
+    }
     return fail(probe, what, reason, err);
 }
 
@@ -72,12 +76,14 @@ static enum ko_code write_all(const struct probe *probe, struct ko_error *err)
 
     enum ko_code code = ko_agree(
         probe->comm, result == MPI_SUCCESS ? KO_OK : mpi_fail(probe, "written", result, err), err);
-    if (code != KO_OK)
+    if (code != KO_OK) {
         return code;
+    }
     result = MPI_File_write_at_all(file, (MPI_Offset)sizeof mine * probe->rank, &mine,
                                    (int)sizeof mine, MPI_BYTE, MPI_STATUS_IGNORE);
-    if (result == MPI_SUCCESS)
+    if (result == MPI_SUCCESS) {
         result = MPI_File_sync(file);
+    }
     int closed = MPI_File_close(&file);
     result = result == MPI_SUCCESS ? closed : result;
     return result == MPI_SUCCESS ? KO_OK : mpi_fail(probe, "written", result, err);
@@ -92,18 +98,21 @@ static enum ko_code read_all(const struct probe *probe, struct ko_error *err)
 
     enum ko_code code = ko_agree(
         probe->comm, result == MPI_SUCCESS ? KO_OK : mpi_fail(probe, "read", result, err), err);
-    if (code != KO_OK)
+    if (code != KO_OK) {
         return code;
+    }
     result = MPI_File_read_at_all(file, (MPI_Offset)sizeof next * neighbour, &next,
                                   (int)sizeof next, MPI_BYTE, MPI_STATUS_IGNORE);
     int closed = MPI_File_close(&file);
     result = result == MPI_SUCCESS ? closed : result;
-    if (result != MPI_SUCCESS)
+    if (result != MPI_SUCCESS) {
         return mpi_fail(probe, "read", result, err);
-    if (next != pattern(neighbour))
+    }
+    if (next != pattern(neighbour)) {
         return fail(probe, "used",
                     "another rank's bytes did not arrive, use a file system that all nodes share",
                     err);
+    }
     return KO_OK;
 }
 
@@ -115,14 +124,16 @@ static enum ko_code name_file(struct probe *probe, struct ko_error *err)
     enum ko_code code =
         ko_mpi_check(MPI_Bcast(&number, 1, MPI_LONG, 0, probe->comm), "MPI_Bcast", err);
 
-    if (code != KO_OK)
+    if (code != KO_OK) {
         return code;
+    }
     ko_text_add(&text, "%s.probe-%ld", probe->path, number);
     code = ko_text_check(&text, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         probe->name = text.data;
-    else
+    } else {
         ko_text_free(&text);
+    }
     return code;
 }
 
@@ -141,14 +152,18 @@ enum ko_code ko_cube_probe_folder(const char *path, MPI_Comm comm, struct ko_err
         created = code == KO_OK && probe.rank == 0;
         code = ko_agree(comm, code, err);
     }
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_agree(comm, see(&probe, err), err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_agree(comm, write_all(&probe, err), err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_agree(comm, read_all(&probe, err), err);
-    if (created)
+    }
+    if (created) {
         (void)unlink(probe.name);
+    }
     free(probe.name);
     return code;
 }

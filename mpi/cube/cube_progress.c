@@ -21,11 +21,12 @@ static enum ko_code write_number(struct ko_cube *cube, const char *name, const d
 
     if (space < 0 ||
         (value ? H5Sselect_hyperslab(space, H5S_SELECT_SET, &cube->run_row, NULL, &one, NULL)
-               : H5Sselect_none(space)) < 0)
+               : H5Sselect_none(space)) < 0) {
         code =
             ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot select in dataset '%s'", cube->path, name);
-    else
+    } else {
         code = ko_cube_write(cube, index, space, value ? 1 : 0, value, err);
+    }
     ko_hdf5_close(space, &code, cube->path, err);
     return code;
 }
@@ -37,11 +38,14 @@ enum ko_code ko_cube_write_progress(struct ko_cube *cube, struct ko_error *err)
     enum ko_code code = ko_mpi_check(MPI_Comm_rank(cube->comm, &rank), "MPI_Comm_rank", err);
     const bool writes = rank == 0 && cube->has_progress;
 
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = write_number(cube, "run_cells", writes ? &cube->cells : NULL, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = write_number(cube, "run_work_share", writes ? &cube->work_share : NULL, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = write_number(cube, "run_updated", writes ? &now : NULL, err);
+    }
     return code;
 }

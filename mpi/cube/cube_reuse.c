@@ -37,23 +37,25 @@ enum ko_code ko_cube_reuse_check(const struct ko_cube_view *view, const char *ba
                      {"precision", "the precision", precision}};
     char format[32];
 
-    if (ko_cube_view_is_evaluation(view))
+    if (ko_cube_view_is_evaluation(view)) {
         return ko_fail(err, KO_E_INPUT,
                        "is an evaluation, which has no cells, give a sweep's cube (for clean runs: "
                        "--evaluation)");
+    }
     (void)snprintf(format, sizeof format, "%d", KO_CUBE_FORMAT);
     for (size_t k = 0; k < sizeof attribute / sizeof *attribute; k++) {
         const char *wanted = attribute[k].wanted ? attribute[k].wanted : format;
         const char *stored = ko_cube_view_attribute(view, attribute[k].name);
-        if (!stored || strcmp(stored, wanted) != 0)
+        if (!stored || strcmp(stored, wanted) != 0) {
             return ko_fail(err, KO_E_INPUT, "%s is '%s' in it and '%s' in this run, leave it out",
                            attribute[k].what, stored ? stored : "", wanted);
+        }
     }
     return KO_OK;
 }
 
 /* ----------------------------------------------------------------------------------------------
- * one record */
+   one record */
 
 /* A record while cells are taken into it. */
 struct taking {
@@ -105,27 +107,31 @@ static enum ko_reuse_reason look_up(const struct reuse *reuse, const struct taki
     const struct ko_reuse_values *value = &reuse->value[taking->part];
     struct ko_reuse_place place;
 
-    if (taking->prompt < 0)
+    if (taking->prompt < 0) {
         return taking->no_prompt;
+    }
     const enum ko_reuse_reason reason =
         ko_reuse_find_cell(&reuse->map, &reuse->map.part[taking->part], cell, &place);
-    if (reason != KO_REUSE_TAKEN)
+    if (reason != KO_REUSE_TAKEN) {
         return reason;
-    if (value->status[place.status] != KO_DONE)
+    }
+    if (value->status[place.status] != KO_DONE) {
         return value->status[place.status] == KO_NOT_PLANNED ||
                        value->status[place.status] == KO_VACUOUS
                    ? KO_REUSE_UNPLANNED
                    : KO_REUSE_UNDONE;
+    }
     *metrics = ko_reuse_values_at(value, place.value, taking->foil);
-    if (ko_reuse_value_is_there(metrics, taking->foil))
+    if (ko_reuse_value_is_there(metrics, taking->foil)) {
         return KO_REUSE_TAKEN;
+    }
     /* Of a size that is done only the planned starts have values. */
     return isnan(metrics->logprob) && metrics->target_rank < 0 ? KO_REUSE_UNPLANNED
                                                                : KO_REUSE_NO_VALUE;
 }
 
 /* The planned starts of one size, [route, class, source, size]: whether the cube has all of them
- * now. */
+   now. */
 static bool take_starts(struct reuse *reuse, struct taking *taking, const int32_t size[4])
 {
     const struct ko_plan *plan = reuse->plan;
@@ -138,8 +144,9 @@ static bool take_starts(struct reuse *reuse, struct taking *taking, const int32_
         struct ko_metrics metrics;
         char text[64];
         if (ko_taken_has(taking->known, slot) ||
-            !ko_plan_has(plan, record->model, record->fact, cell[0], cell[1], cell[3], s))
+            !ko_plan_has(plan, record->model, record->fact, cell[0], cell[1], cell[3], s)) {
             continue;
+        }
         cell[4] = s;
         const enum ko_reuse_reason reason = look_up(reuse, taking, cell, &metrics);
         if (reason == KO_REUSE_TAKEN) {
@@ -164,16 +171,20 @@ static void take_cells(struct reuse *reuse, struct taking *taking)
     const int32_t n_sources = heat ? plan->n_source_positions : 1;
     int32_t at[4];
 
-    for (at[0] = 0; at[0] < plan->n_routes; at[0]++)
-        for (at[1] = 0; at[1] < plan->n_features && plan->route[at[0]].heat == heat; at[1]++)
-            for (at[2] = 0; at[2] < n_sources; at[2]++)
+    for (at[0] = 0; at[0] < plan->n_routes; at[0]++) {
+        for (at[1] = 0; at[1] < plan->n_features && plan->route[at[0]].heat == heat; at[1]++) {
+            for (at[2] = 0; at[2] < n_sources; at[2]++) {
                 for (at[3] = 0; at[3] < plan->n_sizes; at[3]++) {
                     uint8_t *status =
                         &taking->record
                              .status[ko_plan_status_slot(plan, at[0], at[1], at[2], at[3])];
-                    if (*status == KO_DONE && !take_starts(reuse, taking, at))
+                    if (*status == KO_DONE && !take_starts(reuse, taking, at)) {
                         *status = KO_PENDING;
+                    }
                 }
+            }
+        }
+    }
 }
 
 static bool plans_part(const struct ko_plan *plan, const struct ko_record *record, int part)
@@ -181,9 +192,11 @@ static bool plans_part(const struct ko_plan *plan, const struct ko_record *recor
     const int64_t plain = ko_plan_n_plain_statuses(plan);
     const int64_t first = part ? plain : 0, end = part ? record->n_statuses : plain;
 
-    for (int64_t s = first; s < end; s++)
-        if (record->status[s] != KO_NOT_PLANNED)
+    for (int64_t s = first; s < end; s++) {
+        if (record->status[s] != KO_NOT_PLANNED) {
             return true;
+        }
+    }
     return false;
 }
 
@@ -197,17 +210,20 @@ static enum ko_code open_prompt(struct reuse *reuse, struct taking *taking, stru
 
     taking->prompt = -1;
     taking->no_prompt = reuse->no_model;
-    if (reuse->old_model < 0)
+    if (reuse->old_model < 0) {
         return KO_OK;
+    }
     code = ko_reuse_find_prompt(map, part, reuse->old_model, reuse->model, taking->record.fact,
                                 &taking->prompt, &taking->no_prompt, err);
-    if (code != KO_OK || taking->prompt < 0)
+    if (code != KO_OK || taking->prompt < 0) {
         return code;
+    }
     code = ko_reuse_values_read(map, part, reuse->old_model, taking->prompt,
                                 &reuse->value[taking->part], err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_reuse_clean_read(map, part, reuse->old_model, taking->prompt, taking->foil,
                                    &clean, err);
+    }
     if (code == KO_OK && ko_reuse_value_is_there(&clean, taking->foil)) {
         taking->record.clean = clean;
     } else {
@@ -224,9 +240,11 @@ static bool knows_part(const struct reuse *reuse, const struct taking *taking)
     const int64_t first = taking->part ? plain : 0;
     const int64_t end = taking->part ? ko_plan_n_values(reuse->plan) : plain;
 
-    for (int64_t s = first; s < end; s++)
-        if (ko_taken_has(taking->known, s))
+    for (int64_t s = first; s < end; s++) {
+        if (ko_taken_has(taking->known, s)) {
             return true;
+        }
+    }
     return false;
 }
 
@@ -237,8 +255,9 @@ static enum ko_code new_taking(const struct reuse *reuse, int32_t fact, struct t
     const struct ko_taken *taken = reuse->request->taken;
     enum ko_code code = ko_record_new(plan, reuse->model, fact, &out->record, err);
 
-    if (code != KO_OK)
+    if (code != KO_OK) {
         return code;
+    }
     out->known = taken ? ko_taken_of(taken, reuse->model, fact) : NULL;
     out->foil = plan->has_foils && ko_plan_prompt(plan, reuse->model, fact)->foil >= 0;
     out->record.taken = ko_new((size_t)out->record.n_values, 1, err);
@@ -253,11 +272,13 @@ static enum ko_code commit(struct reuse *reuse, struct ko_error *err)
 {
     enum ko_code code = reuse->n_staged > 0 ? ko_consent_ask(reuse->request->consent, err) : KO_OK;
 
-    if (code == KO_OK && reuse->n_staged > 0)
+    if (code == KO_OK && reuse->n_staged > 0) {
         code = ko_cube_take(reuse->cube, reuse->staged, reuse->n_staged, err);
+    }
 
-    for (int32_t k = 0; k < reuse->n_staged; k++)
+    for (int32_t k = 0; k < reuse->n_staged; k++) {
         ko_record_free(&reuse->staged[k]);
+    }
     reuse->n_staged = 0;
     return code;
 }
@@ -270,13 +291,16 @@ static enum ko_code stage(struct reuse *reuse, struct ko_record *record, struct 
     reuse->staged[reuse->n_staged++] = *record;
     *record = (struct ko_record){0};
     /* Before the first cell: what a killed run leaves says what weights its cells came from. */
-    if (reuse->hash[0] != '\0')
+    if (reuse->hash[0] != '\0') {
         code = ko_consent_ask(reuse->request->consent, err);
-    if (code == KO_OK && reuse->hash[0] != '\0')
+    }
+    if (code == KO_OK && reuse->hash[0] != '\0') {
         code = ko_cube_write_content_hash(reuse->cube, reuse->model, reuse->hash, err);
+    }
     reuse->hash[0] = '\0';
-    if (code != KO_OK)
+    if (code != KO_OK) {
         return code;
+    }
     return reuse->n_staged == reuse->most_staged ? commit(reuse, err) : KO_OK;
 }
 
@@ -296,38 +320,44 @@ static enum ko_code take_record(struct reuse *reuse, int32_t fact, struct ko_err
     bool any = false;
     enum ko_code code = new_taking(reuse, fact, &taking, err);
 
-    if (code != KO_OK)
+    if (code != KO_OK) {
         return code;
+    }
     for (int k = 0; k < 2 && code == KO_OK; k++) {
-        if (!plans_part(plan, &taking.record, k))
+        if (!plans_part(plan, &taking.record, k)) {
             continue;
+        }
         any = true;
         taking.part = k;
         code = open_prompt(reuse, &taking, err);
-        if (code != KO_OK)
+        if (code != KO_OK) {
             continue;
+        }
         taking.lacks_clean =
             taking.lacks_clean || (taking.prompt < 0 && !knows_part(reuse, &taking));
         take_cells(reuse, &taking);
     }
-    if (isfinite(taking.record.clean.logprob)) /* both parts have the same clean run */
+    if (isfinite(taking.record.clean.logprob)) { /* both parts have the same clean run */
         taking.lacks_clean = false;
+    }
     if (code == KO_OK && any && is_wanted(reuse, &taking)) {
         request->n_cells += taking.n_taken;
         request->n_records += taking.n_taken > 0;
         request->n_whole += taking.n_left == 0 && !taking.lacks_clean;
-        if (request->taken)
+        if (request->taken) {
             code = ko_taken_add(request->taken, reuse->model, fact, taking.record.taken, 0,
                                 taking.record.n_values, err);
-        if (code == KO_OK)
+        }
+        if (code == KO_OK) {
             code = stage(reuse, &taking.record, err);
+        }
     }
     ko_record_free(&taking.record);
     return code;
 }
 
 /* ----------------------------------------------------------------------------------------------
- * all records */
+   all records */
 
 static enum ko_code take_model(struct reuse *reuse, struct ko_error *err)
 {
@@ -335,17 +365,20 @@ static enum ko_code take_model(struct reuse *reuse, struct ko_error *err)
     const struct ko_plan *plan = reuse->plan;
     enum ko_code code = KO_OK;
 
-    for (int k = 0; k < 2 && code == KO_OK && reuse->old_model >= 0; k++)
+    for (int k = 0; k < 2 && code == KO_OK && reuse->old_model >= 0; k++) {
         code = ko_reuse_part_model(&reuse->map, &reuse->map.part[k], reuse->old_model, err);
+    }
     for (int32_t fact = 0; fact < plan->n_facts && code == KO_OK; fact++) {
         if (request->done[(size_t)reuse->model * (size_t)plan->n_facts + (size_t)fact] ||
-            ko_plan_prompt(plan, reuse->model, fact)->reason != KO_RUNNABLE)
+            ko_plan_prompt(plan, reuse->model, fact)->reason != KO_RUNNABLE) {
             continue;
-        if (request->stop_wanted && request->stop_wanted())
+        }
+        if (request->stop_wanted && request->stop_wanted()) {
             code = ko_fail(err, KO_E_STOPPED, "%s: stopped early, continue with --resume",
                            request->path);
-        else
+        } else {
             code = take_record(reuse, fact, err);
+        }
     }
     return code;
 }
@@ -368,10 +401,12 @@ static enum ko_code take_models(struct reuse *reuse, struct ko_error *err)
                            plan->model[m].name, request->content_hash[m], reuse->hash);
             request->remark(request->context, line);
         }
-        if (reuse->old_model < 0)
+        if (reuse->old_model < 0) {
             reuse->hash[0] = '\0';
-        if (code == KO_OK)
+        }
+        if (code == KO_OK) {
             code = take_model(reuse, err);
+        }
     }
     return code;
 }
@@ -384,13 +419,16 @@ static enum ko_code open_reuse(struct reuse *reuse, struct ko_error *err)
     reuse->most_staged = most < 1 ? 1 : most > MOST_STAGED ? MOST_STAGED : (int32_t)most;
     reuse->staged = ko_new((size_t)reuse->most_staged, sizeof *reuse->staged, err);
     enum ko_code code = reuse->staged ? KO_OK : KO_E_MEMORY;
-    for (int k = 0; k < 2 && code == KO_OK && reuse->map.old; k++)
+    for (int k = 0; k < 2 && code == KO_OK && reuse->map.old; k++) {
         code = ko_reuse_values_new(&reuse->map, &reuse->map.part[k], &reuse->value[k], err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_cube_open(reuse->request->path, plan, MPI_COMM_SELF, &reuse->cube, err);
-    if (code == KO_OK && !reuse->request->taken != !ko_cube_has_reused(reuse->cube))
+    }
+    if (code == KO_OK && !reuse->request->taken != !ko_cube_has_reused(reuse->cube)) {
         code = ko_fail(err, KO_E_FAILED, "%s: was replaced meanwhile, start the run again",
                        reuse->request->path);
+    }
     return code;
 }
 
@@ -411,11 +449,13 @@ static enum ko_code close_reuse(struct reuse *reuse, enum ko_code code, struct k
         *err = later;
         code = closed;
     }
-    for (int32_t k = 0; k < reuse->n_staged; k++)
+    for (int32_t k = 0; k < reuse->n_staged; k++) {
         ko_record_free(&reuse->staged[k]);
+    }
     free(reuse->staged);
-    for (int k = 0; k < 2; k++)
+    for (int k = 0; k < 2; k++) {
         ko_reuse_values_free(&reuse->value[k]);
+    }
     ko_reuse_map_free(&reuse->map);
     return code;
 }
@@ -429,10 +469,12 @@ enum ko_code ko_cube_reuse(struct ko_cube_view *old, struct ko_cube_reuse *reque
     request->n_records = request->n_whole = 0;
     memset(request->missing, 0, sizeof request->missing);
     enum ko_code code = ko_reuse_map_open(old, request->plan, &reuse.map, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = open_reuse(&reuse, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = take_models(&reuse, err);
+    }
     return close_reuse(&reuse, code, err);
 }
 
@@ -448,13 +490,16 @@ enum ko_code ko_cube_reuse_settle(const struct ko_cube_reuse *request, const uin
     for (int32_t i = 0; i < plan->n_models * plan->n_facts && code == KO_OK; i++) {
         struct taking taking = {.prompt = -1, .no_prompt = KO_REUSE_MODEL};
         reuse.model = i / plan->n_facts;
-        if (!unsettled[i])
+        if (!unsettled[i]) {
             continue;
+        }
         code = new_taking(&reuse, i % plan->n_facts, &taking, err);
-        for (taking.part = 0; taking.part < 2 && code == KO_OK; taking.part++)
+        for (taking.part = 0; taking.part < 2 && code == KO_OK; taking.part++) {
             take_cells(&reuse, &taking);
-        if (code == KO_OK)
+        }
+        if (code == KO_OK) {
             code = stage(&reuse, &taking.record, err);
+        }
         ko_record_free(&taking.record);
     }
     return close_reuse(&reuse, code, err);

@@ -27,41 +27,51 @@ static enum ko_code open_part(const struct ko_reuse_map *map, struct ko_reuse_pa
     enum ko_code code;
 
     part->n_sources = part->heat ? axes->n_source_positions : 1;
-    if (prompts->n == 0 || !ko_cube_view_has(map->old, named(part, "status", name)))
+    if (prompts->n == 0 || !ko_cube_view_has(map->old, named(part, "status", name))) {
         return KO_OK;
+    }
     part->n_routes = (int32_t)routes->n;
     const size_t axis[] = {axes->feature_class.n, (size_t)part->n_sources, (size_t)axes->n_sizes,
                            (size_t)axes->n_starts, sizeof(float)};
     size_t n[6] = {routes->n};
     code = KO_OK;
-    for (size_t k = 0; k < 5 && code == KO_OK; k++)
+    for (size_t k = 0; k < 5 && code == KO_OK; k++) {
         code = ko_multiply(n[k], axis[k], &n[k + 1], "cells of a prompt", err);
-    if (code != KO_OK)
+    }
+    if (code != KO_OK) {
         return code;
+    }
     part->n_statuses = (int64_t)n[3];
     part->n_values = (int64_t)n[4];
     code = ko_cube_view_read_strings(map->old, named(part, "prompt_text", name), &part->text, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_cube_view_read_strings(map->old, named(part, "prompt_subject", name),
                                          &part->subject, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_cube_view_read_strings(map->old, named(part, "prompt_target", name),
                                          &part->target, err);
-    if (code != KO_OK)
+    }
+    if (code != KO_OK) {
         return code;
+    }
     part->id = ko_new(prompts->n, sizeof *part->id, err);
     int32_t **const numbers[] = {&part->n_tokens, &part->subject_begin, &part->subject_end,
                                  &part->target_id};
     bool good = part->id;
-    for (size_t k = 0; good && k < sizeof numbers / sizeof *numbers; k++)
+    for (size_t k = 0; good && k < sizeof numbers / sizeof *numbers; k++) {
         good = (*numbers[k] = ko_new(prompts->n, sizeof(int32_t), err));
-    if (good && map->foils)
+    }
+    if (good && map->foils) {
         good = (part->foil_id = ko_new(prompts->n, sizeof(int32_t), err));
+    }
     good = good && (part->token = ko_new((size_t)axes->n_positions, sizeof(int32_t), err));
-    if (!good)
+    if (!good) {
         return KO_E_MEMORY;
-    for (size_t k = 0; k < prompts->n; k++)
+    }
+    for (size_t k = 0; k < prompts->n; k++) {
         part->id[k] = (struct ko_reuse_id){prompts->item[k], (int32_t)k};
+    }
     qsort(part->id, prompts->n, sizeof *part->id, by_id);
     part->n_prompts = (int32_t)prompts->n;
     return KO_OK;
@@ -69,9 +79,11 @@ static enum ko_code open_part(const struct ko_reuse_map *map, struct ko_reuse_pa
 
 static int32_t find_layers(const int32_t *list, int32_t n, int32_t wanted)
 {
-    for (int32_t k = 0; k < n; k++)
-        if (list[k] == wanted)
+    for (int32_t k = 0; k < n; k++) {
+        if (list[k] == wanted) {
             return k;
+        }
+    }
     return -1;
 }
 
@@ -104,10 +116,12 @@ static void fill_map(struct ko_reuse_map *map)
         ko_feature_class_label(&plan->feature[f], label);
         map->feature[f] = (int32_t)ko_strings_find(&axes->feature_class, label);
     }
-    for (int32_t s = 0; s < plan->n_sizes; s++)
+    for (int32_t s = 0; s < plan->n_sizes; s++) {
         map->size[s] = find_layers(axes->window_size, axes->n_sizes, plan->size[s]);
-    for (int32_t s = 0; s < plan->n_starts; s++)
+    }
+    for (int32_t s = 0; s < plan->n_starts; s++) {
         map->start[s] = find_layers(axes->window_start, axes->n_starts, plan->start[s]);
+    }
 }
 
 enum ko_code ko_reuse_map_open(struct ko_cube_view *old, const struct ko_plan *plan,
@@ -125,11 +139,13 @@ enum ko_code ko_reuse_map_open(struct ko_cube_view *old, const struct ko_plan *p
     map->feature = ko_new((size_t)plan->n_features, sizeof(int32_t), err);
     map->size = ko_new((size_t)plan->n_sizes, sizeof(int32_t), err);
     map->start = ko_new((size_t)plan->n_starts, sizeof(int32_t), err);
-    if (!map->route || !map->feature || !map->size || !map->start)
+    if (!map->route || !map->feature || !map->size || !map->start) {
         return KO_E_MEMORY;
+    }
     fill_map(map);
-    for (int k = 0; k < 2 && code == KO_OK; k++)
+    for (int k = 0; k < 2 && code == KO_OK; k++) {
         code = open_part(map, &map->part[k], err);
+    }
     return code;
 }
 
@@ -140,8 +156,9 @@ void ko_reuse_map_free(struct ko_reuse_map *map)
         void *const owned[] = {part->id,          part->n_tokens,  part->subject_begin,
                                part->subject_end, part->target_id, part->foil_id,
                                part->token};
-        for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
+        for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) {
             free(owned[i]);
+        }
         ko_strings_free(&part->text);
         ko_strings_free(&part->subject);
         ko_strings_free(&part->target);
@@ -158,10 +175,12 @@ static enum ko_reuse_reason differs(const struct ko_cube_axes *axes, size_t k,
                                     const struct ko_plan_model *model)
 {
     if (strcmp(axes->fingerprint.item[k], model->fingerprint) != 0 ||
-        axes->n_layers[k] != model->n_layers)
+        axes->n_layers[k] != model->n_layers) {
         return KO_REUSE_CHECKPOINT;
-    if (strcmp(axes->tokenizer_fingerprint.item[k], model->tokenizer_fingerprint) != 0)
+    }
+    if (strcmp(axes->tokenizer_fingerprint.item[k], model->tokenizer_fingerprint) != 0) {
         return KO_REUSE_TOKENIZER;
+    }
     return KO_REUSE_TAKEN;
 }
 
@@ -181,19 +200,22 @@ enum ko_code ko_reuse_find_model(const struct ko_reuse_map *map, const struct ko
         enum ko_reuse_reason why = differs(axes, k, model);
         if (why == KO_REUSE_TAKEN) {
             code = ko_cube_view_content_hash(map->old, (int32_t)k, found, err);
-            if (code != KO_OK)
+            if (code != KO_OK) {
                 break;
-            if (found[0] == '\0') /* nothing was computed */
+            }
+            if (found[0] == '\0') { /* nothing was computed */
                 why = KO_REUSE_UNLOADED;
-            else if (known[0] ? strcmp(known, found) == 0 : same_name)
+            } else if (known[0] ? strcmp(known, found) == 0 : same_name) {
                 *index = (int32_t)k;
-            else
+            } else {
                 why = KO_REUSE_WEIGHTS;
+            }
         }
         if (*index >= 0 || (same_name && *reason == KO_REUSE_MODEL)) {
             *reason = *index >= 0 ? KO_REUSE_TAKEN : why;
-            if (why == KO_REUSE_TAKEN || why == KO_REUSE_WEIGHTS)
+            if (why == KO_REUSE_TAKEN || why == KO_REUSE_WEIGHTS) {
                 memcpy(hash, found, sizeof found);
+            }
         }
     }
     return code;
@@ -213,10 +235,12 @@ enum ko_code ko_reuse_part_model(const struct ko_reuse_map *map, struct ko_reuse
     char name[64];
     enum ko_code code = KO_OK;
 
-    for (size_t k = 0; k < sizeof number / sizeof *number && code == KO_OK; k++)
-        if (part->n_prompts > 0 && number[k].to)
+    for (size_t k = 0; k < sizeof number / sizeof *number && code == KO_OK; k++) {
+        if (part->n_prompts > 0 && number[k].to) {
             code = ko_cube_view_read_int(map->old, named(part, number[k].name, name), index,
                                          number[k].to, part->n_prompts, err);
+        }
+    }
     return code;
 }
 
@@ -246,8 +270,9 @@ static enum ko_code same_tokens(const struct ko_reuse_map *map, struct ko_reuse_
     char name[64];
 
     *same = false;
-    if (part->n_tokens[at] != wanted->n_tokens || wanted->n_tokens > n_positions)
+    if (part->n_tokens[at] != wanted->n_tokens || wanted->n_tokens > n_positions) {
         return KO_OK;
+    }
     const struct ko_cube_rows row = {.dataset = named(part, "token_id", name),
                                      .model = index,
                                      .first = at,
@@ -270,23 +295,24 @@ enum ko_code ko_reuse_find_prompt(const struct ko_reuse_map *map, struct ko_reus
 
     *prompt = -1;
     *reason = KO_REUSE_PROMPT;
-    if (!found)
+    if (!found) {
         return KO_OK;
+    }
     const int32_t at = found->index;
     const enum ko_code code = same_tokens(map, part, index, at, wanted, &same, err);
-    if (!same_words(part, at, &plan->fact[fact]))
+    if (!same_words(part, at, &plan->fact[fact])) {
         *reason = KO_REUSE_WORDS;
-    else if (!same)
+    } else if (!same) {
         *reason = KO_REUSE_TOKENS;
-    else if (part->subject_begin[at] != wanted->subject_begin ||
-             part->subject_end[at] != wanted->subject_end)
+    } else if (part->subject_begin[at] != wanted->subject_begin ||
+               part->subject_end[at] != wanted->subject_end) {
         *reason = KO_REUSE_SUBJECT;
-    else if (part->target_id[at] != wanted->target)
+    } else if (part->target_id[at] != wanted->target) {
         *reason = KO_REUSE_TARGET;
-    else if (plan->has_foils && wanted->foil >= 0 &&
-             (!part->foil_id || part->foil_id[at] != wanted->foil))
+    } else if (plan->has_foils && wanted->foil >= 0 &&
+               (!part->foil_id || part->foil_id[at] != wanted->foil)) {
         *reason = KO_REUSE_FOIL;
-    else {
+    } else {
         *reason = KO_REUSE_TAKEN;
         *prompt = at;
     }
@@ -301,18 +327,24 @@ enum ko_reuse_reason ko_reuse_find_cell(const struct ko_reuse_map *map,
     const int32_t route = map->route[cell[0]], feature = map->feature[cell[1]];
     const int32_t size = map->size[cell[3]], start = map->start[cell[4]];
 
-    if (!keeps_its_meaning(&map->plan->route[cell[0]].route))
+    if (!keeps_its_meaning(&map->plan->route[cell[0]].route)) {
         return KO_REUSE_SPAN;
-    if (route < 0)
+    }
+    if (route < 0) {
         return KO_REUSE_ROUTE;
-    if (feature < 0)
+    }
+    if (feature < 0) {
         return KO_REUSE_CLASS;
-    if (size < 0)
+    }
+    if (size < 0) {
         return KO_REUSE_SIZE;
-    if (start < 0)
+    }
+    if (start < 0) {
         return KO_REUSE_START;
-    if (cell[2] >= part->n_sources)
+    }
+    if (cell[2] >= part->n_sources) {
         return KO_REUSE_UNPLANNED;
+    }
     place->status =
         (((int64_t)route * (int64_t)axes->feature_class.n + feature) * part->n_sources + cell[2]) *
             axes->n_sizes +

@@ -14,9 +14,11 @@ static void keep_example(char to[64], const char *text)
 {
     size_t n = strlen(text);
 
-    if (n > 63)
-        for (n = 63; n > 0 && ((unsigned char)text[n] & 0xC0) == 0x80;)
+    if (n > 63) {
+        for (n = 63; n > 0 && ((unsigned char)text[n] & 0xC0) == 0x80;) {
             n--;
+        }
+    }
     memcpy(to, text, n);
     to[n] = '\0';
 }
@@ -28,18 +30,20 @@ void ko_reuse_miss(struct ko_reuse_missing *missing, enum ko_reuse_reason reason
     char kept[64];
 
     keep_example(kept, example);
-    if (m->n_cells++ == 0)
+    if (m->n_cells++ == 0) {
         memcpy(m->example, kept, sizeof kept);
-    else
+    } else {
         m->others = m->others || strcmp(m->example, kept) != 0;
+    }
 }
 
 int64_t ko_reuse_n_missing(const struct ko_reuse_missing *missing)
 {
     int64_t n = 0;
 
-    for (int r = 0; r < KO_N_REUSE_REASONS; r++)
+    for (int r = 0; r < KO_N_REUSE_REASONS; r++) {
         n += missing[r].n_cells;
+    }
     return n;
 }
 
@@ -60,12 +64,15 @@ void ko_reuse_missing_add(const struct ko_reuse_missing *missing, struct ko_text
 
     for (;;) {
         int most = -1;
-        for (int r = 0; r < KO_N_REUSE_REASONS; r++)
+        for (int r = 0; r < KO_N_REUSE_REASONS; r++) {
             if (!said[r] && missing[r].n_cells > 0 &&
-                (most < 0 || missing[r].n_cells > missing[most].n_cells))
+                (most < 0 || missing[r].n_cells > missing[most].n_cells)) {
                 most = r;
-        if (most < 0)
+            }
+        }
+        if (most < 0) {
             return;
+        }
         said[most] = true;
         add_sentence(&missing[most], sentence_of[most], text);
     }

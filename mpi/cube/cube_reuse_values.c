@@ -47,11 +47,12 @@ enum ko_code ko_reuse_values_read(const struct ko_reuse_map *map, const struct k
     (void)snprintf(name, sizeof name, "%sstatus", prefix);
     enum ko_code code = ko_cube_view_rows_uint8(map->old, &rows, values->status, err);
     rows.n_values = part->n_values;
-    for (int f = 0; f < 3 && code == KO_OK; f++)
+    for (int f = 0; f < 3 && code == KO_OK; f++) {
         if (number[f]) {
             (void)snprintf(name, sizeof name, "%s%s", prefix, floats[f]);
             code = ko_cube_view_rows_float(map->old, &rows, number[f], err);
         }
+    }
     for (int f = 0; f < 2 && code == KO_OK; f++) {
         (void)snprintf(name, sizeof name, "%s%s", prefix, ints[f]);
         code = ko_cube_view_rows_int(map->old, &rows, whole[f], err);
@@ -76,11 +77,13 @@ enum ko_code ko_reuse_clean_read(const struct ko_reuse_map *map, const struct ko
         code = ko_cube_view_rows_float(map->old, &row, &found.foil_logprob, err);
     }
     (void)snprintf(name, sizeof name, "%sclean_target_rank", prefix);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_cube_view_rows_int(map->old, &row, &found.target_rank, err);
+    }
     (void)snprintf(name, sizeof name, "%sclean_top1_id", prefix);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_cube_view_rows_int(map->old, &row, &found.top1_id, err);
+    }
     *clean = found;
     return code;
 }

@@ -26,12 +26,14 @@ enum ko_code ko_run_kept_add(const char *path, const char *lines, struct ko_erro
     char *name = ko_run_kept_path(path, err);
     enum ko_code code = KO_OK;
 
-    if (!name)
+    if (!name) {
         return KO_E_MEMORY;
+    }
     FILE *file = fopen(name, "ae");
     const bool written = file && fputs(lines, file) >= 0;
-    if ((file && fclose(file) != 0) || !written)
+    if ((file && fclose(file) != 0) || !written) {
         code = ko_fail(err, KO_E_FAILED, "%s: cannot be written: %s", name, strerror(errno));
+    }
     free(name);
     return code;
 }
@@ -43,10 +45,12 @@ enum ko_code ko_run_kept_read(const char *path, char **lines, struct ko_error *e
     size_t n = 0;
 
     *lines = NULL;
-    if (!name)
+    if (!name) {
         return KO_E_MEMORY;
-    if (ko_file_exists(name))
+    }
+    if (ko_file_exists(name)) {
         code = ko_file_read(name, KO_CUBE_LOG_BYTES, lines, &n, err);
+    }
     free(name);
     return code;
 }
@@ -55,7 +59,8 @@ void ko_run_kept_remove(const char *path)
 {
     char *name = ko_run_kept_path(path, NULL);
 
-    if (name)
+    if (name) {
         (void)unlink(name);
+    }
     free(name);
 }

@@ -29,15 +29,16 @@ static hsize_t axis_length(hid_t file, const char *dataset, int n_axes, int axis
     hid_t id = H5Dopen2(file, dataset, H5P_DEFAULT), space = id >= 0 ? H5Dget_space(id) : id;
 
     if (space < 0 || H5Sget_simple_extent_ndims(space) != n_axes ||
-        H5Sget_simple_extent_dims(space, n, NULL) != n_axes)
+        H5Sget_simple_extent_dims(space, n, NULL) != n_axes) {
         n[axis] = 0;
+    }
     ko_hdf5_close(space, &code, "", NULL);
     ko_hdf5_close(id, &code, "", NULL);
     return code == KO_OK ? n[axis] : 0;
 }
 
 /* Reads (or writes) n elements from `first` on of a dataset of the table, whole in its further
- * axes. */
+   axes. */
 static enum ko_code transfer(const struct table *table, const char *name, hsize_t first, hsize_t n,
                              void *read, const void *written, struct ko_error *err)
 {
@@ -54,12 +55,14 @@ static enum ko_code transfer(const struct table *table, const char *name, hsize_
         space = H5Dget_space(id);
         memory = H5Screate_simple(1, &elements, NULL);
         if (space >= 0 && memory >= 0 && type >= 0 &&
-            H5Sselect_hyperslab(space, H5S_SELECT_SET, begin, NULL, count, NULL) >= 0)
+            H5Sselect_hyperslab(space, H5S_SELECT_SET, begin, NULL, count, NULL) >= 0) {
             done = written ? H5Dwrite(id, type, memory, space, H5P_DEFAULT, written)
                            : H5Dread(id, type, memory, space, H5P_DEFAULT, read);
-        if (done < 0)
+        }
+        if (done < 0) {
             code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot %s dataset '%s'", table->path,
                                 written ? "write" : "read", name);
+        }
     }
     ko_hdf5_close(type, &code, table->path, err);
     ko_hdf5_close(memory, &code, table->path, err);
@@ -75,16 +78,19 @@ static enum ko_code find_row(const struct table *table, hsize_t *row, struct ko_
     int32_t ranks[KO_CUBE_RUNS];
     enum ko_code code;
 
-    if (n == 0 || n > KO_CUBE_RUNS)
+    if (n == 0 || n > KO_CUBE_RUNS) {
         return ko_fail(err, KO_E_INPUT, "%s: the run table has %llu rows, expected 1 to %d",
                        table->path, (unsigned long long)n, KO_CUBE_RUNS);
+    }
     code = transfer(table, "run_ranks", 0, n, ranks, NULL, err);
-    if (code != KO_OK)
+    if (code != KO_OK) {
         return code;
+    }
     *row = 0;
     /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): a failure stays one */
-    while (*row < n - 1 && ranks[*row] >= 0)
+    while (*row < n - 1 && ranks[*row] >= 0) {
         ++*row;
+    }
     return KO_OK;
 }
 
@@ -95,10 +101,12 @@ static enum ko_code write_text(const struct table *table, const char *name, hsiz
     size_t n = strnlen(text, width);
     char *bytes = ko_new(width, 1, err);
 
-    if (!bytes)
+    if (!bytes) {
         return KO_E_MEMORY;
-    while (n && !ko_utf8_valid(text, n)) /* not through the middle of a character */
+    }
+    while (n && !ko_utf8_valid(text, n)) { /* not through the middle of a character */
         n--;
+    }
     memcpy(bytes, text, n);
     enum ko_code code = transfer(table, name, row, 1, NULL, bytes, err);
     free(bytes);
@@ -110,17 +118,20 @@ static enum ko_code write_log(const struct table *table, const char *log, struct
 {
     size_t room = (size_t)table->lengths.n[KO_AXIS_RUN_LOG_BYTE], n = log ? strlen(log) : 0;
 
-    if (n == 0 || room == 0)
+    if (n == 0 || room == 0) {
         return KO_OK;
+    }
     char *bytes = ko_new(room, 1, err);
-    if (!bytes)
+    if (!bytes) {
         return KO_E_MEMORY;
+    }
     enum ko_code code = transfer(table, "run_log", 0, room, bytes, NULL, err);
     if (code == KO_OK) {
         size_t used = strnlen(bytes, room);
         n = n < room - used ? n : room - used;
-        if (n)
+        if (n) {
             code = transfer(table, "run_log", used, n, NULL, log, err);
+        }
     }
     free(bytes);
     return code;
@@ -132,21 +143,28 @@ static enum ko_code write_row(const struct table *table, const struct ko_cube_ru
     hsize_t row = 0;
     enum ko_code code = find_row(table, &row, err);
 
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = transfer(table, "run_start", row, 1, NULL, &run->start_epoch, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = transfer(table, "run_wall_seconds", row, 1, NULL, &run->wall_seconds, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = transfer(table, "run_device_seconds", row, 1, NULL, &run->device_seconds, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = write_text(table, "run_host", row, run->host ? run->host : "", err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = write_text(table, "run_job", row, run->job ? run->job : "", err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = write_log(table, run->log, err);
+    }
     /* Last: it is what makes the row taken. */
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = transfer(table, "run_ranks", row, 1, NULL, &run->ranks, err);
+    }
     return code;
 }
 
@@ -174,13 +192,15 @@ static enum ko_code open_table(const char *path, struct table *table, struct ko_
     ko_hdf5_quiet();
     *table = (struct table){.file = H5I_INVALID_HID, .path = path};
     hid_t access = ko_hdf5_access(false, path, err);
-    if (access < 0)
+    if (access < 0) {
         return err->code;
+    }
     table->file = H5Fopen(path, H5F_ACC_RDWR, access);
-    if (table->file < 0)
+    if (table->file < 0) {
         code = ko_hdf5_fail(err, KO_E_INPUT, "%s: cannot be opened for writing", path);
-    else
+    } else {
         read_lengths(table);
+    }
     ko_hdf5_close(access, &code, path, err);
     return code;
 }
@@ -188,8 +208,9 @@ static enum ko_code open_table(const char *path, struct table *table, struct ko_
 /* Brings the file to disk and closes it. *code is what became of it so far. */
 static void close_table(const struct table *table, enum ko_code *code, struct ko_error *err)
 {
-    if (*code == KO_OK && H5Fflush(table->file, H5F_SCOPE_GLOBAL) < 0)
+    if (*code == KO_OK && H5Fflush(table->file, H5F_SCOPE_GLOBAL) < 0) {
         *code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot bring the file to disk", table->path);
+    }
     ko_hdf5_close_file(table->file, code, table->path, err);
 }
 
@@ -207,14 +228,18 @@ enum ko_code ko_cube_begin_run(const char *path, double start_epoch, const char 
     hsize_t row = 0;
     enum ko_code code = open_table(path, &table, err);
 
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = find_row(&table, &row, err);
-    for (size_t i = 0; i < sizeof number / sizeof *number && code == KO_OK; i++)
+    }
+    for (size_t i = 0; i < sizeof number / sizeof *number && code == KO_OK; i++) {
         code = transfer(&table, number[i].name, row, 1, NULL, number[i].value, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = write_text(&table, "run_host", row, host ? host : "", err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = write_text(&table, "run_job", row, job ? job : "", err);
+    }
     close_table(&table, &code, err);
     return code;
 }
@@ -226,8 +251,9 @@ static enum ko_code write_kept(const struct table *table, bool *any, struct ko_e
     enum ko_code code = ko_run_kept_read(table->path, &lines, err);
 
     *any = lines != NULL;
-    if (code == KO_OK && lines)
+    if (code == KO_OK && lines) {
         code = write_log(table, lines, err);
+    }
     free(lines);
     return code;
 }
@@ -238,13 +264,16 @@ static enum ko_code log_once(const char *path, const struct ko_cube_run *run, st
     bool kept = false;
     enum ko_code code = open_table(path, &table, err);
 
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = write_kept(&table, &kept, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = write_row(&table, run, err);
+    }
     close_table(&table, &code, err);
-    if (code == KO_OK && kept)
+    if (code == KO_OK && kept) {
         ko_run_kept_remove(path);
+    }
     return code;
 }
 
@@ -254,11 +283,12 @@ static enum ko_code keep(const char *path, const struct ko_cube_run *run, struct
     char *name = ko_run_kept_path(path, err);
     enum ko_code code = name ? ko_run_kept_add(path, run->log, err) : KO_E_MEMORY;
 
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_fail(err, KO_E_INPUT,
                        "%s: another program has it open (a notebook?), so the line of this run is "
                        "kept in %s; the next run writes it into the cube",
                        path, name);
+    }
     free(name);
     return code;
 }

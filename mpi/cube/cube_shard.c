@@ -13,28 +13,35 @@ enum ko_code ko_cube_view_open_outline(const struct ko_cube_view *shard, struct 
     struct ko_cube_view *view = ko_new(1, sizeof *view, err);
     enum ko_code code = KO_OK;
 
-    if (!view)
+    if (!view) {
         return KO_E_MEMORY;
+    }
     view->lengths = (struct ko_cube_lengths){
         .foils = shard->lengths.foils, .appended = shard->lengths.appended, .outline = true};
     view->file = H5I_INVALID_HID;
     view->path = ko_copy(shard->path, err);
-    if (!view->path)
+    if (!view->path) {
         code = KO_E_MEMORY;
-    if (code == KO_OK && H5Lexists(shard->file, KO_CUBE_WHOLE, H5P_DEFAULT) == 0)
+    }
+    if (code == KO_OK && H5Lexists(shard->file, KO_CUBE_WHOLE, H5P_DEFAULT) == 0) {
         code = ko_fail(err, KO_E_INPUT, "%s: has no group '%s', compute the shard again",
                        shard->path, KO_CUBE_WHOLE);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_cube_open_object(shard->file, shard->path, KO_CUBE_WHOLE, H5I_GROUP, &view->file,
                                    err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_cube_view_read_attributes(view, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_cube_view_read_content(view, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         *out = view;
-    else
+    } else {
         ko_cube_view_close(view);
+    }
     return code;
 }
 
@@ -74,17 +81,21 @@ static enum ko_code read_index(struct ko_cube_shard *shard, enum ko_cube_axis ax
     const struct ko_strings *part = labels(shard->view, axis), *all = labels(shard->whole, axis);
     enum ko_code code = KO_OK;
 
-    if (part->n == 0)
+    if (part->n == 0) {
         return KO_OK;
+    }
     int32_t *index = shard->index[axis] = ko_new(part->n, sizeof *index, err);
-    if (!index)
+    if (!index) {
         return KO_E_MEMORY;
+    }
     code = ko_cube_view_transfer(shard->view, dataset, 0, (hsize_t)part->n, H5T_NATIVE_INT32, index,
                                  err);
-    for (size_t i = 0; i < part->n && code == KO_OK; i++)
+    for (size_t i = 0; i < part->n && code == KO_OK; i++) {
         if (index[i] < 0 || (size_t)index[i] >= all->n || (i > 0 && index[i] <= index[i - 1]) ||
-            strcmp(part->item[i], all->item[index[i]]) != 0)
+            strcmp(part->item[i], all->item[index[i]]) != 0) {
             code = wrong(shard, ko_cube_axis_name(axis), err);
+        }
+    }
     return code;
 }
 
@@ -93,11 +104,14 @@ static enum ko_code same_labels(const struct ko_cube_shard *shard, enum ko_cube_
 {
     const struct ko_strings *here = labels(shard->view, axis), *there = labels(shard->whole, axis);
 
-    if (here->n != there->n)
+    if (here->n != there->n) {
         return wrong(shard, ko_cube_axis_name(axis), err);
-    for (size_t i = 0; i < here->n; i++)
-        if (strcmp(here->item[i], there->item[i]) != 0)
+    }
+    for (size_t i = 0; i < here->n; i++) {
+        if (strcmp(here->item[i], there->item[i]) != 0) {
             return wrong(shard, ko_cube_axis_name(axis), err);
+        }
+    }
     return KO_OK;
 }
 
@@ -116,17 +130,22 @@ static enum ko_code check_axes(const struct ko_cube_shard *shard, struct ko_erro
     const struct ko_cube_axes *here = &shard->view->axes, *there = &shard->whole->axes;
     enum ko_code code = KO_OK;
 
-    for (size_t i = 0; i < sizeof axis / sizeof *axis && code == KO_OK; i++)
+    for (size_t i = 0; i < sizeof axis / sizeof *axis && code == KO_OK; i++) {
         code = same_labels(shard, axis[i], err);
-    for (size_t i = 0; i < sizeof plain / sizeof *plain && code == KO_OK; i++)
-        if (shard->view->lengths.n[plain[i]] != shard->whole->lengths.n[plain[i]])
+    }
+    for (size_t i = 0; i < sizeof plain / sizeof *plain && code == KO_OK; i++) {
+        if (shard->view->lengths.n[plain[i]] != shard->whole->lengths.n[plain[i]]) {
             code = wrong(shard, ko_cube_axis_name(plain[i]), err);
+        }
+    }
     if (code == KO_OK &&
-        !same_layers(here->window_size, here->n_sizes, there->window_size, there->n_sizes))
+        !same_layers(here->window_size, here->n_sizes, there->window_size, there->n_sizes)) {
         code = wrong(shard, "window_size", err);
+    }
     if (code == KO_OK &&
-        !same_layers(here->window_start, here->n_starts, there->window_start, there->n_starts))
+        !same_layers(here->window_start, here->n_starts, there->window_start, there->n_starts)) {
         code = wrong(shard, "window_start", err);
+    }
     return code;
 }
 
@@ -136,18 +155,22 @@ static enum ko_code read_identity(struct ko_cube_shard *shard, struct ko_error *
     const char *text = ko_cube_view_attribute(shard->view, "shard");
     enum ko_code code;
 
-    if (ko_cube_view_is_evaluation(shard->view) || !text)
+    if (ko_cube_view_is_evaluation(shard->view) || !text) {
         return ko_fail(err, KO_E_INPUT, "%s: is no shard, give files that run --shard wrote", path);
+    }
     code = ko_shard_parse(text, path, &shard->shard, err);
-    if (code == KO_E_MEMORY)
+    if (code == KO_E_MEMORY) {
         return code;
-    if (code != KO_OK)
+    }
+    if (code != KO_OK) {
         return ko_fail(err, KO_E_INPUT, "%s: attribute shard is '%.100s', expected K/N", path,
                        text);
+    }
     shard->plan_hash = ko_cube_view_attribute(shard->view, "plan_hash");
-    if (!shard->plan_hash || strlen(shard->plan_hash) != KO_CUBE_HASH_LENGTH)
+    if (!shard->plan_hash || strlen(shard->plan_hash) != KO_CUBE_HASH_LENGTH) {
         return ko_fail(err, KO_E_INPUT, "%s: attribute plan_hash has not %d digits", path,
                        KO_CUBE_HASH_LENGTH);
+    }
     return KO_OK;
 }
 
@@ -156,29 +179,37 @@ enum ko_code ko_cube_shard_open(const char *path, struct ko_cube_shard *out, str
     struct ko_cube_shard shard = {0};
     enum ko_code code = ko_cube_view_open(path, &shard.view, err);
 
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = read_identity(&shard, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_cube_view_open_outline(shard.view, &shard.whole, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = read_index(&shard, KO_AXIS_MODEL, "model_whole_index", err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = read_index(&shard, KO_AXIS_PROMPT, "prompt_whole_index", err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = read_index(&shard, KO_AXIS_HEAT_PROMPT, "heat_prompt_whole_index", err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = check_axes(&shard, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         *out = shard;
-    else
+    } else {
         ko_cube_shard_close(&shard);
+    }
     return code;
 }
 
 void ko_cube_shard_close(struct ko_cube_shard *shard)
 {
-    for (size_t i = 0; i < KO_CUBE_N_AXES; i++)
+    for (size_t i = 0; i < KO_CUBE_N_AXES; i++) {
         free(shard->index[i]);
+    }
     ko_cube_view_close(shard->whole);
     ko_cube_view_close(shard->view);
     *shard = (struct ko_cube_shard){0};

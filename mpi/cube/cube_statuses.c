@@ -24,25 +24,30 @@ static enum ko_code open_part(const struct ko_cube_new *cube, const char *name,
     size_t n;
 
     part->index = (size_t)(dataset - ko_cube_table);
-    if (cube->dataset[part->index] < 0)
+    if (cube->dataset[part->index] < 0) {
         return KO_OK;
+    }
     part->n = (size_t)cube->lengths.n[axis];
     code = ko_cube_n_elements(dataset, &cube->lengths, 2, &part->block, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_multiply(part->n, part->block, &n, name, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_cube_fact_index(cube->content->plan, axis, &part->of_fact, err);
-    if (code != KO_OK)
+    }
+    if (code != KO_OK) {
         return code;
+    }
     part->status = ko_new(n, 1, err);
     return part->status ? KO_OK : KO_E_MEMORY;
 }
 
 static void scatter(const struct part *part, int32_t fact, const uint8_t *record)
 {
-    if (part->block && part->of_fact[fact] >= 0)
+    if (part->block && part->of_fact[fact] >= 0) {
         memcpy(part->status + (size_t)part->of_fact[fact] * part->block, record + part->from,
                part->block);
+    }
 }
 
 static enum ko_code plan_model(const struct ko_cube_new *cube, const struct part *plain,
@@ -54,8 +59,9 @@ static enum ko_code plan_model(const struct ko_cube_new *cube, const struct part
 
     for (int32_t fact = 0; fact < plan->n_facts && code == KO_OK; fact++) {
         if (!(plain->block && plain->of_fact[fact] >= 0) &&
-            !(heat->block && heat->of_fact[fact] >= 0))
+            !(heat->block && heat->of_fact[fact] >= 0)) {
             continue;
+        }
         code = ko_plan_statuses(plan, model, fact, record, err);
         if (code == KO_OK) {
             scatter(plain, fact, record);
@@ -73,17 +79,20 @@ static enum ko_code write_part(const struct ko_cube_new *cube, const struct part
     hsize_t n = part->n * part->block;
     enum ko_code code = KO_OK;
 
-    if (part->block == 0)
+    if (part->block == 0) {
         return KO_OK;
-    for (int i = 0; i < ko_cube_n_axes(dataset); i++)
+    }
+    for (int i = 0; i < ko_cube_n_axes(dataset); i++) {
         count[i] = i ? cube->lengths.n[dataset->axis[i]] : 1;
+    }
     hid_t id = cube->dataset[part->index];
     hid_t space = H5Dget_space(id), memory = H5Screate_simple(1, &n, NULL);
     if (space < 0 || memory < 0 ||
         H5Sselect_hyperslab(space, H5S_SELECT_SET, first, NULL, count, NULL) < 0 ||
-        H5Dwrite(id, H5T_NATIVE_UINT8, memory, space, H5P_DEFAULT, part->status) < 0)
+        H5Dwrite(id, H5T_NATIVE_UINT8, memory, space, H5P_DEFAULT, part->status) < 0) {
         code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot write dataset '%s'", cube->path,
                             dataset->name);
+    }
     ko_hdf5_close(memory, &code, cube->path, err);
     ko_hdf5_close(space, &code, cube->path, err);
     return code;
@@ -96,27 +105,35 @@ enum ko_code ko_cube_fill_statuses(struct ko_cube_new *cube, struct ko_error *er
     uint8_t *record = NULL;
     enum ko_code code;
 
-    if (cube->lengths.evaluation)
+    if (cube->lengths.evaluation) {
         return KO_OK;
+    }
     heat.from = ko_plan_n_plain_statuses(plan);
     code = open_part(cube, "status", KO_AXIS_PROMPT, &plain, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = open_part(cube, "heat_status", KO_AXIS_HEAT_PROMPT, &heat, err);
-    if (code != KO_OK)
+    }
+    if (code != KO_OK) {
         goto done;
+    }
     record = ko_new((size_t)ko_plan_n_statuses(plan), 1, err);
-    if (!record)
+    if (!record) {
         code = KO_E_MEMORY;
+    }
     for (int32_t model = 0; model < plan->n_models && code == KO_OK; model++) {
-        if (plain.status)
+        if (plain.status) {
             memset(plain.status, 0, plain.n * plain.block);
-        if (heat.status)
+        }
+        if (heat.status) {
             memset(heat.status, 0, heat.n * heat.block);
+        }
         code = plan_model(cube, &plain, &heat, model, record, err);
-        if (code == KO_OK)
+        if (code == KO_OK) {
             code = write_part(cube, &plain, model, err);
-        if (code == KO_OK)
+        }
+        if (code == KO_OK) {
             code = write_part(cube, &heat, model, err);
+        }
     }
 done:
     free(record);

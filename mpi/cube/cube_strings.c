@@ -6,7 +6,7 @@
 #include "src/base/memory.h"
 
 /* The strings of one dataset on their way into the file: borrowed from the plan where they can be
- * stored as they are. */
+   stored as they are. */
 struct string_list {
     const char **item;      /* [n] */
     struct ko_strings made; /* those that had to be copied */
@@ -57,8 +57,9 @@ static const char *piece(const struct ko_cube_content *content, enum ko_cube_axi
         ko_plan_prompt(plan, (int32_t)model, ko_cube_fact(plan, axis, index));
 
     if (!content->tokenizer || !content->tokenizer[model] || prompt->reason != KO_RUNNABLE ||
-        position >= (size_t)prompt->n_tokens)
+        position >= (size_t)prompt->n_tokens) {
         return NULL;
+    }
     return ko_tokenizer_piece(content->tokenizer[model], prompt->token[position]);
 }
 
@@ -93,8 +94,9 @@ static enum ko_code add_clean(struct ko_strings *made, const char *text, struct 
 
     for (size_t i = 0; i < n;) {
         size_t length = 1;
-        while (length <= 4 && i + length <= n && !ko_utf8_valid(text + i, length))
+        while (length <= 4 && i + length <= n && !ko_utf8_valid(text + i, length)) {
             length++;
+        }
         if (length <= 4 && i + length <= n) {
             ko_text_add_bytes(&clean, text + i, length);
             i += length;
@@ -104,8 +106,9 @@ static enum ko_code add_clean(struct ko_strings *made, const char *text, struct 
         }
     }
     enum ko_code code = ko_text_check(&clean, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_strings_add(made, ko_text_str(&clean), err);
+    }
     ko_text_free(&clean);
     return code;
 }
@@ -121,12 +124,14 @@ static enum ko_code gather(const struct ko_cube_new *cube, const struct ko_cube_
         const char *text = or_empty(string_at(cube, dataset, at, buffer));
         if (text == buffer || !ko_utf8_valid(text, strlen(text))) {
             code = add_clean(&list->made, text, err);
-            if (code == KO_OK)
+            if (code == KO_OK) {
                 text = list->made.item[list->made.n - 1];
+            }
         }
         list->item[i] = text;
-        for (int k = n_axes - 1; k >= 0 && ++at[k] == cube->lengths.n[dataset->axis[k]]; k--)
+        for (int k = n_axes - 1; k >= 0 && ++at[k] == cube->lengths.n[dataset->axis[k]]; k--) {
             at[k] = 0;
+        }
     }
     return code;
 }
@@ -136,11 +141,13 @@ static char *characters(const char *const *item, size_t n, size_t width, struct 
 {
     size_t bytes;
 
-    if (ko_multiply(n, width, &bytes, "labels", err) != KO_OK)
+    if (ko_multiply(n, width, &bytes, "labels", err) != KO_OK) {
         return NULL;
+    }
     char *out = ko_new(bytes, 1, err);
-    for (size_t i = 0; out && i < n; i++)
+    for (size_t i = 0; out && i < n; i++) {
         memcpy(out + i * width, item[i], strnlen(item[i], width));
+    }
     return out;
 }
 
@@ -155,25 +162,30 @@ enum ko_code ko_cube_fill_strings(struct ko_cube_new *cube, size_t index, struct
     size_t n = 1;
     enum ko_code code = KO_OK;
 
-    for (int i = 0; i < n_axes && code == KO_OK; i++)
+    for (int i = 0; i < n_axes && code == KO_OK; i++) {
         code = ko_multiply(n, (size_t)cube->lengths.n[dataset->axis[i]], &n, dataset->name, err);
-    if (code != KO_OK)
+    }
+    if (code != KO_OK) {
         return code;
+    }
     list.item = ko_new(n, sizeof *list.item, err);
-    if (!list.item)
+    if (!list.item) {
         return KO_E_MEMORY;
+    }
     code = gather(cube, dataset, n_axes, n, &list, err);
     if (code == KO_OK && chars) {
         bytes = characters(list.item, n, (size_t)cube->lengths.n[KO_AXIS_LABEL_LENGTH], err);
         code = bytes ? KO_OK : err->code;
     }
-    if (code != KO_OK)
+    if (code != KO_OK) {
         goto done;
+    }
     type = ko_cube_new_type(dataset->type);
     if (type < 0 || H5Dwrite(cube->dataset[index], type, H5S_ALL, H5S_ALL, H5P_DEFAULT,
-                             chars ? (const void *)bytes : (const void *)list.item) < 0)
+                             chars ? (const void *)bytes : (const void *)list.item) < 0) {
         code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot write dataset '%s'", cube->path,
                             dataset->name);
+    }
 done:
     ko_hdf5_close(type, &code, cube->path, err);
     free(bytes);

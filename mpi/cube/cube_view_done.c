@@ -25,8 +25,9 @@ static bool is_done(const uint8_t *status, size_t block, const struct clean *cle
 
     for (size_t i = 0; i < block; i++) {
         if (status[prompt * block + i] == KO_PENDING ||
-            status[prompt * block + i] == KO_CELL_FAILED)
+            status[prompt * block + i] == KO_CELL_FAILED) {
             return false;
+        }
         any = any || status[prompt * block + i] != KO_NOT_PLANNED;
     }
     return !any || (!isnan(clean->logprob[prompt]) && clean->target_rank[prompt] >= 0 &&
@@ -39,15 +40,18 @@ static enum ko_code read_part(struct ko_cube_view *view, const struct part *part
     enum ko_code code =
         ko_cube_view_transfer(view, part->status, model, 1, H5T_NATIVE_UINT8, status, err);
 
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_cube_view_transfer(view, part->logprob, model, 1, H5T_NATIVE_FLOAT,
                                      clean->logprob, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_cube_view_transfer(view, part->target_rank, model, 1, H5T_NATIVE_INT32,
                                      clean->target_rank, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_cube_view_transfer(view, part->top1_id, model, 1, H5T_NATIVE_INT32,
                                      clean->top1_id, err);
+    }
     return code;
 }
 
@@ -61,26 +65,33 @@ static enum ko_code look_at(struct ko_cube_view *view, const struct ko_plan *pla
     uint8_t *status = NULL;
     enum ko_code code;
 
-    if (!ko_cube_view_has(view, part->status))
+    if (!ko_cube_view_has(view, part->status)) {
         return KO_OK;
+    }
     code = ko_cube_n_elements(ko_cube_find(part->status), &view->lengths, 2, &block, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_multiply(n, block, &bytes, part->status, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_cube_fact_index(plan, part->axis, &of_fact, err);
-    if (code != KO_OK)
+    }
+    if (code != KO_OK) {
         return code;
+    }
     status = ko_new(bytes, 1, err);
     clean.logprob = ko_new(n, sizeof *clean.logprob, err);
     clean.target_rank = ko_new(n, sizeof *clean.target_rank, err);
     clean.top1_id = ko_new(n, sizeof *clean.top1_id, err);
-    if (!status || !clean.logprob || !clean.target_rank || !clean.top1_id)
+    if (!status || !clean.logprob || !clean.target_rank || !clean.top1_id) {
         code = KO_E_MEMORY;
+    }
     for (int32_t model = 0; model < plan->n_models && code == KO_OK; model++) {
         code = read_part(view, part, (hsize_t)model, status, &clean, err);
-        for (int32_t fact = 0; fact < plan->n_facts && code == KO_OK; fact++)
-            if (of_fact[fact] >= 0 && !is_done(status, block, &clean, (size_t)of_fact[fact]))
+        for (int32_t fact = 0; fact < plan->n_facts && code == KO_OK; fact++) {
+            if (of_fact[fact] >= 0 && !is_done(status, block, &clean, (size_t)of_fact[fact])) {
                 done[(size_t)model * (size_t)plan->n_facts + (size_t)fact] = 0;
+            }
+        }
     }
     free(clean.top1_id);
     free(clean.target_rank);
@@ -98,16 +109,19 @@ static bool lacks_values(const struct ko_cube_slab *slab, const struct ko_plan *
 
     for (int64_t k = 0; k < slab->n_statuses; k++) {
         const int64_t at = p * slab->n_statuses + k;
-        if (slab->status[at] != KO_DONE)
+        if (slab->status[at] != KO_DONE) {
             continue;
+        }
         const int32_t size = (int32_t)(k % slab->n_sizes);
         const int32_t feature = (int32_t)(k / inner % plan->n_features);
         const int32_t axis = (int32_t)(k / inner / plan->n_features);
-        for (int32_t s = 0; s < slab->n_starts; s++)
+        for (int32_t s = 0; s < slab->n_starts; s++) {
             if (!ko_cube_slab_has(slab, at * slab->n_starts + s) &&
                 ko_plan_has(plan, slab->model, fact, ko_plan_route_of(plan, slab->heat, axis),
-                            feature, size, s))
+                            feature, size, s)) {
                 return true;
+            }
+        }
     }
     return false;
 }
@@ -120,7 +134,7 @@ static enum ko_code look_at_values(struct ko_cube_view *view, const struct ko_pl
     struct ko_cube_slab slab = {0};
     enum ko_code code = ko_cube_slab_open(view, heat, &slab, err);
 
-    for (int32_t m = 0; code == KO_OK && m < plan->n_models; m++)
+    for (int32_t m = 0; code == KO_OK && m < plan->n_models; m++) {
         for (int32_t first = 0; code == KO_OK && first < slab.n_prompts; first += slab.n) {
             code = ko_cube_slab_read(&slab, m, first, err);
             for (int32_t p = 0; code == KO_OK && p < slab.n; p++) {
@@ -128,6 +142,7 @@ static enum ko_code look_at_values(struct ko_cube_view *view, const struct ko_pl
                 *is = *is && !lacks_values(&slab, plan, fact_of[first + p], p);
             }
         }
+    }
     ko_cube_slab_close(&slab);
     return code;
 }
@@ -146,21 +161,28 @@ enum ko_code ko_cube_view_done(struct ko_cube_view *view, const struct ko_plan *
     enum ko_code code = KO_OK;
 
     ko_cube_lengths_of_plan(plan, &lengths);
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         if (lengths.n[KO_AXIS_MODEL] != view->lengths.n[KO_AXIS_MODEL] ||
-            lengths.n[parts[i].axis] != view->lengths.n[parts[i].axis])
+            lengths.n[parts[i].axis] != view->lengths.n[parts[i].axis]) {
             return ko_fail(err, KO_E_INPUT, "%s: has other axes than the plan", view->path);
+        }
+    }
     uint8_t *found = ko_new(n, 1, err);
-    if (!found)
+    if (!found) {
         return KO_E_MEMORY;
-    for (size_t i = 0; i < n; i++)
+    }
+    for (size_t i = 0; i < n; i++) {
         found[i] = 1;
-    for (size_t i = 0; i < sizeof parts / sizeof *parts && code == KO_OK; i++)
+    }
+    for (size_t i = 0; i < sizeof parts / sizeof *parts && code == KO_OK; i++) {
         code = look_at(view, plan, &parts[i], found, err);
-    for (int heat = 0; heat < 2 && code == KO_OK && plan->kind == KO_PLAN_SWEEP; heat++)
+    }
+    for (int heat = 0; heat < 2 && code == KO_OK && plan->kind == KO_PLAN_SWEEP; heat++) {
         code = look_at_values(view, plan, heat, found, err);
-    for (size_t i = 0; i < n && code == KO_OK; i++)
+    }
+    for (size_t i = 0; i < n && code == KO_OK; i++) {
         done[i] = found[i];
+    }
     free(found);
     return code;
 }

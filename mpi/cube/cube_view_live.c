@@ -12,15 +12,18 @@ static enum ko_code find_row(const struct ko_cube_view *view, hsize_t *row, stru
     const hsize_t n = view->lengths.n[KO_AXIS_RUN];
     int32_t ranks[KO_CUBE_RUNS];
 
-    if (n == 0 || n > KO_CUBE_RUNS)
+    if (n == 0 || n > KO_CUBE_RUNS) {
         return ko_fail(err, KO_E_INPUT, "%s: the run table has %llu rows, expected 1 to %d",
                        view->path, (unsigned long long)n, KO_CUBE_RUNS);
+    }
     const enum ko_code code =
         ko_cube_view_transfer(view, "run_ranks", 0, n, H5T_NATIVE_INT32, ranks, err);
-    if (code != KO_OK)
+    if (code != KO_OK) {
         return code;
-    for (*row = 0; *row < n && ranks[*row] >= 0;)
+    }
+    for (*row = 0; *row < n && ranks[*row] >= 0;) {
         ++*row;
+    }
     return KO_OK;
 }
 
@@ -31,17 +34,20 @@ static enum ko_code read_text(const struct ko_cube_view *view, const char *name,
     char *bytes = ko_new(width + 1, 1, err);
     enum ko_code code = KO_OK;
 
-    if (!bytes)
+    if (!bytes) {
         return KO_E_MEMORY;
+    }
     hid_t type = ko_cube_new_type(KO_TYPE_CHAR);
-    if (type < 0)
+    if (type < 0) {
         code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot make a type", view->path);
-    else
+    } else {
         code = ko_cube_view_transfer(view, name, row, 1, type, bytes, err);
+    }
     ko_hdf5_close(type, &code, view->path, err);
     size_t n = strnlen(bytes, width < 255 ? width : 255);
-    while (n && !ko_utf8_valid(bytes, n))
+    while (n && !ko_utf8_valid(bytes, n)) {
         n--;
+    }
     memcpy(out, bytes, n);
     out[n] = '\0';
     free(bytes);
@@ -71,11 +77,14 @@ enum ko_code ko_cube_view_live(struct ko_cube_view *view, struct ko_cube_live *o
                                      err);
         live.begun = live.begun && isfinite(*number[i].to);
     }
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = read_text(view, "run_host", row, live.host, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = read_text(view, "run_job", row, live.job, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         *out = live.begun ? live : (struct ko_cube_live){0};
+    }
     return code;
 }

@@ -15,11 +15,13 @@ enum ko_code ko_cube_view_run_log(struct ko_cube_view *view, char **out, struct 
     char *text = ko_new((size_t)n + 1, 1, err);
     enum ko_code code = text ? KO_OK : KO_E_MEMORY;
 
-    if (code == KO_OK && n > 0)
+    if (code == KO_OK && n > 0) {
         code = ko_cube_view_transfer(view, "run_log", 0, n, H5T_NATIVE_UINT8, text, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         *out = text;
-    else
+    } else {
         free(text);
+    }
     return code;
 }

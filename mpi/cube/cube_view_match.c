@@ -44,14 +44,16 @@ static enum ko_code match_labels(const struct ko_cube_view *view, const struct k
 
     for (size_t i = 0; i < stored->n && i < n; i++) {
         const char *wanted = ko_cube_label(plan, axis, i, buffer);
-        if (strcmp(stored->item[i], wanted) == 0)
+        if (strcmp(stored->item[i], wanted) == 0) {
             continue;
+        }
         (void)snprintf(what, sizeof what, "number %zu on the axis %s", i + 1,
                        ko_cube_axis_name(axis));
         return differs(view, err, what, stored->item[i], wanted);
     }
-    if (stored->n == n)
+    if (stored->n == n) {
         return KO_OK;
+    }
     (void)snprintf(what, sizeof what, "the length of the axis %s", ko_cube_axis_name(axis));
     (void)snprintf(left, sizeof left, "%zu", stored->n);
     (void)snprintf(right, sizeof right, "%zu", n);
@@ -65,12 +67,15 @@ static enum ko_code match_layers(const struct ko_cube_view *view, const char *na
     struct ko_text left = {0}, right = {0};
     enum ko_code code = KO_OK;
 
-    if (n_stored == n && (n == 0 || memcmp(stored, wanted, (size_t)n * sizeof *wanted) == 0))
+    if (n_stored == n && (n == 0 || memcmp(stored, wanted, (size_t)n * sizeof *wanted) == 0)) {
         return KO_OK;
-    for (int32_t i = 0; i < n_stored; i++)
+    }
+    for (int32_t i = 0; i < n_stored; i++) {
         ko_text_add(&left, "%s%d", i ? " " : "", stored[i]);
-    for (int32_t i = 0; i < n; i++)
+    }
+    for (int32_t i = 0; i < n; i++) {
         ko_text_add(&right, "%s%d", i ? " " : "", wanted[i]);
+    }
     code = differs(view, err, name, ko_text_str(&left), ko_text_str(&right));
     ko_text_free(&left);
     ko_text_free(&right);
@@ -93,15 +98,18 @@ static enum ko_code match_axes(const struct ko_cube_view *view, const struct ko_
     enum ko_code code = KO_OK;
 
     ko_cube_lengths_of_plan(plan, &lengths);
-    for (size_t i = 0; i < sizeof label / sizeof *label && code == KO_OK; i++)
+    for (size_t i = 0; i < sizeof label / sizeof *label && code == KO_OK; i++) {
         code = match_labels(view, plan, label[i].axis, label[i].stored,
                             (size_t)lengths.n[label[i].axis], err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = match_layers(view, "the axis window_size", axes->window_size, axes->n_sizes,
                             plan->size, (int32_t)lengths.n[KO_AXIS_WINDOW_SIZE], err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = match_layers(view, "the axis window_start", axes->window_start, axes->n_starts,
                             plan->start, (int32_t)lengths.n[KO_AXIS_WINDOW_START], err);
+    }
     return code;
 }
 
@@ -110,8 +118,9 @@ static enum ko_code match_attribute(const struct ko_cube_view *view, const char 
 {
     const char *stored = ko_cube_view_attribute(view, name);
 
-    if (stored && strcmp(stored, wanted) == 0)
+    if (stored && strcmp(stored, wanted) == 0) {
         return KO_OK;
+    }
     return differs(view, err, what, stored ? stored : "", wanted);
 }
 
@@ -121,8 +130,9 @@ static enum ko_code match_score(const struct ko_cube_view *view, const struct ko
 {
     const char *stored = ko_cube_view_attribute(view, "score");
 
-    if (!stored || strcmp(stored, ko_score_words[plan->score]) == 0)
+    if (!stored || strcmp(stored, ko_score_words[plan->score]) == 0) {
         return KO_OK;
+    }
     return differs(view, err, "prompts.score", stored, ko_score_words[plan->score]);
 }
 
@@ -133,10 +143,12 @@ static enum ko_code match_shard(const struct ko_cube_view *view, const struct ko
     const char *stored = ko_cube_view_attribute(view, "shard");
     char wanted[32] = "none";
 
-    if (shard->of > 0)
+    if (shard->of > 0) {
         (void)snprintf(wanted, sizeof wanted, "%d/%d", shard->number, shard->of);
-    if (strcmp(stored ? stored : "none", wanted) == 0)
+    }
+    if (strcmp(stored ? stored : "none", wanted) == 0) {
         return KO_OK;
+    }
     return differs(view, err, "the shard", stored ? stored : "none", wanted);
 }
 
@@ -147,27 +159,36 @@ enum ko_code ko_cube_view_matches(const struct ko_cube_view *view, const struct 
     char hash[33];
     enum ko_code code;
 
-    if (view->lengths.evaluation != evaluation)
+    if (view->lengths.evaluation != evaluation) {
         return differs(view, err, "its kind", evaluation ? "sweep" : "evaluation",
                        evaluation ? "evaluation" : "sweep");
+    }
     code = match_shard(view, &plan->shard, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code =
             match_labels(view, plan, KO_AXIS_MODEL, &view->axes.model, (size_t)plan->n_models, err);
-    for (int32_t i = 0; i < plan->n_models && code == KO_OK; i++)
+    }
+    for (int32_t i = 0; i < plan->n_models && code == KO_OK; i++) {
         code = match_model(view, &plan->model[i], (size_t)i, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = match_attribute(view, "backend", "the backend", backend, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = match_attribute(view, "precision", "the precision", precision, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = match_score(view, plan, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = match_axes(view, plan, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_plan_hash(plan, hash, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code =
             match_attribute(view, "plan_hash", "the hash of spec, prompts and tokens", hash, err);
+    }
     return code;
 }

@@ -56,13 +56,16 @@ static enum ko_code read_prompt(struct ko_cube_view *view, struct part *part, in
 
     rows.n_values = part->n_values;
     rows.dataset = part->heat ? "heat_reused" : "reused";
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_cube_view_rows_uint8(view, &rows, part->mark, err);
+    }
     rows.dataset = part->heat ? "heat_logprob" : "logprob";
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_cube_view_rows_float(view, &rows, part->logprob, err);
-    for (int64_t i = 0; i < part->n_values && code == KO_OK; i++)
+    }
+    for (int64_t i = 0; i < part->n_values && code == KO_OK; i++) {
         part->mark[i] = part->mark[i] == 1 && isfinite(part->logprob[i]);
+    }
     return code;
 }
 
@@ -72,19 +75,24 @@ static bool is_unsettled(const struct ko_plan *plan, const struct part *part, in
 {
     const int32_t n_sources = part->heat ? plan->n_source_positions : 1;
 
-    for (int32_t r = 0; r < plan->n_routes; r++)
-        for (int32_t f = 0; f < plan->n_features && plan->route[r].heat == part->heat; f++)
-            for (int32_t j = 0; j < n_sources; j++)
+    for (int32_t r = 0; r < plan->n_routes; r++) {
+        for (int32_t f = 0; f < plan->n_features && plan->route[r].heat == part->heat; f++) {
+            for (int32_t j = 0; j < n_sources; j++) {
                 for (int32_t k = 0; k < plan->n_sizes; k++) {
                     const int64_t slot = ko_plan_status_slot(plan, r, f, j, k);
                     const int64_t at = slot - part->first_status;
                     bool all = part->planned[slot] == KO_PENDING && part->status[at] != KO_DONE;
-                    for (int32_t s = 0; s < plan->n_starts && all; s++)
+                    for (int32_t s = 0; s < plan->n_starts && all; s++) {
                         all = part->mark[at * plan->n_starts + s] == 1 ||
                               !ko_plan_has(plan, model, fact, r, f, k, s);
-                    if (all)
+                    }
+                    if (all) {
                         return true;
+                    }
                 }
+            }
+        }
+    }
     return false;
 }
 
@@ -94,18 +102,22 @@ static enum ko_code look_at(struct ko_cube_view *view, const struct ko_plan *pla
 {
     enum ko_code code = KO_OK;
 
-    for (int32_t m = 0; m < plan->n_models; m++)
+    for (int32_t m = 0; m < plan->n_models; m++) {
         for (int32_t p = 0; p < part->n_prompts && code == KO_OK; p++) {
             const int32_t fact = part->fact[p];
             code = read_prompt(view, part, m, p, err);
-            if (code == KO_OK)
+            if (code == KO_OK) {
                 code = ko_taken_add(taken, m, fact, part->mark, part->first_value, part->n_values,
                                     err);
-            if (code == KO_OK && ko_taken_of(taken, m, fact))
+            }
+            if (code == KO_OK && ko_taken_of(taken, m, fact)) {
                 code = ko_plan_statuses(plan, m, fact, part->planned, err);
-            if (code == KO_OK && ko_taken_of(taken, m, fact) && is_unsettled(plan, part, m, fact))
+            }
+            if (code == KO_OK && ko_taken_of(taken, m, fact) && is_unsettled(plan, part, m, fact)) {
                 unsettled[(size_t)m * (size_t)plan->n_facts + (size_t)fact] = 1;
+            }
         }
+    }
     return code;
 }
 
@@ -115,21 +127,25 @@ enum ko_code ko_cube_view_taken(struct ko_cube_view *view, const struct ko_plan 
     struct ko_taken *taken = NULL;
 
     *out = NULL;
-    if (!view->lengths.reused)
+    if (!view->lengths.reused) {
         return KO_OK;
+    }
     enum ko_code code = ko_taken_new(plan, &taken, err);
     for (int k = 0; k < 2 && code == KO_OK; k++) {
         struct part part = {0};
-        if (!ko_cube_view_has(view, k ? "heat_reused" : "reused"))
+        if (!ko_cube_view_has(view, k ? "heat_reused" : "reused")) {
             continue;
+        }
         code = open_part(plan, k == 1, &part, err);
-        if (code == KO_OK)
+        if (code == KO_OK) {
             code = look_at(view, plan, &part, taken, unsettled, err);
+        }
         close_part(&part);
     }
-    if (code == KO_OK)
+    if (code == KO_OK) {
         *out = taken;
-    else
+    } else {
         ko_taken_free(taken);
+    }
     return code;
 }

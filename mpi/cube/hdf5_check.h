@@ -1,5 +1,5 @@
 /* Every HDF5 call is checked: what the library says becomes one line of ours, and nothing is
- * printed by it. */
+   printed by it. */
 #ifndef KO_MPI_CUBE_HDF5_CHECK_H
 #define KO_MPI_CUBE_HDF5_CHECK_H
 
@@ -9,7 +9,7 @@
 #include "src/base/error.h"
 
 /* Turns off HDF5's own printing of errors, and the loading of plug-ins. Every function of the cube
- * that others call begins with it. */
+   that others call begins with it. */
 void ko_hdf5_quiet(void);
 
 /* What is said of a file that another program has locked. */
@@ -18,7 +18,7 @@ void ko_hdf5_quiet(void);
 bool ko_hdf5_is_busy(const struct ko_error *err);
 
 /* Returns code with err "formatted text: innermost reason on HDF5's error stack", newlines removed;
- * clears the stack. */
+   clears the stack. */
 enum ko_code ko_hdf5_fail(struct ko_error *err, enum ko_code code, const char *format, ...)
     KO_PRINTF(3, 4);
 

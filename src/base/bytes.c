@@ -11,8 +11,9 @@ static const int64_t NO_STRING = -1;
 void ko_put_int(struct ko_bytes *b, int64_t value)
 {
     unsigned char byte[WORD];
-    for (unsigned i = 0; i < WORD; i++)
+    for (unsigned i = 0; i < WORD; i++) {
         byte[i] = (unsigned char)((uint64_t)value >> (8 * i));
+    }
     ko_text_add_bytes(&b->data, byte, WORD);
 }
 
@@ -25,10 +26,11 @@ void ko_put_double(struct ko_bytes *b, double value)
 
 void ko_put_string(struct ko_bytes *b, const char *text)
 {
-    if (!text)
+    if (!text) {
         ko_put_int(b, NO_STRING);
-    else
+    } else {
         ko_put_blob(b, text, strlen(text));
+    }
 }
 
 void ko_put_blob(struct ko_bytes *b, const void *bytes, size_t n)
@@ -61,10 +63,12 @@ int64_t ko_get_int(struct ko_bytes *b)
 {
     const unsigned char *byte = (const unsigned char *)take(b, WORD);
     uint64_t value = 0;
-    if (!byte)
+    if (!byte) {
         return 0;
-    for (unsigned i = 0; i < WORD; i++)
+    }
+    for (unsigned i = 0; i < WORD; i++) {
         value |= (uint64_t)byte[i] << (8 * i);
+    }
     return (int64_t)value;
 }
 
@@ -79,31 +83,37 @@ double ko_get_double(struct ko_bytes *b)
 char *ko_get_string(struct ko_bytes *b, struct ko_error *err)
 {
     int64_t n = ko_get_int(b);
-    if (n == NO_STRING && !b->broken)
+    if (n == NO_STRING && !b->broken) {
         return NULL;
-    if (n < 0)
+    }
+    if (n < 0) {
         b->broken = 1;
+    }
     const char *bytes = take(b, n < 0 ? 0 : (size_t)n);
     if (!bytes) {
         (void)ko_fail(err, KO_E_FAILED, "message: a string is missing or damaged");
         return NULL;
     }
     char *text = ko_copy_n(bytes, (size_t)n, err);
-    if (!text)
+    if (!text) {
         b->broken = 1;
+    }
     return text;
 }
 
 void ko_get_blob(struct ko_bytes *b, void *bytes, size_t n)
 {
     int64_t stored = ko_get_int(b);
-    if (stored < 0 || (uint64_t)stored != n)
+    if (stored < 0 || (uint64_t)stored != n) {
         b->broken = 1;
+    }
     const char *from = take(b, n);
-    if (n == 0)
+    if (n == 0) {
         return;
-    if (from)
+    }
+    if (from) {
         memcpy(bytes, from, n);
-    else
+    } else {
         memset(bytes, 0, n);
+    }
 }

@@ -1,5 +1,5 @@
 /* A little-endian byte stream for messages between ranks of one program: written and read in the
- * same order. */
+   same order. */
 #ifndef KO_BASE_BYTES_H
 #define KO_BASE_BYTES_H
 

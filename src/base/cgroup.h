@@ -1,5 +1,5 @@
 /* The quota of processor time that control groups give this process: what containers and batch
- * systems set with `docker --cpus`, Kubernetes' limits or systemd's CPUQuota. */
+   systems set with `docker --cpus`, Kubernetes' limits or systemd's CPUQuota. */
 #ifndef KO_BASE_CGROUP_H
 #define KO_BASE_CGROUP_H
 

@@ -1,5 +1,5 @@
 /* Whether a file may still be written: asked right before every write by code that does not know
- * who decides. */
+   who decides. */
 #ifndef KO_BASE_CONSENT_H
 #define KO_BASE_CONSENT_H
 

@@ -98,7 +98,7 @@ int ko_cpus_together(const struct ko_cpus *all, int n)
 }
 
 /* ----------------------------------------------------------------------------------------------
- * the number of threads */
+   the number of threads */
 
 static const char *skip_space(const char *text)
 {

@@ -8,7 +8,7 @@
 #include "src/base/printable.h"
 
 /* The start of a text as one line that is safe to print. `cut`: the text goes on behind its end,
- * which may be in the middle of a character; then, and where not all fits, dots follow. */
+   which may be in the middle of a character; then, and where not all fits, dots follow. */
 static void tidy(const char *from, bool cut, char to[KO_ERROR_TEXT])
 {
     const size_t n = strlen(from);
@@ -18,8 +18,9 @@ static void tidy(const char *from, bool cut, char to[KO_ERROR_TEXT])
         const bool blank = strchr("\t\n\r", from[at]) != NULL;
         const size_t length = ko_printable_next(from + at, n - at, piece);
         const size_t bytes = blank ? 1 : strlen(piece);
-        if (used + bytes + sizeof "..." > KO_ERROR_TEXT || (cut && n - at < 4))
+        if (used + bytes + sizeof "..." > KO_ERROR_TEXT || (cut && n - at < 4)) {
             break;
+        }
         memcpy(to + used, blank ? " " : piece, bytes);
         used += bytes;
         at += length;
@@ -29,8 +30,9 @@ static void tidy(const char *from, bool cut, char to[KO_ERROR_TEXT])
 
 enum ko_code ko_fail(struct ko_error *err, enum ko_code code, const char *format, ...)
 {
-    if (!err)
+    if (!err) {
         return code;
+    }
     /* An argument may be err's own text. */
     char text[KO_ERROR_TEXT] = "";
     va_list arguments;
@@ -44,8 +46,9 @@ enum ko_code ko_fail(struct ko_error *err, enum ko_code code, const char *format
 
 enum ko_code ko_fail_in(struct ko_error *err, const char *format, ...)
 {
-    if (!err)
+    if (!err) {
         return KO_E_FAILED;
+    }
     char where[KO_ERROR_TEXT] = "";
     char text[KO_ERROR_TEXT] = "";
     va_list arguments;

@@ -1,5 +1,5 @@
 /* Errors: every function that can fail returns an enum ko_code and fills a caller-owned struct
- * ko_error. */
+   ko_error. */
 #ifndef KO_BASE_ERROR_H
 #define KO_BASE_ERROR_H
 
@@ -34,7 +34,7 @@ struct ko_error {
 };
 
 /* Fills err (which may be NULL) and returns code, so that a failing function can `return
- * ko_fail(...)`. */
+   ko_fail(...)`. */
 enum ko_code ko_fail(struct ko_error *err, enum ko_code code, const char *format, ...)
     KO_PRINTF(3, 4);
 

@@ -17,14 +17,17 @@ static enum ko_code read_all(int fd, const char *path, char *bytes, size_t n, st
 {
     for (size_t done = 0; done < n;) {
         ssize_t got = read(fd, bytes + done, n - done);
-        if (got < 0 && errno == EINTR)
+        if (got < 0 && errno == EINTR) {
             continue;
-        if (got < 0)
+        }
+        if (got < 0) {
             return ko_fail(err, KO_E_INPUT, "%s: cannot be read: %s", path, strerror(errno));
-        if (got == 0)
+        }
+        if (got == 0) {
             return ko_fail(err, KO_E_INPUT,
                            "%s: ended after %zu of %zu bytes, it was changed while being read",
                            path, done, n);
+        }
         done += (size_t)got;
     }
     return KO_OK;
@@ -35,16 +38,20 @@ static enum ko_code checked_size(int fd, const char *path, size_t max_bytes, siz
                                  struct ko_error *err)
 {
     struct stat info;
-    if (fstat(fd, &info) != 0)
+    if (fstat(fd, &info) != 0) {
         return ko_fail(err, KO_E_INPUT, "%s: cannot be read: %s", path, strerror(errno));
-    if (S_ISDIR(info.st_mode))
+    }
+    if (S_ISDIR(info.st_mode)) {
         return ko_fail(err, KO_E_INPUT, "%s: is a folder, expected a file", path);
-    if (!S_ISREG(info.st_mode))
+    }
+    if (!S_ISREG(info.st_mode)) {
         return ko_fail(err, KO_E_INPUT, "%s: is not a regular file but %s", path,
                        ko_file_kind(info.st_mode));
-    if ((uintmax_t)info.st_size > max_bytes)
+    }
+    if ((uintmax_t)info.st_size > max_bytes) {
         return ko_fail(err, KO_E_INPUT, "%s: has %lld bytes, expected at most %zu", path,
                        (long long)info.st_size, max_bytes);
+    }
     *n = (size_t)info.st_size;
     return KO_OK;
 }
@@ -56,21 +63,25 @@ enum ko_code ko_file_read(const char *path, size_t max_bytes, char **bytes, size
     size_t size = 0;
     /* Without O_NONBLOCK the opening of a pipe would wait for its writer. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
+    if (fd < 0) {
         return ko_fail(err, KO_E_INPUT, "%s: cannot be opened: %s", path, strerror(errno));
+    }
     enum ko_code code = checked_size(fd, path, max_bytes, &size, err);
-    if (code)
+    if (code != KO_OK) {
         goto done;
+    }
     block = ko_new(size + 1, 1, err);
     if (!block) {
         code = KO_E_MEMORY;
         goto done;
     }
     code = read_all(fd, path, block, size, err);
-    if (!code)
+    if (code == KO_OK) {
         code = ko_content_check(block, size, path, err);
-    if (code)
+    }
+    if (code != KO_OK) {
         goto done;
+    }
     *bytes = block;
     *n = size;
     block = NULL;
@@ -83,16 +94,19 @@ done:
 char *ko_path_join(const char *folder, const char *name, struct ko_error *err)
 {
     size_t n_folder = folder ? strlen(folder) : 0;
-    if (name[0] == '/' || n_folder == 0)
+    if (name[0] == '/' || n_folder == 0) {
         return ko_copy(name, err);
+    }
     size_t n_slash = folder[n_folder - 1] == '/' ? 0 : 1;
     size_t n_name = strlen(name);
     char *path = ko_new(n_folder + n_slash + n_name + 1, 1, err);
-    if (!path)
+    if (!path) {
         return NULL;
+    }
     memcpy(path, folder, n_folder);
-    if (n_slash)
+    if (n_slash) {
         path[n_folder] = '/';
+    }
     memcpy(path + n_folder + n_slash, name, n_name + 1);
     return path;
 }
@@ -100,8 +114,9 @@ char *ko_path_join(const char *folder, const char *name, struct ko_error *err)
 /* The end of path[0..n) without trailing slashes; a lone root slash stays. */
 static size_t without_slashes(const char *path, size_t n)
 {
-    while (n > 1 && path[n - 1] == '/')
+    while (n > 1 && path[n - 1] == '/') {
         n--;
+    }
     return n;
 }
 
@@ -109,16 +124,18 @@ static size_t without_slashes(const char *path, size_t n)
 static size_t last_begins(const char *path, size_t n)
 {
     size_t begin = n;
-    while (begin > 0 && path[begin - 1] != '/')
+    while (begin > 0 && path[begin - 1] != '/') {
         begin--;
+    }
     return begin;
 }
 
 char *ko_path_folder(const char *path, struct ko_error *err)
 {
     size_t n = last_begins(path, without_slashes(path, strlen(path)));
-    if (n == 0)
+    if (n == 0) {
         return ko_copy(".", err);
+    }
     return ko_copy_n(path, without_slashes(path, n), err);
 }
 
@@ -126,8 +143,9 @@ char *ko_path_last(const char *path, struct ko_error *err)
 {
     size_t n = without_slashes(path, strlen(path));
     size_t begin = last_begins(path, n);
-    if (begin == n)
+    if (begin == n) {
         begin = 0;
+    }
     return ko_copy_n(path + begin, n - begin, err);
 }
 
@@ -144,11 +162,12 @@ static char *link_target(const char *path, struct ko_error *err)
     target[n] = '\0';
     char *folder = target[0] == '/' ? NULL : ko_path_folder(path, err);
     char *joined = NULL;
-    if (target[0] == '/')
+    if (target[0] == '/') {
         joined = ko_copy(target, err);
-    else if (folder)
+    } else if (folder) {
         joined =
             strcmp(folder, ".") == 0 ? ko_copy(target, err) : ko_path_join(folder, target, err);
+    }
     free(folder);
     return joined;
 }
@@ -161,11 +180,12 @@ char *ko_path_follow(const char *path, struct ko_error *err)
 
     for (int n = 0; at && lstat(at, &info) == 0 && S_ISLNK(info.st_mode); n++) {
         char *next = NULL;
-        if (n == MOST_LINKS)
+        if (n == MOST_LINKS) {
             (void)ko_fail(err, KO_E_INPUT, "%s: too many symbolic links, choose another name",
                           path);
-        else
+        } else {
             next = link_target(at, err);
+        }
         free(at);
         at = next;
     }

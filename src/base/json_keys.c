@@ -106,7 +106,7 @@ static enum ko_code list_keys(const char *bytes, size_t n, struct keys *keys, st
 {
     size_t open[KO_JSON_DEPTH + 2] = {0}, depth = 0, objects = 0;
     enum ko_code code = KO_OK;
-    for (size_t at = 0; !code && at < n;) {
+    for (size_t at = 0; code == KO_OK && at < n;) {
         const size_t end = bytes[at] == '"' ? string_end(bytes, n, at) : at + 1;
         if (bytes[at] == '"') {
             size_t next = end;
@@ -174,7 +174,7 @@ enum ko_code ko_json_keys_check(const char *bytes, size_t n, const char *where, 
         return KO_OK;
     }
     enum ko_code code = list_keys(bytes, n, &keys, err);
-    if (!code) {
+    if (code == KO_OK) {
         code = fail_duplicate(bytes, &keys, where, err);
     }
     for (size_t k = 0; k < keys.n; k++) {

@@ -10,8 +10,9 @@
 
 static bool speaks(const struct ko_log *log, enum ko_log_level level)
 {
-    if (!log || !log->stream || level > log->level)
+    if (!log || !log->stream || level > log->level) {
         return false;
+    }
     return level != KO_LOG_INFO || log->root;
 }
 

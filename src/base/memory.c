@@ -33,14 +33,17 @@ void *ko_new(size_t n, size_t size, struct ko_error *err)
 
 void *ko_grow(void *old, size_t *capacity, size_t needed, size_t size, struct ko_error *err)
 {
-    if (old && needed <= *capacity)
+    if (old && needed <= *capacity) {
         return old;
+    }
     size_t had = old ? *capacity : 0;
     size_t target = had > SIZE_MAX / 2 ? needed : had + had / 2;
-    if (target < needed)
+    if (target < needed) {
         target = needed;
-    if (target < FIRST_CAPACITY)
+    }
+    if (target < FIRST_CAPACITY) {
         target = FIRST_CAPACITY;
+    }
 
     size_t bytes = 0;
     if (__builtin_mul_overflow(target, size, &bytes) || bytes > PTRDIFF_MAX) {
@@ -64,8 +67,9 @@ char *ko_copy_n(const char *text, size_t n, struct ko_error *err)
         (void)out_of_memory(n, 1, err);
         return NULL;
     }
-    if (n)
+    if (n) {
         memcpy(copy, text, n);
+    }
     copy[n] = '\0';
     return copy;
 }
@@ -78,9 +82,10 @@ char *ko_copy(const char *text, struct ko_error *err)
 enum ko_code ko_multiply(size_t a, size_t b, size_t *out, const char *what, struct ko_error *err)
 {
     size_t product = 0;
-    if (__builtin_mul_overflow(a, b, &product))
+    if (__builtin_mul_overflow(a, b, &product)) {
         return ko_fail(err, KO_E_INPUT, "%s: %zu times %zu is too large for this machine", what, a,
                        b);
+    }
     *out = product;
     return KO_OK;
 }
@@ -88,9 +93,10 @@ enum ko_code ko_multiply(size_t a, size_t b, size_t *out, const char *what, stru
 enum ko_code ko_add(size_t a, size_t b, size_t *out, const char *what, struct ko_error *err)
 {
     size_t sum = 0;
-    if (__builtin_add_overflow(a, b, &sum))
+    if (__builtin_add_overflow(a, b, &sum)) {
         return ko_fail(err, KO_E_INPUT, "%s: %zu plus %zu is too large for this machine", what, a,
                        b);
+    }
     *out = sum;
     return KO_OK;
 }

@@ -31,12 +31,15 @@ static enum ko_code system_fail(struct ko_error *err, const char *path, const ch
 /* This machine's name as part of a file's. */
 static void name_host(char host[HOST_BYTES])
 {
-    if (gethostname(host, HOST_BYTES) != 0)
+    if (gethostname(host, HOST_BYTES) != 0) {
         (void)snprintf(host, HOST_BYTES, "host");
+    }
     host[HOST_BYTES - 1] = '\0';
-    for (char *c = host; *c; c++)
-        if (*c == '/' || *c == '-')
+    for (char *c = host; *c; c++) {
+        if (*c == '/' || *c == '-') {
             *c = '_';
+        }
+    }
 }
 
 /* Whether `name` is BEGIN-PID-N of a process that is gone. */
@@ -45,11 +48,13 @@ static bool is_stale(const char *name, const char *begin)
     const size_t n = strlen(begin);
     char *end = NULL;
 
-    if (strncmp(name, begin, n) != 0 || name[n] < '1' || name[n] > '9')
+    if (strncmp(name, begin, n) != 0 || name[n] < '1' || name[n] > '9') {
         return false;
+    }
     const long process = strtol(name + n, &end, 10);
-    if (*end != '-' || end[1] < '0' || end[1] > '9' || process > INT32_MAX)
+    if (*end != '-' || end[1] < '0' || end[1] > '9' || process > INT32_MAX) {
         return false;
+    }
     (void)strtol(end + 1, &end, 10);
     return *end == '\0' && kill((pid_t)process, 0) != 0 && errno == ESRCH;
 }
@@ -63,17 +68,20 @@ static enum ko_code remove_stale(const char *path, const char *host, struct ko_e
     DIR *list = code == KO_OK ? opendir(folder) : NULL;
 
     ko_text_add(&begin, "%s.new-%s-", last ? last : "", host);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_text_check(&begin, err);
+    }
     for (const struct dirent *entry; code == KO_OK && list && (entry = readdir(list));) {
         char *stale =
             is_stale(entry->d_name, begin.data) ? ko_path_join(folder, entry->d_name, NULL) : NULL;
-        if (stale)
+        if (stale) {
             (void)unlink(stale);
+        }
         free(stale);
     }
-    if (list)
+    if (list) {
         (void)closedir(list);
+    }
     ko_text_free(&begin);
     free(folder);
     free(last);
@@ -90,27 +98,33 @@ enum ko_code ko_new_file_open(const char *path, struct ko_new_file *out, struct 
     int id = -1;
 
     /* A name that leads to a device or a pipe is not ours to replace. */
-    if (code == KO_OK && stat(path, &info) == 0 && !S_ISREG(info.st_mode))
+    if (code == KO_OK && stat(path, &info) == 0 && !S_ISREG(info.st_mode)) {
         code = ko_fail(err, KO_E_INPUT, "%s: is %s, name a file to write", path,
                        ko_file_kind(info.st_mode));
+    }
     name_host(host);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = remove_stale(file.path, host, err);
+    }
 
     for (int attempt = 0; code == KO_OK && id < 0 && attempt < 100; attempt++) {
         ko_text_free(&text);
         ko_text_add(&text, "%s.new-%s-%ld-%d", file.path, host, (long)getpid(), attempt);
         code = ko_text_check(&text, err);
-        if (code != KO_OK)
+        if (code != KO_OK) {
             break;
+        }
         id = open(text.data, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (id < 0 && errno != EEXIST)
+        if (id < 0 && errno != EEXIST) {
             break;
+        }
     }
-    if (code == KO_OK && id < 0)
+    if (code == KO_OK && id < 0) {
         code = system_fail(err, path, "cannot be created in its folder");
-    if (id >= 0)
+    }
+    if (id >= 0) {
         (void)close(id);
+    }
     if (code != KO_OK) {
         ko_text_free(&text);
         free(file.path);
@@ -127,10 +141,12 @@ static enum ko_code sync_path(const char *path, const char *named, struct ko_err
     enum ko_code code = KO_OK;
 
     /* Some file systems cannot sync a folder: they say EINVAL. */
-    if (id < 0 || (fsync(id) != 0 && errno != EINVAL))
+    if (id < 0 || (fsync(id) != 0 && errno != EINVAL)) {
         code = system_fail(err, named, "cannot be brought to disk");
-    if (id >= 0)
+    }
+    if (id >= 0) {
         (void)close(id);
+    }
     return code;
 }
 
@@ -142,12 +158,14 @@ static enum ko_code take_name(const struct ko_new_file *file, struct ko_error *e
         (void)unlink(file->temporary);
         return KO_OK;
     }
-    if (file->keeps && (errno == EEXIST || ko_file_exists(file->path)))
+    if (file->keeps && (errno == EEXIST || ko_file_exists(file->path))) {
         return ko_fail(err, KO_E_FAILED,
                        "%s: exists now, made by somebody else in the meantime, it is left as it is",
                        file->path);
-    if (rename(file->temporary, file->path) != 0)
+    }
+    if (rename(file->temporary, file->path) != 0) {
         return system_fail(err, file->path, "cannot be renamed into place");
+    }
     return KO_OK;
 }
 
@@ -156,12 +174,15 @@ enum ko_code ko_new_file_place(struct ko_new_file *file, struct ko_error *err)
     char *folder = ko_path_folder(file->path, err);
     enum ko_code code = folder ? KO_OK : KO_E_MEMORY;
 
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = sync_path(file->temporary, file->path, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_consent_ask(file->consent, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = take_name(file, err);
+    }
     if (code == KO_OK) {
         free(file->temporary);
         file->temporary = NULL;
@@ -174,8 +195,9 @@ enum ko_code ko_new_file_place(struct ko_new_file *file, struct ko_error *err)
 
 void ko_new_file_drop(struct ko_new_file *file)
 {
-    if (file->temporary)
+    if (file->temporary) {
         (void)unlink(file->temporary);
+    }
     free(file->temporary);
     free(file->path);
     *file = (struct ko_new_file){0};

@@ -13,14 +13,16 @@ static enum ko_code set_value(struct ko_options *options, enum ko_option id, enu
 {
     struct ko_option_value *value = &options->value[id];
     if (ko_option_entry(id)->type == KO_STRINGS) {
-        if (value->origin != origin)
+        if (value->origin != origin) {
             ko_strings_free(&value->list);
+        }
         value->origin = origin;
         return ko_strings_add(&value->list, text, err);
     }
     char *copy = ko_copy(text, err);
-    if (!copy)
+    if (!copy) {
         return KO_E_MEMORY;
+    }
     free(value->text);
     value->text = copy;
     value->origin = origin;
@@ -33,11 +35,13 @@ static enum ko_code set_given(struct ko_options *options, enum ko_option id, enu
 {
     const char *unit = ko_option_entry(id)->unit;
     char *path = NULL;
-    if (strcmp(unit, "CUBE") != 0 && strcmp(unit, "FOLDER") != 0)
+    if (strcmp(unit, "CUBE") != 0 && strcmp(unit, "FOLDER") != 0) {
         return set_value(options, id, origin, text, err);
+    }
     enum ko_code code = ko_home_expand(text, &path, err);
-    if (code)
+    if (code != KO_OK) {
         return ko_fail_in(err, "%s", where);
+    }
     code = set_value(options, id, origin, path, err);
     free(path);
     return code;
@@ -48,8 +52,9 @@ static enum ko_code add_argument(struct ko_options *options, const char *text, s
 {
     char *path = NULL;
     enum ko_code code = ko_home_expand(text, &path, err);
-    if (code)
+    if (code != KO_OK) {
         return ko_fail_in(err, "%s", options->command);
+    }
     code = ko_strings_add(&options->arguments, path, err);
     free(path);
     return code;
@@ -60,10 +65,12 @@ static enum ko_code set_defaults(struct ko_options *options, struct ko_error *er
     for (int id = 0; id < KO_N_OPTIONS; id++) {
         const char *fallback = ko_option_entry((enum ko_option)id)->fallback;
         enum ko_code code = KO_OK;
-        if (fallback[0])
+        if (fallback[0]) {
             code = set_value(options, (enum ko_option)id, KO_FROM_DEFAULT, fallback, err);
-        if (code)
+        }
+        if (code != KO_OK) {
             return code;
+        }
     }
     return KO_OK;
 }
@@ -72,14 +79,17 @@ static enum ko_code set_defaults(struct ko_options *options, struct ko_error *er
 static void look_for_help(int argc, char **argv, bool *help, bool *version)
 {
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             *help = true;
-        if (strcmp(argv[i], "--version") == 0)
+        }
+        if (strcmp(argv[i], "--version") == 0) {
             *version = true;
+        }
     }
     const char *first = argc > 1 ? argv[1] : "";
-    if (strcmp(first, "version") == 0 || strcmp(first, "-V") == 0 || strcmp(first, "-v") == 0)
+    if (strcmp(first, "version") == 0 || strcmp(first, "-V") == 0 || strcmp(first, "-v") == 0) {
         *version = true;
+    }
 }
 
 /* `help`, alone or before a command: as --help behind it. */
@@ -108,19 +118,22 @@ static const struct ko_command_entry *find_command(int argc, char **argv, struct
         return NULL;
     }
     const struct ko_command_entry *command = ko_command_find(argv[1]);
-    if (command)
+    if (command) {
         return command;
+    }
     size_t n_names = 0;
-    for (; n_names < n && n_names < MAX_COMMANDS; n_names++)
+    for (; n_names < n && n_names < MAX_COMMANDS; n_names++) {
         name[n_names] = entry[n_names].name;
+    }
     const char *nearest = ko_nearest(argv[1], name, n_names);
-    if (nearest)
+    if (nearest) {
         (void)ko_fail(err, KO_E_INPUT, "command line: unknown command '%s', did you mean '%s'?",
                       argv[1], nearest);
-    else
+    } else {
         (void)ko_fail(err, KO_E_INPUT,
                       "command line: unknown command '%s', `knockout --help` lists the commands",
                       argv[1]);
+    }
     return NULL;
 }
 
@@ -131,17 +144,20 @@ static enum ko_code unknown_option(const char *command, const char *name, const 
     size_t n = 0;
     for (int id = 0; id < KO_N_OPTIONS; id++) {
         const struct ko_option_entry *entry = ko_option_entry((enum ko_option)id);
-        if (strcmp(entry->name, name) == 0)
+        if (strcmp(entry->name, name) == 0) {
             return ko_fail(err, KO_E_INPUT, "%s: does not take the option --%s, it belongs to: %s",
                            command, name, entry->commands);
-        if (ko_option_taken_by((enum ko_option)id, command))
+        }
+        if (ko_option_taken_by((enum ko_option)id, command)) {
             known[n++] = entry->name;
+        }
     }
     known[n++] = "help";
     const char *nearest = ko_nearest(name, known, n);
-    if (nearest)
+    if (nearest) {
         return ko_fail(err, KO_E_INPUT, "%s: unknown option '%s', did you mean '--%s'?", command,
                        as_given, nearest);
+    }
     return ko_fail(err, KO_E_INPUT,
                    "%s: unknown option '%s', `knockout %s --help` lists the options", command,
                    as_given, command);
@@ -158,19 +174,21 @@ static enum ko_code find_option(const char *command, const char *argument, enum 
     *value = begin[n] == '=' ? begin + n + 1 : NULL;
     (void)snprintf(name, sizeof name, "%.*s", n < sizeof name ? (int)n : (int)sizeof name, begin);
     if (begin == argument + 1) {
-        if (strcmp(name, "o") == 0)
+        if (strcmp(name, "o") == 0) {
             (void)snprintf(name, sizeof name, "output");
-        else
+        } else {
             return ko_fail(err, KO_E_INPUT,
                            "%s: unknown option '%s', `knockout %s --help` lists the options",
                            command, argument, command);
+        }
     }
-    for (int id = 0; id < KO_N_OPTIONS; id++)
+    for (int id = 0; id < KO_N_OPTIONS; id++) {
         if (strcmp(ko_option_entry((enum ko_option)id)->name, name) == 0 &&
             ko_option_taken_by((enum ko_option)id, command)) {
             *found = (enum ko_option)id;
             return KO_OK;
         }
+    }
     return unknown_option(command, name, argument, err);
 }
 
@@ -182,24 +200,27 @@ static enum ko_code take_option(struct ko_options *options, int argc, char **arg
     const char *value = NULL;
     char where[KO_OPTION_NAME_MAX + 2];
     enum ko_code code = find_option(options->command, argv[*i], &id, &value, err);
-    if (code)
+    if (code != KO_OK) {
         return code;
+    }
     const struct ko_option_entry *entry = ko_option_entry(id);
     (void)snprintf(where, sizeof where, "--%s", entry->name);
     if (entry->type == KO_FLAG) {
-        if (value)
+        if (value) {
             return ko_fail(err, KO_E_INPUT, "%s: takes no value, got '%s'", where, value);
+        }
         return set_value(options, id, KO_FROM_COMMAND_LINE, "true", err);
     }
     if (!value) {
         /* "-o --resume" is a forgotten value; one that begins with dashes needs "--name=value". */
-        if (*i + 1 >= argc || strncmp(argv[*i + 1], "--", 2) == 0)
+        if (*i + 1 >= argc || strncmp(argv[*i + 1], "--", 2) == 0) {
             return ko_fail(err, KO_E_INPUT, "%s: expected a value (%s), got none", where,
                            entry->unit[0] ? entry->unit : "a number");
+        }
         value = argv[++*i];
     }
     code = ko_option_check(id, value, where, err);
-    return code ? code : set_given(options, id, KO_FROM_COMMAND_LINE, value, where, err);
+    return code != KO_OK ? code : set_given(options, id, KO_FROM_COMMAND_LINE, value, where, err);
 }
 
 static enum ko_code take_environment(struct ko_options *options, struct ko_error *err)
@@ -209,13 +230,16 @@ static enum ko_code take_environment(struct ko_options *options, struct ko_error
         enum ko_option id = (enum ko_option)i;
         const char *text = getenv(ko_option_variable(id, variable));
         if (!text || !text[0] || options->value[id].origin == KO_FROM_COMMAND_LINE ||
-            !ko_option_taken_by(id, options->command))
+            !ko_option_taken_by(id, options->command)) {
             continue;
+        }
         enum ko_code code = ko_option_check(id, text, variable, err);
-        if (!code)
+        if (code == KO_OK) {
             code = set_given(options, id, KO_FROM_ENVIRONMENT, text, variable, err);
-        if (code)
+        }
+        if (code != KO_OK) {
             return code;
+        }
     }
     return KO_OK;
 }
@@ -225,13 +249,15 @@ static enum ko_code check_arguments(const struct ko_options *options,
 {
     size_t n = options->arguments.n;
     bool too_many = command->max_arguments >= 0 && n > (size_t)command->max_arguments;
-    if (n >= (size_t)command->min_arguments && !too_many)
+    if (n >= (size_t)command->min_arguments && !too_many) {
         return KO_OK;
-    if (too_many)
+    }
+    if (too_many) {
         return ko_fail(err, KO_E_INPUT,
                        "%s: expected %s, got %zu arguments, the first too many is '%s'",
                        command->name, command->arguments[0] ? command->arguments : "no argument", n,
                        options->arguments.item[command->max_arguments]);
+    }
     return ko_fail(err, KO_E_INPUT, "%s: expected %s, got %s, see `knockout %s --help`",
                    command->name, command->arguments, n ? "too few arguments" : "no argument",
                    command->name);
@@ -245,8 +271,9 @@ enum ko_code ko_options_parse(int argc, char **argv, struct ko_options *options,
     *options = (struct ko_options){0};
     *help = *version = false;
     enum ko_code code = set_defaults(options, err);
-    if (code)
+    if (code != KO_OK) {
         return code;
+    }
     if (is_help_command(argc, argv)) {
         *help = true;
         if (argc == 3 && argv[2][0] != '-') {
@@ -263,20 +290,23 @@ enum ko_code ko_options_parse(int argc, char **argv, struct ko_options *options,
         return KO_OK;
     }
     command = find_command(argc, argv, err);
-    if (!command)
+    if (!command) {
         return KO_E_INPUT;
-    options->command = command->name;
-    for (int i = 2; i < argc && !code; i++) {
-        if (!only_arguments && strcmp(argv[i], "--") == 0)
-            only_arguments = true;
-        else if (!only_arguments && argv[i][0] == '-' && argv[i][1] != '\0')
-            code = take_option(options, argc, argv, &i, err);
-        else
-            code = add_argument(options, argv[i], err);
     }
-    if (!code)
+    options->command = command->name;
+    for (int i = 2; i < argc && code == KO_OK; i++) {
+        if (!only_arguments && strcmp(argv[i], "--") == 0) {
+            only_arguments = true;
+        } else if (!only_arguments && argv[i][0] == '-' && argv[i][1] != '\0') {
+            code = take_option(options, argc, argv, &i, err);
+        } else {
+            code = add_argument(options, argv[i], err);
+        }
+    }
+    if (code == KO_OK) {
         code = check_arguments(options, command, err);
-    return code ? code : take_environment(options, err);
+    }
+    return code != KO_OK ? code : take_environment(options, err);
 }
 
 enum ko_code ko_options_from_spec(struct ko_options *options, enum ko_option id, const char *text,
@@ -285,15 +315,17 @@ enum ko_code ko_options_from_spec(struct ko_options *options, enum ko_option id,
     char place[KO_ERROR_TEXT];
     (void)snprintf(place, sizeof place, "%s: %s", where, ko_option_entry(id)->name);
     enum ko_code code = ko_option_check(id, text, place, err);
-    if (code || options->value[id].origin > KO_FROM_SPEC)
+    if (code != KO_OK || options->value[id].origin > KO_FROM_SPEC) {
         return code;
+    }
     return set_value(options, id, KO_FROM_SPEC, text, err);
 }
 
 void ko_options_free(struct ko_options *options)
 {
-    if (!options)
+    if (!options) {
         return;
+    }
     for (int id = 0; id < KO_N_OPTIONS; id++) {
         free(options->value[id].text);
         ko_strings_free(&options->value[id].list);

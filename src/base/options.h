@@ -51,7 +51,7 @@ struct ko_options {
 KO_MUST_CHECK enum ko_code ko_options_parse(int argc, char **argv, struct ko_options *options,
                                             bool *help, bool *version, struct ko_error *err);
 /* Takes a value from the sweep spec: kept unless the command line or the environment gave one.
- * `where` is FILE:LINE:COLUMN. */
+   `where` is FILE:LINE:COLUMN. */
 KO_MUST_CHECK enum ko_code ko_options_from_spec(struct ko_options *options, enum ko_option id,
                                                 const char *text, const char *where,
                                                 struct ko_error *err);

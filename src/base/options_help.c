@@ -30,19 +30,21 @@ static void add_words(struct ko_text *out, const char *words, size_t begin)
 /* "  LEFT   RIGHT", with right on a line of its own where left is too long for its column. */
 static void add_row(struct ko_text *out, const char *left, const char *right)
 {
-    if (strlen(left) + 2 < HELP_COLUMN)
+    if (strlen(left) + 2 < HELP_COLUMN) {
         ko_text_add(out, "  %-*s", HELP_COLUMN - 2, left);
-    else
+    } else {
         ko_text_add(out, "  %s\n%*s", left, HELP_COLUMN, "");
+    }
     add_words(out, right, HELP_COLUMN);
 }
 
 /* Units stand as they are where they are choices or in capitals already; "epoch seconds" becomes
- * EPOCH-SECONDS. */
+   EPOCH-SECONDS. */
 static void add_metavariable(struct ko_text *out, const struct ko_option_entry *entry)
 {
-    if (entry->type == KO_FLAG)
+    if (entry->type == KO_FLAG) {
         return;
+    }
     ko_text_add(out, " ");
     if (!entry->unit[0]) {
         ko_text_add(out, entry->type == KO_INT ? "NUMBER" : "TEXT");
@@ -62,8 +64,9 @@ static void add_option(struct ko_text *out, enum ko_option id)
     ko_text_add(&left, "%s--%s", strcmp(entry->name, "output") == 0 ? "-o, " : "", entry->name);
     add_metavariable(&left, entry);
     ko_text_add(&right, "%s", entry->help);
-    if (entry->fallback[0])
+    if (entry->fallback[0]) {
         ko_text_add(&right, " [%s]", entry->fallback);
+    }
     add_row(out, ko_text_str(&left), ko_text_str(&right));
     out->failed = out->failed || left.failed || right.failed;
     ko_text_free(&left);
@@ -108,17 +111,20 @@ static void help_command(const struct ko_command_entry *command, struct ko_text 
                 command->arguments[0] ? " " : "", command->arguments);
     add_words(out, command->help, 0);
     ko_text_add(out, "\noptions:\n");
-    for (int id = 0; id < KO_N_OPTIONS; id++)
-        if (ko_option_taken_by((enum ko_option)id, command->name))
+    for (int id = 0; id < KO_N_OPTIONS; id++) {
+        if (ko_option_taken_by((enum ko_option)id, command->name)) {
             add_option(out, (enum ko_option)id);
+        }
+    }
     add_row(out, "-h, --help", "this text");
 }
 
 void ko_options_help(const char *command, struct ko_text *out)
 {
     const struct ko_command_entry *entry = command ? ko_command_find(command) : NULL;
-    if (entry)
+    if (entry) {
         help_command(entry, out);
-    else
+    } else {
         help_overview(out);
+    }
 }

@@ -1,5 +1,5 @@
 /* Text as it may go to a terminal: what would move its cursor, change its colours or turn its order
- * around is written as an escape. */
+   around is written as an escape. */
 #ifndef KO_BASE_PRINTABLE_H
 #define KO_BASE_PRINTABLE_H
 

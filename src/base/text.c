@@ -11,8 +11,9 @@
 static bool reserve(struct ko_text *text, size_t more)
 {
     size_t needed = 0;
-    if (text->failed)
+    if (text->failed) {
         return false;
+    }
     if (__builtin_add_overflow(text->n, more, &needed) ||
         __builtin_add_overflow(needed, (size_t)1, &needed)) {
         text->failed = true;
@@ -34,8 +35,9 @@ void ko_text_add(struct ko_text *text, const char *format, ...)
     va_copy(again, arguments);
     int n = vsnprintf(NULL, 0, format, arguments);
     va_end(arguments);
-    if (n < 0)
+    if (n < 0) {
         text->failed = true;
+    }
     if (n >= 0 && reserve(text, (size_t)n)) {
         (void)vsnprintf(text->data + text->n, (size_t)n + 1, format, again);
         text->n += (size_t)n;
@@ -45,26 +47,30 @@ void ko_text_add(struct ko_text *text, const char *format, ...)
 
 void ko_text_add_bytes(struct ko_text *text, const void *bytes, size_t n)
 {
-    if (!reserve(text, n))
+    if (!reserve(text, n)) {
         return;
-    if (n)
+    }
+    if (n) {
         memcpy(text->data + text->n, bytes, n);
+    }
     text->n += n;
     text->data[text->n] = '\0';
 }
 
 enum ko_code ko_text_check(const struct ko_text *text, struct ko_error *err)
 {
-    if (!text->failed)
+    if (!text->failed) {
         return KO_OK;
+    }
     return ko_fail(err, KO_E_MEMORY, "out of memory: a text of more than %zu bytes did not fit",
                    text->n);
 }
 
 void ko_text_free(struct ko_text *text)
 {
-    if (!text)
+    if (!text) {
         return;
+    }
     free(text->data);
     *text = (struct ko_text){0};
 }
@@ -83,21 +89,25 @@ bool ko_text_ends(const char *text, const char *ending)
 enum ko_code ko_strings_add(struct ko_strings *list, const char *text, struct ko_error *err)
 {
     char **grown = ko_grow(list->item, &list->capacity, list->n + 1, sizeof *grown, err);
-    if (!grown)
+    if (!grown) {
         return KO_E_MEMORY;
+    }
     list->item = grown;
     char *copy = ko_copy(text, err);
-    if (!copy)
+    if (!copy) {
         return KO_E_MEMORY;
+    }
     list->item[list->n++] = copy;
     return KO_OK;
 }
 
 ptrdiff_t ko_strings_find(const struct ko_strings *list, const char *text)
 {
-    for (size_t i = 0; i < list->n; i++)
-        if (strcmp(list->item[i], text) == 0)
+    for (size_t i = 0; i < list->n; i++) {
+        if (strcmp(list->item[i], text) == 0) {
             return (ptrdiff_t)i;
+        }
+    }
     return -1;
 }
 
@@ -107,21 +117,25 @@ enum ko_code ko_strings_intern(struct ko_strings *list, const char *text, size_t
     ptrdiff_t found = ko_strings_find(list, text);
     if (found < 0) {
         enum ko_code code = ko_strings_add(list, text, err);
-        if (code)
+        if (code != KO_OK) {
             return code;
+        }
         found = (ptrdiff_t)list->n - 1;
     }
-    if (index)
+    if (index) {
         *index = (size_t)found;
+    }
     return KO_OK;
 }
 
 void ko_strings_free(struct ko_strings *list)
 {
-    if (!list)
+    if (!list) {
         return;
-    for (size_t i = 0; i < list->n; i++)
+    }
+    for (size_t i = 0; i < list->n; i++) {
         free(list->item[i]);
+    }
     free(list->item);
     *list = (struct ko_strings){0};
 }
@@ -135,21 +149,23 @@ static size_t smallest(size_t a, size_t b, size_t c)
 }
 
 /* Insertions, deletions, substitutions and swaps of neighbours (optimal string alignment); both
- * words shorter than WORD_MAX. */
+   words shorter than WORD_MAX. */
 static size_t edit_distance(const char *a, size_t n_a, const char *b, size_t n_b)
 {
     size_t rows[3][WORD_MAX];
     size_t *before = rows[0], *last = rows[1], *row = rows[2];
-    for (size_t j = 0; j <= n_b; j++)
+    for (size_t j = 0; j <= n_b; j++) {
         last[j] = j;
+    }
     for (size_t i = 1; i <= n_a; i++) {
         row[0] = i;
         for (size_t j = 1; j <= n_b; j++) {
             size_t other = a[i - 1] == b[j - 1] ? 0 : 1;
             row[j] = smallest(last[j] + 1, row[j - 1] + 1, last[j - 1] + other);
             if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
-                before[j - 2] + 1 < row[j])
+                before[j - 2] + 1 < row[j]) {
                 row[j] = before[j - 2] + 1;
+            }
         }
         size_t *spare = before;
         before = last;
@@ -164,12 +180,14 @@ const char *ko_nearest(const char *word, const char *const *candidates, size_t n
     size_t length = strlen(word);
     const char *best = NULL;
     size_t best_distance = 2 + length / 3;
-    if (length >= WORD_MAX)
+    if (length >= WORD_MAX) {
         return NULL;
+    }
     for (size_t i = 0; i < n; i++) {
         size_t other = strlen(candidates[i]);
-        if (other >= WORD_MAX)
+        if (other >= WORD_MAX) {
             continue;
+        }
         size_t distance = edit_distance(word, length, candidates[i], other);
         if (distance < best_distance) {
             best = candidates[i];

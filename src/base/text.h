@@ -42,7 +42,7 @@ KO_MUST_CHECK enum ko_code ko_strings_intern(struct ko_strings *list, const char
 void ko_strings_free(struct ko_strings *list);
 
 /* The candidate with the smallest edit distance to word, or NULL where none is near (distance > 1 +
- * length / 3). Borrowed. */
+   length / 3). Borrowed. */
 const char *ko_nearest(const char *word, const char *const *candidates, size_t n);
 
 /* Whether one insertion, deletion, substitution or swap of neighbours makes b of a. */
@@ -56,11 +56,11 @@ size_t ko_utf8_count(const char *bytes, size_t n);
 size_t ko_utf8_offset(const char *bytes, size_t n, size_t index);
 
 /* Whole-string number parsing. KO_E_INPUT: "WHERE: expected a whole number from MIN to MAX, got
- * 'TEXT'". */
+   'TEXT'". */
 KO_MUST_CHECK enum ko_code ko_parse_int(const char *text, int64_t min, int64_t max, int64_t *out,
                                         const char *where, struct ko_error *err);
 /* The same from 0 and in one way only, for seeds and positions, which stand in labels: digits without
- * sign or leading zeros. */
+   sign or leading zeros. */
 KO_MUST_CHECK enum ko_code ko_parse_natural(const char *text, int64_t max, int64_t *out,
                                             const char *where, struct ko_error *err);
 KO_MUST_CHECK enum ko_code ko_parse_double(const char *text, double *out, const char *where,

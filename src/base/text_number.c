@@ -15,10 +15,11 @@ enum ko_code ko_parse_int(const char *text, int64_t min, int64_t max, int64_t *o
     const char *digits = text[0] == '-' ? text + 1 : text;
     errno = 0;
     long long value = isdigit((unsigned char)digits[0]) ? strtoll(text, &end, 10) : 0;
-    if (!end || *end != '\0' || errno != 0 || value < min || value > max)
+    if (!end || *end != '\0' || errno != 0 || value < min || value > max) {
         return ko_fail(err, KO_E_INPUT,
                        "%s: expected a whole number from %" PRId64 " to %" PRId64 ", got '%s'",
                        where, min, max, text);
+    }
     *out = value;
     return KO_OK;
 }
@@ -28,11 +29,12 @@ enum ko_code ko_parse_natural(const char *text, int64_t max, int64_t *out, const
 {
     int64_t value = 0;
     if ((text[0] == '0' && text[1] != '\0') ||
-        ko_parse_int(text, 0, max, &value, where, NULL) != KO_OK || text[0] == '-')
+        ko_parse_int(text, 0, max, &value, where, NULL) != KO_OK || text[0] == '-') {
         return ko_fail(err, KO_E_INPUT,
                        "%s: expected a whole number from 0 to %" PRId64
                        ", without sign or leading zeros, got '%s'",
                        where, max, text);
+    }
     *out = value;
     return KO_OK;
 }
@@ -42,10 +44,12 @@ enum ko_code ko_parse_double(const char *text, double *out, const char *where, s
     char *end = NULL;
     double value = 0;
     /* strtod also takes leading blanks, hexadecimal, "inf" and "nan". */
-    if (text[0] != '\0' && strspn(text, "+-.0123456789eE") == strlen(text))
+    if (text[0] != '\0' && strspn(text, "+-.0123456789eE") == strlen(text)) {
         value = strtod(text, &end);
-    if (!end || *end != '\0' || !isfinite(value))
+    }
+    if (!end || *end != '\0' || !isfinite(value)) {
         return ko_fail(err, KO_E_INPUT, "%s: expected a number, got '%s'", where, text);
+    }
     *out = value;
     return KO_OK;
 }
@@ -57,8 +61,9 @@ const char *ko_grouped(int64_t value, char buffer[32])
     int sign = value < 0 ? 1 : 0;
     char *to = buffer;
     for (int i = 0; i < n; i++) {
-        if (i > sign && (n - i) % 3 == 0)
+        if (i > sign && (n - i) % 3 == 0) {
             *to++ = ',';
+        }
         *to++ = digits[i];
     }
     *to = '\0';

@@ -31,8 +31,9 @@ static enum ko_code parser_failed(struct builder *b)
 {
     const yaml_parser_t *parser = &b->parser;
     yaml_mark_t mark = parser->problem_mark;
-    if (parser->error == YAML_MEMORY_ERROR)
+    if (parser->error == YAML_MEMORY_ERROR) {
         return ko_fail(b->err, KO_E_MEMORY, "%s: out of memory while reading YAML", b->file);
+    }
     if (parser->error == YAML_READER_ERROR) {
         mark = (yaml_mark_t){0};
         for (size_t i = 0; i < parser->problem_offset && b->bytes[i]; i++) {
@@ -54,11 +55,13 @@ static enum ko_code next_event(struct builder *b, yaml_event_t *event)
 
 static void free_node(struct ko_yaml *node)
 {
-    if (!node)
+    if (!node) {
         return;
+    }
     for (size_t i = 0; i < node->n; i++) {
-        if (node->key)
+        if (node->key) {
             free_node(node->key[i]);
+        }
         free_node(node->item[i]);
     }
     free(node->key);
@@ -70,8 +73,9 @@ static void free_node(struct ko_yaml *node)
 static struct ko_yaml *new_node(struct builder *b, enum ko_yaml_kind kind, yaml_mark_t mark)
 {
     struct ko_yaml *node = ko_new(1, sizeof *node, b->err);
-    if (!node)
+    if (!node) {
         return NULL;
+    }
     node->kind = kind;
     node->line = (int)mark.line + 1;
     node->column = (int)mark.column + 1;
@@ -101,11 +105,13 @@ static enum ko_code refuse_anchor_and_tag(struct builder *b, const yaml_event_t 
     default:
         break;
     }
-    if (anchor)
+    if (anchor) {
         return fail_at(b, event->start_mark, "anchors are not supported, remove &",
                        (const char *)anchor);
-    if (tag)
+    }
+    if (tag) {
         return fail_at(b, event->start_mark, "tags are not supported, remove ", (const char *)tag);
+    }
     return KO_OK;
 }
 
@@ -113,11 +119,13 @@ static enum ko_code build_scalar(struct builder *b, const yaml_event_t *event, s
 {
     const char *value = (const char *)event->data.scalar.value;
     size_t n = event->data.scalar.length;
-    if (memchr(value, '\0', n))
+    if (memchr(value, '\0', n)) {
         return fail_at(b, event->start_mark, "a text must not contain NUL", "");
+    }
     struct ko_yaml *node = new_node(b, KO_YAML_SCALAR, event->start_mark);
-    if (!node)
+    if (!node) {
         return KO_E_MEMORY;
+    }
     node->quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
     node->text = ko_copy_n(value, n, b->err);
     if (!node->text) {
@@ -133,10 +141,12 @@ static int compare_keys(const void *a, const void *b)
     const struct ko_yaml *left = *(struct ko_yaml *const *)a;
     const struct ko_yaml *right = *(struct ko_yaml *const *)b;
     int order = strcmp(left->text, right->text);
-    if (order == 0)
+    if (order == 0) {
         order = (left->line > right->line) - (left->line < right->line);
-    if (order == 0)
+    }
+    if (order == 0) {
         order = (left->column > right->column) - (left->column < right->column);
+    }
     return order;
 }
 
@@ -144,16 +154,20 @@ static enum ko_code refuse_duplicates(struct builder *b, const struct ko_yaml *m
 {
     enum ko_code code = KO_OK;
     struct ko_yaml **sorted = ko_new(map->n, sizeof *sorted, b->err);
-    if (!sorted)
+    if (!sorted) {
         return KO_E_MEMORY;
-    if (map->n)
+    }
+    if (map->n) {
         memcpy(sorted, map->key, map->n * sizeof *sorted);
+    }
     qsort(sorted, map->n, sizeof *sorted, compare_keys);
-    for (size_t i = 1; i < map->n && !code; i++)
-        if (strcmp(sorted[i - 1]->text, sorted[i]->text) == 0)
+    for (size_t i = 1; i < map->n && code == KO_OK; i++) {
+        if (strcmp(sorted[i - 1]->text, sorted[i]->text) == 0) {
             code = ko_yaml_fail(sorted[i], b->err,
                                 "duplicate key '%s', it is on line %d too, keep one",
                                 sorted[i]->text, sorted[i - 1]->line);
+        }
+    }
     free(sorted);
     return code;
 }
@@ -167,27 +181,30 @@ static enum ko_code build_children(struct builder *b, struct ko_yaml *node, int 
     for (;;) {
         yaml_event_t event;
         enum ko_code code = next_event(b, &event);
-        if (code)
+        if (code != KO_OK) {
             return code;
+        }
         if (event.type == YAML_SEQUENCE_END_EVENT || event.type == YAML_MAPPING_END_EVENT) {
             yaml_event_delete(&event);
             return KO_OK;
         }
         struct ko_yaml **items =
             ko_grow(node->item, &item_room, node->n + 1, sizeof *items, b->err);
-        if (items)
+        if (items) {
             node->item = items;
-        else
+        } else {
             code = KO_E_MEMORY;
-        if (!code && node->kind == KO_YAML_MAP) {
+        }
+        if (code == KO_OK && node->kind == KO_YAML_MAP) {
             struct ko_yaml **keys =
                 ko_grow(node->key, &key_room, node->n + 1, sizeof *keys, b->err);
-            if (keys)
+            if (keys) {
                 node->key = keys;
-            else
+            } else {
                 code = KO_E_MEMORY;
+            }
         }
-        if (code) {
+        if (code != KO_OK) {
             yaml_event_delete(&event);
             return code;
         }
@@ -197,16 +214,20 @@ static enum ko_code build_children(struct builder *b, struct ko_yaml *node, int 
         if (node->kind == KO_YAML_MAP) {
             node->key[at] = NULL;
             code = build(b, &event, depth, &node->key[at]);
-            if (!code && node->key[at]->kind != KO_YAML_SCALAR)
+            if (code == KO_OK && node->key[at]->kind != KO_YAML_SCALAR) {
                 code = ko_yaml_fail(node->key[at], b->err, "a key must be text");
-            if (!code)
+            }
+            if (code == KO_OK) {
                 code = next_event(b, &event);
-            if (code)
+            }
+            if (code != KO_OK) {
                 return code;
+            }
         }
         code = build(b, &event, depth, &node->item[at]);
-        if (code)
+        if (code != KO_OK) {
             return code;
+        }
     }
 }
 
@@ -215,23 +236,29 @@ static enum ko_code build(struct builder *b, yaml_event_t *event, int depth, str
 {
     struct ko_yaml *node = NULL;
     enum ko_code code = refuse_anchor_and_tag(b, event);
-    if (!code && depth >= MAX_DEPTH)
+    if (code == KO_OK && depth >= MAX_DEPTH) {
         code = fail_at(b, event->start_mark, "nested more than 64 deep", "");
-    if (!code && event->type == YAML_SCALAR_EVENT)
+    }
+    if (code == KO_OK && event->type == YAML_SCALAR_EVENT) {
         code = build_scalar(b, event, &node);
-    else if (!code)
+    } else if (code == KO_OK) {
         node = new_node(b, event->type == YAML_MAPPING_START_EVENT ? KO_YAML_MAP : KO_YAML_LIST,
                         event->start_mark);
+    }
     yaml_event_delete(event);
-    if (code)
+    if (code != KO_OK) {
         return code;
-    if (!node)
+    }
+    if (!node) {
         return KO_E_MEMORY;
-    if (node->kind != KO_YAML_SCALAR)
+    }
+    if (node->kind != KO_YAML_SCALAR) {
         code = build_children(b, node, depth + 1);
-    if (!code && node->kind == KO_YAML_MAP)
+    }
+    if (code == KO_OK && node->kind == KO_YAML_MAP) {
         code = refuse_duplicates(b, node);
-    if (code) {
+    }
+    if (code != KO_OK) {
         free_node(node);
         return code;
     }
@@ -246,17 +273,20 @@ static enum ko_code build_document(struct builder *b, struct ko_yaml **out)
     for (;;) {
         yaml_event_t event;
         enum ko_code code = next_event(b, &event);
-        if (code)
+        if (code != KO_OK) {
             return code;
+        }
         switch (event.type) {
         case YAML_STREAM_END_EVENT:
-            if (!*out)
+            if (!*out) {
                 code = fail_at(b, event.start_mark, "is empty, expected a document", "");
+            }
             yaml_event_delete(&event);
             return code;
         case YAML_DOCUMENT_START_EVENT:
-            if (*out)
+            if (*out) {
                 code = fail_at(b, event.start_mark, "a second document begins, expected one", "");
+            }
             in_document = true;
             yaml_event_delete(&event);
             break;
@@ -265,13 +295,15 @@ static enum ko_code build_document(struct builder *b, struct ko_yaml **out)
             yaml_event_delete(&event);
             break;
         default:
-            if (in_document)
+            if (in_document) {
                 code = build(b, &event, 0, out);
-            else
+            } else {
                 yaml_event_delete(&event);
+            }
         }
-        if (code)
+        if (code != KO_OK) {
             return code;
+        }
     }
 }
 
@@ -281,8 +313,9 @@ static enum ko_code parse_bytes(const char *bytes, size_t n, const char *name,
     struct builder b = {.bytes = bytes, .err = err};
     struct ko_yaml *tree = NULL;
     b.file = ko_copy(name, err);
-    if (!b.file)
+    if (!b.file) {
         return KO_E_MEMORY;
+    }
     if (!yaml_parser_initialize(&b.parser)) {
         free(b.file);
         return ko_fail(err, KO_E_MEMORY, "%s: out of memory while reading YAML", name);
@@ -290,7 +323,7 @@ static enum ko_code parse_bytes(const char *bytes, size_t n, const char *name,
     yaml_parser_set_input_string(&b.parser, (const unsigned char *)bytes, n);
     enum ko_code code = build_document(&b, &tree);
     yaml_parser_delete(&b.parser);
-    if (code) {
+    if (code != KO_OK) {
         free_node(tree);
         free(b.file);
         return code;
@@ -304,8 +337,9 @@ enum ko_code ko_yaml_read(const char *path, struct ko_yaml **root, struct ko_err
     char *bytes = NULL;
     size_t n = 0;
     enum ko_code code = ko_file_read(path, MAX_BYTES, &bytes, &n, err);
-    if (!code)
+    if (code == KO_OK) {
         code = parse_bytes(bytes, n, path, root, err);
+    }
     free(bytes);
     return code;
 }
@@ -318,8 +352,9 @@ enum ko_code ko_yaml_parse(const char *text, const char *name, struct ko_yaml **
 
 void ko_yaml_free(struct ko_yaml *root)
 {
-    if (!root)
+    if (!root) {
         return;
+    }
     char *file = (char *)root->file;
     free_node(root);
     free(file);
@@ -327,11 +362,14 @@ void ko_yaml_free(struct ko_yaml *root)
 
 struct ko_yaml *ko_yaml_get(const struct ko_yaml *map, const char *key)
 {
-    if (!map || map->kind != KO_YAML_MAP)
+    if (!map || map->kind != KO_YAML_MAP) {
         return NULL;
-    for (size_t i = 0; i < map->n; i++)
-        if (strcmp(map->key[i]->text, key) == 0)
+    }
+    for (size_t i = 0; i < map->n; i++) {
+        if (strcmp(map->key[i]->text, key) == 0) {
             return map->item[i];
+        }
+    }
     return NULL;
 }
 
@@ -349,11 +387,13 @@ static enum ko_code unknown_key(const struct ko_yaml *key, const char *const *kn
                                 struct ko_error *err)
 {
     const char *nearest = ko_nearest(key->text, known, n_known);
-    if (nearest)
+    if (nearest) {
         return ko_yaml_fail(key, err, "unknown key '%s', did you mean '%s'?", key->text, nearest);
+    }
     struct ko_text list = {0};
-    for (size_t i = 0; i < n_known; i++)
+    for (size_t i = 0; i < n_known; i++) {
         ko_text_add(&list, "%s%s", i ? ", " : "", known[i]);
+    }
     enum ko_code code = ko_yaml_fail(key, err, "unknown key '%s', expected one of: %s", key->text,
                                      ko_text_str(&list));
     ko_text_free(&list);
@@ -363,14 +403,17 @@ static enum ko_code unknown_key(const struct ko_yaml *key, const char *const *kn
 enum ko_code ko_yaml_check_keys(const struct ko_yaml *map, const char *const *known, size_t n_known,
                                 struct ko_error *err)
 {
-    if (map->kind != KO_YAML_MAP)
+    if (map->kind != KO_YAML_MAP) {
         return ko_yaml_fail(map, err, "expected a map of keys and values");
+    }
     for (size_t i = 0; i < map->n; i++) {
         size_t k = 0;
-        while (k < n_known && strcmp(map->key[i]->text, known[k]) != 0)
+        while (k < n_known && strcmp(map->key[i]->text, known[k]) != 0) {
             k++;
-        if (k == n_known)
+        }
+        if (k == n_known) {
             return unknown_key(map->key[i], known, n_known, err);
+        }
     }
     return KO_OK;
 }

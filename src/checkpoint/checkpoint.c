@@ -39,13 +39,15 @@ struct place {
 static enum ko_code check_folder(const char *folder, const char *name, struct ko_error *err)
 {
     struct stat status;
-    if (stat(folder, &status) != 0)
+    if (stat(folder, &status) != 0) {
         return ko_fail(err, KO_E_INPUT, "%s: %s: cannot be opened: %s", name, folder,
                        strerror(errno));
-    if (!S_ISDIR(status.st_mode))
+    }
+    if (!S_ISDIR(status.st_mode)) {
         return ko_fail(err, KO_E_INPUT,
                        "%s: %s: is not a folder, a checkpoint is the folder of config.json", name,
                        folder);
+    }
     return KO_OK;
 }
 
@@ -53,12 +55,14 @@ static enum ko_code check_folder(const char *folder, const char *name, struct ko
 static enum ko_code check_adapter(const char *folder, const char *config, struct ko_error *err)
 {
     char *adapter = ko_path_join(folder, "adapter_config.json", err);
-    if (!adapter)
+    if (!adapter) {
         return KO_E_MEMORY;
+    }
     const bool alone = ko_file_exists(adapter) && !ko_file_exists(config);
     free(adapter);
-    if (!alone)
+    if (!alone) {
         return KO_OK;
+    }
     return ko_fail(err, KO_E_INPUT,
                    "%s: holds an adapter (adapter_config.json), not a model: merge it into its "
                    "model first, with merge_and_unload() and save_pretrained() of peft",
@@ -70,17 +74,22 @@ static enum ko_code read_config(const char *folder, const char *name, char **tex
                                 json_object **config, struct ko_error *err)
 {
     char *path = ko_path_join(folder, "config.json", err);
-    if (!path)
+    if (!path) {
         return KO_E_MEMORY;
+    }
     enum ko_code code = check_adapter(folder, path, err);
-    if (!code)
+    if (code == KO_OK) {
         code = ko_file_read(path, CONFIG_BYTES, text, n, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = ko_json_parse(*text, *n, path, config, err);
-    if (!code && !json_object_is_type(*config, json_type_object))
+    }
+    if (code == KO_OK && !json_object_is_type(*config, json_type_object)) {
         code = ko_fail(err, KO_E_INPUT, "%s: expected a JSON object", path);
-    if (code == KO_E_INPUT)
+    }
+    if (code == KO_E_INPUT) {
         ko_fail_in(err, "%s", name);
+    }
     free(path);
     return code;
 }
@@ -93,10 +102,11 @@ enum ko_code ko_checkpoint_read_config(const char *folder, const char *name, jso
     size_t n = 0;
     enum ko_code code = read_config(folder, name, &text, &n, &object, err);
     free(text);
-    if (code)
+    if (code != KO_OK) {
         json_object_put(object);
-    else
+    } else {
         *config = object;
+    }
     return code;
 }
 
@@ -105,15 +115,18 @@ static enum ko_code open_file(struct ko_checkpoint *cp, enum ko_weight_format fo
 {
     struct ko_text where = {0};
     char *path = ko_path_join(cp->folder, file, err);
-    if (!path)
+    if (!path) {
         return KO_E_MEMORY;
+    }
     ko_text_add(&where, "%s: %s", cp->name, path);
     enum ko_code code = ko_text_check(&where, err);
-    if (!code)
+    if (code == KO_OK) {
         code = ko_weight_file_open(format, path, ko_text_str(&where), out, err);
-    if (!code && !ko_weight_file_is_whole(out))
+    }
+    if (code == KO_OK && !ko_weight_file_is_whole(out)) {
         code = ko_fail(err, KO_E_INPUT, "%s: the file became shorter while it was read",
                        ko_text_str(&where));
+    }
     ko_text_free(&where);
     free(path);
     return code;
@@ -123,13 +136,15 @@ static enum ko_code open_files(struct ko_checkpoint *cp, const struct ko_shards 
                                struct ko_error *err)
 {
     cp->files = ko_new(shards->files.n, sizeof cp->files[0], err);
-    if (!cp->files)
+    if (!cp->files) {
         return KO_E_MEMORY;
+    }
     for (size_t f = 0; f < shards->files.n; f++) {
         enum ko_code code =
             open_file(cp, shards->format, shards->files.item[f], &cp->files[cp->n_files++], err);
-        if (code)
+        if (code != KO_OK) {
             return code;
+        }
         cp->n_tensors += ko_weight_file_tensors(&cp->files[f]);
     }
     return KO_OK;
@@ -155,13 +170,15 @@ static enum ko_code check_index(const struct ko_checkpoint *cp, const struct ko_
         const char *file = json_object_get_string(value);
         const struct place *found =
             bsearch(tensor, places, cp->n_tensors, sizeof places[0], compare_to_name);
-        if (!found)
+        if (!found) {
             return ko_fail(err, KO_E_INPUT,
                            "%s: %s: tensor '%s' is placed in %s, which does not hold it", cp->name,
                            shards->index, tensor, file);
-        if (strcmp(found->file, file) != 0)
+        }
+        if (strcmp(found->file, file) != 0) {
             return ko_fail(err, KO_E_INPUT, "%s: %s: tensor '%s' is placed in %s, but it is in %s",
                            cp->name, shards->index, tensor, file, found->file);
+        }
     }
     return KO_OK;
 }
@@ -178,20 +195,25 @@ static enum ko_code gather_tensors(struct ko_checkpoint *cp, const struct ko_sha
         free(places);
         return KO_E_MEMORY;
     }
-    for (size_t f = 0; f < cp->n_files; f++)
-        for (size_t i = 0; i < ko_weight_file_tensors(&cp->files[f]); i++)
+    for (size_t f = 0; f < cp->n_files; f++) {
+        for (size_t i = 0; i < ko_weight_file_tensors(&cp->files[f]); i++) {
             places[n++] =
                 (struct place){ko_weight_file_tensor(&cp->files[f], i), shards->files.item[f]};
-    if (n > 1)
+        }
+    }
+    if (n > 1) {
         qsort(places, n, sizeof places[0], compare_places);
-    for (size_t i = 0; i < n && !code; i++) {
+    }
+    for (size_t i = 0; i < n && code == KO_OK; i++) {
         cp->tensors[i] = *places[i].tensor;
-        if (i > 0 && compare_places(&places[i - 1], &places[i]) == 0)
+        if (i > 0 && compare_places(&places[i - 1], &places[i]) == 0) {
             code = ko_fail(err, KO_E_INPUT, "%s: tensor '%s' is both in %s and in %s", cp->name,
                            places[i].tensor->name, places[i - 1].file, places[i].file);
+        }
     }
-    if (!code && shards->weight_map)
+    if (code == KO_OK && shards->weight_map) {
         code = check_index(cp, shards, places, err);
+    }
     free(places);
     return code;
 }
@@ -199,8 +221,9 @@ static enum ko_code gather_tensors(struct ko_checkpoint *cp, const struct ko_sha
 static enum ko_code take_fingerprint(struct ko_checkpoint *cp, struct ko_error *err)
 {
     XXH3_state_t *state = XXH3_createState();
-    if (!state)
+    if (!state) {
         return ko_fail(err, KO_E_MEMORY, "%s: no memory for its fingerprint", cp->name);
+    }
     uint64_t bytes = cp->config_bytes;
     XXH3_128bits_reset(state);
     XXH3_128bits_update(state, &bytes, sizeof bytes);
@@ -224,26 +247,34 @@ enum ko_code ko_checkpoint_open(const char *folder, const char *name, struct ko_
 {
     struct ko_shards shards = {0};
     struct ko_checkpoint *cp = ko_new(1, sizeof *cp, err);
-    if (!cp)
+    if (!cp) {
         return KO_E_MEMORY;
+    }
     enum ko_code code = KO_E_MEMORY;
     cp->name = ko_copy(name, err);
     cp->folder = cp->name ? ko_copy(folder, err) : NULL;
-    if (!cp->folder)
+    if (!cp->folder) {
         goto done;
+    }
     code = check_folder(folder, name, err);
-    if (!code)
+    if (code == KO_OK) {
         code = read_config(folder, name, &cp->config_text, &cp->config_bytes, &cp->config, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = ko_shards_find(folder, name, &shards, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = open_files(cp, &shards, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = gather_tensors(cp, &shards, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = take_fingerprint(cp, err);
-    if (code)
+    }
+    if (code != KO_OK) {
         goto done;
+    }
     free(cp->config_text);
     cp->config_text = NULL;
     *out = cp;
@@ -256,10 +287,12 @@ done:
 
 void ko_checkpoint_close(struct ko_checkpoint *checkpoint)
 {
-    if (!checkpoint)
+    if (!checkpoint) {
         return;
-    for (size_t f = 0; f < checkpoint->n_files; f++)
+    }
+    for (size_t f = 0; f < checkpoint->n_files; f++) {
         ko_weight_file_close(&checkpoint->files[f]);
+    }
     free(checkpoint->files);
     free(checkpoint->tensors);
     free(checkpoint->config_text);
@@ -304,8 +337,9 @@ const struct ko_tensor *ko_checkpoint_find(const struct ko_checkpoint *checkpoin
 void ko_checkpoint_strip(struct ko_checkpoint *checkpoint, size_t n)
 {
     /* All names begin alike, so their order stays. */
-    for (size_t t = 0; t < checkpoint->n_tensors; t++)
+    for (size_t t = 0; t < checkpoint->n_tensors; t++) {
         checkpoint->tensors[t].name += (ptrdiff_t)n - (ptrdiff_t)checkpoint->n_stripped;
+    }
     checkpoint->n_stripped = n;
 }
 
@@ -318,14 +352,17 @@ const char *ko_checkpoint_stripped(const struct ko_checkpoint *checkpoint, size_
 size_t ko_checkpoint_common(const struct ko_checkpoint *checkpoint)
 {
     size_t end = 0;
-    if (checkpoint->n_tensors == 0)
+    if (checkpoint->n_tensors == 0) {
         return 0;
+    }
     /* What the first and the last in order have in common all have. */
     const char *first = checkpoint->tensors[0].name - checkpoint->n_stripped;
     const char *last = checkpoint->tensors[checkpoint->n_tensors - 1].name - checkpoint->n_stripped;
-    for (size_t i = 0; first[i] && first[i] == last[i]; i++)
-        if (first[i] == '.')
+    for (size_t i = 0; first[i] && first[i] == last[i]; i++) {
+        if (first[i] == '.') {
             end = i + 1;
+        }
+    }
     return end;
 }
 

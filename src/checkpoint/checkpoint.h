@@ -1,5 +1,5 @@
 /* A checkpoint folder: its configuration and its tensors, checked before use and mapped, never
- * copied whole. */
+   copied whole. */
 #ifndef KO_CHECKPOINT_CHECKPOINT_H
 #define KO_CHECKPOINT_CHECKPOINT_H
 
@@ -70,7 +70,7 @@ bool ko_tensor_to_float(const struct ko_tensor *tensor, int64_t first, int64_t n
    beyond its new end was read as zeros. */
 bool ko_tensor_is_whole(const struct ko_tensor *tensor);
 /* Tells the kernel that the tensor's pages are not needed for now, so that a mapped file does not
- * count as resident memory. */
+   count as resident memory. */
 void ko_tensor_release(const struct ko_tensor *tensor);
 
 #endif

@@ -21,15 +21,17 @@ enum ko_code ko_json_cursor_fail(const struct ko_json_cursor *c, struct ko_error
 
 static void skip_space(struct ko_json_cursor *c)
 {
-    while (c->at < c->n && c->text[c->at] != '\0' && strchr(" \t\r\n", c->text[c->at]))
+    while (c->at < c->n && c->text[c->at] != '\0' && strchr(" \t\r\n", c->text[c->at])) {
         c->at++;
+    }
 }
 
 bool ko_json_cursor_next_is(struct ko_json_cursor *c, char wanted)
 {
     skip_space(c);
-    if (c->at == c->n || c->text[c->at] != wanted)
+    if (c->at == c->n || c->text[c->at] != wanted) {
         return false;
+    }
     c->at++;
     return true;
 }
@@ -37,21 +39,24 @@ bool ko_json_cursor_next_is(struct ko_json_cursor *c, char wanted)
 /* "'x'", "byte 0xff" or "the end of the text". */
 static const char *name_next(const struct ko_json_cursor *c, char text[32])
 {
-    if (c->at == c->n)
+    if (c->at == c->n) {
         return "the end of the text";
+    }
     unsigned char next = (unsigned char)c->text[c->at];
-    if (next > 0x20 && next < 0x7f)
+    if (next > 0x20 && next < 0x7f) {
         snprintf(text, 32, "'%c'", next);
-    else
+    } else {
         snprintf(text, 32, "byte 0x%02x", next);
+    }
     return text;
 }
 
 enum ko_code ko_json_cursor_expect(struct ko_json_cursor *c, char wanted, struct ko_error *err)
 {
     char found[32];
-    if (ko_json_cursor_next_is(c, wanted))
+    if (ko_json_cursor_next_is(c, wanted)) {
         return KO_OK;
+    }
     return ko_json_cursor_fail(c, err, "no valid JSON: expected '%c', found %s", wanted,
                                name_next(c, found));
 }
@@ -60,14 +65,16 @@ enum ko_code ko_json_cursor_expect(struct ko_json_cursor *c, char wanted, struct
 static int32_t read_hex4(const struct ko_json_cursor *c, size_t at)
 {
     int32_t value = 0;
-    if (c->n - at < 4)
+    if (c->n - at < 4) {
         return -1;
+    }
     for (size_t i = 0; i < 4; i++) {
         char digit = c->text[at + i];
         const char *digits = "0123456789abcdefABCDEF";
         const char *found = digit ? strchr(digits, digit) : NULL;
-        if (!found)
+        if (!found) {
             return -1;
+        }
         int32_t index = (int32_t)(found - digits);
         value = value * 16 + (index < 16 ? index : index - 6);
     }
@@ -103,8 +110,9 @@ static enum ko_code read_escape(struct ko_json_cursor *c, char *to, size_t *n, s
         return KO_OK;
     }
     int32_t unit = letter == 'u' ? read_hex4(c, c->at + 1) : -1;
-    if (unit < 0)
+    if (unit < 0) {
         return ko_json_cursor_fail(c, err, "no valid JSON: a broken escape");
+    }
     c->at += 5;
     uint32_t code = (uint32_t)unit;
     if (unit >= 0xd800 && unit < 0xdc00 && c->n - c->at >= 6 && c->text[c->at] == '\\' &&
@@ -115,10 +123,12 @@ static enum ko_code read_escape(struct ko_json_cursor *c, char *to, size_t *n, s
             c->at += 6;
         }
     }
-    if (code >= 0xd800 && code < 0xe000)
+    if (code >= 0xd800 && code < 0xe000) {
         return ko_json_cursor_fail(c, err, "no valid JSON: half a surrogate pair");
-    if (code == 0)
+    }
+    if (code == 0) {
         return ko_json_cursor_fail(c, err, "a NUL character in a string");
+    }
     *n += put_utf8(to + *n, code);
     return KO_OK;
 }
@@ -127,11 +137,13 @@ static enum ko_code read_escape(struct ko_json_cursor *c, char *to, size_t *n, s
 static enum ko_code make_room(struct ko_json_cursor *c, size_t n, struct ko_error *err)
 {
     enum { ROOM = 8 };
-    if (c->string_capacity >= n + ROOM)
+    if (c->string_capacity >= n + ROOM) {
         return KO_OK;
+    }
     char *grown = ko_grow(c->string, &c->string_capacity, n + ROOM, 1, err);
-    if (!grown)
+    if (!grown) {
         return KO_E_MEMORY;
+    }
     c->string = grown;
     return KO_OK;
 }
@@ -140,29 +152,35 @@ enum ko_code ko_json_cursor_string(struct ko_json_cursor *c, struct ko_error *er
 {
     size_t n = 0;
     enum ko_code code = ko_json_cursor_expect(c, '"', err);
-    if (!code)
+    if (code == KO_OK) {
         code = make_room(c, n, err);
-    while (!code && c->at < c->n && c->text[c->at] != '"') {
-        if ((unsigned char)c->text[c->at] < 0x20)
+    }
+    while (code == KO_OK && c->at < c->n && c->text[c->at] != '"') {
+        if ((unsigned char)c->text[c->at] < 0x20) {
             return ko_json_cursor_fail(c, err, "no valid JSON: a bare control character");
+        }
         if (c->text[c->at] != '\\') {
             c->string[n++] = c->text[c->at++];
         } else {
             c->at++;
             code = read_escape(c, c->string, &n, err);
         }
-        if (!code)
+        if (code == KO_OK) {
             code = make_room(c, n, err);
+        }
     }
-    if (code)
+    if (code != KO_OK) {
         return code;
-    if (c->at == c->n)
+    }
+    if (c->at == c->n) {
         return ko_json_cursor_fail(c, err, "no valid JSON: a string without its end");
+    }
     c->at++;
     c->string[n] = '\0';
     c->string_n = n;
-    if (!ko_utf8_valid(c->string, n))
+    if (!ko_utf8_valid(c->string, n)) {
         return ko_json_cursor_fail(c, err, "a string is not valid UTF-8");
+    }
     return KO_OK;
 }
 
@@ -174,17 +192,20 @@ enum ko_code ko_json_cursor_count(struct ko_json_cursor *c, int64_t *out, struct
     int64_t value = 0;
     while (c->at < c->n && c->text[c->at] >= '0' && c->text[c->at] <= '9') {
         int digit = c->text[c->at] - '0';
-        if (value > (INT64_MAX - digit) / 10)
+        if (value > (INT64_MAX - digit) / 10) {
             return ko_json_cursor_fail(c, err, "a number beyond %lld", (long long)INT64_MAX);
+        }
         value = value * 10 + digit;
         c->at++;
     }
     bool more = c->at < c->n && c->text[c->at] != '\0' && strchr(".eE", c->text[c->at]);
-    if (c->at == start || more)
+    if (c->at == start || more) {
         return ko_json_cursor_fail(c, err, "expected a whole number from 0, found %s",
                                    name_next(c, found));
-    if (c->at - start > 1 && c->text[start] == '0')
+    }
+    if (c->at - start > 1 && c->text[start] == '0') {
         return ko_json_cursor_fail(c, err, "no valid JSON: a number with a leading zero");
+    }
     *out = value;
     return KO_OK;
 }
@@ -192,8 +213,9 @@ enum ko_code ko_json_cursor_count(struct ko_json_cursor *c, int64_t *out, struct
 enum ko_code ko_json_cursor_end(struct ko_json_cursor *c, struct ko_error *err)
 {
     skip_space(c);
-    if (c->at < c->n)
+    if (c->at < c->n) {
         return ko_json_cursor_fail(c, err, "no valid JSON: text after the end of the object");
+    }
     return KO_OK;
 }
 

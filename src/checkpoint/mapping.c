@@ -15,11 +15,13 @@
 static enum ko_code size_of(int fd, const char *where, size_t *bytes, struct ko_error *err)
 {
     struct stat status;
-    if (fstat(fd, &status) != 0)
+    if (fstat(fd, &status) != 0) {
         return ko_fail(err, KO_E_INPUT, "%s: cannot be looked at: %s", where, strerror(errno));
-    if (!S_ISREG(status.st_mode))
+    }
+    if (!S_ISREG(status.st_mode)) {
         return ko_fail(err, KO_E_INPUT, "%s: is not a regular file but %s", where,
                        ko_file_kind(status.st_mode));
+    }
     *bytes = (size_t)status.st_size;
     return KO_OK;
 }
@@ -29,12 +31,13 @@ enum ko_code ko_mapping_open(const char *path, const char *where, struct ko_mapp
 {
     *map = (struct ko_mapping){0};
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not block */
-    if (fd < 0)
+    if (fd < 0) {
         return ko_fail(err, KO_E_INPUT, "%s: cannot be opened: %s", where, strerror(errno));
+    }
     size_t bytes = 0;
     void *data = NULL;
     enum ko_code code = size_of(fd, where, &bytes, err);
-    if (code || bytes == 0) {
+    if (code != KO_OK || bytes == 0) {
         (void)close(fd);
         return code;
     }
@@ -45,14 +48,15 @@ enum ko_code ko_mapping_open(const char *path, const char *where, struct ko_mapp
         return code;
     }
     code = ko_watch_begin(data, bytes, fd, where, err);
-    if (code) {
+    if (code != KO_OK) {
         munmap(data, bytes);
         return code;
     }
     *map = (struct ko_mapping){data, bytes};
     code = ko_content_check(data, bytes, where, err);
-    if (code)
+    if (code != KO_OK) {
         ko_mapping_close(map);
+    }
     return code;
 }
 

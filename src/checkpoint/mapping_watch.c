@@ -24,8 +24,9 @@ static struct watched *find(uintptr_t at)
 {
     for (size_t i = 0; i < MAX_WATCHED; i++) {
         uintptr_t begin = atomic_load(&watched[i].begin);
-        if (begin && at >= begin && at < atomic_load(&watched[i].end))
+        if (begin && at >= begin && at < atomic_load(&watched[i].end)) {
             return &watched[i];
+        }
     }
     return NULL;
 }
@@ -46,8 +47,9 @@ static void on_fault(int number, siginfo_t *info, void *context)
     }
     /* The faulting instruction runs again; a signal that was sent is sent again. */
     (void)sigaction(SIGBUS, &before, NULL);
-    if (info->si_code <= 0)
+    if (info->si_code <= 0) {
         (void)raise(number);
+    }
     errno = saved;
 }
 
@@ -56,8 +58,9 @@ static void set_handler(void)
 {
     static atomic_flag busy = ATOMIC_FLAG_INIT;
     struct sigaction now, action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
-    while (atomic_flag_test_and_set(&busy))
+    while (atomic_flag_test_and_set(&busy)) {
         ;
+    }
     if (sigaction(SIGBUS, NULL, &now) == 0 && now.sa_sigaction != on_fault) {
         before = now;
         page_bytes = (uintptr_t)sysconf(_SC_PAGESIZE);
@@ -73,8 +76,9 @@ enum ko_code ko_watch_begin(const void *data, size_t bytes, int fd, const char *
     set_handler();
     for (size_t i = 0; i < MAX_WATCHED; i++) {
         struct watched *w = &watched[i];
-        if (atomic_exchange(&w->taken, true))
+        if (atomic_exchange(&w->taken, true)) {
             continue;
+        }
         w->fd = fd;
         atomic_store(&w->cut, false);
         atomic_store(&w->end, (uintptr_t)data + bytes);
@@ -89,8 +93,9 @@ enum ko_code ko_watch_begin(const void *data, size_t bytes, int fd, const char *
 void ko_watch_end(const void *data)
 {
     struct watched *w = find((uintptr_t)data);
-    if (!w)
+    if (!w) {
         return;
+    }
     atomic_store(&w->begin, 0);
     (void)close(w->fd);
     atomic_store(&w->taken, false);
@@ -100,8 +105,9 @@ bool ko_watch_is_whole(const void *at)
 {
     const struct watched *w = find((uintptr_t)at);
     struct stat status;
-    if (!w)
+    if (!w) {
         return true;
+    }
     /* Between the new end and the end of its page there are zeros, and no fault. */
     return !atomic_load(&w->cut) && fstat(w->fd, &status) == 0 &&
            (uintmax_t)status.st_size >= atomic_load(&w->end) - atomic_load(&w->begin);

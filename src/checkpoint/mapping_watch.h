@@ -1,6 +1,6 @@
 /* Mapped files that become shorter. A read beyond a file's new end, or one that the disk fails,
- * comes as the signal SIGBUS and would end the process; of a watched mapping the rest becomes zeros
- * instead, and whoever reads asks afterwards. */
+   comes as the signal SIGBUS and would end the process; of a watched mapping the rest becomes zeros
+   instead, and whoever reads asks afterwards. */
 #ifndef KO_CHECKPOINT_MAPPING_WATCH_H
 #define KO_CHECKPOINT_MAPPING_WATCH_H
 

@@ -92,9 +92,11 @@ static const struct {
 static enum ko_code refuse_opcode(const struct ko_pickle *p, unsigned char opcode,
                                   struct ko_error *err)
 {
-    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
-        if (refused[i].opcode == opcode)
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        if (refused[i].opcode == opcode) {
             return ko_pickle_fail(p, err, "opcode %s is not allowed", refused[i].name);
+        }
+    }
     return ko_pickle_fail(p, err, "opcode 0x%02x does not exist", opcode);
 }
 
@@ -115,13 +117,16 @@ static enum ko_code take_number(struct ko_pickle *p, size_t n, bool is_signed, i
                                 struct ko_error *err)
 {
     const char *bytes = take(p, n, err);
-    if (!bytes)
+    if (!bytes) {
         return KO_E_INPUT;
+    }
     uint64_t bits = 0;
-    for (size_t i = n; i > 0; i--)
+    for (size_t i = n; i > 0; i--) {
         bits = bits << 8 | (unsigned char)bytes[i - 1];
-    if (is_signed && n > 0 && n < sizeof bits && bits >> (8 * n - 1))
+    }
+    if (is_signed && n > 0 && n < sizeof bits && bits >> (8 * n - 1)) {
         bits |= UINT64_MAX << (8 * n);
+    }
     *number = (int64_t)bits;
     return KO_OK;
 }
@@ -137,16 +142,17 @@ static enum ko_code push_number(struct ko_pickle *p, size_t n, bool is_signed, s
 {
     int64_t number = 0;
     enum ko_code code = take_number(p, n, is_signed, &number, err);
-    return code ? code : push_kind(p, KO_PICKLE_INT, number, err);
+    return code != KO_OK ? code : push_kind(p, KO_PICKLE_INT, number, err);
 }
 
 static enum ko_code push_long(struct ko_pickle *p, struct ko_error *err)
 {
     int64_t n = 0;
     enum ko_code code = take_number(p, 1, false, &n, err);
-    if (!code && n > 8)
+    if (code == KO_OK && n > 8) {
         code = ko_pickle_fail(p, err, "a whole number of %d bytes, more than 8", (int)n);
-    return code ? code : push_number(p, (size_t)n, true, err);
+    }
+    return code != KO_OK ? code : push_number(p, (size_t)n, true, err);
 }
 
 static enum ko_code push_float(struct ko_pickle *p, struct ko_error *err)
@@ -158,13 +164,16 @@ static enum ko_code push_text(struct ko_pickle *p, struct ko_error *err)
 {
     int64_t n = 0;
     enum ko_code code = take_number(p, 4, false, &n, err);
-    if (code)
+    if (code != KO_OK) {
         return code;
+    }
     const char *text = take(p, (size_t)n, err);
-    if (!text)
+    if (!text) {
         return KO_E_INPUT;
-    if (memchr(text, '\0', (size_t)n) || !ko_utf8_valid(text, (size_t)n))
+    }
+    if (memchr(text, '\0', (size_t)n) || !ko_utf8_valid(text, (size_t)n)) {
         return ko_pickle_fail(p, err, "a text is not valid UTF-8 without NUL");
+    }
     return ko_pickle_push(
         p, (struct ko_pickle_value){.kind = KO_PICKLE_TEXT, .n = (uint32_t)n, .text = text}, err);
 }
@@ -173,8 +182,9 @@ static enum ko_code take_line(struct ko_pickle *p, const char **line, size_t *n,
                               struct ko_error *err)
 {
     const char *end = memchr(p->bytes + p->at, '\n', p->n_bytes - p->at);
-    if (!end)
+    if (!end) {
         return ko_pickle_fail(p, err, "ends too early");
+    }
     *line = p->bytes + p->at;
     *n = (size_t)(end - *line);
     p->at += *n + 1;
@@ -186,9 +196,10 @@ static enum ko_code push_global(struct ko_pickle *p, struct ko_error *err)
     const char *module = NULL, *name = NULL;
     size_t n_module = 0, n_name = 0;
     enum ko_code code = take_line(p, &module, &n_module, err);
-    if (!code)
+    if (code == KO_OK) {
         code = take_line(p, &name, &n_name, err);
-    return code ? code : ko_pickle_global(p, module, n_module, name, n_name, err);
+    }
+    return code != KO_OK ? code : ko_pickle_global(p, module, n_module, name, n_name, err);
 }
 
 /* Puts to or gets from the memo entry whose number has n bytes. */
@@ -196,8 +207,9 @@ static enum ko_code use_memo(struct ko_pickle *p, size_t n, bool put, struct ko_
 {
     int64_t index = 0;
     enum ko_code code = take_number(p, n, false, &index, err);
-    if (code)
+    if (code != KO_OK) {
         return code;
+    }
     return put ? ko_pickle_put(p, (uint32_t)index, err) : ko_pickle_get(p, (uint32_t)index, err);
 }
 
@@ -208,7 +220,7 @@ static enum ko_code from_mark(struct ko_pickle *p,
 {
     size_t n = 0;
     enum ko_code code = ko_pickle_unmark(p, &n, err);
-    return code ? code : use(p, n, err);
+    return code != KO_OK ? code : use(p, n, err);
 }
 
 static enum ko_code run_value(struct ko_pickle *p, unsigned char opcode, struct ko_error *err)
@@ -285,16 +297,18 @@ static enum ko_code run_opcode(struct ko_pickle *p, unsigned char opcode, struct
 
 static enum ko_code check_protocol(struct ko_pickle *p, struct ko_error *err)
 {
-    if (p->n_bytes < 2 || (unsigned char)p->bytes[0] != PROTO)
+    if (p->n_bytes < 2 || (unsigned char)p->bytes[0] != PROTO) {
         return ko_pickle_fail(p, err,
                               "does not begin with opcode PROTO: it is no pickle that "
                               "torch.save wrote");
+    }
     int protocol = (unsigned char)p->bytes[1];
-    if (protocol != PROTOCOL)
+    if (protocol != PROTOCOL) {
         return ko_pickle_fail(p, err,
                               "is a pickle of protocol %d, only %d is read: save it again without "
                               "pickle_protocol",
                               protocol, PROTOCOL);
+    }
     p->at = 2;
     return KO_OK;
 }
@@ -302,20 +316,25 @@ static enum ko_code check_protocol(struct ko_pickle *p, struct ko_error *err)
 enum ko_code ko_pickle_run(struct ko_pickle *p, struct ko_pickle_value *top, struct ko_error *err)
 {
     enum ko_code code = check_protocol(p, err);
-    while (!code) {
+    while (code == KO_OK) {
         p->opcode_at = p->at;
-        if (p->at == p->n_bytes)
+        if (p->at == p->n_bytes) {
             return ko_pickle_fail(p, err, "ends without opcode STOP");
+        }
         unsigned char opcode = (unsigned char)p->bytes[p->at++];
-        if (opcode == STOP)
+        if (opcode == STOP) {
             break;
+        }
         code = run_opcode(p, opcode, err);
     }
-    if (!code)
+    if (code == KO_OK) {
         code = ko_pickle_pop(p, top, err);
-    if (!code && (p->n_stack > 0 || p->n_marks > 0))
+    }
+    if (code == KO_OK && (p->n_stack > 0 || p->n_marks > 0)) {
         code = ko_pickle_fail(p, err, "leaves more than one value: the pickle is broken");
-    if (!code && p->at < p->n_bytes)
+    }
+    if (code == KO_OK && p->at < p->n_bytes) {
         code = ko_pickle_fail(p, err, "has %zu bytes after opcode STOP", p->n_bytes - p->at);
+    }
     return code;
 }

@@ -47,8 +47,9 @@ const char *ko_pickle_global_name(const struct ko_pickle_global *global)
 
 bool ko_pickle_global_dtype(const struct ko_pickle_global *global, enum ko_dtype *dtype)
 {
-    if (global->dtype == UNREAD)
+    if (global->dtype == UNREAD) {
         return false;
+    }
     *dtype = (enum ko_dtype)global->dtype;
     return true;
 }
@@ -70,15 +71,18 @@ enum ko_code ko_pickle_global(struct ko_pickle *p, const char *module, size_t n_
 {
     char text[GLOBAL_TEXT];
     print_name(module, n_module, name, n_name, text);
-    for (size_t g = 0; g < sizeof globals / sizeof globals[0]; g++)
-        if (strcmp(text, globals[g].name) == 0)
+    for (size_t g = 0; g < sizeof globals / sizeof globals[0]; g++) {
+        if (strcmp(text, globals[g].name) == 0) {
             return ko_pickle_push(p, (struct ko_pickle_value){.kind = KO_PICKLE_GLOBAL, .at = g},
                                   err);
-    if (strcmp(text, "torch._utils._rebuild_tensor_v3") == 0)
+        }
+    }
+    if (strcmp(text, "torch._utils._rebuild_tensor_v3") == 0) {
         return ko_pickle_fail(p, err,
                               "a tensor of a type such as float8 (global '%s'): use the checkpoint "
                               "in F32, F16 or BF16",
                               text);
+    }
     return ko_pickle_fail(p, err,
                           "global '%s' is not allowed: only state dicts of tensors are read", text);
 }
@@ -100,11 +104,13 @@ static enum ko_code read_counts(const struct ko_pickle *p, const struct ko_pickl
                                 const char *what, int64_t counts[KO_TENSOR_DIMS], int *n,
                                 struct ko_error *err)
 {
-    if (tuple->n > KO_TENSOR_DIMS)
+    if (tuple->n > KO_TENSOR_DIMS) {
         return ko_pickle_fail(p, err, "a tensor has more than %d dimensions", KO_TENSOR_DIMS);
+    }
     for (size_t i = 0; i < tuple->n; i++) {
-        if (!is_kind(p, tuple, i, KO_PICKLE_INT) || item(p, tuple, i)->integer < 0)
+        if (!is_kind(p, tuple, i, KO_PICKLE_INT) || item(p, tuple, i)->integer < 0) {
             return ko_pickle_fail(p, err, "a tensor has a %s that is no whole number from 0", what);
+        }
         counts[i] = item(p, tuple, i)->integer;
     }
     *n = (int)tuple->n;
@@ -121,28 +127,35 @@ static enum ko_code build_tensor(struct ko_pickle *p, const struct ko_pickle_val
                 is_kind(p, args, 1, KO_PICKLE_INT) && is_kind(p, args, 2, KO_PICKLE_TUPLE) &&
                 is_kind(p, args, 3, KO_PICKLE_TUPLE) && is_kind(p, args, 4, KO_PICKLE_BOOL) &&
                 is_kind(p, args, 5, KO_PICKLE_DICT) && item(p, args, 1)->integer >= 0;
-    if (!fits)
+    if (!fits) {
         return ko_pickle_fail(p, err, "a tensor is built from other values than torch.save writes");
+    }
     /* Among the metadata are bits that turn the values' sign. */
     if (args->n == 7 && !is_kind(p, args, 6, KO_PICKLE_NONE) &&
-        !(is_kind(p, args, 6, KO_PICKLE_DICT) && p->dicts[item(p, args, 6)->at].n == 0))
+        !(is_kind(p, args, 6, KO_PICKLE_DICT) && p->dicts[item(p, args, 6)->at].n == 0)) {
         return ko_pickle_fail(p, err, "a tensor has metadata, which are not read");
+    }
     tensor.storage = item(p, args, 0)->at;
     tensor.offset = item(p, args, 1)->integer;
     enum ko_code code = read_counts(p, item(p, args, 2), "size", tensor.shape, &tensor.n_dims, err);
-    if (!code)
+    if (code == KO_OK) {
         code = read_counts(p, item(p, args, 3), "stride", tensor.stride, &n_strides, err);
-    if (!code && n_strides != tensor.n_dims)
+    }
+    if (code == KO_OK && n_strides != tensor.n_dims) {
         code = ko_pickle_fail(p, err, "a tensor has %d dimensions and %d strides", tensor.n_dims,
                               n_strides);
-    if (code)
+    }
+    if (code != KO_OK) {
         return code;
-    if (p->n_tensors == KO_STATE_DICT_TENSORS)
+    }
+    if (p->n_tensors == KO_STATE_DICT_TENSORS) {
         return ko_pickle_fail(p, err, "more than %d tensors", KO_STATE_DICT_TENSORS);
+    }
     struct ko_pickle_tensor *grown =
         ko_grow(p->tensors, &p->tensors_capacity, p->n_tensors + 1, sizeof *grown, err);
-    if (!grown)
+    if (!grown) {
         return KO_E_MEMORY;
+    }
     p->tensors = grown;
     p->tensors[p->n_tensors] = tensor;
     *out = (struct ko_pickle_value){.kind = KO_PICKLE_TENSOR, .at = p->n_tensors++};
@@ -154,9 +167,10 @@ static enum ko_code build_parameter(const struct ko_pickle *p, const struct ko_p
                                     size_t n, struct ko_pickle_value *out, struct ko_error *err)
 {
     if (args->n != n || !is_kind(p, args, 0, KO_PICKLE_TENSOR) ||
-        !is_kind(p, args, 1, KO_PICKLE_BOOL) || !is_kind(p, args, 2, KO_PICKLE_DICT))
+        !is_kind(p, args, 1, KO_PICKLE_BOOL) || !is_kind(p, args, 2, KO_PICKLE_DICT)) {
         return ko_pickle_fail(p, err,
                               "a parameter is built from other values than torch.save writes");
+    }
     *out = *item(p, args, 0);
     return KO_OK;
 }
@@ -165,16 +179,20 @@ enum ko_code ko_pickle_reduce(struct ko_pickle *p, struct ko_error *err)
 {
     struct ko_pickle_value args, callee, out = {0};
     enum ko_code code = ko_pickle_pop(p, &args, err);
-    if (!code)
+    if (code == KO_OK) {
         code = ko_pickle_pop(p, &callee, err);
-    if (code)
+    }
+    if (code != KO_OK) {
         return code;
-    if (callee.kind != KO_PICKLE_GLOBAL || args.kind != KO_PICKLE_TUPLE)
+    }
+    if (callee.kind != KO_PICKLE_GLOBAL || args.kind != KO_PICKLE_TUPLE) {
         return ko_pickle_fail(p, err, "something is called that is no global, or without a tuple");
+    }
     switch (globals[callee.at].role) {
     case ORDERED_DICT:
-        if (args.n > 0)
+        if (args.n > 0) {
             return ko_pickle_fail(p, err, "collections.OrderedDict is called with arguments");
+        }
         return ko_pickle_new_dict(p, err);
     case TENSOR:
         code = build_tensor(p, &args, &out, err);
@@ -189,17 +207,19 @@ enum ko_code ko_pickle_reduce(struct ko_pickle *p, struct ko_error *err)
         return ko_pickle_fail(p, err, "global '%s' is called, which is not allowed",
                               globals[callee.at].name);
     }
-    return code ? code : ko_pickle_push(p, out, err);
+    return code != KO_OK ? code : ko_pickle_push(p, out, err);
 }
 
 enum ko_code ko_pickle_build(struct ko_pickle *p, struct ko_error *err)
 {
     struct ko_pickle_value state, *object;
     enum ko_code code = ko_pickle_pop(p, &state, err);
-    if (!code)
+    if (code == KO_OK) {
         code = ko_pickle_top(p, &object, err);
-    if (!code && (state.kind != KO_PICKLE_DICT || object->kind != KO_PICKLE_DICT))
+    }
+    if (code == KO_OK && (state.kind != KO_PICKLE_DICT || object->kind != KO_PICKLE_DICT)) {
         code = ko_pickle_fail(p, err, "a state is given to a value that is no dictionary");
+    }
     return code;
 }
 
@@ -209,8 +229,9 @@ enum ko_code ko_pickle_load_storage(struct ko_pickle *p, struct ko_error *err)
     enum { KEY_BYTES = 64 };
     struct ko_pickle_value id;
     enum ko_code code = ko_pickle_pop(p, &id, err);
-    if (code)
+    if (code != KO_OK) {
         return code;
+    }
     bool fits = id.kind == KO_PICKLE_TUPLE && id.n == 5 && is_kind(p, &id, 0, KO_PICKLE_TEXT) &&
                 item(p, &id, 0)->n == sizeof tag - 1 &&
                 memcmp(item(p, &id, 0)->text, tag, sizeof tag - 1) == 0 &&
@@ -219,14 +240,17 @@ enum ko_code ko_pickle_load_storage(struct ko_pickle *p, struct ko_error *err)
                 is_kind(p, &id, 2, KO_PICKLE_TEXT) && is_kind(p, &id, 3, KO_PICKLE_TEXT) &&
                 is_kind(p, &id, 4, KO_PICKLE_INT) && item(p, &id, 4)->integer >= 0;
     fits = fits && item(p, &id, 2)->n <= KEY_BYTES;
-    for (size_t i = 0; fits && i < item(p, &id, 2)->n; i++)
+    for (size_t i = 0; fits && i < item(p, &id, 2)->n; i++) {
         fits = item(p, &id, 2)->text[i] > 0x20 && item(p, &id, 2)->text[i] < 0x7f;
-    if (!fits)
+    }
+    if (!fits) {
         return ko_pickle_fail(p, err, "a persistent id is no storage as torch.save writes it");
+    }
     struct ko_pickle_storage *grown =
         ko_grow(p->storages, &p->storages_capacity, p->n_storages + 1, sizeof *grown, err);
-    if (!grown)
+    if (!grown) {
         return KO_E_MEMORY;
+    }
     p->storages = grown;
     p->storages[p->n_storages] = (struct ko_pickle_storage){.type = &globals[item(p, &id, 1)->at],
                                                             .key = item(p, &id, 2)->text,

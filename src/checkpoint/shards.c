@@ -29,8 +29,9 @@ static enum ko_code is_there(const char *folder, const char *name, bool *there,
 {
     struct stat status;
     char *path = ko_path_join(folder, name, err);
-    if (!path)
+    if (!path) {
         return KO_E_MEMORY;
+    }
     *there = lstat(path, &status) == 0;
     free(path);
     return KO_OK;
@@ -38,11 +39,14 @@ static enum ko_code is_there(const char *folder, const char *name, bool *there,
 
 static bool is_plain_name(const char *name)
 {
-    if (name[0] == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+    if (name[0] == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
         return false;
-    for (const char *at = name; *at; at++)
-        if (*at == '/' || *at == '\\' || (unsigned char)*at < 0x20)
+    }
+    for (const char *at = name; *at; at++) {
+        if (*at == '/' || *at == '\\' || (unsigned char)*at < 0x20) {
             return false;
+        }
+    }
     return true;
 }
 
@@ -56,24 +60,29 @@ static enum ko_code list_files(struct ko_shards *shards, const char *where, stru
     enum ko_code code = KO_OK;
     json_object_object_foreach(shards->weight_map, tensor, value)
     {
-        if (!json_object_is_type(value, json_type_string))
+        if (!json_object_is_type(value, json_type_string)) {
             return ko_fail(err, KO_E_INPUT, "%s: weight_map: %s: expected a file's name", where,
                            tensor);
+        }
         const char *file = json_object_get_string(value);
-        if (!is_plain_name(file) || strlen(file) != (size_t)json_object_get_string_len(value))
+        if (!is_plain_name(file) || strlen(file) != (size_t)json_object_get_string_len(value)) {
             return ko_fail(err, KO_E_INPUT,
                            "%s: weight_map: %s: the file's name is '%s', it must be a plain name "
                            "without folders or '..'",
                            where, tensor, file);
+        }
         code = ko_strings_intern(&shards->files, file, NULL, err);
-        if (code)
+        if (code != KO_OK) {
             return code;
-        if (shards->files.n > MAX_SHARDS)
+        }
+        if (shards->files.n > MAX_SHARDS) {
             return ko_fail(err, KO_E_INPUT, "%s: weight_map names more than %d files", where,
                            MAX_SHARDS);
+        }
     }
-    if (shards->files.n == 0)
+    if (shards->files.n == 0) {
         return ko_fail(err, KO_E_INPUT, "%s: weight_map names no tensor", where);
+    }
     qsort(shards->files.item, shards->files.n, sizeof shards->files.item[0], compare_strings);
     return KO_OK;
 }
@@ -82,17 +91,22 @@ static enum ko_code read_index(const char *folder, const char *where, struct ko_
                                struct ko_error *err)
 {
     char *path = ko_path_join(folder, shards->index, err);
-    if (!path)
+    if (!path) {
         return KO_E_MEMORY;
+    }
     enum ko_code code = ko_json_read(path, INDEX_BYTES, &shards->root, err);
-    if (!code && json_object_is_type(shards->root, json_type_object))
+    if (code == KO_OK && json_object_is_type(shards->root, json_type_object)) {
         shards->weight_map = ko_json_get(shards->root, "weight_map");
-    if (!code && !json_object_is_type(shards->weight_map, json_type_object))
+    }
+    if (code == KO_OK && !json_object_is_type(shards->weight_map, json_type_object)) {
         code = ko_fail(err, KO_E_INPUT, "%s: expected an object with the key 'weight_map'", path);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = list_files(shards, path, err);
-    if (code == KO_E_INPUT)
+    }
+    if (code == KO_E_INPUT) {
         ko_fail_in(err, "%s", where);
+    }
     free(path);
     return code;
 }
@@ -104,13 +118,16 @@ enum ko_code ko_shards_find(const char *folder, const char *where, struct ko_sha
     for (size_t i = 0; i < sizeof candidates / sizeof candidates[0]; i++) {
         bool there = false;
         enum ko_code code = is_there(folder, candidates[i].name, &there, err);
-        if (code)
+        if (code != KO_OK) {
             return code;
-        if (!there)
+        }
+        if (!there) {
             continue;
+        }
         shards->format = candidates[i].format;
-        if (!candidates[i].index)
+        if (!candidates[i].index) {
             return ko_strings_add(&shards->files, candidates[i].name, err);
+        }
         shards->index = candidates[i].name;
         return read_index(folder, where, shards, err);
     }

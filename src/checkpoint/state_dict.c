@@ -27,15 +27,19 @@ static const char *kind_name(uint8_t kind)
 static enum ko_code check_name(const struct ko_pickle *p, const struct ko_pickle_value *key,
                                struct ko_error *err)
 {
-    if (key->kind != KO_PICKLE_TEXT)
+    if (key->kind != KO_PICKLE_TEXT) {
         return ko_fail(err, KO_E_INPUT, "%s: a tensor's name is %s, not a text", p->where,
                        kind_name(key->kind));
-    if (key->n > KO_STATE_DICT_NAME)
+    }
+    if (key->n > KO_STATE_DICT_NAME) {
         return ko_fail(err, KO_E_INPUT, "%s: a tensor's name has %u bytes, more than %d", p->where,
                        key->n, KO_STATE_DICT_NAME);
-    for (uint32_t i = 0; i < key->n; i++)
-        if ((unsigned char)key->text[i] < 0x20)
+    }
+    for (uint32_t i = 0; i < key->n; i++) {
+        if ((unsigned char)key->text[i] < 0x20) {
             return ko_fail(err, KO_E_INPUT, "%s: a control character in a tensor's name", p->where);
+        }
+    }
     return KO_OK;
 }
 
@@ -43,29 +47,34 @@ static enum ko_code add_tensor(const struct ko_pickle *p, const struct ko_pickle
                                struct ko_state_dict *dict, struct ko_error *err)
 {
     enum ko_code code = check_name(p, &pair->key, err);
-    if (code)
+    if (code != KO_OK) {
         return code;
+    }
     struct ko_state_tensor *grown =
         ko_grow(dict->tensors, &dict->capacity, dict->n + 1, sizeof *grown, err);
-    if (!grown)
+    if (!grown) {
         return KO_E_MEMORY;
+    }
     dict->tensors = grown;
     char *name = ko_copy_n(pair->key.text, pair->key.n, err);
-    if (!name)
+    if (!name) {
         return KO_E_MEMORY;
+    }
     struct ko_state_tensor *t = &dict->tensors[dict->n++];
     *t = (struct ko_state_tensor){.name = name};
-    if (pair->value.kind != KO_PICKLE_TENSOR)
+    if (pair->value.kind != KO_PICKLE_TENSOR) {
         return ko_fail(err, KO_E_INPUT,
                        "%s: '%s' is %s, not a tensor: only a state dict is read, save that alone",
                        p->where, name, kind_name(pair->value.kind));
+    }
     const struct ko_pickle_tensor *from = &p->tensors[pair->value.at];
     const struct ko_pickle_storage *storage = &p->storages[from->storage];
-    if (!ko_pickle_global_dtype(storage->type, &t->dtype))
+    if (!ko_pickle_global_dtype(storage->type, &t->dtype)) {
         return ko_fail(err, KO_E_INPUT,
                        "%s: tensor '%s' is in a %s: only Float, Half, BFloat16, Long, Int, Byte "
                        "and Bool are read",
                        p->where, name, ko_pickle_global_name(storage->type));
+    }
     t->key = storage->key;
     t->n_key = storage->n_key;
     t->storage_n = storage->n;
@@ -89,28 +98,35 @@ enum ko_code ko_state_dict_read(const char *bytes, size_t n, const char *where,
     *dict = (struct ko_state_dict){0};
     struct ko_pickle_value top = {0};
     enum ko_code code = ko_pickle_run(&p, &top, err);
-    if (!code && top.kind != KO_PICKLE_DICT)
+    if (code == KO_OK && top.kind != KO_PICKLE_DICT) {
         code =
             ko_fail(err, KO_E_INPUT, "%s: holds %s, expected a state dict: a dictionary of tensors",
                     where, kind_name(top.kind));
-    for (size_t i = 0; !code && i < p.dicts[top.at].n; i++)
+    }
+    for (size_t i = 0; code == KO_OK && i < p.dicts[top.at].n; i++) {
         code = add_tensor(&p, &p.dicts[top.at].pairs[i], dict, err);
+    }
     ko_pickle_free(&p);
-    if (code)
+    if (code != KO_OK) {
         return code;
-    if (dict->n > 1)
+    }
+    if (dict->n > 1) {
         qsort(dict->tensors, dict->n, sizeof dict->tensors[0], compare_names);
-    for (size_t i = 1; i < dict->n; i++)
-        if (strcmp(dict->tensors[i - 1].name, dict->tensors[i].name) == 0)
+    }
+    for (size_t i = 1; i < dict->n; i++) {
+        if (strcmp(dict->tensors[i - 1].name, dict->tensors[i].name) == 0) {
             return ko_fail(err, KO_E_INPUT, "%s: tensor '%s' is there twice", where,
                            dict->tensors[i].name);
+        }
+    }
     return KO_OK;
 }
 
 void ko_state_dict_free(struct ko_state_dict *dict)
 {
-    for (size_t i = 0; i < dict->n; i++)
+    for (size_t i = 0; i < dict->n; i++) {
         free(dict->tensors[i].name);
+    }
     free(dict->tensors);
     *dict = (struct ko_state_dict){0};
 }

@@ -1,5 +1,5 @@
 /* The data.pkl of a state dict that torch.save wrote, read by an unpickler that knows tensors,
- * dictionaries and storages, and calls nothing. */
+   dictionaries and storages, and calls nothing. */
 #ifndef KO_CHECKPOINT_STATE_DICT_H
 #define KO_CHECKPOINT_STATE_DICT_H
 

@@ -47,7 +47,7 @@ static float half_to_float(uint16_t half)
     uint32_t normal = rest + (112u << 23);
     uint32_t special = rest | 0x7f800000u;
     /* (1 + m / 1024) 2^-14 - 2^-14 = m 2^-24: no subnormal float takes part, so flushing them to
-     * zero cannot matter. */
+       zero cannot matter. */
     uint32_t subnormal = bits_from_float(float_from_bits(0x38800000u + rest) - 0x1p-14f);
     uint32_t exponent = half & 0x7c00u;
     uint32_t bits = exponent == 0 ? subnormal : exponent == 0x7c00u ? special : normal;
@@ -55,7 +55,7 @@ static float half_to_float(uint16_t half)
 }
 
 /* The loops below take 16- or 32-bit numbers at any address; their result is not 0 where one of
- * them is not finite. */
+   them is not finite. */
 static uint32_t convert_f16(const unsigned char *restrict data, int64_t n, float *restrict out)
 {
     uint32_t special = 0;
@@ -104,8 +104,9 @@ bool ko_tensor_to_float(const struct ko_tensor *tensor, int64_t first, int64_t n
     case KO_BF16:
         return convert_bf16(data, n, out) == 0;
     default:
-        for (int64_t i = 0; i < n; i++)
+        for (int64_t i = 0; i < n; i++) {
             out[i] = NAN;
+        }
         return n == 0;
     }
 }
@@ -120,6 +121,7 @@ void ko_tensor_release(const struct ko_tensor *tensor)
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     uintptr_t begin = ((uintptr_t)tensor->data + page - 1) / page * page;
     uintptr_t end = ((uintptr_t)tensor->data + tensor->data_bytes) / page * page;
-    if (begin < end)
+    if (begin < end) {
         madvise((void *)begin, end - begin, MADV_DONTNEED); /* a hint: failing changes nothing */
+    }
 }

@@ -28,17 +28,19 @@ static bool is_old_format(const struct ko_mapping *map)
 static enum ko_code check_format(const struct ko_mapping *map, const char *where,
                                  struct ko_error *err)
 {
-    if (is_old_format(map))
+    if (is_old_format(map)) {
         return ko_fail(err, KO_E_INPUT,
                        "%s: is in torch's format from before version 1.6, which is not read: "
                        "convert it with python3 -c \"import torch; f='pytorch_model.bin'; "
                        "torch.save(torch.load(f, map_location='cpu', weights_only=True), f)\"",
                        where);
-    if (map->bytes < 4 || memcmp(map->data, "PK\3\4", 4) != 0)
+    }
+    if (map->bytes < 4 || memcmp(map->data, "PK\3\4", 4) != 0) {
         return ko_fail(err, KO_E_INPUT,
                        "%s: does not begin like a zip archive, as files of torch.save do: it is "
                        "truncated or something else",
                        where);
+    }
     return KO_OK;
 }
 
@@ -47,14 +49,16 @@ static enum ko_code open_content(const struct ko_mapping *map, struct content *c
                                  struct ko_error *err)
 {
     enum ko_code code = ko_zip_open(map, content->where, &content->zip, err);
-    if (code)
+    if (code != KO_OK) {
         return code;
+    }
     const char *first = ko_zip_first_name(content->zip);
     const char *slash = first ? strchr(first, '/') : NULL;
-    if (!slash)
+    if (!slash) {
         return ko_fail(err, KO_E_INPUT,
                        "%s: its entries are in no folder: no file that torch.save wrote",
                        content->where);
+    }
     ko_text_add_bytes(&content->folder, first, (size_t)(slash + 1 - first));
     return ko_text_check(&content->folder, err);
 }
@@ -68,8 +72,9 @@ static enum ko_code find_entry(const struct content *content, const char *part, 
     ko_text_add(&name, "%s%s", ko_text_str(&content->folder), part);
     ko_text_add_bytes(&name, key, n_key);
     enum ko_code code = ko_text_check(&name, err);
-    if (!code)
+    if (code == KO_OK) {
         *entry = ko_zip_find(content->zip, ko_text_str(&name));
+    }
     ko_text_free(&name);
     return code;
 }
@@ -80,13 +85,15 @@ static enum ko_code check_byteorder(const struct content *content, struct ko_err
     struct ko_text order = {0};
     const struct ko_zip_entry *entry = NULL;
     enum ko_code code = find_entry(content, "byteorder", "", 0, &entry, err);
-    if (code || !entry)
+    if (code != KO_OK || !entry) {
         return code;
+    }
     code = ko_zip_read(content->zip, entry, BYTEORDER_BYTES, &order, err);
-    if (!code && strcmp(ko_text_str(&order), "little") != 0)
+    if (code == KO_OK && strcmp(ko_text_str(&order), "little") != 0) {
         code = ko_fail(err, KO_E_INPUT,
                        "%s: %s: does not say 'little', files of big-endian machines are not read",
                        content->where, entry->name);
+    }
     ko_text_free(&order);
     return code;
 }
@@ -97,18 +104,22 @@ static enum ko_code read_header(const struct content *content, struct ko_text *h
 {
     const struct ko_zip_entry *entry = NULL;
     enum ko_code code = find_entry(content, "data.pkl", "", 0, &entry, err);
-    if (!code && !entry)
+    if (code == KO_OK && !entry) {
         code = ko_fail(err, KO_E_INPUT, "%s: has no %sdata.pkl: no file that torch.save wrote",
                        content->where, ko_text_str(&content->folder));
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = ko_zip_read(content->zip, entry, KO_PICKLE_BYTES, header, err);
-    if (code)
+    }
+    if (code != KO_OK) {
         return code;
+    }
     *n_pickle = header->n;
     size_t n = 0;
     const struct ko_zip_entry *entries = ko_zip_entries(content->zip, &n);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         ko_text_add(header, "%s %zu %zu\n", entries[i].name, entries[i].begin, entries[i].bytes);
+    }
     return ko_text_check(header, err);
 }
 
@@ -117,8 +128,9 @@ static bool is_contiguous(const struct ko_state_tensor *t)
 {
     int64_t stride = 1;
     for (int d = t->n_dims - 1; d >= 0; d--) {
-        if (t->shape[d] != 1 && t->stride[d] != stride)
+        if (t->shape[d] != 1 && t->stride[d] != stride) {
             return false;
+        }
         stride *= t->shape[d];
     }
     return true;
@@ -127,10 +139,12 @@ static bool is_contiguous(const struct ko_state_tensor *t)
 static void print_counts(const int64_t *counts, int n, char text[160])
 {
     size_t at = 0;
-    for (int d = 0; d < n && at < 160; d++)
+    for (int d = 0; d < n && at < 160; d++) {
         at += (size_t)snprintf(text + at, 160 - at, "%s%" PRId64, d ? "," : "", counts[d]);
-    if (n == 0)
+    }
+    if (n == 0) {
         text[0] = '\0';
+    }
 }
 
 /* The tensor without its data, its elements counted. */
@@ -148,12 +162,14 @@ static enum ko_code describe(const struct ko_state_tensor *from, const char *whe
         overflow = overflow || __builtin_mul_overflow(t->n, t->shape[d], &t->n);
     }
     overflow = overflow || __builtin_mul_overflow(t->n, bytes, &bytes);
-    if (overflow)
+    if (overflow) {
         return ko_fail(err, KO_E_INPUT, "%s: tensor '%s': the product of its shape overflows",
                        where, t->name);
+    }
     t->data_bytes = (size_t)bytes;
-    if (empty || is_contiguous(from))
+    if (empty || is_contiguous(from)) {
         return KO_OK;
+    }
     print_counts(from->shape, from->n_dims, shape);
     print_counts(from->stride, from->n_dims, stride);
     return ko_fail(err, KO_E_INPUT,
@@ -169,26 +185,31 @@ static enum ko_code place_tensor(const struct content *content, const struct ko_
     const struct ko_zip_entry *entry = NULL;
     size_t size = ko_dtype_bytes(from->dtype);
     enum ko_code code = describe(from, content->where, t, err);
-    if (!code)
+    if (code == KO_OK) {
         code = find_entry(content, "data/", from->key, from->n_key, &entry, err);
-    if (code)
+    }
+    if (code != KO_OK) {
         return code;
-    if (!entry)
+    }
+    if (!entry) {
         return ko_fail(err, KO_E_INPUT, "%s: tensor '%s': there is no entry %sdata/%.*s",
                        content->where, t->name, ko_text_str(&content->folder), (int)from->n_key,
                        from->key);
-    if (entry->bytes % size != 0 || entry->bytes / size != (uint64_t)from->storage_n)
+    }
+    if (entry->bytes % size != 0 || entry->bytes / size != (uint64_t)from->storage_n) {
         return ko_fail(err, KO_E_INPUT,
                        "%s: tensor '%s': %s has %zu bytes, its %" PRId64 " elements of %s take %s",
                        content->where, t->name, entry->name, entry->bytes, from->storage_n,
                        ko_dtype_name(from->dtype),
                        (uint64_t)from->storage_n > entry->bytes / size ? "more" : "fewer");
-    if (from->offset > from->storage_n || t->n > from->storage_n - from->offset)
+    }
+    if (from->offset > from->storage_n || t->n > from->storage_n - from->offset) {
         return ko_fail(err, KO_E_INPUT,
                        "%s: tensor '%s': elements %" PRId64 " to %" PRId64
                        " reach beyond its storage %s, which holds %" PRId64,
                        content->where, t->name, from->offset, from->offset + t->n, entry->name,
                        from->storage_n);
+    }
     t->data = (const char *)map->data + entry->begin + (size_t)from->offset * size;
     return KO_OK;
 }
@@ -198,10 +219,12 @@ static enum ko_code place_tensors(const struct content *content, struct ko_torch
 {
     enum ko_code code = KO_OK;
     file->tensors = ko_new(file->dict.n, sizeof file->tensors[0], err);
-    if (!file->tensors)
+    if (!file->tensors) {
         return KO_E_MEMORY;
-    for (size_t i = 0; i < file->dict.n && !code; i++)
+    }
+    for (size_t i = 0; i < file->dict.n && code == KO_OK; i++) {
         code = place_tensor(content, &file->map, &file->dict.tensors[i], &file->tensors[i], err);
+    }
     file->n = file->dict.n;
     return code;
 }
@@ -212,13 +235,15 @@ static enum ko_code read_dict(const struct content *content, struct ko_torch_fil
     size_t n_pickle = 0;
     struct ko_text where = {0};
     enum ko_code code = read_header(content, &file->header, &n_pickle, err);
-    if (code)
+    if (code != KO_OK) {
         return code;
+    }
     ko_text_add(&where, "%s: data.pkl", content->where);
     code = ko_text_check(&where, err);
-    if (!code)
+    if (code == KO_OK) {
         code = ko_state_dict_read(ko_text_str(&file->header), n_pickle, ko_text_str(&where),
                                   &file->dict, err);
+    }
     ko_text_free(&where);
     return code;
 }
@@ -229,16 +254,21 @@ enum ko_code ko_torch_file_open(const char *path, const char *where, struct ko_t
     struct content content = {.where = where};
     *file = (struct ko_torch_file){0};
     enum ko_code code = ko_mapping_open(path, where, &file->map, err);
-    if (!code)
+    if (code == KO_OK) {
         code = check_format(&file->map, where, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = open_content(&file->map, &content, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = check_byteorder(&content, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = read_dict(&content, file, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = place_tensors(&content, file, err);
+    }
     ko_zip_close(content.zip);
     ko_text_free(&content.folder);
     return code;

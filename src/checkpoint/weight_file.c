@@ -6,17 +6,19 @@ enum ko_code ko_weight_file_open(enum ko_weight_format format, const char *path,
                                  struct ko_weight_file *file, struct ko_error *err)
 {
     file->format = format;
-    if (format == KO_FORMAT_TORCH)
+    if (format == KO_FORMAT_TORCH) {
         return ko_torch_file_open(path, where, &file->torch, err);
+    }
     return ko_safetensors_open(path, where, &file->safetensors, err);
 }
 
 void ko_weight_file_close(struct ko_weight_file *file)
 {
-    if (file->format == KO_FORMAT_TORCH)
+    if (file->format == KO_FORMAT_TORCH) {
         ko_torch_file_close(&file->torch);
-    else
+    } else {
         ko_safetensors_close(&file->safetensors);
+    }
 }
 
 size_t ko_weight_file_tensors(const struct ko_weight_file *file)
@@ -26,8 +28,9 @@ size_t ko_weight_file_tensors(const struct ko_weight_file *file)
 
 const struct ko_tensor *ko_weight_file_tensor(const struct ko_weight_file *file, size_t i)
 {
-    if (file->format == KO_FORMAT_TORCH)
+    if (file->format == KO_FORMAT_TORCH) {
         return &file->torch.tensors[i];
+    }
     return &file->safetensors.header.entries[i].tensor;
 }
 

@@ -12,8 +12,9 @@ static zip_int64_t read_bytes(struct ko_zip_source *s, void *data, zip_uint64_t 
 {
     size_t at = (size_t)s->at, left = at < s->map->bytes ? s->map->bytes - at : 0;
     size_t count = n < left ? (size_t)n : left;
-    if (count > 0)
+    if (count > 0) {
         memcpy(data, (const unsigned char *)s->map->data + at, count);
+    }
     s->last_read = at;
     s->at += (zip_int64_t)count;
     return (zip_int64_t)count;
@@ -23,8 +24,9 @@ static zip_int64_t seek(struct ko_zip_source *s, void *data, zip_uint64_t n)
 {
     zip_int64_t to =
         zip_source_seek_compute_offset((zip_uint64_t)s->at, s->map->bytes, data, n, &s->error);
-    if (to < 0)
+    if (to < 0) {
         return -1;
+    }
     s->at = to;
     return 0;
 }

@@ -6,9 +6,11 @@
 
 static bool is_selected(const struct ko_plan *plan, const struct ko_plan_block *block, int32_t fact)
 {
-    for (int32_t m = 0; m < plan->n_models; m++)
-        if (block->selected[(size_t)m * (size_t)plan->n_facts + (size_t)fact])
+    for (int32_t m = 0; m < plan->n_models; m++) {
+        if (block->selected[(size_t)m * (size_t)plan->n_facts + (size_t)fact]) {
             return true;
+        }
+    }
     return false;
 }
 
@@ -17,9 +19,11 @@ static enum ko_code first_ids(const struct ko_plan *plan, const struct ko_plan_b
                               int64_t n_prompts, struct ko_strings *ids, struct ko_error *err)
 {
     enum ko_code code = KO_OK;
-    for (int32_t f = 0; code == KO_OK && f < plan->n_facts && (int64_t)ids->n < n_prompts; f++)
-        if (is_selected(plan, block, f))
+    for (int32_t f = 0; code == KO_OK && f < plan->n_facts && (int64_t)ids->n < n_prompts; f++) {
+        if (is_selected(plan, block, f)) {
             code = ko_strings_add(ids, plan->fact[f].id, err);
+        }
+    }
     return code;
 }
 
@@ -56,11 +60,13 @@ enum ko_code ko_assume_prompts(struct ko_spec *spec, const struct ko_plan *plan,
     enum ko_code code = KO_OK;
     for (size_t b = 0; code == KO_OK && b < spec->n_blocks; b++) {
         struct ko_strings ids = {0};
-        if (!ko_select_needs_ranks(spec->block[b].select))
+        if (!ko_select_needs_ranks(spec->block[b].select)) {
             continue;
+        }
         code = first_ids(plan, &plan->block[b], n_prompts, &ids, err);
-        if (code == KO_OK)
+        if (code == KO_OK) {
             code = narrow(&spec->block[b], &ids, err);
+        }
         ko_strings_free(&ids);
     }
     return code;

@@ -26,8 +26,7 @@ KO_MUST_CHECK enum ko_code ko_audit_lines_skipped(const struct ko_plan *plan,
 /* Adds what the models' files contradict, and what of them is ignored. */
 KO_MUST_CHECK enum ko_code ko_audit_lines_files(const struct ko_inputs *inputs,
                                                 const struct ko_plan *plan,
-                                                struct ko_audit_lines *lines,
-                                                struct ko_error *err);
+                                                struct ko_audit_lines *lines, struct ko_error *err);
 void ko_audit_lines_free(struct ko_audit_lines *lines); /* leaves {0} */
 
 /* All of them, to the log. */

@@ -10,9 +10,10 @@ enum ko_code ko_route_label_split(const char *label, char **target, char **sourc
                                   struct ko_error *err)
 {
     const char *arrow = strstr(label, "<-");
-    if (!arrow)
+    if (!arrow) {
         return ko_fail(err, KO_E_INPUT, "route '%s': has no '<-', this is no cube of knockout",
                        label);
+    }
     char *left = ko_copy_n(label, (size_t)(arrow - label), err);
     char *right = ko_copy(arrow + 2, err);
     if (!left || !right) {
@@ -30,11 +31,14 @@ enum ko_code ko_axis_canonical(const char *word, bool classes, char **out, struc
     char label[64];
     struct ko_feature_class feature;
     char *copy = ko_copy(word, err), *to = copy;
-    if (!copy)
+    if (!copy) {
         return KO_E_MEMORY;
-    for (const char *from = word; *from; from++)
-        if (*from != ' ')
+    }
+    for (const char *from = word; *from; from++) {
+        if (*from != ' ') {
             *to++ = *from;
+        }
+    }
     *to = '\0';
     if (classes && ko_feature_class_parse(copy, &feature, NULL) == KO_OK) {
         ko_feature_class_label(&feature, label);
@@ -54,8 +58,9 @@ enum ko_code ko_axis_route_ends(const struct ko_cube_axes *axes, bool sources,
         code = ko_route_label_split(r < axes->route.n ? axes->route.item[r]
                                                       : axes->heat_route.item[r - axes->route.n],
                                     &target, &source, err);
-        if (code == KO_OK)
+        if (code == KO_OK) {
             code = ko_strings_add(out, sources ? source : target, err);
+        }
         free(target);
         free(source);
     }
@@ -67,14 +72,17 @@ enum ko_code ko_axis_unknown(const char *option, const char *path, const char *w
 {
     struct ko_text list = {0};
     const char *nearest = ko_nearest(word, (const char *const *)known->item, known->n);
-    if (nearest)
+    if (nearest) {
         return ko_fail(err, KO_E_INPUT, "%s: %s has no %s '%s', did you mean '%s'?", option, path,
                        what, word, nearest);
-    if (known->n == 0)
+    }
+    if (known->n == 0) {
         return ko_fail(err, KO_E_INPUT, "%s: %s has no %s at all, leave the option out", option,
                        path, what);
-    for (size_t k = 0; k < known->n; k++)
+    }
+    for (size_t k = 0; k < known->n; k++) {
         ko_text_add(&list, "%s%s", k ? ", " : "", known->item[k]);
+    }
     ko_fail(err, KO_E_INPUT, "%s: %s has no %s '%s', choose from: %s", option, path, what, word,
             ko_text_str(&list));
     ko_text_free(&list);

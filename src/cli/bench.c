@@ -14,8 +14,9 @@ static enum ko_code split(const char *text, const char *where, struct ko_strings
     enum ko_code code = KO_OK;
     for (const char *at = text; code == KO_OK && at;) {
         const size_t n = strcspn(at, ",");
-        if (n == 0)
+        if (n == 0) {
             return ko_fail(err, KO_E_INPUT, "%s: '%s' has an empty item", where, text);
+        }
         char *word = ko_copy_n(at, n, err);
         code = word ? ko_strings_add(out, word, err) : KO_E_MEMORY;
         free(word);
@@ -29,10 +30,12 @@ static enum ko_code read_shapes(const char *text, struct ko_strings *shapes, str
     size_t n = 0;
     const char *const *names = ko_shape_names(&n);
     enum ko_code code = KO_OK;
-    if (strcmp(text, "all") != 0)
+    if (strcmp(text, "all") != 0) {
         return split(text, "--shape", shapes, err);
-    for (size_t k = 0; code == KO_OK && k < n; k++)
+    }
+    for (size_t k = 0; code == KO_OK && k < n; k++) {
         code = ko_strings_add(shapes, names[k], err);
+    }
     return code;
 }
 
@@ -41,12 +44,14 @@ static enum ko_code run_one(struct ko_cli *cli, const struct ko_bench_settings *
 {
     struct ko_bench_result result;
     enum ko_code code = ko_bench_run(settings, &result, err);
-    if (code != KO_OK)
+    if (code != KO_OK) {
         return code;
-    if (ko_option_flag(cli->options, KO_OPT_JSON))
+    }
+    if (ko_option_flag(cli->options, KO_OPT_JSON)) {
         code = ko_bench_print_json(&result, cli->out, err);
-    else
+    } else {
         ko_bench_print(&result, cli->out);
+    }
     fflush(cli->out);
     return code;
 }
@@ -59,8 +64,9 @@ static enum ko_code check_precisions(const char *backend, const struct ko_string
     enum ko_code code = KO_OK;
     for (size_t p = 0; code == KO_OK && p < names->n; p++) {
         code = ko_cli_precision_named(names->item[p], &precision, err);
-        if (code == KO_OK)
+        if (code == KO_OK) {
             code = ko_cli_check_precision(backend, precision, err);
+        }
     }
     return code;
 }
@@ -79,16 +85,19 @@ static enum ko_code run_all(struct ko_cli *cli, const char *backend,
                   .n_tokens = ko_option_int(options, KO_OPT_PROMPT_TOKENS),
                   .row_budget = ko_option_int(options, KO_OPT_ROW_BUDGET),
                   .seed = (uint64_t)ko_option_int(options, KO_OPT_WEIGHTS_SEED)}};
-    if (code == KO_OK && threads.warning[0] != '\0')
+    if (code == KO_OK && threads.warning[0] != '\0') {
         fprintf(stderr, "knockout: warning: %s\n", threads.warning);
+    }
     settings.sweep.gpu = settings.kernels->own_memory;
-    for (size_t s = 0; code == KO_OK && s < shapes->n; s++)
+    for (size_t s = 0; code == KO_OK && s < shapes->n; s++) {
         for (size_t p = 0; code == KO_OK && p < precisions->n; p++) {
             settings.sweep.shape = shapes->item[s];
             code = ko_cli_precision_named(precisions->item[p], &settings.config.precision, err);
-            if (code == KO_OK)
+            if (code == KO_OK) {
                 code = run_one(cli, &settings, err);
+            }
         }
+    }
     return code;
 }
 
@@ -99,14 +108,18 @@ enum ko_code ko_command_bench(struct ko_cli *cli, int *status, struct ko_error *
     const char *backend = NULL;
     (void)status;
     enum ko_code code = ko_cli_backend(options, &backend, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = read_shapes(ko_option_string(options, KO_OPT_SHAPES), &shapes, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = split(ko_option_string(options, KO_OPT_PRECISIONS), "--precision", &precisions, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = check_precisions(backend, &precisions, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = run_all(cli, backend, &shapes, &precisions, err);
+    }
     ko_strings_free(&shapes);
     ko_strings_free(&precisions);
     return code;

@@ -21,8 +21,9 @@ static enum ko_code open_shape(const char *shape, struct ko_model **out, struct 
         const char *const *names = ko_shape_names(&n);
         const char *near = ko_nearest(shape, names, n);
         struct ko_text all = {0};
-        for (size_t k = 0; k < n; k++)
+        for (size_t k = 0; k < n; k++) {
             ko_text_add(&all, "%s%s", k ? ", " : "", names[k]);
+        }
         (void)ko_fail(err, KO_E_INPUT, "--shape: unknown shape '%s'%s%s%s, choose one of %s", shape,
                       near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "",
                       ko_text_str(&all));
@@ -30,8 +31,9 @@ static enum ko_code open_shape(const char *shape, struct ko_model **out, struct 
         return KO_E_INPUT;
     }
     enum ko_code code = ko_json_parse(text, strlen(text), shape, &config, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_model_from_config(shape, config, out, err);
+    }
     json_object_put(config);
     return code;
 }
@@ -52,16 +54,20 @@ static enum ko_code make_prompt(const struct ko_model *model, const struct ko_be
     prompt->token = ko_new(n, sizeof *prompt->token, err);
     prompt->in_subject = ko_new(n, 1, err);
     if (!fact->id || !fact->text || !fact->subject || !fact->target || !prompt->id ||
-        !prompt->token || !prompt->in_subject)
+        !prompt->token || !prompt->in_subject) {
         return KO_E_MEMORY;
+    }
     int64_t *word = ko_new((size_t)model->shape.vocabulary, sizeof *word, err);
-    if (!word)
+    if (!word) {
         return KO_E_MEMORY;
-    for (int32_t v = 0; v < model->shape.vocabulary; v++)
+    }
+    for (int32_t v = 0; v < model->shape.vocabulary; v++) {
         word[v] = v;
+    }
     ko_draw(word, (size_t)model->shape.vocabulary, n + 1, sweep->seed, (uint64_t)number);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         prompt->token[i] = (int32_t)word[i];
+    }
     prompt->target = (int32_t)word[n];
     free(word);
     prompt->foil = -1;
@@ -76,8 +82,9 @@ static enum ko_code add_strings(struct ko_strings *list, const char *const *item
                                 struct ko_error *err)
 {
     enum ko_code code = KO_OK;
-    for (size_t k = 0; code == KO_OK && k < n; k++)
+    for (size_t k = 0; code == KO_OK && k < n; k++) {
         code = ko_strings_add(list, item[k], err);
+    }
     return code;
 }
 
@@ -88,8 +95,9 @@ static enum ko_code name_model(const char *shape, struct ko_plan_model *model, s
                            &model->fingerprint, &model->tokenizer_fingerprint};
     for (size_t k = 0; k < sizeof text / sizeof text[0]; k++) {
         *text[k] = ko_copy(shape, err);
-        if (!*text[k])
+        if (!*text[k]) {
             return KO_E_MEMORY;
+        }
     }
     return KO_OK;
 }
@@ -127,20 +135,27 @@ static enum ko_code build_plan(const struct ko_bench_sweep *sweep, int64_t n_pro
     input.prompt = ko_new((size_t)n_prompts, sizeof *input.prompt, err);
     facts.fact = ko_new((size_t)n_prompts, sizeof *facts.fact, err);
     enum ko_code code = input.model && input.prompt && facts.fact ? KO_OK : KO_E_MEMORY;
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = name_model(sweep->shape, input.model, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = add_strings(&spec.prompt_files, where, 1, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = add_strings(&block.routes, routes, N_ROUTES, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = add_strings(&block.routes_where, where, N_ROUTES, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = add_strings(&block.features, all, 1, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = add_strings(&block.features_where, where, 1, err);
-    for (int64_t p = 0; code == KO_OK && p < n_prompts; p++)
+    }
+    for (int64_t p = 0; code == KO_OK && p < n_prompts; p++) {
         code = make_prompt(bench->model, sweep, (int32_t)p, &facts.fact[p], &input.prompt[p], err);
+    }
     if (code == KO_OK) {
         ko_plan_model_describe(bench->model, sweep->row_budget, sweep->gpu, input.model);
         code = ko_plan_build(&input, &bench->plan, err);
@@ -160,10 +175,12 @@ static enum ko_code check_tokens(const struct ko_bench_sweep *sweep, const struc
                                  struct ko_error *err)
 {
     int64_t most = KO_BENCH_MOST_TOKENS;
-    if (model->shape.max_tokens > 0 && model->shape.max_tokens < most)
+    if (model->shape.max_tokens > 0 && model->shape.max_tokens < most) {
         most = model->shape.max_tokens;
-    if (sweep->n_tokens >= KO_BENCH_LEAST_TOKENS && sweep->n_tokens <= most)
+    }
+    if (sweep->n_tokens >= KO_BENCH_LEAST_TOKENS && sweep->n_tokens <= most) {
         return KO_OK;
+    }
     return ko_fail(err, KO_E_INPUT, "--tokens: expected %d to %lld for %s, got %lld",
                    KO_BENCH_LEAST_TOKENS, (long long)most, sweep->shape,
                    (long long)sweep->n_tokens);
@@ -176,19 +193,22 @@ enum ko_code ko_bench_model_new(const struct ko_bench_sweep *sweep, struct ko_be
     struct ko_plan_model numbers = {0};
     int64_t n_prompts = sweep->n_prompts;
     enum ko_code code = open_shape(sweep->shape, &bench.model, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = check_tokens(sweep, bench.model, err);
+    }
     if (code == KO_OK) {
         ko_plan_model_describe(bench.model, sweep->row_budget, sweep->gpu, &numbers);
         const int64_t starts = bench.model->shape.n_layers - KO_BENCH_WINDOW + 1;
-        if (n_prompts == 0)
+        if (n_prompts == 0) {
             n_prompts = numbers.row_budget / (sweep->n_tokens + N_ROUTES * starts);
+        }
         code = build_plan(sweep, n_prompts > 0 ? n_prompts : 1, &bench, err);
     }
-    if (code != KO_OK)
+    if (code != KO_OK) {
         ko_bench_model_free(&bench);
-    else
+    } else {
         *out = bench;
+    }
     return code;
 }
 

@@ -14,10 +14,11 @@ static void print_products(const struct ko_bench_result *r, FILE *out)
 {
     char text[32];
     fprintf(out, "  %-22s %12s %12s %8s\n", "matrix product", "shape", "GFLOP/s", "share");
-    for (int p = 0; p < r->n_products; p++)
+    for (int p = 0; p < r->n_products; p++) {
         fprintf(out, "  %-22s %12s %12.1f %7.1f%%\n", r->product[p].name,
                 dims(r->product[p].n_in, r->product[p].n_out, text), r->product[p].rate / 1e9,
                 100 * r->product[p].flop / r->flop);
+    }
 }
 
 static void print_entry(const char *name, const char *shape, int64_t calls, double seconds,
@@ -46,7 +47,7 @@ static void print_memory(const struct ko_bench_result *r, FILE *out)
 {
     char a[32], b[32], c[32], d[32];
     const double predicted = ko_device_memory_total(&r->memory);
-    if (predicted > 0)
+    if (predicted > 0) {
         fprintf(
             out,
             "  GPU memory %s used, %s predicted (%+.1f %%); %s before the model, %s counted for "
@@ -54,6 +55,7 @@ static void print_memory(const struct ko_bench_result *r, FILE *out)
             ko_bytes_human(r->used_bytes, a), ko_bytes_human(predicted, b),
             100 * (predicted / r->used_bytes - 1), ko_bytes_human(r->context_bytes, c),
             ko_bytes_human(r->memory.context, d));
+    }
     fprintf(out, "  peak memory of the process %s; weights filled in %.1f s\n",
             ko_bytes_human(r->peak_bytes, a), r->fill_seconds);
 }
@@ -109,8 +111,9 @@ static void put_breakdown(json_object *root, const struct ko_bench_result *r)
 enum ko_code ko_bench_print_json(const struct ko_bench_result *r, FILE *out, struct ko_error *err)
 {
     json_object *root = json_object_new_object();
-    if (!root)
+    if (!root) {
         return ko_fail(err, KO_E_MEMORY, "JSON: out of memory");
+    }
     ko_json_put_text(root, "shape", r->shape);
     ko_json_put_text(root, "precision", ko_cli_precision_name(r->precision));
     ko_json_put_text(root, "device", r->device);

@@ -41,8 +41,9 @@ static void list_products(const struct run *run)
     const struct ko_shape *shape = &run->bench.model->shape;
     double per_row = 0, n_last = 0;
     result->n_products = ko_products_of(run->bench.model, result->product);
-    for (int p = 0; p < result->n_products; p++)
+    for (int p = 0; p < result->n_products; p++) {
         per_row += result->product[p].flop;
+    }
     for (int32_t b = 0; b < run->batches.n; b++) {
         const struct ko_batch *batch = &run->batches.batch[b];
         result->flop += batch->flop;
@@ -52,8 +53,9 @@ static void list_products(const struct run *run)
     }
     n_last += (double)result->n_cells;
     const double unembed = 2.0 * n_last * shape->vocabulary * shape->d_model;
-    for (int p = 0; p < result->n_products; p++)
+    for (int p = 0; p < result->n_products; p++) {
         result->product[p].flop *= (result->flop - unembed) / per_row;
+    }
     struct ko_product *last = &result->product[result->n_products++];
     *last = (struct ko_product){.n_out = UNEMBED_COLUMNS < shape->vocabulary ? UNEMBED_COLUMNS
                                                                              : shape->vocabulary,
@@ -87,13 +89,15 @@ static enum ko_code time_pass(const struct run *run, double *seconds, struct ko_
     for (int32_t b = 0; code == KO_OK && b < run->batches.n; b++) {
         const struct ko_batch *batch = &run->batches.batch[b];
         struct ko_record *records = ko_new((size_t)batch->n_facts, sizeof *records, err);
-        if (!records)
+        if (!records) {
             return KO_E_MEMORY;
+        }
         code = ko_engine_run(run->engine, batch, NULL, records, err);
         const bool made = code == KO_OK;
         for (int32_t r = 0; made && r < batch->n_facts; r++) {
-            if (code == KO_OK)
+            if (code == KO_OK) {
                 code = ko_record_check(run->bench.plan, &records[r], err);
+            }
             ko_record_free(&records[r]);
         }
         free(records);
@@ -112,16 +116,20 @@ static enum ko_code measure_passes(const struct run *run, struct ko_error *err)
          code == KO_OK && (turn <= effort->least_passes || ko_now() - begin < effort->seconds);
          turn++) {
         double seconds = 0;
-        if (turn > 0 && !run->settings->kernels->own_memory)
+        if (turn > 0 && !run->settings->kernels->own_memory) {
             code = measure_products(run, err);
-        if (code == KO_OK)
+        }
+        if (code == KO_OK) {
             code = time_pass(run, &seconds, err);
-        if (turn > 0 && (result->seconds <= 0 || seconds < result->seconds))
+        }
+        if (turn > 0 && (result->seconds <= 0 || seconds < result->seconds)) {
             result->seconds = seconds;
+        }
     }
     result->profile.on = true;
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = time_pass(run, &result->profile_seconds, err);
+    }
     result->profile.on = false;
     ko_profile_sort(&result->profile);
     return code;
@@ -148,15 +156,19 @@ static enum ko_code open(struct run *run, struct ko_error *err)
         code = ko_gpu_identify(s->config.device, &gpu, err);
         snprintf(name, sizeof name, "GPU %d (%s)", gpu.device, gpu.name);
         ko_device_memory_predict(&model, rows, &result->memory);
-        if (code == KO_OK)
+        if (code == KO_OK) {
             code = ko_device_memory_check(&model, rows, gpu.memory_bytes, name, err);
+        }
     }
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = used_bytes(run, &result->context_bytes, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = s->kernels->open(&s->config, &run->be, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         s->kernels->describe(run->be, result->device, sizeof result->device);
+    }
     return code;
 }
 
@@ -167,20 +179,24 @@ static enum ko_code measure(struct run *run, struct ko_error *err)
     struct ko_bench_result *result = run->result;
     enum ko_code code = measure_products(run, err);
     const double begin = ko_now();
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_device_weights_new(run->bench.model, s->kernels, run->be, s->config.precision,
                                      &run->weights, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_bench_weights_fill(&run->weights, s->sweep.seed, err);
+    }
     result->fill_seconds = ko_now() - begin;
     ko_profile_init(&result->profile, s->kernels, run->be);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_engine_new(run->bench.plan, 0, run->bench.model, &run->weights.arena,
                              &result->profile.kernels, ko_profile_backend(&result->profile),
                              ko_plan_largest_wave(run->bench.plan, &run->batches, 0), &run->engine,
                              err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = measure_passes(run, err);
+    }
     return code == KO_OK ? used_bytes(run, &result->used_bytes, err) : code;
 }
 
@@ -201,8 +217,9 @@ enum ko_code ko_bench_run(const struct ko_bench_settings *settings, struct ko_be
                                     .threads = settings->config.threads,
                                     .n_tokens = settings->sweep.n_tokens};
     enum ko_code code = ko_bench_model_new(&settings->sweep, &run.bench, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_batches_compose(run.bench.plan, &run.batches, err);
+    }
     if (code == KO_OK) {
         out->n_prompts = run.bench.plan->n_facts;
         out->n_batches = run.batches.n;
@@ -210,13 +227,15 @@ enum ko_code ko_bench_run(const struct ko_bench_settings *settings, struct ko_be
         list_products(&run);
         code = open(&run, err);
     }
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = measure(&run, err);
+    }
     out->peak_bytes = peak_bytes();
     ko_engine_free(run.engine);
     ko_device_weights_free(&run.weights);
-    if (run.be)
+    if (run.be) {
         settings->kernels->close(run.be);
+    }
     ko_batches_free(&run.batches);
     ko_bench_model_free(&run.bench);
     return code;

@@ -25,10 +25,12 @@ static enum ko_code make_block(struct block *block, double scale, uint64_t seed,
                                struct ko_error *err)
 {
     uint32_t state = (uint32_t)seed * 2654435761u + 12345u;
-    if (!block->number)
+    if (!block->number) {
         block->number = ko_new(BLOCK, sizeof *block->number, err);
-    if (!block->number)
+    }
+    if (!block->number) {
         return KO_E_MEMORY;
+    }
     block->scale = scale;
     for (size_t k = 0; k < BLOCK; k++) {
         state = state * 1664525u + 1013904223u;
@@ -42,11 +44,12 @@ static enum ko_code make_block(struct block *block, double scale, uint64_t seed,
 static enum ko_code find_block(struct block *blocks, double scale, uint64_t seed, size_t *next,
                                const struct block **out, struct ko_error *err)
 {
-    for (size_t k = 0; k < N_BLOCKS; k++)
+    for (size_t k = 0; k < N_BLOCKS; k++) {
         if (blocks[k].number && blocks[k].scale == scale) {
             *out = &blocks[k];
             return KO_OK;
         }
+    }
     struct block *block = &blocks[(*next)++ % N_BLOCKS];
     *out = block;
     return make_block(block, scale, seed, err);
@@ -80,27 +83,33 @@ static enum ko_code import_matrices(struct ko_device_weights *weights, uint64_t 
     for (size_t w = 0; code == KO_OK && w < model->n_weights; w++) {
         const struct ko_weight *weight = &model->weights[w];
         const struct block *block = NULL;
-        if (!weight->matrix)
+        if (!weight->matrix) {
             continue;
+        }
         const double scale = sqrt(6.0 / (double)(weight->shape[0] + weight->shape[1]));
         code = find_block(blocks, scale, seed, &next, &block, err);
-        if (code == KO_OK)
+        if (code == KO_OK) {
             code = import_matrix(weights, weight, block, w * 104729 % BLOCK, err);
+        }
     }
-    const enum ko_code ended = weights->k->import_end(weights->be, &bad, code ? NULL : err);
-    for (size_t k = 0; k < N_BLOCKS; k++)
+    const enum ko_code ended =
+        weights->k->import_end(weights->be, &bad, code != KO_OK ? NULL : err);
+    for (size_t k = 0; k < N_BLOCKS; k++) {
         free(blocks[k].number);
+    }
     return code == KO_OK ? ended : code;
 }
 
 enum ko_code ko_bench_weights_fill(struct ko_device_weights *weights, uint64_t seed,
                                    struct ko_error *err)
 {
-    if (!weights->k->own_memory)
+    if (!weights->k->own_memory) {
         return ko_device_weights_fill_random(weights, seed, err);
+    }
     enum ko_code code = ko_model_fill_random_apart(weights->model, seed, weights->host, NULL, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = weights->k->upload(weights->be, weights->values, weights->host,
                                   weights->model->value_floats * sizeof *weights->host, err);
+    }
     return code == KO_OK ? import_matrices(weights, seed, err) : code;
 }

@@ -22,8 +22,9 @@ double ko_quantile(const double *sorted, size_t n, double q)
 {
     const double at = q * (double)(n - 1);
     const size_t below = (size_t)at;
-    if (below + 1 >= n)
+    if (below + 1 >= n) {
         return sorted[n - 1];
+    }
     return sorted[below] + (at - (double)below) * (sorted[below + 1] - sorted[below]);
 }
 
@@ -55,11 +56,13 @@ static void mean_of_resample(const struct resampling *r, size_t b, const uint32_
     memset(sum, 0, r->n_columns * sizeof *sum);
     for (size_t k = 0; k < r->n; k++) {
         const double *row = r->values + k * r->n_columns, weight = times[k];
-        for (size_t c = 0; times[k] > 0 && c < r->n_columns; c++)
+        for (size_t c = 0; times[k] > 0 && c < r->n_columns; c++) {
             sum[c] += weight * row[c];
+        }
     }
-    for (size_t c = 0; c < r->n_columns; c++)
+    for (size_t c = 0; c < r->n_columns; c++) {
         r->figure[c * r->n_resamples + b] = sum[c] / (double)r->n;
+    }
 }
 
 /* The value of rank `rank`, from 0, in a resample of which by_rank counts the members. */
@@ -67,8 +70,9 @@ static double of_rank(const struct resampling *r, size_t column, const uint32_t 
                       size_t rank)
 {
     size_t at = 0, seen = by_rank[0];
-    while (seen <= rank)
+    while (seen <= rank) {
         seen += by_rank[++at];
+    }
     return r->sorted[column * r->n + at];
 }
 
@@ -76,8 +80,9 @@ static void median_of_resample(const struct resampling *r, size_t b, const uint3
                                uint32_t *by_rank)
 {
     for (size_t c = 0; c < r->n_columns; c++) {
-        for (size_t k = 0; k < r->n; k++)
+        for (size_t k = 0; k < r->n; k++) {
             by_rank[r->order[c * r->n + k]] = times[k];
+        }
         r->figure[c * r->n_resamples + b] =
             (of_rank(r, c, by_rank, (r->n - 1) / 2) + of_rank(r, c, by_rank, r->n / 2)) / 2;
     }
@@ -90,10 +95,11 @@ static void resample(const struct resampling *r)
         uint32_t *times = r->times + worker * 2 * r->n;
         for (size_t b = worker; b < r->n_resamples; b += r->n_workers) {
             draw_rows(r, b, times);
-            if (r->order)
+            if (r->order) {
                 median_of_resample(r, b, times, times + r->n);
-            else
+            } else {
                 mean_of_resample(r, b, times, r->sum + worker * r->n_columns);
+            }
         }
     }
 }
@@ -113,15 +119,17 @@ static enum ko_code rank_columns(struct resampling *r, struct ko_error *err)
 {
     size_t n_all = 0;
     enum ko_code code = ko_multiply(r->n, r->n_columns, &n_all, "values", err);
-    if (code != KO_OK)
+    if (code != KO_OK) {
         return code;
+    }
     struct ranked *ranked = ko_new(r->n, sizeof *ranked, err);
     r->order = ko_new(n_all, sizeof *r->order, err);
     r->sorted = ko_new(n_all, sizeof *r->sorted, err);
     code = ranked && r->order && r->sorted ? KO_OK : KO_E_MEMORY;
     for (size_t c = 0; code == KO_OK && c < r->n_columns; c++) {
-        for (size_t k = 0; k < r->n; k++)
+        for (size_t k = 0; k < r->n; k++) {
             ranked[k] = (struct ranked){r->values[k * r->n_columns + c], (uint32_t)k};
+        }
         qsort(ranked, r->n, sizeof *ranked, compare_ranked);
         for (size_t k = 0; k < r->n; k++) {
             r->order[c * r->n + ranked[k].row] = (uint32_t)k;
@@ -138,8 +146,9 @@ static enum ko_code make_room(struct resampling *r, struct ko_error *err)
     size_t n_figures = 0;
     const enum ko_code code =
         ko_multiply(r->n_columns, r->n_resamples, &n_figures, "--resamples", err);
-    if (code != KO_OK)
+    if (code != KO_OK) {
         return code;
+    }
     r->n_workers = r->n_resamples < WORKERS ? r->n_resamples : WORKERS;
     r->figure = ko_new(n_figures, sizeof *r->figure, err);
     r->times = ko_new(r->n_workers * 2 * r->n, sizeof *r->times, err);
@@ -157,10 +166,12 @@ enum ko_code ko_bootstrap_intervals(const struct ko_bootstrap *bootstrap, bool m
                            .n_resamples = (size_t)bootstrap->n_resamples,
                            .start = ko_draw_start(bootstrap->seed, 0)};
     enum ko_code code = make_room(&r, err);
-    if (code == KO_OK && median)
+    if (code == KO_OK && median) {
         code = rank_columns(&r, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         resample(&r);
+    }
     for (size_t c = 0; code == KO_OK && c < n_columns; c++) {
         double *figure = r.figure + c * r.n_resamples;
         ko_sort_doubles(figure, r.n_resamples);

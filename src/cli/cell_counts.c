@@ -10,12 +10,13 @@
 
 static void add_status(struct ko_cell_counts *to, uint8_t status, int64_t n)
 {
-    if (status == KO_VACUOUS)
+    if (status == KO_VACUOUS) {
         to->vacuous += n;
-    else if (status == KO_CELL_FAILED)
+    } else if (status == KO_CELL_FAILED) {
         to->failed += n;
-    else if (status == KO_PENDING)
+    } else if (status == KO_PENDING) {
         to->pending += n;
+    }
 }
 
 /* The planned cells of a status that is done. */
@@ -37,10 +38,11 @@ static void count_prompt(const struct ko_cube_slab *slab, int32_t p,
     for (int64_t k = 0; k < slab->n_statuses; k++) {
         const int64_t at = p * slab->n_statuses + k, place = ko_cube_planned_place(slab, k);
         struct ko_cell_counts *to = &count[k / n_statuses_a_route];
-        if (slab->status[at] == KO_DONE)
+        if (slab->status[at] == KO_DONE) {
             add_done(slab, at, starts->planned + place * slab->n_starts, to);
-        else
+        } else {
             add_status(to, slab->status[at], starts->count[place]);
+        }
     }
 }
 
@@ -53,7 +55,7 @@ static enum ko_code count_part(struct ko_cube_view *view, bool heat,
     const int64_t n_routes = (int64_t)(heat ? axes->heat_route.n : axes->route.n);
     struct ko_cube_slab slab = {0};
     enum ko_code code = ko_cube_slab_open(view, heat, &slab, err);
-    for (int32_t m = 0; code == KO_OK && m < counts->n_models; m++)
+    for (int32_t m = 0; code == KO_OK && m < counts->n_models; m++) {
         for (int32_t first = 0; code == KO_OK && first < slab.n_prompts; first += slab.n) {
             code = ko_cube_slab_read(&slab, m, first, err);
             for (int32_t p = 0; code == KO_OK && p < slab.n; p++) {
@@ -63,6 +65,7 @@ static enum ko_code count_part(struct ko_cube_view *view, bool heat,
                              &counts->count[m * counts->n_rows + first_row]);
             }
         }
+    }
     ko_cube_slab_close(&slab);
     return code;
 }
@@ -72,8 +75,9 @@ static enum ko_code count_sweep(struct ko_cube_view *view, struct ko_cube_counts
 {
     struct ko_cube_planned *planned = NULL;
     enum ko_code code = ko_cube_planned_open(view, &planned, err);
-    for (int heat = 0; code == KO_OK && heat < 2; heat++)
+    for (int heat = 0; code == KO_OK && heat < 2; heat++) {
         code = count_part(view, heat, planned, counts, err);
+    }
     ko_cube_planned_close(planned);
     return code;
 }
@@ -88,10 +92,12 @@ static enum ko_code count_evaluation(struct ko_cube_view *view, struct ko_cube_c
     enum ko_code code = status && rank && logprob ? KO_OK : KO_E_MEMORY;
     for (int32_t m = 0; code == KO_OK && m < counts->n_models; m++) {
         code = ko_cube_view_read_uint8(view, "eval_status", m, status, (int64_t)n, err);
-        if (code == KO_OK)
+        if (code == KO_OK) {
             code = ko_cube_view_read_int(view, "eval_target_rank", m, rank, (int64_t)n, err);
-        if (code == KO_OK)
+        }
+        if (code == KO_OK) {
             code = ko_cube_view_read_double(view, "eval_logprob", m, logprob, (int64_t)n, err);
+        }
         for (size_t k = 0; code == KO_OK && k < n; k++) {
             const bool has = ko_cell_has_value((float)logprob[k], rank[k]);
             add_status(&counts->count[m], status[k], 1);
@@ -118,10 +124,12 @@ enum ko_code ko_cube_count(struct ko_cube_view *view, struct ko_cube_counts *out
     counts.count = ko_new(n, sizeof *counts.count, err);
     counts.n_skipped = ko_new(axes->model.n, sizeof *counts.n_skipped, err);
     enum ko_code code = counts.count && counts.n_skipped ? KO_OK : KO_E_MEMORY;
-    if (code == KO_OK && evaluation)
+    if (code == KO_OK && evaluation) {
         code = count_evaluation(view, &counts, err);
-    if (code == KO_OK && !evaluation)
+    }
+    if (code == KO_OK && !evaluation) {
         code = count_sweep(view, &counts, err);
+    }
     if (code != KO_OK) {
         ko_cube_counts_free(&counts);
         return code;
@@ -146,7 +154,8 @@ void ko_cube_counts_free(struct ko_cube_counts *counts)
 
 int ko_cell_counts_status(const struct ko_cell_counts *counts)
 {
-    if (counts->pending > 0 || counts->valueless > 0)
+    if (counts->pending > 0 || counts->valueless > 0) {
         return KO_EXIT_INCOMPLETE;
+    }
     return counts->failed > 0 ? KO_EXIT_FAILURES : 0;
 }

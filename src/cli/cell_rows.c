@@ -30,17 +30,20 @@ static enum ko_code allocate(struct ko_cell_rows *rows, struct ko_error *err)
     rows->status = ko_new((size_t)rows->n_statuses * most, 1, err);
     good = rows->status;
     for (int f = 0; f < KO_N_ROWS_FLOATS && good; f++) {
-        if (dataset_of(rows, "", float_name[f], name))
+        if (dataset_of(rows, "", float_name[f], name)) {
             good = (rows->number[f] = ko_new(n_values, sizeof(float), err));
-        if (good && dataset_of(rows, "clean_", float_name[f], name))
+        }
+        if (good && dataset_of(rows, "clean_", float_name[f], name)) {
             good = (rows->clean_number[f] = ko_new(most, sizeof(float), err));
+        }
     }
     for (int f = 0; f < KO_N_ROWS_INTS && good; f++) {
         good = (rows->whole[f] = ko_new(n_values, sizeof(int32_t), err));
         good = good && (rows->clean_whole[f] = ko_new(most, sizeof(int32_t), err));
     }
-    for (int f = 0; f < KO_N_ROWS_PLACES && good; f++)
+    for (int f = 0; f < KO_N_ROWS_PLACES && good; f++) {
         good = (rows->place[f] = ko_new(most, sizeof(int32_t), err));
+    }
     return good ? KO_OK : KO_E_MEMORY;
 }
 
@@ -55,8 +58,9 @@ void ko_cell_rows_free(struct ko_cell_rows *rows)
         free(rows->whole[f]);
         free(rows->clean_whole[f]);
     }
-    for (int f = 0; f < KO_N_ROWS_PLACES; f++)
+    for (int f = 0; f < KO_N_ROWS_PLACES; f++) {
         free(rows->place[f]);
+    }
     *rows = (struct ko_cell_rows){0};
 }
 
@@ -70,11 +74,12 @@ static enum ko_code read_part(const struct ko_cell_rows *rows, const char *middl
     char name[64];
     enum ko_code code = KO_OK;
 
-    for (int f = 0; f < KO_N_ROWS_FLOATS && code == KO_OK; f++)
+    for (int f = 0; f < KO_N_ROWS_FLOATS && code == KO_OK; f++) {
         if (number[f]) {
             wanted.dataset = dataset_of(rows, middle, float_name[f], name);
             code = ko_cube_view_rows_float(view, &wanted, number[f], err);
         }
+    }
     for (int f = 0; f < KO_N_ROWS_INTS && code == KO_OK; f++) {
         wanted.dataset = dataset_of(rows, middle, int_name[f], name);
         code = ko_cube_view_rows_int(view, &wanted, whole[f], err);
@@ -106,10 +111,12 @@ static enum ko_code read_rows(const struct ko_cell_rows *rows, struct ko_error *
                                           .n = rows->n,
                                           .n_values = rows->n_statuses * rows->n};
     enum ko_code code = ko_cube_view_rows_uint8(rows->block->view, &statuses, rows->status, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = read_part(rows, "", rows->n_values, rows->number, rows->whole, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = read_part(rows, "clean_", 1, rows->clean_number, rows->clean_whole, err);
+    }
     return code == KO_OK ? read_places(rows, err) : code;
 }
 

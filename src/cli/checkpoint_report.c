@@ -17,10 +17,12 @@ enum { CONFIG_MAX_BYTES = 1 << 24 };
 static enum ko_code note(enum ko_code code, struct ko_checkpoint_report *report,
                          struct ko_error *err)
 {
-    if (code != KO_E_INPUT)
+    if (code != KO_E_INPUT) {
         return code;
-    if (ko_strings_find(&report->problems, err->text) >= 0)
+    }
+    if (ko_strings_find(&report->problems, err->text) >= 0) {
         return KO_OK;
+    }
     return ko_strings_add(&report->problems, err->text, err);
 }
 
@@ -32,8 +34,9 @@ static enum ko_code model_from_config(struct ko_checkpoint_report *report, bool 
     json_object *config = NULL;
     struct ko_error ignored = {0};
     char *path = ko_path_join(report->folder, "config.json", err);
-    if (!path)
+    if (!path) {
         return KO_E_MEMORY;
+    }
     /* A file that cannot be read has been named by whoever opened the folder. */
     enum ko_code code = KO_OK;
     if (ko_json_read(path, CONFIG_MAX_BYTES, &config, &ignored) == KO_OK) {
@@ -64,10 +67,12 @@ static enum ko_code open_weights(struct ko_checkpoint_report *report, struct ko_
     }
     count_tensors(report);
     code = ko_model_open(report->checkpoint, &report->model, err);
-    if (code != KO_E_INPUT)
+    if (code != KO_E_INPUT) {
         return code;
-    if (strstr(err->text, "merge_and_unload"))
+    }
+    if (strstr(err->text, "merge_and_unload")) {
         return note(code, report, err);
+    }
     code = ko_model_problems(report->checkpoint, &report->problems, err);
     return code == KO_OK ? model_from_config(report, true, err) : code;
 }
@@ -82,8 +87,9 @@ static enum ko_code find_tokenizer(const char *given, struct ko_checkpoint_repor
         return report->tokenizer_file ? KO_OK : KO_E_MEMORY;
     }
     enum ko_code code = given ? ko_hub_find(given, given, &folder, err) : KO_OK;
-    if (code != KO_OK)
+    if (code != KO_OK) {
         return ko_fail_in(err, "--tokenizer");
+    }
     report->tokenizer_file = ko_path_join(folder ? folder : report->folder, "tokenizer.json", err);
     free(folder);
     return report->tokenizer_file ? KO_OK : KO_E_MEMORY;
@@ -150,10 +156,12 @@ enum ko_code ko_checkpoint_report_make(const char *folder, const char *tokenizer
         out->name = ko_copy(out->folder, err);
         code = out->name ? KO_OK : KO_E_MEMORY;
     }
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = find_tokenizer(tokenizer, out, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = open_weights(out, err);
+    }
     return code == KO_OK ? open_tokenizer(out, err) : code;
 }
 

@@ -16,13 +16,15 @@ enum ko_code ko_csv_prompts_read(struct ko_cube_view *view, const char *prefix,
     for (int c = 0; c < KO_CSV_N_WORDS && code == KO_OK; c++) {
         char dataset[64];
         (void)snprintf(dataset, sizeof dataset, "%s%s", prefix, names[c]);
-        if (ko_cube_view_has(view, dataset))
+        if (ko_cube_view_has(view, dataset)) {
             code = ko_cube_view_read_strings(view, dataset, &prompts.word[c], err);
+        }
     }
-    if (code == KO_OK)
+    if (code == KO_OK) {
         *out = prompts;
-    else
+    } else {
         ko_csv_prompts_free(&prompts);
+    }
     return code;
 }
 
@@ -38,6 +40,7 @@ void ko_csv_prompts_add(const struct ko_csv_prompts *prompts, size_t prompt, str
 
 void ko_csv_prompts_free(struct ko_csv_prompts *prompts)
 {
-    for (int c = 0; c < KO_CSV_N_WORDS; c++)
+    for (int c = 0; c < KO_CSV_N_WORDS; c++) {
         ko_strings_free(&prompts->word[c]);
+    }
 }

@@ -26,14 +26,18 @@ enum ko_code ko_cube_block_of(struct ko_cube_view *view, bool heat, struct ko_cu
                             block.n_sizes};
     size_t n = 1, n_values = 0, n_bytes = 0;
     enum ko_code code = KO_OK;
-    for (size_t k = 0; code == KO_OK && k < sizeof axis / sizeof axis[0]; k++)
+    for (size_t k = 0; code == KO_OK && k < sizeof axis / sizeof axis[0]; k++) {
         code = ko_multiply(n, (size_t)axis[k], &n, "cells of a model", err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_multiply(n, (size_t)block.n_starts, &n_values, "cells of a model", err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_multiply(n_values, sizeof(double), &n_bytes, "cells of a model", err);
-    if (code != KO_OK)
+    }
+    if (code != KO_OK) {
         return code;
+    }
     block.n_statuses = (int64_t)n;
     block.n_values = (int64_t)n_values;
     *out = block;
@@ -52,14 +56,16 @@ enum ko_code ko_cube_block_statuses(const struct ko_cube_block *block, int32_t m
 {
     char name[NAME_BYTES];
     uint8_t *read = ko_new((size_t)block->n_statuses, sizeof *read, err);
-    if (!read)
+    if (!read) {
         return KO_E_MEMORY;
+    }
     const enum ko_code code = ko_cube_view_read_uint8(
         block->view, dataset(block, "", "status", name), model, read, block->n_statuses, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         *out = read;
-    else
+    } else {
         free(read);
+    }
     return code;
 }
 
@@ -68,14 +74,16 @@ enum ko_code ko_cube_block_ints(const struct ko_cube_block *block, const char *n
 {
     char text[NAME_BYTES];
     int32_t *read = ko_new((size_t)block->n_values, sizeof *read, err);
-    if (!read)
+    if (!read) {
         return KO_E_MEMORY;
+    }
     const enum ko_code code = ko_cube_view_read_int(block->view, dataset(block, "", name, text),
                                                     model, read, block->n_values, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         *out = read;
-    else
+    } else {
         free(read);
+    }
     return code;
 }
 
@@ -83,13 +91,15 @@ static enum ko_code read_doubles(const struct ko_cube_block *block, const char *
                                  int64_t n, double **out, struct ko_error *err)
 {
     double *read = ko_new((size_t)n, sizeof *read, err);
-    if (!read)
+    if (!read) {
         return KO_E_MEMORY;
+    }
     const enum ko_code code = ko_cube_view_read_double(block->view, name, model, read, n, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         *out = read;
-    else
+    } else {
         free(read);
+    }
     return code;
 }
 
@@ -112,7 +122,8 @@ int32_t ko_cube_block_fitting(const struct ko_cube_block *block, int32_t model, 
 {
     const int32_t last = block->axes->n_layers[model] - block->axes->window_size[size];
     int32_t n = 0;
-    for (int32_t s = 0; s < block->n_starts; s++)
+    for (int32_t s = 0; s < block->n_starts; s++) {
         n += block->axes->window_start[s] <= last;
+    }
     return n;
 }

@@ -26,15 +26,19 @@ static enum ko_code choose(const struct reader *reader, const char *option, cons
                            const struct ko_strings *words, const struct ko_strings *labels,
                            uint8_t *chosen)
 {
-    if (!words)
+    if (!words) {
         memset(chosen, 1, labels->n);
+    }
     for (size_t w = 0; words && w < words->n; w++) {
         bool found = false;
-        for (size_t k = 0; k < labels->n; k++)
-            if (strcmp(labels->item[k], words->item[w]) == 0)
+        for (size_t k = 0; k < labels->n; k++) {
+            if (strcmp(labels->item[k], words->item[w]) == 0) {
                 chosen[k] = found = true;
-        if (!found)
+            }
+        }
+        if (!found) {
             return ko_axis_unknown(option, reader->path, what, words->item[w], labels, reader->err);
+        }
     }
     return KO_OK;
 }
@@ -46,8 +50,9 @@ static enum ko_code canonical(const struct ko_strings *words, bool classes, stru
     for (size_t w = 0; code == KO_OK && w < words->n; w++) {
         char *word = NULL;
         code = ko_axis_canonical(words->item[w], classes, &word, err);
-        if (code == KO_OK)
+        if (code == KO_OK) {
             code = ko_strings_add(out, word, err);
+        }
         free(word);
     }
     return code;
@@ -59,22 +64,28 @@ static enum ko_code filter_ends(const struct reader *reader, enum ko_option id, 
 {
     struct ko_strings labels = {0}, words = {0};
     const struct ko_strings *given = wanted(reader, id);
-    if (!given)
+    if (!given) {
         return KO_OK;
+    }
     uint8_t *chosen = ko_new(axes->route.n + axes->heat_route.n, 1, reader->err);
     enum ko_code code = chosen ? KO_OK : KO_E_MEMORY;
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_axis_route_ends(axes, id == KO_OPT_SOURCE, &labels, reader->err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = canonical(given, false, &words, reader->err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = choose(reader, option, id == KO_OPT_SOURCE ? "source" : "target", &words, &labels,
                       chosen);
-    for (size_t r = 0; code == KO_OK && r < labels.n; r++)
-        if (r < axes->route.n)
+    }
+    for (size_t r = 0; code == KO_OK && r < labels.n; r++) {
+        if (r < axes->route.n) {
             filter->route[r] &= chosen[r];
-        else
+        } else {
             filter->heat_route[r - axes->route.n] &= chosen[r];
+        }
+    }
     free(chosen);
     ko_strings_free(&labels);
     ko_strings_free(&words);
@@ -87,9 +98,10 @@ static enum ko_code filter_features(const struct reader *reader, const struct ko
     struct ko_strings words = {0};
     const struct ko_strings *given = wanted(reader, KO_OPT_FEATURE);
     enum ko_code code = given ? canonical(given, true, &words, reader->err) : KO_OK;
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = choose(reader, "--feature", "feature class", given ? &words : NULL,
                       &axes->feature_class, filter->feature);
+    }
     ko_strings_free(&words);
     return code;
 }
@@ -98,9 +110,11 @@ static enum ko_code unknown_size(const struct reader *reader, int64_t size,
                                  const struct ko_cube_axes *axes)
 {
     int32_t nearest = axes->n_sizes > 0 ? axes->window_size[0] : 0;
-    for (int32_t s = 1; s < axes->n_sizes; s++)
-        if (llabs(axes->window_size[s] - size) < llabs(nearest - size))
+    for (int32_t s = 1; s < axes->n_sizes; s++) {
+        if (llabs(axes->window_size[s] - size) < llabs(nearest - size)) {
             nearest = axes->window_size[s];
+        }
+    }
     return ko_fail(reader->err, KO_E_INPUT,
                    "--window-size: %s has no window of %lld layers, did you mean %d?", reader->path,
                    (long long)size, nearest);
@@ -110,20 +124,25 @@ static enum ko_code filter_sizes(const struct reader *reader, const struct ko_cu
                                  struct ko_curve_filter *filter)
 {
     const struct ko_strings *given = wanted(reader, KO_OPT_WINDOW_SIZE);
-    if (!given)
+    if (!given) {
         memset(filter->size, 1, (size_t)axes->n_sizes);
+    }
     for (size_t w = 0; given && w < given->n; w++) {
         int64_t size = 0;
         bool found = false;
         const enum ko_code code =
             ko_parse_int(given->item[w], 1, INT32_MAX, &size, "--window-size", reader->err);
-        if (code != KO_OK)
+        if (code != KO_OK) {
             return code;
-        for (int32_t s = 0; s < axes->n_sizes; s++)
-            if (axes->window_size[s] == size)
+        }
+        for (int32_t s = 0; s < axes->n_sizes; s++) {
+            if (axes->window_size[s] == size) {
                 filter->size[s] = found = true;
-        if (!found)
+            }
+        }
+        if (!found) {
             return unknown_size(reader, size, axes);
+        }
     }
     return KO_OK;
 }
@@ -148,18 +167,23 @@ enum ko_code ko_curve_filter_read(const struct ko_options *options, const char *
         code = choose(&reader, "--model", "model", wanted(&reader, KO_OPT_MODEL), &axes->model,
                       filter.model);
     }
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = filter_ends(&reader, KO_OPT_TARGET, "--target", axes, &filter);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = filter_ends(&reader, KO_OPT_SOURCE, "--source", axes, &filter);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = filter_features(&reader, axes, &filter);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = filter_sizes(&reader, axes, &filter);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         *out = filter;
-    else
+    } else {
         ko_curve_filter_free(&filter);
+    }
     return code;
 }
 

@@ -27,9 +27,10 @@ enum ko_code ko_curve_metric_parse(const char *word, enum ko_curve_metric *out,
         }
     }
     const char *nearest = ko_nearest(word, words, N_METRICS);
-    if (nearest)
+    if (nearest) {
         return ko_fail(err, KO_E_INPUT, "--metric: unknown metric '%s', did you mean '%s'?", word,
                        nearest);
+    }
     return ko_fail(err, KO_E_INPUT,
                    "--metric: unknown metric '%s', choose change, delta, logprob, median, hit, kl, "
                    "margin or margin-change",
@@ -83,10 +84,12 @@ struct ko_bounds ko_curve_metric_bounds(enum ko_curve_metric metric)
 
 struct ko_bounds ko_curve_difference_bounds(enum ko_curve_metric metric, bool other_model)
 {
-    if (metric == KO_CURVE_HIT)
+    if (metric == KO_CURVE_HIT) {
         return within(-100, 100);
-    if (metric == KO_CURVE_DELTA) /* between models the clean runs do not cancel */
+    }
+    if (metric == KO_CURVE_DELTA) { /* between models the clean runs do not cancel */
         return other_model ? within(-200, 200) : within(-100, 100);
+    }
     return (struct ko_bounds){0};
 }
 
@@ -123,16 +126,20 @@ static enum ko_code subtract_foils(const struct ko_cube_block *block, int32_t mo
                                    struct ko_curve_values *values, struct ko_error *err)
 {
     double *foil = NULL, *clean = NULL;
-    if (!ko_cube_view_has(block->view, block->heat ? "heat_foil_logprob" : "foil_logprob"))
+    if (!ko_cube_view_has(block->view, block->heat ? "heat_foil_logprob" : "foil_logprob")) {
         return ko_fail(err, KO_E_INPUT,
                        "--metric: the cube has no foils, give the prompts of its file a `foil`");
+    }
     enum ko_code code = ko_cube_block_doubles(block, "foil_logprob", model, &foil, err);
-    for (int64_t k = 0; code == KO_OK && k < block->n_values; k++)
+    for (int64_t k = 0; code == KO_OK && k < block->n_values; k++) {
         values->value[k] -= foil[k];
-    if (code == KO_OK && values->clean)
+    }
+    if (code == KO_OK && values->clean) {
         code = ko_cube_block_clean(block, "foil_logprob", model, &clean, err);
-    for (int32_t p = 0; code == KO_OK && clean && p < block->n_prompts; p++)
+    }
+    for (int32_t p = 0; code == KO_OK && clean && p < block->n_prompts; p++) {
         values->clean[p] -= clean[p];
+    }
     free(foil);
     free(clean);
     return code;
@@ -145,17 +152,21 @@ enum ko_code ko_curve_values_read(const struct ko_cube_block *block, int32_t mod
     struct ko_curve_values values = {0};
     const char *name = dataset_of(metric);
     enum ko_code code = ko_cube_block_statuses(block, model, &values.status, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_cube_block_doubles(block, name, model, &values.value, err);
+    }
     if (code == KO_OK && metric != KO_CURVE_KL && metric != KO_CURVE_HIT &&
-        metric != KO_CURVE_MARGIN)
+        metric != KO_CURVE_MARGIN) {
         code = ko_cube_block_clean(block, name, model, &values.clean, err);
-    if (code == KO_OK && (metric == KO_CURVE_MARGIN || metric == KO_CURVE_MARGIN_CHANGE))
+    }
+    if (code == KO_OK && (metric == KO_CURVE_MARGIN || metric == KO_CURVE_MARGIN_CHANGE)) {
         code = subtract_foils(block, model, &values, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         *out = values;
-    else
+    } else {
         ko_curve_values_free(&values);
+    }
     return code;
 }
 

@@ -19,8 +19,9 @@ bool ko_curve_sample_exists(const struct ko_cube_block *block, const struct ko_c
     for (int32_t p = 0; p < block->n_prompts; p++) {
         const uint8_t status = values->status[status_at(block, key, p)];
         any = any || status != KO_NOT_PLANNED;
-        if (n_unfinished)
+        if (n_unfinished) {
             *n_unfinished += status == KO_PENDING || status == KO_CELL_FAILED;
+        }
     }
     return any;
 }
@@ -43,21 +44,23 @@ void ko_curve_sample_fill(const struct ko_cube_block *block, const struct ko_cur
 
 void ko_curve_sample_add(const double *value, int64_t n, double *sum, uint32_t *count)
 {
-    for (int64_t k = 0; k < n; k++)
+    for (int64_t k = 0; k < n; k++) {
         if (isfinite(value[k])) {
             sum[k] += value[k];
             count[k]++;
         }
+    }
 }
 
 void ko_curve_sample_subtract(double *value, int64_t n, const double *sum, const uint32_t *count)
 {
-    for (int64_t k = 0; k < n; k++)
+    for (int64_t k = 0; k < n; k++) {
         value[k] = count[k] > 0 ? value[k] - sum[k] / count[k] : NAN;
+    }
 }
 
 /* ----------------------------------------------------------------------------------------------
- * estimates */
+   estimates */
 
 struct compact {
     double *value;  /* [n_starts, n_prompts] a window's values in its row, in order */
@@ -100,13 +103,17 @@ static enum ko_code bootstrap_windows(const struct ko_summary *summary, int32_t 
 {
     const size_t n = compact->n[first];
     size_t n_columns = 0;
-    for (int32_t w = first; w < n_starts; w++)
-        if (compact->n[w] == n)
+    for (int32_t w = first; w < n_starts; w++) {
+        if (compact->n[w] == n) {
             compact->window[n_columns++] = w;
-    for (size_t c = 0; c < n_columns; c++)
-        for (size_t k = 0; k < n; k++)
+        }
+    }
+    for (size_t c = 0; c < n_columns; c++) {
+        for (size_t k = 0; k < n; k++) {
             compact->column[k * n_columns + c] =
                 compact->value[(size_t)compact->window[c] * (size_t)n_prompts + k];
+        }
+    }
     const enum ko_code code =
         ko_bootstrap_intervals(&summary->bootstrap, summary->statistic == KO_STATISTIC_MEDIAN,
                                compact->column, n, n_columns, compact->low, compact->high, err);
@@ -119,9 +126,11 @@ static enum ko_code bootstrap_windows(const struct ko_summary *summary, int32_t 
 
 static bool is_new(const struct compact *compact, int32_t window)
 {
-    for (int32_t w = 0; w < window; w++)
-        if (compact->n[w] == compact->n[window])
+    for (int32_t w = 0; w < window; w++) {
+        if (compact->n[w] == compact->n[window]) {
             return false;
+        }
+    }
     return true;
 }
 
@@ -134,22 +143,27 @@ enum ko_code ko_curve_sample_estimate(const struct ko_summary *summary, const do
     struct ko_summary plain = *summary;
     struct compact compact;
     enum ko_code code = compact_new(n_starts, n_prompts, &compact, err);
-    if (bootstrap) /* of which only the value stays */
+    if (bootstrap) { /* of which only the value stays */
         plain.interval =
             summary->statistic == KO_STATISTIC_MEDIAN ? KO_INTERVAL_ORDER : KO_INTERVAL_T;
+    }
     for (int32_t w = 0; code == KO_OK && w < n_starts; w++) {
         double *row = compact.value + (int64_t)w * n_prompts;
         for (int32_t k = 0; k < n_prompts; k++) {
             const double found = value[(int64_t)w * n_prompts + k];
-            if (!isnan(found) && (!group->group || group->group[k] == group->wanted))
+            if (!isnan(found) && (!group->group || group->group[k] == group->wanted)) {
                 row[compact.n[w]++] = found;
+            }
         }
-        if (p)
+        if (p) {
             p[w] = summary->statistic == KO_STATISTIC_MEAN ? ko_paired_p(row, compact.n[w]) : NAN;
+        }
     }
-    for (int32_t w = 0; code == KO_OK && bootstrap && w < n_starts; w++)
-        if (compact.n[w] > 1 && is_new(&compact, w))
+    for (int32_t w = 0; code == KO_OK && bootstrap && w < n_starts; w++) {
+        if (compact.n[w] > 1 && is_new(&compact, w)) {
             code = bootstrap_windows(summary, w, n_starts, n_prompts, &compact, estimate, err);
+        }
+    }
     for (int32_t w = 0; code == KO_OK && w < n_starts; w++) {
         struct ko_estimate found;
         code = ko_estimate(&plain, compact.value + (int64_t)w * n_prompts, compact.n[w], &found,

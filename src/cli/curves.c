@@ -59,43 +59,50 @@ static enum ko_code read_relations(struct maker *maker, const char *path,
     enum ko_code code =
         ko_cube_view_read_strings(maker->block->view, "prompt_relation", &each, err);
     maker->relation = ko_new(each.n, sizeof *maker->relation, err);
-    if (code == KO_OK && !maker->relation)
+    if (code == KO_OK && !maker->relation) {
         code = KO_E_MEMORY;
+    }
     for (size_t p = 0; code == KO_OK && p < each.n; p++) {
         size_t index = 0;
         code = ko_strings_intern(relations, each.item[p], &index, err);
         maker->relation[p] = (int32_t)index;
     }
-    if (code == KO_OK && relations->n == 1 && relations->item[0][0] == '\0')
+    if (code == KO_OK && relations->n == 1 && relations->item[0][0] == '\0') {
         code = ko_fail(err, KO_E_INPUT,
                        "--by relation: no prompt of %s has a relation, its prompt file names none",
                        path);
+    }
     ko_strings_free(&each);
     return code;
 }
 
 /* ----------------------------------------------------------------------------------------------
- * one curve */
+   one curve */
 
 /* A start without any value is one that no block of the spec planned, unless nothing at all is
    done. */
 static void drop_empty(struct ko_curve *curve)
 {
     int32_t kept = 0;
-    for (int32_t k = 0; k < curve->n_points; k++)
-        if (curve->point[k].estimate.n > 0)
+    for (int32_t k = 0; k < curve->n_points; k++) {
+        if (curve->point[k].estimate.n > 0) {
             curve->point[kept++] = curve->point[k];
-    if (kept > 0)
+        }
+    }
+    if (kept > 0) {
         curve->n_points = kept;
+    }
 }
 
 static enum ko_code correct(struct maker *maker, struct ko_curve *curve, struct ko_error *err)
 {
-    for (int32_t k = 0; k < curve->n_points; k++)
+    for (int32_t k = 0; k < curve->n_points; k++) {
         maker->p[k] = curve->point[k].p;
+    }
     const enum ko_code code = ko_holm(maker->p, (size_t)curve->n_points, maker->p_holm, err);
-    for (int32_t k = 0; code == KO_OK && k < curve->n_points; k++)
+    for (int32_t k = 0; code == KO_OK && k < curve->n_points; k++) {
         curve->point[k].p_holm = maker->p_holm[k];
+    }
     return code;
 }
 
@@ -113,13 +120,15 @@ static enum ko_code add_points(struct maker *maker, struct ko_curve *curve, cons
                                                  maker->estimate, minus ? maker->p : NULL, err);
     for (int32_t w = 0; code == KO_OK && w < block->n_starts; w++) {
         const int32_t start = block->axes->window_start[w];
-        if (start <= n_layers - size)
+        if (start <= n_layers - size) {
             curve->point[curve->n_points++] =
                 (struct ko_curve_point){start, ko_window_depth(n_layers, size, start),
                                         maker->estimate[w], minus ? maker->p[w] : NAN, NAN};
+        }
     }
-    if (code == KO_OK)
+    if (code == KO_OK) {
         drop_empty(curve);
+    }
     return code == KO_OK ? correct(maker, curve, err) : code;
 }
 
@@ -135,14 +144,16 @@ static enum ko_code add_curve(struct maker *maker, const struct ko_curve_key *ke
     struct ko_curve curve = {.key = *key, .relation = relation};
     struct ko_curve *grown =
         ko_grow(curves->curve, &curves->capacity, curves->n + 1, sizeof *grown, err);
-    if (!grown)
+    if (!grown) {
         return KO_E_MEMORY;
+    }
     curves->curve = grown;
     curve.point = ko_new((size_t)maker->block->n_starts, sizeof *curve.point, err);
     curve.minus = minus ? ko_copy(minus, err) : NULL;
     enum ko_code code = curve.point && (!minus || curve.minus) ? KO_OK : KO_E_MEMORY;
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = add_points(maker, &curve, minus, err);
+    }
     if (code == KO_OK && !is_void(&curve, relation < 0 && !minus)) {
         curves->curve[curves->n++] = curve;
         return KO_OK;
@@ -157,10 +168,12 @@ static enum ko_code add_groups(struct maker *maker, const struct ko_curve_key *k
                                const char *minus, struct ko_curves *curves, struct ko_error *err)
 {
     enum ko_code code = KO_OK;
-    if (!maker->relation)
+    if (!maker->relation) {
         return add_curve(maker, key, -1, minus, curves, err);
-    for (size_t r = 0; code == KO_OK && r < curves->relation.n; r++)
+    }
+    for (size_t r = 0; code == KO_OK && r < curves->relation.n; r++) {
         code = add_curve(maker, key, (int32_t)r, minus, curves, err);
+    }
     return code;
 }
 
@@ -202,8 +215,9 @@ static enum ko_code add_curves(struct maker *maker, const struct ko_curve_key *k
         fill(maker, key, maker->value);
         return add_groups(maker, key, NULL, curves, err);
     }
-    if (!maker->query->minus.control)
+    if (!maker->query->minus.control) {
         return add_difference(maker, key, KO_MINUS_OTHER, curves, err);
+    }
     code = add_difference(maker, key, KO_MINUS_ROUTE_CONTROL, curves, err);
     return code == KO_OK ? add_difference(maker, key, KO_MINUS_CLASS_CONTROL, curves, err) : code;
 }
@@ -215,8 +229,8 @@ static enum ko_code add_model(struct maker *maker, int32_t model,
     const struct ko_cube_block *block = maker->block;
     enum ko_code code =
         ko_curve_values_read(block, model, maker->query->metric, &maker->values, err);
-    for (int32_t r = 0; r < block->n_routes; r++)
-        for (int32_t f = 0; f < block->n_features; f++)
+    for (int32_t r = 0; r < block->n_routes; r++) {
+        for (int32_t f = 0; f < block->n_features; f++) {
             for (int32_t s = 0; s < block->n_sizes; s++) {
                 const struct ko_curve_key key = {model, r, f, s};
                 if (code == KO_OK && filter->route[r] && filter->feature[f] && filter->size[s] &&
@@ -225,6 +239,8 @@ static enum ko_code add_model(struct maker *maker, int32_t model,
                     code = add_curves(maker, &key, curves, err);
                 }
             }
+        }
+    }
     ko_curve_values_free(&maker->values);
     return code;
 }
@@ -236,19 +252,24 @@ enum ko_code ko_curves_read(const struct ko_cube_block *block, const struct ko_c
     struct ko_curves curves = {0};
     struct maker maker = {.block = block, .query = query};
     enum ko_code code = make_room(&maker, err);
-    if (code == KO_OK && query->by_relation && block->n_routes > 0)
+    if (code == KO_OK && query->by_relation && block->n_routes > 0) {
         code = read_relations(&maker, path, &curves.relation, err);
-    if (code == KO_OK && query->minus.model >= 0 && block->n_routes > 0)
+    }
+    if (code == KO_OK && query->minus.model >= 0 && block->n_routes > 0) {
         code =
             ko_curve_values_read(block, query->minus.model, query->metric, &maker.subtracted, err);
-    for (size_t m = 0; code == KO_OK && m < block->axes->model.n && block->n_routes > 0; m++)
-        if (filter->model[m])
+    }
+    for (size_t m = 0; code == KO_OK && m < block->axes->model.n && block->n_routes > 0; m++) {
+        if (filter->model[m]) {
             code = add_model(&maker, (int32_t)m, filter, &curves, err);
+        }
+    }
     maker_free(&maker);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         *out = curves;
-    else
+    } else {
         ko_curves_free(&curves);
+    }
     return code;
 }
 

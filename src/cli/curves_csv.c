@@ -63,7 +63,8 @@ enum ko_code ko_curves_csv(const struct ko_curves *curves, const struct ko_cube_
     enum ko_code code = KO_OK;
     ko_text_add(out, "model,route,target,source,feature_class,window_size,window_start,depth,"
                      "metric,value,low,high,n,statistic,interval,relation,minus,p,p_holm\n");
-    for (size_t c = 0; code == KO_OK && c < curves->n; c++)
+    for (size_t c = 0; code == KO_OK && c < curves->n; c++) {
         code = csv_curve(curves, &curves->curve[c], axes, query, out, err);
+    }
     return code;
 }

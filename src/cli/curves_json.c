@@ -31,8 +31,9 @@ static enum ko_code put_curve(json_object *list, const struct ko_curves *curves,
     const char *route = axes->route.item[key->route];
     char *target = NULL, *source = NULL;
     const enum ko_code code = ko_route_label_split(route, &target, &source, err);
-    if (code != KO_OK)
+    if (code != KO_OK) {
         return code;
+    }
     json_object *object = ko_json_add_object(list);
     ko_json_put_text(object, "model", axes->model.item[key->model]);
     ko_json_put_text(object, "route", route);
@@ -41,10 +42,12 @@ static enum ko_code put_curve(json_object *list, const struct ko_curves *curves,
     ko_json_put_text(object, "feature_class", axes->feature_class.item[key->feature]);
     ko_json_put_int(object, "window_size", axes->window_size[key->size]);
     ko_json_put_int(object, "layers", axes->n_layers[key->model]);
-    if (curve->relation >= 0)
+    if (curve->relation >= 0) {
         ko_json_put_text(object, "relation", curves->relation.item[curve->relation]);
-    if (curve->minus)
+    }
+    if (curve->minus) {
         ko_json_put_text(object, "minus", curve->minus);
+    }
     put_windows(object, curve);
     free(target);
     free(source);
@@ -68,11 +71,13 @@ enum ko_code ko_curves_json(const struct ko_curves *curves, const struct ko_cube
     }
     ko_json_put_int(root, "unfinished", curves->n_unfinished);
     json_object *list = ko_json_put_list(root, "curves");
-    for (size_t c = 0; code == KO_OK && c < curves->n; c++)
+    for (size_t c = 0; code == KO_OK && c < curves->n; c++) {
         code = put_curve(list, curves, &curves->curve[c], axes, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         *out = root;
-    else
+    } else {
         json_object_put(root);
+    }
     return code;
 }

@@ -17,15 +17,17 @@ static int usual_decimals(enum ko_curve_metric metric)
 
 static const char *number_text(double value, int decimals, char buffer[32])
 {
-    if (!isfinite(value))
+    if (!isfinite(value)) {
         (void)snprintf(buffer, 32, "-");
-    else if (fabs(value) >= 1e7)
+    } else if (fabs(value) >= 1e7) {
         (void)snprintf(buffer, 32, "%.3g", value);
-    else
+    } else {
         (void)snprintf(buffer, 32, "%.*f", decimals, value);
+    }
     /* What rounds to nothing has no sign. */
-    if (buffer[0] == '-' && buffer[1] != '\0' && strspn(buffer + 1, "0.") == strlen(buffer + 1))
+    if (buffer[0] == '-' && buffer[1] != '\0' && strspn(buffer + 1, "0.") == strlen(buffer + 1)) {
         memmove(buffer, buffer + 1, strlen(buffer));
+    }
     return buffer;
 }
 
@@ -81,19 +83,24 @@ void ko_bar(double value, double step, struct ko_text *out)
 static double largest_value(const struct ko_curves *curves)
 {
     double largest = 0;
-    for (size_t c = 0; c < curves->n; c++)
-        for (int32_t k = 0; k < curves->curve[c].n_points; k++)
-            if (isfinite(curves->curve[c].point[k].estimate.value))
+    for (size_t c = 0; c < curves->n; c++) {
+        for (int32_t k = 0; k < curves->curve[c].n_points; k++) {
+            if (isfinite(curves->curve[c].point[k].estimate.value)) {
                 largest = fmax(largest, fabs(curves->curve[c].point[k].estimate.value));
+            }
+        }
+    }
     return largest;
 }
 
 static const char *figure_word(const struct ko_curve_query *query)
 {
-    if (ko_curve_query_subtracts(query))
+    if (ko_curve_query_subtracts(query)) {
         return "difference";
-    if (query->metric == KO_CURVE_HIT && query->summary.statistic == KO_STATISTIC_MEAN)
+    }
+    if (query->metric == KO_CURVE_HIT && query->summary.statistic == KO_STATISTIC_MEAN) {
         return "share";
+    }
     return ko_statistic_word(query->summary.statistic);
 }
 
@@ -119,10 +126,11 @@ static void add_header(struct ko_table *table, const struct ko_curve_query *quer
 
 static const char *p_number(double p, char buffer[32])
 {
-    if (!isfinite(p))
+    if (!isfinite(p)) {
         (void)snprintf(buffer, 32, "-");
-    else
+    } else {
         (void)snprintf(buffer, 32, p >= 0.001 ? "%.4f" : "%.1e", p);
+    }
     return buffer;
 }
 
@@ -134,17 +142,19 @@ static void add_point(struct ko_table *table, const struct ko_curve_point *point
     const struct ko_estimate *estimate = &point->estimate;
     const int decimals = decimals_of(query->metric, estimate);
     ko_bar(estimate->value, step, &bar);
-    if (size == 1)
+    if (size == 1) {
         ko_table_add(table, "%d", point->start);
-    else
+    } else {
         ko_table_add(table, "%d-%d", point->start, point->start + size - 1);
+    }
     ko_table_add(table, "%.1f %%", point->depth);
     ko_table_add(table, "%s", number_text(estimate->value, decimals, number));
-    if (isfinite(estimate->low))
+    if (isfinite(estimate->low)) {
         ko_table_add(table, "[%s, %s]", number_text(estimate->low, decimals, low),
                      number_text(estimate->high, decimals, high));
-    else
+    } else {
         ko_table_add(table, "-");
+    }
     if (is_tested(query)) {
         ko_table_add(table, "%s", p_number(point->p, number));
         ko_table_add(table, "%s", p_number(point->p_holm, number));
@@ -165,17 +175,21 @@ static void add_heading(const struct ko_curves *curves, const struct ko_curve *c
         const char *relation = curves->relation.item[curve->relation];
         ko_text_add(out, "  relation %s", relation[0] ? relation : "(none)");
     }
-    if (curve->minus)
+    if (curve->minus) {
         ko_text_add(out, "\n  minus %s", curve->minus);
+    }
     ko_text_add(out, "\n");
 }
 
 static bool is_cut(const struct ko_curves *curves, const struct ko_summary *summary)
 {
-    for (size_t c = 0; c < curves->n; c++)
-        for (int32_t k = 0; k < curves->curve[c].n_points; k++)
-            if (ko_estimate_is_cut(&curves->curve[c].point[k].estimate, summary))
+    for (size_t c = 0; c < curves->n; c++) {
+        for (int32_t k = 0; k < curves->curve[c].n_points; k++) {
+            if (ko_estimate_is_cut(&curves->curve[c].point[k].estimate, summary)) {
                 return true;
+            }
+        }
+    }
     return false;
 }
 
@@ -185,12 +199,15 @@ static void add_cut(const struct ko_curve_query *query, struct ko_text *out)
     char number[32];
     const struct ko_bounds *bounds = &query->summary.bounds;
     ko_text_add(out, "intervals are cut at ");
-    if (bounds->has_least)
+    if (bounds->has_least) {
         ko_text_add(out, "%s", ko_curve_number(query->metric, bounds->least, number));
-    if (bounds->has_least && bounds->has_most)
+    }
+    if (bounds->has_least && bounds->has_most) {
         ko_text_add(out, " and ");
-    if (bounds->has_most)
+    }
+    if (bounds->has_most) {
         ko_text_add(out, "%s", ko_curve_number(query->metric, bounds->most, number));
+    }
     ko_text_add(out, ", beyond which no mean can lie\n");
 }
 
@@ -199,10 +216,11 @@ static void add_title(const struct ko_curve_query *query, struct ko_text *out)
     char number[32];
     const struct ko_bootstrap *bootstrap = &query->summary.bootstrap;
     ko_curve_query_title(query, out);
-    if (query->summary.interval == KO_INTERVAL_BOOTSTRAP)
+    if (query->summary.interval == KO_INTERVAL_BOOTSTRAP) {
         ko_text_add(out, "\nintervals: bootstrap, %s resamples, seed %llu",
                     ko_grouped(bootstrap->n_resamples, number),
                     (unsigned long long)bootstrap->seed);
+    }
     ko_text_add(out, "\n");
 }
 
@@ -212,16 +230,18 @@ void ko_curves_print(const struct ko_curves *curves, const struct ko_cube_axes *
     const double step = ko_bar_step(query->metric, largest_value(curves));
     add_title(query, out);
     ko_text_add(out, "bars: each - or + is %g %s\n", step, ko_curve_metric_unit(query->metric));
-    if (is_cut(curves, &query->summary))
+    if (is_cut(curves, &query->summary)) {
         add_cut(query, out);
+    }
     for (size_t c = 0; c < curves->n; c++) {
         const struct ko_curve *curve = &curves->curve[c];
         struct ko_table table = {.n_columns = is_tested(query) ? 8 : 6,
                                  .right = is_tested(query) ? 0x7f : 0x1f};
         add_heading(curves, curve, axes, out);
         add_header(&table, query);
-        for (int32_t k = 0; k < curve->n_points; k++)
+        for (int32_t k = 0; k < curve->n_points; k++) {
             add_point(&table, &curve->point[k], axes->window_size[curve->key.size], query, step);
+        }
         ko_table_print(&table, 2, out);
     }
 }

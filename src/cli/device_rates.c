@@ -40,15 +40,18 @@ static enum ko_code fail(const char *device, enum ko_precision precision, bool k
                          struct ko_error *err)
 {
     struct ko_text names = {0};
-    for (size_t k = 0; k < N_RATES; k++)
-        if (k == 0 || strcmp(rates[k].device, rates[k - 1].device) != 0)
+    for (size_t k = 0; k < N_RATES; k++) {
+        if (k == 0 || strcmp(rates[k].device, rates[k - 1].device) != 0) {
             ko_text_add(&names, "%s%s", names.n ? ", " : "", rates[k].device);
-    if (known)
+        }
+    }
+    if (known) {
         (void)ko_fail(err, KO_E_INPUT, "--device: %s was not measured in %s", device,
                       ko_cli_precision_name(precision));
-    else
+    } else {
         (void)ko_fail(err, KO_E_INPUT, "--device: unknown device '%s', choose one of %s", device,
                       ko_text_str(&names));
+    }
     ko_text_free(&names);
     return KO_E_INPUT;
 }
@@ -60,18 +63,22 @@ enum ko_code ko_device_rate(const char *device, enum ko_precision precision,
     const struct ko_device_rate *best = NULL;
     bool known = false;
     for (size_t k = 0; k < N_RATES; k++) {
-        if (strcmp(rates[k].device, device) != 0)
+        if (strcmp(rates[k].device, device) != 0) {
             continue;
+        }
         known = true;
         const bool exact = strcmp(rates[k].architecture, architecture) == 0;
-        if (rates[k].precision != precision || (!exact && rates[k].architecture[0]))
+        if (rates[k].precision != precision || (!exact && rates[k].architecture[0])) {
             continue;
+        }
         const bool best_exact = best && strcmp(best->architecture, architecture) == 0;
-        if (!best || (exact && !best_exact) || (exact == best_exact && rates[k].width <= width))
+        if (!best || (exact && !best_exact) || (exact == best_exact && rates[k].width <= width)) {
             best = &rates[k];
+        }
     }
-    if (!best)
+    if (!best) {
         return fail(device, precision, known, err);
+    }
     *out = best;
     return KO_OK;
 }

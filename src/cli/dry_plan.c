@@ -10,9 +10,11 @@
 static const struct ko_sight *smallest(const struct ko_dry_gpus *gpus)
 {
     const struct ko_sight *least = &gpus->sight[0];
-    for (int w = 1; w < gpus->n_workers; w++)
-        if (gpus->sight[w].gpu.memory_bytes < least->gpu.memory_bytes)
+    for (int w = 1; w < gpus->n_workers; w++) {
+        if (gpus->sight[w].gpu.memory_bytes < least->gpu.memory_bytes) {
             least = &gpus->sight[w];
+        }
+    }
     return least;
 }
 
@@ -43,12 +45,15 @@ static enum ko_code check(const struct ko_inputs *inputs, enum ko_plan_kind kind
     struct ko_plan *plan = NULL;
     enum ko_code code = ko_inputs_plan(inputs, kind, evaluation ? evaluation->target_rank : NULL,
                                        evaluation ? &evaluation->model : NULL, NULL, &plan, err);
-    if (code == KO_OK && evaluation)
+    if (code == KO_OK && evaluation) {
         code = ko_evaluation_check(path, evaluation, plan, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_batches_compose(plan, &batches, err);
-    if (code == KO_OK && gpus)
+    }
+    if (code == KO_OK && gpus) {
         code = check_memory(inputs, gpus, plan, &batches, err);
+    }
     ko_batches_free(&batches);
     ko_plan_free(plan);
     return code;
@@ -60,17 +65,20 @@ enum ko_code ko_dry_plan_check(const struct ko_inputs *inputs, enum ko_plan_kind
 {
     struct ko_evaluation evaluation = {0};
     enum ko_code code = KO_OK;
-    if (kind == KO_PLAN_EVALUATION)
+    if (kind == KO_PLAN_EVALUATION) {
         return check(inputs, kind, NULL, NULL, gpus, err);
-    if (inputs->selected)
+    }
+    if (inputs->selected) {
         return check(inputs, kind, NULL, NULL, gpus, err);
+    }
     if (!evaluation_path) {
         code = check(inputs, KO_PLAN_EVALUATION, NULL, NULL, gpus, err);
         return code == KO_OK ? check(inputs, KO_PLAN_SWEEP, NULL, NULL, gpus, err) : code;
     }
     code = ko_evaluation_read(evaluation_path, inputs, &evaluation, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = check(inputs, KO_PLAN_SWEEP, evaluation_path, &evaluation, gpus, err);
+    }
     ko_evaluation_free(&evaluation);
     return code;
 }

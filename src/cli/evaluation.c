@@ -44,13 +44,16 @@ static enum ko_code read_tokens(struct ko_cube_view *view, int32_t model, struct
     int32_t *token = ko_new((size_t)(n * width), sizeof *token, err);
     int32_t *length = ko_new((size_t)n, sizeof *length, err);
     enum ko_code code = token && length ? KO_OK : KO_E_MEMORY;
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_cube_view_read_int(view, "eval_target_id", model, content->target + model * n, n,
                                      err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_cube_view_read_int(view, "eval_n_tokens", model, length, n, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_cube_view_read_int(view, "eval_token_id", model, token, n * width, err);
+    }
     for (int64_t k = 0; code == KO_OK && k < n; k++) {
         const int32_t here = length[k] < 0 ? 0 : length[k] > width ? (int32_t)width : length[k];
         content->tokens_hash[model * n + k] = hash_tokens(token + k * width, here);
@@ -64,13 +67,15 @@ static enum ko_code read_content(const char *path, struct ko_cube_view *view,
                                  struct content *content, struct ko_error *err)
 {
     content->axes = ko_cube_view_axes(view);
-    if (!ko_cube_view_is_evaluation(view))
+    if (!ko_cube_view_is_evaluation(view)) {
         return ko_fail(err, KO_E_INPUT, "%s: is a sweep's cube, name an evaluation", path);
+    }
     size_t n = 0;
     enum ko_code code = ko_multiply(content->axes->model.n, content->axes->eval_prompt.n, &n,
                                     "models x prompts", err);
-    if (code != KO_OK)
+    if (code != KO_OK) {
         return code;
+    }
     content->logprob = ko_new(n, sizeof *content->logprob, err);
     content->rank = ko_new(n, sizeof *content->rank, err);
     content->top1 = ko_new(n, sizeof *content->top1, err);
@@ -78,22 +83,27 @@ static enum ko_code read_content(const char *path, struct ko_cube_view *view,
     content->target = ko_new(n, sizeof *content->target, err);
     content->tokens_hash = ko_new(n, sizeof *content->tokens_hash, err);
     if (!content->logprob || !content->rank || !content->top1 || !content->reason ||
-        !content->target || !content->tokens_hash)
+        !content->target || !content->tokens_hash) {
         return KO_E_MEMORY;
+    }
     code = ko_cube_view_evaluation(view, content->logprob, content->rank, content->top1,
                                    content->reason, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_cube_view_read_strings(view, "eval_prompt_text", &content->text, err);
-    for (size_t m = 0; code == KO_OK && m < content->axes->model.n; m++)
+    }
+    for (size_t m = 0; code == KO_OK && m < content->axes->model.n; m++) {
         code = read_tokens(view, (int32_t)m, content, err);
-    for (size_t k = 0; code == KO_OK && k < n; k++)
-        if (content->reason[k] == KO_RUNNABLE && content->rank[k] < 1)
+    }
+    for (size_t k = 0; code == KO_OK && k < n; k++) {
+        if (content->reason[k] == KO_RUNNABLE && content->rank[k] < 1) {
             code =
                 ko_fail(err, KO_E_INPUT,
                         "%s: is incomplete: prompt '%s' of %s has not been run, complete it with "
                         "evaluate --resume",
                         path, content->axes->eval_prompt.item[k % content->axes->eval_prompt.n],
                         content->axes->model.item[k / content->axes->eval_prompt.n]);
+        }
+    }
     return code;
 }
 
@@ -111,10 +121,12 @@ static int compare_ids(const void *a, const void *b)
 static struct id_index *index_ids(const struct ko_strings *ids, struct ko_error *err)
 {
     struct id_index *index = ko_new(ids->n, sizeof *index, err);
-    for (size_t k = 0; index && k < ids->n; k++)
+    for (size_t k = 0; index && k < ids->n; k++) {
         index[k] = (struct id_index){XXH3_64bits(ids->item[k], strlen(ids->item[k])), k};
-    if (index)
+    }
+    if (index) {
         qsort(index, ids->n, sizeof *index, compare_ids);
+    }
     return index;
 }
 
@@ -125,14 +137,17 @@ static ptrdiff_t find_id(const struct ko_strings *ids, const struct id_index *in
     size_t low = 0, high = ids->n;
     while (low < high) {
         const size_t middle = low + (high - low) / 2;
-        if (index[middle].hash < hash)
+        if (index[middle].hash < hash) {
             low = middle + 1;
-        else
+        } else {
             high = middle;
+        }
     }
-    for (; low < ids->n && index[low].hash == hash; low++)
-        if (strcmp(ids->item[index[low].at], id) == 0)
+    for (; low < ids->n && index[low].hash == hash; low++) {
+        if (strcmp(ids->item[index[low].at], id) == 0) {
             return (ptrdiff_t)index[low].at;
+        }
+    }
     return -1;
 }
 
@@ -164,16 +179,18 @@ static enum ko_code arrange(const char *path, const struct content *content,
         for (size_t k = 0; code == KO_OK && k < inputs->facts[f].n; k++, fact++) {
             const struct ko_fact *wanted = &inputs->facts[f].fact[k];
             const ptrdiff_t at = find_id(ids, index, wanted->id);
-            if (at < 0)
+            if (at < 0) {
                 code = ko_fail(err, KO_E_INPUT, "%s: lacks prompt '%s' of %s, evaluate again", path,
                                wanted->id, inputs->facts[f].file);
+            }
             /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): there is a text for every id */
-            else if (strcmp(content->text.item[at], wanted->text) != 0)
+            else if (strcmp(content->text.item[at], wanted->text) != 0) {
                 code = ko_fail(err, KO_E_INPUT,
                                "%s: prompt '%s' has another text than in %s, evaluate again", path,
                                wanted->id, inputs->facts[f].file);
-            else
+            } else {
                 copy_fact(content, (size_t)at, fact, out);
+            }
         }
     }
     free(index);
@@ -187,7 +204,7 @@ static enum ko_code check_score(const char *path, const struct ko_cube_view *vie
 {
     const char *stored = ko_cube_view_attribute(view, "score");
     const char *wanted = ko_score_words[inputs->spec->score];
-    if (stored == NULL || strcmp(stored, wanted) == 0) {
+    if (!stored || strcmp(stored, wanted) == 0) {
         return KO_OK;
     }
     return ko_fail(err, KO_E_INPUT,
@@ -203,24 +220,28 @@ static enum ko_code copy_models(const char *path, struct ko_cube_view *view,
     char hash[33];
     for (size_t m = 0; code == KO_OK && m < content->axes->model.n; m++) {
         code = ko_strings_add(&out->model, content->axes->model.item[m], err);
-        if (code == KO_OK)
+        if (code == KO_OK) {
             code = ko_strings_add(&out->tokenizer_fingerprint,
                                   content->axes->tokenizer_fingerprint.item[m], err);
-        if (code == KO_OK)
+        }
+        if (code == KO_OK) {
             code = ko_cube_view_content_hash(view, (int32_t)m, hash, err);
-        if (code == KO_OK)
+        }
+        if (code == KO_OK) {
             code = ko_strings_add(&out->content_hash, hash, err);
+        }
     }
     for (int32_t m = 0; code == KO_OK && m < inputs->n_models; m++) {
         const char *name = inputs->model[m]->name;
         const ptrdiff_t at = ko_strings_find(&out->model, name);
-        if (at < 0)
+        if (at < 0) {
             code = ko_fail(err, KO_E_INPUT, "%s: lacks model '%s', evaluate it too", path, name);
-        else if (strcmp(content->axes->fingerprint.item[at], inputs->fingerprint[m]) != 0 &&
-                 inputs->fingerprint[m][0] != '\0')
+        } else if (strcmp(content->axes->fingerprint.item[at], inputs->fingerprint[m]) != 0 &&
+                   inputs->fingerprint[m][0] != '\0') {
             code = ko_fail(err, KO_E_INPUT,
                            "%s: model '%s' has fingerprint %s there and %s now, evaluate again",
                            path, name, content->axes->fingerprint.item[at], inputs->fingerprint[m]);
+        }
     }
     return code;
 }
@@ -232,16 +253,20 @@ enum ko_code ko_evaluation_read(const char *path, const struct ko_inputs *inputs
     struct content content = {0};
     struct ko_evaluation evaluation = {.n_facts = inputs->n_facts};
     enum ko_code code = ko_cube_view_open(path, &view, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = read_content(path, view, &content, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = check_score(path, view, inputs, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = copy_models(path, view, &content, inputs, &evaluation, err);
+    }
     size_t n = 0;
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code =
             ko_multiply(evaluation.model.n, (size_t)inputs->n_facts, &n, "models x prompts", err);
+    }
     if (code == KO_OK) {
         evaluation.logprob = ko_new(n, sizeof *evaluation.logprob, err);
         evaluation.target_rank = ko_new(n, sizeof *evaluation.target_rank, err);
@@ -254,14 +279,16 @@ enum ko_code ko_evaluation_read(const char *path, const struct ko_inputs *inputs
                    ? KO_OK
                    : KO_E_MEMORY;
     }
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = arrange(path, &content, inputs, &evaluation, err);
+    }
     free_content(&content);
     ko_cube_view_close(view);
-    if (code != KO_OK)
+    if (code != KO_OK) {
         ko_evaluation_free(&evaluation);
-    else
+    } else {
         *out = evaluation;
+    }
     return code;
 }
 
@@ -317,12 +344,15 @@ const char *ko_evaluation_content_hash(const struct ko_evaluation *evaluation, c
 static const char *difference(const struct ko_evaluation *evaluation, size_t at,
                               const struct ko_prompt *prompt)
 {
-    if (evaluation->reason[at] != prompt->reason)
+    if (evaluation->reason[at] != prompt->reason) {
         return "is to be skipped for another reason";
-    if (prompt->reason != KO_RUNNABLE)
+    }
+    if (prompt->reason != KO_RUNNABLE) {
         return NULL;
-    if (evaluation->tokens_hash[at] != hash_tokens(prompt->token, prompt->n_tokens))
+    }
+    if (evaluation->tokens_hash[at] != hash_tokens(prompt->token, prompt->n_tokens)) {
         return "has other tokens";
+    }
     return evaluation->target[at] == prompt->target ? NULL : "has another answer";
 }
 
@@ -332,21 +362,24 @@ enum ko_code ko_evaluation_check(const char *path, const struct ko_evaluation *e
     for (int32_t m = 0; m < plan->n_models; m++) {
         const struct ko_plan_model *model = &plan->model[m];
         const ptrdiff_t from = ko_strings_find(&evaluation->model, model->name);
-        if (from < 0)
+        if (from < 0) {
             continue; /* ko_evaluation_read has refused that */
+        }
         const char *before = evaluation->tokenizer_fingerprint.item[from];
-        if (strcmp(before, model->tokenizer_fingerprint) != 0)
+        if (strcmp(before, model->tokenizer_fingerprint) != 0) {
             return ko_fail(err, KO_E_INPUT,
                            "%s: model '%s' has tokenizer %s there and %s now, evaluate again", path,
                            model->name, before, model->tokenizer_fingerprint);
+        }
         for (int32_t f = 0; f < plan->n_facts; f++) {
             const size_t at = (size_t)from * (size_t)plan->n_facts + (size_t)f;
             const char *what = difference(evaluation, at, ko_plan_prompt(plan, m, f));
-            if (what)
+            if (what) {
                 return ko_fail(
                     err, KO_E_INPUT,
                     "%s: prompt '%s' of %s %s than when it was evaluated, evaluate again", path,
                     plan->fact[f].id, model->name, what);
+            }
         }
     }
     return KO_OK;

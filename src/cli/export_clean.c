@@ -17,16 +17,21 @@ static enum ko_code read_clean_runs(struct ko_cube_view *view, int32_t model, in
                                     const struct clean_runs *runs, struct ko_error *err)
 {
     enum ko_code code = ko_cube_view_read_uint8(view, "eval_status", model, runs->status, n, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_cube_view_read_uint8(view, "reason_code", model, runs->reason, n, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_cube_view_read_double(view, "eval_logprob", model, runs->logprob, n, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_cube_view_read_double(view, "eval_prob", model, runs->prob, n, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_cube_view_read_int(view, "eval_target_rank", model, runs->target_rank, n, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_cube_view_read_int(view, "eval_top1_id", model, runs->top1_id, n, err);
+    }
     return code;
 }
 
@@ -42,8 +47,9 @@ static void add_clean_run(struct ko_text *text, const struct ko_cube_axes *axes,
                 runs->status[k] == KO_DONE      ? "done"
                 : runs->status[k] == KO_PENDING ? "pending"
                                                 : "not runnable");
-    if (reason != KO_RUNNABLE)
+    if (reason != KO_RUNNABLE) {
         ko_csv_text(text, ko_reason_sentence((enum ko_reason)reason));
+    }
     ko_text_add(text, ",");
     ko_csv_number(text, runs->logprob[k]);
     ko_text_add(text, ",");
@@ -73,14 +79,16 @@ enum ko_code ko_export_clean_runs(struct ko_cube_view *view, const struct ko_cur
             : KO_E_MEMORY;
 
     struct ko_csv_prompts words = {0};
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_csv_prompts_read(view, "eval_", &words, err);
+    }
     ko_text_add(&out->text,
                 "model,prompt,status,reason,logprob,prob,target_rank,top1_id" KO_CSV_PROMPT_COLUMNS
                 "\n");
     for (int32_t m = 0; code == KO_OK && m < (int32_t)axes->model.n; m++) {
-        if (!filter->model[m])
+        if (!filter->model[m]) {
             continue;
+        }
         code = read_clean_runs(view, m, (int64_t)n, &runs, err);
         for (size_t k = 0; code == KO_OK && k < n; k++) {
             add_clean_run(&out->text, axes, m, &runs, &words, k);

@@ -37,19 +37,21 @@ struct table {
 };
 
 /* ----------------------------------------------------------------------------------------------
- * one line */
+   one line */
 
 static void add_number(struct ko_text *text, const float *values, int64_t at)
 {
-    if (values)
+    if (values) {
         ko_csv_number(text, (double)values[at]);
+    }
 }
 
 /* What is not done may be half written. */
 static void add_no_values(struct ko_text *text)
 {
-    for (int k = 0; k < KO_ROWS_KL + 1 + KO_N_ROWS_INTS + 1; k++)
+    for (int k = 0; k < KO_ROWS_KL + 1 + KO_N_ROWS_INTS + 1; k++) {
         ko_text_add(text, ",");
+    }
 }
 
 static void add_values(struct ko_text *text, const struct rows *rows, int64_t at)
@@ -135,27 +137,30 @@ static void add_starts(struct ko_text *text, const struct rows *rows, int64_t st
     for (int32_t s = 0; s < n_starts; s++) {
         const int64_t at = status_at * n_starts + s;
         const uint8_t state = state_of(rows, rows->cell.status[status_at], at);
-        if (!planned[s])
+        if (!planned[s]) {
             continue;
+        }
         ko_text_add(text, "%s,%d,%d,", common->labels, axes->window_size[size],
                     axes->window_start[s]);
         ko_csv_number(text, rows->depth[(int64_t)size * n_starts + s]);
         ko_text_add(text, ",%s", status_word(state));
-        if (state == KO_DONE)
+        if (state == KO_DONE) {
             add_values(text, rows, at);
-        else
+        } else {
             add_no_values(text);
+        }
         ko_text_add(text, "%s", common->clean);
-        if (state == KO_DONE)
+        if (state == KO_DONE) {
             add_change(text, rows, common->prompt, at);
-        else
+        } else {
             ko_text_add(text, ",");
+        }
         ko_text_add(text, "%s", common->of_prompt);
     }
 }
 
 /* ----------------------------------------------------------------------------------------------
- * the prompts in memory */
+   the prompts in memory */
 
 static void add_labels(struct ko_text *text, const struct rows *rows, int32_t prompt, int32_t route,
                        int32_t feature, int32_t source)
@@ -171,8 +176,9 @@ static void add_labels(struct ko_text *text, const struct rows *rows, int32_t pr
         ko_csv_text(text, words[w]);
         ko_text_add(text, ",");
     }
-    if (heat)
+    if (heat) {
         ko_text_add(text, "%d", source);
+    }
 }
 
 /* The lines of a prompt, a route, a class and a source: its sizes. */
@@ -184,9 +190,10 @@ static void add_sizes(struct ko_text *text, const struct rows *rows, const int32
         const int64_t status_at =
             ko_cube_block_status_at(block, common->prompt, at[0], at[1], at[2], s);
         const int64_t place = ((int64_t)at[0] * block->n_features + at[1]) * block->n_sizes + s;
-        if (rows->filter->size[s] && rows->cell.status[status_at] != KO_NOT_PLANNED)
+        if (rows->filter->size[s] && rows->cell.status[status_at] != KO_NOT_PLANNED) {
             add_starts(text, rows, status_at, s, common->starts.planned + place * block->n_starts,
                        common);
+        }
     }
 }
 
@@ -202,11 +209,12 @@ static enum ko_code add_prompt(struct ko_csv_stream *out, const struct rows *row
 
     add_clean(&clean, rows, prompt);
     add_prompt_columns(&of_prompt, rows, prompt);
-    for (int32_t r = 0; r < block->n_routes; r++)
-        for (int32_t f = 0; f < block->n_features; f++)
+    for (int32_t r = 0; r < block->n_routes; r++) {
+        for (int32_t f = 0; f < block->n_features; f++) {
             for (int32_t k = 0; k < block->n_sources && code == KO_OK; k++) {
-                if (!route[r] || !rows->filter->feature[f])
+                if (!route[r] || !rows->filter->feature[f]) {
                     continue;
+                }
                 labels.n = 0;
                 add_labels(&labels, rows, prompt, r, f, k);
                 add_sizes(&out->text, rows, (const int32_t[]){r, f, k},
@@ -214,12 +222,17 @@ static enum ko_code add_prompt(struct ko_csv_stream *out, const struct rows *row
                                            ko_text_str(&clean), ko_text_str(&of_prompt)});
                 code = ko_csv_flush(out, KO_CSV_FULL, err);
             }
-    if (code == KO_OK)
+        }
+    }
+    if (code == KO_OK) {
         code = ko_text_check(&labels, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_text_check(&clean, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_text_check(&of_prompt, err);
+    }
     ko_text_free(&labels);
     ko_text_free(&clean);
     ko_text_free(&of_prompt);
@@ -228,9 +241,11 @@ static enum ko_code add_prompt(struct ko_csv_stream *out, const struct rows *row
 
 static bool any(const uint8_t *chosen, int32_t n)
 {
-    for (int32_t k = 0; k < n; k++)
-        if (chosen[k])
+    for (int32_t k = 0; k < n; k++) {
+        if (chosen[k]) {
             return true;
+        }
+    }
     return false;
 }
 
@@ -239,8 +254,9 @@ static enum ko_code export_block(const struct table *table, const struct ko_cube
 {
     struct ko_csv_stream *out = table->out;
     const struct ko_curve_filter *filter = table->filter;
-    if (!any(block->heat ? filter->heat_route : filter->route, block->n_routes))
+    if (!any(block->heat ? filter->heat_route : filter->route, block->n_routes)) {
         return KO_OK;
+    }
     struct rows rows = {.filter = filter,
                         .words = block->heat ? &table->heat_words : &table->words,
                         .depth = depth,
@@ -249,8 +265,9 @@ static enum ko_code export_block(const struct table *table, const struct ko_cube
     enum ko_code code = ko_cell_rows_new(block, model, &rows.cell, err);
     while (code == KO_OK && more) {
         code = ko_cell_rows_next(&rows.cell, &more, err);
-        for (int32_t p = 0; code == KO_OK && p < rows.cell.n; p++)
+        for (int32_t p = 0; code == KO_OK && p < rows.cell.n; p++) {
             code = add_prompt(out, &rows, p, err);
+        }
     }
     ko_cell_rows_free(&rows.cell);
     return code;
@@ -266,26 +283,35 @@ static enum ko_code export_sweep(struct ko_cube_view *view, const struct ko_curv
     double *depth = ko_new((size_t)n_depths, sizeof *depth, err);
     enum ko_code code = depth ? KO_OK : KO_E_MEMORY;
 
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_cube_block_of(view, false, &plain, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_cube_block_of(view, true, &heat, err);
-    if (code == KO_OK && plain.n_routes > 0)
+    }
+    if (code == KO_OK && plain.n_routes > 0) {
         code = ko_csv_prompts_read(view, "", &table.words, err);
-    if (code == KO_OK && heat.n_routes > 0)
+    }
+    if (code == KO_OK && heat.n_routes > 0) {
         code = ko_csv_prompts_read(view, "heat_", &table.heat_words, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_cube_planned_open(view, &table.planned, err);
+    }
     ko_text_add(&out->text, "%s", header);
     for (int32_t m = 0; code == KO_OK && m < (int32_t)axes->model.n; m++) {
-        if (!filter->model[m])
+        if (!filter->model[m]) {
             continue;
-        if (n_depths > 0)
+        }
+        if (n_depths > 0) {
             code = ko_cube_view_read_double(view, "depth", m, depth, n_depths, err);
-        if (code == KO_OK)
+        }
+        if (code == KO_OK) {
             code = export_block(&table, &plain, m, depth, err);
-        if (code == KO_OK)
+        }
+        if (code == KO_OK) {
             code = export_block(&table, &heat, m, depth, err);
+        }
     }
     ko_cube_planned_close(table.planned);
     ko_csv_prompts_free(&table.words);
@@ -301,10 +327,12 @@ enum ko_code ko_export_csv(struct ko_cube_view *view, const struct ko_curve_filt
     enum ko_code code = ko_cube_view_is_evaluation(view)
                             ? ko_export_clean_runs(view, filter, &out, err)
                             : export_sweep(view, filter, &out, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_csv_flush(&out, 0, err);
-    if (code == KO_OK && fflush(stream) != 0)
+    }
+    if (code == KO_OK && fflush(stream) != 0) {
         code = ko_fail(err, KO_E_FAILED, "%s: cannot be written: %s", where, strerror(errno));
+    }
     ko_text_free(&out.text);
     return code;
 }

@@ -21,8 +21,9 @@ static enum ko_code last_words(const char *log, const char *model, char **out, s
     const char *last = NULL;
     ko_text_add(&mark, "failed model=\"%s\" text=\"", model);
     enum ko_code code = ko_text_check(&mark, err);
-    for (const char *at = log; code == KO_OK && (at = strstr(at, mark.data)); at++)
+    for (const char *at = log; code == KO_OK && (at = strstr(at, mark.data)); at++) {
         last = at + mark.n;
+    }
     const char *end = last ? strstr(last, "\"\n") : NULL;
     if (end) {
         *out = ko_copy_n(last, (size_t)(end - last), err);
@@ -36,22 +37,28 @@ static enum ko_code add_group(struct ko_failure_list *list, int32_t model, enum 
                               const uint8_t *code_of, int32_t n, struct ko_error *err)
 {
     struct ko_failure_group group = {.model = model, .reason = reason};
-    for (int32_t p = 0; p < n; p++)
+    for (int32_t p = 0; p < n; p++) {
         group.n += code_of[p] == reason;
-    if (group.n == 0)
+    }
+    if (group.n == 0) {
         return KO_OK;
+    }
     struct ko_failure_group *grown =
         ko_grow(list->group, &list->capacity, list->n + 1, sizeof *grown, err);
-    if (!grown)
+    if (!grown) {
         return KO_E_MEMORY;
+    }
     list->group = grown;
     group.prompt = ko_new((size_t)group.n, sizeof *group.prompt, err);
-    if (!group.prompt)
+    if (!group.prompt) {
         return KO_E_MEMORY;
+    }
     int32_t k = 0;
-    for (int32_t p = 0; p < n; p++)
-        if (code_of[p] == reason)
+    for (int32_t p = 0; p < n; p++) {
+        if (code_of[p] == reason) {
             group.prompt[k++] = p;
+        }
+    }
     list->group[list->n++] = group;
     return KO_OK;
 }
@@ -61,13 +68,16 @@ static enum ko_code add_texts(struct ko_cube_view *view, struct ko_failure_list 
 {
     const struct ko_cube_axes *axes = ko_cube_view_axes(view);
     char *log = NULL;
-    if (list->n == 0)
+    if (list->n == 0) {
         return KO_OK;
+    }
     enum ko_code code = ko_cube_view_run_log(view, &log, err);
-    for (size_t g = 0; code == KO_OK && g < list->n; g++)
-        if (list->group[g].reason != KO_FAILED_NOT_FINITE) /* its text is the sentence */
+    for (size_t g = 0; code == KO_OK && g < list->n; g++) {
+        if (list->group[g].reason != KO_FAILED_NOT_FINITE) { /* its text is the sentence */
             code =
                 last_words(log, axes->model.item[list->group[g].model], &list->group[g].text, err);
+        }
+    }
     free(log);
     return code;
 }
@@ -79,22 +89,26 @@ enum ko_code ko_failure_list_read(struct ko_cube_view *view, struct ko_failure_l
     const size_t n = axes->eval_prompt.n;
     struct ko_failure_list list = {0};
     *out = list;
-    if (ko_cube_view_is_evaluation(view))
+    if (ko_cube_view_is_evaluation(view)) {
         return KO_OK;
+    }
     uint8_t *code_of = ko_new(n, 1, err);
     enum ko_code code = code_of ? KO_OK : KO_E_MEMORY;
     for (int32_t m = 0; code == KO_OK && m < (int32_t)axes->model.n; m++) {
         code = ko_cube_view_read_uint8(view, "reason_code", m, code_of, (int64_t)n, err);
-        for (size_t r = 0; code == KO_OK && r < sizeof reasons / sizeof reasons[0]; r++)
+        for (size_t r = 0; code == KO_OK && r < sizeof reasons / sizeof reasons[0]; r++) {
             code = add_group(&list, m, reasons[r], code_of, (int32_t)n, err);
+        }
     }
     free(code_of);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = add_texts(view, &list, err);
-    if (code != KO_OK)
+    }
+    if (code != KO_OK) {
         ko_failure_list_free(&list);
-    else
+    } else {
         *out = list;
+    }
     return code;
 }
 
@@ -111,21 +125,25 @@ void ko_failure_list_free(struct ko_failure_list *list)
 void ko_failure_list_print(const struct ko_failure_list *list, const struct ko_cube_axes *axes,
                            struct ko_text *out)
 {
-    if (list->n > 0)
+    if (list->n > 0) {
         ko_text_add(out, "\nfailed, --resume tries again:\n");
+    }
     for (size_t g = 0; g < list->n; g++) {
         const struct ko_failure_group *group = &list->group[g];
         char number[32];
         ko_text_add(out, "  %s: %s prompt%s: %s\n", axes->model.item[group->model],
                     ko_grouped(group->n, number), group->n == 1 ? "" : "s",
                     ko_failure_sentence(group->reason));
-        if (group->text)
+        if (group->text) {
             ko_text_add(out, "    %s\n", group->text);
+        }
         ko_text_add(out, "    prompts");
-        for (int32_t p = 0; p < group->n && p < NAMED; p++)
+        for (int32_t p = 0; p < group->n && p < NAMED; p++) {
             ko_text_add(out, "%s %s", p ? "," : "", axes->eval_prompt.item[group->prompt[p]]);
-        if (group->n > NAMED)
+        }
+        if (group->n > NAMED) {
             ko_text_add(out, " and %s more", ko_grouped(group->n - NAMED, number));
+        }
         ko_text_add(out, "\n");
     }
 }
@@ -141,10 +159,12 @@ void ko_failure_list_json(const struct ko_failure_list *list, const struct ko_cu
         ko_json_put_int(object, "reason_code", group->reason);
         ko_json_put_text(object, "reason", ko_failure_sentence(group->reason));
         json_object *prompts = ko_json_put_list(object, "prompts");
-        for (int32_t p = 0; p < group->n; p++)
+        for (int32_t p = 0; p < group->n; p++) {
             json_object_array_add(prompts,
                                   json_object_new_string(axes->eval_prompt.item[group->prompt[p]]));
-        if (group->text)
+        }
+        if (group->text) {
             ko_json_put_text(object, "text", group->text);
+        }
     }
 }

@@ -30,7 +30,7 @@ static enum ko_code find_token(const struct ko_spec_model *spec, const struct ko
     if (id < 0) {
         return fail_unknown(spec, tokenizer, err);
     }
-    if (ko_tokenizer_piece(tokenizer, id) == NULL) {
+    if (!ko_tokenizer_piece(tokenizer, id)) {
         return ko_fail(err, KO_E_INPUT,
                        "bos: the tokenizer has no token of id %d, its ids end at %d", id,
                        ko_tokenizer_n_ids(tokenizer) - 1);

@@ -1,5 +1,5 @@
 /* The selection of prompts that a cube was created with: a resume takes it as it is, and needs no
- * evaluation. */
+   evaluation. */
 #ifndef KO_CLI_FROZEN_H
 #define KO_CLI_FROZEN_H
 

@@ -17,8 +17,9 @@ int ko_products_of(const struct ko_model *model, struct ko_product products[KO_M
     int n = 0;
     for (size_t w = 0; w < model->n_weights && n < KO_MAX_PRODUCTS; w++) {
         const struct ko_weight *weight = &model->weights[w];
-        if (!weight->matrix || weight->layer != 0)
+        if (!weight->matrix || weight->layer != 0) {
             continue;
+        }
         struct ko_product *product = &products[n++];
         const char *dot = strstr(weight->tensor, ".0.");
         *product = (struct ko_product){.n_out = (int32_t)weight->shape[weight->in_first],
@@ -71,18 +72,21 @@ static enum ko_code make_operands(const struct ko_gemm_effort *e, const struct s
                                   struct operands *o, struct ko_error *err)
 {
     float *block = ko_new(BLOCK, sizeof *block, err);
-    if (!block)
+    if (!block) {
         return KO_E_MEMORY;
+    }
     uint32_t state = 12345;
     for (size_t k = 0; k < BLOCK; k++) {
         state = state * 1664525u + 1013904223u;
         block[k] = (float)(state >> 8) * 0x1p-23f - 1.0f;
     }
     enum ko_code code = fill(e, block, KO_ELEMENT_F32, sizes->x, &o->x, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = fill(e, block, matrix_type(e), sizes->w, &o->w, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = e->k->alloc(e->be, sizes->y * sizeof *block, &o->y, err);
+    }
     free(block);
     return code;
 }
@@ -95,10 +99,12 @@ static enum ko_code turn(const struct ko_gemm_effort *e, const struct ko_matrix 
         .n = e->rows, .x = o->x, .ldx = w->n_in, .w = *w, .y = o->y, .ldy = w->n_out};
     enum ko_code code = e->k->wait(e->be, err);
     const double begin = ko_now();
-    for (int c = 0; code == KO_OK && c < calls; c++)
+    for (int c = 0; code == KO_OK && c < calls; c++) {
         code = e->k->linear(e->be, &product, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = e->k->wait(e->be, err);
+    }
     *seconds = ko_now() - begin;
     return code;
 }
@@ -113,8 +119,9 @@ static enum ko_code measure_layout(const struct ko_gemm_effort *e, const struct 
                                 .type = matrix_type(e)};
     double seconds = 0, spent = 0;
     enum ko_code code = turn(e, &w, o, 1, &seconds, err); /* warms up */
-    if (code == KO_OK && e->k->own_memory)
+    if (code == KO_OK && e->k->own_memory) {
         code = turn(e, &w, o, 1, &seconds, err);
+    }
     const double wanted = e->k->own_memory ? TURN_SECONDS / seconds : 1;
     const int calls = wanted < 1 ? 1 : wanted > MOST_CALLS ? MOST_CALLS : (int)wanted;
     while (code == KO_OK && (spent <= 0 || spent < e->seconds)) {
@@ -130,10 +137,12 @@ static enum ko_code measure_layout(const struct ko_gemm_effort *e, const struct 
 static struct ko_product cut(const struct ko_gemm_effort *e, const struct ko_product *product)
 {
     struct ko_product cut = *product;
-    if (e->max_elements > 0 && cut.n_in > e->max_elements)
+    if (e->max_elements > 0 && cut.n_in > e->max_elements) {
         cut.n_in = (int32_t)e->max_elements;
-    if (e->max_elements > 0 && cut.n_out > e->max_elements / cut.n_in)
+    }
+    if (e->max_elements > 0 && cut.n_out > e->max_elements / cut.n_in) {
         cut.n_out = (int32_t)(e->max_elements / cut.n_in);
+    }
     return cut;
 }
 
@@ -152,8 +161,9 @@ static enum ko_code reserve(const struct ko_gemm_effort *e, const struct ko_prod
                             int n, struct ko_error *err)
 {
     struct ko_limits limits = {.max_rows = e->rows, .max_tokens = 1};
-    for (int p = 0; p < n; p++)
+    for (int p = 0; p < n; p++) {
         limits.max_in = products[p].n_in > limits.max_in ? products[p].n_in : limits.max_in;
+    }
     return e->k->own_memory ? e->k->reserve(e->be, &limits, err) : KO_OK;
 }
 
@@ -165,8 +175,9 @@ static enum ko_code measure(const struct ko_gemm_effort *e, struct ko_product *p
     struct sizes sizes = {0};
     need(e, &part, &sizes);
     enum ko_code code = make_operands(e, &sizes, &o, err);
-    for (int layout = 0; code == KO_OK && layout < e->layouts; layout++)
+    for (int layout = 0; code == KO_OK && layout < e->layouts; layout++) {
         code = measure_layout(e, &o, layout == 1, &part, err);
+    }
     product->rate = part.rate;
     release(e, &o);
     return code;
@@ -176,13 +187,14 @@ enum ko_code ko_products_measure(const struct ko_gemm_effort *effort, struct ko_
                                  int n, struct ko_error *err)
 {
     enum ko_code code = reserve(effort, products, n, err);
-    for (int p = 0; code == KO_OK && p < n; p++)
+    for (int p = 0; code == KO_OK && p < n; p++) {
         code = measure(effort, &products[p], err);
+    }
     return code;
 }
 
 /* ----------------------------------------------------------------------------------------------
- * rounds */
+   rounds */
 
 /* One call; raises the product's rate to what it reached. */
 static enum ko_code call_once(const struct ko_gemm_effort *e, const struct operands *o,
@@ -193,8 +205,9 @@ static enum ko_code call_once(const struct ko_gemm_effort *e, const struct opera
         .data = o->w, .n_out = part.n_out, .n_in = part.n_in, .type = matrix_type(e)};
     const enum ko_code code = turn(e, &w, o, 1, seconds, err);
     const double rate = 2.0 * e->rows * w.n_in * w.n_out / *seconds;
-    if (code == KO_OK && rate > product->rate)
+    if (code == KO_OK && rate > product->rate) {
         product->rate = rate;
+    }
     return code;
 }
 
@@ -213,8 +226,9 @@ static enum ko_code choose_rows(struct ko_gemm_effort *e, const struct operands 
         flop += 2.0 * part.n_in * part.n_out;
     }
     enum ko_code code = call_once(e, o, &first, &seconds, err); /* warms up */
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = call_once(e, o, &first, &seconds, err);
+    }
     const double rows = e->seconds / ROUNDS * first.rate / flop;
     e->rows = rows < least ? least : rows < most ? (int32_t)rows : most;
     e->rows = e->rows < most ? e->rows : most;
@@ -266,10 +280,12 @@ enum ko_code ko_products_rounds(const struct ko_gemm_effort *effort, struct ko_p
         need(&e, &part, &sizes);
     }
     enum ko_code code = reserve(&e, products, n, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = make_operands(&e, &sizes, &o, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = choose_rows(&e, &o, products, n, err);
+    }
     const double deadline = begin + e.seconds;
     bool whole = true;
     for (int r = 0; code == KO_OK && r < MOST_ROUNDS && whole; r++) {
@@ -278,13 +294,16 @@ enum ko_code ko_products_rounds(const struct ko_gemm_effort *effort, struct ko_p
         whole = whole && ko_now() < deadline;
     }
     release(&e, &o);
-    if (code != KO_OK)
+    if (code != KO_OK) {
         return code;
+    }
     qsort(rates, (size_t)n_rounds, sizeof *rates, by_rate);
     *out = (struct ko_gemm_rounds){n_rounds, rates[n_rounds / 2], rates[n_rounds - 1]};
-    for (int p = 0; p < n; p++)
-        if (products[p].rate <= 0) /* the time was over before its turn */
+    for (int p = 0; p < n; p++) {
+        if (products[p].rate <= 0) { /* the time was over before its turn */
             products[p].rate = out->fastest;
+        }
+    }
     return KO_OK;
 }
 

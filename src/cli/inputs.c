@@ -22,15 +22,19 @@ static enum ko_code choose_models(struct ko_inputs *inputs, enum ko_inputs_model
     inputs->tokenizer = ko_new(spec->n_models, sizeof *inputs->tokenizer, err);
     inputs->front = ko_new(spec->n_models, sizeof *inputs->front, err);
     if (!inputs->spec_model || !inputs->used || !inputs->model || !inputs->fingerprint ||
-        !inputs->tokenizer || !inputs->front)
+        !inputs->tokenizer || !inputs->front) {
         return KO_E_MEMORY;
+    }
     for (size_t m = 0; m < spec->n_models; m++) {
         bool used = false;
-        for (size_t b = 0; b < spec->n_blocks && !used; b++)
-            for (size_t k = 0; k < spec->block[b].n_models && !used; k++)
+        for (size_t b = 0; b < spec->n_blocks && !used; b++) {
+            for (size_t k = 0; k < spec->block[b].n_models && !used; k++) {
                 used = spec->block[b].model[k] == m;
-        if (!used && which != KO_MODELS_ALL)
+            }
+        }
+        if (!used && which != KO_MODELS_ALL) {
             continue;
+        }
         inputs->used[inputs->n_models] = used;
         inputs->spec_model[inputs->n_models++] = m;
     }
@@ -58,16 +62,19 @@ static enum ko_code read_facts(struct ko_inputs *inputs, struct ko_error *err)
     for (size_t f = 0; code == KO_OK && f < files->n; f++) {
         code = ko_facts_read(files->item[f], &inputs->facts[f], err);
         n += inputs->facts[f].n;
-        if (code == KO_OK && inputs->facts[f].numbered)
+        if (code == KO_OK && inputs->facts[f].numbered) {
             code =
                 add_note(inputs, err, "%s: has no ids, so that a prompt's id is its number, from 0",
                          files->item[f]);
-        for (size_t k = 0; code == KO_OK && k < inputs->facts[f].notes.n; k++)
+        }
+        for (size_t k = 0; code == KO_OK && k < inputs->facts[f].notes.n; k++) {
             code = add_note(inputs, err, "%s: %s", files->item[f], inputs->facts[f].notes.item[k]);
+        }
     }
-    if (code == KO_OK && n > INT32_MAX)
+    if (code == KO_OK && n > INT32_MAX) {
         code = ko_fail(err, KO_E_INPUT, "%s: %zu prompts are too many, split the file",
                        files->item[0], n);
+    }
     inputs->n_facts = (int32_t)n;
     return code;
 }
@@ -77,8 +84,9 @@ static enum ko_code open_from_config(const struct ko_spec_model *from, struct ko
 {
     json_object *config = NULL;
     enum ko_code code = ko_checkpoint_read_config(from->path, from->name, &config, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_model_from_config(from->name, config, out, err);
+    }
     json_object_put(config);
     return code;
 }
@@ -89,8 +97,9 @@ static enum ko_code note_prefix(struct ko_inputs *inputs, const struct ko_checkp
 {
     size_t n = 0;
     const char *prefix = ko_checkpoint_stripped(checkpoint, &n);
-    if (n == 0)
+    if (n == 0) {
         return KO_OK;
+    }
     return add_note(inputs, err, "%s: all tensors' names begin with '%.*s', which is left out",
                     ko_checkpoint_name(checkpoint), (int)n, prefix);
 }
@@ -101,14 +110,17 @@ static enum ko_code open_model(struct ko_inputs *inputs, int32_t m, bool with_we
     const struct ko_spec_model *from = &inputs->spec->model[inputs->spec_model[m]];
     struct ko_checkpoint *checkpoint = NULL;
     enum ko_code code;
-    if (from->missing)
+    if (from->missing) {
         return ko_fail(err, KO_E_INPUT, "%s: %s", from->where, from->missing);
+    }
     if (with_weights) {
         code = ko_checkpoint_open(from->path, from->name, &checkpoint, err);
-        if (code == KO_OK)
+        if (code == KO_OK) {
             code = ko_model_open(checkpoint, &inputs->model[m], err);
-        if (code == KO_OK)
+        }
+        if (code == KO_OK) {
             code = note_prefix(inputs, checkpoint, err);
+        }
     } else {
         code = open_from_config(from, &inputs->model[m], err);
     }
@@ -120,8 +132,9 @@ static enum ko_code open_model(struct ko_inputs *inputs, int32_t m, bool with_we
     ko_checkpoint_close(checkpoint);
     if (code == KO_OK) {
         code = ko_tokenizer_open(from->tokenizer, &inputs->tokenizer[m], err);
-        if (code != KO_OK)
+        if (code != KO_OK) {
             return ko_fail_in(err, "%s", from->name);
+        }
         code = ko_front_decide(from, &inputs->model[m]->shape, inputs->tokenizer[m],
                                &inputs->front[m], err);
     }
@@ -131,8 +144,9 @@ static enum ko_code open_model(struct ko_inputs *inputs, int32_t m, bool with_we
 /* The spec says how many files' facts there are. */
 static void close_all_but_spec(struct ko_inputs *inputs)
 {
-    for (size_t f = 0; inputs->facts && inputs->spec && f < inputs->spec->prompt_files.n; f++)
+    for (size_t f = 0; inputs->facts && inputs->spec && f < inputs->spec->prompt_files.n; f++) {
         ko_facts_free(&inputs->facts[f]);
+    }
     for (int32_t m = 0; m < inputs->n_models; m++) {
         ko_model_free(inputs->model[m]);
         ko_tokenizer_close(inputs->tokenizer[m]);
@@ -157,16 +171,20 @@ enum ko_code ko_inputs_open_spec(struct ko_spec *spec, struct ko_options *option
     struct ko_inputs inputs = {.spec = spec};
     inputs.row_budget = ko_option_int(options, KO_OPT_ROW_BUDGET);
     enum ko_code code = KO_OK;
-    if (inputs.row_budget < 0 || inputs.row_budget > INT32_MAX / 64)
+    if (inputs.row_budget < 0 || inputs.row_budget > INT32_MAX / 64) {
         code = ko_fail(err, KO_E_INPUT,
                        "row-budget: %lld is out of range, choose 0 (the default) to %d rows",
                        (long long)inputs.row_budget, INT32_MAX / 64);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = read_facts(&inputs, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = choose_models(&inputs, which, err);
-    for (int32_t m = 0; code == KO_OK && m < inputs.n_models; m++)
+    }
+    for (int32_t m = 0; code == KO_OK && m < inputs.n_models; m++) {
         code = open_model(&inputs, m, with_weights, err);
+    }
     if (code != KO_OK) {
         close_all_but_spec(&inputs); /* which the caller still owns */
         return code;
@@ -181,24 +199,27 @@ enum ko_code ko_inputs_open(const char *spec_file, struct ko_options *options,
 {
     struct ko_spec *spec = NULL;
     enum ko_code code = ko_spec_read(spec_file, options, &spec, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_inputs_open_spec(spec, options, which, with_weights, out, err);
-    if (code != KO_OK)
+    }
+    if (code != KO_OK) {
         ko_spec_free(spec);
+    }
     return code;
 }
 
 void ko_inputs_close(struct ko_inputs *inputs)
 {
-    if (!inputs)
+    if (!inputs) {
         return;
+    }
     close_all_but_spec(inputs);
     ko_spec_free(inputs->spec);
     *inputs = (struct ko_inputs){0};
 }
 
 /* ----------------------------------------------------------------------------------------------
- * the plan */
+   the plan */
 
 void ko_plan_model_describe(const struct ko_model *model, int64_t row_budget, bool gpu,
                             struct ko_plan_model *out)
@@ -231,8 +252,9 @@ static enum ko_code describe_model(const struct ko_inputs *inputs, int32_t m,
     out->fingerprint = ko_copy(inputs->fingerprint[m], err);
     out->tokenizer_fingerprint = ko_copy(ko_tokenizer_fingerprint(inputs->tokenizer[m]), err);
     if (!out->name || !out->path || !out->tokenizer || !out->architecture || !out->fingerprint ||
-        !out->tokenizer_fingerprint)
+        !out->tokenizer_fingerprint) {
         return KO_E_MEMORY;
+    }
     ko_plan_model_describe(model, inputs->row_budget, inputs->gpu, out);
     return KO_OK;
 }
@@ -253,14 +275,16 @@ static enum ko_code audit_model(const struct ko_inputs *inputs, int32_t m,
 {
     const struct ko_audit audit = audit_of(inputs, m);
     size_t at = 0;
-    for (size_t f = 0; f < inputs->spec->prompt_files.n; f++)
+    for (size_t f = 0; f < inputs->spec->prompt_files.n; f++) {
         for (size_t k = 0; k < inputs->facts[f].n; k++) {
             const enum ko_code code =
                 ko_prompt_audit(&audit, &inputs->facts[f].fact[k], &prompts[at++], err);
-            if (code != KO_OK)
+            if (code != KO_OK) {
                 return ko_fail_in(err, "%s: prompt '%s'", inputs->model[m]->name,
                                   inputs->facts[f].fact[k].id);
+            }
         }
+    }
     return KO_OK;
 }
 
@@ -275,10 +299,12 @@ static enum ko_code take_prompts(const struct ko_inputs *inputs, const int32_t *
     for (int32_t e = 0; e < c; e++) {
         const struct ko_audit earlier = audit_of(inputs, chosen[e]);
         enum ko_code code = KO_OK;
-        if (!ko_audit_equal(&audit, &earlier))
+        if (!ko_audit_equal(&audit, &earlier)) {
             continue;
-        for (size_t k = 0; k < n && code == KO_OK; k++)
+        }
+        for (size_t k = 0; k < n && code == KO_OK; k++) {
             code = ko_prompt_copy(&prompts[(size_t)e * n + k], &out[k], err);
+        }
         return code;
     }
     return audit_model(inputs, chosen[c], out, err);
@@ -303,8 +329,9 @@ static int32_t choose(const struct ko_inputs *inputs, enum ko_plan_kind kind, in
 {
     int32_t n = 0;
     for (int32_t m = 0; m < inputs->n_models; m++) {
-        if (kind == KO_PLAN_SWEEP && !inputs->used[m])
+        if (kind == KO_PLAN_SWEEP && !inputs->used[m]) {
             continue;
+        }
         chosen[n] = m;
         spec_model[n++] = inputs->spec_model[m];
     }
@@ -313,9 +340,11 @@ static int32_t choose(const struct ko_inputs *inputs, enum ko_plan_kind kind, in
 
 int32_t ko_inputs_find(const struct ko_inputs *inputs, const char *name)
 {
-    for (int32_t m = 0; m < inputs->n_models; m++)
-        if (strcmp(inputs->model[m]->name, name) == 0)
+    for (int32_t m = 0; m < inputs->n_models; m++) {
+        if (strcmp(inputs->model[m]->name, name) == 0) {
             return m;
+        }
+    }
     return -1;
 }
 
@@ -329,14 +358,16 @@ static enum ko_code raise_budgets(const struct ko_inputs *inputs, struct ko_plan
         bool raised = false;
         const int32_t before = plan->model[m].row_budget;
         code = ko_batches_raise_budget(plan, m, &raised, err);
-        if (code != KO_OK || !raised)
+        if (code != KO_OK || !raised) {
             continue;
+        }
         ko_text_add(&text,
                     "%s: the row budget is %d in place of %d: the longest prompt needs as many",
                     plan->model[m].name, plan->model[m].row_budget, before);
         code = ko_text_check(&text, err);
-        if (code == KO_OK && warnings)
+        if (code == KO_OK && warnings) {
             code = ko_strings_add(warnings, ko_text_str(&text), err);
+        }
         ko_text_free(&text);
     }
     return code;
@@ -373,22 +404,26 @@ enum ko_code ko_inputs_plan(const struct ko_inputs *inputs, enum ko_plan_kind ki
     }
     for (int32_t m = 0; code == KO_OK && m < n_models; m++) {
         code = describe_model(inputs, chosen[m], &input.model[m], err);
-        if (code == KO_OK)
+        if (code == KO_OK) {
             code = take_prompts(inputs, chosen, m, input.prompt, err);
+        }
     }
     struct ko_plan *plan = NULL;
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_plan_build(&input, &plan, err);
+    }
     if (code == KO_OK) { /* the plan has taken models and prompts */
         code = raise_budgets(inputs, plan, warnings, err);
-        if (code != KO_OK)
+        if (code != KO_OK) {
             ko_plan_free(plan);
-        else
+        } else {
             *out = plan;
+        }
     } else {
         free_models(input.model, n_models);
-        for (size_t p = 0; input.prompt && p < n_prompts; p++)
+        for (size_t p = 0; input.prompt && p < n_prompts; p++) {
             ko_prompt_free(&input.prompt[p]);
+        }
         free(input.prompt);
     }
     free(spec_model);

@@ -1,5 +1,5 @@
 /* Everything that a sweep spec names, opened and checked before any file is created: prompt files,
- * checkpoints, tokenizers. */
+   checkpoints, tokenizers. */
 #ifndef KO_CLI_INPUTS_H
 #define KO_CLI_INPUTS_H
 
@@ -24,7 +24,7 @@ struct ko_inputs {
     char **fingerprint; /* [n_models] of the checkpoint; "" without weights */
     struct ko_tokenizer **tokenizer;
     struct ko_front *front; /* [n_models] */
-    uint8_t *used; /* [n_models] whether a block of the spec uses it */
+    uint8_t *used;          /* [n_models] whether a block of the spec uses it */
     int32_t n_models;
     int64_t row_budget; /* option; 0: each model's default */
     bool gpu;           /* the plans are for a GPU: set before ko_inputs_plan, by whoever knows */
@@ -50,7 +50,7 @@ KO_MUST_CHECK enum ko_code ko_inputs_open_spec(struct ko_spec *spec, struct ko_o
 void ko_inputs_close(struct ko_inputs *inputs); /* leaves {0} */
 
 /* The numbers that a plan must know of a model; its strings are left alone. row_budget 0: the
- * default of the model's shape, on a GPU or not. */
+   default of the model's shape, on a GPU or not. */
 void ko_plan_model_describe(const struct ko_model *model, int64_t row_budget, bool gpu,
                             struct ko_plan_model *out);
 
@@ -59,7 +59,7 @@ int32_t ko_inputs_find(const struct ko_inputs *inputs, const char *name);
 
 /* Audits every prompt under every model and builds a plan of this kind: an evaluation of all
  models, a sweep over those that blocks use. rank and ranked_models as
- * in struct ko_plan_input. */
+   in struct ko_plan_input. */
 KO_MUST_CHECK enum ko_code ko_inputs_plan(const struct ko_inputs *inputs, enum ko_plan_kind kind,
                                           const int32_t *rank,
                                           const struct ko_strings *ranked_models,

@@ -39,9 +39,11 @@ static size_t list_sizes(const struct ko_model *model, struct size out[MAX_SIZES
                                {"features", sizes.n_features},
                                {"window", sizes.reach == INT32_MAX ? 0 : sizes.reach}};
     size_t n = 0;
-    for (size_t k = 0; k < sizeof all / sizeof all[0]; k++)
-        if (all[k].value > 0)
+    for (size_t k = 0; k < sizeof all / sizeof all[0]; k++) {
+        if (all[k].value > 0) {
             out[n++] = all[k];
+        }
+    }
     return n;
 }
 
@@ -59,7 +61,7 @@ static const char *piece_of(const struct ko_checkpoint_report *report, int32_t i
 }
 
 /* ----------------------------------------------------------------------------------------------
- * text */
+   text */
 
 static void line(struct ko_text *out, const char *label)
 {
@@ -70,14 +72,16 @@ static void print_model(const struct ko_checkpoint_report *report, struct ko_tex
 {
     struct size sizes[MAX_SIZES];
     char text[32];
-    if (!report->model)
+    if (!report->model) {
         return;
+    }
     const size_t n = list_sizes(report->model, sizes);
     line(out, "family");
     ko_text_add(out, "%s (%s)\n", report->model->family->name, report->model->family->title);
     line(out, "shape");
-    for (size_t k = 0; k < n; k++)
+    for (size_t k = 0; k < n; k++) {
         ko_text_add(out, "%s%lld %s", k == 0 ? "" : ", ", (long long)sizes[k].value, sizes[k].name);
+    }
     ko_text_add(out, "\n");
     line(out, "in memory");
     ko_text_add(out, "%s of float32\n",
@@ -88,14 +92,17 @@ static void print_weights(const struct ko_checkpoint_report *report, struct ko_t
 {
     size_t n = 0;
     char text[32];
-    if (!report->checkpoint)
+    if (!report->checkpoint) {
         return;
+    }
     (void)ko_checkpoint_tensors(report->checkpoint, &n);
     line(out, "tensors");
     ko_text_add(out, "%zu, %s on disk:", n, ko_bytes_human(report->tensor_bytes, text));
-    for (int d = 0; d < KO_N_DTYPES; d++)
-        if (report->n_tensors[d] > 0)
+    for (int d = 0; d < KO_N_DTYPES; d++) {
+        if (report->n_tensors[d] > 0) {
             ko_text_add(out, " %zu %s", report->n_tensors[d], ko_dtype_name((enum ko_dtype)d));
+        }
+    }
     ko_text_add(out, "\n");
     const char *prefix = ko_checkpoint_stripped(report->checkpoint, &n);
     if (n > 0) {
@@ -115,16 +122,18 @@ static void print_tokenizer(const struct ko_checkpoint_report *report, struct ko
                     ko_tokenizer_fingerprint(report->tokenizer));
     }
     line(out, "BOS");
-    if (report->model && report->model->shape.bos_id >= 0)
+    if (report->model && report->model->shape.bos_id >= 0) {
         ko_text_add(out, "config.json names %d (%s)", report->model->shape.bos_id,
                     piece_of(report, report->model->shape.bos_id));
-    else
+    } else {
         ko_text_add(out, "config.json names none");
-    if (report->tokenizer && report->n_added_in_front > 0)
+    }
+    if (report->tokenizer && report->n_added_in_front > 0) {
         ko_text_add(out, "; the tokenizer puts %d (%s) in front", report->added_id,
                     piece_of(report, report->added_id));
-    else if (report->tokenizer)
+    } else if (report->tokenizer) {
         ko_text_add(out, "; the tokenizer puts nothing in front");
+    }
     ko_text_add(out, "\n");
 }
 
@@ -142,18 +151,20 @@ static void print_tokens(const struct ko_checkpoint_report *report, const char *
 {
     static const char *const header[] = {"position", "id", "piece", "characters", "text"};
     struct ko_table table = {.n_columns = sizeof header / sizeof header[0], .right = 0x3};
-    for (size_t c = 0; c < table.n_columns; c++)
+    for (size_t c = 0; c < table.n_columns; c++) {
         ko_table_add(&table, "%s", header[c]);
+    }
     for (size_t k = 0; k < encoding->n; k++) {
         struct ko_text slice = {0};
         add_slice(&slice, text, encoding->char_begin[k], encoding->char_end[k]);
         ko_table_add(&table, "%zu", k);
         ko_table_add(&table, "%d", encoding->id[k]);
         ko_table_add(&table, "%s", piece_of(report, encoding->id[k]));
-        if (encoding->special[k])
+        if (encoding->special[k]) {
             ko_table_add(&table, "special");
-        else
+        } else {
             ko_table_add(&table, "%d-%d", encoding->char_begin[k], encoding->char_end[k]);
+        }
         ko_table_add(&table, encoding->special[k] ? "%s" : "'%s'", ko_text_str(&slice));
         ko_text_free(&slice);
     }
@@ -172,8 +183,9 @@ static void print_problems(const struct ko_checkpoint_report *report, bool color
     }
     ko_text_add(out, "%swould stop it from running:%s\n", color ? "\x1b[31m" : "",
                 color ? "\x1b[0m" : "");
-    for (size_t k = 0; k < report->problems.n; k++)
+    for (size_t k = 0; k < report->problems.n; k++) {
         ko_text_add(out, "  %s\n", report->problems.item[k]);
+    }
 }
 
 static void print_notes(const struct ko_checkpoint_report *report, struct ko_text *out)
@@ -194,31 +206,36 @@ static enum ko_code print_text(const struct ko_checkpoint_report *report, struct
     print_weights(report, &text);
     print_tokenizer(report, &text);
     print_notes(report, &text);
-    if (asked->text && report->tokenizer)
+    if (asked->text && report->tokenizer) {
         print_tokens(report, asked->text, &asked->encoding, &text);
-    if (asked->answer && report->tokenizer)
+    }
+    if (asked->answer && report->tokenizer) {
         ko_answer_report_print(report->tokenizer, &asked->found, &text);
+    }
     print_problems(report, color, &text);
     const enum ko_code code = ko_text_check(&text, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         fputs(ko_text_str(&text), cli->out);
+    }
     ko_text_free(&text);
     return code;
 }
 
 /* ----------------------------------------------------------------------------------------------
- * JSON */
+   JSON */
 
 static void put_model(json_object *root, const struct ko_checkpoint_report *report)
 {
     struct size sizes[MAX_SIZES];
-    if (!report->model)
+    if (!report->model) {
         return;
+    }
     ko_json_put_text(root, "family", report->model->family->name);
     json_object *shape = ko_json_put_object(root, "shape");
     const size_t n = list_sizes(report->model, sizes);
-    for (size_t k = 0; k < n; k++)
+    for (size_t k = 0; k < n; k++) {
         ko_json_put_int(shape, sizes[k].name, sizes[k].value);
+    }
     ko_json_put_number(root, "memory_bytes",
                        (double)ko_model_floats(report->model) * sizeof(float));
     ko_json_put_int(root, "bos_id", report->model->shape.bos_id);
@@ -227,14 +244,17 @@ static void put_model(json_object *root, const struct ko_checkpoint_report *repo
 static void put_weights(json_object *root, const struct ko_checkpoint_report *report)
 {
     size_t n = 0;
-    if (!report->checkpoint)
+    if (!report->checkpoint) {
         return;
+    }
     (void)ko_checkpoint_tensors(report->checkpoint, &n);
     ko_json_put_int(root, "tensors", (int64_t)n);
     json_object *dtypes = ko_json_put_object(root, "dtypes");
-    for (int d = 0; d < KO_N_DTYPES; d++)
-        if (report->n_tensors[d] > 0)
+    for (int d = 0; d < KO_N_DTYPES; d++) {
+        if (report->n_tensors[d] > 0) {
             ko_json_put_int(dtypes, ko_dtype_name((enum ko_dtype)d), (int64_t)report->n_tensors[d]);
+        }
+    }
     ko_json_put_number(root, "tensor_bytes", report->tensor_bytes);
     const char *prefix = ko_checkpoint_stripped(report->checkpoint, &n);
     json_object_object_add(root, "names_prefix", json_object_new_string_len(prefix, (int)n));
@@ -243,8 +263,9 @@ static void put_weights(json_object *root, const struct ko_checkpoint_report *re
 
 static void put_tokenizer(json_object *root, const struct ko_checkpoint_report *report)
 {
-    if (!report->tokenizer)
+    if (!report->tokenizer) {
         return;
+    }
     json_object *tokenizer = ko_json_put_object(root, "tokenizer");
     ko_json_put_text(tokenizer, "file", report->tokenizer_file);
     ko_json_put_text(tokenizer, "kind", ko_tokenizer_kind(report->tokenizer));
@@ -272,16 +293,19 @@ static enum ko_code print_json(const struct ko_checkpoint_report *report, FILE *
                                const struct asked *asked, struct ko_error *err)
 {
     json_object *root = json_object_new_object();
-    if (!root)
+    if (!root) {
         return ko_fail(err, KO_E_MEMORY, "JSON: out of memory");
+    }
     ko_json_put_text(root, "folder", report->folder);
     put_model(root, report);
     put_weights(root, report);
     put_tokenizer(root, report);
-    if (asked->text && report->tokenizer)
+    if (asked->text && report->tokenizer) {
         put_tokens(root, report, &asked->encoding);
-    if (asked->answer && report->tokenizer)
+    }
+    if (asked->answer && report->tokenizer) {
         ko_answer_report_json(report->tokenizer, &asked->found, root);
+    }
     ko_json_put_texts(root, "notes", &report->notes);
     ko_json_put_texts(root, "problems", &report->problems);
     const enum ko_code code = ko_json_print(root, out, err);
@@ -294,10 +318,12 @@ static enum ko_code print_json(const struct ko_checkpoint_report *report, FILE *
 /* The program's one line of error, after the report. */
 static enum ko_code verdict(const struct ko_checkpoint_report *report, struct ko_error *err)
 {
-    if (report->problems.n == 0)
+    if (report->problems.n == 0) {
         return KO_OK;
-    if (report->problems.n == 1)
+    }
+    if (report->problems.n == 1) {
         return ko_fail(err, KO_E_INPUT, "%s", report->problems.item[0]);
+    }
     return ko_fail(err, KO_E_INPUT, "%s: %zu faults stop it from running, the first is: %s",
                    report->folder, report->problems.n, report->problems.item[0]);
 }
@@ -307,12 +333,14 @@ static enum ko_code tokenise(struct ko_tokenizer *tokenizer, struct asked *asked
 {
     enum ko_code code =
         ko_tokenizer_encode(tokenizer, asked->text, strlen(asked->text), &asked->encoding, err);
-    if (code == KO_E_INPUT)
+    if (code == KO_E_INPUT) {
         return ko_fail_in(err, "--tokens");
+    }
     if (code == KO_OK && asked->answer) {
         code = ko_answer_report_make(tokenizer, asked->text, asked->answer, &asked->found, err);
-        if (code == KO_E_INPUT)
+        if (code == KO_E_INPUT) {
             return ko_fail_in(err, "--answer");
+        }
     }
     return code;
 }
@@ -324,16 +352,19 @@ enum ko_code ko_command_inspect(struct ko_cli *cli, int *status, struct ko_error
                           .answer = ko_option_string(options, KO_OPT_ANSWER)};
     struct ko_checkpoint_report report = {0};
     (void)status;
-    if (asked.answer && !asked.text)
+    if (asked.answer && !asked.text) {
         return ko_fail(err, KO_E_INPUT,
                        "--answer: needs the text that it stands behind, give --tokens TEXT too");
+    }
     enum ko_code code = ko_checkpoint_report_make(
         options->arguments.item[0], ko_option_string(options, KO_OPT_TOKENIZER), &report, err);
-    if (code == KO_OK && asked.text && report.tokenizer)
+    if (code == KO_OK && asked.text && report.tokenizer) {
         code = tokenise(report.tokenizer, &asked, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_option_flag(options, KO_OPT_JSON) ? print_json(&report, cli->out, &asked, err)
                                                     : print_text(&report, cli, &asked, err);
+    }
     if (code == KO_OK) {
         fflush(cli->out); /* the report comes before the line of error */
         code = verdict(&report, err);

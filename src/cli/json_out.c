@@ -25,15 +25,17 @@ void ko_json_put_number(json_object *object, const char *key, double value)
 void ko_json_put_texts(json_object *object, const char *key, const struct ko_strings *list)
 {
     json_object *texts = ko_json_put_list(object, key);
-    for (size_t k = 0; texts && k < list->n; k++)
+    for (size_t k = 0; texts && k < list->n; k++) {
         json_object_array_add(texts, json_object_new_string(list->item[k]));
+    }
 }
 
 void ko_json_put_ints(json_object *object, const char *key, const int32_t *values, int32_t n)
 {
     json_object *list = ko_json_put_list(object, key);
-    for (int32_t k = 0; list && k < n; k++)
+    for (int32_t k = 0; list && k < n; k++) {
         json_object_array_add(list, json_object_new_int64(values[k]));
+    }
 }
 
 json_object *ko_json_put_object(json_object *object, const char *key)
@@ -62,8 +64,9 @@ enum ko_code ko_json_print(json_object *root, FILE *out, struct ko_error *err)
     const char *text = root ? json_object_to_json_string_ext(
                                   root, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE)
                             : NULL;
-    if (!text)
+    if (!text) {
         return ko_fail(err, KO_E_MEMORY, "JSON: out of memory");
+    }
     fprintf(out, "%s\n", text);
     return KO_OK;
 }

@@ -10,19 +10,22 @@ enum ko_code ko_live_read(struct ko_cube_view *view, double now, struct ko_live 
     struct ko_live live = {.per_second = (double)NAN, .seconds_left = (double)NAN};
     const enum ko_code code = ko_cube_view_live(view, &live.row, err);
 
-    if (code != KO_OK)
+    if (code != KO_OK) {
         return code;
+    }
     if (live.row.begun) {
         const struct ko_cube_live *row = &live.row;
         /* The run's clock may be ahead of this host's. */
         live.age = fmax(0, now - row->updated);
         live.seconds = fmax(0, row->updated - row->started);
         live.under_way = live.age < KO_LIVE_SECONDS;
-        if (live.seconds > 0 && row->cells > 0)
+        if (live.seconds > 0 && row->cells > 0) {
             live.per_second = row->cells / live.seconds;
-        if (live.seconds > 0 && row->work_share > 0 && row->work_share <= 1)
+        }
+        if (live.seconds > 0 && row->work_share > 0 && row->work_share <= 1) {
             live.seconds_left =
                 fmax(0, live.seconds * (1 - row->work_share) / row->work_share - live.age);
+        }
     }
     *out = live;
     return KO_OK;
@@ -49,12 +52,14 @@ void ko_live_print(const struct ko_live *live, struct ko_text *out)
         return;
     }
     ko_text_add(out, "under way on %s", row->host);
-    if (row->job[0] != '\0')
+    if (row->job[0] != '\0') {
         ko_text_add(out, ", job %s", row->job);
+    }
     ko_text_add(out, ": %s cells in ", ko_grouped((int64_t)fmin(row->cells, 1e18), number));
     ko_text_add(out, "%s, ", duration(live->seconds, number));
-    if (isfinite(live->per_second))
+    if (isfinite(live->per_second)) {
         ko_text_add(out, "%s cells/s, ", ko_grouped((int64_t)fmin(live->per_second, 1e18), number));
+    }
     ko_text_add(out, "%s left, as of %s ago\n",
                 isfinite(live->seconds_left) ? duration(live->seconds_left, number) : "?", age);
 }
@@ -64,8 +69,9 @@ void ko_live_json(const struct ko_live *live, json_object *object)
     json_object *run = ko_json_put_object(object, "run");
 
     ko_json_put_bool(run, "under_way", live->under_way);
-    if (!live->row.begun)
+    if (!live->row.begun) {
         return;
+    }
     ko_json_put_text(run, "host", live->row.host);
     ko_json_put_text(run, "job", live->row.job);
     ko_json_put_number(run, "started", live->row.started);

@@ -38,9 +38,11 @@ static const struct entry entries[] = {
 
 static const struct entry *find(const char *name)
 {
-    for (size_t k = 0; k < sizeof entries / sizeof entries[0]; k++)
-        if (strcmp(entries[k].name, name) == 0)
+    for (size_t k = 0; k < sizeof entries / sizeof entries[0]; k++) {
+        if (strcmp(entries[k].name, name) == 0) {
             return &entries[k];
+        }
+    }
     return NULL;
 }
 
@@ -51,8 +53,9 @@ static const char *launched_rank(void)
                                         "SLURM_PROCID"};
     for (size_t k = 0; k < sizeof names / sizeof names[0]; k++) {
         const char *rank = getenv(names[k]);
-        if (rank)
+        if (rank) {
             return rank;
+        }
     }
     return NULL;
 }
@@ -62,25 +65,28 @@ static const char *launched_rank(void)
 static void choose_speaker(enum ko_code code, struct ko_error *err)
 {
     const char *rank = launched_rank();
-    if (rank && code != KO_E_INPUT)
+    if (rank && code != KO_E_INPUT) {
         (void)ko_fail_in(err, "rank %s", rank);
-    else if (rank && strcmp(rank, "0") != 0)
+    } else if (rank && strcmp(rank, "0") != 0) {
         err->text[0] = '\0';
+    }
 }
 
 /* Rank 0 opens cubes, before any other rank does. */
 static enum ko_code start_guard(const struct entry *entry, struct ko_error *err)
 {
     const char *rank = launched_rank();
-    if (!entry->reads || (rank && strcmp(rank, "0") != 0))
+    if (!entry->reads || (rank && strcmp(rank, "0") != 0)) {
         return KO_OK;
+    }
     return ko_cube_guard_start(ko_cube_view_read_all, (struct ko_cube_guard_limits){0}, err);
 }
 
 static int fail(enum ko_code code, const struct ko_error *err)
 {
-    if (err->text[0] != '\0')
+    if (err->text[0] != '\0') {
         fprintf(stderr, "knockout: %s\n", err->text);
+    }
     return ko_exit_status(code);
 }
 
@@ -96,13 +102,16 @@ static enum ko_code run_command(const struct entry *entry, struct ko_cli *cli, i
                                 struct ko_error *err)
 {
     ko_stop_hold();
-    if (entry->computes)
+    if (entry->computes) {
         ko_restart_with_choices(*cli->argv);
-    if (!entry->stoppable)
+    }
+    if (!entry->stoppable) {
         ko_stop_release();
+    }
     enum ko_code code = start_guard(entry, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = entry->command(cli, status, err);
+    }
     ko_cube_guard_stop();
     return code;
 }
@@ -117,16 +126,19 @@ int main(int argc, char **argv)
     ko_standard_fill();
     enum ko_code code = ko_options_parse(argc, argv, &options, &wants_help, &wants_version, &err);
     const struct entry *entry = code == KO_OK && options.command ? find(options.command) : NULL;
-    if (code == KO_OK && !entry && !wants_version && !wants_help)
+    if (code == KO_OK && !entry && !wants_version && !wants_help) {
         code = ko_fail(&err, KO_E_FAILED, "command line: the command is not in this program");
-    if (code != KO_OK)
+    }
+    if (code != KO_OK) {
         choose_speaker(code, &err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code =
             ko_standard_open(&standard, !entry || !ko_option_flag(&options, KO_OPT_CSV),
                              entry && entry->colors &&
                                  ko_color_wanted(ko_option_string(&options, KO_OPT_COLOR), stdout),
                              &err);
+    }
     if (code == KO_OK && wants_version) {
         fprintf(standard.out, "knockout %s (%s)\n", KO_VERSION, KO_COMMIT);
     } else if (code == KO_OK && wants_help) {
@@ -137,12 +149,15 @@ int main(int argc, char **argv)
         code = run_command(entry, &cli, &status, &err);
     }
     /* A command that heard of it has a line for it; a reader that has seen enough wants none. */
-    if (code != KO_OK && standard.failure == EPIPE)
+    if (code != KO_OK && standard.failure == EPIPE) {
         err.text[0] = '\0';
-    if (code != KO_OK)
+    }
+    if (code != KO_OK) {
         status = fail(code, &err);
+    }
     ko_options_free(&options);
-    if (standard.out && ko_standard_close(&standard, &err) != KO_OK && status == 0)
+    if (standard.out && ko_standard_close(&standard, &err) != KO_OK && status == 0) {
         status = fail(KO_E_FAILED, &err);
+    }
     return status;
 }

@@ -20,27 +20,34 @@ static enum ko_code check_output(const struct ko_cli *cli, const char *path, str
 {
     const struct ko_strings *shards = &cli->options->arguments;
     struct stat info;
-    if (path[0] == '\0')
+    if (path[0] == '\0') {
         return ko_fail(err, KO_E_INPUT, "--output: missing, name the cube to write with -o CUBE");
-    for (size_t i = 0; i < shards->n; i++)
-        if (same_file(path, shards->item[i]))
+    }
+    for (size_t i = 0; i < shards->n; i++) {
+        if (same_file(path, shards->item[i])) {
             return ko_fail(err, KO_E_INPUT, "%s: is one of the shards, choose another output",
                            path);
-    if (stat(path, &info) != 0)
+        }
+    }
+    if (stat(path, &info) != 0) {
         return KO_OK;
-    if (!S_ISREG(info.st_mode))
+    }
+    if (!S_ISREG(info.st_mode)) {
         return ko_fail(err, KO_E_INPUT, "%s: is %s, name a file to write", path,
                        ko_file_kind(info.st_mode));
-    if (!ko_option_flag(cli->options, KO_OPT_OVERWRITE))
+    }
+    if (!ko_option_flag(cli->options, KO_OPT_OVERWRITE)) {
         return ko_fail(err, KO_E_INPUT, "%s: exists already, choose --overwrite to replace it",
                        path);
+    }
     return KO_OK;
 }
 
 static const char *state(const struct ko_cube_merged *merged)
 {
-    if (merged->pending > 0)
+    if (merged->pending > 0) {
         return "incomplete";
+    }
     return merged->failed > 0 ? "complete with failures" : "complete";
 }
 
@@ -55,17 +62,21 @@ static void warn(const char *text)
 static void report(const struct ko_cli *cli, const char *path, const struct ko_cube_merged *merged)
 {
     char pairs[32], pending[32], failed[32];
-    for (size_t i = 0; i < merged->warnings.n; i++)
+    for (size_t i = 0; i < merged->warnings.n; i++) {
         warn(merged->warnings.item[i]);
-    if (merged->pending > 0)
+    }
+    if (merged->pending > 0) {
         warn(ko_text_str(&merged->missing));
+    }
     fprintf(cli->out, "%s: %zu of %d shards, %s: %s prompts and heatmaps of all models", path,
             cli->options->arguments.n, merged->n_shards, state(merged),
             ko_grouped(merged->n_pairs, pairs));
-    if (merged->pending > 0)
+    if (merged->pending > 0) {
         fprintf(cli->out, ", %s pending", ko_grouped(merged->pending, pending));
-    if (merged->failed > 0)
+    }
+    if (merged->failed > 0) {
         fprintf(cli->out, ", %s failed", ko_grouped(merged->failed, failed));
+    }
     if (ko_cli_is_terminal(stdout)) {
         struct ko_text word = {0};
         ko_shell_word_add(&word, path);
@@ -89,16 +100,19 @@ static enum ko_code merge_locked(const struct ko_cli *cli, const char *path,
     struct ko_lock_owner owner = {0};
     struct ko_lock *lock = NULL;
     enum ko_code code = ko_lock_gather_alone(&owner, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_lock_take(path, &owner, KO_LOCK_WAIT_SECONDS, NULL, &lock, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = check_output(cli, path, err);
+    }
     const struct ko_consent consent = {ask_lock, lock};
     const struct ko_cube_placing placing = {
         .consent = &consent, .keeps = !ko_option_flag(cli->options, KO_OPT_OVERWRITE)};
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_cube_merge(path, &cli->options->arguments,
                              ko_option_flag(cli->options, KO_OPT_PARTIAL), &placing, merged, err);
+    }
     ko_lock_release(lock);
     ko_lock_owner_free(&owner);
     return code;
@@ -109,15 +123,18 @@ static enum ko_code merge_into(const struct ko_cli *cli, const char *path, int *
 {
     struct ko_cube_merged merged = {0};
     enum ko_code code = check_output(cli, path, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = merge_locked(cli, path, &merged, err);
-    if (code != KO_OK)
+    }
+    if (code != KO_OK) {
         return code;
+    }
     report(cli, path, &merged);
-    if (merged.pending > 0)
+    if (merged.pending > 0) {
         *status = KO_EXIT_INCOMPLETE;
-    else if (merged.failed > 0)
+    } else if (merged.failed > 0) {
         *status = KO_EXIT_FAILURES;
+    }
     ko_cube_merged_free(&merged);
     return KO_OK;
 }
@@ -126,8 +143,9 @@ enum ko_code ko_command_merge(struct ko_cli *cli, int *status, struct ko_error *
 {
     const char *named = ko_option_string(cli->options, KO_OPT_OUTPUT);
     enum ko_code code = ko_launch_check(1, err);
-    if (code != KO_OK)
+    if (code != KO_OK) {
         return code;
+    }
     char *path = ko_path_follow(named ? named : "", err);
     code = path ? merge_into(cli, path, status, err) : err->code;
     free(path);

@@ -24,9 +24,11 @@ struct planner {
 
 static bool needs_ranks(const struct ko_spec *spec)
 {
-    for (size_t b = 0; b < spec->n_blocks; b++)
-        if (ko_select_needs_ranks(spec->block[b].select))
+    for (size_t b = 0; b < spec->n_blocks; b++) {
+        if (ko_select_needs_ranks(spec->block[b].select)) {
             return true;
+        }
+    }
     return false;
 }
 
@@ -37,11 +39,13 @@ static enum ko_code read_evaluation(struct planner *planner, struct ko_error *er
     const bool given = ko_option_given(options, KO_OPT_EVALUATION);
     const char *path =
         given ? ko_option_string(options, KO_OPT_EVALUATION) : planner->inputs.spec->evaluation;
-    if (!path || (!given && !ko_file_exists(path)))
+    if (!path || (!given && !ko_file_exists(path))) {
         return KO_OK;
+    }
     const enum ko_code code = ko_evaluation_read(path, &planner->inputs, &planner->evaluation, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         planner->evaluation_path = path;
+    }
     return code;
 }
 
@@ -60,12 +64,14 @@ static enum ko_code check_numbers(const struct ko_options *options, struct ko_er
 {
     const int64_t n_workers = ko_option_int(options, KO_OPT_WORKERS);
     const int64_t n_prompts = ko_option_int(options, KO_OPT_ASSUME_PROMPTS);
-    if (n_workers < 1 || n_workers > INT32_MAX)
+    if (n_workers < 1 || n_workers > INT32_MAX) {
         return ko_fail(err, KO_E_INPUT, "--workers: expected 1 or more, got %lld",
                        (long long)n_workers);
-    if (n_prompts < 0 || (n_prompts == 0 && ko_option_given(options, KO_OPT_ASSUME_PROMPTS)))
+    }
+    if (n_prompts < 0 || (n_prompts == 0 && ko_option_given(options, KO_OPT_ASSUME_PROMPTS))) {
         return ko_fail(err, KO_E_INPUT, "--assume-prompts: expected 1 or more, got %lld",
                        (long long)n_prompts);
+    }
     return KO_OK;
 }
 
@@ -75,22 +81,25 @@ static void describe_selection(const struct planner *planner, struct ko_plan_rep
     const int64_t n = ko_option_int(planner->cli->options, KO_OPT_ASSUME_PROMPTS);
     struct ko_text *text = &report->selection;
     report->upper_bound = !planner->evaluation_path && n == 0 && needs_ranks(planner->inputs.spec);
-    if (planner->evaluation_path)
+    if (planner->evaluation_path) {
         ko_text_add(text, "by the evaluation %s", planner->evaluation_path);
-    else if (needs_ranks(planner->inputs.spec))
+    } else if (needs_ranks(planner->inputs.spec)) {
         ko_text_add(text, "upper bound: without an evaluation every runnable prompt counts as "
                           "answered correctly");
-    else
+    } else {
         ko_text_add(text, "known without an evaluation");
-    if (planner->inputs.spec->evaluation && !planner->evaluation_path)
+    }
+    if (planner->inputs.spec->evaluation && !planner->evaluation_path) {
         ko_text_add(text, " (%s does not exist yet)", planner->inputs.spec->evaluation);
-    if (n > 0)
+    }
+    if (n > 0) {
         ko_text_add(text,
                     needs_ranks(planner->inputs.spec)
                         ? "; assumed: each block that needs one keeps the first %lld, in file "
                           "order, of the prompts that it would select"
                         : "; --assume-prompts %lld is for selections that need one",
                     (long long)n);
+    }
 }
 
 /* A GPU that is named need not be here: what is known of it stands for what is seen. */
@@ -104,25 +113,29 @@ static enum ko_code read_settings(struct planner *planner, struct ko_error *err)
     s->commit_seconds = PLANNED_COMMIT_SECONDS;
     enum ko_code code = ko_cli_threads(options, &planner->threads, err);
     s->threads = planner->threads.n;
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_cli_precision(options, &s->precision, err);
-    if (code == KO_OK && !(s->read_rate > 0))
+    }
+    if (code == KO_OK && !(s->read_rate > 0)) {
         code = ko_fail(err, KO_E_INPUT, "--read-rate: expected more than 0 GB/s");
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = s->device ? ko_cli_backend_elsewhere(options, &s->backend, err)
                          : ko_cli_backend(options, &s->backend, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_cli_check_precision(s->backend, s->precision, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         planner->inputs.gpu = ko_backend_find(s->backend)->own_memory;
+    }
     return code;
 }
 
 static enum ko_code predict(const struct planner *planner, struct ko_plan_report *report,
                             struct ko_error *err)
 {
-    return ko_plan_report_predict(report, &planner->settings, planner->evaluation_path == NULL,
-                                  err);
+    return ko_plan_report_predict(report, &planner->settings, !planner->evaluation_path, err);
 }
 
 static enum ko_code make_plan(struct planner *planner, struct ko_error *err)
@@ -130,22 +143,28 @@ static enum ko_code make_plan(struct planner *planner, struct ko_error *err)
     struct ko_options *options = planner->cli->options;
     const int64_t n_prompts = ko_option_int(options, KO_OPT_ASSUME_PROMPTS);
     enum ko_code code = check_numbers(options, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_inputs_open(options->arguments.item[0], options, KO_MODELS_USED, false,
                               &planner->inputs, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = read_settings(planner, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = read_evaluation(planner, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = build(planner, err);
+    }
     if (code == KO_OK && n_prompts > 0) {
         code = ko_assume_prompts(planner->inputs.spec, planner->plan, n_prompts, err);
-        if (code == KO_OK)
+        if (code == KO_OK) {
             code = build(planner, err);
+        }
     }
-    if (code == KO_OK && planner->threads.warning[0] != '\0')
+    if (code == KO_OK && planner->threads.warning[0] != '\0') {
         code = ko_strings_add(&planner->warnings, planner->threads.warning, err);
+    }
     return code;
 }
 
@@ -153,14 +172,16 @@ static enum ko_code print(struct planner *planner, const struct ko_plan_report *
                           struct ko_error *err)
 {
     const struct ko_options *options = planner->cli->options;
-    if (ko_option_flag(options, KO_OPT_JSON))
+    if (ko_option_flag(options, KO_OPT_JSON)) {
         return ko_plan_report_json(report, planner->cli->out, err);
+    }
     struct ko_text text = {0};
     ko_plan_report_print(
         report, ko_color_wanted(ko_option_string(options, KO_OPT_COLOR), planner->cli->out), &text);
     const enum ko_code code = ko_text_check(&text, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         fputs(ko_text_str(&text), planner->cli->out);
+    }
     ko_text_free(&text);
     return code;
 }
@@ -171,10 +192,12 @@ enum ko_code ko_command_plan(struct ko_cli *cli, int *status, struct ko_error *e
     struct ko_plan_report report = {0};
     (void)status;
     enum ko_code code = make_plan(&planner, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_plan_report_make(&planner.inputs, planner.plan, &planner.warnings, &report, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = predict(&planner, &report, err);
+    }
     if (code == KO_OK) {
         describe_selection(&planner, &report);
         code = print(&planner, &report, err);

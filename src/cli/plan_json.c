@@ -8,16 +8,18 @@ static void put_skipped(json_object *to, const struct ko_plan_report *report, in
     json_object *list = ko_json_put_list(to, "skipped");
     for (int reason = 1; reason < KO_N_REASONS; reason++) {
         const struct ko_plan_model_report *counts = &report->model[model];
-        if (counts->n_skipped[reason] == 0)
+        if (counts->n_skipped[reason] == 0) {
             continue;
+        }
         json_object *item = ko_json_add_object(list);
         ko_json_put_text(item, "reason", ko_reason_sentence((enum ko_reason)reason));
         ko_json_put_int(item, "reason_code", reason);
         ko_json_put_int(item, "prompts", counts->n_skipped[reason]);
         json_object *ids = ko_json_put_list(item, "first_ids");
-        for (int32_t k = 0; k < counts->n_skipped[reason] && k < KO_FIRST_IDS; k++)
+        for (int32_t k = 0; k < counts->n_skipped[reason] && k < KO_FIRST_IDS; k++) {
             json_object_array_add(
                 ids, json_object_new_string(report->plan->fact[counts->first[reason][k]].id));
+        }
     }
 }
 
@@ -47,8 +49,9 @@ static void put_time(json_object *root, const struct ko_plan_time *time)
 /* Of a backend with memory of its own. */
 static void put_device_memory(json_object *to, const struct ko_device_memory *memory)
 {
-    if (memory->context <= 0)
+    if (memory->context <= 0) {
         return;
+    }
     json_object *device = ko_json_put_object(to, "device_memory");
     ko_json_put_number(device, "matrices", memory->matrices);
     ko_json_put_number(device, "values", memory->values);
@@ -88,9 +91,10 @@ static void put_axes(json_object *root, const struct ko_plan *plan)
     json_object *routes = ko_json_put_list(root, "routes");
     json_object *heat = ko_json_put_list(root, "heat_routes");
     json_object *features = ko_json_put_list(root, "feature_classes");
-    for (int32_t r = 0; r < plan->n_routes; r++)
+    for (int32_t r = 0; r < plan->n_routes; r++) {
         json_object_array_add(plan->route[r].heat ? heat : routes,
                               json_object_new_string(plan->route[r].route.label));
+    }
     for (int32_t f = 0; f < plan->n_features; f++) {
         char label[64];
         ko_feature_class_label(&plan->feature[f], label);
@@ -143,9 +147,11 @@ static void put_sets(json_object *to, const struct ko_token_grid *grid)
     json_object *sets = ko_json_put_object(to, "sets");
     for (size_t s = 0; s < grid->set.n; s++) {
         json_object *positions = ko_json_put_list(sets, grid->set.item[s]);
-        for (int32_t k = 0; k < grid->n_tokens; k++)
-            if (grid->member[s * (size_t)grid->n_tokens + (size_t)k])
+        for (int32_t k = 0; k < grid->n_tokens; k++) {
+            if (grid->member[s * (size_t)grid->n_tokens + (size_t)k]) {
                 json_object_array_add(positions, json_object_new_int64(k));
+            }
+        }
     }
 }
 
@@ -188,8 +194,9 @@ enum ko_code ko_plan_report_json(const struct ko_plan_report *report, FILE *out,
                                  struct ko_error *err)
 {
     json_object *root = json_object_new_object();
-    if (!root)
+    if (!root) {
         return ko_fail(err, KO_E_MEMORY, "JSON: out of memory");
+    }
     ko_json_put_text(root, "spec", report->inputs->spec->file);
     put_models(root, report);
     json_object *selection = ko_json_put_object(root, "selection");

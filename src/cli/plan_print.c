@@ -66,11 +66,13 @@ static void print_numbers(struct ko_text *out, const char *label, const int32_t 
 {
     begin(out, label);
     /* Long runs are said by their ends. */
-    if (n > 16 && values[n - 1] - values[0] == n - 1)
+    if (n > 16 && values[n - 1] - values[0] == n - 1) {
         ko_text_add(out, "%d to %d", values[0], values[n - 1]);
-    else
-        for (int32_t k = 0; k < n; k++)
+    } else {
+        for (int32_t k = 0; k < n; k++) {
             ko_text_add(out, "%s%d", k ? ", " : "", values[k]);
+        }
+    }
     ko_text_add(out, " %s\n", unit);
 }
 
@@ -79,8 +81,9 @@ static void print_models(const struct ko_plan_report *report, struct ko_text *ou
     static const char *const header[] = {"model",   "family", "layers",  "width",    "vocabulary",
                                          "weights", "rows",   "in file", "runnable", "selected"};
     struct ko_table table = {.n_columns = sizeof header / sizeof header[0], .right = 0x3fc};
-    for (size_t c = 0; c < table.n_columns; c++)
+    for (size_t c = 0; c < table.n_columns; c++) {
         ko_table_add(&table, "%s", header[c]);
+    }
     for (int32_t m = 0; m < report->plan->n_models; m++) {
         const struct ko_plan_model *model = &report->plan->model[m];
         const struct ko_plan_model_report *counts = &report->model[m];
@@ -104,22 +107,25 @@ static void print_models(const struct ko_plan_report *report, struct ko_text *ou
 
 static void print_skipped(const struct ko_plan_report *report, struct ko_text *out)
 {
-    for (int32_t m = 0; m < report->plan->n_models; m++)
+    for (int32_t m = 0; m < report->plan->n_models; m++) {
         for (int reason = 1; reason < KO_N_REASONS; reason++) {
             const struct ko_plan_model_report *model = &report->model[m];
             const int32_t n = model->n_skipped[reason];
             char text[32];
-            if (n == 0)
+            if (n == 0) {
                 continue;
+            }
             begin(out, "skipped");
             ko_text_add(out, "%s: %s prompt%s, %s: ", report->plan->model[m].name,
                         ko_grouped(n, text), n == 1 ? "" : "s",
                         ko_reason_sentence((enum ko_reason)reason));
-            for (int32_t k = 0; k < n && k < KO_FIRST_IDS; k++)
+            for (int32_t k = 0; k < n && k < KO_FIRST_IDS; k++) {
                 ko_text_add(out, "%s%s", k ? ", " : "",
                             report->plan->fact[model->first[reason][k]].id);
+            }
             ko_text_add(out, "%s\n", n > KO_FIRST_IDS ? ", ..." : "");
         }
+    }
 }
 
 static void print_axes(const struct ko_plan_report *report, struct ko_text *out)
@@ -127,9 +133,10 @@ static void print_axes(const struct ko_plan_report *report, struct ko_text *out)
     const struct ko_plan *plan = report->plan;
     struct ko_strings routes = {0}, heat = {0}, features = {0};
     bool failed = false;
-    for (int32_t r = 0; r < plan->n_routes; r++)
+    for (int32_t r = 0; r < plan->n_routes; r++) {
         failed |= ko_strings_add(plan->route[r].heat ? &heat : &routes, plan->route[r].route.label,
                                  NULL) != KO_OK;
+    }
     for (int32_t f = 0; f < plan->n_features; f++) {
         char label[64];
         ko_feature_class_label(&plan->feature[f], label);
@@ -157,8 +164,9 @@ static void print_memory(const struct ko_plan_report *report, struct ko_text *ou
     char a[32], b[32], c[32], d[32], e[32];
     for (int32_t m = 0; m < report->plan->n_models; m++) {
         const struct ko_device_memory *device = &report->model[m].device;
-        if (device->context <= 0)
+        if (device->context <= 0) {
             continue;
+        }
         begin(out, m == 0 ? "memory" : "");
         ko_text_add(out,
                     "%s: %s of a GPU with waves of %s rows (matrices %s, rows %s, operations %s)\n",
@@ -166,8 +174,9 @@ static void print_memory(const struct ko_plan_report *report, struct ko_text *ou
                     ko_grouped(report->model[m].n_rows, b), ko_bytes_human(device->matrices, c),
                     ko_bytes_human(device->rows, d), ko_bytes_human(device->reserved, e));
     }
-    if (report->plan->n_models > 0 && report->model[0].device.context > 0)
+    if (report->plan->n_models > 0 && report->model[0].device.context > 0) {
         return;
+    }
     begin(out, "memory");
     ko_text_add(out, "%s a worker at its peak\n", ko_bytes_human(report->cost.peak_bytes, a));
 }
@@ -179,9 +188,10 @@ static void print_evaluation(const struct ko_plan_report *report, struct ko_text
     char a[32], b[32];
     ko_text_add(out, "\n%*sevaluation %s", LABEL_WIDTH, "",
                 ko_seconds_human(report->time.evaluation.seconds, a));
-    if (n > n_swept)
+    if (n > n_swept) {
         ko_text_add(out, " for %d of the %d models that the spec declares: the run evaluates all",
                     n_swept, n);
+    }
     ko_text_add(out, ", sweep %s", ko_seconds_human(report->time.sweep.seconds, b));
 }
 
@@ -192,15 +202,17 @@ static void print_machine(const struct ko_plan_time *time, struct ko_text *out)
     const double slower = 100 * (1 - time->rounds.median / time->rounds.fastest);
     ko_text_add(out, "\n%*smeasured on this machine%s%s%s (%s)", LABEL_WIDTH, "",
                 time->host[0] ? ", '" : "", time->host, time->host[0] ? "'" : "", time->device);
-    if (time->rounds.n == 1)
+    if (time->rounds.n == 1) {
         ko_text_add(out, ",\n%*sin one round: other work is running here", LABEL_WIDTH, "");
-    else
+    } else {
         ko_text_add(out, ",\n%*sthe best of %d rounds; the middle one was %.0f %% slower%s",
                     LABEL_WIDTH, "", time->rounds.n, slower,
                     slower > 30 ? ": other work may be running here" : "");
-    if (time->settings.n_workers > 1)
+    }
+    if (time->settings.n_workers > 1) {
         ko_text_add(out, "\n%*seach worker with %d thread%s on processors of its own", LABEL_WIDTH,
                     "", n, n == 1 ? "" : "s");
+    }
 }
 
 static void print_time(const struct ko_plan_report *report, struct ko_text *out)
@@ -212,12 +224,14 @@ static void print_time(const struct ko_plan_report *report, struct ko_text *out)
     ko_text_add(out, "about %s with %d worker%s of %s/s%s%s", ko_seconds_human(time->seconds, a), n,
                 n == 1 ? "" : "s", flop_human(time->flops, b), n == 1 ? "" : " each",
                 time->products_only ? " in these models' matrix products" : "");
-    if (time->rounds.n > 0)
+    if (time->rounds.n > 0) {
         print_machine(time, out);
-    else
+    } else {
         ko_text_add(out, "\n%*s(%s; %s)", LABEL_WIDTH, "", time->device, time->source);
-    if (time->evaluates)
+    }
+    if (time->evaluates) {
         print_evaluation(report, out);
+    }
     ko_text_add(
         out,
         "\n%*sefficiency %.0f %%, waiting for weights %.1f %% of the time, commit rounds %.1f "
@@ -233,18 +247,21 @@ static void print_sweeps(const struct ko_plan_report *report, struct ko_text *ou
     static const char *const header[] = {"sweep", "models",        "prompts",
                                          "cells", "heatmap cells", "new"};
     struct ko_table table = {.n_columns = sizeof header / sizeof header[0], .right = 0x3e};
-    if (report->plan->n_blocks < 2)
+    if (report->plan->n_blocks < 2) {
         return;
-    for (size_t c = 0; c < table.n_columns; c++)
+    }
+    for (size_t c = 0; c < table.n_columns; c++) {
         ko_table_add(&table, "%s", header[c]);
+    }
     for (int32_t b = 0; b < report->plan->n_blocks; b++) {
         const struct ko_sweep_count *sweep = &report->sweep[b];
         const char *name = report->inputs->spec->block[b].name;
         char text[32];
-        if (name)
+        if (name) {
             ko_table_add(&table, "%s", name);
-        else
+        } else {
             ko_table_add(&table, "%d", b + 1);
+        }
         ko_table_add(&table, "%d", sweep->n_models);
         ko_table_add(&table, "%s", ko_grouped(sweep->n_prompts, text));
         ko_table_add(&table, "%s", ko_grouped(sweep->n_plain, text));
@@ -260,14 +277,16 @@ static void print_cells(const struct ko_plan_report *report, struct ko_text *out
     const struct ko_cost *cost = &report->cost;
     char a[32], b[32], c[32];
     begin(out, "cells");
-    if (report->n_heat == 0)
+    if (report->n_heat == 0) {
         ko_text_add(out, "%s planned", ko_grouped(report->n_plain, a));
-    else
+    } else {
         ko_text_add(out, "%s planned: %s on routes, %s in heatmaps",
                     ko_grouped(report->n_plain + report->n_heat, a), ko_grouped(report->n_plain, b),
                     ko_grouped(report->n_heat, c));
-    if (report->n_heat > 0)
+    }
+    if (report->n_heat > 0) {
         ko_text_add(out, "\n%*s", LABEL_WIDTH, "");
+    }
     ko_text_add(out, "%s%s vacuous, %s computed%s\n", report->n_heat > 0 ? "" : ", ",
                 ko_grouped(report->n_vacuous, a), ko_grouped(cost->n_cells, b),
                 report->upper_bound ? " (upper bound)" : "");
@@ -291,14 +310,17 @@ static void print_prompt(const struct ko_plan_report *report,
     const struct ko_prompt *prompt = ko_plan_prompt(report->plan, shown->first_model, shown->fact);
     const size_t n = shown->models.n;
     ko_text_add(out, "\nprompt %s, as ", fact->id);
-    for (size_t k = 0; k < n && k < SHOWN_MODELS; k++)
+    for (size_t k = 0; k < n && k < SHOWN_MODELS; k++) {
         ko_text_add(out, "%s%s", k ? ", " : "", shown->models.item[k]);
-    if (n > SHOWN_MODELS)
+    }
+    if (n > SHOWN_MODELS) {
         ko_text_add(out, " and %zu more", n - SHOWN_MODELS);
+    }
     ko_text_add(out, n == 1 ? " reads it: " : " read it: ");
     ko_text_add(out, "%d tokens", prompt->n_tokens);
-    if (prompt->n_appended > 0)
+    if (prompt->n_appended > 0) {
         ko_text_add(out, " (the last %d of the answer, white space)", prompt->n_appended);
+    }
     ko_text_add(out, ", answer %s (id %d)\n", shown->answer, prompt->target);
     ko_token_grid_print(&shown->grid, color, KO_SCREEN_WIDTH, out);
 }
@@ -329,13 +351,15 @@ void ko_plan_report_print(const struct ko_plan_report *report, bool color, struc
     print_models(report, out);
     print_skipped(report, out);
     print_sentence(out, "selection", ko_text_str(&report->selection));
-    for (size_t k = 0; k < report->inputs->notes.n; k++)
+    for (size_t k = 0; k < report->inputs->notes.n; k++) {
         print_sentence(out, "note", report->inputs->notes.item[k]);
+    }
     print_axes(report, out);
     ko_text_add(out, "\n");
     print_sweeps(report, out);
     print_cells(report, out);
     print_lines(report, out);
-    for (int32_t k = 0; k < report->n_prompts; k++)
+    for (int32_t k = 0; k < report->n_prompts; k++) {
         print_prompt(report, &report->prompt[k], color, out);
+    }
 }

@@ -6,13 +6,15 @@
 #include "src/base/memory.h"
 
 /* ----------------------------------------------------------------------------------------------
- * counting */
+   counting */
 
 static bool is_selected(const struct ko_plan *plan, int32_t model, int32_t fact)
 {
-    for (int32_t b = 0; b < plan->n_blocks; b++)
-        if (plan->block[b].selected[(size_t)model * (size_t)plan->n_facts + (size_t)fact])
+    for (int32_t b = 0; b < plan->n_blocks; b++) {
+        if (plan->block[b].selected[(size_t)model * (size_t)plan->n_facts + (size_t)fact]) {
             return true;
+        }
+    }
     return false;
 }
 
@@ -25,8 +27,9 @@ static void count_model(const struct ko_plan *plan, int32_t model, struct ko_pla
             out->n_selected += is_selected(plan, model, f);
             continue;
         }
-        if (out->n_skipped[reason] < KO_FIRST_IDS)
+        if (out->n_skipped[reason] < KO_FIRST_IDS) {
             out->first[reason][out->n_skipped[reason]] = f;
+        }
         out->n_skipped[reason]++;
     }
 }
@@ -35,8 +38,9 @@ static int64_t planned_starts(const struct ko_plan *plan, int32_t model, int32_t
                               int32_t route, int32_t feature, int32_t size)
 {
     int64_t n = 0;
-    for (int32_t s = 0; s < plan->n_starts; s++)
+    for (int32_t s = 0; s < plan->n_starts; s++) {
         n += ko_plan_has(plan, model, fact, route, feature, size, s);
+    }
     return n;
 }
 
@@ -45,16 +49,20 @@ static int64_t count_vacuous(const struct ko_plan *plan, int32_t model, int32_t 
                              const uint8_t *status)
 {
     int64_t n = 0;
-    for (int32_t r = 0; r < plan->n_routes; r++)
-        for (int32_t f = 0; f < plan->n_features; f++)
+    for (int32_t r = 0; r < plan->n_routes; r++) {
+        for (int32_t f = 0; f < plan->n_features; f++) {
             for (int32_t s = 0; s < plan->n_sizes; s++) {
                 int64_t n_vacuous = 0;
                 const int32_t n_sources = plan->route[r].heat ? plan->n_source_positions : 1;
-                for (int32_t k = 0; k < n_sources; k++)
+                for (int32_t k = 0; k < n_sources; k++) {
                     n_vacuous += status[ko_plan_status_slot(plan, r, f, k, s)] == KO_VACUOUS;
-                if (n_vacuous > 0)
+                }
+                if (n_vacuous > 0) {
                     n += n_vacuous * planned_starts(plan, model, fact, r, f, s);
+                }
             }
+        }
+    }
     return n;
 }
 
@@ -67,11 +75,13 @@ static enum ko_code count_all(struct ko_plan_report *report, struct ko_error *er
         count_model(plan, m, &report->model[m]);
         report->n_clean_runs += report->model[m].n_runnable;
         for (int32_t f = 0; code == KO_OK && f < plan->n_facts; f++) {
-            if (!is_selected(plan, m, f))
+            if (!is_selected(plan, m, f)) {
                 continue;
+            }
             code = ko_plan_statuses(plan, m, f, status, err);
-            if (code == KO_OK)
+            if (code == KO_OK) {
                 report->n_vacuous += count_vacuous(plan, m, f, status);
+            }
         }
     }
     free(status);
@@ -93,7 +103,7 @@ static enum ko_code count_sweeps(struct ko_plan_report *report, struct ko_error 
 }
 
 /* ----------------------------------------------------------------------------------------------
- * the prompts that are shown */
+   the prompts that are shown */
 
 static bool same_tokens(const struct ko_prompt *a, const struct ko_prompt *b)
 {
@@ -110,8 +120,9 @@ static struct ko_plan_prompt_report *find_shown(struct ko_plan_report *report, i
     for (int32_t k = 0; k < report->n_prompts; k++) {
         struct ko_plan_prompt_report *shown = &report->prompt[k];
         if (shown->fact == fact &&
-            same_tokens(ko_plan_prompt(report->plan, shown->first_model, fact), prompt))
+            same_tokens(ko_plan_prompt(report->plan, shown->first_model, fact), prompt)) {
             return shown;
+        }
     }
     return NULL;
 }
@@ -142,13 +153,15 @@ static enum ko_code show_prompts(struct ko_plan_report *report, struct ko_error 
     enum ko_code code = KO_OK;
     int32_t n_facts = 0;
     report->prompt = ko_new((size_t)plan->n_models * KO_SHOWN_PROMPTS, sizeof *report->prompt, err);
-    if (!report->prompt)
+    if (!report->prompt) {
         return KO_E_MEMORY;
+    }
     for (int32_t f = 0; f < plan->n_facts && n_facts < KO_SHOWN_PROMPTS; f++) {
         bool any = false;
         for (int32_t m = 0; code == KO_OK && m < plan->n_models; m++) {
-            if (ko_plan_prompt(plan, m, f)->reason != KO_RUNNABLE || !is_selected(plan, m, f))
+            if (ko_plan_prompt(plan, m, f)->reason != KO_RUNNABLE || !is_selected(plan, m, f)) {
                 continue;
+            }
             code = show_prompt(report, m, f, err);
             any = true;
         }
@@ -164,18 +177,22 @@ enum ko_code ko_plan_report_make(const struct ko_inputs *inputs, const struct ko
     *out = (struct ko_plan_report){.inputs = inputs, .plan = plan, .warnings = warnings};
     out->model = ko_new((size_t)plan->n_models, sizeof *out->model, err);
     enum ko_code code = out->model ? KO_OK : KO_E_MEMORY;
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_batches_compose(plan, &out->batches, err);
+    }
     if (code == KO_OK) {
         ko_plan_cost(plan, &out->batches, &out->cost);
         code = count_all(out, err);
     }
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = count_sweeps(out, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_audit_lines_answers(plan, &out->lines, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_audit_lines_files(inputs, plan, &out->lines, err);
+    }
     return code == KO_OK ? show_prompts(out, err) : code;
 }
 

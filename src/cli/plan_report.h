@@ -69,10 +69,10 @@ struct ko_plan_report {
     const struct ko_inputs *inputs; /* borrowed, as all without another word */
     const struct ko_plan *plan;
     const struct ko_strings *warnings;
-    struct ko_audit_lines lines;  /* owned */
-    struct ko_text selection;  /* how the prompts were selected, a sentence; owned */
-    bool upper_bound;          /* the ranks of an evaluation are missing */
-    struct ko_batches batches; /* owned */
+    struct ko_audit_lines lines; /* owned */
+    struct ko_text selection;    /* how the prompts were selected, a sentence; owned */
+    bool upper_bound;            /* the ranks of an evaluation are missing */
+    struct ko_batches batches;   /* owned */
     struct ko_cost cost;
     struct ko_plan_model_report *model;   /* [n_models]; owned */
     struct ko_sweep_count *sweep;         /* [n_blocks]; owned */

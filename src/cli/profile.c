@@ -11,18 +11,20 @@ static struct ko_profile *profile_of(struct ko_backend *be)
 }
 
 /* ----------------------------------------------------------------------------------------------
- * time */
+   time */
 
 static struct ko_profile_entry *find(struct ko_profile *p, const char *name, int32_t n_out,
                                      int32_t n_in)
 {
     for (int k = 0; k < p->n_entries; k++) {
         struct ko_profile_entry *entry = &p->entry[k];
-        if (strcmp(entry->name, name) == 0 && entry->n_out == n_out && entry->n_in == n_in)
+        if (strcmp(entry->name, name) == 0 && entry->n_out == n_out && entry->n_in == n_in) {
             return entry;
+        }
     }
-    if (p->n_entries == KO_PROFILE_ENTRIES) /* the last takes what is left */
+    if (p->n_entries == KO_PROFILE_ENTRIES) { /* the last takes what is left */
         return &p->entry[KO_PROFILE_ENTRIES - 1];
+    }
     p->entry[p->n_entries] = (struct ko_profile_entry){.name = name, .n_out = n_out, .n_in = n_in};
     return &p->entry[p->n_entries++];
 }
@@ -37,8 +39,9 @@ static enum ko_code start(struct ko_profile *p, double *begin, struct ko_error *
 static enum ko_code stop(struct ko_profile *p, const char *name, int32_t n_out, int32_t n_in,
                          double begin, enum ko_code code, struct ko_error *err)
 {
-    if (code != KO_OK || !p->on)
+    if (code != KO_OK || !p->on) {
         return code;
+    }
     code = p->inner->wait(p->be, err);
     struct ko_profile_entry *entry = find(p, name, n_out, n_in);
     entry->calls++;
@@ -47,7 +50,7 @@ static enum ko_code stop(struct ko_profile *p, const char *name, int32_t n_out, 
 }
 
 /* ----------------------------------------------------------------------------------------------
- * memory: passed on */
+   memory: passed on */
 
 static void describe(const struct ko_backend *be, char *text, size_t n)
 {
@@ -102,7 +105,7 @@ static enum ko_code wait(struct ko_backend *be, struct ko_error *err)
 }
 
 /* ----------------------------------------------------------------------------------------------
- * operations */
+   operations */
 
 static enum ko_code set_rows(struct ko_backend *be, const struct ko_rows *rows,
                              struct ko_error *err)
@@ -110,8 +113,9 @@ static enum ko_code set_rows(struct ko_backend *be, const struct ko_rows *rows,
     struct ko_profile *p = profile_of(be);
     double begin = 0;
     enum ko_code code = start(p, &begin, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = p->inner->set_rows(p->be, rows, err);
+    }
     return stop(p, "set_rows", 0, 0, begin, code, err);
 }
 
@@ -151,8 +155,7 @@ KO_OPERATIONS(TIMED)
 void ko_profile_init(struct ko_profile *profile, const struct ko_kernels *inner,
                      struct ko_backend *be)
 {
-    /* What takes no backend stays the inner one's: name, own_memory, matrix_type, reserved_bytes.
-     */
+    /* What takes no backend stays the inner one's: name, own_memory, matrix_type, reserved_bytes. */
     *profile = (struct ko_profile){.inner = inner, .be = be, .kernels = *inner};
     struct ko_kernels *k = &profile->kernels;
     k->open = NULL;
@@ -191,7 +194,8 @@ void ko_profile_sort(struct ko_profile *profile)
 double ko_profile_seconds(const struct ko_profile *profile)
 {
     double seconds = 0;
-    for (int k = 0; k < profile->n_entries; k++)
+    for (int k = 0; k < profile->n_entries; k++) {
         seconds += profile->entry[k].seconds;
+    }
     return seconds;
 }

@@ -1,5 +1,5 @@
 /* What libraries read from the environment while they load, and which this program would choose
- * otherwise: the process sets it and starts anew, once. */
+   otherwise: the process sets it and starts anew, once. */
 #ifndef KO_CLI_RESTART_H
 #define KO_CLI_RESTART_H
 

@@ -9,7 +9,7 @@
 #include "src/prompts/token_set.h"
 
 /* The datasets of one kind of routes and the extents of a model's part: [a prompt, a route, a
- * class, a position, a size]. */
+   class, a position, a size]. */
 struct part {
     const char *status, *logprob, *prob, *kl, *foil, *rank, *top1;
     bool heat;
@@ -66,15 +66,18 @@ static enum ko_code add_done(struct ko_cube_view *view, int32_t model, const str
                              struct candidates *all, struct ko_error *err)
 {
     const int64_t n = part_size(part);
-    if (n == 0)
+    if (n == 0) {
         return KO_OK;
+    }
     uint8_t *status = ko_new((size_t)n, 1, err);
     enum ko_code code = status ? KO_OK : KO_E_MEMORY;
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_cube_view_read_uint8(view, part->status, model, status, n, err);
+    }
     for (int64_t k = 0; code == KO_OK && k < n; k++) {
-        if (status[k] != KO_DONE)
+        if (status[k] != KO_DONE) {
             continue;
+        }
         int64_t *grown = ko_grow(all->code, &all->capacity, all->n + 1, sizeof *grown, err);
         if (!grown) {
             code = KO_E_MEMORY;
@@ -115,19 +118,25 @@ static enum ko_code read_values(struct ko_cube_view *view, int32_t model, const 
     v->top1 = ko_new((size_t)n, sizeof *v->top1, err);
     const bool foils = ko_cube_view_has(view, part->foil);
     v->foil = foils ? ko_new((size_t)n, sizeof *v->foil, err) : NULL;
-    if (!v->logprob || !v->prob || !v->kl || !v->rank || !v->top1 || (foils && !v->foil))
+    if (!v->logprob || !v->prob || !v->kl || !v->rank || !v->top1 || (foils && !v->foil)) {
         return KO_E_MEMORY;
+    }
     enum ko_code code = ko_cube_view_read_double(view, part->logprob, model, v->logprob, n, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_cube_view_read_double(view, part->prob, model, v->prob, n, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_cube_view_read_double(view, part->kl, model, v->kl, n, err);
-    if (code == KO_OK && foils)
+    }
+    if (code == KO_OK && foils) {
         code = ko_cube_view_read_double(view, part->foil, model, v->foil, n, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_cube_view_read_int(view, part->rank, model, v->rank, n, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_cube_view_read_int(view, part->top1, model, v->top1, n, err);
+    }
     return code;
 }
 
@@ -135,11 +144,14 @@ static enum ko_code read_values(struct ko_cube_view *view, int32_t model, const 
 static int32_t choose_start(const uint8_t *planned, int32_t n_starts, uint64_t seed, int64_t entry)
 {
     int64_t start[KO_SAMPLE_STARTS], n = 0;
-    for (int32_t s = n_starts - 1; s >= 0 && n < KO_SAMPLE_STARTS; s--)
-        if (planned[s])
+    for (int32_t s = n_starts - 1; s >= 0 && n < KO_SAMPLE_STARTS; s--) {
+        if (planned[s]) {
             start[n++] = s;
-    if (n == 0)
+        }
+    }
+    if (n == 0) {
         return 0;
+    }
     ko_draw(start, (size_t)n, 1, seed, (uint64_t)entry);
     return (int32_t)start[0];
 }
@@ -183,13 +195,16 @@ static enum ko_code take_cells(struct ko_cube_view *view, int32_t model, const s
     enum ko_code code = KO_OK;
     bool read = false;
     for (size_t k = 0; code == KO_OK && k < drawn->n; k++) {
-        if (drawn->code[k] >> ENTRY_BITS != tag)
+        if (drawn->code[k] >> ENTRY_BITS != tag) {
             continue;
-        if (!read)
+        }
+        if (!read) {
             code = read_values(view, model, part, &values, err);
+        }
         read = true;
-        if (code == KO_OK)
+        if (code == KO_OK) {
             take_cell(planned, part, &values, model, drawn->code[k] & entries, seed, &out[k]);
+        }
     }
     free_values(&values);
     return code;
@@ -213,10 +228,12 @@ enum ko_code ko_sample_cells(struct ko_cube_view *view, const struct ko_strings 
     enum ko_code code = ko_cube_planned_open(view, &planned, err);
     describe_parts(axes, part);
     for (size_t m = 0; code == KO_OK && m < axes->model.n; m++) {
-        if (models->n > 0 && ko_strings_find(models, axes->model.item[m]) < 0)
+        if (models->n > 0 && ko_strings_find(models, axes->model.item[m]) < 0) {
             continue;
-        for (int h = 0; code == KO_OK && h < 2; h++)
+        }
+        for (int h = 0; code == KO_OK && h < 2; h++) {
             code = add_done(view, (int32_t)m, &part[h], &all, err);
+        }
     }
     if (code == KO_OK && all.n == 0) {
         code = ko_fail(err, KO_E_INPUT,
@@ -229,9 +246,11 @@ enum ko_code ko_sample_cells(struct ko_cube_view *view, const struct ko_strings 
         cells = ko_new(k, sizeof *cells, err);
         code = cells ? KO_OK : KO_E_MEMORY;
     }
-    for (size_t m = 0; code == KO_OK && m < axes->model.n; m++)
-        for (int h = 0; code == KO_OK && h < 2; h++)
+    for (size_t m = 0; code == KO_OK && m < axes->model.n; m++) {
+        for (int h = 0; code == KO_OK && h < 2; h++) {
             code = take_cells(view, (int32_t)m, &part[h], &all, planned, seed, cells, err);
+        }
+    }
     free(all.code);
     ko_cube_planned_close(planned);
     if (code != KO_OK) {

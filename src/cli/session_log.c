@@ -88,8 +88,9 @@ void ko_session_log_run(const struct ko_session *session, const struct ko_sweep 
         "%s version=%s commit=%s ranks=%d threads=%s device=\"%s\" cells=%lld batches=%d %s\n",
         sweep->title, KO_VERSION, KO_COMMIT, session->world.n_ranks, threads_text(session, threads),
         session->device, (long long)sweep->cells_done, sweep->n_committed, ko_code_sentence(code));
-    if (sweep->failures.log.n > 0)
+    if (sweep->failures.log.n > 0) {
         ko_text_add(&text, "%s", ko_text_str(&sweep->failures.log));
+    }
     const struct ko_cube_run run = {.start_epoch = start,
                                     .wall_seconds = sweep->wall_seconds,
                                     .device_seconds = sweep->spent.compute,
@@ -98,8 +99,9 @@ void ko_session_log_run(const struct ko_session *session, const struct ko_sweep 
                                     .job = ko_session_slurm_job(),
                                     .log = ko_text_str(&text)};
     struct ko_error err = {0};
-    if (ko_cube_log_run(sweep->job->cube_path, &run, &err) != KO_OK)
+    if (ko_cube_log_run(sweep->job->cube_path, &run, &err) != KO_OK) {
         ko_log_warn(&session->log, "run_table", "%s", err.text);
+    }
     ko_text_free(&text);
 }
 
@@ -110,8 +112,9 @@ void ko_session_log_left(const struct ko_session *session, const struct ko_job *
     char left[32], total[32];
     int32_t n_left = 0;
     ko_sweep_count(job, &progress);
-    for (int32_t b = 0; b < job->batches.n; b++)
+    for (int32_t b = 0; b < job->batches.n; b++) {
         n_left += job->pending[b];
+    }
     ko_log_write(&session->log, KO_LOG_INFO, "%s resumes left=\"%s of %s cells, %d of %d batches\"",
                  title, ko_grouped(progress.cells_total - progress.cells_before, left),
                  ko_grouped(progress.cells_total, total), n_left, job->batches.n);

@@ -28,11 +28,12 @@ enum ko_code ko_cli_log_level(const struct ko_options *options, enum ko_log_leve
 {
     static const char *const words[] = {"error", "warn", "info", "debug"};
     const char *text = ko_option_string(options, KO_OPT_LOG_LEVEL);
-    for (size_t k = 0; k < sizeof words / sizeof words[0]; k++)
+    for (size_t k = 0; k < sizeof words / sizeof words[0]; k++) {
         if (strcmp(text, words[k]) == 0) {
             *out = (enum ko_log_level)k;
             return KO_OK;
         }
+    }
     return ko_fail(err, KO_E_INPUT,
                    "--log-level: unknown level '%s', choose error, warn, info or debug", text);
 }
@@ -40,8 +41,9 @@ enum ko_code ko_cli_log_level(const struct ko_options *options, enum ko_log_leve
 enum ko_code ko_cli_check_threads(const struct ko_options *options, struct ko_error *err)
 {
     const int64_t threads = ko_option_int(options, KO_OPT_THREADS);
-    if (threads <= MOST_THREADS)
+    if (threads <= MOST_THREADS) {
         return KO_OK;
+    }
     return ko_fail(err, KO_E_INPUT, "--threads: %lld is out of range, choose at most %d",
                    (long long)threads, MOST_THREADS);
 }
@@ -62,11 +64,12 @@ enum ko_code ko_cli_precision(const struct ko_options *options, enum ko_precisio
 
 enum ko_code ko_cli_precision_named(const char *text, enum ko_precision *out, struct ko_error *err)
 {
-    for (size_t k = 0; k < sizeof precisions / sizeof precisions[0]; k++)
+    for (size_t k = 0; k < sizeof precisions / sizeof precisions[0]; k++) {
         if (strcmp(text, precisions[k]) == 0) {
             *out = (enum ko_precision)k;
             return KO_OK;
         }
+    }
     return ko_fail(err, KO_E_INPUT, "precision: this build does not offer '%s', choose %s", text,
                    ko_gpus_kernels() ? "float32, or with cuda tf32 or bfloat16" : "float32");
 }
@@ -75,8 +78,9 @@ enum ko_code ko_cli_check_precision(const char *backend, enum ko_precision preci
                                     struct ko_error *err)
 {
     if (precision == KO_FLOAT32 || !ko_backend_find(backend) ||
-        ko_backend_find(backend)->own_memory)
+        ko_backend_find(backend)->own_memory) {
         return KO_OK;
+    }
     return ko_fail(err, KO_E_INPUT,
                    "precision: %s computes in float32, got %s, choose float32 or a GPU", backend,
                    precisions[precision]);
@@ -96,7 +100,8 @@ enum ko_code ko_cli_backend_elsewhere(const struct ko_options *options, const ch
 {
     const char *wanted = ko_option_string(options, KO_OPT_BACKEND);
     const struct ko_sight sight = {.n_visible = 1};
-    if (wanted && strcmp(wanted, "cpu") == 0)
+    if (wanted && strcmp(wanted, "cpu") == 0) {
         return ko_fail(err, KO_E_INPUT, "--device: names a GPU, and the backend is cpu");
+    }
     return ko_backend_choose("cuda", ko_gpus_kernels() != NULL, &sight, 1, out, err);
 }

@@ -23,8 +23,9 @@ static enum ko_code refuse_statistics(const struct request *request, const char 
                          : request->query.by_relation                ? "--by"
                          : ko_curve_query_subtracts(&request->query) ? "--minus-..."
                                                                      : NULL;
-    if (!option)
+    if (!option) {
         return KO_OK;
+    }
     return ko_fail(err, KO_E_INPUT, "%s: is for the curves of a sweep's routes, %s has %s", option,
                    request->path, what);
 }
@@ -41,9 +42,11 @@ static enum ko_code show_evaluation(const struct request *request, struct ko_tex
 
 static bool has_heat_routes(const struct request *request)
 {
-    for (size_t r = 0; r < request->axes->heat_route.n; r++)
-        if (request->filter.heat_route[r])
+    for (size_t r = 0; r < request->axes->heat_route.n; r++) {
+        if (request->filter.heat_route[r]) {
             return true;
+        }
+    }
     return false;
 }
 
@@ -53,16 +56,19 @@ static enum ko_code show_maps(const struct request *request, struct ko_text *out
     int32_t n_maps = 0;
     enum ko_code code = KO_OK;
     const enum ko_curve_metric metric = request->query.metric;
-    if (has_heat_routes(request))
+    if (has_heat_routes(request)) {
         code = refuse_statistics(request, "heat maps of single prompts there; leave it out", err);
-    if (code == KO_OK && request->csv)
+    }
+    if (code == KO_OK && request->csv) {
         code = ko_heat_maps_csv(request->view, &request->filter, metric, out, &n_maps, err);
-    else if (code == KO_OK)
+    } else if (code == KO_OK) {
         code = ko_heat_maps_print(request->view, &request->filter, metric, out, &n_maps, err);
-    if (code == KO_OK && n_maps == 0)
+    }
+    if (code == KO_OK && n_maps == 0) {
         return ko_fail(err, KO_E_INPUT,
                        "%s: no cell of it passes these filters together, drop one of them",
                        request->path);
+    }
     return code;
 }
 
@@ -74,10 +80,12 @@ static enum ko_code print_json(const struct request *request, const struct ko_cu
     const char *text = root ? json_object_to_json_string_ext(
                                   root, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE)
                             : NULL;
-    if (code == KO_OK && !text)
+    if (code == KO_OK && !text) {
         code = ko_fail(err, KO_E_MEMORY, "JSON: out of memory");
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         ko_text_add(out, "%s\n", text);
+    }
     json_object_put(root);
     return code;
 }
@@ -85,26 +93,31 @@ static enum ko_code print_json(const struct request *request, const struct ko_cu
 static enum ko_code print_curves(const struct request *request, const struct ko_curves *curves,
                                  struct ko_text *out, struct ko_error *err)
 {
-    if (request->csv)
+    if (request->csv) {
         return ko_curves_csv(curves, request->axes, &request->query, out, err);
-    if (request->json)
+    }
+    if (request->json) {
         return print_json(request, curves, out, err);
+    }
     ko_curves_print(curves, request->axes, &request->query, out);
-    if (curves->n_unfinished > 0)
+    if (curves->n_unfinished > 0) {
         ko_text_add(out, "\nnot everything is done, see `knockout status`\n");
-    if (has_heat_routes(request))
+    }
+    if (has_heat_routes(request)) {
         ko_text_add(out, "\nheat maps: --source each\n");
+    }
     return KO_OK;
 }
 
 /* Of curves that nothing can be subtracted from. */
 static enum ko_code no_difference(const struct request *request, struct ko_error *err)
 {
-    if (request->query.minus.control)
+    if (request->query.minus.control) {
         return ko_fail(err, KO_E_INPUT,
                        "--minus-control: %s has no control of these curves, sweep routes from "
                        "random-like:SET:SEED or the class random-third:SEED beside them",
                        request->path);
+    }
     return ko_fail(err, KO_E_INPUT,
                    "--minus-...: %s has none of these curves a second time as asked for, with "
                    "prompts and windows (of the same layers) in common",
@@ -117,15 +130,17 @@ static enum ko_code show_sweep(const struct request *request, struct ko_text *ou
     struct ko_cube_block block = {0};
     struct ko_curves curves = {0};
     enum ko_code code = ko_cube_block_of(request->view, false, &block, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code =
             ko_curves_read(&block, &request->filter, &request->query, request->path, &curves, err);
-    if (code == KO_OK && curves.n > 0)
+    }
+    if (code == KO_OK && curves.n > 0) {
         code = print_curves(request, &curves, out, err);
-    else if (code == KO_OK && curves.n_found > 0)
+    } else if (code == KO_OK && curves.n_found > 0) {
         code = no_difference(request, err);
-    else if (code == KO_OK)
+    } else if (code == KO_OK) {
         code = show_maps(request, out, err);
+    }
     ko_curves_free(&curves);
     return code;
 }
@@ -138,23 +153,29 @@ enum ko_code ko_command_show(struct ko_cli *cli, int *status, struct ko_error *e
     struct ko_text text = {0};
     (void)status;
     enum ko_code code = KO_OK;
-    if (request.csv && request.json)
+    if (request.csv && request.json) {
         code = ko_fail(err, KO_E_INPUT, "--csv and --json: one of them");
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_cube_view_open(request.path, &request.view, err);
+    }
     if (code == KO_OK) {
         request.axes = ko_cube_view_axes(request.view);
         code = ko_curve_filter_read(cli->options, request.path, request.axes, &request.filter, err);
     }
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_curve_query_read(cli->options, request.path, request.axes, &request.query, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_cube_view_is_evaluation(request.view) ? show_evaluation(&request, &text, err)
                                                         : show_sweep(&request, &text, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_text_check(&text, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         fputs(ko_text_str(&text), cli->out);
+    }
     ko_text_free(&text);
     ko_curve_filter_free(&request.filter);
     ko_curve_query_free(&request.query);

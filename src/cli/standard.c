@@ -12,8 +12,9 @@
 void ko_standard_fill(void)
 {
     for (int k = 0; k <= STDERR_FILENO; k++) {
-        if (fcntl(k, F_GETFD) >= 0 || errno != EBADF)
+        if (fcntl(k, F_GETFD) >= 0 || errno != EBADF) {
             continue;
+        }
         /* Open the other way around, so that what is read or written is an error, as it was. The
            lowest number that is free is k. */
         (void)open("/dev/null", k == STDIN_FILENO ? O_WRONLY : O_RDONLY);
@@ -40,12 +41,15 @@ static bool write_all(const char *bytes, size_t n)
 static size_t color_length(const char *bytes, size_t n)
 {
     size_t at = 2;
-    if (bytes[0] != '\x1b' || (n > 1 && bytes[1] != '['))
+    if (bytes[0] != '\x1b' || (n > 1 && bytes[1] != '[')) {
         return 0;
-    while (at < n && strchr("0123456789;", bytes[at]) && bytes[at])
+    }
+    while (at < n && strchr("0123456789;", bytes[at]) && bytes[at]) {
         at++;
-    if (at >= n)
+    }
+    if (at >= n) {
         return n;
+    }
     return bytes[at] == 'm' ? at + 1 : 0;
 }
 
@@ -54,9 +58,11 @@ static bool goes_on(const char *bytes, size_t n)
 {
     const unsigned char lead = (unsigned char)bytes[0];
     const size_t length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC2 ? 2 : 1;
-    for (size_t k = 1; k < n; k++)
-        if (((unsigned char)bytes[k] & 0xC0u) != 0x80u)
+    for (size_t k = 1; k < n; k++) {
+        if (((unsigned char)bytes[k] & 0xC0u) != 0x80u) {
             return false;
+        }
+    }
     return n < length;
 }
 
@@ -70,8 +76,9 @@ static void add_safe(struct ko_standard *standard, const char *bytes, size_t n, 
         const size_t left = n - at;
         const size_t color = standard->colors ? color_length(bytes + at, left) : 0;
         if (!last && left < sizeof standard->held &&
-            ((color == left && bytes[n - 1] != 'm') || goes_on(bytes + at, left)))
+            ((color == left && bytes[n - 1] != 'm') || goes_on(bytes + at, left))) {
             break;
+        }
         if (color > 0 && bytes[at + color - 1] == 'm') {
             ko_text_add_bytes(out, bytes + at, color);
             at += color;
@@ -89,8 +96,9 @@ static bool write_text(struct ko_standard *standard, const char *bytes, size_t n
     struct ko_text whole = {0}, safe = {0};
     ko_text_add_bytes(&whole, standard->held, standard->n_held);
     ko_text_add_bytes(&whole, bytes, n);
-    if (!whole.failed && whole.n > 0)
+    if (!whole.failed && whole.n > 0) {
         add_safe(standard, whole.data, whole.n, last, &safe);
+    }
     errno = ENOMEM;
     const bool good = !whole.failed && !safe.failed && write_all(safe.data, safe.n);
     const int why = errno;
@@ -105,16 +113,18 @@ static ssize_t on_write(void *cookie, const char *bytes, size_t n)
     struct ko_standard *standard = cookie;
     /* After a failure nothing more is tried: it would be the end of a text without its middle. */
     if (standard->failure == 0 &&
-        !(standard->text ? write_text(standard, bytes, n, false) : write_all(bytes, n)))
+        !(standard->text ? write_text(standard, bytes, n, false) : write_all(bytes, n))) {
         standard->failure = errno;
+    }
     return standard->failure == 0 ? (ssize_t)n : 0;
 }
 
 static int on_close(void *cookie)
 {
     struct ko_standard *standard = cookie;
-    if (standard->failure == 0 && !write_text(standard, "", 0, true))
+    if (standard->failure == 0 && !write_text(standard, "", 0, true)) {
         standard->failure = errno;
+    }
     return standard->failure == 0 ? 0 : EOF;
 }
 
@@ -124,8 +134,9 @@ enum ko_code ko_standard_open(struct ko_standard *standard, bool text, bool colo
     const cookie_io_functions_t functions = {.write = on_write, .close = on_close};
     *standard = (struct ko_standard){.text = text, .colors = colors};
     standard->out = fopencookie(standard, "w", functions);
-    if (!standard->out)
+    if (!standard->out) {
         return ko_fail(err, KO_E_MEMORY, "standard output: out of memory");
+    }
     (void)setvbuf(standard->out, NULL, isatty(STDOUT_FILENO) ? _IOLBF : _IOFBF, 1 << 16);
     return KO_OK;
 }
@@ -136,13 +147,16 @@ enum ko_code ko_standard_close(struct ko_standard *standard, struct ko_error *er
     const bool closed = fclose(standard->out) == 0;
     standard->out = NULL;
     /* A server may say no more than now that there was no room. */
-    if (close(STDOUT_FILENO) != 0 && standard->failure == 0 && errno != EBADF && errno != EINTR)
+    if (close(STDOUT_FILENO) != 0 && standard->failure == 0 && errno != EBADF && errno != EINTR) {
         standard->failure = errno;
-    if (!failed && closed && standard->failure == 0)
+    }
+    if (!failed && closed != KO_OK && standard->failure == 0) {
         return KO_OK;
+    }
     (void)ko_fail(err, KO_E_FAILED, "standard output: cannot be written: %s",
                   standard->failure ? strerror(standard->failure) : "unknown error");
-    if (err && standard->failure == EPIPE)
+    if (err && standard->failure == EPIPE) {
         err->text[0] = '\0';
+    }
     return KO_E_FAILED;
 }

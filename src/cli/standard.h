@@ -1,5 +1,5 @@
 /* The three standard streams: they are there, results are safe to print, and it is noticed where they
- * did not arrive. */
+   did not arrive. */
 #ifndef KO_CLI_STANDARD_H
 #define KO_CLI_STANDARD_H
 

@@ -27,8 +27,9 @@ const char *ko_interval_word(enum ko_interval interval)
 static double mean_of(const double *values, size_t n)
 {
     double sum = 0;
-    for (size_t k = 0; k < n; k++)
+    for (size_t k = 0; k < n; k++) {
         sum += values[k];
+    }
     return sum / (double)n;
 }
 
@@ -36,16 +37,18 @@ static double mean_of(const double *values, size_t n)
 static double error_of(const double *values, size_t n, double mean)
 {
     double squares = 0;
-    for (size_t k = 0; k < n; k++)
+    for (size_t k = 0; k < n; k++) {
         squares += (values[k] - mean) * (values[k] - mean);
+    }
     return sqrt(squares / (double)(n - 1) / (double)n);
 }
 
 struct ko_estimate ko_estimate_mean(const double *values, size_t n)
 {
     struct ko_estimate estimate = {NAN, NAN, NAN, n};
-    if (n == 0)
+    if (n == 0) {
         return estimate;
+    }
     estimate.value = mean_of(values, n);
     if (n > 1) {
         const double half =
@@ -59,17 +62,20 @@ struct ko_estimate ko_estimate_mean(const double *values, size_t n)
 void ko_estimate_cut(struct ko_estimate *estimate, const struct ko_bounds *bounds)
 {
     /* Rounding may have put the value itself beyond. */
-    if (bounds->has_least && estimate->low < bounds->least)
+    if (bounds->has_least && estimate->low < bounds->least) {
         estimate->low = fmin(bounds->least, estimate->value);
-    if (bounds->has_most && estimate->high > bounds->most)
+    }
+    if (bounds->has_most && estimate->high > bounds->most) {
         estimate->high = fmax(bounds->most, estimate->value);
+    }
 }
 
 bool ko_estimate_is_cut(const struct ko_estimate *estimate, const struct ko_summary *summary)
 {
     const struct ko_bounds *bounds = &summary->bounds;
-    if (summary->interval != KO_INTERVAL_T || !(estimate->low < estimate->high))
+    if (summary->interval != KO_INTERVAL_T || !(estimate->low < estimate->high)) {
         return false;
+    }
     return (bounds->has_least && !(estimate->low > bounds->least)) ||
            (bounds->has_most && !(estimate->high < bounds->most));
 }
@@ -82,8 +88,9 @@ static double median_of(const double *sorted, size_t n)
 struct ko_estimate ko_estimate_median(double *values, size_t n)
 {
     struct ko_estimate estimate = {NAN, NAN, NAN, n};
-    if (n == 0)
+    if (n == 0) {
         return estimate;
+    }
     ko_sort_doubles(values, n);
     estimate.value = median_of(values, n);
     const double middle = (double)n / 2, half = Z / 2 * sqrt((double)n);
@@ -98,8 +105,9 @@ struct ko_estimate ko_estimate_median(double *values, size_t n)
 struct ko_estimate ko_estimate_share(size_t n_hits, size_t n)
 {
     struct ko_estimate estimate = {NAN, NAN, NAN, n};
-    if (n == 0)
+    if (n == 0) {
         return estimate;
+    }
     const double count = (double)n, share = (double)n_hits / count;
     const double scale = 1 + Z * Z / count;
     const double middle = (share + Z * Z / (2 * count)) / scale;
@@ -117,17 +125,20 @@ static enum ko_code resampled(const struct ko_summary *summary, double *values, 
     const bool median = summary->statistic == KO_STATISTIC_MEDIAN;
     struct ko_estimate estimate = {NAN, NAN, NAN, n};
     enum ko_code code = KO_OK;
-    if (n > 0)
+    if (n > 0) {
         estimate.value = mean_of(values, n);
-    if (n > 1)
+    }
+    if (n > 1) {
         code = ko_bootstrap_intervals(&summary->bootstrap, median, values, n, 1, &estimate.low,
                                       &estimate.high, err);
+    }
     if (median && n > 0) { /* The rows that are drawn are those of the order given. */
         ko_sort_doubles(values, n);
         estimate.value = median_of(values, n);
     }
-    if (code == KO_OK)
+    if (code == KO_OK) {
         *out = estimate;
+    }
     return code;
 }
 
@@ -142,8 +153,9 @@ enum ko_code ko_estimate(const struct ko_summary *summary, double *values, size_
         *out = ko_estimate_median(values, n);
         return KO_OK;
     case KO_INTERVAL_WILSON:
-        for (size_t k = 0; k < n; k++)
+        for (size_t k = 0; k < n; k++) {
             n_hits += values[k] > 0;
+        }
         *out = ko_estimate_share(n_hits, n);
         return KO_OK;
     case KO_INTERVAL_T:
@@ -156,8 +168,9 @@ enum ko_code ko_estimate(const struct ko_summary *summary, double *values, size_
 
 double ko_paired_p(const double *differences, size_t n)
 {
-    if (n < 2)
+    if (n < 2) {
         return NAN;
+    }
     const double mean = mean_of(differences, n);
     return ko_student_p(mean / error_of(differences, n, mean), (double)(n - 1));
 }
@@ -178,12 +191,14 @@ enum ko_code ko_holm(const double *p, size_t n, double *adjusted, struct ko_erro
     struct test *test = ko_new(n, sizeof *test, err);
     size_t n_tests = 0;
     double largest = 0;
-    if (!test)
+    if (!test) {
         return KO_E_MEMORY;
+    }
     for (size_t k = 0; k < n; k++) {
         adjusted[k] = NAN;
-        if (!isnan(p[k]))
+        if (!isnan(p[k])) {
             test[n_tests++] = (struct test){p[k], k};
+        }
     }
     qsort(test, n_tests, sizeof *test, compare_tests);
     for (size_t k = 0; k < n_tests; k++) {

@@ -23,8 +23,9 @@ struct report {
 
 static const char *row_name(const struct report *report, int32_t row)
 {
-    if (report->evaluation)
+    if (report->evaluation) {
         return "clean run";
+    }
     const size_t r = (size_t)row, n = report->axes->route.n;
     return r < n ? report->axes->route.item[r] : report->axes->heat_route.item[r - n];
 }
@@ -64,8 +65,9 @@ static double complete(const struct ko_cell_counts *counts)
 static void add_progress(const struct report *report, struct ko_text *text)
 {
     const struct ko_cube_counts *counts = &report->counts;
-    if (ko_cell_counts_status(&counts->total) == 0 && !report->live.under_way)
+    if (ko_cell_counts_status(&counts->total) == 0 && !report->live.under_way) {
         return;
+    }
     struct ko_table table = {.n_columns = 2, .right = 0x2};
     ko_table_add(&table, "model");
     ko_table_add(&table, "complete");
@@ -77,10 +79,11 @@ static void add_progress(const struct report *report, struct ko_text *text)
     ko_text_add(text, "\n");
     ko_table_print(&table, 0, text);
     ko_text_add(text, "\n");
-    if (report->copy)
+    if (report->copy) {
         ko_text_add(text, "%s\n", report->copy);
-    else
+    } else {
         ko_live_print(&report->live, text);
+    }
 }
 
 static int64_t n_cells(const struct ko_cell_counts *counts)
@@ -96,8 +99,9 @@ static void add_counts(struct ko_table *table, const struct ko_cell_counts *coun
     ko_table_add(table, "%s", ko_grouped(counts->vacuous, text));
     ko_table_add(table, "%s", ko_grouped(counts->failed, text));
     ko_table_add(table, "%s", ko_grouped(counts->pending, text));
-    if (valueless)
+    if (valueless) {
         ko_table_add(table, "%s", ko_grouped(counts->valueless, text));
+    }
     ko_table_add(table, "%s", ko_grouped(n_cells(counts), text));
 }
 
@@ -105,12 +109,13 @@ static void add_valueless(const struct report *report, struct ko_text *text)
 {
     const int64_t n = report->counts.total.valueless;
     char number[32];
-    if (n > 0)
+    if (n > 0) {
         ko_text_add(text,
                     "\n%s cell%s flagged done and %s no value, as in a copy that was made while a "
                     "run wrote the cube; --resume computes %s again\n",
                     ko_grouped(n, number), n == 1 ? " is" : "s are", n == 1 ? "has" : "have",
                     n == 1 ? "it" : "them");
+    }
 }
 
 /* The columns, and the lines of all models and routes. */
@@ -121,15 +126,18 @@ static void add_table(const struct report *report, struct ko_text *text)
     const struct ko_cube_counts *counts = &report->counts;
     const bool valueless = counts->total.valueless > 0;
     struct ko_table table = {.n_columns = valueless ? 8 : 7, .right = valueless ? 0xfc : 0x7c};
-    for (size_t c = 0; c < sizeof header / sizeof header[0]; c++)
-        if (valueless || c != 6)
+    for (size_t c = 0; c < sizeof header / sizeof header[0]; c++) {
+        if (valueless || c != 6) {
             ko_table_add(&table, "%s", header[c]);
-    for (int32_t m = 0; m < counts->n_models; m++)
+        }
+    }
+    for (int32_t m = 0; m < counts->n_models; m++) {
         for (int32_t r = 0; r < counts->n_rows; r++) {
             ko_table_add(&table, "%s", report->axes->model.item[m]);
             ko_table_add(&table, "%s", row_name(report, r));
             add_counts(&table, &counts->count[m * counts->n_rows + r], valueless);
         }
+    }
     ko_table_add(&table, "total");
     ko_table_add(&table, "%s", "");
     add_counts(&table, &counts->total, valueless);
@@ -146,15 +154,17 @@ static enum ko_code print_text(const struct report *report, FILE *out, struct ko
     add_valueless(report, &text);
     for (int32_t m = 0; m < counts->n_models; m++) {
         char number[32];
-        if (counts->n_skipped[m] > 0)
+        if (counts->n_skipped[m] > 0) {
             ko_text_add(&text, "%s: %s prompts cannot be run and are skipped\n",
                         report->axes->model.item[m], ko_grouped(counts->n_skipped[m], number));
+        }
     }
     ko_failure_list_print(&report->failures, report->axes, &text);
     add_progress(report, &text);
     const enum ko_code code = ko_text_check(&text, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         fputs(ko_text_str(&text), out);
+    }
     ko_text_free(&text);
     return code;
 }
@@ -177,7 +187,7 @@ static enum ko_code print_json(const struct report *report, FILE *out, struct ko
     ko_json_put_text(root, "kind", report->evaluation ? "evaluation" : "sweep");
     ko_json_put_text(root, "state", state(&counts->total));
     json_object *rows = ko_json_put_list(root, "rows");
-    for (int32_t m = 0; m < counts->n_models; m++)
+    for (int32_t m = 0; m < counts->n_models; m++) {
         for (int32_t r = 0; r < counts->n_rows; r++) {
             json_object *row = ko_json_add_object(rows);
             ko_json_put_text(row, "model", report->axes->model.item[m]);
@@ -189,6 +199,7 @@ static enum ko_code print_json(const struct report *report, FILE *out, struct ko
             }
             put_counts(row, &counts->count[m * counts->n_rows + r]);
         }
+    }
     json_object *models = ko_json_put_list(root, "models");
     for (int32_t m = 0; m < counts->n_models; m++) {
         const struct ko_cell_counts sum = of_model(counts, m);
@@ -214,16 +225,20 @@ static enum ko_code report_on(struct report *report, struct ko_cli *cli, struct 
         report->axes = ko_cube_view_axes(view);
         report->evaluation = ko_cube_view_is_evaluation(view);
         report->copy = ko_cube_view_attribute(view, KO_CUBE_INCOMPLETE);
-        if (!report->copy) /* whose run table is the cube's at that time */
+        if (!report->copy) { /* whose run table is the cube's at that time */
             code = ko_live_read(view, ko_wall_clock(), &report->live, err);
+        }
     }
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_cube_count(view, &report->counts, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_failure_list_read(view, &report->failures, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_option_flag(cli->options, KO_OPT_JSON) ? print_json(report, cli->out, err)
                                                          : print_text(report, cli->out, err);
+    }
     ko_cube_view_close(view);
     return code;
 }
@@ -234,17 +249,20 @@ enum ko_code ko_command_status(struct ko_cli *cli, int *status, struct ko_error 
     char *path = ko_path_follow(report.path, err);
     char *evaluation = path ? ko_output_evaluation(path, err) : NULL;
     free(path);
-    if (!evaluation)
+    if (!evaluation) {
         return err->code;
+    }
     /* The cube is made when its evaluation is complete. */
     const bool early = !ko_file_exists(report.path) && ko_file_exists(evaluation);
-    if (early)
+    if (early) {
         report.path = evaluation;
+    }
     const enum ko_code code = report_on(&report, cli, err);
     if (code == KO_OK) {
         *status = ko_cell_counts_status(&report.counts.total);
-        if (early)
+        if (early) {
             *status = KO_EXIT_INCOMPLETE;
+        }
     }
     ko_failure_list_free(&report.failures);
     ko_cube_counts_free(&report.counts);

@@ -35,8 +35,9 @@ static size_t fill_attributes(const struct ko_session *session, const struct ko_
     out[n++] = (struct ko_cube_attribute){"device", session->device};
     out[n++] = (struct ko_cube_attribute){
         "precision", ko_option_string(session->cli->options, KO_OPT_PRECISION)};
-    if (evaluation)
+    if (evaluation) {
         out[n++] = (struct ko_cube_attribute){"evaluation", evaluation};
+    }
     return n;
 }
 
@@ -45,8 +46,9 @@ static struct ko_tokenizer **plan_tokenizers(const struct ko_inputs *inputs,
                                              const struct ko_plan *plan, struct ko_error *err)
 {
     struct ko_tokenizer **tokenizer = ko_new((size_t)plan->n_models, sizeof(void *), err);
-    for (int32_t m = 0; tokenizer && m < plan->n_models; m++)
+    for (int32_t m = 0; tokenizer && m < plan->n_models; m++) {
         tokenizer[m] = inputs->tokenizer[ko_inputs_find(inputs, plan->model[m].name)];
+    }
     return tokenizer;
 }
 
@@ -73,11 +75,13 @@ static enum ko_code start_earlier(const struct ko_plan *plan,
     const size_t n_models = (size_t)plan->n_models;
     earlier->done = ko_new(n_models * (size_t)plan->n_facts, 1, err);
     earlier->content_hash = ko_new(n_models, sizeof *earlier->content_hash, err);
-    if (!earlier->done || !earlier->content_hash)
+    if (!earlier->done || !earlier->content_hash) {
         return KO_E_MEMORY;
-    for (size_t m = 0; evaluation && m < n_models; m++)
+    }
+    for (size_t m = 0; evaluation && m < n_models; m++) {
         snprintf(earlier->content_hash[m], sizeof earlier->content_hash[m], "%s",
                  ko_evaluation_content_hash(evaluation, plan->model[m].name));
+    }
     return KO_OK;
 }
 
@@ -106,15 +110,18 @@ static enum ko_code fill_content(const struct ko_inputs *inputs, const struct ko
 {
     out->plan = plan;
     content->tokenizer = plan_tokenizers(inputs, plan, err);
-    if (!content->tokenizer)
+    if (!content->tokenizer) {
         return KO_E_MEMORY;
+    }
     out->tokenizer = content->tokenizer;
-    if (!evaluation)
+    if (!evaluation) {
         return KO_OK;
+    }
     enum ko_code code = ko_evaluation_of_plan(evaluation, plan, &content->logprob, &content->rank,
                                               &content->top1, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = start_earlier(plan, evaluation, &content->earlier, err);
+    }
     content->evaluation =
         (struct ko_cube_evaluation){content->logprob, content->rank, content->top1};
     out->evaluation = &content->evaluation;
@@ -142,10 +149,12 @@ static enum ko_code create(const struct ko_session *session, const struct ko_inp
         .whole = whole ? &outline : NULL,
         .placing = &placing};
     enum ko_code code = fill_content(inputs, plan, evaluation, &of_plan, &content, err);
-    if (code == KO_OK && whole)
+    if (code == KO_OK && whole) {
         code = fill_content(inputs, whole, evaluation, &of_whole, &outline, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_cube_create(path, &content, err);
+    }
     free_content(&of_plan);
     free_content(&of_whole);
     return code;
@@ -158,24 +167,27 @@ static enum ko_code read_earlier(const struct ko_session *session, const struct 
     struct ko_cube_view *view = NULL;
     char hash[33];
     enum ko_code code = ko_cube_view_open(path, &view, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_cube_view_matches(view, plan, session->backend,
                                     ko_option_string(session->cli->options, KO_OPT_PRECISION), err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_cube_view_done(view, plan, earlier->done, err);
+    }
     earlier->reused = code == KO_OK &&
                       (ko_cube_view_has(view, "reused") || ko_cube_view_has(view, "heat_reused"));
     for (int32_t m = 0; code == KO_OK && m < plan->n_models; m++) {
         code = ko_cube_view_content_hash(view, m, hash, err);
-        if (code == KO_OK && hash[0] != '\0')
+        if (code == KO_OK && hash[0] != '\0') {
             memcpy(earlier->content_hash[m], hash, sizeof hash);
+        }
     }
     ko_cube_view_close(view);
     return code;
 }
 
 /* Computes what is missing of the cube at path, which exists; it is an earlier run's where
- * `resume`. */
+   `resume`. */
 static enum ko_code complete(struct ko_session *session, struct ko_plan *plan, const char *path,
                              bool resume, const struct ko_evaluation *evaluation, const char *title,
                              struct ko_error *err)
@@ -183,18 +195,21 @@ static enum ko_code complete(struct ko_session *session, struct ko_plan *plan, c
     const size_t n = (size_t)plan->n_models * (size_t)plan->n_facts;
     struct earlier earlier = {0};
     enum ko_code code = start_earlier(plan, evaluation, &earlier, err);
-    if (code == KO_OK && resume)
+    if (code == KO_OK && resume) {
         code = read_earlier(session, plan, path, &earlier, err);
+    }
     if (code == KO_OK && plan->kind == KO_PLAN_SWEEP && (earlier.reused || reuses(session))) {
         const struct ko_reuse_request request = {plan, path, earlier.done, earlier.content_hash};
         bool changed = false;
         code = ko_reuse_cells(session, &request, &earlier.taken, &changed, err);
-        if (code == KO_OK && changed)
+        if (code == KO_OK && changed) {
             code = read_earlier(session, plan, path, &earlier, err);
+        }
     }
     size_t n_done = 0;
-    for (size_t k = 0; code == KO_OK && k < n; k++)
+    for (size_t k = 0; code == KO_OK && k < n; k++) {
         n_done += earlier.done[k];
+    }
     if (code == KO_OK && n_done == n) {
         ko_session_log_complete(session, title, path, plan->kind == KO_PLAN_EVALUATION);
     } else if (code == KO_OK) {
@@ -214,16 +229,19 @@ enum ko_code ko_step_evaluate(struct ko_session *session, const struct ko_inputs
     bool created = false;
     enum ko_code code =
         ko_inputs_plan(inputs, KO_PLAN_EVALUATION, NULL, NULL, &warnings, &plan, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_audit_log(inputs, plan, &session->log, err);
+    }
     if (code == KO_OK && !exists) {
         code = create(session, inputs, plan, NULL, path, NULL, NULL, err);
         created = code == KO_OK;
     }
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = complete(session, plan, path, exists, NULL, "evaluate", err);
-    if (code == KO_E_INPUT && created && ko_consent_ask(&session->consent, NULL) == KO_OK)
+    }
+    if (code == KO_E_INPUT && created && ko_consent_ask(&session->consent, NULL) == KO_OK) {
         (void)unlink(path); /* refused: nothing is left behind */
+    }
     ko_plan_free(plan);
     ko_strings_free(&warnings);
     return code;
@@ -239,10 +257,12 @@ static enum ko_code plan_sweep(const struct ko_session *session, const struct ko
     enum ko_code code =
         ko_inputs_plan(inputs, KO_PLAN_SWEEP, selects ? evaluation->target_rank : NULL,
                        selects ? &evaluation->model : NULL, &warnings, out, err);
-    for (size_t w = 0; code == KO_OK && w < warnings.n; w++)
+    for (size_t w = 0; code == KO_OK && w < warnings.n; w++) {
         ko_log_warn(&session->log, "plan", "%s", warnings.item[w]);
-    if (code == KO_OK && selects)
+    }
+    if (code == KO_OK && selects) {
         code = ko_evaluation_check(evaluation_path, evaluation, *out, err);
+    }
     ko_strings_free(&warnings);
     return code;
 }
@@ -254,10 +274,11 @@ static enum ko_code take_shard(const struct ko_session *session, struct ko_shard
     *whole = *plan;
     *plan = NULL;
     const enum ko_code code = ko_shard_take(*whole, shard, plan, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         ko_log_write(&session->log, KO_LOG_INFO,
                      "shard number=%d of=%d models=%d prompts=%d heat_prompts=%d", shard.number,
                      shard.of, (*plan)->n_models, (*plan)->n_prompts, (*plan)->n_heat_prompts);
+    }
     return code;
 }
 
@@ -271,31 +292,39 @@ enum ko_code ko_step_sweep(struct ko_session *session, const struct ko_inputs *i
     struct ko_plan *plan = NULL, *whole = NULL;
     bool created = false;
     enum ko_code code = KO_OK;
-    if (!selects && !exists)
+    if (!selects && !exists) {
         return ko_fail(err, KO_E_INPUT, "%s: was removed meanwhile, start the run again",
                        output->cube);
-    if (selects)
+    }
+    if (selects) {
         code = ko_evaluation_read(evaluation_path, inputs, &evaluation, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = plan_sweep(session, inputs, evaluation_path, &evaluation, &plan, err);
+    }
     /* Where this run evaluated, it has said so. */
-    if (code == KO_OK && (!selects || evaluation_path != output->evaluation))
+    if (code == KO_OK && (!selects || evaluation_path != output->evaluation)) {
         code = ko_audit_log(inputs, plan, &session->log, err);
-    if (code == KO_OK && output->shard.of > 0)
+    }
+    if (code == KO_OK && output->shard.of > 0) {
         code = take_shard(session, output->shard, &plan, &whole, err);
-    if (code == KO_OK && ko_stop_wanted())
+    }
+    if (code == KO_OK && ko_stop_wanted()) {
         code =
             ko_fail(err, KO_E_STOPPED, "%s: stopped early, continue with --resume", output->cube);
+    }
     if (code == KO_OK && !exists) {
         code =
             create(session, inputs, plan, whole, output->cube, &evaluation, evaluation_path, err);
         created = code == KO_OK;
     }
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = complete(session, plan, output->cube, exists, selects ? &evaluation : NULL, "sweep",
                         err);
-    if (code == KO_E_INPUT && created && ko_consent_ask(&session->consent, NULL) == KO_OK)
+    }
+    if (code == KO_E_INPUT && created && ko_consent_ask(&session->consent, NULL) == KO_OK) {
         (void)unlink(output->cube);
+    }
     ko_plan_free(plan);
     ko_plan_free(whole);
     ko_evaluation_free(&evaluation);

@@ -9,7 +9,7 @@
 #include "src/cli/session.h"
 
 /* Makes the evaluation cube at `path` complete: creates it, continues it (resume) or finds it
- * complete. */
+   complete. */
 KO_MUST_CHECK enum ko_code ko_step_evaluate(struct ko_session *session,
                                             const struct ko_inputs *inputs, const char *path,
                                             bool resume, struct ko_error *err);

@@ -26,13 +26,16 @@ static bool is_an_echo(int number)
 static void on_signal(int number)
 {
     signalled = 1;
-    if (number != SIGTERM && number != SIGINT)
+    if (number != SIGTERM && number != SIGINT) {
         return;
+    }
     /* Whatever the process is at, it may not come back from it. */
-    if (interrupted && !is_an_echo(number))
+    if (interrupted && !is_an_echo(number)) {
         _exit(128 + number);
-    if (!interrupted)
+    }
+    if (!interrupted) {
         clock_gettime(CLOCK_MONOTONIC, &interrupted_at);
+    }
     interrupted = 1;
 }
 
@@ -42,8 +45,9 @@ static void mask(int how)
 {
     sigset_t set;
     sigemptyset(&set);
-    for (size_t k = 0; k < sizeof numbers / sizeof numbers[0]; k++)
+    for (size_t k = 0; k < sizeof numbers / sizeof numbers[0]; k++) {
         sigaddset(&set, numbers[k]);
+    }
     sigprocmask(how, &set, NULL);
 }
 
@@ -61,10 +65,12 @@ void ko_stop_install(int64_t stop_at)
 {
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     sigemptyset(&action.sa_mask);
-    for (size_t k = 0; k < sizeof numbers / sizeof numbers[0]; k++)
+    for (size_t k = 0; k < sizeof numbers / sizeof numbers[0]; k++) {
         sigaddset(&action.sa_mask, numbers[k]);
-    for (size_t k = 0; k < sizeof numbers / sizeof numbers[0]; k++)
+    }
+    for (size_t k = 0; k < sizeof numbers / sizeof numbers[0]; k++) {
         sigaction(numbers[k], &action, NULL);
+    }
     stop_time = stop_at;
     ko_stop_release();
 }

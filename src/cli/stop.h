@@ -1,5 +1,5 @@
 /* The polite stop: TERM, INT and USR1, and --stop-at. A second INT or TERM ends the
- * process at once, wherever it is. */
+   process at once, wherever it is. */
 #ifndef KO_CLI_STOP_H
 #define KO_CLI_STOP_H
 

@@ -6,8 +6,9 @@
    difference of two large logarithms would lose its digits. */
 static double log_gamma_step(double a)
 {
-    if (a < 25)
+    if (a < 25) {
         return log(tgamma(a + 0.5) / tgamma(a));
+    }
     const double x = 1 / a, square = x * x;
     return 0.5 * log(a) -
            x * (1.0 / 8 - square * (1.0 / 192 - square * (1.0 / 640 - square * 17 / 14336)));
@@ -36,8 +37,9 @@ static double beta_fraction(double x, double a, double b)
         c = fabs(c) < least ? least : c;
         const double step = d * c;
         h *= step;
-        if (fabs(step - 1) < 1e-16)
+        if (fabs(step - 1) < 1e-16) {
             break;
+        }
     }
     return h;
 }
@@ -45,26 +47,31 @@ static double beta_fraction(double x, double a, double b)
 /* p = I_x(df / 2, 1 / 2) at x = df / (df + t^2), or one minus I_{1 - x}(1 / 2, df / 2). */
 double ko_student_p(double t, double df)
 {
-    if (isnan(t) || !(df > 0) || !isfinite(df))
+    if (isnan(t) || !(df > 0) || !isfinite(df)) {
         return NAN;
-    if (isinf(t))
+    }
+    if (isinf(t)) {
         return 0;
+    }
     const double a = df / 2, b = 0.5, square = t * t / df;
     const double x = 1 / (1 + square), rest = square / (1 + square);
-    if (!(rest > 0))
+    if (!(rest > 0)) {
         return 1;
+    }
     /* x^a (1 - x)^b / B(a, b), B(a, 1/2) = Gamma(a) sqrt(pi) / Gamma(a + 1/2) */
     const double front =
         exp(log_gamma_step(a) - 0.5 * log(acos(-1.0)) - a * log1p(square) + b * log(rest));
-    if (x < (a + 1) / (a + b + 2))
+    if (x < (a + 1) / (a + b + 2)) {
         return front * beta_fraction(x, a, b) / a;
+    }
     return 1 - front * beta_fraction(rest, b, a) / b;
 }
 
 double ko_student_point(double p, double df)
 {
-    if (!(p > 0) || !(p <= 1) || !(df > 0) || !isfinite(df))
+    if (!(p > 0) || !(p <= 1) || !(df > 0) || !isfinite(df)) {
         return NAN;
+    }
     double low = 0, high = 1;
     while (isfinite(high) && ko_student_p(high, df) > p) {
         low = high;
@@ -72,11 +79,13 @@ double ko_student_point(double p, double df)
     }
     for (;;) {
         const double middle = low + (high - low) / 2;
-        if (!(middle > low) || !(middle < high))
+        if (!(middle > low) || !(middle < high)) {
             return middle;
-        if (ko_student_p(middle, df) > p)
+        }
+        if (ko_student_p(middle, df) > p) {
             low = middle;
-        else
+        } else {
             high = middle;
+        }
     }
 }

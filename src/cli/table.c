@@ -9,18 +9,21 @@ void ko_pad(struct ko_text *out, const char *text, size_t width, bool right)
 {
     const size_t n = ko_display_width(text);
     const int blanks = n < width ? (int)(width - n) : 0;
-    if (right)
+    if (right) {
         ko_text_add(out, "%*s%s", blanks, "", text);
-    else
+    } else {
         ko_text_add(out, "%s%*s", text, blanks, "");
+    }
 }
 
 bool ko_color_wanted(const char *wanted, FILE *stream)
 {
-    if (wanted && strcmp(wanted, "always") == 0)
+    if (wanted && strcmp(wanted, "always") == 0) {
         return true;
-    if (wanted && strcmp(wanted, "never") == 0)
+    }
+    if (wanted && strcmp(wanted, "never") == 0) {
         return false;
+    }
     const char *term = getenv("TERM"), *refused = getenv("NO_COLOR");
     /* The stream of a command's results has no descriptor of its own. */
     const int file = fileno(stream) < 0 ? STDOUT_FILENO : fileno(stream);
@@ -42,10 +45,12 @@ void ko_table_add(struct ko_table *table, const char *format, ...)
             va_end(args);
         }
     }
-    if (n < 0 || !text || ko_strings_add(&table->cell, text, NULL) != KO_OK)
+    if (n < 0 || !text || ko_strings_add(&table->cell, text, NULL) != KO_OK) {
         table->failed = true;
-    if (text != buffer)
+    }
+    if (text != buffer) {
         free(text);
+    }
 }
 
 static size_t column_width(const struct ko_table *table, size_t column)
@@ -60,14 +65,16 @@ static size_t column_width(const struct ko_table *table, size_t column)
 
 static void trim_end(struct ko_text *out)
 {
-    while (out->n > 0 && out->data[out->n - 1] == ' ')
+    while (out->n > 0 && out->data[out->n - 1] == ' ') {
         out->data[--out->n] = '\0';
+    }
 }
 
 void ko_table_print(struct ko_table *table, int indent, struct ko_text *out)
 {
-    if (table->failed)
+    if (table->failed) {
         out->failed = true;
+    }
     for (size_t row = 0; !out->failed && row + table->n_columns <= table->cell.n;
          row += table->n_columns) {
         ko_text_add(out, "%*s", indent, "");

@@ -19,10 +19,12 @@ static enum ko_code list_sets(const struct ko_plan *plan, struct ko_strings *out
         const struct ko_route *route = &plan->route[r].route;
         const bool later = route->kind == KO_ROUTE_LATER || route->kind == KO_ROUTE_LATER_EACH;
         const bool each = route->kind == KO_ROUTE_EACH || route->kind == KO_ROUTE_LATER_EACH;
-        if (!later)
+        if (!later) {
             code = ko_strings_intern(out, route->target, NULL, err);
-        if (code == KO_OK && !each)
+        }
+        if (code == KO_OK && !each) {
             code = ko_strings_intern(out, route->source, NULL, err);
+        }
     }
     return code;
 }
@@ -31,14 +33,17 @@ static enum ko_code list_sets(const struct ko_plan *plan, struct ko_strings *out
 static enum ko_code add_piece(struct ko_strings *out, const char *piece, struct ko_error *err)
 {
     struct ko_text text = {0};
-    for (const char *c = piece; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+    for (const char *c = piece; *c; c++) {
+        if ((unsigned char)*c < 0x20 || *c == 0x7f) {
             ko_text_add(&text, "\\x%02x", (unsigned)*c);
-        else
+        } else {
             ko_text_add_bytes(&text, c, 1);
+        }
+    }
     enum ko_code code = ko_text_check(&text, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_strings_add(out, ko_text_str(&text), err);
+    }
     ko_text_free(&text);
     return code;
 }
@@ -58,12 +63,14 @@ enum ko_code ko_token_grid_of(const struct ko_plan *plan, const struct ko_prompt
         grid.member = ko_new(grid.set.n * n_tokens, 1, err);
         code = grid.member ? KO_OK : KO_E_MEMORY;
     }
-    for (size_t s = 0; code == KO_OK && s < grid.set.n; s++)
+    for (size_t s = 0; code == KO_OK && s < grid.set.n; s++) {
         code = ko_token_set_eval(grid.set.item[s], prompt, grid.member + s * n_tokens, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         *out = grid;
-    else
+    } else {
         ko_token_grid_free(&grid);
+    }
     return code;
 }
 
@@ -76,7 +83,7 @@ void ko_token_grid_free(struct ko_token_grid *grid)
 }
 
 /* ----------------------------------------------------------------------------------------------
- * printing */
+   printing */
 
 struct printer {
     const struct ko_token_grid *grid;
@@ -89,8 +96,9 @@ struct printer {
 static int32_t n_sets(const struct ko_token_grid *grid, int32_t position)
 {
     int32_t n = 0;
-    for (size_t s = 0; s < grid->set.n; s++)
+    for (size_t s = 0; s < grid->set.n; s++) {
         n += grid->member[s * (size_t)grid->n_tokens + (size_t)position];
+    }
     return n;
 }
 
@@ -111,8 +119,9 @@ static void begin_line(const struct printer *printer, const char *label)
 static void end_line(const struct printer *printer)
 {
     struct ko_text *out = printer->out;
-    while (out->n > 0 && out->data[out->n - 1] == ' ')
+    while (out->n > 0 && out->data[out->n - 1] == ' ') {
         out->data[--out->n] = '\0';
+    }
     ko_text_add(out, "\n");
 }
 
@@ -136,14 +145,17 @@ static void print_pieces(const struct printer *printer)
     for (int32_t k = printer->first; k < printer->last; k++) {
         const int32_t n = n_sets(grid, k);
         size_t s = 0;
-        while (n > 0 && !grid->member[s * (size_t)grid->n_tokens + (size_t)k])
+        while (n > 0 && !grid->member[s * (size_t)grid->n_tokens + (size_t)k]) {
             s++;
+        }
         ko_text_add(printer->out, " ");
-        if (printer->color && n > 0)
+        if (printer->color && n > 0) {
             ko_text_add(printer->out, "\x1b[30;%d%sm", colors[s % N_COLORS], n > 1 ? ";4" : "");
+        }
         ko_text_add(printer->out, "%s", grid->piece.item[k]);
-        if (printer->color && n > 0)
+        if (printer->color && n > 0) {
             ko_text_add(printer->out, "\x1b[0m");
+        }
         ko_pad(printer->out, "", cell_width(grid, k) - ko_display_width(grid->piece.item[k]),
                false);
     }
@@ -154,16 +166,19 @@ static void print_set(const struct printer *printer, size_t set)
 {
     const struct ko_token_grid *grid = printer->grid;
     begin_line(printer, grid->set.item[set]);
-    if (!memchr(grid->member + set * (size_t)grid->n_tokens, 1, (size_t)grid->n_tokens))
+    if (!memchr(grid->member + set * (size_t)grid->n_tokens, 1, (size_t)grid->n_tokens)) {
         ko_text_add(printer->out, " (empty)");
+    }
     for (int32_t k = printer->first; k < printer->last; k++) {
         const bool member = grid->member[set * (size_t)grid->n_tokens + (size_t)k] != 0;
         const size_t width = cell_width(grid, k);
         ko_text_add(printer->out, " ");
-        if (member && printer->color)
+        if (member && printer->color) {
             ko_text_add(printer->out, "\x1b[%dm%*s\x1b[0m", colors[set % N_COLORS], (int)width, "");
-        for (size_t c = 0; c < width && !(member && printer->color); c++)
+        }
+        for (size_t c = 0; c < width && !(member && printer->color); c++) {
             ko_text_add(printer->out, member ? "#" : " ");
+        }
     }
     end_line(printer);
 }
@@ -171,16 +186,19 @@ static void print_set(const struct printer *printer, size_t set)
 static void print_overlaps(const struct printer *printer)
 {
     bool any = false;
-    for (int32_t k = printer->first; k < printer->last; k++)
+    for (int32_t k = printer->first; k < printer->last; k++) {
         any = any || n_sets(printer->grid, k) > 1;
-    if (!any)
+    }
+    if (!any) {
         return;
+    }
     begin_line(printer, "in N sets");
     for (int32_t k = printer->first; k < printer->last; k++) {
         char number[16] = "";
         const int32_t n = n_sets(printer->grid, k);
-        if (n > 1)
+        if (n > 1) {
             (void)snprintf(number, sizeof number, "%d", n);
+        }
         ko_text_add(printer->out, " ");
         ko_pad(printer->out, number, cell_width(printer->grid, k), false);
     }
@@ -199,14 +217,15 @@ void ko_token_grid_print(const struct ko_token_grid *grid, bool color, int width
     while (printer.first < grid->n_tokens) {
         size_t used = INDENT + printer.label_width;
         printer.last = printer.first;
-        do
+        do {
             used += 1 + cell_width(grid, printer.last++);
-        while (printer.last < grid->n_tokens &&
-               used + 1 + cell_width(grid, printer.last) <= (size_t)width);
+        } while (printer.last < grid->n_tokens &&
+                 used + 1 + cell_width(grid, printer.last) <= (size_t)width);
         print_positions(&printer);
         print_pieces(&printer);
-        for (size_t s = 0; s < grid->set.n; s++)
+        for (size_t s = 0; s < grid->set.n; s++) {
             print_set(&printer, s);
+        }
         print_overlaps(&printer);
         printer.first = printer.last;
     }

@@ -54,11 +54,13 @@ static void print_cell(struct ko_cli *cli, const struct ko_verification *v, int6
     const struct ko_sampled *c = &v->cell[k];
     const struct ko_cube_axes *axes = v->axes;
     char position[32] = "", foil[96] = "";
-    if (c->heat)
+    if (c->heat) {
         snprintf(position, sizeof position, " source %d", c->source_position);
-    if (!isnan(c->foil_logprob) || !isnan(v->again[k].foil_logprob))
+    }
+    if (!isnan(c->foil_logprob) || !isnan(v->again[k].foil_logprob)) {
         snprintf(foil, sizeof foil, "; foil logprob %.6f, recomputed %.6f", c->foil_logprob,
                  (double)v->again[k].foil_logprob);
+    }
     fprintf(cli->out,
             "  %s prompt %s %s%s %s size %d start %d: logprob %.6f, recomputed %.6f; kl %.3e, "
             "recomputed %.3e; prob %.3e%s; rank %d, recomputed %d; first token %d, recomputed %d\n",
@@ -72,24 +74,27 @@ static void print_cell(struct ko_cli *cli, const struct ko_verification *v, int6
 }
 
 /* The worst cells by name: those that disagree, or, where there are none, those whose rank or first
- * token differs. */
+   token differs. */
 static enum ko_code print_worst(struct ko_cli *cli, const struct ko_verification *v, bool any_bad,
                                 struct ko_error *err)
 {
     uint8_t *shown = ko_new((size_t)v->n_cells, 1, err);
-    if (!shown)
+    if (!shown) {
         return KO_E_MEMORY;
+    }
     for (int n = 0; n < N_WORST; n++) {
         int64_t worst = -1;
         for (int64_t k = 0; k < v->n_cells; k++) {
             const bool ids_differ = v->cell[k].target_rank != v->again[k].target_rank ||
                                     v->cell[k].top1_id != v->again[k].top1_id;
             const bool listed = any_bad ? !agrees(v, k) : ids_differ;
-            if (listed && !shown[k] && (worst < 0 || difference(v, k) > difference(v, worst)))
+            if (listed && !shown[k] && (worst < 0 || difference(v, k) > difference(v, worst))) {
                 worst = k;
+            }
         }
-        if (worst < 0)
+        if (worst < 0) {
             break;
+        }
         print_cell(cli, v, worst);
         shown[worst] = 1;
     }

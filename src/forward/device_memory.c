@@ -54,10 +54,11 @@ static int32_t most_rows(const struct ko_device_model *model, int32_t rows, doub
     int32_t fits = 0, too_many = rows;
     while (too_many - fits > 1) {
         const int32_t middle = fits + (too_many - fits) / 2;
-        if (total_of(model, middle) <= available)
+        if (total_of(model, middle) <= available) {
             fits = middle;
-        else
+        } else {
             too_many = middle;
+        }
     }
     return fits;
 }
@@ -68,21 +69,24 @@ enum ko_code ko_device_memory_check(const struct ko_device_model *model, int32_t
     const double needed = total_of(model, max_rows);
     int32_t smallest = 0;
     char need[32], has[32], least[32];
-    if (needed <= available)
+    if (needed <= available) {
         return KO_OK;
+    }
     const enum ko_code code =
         ko_batches_smallest_budget(model->plan, model->plan_model, &smallest, err);
-    if (code != KO_OK)
+    if (code != KO_OK) {
         return code;
+    }
     int32_t fits = most_rows(model, max_rows, available);
     const int32_t round = fits / ROUND_ROWS * ROUND_ROWS;
     fits = round >= smallest && round > 0 ? round : fits;
     ko_bytes_human(needed, need);
     ko_bytes_human(available, has);
-    if (fits >= smallest && fits > 0)
+    if (fits >= smallest && fits > 0) {
         return ko_fail(err, KO_E_INPUT,
                        "row-budget: %d rows of %s need %s, %s has %s, choose --row-budget %d",
                        max_rows, model->model->name, need, device, has, fits);
+    }
     return ko_fail(
         err, KO_E_INPUT,
         "row-budget: %s does not fit: its smallest row budget for these prompts, %d, needs "

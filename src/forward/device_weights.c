@@ -10,12 +10,14 @@ static enum ko_code allocate(struct ko_device_weights *weights, struct ko_error 
     struct ko_arena *arena = &weights->arena;
     enum ko_code code =
         weights->k->alloc(weights->be, model->value_floats * sizeof(float), &weights->values, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code =
             weights->k->alloc(weights->be, model->matrix_elements * ko_element_bytes(arena->type),
                               &weights->matrices, err);
-    if (code != KO_OK)
+    }
+    if (code != KO_OK) {
         return ko_fail_in(err, "%s: weights", model->name);
+    }
     arena->values = weights->values;
     arena->matrices = weights->matrices;
     arena->host_values = weights->host;
@@ -30,27 +32,31 @@ enum ko_code ko_device_weights_new(const struct ko_model *model, const struct ko
     const size_t n = k->own_memory ? model->value_floats : ko_model_floats(model);
     enum ko_code code = KO_OK;
     weights.host = ko_new(n, sizeof *weights.host, err);
-    if (!weights.host)
+    if (!weights.host) {
         return KO_E_MEMORY;
+    }
     if (k->own_memory) {
         weights.arena.type = k->matrix_type(precision);
         code = allocate(&weights, err);
     } else {
         weights.arena = ko_model_host_arena(model, weights.host);
     }
-    if (code != KO_OK)
+    if (code != KO_OK) {
         ko_device_weights_free(&weights);
-    else
+    } else {
         *out = weights;
+    }
     return code;
 }
 
 void ko_device_weights_free(struct ko_device_weights *weights)
 {
-    if (weights->values)
+    if (weights->values) {
         weights->k->release(weights->be, weights->values);
-    if (weights->matrices)
+    }
+    if (weights->matrices) {
         weights->k->release(weights->be, weights->matrices);
+    }
     free(weights->host);
     *weights = (struct ko_device_weights){0};
 }
@@ -90,8 +96,9 @@ enum ko_code ko_device_weights_load(struct ko_device_weights *weights,
                                     const struct ko_checkpoint *checkpoint, uint64_t *hash,
                                     struct ko_error *err)
 {
-    if (weights->k->own_memory)
+    if (weights->k->own_memory) {
         return ko_device_weights_load_part(weights, checkpoint, 0, 1, hash, err);
+    }
     return ko_model_load(weights->model, checkpoint, 0, 1, weights->host, hash, err);
 }
 

@@ -14,18 +14,22 @@ static enum ko_code allocate_workspace(struct ko_engine *engine, struct ko_error
     void *memory = NULL;
     for (int32_t b = -1; b < KO_N_BUFFERS; b++) {
         const int32_t width = b < 0 ? pass->model->shape.d_model : widths[b];
-        if (width == 0)
+        if (width == 0) {
             continue;
+        }
         enum ko_code code = ko_multiply((size_t)engine->max_rows, (size_t)width * sizeof(float),
                                         &bytes, "the workspace", err);
-        if (code == KO_OK)
+        if (code == KO_OK) {
             code = pass->k->alloc(pass->be, bytes, &memory, err);
-        if (code != KO_OK)
+        }
+        if (code != KO_OK) {
             return ko_fail_in(err, "%s: workspace of %d rows", pass->model->name, engine->max_rows);
-        if (b < 0)
+        }
+        if (b < 0) {
             pass->x = memory;
-        else
+        } else {
             pass->buffer[b] = memory;
+        }
     }
     return KO_OK;
 }
@@ -40,13 +44,15 @@ struct ko_limits ko_engine_limits(const struct ko_plan *plan, int32_t plan_model
     limits.n_groups = sizes.n_groups;
     for (int32_t f = 0; f < plan->n_facts; f++) {
         const struct ko_prompt *prompt = ko_plan_prompt(plan, plan_model, f);
-        if (prompt->reason == KO_RUNNABLE && prompt->n_tokens > limits.max_tokens)
+        if (prompt->reason == KO_RUNNABLE && prompt->n_tokens > limits.max_tokens) {
             limits.max_tokens = prompt->n_tokens;
+        }
     }
     for (size_t w = 0; w < model->n_weights; w++) {
         const struct ko_weight *weight = &model->weights[w];
-        if (!weight->matrix)
+        if (!weight->matrix) {
             continue;
+        }
         const int32_t n_in = (int32_t)weight->shape[weight->in_first ? 0 : 1];
         limits.max_in = n_in > limits.max_in ? n_in : limits.max_in;
     }
@@ -59,8 +65,9 @@ enum ko_code ko_engine_new(const struct ko_plan *plan, int32_t plan_model,
                            int32_t max_rows, struct ko_engine **out, struct ko_error *err)
 {
     struct ko_engine *engine = ko_new(1, sizeof *engine, err);
-    if (!engine)
+    if (!engine) {
         return KO_E_MEMORY;
+    }
     engine->plan = plan;
     engine->plan_model = plan_model;
     engine->max_rows = max_rows;
@@ -75,10 +82,12 @@ enum ko_code ko_engine_new(const struct ko_plan *plan, int32_t plan_model,
         const struct ko_limits limits = ko_engine_limits(plan, plan_model, model, max_rows);
         code = kernels->reserve(be, &limits, err);
     }
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_engine_make_masks(engine, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = allocate_workspace(engine, err);
+    }
     if (code != KO_OK) {
         ko_engine_free(engine);
         return code;
@@ -89,12 +98,14 @@ enum ko_code ko_engine_new(const struct ko_plan *plan, int32_t plan_model,
 
 void ko_engine_free(struct ko_engine *engine)
 {
-    if (!engine)
+    if (!engine) {
         return;
+    }
     const struct ko_pass *pass = &engine->pass;
     pass->k->release(pass->be, pass->x);
-    for (int32_t b = 0; b < KO_N_BUFFERS; b++)
+    for (int32_t b = 0; b < KO_N_BUFFERS; b++) {
         pass->k->release(pass->be, pass->buffer[b]);
+    }
     pass->k->release(pass->be, (void *)(uintptr_t)pass->masks);
     pass->k->release(pass->be, (void *)(uintptr_t)pass->conv_masks);
     free(engine->class_mask);
@@ -105,12 +116,14 @@ void ko_engine_free(struct ko_engine *engine)
 static enum ko_code check_finite(const struct ko_engine *engine, const struct ko_row_set *set,
                                  const struct ko_wave *wave, struct ko_error *err)
 {
-    for (int32_t k = 0; k < set->n_last; k++)
-        if (!isfinite(engine->metrics[k].logprob) || !isfinite(engine->metrics[k].kl))
+    for (int32_t k = 0; k < set->n_last; k++) {
+        if (!isfinite(engine->metrics[k].logprob) || !isfinite(engine->metrics[k].kl)) {
             return ko_fail(err, KO_E_FAILED,
                            "%s: prompt '%s': the distribution over the vocabulary is not finite",
                            engine->pass.model->name,
                            engine->plan->fact[wave->fact[set->clean[k]]].id);
+        }
+    }
     return KO_OK;
 }
 
@@ -126,8 +139,9 @@ static void take_results(const struct ko_engine *engine, const struct ko_wave *w
 {
     for (int32_t p = 0; p < wave->n_prompts; p++) {
         records[p].clean = engine->metrics[p];
-        if (!is_finite(&records[p].clean))
+        if (!is_finite(&records[p].clean)) {
             records[p].failure = KO_FAILED_NOT_FINITE;
+        }
     }
     for (int64_t c = 0; c < wave->n_cells; c++) {
         const struct ko_wave_cell *cell = &wave->cell[c];
@@ -148,10 +162,12 @@ static enum ko_code run_wave(struct ko_engine *engine, const struct ko_wave *wav
     const struct ko_class_table classes = {engine->class_mask};
     struct ko_row_set set = {0};
     enum ko_code code = ko_row_set_build(engine->plan, wave, &classes, &set, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_engine_pass(engine, &set, stop, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         take_results(engine, wave, records);
+    }
     ko_row_set_free(&set);
     return code;
 }
@@ -164,8 +180,9 @@ enum ko_code ko_engine_run(struct ko_engine *engine, const struct ko_batch *batc
     int32_t n_new = 0;
     while (n_new < batch->n_facts) {
         code = ko_record_new(engine->plan, batch->model, batch->fact[n_new], &records[n_new], err);
-        if (code != KO_OK)
+        if (code != KO_OK) {
             break;
+        }
         n_new++;
     }
     for (int32_t w = 0; code == KO_OK && w < batch->n_waves; w++) {
@@ -173,17 +190,19 @@ enum ko_code ko_engine_run(struct ko_engine *engine, const struct ko_batch *batc
         engine->share_of_wave = 1.0 / batch->n_waves; /* each is filled with rows */
         engine->share_before = w * engine->share_of_wave;
         code = ko_wave_build(engine->plan, batch, w, &wave, err);
-        if (code == KO_OK)
+        if (code == KO_OK) {
             code = run_wave(engine, &wave, stop, records, err);
+        }
         ko_wave_free(&wave);
     }
     for (int32_t k = 0; k < n_new; k++) {
-        if (code != KO_OK)
+        if (code != KO_OK) {
             ko_record_free(&records[k]);
-        else if (!is_finite(&records[k].clean))
+        } else if (!is_finite(&records[k].clean)) {
             ko_record_fail(&records[k], KO_FAILED_NOT_FINITE);
-        else if (records[k].failure != KO_NOT_FAILED)
+        } else if (records[k].failure != KO_NOT_FAILED) {
             ko_record_clear_failed(&records[k]);
+        }
     }
     return code;
 }
@@ -215,14 +234,18 @@ enum ko_code ko_engine_run_cell(struct ko_engine *engine, int32_t fact, int32_t 
     enum ko_code code =
         ko_route_edges(&plan->route[route].route, ko_plan_prompt(plan, engine->plan_model, fact),
                        source_position, model->reach, &edges, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_row_set_build_full(plan, &wave, &classes, &set, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_engine_pass(engine, &set, NULL, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = check_finite(engine, &set, &wave, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         *out = engine->metrics[1];
+    }
     ko_row_set_free(&set);
     ko_edges_free(&edges);
     return code;

@@ -22,12 +22,12 @@ struct ko_engine {
 };
 
 /* All layers over the wave of `set`, then the metrics of its last rows into engine->metrics
- * [set->n_last]. */
+   [set->n_last]. */
 KO_MUST_CHECK enum ko_code ko_engine_pass(struct ko_engine *engine, const struct ko_row_set *set,
                                           const struct ko_stop *stop, struct ko_error *err);
 
 /* Feature masks of the plan's classes for this model, from the decay norms of the arena, into
- * backend memory. */
+   backend memory. */
 KO_MUST_CHECK enum ko_code ko_engine_make_masks(struct ko_engine *engine, struct ko_error *err);
 
 #endif

@@ -29,15 +29,17 @@ static enum ko_code fill_masks(const struct ko_engine *engine, const double *nor
     const size_t F = (size_t)featured->size.n_features;
     const size_t channels = (size_t)featured->size.conv_channels;
     for (int32_t c = 0; c < plan->n_features; c++) {
-        if (engine->class_mask[c] < 0)
+        if (engine->class_mask[c] < 0) {
             continue;
+        }
         for (int32_t l = 0; l < n_layers; l++) {
             const size_t at = (size_t)engine->class_mask[c] * (size_t)n_layers + (size_t)l;
             uint8_t *mask = masks + at * F;
             const enum ko_code code =
                 ko_feature_mask(&plan->feature[c], norm + (size_t)l * F, (int32_t)F, l, mask, err);
-            if (code != KO_OK)
+            if (code != KO_OK) {
                 return code;
+            }
             if (featured->kind->conv_mask) {
                 featured->kind->conv_mask(featured, mask, conv + at * channels);
             }
@@ -62,8 +64,9 @@ enum ko_code ko_engine_make_masks(struct ko_engine *engine, struct ko_error *err
 {
     const struct ko_model *model = engine->pass.model;
     engine->n_masks = number_masks(engine);
-    if (engine->n_masks == 0)
+    if (engine->n_masks == 0) {
         return KO_OK;
+    }
     const struct ko_sizes *size = &ko_model_featured(model)->size;
     const size_t rows = (size_t)engine->n_masks * (size_t)model->shape.n_layers;
     const size_t n = rows * (size_t)size->n_features;
@@ -76,10 +79,12 @@ enum ko_code ko_engine_make_masks(struct ko_engine *engine, struct ko_error *err
         ko_model_decay_norms(model, engine->pass.arena.host_values, norm);
         code = fill_masks(engine, norm, masks, conv, err);
     }
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = put(engine, masks, n, &engine->pass.masks, err);
-    if (code == KO_OK && n_conv > 0)
+    }
+    if (code == KO_OK && n_conv > 0) {
         code = put(engine, conv, n_conv, &engine->pass.conv_masks, err);
+    }
     free(norm);
     free(masks);
     free(conv);

@@ -4,8 +4,9 @@
 
 static enum ko_code check_stop(const struct ko_stop *stop, struct ko_error *err)
 {
-    if (ko_stop_is_wanted(stop))
+    if (ko_stop_is_wanted(stop)) {
         return ko_fail(err, KO_E_STOPPED, "batch dropped: a stop was asked for");
+    }
     return KO_OK;
 }
 
@@ -13,8 +14,9 @@ static enum ko_code check_stop(const struct ko_stop *stop, struct ko_error *err)
 static enum ko_code leave(const struct ko_pass *pass, int32_t first, int32_t end,
                           struct ko_error *err)
 {
-    if (end == first)
+    if (end == first) {
         return KO_OK;
+    }
     const struct ko_branch_rows rows = {
         .x = pass->x, .d = pass->model->shape.d_model, .first = first, .n = end - first};
     return pass->k->branch_rows(pass->be, &rows, err);
@@ -47,8 +49,9 @@ static enum ko_code gather_last(const struct ko_engine *engine, const struct ko_
                                     .to = mixed,
                                     .ld_to = widths[1]};
     enum ko_code code = pass->k->gather(pass->be, &residual, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = pass->k->gather(pass->be, &mixer, err);
+    }
     *out = (struct stream){n, x, mixed};
     return code;
 }
@@ -142,18 +145,22 @@ enum ko_code ko_engine_pass(struct ko_engine *engine, const struct ko_row_set *s
 {
     struct ko_pass *pass = &engine->pass;
     const struct ko_model *model = pass->model;
-    if (set->rows.n_rows > engine->max_rows)
+    if (set->rows.n_rows > engine->max_rows) {
         return ko_fail(err, KO_E_FAILED, "%s: a wave of %d rows is beyond the workspace of %d rows",
                        model->name, set->rows.n_rows, engine->max_rows);
+    }
     pass->rows = &set->rows;
     float *x = NULL;
     enum ko_code code = pass->k->set_rows(pass->be, &set->rows, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = run_layers(engine, set, stop, &x, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_pass_final_norm(pass, set->n_last, x, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = check_stop(stop, err);
+    }
     if (code == KO_OK) {
         const struct ko_unembed unembed = {.n = set->n_last,
                                            .x = x,

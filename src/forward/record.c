@@ -24,17 +24,21 @@ enum ko_code ko_record_new(const struct ko_plan *plan, int32_t model, int32_t fa
         ko_record_free(&record);
         return KO_E_MEMORY;
     }
-    if (record.n_statuses)
+    if (record.n_statuses) {
         code = ko_plan_statuses(plan, model, fact, record.status, err);
+    }
     if (code != KO_OK) {
         ko_record_free(&record);
         return code;
     }
-    for (int64_t i = 0; i < record.n_values; i++)
+    for (int64_t i = 0; i < record.n_values; i++) {
         record.value[i] = no_cell;
-    for (int64_t i = 0; i < record.n_statuses; i++)
-        if (record.status[i] == KO_PENDING)
+    }
+    for (int64_t i = 0; i < record.n_statuses; i++) {
+        if (record.status[i] == KO_PENDING) {
             record.status[i] = KO_DONE;
+        }
+    }
     *out = record;
     return KO_OK;
 }
@@ -56,34 +60,40 @@ const char *ko_failure_sentence(enum ko_failure failure)
 void ko_record_clear_failed(struct ko_record *record)
 {
     const int64_t n_starts = record->n_statuses ? record->n_values / record->n_statuses : 0;
-    for (int64_t i = 0; n_starts > 0 && i < record->n_values; i++)
-        if (record->status[i / n_starts] == KO_CELL_FAILED)
+    for (int64_t i = 0; n_starts > 0 && i < record->n_values; i++) {
+        if (record->status[i / n_starts] == KO_CELL_FAILED) {
             record->value[i] = no_cell;
+        }
+    }
 }
 
 void ko_record_fail(struct ko_record *record, enum ko_failure failure)
 {
     record->failure = failure;
     record->clean = no_cell;
-    for (int64_t i = 0; i < record->n_statuses; i++)
-        if (record->status[i] == KO_DONE)
+    for (int64_t i = 0; i < record->n_statuses; i++) {
+        if (record->status[i] == KO_DONE) {
             record->status[i] = KO_CELL_FAILED;
+        }
+    }
     ko_record_clear_failed(record);
 }
 
 enum ko_code ko_record_check(const struct ko_plan *plan, const struct ko_record *record,
                              struct ko_error *err)
 {
-    if (record->failure == KO_NOT_FAILED)
+    if (record->failure == KO_NOT_FAILED) {
         return KO_OK;
+    }
     return ko_fail(err, KO_E_FAILED, "%s: prompt '%s': %s", plan->model[record->model].name,
                    plan->fact[record->fact].id, ko_failure_sentence(record->failure));
 }
 
 void ko_record_free(struct ko_record *record)
 {
-    if (!record)
+    if (!record) {
         return;
+    }
     free(record->value);
     free(record->status);
     free(record->taken);
@@ -94,8 +104,9 @@ int64_t ko_record_bytes(const struct ko_plan *plan)
 {
     int64_t bytes = (int64_t)sizeof(struct ko_record);
 
-    if (plan->kind == KO_PLAN_SWEEP)
+    if (plan->kind == KO_PLAN_SWEEP) {
         bytes +=
             ko_plan_n_values(plan) * (int64_t)sizeof(struct ko_metrics) + ko_plan_n_statuses(plan);
+    }
     return bytes;
 }

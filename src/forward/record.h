@@ -39,7 +39,7 @@ struct ko_record {
 };
 
 /* A record with every value NaN / -1, statuses as planned with pending ones set to KO_DONE. Free
- * with ko_record_free. */
+   with ko_record_free. */
 KO_MUST_CHECK enum ko_code ko_record_new(const struct ko_plan *plan, int32_t model, int32_t fact,
                                          struct ko_record *out, struct ko_error *err);
 void ko_record_free(struct ko_record *record); /* leaves {0} */

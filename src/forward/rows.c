@@ -22,8 +22,9 @@ static enum ko_code allocate(struct ko_row_set *set, int32_t n_rows, int32_t n_t
     set->edges = ko_new((size_t)wave->n_edges, sizeof *set->edges, err);
     set->last = ko_new(4 * (size_t)set->n_last, sizeof *set->last, err);
     if (!set->per_row || !set->token || !set->per_prompt || !set->per_layer || !set->branches ||
-        !set->edges || !set->last)
+        !set->edges || !set->last) {
         return err ? err->code : KO_E_MEMORY;
+    }
     set->clean = set->last + set->n_last;
     set->target = set->clean + set->n_last;
     set->foil = set->target + set->n_last;
@@ -73,8 +74,9 @@ static void lay_trunks(const struct ko_plan *plan, const struct ko_wave *wave,
         const struct ko_prompt *prompt = ko_plan_prompt(plan, wave->model, wave->fact[p]);
         set->per_prompt[p] = row;
         set->per_prompt[wave->n_prompts + p] = prompt->n_tokens;
-        if (prompt->n_tokens > set->rows.max_tokens)
+        if (prompt->n_tokens > set->rows.max_tokens) {
             set->rows.max_tokens = prompt->n_tokens;
+        }
         for (int32_t i = 0; i < prompt->n_tokens; i++, row++) {
             set->token[row] = prompt->token[i];
             a->position[row] = i;
@@ -125,15 +127,17 @@ static void count_layers(struct ko_row_set *set)
     struct ko_rows *rows = &set->rows;
     const int32_t n_layers = rows->n_layers;
     int32_t next = 0, active = rows->n_trunk_rows;
-    while (next < rows->n_branches && rows->branches[next].leaves_at < 0)
+    while (next < rows->n_branches && rows->branches[next].leaves_at < 0) {
         active += rows->branches[next++].n_rows;
+    }
     for (int32_t l = 0; l < n_layers; l++) {
         set->per_layer[l] = active;
         int32_t convolved = active;
         for (; next < rows->n_branches && rows->branches[next].leaves_at == l; next++) {
             active += rows->branches[next].n_rows;
-            if (rows->branches[next].conv)
+            if (rows->branches[next].conv) {
                 convolved = active;
+            }
         }
         set->per_layer[n_layers + l] = convolved;
         set->per_layer[2 * n_layers + l] = active;
@@ -163,11 +167,13 @@ static enum ko_code build(const struct ko_plan *plan, const struct ko_wave *wave
 {
     const int32_t n_layers = plan->model[wave->model].n_layers;
     int32_t n_trunk = 0;
-    for (int32_t p = 0; p < wave->n_prompts; p++)
+    for (int32_t p = 0; p < wave->n_prompts; p++) {
         n_trunk += ko_plan_prompt(plan, wave->model, wave->fact[p])->n_tokens;
+    }
     int32_t n_rows = n_trunk;
-    for (int32_t k = 0; k < wave->n_branches; k++)
+    for (int32_t k = 0; k < wave->n_branches; k++) {
         n_rows += branch_n_rows(plan, wave, k);
+    }
 
     struct ko_row_set set = {0};
     const enum ko_code code = allocate(&set, n_rows, n_trunk, wave, n_layers, err);
@@ -176,9 +182,10 @@ static enum ko_code build(const struct ko_plan *plan, const struct ko_wave *wave
         return code;
     }
     const struct row_arrays arrays = bind_arrays(&set, n_rows, n_trunk, wave, n_layers);
-    for (int32_t e = 0; e < wave->n_edges; e++)
+    for (int32_t e = 0; e < wave->n_edges; e++) {
         set.edges[e] = (struct ko_edge_set){wave->edges[e].later, wave->edges[e].target,
                                             wave->edges[e].source};
+    }
     lay_trunks(plan, wave, &set, &arrays);
     lay_branches(plan, wave, classes, full, &set, &arrays);
     count_layers(&set);
@@ -203,8 +210,9 @@ enum ko_code ko_row_set_build_full(const struct ko_plan *plan, const struct ko_w
 
 void ko_row_set_free(struct ko_row_set *set)
 {
-    if (!set)
+    if (!set) {
         return;
+    }
     free(set->per_row);
     free(set->token);
     free(set->per_prompt);

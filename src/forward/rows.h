@@ -33,7 +33,7 @@ KO_MUST_CHECK enum ko_code ko_row_set_build(const struct ko_plan *plan, const st
                                             const struct ko_class_table *classes,
                                             struct ko_row_set *out, struct ko_error *err);
 /* The same for one cell as a full forward pass: the wave's only branch starts at position 0, right
- * after the embedding. */
+   after the embedding. */
 KO_MUST_CHECK enum ko_code ko_row_set_build_full(const struct ko_plan *plan,
                                                  const struct ko_wave *wave,
                                                  const struct ko_class_table *classes,

@@ -43,7 +43,7 @@ KO_MUST_CHECK enum ko_code ko_config_only_words(const struct ko_model *model, js
                                                 const char *key, const char *const *supported,
                                                 size_t n, struct ko_error *err);
 /* bos_token_id: the default where absent, -1 where null or not in the vocabulary
- * (model->shape.vocabulary is read). */
+   (model->shape.vocabulary is read). */
 KO_MUST_CHECK enum ko_code ko_config_bos(const struct ko_model *model, json_object *config,
                                          int32_t fallback, int32_t *out, struct ko_error *err);
 
@@ -57,7 +57,7 @@ KO_MUST_CHECK enum ko_code ko_config_mamba(const struct ko_model *model, json_ob
                                            bool *tied, bool *bias, bool *conv_bias,
                                            struct ko_error *err);
 /* Two numbers from 0, the second no smaller than the first and perhaps infinite ("WHERE: KEY:
- * ..."). */
+   ..."). */
 KO_MUST_CHECK enum ko_code ko_config_range(const char *where, json_object *config, const char *key,
                                            double range[2], struct ko_error *err);
 

@@ -29,8 +29,9 @@ static enum ko_code fail_not_finite(const struct ko_model *model, const struct k
                                     struct ko_error *err)
 {
     int64_t i = 0;
-    while (i < n - 1 && isfinite(values[i]))
+    while (i < n - 1 && isfinite(values[i])) {
         i++;
+    }
     return ko_fail(err, KO_E_INPUT, "%s: %s: element %" PRId64 " is not finite", model->name,
                    weight->tensor, first + i);
 }
@@ -40,11 +41,13 @@ static enum ko_code check_exponentials(const struct ko_model *model, const struc
                                        int64_t first, int64_t n, const float *values,
                                        struct ko_error *err)
 {
-    for (int64_t i = 0; i < n; i++)
-        if (!isfinite((float)exp((double)values[i])))
+    for (int64_t i = 0; i < n; i++) {
+        if (!isfinite((float)exp((double)values[i]))) {
             return ko_fail(err, KO_E_INPUT,
                            "%s: %s: element %" PRId64 " is %g, whose exponential is not finite",
                            model->name, weight->tensor, first + i, (double)values[i]);
+        }
+    }
     return KO_OK;
 }
 
@@ -57,7 +60,7 @@ struct target {
 };
 
 /* Elements [first, first + n), at most a block. Values that stay as they are stored are converted
- * to their place; others by way of `block`. */
+   to their place; others by way of `block`. */
 static enum ko_code load_block(const struct ko_model *model, const struct ko_weight *weight,
                                const struct ko_tensor *tensor, int64_t first, int64_t n,
                                const struct target *target, struct ko_error *err)
@@ -66,12 +69,15 @@ static enum ko_code load_block(const struct ko_model *model, const struct ko_wei
     bool stored = weight->transform == KO_AS_STORED;
     float *values = stored ? to + first : target->block;
     enum ko_code code = KO_OK;
-    if (!ko_tensor_to_float(tensor, first, n, values))
+    if (!ko_tensor_to_float(tensor, first, n, values)) {
         return fail_not_finite(model, weight, first, n, values, err);
-    if (weight->transform == KO_NEG_EXP_TRANSPOSED)
+    }
+    if (weight->transform == KO_NEG_EXP_TRANSPOSED) {
         code = check_exponentials(model, weight, first, n, values, err);
-    if (!code && !stored)
+    }
+    if (code == KO_OK && !stored) {
         ko_weight_place(weight, first, n, values, to);
+    }
     return code;
 }
 
@@ -90,35 +96,41 @@ static enum ko_code load_weight(const struct ko_model *model, const struct ko_we
         for (int64_t first = held; first < end; first += BLOCK) {
             int64_t n = end - first < BLOCK ? end - first : BLOCK;
             XXH3_64bits_update(&state, data + (size_t)first * size, (size_t)n * size);
-            if (!sunk)
+            if (!sunk) {
                 code = load_block(model, weight, tensor, first, n, target, err);
-            if (code)
+            }
+            if (code != KO_OK) {
                 return code;
+            }
         }
         struct ko_tensor part = *tensor;
         part.data = data + (size_t)held * size;
         part.data_bytes = (size_t)(end - held) * size;
-        if (sunk)
+        if (sunk) {
             code =
                 target->sink->take(target->sink->context, weight->offset + (size_t)held,
                                    element_of(tensor->dtype), part.data, (size_t)(end - held), err);
+        }
         ko_tensor_release(&part);
-        if (code)
+        if (code != KO_OK) {
             return code;
-        if (ko_stop_is_wanted(model->load_stop))
+        }
+        if (ko_stop_is_wanted(model->load_stop)) {
             return ko_fail(err, KO_E_STOPPED, "%s: loading dropped: a stop was asked for",
                            model->name);
+        }
     }
     ko_tensor_release(tensor);
-    if (!ko_tensor_is_whole(tensor))
+    if (!ko_tensor_is_whole(tensor)) {
         return ko_fail(err, KO_E_INPUT, "%s: %s: the file became shorter while it was read",
                        model->name, weight->tensor);
+    }
     *hash = XXH3_64bits_digest(&state);
     return KO_OK;
 }
 
 /* The part that holds the element at `middle` of `all`: contiguous runs of about equal length, the
- * same on every rank. */
+   same on every rank. */
 static int32_t part_of(double middle, size_t all, int32_t n_parts)
 {
     int32_t part = (int32_t)(middle * n_parts / (double)all);
@@ -136,9 +148,11 @@ void ko_model_parts(const struct ko_model *model, int32_t n_parts, size_t *begin
 {
     for (int32_t part = n_parts; part >= 0; part--) {
         begin[part] = part < n_parts ? begin[part + 1] : model->matrix_elements;
-        for (size_t w = model->n_weights; w-- > 0;)
-            if (ko_weight_in_part(model, &model->weights[w], part, n_parts))
+        for (size_t w = model->n_weights; w-- > 0;) {
+            if (ko_weight_in_part(model, &model->weights[w], part, n_parts)) {
                 begin[part] = model->weights[w].offset;
+            }
+        }
     }
     begin[0] = 0;
 }
@@ -158,22 +172,26 @@ static enum ko_code load(const struct ko_model *model, const struct ko_checkpoin
 {
     enum ko_code code = KO_OK;
     target->block = ko_new(BLOCK, sizeof target->block[0], err);
-    if (!target->block)
+    if (!target->block) {
         return KO_E_MEMORY;
-    for (size_t w = 0; w < model->n_weights && !code; w++) {
+    }
+    for (size_t w = 0; w < model->n_weights && code == KO_OK; w++) {
         const struct ko_weight *weight = &model->weights[w];
         const bool wanted =
             target->matrices ? in_host_part(model, weight, part, n_parts)
                              : !weight->matrix || ko_weight_in_part(model, weight, part, n_parts);
-        if (!wanted)
+        if (!wanted) {
             continue;
+        }
         const struct ko_tensor *tensor = ko_checkpoint_find(checkpoint, weight->tensor);
         code = ko_weight_check(model, weight, tensor, err);
-        if (!code)
+        if (code == KO_OK) {
             code = load_weight(model, weight, tensor, target, &hash[w], err);
+        }
     }
-    if (!code && (part == 0 || !target->matrices))
+    if (code == KO_OK && (part == 0 || !target->matrices)) {
         ko_model_derive(model, target->values);
+    }
     free(target->block);
     return code;
 }
@@ -192,11 +210,13 @@ static enum ko_code fail_bad(const struct ko_model *model, int32_t part, int32_t
 {
     for (size_t w = 0; w < model->n_weights; w++) {
         const struct ko_weight *weight = &model->weights[w];
-        if (!ko_weight_in_part(model, weight, part, n_parts))
+        if (!ko_weight_in_part(model, weight, part, n_parts)) {
             continue;
-        if (bad < (int64_t)weight->n)
+        }
+        if (bad < (int64_t)weight->n) {
             return ko_fail(err, KO_E_INPUT, "%s: %s: element %" PRId64 " is not finite",
                            model->name, weight->tensor, bad);
+        }
         bad -= (int64_t)weight->n;
     }
     return ko_fail(err, KO_E_FAILED, "%s: a value is not finite, in no known tensor", model->name);
@@ -212,10 +232,11 @@ enum ko_code ko_model_load_apart(const struct ko_model *model,
     int64_t bad = -1;
     enum ko_code code = load(model, checkpoint, part, n_parts, &target, hash, err);
     /* After a failure too: the next count begins at 0. */
-    const enum ko_code ended = sink->end(sink->context, &bad, code ? &later : err);
-    if (!code)
+    const enum ko_code ended = sink->end(sink->context, &bad, code != KO_OK ? &later : err);
+    if (code == KO_OK) {
         code = ended;
-    return !code && bad >= 0 ? fail_bad(model, part, n_parts, bad, err) : code;
+    }
+    return code == KO_OK && bad >= 0 ? fail_bad(model, part, n_parts, bad, err) : code;
 }
 
 void ko_model_content_hash(const struct ko_model *model, const uint64_t *hash, char text[33])

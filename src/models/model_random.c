@@ -8,7 +8,7 @@
 enum { CHUNK = 1 << 14 };
 
 /* Uniform in (-1, 1), a function of key and index alone (the finaliser of splitmix64: Steele, Lea &
- * Flood 2014). */
+   Flood 2014). */
 static double uniform(uint64_t key, uint64_t index)
 {
     uint64_t z = key + (index + 1) * 0x9E3779B97F4A7C15u;
@@ -22,14 +22,18 @@ enum kind { KIND_MATRIX, KIND_CONV, KIND_DECAY, KIND_STEP_BIAS, KIND_BIAS, KIND_
 
 static enum kind kind_of(const struct ko_weight *weight)
 {
-    if (weight->transform == KO_NEG_EXP_TRANSPOSED || weight->transform == KO_DECAY_NORMS)
+    if (weight->transform == KO_NEG_EXP_TRANSPOSED || weight->transform == KO_DECAY_NORMS) {
         return KIND_DECAY;
-    if (weight->n_dims == 3)
+    }
+    if (weight->n_dims == 3) {
         return KIND_CONV;
-    if (weight->n_dims == 2)
+    }
+    if (weight->n_dims == 2) {
         return KIND_MATRIX;
-    if (ko_text_ends(weight->tensor, "dt_proj.bias") || ko_text_ends(weight->tensor, ".dt_bias"))
+    }
+    if (ko_text_ends(weight->tensor, "dt_proj.bias") || ko_text_ends(weight->tensor, ".dt_bias")) {
         return KIND_STEP_BIAS;
+    }
     return ko_text_ends(weight->tensor, ".bias") ? KIND_BIAS : KIND_GAIN;
 }
 
@@ -47,10 +51,11 @@ static struct law law_of(const struct ko_weight *weight, uint64_t seed)
     struct law law = {.kind = kind_of(weight),
                       .key = XXH3_64bits_withSeed(weight->tensor, strlen(weight->tensor), seed),
                       .columns = ko_weight_elements(weight) / weight->shape[0]};
-    if (law.kind == KIND_MATRIX)
+    if (law.kind == KIND_MATRIX) {
         law.scale = sqrt(6.0 / (double)(weight->shape[0] + weight->shape[1]));
-    else
+    } else {
         law.scale = sqrt(3.0 / (double)law.columns);
+    }
     return law;
 }
 
@@ -88,15 +93,17 @@ static enum ko_code fill(const struct ko_model *model, uint64_t seed, float *val
         const struct law law = law_of(weight, seed);
         float *to = weight->matrix ? matrices : values;
         int64_t total = to || sink ? ko_weight_elements(weight) : 0;
-        for (int64_t first = 0; first < total && !code; first += CHUNK) {
+        for (int64_t first = 0; first < total && code == KO_OK; first += CHUNK) {
             int64_t n = total - first < CHUNK ? total - first : CHUNK;
-            for (int64_t i = 0; i < n; i++)
+            for (int64_t i = 0; i < n; i++) {
                 chunk[i] = (float)value(&law, first + i);
-            if (to)
+            }
+            if (to) {
                 ko_weight_place(weight, first, n, chunk, to + weight->offset);
-            else
+            } else {
                 code = sink->take(sink->context, weight->offset + (size_t)first, KO_ELEMENT_F32,
                                   chunk, (size_t)n, err);
+            }
         }
     }
     ko_model_derive(model, values);
@@ -114,13 +121,16 @@ enum ko_code ko_model_fill_random_apart(const struct ko_model *model, uint64_t s
 {
     int64_t bad = -1;
     enum ko_code code = fill(model, seed, values, NULL, sink, err);
-    if (!sink)
+    if (!sink) {
         return code;
-    const enum ko_code ended = sink->end(sink->context, &bad, code ? NULL : err);
-    if (!code)
+    }
+    const enum ko_code ended = sink->end(sink->context, &bad, code != KO_OK ? NULL : err);
+    if (code == KO_OK) {
         code = ended;
-    if (!code && bad >= 0)
+    }
+    if (code == KO_OK && bad >= 0) {
         code = ko_fail(err, KO_E_FAILED, "%s: random element %lld is not finite", model->name,
                        (long long)bad);
+    }
     return code;
 }

@@ -98,8 +98,9 @@ static enum ko_code copy_size(struct reader *r, bool inner, const char *key, con
     *out = fallback;
     enum ko_code code =
         ko_json_int(inner ? r->ssm : r->from, key, 1, max, out, inner ? r->inner : r->top, r->err);
-    if (!code && to)
+    if (code == KO_OK && to) {
         put_int(r, to, *out);
+    }
     return code;
 }
 
@@ -109,8 +110,9 @@ static enum ko_code copy_bool(struct reader *r, bool inner, const char *key, con
     *out = fallback;
     enum ko_code code =
         ko_json_bool(inner ? r->ssm : r->from, key, out, inner ? r->inner : r->top, r->err);
-    if (!code && to)
+    if (code == KO_OK && to) {
         json_object_object_add(r->to, to, json_object_new_boolean(*out));
+    }
     return code;
 }
 
@@ -118,10 +120,11 @@ static enum ko_code only(struct reader *r, bool inner, const char *key, bool sup
 {
     bool value = supported;
     enum ko_code code = copy_bool(r, inner, key, NULL, supported, &value);
-    if (!code && value != supported)
+    if (code == KO_OK && value != supported) {
         code = ko_fail(r->err, KO_E_INPUT, "%s: %s: %s is not supported, only %s",
                        inner ? r->inner : r->top, key, value ? "true" : "false",
                        supported ? "true" : "false");
+    }
     return code;
 }
 
@@ -131,13 +134,15 @@ static enum ko_code choose_layer(struct reader *r)
 {
     r->layer = "Mamba1";
     enum ko_code code = ko_json_string(r->ssm, "layer", &r->layer, r->inner, r->err);
-    if (code)
+    if (code != KO_OK) {
         return code;
+    }
     bool second = strcmp(r->layer, "Mamba2") == 0;
-    if (!second && strcmp(r->layer, "Mamba1") != 0)
+    if (!second && strcmp(r->layer, "Mamba1") != 0) {
         return ko_fail(r->err, KO_E_INPUT,
                        "%s: layer: '%s' is not supported, only Mamba1 or Mamba2", r->inner,
                        r->layer);
+    }
     r->entry = second ? mamba2_entries : mamba1_entries;
     r->n = second ? N_MAMBA2 : N_MAMBA1;
     json_object_object_add(r->to, "model_type",
@@ -148,21 +153,25 @@ static enum ko_code choose_layer(struct reader *r)
 static enum ko_code refuse_unknown(struct reader *r)
 {
     const char *known[N_ENTRIES];
-    for (size_t i = 0; i < r->n; i++)
+    for (size_t i = 0; i < r->n; i++) {
         known[i] = r->entry[i].key;
-    if (!r->ssm)
+    }
+    if (!r->ssm) {
         return KO_OK;
+    }
     json_object_object_foreach(r->ssm, key, value)
     {
         bool found = false;
-        for (size_t i = 0; i < r->n && !found; i++)
+        for (size_t i = 0; i < r->n && !found; i++) {
             found = strcmp(known[i], key) == 0;
+        }
         const char *nearest = found ? NULL : ko_nearest(key, known, r->n);
         (void)value;
-        if (!found)
+        if (!found) {
             return ko_fail(r->err, KO_E_INPUT, "%s: %s: is no key of %s%s%s%s", r->inner, key,
                            r->layer, nearest ? ", did you mean '" : "", nearest ? nearest : "",
                            nearest ? "'?" : "");
+        }
     }
     return KO_OK;
 }
@@ -170,16 +179,17 @@ static enum ko_code refuse_unknown(struct reader *r)
 static enum ko_code copy_entries(struct reader *r)
 {
     enum ko_code code = KO_OK;
-    for (size_t i = 0; i < r->n && !code; i++) {
+    for (size_t i = 0; i < r->n && code == KO_OK; i++) {
         const struct entry *e = &r->entry[i];
         int64_t size = 0;
         bool truth = false;
-        if (e->use == USE_SIZE)
+        if (e->use == USE_SIZE) {
             code = copy_size(r, true, e->key, e->hugging_face, e->fallback, KO_MAX_WIDTH, &size);
-        else if (e->use == USE_BOOL)
+        } else if (e->use == USE_BOOL) {
             code = copy_bool(r, true, e->key, e->hugging_face, e->fallback != 0, &truth);
-        else if (e->use == USE_FALSE_ONLY || e->use == USE_TRUE_ONLY)
+        } else if (e->use == USE_FALSE_ONLY || e->use == USE_TRUE_ONLY) {
             code = only(r, true, e->key, e->use == USE_TRUE_ONLY);
+        }
     }
     return code;
 }
@@ -190,11 +200,13 @@ static enum ko_code copy_expand(struct reader *r, int64_t *inner)
     double expand = 2;
     enum ko_code code = ko_json_double(r->ssm, "expand", &expand, r->inner, r->err);
     double width = floor(expand * (double)r->d_model);
-    if (!code && !(width >= 1 && width <= KO_MAX_WIDTH))
+    if (code == KO_OK && !(width >= 1 && width <= KO_MAX_WIDTH)) {
         code = ko_fail(r->err, KO_E_INPUT, "%s: expand: %g times d_model is no width from 1 to %d",
                        r->inner, expand, KO_MAX_WIDTH);
-    if (code)
+    }
+    if (code != KO_OK) {
         return code;
+    }
     *inner = (int64_t)width;
     put_int(r, "intermediate_size", *inner);
     return KO_OK;
@@ -218,17 +230,21 @@ static enum ko_code copy_heads(struct reader *r, int64_t inner)
 {
     int64_t width = 64, d_ssm = inner;
     enum ko_code code = copy_size(r, true, "headdim", NULL, width, KO_MAX_WIDTH, &width);
-    if (!code && inner % width != 0)
+    if (code == KO_OK && inner % width != 0) {
         code = ko_fail(r->err, KO_E_INPUT, "%s: headdim: %lld does not divide the inner width %lld",
                        r->inner, (long long)width, (long long)inner);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = ko_json_int(r->ssm, "d_ssm", 1, KO_MAX_WIDTH, &d_ssm, r->inner, r->err);
-    if (!code && d_ssm != inner)
+    }
+    if (code == KO_OK && d_ssm != inner) {
         code = ko_fail(r->err, KO_E_INPUT,
                        "%s: d_ssm: %lld is not supported, only the inner width %lld", r->inner,
                        (long long)d_ssm, (long long)inner);
-    if (!code)
+    }
+    if (code == KO_OK) {
         put_int(r, "num_heads", inner / width);
+    }
     return code;
 }
 
@@ -236,8 +252,9 @@ static enum ko_code copy_limit(struct reader *r)
 {
     double limit[2] = {0, INFINITY};
     enum ko_code code = ko_config_range(r->inner, r->ssm, "dt_limit", limit, r->err);
-    if (code)
+    if (code != KO_OK) {
         return code;
+    }
     json_object *list = json_object_new_array();
     json_object_array_add(list, json_object_new_double(limit[0]));
     json_object_array_add(list, json_object_new_double(limit[1]));
@@ -249,18 +266,24 @@ static enum ko_code translate_ssm(struct reader *r)
 {
     int64_t inner = 0;
     enum ko_code code = choose_layer(r);
-    if (!code)
+    if (code == KO_OK) {
         code = refuse_unknown(r);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = copy_entries(r);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = copy_expand(r, &inner);
-    if (!code && r->n == N_MAMBA1)
+    }
+    if (code == KO_OK && r->n == N_MAMBA1) {
         return copy_rank(r);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = copy_heads(r, inner);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = copy_limit(r);
+    }
     return code;
 }
 
@@ -272,20 +295,23 @@ static enum ko_code refuse_hybrids(struct reader *r)
     json_object *layers = ko_json_get(r->from, "attn_layer_idx");
     int64_t d_intermediate = 0;
     if (layers &&
-        !(json_object_is_type(layers, json_type_array) && json_object_array_length(layers) == 0))
+        !(json_object_is_type(layers, json_type_array) && json_object_array_length(layers) == 0)) {
         return ko_fail(r->err, KO_E_INPUT,
                        "%s: attn_layer_idx: attention layers are not supported, only an empty "
                        "list, got %s",
                        r->top,
                        json_object_to_json_string_ext(layers, JSON_C_TO_STRING_NOSLASHESCAPE));
+    }
     enum ko_code code =
         ko_json_int(r->from, "d_intermediate", 0, INT32_MAX, &d_intermediate, r->top, r->err);
-    if (!code && d_intermediate > 0)
+    if (code == KO_OK && d_intermediate > 0) {
         code = ko_fail(r->err, KO_E_INPUT,
                        "%s: d_intermediate: MLPs are not supported, only 0, got %lld", r->top,
                        (long long)d_intermediate);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = only(r, false, "rms_norm", true);
+    }
     return code;
 }
 
@@ -294,16 +320,19 @@ static enum ko_code copy_vocabulary(struct reader *r)
 {
     int64_t words = 0, multiple = 0;
     enum ko_code code = copy_size(r, false, "vocab_size", NULL, 50277, KO_MAX_VOCABULARY, &words);
-    if (!code)
+    if (code == KO_OK) {
         code =
             copy_size(r, false, "pad_vocab_size_multiple", NULL, 8, KO_MAX_VOCABULARY, &multiple);
-    if (code)
+    }
+    if (code != KO_OK) {
         return code;
+    }
     int64_t padded = (words + multiple - 1) / multiple * multiple;
-    if (padded > KO_MAX_VOCABULARY)
+    if (padded > KO_MAX_VOCABULARY) {
         return ko_fail(r->err, KO_E_INPUT,
                        "%s: pad_vocab_size_multiple: %lld makes a vocabulary of %lld, beyond %d",
                        r->top, (long long)multiple, (long long)padded, KO_MAX_VOCABULARY);
+    }
     put_int(r, "vocab_size", padded);
     return KO_OK;
 }
@@ -314,20 +343,27 @@ static enum ko_code translate(struct reader *r)
     double eps = 1e-5;
     bool tied = true;
     enum ko_code code = refuse_hybrids(r);
-    if (!code)
+    if (code == KO_OK) {
         code = copy_size(r, false, "d_model", "hidden_size", 2560, KO_MAX_WIDTH, &r->d_model);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = copy_size(r, false, "n_layer", "num_hidden_layers", 64, KO_MAX_LAYERS, &layers);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = copy_vocabulary(r);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = copy_bool(r, false, "tie_embeddings", "tie_word_embeddings", true, &tied);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = ko_json_double(r->from, "norm_epsilon", &eps, r->top, r->err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = translate_ssm(r);
-    if (code)
+    }
+    if (code != KO_OK) {
         return code;
+    }
     json_object_object_add(r->to, "layer_norm_epsilon", json_object_new_double(eps));
     /* No BOS unless the file names one. */
     json_object_object_add(r->to, "bos_token_id",
@@ -339,19 +375,22 @@ enum ko_code ko_config_from_original(const char *name, json_object *config, json
                                      struct ko_error *err)
 {
     json_object *ssm = ko_json_get(config, "ssm_cfg");
-    if (ssm && !json_object_is_type(ssm, json_type_object))
+    if (ssm && !json_object_is_type(ssm, json_type_object)) {
         return ko_fail(err, KO_E_INPUT, "%s: ssm_cfg: expected an object, got %s", name,
                        json_object_to_json_string_ext(ssm, JSON_C_TO_STRING_NOSLASHESCAPE));
+    }
     json_object *to = json_object_new_object();
-    if (!to)
+    if (!to) {
         return ko_fail(err, KO_E_MEMORY, "%s: out of memory for its configuration", name);
+    }
     struct reader r = {.from = config, .ssm = ssm, .to = to, .err = err};
     snprintf(r.top, sizeof r.top, "%s", name);
     snprintf(r.inner, sizeof r.inner, "%s: ssm_cfg", r.top);
     enum ko_code code = translate(&r);
-    if (code)
+    if (code != KO_OK) {
         json_object_put(to);
-    else
+    } else {
         *out = to;
+    }
     return code;
 }

@@ -11,9 +11,12 @@ const struct ko_family *const ko_families[] = {
 
 const struct ko_family *ko_family_find(const char *model_type)
 {
-    for (size_t f = 0; ko_families[f]; f++)
-        for (size_t i = 0; ko_families[f]->model_types[i]; i++)
-            if (strcmp(ko_families[f]->model_types[i], model_type) == 0)
+    for (size_t f = 0; ko_families[f]; f++) {
+        for (size_t i = 0; ko_families[f]->model_types[i]; i++) {
+            if (strcmp(ko_families[f]->model_types[i], model_type) == 0) {
                 return ko_families[f];
+            }
+        }
+    }
     return NULL;
 }

@@ -68,9 +68,11 @@ enum { N_SHAPES = sizeof names / sizeof names[0] };
 
 const char *ko_shape_config(const char *shape_name)
 {
-    for (size_t i = 0; i < N_SHAPES; i++)
-        if (strcmp(names[i], shape_name) == 0)
+    for (size_t i = 0; i < N_SHAPES; i++) {
+        if (strcmp(names[i], shape_name) == 0) {
             return configs[i];
+        }
+    }
     return NULL;
 }
 

@@ -19,8 +19,9 @@ static const char *shape_text(const int64_t *shape, int n_dims, char text[SHAPE_
     size_t n = 1;
     text[0] = '[';
     text[1] = '\0';
-    for (int d = 0; d < n_dims; d++)
+    for (int d = 0; d < n_dims; d++) {
         n += (size_t)snprintf(text + n, SHAPE_TEXT - n, "%s%" PRId64, d ? "," : "", shape[d]);
+    }
     snprintf(text + n, SHAPE_TEXT - n, "]");
     return text;
 }
@@ -28,8 +29,9 @@ static const char *shape_text(const int64_t *shape, int n_dims, char text[SHAPE_
 int64_t ko_weight_elements(const struct ko_weight *weight)
 {
     int64_t n = 1;
-    for (int32_t d = 0; d < weight->n_dims; d++)
+    for (int32_t d = 0; d < weight->n_dims; d++) {
         n *= weight->shape[d];
+    }
     return n;
 }
 
@@ -38,10 +40,12 @@ static enum ko_code size_in_memory(const struct ko_weight *weight, size_t *n, st
 {
     enum ko_code code = KO_OK;
     *n = 1;
-    for (int32_t d = 0; d < weight->n_dims && !code; d++)
+    for (int32_t d = 0; d < weight->n_dims && code == KO_OK; d++) {
         code = ko_multiply(*n, (size_t)weight->shape[d], n, weight->tensor, err);
-    if (weight->transform == KO_DECAY_NORMS)
+    }
+    if (weight->transform == KO_DECAY_NORMS) {
         *n = (size_t)weight->shape[0] * (sizeof(double) / sizeof(float));
+    }
     return code;
 }
 
@@ -50,8 +54,9 @@ static enum ko_code format_name(const char *format, va_list args, char **out, st
 {
     char text[512];
     int n = vsnprintf(text, sizeof text, format, args);
-    if (n < 0 || (size_t)n >= sizeof text)
+    if (n < 0 || (size_t)n >= sizeof text) {
         return ko_fail(err, KO_E_FAILED, "a tensor's name of %d bytes is too long", n);
+    }
     *out = ko_copy(text, err);
     return *out ? KO_OK : KO_E_MEMORY;
 }
@@ -63,10 +68,12 @@ static enum ko_code append(const struct ko_model *model, size_t n, size_t *end, 
     size_t padded = 0, all = 0;
     enum ko_code code = ko_add(n, ALIGNMENT - 1, &padded, model->name, err);
     padded = padded / ALIGNMENT * ALIGNMENT;
-    if (!code) /* neither region nor both together may overflow */
+    if (code == KO_OK) { /* neither region nor both together may overflow */
         code = ko_add(ko_model_floats(model), padded, &all, model->name, err);
-    if (code)
+    }
+    if (code != KO_OK) {
         return code;
+    }
     *offset = *end;
     *end += padded;
     return KO_OK;
@@ -125,18 +132,22 @@ enum ko_code ko_weight_check(const struct ko_model *model, const struct ko_weigh
 {
     char expected[SHAPE_TEXT], found[SHAPE_TEXT];
     shape_text(weight->shape, weight->n_dims, expected);
-    if (!tensor)
+    if (!tensor) {
         return ko_fail(err, KO_E_INPUT, "%s: %s: expected %s, file has no tensor of this name",
                        model->name, weight->tensor, expected);
+    }
     bool same = tensor->n_dims == weight->n_dims;
-    for (int32_t d = 0; d < weight->n_dims && same; d++)
+    for (int32_t d = 0; d < weight->n_dims && same; d++) {
         same = tensor->shape[d] == weight->shape[d];
-    if (!same)
+    }
+    if (!same) {
         return ko_fail(err, KO_E_INPUT, "%s: %s: expected %s, file has %s", model->name,
                        weight->tensor, expected, shape_text(tensor->shape, tensor->n_dims, found));
-    if (tensor->dtype != KO_F32 && tensor->dtype != KO_F16 && tensor->dtype != KO_BF16)
+    }
+    if (tensor->dtype != KO_F32 && tensor->dtype != KO_F16 && tensor->dtype != KO_BF16) {
         return ko_fail(err, KO_E_INPUT, "%s: %s: expected F32, F16 or BF16, file has %s",
                        model->name, weight->tensor, ko_dtype_name(tensor->dtype));
+    }
     return KO_OK;
 }
 
@@ -188,12 +199,13 @@ static enum ko_code fail_leftover(const struct ko_model *model, const struct ko_
     char found[SHAPE_TEXT];
     shape_text(tensor->shape, tensor->n_dims, found);
     /* An untied head is declared, so this one is beside a tied embedding. */
-    if (strcmp(tensor->name, "lm_head.weight") == 0)
+    if (strcmp(tensor->name, "lm_head.weight") == 0) {
         return ko_fail(err, KO_E_INPUT,
                        "%s: %s: %s %s does not repeat the embedding, which %s of config.json says "
                        "(given or by default) it does: set it to false",
                        model->name, tensor->name, ko_dtype_name(tensor->dtype), found,
                        model->tie_key);
+    }
     return ko_fail(err, KO_E_INPUT, "%s: %s: %s %s is no weight of %s as config.json describes it",
                    model->name, tensor->name, ko_dtype_name(tensor->dtype), found,
                    model->family->title);
@@ -203,8 +215,9 @@ static enum ko_code fail_leftover(const struct ko_model *model, const struct ko_
    two weights come from is wrong once. */
 static enum ko_code keep_going(enum ko_code code, struct ko_strings *problems, struct ko_error *err)
 {
-    if (code != KO_E_INPUT || !problems)
+    if (code != KO_E_INPUT || !problems) {
         return code;
+    }
     return ko_strings_intern(problems, err->text, NULL, err);
 }
 
@@ -215,17 +228,21 @@ static enum ko_code walk(const struct ko_model *model, const struct ko_checkpoin
     enum ko_code code = KO_OK;
     const struct ko_tensor *tensors = ko_checkpoint_tensors(checkpoint, &n);
     uint8_t *used = ko_new(n, sizeof used[0], err);
-    if (!used)
+    if (!used) {
         return KO_E_MEMORY;
-    for (size_t w = 0; w < model->n_weights && !code; w++) {
+    }
+    for (size_t w = 0; w < model->n_weights && code == KO_OK; w++) {
         const struct ko_tensor *tensor = ko_checkpoint_find(checkpoint, model->weights[w].tensor);
         code = keep_going(ko_weight_check(model, &model->weights[w], tensor, err), problems, err);
-        if (tensor)
+        if (tensor) {
             used[tensor - tensors] = 1;
+        }
     }
-    for (size_t t = 0; t < n && !code; t++)
-        if (!used[t] && !is_ignored(model, checkpoint, &tensors[t]))
+    for (size_t t = 0; t < n && code == KO_OK; t++) {
+        if (!used[t] && !is_ignored(model, checkpoint, &tensors[t])) {
             code = keep_going(fail_leftover(model, &tensors[t], err), problems, err);
+        }
+    }
     free(used);
     return code;
 }
@@ -248,8 +265,9 @@ static void add_decay(float *to, int64_t row, bool first, float a_log)
 {
     double sum = 0;
     unsigned char *place = (unsigned char *)to + (size_t)row * sizeof sum;
-    if (!first)
+    if (!first) {
         memcpy(&sum, place, sizeof sum);
+    }
     sum += exp(-exp((double)a_log));
     memcpy(place, &sum, sizeof sum);
 }
@@ -265,12 +283,13 @@ void ko_weight_place(const struct ko_weight *weight, int64_t first, int64_t n, c
     int64_t row = first / columns, column = first % columns;
     for (int64_t i = 0; i < n; i++) {
         float *transposed = to + column * rows + row;
-        if (weight->transform == KO_TRANSPOSED)
+        if (weight->transform == KO_TRANSPOSED) {
             *transposed = values[i];
-        else if (weight->transform == KO_NEG_EXP_TRANSPOSED)
+        } else if (weight->transform == KO_NEG_EXP_TRANSPOSED) {
             *transposed = (float)-exp((double)values[i]);
-        else
+        } else {
             add_decay(to, row, column == 0, values[i]);
+        }
         if (++column == columns) {
             column = 0;
             row++;

@@ -96,7 +96,7 @@ static struct share measure(const struct ko_tree *tree)
 static struct ko_batch *new_batch(struct composer *c, int32_t model, const struct share *share)
 {
     struct ko_batch *grown = ko_grow(c->batch, &c->capacity, c->n + 1, sizeof *grown, c->err);
-    if (grown == NULL) {
+    if (!grown) {
         return NULL;
     }
     c->batch = grown;
@@ -120,15 +120,15 @@ static enum ko_code add_prompt(struct composer *c, int32_t model, int32_t fact,
                                const struct share *share)
 {
     struct ko_batch *batch = c->open ? &c->batch[c->n - 1] : NULL;
-    if (batch == NULL || batch->n_rows + share->n_rows > c->plan->model[model].row_budget) {
+    if (!batch || batch->n_rows + share->n_rows > c->plan->model[model].row_budget) {
         batch = new_batch(c, model, share);
-        if (batch == NULL) {
+        if (!batch) {
             return KO_E_MEMORY;
         }
     }
     int32_t *facts =
         ko_grow(batch->fact, &c->fact_capacity, (size_t)batch->n_facts + 1, sizeof *facts, c->err);
-    if (facts == NULL) {
+    if (!facts) {
         return KO_E_MEMORY;
     }
     batch->fact = facts;

@@ -1,5 +1,5 @@
 /* Batches and waves: the planned cells cut into token trees of at most row_budget rows. Composition
- * is a function of the plan alone. */
+   is a function of the plan alone. */
 #ifndef KO_PLAN_BATCH_H
 #define KO_PLAN_BATCH_H
 
@@ -10,7 +10,7 @@
 #include "src/plan/taken.h"
 
 /* Prompts of one model with all their planned cells, but for those that are taken. More than one
- * wave only where it is one prompt with more branches than fit. */
+   wave only where it is one prompt with more branches than fit. */
 struct ko_batch {
     int32_t model;
     int32_t *fact; /* [n_facts] ascending; owned by the list */
@@ -64,7 +64,7 @@ struct ko_wave_branch {
 };
 
 /* Where a result goes: the branch's last row (or the trunk's, branch -1) is written to this slot of
- * the prompt's record. */
+   the prompt's record. */
 struct ko_wave_cell {
     int32_t prompt; /* index in the wave */
     int32_t branch; /* -1: the cell equals the clean run (kl 0) */

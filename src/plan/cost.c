@@ -3,7 +3,7 @@
 #include <math.h>
 
 /* A worker beside weights and rows: program and libraries, the tokenizer, vocabulary tiles, records
- * on their way to the cube. */
+   on their way to the cube. */
 static const double fixed_bytes = 54.0 * 1024 * 1024;
 /* The cube's labels, attributes and headers. */
 static const double cube_fixed_bytes = 54.0 * 1024;

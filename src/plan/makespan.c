@@ -61,7 +61,7 @@ enum ko_code ko_plan_predict(const struct ko_plan *plan, const struct ko_batches
     bool valid = n_workers > 0 && pace->commit_seconds > 0.0;
     const size_t n = n_workers > 0 ? (size_t)n_workers : 1;
     double *busy = ko_new(n, sizeof *busy, err);
-    if (busy == NULL) {
+    if (!busy) {
         return KO_E_MEMORY;
     }
     for (int32_t b = 0; valid && b < batches->n;) {

@@ -1,5 +1,5 @@
 /* How long a run takes on a number of workers: model by model, batches handed out as the
- * coordinator does, weights and commit rounds included. */
+   coordinator does, weights and commit rounds included. */
 #ifndef KO_PLAN_MAKESPAN_H
 #define KO_PLAN_MAKESPAN_H
 

@@ -33,29 +33,29 @@ static void block_free(struct ko_plan_block *block)
 
 void ko_plan_free_models(struct ko_plan *plan)
 {
-    if (plan->prompt != NULL) {
+    if (plan->prompt) {
         for (size_t i = 0; i < (size_t)plan->n_models * (size_t)plan->n_facts; i++) {
             ko_prompt_free(&plan->prompt[i]);
         }
     }
-    for (int32_t i = 0; plan->model != NULL && i < plan->n_models; i++) {
+    for (int32_t i = 0; plan->model && i < plan->n_models; i++) {
         model_free(&plan->model[i]);
     }
 }
 
 void ko_plan_free(struct ko_plan *plan)
 {
-    if (plan == NULL) {
+    if (!plan) {
         return;
     }
     ko_plan_free_models(plan);
-    for (int32_t i = 0; plan->fact != NULL && i < plan->n_facts; i++) {
+    for (int32_t i = 0; plan->fact && i < plan->n_facts; i++) {
         fact_free(&plan->fact[i]);
     }
-    for (int32_t i = 0; plan->route != NULL && i < plan->n_routes; i++) {
+    for (int32_t i = 0; plan->route && i < plan->n_routes; i++) {
         ko_route_free(&plan->route[i].route);
     }
-    for (int32_t i = 0; plan->block != NULL && i < plan->n_blocks; i++) {
+    for (int32_t i = 0; plan->block && i < plan->n_blocks; i++) {
         block_free(&plan->block[i]);
     }
     free(plan->model);

@@ -172,7 +172,7 @@ enum ko_cell_status {
 };
 
 /* The statuses of one record as planned: KO_NOT_PLANNED, KO_PENDING or KO_VACUOUS. status
- * [n_statuses]. */
+   [n_statuses]. */
 KO_MUST_CHECK enum ko_code ko_plan_statuses(const struct ko_plan *plan, int32_t model, int32_t fact,
                                             uint8_t *status, struct ko_error *err);
 

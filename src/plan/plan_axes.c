@@ -49,7 +49,7 @@ static uint8_t *mark_labels(const struct ko_strings *labels, const struct ko_str
                             struct ko_error *err)
 {
     uint8_t *mark = ko_new(labels->n, 1, err);
-    for (size_t i = 0; mark != NULL && i < own->n; i++) {
+    for (size_t i = 0; mark && i < own->n; i++) {
         mark[ko_strings_find(labels, own->item[i])] = 1;
     }
     return mark;
@@ -60,7 +60,7 @@ static enum ko_code parse_routes(struct ko_plan *plan, const struct ko_strings *
                                  struct ko_error *err)
 {
     plan->route = ko_new(labels->n, sizeof *plan->route, err);
-    if (plan->route == NULL) {
+    if (!plan->route) {
         return KO_E_MEMORY;
     }
     for (size_t i = 0; i < labels->n; i++) {
@@ -91,7 +91,7 @@ enum ko_code ko_plan_build_routes(struct ko_plan_builder *builder)
     for (int32_t b = 0; code == KO_OK && b < plan->n_blocks; b++) {
         const struct ko_strings *own = &builder->input->spec->block[b].routes;
         plan->block[b].route = mark_labels(&labels, own, builder->err);
-        code = plan->block[b].route == NULL ? KO_E_MEMORY : KO_OK;
+        code = !plan->block[b].route ? KO_E_MEMORY : KO_OK;
     }
     ko_strings_free(&labels);
     ko_strings_free(&where);
@@ -113,7 +113,7 @@ static enum ko_code parse_features(struct ko_plan *plan, const struct ko_strings
                                    const struct ko_strings *where, struct ko_error *err)
 {
     plan->feature = ko_new(labels->n, sizeof *plan->feature, err);
-    if (plan->feature == NULL) {
+    if (!plan->feature) {
         return KO_E_MEMORY;
     }
     for (size_t i = 0; i < labels->n; i++) {
@@ -146,7 +146,7 @@ enum ko_code ko_plan_build_features(struct ko_plan_builder *builder)
     for (int32_t b = 0; code == KO_OK && b < plan->n_blocks; b++) {
         const struct ko_strings *own = &builder->input->spec->block[b].features;
         plan->block[b].feature = mark_labels(&labels, own, builder->err);
-        code = plan->block[b].feature == NULL ? KO_E_MEMORY : KO_OK;
+        code = !plan->block[b].feature ? KO_E_MEMORY : KO_OK;
     }
     ko_strings_free(&labels);
     ko_strings_free(&where);

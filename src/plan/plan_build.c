@@ -21,7 +21,7 @@ int32_t ko_plan_block_model(const struct ko_plan_input *input, const struct ko_s
 enum ko_code ko_plan_warn(const struct ko_plan_builder *builder, const char *format, ...)
 {
     char text[KO_ERROR_TEXT];
-    if (builder->input->warnings == NULL) {
+    if (!builder->input->warnings) {
         return KO_OK;
     }
     va_list args;
@@ -33,11 +33,11 @@ enum ko_code ko_plan_warn(const struct ko_plan_builder *builder, const char *for
 
 static enum ko_code copy_or_null(const char *text, char **out, struct ko_error *err)
 {
-    if (text == NULL) {
+    if (!text) {
         return KO_OK;
     }
     *out = ko_copy(text, err);
-    return *out == NULL ? KO_E_MEMORY : KO_OK;
+    return !*out ? KO_E_MEMORY : KO_OK;
 }
 
 static enum ko_code copy_fact(const struct ko_fact *fact, struct ko_plan_fact *out,
@@ -59,7 +59,7 @@ static enum ko_code build_facts(struct ko_plan_builder *builder)
     const struct ko_plan_input *input = builder->input;
     size_t n_files = input->spec->prompt_files.n, n = 0;
     builder->file_begin = ko_new(n_files + 1, sizeof *builder->file_begin, builder->err);
-    if (builder->file_begin == NULL) {
+    if (!builder->file_begin) {
         return KO_E_MEMORY;
     }
     for (size_t i = 0; i < n_files; i++) {
@@ -71,7 +71,7 @@ static enum ko_code build_facts(struct ko_plan_builder *builder)
         builder->file_begin[i + 1] = (int32_t)n;
     }
     plan->fact = ko_new(n, sizeof *plan->fact, builder->err);
-    if (plan->fact == NULL) {
+    if (!plan->fact) {
         return KO_E_MEMORY;
     }
     enum ko_code code = KO_OK;
@@ -101,7 +101,7 @@ static enum ko_code check_ids(const struct ko_plan_builder *builder)
     const struct ko_plan_input *input = builder->input;
     size_t n = (size_t)builder->plan->n_facts, at = 0;
     struct placed_id *ids = ko_new(n, sizeof *ids, builder->err);
-    if (ids == NULL) {
+    if (!ids) {
         return KO_E_MEMORY;
     }
     for (size_t i = 0; i < input->spec->prompt_files.n; i++) {
@@ -130,12 +130,12 @@ static enum ko_code build_blocks(struct ko_plan_builder *builder)
     const struct ko_spec *spec = builder->input->spec;
     size_t n_models = (size_t)plan->n_models;
     plan->block = ko_new(spec->n_blocks, sizeof *plan->block, builder->err);
-    if (plan->block == NULL) {
+    if (!plan->block) {
         return KO_E_MEMORY;
     }
     plan->n_blocks = (int32_t)spec->n_blocks;
     builder->block_model = ko_new(spec->n_blocks * n_models, 1, builder->err);
-    if (builder->block_model == NULL) {
+    if (!builder->block_model) {
         return KO_E_MEMORY;
     }
     for (size_t b = 0; b < spec->n_blocks; b++) {
@@ -227,7 +227,7 @@ static enum ko_code build(struct ko_plan_builder *builder)
 enum ko_code ko_plan_build(struct ko_plan_input *input, struct ko_plan **out, struct ko_error *err)
 {
     struct ko_plan *plan = ko_new(1, sizeof *plan, err);
-    if (plan == NULL) {
+    if (!plan) {
         return KO_E_MEMORY;
     }
     plan->kind = input->kind;
@@ -316,7 +316,7 @@ static enum ko_code list_prompts(const struct ko_plan *plan, const uint8_t *mark
                                  int32_t *n, int32_t *n_tokens, struct ko_error *err)
 {
     *list = ko_new((size_t)plan->n_facts, sizeof **list, err);
-    if (*list == NULL) {
+    if (!*list) {
         return KO_E_MEMORY;
     }
     for (int32_t f = 0; f < plan->n_facts; f++) {
@@ -334,7 +334,7 @@ enum ko_code ko_plan_build_prompts(struct ko_plan_builder *builder)
     struct ko_plan *plan = builder->plan;
     uint8_t *plain = ko_new((size_t)plan->n_facts, 1, builder->err);
     uint8_t *heat = ko_new((size_t)plan->n_facts, 1, builder->err);
-    enum ko_code code = plain == NULL || heat == NULL ? KO_E_MEMORY : KO_OK;
+    enum ko_code code = !plain || !heat ? KO_E_MEMORY : KO_OK;
     if (code == KO_OK) {
         code = mark_prompts(builder, plain, heat);
     }

@@ -137,7 +137,7 @@ static enum ko_code get_text(struct ko_bytes *from, char **text, struct ko_error
 {
     struct ko_error local = {0};
     *text = ko_get_string(from, &local);
-    if (*text == NULL && local.code != KO_OK) {
+    if (!*text && local.code != KO_OK) {
         return ko_fail(err, local.code, "%s", local.text);
     }
     return KO_OK;
@@ -179,7 +179,7 @@ static enum ko_code get_ints(struct ko_bytes *from, int32_t **list, int32_t *n,
                              struct ko_error *err)
 {
     *list = get_array(from, n, sizeof **list, sizeof **list, err);
-    if (*list == NULL) {
+    if (!*list) {
         return KO_E_MEMORY;
     }
     ko_get_blob(from, *list, (size_t)*n * sizeof **list);
@@ -194,7 +194,7 @@ static enum ko_code get_marks(struct ko_bytes *from, size_t n, uint8_t **marks,
         return KO_OK;
     }
     *marks = ko_new(n, 1, err);
-    if (*marks == NULL) {
+    if (!*marks) {
         return KO_E_MEMORY;
     }
     ko_get_blob(from, *marks, n);
@@ -231,7 +231,7 @@ static enum ko_code get_fact(struct ko_bytes *from, struct ko_plan_fact *fact, s
 static enum ko_code get_routes(struct ko_bytes *from, struct ko_plan *plan, struct ko_error *err)
 {
     plan->route = get_array(from, &plan->n_routes, 1, sizeof *plan->route, err);
-    enum ko_code code = plan->route == NULL ? KO_E_MEMORY : KO_OK;
+    enum ko_code code = !plan->route ? KO_E_MEMORY : KO_OK;
     for (int32_t i = 0; code == KO_OK && i < plan->n_routes; i++) {
         struct ko_plan_route *route = &plan->route[i];
         char **texts[] = {&route->route.label, &route->route.target, &route->route.source};
@@ -252,7 +252,7 @@ static enum ko_code get_axes(struct ko_bytes *from, struct ko_plan *plan, struct
         return code;
     }
     plan->feature = get_array(from, &plan->n_features, 1, sizeof *plan->feature, err);
-    if (plan->feature == NULL) {
+    if (!plan->feature) {
         return KO_E_MEMORY;
     }
     for (int32_t i = 0; i < plan->n_features; i++) {
@@ -278,7 +278,7 @@ static enum ko_code get_axes(struct ko_bytes *from, struct ko_plan *plan, struct
 static enum ko_code get_blocks(struct ko_bytes *from, struct ko_plan *plan, struct ko_error *err)
 {
     plan->block = get_array(from, &plan->n_blocks, 1, sizeof *plan->block, err);
-    enum ko_code code = plan->block == NULL ? KO_E_MEMORY : KO_OK;
+    enum ko_code code = !plan->block ? KO_E_MEMORY : KO_OK;
     for (int32_t i = 0; code == KO_OK && i < plan->n_blocks; i++) {
         struct ko_plan_block *block = &plan->block[i];
         uint8_t **marks[] = {&block->selected, &block->route, &block->feature, &block->size,
@@ -300,7 +300,7 @@ static enum ko_code get_prompts(struct ko_bytes *from, struct ko_plan *plan, str
         return KO_OK;
     }
     plan->prompt = ko_new(n, sizeof *plan->prompt, err);
-    enum ko_code code = plan->prompt == NULL ? KO_E_MEMORY : KO_OK;
+    enum ko_code code = !plan->prompt ? KO_E_MEMORY : KO_OK;
     for (size_t i = 0; code == KO_OK && i < n; i++) {
         code = ko_prompt_unpack(from, &plan->prompt[i], err);
     }
@@ -311,13 +311,13 @@ static enum ko_code unpack(struct ko_bytes *from, struct ko_plan *plan, struct k
 {
     plan->kind = (enum ko_plan_kind)get_int(from);
     plan->model = get_array(from, &plan->n_models, 1, sizeof *plan->model, err);
-    enum ko_code code = plan->model == NULL ? KO_E_MEMORY : KO_OK;
+    enum ko_code code = !plan->model ? KO_E_MEMORY : KO_OK;
     for (int32_t i = 0; code == KO_OK && i < plan->n_models; i++) {
         code = get_model(from, &plan->model[i], err);
     }
     if (code == KO_OK) {
         plan->fact = get_array(from, &plan->n_facts, 1, sizeof *plan->fact, err);
-        code = plan->fact == NULL ? KO_E_MEMORY : KO_OK;
+        code = !plan->fact ? KO_E_MEMORY : KO_OK;
     }
     for (int32_t i = 0; code == KO_OK && i < plan->n_facts; i++) {
         code = get_fact(from, &plan->fact[i], err);
@@ -336,7 +336,7 @@ static enum ko_code unpack(struct ko_bytes *from, struct ko_plan *plan, struct k
 enum ko_code ko_plan_unpack(struct ko_bytes *from, struct ko_plan **out, struct ko_error *err)
 {
     struct ko_plan *plan = ko_new(1, sizeof *plan, err);
-    if (plan == NULL) {
+    if (!plan) {
         return KO_E_MEMORY;
     }
     enum ko_code code = unpack(from, plan, err);

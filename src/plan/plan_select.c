@@ -116,7 +116,7 @@ static enum ko_code draw_sample(const struct selector *s, uint8_t *marked, const
         return KO_OK;
     }
     int64_t *items = ko_new((size_t)(s->end - s->begin), sizeof *items, s->builder->err);
-    if (items == NULL) {
+    if (!items) {
         return KO_E_MEMORY;
     }
     size_t n = 0, k = (size_t)s->block->sample_n;
@@ -130,8 +130,7 @@ static enum ko_code draw_sample(const struct selector *s, uint8_t *marked, const
         code = ko_plan_warn(s->builder,
                             "%s: sample: %zu prompts asked for%s%s, %zu are selected, "
                             "all of them are taken",
-                            s->block->where, k, model == NULL ? "" : " of ",
-                            model == NULL ? "" : model, n);
+                            s->block->where, k, !model ? "" : " of ", !model ? "" : model, n);
     } else if (k < n) {
         ko_draw(items, n, k, s->block->sample_seed, 0);
         memset(marked + s->begin, 0, (size_t)(s->end - s->begin));
@@ -164,7 +163,7 @@ static enum ko_code select_for_model(struct selector *s, int32_t model, uint8_t 
 {
     const struct ko_plan_builder *builder = s->builder;
     const char *name = builder->plan->model[model].name;
-    if (builder->input->rank != NULL) {
+    if (builder->input->rank) {
         s->ranked = (int32_t)ko_strings_find(builder->input->ranked_models, name);
         if (s->ranked < 0) {
             return ko_fail(builder->err, KO_E_INPUT,
@@ -227,7 +226,7 @@ static enum ko_code select_block(const struct ko_plan_builder *builder, int32_t 
                          -1};
     uint8_t *selected = ko_new(n_models * n_facts, 1, builder->err);
     plan->block[b].selected = selected;
-    if (selected == NULL) {
+    if (!selected) {
         return KO_E_MEMORY;
     }
     struct ko_text unmatched = {0};
@@ -241,7 +240,7 @@ static enum ko_code select_block(const struct ko_plan_builder *builder, int32_t 
             }
         }
     }
-    if (code == KO_OK && memchr(selected, 1, n_models * n_facts) == NULL) {
+    if (code == KO_OK && !memchr(selected, 1, n_models * n_facts)) {
         code = fail_empty(&s, ko_text_str(&unmatched));
     }
     ko_text_free(&unmatched);
@@ -254,7 +253,7 @@ static enum ko_code take_selection(const struct ko_plan_builder *builder, int32_
     const struct ko_plan *plan = builder->plan;
     size_t n = (size_t)plan->n_models * (size_t)plan->n_facts;
     plan->block[b].selected = ko_new(n, 1, builder->err);
-    if (plan->block[b].selected == NULL) {
+    if (!plan->block[b].selected) {
         return KO_E_MEMORY;
     }
     memcpy(plan->block[b].selected, builder->input->selected + (size_t)b * n, n);
@@ -264,7 +263,7 @@ static enum ko_code take_selection(const struct ko_plan_builder *builder, int32_
 enum ko_code ko_plan_build_selection(struct ko_plan_builder *builder)
 {
     uint8_t *marked = ko_new((size_t)builder->plan->n_facts, 1, builder->err);
-    enum ko_code code = marked == NULL ? KO_E_MEMORY : KO_OK;
+    enum ko_code code = !marked ? KO_E_MEMORY : KO_OK;
     for (int32_t b = 0; code == KO_OK && b < builder->plan->n_blocks; b++) {
         code = builder->input->selected ? take_selection(builder, b)
                                         : select_block(builder, b, marked);

@@ -25,7 +25,7 @@ static enum ko_code check_model_name(const struct ko_plan_builder *builder,
     const struct ko_spec *spec = builder->input->spec;
     size_t n = ranked != NULL ? ranked->n : spec->n_models;
     const char **names = ko_new(n, sizeof *names, builder->err);
-    if (names == NULL) {
+    if (!names) {
         return KO_E_MEMORY;
     }
     bool found = false;
@@ -35,7 +35,7 @@ static enum ko_code check_model_name(const struct ko_plan_builder *builder,
     }
     const char *near = ko_nearest(name, names, n);
     enum ko_code code = KO_OK;
-    if (!found && near != NULL) {
+    if (!found && near) {
         code = ko_fail(builder->err, KO_E_INPUT,
                        "%s: correct-by: unknown model '%s', did you mean '%s'?", select->where,
                        name, near);
@@ -60,7 +60,7 @@ static enum ko_code list_relations(const struct checker *c, struct ko_text *out)
     struct ko_strings seen = {0};
     enum ko_code code = KO_OK;
     for (int32_t f = 0; code == KO_OK && f < c->n && seen.n <= SHOWN; f++) {
-        if (c->fact[f].relation != NULL) {
+        if (c->fact[f].relation) {
             code = ko_strings_intern(&seen, c->fact[f].relation, NULL, c->builder->err);
         }
     }
@@ -88,11 +88,11 @@ static enum ko_code find_nearest(const struct checker *c, enum ko_select_kind ki
         return KO_OK;
     }
     const char **known = ko_new((size_t)c->n, sizeof *known, c->builder->err);
-    if (known == NULL) {
+    if (!known) {
         return KO_E_MEMORY;
     }
     for (int32_t f = 0; f < c->n; f++) {
-        if (value_of(&c->fact[f], kind) != NULL) {
+        if (value_of(&c->fact[f], kind)) {
             known[n++] = value_of(&c->fact[f], kind);
         }
     }
@@ -110,14 +110,14 @@ static enum ko_code check_value(const struct checker *c, const struct ko_select 
     const char *near = NULL;
     for (int32_t f = 0; f < c->n; f++) {
         const char *own = value_of(&c->fact[f], kind);
-        if (own != NULL && strcmp(own, value) == 0) {
+        if (own && strcmp(own, value) == 0) {
             return KO_OK;
         }
     }
     enum ko_code code = find_nearest(c, kind, value, &near);
     ko_text_add(&text, "no prompt of %s has the %s '%s'", c->file,
                 kind == KO_SELECT_ID ? "id" : "relation", value);
-    if (near != NULL) {
+    if (near) {
         ko_text_add(&text, ", did you mean '%s'?", near);
     } else if (kind == KO_SELECT_ID && c->n > 0) {
         ko_text_add(&text, ", the first has '%s' and the last '%s'", c->fact[0].id,

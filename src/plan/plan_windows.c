@@ -96,7 +96,7 @@ static enum ko_code list_marks(const uint8_t *used, int32_t n, int32_t **list, i
         count += used[i];
     }
     *list = ko_new((size_t)count, sizeof **list, err);
-    if (*list == NULL) {
+    if (!*list) {
         return KO_E_MEMORY;
     }
     for (int32_t i = 0; i < n; i++) {
@@ -124,7 +124,7 @@ static enum ko_code fill_block(const struct ko_plan_builder *builder, int32_t b)
     size_t n_sizes = (size_t)plan->n_sizes;
     out->size = ko_new((size_t)plan->n_models * n_sizes, 1, builder->err);
     out->start = ko_new((size_t)plan->n_starts, 1, builder->err);
-    if (out->size == NULL || out->start == NULL) {
+    if (!out->size || !out->start) {
         return KO_E_MEMORY;
     }
     for (int32_t m = 0; m < plan->n_models; m++) {
@@ -159,7 +159,7 @@ static enum ko_code fail_windows(const struct ko_plan_builder *builder)
             if (!builder->block_model[(size_t)b * (size_t)plan->n_models + (size_t)m]) {
                 continue;
             }
-            if (largest == NULL || plan->model[m].n_layers > largest->n_layers) {
+            if (!largest || plan->model[m].n_layers > largest->n_layers) {
                 largest = &plan->model[m];
             }
             for (size_t i = 0; i < block->n_sizes && is_active(plan, &plan->block[b], m); i++) {
@@ -173,7 +173,7 @@ static enum ko_code fail_windows(const struct ko_plan_builder *builder)
             }
         }
     }
-    if (best == NULL) {
+    if (!best) {
         return ko_fail(builder->err, KO_E_INPUT,
                        "%s: no cell is left: no model has a feature class of the block that asks "
                        "for it, give it features: [all]",
@@ -199,7 +199,7 @@ enum ko_code ko_plan_build_windows(struct ko_plan_builder *builder)
     int32_t largest = largest_layers(plan);
     uint8_t *size_used = ko_new((size_t)largest + 1, 1, builder->err);
     uint8_t *start_used = ko_new((size_t)largest, 1, builder->err);
-    enum ko_code code = size_used == NULL || start_used == NULL ? KO_E_MEMORY : KO_OK;
+    enum ko_code code = !size_used || !start_used ? KO_E_MEMORY : KO_OK;
     for (int32_t m = 0; code == KO_OK && m < plan->n_models; m++) {
         code = mark_model(builder, m, size_used, start_used);
     }

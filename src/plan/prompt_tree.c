@@ -47,7 +47,7 @@ enum ko_code ko_tree_model_open(const struct ko_plan *plan, int32_t model,
     m.block_windows = ko_new(n, 1, err);
     m.exists = ko_new(n_features, 1, err);
     m.plain = ko_new(n_features, sizeof *m.plain, err);
-    if (m.block_windows == NULL || m.exists == NULL || m.plain == NULL) {
+    if (!m.block_windows || !m.exists || !m.plain) {
         ko_tree_model_close(&m);
         return KO_E_MEMORY;
     }
@@ -172,7 +172,7 @@ static enum ko_code intern_edges(struct ko_tree *tree, struct ko_edges *edges, i
     }
     void *grown =
         ko_grow(tree->edges, &tree->edges_capacity, tree->n_edges + 1, sizeof *tree->edges, err);
-    if (grown == NULL) {
+    if (!grown) {
         ko_edges_free(edges);
         return KO_E_MEMORY;
     }
@@ -203,12 +203,12 @@ static enum ko_code find_group(struct ko_tree *tree, int32_t edges, int32_t feat
     }
     size_t n = tree->n_groups, n_windows = tree->model->n_windows;
     void *groups = ko_grow(tree->group, &tree->group_capacity, n + 1, sizeof *tree->group, err);
-    if (groups == NULL) {
+    if (!groups) {
         return KO_E_MEMORY;
     }
     tree->group = groups;
     void *windows = ko_grow(tree->windows, &tree->windows_capacity, (n + 1) * n_windows, 1, err);
-    if (windows == NULL) {
+    if (!windows) {
         return KO_E_MEMORY;
     }
     tree->windows = windows;
@@ -240,7 +240,7 @@ static enum ko_code fill_wanted(struct ko_tree *tree, const struct ko_tree_membe
     const size_t n = tree->model->n_windows;
     const uint8_t *asked = ko_tree_asked(tree, member->route, member->feature);
     void *grown = ko_grow(tree->wanted, &tree->wanted_capacity, (tree->n_members + 1) * n, 1, err);
-    if (grown == NULL) {
+    if (!grown) {
         return KO_E_MEMORY;
     }
     tree->wanted = grown;
@@ -265,7 +265,7 @@ static enum ko_code add_member(struct ko_tree *tree, int32_t route, int32_t feat
     struct ko_tree_member member = {route, feature, source_position, -1};
     void *grown = ko_grow(tree->member, &tree->member_capacity, tree->n_members + 1,
                           sizeof *tree->member, err);
-    if (grown == NULL) {
+    if (!grown) {
         return KO_E_MEMORY;
     }
     tree->member = grown;
@@ -328,7 +328,7 @@ enum ko_code ko_tree_build(const struct ko_tree_model *model, int32_t fact, cons
         tree->model = NULL;
         tree->asked = ko_new(n, 1, err); /* nothing is asked while no block is marked */
         tree->blocks = ko_new((size_t)plan->n_blocks, 1, err);
-        if (tree->asked == NULL || tree->blocks == NULL) {
+        if (!tree->asked || !tree->blocks) {
             return KO_E_MEMORY;
         }
         tree->model = model;

@@ -35,7 +35,7 @@ struct ko_tree_group {
 };
 
 /* One route and class (and source position, where it is `each`), and where its windows are
- * computed. */
+   computed. */
 struct ko_tree_member {
     int32_t route, feature; /* indices in the plan */
     int32_t source_position;

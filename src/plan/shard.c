@@ -85,7 +85,7 @@ static enum ko_code mark(const struct ko_plan *whole, struct ko_shard shard,
     int32_t first, end;
     touched->pair = ko_new((size_t)whole->n_models * n_facts, 1, err);
     touched->fact = ko_new(n_facts, 1, err);
-    if (touched->pair == NULL || touched->fact == NULL) {
+    if (!touched->pair || !touched->fact) {
         return KO_E_MEMORY;
     }
     enum ko_code code = ko_batches_compose(whole, &batches, err);
@@ -107,7 +107,7 @@ static enum ko_code mark(const struct ko_plan *whole, struct ko_shard shard,
 }
 
 /* Whether any batch of the shard is the model's: models without one are left out, but for the
- * first of an empty shard. */
+   first of an empty shard. */
 static bool keeps(const struct ko_plan *whole, const struct touched *touched, int32_t model)
 {
     if (model < touched->first_model || model >= touched->end_model) {
@@ -162,7 +162,7 @@ static enum ko_code keep_facts(const struct touched *touched, int32_t *fact, int
 {
     int32_t kept = 0;
     *index = ko_new((size_t)*n, sizeof **index, err);
-    if (*index == NULL) {
+    if (!*index) {
         return KO_E_MEMORY;
     }
     for (int32_t i = 0; i < *n; i++) {
@@ -180,7 +180,7 @@ static enum ko_code restrict_plan(struct ko_plan *plan, const struct touched *to
 {
     int32_t n = 0;
     plan->shard.model = ko_new((size_t)plan->n_models, sizeof *plan->shard.model, err);
-    if (plan->shard.model == NULL) {
+    if (!plan->shard.model) {
         return KO_E_MEMORY;
     }
     enum ko_code code =

@@ -9,7 +9,7 @@
 enum ko_code ko_taken_new(const struct ko_plan *plan, struct ko_taken **out, struct ko_error *err)
 {
     struct ko_taken *taken = ko_new(1, sizeof *taken, err);
-    if (taken == NULL) {
+    if (!taken) {
         return KO_E_MEMORY;
     }
     taken->n_facts = (size_t)plan->n_facts;
@@ -19,7 +19,7 @@ enum ko_code ko_taken_new(const struct ko_plan *plan, struct ko_taken **out, str
                                     "prompts of a plan", err);
     if (code == KO_OK) {
         taken->set_of = ko_new(taken->n_pairs, sizeof *taken->set_of, err);
-        code = taken->set_of == NULL ? KO_E_MEMORY : KO_OK;
+        code = !taken->set_of ? KO_E_MEMORY : KO_OK;
     }
     if (code != KO_OK) {
         ko_taken_free(taken);
@@ -34,7 +34,7 @@ enum ko_code ko_taken_new(const struct ko_plan *plan, struct ko_taken **out, str
 
 void ko_taken_free(struct ko_taken *taken)
 {
-    if (taken == NULL) {
+    if (!taken) {
         return;
     }
     free(taken->set_of);
@@ -71,7 +71,7 @@ static enum ko_code find_set(struct ko_taken *taken, const uint8_t *bits, int32_
 {
     const size_t n = taken->n_sets, bytes = taken->n_bytes;
     const uint64_t hash = XXH3_64bits(bits, bytes);
-    for (size_t k = taken->bits == NULL ? 0 : n; k-- > 0;) {
+    for (size_t k = !taken->bits ? 0 : n; k-- > 0;) {
         if (taken->hash[k] == hash && memcmp(taken->bits + k * bytes, bits, bytes) == 0) {
             *set = (int32_t)k;
             return KO_OK;
@@ -81,12 +81,12 @@ static enum ko_code find_set(struct ko_taken *taken, const uint8_t *bits, int32_
         return ko_fail(err, KO_E_FAILED, "cells that are taken: more than %d patterns", INT32_MAX);
     }
     uint8_t *grown = ko_grow(taken->bits, &taken->bits_capacity, (n + 1) * bytes, 1, err);
-    if (grown == NULL) {
+    if (!grown) {
         return KO_E_MEMORY;
     }
     taken->bits = grown;
     uint64_t *hashes = ko_grow(taken->hash, &taken->hash_capacity, n + 1, sizeof *hashes, err);
-    if (hashes == NULL) {
+    if (!hashes) {
         return KO_E_MEMORY;
     }
     taken->hash = hashes;
@@ -103,10 +103,10 @@ enum ko_code ko_taken_add(struct ko_taken *taken, int32_t model, int32_t fact, c
     const uint8_t *known = ko_taken_of(taken, model, fact);
     bool any = known != NULL;
     uint8_t *bits = ko_new(taken->n_bytes, 1, err);
-    if (bits == NULL) {
+    if (!bits) {
         return KO_E_MEMORY;
     }
-    if (known != NULL) {
+    if (known) {
         memcpy(bits, known, taken->n_bytes);
     }
     for (int64_t i = 0; i < n; i++) {
@@ -126,7 +126,7 @@ enum ko_code ko_taken_add(struct ko_taken *taken, int32_t model, int32_t fact, c
 void ko_taken_pack(const struct ko_taken *taken, struct ko_bytes *to)
 {
     ko_put_int(to, taken != NULL);
-    if (taken == NULL) {
+    if (!taken) {
         return;
     }
     ko_put_int(to, (int64_t)taken->n_sets);
@@ -148,7 +148,7 @@ static enum ko_code get_sets(struct ko_bytes *from, struct ko_taken *taken, stru
     taken->hash_capacity = taken->n_sets;
     taken->bits = ko_new(taken->bits_capacity, 1, err);
     taken->hash = ko_new(taken->hash_capacity, sizeof *taken->hash, err);
-    if (taken->bits == NULL || taken->hash == NULL) {
+    if (!taken->bits || !taken->hash) {
         return KO_E_MEMORY;
     }
     ko_get_blob(from, taken->bits, taken->bits_capacity);

@@ -26,7 +26,7 @@ static enum ko_code copy_edges(const struct ko_edges *from, struct ko_edges *to,
     struct ko_edges copy = *from;
     copy.target = ko_new(n, 1, err);
     copy.source = ko_new(n, 1, err);
-    if (copy.target == NULL || copy.source == NULL) {
+    if (!copy.target || !copy.source) {
         ko_edges_free(&copy);
         return KO_E_MEMORY;
     }
@@ -46,13 +46,13 @@ static enum ko_code place_edges(struct wave_builder *b, int32_t prompt, int32_t 
     struct ko_wave *wave = &b->wave;
     size_t n = (size_t)wave->n_edges + 1;
     void *grown = ko_grow(wave->edges, &b->edges_capacity, n, sizeof *wave->edges, b->err);
-    if (grown == NULL) {
+    if (!grown) {
         return KO_E_MEMORY;
     }
     wave->edges = grown;
     grown = ko_grow(wave->edges_prompt, &b->edges_prompt_capacity, n, sizeof *wave->edges_prompt,
                     b->err);
-    if (grown == NULL) {
+    if (!grown) {
         return KO_E_MEMORY;
     }
     wave->edges_prompt = grown;
@@ -70,7 +70,7 @@ static enum ko_code add_branch(struct wave_builder *b, const struct ko_wave_bran
 {
     void *grown = ko_grow(b->wave.branch, &b->branch_capacity, (size_t)b->wave.n_branches + 1,
                           sizeof *b->wave.branch, b->err);
-    if (grown == NULL) {
+    if (!grown) {
         return KO_E_MEMORY;
     }
     b->wave.branch = grown;
@@ -125,7 +125,7 @@ static enum ko_code add_cells(struct wave_builder *b, int32_t prompt, size_t ind
             }
             void *grown = ko_grow(b->wave.cell, &b->cell_capacity, (size_t)b->wave.n_cells + 1,
                                   sizeof *b->wave.cell, b->err);
-            if (grown == NULL) {
+            if (!grown) {
                 return KO_E_MEMORY;
             }
             b->wave.cell = grown;
@@ -145,7 +145,7 @@ static enum ko_code add_prompt(struct wave_builder *b, int32_t prompt)
     enum ko_code code = KO_E_MEMORY;
     b->edges_at = ko_new(tree->n_edges, sizeof *b->edges_at, b->err);
     b->branch_at = ko_new(n, sizeof *b->branch_at, b->err);
-    if (b->edges_at == NULL || b->branch_at == NULL) {
+    if (!b->edges_at || !b->branch_at) {
         goto done;
     }
     for (size_t i = 0; i < tree->n_edges; i++) {
@@ -213,7 +213,7 @@ static enum ko_code sort_branches(struct wave_builder *b)
     struct sorted_branch *sorted = ko_new(n, sizeof *sorted, b->err);
     int32_t *now = ko_new(n, sizeof *now, b->err);
     enum ko_code code = KO_E_MEMORY;
-    if (sorted == NULL || now == NULL) {
+    if (!sorted || !now) {
         goto done;
     }
     for (size_t i = 0; i < n; i++) {
@@ -249,7 +249,7 @@ static enum ko_code build(struct wave_builder *b, const struct ko_batch *batch)
     struct ko_tree tree = {0};
     b->wave.model = batch->model;
     b->wave.fact = ko_new((size_t)batch->n_facts, sizeof *b->wave.fact, b->err);
-    if (b->wave.fact == NULL) {
+    if (!b->wave.fact) {
         return KO_E_MEMORY;
     }
     memcpy(b->wave.fact, batch->fact, (size_t)batch->n_facts * sizeof *b->wave.fact);

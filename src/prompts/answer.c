@@ -47,7 +47,7 @@ static enum ko_code take_tokens(const struct ko_encoding *full, size_t from, str
         end++;
     }
     out->blank = ko_new(end - from, sizeof *out->blank, err);
-    if (out->blank == NULL) {
+    if (!out->blank) {
         return KO_E_MEMORY;
     }
     memcpy(out->blank, full->id + from, (end - from) * sizeof *out->blank);

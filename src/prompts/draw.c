@@ -4,8 +4,9 @@
 uint64_t ko_fnv1a64(const char *text)
 {
     uint64_t hash = 0xCBF29CE484222325u;
-    for (const char *c = text; *c; c++)
+    for (const char *c = text; *c; c++) {
         hash = (hash ^ (unsigned char)*c) * 0x100000001B3u;
+    }
     return hash;
 }
 

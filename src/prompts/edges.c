@@ -20,14 +20,17 @@ static enum ko_code eval_sides(const struct ko_route *route, const struct ko_pro
                                struct ko_error *err)
 {
     enum ko_code code = KO_OK;
-    if (is_later(route))
+    if (is_later(route)) {
         memset(target, 1, (size_t)prompt->n_tokens);
-    else
+    } else {
         code = ko_token_set_eval(route->target, prompt, target, err);
-    if (code || !is_each(route))
-        return code ? code : ko_token_set_eval(route->source, prompt, source, err);
-    if (source_position >= 0 && source_position < prompt->n_tokens)
+    }
+    if (code != KO_OK || !is_each(route)) {
+        return code != KO_OK ? code : ko_token_set_eval(route->source, prompt, source, err);
+    }
+    if (source_position >= 0 && source_position < prompt->n_tokens) {
         source[source_position] = 1;
+    }
     return KO_OK;
 }
 
@@ -38,19 +41,23 @@ static void collect(struct ko_edges *e, const uint8_t *target, const uint8_t *so
     e->first_target = e->n_tokens;
     for (int32_t i = 0; i < e->n_tokens; i++) {
         for (int32_t j = 0; target[i] && j <= i - e->later; j++) {
-            if (!source[j] || i - j >= reach)
+            if (!source[j] || i - j >= reach) {
                 continue;
-            if (e->n_edges == 0 || i - j < e->min_span)
+            }
+            if (e->n_edges == 0 || i - j < e->min_span) {
                 e->min_span = i - j;
-            if (e->n_edges++ == 0)
+            }
+            if (e->n_edges++ == 0) {
                 e->first_target = i;
+            }
             e->target[i] = e->source[j] = 1;
         }
     }
     /* What tells `later` from a product is the diagonal, which only a source that is a target too
-     * has. */
-    for (int32_t i = 0; i < e->n_tokens; i++)
+       has. */
+    for (int32_t i = 0; i < e->n_tokens; i++) {
         meets = meets || (e->target[i] && e->source[i]);
+    }
     e->later = e->later && meets;
 }
 
@@ -65,23 +72,27 @@ enum ko_code ko_route_edges(const struct ko_route *route, const struct ko_prompt
                          .source = ko_new(n, 1, err)};
     uint8_t *target = ko_new(n, 1, err), *source = ko_new(n, 1, err);
     enum ko_code code = e.target && e.source && target && source ? KO_OK : KO_E_MEMORY;
-    if (!code)
+    if (code == KO_OK) {
         code = eval_sides(route, prompt, source_position, target, source, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         collect(&e, target, source, reach);
+    }
     free(target);
     free(source);
-    if (code)
+    if (code != KO_OK) {
         ko_edges_free(&e);
-    else
+    } else {
         *out = e;
+    }
     return code;
 }
 
 void ko_edges_free(struct ko_edges *edges)
 {
-    if (!edges)
+    if (!edges) {
         return;
+    }
     free(edges->target);
     free(edges->source);
     *edges = (struct ko_edges){0};

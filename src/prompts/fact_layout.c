@@ -46,7 +46,7 @@ struct ko_fact_layout ko_fact_layout_of(const struct ko_strings *names)
         return layout;
     }
     layout.column[KO_FACT_ID] = NULL;
-    for (size_t i = 0; i < N_LAYOUTS && layout.column[KO_FACT_ID] == NULL; i++) {
+    for (size_t i = 0; i < N_LAYOUTS && !layout.column[KO_FACT_ID]; i++) {
         if (has(names, layouts[i]->column[KO_FACT_ID])) {
             layout.column[KO_FACT_ID] = layouts[i]->column[KO_FACT_ID];
         }
@@ -86,15 +86,15 @@ enum ko_code ko_fact_missing(const struct ko_strings *names, const char *column,
                              const char *where, struct ko_error *err)
 {
     const char *near = synonym(names, column);
-    if (near == NULL) {
+    if (!near) {
         const char *best = ko_nearest(column, (const char *const *)names->item, names->n);
         bool taken = false; /* as another column, which it names rightly */
-        for (size_t i = 0; best != NULL && i < KO_FACT_COLUMNS; i++) {
+        for (size_t i = 0; best && i < KO_FACT_COLUMNS; i++) {
             taken = taken || strcmp(best, plain.column[i]) == 0;
         }
         near = taken ? NULL : best;
     }
-    if (near != NULL) {
+    if (near) {
         return ko_fail(err, KO_E_INPUT, "%s: missing %s '%s', rename '%s' if that is meant", where,
                        what, column, near);
     }
@@ -108,11 +108,11 @@ enum ko_code ko_fact_note_names(const struct ko_strings *names, const struct ko_
                               layout->column[KO_FACT_RELATION],
                               ko_fact_layout_is_plain(layout) ? "spans" : NULL};
     enum ko_code code = KO_OK;
-    if (layout->column[KO_FACT_ID] != NULL) {
+    if (layout->column[KO_FACT_ID]) {
         optional[0] = NULL;
     }
     for (size_t o = 0; o < sizeof optional / sizeof optional[0]; o++) {
-        if (optional[o] == NULL || has(names, optional[o])) {
+        if (!optional[o] || has(names, optional[o])) {
             continue;
         }
         for (size_t i = 0; code == KO_OK && i < names->n; i++) {

@@ -15,16 +15,19 @@ enum { MAX_FILE_BYTES = 512 << 20 };
 static enum ko_code choose_id(struct ko_facts *facts, const char *given, char buffer[24],
                               const char **id, int line, struct ko_error *err)
 {
-    if (given && !*given)
+    if (given && !*given) {
         return ko_fail(err, KO_E_INPUT, "%s:%d: the id is empty", facts->file, line);
-    if (!given && facts->n > 0 && !facts->numbered)
+    }
+    if (!given && facts->n > 0 && !facts->numbered) {
         return ko_fail(err, KO_E_INPUT, "%s:%d: missing key 'id', which the prompts before it have",
                        facts->file, line);
-    if (given && facts->n > 0 && facts->numbered)
+    }
+    if (given && facts->n > 0 && facts->numbered) {
         return ko_fail(err, KO_E_INPUT,
                        "%s:%d: has the id '%s', but the prompts before it have none: give all an "
                        "id, or none",
                        facts->file, line, given);
+    }
     facts->numbered = !given;
     (void)snprintf(buffer, 24, "%zu", facts->n);
     *id = given ? given : buffer;
@@ -35,22 +38,27 @@ enum ko_code ko_facts_add(struct ko_facts_reader *reader, const char *const valu
                           int line, struct ko_error *err)
 {
     struct ko_facts *facts = reader->facts;
-    if (facts->n == KO_FACTS)
+    if (facts->n == KO_FACTS) {
         return ko_fail(err, KO_E_INPUT, "%s:%d: more than %d prompts, split the file", facts->file,
                        line, KO_FACTS);
-    for (size_t i = 0; i < KO_FACT_COLUMNS; i++)
-        if (value[i] && strlen(value[i]) > KO_FACT_BYTES)
+    }
+    for (size_t i = 0; i < KO_FACT_COLUMNS; i++) {
+        if (value[i] && strlen(value[i]) > KO_FACT_BYTES) {
             return ko_fail(err, KO_E_INPUT, "%s:%d: a text of %zu bytes, at most %d are read",
                            facts->file, line, strlen(value[i]), KO_FACT_BYTES);
+        }
+    }
     char number[24];
     const char *id = NULL;
     enum ko_code code = choose_id(facts, value[KO_FACT_ID], number, &id, line, err);
-    if (code)
+    if (code != KO_OK) {
         return code;
+    }
     struct ko_fact *grown =
         ko_grow(facts->fact, &reader->capacity, facts->n + 1, sizeof *grown, err);
-    if (!grown)
+    if (!grown) {
         return KO_E_MEMORY;
+    }
     facts->fact = grown;
     struct ko_fact *fact = &facts->fact[facts->n++];
     *fact = (struct ko_fact){.line = line};
@@ -58,11 +66,13 @@ enum ko_code ko_facts_add(struct ko_facts_reader *reader, const char *const valu
                       &fact->target, &fact->foil, &fact->relation};
     for (size_t i = 0; i < KO_FACT_COLUMNS; i++) {
         const char *text = i == KO_FACT_ID ? id : value[i];
-        if (!text || (i >= KO_FACT_REQUIRED && !*text))
+        if (!text || (i >= KO_FACT_REQUIRED && !*text)) {
             continue;
+        }
         *field[i] = ko_copy(text, err);
-        if (!*field[i])
+        if (!*field[i]) {
             return KO_E_MEMORY;
+        }
     }
     return KO_OK;
 }
@@ -74,11 +84,13 @@ static enum ko_code check_bytes(const char *file, const char *bytes, size_t n, s
     for (size_t begin = 0; begin < n; line++) {
         const char *end = memchr(bytes + begin, '\n', n - begin);
         size_t length = (end ? (size_t)(end - bytes) + 1 : n) - begin;
-        if (memchr(bytes + begin, '\0', length))
+        if (memchr(bytes + begin, '\0', length)) {
             return ko_fail(err, KO_E_INPUT, "%s:%d: a NUL character, remove it", file, line);
-        if (!ko_utf8_valid(bytes + begin, length))
+        }
+        if (!ko_utf8_valid(bytes + begin, length)) {
             return ko_fail(err, KO_E_INPUT, "%s:%d: not valid UTF-8, convert the file to UTF-8",
                            file, line);
+        }
         begin += length;
     }
     return KO_OK;
@@ -88,8 +100,9 @@ static int by_id(const void *a, const void *b)
 {
     const struct ko_fact *const *x = a, *const *y = b;
     int order = strcmp((*x)->id, (*y)->id);
-    if (order)
+    if (order) {
         return order;
+    }
     return (*x)->line < (*y)->line ? -1 : (*x)->line > (*y)->line;
 }
 
@@ -98,22 +111,25 @@ static enum ko_code check_ids(const struct ko_facts *facts, struct ko_error *err
 {
     const struct ko_fact **sorted = ko_new(facts->n, sizeof *sorted, err);
     const struct ko_fact *first = NULL, *again = NULL;
-    if (!sorted)
+    if (!sorted) {
         return KO_E_MEMORY;
-    for (size_t i = 0; i < facts->n; i++)
+    }
+    for (size_t i = 0; i < facts->n; i++) {
         sorted[i] = &facts->fact[i];
+    }
     qsort(sorted, facts->n, sizeof *sorted, by_id);
     for (size_t i = 1, same = 0; i < facts->n; i++) {
-        if (strcmp(sorted[same]->id, sorted[i]->id) != 0)
+        if (strcmp(sorted[same]->id, sorted[i]->id) != 0) {
             same = i;
-        else if (!again || sorted[i]->line < again->line) {
+        } else if (!again || sorted[i]->line < again->line) {
             first = sorted[same];
             again = sorted[i];
         }
     }
     free(sorted);
-    if (!again)
+    if (!again) {
         return KO_OK;
+    }
     return ko_fail(err, KO_E_INPUT,
                    "%s:%d: duplicate id '%s', already used on line %d, make it unique", facts->file,
                    again->line, again->id, first->line);
@@ -122,13 +138,15 @@ static enum ko_code check_ids(const struct ko_facts *facts, struct ko_error *err
 static enum ko_code collect_span_names(struct ko_facts *facts, struct ko_error *err)
 {
     enum ko_code code = KO_OK;
-    for (size_t i = 0; !code && i < facts->n; i++)
-        for (size_t k = 0; !code && k < facts->fact[i].n_spans; k++) {
+    for (size_t i = 0; code == KO_OK && i < facts->n; i++) {
+        for (size_t k = 0; code == KO_OK && k < facts->fact[i].n_spans; k++) {
             code = ko_strings_intern(&facts->span_names, facts->fact[i].span[k].name, NULL, err);
-            if (!code && facts->span_names.n > KO_FACT_SPAN_NAMES)
+            if (code == KO_OK && facts->span_names.n > KO_FACT_SPAN_NAMES) {
                 code = ko_fail(err, KO_E_INPUT, "%s:%d: more than %d different names of spans",
                                facts->file, facts->fact[i].line, KO_FACT_SPAN_NAMES);
+            }
         }
+    }
     return code;
 }
 
@@ -137,14 +155,18 @@ static enum ko_code read_kind(struct ko_facts_reader *reader, const char *bytes,
 {
     size_t skip = n >= 3 && memcmp(bytes, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
     size_t first = skip;
-    while (first < n && strchr(" \t\r\n", bytes[first]))
+    while (first < n && strchr(" \t\r\n", bytes[first])) {
         first++;
-    if (first == n)
+    }
+    if (first == n) {
         return ko_fail(err, KO_E_INPUT, "%s: holds no prompts", reader->facts->file);
-    if (bytes[first] == '[')
+    }
+    if (bytes[first] == '[') {
         return ko_facts_read_array(reader, bytes + skip, n - skip, err);
-    if (bytes[first] == '{')
+    }
+    if (bytes[first] == '{') {
         return ko_facts_read_lines(reader, bytes + skip, n - skip, err);
+    }
     return ko_facts_read_csv(reader, bytes + skip, n - skip, err);
 }
 
@@ -155,32 +177,41 @@ enum ko_code ko_facts_read(const char *file, struct ko_facts *out, struct ko_err
     char *bytes = NULL;
     size_t n = 0;
     enum ko_code code = facts.file ? KO_OK : KO_E_MEMORY;
-    if (!code)
+    if (code == KO_OK) {
         code = ko_file_read(file, MAX_FILE_BYTES, &bytes, &n, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = ko_content_check_text(bytes, n, file, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = check_bytes(file, bytes, n, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = read_kind(&reader, bytes, n, err);
-    if (!code && facts.n == 0)
+    }
+    if (code == KO_OK && facts.n == 0) {
         code = ko_fail(err, KO_E_INPUT, "%s: holds no prompts", file);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = check_ids(&facts, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = collect_span_names(&facts, err);
+    }
     free(bytes);
-    if (code)
+    if (code != KO_OK) {
         ko_facts_free(&facts);
-    else
+    } else {
         *out = facts;
+    }
     return code;
 }
 
 void ko_facts_free(struct ko_facts *facts)
 {
-    if (!facts)
+    if (!facts) {
         return;
+    }
     for (size_t i = 0; i < facts->n; i++) {
         struct ko_fact *fact = &facts->fact[i];
         free(fact->id);
@@ -189,8 +220,9 @@ void ko_facts_free(struct ko_facts *facts)
         free(fact->target);
         free(fact->foil);
         free(fact->relation);
-        for (size_t k = 0; k < fact->n_spans; k++)
+        for (size_t k = 0; k < fact->n_spans; k++) {
             free(fact->span[k].name);
+        }
         free(fact->span);
     }
     free(facts->fact);

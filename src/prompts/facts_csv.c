@@ -13,8 +13,9 @@ struct csv {
 
 static bool at_line_end(const struct csv *csv)
 {
-    if (csv->at >= csv->n || csv->bytes[csv->at] == '\n')
+    if (csv->at >= csv->n || csv->bytes[csv->at] == '\n') {
         return true;
+    }
     return csv->bytes[csv->at] == '\r' && csv->at + 1 < csv->n && csv->bytes[csv->at + 1] == '\n';
 }
 
@@ -24,34 +25,40 @@ static enum ko_code read_quoted(struct csv *csv, struct ko_text *field, struct k
     csv->at++;
     for (;;) {
         const char *quote = memchr(csv->bytes + csv->at, '"', csv->n - csv->at);
-        if (!quote)
+        if (!quote) {
             return ko_fail(err, KO_E_INPUT, "%s:%d: a quoted field has no closing quote", csv->file,
                            first);
+        }
         size_t end = (size_t)(quote - csv->bytes);
-        for (size_t i = csv->at; i < end; i++)
+        for (size_t i = csv->at; i < end; i++) {
             csv->line += csv->bytes[i] == '\n';
+        }
         bool doubled = end + 1 < csv->n && csv->bytes[end + 1] == '"';
         ko_text_add_bytes(field, csv->bytes + csv->at, end - csv->at + doubled);
         csv->at = end + 1 + doubled;
-        if (!doubled)
+        if (!doubled) {
             break;
+        }
     }
-    if (!at_line_end(csv) && csv->bytes[csv->at] != ',')
+    if (!at_line_end(csv) && csv->bytes[csv->at] != ',') {
         return ko_fail(err, KO_E_INPUT,
                        "%s:%d: text after a closing quote, double the quotes inside a field",
                        csv->file, csv->line);
+    }
     return KO_OK;
 }
 
 static enum ko_code read_bare(struct csv *csv, struct ko_text *field, struct ko_error *err)
 {
     size_t begin = csv->at;
-    for (; !at_line_end(csv) && csv->bytes[csv->at] != ','; csv->at++)
-        if (csv->bytes[csv->at] == '"')
+    for (; !at_line_end(csv) && csv->bytes[csv->at] != ','; csv->at++) {
+        if (csv->bytes[csv->at] == '"') {
             return ko_fail(err, KO_E_INPUT,
                            "%s:%d: a quote inside a field without quotes, put the field in quotes "
                            "and double the quote",
                            csv->file, csv->line);
+        }
+    }
     ko_text_add_bytes(field, csv->bytes + begin, csv->at - begin);
     return KO_OK;
 }
@@ -62,19 +69,21 @@ static enum ko_code read_record(struct csv *csv, struct ko_strings *fields, int 
 {
     enum ko_code code = KO_OK;
     *line = csv->line;
-    for (bool more = true; !code && more;) {
+    for (bool more = true; code == KO_OK && more;) {
         struct ko_text field = {0};
         bool quoted = csv->at < csv->n && csv->bytes[csv->at] == '"';
         code = quoted ? read_quoted(csv, &field, err) : read_bare(csv, &field, err);
-        if (!code)
+        if (code == KO_OK) {
             code = ko_text_check(&field, err);
-        if (!code)
+        }
+        if (code == KO_OK) {
             code = ko_strings_add(fields, ko_text_str(&field), err);
+        }
         ko_text_free(&field);
         more = !at_line_end(csv);
         csv->at += more;
     }
-    if (!code && csv->at < csv->n) {
+    if (code == KO_OK && csv->at < csv->n) {
         csv->at += csv->bytes[csv->at] == '\r' ? 2 : 1;
         csv->line++;
     }
@@ -90,13 +99,15 @@ static enum ko_code check_separator(const struct csv *csv, const struct ko_strin
         const char *name;
     } separators[] = {{'\t', "tabs"}, {';', "semicolons"}, {'|', "'|'"}};
     const char *text = header->item[0];
-    for (size_t i = 0; header->n == 1 && i < sizeof separators / sizeof separators[0]; i++)
-        if (strchr(text, separators[i].byte) && strstr(text, "prompt"))
+    for (size_t i = 0; header->n == 1 && i < sizeof separators / sizeof separators[0]; i++) {
+        if (strchr(text, separators[i].byte) && strstr(text, "prompt")) {
             return ko_fail(err, KO_E_INPUT,
                            "%s:%d: columns are separated by commas, but this header has %s: "
                            "convert it with `python3 -c \"import pandas; pandas.read_csv('%s', "
                            "sep='%c').to_csv('prompts.csv', index=False)\"`",
                            csv->file, line, separators[i].name, csv->file, separators[i].byte);
+        }
+    }
     return KO_OK;
 }
 
@@ -109,25 +120,30 @@ static enum ko_code read_header(const struct csv *csv, const struct ko_strings *
     char where[KO_ERROR_TEXT];
     bool any = layout.column[KO_FACT_ID] != NULL;
     enum ko_code code = check_separator(csv, header, line, err);
-    if (code)
+    if (code != KO_OK) {
         return code;
+    }
     for (size_t i = 0; i < KO_FACT_COLUMNS; i++) {
         place[i] = layout.column[i] ? ko_strings_find(header, layout.column[i]) : -1;
         any = any || place[i] >= 0;
     }
-    if (!any)
+    if (!any) {
         return ko_fail(err, KO_E_INPUT,
                        "%s:%d: neither JSON nor a CSV header: it has none of the columns id, "
                        "prompt, subject and target",
                        csv->file, line);
+    }
     (void)snprintf(where, sizeof where, "%s:%d", csv->file, line);
     for (size_t i = 0; i < KO_FACT_COLUMNS; i++) {
-        if (i != KO_FACT_ID && i < KO_FACT_REQUIRED && place[i] < 0)
+        if (i != KO_FACT_ID && i < KO_FACT_REQUIRED && place[i] < 0) {
             return ko_fact_missing(header, layout.column[i], "column", where, err);
-        for (size_t k = 0; place[i] >= 0 && k < header->n; k++)
-            if ((ptrdiff_t)k != place[i] && strcmp(header->item[k], layout.column[i]) == 0)
+        }
+        for (size_t k = 0; place[i] >= 0 && k < header->n; k++) {
+            if ((ptrdiff_t)k != place[i] && strcmp(header->item[k], layout.column[i]) == 0) {
                 return ko_fail(err, KO_E_INPUT, "%s: column '%s' comes twice", where,
                                layout.column[i]);
+            }
+        }
     }
     return ko_fact_note_names(header, &layout, notes, err);
 }
@@ -139,21 +155,22 @@ enum ko_code ko_facts_read_csv(struct ko_facts_reader *reader, const char *bytes
     ptrdiff_t place[KO_FACT_COLUMNS];
     size_t n_columns = 0;
     enum ko_code code = KO_OK;
-    while (!code && csv.at < csv.n) {
+    while (code == KO_OK && csv.at < csv.n) {
         struct ko_strings fields = {0};
         const char *value[KO_FACT_COLUMNS] = {NULL};
         int line = 0;
         code = read_record(&csv, &fields, &line, err);
         bool blank = fields.n == 1 && !*fields.item[0];
-        if (!code && !blank && n_columns == 0) {
+        if (code == KO_OK && !blank && n_columns == 0) {
             code = read_header(&csv, &fields, line, place, &reader->facts->notes, err);
             n_columns = fields.n;
-        } else if (!code && !blank && fields.n != n_columns) {
+        } else if (code == KO_OK && !blank && fields.n != n_columns) {
             code = ko_fail(err, KO_E_INPUT, "%s:%d: %zu fields, but the header has %zu", csv.file,
                            line, fields.n, n_columns);
-        } else if (!code && !blank) {
-            for (size_t i = 0; i < KO_FACT_COLUMNS; i++)
+        } else if (code == KO_OK && !blank) {
+            for (size_t i = 0; i < KO_FACT_COLUMNS; i++) {
                 value[i] = place[i] >= 0 ? fields.item[place[i]] : NULL;
+            }
             code = ko_facts_add(reader, value, line, err);
         }
         ko_strings_free(&fields);

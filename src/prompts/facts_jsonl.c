@@ -13,19 +13,23 @@ enum ko_code ko_fact_value(json_object *record, const char *key, bool number, co
 {
     json_object *value = key ? ko_json_get(record, key) : NULL;
     *out = NULL;
-    if (!value)
+    if (!value) {
         return KO_OK;
+    }
     /* json-c clamps what is beyond 64 bits. */
     if (number && json_object_is_type(value, json_type_int) &&
-        (json_object_get_uint64(value) == UINT64_MAX || json_object_get_int64(value) == INT64_MIN))
+        (json_object_get_uint64(value) == UINT64_MAX ||
+         json_object_get_int64(value) == INT64_MIN)) {
         return ko_fail(err, KO_E_INPUT,
                        "%s: %s: a number of 64 bits or more is not kept as it stands, put it in "
                        "quotes",
                        where, key);
+    }
     if (number && json_object_is_type(value, json_type_double) &&
-        !isfinite(json_object_get_double(value)))
+        !isfinite(json_object_get_double(value))) {
         return ko_fail(err, KO_E_INPUT, "%s: %s: expected a string or a finite number, got %s",
                        where, key, json_object_get_string(value));
+    }
     if (number && (json_object_is_type(value, json_type_int) ||
                    json_object_is_type(value, json_type_double))) {
         *out = json_object_get_string(value);
@@ -46,18 +50,21 @@ static enum ko_code read_span(struct ko_facts *facts, json_object *spans, const 
         fits = json_object_is_type(value, json_type_int);
         end[i] = fits ? json_object_get_int64(value) : -1;
     }
-    if (!fits || end[0] < 0 || end[1] < end[0] || end[1] > n)
+    if (!fits || end[0] < 0 || end[1] < end[0] || end[1] > n) {
         return ko_fail(
             err, KO_E_INPUT,
             "%s: spans: %s: expected [begin, end) in characters of the prompt, which has "
             "%lld, got %s",
             where, name, (long long)n, json_object_to_json_string(range));
+    }
     enum ko_code code = ko_span_name_check(name, err);
-    if (code)
+    if (code != KO_OK) {
         return ko_fail_in(err, "%s: spans", where);
+    }
     char *copy = ko_copy(name, err);
-    if (!copy)
+    if (!copy) {
         return KO_E_MEMORY;
+    }
     fact->span[fact->n_spans++] = (struct ko_named_span){copy, (int32_t)end[0], (int32_t)end[1]};
     return KO_OK;
 }
@@ -66,20 +73,24 @@ static enum ko_code read_spans(struct ko_facts *facts, json_object *record, cons
                                struct ko_error *err)
 {
     json_object *spans = ko_json_get(record, "spans");
-    if (!spans)
+    if (!spans) {
         return KO_OK;
-    if (!json_object_is_type(spans, json_type_object))
+    }
+    if (!json_object_is_type(spans, json_type_object)) {
         return ko_fail(err, KO_E_INPUT, "%s: spans: expected {\"name\": [begin, end], ...}, got %s",
                        where, json_object_to_json_string(spans));
+    }
     struct ko_fact *fact = &facts->fact[facts->n - 1];
     fact->span = ko_new((size_t)json_object_object_length(spans), sizeof *fact->span, err);
-    if (!fact->span)
+    if (!fact->span) {
         return KO_E_MEMORY;
+    }
     struct json_object_iterator at = json_object_iter_begin(spans);
     struct json_object_iterator end = json_object_iter_end(spans);
     enum ko_code code = KO_OK;
-    for (; !code && !json_object_iter_equal(&at, &end); json_object_iter_next(&at))
+    for (; code == KO_OK && !json_object_iter_equal(&at, &end); json_object_iter_next(&at)) {
         code = read_span(facts, spans, json_object_iter_peek_name(&at), where, err);
+    }
     return code;
 }
 
@@ -89,8 +100,9 @@ static enum ko_code list_keys(json_object *record, struct ko_strings *keys, stru
     json_object_object_foreach(record, key, value)
     {
         const enum ko_code code = value ? ko_strings_add(keys, key, err) : KO_OK;
-        if (code)
+        if (code != KO_OK) {
             return code;
+        }
     }
     return KO_OK;
 }
@@ -104,10 +116,12 @@ static enum ko_code read_values(json_object *record, const struct ko_strings *ke
     for (size_t i = 0; i < KO_FACT_COLUMNS; i++) {
         enum ko_code code =
             ko_fact_value(record, layout->column[i], i == KO_FACT_ID, &value[i], where, err);
-        if (code)
+        if (code != KO_OK) {
             return code;
-        if (!value[i] && i != KO_FACT_ID && i < KO_FACT_REQUIRED)
+        }
+        if (!value[i] && i != KO_FACT_ID && i < KO_FACT_REQUIRED) {
             return ko_fact_missing(keys, layout->column[i], "key", where, err);
+        }
     }
     return KO_OK;
 }
@@ -119,37 +133,46 @@ enum ko_code ko_facts_add_record(struct ko_facts_reader *reader, json_object *re
     const char *value[KO_FACT_COLUMNS] = {NULL};
     struct ko_strings keys = {0};
     (void)snprintf(where, sizeof where, "%s:%d", reader->facts->file, line);
-    if (!json_object_is_type(record, json_type_object))
+    if (!json_object_is_type(record, json_type_object)) {
         return ko_fail(err, KO_E_INPUT, "%s: expected an object, got %s", where,
                        json_type_to_name(json_object_get_type(record)));
-    if (ko_json_get(record, "requested_rewrite"))
+    }
+    if (ko_json_get(record, "requested_rewrite")) {
         return ko_facts_add_rome(reader, record, line, err);
-    if (ko_fact_is_relation(record))
+    }
+    if (ko_fact_is_relation(record)) {
         return ko_facts_add_relation(reader, record, line, err);
+    }
     enum ko_code code = list_keys(record, &keys, err);
     const struct ko_fact_layout layout = ko_fact_layout_of(&keys);
-    if (!code)
+    if (code == KO_OK) {
         code = read_values(record, &keys, &layout, value, where, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = ko_facts_add(reader, value, line, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = ko_fact_note_names(&keys, &layout, &reader->facts->notes, err);
-    if (!code && ko_fact_layout_is_plain(&layout))
+    }
+    if (code == KO_OK && ko_fact_layout_is_plain(&layout)) {
         code = read_spans(reader->facts, record, where, err);
+    }
     ko_strings_free(&keys);
     return code;
 }
 
 /* ko_json_parse counts lines from the text that it is given: "FILE:1:" becomes the line of the
- * file. */
+   file. */
 static enum ko_code place_in_file(const char *file, int line, struct ko_error *err)
 {
     char text[KO_ERROR_TEXT], wrong[KO_ERROR_TEXT];
-    if (!err)
+    if (!err) {
         return KO_E_INPUT;
+    }
     int n = snprintf(wrong, sizeof wrong, "%s:1:", file);
-    if (err->code != KO_E_INPUT || strncmp(err->text, wrong, (size_t)n) != 0)
+    if (err->code != KO_E_INPUT || strncmp(err->text, wrong, (size_t)n) != 0) {
         return err->code;
+    }
     (void)snprintf(text, sizeof text, "%s", err->text + n);
     return ko_fail(err, KO_E_INPUT, "%s:%d:%s", file, line, text);
 }
@@ -160,8 +183,9 @@ static size_t line_end(const char *bytes, size_t n, size_t begin, bool *blank)
     const char *newline = memchr(bytes + begin, '\n', n - begin);
     size_t end = newline ? (size_t)(newline - bytes) : n;
     *blank = true;
-    for (size_t i = begin; *blank && i < end; i++)
+    for (size_t i = begin; *blank && i < end; i++) {
         *blank = strchr(" \t\r", bytes[i]) != NULL;
+    }
     return end;
 }
 
@@ -171,14 +195,14 @@ static enum ko_code read_records(struct ko_facts_reader *reader, const char *byt
     const char *file = reader->facts->file;
     enum ko_code code = KO_OK;
     int line = 1;
-    for (size_t begin = 0; !code && begin < n; line++) {
+    for (size_t begin = 0; code == KO_OK && begin < n; line++) {
         bool blank = true;
         size_t end = line_end(bytes, n, begin, &blank);
         json_object *record = NULL;
         if (!blank) {
             code = ko_json_parse(bytes + begin, end - begin, file, &record, err);
-            code = code ? place_in_file(file, line, err)
-                        : ko_facts_add_record(reader, record, line, err);
+            code = code != KO_OK ? place_in_file(file, line, err)
+                                 : ko_facts_add_record(reader, record, line, err);
         }
         json_object_put(record);
         begin = end + 1;
@@ -199,8 +223,9 @@ static struct first_line look_at_first(const char *bytes, size_t n, const char *
     bool found = false, blank = true;
     for (size_t begin = 0, end = 0; begin < n && !first.more; begin = end + 1) {
         end = line_end(bytes, n, begin, &blank);
-        if (blank)
+        if (blank) {
             continue;
+        }
         first.more = found;
         if (!found) {
             first.valid = ko_json_parse(bytes + begin, end - begin, file, &record, NULL) == KO_OK;
@@ -218,16 +243,18 @@ enum ko_code ko_facts_read_lines(struct ko_facts_reader *reader, const char *byt
     const struct first_line first = look_at_first(bytes, n, reader->facts->file);
     struct ko_error local = {0};
     json_object *root = NULL;
-    if (first.valid && first.more)
+    if (first.valid && first.more) {
         return read_records(reader, bytes, n, err);
+    }
     enum ko_code code = ko_json_parse(bytes, n, reader->facts->file, &root, &local);
-    if (!code)
+    if (code == KO_OK) {
         code = ko_facts_read_object(reader, root, err);
-    else if (first.bracket && code == KO_E_INPUT)
+    } else if (first.bracket && code == KO_E_INPUT) {
         code = ko_fail(err, code, "%s; in JSON Lines a record takes one line: `jq -c . %s`",
                        local.text, reader->facts->file);
-    else
+    } else {
         code = ko_fail(err, code, "%s", local.text);
+    }
     json_object_put(root);
     return code;
 }

@@ -18,12 +18,14 @@ static enum ko_code read_string(json_object *object, const char *key, const char
                                 const char *where, struct ko_error *err)
 {
     *out = NULL;
-    if (!json_object_is_type(object, json_type_object))
+    if (!json_object_is_type(object, json_type_object)) {
         return ko_fail(err, KO_E_INPUT, "%s: expected an object, got %s", where,
                        json_type_to_name(json_object_get_type(object)));
+    }
     enum ko_code code = ko_json_string(object, key, out, where, err);
-    if (!code && !*out)
+    if (code == KO_OK && !*out) {
         code = ko_fail(err, KO_E_INPUT, "%s: missing key '%s'", where, key);
+    }
     return code;
 }
 
@@ -37,14 +39,17 @@ static enum ko_code add_sample(struct ko_facts_reader *reader, const char *relat
     (void)snprintf(where, sizeof where, "%s:%d: %s[%zu]", reader->facts->file, line, samples_key,
                    index);
     enum ko_code code = read_string(sample, "subject", &value[KO_FACT_SUBJECT], where, err);
-    if (!code)
+    if (code == KO_OK) {
         code = read_string(sample, "object", &value[KO_FACT_TARGET], where, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = ko_fact_fill(template, value[KO_FACT_SUBJECT], where, &text, err);
+    }
     ko_text_add(&id, "%s/%zu", relation, index);
-    if (!code)
+    if (code == KO_OK) {
         code = ko_text_check(&id, err);
-    if (!code) {
+    }
+    if (code == KO_OK) {
         value[KO_FACT_ID] = ko_text_str(&id);
         value[KO_FACT_TEXT] = ko_text_str(&text);
         value[KO_FACT_RELATION] = relation;
@@ -64,24 +69,29 @@ enum ko_code ko_facts_add_relation(struct ko_facts_reader *reader, json_object *
     char where[KO_ERROR_TEXT];
     (void)snprintf(where, sizeof where, "%s:%d", reader->facts->file, line);
     enum ko_code code = read_string(record, "name", &relation, where, err);
-    if (code)
+    if (code != KO_OK) {
         return code;
+    }
     json_object *first =
         json_object_is_type(templates, json_type_array) && json_object_array_length(templates) > 0
             ? json_object_array_get_idx(templates, 0)
             : NULL;
-    if (!json_object_is_type(first, json_type_string))
+    if (!json_object_is_type(first, json_type_string)) {
         return ko_fail(err, KO_E_INPUT, "%s: %s: expected a list of texts with {}", where,
                        templates_key);
-    if (!json_object_is_type(samples, json_type_array))
+    }
+    if (!json_object_is_type(samples, json_type_array)) {
         return ko_fail(err, KO_E_INPUT, "%s: %s: expected a list of {subject, object}", where,
                        samples_key);
+    }
     const char *template = json_object_get_string(first);
-    if (strlen(template) != (size_t)json_object_get_string_len(first))
+    if (strlen(template) != (size_t)json_object_get_string_len(first)) {
         return ko_fail(err, KO_E_INPUT, "%s: %s: expected a text without NUL", where,
                        templates_key);
-    for (size_t i = 0; !code && i < json_object_array_length(samples); i++)
+    }
+    for (size_t i = 0; code == KO_OK && i < json_object_array_length(samples); i++) {
         code = add_sample(reader, relation, template, json_object_array_get_idx(samples, i), i,
                           line, err);
+    }
     return code;
 }

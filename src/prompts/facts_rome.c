@@ -10,9 +10,10 @@ enum ko_code ko_fact_fill(const char *template, const char *subject, const char 
                           struct ko_text *out, struct ko_error *err)
 {
     const char *gap = strstr(template, "{}");
-    if (!gap || strstr(gap + 2, "{}"))
+    if (!gap || strstr(gap + 2, "{}")) {
         return ko_fail(err, KO_E_INPUT, "%s: prompt: expected one {} for the subject, got '%s'",
                        where, template);
+    }
     ko_text_add_bytes(out, template, (size_t)(gap - template));
     ko_text_add(out, "%s%s", subject, gap + 2);
     return ko_text_check(out, err);
@@ -24,15 +25,18 @@ static enum ko_code read_answer(json_object *rewrite, const char *key, const cha
 {
     json_object *answer = ko_json_get(rewrite, key);
     char inner[KO_ERROR_TEXT];
-    if (!answer)
+    if (!answer) {
         return KO_OK;
-    if (!json_object_is_type(answer, json_type_object))
+    }
+    if (!json_object_is_type(answer, json_type_object)) {
         return ko_fail(err, KO_E_INPUT, "%s: %s: expected {\"str\": ...}, got %s", where, key,
                        json_object_to_json_string(answer));
+    }
     (void)snprintf(inner, sizeof inner, "%s: %s", where, key);
     enum ko_code code = ko_fact_value(answer, "str", false, out, inner, err);
-    if (!code && !*out)
+    if (code == KO_OK && !*out) {
         code = ko_fail(err, KO_E_INPUT, "%s: missing key 'str'", inner);
+    }
     return code;
 }
 
@@ -47,25 +51,34 @@ enum ko_code ko_facts_add_rome(struct ko_facts_reader *reader, json_object *reco
     (void)snprintf(where, sizeof where, "%s:%d", reader->facts->file, line);
     enum ko_code code = ko_fact_value(record, "case_id", true, &value[KO_FACT_ID], where, err);
     (void)snprintf(where, sizeof where, "%s:%d: requested_rewrite", reader->facts->file, line);
-    if (!code && !json_object_is_type(rewrite, json_type_object))
+    if (code == KO_OK && !json_object_is_type(rewrite, json_type_object)) {
         code = ko_fail(err, KO_E_INPUT, "%s: expected an object, got %s", where,
                        json_type_to_name(json_object_get_type(rewrite)));
-    for (size_t i = 0; !code && i < sizeof required / sizeof required[0]; i++)
-        if (!ko_json_get(rewrite, required[i]))
+    }
+    for (size_t i = 0; code == KO_OK && i < sizeof required / sizeof required[0]; i++) {
+        if (!ko_json_get(rewrite, required[i])) {
             code = ko_fail(err, KO_E_INPUT, "%s: missing key '%s'", where, required[i]);
-    if (!code)
+        }
+    }
+    if (code == KO_OK) {
         code = ko_fact_value(rewrite, "prompt", false, &template, where, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = ko_fact_value(rewrite, "subject", false, &value[KO_FACT_SUBJECT], where, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = ko_fact_value(rewrite, "relation_id", false, &value[KO_FACT_RELATION], where, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = read_answer(rewrite, "target_true", &value[KO_FACT_TARGET], where, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = read_answer(rewrite, "target_new", &value[KO_FACT_FOIL], where, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = ko_fact_fill(template, value[KO_FACT_SUBJECT], where, &text, err);
-    if (!code) {
+    }
+    if (code == KO_OK) {
         value[KO_FACT_TEXT] = ko_text_str(&text);
         code = ko_facts_add(reader, value, line, err);
     }
@@ -77,8 +90,9 @@ static enum ko_code add_list(struct ko_facts_reader *reader, json_object *list,
                              struct ko_error *err)
 {
     enum ko_code code = KO_OK;
-    for (size_t i = 0; !code && i < json_object_array_length(list); i++)
+    for (size_t i = 0; code == KO_OK && i < json_object_array_length(list); i++) {
         code = ko_facts_add_record(reader, json_object_array_get_idx(list, i), (int)i + 1, err);
+    }
     return code;
 }
 
@@ -87,8 +101,9 @@ enum ko_code ko_facts_read_array(struct ko_facts_reader *reader, const char *byt
 {
     json_object *root = NULL;
     enum ko_code code = ko_json_parse(bytes, n, reader->facts->file, &root, err);
-    if (!code)
+    if (code == KO_OK) {
         code = add_list(reader, root, err);
+    }
     json_object_put(root);
     return code;
 }
@@ -103,10 +118,12 @@ enum ko_code ko_facts_read_object(struct ko_facts_reader *reader, json_object *r
         json_object *value = ko_json_get(root, keys[i]);
         record = record || (value && json_object_is_type(value, json_type_object) == (i == 0));
     }
-    if (record)
+    if (record) {
         return ko_facts_add_record(reader, root, 1, err);
-    if (json_object_is_type(data, json_type_array))
+    }
+    if (json_object_is_type(data, json_type_array)) {
         return add_list(reader, data, err);
+    }
     return ko_fail(err, KO_E_INPUT,
                    "%s: is one JSON object, not JSON Lines: write a record a line or a list of "
                    "records (pandas: to_json(FILE, orient='records', lines=True))",

@@ -32,13 +32,15 @@ static enum ko_code read_text(struct ko_tokenizer *tokenizer, const char *text, 
     r->text = text;
     r->n_bytes = strlen(text);
     enum ko_code code = ko_prompt_encode(tokenizer, text, r->n_bytes, &r->encoding, err);
-    if (code)
+    if (code != KO_OK) {
         return code;
+    }
     r->n_characters = ko_utf8_count(text, r->n_bytes);
     r->byte = ko_new(r->n_characters + 1, sizeof *r->byte, err);
     r->has_text = ko_new(r->encoding.n, sizeof *r->has_text, err);
-    if (!r->byte || !r->has_text)
+    if (!r->byte || !r->has_text) {
         return KO_E_MEMORY;
+    }
     for (size_t i = 0; i < r->n_characters; i++) {
         uint32_t character;
         r->byte[i + 1] = r->byte[i] + ko_utf8_get(text + r->byte[i], &character);
@@ -46,30 +48,35 @@ static enum ko_code read_text(struct ko_tokenizer *tokenizer, const char *text, 
     const struct ko_encoding *e = &r->encoding;
     for (size_t i = 0; i < e->n; i++) {
         size_t begin = (size_t)e->char_begin[i], end = (size_t)e->char_end[i];
-        if (end > r->n_characters)
+        if (end > r->n_characters) {
             end = r->n_characters;
-        if (e->special[i] || begin >= end)
+        }
+        if (e->special[i] || begin >= end) {
             continue;
+        }
         const char *part = text + r->byte[begin];
         size_t n = r->byte[end] - r->byte[begin];
         r->has_text[i] = !ko_utf8_is_blank(part, n);
     }
-    while (r->n_front < e->n && e->special[r->n_front])
+    while (r->n_front < e->n && e->special[r->n_front]) {
         r->n_front++;
+    }
     return KO_OK;
 }
 
 /* The tokens from the first to the last that overlaps characters [from, to); begin == end where
- * none does. */
+   none does. */
 static void find_tokens(const struct reading *r, size_t from, size_t to, size_t *begin, size_t *end)
 {
     *begin = *end = 0;
     for (size_t i = 0; from < to && i < r->encoding.n; i++) {
         if (!r->has_text[i] || (size_t)r->encoding.char_begin[i] >= to ||
-            (size_t)r->encoding.char_end[i] <= from)
+            (size_t)r->encoding.char_end[i] <= from) {
             continue;
-        if (*end == 0)
+        }
+        if (*end == 0) {
             *begin = i;
+        }
         *end = i + 1;
     }
 }
@@ -79,11 +86,13 @@ static enum ko_reason find_subject(const struct reading *r, const char *subject,
 {
     size_t n = strlen(subject);
     ko_utf8_strip(&subject, &n);
-    if (n == 0)
+    if (n == 0) {
         return KO_SUBJECT_EMPTY;
+    }
     const char *at = memmem(r->text, r->n_bytes, subject, n);
-    if (!at)
+    if (!at) {
         return KO_SUBJECT_NOT_FOUND;
+    }
     size_t from = ko_utf8_count(r->text, (size_t)(at - r->text));
     find_tokens(r, from, from + ko_utf8_count(subject, n), begin, end);
     return *begin == *end ? KO_SUBJECT_HAS_NO_TOKEN : KO_RUNNABLE;
@@ -96,12 +105,14 @@ static enum ko_code decide_bos(const struct ko_audit *audit, const struct readin
     const bool other = audit->bos == KO_BOS_NONE || audit->bos == KO_BOS_TOKEN;
     *drop = other ? r->n_front : 0;
     *add = false;
-    if (audit->bos != KO_BOS_ADD && audit->bos != KO_BOS_TOKEN)
+    if (audit->bos != KO_BOS_ADD && audit->bos != KO_BOS_TOKEN) {
         return KO_OK;
-    if (audit->bos_id < 0)
+    }
+    if (audit->bos_id < 0) {
         return ko_fail(err, KO_E_INPUT,
                        "bos: 'add' needs a bos_token_id in config.json, which has none; use "
                        "'default' or 'none'");
+    }
     *add = r->encoding.n == *drop || r->encoding.id[*drop] != audit->bos_id;
     return KO_OK;
 }
@@ -112,17 +123,21 @@ static enum ko_code place_tokens(const struct ko_audit *audit, const struct read
     size_t drop = 0;
     bool add = false;
     enum ko_code code = decide_bos(audit, r, &drop, &add, err);
-    if (code)
+    if (code != KO_OK) {
         return code;
+    }
     size_t n = r->encoding.n - drop + add;
     p->token = ko_new(n, sizeof *p->token, err);
     p->in_subject = ko_new(n, sizeof *p->in_subject, err);
-    if (!p->token || !p->in_subject)
+    if (!p->token || !p->in_subject) {
         return KO_E_MEMORY;
-    if (add)
+    }
+    if (add) {
         p->token[0] = audit->bos_id;
-    for (size_t i = drop; i < r->encoding.n; i++)
+    }
+    for (size_t i = drop; i < r->encoding.n; i++) {
         p->token[i - drop + add] = r->encoding.id[i];
+    }
     p->n_tokens = (int32_t)n;
     p->n_special = (int32_t)(r->n_front - drop + add);
     *shift = (int32_t)add - (int32_t)drop;
@@ -133,8 +148,9 @@ static enum ko_code place_spans(const struct ko_fact *fact, const struct reading
                                 struct ko_prompt *p, struct ko_error *err)
 {
     p->span = ko_new(fact->n_spans, sizeof *p->span, err);
-    if (!p->span)
+    if (!p->span) {
         return KO_E_MEMORY;
+    }
     for (size_t i = 0; i < fact->n_spans; i++) {
         const struct ko_named_span *s = &fact->span[i];
         size_t begin = 0, end = 0;
@@ -143,8 +159,9 @@ static enum ko_code place_spans(const struct ko_fact *fact, const struct reading
         to->begin = begin < end ? (int32_t)begin + shift : 0;
         to->end = begin < end ? (int32_t)end + shift : 0;
         to->name = ko_copy(s->name, err);
-        if (!to->name)
+        if (!to->name) {
             return KO_E_MEMORY;
+        }
     }
     return KO_OK;
 }
@@ -152,11 +169,14 @@ static enum ko_code place_spans(const struct ko_fact *fact, const struct reading
 static enum ko_reason check_limits(const struct ko_audit *audit, const struct ko_prompt *p)
 {
     if (p->n_tokens > KO_PROMPT_TOKENS ||
-        (audit->max_tokens > 0 && p->n_tokens > audit->max_tokens))
+        (audit->max_tokens > 0 && p->n_tokens > audit->max_tokens)) {
         return KO_PROMPT_TOO_LONG;
-    for (int32_t i = 0; i < p->n_tokens; i++)
-        if (p->token[i] >= audit->vocabulary)
+    }
+    for (int32_t i = 0; i < p->n_tokens; i++) {
+        if (p->token[i] >= audit->vocabulary) {
             return KO_TOKEN_OUTSIDE_VOCABULARY;
+        }
+    }
     return KO_RUNNABLE;
 }
 
@@ -167,7 +187,7 @@ static enum ko_code append_tokens(struct ko_prompt *p, const int32_t *token, int
     const size_t before = (size_t)p->n_tokens, after = before + (size_t)n;
     int32_t *tokens = ko_new(after, sizeof *tokens, err);
     uint8_t *in_subject = ko_new(after, sizeof *in_subject, err);
-    if (tokens == NULL || in_subject == NULL) {
+    if (!tokens || !in_subject) {
         free(tokens);
         free(in_subject);
         return KO_E_MEMORY;
@@ -245,18 +265,22 @@ static enum ko_code fill(const struct ko_audit *audit, const struct ko_fact *fac
     const char *text = r->text;
     size_t n = r->n_bytes;
     ko_utf8_strip(&text, &n);
-    if (code)
+    if (code != KO_OK) {
         return code;
+    }
     p->reason = n == 0 || r->n_front == r->encoding.n
                     ? KO_PROMPT_EMPTY
                     : find_subject(r, fact->subject, &begin, &end);
-    if (!p->reason)
+    if (!p->reason) {
         p->reason = check_limits(audit, p);
-    if (p->reason)
+    }
+    if (p->reason) {
         return KO_OK;
+    }
     code = score_answers(audit, fact, r, p, err);
-    if (code || p->reason)
+    if (code != KO_OK || p->reason) {
         return code;
+    }
     p->subject_begin = (int32_t)begin + shift;
     p->subject_end = (int32_t)end + shift;
     memset(p->in_subject + p->subject_begin, 1, end - begin);
@@ -278,7 +302,7 @@ enum ko_code ko_prompt_audit(const struct ko_audit *audit, const struct ko_fact 
     struct reading r = {0};
     struct ko_error why = {0};
     enum ko_code code = p.id ? read_text(audit->tokenizer, fact->text, &r, &why) : KO_E_MEMORY;
-    if (!code) {
+    if (code == KO_OK) {
         code = fill(audit, fact, &r, &p, err);
     } else if (code == KO_E_INPUT) {
         p.reason = KO_TEXT_REFUSED; /* one such prompt is no reason not to run the others */
@@ -287,7 +311,7 @@ enum ko_code ko_prompt_audit(const struct ko_audit *audit, const struct ko_fact 
         code = ko_fail(err, code, "%s", why.text);
     }
     free_reading(&r);
-    if (code) {
+    if (code != KO_OK) {
         ko_prompt_free(&p);
         return code;
     }
@@ -302,13 +326,15 @@ enum ko_code ko_prompt_audit(const struct ko_audit *audit, const struct ko_fact 
 
 void ko_prompt_free(struct ko_prompt *prompt)
 {
-    if (!prompt)
+    if (!prompt) {
         return;
+    }
     free(prompt->id);
     free(prompt->token);
     free(prompt->in_subject);
-    for (int32_t i = 0; i < prompt->n_spans; i++)
+    for (int32_t i = 0; i < prompt->n_spans; i++) {
         free(prompt->span[i].name);
+    }
     free(prompt->span);
     *prompt = (struct ko_prompt){0};
 }

@@ -28,7 +28,7 @@ void ko_prompt_pack(const struct ko_prompt *p, struct ko_bytes *to)
 }
 
 /* A count of items that are still to come, each of at least item_bytes: what the stream cannot hold
- * is not allocated. */
+   is not allocated. */
 static size_t get_count(struct ko_bytes *from, size_t item_bytes)
 {
     int64_t n = ko_get_int(from);
@@ -43,15 +43,17 @@ static enum ko_code unpack_spans(struct ko_bytes *from, struct ko_prompt *p, str
 {
     size_t n = get_count(from, 3 * sizeof(int64_t));
     p->span = ko_new(n, sizeof *p->span, err);
-    if (!p->span)
+    if (!p->span) {
         return KO_E_MEMORY;
+    }
     for (size_t i = 0; i < n; i++) {
         struct ko_token_span *span = &p->span[p->n_spans++];
         span->name = ko_get_string(from, err);
         span->begin = (int32_t)ko_get_int(from);
         span->end = (int32_t)ko_get_int(from);
-        if (!span->name)
+        if (!span->name) {
             return KO_E_FAILED;
+        }
     }
     return KO_OK;
 }
@@ -65,16 +67,18 @@ enum ko_code ko_prompt_unpack(struct ko_bytes *from, struct ko_prompt *out, stru
     size_t n = get_count(from, sizeof *p.token);
     p.n_tokens = (int32_t)n;
     p.token = ko_new(n, sizeof *p.token, err);
-    if (!p.id || !p.token)
+    if (!p.id || !p.token) {
         goto done;
+    }
     ko_get_blob(from, p.token, n * sizeof *p.token);
     p.n_special = (int32_t)ko_get_int(from);
     p.subject_begin = (int32_t)ko_get_int(from);
     p.subject_end = (int32_t)ko_get_int(from);
     if (p.reason == KO_RUNNABLE) {
         p.in_subject = ko_new(n, sizeof *p.in_subject, err);
-        if (!p.in_subject)
+        if (!p.in_subject) {
             goto done;
+        }
     }
     ko_get_blob(from, p.in_subject, p.in_subject ? n : 0);
     p.n_appended = (int32_t)ko_get_int(from);
@@ -84,12 +88,14 @@ enum ko_code ko_prompt_unpack(struct ko_bytes *from, struct ko_prompt *out, stru
     p.foil_state = (enum ko_foil)ko_get_int(from);
     code = unpack_spans(from, &p, err);
 done:
-    if (from->broken)
+    if (from->broken) {
         code = ko_fail(err, KO_E_FAILED, "a message between ranks is broken: a prompt is cut off");
-    if (code)
+    }
+    if (code != KO_OK) {
         ko_prompt_free(&p);
-    else
+    } else {
         *out = p;
+    }
     return code;
 }
 

@@ -8,11 +8,14 @@
 static char *without_blanks(const char *text, struct ko_error *err)
 {
     char *label = ko_copy(text, err), *to = label;
-    for (const char *c = text; label && *c; c++)
-        if (!strchr(" \t\r\n", *c))
+    for (const char *c = text; label && *c; c++) {
+        if (!strchr(" \t\r\n", *c)) {
             *to++ = *c;
-    if (label)
+        }
+    }
+    if (label) {
         *to = '\0';
+    }
     return label;
 }
 
@@ -20,13 +23,16 @@ static enum ko_code check_sides(const struct ko_route *route, const struct ko_st
                                 struct ko_error *err)
 {
     bool later = strcmp(route->target, "later") == 0, each = strcmp(route->source, "each") == 0;
-    if (strcmp(route->target, "each") == 0)
+    if (strcmp(route->target, "each") == 0) {
         return ko_fail(err, KO_E_INPUT, "'each' is a source only, such as last<-each");
-    if (strcmp(route->source, "later") == 0)
+    }
+    if (strcmp(route->source, "later") == 0) {
         return ko_fail(err, KO_E_INPUT, "'later' is a target only, such as later<-subject");
+    }
     enum ko_code code = later ? KO_OK : ko_token_set_check(route->target, span_names, err);
-    if (!code && !each)
+    if (code == KO_OK && !each) {
         code = ko_token_set_check(route->source, span_names, err);
+    }
     return code;
 }
 
@@ -34,40 +40,45 @@ enum ko_code ko_route_parse(const char *text, const struct ko_strings *span_name
                             struct ko_route *out, struct ko_error *err)
 {
     struct ko_route route = {.label = without_blanks(text, err)};
-    if (!route.label)
+    if (!route.label) {
         return KO_E_MEMORY;
+    }
     const char *arrow = strstr(route.label, "<-");
     enum ko_code code = KO_OK;
-    if (!arrow || arrow == route.label || !arrow[2] || strstr(arrow + 2, "<-"))
+    if (!arrow || arrow == route.label || !arrow[2] || strstr(arrow + 2, "<-")) {
         code = ko_fail(err, KO_E_INPUT,
                        "route '%s': expected TARGET<-SOURCE, such as last<-subject", text);
-    if (!code) {
+    }
+    if (code == KO_OK) {
         route.target = ko_copy_n(route.label, (size_t)(arrow - route.label), err);
         route.source = ko_copy(arrow + 2, err);
         code = route.target && route.source ? KO_OK : KO_E_MEMORY;
     }
-    if (!code) {
+    if (code == KO_OK) {
         code = check_sides(&route, span_names, err);
-        if (code)
+        if (code != KO_OK) {
             (void)ko_fail_in(err, "route '%s'", route.label);
+        }
     }
-    if (code) {
+    if (code != KO_OK) {
         ko_route_free(&route);
         return code;
     }
     bool later = strcmp(route.target, "later") == 0, each = strcmp(route.source, "each") == 0;
-    if (each)
+    if (each) {
         route.kind = later ? KO_ROUTE_LATER_EACH : KO_ROUTE_EACH;
-    else
+    } else {
         route.kind = later ? KO_ROUTE_LATER : KO_ROUTE_PRODUCT;
+    }
     *out = route;
     return KO_OK;
 }
 
 void ko_route_free(struct ko_route *route)
 {
-    if (!route)
+    if (!route) {
         return;
+    }
     free(route->label);
     free(route->target);
     free(route->source);

@@ -28,15 +28,17 @@ static enum ko_code parse_random(const char *name, char **like, uint64_t *seed,
     const char *set = name + strlen(random_prefix), *colon = strchr(set, ':');
     char where[KO_ERROR_TEXT];
     int64_t number = 0;
-    if (!colon || colon == set || strchr(colon + 1, ':'))
+    if (!colon || colon == set || strchr(colon + 1, ':')) {
         return ko_fail(err, KO_E_INPUT,
                        "token set '%s': expected random-like:SET:SEED with one plain set, such as "
                        "random-like:subject:0",
                        name);
+    }
     (void)snprintf(where, sizeof where, "token set '%s': seed", name);
     enum ko_code code = ko_parse_natural(colon + 1, INT64_MAX, &number, where, err);
-    if (code)
+    if (code != KO_OK) {
         return code;
+    }
     *seed = (uint64_t)number;
     *like = ko_copy_n(set, (size_t)(colon - set), err);
     return *like ? KO_OK : KO_E_MEMORY;
@@ -46,12 +48,15 @@ static enum ko_code check_plain(const char *name, const struct ko_strings *span_
                                 struct ko_error *err)
 {
     if (ko_set_find(name, strlen(name)) >= 0 ||
-        (span_names && ko_strings_find(span_names, name) >= 0))
+        (span_names && ko_strings_find(span_names, name) >= 0)) {
         return KO_OK;
-    if (strcmp(name, "each") == 0)
+    }
+    if (strcmp(name, "each") == 0) {
         return ko_fail(err, KO_E_INPUT, "token set 'each' stands alone as the source of a route");
-    if (strcmp(name, "later") == 0)
+    }
+    if (strcmp(name, "later") == 0) {
         return ko_fail(err, KO_E_INPUT, "token set 'later' stands alone as the target of a route");
+    }
     return ko_set_unknown(name, span_names, err);
 }
 
@@ -62,13 +67,15 @@ static enum ko_code check_part(const char *name, const struct ko_strings *span_n
         int64_t position = 0;
         return parse_position(name, &position, err);
     }
-    if (!begins_with(name, random_prefix))
+    if (!begins_with(name, random_prefix)) {
         return check_plain(name, span_names, err);
+    }
     char *like = NULL;
     uint64_t seed = 0;
     enum ko_code code = parse_random(name, &like, &seed, err);
-    if (!code && like)
+    if (code == KO_OK && like) {
         code = check_plain(like, span_names, err);
+    }
     free(like);
     return code;
 }
@@ -77,14 +84,16 @@ enum ko_code ko_token_set_check(const char *name, const struct ko_strings *span_
                                 struct ko_error *err)
 {
     enum ko_code code = KO_OK;
-    for (const char *at = name; !code && at;) {
+    for (const char *at = name; code == KO_OK && at;) {
         const char *end = strchr(at, '\\');
         char *part = ko_copy_n(at, end ? (size_t)(end - at) : strlen(at), err);
         code = part ? KO_OK : KO_E_MEMORY;
-        if (!code && !*part)
+        if (code == KO_OK && !*part) {
             code = ko_fail(err, KO_E_INPUT, "token set '%s': a set is missing beside '\\'", name);
-        if (!code)
+        }
+        if (code == KO_OK) {
             code = check_part(part, span_names, err);
+        }
         free(part);
         at = end ? end + 1 : NULL;
     }
@@ -93,8 +102,9 @@ enum ko_code ko_token_set_check(const char *name, const struct ko_strings *span_
 
 static void set_range(uint8_t *member, int32_t n, int32_t begin, int32_t end)
 {
-    for (int32_t i = begin < 0 ? 0 : begin; i < end && i < n; i++)
+    for (int32_t i = begin < 0 ? 0 : begin; i < end && i < n; i++) {
         member[i] = 1;
+    }
 }
 
 /* A set of ko_set_names or a span, which may not be in this prompt. */
@@ -134,9 +144,11 @@ static void eval_plain(const char *name, const struct ko_prompt *p, uint8_t *mem
         set_range(member, n, 0, n);
         return;
     default:
-        for (int32_t i = 0; i < p->n_spans; i++)
-            if (strcmp(p->span[i].name, name) == 0)
+        for (int32_t i = 0; i < p->n_spans; i++) {
+            if (strcmp(p->span[i].name, name) == 0) {
                 set_range(member, n, p->span[i].begin, p->span[i].end);
+            }
+        }
     }
 }
 
@@ -148,8 +160,9 @@ static enum ko_code eval_random(const char *name, const struct ko_prompt *p, uin
     char *like = NULL;
     uint64_t seed = 0;
     enum ko_code code = parse_random(name, &like, &seed, err);
-    if (code || !like)
+    if (code != KO_OK || !like) {
         return code;
+    }
     uint8_t *avoid = ko_new(n, 1, err);
     int64_t *pool = ko_new(n, sizeof *pool, err);
     if (!avoid || !pool) {
@@ -157,18 +170,24 @@ static enum ko_code eval_random(const char *name, const struct ko_prompt *p, uin
         goto done;
     }
     eval_plain(like, p, avoid);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         wanted += avoid[i];
-    for (size_t i = 0; i < sizeof avoided / sizeof avoided[0]; i++)
+    }
+    for (size_t i = 0; i < sizeof avoided / sizeof avoided[0]; i++) {
         eval_plain(avoided[i], p, avoid);
-    for (size_t i = 0; i < n; i++)
-        if (!avoid[i])
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (!avoid[i]) {
             pool[n_pool++] = (int64_t)i;
-    if (n_pool < wanted)
+        }
+    }
+    if (n_pool < wanted) {
         goto done;
+    }
     ko_draw(pool, n_pool, wanted, seed, ko_fnv1a64(p->id));
-    for (size_t i = 0; i < wanted; i++)
+    for (size_t i = 0; i < wanted; i++) {
         member[pool[i]] = 1;
+    }
 done:
     free(like);
     free(avoid);
@@ -180,16 +199,18 @@ done:
 static enum ko_code eval_part(const char *name, const struct ko_prompt *p, uint8_t *member,
                               struct ko_error *err)
 {
-    if (begins_with(name, random_prefix))
+    if (begins_with(name, random_prefix)) {
         return eval_random(name, p, member, err);
+    }
     if (!begins_with(name, position_prefix)) {
         eval_plain(name, p, member);
         return KO_OK;
     }
     int64_t position = 0;
     enum ko_code code = parse_position(name, &position, err);
-    if (!code && position < p->n_tokens)
+    if (code == KO_OK && position < p->n_tokens) {
         member[position] = 1;
+    }
     return code;
 }
 
@@ -199,15 +220,16 @@ enum ko_code ko_token_set_eval(const char *name, const struct ko_prompt *prompt,
     size_t n = (size_t)prompt->n_tokens;
     uint8_t *taken = ko_new(n, 1, err), *kept = ko_new(n, 1, err);
     enum ko_code code = taken && kept ? KO_OK : KO_E_MEMORY;
-    for (const char *at = name; !code && at;) {
+    for (const char *at = name; code == KO_OK && at;) {
         const char *end = strchr(at, '\\');
         char *part = ko_copy_n(at, end ? (size_t)(end - at) : strlen(at), err);
         code = part ? eval_part(part, prompt, at == name ? kept : taken, err) : KO_E_MEMORY;
         free(part);
         at = end ? end + 1 : NULL;
     }
-    for (size_t i = 0; !code && i < n; i++)
+    for (size_t i = 0; code == KO_OK && i < n; i++) {
         member[i] = kept[i] && !taken[i];
+    }
     free(taken);
     free(kept);
     return code;

@@ -15,7 +15,7 @@
    (SET one plain set or span name). */
 
 /* Whether `name` can be parsed, given the names of spans that any prompt has. KO_E_INPUT naming the
- * nearest known set. */
+   nearest known set. */
 KO_MUST_CHECK enum ko_code ko_token_set_check(const char *name, const struct ko_strings *span_names,
                                               struct ko_error *err);
 
@@ -44,7 +44,7 @@ struct ko_route {
 };
 
 /* "TARGET<-SOURCE". `each` is a source only, `later` a target only; unknown sets name the nearest.
- * Free with ko_route_free. */
+   Free with ko_route_free. */
 KO_MUST_CHECK enum ko_code ko_route_parse(const char *text, const struct ko_strings *span_names,
                                           struct ko_route *out, struct ko_error *err);
 void ko_route_free(struct ko_route *route); /* leaves {0} */

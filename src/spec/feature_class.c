@@ -33,7 +33,7 @@ static enum ko_code fail_unknown(const char *text, const char *name, const char 
                                  struct ko_error *err)
 {
     const char *near = ko_nearest(name, class_names, N_CLASS_NAMES);
-    if (near != NULL) {
+    if (near) {
         return ko_fail(err, KO_E_INPUT, "unknown feature class '%s', did you mean '%s%s'?", text,
                        near, rest);
     }
@@ -47,14 +47,14 @@ static enum ko_code parse_seed(const char *text, const char *seed, struct ko_fea
                                struct ko_error *err)
 {
     if (out->kind != KO_FEATURE_RANDOM_THIRD) {
-        if (seed != NULL) {
+        if (seed) {
             return ko_fail(err, KO_E_INPUT, "feature class '%s': only random-third takes a seed",
                            text);
         }
         return KO_OK;
     }
     int64_t value = 0;
-    if (seed == NULL || ko_parse_natural(seed, INT64_MAX, &value, text, NULL) != KO_OK) {
+    if (!seed || ko_parse_natural(seed, INT64_MAX, &value, text, NULL) != KO_OK) {
         return ko_fail(err, KO_E_INPUT,
                        "feature class '%s': expected a seed, a whole number from 0 without leading "
                        "zeros, as in random-third:0",
@@ -70,7 +70,7 @@ static enum ko_code parse_parts(const char *text, char *name, struct ko_feature_
 {
     struct ko_feature_class found = {0};
     char *suffix = strrchr(name, '+');
-    if (suffix != NULL) {
+    if (suffix) {
         if (strcmp(suffix, "+conv") != 0) {
             return ko_fail(err, KO_E_INPUT,
                            "feature class '%s': unknown suffix '%s', did you mean '+conv'?", text,
@@ -80,7 +80,7 @@ static enum ko_code parse_parts(const char *text, char *name, struct ko_feature_
         found.conv = true;
     }
     char *seed = strchr(name, ':');
-    if (seed != NULL) {
+    if (seed) {
         *seed++ = '\0';
     }
     size_t i = 0;
@@ -108,7 +108,7 @@ enum ko_code ko_feature_class_parse(const char *text, struct ko_feature_class *o
                                     struct ko_error *err)
 {
     char *name = ko_copy(text, err);
-    if (name == NULL) {
+    if (!name) {
         return KO_E_MEMORY;
     }
     enum ko_code code = parse_parts(text, name, out, err);
@@ -192,7 +192,7 @@ static enum ko_code mark_third(const double *norm, int32_t n_features, int32_t l
 {
     size_t n = (size_t)n_features;
     struct ranked *order = ko_new(n, sizeof *order, err);
-    if (order == NULL) {
+    if (!order) {
         return KO_E_MEMORY;
     }
     for (size_t i = 0; i < n; i++) {
@@ -217,7 +217,7 @@ static enum ko_code mark_random(uint64_t seed, int32_t n_features, int32_t layer
 {
     size_t n = (size_t)n_features;
     int64_t *items = ko_new(n, sizeof *items, err);
-    if (items == NULL) {
+    if (!items) {
         return KO_E_MEMORY;
     }
     for (size_t i = 0; i < n; i++) {

@@ -33,11 +33,11 @@ enum ko_code ko_model_name_of_folder(const char *path, char **name, struct ko_er
     if (n == strlen("snapshots") && memcmp(middle, "snapshots", n) == 0 && n_hub > strlen(hub) &&
         memcmp(repository, hub, strlen(hub)) == 0) {
         *name = ko_copy_n(repository + strlen(hub), n_hub - strlen(hub), err);
-        if (*name == NULL) {
+        if (!*name) {
             return KO_E_MEMORY;
         }
         char *dashes = strstr(*name, "--");
-        if (dashes != NULL) {
+        if (dashes) {
             *dashes = '/';
             memmove(dashes + 1, dashes + 2, strlen(dashes + 2) + 1);
         }
@@ -50,5 +50,5 @@ enum ko_code ko_model_name_of_folder(const char *path, char **name, struct ko_er
                        path, path);
     }
     *name = ko_copy_n(last, n, err);
-    return *name == NULL ? KO_E_MEMORY : KO_OK;
+    return !*name ? KO_E_MEMORY : KO_OK;
 }

@@ -36,7 +36,7 @@ static void block_free(struct ko_spec_block *block)
 
 void ko_spec_free(struct ko_spec *spec)
 {
-    if (spec == NULL) {
+    if (!spec) {
         return;
     }
     for (size_t i = 0; i < spec->n_models; i++) {
@@ -64,15 +64,15 @@ static enum ko_code read_block_models(struct ko_spec *spec, const struct ko_spec
                                       const struct ko_yaml *at, const struct ko_yaml *own,
                                       struct ko_spec_block *block, struct ko_error *err)
 {
-    if (own != NULL) {
+    if (own) {
         return ko_spec_read_models(spec, source, own, true, block, err);
     }
     const struct ko_yaml *top = ko_layers_get(&source->top, "models");
-    if (top == NULL) {
+    if (!top) {
         return ko_yaml_fail(at, err, "missing key 'models', write models: [FOLDER]");
     }
     block->model = ko_new(top->n, sizeof *block->model, err);
-    if (block->model == NULL) {
+    if (!block->model) {
         return KO_E_MEMORY;
     }
     for (size_t i = 0; i < top->n; i++) {
@@ -86,12 +86,12 @@ static enum ko_code read_block_name(const struct ko_spec *spec, const struct ko_
 {
     const struct ko_yaml *own = ko_yaml_get(node, "name");
     const char *name = NULL;
-    if (own == NULL) {
+    if (!own) {
         return KO_OK;
     }
     enum ko_code code = ko_spec_word(own, "name", "a name", &name, err);
     for (size_t b = 0; code == KO_OK && b < spec->n_blocks; b++) {
-        if (spec->block[b].name != NULL && strcmp(spec->block[b].name, name) == 0) {
+        if (spec->block[b].name && strcmp(spec->block[b].name, name) == 0) {
             code = ko_yaml_fail(own, err,
                                 "name: '%s' is the name of another block too, at %s: give one of "
                                 "them another",
@@ -100,7 +100,7 @@ static enum ko_code read_block_name(const struct ko_spec *spec, const struct ko_
     }
     if (code == KO_OK) {
         block->name = ko_copy(name, err);
-        code = block->name == NULL ? KO_E_MEMORY : KO_OK;
+        code = !block->name ? KO_E_MEMORY : KO_OK;
     }
     return code;
 }
@@ -115,20 +115,20 @@ static enum ko_code read_block(struct ko_spec *spec, const struct ko_spec_source
     enum ko_code code = KO_OK;
     block->sample_n = -1;
     block->where = ko_spec_where(at, err);
-    if (block->where == NULL) {
+    if (!block->where) {
         return KO_E_MEMORY;
     }
-    if (node != NULL) {
+    if (node) {
         code = read_block_name(spec, node, block, err);
     }
-    if (code == KO_OK && node != NULL) {
+    if (code == KO_OK && node) {
         code = ko_layers_add(&layers, node, err);
     }
     for (size_t i = 0; code == KO_OK && i < source->top.n; i++) {
         code = ko_layers_add(&layers, source->top.map[i], err);
     }
     if (code == KO_OK) {
-        const struct ko_yaml *own = node == NULL ? NULL : ko_yaml_get(node, "models");
+        const struct ko_yaml *own = !node ? NULL : ko_yaml_get(node, "models");
         code = read_block_models(spec, source, at, own, block, err);
     }
     if (code == KO_OK) {
@@ -177,19 +177,18 @@ static enum ko_code read_blocks(struct ko_spec *spec, const struct ko_spec_sourc
                                 bool sweep, struct ko_error *err)
 {
     const struct ko_yaml *sweeps = ko_layers_get(&source->top, "sweeps");
-    enum ko_code code =
-        sweeps == NULL ? KO_OK : ko_spec_check_list(sweeps, "sweeps", "blocks", err);
+    enum ko_code code = !sweeps ? KO_OK : ko_spec_check_list(sweeps, "sweeps", "blocks", err);
     if (code != KO_OK) {
         return code;
     }
-    size_t n = sweeps == NULL ? 1 : sweeps->n;
+    size_t n = !sweeps ? 1 : sweeps->n;
     spec->block = ko_new(n, sizeof *spec->block, err);
-    if (spec->block == NULL) {
+    if (!spec->block) {
         return KO_E_MEMORY;
     }
     for (size_t i = 0; code == KO_OK && i < n; i++) {
-        const struct ko_yaml *node = sweeps == NULL ? NULL : sweeps->item[i];
-        code = node == NULL ? KO_OK : check_block(node, err);
+        const struct ko_yaml *node = !sweeps ? NULL : sweeps->item[i];
+        code = !node ? KO_OK : check_block(node, err);
         if (code == KO_OK) {
             spec->n_blocks = i + 1; /* what a failure leaves behind is freed too */
             code = read_block(spec, source, node, sweep, &spec->block[i], err);
@@ -208,13 +207,13 @@ static enum ko_code check_options(const struct ko_layers *top, struct ko_error *
     size_t index = 0;
     int64_t rows = 0;
     enum ko_code code = KO_OK;
-    if (precision != NULL) {
+    if (precision) {
         code = ko_spec_choice(precision, "precision", precisions, 3, &index, err);
     }
-    if (code == KO_OK && backend != NULL) {
+    if (code == KO_OK && backend) {
         code = ko_spec_choice(backend, "backend", backends, 2, &index, err);
     }
-    if (code == KO_OK && budget != NULL) {
+    if (code == KO_OK && budget) {
         code = ko_spec_whole(budget, "row-budget", 0, INT32_MAX, &rows, err);
     }
     return code;
@@ -224,12 +223,12 @@ static enum ko_code hand_option(const struct ko_layers *top, const char *key, en
                                 struct ko_options *options, struct ko_error *err)
 {
     const struct ko_yaml *node = ko_layers_get(top, key);
-    if (node == NULL) {
+    if (!node) {
         return KO_OK;
     }
     char *where = ko_spec_where(node, err);
     enum ko_code code =
-        where == NULL ? KO_E_MEMORY : ko_options_from_spec(options, id, node->text, where, err);
+        !where ? KO_E_MEMORY : ko_options_from_spec(options, id, node->text, where, err);
     free(where);
     return code;
 }
@@ -237,7 +236,7 @@ static enum ko_code hand_option(const struct ko_layers *top, const char *key, en
 static enum ko_code hand_options(const struct ko_layers *top, struct ko_options *options,
                                  struct ko_error *err)
 {
-    if (options == NULL) {
+    if (!options) {
         return KO_OK;
     }
     enum ko_code code = hand_option(top, "precision", KO_OPT_PRECISION, options, err);
@@ -251,7 +250,7 @@ static enum ko_code read_evaluation(struct ko_spec *spec, const struct ko_spec_s
                                     struct ko_error *err)
 {
     const struct ko_yaml *node = ko_layers_get(&source->top, "evaluation");
-    if (node == NULL || ko_spec_is_null(node)) {
+    if (!node || ko_spec_is_null(node)) {
         return KO_OK;
     }
     return ko_spec_path(source, node, "evaluation", &spec->evaluation, err);
@@ -266,7 +265,7 @@ static enum ko_code read_all(struct ko_spec *spec, const struct ko_spec_source *
         code = ko_yaml_check_keys(source->top.map[i], top_keys, N_TOP_KEYS, err);
     }
     const struct ko_yaml *models = ko_layers_get(&source->top, "models");
-    if (code == KO_OK && models != NULL) {
+    if (code == KO_OK && models) {
         code = ko_spec_read_models(spec, source, models, false, NULL, err);
     }
     if (code == KO_OK) {
@@ -284,10 +283,10 @@ static enum ko_code read_source(const char *name, struct ko_spec_source *source,
                                 struct ko_error *err)
 {
     struct ko_spec *spec = ko_new(1, sizeof *spec, err);
-    enum ko_code code = spec == NULL ? KO_E_MEMORY : KO_OK;
-    if (spec != NULL) {
+    enum ko_code code = !spec ? KO_E_MEMORY : KO_OK;
+    if (spec) {
         spec->file = ko_copy(name, err);
-        code = spec->file == NULL ? KO_E_MEMORY : read_all(spec, source, sweep, err);
+        code = !spec->file ? KO_E_MEMORY : read_all(spec, source, sweep, err);
     }
     if (code == KO_OK) {
         code = hand_options(&source->top, options, err);
@@ -308,8 +307,7 @@ enum ko_code ko_spec_read(const char *file, struct ko_options *options, struct k
                           struct ko_error *err)
 {
     struct ko_spec_source source = {0};
-    bool sweep =
-        options == NULL || options->command == NULL || strcmp(options->command, "evaluate") != 0;
+    bool sweep = !options || !options->command || strcmp(options->command, "evaluate") != 0;
     enum ko_code code = ko_spec_source_open(file, options, &source, err);
     return code == KO_OK ? read_source(file, &source, sweep, options, out, err) : code;
 }

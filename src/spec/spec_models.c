@@ -41,9 +41,9 @@ static enum ko_code read_tokenizer(const struct ko_spec_source *source, const st
                                    struct ko_spec_model *model, struct ko_error *err)
 {
     char *path = NULL;
-    if (node == NULL) {
+    if (!node) {
         model->tokenizer = ko_path_join(model->path, "tokenizer.json", err);
-        return model->tokenizer == NULL ? KO_E_MEMORY : KO_OK;
+        return !model->tokenizer ? KO_E_MEMORY : KO_OK;
     }
     enum ko_code code = ko_spec_path(source, node, "tokenizer", &path, err);
     if (code != KO_OK) {
@@ -64,7 +64,7 @@ static enum ko_code read_tokenizer(const struct ko_spec_source *source, const st
     }
     model->tokenizer = ko_path_join(path, "tokenizer.json", err);
     free(path);
-    return model->tokenizer == NULL ? KO_E_MEMORY : KO_OK;
+    return !model->tokenizer ? KO_E_MEMORY : KO_OK;
 }
 
 /* One of three words, a token's text, or its id. What may be a mistyped word is a token's text only
@@ -86,7 +86,7 @@ static enum ko_code read_bos(const struct ko_yaml *node, struct ko_spec_model *m
         }
     }
     const char *near = node->quoted ? NULL : ko_nearest(text, bos_words, 3);
-    if (near != NULL) {
+    if (near) {
         return ko_yaml_fail(node, err,
                             "bos: expected %s, got '%s', did you mean '%s'? A token goes in quotes",
                             expected, text, near);
@@ -97,7 +97,7 @@ static enum ko_code read_bos(const struct ko_yaml *node, struct ko_spec_model *m
         return KO_OK;
     }
     model->bos_token = ko_copy(text, err);
-    return model->bos_token == NULL ? KO_E_MEMORY : KO_OK;
+    return !model->bos_token ? KO_E_MEMORY : KO_OK;
 }
 
 static enum ko_code read_map(const struct ko_spec_source *source, const struct ko_yaml *map,
@@ -106,7 +106,7 @@ static enum ko_code read_map(const struct ko_spec_source *source, const struct k
     enum ko_code code =
         ko_yaml_check_keys(map, model_keys, sizeof model_keys / sizeof model_keys[0], err);
     const struct ko_yaml *path = ko_yaml_get(map, "path");
-    if (code == KO_OK && path == NULL) {
+    if (code == KO_OK && !path) {
         code = ko_yaml_fail(map, err,
                             "models: this model has no 'path', write the folder of its "
                             "checkpoint");
@@ -115,18 +115,18 @@ static enum ko_code read_map(const struct ko_spec_source *source, const struct k
         code = ko_spec_checkpoint(source, path, "path", &model->path, &model->missing, err);
     }
     const struct ko_yaml *name = ko_yaml_get(map, "name");
-    if (code == KO_OK && name != NULL) {
+    if (code == KO_OK && name) {
         const char *text = NULL;
         code = ko_spec_word(name, "name", "a name", &text, err);
         if (code == KO_OK) {
             model->name = ko_copy(text, err);
-            code = model->name == NULL ? KO_E_MEMORY : KO_OK;
+            code = !model->name ? KO_E_MEMORY : KO_OK;
         }
     } else if (code == KO_OK) {
         code = name_from_path(path, model->path, &model->name, err);
     }
     const struct ko_yaml *bos = ko_yaml_get(map, "bos");
-    if (code == KO_OK && bos != NULL) {
+    if (code == KO_OK && bos) {
         code = read_bos(bos, model, err);
     }
     return code == KO_OK ? read_tokenizer(source, ko_yaml_get(map, "tokenizer"), model, err) : code;
@@ -161,7 +161,7 @@ static enum ko_code check_folder(const struct ko_spec *spec, const struct ko_yam
         return KO_OK;
     }
     const char **names = ko_new(spec->n_models, sizeof *names, err);
-    if (names == NULL) {
+    if (!names) {
         return KO_E_MEMORY;
     }
     for (size_t i = 0; i < spec->n_models; i++) {
@@ -205,8 +205,8 @@ static enum ko_code declare(struct ko_spec *spec, struct ko_spec_model *model,
         return code;
     }
     struct ko_spec_model *more = ko_new(spec->n_models + 1, sizeof *more, err);
-    model->where = more == NULL ? NULL : ko_spec_where(at, err);
-    if (model->where == NULL) {
+    model->where = !more ? NULL : ko_spec_where(at, err);
+    if (!model->where) {
         free(more);
         model_free(model);
         return KO_E_MEMORY;
@@ -270,14 +270,14 @@ enum ko_code ko_spec_read_models(struct ko_spec *spec, const struct ko_spec_sour
                                  struct ko_spec_block *block, struct ko_error *err)
 {
     enum ko_code code = ko_spec_check_list(list, "models", "folders or maps with 'path'", err);
-    if (code == KO_OK && block != NULL) {
+    if (code == KO_OK && block) {
         block->model = ko_new(list->n, sizeof *block->model, err);
-        code = block->model == NULL ? KO_E_MEMORY : KO_OK;
+        code = !block->model ? KO_E_MEMORY : KO_OK;
     }
     for (size_t i = 0; code == KO_OK && i < list->n; i++) {
         size_t index = 0;
         code = read_item(spec, source, list->item[i], names, &index, err);
-        if (code == KO_OK && block != NULL && !has_model(block, index)) {
+        if (code == KO_OK && block && !has_model(block, index)) {
             block->model[block->n_models++] = index;
         }
     }

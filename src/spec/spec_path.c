@@ -25,7 +25,7 @@ static enum ko_code expand(const struct ko_yaml *node, const char *key, struct k
 {
     for (const char *at = node->text; *at != '\0';) {
         const char *variable = strstr(at, "${");
-        if (variable == NULL) {
+        if (!variable) {
             ko_text_add(out, "%s", at);
             break;
         }
@@ -37,11 +37,11 @@ static enum ko_code expand(const struct ko_yaml *node, const char *key, struct k
                                 node->text);
         }
         char *copy = ko_copy_n(name, n, err);
-        if (copy == NULL) {
+        if (!copy) {
             return KO_E_MEMORY;
         }
         const char *value = getenv(copy);
-        if (value == NULL) {
+        if (!value) {
             enum ko_code code = ko_yaml_fail(node, err,
                                              "%s: environment variable '%s' is not set, set it or "
                                              "write the path out",
@@ -101,7 +101,7 @@ enum ko_code ko_spec_path(const struct ko_spec_source *source, const struct ko_y
     enum ko_code code = read_expanded(node, key, &expanded, err);
     if (code == KO_OK) {
         *path = from_its_folder(source, node, expanded, err);
-        code = *path == NULL ? KO_E_MEMORY : KO_OK;
+        code = !*path ? KO_E_MEMORY : KO_OK;
     }
     free(expanded);
     return code;
@@ -124,7 +124,7 @@ static enum ko_code find_folder(const char *text, const char *path, const char *
     code = ko_text_check(&sentence, err);
     if (code == KO_OK) {
         *reason = ko_copy(ko_text_str(&sentence), err);
-        code = *reason == NULL ? KO_E_MEMORY : KO_OK;
+        code = !*reason ? KO_E_MEMORY : KO_OK;
     }
     ko_text_free(&sentence);
     return code;
@@ -139,19 +139,19 @@ enum ko_code ko_spec_checkpoint(const struct ko_spec_source *source, const struc
         return code;
     }
     char *folder = from_its_folder(source, node, expanded, err), *found = NULL;
-    code = folder == NULL ? KO_E_MEMORY : find_folder(expanded, folder, key, &found, &reason, err);
+    code = !folder ? KO_E_MEMORY : find_folder(expanded, folder, key, &found, &reason, err);
     free(expanded);
     if (code != KO_OK) {
         free(folder);
         return code;
     }
-    if (found != NULL) {
+    if (found) {
         free(folder);
         *path = found;
         return KO_OK;
     }
     *path = folder;
-    if (*missing == NULL) {
+    if (!*missing) {
         *missing = reason;
     } else {
         free(reason);

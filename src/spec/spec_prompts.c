@@ -16,16 +16,16 @@ static enum ko_code read_sample(const struct ko_layers *prompts, struct ko_spec_
     }
     const struct ko_yaml *n = ko_layers_get(&layers, "n");
     const struct ko_yaml *seed = ko_layers_get(&layers, "seed");
-    if (n == NULL) {
+    if (!n) {
         code = ko_yaml_fail(layers.map[0], err, "sample: missing key 'n', write {n: 100, seed: 0}");
         goto done;
     }
     int64_t seed_value = 0;
     code = ko_spec_whole(n, "sample.n", 1, INT32_MAX, &block->sample_n, err);
-    if (code == KO_OK && seed != NULL) {
+    if (code == KO_OK && seed) {
         code = ko_spec_whole(seed, "sample.seed", 0, INT64_MAX, &seed_value, err);
     }
-    if (code == KO_OK && seed != NULL &&
+    if (code == KO_OK && seed &&
         ko_parse_natural(seed->text, INT64_MAX, &seed_value, "sample.seed", NULL) != KO_OK) {
         code = ko_yaml_fail(seed, err,
                             "sample.seed: expected a whole number without sign or leading zeros, "
@@ -45,7 +45,7 @@ static enum ko_code read_score(struct ko_spec *spec, const struct ko_layers *pro
     const struct ko_yaml *node = ko_layers_get(prompts, "score");
     size_t index = KO_SCORE_FIRST_TOKEN;
     enum ko_code code = KO_OK;
-    if (node != NULL && !ko_spec_is_null(node)) {
+    if (node && !ko_spec_is_null(node)) {
         code = ko_spec_choice(node, "prompts.score", ko_score_words, KO_N_SCORES, &index, err);
     }
     if (code == KO_OK && block == spec->block) {
@@ -71,7 +71,7 @@ enum ko_code ko_spec_read_prompts(struct ko_spec *spec, const struct ko_spec_sou
         goto done;
     }
     const struct ko_yaml *file = ko_layers_get(&prompts, "file");
-    if (file == NULL) {
+    if (!file) {
         code = ko_yaml_fail(prompts.n > 0 ? prompts.map[0] : at, err,
                             "missing key 'file' of prompts, write prompts: {file: facts.jsonl}");
         goto done;

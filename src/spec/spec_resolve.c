@@ -32,7 +32,7 @@ static void add_path(struct ko_text *out, const char *path)
 {
     char *folder = path[0] == '/' ? NULL : getcwd(NULL, 0);
     struct ko_text whole = {0};
-    if (folder != NULL) {
+    if (folder) {
         ko_text_add(&whole, "%s/", folder);
     }
     ko_text_add(&whole, "%s", path);
@@ -133,7 +133,7 @@ static void add_block(struct ko_text *out, const struct ko_spec *spec,
                       const struct ko_spec_block *block)
 {
     ko_text_add(out, "  - ");
-    if (block->name != NULL) {
+    if (block->name) {
         ko_text_add(out, "name: ");
         add_quoted(out, block->name);
         ko_text_add(out, "\n    ");
@@ -179,7 +179,7 @@ static void add_options(struct ko_text *out, const struct ko_layers *top,
         const char *text = options != NULL ? options->value[settable[i].id].text
                            : node != NULL  ? node->text
                                            : NULL;
-        if (text != NULL && text[0] != '\0') {
+        if (text && text[0] != '\0') {
             ko_text_add(out, "%s: %s\n", settable[i].key, text);
         }
     }
@@ -189,7 +189,7 @@ static void add_bos(struct ko_text *out, const struct ko_spec_model *model)
 {
     if (model->bos != KO_BOS_TOKEN) {
         ko_text_add(out, "%s", bos_words[model->bos]);
-    } else if (model->bos_token != NULL) {
+    } else if (model->bos_token) {
         add_quoted(out, model->bos_token);
     } else {
         ko_text_add(out, "%d", model->bos_id);
@@ -217,7 +217,7 @@ enum ko_code ko_spec_resolve(struct ko_spec *spec, const struct ko_layers *top,
     for (size_t i = 0; i < spec->n_blocks; i++) {
         add_block(&out, spec, &spec->block[i]);
     }
-    if (spec->evaluation != NULL) {
+    if (spec->evaluation) {
         ko_text_add(&out, "evaluation: ");
         add_path(&out, spec->evaluation);
         ko_text_add(&out, "\n");
@@ -226,7 +226,7 @@ enum ko_code ko_spec_resolve(struct ko_spec *spec, const struct ko_layers *top,
     enum ko_code code = ko_text_check(&out, err);
     if (code == KO_OK) {
         spec->resolved = ko_copy(ko_text_str(&out), err);
-        code = spec->resolved == NULL ? KO_E_MEMORY : KO_OK;
+        code = !spec->resolved ? KO_E_MEMORY : KO_OK;
     }
     ko_text_free(&out);
     return code;

@@ -10,7 +10,7 @@
 static char *squeeze(const char *text, struct ko_error *err)
 {
     char *copy = ko_copy(text, err), *to = copy;
-    if (copy == NULL) {
+    if (!copy) {
         return NULL;
     }
     for (const char *from = copy; *from != '\0'; from++) {
@@ -26,7 +26,7 @@ static char *squeeze(const char *text, struct ko_error *err)
 static enum ko_code check_route(const struct ko_yaml *node, const char *route, struct ko_error *err)
 {
     const char *arrow = strstr(route, "<-");
-    if (arrow == NULL || arrow == route || arrow[2] == '\0' || strstr(arrow + 2, "<-") != NULL) {
+    if (!arrow || arrow == route || arrow[2] == '\0' || strstr(arrow + 2, "<-") != NULL) {
         return ko_yaml_fail(node, err,
                             "routes: expected TARGET<-SOURCE, as in last<-subject, got "
                             "'%s'",
@@ -51,7 +51,7 @@ enum ko_code ko_spec_read_routes(const struct ko_layers *layers, const struct ko
                                  bool required, struct ko_spec_block *block, struct ko_error *err)
 {
     const struct ko_yaml *list = ko_layers_get(layers, "routes");
-    if (list == NULL) {
+    if (!list) {
         return required ? ko_yaml_fail(at, err,
                                        "missing key 'routes', write routes: "
                                        "[last<-subject]")
@@ -66,7 +66,7 @@ enum ko_code ko_spec_read_routes(const struct ko_layers *layers, const struct ko
             break;
         }
         char *route = squeeze(text, err);
-        code = route == NULL ? KO_E_MEMORY : check_route(item, route, err);
+        code = !route ? KO_E_MEMORY : check_route(item, route, err);
         if (code == KO_OK) {
             code = ko_spec_add_placed(&block->routes, &block->routes_where, route, item, err);
         }
@@ -84,7 +84,7 @@ static enum ko_code read_feature(const struct ko_yaml *item, struct ko_spec_bloc
         return code;
     }
     char *squeezed = squeeze(text, err);
-    if (squeezed == NULL) {
+    if (!squeezed) {
         return KO_E_MEMORY;
     }
     struct ko_feature_class feature_class = {0};
@@ -104,7 +104,7 @@ enum ko_code ko_spec_read_features(const struct ko_layers *layers, struct ko_spe
                                    struct ko_error *err)
 {
     const struct ko_yaml *list = ko_layers_get(layers, "features");
-    if (list == NULL) {
+    if (!list) {
         enum ko_code code = ko_strings_add(&block->features, "all", err);
         return code == KO_OK ? ko_strings_add(&block->features_where, block->where, err) : code;
     }

@@ -38,7 +38,7 @@ static enum ko_code read_parts(const struct ko_yaml *const *item, size_t n, int 
                                struct ko_select *select, struct ko_error *err)
 {
     select->part = ko_new(n, sizeof *select->part, err);
-    enum ko_code code = select->part == NULL ? KO_E_MEMORY : KO_OK;
+    enum ko_code code = !select->part ? KO_E_MEMORY : KO_OK;
     while (code == KO_OK && select->n_parts < n) {
         code = read_node(item[select->n_parts], depth + 1, &select->part[select->n_parts], err);
         select->n_parts += code == KO_OK;
@@ -110,11 +110,11 @@ static enum ko_code read_node(const struct ko_yaml *node, int depth, struct ko_s
         return ko_yaml_fail(node, err, "select: nested deeper than %d", SELECT_DEPTH);
     }
     struct ko_select *select = ko_new(1, sizeof *select, err);
-    if (select == NULL) {
+    if (!select) {
         return KO_E_MEMORY;
     }
     select->where = ko_spec_where(node, err);
-    enum ko_code code = select->where == NULL       ? KO_E_MEMORY
+    enum ko_code code = !select->where              ? KO_E_MEMORY
                         : node->kind == KO_YAML_MAP ? read_map(node, depth, select, err)
                                                     : read_word(node, select, err);
     if (code != KO_OK) {
@@ -128,11 +128,11 @@ static enum ko_code read_node(const struct ko_yaml *node, int depth, struct ko_s
 enum ko_code ko_select_read(const struct ko_yaml *node, struct ko_select **out,
                             struct ko_error *err)
 {
-    if (node != NULL) {
+    if (node) {
         return read_node(node, 0, out, err);
     }
     struct ko_select *all = ko_new(1, sizeof *all, err);
-    if (all == NULL) {
+    if (!all) {
         return KO_E_MEMORY;
     }
     all->kind = KO_SELECT_ALL;
@@ -142,7 +142,7 @@ enum ko_code ko_select_read(const struct ko_yaml *node, struct ko_select **out,
 
 void ko_select_free(struct ko_select *select)
 {
-    if (select == NULL) {
+    if (!select) {
         return;
     }
     for (size_t i = 0; i < select->n_parts; i++) {

@@ -10,7 +10,7 @@ enum ko_code ko_layers_add(struct ko_layers *layers, const struct ko_yaml *map,
                            struct ko_error *err)
 {
     void *grown = ko_grow(layers->map, &layers->capacity, layers->n + 1, sizeof *layers->map, err);
-    if (grown == NULL) {
+    if (!grown) {
         return KO_E_MEMORY;
     }
     layers->map = grown;
@@ -22,7 +22,7 @@ const struct ko_yaml *ko_layers_get(const struct ko_layers *layers, const char *
 {
     for (size_t i = 0; i < layers->n; i++) {
         const struct ko_yaml *value = ko_yaml_get(layers->map[i], key);
-        if (value != NULL) {
+        if (value) {
             return value;
         }
     }
@@ -35,7 +35,7 @@ enum ko_code ko_layers_under(const struct ko_layers *layers, const char *key,
 {
     for (size_t i = 0; i < layers->n; i++) {
         const struct ko_yaml *value = ko_yaml_get(layers->map[i], key);
-        if (value == NULL) {
+        if (!value) {
             continue;
         }
         if (ko_spec_is_null(value)) {
@@ -69,13 +69,13 @@ static enum ko_code keep_root(struct ko_spec_source *source, struct ko_yaml *roo
 {
     size_t n = source->n_roots + 1;
     void *roots = ko_grow(source->root, &source->root_capacity, n, sizeof *source->root, err);
-    if (roots != NULL) {
+    if (roots) {
         source->root = roots;
     }
-    void *folders = roots == NULL ? NULL
-                                  : ko_grow(source->folder, &source->folder_capacity, n,
-                                            sizeof *source->folder, err);
-    if (folders == NULL) {
+    void *folders =
+        !roots ? NULL
+               : ko_grow(source->folder, &source->folder_capacity, n, sizeof *source->folder, err);
+    if (!folders) {
         ko_yaml_free(root);
         free(folder);
         return KO_E_MEMORY;
@@ -102,11 +102,11 @@ static enum ko_code check_cycle(struct ko_spec_source *source, const char *file,
                                 const struct ko_yaml *at, struct ko_error *err)
 {
     char *real = realpath(file, NULL);
-    if (real == NULL) {
+    if (!real) {
         return KO_OK; /* reading the file says why */
     }
     enum ko_code code;
-    if (at != NULL && ko_strings_find(&source->real, real) >= 0) {
+    if (at && ko_strings_find(&source->real, real) >= 0) {
         code = ko_yaml_fail(at, err, "include: '%s' includes itself, remove one of the includes",
                             file);
     } else {
@@ -137,7 +137,7 @@ static enum ko_code read_file(struct ko_spec_source *source, const char *file,
     }
     struct ko_yaml *root = NULL;
     char *folder = folder_of(file, err);
-    code = folder == NULL ? KO_E_MEMORY : ko_yaml_read(file, &root, err);
+    code = !folder ? KO_E_MEMORY : ko_yaml_read(file, &root, err);
     if (code != KO_OK) {
         free(folder);
         return code == KO_E_INPUT && at != NULL
@@ -157,7 +157,7 @@ static enum ko_code read_files(struct ko_spec_source *source, const char *file,
     enum ko_code code = read_file(source, file, NULL, layers, err);
     for (int n = 0; code == KO_OK; n++) {
         const struct ko_yaml *include = ko_yaml_get(layers->map[layers->n - 1], "include");
-        if (include == NULL || ko_spec_is_null(include)) {
+        if (!include || ko_spec_is_null(include)) {
             break;
         }
         if (n == MAX_INCLUDES) {
@@ -202,7 +202,7 @@ static enum ko_code read_setting(struct ko_spec_source *source, const char *sett
                                  struct ko_error *err)
 {
     const char *equals = strchr(setting, '=');
-    if (equals == NULL || strchr(setting, '\n') != NULL) {
+    if (!equals || strchr(setting, '\n') != NULL) {
         return ko_fail(err, KO_E_INPUT,
                        "--set %s: expected KEY=VALUE on one line, as in windows.sizes=[1,9]",
                        setting);
@@ -219,7 +219,7 @@ static enum ko_code read_setting(struct ko_spec_source *source, const char *sett
     }
     if (code == KO_OK) {
         char *folder = ko_copy(source->folder[0], err);
-        if (folder == NULL) {
+        if (!folder) {
             ko_yaml_free(root);
             code = KO_E_MEMORY;
         } else {
@@ -240,7 +240,7 @@ static enum ko_code open_all(struct ko_spec_source *source, const char *file,
     struct ko_layers files = {0};
     enum ko_code code = read_files(source, file, &files, err);
     size_t first_setting = source->n_roots;
-    for (size_t i = 0; code == KO_OK && settings != NULL && i < settings->n; i++) {
+    for (size_t i = 0; code == KO_OK && settings && i < settings->n; i++) {
         code = read_setting(source, settings->item[i], err);
     }
     for (size_t i = source->n_roots; code == KO_OK && i > first_setting; i--) {
@@ -258,7 +258,7 @@ enum ko_code ko_spec_source_open(const char *file, const struct ko_options *opti
 {
     struct ko_spec_source source = {0};
     enum ko_code code =
-        open_all(&source, file, options == NULL ? NULL : &options->value[KO_OPT_SET].list, err);
+        open_all(&source, file, !options ? NULL : &options->value[KO_OPT_SET].list, err);
     if (code != KO_OK) {
         ko_spec_source_close(&source);
         return code;
@@ -276,7 +276,7 @@ static enum ko_code parse_alone(struct ko_spec_source *source, const char *text,
         return code;
     }
     char *folder = ko_copy("", err);
-    if (folder == NULL) {
+    if (!folder) {
         ko_yaml_free(root);
         return KO_E_MEMORY;
     }

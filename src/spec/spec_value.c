@@ -113,7 +113,7 @@ enum ko_code ko_spec_choice(const struct ko_yaml *node, const char *key, const c
         const char *near = ko_nearest(text, words, n);
         if (i < n) {
             *index = i;
-        } else if (near != NULL) {
+        } else if (near) {
             code = ko_yaml_fail(node, err, "%s: expected %s, got '%s', did you mean '%s'?", key,
                                 ko_text_str(&all), text, near);
         } else {
@@ -132,7 +132,7 @@ enum ko_code ko_spec_add_placed(struct ko_strings *list, struct ko_strings *wher
         return KO_OK;
     }
     char *place = ko_spec_where(node, err);
-    enum ko_code code = place == NULL ? KO_E_MEMORY : ko_strings_add(list, text, err);
+    enum ko_code code = !place ? KO_E_MEMORY : ko_strings_add(list, text, err);
     if (code == KO_OK) {
         code = ko_strings_add(where, place, err);
     }

@@ -15,7 +15,7 @@ static enum ko_code read_percent(const struct ko_yaml *item, double *value, stru
 {
     size_t n = strlen(item->text);
     char *number = ko_copy_n(item->text, n - 1, err);
-    if (number == NULL) {
+    if (!number) {
         return KO_E_MEMORY;
     }
     double share = 0.0;
@@ -55,7 +55,7 @@ static enum ko_code read_size(const struct ko_yaml *item, struct ko_size *size,
     }
     if (code == KO_OK) {
         size->where = ko_spec_where(item, err);
-        code = size->where == NULL ? KO_E_MEMORY : KO_OK;
+        code = !size->where ? KO_E_MEMORY : KO_OK;
     }
     return code;
 }
@@ -68,7 +68,7 @@ static enum ko_code read_sizes(const struct ko_yaml *list, struct ko_spec_block 
         return code;
     }
     block->size = ko_new(list->n, sizeof *block->size, err);
-    if (block->size == NULL) {
+    if (!block->size) {
         return KO_E_MEMORY;
     }
     for (size_t i = 0; code == KO_OK && i < list->n; i++) {
@@ -87,7 +87,7 @@ static enum ko_code read_start_list(const struct ko_yaml *list, struct ko_spec_b
     }
     block->starts = KO_STARTS_LIST;
     block->start = ko_new(list->n, sizeof *block->start, err);
-    if (block->start == NULL) {
+    if (!block->start) {
         return KO_E_MEMORY;
     }
     for (size_t i = 0; code == KO_OK && i < list->n; i++) {
@@ -104,8 +104,7 @@ static enum ko_code read_starts(const struct ko_yaml *node, struct ko_spec_block
                                 struct ko_error *err)
 {
     block->starts = KO_STARTS_ALL;
-    if (node == NULL ||
-        (node->kind == KO_YAML_SCALAR && node->text != NULL && strcmp(node->text, "all") == 0)) {
+    if (!node || (node->kind == KO_YAML_SCALAR && node->text && strcmp(node->text, "all") == 0)) {
         return KO_OK;
     }
     if (node->kind == KO_YAML_LIST) {
@@ -135,7 +134,7 @@ enum ko_code ko_spec_read_windows(const struct ko_layers *layers, const struct k
     struct ko_layers windows = {0};
     enum ko_code code = ko_layers_under(layers, "windows", window_keys, 2, &windows, err);
     const struct ko_yaml *sizes = ko_layers_get(&windows, "sizes");
-    if (code == KO_OK && sizes != NULL) {
+    if (code == KO_OK && sizes) {
         code = read_sizes(sizes, block, err);
     } else if (code == KO_OK && required) {
         code = ko_yaml_fail(windows.n > 0 ? windows.map[0] : at, err,

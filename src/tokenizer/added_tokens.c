@@ -7,9 +7,11 @@
 
 const struct ko_added_token *ko_added_tokens_find(const struct ko_added_tokens *added, int32_t id)
 {
-    for (size_t i = 0; i < added->n; i++)
-        if (added->token[i].id == id)
+    for (size_t i = 0; i < added->n; i++) {
+        if (added->token[i].id == id) {
             return &added->token[i];
+        }
+    }
     return NULL;
 }
 
@@ -23,14 +25,16 @@ static const struct ko_added_token *match_at(const struct search *search, const 
                                              size_t n)
 {
     const struct ko_added_token *best = NULL;
-    if (!search->added->begins[search->normalized][(unsigned char)*text])
+    if (!search->added->begins[search->normalized][(unsigned char)*text]) {
         return NULL;
+    }
     for (size_t i = 0; i < search->added->n; i++) {
         const struct ko_added_token *t = &search->added->token[i];
         if (t->normalized == search->normalized && t->n_pattern <= n &&
             (!best || t->n_pattern > best->n_pattern) &&
-            memcmp(t->pattern, text, t->n_pattern) == 0)
+            memcmp(t->pattern, text, t->n_pattern) == 0) {
             best = t;
+        }
     }
     return best;
 }
@@ -49,10 +53,12 @@ static enum ko_code stands_alone(const struct ko_added_tokens *added, const char
 {
     bool joined_before = false, joined_after = false;
     enum ko_code code = KO_OK;
-    if (begin > 0)
+    if (begin > 0) {
         code = is_word(added->word, text + ko_utf8_before(text, begin), &joined_before, err);
-    if (!code && end < n)
+    }
+    if (code == KO_OK && end < n) {
         code = is_word(added->word, text + end, &joined_after, err);
+    }
     *alone = !joined_before && !joined_after;
     return code;
 }
@@ -63,8 +69,9 @@ static size_t strip_left(const char *text, size_t begin)
         uint32_t character;
         size_t before = ko_utf8_before(text, begin);
         (void)ko_utf8_get(text + before, &character);
-        if (!ko_is_white_space(character))
+        if (!ko_is_white_space(character)) {
             break;
+        }
         begin = before;
     }
     return begin;
@@ -75,8 +82,9 @@ static size_t strip_right(const char *text, size_t n, size_t end)
     while (end < n) {
         uint32_t character;
         size_t bytes = ko_utf8_get(text + end, &character);
-        if (!ko_is_white_space(character))
+        if (!ko_is_white_space(character)) {
             break;
+        }
         end += bytes;
     }
     return end;
@@ -89,30 +97,35 @@ static enum ko_code cut(void *context, const char *text, size_t n, struct ko_pie
     const struct search *search = context;
     size_t settled = 0, next = 0;
     enum ko_code code = KO_OK;
-    for (size_t at = 0; !code && at < n; at = next) {
+    for (size_t at = 0; code == KO_OK && at < n; at = next) {
         const struct ko_added_token *t = match_at(search, text + at, n - at);
         next = at + 1;
-        if (!t)
+        if (!t) {
             continue;
+        }
         size_t begin = at, end = at + t->n_pattern;
         bool alone = true;
         next = end;
-        if (t->single_word)
+        if (t->single_word) {
             code = stands_alone(search->added, text, n, begin, end, &alone, err);
-        if (code || !alone)
+        }
+        if (code != KO_OK || !alone) {
             continue;
+        }
         if (t->lstrip) {
             begin = strip_left(text, begin);
             begin = begin > settled ? begin : settled;
         }
-        if (t->rstrip)
+        if (t->rstrip) {
             end = strip_right(text, n, end);
+        }
         code = ko_piece_list_add(parts, settled, begin, -1, err);
-        if (!code)
+        if (code == KO_OK) {
             code = ko_piece_list_add(parts, begin, end, t->id, err);
+        }
         settled = end;
     }
-    return code ? code : ko_piece_list_add(parts, settled, n, -1, err);
+    return code != KO_OK ? code : ko_piece_list_add(parts, settled, n, -1, err);
 }
 
 enum ko_code ko_added_tokens_cut(const struct ko_added_tokens *added, bool normalized,
@@ -124,8 +137,9 @@ enum ko_code ko_added_tokens_cut(const struct ko_added_tokens *added, bool norma
 
 void ko_added_tokens_free(struct ko_added_tokens *added)
 {
-    if (!added)
+    if (!added) {
         return;
+    }
     for (size_t i = 0; i < added->n; i++) {
         free(added->token[i].text);
         free(added->token[i].pattern);

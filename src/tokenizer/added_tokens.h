@@ -1,5 +1,5 @@
 /* Added and special tokens, found in the text before the model sees it:
- * tokenizers/src/tokenizer/added_vocabulary.rs. */
+   tokenizers/src/tokenizer/added_vocabulary.rs. */
 #ifndef KO_TOKENIZER_ADDED_TOKENS_H
 #define KO_TOKENIZER_ADDED_TOKENS_H
 

@@ -10,12 +10,14 @@ static enum ko_code add_symbol(struct ko_bpe *bpe, int32_t id, size_t length, st
 {
     struct ko_symbol *grown =
         ko_grow(bpe->symbol, &bpe->symbol_capacity, bpe->n_symbols + 1, sizeof *grown, err);
-    if (!grown)
+    if (!grown) {
         return KO_E_MEMORY;
+    }
     bpe->symbol = grown;
     int32_t at = (int32_t)bpe->n_symbols++;
-    if (at > 0)
+    if (at > 0) {
         grown[at - 1].next = at;
+    }
     grown[at] = (struct ko_symbol){id, at - 1, -1, (uint32_t)length};
     return KO_OK;
 }
@@ -25,13 +27,16 @@ static enum ko_code add_bytes(struct ko_bpe *bpe, const char *text, size_t n, bo
                               struct ko_error *err)
 {
     *done = false;
-    for (size_t i = 0; i < n; i++)
-        if (bpe->byte_id[(unsigned char)text[i]] < 0)
+    for (size_t i = 0; i < n; i++) {
+        if (bpe->byte_id[(unsigned char)text[i]] < 0) {
             return KO_OK;
+        }
+    }
     *done = true;
     enum ko_code code = KO_OK;
-    for (size_t i = 0; !code && i < n; i++)
+    for (size_t i = 0; code == KO_OK && i < n; i++) {
         code = add_symbol(bpe, bpe->byte_id[(unsigned char)text[i]], 1, err);
+    }
     return code;
 }
 
@@ -50,7 +55,7 @@ static enum ko_code add_characters(struct ko_bpe *bpe, const char *word, size_t 
 {
     size_t unknown = 0;
     enum ko_code code = KO_OK;
-    for (size_t at = 0; !code && at < n;) {
+    for (size_t at = 0; code == KO_OK && at < n;) {
         uint32_t character;
         const char *text = word + at;
         size_t bytes = ko_utf8_get(text, &character);
@@ -59,23 +64,28 @@ static enum ko_code add_characters(struct ko_bpe *bpe, const char *word, size_t 
         at += bytes;
         if (id >= 0) {
             code = flush_unknown(bpe, &unknown, err);
-            if (!code)
+            if (code == KO_OK) {
                 code = add_symbol(bpe, id, bytes, err);
+            }
             continue;
         }
-        if (bpe->byte_fallback)
+        if (bpe->byte_fallback) {
             code = add_bytes(bpe, text, bytes, &done, err);
-        if (code || done || !bpe->unk_token)
+        }
+        if (code != KO_OK || done || !bpe->unk_token) {
             continue;
-        if (bpe->unk_id < 0)
+        }
+        if (bpe->unk_id < 0) {
             return ko_fail(err, KO_E_INPUT,
                            "tokenizer: U+%04X is not in the vocabulary, nor is unk_token '%s'",
                            character, bpe->unk_token);
-        if (!bpe->fuse_unk)
+        }
+        if (!bpe->fuse_unk) {
             code = flush_unknown(bpe, &unknown, err);
+        }
         unknown += bytes;
     }
-    return code ? code : flush_unknown(bpe, &unknown, err);
+    return code != KO_OK ? code : flush_unknown(bpe, &unknown, err);
 }
 
 static enum ko_code encode(void *state, const char *word, size_t n, struct ko_tokens *tokens,
@@ -86,13 +96,15 @@ static enum ko_code encode(void *state, const char *word, size_t n, struct ko_to
     bpe->n_symbols = 0;
     enum ko_code code =
         whole >= 0 ? add_symbol(bpe, whole, n, err) : add_characters(bpe, word, n, err);
-    if (!code && whole < 0)
+    if (code == KO_OK && whole < 0) {
         code = ko_bpe_merge(bpe, err);
+    }
     size_t at = 0;
-    for (size_t i = 0; !code && i < bpe->n_symbols; i++) {
+    for (size_t i = 0; code == KO_OK && i < bpe->n_symbols; i++) {
         const struct ko_symbol *s = &bpe->symbol[i];
-        if (s->length == 0)
+        if (s->length == 0) {
             continue;
+        }
         struct ko_token token = {.id = s->id,
                                  .begin = at,
                                  .end = at + s->length,
@@ -108,13 +120,15 @@ static enum ko_code open_model(json_object *spec, const char *where, void **stat
                                struct ko_error *err)
 {
     struct ko_bpe *bpe = ko_new(1, sizeof *bpe, err);
-    if (!bpe)
+    if (!bpe) {
         return KO_E_MEMORY;
+    }
     enum ko_code code = ko_bpe_read(spec, where, bpe, err);
-    if (code)
+    if (code != KO_OK) {
         free(bpe);
-    else
+    } else {
         *state = bpe;
+    }
     return code;
 }
 

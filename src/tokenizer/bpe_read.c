@@ -16,14 +16,17 @@ static size_t slot_of(const struct ko_bpe *bpe, int32_t left, int32_t right)
 
 const struct ko_merge *ko_bpe_find_merge(const struct ko_bpe *bpe, int32_t left, int32_t right)
 {
-    if (!bpe->n_slots)
+    if (!bpe->n_slots) {
         return NULL;
+    }
     for (size_t s = slot_of(bpe, left, right);; s = (s + 1) & (bpe->n_slots - 1)) {
         const struct ko_merge *m = &bpe->merge[s];
-        if (m->left < 0)
+        if (m->left < 0) {
             return NULL;
-        if (m->left == left && m->right == right)
+        }
+        if (m->left == left && m->right == right) {
             return m;
+        }
     }
 }
 
@@ -33,20 +36,23 @@ static bool halves(json_object *merge, const char *half[2], size_t n[2])
     if (json_object_is_type(merge, json_type_string)) {
         const char *text = json_object_get_string(merge);
         const char *blank = strchr(text, ' ');
-        if (!blank || strchr(blank + 1, ' '))
+        if (!blank || strchr(blank + 1, ' ')) {
             return false;
+        }
         half[0] = text;
         half[1] = blank + 1;
         n[0] = (size_t)(blank - text);
         n[1] = strlen(blank + 1);
         return true;
     }
-    if (!json_object_is_type(merge, json_type_array) || json_object_array_length(merge) != 2)
+    if (!json_object_is_type(merge, json_type_array) || json_object_array_length(merge) != 2) {
         return false;
+    }
     for (size_t i = 0; i < 2; i++) {
         json_object *part = json_object_array_get_idx(merge, i);
-        if (!json_object_is_type(part, json_type_string))
+        if (!json_object_is_type(part, json_type_string)) {
             return false;
+        }
         half[i] = json_object_get_string(part);
         n[i] = (size_t)json_object_get_string_len(part);
     }
@@ -58,28 +64,32 @@ static enum ko_code read_merge(json_object *spec, size_t line, int32_t rank, str
 {
     const char *half[2] = {NULL, NULL};
     size_t n[2] = {0, 0};
-    if (!halves(spec, half, n))
+    if (!halves(spec, half, n)) {
         return ko_fail(err, KO_E_INPUT, "%s: merges[%zu]: expected two tokens, got %s", where, line,
                        json_object_to_json_string(spec));
+    }
     joined->n = 0;
     ko_text_add_bytes(joined, half[0], n[0]);
     ko_text_add_bytes(joined, half[1], n[1]);
     enum ko_code code = ko_text_check(joined, err);
-    if (code)
+    if (code != KO_OK) {
         return code;
+    }
     struct ko_merge m = {.left = ko_vocabulary_find(&bpe->vocabulary, half[0], n[0]),
                          .right = ko_vocabulary_find(&bpe->vocabulary, half[1], n[1]),
                          .rank = rank,
                          .merged =
                              ko_vocabulary_find(&bpe->vocabulary, ko_text_str(joined), joined->n)};
-    if (m.left < 0 || m.right < 0 || m.merged < 0)
+    if (m.left < 0 || m.right < 0 || m.merged < 0) {
         return ko_fail(err, KO_E_INPUT, "%s: merges[%zu]: '%.*s' is not in the vocabulary", where,
                        line, m.left < 0 ? (int)n[0] : (m.right < 0 ? (int)n[1] : (int)joined->n),
                        m.left < 0 ? half[0] : (m.right < 0 ? half[1] : ko_text_str(joined)));
+    }
     size_t s = slot_of(bpe, m.left, m.right);
     while (bpe->merge[s].left >= 0 &&
-           !(bpe->merge[s].left == m.left && bpe->merge[s].right == m.right))
+           !(bpe->merge[s].left == m.left && bpe->merge[s].right == m.right)) {
         s = (s + 1) & (bpe->n_slots - 1);
+    }
     bpe->merge[s] = m;
     return KO_OK;
 }
@@ -87,46 +97,53 @@ static enum ko_code read_merge(json_object *spec, size_t line, int32_t rank, str
 static enum ko_code read_merges(json_object *spec, struct ko_bpe *bpe, const char *where,
                                 struct ko_error *err)
 {
-    if (!json_object_is_type(spec, json_type_array))
+    if (!json_object_is_type(spec, json_type_array)) {
         return ko_fail(err, KO_E_INPUT, "%s: merges: expected a list, got %s", where,
                        json_type_to_name(json_object_get_type(spec)));
+    }
     size_t n = json_object_array_length(spec);
-    if (n > INT32_MAX / 4)
+    if (n > INT32_MAX / 4) {
         return ko_fail(err, KO_E_INPUT, "%s: merges: %zu of them are too many", where, n);
+    }
     bpe->n_slots = 16;
-    while (bpe->n_slots < 2 * n)
+    while (bpe->n_slots < 2 * n) {
         bpe->n_slots *= 2;
+    }
     bpe->merge = ko_new(bpe->n_slots, sizeof *bpe->merge, err);
-    if (!bpe->merge)
+    if (!bpe->merge) {
         return KO_E_MEMORY;
-    for (size_t i = 0; i < bpe->n_slots; i++)
+    }
+    for (size_t i = 0; i < bpe->n_slots; i++) {
         bpe->merge[i].left = -1;
+    }
 
     struct ko_text joined = {0};
     enum ko_code code = KO_OK;
     int32_t rank = 0;
-    for (size_t i = 0; !code && i < n; i++) {
+    for (size_t i = 0; code == KO_OK && i < n; i++) {
         json_object *merge = json_object_array_get_idx(spec, i);
         /* The first line of a merges.txt, which some converters kept. */
         bool heading = json_object_is_type(merge, json_type_string) &&
                        strncmp(json_object_get_string(merge), "#version", 8) == 0;
-        if (!heading)
+        if (!heading) {
             code = read_merge(merge, i, rank++, bpe, &joined, where, err);
+        }
     }
     ko_text_free(&joined);
     return code;
 }
 
 /* Strings that change the tokens in ways that are not computed here have to be absent, null or
- * empty. */
+   empty. */
 static enum ko_code refuse(json_object *spec, const char *key, const char *where,
                            struct ko_error *err)
 {
     const char *text = "";
     enum ko_code code = ko_json_string(spec, key, &text, where, err);
-    if (!code && *text)
+    if (code == KO_OK && *text) {
         code =
             ko_fail(err, KO_E_INPUT, "%s: %s '%s' is not supported, only null", where, key, text);
+    }
     return code;
 }
 
@@ -136,22 +153,29 @@ static enum ko_code read_options(json_object *spec, struct ko_bpe *bpe, const ch
     double dropout = 0;
     const char *unk = NULL;
     enum ko_code code = ko_json_double(spec, "dropout", &dropout, where, err);
-    if (!code && !(dropout == 0))
+    if (code == KO_OK && !(dropout == 0)) {
         code = ko_fail(err, KO_E_INPUT, "%s: dropout %g is not supported, only null or 0", where,
                        dropout);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = refuse(spec, "continuing_subword_prefix", where, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = refuse(spec, "end_of_word_suffix", where, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = ko_json_bool(spec, "fuse_unk", &bpe->fuse_unk, where, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = ko_json_bool(spec, "ignore_merges", &bpe->ignore_merges, where, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = ko_json_bool(spec, "byte_fallback", &bpe->byte_fallback, where, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = ko_json_string(spec, "unk_token", &unk, where, err);
-    if (!code && unk) {
+    }
+    if (code == KO_OK && unk) {
         bpe->unk_token = ko_copy(unk, err);
         code = bpe->unk_token ? KO_OK : KO_E_MEMORY;
     }
@@ -173,21 +197,24 @@ enum ko_code ko_bpe_read(json_object *spec, const char *where, struct ko_bpe *ou
                                        "ignore_merges"};
     struct ko_bpe bpe = {.unk_id = -1};
     enum ko_code code = ko_keys_check(spec, keys, sizeof keys / sizeof keys[0], 2, where, err);
-    if (!code)
+    if (code == KO_OK) {
         code = read_options(spec, &bpe, where, err);
-    if (!code) {
+    }
+    if (code == KO_OK) {
         char vocab[KO_ERROR_TEXT];
         (void)snprintf(vocab, sizeof vocab, "%s: vocab", where);
         code = ko_vocabulary_read(ko_json_get(spec, "vocab"), vocab, &bpe.vocabulary, err);
     }
-    if (!code)
+    if (code == KO_OK) {
         code = read_merges(ko_json_get(spec, "merges"), &bpe, where, err);
-    if (code) {
+    }
+    if (code != KO_OK) {
         ko_bpe_free(&bpe);
         return code;
     }
-    if (bpe.unk_token)
+    if (bpe.unk_token) {
         bpe.unk_id = ko_vocabulary_find(&bpe.vocabulary, bpe.unk_token, strlen(bpe.unk_token));
+    }
     for (unsigned b = 0; b < 256; b++) {
         char piece[8];
         int n = snprintf(piece, sizeof piece, "<0x%02X>", b);
@@ -199,8 +226,9 @@ enum ko_code ko_bpe_read(json_object *spec, const char *where, struct ko_bpe *ou
 
 void ko_bpe_free(struct ko_bpe *bpe)
 {
-    if (!bpe)
+    if (!bpe) {
         return;
+    }
     ko_vocabulary_free(&bpe->vocabulary);
     free(bpe->merge);
     free(bpe->unk_token);

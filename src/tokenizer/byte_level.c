@@ -25,10 +25,12 @@ static bool is_itself(unsigned byte)
 uint32_t ko_byte_level_character(unsigned char byte)
 {
     uint32_t others = 0;
-    if (is_itself(byte))
+    if (is_itself(byte)) {
         return byte;
-    for (unsigned b = 0; b < byte; b++)
+    }
+    for (unsigned b = 0; b < byte; b++) {
         others += !is_itself(b);
+    }
     return 0x100 + others;
 }
 
@@ -38,20 +40,24 @@ static enum ko_code read_options(json_object *spec, const char *where, struct by
     static const char *const keys[] = {"type", "add_prefix_space", "trim_offsets", "use_regex"};
     out->use_regex = true;
     enum ko_code code = ko_keys_check(spec, keys, 4, 3, where, err);
-    if (!code)
+    if (code == KO_OK) {
         code = ko_json_bool(spec, "add_prefix_space", &out->add_prefix_space, where, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = ko_json_bool(spec, "trim_offsets", &out->trim_offsets, where, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = ko_json_bool(spec, "use_regex", &out->use_regex, where, err);
+    }
     return code;
 }
 
 static void close_state(void *state)
 {
     struct byte_level *b = state;
-    if (!b)
+    if (!b) {
         return;
+    }
     ko_splitter_free(&b->splitter);
     free(b);
 }
@@ -60,13 +66,15 @@ static enum ko_code open_post_processor(json_object *spec, const char *where, vo
                                         struct ko_error *err)
 {
     struct byte_level *b = ko_new(1, sizeof *b, err);
-    if (!b)
+    if (!b) {
         return KO_E_MEMORY;
+    }
     enum ko_code code = read_options(spec, where, b, err);
-    if (code)
+    if (code != KO_OK) {
         close_state(b);
-    else
+    } else {
         *state = b;
+    }
     return code;
 }
 
@@ -75,16 +83,19 @@ static enum ko_code open_pre_tokenizer(json_object *spec, const char *where, voi
 {
     void *opened = NULL;
     enum ko_code code = open_post_processor(spec, where, &opened, err);
-    if (code)
+    if (code != KO_OK) {
         return code;
+    }
     struct byte_level *b = opened;
     b->splitter.behavior = KO_SPLIT_ISOLATED;
-    if (b->use_regex)
+    if (b->use_regex) {
         code = ko_regex_compile(gpt2_pattern, where, &b->splitter.regex, err);
-    if (code)
+    }
+    if (code != KO_OK) {
         close_state(b);
-    else
+    } else {
         *state = b;
+    }
     return code;
 }
 
@@ -101,7 +112,7 @@ static enum ko_code to_alphabet(void *context, const char *text, size_t n,
 {
     enum ko_code code = KO_OK;
     (void)context;
-    for (size_t at = 0; !code && at < n; at++) {
+    for (size_t at = 0; code == KO_OK && at < n; at++) {
         unsigned char byte = (unsigned char)text[at];
         code = ko_changes_add(changes, ko_byte_level_character(byte), (byte & 0xC0) == 0x80, err);
     }
@@ -112,12 +123,15 @@ static enum ko_code pre_tokenize(void *state, struct ko_pieces *pieces, struct k
 {
     struct byte_level *b = state;
     enum ko_code code = KO_OK;
-    if (b->add_prefix_space)
+    if (b->add_prefix_space) {
         code = ko_pieces_rewrite(pieces, prefix_space, NULL, err);
-    if (!code && b->use_regex)
+    }
+    if (code == KO_OK && b->use_regex) {
         code = ko_splitter_split(&b->splitter, pieces, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = ko_pieces_rewrite(pieces, to_alphabet, NULL, err);
+    }
     return code;
 }
 
@@ -132,8 +146,9 @@ static size_t leading_spaces(const struct ko_token *token)
     for (size_t at = 0; at < token->n_value; count++) {
         uint32_t character;
         at += ko_utf8_get(token->value + at, &character);
-        if (!is_space(character))
+        if (!is_space(character)) {
             break;
+        }
     }
     return count;
 }
@@ -145,8 +160,9 @@ static size_t trailing_spaces(const struct ko_token *token)
         uint32_t character;
         at = ko_utf8_before(token->value, at);
         (void)ko_utf8_get(token->value + at, &character);
-        if (!is_space(character))
+        if (!is_space(character)) {
             break;
+        }
     }
     return count;
 }
@@ -156,20 +172,25 @@ static enum ko_code trim_offsets(void *state, struct ko_tokens *tokens, struct k
     const struct byte_level *b = state;
     size_t first = 0; /* of the text: a template may have put others in front */
     (void)err;
-    while (first < tokens->n && tokens->token[first].special)
+    while (first < tokens->n && tokens->token[first].special) {
         first++;
+    }
     for (size_t i = first; b->trim_offsets && i < tokens->n; i++) {
         struct ko_token *t = &tokens->token[i];
-        if (t->special)
+        if (t->special) {
             continue;
+        }
         size_t leading = leading_spaces(t), trailing = trailing_spaces(t);
         /* A single leading space of the first token is the one that was added. */
-        if (leading == 1 && (i == first || t->begin == 0) && b->add_prefix_space)
+        if (leading == 1 && (i == first || t->begin == 0) && b->add_prefix_space) {
             leading = 0;
-        if (leading > 0)
+        }
+        if (leading > 0) {
             t->begin = t->begin + leading < t->end ? t->begin + leading : t->end;
-        if (trailing > 0 && t->end >= trailing)
+        }
+        if (trailing > 0 && t->end >= trailing) {
             t->end = t->end - trailing > t->begin ? t->end - trailing : t->begin;
+        }
     }
     return KO_OK;
 }

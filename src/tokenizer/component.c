@@ -17,9 +17,10 @@ const struct ko_subword_type *const *ko_subword_types(size_t *n)
 static enum ko_code object_check(json_object *spec, const char *expected, const char *where,
                                  struct ko_error *err)
 {
-    if (!json_object_is_type(spec, json_type_object))
+    if (!json_object_is_type(spec, json_type_object)) {
         return ko_fail(err, KO_E_INPUT, "%s: expected %s, got %s", where, expected,
                        json_type_to_name(json_object_get_type(spec)));
+    }
     return KO_OK;
 }
 
@@ -27,17 +28,20 @@ enum ko_code ko_keys_check(json_object *spec, const char *const *known, size_t n
                            const char *where, struct ko_error *err)
 {
     enum ko_code code = object_check(spec, "an object", where, err);
-    if (code)
+    if (code != KO_OK) {
         return code;
+    }
     struct json_object_iterator at = json_object_iter_begin(spec);
     struct json_object_iterator end = json_object_iter_end(spec);
     for (; !json_object_iter_equal(&at, &end); json_object_iter_next(&at)) {
         const char *key = json_object_iter_peek_name(&at);
         size_t i = 0;
-        while (i < n && strcmp(key, known[i]) != 0)
+        while (i < n && strcmp(key, known[i]) != 0) {
             i++;
-        if (i < n)
+        }
+        if (i < n) {
             continue;
+        }
         const char *near = ko_nearest(key, known, n);
         return near ? ko_fail(err, KO_E_INPUT, "%s: unknown key '%s', did you mean '%s'?", where,
                               key, near)
@@ -45,9 +49,11 @@ enum ko_code ko_keys_check(json_object *spec, const char *const *known, size_t n
                               "%s: unknown key '%s', which may change the tokens, so it is refused",
                               where, key);
     }
-    for (size_t i = 0; i < n_required; i++)
-        if (!ko_json_get(spec, known[i]))
+    for (size_t i = 0; i < n_required; i++) {
+        if (!ko_json_get(spec, known[i])) {
             return ko_fail(err, KO_E_INPUT, "%s: missing key '%s'", where, known[i]);
+        }
+    }
     return KO_OK;
 }
 
@@ -67,8 +73,9 @@ static const char *subword_name(const void *types, size_t i)
 static enum ko_code find_type(const char *type, const void *types, size_t n, name_of *name,
                               const char *where, size_t *out, struct ko_error *err)
 {
-    if (!type)
+    if (!type) {
         return ko_fail(err, KO_E_INPUT, "%s: missing key 'type'", where);
+    }
     struct ko_text list = {0};
     for (size_t i = 0; i < n; i++) {
         if (strcmp(type, name(types, i)) == 0) {
@@ -89,29 +96,36 @@ enum ko_code ko_component_open(json_object *spec, const char *where,
                                struct ko_component *out, struct ko_error *err)
 {
     *out = (struct ko_component){0};
-    if (!spec)
+    if (!spec) {
         return KO_OK;
+    }
     const char *type = NULL;
     size_t i = 0;
     void *state = NULL;
     enum ko_code code = object_check(spec, "an object or null", where, err);
-    if (!code)
+    if (code == KO_OK) {
         code = ko_json_string(spec, "type", &type, where, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = find_type(type, types, n_types, component_name, where, &i, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = types[i]->open(spec, where, &state, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         *out = (struct ko_component){types[i], state};
+    }
     return code;
 }
 
 void ko_component_close(struct ko_component *component)
 {
-    if (!component)
+    if (!component) {
         return;
-    if (component->type && component->type->close)
+    }
+    if (component->type && component->type->close) {
         component->type->close(component->state);
+    }
     *component = (struct ko_component){0};
 }
 
@@ -130,13 +144,15 @@ enum ko_code ko_component_on_tokens(const struct ko_component *component, struct
 size_t ko_component_count(const struct ko_component *component,
                           const struct ko_component_type *type)
 {
-    if (!component->type)
+    if (!component->type) {
         return 0;
+    }
     size_t n = 0, found = component->type == type;
     const struct ko_component *part =
         component->type->parts ? component->type->parts(component->state, &n) : NULL;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         found += ko_component_count(&part[i], type);
+    }
     return found;
 }
 
@@ -149,25 +165,32 @@ enum ko_code ko_subword_open(json_object *spec, const char *where, struct ko_sub
     const char *type = NULL;
     void *state = NULL;
     enum ko_code code = object_check(spec, "an object", where, err);
-    if (!code)
+    if (code == KO_OK) {
         code = ko_json_string(spec, "type", &type, where, err);
+    }
     /* Files from before the key existed: only BPE has merges. */
-    if (!code && !type && ko_json_get(spec, "merges"))
+    if (code == KO_OK && !type && ko_json_get(spec, "merges")) {
         type = ko_bpe_model.name;
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = find_type(type, types, n, subword_name, where, &i, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = types[i]->open(spec, where, &state, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         *out = (struct ko_subword){types[i], state};
+    }
     return code;
 }
 
 void ko_subword_close(struct ko_subword *model)
 {
-    if (!model)
+    if (!model) {
         return;
-    if (model->type)
+    }
+    if (model->type) {
         model->type->close(model->state);
+    }
     *model = (struct ko_subword){0};
 }

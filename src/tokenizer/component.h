@@ -1,5 +1,5 @@
 /* The components of a tokenizer.json, told apart by their `type`: a new kind is one file and one
- * line in component_list.h. */
+   line in component_list.h. */
 #ifndef KO_TOKENIZER_COMPONENT_H
 #define KO_TOKENIZER_COMPONENT_H
 
@@ -17,7 +17,7 @@ struct ko_component;
 struct ko_component_type {
     const char *name; /* the value of `type` */
     /* Reads the object; *state is what the others get, NULL for none. Refuses every key and value
-     * that it does not know. */
+       that it does not know. */
     enum ko_code (*open)(json_object *spec, const char *where, void **state, struct ko_error *err);
     /* Normalizers and pre-tokenizers; NULL for post-processors. */
     enum ko_code (*on_pieces)(void *state, struct ko_pieces *pieces, struct ko_error *err);
@@ -40,7 +40,7 @@ const struct ko_component_type *const *ko_pre_tokenizer_types(size_t *n);
 const struct ko_component_type *const *ko_post_processor_types(size_t *n);
 
 /* Reads `spec` (NULL for null) as one of the types. `where` is "FILE: COMPONENT". Free with
- * ko_component_close. */
+   ko_component_close. */
 KO_MUST_CHECK enum ko_code ko_component_open(json_object *spec, const char *where,
                                              const struct ko_component_type *const *types,
                                              size_t n_types, struct ko_component *out,

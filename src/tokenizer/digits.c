@@ -11,11 +11,13 @@ static enum ko_code open_digits(json_object *spec, const char *where, void **sta
     static const char *const keys[] = {"individual_digits", "type"};
     bool individual = false;
     enum ko_code code = ko_keys_check(spec, keys, 2, 1, where, err);
-    if (!code)
+    if (code == KO_OK) {
         code = ko_json_bool(spec, "individual_digits", &individual, where, err);
-    return code ? code
-                : ko_splitter_open(number, individual ? KO_SPLIT_ISOLATED : KO_SPLIT_CONTIGUOUS,
-                                   where, state, err);
+    }
+    return code != KO_OK
+               ? code
+               : ko_splitter_open(number, individual ? KO_SPLIT_ISOLATED : KO_SPLIT_CONTIGUOUS,
+                                  where, state, err);
 }
 
 const struct ko_component_type ko_digits_pre_tokenizer = {

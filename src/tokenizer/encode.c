@@ -15,8 +15,9 @@ static int32_t *number_characters(const char *text, size_t n, struct ko_error *e
     int32_t count = 0;
     for (size_t at = 0; number && at < n; count++) {
         uint32_t character;
-        for (size_t k = ko_utf8_get(text + at, &character); k > 0; k--)
+        for (size_t k = ko_utf8_get(text + at, &character); k > 0; k--) {
             number[at++] = count;
+        }
     }
     return number;
 }
@@ -26,25 +27,30 @@ static int32_t *number_characters(const char *text, size_t n, struct ko_error *e
    of the text stays in bytes. */
 static void to_characters(struct ko_token *t, const int32_t *number, size_t n)
 {
-    if (t->begin >= n)
+    if (t->begin >= n) {
         return;
+    }
     size_t begin = (size_t)number[t->begin];
-    if (t->end < n)
+    if (t->end < n) {
         t->end = (size_t)number[t->end];
-    else
+    } else {
         t->end = (t->end > 0 && t->end - 1 < n ? (size_t)number[t->end - 1] : begin + 1) + 1;
+    }
     t->begin = begin;
 }
 
 static enum ko_code cut_up(struct ko_tokenizer *t, struct ko_pieces *pieces, struct ko_error *err)
 {
     enum ko_code code = ko_added_tokens_cut(&t->added, false, pieces, err);
-    if (!code)
+    if (code == KO_OK) {
         code = ko_component_on_pieces(&t->normalizer, pieces, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = ko_added_tokens_cut(&t->added, true, pieces, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = ko_component_on_pieces(&t->pre_tokenizer, pieces, err);
+    }
     return code;
 }
 
@@ -85,7 +91,7 @@ static enum ko_code add_piece(struct ko_tokenizer *t, const struct ko_pieces *pi
     } else {
         code = t->model.type->encode(t->model.state, text, n, tokens, err);
     }
-    for (size_t i = first; !code && i < tokens->n; i++) {
+    for (size_t i = first; code == KO_OK && i < tokens->n; i++) {
         struct ko_token *token = &tokens->token[i];
         const struct ko_origin *origin = pieces->origin + piece->begin;
         size_t begin = (size_t)origin[token->begin].begin;
@@ -127,23 +133,28 @@ enum ko_code ko_tokenizer_encode(struct ko_tokenizer *t, const char *text, size_
     struct ko_pieces pieces = {0};
     struct ko_tokens tokens = {0};
     int32_t *number = NULL;
-    if (n_bytes > MAX_TEXT_BYTES)
+    if (n_bytes > MAX_TEXT_BYTES) {
         return ko_fail(err, KO_E_INPUT, "%s: a text of %zu bytes is too long, at most %d", t->file,
                        n_bytes, MAX_TEXT_BYTES);
-    if (!ko_utf8_valid(text, n_bytes))
+    }
+    if (!ko_utf8_valid(text, n_bytes)) {
         return ko_fail(err, KO_E_INPUT, "%s: a text to tokenize is not valid UTF-8", t->file);
+    }
     enum ko_code code = ko_pieces_start(&pieces, text, n_bytes, err);
-    if (!code) {
+    if (code == KO_OK) {
         number = number_characters(text, n_bytes, err);
         code = number ? cut_up(t, &pieces, err) : KO_E_MEMORY;
     }
     const struct source source = {text, number, n_bytes};
-    for (size_t i = 0; !code && i < pieces.list.n; i++)
+    for (size_t i = 0; code == KO_OK && i < pieces.list.n; i++) {
         code = add_piece(t, &pieces, &pieces.list.piece[i], &source, &tokens, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = ko_component_on_tokens(&t->post_processor, &tokens, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = copy_out(&tokens, out, err);
+    }
     free(number);
     free(tokens.token);
     ko_pieces_free(&pieces);
@@ -152,8 +163,9 @@ enum ko_code ko_tokenizer_encode(struct ko_tokenizer *t, const char *text, size_
 
 void ko_encoding_free(struct ko_encoding *encoding)
 {
-    if (!encoding)
+    if (!encoding) {
         return;
+    }
     free(encoding->id);
     free(encoding->char_begin);
     free(encoding->char_end);

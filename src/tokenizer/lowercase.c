@@ -19,9 +19,11 @@ static const struct {
 
 static uint32_t to_lower(uint32_t character)
 {
-    for (size_t i = 0; i < sizeof later_than_14 / sizeof later_than_14[0]; i++)
-        if (character >= later_than_14[i].first && character <= later_than_14[i].last)
+    for (size_t i = 0; i < sizeof later_than_14 / sizeof later_than_14[0]; i++) {
+        if (character >= later_than_14[i].first && character <= later_than_14[i].last) {
             return (uint32_t)((int32_t)character + later_than_14[i].distance);
+        }
+    }
     return (uint32_t)utf8proc_tolower((utf8proc_int32_t)character);
 }
 
@@ -30,13 +32,14 @@ static enum ko_code rewrite(void *context, const char *text, size_t n, struct ko
 {
     enum ko_code code = KO_OK;
     (void)context;
-    for (size_t at = 0; !code && at < n;) {
+    for (size_t at = 0; code == KO_OK && at < n;) {
         uint32_t character;
         at += ko_utf8_get(text + at, &character);
         if (character == 0x130) { /* the only one whose small letter is two characters */
             code = ko_changes_add(changes, 'i', 0, err);
-            if (!code)
+            if (code == KO_OK) {
                 code = ko_changes_add(changes, 0x307, 1, err);
+            }
         } else {
             code = ko_changes_add(changes, to_lower(character), 0, err);
         }

@@ -12,8 +12,9 @@ enum ko_code ko_matches_add(struct ko_matches *matches, size_t begin, size_t end
 {
     struct ko_match *grown =
         ko_grow(matches->match, &matches->capacity, matches->n + 1, sizeof *grown, err);
-    if (!grown)
+    if (!grown) {
         return KO_E_MEMORY;
+    }
     matches->match = grown;
     matches->match[matches->n++] = (struct ko_match){begin, end, is_match};
     return KO_OK;
@@ -21,8 +22,9 @@ enum ko_code ko_matches_add(struct ko_matches *matches, size_t begin, size_t end
 
 void ko_matches_free(struct ko_matches *matches)
 {
-    if (!matches)
+    if (!matches) {
         return;
+    }
     free(matches->match);
     *matches = (struct ko_matches){0};
 }
@@ -34,9 +36,10 @@ enum ko_code ko_split_behavior_read(json_object *spec, const char *where,
                                         "MergedWithNext", "Contiguous"};
     const char *name = NULL;
     enum ko_code code = ko_json_string(spec, "behavior", &name, where, err);
-    for (size_t i = 0; !code && name && i < sizeof names / sizeof names[0]; i++) {
-        if (strcmp(name, names[i]) != 0)
+    for (size_t i = 0; code == KO_OK && name && i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(name, names[i]) != 0) {
             continue;
+        }
         *out = (enum ko_split_behavior)i;
         return KO_OK;
     }
@@ -59,15 +62,17 @@ static void join(struct ko_matches *matches, enum ko_split_behavior behavior)
         bool joined =
             behavior == KO_SPLIT_CONTIGUOUS ? m.is_match == previous : m.is_match && !previous;
         previous = m.is_match;
-        if (joined && last && backward)
+        if (joined && last && backward) {
             last->begin = m.begin;
-        else if (joined && last)
+        } else if (joined && last) {
             last->end = m.end;
-        else
+        } else {
             matches->match[backward ? n - 1 - kept++ : kept++] = m;
+        }
     }
-    if (backward && kept)
+    if (backward && kept) {
         memmove(matches->match, matches->match + (n - kept), kept * sizeof *matches->match);
+    }
     matches->n = kept;
 }
 
@@ -75,12 +80,14 @@ enum ko_code ko_matches_cut(struct ko_matches *matches, enum ko_split_behavior b
                             struct ko_piece_list *parts, struct ko_error *err)
 {
     enum ko_code code = KO_OK;
-    if (behavior != KO_SPLIT_REMOVED && behavior != KO_SPLIT_ISOLATED)
+    if (behavior != KO_SPLIT_REMOVED && behavior != KO_SPLIT_ISOLATED) {
         join(matches, behavior);
-    for (size_t i = 0; !code && i < matches->n; i++) {
+    }
+    for (size_t i = 0; code == KO_OK && i < matches->n; i++) {
         const struct ko_match *m = &matches->match[i];
-        if (behavior != KO_SPLIT_REMOVED || !m->is_match)
+        if (behavior != KO_SPLIT_REMOVED || !m->is_match) {
             code = ko_piece_list_add(parts, m->begin, m->end, -1, err);
+        }
     }
     return code;
 }
@@ -91,7 +98,7 @@ enum ko_code ko_matches_replace(const struct ko_matches *matches, const char *te
 {
     size_t n_content = strlen(content);
     enum ko_code code = KO_OK;
-    for (size_t i = 0; !code && i < matches->n; i++) {
+    for (size_t i = 0; code == KO_OK && i < matches->n; i++) {
         const struct ko_match *m = &matches->match[i];
         const char *part = text + m->begin;
         size_t n = m->end - m->begin;

@@ -35,7 +35,7 @@ KO_MUST_CHECK enum ko_code ko_matches_add(struct ko_matches *matches, size_t beg
 void ko_matches_free(struct ko_matches *matches); /* leaves {0} */
 
 /* Reads the key "behavior" of an object; *out is left alone where it is absent. KO_E_INPUT naming
- * an unknown value. */
+   an unknown value. */
 KO_MUST_CHECK enum ko_code ko_split_behavior_read(json_object *spec, const char *where,
                                                   enum ko_split_behavior *out,
                                                   struct ko_error *err);

@@ -21,8 +21,9 @@ struct metaspace {
 static void close_metaspace(void *state)
 {
     struct metaspace *m = state;
-    if (!m)
+    if (!m) {
         return;
+    }
     free(m->replacement);
     ko_regex_free(m->space);
     ko_matches_free(&m->matches);
@@ -38,24 +39,30 @@ static enum ko_code read_prepend(json_object *spec, const char *where, enum prep
     bool prefix = true;
     const char *name = NULL;
     enum ko_code code = ko_json_string(spec, "prepend_scheme", &name, where, err);
-    if (!code)
+    if (code == KO_OK) {
         code = ko_json_bool(spec, "add_prefix_space", &prefix, where, err);
-    if (code)
+    }
+    if (code != KO_OK) {
         return code;
-    if (!name)
+    }
+    if (!name) {
         name = names[prefix ? PREPEND_ALWAYS : PREPEND_NEVER];
+    }
     size_t i = 0;
-    while (i < 3 && strcmp(name, names[i]) != 0)
+    while (i < 3 && strcmp(name, names[i]) != 0) {
         i++;
-    if (i == 3)
+    }
+    if (i == 3) {
         return ko_fail(err, KO_E_INPUT,
                        "%s: prepend_scheme '%s' is not supported, only always, first and never",
                        where, name);
-    if (!prefix && i != PREPEND_NEVER)
+    }
+    if (!prefix && i != PREPEND_NEVER) {
         return ko_fail(err, KO_E_INPUT,
                        "%s: add_prefix_space is false but prepend_scheme is '%s', remove one of "
                        "them",
                        where, name);
+    }
     *out = (enum prepend)i;
     return KO_OK;
 }
@@ -67,18 +74,23 @@ static enum ko_code read_options(json_object *spec, const char *where, struct me
                                        "split",       "str_rep",        "type"};
     const char *replacement = "";
     enum ko_code code = ko_keys_check(spec, keys, 6, 1, where, err);
-    if (!code)
+    if (code == KO_OK) {
         code = ko_json_string(spec, "replacement", &replacement, where, err);
-    if (!code && ko_utf8_count(replacement, strlen(replacement)) != 1)
+    }
+    if (code == KO_OK && ko_utf8_count(replacement, strlen(replacement)) != 1) {
         code = ko_fail(err, KO_E_INPUT, "%s: replacement '%s' is not supported, only one character",
                        where, replacement);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = read_prepend(spec, where, &m->prepend, err);
+    }
     m->split = true;
-    if (!code)
+    if (code == KO_OK) {
         code = ko_json_bool(spec, "split", &m->split, where, err);
-    if (code)
+    }
+    if (code != KO_OK) {
         return code;
+    }
     m->replacement = ko_copy(replacement, err);
     return m->replacement ? KO_OK : KO_E_MEMORY;
 }
@@ -87,18 +99,22 @@ static enum ko_code open_metaspace(json_object *spec, const char *where, void **
                                    struct ko_error *err)
 {
     struct metaspace *m = ko_new(1, sizeof *m, err);
-    if (!m)
+    if (!m) {
         return KO_E_MEMORY;
+    }
     m->splitter.behavior = KO_SPLIT_MERGED_WITH_NEXT;
     enum ko_code code = read_options(spec, where, m, err);
-    if (!code)
+    if (code == KO_OK) {
         code = ko_regex_compile_literal(" ", where, &m->space, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = ko_regex_compile_literal(m->replacement, where, &m->splitter.regex, err);
-    if (code)
+    }
+    if (code != KO_OK) {
         close_metaspace(m);
-    else
+    } else {
         *state = m;
+    }
     return code;
 }
 
@@ -107,7 +123,8 @@ static enum ko_code replace(void *context, const char *text, size_t n, struct ko
 {
     struct metaspace *m = context;
     enum ko_code code = ko_regex_matches(m->space, text, n, &m->matches, err);
-    return code ? code : ko_matches_replace(&m->matches, text, m->replacement, changes, err);
+    return code != KO_OK ? code
+                         : ko_matches_replace(&m->matches, text, m->replacement, changes, err);
 }
 
 static enum ko_code prepend(void *context, const char *text, size_t n, struct ko_changes *changes,
@@ -116,8 +133,9 @@ static enum ko_code prepend(void *context, const char *text, size_t n, struct ko
     const struct metaspace *m = context;
     size_t n_replacement = strlen(m->replacement);
     bool there = n >= n_replacement && memcmp(text, m->replacement, n_replacement) == 0;
-    if (there || (m->prepend == PREPEND_FIRST && changes->begin > 0))
+    if (there || (m->prepend == PREPEND_FIRST && changes->begin > 0)) {
         return ko_changes_keep(changes, text, n, err);
+    }
     return ko_changes_prepend(changes, m->replacement, n_replacement, text, n, err);
 }
 
@@ -125,10 +143,12 @@ static enum ko_code pre_tokenize(void *state, struct ko_pieces *pieces, struct k
 {
     struct metaspace *m = state;
     enum ko_code code = ko_pieces_rewrite(pieces, replace, m, err);
-    if (!code && m->prepend != PREPEND_NEVER)
+    if (code == KO_OK && m->prepend != PREPEND_NEVER) {
         code = ko_pieces_rewrite(pieces, prepend, m, err);
-    if (!code && m->split)
+    }
+    if (code == KO_OK && m->split) {
         code = ko_splitter_split(&m->splitter, pieces, err);
+    }
     return code;
 }
 

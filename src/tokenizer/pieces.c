@@ -9,11 +9,13 @@
 enum ko_code ko_piece_list_add(struct ko_piece_list *list, size_t begin, size_t end, int32_t id,
                                struct ko_error *err)
 {
-    if (begin >= end)
+    if (begin >= end) {
         return KO_OK;
+    }
     struct ko_piece *grown = ko_grow(list->piece, &list->capacity, list->n + 1, sizeof *grown, err);
-    if (!grown)
+    if (!grown) {
         return KO_E_MEMORY;
+    }
     list->piece = grown;
     list->piece[list->n++] = (struct ko_piece){begin, end, id};
     return KO_OK;
@@ -21,8 +23,9 @@ enum ko_code ko_piece_list_add(struct ko_piece_list *list, size_t begin, size_t 
 
 void ko_piece_list_free(struct ko_piece_list *list)
 {
-    if (!list)
+    if (!list) {
         return;
+    }
     free(list->piece);
     *list = (struct ko_piece_list){0};
 }
@@ -38,12 +41,14 @@ static enum ko_code too_long(struct ko_error *err)
 enum ko_code ko_changes_add(struct ko_changes *changes, uint32_t character, int32_t change,
                             struct ko_error *err)
 {
-    if (changes->n == KO_PIECES_BYTES)
+    if (changes->n == KO_PIECES_BYTES) {
         return too_long(err);
+    }
     struct ko_change *grown =
         ko_grow(changes->change, &changes->capacity, changes->n + 1, sizeof *grown, err);
-    if (!grown)
+    if (!grown) {
         return KO_E_MEMORY;
+    }
     changes->change = grown;
     changes->change[changes->n++] = (struct ko_change){character, change, changes->skip};
     changes->skip = 0;
@@ -59,7 +64,7 @@ static enum ko_code add_all(struct ko_changes *changes, const char *text, size_t
                             struct ko_error *err)
 {
     enum ko_code code = KO_OK;
-    for (size_t at = 0; !code && at < n;) {
+    for (size_t at = 0; code == KO_OK && at < n;) {
         uint32_t character;
         at += ko_utf8_get(text + at, &character);
         code = ko_changes_add(changes, character, change, err);
@@ -85,31 +90,37 @@ enum ko_code ko_changes_prepend(struct ko_changes *changes, const char *prefix, 
     uint32_t character;
     size_t first = ko_utf8_get(prefix, &character);
     enum ko_code code = ko_changes_add(changes, character, 0, err);
-    if (!code)
+    if (code == KO_OK) {
         code = ko_changes_insert(changes, prefix + first, n_prefix - first, err);
+    }
     first = ko_utf8_get(text, &character);
-    if (!code)
+    if (code == KO_OK) {
         code = ko_changes_add(changes, character, 1, err);
-    return code ? code : ko_changes_keep(changes, text + first, n - first, err);
+    }
+    return code != KO_OK ? code : ko_changes_keep(changes, text + first, n - first, err);
 }
 
 static enum ko_code append(struct ko_pieces *pieces, const char *text, size_t n,
                            struct ko_error *err)
 {
-    if (n > KO_PIECES_BYTES - pieces->n_bytes)
+    if (n > KO_PIECES_BYTES - pieces->n_bytes) {
         return too_long(err);
+    }
     char *grown =
         ko_grow(pieces->text, &pieces->text_capacity, pieces->n_bytes + n, sizeof *grown, err);
-    if (!grown)
+    if (!grown) {
         return KO_E_MEMORY;
+    }
     pieces->text = grown;
     struct ko_origin *origin =
         ko_grow(pieces->origin, &pieces->origin_capacity, pieces->n_bytes + n, sizeof *origin, err);
-    if (!origin)
+    if (!origin) {
         return KO_E_MEMORY;
+    }
     pieces->origin = origin;
-    if (n)
+    if (n) {
         memcpy(pieces->text + pieces->n_bytes, text, n);
+    }
     pieces->n_bytes += n;
     return KO_OK;
 }
@@ -119,24 +130,28 @@ enum ko_code ko_pieces_start(struct ko_pieces *pieces, const char *text, size_t 
 {
     *pieces = (struct ko_pieces){0};
     enum ko_code code = append(pieces, text, n, err);
-    for (size_t i = 0; !code && i < n;) {
+    for (size_t i = 0; code == KO_OK && i < n;) {
         uint32_t character;
         size_t bytes = ko_utf8_get(text + i, &character);
-        for (size_t k = 0; k < bytes; k++)
+        for (size_t k = 0; k < bytes; k++) {
             pieces->origin[i + k] = (struct ko_origin){(int32_t)i, (int32_t)(i + bytes)};
+        }
         i += bytes;
     }
-    if (!code)
+    if (code == KO_OK) {
         code = ko_piece_list_add(&pieces->list, 0, n, -1, err);
-    if (code)
+    }
+    if (code != KO_OK) {
         ko_pieces_free(pieces);
+    }
     return code;
 }
 
 void ko_pieces_free(struct ko_pieces *pieces)
 {
-    if (!pieces)
+    if (!pieces) {
         return;
+    }
     free(pieces->text);
     free(pieces->origin);
     ko_piece_list_free(&pieces->list);
@@ -150,7 +165,7 @@ enum ko_code ko_pieces_cut(struct ko_pieces *pieces,
 {
     struct ko_piece_list next = {0}, parts = {0};
     enum ko_code code = KO_OK;
-    for (size_t i = 0; !code && i < pieces->list.n; i++) {
+    for (size_t i = 0; code == KO_OK && i < pieces->list.n; i++) {
         const struct ko_piece *old = &pieces->list.piece[i];
         if (old->id >= 0) {
             code = ko_piece_list_add(&next, old->begin, old->end, old->id, err);
@@ -158,12 +173,13 @@ enum ko_code ko_pieces_cut(struct ko_pieces *pieces,
         }
         parts.n = 0;
         code = cut(context, pieces->text + old->begin, old->end - old->begin, &parts, err);
-        for (size_t k = 0; !code && k < parts.n; k++)
+        for (size_t k = 0; code == KO_OK && k < parts.n; k++) {
             code = ko_piece_list_add(&next, old->begin + parts.piece[k].begin,
                                      old->begin + parts.piece[k].end, parts.piece[k].id, err);
+        }
     }
     ko_piece_list_free(&parts);
-    if (code) {
+    if (code != KO_OK) {
         ko_piece_list_free(&next);
         return code;
     }
@@ -192,8 +208,9 @@ static enum ko_code apply_changes(struct ko_pieces *next, const char *text,
         const struct ko_change *c = &changes->change[i];
         at = skip_characters(text, n, at, c->skip);
         struct ko_origin from = {origin[0].begin, origin[0].begin};
-        if (c->change > 0 && at > 0)
+        if (c->change > 0 && at > 0) {
             from = origin[at - 1];
+        }
         if (c->change <= 0) {
             from = origin[at < n ? at : n - 1];
             at = skip_characters(text, n, at, (size_t)(1 - (int64_t)c->change));
@@ -201,10 +218,12 @@ static enum ko_code apply_changes(struct ko_pieces *next, const char *text,
         char utf8[KO_UTF8_BYTES];
         size_t bytes = ko_utf8_put(c->character, utf8), begin = next->n_bytes;
         enum ko_code code = append(next, utf8, bytes, err);
-        if (code)
+        if (code != KO_OK) {
             return code;
-        for (size_t k = 0; k < bytes; k++)
+        }
+        for (size_t k = 0; k < bytes; k++) {
             next->origin[begin + k] = from;
+        }
     }
     return KO_OK;
 }
@@ -218,27 +237,30 @@ enum ko_code ko_pieces_rewrite(struct ko_pieces *pieces,
     struct ko_pieces next = {0};
     struct ko_changes changes = {0};
     enum ko_code code = KO_OK;
-    for (size_t i = 0; !code && i < pieces->list.n; i++) {
+    for (size_t i = 0; code == KO_OK && i < pieces->list.n; i++) {
         const struct ko_piece *old = &pieces->list.piece[i];
         const char *text = pieces->text + old->begin;
         const struct ko_origin *origin = pieces->origin + old->begin;
         size_t n = old->end - old->begin, begin = next.n_bytes;
         if (old->id >= 0) {
             code = append(&next, text, n, err);
-            if (!code)
+            if (code == KO_OK) {
                 memcpy(next.origin + begin, origin, n * sizeof *origin);
+            }
         } else {
             changes.n = changes.skip = 0;
             changes.begin = origin->begin;
             code = rewrite(context, text, n, &changes, err);
-            if (!code)
+            if (code == KO_OK) {
                 code = apply_changes(&next, text, origin, n, &changes, err);
+            }
         }
-        if (!code)
+        if (code == KO_OK) {
             code = ko_piece_list_add(&next.list, begin, next.n_bytes, old->id, err);
+        }
     }
     free(changes.change);
-    if (code) {
+    if (code != KO_OK) {
         ko_pieces_free(&next);
         return code;
     }

@@ -16,7 +16,7 @@ struct ko_origin {
 };
 
 /* Bytes [begin, end) of the pieces' text; id: the added token that it is, -1 where the model
- * decides. */
+   decides. */
 struct ko_piece {
     size_t begin, end;
     int32_t id;
@@ -77,7 +77,7 @@ KO_MUST_CHECK enum ko_code ko_pieces_start(struct ko_pieces *pieces, const char 
 void ko_pieces_free(struct ko_pieces *pieces); /* leaves {0} */
 
 /* Cuts every piece that has no id: `cut` adds its parts, counted from the piece's first byte, to
- * *parts. */
+   *parts. */
 KO_MUST_CHECK enum ko_code ko_pieces_cut(struct ko_pieces *pieces,
                                          enum ko_code (*cut)(void *context, const char *text,
                                                              size_t n, struct ko_piece_list *parts,

@@ -12,12 +12,15 @@ static enum ko_code open_prepend(json_object *spec, const char *where, void **st
     static const char *const keys[] = {"prepend", "type"};
     const char *prefix = "";
     enum ko_code code = ko_keys_check(spec, keys, 2, 1, where, err);
-    if (!code)
+    if (code == KO_OK) {
         code = ko_json_string(spec, "prepend", &prefix, where, err);
-    if (!code && !*prefix)
+    }
+    if (code == KO_OK && !*prefix) {
         code = ko_fail(err, KO_E_INPUT, "%s: prepend is empty, remove it", where);
-    if (code)
+    }
+    if (code != KO_OK) {
         return code;
+    }
     *state = ko_copy(prefix, err);
     return *state ? KO_OK : KO_E_MEMORY;
 }

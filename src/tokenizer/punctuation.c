@@ -43,9 +43,10 @@ static enum ko_code open_punctuation(json_object *spec, const char *where, void 
     static const char *const keys[] = {"behavior", "type"};
     enum ko_split_behavior behavior = KO_SPLIT_ISOLATED;
     enum ko_code code = ko_keys_check(spec, keys, 2, 0, where, err);
-    if (!code)
+    if (code == KO_OK) {
         code = ko_split_behavior_read(spec, where, &behavior, err);
-    return code ? code : ko_splitter_open(punctuation, behavior, where, state, err);
+    }
+    return code != KO_OK ? code : ko_splitter_open(punctuation, behavior, where, state, err);
 }
 
 const struct ko_component_type ko_punctuation_pre_tokenizer = {

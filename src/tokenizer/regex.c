@@ -23,8 +23,9 @@ static enum ko_code compile(const char *pattern, size_t n, uint32_t options, con
     int number = 0;
     PCRE2_SIZE offset = 0;
     struct ko_regex *regex = ko_new(1, sizeof *regex, err);
-    if (!regex)
+    if (!regex) {
         return KO_E_MEMORY;
+    }
     enum ko_code code = KO_OK;
     regex->code =
         pcre2_compile((PCRE2_SPTR)pattern, n, PCRE2_UTF | options, &number, &offset, NULL);
@@ -37,13 +38,15 @@ static enum ko_code compile(const char *pattern, size_t n, uint32_t options, con
     /* Without JIT the interpreter gives the same matches. */
     (void)pcre2_jit_compile(regex->code, PCRE2_JIT_COMPLETE);
     regex->match = pcre2_match_data_create_from_pattern(regex->code, NULL);
-    if (!regex->match)
+    if (!regex->match) {
         code = ko_fail(err, KO_E_MEMORY, "%s: out of memory for a regular expression", where);
+    }
 done:
-    if (code)
+    if (code != KO_OK) {
         ko_regex_free(regex);
-    else
+    } else {
         *out = regex;
+    }
     return code;
 }
 
@@ -51,13 +54,15 @@ enum ko_code ko_regex_compile(const char *pattern, const char *where, struct ko_
                               struct ko_error *err)
 {
     size_t n = strlen(pattern);
-    if (n > MAX_PATTERN)
+    if (n > MAX_PATTERN) {
         return ko_fail(err, KO_E_INPUT, "%s: a regular expression of %zu bytes, more than %d",
                        where, n, MAX_PATTERN);
+    }
     struct ko_translation t = {.pattern = pattern, .at = pattern, .where = where, .err = err};
     enum ko_code code = ko_regex_translate(&t);
-    if (!code)
+    if (code == KO_OK) {
         code = compile(ko_text_str(&t.out), t.out.n, 0, pattern, where, out, err);
+    }
     ko_text_free(&t.out);
     return code;
 }
@@ -76,8 +81,9 @@ bool ko_regex_can_match_nothing(const struct ko_regex *regex)
 
 void ko_regex_free(struct ko_regex *regex)
 {
-    if (!regex)
+    if (!regex) {
         return;
+    }
     pcre2_match_data_free(regex->match);
     pcre2_code_free(regex->code);
     free(regex);
@@ -88,12 +94,14 @@ enum ko_code ko_regex_find(struct ko_regex *regex, const char *text, size_t n, s
 {
     PCRE2_SPTR subject = (PCRE2_SPTR)text;
     int result = pcre2_match(regex->code, subject, n, from, PCRE2_NO_UTF_CHECK, regex->match, NULL);
-    if (result == PCRE2_ERROR_JIT_STACKLIMIT)
+    if (result == PCRE2_ERROR_JIT_STACKLIMIT) {
         result = pcre2_match(regex->code, subject, n, from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT,
                              regex->match, NULL);
+    }
     *found = result > 0;
-    if (result == PCRE2_ERROR_NOMATCH)
+    if (result == PCRE2_ERROR_NOMATCH) {
         return KO_OK;
+    }
     if (result <= 0) {
         PCRE2_UCHAR reason[160] = "";
         (void)pcre2_get_error_message(result, reason, sizeof reason);
@@ -115,25 +123,29 @@ enum ko_code ko_regex_matches(struct ko_regex *regex, const char *text, size_t n
     bool any = false;
     enum ko_code code = KO_OK;
     matches->n = 0;
-    while (!code && from <= n) {
+    while (code == KO_OK && from <= n) {
         size_t begin = 0, end = 0;
         bool found = false;
         code = ko_regex_find(regex, text, n, from, &begin, &end, &found, err);
-        if (code || !found)
+        if (code != KO_OK || !found) {
             break;
+        }
         if (begin == end && any && end == before) {
             uint32_t character;
             from += from < n ? ko_utf8_get(text + from, &character) : 1;
             continue;
         }
-        if (before < begin)
+        if (before < begin) {
             code = ko_matches_add(matches, before, begin, false, err);
-        if (!code)
+        }
+        if (code == KO_OK) {
             code = ko_matches_add(matches, begin, end, true, err);
+        }
         any = true;
         before = from = end;
     }
-    if (!code && before < n)
+    if (code == KO_OK && before < n) {
         code = ko_matches_add(matches, before, n, false, err);
+    }
     return code;
 }

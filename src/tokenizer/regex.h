@@ -21,7 +21,7 @@ KO_MUST_CHECK enum ko_code ko_regex_compile_literal(const char *text, const char
 void ko_regex_free(struct ko_regex *regex);
 
 /* The first match at or after byte `from` of n bytes of valid UTF-8; *found false where there is
- * none. */
+   none. */
 KO_MUST_CHECK enum ko_code ko_regex_find(struct ko_regex *regex, const char *text, size_t n,
                                          size_t from, size_t *begin, size_t *end, bool *found,
                                          struct ko_error *err);

@@ -90,9 +90,11 @@ static const struct {
 
 const char *ko_regex_property(const char *name, size_t n)
 {
-    for (size_t i = 0; i < sizeof properties / sizeof properties[0]; i++)
-        if (strlen(properties[i].name) == n && memcmp(properties[i].name, name, n) == 0)
+    for (size_t i = 0; i < sizeof properties / sizeof properties[0]; i++) {
+        if (strlen(properties[i].name) == n && memcmp(properties[i].name, name, n) == 0) {
             return properties[i].text;
+        }
+    }
     return NULL;
 }
 

@@ -28,7 +28,7 @@ struct ko_translation {
    The reference is the Oniguruma of Hugging Face's tokenizers 0.23. */
 KO_MUST_CHECK enum ko_code ko_regex_translate(struct ko_translation *t);
 /* Translates the class whose '[' t->at is at, and adds it to *out. `depth`: how many classes it
- * lies in. */
+   lies in. */
 KO_MUST_CHECK enum ko_code ko_regex_translate_class(struct ko_translation *t, size_t depth,
                                                     struct ko_text *out);
 
@@ -39,7 +39,7 @@ struct ko_regex_escaped {
     unsigned character;
 };
 /* Reads the escape whose '\' t->at is at and moves behind it; *known false, and nothing moved, for
- * those that stand for neither. */
+   those that stand for neither. */
 KO_MUST_CHECK enum ko_code ko_regex_read_escape(struct ko_translation *t,
                                                 struct ko_regex_escaped *out, bool *known);
 /* KO_E_INPUT for the n bytes at t->at. */

@@ -14,8 +14,9 @@ struct replace {
 static void close_replace(void *state)
 {
     struct replace *r = state;
-    if (!r)
+    if (!r) {
         return;
+    }
     ko_regex_free(r->regex);
     free(r->content);
     ko_matches_free(&r->matches);
@@ -28,16 +29,20 @@ static enum ko_code read_replace(json_object *spec, const char *where, struct re
     static const char *const keys[] = {"pattern", "content", "type"};
     const char *content = "";
     enum ko_code code = ko_keys_check(spec, keys, 3, 2, where, err);
-    if (!code)
+    if (code == KO_OK) {
         code = ko_json_string(spec, "content", &content, where, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = ko_pattern_read(spec, where, &r->regex, err);
+    }
     /* Hugging Face loses track of the offsets after it has replaced nothing at the start. */
-    if (!code && ko_regex_can_match_nothing(r->regex))
+    if (code == KO_OK && ko_regex_can_match_nothing(r->regex)) {
         code = ko_fail(err, KO_E_INPUT,
                        "%s: pattern: one that can match an empty text is not supported", where);
-    if (code)
+    }
+    if (code != KO_OK) {
         return code;
+    }
     r->content = ko_copy(content, err);
     return r->content ? KO_OK : KO_E_MEMORY;
 }
@@ -46,13 +51,15 @@ static enum ko_code open_replace(json_object *spec, const char *where, void **st
                                  struct ko_error *err)
 {
     struct replace *r = ko_new(1, sizeof *r, err);
-    if (!r)
+    if (!r) {
         return KO_E_MEMORY;
+    }
     enum ko_code code = read_replace(spec, where, r, err);
-    if (code)
+    if (code != KO_OK) {
         close_replace(r);
-    else
+    } else {
         *state = r;
+    }
     return code;
 }
 
@@ -61,7 +68,7 @@ static enum ko_code rewrite(void *context, const char *text, size_t n, struct ko
 {
     struct replace *r = context;
     enum ko_code code = ko_regex_matches(r->regex, text, n, &r->matches, err);
-    return code ? code : ko_matches_replace(&r->matches, text, r->content, changes, err);
+    return code != KO_OK ? code : ko_matches_replace(&r->matches, text, r->content, changes, err);
 }
 
 static enum ko_code on_pieces(void *state, struct ko_pieces *pieces, struct ko_error *err)

@@ -14,10 +14,12 @@ struct sequence {
 static void close_sequence(void *state)
 {
     struct sequence *s = state;
-    if (!s)
+    if (!s) {
         return;
-    for (size_t i = 0; i < s->n; i++)
+    }
+    for (size_t i = 0; i < s->n; i++) {
         ko_component_close(&s->part[i]);
+    }
     free(s->part);
     free(s);
 }
@@ -33,13 +35,14 @@ static enum ko_code open_parts(json_object *list, const struct ko_component_type
                                size_t n_types, const char *where, struct sequence *s,
                                struct ko_error *err)
 {
-    if (!json_object_is_type(list, json_type_array))
+    if (!json_object_is_type(list, json_type_array)) {
         return ko_fail(err, KO_E_INPUT, "%s: expected a list, got %s", where,
                        json_type_to_name(json_object_get_type(list)));
+    }
     size_t n = json_object_array_length(list);
     s->part = ko_new(n, sizeof *s->part, err);
     enum ko_code code = s->part ? KO_OK : KO_E_MEMORY;
-    for (; !code && s->n < n; s->n++) {
+    for (; code == KO_OK && s->n < n; s->n++) {
         char at[KO_ERROR_TEXT + 32];
         json_object *part = json_object_array_get_idx(list, s->n);
         (void)snprintf(at, sizeof at, "%s[%zu]", where, s->n);
@@ -56,18 +59,21 @@ static enum ko_code open_sequence(json_object *spec, const char *key,
 {
     const char *const keys[] = {key, "type"};
     enum ko_code code = ko_keys_check(spec, keys, 2, 1, where, err);
-    if (code)
+    if (code != KO_OK) {
         return code;
+    }
     struct sequence *s = ko_new(1, sizeof *s, err);
-    if (!s)
+    if (!s) {
         return KO_E_MEMORY;
+    }
     char at[KO_ERROR_TEXT];
     (void)snprintf(at, sizeof at, "%s: %s", where, key);
     code = open_parts(ko_json_get(spec, key), types, n_types, at, s, err);
-    if (code)
+    if (code != KO_OK) {
         close_sequence(s);
-    else
+    } else {
         *state = s;
+    }
     return code;
 }
 
@@ -96,8 +102,9 @@ static enum ko_code open_post_processors(json_object *spec, const char *where, v
     void *opened = NULL;
     const struct ko_component_type *const *types = ko_post_processor_types(&n);
     enum ko_code code = open_sequence(spec, "processors", types, n, where, &opened, err);
-    if (code)
+    if (code != KO_OK) {
         return code;
+    }
     struct ko_component all = {&ko_sequence_post_processor, opened};
     size_t templates = ko_component_count(&all, &ko_template_post_processor);
     if (templates > 1) {
@@ -114,8 +121,9 @@ static enum ko_code on_pieces(void *state, struct ko_pieces *pieces, struct ko_e
 {
     const struct sequence *s = state;
     enum ko_code code = KO_OK;
-    for (size_t i = 0; !code && i < s->n; i++)
+    for (size_t i = 0; code == KO_OK && i < s->n; i++) {
         code = ko_component_on_pieces(&s->part[i], pieces, err);
+    }
     return code;
 }
 
@@ -123,8 +131,9 @@ static enum ko_code on_tokens(void *state, struct ko_tokens *tokens, struct ko_e
 {
     const struct sequence *s = state;
     enum ko_code code = KO_OK;
-    for (size_t i = 0; !code && i < s->n; i++)
+    for (size_t i = 0; code == KO_OK && i < s->n; i++) {
         code = ko_component_on_tokens(&s->part[i], tokens, err);
+    }
     return code;
 }
 

@@ -95,7 +95,7 @@ static enum ko_code compare_bos(const struct comparison *c)
     const int64_t generation = c->files->generation.bos;
     struct named name, other;
     enum ko_code code = compare_front(c);
-    if (code == KO_OK && c->files->bos != NULL && bos < 0) {
+    if (code == KO_OK && c->files->bos && bos < 0) {
         code = add(c, "tokenizer_config.json names bos_token '%s', which tokenizer.json lacks",
                    c->files->bos);
     }
@@ -154,7 +154,7 @@ static enum ko_code compare_prefix(const struct comparison *c)
     (void)ko_tokenizer_in_front(c->tokenizer, &n);
     enum ko_code code = ko_tokenizer_encode(c->tokenizer, "a", 1, &e, c->err);
     const char *piece = code == KO_OK && n < e.n ? ko_tokenizer_piece(c->tokenizer, e.id[n]) : NULL;
-    for (size_t i = 0; piece != NULL && i < sizeof spaces / sizeof spaces[0]; i++) {
+    for (size_t i = 0; piece && i < sizeof spaces / sizeof spaces[0]; i++) {
         puts = puts || strncmp(piece, spaces[i], strlen(spaces[i])) == 0;
     }
     ko_encoding_free(&e);

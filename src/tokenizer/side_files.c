@@ -34,7 +34,7 @@ static enum ko_code read_said(json_object *root, const char *key, enum ko_said *
 {
     struct ko_error why = {0};
     bool value = false;
-    if (ko_json_get(root, key) == NULL) {
+    if (!ko_json_get(root, key)) {
         return KO_OK;
     }
     enum ko_code code = ko_json_bool(root, key, &value, "tokenizer_config.json", &why);
@@ -54,11 +54,11 @@ static enum ko_code read_token(json_object *root, const char *key, char **out,
     const bool object = json_object_is_type(value, json_type_object);
     enum ko_code code = ko_json_string(object ? value : root, object ? "content" : key, &text,
                                        "tokenizer_config.json", &why);
-    if (code != KO_OK || text == NULL) {
+    if (code != KO_OK || !text) {
         return note(code, &why, files, err);
     }
     *out = ko_copy(text, err);
-    return *out == NULL ? KO_E_MEMORY : KO_OK;
+    return !*out ? KO_E_MEMORY : KO_OK;
 }
 
 static enum ko_code read_config(json_object *root, struct ko_side_files *files,
@@ -105,8 +105,8 @@ static enum ko_code open_file(const char *folder, const char *name, bool quiet,
 {
     struct ko_error why = {0};
     char *path = ko_path_join(folder, name, err);
-    enum ko_code code = path == NULL ? KO_E_MEMORY : KO_OK;
-    if (path == NULL || !ko_file_exists(path)) {
+    enum ko_code code = !path ? KO_E_MEMORY : KO_OK;
+    if (!path || !ko_file_exists(path)) {
         goto done;
     }
     code = ko_json_read(path, MAX_BYTES, root, &why);
@@ -129,11 +129,11 @@ enum ko_code ko_side_files_read(const char *tokenizer_file, const char *model_fo
     json_object *config = NULL, *generation = NULL, *tokenizer = NULL;
     *out = (struct ko_side_files){.config = {.bos = -1}, .generation = {.bos = -1}};
     char *folder = ko_path_folder(tokenizer_file, err);
-    enum ko_code code = folder == NULL ? KO_E_MEMORY : KO_OK;
+    enum ko_code code = !folder ? KO_E_MEMORY : KO_OK;
     if (code == KO_OK) {
         code = open_file(folder, "tokenizer_config.json", false, out, &tokenizer, err);
     }
-    if (code == KO_OK && tokenizer != NULL) {
+    if (code == KO_OK && tokenizer) {
         code = read_config(tokenizer, out, err);
     }
     if (code == KO_OK) {
@@ -142,10 +142,10 @@ enum ko_code ko_side_files_read(const char *tokenizer_file, const char *model_fo
     if (code == KO_OK) {
         code = open_file(model_folder, "generation_config.json", false, out, &generation, err);
     }
-    if (config != NULL) {
+    if (config) {
         read_ids(config, &out->config);
     }
-    if (generation != NULL) {
+    if (generation) {
         read_ids(generation, &out->generation);
     }
     json_object_put(tokenizer);

@@ -8,20 +8,25 @@ static enum ko_code open_split(json_object *spec, const char *where, void **stat
 {
     static const char *const keys[] = {"pattern", "behavior", "invert", "type"};
     enum ko_code code = ko_keys_check(spec, keys, 4, 3, where, err);
-    if (code)
+    if (code != KO_OK) {
         return code;
+    }
     struct ko_splitter *s = ko_new(1, sizeof *s, err);
-    if (!s)
+    if (!s) {
         return KO_E_MEMORY;
+    }
     code = ko_split_behavior_read(spec, where, &s->behavior, err);
-    if (!code)
+    if (code == KO_OK) {
         code = ko_json_bool(spec, "invert", &s->invert, where, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = ko_pattern_read(spec, where, &s->regex, err);
-    if (code)
+    }
+    if (code != KO_OK) {
         ko_splitter_close(s);
-    else
+    } else {
         *state = s;
+    }
     return code;
 }
 

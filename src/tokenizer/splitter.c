@@ -9,8 +9,9 @@
 
 void ko_splitter_free(struct ko_splitter *splitter)
 {
-    if (!splitter)
+    if (!splitter) {
         return;
+    }
     ko_regex_free(splitter->regex);
     ko_matches_free(&splitter->matches);
     *splitter = (struct ko_splitter){0};
@@ -21,9 +22,10 @@ static enum ko_code cut(void *context, const char *text, size_t n, struct ko_pie
 {
     struct ko_splitter *s = context;
     enum ko_code code = ko_regex_matches(s->regex, text, n, &s->matches, err);
-    for (size_t i = 0; s->invert && i < s->matches.n; i++)
+    for (size_t i = 0; s->invert && i < s->matches.n; i++) {
         s->matches.match[i].is_match = !s->matches.match[i].is_match;
-    return code ? code : ko_matches_cut(&s->matches, s->behavior, parts, err);
+    }
+    return code != KO_OK ? code : ko_matches_cut(&s->matches, s->behavior, parts, err);
 }
 
 enum ko_code ko_splitter_split(struct ko_splitter *splitter, struct ko_pieces *pieces,
@@ -41,12 +43,15 @@ enum ko_code ko_pattern_read(json_object *spec, const char *where, struct ko_reg
     char at[KO_ERROR_TEXT];
     (void)snprintf(at, sizeof at, "%s: pattern", where);
     enum ko_code code = ko_keys_check(pattern, kinds, 2, 0, at, err);
-    for (size_t i = 0; !code && i < 2; i++)
+    for (size_t i = 0; code == KO_OK && i < 2; i++) {
         code = ko_json_string(pattern, kinds[i], &text[i], at, err);
-    if (!code && !text[0] == !text[1])
+    }
+    if (code == KO_OK && !text[0] == !text[1]) {
         code = ko_fail(err, KO_E_INPUT, "%s: expected one of the keys 'String' and 'Regex'", at);
-    if (code)
+    }
+    if (code != KO_OK) {
         return code;
+    }
     return text[0] ? ko_regex_compile_literal(text[0], at, out, err)
                    : ko_regex_compile(text[1], at, out, err);
 }
@@ -55,14 +60,16 @@ enum ko_code ko_splitter_open(const char *pattern, enum ko_split_behavior behavi
                               const char *where, void **state, struct ko_error *err)
 {
     struct ko_splitter *s = ko_new(1, sizeof *s, err);
-    if (!s)
+    if (!s) {
         return KO_E_MEMORY;
+    }
     s->behavior = behavior;
     enum ko_code code = ko_regex_compile(pattern, where, &s->regex, err);
-    if (code)
+    if (code != KO_OK) {
         ko_splitter_close(s);
-    else
+    } else {
         *state = s;
+    }
     return code;
 }
 

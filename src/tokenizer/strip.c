@@ -16,15 +16,19 @@ static enum ko_code open_strip(json_object *spec, const char *where, void **stat
     static const char *const keys[] = {"strip_left", "strip_right", "type"};
     struct strip strip = {false, false};
     enum ko_code code = ko_keys_check(spec, keys, 3, 2, where, err);
-    if (!code)
+    if (code == KO_OK) {
         code = ko_json_bool(spec, keys[0], &strip.left, where, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = ko_json_bool(spec, keys[1], &strip.right, where, err);
-    if (code)
+    }
+    if (code != KO_OK) {
         return code;
+    }
     struct strip *kept = ko_new(1, sizeof *kept, err);
-    if (!kept)
+    if (!kept) {
         return KO_E_MEMORY;
+    }
     *kept = strip;
     *state = kept;
     return KO_OK;
@@ -38,16 +42,18 @@ static enum ko_code rewrite(void *context, const char *text, size_t n, struct ko
     uint32_t character;
     while (strip->left && begin < end) {
         size_t bytes = ko_utf8_get(text + begin, &character);
-        if (!ko_is_white_space(character))
+        if (!ko_is_white_space(character)) {
             break;
+        }
         begin += bytes;
         ko_changes_skip(changes, 1);
     }
     while (strip->right && begin < end) {
         size_t before = ko_utf8_before(text, end);
         (void)ko_utf8_get(text + before, &character);
-        if (!ko_is_white_space(character))
+        if (!ko_is_white_space(character)) {
             break;
+        }
         end = before;
     }
     return ko_changes_keep(changes, text + begin, end - begin, err);

@@ -21,8 +21,9 @@ struct template
 static void close_template(void *state)
 {
     struct template *t = state;
-    if (t)
+    if (t) {
         free(t->id);
+    }
     free(t);
 }
 
@@ -33,32 +34,38 @@ static enum ko_code add_special(json_object *tokens, const char *name, const cha
     static const char *const keys[] = {"id", "ids", "tokens"};
     json_object *token = ko_json_get(tokens, name);
     char at[KO_ERROR_TEXT];
-    if (!token)
+    if (!token) {
         return ko_fail(err, KO_E_INPUT,
                        "%s: single names the special token '%s', which special_tokens lacks", where,
                        name);
+    }
     (void)snprintf(at, sizeof at, "%s: special_tokens: '%s'", where, name);
     enum ko_code code = ko_keys_check(token, keys, 3, 3, at, err);
-    if (code)
+    if (code != KO_OK) {
         return code;
+    }
     json_object *ids = ko_json_get(token, "ids");
-    if (!json_object_is_type(ids, json_type_array))
+    if (!json_object_is_type(ids, json_type_array)) {
         return ko_fail(err, KO_E_INPUT, "%s: ids: expected a list, got %s", at,
                        json_object_to_json_string(ids));
+    }
     size_t n = json_object_array_length(ids);
-    if (n > MAX_SPECIAL - t->n)
+    if (n > MAX_SPECIAL - t->n) {
         return ko_fail(err, KO_E_INPUT, "%s: adds more than %d special tokens to a text", where,
                        MAX_SPECIAL);
+    }
     int32_t *grown = ko_grow(t->id, &t->capacity, t->n + n, sizeof *grown, err);
-    if (!grown)
+    if (!grown) {
         return KO_E_MEMORY;
+    }
     t->id = grown;
     for (size_t i = 0; i < n; i++) {
         json_object *id = json_object_array_get_idx(ids, i);
         int64_t value = json_object_get_int64(id);
-        if (!json_object_is_type(id, json_type_int) || value < 0 || value > KO_MAX_ID)
+        if (!json_object_is_type(id, json_type_int) || value < 0 || value > KO_MAX_ID) {
             return ko_fail(err, KO_E_INPUT, "%s: ids: expected 0 to %d, got %s", at, KO_MAX_ID,
                            json_object_to_json_string(id));
+        }
         t->id[t->n++] = (int32_t)value;
     }
     return KO_OK;
@@ -73,23 +80,30 @@ static enum ko_code add_piece(json_object *piece, json_object *tokens, const cha
                                                                                       "type_id"};
     const char *id = NULL;
     enum ko_code code = ko_keys_check(piece, kinds, 2, 0, at, err);
-    if (code)
+    if (code != KO_OK) {
         return code;
+    }
     json_object *special = ko_json_get(piece, kinds[0]), *text = ko_json_get(piece, kinds[1]);
-    if (!special == !text)
+    if (!special == !text) {
         return ko_fail(err, KO_E_INPUT,
                        "%s: expected one of the keys 'SpecialToken' and 'Sequence'", at);
+    }
     code = ko_keys_check(special ? special : text, keys, 2, 2, at, err);
-    if (!code)
+    if (code == KO_OK) {
         code = ko_json_string(special ? special : text, "id", &id, at, err);
-    if (code)
+    }
+    if (code != KO_OK) {
         return code;
-    if (special)
+    }
+    if (special) {
         return add_special(tokens, id, where, t, err);
-    if (strcmp(id, "A") != 0)
+    }
+    if (strcmp(id, "A") != 0) {
         return ko_fail(err, KO_E_INPUT, "%s: sequence '%s' is not supported, only A", at, id);
-    if (*text_seen)
+    }
+    if (*text_seen) {
         return ko_fail(err, KO_E_INPUT, "%s: sequence A comes twice", at);
+    }
     *text_seen = true;
     t->n_front = t->n;
     return KO_OK;
@@ -101,24 +115,28 @@ static enum ko_code read_template(json_object *spec, const char *where, struct t
     static const char *const keys[] = {"single", "special_tokens", "pair", "type"};
     bool text_seen = false;
     enum ko_code code = ko_keys_check(spec, keys, 4, 2, where, err);
-    if (code)
+    if (code != KO_OK) {
         return code;
+    }
     json_object *single = ko_json_get(spec, "single"), *tokens = ko_json_get(spec, keys[1]);
-    if (!json_object_is_type(single, json_type_array))
+    if (!json_object_is_type(single, json_type_array)) {
         return ko_fail(err, KO_E_INPUT, "%s: single: expected a list, got %s", where,
                        json_type_to_name(json_object_get_type(single)));
-    if (!json_object_is_type(tokens, json_type_object))
+    }
+    if (!json_object_is_type(tokens, json_type_object)) {
         return ko_fail(err, KO_E_INPUT, "%s: special_tokens: expected an object, got %s", where,
                        json_type_to_name(json_object_get_type(tokens)));
+    }
     size_t n = json_object_array_length(single);
-    for (size_t i = 0; !code && i < n; i++) {
+    for (size_t i = 0; code == KO_OK && i < n; i++) {
         char at[KO_ERROR_TEXT];
         (void)snprintf(at, sizeof at, "%s: single[%zu]", where, i);
         code =
             add_piece(json_object_array_get_idx(single, i), tokens, where, at, t, &text_seen, err);
     }
-    if (!code && !text_seen)
+    if (code == KO_OK && !text_seen) {
         code = ko_fail(err, KO_E_INPUT, "%s: single: sequence A is missing", where);
+    }
     return code;
 }
 
@@ -126,13 +144,15 @@ static enum ko_code open_template(json_object *spec, const char *where, void **s
                                   struct ko_error *err)
 {
     struct template *t = ko_new(1, sizeof *t, err);
-    if (!t)
+    if (!t) {
         return KO_E_MEMORY;
+    }
     enum ko_code code = read_template(spec, where, t, err);
-    if (code)
+    if (code != KO_OK) {
         close_template(t);
-    else
+    } else {
         *state = t;
+    }
     return code;
 }
 
@@ -141,10 +161,12 @@ static enum ko_code on_tokens(void *state, struct ko_tokens *tokens, struct ko_e
     const struct template *t = state;
     size_t n_text = tokens->n;
     enum ko_code code = KO_OK;
-    for (size_t i = 0; !code && i < t->n; i++)
+    for (size_t i = 0; code == KO_OK && i < t->n; i++) {
         code = ko_tokens_add(tokens, &(struct ko_token){.id = t->id[i], .special = true}, err);
-    if (code || t->n_front == 0)
+    }
+    if (code != KO_OK || t->n_front == 0) {
         return code;
+    }
     memmove(tokens->token + t->n_front, tokens->token, n_text * sizeof *tokens->token);
     for (size_t i = 0; i < t->n; i++) {
         size_t at = i < t->n_front ? i : n_text + i;

@@ -33,11 +33,13 @@ static enum ko_code check_top(json_object *root, const char *file, struct ko_err
                                        "post_processor", "decoder",    "added_tokens"};
     const char *version = "1.0";
     enum ko_code code = ko_keys_check(root, keys, sizeof keys / sizeof keys[0], 1, file, err);
-    if (!code)
+    if (code == KO_OK) {
         code = ko_json_string(root, "version", &version, file, err);
-    if (!code && strcmp(version, "1.0") != 0)
+    }
+    if (code == KO_OK && strcmp(version, "1.0") != 0) {
         code =
             ko_fail(err, KO_E_INPUT, "%s: version '%s' is not supported, only 1.0", file, version);
+    }
     return code;
 }
 
@@ -49,7 +51,7 @@ static enum ko_code read_ignored(json_object *root, const char *key, const char 
     struct place place;
     json_object *spec = ko_json_get(root, key);
     *length = -1;
-    if (spec == NULL) {
+    if (!spec) {
         return KO_OK;
     }
     *length = 0;
@@ -70,31 +72,33 @@ static enum ko_code open_parts(json_object *root, struct ko_tokenizer *t, struct
     struct place place;
     size_t n = 0;
     enum ko_code code = check_top(root, t->file, err);
-    if (!code) {
+    if (code == KO_OK) {
         const struct ko_component_type *const *types = ko_normalizer_types(&n);
         code = ko_component_open(ko_json_get(root, "normalizer"),
                                  place_of(&place, t->file, "normalizer"), types, n, &t->normalizer,
                                  err);
     }
-    if (!code) {
+    if (code == KO_OK) {
         const struct ko_component_type *const *types = ko_pre_tokenizer_types(&n);
         code = ko_component_open(ko_json_get(root, "pre_tokenizer"),
                                  place_of(&place, t->file, "pre_tokenizer"), types, n,
                                  &t->pre_tokenizer, err);
     }
-    if (!code) {
+    if (code == KO_OK) {
         const struct ko_component_type *const *types = ko_post_processor_types(&n);
         code = ko_component_open(ko_json_get(root, "post_processor"),
                                  place_of(&place, t->file, "post_processor"), types, n,
                                  &t->post_processor, err);
     }
-    if (!code)
+    if (code == KO_OK) {
         code = ko_subword_open(ko_json_get(root, "model"), place_of(&place, t->file, "model"),
                                &t->model, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = ko_added_tokens_read(ko_json_get(root, "added_tokens"),
                                     place_of(&place, t->file, "added_tokens"), &t->model,
                                     &t->normalizer, &t->added, err);
+    }
     return code;
 }
 
@@ -110,7 +114,7 @@ static enum ko_code find_around(struct ko_tokenizer *t, struct ko_error *err)
     }
     if (code == KO_OK) {
         t->around = ko_new(tokens.n, sizeof *t->around, err);
-        code = t->around == NULL ? KO_E_MEMORY : KO_OK;
+        code = !t->around ? KO_E_MEMORY : KO_OK;
     }
     while (code == KO_OK && tokens.token[at].special) {
         t->around[at] = tokens.token[at].id;
@@ -138,41 +142,50 @@ enum ko_code ko_tokenizer_open(const char *file, struct ko_tokenizer **out, stru
     json_object *root = NULL;
     struct ko_tokenizer *t = ko_new(1, sizeof *t, err);
     enum ko_code code = t ? KO_OK : KO_E_MEMORY;
-    if (!code)
+    if (code == KO_OK) {
         code = ko_tokenizer_check_there(file, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = ko_file_read(file, MAX_FILE_BYTES, &bytes, &n, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = ko_json_parse(bytes, n, file, &root, err);
-    if (!code) {
+    }
+    if (code == KO_OK) {
         take_fingerprint(t, bytes, n);
         t->file = ko_copy(file, err);
         code = t->file ? open_parts(root, t, err) : KO_E_MEMORY;
     }
-    if (!code)
+    if (code == KO_OK) {
         code = read_ignored(root, "truncation", file, &t->truncation, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = read_ignored(root, "padding", file, &t->padding, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         code = find_around(t, err);
+    }
     json_object_put(root);
     free(bytes);
-    if (code) {
+    if (code != KO_OK) {
         ko_tokenizer_close(t);
         return code;
     }
     t->n_ids = t->model.type->n_ids(t->model.state);
-    for (size_t i = 0; i < t->added.n; i++)
-        if (t->added.token[i].id >= t->n_ids)
+    for (size_t i = 0; i < t->added.n; i++) {
+        if (t->added.token[i].id >= t->n_ids) {
             t->n_ids = t->added.token[i].id + 1;
+        }
+    }
     *out = t;
     return KO_OK;
 }
 
 void ko_tokenizer_close(struct ko_tokenizer *t)
 {
-    if (!t)
+    if (!t) {
         return;
+    }
     ko_component_close(&t->normalizer);
     ko_component_close(&t->pre_tokenizer);
     ko_component_close(&t->post_processor);
@@ -232,18 +245,18 @@ enum ko_code ko_tokenizer_nearest(const struct ko_tokenizer *t, const char *piec
     const size_t most = t->added.n > (size_t)t->n_ids ? t->added.n : (size_t)t->n_ids;
     const char **words = ko_new(most, sizeof *words, err);
     size_t n = 0;
-    if (words == NULL) {
+    if (!words) {
         return KO_E_MEMORY;
     }
     for (size_t i = 0; i < t->added.n; i++) {
         words[i] = t->added.token[i].text;
     }
     *nearest = ko_nearest(piece, words, t->added.n);
-    for (int32_t id = 0; *nearest == NULL && id < t->n_ids; id++) {
+    for (int32_t id = 0; !*nearest && id < t->n_ids; id++) {
         words[n] = ko_tokenizer_piece(t, id);
         n += words[n] != NULL;
     }
-    if (*nearest == NULL) {
+    if (!*nearest) {
         *nearest = ko_nearest(piece, words, n);
     }
     free(words);
@@ -252,8 +265,9 @@ enum ko_code ko_tokenizer_nearest(const struct ko_tokenizer *t, const char *piec
 
 const char *ko_tokenizer_kind(const struct ko_tokenizer *t)
 {
-    if (ko_component_count(&t->pre_tokenizer, &ko_byte_level_pre_tokenizer))
+    if (ko_component_count(&t->pre_tokenizer, &ko_byte_level_pre_tokenizer)) {
         return "byte-level BPE";
+    }
     return t->model.type->find(t->model.state, "<0x00>", strlen("<0x00>")) >= 0
                ? "BPE with byte fallback"
                : "BPE";

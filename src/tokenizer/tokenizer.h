@@ -28,7 +28,7 @@ KO_MUST_CHECK enum ko_code ko_tokenizer_open(const char *file, struct ko_tokeniz
 void ko_tokenizer_close(struct ko_tokenizer *tokenizer);
 
 /* encode(text) with special tokens added. n_bytes of valid UTF-8 (else KO_E_INPUT). Not thread-safe
- * on one tokenizer. */
+   on one tokenizer. */
 KO_MUST_CHECK enum ko_code ko_tokenizer_encode(struct ko_tokenizer *tokenizer, const char *text,
                                                size_t n_bytes, struct ko_encoding *out,
                                                struct ko_error *err);

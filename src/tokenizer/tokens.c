@@ -7,8 +7,9 @@ enum ko_code ko_tokens_add(struct ko_tokens *tokens, const struct ko_token *toke
 {
     struct ko_token *grown =
         ko_grow(tokens->token, &tokens->capacity, tokens->n + 1, sizeof *grown, err);
-    if (!grown)
+    if (!grown) {
         return KO_E_MEMORY;
+    }
     tokens->token = grown;
     tokens->token[tokens->n++] = *token;
     return KO_OK;

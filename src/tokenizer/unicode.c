@@ -22,9 +22,9 @@ size_t ko_utf8_get(const char *bytes, uint32_t *character)
 
 size_t ko_utf8_before(const char *bytes, size_t at)
 {
-    do
+    do {
         at--;
-    while (at > 0 && ((unsigned char)bytes[at] & 0xC0) == 0x80);
+    } while (at > 0 && ((unsigned char)bytes[at] & 0xC0) == 0x80);
     return at;
 }
 
@@ -54,10 +54,12 @@ size_t ko_utf8_put(uint32_t character, char out[KO_UTF8_BYTES])
 
 bool ko_is_white_space(uint32_t character)
 {
-    if (character <= 0x20)
+    if (character <= 0x20) {
         return character == 0x20 || (character >= 0x09 && character <= 0x0D);
-    if (character < 0x2000)
+    }
+    if (character < 0x2000) {
         return character == 0x85 || character == 0xA0 || character == 0x1680;
+    }
     return character <= 0x200A || character == 0x2028 || character == 0x2029 ||
            character == 0x202F || character == 0x205F || character == 0x3000;
 }

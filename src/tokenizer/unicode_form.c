@@ -1,5 +1,5 @@
 /* Unicode normalisation forms, with the alignments of the crate unicode-normalization-alignments
- * (decompose.rs, recompose.rs). */
+   (decompose.rs, recompose.rs). */
 #include <stdlib.h>
 #include <utf8proc.h>
 
@@ -46,18 +46,20 @@ static bool is_later(uint32_t character)
     size_t low = 0, high = sizeof later_than_9 / sizeof later_than_9[0];
     while (low < high) {
         size_t middle = (low + high) / 2;
-        if (character > later_than_9[middle][1])
+        if (character > later_than_9[middle][1]) {
             low = middle + 1;
-        else
+        } else {
             high = middle;
+        }
     }
     return low < sizeof later_than_9 / sizeof later_than_9[0] && character >= later_than_9[low][0];
 }
 
 static int combining_class(uint32_t character)
 {
-    if (character < 0x300 || is_later(character))
+    if (character < 0x300 || is_later(character)) {
         return 0;
+    }
     return (int)utf8proc_get_property((utf8proc_int32_t)character)->combining_class;
 }
 
@@ -73,13 +75,15 @@ static enum ko_code decompose(uint32_t character, bool compatible, struct decomp
         n = utf8proc_decompose_char((utf8proc_int32_t)character, part, MAX_EXPANSION, options,
                                     &boundary);
     }
-    if (n < 0 || n > MAX_EXPANSION)
+    if (n < 0 || n > MAX_EXPANSION) {
         return ko_fail(err, KO_E_FAILED, "tokenizer: U+%04X cannot be decomposed: %s", character,
                        n < 0 ? utf8proc_errmsg(n) : "too long");
+    }
     struct decomposed *grown =
         ko_grow(to->item, &to->capacity, to->n + (size_t)n, sizeof *grown, err);
-    if (!grown)
+    if (!grown) {
         return KO_E_MEMORY;
+    }
     to->item = grown;
     for (utf8proc_ssize_t i = 0; i < n; i++) {
         uint32_t c = (uint32_t)part[i];
@@ -100,22 +104,27 @@ static int by_class(const void *a, const void *b)
 static void reorder(struct decomposition *d)
 {
     for (size_t i = 0, n = 1; i < d->n; i += n, n = 1) {
-        if (d->item[i].class == 0)
+        if (d->item[i].class == 0) {
             continue;
-        while (i + n < d->n && d->item[i + n].class != 0)
+        }
+        while (i + n < d->n && d->item[i + n].class != 0) {
             n++;
-        if (n > 1)
+        }
+        if (n > 1) {
             qsort(d->item + i, n, sizeof d->item[0], by_class);
+        }
     }
 }
 
 static bool compose_pair(uint32_t a, uint32_t b, uint32_t *composed)
 {
     utf8proc_int32_t pair[2] = {(utf8proc_int32_t)a, (utf8proc_int32_t)b};
-    if (is_later(a) || is_later(b))
+    if (is_later(a) || is_later(b)) {
         return false;
-    if (utf8proc_normalize_utf32(pair, 2, UTF8PROC_COMPOSE | UTF8PROC_STABLE) != 1)
+    }
+    if (utf8proc_normalize_utf32(pair, 2, UTF8PROC_COMPOSE | UTF8PROC_STABLE) != 1) {
         return false;
+    }
     *composed = (uint32_t)pair[0];
     return !is_later(*composed);
 }
@@ -140,8 +149,9 @@ static enum ko_code emit_all(struct composition *c, struct ko_changes *changes,
                              struct ko_error *err)
 {
     enum ko_code code = c->has_starter ? emit(&c->starter, changes, err) : KO_OK;
-    for (size_t i = 0; !code && i < c->n_waiting; i++)
+    for (size_t i = 0; code == KO_OK && i < c->n_waiting; i++) {
         code = emit(&c->waiting[i], changes, err);
+    }
     c->n_waiting = 0;
     c->last_class = -1;
     c->has_starter = false;
@@ -153,7 +163,7 @@ static enum ko_code compose(const struct decomposition *d, struct ko_changes *ch
 {
     struct composition c = {.last_class = -1, .waiting = ko_new(d->n, sizeof *c.waiting, err)};
     enum ko_code code = c.waiting ? KO_OK : KO_E_MEMORY;
-    for (size_t i = 0; !code && i < d->n; i++) {
+    for (size_t i = 0; code == KO_OK && i < d->n; i++) {
         const struct decomposed *next = &d->item[i];
         uint32_t composed = 0;
         if (!c.has_starter && next->class != 0) {
@@ -175,8 +185,9 @@ static enum ko_code compose(const struct decomposition *d, struct ko_changes *ch
         c.starter = *next;
         c.has_starter = true;
     }
-    if (!code)
+    if (code == KO_OK) {
         code = emit_all(&c, changes, err);
+    }
     free(c.waiting);
     return code;
 }
@@ -187,16 +198,18 @@ static enum ko_code rewrite(void *context, const char *text, size_t n, struct ko
     const struct form *form = context;
     struct decomposition d = {0};
     enum ko_code code = KO_OK;
-    for (size_t at = 0; !code && at < n;) {
+    for (size_t at = 0; code == KO_OK && at < n;) {
         uint32_t character;
         at += ko_utf8_get(text + at, &character);
         code = decompose(character, form->compatible, &d, err);
     }
     reorder(&d);
-    if (!code && form->compose)
+    if (code == KO_OK && form->compose) {
         code = compose(&d, changes, err);
-    for (size_t i = 0; !code && !form->compose && i < d.n; i++)
+    }
+    for (size_t i = 0; code == KO_OK && !form->compose && i < d.n; i++) {
         code = emit(&d.item[i], changes, err);
+    }
     free(d.item);
     return code;
 }

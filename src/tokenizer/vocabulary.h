@@ -22,7 +22,7 @@ struct ko_vocabulary {
 };
 
 /* Reads {"token": id, ...}. KO_E_INPUT: "WHERE: ..." for ids that are no numbers from 0 to
- * KO_MAX_ID or given twice. */
+   KO_MAX_ID or given twice. */
 KO_MUST_CHECK enum ko_code ko_vocabulary_read(json_object *spec, const char *where,
                                               struct ko_vocabulary *out, struct ko_error *err);
 void ko_vocabulary_free(struct ko_vocabulary *vocabulary); /* leaves {0} */

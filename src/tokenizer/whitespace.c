@@ -7,11 +7,13 @@ static enum ko_code open_whitespace(json_object *spec, const char *where, void *
 {
     static const char *const keys[] = {"type"};
     enum ko_code code = ko_keys_check(spec, keys, 1, 1, where, err);
-    if (!code)
+    if (code == KO_OK) {
         code = ko_splitter_open("[" KO_RUST_WORD "]+|[^\\s" KO_RUST_WORD "]+", KO_SPLIT_REMOVED,
                                 where, state, err);
-    if (!code)
+    }
+    if (code == KO_OK) {
         ((struct ko_splitter *)*state)->invert = true;
+    }
     return code;
 }
 

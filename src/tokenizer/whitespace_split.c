@@ -6,7 +6,7 @@ static enum ko_code open_whitespace_split(json_object *spec, const char *where, 
 {
     static const char *const keys[] = {"type"};
     enum ko_code code = ko_keys_check(spec, keys, 1, 1, where, err);
-    return code ? code : ko_splitter_open("\\s", KO_SPLIT_REMOVED, where, state, err);
+    return code != KO_OK ? code : ko_splitter_open("\\s", KO_SPLIT_REMOVED, where, state, err);
 }
 
 const struct ko_component_type ko_whitespace_split_pre_tokenizer = {

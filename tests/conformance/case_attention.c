@@ -48,7 +48,7 @@ static float *attend(const struct backend *b, const struct ko_rows *rows, int32_
 }
 
 /* One row of one head: scores, -inf where there is no edge, softmax, zeros where weights are taken
- * out afterwards. */
+   out afterwards. */
 static void reference_head(const struct ko_rows *rows, int32_t row, int32_t layer, int32_t head,
                            const struct heads *heads, const float *qkv, const int32_t *path,
                            double *out)
@@ -243,7 +243,7 @@ static void everything_removed_gives_zeros(void **state)
 }
 
 /* Position i sees (i - 3, i]: rows 8 and 9 lose all of it (set 0), row 9 alone in set 1; set 2's
- * sources lie beyond every branch row's reach. */
+   sources lie beyond every branch row's reach. */
 static void reach_ends_what_can_be_removed(void **state)
 {
     (void)state;

@@ -120,7 +120,7 @@ static double time_step(const struct inputs *x, int32_t row, int32_t head)
 }
 
 /* One head of one row, as a recurrence over the state [d_state, d_head] with an input of zero where
- * an edge is removed. path: where u, B and C lie; projected: where dt lies. */
+   an edge is removed. path: where u, B and C lie; projected: where dt lies. */
 static void reference_head(const struct ko_rows *rows, const struct inputs *x, int32_t row,
                            int32_t layer, int32_t head, const int32_t *path,
                            const int32_t *projected, double *out)

@@ -16,14 +16,14 @@ struct batch {
 };
 
 /* What the metrics must be. Ranks lie between those with logits less than `tie` apart counted as
- * equal and as greater. */
+   equal and as greater. */
 struct expected {
     double logprob, foil_logprob, kl;
     int32_t lowest_rank, highest_rank, top1_id;
 };
 
 /* Rows of one prompt follow each other, its clean row last: a clean row may come after those that
- * name it. */
+   name it. */
 static struct batch make(int32_t n, int32_t vocabulary, int32_t d, int32_t rows_a_prompt)
 {
     struct batch x = {.n = n, .vocabulary = vocabulary, .d = d};
@@ -171,7 +171,7 @@ static void metrics_equal_their_definitions(void **state)
 }
 
 /* Small whole numbers: every order of summation gives the same logits, hundreds of them equal to
- * the target's. */
+   the target's. */
 static void ties_are_exact(void **state)
 {
     (void)state;
@@ -196,7 +196,7 @@ static void ties_are_exact(void **state)
 }
 
 /* Logits that differ by their rounding alone: the target must still be first in its own row, never
- * behind itself. */
+   behind itself. */
 static void the_best_token_has_rank_one(void **state)
 {
     (void)state;

@@ -20,7 +20,7 @@ void expect_ok(enum ko_code code, const struct ko_error *err)
 }
 
 /* The GPU, in float32: the other precisions differ in the products alone, which have cases of their
- * own. Returns how many were opened. */
+   own. Returns how many were opened. */
 static int32_t open_cuda(struct backend *out)
 {
     static const struct ko_limits limits = {.max_rows = 8192,

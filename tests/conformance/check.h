@@ -16,7 +16,7 @@ struct backend {
 enum { MAX_BACKENDS = 16 };
 
 /* Every backend that this machine can run; the first is `plain`, and where $KO_BACKEND is cuda the
- * GPU's is the only other. Fails the test where one cannot be opened. */
+   GPU's is the only other. Fails the test where one cannot be opened. */
 int32_t backends_open(struct backend backends[MAX_BACKENDS]);
 void backends_close(struct backend *backends, int32_t n);
 
@@ -48,11 +48,11 @@ void expect_near(const char *what, const char *label, const float *got, const do
 void expect_near_or_neither(const char *what, const char *label, const float *got,
                             const double *want, size_t n, double tolerance, struct spread *spread);
 /* Makes the values [first, first + n) of some of the rows [n_rows, width] what is no finite number:
- * of those of is_bad_row. */
+   of those of is_bad_row. */
 void spoil_rows(float *values, int32_t n_rows, size_t width, size_t first, size_t n, float bad);
 bool is_bad_row(int32_t row);
 /* How many rows of want [n_rows, width] have a finite value although a bad row is on their path,
- * `reach` positions back at the most: what removed edges kept out. */
+   `reach` positions back at the most: what removed edges kept out. */
 int64_t count_spared(const struct ko_rows *rows, int32_t layer, int32_t n_rows,
                      int32_t (*source)(const struct ko_rows *, int32_t, int32_t), int32_t reach,
                      const double *want, size_t width);

@@ -1,5 +1,5 @@
 /* One suite over every backend: `plain` is compared with the papers' formulas in double precision,
- * the others with `plain`. */
+   the others with `plain`. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -44,11 +44,11 @@ void wave_build(const struct wave_plan *plan, struct wave *wave);
 const struct wave_plan *wave_plans(size_t *n);
 
 /* A tree of random prompts, routes, windows, nested branches and full passes; the same seed gives
- * the same tree. */
+   the same tree. */
 void wave_random(uint32_t seed, struct wave_plan *plan);
 
 /* The source rows of all positions on row r's path, by the rule `source`, into path [position + 1];
- * returns the position. */
+   returns the position. */
 int32_t wave_path(const struct ko_rows *rows, int32_t row, int32_t layer,
                   int32_t (*source)(const struct ko_rows *, int32_t, int32_t), int32_t *path);
 

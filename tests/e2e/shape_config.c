@@ -9,8 +9,9 @@ int main(int argc, char **argv)
     if (argc < 2) {
         size_t n = 0;
         const char *const *names = ko_shape_names(&n);
-        for (size_t k = 0; k < n; k++)
+        for (size_t k = 0; k < n; k++) {
             puts(names[k]);
+        }
         return 0;
     }
     const char *config = ko_shape_config(argv[1]);

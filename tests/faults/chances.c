@@ -73,7 +73,7 @@ static bool fails(enum test_chance kind, const char *call)
 }
 
 /* ----------------------------------------------------------------------------------------------
- * memory */
+   memory */
 
 static size_t place_of(const void *block)
 {
@@ -82,15 +82,18 @@ static size_t place_of(const void *block)
 
 static void *remember(void *block)
 {
-    if (!block)
+    if (!block) {
         return NULL;
+    }
     pthread_mutex_lock(&chances.lock);
     size_t at = place_of(block);
-    if (chances.n_blocks >= MOST_BLOCKS / 2)
+    if (chances.n_blocks >= MOST_BLOCKS / 2) {
         abort();
-    while (chances.block[at] && chances.block[at] != block)
+    }
+    while (chances.block[at] && chances.block[at] != block) {
         at = (at + 1) % MOST_BLOCKS;
-    chances.n_blocks += chances.block[at] == NULL;
+    }
+    chances.n_blocks += !chances.block[at];
     chances.block[at] = block;
     pthread_mutex_unlock(&chances.lock);
     return block;
@@ -101,8 +104,9 @@ static void forget(const void *block)
 {
     pthread_mutex_lock(&chances.lock);
     size_t at = place_of(block);
-    while (chances.block[at] && chances.block[at] != block)
+    while (chances.block[at] && chances.block[at] != block) {
         at = (at + 1) % MOST_BLOCKS;
+    }
     if (chances.block[at]) {
         chances.block[at] = NULL;
         chances.n_blocks--;
@@ -112,8 +116,9 @@ static void forget(const void *block)
             void *moved = chances.block[next];
             chances.block[next] = NULL;
             size_t to = place_of(moved);
-            while (chances.block[to])
+            while (chances.block[to]) {
                 to = (to + 1) % MOST_BLOCKS;
+            }
             chances.block[to] = moved;
         }
     }
@@ -124,8 +129,9 @@ void *__real_aligned_alloc(size_t alignment, size_t size);
 void *__wrap_aligned_alloc(size_t alignment, size_t size);
 void *__wrap_aligned_alloc(size_t alignment, size_t size)
 {
-    if (fails(TEST_CHANCE_ALLOCATION, "aligned_alloc"))
+    if (fails(TEST_CHANCE_ALLOCATION, "aligned_alloc")) {
         return NULL;
+    }
     return remember(__real_aligned_alloc(alignment, size));
 }
 
@@ -140,10 +146,12 @@ void *__real_realloc(void *old, size_t size);
 void *__wrap_realloc(void *old, size_t size);
 void *__wrap_realloc(void *old, size_t size)
 {
-    if (fails(TEST_CHANCE_ALLOCATION, "realloc"))
+    if (fails(TEST_CHANCE_ALLOCATION, "realloc")) {
         return NULL;
-    if (old)
+    }
+    if (old) {
         forget(old);
+    }
     return remember(__real_realloc(old, size));
 }
 
@@ -151,20 +159,22 @@ void __real_free(void *block);
 void __wrap_free(void *block);
 void __wrap_free(void *block)
 {
-    if (block)
+    if (block) {
         forget(block);
+    }
     __real_free(block);
 }
 
 /* ----------------------------------------------------------------------------------------------
- * files */
+   files */
 
 void *__real_mmap(void *at, size_t n, int protection, int flags, int file, off_t offset);
 void *__wrap_mmap(void *at, size_t n, int protection, int flags, int file, off_t offset);
 void *__wrap_mmap(void *at, size_t n, int protection, int flags, int file, off_t offset)
 {
-    if (!fails(TEST_CHANCE_SYSTEM, "mmap"))
+    if (!fails(TEST_CHANCE_SYSTEM, "mmap")) {
         return __real_mmap(at, n, protection, flags, file, offset);
+    }
     errno = EIO;
     return MAP_FAILED;
 }
@@ -177,14 +187,15 @@ int __wrap_open(const char *path, int flags, ...)
     va_start(arguments, flags);
     const int mode = flags & O_CREAT ? va_arg(arguments, int) : 0;
     va_end(arguments);
-    if (!fails(TEST_CHANCE_SYSTEM, "open"))
+    if (!fails(TEST_CHANCE_SYSTEM, "open")) {
         return __real_open(path, flags, mode);
+    }
     errno = EIO;
     return -1;
 }
 
 /* ----------------------------------------------------------------------------------------------
- * the lists */
+   the lists */
 
 #define WRAP(type, name, parameters, arguments, kind, bad)                                         \
     type __real_##name parameters;                                                                 \

@@ -1,5 +1,5 @@
 /* Chances to fail, in a test's own process: the linker's `--wrap` puts chances.c between the
- * program's code and the calls of chance_list.h. One kind of call fails once, at its N-th chance.
+   program's code and the calls of chance_list.h. One kind of call fails once, at its N-th chance.
  */
 #ifndef TESTS_FAULTS_CHANCES_H
 #define TESTS_FAULTS_CHANCES_H

@@ -1,10 +1,9 @@
 /* The program with faults: linked in front of it (`--wrap`), so that the program itself holds
- * nothing of this. The environment says which:
- *
- *   KO_FAULT=KIND:RANK:N       the N-th chance (from 1) of that kind on that rank fails; N 0: none
- * does KO_FAULT_COUNTS=PATH       at its end every rank writes its number of chances of that kind
- * to PATH.RANK
- */
+   nothing of this. The environment says which:
+
+     KO_FAULT=KIND:RANK:N       the N-th chance (from 1) of that kind on that rank fails; N 0: none
+   does KO_FAULT_COUNTS=PATH       at its end every rank writes its number of chances of that kind
+   to PATH.RANK */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -38,16 +37,18 @@ static int this_rank(void)
 __attribute__((constructor)) static void begin(void)
 {
     const char *text = getenv("KO_FAULT");
-    if (text && sscanf(text, "%31[^:]:%d:%d", fault.kind, &fault.rank, &fault.at) != 3)
+    if (text && sscanf(text, "%31[^:]:%d:%d", fault.kind, &fault.rank, &fault.at) != 3) {
         abort();
+    }
 }
 
 __attribute__((destructor)) static void end(void)
 {
     const char *path = getenv("KO_FAULT_COUNTS");
     char name[4096];
-    if (!path)
+    if (!path) {
         return;
+    }
     snprintf(name, sizeof name, "%s.%d", path, this_rank());
     FILE *file = fopen(name, "w");
     if (file) {
@@ -59,14 +60,15 @@ __attribute__((destructor)) static void end(void)
 /* Whether this chance of that kind is the one that fails. */
 static bool fails(const char *kind)
 {
-    if (strcmp(kind, fault.kind) != 0)
+    if (strcmp(kind, fault.kind) != 0) {
         return false;
+    }
     const int n = atomic_fetch_add(&fault.n, 1) + 1;
     return n == fault.at && this_rank() == fault.rank;
 }
 
 /* ----------------------------------------------------------------------------------------------
- * memory */
+   memory */
 
 void *__real_aligned_alloc(size_t alignment, size_t size);
 void *__wrap_aligned_alloc(size_t alignment, size_t size);
@@ -90,14 +92,15 @@ void *__wrap_realloc(void *old, size_t size)
 }
 
 /* ----------------------------------------------------------------------------------------------
- * files */
+   files */
 
 void *__real_mmap(void *at, size_t n, int protection, int flags, int file, off_t offset);
 void *__wrap_mmap(void *at, size_t n, int protection, int flags, int file, off_t offset);
 void *__wrap_mmap(void *at, size_t n, int protection, int flags, int file, off_t offset)
 {
-    if (!fails("read"))
+    if (!fails("read")) {
         return __real_mmap(at, n, protection, flags, file, offset);
+    }
     errno = EIO;
     return MAP_FAILED;
 }
@@ -140,31 +143,35 @@ herr_t __wrap_H5Fflush(hid_t object, H5F_scope_t scope)
 }
 
 /* ----------------------------------------------------------------------------------------------
- * messages: of a kind that nobody knows, or cut off */
+   messages: of a kind that nobody knows, or cut off */
 
 int __real_MPI_Send(const void *data, int n, MPI_Datatype type, int to, int tag, MPI_Comm comm);
 int __wrap_MPI_Send(const void *data, int n, MPI_Datatype type, int to, int tag, MPI_Comm comm);
 int __wrap_MPI_Send(const void *data, int n, MPI_Datatype type, int to, int tag, MPI_Comm comm)
 {
-    if (fails("message"))
+    if (fails("message")) {
         tag = 99;
-    if (fails("short-message"))
+    }
+    if (fails("short-message")) {
         n = 3;
+    }
     return __real_MPI_Send(data, n, type, to, tag, comm);
 }
 
 /* ----------------------------------------------------------------------------------------------
- * kernels */
+   kernels */
 
 struct ko_kernels __wrap_ko_kernels_cpu;
 
 static enum ko_code linear(struct ko_backend *be, const struct ko_linear *args,
                            struct ko_error *err)
 {
-    if (fails("kernel"))
+    if (fails("kernel")) {
         return ko_fail(err, KO_E_FAILED, "cpu: injected kernel error");
-    if (fails("kernel-memory"))
+    }
+    if (fails("kernel-memory")) {
         return ko_fail(err, KO_E_MEMORY, "out of memory: injected");
+    }
     return __real_ko_kernels_cpu.linear(be, args, err);
 }
 
@@ -175,10 +182,12 @@ static enum ko_code unembed(struct ko_backend *be, const struct ko_unembed *args
     const struct ko_metrics none = {__builtin_nanf(""), __builtin_nanf(""), __builtin_nanf(""), -1,
                                     -1};
     const enum ko_code code = __real_ko_kernels_cpu.unembed(be, args, err);
-    if (fails("not-finite"))
+    if (fails("not-finite")) {
         args->out[0] = none;
-    if (fails("not-finite-cell"))
+    }
+    if (fails("not-finite-cell")) {
         args->out[args->n - 1] = none;
+    }
     return code;
 }
 

@@ -38,7 +38,7 @@ static void path_in(char buffer[4096], const char *name)
 }
 
 /* ----------------------------------------------------------------------------------------------
- * operations */
+   operations */
 
 static const char *words; /* the command line at hand, @ for the folder */
 
@@ -59,10 +59,11 @@ static enum ko_code run_command(struct ko_error *err)
     for (char *word = strtok(text, " "); word && argc < 25; word = strtok(NULL, " "), argc++) {
         const char *at = strchr(word, '@');
         argv[argc] = argument[argc - 1];
-        if (at)
+        if (at) {
             (void)snprintf(argv[argc], 4096, "%.*s%s%s", (int)(at - word), word, folder, at + 1);
-        else
+        } else {
             (void)snprintf(argv[argc], 4096, "%s", word);
+        }
     }
     enum ko_code code = ko_options_parse(argc, argv, &options, &help, &version, err);
     struct ko_cli cli = {.options = &options, .argc = &argc, .argv = &arguments, .out = nowhere};
@@ -73,9 +74,11 @@ static enum ko_code run_command(struct ko_error *err)
                     {"status", ko_command_status},   {"show", ko_command_show},
                     {"verify", ko_command_verify},   {"export", ko_command_export},
                     {"inspect", ko_command_inspect}, {"bench", ko_command_bench}};
-    for (size_t k = 0; k < sizeof commands / sizeof *commands && code == KO_OK; k++)
-        if (strcmp(options.command, commands[k].name) == 0)
+    for (size_t k = 0; k < sizeof commands / sizeof *commands && code == KO_OK; k++) {
+        if (strcmp(options.command, commands[k].name) == 0) {
             code = commands[k].command(&cli, &status, err);
+        }
+    }
     ko_options_free(&options);
     return code;
 }
@@ -95,22 +98,29 @@ static enum ko_code make_cube(const char *name, struct ko_error *err)
 
     path_in(path, name);
     enum ko_code code = ko_cube_create(path, &content, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_cube_begin_run(path, 1000, "here", "7", err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_cube_open(path, plan, MPI_COMM_SELF, &cube, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_cube_write_content_hash(cube, 0, "00112233445566778899aabbccddeeff", err);
+    }
     for (int32_t fact = 0; fact < plan->n_facts && code == KO_OK; fact++) {
         code = ko_record_new(plan, 0, fact, &record, err);
         record.clean = (struct ko_metrics){-1, -2, 0, 1, 7};
-        for (int64_t s = 0; s < record.n_statuses && code == KO_OK; s++)
-            for (int64_t k = 0; k < plan->n_starts && record.status[s] == KO_DONE; k++)
+        for (int64_t s = 0; s < record.n_statuses && code == KO_OK; s++) {
+            for (int64_t k = 0; k < plan->n_starts && record.status[s] == KO_DONE; k++) {
                 record.value[s * plan->n_starts + k] = (struct ko_metrics){-3, -4, 0.5F, 2, 9};
-        if (code == KO_OK)
+            }
+        }
+        if (code == KO_OK) {
             ko_cube_set_progress(cube, 4, 0.5);
-        if (code == KO_OK)
+        }
+        if (code == KO_OK) {
             code = ko_cube_commit(cube, &record, 1, err);
+        }
         ko_record_free(&record);
     }
     const enum ko_code closed = cube ? ko_cube_close(cube, &closing) : KO_OK;
@@ -118,8 +128,9 @@ static enum ko_code make_cube(const char *name, struct ko_error *err)
         *err = closing;
         code = closed;
     }
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_cube_log_run(path, &run, err);
+    }
     ko_plan_free(plan);
     return code;
 }
@@ -139,12 +150,15 @@ static enum ko_code run_resume(struct ko_error *err)
 
     path_in(path, "old.h5");
     enum ko_code code = ko_cube_view_open(path, &view, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_cube_view_matches(view, plan, "cpu", "float32", err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_cube_view_done(view, plan, done, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_cube_view_run_log(view, &log, err);
+    }
     free(log);
     ko_cube_view_close(view);
     ko_plan_free(plan);
@@ -174,25 +188,32 @@ static enum ko_code run_reuse(struct ko_error *err)
     path_in(from, "old.h5");
     path_in(to, "reused.h5");
     enum ko_code code = ko_cube_create(to, &content, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_cube_view_open(from, &view, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_cube_reuse_check(view, "cpu", "float32", err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_taken_new(plan, &reuse.taken, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_cube_reuse(view, &reuse, err);
+    }
     ko_cube_view_close(view);
     ko_taken_free(reuse.taken);
     reuse.taken = NULL;
     view = NULL;
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_cube_view_open(to, &view, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_cube_view_taken(view, plan, &reuse.taken, unsettled, err);
+    }
     ko_cube_view_close(view);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_cube_reuse_settle(&reuse, unsettled, err);
+    }
     ko_taken_free(reuse.taken);
     ko_plan_free(plan);
     return code;
@@ -218,11 +239,13 @@ static enum ko_code run_batches(const struct ko_inputs *inputs, const struct ko_
     }
     for (int32_t b = 0; b < batches.n && code == KO_OK; b++) {
         struct ko_record records[8] = {0};
-        if (batches.batch[b].model != m)
+        if (batches.batch[b].model != m) {
             continue;
+        }
         code = ko_engine_run(engine, &batches.batch[b], NULL, records, err);
-        for (int32_t k = 0; code == KO_OK && k < batches.batch[b].n_facts; k++)
+        for (int32_t k = 0; code == KO_OK && k < batches.batch[b].n_facts; k++) {
             ko_record_free(&records[k]);
+        }
     }
     ko_engine_free(engine);
     free(floats);
@@ -245,16 +268,21 @@ static enum ko_code run_sweep(struct ko_error *err)
 
     path_in(spec, "spec.yaml");
     enum ko_code code = ko_options_parse(3, argv, &options, &help, &version, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_inputs_open(spec, &options, KO_MODELS_USED, true, &inputs, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_inputs_plan(&inputs, KO_PLAN_SWEEP, NULL, NULL, &warnings, &plan, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_kernels_cpu.open(&config, &be, err);
-    for (int32_t m = 0; code == KO_OK && m < plan->n_models; m++)
+    }
+    for (int32_t m = 0; code == KO_OK && m < plan->n_models; m++) {
         code = run_batches(&inputs, plan, m, be, err);
-    if (be)
+    }
+    if (be) {
         ko_kernels_cpu.close(be);
+    }
     ko_plan_free(plan);
     ko_strings_free(&warnings);
     ko_inputs_close(&inputs);
@@ -263,7 +291,7 @@ static enum ko_code run_sweep(struct ko_error *err)
 }
 
 /* ----------------------------------------------------------------------------------------------
- * trials */
+   trials */
 
 static const struct {
     const char *name;
@@ -312,14 +340,18 @@ static const char *try_one(enum test_chance kind, long at, enum ko_code (*run)(s
     *code = run(err);
     (void)test_chances_end(&failed);
     *harmless = *code == KO_OK;
-    if (test_chances_live() != before)
+    if (test_chances_live() != before) {
         return "it keeps memory";
-    if (*code != KO_OK && !failed)
+    }
+    if (*code != KO_OK && !failed) {
         return "it fails by itself";
-    if (*code != KO_OK && !one_line(err->text))
+    }
+    if (*code != KO_OK && !one_line(err->text)) {
         return "it says nothing, or several lines";
-    if (*code != KO_OK && kind == TEST_CHANCE_ALLOCATION && *code != KO_E_MEMORY)
+    }
+    if (*code != KO_OK && kind == TEST_CHANCE_ALLOCATION && *code != KO_E_MEMORY) {
         return "a lack of memory is taken for something else";
+    }
     return NULL;
 }
 
@@ -337,8 +369,9 @@ static void try_kind(enum test_chance kind, const char *kind_name, bool any_is_h
             test_chances_begin(kind, 0);
             code = operations[k].run(&err);
             n = test_chances_end(&failed);
-            if (code != KO_OK)
+            if (code != KO_OK) {
                 fail_msg("%s: undisturbed: %s", operations[k].name, err.text);
+            }
         }
         const long wanted = trials_wanted(), n_trials = wanted > 0 && wanted < n ? wanted : n;
         for (long trial = 0; trial < n_trials; trial++) {
@@ -386,7 +419,7 @@ static void a_call_of_mpi_that_fails_is_named(void **state)
 }
 
 /* ----------------------------------------------------------------------------------------------
- * files */
+   files */
 
 static int shell(const char *format, ...)
 {
@@ -395,8 +428,9 @@ static int shell(const char *format, ...)
     va_start(arguments, format);
     (void)vsnprintf(command, sizeof command, format, arguments);
     va_end(arguments);
-    if (system(command) == 0)
+    if (system(command) == 0) {
         return 0;
+    }
     print_error("%s\n", command);
     return -1;
 }
@@ -422,18 +456,21 @@ static int make_files(void)
               "windows: {sizes: [1, 2], starts: {every: 2}}\n"
               "row-budget: 256\n"
               "END",
-              folder, folder, folder, folder) != 0)
+              folder, folder, folder, folder) != 0) {
         return -1;
+    }
     if (shell(KO_PROGRAM
               " evaluate %s/spec.yaml -o %s/cube.evaluation.h5 --threads 1 --progress none "
               "--log-level error",
               folder, folder) != 0 ||
         shell(run, folder, folder, "cube", folder, "") != 0 ||
         shell(run, folder, folder, "one", folder, "--shard 1/2") != 0 ||
-        shell(run, folder, folder, "one", folder, "--shard 2/2") != 0)
+        shell(run, folder, folder, "one", folder, "--shard 2/2") != 0) {
         return -1;
-    if (MPI_Init(NULL, NULL) != MPI_SUCCESS)
+    }
+    if (MPI_Init(NULL, NULL) != MPI_SUCCESS) {
         return -1;
+    }
     MPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_RETURN);
     if (make_cube("old.h5", &err) != KO_OK) {
         print_error("%s\n", err.text);
@@ -453,14 +490,17 @@ int main(void)
     folder = test_folder_make();
     nowhere = fopen("/dev/null", "w");
     int failed = nowhere ? make_files() : -1;
-    if (failed == 0)
+    if (failed == 0) {
         failed = cmocka_run_group_tests(tests, NULL, NULL);
+    }
     int initialized = 0;
     MPI_Initialized(&initialized);
-    if (initialized)
+    if (initialized) {
         MPI_Finalize();
-    if (nowhere)
+    }
+    if (nowhere) {
         (void)fclose(nowhere);
+    }
     test_folder_remove(folder);
     return failed;
 }

@@ -7,7 +7,7 @@
 #include "src/tokenizer/tokenizer.h"
 
 /* Encodes the text and checks that ids have pieces, and that offsets lie in the text and are in
- * order. */
+   order. */
 void fuzz_encode(struct ko_tokenizer *tokenizer, const char *text, size_t n);
 
 #endif

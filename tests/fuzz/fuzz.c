@@ -15,8 +15,9 @@ static char scratch[64];
 
 void fuzz_check(int holds, const char *claim, const char *file, int line)
 {
-    if (holds)
+    if (holds) {
         return;
+    }
     fprintf(stderr, "%s:%d: does not hold: %s\n", file, line, claim);
     abort();
 }
@@ -53,8 +54,9 @@ static void remove_folder(void)
         (void)snprintf(path, sizeof path, "%s/%s", scratch, entry->d_name);
         (void)unlink(path);
     }
-    if (folder)
+    if (folder) {
         (void)closedir(folder);
+    }
     (void)rmdir(scratch);
 }
 

@@ -1,6 +1,6 @@
 /* What the fuzz targets share. A target defines LLVMFuzzerTestOneInput; it gets bytes that a
- * stranger could have put into a file, hands them to a reader and checks what the reader's header
- * promises of its result. */
+   stranger could have put into a file, hands them to a reader and checks what the reader's header
+   promises of its result. */
 #ifndef KO_FUZZ_H
 #define KO_FUZZ_H
 

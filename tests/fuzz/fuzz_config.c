@@ -1,5 +1,5 @@
 /* A config.json: the first byte chooses whether and as which family it is read, so that every
- * family is reached from every input. */
+   family is reached from every input. */
 #include "src/base/json.h"
 #include "src/models/model.h"
 #include "tests/fuzz/fuzz.h"
@@ -26,14 +26,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct ko_model *model = NULL;
     json_object *config = NULL;
     size_t n_families = 0;
-    while (ko_families[n_families])
+    while (ko_families[n_families]) {
         n_families++;
-    if (size == 0 || ko_json_parse((const char *)data + 1, size - 1, "config.json", &config, &err))
+    }
+    if (size == 0 ||
+        ko_json_parse((const char *)data + 1, size - 1, "config.json", &config, &err)) {
         return 0;
+    }
     size_t family = (size_t)data[0] - '0';
-    if (family < n_families && json_object_is_type(config, json_type_object))
+    if (family < n_families && json_object_is_type(config, json_type_object)) {
         json_object_object_add(config, "model_type",
                                json_object_new_string(ko_families[family]->model_types[0]));
+    }
     if (!ko_model_from_config("fuzz", config, &model, &err)) {
         check_model(model);
         ko_model_free(model);

@@ -56,8 +56,9 @@ static int is_dull(const struct ko_cube_dataset *dataset)
 
 static void add_range(struct base *cube, size_t begin, size_t end)
 {
-    if (begin >= end)
+    if (begin >= end) {
         return;
+    }
     FUZZ_CHECK(cube->n_ranges < MOST_RANGES);
     cube->range[cube->n_ranges].begin = begin;
     cube->range[cube->n_ranges++].end = end;
@@ -75,8 +76,9 @@ static void find_places(struct base *cube, const char *path)
         size_t begin = cube->n, end = cube->n;
         for (size_t i = 0; i < KO_CUBE_N_DATASETS; i++) {
             if (!is_dull(&ko_cube_table[i]) ||
-                H5Lexists(id, ko_cube_table[i].name, H5P_DEFAULT) <= 0)
+                H5Lexists(id, ko_cube_table[i].name, H5P_DEFAULT) <= 0) {
                 continue;
+            }
             hid_t dataset = H5Dopen2(id, ko_cube_table[i].name, H5P_DEFAULT);
             const haddr_t from = H5Dget_offset(dataset);
             const hsize_t bytes = H5Dget_storage_size(dataset);
@@ -87,8 +89,9 @@ static void find_places(struct base *cube, const char *path)
             H5Dclose(dataset);
         }
         add_range(cube, at, begin);
-        if (begin == cube->n)
+        if (begin == cube->n) {
             break;
+        }
         at = end;
     }
     H5Fclose(id);
@@ -148,15 +151,17 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
     (void)argc;
     (void)argv;
-    for (int k = 0; k < N_CUBES; k++)
+    for (int k = 0; k < N_CUBES; k++) {
         (void)snprintf(path[k], sizeof path[k], "%s/%s", folder, name[k]);
+    }
     FUZZ_CHECK(ko_shard_take(sweep, (struct ko_shard){1, 2}, &part, &err) == KO_OK);
     make(sweep, NULL, path[0]);
     make(evaluation, NULL, path[1]);
     make(part, sweep, path[2]);
     pack(path[0], path[3]);
-    for (int k = 0; k < N_CUBES; k++)
+    for (int k = 0; k < N_CUBES; k++) {
         take(&base[k], path[k]);
+    }
     ko_plan_free(sweep);
     ko_plan_free(evaluation);
     ko_plan_free(part);
@@ -167,7 +172,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 }
 
 /* ----------------------------------------------------------------------------------------------
- * the process that reads first */
+   the process that reads first */
 
 /* Whether what happens now happens in the library: its frames lie above ours. */
 static int in_library(void)
@@ -177,20 +182,24 @@ static int in_library(void)
 
     for (int k = 1; k < n; k++) {
         Dl_info info;
-        if (dladdr(frame[k], &info) == 0 || !info.dli_fname)
+        if (dladdr(frame[k], &info) == 0 || !info.dli_fname) {
             continue;
-        if (strstr(info.dli_fname, "hdf5"))
+        }
+        if (strstr(info.dli_fname, "hdf5")) {
             return 1;
-        if (info.dli_sname && strncmp(info.dli_sname, "ko_", 3) == 0)
+        }
+        if (info.dli_sname && strncmp(info.dli_sname, "ko_", 3) == 0) {
             return 0;
+        }
     }
     return 0;
 }
 
 static void on_crash(int number)
 {
-    if (in_library())
+    if (in_library()) {
         _exit(LIBRARY);
+    }
     (void)signal(number, SIG_DFL);
     (void)raise(number);
 }
@@ -201,8 +210,9 @@ void __asan_set_error_report_callback(void (*callback)(const char *)) __attribut
 static void on_report(const char *report)
 {
     (void)report;
-    if (in_library())
+    if (in_library()) {
         _exit(LIBRARY);
+    }
 }
 
 /* LLVM's OpenMP names every process in /dev/shm, and one that ends by _exit leaves its name behind.
@@ -226,26 +236,28 @@ static int read_first(void)
     FUZZ_CHECK(process >= 0);
     if (process == 0) {
         struct ko_error err;
-        for (size_t k = 0; k < sizeof crashes / sizeof *crashes; k++)
+        for (size_t k = 0; k < sizeof crashes / sizeof *crashes; k++) {
             (void)signal(crashes[k], on_crash);
-        if (__asan_set_error_report_callback)
+        }
+        if (__asan_set_error_report_callback) {
             __asan_set_error_report_callback(on_report);
+        }
         (void)!freopen("/dev/null", "w", stderr);
         (void)alarm(SECONDS);
         (void)!ko_cube_view_read_all(file.path, &err);
         _exit(0);
     }
     pid_t ended;
-    do /* libFuzzer has alarms of its own */
+    do { /* libFuzzer has alarms of its own */
         ended = waitpid(process, &status, 0);
-    while (ended < 0 && errno == EINTR);
+    } while (ended < 0 && errno == EINTR);
     FUZZ_CHECK(ended == process);
     remove_traces(process);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
 /* ----------------------------------------------------------------------------------------------
- * what the commands do */
+   what the commands do */
 
 /* A filter that lets everything through: free() its model alone. */
 static struct ko_curve_filter no_filter(const struct ko_cube_view *view)
@@ -267,7 +279,7 @@ static void show(struct ko_cube_view *view, const struct ko_curve_filter *filter
     struct ko_error err;
 
     /* As they are, by relation, and less their controls. */
-    if (ko_cube_block_of(view, false, &block, &err) == KO_OK)
+    if (ko_cube_block_of(view, false, &block, &err) == KO_OK) {
         for (int asked = 0; asked < 3; asked++) {
             struct ko_curves curves = {0};
             query.by_relation = asked == 1;
@@ -275,6 +287,7 @@ static void show(struct ko_cube_view *view, const struct ko_curve_filter *filter
             (void)!ko_curves_read(&block, filter, &query, "nowhere", &curves, &err);
             ko_curves_free(&curves);
         }
+    }
 }
 
 static void use(struct ko_cube_view *view)
@@ -284,13 +297,16 @@ static void use(struct ko_cube_view *view)
     struct ko_error err;
     char hash[33];
 
-    if (ko_cube_count(view, &counts, &err) == KO_OK)
+    if (ko_cube_count(view, &counts, &err) == KO_OK) {
         ko_cube_counts_free(&counts);
-    if (!ko_cube_view_is_evaluation(view))
+    }
+    if (!ko_cube_view_is_evaluation(view)) {
         show(view, &filter);
+    }
     (void)!ko_export_csv(view, &filter, nowhere, "nowhere", &err);
-    for (size_t m = 0; m < ko_cube_view_axes(view)->model.n; m++)
+    for (size_t m = 0; m < ko_cube_view_axes(view)->model.n; m++) {
         (void)!ko_cube_view_content_hash(view, (int32_t)m, hash, &err);
+    }
     free(filter.model);
 }
 
@@ -305,8 +321,9 @@ static void edit(char *bytes, const struct base *cube, const uint8_t *data, size
             range++;
         }
         place += cube->range[range].begin;
-        for (size_t k = 0; k < n && place + k < cube->n; k++)
+        for (size_t k = 0; k < n && place + k < cube->n; k++) {
             bytes[place + k] = (char)data[4 + k];
+        }
         data += 4 + n;
         size -= 4 + n;
     }
@@ -325,8 +342,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct ko_cube_shard shard = {0};
     struct ko_error err = {0};
 
-    if (size == 0)
+    if (size == 0) {
         return 0;
+    }
     const struct base *cube = &base[data[0] % N_CUBES];
     char *bytes = malloc(cube->n);
     FUZZ_CHECK(bytes != NULL);
@@ -334,20 +352,24 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     edit(bytes, cube, data + 1, size - 1);
     fill(bytes, cube->n);
     free(bytes);
-    if (read_first() == LIBRARY)
+    if (read_first() == LIBRARY) {
         return 0;
+    }
     /* Anything else that ended the first reader ends this one too. */
     enum ko_code code = ko_cube_view_read_all(file.path, &err);
-    if (size == 1 && code != KO_OK)
+    if (size == 1 && code != KO_OK) {
         fprintf(stderr, "%s\n", err.text);
+    }
     FUZZ_CHECK(code == KO_OK || size > 1); /* nothing was changed */
     FUZZ_CHECK(code == KO_OK || (err.text[0] != '\0' && !strchr(err.text, '\n')));
-    if (code != KO_OK)
+    if (code != KO_OK) {
         return 0;
+    }
     FUZZ_CHECK(ko_cube_view_open(file.path, &view, &err) == KO_OK);
     use(view);
     ko_cube_view_close(view);
-    if (ko_cube_shard_open(file.path, &shard, &err) == KO_OK)
+    if (ko_cube_shard_open(file.path, &shard, &err) == KO_OK) {
         ko_cube_shard_close(&shard);
+    }
     return 0;
 }

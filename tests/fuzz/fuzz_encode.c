@@ -24,7 +24,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    for (size_t i = 0; i < N_TOKENIZERS; i++)
+    for (size_t i = 0; i < N_TOKENIZERS; i++) {
         fuzz_encode(tokenizers[i], (const char *)data, size);
+    }
     return 0;
 }

@@ -8,7 +8,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct ko_error err;
     struct ko_state_dict dict;
-    if (!ko_state_dict_read((const char *)data, size, "fuzz", &dict, &err))
+    if (!ko_state_dict_read((const char *)data, size, "fuzz", &dict, &err)) {
         for (size_t i = 0; i < dict.n; i++) {
             const struct ko_state_tensor *t = &dict.tensors[i];
             FUZZ_CHECK(t->key >= (const char *)data &&
@@ -17,6 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                        t->n_dims <= KO_TENSOR_DIMS);
             FUZZ_CHECK(i == 0 || strcmp(dict.tensors[i - 1].name, t->name) < 0);
         }
+    }
     ko_state_dict_free(&dict);
     return 0;
 }

@@ -20,8 +20,9 @@ static void read_tensor(const struct ko_safetensors *from, const struct ko_tenso
     const char *data = t->data, *map = from->map.data;
     FUZZ_CHECK(data >= map && t->data_bytes <= from->map.bytes - (size_t)(data - map));
     FUZZ_CHECK(t->data_bytes == (size_t)t->n * ko_dtype_bytes(t->dtype));
-    if (t->dtype > KO_BF16)
+    if (t->dtype > KO_BF16) {
         return;
+    }
     for (int64_t i = 0; i < t->n; i++) {
         float value = NAN;
         bool finite = ko_tensor_to_float(t, i, 1, &value);
@@ -34,9 +35,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct ko_error err;
     struct ko_safetensors safetensors;
     fuzz_file_fill(&file, data, size);
-    if (!ko_safetensors_open(file.path, "fuzz", &safetensors, &err))
-        for (size_t i = 0; i < safetensors.header.n; i++)
+    if (!ko_safetensors_open(file.path, "fuzz", &safetensors, &err)) {
+        for (size_t i = 0; i < safetensors.header.n; i++) {
             read_tensor(&safetensors, &safetensors.header.entries[i].tensor);
+        }
+    }
     ko_safetensors_close(&safetensors);
     return 0;
 }

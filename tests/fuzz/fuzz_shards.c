@@ -47,11 +47,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct ko_shards shards;
     struct ko_checkpoint *checkpoint = NULL;
     fuzz_file_fill(&index_file, data, size);
-    if (!ko_shards_find(folder, "fuzz", &shards, &err))
+    if (!ko_shards_find(folder, "fuzz", &shards, &err)) {
         for (size_t i = 0; i < shards.files.n; i++) {
             const char *name = shards.files.item[i];
             FUZZ_CHECK(*name && !strchr(name, '/') && strcmp(name, "..") != 0);
         }
+    }
     ko_shards_free(&shards);
     if (!ko_checkpoint_open(folder, "fuzz", &checkpoint, &err)) {
         size_t n = 0;

@@ -22,8 +22,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         for (size_t b = 0; b < spec->n_blocks; b++) {
             const struct ko_spec_block *block = &spec->block[b];
             FUZZ_CHECK(block->file < spec->prompt_files.n);
-            for (size_t m = 0; m < block->n_models; m++)
+            for (size_t m = 0; m < block->n_models; m++) {
                 FUZZ_CHECK(block->model[m] < spec->n_models);
+            }
         }
         ko_spec_free(spec);
     }

@@ -23,10 +23,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct ko_error err;
     struct ko_tokenizer *tokenizer = NULL;
     fuzz_file_fill(&file, data, size);
-    if (ko_tokenizer_open(file.path, &tokenizer, &err))
+    if (ko_tokenizer_open(file.path, &tokenizer, &err)) {
         return 0;
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+    }
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         fuzz_encode(tokenizer, texts[i], strlen(texts[i]));
+    }
     ko_tokenizer_close(tokenizer);
     return 0;
 }

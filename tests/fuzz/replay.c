@@ -39,16 +39,19 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc && !failed; i++) {
         DIR *folder = opendir(argv[i]);
         for (struct dirent *entry; folder && !failed && (entry = readdir(folder));) {
-            if (entry->d_name[0] == '.')
+            if (entry->d_name[0] == '.') {
                 continue;
+            }
             failed = replay(argv[i], entry->d_name);
             n++;
         }
-        if (folder)
+        if (folder) {
             (void)closedir(folder);
+        }
     }
     printf("%d inputs\n", n);
-    if (n == 0)
+    if (n == 0) {
         puts("skipped: the corpus is empty");
+    }
     return failed ? EXIT_FAILURE : n ? EXIT_SUCCESS : SKIPPED;
 }

@@ -29,8 +29,9 @@ struct comparison {
 static void add_list(struct ko_text *text, const struct ko_strings *list, int32_t n)
 {
     ko_text_add(text, "[");
-    for (int32_t k = 0; k < n; k++)
+    for (int32_t k = 0; k < n; k++) {
         ko_text_add(text, "%s'%s'", k ? ", " : "", list->item[k]);
+    }
     ko_text_add(text, "]");
 }
 
@@ -43,11 +44,13 @@ static void write_spec(const struct comparison *x, struct ko_text *text)
     ko_text_add(text, "prompts: {file: '%s', select: {id: ", x->c->facts);
     add_list(text, &g->prompt_id, n);
     ko_text_add(text, "}}\nwindows: {sizes: [");
-    for (int32_t s = 0; s < g->n_sizes; s++)
+    for (int32_t s = 0; s < g->n_sizes; s++) {
         ko_text_add(text, "%s%d", s ? ", " : "", g->size[s]);
+    }
     ko_text_add(text, "], starts: all}\n");
-    if (x->c->row_budget > 0)
+    if (x->c->row_budget > 0) {
         ko_text_add(text, "row-budget: %d\n", x->c->row_budget);
+    }
     ko_text_add(text, "sweeps:\n  - {routes: ");
     add_list(text, &g->route, g->n_routes);
     ko_text_add(text, ", features: ");
@@ -65,18 +68,23 @@ static enum ko_code open_plan(struct comparison *x, struct ko_error *err)
     write_spec(x, &text);
     enum ko_code code = ko_text_check(&text, err);
     const int file = code == KO_OK ? mkstemp(path) : -1;
-    if (file < 0 || write(file, text.data, text.n) != (ssize_t)text.n)
+    if (file < 0 || write(file, text.data, text.n) != (ssize_t)text.n) {
         code = ko_fail(err, KO_E_FAILED, "%s: cannot be written", path);
-    if (file >= 0)
+    }
+    if (file >= 0) {
         close(file);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_options_parse(3, argv, &x->options, &help, &version, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_inputs_open(path, &x->options, KO_MODELS_USED, true, &x->inputs, err);
+    }
     unlink(path);
     x->inputs.gpu = x->c->kernels->own_memory;
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_inputs_plan(&x->inputs, KO_PLAN_SWEEP, NULL, NULL, &warnings, &x->plan, err);
+    }
     ko_strings_free(&warnings);
     ko_text_free(&text);
     return code;
@@ -90,10 +98,11 @@ static int32_t golden_prompt(const struct comparison *x, int32_t fact)
 static void note(struct comparison *x, const char *what, int32_t prompt, const char *route,
                  const char *class, int32_t size, int32_t start, double got, double expected)
 {
-    if (x->result.first_bad[0] == '\0')
+    if (x->result.first_bad[0] == '\0') {
         snprintf(x->result.first_bad, sizeof x->result.first_bad,
                  "%s: prompt %s, %s, %s, size %d, start %d: got %.9g, expected %.9g", what,
                  x->golden.prompt_id.item[prompt], route, class, size, start, got, expected);
+    }
 }
 
 static void compare_tokens(struct comparison *x, int32_t fact)
@@ -138,10 +147,12 @@ static void compare_cell(struct comparison *x, const struct ko_record *record, i
     r->n_cells++;
     const double lp = fabs((double)got->logprob - g->logprob[at]);
     const double kl = fabs((double)got->kl - g->kl[at]);
-    if (lp > r->worst_logprob)
+    if (lp > r->worst_logprob) {
         r->worst_logprob = lp;
-    if (kl > r->worst_kl)
+    }
+    if (kl > r->worst_kl) {
         r->worst_kl = kl;
+    }
     const bool rank_matters = !(g->rank_gap[at] <= bound);
     const bool rank_differs = got->target_rank != g->target_rank[at];
     if (!(lp <= bound) || !(kl <= bound) || record->status[status] != KO_DONE ||
@@ -167,14 +178,16 @@ static void compare_heat(struct comparison *x, const struct ko_record *record, i
     for (int32_t j = 0; j < g->n_positions; j++) {
         const int64_t at =
             (((int64_t)p * g->n_positions + j) * g->n_sizes + size) * g->n_layers + start;
-        if (isnan(g->heat_logprob[at]))
+        if (isnan(g->heat_logprob[at])) {
             continue;
+        }
         const int64_t slot = ko_plan_value_slot(x->plan, route, class, j, size, start);
         const double got = (double)record->value[slot].logprob;
         const double difference = fabs(got - g->heat_logprob[at]);
         r->n_heat++;
-        if (difference > r->worst_logprob)
+        if (difference > r->worst_logprob) {
             r->worst_logprob = difference;
+        }
         if (!(difference <= x->c->bound)) {
             r->n_bad++;
             note(x, "heat logprob", p, "last<-each", "all", g->size[size], start, got,
@@ -188,19 +201,23 @@ static void compare_record(struct comparison *x, const struct ko_record *record)
     const struct golden *g = &x->golden;
     const int32_t p = golden_prompt(x, record->fact);
     const double clean = fabs((double)record->clean.logprob - g->clean_logprob[p]);
-    if (clean > x->result.worst_clean)
+    if (clean > x->result.worst_clean) {
         x->result.worst_clean = clean;
+    }
     if (!(clean <= x->c->bound) || record->clean.target_rank != g->clean_target_rank[p]) {
         x->result.n_bad++;
         note(x, "clean run", p, "-", "-", 0, 0, (double)record->clean.logprob, g->clean_logprob[p]);
     }
-    for (int32_t s = 0; s < g->n_sizes; s++)
+    for (int32_t s = 0; s < g->n_sizes; s++) {
         for (int32_t start = 0; start < x->plan->n_starts; start++) {
-            for (int32_t r = 0; r < g->n_routes; r++)
-                for (int32_t c = 0; c < g->n_classes; c++)
+            for (int32_t r = 0; r < g->n_routes; r++) {
+                for (int32_t c = 0; c < g->n_classes; c++) {
                     compare_cell(x, record, p, r, c, s, start);
+                }
+            }
             compare_heat(x, record, p, 0, s, start);
         }
+    }
 }
 
 static enum ko_code run_batches(struct comparison *x, struct ko_engine *engine,
@@ -234,23 +251,30 @@ static enum ko_code run(struct comparison *x, struct ko_error *err)
     struct ko_device_weights weights = {0};
     uint64_t *hash = ko_new(model->n_weights, sizeof *hash, err);
     enum ko_code code = hash ? KO_OK : KO_E_MEMORY;
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_checkpoint_open(x->c->checkpoint, "golden", &checkpoint, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = k->open(&config, &be, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_device_weights_new(model, k, be, config.precision, &weights, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_device_weights_load(&weights, checkpoint, hash, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_engine_new(x->plan, 0, model, &weights.arena, k, be, x->plan->model[0].row_budget,
                              &engine, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = run_batches(x, engine, err);
+    }
     ko_engine_free(engine);
     ko_device_weights_free(&weights);
-    if (be)
+    if (be) {
         k->close(be);
+    }
     ko_checkpoint_close(checkpoint);
     free(hash);
     return code;
@@ -261,10 +285,12 @@ enum ko_code golden_compare(const struct golden_case *c, enum ko_precision preci
 {
     struct comparison x = {.c = c, .precision = precision};
     enum ko_code code = golden_read(c->golden, &x.golden, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = open_plan(&x, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = run(&x, err);
+    }
     *out = x.result;
     ko_plan_free(x.plan);
     ko_inputs_close(&x.inputs);

@@ -10,17 +10,21 @@ static enum ko_code read_numbers(hid_t file, const char *name, hid_t type, size_
                                  void **out, struct ko_error *err)
 {
     hid_t dataset = H5Dopen2(file, name, H5P_DEFAULT);
-    if (dataset < 0)
+    if (dataset < 0) {
         return ko_fail(err, KO_E_INPUT, "golden file: no dataset %s", name);
+    }
     hid_t space = H5Dget_space(dataset);
     enum ko_code code = KO_OK;
-    if (H5Sget_simple_extent_npoints(space) != n)
+    if (H5Sget_simple_extent_npoints(space) != n) {
         code = ko_fail(err, KO_E_INPUT, "golden file: %s has another shape", name);
+    }
     *out = code == KO_OK ? ko_new((size_t)n, width, err) : NULL;
-    if (code == KO_OK && !*out)
+    if (code == KO_OK && !*out) {
         code = KO_E_MEMORY;
-    if (code == KO_OK && H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, *out) < 0)
+    }
+    if (code == KO_OK && H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, *out) < 0) {
         code = ko_fail(err, KO_E_FAILED, "golden file: %s cannot be read", name);
+    }
     H5Sclose(space);
     H5Dclose(dataset);
     return code;
@@ -49,8 +53,9 @@ static enum ko_code read_ints(hid_t file, const char *name, int64_t n, int32_t *
 static int64_t length(hid_t file, const char *name)
 {
     hid_t dataset = H5Dopen2(file, name, H5P_DEFAULT);
-    if (dataset < 0)
+    if (dataset < 0) {
         return 0;
+    }
     hid_t space = H5Dget_space(dataset);
     const int64_t n = H5Sget_simple_extent_npoints(space);
     H5Sclose(space);
@@ -68,10 +73,12 @@ static enum ko_code read_strings(hid_t file, const char *name, struct ko_strings
     void *memory = NULL;
     enum ko_code code = read_numbers(file, name, type, sizeof(char *), n, &memory, err);
     char **text = memory;
-    for (int64_t k = 0; code == KO_OK && k < n; k++)
+    for (int64_t k = 0; code == KO_OK && k < n; k++) {
         code = ko_strings_add(out, text[k], err);
-    for (int64_t k = 0; text && k < n; k++)
+    }
+    for (int64_t k = 0; text && k < n; k++) {
         free(text[k]);
+    }
     free(text);
     H5Tclose(type);
     return code;
@@ -80,18 +87,22 @@ static enum ko_code read_strings(hid_t file, const char *name, struct ko_strings
 static enum ko_code read_axes(hid_t file, struct golden *g, struct ko_error *err)
 {
     enum ko_code code = read_strings(file, "prompt_id", &g->prompt_id, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = read_strings(file, "route", &g->route, err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = read_strings(file, "feature_class", &g->feature_class, err);
-    if (code != KO_OK)
+    }
+    if (code != KO_OK) {
         return code;
+    }
     g->n_prompts = (int32_t)g->prompt_id.n;
     g->n_routes = (int32_t)g->route.n;
     g->n_classes = (int32_t)g->feature_class.n;
     g->n_sizes = (int32_t)length(file, "window_size");
-    if (g->n_prompts == 0 || g->n_routes == 0 || g->n_classes == 0 || g->n_sizes == 0)
+    if (g->n_prompts == 0 || g->n_routes == 0 || g->n_classes == 0 || g->n_sizes == 0) {
         return ko_fail(err, KO_E_INPUT, "golden file: an axis is empty");
+    }
     g->n_positions = (int32_t)(length(file, "token_id") / g->n_prompts);
     g->n_layers = (int32_t)(length(file, "logprob") /
                             ((int64_t)g->n_prompts * g->n_routes * g->n_classes * g->n_sizes));
@@ -122,10 +133,12 @@ static enum ko_code read_values(hid_t file, struct golden *g, struct ko_error *e
                 {"token_id", P * g->n_positions, &g->token_id},
                 {"subject_span", P * 2, &g->subject_span}};
     enum ko_code code = KO_OK;
-    for (size_t k = 0; code == KO_OK && k < sizeof doubles / sizeof doubles[0]; k++)
+    for (size_t k = 0; code == KO_OK && k < sizeof doubles / sizeof doubles[0]; k++) {
         code = read_doubles(file, doubles[k].name, doubles[k].n, doubles[k].out, err);
-    for (size_t k = 0; code == KO_OK && k < sizeof ints / sizeof ints[0]; k++)
+    }
+    for (size_t k = 0; code == KO_OK && k < sizeof ints / sizeof ints[0]; k++) {
         code = read_ints(file, ints[k].name, ints[k].n, ints[k].out, err);
+    }
     return code;
 }
 
@@ -133,16 +146,19 @@ enum ko_code golden_read(const char *path, struct golden *out, struct ko_error *
 {
     struct golden g = {0};
     hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
-    if (file < 0)
+    if (file < 0) {
         return ko_fail(err, KO_E_INPUT, "%s: cannot be opened", path);
+    }
     enum ko_code code = read_axes(file, &g, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = read_values(file, &g, err);
+    }
     H5Fclose(file);
-    if (code != KO_OK)
+    if (code != KO_OK) {
         golden_free(&g);
-    else
+    } else {
         *out = g;
+    }
     return code;
 }
 
@@ -155,7 +171,8 @@ void golden_free(struct golden *g)
                             g->rank_gap,      g->target_rank,       g->top1_id,
                             g->clean_logprob, g->clean_target_rank, g->target_id,
                             g->token_id,      g->subject_span,      g->heat_logprob};
-    for (size_t k = 0; k < sizeof memory / sizeof memory[0]; k++)
+    for (size_t k = 0; k < sizeof memory / sizeof memory[0]; k++) {
         free(memory[k]);
+    }
     *g = (struct golden){0};
 }

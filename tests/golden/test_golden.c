@@ -1,5 +1,5 @@
 /* The program's cells against the float64 oracle's. With arguments, any golden file: CHECKPOINT
- * GOLDEN FACTS [BOUND]. $KO_BACKEND=cuda runs them on a GPU, at $KO_PRECISION. */
+   GOLDEN FACTS [BOUND]. $KO_BACKEND=cuda runs them on a GPU, at $KO_PRECISION. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,7 +22,7 @@
         KO_SOURCE_DIR "/tests/data/variants/" name "/golden.h5"
 
 /* Trained models, float32 against float64; random weights scaled to make every knockout count,
- * which amplify rounding. */
+   which amplify rounding. */
 #define DEMO_BOUND    1e-4
 #define VARIANT_BOUND 2e-3
 
@@ -39,9 +39,10 @@ static int verdict(const struct golden_case *c)
                   "log-probability, %.2e in KL, %.2e in clean runs (bound %.0e)\n",
                   c->name, (long long)r.n_cells, (long long)r.n_heat, (long long)r.n_vacuous,
                   r.worst_logprob, r.worst_kl, r.worst_clean, c->bound);
-    if (r.n_bad > 0 || r.n_tokens_bad > 0)
+    if (r.n_bad > 0 || r.n_tokens_bad > 0) {
         print_message("%s: %lld cells and %lld tokens differ; first: %s\n", c->name,
                       (long long)r.n_bad, (long long)r.n_tokens_bad, r.first_bad);
+    }
     return r.n_bad > 0 || r.n_tokens_bad > 0 || r.n_cells == 0 || r.n_heat == 0;
 }
 
@@ -119,8 +120,9 @@ static size_t gpu_cases(const struct ko_kernels *gpu, struct golden_case *out, s
     size_t kept = 0;
     for (size_t k = 0; k < n; k++) {
         const struct golden_case *c = &cases[k];
-        if (c->kernels != &ko_kernels_cpu || (precision != KO_FLOAT32 && c->bound != DEMO_BOUND))
+        if (c->kernels != &ko_kernels_cpu || (precision != KO_FLOAT32 && c->bound != DEMO_BOUND)) {
             continue;
+        }
         snprintf(names[kept], sizeof names[kept], "%.*s on a GPU", (int)strcspn(c->name, ","),
                  c->name);
         out[kept] = *c;
@@ -137,9 +139,11 @@ static size_t keep_asked(struct golden_case *out, size_t n)
 {
     const char *only = getenv("KO_GOLDEN");
     size_t kept = 0;
-    for (size_t k = 0; k < n; k++)
-        if (!only || strncmp(out[k].name, only, strlen(only)) == 0)
+    for (size_t k = 0; k < n; k++) {
+        if (!only || strncmp(out[k].name, only, strlen(only)) == 0) {
             out[kept++] = out[k];
+        }
+    }
     return kept;
 }
 
@@ -165,13 +169,15 @@ int main(int argc, char **argv)
         return verdict(&given);
     }
     size_t n = N;
-    if (kernels == &ko_kernels_cpu)
+    if (kernels == &ko_kernels_cpu) {
         memcpy(chosen, cases, sizeof cases);
-    else
+    } else {
         n = gpu_cases(kernels, chosen, N);
+    }
     n = keep_asked(chosen, n);
-    for (size_t k = 0; k < n; k++)
+    for (size_t k = 0; k < n; k++) {
         tests[k] = (struct CMUnitTest){
             .name = chosen[k].name, .test_func = check, .initial_state = &chosen[k]};
+    }
     return _cmocka_run_group_tests("golden cells of the float64 oracle", tests, n, NULL, NULL);
 }

@@ -60,9 +60,10 @@ static void write_spec(const char *path)
 
     assert_non_null(spec);
     (void)fprintf(spec, "models:\n");
-    for (int k = 0; k < MODELS; k++)
+    for (int k = 0; k < MODELS; k++) {
         (void)fprintf(spec, "  - {name: m%d, path: %s/tests/data/variants/qwen2}\n", k,
                       KO_SOURCE_DIR);
+    }
     (void)fprintf(spec, "prompts: {file: %s/jobs/facts.jsonl, sample: {n: 6, seed: 1}}\n",
                   KO_SOURCE_DIR);
     (void)fprintf(spec, "routes: ['last<-subject']\nwindows: {sizes: [1], starts: [0]}\n");
@@ -95,17 +96,21 @@ static void models_that_take_less_than_a_round_are_committed_all_the_same(void *
     write_spec(spec);
     enum ko_code code = ko_options_parse(argc, argv, &options, &help, &version, &err);
     struct ko_cli cli = {.options = &options, .argc = &argc, .argv = &arguments, .out = stdout};
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_command_evaluate(&cli, &status, &err);
-    if (code != KO_OK || status != 0)
+    }
+    if (code != KO_OK || status != 0) {
         fail_msg("status %d: %s", status, err.text);
+    }
     assert_int_equal(atomic_load(&n_loads), MODELS);
-    for (int k = 0; k < n_rounds; k++)
+    for (int k = 0; k < n_rounds; k++) {
         after[round_at[k].load] += round_at[k].n_records;
+    }
     /* 4, 8, 12 s: a round; 16, 20, 24 s: one again; the rest at the end */
     static const bool committed[MODELS + 1] = {[3] = true, [6] = true, [7] = true};
-    for (int k = 0; k <= MODELS; k++)
+    for (int k = 0; k <= MODELS; k++) {
         assert_int_equal(after[k] > 0, committed[k]);
+    }
     ko_options_free(&options);
     free(spec);
     free(cube);

@@ -31,8 +31,9 @@ static struct {
 
 static bool note(char what)
 {
-    if (seen.n < MOST_CALLS)
+    if (seen.n < MOST_CALLS) {
         seen.call[seen.n] = what;
+    }
     return seen.n++ == seen.fails_at;
 }
 
@@ -81,10 +82,12 @@ static enum ko_code commit_one(int fails_at)
     (void)remove(path);
     seen.fails_at = -1;
     enum ko_code code = ko_cube_create(path, &content, &err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_cube_open(path, plan, MPI_COMM_SELF, &cube, &err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_record_new(plan, 0, 1, &record, &err);
+    }
     if (code == KO_OK) {
         memset(&seen, 0, sizeof seen);
         seen.fails_at = fails_at;
@@ -92,8 +95,9 @@ static enum ko_code commit_one(int fails_at)
         seen.fails_at = -1;
     }
     ko_record_free(&record);
-    if (cube && ko_cube_close(cube, &closing) != KO_OK && code == KO_OK)
+    if (cube && ko_cube_close(cube, &closing) != KO_OK && code == KO_OK) {
         code = closing.code;
+    }
     ko_plan_free(plan);
     free(path);
     return code;
@@ -112,8 +116,9 @@ static void values_are_on_disk_before_the_flags_that_say_so(void **state)
     at += strspn(at, "s");
     at += strspn(at, "r");
     good = good && strcmp(at, "f") == 0;
-    if (!good)
+    if (!good) {
         (void)fprintf(stderr, "rank %d: calls %s: %s\n", rank, seen.call, err.text);
+    }
     assert_true(everywhere(good));
 }
 
@@ -127,8 +132,9 @@ static void a_call_that_fails_ends_the_round_and_is_named(void **state)
         const char *what = seen.call[k] == 'f' ? "cannot bring the file to disk" : seen.name;
         good = code == KO_E_FAILED && seen.n == k + 1 && strstr(err.text, what) &&
                strstr(err.text, "cube.h5");
-        if (!good)
+        if (!good) {
             (void)fprintf(stderr, "rank %d: call %d (%c): %s\n", rank, k, seen.call[k], err.text);
+        }
     }
     assert_true(everywhere(good));
 }
@@ -140,8 +146,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_call_that_fails_ends_the_round_and_is_named),
     };
 
-    if (MPI_Init(&argc, &argv) != MPI_SUCCESS)
+    if (MPI_Init(&argc, &argv) != MPI_SUCCESS) {
         return 1;
+    }
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     folder = test_folder_make();
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,8 +34,9 @@ static bool everywhere(bool good)
 
 static bool right(bool good, const char *what)
 {
-    if (!good)
+    if (!good) {
         (void)fprintf(stderr, "rank %d: %s: %s\n", rank, what, err.text);
+    }
     return good;
 }
 
@@ -55,16 +56,20 @@ static struct ko_metrics metrics_of(int32_t model, int32_t fact, int64_t slot)
 static bool make_record(const struct ko_plan *plan, int32_t model, int32_t fact, bool failed,
                         struct ko_record *record)
 {
-    if (!right(ko_record_new(plan, model, fact, record, &err) == KO_OK, "record"))
+    if (!right(ko_record_new(plan, model, fact, record, &err) == KO_OK, "record")) {
         return false;
-    for (int64_t s = 0; s < record->n_statuses; s++) {
-        if (record->status[s] == KO_DONE && failed)
-            record->status[s] = KO_CELL_FAILED;
-        for (int64_t k = 0; k < plan->n_starts && record->status[s] == KO_DONE; k++)
-            record->value[s * plan->n_starts + k] = metrics_of(model, fact, s * plan->n_starts + k);
     }
-    if (!failed)
+    for (int64_t s = 0; s < record->n_statuses; s++) {
+        if (record->status[s] == KO_DONE && failed) {
+            record->status[s] = KO_CELL_FAILED;
+        }
+        for (int64_t k = 0; k < plan->n_starts && record->status[s] == KO_DONE; k++) {
+            record->value[s * plan->n_starts + k] = metrics_of(model, fact, s * plan->n_starts + k);
+        }
+    }
+    if (!failed) {
         record->clean = metrics_of(model, fact, CLEAN);
+    }
     return true;
 }
 
@@ -84,15 +89,17 @@ static bool commit_all(struct ko_cube *cube, const struct ko_plan *plan, MPI_Com
             int32_t model = i % 2, fact = i / 2;
             bool mine = (5 * i + 2) % n == here && i % 3 / 2 == round;
             if (!mine || ko_plan_prompt(plan, model, fact)->reason != KO_RUNNABLE ||
-                (!all && fact == plan->n_facts - 1 && model == 1))
+                (!all && fact == plan->n_facts - 1 && model == 1)) {
                 continue;
+            }
             good = make_record(plan, model, fact, fact == 0 && model == 1, &records[n_records]) &&
                    good;
             n_records++;
         }
         good = right(ko_cube_commit(cube, records, n_records, &err) == KO_OK, "commit") && good;
-        for (int32_t i = 0; i < n_records; i++)
+        for (int32_t i = 0; i < n_records; i++) {
             ko_record_free(&records[i]);
+        }
     }
     return good;
 }
@@ -109,8 +116,9 @@ static bool make_cube(const char *name, const struct ko_plan *plan, MPI_Comm com
     bool good = true;
 
     MPI_Comm_rank(comm, &here);
-    if (here == 0)
+    if (here == 0) {
         good = right(ko_cube_create(path, &content, &err) == KO_OK, "create");
+    }
     MPI_Barrier(comm);
     good = right(ko_cube_open(path, plan, comm, &cube, &err) == KO_OK, "open") && good;
     if (good) {
@@ -137,14 +145,18 @@ struct expectation {
 
 static double wanted_value(const char *name, struct ko_metrics metrics)
 {
-    if (strstr(name, "foil_logprob"))
+    if (strstr(name, "foil_logprob")) {
         return (double)metrics.foil_logprob;
-    if (strstr(name, "logprob"))
+    }
+    if (strstr(name, "logprob")) {
         return (double)metrics.logprob;
-    if (strstr(name, "prob"))
+    }
+    if (strstr(name, "prob")) {
         return (double)(float)exp((double)metrics.logprob);
-    if (strstr(name, "kl"))
+    }
+    if (strstr(name, "kl")) {
         return (double)metrics.kl;
+    }
     return strstr(name, "target_rank") ? metrics.target_rank : metrics.top1_id;
 }
 
@@ -169,8 +181,9 @@ static bool compare(struct ko_cube_view *view, const struct ko_plan *plan, const
             good = make_record(plan, model, fact, fact == 0 && model == 1, &record);
             struct ko_metrics metrics = clean ? record.clean : record.value[e->from + i % block];
             double wanted = wanted_value(name, metrics);
-            if (!committed)
+            if (!committed) {
                 wanted = strstr(name, "prob") || strstr(name, "kl") ? (double)NAN : -1;
+            }
             ko_record_free(&record);
             if (!same(got[i], wanted)) {
                 (void)fprintf(stderr, "%s: model %d, element %lld: %g, expected %g\n", name, model,
@@ -194,12 +207,14 @@ static bool compare_all(struct ko_cube_view *view, const struct ko_plan *plan, b
     };
     bool good = true;
 
-    for (size_t p = 0; p < 2; p++)
+    for (size_t p = 0; p < 2; p++) {
         for (size_t m = 0; m < 6; m++) {
             good = compare(view, plan, metric[m], &part[p], false, all) && good;
-            if (strcmp(metric[m], "kl") != 0)
+            if (strcmp(metric[m], "kl") != 0) {
                 good = compare(view, plan, metric[m], &part[p], true, all) && good;
+            }
         }
+    }
     return good;
 }
 
@@ -208,8 +223,9 @@ static bool compare_done(struct ko_cube_view *view, const struct ko_plan *plan, 
 {
     uint8_t done[10];
 
-    if (!right(ko_cube_view_done(view, plan, done, &err) == KO_OK, "done"))
+    if (!right(ko_cube_view_done(view, plan, done, &err) == KO_OK, "done")) {
         return false;
+    }
     for (int32_t i = 0; i < 10; i++) {
         bool wanted = !(i == 5 + 0) && (all || i != 5 + 4);
         if (done[i] != wanted) {
@@ -268,8 +284,9 @@ static bool view_evaluation(const struct ko_plan *plan)
                reason[i] == (runnable ? KO_RUNNABLE : KO_TARGET_MERGES) &&
                (model == 0 || status[fact] == (runnable ? KO_DONE : KO_NOT_PLANNED)) &&
                done[i] == !failed;
-        if (!good)
+        if (!good) {
             (void)fprintf(stderr, "evaluation: model %d, fact %d differs\n", model, fact);
+        }
     }
     ko_cube_view_close(view);
     free(path);
@@ -282,8 +299,9 @@ static void an_evaluation_is_committed_by_its_clean_runs(void **state)
     bool good = everywhere(make_cube("evaluation.h5", plan, MPI_COMM_WORLD, true));
     (void)state;
 
-    if (good && rank == 0)
+    if (good && rank == 0) {
         good = view_evaluation(plan);
+    }
     ko_plan_free(plan);
     assert_true(everywhere(good));
 }
@@ -333,8 +351,9 @@ static void opening_is_refused_on_every_rank_with_one_text(void **state)
     bool good = true;
     (void)state;
 
-    if (rank == 0)
+    if (rank == 0) {
         good = right(ko_cube_create(path, &content, &err) == KO_OK, "create");
+    }
     good = everywhere(good);
     other->n_starts = 3;
     good = good && ko_cube_open(path, other, MPI_COMM_WORLD, &cube, &err) == KO_E_INPUT &&
@@ -346,7 +365,7 @@ static void opening_is_refused_on_every_rank_with_one_text(void **state)
                      !strchr(err.text, '\n'),
                  "a missing file") &&
            good;
-    good = cube == NULL && good;
+    good = !cube && good;
     free(lost);
     free(path);
     ko_plan_free(other);
@@ -367,8 +386,9 @@ static void a_folder_is_probed_from_every_rank(void **state)
                      strstr(err.text, ": No such file or directory"),
                  "a missing folder") &&
            good;
-    if (rank == 0)
+    if (rank == 0) {
         test_folder_write_text(folder, "plain", "a file");
+    }
     MPI_Barrier(MPI_COMM_WORLD);
     good = right(ko_cube_probe_folder(plain, MPI_COMM_WORLD, &err) == KO_E_INPUT &&
                      strstr(err.text, ": Not a directory"),
@@ -391,19 +411,22 @@ int main(int argc, char **argv)
     };
     char name[4096] = "";
 
-    if (MPI_Init(&argc, &argv) != MPI_SUCCESS)
+    if (MPI_Init(&argc, &argv) != MPI_SUCCESS) {
         return 1;
+    }
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     MPI_Comm_size(MPI_COMM_WORLD, &n_ranks);
     char *made = rank == 0 ? test_folder_make() : NULL;
-    if (made)
+    if (made) {
         (void)snprintf(name, sizeof name, "%s", made);
+    }
     MPI_Bcast(name, sizeof name, MPI_CHAR, 0, MPI_COMM_WORLD);
     folder = name;
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     MPI_Barrier(MPI_COMM_WORLD);
-    if (made)
+    if (made) {
         test_folder_remove(made);
+    }
     MPI_Finalize();
     return failed;
 }

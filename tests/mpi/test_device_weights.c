@@ -40,15 +40,19 @@ static enum ko_code share(struct ko_exchange *exchange, void *memory, const size
     unsigned char *to = memory;
     (void)exchange;
     far_exchange.n_calls++;
-    if (far_exchange.fails)
+    if (far_exchange.fails) {
         return ko_fail(err, KO_E_FAILED, "exchange: lost");
-    if (begin[world.n_workers] > SHARED_BYTES || !test_far_has(memory, begin[world.n_workers]))
+    }
+    if (begin[world.n_workers] > SHARED_BYTES || !test_far_has(memory, begin[world.n_workers])) {
         return ko_fail(err, KO_E_FAILED, "exchange: wrong memory");
+    }
     memcpy(far_exchange.bytes + begin[me], to + begin[me], begin[me + 1] - begin[me]);
     pthread_barrier_wait(far_exchange.barrier);
-    for (int w = 0; w < world.n_workers; w++)
-        if (w != me)
+    for (int w = 0; w < world.n_workers; w++) {
+        if (w != me) {
             memcpy(to + begin[w], far_exchange.bytes + begin[w], begin[w + 1] - begin[w]);
+        }
+    }
     pthread_barrier_wait(far_exchange.barrier);
     return KO_OK;
 }
@@ -87,8 +91,9 @@ static struct ko_compute *start(const struct ko_kernels *kernels)
     const struct ko_backend_config config = {.threads = 1};
     struct ko_compute *compute = NULL;
     struct ko_error err = {0};
-    if (ko_compute_start(kernels, &config, &compute, &err) != KO_OK)
+    if (ko_compute_start(kernels, &config, &compute, &err) != KO_OK) {
         abort();
+    }
     far_exchange.n_calls = 0;
     return compute;
 }
@@ -98,8 +103,9 @@ static void fingerprint_of(const char *folder, char text[33])
     struct ko_checkpoint *checkpoint = NULL;
     struct ko_error err = {0};
     text[0] = '\0';
-    if (ko_checkpoint_open(folder, "toy", &checkpoint, &err) == KO_OK)
+    if (ko_checkpoint_open(folder, "toy", &checkpoint, &err) == KO_OK) {
         memcpy(text, ko_checkpoint_fingerprint(checkpoint), 33);
+    }
     ko_checkpoint_close(checkpoint);
 }
 
@@ -123,8 +129,9 @@ static bool equals_own(const struct ko_weights *weights)
     char text[33] = "";
     bool right =
         own && hash && ko_model_load(model, weights->checkpoint, 0, 1, own, hash, &err) == KO_OK;
-    if (right)
+    if (right) {
         ko_model_content_hash(model, hash, text);
+    }
     right = right && strcmp(text, weights->content_hash) == 0 &&
             memcmp(arena->values, own, model->value_floats * sizeof *own) == 0 &&
             test_far_has(arena->matrices, model->matrix_elements * size);
@@ -132,10 +139,11 @@ static bool equals_own(const struct ko_weights *weights)
         const struct ko_weight *weight = &model->weights[w];
         const unsigned char *got = (const unsigned char *)arena->matrices + weight->offset * size;
         const struct ko_tensor *tensor = ko_checkpoint_find(weights->checkpoint, weight->tensor);
-        if (weight->matrix && arena->type == KO_ELEMENT_BF16) /* the file's own bits */
+        if (weight->matrix && arena->type == KO_ELEMENT_BF16) { /* the file's own bits */
             right = memcmp(got, tensor->data, tensor->data_bytes) == 0;
-        else if (weight->matrix)
+        } else if (weight->matrix) {
             right = memcmp(got, test_place(model, own, weight), weight->n * sizeof *own) == 0;
+        }
     }
     free(own);
     free(hash);
@@ -150,8 +158,9 @@ static bool read_once(const struct ko_weights *weights)
     for (size_t w = 0; w < model->n_weights; w++) {
         const size_t n =
             ko_checkpoint_find(weights->checkpoint, model->weights[w].tensor)->data_bytes;
-        if (!model->weights[w].matrix)
+        if (!model->weights[w].matrix) {
             continue;
+        }
         all += n;
         largest = n > largest ? n : largest;
     }
@@ -221,13 +230,16 @@ static char *damaged_copy(void)
     size_t n = 0, n_tensors = 0, behind = 0;
     char *folder = test_folder_make();
     test_checkpoint_edit(VARIANT("gpt2-bare"), folder, &(struct test_edit){0});
-    if (ko_checkpoint_open(folder, "toy", &cp, &err) != KO_OK)
+    if (ko_checkpoint_open(folder, "toy", &cp, &err) != KO_OK) {
         abort();
+    }
     const struct ko_tensor *tensor = ko_checkpoint_find(cp, "h.4.mlp.c_proj.weight");
     const struct ko_tensor *tensors = ko_checkpoint_tensors(cp, &n_tensors);
-    for (size_t t = 0; t < n_tensors; t++)
-        if (tensors[t].data > tensor->data)
+    for (size_t t = 0; t < n_tensors; t++) {
+        if (tensors[t].data > tensor->data) {
             behind += tensors[t].data_bytes;
+        }
+    }
     ko_checkpoint_close(cp);
     char *path = test_folder_path(folder, "model.safetensors"), *bytes = test_read(path, &n);
     memcpy(bytes + n - behind - 4, &nan_bits, 4);
@@ -247,8 +259,9 @@ static void a_value_that_is_not_finite_is_named_on_every_worker(void **state)
         struct ko_error err = {0};
         char print[33];
         char folder[4096] = "", *made = world.worker == 0 ? damaged_copy() : NULL;
-        if (made)
+        if (made) {
             memcpy(folder, made, strlen(made) + 1);
+        }
         MPI_Bcast(folder, sizeof folder, MPI_CHAR, 0, world.workers);
         fingerprint_of(folder, print);
         right = load(compute, folder, print, &weights, &err) == KO_E_FAILED &&
@@ -256,8 +269,9 @@ static void a_value_that_is_not_finite_is_named_on_every_worker(void **state)
                 strstr(err.text, " is not finite") && far_exchange.n_calls == 0 && !world.broken &&
                 test_far_bytes() == 0;
         MPI_Barrier(world.workers);
-        if (made)
+        if (made) {
             test_folder_remove(made);
+        }
         ko_compute_stop(compute);
     }
     assert_true(everywhere(right));
@@ -287,10 +301,12 @@ static void a_failure_of_the_exchange_breaks_the_world(void **state)
 int main(int argc, char **argv)
 {
     struct ko_error err = {0};
-    if (ko_world_open(&argc, &argv, &world, &err) != KO_OK)
+    if (ko_world_open(&argc, &argv, &world, &err) != KO_OK) {
         return 1;
-    if (world.workers != MPI_COMM_NULL)
+    }
+    if (world.workers != MPI_COMM_NULL) {
         open_exchange();
+    }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parts_come_together_on_every_worker),
         cmocka_unit_test(a_file_that_one_worker_lacks_fails_on_all_before_the_exchange),
@@ -298,8 +314,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_failure_of_the_exchange_breaks_the_world),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    if (world.workers != MPI_COMM_NULL)
+    if (world.workers != MPI_COMM_NULL) {
         MPI_Win_free(&far_exchange.window);
+    }
     ko_world_close(&world);
     return failed;
 }

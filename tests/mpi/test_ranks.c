@@ -32,8 +32,9 @@ static void all_ranks_return_the_lowest_failing_rank_s_error(void **state)
     const int failing = world.n_ranks > 2 ? world.n_ranks - 2 : world.n_ranks - 1;
     enum ko_code code = KO_OK;
     (void)state;
-    if (world.rank >= failing)
+    if (world.rank >= failing) {
         code = ko_fail(&err, KO_E_FAILED, "disk %d is full", world.rank);
+    }
     code = ko_agree(world.all, code, &err);
     char expected[64];
     snprintf(expected, sizeof expected, "disk %d is full", failing);
@@ -47,8 +48,9 @@ static void input_errors_name_no_rank(void **state)
     struct ko_error err = {0};
     enum ko_code code = KO_OK;
     (void)state;
-    if (world.root)
+    if (world.root) {
         code = ko_fail(&err, KO_E_INPUT, "spec.yaml: no such file");
+    }
     code = ko_agree(world.all, code, &err);
     assert_true(everywhere(code == KO_E_INPUT && strcmp(err.text, "spec.yaml: no such file") == 0));
 }
@@ -83,13 +85,15 @@ static void broadcast_bytes_arrive_whole(void **state)
     if (world.root) {
         n = N;
         data = ko_new(N, 1, &err);
-        for (size_t k = 0; k < N; k++)
+        for (size_t k = 0; k < N; k++) {
             data[k] = (char)(k * 7);
+        }
     }
     const enum ko_code code = ko_broadcast_bytes(world.all, &data, &n, &err);
     bool right = code == KO_OK && n == N;
-    for (size_t k = 0; right && k < N; k++)
+    for (size_t k = 0; right && k < N; k++) {
         right = data[k] == (char)(k * 7);
+    }
     free(data);
     assert_true(everywhere(right));
 }
@@ -141,16 +145,18 @@ static void waiting_ranks_sleep(void **state)
     (void)state;
     for (int way = 0; way < 2; way++) {
         n_looks = 0;
-        if (world.root)
+        if (world.root) {
             ko_nap(1);
+        }
         bool right = way == 0 ? ko_agree(world.all, KO_OK, &err) == KO_OK
                               : ko_broadcast_bytes(world.all, &data, &n, &err) == KO_OK;
         /* 200 at once and one every 2 ms; without sleep some 100,000, inside a collective none. */
         right = right && (world.alone || (n_looks >= 1 && n_looks < 3000));
         assert_true(everywhere(right));
     }
-    if (!world.root)
+    if (!world.root) {
         free(data);
+    }
 }
 
 static void workers_know_their_place(void **state)
@@ -191,8 +197,9 @@ static void weights_are_the_same_on_every_worker(void **state)
                 ko_model_load(model, weights.checkpoint, 0, 1, own, hash, &err) == KO_OK &&
                 memcmp(own, weights.floats, ko_model_floats(model) * sizeof *own) == 0;
         char text[33] = "";
-        if (right)
+        if (right) {
             ko_model_content_hash(model, hash, text);
+        }
         right = right && strcmp(text, weights.content_hash) == 0;
         free(own);
         free(hash);
@@ -218,8 +225,9 @@ static void a_stop_drops_the_loading_of_weights_on_every_worker(void **state)
         struct ko_checkpoint *checkpoint = NULL;
         right = ko_checkpoint_open(KO_SOURCE_DIR "/jobs/models/mamba-facts", "mamba-facts",
                                    &checkpoint, &err) == KO_OK;
-        if (world.worker == world.n_workers - 1)
+        if (world.worker == world.n_workers - 1) {
             world.load_stop = &stop; /* one is enough */
+        }
         right = right &&
                 ko_weights_load(&world, compute, NULL, KO_SOURCE_DIR "/jobs/models/mamba-facts",
                                 "mamba-facts", ko_checkpoint_fingerprint(checkpoint), &weights,
@@ -236,10 +244,11 @@ static void another_checkpoint_fails_on_every_worker(void **state)
     struct ko_error err = {0};
     bool right = true;
     (void)state;
-    if (world.workers != MPI_COMM_NULL)
+    if (world.workers != MPI_COMM_NULL) {
         right = ko_weights_load(&world, compute, NULL, KO_SOURCE_DIR "/jobs/models/mamba-facts",
                                 "mamba-facts", "0123", &weights, &err) == KO_E_FAILED &&
                 strstr(err.text, "was 0123 when the run began");
+    }
     assert_true(everywhere(right));
 }
 
@@ -249,22 +258,25 @@ static void a_missing_checkpoint_fails_on_every_worker(void **state)
     struct ko_error err = {0};
     bool right = true;
     (void)state;
-    if (world.workers != MPI_COMM_NULL)
+    if (world.workers != MPI_COMM_NULL) {
         right = ko_weights_load(&world, compute, NULL, KO_SOURCE_DIR "/jobs/models/none", "none",
                                 "", &weights, &err) == KO_E_FAILED &&
                 strstr(err.text, "none");
+    }
     assert_true(everywhere(right));
 }
 
 int main(int argc, char **argv)
 {
     struct ko_error err = {0};
-    if (ko_world_open(&argc, &argv, &world, &err) != KO_OK)
+    if (ko_world_open(&argc, &argv, &world, &err) != KO_OK) {
         return 1;
+    }
     const struct ko_backend_config config = {.threads = 1};
     if (world.workers != MPI_COMM_NULL &&
-        ko_compute_start(&ko_kernels_plain, &config, &compute, &err) != KO_OK)
+        ko_compute_start(&ko_kernels_plain, &config, &compute, &err) != KO_OK) {
         return 1;
+    }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_ranks_return_the_lowest_failing_rank_s_error),
         cmocka_unit_test(input_errors_name_no_rank),

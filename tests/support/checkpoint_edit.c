@@ -11,8 +11,9 @@
 
 static void need(int true_here, const char *what)
 {
-    if (true_here)
+    if (true_here) {
         return;
+    }
     fprintf(stderr, "cannot edit the checkpoint: %s\n", what);
     abort();
 }
@@ -26,10 +27,11 @@ static void edit_config(const char *from, const char *folder, const char *member
     json_object_object_foreach(patch, key, value)
     {
         const char *text = json_object_get_string(value);
-        if (text && strcmp(text, "absent") == 0)
+        if (text && strcmp(text, "absent") == 0) {
             json_object_object_del(config, key);
-        else
+        } else {
             json_object_object_add(config, key, json_object_get(value));
+        }
     }
     test_folder_write_text(folder, "config.json", json_object_to_json_string(config));
     json_object_put(config);
@@ -54,8 +56,9 @@ void test_checkpoint_edit(const char *from, const char *folder, const struct tes
                   at + (edit->find ? strlen(edit->find) : 0)) > 0,
          "memory");
     memcpy(data, bytes + sizeof length + length, n_data);
-    if (edit->n_more)
+    if (edit->n_more) {
         memcpy(data + n_data, edit->more, edit->n_more);
+    }
     edit_config(from, folder, edit->config);
     test_folder_write_safetensors(folder, "model.safetensors", changed, data,
                                   n_data + edit->n_more);

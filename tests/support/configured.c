@@ -7,8 +7,9 @@
 
 static void need(int true_here, const char *what)
 {
-    if (true_here)
+    if (true_here) {
         return;
+    }
     fprintf(stderr, "%s\n", what);
     abort();
 }
@@ -18,11 +19,12 @@ struct ko_model *test_configured(const char *model_type, const char *config, str
     struct ko_model *model = NULL;
     json_object *root = json_tokener_parse(config);
     need(root != NULL, config);
-    if (model_type)
+    if (model_type) {
         json_object_object_add(root, "model_type", json_object_new_string(model_type));
+    }
     enum ko_code code = ko_model_from_config("toy", root, &model, err);
     json_object_put(root);
-    need(code == KO_OK ? model != NULL : code == KO_E_INPUT && model == NULL, config);
+    need(code == KO_OK ? model != NULL : code == KO_E_INPUT && !model, config);
     return model;
 }
 
@@ -33,8 +35,9 @@ size_t test_refusals(const char *model_type, const struct test_refusal *rows, si
         struct ko_error err = {0};
         struct ko_model *model = test_configured(model_type, rows[i].config, &err);
         ko_model_free(model);
-        if (!model && strcmp(err.text, rows[i].text) == 0)
+        if (!model && strcmp(err.text, rows[i].text) == 0) {
             continue;
+        }
         fprintf(stderr, "%s: '%s' is not '%s'\n", rows[i].config, err.text, rows[i].text);
         bad++;
     }

@@ -25,8 +25,9 @@ static struct {
 size_t test_far_bytes(void)
 {
     size_t n = 0;
-    for (int k = 0; k < far.n_blocks; k++)
+    for (int k = 0; k < far.n_blocks; k++) {
         n += far.block[k].bytes;
+    }
     return n;
 }
 
@@ -40,8 +41,9 @@ bool test_far_has(const void *memory, size_t bytes)
     const uintptr_t at = (uintptr_t)memory;
     for (int k = 0; k < far.n_blocks; k++) {
         const uintptr_t begin = (uintptr_t)far.block[k].memory;
-        if (at >= begin && at + bytes <= begin + far.block[k].bytes)
+        if (at >= begin && at + bytes <= begin + far.block[k].bytes) {
             return true;
+        }
     }
     return false;
 }
@@ -55,9 +57,11 @@ static enum ko_code need(bool holds, const char *operation, const char *what, st
 static const char last;
 static enum ko_code all_far(const char *operation, struct ko_error *err, const void *const *list)
 {
-    for (int k = 0; list[k] != &last; k++)
-        if (list[k] && !test_far_has(list[k], 1))
+    for (int k = 0; list[k] != &last; k++) {
+        if (list[k] && !test_far_has(list[k], 1)) {
             return ko_fail(err, KO_E_FAILED, "far: %s: pointer %d is host memory", operation, k);
+        }
+    }
     return KO_OK;
 }
 #define FAR(operation, ...)                                                                        \
@@ -119,14 +123,16 @@ static enum ko_code far_alloc(struct ko_backend *be, size_t bytes, void **out, s
 static void far_release(struct ko_backend *be, void *memory)
 {
     (void)be;
-    for (int k = 0; memory && k < far.n_blocks; k++)
+    for (int k = 0; memory && k < far.n_blocks; k++) {
         if (far.block[k].memory == memory) {
             far.block[k] = far.block[--far.n_blocks];
             free(memory);
             return;
         }
-    if (memory)
+    }
+    if (memory) {
         abort();
+    }
 }
 
 static enum ko_code far_upload(struct ko_backend *be, void *to, const void *from, size_t bytes,
@@ -218,12 +224,14 @@ static enum ko_code far_import(struct ko_backend *be, void *to, enum ko_element 
     NEED("import", to_type == (far.narrow ? KO_ELEMENT_BF16 : KO_ELEMENT_F32));
     for (size_t i = 0; i < n; i++) {
         const float value = widened(from, from_type, i);
-        if (!isfinite(value) && far.bad < 0)
+        if (!isfinite(value) && far.bad < 0) {
             far.bad = far.n_imported + (int64_t)i;
-        if (far.narrow)
+        }
+        if (far.narrow) {
             ((uint16_t *)to)[i] = narrowed(value);
-        else
+        } else {
             ((float *)to)[i] = value;
+        }
     }
     far.n_imported += (int64_t)n;
     far.imported_bytes += n * ko_element_bytes(from_type);
@@ -266,13 +274,16 @@ static enum ko_code near_matrix(const char *operation, const struct ko_matrix *m
     NEED(operation, test_far_has(matrix->data, n * ko_element_bytes(matrix->type)));
     *out = *matrix;
     *wide = NULL;
-    if (!far.narrow)
+    if (!far.narrow) {
         return KO_OK;
+    }
     *wide = ko_new(n, sizeof **wide, err);
-    if (!*wide)
+    if (!*wide) {
         return KO_E_MEMORY;
-    for (size_t i = 0; i < n; i++)
+    }
+    for (size_t i = 0; i < n; i++) {
         (*wide)[i] = widened(matrix->data, KO_ELEMENT_BF16, i);
+    }
     out->data = *wide;
     out->type = KO_ELEMENT_F32;
     return KO_OK;
@@ -286,10 +297,12 @@ static enum ko_code far_embed(struct ko_backend *be, const struct ko_embed *a, s
     float *wide[2] = {NULL, NULL};
     FAR("embed", a->x);
     enum ko_code code = near_matrix("embed", &a->tokens, &near.tokens, &wide[0], err);
-    if (code == KO_OK && a->positions.data)
+    if (code == KO_OK && a->positions.data) {
         code = near_matrix("embed", &a->positions, &near.positions, &wide[1], err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         code = ko_kernels_cpu.embed(be, &near, err);
+    }
     free(wide[0]);
     free(wide[1]);
     return code;
@@ -319,8 +332,9 @@ static enum ko_code far_linear(struct ko_backend *be, const struct ko_linear *a,
     NEED("linear", a->n <= far.n_rows);
     NEED("linear", a->w.n_in <= far.limits.max_in);
     enum ko_code code = near_matrix("linear", &a->w, &near.w, &wide, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_kernels_cpu.linear(be, &near, err);
+    }
     free(wide);
     return code;
 }
@@ -411,8 +425,9 @@ static enum ko_code far_unembed(struct ko_backend *be, const struct ko_unembed *
     NEED("unembed", args->table.n_out == far.limits.vocabulary);
     NEED("unembed", args->n <= far.limits.max_rows);
     enum ko_code code = near_matrix("unembed", &args->table, &near.table, &wide, err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_kernels_cpu.unembed(be, &near, err);
+    }
     free(wide);
     return code;
 }

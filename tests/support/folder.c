@@ -10,8 +10,9 @@
 
 static void need(int true_here, const char *what)
 {
-    if (true_here)
+    if (true_here) {
         return;
+    }
     perror(what);
     abort();
 }
@@ -33,8 +34,9 @@ static int remove_one(const char *path, const struct stat *status, int type, str
 
 void test_folder_remove(char *folder)
 {
-    if (folder)
+    if (folder) {
         need(nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0, folder);
+    }
     free(folder);
 }
 
@@ -73,8 +75,9 @@ void test_folder_write_safetensors(const char *folder, const char *name, const c
     uint64_t length = strlen(header);
     need(fwrite(&length, sizeof length, 1, file) == 1, name);
     need(fwrite(header, 1, length, file) == length, name);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         need(fputc(data ? ((const unsigned char *)data)[i] : 0, file) != EOF, name);
+    }
     need(fclose(file) == 0, name);
 }
 

@@ -1,5 +1,5 @@
 /* A scratch folder of a test, removed with everything in it. The functions abort where the machine
- * fails them. */
+   fails them. */
 #ifndef TESTS_SUPPORT_FOLDER_H
 #define TESTS_SUPPORT_FOLDER_H
 

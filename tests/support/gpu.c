@@ -30,11 +30,14 @@ enum ko_precision test_precision(void)
 {
     static const char *const words[] = {"float32", "tf32", "bfloat16"};
     const char *text = getenv("KO_PRECISION");
-    if (!text || text[0] == '\0')
+    if (!text || text[0] == '\0') {
         return KO_FLOAT32;
-    for (int k = 0; k < 3; k++)
-        if (strcmp(text, words[k]) == 0)
+    }
+    for (int k = 0; k < 3; k++) {
+        if (strcmp(text, words[k]) == 0) {
             return (enum ko_precision)k;
+        }
+    }
     fprintf(stderr, "KO_PRECISION: unknown precision '%s'\n", text);
     abort();
 }

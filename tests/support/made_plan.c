@@ -71,7 +71,7 @@ static struct ko_prompt make_prompt(const struct made_case *made, int32_t model,
                                .subject_end = 3 + fact % 2,
                                .target = 1,
                                .foil = -1};
-    if (made->shape != NULL) {
+    if (made->shape) {
         made->shape(model, fact, &prompt);
     }
     prompt.token = zeros((size_t)prompt.n_tokens, sizeof *prompt.token);
@@ -124,7 +124,7 @@ static void make_parts(const struct made_case *made, struct parts *parts)
         n += made->n_facts[i];
     }
     struct ko_error err = {0};
-    for (size_t i = 0; i < MADE_MODELS && made->ranked[i] != NULL; i++) {
+    for (size_t i = 0; i < MADE_MODELS && made->ranked[i]; i++) {
         check(ko_strings_add(&parts->ranked, made->ranked[i], &err) == KO_OK, err.text);
     }
     struct ko_plan_input *input = &parts->input;

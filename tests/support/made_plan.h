@@ -1,5 +1,5 @@
 /* Plans from the text of a sweep spec and prompts made by hand: no checkpoint, tokenizer or prompt
- * file is needed. */
+   file is needed. */
 #ifndef TESTS_SUPPORT_MADE_PLAN_H
 #define TESTS_SUPPORT_MADE_PLAN_H
 

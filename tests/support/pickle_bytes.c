@@ -7,8 +7,9 @@
 
 static void put_number(FILE *to, long long value, int n)
 {
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
         fputc((int)((unsigned long long)value >> (8 * i) & 0xff), to);
+    }
 }
 
 static void put_argument(FILE *to, int opcode, const char *argument)
@@ -23,13 +24,15 @@ static void put_argument(FILE *to, int opcode, const char *argument)
         return;
     }
     if (opcode == 'c') {
-        for (; *argument; argument++)
+        for (; *argument; argument++) {
             fputc(*argument == '/' ? '\n' : *argument, to);
+        }
         fputc('\n', to);
         return;
     }
-    if (opcode == 0x8a)
+    if (opcode == 0x8a) {
         fputc(8, to);
+    }
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         if (sizes[i].opcode == opcode) {
             put_number(to, strtoll(argument, NULL, 0), sizes[i].n);
@@ -47,27 +50,34 @@ static void put_token(FILE *to, char *token)
     }
     int opcode = (unsigned char)token[0];
     char *rest = token + 1;
-    if (opcode == '%')
+    if (opcode == '%') {
         opcode = (int)strtol(token + 1, &rest, 16);
+    }
     char *times = rest[0] == '*' ? rest + 1 : NULL;
-    for (long i = times ? strtol(times, NULL, 10) : 1; i > 0; i--)
+    for (long i = times ? strtol(times, NULL, 10) : 1; i > 0; i--) {
         fputc(opcode, to);
-    if (rest[0] == ':')
+    }
+    if (rest[0] == ':') {
         put_argument(to, opcode, rest + 1);
-    if (opcode == 'G')
+    }
+    if (opcode == 'G') {
         put_number(to, 0, 8);
+    }
 }
 
 char *test_pickle(const char *text, size_t *n)
 {
     char *bytes = NULL, *copy = strdup(text), *state = NULL;
     FILE *to = open_memstream(&bytes, n);
-    if (!copy || !to)
+    if (!copy || !to) {
         abort();
-    for (char *token = strtok_r(copy, " ", &state); token; token = strtok_r(NULL, " ", &state))
+    }
+    for (char *token = strtok_r(copy, " ", &state); token; token = strtok_r(NULL, " ", &state)) {
         put_token(to, token);
-    if (fclose(to) != 0)
+    }
+    if (fclose(to) != 0) {
         abort();
+    }
     free(copy);
     return bytes;
 }

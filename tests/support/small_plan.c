@@ -25,8 +25,9 @@ static void *make(size_t n, size_t size)
 {
     void *memory = calloc(n ? n : 1, size);
 
-    if (!memory)
+    if (!memory) {
         abort();
+    }
     return memory;
 }
 
@@ -34,8 +35,9 @@ static char *copy(const char *text)
 {
     char *out = text ? strdup(text) : NULL;
 
-    if (text && !out)
+    if (text && !out) {
         abort();
+    }
     return out;
 }
 
@@ -103,7 +105,7 @@ static void add_facts(struct ko_plan *plan, bool foils)
 static void add_prompts(struct ko_plan *plan)
 {
     plan->prompt = make(MODELS * FACTS, sizeof *plan->prompt);
-    for (int m = 0; m < MODELS; m++)
+    for (int m = 0; m < MODELS; m++) {
         for (int f = 0; f < FACTS; f++) {
             struct ko_prompt *prompt = &plan->prompt[m * FACTS + f];
             int32_t n = 3 + f + m;
@@ -116,14 +118,16 @@ static void add_prompts(struct ko_plan *plan)
             prompt->n_special = m;
             prompt->token = make((size_t)n, sizeof *prompt->token);
             prompt->in_subject = make((size_t)n, 1);
-            for (int32_t t = 0; t < n; t++)
+            for (int32_t t = 0; t < n; t++) {
                 prompt->token[t] = 10 * f + t;
+            }
             prompt->subject_begin = m;
             prompt->subject_end = m + 2;
             memset(prompt->in_subject + m, 1, 2);
             prompt->target = 20 + f;
             prompt->foil = plan->fact[f].foil ? 30 : -1;
         }
+    }
 }
 
 static void add_route(struct ko_plan *plan, const char *label, const char *source,
@@ -177,12 +181,14 @@ static void add_block(struct ko_plan *plan, bool heat)
         bool wanted = heat ? fact == 1 || fact == 2 : fact != 2;
         block->selected[i] = wanted && plan->prompt[i].reason == KO_RUNNABLE;
     }
-    for (int32_t i = 0; i < plan->n_routes; i++)
+    for (int32_t i = 0; i < plan->n_routes; i++) {
         block->route[i] = plan->route[i].heat == heat;
+    }
     block->feature[0] = 1;
     block->feature[1] = !heat;
-    for (int32_t i = 0; i < MODELS * plan->n_sizes; i++)
+    for (int32_t i = 0; i < MODELS * plan->n_sizes; i++) {
         block->size[i] = !heat || i % plan->n_sizes == 0;
+    }
     memset(block->start, 1, (size_t)plan->n_starts);
 }
 

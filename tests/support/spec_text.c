@@ -27,8 +27,9 @@ const char *spec_text_path(const char *name)
     static char path[4][256];
     static int next;
     next = (next + 1) % 4;
-    if (snprintf(path[next], sizeof path[next], "%s/%s", folder, name) >= (int)sizeof path[next])
+    if (snprintf(path[next], sizeof path[next], "%s/%s", folder, name) >= (int)sizeof path[next]) {
         abort();
+    }
     return path[next];
 }
 

@@ -1,5 +1,5 @@
 /* Specs from texts, in one scratch folder a program. The functions abort where the machine fails
- * them. */
+   them. */
 #ifndef TESTS_SUPPORT_SPEC_TEXT_H
 #define TESTS_SUPPORT_SPEC_TEXT_H
 

@@ -8,8 +8,9 @@
 
 static void need(int true_here, const char *what)
 {
-    if (true_here)
+    if (true_here) {
         return;
+    }
     fprintf(stderr, "%s\n", what);
     abort();
 }
@@ -26,8 +27,9 @@ static int32_t *counted(int32_t n, int32_t first, int32_t step)
 {
     int32_t *values = malloc((size_t)n * sizeof *values);
     need(values != NULL, "memory");
-    for (int32_t i = 0; i < n; i++)
+    for (int32_t i = 0; i < n; i++) {
         values[i] = first + i * step;
+    }
     return values;
 }
 
@@ -66,28 +68,35 @@ void test_run_trunk(const struct ko_model *model, const float *floats, const int
                            .x = x};
     int32_t widths[KO_N_BUFFERS];
     ko_model_widths(model, widths);
-    for (int b = 0; b < KO_N_BUFFERS; b++)
+    for (int b = 0; b < KO_N_BUFFERS; b++) {
         pass.buffer[b] = filled_with_nan((size_t)n * (size_t)widths[b] + 1);
+    }
 
     enum ko_code code = pass.k->open(&config, &pass.be, &err);
-    if (!code)
+    if (code == KO_OK) {
         code = pass.k->set_rows(pass.be, &rows, &err);
-    if (!code)
-        code = ko_pass_embed(&pass, &err);
-    for (size_t i = 0; i < model->n_sublayers && !code; i++) {
-        const struct ko_sublayer *sublayer = &model->sublayer[i];
-        if (sublayer->kind->mix)
-            code = sublayer->kind->mix(&pass, sublayer, &err);
-        if (!code)
-            code = sublayer->kind->finish(&pass, sublayer, n, x, pass.buffer[1], widths[1], &err);
     }
-    if (!code)
+    if (code == KO_OK) {
+        code = ko_pass_embed(&pass, &err);
+    }
+    for (size_t i = 0; i < model->n_sublayers && code == KO_OK; i++) {
+        const struct ko_sublayer *sublayer = &model->sublayer[i];
+        if (sublayer->kind->mix) {
+            code = sublayer->kind->mix(&pass, sublayer, &err);
+        }
+        if (code == KO_OK) {
+            code = sublayer->kind->finish(&pass, sublayer, n, x, pass.buffer[1], widths[1], &err);
+        }
+    }
+    if (code == KO_OK) {
         code = ko_pass_final_norm(&pass, n, x, &err);
+    }
     need(code == KO_OK, err.text);
 
     pass.k->close(pass.be);
-    for (int b = 0; b < KO_N_BUFFERS; b++)
+    for (int b = 0; b < KO_N_BUFFERS; b++) {
         free(pass.buffer[b]);
+    }
     free(position);
     free(previous);
     free(trunk);
@@ -104,9 +113,11 @@ const float *test_place(const struct ko_model *model, const float *floats,
 
 const float *test_weight(const struct ko_model *model, const float *floats, const char *tensor)
 {
-    for (size_t w = 0; w < model->n_weights; w++)
-        if (strcmp(model->weights[w].tensor, tensor) == 0)
+    for (size_t w = 0; w < model->n_weights; w++) {
+        if (strcmp(model->weights[w].tensor, tensor) == 0) {
             return test_place(model, floats, &model->weights[w]);
+        }
+    }
     need(0, tensor);
     return NULL;
 }

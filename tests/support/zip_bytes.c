@@ -14,13 +14,15 @@ static void add(struct buffer *b, const void *bytes, size_t n)
     if (b->n + n > b->capacity) {
         b->capacity = 2 * (b->n + n) + 64;
         b->bytes = realloc(b->bytes, b->capacity);
-        if (!b->bytes)
+        if (!b->bytes) {
             abort();
+        }
     }
-    if (n > 0 && bytes)
+    if (n > 0 && bytes) {
         memcpy(b->bytes + b->n, bytes, n);
-    else if (n > 0)
+    } else if (n > 0) {
         memset(b->bytes + b->n, 0, n);
+    }
     b->n += n;
 }
 
@@ -35,8 +37,9 @@ static void add_number(struct buffer *b, uint64_t value, size_t n)
 static uint32_t update_crc(uint32_t crc, unsigned char byte)
 {
     crc ^= byte;
-    for (int bit = 0; bit < 8; bit++)
+    for (int bit = 0; bit < 8; bit++) {
         crc = crc >> 1 ^ (crc & 1 ? 0xedb88320u : 0);
+    }
     return crc;
 }
 
@@ -44,8 +47,9 @@ uint32_t test_crc32(const void *bytes, size_t n)
 {
     const unsigned char *at = bytes;
     uint32_t crc = 0xffffffffu;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         crc = update_crc(crc, at ? at[i] : 0);
+    }
     return ~crc;
 }
 
@@ -66,8 +70,9 @@ static void add_common(struct buffer *b, const struct test_zip_entry *e, const c
 
 static void add_extra(struct buffer *b, size_t n)
 {
-    if (n == 0)
+    if (n == 0) {
         return;
+    }
     add(b, "FB", 2);
     add_number(b, n - 4, 2);
     add(b, NULL, n - 4);
@@ -94,8 +99,9 @@ char *test_zip(const struct test_zip_entry *entries, size_t n, size_t *n_bytes)
         add_number(&directory, 0, 10); /* comment, disk, attributes */
         add_number(&directory, e->at ? e->at : b.n, 4);
         add(&directory, e->name, strlen(e->name));
-        if (!e->at)
+        if (!e->at) {
             add_local(&b, e);
+        }
     }
     size_t begin = b.n;
     add(&b, directory.bytes, directory.n);

@@ -25,9 +25,10 @@ static double now(void)
 
 static void print_encoding(const struct ko_encoding *e)
 {
-    for (size_t i = 0; i < e->n; i++)
+    for (size_t i = 0; i < e->n; i++) {
         printf("%s%d:%d-%d:%d", i ? " " : "", e->id[i], e->char_begin[i], e->char_end[i],
                e->special[i]);
+    }
     putchar('\n');
 }
 
@@ -52,7 +53,7 @@ static char *read_text(size_t *n, bool *cut)
     }
     *n = length[0] | (size_t)length[1] << 8 | (size_t)length[2] << 16 | (size_t)length[3] << 24;
     char *text = calloc(*n + 1, 1);
-    if (text == NULL || fread(text, 1, *n, stdin) != *n) {
+    if (!text || fread(text, 1, *n, stdin) != *n) {
         *cut = true;
         free(text);
         return NULL;
@@ -111,7 +112,7 @@ int main(int argc, char **argv)
         char *answer = answers ? read_text(&n_answer, &cut) : NULL;
         enum ko_code code = answer ? print_pair(tokenizer, text, n, answer, &err)
                                    : print_text(tokenizer, text, n, &seconds, &err);
-        if (code) {
+        if (code != KO_OK) {
             printf("error: %s\n", err.text);
         }
         free(text);

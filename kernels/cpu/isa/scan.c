@@ -28,7 +28,7 @@ KO_LANE void decay_of(int32_t n, int32_t d_state, const float *a2, const float *
 }
 
 /* factor is the decay itself, or a2, whose decay is computed here. to NULL: the new state is not
- * kept. */
+   kept. */
 KO_LANE void advance(int32_t n, const struct ko_scan_row *row, const float *factor,
                      const float *delta, float *to)
 {

@@ -40,7 +40,7 @@ KO_LANE const uint8_t *removed_of(const struct ko_ssd *args, size_t head)
 }
 
 /* out[p] = d u[i, p] + sum_j weight[j] u[j, p] for n vectors of one head's features, n <= SEVERAL a
- * constant. */
+   constant. */
 KO_LANE void mix(const struct ko_ssd *args, size_t head, size_t feature, size_t n)
 {
     const size_t n_keys = (size_t)args->n_keys, n_heads = (size_t)args->n_heads;

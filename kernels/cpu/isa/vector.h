@@ -28,7 +28,7 @@ KO_LANE float ko_lane_float(uint32_t bits)
 #define KO_LANE_ROUND 0x1.8p23F
 
 /* 2^x for x <= 0; 0 below -126 (where results would be subnormal). The polynomial's relative error
- * is 2.0e-9. */
+   is 2.0e-9. */
 KO_LANE float ko_lane_exp2_negative(float x)
 {
     float shifted = x + KO_LANE_ROUND;
@@ -81,7 +81,7 @@ KO_LANE float ko_lane_log1p_unit(float e)
 }
 
 /* sum_k a[k] b[k] in 64 partial sums that are then added pairwise: enough of them to keep the
- * multiply-adds of any instruction set busy. */
+   multiply-adds of any instruction set busy. */
 KO_LANE float ko_lane_dot(size_t n, const float *a, const float *b)
 {
     enum { PARTS = 64 };

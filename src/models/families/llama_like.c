@@ -163,28 +163,32 @@ enum ko_code ko_llama_layer_types(const struct ko_model *model, json_object *con
     json_object *list = ko_json_get(config, key);
     bool found[2] = {false, false};
     *out = KO_LAYERS_NOT_GIVEN;
-    if (!list)
+    if (!list) {
         return KO_OK;
+    }
     if (!json_object_is_type(list, json_type_array) ||
-        json_object_array_length(list) != (size_t)model->shape.n_layers)
+        json_object_array_length(list) != (size_t)model->shape.n_layers) {
         return ko_fail(err, KO_E_INPUT, "%s: %s: expected a list of %d words, one a layer",
                        model->name, key, model->shape.n_layers);
+    }
     for (size_t l = 0; l < json_object_array_length(list); l++) {
         json_object *item = json_object_array_get_idx(list, l);
         const char *kind = item ? json_object_get_string(item) : "null";
         bool full = strcmp(kind, kinds[0]) == 0;
-        if (!full && strcmp(kind, kinds[1]) != 0)
+        if (!full && strcmp(kind, kinds[1]) != 0) {
             return ko_fail(err, KO_E_INPUT,
                            "%s: %s: '%.60s' is not supported for %s, only full_attention or "
                            "sliding_attention",
                            model->name, key, kind, model->family->title);
+        }
         found[full ? 0 : 1] = true;
     }
-    if (found[0] && found[1])
+    if (found[0] && found[1]) {
         return ko_fail(err, KO_E_INPUT,
                        "%s: %s: layers that mix full_attention and sliding_attention are not "
                        "supported for %s",
                        model->name, key, model->family->title);
+    }
     *out = found[0] ? KO_LAYERS_FULL : KO_LAYERS_SLIDING;
     return KO_OK;
 }

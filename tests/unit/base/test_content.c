@@ -47,12 +47,14 @@ static void what_lies_in_a_files_place_is_named(void **state)
         assert_int_equal(ko_content_check_file(path, "it", &err), expected);
         assert_int_equal(ko_file_read(path, 4096, &bytes, &n, &read), expected);
         free(bytes);
-        if (!rows[i].error)
+        if (!rows[i].error) {
             continue;
+        }
         if (strncmp(err.text, "it", 2) != 0 || strncmp(read.text, path, strlen(path)) != 0 ||
             strncmp(err.text + 2, rows[i].error, strlen(rows[i].error)) != 0 ||
-            strcmp(err.text + 2, read.text + strlen(path)) != 0)
+            strcmp(err.text + 2, read.text + strlen(path)) != 0) {
             fail_msg("row %zu: %s, %s", i, err.text, read.text);
+        }
     }
     free(path);
     test_folder_remove(folder);

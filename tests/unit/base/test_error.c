@@ -58,8 +58,9 @@ static void a_long_text_is_cut_between_characters(void **state)
     struct ko_error err = {0};
     char text[KO_ERROR_TEXT + 8];
     (void)state;
-    for (size_t i = 0; i + 2 < sizeof text; i += 2)
+    for (size_t i = 0; i + 2 < sizeof text; i += 2) {
         memcpy(text + i, "\xC3\xA9", 2);
+    }
     text[sizeof text - 2] = '\0';
     for (int shift = 0; shift < 2; shift++) {
         (void)ko_fail(&err, KO_E_INPUT, "%s%s", shift ? "x" : "", text);

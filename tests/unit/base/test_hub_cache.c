@@ -60,8 +60,9 @@ static int set_up(void **state)
     make_repository("models--plain", one, "abc");
     make_folder("acme");
     make_folder("acme/here");
-    for (size_t i = 0; i < sizeof variables / sizeof variables[0]; i++)
+    for (size_t i = 0; i < sizeof variables / sizeof variables[0]; i++) {
         unsetenv(variables[i]);
+    }
     setenv("HF_HUB_CACHE", cache, 1);
     return 0;
 }
@@ -79,13 +80,14 @@ static char *found(const char *text, const char *path)
     char *folder = NULL, *in = path ? strdup(path) : test_folder_path(cache, text);
     struct ko_error err = {0};
     enum ko_code code = ko_hub_find(text, in, &folder, &err);
-    if (code) {
+    if (code != KO_OK) {
         assert_null(folder);
         folder = strdup(err.text);
     }
     free(in);
-    for (char *at = strstr(folder, cache); at; at = strstr(folder, cache))
+    for (char *at = strstr(folder, cache); at; at = strstr(folder, cache)) {
         memmove(at, at + strlen(cache), strlen(at + strlen(cache)) + 1);
+    }
     return folder;
 }
 
@@ -169,20 +171,23 @@ static void the_cache_is_where_the_variables_say(void **state)
                  "(%s%s%s%s):",
                  rows[i].value ? "/" : "", rows[i].value ? rows[i].value : "",
                  rows[i].inside[0] ? "/" : "", rows[i].inside);
-        if (strncmp(error, expected, strlen(expected)) != 0)
+        if (strncmp(error, expected, strlen(expected)) != 0) {
             fail_msg("row %zu: %s", i, error);
+        }
         free(error);
     }
-    for (size_t i = 0; i < sizeof variables / sizeof variables[0]; i++)
+    for (size_t i = 0; i < sizeof variables / sizeof variables[0]; i++) {
         unsetenv(variables[i]);
+    }
     setenv("HF_HOME", "~/hf", 1);
     char *error = found("acme/tiny", "/no/x");
     assert_non_null(strstr(error, "(/hf/hub)"));
     free(error);
     unsetenv("HF_HOME");
     setenv("HF_HUB_CACHE", cache, 1);
-    if (home)
+    if (home) {
         setenv("HOME", home, 1);
+    }
     free(home);
 }
 
@@ -210,8 +215,9 @@ static void a_tilde_is_the_home_folder(void **state)
     assert_int_equal(ko_home_expand("~/a", &out, &err), KO_E_INPUT);
     assert_non_null(strstr(err.text, "the variable HOME is not set"));
     assert_null(out);
-    if (home)
+    if (home) {
         setenv("HOME", home, 1);
+    }
     free(home);
 }
 

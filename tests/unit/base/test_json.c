@@ -14,8 +14,9 @@ static json_object *parsed(const char *text)
 {
     struct ko_error err = {0};
     json_object *root = NULL;
-    if (ko_json_parse(text, strlen(text), "t.json", &root, &err))
+    if (ko_json_parse(text, strlen(text), "t.json", &root, &err)) {
         fail_msg("%s", err.text);
+    }
     return root;
 }
 
@@ -25,8 +26,9 @@ static void one_value_is_parsed(void **state)
         "{}",    " [1, 2]\n", "12",   "-1.5e3",
         "\"a\"", "true",      "null", "{\"limit\": [0.0, Infinity, -Infinity, NaN]}"};
     (void)state;
-    for (size_t i = 0; i < sizeof right / sizeof right[0]; i++)
+    for (size_t i = 0; i < sizeof right / sizeof right[0]; i++) {
         json_object_put(parsed(right[i]));
+    }
 }
 
 static void what_is_not_json_is_refused_with_its_place(void **state)
@@ -54,8 +56,9 @@ static void what_is_not_json_is_refused_with_its_place(void **state)
         assert_int_equal(ko_json_parse(row[i].text, strlen(row[i].text), "t.json", &root, &err),
                          KO_E_INPUT);
         assert_null(root);
-        if (strncmp(err.text, row[i].place, strlen(row[i].place)) != 0)
+        if (strncmp(err.text, row[i].place, strlen(row[i].place)) != 0) {
             fail_msg("row %zu: '%s' does not begin with '%s'", i, err.text, row[i].place);
+        }
     }
 }
 
@@ -86,11 +89,13 @@ static void duplicate_keys_are_refused_with_both_places(void **state)
         assert_int_equal(ko_json_parse(row[i].text, strlen(row[i].text), "t.json", &root, &err),
                          KO_E_INPUT);
         assert_null(root);
-        if (strncmp(err.text, row[i].error, strlen(row[i].error)) != 0)
+        if (strncmp(err.text, row[i].error, strlen(row[i].error)) != 0) {
             fail_msg("row %zu: '%s' does not begin with '%s'", i, err.text, row[i].error);
+        }
     }
-    for (size_t i = 0; i < sizeof right / sizeof right[0]; i++)
+    for (size_t i = 0; i < sizeof right / sizeof right[0]; i++) {
         json_object_put(parsed(right[i]));
+    }
 }
 
 static void a_nul_byte_is_refused(void **state)

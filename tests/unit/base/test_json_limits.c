@@ -18,8 +18,9 @@ static enum ko_code parse(const char *begin, const char *item, size_t n, const c
     struct ko_text text = {0};
     json_object *root = NULL;
     ko_text_add(&text, "%s", begin);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         ko_text_add_bytes(&text, item, strlen(item));
+    }
     ko_text_add(&text, "%s", end);
     enum ko_code code = ko_json_parse(ko_text_str(&text), text.n, "F", &root, err);
     json_object_put(root);

@@ -18,8 +18,9 @@ static void said(struct ko_log log, char *out, size_t n)
     size_t size = 0;
     log.stream = open_memstream(&data, &size);
     assert_non_null(log.stream);
-    for (int level = KO_LOG_ERROR; level <= KO_LOG_DEBUG; level++)
+    for (int level = KO_LOG_ERROR; level <= KO_LOG_DEBUG; level++) {
         ko_log_write(&log, (enum ko_log_level)level, "event n=%d", level);
+    }
     assert_int_equal(fclose(log.stream), 0);
     (void)snprintf(out, n, "%s", data);
     free(data);

@@ -19,8 +19,9 @@ static void new_memory_is_zero_and_aligned(void **state)
         unsigned char *block = ko_new(sizes[i], 1, &err);
         assert_non_null(block);
         assert_int_equal((uintptr_t)block % 64, 0);
-        for (size_t k = 0; k < sizes[i]; k++)
+        for (size_t k = 0; k < sizes[i]; k++) {
             assert_int_equal(block[k], 0);
+        }
         free(block);
     }
 }
@@ -64,12 +65,14 @@ static void growth_keeps_items_and_zeroes_the_rest(void **state)
         array = ko_grow(array, &capacity, n, sizeof *array, &err);
         assert_non_null(array);
         assert_true(capacity >= n);
-        for (size_t k = before; k < capacity; k++)
+        for (size_t k = before; k < capacity; k++) {
             assert_int_equal(array[k], 0);
+        }
         array[n - 1] = (int)n;
     }
-    for (int k = 0; k < 1000; k++)
+    for (int k = 0; k < 1000; k++) {
         assert_int_equal(array[k], k + 1);
+    }
     free(array);
 }
 

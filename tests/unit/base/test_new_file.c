@@ -42,8 +42,9 @@ static void write_new(const char *to, const char *text)
 {
     struct ko_new_file file = {0};
 
-    if (ko_new_file_open(to, &file, &err) != KO_OK)
+    if (ko_new_file_open(to, &file, &err) != KO_OK) {
         fail_msg("%s", err.text);
+    }
     FILE *stream = fopen(file.temporary, "w");
     assert_non_null(stream);
     assert_true(fputs(text, stream) >= 0);
@@ -96,8 +97,9 @@ static int n_files(void)
     int n = 0;
 
     assert_non_null(open);
-    for (const struct dirent *entry; (entry = readdir(open));)
+    for (const struct dirent *entry; (entry = readdir(open));) {
         n += entry->d_name[0] != '.';
+    }
     closedir(open);
     return n;
 }
@@ -138,8 +140,9 @@ static void what_a_killed_process_left_goes_with_the_next(void **state)
     struct ko_new_file file = {0}, mine = {0};
     (void)state;
 
-    for (size_t k = 0; k < sizeof others / sizeof *others; k++)
+    for (size_t k = 0; k < sizeof others / sizeof *others; k++) {
         test_folder_write_text(folder, others[k], "stays");
+    }
     leave_one();
     assert_int_equal(n_files(), 4);
     assert_int_equal(ko_new_file_open(path, &mine, &err), KO_OK);

@@ -116,8 +116,9 @@ static void wrong_usage_is_refused_in_words(void **state)
         struct outcome o;
         parse(&o, row[i].line);
         assert_int_equal(o.code, KO_E_INPUT);
-        if (strncmp(o.err.text, row[i].error, strlen(row[i].error)) != 0)
+        if (strncmp(o.err.text, row[i].error, strlen(row[i].error)) != 0) {
             fail_msg("'%s': '%s' does not begin with '%s'", row[i].line, o.err.text, row[i].error);
+        }
         ko_options_free(&o.options);
     }
 }
@@ -148,10 +149,11 @@ static void help_is_found_before_any_error(void **state)
         assert_int_equal(o.code, KO_OK);
         assert_int_equal(o.help, row[i].help);
         assert_int_equal(o.version, row[i].version);
-        if (row[i].command)
+        if (row[i].command) {
             assert_string_equal(o.options.command, row[i].command);
-        else
+        } else {
             assert_null(o.options.command);
+        }
         ko_options_free(&o.options);
     }
     parse(&o, "run -- --help");
@@ -232,15 +234,17 @@ static void the_table_is_sound(void **state)
         struct ko_error err = {0};
         char *rest = NULL, *commands = strdup(entry->commands);
         assert_true(strlen(entry->name) < KO_OPTION_NAME_MAX - 10);
-        if (entry->fallback[0])
+        if (entry->fallback[0]) {
             assert_int_equal(ko_option_check(id, entry->fallback, entry->name, &err), KO_OK);
+        }
         for (char *c = strtok_r(commands, " ", &rest); c; c = strtok_r(NULL, " ", &rest)) {
             assert_non_null(ko_command_find(c));
             assert_true(ko_option_taken_by(id, c));
             /* A name may mean different things to different commands. */
-            for (int k = 0; k < i; k++)
+            for (int k = 0; k < i; k++) {
                 assert_false(strcmp(entry->name, ko_option_entry((enum ko_option)k)->name) == 0 &&
                              ko_option_taken_by((enum ko_option)k, c));
+            }
         }
         free(commands);
     }
@@ -254,8 +258,9 @@ static void unfold(struct ko_text *text)
     assert_non_null(text->data);
     for (size_t i = 0; i < text->n; i++) {
         const bool blank = text->data[i] == ' ' || text->data[i] == '\n';
-        if (!blank || (n > 0 && text->data[n - 1] != ' '))
+        if (!blank || (n > 0 && text->data[n - 1] != ' ')) {
             text->data[n++] = blank ? ' ' : text->data[i];
+        }
     }
     text->n = n;
     text->data[n] = '\0';
@@ -269,9 +274,11 @@ static void help_fits_a_terminal_of_80_columns(void **state)
     for (size_t i = 0; i <= n; i++) {
         struct ko_text help = {0};
         ko_options_help(i < n ? command[i].name : NULL, &help);
-        for (const char *line = ko_text_str(&help); *line; line += strcspn(line, "\n") + 1)
-            if (strcspn(line, "\n") > 80)
+        for (const char *line = ko_text_str(&help); *line; line += strcspn(line, "\n") + 1) {
+            if (strcspn(line, "\n") > 80) {
                 fail_msg("%.*s", (int)strcspn(line, "\n"), line);
+            }
+        }
         ko_text_free(&help);
     }
 }
@@ -324,8 +331,9 @@ static void a_tilde_in_a_path_is_the_home_folder(void **state)
     assert_string_equal(o.err.text, "--output: '~you/c.h5': of paths with ~ only ~/... is read, "
                                     "write the folder out (or ./~...)");
     ko_options_free(&o.options);
-    if (home)
+    if (home) {
         assert_int_equal(setenv("HOME", home, 1), 0);
+    }
     free(home);
 }
 
@@ -349,9 +357,10 @@ static void no_variable_of_a_bundled_spec_is_an_option(void **state)
             for (int id = 0; id < KO_N_OPTIONS; id++) {
                 char variable[KO_OPTION_NAME_MAX];
                 (void)ko_option_variable((enum ko_option)id, variable);
-                if (strlen(variable) == length && memcmp(variable, at, length) == 0)
+                if (strlen(variable) == length && memcmp(variable, at, length) == 0) {
                     fail_msg("%s: ${%s} is the variable of --%s", found.gl_pathv[f], variable,
                              ko_option_entry((enum ko_option)id)->name);
+                }
             }
         }
         free(text);

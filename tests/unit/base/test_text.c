@@ -14,8 +14,9 @@ static void a_text_grows_from_nothing(void **state)
     struct ko_error err = {0};
     (void)state;
     assert_string_equal(ko_text_str(&text), "");
-    for (int i = 0; i < 500; i++)
+    for (int i = 0; i < 500; i++) {
         ko_text_add(&text, "%d,", i % 10);
+    }
     ko_text_add_bytes(&text, "a\0b", 3);
     assert_int_equal(ko_text_check(&text, &err), KO_OK);
     assert_int_equal(text.n, 1003);
@@ -75,10 +76,11 @@ static void the_nearest_word_is_found_or_none(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {
         const char *found = ko_nearest(row[i].word, known, 5);
-        if (row[i].nearest)
+        if (row[i].nearest) {
             assert_string_equal(found, row[i].nearest);
-        else
+        } else {
             assert_null(found);
+        }
     }
     memset(endless, 'r', sizeof endless - 1);
     endless[sizeof endless - 1] = '\0';
@@ -114,8 +116,9 @@ static void utf8_is_checked_as_rfc_3629_says(void **state)
         {"\xFF", false},
     };
     (void)state;
-    for (size_t i = 0; i < sizeof row / sizeof row[0]; i++)
+    for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {
         assert_int_equal(ko_utf8_valid(row[i].bytes, strlen(row[i].bytes)), row[i].valid);
+    }
 }
 
 static void characters_are_counted_and_found(void **state)
@@ -125,8 +128,9 @@ static void characters_are_counted_and_found(void **state)
     const size_t n = sizeof text - 1;
     (void)state;
     assert_int_equal(ko_utf8_count(text, n), 5);
-    for (size_t i = 0; i < 7; i++)
+    for (size_t i = 0; i < 7; i++) {
         assert_int_equal(ko_utf8_offset(text, n, i), offset[i]);
+    }
     assert_int_equal(ko_utf8_offset("", 0, 0), 0);
 }
 
@@ -193,12 +197,15 @@ static void numbers_are_shown_for_people(void **state)
                    {-1, "unknown"},     {1e300, "unknown"}, {9.97, "10 s"},    {0.0999, "0.1 s"}};
     char buffer[32];
     (void)state;
-    for (size_t i = 0; i < sizeof grouped / sizeof grouped[0]; i++)
+    for (size_t i = 0; i < sizeof grouped / sizeof grouped[0]; i++) {
         assert_string_equal(ko_grouped(grouped[i].value, buffer), grouped[i].shown);
-    for (size_t i = 0; i < sizeof bytes / sizeof bytes[0]; i++)
+    }
+    for (size_t i = 0; i < sizeof bytes / sizeof bytes[0]; i++) {
         assert_string_equal(ko_bytes_human(bytes[i].value, buffer), bytes[i].shown);
-    for (size_t i = 0; i < sizeof seconds / sizeof seconds[0]; i++)
+    }
+    for (size_t i = 0; i < sizeof seconds / sizeof seconds[0]; i++) {
         assert_string_equal(ko_seconds_human(seconds[i].value, buffer), seconds[i].shown);
+    }
 }
 
 int main(void)

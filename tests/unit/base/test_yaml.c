@@ -14,8 +14,9 @@ static struct ko_yaml *parsed(const char *text)
 {
     struct ko_error err = {0};
     struct ko_yaml *root = NULL;
-    if (ko_yaml_parse(text, "s.yaml", &root, &err))
+    if (ko_yaml_parse(text, "s.yaml", &root, &err)) {
         fail_msg("%s", err.text);
+    }
     return root;
 }
 
@@ -80,8 +81,9 @@ static void what_is_refused_says_where_and_why(void **state)
         struct ko_yaml *root = NULL;
         assert_int_equal(ko_yaml_parse(row[i].text, "s.yaml", &root, &err), KO_E_INPUT);
         assert_null(root);
-        if (strncmp(err.text, row[i].error, strlen(row[i].error)) != 0)
+        if (strncmp(err.text, row[i].error, strlen(row[i].error)) != 0) {
             fail_msg("row %zu: '%s' does not begin with '%s'", i, err.text, row[i].error);
+        }
     }
 }
 

@@ -21,8 +21,9 @@ static struct ko_checkpoint *opened(const char *folder)
 {
     struct ko_error err = {0};
     struct ko_checkpoint *cp = NULL;
-    if (ko_checkpoint_open(folder, "toy", &cp, &err))
+    if (ko_checkpoint_open(folder, "toy", &cp, &err)) {
         fail_msg("%s", err.text);
+    }
     return cp;
 }
 
@@ -33,8 +34,9 @@ static void a_real_checkpoint_is_read(void **state)
     size_t n = 0;
     const struct ko_tensor *tensors = ko_checkpoint_tensors(cp, &n);
     assert_int_equal(n, 12 * 10 + 2);
-    for (size_t i = 1; i < n; i++)
+    for (size_t i = 1; i < n; i++) {
         assert_true(strcmp(tensors[i - 1].name, tensors[i].name) < 0);
+    }
     const struct ko_tensor *conv = ko_checkpoint_find(cp, "backbone.layers.11.mixer.conv1d.weight");
     assert_non_null(conv);
     assert_int_equal(conv->dtype, KO_BF16);
@@ -64,13 +66,15 @@ static void folders_that_are_no_checkpoint_are_refused(void **state)
         struct ko_error err = {0};
         struct ko_checkpoint *cp = NULL;
         char *folder = test_folder_make();
-        if (rows[i].config)
+        if (rows[i].config) {
             test_folder_write_text(folder, "config.json", rows[i].config);
+        }
         enum ko_code code = ko_checkpoint_open(folder, "toy", &cp, &err);
         test_folder_remove(folder);
         if (code != KO_E_INPUT || cp || !strstr(err.text, rows[i].words) ||
-            strncmp(err.text, "toy: /tmp/", 10) != 0)
+            strncmp(err.text, "toy: /tmp/", 10) != 0) {
             fail_msg("row %zu: code %d, '%s' lacks '%s'", i, (int)code, err.text, rows[i].words);
+        }
     }
     struct ko_error err = {0};
     struct ko_checkpoint *cp = NULL;
@@ -99,7 +103,7 @@ static void pointers_and_pages_in_the_place_of_weights_are_named(void **state)
         {"<!DOCTYPE html>\n<html>", ": is a web page, not the file itself"},
     };
     (void)state;
-    for (size_t f = 0; f < sizeof files / sizeof files[0]; f++)
+    for (size_t f = 0; f < sizeof files / sizeof files[0]; f++) {
         for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
             struct ko_error err = {0};
             struct ko_checkpoint *cp = NULL;
@@ -109,9 +113,11 @@ static void pointers_and_pages_in_the_place_of_weights_are_named(void **state)
             test_folder_write_text(folder, files[f], rows[i].text);
             assert_int_equal(ko_checkpoint_open(folder, "toy", &cp, &err), KO_E_INPUT);
             test_folder_remove(folder);
-            if (!strstr(err.text, expected))
+            if (!strstr(err.text, expected)) {
                 fail_msg("'%s' lacks '%s'", err.text, expected);
+            }
         }
+    }
 }
 
 static void fingerprint_of(const char *config, const char *header, const char *data, char text[33])
@@ -150,10 +156,11 @@ static size_t resident_pages(const struct ko_tensor *t)
     assert_non_null(maps);
     while (fgets(line, sizeof line, maps)) {
         unsigned long from, to;
-        if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
+        if (sscanf(line, "%lx-%lx ", &from, &to) == 2) {
             inside = from <= at && at < to;
-        else if (inside)
+        } else if (inside) {
             (void)sscanf(line, "Rss: %zu kB", &kilobytes);
+        }
     }
     fclose(maps);
     return kilobytes * 1024 / (size_t)sysconf(_SC_PAGESIZE);

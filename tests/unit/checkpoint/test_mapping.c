@@ -33,8 +33,9 @@ static char *open_sevens(struct ko_mapping *map, char **folder)
     char *path = test_folder_path(*folder, "f");
     test_folder_write(*folder, "f", bytes, BYTES);
     free(bytes);
-    if (ko_mapping_open(path, "f", map, &err))
+    if (ko_mapping_open(path, "f", map, &err)) {
         fail_msg("%s", err.text);
+    }
     assert_true(ko_watch_is_whole(map->data));
     return path;
 }
@@ -48,8 +49,9 @@ static void what_a_file_has_lost_reads_as_zeros_and_is_known(void **state)
         char *folder, *other_folder, *path = open_sevens(&map, &folder);
         char *other_path = open_sevens(&other, &other_folder);
         assert_int_equal(truncate(path, left[i]), 0);
-        for (size_t at = 0; at < BYTES; at++)
+        for (size_t at = 0; at < BYTES; at++) {
             assert_int_equal(((const char *)map.data)[at], (off_t)at < left[i] ? 7 : 0);
+        }
         assert_false(ko_watch_is_whole(map.data));
         assert_false(ko_watch_is_whole((const char *)map.data + BYTES - 1));
         assert_true(ko_watch_is_whole(other.data));
@@ -94,13 +96,15 @@ static void other_faults_end_the_process_as_ever(void **state)
             struct ko_mapping again;
             (void)setrlimit(RLIMIT_CORE, &none);
             (void)signal(SIGBUS, SIG_DFL); /* in place of the test library's */
-            if (ko_mapping_open(path, "f", &again, NULL))
+            if (ko_mapping_open(path, "f", &again, NULL)) {
                 _exit(0);
+            }
             ko_watch_end(again.data);
-            if (sent)
+            if (sent) {
                 (void)raise(SIGBUS);
-            else if (truncate(path, 0) == 0)
+            } else if (truncate(path, 0) == 0) {
                 (void)((const volatile char *)again.data)[0];
+            }
             _exit(0);
         }
         assert_int_equal(waitpid(child, &status, 0), child);

@@ -36,12 +36,15 @@ static void expect_refusal(const char *folder, const char *words, size_t row)
     struct ko_checkpoint *cp = NULL;
     enum ko_code code = ko_checkpoint_open(folder, "toy", &cp, &err);
     ko_checkpoint_close(cp);
-    if (code != KO_E_INPUT)
+    if (code != KO_E_INPUT) {
         fail_msg("row %zu: code %d instead of an input error with '%s'", row, (int)code, words);
-    if (!strstr(err.text, words))
+    }
+    if (!strstr(err.text, words)) {
         fail_msg("row %zu: '%s' lacks '%s'", row, err.text, words);
-    if (strncmp(err.text, "toy: ", 5) != 0 || !strstr(err.text, "/model.safetensors: "))
+    }
+    if (strncmp(err.text, "toy: ", 5) != 0 || !strstr(err.text, "/model.safetensors: ")) {
         fail_msg("row %zu: '%s' names neither model nor file", row, err.text);
+    }
 }
 
 static void broken_headers_are_refused_with_their_fault(void **state)
@@ -162,9 +165,10 @@ static void too_many_tensors_are_refused(void **state)
     size_t n = 0, size = (size_t)(KO_HEADER_TENSORS + 1) * (sizeof entry + 8) + 16;
     char *header = malloc(size);
     assert_non_null(header);
-    for (int i = 0; i <= KO_HEADER_TENSORS; i++)
+    for (int i = 0; i <= KO_HEADER_TENSORS; i++) {
         n += (size_t)snprintf(header + n, size - n, "%c" TENSOR("t%07d", "U8", "[0]", "[0,0]"),
                               i ? ',' : '{', i);
+    }
     snprintf(header + n, size - n, "}");
     test_folder_write_safetensors(*state, "model.safetensors", header, NULL, 0);
     expect_refusal(*state, "more than 262144 tensors", 0);
@@ -180,14 +184,16 @@ static void a_valid_file_is_read_in_order_of_name(void **state)
             "nothing", "F32", "[0,7]", "[3,3]") "," TENSOR("scalar", "I64", "[]",
                                                            "[11,19]") "}\n   ";
     unsigned char data[19];
-    for (size_t i = 0; i < sizeof data; i++)
+    for (size_t i = 0; i < sizeof data; i++) {
         data[i] = (unsigned char)i;
+    }
     test_folder_write_safetensors(*state, "model.safetensors", header, data, sizeof data);
 
     struct ko_error err = {0};
     struct ko_checkpoint *cp = NULL;
-    if (ko_checkpoint_open(*state, "toy", &cp, &err))
+    if (ko_checkpoint_open(*state, "toy", &cp, &err)) {
         fail_msg("%s", err.text);
+    }
     size_t n = 0;
     const struct ko_tensor *t = ko_checkpoint_tensors(cp, &n);
     assert_int_equal(n, 4);

@@ -44,8 +44,9 @@ static void shards_are_joined_and_the_index_wins_over_the_single_file(void **sta
     test_folder_write_text(*state, "model.safetensors.index.json",
                            "{\"metadata\":{\"total_size\":3},\"weight_map\":"
                            "{\"c\":\"one\",\"b\":\"two\",\"a\":\"one\"}}");
-    if (ko_checkpoint_open(*state, "toy", &cp, &err))
+    if (ko_checkpoint_open(*state, "toy", &cp, &err)) {
         fail_msg("%s", err.text);
+    }
     size_t n = 0;
     const struct ko_tensor *t = ko_checkpoint_tensors(cp, &n);
     assert_int_equal(n, 3);
@@ -90,8 +91,9 @@ static void broken_indexes_are_refused_with_their_fault(void **state)
         enum ko_code code = ko_checkpoint_open(*state, "toy", &cp, &err);
         ko_checkpoint_close(cp);
         if (code != KO_E_INPUT || !strstr(err.text, rows[i].words) ||
-            strncmp(err.text, "toy: ", 5) != 0)
+            strncmp(err.text, "toy: ", 5) != 0) {
             fail_msg("row %zu: code %d, '%s' lacks '%s'", i, (int)code, err.text, rows[i].words);
+        }
     }
 }
 
@@ -115,8 +117,9 @@ static void expect_only(const char *folder, const char *names)
 {
     struct ko_error err = {0};
     struct ko_checkpoint *cp = NULL;
-    if (ko_checkpoint_open(folder, "toy", &cp, &err))
+    if (ko_checkpoint_open(folder, "toy", &cp, &err)) {
         fail_msg("'%s' expected: %s", names, err.text);
+    }
     size_t n = 0;
     const struct ko_tensor *t = ko_checkpoint_tensors(cp, &n);
     assert_int_equal(n, strlen(names));
@@ -183,8 +186,9 @@ static void broken_indexes_of_torch_files_are_refused_with_their_fault(void **st
         enum ko_code code = ko_checkpoint_open(folder, "toy", &cp, &err);
         ko_checkpoint_close(cp);
         if (code != KO_E_INPUT || !strstr(err.text, rows[i].words) ||
-            strncmp(err.text, "toy: ", 5) != 0)
+            strncmp(err.text, "toy: ", 5) != 0) {
             fail_msg("row %zu: code %d, '%s' lacks '%s'", i, (int)code, err.text, rows[i].words);
+        }
     }
     test_folder_remove(folder);
 }
@@ -199,8 +203,9 @@ static void links_on_disk_are_followed_and_dangling_ones_named(void **state)
     char *weights = test_folder_path(folder, "model.safetensors");
     test_folder_write_text(folder, "config.json", "{}");
     assert_int_equal(symlink(blob, weights), 0);
-    if (ko_checkpoint_open(folder, "toy", &cp, &err))
+    if (ko_checkpoint_open(folder, "toy", &cp, &err)) {
         fail_msg("%s", err.text);
+    }
     assert_non_null(ko_checkpoint_find(cp, "b"));
     ko_checkpoint_close(cp);
 

@@ -35,8 +35,10 @@ static void refuses(const char *bytes, size_t n, const char *words, size_t row)
     struct ko_state_dict dict;
     enum ko_code code = ko_state_dict_read(bytes, n, "toy: data.pkl", &dict, &err);
     ko_state_dict_free(&dict);
-    if (code != KO_E_INPUT || !strstr(err.text, words) || strncmp(err.text, "toy: data.pkl: ", 15))
+    if (code != KO_E_INPUT || !strstr(err.text, words) ||
+        strncmp(err.text, "toy: data.pkl: ", 15)) {
         fail_msg("row %zu: code %d, '%s' lacks '%s'", row, (int)code, err.text, words);
+    }
 }
 
 static void a_state_dict_is_read_in_order_of_name(void **state)
@@ -60,8 +62,9 @@ static void a_state_dict_is_read_in_order_of_name(void **state)
     size_t n = 0;
     (void)state;
     char *bytes = test_pickle(text, &n);
-    if (ko_state_dict_read(bytes, n, "toy", &dict, &err))
+    if (ko_state_dict_read(bytes, n, "toy", &dict, &err)) {
         fail_msg("%s", err.text);
+    }
     assert_int_equal(dict.n, 4);
     assert_string_equal(dict.tensors[0].name, "again");
     assert_string_equal(dict.tensors[1].name, "b");
@@ -251,8 +254,9 @@ static void refuses_repeated(const char *begin, const char *part, size_t n, cons
     char *all = malloc(n_begin + n * n_part + n_end);
     assert_non_null(all);
     memcpy(all, first, n_begin);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         memcpy(all + n_begin + i * n_part, middle, n_part);
+    }
     memcpy(all + n_begin + n * n_part, last, n_end);
     refuses(all, n_begin + n * n_part + n_end, words, 0);
     free(all);

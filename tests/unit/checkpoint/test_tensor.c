@@ -45,12 +45,13 @@ static void every_half_is_converted_exactly(void **state)
             exponent ? ldexp(1 + mantissa / 1024.0, exponent - 15) : ldexp(mantissa / 1024.0, -14);
         float got = convert(KO_F16, &half);
         assert_int_equal(bits_of(got) >> 31, h >> 15);
-        if (exponent < 31)
+        if (exponent < 31) {
             assert_true((double)fabsf(got) == size);
-        else if (mantissa == 0)
+        } else if (mantissa == 0) {
             assert_true(isinf(got));
-        else
+        } else {
             assert_true(isnan(got));
+        }
     }
 }
 
@@ -84,8 +85,9 @@ static void values_that_are_not_finite_are_told(void **state)
         unsigned char bytes[4 * N];
         float out[N];
         struct ko_tensor tensor = {.dtype = rows[i].dtype, .n = N, .data = bytes};
-        for (size_t k = 0; k < N; k++)
+        for (size_t k = 0; k < N; k++) {
             memcpy(bytes + k * size, &rows[i].finite, size);
+        }
         assert_true(ko_tensor_to_float(&tensor, 0, N, out));
         for (size_t k = 0; k < N; k++) {
             memcpy(bytes + k * size, &rows[i].special, size);

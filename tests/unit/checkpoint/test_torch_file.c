@@ -43,16 +43,18 @@ static const float values[6] = {1, 2, 3, 4, 5, 6};
     }
 
 /* The folder's pytorch_model.bin: m/data.pkl (NULL: none) and then the entries, up to one without a
- * name. */
+   name. */
 static void write_file(const char *folder, const char *pickle, const struct test_zip_entry *entries)
 {
     struct test_zip_entry all[MOST_ENTRIES] = {{0}};
     size_t n = 0, n_pickle = 0, n_bytes = 0;
     char *text = pickle ? test_pickle(pickle, &n_pickle) : NULL;
-    if (pickle)
+    if (pickle) {
         all[n++] = (struct test_zip_entry){.name = "m/data.pkl", .bytes = text, .n = n_pickle};
-    for (size_t i = 0; i < MOST_ENTRIES - 1 && entries[i].name; i++)
+    }
+    for (size_t i = 0; i < MOST_ENTRIES - 1 && entries[i].name; i++) {
         all[n++] = entries[i];
+    }
     char *bytes = test_zip(all, n, &n_bytes);
     test_folder_write(folder, "pytorch_model.bin", bytes, n_bytes);
     free(bytes);
@@ -76,8 +78,9 @@ static struct ko_checkpoint *opened(const char *folder)
 {
     struct ko_error err = {0};
     struct ko_checkpoint *cp = NULL;
-    if (ko_checkpoint_open(folder, "toy", &cp, &err))
+    if (ko_checkpoint_open(folder, "toy", &cp, &err)) {
         fail_msg("%s", err.text);
+    }
     return cp;
 }
 
@@ -87,10 +90,12 @@ static void refuses(const char *folder, const char *words, size_t row)
     struct ko_checkpoint *cp = NULL;
     enum ko_code code = ko_checkpoint_open(folder, "toy", &cp, &err);
     ko_checkpoint_close(cp);
-    if (code != KO_E_INPUT || !strstr(err.text, words))
+    if (code != KO_E_INPUT || !strstr(err.text, words)) {
         fail_msg("row %zu: code %d, '%s' lacks '%s'", row, (int)code, err.text, words);
-    if (strncmp(err.text, "toy: ", 5) != 0 || !strstr(err.text, "/pytorch_model.bin: "))
+    }
+    if (strncmp(err.text, "toy: ", 5) != 0 || !strstr(err.text, "/pytorch_model.bin: ")) {
         fail_msg("row %zu: '%s' names neither model nor file", row, err.text);
+    }
 }
 
 /* The lines of tensors.txt from the checkpoint. */
@@ -100,8 +105,9 @@ static void list_tensors(const struct ko_checkpoint *cp, struct ko_text *list)
     const struct ko_tensor *t = ko_checkpoint_tensors(cp, &n);
     for (size_t i = 0; i < n; i++) {
         ko_text_add(list, "%s %s [", t[i].name, ko_dtype_name(t[i].dtype));
-        for (int d = 0; d < t[i].n_dims; d++)
+        for (int d = 0; d < t[i].n_dims; d++) {
             ko_text_add(list, "%s%" PRId64, d ? "," : "", t[i].shape[d]);
+        }
         ko_text_add(list, "] %08x\n", test_crc32(t[i].data, t[i].data_bytes));
     }
 }
@@ -113,8 +119,9 @@ static void tensors_equal_those_of_torch_load(const char *folder)
     struct ko_checkpoint *cp = opened(folder);
     char *path = test_folder_path(folder, "tensors.txt"), *expected = test_read(path, &n);
     list_tensors(cp, &list);
-    if (strcmp(ko_text_str(&list), expected) != 0)
+    if (strcmp(ko_text_str(&list), expected) != 0) {
         fail_msg("%s: expected\n%sgot\n%s", folder, expected, ko_text_str(&list));
+    }
     assert_true(n > 0);
     ko_checkpoint_close(cp);
     ko_text_free(&list);
@@ -134,14 +141,16 @@ static void generated_checkpoints_equal_torch_load(void **state)
 {
     (void)state;
     const char *root = getenv("KO_TORCH_FOLDERS");
-    if (!root)
+    if (!root) {
         skip();
+    }
     DIR *folder = opendir(root);
     size_t n = 0;
     assert_non_null(folder);
     for (struct dirent *entry; (entry = readdir(folder));) {
-        if (entry->d_name[0] == '.')
+        if (entry->d_name[0] == '.') {
             continue;
+        }
         char *path = test_folder_path(root, entry->d_name);
         tensors_equal_those_of_torch_load(path);
         free(path);
@@ -163,8 +172,9 @@ static void tensors_are_mapped_and_may_share_a_storage(void **state)
     struct ko_error err = {0};
     struct ko_torch_file file;
     char *path = test_folder_path(*state, "pytorch_model.bin");
-    if (ko_torch_file_open(path, "toy", &file, &err))
+    if (ko_torch_file_open(path, "toy", &file, &err)) {
         fail_msg("%s", err.text);
+    }
     assert_int_equal(file.n, 5);
     const struct ko_tensor *again = &file.tensors[0], *flat = &file.tensors[1];
     const struct ko_tensor *none = &file.tensors[2], *row = &file.tensors[3];
@@ -308,8 +318,9 @@ static void the_fingerprint_is_of_pickle_and_entries(void **state)
     fingerprint_of(*state, DICT(A), named, text[3]);
     fingerprint_of(*state, DICT("X:b " TEST_PICKLE_2X3 " "), first, text[4]);
     assert_string_equal(text[0], text[1]); /* the values are the content hash's matter */
-    for (size_t i = 2; i < COUNT(text); i++)
+    for (size_t i = 2; i < COUNT(text); i++) {
         assert_string_not_equal(text[0], text[i]);
+    }
 }
 
 int main(void)

@@ -1,5 +1,5 @@
 /* Changed copies of a real file and of its pickle: each is read or refused, and what is read lies
- * in the file. KO_MUTATIONS is how many of each; the sanitizers' builds see more than others. */
+   in the file. KO_MUTATIONS is how many of each; the sanitizers' builds see more than others. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -84,16 +84,19 @@ static void open_mutant(const char *folder, const char *bytes, size_t n, struct 
     test_folder_write(folder, "m.bin", bytes, n);
     char *path = test_folder_path(folder, "m.bin");
     enum ko_code code = ko_torch_file_open(path, "toy", &file, &err);
-    for (size_t i = 0; !code && i < file.n; i++) {
+    for (size_t i = 0; code == KO_OK && i < file.n; i++) {
         const struct ko_tensor *t = &file.tensors[i];
         const char *data = t->data, *map = file.map.data;
-        if (data < map || t->data_bytes > file.map.bytes - (size_t)(data - map))
+        if (data < map || t->data_bytes > file.map.bytes - (size_t)(data - map)) {
             fail_msg("mutation %ld: %s lies outside the file", counts->n, t->name);
-        for (size_t b = 0; b < t->data_bytes; b += 64)
+        }
+        for (size_t b = 0; b < t->data_bytes; b += 64) {
             sum += (unsigned char)data[b];
+        }
     }
-    if (code != KO_OK && (code != KO_E_INPUT || strncmp(err.text, "toy: ", 5) != 0 || sum != 0))
+    if (code != KO_OK && (code != KO_E_INPUT || strncmp(err.text, "toy: ", 5) != 0 || sum != 0)) {
         fail_msg("mutation %ld: code %d, '%s'", counts->n, (int)code, err.text);
+    }
     ko_torch_file_close(&file);
     free(path);
     counts->n++;
@@ -121,8 +124,9 @@ static void mutated_files_are_read_or_refused(void **state)
             mutate(&random, copy + n - tail, &part);
             now = n - tail + part;
         }
-        if (draw(&random) % 16 == 0)
+        if (draw(&random) % 16 == 0) {
             now = below(&random, now);
+        }
         open_mutant(*state, copy, now, &counts);
     }
     print_message("%ld mutated files, %ld read\n", counts.n, counts.read);
@@ -145,8 +149,9 @@ static size_t list_entries(const struct ko_mapping *map, const struct ko_zip_arc
                                           .bytes = bytes,
                                           .n = entries[i].bytes,
                                           .crc = test_crc32(bytes, entries[i].bytes)};
-        if (strstr(entries[i].name, "data.pkl"))
+        if (strstr(entries[i].name, "data.pkl")) {
             *pickle = i;
+        }
     }
     return n;
 }
@@ -161,8 +166,9 @@ static void mutated_pickles_are_read_or_refused(void **state)
     struct ko_zip_archive *zip = NULL;
     struct test_zip_entry list[MOST_ENTRIES];
     size_t pickle = MOST_ENTRIES;
-    if (ko_mapping_open(VARIANT, "toy", &map, &err) || ko_zip_open(&map, "toy", &zip, &err))
+    if (ko_mapping_open(VARIANT, "toy", &map, &err) || ko_zip_open(&map, "toy", &zip, &err)) {
         fail_msg("%s", err.text);
+    }
     size_t n = list_entries(&map, zip, list, &pickle);
     assert_true(pickle < n);
     const struct test_zip_entry whole = list[pickle];

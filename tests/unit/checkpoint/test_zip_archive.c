@@ -21,8 +21,9 @@ static void refuses(const char *bytes, size_t n, const char *words, size_t row)
     struct ko_mapping map = {(void *)(uintptr_t)bytes, n};
     enum ko_code code = ko_zip_open(&map, "toy: w.bin", &zip, &err);
     ko_zip_close(zip);
-    if (code != KO_E_INPUT || !strstr(err.text, words) || strncmp(err.text, "toy: w.bin: ", 12))
+    if (code != KO_E_INPUT || !strstr(err.text, words) || strncmp(err.text, "toy: w.bin: ", 12)) {
         fail_msg("row %zu: code %d, '%s' lacks '%s'", row, (int)code, err.text, words);
+    }
 }
 
 static void entries_are_found_where_their_data_lie(void **state)
@@ -40,20 +41,23 @@ static void entries_are_found_where_their_data_lie(void **state)
     struct ko_mapping map = {0};
     char *bytes = test_zip(entries, COUNT(entries), &map.bytes);
     map.data = bytes;
-    if (ko_zip_open(&map, "toy", &zip, &err))
+    if (ko_zip_open(&map, "toy", &zip, &err)) {
         fail_msg("%s", err.text);
+    }
     assert_string_equal(ko_zip_first_name(zip), "a/x");
     size_t n = 0;
     const struct ko_zip_entry *found = ko_zip_entries(zip, &n);
     assert_int_equal(n, COUNT(entries));
-    for (size_t i = 1; i < n; i++)
+    for (size_t i = 1; i < n; i++) {
         assert_true(strcmp(found[i - 1].name, found[i].name) < 0);
+    }
     for (size_t i = 0; i < COUNT(entries); i++) {
         const struct ko_zip_entry *entry = ko_zip_find(zip, entries[i].name);
         assert_non_null(entry);
         assert_int_equal(entry->bytes, entries[i].n);
-        if (entries[i].n > 0)
+        if (entries[i].n > 0) {
             assert_memory_equal(bytes + entry->begin, entries[i].bytes, entries[i].n);
+        }
     }
     assert_null(ko_zip_find(zip, "a/y"));
     assert_int_equal(ko_zip_read(zip, ko_zip_find(zip, "a/b"), 5, &text, &err), KO_OK);
@@ -74,8 +78,9 @@ static void bytes_that_do_not_match_their_sum_are_refused(void **state)
     struct ko_text text = {0};
     struct ko_mapping map = {0};
     map.data = test_zip(&entry, 1, &map.bytes);
-    if (ko_zip_open(&map, "toy", &zip, &err))
+    if (ko_zip_open(&map, "toy", &zip, &err)) {
         fail_msg("%s", err.text);
+    }
     assert_int_equal(ko_zip_read(zip, ko_zip_find(zip, "a/x"), 5, &text, &err), KO_E_INPUT);
     assert_non_null(strstr(err.text, "toy: a/x: cannot be read (CRC error): copy the file again"));
     ko_text_free(&text);

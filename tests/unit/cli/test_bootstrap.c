@@ -17,8 +17,9 @@ static const double hits[N] = {100, 0, 0, 100, 100, 100, 0, 100, 100, 100};
 
 static void assert_close(double got, double expected)
 {
-    if (!(fabs(got - expected) <= 1e-12 * fmax(1, fabs(expected))))
+    if (!(fabs(got - expected) <= 1e-12 * fmax(1, fabs(expected)))) {
         fail_msg("expected %.17g, got %.17g", expected, got);
+    }
 }
 
 /* def mix(z):
@@ -81,7 +82,7 @@ static void columns_are_resampled_alike(void **state)
         both[2 * k] = hits[k];
         both[2 * k + 1] = some[k];
     }
-    for (int median = 0; median < 2; median++)
+    for (int median = 0; median < 2; median++) {
         for (int c = 0; c < 2; c++) {
             assert_int_equal(
                 ko_bootstrap_intervals(&bootstrap, median, both, N, 2, low, high, &err), KO_OK);
@@ -90,6 +91,7 @@ static void columns_are_resampled_alike(void **state)
                              KO_OK);
             assert_true(low[c] == alone_low && high[c] == alone_high);
         }
+    }
 }
 
 static void one_value_and_one_resample_have_no_width(void **state)
@@ -116,8 +118,9 @@ static void quantiles_are_those_of_numpy_and_r(void **state)
     double sorted[N];
     memcpy(sorted, some, sizeof sorted);
     ko_sort_doubles(sorted, N);
-    for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++)
+    for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
         assert_close(ko_quantile(sorted, N, cases[k].q), cases[k].value);
+    }
     assert_close(ko_quantile(some, 1, 0.975), 2.5);
 }
 

@@ -21,8 +21,9 @@ static void the_exit_status_says_what_is_missing(void **state)
         {{.failed = 1, .pending = 1}, 4},
         {{0}, 0},
     };
-    for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++)
+    for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
         assert_int_equal(ko_cell_counts_status(&cases[k].counts), cases[k].status);
+    }
 }
 
 int main(void)

@@ -62,9 +62,11 @@ static enum ko_code read_filter(const char *option, const char *value,
 /* "110" */
 static void assert_flags(const uint8_t *flags, const char *expected)
 {
-    for (size_t k = 0; expected[k]; k++)
-        if (flags[k] != (expected[k] == '1'))
+    for (size_t k = 0; expected[k]; k++) {
+        if (flags[k] != (expected[k] == '1')) {
             fail_msg("flag %zu of %s is %d", k, expected, flags[k]);
+        }
+    }
 }
 
 static void filters_let_through_what_they_name(void **state)
@@ -87,8 +89,9 @@ static void filters_let_through_what_they_name(void **state)
     for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
         struct ko_curve_filter filter = {0};
         struct ko_error err = {0};
-        if (read_filter(cases[k].option, cases[k].value, &filter, &err) != KO_OK)
+        if (read_filter(cases[k].option, cases[k].value, &filter, &err) != KO_OK) {
             fail_msg("%s %s: %s", cases[k].option, cases[k].value, err.text);
+        }
         assert_flags(filter.model, cases[k].model);
         assert_flags(filter.route, cases[k].route);
         assert_flags(filter.heat_route, cases[k].heat);

@@ -11,8 +11,9 @@
 
 static void assert_close(double got, double expected)
 {
-    if (!(fabs(got - expected) <= 1e-12 * fmax(1, fabs(expected))))
+    if (!(fabs(got - expected) <= 1e-12 * fmax(1, fabs(expected)))) {
         fail_msg("expected %.15g, got %.15g", expected, got);
+    }
 }
 
 static void each_metric_has_its_value_of_a_cell(void **state)

@@ -28,8 +28,9 @@ static const char *const classes[] = {"all",
 static void add_all(struct ko_strings *list, const char *const *text, size_t n)
 {
     struct ko_error err = {0};
-    for (size_t k = 0; k < n; k++)
+    for (size_t k = 0; k < n; k++) {
         assert_int_equal(ko_strings_add(list, text[k], &err), KO_OK);
+    }
 }
 
 static struct ko_cube_axes make_axes(void)
@@ -58,8 +59,9 @@ static enum ko_code read_query(const char *words, const struct ko_cube_axes *axe
     bool help = false, version = false;
     struct ko_options options = {0};
     strcpy(copy, words);
-    for (char *w = strtok_r(copy, " ", &rest); w; w = strtok_r(NULL, " ", &rest))
+    for (char *w = strtok_r(copy, " ", &rest); w; w = strtok_r(NULL, " ", &rest)) {
         argv[argc++] = w;
+    }
     assert_int_equal(ko_options_parse(argc, argv, &options, &help, &version, err), KO_OK);
     const enum ko_code code = ko_curve_query_read(&options, "c.h5", axes, query, err);
     ko_options_free(&options);

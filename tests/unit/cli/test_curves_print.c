@@ -197,8 +197,9 @@ static void check_line(enum ko_curve_metric metric, struct ko_estimate estimate,
     f.curve[0].n_points = 1;
     f.curves.n = 1;
     ko_curves_print(&f.curves, &f.axes, &query, &text);
-    if (!strstr(ko_text_str(&text), line))
+    if (!strstr(ko_text_str(&text), line)) {
         fail_msg("no '%s' in\n%s", line, ko_text_str(&text));
+    }
     ko_text_free(&text);
     release(&f);
 }
@@ -229,8 +230,9 @@ static void a_bar_s_scale_is_round_and_never_finer_than_stated(void **state)
         {KO_CURVE_KL, 0.0001, 0.01}, {KO_CURVE_LOGPROB, 9, 0.5},   {KO_CURVE_CHANGE, NAN, 1}};
     for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
         const double step = ko_bar_step(cases[k].metric, cases[k].largest);
-        if (!(fabs(step - cases[k].step) <= 1e-12 * cases[k].step))
+        if (!(fabs(step - cases[k].step) <= 1e-12 * cases[k].step)) {
             fail_msg("largest %g: expected %g, got %g", cases[k].largest, cases[k].step, step);
+        }
     }
 }
 

@@ -38,8 +38,9 @@ static void create(const char *path, const struct ko_plan *plan)
     int32_t number[MODELS * FACTS];
     uint8_t status[MODELS * FACTS];
 
-    if (ko_cube_create(path, &content, &err) != KO_OK)
+    if (ko_cube_create(path, &content, &err) != KO_OK) {
         fail_msg("%s", err.text);
+    }
     for (int k = 0; k < MODELS * FACTS; k++) {
         const bool runs = plan->prompt[k].reason == KO_RUNNABLE;
         logprob[k] = -1 - (float)k;
@@ -87,10 +88,11 @@ static void change_file(const char *path, enum change change)
     hid_t space = H5Dget_space(id), memory = H5Screate_simple(2, one, NULL);
 
     assert_true(H5Sselect_hyperslab(space, H5S_SELECT_SET, first, NULL, one, NULL) >= 0);
-    if (change == PENDING)
+    if (change == PENDING) {
         assert_true(H5Dwrite(id, H5T_NATIVE_UINT8, memory, space, H5P_DEFAULT, &pending) >= 0);
-    else
+    } else {
         assert_true(H5Dwrite(id, H5T_NATIVE_FLOAT, memory, space, H5P_DEFAULT, &nan) >= 0);
+    }
     H5Sclose(memory);
     H5Sclose(space);
     H5Dclose(id);
@@ -102,24 +104,25 @@ static void change_plan(struct ko_plan *plan, enum change change)
 {
     struct ko_prompt *prompt = &plan->prompt[0];
 
-    if (change == MODEL)
+    if (change == MODEL) {
         set(&plan->model[1].name, "gpt2-large");
-    else if (change == CHECKPOINT)
+    } else if (change == CHECKPOINT) {
         set(&plan->model[1].fingerprint, "abc");
-    else if (change == ID)
+    } else if (change == ID) {
         set(&plan->fact[4].id, "p-9");
-    else if (change == TEXT)
+    } else if (change == TEXT) {
         set(&plan->fact[4].text, "Subject 4 is in");
-    else if (change == TOKENIZER)
+    } else if (change == TOKENIZER) {
         set(&plan->model[0].tokenizer_fingerprint, "abc");
-    else if (change == TOKEN)
+    } else if (change == TOKEN) {
         prompt->token[2]++;
-    else if (change == LENGTH)
+    } else if (change == LENGTH) {
         prompt->n_tokens--;
-    else if (change == ANSWER)
+    } else if (change == ANSWER) {
         prompt->target++;
-    else if (change == REASON)
+    } else if (change == REASON) {
         prompt->reason = KO_TARGET_MERGES;
+    }
 }
 
 /* Reads the evaluation for the plan's models and prompts, and checks it against the plan. */
@@ -140,13 +143,16 @@ static enum ko_code take_over(const char *path, const struct ko_plan *plan)
                                .n_models = MODELS};
     struct ko_evaluation evaluation = {0};
 
-    for (int f = 0; f < FACTS; f++)
+    for (int f = 0; f < FACTS; f++) {
         fact[f] = (struct ko_fact){.id = plan->fact[f].id, .text = plan->fact[f].text};
+    }
     enum ko_code code = ko_evaluation_read(path, &inputs, &evaluation, &err);
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_evaluation_check(path, &evaluation, plan, &err);
-    if (code == KO_OK)
+    }
+    if (code == KO_OK) {
         assert_int_equal(evaluation.target_rank[FACTS + 1], FACTS + 2);
+    }
     ko_evaluation_free(&evaluation);
     return code;
 }
@@ -193,8 +199,9 @@ static void results_are_taken_over_where_all_is_equal(void **state)
         err.text[0] = '\0';
         const enum ko_code code = take_over(path, plan);
         assert_int_equal(code, table[k].text ? KO_E_INPUT : KO_OK);
-        if (table[k].text && !strstr(err.text, table[k].text))
+        if (table[k].text && !strstr(err.text, table[k].text)) {
             fail_msg("'%s' does not say '%s'", err.text, table[k].text);
+        }
         ko_plan_free(before);
         ko_plan_free(plan);
         free(path);

@@ -17,8 +17,9 @@ static int setup(void **state)
     const struct ko_backend_config config = {.threads = 1};
     struct ko_error err = {0};
     (void)state;
-    if (ko_kernels_cpu.open(&config, &inner, &err) != KO_OK)
+    if (ko_kernels_cpu.open(&config, &inner, &err) != KO_OK) {
         return -1;
+    }
     ko_profile_init(&profile, &ko_kernels_cpu, inner);
     return 0;
 }
@@ -50,9 +51,10 @@ static void every_operation_is_passed_on(void **state)
     for (size_t at = first; at < sizeof(struct ko_kernels); at += sizeof(void (*)(void))) {
         const bool same = memcmp(got + at, far_inner + at, sizeof(void (*)(void))) == 0;
         const bool may = at == passed[0] || at == passed[1];
-        if (same != may)
+        if (same != may) {
             fail_msg("the function at byte %zu of struct ko_kernels is %s", at,
                      same ? "not passed on" : "another one");
+        }
     }
     assert_string_equal(far.kernels.name, "all");
 }
@@ -75,8 +77,9 @@ static void time_is_taken_by_shape_and_only_when_asked(void **state)
     assert_true(y[0] == 7 && y[1] == 6 && y[2] == 16 && y[3] == 15); /* passed on */
     assert_int_equal(profile.n_entries, 0);
     profile.on = true;
-    for (int turn = 0; turn < 3; turn++)
+    for (int turn = 0; turn < 3; turn++) {
         assert_int_equal(product(2, 3, y, &err), KO_OK);
+    }
     assert_int_equal(product(3, 2, y, &err), KO_OK);
     const struct ko_activation row = {.n = 1, .d = 4, .x = y, .ld = 4};
     assert_int_equal(profile.kernels.softplus(ko_profile_backend(&profile), &row, &err), KO_OK);

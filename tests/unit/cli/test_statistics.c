@@ -11,8 +11,9 @@
 
 static void assert_close(double got, double expected, double tolerance)
 {
-    if (!(fabs(got - expected) <= tolerance))
+    if (!(fabs(got - expected) <= tolerance)) {
         fail_msg("expected %.12g, got %.12g", expected, got);
+    }
 }
 
 static const double some[] = {2.5, -1.25, 0, 7.75, 3.5, -4, 1, 9.5, -0.5, 6.25};
@@ -59,14 +60,17 @@ static void holms_correction_is_that_of_r(void **state)
     double got[6];
     struct ko_error err = {0};
     assert_int_equal(ko_holm(p, 6, got, &err), KO_OK);
-    for (int k = 0; k < 6; k++)
+    for (int k = 0; k < 6; k++) {
         assert_close(got[k], holm[k], 1e-15);
+    }
     assert_int_equal(ko_holm(gap, 5, got, &err), KO_OK);
-    for (int k = 0; k < 5; k++)
-        if (k == 3)
+    for (int k = 0; k < 5; k++) {
+        if (k == 3) {
             assert_true(isnan(got[k]));
-        else
+        } else {
             assert_close(got[k], gap_holm[k], 1e-15);
+        }
+    }
     assert_int_equal(ko_holm(p, 0, got, &err), KO_OK);
 }
 
@@ -184,8 +188,9 @@ static void the_median_has_order_statistics_from_eight_values_on(void **state)
 {
     (void)state;
     double values[100];
-    for (int k = 0; k < 100; k++)
+    for (int k = 0; k < 100; k++) {
         values[k] = (double)((k * 37) % 100); /* 0 ... 99 in another order */
+    }
     const struct ko_estimate e = ko_estimate_median(values, 100);
     /* Ranks floor(50 - 9.8) = 40 and ceil(51 + 9.8) = 61, from 1. */
     assert_close(e.value, 49.5, 0);

@@ -22,10 +22,12 @@ static pid_t start(void)
     const pid_t child = fork();
     if (child == 0) {
         ko_stop_install(0);
-        if (write(ready[1], "r", 1) != 1)
+        if (write(ready[1], "r", 1) != 1) {
             _exit(1);
-        for (;;)
+        }
+        for (;;) {
             pause();
+        }
     }
     assert_int_equal(read(ready[0], &byte, 1), 1);
     close(ready[0]);
@@ -39,8 +41,9 @@ static int ended_within(pid_t child, double seconds)
     const double begin = ko_now();
     int status = 0;
     do {
-        if (waitpid(child, &status, WNOHANG) == child)
+        if (waitpid(child, &status, WNOHANG) == child) {
             return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+        }
         ko_nap(0.01);
     } while (ko_now() - begin < seconds);
     return -1;

@@ -10,8 +10,9 @@
 
 static void assert_relative(double got, double expected, double tolerance)
 {
-    if (!(fabs(got - expected) <= tolerance * fabs(expected)))
+    if (!(fabs(got - expected) <= tolerance * fabs(expected))) {
         fail_msg("expected %.17g, got %.17g", expected, got);
+    }
 }
 
 /* for (df in ...) print(qt(0.975, df), digits = 16)            R 4.2.2
@@ -64,18 +65,21 @@ static void two_sided_p_values_are_those_of_scipy(void **state)
         {0.3, 1187, 0.7642296828873081},
         {7.5, 1e5, 6.434240155110214e-14},
     };
-    for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++)
+    for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
         assert_relative(ko_student_p(cases[k].t, cases[k].df), cases[k].p,
                         1e-10); /* 4e-11, at 1e6 */
+    }
 }
 
 static void the_point_is_where_its_probability_is_left(void **state)
 {
     (void)state;
     const double p[] = {1e-12, 0.001, 0.05, 0.5, 0.999}, df[] = {1, 2, 7, 49, 5000};
-    for (size_t k = 0; k < sizeof p / sizeof p[0]; k++)
-        for (size_t d = 0; d < sizeof df / sizeof df[0]; d++)
+    for (size_t k = 0; k < sizeof p / sizeof p[0]; k++) {
+        for (size_t d = 0; d < sizeof df / sizeof df[0]; d++) {
             assert_relative(ko_student_p(ko_student_point(p[k], df[d]), df[d]), p[k], 1e-10);
+        }
+    }
 }
 
 static void what_has_no_answer_is_nan(void **state)

@@ -17,22 +17,31 @@ static void count(const struct made_case *made, struct ko_sweep_count *out)
     struct ko_plan *plan = NULL;
     struct ko_error err = {0};
     int64_t sum = 0, cells = 0;
-    if (made_plan_build(made, &plan, NULL, &err) != KO_OK)
+    if (made_plan_build(made, &plan, NULL, &err) != KO_OK) {
         fail_msg("%s", err.text);
+    }
     assert_true(plan->n_blocks <= MAX_BLOCKS);
     assert_int_equal(ko_sweep_counts(plan, out, &err), KO_OK);
-    for (int32_t b = 0; b < plan->n_blocks; b++)
+    for (int32_t b = 0; b < plan->n_blocks; b++) {
         sum += out[b].new_plain + out[b].new_heat;
-    for (int32_t m = 0; m < plan->n_models; m++)
-        for (int32_t f = 0; f < plan->n_facts; f++)
-            for (int32_t r = 0; r < plan->n_routes; r++)
-                for (int32_t c = 0; c < plan->n_features; c++)
-                    for (int32_t k = 0; k < plan->n_sizes; k++)
-                        for (int32_t s = 0; s < plan->n_starts; s++)
+    }
+    for (int32_t m = 0; m < plan->n_models; m++) {
+        for (int32_t f = 0; f < plan->n_facts; f++) {
+            for (int32_t r = 0; r < plan->n_routes; r++) {
+                for (int32_t c = 0; c < plan->n_features; c++) {
+                    for (int32_t k = 0; k < plan->n_sizes; k++) {
+                        for (int32_t s = 0; s < plan->n_starts; s++) {
                             if (ko_plan_prompt(plan, m, f)->reason == KO_RUNNABLE &&
-                                ko_plan_has(plan, m, f, r, c, k, s))
+                                ko_plan_has(plan, m, f, r, c, k, s)) {
                                 cells +=
                                     plan->route[r].heat ? ko_plan_prompt(plan, m, f)->n_tokens : 1;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
     assert_int_equal(sum, cells);
     ko_plan_free(plan);
 }
@@ -67,8 +76,9 @@ static void cells_of_two_sweeps_are_new_in_the_first(void **state)
 
 static void third_cannot_be_run(int32_t model, int32_t fact, struct ko_prompt *prompt)
 {
-    if (model == 0 && fact == 2)
+    if (model == 0 && fact == 2) {
         prompt->reason = KO_SUBJECT_NOT_FOUND;
+    }
 }
 
 /* Prompts of model 0 have 4 + 3 f mod 7 tokens: 4, 7, 10, 6, 9. */

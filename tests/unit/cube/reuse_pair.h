@@ -53,8 +53,9 @@ static inline int clear(void **state)
 
 static inline void good(enum ko_code code)
 {
-    if (code != KO_OK)
+    if (code != KO_OK) {
         fail_msg("%s", err.text);
+    }
 }
 
 /* reused: the cube says of each cell whether it was taken. */
@@ -91,24 +92,30 @@ static inline void make_old(const struct ko_plan *plan, int32_t leave_model, int
     good(ko_cube_open(old_path, plan, MPI_COMM_SELF, &cube, &err));
     for (int32_t i = 0; i < MODELS * FACTS; i++) {
         const int32_t m = i / FACTS, f = i % FACTS;
-        if (f == 0)
+        if (f == 0) {
             good(ko_cube_write_content_hash(cube, m, hash_of[m], &err));
+        }
         if (ko_plan_prompt(plan, m, f)->reason != KO_RUNNABLE ||
-            (m == leave_model && f == leave_fact))
+            (m == leave_model && f == leave_fact)) {
             continue;
+        }
         struct ko_record *r = &record[n++];
         good(ko_record_new(plan, m, f, r, &err));
-        for (int64_t s = 0; s < r->n_statuses; s++)
-            for (int64_t k = 0; k < plan->n_starts && r->status[s] == KO_DONE; k++)
+        for (int64_t s = 0; s < r->n_statuses; s++) {
+            for (int64_t k = 0; k < plan->n_starts && r->status[s] == KO_DONE; k++) {
                 r->value[s * plan->n_starts + k] = metrics_of(m, f, s * plan->n_starts + k);
+            }
+        }
         r->clean = metrics_of(m, f, CLEAN);
-        if (spoil)
+        if (spoil) {
             spoil(r);
+        }
     }
     good(ko_cube_commit(cube, record, n, &err));
     good(ko_cube_close(cube, &err));
-    for (int32_t i = 0; i < n; i++)
+    for (int32_t i = 0; i < n; i++) {
         ko_record_free(&record[i]);
+    }
 }
 
 static inline void take_remark(void *context, const char *line)
@@ -130,8 +137,9 @@ static inline int take_from_old(const struct ko_plan *plan, const char (*known)[
     struct ko_taken *taken = NULL;
 
     create(new_path, plan, by_cell);
-    if (by_cell)
+    if (by_cell) {
         good(ko_taken_new(plan, &taken, &err));
+    }
     given = (struct ko_cube_reuse){.plan = plan,
                                    .path = new_path,
                                    .content_hash = known,

@@ -1,5 +1,5 @@
 /* Files of shards for the tests of merging: three finished shards of one sweep in a folder, and the
- * whole cube as one job would leave it. */
+   whole cube as one job would leave it. */
 #ifndef TESTS_UNIT_CUBE_SHARD_SET_H
 #define TESTS_UNIT_CUBE_SHARD_SET_H
 
@@ -66,16 +66,18 @@ static inline void create_shard(const char *path, const struct ko_plan *whole, i
     float part_logprob[10];
     int32_t part_rank[10], part_top1[10];
 
-    if (ko_shard_take(whole, (struct ko_shard){number, of}, &part, &err) != KO_OK)
+    if (ko_shard_take(whole, (struct ko_shard){number, of}, &part, &err) != KO_OK) {
         fail_msg("%s", err.text);
+    }
     pick(part, &evaluation, part_logprob, part_rank, part_top1);
     const struct ko_cube_content content = {.plan = part,
                                             .attribute = attributes,
                                             .n_attributes = 4,
                                             .evaluation = &evaluation,
                                             .whole = &outline};
-    if (ko_cube_create(path, &content, &err) != KO_OK)
+    if (ko_cube_create(path, &content, &err) != KO_OK) {
         fail_msg("%s", err.text);
+    }
     ko_plan_free(part);
 }
 
@@ -115,10 +117,12 @@ static inline void places(hid_t file, const char *index, int32_t place[16])
 {
     size_t n;
 
-    for (int i = 0; i < 16; i++)
+    for (int i = 0; i < 16; i++) {
         place[i] = i;
-    if (H5Lexists(file, index, H5P_DEFAULT) <= 0)
+    }
+    if (H5Lexists(file, index, H5P_DEFAULT) <= 0) {
         return;
+    }
     int32_t *read = read_all(file, index, H5T_NATIVE_INT32, &n);
     assert_true(n <= 16);
     memcpy(place, read, n * sizeof *read);
@@ -135,8 +139,9 @@ static inline void finish_part(hid_t file, const char *prefix, const char *promp
     size_t n_models, n_prompts, n_statuses, n;
 
     (void)snprintf(name, sizeof name, "%sstatus", prefix);
-    if (H5Lexists(file, name, H5P_DEFAULT) <= 0)
+    if (H5Lexists(file, name, H5P_DEFAULT) <= 0) {
         return;
+    }
     uint8_t *status = read_all(file, name, H5T_NATIVE_UINT8, &n_statuses);
     places(file, "model_whole_index", model_at);
     (void)snprintf(name, sizeof name, "%s_whole_index", prompt_axis);
@@ -151,18 +156,21 @@ static inline void finish_part(hid_t file, const char *prefix, const char *promp
         const size_t width = n / (n_models * n_prompts);
         for (size_t pair = 0; pair < n_models * n_prompts; pair++) {
             bool planned = false;
-            for (size_t i = 0; i < block; i++)
+            for (size_t i = 0; i < block; i++) {
                 planned = planned || status[pair * block + i] != KO_NOT_PLANNED;
-            for (size_t i = 0; planned && i < width; i++)
+            }
+            for (size_t i = 0; planned && i < width; i++) {
                 value[pair * width + i] =
                     (float)(100000 * (int)k + 10000 * model_at[pair / n_prompts] +
                             1000 * prompt_at[pair % n_prompts] + (int)i);
+            }
         }
         write_all(file, name, H5T_NATIVE_FLOAT, value);
         free(value);
     }
-    for (size_t i = 0; i < n_statuses; i++)
+    for (size_t i = 0; i < n_statuses; i++) {
         status[i] = status[i] == KO_PENDING ? KO_DONE : status[i];
+    }
     (void)snprintf(name, sizeof name, "%sstatus", prefix);
     write_all(file, name, H5T_NATIVE_UINT8, status);
     free(status);
@@ -177,8 +185,9 @@ static inline void finish(const char *path, const char *hash)
     char hashes[64];
 
     free(read_all(file, "n_layers", H5T_NATIVE_INT32, &n_models));
-    for (size_t m = 0; m < n_models; m++)
+    for (size_t m = 0; m < n_models; m++) {
         memcpy(hashes + 32 * m, hash, 32);
+    }
     write_all(file, "content_hash", type, hashes);
     finish_part(file, "", "prompt");
     finish_part(file, "heat_", "heat_prompt");
@@ -249,8 +258,9 @@ static inline void set_number(hid_t file, const char *name, int32_t from, int32_
     size_t n, i = 0;
     int32_t *values = read_all(file, name, H5T_NATIVE_INT32, &n);
 
-    while (i < n && values[i] != from)
+    while (i < n && values[i] != from) {
         i++;
+    }
     assert_true(i < n);
     values[i] = to;
     write_all(file, name, H5T_NATIVE_INT32, values);

@@ -57,8 +57,9 @@ static pid_t hold(int operation, double seconds)
     assert_true(child >= 0);
     if (child == 0) {
         FILE *file = fopen(path, "r+");
-        if (!file || flock(fileno(file), operation) != 0 || write(ready[1], "r", 1) != 1)
+        if (!file || flock(fileno(file), operation) != 0 || write(ready[1], "r", 1) != 1) {
             _exit(1);
+        }
         usleep((useconds_t)(seconds * 1e6));
         _exit(0);
     }
@@ -81,8 +82,9 @@ static char *read_log(void)
     struct ko_cube_view *view = NULL;
     char *log = NULL;
 
-    if (ko_cube_view_open(path, &view, &err) != KO_OK)
+    if (ko_cube_view_open(path, &view, &err) != KO_OK) {
         fail_msg("%s", err.text);
+    }
     assert_int_equal(ko_cube_view_run_log(view, &log, &err), KO_OK);
     ko_cube_view_close(view);
     return log;
@@ -99,8 +101,9 @@ static void a_cube_that_is_held_open_is_called_that(void **state)
     const pid_t child = hold(LOCK_EX, 1);
     assert_int_equal(ko_cube_view_open(path, &view, &err), KO_E_INPUT);
     if (!strstr(err.text, "cube.h5: cannot be opened: another program has it open (a notebook?), "
-                          "close it there"))
+                          "close it there")) {
         fail_msg("%s", err.text);
+    }
     let_go(child);
 }
 
@@ -109,8 +112,9 @@ static void the_line_of_a_run_waits_for_a_reader_to_end(void **state)
     (void)state;
     const pid_t child = hold(LOCK_SH, 1);
     const double start = ko_now();
-    if (ko_cube_log_run(path, &one, &err) != KO_OK)
+    if (ko_cube_log_run(path, &one, &err) != KO_OK) {
         fail_msg("%s", err.text);
+    }
     assert_true(ko_now() - start > 0.5); /* or the lock was not in its way */
     let_go(child);
     char *log = read_log();
@@ -126,8 +130,9 @@ static void a_line_that_cannot_be_written_is_kept_for_the_next_run(void **state)
 
     const pid_t child = hold(LOCK_SH, KO_CUBE_BUSY_SECONDS + 2);
     assert_int_equal(ko_cube_log_run(path, &one, &err), KO_E_INPUT);
-    if (!strstr(err.text, "the line of this run is kept in ") || !strstr(err.text, kept))
+    if (!strstr(err.text, "the line of this run is kept in ") || !strstr(err.text, kept)) {
         fail_msg("%s", err.text);
+    }
     char *lines = test_read(kept, &n);
     assert_string_equal(lines, "one\n");
     free(lines);
@@ -148,7 +153,8 @@ int main(void)
                                         make, clear),
     };
 
-    if (setenv("HDF5_USE_FILE_LOCKING", "TRUE", 1) != 0)
+    if (setenv("HDF5_USE_FILE_LOCKING", "TRUE", 1) != 0) {
         return 1;
+    }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

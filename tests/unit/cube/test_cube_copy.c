@@ -51,8 +51,9 @@ static enum ko_code compress(size_t chunk_bytes)
     bool incomplete = false;
     enum ko_code code = ko_cube_view_open(path, &view, &err);
 
-    if (code == KO_OK)
+    if (code == KO_OK) {
         code = ko_cube_compress(view, chunk_bytes, copy, &incomplete, &err);
+    }
     ko_cube_view_close(view);
     return code;
 }
@@ -74,20 +75,26 @@ static void scribble(void)
 
     for (size_t i = 0; i < KO_CUBE_N_DATASETS; i++) {
         const struct ko_cube_dataset *dataset = &ko_cube_table[i];
-        if (dataset->field > KO_FIELD_STATUS || H5Lexists(file, dataset->name, H5P_DEFAULT) <= 0)
+        if (dataset->field > KO_FIELD_STATUS || H5Lexists(file, dataset->name, H5P_DEFAULT) <= 0) {
             continue;
+        }
         hid_t id = H5Dopen2(file, dataset->name, H5P_DEFAULT);
         const size_t n = n_elements(id) * ko_cube_type_bytes(dataset->type);
         uint8_t *bytes = malloc(n);
         assert_non_null(bytes);
-        for (size_t k = 0; k < n; k++)
+        for (size_t k = 0; k < n; k++) {
             bytes[k] = (uint8_t)(k * 7 + k / 251 + i);
-        if (dataset->field == KO_FIELD_STATUS) /* what no cube has is refused */
-            for (size_t k = 0; k < n; k++)
+        }
+        if (dataset->field == KO_FIELD_STATUS) { /* what no cube has is refused */
+            for (size_t k = 0; k < n; k++) {
                 bytes[k] %= 5;
-        if (dataset->type == KO_TYPE_INT)
-            for (size_t k = 0; k < n; k += sizeof(int32_t))
+            }
+        }
+        if (dataset->type == KO_TYPE_INT) {
+            for (size_t k = 0; k < n; k += sizeof(int32_t)) {
                 bytes[k + sizeof(int32_t) - 1] &= 0x7F;
+            }
+        }
         hid_t type = ko_cube_new_type(dataset->type);
         assert_true(H5Dwrite(id, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes) >= 0);
         H5Tclose(type);
@@ -118,18 +125,20 @@ static bool same_dataset(const struct ko_cube_dataset *dataset, hid_t from, hid_
     assert_int_equal(n_elements(to), n);
     assert_true(H5Dread(from, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, left) >= 0);
     assert_true(H5Dread(to, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, right) >= 0);
-    if (dataset->type == KO_TYPE_STRING)
+    if (dataset->type == KO_TYPE_STRING) {
         same_text(left, right, n);
-    else if (memcmp(left, right, bytes) != 0)
+    } else if (memcmp(left, right, bytes) != 0) {
         fail_msg("dataset '%s' differs", dataset->name);
+    }
     assert_int_equal(H5Aget_num_attrs(from), H5Aget_num_attrs(to));
     for (int k = 0; k < ko_cube_n_axes(dataset) && !ko_cube_is_scale(dataset); k++) {
         hid_t scale = H5Dopen2(file, ko_cube_axis_name(dataset->axis[k]), H5P_DEFAULT);
         assert_int_equal(H5DSis_attached(to, scale, (unsigned)k), 1);
         H5Dclose(scale);
     }
-    if (chunked)
+    if (chunked) {
         assert_int_equal(H5Pget_nfilters(creation), 2);
+    }
     H5Pclose(creation);
     H5Tclose(type);
     free(left);
@@ -149,8 +158,9 @@ static int compare(void)
         const char *name = ko_cube_table[i].name;
         const bool there = H5Lexists(from, name, H5P_DEFAULT) > 0;
         assert_int_equal(there, H5Lexists(to, name, H5P_DEFAULT) > 0);
-        if (!there)
+        if (!there) {
             continue;
+        }
         hid_t left = H5Dopen2(from, name, H5P_DEFAULT), right = H5Dopen2(to, name, H5P_DEFAULT);
         n_chunked += same_dataset(&ko_cube_table[i], left, right, to);
         H5Dclose(left);
@@ -168,8 +178,9 @@ static void a_copy_equals_the_cube_however_small_its_chunks_are(void **state)
 
     scribble();
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        if (compress(sizes[i]) != KO_OK)
+        if (compress(sizes[i]) != KO_OK) {
             fail_msg("%s", err.text);
+        }
         assert_true(compare() > 0);
     }
 }
@@ -180,8 +191,9 @@ static int n_files(void)
     int n = 0;
 
     assert_non_null(open);
-    for (const struct dirent *entry; (entry = readdir(open));)
+    for (const struct dirent *entry; (entry = readdir(open));) {
         n += entry->d_name[0] != '.';
+    }
     closedir(open);
     return n;
 }
@@ -215,8 +227,9 @@ static void attributes_that_others_added_are_copied(void **state)
     assert_true(H5Awrite(attribute, type, &text) >= 0);
     H5Aclose(attribute);
     H5Fclose(file);
-    if (compress(KO_CUBE_CHUNK_BYTES) != KO_OK)
+    if (compress(KO_CUBE_CHUNK_BYTES) != KO_OK) {
         fail_msg("%s", err.text);
+    }
     (void)compare();
     file = H5Fopen(copy, H5F_ACC_RDONLY, H5P_DEFAULT);
     attribute = H5Aopen(file, "note", H5P_DEFAULT);

@@ -35,8 +35,9 @@ static char *create(const char *folder, const struct ko_plan *plan)
     struct ko_cube_content content = {.plan = plan, .attribute = attributes, .n_attributes = 4};
     char *path = test_folder_path(folder, "cube.h5");
 
-    if (ko_cube_create(path, &content, &err) != KO_OK)
+    if (ko_cube_create(path, &content, &err) != KO_OK) {
         fail_msg("%s", err.text);
+    }
     return path;
 }
 
@@ -46,8 +47,9 @@ static int n_files(const char *folder)
     int n = 0;
 
     assert_non_null(open);
-    for (const struct dirent *entry; (entry = readdir(open));)
+    for (const struct dirent *entry; (entry = readdir(open));) {
         n += entry->d_name[0] != '.';
+    }
     closedir(open);
     return n;
 }
@@ -86,10 +88,11 @@ static void check_axes(hid_t file, const struct ko_cube_dataset *dataset, hid_t 
         char name[96] = "";
         assert_int_equal(H5DSis_scale(id), 1);
         assert_true(H5DSget_scale_name(id, name, sizeof name) >= 0);
-        if (dataset->field == KO_FIELD_LENGTH)
+        if (dataset->field == KO_FIELD_LENGTH) {
             assert_memory_equal(name, dimension, sizeof dimension - 1);
-        else
+        } else {
             assert_string_equal(name, dataset->name);
+        }
         return;
     }
     for (int k = 0; k < ko_cube_n_axes(dataset); k++) {
@@ -116,13 +119,16 @@ static void check_file(const char *path, const struct ko_plan *plan)
         const struct ko_cube_dataset *dataset = &ko_cube_table[i];
         bool wanted = ko_cube_present(dataset, &lengths);
         hid_t id = H5I_INVALID_HID;
-        if ((H5Lexists(file, dataset->name, H5P_DEFAULT) > 0) != wanted)
+        if ((H5Lexists(file, dataset->name, H5P_DEFAULT) > 0) != wanted) {
             fail_msg("%s: dataset '%s' is %s", path, dataset->name, wanted ? "missing" : "there");
-        if (!wanted)
+        }
+        if (!wanted) {
             continue;
+        }
         n++;
-        if (ko_cube_open_dataset(file, path, dataset, &lengths, &id, &err) != KO_OK)
+        if (ko_cube_open_dataset(file, path, dataset, &lengths, &id, &err) != KO_OK) {
             fail_msg("%s", err.text);
+        }
         check_fill(dataset, id);
         check_axes(file, dataset, id);
         H5Dclose(id);
@@ -249,7 +255,7 @@ static void failures_leave_nothing_behind_and_say_why(void **state)
 }
 
 /* In a child with a small file system of its own: 0 where all is as claimed, 77 where the machine
- * does not allow that. */
+   does not allow that. */
 static int create_on_full_disk(const char *folder, const char *size)
 {
     struct ko_plan *plan = small_plan_sweep(true);
@@ -259,8 +265,9 @@ static int create_on_full_disk(const char *folder, const char *size)
     (void)snprintf(options, sizeof options, "size=%s", size);
     if ((unshare(CLONE_NEWNS) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) ||
         mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-        mount("none", folder, "tmpfs", 0, options) != 0)
+        mount("none", folder, "tmpfs", 0, options) != 0) {
         return 77;
+    }
     enum ko_code code = ko_cube_create(path, &content, &err);
     bool good = code == KO_E_FAILED && strstr(err.text, ": No space left on device") &&
                 !strchr(err.text, '\n') && n_files(folder) == 0;
@@ -279,14 +286,17 @@ static void a_full_disk_is_a_failure_at_run_time_and_leaves_nothing(void **state
         int status = 0;
         pid_t child = fork();
         assert_true(child >= 0);
-        if (child == 0)
+        if (child == 0) {
             exit(create_on_full_disk(folder, sizes[i]));
+        }
         assert_int_equal(waitpid(child, &status, 0), child);
         test_folder_remove(folder);
-        if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+        if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
             skip();
-        if (status != 0)
+        }
+        if (status != 0) {
             fail_msg("size %s: status 0x%x", sizes[i], (unsigned)status);
+        }
     }
 }
 
@@ -300,8 +310,9 @@ static void a_long_spec_becomes_a_dataset(void **state)
     (void)state;
 
     assert_non_null(spec);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         spec[i] = (char)('a' + i % 23);
+    }
     spec[n] = '\0';
     const struct ko_cube_attribute attribute[] = {{"spec", spec}, {"device", "cpu"}};
     struct ko_cube_content content = {.plan = plan, .attribute = attribute, .n_attributes = 2};

@@ -22,8 +22,9 @@ static void add_words(char *text)
 
     for (char *c = text; c < end;) {
         char *word = c;
-        while (c < end && (isalnum((unsigned char)*c) || *c == '_'))
+        while (c < end && (isalnum((unsigned char)*c) || *c == '_')) {
             c++;
+        }
         if (c > word) {
             *c = '\0';
             assert_int_equal(ko_strings_intern(&words, word, NULL, &err), KO_OK);
@@ -40,8 +41,9 @@ static int read_words(void **state)
     bool fenced = false;
     (void)state;
 
-    if (ko_file_read(KO_SOURCE_DIR "/docs/cube.md", 1 << 20, &text, &n, &err) != KO_OK)
+    if (ko_file_read(KO_SOURCE_DIR "/docs/cube.md", 1 << 20, &text, &n, &err) != KO_OK) {
         return -1;
+    }
     for (char *c = text, *end; *c; c = end) {
         end = c + 1;
         if (strncmp(c, "```", 3) == 0) {
@@ -51,8 +53,9 @@ static int read_words(void **state)
             *end++ = '\0';
             add_words(c + 1);
         }
-        if (!end)
+        if (!end) {
             break;
+        }
     }
     free(text);
     return 0;
@@ -78,14 +81,18 @@ static bool described(const char *name)
     const size_t n = strlen(name), n_label = strlen("_label");
     char axis[64] = "";
 
-    if (has_word(name))
+    if (has_word(name)) {
         return true;
-    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
+    }
+    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
         if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0 &&
-            described(name + strlen(prefixes[i])))
+            described(name + strlen(prefixes[i]))) {
             return true;
-    if (n > n_label && n < sizeof axis && strcmp(name + n - n_label, "_label") == 0)
+        }
+    }
+    if (n > n_label && n < sizeof axis && strcmp(name + n - n_label, "_label") == 0) {
         memcpy(axis, name, n - n_label);
+    }
     return axis[0] && has_word(axis) && has_word("route_label");
 }
 
@@ -94,13 +101,17 @@ static void the_page_describes_every_axis_and_dataset(void **state)
     (void)state;
     assert_true(words.n > 100);
     assert_false(described("no_such_dataset") || described("heat_nothing"));
-    for (int axis = KO_AXIS_NONE + 1; axis < KO_CUBE_N_AXES; axis++)
-        if (!has_word(ko_cube_axis_name((enum ko_cube_axis)axis)))
+    for (int axis = KO_AXIS_NONE + 1; axis < KO_CUBE_N_AXES; axis++) {
+        if (!has_word(ko_cube_axis_name((enum ko_cube_axis)axis))) {
             fail_msg("docs/cube.md: axis '%s' is not described",
                      ko_cube_axis_name((enum ko_cube_axis)axis));
-    for (size_t i = 0; i < KO_CUBE_N_DATASETS; i++)
-        if (!described(ko_cube_table[i].name))
+        }
+    }
+    for (size_t i = 0; i < KO_CUBE_N_DATASETS; i++) {
+        if (!described(ko_cube_table[i].name)) {
             fail_msg("docs/cube.md: dataset '%s' is not described", ko_cube_table[i].name);
+        }
+    }
 }
 
 /* What has a unit says it: all that is measured. */
@@ -112,8 +123,9 @@ static void every_dataset_has_a_long_name_and_every_measured_one_a_unit(void **s
         assert_true(dataset->long_name && dataset->long_name[0]);
         if ((dataset->type == KO_TYPE_FLOAT || dataset->type == KO_TYPE_DOUBLE ||
              dataset->field == KO_FIELD_WINDOW) &&
-            !dataset->units)
+            !dataset->units) {
             fail_msg("dataset '%s' has no unit", dataset->name);
+        }
     }
 }
 

@@ -20,19 +20,26 @@ static struct ko_error err;
 /* What a damaged file makes a library do; by the file's name. */
 static enum ko_code misbehave(const char *path, struct ko_error *error)
 {
-    if (strcmp(path, "crash.h5") == 0)
+    if (strcmp(path, "crash.h5") == 0) {
         (void)raise(SIGSEGV);
-    if (strcmp(path, "abort.h5") == 0)
+    }
+    if (strcmp(path, "abort.h5") == 0) {
         abort();
-    if (strcmp(path, "exit.h5") == 0)
+    }
+    if (strcmp(path, "exit.h5") == 0) {
         _exit(9);
-    if (strcmp(path, "loop.h5") == 0)
-        for (volatile unsigned k = 0;; k++)
+    }
+    if (strcmp(path, "loop.h5") == 0) {
+        for (volatile unsigned k = 0;; k++) {
             ;
-    if (strcmp(path, "large.h5") == 0 && !malloc((size_t)1 << 40))
+        }
+    }
+    if (strcmp(path, "large.h5") == 0 && !malloc((size_t)1 << 40)) {
         return ko_fail(error, KO_E_INPUT, "%s: no room for a terabyte", path);
-    if (strcmp(path, "wrong.h5") == 0)
+    }
+    if (strcmp(path, "wrong.h5") == 0) {
         return ko_fail(error, KO_E_INPUT, "%s: is no cube", path);
+    }
     return KO_OK;
 }
 
@@ -40,8 +47,9 @@ static void start(int64_t seconds)
 {
     const struct ko_cube_guard_limits limits = {.seconds = seconds};
 
-    if (ko_cube_guard_start(misbehave, limits, &err) != KO_OK)
+    if (ko_cube_guard_start(misbehave, limits, &err) != KO_OK) {
         fail_msg("%s", err.text);
+    }
 }
 
 static void every_end_of_a_reader_is_one_line(void **state)
@@ -65,8 +73,9 @@ static void every_end_of_a_reader_is_one_line(void **state)
     start(1);
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         assert_int_equal(ko_cube_guard_ask(table[i].path, &err), KO_E_INPUT);
-        if (!strstr(err.text, table[i].text) || strchr(err.text, '\n'))
+        if (!strstr(err.text, table[i].text) || strchr(err.text, '\n')) {
             fail_msg("'%s' does not say '%s'", err.text, table[i].text);
+        }
         /* The guard outlives its readers. */
         assert_int_equal(ko_cube_guard_ask("good.h5", &err), KO_OK);
     }

@@ -45,8 +45,9 @@ static int clear(void **state)
 
 static void good(enum ko_code code)
 {
-    if (code != KO_OK)
+    if (code != KO_OK) {
         fail_msg("%s", err.text);
+    }
 }
 
 static struct ko_live look(double now)
@@ -71,8 +72,9 @@ static void commit(bool told, double cells, double share)
     struct ko_cube *cube = NULL;
 
     good(ko_cube_open(path, plan, MPI_COMM_SELF, &cube, &err));
-    if (told)
+    if (told) {
         ko_cube_set_progress(cube, cells, share);
+    }
     good(ko_cube_commit(cube, NULL, 0, &err));
     good(ko_cube_close(cube, &err));
 }

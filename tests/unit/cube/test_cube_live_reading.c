@@ -77,10 +77,11 @@ static struct live make_live(int number)
 
     live.path = test_folder_path(live.folder, number ? "cube.shard-0001-of-0003.h5" : "cube.h5");
     live.out = test_folder_path(live.folder, "out.h5");
-    if (number)
+    if (number) {
         create_shard(live.path, plan, number, SHARDS);
-    else
+    } else {
         assert_int_equal(ko_cube_create(live.path, &content, &err), KO_OK);
+    }
     ko_plan_free(plan);
     live.unfinished = test_read(live.path, &n);
     finish(live.path, one_hash);
@@ -113,8 +114,9 @@ static void compress(const struct live *live, struct ko_cube_view *view)
 {
     bool incomplete = false;
 
-    if (ko_cube_compress(view, 1 << 16, live->out, &incomplete, &err) != KO_OK)
+    if (ko_cube_compress(view, 1 << 16, live->out, &incomplete, &err) != KO_OK) {
         fail_msg("%s", err.text);
+    }
     disarm();
     assert_int_equal(n_valueless(live->out), 0);
 }
@@ -124,8 +126,9 @@ static void count(const struct live *live, struct ko_cube_view *view)
     struct ko_cube_counts counts = {0};
 
     (void)live;
-    if (ko_cube_count(view, &counts, &err) != KO_OK)
+    if (ko_cube_count(view, &counts, &err) != KO_OK) {
         fail_msg("%s", err.text);
+    }
     assert_int_equal(counts.total.valueless, 0);
     assert_true(counts.total.done + counts.total.pending > 0);
     ko_cube_counts_free(&counts);
@@ -137,10 +140,12 @@ static void check_values(const struct ko_cube_block *block, int32_t model, const
 {
     for (int64_t k = 0; k < block->n_statuses; k++) {
         const int32_t size = (int32_t)(k % block->n_sizes);
-        for (int32_t s = 0; s < block->n_starts && status[k] == KO_DONE; s++)
+        for (int32_t s = 0; s < block->n_starts && status[k] == KO_DONE; s++) {
             if (block->axes->window_start[s] + block->axes->window_size[size] <=
-                block->axes->n_layers[model])
+                block->axes->n_layers[model]) {
                 assert_true(ko_cell_has_value((float)value[k * block->n_starts + s], 1));
+            }
+        }
     }
 }
 
@@ -174,8 +179,9 @@ static void table(const struct live *live, struct ko_cube_view *view)
         assert_int_equal(rows.n, block.n_prompts);
         double *value = calloc((size_t)block.n_values, sizeof *value);
         assert_non_null(value);
-        for (int64_t k = 0; k < block.n_values; k++)
+        for (int64_t k = 0; k < block.n_values; k++) {
             value[k] = (double)rows.number[KO_ROWS_LOGPROB][k];
+        }
         check_values(&block, m, rows.status, value);
         free(value);
         ko_cell_rows_free(&rows);
@@ -189,11 +195,13 @@ static void draw(const struct live *live, struct ko_cube_view *view)
     int64_t n = 0;
 
     (void)live;
-    if (ko_sample_cells(view, &models, 1000, 1, &cell, &n, &err) != KO_OK)
+    if (ko_sample_cells(view, &models, 1000, 1, &cell, &n, &err) != KO_OK) {
         return; /* nothing was done when it looked */
+    }
     assert_true(n > 0);
-    for (int64_t k = 0; k < n; k++)
+    for (int64_t k = 0; k < n; k++) {
         assert_true(ko_cell_has_value((float)cell[k].logprob, cell[k].target_rank));
+    }
     free(cell);
 }
 
@@ -233,8 +241,9 @@ static void a_merge_takes_no_flag_without_its_value(void **state)
         struct ko_cube_merged merged = {0};
         write_bytes(live.path, live.unfinished, commit.n);
         arm(live.path, k += 17);
-        if (ko_cube_merge(live.out, &one, true, NULL, &merged, &err) != KO_OK)
+        if (ko_cube_merge(live.out, &one, true, NULL, &merged, &err) != KO_OK) {
             fail_msg("%s", err.text);
+        }
         came = disarm();
         ko_cube_merged_free(&merged);
         struct ko_cube_view *view = NULL;
@@ -291,8 +300,9 @@ static void an_evaluation_has_all_of_a_clean_run_or_nothing(void **state)
     live.unfinished = test_read(live.path, &n);
     hid_t file = open_file(live.path);
     uint8_t *status = read_all(file, "eval_status", H5T_NATIVE_UINT8, &n);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         status[i] = status[i] == KO_PENDING ? KO_DONE : status[i];
+    }
     write_all(file, "eval_logprob", H5T_NATIVE_FLOAT, logprob);
     write_all(file, "eval_target_rank", H5T_NATIVE_INT32, target_rank);
     write_all(file, "eval_top1_id", H5T_NATIVE_INT32, top1_id);

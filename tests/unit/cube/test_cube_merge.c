@@ -13,14 +13,16 @@ static void check_same(const char *a, const char *b)
         assert_int_equal(H5Lexists(left, dataset->name, H5P_DEFAULT) > 0,
                          H5Lexists(right, dataset->name, H5P_DEFAULT) > 0);
         if (H5Lexists(left, dataset->name, H5P_DEFAULT) <= 0 || dataset->type == KO_TYPE_STRING ||
-            dataset->field == KO_FIELD_LENGTH || strncmp(dataset->name, "run", 3) == 0)
+            dataset->field == KO_FIELD_LENGTH || strncmp(dataset->name, "run", 3) == 0) {
             continue;
+        }
         hid_t type = ko_cube_new_type(dataset->type);
         void *x = read_all(left, dataset->name, type, &n),
              *y = read_all(right, dataset->name, type, &m);
         assert_int_equal(n, m);
-        if (memcmp(x, y, n * ko_cube_type_bytes(dataset->type)) != 0)
+        if (memcmp(x, y, n * ko_cube_type_bytes(dataset->type)) != 0) {
             fail_msg("dataset '%s' differs", dataset->name);
+        }
         free(x);
         free(y);
         H5Tclose(type);
@@ -41,11 +43,13 @@ static void check_labels(const char *a, const char *b, const char *name)
     assert_int_equal(ko_cube_view_read_strings(left, name, &x, &err), KO_OK);
     assert_int_equal(ko_cube_view_read_strings(right, name, &y, &err), KO_OK);
     assert_int_equal(x.n, y.n);
-    for (size_t i = 0; i < x.n; i++)
+    for (size_t i = 0; i < x.n; i++) {
         assert_string_equal(x.item[i], y.item[i]);
-    for (size_t i = 0; i < 4; i++)
+    }
+    for (size_t i = 0; i < 4; i++) {
         assert_string_equal(ko_cube_view_attribute(left, attributes[i].name),
                             ko_cube_view_attribute(right, attributes[i].name));
+    }
     assert_string_equal(ko_cube_view_attribute(left, "title"),
                         ko_cube_view_attribute(right, "title"));
     assert_string_equal(ko_cube_view_attribute(left, "plan_hash"),
@@ -68,8 +72,9 @@ static void a_merge_is_the_cube_of_one_job(void **state)
     char *first = set.shard.item[0];
     set.shard.item[0] = set.shard.item[2];
     set.shard.item[2] = first;
-    if (ko_cube_merge(set.merged, &set.shard, false, NULL, &merged, &err) != KO_OK)
+    if (ko_cube_merge(set.merged, &set.shard, false, NULL, &merged, &err) != KO_OK) {
         fail_msg("%s", err.text);
+    }
     assert_int_equal(merged.n_shards, SHARDS);
     assert_int_equal(merged.pending, 0);
     assert_int_equal(merged.failed, 0);
@@ -80,8 +85,9 @@ static void a_merge_is_the_cube_of_one_job(void **state)
     static const char *const strings[] = {"model",       "prompt",      "eval_prompt",
                                           "fingerprint", "prompt_text", "prompt_foil",
                                           "token_text",  "route"};
-    for (size_t i = 0; i < sizeof strings / sizeof *strings; i++)
+    for (size_t i = 0; i < sizeof strings / sizeof *strings; i++) {
         check_labels(set.whole, set.merged, strings[i]);
+    }
 
     /* The run tables follow one another. */
     hid_t file = open_file(set.merged);
@@ -108,8 +114,9 @@ static void a_partial_merge_leaves_the_rest_pending(void **state)
     hid_t file = open_file(set.shard.item[2]);
     set_number(file, "status", KO_DONE, KO_CELL_FAILED);
     H5Fclose(file);
-    if (ko_cube_merge(set.merged, &two, true, NULL, &merged, &err) != KO_OK)
+    if (ko_cube_merge(set.merged, &two, true, NULL, &merged, &err) != KO_OK) {
         fail_msg("%s", err.text);
+    }
     assert_true(merged.pending > 0);
     assert_int_equal(merged.failed, 1);
     assert_non_null(strstr(ko_text_str(&merged.missing), "shard 1 of 3 is missing ("));
@@ -126,10 +133,11 @@ static void a_partial_merge_leaves_the_rest_pending(void **state)
         assert_true(status[i] == all[i] || (all[i] == KO_DONE && (status[i] == KO_PENDING ||
                                                                   status[i] == KO_CELL_FAILED)));
         for (size_t s = i * (m / n); s < (i + 1) * (m / n); s++) {
-            if (status[i] == KO_PENDING)
+            if (status[i] == KO_PENDING) {
                 assert_true(isnan(value[s]));
-            else if (status[i] == KO_DONE)
+            } else if (status[i] == KO_DONE) {
                 assert_memory_equal(&value[s], &wanted[s], sizeof *value);
+            }
         }
     }
     assert_true(n_pending > 0);
@@ -179,14 +187,17 @@ static void a_compressed_shard_is_merged_like_the_shard(void **state)
     (void)state;
 
     assert_int_equal(ko_cube_view_open(set.shard.item[1], &view, &err), KO_OK);
-    if (ko_cube_compress(view, KO_CUBE_CHUNK_BYTES, packed, &incomplete, &err) != KO_OK)
+    if (ko_cube_compress(view, KO_CUBE_CHUNK_BYTES, packed, &incomplete, &err) != KO_OK) {
         fail_msg("%s", err.text);
+    }
     assert_false(incomplete);
     ko_cube_view_close(view);
-    for (int k = 0; k < SHARDS; k++)
+    for (int k = 0; k < SHARDS; k++) {
         item[k] = k == 1 ? packed : set.shard.item[k];
-    if (ko_cube_merge(set.merged, &given, false, NULL, &merged, &err) != KO_OK)
+    }
+    if (ko_cube_merge(set.merged, &given, false, NULL, &merged, &err) != KO_OK) {
         fail_msg("%s", err.text);
+    }
     check_same(set.whole, set.merged);
     ko_cube_merged_free(&merged);
     free(packed);
@@ -202,8 +213,9 @@ static void a_shard_is_not_resumed_as_another_one(void **state)
 
     assert_int_equal(ko_cube_view_open(set.shard.item[1], &view, &err), KO_OK);
     assert_int_equal(ko_shard_take(whole, (struct ko_shard){2, SHARDS}, &part, &err), KO_OK);
-    if (ko_cube_view_matches(view, part, "cpu", "float32", &err) != KO_OK)
+    if (ko_cube_view_matches(view, part, "cpu", "float32", &err) != KO_OK) {
         fail_msg("%s", err.text);
+    }
     part->shard.number = 3;
     assert_int_equal(ko_cube_view_matches(view, part, "cpu", "float32", &err), KO_E_INPUT);
     assert_non_null(strstr(err.text, "the shard is '2/3' in the cube and '3/3' in this run"));

@@ -53,41 +53,41 @@ static void harm_file(hid_t file, enum harm harm)
 {
     const hsize_t one = 1, three[3] = {1, 1, 1};
 
-    if (harm == INCOMPLETE)
+    if (harm == INCOMPLETE) {
         set_number(file, "status", KO_DONE, KO_PENDING);
-    else if (harm == NO_OUTLINE)
+    } else if (harm == NO_OUTLINE) {
         assert_true(H5Ldelete(file, "whole", H5P_DEFAULT) >= 0);
-    else if (harm == OTHER_HASH)
+    } else if (harm == OTHER_HASH) {
         set_text(file, "plan_hash", other_hash);
-    else if (harm == OTHER_N)
+    } else if (harm == OTHER_N) {
         set_text(file, "shard", "2/7");
-    else if (harm == NUMBER)
+    } else if (harm == NUMBER) {
         set_text(file, "shard", "9/3");
-    else if (harm == FORM)
+    } else if (harm == FORM) {
         set_text(file, "plan_hash", "short");
-    else if (harm == BACKEND)
+    } else if (harm == BACKEND) {
         set_text(file, "backend", "cuda");
-    else if (harm == PRECISION)
+    } else if (harm == PRECISION) {
         set_text(file, "precision", "tf32");
-    else if (harm == CHECKPOINT)
+    } else if (harm == CHECKPOINT) {
         set_strings(file, "whole/fingerprint");
-    else if (harm == TOKENIZER)
+    } else if (harm == TOKENIZER) {
         set_strings(file, "whole/tokenizer_fingerprint");
-    else if (harm == NAME)
+    } else if (harm == NAME) {
         set_strings(file, "whole/model"), set_strings(file, "model");
-    else if (harm == INDEX)
+    } else if (harm == INDEX) {
         set_number(file, "model_whole_index", 0, 77);
-    else if (harm == ORDER)
+    } else if (harm == ORDER) {
         set_number(file, "prompt_whole_index", 0, 3);
-    else if (harm == STATUS)
+    } else if (harm == STATUS) {
         set_number(file, "status", KO_DONE, KO_NOT_PLANNED);
-    else if (harm == STRANGE_STATUS)
+    } else if (harm == STRANGE_STATUS) {
         set_number(file, "status", KO_DONE, 77);
-    else if (harm == LENGTHS)
+    } else if (harm == LENGTHS) {
         replace(file, "whole/status", H5T_NATIVE_UINT8, 3, three);
-    else if (harm == TYPE)
+    } else if (harm == TYPE) {
         replace(file, "model_whole_index", H5T_NATIVE_DOUBLE, 1, &one);
-    else if (harm == WEIGHTS) {
+    } else if (harm == WEIGHTS) {
         hid_t type = ko_cube_new_type(KO_TYPE_CHAR);
         char hashes[64];
         memcpy(hashes, other_hash, 32);
@@ -111,8 +111,9 @@ static void put_first_in_second(const struct set *set)
 
     assert_non_null(from);
     assert_non_null(to);
-    while ((n = fread(buffer, 1, sizeof buffer, from)) > 0)
+    while ((n = fread(buffer, 1, sizeof buffer, from)) > 0) {
         assert_int_equal(fwrite(buffer, 1, n, to), n);
+    }
     assert_int_equal(ferror(from), 0);
     (void)fclose(from);
     assert_int_equal(fclose(to), 0);
@@ -127,8 +128,9 @@ static int n_files(const char *folder)
     int n = 0;
 
     assert_non_null(open);
-    for (const struct dirent *entry; (entry = readdir(open));)
+    for (const struct dirent *entry; (entry = readdir(open));) {
         n += entry->d_name[0] != '.';
+    }
     closedir(open);
     return n;
 }
@@ -193,8 +195,9 @@ static void what_does_not_belong_together_is_refused_by_name(void **state)
             err.text[0] = '\0';
             assert_int_equal(ko_cube_merge(set.merged, &given, partial, NULL, &merged, &err),
                              KO_E_INPUT);
-            if (!strstr(err.text, table[i].text) || strchr(err.text, '\n'))
+            if (!strstr(err.text, table[i].text) || strchr(err.text, '\n')) {
                 fail_msg("'%s' does not say '%s'", err.text, table[i].text);
+            }
             assert_int_equal(n_files(set.folder), SHARDS + 1);
         }
         free_set(&set);

@@ -47,15 +47,18 @@ static struct ko_plan *create(const struct made_case *made, const char *path)
     float lp[64];
     int32_t rank[64];
 
-    if (made_plan_build(made, &plan, NULL, &err) != KO_OK)
+    if (made_plan_build(made, &plan, NULL, &err) != KO_OK) {
         fail_msg("%s", err.text);
-    for (int i = 0; i < 64; i++)
+    }
+    for (int i = 0; i < 64; i++) {
         lp[i] = -1, rank[i] = 1;
+    }
     const struct ko_cube_evaluation evaluation = {lp, rank, rank};
     const struct ko_cube_content content = {
         .plan = plan, .attribute = &attribute, .n_attributes = 1, .evaluation = &evaluation};
-    if (ko_cube_create(path, &content, &err) != KO_OK)
+    if (ko_cube_create(path, &content, &err) != KO_OK) {
         fail_msg("%s", err.text);
+    }
     ko_spec_free(spec);
     return plan;
 }
@@ -68,7 +71,7 @@ static int64_t compare(struct ko_cube_view *view, struct ko_cube_planned *planne
     int64_t n = 0;
 
     assert_int_equal(ko_cube_slab_open(view, heat, &slab, &err), KO_OK);
-    for (int32_t m = 0; m < plan->n_models; m++)
+    for (int32_t m = 0; m < plan->n_models; m++) {
         for (int32_t p = 0; p < slab.n_prompts; p++) {
             const int32_t fact = heat ? plan->heat_fact[p] : plan->prompt_fact[p];
             const struct ko_cube_starts starts = ko_cube_planned_starts(planned, heat, m, p);
@@ -78,8 +81,9 @@ static int64_t compare(struct ko_cube_view *view, struct ko_cube_planned *planne
                 const int64_t inner = (int64_t)slab.n_sources * slab.n_sizes;
                 const int32_t route =
                     ko_plan_route_of(plan, heat, (int32_t)(k / inner / plan->n_features));
-                if (slab.status[k] == KO_NOT_PLANNED)
+                if (slab.status[k] == KO_NOT_PLANNED) {
                     continue;
+                }
                 for (int32_t s = 0; s < slab.n_starts; s++) {
                     const bool has =
                         ko_plan_has(plan, m, fact, route, (int32_t)(k / inner % plan->n_features),
@@ -90,6 +94,7 @@ static int64_t compare(struct ko_cube_view *view, struct ko_cube_planned *planne
                 assert_true(starts.count[place] > 0);
             }
         }
+    }
     ko_cube_slab_close(&slab);
     return n;
 }
@@ -104,8 +109,9 @@ static void a_cube_plans_what_its_plan_has(void **state)
         struct ko_cube_planned *planned = NULL;
         struct ko_cube_counts counts = {0};
         assert_int_equal(ko_cube_view_open(path, &view, &err), KO_OK);
-        if (ko_cube_planned_open(view, &planned, &err) != KO_OK)
+        if (ko_cube_planned_open(view, &planned, &err) != KO_OK) {
             fail_msg("%s", err.text);
+        }
         const int64_t n = compare(view, planned, plan, false) + compare(view, planned, plan, true);
         assert_true(n > 0);
         /* What status counts is what the plan has. */
@@ -142,8 +148,9 @@ static void a_spec_that_cannot_be_read_is_named(void **state)
         assert_int_equal(ko_cube_create(path, &content, &err), KO_OK);
         assert_int_equal(ko_cube_view_open(path, &view, &err), KO_OK);
         assert_int_equal(ko_cube_planned_open(view, &planned, &err), KO_E_INPUT);
-        if (!strstr(err.text, bad[k].words))
+        if (!strstr(err.text, bad[k].words)) {
             fail_msg("%s", err.text);
+        }
         ko_cube_view_close(view);
         ko_plan_free(plan);
         free(path);
@@ -163,8 +170,9 @@ static void take_value(const char *path, const char *dataset)
     const size_t n_starts = m / n;
     size_t k = 0;
 
-    while (k < n && status[k] != KO_DONE)
+    while (k < n && status[k] != KO_DONE) {
         k++;
+    }
     assert_true(k < n);
     value[k * n_starts] = strcmp(dataset, "target_rank") == 0 ? -1.0F : NAN;
     write_all(file, dataset, H5T_NATIVE_FLOAT, value);
@@ -180,8 +188,9 @@ static int64_t count_valueless(const char *path, int *exit_status)
     struct ko_cube_valueless found = {0};
 
     assert_int_equal(ko_cube_view_open(path, &view, &err), KO_OK);
-    if (ko_cube_count(view, &counts, &err) != KO_OK)
+    if (ko_cube_count(view, &counts, &err) != KO_OK) {
         fail_msg("%s", err.text);
+    }
     assert_int_equal(ko_cube_find_valueless(view, NULL, &found, &err), KO_OK);
     assert_int_equal(found.n, counts.total.valueless);
     *exit_status = ko_cell_counts_status(&counts.total);
@@ -204,8 +213,9 @@ static void a_flag_without_its_value_counts_as_missing(void **state)
         hid_t file = open_file(set.whole);
         float top1[4096];
         /* The clean runs whole, so that nothing else is missing. */
-        for (int k = 0; k < 4096; k++)
+        for (int k = 0; k < 4096; k++) {
             top1[k] = 5;
+        }
         write_all(file, "clean_top1_id", H5T_NATIVE_FLOAT, top1);
         write_all(file, "clean_target_rank", H5T_NATIVE_FLOAT, top1);
         write_all(file, "heat_clean_top1_id", H5T_NATIVE_FLOAT, top1);
@@ -246,11 +256,13 @@ static void a_merge_does_not_take_a_flag_without_its_value(void **state)
         assert_int_equal(ko_cube_merge(set.merged, &set.shard, false, NULL, &merged, &err),
                          KO_E_INPUT);
         if (!strstr(err.text, "cube.shard-0002-of-0003.h5 is incomplete: 1 of its ") ||
-            !strstr(err.text, "(1 cells are flagged done and have no value)"))
+            !strstr(err.text, "(1 cells are flagged done and have no value)")) {
             fail_msg("%s", err.text);
+        }
         /* --partial leaves it pending. */
-        if (ko_cube_merge(set.merged, &set.shard, true, NULL, &merged, &err) != KO_OK)
+        if (ko_cube_merge(set.merged, &set.shard, true, NULL, &merged, &err) != KO_OK) {
             fail_msg("%s", err.text);
+        }
         assert_int_equal(merged.pending, 1);
         ko_cube_merged_free(&merged);
         assert_int_equal(count_valueless(set.merged, &status), 0);
@@ -268,12 +280,14 @@ static void a_copy_of_an_incomplete_cube_says_so(void **state)
         struct ko_cube_view *view = NULL, *copy = NULL;
         bool incomplete = pending == 0;
         hid_t file = open_file(set.whole);
-        if (pending)
+        if (pending) {
             set_number(file, "heat_status", KO_DONE, KO_PENDING);
+        }
         H5Fclose(file);
         assert_int_equal(ko_cube_view_open(set.whole, &view, &err), KO_OK);
-        if (ko_cube_compress(view, KO_CUBE_CHUNK_BYTES, set.merged, &incomplete, &err) != KO_OK)
+        if (ko_cube_compress(view, KO_CUBE_CHUNK_BYTES, set.merged, &incomplete, &err) != KO_OK) {
             fail_msg("%s", err.text);
+        }
         ko_cube_view_close(view);
         assert_int_equal(incomplete, pending);
         assert_int_equal(ko_cube_view_open(set.merged, &copy, &err), KO_OK);

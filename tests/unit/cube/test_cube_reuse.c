@@ -5,8 +5,9 @@ static int take(const struct ko_plan *plan, const char (*known)[33], const uint8
                 int64_t *n_cells)
 {
     (void)take_from_old(plan, known, done, false);
-    if (n_cells)
+    if (n_cells) {
         *n_cells = given.n_cells;
+    }
     return given.n_whole;
 }
 
@@ -24,8 +25,9 @@ static int n_done(const struct ko_plan *plan, uint8_t done[MODELS * FACTS])
     for (int32_t i = 0; i < MODELS * FACTS; i++) {
         bool any = false;
         good(ko_plan_statuses(plan, i / FACTS, i % FACTS, status, &err));
-        for (int64_t s = 0; s < ko_plan_n_statuses(plan); s++)
+        for (int64_t s = 0; s < ko_plan_n_statuses(plan); s++) {
             any = any || status[s] != KO_NOT_PLANNED;
+        }
         n += any && done[i];
     }
     return n;
@@ -144,18 +146,20 @@ static void other_route(struct ko_plan *plan)
 {
     for (int32_t i = 0; i < MODELS * FACTS; i++) {
         struct ko_prompt *prompt = &plan->prompt[i];
-        if (prompt->reason != KO_RUNNABLE)
+        if (prompt->reason != KO_RUNNABLE) {
             continue;
+        }
         prompt->span = ko_new(1, sizeof *prompt->span, &err);
         assert_non_null(prompt->span);
         *prompt->span = (struct ko_token_span){ko_copy("verb", &err), 1, 2};
         prompt->n_spans = 1;
     }
-    for (int32_t r = 0; r < plan->n_routes; r++)
+    for (int32_t r = 0; r < plan->n_routes; r++) {
         if (strcmp(plan->route[r].route.label, "last<-subject") == 0) {
             replace(&plan->route[r].route.label, "last<-verb");
             replace(&plan->route[r].route.source, "verb");
         }
+    }
 }
 
 static void nothing_is_taken_from_what_is_not_the_same(void **state)
@@ -183,8 +187,9 @@ static void nothing_is_taken_from_what_is_not_the_same(void **state)
         make_old(plan, -1, -1);
         row[i].change(plan);
         const int taken = take(plan, hash_of, NULL, NULL);
-        if (taken != MODELS * FACTS - 1 - row[i].n_lost)
+        if (taken != MODELS * FACTS - 1 - row[i].n_lost) {
             fail_msg("%s: %d records are taken", row[i].name, taken);
+        }
         ko_plan_free(plan);
     }
 }
@@ -264,10 +269,12 @@ static void a_failed_cell_is_computed_again(void **state)
     good(ko_cube_open(old_path, plan, MPI_COMM_SELF, &cube, &err));
     good(ko_record_new(plan, 0, 1, &record, &err));
     record.clean = metrics_of(0, 1, CLEAN);
-    for (int64_t k = 0; k < record.n_values; k++)
+    for (int64_t k = 0; k < record.n_values; k++) {
         record.value[k] = metrics_of(0, 1, k);
-    while (record.status[s] != KO_DONE)
+    }
+    while (record.status[s] != KO_DONE) {
         s++;
+    }
     record.status[s] = KO_CELL_FAILED;
     good(ko_cube_commit(cube, &record, 1, &err));
     ko_record_free(&record);

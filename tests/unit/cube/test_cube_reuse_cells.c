@@ -9,9 +9,11 @@ struct cell {
 /* The index of a number of layers, -1: nowhere. */
 static int32_t find(const int32_t *list, int32_t n, int32_t layers)
 {
-    for (int32_t i = 0; i < n; i++)
-        if (list[i] == layers)
+    for (int32_t i = 0; i < n; i++) {
+        if (list[i] == layers) {
             return i;
+        }
+    }
     return -1;
 }
 
@@ -28,7 +30,7 @@ static struct ko_metrics old_value(const struct ko_plan *old, const struct ko_pl
 }
 
 /* ----------------------------------------------------------------------------------------------
- * what the new cube says */
+   what the new cube says */
 
 /* What it has of one prompt, by the slots of a record. */
 struct found {
@@ -70,12 +72,16 @@ static struct found read_prompt(struct ko_cube_view *view, const struct ko_plan 
                         .top1 = ko_new(n, sizeof(int32_t), &err)};
 
     assert_true(out.mark && out.status && out.logprob && out.clean && out.top1);
-    for (int32_t i = 0; i < plan->n_prompts; i++)
-        if (plan->prompt_fact[i] == fact)
+    for (int32_t i = 0; i < plan->n_prompts; i++) {
+        if (plan->prompt_fact[i] == fact) {
             read_part(view, plan, false, m, i, &out);
-    for (int32_t i = 0; i < plan->n_heat_prompts; i++)
-        if (plan->heat_fact[i] == fact)
+        }
+    }
+    for (int32_t i = 0; i < plan->n_heat_prompts; i++) {
+        if (plan->heat_fact[i] == fact) {
             read_part(view, plan, true, m, i, &out);
+        }
+    }
     return out;
 }
 
@@ -97,16 +103,24 @@ static void visit_prompt(const struct ko_plan *plan, const struct ko_record *pla
 {
     struct cell c = {.model = planned->model, .fact = planned->fact};
 
-    for (c.route = 0; c.route < plan->n_routes; c.route++)
-        for (c.feature = 0; c.feature < plan->n_features; c.feature++)
+    for (c.route = 0; c.route < plan->n_routes; c.route++) {
+        for (c.feature = 0; c.feature < plan->n_features; c.feature++) {
             for (c.source = 0;
-                 c.source < (plan->route[c.route].heat ? plan->n_source_positions : 1); c.source++)
-                for (c.size = 0; c.size < plan->n_sizes; c.size++)
-                    for (c.start = 0; c.start < plan->n_starts; c.start++)
+                 c.source < (plan->route[c.route].heat ? plan->n_source_positions : 1);
+                 c.source++) {
+                for (c.size = 0; c.size < plan->n_sizes; c.size++) {
+                    for (c.start = 0; c.start < plan->n_starts; c.start++) {
                         if (planned->status[ko_plan_status_slot(plan, c.route, c.feature, c.source,
                                                                 c.size)] == KO_DONE &&
-                            ko_plan_has(plan, c.model, c.fact, c.route, c.feature, c.size, c.start))
+                            ko_plan_has(plan, c.model, c.fact, c.route, c.feature, c.size,
+                                        c.start)) {
                             visit(plan, &c, found, context);
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
 
 static void visit_cells(const struct ko_plan *plan, visitor *visit, void *context)
@@ -114,7 +128,7 @@ static void visit_cells(const struct ko_plan *plan, visitor *visit, void *contex
     struct ko_cube_view *view = NULL;
 
     good(ko_cube_view_open(new_path, &view, &err));
-    for (int32_t m = 0; m < MODELS; m++)
+    for (int32_t m = 0; m < MODELS; m++) {
         for (int32_t f = 0; f < FACTS; f++) {
             struct ko_record planned = {0};
             struct found found = read_prompt(view, plan, m, f);
@@ -123,6 +137,7 @@ static void visit_cells(const struct ko_plan *plan, visitor *visit, void *contex
             ko_record_free(&planned);
             free_found(&found);
         }
+    }
     ko_cube_view_close(view);
 }
 
@@ -132,7 +147,7 @@ static int64_t slot_of(const struct ko_plan *plan, const struct cell *c)
 }
 
 /* ----------------------------------------------------------------------------------------------
- * one difference a row */
+   one difference a row */
 
 static void replace_route(struct ko_plan *plan, const char *label, const char *source)
 {
@@ -221,8 +236,9 @@ static void with_conv(struct ko_plan *plan)
 /* Starts 1, 2, 3, in the places of 0, 1, 2. */
 static void without_start_0(struct ko_plan *plan)
 {
-    for (int32_t s = 0; s < 3; s++)
+    for (int32_t s = 0; s < 3; s++) {
         plan->start[s] = s + 1;
+    }
     plan->n_starts = 3;
 }
 /* Starts 0, 2, 3. */
@@ -236,15 +252,17 @@ static void without_size_1(struct ko_plan *plan)
 {
     plan->size[0] = 3;
     plan->n_sizes = 1;
-    for (int32_t b = 0; b < plan->n_blocks; b++)
+    for (int32_t b = 0; b < plan->n_blocks; b++) {
         memset(plan->block[b].size, 1, MODELS);
+    }
 }
 /* Size 1 alone, in the place of 1 and 3. */
 static void without_size_3(struct ko_plan *plan)
 {
     plan->n_sizes = 1;
-    for (int32_t b = 0; b < plan->n_blocks; b++)
+    for (int32_t b = 0; b < plan->n_blocks; b++) {
         memset(plan->block[b].size, 1, MODELS);
+    }
 }
 
 /* Whether the cell must not be taken. */
@@ -339,19 +357,21 @@ static void check_cell(const struct ko_plan *plan, const struct cell *cell,
     const int64_t slot = slot_of(plan, cell);
     const bool lost = check->row->lost(plan, cell);
 
-    if (found->mark[slot] != !lost)
+    if (found->mark[slot] != !lost) {
         fail_msg("%s: model %d, fact %d, route %d, class %d, size %d, start %d: mark %d",
                  check->row->name, cell->model, cell->fact, cell->route, cell->feature,
                  plan->size[cell->size], plan->start[cell->start], found->mark[slot]);
+    }
     if (lost) {
         assert_true(isnan(found->logprob[slot]));
         check->n_lost++;
         return;
     }
     const struct ko_metrics expected = old_value(check->old, plan, cell);
-    if (found->logprob[slot] != expected.logprob || found->top1[slot] != expected.top1_id)
+    if (found->logprob[slot] != expected.logprob || found->top1[slot] != expected.top1_id) {
         fail_msg("%s: route %d, size %d, start %d: another cell's value", check->row->name,
                  cell->route, plan->size[cell->size], plan->start[cell->start]);
+    }
     assert_true(found->clean[plan->route[cell->route].heat] ==
                 metrics_of(cell->model, cell->fact, CLEAN).logprob);
     check->n_taken++;
@@ -365,9 +385,11 @@ static void check_status(const struct ko_plan *plan, const struct cell *cell,
     bool all = true;
     struct cell c = *cell;
 
-    for (c.start = 0; c.start < plan->n_starts; c.start++)
-        if (ko_plan_has(plan, c.model, c.fact, c.route, c.feature, c.size, c.start))
+    for (c.start = 0; c.start < plan->n_starts; c.start++) {
+        if (ko_plan_has(plan, c.model, c.fact, c.route, c.feature, c.size, c.start)) {
             all = all && !check->row->lost(plan, &c);
+        }
+    }
     assert_int_equal(found->status[ko_plan_status_slot(plan, c.route, c.feature, c.source, c.size)],
                      all ? KO_DONE : KO_PENDING);
 }
@@ -378,10 +400,12 @@ static void the_cells_are_taken_that_one_difference_leaves(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct ko_plan *plan = small_plan_sweep(true), *old = small_plan_sweep(true);
         struct check check = {.row = &rows[i], .old = old};
-        if (rows[i].change)
+        if (rows[i].change) {
             rows[i].change(plan);
-        if (rows[i].change_old)
+        }
+        if (rows[i].change_old) {
             rows[i].change_old(old);
+        }
         make_old(old, -1, -1);
         (void)take_from_old(plan, hash_of, NULL, true);
         visit_cells(plan, check_cell, &check);
@@ -389,10 +413,12 @@ static void the_cells_are_taken_that_one_difference_leaves(void **state)
         assert_int_equal(given.n_cells, check.n_taken);
         assert_true(check.n_taken > 20);
         assert_int_equal(check.n_lost > 0, rows[i].reason != KO_REUSE_TAKEN);
-        for (int r = 0; r < KO_N_REUSE_REASONS; r++)
-            if (given.missing[r].n_cells != (r == (int)rows[i].reason ? check.n_lost : 0))
+        for (int r = 0; r < KO_N_REUSE_REASONS; r++) {
+            if (given.missing[r].n_cells != (r == (int)rows[i].reason ? check.n_lost : 0)) {
                 fail_msg("%s: %lld cells are missing for reason %d", rows[i].name,
                          (long long)given.missing[r].n_cells, r);
+            }
+        }
         ko_plan_free(old);
         ko_plan_free(plan);
     }
@@ -435,7 +461,7 @@ static void other_weights_give_nothing(void **state)
 }
 
 /* ----------------------------------------------------------------------------------------------
- * flags without values */
+   flags without values */
 
 static int spoiled; /* which metric of the cell below */
 
@@ -450,16 +476,18 @@ enum { SPOILED_STATUS = (0 * 2 + 1) * 2 + 1, SPOILED_SLOT = 4 * SPOILED_STATUS }
 /* The slot of that cell: route 0, class 1, size 1, start 0. */
 static void spoil_cell(struct ko_record *record)
 {
-    if (record->model != 0 || record->fact != 1)
+    if (record->model != 0 || record->fact != 1) {
         return;
+    }
     struct ko_metrics *cell = &record->value[SPOILED_SLOT];
     float *const number[] = {&cell->logprob, &cell->kl, &cell->foil_logprob};
-    if (spoiled < 3)
+    if (spoiled < 3) {
         *number[spoiled] = spoiled == 1 ? INFINITY : NAN;
-    else if (spoiled == 3)
+    } else if (spoiled == 3) {
         cell->target_rank = -1;
-    else
+    } else {
         cell->top1_id = -1;
+    }
 }
 
 static void a_done_cell_without_all_of_its_values_is_not_taken(void **state)
@@ -482,8 +510,9 @@ static void a_done_cell_without_all_of_its_values_is_not_taken(void **state)
 
 static void spoil_status(struct ko_record *record)
 {
-    if (record->model == 0 && record->fact == 1)
+    if (record->model == 0 && record->fact == 1) {
         record->status[SPOILED_STATUS] = KO_CELL_FAILED;
+    }
 }
 
 static bool is_failed(const struct ko_plan *plan, const struct cell *cell)
@@ -514,7 +543,7 @@ static void a_failed_size_is_not_taken_and_a_prompt_that_was_never_run_neither(v
 }
 
 /* ----------------------------------------------------------------------------------------------
- * what comes after */
+   what comes after */
 
 enum { LATER = 3 }; /* models further, so that no value is the old one */
 
@@ -524,20 +553,24 @@ static void commit_all(const struct ko_plan *plan, bool failed)
     struct ko_cube *cube = NULL;
 
     good(ko_cube_open(new_path, plan, MPI_COMM_SELF, &cube, &err));
-    for (int32_t m = 0; m < MODELS; m++)
+    for (int32_t m = 0; m < MODELS; m++) {
         for (int32_t f = 0; f < FACTS; f++) {
             struct ko_record record = {0};
-            if (ko_plan_prompt(plan, m, f)->reason != KO_RUNNABLE)
+            if (ko_plan_prompt(plan, m, f)->reason != KO_RUNNABLE) {
                 continue;
+            }
             good(ko_record_new(plan, m, f, &record, &err));
-            for (int64_t k = 0; k < record.n_values; k++)
+            for (int64_t k = 0; k < record.n_values; k++) {
                 record.value[k] = metrics_of(m + LATER, f, k);
+            }
             record.clean = metrics_of(m + LATER, f, CLEAN);
-            if (failed)
+            if (failed) {
                 ko_record_fail(&record, KO_FAILED_MEMORY);
+            }
             good(ko_cube_commit(cube, &record, 1, &err));
             ko_record_free(&record);
         }
+    }
     good(ko_cube_close(cube, &err));
 }
 
@@ -558,18 +591,20 @@ static void check_later(const struct ko_plan *plan, const struct cell *cell,
 
     assert_int_equal(found->mark[slot], !computed);
     assert_int_equal(found->status[status], computed && later->failed ? KO_CELL_FAILED : KO_DONE);
-    if (!computed)
+    if (!computed) {
         assert_true(found->logprob[slot] == old_value(later->old, plan, cell).logprob);
-    else if (later->failed)
+    } else if (later->failed) {
         assert_true(isnan(found->logprob[slot]));
-    else
+    } else {
         assert_true(found->logprob[slot] ==
                     metrics_of(cell->model + LATER, cell->fact, slot).logprob);
+    }
     /* The clean run beside a taken cell is the old one; heatmaps have no size but 1. */
-    if (!plan->route[cell->route].heat)
+    if (!plan->route[cell->route].heat) {
         assert_true(found->clean[0] == metrics_of(cell->model, cell->fact, CLEAN).logprob);
-    else if (!later->failed)
+    } else if (!later->failed) {
         assert_true(found->clean[1] == metrics_of(cell->model + LATER, cell->fact, CLEAN).logprob);
+    }
 }
 
 static void a_later_commit_leaves_what_was_taken(void **state)
@@ -606,8 +641,9 @@ static void a_resume_knows_what_was_taken(void **state)
     ko_cube_view_close(view);
     for (int32_t i = 0; i < MODELS * FACTS; i++) {
         assert_int_equal(unsettled[i], 0);
-        for (int64_t s = 0; s < ko_plan_n_values(plan); s++)
+        for (int64_t s = 0; s < ko_plan_n_values(plan); s++) {
             n += ko_taken_has(ko_taken_of(taken, i / FACTS, i % FACTS), s);
+        }
     }
     assert_int_equal(n, given.n_cells);
     ko_taken_free(taken);
@@ -630,8 +666,9 @@ static void reasons_are_said_most_cells_first(void **state)
     memset(long_id, 'x', sizeof long_id);
     (void)snprintf(long_id + 62, 3, "é");
     ko_reuse_miss(missing, KO_REUSE_PROMPT, long_id);
-    for (int i = 0; i < 1200; i++)
+    for (int i = 0; i < 1200; i++) {
         ko_reuse_miss(missing, KO_REUSE_SIZE, i % 2 ? "5" : "7");
+    }
     ko_reuse_miss(missing, KO_REUSE_ROUTE, "last<-first");
     ko_reuse_miss(missing, KO_REUSE_ROUTE, "last<-first");
     ko_reuse_missing_add(missing, &text);

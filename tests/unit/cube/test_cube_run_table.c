@@ -63,8 +63,9 @@ static void log_run(const char *path, int32_t ranks, const char *host, const cha
                                     .job = ranks % 2 ? "" : "4711_1",
                                     .log = log};
 
-    if (ko_cube_log_run(path, &run, &err) != KO_OK)
+    if (ko_cube_log_run(path, &run, &err) != KO_OK) {
         fail_msg("%s", err.text);
+    }
 }
 
 static void runs_fill_rows_and_the_log_grows(void **state)
@@ -110,8 +111,9 @@ static void a_full_table_and_a_full_log_fail_no_run(void **state)
     memset(long_log, 'x', n);
     long_log[n] = '\0';
     log_run(path, 1, "host", long_log);
-    for (int32_t i = 2; i <= KO_CUBE_RUNS + 2; i++)
+    for (int32_t i = 2; i <= KO_CUBE_RUNS + 2; i++) {
         log_run(path, i, "host", i == 2 ? "1234567890" : NULL);
+    }
     int32_t *ranks = read_all(path, "run_ranks", H5T_NATIVE_INT32, KO_CUBE_RUNS * sizeof *ranks);
     char *log = read_all(path, "run_log", H5T_NATIVE_UINT8, KO_CUBE_LOG_BYTES);
     assert_int_equal(ranks[KO_CUBE_RUNS - 2], KO_CUBE_RUNS - 1);
@@ -163,8 +165,9 @@ static void a_reader_does_not_fail_a_run_and_nothing_else_changes(void **state)
     (void)close(ready[1]);
     char *after = test_read(path, &n_after);
     assert_int_equal(n, n_after);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         changed += before[i] != after[i];
+    }
     /* A row is 3 doubles, an int, host and job; then the log. */
     assert_in_range(changed, 1, 3 * 8 + 4 + 4 + 6 + 9);
     free(after);

@@ -33,8 +33,9 @@ static struct ko_cube_view *create_and_open(const char *path, const struct ko_pl
     struct ko_cube_view *view = NULL;
 
     if (ko_cube_create(path, &content, &err) != KO_OK ||
-        ko_cube_view_open(path, &view, &err) != KO_OK)
+        ko_cube_view_open(path, &view, &err) != KO_OK) {
         fail_msg("%s", err.text);
+    }
     return view;
 }
 
@@ -180,8 +181,9 @@ static void a_fresh_cube_has_nothing_done_but_what_is_not_planned(void **state)
     (void)state;
 
     assert_int_equal(ko_cube_view_done(view, plan, done, &err), KO_OK);
-    for (int i = 0; i < 10; i++)
+    for (int i = 0; i < 10; i++) {
         assert_int_equal(done[i], i == 8);
+    }
     ko_cube_view_close(view);
     ko_plan_free(plan);
     free(path);
@@ -294,8 +296,9 @@ static void what_is_no_good_cube_is_refused_in_one_line(void **state)
         harm_cube(folder, path, table[i].harm);
         assert_int_equal(ko_cube_view_open(path, &view, &err), KO_E_INPUT);
         assert_null(view);
-        if (!strstr(err.text, table[i].text) || strchr(err.text, '\n'))
+        if (!strstr(err.text, table[i].text) || strchr(err.text, '\n')) {
             fail_msg("'%s' does not say '%s'", err.text, table[i].text);
+        }
         ko_plan_free(plan);
         free(path);
         test_folder_remove(folder);
@@ -357,38 +360,39 @@ enum change {
 
 static void change_plan(struct ko_plan *plan, enum change change)
 {
-    if (change == NAME)
+    if (change == NAME) {
         set(&plan->model[1].name, "gpt2-large");
-    else if (change == WEIGHTS)
+    } else if (change == WEIGHTS) {
         set(&plan->model[1].fingerprint, "abc");
-    else if (change == TOKENIZER)
+    } else if (change == TOKENIZER) {
         set(&plan->model[0].tokenizer_fingerprint, "abc");
-    else if (change == PROMPT)
+    } else if (change == PROMPT) {
         set(&plan->fact[3].id, "other");
-    else if (change == ROUTE)
+    } else if (change == ROUTE) {
         set(&plan->route[2].route.label, "last<-first");
-    else if (change == FEATURE)
+    } else if (change == FEATURE) {
         plan->feature[1].kind = KO_FEATURE_FAST_THIRD;
-    else if (change == STARTS)
+    } else if (change == STARTS) {
         plan->n_starts = 3;
-    else if (change == HEAT_ROUTE)
+    } else if (change == HEAT_ROUTE) {
         set(&plan->route[1].route.label, "later<-each");
-    else if (change == SIZES)
+    } else if (change == SIZES) {
         plan->size[1] = 2;
-    else if (change == MODELS)
+    } else if (change == MODELS) {
         plan->n_models = 1;
-    else if (change == TEXT)
+    } else if (change == TEXT) {
         set(&plan->fact[0].text, "Subject 0 lies “at”");
-    else if (change == TARGET)
+    } else if (change == TARGET) {
         set(&plan->fact[0].target, "Asia");
-    else if (change == TOKEN)
+    } else if (change == TOKEN) {
         plan->prompt[0].token[1]++;
-    else if (change == SUBJECT)
+    } else if (change == SUBJECT) {
         plan->prompt[0].subject_end++;
-    else if (change == BLOCK)
+    } else if (change == BLOCK) {
         plan->block[0].start[0] = 0;
-    else if (change == SHARD)
+    } else if (change == SHARD) {
         plan->shard.number = 1, plan->shard.of = 2;
+    }
 }
 
 static void another_run_is_told_apart_with_both_values(void **state)
@@ -428,8 +432,9 @@ static void another_run_is_told_apart_with_both_values(void **state)
     struct ko_cube_view *view = create_and_open(path, plan);
     (void)state;
 
-    if (ko_cube_view_matches(view, plan, "cpu", "float32", &err) != KO_OK)
+    if (ko_cube_view_matches(view, plan, "cpu", "float32", &err) != KO_OK) {
         fail_msg("%s", err.text);
+    }
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         enum change change = table[i].change;
         struct ko_plan *other = change == KIND ? small_plan_evaluation() : small_plan_sweep(false);
@@ -438,8 +443,9 @@ static void another_run_is_told_apart_with_both_values(void **state)
         assert_int_equal(ko_cube_view_matches(view, other, change == BACKEND ? "cuda" : "cpu",
                                               change == PRECISION ? "tf32" : "float32", &err),
                          KO_E_INPUT);
-        if (!strstr(err.text, table[i].text))
+        if (!strstr(err.text, table[i].text)) {
             fail_msg("'%s' does not say '%s'", err.text, table[i].text);
+        }
         other->n_models = n_models; /* all are freed */
         ko_plan_free(other);
     }

@@ -60,8 +60,9 @@ static int setup(void **state)
                             "{\"hidden_size\": 64, \"num_hidden_layers\": 4, \"vocab_size\": 500, "
                             "\"state_size\": 16}",
                             &err);
-    if (!model || made_plan_build(&made, &plan, NULL, &err) != KO_OK)
+    if (!model || made_plan_build(&made, &plan, NULL, &err) != KO_OK) {
         return -1;
+    }
     on_device = (struct ko_device_model){plan, 0, model, &device, KO_FLOAT32};
     return 0;
 }

@@ -35,31 +35,35 @@ static struct subject begin(const char *folder, const struct ko_kernels *k)
     const struct ko_backend_config config = {.threads = 1};
     struct ko_error err = {0};
     struct subject s = {0};
-    if (ko_checkpoint_open(folder, "toy", &s.cp, &err) || ko_model_open(s.cp, &s.model, &err))
+    if (ko_checkpoint_open(folder, "toy", &s.cp, &err) || ko_model_open(s.cp, &s.model, &err)) {
         fail_msg("%s", err.text);
+    }
     s.floats = ko_new(ko_model_floats(s.model), sizeof *s.floats, &err);
     s.hash = ko_new(s.model->n_weights, sizeof *s.hash, &err);
     s.far_hash = ko_new(s.model->n_weights, sizeof *s.far_hash, &err);
     assert_true(s.floats && s.hash && s.far_hash);
     if (k->open(&config, &s.be, &err) ||
-        ko_device_weights_new(s.model, k, s.be, KO_FLOAT32, &s.far, &err))
+        ko_device_weights_new(s.model, k, s.be, KO_FLOAT32, &s.far, &err)) {
         fail_msg("%s", err.text);
+    }
     return s;
 }
 
 static void load_host(struct subject *s)
 {
     struct ko_error err = {0};
-    if (ko_model_load(s->model, s->cp, 0, 1, s->floats, s->hash, &err))
+    if (ko_model_load(s->model, s->cp, 0, 1, s->floats, s->hash, &err)) {
         fail_msg("%s", err.text);
+    }
 }
 
 static void end(struct subject *s)
 {
     const struct ko_kernels *k = s->far.k;
     ko_device_weights_free(&s->far);
-    if (k->own_memory)
+    if (k->own_memory) {
         assert_int_equal(test_far_bytes(), 0);
+    }
     k->close(s->be);
     free(s->floats);
     free(s->hash);
@@ -96,8 +100,9 @@ static void weights_in_far_memory_equal_those_of_the_host(void **state)
         assert_memory_equal(s.floats, s.far.arena.host_values, model->value_floats * sizeof(float));
         for (size_t w = 0; w < model->n_weights; w++) {
             const struct ko_weight *weight = &model->weights[w];
-            if (!weight->matrix)
+            if (!weight->matrix) {
                 continue;
+            }
             stored += ko_checkpoint_find(s.cp, weight->tensor)->data_bytes;
             assert_true(test_far_has(far_matrix(&s, weight), weight->n * sizeof(float)));
             assert_memory_equal(far_matrix(&s, weight), test_place(model, s.floats, weight),
@@ -119,8 +124,9 @@ static void bfloat16_stays_what_is_in_the_file(void **state)
         const struct ko_weight *weight = &s.model->weights[w];
         const struct ko_tensor *tensor = ko_checkpoint_find(s.cp, weight->tensor);
         assert_int_equal(tensor->dtype, KO_BF16);
-        if (weight->matrix)
+        if (weight->matrix) {
             assert_memory_equal(far_matrix(&s, weight), tensor->data, tensor->data_bytes);
+        }
     }
     end(&s);
 }
@@ -137,9 +143,11 @@ static void parts_are_runs_that_make_the_whole(void **state)
         size_t *first = ko_new((size_t)n + 1, sizeof *first, &err), largest = 0, untouched = 0;
         assert_non_null(first);
         load_host(&s);
-        for (size_t w = 0; w < model->n_weights; w++)
-            if (model->weights[w].matrix && model->weights[w].n > largest)
+        for (size_t w = 0; w < model->n_weights; w++) {
+            if (model->weights[w].matrix && model->weights[w].n > largest) {
                 largest = model->weights[w].n;
+            }
+        }
         ko_model_parts(model, n, first);
         assert_int_equal(first[0], 0);
         assert_int_equal(first[n], model->matrix_elements);
@@ -151,16 +159,19 @@ static void parts_are_runs_that_make_the_whole(void **state)
             assert_int_equal(ko_device_weights_load_part(&s.far, s.cp, p, n, s.far_hash, &err),
                              KO_OK);
             /* Far memory begins as NaN. */
-            for (size_t i = first[p + 1]; i < model->matrix_elements; i++)
+            for (size_t i = first[p + 1]; i < model->matrix_elements; i++) {
                 untouched += isnan(got[i]) != 0;
+            }
             assert_int_equal(untouched, model->matrix_elements - first[p + 1]);
             untouched = 0;
         }
-        for (size_t w = 0; w < model->n_weights; w++)
-            if (model->weights[w].matrix)
+        for (size_t w = 0; w < model->n_weights; w++) {
+            if (model->weights[w].matrix) {
                 assert_memory_equal(far_matrix(&s, &model->weights[w]),
                                     test_place(model, s.floats, &model->weights[w]),
                                     model->weights[w].n * sizeof(float));
+            }
+        }
         assert_memory_equal(s.hash, s.far_hash, model->n_weights * sizeof *s.hash);
         free(first);
         end(&s);
@@ -187,9 +198,11 @@ static void values_that_are_not_finite_are_named_as_on_the_host(void **state)
         size_t n_tensors = 0, behind = 0, n = 0;
         const struct ko_tensor *tensors = ko_checkpoint_tensors(s.cp, &n_tensors);
         const struct ko_tensor *tensor = ko_checkpoint_find(s.cp, rows[i].tensor);
-        for (size_t t = 0; t < n_tensors; t++)
-            if (tensors[t].data >= tensor->data)
+        for (size_t t = 0; t < n_tensors; t++) {
+            if (tensors[t].data >= tensor->data) {
                 behind += tensors[t].data_bytes;
+            }
+        }
         end(&s);
         char *path = test_folder_path(folder, "model.safetensors"), *bytes = test_read(path, &n);
         memcpy(bytes + n - behind + 4 * rows[i].element, &infinite, 4);
@@ -218,11 +231,13 @@ static void random_weights_are_the_same_wherever_they_lie(void **state)
         ko_model_fill_random(s.model, 5, s.floats);
         assert_int_equal(ko_device_weights_fill_random(&s.far, 5, &err), KO_OK);
         assert_memory_equal(s.floats, s.far.arena.values, s.model->value_floats * sizeof(float));
-        for (size_t w = 0; w < s.model->n_weights; w++)
-            if (s.model->weights[w].matrix)
+        for (size_t w = 0; w < s.model->n_weights; w++) {
+            if (s.model->weights[w].matrix) {
                 assert_memory_equal(far_matrix(&s, &s.model->weights[w]),
                                     test_place(s.model, s.floats, &s.model->weights[w]),
                                     s.model->weights[w].n * sizeof(float));
+            }
+        }
         end(&s);
     }
 }

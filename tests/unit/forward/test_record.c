@@ -18,9 +18,11 @@ static void fill(const struct ko_plan *plan, struct ko_record *record)
 {
     assert_int_equal(ko_record_new(plan, 0, 0, record, &err), KO_OK);
     record->clean = (struct ko_metrics){.logprob = -1, .target_rank = 1, .top1_id = 5};
-    for (int64_t i = 0; i < record->n_values; i++)
-        if (record->status[i / plan->n_starts] == KO_DONE)
+    for (int64_t i = 0; i < record->n_values; i++) {
+        if (record->status[i / plan->n_starts] == KO_DONE) {
             record->value[i] = (struct ko_metrics){.logprob = -2, .kl = 1, .target_rank = 3};
+        }
+    }
 }
 
 static bool is_empty(const struct ko_metrics *metrics)
@@ -45,8 +47,9 @@ static void a_failed_record_fails_what_was_to_be_done_and_nothing_else(void **st
         assert_int_equal(record.status[s], failed ? KO_CELL_FAILED : before.status[s]);
         n_failed += failed;
     }
-    for (int64_t i = 0; i < record.n_values; i++)
+    for (int64_t i = 0; i < record.n_values; i++) {
         assert_true(is_empty(&record.value[i]));
+    }
     assert_true(n_failed > 0);
     ko_record_free(&before);
     ko_record_free(&record);
@@ -60,8 +63,9 @@ static void a_failed_cell_takes_the_starts_of_its_size_alone(void **state)
     int64_t at = 0, n_left = 0;
     (void)state;
     fill(plan, &record);
-    while (record.status[at] != KO_DONE)
+    while (record.status[at] != KO_DONE) {
         at++;
+    }
     record.status[at] = KO_CELL_FAILED;
     ko_record_clear_failed(&record);
     for (int64_t i = 0; i < record.n_values; i++) {

@@ -39,7 +39,7 @@ static int32_t for_every_wave(check_rows *check)
     int32_t n = 0;
     assert_int_equal(made_plan_build(&made, &plan, NULL, &err), KO_OK);
     assert_int_equal(ko_batches_compose(plan, &batches, &err), KO_OK);
-    for (int32_t b = 0; b < batches.n; b++)
+    for (int32_t b = 0; b < batches.n; b++) {
         for (int32_t w = 0; w < batches.batch[b].n_waves; w++, n++) {
             struct ko_wave wave = {0};
             struct ko_row_set set = {0};
@@ -50,6 +50,7 @@ static int32_t for_every_wave(check_rows *check)
             ko_row_set_free(&set);
             ko_wave_free(&wave);
         }
+    }
     ko_batches_free(&batches);
     ko_plan_free(plan);
     return n;
@@ -64,14 +65,16 @@ static void check_paths(const struct ko_plan *plan, const struct ko_wave *wave,
     for (int32_t r = 0; r < rows->n_rows; r++) {
         const int32_t before = rows->previous[r], branch = rows->branch[r];
         assert_true((before < 0) == (rows->position[r] == 0));
-        if (before < 0)
+        if (before < 0) {
             continue;
+        }
         assert_int_equal(rows->position[before], rows->position[r] - 1);
         assert_int_equal(rows->prompt[before], rows->prompt[r]);
-        if (branch >= 0 && rows->position[r] > rows->branches[branch].first_position)
+        if (branch >= 0 && rows->position[r] > rows->branches[branch].first_position) {
             assert_int_equal(rows->branch[before], branch);
-        else
+        } else {
             assert_int_equal(rows->branch[before], -1);
+        }
     }
 }
 
@@ -118,14 +121,16 @@ static void check_prefixes(const struct ko_plan *plan, const struct ko_wave *wav
     for (int32_t l = 0; l < rows->n_layers; l++) {
         assert_true(rows->n_projected[l] <= rows->n_convolved[l]);
         assert_true(rows->n_convolved[l] <= rows->n_active[l]);
-        if (l > 0)
+        if (l > 0) {
             assert_int_equal(rows->n_projected[l], rows->n_active[l - 1]);
+        }
         for (int32_t r = rows->n_trunk_rows; r < rows->n_rows; r++) {
             const struct ko_branch *branch = &rows->branches[rows->branch[r]];
             assert_true((r < rows->n_active[l]) == (branch->leaves_at <= l));
             assert_true((r < rows->n_projected[l]) == (branch->leaves_at < l));
-            if (branch->leaves_at == l)
+            if (branch->leaves_at == l) {
                 assert_true((r < rows->n_convolved[l]) == branch->conv);
+            }
         }
     }
 }
@@ -184,10 +189,12 @@ static void a_full_pass_shares_nothing_with_the_trunk(void **state)
                                  .n_edges = 1};
     assert_int_equal(ko_row_set_build_full(plan, &wave, &classes, &set, &err), KO_OK);
     assert_int_equal(set.rows.n_rows, 2 * prompt->n_tokens);
-    for (int32_t l = 0; l < set.rows.n_layers; l++)
+    for (int32_t l = 0; l < set.rows.n_layers; l++) {
         assert_int_equal(set.rows.n_projected[l], set.rows.n_rows);
-    for (int32_t i = 1; i < prompt->n_tokens; i++)
+    }
+    for (int32_t i = 1; i < prompt->n_tokens; i++) {
         assert_int_equal(set.rows.branch[set.rows.previous[prompt->n_tokens + i]], 0);
+    }
     assert_true(ko_branch_in_window(&set.rows.branches[0], 1));
     assert_true(ko_branch_in_window(&set.rows.branches[0], 2));
     assert_false(ko_branch_in_window(&set.rows.branches[0], 0));

@@ -29,7 +29,7 @@ static double ulps(float y, double want)
 }
 
 /* Every stride-th float32 in [low, high]: bit patterns in order, negative ones first. Returns how
- * many, from *at on. */
+   many, from *at on. */
 static size_t next_floats(float low, float high, uint32_t stride, int64_t *at, float x[CHUNK])
 {
     size_t n = 0;

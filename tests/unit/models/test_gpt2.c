@@ -43,8 +43,9 @@ static void missing_keys_take_the_defaults(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct ko_error err = {0};
         struct ko_model *model = configured(rows[i].config, &err);
-        if (!model)
+        if (!model) {
             fail_msg("row %zu: %s", i, err.text);
+        }
         const struct test_sizes sizes = test_sizes_of(model), *s = &sizes;
         assert_int_equal(s->d_model, rows[i].d_model);
         assert_int_equal(s->n_layers, rows[i].n_layers);
@@ -93,20 +94,24 @@ static void linear(const double *x, int n_in, const float *w, const float *bias,
 {
     for (int o = 0; o < n_out; o++) {
         y[o] = (double)bias[o];
-        for (int i = 0; i < n_in; i++)
+        for (int i = 0; i < n_in; i++) {
             y[o] += x[i] * (double)w[i * n_out + o];
+        }
     }
 }
 
 static void layer_norm(const double *x, const float *weight, const float *bias, double *y)
 {
     double mean = 0, variance = 0;
-    for (int i = 0; i < D; i++)
+    for (int i = 0; i < D; i++) {
         mean += x[i] / D;
-    for (int i = 0; i < D; i++)
+    }
+    for (int i = 0; i < D; i++) {
         variance += (x[i] - mean) * (x[i] - mean) / D;
-    for (int i = 0; i < D; i++)
+    }
+    for (int i = 0; i < D; i++) {
         y[i] = (x[i] - mean) / sqrt(variance + 1e-5) * (double)weight[i] + (double)bias[i];
+    }
 }
 
 static double gelu_new(double x)
@@ -121,15 +126,17 @@ static void attend(double qkv[TOKENS][3 * D], int t, int head, double *out)
     double weight[TOKENS], sum = 0;
     for (int j = 0; j <= t; j++) {
         double score = 0;
-        for (int i = 0; i < width; i++)
+        for (int i = 0; i < width; i++) {
             score += qkv[t][q + i] * qkv[j][k + i];
+        }
         weight[j] = exp(score / sqrt(width));
         sum += weight[j];
     }
     for (int i = 0; i < width; i++) {
         out[q + i] = 0;
-        for (int j = 0; j <= t; j++)
+        for (int j = 0; j <= t; j++) {
             out[q + i] += weight[j] / sum * qkv[j][v + i];
+        }
     }
 }
 
@@ -140,18 +147,22 @@ static void reference_layer(const float *const w[12], double x[TOKENS][D])
         double normed[D], context[D], out[D], hidden[FF];
         layer_norm(x[t], w[0], w[1], normed);
         linear(normed, D, w[2], w[3], 3 * D, qkv[t]);
-        for (int head = 0; head < HEADS; head++)
+        for (int head = 0; head < HEADS; head++) {
             attend(qkv, t, head, context);
+        }
         linear(context, D, w[4], w[5], D, out);
-        for (int i = 0; i < D; i++)
+        for (int i = 0; i < D; i++) {
             x[t][i] += out[i];
+        }
         layer_norm(x[t], w[6], w[7], normed);
         linear(normed, D, w[8], w[9], FF, hidden);
-        for (int i = 0; i < FF; i++)
+        for (int i = 0; i < FF; i++) {
             hidden[i] = gelu_new(hidden[i]);
+        }
         linear(hidden, FF, w[10], w[11], D, out);
-        for (int i = 0; i < D; i++)
+        for (int i = 0; i < D; i++) {
             x[t][i] += out[i];
+        }
     }
 }
 
@@ -177,9 +188,11 @@ static void a_clean_pass_equals_the_formulas(void **state)
     const float *wte = test_weight(model, arena, "transformer.wte.weight");
     const float *wpe = test_weight(model, arena, "transformer.wpe.weight");
     double x[TOKENS][D], expected[D];
-    for (int t = 0; t < TOKENS; t++)
-        for (int i = 0; i < D; i++)
+    for (int t = 0; t < TOKENS; t++) {
+        for (int i = 0; i < D; i++) {
             x[t][i] = (double)wte[tokens[t] * D + i] + (double)wpe[t * D + i];
+        }
+    }
     for (int l = 0; l < LAYERS; l++) {
         const float *w[12];
         for (int i = 0; i < 12; i++) {
@@ -192,10 +205,12 @@ static void a_clean_pass_equals_the_formulas(void **state)
     for (int t = 0; t < TOKENS; t++) {
         layer_norm(x[t], test_weight(model, arena, "transformer.ln_f.weight"),
                    test_weight(model, arena, "transformer.ln_f.bias"), expected);
-        for (int i = 0; i < D; i++) /* observed: at most 5e-7 */
-            if (!(fabs((double)got[t][i] - expected[i]) <= 1e-5))
+        for (int i = 0; i < D; i++) { /* observed: at most 5e-7 */
+            if (!(fabs((double)got[t][i] - expected[i]) <= 1e-5)) {
                 fail_msg("row %d, feature %d: %g, expected %g", t, i, (double)got[t][i],
                          expected[i]);
+            }
+        }
     }
     const struct ko_arena host = ko_model_host_arena(model, arena);
     assert_ptr_equal(ko_model_unembedding(model, &host).data,

@@ -34,8 +34,9 @@ static void missing_keys_take_the_defaults(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct ko_error err = {0};
         struct ko_model *model = test_configured("mamba2", rows[i].config, &err);
-        if (!model)
+        if (!model) {
             fail_msg("row %zu: %s", i, err.text);
+        }
         const struct test_sizes sizes = test_sizes_of(model), *s = &sizes;
         assert_int_equal(s->n_layers, 64);
         assert_int_equal(s->vocabulary, 32768);
@@ -106,8 +107,9 @@ static void taps_of_b_and_c_go_where_every_head_goes(void **state)
     for (int i = 0; i < 3; i++) {
         memset(conv, 7, sizeof conv);
         model->sublayer[0].kind->conv_mask(&model->sublayer[0], masks[i], conv);
-        for (int c = 0; c < ALL; c++)
+        for (int c = 0; c < ALL; c++) {
             assert_int_equal(conv[c], c < INNER_ ? masks[i][c / WIDTH_] : i == 2);
+        }
     }
     ko_model_free(model);
 }
@@ -128,9 +130,11 @@ static const float *find(const struct reference *r, int layer, const char *name)
 {
     char full[96];
     snprintf(full, sizeof full, "backbone.layers.%d.%s", layer, name);
-    for (size_t w = 0; w < r->model->n_weights; w++)
-        if (strcmp(r->model->weights[w].tensor, full) == 0)
+    for (size_t w = 0; w < r->model->n_weights; w++) {
+        if (strcmp(r->model->weights[w].tensor, full) == 0) {
             return test_place(r->model, r->arena, &r->model->weights[w]);
+        }
+    }
     return NULL;
 }
 
@@ -144,18 +148,21 @@ static void linear(const double *x, int n_in, const float *w, const float *bias,
 {
     for (int o = 0; o < n_out; o++) {
         y[o] = bias ? (double)bias[o] : 0;
-        for (int i = 0; i < n_in; i++)
+        for (int i = 0; i < n_in; i++) {
             y[o] += x[i] * (double)w[o * n_in + i];
+        }
     }
 }
 
 static void rms_norm(const double *x, int n, const float *weight, double *y)
 {
     double sum = 0;
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
         sum += x[i] * x[i];
-    for (int i = 0; i < n; i++)
+    }
+    for (int i = 0; i < n; i++) {
         y[i] = x[i] / sqrt(sum / n + 1e-5) * (double)weight[i];
+    }
 }
 
 static void convolve(const struct reference *r, int l, double in[TOKENS][ALL], int t, double *out)
@@ -163,9 +170,11 @@ static void convolve(const struct reference *r, int l, double in[TOKENS][ALL], i
     const float *taps = find(r, l, "mixer.conv1d.weight"), *bias = find(r, l, "mixer.conv1d.bias");
     for (int c = 0; c < CONV; c++) {
         double sum = bias ? (double)bias[c] : 0;
-        for (int k = 0; k < TAPS; k++) /* transposed in the arena */
-            if (t - (TAPS - 1 - k) >= 0)
+        for (int k = 0; k < TAPS; k++) { /* transposed in the arena */
+            if (t - (TAPS - 1 - k) >= 0) {
                 sum += (double)taps[k * CONV + c] * in[t - (TAPS - 1 - k)][INNER + c];
+            }
+        }
         out[c] = silu(sum);
     }
 }
@@ -179,26 +188,31 @@ static void mix(const struct reference *r, int l, double in[TOKENS][ALL],
     for (int h = 0; h < HEADS; h++) {
         const int group = h / (HEADS / GROUPS);
         double span = 0;
-        for (int p = 0; p < WIDTH; p++)
+        for (int p = 0; p < WIDTH; p++) {
             y[h * WIDTH + p] = (double)d[h] * convolved[t][h * WIDTH + p];
+        }
         for (int j = t; j >= 0; j--) {
             const double *b = convolved[j] + INNER + group * STATE;
             const double *c = convolved[t] + INNER + GROUPS * STATE + group * STATE;
             double delta = log1p(exp(in[j][INNER + CONV + h] + (double)dt_bias[h])), score = 0;
             delta = fmin(fmax(delta, r->low), r->high);
-            for (int n = 0; n < STATE; n++)
+            for (int n = 0; n < STATE; n++) {
                 score += b[n] * c[n];
-            for (int p = 0; p < WIDTH; p++)
+            }
+            for (int p = 0; p < WIDTH; p++) {
                 y[h * WIDTH + p] +=
                     score * exp((double)a[h] * span) * delta * convolved[j][h * WIDTH + p];
+            }
             span += delta;
         }
     }
-    for (int i = 0; i < INNER; i++)
+    for (int i = 0; i < INNER; i++) {
         y[i] *= silu(in[t][i]);
-    for (int g = 0; g < GROUPS; g++)
+    }
+    for (int g = 0; g < GROUPS; g++) {
         rms_norm(y + g * INNER / GROUPS, INNER / GROUPS, norm + g * INNER / GROUPS,
                  y + g * INNER / GROUPS);
+    }
 }
 
 static void reference_layer(const struct reference *r, int l, double x[TOKENS][D])
@@ -213,8 +227,9 @@ static void reference_layer(const struct reference *r, int l, double x[TOKENS][D
         mix(r, l, in, convolved, t, y);
         linear(y, INNER, find(r, l, "mixer.out_proj.weight"), find(r, l, "mixer.out_proj.bias"), D,
                out);
-        for (int i = 0; i < D; i++)
+        for (int i = 0; i < D; i++) {
             x[t][i] += out[i];
+        }
     }
 }
 
@@ -229,8 +244,9 @@ static void check_pass(const char *more, double low, double high, size_t n_weigh
              "\"vocab_size\": 9%s}",
              more);
     struct ko_model *model = test_configured("mamba2", config, &err);
-    if (!model)
+    if (!model) {
         fail_msg("%s", err.text);
+    }
     assert_int_equal(model->n_weights, n_weights);
     float *arena = calloc(ko_model_floats(model), sizeof *arena), got[TOKENS][D];
     assert_non_null(arena);
@@ -240,17 +256,22 @@ static void check_pass(const char *more, double low, double high, size_t n_weigh
     const struct reference r = {model, arena, low, high};
     const float *embedding = test_weight(model, arena, "backbone.embeddings.weight");
     double x[TOKENS][D], expected[D];
-    for (int t = 0; t < TOKENS; t++)
-        for (int i = 0; i < D; i++)
+    for (int t = 0; t < TOKENS; t++) {
+        for (int i = 0; i < D; i++) {
             x[t][i] = (double)embedding[tokens[t] * D + i];
-    for (int l = 0; l < LAYERS; l++)
+        }
+    }
+    for (int l = 0; l < LAYERS; l++) {
         reference_layer(&r, l, x);
+    }
     for (int t = 0; t < TOKENS; t++) {
         rms_norm(x[t], D, test_weight(model, arena, "backbone.norm_f.weight"), expected);
-        for (int i = 0; i < D; i++) /* observed: at most 5e-7 */
-            if (!(fabs((double)got[t][i] - expected[i]) <= 1e-5))
+        for (int i = 0; i < D; i++) { /* observed: at most 5e-7 */
+            if (!(fabs((double)got[t][i] - expected[i]) <= 1e-5)) {
                 fail_msg("row %d, feature %d: %g, expected %g", t, i, (double)got[t][i],
                          expected[i]);
+            }
+        }
     }
     free(arena);
     ko_model_free(model);

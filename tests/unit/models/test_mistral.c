@@ -28,8 +28,9 @@ static void missing_keys_take_the_defaults(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct ko_error err = {0};
         struct ko_model *model = test_configured("mistral", rows[i].config, &err);
-        if (!model)
+        if (!model) {
             fail_msg("row %zu: %s", i, err.text);
+        }
         const struct test_sizes sizes = test_sizes_of(model), *s = &sizes;
         assert_int_equal(s->d_model, 4096);
         assert_int_equal(s->d_ff, 14336);

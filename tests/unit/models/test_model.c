@@ -27,10 +27,12 @@ static enum ko_code open_edited(const char *from, const struct test_edit *edit,
     char *folder = test_folder_make();
     test_checkpoint_edit(from, folder, edit);
     enum ko_code code = ko_checkpoint_open(folder, "toy", &cp, err);
-    if (!code)
+    if (code == KO_OK) {
         code = ko_model_open(cp, &model, err);
-    if (code && model)
+    }
+    if (code != KO_OK && model) {
         fail_msg("a model is handed out with the error '%s'", err->text);
+    }
     ko_model_free(model);
     ko_checkpoint_close(cp);
     test_folder_remove(folder);
@@ -64,8 +66,10 @@ static void every_checkpoint_of_the_repository_opens(void **state)
         struct ko_error err = {0};
         struct ko_checkpoint *cp = NULL;
         struct ko_model *model = NULL;
-        if (ko_checkpoint_open(rows[i].folder, "toy", &cp, &err) || ko_model_open(cp, &model, &err))
+        if (ko_checkpoint_open(rows[i].folder, "toy", &cp, &err) ||
+            ko_model_open(cp, &model, &err)) {
             fail_msg("%s", err.text);
+        }
         assert_string_equal(model->family->name, rows[i].family);
         assert_string_equal(model->name, "toy");
         assert_int_equal(model->n_weights, rows[i].n_weights);
@@ -150,8 +154,9 @@ static void tensors_that_do_not_fit_are_named_with_their_shapes(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct ko_error err = {0};
         enum ko_code code = open_edited(rows[i].from, &rows[i].edit, &err);
-        if (code != KO_E_INPUT || strcmp(err.text, rows[i].text) != 0)
+        if (code != KO_E_INPUT || strcmp(err.text, rows[i].text) != 0) {
             fail_msg("row %zu: code %d, '%s' is not '%s'", i, (int)code, err.text, rows[i].text);
+        }
     }
 }
 
@@ -204,8 +209,9 @@ static void check_prefixed(const char *from, const char *prefix)
     copy_file(from, folder, "config.json");
     copy_prefixed(from, folder, "model.safetensors", prefix);
     if (ko_checkpoint_open(folder, "toy", &cp, &err) || ko_model_open(cp, &model, &err) ||
-        ko_checkpoint_open(from, "toy", &whole, &err))
+        ko_checkpoint_open(from, "toy", &whole, &err)) {
         fail_msg("%s", err.text);
+    }
     const char *stripped = ko_checkpoint_stripped(cp, &n);
     assert_int_equal(n, strlen(prefix));
     assert_int_equal(strncmp(stripped, prefix, n), 0);
@@ -263,8 +269,9 @@ static void sharded_names_may_have_a_beginning_too(void **state)
         snprintf(file, sizeof file, "model-%05d-of-00003.safetensors", i);
         copy_prefixed(from, folder, file, "_orig_mod.");
     }
-    if (ko_checkpoint_open(folder, "toy", &cp, &err) || ko_model_open(cp, &model, &err))
+    if (ko_checkpoint_open(folder, "toy", &cp, &err) || ko_model_open(cp, &model, &err)) {
         fail_msg("%s", err.text);
+    }
     ko_model_free(model);
     ko_checkpoint_close(cp);
     free(path);
@@ -296,8 +303,9 @@ static void a_beginning_that_does_not_help_stays(void **state)
         copy_prefixed(MAMBA, folder, "model.safetensors", rows[i].prefix);
         assert_int_equal(ko_checkpoint_open(folder, "toy", &cp, &err), KO_OK);
         assert_int_equal(ko_model_open(cp, &model, &err), KO_E_INPUT);
-        if (strncmp(err.text, rows[i].text, strlen(rows[i].text)) != 0)
+        if (strncmp(err.text, rows[i].text, strlen(rows[i].text)) != 0) {
             fail_msg("%s", err.text);
+        }
         (void)ko_checkpoint_stripped(cp, &n);
         assert_int_equal(n, 0);
         ko_checkpoint_close(cp);
@@ -335,9 +343,10 @@ static void families_that_are_not_known_are_refused_with_the_nearest(void **stat
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct ko_error err = {0};
         enum ko_code code = open_edited(MAMBA, &(struct test_edit){.config = rows[i].config}, &err);
-        if (code != KO_E_INPUT || strncmp(err.text, rows[i].text, strlen(rows[i].text)) != 0)
+        if (code != KO_E_INPUT || strncmp(err.text, rows[i].text, strlen(rows[i].text)) != 0) {
             fail_msg("row %zu: code %d, '%s' does not begin with '%s'", i, (int)code, err.text,
                      rows[i].text);
+        }
     }
 }
 
@@ -366,8 +375,9 @@ static void rotary_frequencies_are_ignored_and_other_leftovers_are_not(void **st
 {
     struct ko_error err = {0};
     (void)state;
-    if (open_with(NULL, "layers.0.rotary_emb.inv_freq", "[1]", "abcd", 4, &err))
+    if (open_with(NULL, "layers.0.rotary_emb.inv_freq", "[1]", "abcd", 4, &err)) {
         fail_msg("%s", err.text);
+    }
     assert_int_equal(open_with(NULL, "layers.0.inv_freq", "[1]", "abcd", 4, &err), KO_E_INPUT);
     assert_string_equal(err.text, "toy: layers.0.inv_freq: F32 [1] is no weight of Mamba-1 as "
                                   "config.json describes it");
@@ -383,8 +393,9 @@ static void a_head_is_ignored_only_where_it_repeats_the_tied_embedding(void **st
     char *file = test_read(MAMBA "/model.safetensors", &n);
     memcpy(&length, file, sizeof length);
     char *head = file + sizeof length + length;
-    if (open_with(NULL, "lm_head.weight", "[512,40]", head, HEAD, &err))
+    if (open_with(NULL, "lm_head.weight", "[512,40]", head, HEAD, &err)) {
         fail_msg("%s", err.text);
+    }
     head[HEAD - 1] ^= 1;
     assert_int_equal(open_with(NULL, "lm_head.weight", "[512,40]", head, HEAD, &err), KO_E_INPUT);
     assert_string_equal(err.text,
@@ -392,8 +403,9 @@ static void a_head_is_ignored_only_where_it_repeats_the_tied_embedding(void **st
                         "tie_word_embeddings of config.json says (given or by default) it does: "
                         "set it to false");
     if (open_with("{\"tie_word_embeddings\": false}", "lm_head.weight", "[512,40]", head, HEAD,
-                  &err))
+                  &err)) {
         fail_msg("%s", err.text);
+    }
     free(file);
 }
 

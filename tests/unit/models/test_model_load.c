@@ -32,8 +32,9 @@ static struct loaded opened(const char *folder)
 {
     struct ko_error err = {0};
     struct loaded m = {0};
-    if (ko_checkpoint_open(folder, "toy", &m.cp, &err) || ko_model_open(m.cp, &m.model, &err))
+    if (ko_checkpoint_open(folder, "toy", &m.cp, &err) || ko_model_open(m.cp, &m.model, &err)) {
         fail_msg("%s", err.text);
+    }
     m.arena = ko_new(ko_model_floats(m.model), sizeof *m.arena, &err);
     m.hash = ko_new(m.model->n_weights, sizeof *m.hash, &err);
     assert_non_null(m.arena);
@@ -45,9 +46,11 @@ static struct loaded loaded(const char *folder, int32_t n_parts)
 {
     struct ko_error err = {0};
     struct loaded m = opened(folder);
-    for (int32_t part = 0; part < n_parts; part++)
-        if (ko_model_load(m.model, m.cp, part, n_parts, m.arena, m.hash, &err))
+    for (int32_t part = 0; part < n_parts; part++) {
+        if (ko_model_load(m.model, m.cp, part, n_parts, m.arena, m.hash, &err)) {
             fail_msg("%s", err.text);
+        }
+    }
     return m;
 }
 
@@ -98,11 +101,13 @@ static void a_weight_is_in_one_part_and_parts_are_about_equal(void **state)
     for (size_t w = 0; w < m.model->n_weights; w++) {
         assert_int_equal(seen[w], 1);
         all += m.model->weights[w].n;
-        if (m.model->weights[w].n > largest)
+        if (m.model->weights[w].n > largest) {
             largest = m.model->weights[w].n;
+        }
     }
-    for (int part = 0; part < N_PARTS; part++)
+    for (int part = 0; part < N_PARTS; part++) {
         assert_true(floats[part] <= all / N_PARTS + largest);
+    }
     free(seen);
     free(hash);
     unload(&m);
@@ -121,11 +126,13 @@ static void weights_are_transformed_as_declared(void **state)
     for (int64_t c = 0; c < 80; c++) {
         float row[16];
         ko_tensor_to_float(a_log, c * 16, 16, row);
-        for (int64_t n = 0; n < 16; n++)
+        for (int64_t n = 0; n < 16; n++) {
             assert_true(a[n * 80 + c] == (float)-exp((double)row[n]));
+        }
         ko_tensor_to_float(conv, c * 4, 4, row);
-        for (int64_t k = 0; k < 4; k++)
+        for (int64_t k = 0; k < 4; k++) {
             assert_true(taps[k * 80 + c] == row[k]);
+        }
     }
     assert_memory_equal(test_weight(m.model, m.arena, "backbone.embeddings.weight"),
                         embedding->data, embedding->data_bytes);
@@ -133,7 +140,7 @@ static void weights_are_transformed_as_declared(void **state)
 }
 
 /* Expected: numpy, np.exp(-np.exp(A_log.astype(np.float64))).sum(-1); of
- * Mamba-2 without the sum. */
+   Mamba-2 without the sum. */
 static void decay_norms_agree_with_double_precision(void **state)
 {
     static const struct {
@@ -156,8 +163,9 @@ static void decay_norms_agree_with_double_precision(void **state)
         assert_non_null(norm);
         ko_model_decay_norms(m.model, m.arena, norm);
         /* Observed: at most 2.2e-16. */
-        if (!(fabs(norm[rows[i].layer * n + rows[i].channel] - rows[i].norm) <= 1e-15))
+        if (!(fabs(norm[rows[i].layer * n + rows[i].channel] - rows[i].norm) <= 1e-15)) {
             fail_msg("row %zu: %.17g", i, norm[rows[i].layer * n + rows[i].channel]);
+        }
         free(norm);
         unload(&m);
     }
@@ -190,9 +198,11 @@ static void values_that_are_not_finite_are_refused_with_their_place(void **state
         const struct ko_tensor *tensors = ko_checkpoint_tensors(cp, &n_tensors);
         const struct ko_tensor *tensor = ko_checkpoint_find(cp, rows[i].tensor);
         assert_non_null(tensor);
-        for (size_t t = 0; t < n_tensors; t++) /* all that lies at or behind it */
-            if (tensors[t].data >= tensor->data)
+        for (size_t t = 0; t < n_tensors; t++) { /* all that lies at or behind it */
+            if (tensors[t].data >= tensor->data) {
                 data += tensors[t].data_bytes;
+            }
+        }
         ko_checkpoint_close(cp);
         char *path = test_folder_path(folder, "model.safetensors"), *bytes = test_read(path, &n);
         memcpy(bytes + n - data + 4 * rows[i].element, &rows[i].bits, 4);
@@ -202,8 +212,9 @@ static void values_that_are_not_finite_are_refused_with_their_place(void **state
 
         struct loaded m = opened(folder);
         assert_int_equal(ko_model_load(m.model, m.cp, 0, 1, m.arena, m.hash, &err), KO_E_INPUT);
-        if (strcmp(err.text, rows[i].text) != 0)
+        if (strcmp(err.text, rows[i].text) != 0) {
             fail_msg("row %zu: '%s' is not '%s'", i, err.text, rows[i].text);
+        }
         unload(&m);
         test_folder_remove(folder);
     }
@@ -248,8 +259,9 @@ static void random_weights_are_reproducible_and_their_decays_spread(void **state
     double least = INFINITY, most = 0;
     for (size_t c = 0; c < n; c++) {
         double sum = 0;
-        for (size_t s = 0; s < 16; s++)
+        for (size_t s = 0; s < 16; s++) {
             sum += exp((double)a[s * n + c]);
+        }
         /* a is rounded to float32; observed: at most 4e-8. */
         assert_true(fabs(sum - norm[c]) <= 1e-6);
         least = fmin(least, norm[c]);

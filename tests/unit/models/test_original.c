@@ -38,8 +38,9 @@ static void missing_keys_take_mamba_ssms_defaults(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct ko_error err = {0};
         struct ko_model *model = test_configured(NULL, rows[i].config, &err);
-        if (!model)
+        if (!model) {
             fail_msg("row %zu: %s", i, err.text);
+        }
         const struct test_sizes sizes = test_sizes_of(model), *s = &sizes;
         assert_string_equal(model->family->name, rows[i].family);
         assert_int_equal(s->n_layers, rows[i].n_layers);
@@ -80,10 +81,12 @@ static void every_key_reaches_its_twin(void **state)
     (void)state;
     assert_true(ko_config_is_original(from));
     assert_false(ko_config_is_original(wanted));
-    if (ko_config_from_original("toy", from, &to, &err))
+    if (ko_config_from_original("toy", from, &to, &err)) {
         fail_msg("%s", err.text);
-    if (!json_object_equal(to, wanted))
+    }
+    if (!json_object_equal(to, wanted)) {
         fail_msg("%s", json_object_to_json_string(to));
+    }
     json_object_put(from);
     json_object_put(to);
     json_object_put(wanted);

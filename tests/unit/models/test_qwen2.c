@@ -66,8 +66,9 @@ static void every_layer_slides_or_none(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct ko_error err = {0};
         struct ko_model *model = test_configured("qwen2", rows[i].config, &err);
-        if (!model || test_sizes_of(model).reach != rows[i].reach)
+        if (!model || test_sizes_of(model).reach != rows[i].reach) {
             fail_msg("row %zu: %s %d", i, err.text, model ? test_sizes_of(model).reach : 0);
+        }
         ko_model_free(model);
     }
 }

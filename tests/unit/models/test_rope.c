@@ -44,8 +44,9 @@ static void frequencies_agree_with_the_reference(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         double got = ko_rope_frequency(rows[i].rope, rows[i].d_head, rows[i].k);
         /* Observed: at most 3e-16. */
-        if (!(fabs(got - rows[i].frequency) <= 1e-14 * rows[i].frequency))
+        if (!(fabs(got - rows[i].frequency) <= 1e-14 * rows[i].frequency)) {
             fail_msg("row %zu: %.17g", i, got);
+        }
     }
 }
 
@@ -56,12 +57,13 @@ static void tables_hold_a_row_a_position(void **state)
     float cosines[POSITIONS * HALF], sines[POSITIONS * HALF];
     (void)state;
     ko_rope_tables(&rope, POSITIONS, 2 * HALF, cosines, sines);
-    for (int p = 0; p < POSITIONS; p++)
+    for (int p = 0; p < POSITIONS; p++) {
         for (int k = 0; k < HALF; k++) {
             double angle = p * pow(100, -k / 4.0);
             assert_true(fabs((double)cosines[p * HALF + k] - cos(angle)) <= 1e-7);
             assert_true(fabs((double)sines[p * HALF + k] - sin(angle)) <= 1e-7);
         }
+    }
 }
 
 #define LLAMA3                                                                                     \
@@ -105,15 +107,18 @@ static void old_and_new_keys_say_the_same(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct ko_error err = {0};
         struct ko_model *model = test_configured("llama", rows[i].config, &err);
-        if (!model)
+        if (!model) {
             fail_msg("row %zu: %s", i, err.text);
+        }
         const struct ko_rope_config *got = &model->rope[0].config;
         const struct ko_rope_config *expected = &rows[i].rope;
-        if (!(got->theta == expected->theta && got->scaled == expected->scaled))
+        if (!(got->theta == expected->theta && got->scaled == expected->scaled)) {
             fail_msg("row %zu: theta %g", i, got->theta);
+        }
         if (got->scaled && !(got->factor == expected->factor && got->low == expected->low &&
-                             got->high == expected->high && got->original == expected->original))
+                             got->high == expected->high && got->original == expected->original)) {
             fail_msg("row %zu: factor %g, original %g", i, got->factor, got->original);
+        }
         ko_model_free(model);
     }
 }

@@ -44,8 +44,9 @@ static void missing_keys_take_the_defaults(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct ko_error err = {0};
         struct ko_model *model = configured(rows[i].config, &err);
-        if (!model)
+        if (!model) {
             fail_msg("row %zu: %s", i, err.text);
+        }
         const struct test_sizes sizes = test_sizes_of(model), *s = &sizes;
         assert_int_equal(s->d_model, rows[i].d_model);
         assert_int_equal(s->n_layers, rows[i].n_layers);
@@ -100,8 +101,9 @@ static void sizes_follow_from_the_shape(void **state)
     assert_int_equal(widths[1], 6);
     assert_true(widths[0] >= 10 + 6);
     size_t floats = 10;
-    for (int b = 0; b < KO_N_BUFFERS; b++)
+    for (int b = 0; b < KO_N_BUFFERS; b++) {
         floats += (size_t)widths[b];
+    }
     assert_int_equal(ko_model_row_floats(model), floats);
     ko_model_row_flop(model, flop);
     assert_true(flop[0] == 2 * 10 * 12);
@@ -180,18 +182,21 @@ static void linear(const double *x, int n_in, const float *w, const float *bias,
 {
     for (int o = 0; o < n_out; o++) {
         y[o] = bias ? (double)bias[o] : 0;
-        for (int i = 0; i < n_in; i++)
+        for (int i = 0; i < n_in; i++) {
             y[o] += x[i] * (double)w[o * n_in + i];
+        }
     }
 }
 
 static void rms_norm(const double *x, int n, const float *weight, double eps, double *y)
 {
     double sum = 0;
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
         sum += x[i] * x[i];
-    for (int i = 0; i < n; i++)
+    }
+    for (int i = 0; i < n; i++) {
         y[i] = x[i] / sqrt(sum / n + eps) * (weight ? (double)weight[i] : 1);
+    }
 }
 
 /* Adds the layer's mixer to x [TOKENS, D]. eps: of Falcon-Mamba's norms; 0: none. */
@@ -204,9 +209,11 @@ static void reference_layer(const struct weights *w, double eps, double x[TOKENS
         linear(normed, D, w->in, w->in_bias, 2 * INNER, xz[t]);
         for (int c = 0; c < INNER; c++) {
             u[c] = w->conv_bias ? (double)w->conv_bias[c] : 0;
-            for (int k = 0; k < TAPS; k++)
-                if (t - (TAPS - 1 - k) >= 0)
+            for (int k = 0; k < TAPS; k++) {
+                if (t - (TAPS - 1 - k) >= 0) {
                     u[c] += (double)w->conv[k * INNER + c] * xz[t - (TAPS - 1 - k)][c];
+                }
+            }
             u[c] = silu(u[c]);
         }
         linear(u, INNER, w->x, NULL, RANK + 2 * STATE, p);
@@ -227,8 +234,9 @@ static void reference_layer(const struct weights *w, double eps, double x[TOKENS
             y[c] *= silu(xz[t][INNER + c]);
         }
         linear(y, INNER, w->out, w->out_bias, D, out);
-        for (int i = 0; i < D; i++)
+        for (int i = 0; i < D; i++) {
             x[t][i] += out[i];
+        }
     }
 }
 
@@ -253,19 +261,23 @@ static void check_pass(const char *family, bool bias, bool conv_bias, double eps
 
     const float *embedding = test_weight(model, arena, "backbone.embeddings.weight");
     double x[TOKENS][D], expected[D];
-    for (int t = 0; t < TOKENS; t++)
-        for (int i = 0; i < D; i++)
+    for (int t = 0; t < TOKENS; t++) {
+        for (int i = 0; i < D; i++) {
             x[t][i] = (double)embedding[tokens[t] * D + i];
+        }
+    }
     for (int l = 0; l < LAYERS; l++) {
         struct weights w = layer_weights(model, arena, l, bias, conv_bias);
         reference_layer(&w, eps, x);
     }
     for (int t = 0; t < TOKENS; t++) {
         rms_norm(x[t], D, test_weight(model, arena, "backbone.norm_f.weight"), 1e-5, expected);
-        for (int i = 0; i < D; i++) /* observed: at most 2e-7 */
-            if (!(fabs((double)got[t][i] - expected[i]) <= 1e-5))
+        for (int i = 0; i < D; i++) { /* observed: at most 2e-7 */
+            if (!(fabs((double)got[t][i] - expected[i]) <= 1e-5)) {
                 fail_msg("row %d, feature %d: %g, expected %g", t, i, (double)got[t][i],
                          expected[i]);
+            }
+        }
     }
     const struct ko_arena host = ko_model_host_arena(model, arena);
     assert_ptr_equal(ko_model_unembedding(model, &host).data,

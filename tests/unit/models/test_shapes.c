@@ -44,8 +44,9 @@ static void every_shape_has_the_sizes_of_the_published_model(void **state)
         assert_string_equal(names[i], rows[i].name);
         json_object *config = json_tokener_parse(ko_shape_config(names[i]));
         assert_non_null(config);
-        if (ko_model_from_config(names[i], config, &model, &err))
+        if (ko_model_from_config(names[i], config, &model, &err)) {
             fail_msg("%s", err.text);
+        }
         json_object_put(config);
         const struct test_sizes sizes = test_sizes_of(model), *s = &sizes;
         assert_int_equal(s->d_model, rows[i].d_model);
@@ -58,11 +59,14 @@ static void every_shape_has_the_sizes_of_the_published_model(void **state)
         assert_int_equal(s->d_ssm_head + s->d_head, rows[i].d_head);
         assert_int_equal(s->reach, rows[i].reach);
         double parameters = 0;
-        for (size_t w = 0; w < model->n_weights; w++)
-            if (model->weights[w].transform != KO_DECAY_NORMS)
+        for (size_t w = 0; w < model->n_weights; w++) {
+            if (model->weights[w].transform != KO_DECAY_NORMS) {
                 parameters += (double)model->weights[w].n / 1e6;
-        if (!(parameters >= rows[i].least && parameters <= rows[i].most))
+            }
+        }
+        if (!(parameters >= rows[i].least && parameters <= rows[i].most)) {
             fail_msg("%s: %g million parameters", names[i], parameters);
+        }
         ko_model_free(model);
     }
     assert_null(ko_shape_config("mamba-131m"));

@@ -30,18 +30,21 @@ static void linear(const double *x, int n_in, const float *w, const float *bias,
 {
     for (int o = 0; o < n_out; o++) {
         y[o] = bias ? (double)bias[o] : 0;
-        for (int i = 0; i < n_in; i++)
+        for (int i = 0; i < n_in; i++) {
             y[o] += x[i] * (double)w[o * n_in + i];
+        }
     }
 }
 
 static void rms_norm(const double *x, const float *weight, double *y)
 {
     double sum = 0;
-    for (int i = 0; i < D; i++)
+    for (int i = 0; i < D; i++) {
         sum += x[i] * x[i];
-    for (int i = 0; i < D; i++)
+    }
+    for (int i = 0; i < D; i++) {
         y[i] = x[i] / sqrt(sum / D + 1e-3) * (double)weight[i];
+    }
 }
 
 /* One head of WIDTH at position p. */
@@ -61,9 +64,11 @@ static const float *find(const struct ko_model *model, const float *arena, int l
 {
     char full[96];
     snprintf(full, sizeof full, "model.layers.%d.%s", layer, name);
-    for (size_t w = 0; w < model->n_weights; w++)
-        if (strcmp(model->weights[w].tensor, full) == 0)
+    for (size_t w = 0; w < model->n_weights; w++) {
+        if (strcmp(model->weights[w].tensor, full) == 0) {
             return test_place(model, arena, &model->weights[w]);
+        }
+    }
     return NULL;
 }
 
@@ -75,15 +80,17 @@ static void attend(double q[TOKENS][WIDE], double k[TOKENS][NARROW], double v[TO
         double weight[TOKENS], sum = 0;
         for (int j = 0; j <= t; j++) {
             double score = 0;
-            for (int i = 0; i < WIDTH; i++)
+            for (int i = 0; i < WIDTH; i++) {
                 score += q[t][from + i] * k[j][shared + i];
+            }
             weight[j] = t - j < reach ? exp(score / sqrt(WIDTH)) : 0;
             sum += weight[j];
         }
         for (int i = 0; i < WIDTH; i++) {
             out[from + i] = 0;
-            for (int j = 0; j <= t; j++)
+            for (int j = 0; j <= t; j++) {
                 out[from + i] += weight[j] / sum * v[j][shared + i];
+            }
         }
     }
 }
@@ -99,25 +106,30 @@ static void reference_layer(const struct ko_model *model, const float *arena, in
         linear(normed, D, W("self_attn.q_proj.weight"), W("self_attn.q_proj.bias"), WIDE, q[t]);
         linear(normed, D, W("self_attn.k_proj.weight"), W("self_attn.k_proj.bias"), NARROW, k[t]);
         linear(normed, D, W("self_attn.v_proj.weight"), W("self_attn.v_proj.bias"), NARROW, v[t]);
-        for (int head = 0; head < HEADS; head++)
+        for (int head = 0; head < HEADS; head++) {
             rotate(q[t] + head * WIDTH, t);
-        for (int head = 0; head < KV; head++)
+        }
+        for (int head = 0; head < KV; head++) {
             rotate(k[t] + head * WIDTH, t);
+        }
     }
     for (int t = 0; t < TOKENS; t++) {
         double normed[D], context[WIDE], out[D], gate[FF], up[FF];
         attend(q, k, v, t, reach, context);
         linear(context, WIDE, W("self_attn.o_proj.weight"), W("self_attn.o_proj.bias"), D, out);
-        for (int i = 0; i < D; i++)
+        for (int i = 0; i < D; i++) {
             x[t][i] += out[i];
+        }
         rms_norm(x[t], W("post_attention_layernorm.weight"), normed);
         linear(normed, D, W("mlp.gate_proj.weight"), W("mlp.gate_proj.bias"), FF, gate);
         linear(normed, D, W("mlp.up_proj.weight"), W("mlp.up_proj.bias"), FF, up);
-        for (int i = 0; i < FF; i++)
+        for (int i = 0; i < FF; i++) {
             gate[i] *= up[i] / (1 + exp(-gate[i]));
+        }
         linear(gate, FF, W("mlp.down_proj.weight"), W("mlp.down_proj.bias"), D, out);
-        for (int i = 0; i < D; i++)
+        for (int i = 0; i < D; i++) {
             x[t][i] += out[i];
+        }
     }
 #undef W
 }
@@ -127,8 +139,9 @@ static void check_pass(const char *family, const char *config, int reach, size_t
     static const int32_t tokens[TOKENS] = {3, 0, 8, 8, 1, 5};
     struct ko_error err = {0};
     struct ko_model *model = test_configured(family, config, &err);
-    if (!model)
+    if (!model) {
         fail_msg("%s", err.text);
+    }
     assert_int_equal(model->n_weights, n_weights);
     float *arena = calloc(ko_model_floats(model), sizeof *arena), got[TOKENS][D];
     assert_non_null(arena);
@@ -137,17 +150,22 @@ static void check_pass(const char *family, const char *config, int reach, size_t
 
     const float *embedding = test_weight(model, arena, "model.embed_tokens.weight");
     double x[TOKENS][D], expected[D];
-    for (int t = 0; t < TOKENS; t++)
-        for (int i = 0; i < D; i++)
+    for (int t = 0; t < TOKENS; t++) {
+        for (int i = 0; i < D; i++) {
             x[t][i] = (double)embedding[tokens[t] * D + i];
-    for (int l = 0; l < LAYERS; l++)
+        }
+    }
+    for (int l = 0; l < LAYERS; l++) {
         reference_layer(model, arena, l, reach, x);
+    }
     for (int t = 0; t < TOKENS; t++) {
         rms_norm(x[t], test_weight(model, arena, "model.norm.weight"), expected);
-        for (int i = 0; i < D; i++) /* observed: at most 8e-7 */
-            if (!(fabs((double)got[t][i] - expected[i]) <= 1e-5))
+        for (int i = 0; i < D; i++) { /* observed: at most 8e-7 */
+            if (!(fabs((double)got[t][i] - expected[i]) <= 1e-5)) {
                 fail_msg("row %d, feature %d: %g, expected %g", t, i, (double)got[t][i],
                          expected[i]);
+            }
+        }
     }
     free(arena);
     ko_model_free(model);

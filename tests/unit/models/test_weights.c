@@ -25,8 +25,9 @@ static enum ko_code open_edited(const char *from, const struct test_edit *edit,
     char *folder = test_folder_make();
     test_checkpoint_edit(from, folder, edit);
     enum ko_code code = ko_checkpoint_open(folder, "toy", &cp, err);
-    if (!code)
+    if (code == KO_OK) {
         code = ko_model_open(cp, &model, err);
+    }
     ko_model_free(model);
     ko_checkpoint_close(cp);
     test_folder_remove(folder);
@@ -220,8 +221,9 @@ static void broken_checkpoints_are_refused_in_one_line(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct ko_error err = {0};
         enum ko_code code = open_edited(rows[i].from, &rows[i].edit, &err);
-        if (code != KO_E_INPUT || strcmp(err.text, rows[i].text) != 0)
+        if (code != KO_E_INPUT || strcmp(err.text, rows[i].text) != 0) {
             fail_msg("row %zu: code %d, '%s' is not '%s'", i, (int)code, err.text, rows[i].text);
+        }
     }
 }
 
@@ -272,8 +274,9 @@ static void weights_of_whole_numbers_are_refused(void **state)
                  rows[i].tensor);
         enum ko_code code =
             open_with_integers(rows[i].from, rows[i].tensor, rows[i].shape, rows[i].n, &err);
-        if (code != KO_E_INPUT || strcmp(err.text, text) != 0)
+        if (code != KO_E_INPUT || strcmp(err.text, text) != 0) {
             fail_msg("row %zu: code %d, '%s' is not '%s'", i, (int)code, err.text, text);
+        }
     }
 }
 

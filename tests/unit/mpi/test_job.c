@@ -44,8 +44,9 @@ static void taken_cells_are_neither_computed_nor_forgotten(void **state)
     assert_int_equal(ko_job_new(plan, &some, "x.h5", "cpu", &job, &err), KO_OK);
     ko_sweep_count(&whole, &plain);
     ko_sweep_count(&job, &left);
-    for (int32_t b = 0; b < job.batches.n; b++)
+    for (int32_t b = 0; b < job.batches.n; b++) {
         n_taken += job.batches.batch[b].n_taken;
+    }
     assert_true(n_taken > 10);
     assert_int_equal(left.cells_total, plain.cells_total);
     assert_int_equal(left.cells_before, n_taken);

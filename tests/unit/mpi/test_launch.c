@@ -30,8 +30,9 @@ static const char *const known[] = {"SLURM_STEP_NUM_TASKS",
 
 static void clear(void)
 {
-    for (size_t k = 0; k < sizeof known / sizeof known[0]; k++)
+    for (size_t k = 0; k < sizeof known / sizeof known[0]; k++) {
         unsetenv(known[k]);
+    }
 }
 
 static void a_step_of_several_tasks_needs_a_launcher_that_mpi_knows(void **state)
@@ -54,10 +55,12 @@ static void a_step_of_several_tasks_needs_a_launcher_that_mpi_knows(void **state
     for (size_t k = 0; k < sizeof rows / sizeof rows[0]; k++) {
         struct ko_error err = {0};
         clear();
-        if (rows[k].tasks)
+        if (rows[k].tasks) {
             setenv("SLURM_STEP_NUM_TASKS", rows[k].tasks, 1);
-        if (rows[k].told)
+        }
+        if (rows[k].told) {
             setenv(rows[k].told, "0", 1);
+        }
         assert_int_equal(ko_launch_check_step(&err), rows[k].code);
         if (rows[k].code != KO_OK) {
             assert_non_null(strstr(err.text, "launched as 4 separate programs"));
@@ -106,8 +109,9 @@ static void one_task_alone_leaves_its_step(void **state)
         clear();
         setenv("SLURM_STEP_ID", "0", 1);
         setenv("SLURM_STEPID", "0", 1);
-        if (rows[k].name)
+        if (rows[k].name) {
             setenv(rows[k].name, rows[k].value, 1);
+        }
         assert_int_equal(ko_launch_prepare(&err), KO_OK);
         assert_int_equal(getenv("SLURM_STEP_ID") == NULL, rows[k].leaves);
         assert_int_equal(getenv("SLURM_STEPID") == NULL, rows[k].leaves);
@@ -147,8 +151,9 @@ static void mpi_needs_a_folder_for_its_files(void **state)
         clear();
         setenv(rows[k].name, rows[k].folder, 1);
         assert_int_equal(ko_launch_prepare(&err), rows[k].why ? KO_E_INPUT : KO_OK);
-        if (!rows[k].why)
+        if (!rows[k].why) {
             continue;
+        }
         snprintf(begin, sizeof begin, "%s=%s: ", rows[k].name, rows[k].folder);
         assert_int_equal(strncmp(err.text, begin, strlen(begin)), 0);
         assert_non_null(strstr(err.text, rows[k].why));

@@ -70,8 +70,9 @@ static bool free_within(struct fixture *f, double seconds)
 static int64_t gone(void)
 {
     const pid_t child = fork();
-    if (child == 0)
+    if (child == 0) {
         _exit(0);
+    }
     waitpid(child, NULL, 0);
     return child;
 }
@@ -110,8 +111,9 @@ static void a_process_that_nobody_has_waited_for_is_gone(void **state)
     struct ko_lock_owner other = f->self;
     struct ko_lock_process process = f->self.process[0];
     const pid_t child = fork();
-    if (child == 0)
+    if (child == 0) {
         _exit(0);
+    }
     ko_nap(0.2);
     process.pid = child;
     process.begin = 0;
@@ -286,12 +288,14 @@ static int contend(struct fixture *f, const char *witness)
     struct ko_lock *lock = NULL;
     struct ko_lock_owner self;
     if (ko_lock_gather_alone(&self, &f->err) != KO_OK ||
-        ko_lock_take(f->cube, &self, 30, NULL, &lock, &f->err) != KO_OK)
+        ko_lock_take(f->cube, &self, 30, NULL, &lock, &f->err) != KO_OK) {
         return 1;
+    }
     const int file = open(witness, O_CREAT | O_EXCL | O_WRONLY, 0600);
     ko_nap(0.02);
-    if (file >= 0)
+    if (file >= 0) {
         (void)unlink(witness);
+    }
     ko_lock_release(lock);
     return file >= 0 ? 0 : 2;
 }
@@ -304,9 +308,11 @@ static void a_dead_lock_is_taken_over_by_one_at_a_time(void **state)
     pid_t child[N];
     f->self.process[0].pid = gone();
     leave(f, &f->self);
-    for (int k = 0; k < N; k++)
-        if ((child[k] = fork()) == 0)
+    for (int k = 0; k < N; k++) {
+        if ((child[k] = fork()) == 0) {
             _exit(contend(f, witness));
+        }
+    }
     for (int k = 0; k < N; k++) {
         int status = -1;
         waitpid(child[k], &status, 0);

@@ -23,8 +23,9 @@ static int64_t read_part(const char *folder, int32_t part, int32_t n_parts)
 {
     struct ko_read_ahead *ahead = NULL;
     struct ko_error err = {0};
-    if (ko_read_ahead_start(folder, "toy", part, n_parts, 1, &ahead, &err))
+    if (ko_read_ahead_start(folder, "toy", part, n_parts, 1, &ahead, &err)) {
         fail_msg("%s", err.text);
+    }
     ko_read_ahead_finish(ahead);
     return ko_read_ahead_stop(ahead);
 }
@@ -36,14 +37,17 @@ static void every_part_reads_the_values_and_its_matrices(void **state)
     struct ko_checkpoint *cp = NULL;
     struct ko_model *model = NULL;
     (void)state;
-    if (ko_checkpoint_open(FOLDER, "toy", &cp, &err) || ko_model_open(cp, &model, &err))
+    if (ko_checkpoint_open(FOLDER, "toy", &cp, &err) || ko_model_open(cp, &model, &err)) {
         fail_msg("%s", err.text);
+    }
     for (int32_t part = 0; part < N_PARTS; part++) {
         int64_t wanted = 0;
-        for (size_t w = 0; w < model->n_weights; w++)
+        for (size_t w = 0; w < model->n_weights; w++) {
             if (!model->weights[w].matrix ||
-                ko_weight_in_part(model, &model->weights[w], part, N_PARTS))
+                ko_weight_in_part(model, &model->weights[w], part, N_PARTS)) {
                 wanted += (int64_t)ko_checkpoint_find(cp, model->weights[w].tensor)->data_bytes;
+            }
+        }
         assert_int_equal(read_part(FOLDER, part, N_PARTS), wanted);
     }
     ko_model_free(model);
@@ -63,8 +67,9 @@ static size_t cached_pages(const char *path, size_t *n)
     assert_true(map != MAP_FAILED && in_core);
     assert_int_equal(mincore(map, bytes, in_core), 0);
     size_t cached = 0;
-    for (size_t k = 0; k < *n; k++)
+    for (size_t k = 0; k < *n; k++) {
         cached += in_core[k] & 1;
+    }
     munmap(map, bytes);
     free(in_core);
     close(file);
@@ -89,8 +94,9 @@ static void the_file_comes_into_the_cache(void **state)
     free(path);
     test_folder_remove(folder);
     print_message("%zu of %zu pages were cached, then %zu\n", before, n, after);
-    if (before >= n / 2)
+    if (before >= n / 2) {
         skip(); /* the file system keeps what it was told to drop */
+    }
     assert_int_equal(after, n);
 }
 

@@ -78,12 +78,14 @@ static void the_backend_follows_from_what_all_see(void **state)
         const enum ko_code code =
             ko_backend_choose(row[i].wanted, row[i].built, sight, n, &chosen, &err);
         assert_int_equal(code, row[i].error ? KO_E_INPUT : KO_OK);
-        if (row[i].error && !strstr(err.text, row[i].error))
+        if (row[i].error && !strstr(err.text, row[i].error)) {
             fail_msg("case %zu: '%s' lacks '%s'", i, err.text, row[i].error);
-        if (row[i].chosen)
+        }
+        if (row[i].chosen) {
             assert_string_equal(chosen, row[i].chosen);
-        else
+        } else {
             assert_null(chosen);
+        }
     }
 }
 

@@ -21,11 +21,13 @@ static void cells_of_a_plan_are_bounded(void **state)
     (void)state;
     ko_text_add(&spec, "models: [a]\nprompts: {file: f}\nroutes: [last<-last, last<-first, "
                        "last<-subject, last<-relation, last<-context]\nwindows: {sizes: [1");
-    for (int i = 2; i <= 100; i++)
+    for (int i = 2; i <= 100; i++) {
         ko_text_add(&spec, ", %d", i);
+    }
     ko_text_add(&spec, "]}\nfeatures: [all");
-    for (int i = 0; i < 1600; i++)
+    for (int i = 0; i < 1600; i++) {
         ko_text_add(&spec, ", \"random-third:%d\"", i);
+    }
     ko_text_add(&spec, "]\n");
     struct made_case made = {
         .spec = ko_text_str(&spec), .model = {{16384, 24, 4, 0, 0}}, .n_facts = {100}};

@@ -47,7 +47,7 @@ static void assert_selected(const struct ko_plan *plan, int32_t block, int32_t m
 static void assert_warned(const struct ko_strings *warnings, const char *words)
 {
     for (size_t i = 0; i < warnings->n; i++) {
-        if (strstr(warnings->item[i], words) != NULL) {
+        if (strstr(warnings->item[i], words)) {
             return;
         }
     }
@@ -340,7 +340,7 @@ static void plans_with_nothing_to_do_are_refused_in_words(void **state)
         struct ko_error err = {0};
         enum ko_code code = made_plan_build(&made, &plan, NULL, &err);
         assert_int_equal(code, KO_E_INPUT);
-        if (strstr(err.text, rows[i].words) == NULL) {
+        if (!strstr(err.text, rows[i].words)) {
             fail_msg("'%s' is not in '%s'", rows[i].words, err.text);
         }
         assert_null(plan);

@@ -219,7 +219,7 @@ static int32_t check_batches(const struct ko_plan *whole, const struct ko_batche
 }
 
 /* Every planned cell of the part is one of the whole; taken: [n_models * n_facts] how many parts
- * have the pair. */
+   have the pair. */
 static void check_statuses(const struct ko_plan *whole, const struct ko_plan *part, int *taken_by)
 {
     size_t n = (size_t)ko_plan_n_statuses(whole);

@@ -30,11 +30,13 @@ static void draws_are_those_of_the_oracle(void **state)
     int64_t items[192];
     (void)state;
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
-        for (size_t j = 0; j < known[i].n; j++)
+        for (size_t j = 0; j < known[i].n; j++) {
             items[j] = (int64_t)j;
+        }
         ko_draw(items, known[i].n, known[i].k, known[i].seed, known[i].stream);
-        for (size_t j = 0; j < known[i].k; j++)
+        for (size_t j = 0; j < known[i].k; j++) {
             assert_int_equal(items[j], known[i].drawn[j]);
+        }
     }
 }
 
@@ -43,13 +45,16 @@ static void a_draw_only_moves_the_items(void **state)
     int64_t items[192];
     uint8_t seen[192] = {0};
     (void)state;
-    for (int64_t j = 0; j < 192; j++)
+    for (int64_t j = 0; j < 192; j++) {
         items[j] = j;
+    }
     ko_draw(items, 192, 64, 3, 4);
-    for (size_t j = 0; j < 192; j++)
+    for (size_t j = 0; j < 192; j++) {
         seen[items[j]]++;
-    for (size_t j = 0; j < 192; j++)
+    }
+    for (size_t j = 0; j < 192; j++) {
         assert_int_equal(seen[j], 1);
+    }
 }
 
 static void hashes_are_fnv1a(void **state)

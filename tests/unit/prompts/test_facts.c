@@ -12,7 +12,7 @@
 #include "tests/support/folder.h"
 
 /* Writes the text as a prompt file and reads it. The error begins with "FILE" + expected where one
- * is expected. */
+   is expected. */
 static struct ko_facts read_text(const char *text, size_t n, const char *expected)
 {
     char *folder = test_folder_make(), *path = test_folder_path(folder, "facts");
@@ -20,13 +20,15 @@ static struct ko_facts read_text(const char *text, size_t n, const char *expecte
     struct ko_error err = {0};
     test_folder_write(folder, "facts", text, n);
     enum ko_code code = ko_facts_read(path, &facts, &err);
-    if (!expected && code)
+    if (!expected && code != KO_OK) {
         fail_msg("%s", err.text);
+    }
     if (expected) {
         assert_int_equal(code, KO_E_INPUT);
         if (strncmp(err.text, path, strlen(path)) != 0 ||
-            strncmp(err.text + strlen(path), expected, strlen(expected)) != 0)
+            strncmp(err.text + strlen(path), expected, strlen(expected)) != 0) {
             fail_msg("expected %s%s, got %s", path, expected, err.text);
+        }
         assert_null(facts.fact);
         assert_null(facts.file);
     }
@@ -43,11 +45,13 @@ static void check(const struct ko_fact *fact, const char *id, const char *text, 
     assert_string_equal(fact->subject, subject);
     assert_string_equal(fact->target, target);
     assert_int_equal(!fact->foil, !foil);
-    if (foil)
+    if (foil) {
         assert_string_equal(fact->foil, foil);
+    }
     assert_int_equal(!fact->relation, !relation);
-    if (relation)
+    if (relation) {
         assert_string_equal(fact->relation, relation);
+    }
     assert_int_equal(fact->line, line);
 }
 
@@ -56,8 +60,9 @@ static void the_demo_facts_are_read(void **state)
     struct ko_facts facts = {0};
     struct ko_error err = {0};
     (void)state;
-    if (ko_facts_read(KO_SOURCE_DIR "/jobs/facts.jsonl", &facts, &err))
+    if (ko_facts_read(KO_SOURCE_DIR "/jobs/facts.jsonl", &facts, &err)) {
         fail_msg("%s", err.text);
+    }
     assert_int_equal(facts.n, 1188);
     check(&facts.fact[1], "1", "The city of Kabul is known to everyone as the capital of", "Kabul",
           " Afghanistan", NULL, "capital-of", 2);
@@ -273,13 +278,13 @@ static const struct {
 static void wrong_files_are_refused_with_their_line(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         (void)read_text(wrong[i].text, strlen(wrong[i].text), wrong[i].error);
+    }
 }
 
 /* counterfact-tracing as its authors publish it has no ids; exported by pandas it may have an
- * index.
- */
+   index. */
 static void rows_without_ids_are_numbered(void **state)
 {
 #define ROW(subject)                                                                               \
@@ -406,8 +411,9 @@ static void relations_of_lre_are_read(void **state)
               "Paris", NULL, "country capital city", 1);
         check(&facts.fact[1], "country capital city/1", "The capital of Mexico is", "Mexico",
               "Mexico City", NULL, "country capital city", 1);
-        if (i == 1)
+        if (i == 1) {
             check(&facts.fact[2], "other/0", "S is", "S", "O", NULL, "other", 2);
+        }
         ko_facts_free(&facts);
     }
 }

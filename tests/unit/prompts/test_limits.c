@@ -24,8 +24,9 @@ static enum ko_code read_text(struct ko_text *text, size_t *n, struct ko_error *
     struct ko_facts facts = {0};
     test_folder_write(folder, "f", ko_text_str(text), text->n);
     enum ko_code code = ko_facts_read(path, &facts, err);
-    if (code)
+    if (code != KO_OK) {
         memmove(err->text, err->text + strlen(path), strlen(err->text + strlen(path)) + 1);
+    }
     *n = facts.n;
     ko_facts_free(&facts);
     ko_text_free(text);
@@ -42,14 +43,16 @@ static void prompts_are_counted(void **state)
         struct ko_text text = {0};
         size_t n = 0;
         ko_text_add(&text, "case_id,prompt,subject,target_true\n");
-        for (size_t i = 0; i < KO_FACTS + beyond; i++)
+        for (size_t i = 0; i < KO_FACTS + beyond; i++) {
             ko_text_add(&text, "%zu,a,a,a\n", i);
+        }
         enum ko_code code = read_text(&text, &n, &err);
         assert_int_equal(code, beyond ? KO_E_INPUT : KO_OK);
-        if (beyond)
+        if (beyond) {
             assert_string_equal(err.text, ":1048578: more than 1048576 prompts, split the file");
-        else
+        } else {
             assert_int_equal(n, KO_FACTS);
+        }
     }
 }
 
@@ -61,12 +64,14 @@ static void texts_have_a_greatest_length(void **state)
         struct ko_text text = {0};
         size_t n = 0;
         ko_text_add(&text, "case_id,prompt,subject,target_true\n1,");
-        for (size_t i = 0; i < KO_FACT_BYTES + beyond; i++)
+        for (size_t i = 0; i < KO_FACT_BYTES + beyond; i++) {
             ko_text_add_bytes(&text, "a", 1);
+        }
         ko_text_add(&text, ",a,a\n");
         assert_int_equal(read_text(&text, &n, &err), beyond ? KO_E_INPUT : KO_OK);
-        if (beyond)
+        if (beyond) {
             assert_string_equal(err.text, ":2: a text of 1048577 bytes, at most 1048576 are read");
+        }
     }
 }
 
@@ -83,8 +88,9 @@ static void names_of_spans_are_counted(void **state)
             ko_text_add(&text, record, i, spans);
         }
         assert_int_equal(read_text(&text, &n, &err), beyond ? KO_E_INPUT : KO_OK);
-        if (beyond)
+        if (beyond) {
             assert_string_equal(err.text, ":1025: more than 1024 different names of spans");
+        }
     }
 }
 
@@ -95,15 +101,18 @@ static enum ko_reason audit(size_t n_words, int32_t *n_tokens)
     struct ko_text text = {0};
     struct ko_prompt prompt = {0};
     if (ko_tokenizer_open(KO_SOURCE_DIR "/tests/data/tokenizers/gpt2/tokenizer.json", &tokenizer,
-                          &err))
+                          &err)) {
         fail_msg("%s", err.text);
-    for (size_t i = 0; i < n_words; i++)
+    }
+    for (size_t i = 0; i < n_words; i++) {
         ko_text_add(&text, "%s", "a\n");
+    }
     char id[] = "1", word[] = "a";
     struct ko_fact fact = {.id = id, .text = text.data, .subject = word, .target = word};
     struct ko_audit how = {.tokenizer = tokenizer, .vocabulary = ko_tokenizer_n_ids(tokenizer)};
-    if (ko_prompt_audit(&how, &fact, &prompt, &err))
+    if (ko_prompt_audit(&how, &fact, &prompt, &err)) {
         fail_msg("%s", err.text);
+    }
     enum ko_reason reason = prompt.reason;
     *n_tokens = prompt.n_tokens;
     ko_prompt_free(&prompt);

@@ -46,8 +46,9 @@ static struct ko_prompt audit(const struct ko_audit *how, const struct ko_fact *
 {
     struct ko_prompt prompt = {0};
     struct ko_error err = {0};
-    if (ko_prompt_audit(how, fact, &prompt, &err))
+    if (ko_prompt_audit(how, fact, &prompt, &err)) {
         fail_msg("%s", err.text);
+    }
     assert_string_equal(prompt.id, "7");
     return prompt;
 }
@@ -177,8 +178,9 @@ static void a_bos_of_the_post_processor_is_kept_dropped_or_not_doubled(void **st
         struct ko_error err = {0};
         (void)snprintf(path, sizeof path, KO_SOURCE_DIR "/tests/data/tokenizers/%s/tokenizer.json",
                        known[i].name);
-        if (ko_tokenizer_open(path, &tokenizer, &err))
+        if (ko_tokenizer_open(path, &tokenizer, &err)) {
             fail_msg("%s", err.text);
+        }
         struct ko_audit how = {.tokenizer = tokenizer,
                                .bos = known[i].bos,
                                .bos_id = known[i].bos_id,
@@ -187,8 +189,9 @@ static void a_bos_of_the_post_processor_is_kept_dropped_or_not_doubled(void **st
         struct ko_prompt p = audit(&how, &fact);
         int32_t n_bos = 0, n_kabul = 0;
         assert_int_equal(p.reason, KO_RUNNABLE);
-        while (n_bos < p.n_tokens && p.token[n_bos] == known[i].bos_id)
+        while (n_bos < p.n_tokens && p.token[n_bos] == known[i].bos_id) {
             n_bos++;
+        }
         assert_int_equal(n_bos, known[i].n_bos);
         assert_int_equal(p.n_special, known[i].n_special);
         /* The subject's tokens are the same whatever is in front of them. */
@@ -202,10 +205,12 @@ static void a_bos_of_the_post_processor_is_kept_dropped_or_not_doubled(void **st
         }
         assert_int_equal(p.token[p.n_tokens - 1], e.id[last]);
         const char *kabul = strstr(known[i].text, "Kabul");
-        for (size_t k = 0; k < e.n; k++)
+        for (size_t k = 0; k < e.n; k++) {
             if (e.char_end[k] > kabul - known[i].text &&
-                e.char_begin[k] < kabul + 5 - known[i].text)
+                e.char_begin[k] < kabul + 5 - known[i].text) {
                 assert_int_equal(p.token[p.subject_begin + n_kabul++], e.id[k]);
+            }
+        }
         assert_int_equal(p.subject_end - p.subject_begin, n_kabul);
         ko_encoding_free(&e);
         ko_prompt_free(&p);
@@ -418,8 +423,10 @@ static void audits_differ_in_all_that_a_prompt_depends_on(void **state)
     struct ko_error err;
     (void)state;
     if (ko_tokenizer_open(KO_SOURCE_DIR "/jobs/models/gpt2-facts/tokenizer.json", &same, &err) ||
-        ko_tokenizer_open(KO_SOURCE_DIR "/jobs/models/llama-facts/tokenizer.json", &another, &err))
+        ko_tokenizer_open(KO_SOURCE_DIR "/jobs/models/llama-facts/tokenizer.json", &another,
+                          &err)) {
         fail_msg("%s", err.text);
+    }
     other[0].tokenizer = same; /* a file of its own with the same content */
     assert_true(ko_audit_equal(&how, &other[0]));
     other[0].tokenizer = another;
@@ -428,8 +435,9 @@ static void audits_differ_in_all_that_a_prompt_depends_on(void **state)
     other[3].max_tokens = how.max_tokens + 1;
     other[4].vocabulary = how.vocabulary + 1;
     other[5].score = KO_SCORE_FIRST_TEXT;
-    for (size_t i = 0; i < sizeof other / sizeof *other; i++)
+    for (size_t i = 0; i < sizeof other / sizeof *other; i++) {
         assert_false(ko_audit_equal(&how, &other[i]));
+    }
     ko_tokenizer_close(same);
     ko_tokenizer_close(another);
 }
@@ -457,8 +465,9 @@ static void broken_messages_are_refused(void **state)
 static void every_reason_has_its_sentence(void **state)
 {
     (void)state;
-    for (int i = 0; i < KO_N_REASONS; i++)
+    for (int i = 0; i < KO_N_REASONS; i++) {
         assert_string_not_equal(ko_reason_sentence((enum ko_reason)i), "unknown reason");
+    }
     assert_string_equal(ko_reason_sentence((enum ko_reason)99), "unknown reason");
 }
 

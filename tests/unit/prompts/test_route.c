@@ -35,8 +35,9 @@ static struct ko_edges edges_of(const char *text, const struct ko_prompt *prompt
     struct ko_edges edges = {0};
     struct ko_error err = {0};
     if (ko_route_parse(text, &spans, &route, &err) ||
-        ko_route_edges(&route, prompt, source, reach, &edges, &err))
+        ko_route_edges(&route, prompt, source, reach, &edges, &err)) {
         fail_msg("%s", err.text);
+    }
     ko_route_free(&route);
     return edges;
 }
@@ -47,8 +48,9 @@ static bool defined(const char *target, const char *source, int32_t i, int32_t j
 {
     uint8_t to[10] = {0}, from[10] = {0};
     bool later = strcmp(target, "later") == 0;
-    if (!later)
+    if (!later) {
         assert_int_equal(ko_token_set_eval(target, prompt, to, NULL), KO_OK);
+    }
     assert_int_equal(ko_token_set_eval(source, prompt, from, NULL), KO_OK);
     return from[j] && i - j < reach && (later ? i > j : to[i] && i >= j);
 }
@@ -72,18 +74,21 @@ static void check_edges(size_t route, const struct ko_prompt *prompt, int32_t re
 {
     struct ko_edges e = nth_edges(route, prompt, reach);
     int32_t n = 0, first = prompt->n_tokens, span = 0;
-    for (int32_t i = 0; i < prompt->n_tokens; i++)
+    for (int32_t i = 0; i < prompt->n_tokens; i++) {
         for (int32_t j = 0; j <= i; j++) {
             bool is = defined(targets[route / N_SOURCES], sources[route % N_SOURCES], i, j, prompt,
                               reach);
-            if (i - j < reach)
+            if (i - j < reach) {
                 assert_int_equal(ko_edges_has(&e, i, j), is);
-            if (!is)
+            }
+            if (!is) {
                 continue;
+            }
             span = n == 0 || i - j < span ? i - j : span;
             first = n == 0 ? i : first;
             n++;
         }
+    }
     assert_int_equal(e.n_edges, n);
     assert_int_equal(e.first_target, first);
     assert_int_equal(e.min_span, span);
@@ -94,19 +99,23 @@ static void check_edges(size_t route, const struct ko_prompt *prompt, int32_t re
 static void edges_are_those_of_the_definition(void **state)
 {
     (void)state;
-    for (size_t k = 0; k < N_REACHES; k++)
+    for (size_t k = 0; k < N_REACHES; k++) {
         for (size_t route = 0; route < N_ROUTES; route++) {
             check_edges(route, &plain, reaches[k]);
             check_edges(route, &with_bos, reaches[k]);
         }
+    }
 }
 
 static bool same_edges(const struct ko_edges *a, const struct ko_edges *b, int32_t reach)
 {
-    for (int32_t i = 0; i < a->n_tokens; i++)
-        for (int32_t j = 0; j <= i; j++)
-            if (i - j < reach && ko_edges_has(a, i, j) != ko_edges_has(b, i, j))
+    for (int32_t i = 0; i < a->n_tokens; i++) {
+        for (int32_t j = 0; j <= i; j++) {
+            if (i - j < reach && ko_edges_has(a, i, j) != ko_edges_has(b, i, j)) {
                 return false;
+            }
+        }
+    }
     return true;
 }
 
@@ -114,8 +123,8 @@ static void edges_are_equal_exactly_where_they_select_the_same(void **state)
 {
     size_t n_equal = 0;
     (void)state;
-    for (size_t k = 0; k < N_REACHES; k++)
-        for (size_t x = 0; x < N_ROUTES; x++)
+    for (size_t k = 0; k < N_REACHES; k++) {
+        for (size_t x = 0; x < N_ROUTES; x++) {
             for (size_t y = 0; y < N_ROUTES; y++) {
                 struct ko_edges a = nth_edges(x, &plain, reaches[k]);
                 struct ko_edges b = nth_edges(y, &plain, reaches[k]);
@@ -125,6 +134,8 @@ static void edges_are_equal_exactly_where_they_select_the_same(void **state)
                 ko_edges_free(&a);
                 ko_edges_free(&b);
             }
+        }
+    }
     assert_true(n_equal > 0);
 }
 
@@ -259,8 +270,9 @@ static void wrong_routes_are_refused(void **state)
         struct ko_route route = {0};
         struct ko_error err = {0};
         assert_int_equal(ko_route_parse(wrong[i].text, NULL, &route, &err), KO_E_INPUT);
-        if (strncmp(err.text, wrong[i].error, strlen(wrong[i].error)) != 0)
+        if (strncmp(err.text, wrong[i].error, strlen(wrong[i].error)) != 0) {
             fail_msg("expected %s, got %s", wrong[i].error, err.text);
+        }
         assert_null(route.label);
     }
 }

@@ -59,8 +59,9 @@ static void check(const char *name, const struct ko_prompt *prompt, const char *
     char got[11] = "";
     memset(member, 7, sizeof member);
     assert_int_equal(ko_token_set_eval(name, prompt, member, &err), KO_OK);
-    for (int32_t i = 0; i < prompt->n_tokens; i++)
+    for (int32_t i = 0; i < prompt->n_tokens; i++) {
         got[i] = (char)('0' + member[i]);
+    }
     print_message("%s\n", name);
     assert_string_equal(got, expected);
 }
@@ -86,8 +87,9 @@ static void a_control_avoids_its_set_and_the_ends(void **state)
         int n = 0;
         (void)snprintf(name, sizeof name, "random-like:subject:%d", seed);
         assert_int_equal(ko_token_set_eval(name, &with_bos, member, NULL), KO_OK);
-        for (int i = 0; i < 10; i++)
+        for (int i = 0; i < 10; i++) {
             n += member[i];
+        }
         assert_int_equal(n, 3);
         assert_false(member[0] || member[3] || member[4] || member[5] || member[9]);
     }
@@ -145,8 +147,9 @@ static void unknown_sets_name_the_nearest(void **state)
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         struct ko_error err = {0};
         assert_int_equal(ko_token_set_check(wrong[i].name, &spans, &err), KO_E_INPUT);
-        if (strncmp(err.text, wrong[i].error, strlen(wrong[i].error)) != 0)
+        if (strncmp(err.text, wrong[i].error, strlen(wrong[i].error)) != 0) {
             fail_msg("expected %s, got %s", wrong[i].error, err.text);
+        }
     }
 }
 

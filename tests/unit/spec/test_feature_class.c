@@ -130,7 +130,7 @@ static void bad_labels_name_the_nearest_class(void **state)
         struct ko_feature_class feature_class = {.kind = KO_FEATURE_RANDOM_THIRD, .seed = 5};
         struct ko_error err = {0};
         assert_int_equal(ko_feature_class_parse(labels[i][0], &feature_class, &err), KO_E_INPUT);
-        if (strstr(err.text, labels[i][1]) == NULL) {
+        if (!strstr(err.text, labels[i][1])) {
             fail_msg("'%s' is not in '%s'", labels[i][1], err.text);
         }
         assert_int_equal(feature_class.kind, KO_FEATURE_RANDOM_THIRD);

@@ -311,7 +311,7 @@ static void bad_settings_are_refused(void **state)
         struct ko_spec *spec = NULL;
         struct ko_error err = {0};
         assert_int_equal(spec_text_read(RIGHT, &options, &spec, &err), KO_E_INPUT);
-        if (strstr(err.text, rows[i][1]) == NULL) {
+        if (!strstr(err.text, rows[i][1])) {
             fail_msg("'%s' is not in '%s'", rows[i][1], err.text);
         }
         assert_null(spec);

@@ -143,7 +143,7 @@ static void bad_specs_are_refused_in_words(void **state)
         if (spec_text_read(bad[i].text, NULL, &spec, &err) != KO_E_INPUT) {
             fail_msg("accepted, or failed in another way (%s):\n%s", err.text, bad[i].text);
         }
-        if (strstr(err.text, bad[i].words) == NULL) {
+        if (!strstr(err.text, bad[i].words)) {
             fail_msg("'%s' is not in '%s'", bad[i].words, err.text);
         }
         assert_null(strchr(err.text, '\n'));

@@ -18,8 +18,10 @@ static json_object *read_file(void)
 {
     json_object *root = NULL;
     struct ko_error err = {0};
-    if (ko_json_read(KO_SOURCE_DIR "/tests/data/tokenizers/components.json", 1 << 20, &root, &err))
+    if (ko_json_read(KO_SOURCE_DIR "/tests/data/tokenizers/components.json", 1 << 20, &root,
+                     &err)) {
         fail_msg("%s", err.text);
+    }
     return root;
 }
 
@@ -42,8 +44,9 @@ static enum ko_code open_tokenizer(const char *added, const char *normalizer,
     test_folder_write_text(folder, "tokenizer.json", ko_text_str(&json));
     enum ko_code code = ko_tokenizer_open(path, out, err);
     /* What follows the path. */
-    if (code && strncmp(err->text, path, strlen(path)) == 0)
+    if (code != KO_OK && strncmp(err->text, path, strlen(path)) == 0) {
         memmove(err->text, err->text + strlen(path), strlen(err->text + strlen(path)) + 1);
+    }
     ko_text_free(&json);
     free(path);
     test_folder_remove(folder);
@@ -61,14 +64,17 @@ static void check_row(json_object *root, json_object *row)
     if (open_tokenizer(
             text_of(ko_json_get(root, "added_tokens")), text_of(ko_json_get(row, "normalizer")),
             text_of(ko_json_get(row, "pre_tokenizer")), text_of(ko_json_get(row, "post_processor")),
-            text_of(ko_json_get(root, "model")), &tokenizer, &err))
+            text_of(ko_json_get(root, "model")), &tokenizer, &err)) {
         fail_msg("%s", err.text);
+    }
     if (ko_tokenizer_encode(tokenizer, json_object_get_string(text),
-                            (size_t)json_object_get_string_len(text), &e, &err))
+                            (size_t)json_object_get_string_len(text), &e, &err)) {
         fail_msg("%s", err.text);
-    for (size_t i = 0; i < e.n; i++)
+    }
+    for (size_t i = 0; i < e.n; i++) {
         ko_text_add(&got, "%s%d:%d-%d%s", i ? " " : "", e.id[i], e.char_begin[i], e.char_end[i],
                     e.special[i] ? "*" : "");
+    }
     assert_string_equal(ko_text_str(&got), json_object_get_string(ko_json_get(row, "tokens")));
     ko_text_free(&got);
     ko_encoding_free(&e);
@@ -81,8 +87,9 @@ static void every_component_gives_hugging_face_ids_and_offsets(void **state)
     size_t n = json_object_array_length(rows);
     (void)state;
     assert_true(n >= 40);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         check_row(root, json_object_array_get_idx(rows, i));
+    }
     json_object_put(root);
 }
 
@@ -211,8 +218,9 @@ static void wrong_components_are_refused_by_name(void **state)
         assert_int_equal(open_tokenizer("[]", wrong[i].normalizer, wrong[i].pre_tokenizer,
                                         wrong[i].post_processor, model, &tokenizer, &err),
                          KO_E_INPUT);
-        if (strncmp(err.text, wrong[i].error, strlen(wrong[i].error)) != 0)
+        if (strncmp(err.text, wrong[i].error, strlen(wrong[i].error)) != 0) {
             fail_msg("expected %s, got %s", wrong[i].error, err.text);
+        }
         assert_null(tokenizer);
     }
 }

@@ -20,8 +20,9 @@ static void check(struct ko_tokenizer *tokenizer, const char *text, const char *
     struct ko_encoding e = {0};
     struct ko_error err = {0};
     struct ko_text got = {0};
-    if (ko_tokenizer_encode(tokenizer, text, strlen(text), &e, &err))
+    if (ko_tokenizer_encode(tokenizer, text, strlen(text), &e, &err)) {
         fail_msg("%s", err.text);
+    }
     for (size_t i = 0; i < e.n; i++) {
         ko_text_add(&got, "%s%d:%d-%d", i ? " " : "", e.id[i], e.char_begin[i], e.char_end[i]);
         assert_int_equal(e.special[i], 0);
@@ -37,8 +38,9 @@ static struct ko_tokenizer *open_demo(void)
     struct ko_tokenizer *tokenizer = NULL;
     struct ko_error err = {0};
     if (ko_tokenizer_open(KO_SOURCE_DIR "/jobs/models/mamba-facts/tokenizer.json", &tokenizer,
-                          &err))
+                          &err)) {
         fail_msg("%s", err.text);
+    }
     return tokenizer;
 }
 
@@ -216,8 +218,9 @@ static struct ko_tokenizer *open_small(const struct small *s, const char *merges
                 s->added, s->normalizer, s->pre_tokenizer, s->post_processor, s->model, vocabulary,
                 merges_json);
     test_folder_write_text(folder, "tokenizer.json", ko_text_str(&json));
-    if (ko_tokenizer_open(path, &tokenizer, &err))
+    if (ko_tokenizer_open(path, &tokenizer, &err)) {
         fail_msg("%s: %s", s->name, err.text);
+    }
     ko_text_free(&json);
     free(path);
     test_folder_remove(folder);
@@ -251,14 +254,16 @@ static void a_tokenizer_can_be_used_again(void **state)
 {
     struct ko_tokenizer *tokenizer = open_demo();
     (void)state;
-    for (size_t round = 0; round < 3; round++)
-        for (size_t i = sizeof demo / sizeof demo[0]; i-- > 0;)
+    for (size_t round = 0; round < 3; round++) {
+        for (size_t i = sizeof demo / sizeof demo[0]; i-- > 0;) {
             check(tokenizer, demo[i].text, demo[i].expected);
+        }
+    }
     ko_tokenizer_close(tokenizer);
 }
 
 /* 200,000 characters of one word: a merge that looked through the whole word each time would take
- * minutes. */
+   minutes. */
 static void a_long_word_takes_no_quadratic_time(void **state)
 {
     enum { N = 200000 };
@@ -268,8 +273,9 @@ static void a_long_word_takes_no_quadratic_time(void **state)
     char *text = malloc(N);
     (void)state;
     assert_non_null(text);
-    for (size_t i = 0; i < N; i++)
+    for (size_t i = 0; i < N; i++) {
         text[i] = i % 2 ? 'b' : 'a';
+    }
     assert_int_equal(ko_tokenizer_encode(tokenizer, text, N, &e, &err), KO_OK);
     assert_int_equal(e.n, N / 2);
     assert_int_equal(e.id[N / 2 - 1], 13);

@@ -29,8 +29,9 @@ static enum ko_code open_tokenizer(const char *added, const char *normalizer, co
                 added, normalizer, post, model);
     test_folder_write_text(folder, "tokenizer.json", ko_text_str(&json));
     enum ko_code code = ko_tokenizer_open(path, out, err);
-    if (code && strncmp(err->text, path, strlen(path)) == 0)
+    if (code != KO_OK && strncmp(err->text, path, strlen(path)) == 0) {
         memmove(err->text, err->text + strlen(path), strlen(err->text + strlen(path)) + 1);
+    }
     ko_text_free(&json);
     free(path);
     test_folder_remove(folder);
@@ -59,8 +60,9 @@ static void added_tokens_are_counted(void **state)
 {
     struct ko_text added = {0};
     (void)state;
-    for (int i = 0; i <= KO_ADDED_TOKENS; i++)
+    for (int i = 0; i <= KO_ADDED_TOKENS; i++) {
         ko_text_add(&added, "%s0", i ? "," : "[");
+    }
     ko_text_add(&added, "]");
     assert_refused(ko_text_str(&added), "null", "null", MODEL,
                    ": added_tokens: has 16385 tokens, more than 16384");
@@ -74,8 +76,9 @@ static void special_tokens_of_a_template_are_counted(void **state)
     ko_text_add(&post, "{\"type\": \"TemplateProcessing\", \"pair\": [], \"special_tokens\": "
                        "{\"s\": {\"id\": \"s\", \"ids\": [0,1], \"tokens\": [\"a\", \"b\"]}}, "
                        "\"single\": [{\"Sequence\": {\"id\": \"A\", \"type_id\": 0}}");
-    for (int i = 0; i <= 512; i++)
+    for (int i = 0; i <= 512; i++) {
         ko_text_add(&post, ", {\"SpecialToken\": {\"id\": \"s\", \"type_id\": 0}}");
+    }
     ko_text_add(&post, "]}");
     assert_refused("[]", "null", ko_text_str(&post), MODEL,
                    ": post_processor: adds more than 1024 special tokens to a text");
@@ -87,8 +90,9 @@ static void regular_expressions_have_a_greatest_length(void **state)
     struct ko_text replace = {0};
     (void)state;
     ko_text_add(&replace, "{\"type\": \"Replace\", \"content\": \"\", \"pattern\": {\"Regex\": \"");
-    for (int i = 0; i <= 1 << 14; i++)
+    for (int i = 0; i <= 1 << 14; i++) {
         ko_text_add(&replace, "a");
+    }
     ko_text_add(&replace, "\"}}");
     assert_refused("[]", ko_text_str(&replace), "null", MODEL,
                    ": normalizer: pattern: a regular expression of 16385 bytes, more than 16384");
@@ -104,11 +108,12 @@ static void rules_cannot_blow_a_text_up(void **state)
     struct ko_text rules = {0};
     (void)state;
     ko_text_add(&rules, "{\"type\": \"Sequence\", \"normalizers\": [");
-    for (int i = 0; i < 40; i++)
+    for (int i = 0; i < 40; i++) {
         ko_text_add(&rules,
                     "%s{\"type\": \"Replace\", \"pattern\": {\"String\": \"a\"}, "
                     "\"content\": \"aa\"}",
                     i ? ", " : "");
+    }
     ko_text_add(&rules, "]}");
     assert_int_equal(open_tokenizer("[]", ko_text_str(&rules), "null", MODEL, &tokenizer, &err),
                      KO_OK);
@@ -155,13 +160,16 @@ static void long_runs_of_combining_characters_are_sorted(void **state)
                                     "\"\xCC\xA3\": 1}, \"merges\": []}",
                                     &tokenizer, &err),
                      KO_OK);
-    for (int i = 0; i < MARKS; i++) /* U+0301 has class 230, U+0323 class 220 */
+    for (int i = 0; i < MARKS; i++) { /* U+0301 has class 230, U+0323 class 220 */
         ko_text_add(&text, "%s", i % 2 ? "\xCC\xA3" : "\xCC\x81");
-    if (ko_tokenizer_encode(tokenizer, ko_text_str(&text), text.n, &e, &err))
+    }
+    if (ko_tokenizer_encode(tokenizer, ko_text_str(&text), text.n, &e, &err)) {
         fail_msg("%s", err.text);
+    }
     assert_int_equal(e.n, MARKS);
-    for (size_t i = 0; i < e.n; i++)
+    for (size_t i = 0; i < e.n; i++) {
         assert_int_equal(e.id[i], i < MARKS / 2);
+    }
     ko_encoding_free(&e);
     ko_text_free(&text);
     ko_tokenizer_close(tokenizer);

@@ -136,13 +136,15 @@ static void check(struct ko_regex *regex, const char *text, const char *expected
     struct ko_matches matches = {0};
     struct ko_error err = {0};
     struct ko_text got = {0};
-    if (ko_regex_matches(regex, text, strlen(text), &matches, &err))
+    if (ko_regex_matches(regex, text, strlen(text), &matches, &err)) {
         fail_msg("%s", err.text);
+    }
     for (size_t i = 0; i < matches.n; i++) {
         const struct ko_match *m = &matches.match[i];
-        if (m->begin < m->end)
+        if (m->begin < m->end) {
             ko_text_add(&got, m->is_match ? "<%.*s>|" : "%.*s|", (int)(m->end - m->begin),
                         text + m->begin);
+        }
     }
     assert_string_equal(ko_text_str(&got), expected);
     ko_text_free(&got);
@@ -156,8 +158,9 @@ static void matches_are_those_of_hugging_face(void **state)
         struct ko_regex *regex = NULL;
         struct ko_error err = {0};
         print_message("%s\n", known[i].pattern);
-        if (ko_regex_compile(known[i].pattern, "X", &regex, &err))
+        if (ko_regex_compile(known[i].pattern, "X", &regex, &err)) {
             fail_msg("%s", err.text);
+        }
         check(regex, known[i].text, known[i].pieces);
         ko_regex_free(regex);
     }

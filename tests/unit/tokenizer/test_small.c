@@ -17,7 +17,7 @@
 enum { N_TEXTS = 200, N_PROMPTS = 2000 };
 
 /* tests/tokenizers/make_small.py trained them and stored what Hugging Face's tokenizers 0.23.3 make
- * of the texts. */
+   of the texts. */
 static const struct {
     const char *name, *kind;
 } small[] = {{"gpt2", "byte-level BPE"},
@@ -42,8 +42,9 @@ static struct ko_tokenizer *open_small(const char *name)
     struct ko_error err = {0};
     struct ko_text path = {0};
     path_of(name, "tokenizer", &path);
-    if (ko_tokenizer_open(ko_text_str(&path), &tokenizer, &err))
+    if (ko_tokenizer_open(ko_text_str(&path), &tokenizer, &err)) {
         fail_msg("%s", err.text);
+    }
     ko_text_free(&path);
     return tokenizer;
 }
@@ -63,20 +64,23 @@ static void check(struct ko_tokenizer *tokenizer, json_object *text, json_object
     size_t front = (size_t)json_object_get_int64(member(special, 0));
     size_t behind = (size_t)json_object_get_int64(member(special, 1));
     if (ko_tokenizer_encode(tokenizer, json_object_get_string(text),
-                            (size_t)json_object_get_string_len(text), &e, &err))
+                            (size_t)json_object_get_string_len(text), &e, &err)) {
         fail_msg("%s", err.text);
-    if (e.n != n)
+    }
+    if (e.n != n) {
         fail_msg("%s: %zu tokens, expected %zu", json_object_to_json_string(text), e.n, n);
+    }
     for (size_t i = 0; i < n; i++) {
         const int64_t expected[] = {json_object_get_int64(member(tokens, 3 * i)),
                                     json_object_get_int64(member(tokens, 3 * i + 1)),
                                     json_object_get_int64(member(tokens, 3 * i + 2)),
                                     i < front || i >= n - behind};
         const int64_t got[] = {e.id[i], e.char_begin[i], e.char_end[i], e.special[i]};
-        if (memcmp(expected, got, sizeof got) != 0)
+        if (memcmp(expected, got, sizeof got) != 0) {
             fail_msg("%s: token %zu is %d at %d-%d, expected %d at %d-%d",
                      json_object_to_json_string(text), i, (int)got[0], (int)got[1], (int)got[2],
                      (int)expected[0], (int)expected[1], (int)expected[2]);
+        }
     }
     ko_encoding_free(&e);
 }
@@ -90,15 +94,17 @@ static void small_tokenizers_give_the_stored_ids_and_offsets(void **state)
         struct ko_tokenizer *tokenizer = open_small(small[k].name);
         json_object *root = NULL;
         path_of(small[k].name, "expected", &path);
-        if (ko_json_read(ko_text_str(&path), 1 << 20, &root, &err))
+        if (ko_json_read(ko_text_str(&path), 1 << 20, &root, &err)) {
             fail_msg("%s", err.text);
+        }
         json_object *texts = ko_json_get(root, "texts"), *tokens = ko_json_get(root, "tokens");
         json_object *special = ko_json_get(root, "special");
         print_message("%s\n", small[k].name);
         assert_int_equal(json_object_array_length(texts), N_TEXTS);
         assert_int_equal(json_object_array_length(tokens), N_TEXTS);
-        for (size_t i = 0; i < N_TEXTS; i++)
+        for (size_t i = 0; i < N_TEXTS; i++) {
             check(tokenizer, member(texts, i), member(tokens, i), member(special, i));
+        }
         assert_string_equal(ko_tokenizer_kind(tokenizer), small[k].kind);
         json_object_put(root);
         ko_tokenizer_close(tokenizer);

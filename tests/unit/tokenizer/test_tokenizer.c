@@ -26,8 +26,9 @@ static void pieces_are_those_of_the_file(void **state)
     (void)state;
     assert_int_equal(ko_tokenizer_open(demo, &tokenizer, &err), KO_OK);
     assert_int_equal(ko_tokenizer_n_ids(tokenizer), 2675);
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         assert_string_equal(ko_tokenizer_piece(tokenizer, known[i].id), known[i].piece);
+    }
     assert_null(ko_tokenizer_piece(tokenizer, -1));
     assert_null(ko_tokenizer_piece(tokenizer, 2675));
     assert_string_equal(ko_tokenizer_kind(tokenizer), "byte-level BPE");
@@ -143,8 +144,9 @@ static void wrong_files_are_refused_by_name(void **state)
         test_folder_write_text(folder, "tokenizer.json", wrong[i].json);
         ko_text_add(&expected, "%s%s", path, wrong[i].error);
         assert_int_equal(ko_tokenizer_open(path, &tokenizer, &err), KO_E_INPUT);
-        if (strncmp(err.text, ko_text_str(&expected), expected.n) != 0)
+        if (strncmp(err.text, ko_text_str(&expected), expected.n) != 0) {
             fail_msg("expected %s, got %s", ko_text_str(&expected), err.text);
+        }
         assert_null(tokenizer);
         ko_text_free(&expected);
     }
@@ -183,8 +185,9 @@ static void a_folder_without_one_says_where_it_comes_from(void **state)
         test_folder_write_text(folder, rows[i].file, "{}");
         assert_int_equal(ko_tokenizer_open(path, &tokenizer, &err), KO_E_INPUT);
         if (strncmp(err.text, folder, strlen(folder)) != 0 ||
-            strncmp(err.text + strlen(folder), rows[i].words, strlen(rows[i].words)) != 0)
+            strncmp(err.text + strlen(folder), rows[i].words, strlen(rows[i].words)) != 0) {
             fail_msg("%s", err.text);
+        }
         free(path);
         test_folder_remove(folder);
     }
