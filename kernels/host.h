@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What backends that compute in host memory share: their memory is the system's, and nothing there
    is asynchronous. The functions are members of struct ko_kernels, and say what it says. */
 #ifndef KO_KERNELS_HOST_H

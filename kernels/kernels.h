@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A compute backend: its memory, its life, and the operations (operations.h) over the rows of one
    wave (rows.h). */
 #ifndef KO_KERNELS_KERNELS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The operations of a backend: what each computes, and the one list of them.
 
    Every operation is `enum ko_code NAME(struct ko_backend *be, const struct ARGS *args, struct

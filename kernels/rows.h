@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The rows of one wave of the token tree, as the backends' operations see them.
 
    Order: all trunk rows (prompt after prompt, position after position), then the rows of the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Errors are agreed on before a collective: a rank that fails alone would leave the others waiting
    for ever. */
 #ifndef KO_MPI_AGREE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "mpi/coordinator.h"
 #include "mpi/messages.h"
 #include "mpi/worker_load.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The compute thread of a worker: it alone touches the backend, while the main thread does MPI and
    HDF5. */
 #ifndef KO_MPI_COMPUTE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Rank 0: hands out batches, calls commit rounds, shows progress. */
 #ifndef KO_MPI_COORDINATOR_H
 #define KO_MPI_COORDINATOR_H

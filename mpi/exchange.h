@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How workers bring the parts of the weights together that each holds in its backend's memory. */
 #ifndef KO_MPI_EXCHANGE_H
 #define KO_MPI_EXCHANGE_H

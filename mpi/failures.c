@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "mpi/failures.h"
 
 bool ko_failure_is_recorded(const struct ko_job *job, enum ko_code code)

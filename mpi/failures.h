@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a sweep could not compute: it is recorded in the cube, said once, and the sweep goes on. */
 #ifndef KO_MPI_FAILURES_H
 #define KO_MPI_FAILURES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The GPUs that this process sees, and the backend that computes on them: the one place that knows
    whether this build has it. */
 #ifndef KO_MPI_GPUS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A job: one plan to be computed into one cube. Rank 0 makes it and sends it to the workers. */
 #ifndef KO_MPI_JOB_H
 #define KO_MPI_JOB_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How this process was launched: as a rank of an MPI job, or by mistake as one of several programs
    that know nothing of each other. */
 #ifndef KO_MPI_LAUNCH_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The lock of an output: one run at a time writes a cube. It is a file beside the cube that says
    who writes, is touched while its owner lives, and is taken over from an owner that is gone. */
 #ifndef KO_MPI_LOCK_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The content of a lock's file, and whether its owner is gone. */
 #ifndef KO_MPI_LOCK_FILE_H
 #define KO_MPI_LOCK_FILE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Messages between coordinator and workers. Waiting ranks poll with short sleeps: Open MPI spins
    otherwise, and ranks share cores. */
 #ifndef KO_MPI_MESSAGES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "mpi/nccl_exchange.h"
 
 #if KO_HAVE_NCCL

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The exchange between GPUs: broadcasts by NCCL. No other file knows NCCL. */
 #ifndef KO_MPI_NCCL_EXCHANGE_H
 #define KO_MPI_NCCL_EXCHANGE_H

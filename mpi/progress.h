@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Live progress on stderr, spoken by rank 0 alone. */
 #ifndef KO_MPI_PROGRESS_H
 #define KO_MPI_PROGRESS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Brings the files of the next model into the system's cache while this one computes. A thread of
    low priority that uses neither MPI nor HDF5 nor the backend; what it cannot do is left to the
    loading, which also says what is wrong. */

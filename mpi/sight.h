@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What every worker sees of GPUs and processors, and the backend that follows from it for all. */
 #ifndef KO_MPI_SIGHT_H
 #define KO_MPI_SIGHT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Runs a job to its end, on any number of ranks: coordinator, workers, or both in one. */
 #ifndef KO_MPI_SWEEP_H
 #define KO_MPI_SWEEP_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A model's weights where the workers' backends compute with them. In host memory they are there
    once a node: its workers read them together, each a part, into memory that they share. Backends
    with memory of their own have them once a worker: all workers of the job read them together, each

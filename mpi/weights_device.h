@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What weights.c does for a backend with memory of its own. */
 #ifndef KO_MPI_WEIGHTS_DEVICE_H
 #define KO_MPI_WEIGHTS_DEVICE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A worker: weights, the compute thread, the finished batches that wait for a commit round. Its
    main thread does all MPI and HDF5. */
 #ifndef KO_MPI_WORKER_H

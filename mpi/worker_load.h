@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How a worker comes to a model's weights. */
 #ifndef KO_MPI_WORKER_LOAD_H
 #define KO_MPI_WORKER_LOAD_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The ranks of a run: who is coordinator, who is worker, who shares a node. */
 #ifndef KO_MPI_WORLD_H
 #define KO_MPI_WORLD_H

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Reads the sources without running them: clang-format, shellcheck, Python's compiler, the texts of the mutations, cppcheck, gcc's analyzer and clang-tidy.
+# Reads the sources without running them: clang-format, shellcheck, forms that they do not decide, Python's compiler, the texts of the mutations, cppcheck, gcc's analyzer and clang-tidy.
 # Every finding is printed and fails; a finding that is none has its reason at the line, in .clang-tidy, or below.
 # Usage: tests/static.sh [--long] [--any-version] [BUILD]
 #   BUILD          a configured build folder, for its compile_commands.json; build/release where none is given
@@ -82,6 +82,23 @@ python() {
     PYTHONPYCACHEPREFIX=$scratch/pycache python3 -W error -m compileall -q analysis tests jobs
 }
 
+# Forms that clang-format does not decide (CONTRIBUTING.md, "How the code reads"): tests of codes and pointers, comments without stars
+# at their lines, the licence in the first line.
+dialect() {
+    local status=0 source
+    if grep -rnE --include='*.[ch]' '== NULL\b|\bif \(!?code\)|&& !code\b' "${folders[@]}"; then
+        echo "write !pointer for NULL, code == KO_OK and code != KO_OK for codes" && status=1
+    fi
+    if grep -rnE --include='*.[ch]' --include='*.cu' --include='*.cuh' '^ +\* ' "${folders[@]}"; then
+        echo "a comment of several lines is indented by three blanks, without stars" && status=1
+    fi
+    while IFS= read -r source; do
+        head -n 1 "$source" | grep -q 'SPDX-License-Identifier: Apache-2.0' ||
+            { echo "$source: its first line is not /* SPDX-License-Identifier: Apache-2.0 */" && status=1; }
+    done < <(find "${folders[@]}" -name '*.[ch]' -o -name '*.cu' -o -name '*.cuh')
+    return "$status"
+}
+
 mutations() {
     python3 tests/mutation/run.py --check
 }
@@ -133,6 +150,7 @@ clang_tidy=$(first_of clang-tidy-14 clang-tidy)
 check clang-format 'version 14\.' "$clang_format" format
 check shellcheck 'version: 0\.(9|1[0-9])' shellcheck shell
 check python 'Python 3' python3 python
+check dialect 'GNU grep' grep dialect
 check mutations 'Python 3' python3 mutations
 check cppcheck 'Cppcheck 2\.10' cppcheck cppcheck_sources
 check gcc-analyzer '^(gcc|cc) .* 12\.' cc analyzer

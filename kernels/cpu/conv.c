@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/cpu/cpu.h"
 
 /* Channels at once: weights, inputs and sums of that many stay in the first-level cache. */

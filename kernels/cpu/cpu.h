@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the files of the CPU backend share: matrix products by OpenBLAS, everything else by OpenMP
    over the loops of isa.h. Which thread computes a row never changes its result. */
 #ifndef KO_KERNELS_CPU_CPU_H

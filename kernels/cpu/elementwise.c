@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/cpu/cpu.h"
 
 enum ko_code ko_cpu_rms_norm(struct ko_backend *be, const struct ko_rms_norm *args,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/cpu/isa.h"
 
 extern const struct ko_cpu_isa ko_cpu_isa_baseline;

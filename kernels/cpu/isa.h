@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The loops whose speed depends on the instruction set. kernels/cpu/isa/ is compiled once for each
    instruction set; every compilation exports one table. All pointers are float32 vectors that do
    not overlap unless said; n may be 0. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which of its kernels OpenBLAS chose for this processor, and which it should have chosen. */
 #ifndef KO_KERNELS_CPU_OPENBLAS_H
 #define KO_KERNELS_CPU_OPENBLAS_H

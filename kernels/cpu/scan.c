@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/cpu/scan.h"
 
 enum { N_VECTORS = 6 };

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Mamba-1's scan over one prompt's rows and one block of channels.
 
    A *path* is a run of rows with inputs of their own: the trunk, or a branch that has left in an

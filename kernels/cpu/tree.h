@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The branches of a wave by prompt, parent and source set, for the scan. */
 #ifndef KO_KERNELS_CPU_TREE_H
 #define KO_KERNELS_CPU_TREE_H

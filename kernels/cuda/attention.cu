@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 // Causal attention over a row's path, a warp a row and head: the numbers of the head lie across the
 // lanes, the keys go by one after the other with a running maximum and sum. Neighbouring warps have
 // rows of one prompt, so that the trunk's keys and values come out of the cache.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/cuda/cuda.h"
 
 enum ko_code ko_cuda_check(const struct ko_backend *be, cudaError_t result, const char *what,

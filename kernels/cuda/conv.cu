@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 // The causal depthwise convolution with SiLU: a channel (or four) a thread, a row is blockIdx.x.
 #include "kernels/cuda/device.cuh"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 // Numbers from one type to another.
 #include "kernels/cuda/device.cuh"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the files of the CUDA backend share. Host code is C; what runs on the device is in the .cu
    files, one operation a file. All work goes to one stream, in order; the host waits only where a
    result is wanted. Which block computes a row never changes its result. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the kernels share: where a row reads from, sums over a block, activations. */
 #ifndef KO_KERNELS_CUDA_DEVICE_CUH
 #define KO_KERNELS_CUDA_DEVICE_CUH

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The GPUs that this process sees. */
 #ifndef KO_KERNELS_CUDA_DEVICES_H
 #define KO_KERNELS_CUDA_DEVICES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 // Norms, activations, rotation: one pass over the rows each. Rows of whole float4s at 16-byte
 // addresses go four numbers a thread.
 #include "kernels/cuda/device.cuh"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Weights on their way to the device, in the type that the file has them in: two pinned buffers, so
    that one is filled while the other is on its way. */
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 // Mamba-1's selective scan over trunk and branches. A channel a thread, its states in registers; a
 // block is one item of the tables (blockIdx.x) and THREADS channels (blockIdx.y).
 //

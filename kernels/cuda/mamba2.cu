@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 // Mamba-2's mixing in the attention form, for every row over its path:
 //   delta and its running sum (a head a thread), C[i] . B[j] (a warp a pair), then the weighted
 //   sums of u (a channel a thread), a few rows at a time, rows of one prompt beside each other so

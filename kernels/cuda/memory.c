@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Memory of the device: what the caller asks for, what the operations need beside their arguments,
    and the way of small arrays from the host. */
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Matrix products by cuBLASLt. Everything is row-major: y = x W^T of [out, in] weights is, in
    cuBLAS's columns, Y[out, m] = op(W) X[in, m]. The algorithm is the library's first choice for the
    number of rows rounded up, asked for once and kept; it depends on the shapes and the device

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 // The wave on the device, and the operations that move rows.
 #include "kernels/cuda/device.cuh"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The rows of a wave as the device reads them: plain arrays, packed into one block of memory. No
    CUDA in here: what is made on the host can be tested on any machine. */
 #ifndef KO_KERNELS_CUDA_TABLES_H

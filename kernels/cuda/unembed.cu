@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 // The unembedding with the metrics: the vocabulary goes by in tiles, one matrix product for all
 // rows, then each row's running maximum, sum of exponentials, rank and KL sum over that tile.
 //

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One call of the unembedding, and its kernels over a tile of logits. */
 #ifndef KO_KERNELS_CUDA_UNEMBED_CUH
 #define KO_KERNELS_CUDA_UNEMBED_CUH

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 // A tile of logits: each row's running maximum, sum of exponentials, rank and KL sum. A row a
 // block.
 #include "kernels/cuda/unembed.cuh"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/plain/plain.h"
 
 static void conv_row(const struct ko_rows *rows, const struct ko_conv *args, int32_t row)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/plain/plain.h"
 
 /* Outputs summed side by side where the matrix is stored [in, out], so that it is read in order. */

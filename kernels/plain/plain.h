@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the files of the plain backend share: loops on libm, sums in double precision, one thread. A
    row's result depends on the values of its own path alone, never on its place among the rows. */
 #ifndef KO_KERNELS_PLAIN_PLAIN_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The cube: one HDF5 file that is also valid netCDF-4. Created serially and whole, then written raw
    and collectively by the workers; no metadata changes after creation, so a kill at any moment
    leaves a file that opens, in which every flagged cell is right. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What is checked of a cube's file before anything in it is used: a file from elsewhere is input.
    Every object is opened through here, by the one table that creation goes by too. */
 #ifndef KO_MPI_CUBE_CUBE_CHECK_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* HDF5 keeps strings in heaps (collections of objects, "GCOL"), and a dataset's string is a length,
    the address of a collection and an index in it. HDF5 1.10 believes all three, and what the
    collection says of itself: it writes past its buffers, reads past its end or never comes to one.

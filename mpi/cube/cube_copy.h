@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A compressed copy of a cube, one process, no MPI. */
 #ifndef KO_MPI_CUBE_CUBE_COPY_H
 #define KO_MPI_CUBE_CUBE_COPY_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Copying the attributes of an HDF5 object. */
 #ifndef KO_MPI_CUBE_CUBE_COPY_ATTRIBUTES_H
 #define KO_MPI_CUBE_CUBE_COPY_ATTRIBUTES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The axes, the fields and the datasets of the cube, as lists for cube_datasets.h. */
 #ifndef KO_MPI_CUBE_CUBE_DATASET_LIST_H
 #define KO_MPI_CUBE_CUBE_DATASET_LIST_H

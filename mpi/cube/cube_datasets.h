@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The one table of the cube: every dataset with its name, type, axes and text. Creation, commits
    and reading all go by it. */
 #ifndef KO_MPI_CUBE_CUBE_DATASETS_H

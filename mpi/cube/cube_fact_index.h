@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Where a fact lies on a prompt axis. */
 #ifndef KO_MPI_CUBE_CUBE_FACT_INDEX_H
 #define KO_MPI_CUBE_CUBE_FACT_INDEX_H

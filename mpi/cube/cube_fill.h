@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A cube while it is created: what the parts of the creation share. */
 #ifndef KO_MPI_CUBE_CUBE_FILL_H
 #define KO_MPI_CUBE_CUBE_FILL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A damaged file can crash the HDF5 library, or keep it busy for ever. So a file is first read by a
    process of its own, of which nothing is needed but its word: what becomes of it becomes an error
    in one line.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A cube that is open for collective raw writes. */
 #ifndef KO_MPI_CUBE_CUBE_HANDLE_H
 #define KO_MPI_CUBE_CUBE_HANDLE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "mpi/cube/cube_keep.h"
 
 #include <math.h>
@@ -87,7 +88,7 @@ static void keep_element(const struct ko_cube_dataset *dataset, const void *stor
 
 static bool is_whole(const struct ko_record *record)
 {
-    return memchr(record->status, KO_PENDING, (size_t)record->n_statuses) == NULL;
+    return !memchr(record->status, KO_PENDING, (size_t)record->n_statuses);
 }
 
 /* Whether every planned start of the status is marked. */

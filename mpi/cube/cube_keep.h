@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a commit leaves as it is: cells that the cube has taken from an earlier one, and their clean
    runs. Only for cubes that say of each cell whether it was taken. */
 #ifndef KO_MPI_CUBE_CUBE_KEEP_H

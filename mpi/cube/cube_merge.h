@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One cube from the files of a sweep's shards: physical, one process, a slab at a time. */
 #ifndef KO_MPI_CUBE_CUBE_MERGE_H
 #define KO_MPI_CUBE_CUBE_MERGE_H

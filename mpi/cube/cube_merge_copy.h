@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The physical copy of a merge: from files that were checked into a new cube. */
 #ifndef KO_MPI_CUBE_CUBE_MERGE_COPY_H
 #define KO_MPI_CUBE_CUBE_MERGE_COPY_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The run tables of shards, one after the other in a merged cube. */
 #ifndef KO_MPI_CUBE_CUBE_MERGE_RUNS_H
 #define KO_MPI_CUBE_CUBE_MERGE_RUNS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The shards of a merge as a set: whether they belong together, and which prompts each of them has.
  */
 #ifndef KO_MPI_CUBE_CUBE_MERGE_SET_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which cells the plan of a cube has. A status speaks for all starts of a window size, and two
    blocks of a spec may ask for different ones, so the cube's spec and selection say which. */
 #ifndef KO_MPI_CUBE_CUBE_PLANNED_H

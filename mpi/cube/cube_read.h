@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Reading a cube, one process, no MPI: what is in it is checked before use. */
 #ifndef KO_MPI_CUBE_CUBE_READ_H
 #define KO_MPI_CUBE_CUBE_READ_H

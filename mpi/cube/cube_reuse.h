@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Cells of an earlier cube in place of computing them again. */
 #ifndef KO_MPI_CUBE_CUBE_REUSE_H
 #define KO_MPI_CUBE_CUBE_REUSE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which part of an old cube is the same as a part of a new plan. */
 #ifndef KO_MPI_CUBE_CUBE_REUSE_MATCH_H
 #define KO_MPI_CUBE_CUBE_REUSE_MATCH_H

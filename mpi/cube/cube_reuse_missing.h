@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Why cells of a plan were not taken from an earlier cube, counted. */
 #ifndef KO_MPI_CUBE_CUBE_REUSE_MISSING_H
 #define KO_MPI_CUBE_CUBE_REUSE_MISSING_H

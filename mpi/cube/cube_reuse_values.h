@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What an old cube has of one prompt: the values and flags of its cells, and its clean run. */
 #ifndef KO_MPI_CUBE_CUBE_REUSE_VALUES_H
 #define KO_MPI_CUBE_CUBE_REUSE_VALUES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A run's lines that could not be written into its cube, because another program had it open: they
    wait in a file beside it, CUBE.run_log, for the next run. */
 #ifndef KO_MPI_CUBE_CUBE_RUN_KEPT_H

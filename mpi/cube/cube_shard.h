@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A shard's file while it is merged: open, and checked for itself. */
 #ifndef KO_MPI_CUBE_CUBE_SHARD_H
 #define KO_MPI_CUBE_CUBE_SHARD_H

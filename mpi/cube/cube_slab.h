@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The cells of some prompts of one model, read so that a run may be writing them: statuses first,
    values after. A commit writes them the other way round, so what is flagged has its values. */
 #ifndef KO_MPI_CUBE_CUBE_SLAB_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Records and their places along the first two axes of a dataset, for commits. */
 #ifndef KO_MPI_CUBE_CUBE_SLOTS_H
 #define KO_MPI_CUBE_CUBE_SLOTS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a sweep's cube has taken from earlier cubes. */
 #ifndef KO_MPI_CUBE_CUBE_VIEW_TAKEN_H
 #define KO_MPI_CUBE_CUBE_VIEW_TAKEN_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Every HDF5 call is checked: what the library says becomes one line of ours, and nothing is
    printed by it. */
 #ifndef KO_MPI_CUBE_HDF5_CHECK_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A little-endian byte stream for messages between ranks of one program: written and read in the
    same order. */
 #ifndef KO_BASE_BYTES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The quota of processor time that control groups give this process: what containers and batch
    systems set with `docker --cpus`, Kubernetes' limits or systemd's CPUQuota. */
 #ifndef KO_BASE_CGROUP_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The clock that durations are measured with, and the one on the wall. */
 #ifndef KO_BASE_CLOCK_H
 #define KO_BASE_CLOCK_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Whether a file may still be written: asked right before every write by code that does not know
    who decides. */
 #ifndef KO_BASE_CONSENT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a file holds in the place of what was expected, told by its first bytes. */
 #ifndef KO_BASE_CONTENT_H
 #define KO_BASE_CONTENT_H

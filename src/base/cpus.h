@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The processors that a process may use, and the number of threads that follows. */
 #ifndef KO_BASE_CPUS_H
 #define KO_BASE_CPUS_H

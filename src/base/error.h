@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Errors: every function that can fail returns an enum ko_code and fills a caller-owned struct
    ko_error. */
 #ifndef KO_BASE_ERROR_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Files: reading whole, joining paths. */
 #ifndef KO_BASE_FILE_H
 #define KO_BASE_FILE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Paths that begin with the home folder, as people write them where no shell expands them. */
 #ifndef KO_BASE_HOME_H
 #define KO_BASE_HOME_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Models of the Hugging Face hub in its cache on this machine. The network is never asked. */
 #ifndef KO_BASE_HUB_CACHE_H
 #define KO_BASE_HUB_CACHE_H

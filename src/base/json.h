@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* JSON reading over json-c, with errors that name file and key. */
 #ifndef KO_BASE_JSON_H
 #define KO_BASE_JSON_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Duplicate keys of JSON objects, which json-c takes without a word: the last value wins. */
 #ifndef KO_BASE_JSON_KEYS_H
 #define KO_BASE_JSON_KEYS_H

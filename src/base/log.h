@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Logs on stderr: key=value for files and programs, or short lines for people. Only the root speaks
    at info level; warnings and errors carry the rank of whoever speaks. */
 #ifndef KO_BASE_LOG_H

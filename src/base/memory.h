@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Checked memory. All of it is freed with free(). */
 #ifndef KO_BASE_MEMORY_H
 #define KO_BASE_MEMORY_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Every command and every option of the program: the one place where they are declared. */
 #ifndef KO_BASE_OPTION_LIST_H
 #define KO_BASE_OPTION_LIST_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "src/base/option_table.h"
 
 #include <ctype.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The option list of option_list.h as tables, for parsing and --help. */
 #ifndef KO_BASE_OPTION_TABLE_H
 #define KO_BASE_OPTION_TABLE_H

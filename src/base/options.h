@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The option table: every option of every command is declared once (options.c), with type, default,
    unit and help. From it come the parsing of the command line, the environment (KNOCKOUT_NAME),
    --help, and the stored resolved set. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Text as it may go to a terminal: what would move its cursor, change its colours or turn its order
    around is written as an escape. */
 #ifndef KO_BASE_PRINTABLE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How long work asks whether it is to be dropped, and says how far it is. */
 #ifndef KO_BASE_STOP_H
 #define KO_BASE_STOP_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What fits on a terminal: how wide it is, and how wide a text is on it. */
 #ifndef KO_BASE_TERMINAL_H
 #define KO_BASE_TERMINAL_H

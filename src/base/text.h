@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Text: a growing buffer, lists of strings, UTF-8, the nearest known word. */
 #ifndef KO_BASE_TEXT_H
 #define KO_BASE_TEXT_H

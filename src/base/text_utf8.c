@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "src/base/text.h"
 
 /* Bytes of the character that begins at byte[0] of n > 0 bytes; 0 where it is not valid (RFC 3629,

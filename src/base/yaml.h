@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* YAML reading over libyaml: a tree whose every node knows its line and column. Anchors, aliases
    and tags are refused; a duplicate key is an error with both lines. */
 #ifndef KO_BASE_YAML_H

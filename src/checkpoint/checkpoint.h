@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A checkpoint folder: its configuration and its tensors, checked before use and mapped, never
    copied whole. */
 #ifndef KO_CHECKPOINT_CHECKPOINT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A cursor over JSON text whose grammar is known: each call reads one thing and refuses anything
    else. Unlike a general parser it sees duplicate keys and keeps nothing. */
 #ifndef KO_CHECKPOINT_JSON_CURSOR_H

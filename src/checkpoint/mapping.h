@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A regular file mapped read-only, and watched (mapping_watch.h). */
 #ifndef KO_CHECKPOINT_MAPPING_H
 #define KO_CHECKPOINT_MAPPING_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "src/checkpoint/mapping_watch.h"
 
 #include <errno.h>

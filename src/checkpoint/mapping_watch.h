@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Mapped files that become shorter. A read beyond a file's new end, or one that the disk fails,
    comes as the signal SIGBUS and would end the process; of a watched mapping the rest becomes zeros
    instead, and whoever reads asks afterwards. */

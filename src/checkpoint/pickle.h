@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The opcodes of a pickle of protocol 2, as torch.save writes it. */
 #ifndef KO_CHECKPOINT_PICKLE_H
 #define KO_CHECKPOINT_PICKLE_H

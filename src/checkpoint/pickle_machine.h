@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The unpickler's stack, marks, memo and values: what opcodes work on. */
 #ifndef KO_CHECKPOINT_PICKLE_MACHINE_H
 #define KO_CHECKPOINT_PICKLE_MACHINE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The few globals that an unpickler of state dicts knows, and what they build. */
 #ifndef KO_CHECKPOINT_PICKLE_TORCH_H
 #define KO_CHECKPOINT_PICKLE_TORCH_H

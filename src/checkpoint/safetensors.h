@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One safetensors file, mapped read-only. */
 #ifndef KO_CHECKPOINT_SAFETENSORS_H
 #define KO_CHECKPOINT_SAFETENSORS_H

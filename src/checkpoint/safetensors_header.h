@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The JSON header of a safetensors file, read strictly. */
 #ifndef KO_CHECKPOINT_SAFETENSORS_HEADER_H
 #define KO_CHECKPOINT_SAFETENSORS_HEADER_H

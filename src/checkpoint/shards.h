@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which weight files a checkpoint folder has, and where its index places each tensor. */
 #ifndef KO_CHECKPOINT_SHARDS_H
 #define KO_CHECKPOINT_SHARDS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The data.pkl of a state dict that torch.save wrote, read by an unpickler that knows tensors,
    dictionaries and storages, and calls nothing. */
 #ifndef KO_CHECKPOINT_STATE_DICT_H

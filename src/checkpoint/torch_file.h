@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One file of weights that torch.save wrote in its zip format, mapped read-only. */
 #ifndef KO_CHECKPOINT_TORCH_FILE_H
 #define KO_CHECKPOINT_TORCH_FILE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One file of weights in either format, safetensors or torch.save's. */
 #ifndef KO_CHECKPOINT_WEIGHT_FILE_H
 #define KO_CHECKPOINT_WEIGHT_FILE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "src/checkpoint/zip_archive.h"
 
 #include <stdbool.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A zip archive in memory, read with libzip: where the data of its stored entries lie. */
 #ifndef KO_CHECKPOINT_ZIP_ARCHIVE_H
 #define KO_CHECKPOINT_ZIP_ARCHIVE_H

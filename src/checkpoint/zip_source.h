@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The bytes of an archive as libzip's source. */
 #ifndef KO_CHECKPOINT_ZIP_SOURCE_H
 #define KO_CHECKPOINT_ZIP_SOURCE_H

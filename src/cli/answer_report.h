@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How an answer is tokenised behind a text, and which of its tokens each rule scores: `inspect
    --answer`. */
 #ifndef KO_CLI_ANSWER_REPORT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `plan --assume-prompts N`: a guess at how many prompts a selection will leave. */
 #ifndef KO_CLI_ASSUME_H
 #define KO_CLI_ASSUME_H

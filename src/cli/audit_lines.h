@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the audit of the prompts did that a user must hear of, a line each, with counts. */
 #ifndef KO_CLI_AUDIT_LINES_H
 #define KO_CLI_AUDIT_LINES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Words of the command line against the labels of a cube's axes. */
 #ifndef KO_CLI_AXIS_WORDS_H
 #define KO_CLI_AXIS_WORDS_H

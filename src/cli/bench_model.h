@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A model of a real shape with random weights, and a sweep over it that lives in memory alone. */
 #ifndef KO_CLI_BENCH_MODEL_H
 #define KO_CLI_BENCH_MODEL_H

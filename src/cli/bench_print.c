@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "src/base/text.h"
 #include "src/cli/bench_run.h"
 #include "src/cli/cli.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One shape in one precision, measured. */
 #ifndef KO_CLI_BENCH_RUN_H
 #define KO_CLI_BENCH_RUN_H

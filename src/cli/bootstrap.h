@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Percentile intervals from seeded resampling. */
 #ifndef KO_CLI_BOOTSTRAP_H
 #define KO_CLI_BOOTSTRAP_H

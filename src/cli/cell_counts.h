@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How many cells of a cube are done, vacuous, failed and pending. */
 #ifndef KO_CLI_CELL_COUNTS_H
 #define KO_CLI_CELL_COUNTS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Some prompts of one model with all their cells: how a table reads a cube, a few MiB at a time. */
 #ifndef KO_CLI_CELL_ROWS_H
 #define KO_CLI_CELL_ROWS_H

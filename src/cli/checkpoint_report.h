@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What `inspect` says of a checkpoint folder. */
 #ifndef KO_CLI_CHECKPOINT_REPORT_H
 #define KO_CLI_CHECKPOINT_REPORT_H

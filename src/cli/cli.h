@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the commands share: the parsed options, the log, and how a command ends. */
 #ifndef KO_CLI_CLI_H
 #define KO_CLI_CLI_H

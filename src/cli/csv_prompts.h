@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The columns of the long table that say what a prompt is: its words, as the prompt file has them.
  */
 #ifndef KO_CLI_CSV_PROMPTS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Text on its way to a stream, in large pieces. */
 #ifndef KO_CLI_CSV_STREAM_H
 #define KO_CLI_CSV_STREAM_H

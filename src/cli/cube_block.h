@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One model's part of a cube's cells: the plain routes', or the heat routes'. */
 #ifndef KO_CLI_CUBE_BLOCK_H
 #define KO_CLI_CUBE_BLOCK_H

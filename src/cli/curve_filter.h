@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which part of a cube `show` shows: the filters of its command line against the cube's axes. */
 #ifndef KO_CLI_CURVE_FILTER_H
 #define KO_CLI_CURVE_FILTER_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "src/cli/curve_metric.h"
 
 #include <math.h>

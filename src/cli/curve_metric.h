@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The figures that can be shown of a cell. */
 #ifndef KO_CLI_CURVE_METRIC_H
 #define KO_CLI_CURVE_METRIC_H

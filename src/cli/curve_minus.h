@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What `show` subtracts from a curve: another route, class or model, or the matched random control.
  */
 #ifndef KO_CLI_CURVE_MINUS_H

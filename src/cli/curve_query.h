@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What `show` is asked: the metric, what is made of it over the prompts, what is subtracted. */
 #ifndef KO_CLI_CURVE_QUERY_H
 #define KO_CLI_CURVE_QUERY_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The values behind one curve, window by window, prompt by prompt. */
 #ifndef KO_CLI_CURVE_SAMPLE_H
 #define KO_CLI_CURVE_SAMPLE_H

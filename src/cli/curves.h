@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The curves of a sweep: one figure a window, over the prompts of a model. */
 #ifndef KO_CLI_CURVES_H
 #define KO_CLI_CURVES_H

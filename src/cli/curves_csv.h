@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Curves for other programs: one long table, or JSON. */
 #ifndef KO_CLI_CURVES_CSV_H
 #define KO_CLI_CURVES_CSV_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Curves as text for people. */
 #ifndef KO_CLI_CURVES_PRINT_H
 #define KO_CLI_CURVES_PRINT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What GPUs were measured to reach, for predictions where there is none to measure. */
 #ifndef KO_CLI_DEVICE_RATES_H
 #define KO_CLI_DEVICE_RATES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A plan, built to be checked and thrown away. */
 #ifndef KO_CLI_DRY_PLAN_H
 #define KO_CLI_DRY_PLAN_H

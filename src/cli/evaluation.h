@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The clean runs of an evaluation cube, as plans and cubes need them. */
 #ifndef KO_CLI_EVALUATION_H
 #define KO_CLI_EVALUATION_H

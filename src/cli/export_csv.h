@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The long table of a cube: one line of CSV a cell. */
 #ifndef KO_CLI_EXPORT_CSV_H
 #define KO_CLI_EXPORT_CSV_H

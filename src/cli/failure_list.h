@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What of a sweep failed, and why, as the cube has it: for `status`. */
 #ifndef KO_CLI_FAILURE_LIST_H
 #define KO_CLI_FAILURE_LIST_H

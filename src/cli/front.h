@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What stands in front of a model's prompts, decided once the tokenizer is open, and what the files
    beside it say against it. */
 #ifndef KO_CLI_FRONT_H

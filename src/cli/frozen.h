@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The selection of prompts that a cube was created with: a resume takes it as it is, and needs no
    evaluation. */
 #ifndef KO_CLI_FROZEN_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How fast a backend multiplies matrices of a model's shapes. */
 #ifndef KO_CLI_GEMM_H
 #define KO_CLI_GEMM_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "src/cli/heat_map.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Heat maps: one source position at a time, for one prompt. */
 #ifndef KO_CLI_HEAT_MAP_H
 #define KO_CLI_HEAT_MAP_H

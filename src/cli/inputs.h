@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Everything that a sweep spec names, opened and checked before any file is created: prompt files,
    checkpoints, tokenizers. */
 #ifndef KO_CLI_INPUTS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Building the JSON that commands print. Members that memory is short for become null, as json-c
    has it. */
 #ifndef KO_CLI_JSON_OUT_H

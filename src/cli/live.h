@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Whether a run is under way on a cube, how fast it is and how long it will take. */
 #ifndef KO_CLI_LIVE_H
 #define KO_CLI_LIVE_H

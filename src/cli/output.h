@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Where a run writes: the cube, its evaluation, and whether they may be written. */
 #ifndef KO_CLI_OUTPUT_H
 #define KO_CLI_OUTPUT_H

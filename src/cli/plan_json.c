@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "src/base/json.h"
 #include "src/cli/cli.h"
 #include "src/cli/json_out.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What `plan` says of a sweep, gathered before it is printed. */
 #ifndef KO_CLI_PLAN_REPORT_H
 #define KO_CLI_PLAN_REPORT_H

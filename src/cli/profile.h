@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A backend that passes every operation on to another one and, while it is asked to, waits around
    each and adds up the time: which operation costs what. */
 #ifndef KO_CLI_PROFILE_H

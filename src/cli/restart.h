@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What libraries read from the environment while they load, and which this program would choose
    otherwise: the process sets it and starts anew, once. */
 #ifndef KO_CLI_RESTART_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How a run ends, in a line for people: what is there now, and what to do next. */
 #ifndef KO_CLI_RESULT_LINE_H
 #define KO_CLI_RESULT_LINE_H

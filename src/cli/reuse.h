@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* --reuse: a run takes the cells that earlier cubes have. */
 #ifndef KO_CLI_REUSE_H
 #define KO_CLI_REUSE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "mpi/job.h"
 #include "src/base/file.h"
 #include "src/cli/cli.h"

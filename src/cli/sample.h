@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A seeded sample of a cube's finished cells, for `verify`. */
 #ifndef KO_CLI_SAMPLE_H
 #define KO_CLI_SAMPLE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A run or an evaluation on all ranks: MPI, the log, the jobs one after the other. Rank 0 leads;
    the others do what it says. */
 #ifndef KO_CLI_SESSION_H

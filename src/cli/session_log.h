@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a run says of its jobs: in its log, to people, and in the run table of the cube. */
 #ifndef KO_CLI_SESSION_LOG_H
 #define KO_CLI_SESSION_LOG_H

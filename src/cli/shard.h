@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which shard a run computes, and where it goes. */
 #ifndef KO_CLI_SHARD_H
 #define KO_CLI_SHARD_H

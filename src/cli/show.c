@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "src/cli/cli.h"
 #include "src/cli/curves.h"
 #include "src/cli/curves_csv.h"

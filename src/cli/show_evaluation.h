@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What `show` prints of an evaluation: how well each model knows the answers. */
 #ifndef KO_CLI_SHOW_EVALUATION_H
 #define KO_CLI_SHOW_EVALUATION_H

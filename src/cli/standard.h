@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The three standard streams: they are there, results are safe to print, and it is noticed where they
    did not arrive. */
 #ifndef KO_CLI_STANDARD_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A figure of many values with its 95 % interval, tests, and what many tests cost
    (docs/statistics.md). */
 #ifndef KO_CLI_STATISTICS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The steps of a run on the root: evaluate, select, sweep. */
 #ifndef KO_CLI_STEPS_H
 #define KO_CLI_STEPS_H

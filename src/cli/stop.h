@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The polite stop: TERM, INT and USR1, and --stop-at. A second INT or TERM ends the
    process at once, wherever it is. */
 #ifndef KO_CLI_STOP_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Student's t distribution. */
 #ifndef KO_CLI_STUDENT_H
 #define KO_CLI_STUDENT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What each block of a spec's `sweeps` adds to the plan, which is their union. */
 #ifndef KO_CLI_SWEEP_COUNTS_H
 #define KO_CLI_SWEEP_COUNTS_H

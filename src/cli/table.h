@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Text for a terminal: tables with aligned columns, colour. */
 #ifndef KO_CLI_TABLE_H
 #define KO_CLI_TABLE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A prompt token by token, with the token sets of the routes under it, so that overlaps are seen.
  */
 #ifndef KO_CLI_TOKEN_GRID_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Cells of a cube beside what was computed again of them, and whether they agree. */
 #ifndef KO_CLI_VERIFICATION_H
 #define KO_CLI_VERIFICATION_H

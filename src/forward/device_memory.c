@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "src/forward/device_memory.h"
 
 #include "src/base/text.h"

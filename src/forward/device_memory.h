@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How much memory of its own a backend needs to compute a model of a plan. */
 #ifndef KO_FORWARD_DEVICE_MEMORY_H
 #define KO_FORWARD_DEVICE_MEMORY_H

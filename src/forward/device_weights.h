@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A model's weights where a backend computes with them: in host memory, or in the backend's own.
    One process; the workers of a job bring theirs together in mpi/weights.h. Every function is for
    the thread that uses the backend. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the files of this folder share: one model bound to one backend. */
 #ifndef KO_FORWARD_ENGINE_H
 #define KO_FORWARD_ENGINE_H

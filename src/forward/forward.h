@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A batch through the layers, to the metrics. */
 #ifndef KO_FORWARD_FORWARD_H
 #define KO_FORWARD_FORWARD_H

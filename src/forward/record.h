@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The results of one prompt under one model, on their way from the forward pass to the cube. */
 #ifndef KO_FORWARD_RECORD_H
 #define KO_FORWARD_RECORD_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The rows of a wave as the kernels see them, derived from the plan's branches. */
 #ifndef KO_FORWARD_ROWS_H
 #define KO_FORWARD_ROWS_H

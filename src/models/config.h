@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Reading config.json: what the families share. Absent and null take the default; errors are
    KO_E_INPUT "MODEL: KEY: ...". */
 #ifndef KO_MODELS_CONFIG_H

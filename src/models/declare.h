@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How a family lists what a model consists of: weights under the file's names, rotary tables, both
    ends, sublayers. Names are PREFIX followed by what is given; weights keep the order in which they
    are declared. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A model: what its configuration says, its sublayers, and where its weights lie. */
 #ifndef KO_MODELS_MODEL_H
 #define KO_MODELS_MODEL_H

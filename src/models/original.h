@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The original layout of config.json: mamba_ssm's MambaConfig, of the state-spaces release. It has
    d_model and ssm_cfg, and no model_type. */
 #ifndef KO_MODELS_ORIGINAL_H

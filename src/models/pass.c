@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "src/models/pass.h"
 
 const float *ko_pass_weight(const struct ko_pass *pass, size_t weight)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One forward pass over the rows of a wave: what a sublayer's computation needs, and the steps that
    all kinds share. */
 #ifndef KO_MODELS_PASS_H

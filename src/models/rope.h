@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Rotary position embedding: what a configuration says of it, and its tables. Su et al. 2021;
    transformers' LlamaRotaryEmbedding. */
 #ifndef KO_MODELS_ROPE_H

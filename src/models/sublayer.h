@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A sublayer: one residual write of a layer, with its norms and its weights. A layer, as the
    checkpoint counts them, is a list of sublayers; a family lists them, the engine runs them:
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The declared weights against the file, and the way of a tensor's elements into memory. */
 #ifndef KO_MODELS_WEIGHTS_H
 #define KO_MODELS_WEIGHTS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Batches and waves: the planned cells cut into token trees of at most row_budget rows. Composition
    is a function of the plan alone. */
 #ifndef KO_PLAN_BATCH_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a plan will cost: FLOP, memory, time. */
 #ifndef KO_PLAN_COST_H
 #define KO_PLAN_COST_H

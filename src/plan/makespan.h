@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How long a run takes on a number of workers: model by model, batches handed out as the
    coordinator does, weights and commit rounds included. */
 #ifndef KO_PLAN_MAKESPAN_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The plan: the axes, which cells are computed, and the batches that compute them. Rank 0 builds it
    and sends it (plan_pack); every rank derives the same batches and waves from it. */
 #ifndef KO_PLAN_PLAN_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The steps of building a plan, for the files of this folder alone. */
 #ifndef KO_PLAN_PLAN_BUILD_H
 #define KO_PLAN_PLAN_BUILD_H

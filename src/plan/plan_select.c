@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 #include <string.h>
 
@@ -176,7 +177,7 @@ static enum ko_code select_for_model(struct selector *s, int32_t model, uint8_t 
         row[f] = runnable(builder->plan, model, f) && selects(s, s->block->select, f, true);
     }
     enum ko_code code = draw_sample(s, row, name);
-    if (code == KO_OK && memchr(row, 1, (size_t)builder->plan->n_facts) == NULL) {
+    if (code == KO_OK && !memchr(row, 1, (size_t)builder->plan->n_facts)) {
         code = ko_plan_warn(builder, "%s: %s: no prompt is selected", s->block->where, name);
     }
     return code;

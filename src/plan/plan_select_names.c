@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The names that a selection holds: models, relations and ids that nothing is called. */
 #include <stdlib.h>
 #include <string.h>

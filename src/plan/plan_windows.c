@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,7 +57,7 @@ static enum ko_code mark_windows(const struct ko_plan_builder *builder, int32_t 
             snprintf(text, sizeof text, "%d", size);
             snprintf(padded, sizeof padded, " %d,", size);
             struct ko_text *out = size > n_layers ? sizes_out : starts_out;
-            if (!fits && strstr(ko_text_str(out), padded) == NULL) {
+            if (!fits && !strstr(ko_text_str(out), padded)) {
                 ko_text_add(out, " %s,", text);
             }
         }

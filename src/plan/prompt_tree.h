@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The branches of one prompt before they are cut into waves: what batches, waves and statuses are
    all derived from, so that they cannot differ. For the files of this folder alone. */
 #ifndef KO_PLAN_PROMPT_TREE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Shards: a deterministic part of a plan's batches, for one task of an array job. */
 #ifndef KO_PLAN_SHARD_H
 #define KO_PLAN_SHARD_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which cells of a sweep need not be computed, because an earlier cube gave them. */
 #ifndef KO_PLAN_TAKEN_H
 #define KO_PLAN_TAKEN_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which token of an answer is scored. */
 #ifndef KO_PROMPTS_ANSWER_H
 #define KO_PROMPTS_ANSWER_H

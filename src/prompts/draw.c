@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "src/prompts/draw.h"
 #include "src/prompts/token_set.h"
 

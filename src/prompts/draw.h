@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* splitmix64 (Steele, Lea & Flood 2014), the one source of chance: seeded, without state to carry.
  */
 #ifndef KO_PROMPTS_DRAW_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "src/prompts/fact_layout.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The layouts of prompt files with a value a column: which one a file has, and what a file without
    one of its columns is told. */
 #ifndef KO_PROMPTS_FACT_LAYOUT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Prompt files: facts as the user wrote them, before any tokenizer. */
 #ifndef KO_PROMPTS_FACTS_H
 #define KO_PROMPTS_FACTS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Comma-separated values with a header line: RFC 4180. */
 #include <stdio.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Relations of LRE's data set (Hernandez et al. 2024, "Linearity of Relation Decoding"): a file a
    relation, an object of a name, templates and samples. */
 #include <stdio.h>

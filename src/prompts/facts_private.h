@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the readers of prompt files share. */
 #ifndef KO_PROMPTS_FACTS_PRIVATE_H
 #define KO_PROMPTS_FACTS_PRIVATE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* JSON that is not a record a line: ROME's counterfact.json (Meng et al. 2022), lists and objects.
  */
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The audit: one fact through one model's tokenizer, or the reason why it cannot be run. */
 #ifndef KO_PROMPTS_PROMPT_H
 #define KO_PROMPTS_PROMPT_H

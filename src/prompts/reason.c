@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "src/prompts/reason.h"
 
 const char *ko_reason_sentence(enum ko_reason reason)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Why a prompt is skipped for a model. */
 #ifndef KO_PROMPTS_REASON_H
 #define KO_PROMPTS_REASON_H

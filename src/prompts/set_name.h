@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Names of token sets. */
 #ifndef KO_PROMPTS_SET_NAME_H
 #define KO_PROMPTS_SET_NAME_H

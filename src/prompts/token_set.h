@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Token sets, routes and their edges in one prompt. */
 #ifndef KO_PROMPTS_TOKEN_SET_H
 #define KO_PROMPTS_TOKEN_SET_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Feature classes: which part of an edge is removed. */
 #ifndef KO_SPEC_FEATURE_CLASS_H
 #define KO_SPEC_FEATURE_CLASS_H

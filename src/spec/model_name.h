@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The name of a model whose spec gives none. */
 #ifndef KO_SPEC_MODEL_NAME_H
 #define KO_SPEC_MODEL_NAME_H

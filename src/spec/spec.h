@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The sweep spec: what the user asked for, read and checked as far as the file alone allows. */
 #ifndef KO_SPEC_SPEC_H
 #define KO_SPEC_SPEC_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Paths of a spec: variables, the home folder, what relative ones start from, names of the hub. */
 #include <ctype.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How a sweep spec is read: what the files of this folder share, for them alone. */
 #ifndef KO_SPEC_SPEC_READ_H
 #define KO_SPEC_SPEC_READ_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +15,7 @@ static char *squeeze(const char *text, struct ko_error *err)
         return NULL;
     }
     for (const char *from = copy; *from != '\0'; from++) {
-        if (strchr(" \t\r\n", *from) == NULL) {
+        if (!strchr(" \t\r\n", *from)) {
             *to++ = *from;
         }
     }

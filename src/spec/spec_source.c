@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,7 +95,7 @@ enum { MAX_INCLUDES = 32 };
  */
 static char *folder_of(const char *file, struct ko_error *err)
 {
-    return strchr(file, '/') == NULL ? ko_copy("", err) : ko_path_folder(file, err);
+    return !strchr(file, '/') ? ko_copy("", err) : ko_path_folder(file, err);
 }
 
 /* A file that was read before includes itself: the chain of includes never branches. */

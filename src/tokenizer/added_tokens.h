@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Added and special tokens, found in the text before the model sees it:
    tokenizers/src/tokenizer/added_vocabulary.rs. */
 #ifndef KO_TOKENIZER_ADDED_TOKENS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The model BPE: tokenizers/src/models/bpe. */
 #ifndef KO_TOKENIZER_BPE_H
 #define KO_TOKENIZER_BPE_H

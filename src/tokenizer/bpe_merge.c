@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `merge_all` of tokenizers/src/models/bpe/word.rs: a heap of candidate merges, the lowest rank
    first, then the leftmost. */
 #include "src/base/memory.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `ByteLevel` as pre-tokenizer and as post-processor: tokenizers/src/pre_tokenizers/byte_level.rs.
  */
 #include "src/tokenizer/byte_level.h"

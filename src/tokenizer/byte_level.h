@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The byte-level alphabet of GPT-2: a printable character for every byte. */
 #ifndef KO_TOKENIZER_BYTE_LEVEL_H
 #define KO_TOKENIZER_BYTE_LEVEL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The components of a tokenizer.json, told apart by their `type`: a new kind is one file and one
    line in component_list.h. */
 #ifndef KO_TOKENIZER_COMPONENT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `Digits`: tokenizers/src/pre_tokenizers/digits.rs. */
 #include "src/base/json.h"
 #include "src/tokenizer/splitter.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `Lowercase`: tokenizers/src/normalizers/utils.rs. */
 #include <utf8proc.h>
 

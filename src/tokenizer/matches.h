@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Where a pattern matches in a text, and the pieces that a pre-tokenizer makes of that. */
 #ifndef KO_TOKENIZER_MATCHES_H
 #define KO_TOKENIZER_MATCHES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `Metaspace`: tokenizers/src/pre_tokenizers/metaspace.rs. */
 #include <stdlib.h>
 #include <string.h>

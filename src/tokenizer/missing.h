@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a folder without tokenizer.json is told. */
 #ifndef KO_TOKENIZER_MISSING_H
 #define KO_TOKENIZER_MISSING_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A text on its way to the model: normalised, cut into pieces, every byte still knowing its origin.
  */
 #ifndef KO_TOKENIZER_PIECES_H

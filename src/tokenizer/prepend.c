@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `Prepend`: tokenizers/src/normalizers/prepend.rs. */
 #include <stdlib.h>
 #include <string.h>

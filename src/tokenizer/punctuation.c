@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `Punctuation`: tokenizers/src/pre_tokenizers/punctuation.rs. */
 #include "src/tokenizer/splitter.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Regular expressions as Hugging Face's tokenizers read them (Oniguruma), on PCRE2. */
 #ifndef KO_TOKENIZER_REGEX_H
 #define KO_TOKENIZER_REGEX_H

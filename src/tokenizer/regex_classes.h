@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Character properties as Hugging Face's tokenizers 0.23 know them (Unicode 16), spelled for the
    inside of a PCRE2 class. */
 #ifndef KO_TOKENIZER_REGEX_CLASSES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* From Oniguruma's regular expressions, which tokenizer.json is written for, to PCRE2's. */
 #ifndef KO_TOKENIZER_REGEX_TRANSLATE_H
 #define KO_TOKENIZER_REGEX_TRANSLATE_H

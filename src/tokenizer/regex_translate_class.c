@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Classes. PCRE2 has neither the sets within sets of Oniguruma nor properties that are completed,
    so what is no plain list becomes an atomic group of classes, each of which matches one character.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `Replace`: tokenizers/src/normalizers/replace.rs. */
 #include <stdlib.h>
 

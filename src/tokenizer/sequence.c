@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `Sequence` of normalizers, of pre-tokenizers and of post-processors: one after the other. */
 #include <stdio.h>
 #include <stdlib.h>

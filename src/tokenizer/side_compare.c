@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the files beside tokenizer.json contradict. */
 #include <inttypes.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the files beside tokenizer.json and config.json say of special tokens: tokenizer_config.json
    and generation_config.json. Nothing of it changes what is computed; contradictions are said. */
 #ifndef KO_TOKENIZER_SIDE_FILES_H

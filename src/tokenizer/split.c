@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `Split`: tokenizers/src/pre_tokenizers/split.rs. */
 #include "src/base/json.h"
 #include "src/base/memory.h"

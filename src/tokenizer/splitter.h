@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the pre-tokenizers that split have in common. */
 #ifndef KO_TOKENIZER_SPLITTER_H
 #define KO_TOKENIZER_SPLITTER_H

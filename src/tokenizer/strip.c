@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `Strip`: tokenizers/src/normalizers/strip.rs. */
 #include <stdlib.h>
 

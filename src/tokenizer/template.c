@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `TemplateProcessing`: tokenizers/src/processors/template.rs. The template of pairs is not used.
  */
 #include <stdio.h>

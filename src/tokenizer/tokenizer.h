@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* tokenizer.json (Hugging Face `tokenizers`): text to token ids with character offsets. */
 #ifndef KO_TOKENIZER_TOKENIZER_H
 #define KO_TOKENIZER_TOKENIZER_H

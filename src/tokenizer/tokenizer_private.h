@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What tokenizer.c and encode.c share. */
 #ifndef KO_TOKENIZER_TOKENIZER_PRIVATE_H
 #define KO_TOKENIZER_TOKENIZER_PRIVATE_H

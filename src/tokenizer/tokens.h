@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tokens between the model and the encoding. */
 #ifndef KO_TOKENIZER_TOKENS_H
 #define KO_TOKENIZER_TOKENS_H

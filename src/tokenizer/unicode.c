@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "src/tokenizer/unicode.h"
 
 size_t ko_utf8_get(const char *bytes, uint32_t *character)

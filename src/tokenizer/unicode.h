@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* UTF-8 one character at a time, and white space. */
 #ifndef KO_TOKENIZER_UNICODE_H
 #define KO_TOKENIZER_UNICODE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Unicode normalisation forms, with the alignments of the crate unicode-normalization-alignments
    (decompose.rs, recompose.rs). */
 #include <stdlib.h>

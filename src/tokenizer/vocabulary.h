@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A vocabulary: token to id and back. */
 #ifndef KO_TOKENIZER_VOCABULARY_H
 #define KO_TOKENIZER_VOCABULARY_H

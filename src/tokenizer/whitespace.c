@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `Whitespace`: tokenizers/src/pre_tokenizers/whitespace.rs. */
 #include "src/tokenizer/regex_classes.h"
 #include "src/tokenizer/splitter.h"

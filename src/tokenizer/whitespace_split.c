@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `WhitespaceSplit`: tokenizers/src/pre_tokenizers/whitespace.rs. */
 #include "src/tokenizer/splitter.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How fast a checkpoint of 16-bit weights becomes float32 in memory, beside a plain loop that
    converts as many numbers from memory to memory.
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Gated norm, gated activation and rotary positions. */
 #include <math.h>
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Products at narrower precisions, where a backend offers them: of numbers that the operands' type
    holds exactly they are exact but for their sums; of others each operand is rounded once. */
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The tables that the CUDA backend makes of a wave; no GPU is needed for them. */
 #include <setjmp.h>
 #include <stdarg.h>

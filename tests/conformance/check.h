@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the cases share: backends, inputs, comparisons. */
 #ifndef KO_TESTS_CONFORMANCE_CHECK_H
 #define KO_TESTS_CONFORMANCE_CHECK_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One suite over every backend: `plain` is compared with the papers' formulas in double precision,
    the others with `plain`. */
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Waves for the tests: the rows of a token tree from a short description, and random trees. */
 #ifndef KO_TESTS_CONFORMANCE_WAVE_H
 #define KO_TESTS_CONFORMANCE_WAVE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Prints the names of the shapes that `bench` knows, or the configuration of one of them as its
    published checkpoint has it: for e2e/paper_plan.sh. */
 #include <stdio.h>

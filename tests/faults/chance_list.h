@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The calls that can be made to fail: X(return type, name, parameters, arguments), by kinds. */
 #ifndef TESTS_FAULTS_CHANCE_LIST_H
 #define TESTS_FAULTS_CHANCE_LIST_H

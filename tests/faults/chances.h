@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Chances to fail, in a test's own process: the linker's `--wrap` puts chances.c between the
    program's code and the calls of chance_list.h. One kind of call fails once, at its N-th chance.
  */

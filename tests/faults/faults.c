@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The program with faults: linked in front of it (`--wrap`), so that the program itself holds
    nothing of this. The environment says which:
 

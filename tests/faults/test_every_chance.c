@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Whatever a call for memory, of the system, of HDF5 or MPI answers: an operation says so in one
    line or is not harmed by it, and gives back all memory. Each operation runs once undisturbed,
    which counts its chances to fail, and then once for each of them, or for KO_FAULT_TRIALS (default
@@ -326,7 +327,7 @@ static long trials_wanted(void)
 
 static bool one_line(const char *text)
 {
-    return text[0] != '\0' && strchr(text, '\n') == NULL;
+    return text[0] != '\0' && !strchr(text, '\n');
 }
 
 /* One trial; what is wrong with it, or NULL. */

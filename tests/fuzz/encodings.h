@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What is true of every encoding. */
 #ifndef KO_FUZZ_ENCODINGS_H
 #define KO_FUZZ_ENCODINGS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the fuzz targets share. A target defines LLVMFuzzerTestOneInput; it gets bytes that a
    stranger could have put into a file, hands them to a reader and checks what the reader's header
    promises of its result. */

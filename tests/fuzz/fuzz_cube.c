@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A cube. The input says which one (a sweep, an evaluation, a shard, a compressed copy) and what to
    write over which of its bytes: pairs of a place (3 bytes, among those that are no measured
    values), a length and as many bytes.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A text into each of the bundled tokenizers. */
 #include "src/base/text.h"
 #include "tests/fuzz/encodings.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The data.pkl of a file of torch.save. */
 #include <string.h>
 

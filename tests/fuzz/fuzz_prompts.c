@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A prompt file of any kind, its prompts through a tokenizer, and routes in those that can be run.
  */
 #include <stdlib.h>

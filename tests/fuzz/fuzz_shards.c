@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The index of a checkpoint in several files, and a checkpoint opened through it. */
 #include <string.h>
 

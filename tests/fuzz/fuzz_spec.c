@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A sweep spec. */
 #include "src/spec/spec.h"
 #include "tests/fuzz/fuzz.h"

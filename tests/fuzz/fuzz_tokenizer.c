@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A tokenizer.json, and a few texts through what could be opened. */
 #include <string.h>
 

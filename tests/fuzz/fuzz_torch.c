@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A file of torch.save: the zip archive and what lies in it. The sums of the archive's directory
    are set right first: the reader checks them, and nearly no change of the bytes would get past
    that. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Gives every file of the folders on the command line to a fuzz target, without libFuzzer. */
 #include <dirent.h>
 #include <stdio.h>

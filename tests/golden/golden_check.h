@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Runs a golden file's cells through the program and compares. */
 #ifndef KO_TESTS_GOLDEN_CHECK_H
 #define KO_TESTS_GOLDEN_CHECK_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Golden cells: what the float64 oracle says (tests/oracle/make_golden.py writes them). */
 #ifndef KO_TESTS_GOLDEN_FILE_H
 #define KO_TESTS_GOLDEN_FILE_H

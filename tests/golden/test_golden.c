@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The program's cells against the float64 oracle's. With arguments, any golden file: CHECKPOINT
    GOLDEN FACTS [BOUND]. $KO_BACKEND=cuda runs them on a GPU, at $KO_PRECISION. */
 #include <setjmp.h>

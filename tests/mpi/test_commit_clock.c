@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* When a run on one rank commits. Its clock stands still but for the loading of a model, which
    takes LOAD_SECONDS; the clock, loading and commits are caught by the linker (`--wrap`). */
 #include <mpi.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a commit round asks of HDF5, in which order, and what it says where one of these calls
    fails. The calls are caught by the linker (`--wrap`). */
 #include <mpi.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Weights in the workers' own memory: every worker reads a part, an exchange brings the parts
    together. tests/support/far.h stands for the GPUs, memory that the workers share for NCCL. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a sweep spec asks for, enumerated cell by cell by a code that shares nothing with the
    planner but the token sets. The functions abort where the machine fails them. */
 #ifndef TESTS_SUPPORT_ASKED_CELLS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Changed copies of the repository's checkpoints. */
 #ifndef TESTS_SUPPORT_CHECKPOINT_EDIT_H
 #define TESTS_SUPPORT_CHECKPOINT_EDIT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Models from a configuration alone, and tables of configurations that are refused. */
 #ifndef TESTS_SUPPORT_CONFIGURED_H
 #define TESTS_SUPPORT_CONFIGURED_H

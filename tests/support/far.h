@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A backend with memory of its own, as a GPU has, for machines without one: the cpu backend behind
    memory that only upload, download and import reach. An operation that is handed host memory, or
    more than was reserved, fails by name. One at a time. */

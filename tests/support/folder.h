@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A scratch folder of a test, removed with everything in it. The functions abort where the machine
    fails them. */
 #ifndef TESTS_SUPPORT_FOLDER_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Plans from the text of a sweep spec and prompts made by hand: no checkpoint, tokenizer or prompt
    file is needed. */
 #ifndef TESTS_SUPPORT_MADE_PLAN_H

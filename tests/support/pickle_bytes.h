@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Pickles from a readable form. */
 #ifndef TESTS_SUPPORT_PICKLE_BYTES_H
 #define TESTS_SUPPORT_PICKLE_BYTES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A plan made by hand, without checkpoint and tokenizer: two models (an SSM of 4 layers, attention
    of 3), five facts, two plain routes, one heat route. */
 #ifndef TESTS_SUPPORT_SMALL_PLAN_H

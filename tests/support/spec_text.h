@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Specs from texts, in one scratch folder a program. The functions abort where the machine fails
    them. */
 #ifndef TESTS_SUPPORT_SPEC_TEXT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A clean forward pass of one prompt on the plain kernels. */
 #ifndef TESTS_SUPPORT_TRUNK_H
 #define TESTS_SUPPORT_TRUNK_H

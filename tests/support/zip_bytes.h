@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Zip archives made byte by byte, so that they can be wrong. */
 #ifndef TESTS_SUPPORT_ZIP_BYTES_H
 #define TESTS_SUPPORT_ZIP_BYTES_H

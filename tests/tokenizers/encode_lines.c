@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Prints the tokens of texts, for compare.py.
 
    usage: encode_lines TOKENIZER [answers] < TEXTS

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The functions of one instruction set, each in its own name: ko_isa_exp is ko_isa_exp_v4 where
    KO_ISA is v4. */
 #ifndef KO_KERNELS_CPU_ISA_PARTS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/cpu/isa/parts.h"
 #include "kernels/cpu/isa/vector.h"
 

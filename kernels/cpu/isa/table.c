@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "kernels/cpu/isa/parts.h"
 
 #define ko_cpu_isa_table KO_ISA_NAME(ko_cpu_isa)

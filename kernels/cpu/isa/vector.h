@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Functions of one lane, for use inside loops under `omp simd`. */
 #ifndef KO_KERNELS_CPU_ISA_VECTOR_H
 #define KO_KERNELS_CPU_ISA_VECTOR_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Falcon-Mamba: Zuo et al. 2024; transformers' FalconMambaForCausalLM. Mamba-1 whose delta input, B
    and C go through RMSNorms without weights. */
 #include "src/models/config.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* GPT-2: Radford et al. 2019; transformers' GPT2LMHeadModel. Matrices are Conv1D's: [in, out]. */
 #include <stdio.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "src/models/families/llama_like.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What Llama, Mistral and Qwen2 share: pre-norm layers of rotary attention with grouped keys and a
    gated MLP, under the same keys of config.json and the same names; transformers' LlamaForCausalLM. */
 #ifndef KO_MODELS_FAMILIES_LLAMA_LIKE_H

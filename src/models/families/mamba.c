@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Mamba-1: Gu & Dao 2023; transformers' MambaForCausalLM. */
 #include "src/models/families.h"
 #include "src/models/families/mamba_like.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Mamba-2: Dao & Gu 2024; transformers' Mamba2ForCausalLM. */
 #include "src/models/sublayers/mamba2.h"
 

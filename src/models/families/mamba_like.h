@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What Mamba-1, Falcon-Mamba and Mamba-2 share: the names of their tensors around the mixer, and the
    keys of config.json that mean the same in all. */
 #ifndef KO_MODELS_FAMILIES_MAMBA_LIKE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Mistral 0.1 and 0.3: Jiang et al. 2023; transformers' MistralForCausalLM. */
 #include "src/models/families.h"
 #include "src/models/families/llama_like.h"

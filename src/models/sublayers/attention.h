@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Attention as a sublayer: a norm, queries, keys and values (grouped keys: Ainslie et al. 2023),
    rotary positions where the model has them, softmax attention, the output projection. */
 #ifndef KO_MODELS_SUBLAYERS_ATTENTION_H

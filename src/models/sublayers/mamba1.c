@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "src/models/sublayers/mamba1.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Mamba-1's block as a sublayer (Gu & Dao 2023; transformers' MambaMixer): a norm, the input
    projection, the convolution, the selective scan with its gate, the output projection. */
 #ifndef KO_MODELS_SUBLAYERS_MAMBA1_H

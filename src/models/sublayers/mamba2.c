@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "src/models/sublayers/mamba2.h"
 
 #include <stdio.h>

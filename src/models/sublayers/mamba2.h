@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Mamba-2's block as a sublayer (Dao & Gu 2024; transformers' Mamba2Mixer): a norm, the input
    projection, the convolution of u, B and C, the state space in its attention form, the gated norm,
    the output projection. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The MLP as a sublayer, of two forms: down(f(up(x))), and the gated down(silu(gate(x)) up(x))
    (Shazeer 2020). It does not mix positions. */
 #ifndef KO_MODELS_SUBLAYERS_MLP_H

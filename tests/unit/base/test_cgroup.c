@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The quota of control groups, read from folders that look as Linux's do. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How many threads a process takes, from its processors, its quota and what the user says. */
 #include <setjmp.h>
 #include <stdarg.h>

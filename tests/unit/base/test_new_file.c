@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A file that appears whole or not at all, and what killed processes leave of theirs. */
 #define _GNU_SOURCE
 #include <dirent.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Changed copies of a real file and of its pickle: each is read or refused, and what is read lies
    in the file. KO_MUTATIONS is how many of each; the sanitizers' builds see more than others. */
 #include <setjmp.h>

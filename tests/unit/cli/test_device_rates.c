@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Rates of devices that are not here. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What must be equal before the results of an evaluation are taken over, one difference a row. */
 #include <hdf5.h>
 #include <math.h>

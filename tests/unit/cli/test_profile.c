@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The backend that takes the time of another one's operations. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* An old cube and a new one that takes its cells, for the tests of that. */
 #ifndef TESTS_UNIT_CUBE_REUSE_PAIR_H
 #define TESTS_UNIT_CUBE_REUSE_PAIR_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Files of shards for the tests of merging: three finished shards of one sweep in a folder, and the
    whole cube as one job would leave it. */
 #ifndef TESTS_UNIT_CUBE_SHARD_SET_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A cube that another program holds open. HDF5 reads HDF5_USE_FILE_LOCKING once, so this is a
    program of its own. */
 #include <hdf5.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What becomes of the process that reads a file first becomes one line. */
 #define _GNU_SOURCE
 #include <setjmp.h>

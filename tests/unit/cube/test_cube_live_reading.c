@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Readers of a cube that a run is writing: between any two of their reads a whole commit may come,
    values and flags, and no reader may see a flag without its value. */
 #include <fcntl.h>

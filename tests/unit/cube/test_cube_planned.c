@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which cells a cube's plan has, and cells that are flagged done without a value. */
 #include "mpi/cube/cube_copy.h"
 #include "mpi/cube/cube_planned.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Taking whole prompts, of a cube that has no place to say which of its cells were taken. */
 #include "tests/unit/cube/reuse_pair.h"
 

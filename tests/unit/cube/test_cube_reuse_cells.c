@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which cells are taken from an old cube, one difference at a time, and what becomes of them later. */
 #include "tests/unit/cube/reuse_pair.h"
 

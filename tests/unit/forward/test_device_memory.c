@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The memory that a model needs on a device, and the budget that fits a smaller one. */
 #include <math.h>
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Weights in a backend's own memory: tests/support/far.h stands for a GPU. */
 #include <setjmp.h>
 #include <stdarg.h>

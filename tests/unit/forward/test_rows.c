@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The rows of waves: paths, parents, active prefixes. */
 #include <setjmp.h>
 #include <stdarg.h>

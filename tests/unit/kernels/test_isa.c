@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The errors that kernels/cpu/isa.h promises, over float32 arguments from the whole range, for
    every instruction set that this machine has. */
 #include <float.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -113,8 +114,8 @@ static void one_task_alone_leaves_its_step(void **state)
             setenv(rows[k].name, rows[k].value, 1);
         }
         assert_int_equal(ko_launch_prepare(&err), KO_OK);
-        assert_int_equal(getenv("SLURM_STEP_ID") == NULL, rows[k].leaves);
-        assert_int_equal(getenv("SLURM_STEPID") == NULL, rows[k].leaves);
+        assert_int_equal(!getenv("SLURM_STEP_ID"), rows[k].leaves);
+        assert_int_equal(!getenv("SLURM_STEPID"), rows[k].leaves);
     }
     clear();
 }

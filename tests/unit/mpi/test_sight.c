@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which backend follows from what the workers see, and which placements on GPUs are refused. */
 #include <setjmp.h>
 #include <stdarg.h>

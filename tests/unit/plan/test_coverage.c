@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Batches and waves against an enumeration of the spec, cell by cell. */
 #include <setjmp.h>
 #include <stdarg.h>

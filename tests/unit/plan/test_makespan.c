@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The predicted time of a run: who computes what when, what weights and commit rounds add. */
 #include <math.h>
 #include <setjmp.h>
