@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mpi/coordinator.h"
-#include "mpi/messages.h"
 #include "mpi/worker_load.h"
+#include "mpi/world/messages.h"
 
 static void note_failure(struct ko_sweep *sweep, int32_t model, const struct ko_error *error)
 {

@@ -6,7 +6,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "mpi/messages.h"
+#include "mpi/world/messages.h"
 #include "src/base/memory.h"
 
 struct task {

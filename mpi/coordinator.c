@@ -3,8 +3,8 @@
 
 #include <stdlib.h>
 
-#include "mpi/agree.h"
-#include "mpi/messages.h"
+#include "mpi/world/agree.h"
+#include "mpi/world/messages.h"
 #include "src/base/memory.h"
 #include "src/forward/record.h"
 

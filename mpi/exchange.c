@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mpi/exchange.h"
 
-#include "mpi/agree.h"
 #include "mpi/nccl_exchange.h"
+#include "mpi/world/agree.h"
 
 struct opening {
     unsigned char id[KO_NCCL_ID_BYTES];

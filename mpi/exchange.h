@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 #include "mpi/compute.h"
-#include "mpi/world.h"
+#include "mpi/world/world.h"
 #include "src/base/error.h"
 
 struct ko_exchange {

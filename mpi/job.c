@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mpi/gpus.h"
-#include "mpi/messages.h"
+#include "mpi/world/gpus.h"
+#include "mpi/world/messages.h"
 #include "src/base/bytes.h"
 #include "src/base/memory.h"
 

@@ -7,11 +7,11 @@
 #include <stdint.h>
 
 #include "kernels/kernels.h"
-#include "mpi/world.h"
+#include "mpi/world/world.h"
 #include "src/base/error.h"
-#include "src/plan/batch.h"
 #include "src/plan/plan.h"
-#include "src/plan/taken.h"
+#include "src/tree/batch.h"
+#include "src/tree/taken.h"
 
 /* What a cube has before a job begins. All borrowed. */
 struct ko_job_earlier {

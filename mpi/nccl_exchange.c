@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mpi/messages.h"
+#include "mpi/world/messages.h"
 #include "src/base/clock.h"
 #include "src/base/memory.h"
 

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "mpi/messages.h"
+#include "mpi/world/messages.h"
 #include "src/base/terminal.h"
 #include "src/base/text.h"
 

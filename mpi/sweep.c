@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "mpi/sweep.h"
 
-#include "mpi/agree.h"
 #include "mpi/coordinator.h"
-#include "mpi/messages.h"
 #include "mpi/worker.h"
+#include "mpi/world/agree.h"
+#include "mpi/world/messages.h"
 
 void ko_sweep_count(const struct ko_job *job, struct ko_progress *progress)
 {

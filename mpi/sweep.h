@@ -9,7 +9,7 @@
 #include "mpi/failures.h"
 #include "mpi/job.h"
 #include "mpi/progress.h"
-#include "mpi/world.h"
+#include "mpi/world/world.h"
 #include "src/base/consent.h"
 #include "src/base/error.h"
 #include "src/base/log.h"

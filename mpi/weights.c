@@ -5,8 +5,8 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
-#include "mpi/agree.h"
 #include "mpi/weights_device.h"
+#include "mpi/world/agree.h"
 #include "src/base/memory.h"
 
 /* Whether /dev/shm, where Open MPI puts shared windows, holds `bytes` beside what is there. Asked

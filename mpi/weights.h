@@ -8,7 +8,7 @@
 
 #include "mpi/compute.h"
 #include "mpi/exchange.h"
-#include "mpi/world.h"
+#include "mpi/world/world.h"
 #include "src/base/error.h"
 #include "src/forward/device_weights.h"
 #include "src/models/model.h"

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "mpi/agree.h"
+#include "mpi/world/agree.h"
 #include "src/base/memory.h"
 
 /* What the compute thread is asked to do. */

@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mpi/agree.h"
-#include "mpi/messages.h"
 #include "mpi/sweep.h"
 #include "mpi/worker_load.h"
+#include "mpi/world/agree.h"
+#include "mpi/world/messages.h"
 #include "src/base/memory.h"
 
 static const double TELL_SECONDS = 1; /* between two words on how far the batch in hand is */

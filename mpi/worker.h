@@ -13,7 +13,7 @@
 #include "mpi/job.h"
 #include "mpi/read_ahead.h"
 #include "mpi/weights.h"
-#include "mpi/world.h"
+#include "mpi/world/world.h"
 #include "src/base/error.h"
 #include "src/base/log.h"
 

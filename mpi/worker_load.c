@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "mpi/agree.h"
 #include "mpi/failures.h"
+#include "mpi/world/agree.h"
 #include "src/base/clock.h"
 
 void ko_worker_end_reading(struct ko_worker *worker)

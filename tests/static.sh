@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Reads the sources without running them: clang-format, shellcheck, forms that they do not decide, Python's compiler, the texts of the mutations, cppcheck, gcc's analyzer and clang-tidy.
+# Reads the sources without running them: clang-format, shellcheck, which folder includes which, forms that they do not decide, Python's compiler, the texts of the mutations, cppcheck, gcc's analyzer and clang-tidy.
 # Every finding is printed and fails; a finding that is none has its reason at the line, in .clang-tidy, or below.
 # Usage: tests/static.sh [--long] [--any-version] [BUILD]
 #   BUILD          a configured build folder, for its compile_commands.json; build/release where none is given
@@ -82,6 +82,10 @@ python() {
     PYTHONPYCACHEPREFIX=$scratch/pycache python3 -W error -m compileall -q analysis tests jobs
 }
 
+layers() {
+    python3 tests/layers.py
+}
+
 # Forms that clang-format does not decide (CONTRIBUTING.md, "How the code reads"): tests of codes and pointers, comments without stars
 # at their lines, the licence in the first line.
 dialect() {
@@ -150,6 +154,7 @@ clang_tidy=$(first_of clang-tidy-14 clang-tidy)
 check clang-format 'version 14\.' "$clang_format" format
 check shellcheck 'version: 0\.(9|1[0-9])' shellcheck shell
 check python 'Python 3' python3 python
+check layers 'Python 3' python3 layers
 check dialect 'GNU grep' grep dialect
 check mutations 'Python 3' python3 mutations
 check cppcheck 'Cppcheck 2\.10' cppcheck cppcheck_sources

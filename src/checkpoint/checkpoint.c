@@ -10,11 +10,11 @@
 #include <xxhash.h>
 
 #include "src/base/file.h"
-#include "src/base/json.h"
 #include "src/base/memory.h"
 #include "src/base/text.h"
 #include "src/checkpoint/shards.h"
 #include "src/checkpoint/weight_file.h"
+#include "src/formats/json.h"
 
 enum { CONFIG_BYTES = 16 << 20 };
 

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 
 #include "src/base/file.h"
-#include "src/base/json.h"
+#include "src/formats/json.h"
 
 enum { INDEX_BYTES = 100000000, MAX_SHARDS = 512 };
 

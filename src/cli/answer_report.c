@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "src/cli/json_out.h"
-#include "src/cli/table.h"
+#include "src/formats/json_out.h"
+#include "src/formats/table.h"
 
 enum { LABEL_WIDTH = 12, RULE_WIDTH = 16 };
 

@@ -7,8 +7,8 @@
 
 #include "src/base/file.h"
 #include "src/base/hub_cache.h"
-#include "src/base/json.h"
 #include "src/base/memory.h"
+#include "src/formats/json.h"
 #include "src/spec/model_name.h"
 #include "src/tokenizer/side_files.h"
 

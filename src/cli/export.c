@@ -4,14 +4,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "mpi/cube/cube_copy.h"
 #include "src/base/file.h"
 #include "src/base/new_file.h"
-#include "src/base/option_table.h"
 #include "src/cli/cli.h"
-#include "src/cli/curve_filter.h"
-#include "src/cli/export_csv.h"
-#include "src/cli/result_line.h"
+#include "src/cube/merge/copy.h"
+#include "src/export/export_csv.h"
+#include "src/options/option_table.h"
+#include "src/run/result_line.h"
+#include "src/show/curve_filter.h"
 
 /* The output, NULL for standard output. */
 static enum ko_code read_request(const struct ko_options *options, const char **output,

@@ -5,8 +5,8 @@
 #include "src/cli/answer_report.h"
 #include "src/cli/checkpoint_report.h"
 #include "src/cli/cli.h"
-#include "src/cli/json_out.h"
-#include "src/cli/table.h"
+#include "src/formats/json_out.h"
+#include "src/formats/table.h"
 
 enum { LABEL_WIDTH = 12 };
 

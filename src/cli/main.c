@@ -6,14 +6,14 @@
 #include <string.h>
 
 #include "ko_version.h"
-#include "mpi/cube/cube_guard.h"
-#include "mpi/cube/cube_read.h"
 #include "src/base/text.h"
 #include "src/cli/cli.h"
 #include "src/cli/restart.h"
 #include "src/cli/standard.h"
-#include "src/cli/stop.h"
-#include "src/cli/table.h"
+#include "src/cube/read/guard.h"
+#include "src/cube/read/read.h"
+#include "src/formats/table.h"
+#include "src/run/stop.h"
 
 struct entry {
     const char *name;

@@ -3,13 +3,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "mpi/cube/cube_merge.h"
-#include "mpi/launch.h"
-#include "mpi/lock.h"
+#include "mpi/lock/lock.h"
+#include "mpi/world/launch.h"
 #include "src/base/file.h"
 #include "src/base/printable.h"
 #include "src/cli/cli.h"
-#include "src/cli/result_line.h"
+#include "src/cube/merge/merge.h"
+#include "src/run/result_line.h"
 
 static bool same_file(const char *a, const char *b)
 {

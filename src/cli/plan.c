@@ -3,12 +3,12 @@
 
 #include "mpi/job.h"
 #include "src/base/file.h"
-#include "src/cli/assume.h"
 #include "src/cli/cli.h"
-#include "src/cli/evaluation.h"
-#include "src/cli/inputs.h"
-#include "src/cli/plan_report.h"
-#include "src/cli/table.h"
+#include "src/formats/table.h"
+#include "src/preview/assume.h"
+#include "src/preview/plan_report.h"
+#include "src/run/evaluation.h"
+#include "src/run/inputs.h"
 
 static const double PLANNED_COMMIT_SECONDS = 10; /* the default of `run` */
 

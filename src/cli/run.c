@@ -2,14 +2,14 @@
 #include "mpi/job.h"
 #include "src/base/file.h"
 #include "src/cli/cli.h"
-#include "src/cli/dry_plan.h"
-#include "src/cli/frozen.h"
-#include "src/cli/inputs.h"
-#include "src/cli/output.h"
-#include "src/cli/reuse.h"
-#include "src/cli/session.h"
-#include "src/cli/shard.h"
-#include "src/cli/steps.h"
+#include "src/run/dry_plan.h"
+#include "src/run/frozen.h"
+#include "src/run/inputs.h"
+#include "src/run/output.h"
+#include "src/run/reuse.h"
+#include "src/run/session.h"
+#include "src/run/shard.h"
+#include "src/run/steps.h"
 
 struct request {
     const char *spec;

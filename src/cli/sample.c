@@ -4,8 +4,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "mpi/cube/cube_planned.h"
 #include "src/base/memory.h"
+#include "src/cube/read/planned.h"
 #include "src/plan/plan.h"
 #include "src/prompts/token_set.h"
 

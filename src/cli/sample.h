@@ -6,9 +6,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "mpi/cube/cube_read.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
+#include "src/cube/read/read.h"
 
 /* One cell by the cube's axes, with what the cube says of it. */
 struct ko_sampled {

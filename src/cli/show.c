@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "src/cli/cli.h"
-#include "src/cli/curves.h"
-#include "src/cli/curves_csv.h"
-#include "src/cli/curves_print.h"
-#include "src/cli/heat_map.h"
-#include "src/cli/json_out.h"
-#include "src/cli/show_evaluation.h"
+#include "src/formats/json_out.h"
+#include "src/show/curves.h"
+#include "src/show/curves_csv.h"
+#include "src/show/curves_print.h"
+#include "src/show/heat_map.h"
+#include "src/show/show_evaluation.h"
 
 struct request {
     const char *path;

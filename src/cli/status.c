@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 
-#include "mpi/cube/cube_copy.h"
 #include "src/base/clock.h"
 #include "src/base/file.h"
-#include "src/cli/cell_counts.h"
 #include "src/cli/cli.h"
-#include "src/cli/failure_list.h"
-#include "src/cli/json_out.h"
-#include "src/cli/live.h"
-#include "src/cli/output.h"
-#include "src/cli/table.h"
+#include "src/cube/merge/copy.h"
+#include "src/formats/json_out.h"
+#include "src/formats/table.h"
+#include "src/run/output.h"
+#include "src/show/cell_counts.h"
+#include "src/show/failure_list.h"
+#include "src/show/live.h"
 
 struct report {
     const char *path;

@@ -6,12 +6,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "mpi/cube/cube_read.h"
 #include "src/base/error.h"
 #include "src/cli/cli.h"
-#include "src/cli/inputs.h"
 #include "src/cli/sample.h"
+#include "src/cube/read/read.h"
 #include "src/forward/forward.h"
+#include "src/run/inputs.h"
 
 struct ko_verification {
     struct ko_cube_view *view;

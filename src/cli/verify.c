@@ -3,16 +3,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mpi/cube/cube_planned.h"
-#include "mpi/cube/cube_read.h"
 #include "src/base/memory.h"
 #include "src/checkpoint/checkpoint.h"
 #include "src/cli/cli.h"
-#include "src/cli/inputs.h"
 #include "src/cli/sample.h"
 #include "src/cli/verification.h"
+#include "src/cube/read/planned.h"
+#include "src/cube/read/read.h"
 #include "src/forward/device_weights.h"
 #include "src/forward/forward.h"
+#include "src/run/inputs.h"
 
 /* Largest difference that is accepted, absolute, in nats: float32 by float32 in another order of
    summation; looser arithmetic on the cube's side. */

@@ -3,7 +3,7 @@
 
 #include "src/base/text.h"
 #include "src/forward/forward.h"
-#include "src/plan/batch.h"
+#include "src/tree/batch.h"
 
 enum { ROUND_ROWS = 256 }; /* budgets that are proposed are multiples of this where they can be */
 

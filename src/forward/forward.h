@@ -11,8 +11,8 @@
 #include "src/base/stop.h"
 #include "src/forward/record.h"
 #include "src/models/model.h"
-#include "src/plan/batch.h"
 #include "src/plan/plan.h"
+#include "src/tree/batch.h"
 
 struct ko_engine;
 

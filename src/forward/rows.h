@@ -7,7 +7,7 @@
 
 #include "kernels/kernels.h"
 #include "src/base/error.h"
-#include "src/plan/batch.h"
+#include "src/tree/batch.h"
 
 /* How a plan's feature classes look to one model's kernels. Borrowed arrays, [plan->n_features]. */
 struct ko_class_table {

@@ -4,8 +4,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "src/base/json.h"
 #include "src/base/text.h"
+#include "src/formats/json.h"
 
 enum ko_code ko_config_size(const struct ko_model *model, json_object *config, const char *key,
                             const char *alias, int32_t fallback, int32_t max, int32_t *out,

@@ -5,9 +5,9 @@
 #include <string.h>
 #include <strings.h>
 
-#include "src/base/json.h"
 #include "src/base/memory.h"
 #include "src/base/text.h"
+#include "src/formats/json.h"
 #include "src/models/original.h"
 #include "src/models/rope.h"
 #include "src/models/weights.h"

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "src/base/json.h"
 #include "src/base/text.h"
+#include "src/formats/json.h"
 #include "src/models/config.h"
 
 /* What a key of ssm_cfg is for. */

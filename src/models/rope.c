@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "src/base/json.h"
+#include "src/formats/json.h"
 #include "src/models/config.h"
 
 static const double pi = 3.14159265358979323846;

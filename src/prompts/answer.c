@@ -6,7 +6,7 @@
 
 #include "src/base/memory.h"
 #include "src/base/text.h"
-#include "src/tokenizer/unicode.h"
+#include "src/tokenizer/text/unicode.h"
 
 const char *const ko_score_words[KO_N_SCORES] = {
 #define X(name, word) word,

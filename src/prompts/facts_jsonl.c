@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "src/base/json.h"
 #include "src/base/memory.h"
+#include "src/formats/json.h"
 #include "src/prompts/fact_layout.h"
 #include "src/prompts/facts_private.h"
 #include "src/prompts/set_name.h"

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "src/base/json.h"
+#include "src/formats/json.h"
 #include "src/prompts/facts_private.h"
 
 static const char templates_key[] = "prompt_templates", samples_key[] = "samples";

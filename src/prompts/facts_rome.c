@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "src/base/json.h"
+#include "src/formats/json.h"
 #include "src/prompts/facts_private.h"
 
 enum ko_code ko_fact_fill(const char *template, const char *subject, const char *where,

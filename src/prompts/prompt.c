@@ -8,7 +8,7 @@
 
 #include "src/base/memory.h"
 #include "src/base/text.h"
-#include "src/tokenizer/unicode.h"
+#include "src/tokenizer/text/unicode.h"
 
 /* The text of a fact, tokenised, before the BOS is decided. */
 struct reading {

@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 #include "src/base/error.h"
-#include "src/base/options.h"
 #include "src/base/text.h"
+#include "src/options/options.h"
 #include "src/prompts/prompt.h"
 
 struct ko_spec_model {

@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 #include "src/base/error.h"
-#include "src/base/options.h"
-#include "src/base/yaml.h"
+#include "src/formats/yaml.h"
+#include "src/options/options.h"
 #include "src/spec/spec.h"
 
 /* Maps in order of precedence: a key's value is that of the first map that has it. */

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/tokenizer/unicode.h"
+#include "src/tokenizer/text/unicode.h"
 
 const struct ko_added_token *ko_added_tokens_find(const struct ko_added_tokens *added, int32_t id)
 {

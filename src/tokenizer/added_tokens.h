@@ -7,7 +7,7 @@
 #include <stdbool.h>
 
 #include "src/tokenizer/component.h"
-#include "src/tokenizer/regex.h"
+#include "src/tokenizer/text/regex.h"
 
 enum { KO_ADDED_TOKENS = 1 << 14 }; /* most of them: each is looked for at every place of a text */
 

@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/base/json.h"
 #include "src/base/memory.h"
+#include "src/formats/json.h"
 #include "src/tokenizer/added_tokens.h"
-#include "src/tokenizer/regex_classes.h"
+#include "src/tokenizer/text/regex_classes.h"
 #include "src/tokenizer/vocabulary.h"
 
 static const char word_pattern[] = "[" KO_RUST_WORD "]";

@@ -4,9 +4,9 @@
 #include <string.h>
 #include <xxhash.h>
 
-#include "src/base/json.h"
 #include "src/base/memory.h"
 #include "src/base/text.h"
+#include "src/formats/json.h"
 #include "src/tokenizer/bpe.h"
 
 static size_t slot_of(const struct ko_bpe *bpe, int32_t left, int32_t right)

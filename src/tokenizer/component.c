@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "src/base/json.h"
 #include "src/base/text.h"
+#include "src/formats/json.h"
 #include "src/tokenizer/bpe.h"
 
 static const struct ko_subword_type *const model_types[] = {&ko_bpe_model};

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "src/base/error.h"
-#include "src/tokenizer/pieces.h"
+#include "src/tokenizer/text/pieces.h"
 #include "src/tokenizer/tokens.h"
 
 struct ko_component;

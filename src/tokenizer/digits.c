@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `Digits`: tokenizers/src/pre_tokenizers/digits.rs. */
-#include "src/base/json.h"
+#include "src/formats/json.h"
 #include "src/tokenizer/splitter.h"
 
 /* Rust's char::is_numeric: category N, of Unicode 17. */

@@ -4,8 +4,8 @@
 
 #include "src/base/memory.h"
 #include "src/base/text.h"
+#include "src/tokenizer/text/unicode.h"
 #include "src/tokenizer/tokenizer_private.h"
-#include "src/tokenizer/unicode.h"
 
 enum { MAX_TEXT_BYTES = 4 << 20 };
 

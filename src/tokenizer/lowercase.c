@@ -3,7 +3,7 @@
 #include <utf8proc.h>
 
 #include "src/tokenizer/component_list.h"
-#include "src/tokenizer/unicode.h"
+#include "src/tokenizer/text/unicode.h"
 
 /* Capital letters that came after Unicode 14, as far as Rust 1.9x knows them (Unicode 17), and how
    far their small letters lie behind them. */

@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/base/json.h"
 #include "src/base/memory.h"
 #include "src/base/text.h"
+#include "src/formats/json.h"
 #include "src/tokenizer/splitter.h"
 
 enum prepend { PREPEND_ALWAYS, PREPEND_FIRST, PREPEND_NEVER };

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/base/json.h"
 #include "src/base/memory.h"
+#include "src/formats/json.h"
 #include "src/tokenizer/component_list.h"
 
 static enum ko_code open_prepend(json_object *spec, const char *where, void **state,

@@ -2,8 +2,8 @@
 /* `Replace`: tokenizers/src/normalizers/replace.rs. */
 #include <stdlib.h>
 
-#include "src/base/json.h"
 #include "src/base/memory.h"
+#include "src/formats/json.h"
 #include "src/tokenizer/splitter.h"
 
 struct replace {

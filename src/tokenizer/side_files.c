@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "src/base/file.h"
-#include "src/base/json.h"
 #include "src/base/memory.h"
+#include "src/formats/json.h"
 
 enum { MAX_BYTES = 1 << 24 };
 

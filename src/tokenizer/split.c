@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `Split`: tokenizers/src/pre_tokenizers/split.rs. */
-#include "src/base/json.h"
 #include "src/base/memory.h"
+#include "src/formats/json.h"
 #include "src/tokenizer/splitter.h"
 
 static enum ko_code open_split(json_object *spec, const char *where, void **state,

@@ -7,8 +7,8 @@
 #include <stdbool.h>
 
 #include "src/tokenizer/component_list.h"
-#include "src/tokenizer/matches.h"
-#include "src/tokenizer/regex.h"
+#include "src/tokenizer/text/matches.h"
+#include "src/tokenizer/text/regex.h"
 
 /* Start from {0}; free with ko_splitter_free. */
 struct ko_splitter {

@@ -2,10 +2,10 @@
 /* `Strip`: tokenizers/src/normalizers/strip.rs. */
 #include <stdlib.h>
 
-#include "src/base/json.h"
 #include "src/base/memory.h"
+#include "src/formats/json.h"
 #include "src/tokenizer/component_list.h"
-#include "src/tokenizer/unicode.h"
+#include "src/tokenizer/text/unicode.h"
 
 struct strip {
     bool left, right;

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/base/json.h"
 #include "src/base/memory.h"
+#include "src/formats/json.h"
 #include "src/tokenizer/component_list.h"
 #include "src/tokenizer/vocabulary.h"
 

@@ -8,9 +8,9 @@
 #include <xxhash.h>
 
 #include "src/base/file.h"
-#include "src/base/json.h"
 #include "src/base/memory.h"
 #include "src/base/text.h"
+#include "src/formats/json.h"
 #include "src/tokenizer/component_list.h"
 #include "src/tokenizer/missing.h"
 

@@ -6,7 +6,7 @@
 
 #include "src/base/memory.h"
 #include "src/tokenizer/component_list.h"
-#include "src/tokenizer/unicode.h"
+#include "src/tokenizer/text/unicode.h"
 
 enum { MAX_EXPANSION = 32 };
 

@@ -5,8 +5,8 @@
 #include <string.h>
 #include <xxhash.h>
 
-#include "src/base/json.h"
 #include "src/base/memory.h"
+#include "src/formats/json.h"
 
 static size_t slot_of(const struct ko_vocabulary *v, const char *text, size_t n)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `Whitespace`: tokenizers/src/pre_tokenizers/whitespace.rs. */
-#include "src/tokenizer/regex_classes.h"
 #include "src/tokenizer/splitter.h"
+#include "src/tokenizer/text/regex_classes.h"
 
 static enum ko_code open_whitespace(json_object *spec, const char *where, void **state,
                                     struct ko_error *err)

@@ -16,9 +16,9 @@
 #include <unistd.h>
 
 #include "src/base/clock.h"
-#include "src/base/json.h"
 #include "src/base/memory.h"
 #include "src/base/text.h"
+#include "src/formats/json.h"
 #include "src/models/model.h"
 
 enum { ROUNDS = 7 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A config.json: the first byte chooses whether and as which family it is read, so that every
    family is reached from every input. */
-#include "src/base/json.h"
+#include "src/formats/json.h"
 #include "src/models/model.h"
 #include "tests/fuzz/fuzz.h"
 

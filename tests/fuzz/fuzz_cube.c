@@ -19,14 +19,14 @@
 #include <unistd.h>
 
 #include "mpi/cube/cube.h"
-#include "mpi/cube/cube_copy.h"
-#include "mpi/cube/cube_datasets.h"
-#include "mpi/cube/cube_read.h"
-#include "mpi/cube/cube_shard.h"
-#include "src/cli/cell_counts.h"
-#include "src/cli/curve_filter.h"
-#include "src/cli/curves.h"
-#include "src/cli/export_csv.h"
+#include "src/cube/format/datasets.h"
+#include "src/cube/merge/copy.h"
+#include "src/cube/read/read.h"
+#include "src/cube/read/shard.h"
+#include "src/export/export_csv.h"
+#include "src/show/cell_counts.h"
+#include "src/show/curve_filter.h"
+#include "src/show/curves.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/support/small_plan.h"
 

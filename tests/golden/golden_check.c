@@ -9,12 +9,12 @@
 #include <unistd.h>
 
 #include "src/base/memory.h"
-#include "src/base/options.h"
 #include "src/checkpoint/checkpoint.h"
-#include "src/cli/inputs.h"
 #include "src/forward/device_weights.h"
 #include "src/forward/forward.h"
-#include "src/plan/batch.h"
+#include "src/options/options.h"
+#include "src/run/inputs.h"
+#include "src/tree/batch.h"
 #include "tests/golden/golden_file.h"
 
 struct comparison {

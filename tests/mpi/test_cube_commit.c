@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "mpi/cube/cube.h"
-#include "mpi/cube/cube_read.h"
+#include "src/cube/read/read.h"
 #include "tests/support/folder.h"
 #include "tests/support/small_plan.h"
 

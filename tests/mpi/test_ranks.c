@@ -10,10 +10,10 @@
 
 #include <cmocka.h>
 
-#include "mpi/agree.h"
-#include "mpi/messages.h"
 #include "mpi/weights.h"
-#include "mpi/world.h"
+#include "mpi/world/agree.h"
+#include "mpi/world/messages.h"
+#include "mpi/world/world.h"
 #include "src/base/memory.h"
 
 static struct ko_world world;

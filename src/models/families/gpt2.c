@@ -2,7 +2,7 @@
 /* GPT-2: Radford et al. 2019; transformers' GPT2LMHeadModel. Matrices are Conv1D's: [in, out]. */
 #include <stdio.h>
 
-#include "src/base/json.h"
+#include "src/formats/json.h"
 #include "src/models/config.h"
 #include "src/models/declare.h"
 #include "src/models/families.h"

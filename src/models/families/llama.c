@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Llama 2, 3 and 3.x: Touvron et al. 2023, Grattafiori et al. 2024; transformers'
    LlamaForCausalLM. */
-#include "src/base/json.h"
+#include "src/formats/json.h"
 #include "src/models/families.h"
 #include "src/models/families/llama_like.h"
 

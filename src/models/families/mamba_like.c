@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "src/base/json.h"
+#include "src/formats/json.h"
 #include "src/models/config.h"
 #include "src/models/declare.h"
 

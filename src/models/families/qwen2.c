@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Qwen2 and Qwen2.5: Yang et al. 2024; transformers' Qwen2ForCausalLM. */
-#include "src/base/json.h"
+#include "src/formats/json.h"
 #include "src/models/families.h"
 #include "src/models/families/llama_like.h"
 

@@ -9,8 +9,8 @@
 
 #include <stdlib.h>
 
-#include "src/base/json.h"
 #include "src/base/text.h"
+#include "src/formats/json.h"
 
 /* BEGIN, then n times ITEM, then END. */
 static enum ko_code parse(const char *begin, const char *item, size_t n, const char *end,

@@ -16,9 +16,9 @@
 #include <cmocka.h>
 
 #include "mpi/cube/cube.h"
-#include "mpi/cube/cube_reuse.h"
-#include "mpi/cube/cube_view_taken.h"
+#include "mpi/cube/reuse.h"
 #include "src/base/memory.h"
+#include "src/cube/read/view_taken.h"
 #include "tests/support/folder.h"
 #include "tests/support/small_plan.h"
 

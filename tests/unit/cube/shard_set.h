@@ -17,10 +17,10 @@
 #include <cmocka.h>
 
 #include "mpi/cube/cube.h"
-#include "mpi/cube/cube_datasets.h"
-#include "mpi/cube/cube_merge.h"
-#include "mpi/cube/cube_read.h"
-#include "src/plan/shard.h"
+#include "src/cube/format/datasets.h"
+#include "src/cube/merge/merge.h"
+#include "src/cube/read/read.h"
+#include "src/tree/shard.h"
 #include "tests/support/folder.h"
 #include "tests/support/small_plan.h"
 

@@ -16,8 +16,8 @@
 #include <cmocka.h>
 
 #include "mpi/cube/cube.h"
-#include "mpi/cube/cube_read.h"
 #include "src/base/clock.h"
+#include "src/cube/read/read.h"
 #include "tests/support/folder.h"
 #include "tests/support/small_plan.h"
 

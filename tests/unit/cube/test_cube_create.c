@@ -19,9 +19,9 @@
 #include <cmocka.h>
 
 #include "mpi/cube/cube.h"
-#include "mpi/cube/cube_check.h"
-#include "mpi/cube/cube_datasets.h"
-#include "mpi/cube/cube_read.h"
+#include "src/cube/format/check.h"
+#include "src/cube/format/datasets.h"
+#include "src/cube/read/read.h"
 #include "tests/support/folder.h"
 #include "tests/support/small_plan.h"
 

@@ -9,9 +9,9 @@
 
 #include <cmocka.h>
 
-#include "mpi/cube/cube_datasets.h"
 #include "src/base/file.h"
 #include "src/base/text.h"
+#include "src/cube/format/datasets.h"
 
 static struct ko_error err;
 static struct ko_strings

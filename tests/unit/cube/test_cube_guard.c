@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "mpi/cube/cube_guard.h"
+#include "src/cube/read/guard.h"
 
 static struct ko_error err;
 

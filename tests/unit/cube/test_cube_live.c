@@ -15,9 +15,9 @@
 #include <cmocka.h>
 
 #include "mpi/cube/cube.h"
-#include "mpi/cube/cube_read.h"
 #include "src/base/clock.h"
-#include "src/cli/live.h"
+#include "src/cube/read/read.h"
+#include "src/show/live.h"
 #include "tests/support/folder.h"
 #include "tests/support/small_plan.h"
 

@@ -4,13 +4,13 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "mpi/cube/cube_copy.h"
-#include "mpi/cube/cube_planned.h"
-#include "mpi/cube/cube_slab.h"
-#include "src/cli/cell_counts.h"
-#include "src/cli/cell_rows.h"
-#include "src/cli/curve_metric.h"
 #include "src/cli/sample.h"
+#include "src/cube/merge/copy.h"
+#include "src/cube/read/planned.h"
+#include "src/cube/read/slab.h"
+#include "src/show/cell_counts.h"
+#include "src/show/cell_rows.h"
+#include "src/show/curve_metric.h"
 #include "tests/unit/cube/shard_set.h"
 
 /* The commit: the bytes of the finished file over those of the one that is being read. */

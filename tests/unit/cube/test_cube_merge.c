@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "mpi/cube/cube_copy.h"
+#include "src/cube/merge/copy.h"
 #include "tests/unit/cube/shard_set.h"
 
 /* All datasets but strings and those of runs, byte for byte. */

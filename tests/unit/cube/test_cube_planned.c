@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which cells a cube's plan has, and cells that are flagged done without a value. */
-#include "mpi/cube/cube_copy.h"
-#include "mpi/cube/cube_planned.h"
-#include "src/cli/cell_counts.h"
+#include "src/cube/merge/copy.h"
+#include "src/cube/read/planned.h"
+#include "src/show/cell_counts.h"
 #include "tests/support/made_plan.h"
 #include "tests/unit/cube/shard_set.h"
 

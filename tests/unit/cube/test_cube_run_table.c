@@ -13,8 +13,8 @@
 #include <cmocka.h>
 
 #include "mpi/cube/cube.h"
-#include "mpi/cube/cube_datasets.h"
-#include "mpi/cube/cube_read.h"
+#include "src/cube/format/datasets.h"
+#include "src/cube/read/read.h"
 #include "tests/support/folder.h"
 #include "tests/support/small_plan.h"
 

@@ -13,8 +13,8 @@
 #include <cmocka.h>
 
 #include "mpi/cube/cube.h"
-#include "mpi/cube/cube_read.h"
 #include "src/base/memory.h"
+#include "src/cube/read/read.h"
 #include "tests/support/folder.h"
 #include "tests/support/small_plan.h"
 

@@ -12,7 +12,7 @@
 
 #include "src/forward/device_memory.h"
 #include "src/forward/forward.h"
-#include "src/plan/batch.h"
+#include "src/tree/batch.h"
 #include "tests/support/configured.h"
 #include "tests/support/made_plan.h"
 

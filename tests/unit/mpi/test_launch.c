@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "mpi/launch.h"
+#include "mpi/world/launch.h"
 
 static const char *const known[] = {"SLURM_STEP_NUM_TASKS",
                                     "OMPI_COMM_WORLD_SIZE",

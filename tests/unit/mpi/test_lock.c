@@ -15,8 +15,8 @@
 
 #include <cmocka.h>
 
-#include "mpi/lock_file.h"
-#include "mpi/messages.h"
+#include "mpi/lock/lock_file.h"
+#include "mpi/world/messages.h"
 #include "src/base/file.h"
 #include "tests/support/folder.h"
 

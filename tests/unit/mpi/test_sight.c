@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "mpi/sight.h"
+#include "mpi/world/sight.h"
 
 enum { MAX_WORKERS = 4 };
 

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "src/plan/batch.h"
+#include "src/tree/batch.h"
 #include "tests/support/asked_cells.h"
 #include "tests/support/made_plan.h"
 

@@ -9,8 +9,8 @@
 
 #include <stdlib.h>
 
-#include "src/base/json.h"
 #include "src/base/text.h"
+#include "src/formats/json.h"
 #include "src/tokenizer/tokenizer.h"
 #include "tests/support/folder.h"
 

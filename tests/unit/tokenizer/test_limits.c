@@ -11,7 +11,7 @@
 
 #include "src/base/text.h"
 #include "src/tokenizer/added_tokens.h"
-#include "src/tokenizer/pieces.h"
+#include "src/tokenizer/text/pieces.h"
 #include "src/tokenizer/tokenizer.h"
 #include "tests/support/folder.h"
 

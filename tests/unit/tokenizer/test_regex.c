@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "src/base/text.h"
-#include "src/tokenizer/regex.h"
+#include "src/tokenizer/text/regex.h"
 
 /* A pattern, a text, and what it is cut into, <matches> marked; computed with `Split` of Hugging
    Face's tokenizers 0.23.3 (Oniguruma). */

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "src/base/json.h"
 #include "src/base/text.h"
+#include "src/formats/json.h"
 #include "src/tokenizer/tokenizer.h"
 
 enum { N_TEXTS = 200, N_PROMPTS = 2000 };

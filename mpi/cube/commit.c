@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mpi/cube/handle.h"
+#include "mpi/cube/keep.h"
+#include "mpi/cube/slots.h"
+#include "mpi/world/world.h"
+#include "src/base/memory.h"
+#include "src/cube/format/hdf5_check.h"
+
+/* What the datasets hold that are written from records: values, why a record failed, statuses. */
+static bool is_of_records(enum ko_cube_field field)
+{
+    return field <= KO_FIELD_STATUS || field == KO_FIELD_REASON;
+}
+
+/* The records of one round, sorted by their place in the file. */
+struct round {
+    struct ko_cube_slot *record; /* [n] all, ascending by model and fact */
+    struct ko_cube_slot *slot;   /* [n_slots] those on the axes of the dataset at hand */
+    int32_t n, n_slots;
+    void *buffer; /* room for every record's elements of any dataset */
+    struct ko_cube *cube;
+    struct ko_cube_keep keep; /* where the cube says which cells were taken */
+};
+
+/* What is written, in this order, with a flush after each: a mark or flag on disk is right. */
+enum phase { VALUES, MARKS, STATUSES };
+
+static int by_place(const void *a, const void *b)
+{
+    const struct ko_record *left = ((const struct ko_cube_slot *)a)->record;
+    const struct ko_record *right = ((const struct ko_cube_slot *)b)->record;
+
+    if (left->model != right->model) {
+        return left->model < right->model ? -1 : 1;
+    }
+    return (left->fact > right->fact) - (left->fact < right->fact);
+}
+
+static enum ko_code check_record(const struct ko_cube *cube, const struct ko_record *record,
+                                 struct ko_error *err)
+{
+    const struct ko_plan *plan = cube->plan;
+    bool sweep = plan->kind == KO_PLAN_SWEEP;
+
+    if (record->model < 0 || record->model >= plan->n_models || record->fact < 0 ||
+        record->fact >= plan->n_facts || record->n_values != (sweep ? ko_plan_n_values(plan) : 0) ||
+        record->n_statuses != (sweep ? ko_plan_n_statuses(plan) : 0)) {
+        return ko_fail(err, KO_E_FAILED,
+                       "%s: a record of model %d, prompt %d with %lld values does not belong here",
+                       cube->path, record->model, record->fact, (long long)record->n_values);
+    }
+    return KO_OK;
+}
+
+/* The prompt axis is the second one of everything that comes from records. */
+static void take_slots(struct round *round, const struct ko_cube_dataset *dataset)
+{
+    const int32_t *of_fact = round->cube->of_fact[dataset->axis[1]];
+
+    round->n_slots = 0;
+    for (int32_t i = 0; i < round->n; i++) {
+        int32_t prompt = of_fact[round->record[i].record->fact];
+        if (prompt >= 0) {
+            round->slot[round->n_slots++] =
+                (struct ko_cube_slot){.record = round->record[i].record, .prompt = prompt};
+        }
+    }
+}
+
+static float float_of(const struct ko_metrics *metrics, enum ko_cube_field field)
+{
+    switch (field) {
+    case KO_FIELD_PROB:
+        return (float)exp((double)metrics->logprob);
+    case KO_FIELD_LOGPROB:
+        return metrics->logprob;
+    case KO_FIELD_FOIL_LOGPROB:
+        return metrics->foil_logprob;
+    default:
+        return metrics->kl;
+    }
+}
+
+static void copy_metrics(const struct ko_metrics *metrics, const struct ko_cube_dataset *dataset,
+                         size_t n, void *to)
+{
+    float *number = to;
+    int32_t *whole = to;
+
+    for (size_t i = 0; i < n; i++) {
+        if (dataset->type == KO_TYPE_FLOAT) {
+            number[i] = float_of(&metrics[i], dataset->field);
+        } else {
+            whole[i] = dataset->field == KO_FIELD_TARGET_RANK ? metrics[i].target_rank
+                                                              : metrics[i].top1_id;
+        }
+    }
+}
+
+/* Puts the dataset's elements of every slot into the buffer, block by block. */
+static void gather(const struct round *round, const struct ko_cube_dataset *dataset, size_t block)
+{
+    const struct ko_plan *plan = round->cube->plan;
+    bool heat = dataset->axis[1] == KO_AXIS_HEAT_PROMPT;
+    bool cells = dataset->axis[2] != KO_AXIS_NONE;
+    size_t bytes = block * ko_cube_type_bytes(dataset->type);
+    char *to = round->buffer;
+
+    for (int32_t i = 0; i < round->n_slots; i++, to += bytes) {
+        const struct ko_record *record = round->slot[i].record;
+        if (dataset->field == KO_FIELD_REUSED) {
+            memcpy(to, record->taken + (heat ? ko_plan_n_plain_values(plan) : 0), bytes);
+        } else if (dataset->field == KO_FIELD_STATUS && cells) {
+            memcpy(to, record->status + (heat ? ko_plan_n_plain_statuses(plan) : 0), bytes);
+        } else if (dataset->field == KO_FIELD_STATUS) {
+            *to = KO_DONE;
+        } else if (dataset->field == KO_FIELD_REASON) {
+            *to = (char)record->failure;
+        } else if (cells) {
+            copy_metrics(record->value + (heat ? ko_plan_n_plain_values(plan) : 0), dataset, block,
+                         to);
+        } else {
+            copy_metrics(&record->clean, dataset, 1, to);
+        }
+    }
+}
+
+static enum ko_code check_collective(struct ko_cube *cube, struct ko_error *err)
+{
+    uint32_t here = 0, anywhere = 0;
+
+    cube->checked = true;
+    if (H5Pget_mpio_no_collective_cause(cube->transfer, &here, &anywhere) < 0) {
+        return ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot tell whether writes are collective",
+                            cube->path);
+    }
+    if (anywhere != H5D_MPIO_COLLECTIVE) {
+        return ko_fail(err, KO_E_FAILED,
+                       "%s: HDF5 does not write collectively, cause 0x%x, use an HDF5 of version "
+                       "1.10 to 1.14",
+                       cube->path, (unsigned)anywhere);
+    }
+    return KO_OK;
+}
+
+enum ko_code ko_cube_write(struct ko_cube *cube, size_t index, hid_t space, size_t n,
+                           const void *memory, struct ko_error *err)
+{
+    const struct ko_cube_dataset *dataset = &ko_cube_table[index];
+    const char nothing = 0;
+    hsize_t length = n ? n : 1;
+    enum ko_code code = KO_OK;
+    hid_t type = ko_cube_new_type(dataset->type), flat = H5Screate_simple(1, &length, NULL);
+
+    if (type < 0 || flat < 0 || (n == 0 && H5Sselect_none(flat) < 0) ||
+        H5Dwrite(cube->dataset[index], type, flat, space, cube->transfer, n ? memory : &nothing) <
+            0) {
+        code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot write dataset '%s'", cube->path,
+                            dataset->name);
+    }
+    ko_hdf5_close(flat, &code, cube->path, err);
+    ko_hdf5_close(type, &code, cube->path, err);
+    if (code == KO_OK && !cube->checked) {
+        code = check_collective(cube, err);
+    }
+    return code;
+}
+
+static enum ko_code write_dataset(struct round *round, size_t index, struct ko_error *err)
+{
+    struct ko_cube *cube = round->cube;
+    const struct ko_cube_dataset *dataset = &ko_cube_table[index];
+    enum ko_code code;
+    size_t block;
+
+    take_slots(round, dataset);
+    code = ko_cube_n_elements(dataset, &cube->lengths, 2, &block, err);
+    if (code != KO_OK) {
+        return code;
+    }
+    gather(round, dataset, block);
+    hid_t space = H5Dget_space(cube->dataset[index]);
+    if (space < 0 || !ko_cube_slots_select(cube, round->slot, round->n_slots, dataset, space)) {
+        code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot select in dataset '%s'", cube->path,
+                            dataset->name);
+    }
+    if (code == KO_OK && cube->lengths.reused) {
+        const struct ko_cube_write_out out = {index,          space, round->slot,
+                                              round->n_slots, block, round->buffer};
+        code = ko_cube_keep(&round->keep, &out, err);
+    }
+    if (code == KO_OK) {
+        code =
+            ko_cube_write(cube, index, space, block * (size_t)round->n_slots, round->buffer, err);
+    }
+    ko_hdf5_close(space, &code, cube->path, err);
+    return code;
+}
+
+static enum phase phase_of(enum ko_cube_field field)
+{
+    return field == KO_FIELD_STATUS ? STATUSES : field == KO_FIELD_REUSED ? MARKS : VALUES;
+}
+
+static enum ko_code write_phase(struct round *round, enum phase phase, struct ko_error *err)
+{
+    struct ko_cube *cube = round->cube;
+    enum ko_code code = KO_OK;
+
+    for (size_t i = 0; i < KO_CUBE_N_DATASETS && code == KO_OK; i++) {
+        enum ko_cube_field field = ko_cube_table[i].field;
+        if (cube->dataset[i] >= 0 && is_of_records(field) && phase_of(field) == phase) {
+            code = write_dataset(round, i, err);
+        }
+    }
+    round->keep.axis = KO_AXIS_NONE; /* marks may have changed */
+    if (code == KO_OK && phase == STATUSES) {
+        code = ko_cube_write_progress(cube, err);
+    }
+    if (code == KO_OK && H5Fflush(cube->file, H5F_SCOPE_GLOBAL) < 0) {
+        code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot bring the file to disk", cube->path);
+    }
+    return code;
+}
+
+static enum ko_code new_round(struct ko_cube *cube, const struct ko_record *records, int32_t n,
+                              struct round *round, struct ko_error *err)
+{
+    size_t largest = 1, bytes;
+    enum ko_code code = KO_OK;
+
+    *round = (struct round){.n = n, .cube = cube};
+    for (int32_t i = 0; i < n && code == KO_OK; i++) {
+        code = check_record(cube, &records[i], err);
+    }
+    for (size_t i = 0; i < KO_CUBE_N_DATASETS && code == KO_OK; i++) {
+        if (cube->dataset[i] >= 0 && is_of_records(ko_cube_table[i].field)) {
+            code = ko_cube_n_elements(&ko_cube_table[i], &cube->lengths, 2, &bytes, err);
+            largest = bytes > largest ? bytes : largest;
+        }
+    }
+    if (code == KO_OK) {
+        code = ko_multiply(largest, (size_t)n, &bytes, "a commit", err);
+    }
+    if (code != KO_OK) {
+        return code;
+    }
+    round->record = ko_new((size_t)n, sizeof *round->record, err);
+    round->slot = ko_new((size_t)n, sizeof *round->slot, err);
+    round->buffer = ko_new(bytes, sizeof(float), err);
+    if (!round->record || !round->slot || !round->buffer) {
+        return KO_E_MEMORY;
+    }
+    if (cube->lengths.reused) {
+        code = ko_cube_keep_open(cube, bytes * sizeof(float), &round->keep, err);
+    }
+    if (code != KO_OK) {
+        return code;
+    }
+    for (int32_t i = 0; i < n; i++) {
+        round->record[i].record = &records[i];
+    }
+    qsort(round->record, (size_t)n, sizeof *round->record, by_place);
+    return KO_OK;
+}
+
+static void free_round(struct round *round)
+{
+    ko_cube_keep_close(&round->keep);
+    free(round->buffer);
+    free(round->slot);
+    free(round->record);
+}
+
+enum ko_code ko_cube_commit(struct ko_cube *cube, const struct ko_record *records, int32_t n,
+                            struct ko_error *err)
+{
+    struct round round;
+    enum ko_code code = new_round(cube, records, n, &round, err);
+
+    if (code == KO_OK) {
+        code = write_phase(&round, VALUES, err);
+    }
+    /* Another rank may have written this one's values. */
+    if (code == KO_OK) {
+        code = ko_mpi_check(MPI_Barrier(cube->comm), "MPI_Barrier", err);
+    }
+    if (code == KO_OK) {
+        code = write_phase(&round, STATUSES, err);
+    }
+    free_round(&round);
+    return code;
+}
+
+enum ko_code ko_cube_take(struct ko_cube *cube, const struct ko_record *records, int32_t n,
+                          struct ko_error *err)
+{
+    struct round round;
+    enum ko_code code = new_round(cube, records, n, &round, err);
+
+    if (code == KO_OK) {
+        code = write_phase(&round, VALUES, err);
+    }
+    if (code == KO_OK && cube->lengths.reused) {
+        code = write_phase(&round, MARKS, err);
+    }
+    if (code == KO_OK) {
+        code = write_phase(&round, STATUSES, err);
+    }
+    free_round(&round);
+    return code;
+}
+
+bool ko_cube_has_reused(const struct ko_cube *cube)
+{
+    return cube->lengths.reused;
+}
+
+enum ko_code ko_cube_write_content_hash(struct ko_cube *cube, int32_t model, const char *hash,
+                                        struct ko_error *err)
+{
+    size_t index = (size_t)(ko_cube_find("content_hash") - ko_cube_table);
+    const hsize_t first[2] = {(hsize_t)model, 0}, count[2] = {1, KO_CUBE_HASH_LENGTH};
+    enum ko_code code = KO_OK;
+    hid_t space = H5Dget_space(cube->dataset[index]);
+
+    if (hash && strlen(hash) != KO_CUBE_HASH_LENGTH) {
+        code = ko_fail(err, KO_E_FAILED, "%s: content hash '%s' has not %d digits", cube->path,
+                       hash, KO_CUBE_HASH_LENGTH);
+    } else if (space < 0 ||
+               (hash ? H5Sselect_hyperslab(space, H5S_SELECT_SET, first, NULL, count, NULL)
+                     : H5Sselect_none(space)) < 0) {
+        code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot select in dataset 'content_hash'",
+                            cube->path);
+    }
+    if (code == KO_OK) {
+        code = ko_cube_write(cube, index, space, hash ? KO_CUBE_HASH_LENGTH : 0, hash, err);
+    }
+    if (code == KO_OK && H5Fflush(cube->file, H5F_SCOPE_GLOBAL) < 0) {
+        code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot bring the file to disk", cube->path);
+    }
+    ko_hdf5_close(space, &code, cube->path, err);
+    return code;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A cube that is open for collective raw writes. */
+#ifndef KO_MPI_CUBE_HANDLE_H
+#define KO_MPI_CUBE_HANDLE_H
+
+#include <hdf5.h>
+#include <mpi.h>
+#include <stdbool.h>
+
+#include "mpi/cube/cube.h"
+#include "src/cube/format/datasets.h"
+
+struct ko_cube {
+    char *path;                 /* owned */
+    const struct ko_plan *plan; /* borrowed */
+    MPI_Comm comm;              /* borrowed */
+    struct ko_cube_lengths lengths;
+    int32_t *of_fact[KO_CUBE_N_AXES]; /* prompt axes: [n_facts] index or -1; owned; NULL for other
+                                         axes */
+    hid_t file, transfer;
+    hid_t dataset[KO_CUBE_N_DATASETS]; /* those that commits write; negative: others */
+    bool checked;                      /* that writes are collective */
+    hsize_t run_row;                   /* of the run under way in the run table */
+    bool has_progress;
+    double cells, work_share; /* where has_progress */
+};
+
+/* Whether commits write the dataset. */
+bool ko_cube_committed(const struct ko_cube_dataset *dataset,
+                       const struct ko_cube_lengths *lengths);
+
+/* Collective: writes the elements of `memory` (n of them, contiguous) to the selection of `space`
+   of a dataset of the table; n may be 0 and `space` then selects nothing. */
+KO_MUST_CHECK enum ko_code ko_cube_write(struct ko_cube *cube, size_t index, hid_t space, size_t n,
+                                         const void *memory, struct ko_error *err);
+
+/* Collective: the progress that the first rank was told, and the time, into the run's row; nothing
+   where it was told none. */
+KO_MUST_CHECK enum ko_code ko_cube_write_progress(struct ko_cube *cube, struct ko_error *err);
+
+/* The row of the run table that the run under way has: the first that no run has filled, the last
+   one where all are. */
+KO_MUST_CHECK enum ko_code ko_cube_run_row(hid_t file, const char *path, hsize_t *row,
+                                           struct ko_error *err);
+
+#endif

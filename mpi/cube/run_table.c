@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mpi/cube/cube.h"
+#include "mpi/cube/handle.h"
+#include "mpi/cube/run_kept.h"
+#include "mpi/world/messages.h"
+#include "src/base/clock.h"
+#include "src/base/memory.h"
+#include "src/cube/format/check.h"
+#include "src/cube/format/datasets.h"
+#include "src/cube/format/hdf5_check.h"
+
+/* The run table of an existing file. */
+struct table {
+    hid_t file;
+    const char *path;
+    struct ko_cube_lengths lengths; /* of the axes run, run_log_byte and label_length */
+};
+
+/* The length of an axis of a dataset that holds values; 0 where it cannot be read. A scale that is
+   a mere length holds none, and HDF5 would allocate it, collectively, where it is opened in a file
+   of several ranks. */
+static hsize_t axis_length(hid_t file, const char *dataset, int n_axes, int axis)
+{
+    enum ko_code code = KO_OK;
+    hsize_t n[H5S_MAX_RANK] = {0};
+    hid_t id = H5Dopen2(file, dataset, H5P_DEFAULT), space = id >= 0 ? H5Dget_space(id) : id;
+
+    if (space < 0 || H5Sget_simple_extent_ndims(space) != n_axes ||
+        H5Sget_simple_extent_dims(space, n, NULL) != n_axes) {
+        n[axis] = 0;
+    }
+    ko_hdf5_close(space, &code, "", NULL);
+    ko_hdf5_close(id, &code, "", NULL);
+    return code == KO_OK ? n[axis] : 0;
+}
+
+/* Reads (or writes) n elements from `first` on of a dataset of the table, whole in its further
+   axes. */
+static enum ko_code transfer(const struct table *table, const char *name, hsize_t first, hsize_t n,
+                             void *read, const void *written, struct ko_error *err)
+{
+    const struct ko_cube_dataset *dataset = ko_cube_find(name);
+    hsize_t begin[2] = {first, 0}, count[2] = {n, table->lengths.n[KO_AXIS_LABEL_LENGTH]};
+    hsize_t elements = ko_cube_n_axes(dataset) == 2 ? n * count[1] : n;
+    hid_t id = H5I_INVALID_HID, space = H5I_INVALID_HID, memory = H5I_INVALID_HID;
+    hid_t type = ko_cube_new_type(dataset->type);
+    enum ko_code code =
+        ko_cube_open_dataset(table->file, table->path, dataset, &table->lengths, &id, err);
+    herr_t done = -1;
+
+    if (code == KO_OK) {
+        space = H5Dget_space(id);
+        memory = H5Screate_simple(1, &elements, NULL);
+        if (space >= 0 && memory >= 0 && type >= 0 &&
+            H5Sselect_hyperslab(space, H5S_SELECT_SET, begin, NULL, count, NULL) >= 0) {
+            done = written ? H5Dwrite(id, type, memory, space, H5P_DEFAULT, written)
+                           : H5Dread(id, type, memory, space, H5P_DEFAULT, read);
+        }
+        if (done < 0) {
+            code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot %s dataset '%s'", table->path,
+                                written ? "write" : "read", name);
+        }
+    }
+    ko_hdf5_close(type, &code, table->path, err);
+    ko_hdf5_close(memory, &code, table->path, err);
+    ko_hdf5_close(space, &code, table->path, err);
+    ko_hdf5_close(id, &code, table->path, err);
+    return code;
+}
+
+/* The first row that no run has filled; the last one where all are. */
+static enum ko_code find_row(const struct table *table, hsize_t *row, struct ko_error *err)
+{
+    hsize_t n = table->lengths.n[KO_AXIS_RUN];
+    int32_t ranks[KO_CUBE_RUNS];
+    enum ko_code code;
+
+    if (n == 0 || n > KO_CUBE_RUNS) {
+        return ko_fail(err, KO_E_INPUT, "%s: the run table has %llu rows, expected 1 to %d",
+                       table->path, (unsigned long long)n, KO_CUBE_RUNS);
+    }
+    code = transfer(table, "run_ranks", 0, n, ranks, NULL, err);
+    if (code != KO_OK) {
+        return code;
+    }
+    *row = 0;
+    /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): a failure stays one */
+    while (*row < n - 1 && ranks[*row] >= 0) {
+        ++*row;
+    }
+    return KO_OK;
+}
+
+static enum ko_code write_text(const struct table *table, const char *name, hsize_t row,
+                               const char *text, struct ko_error *err)
+{
+    size_t width = (size_t)table->lengths.n[KO_AXIS_LABEL_LENGTH];
+    size_t n = strnlen(text, width);
+    char *bytes = ko_new(width, 1, err);
+
+    if (!bytes) {
+        return KO_E_MEMORY;
+    }
+    while (n && !ko_utf8_valid(text, n)) { /* not through the middle of a character */
+        n--;
+    }
+    memcpy(bytes, text, n);
+    enum ko_code code = transfer(table, name, row, 1, NULL, bytes, err);
+    free(bytes);
+    return code;
+}
+
+/* Appends what fits. */
+static enum ko_code write_log(const struct table *table, const char *log, struct ko_error *err)
+{
+    size_t room = (size_t)table->lengths.n[KO_AXIS_RUN_LOG_BYTE], n = log ? strlen(log) : 0;
+
+    if (n == 0 || room == 0) {
+        return KO_OK;
+    }
+    char *bytes = ko_new(room, 1, err);
+    if (!bytes) {
+        return KO_E_MEMORY;
+    }
+    enum ko_code code = transfer(table, "run_log", 0, room, bytes, NULL, err);
+    if (code == KO_OK) {
+        size_t used = strnlen(bytes, room);
+        n = n < room - used ? n : room - used;
+        if (n) {
+            code = transfer(table, "run_log", used, n, NULL, log, err);
+        }
+    }
+    free(bytes);
+    return code;
+}
+
+static enum ko_code write_row(const struct table *table, const struct ko_cube_run *run,
+                              struct ko_error *err)
+{
+    hsize_t row = 0;
+    enum ko_code code = find_row(table, &row, err);
+
+    if (code == KO_OK) {
+        code = transfer(table, "run_start", row, 1, NULL, &run->start_epoch, err);
+    }
+    if (code == KO_OK) {
+        code = transfer(table, "run_wall_seconds", row, 1, NULL, &run->wall_seconds, err);
+    }
+    if (code == KO_OK) {
+        code = transfer(table, "run_device_seconds", row, 1, NULL, &run->device_seconds, err);
+    }
+    if (code == KO_OK) {
+        code = write_text(table, "run_host", row, run->host ? run->host : "", err);
+    }
+    if (code == KO_OK) {
+        code = write_text(table, "run_job", row, run->job ? run->job : "", err);
+    }
+    if (code == KO_OK) {
+        code = write_log(table, run->log, err);
+    }
+    /* Last: it is what makes the row taken. */
+    if (code == KO_OK) {
+        code = transfer(table, "run_ranks", row, 1, NULL, &run->ranks, err);
+    }
+    return code;
+}
+
+static void read_lengths(struct table *table)
+{
+    table->lengths.n[KO_AXIS_RUN] = axis_length(table->file, "run_start", 1, 0);
+    table->lengths.n[KO_AXIS_RUN_LOG_BYTE] = axis_length(table->file, "run_log", 1, 0);
+    table->lengths.n[KO_AXIS_LABEL_LENGTH] = axis_length(table->file, "run_host", 2, 1);
+}
+
+enum ko_code ko_cube_run_row(hid_t file, const char *path, hsize_t *row, struct ko_error *err)
+{
+    struct table table = {.file = file, .path = path};
+
+    read_lengths(&table);
+    return find_row(&table, row, err);
+}
+
+/* Without a lock, like the collective writes: a reader in a notebook must not fail a run. Who may
+   write at all is a matter of the lock file beside the cube. */
+static enum ko_code open_table(const char *path, struct table *table, struct ko_error *err)
+{
+    enum ko_code code = KO_OK;
+
+    ko_hdf5_quiet();
+    *table = (struct table){.file = H5I_INVALID_HID, .path = path};
+    hid_t access = ko_hdf5_access(false, path, err);
+    if (access < 0) {
+        return err->code;
+    }
+    table->file = H5Fopen(path, H5F_ACC_RDWR, access);
+    if (table->file < 0) {
+        code = ko_hdf5_fail(err, KO_E_INPUT, "%s: cannot be opened for writing", path);
+    } else {
+        read_lengths(table);
+    }
+    ko_hdf5_close(access, &code, path, err);
+    return code;
+}
+
+/* Brings the file to disk and closes it. *code is what became of it so far. */
+static void close_table(const struct table *table, enum ko_code *code, struct ko_error *err)
+{
+    if (*code == KO_OK && H5Fflush(table->file, H5F_SCOPE_GLOBAL) < 0) {
+        *code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot bring the file to disk", table->path);
+    }
+    ko_hdf5_close_file(table->file, code, table->path, err);
+}
+
+enum ko_code ko_cube_begin_run(const char *path, double start_epoch, const char *host,
+                               const char *job, struct ko_error *err)
+{
+    const double none = (double)NAN, zero = 0;
+    const struct {
+        const char *name;
+        const double *value;
+    } number[] = {{"run_start", &start_epoch}, {"run_updated", &start_epoch},
+                  {"run_cells", &zero},        {"run_work_share", &zero},
+                  {"run_wall_seconds", &none}, {"run_device_seconds", &none}};
+    struct table table;
+    hsize_t row = 0;
+    enum ko_code code = open_table(path, &table, err);
+
+    if (code == KO_OK) {
+        code = find_row(&table, &row, err);
+    }
+    for (size_t i = 0; i < sizeof number / sizeof *number && code == KO_OK; i++) {
+        code = transfer(&table, number[i].name, row, 1, NULL, number[i].value, err);
+    }
+    if (code == KO_OK) {
+        code = write_text(&table, "run_host", row, host ? host : "", err);
+    }
+    if (code == KO_OK) {
+        code = write_text(&table, "run_job", row, job ? job : "", err);
+    }
+    close_table(&table, &code, err);
+    return code;
+}
+
+/* What earlier runs could not write comes first. *any: there was something. */
+static enum ko_code write_kept(const struct table *table, bool *any, struct ko_error *err)
+{
+    char *lines = NULL;
+    enum ko_code code = ko_run_kept_read(table->path, &lines, err);
+
+    *any = lines != NULL;
+    if (code == KO_OK && lines) {
+        code = write_log(table, lines, err);
+    }
+    free(lines);
+    return code;
+}
+
+static enum ko_code log_once(const char *path, const struct ko_cube_run *run, struct ko_error *err)
+{
+    struct table table;
+    bool kept = false;
+    enum ko_code code = open_table(path, &table, err);
+
+    if (code == KO_OK) {
+        code = write_kept(&table, &kept, err);
+    }
+    if (code == KO_OK) {
+        code = write_row(&table, run, err);
+    }
+    close_table(&table, &code, err);
+    if (code == KO_OK && kept) {
+        ko_run_kept_remove(path);
+    }
+    return code;
+}
+
+/* The line waits beside the cube. */
+static enum ko_code keep(const char *path, const struct ko_cube_run *run, struct ko_error *err)
+{
+    char *name = ko_run_kept_path(path, err);
+    enum ko_code code = name ? ko_run_kept_add(path, run->log, err) : KO_E_MEMORY;
+
+    if (code == KO_OK) {
+        code = ko_fail(err, KO_E_INPUT,
+                       "%s: another program has it open (a notebook?), so the line of this run is "
+                       "kept in %s; the next run writes it into the cube",
+                       path, name);
+    }
+    free(name);
+    return code;
+}
+
+enum ko_code ko_cube_log_run(const char *path, const struct ko_cube_run *run, struct ko_error *err)
+{
+    const double until = ko_now() + KO_CUBE_BUSY_SECONDS;
+    enum ko_code code = log_once(path, run, err);
+
+    while (code != KO_OK && ko_hdf5_is_busy(err) && ko_now() < until) {
+        ko_nap(0.2);
+        code = log_once(path, run, err);
+    }
+    return code != KO_OK && run->log && ko_hdf5_is_busy(err) ? keep(path, run, err) : code;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Records and their places along the first two axes of a dataset, for commits. */
+#ifndef KO_MPI_CUBE_SLOTS_H
+#define KO_MPI_CUBE_SLOTS_H
+
+#include <hdf5.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "mpi/cube/handle.h"
+#include "src/forward/record.h"
+
+struct ko_cube_slot {
+    const struct ko_record *record; /* borrowed */
+    int32_t prompt;                 /* index on the dataset's prompt axis */
+};
+
+/* Selects in a dataset's space the elements of n slots, which are ascending by model and prompt; of
+   none nothing. Whether it could. */
+bool ko_cube_slots_select(const struct ko_cube *cube, const struct ko_cube_slot *slot, int32_t n,
+                          const struct ko_cube_dataset *dataset, hid_t space);
+
+/* Collective: reads the n elements of `space` of a dataset of the table, as ko_cube_write writes
+   them. */
+KO_MUST_CHECK enum ko_code ko_cube_read(struct ko_cube *cube, size_t index, hid_t space, size_t n,
+                                        void *memory, struct ko_error *err);
+
+#endif

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mpi/world/launch.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "src/base/text.h"
+
+/* The number of processes in that variable, 0 where it holds none. */
+static int64_t number(const char *name)
+{
+    const char *text = getenv(name);
+    int64_t n = 0;
+    return text && ko_parse_int(text, 1, INT32_MAX, &n, name, NULL) == KO_OK ? n : 0;
+}
+
+static enum ko_code refuse(const char *name, const char *why, struct ko_error *err)
+{
+    return ko_fail(err, KO_E_INPUT,
+                   "launch: launched as %lld separate programs (%s=%s, but %s), use srun "
+                   "--mpi=pmix or mpirun of the same MPI",
+                   (long long)number(name), name, getenv(name), why);
+}
+
+enum ko_code ko_launch_check_step(struct ko_error *err)
+{
+    /* One of these is set wherever a launcher has told the MPI library of the other ranks: PMIx,
+       PMI-1 and PMI-2, Open MPI's and HPE's mpirun. */
+    static const char *const told[] = {"PMIX_RANK", "PMI_RANK",    "PMI_SIZE",
+                                       "PMI_FD",    "PALS_RANKID", "OMPI_COMM_WORLD_SIZE"};
+    if (number("SLURM_STEP_NUM_TASKS") <= 1) {
+        return KO_OK;
+    }
+    for (size_t k = 0; k < sizeof told / sizeof told[0]; k++) {
+        if (getenv(told[k])) {
+            return KO_OK;
+        }
+    }
+    return refuse("SLURM_STEP_NUM_TASKS", "without PMIx no rank knows the others", err);
+}
+
+/* Whether a launcher that the MPI library knows has started this process; one that has PMI-1 or PMI-2
+   alone is none to an Open MPI that was built without them. */
+static bool is_alone(void)
+{
+    static const char *const told[] = {"PMIX_RANK", "PMIX_NAMESPACE", "PALS_RANKID",
+                                       "OMPI_COMM_WORLD_SIZE"};
+    for (size_t k = 0; k < sizeof told / sizeof told[0]; k++) {
+        if (getenv(told[k])) {
+            return false;
+        }
+    }
+    return number("SLURM_STEP_NUM_TASKS") <= 1 && number("PMI_SIZE") <= 1;
+}
+
+/* The folder that Open MPI keeps its files in, as it chooses it. */
+static enum ko_code check_folder(struct ko_error *err)
+{
+    static const char *const names[] = {"OMPI_MCA_orte_tmpdir_base", "TMPDIR", "TEMP", "TMP"};
+    for (size_t k = 0; k < sizeof names / sizeof names[0]; k++) {
+        const char *folder = getenv(names[k]);
+        struct stat info;
+        if (!folder) {
+            continue;
+        }
+        if (stat(folder, &info) == 0 && !S_ISDIR(info.st_mode)) {
+            errno = ENOTDIR;
+        } else if (access(folder, W_OK | X_OK) == 0) {
+            return KO_OK;
+        }
+        return ko_fail(
+            err, KO_E_INPUT,
+            "%s=%s: MPI cannot keep its files there: %s, make the folder (in a container: "
+            "bind it) or set %s=/tmp",
+            names[k], folder, strerror(errno), names[k]);
+    }
+    return KO_OK;
+}
+
+enum ko_code ko_launch_prepare(struct ko_error *err)
+{
+    setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0);
+    setenv("OMPI_MCA_sharedfp", "^sm,lockedfile", 0);
+    if (!is_alone()) {
+        return KO_OK;
+    }
+    unsetenv("SLURM_STEP_ID");
+    unsetenv("SLURM_STEPID");
+    return check_folder(err);
+}
+
+enum ko_code ko_launch_check(int n_ranks, struct ko_error *err)
+{
+    static const char *const names[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"};
+    for (size_t k = 0; n_ranks == 1 && k < sizeof names / sizeof names[0]; k++) {
+        if (number(names[k]) > 1) {
+            return refuse(names[k], "MPI sees one rank", err);
+        }
+    }
+    return KO_OK;
+}

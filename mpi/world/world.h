@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The ranks of a run: who is coordinator, who is worker, who shares a node. */
+#ifndef KO_MPI_WORLD_WORLD_H
+#define KO_MPI_WORLD_WORLD_H
+
+#include <mpi.h>
+#include <stdbool.h>
+
+#include "mpi/world/gpus.h"
+#include "src/base/cpus.h"
+#include "src/base/error.h"
+#include "src/base/stop.h"
+
+struct ko_world {
+    MPI_Comm all;     /* every rank */
+    MPI_Comm workers; /* ranks 1 ... n-1; all of one rank; MPI_COMM_NULL on a coordinator */
+    MPI_Comm node;    /* the workers of this node; MPI_COMM_NULL on a coordinator */
+    int rank, n_ranks;
+    int n_workers;
+    int worker;      /* number among the workers, -1 on a coordinator */
+    int node_worker; /* number among the workers of this node */
+    int n_node_workers;
+    bool root;   /* rank 0 */
+    bool alone;  /* -n 1: coordinator and worker in one */
+    bool broken; /* the other ranks cannot be brought back: end the job with MPI_Abort */
+    char host[MPI_MAX_PROCESSOR_NAME];
+    struct ko_gpu gpu; /* of a worker, once it has looked (mpi/world/sight.h); device -1: none */
+    struct ko_threads threads; /* likewise */
+    bool reads_alone;          /* likewise, equal on all ranks: workers compute on MIG slices, which
+                                  cannot exchange weights, so each reads all of them */
+    const struct ko_stop
+        *load_stop; /* drops the loading of weights; NULL: nothing does; borrowed */
+};
+
+/* MPI_Init_thread (FUNNELED) and the communicators. MPI errors return codes from here on.
+   Collective. Close with ko_world_close, also after a failure. */
+KO_MUST_CHECK enum ko_code ko_world_open(int *argc, char ***argv, struct ko_world *world,
+                                         struct ko_error *err);
+/* MPI_Finalize. */
+void ko_world_close(struct ko_world *world);
+
+/* MPI's result as our code: KO_E_FAILED with MPI's text and `what`. */
+KO_MUST_CHECK enum ko_code ko_mpi_check(int result, const char *what, struct ko_error *err);
+
+/* Threads for this worker (src/base/cpus.h): wanted (> 0), OMP_NUM_THREADS, or its share of what
+   the node's workers may use together. Warns, on the node's first worker, also where these have
+   more threads than processors. Collective over the workers; KO_E_INPUT is this worker's own. */
+KO_MUST_CHECK enum ko_code ko_world_threads(const struct ko_world *world, int wanted,
+                                            struct ko_threads *out, struct ko_error *err);
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A model of a real shape with random weights, and a sweep over it that lives in memory alone. */
+#ifndef KO_BENCH_BENCH_MODEL_H
+#define KO_BENCH_BENCH_MODEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "src/base/error.h"
+#include "src/forward/device_weights.h"
+#include "src/models/model.h"
+#include "src/plan/plan.h"
+
+struct ko_bench_sweep {
+    const char *shape;  /* of ko_shape_names */
+    int64_t n_prompts;  /* 0: as many as one batch holds */
+    int64_t n_tokens;   /* of a prompt */
+    int64_t row_budget; /* 0: of the model's shape, on a GPU or not */
+    bool gpu;
+    uint64_t seed;
+};
+
+struct ko_bench_model {
+    struct ko_model *model;
+    struct ko_plan *plan; /* last<-{subject, relation, last, first}, window 9, all starts */
+};
+
+enum { KO_BENCH_WINDOW = 9, KO_BENCH_LEAST_TOKENS = 6, KO_BENCH_MOST_TOKENS = 1024 };
+
+/* KO_E_INPUT for an unknown shape, naming the nearest and all, and for prompts too short or too
+   long for it. Free with ko_bench_model_free. */
+KO_MUST_CHECK enum ko_code ko_bench_model_new(const struct ko_bench_sweep *sweep,
+                                              struct ko_bench_model *out, struct ko_error *err);
+void ko_bench_model_free(struct ko_bench_model *bench); /* leaves {0} */
+
+/* Random weights. In a backend's own memory matrices repeat a block of random numbers, scaled as a
+   layer is initialised and begun elsewhere for each: generating billions of them would take
+   minutes, and no rate depends on more than that they differ. */
+KO_MUST_CHECK enum ko_code ko_bench_weights_fill(struct ko_device_weights *weights, uint64_t seed,
+                                                 struct ko_error *err);
+
+#endif

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/bench/bench_run.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include "mpi/world/gpus.h"
+#include "src/base/clock.h"
+#include "src/base/memory.h"
+#include "src/forward/forward.h"
+#include "src/tree/batch.h"
+#include "src/tree/cost.h"
+
+enum { UNEMBED_COLUMNS = 4096 };
+
+/* How long to measure. A GPU does not change its pace from one second to the next and costs more;
+   on a CPU others compute too, so that products and passes are looked at in turn for a while. */
+struct effort {
+    int least_passes;       /* after the first, which warms up */
+    double seconds;         /* of passes and what lies between them, at least */
+    double product_seconds; /* for a product and layout */
+    int32_t product_rows;
+};
+static const struct effort cpu_effort = {2, 20, 0.2, 4096}, gpu_effort = {3, 0.5, 0.03, 8192};
+
+struct run {
+    const struct ko_bench_settings *settings;
+    const struct effort *effort;
+    struct ko_bench_model bench;
+    struct ko_batches batches;
+    struct ko_backend *be;
+    struct ko_device_weights weights;
+    struct ko_engine *engine;
+    struct ko_bench_result *result;
+};
+
+/* The layer's matrices and the unembedding, with their FLOP in the sweep. */
+static void list_products(const struct run *run)
+{
+    struct ko_bench_result *result = run->result;
+    const struct ko_shape *shape = &run->bench.model->shape;
+    double per_row = 0, n_last = 0;
+    result->n_products = ko_products_of(run->bench.model, result->product);
+    for (int p = 0; p < result->n_products; p++) {
+        per_row += result->product[p].flop;
+    }
+    for (int32_t b = 0; b < run->batches.n; b++) {
+        const struct ko_batch *batch = &run->batches.batch[b];
+        result->flop += batch->flop;
+        result->n_cells += batch->n_cells;
+        result->n_rows += batch->n_rows;
+        n_last += batch->n_facts;
+    }
+    n_last += (double)result->n_cells;
+    const double unembed = 2.0 * n_last * shape->vocabulary * shape->d_model;
+    for (int p = 0; p < result->n_products; p++) {
+        result->product[p].flop *= (result->flop - unembed) / per_row;
+    }
+    struct ko_product *last = &result->product[result->n_products++];
+    *last = (struct ko_product){.n_out = UNEMBED_COLUMNS < shape->vocabulary ? UNEMBED_COLUMNS
+                                                                             : shape->vocabulary,
+                                .n_in = shape->d_model,
+                                .flop = unembed};
+    snprintf(last->name, sizeof last->name, "unembedding");
+}
+
+static enum ko_code measure_products(const struct run *run, struct ko_error *err)
+{
+    struct ko_bench_result *result = run->result;
+    const int32_t most = run->effort->product_rows;
+    const int64_t rows = run->batches.batch[0].n_rows;
+    const struct ko_gemm_effort effort = {.k = run->settings->kernels,
+                                          .be = run->be,
+                                          .precision = run->settings->config.precision,
+                                          .rows = rows < most ? (int32_t)rows : most,
+                                          .seconds = run->effort->product_seconds,
+                                          .layouts = 2};
+    const enum ko_code code =
+        ko_products_measure(&effort, result->product, result->n_products, err);
+    result->gemm_rate = ko_products_rate(result->product, result->n_products);
+    return code;
+}
+
+/* One pass over all batches, in seconds. */
+static enum ko_code time_pass(const struct run *run, double *seconds, struct ko_error *err)
+{
+    const double begin = ko_now();
+    enum ko_code code = KO_OK;
+    for (int32_t b = 0; code == KO_OK && b < run->batches.n; b++) {
+        const struct ko_batch *batch = &run->batches.batch[b];
+        struct ko_record *records = ko_new((size_t)batch->n_facts, sizeof *records, err);
+        if (!records) {
+            return KO_E_MEMORY;
+        }
+        code = ko_engine_run(run->engine, batch, NULL, records, err);
+        const bool made = code == KO_OK;
+        for (int32_t r = 0; made && r < batch->n_facts; r++) {
+            if (code == KO_OK) {
+                code = ko_record_check(run->bench.plan, &records[r], err);
+            }
+            ko_record_free(&records[r]);
+        }
+        free(records);
+    }
+    *seconds = ko_now() - begin;
+    return code;
+}
+
+static enum ko_code measure_passes(const struct run *run, struct ko_error *err)
+{
+    struct ko_bench_result *result = run->result;
+    const struct effort *effort = run->effort;
+    const double begin = ko_now();
+    enum ko_code code = KO_OK;
+    for (int turn = 0;
+         code == KO_OK && (turn <= effort->least_passes || ko_now() - begin < effort->seconds);
+         turn++) {
+        double seconds = 0;
+        if (turn > 0 && !run->settings->kernels->own_memory) {
+            code = measure_products(run, err);
+        }
+        if (code == KO_OK) {
+            code = time_pass(run, &seconds, err);
+        }
+        if (turn > 0 && (result->seconds <= 0 || seconds < result->seconds)) {
+            result->seconds = seconds;
+        }
+    }
+    result->profile.on = true;
+    if (code == KO_OK) {
+        code = time_pass(run, &result->profile_seconds, err);
+    }
+    result->profile.on = false;
+    ko_profile_sort(&result->profile);
+    return code;
+}
+
+static enum ko_code used_bytes(const struct run *run, double *bytes, struct ko_error *err)
+{
+    const struct ko_bench_settings *s = run->settings;
+    return s->kernels->own_memory ? ko_gpu_used_bytes(s->config.device, bytes, err) : KO_OK;
+}
+
+/* The backend, and what its memory should hold. */
+static enum ko_code open(struct run *run, struct ko_error *err)
+{
+    const struct ko_bench_settings *s = run->settings;
+    struct ko_bench_result *result = run->result;
+    const int32_t rows = ko_plan_largest_wave(run->bench.plan, &run->batches, 0);
+    const struct ko_device_model model = {run->bench.plan, 0, run->bench.model, s->kernels,
+                                          s->config.precision};
+    struct ko_gpu gpu = {0};
+    char name[192];
+    enum ko_code code = KO_OK;
+    if (s->kernels->own_memory) {
+        code = ko_gpu_identify(s->config.device, &gpu, err);
+        snprintf(name, sizeof name, "GPU %d (%s)", gpu.device, gpu.name);
+        ko_device_memory_predict(&model, rows, &result->memory);
+        if (code == KO_OK) {
+            code = ko_device_memory_check(&model, rows, gpu.memory_bytes, name, err);
+        }
+    }
+    if (code == KO_OK) {
+        code = used_bytes(run, &result->context_bytes, err);
+    }
+    if (code == KO_OK) {
+        code = s->kernels->open(&s->config, &run->be, err);
+    }
+    if (code == KO_OK) {
+        s->kernels->describe(run->be, result->device, sizeof result->device);
+    }
+    return code;
+}
+
+/* Products first, in memory that is free again when the model comes. */
+static enum ko_code measure(struct run *run, struct ko_error *err)
+{
+    const struct ko_bench_settings *s = run->settings;
+    struct ko_bench_result *result = run->result;
+    enum ko_code code = measure_products(run, err);
+    const double begin = ko_now();
+    if (code == KO_OK) {
+        code = ko_device_weights_new(run->bench.model, s->kernels, run->be, s->config.precision,
+                                     &run->weights, err);
+    }
+    if (code == KO_OK) {
+        code = ko_bench_weights_fill(&run->weights, s->sweep.seed, err);
+    }
+    result->fill_seconds = ko_now() - begin;
+    ko_profile_init(&result->profile, s->kernels, run->be);
+    if (code == KO_OK) {
+        code = ko_engine_new(run->bench.plan, 0, run->bench.model, &run->weights.arena,
+                             &result->profile.kernels, ko_profile_backend(&result->profile),
+                             ko_plan_largest_wave(run->bench.plan, &run->batches, 0), &run->engine,
+                             err);
+    }
+    if (code == KO_OK) {
+        code = measure_passes(run, err);
+    }
+    return code == KO_OK ? used_bytes(run, &result->used_bytes, err) : code;
+}
+
+static double peak_bytes(void)
+{
+    struct rusage usage;
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? 1024.0 * (double)usage.ru_maxrss : 0;
+}
+
+enum ko_code ko_bench_run(const struct ko_bench_settings *settings, struct ko_bench_result *out,
+                          struct ko_error *err)
+{
+    struct run run = {.settings = settings,
+                      .effort = settings->kernels->own_memory ? &gpu_effort : &cpu_effort,
+                      .result = out};
+    *out = (struct ko_bench_result){.shape = settings->sweep.shape,
+                                    .precision = settings->config.precision,
+                                    .threads = settings->config.threads,
+                                    .n_tokens = settings->sweep.n_tokens};
+    enum ko_code code = ko_bench_model_new(&settings->sweep, &run.bench, err);
+    if (code == KO_OK) {
+        code = ko_batches_compose(run.bench.plan, &run.batches, err);
+    }
+    if (code == KO_OK) {
+        out->n_prompts = run.bench.plan->n_facts;
+        out->n_batches = run.batches.n;
+        out->row_budget = run.bench.plan->model[0].row_budget;
+        list_products(&run);
+        code = open(&run, err);
+    }
+    if (code == KO_OK) {
+        code = measure(&run, err);
+    }
+    out->peak_bytes = peak_bytes();
+    ko_engine_free(run.engine);
+    ko_device_weights_free(&run.weights);
+    if (run.be) {
+        settings->kernels->close(run.be);
+    }
+    ko_batches_free(&run.batches);
+    ko_bench_model_free(&run.bench);
+    return code;
+}

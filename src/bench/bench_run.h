@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One shape in one precision, measured. */
+#ifndef KO_BENCH_BENCH_RUN_H
+#define KO_BENCH_BENCH_RUN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "src/bench/bench_model.h"
+#include "src/bench/gemm.h"
+#include "src/bench/profile.h"
+#include "src/forward/device_memory.h"
+
+struct ko_bench_settings {
+    const struct ko_kernels *kernels;
+    struct ko_backend_config config;
+    struct ko_bench_sweep sweep;
+};
+
+struct ko_bench_result {
+    const char *shape; /* borrowed */
+    enum ko_precision precision;
+    int threads;
+    char device[256];
+    int64_t n_prompts, n_tokens, n_cells, n_batches, n_rows;
+    int32_t row_budget;
+    /* Matrix products of a layer and the unembedding; flop: in the whole sweep. */
+    struct ko_product product[KO_MAX_PRODUCTS + 1];
+    int n_products;
+    double flop, gemm_rate;
+    double seconds;      /* of a pass over all batches: the fastest */
+    double fill_seconds; /* until the random weights were there */
+    /* One more pass, with a wait around every operation. */
+    struct ko_profile profile;
+    double profile_seconds;
+    /* Of a GPU; zero elsewhere. */
+    struct ko_device_memory memory; /* predicted */
+    double context_bytes;           /* held before the model was there */
+    double used_bytes;              /* held while it was computed */
+    double peak_bytes;              /* of host memory, since the process began */
+};
+
+KO_MUST_CHECK enum ko_code ko_bench_run(const struct ko_bench_settings *settings,
+                                        struct ko_bench_result *out, struct ko_error *err);
+
+/* Text for people, or one line of JSON. */
+void ko_bench_print(const struct ko_bench_result *result, FILE *out);
+KO_MUST_CHECK enum ko_code ko_bench_print_json(const struct ko_bench_result *result, FILE *out,
+                                               struct ko_error *err);
+
+#endif

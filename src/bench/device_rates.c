@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/bench/device_rates.h"
+
+#include <string.h>
+
+#include "src/base/text.h"
+#include "src/run/settings.h"
+
+/* Measured on 2026-11-22: `knockout bench --shape all --precision float32,tf32,bfloat16 --json`
+   says gemm_flops_layers and fraction_of_gemm (docs/performance.md). Widths in ascending order. */
+#define RATE(precision, architecture, width, tflops, fraction)                                     \
+    {                                                                                              \
+        "h200", "NVIDIA H200", precision, architecture, width, (tflops)*1e12, fraction,            \
+            "2026-11-22"                                                                           \
+    }
+#define H200(architecture, width, f32, f32_part, tf32, tf32_part, bf16, bf16_part)                 \
+    RATE(KO_FLOAT32, architecture, width, f32, f32_part),                                          \
+        RATE(KO_TF32, architecture, width, tf32, tf32_part),                                       \
+        RATE(KO_BFLOAT16, architecture, width, bf16, bf16_part)
+
+static const struct ko_device_rate rates[] = {
+    H200("mamba", 768, 43.4, 0.739, 287.3, 0.266, 322.1, 0.258),
+    H200("mamba", 2048, 49.1, 0.803, 376.6, 0.507, 571.4, 0.426),
+    H200("mamba", 2560, 50.5, 0.892, 371.6, 0.562, 599.0, 0.469),
+    H200("mamba", 4096, 50.8, 0.888, 397.2, 0.654, 686.3, 0.556),
+    H200("falcon_mamba", 4096, 50.3, 0.878, 380.2, 0.645, 664.0, 0.544),
+    H200("mamba2", 768, 46.6, 0.730, 345.2, 0.248, 447.6, 0.212),
+    H200("mamba2", 2048, 49.7, 0.786, 387.4, 0.464, 638.4, 0.359),
+    H200("mamba2", 2560, 50.8, 0.878, 374.1, 0.522, 651.4, 0.408),
+    H200("gpt2", 1024, 49.8, 0.857, 374.8, 0.437, 499.1, 0.411),
+    H200("gpt2", 1280, 49.1, 0.869, 367.8, 0.530, 539.7, 0.474),
+    H200("gpt2", 1600, 47.6, 0.884, 350.7, 0.579, 562.1, 0.524),
+    H200("mistral", 4096, 50.8, 0.963, 391.3, 0.795, 707.9, 0.729),
+    H200("", 2048, 50.4, 0.763, 366.4, 0.636, 608.4, 0.544), /* Llama's */
+    H200("", 3072, 51.1, 0.809, 367.5, 0.695, 650.2, 0.610),
+    H200("", 4096, 50.1, 0.902, 379.1, 0.752, 671.1, 0.703),
+};
+enum { N_RATES = sizeof rates / sizeof rates[0] };
+
+static enum ko_code fail(const char *device, enum ko_precision precision, bool known,
+                         struct ko_error *err)
+{
+    struct ko_text names = {0};
+    for (size_t k = 0; k < N_RATES; k++) {
+        if (k == 0 || strcmp(rates[k].device, rates[k - 1].device) != 0) {
+            ko_text_add(&names, "%s%s", names.n ? ", " : "", rates[k].device);
+        }
+    }
+    if (known) {
+        (void)ko_fail(err, KO_E_INPUT, "--device: %s was not measured in %s", device,
+                      ko_cli_precision_name(precision));
+    } else {
+        (void)ko_fail(err, KO_E_INPUT, "--device: unknown device '%s', choose one of %s", device,
+                      ko_text_str(&names));
+    }
+    ko_text_free(&names);
+    return KO_E_INPUT;
+}
+
+enum ko_code ko_device_rate(const char *device, enum ko_precision precision,
+                            const char *architecture, int32_t width,
+                            const struct ko_device_rate **out, struct ko_error *err)
+{
+    const struct ko_device_rate *best = NULL;
+    bool known = false;
+    for (size_t k = 0; k < N_RATES; k++) {
+        if (strcmp(rates[k].device, device) != 0) {
+            continue;
+        }
+        known = true;
+        const bool exact = strcmp(rates[k].architecture, architecture) == 0;
+        if (rates[k].precision != precision || (!exact && rates[k].architecture[0])) {
+            continue;
+        }
+        const bool best_exact = best && strcmp(best->architecture, architecture) == 0;
+        if (!best || (exact && !best_exact) || (exact == best_exact && rates[k].width <= width)) {
+            best = &rates[k];
+        }
+    }
+    if (!best) {
+        return fail(device, precision, known, err);
+    }
+    *out = best;
+    return KO_OK;
+}

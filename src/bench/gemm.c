@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/bench/gemm.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/clock.h"
+#include "src/base/memory.h"
+
+enum { BLOCK = 1 << 20, MOST_CALLS = 256 };
+enum { ROUNDS = 5, MOST_ROUNDS = 50, LEAST_ROWS = 16, LEAST_GPU_ROWS = 1024 };
+static const double TURN_SECONDS = 4e-3; /* asynchronous calls between two waits take as long */
+
+int ko_products_of(const struct ko_model *model, struct ko_product products[KO_MAX_PRODUCTS])
+{
+    int n = 0;
+    for (size_t w = 0; w < model->n_weights && n < KO_MAX_PRODUCTS; w++) {
+        const struct ko_weight *weight = &model->weights[w];
+        if (!weight->matrix || weight->layer != 0) {
+            continue;
+        }
+        struct ko_product *product = &products[n++];
+        const char *dot = strstr(weight->tensor, ".0.");
+        *product = (struct ko_product){.n_out = (int32_t)weight->shape[weight->in_first],
+                                       .n_in = (int32_t)weight->shape[!weight->in_first]};
+        snprintf(product->name, sizeof product->name, "%s", dot ? dot + 3 : weight->tensor);
+        product->flop = 2.0 * product->n_out * product->n_in;
+    }
+    return n;
+}
+
+/* What a product reads and writes, in the backend's memory. */
+struct operands {
+    void *x, *w, *y;
+};
+
+static void release(const struct ko_gemm_effort *e, struct operands *o)
+{
+    e->k->release(e->be, o->x);
+    e->k->release(e->be, o->w);
+    e->k->release(e->be, o->y);
+}
+
+static enum ko_element matrix_type(const struct ko_gemm_effort *e)
+{
+    return e->k->own_memory ? e->k->matrix_type(e->precision) : KO_ELEMENT_F32;
+}
+
+/* n numbers of the type from a block of random ones, again and again. */
+static enum ko_code fill(const struct ko_gemm_effort *e, const float *block, enum ko_element type,
+                         size_t n, void **out, struct ko_error *err)
+{
+    const size_t bytes = ko_element_bytes(type);
+    enum ko_code code = e->k->alloc(e->be, n * bytes, out, err);
+    for (size_t at = 0; code == KO_OK && at < n; at += BLOCK) {
+        const size_t m = n - at < BLOCK ? n - at : BLOCK;
+        char *to = (char *)*out + at * bytes;
+        code = e->k->own_memory ? e->k->import(e->be, to, type, block, KO_ELEMENT_F32, m, err)
+                                : e->k->upload(e->be, to, block, m * sizeof *block, err);
+    }
+    int64_t bad = -1;
+    return code == KO_OK && e->k->own_memory ? e->k->import_end(e->be, &bad, err) : code;
+}
+
+/* Numbers in each operand. */
+struct sizes {
+    size_t x, w, y;
+};
+
+static enum ko_code make_operands(const struct ko_gemm_effort *e, const struct sizes *sizes,
+                                  struct operands *o, struct ko_error *err)
+{
+    float *block = ko_new(BLOCK, sizeof *block, err);
+    if (!block) {
+        return KO_E_MEMORY;
+    }
+    uint32_t state = 12345;
+    for (size_t k = 0; k < BLOCK; k++) {
+        state = state * 1664525u + 1013904223u;
+        block[k] = (float)(state >> 8) * 0x1p-23f - 1.0f;
+    }
+    enum ko_code code = fill(e, block, KO_ELEMENT_F32, sizes->x, &o->x, err);
+    if (code == KO_OK) {
+        code = fill(e, block, matrix_type(e), sizes->w, &o->w, err);
+    }
+    if (code == KO_OK) {
+        code = e->k->alloc(e->be, sizes->y * sizeof *block, &o->y, err);
+    }
+    free(block);
+    return code;
+}
+
+/* Seconds of so many calls and the wait after them. */
+static enum ko_code turn(const struct ko_gemm_effort *e, const struct ko_matrix *w,
+                         const struct operands *o, int calls, double *seconds, struct ko_error *err)
+{
+    const struct ko_linear product = {
+        .n = e->rows, .x = o->x, .ldx = w->n_in, .w = *w, .y = o->y, .ldy = w->n_out};
+    enum ko_code code = e->k->wait(e->be, err);
+    const double begin = ko_now();
+    for (int c = 0; code == KO_OK && c < calls; c++) {
+        code = e->k->linear(e->be, &product, err);
+    }
+    if (code == KO_OK) {
+        code = e->k->wait(e->be, err);
+    }
+    *seconds = ko_now() - begin;
+    return code;
+}
+
+static enum ko_code measure_layout(const struct ko_gemm_effort *e, const struct operands *o,
+                                   bool in_first, struct ko_product *product, struct ko_error *err)
+{
+    const struct ko_matrix w = {.data = o->w,
+                                .n_out = product->n_out,
+                                .n_in = product->n_in,
+                                .in_first = in_first,
+                                .type = matrix_type(e)};
+    double seconds = 0, spent = 0;
+    enum ko_code code = turn(e, &w, o, 1, &seconds, err); /* warms up */
+    if (code == KO_OK && e->k->own_memory) {
+        code = turn(e, &w, o, 1, &seconds, err);
+    }
+    const double wanted = e->k->own_memory ? TURN_SECONDS / seconds : 1;
+    const int calls = wanted < 1 ? 1 : wanted > MOST_CALLS ? MOST_CALLS : (int)wanted;
+    while (code == KO_OK && (spent <= 0 || spent < e->seconds)) {
+        code = turn(e, &w, o, calls, &seconds, err);
+        const double rate = 2.0 * e->rows * w.n_in * w.n_out * calls / seconds;
+        product->rate = code == KO_OK && rate > product->rate ? rate : product->rate;
+        spent += seconds;
+    }
+    return code;
+}
+
+/* The product, cut to max_elements. */
+static struct ko_product cut(const struct ko_gemm_effort *e, const struct ko_product *product)
+{
+    struct ko_product cut = *product;
+    if (e->max_elements > 0 && cut.n_in > e->max_elements) {
+        cut.n_in = (int32_t)e->max_elements;
+    }
+    if (e->max_elements > 0 && cut.n_out > e->max_elements / cut.n_in) {
+        cut.n_out = (int32_t)(e->max_elements / cut.n_in);
+    }
+    return cut;
+}
+
+/* Raises `sizes` to what the product needs. */
+static void need(const struct ko_gemm_effort *e, const struct ko_product *product,
+                 struct sizes *sizes)
+{
+    const size_t rows = (size_t)e->rows, n_in = (size_t)product->n_in;
+    const size_t n_out = (size_t)product->n_out;
+    sizes->x = rows * n_in > sizes->x ? rows * n_in : sizes->x;
+    sizes->w = n_in * n_out > sizes->w ? n_in * n_out : sizes->w;
+    sizes->y = rows * n_out > sizes->y ? rows * n_out : sizes->y;
+}
+
+static enum ko_code reserve(const struct ko_gemm_effort *e, const struct ko_product *products,
+                            int n, struct ko_error *err)
+{
+    struct ko_limits limits = {.max_rows = e->rows, .max_tokens = 1};
+    for (int p = 0; p < n; p++) {
+        limits.max_in = products[p].n_in > limits.max_in ? products[p].n_in : limits.max_in;
+    }
+    return e->k->own_memory ? e->k->reserve(e->be, &limits, err) : KO_OK;
+}
+
+static enum ko_code measure(const struct ko_gemm_effort *e, struct ko_product *product,
+                            struct ko_error *err)
+{
+    struct ko_product part = cut(e, product);
+    struct operands o = {0};
+    struct sizes sizes = {0};
+    need(e, &part, &sizes);
+    enum ko_code code = make_operands(e, &sizes, &o, err);
+    for (int layout = 0; code == KO_OK && layout < e->layouts; layout++) {
+        code = measure_layout(e, &o, layout == 1, &part, err);
+    }
+    product->rate = part.rate;
+    release(e, &o);
+    return code;
+}
+
+enum ko_code ko_products_measure(const struct ko_gemm_effort *effort, struct ko_product *products,
+                                 int n, struct ko_error *err)
+{
+    enum ko_code code = reserve(effort, products, n, err);
+    for (int p = 0; code == KO_OK && p < n; p++) {
+        code = measure(effort, &products[p], err);
+    }
+    return code;
+}
+
+/* ----------------------------------------------------------------------------------------------
+   rounds */
+
+/* One call; raises the product's rate to what it reached. */
+static enum ko_code call_once(const struct ko_gemm_effort *e, const struct operands *o,
+                              struct ko_product *product, double *seconds, struct ko_error *err)
+{
+    const struct ko_product part = cut(e, product);
+    const struct ko_matrix w = {
+        .data = o->w, .n_out = part.n_out, .n_in = part.n_in, .type = matrix_type(e)};
+    const enum ko_code code = turn(e, &w, o, 1, seconds, err);
+    const double rate = 2.0 * e->rows * w.n_in * w.n_out / *seconds;
+    if (code == KO_OK && rate > product->rate) {
+        product->rate = rate;
+    }
+    return code;
+}
+
+/* So many rows that a round of all products takes its part of the seconds, by what one product
+   takes with few rows (on a GPU with all: few say nothing of it). */
+static enum ko_code choose_rows(struct ko_gemm_effort *e, const struct operands *o,
+                                struct ko_product *products, int n, struct ko_error *err)
+{
+    const int32_t most = e->rows;
+    const int32_t least = e->k->own_memory ? LEAST_GPU_ROWS : LEAST_ROWS;
+    double flop = 0, seconds = 0;
+    struct ko_product first = products[0];
+    e->rows = e->k->own_memory || most < least ? most : least;
+    for (int p = 0; p < n; p++) {
+        const struct ko_product part = cut(e, &products[p]);
+        flop += 2.0 * part.n_in * part.n_out;
+    }
+    enum ko_code code = call_once(e, o, &first, &seconds, err); /* warms up */
+    if (code == KO_OK) {
+        code = call_once(e, o, &first, &seconds, err);
+    }
+    const double rows = e->seconds / ROUNDS * first.rate / flop;
+    e->rows = rows < least ? least : rows < most ? (int32_t)rows : most;
+    e->rows = e->rows < most ? e->rows : most;
+    return code;
+}
+
+/* Calls every product once, until the deadline: *whole says whether none is left out. *rate: that
+   of those that were called, together. */
+static enum ko_code run_round(const struct ko_gemm_effort *e, const struct operands *o,
+                              struct ko_product *products, int n, double deadline, bool *whole,
+                              double *rate, struct ko_error *err)
+{
+    double flop = 0, total = 0;
+    enum ko_code code = KO_OK;
+    int p = 0;
+    for (; code == KO_OK && p < n && (p == 0 || ko_now() < deadline); p++) {
+        const struct ko_product part = cut(e, &products[p]);
+        double seconds = 0;
+        code = call_once(e, o, &products[p], &seconds, err);
+        flop += 2.0 * e->rows * part.n_in * part.n_out;
+        total += seconds;
+    }
+    *whole = p == n;
+    *rate = flop / total;
+    return code;
+}
+
+static int by_rate(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+enum ko_code ko_products_rounds(const struct ko_gemm_effort *effort, struct ko_product *products,
+                                int n, struct ko_gemm_rounds *out, struct ko_error *err)
+{
+    const double begin = ko_now();
+    struct ko_gemm_effort e = *effort;
+    double rates[MOST_ROUNDS];
+    int n_rounds = 0;
+    struct operands o = {0};
+    struct sizes sizes = {0};
+    if (n == 0) {
+        *out = (struct ko_gemm_rounds){.median = NAN, .fastest = NAN};
+        return KO_OK;
+    }
+    for (int p = 0; p < n; p++) {
+        const struct ko_product part = cut(&e, &products[p]);
+        need(&e, &part, &sizes);
+    }
+    enum ko_code code = reserve(&e, products, n, err);
+    if (code == KO_OK) {
+        code = make_operands(&e, &sizes, &o, err);
+    }
+    if (code == KO_OK) {
+        code = choose_rows(&e, &o, products, n, err);
+    }
+    const double deadline = begin + e.seconds;
+    bool whole = true;
+    for (int r = 0; code == KO_OK && r < MOST_ROUNDS && whole; r++) {
+        code = run_round(&e, &o, products, n, deadline, &whole, &rates[r], err);
+        n_rounds = whole || r == 0 ? r + 1 : n_rounds;
+        whole = whole && ko_now() < deadline;
+    }
+    release(&e, &o);
+    if (code != KO_OK) {
+        return code;
+    }
+    qsort(rates, (size_t)n_rounds, sizeof *rates, by_rate);
+    *out = (struct ko_gemm_rounds){n_rounds, rates[n_rounds / 2], rates[n_rounds - 1]};
+    for (int p = 0; p < n; p++) {
+        if (products[p].rate <= 0) { /* the time was over before its turn */
+            products[p].rate = out->fastest;
+        }
+    }
+    return KO_OK;
+}
+
+double ko_products_rate(const struct ko_product *products, int n)
+{
+    double flop = 0, seconds = 0;
+    for (int p = 0; p < n; p++) {
+        flop += products[p].flop;
+        seconds += products[p].flop / products[p].rate;
+    }
+    return seconds > 0 && isfinite(seconds) ? flop / seconds : NAN;
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/bench/profile.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/clock.h"
+
+static struct ko_profile *profile_of(struct ko_backend *be)
+{
+    return (struct ko_profile *)be;
+}
+
+/* ----------------------------------------------------------------------------------------------
+   time */
+
+static struct ko_profile_entry *find(struct ko_profile *p, const char *name, int32_t n_out,
+                                     int32_t n_in)
+{
+    for (int k = 0; k < p->n_entries; k++) {
+        struct ko_profile_entry *entry = &p->entry[k];
+        if (strcmp(entry->name, name) == 0 && entry->n_out == n_out && entry->n_in == n_in) {
+            return entry;
+        }
+    }
+    if (p->n_entries == KO_PROFILE_ENTRIES) { /* the last takes what is left */
+        return &p->entry[KO_PROFILE_ENTRIES - 1];
+    }
+    p->entry[p->n_entries] = (struct ko_profile_entry){.name = name, .n_out = n_out, .n_in = n_in};
+    return &p->entry[p->n_entries++];
+}
+
+static enum ko_code start(struct ko_profile *p, double *begin, struct ko_error *err)
+{
+    const enum ko_code code = p->on ? p->inner->wait(p->be, err) : KO_OK;
+    *begin = p->on ? ko_now() : 0;
+    return code;
+}
+
+static enum ko_code stop(struct ko_profile *p, const char *name, int32_t n_out, int32_t n_in,
+                         double begin, enum ko_code code, struct ko_error *err)
+{
+    if (code != KO_OK || !p->on) {
+        return code;
+    }
+    code = p->inner->wait(p->be, err);
+    struct ko_profile_entry *entry = find(p, name, n_out, n_in);
+    entry->calls++;
+    entry->seconds += ko_now() - begin;
+    return code;
+}
+
+/* ----------------------------------------------------------------------------------------------
+   memory: passed on */
+
+static void describe(const struct ko_backend *be, char *text, size_t n)
+{
+    const struct ko_profile *p = (const struct ko_profile *)be;
+    p->inner->describe(p->be, text, n);
+}
+
+static enum ko_code alloc(struct ko_backend *be, size_t bytes, void **out, struct ko_error *err)
+{
+    return profile_of(be)->inner->alloc(profile_of(be)->be, bytes, out, err);
+}
+
+static void release(struct ko_backend *be, void *memory)
+{
+    profile_of(be)->inner->release(profile_of(be)->be, memory);
+}
+
+static enum ko_code upload(struct ko_backend *be, void *to, const void *from_host, size_t bytes,
+                           struct ko_error *err)
+{
+    return profile_of(be)->inner->upload(profile_of(be)->be, to, from_host, bytes, err);
+}
+
+static enum ko_code download(struct ko_backend *be, void *to_host, const void *from, size_t bytes,
+                             struct ko_error *err)
+{
+    return profile_of(be)->inner->download(profile_of(be)->be, to_host, from, bytes, err);
+}
+
+static enum ko_code reserve(struct ko_backend *be, const struct ko_limits *limits,
+                            struct ko_error *err)
+{
+    return profile_of(be)->inner->reserve(profile_of(be)->be, limits, err);
+}
+
+static enum ko_code import(struct ko_backend *be, void *to, enum ko_element to_type,
+                           const void *from_host, enum ko_element from_type, size_t n,
+                           struct ko_error *err)
+{
+    return profile_of(be)->inner->import(profile_of(be)->be, to, to_type, from_host, from_type, n,
+                                         err);
+}
+
+static enum ko_code import_end(struct ko_backend *be, int64_t *bad, struct ko_error *err)
+{
+    return profile_of(be)->inner->import_end(profile_of(be)->be, bad, err);
+}
+
+static enum ko_code wait(struct ko_backend *be, struct ko_error *err)
+{
+    return profile_of(be)->inner->wait(profile_of(be)->be, err);
+}
+
+/* ----------------------------------------------------------------------------------------------
+   operations */
+
+static enum ko_code set_rows(struct ko_backend *be, const struct ko_rows *rows,
+                             struct ko_error *err)
+{
+    struct ko_profile *p = profile_of(be);
+    double begin = 0;
+    enum ko_code code = start(p, &begin, err);
+    if (code == KO_OK) {
+        code = p->inner->set_rows(p->be, rows, err);
+    }
+    return stop(p, "set_rows", 0, 0, begin, code, err);
+}
+
+/* The shape by which the calls of an operation are told apart: a product's matrix. */
+static void shape_of_linear(const void *args, int32_t *n_out, int32_t *n_in)
+{
+    const struct ko_linear *linear = args;
+    *n_out = linear->w.n_out;
+    *n_in = linear->w.n_in;
+}
+
+static void no_shape(const void *args, int32_t *n_out, int32_t *n_in)
+{
+    (void)args;
+    *n_out = *n_in = 0;
+}
+
+#define SHAPE_OF(args)                                                                             \
+    _Generic((args), const struct ko_linear * : shape_of_linear, default : no_shape)
+
+#define TIMED(name, type)                                                                          \
+    static enum ko_code name(struct ko_backend *be, const struct type *args, struct ko_error *err) \
+    {                                                                                              \
+        struct ko_profile *p = profile_of(be);                                                     \
+        int32_t n_out = 0, n_in = 0;                                                               \
+        double begin = 0;                                                                          \
+        enum ko_code code = start(p, &begin, err);                                                 \
+        if (code == KO_OK)                                                                         \
+            code = p->inner->name(p->be, args, err);                                               \
+        SHAPE_OF(args)(args, &n_out, &n_in);                                                       \
+        return stop(p, #name, n_out, n_in, begin, code, err);                                      \
+    }
+KO_OPERATIONS(TIMED)
+
+/* ---------------------------------------------------------------------------------------------- */
+
+void ko_profile_init(struct ko_profile *profile, const struct ko_kernels *inner,
+                     struct ko_backend *be)
+{
+    /* What takes no backend stays the inner one's: name, own_memory, matrix_type, reserved_bytes. */
+    *profile = (struct ko_profile){.inner = inner, .be = be, .kernels = *inner};
+    struct ko_kernels *k = &profile->kernels;
+    k->open = NULL;
+    k->close = NULL;
+    k->describe = describe;
+    k->alloc = alloc;
+    k->release = release;
+    k->upload = upload;
+    k->download = download;
+    k->reserve = inner->reserve ? reserve : NULL;
+    k->import = inner->import ? import : NULL;
+    k->import_end = inner->import_end ? import_end : NULL;
+    k->wait = wait;
+    k->set_rows = set_rows;
+#define ENTER(name, type) k->name = name;
+    KO_OPERATIONS(ENTER)
+}
+
+struct ko_backend *ko_profile_backend(struct ko_profile *profile)
+{
+    return (struct ko_backend *)profile;
+}
+
+static int by_seconds(const void *a, const void *b)
+{
+    const double left = ((const struct ko_profile_entry *)a)->seconds;
+    const double right = ((const struct ko_profile_entry *)b)->seconds;
+    return (left < right) - (left > right);
+}
+
+void ko_profile_sort(struct ko_profile *profile)
+{
+    qsort(profile->entry, (size_t)profile->n_entries, sizeof profile->entry[0], by_seconds);
+}
+
+double ko_profile_seconds(const struct ko_profile *profile)
+{
+    double seconds = 0;
+    for (int k = 0; k < profile->n_entries; k++) {
+        seconds += profile->entry[k].seconds;
+    }
+    return seconds;
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/memory.h"
+#include "src/cube/create/fill.h"
+#include "src/cube/format/hdf5_check.h"
+
+static int32_t prompt_number(const struct ko_prompt *prompt, enum ko_cube_field field,
+                             size_t position)
+{
+    if (prompt->reason != KO_RUNNABLE) {
+        return -1;
+    }
+    switch (field) {
+    case KO_FIELD_N_TOKENS:
+        return prompt->n_tokens;
+    case KO_FIELD_N_APPENDED:
+        return prompt->n_appended;
+    case KO_FIELD_SUBJECT_BEGIN:
+        return prompt->subject_begin;
+    case KO_FIELD_SUBJECT_END:
+        return prompt->subject_end;
+    case KO_FIELD_TARGET_ID:
+        return prompt->target;
+    case KO_FIELD_FOIL_ID:
+        return prompt->foil;
+    default:
+        return position < (size_t)prompt->n_tokens ? prompt->token[position] : -1;
+    }
+}
+
+static size_t evaluation_index(const struct ko_cube_new *cube, const size_t *at)
+{
+    return at[0] * (size_t)cube->content->plan->n_facts + at[1];
+}
+
+static const int32_t *whole_index(const struct ko_plan_shard *shard, enum ko_cube_axis axis)
+{
+    if (axis == KO_AXIS_MODEL) {
+        return shard->model;
+    }
+    return axis == KO_AXIS_PROMPT ? shard->prompt : shard->heat_prompt;
+}
+
+/* at: the index on each axis. */
+static int32_t int_at(const struct ko_cube_new *cube, const struct ko_cube_dataset *dataset,
+                      const size_t *at)
+{
+    const struct ko_plan *plan = cube->content->plan;
+
+    switch (dataset->field) {
+    case KO_FIELD_INDEX:
+        return (int32_t)at[0];
+    case KO_FIELD_WINDOW:
+        return dataset->axis[0] == KO_AXIS_WINDOW_SIZE ? plan->size[at[0]] : plan->start[at[0]];
+    case KO_FIELD_N_LAYERS:
+        return plan->model[at[0]].n_layers;
+    case KO_FIELD_EVAL_INDEX:
+        return ko_cube_fact(plan, dataset->axis[0], at[0]);
+    case KO_FIELD_WHOLE_INDEX:
+        return whole_index(&plan->shard, dataset->axis[0])[at[0]];
+    case KO_FIELD_TARGET_RANK:
+        return cube->content->evaluation->target_rank[evaluation_index(cube, at)];
+    case KO_FIELD_TOP1_ID:
+        return cube->content->evaluation->top1_id[evaluation_index(cube, at)];
+    default:
+        return prompt_number(
+            ko_plan_prompt(plan, (int32_t)at[0], ko_cube_fact(plan, dataset->axis[1], at[1])),
+            dataset->field, at[2]);
+    }
+}
+
+static float float_at(const struct ko_cube_new *cube, const struct ko_cube_dataset *dataset,
+                      const size_t *at)
+{
+    const struct ko_plan *plan = cube->content->plan;
+
+    if (dataset->field == KO_FIELD_DEPTH) {
+        int32_t size = plan->size[at[1]], start = plan->start[at[2]];
+        int32_t last = plan->model[at[0]].n_layers - size;
+        if (start > last) {
+            return NAN;
+        }
+        return last == 0 ? 0.0f : (float)(100.0 * (double)start / (double)last);
+    }
+    float logprob = cube->content->evaluation->logprob[evaluation_index(cube, at)];
+    return dataset->field == KO_FIELD_PROB ? (float)exp((double)logprob) : logprob;
+}
+
+static uint8_t uint8_at(const struct ko_cube_new *cube, const struct ko_cube_dataset *dataset,
+                        const size_t *at)
+{
+    if (dataset->field == KO_FIELD_SPEC) {
+        return (uint8_t)cube->spec[at[0]];
+    }
+    if (dataset->field == KO_FIELD_SELECTED) {
+        return cube->content->plan->block[at[0]]
+            .selected[at[1] * (size_t)cube->content->plan->n_facts + at[2]];
+    }
+    enum ko_reason reason =
+        ko_plan_prompt(cube->content->plan, (int32_t)at[0], (int32_t)at[1])->reason;
+    if (dataset->field == KO_FIELD_REASON) {
+        return (uint8_t)reason;
+    }
+    return reason == KO_RUNNABLE ? KO_PENDING : KO_NOT_PLANNED;
+}
+
+/* Whether creation knows the numbers; the rest is written by commits and runs. */
+static bool known(const struct ko_cube_new *cube, const struct ko_cube_dataset *dataset)
+{
+    if (dataset->field <= KO_FIELD_REUSED) {
+        return ko_cube_has_axis(dataset, KO_AXIS_EVAL_PROMPT) && cube->content->evaluation &&
+               !cube->lengths.evaluation;
+    }
+    if (dataset->field == KO_FIELD_STATUS) {
+        return ko_cube_has_axis(dataset, KO_AXIS_EVAL_PROMPT);
+    }
+    return dataset->field != KO_FIELD_LENGTH && dataset->field != KO_FIELD_RUN_LOG &&
+           dataset->axis[0] != KO_AXIS_RUN;
+}
+
+static void gather(const struct ko_cube_new *cube, const struct ko_cube_dataset *dataset, size_t n,
+                   void *out)
+{
+    size_t at[KO_CUBE_MAX_AXES] = {0};
+    int n_axes = ko_cube_n_axes(dataset);
+
+    for (size_t i = 0; i < n; i++) {
+        if (dataset->type == KO_TYPE_INT) {
+            ((int32_t *)out)[i] = int_at(cube, dataset, at);
+        } else if (dataset->type == KO_TYPE_FLOAT) {
+            ((float *)out)[i] = float_at(cube, dataset, at);
+        } else {
+            ((uint8_t *)out)[i] = uint8_at(cube, dataset, at);
+        }
+        for (int k = n_axes - 1; k >= 0 && ++at[k] == cube->lengths.n[dataset->axis[k]]; k--) {
+            at[k] = 0;
+        }
+    }
+}
+
+enum ko_code ko_cube_fill_numbers(struct ko_cube_new *cube, size_t index, struct ko_error *err)
+{
+    const struct ko_cube_dataset *dataset = &ko_cube_table[index];
+    enum ko_code code = KO_OK;
+    size_t n;
+
+    if (!known(cube, dataset)) {
+        return KO_OK;
+    }
+    code = ko_cube_n_elements(dataset, &cube->lengths, 0, &n, err);
+    if (code != KO_OK) {
+        return code;
+    }
+    void *values = ko_new(n, ko_cube_type_bytes(dataset->type), err);
+    if (!values) {
+        return KO_E_MEMORY;
+    }
+    gather(cube, dataset, n, values);
+    hid_t type = ko_cube_new_type(dataset->type);
+    if (type < 0 ||
+        H5Dwrite(cube->dataset[index], type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0) {
+        code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot write dataset '%s'", cube->path,
+                            dataset->name);
+    }
+    ko_hdf5_close(type, &code, cube->path, err);
+    free(values);
+    return code;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A compressed copy of a cube, one process, no MPI. */
+#ifndef KO_CUBE_MERGE_COPY_H
+#define KO_CUBE_MERGE_COPY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "src/base/error.h"
+#include "src/cube/read/read.h"
+
+/* The root attribute of a copy of a cube with pending cells. */
+#define KO_CUBE_INCOMPLETE "incomplete_copy"
+
+enum { KO_CUBE_CHUNK_BYTES = 1 << 20 };
+
+/* Writes a copy of the cube with the same datasets, attributes and axes, numbers and characters in
+   chunks that are compressed (shuffle, deflate). It is read like the cube, chunk by chunk: memory
+   for one chunk of at most chunk_bytes. Datasets that the cube's list does not know stay behind.
+   The copy appears under `path` when it is whole, and replaces what was there. KO_E_INPUT where the
+   cube has what no cube has or the folder cannot be written, KO_E_FAILED where the disk is full;
+   nothing is left behind then. A run may be writing the cube: statuses are read before values, so a
+   cell that the copy has as done has its value. *incomplete: cells were pending, which the copy
+   says in the attribute KO_CUBE_INCOMPLETE. */
+KO_MUST_CHECK enum ko_code ko_cube_compress(const struct ko_cube_view *view, size_t chunk_bytes,
+                                            const char *path, bool *incomplete,
+                                            struct ko_error *err);
+
+#endif

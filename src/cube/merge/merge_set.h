@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The shards of a merge as a set: whether they belong together, and which prompts each of them has.
+ */
+#ifndef KO_CUBE_MERGE_MERGE_SET_H
+#define KO_CUBE_MERGE_MERGE_SET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "src/base/error.h"
+#include "src/base/text.h"
+#include "src/cube/merge/merge.h"
+#include "src/cube/read/shard.h"
+
+enum { KO_MERGE_PARTS = 2 }; /* cells of routes, of heatmaps */
+
+/* The datasets that lie along one prompt axis. */
+struct ko_merge_part {
+    enum ko_cube_axis axis;
+    const char *status, *logprob, *rank; /* datasets of the cells */
+    const char *clean;                   /* the clean run's log-probability */
+};
+extern const struct ko_merge_part ko_merge_part[KO_MERGE_PARTS];
+
+struct ko_merge_set {
+    const struct ko_strings *path; /* of the files; borrowed */
+    struct ko_cube_shard first; /* the first file, open all along; the others are opened in turn */
+    int32_t *file_of;           /* [first.shard.of] by number - 1: file or -1; owned */
+    int64_t *n_planned, *n_pending; /* [path->n] pairs of a file, and those of them that are not
+                                       complete; owned */
+    int64_t *n_valueless; /* [path->n] cells of a file that are flagged done and have no value;
+                             owned */
+    int32_t *owner[KO_MERGE_PARTS]; /* [models * prompts] of the whole cube: the file that has the
+                                       pair, -1: none; owned; NULL where there is no such axis */
+    bool reused; /* whether any file says which cells were taken from an earlier cube */
+    char (*content_hash)[33]; /* [models] of the whole cube, "": not known; owned */
+};
+
+/* Opens and checks all files as ko_cube_merge says, and fills `merged`. Free with
+   ko_merge_set_close, also after a failure. */
+KO_MUST_CHECK enum ko_code ko_merge_set_open(const struct ko_strings *path,
+                                             struct ko_merge_set *set,
+                                             struct ko_cube_merged *merged, struct ko_error *err);
+void ko_merge_set_close(struct ko_merge_set *set); /* leaves {0} */
+
+/* What is missing, by number and file, as one clause; empty where nothing is. */
+void ko_merge_set_missing(const struct ko_merge_set *set, struct ko_text *text);
+
+/* Takes the pairs of an open shard, file number `file`, into owner and the counts. */
+KO_MUST_CHECK enum ko_code ko_merge_set_claim(struct ko_merge_set *set, struct ko_cube_shard *shard,
+                                              int32_t file, struct ko_cube_merged *merged,
+                                              struct ko_error *err);
+/* Counts the pairs of the whole cube that no file has: in merged->pending, planned in n_pairs. */
+KO_MUST_CHECK enum ko_code ko_merge_set_count_rest(const struct ko_merge_set *set,
+                                                   struct ko_cube_merged *merged,
+                                                   struct ko_error *err);
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/base/memory.h"
+#include "src/cube/format/check.h"
+#include "src/cube/format/hdf5_check.h"
+#include "src/cube/read/view.h"
+
+/* What is asked for must be a dataset [model, prompts, ...] of numbers, within its shape, with room
+   for all of it. */
+static enum ko_code check(const struct ko_cube_view *view, const struct ko_cube_rows *rows,
+                          const struct ko_cube_dataset *dataset, struct ko_error *err)
+{
+    size_t block = 0, n = 0;
+
+    if (!dataset || !ko_cube_present(dataset, &view->lengths)) {
+        return ko_fail(err, KO_E_INPUT, "%s: has no dataset '%s'", view->path, rows->dataset);
+    }
+    if (ko_cube_n_axes(dataset) < 2 || dataset->axis[0] != KO_AXIS_MODEL ||
+        dataset->type == KO_TYPE_STRING || dataset->type == KO_TYPE_CHAR) {
+        return ko_fail(err, KO_E_INPUT, "%s: dataset '%s' holds no numbers a model and prompt",
+                       view->path, rows->dataset);
+    }
+    if (rows->model < 0 || (hsize_t)rows->model >= view->lengths.n[KO_AXIS_MODEL] ||
+        rows->first < 0 || rows->n < 0 ||
+        (hsize_t)rows->first + (hsize_t)rows->n > view->lengths.n[dataset->axis[1]]) {
+        return ko_fail(err, KO_E_FAILED, "%s: dataset '%s' has no %d prompts from %d on",
+                       view->path, rows->dataset, rows->n, rows->first);
+    }
+    enum ko_code code = ko_cube_n_elements(dataset, &view->lengths, 2, &block, err);
+    if (code == KO_OK) {
+        code = ko_multiply(block, (size_t)rows->n, &n, rows->dataset, err);
+    }
+    if (code == KO_OK && n != (size_t)rows->n_values) {
+        code = ko_fail(err, KO_E_FAILED, "%s: dataset '%s' has %zu values there, asked for %lld",
+                       view->path, rows->dataset, n, (long long)rows->n_values);
+    }
+    return code;
+}
+
+static enum ko_code read_rows(const struct ko_cube_view *view, const struct ko_cube_rows *rows,
+                              hid_t type, void *out, struct ko_error *err)
+{
+    const struct ko_cube_dataset *dataset = ko_cube_find(rows->dataset);
+    hsize_t first[KO_CUBE_MAX_AXES] = {0}, count[KO_CUBE_MAX_AXES];
+    hid_t id = H5I_INVALID_HID, space = H5I_INVALID_HID, memory = H5I_INVALID_HID;
+    enum ko_code code = check(view, rows, dataset, err);
+
+    if (code == KO_OK) {
+        code = ko_cube_open_dataset(view->file, view->path, dataset, &view->lengths, &id, err);
+    }
+    if (code != KO_OK) {
+        return code;
+    }
+    for (int i = 0; i < ko_cube_n_axes(dataset); i++) {
+        count[i] = view->lengths.n[dataset->axis[i]];
+    }
+    first[0] = (hsize_t)rows->model;
+    first[1] = (hsize_t)rows->first;
+    count[0] = 1;
+    count[1] = (hsize_t)rows->n;
+    const hsize_t length = (hsize_t)rows->n_values;
+    space = H5Dget_space(id);
+    memory = H5Screate_simple(1, &length, NULL);
+    if (space < 0 || memory < 0 ||
+        H5Sselect_hyperslab(space, H5S_SELECT_SET, first, NULL, count, NULL) < 0 ||
+        H5Dread(id, type, memory, space, H5P_DEFAULT, out) < 0) {
+        code = ko_hdf5_fail(err, KO_E_INPUT, "%s: cannot read dataset '%s'", view->path,
+                            rows->dataset);
+    }
+    ko_hdf5_close(memory, &code, view->path, err);
+    ko_hdf5_close(space, &code, view->path, err);
+    ko_hdf5_close(id, &code, view->path, err);
+    return code;
+}
+
+enum ko_code ko_cube_view_rows_float(struct ko_cube_view *view, const struct ko_cube_rows *rows,
+                                     float *out, struct ko_error *err)
+{
+    return read_rows(view, rows, H5T_NATIVE_FLOAT, out, err);
+}
+
+enum ko_code ko_cube_view_rows_int(struct ko_cube_view *view, const struct ko_cube_rows *rows,
+                                   int32_t *out, struct ko_error *err)
+{
+    return read_rows(view, rows, H5T_NATIVE_INT32, out, err);
+}
+
+enum ko_code ko_cube_view_rows_uint8(struct ko_cube_view *view, const struct ko_cube_rows *rows,
+                                     uint8_t *out, struct ko_error *err)
+{
+    return read_rows(view, rows, H5T_NATIVE_UINT8, out, err);
+}

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/cube/reuse/match.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/memory.h"
+
+static int by_id(const void *a, const void *b)
+{
+    return strcmp(((const struct ko_reuse_id *)a)->id, ((const struct ko_reuse_id *)b)->id);
+}
+
+static const char *named(const struct ko_reuse_part *part, const char *name, char text[64])
+{
+    (void)snprintf(text, 64, "%s%s", part->heat ? "heat_" : "", name);
+    return text;
+}
+
+static enum ko_code open_part(const struct ko_reuse_map *map, struct ko_reuse_part *part,
+                              struct ko_error *err)
+{
+    const struct ko_cube_axes *axes = map->axes;
+    const struct ko_strings *prompts = part->heat ? &axes->heat_prompt : &axes->prompt;
+    const struct ko_strings *routes = part->heat ? &axes->heat_route : &axes->route;
+    char name[64];
+    enum ko_code code;
+
+    part->n_sources = part->heat ? axes->n_source_positions : 1;
+    if (prompts->n == 0 || !ko_cube_view_has(map->old, named(part, "status", name))) {
+        return KO_OK;
+    }
+    part->n_routes = (int32_t)routes->n;
+    const size_t axis[] = {axes->feature_class.n, (size_t)part->n_sources, (size_t)axes->n_sizes,
+                           (size_t)axes->n_starts, sizeof(float)};
+    size_t n[6] = {routes->n};
+    code = KO_OK;
+    for (size_t k = 0; k < 5 && code == KO_OK; k++) {
+        code = ko_multiply(n[k], axis[k], &n[k + 1], "cells of a prompt", err);
+    }
+    if (code != KO_OK) {
+        return code;
+    }
+    part->n_statuses = (int64_t)n[3];
+    part->n_values = (int64_t)n[4];
+    code = ko_cube_view_read_strings(map->old, named(part, "prompt_text", name), &part->text, err);
+    if (code == KO_OK) {
+        code = ko_cube_view_read_strings(map->old, named(part, "prompt_subject", name),
+                                         &part->subject, err);
+    }
+    if (code == KO_OK) {
+        code = ko_cube_view_read_strings(map->old, named(part, "prompt_target", name),
+                                         &part->target, err);
+    }
+    if (code != KO_OK) {
+        return code;
+    }
+    part->id = ko_new(prompts->n, sizeof *part->id, err);
+    int32_t **const numbers[] = {&part->n_tokens, &part->subject_begin, &part->subject_end,
+                                 &part->target_id};
+    bool good = part->id;
+    for (size_t k = 0; good && k < sizeof numbers / sizeof *numbers; k++) {
+        good = (*numbers[k] = ko_new(prompts->n, sizeof(int32_t), err));
+    }
+    if (good && map->foils) {
+        good = (part->foil_id = ko_new(prompts->n, sizeof(int32_t), err));
+    }
+    good = good && (part->token = ko_new((size_t)axes->n_positions, sizeof(int32_t), err));
+    if (!good) {
+        return KO_E_MEMORY;
+    }
+    for (size_t k = 0; k < prompts->n; k++) {
+        part->id[k] = (struct ko_reuse_id){prompts->item[k], (int32_t)k};
+    }
+    qsort(part->id, prompts->n, sizeof *part->id, by_id);
+    part->n_prompts = (int32_t)prompts->n;
+    return KO_OK;
+}
+
+static int32_t find_layers(const int32_t *list, int32_t n, int32_t wanted)
+{
+    for (int32_t k = 0; k < n; k++) {
+        if (list[k] == wanted) {
+            return k;
+        }
+    }
+    return -1;
+}
+
+/* Whether the route is the same in every cube with the same label. What a named span covers is not
+   kept in cubes. */
+static bool keeps_its_meaning(const struct ko_route *route)
+{
+    const bool target = route->kind == KO_ROUTE_LATER || route->kind == KO_ROUTE_LATER_EACH ||
+                        ko_token_set_check(route->target, NULL, NULL) == KO_OK;
+    const bool source = route->kind == KO_ROUTE_EACH || route->kind == KO_ROUTE_LATER_EACH ||
+                        ko_token_set_check(route->source, NULL, NULL) == KO_OK;
+    return target && source;
+}
+
+static void fill_map(struct ko_reuse_map *map)
+{
+    const struct ko_plan *plan = map->plan;
+    const struct ko_cube_axes *axes = map->axes;
+    char label[64];
+
+    for (int32_t r = 0; r < plan->n_routes; r++) {
+        const struct ko_plan_route *route = &plan->route[r];
+        map->route[r] =
+            keeps_its_meaning(&route->route)
+                ? (int32_t)ko_strings_find(route->heat ? &axes->heat_route : &axes->route,
+                                           route->route.label)
+                : -1;
+    }
+    for (int32_t f = 0; f < plan->n_features; f++) {
+        ko_feature_class_label(&plan->feature[f], label);
+        map->feature[f] = (int32_t)ko_strings_find(&axes->feature_class, label);
+    }
+    for (int32_t s = 0; s < plan->n_sizes; s++) {
+        map->size[s] = find_layers(axes->window_size, axes->n_sizes, plan->size[s]);
+    }
+    for (int32_t s = 0; s < plan->n_starts; s++) {
+        map->start[s] = find_layers(axes->window_start, axes->n_starts, plan->start[s]);
+    }
+}
+
+enum ko_code ko_reuse_map_open(struct ko_cube_view *old, const struct ko_plan *plan,
+                               struct ko_reuse_map *out, struct ko_error *err)
+{
+    struct ko_reuse_map *map = out;
+    enum ko_code code = KO_OK;
+
+    *map = (struct ko_reuse_map){.old = old,
+                                 .axes = ko_cube_view_axes(old),
+                                 .plan = plan,
+                                 .foils = ko_cube_view_has(old, "eval_prompt_foil"),
+                                 .part = {{.heat = false}, {.heat = true}}};
+    map->route = ko_new((size_t)plan->n_routes, sizeof(int32_t), err);
+    map->feature = ko_new((size_t)plan->n_features, sizeof(int32_t), err);
+    map->size = ko_new((size_t)plan->n_sizes, sizeof(int32_t), err);
+    map->start = ko_new((size_t)plan->n_starts, sizeof(int32_t), err);
+    if (!map->route || !map->feature || !map->size || !map->start) {
+        return KO_E_MEMORY;
+    }
+    fill_map(map);
+    for (int k = 0; k < 2 && code == KO_OK; k++) {
+        code = open_part(map, &map->part[k], err);
+    }
+    return code;
+}
+
+void ko_reuse_map_free(struct ko_reuse_map *map)
+{
+    for (int k = 0; k < 2; k++) {
+        struct ko_reuse_part *part = &map->part[k];
+        void *const owned[] = {part->id,          part->n_tokens,  part->subject_begin,
+                               part->subject_end, part->target_id, part->foil_id,
+                               part->token};
+        for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) {
+            free(owned[i]);
+        }
+        ko_strings_free(&part->text);
+        ko_strings_free(&part->subject);
+        ko_strings_free(&part->target);
+    }
+    free(map->route);
+    free(map->feature);
+    free(map->size);
+    free(map->start);
+    *map = (struct ko_reuse_map){0};
+}
+
+/* Why a model of the old cube is not that of the plan, by what is known without its weights. */
+static enum ko_reuse_reason differs(const struct ko_cube_axes *axes, size_t k,
+                                    const struct ko_plan_model *model)
+{
+    if (strcmp(axes->fingerprint.item[k], model->fingerprint) != 0 ||
+        axes->n_layers[k] != model->n_layers) {
+        return KO_REUSE_CHECKPOINT;
+    }
+    if (strcmp(axes->tokenizer_fingerprint.item[k], model->tokenizer_fingerprint) != 0) {
+        return KO_REUSE_TOKENIZER;
+    }
+    return KO_REUSE_TAKEN;
+}
+
+enum ko_code ko_reuse_find_model(const struct ko_reuse_map *map, const struct ko_plan_model *model,
+                                 const char *known, int32_t *index, char hash[33],
+                                 enum ko_reuse_reason *reason, struct ko_error *err)
+{
+    const struct ko_cube_axes *axes = map->axes;
+    enum ko_code code = KO_OK;
+    char found[33];
+
+    *index = -1;
+    *reason = KO_REUSE_MODEL;
+    hash[0] = '\0';
+    for (size_t k = 0; k < axes->model.n && *index < 0 && code == KO_OK; k++) {
+        const bool same_name = strcmp(axes->model.item[k], model->name) == 0;
+        enum ko_reuse_reason why = differs(axes, k, model);
+        if (why == KO_REUSE_TAKEN) {
+            code = ko_cube_view_content_hash(map->old, (int32_t)k, found, err);
+            if (code != KO_OK) {
+                break;
+            }
+            if (found[0] == '\0') { /* nothing was computed */
+                why = KO_REUSE_UNLOADED;
+            } else if (known[0] ? strcmp(known, found) == 0 : same_name) {
+                *index = (int32_t)k;
+            } else {
+                why = KO_REUSE_WEIGHTS;
+            }
+        }
+        if (*index >= 0 || (same_name && *reason == KO_REUSE_MODEL)) {
+            *reason = *index >= 0 ? KO_REUSE_TAKEN : why;
+            if (why == KO_REUSE_TAKEN || why == KO_REUSE_WEIGHTS) {
+                memcpy(hash, found, sizeof found);
+            }
+        }
+    }
+    return code;
+}
+
+enum ko_code ko_reuse_part_model(const struct ko_reuse_map *map, struct ko_reuse_part *part,
+                                 int32_t index, struct ko_error *err)
+{
+    const struct {
+        const char *name;
+        int32_t *to;
+    } number[] = {{"n_tokens", part->n_tokens},
+                  {"subject_begin", part->subject_begin},
+                  {"subject_end", part->subject_end},
+                  {"target_id", part->target_id},
+                  {"foil_id", part->foil_id}};
+    char name[64];
+    enum ko_code code = KO_OK;
+
+    for (size_t k = 0; k < sizeof number / sizeof *number && code == KO_OK; k++) {
+        if (part->n_prompts > 0 && number[k].to) {
+            code = ko_cube_view_read_int(map->old, named(part, number[k].name, name), index,
+                                         number[k].to, part->n_prompts, err);
+        }
+    }
+    return code;
+}
+
+/* The prompt of that id; NULL where there is none. */
+static const struct ko_reuse_id *find_id(const struct ko_reuse_part *part, const char *id)
+{
+    const struct ko_reuse_id wanted = {.id = id};
+
+    return part->n_prompts > 0
+               ? bsearch(&wanted, part->id, (size_t)part->n_prompts, sizeof wanted, by_id)
+               : NULL;
+}
+
+static bool same_words(const struct ko_reuse_part *part, int32_t at,
+                       const struct ko_plan_fact *fact)
+{
+    return strcmp(part->text.item[at], fact->text) == 0 &&
+           strcmp(part->subject.item[at], fact->subject) == 0 &&
+           strcmp(part->target.item[at], fact->target) == 0;
+}
+
+static enum ko_code same_tokens(const struct ko_reuse_map *map, struct ko_reuse_part *part,
+                                int32_t index, int32_t at, const struct ko_prompt *wanted,
+                                bool *same, struct ko_error *err)
+{
+    const int32_t n_positions = map->axes->n_positions;
+    char name[64];
+
+    *same = false;
+    if (part->n_tokens[at] != wanted->n_tokens || wanted->n_tokens > n_positions) {
+        return KO_OK;
+    }
+    const struct ko_cube_rows row = {.dataset = named(part, "token_id", name),
+                                     .model = index,
+                                     .first = at,
+                                     .n = 1,
+                                     .n_values = n_positions};
+    const enum ko_code code = ko_cube_view_rows_int(map->old, &row, part->token, err);
+    *same = code == KO_OK && memcmp(part->token, wanted->token,
+                                    (size_t)wanted->n_tokens * sizeof *wanted->token) == 0;
+    return code;
+}
+
+enum ko_code ko_reuse_find_prompt(const struct ko_reuse_map *map, struct ko_reuse_part *part,
+                                  int32_t index, int32_t model, int32_t fact, int32_t *prompt,
+                                  enum ko_reuse_reason *reason, struct ko_error *err)
+{
+    const struct ko_plan *plan = map->plan;
+    const struct ko_prompt *wanted = ko_plan_prompt(plan, model, fact);
+    const struct ko_reuse_id *found = find_id(part, plan->fact[fact].id);
+    bool same = false;
+
+    *prompt = -1;
+    *reason = KO_REUSE_PROMPT;
+    if (!found) {
+        return KO_OK;
+    }
+    const int32_t at = found->index;
+    const enum ko_code code = same_tokens(map, part, index, at, wanted, &same, err);
+    if (!same_words(part, at, &plan->fact[fact])) {
+        *reason = KO_REUSE_WORDS;
+    } else if (!same) {
+        *reason = KO_REUSE_TOKENS;
+    } else if (part->subject_begin[at] != wanted->subject_begin ||
+               part->subject_end[at] != wanted->subject_end) {
+        *reason = KO_REUSE_SUBJECT;
+    } else if (part->target_id[at] != wanted->target) {
+        *reason = KO_REUSE_TARGET;
+    } else if (plan->has_foils && wanted->foil >= 0 &&
+               (!part->foil_id || part->foil_id[at] != wanted->foil)) {
+        *reason = KO_REUSE_FOIL;
+    } else {
+        *reason = KO_REUSE_TAKEN;
+        *prompt = at;
+    }
+    return code;
+}
+
+enum ko_reuse_reason ko_reuse_find_cell(const struct ko_reuse_map *map,
+                                        const struct ko_reuse_part *part, const int32_t cell[5],
+                                        struct ko_reuse_place *place)
+{
+    const struct ko_cube_axes *axes = map->axes;
+    const int32_t route = map->route[cell[0]], feature = map->feature[cell[1]];
+    const int32_t size = map->size[cell[3]], start = map->start[cell[4]];
+
+    if (!keeps_its_meaning(&map->plan->route[cell[0]].route)) {
+        return KO_REUSE_SPAN;
+    }
+    if (route < 0) {
+        return KO_REUSE_ROUTE;
+    }
+    if (feature < 0) {
+        return KO_REUSE_CLASS;
+    }
+    if (size < 0) {
+        return KO_REUSE_SIZE;
+    }
+    if (start < 0) {
+        return KO_REUSE_START;
+    }
+    if (cell[2] >= part->n_sources) {
+        return KO_REUSE_UNPLANNED;
+    }
+    place->status =
+        (((int64_t)route * (int64_t)axes->feature_class.n + feature) * part->n_sources + cell[2]) *
+            axes->n_sizes +
+        size;
+    place->value = place->status * axes->n_starts + start;
+    return KO_REUSE_TAKEN;
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which part of an old cube is the same as a part of a new plan. */
+#ifndef KO_CUBE_REUSE_MATCH_H
+#define KO_CUBE_REUSE_MATCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "src/cube/read/read.h"
+#include "src/cube/reuse/missing.h"
+#include "src/plan/plan.h"
+
+/* An id of the old cube's prompt axis. */
+struct ko_reuse_id {
+    const char *id;
+    int32_t index;
+};
+
+/* The plain or the heat part of the old cube. */
+struct ko_reuse_part {
+    bool heat;
+    int32_t n_prompts, n_sources, n_routes; /* of the old cube; 0: it lacks the part */
+    int64_t n_statuses, n_values;           /* of a prompt */
+    struct ko_reuse_id *id;                 /* [n_prompts] in order of id; owned */
+    struct ko_strings text, subject, target;
+    int32_t *n_tokens, *subject_begin, *subject_end, *target_id,
+        *foil_id;   /* [n_prompts] of the model in hand; foil_id NULL: no foils; owned */
+    int32_t *token; /* [n_positions] of a prompt, to work in; owned */
+};
+
+/* The axes of the plan on those of the old cube: index, or -1. Sizes and starts by their layers. */
+struct ko_reuse_map {
+    struct ko_cube_view *old;                /* borrowed */
+    const struct ko_cube_axes *axes;         /* its */
+    const struct ko_plan *plan;              /* borrowed */
+    bool foils;                              /* whether the old cube has any */
+    int32_t *route, *feature, *size, *start; /* [n_routes] ... of the plan; owned */
+    struct ko_reuse_part part[2];            /* plain, heat */
+};
+
+/* Free with ko_reuse_map_free, also after a failure. */
+KO_MUST_CHECK enum ko_code ko_reuse_map_open(struct ko_cube_view *old, const struct ko_plan *plan,
+                                             struct ko_reuse_map *out, struct ko_error *err);
+void ko_reuse_map_free(struct ko_reuse_map *map);
+
+/* The model of the old cube with these fingerprints and this content hash (`known`, where not "");
+   without a known hash it must have the same name too. -1 in *index where there is none, and
+   *reason says why. hash is the old cube's, of a model that has other weights too. */
+KO_MUST_CHECK enum ko_code ko_reuse_find_model(const struct ko_reuse_map *map,
+                                               const struct ko_plan_model *model, const char *known,
+                                               int32_t *index, char hash[33],
+                                               enum ko_reuse_reason *reason, struct ko_error *err);
+
+/* Reads what the old cube knows of its prompts under its model `index`. */
+KO_MUST_CHECK enum ko_code ko_reuse_part_model(const struct ko_reuse_map *map,
+                                               struct ko_reuse_part *part, int32_t index,
+                                               struct ko_error *err);
+
+/* Where the plan's (model, fact) lies on the part's prompt axis under the old cube's model `index`
+   (whose part has been read): the same id, text, subject, answer, tokens, and, where the plan has
+   one, foil; -1 where nowhere, and *reason says why. */
+KO_MUST_CHECK enum ko_code ko_reuse_find_prompt(const struct ko_reuse_map *map,
+                                                struct ko_reuse_part *part, int32_t index,
+                                                int32_t model, int32_t fact, int32_t *prompt,
+                                                enum ko_reuse_reason *reason, struct ko_error *err);
+
+/* Where a cell of the plan, [route, class, source position, size, start], lies among the old cube's
+   values of a prompt, and its status among the statuses. KO_REUSE_TAKEN, or what is missing. */
+struct ko_reuse_place {
+    int64_t value, status;
+};
+enum ko_reuse_reason ko_reuse_find_cell(const struct ko_reuse_map *map,
+                                        const struct ko_reuse_part *part, const int32_t cell[5],
+                                        struct ko_reuse_place *place);
+
+#endif

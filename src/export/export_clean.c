@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+
+#include "src/base/memory.h"
+#include "src/export/csv_prompts.h"
+#include "src/export/export_csv.h"
+#include "src/formats/csv_stream.h"
+#include "src/plan/plan.h"
+#include "src/prompts/prompt.h"
+
+struct clean_runs {
+    uint8_t *status, *reason;
+    double *logprob, *prob;
+    int32_t *target_rank, *top1_id;
+};
+
+static enum ko_code read_clean_runs(struct ko_cube_view *view, int32_t model, int64_t n,
+                                    const struct clean_runs *runs, struct ko_error *err)
+{
+    enum ko_code code = ko_cube_view_read_uint8(view, "eval_status", model, runs->status, n, err);
+    if (code == KO_OK) {
+        code = ko_cube_view_read_uint8(view, "reason_code", model, runs->reason, n, err);
+    }
+    if (code == KO_OK) {
+        code = ko_cube_view_read_double(view, "eval_logprob", model, runs->logprob, n, err);
+    }
+    if (code == KO_OK) {
+        code = ko_cube_view_read_double(view, "eval_prob", model, runs->prob, n, err);
+    }
+    if (code == KO_OK) {
+        code = ko_cube_view_read_int(view, "eval_target_rank", model, runs->target_rank, n, err);
+    }
+    if (code == KO_OK) {
+        code = ko_cube_view_read_int(view, "eval_top1_id", model, runs->top1_id, n, err);
+    }
+    return code;
+}
+
+static void add_clean_run(struct ko_text *text, const struct ko_cube_axes *axes, int32_t model,
+                          const struct clean_runs *runs, const struct ko_csv_prompts *words,
+                          size_t k)
+{
+    const uint8_t reason = runs->reason[k];
+    ko_csv_text(text, axes->model.item[model]);
+    ko_text_add(text, ",");
+    ko_csv_text(text, axes->eval_prompt.item[k]);
+    ko_text_add(text, ",%s,",
+                runs->status[k] == KO_DONE      ? "done"
+                : runs->status[k] == KO_PENDING ? "pending"
+                                                : "not runnable");
+    if (reason != KO_RUNNABLE) {
+        ko_csv_text(text, ko_reason_sentence((enum ko_reason)reason));
+    }
+    ko_text_add(text, ",");
+    ko_csv_number(text, runs->logprob[k]);
+    ko_text_add(text, ",");
+    ko_csv_number(text, runs->prob[k]);
+    ko_text_add(text, ",");
+    ko_csv_whole(text, runs->target_rank, (int64_t)k);
+    ko_text_add(text, ",");
+    ko_csv_whole(text, runs->top1_id, (int64_t)k);
+    ko_csv_prompts_add(words, k, text);
+    ko_text_add(text, "\n");
+}
+
+enum ko_code ko_export_clean_runs(struct ko_cube_view *view, const struct ko_curve_filter *filter,
+                                  struct ko_csv_stream *out, struct ko_error *err)
+{
+    const struct ko_cube_axes *axes = ko_cube_view_axes(view);
+    const size_t n = axes->eval_prompt.n;
+    struct clean_runs runs = {.status = ko_new(n, 1, err),
+                              .reason = ko_new(n, 1, err),
+                              .logprob = ko_new(n, sizeof(double), err),
+                              .prob = ko_new(n, sizeof(double), err),
+                              .target_rank = ko_new(n, sizeof(int32_t), err),
+                              .top1_id = ko_new(n, sizeof(int32_t), err)};
+    enum ko_code code =
+        runs.status && runs.reason && runs.logprob && runs.prob && runs.target_rank && runs.top1_id
+            ? KO_OK
+            : KO_E_MEMORY;
+
+    struct ko_csv_prompts words = {0};
+    if (code == KO_OK) {
+        code = ko_csv_prompts_read(view, "eval_", &words, err);
+    }
+    ko_text_add(&out->text,
+                "model,prompt,status,reason,logprob,prob,target_rank,top1_id" KO_CSV_PROMPT_COLUMNS
+                "\n");
+    for (int32_t m = 0; code == KO_OK && m < (int32_t)axes->model.n; m++) {
+        if (!filter->model[m]) {
+            continue;
+        }
+        code = read_clean_runs(view, m, (int64_t)n, &runs, err);
+        for (size_t k = 0; code == KO_OK && k < n; k++) {
+            add_clean_run(&out->text, axes, m, &runs, &words, k);
+            code = ko_csv_flush(out, KO_CSV_FULL, err);
+        }
+    }
+    ko_csv_prompts_free(&words);
+    free(runs.status);
+    free(runs.reason);
+    free(runs.logprob);
+    free(runs.prob);
+    free(runs.target_rank);
+    free(runs.top1_id);
+    return code;
+}

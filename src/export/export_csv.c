@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/export/export_csv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/memory.h"
+#include "src/cube/read/planned.h"
+#include "src/cube/read/slab.h"
+#include "src/export/csv_prompts.h"
+#include "src/formats/csv_stream.h"
+#include "src/plan/plan.h"
+#include "src/show/cell_rows.h"
+#include "src/show/curve_metric.h"
+
+static const char header[] =
+    "model,prompt,route,feature_class,source_position,window_size,window_start,depth,status,"
+    "logprob,prob,kl,target_rank,top1_id,foil_logprob,clean_logprob,clean_prob,clean_target_rank,"
+    "clean_top1_id,clean_foil_logprob,change" KO_CSV_PROMPT_COLUMNS
+    ",n_tokens,subject_begin,subject_end\n";
+
+/* Some prompts of one model, and what of them is written. */
+struct rows {
+    struct ko_cell_rows cell;
+    const struct ko_curve_filter *filter;
+    const struct ko_csv_prompts *words; /* of all prompts of the axis */
+    const double *depth;                /* [n_sizes, n_starts] of the model; borrowed */
+    struct ko_cube_planned *planned;    /* borrowed */
+};
+
+/* The table of a sweep that is being written. */
+struct table {
+    struct ko_csv_stream *out;
+    const struct ko_curve_filter *filter;
+    struct ko_csv_prompts words, heat_words;
+    struct ko_cube_planned *planned; /* owned */
+};
+
+/* ----------------------------------------------------------------------------------------------
+   one line */
+
+static void add_number(struct ko_text *text, const float *values, int64_t at)
+{
+    if (values) {
+        ko_csv_number(text, (double)values[at]);
+    }
+}
+
+/* What is not done may be half written. */
+static void add_no_values(struct ko_text *text)
+{
+    for (int k = 0; k < KO_ROWS_KL + 1 + KO_N_ROWS_INTS + 1; k++) {
+        ko_text_add(text, ",");
+    }
+}
+
+static void add_values(struct ko_text *text, const struct rows *rows, int64_t at)
+{
+    for (int f = KO_ROWS_LOGPROB; f <= KO_ROWS_KL; f++) {
+        ko_text_add(text, ",");
+        add_number(text, rows->cell.number[f], at);
+    }
+    for (int f = 0; f < KO_N_ROWS_INTS; f++) {
+        ko_text_add(text, ",");
+        ko_csv_whole(text, rows->cell.whole[f], at);
+    }
+    ko_text_add(text, ",");
+    add_number(text, rows->cell.number[KO_ROWS_FOIL_LOGPROB], at);
+}
+
+static void add_clean(struct ko_text *text, const struct rows *rows, int32_t prompt)
+{
+    ko_text_add(text, ",");
+    add_number(text, rows->cell.clean_number[KO_ROWS_LOGPROB], prompt);
+    ko_text_add(text, ",");
+    add_number(text, rows->cell.clean_number[KO_ROWS_PROB], prompt);
+    for (int f = 0; f < KO_N_ROWS_INTS; f++) {
+        ko_text_add(text, ",");
+        ko_csv_whole(text, rows->cell.clean_whole[f], prompt);
+    }
+    ko_text_add(text, ",");
+    add_number(text, rows->cell.clean_number[KO_ROWS_FOIL_LOGPROB], prompt);
+}
+
+/* The change in percent: nothing where the cell or its clean run has no value. */
+static void add_change(struct ko_text *text, const struct rows *rows, int32_t prompt, int64_t at)
+{
+    ko_text_add(text, ",");
+    ko_csv_number(text, ko_curve_value(KO_CURVE_CHANGE,
+                                       (double)rows->cell.clean_number[KO_ROWS_LOGPROB][prompt],
+                                       (double)rows->cell.number[KO_ROWS_LOGPROB][at]));
+}
+
+static void add_prompt_columns(struct ko_text *text, const struct rows *rows, int32_t prompt)
+{
+    ko_csv_prompts_add(rows->words, (size_t)(rows->cell.first + prompt), text);
+    for (int f = 0; f < KO_N_ROWS_PLACES; f++) {
+        ko_text_add(text, ",");
+        ko_csv_whole(text, rows->cell.place[f], prompt);
+    }
+    ko_text_add(text, "\n");
+}
+
+static const char *status_word(uint8_t status)
+{
+    return status == KO_DONE      ? "done"
+           : status == KO_VACUOUS ? "vacuous"
+           : status == KO_PENDING ? "pending"
+                                  : "failed";
+}
+
+/* What a planned cell is: one that is flagged done and has no value is still to be computed. */
+static uint8_t state_of(const struct rows *rows, uint8_t status, int64_t at)
+{
+    return status == KO_DONE && !ko_cell_has_value(rows->cell.number[KO_ROWS_LOGPROB][at],
+                                                   rows->cell.whole[KO_ROWS_TARGET_RANK][at])
+               ? KO_PENDING
+               : status;
+}
+
+/* What all lines of a prompt have in common, as it stands in them. */
+struct common {
+    int32_t prompt; /* among the rows */
+    struct ko_cube_starts starts;
+    const char *labels;    /* the first columns */
+    const char *clean;     /* the clean run's, each after a comma */
+    const char *of_prompt; /* the last columns, to the end of the line */
+};
+
+/* The lines of one status: its planned starts. */
+static void add_starts(struct ko_text *text, const struct rows *rows, int64_t status_at,
+                       int32_t size, const uint8_t *planned, const struct common *common)
+{
+    const struct ko_cube_axes *axes = rows->cell.block->axes;
+    const int32_t n_starts = rows->cell.block->n_starts;
+
+    for (int32_t s = 0; s < n_starts; s++) {
+        const int64_t at = status_at * n_starts + s;
+        const uint8_t state = state_of(rows, rows->cell.status[status_at], at);
+        if (!planned[s]) {
+            continue;
+        }
+        ko_text_add(text, "%s,%d,%d,", common->labels, axes->window_size[size],
+                    axes->window_start[s]);
+        ko_csv_number(text, rows->depth[(int64_t)size * n_starts + s]);
+        ko_text_add(text, ",%s", status_word(state));
+        if (state == KO_DONE) {
+            add_values(text, rows, at);
+        } else {
+            add_no_values(text);
+        }
+        ko_text_add(text, "%s", common->clean);
+        if (state == KO_DONE) {
+            add_change(text, rows, common->prompt, at);
+        } else {
+            ko_text_add(text, ",");
+        }
+        ko_text_add(text, "%s", common->of_prompt);
+    }
+}
+
+/* ----------------------------------------------------------------------------------------------
+   the prompts in memory */
+
+static void add_labels(struct ko_text *text, const struct rows *rows, int32_t prompt, int32_t route,
+                       int32_t feature, int32_t source)
+{
+    const struct ko_cube_axes *axes = rows->cell.block->axes;
+    const bool heat = rows->cell.block->heat;
+    const char *const words[] = {
+        axes->model.item[rows->cell.model],
+        (heat ? &axes->heat_prompt : &axes->prompt)->item[rows->cell.first + prompt],
+        (heat ? &axes->heat_route : &axes->route)->item[route], axes->feature_class.item[feature]};
+
+    for (size_t w = 0; w < sizeof words / sizeof words[0]; w++) {
+        ko_csv_text(text, words[w]);
+        ko_text_add(text, ",");
+    }
+    if (heat) {
+        ko_text_add(text, "%d", source);
+    }
+}
+
+/* The lines of a prompt, a route, a class and a source: its sizes. */
+static void add_sizes(struct ko_text *text, const struct rows *rows, const int32_t at[3],
+                      const struct common *common)
+{
+    const struct ko_cube_block *block = rows->cell.block;
+    for (int32_t s = 0; s < block->n_sizes; s++) {
+        const int64_t status_at =
+            ko_cube_block_status_at(block, common->prompt, at[0], at[1], at[2], s);
+        const int64_t place = ((int64_t)at[0] * block->n_features + at[1]) * block->n_sizes + s;
+        if (rows->filter->size[s] && rows->cell.status[status_at] != KO_NOT_PLANNED) {
+            add_starts(text, rows, status_at, s, common->starts.planned + place * block->n_starts,
+                       common);
+        }
+    }
+}
+
+static enum ko_code add_prompt(struct ko_csv_stream *out, const struct rows *rows, int32_t prompt,
+                               struct ko_error *err)
+{
+    const struct ko_cube_block *block = rows->cell.block;
+    const uint8_t *route = block->heat ? rows->filter->heat_route : rows->filter->route;
+    const struct ko_cube_starts starts = ko_cube_planned_starts(
+        rows->planned, block->heat, rows->cell.model, rows->cell.first + prompt);
+    struct ko_text labels = {0}, clean = {0}, of_prompt = {0};
+    enum ko_code code = KO_OK;
+
+    add_clean(&clean, rows, prompt);
+    add_prompt_columns(&of_prompt, rows, prompt);
+    for (int32_t r = 0; r < block->n_routes; r++) {
+        for (int32_t f = 0; f < block->n_features; f++) {
+            for (int32_t k = 0; k < block->n_sources && code == KO_OK; k++) {
+                if (!route[r] || !rows->filter->feature[f]) {
+                    continue;
+                }
+                labels.n = 0;
+                add_labels(&labels, rows, prompt, r, f, k);
+                add_sizes(&out->text, rows, (const int32_t[]){r, f, k},
+                          &(struct common){prompt, starts, ko_text_str(&labels),
+                                           ko_text_str(&clean), ko_text_str(&of_prompt)});
+                code = ko_csv_flush(out, KO_CSV_FULL, err);
+            }
+        }
+    }
+    if (code == KO_OK) {
+        code = ko_text_check(&labels, err);
+    }
+    if (code == KO_OK) {
+        code = ko_text_check(&clean, err);
+    }
+    if (code == KO_OK) {
+        code = ko_text_check(&of_prompt, err);
+    }
+    ko_text_free(&labels);
+    ko_text_free(&clean);
+    ko_text_free(&of_prompt);
+    return code;
+}
+
+static bool any(const uint8_t *chosen, int32_t n)
+{
+    for (int32_t k = 0; k < n; k++) {
+        if (chosen[k]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum ko_code export_block(const struct table *table, const struct ko_cube_block *block,
+                                 int32_t model, const double *depth, struct ko_error *err)
+{
+    struct ko_csv_stream *out = table->out;
+    const struct ko_curve_filter *filter = table->filter;
+    if (!any(block->heat ? filter->heat_route : filter->route, block->n_routes)) {
+        return KO_OK;
+    }
+    struct rows rows = {.filter = filter,
+                        .words = block->heat ? &table->heat_words : &table->words,
+                        .depth = depth,
+                        .planned = table->planned};
+    bool more = true;
+    enum ko_code code = ko_cell_rows_new(block, model, &rows.cell, err);
+    while (code == KO_OK && more) {
+        code = ko_cell_rows_next(&rows.cell, &more, err);
+        for (int32_t p = 0; code == KO_OK && p < rows.cell.n; p++) {
+            code = add_prompt(out, &rows, p, err);
+        }
+    }
+    ko_cell_rows_free(&rows.cell);
+    return code;
+}
+
+static enum ko_code export_sweep(struct ko_cube_view *view, const struct ko_curve_filter *filter,
+                                 struct ko_csv_stream *out, struct ko_error *err)
+{
+    struct table table = {.out = out, .filter = filter};
+    const struct ko_cube_axes *axes = ko_cube_view_axes(view);
+    const int64_t n_depths = (int64_t)axes->n_sizes * axes->n_starts;
+    struct ko_cube_block plain = {0}, heat = {0};
+    double *depth = ko_new((size_t)n_depths, sizeof *depth, err);
+    enum ko_code code = depth ? KO_OK : KO_E_MEMORY;
+
+    if (code == KO_OK) {
+        code = ko_cube_block_of(view, false, &plain, err);
+    }
+    if (code == KO_OK) {
+        code = ko_cube_block_of(view, true, &heat, err);
+    }
+    if (code == KO_OK && plain.n_routes > 0) {
+        code = ko_csv_prompts_read(view, "", &table.words, err);
+    }
+    if (code == KO_OK && heat.n_routes > 0) {
+        code = ko_csv_prompts_read(view, "heat_", &table.heat_words, err);
+    }
+    if (code == KO_OK) {
+        code = ko_cube_planned_open(view, &table.planned, err);
+    }
+    ko_text_add(&out->text, "%s", header);
+    for (int32_t m = 0; code == KO_OK && m < (int32_t)axes->model.n; m++) {
+        if (!filter->model[m]) {
+            continue;
+        }
+        if (n_depths > 0) {
+            code = ko_cube_view_read_double(view, "depth", m, depth, n_depths, err);
+        }
+        if (code == KO_OK) {
+            code = export_block(&table, &plain, m, depth, err);
+        }
+        if (code == KO_OK) {
+            code = export_block(&table, &heat, m, depth, err);
+        }
+    }
+    ko_cube_planned_close(table.planned);
+    ko_csv_prompts_free(&table.words);
+    ko_csv_prompts_free(&table.heat_words);
+    free(depth);
+    return code;
+}
+
+enum ko_code ko_export_csv(struct ko_cube_view *view, const struct ko_curve_filter *filter,
+                           FILE *stream, const char *where, struct ko_error *err)
+{
+    struct ko_csv_stream out = {.stream = stream, .where = where};
+    enum ko_code code = ko_cube_view_is_evaluation(view)
+                            ? ko_export_clean_runs(view, filter, &out, err)
+                            : export_sweep(view, filter, &out, err);
+    if (code == KO_OK) {
+        code = ko_csv_flush(&out, 0, err);
+    }
+    if (code == KO_OK && fflush(stream) != 0) {
+        code = ko_fail(err, KO_E_FAILED, "%s: cannot be written: %s", where, strerror(errno));
+    }
+    ko_text_free(&out.text);
+    return code;
+}

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/formats/json.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/file.h"
+#include "src/base/text.h"
+#include "src/formats/json_keys.h"
+
+static enum ko_code fail_at(const char *bytes, size_t offset, const char *where, const char *reason,
+                            struct ko_error *err)
+{
+    size_t line = 0, column = 0;
+    ko_json_place(bytes, offset, &line, &column);
+    return ko_fail(err, KO_E_INPUT, "%s:%zu:%zu: not valid JSON: %s", where, line, column, reason);
+}
+
+/* Counts what begins a value: an opening bracket and a comma. Before json-c sees the text, for
+   which a few bytes ("[],") may become hundreds. */
+static enum ko_code check_values(const char *bytes, size_t n, const char *where,
+                                 struct ko_error *err)
+{
+    size_t values = 1;
+    bool in_string = false;
+    for (size_t i = 0; i < n; i++) {
+        if (bytes[i] == '\\' && in_string) {
+            i++;
+        } else if (bytes[i] == '"') {
+            in_string = !in_string;
+        } else {
+            values += !in_string && (bytes[i] == '[' || bytes[i] == '{' || bytes[i] == ',');
+        }
+        if (values > KO_JSON_VALUES) {
+            return fail_at(bytes, i, where, "more than 4194304 values", err);
+        }
+    }
+    return KO_OK;
+}
+
+/* The bytes with 'x' for every one above 0x7f. */
+static char *ascii_stand_in(const char *bytes, size_t n)
+{
+    char *ascii = malloc(n + 1);
+    if (!ascii) {
+        return NULL;
+    }
+    for (size_t i = 0; i < n; i++) {
+        ascii[i] = (unsigned char)bytes[i] > 0x7f ? 'x' : bytes[i];
+    }
+    ascii[n] = '\0';
+    return ascii;
+}
+
+/* Parses text, which has the offsets of shown, the bytes that errors are located in. */
+static enum ko_code parse_pass(const char *text, const char *shown, size_t n, int flags,
+                               const char *where, json_object **root, struct ko_error *err)
+{
+    struct json_tokener *tokener = json_tokener_new_ex(KO_JSON_DEPTH);
+    if (!tokener) {
+        return ko_fail(err, KO_E_MEMORY, "%s: out of memory while reading JSON", where);
+    }
+    json_tokener_set_flags(tokener, flags);
+
+    json_object *value = json_tokener_parse_ex(tokener, text, (int)n);
+    enum json_tokener_error state = json_tokener_get_error(tokener);
+    size_t offset = json_tokener_get_parse_end(tokener);
+    if (state == json_tokener_continue) {
+        /* A number at the top ends with the input, which json-c has to be told. */
+        value = json_tokener_parse_ex(tokener, "", 1);
+        state = json_tokener_get_error(tokener);
+        offset = n;
+    }
+    enum ko_code code = KO_OK;
+    if (state == json_tokener_success) {
+        while (offset < n && strchr(" \t\r\n", text[offset])) {
+            offset++;
+        }
+        if (offset < n) {
+            state = json_tokener_error_parse_unexpected;
+        }
+    }
+    if (state != json_tokener_success) {
+        if (state == json_tokener_error_depth) {
+            code = fail_at(shown, offset, where, "nested more than 64 deep", err);
+        } else {
+            code = fail_at(shown, offset, where, json_tokener_error_desc(state), err);
+        }
+        json_object_put(value);
+    } else {
+        *root = value;
+    }
+    json_tokener_free(tokener);
+    return code;
+}
+
+enum ko_code ko_json_parse(const char *bytes, size_t n, const char *where, json_object **root,
+                           struct ko_error *err)
+{
+    json_object *value = NULL;
+    /* json-c takes a NUL for the end. */
+    const char *nul = n ? memchr(bytes, '\0', n) : NULL;
+    if (nul) {
+        return fail_at(bytes, (size_t)(nul - bytes), where, "a NUL byte", err);
+    }
+    if (n > INT32_MAX) {
+        return ko_fail(err, KO_E_INPUT, "%s: has %zu bytes, expected at most %d", where, n,
+                       INT32_MAX);
+    }
+    enum ko_code code = check_values(bytes, n, where, err);
+    if (code != KO_OK) {
+        return code;
+    }
+    /* json-c 0.18 in strict mode takes every byte above 0x7f in a string for a control character
+       (json-c issue 892), so the strict pass sees an ASCII stand-in for each such byte, and a
+       second one, which is not strict but checks UTF-8, reads the values. */
+    char *ascii = ascii_stand_in(bytes, n);
+    if (!ascii) {
+        return ko_fail(err, KO_E_MEMORY, "%s: out of memory while reading JSON", where);
+    }
+    bool same = n == 0 || memcmp(ascii, bytes, n) == 0;
+    code = parse_pass(ascii, bytes, n, JSON_TOKENER_STRICT, where, &value, err);
+    free(ascii);
+    if (code == KO_OK && !same) {
+        json_object_put(value);
+        value = NULL;
+        code = parse_pass(bytes, bytes, n, JSON_TOKENER_VALIDATE_UTF8, where, &value, err);
+    }
+    if (code == KO_OK) {
+        code = ko_json_keys_check(bytes, n, where, value, err);
+    }
+    if (code != KO_OK) {
+        json_object_put(value);
+    } else {
+        *root = value;
+    }
+    return code;
+}
+
+enum ko_code ko_json_read(const char *path, size_t max_bytes, json_object **root,
+                          struct ko_error *err)
+{
+    char *bytes = NULL;
+    size_t n = 0;
+    enum ko_code code = ko_file_read(path, max_bytes, &bytes, &n, err);
+    if (code == KO_OK) {
+        code = ko_json_parse(bytes, n, path, root, err);
+    }
+    free(bytes);
+    return code;
+}
+
+json_object *ko_json_get(json_object *object, const char *key)
+{
+    json_object *value = NULL;
+    if (!json_object_is_type(object, json_type_object) ||
+        !json_object_object_get_ex(object, key, &value)) {
+        return NULL;
+    }
+    return value;
+}
+
+/* "WHERE: KEY: expected EXPECTED, got VALUE", a long value cut. */
+static enum ko_code wrong_type(json_object *value, const char *key, const char *expected,
+                               const char *where, struct ko_error *err)
+{
+    enum { SHOWN = 60 };
+    const char *text = json_object_to_json_string_ext(value, JSON_C_TO_STRING_NOSLASHESCAPE);
+    size_t n = text ? strlen(text) : 0;
+    bool cut = n > SHOWN;
+    if (cut) {
+        n = SHOWN;
+        while (n > 0 && ((unsigned char)text[n] & 0xC0u) == 0x80u) {
+            n--;
+        }
+    }
+    return ko_fail(err, KO_E_INPUT, "%s: %s: expected %s, got %.*s%s", where, key, expected, (int)n,
+                   text ? text : "", cut ? "..." : "");
+}
+
+enum ko_code ko_json_int(json_object *object, const char *key, int64_t min, int64_t max,
+                         int64_t *out, const char *where, struct ko_error *err)
+{
+    json_object *value = ko_json_get(object, key);
+    char expected[80];
+    if (!value) {
+        return KO_OK;
+    }
+    int64_t number = json_object_get_int64(value);
+    /* json-c clamps what is beyond int64, which then no longer agrees with its uint64. */
+    bool clamped = number == INT64_MAX && json_object_get_uint64(value) > INT64_MAX;
+    if (!json_object_is_type(value, json_type_int) || clamped || number < min || number > max) {
+        (void)snprintf(expected, sizeof expected, "a whole number from %" PRId64 " to %" PRId64,
+                       min, max);
+        return wrong_type(value, key, expected, where, err);
+    }
+    *out = number;
+    return KO_OK;
+}
+
+/* {"__float__": "Infinity"}, as newer versions of transformers write what JSON has no word for. */
+static bool wrapped_double(json_object *value, double *out)
+{
+    static const struct {
+        const char *name;
+        double value;
+    } known[] = {{"Infinity", INFINITY}, {"-Infinity", -INFINITY}, {"NaN", NAN}};
+    json_object *inner = ko_json_get(value, "__float__");
+    if (!json_object_is_type(inner, json_type_string)) {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (strcmp(json_object_get_string(inner), known[i].name) == 0) {
+            *out = known[i].value;
+            return true;
+        }
+    }
+    return false;
+}
+
+enum ko_code ko_json_double(json_object *object, const char *key, double *out, const char *where,
+                            struct ko_error *err)
+{
+    json_object *value = ko_json_get(object, key);
+    if (!value || wrapped_double(value, out)) {
+        return KO_OK;
+    }
+    if (!json_object_is_type(value, json_type_double) &&
+        !json_object_is_type(value, json_type_int)) {
+        return wrong_type(value, key, "a number", where, err);
+    }
+    *out = json_object_get_double(value);
+    return KO_OK;
+}
+
+enum ko_code ko_json_bool(json_object *object, const char *key, bool *out, const char *where,
+                          struct ko_error *err)
+{
+    json_object *value = ko_json_get(object, key);
+    if (!value) {
+        return KO_OK;
+    }
+    if (!json_object_is_type(value, json_type_boolean)) {
+        return wrong_type(value, key, "true or false", where, err);
+    }
+    *out = json_object_get_boolean(value);
+    return KO_OK;
+}
+
+enum ko_code ko_json_string(json_object *object, const char *key, const char **out,
+                            const char *where, struct ko_error *err)
+{
+    json_object *value = ko_json_get(object, key);
+    if (!value) {
+        return KO_OK;
+    }
+    if (!json_object_is_type(value, json_type_string)) {
+        return wrong_type(value, key, "a string", where, err);
+    }
+    const char *text = json_object_get_string(value);
+    if (strlen(text) != (size_t)json_object_get_string_len(value)) {
+        return wrong_type(value, key, "a string without NUL", where, err);
+    }
+    *out = text;
+    return KO_OK;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* JSON reading over json-c, with errors that name file and key. */
+#ifndef KO_FORMATS_JSON_H
+#define KO_FORMATS_JSON_H
+
+#include <json-c/json.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "src/base/error.h"
+
+enum {
+    KO_JSON_DEPTH = 64,
+    KO_JSON_VALUES =
+        1 << 22 /* values in one text: what json-c takes for one is 400 bytes at most */
+};
+
+/* Parses n bytes as exactly one JSON value (nothing but white space may follow; NaN and Infinity
+   are allowed, as Hugging Face writes them), nested at most KO_JSON_DEPTH deep, no key twice in an
+   object. *root: json_object_put() it. KO_E_INPUT: "WHERE:LINE:COLUMN: reason". */
+KO_MUST_CHECK enum ko_code ko_json_parse(const char *bytes, size_t n, const char *where,
+                                         json_object **root, struct ko_error *err);
+/* The same for a file of at most max_bytes. */
+KO_MUST_CHECK enum ko_code ko_json_read(const char *path, size_t max_bytes, json_object **root,
+                                        struct ko_error *err);
+
+/* Member access. `object` must be a JSON object. Where the key is absent or null, *out is left
+   alone (so it holds the default) and KO_OK is returned; a value of another type or out of range is
+   KO_E_INPUT: "WHERE: KEY: expected ..., got ...". */
+KO_MUST_CHECK enum ko_code ko_json_int(json_object *object, const char *key, int64_t min,
+                                       int64_t max, int64_t *out, const char *where,
+                                       struct ko_error *err);
+KO_MUST_CHECK enum ko_code
+ko_json_double(json_object *object, const char *key, double *out, const char *where,
+               struct ko_error *err); /* accepts {"__float__": "Infinity"} too */
+KO_MUST_CHECK enum ko_code ko_json_bool(json_object *object, const char *key, bool *out,
+                                        const char *where, struct ko_error *err);
+KO_MUST_CHECK enum ko_code ko_json_string(json_object *object, const char *key, const char **out,
+                                          const char *where,
+                                          struct ko_error *err); /* borrowed from the object */
+/* The member, NULL where absent or null. Borrowed. */
+json_object *ko_json_get(json_object *object, const char *key);
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/formats/table.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+void ko_pad(struct ko_text *out, const char *text, size_t width, bool right)
+{
+    const size_t n = ko_display_width(text);
+    const int blanks = n < width ? (int)(width - n) : 0;
+    if (right) {
+        ko_text_add(out, "%*s%s", blanks, "", text);
+    } else {
+        ko_text_add(out, "%s%*s", text, blanks, "");
+    }
+}
+
+bool ko_color_wanted(const char *wanted, FILE *stream)
+{
+    if (wanted && strcmp(wanted, "always") == 0) {
+        return true;
+    }
+    if (wanted && strcmp(wanted, "never") == 0) {
+        return false;
+    }
+    const char *term = getenv("TERM"), *refused = getenv("NO_COLOR");
+    /* The stream of a command's results has no descriptor of its own. */
+    const int file = fileno(stream) < 0 ? STDOUT_FILENO : fileno(stream);
+    return isatty(file) == 1 && (!refused || !refused[0]) && term && strcmp(term, "dumb") != 0;
+}
+
+void ko_table_add(struct ko_table *table, const char *format, ...)
+{
+    char buffer[256], *text = buffer;
+    va_list args;
+    va_start(args, format);
+    const int n = vsnprintf(buffer, sizeof buffer, format, args);
+    va_end(args);
+    if (n >= (int)sizeof buffer) {
+        text = malloc((size_t)n + 1);
+        if (text) {
+            va_start(args, format);
+            (void)vsnprintf(text, (size_t)n + 1, format, args);
+            va_end(args);
+        }
+    }
+    if (n < 0 || !text || ko_strings_add(&table->cell, text, NULL) != KO_OK) {
+        table->failed = true;
+    }
+    if (text != buffer) {
+        free(text);
+    }
+}
+
+static size_t column_width(const struct ko_table *table, size_t column)
+{
+    size_t width = 0;
+    for (size_t k = column; k < table->cell.n; k += table->n_columns) {
+        const size_t n = ko_display_width(table->cell.item[k]);
+        width = n > width ? n : width;
+    }
+    return width;
+}
+
+static void trim_end(struct ko_text *out)
+{
+    while (out->n > 0 && out->data[out->n - 1] == ' ') {
+        out->data[--out->n] = '\0';
+    }
+}
+
+void ko_table_print(struct ko_table *table, int indent, struct ko_text *out)
+{
+    if (table->failed) {
+        out->failed = true;
+    }
+    for (size_t row = 0; !out->failed && row + table->n_columns <= table->cell.n;
+         row += table->n_columns) {
+        ko_text_add(out, "%*s", indent, "");
+        for (size_t c = 0; c < table->n_columns; c++) {
+            ko_pad(out, table->cell.item[row + c], column_width(table, c),
+                   (table->right >> c & 1) != 0);
+            ko_text_add(out, "  ");
+        }
+        trim_end(out);
+        ko_text_add(out, "\n");
+    }
+    ko_strings_free(&table->cell);
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every command and every option of the program: the one place where they are declared. */
+#ifndef KO_OPTIONS_OPTION_LIST_H
+#define KO_OPTIONS_OPTION_LIST_H
+
+/* X(NAME, "name", "ARGUMENTS", min, max, "what it does") */
+#define KO_COMMANDS(X)                                                                             \
+    X(PLAN, "plan", "SPEC", 1, 1,                                                                  \
+      "what a run would do, without doing it: axes, cells, skipped prompts, token sets, memory, "  \
+      "time")                                                                                      \
+    X(RUN, "run", "SPEC", 1, 1, "run the sweep, in one process or under mpirun or srun")           \
+    X(EVALUATE, "evaluate", "SPEC", 1, 1, "the clean runs only: every model on every prompt")      \
+    X(MERGE, "merge", "SHARD...", 1, -1, "make one cube from the files of a sweep's shards")       \
+    X(STATUS, "status", "CUBE", 1, 1,                                                              \
+      "how far a cube is: cells done, vacuous, failed and pending; the speed and time left of a "  \
+      "run")                                                                                       \
+    X(SHOW, "show", "CUBE", 1, 1,                                                                  \
+      "the curves: mean change and 95 % interval of each window; differences between curves")      \
+    X(VERIFY, "verify", "CUBE", 1, 1,                                                              \
+      "compute a sample of cells again, each as a forward pass of its own, and compare")           \
+    X(EXPORT, "export", "CUBE", 1, 1,                                                              \
+      "write the cells as CSV, a line each, or a compressed copy of the cube")                     \
+    X(INSPECT, "inspect", "CHECKPOINT", 1, 1,                                                      \
+      "what a checkpoint is: architecture, shape, types, tokenizer, and whether it can be run")    \
+    X(BENCH, "bench", "", 0, 0,                                                                    \
+      "how fast this machine is: rate of the matrix products, time a cell")
+
+/* X(ID, "name", TYPE, "default", "unit", "commands", "help") */
+#define KO_OPTIONS(X)                                                                              \
+    X(KO_OPT_OUTPUT, "output", KO_STRING, "", "CUBE", "run evaluate merge", "the cube to write")   \
+    X(KO_OPT_OUTPUT_FILE, "output", KO_STRING, "", "FILE", "export",                               \
+      "the file to write; --csv without it: standard output")                                      \
+    X(KO_OPT_RESUME, "resume", KO_FLAG, "", "", "run evaluate",                                    \
+      "go on with the file if it exists, else start it")                                           \
+    X(KO_OPT_OVERWRITE, "overwrite", KO_FLAG, "", "", "run evaluate merge export",                 \
+      "replace the file if it exists (run: its evaluation too)")                                   \
+    X(KO_OPT_EVALUATION, "evaluation", KO_STRING, "", "CUBE", "run plan",                          \
+      "select prompts from this evaluation instead of evaluating")                                 \
+    X(KO_OPT_REUSE, "reuse", KO_STRINGS, "", "CUBE", "run",                                        \
+      "take the cells that this cube has already (may be repeated)")                               \
+    X(KO_OPT_SHARD, "shard", KO_STRING, "", "K/N", "run",                                          \
+      "compute only part K of N, into NAME.shard-KKKK-of-NNNN.h5; auto: K and N of the Slurm "     \
+      "array; `merge` joins the parts")                                                            \
+    X(KO_OPT_PARTIAL, "partial", KO_FLAG, "", "", "merge",                                         \
+      "merge although shards are missing or incomplete: what they lack stays pending, for run "    \
+      "--resume")                                                                                  \
+    X(KO_OPT_BACKEND, "backend", KO_STRING, "", "cpu|cuda", "run evaluate plan bench",             \
+      "where to compute; default: cuda where a GPU is visible, else cpu")                          \
+    X(KO_OPT_PRECISION, "precision", KO_STRING, "float32", "float32|tf32|bfloat16",                \
+      "run evaluate plan",                                                                         \
+      "arithmetic of the matrix products; tf32 and bfloat16: on a GPU, faster and less exact")     \
+    X(KO_OPT_PRECISIONS, "precision", KO_STRING, "float32", "LIST", "bench",                       \
+      "arithmetic of the matrix products: float32, tf32 and bfloat16, one or several with commas") \
+    X(KO_OPT_ROW_BUDGET, "row-budget", KO_INT, "0", "rows", "run evaluate plan bench",             \
+      "how many rows (token positions) go through the layers at once: fewer take less memory; 0: " \
+      "from the model's shape")                                                                    \
+    X(KO_OPT_THREADS, "threads", KO_INT, "0", "threads", "run evaluate plan verify bench",         \
+      "threads of each worker; 0: OMP_NUM_THREADS, else its share of the processors it may use")   \
+    X(KO_OPT_PROGRESS, "progress", KO_STRING, "auto", "auto|line|plain|json|none", "run evaluate", \
+      "how progress is shown on stderr; auto: one line that is redrawn on a terminal, else a "     \
+      "line a minute")                                                                             \
+    X(KO_OPT_STOP_AT, "stop-at", KO_INT, "0", "epoch seconds", "run evaluate",                     \
+      "stop at this time as after Ctrl-C, with exit status 75, ready for --resume; 0: never")      \
+    X(KO_OPT_COMMIT_SECONDS, "commit-seconds", KO_DOUBLE, "10", "seconds", "run evaluate",         \
+      "how often results are written to the file: a kill loses what is newer")                     \
+    X(KO_OPT_SET, "set", KO_STRINGS, "", "KEY=VALUE", "run evaluate plan",                         \
+      "set a key of the spec, also one within another (windows.sizes=[1]); may be repeated")       \
+    X(KO_OPT_ASSUME_PROMPTS, "assume-prompts", KO_INT, "0", "prompts", "plan",                     \
+      "without an evaluation: plan as if `select` left this many prompts; 0: all of them")         \
+    X(KO_OPT_WORKERS, "workers", KO_INT, "1", "workers", "plan",                                   \
+      "predict the time with this many workers (ranks without rank 0)")                            \
+    X(KO_OPT_DEVICE, "device", KO_STRING, "", "NAME", "plan",                                      \
+      "predict for this GPU from rates measured earlier, instead of measuring here")               \
+    X(KO_OPT_READ_RATE, "read-rate", KO_DOUBLE, "2", "GB/s", "plan",                               \
+      "how fast checkpoints are read, for the predicted time of loading")                          \
+    X(KO_OPT_JSON, "json", KO_FLAG, "", "", "status plan bench inspect show", "print JSON")        \
+    X(KO_OPT_CSV, "csv", KO_FLAG, "", "", "show export", "print comma-separated values")           \
+    X(KO_OPT_COMPRESS, "compress", KO_FLAG, "", "", "export",                                      \
+      "write a copy of the cube in compressed chunks")                                             \
+    X(KO_OPT_METRIC, "metric", KO_STRING, "change",                                                \
+      "change|delta|logprob|median|hit|kl|margin|margin-change", "show",                           \
+      "what is measured of each prompt. Change of the answer's probability: in percent (change; "  \
+      "median: its median), in points (delta), of its logarithm in nats (logprob). Whether it is " \
+      "ranked first (hit). The divergence (kl). The answer against the foil (margin, "             \
+      "margin-change)")                                                                            \
+    X(KO_OPT_STATISTIC, "statistic", KO_STRING, "mean", "mean|median", "show",                     \
+      "how prompts are summed up")                                                                 \
+    X(KO_OPT_INTERVAL, "interval", KO_STRING, "", "t|bootstrap|wilson|order", "show",              \
+      "the kind of 95 % interval (docs/statistics.md); default: t, for hit wilson, for a median "  \
+      "order")                                                                                     \
+    X(KO_OPT_RESAMPLES, "resamples", KO_INT, "10000", "resamples", "show",                         \
+      "how often --interval bootstrap resamples the prompts")                                      \
+    X(KO_OPT_BY, "by", KO_STRING, "none", "none|relation", "show",                                 \
+      "relation: a curve of its own for each relation of the prompts")                             \
+    X(KO_OPT_MODEL, "model", KO_STRINGS, "", "NAME", "show export verify",                         \
+      "only this model (may be repeated)")                                                         \
+    X(KO_OPT_TARGET, "target", KO_STRINGS, "", "SET", "show export",                               \
+      "only routes into this token set (may be repeated)")                                         \
+    X(KO_OPT_SOURCE, "source", KO_STRINGS, "", "SET", "show export",                               \
+      "only routes from this token set (may be repeated)")                                         \
+    X(KO_OPT_FEATURE, "feature", KO_STRINGS, "", "CLASS", "show export",                           \
+      "only this feature class (may be repeated)")                                                 \
+    X(KO_OPT_WINDOW_SIZE, "window-size", KO_STRINGS, "", "LAYERS", "show export",                  \
+      "only this window size (may be repeated)")                                                   \
+    X(KO_OPT_MINUS_TARGET, "minus-target", KO_STRING, "", "SET", "show",                           \
+      "subtract, prompt by prompt, the route into this token set")                                 \
+    X(KO_OPT_MINUS_SOURCE, "minus-source", KO_STRING, "", "SET", "show",                           \
+      "subtract the route from this token set")                                                    \
+    X(KO_OPT_MINUS_FEATURE, "minus-feature", KO_STRING, "", "CLASS", "show",                       \
+      "subtract this feature class")                                                               \
+    X(KO_OPT_MINUS_MODEL, "minus-model", KO_STRING, "", "NAME", "show",                            \
+      "subtract this model, at the windows of the same layers")                                    \
+    X(KO_OPT_MINUS_CONTROL, "minus-control", KO_FLAG, "", "", "show",                              \
+      "subtract the matched random control: the mean over the seeds that the cube has")            \
+    X(KO_OPT_SAMPLE, "sample", KO_INT, "32", "cells", "verify", "how many cells to compute again") \
+    X(KO_OPT_SEED, "seed", KO_INT, "0", "", "verify",                                              \
+      "which cells are drawn: another seed, other cells")                                          \
+    X(KO_OPT_WEIGHTS_SEED, "seed", KO_INT, "0", "", "bench", "seed of the random weights")         \
+    X(KO_OPT_RESAMPLES_SEED, "seed", KO_INT, "0", "", "show", "seed of --interval bootstrap")      \
+    X(KO_OPT_TOKENS, "tokens", KO_STRING, "", "TEXT", "inspect",                                   \
+      "show this text's ids, pieces and character offsets")                                        \
+    X(KO_OPT_ANSWER, "answer", KO_STRING, "", "TEXT", "inspect",                                   \
+      "with --tokens: show which token of this answer each prompts.score scores")                  \
+    X(KO_OPT_TOKENIZER, "tokenizer", KO_STRING, "", "FOLDER", "inspect",                           \
+      "take tokenizer.json from this folder")                                                      \
+    X(KO_OPT_SHAPES, "shape", KO_STRING, "mamba-130m", "LIST", "bench",                            \
+      "the model shape to measure, with random weights; several with commas, or all")              \
+    X(KO_OPT_PROMPTS, "prompts", KO_INT, "0", "prompts", "bench",                                  \
+      "how many prompts; 0: enough for one batch")                                                 \
+    X(KO_OPT_PROMPT_TOKENS, "tokens", KO_INT, "10", "tokens", "bench", "length of the prompts")    \
+    X(KO_OPT_LOG_LEVEL, "log-level", KO_STRING, "info", "error|warn|info|debug",                   \
+      "run evaluate verify bench",                                                                 \
+      "how much of the key=value log goes to stderr; on a terminal, unless this is given, short "  \
+      "lines take its place")                                                                      \
+    X(KO_OPT_COLOR, "color", KO_STRING, "auto", "auto|always|never", "plan inspect",               \
+      "colour on the terminal")
+
+#endif

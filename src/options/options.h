@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The option table: every option of every command is declared once (options.c), with type, default,
+   unit and help. From it come the parsing of the command line, the environment (KNOCKOUT_NAME),
+   --help, and the stored resolved set. */
+#ifndef KO_OPTIONS_OPTIONS_H
+#define KO_OPTIONS_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "src/base/error.h"
+#include "src/base/text.h"
+
+enum ko_option_type { KO_FLAG, KO_INT, KO_DOUBLE, KO_STRING, KO_STRINGS /* may be repeated */ };
+
+/* X(id, "name", type, "default or empty", "unit or metavariable", "commands that take it,
+   blank-separated", "help") is the list KO_OPTIONS in options.c's companion option_list.h; ids are
+   enum ko_option. */
+#include "src/options/option_list.h"
+
+enum ko_option {
+#define X(id, name, type, fallback, unit, commands, help) id,
+    KO_OPTIONS(X)
+#undef X
+        KO_N_OPTIONS
+};
+
+enum ko_origin { KO_FROM_DEFAULT, KO_FROM_SPEC, KO_FROM_ENVIRONMENT, KO_FROM_COMMAND_LINE };
+
+struct ko_option_value {
+    enum ko_origin origin;
+    char *text;             /* as given, or the default; NULL where there is none; owned */
+    struct ko_strings list; /* KO_STRINGS */
+};
+
+struct ko_options {
+    const char *command; /* borrowed from the command list */
+    struct ko_option_value value[KO_N_OPTIONS];
+    struct ko_strings arguments; /* what is no option */
+};
+
+/* The commands, in the order of --help: name, arguments, one sentence. X(NAME, "name", "ARGS",
+   min_args, max_args, "sentence") is KO_COMMANDS in option_list.h; max_args -1 means any number. */
+
+/* Parses argv[1..]: the command's name, then options and arguments in any order ("--name value" or
+   "--name=value"; "--" ends them). Values are checked against their type. Reads the environment. An
+   unknown command or option names the nearest known one (KO_E_INPUT). `--help` anywhere sets *help,
+   `--version` *version; errors are then not looked for. So do the words `help`, `help COMMAND` and
+   `version`, and -V and -v, in the command's place. Free with ko_options_free, also after a
+   failure. */
+KO_MUST_CHECK enum ko_code ko_options_parse(int argc, char **argv, struct ko_options *options,
+                                            bool *help, bool *version, struct ko_error *err);
+/* Takes a value from the sweep spec: kept unless the command line or the environment gave one.
+   `where` is FILE:LINE:COLUMN. */
+KO_MUST_CHECK enum ko_code ko_options_from_spec(struct ko_options *options, enum ko_option id,
+                                                const char *text, const char *where,
+                                                struct ko_error *err);
+void ko_options_free(struct ko_options *options);
+
+bool ko_option_given(const struct ko_options *options,
+                     enum ko_option id); /* origin is not the default */
+bool ko_option_flag(const struct ko_options *options, enum ko_option id);
+int64_t ko_option_int(const struct ko_options *options, enum ko_option id);
+double ko_option_double(const struct ko_options *options, enum ko_option id);
+const char *ko_option_string(const struct ko_options *options,
+                             enum ko_option id); /* NULL where there is none; borrowed */
+
+/* Help for a command, or the overview for NULL, appended to out. */
+void ko_options_help(const char *command, struct ko_text *out);
+
+#endif

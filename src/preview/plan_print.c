@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+
+#include "src/formats/table.h"
+#include "src/preview/plan_report.h"
+
+enum { LABEL_WIDTH = 12, SHOWN_MODELS = 4 };
+
+/* "1.23 TFLOP" */
+static const char *flop_human(double flop, char buffer[32])
+{
+    static const char *const prefix[] = {"", "k", "M", "G", "T", "P", "E"};
+    size_t k = 0;
+    while (flop >= 1000 && k + 1 < sizeof prefix / sizeof prefix[0]) {
+        flop /= 1000;
+        k++;
+    }
+    (void)snprintf(buffer, 32, "%.3g %sFLOP", flop, prefix[k]);
+    return buffer;
+}
+
+static void begin(struct ko_text *out, const char *label)
+{
+    ko_pad(out, label, LABEL_WIDTH, false);
+}
+
+/* Words after the label, folded. */
+static void print_words(struct ko_text *out, const char *label, const struct ko_strings *words,
+                        const char *none)
+{
+    size_t used = LABEL_WIDTH;
+    begin(out, label);
+    for (size_t k = 0; k < words->n; k++) {
+        const size_t width = ko_display_width(words->item[k]) + 2;
+        if (k > 0 && used + width > KO_SCREEN_WIDTH) {
+            ko_text_add(out, "\n%*s", LABEL_WIDTH, "");
+            used = LABEL_WIDTH;
+        }
+        ko_text_add(out, "%s%s%s", k > 0 && used > LABEL_WIDTH ? " " : "", words->item[k],
+                    k + 1 < words->n ? "," : "");
+        used += width;
+    }
+    ko_text_add(out, "%s\n", words->n == 0 ? none : "");
+}
+
+/* A sentence after the label, folded. */
+static void print_sentence(struct ko_text *out, const char *label, const char *text)
+{
+    size_t used = LABEL_WIDTH;
+    begin(out, label);
+    while (*text) {
+        const size_t n = strcspn(text, " ");
+        if (used > LABEL_WIDTH && used + 1 + n > KO_SCREEN_WIDTH) {
+            ko_text_add(out, "\n%*s", LABEL_WIDTH, "");
+            used = LABEL_WIDTH;
+        }
+        ko_text_add(out, "%s%.*s", used > LABEL_WIDTH ? " " : "", (int)n, text);
+        used += n + (used > LABEL_WIDTH);
+        text += n + strspn(text + n, " ");
+    }
+    ko_text_add(out, "\n");
+}
+
+static void print_numbers(struct ko_text *out, const char *label, const int32_t *values, int32_t n,
+                          const char *unit)
+{
+    begin(out, label);
+    /* Long runs are said by their ends. */
+    if (n > 16 && values[n - 1] - values[0] == n - 1) {
+        ko_text_add(out, "%d to %d", values[0], values[n - 1]);
+    } else {
+        for (int32_t k = 0; k < n; k++) {
+            ko_text_add(out, "%s%d", k ? ", " : "", values[k]);
+        }
+    }
+    ko_text_add(out, " %s\n", unit);
+}
+
+static void print_models(const struct ko_plan_report *report, struct ko_text *out)
+{
+    static const char *const header[] = {"model",   "family", "layers",  "width",    "vocabulary",
+                                         "weights", "rows",   "in file", "runnable", "selected"};
+    struct ko_table table = {.n_columns = sizeof header / sizeof header[0], .right = 0x3fc};
+    for (size_t c = 0; c < table.n_columns; c++) {
+        ko_table_add(&table, "%s", header[c]);
+    }
+    for (int32_t m = 0; m < report->plan->n_models; m++) {
+        const struct ko_plan_model *model = &report->plan->model[m];
+        const struct ko_plan_model_report *counts = &report->model[m];
+        char text[32];
+        ko_table_add(&table, "%s", model->name);
+        ko_table_add(&table, "%s", model->architecture);
+        ko_table_add(&table, "%d", model->n_layers);
+        ko_table_add(&table, "%d", model->d_model);
+        ko_table_add(&table, "%d", model->vocabulary);
+        ko_table_add(&table, "%s", ko_bytes_human(model->weight_bytes, text));
+        ko_table_add(&table, "%d", model->row_budget);
+        ko_table_add(&table, "%s", ko_grouped(report->plan->n_facts, text));
+        ko_table_add(&table, "%s", ko_grouped(counts->n_runnable, text));
+        ko_table_add(&table, "%s", ko_grouped(counts->n_selected, text));
+    }
+    ko_table_print(&table, 0, out);
+    ko_text_add(out,
+                "(weights: in memory; rows: token positions that go through the layers at once, "
+                "at most;\nin file, runnable, selected: prompts)\n\n");
+}
+
+static void print_skipped(const struct ko_plan_report *report, struct ko_text *out)
+{
+    for (int32_t m = 0; m < report->plan->n_models; m++) {
+        for (int reason = 1; reason < KO_N_REASONS; reason++) {
+            const struct ko_plan_model_report *model = &report->model[m];
+            const int32_t n = model->n_skipped[reason];
+            char text[32];
+            if (n == 0) {
+                continue;
+            }
+            begin(out, "skipped");
+            ko_text_add(out, "%s: %s prompt%s, %s: ", report->plan->model[m].name,
+                        ko_grouped(n, text), n == 1 ? "" : "s",
+                        ko_reason_sentence((enum ko_reason)reason));
+            for (int32_t k = 0; k < n && k < KO_FIRST_IDS; k++) {
+                ko_text_add(out, "%s%s", k ? ", " : "",
+                            report->plan->fact[model->first[reason][k]].id);
+            }
+            ko_text_add(out, "%s\n", n > KO_FIRST_IDS ? ", ..." : "");
+        }
+    }
+}
+
+static void print_axes(const struct ko_plan_report *report, struct ko_text *out)
+{
+    const struct ko_plan *plan = report->plan;
+    struct ko_strings routes = {0}, heat = {0}, features = {0};
+    bool failed = false;
+    for (int32_t r = 0; r < plan->n_routes; r++) {
+        failed |= ko_strings_add(plan->route[r].heat ? &heat : &routes, plan->route[r].route.label,
+                                 NULL) != KO_OK;
+    }
+    for (int32_t f = 0; f < plan->n_features; f++) {
+        char label[64];
+        ko_feature_class_label(&plan->feature[f], label);
+        failed |= ko_strings_add(&features, label, NULL) != KO_OK;
+    }
+    print_words(out, "routes", &routes, "none");
+    if (heat.n > 0) {
+        print_words(out, "heat routes", &heat, "");
+        begin(out, "");
+        ko_text_add(out, "one source position at a time, up to %d, in %d prompt%s\n",
+                    plan->n_source_positions, plan->n_heat_prompts,
+                    plan->n_heat_prompts == 1 ? "" : "s");
+    }
+    print_words(out, "classes", &features, "none");
+    print_numbers(out, "sizes", plan->size, plan->n_sizes, "layers");
+    print_numbers(out, "starts", plan->start, plan->n_starts, "(first layer of a window)");
+    out->failed = out->failed || failed;
+    ko_strings_free(&routes);
+    ko_strings_free(&heat);
+    ko_strings_free(&features);
+}
+
+static void print_memory(const struct ko_plan_report *report, struct ko_text *out)
+{
+    char a[32], b[32], c[32], d[32], e[32];
+    for (int32_t m = 0; m < report->plan->n_models; m++) {
+        const struct ko_device_memory *device = &report->model[m].device;
+        if (device->context <= 0) {
+            continue;
+        }
+        begin(out, m == 0 ? "memory" : "");
+        ko_text_add(out,
+                    "%s: %s of a GPU with waves of %s rows (matrices %s, rows %s, operations %s)\n",
+                    report->plan->model[m].name, ko_bytes_human(ko_device_memory_total(device), a),
+                    ko_grouped(report->model[m].n_rows, b), ko_bytes_human(device->matrices, c),
+                    ko_bytes_human(device->rows, d), ko_bytes_human(device->reserved, e));
+    }
+    if (report->plan->n_models > 0 && report->model[0].device.context > 0) {
+        return;
+    }
+    begin(out, "memory");
+    ko_text_add(out, "%s a worker at its peak\n", ko_bytes_human(report->cost.peak_bytes, a));
+}
+
+/* A run without an evaluation makes its own, of models that it does not sweep too. */
+static void print_evaluation(const struct ko_plan_report *report, struct ko_text *out)
+{
+    const int n_swept = report->plan->n_models, n = (int)report->inputs->spec->n_models;
+    char a[32], b[32];
+    ko_text_add(out, "\n%*sevaluation %s", LABEL_WIDTH, "",
+                ko_seconds_human(report->time.evaluation.seconds, a));
+    if (n > n_swept) {
+        ko_text_add(out, " for %d of the %d models that the spec declares: the run evaluates all",
+                    n_swept, n);
+    }
+    ko_text_add(out, ", sweep %s", ko_seconds_human(report->time.sweep.seconds, b));
+}
+
+/* Where the rate was measured, how much it varied, and for which workers it holds. */
+static void print_machine(const struct ko_plan_time *time, struct ko_text *out)
+{
+    const int n = time->threads;
+    const double slower = 100 * (1 - time->rounds.median / time->rounds.fastest);
+    ko_text_add(out, "\n%*smeasured on this machine%s%s%s (%s)", LABEL_WIDTH, "",
+                time->host[0] ? ", '" : "", time->host, time->host[0] ? "'" : "", time->device);
+    if (time->rounds.n == 1) {
+        ko_text_add(out, ",\n%*sin one round: other work is running here", LABEL_WIDTH, "");
+    } else {
+        ko_text_add(out, ",\n%*sthe best of %d rounds; the middle one was %.0f %% slower%s",
+                    LABEL_WIDTH, "", time->rounds.n, slower,
+                    slower > 30 ? ": other work may be running here" : "");
+    }
+    if (time->settings.n_workers > 1) {
+        ko_text_add(out, "\n%*seach worker with %d thread%s on processors of its own", LABEL_WIDTH,
+                    "", n, n == 1 ? "" : "s");
+    }
+}
+
+static void print_time(const struct ko_plan_report *report, struct ko_text *out)
+{
+    const struct ko_plan_time *time = &report->time;
+    const int n = time->settings.n_workers;
+    char a[32], b[32];
+    begin(out, "time");
+    ko_text_add(out, "about %s with %d worker%s of %s/s%s%s", ko_seconds_human(time->seconds, a), n,
+                n == 1 ? "" : "s", flop_human(time->flops, b), n == 1 ? "" : " each",
+                time->products_only ? " in these models' matrix products" : "");
+    if (time->rounds.n > 0) {
+        print_machine(time, out);
+    } else {
+        ko_text_add(out, "\n%*s(%s; %s)", LABEL_WIDTH, "", time->device, time->source);
+    }
+    if (time->evaluates) {
+        print_evaluation(report, out);
+    }
+    ko_text_add(
+        out,
+        "\n%*sefficiency %.0f %%, waiting for weights %.1f %% of the time, commit rounds %.1f "
+        "%%%s\n",
+        LABEL_WIDTH, "", 100 * time->efficiency,
+        100 * (time->sweep.load_seconds + time->evaluation.load_seconds) / time->seconds,
+        100 * time->commit_share, time->products_only ? "; scans and attention come on top" : "");
+}
+
+/* The spec's sweeps, where there are several. */
+static void print_sweeps(const struct ko_plan_report *report, struct ko_text *out)
+{
+    static const char *const header[] = {"sweep", "models",        "prompts",
+                                         "cells", "heatmap cells", "new"};
+    struct ko_table table = {.n_columns = sizeof header / sizeof header[0], .right = 0x3e};
+    if (report->plan->n_blocks < 2) {
+        return;
+    }
+    for (size_t c = 0; c < table.n_columns; c++) {
+        ko_table_add(&table, "%s", header[c]);
+    }
+    for (int32_t b = 0; b < report->plan->n_blocks; b++) {
+        const struct ko_sweep_count *sweep = &report->sweep[b];
+        const char *name = report->inputs->spec->block[b].name;
+        char text[32];
+        if (name) {
+            ko_table_add(&table, "%s", name);
+        } else {
+            ko_table_add(&table, "%d", b + 1);
+        }
+        ko_table_add(&table, "%d", sweep->n_models);
+        ko_table_add(&table, "%s", ko_grouped(sweep->n_prompts, text));
+        ko_table_add(&table, "%s", ko_grouped(sweep->n_plain, text));
+        ko_table_add(&table, "%s", ko_grouped(sweep->n_heat, text));
+        ko_table_add(&table, "%s", ko_grouped(sweep->new_plain + sweep->new_heat, text));
+    }
+    ko_table_print(&table, 0, out);
+    ko_text_add(out, "(cells that a sweep plans; new: of them in no sweep above)\n\n");
+}
+
+static void print_cells(const struct ko_plan_report *report, struct ko_text *out)
+{
+    const struct ko_cost *cost = &report->cost;
+    char a[32], b[32], c[32];
+    begin(out, "cells");
+    if (report->n_heat == 0) {
+        ko_text_add(out, "%s planned", ko_grouped(report->n_plain, a));
+    } else {
+        ko_text_add(out, "%s planned: %s on routes, %s in heatmaps",
+                    ko_grouped(report->n_plain + report->n_heat, a), ko_grouped(report->n_plain, b),
+                    ko_grouped(report->n_heat, c));
+    }
+    if (report->n_heat > 0) {
+        ko_text_add(out, "\n%*s", LABEL_WIDTH, "");
+    }
+    ko_text_add(out, "%s%s vacuous, %s computed%s\n", report->n_heat > 0 ? "" : ", ",
+                ko_grouped(report->n_vacuous, a), ko_grouped(cost->n_cells, b),
+                report->upper_bound ? " (upper bound)" : "");
+    begin(out, "batches");
+    ko_text_add(out, "%s, of %s rows in all (a row: one token position of a prompt or a cell)\n",
+                ko_grouped(cost->n_batches, a), ko_grouped(cost->n_rows, b));
+    begin(out, "work");
+    ko_text_add(out, "%s in matrix products, 1/%.3g of the %s of separate passes\n",
+                flop_human(cost->flop, a), cost->separate_flop / cost->flop,
+                flop_human(cost->separate_flop, b));
+    print_memory(report, out);
+    begin(out, "cube");
+    ko_text_add(out, "%s\n", ko_bytes_human(cost->cube_bytes, a));
+    print_time(report, out);
+}
+
+static void print_prompt(const struct ko_plan_report *report,
+                         const struct ko_plan_prompt_report *shown, bool color, struct ko_text *out)
+{
+    const struct ko_plan_fact *fact = &report->plan->fact[shown->fact];
+    const struct ko_prompt *prompt = ko_plan_prompt(report->plan, shown->first_model, shown->fact);
+    const size_t n = shown->models.n;
+    ko_text_add(out, "\nprompt %s, as ", fact->id);
+    for (size_t k = 0; k < n && k < SHOWN_MODELS; k++) {
+        ko_text_add(out, "%s%s", k ? ", " : "", shown->models.item[k]);
+    }
+    if (n > SHOWN_MODELS) {
+        ko_text_add(out, " and %zu more", n - SHOWN_MODELS);
+    }
+    ko_text_add(out, n == 1 ? " reads it: " : " read it: ");
+    ko_text_add(out, "%d tokens", prompt->n_tokens);
+    if (prompt->n_appended > 0) {
+        ko_text_add(out, " (the last %d of the answer, white space)", prompt->n_appended);
+    }
+    ko_text_add(out, ", answer %s (id %d)\n", shown->answer, prompt->target);
+    ko_token_grid_print(&shown->grid, color, KO_SCREEN_WIDTH, out);
+}
+
+/* Warnings and notes, after an empty line. */
+static void print_lines(const struct ko_plan_report *report, struct ko_text *out)
+{
+    const struct {
+        const char *label;
+        const struct ko_strings *line;
+    } kind[] = {{"warning", report->warnings},
+                {"warning", &report->lines.warning},
+                {"note", &report->lines.note},
+                {"note", &report->lines.file}};
+    bool any = false;
+    for (size_t k = 0; k < sizeof kind / sizeof kind[0]; k++) {
+        for (size_t i = 0; i < kind[k].line->n; i++) {
+            ko_text_add(out, any ? "" : "\n");
+            print_sentence(out, kind[k].label, kind[k].line->item[i]);
+            any = true;
+        }
+    }
+}
+
+void ko_plan_report_print(const struct ko_plan_report *report, bool color, struct ko_text *out)
+{
+    ko_text_add(out, "%s\n\n", report->inputs->spec->file);
+    print_models(report, out);
+    print_skipped(report, out);
+    print_sentence(out, "selection", ko_text_str(&report->selection));
+    for (size_t k = 0; k < report->inputs->notes.n; k++) {
+        print_sentence(out, "note", report->inputs->notes.item[k]);
+    }
+    print_axes(report, out);
+    ko_text_add(out, "\n");
+    print_sweeps(report, out);
+    print_cells(report, out);
+    print_lines(report, out);
+    for (int32_t k = 0; k < report->n_prompts; k++) {
+        print_prompt(report, &report->prompt[k], color, out);
+    }
+}

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/preview/plan_report.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/memory.h"
+
+/* ----------------------------------------------------------------------------------------------
+   counting */
+
+static bool is_selected(const struct ko_plan *plan, int32_t model, int32_t fact)
+{
+    for (int32_t b = 0; b < plan->n_blocks; b++) {
+        if (plan->block[b].selected[(size_t)model * (size_t)plan->n_facts + (size_t)fact]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void count_model(const struct ko_plan *plan, int32_t model, struct ko_plan_model_report *out)
+{
+    for (int32_t f = 0; f < plan->n_facts; f++) {
+        const enum ko_reason reason = ko_plan_prompt(plan, model, f)->reason;
+        if (reason == KO_RUNNABLE) {
+            out->n_runnable++;
+            out->n_selected += is_selected(plan, model, f);
+            continue;
+        }
+        if (out->n_skipped[reason] < KO_FIRST_IDS) {
+            out->first[reason][out->n_skipped[reason]] = f;
+        }
+        out->n_skipped[reason]++;
+    }
+}
+
+static int64_t planned_starts(const struct ko_plan *plan, int32_t model, int32_t fact,
+                              int32_t route, int32_t feature, int32_t size)
+{
+    int64_t n = 0;
+    for (int32_t s = 0; s < plan->n_starts; s++) {
+        n += ko_plan_has(plan, model, fact, route, feature, size, s);
+    }
+    return n;
+}
+
+/* Vacuous cells of one record, whose statuses are given. */
+static int64_t count_vacuous(const struct ko_plan *plan, int32_t model, int32_t fact,
+                             const uint8_t *status)
+{
+    int64_t n = 0;
+    for (int32_t r = 0; r < plan->n_routes; r++) {
+        for (int32_t f = 0; f < plan->n_features; f++) {
+            for (int32_t s = 0; s < plan->n_sizes; s++) {
+                int64_t n_vacuous = 0;
+                const int32_t n_sources = plan->route[r].heat ? plan->n_source_positions : 1;
+                for (int32_t k = 0; k < n_sources; k++) {
+                    n_vacuous += status[ko_plan_status_slot(plan, r, f, k, s)] == KO_VACUOUS;
+                }
+                if (n_vacuous > 0) {
+                    n += n_vacuous * planned_starts(plan, model, fact, r, f, s);
+                }
+            }
+        }
+    }
+    return n;
+}
+
+static enum ko_code count_all(struct ko_plan_report *report, struct ko_error *err)
+{
+    const struct ko_plan *plan = report->plan;
+    uint8_t *status = ko_new((size_t)ko_plan_n_statuses(plan), 1, err);
+    enum ko_code code = status ? KO_OK : KO_E_MEMORY;
+    for (int32_t m = 0; code == KO_OK && m < plan->n_models; m++) {
+        count_model(plan, m, &report->model[m]);
+        report->n_clean_runs += report->model[m].n_runnable;
+        for (int32_t f = 0; code == KO_OK && f < plan->n_facts; f++) {
+            if (!is_selected(plan, m, f)) {
+                continue;
+            }
+            code = ko_plan_statuses(plan, m, f, status, err);
+            if (code == KO_OK) {
+                report->n_vacuous += count_vacuous(plan, m, f, status);
+            }
+        }
+    }
+    free(status);
+    return code;
+}
+
+/* What each sweep plans, and all of them together. */
+static enum ko_code count_sweeps(struct ko_plan_report *report, struct ko_error *err)
+{
+    const struct ko_plan *plan = report->plan;
+    report->sweep = ko_new((size_t)plan->n_blocks, sizeof *report->sweep, err);
+    const enum ko_code code =
+        report->sweep ? ko_sweep_counts(plan, report->sweep, err) : KO_E_MEMORY;
+    for (int32_t b = 0; code == KO_OK && b < plan->n_blocks; b++) {
+        report->n_plain += report->sweep[b].new_plain;
+        report->n_heat += report->sweep[b].new_heat;
+    }
+    return code;
+}
+
+/* ----------------------------------------------------------------------------------------------
+   the prompts that are shown */
+
+static bool same_tokens(const struct ko_prompt *a, const struct ko_prompt *b)
+{
+    const size_t n = (size_t)a->n_tokens;
+    return a->n_tokens == b->n_tokens && a->n_special == b->n_special && a->target == b->target &&
+           memcmp(a->token, b->token, n * sizeof *a->token) == 0 &&
+           memcmp(a->in_subject, b->in_subject, n) == 0;
+}
+
+/* The shown prompt of this fact with the same tokens, or NULL. */
+static struct ko_plan_prompt_report *find_shown(struct ko_plan_report *report, int32_t fact,
+                                                const struct ko_prompt *prompt)
+{
+    for (int32_t k = 0; k < report->n_prompts; k++) {
+        struct ko_plan_prompt_report *shown = &report->prompt[k];
+        if (shown->fact == fact &&
+            same_tokens(ko_plan_prompt(report->plan, shown->first_model, fact), prompt)) {
+            return shown;
+        }
+    }
+    return NULL;
+}
+
+static enum ko_code show_prompt(struct ko_plan_report *report, int32_t model, int32_t fact,
+                                struct ko_error *err)
+{
+    const struct ko_prompt *prompt = ko_plan_prompt(report->plan, model, fact);
+    struct ko_plan_prompt_report *shown = find_shown(report, fact, prompt);
+    enum ko_code code = KO_OK;
+    if (!shown) {
+        const struct ko_tokenizer *tokenizer = report->inputs->tokenizer[model];
+        const char *piece = ko_tokenizer_piece(tokenizer, prompt->target);
+        shown = &report->prompt[report->n_prompts++];
+        shown->fact = fact;
+        shown->first_model = model;
+        shown->answer = ko_copy(piece ? piece : "?", err);
+        code = shown->answer ? ko_token_grid_of(report->plan, prompt, tokenizer, &shown->grid, err)
+                             : KO_E_MEMORY;
+    }
+    return code == KO_OK ? ko_strings_add(&shown->models, report->plan->model[model].name, err)
+                         : code;
+}
+
+static enum ko_code show_prompts(struct ko_plan_report *report, struct ko_error *err)
+{
+    const struct ko_plan *plan = report->plan;
+    enum ko_code code = KO_OK;
+    int32_t n_facts = 0;
+    report->prompt = ko_new((size_t)plan->n_models * KO_SHOWN_PROMPTS, sizeof *report->prompt, err);
+    if (!report->prompt) {
+        return KO_E_MEMORY;
+    }
+    for (int32_t f = 0; f < plan->n_facts && n_facts < KO_SHOWN_PROMPTS; f++) {
+        bool any = false;
+        for (int32_t m = 0; code == KO_OK && m < plan->n_models; m++) {
+            if (ko_plan_prompt(plan, m, f)->reason != KO_RUNNABLE || !is_selected(plan, m, f)) {
+                continue;
+            }
+            code = show_prompt(report, m, f, err);
+            any = true;
+        }
+        n_facts += any;
+    }
+    return code;
+}
+
+enum ko_code ko_plan_report_make(const struct ko_inputs *inputs, const struct ko_plan *plan,
+                                 const struct ko_strings *warnings, struct ko_plan_report *out,
+                                 struct ko_error *err)
+{
+    *out = (struct ko_plan_report){.inputs = inputs, .plan = plan, .warnings = warnings};
+    out->model = ko_new((size_t)plan->n_models, sizeof *out->model, err);
+    enum ko_code code = out->model ? KO_OK : KO_E_MEMORY;
+    if (code == KO_OK) {
+        code = ko_batches_compose(plan, &out->batches, err);
+    }
+    if (code == KO_OK) {
+        ko_plan_cost(plan, &out->batches, &out->cost);
+        code = count_all(out, err);
+    }
+    if (code == KO_OK) {
+        code = count_sweeps(out, err);
+    }
+    if (code == KO_OK) {
+        code = ko_audit_lines_answers(plan, &out->lines, err);
+    }
+    if (code == KO_OK) {
+        code = ko_audit_lines_files(inputs, plan, &out->lines, err);
+    }
+    return code == KO_OK ? show_prompts(out, err) : code;
+}
+
+void ko_plan_report_free(struct ko_plan_report *report)
+{
+    for (int32_t k = 0; report->prompt && k < report->n_prompts; k++) {
+        ko_strings_free(&report->prompt[k].models);
+        ko_token_grid_free(&report->prompt[k].grid);
+        free(report->prompt[k].answer);
+    }
+    free(report->prompt);
+    free(report->model);
+    free(report->sweep);
+    ko_batches_free(&report->batches);
+    ko_text_free(&report->selection);
+    ko_audit_lines_free(&report->lines);
+    *report = (struct ko_plan_report){0};
+}

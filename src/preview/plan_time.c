@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "mpi/job.h"
+#include "src/base/memory.h"
+#include "src/bench/device_rates.h"
+#include "src/bench/gemm.h"
+#include "src/preview/plan_report.h"
+
+/* All the time that the measurement takes, on a busy machine too. */
+static const double MEASURE_SECONDS = 0.5;
+enum { MAX_ROWS = 512, GPU_MAX_ROWS = 8192, MAX_MATRIX = 1 << 21 };
+
+/* What checkpoints are assumed to hold: 16 bits a weight. */
+static const double STORED_BYTES = 2;
+
+static void predict_memory(struct ko_plan_report *report, const struct ko_kernels *kernels,
+                           enum ko_precision precision)
+{
+    report->cost.peak_bytes = kernels->own_memory ? 0 : report->cost.peak_bytes;
+    for (int32_t m = 0; m < report->plan->n_models; m++) {
+        struct ko_plan_model_report *model = &report->model[m];
+        const struct ko_device_model on_device = {report->plan, m, report->inputs->model[m],
+                                                  kernels, precision};
+        model->n_rows = ko_plan_largest_wave(report->plan, &report->batches, m);
+        if (!kernels->own_memory) {
+            continue;
+        }
+        ko_device_memory_predict(&on_device, model->n_rows, &model->device);
+        report->cost.peak_bytes =
+            fmax(report->cost.peak_bytes, ko_device_memory_total(&model->device));
+    }
+}
+
+/* The products of all models, one after the other: model m's begin at first[m], [n_models + 1]. */
+struct shapes {
+    struct ko_product *product;
+    int *first;
+};
+
+static enum ko_code list_shapes(const struct ko_plan_report *report, struct shapes *out,
+                                struct ko_error *err)
+{
+    const size_t n_models = (size_t)report->plan->n_models;
+    out->product = ko_new(n_models * KO_MAX_PRODUCTS, sizeof *out->product, err);
+    out->first = ko_new(n_models + 1, sizeof *out->first, err);
+    if (!out->product || !out->first) {
+        return KO_E_MEMORY;
+    }
+    for (size_t m = 0; m < n_models; m++) {
+        out->first[m + 1] =
+            out->first[m] + ko_products_of(report->inputs->model[m], out->product + out->first[m]);
+    }
+    return KO_OK;
+}
+
+static bool same_shape(const struct ko_product *a, const struct ko_product *b)
+{
+    return a->n_in == b->n_in && a->n_out == b->n_out;
+}
+
+/* Measures each shape once, however many models have it. */
+static enum ko_code measure_shapes(const struct ko_gemm_effort *effort, struct ko_product *product,
+                                   int n, struct ko_gemm_rounds *rounds, struct ko_error *err)
+{
+    struct ko_product *distinct = ko_new((size_t)n, sizeof *distinct, err);
+    int n_distinct = 0;
+    if (!distinct) {
+        return KO_E_MEMORY;
+    }
+    for (int p = 0; p < n; p++) {
+        int k = 0;
+        while (k < n_distinct && !same_shape(&distinct[k], &product[p])) {
+            k++;
+        }
+        if (k == n_distinct) {
+            distinct[n_distinct++] = product[p];
+        }
+    }
+    const enum ko_code code = ko_products_rounds(effort, distinct, n_distinct, rounds, err);
+    for (int p = 0; code == KO_OK && p < n; p++) {
+        for (int k = 0; k < n_distinct; k++) {
+            if (same_shape(&distinct[k], &product[p])) {
+                product[p].rate = distinct[k].rate;
+            }
+        }
+    }
+    free(distinct);
+    return code;
+}
+
+static int32_t least_budget(const struct ko_plan *plan, int32_t most)
+{
+    for (int32_t m = 0; m < plan->n_models; m++) {
+        most = plan->model[m].row_budget < most ? plan->model[m].row_budget : most;
+    }
+    return most;
+}
+
+/* FLOP/s of matrix products of every model's shapes here. */
+static enum ko_code measure(struct ko_plan_report *report, const struct ko_kernels *kernels,
+                            double *flops, struct ko_error *err)
+{
+    struct ko_plan_time *time = &report->time;
+    const struct ko_plan *plan = report->plan;
+    const struct ko_backend_config config = {.threads = time->settings.threads,
+                                             .precision = time->settings.precision};
+    struct ko_backend *be = NULL;
+    struct shapes shapes = {0};
+    enum ko_code code = list_shapes(report, &shapes, err);
+    if (code == KO_OK) {
+        code = kernels->open(&config, &be, err);
+    }
+    if (code == KO_OK) {
+        const struct ko_gemm_effort effort = {
+            .k = kernels,
+            .be = be,
+            .precision = config.precision,
+            .rows = least_budget(plan, kernels->own_memory ? GPU_MAX_ROWS : MAX_ROWS),
+            .seconds = MEASURE_SECONDS,
+            .layouts = 1,
+            .max_elements = kernels->own_memory ? 0 : MAX_MATRIX};
+        kernels->describe(be, time->device, sizeof time->device);
+        code = measure_shapes(&effort, shapes.product, shapes.first[plan->n_models], &time->rounds,
+                              err);
+        kernels->close(be);
+    }
+    for (int32_t m = 0; code == KO_OK && m < plan->n_models; m++) {
+        flops[m] = ko_products_rate(shapes.product + shapes.first[m],
+                                    shapes.first[m + 1] - shapes.first[m]);
+    }
+    snprintf(time->source, sizeof time->source, "measured here");
+    if (gethostname(time->host, sizeof time->host - 1) != 0) {
+        time->host[0] = '\0';
+    }
+    time->threads = config.threads;
+    time->products_only = true;
+    free(shapes.product);
+    free(shapes.first);
+    return code;
+}
+
+static enum ko_code look_up(struct ko_plan_report *report, double *flops, struct ko_error *err)
+{
+    struct ko_plan_time *time = &report->time;
+    double least = INFINITY, most = 0;
+    enum ko_code code = KO_OK;
+    for (int32_t m = 0; code == KO_OK && m < report->plan->n_models; m++) {
+        const struct ko_device_rate *rate = NULL;
+        code = ko_device_rate(time->settings.device, time->settings.precision,
+                              report->plan->model[m].architecture,
+                              report->inputs->model[m]->shape.d_model, &rate, err);
+        if (code != KO_OK) {
+            break;
+        }
+        flops[m] = rate->gemm_flops * rate->fraction;
+        snprintf(time->device, sizeof time->device, "%s", rate->title);
+        least = fmin(least, flops[m]);
+        most = fmax(most, flops[m]);
+        snprintf(time->source, sizeof time->source, "measured on %s: %.0f", rate->measured,
+                 least / 1e12);
+        const size_t n = strlen(time->source);
+        if (most > least) {
+            snprintf(time->source + n, sizeof time->source - n, " to %.0f", most / 1e12);
+        }
+    }
+    if (code == KO_OK) {
+        const size_t n = strlen(time->source);
+        snprintf(time->source + n, sizeof time->source - n,
+                 " TFLOP/s by model, from the embedding to the metrics");
+    }
+    return code;
+}
+
+static enum ko_code predict_evaluation(struct ko_plan_report *report, const struct ko_pace *pace,
+                                       struct ko_error *err)
+{
+    struct ko_strings warnings = {0};
+    struct ko_batches batches = {0};
+    struct ko_plan *plan = NULL;
+    enum ko_code code =
+        ko_inputs_plan(report->inputs, KO_PLAN_EVALUATION, NULL, NULL, &warnings, &plan, err);
+    if (code == KO_OK) {
+        code = ko_batches_compose(plan, &batches, err);
+    }
+    if (code == KO_OK) {
+        code = ko_plan_predict(plan, &batches, report->time.settings.n_workers, pace,
+                               &report->time.evaluation, err);
+    }
+    ko_batches_free(&batches);
+    ko_plan_free(plan);
+    ko_strings_free(&warnings);
+    return code;
+}
+
+/* Sweep and evaluation together, from the paces of the models. */
+static enum ko_code predict_time(struct ko_plan_report *report, const struct ko_pace *pace,
+                                 struct ko_error *err)
+{
+    struct ko_plan_time *time = &report->time;
+    const double n = time->settings.n_workers;
+    enum ko_code code =
+        ko_plan_predict(report->plan, &report->batches, (int32_t)n, pace, &time->sweep, err);
+    if (code == KO_OK && time->evaluates) {
+        code = predict_evaluation(report, pace, err);
+    }
+    const double work = time->sweep.work_seconds + time->evaluation.work_seconds;
+    const double rounds = time->sweep.commit_seconds + time->evaluation.commit_seconds;
+    time->seconds = time->sweep.seconds + time->evaluation.seconds;
+    time->efficiency = work / (time->seconds * n);
+    time->commit_share = rounds / time->seconds;
+    time->flops = report->cost.flop / time->sweep.work_seconds;
+    return code;
+}
+
+enum ko_code ko_plan_report_predict(struct ko_plan_report *report,
+                                    const struct ko_plan_settings *settings, bool evaluates,
+                                    struct ko_error *err)
+{
+    const struct ko_kernels *kernels = ko_backend_find(settings->backend);
+    const size_t n = (size_t)report->plan->n_models;
+    double *flops = ko_new(n, sizeof *flops, err), *load = ko_new(n, sizeof *load, err);
+    report->time = (struct ko_plan_time){.settings = *settings, .evaluates = evaluates};
+    enum ko_code code = flops && load ? KO_OK : KO_E_MEMORY;
+    if (code == KO_OK) {
+        code =
+            settings->device ? look_up(report, flops, err) : measure(report, kernels, flops, err);
+    }
+    for (size_t m = 0; code == KO_OK && m < n; m++) {
+        load[m] =
+            (double)ko_model_floats(report->inputs->model[m]) * STORED_BYTES / settings->read_rate;
+    }
+    const struct ko_pace pace = {.flops = flops,
+                                 .load_seconds = load,
+                                 .reads_ahead = kernels->own_memory,
+                                 .commit_seconds = settings->commit_seconds};
+    if (code == KO_OK) {
+        predict_memory(report, kernels, settings->precision);
+        code = predict_time(report, &pace, err);
+    }
+    free(flops);
+    free(load);
+    return code;
+}

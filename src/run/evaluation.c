@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/run/evaluation.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "src/base/memory.h"
+#include "src/cube/read/read.h"
+#include "src/run/inputs.h"
+
+/* What the cube holds, by its own axes. */
+struct content {
+    const struct ko_cube_axes *axes;
+    struct ko_strings text; /* [eval_prompt] */
+    float *logprob;
+    int32_t *rank, *top1;
+    uint8_t *reason;
+    int32_t *target;
+    uint64_t *tokens_hash;
+};
+
+static void free_content(struct content *content)
+{
+    ko_strings_free(&content->text);
+    free(content->logprob);
+    free(content->rank);
+    free(content->top1);
+    free(content->reason);
+    free(content->target);
+    free(content->tokens_hash);
+}
+
+static uint64_t hash_tokens(const int32_t *token, int32_t n)
+{
+    return XXH3_64bits(token, (size_t)n * sizeof *token);
+}
+
+/* One model's answers and the hashes of its prompts' tokens. */
+static enum ko_code read_tokens(struct ko_cube_view *view, int32_t model, struct content *content,
+                                struct ko_error *err)
+{
+    const int64_t n = (int64_t)content->axes->eval_prompt.n, width = content->axes->n_positions;
+    int32_t *token = ko_new((size_t)(n * width), sizeof *token, err);
+    int32_t *length = ko_new((size_t)n, sizeof *length, err);
+    enum ko_code code = token && length ? KO_OK : KO_E_MEMORY;
+    if (code == KO_OK) {
+        code = ko_cube_view_read_int(view, "eval_target_id", model, content->target + model * n, n,
+                                     err);
+    }
+    if (code == KO_OK) {
+        code = ko_cube_view_read_int(view, "eval_n_tokens", model, length, n, err);
+    }
+    if (code == KO_OK) {
+        code = ko_cube_view_read_int(view, "eval_token_id", model, token, n * width, err);
+    }
+    for (int64_t k = 0; code == KO_OK && k < n; k++) {
+        const int32_t here = length[k] < 0 ? 0 : length[k] > width ? (int32_t)width : length[k];
+        content->tokens_hash[model * n + k] = hash_tokens(token + k * width, here);
+    }
+    free(token);
+    free(length);
+    return code;
+}
+
+static enum ko_code read_content(const char *path, struct ko_cube_view *view,
+                                 struct content *content, struct ko_error *err)
+{
+    content->axes = ko_cube_view_axes(view);
+    if (!ko_cube_view_is_evaluation(view)) {
+        return ko_fail(err, KO_E_INPUT, "%s: is a sweep's cube, name an evaluation", path);
+    }
+    size_t n = 0;
+    enum ko_code code = ko_multiply(content->axes->model.n, content->axes->eval_prompt.n, &n,
+                                    "models x prompts", err);
+    if (code != KO_OK) {
+        return code;
+    }
+    content->logprob = ko_new(n, sizeof *content->logprob, err);
+    content->rank = ko_new(n, sizeof *content->rank, err);
+    content->top1 = ko_new(n, sizeof *content->top1, err);
+    content->reason = ko_new(n, sizeof *content->reason, err);
+    content->target = ko_new(n, sizeof *content->target, err);
+    content->tokens_hash = ko_new(n, sizeof *content->tokens_hash, err);
+    if (!content->logprob || !content->rank || !content->top1 || !content->reason ||
+        !content->target || !content->tokens_hash) {
+        return KO_E_MEMORY;
+    }
+    code = ko_cube_view_evaluation(view, content->logprob, content->rank, content->top1,
+                                   content->reason, err);
+    if (code == KO_OK) {
+        code = ko_cube_view_read_strings(view, "eval_prompt_text", &content->text, err);
+    }
+    for (size_t m = 0; code == KO_OK && m < content->axes->model.n; m++) {
+        code = read_tokens(view, (int32_t)m, content, err);
+    }
+    for (size_t k = 0; code == KO_OK && k < n; k++) {
+        if (content->reason[k] == KO_RUNNABLE && content->rank[k] < 1) {
+            code =
+                ko_fail(err, KO_E_INPUT,
+                        "%s: is incomplete: prompt '%s' of %s has not been run, complete it with "
+                        "evaluate --resume",
+                        path, content->axes->eval_prompt.item[k % content->axes->eval_prompt.n],
+                        content->axes->model.item[k / content->axes->eval_prompt.n]);
+        }
+    }
+    return code;
+}
+
+struct id_index {
+    uint64_t hash;
+    size_t at;
+};
+
+static int compare_ids(const void *a, const void *b)
+{
+    const uint64_t x = ((const struct id_index *)a)->hash, y = ((const struct id_index *)b)->hash;
+    return x < y ? -1 : x > y;
+}
+
+static struct id_index *index_ids(const struct ko_strings *ids, struct ko_error *err)
+{
+    struct id_index *index = ko_new(ids->n, sizeof *index, err);
+    for (size_t k = 0; index && k < ids->n; k++) {
+        index[k] = (struct id_index){XXH3_64bits(ids->item[k], strlen(ids->item[k])), k};
+    }
+    if (index) {
+        qsort(index, ids->n, sizeof *index, compare_ids);
+    }
+    return index;
+}
+
+/* Position of the id on the cube's axis, or -1. */
+static ptrdiff_t find_id(const struct ko_strings *ids, const struct id_index *index, const char *id)
+{
+    const uint64_t hash = XXH3_64bits(id, strlen(id));
+    size_t low = 0, high = ids->n;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (index[middle].hash < hash) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    for (; low < ids->n && index[low].hash == hash; low++) {
+        if (strcmp(ids->item[index[low].at], id) == 0) {
+            return (ptrdiff_t)index[low].at;
+        }
+    }
+    return -1;
+}
+
+/* Copies fact number `fact` of the inputs from the cube's column `at`. */
+static void copy_fact(const struct content *content, size_t at, int32_t fact,
+                      struct ko_evaluation *out)
+{
+    for (size_t m = 0; m < content->axes->model.n; m++) {
+        const size_t from = m * content->axes->eval_prompt.n + at;
+        const size_t to = m * (size_t)out->n_facts + (size_t)fact;
+        out->logprob[to] = content->logprob[from];
+        out->target_rank[to] = content->rank[from];
+        out->top1_id[to] = content->top1[from];
+        out->reason[to] = content->reason[from];
+        out->target[to] = content->target[from];
+        out->tokens_hash[to] = content->tokens_hash[from];
+    }
+}
+
+static enum ko_code arrange(const char *path, const struct content *content,
+                            const struct ko_inputs *inputs, struct ko_evaluation *out,
+                            struct ko_error *err)
+{
+    const struct ko_strings *ids = &content->axes->eval_prompt;
+    struct id_index *index = index_ids(ids, err);
+    enum ko_code code = index ? KO_OK : KO_E_MEMORY;
+    int32_t fact = 0;
+    for (size_t f = 0; code == KO_OK && f < inputs->spec->prompt_files.n; f++) {
+        for (size_t k = 0; code == KO_OK && k < inputs->facts[f].n; k++, fact++) {
+            const struct ko_fact *wanted = &inputs->facts[f].fact[k];
+            const ptrdiff_t at = find_id(ids, index, wanted->id);
+            if (at < 0) {
+                code = ko_fail(err, KO_E_INPUT, "%s: lacks prompt '%s' of %s, evaluate again", path,
+                               wanted->id, inputs->facts[f].file);
+            }
+            /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): there is a text for every id */
+            else if (strcmp(content->text.item[at], wanted->text) != 0) {
+                code = ko_fail(err, KO_E_INPUT,
+                               "%s: prompt '%s' has another text than in %s, evaluate again", path,
+                               wanted->id, inputs->facts[f].file);
+            } else {
+                copy_fact(content, (size_t)at, fact, out);
+            }
+        }
+    }
+    free(index);
+    return code;
+}
+
+/* Which token of an answer was ranked. A cube of version 0.1 does not say; its prompts' tokens and
+   answers are compared all the same. */
+static enum ko_code check_score(const char *path, const struct ko_cube_view *view,
+                                const struct ko_inputs *inputs, struct ko_error *err)
+{
+    const char *stored = ko_cube_view_attribute(view, "score");
+    const char *wanted = ko_score_words[inputs->spec->score];
+    if (!stored || strcmp(stored, wanted) == 0) {
+        return KO_OK;
+    }
+    return ko_fail(err, KO_E_INPUT,
+                   "%s: was evaluated with prompts.score '%s', the spec says '%s': evaluate again",
+                   path, stored, wanted);
+}
+
+static enum ko_code copy_models(const char *path, struct ko_cube_view *view,
+                                const struct content *content, const struct ko_inputs *inputs,
+                                struct ko_evaluation *out, struct ko_error *err)
+{
+    enum ko_code code = KO_OK;
+    char hash[33];
+    for (size_t m = 0; code == KO_OK && m < content->axes->model.n; m++) {
+        code = ko_strings_add(&out->model, content->axes->model.item[m], err);
+        if (code == KO_OK) {
+            code = ko_strings_add(&out->tokenizer_fingerprint,
+                                  content->axes->tokenizer_fingerprint.item[m], err);
+        }
+        if (code == KO_OK) {
+            code = ko_cube_view_content_hash(view, (int32_t)m, hash, err);
+        }
+        if (code == KO_OK) {
+            code = ko_strings_add(&out->content_hash, hash, err);
+        }
+    }
+    for (int32_t m = 0; code == KO_OK && m < inputs->n_models; m++) {
+        const char *name = inputs->model[m]->name;
+        const ptrdiff_t at = ko_strings_find(&out->model, name);
+        if (at < 0) {
+            code = ko_fail(err, KO_E_INPUT, "%s: lacks model '%s', evaluate it too", path, name);
+        } else if (strcmp(content->axes->fingerprint.item[at], inputs->fingerprint[m]) != 0 &&
+                   inputs->fingerprint[m][0] != '\0') {
+            code = ko_fail(err, KO_E_INPUT,
+                           "%s: model '%s' has fingerprint %s there and %s now, evaluate again",
+                           path, name, content->axes->fingerprint.item[at], inputs->fingerprint[m]);
+        }
+    }
+    return code;
+}
+
+enum ko_code ko_evaluation_read(const char *path, const struct ko_inputs *inputs,
+                                struct ko_evaluation *out, struct ko_error *err)
+{
+    struct ko_cube_view *view = NULL;
+    struct content content = {0};
+    struct ko_evaluation evaluation = {.n_facts = inputs->n_facts};
+    enum ko_code code = ko_cube_view_open(path, &view, err);
+    if (code == KO_OK) {
+        code = read_content(path, view, &content, err);
+    }
+    if (code == KO_OK) {
+        code = check_score(path, view, inputs, err);
+    }
+    if (code == KO_OK) {
+        code = copy_models(path, view, &content, inputs, &evaluation, err);
+    }
+    size_t n = 0;
+    if (code == KO_OK) {
+        code =
+            ko_multiply(evaluation.model.n, (size_t)inputs->n_facts, &n, "models x prompts", err);
+    }
+    if (code == KO_OK) {
+        evaluation.logprob = ko_new(n, sizeof *evaluation.logprob, err);
+        evaluation.target_rank = ko_new(n, sizeof *evaluation.target_rank, err);
+        evaluation.top1_id = ko_new(n, sizeof *evaluation.top1_id, err);
+        evaluation.reason = ko_new(n, sizeof *evaluation.reason, err);
+        evaluation.target = ko_new(n, sizeof *evaluation.target, err);
+        evaluation.tokens_hash = ko_new(n, sizeof *evaluation.tokens_hash, err);
+        code = evaluation.logprob && evaluation.target_rank && evaluation.top1_id &&
+                       evaluation.reason && evaluation.target && evaluation.tokens_hash
+                   ? KO_OK
+                   : KO_E_MEMORY;
+    }
+    if (code == KO_OK) {
+        code = arrange(path, &content, inputs, &evaluation, err);
+    }
+    free_content(&content);
+    ko_cube_view_close(view);
+    if (code != KO_OK) {
+        ko_evaluation_free(&evaluation);
+    } else {
+        *out = evaluation;
+    }
+    return code;
+}
+
+void ko_evaluation_free(struct ko_evaluation *evaluation)
+{
+    ko_strings_free(&evaluation->model);
+    free(evaluation->logprob);
+    free(evaluation->target_rank);
+    free(evaluation->top1_id);
+    free(evaluation->reason);
+    free(evaluation->target);
+    free(evaluation->tokens_hash);
+    ko_strings_free(&evaluation->tokenizer_fingerprint);
+    ko_strings_free(&evaluation->content_hash);
+    *evaluation = (struct ko_evaluation){0};
+}
+
+enum ko_code ko_evaluation_of_plan(const struct ko_evaluation *evaluation,
+                                   const struct ko_plan *plan, float **logprob, int32_t **rank,
+                                   int32_t **top1, struct ko_error *err)
+{
+    const size_t n_facts = (size_t)plan->n_facts, n = (size_t)plan->n_models * n_facts;
+    *logprob = ko_new(n, sizeof **logprob, err);
+    *rank = ko_new(n, sizeof **rank, err);
+    *top1 = ko_new(n, sizeof **top1, err);
+    if (!*logprob || !*rank || !*top1) {
+        free(*logprob);
+        free(*rank);
+        free(*top1);
+        *logprob = NULL;
+        *rank = *top1 = NULL;
+        return KO_E_MEMORY;
+    }
+    for (int32_t m = 0; m < plan->n_models; m++) {
+        const ptrdiff_t from = ko_strings_find(&evaluation->model, plan->model[m].name);
+        for (size_t f = 0; f < n_facts; f++) {
+            const size_t to = (size_t)m * n_facts + f, at = (size_t)from * n_facts + f;
+            (*logprob)[to] = from < 0 ? NAN : evaluation->logprob[at];
+            (*rank)[to] = from < 0 ? -1 : evaluation->target_rank[at];
+            (*top1)[to] = from < 0 ? -1 : evaluation->top1_id[at];
+        }
+    }
+    return KO_OK;
+}
+
+const char *ko_evaluation_content_hash(const struct ko_evaluation *evaluation, const char *model)
+{
+    const ptrdiff_t at = ko_strings_find(&evaluation->model, model);
+    return at < 0 ? "" : evaluation->content_hash.item[at];
+}
+
+/* What is different about one prompt, NULL where nothing is. */
+static const char *difference(const struct ko_evaluation *evaluation, size_t at,
+                              const struct ko_prompt *prompt)
+{
+    if (evaluation->reason[at] != prompt->reason) {
+        return "is to be skipped for another reason";
+    }
+    if (prompt->reason != KO_RUNNABLE) {
+        return NULL;
+    }
+    if (evaluation->tokens_hash[at] != hash_tokens(prompt->token, prompt->n_tokens)) {
+        return "has other tokens";
+    }
+    return evaluation->target[at] == prompt->target ? NULL : "has another answer";
+}
+
+enum ko_code ko_evaluation_check(const char *path, const struct ko_evaluation *evaluation,
+                                 const struct ko_plan *plan, struct ko_error *err)
+{
+    for (int32_t m = 0; m < plan->n_models; m++) {
+        const struct ko_plan_model *model = &plan->model[m];
+        const ptrdiff_t from = ko_strings_find(&evaluation->model, model->name);
+        if (from < 0) {
+            continue; /* ko_evaluation_read has refused that */
+        }
+        const char *before = evaluation->tokenizer_fingerprint.item[from];
+        if (strcmp(before, model->tokenizer_fingerprint) != 0) {
+            return ko_fail(err, KO_E_INPUT,
+                           "%s: model '%s' has tokenizer %s there and %s now, evaluate again", path,
+                           model->name, before, model->tokenizer_fingerprint);
+        }
+        for (int32_t f = 0; f < plan->n_facts; f++) {
+            const size_t at = (size_t)from * (size_t)plan->n_facts + (size_t)f;
+            const char *what = difference(evaluation, at, ko_plan_prompt(plan, m, f));
+            if (what) {
+                return ko_fail(
+                    err, KO_E_INPUT,
+                    "%s: prompt '%s' of %s %s than when it was evaluated, evaluate again", path,
+                    plan->fact[f].id, model->name, what);
+            }
+        }
+    }
+    return KO_OK;
+}

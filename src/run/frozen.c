@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/run/frozen.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/memory.h"
+#include "src/cube/read/read.h"
+
+/* What a line of the resolved spec that holds a block's prompts says after the file's name, which
+   is quoted: "select: correct, sample: {n: 100, seed: 0}}". NULL where the text ends. *next: where
+   to go on. Length in *n. */
+static const char *next_selection(const char *text, const char **next, size_t *n)
+{
+    static const char mark[] = "\n    prompts: {file: \"";
+    const char *at = strstr(text, mark);
+    if (!at) {
+        return NULL;
+    }
+    for (at += sizeof mark - 1; *at != '\0' && *at != '"'; at++) {
+        at += *at == '\\' && at[1] != '\0';
+    }
+    at += strncmp(at, "\", ", 3) == 0 ? 3 : 0;
+    *n = strcspn(at, "\n");
+    *next = at + *n;
+    return at;
+}
+
+/* The selections are text for text the same. */
+static enum ko_code compare(const char *path, const char *stored, const char *wanted,
+                            struct ko_error *err)
+{
+    for (int block = 1;; block++) {
+        size_t n_left = 0, n_right = 0;
+        const char *left = next_selection(stored, &stored, &n_left);
+        const char *right = next_selection(wanted, &wanted, &n_right);
+        if (!left || !right) {
+            return KO_OK; /* equal numbers of blocks are seen to elsewhere */
+        }
+        if (n_left != n_right || memcmp(left, right, n_left) != 0) {
+            return ko_fail(err, KO_E_INPUT,
+                           "%s: the selection of block %d is '%.*s' in the cube and '%.*s' in this "
+                           "run, start a new cube or use --overwrite",
+                           path, block, (int)(n_left > 0 ? n_left - 1 : 0), left,
+                           (int)(n_right > 0 ? n_right - 1 : 0), right);
+        }
+    }
+}
+
+static int32_t n_used(const struct ko_inputs *inputs)
+{
+    int32_t n = 0;
+    for (int32_t m = 0; m < inputs->n_models; m++) {
+        n += inputs->used[m];
+    }
+    return n;
+}
+
+/* The cube is of other models, prompts or blocks: the plan of any selection says which. */
+static enum ko_code refuse(const struct ko_cube_view *view, const char *path,
+                           const struct ko_inputs *inputs, struct ko_error *err)
+{
+    const char *backend = ko_cube_view_attribute(view, "backend");
+    const char *precision = ko_cube_view_attribute(view, "precision");
+    struct ko_plan *plan = NULL;
+    enum ko_code code = ko_inputs_plan(inputs, KO_PLAN_SWEEP, NULL, NULL, NULL, &plan, err);
+    if (code == KO_OK) {
+        code = ko_cube_view_matches(view, plan, backend ? backend : "", precision ? precision : "",
+                                    err);
+    }
+    if (code == KO_OK) {
+        code = ko_fail(err, KO_E_INPUT,
+                       "%s: is of another spec, start a new cube or use --overwrite", path);
+    }
+    ko_plan_free(plan);
+    return code;
+}
+
+static enum ko_code read_view(struct ko_cube_view *view, const char *path, struct ko_inputs *inputs,
+                              struct ko_error *err)
+{
+    const struct ko_cube_axes *axes = ko_cube_view_axes(view);
+    const char *spec = ko_cube_view_attribute(view, "spec");
+    const size_t n_blocks = inputs->spec->n_blocks, n_models = (size_t)n_used(inputs);
+    const size_t n_facts = (size_t)inputs->n_facts;
+    if (ko_cube_view_is_evaluation(view)) {
+        return ko_fail(err, KO_E_INPUT,
+                       "%s: is an evaluation, --resume goes on with a sweep's cube", path);
+    }
+    if (!ko_cube_view_has(view, "selected")) {
+        return KO_OK;
+    }
+    const char *score = ko_cube_view_attribute(view, "score");
+    if (score && strcmp(score, ko_score_words[inputs->spec->score]) != 0) {
+        return ko_fail(err, KO_E_INPUT,
+                       "%s: prompts.score is '%s' in the cube and '%s' in this run, start a new "
+                       "cube or use --overwrite",
+                       path, score, ko_score_words[inputs->spec->score]);
+    }
+    if (axes->model.n != n_models || axes->eval_prompt.n != n_facts ||
+        axes->n_blocks != (int32_t)n_blocks) {
+        return refuse(view, path, inputs, err);
+    }
+    enum ko_code code = spec ? compare(path, spec, inputs->spec->resolved, err) : KO_OK;
+    if (code != KO_OK) {
+        return code;
+    }
+    uint8_t *selected = ko_new(n_blocks * n_models * n_facts, 1, err);
+    code = selected ? ko_cube_view_selected(view, selected, err) : KO_E_MEMORY;
+    if (code == KO_OK) {
+        inputs->selected = selected;
+    } else {
+        free(selected);
+    }
+    return code;
+}
+
+enum ko_code ko_frozen_read(const char *path, struct ko_inputs *inputs, struct ko_error *err)
+{
+    struct ko_cube_view *view = NULL;
+    enum ko_code code = ko_cube_view_open(path, &view, err);
+    if (code == KO_OK) {
+        code = read_view(view, path, inputs, err);
+    }
+    ko_cube_view_close(view);
+    return code;
+}

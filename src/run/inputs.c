@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/run/inputs.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/file.h"
+#include "src/base/memory.h"
+#include "src/checkpoint/checkpoint.h"
+#include "src/tree/batch.h"
+#include "src/tree/cost.h"
+
+static enum ko_code choose_models(struct ko_inputs *inputs, enum ko_inputs_models which,
+                                  struct ko_error *err)
+{
+    const struct ko_spec *spec = inputs->spec;
+    inputs->spec_model = ko_new(spec->n_models, sizeof *inputs->spec_model, err);
+    inputs->used = ko_new(spec->n_models, 1, err);
+    inputs->model = ko_new(spec->n_models, sizeof *inputs->model, err);
+    inputs->fingerprint = ko_new(spec->n_models, sizeof *inputs->fingerprint, err);
+    inputs->tokenizer = ko_new(spec->n_models, sizeof *inputs->tokenizer, err);
+    inputs->front = ko_new(spec->n_models, sizeof *inputs->front, err);
+    if (!inputs->spec_model || !inputs->used || !inputs->model || !inputs->fingerprint ||
+        !inputs->tokenizer || !inputs->front) {
+        return KO_E_MEMORY;
+    }
+    for (size_t m = 0; m < spec->n_models; m++) {
+        bool used = false;
+        for (size_t b = 0; b < spec->n_blocks && !used; b++) {
+            for (size_t k = 0; k < spec->block[b].n_models && !used; k++) {
+                used = spec->block[b].model[k] == m;
+            }
+        }
+        if (!used && which != KO_MODELS_ALL) {
+            continue;
+        }
+        inputs->used[inputs->n_models] = used;
+        inputs->spec_model[inputs->n_models++] = m;
+    }
+    return KO_OK;
+}
+
+KO_PRINTF(3, 4)
+static enum ko_code add_note(struct ko_inputs *inputs, struct ko_error *err, const char *format,
+                             ...)
+{
+    char text[KO_ERROR_TEXT];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    return ko_strings_add(&inputs->notes, text, err);
+}
+
+static enum ko_code read_facts(struct ko_inputs *inputs, struct ko_error *err)
+{
+    const struct ko_strings *files = &inputs->spec->prompt_files;
+    inputs->facts = ko_new(files->n, sizeof *inputs->facts, err);
+    enum ko_code code = inputs->facts ? KO_OK : KO_E_MEMORY;
+    size_t n = 0;
+    for (size_t f = 0; code == KO_OK && f < files->n; f++) {
+        code = ko_facts_read(files->item[f], &inputs->facts[f], err);
+        n += inputs->facts[f].n;
+        if (code == KO_OK && inputs->facts[f].numbered) {
+            code =
+                add_note(inputs, err, "%s: has no ids, so that a prompt's id is its number, from 0",
+                         files->item[f]);
+        }
+        for (size_t k = 0; code == KO_OK && k < inputs->facts[f].notes.n; k++) {
+            code = add_note(inputs, err, "%s: %s", files->item[f], inputs->facts[f].notes.item[k]);
+        }
+    }
+    if (code == KO_OK && n > INT32_MAX) {
+        code = ko_fail(err, KO_E_INPUT, "%s: %zu prompts are too many, split the file",
+                       files->item[0], n);
+    }
+    inputs->n_facts = (int32_t)n;
+    return code;
+}
+
+static enum ko_code open_from_config(const struct ko_spec_model *from, struct ko_model **out,
+                                     struct ko_error *err)
+{
+    json_object *config = NULL;
+    enum ko_code code = ko_checkpoint_read_config(from->path, from->name, &config, err);
+    if (code == KO_OK) {
+        code = ko_model_from_config(from->name, config, out, err);
+    }
+    json_object_put(config);
+    return code;
+}
+
+/* What all names of tensors begin with is left out. */
+static enum ko_code note_prefix(struct ko_inputs *inputs, const struct ko_checkpoint *checkpoint,
+                                struct ko_error *err)
+{
+    size_t n = 0;
+    const char *prefix = ko_checkpoint_stripped(checkpoint, &n);
+    if (n == 0) {
+        return KO_OK;
+    }
+    return add_note(inputs, err, "%s: all tensors' names begin with '%.*s', which is left out",
+                    ko_checkpoint_name(checkpoint), (int)n, prefix);
+}
+
+static enum ko_code open_model(struct ko_inputs *inputs, int32_t m, bool with_weights,
+                               struct ko_error *err)
+{
+    const struct ko_spec_model *from = &inputs->spec->model[inputs->spec_model[m]];
+    struct ko_checkpoint *checkpoint = NULL;
+    enum ko_code code;
+    if (from->missing) {
+        return ko_fail(err, KO_E_INPUT, "%s: %s", from->where, from->missing);
+    }
+    if (with_weights) {
+        code = ko_checkpoint_open(from->path, from->name, &checkpoint, err);
+        if (code == KO_OK) {
+            code = ko_model_open(checkpoint, &inputs->model[m], err);
+        }
+        if (code == KO_OK) {
+            code = note_prefix(inputs, checkpoint, err);
+        }
+    } else {
+        code = open_from_config(from, &inputs->model[m], err);
+    }
+    if (code == KO_OK) {
+        inputs->fingerprint[m] =
+            ko_copy(checkpoint ? ko_checkpoint_fingerprint(checkpoint) : "", err);
+        code = inputs->fingerprint[m] ? KO_OK : KO_E_MEMORY;
+    }
+    ko_checkpoint_close(checkpoint);
+    if (code == KO_OK) {
+        code = ko_tokenizer_open(from->tokenizer, &inputs->tokenizer[m], err);
+        if (code != KO_OK) {
+            return ko_fail_in(err, "%s", from->name);
+        }
+        code = ko_front_decide(from, &inputs->model[m]->shape, inputs->tokenizer[m],
+                               &inputs->front[m], err);
+    }
+    return code;
+}
+
+/* The spec says how many files' facts there are. */
+static void close_all_but_spec(struct ko_inputs *inputs)
+{
+    for (size_t f = 0; inputs->facts && inputs->spec && f < inputs->spec->prompt_files.n; f++) {
+        ko_facts_free(&inputs->facts[f]);
+    }
+    for (int32_t m = 0; m < inputs->n_models; m++) {
+        ko_model_free(inputs->model[m]);
+        ko_tokenizer_close(inputs->tokenizer[m]);
+        free(inputs->fingerprint[m]);
+        ko_front_free(&inputs->front[m]);
+    }
+    free(inputs->facts);
+    free(inputs->spec_model);
+    free(inputs->used);
+    free(inputs->model);
+    free(inputs->fingerprint);
+    free(inputs->tokenizer);
+    free(inputs->front);
+    free(inputs->selected);
+    ko_strings_free(&inputs->notes);
+}
+
+enum ko_code ko_inputs_open_spec(struct ko_spec *spec, struct ko_options *options,
+                                 enum ko_inputs_models which, bool with_weights,
+                                 struct ko_inputs *out, struct ko_error *err)
+{
+    struct ko_inputs inputs = {.spec = spec};
+    inputs.row_budget = ko_option_int(options, KO_OPT_ROW_BUDGET);
+    enum ko_code code = KO_OK;
+    if (inputs.row_budget < 0 || inputs.row_budget > INT32_MAX / 64) {
+        code = ko_fail(err, KO_E_INPUT,
+                       "row-budget: %lld is out of range, choose 0 (the default) to %d rows",
+                       (long long)inputs.row_budget, INT32_MAX / 64);
+    }
+    if (code == KO_OK) {
+        code = read_facts(&inputs, err);
+    }
+    if (code == KO_OK) {
+        code = choose_models(&inputs, which, err);
+    }
+    for (int32_t m = 0; code == KO_OK && m < inputs.n_models; m++) {
+        code = open_model(&inputs, m, with_weights, err);
+    }
+    if (code != KO_OK) {
+        close_all_but_spec(&inputs); /* which the caller still owns */
+        return code;
+    }
+    *out = inputs;
+    return KO_OK;
+}
+
+enum ko_code ko_inputs_open(const char *spec_file, struct ko_options *options,
+                            enum ko_inputs_models which, bool with_weights, struct ko_inputs *out,
+                            struct ko_error *err)
+{
+    struct ko_spec *spec = NULL;
+    enum ko_code code = ko_spec_read(spec_file, options, &spec, err);
+    if (code == KO_OK) {
+        code = ko_inputs_open_spec(spec, options, which, with_weights, out, err);
+    }
+    if (code != KO_OK) {
+        ko_spec_free(spec);
+    }
+    return code;
+}
+
+void ko_inputs_close(struct ko_inputs *inputs)
+{
+    if (!inputs) {
+        return;
+    }
+    close_all_but_spec(inputs);
+    ko_spec_free(inputs->spec);
+    *inputs = (struct ko_inputs){0};
+}
+
+/* ----------------------------------------------------------------------------------------------
+   the plan */
+
+void ko_plan_model_describe(const struct ko_model *model, int64_t row_budget, bool gpu,
+                            struct ko_plan_model *out)
+{
+    const struct ko_shape *shape = &model->shape;
+    const struct ko_sizes sizes = ko_model_sizes(model);
+    out->n_layers = shape->n_layers;
+    out->d_model = shape->d_model;
+    out->vocabulary = shape->vocabulary;
+    out->max_tokens = shape->max_tokens;
+    out->reach = sizes.reach > 0 ? sizes.reach : INT32_MAX; /* without attention: unlimited */
+    out->n_features = sizes.n_features;
+    out->d_conv = sizes.d_conv;
+    out->row_bytes = (double)(ko_model_row_floats(model) * sizeof(float));
+    out->weight_bytes = (double)ko_model_floats(model) * sizeof(float);
+    ko_model_row_flop(model, out->row_flop);
+    out->row_budget =
+        row_budget > 0 ? (int32_t)row_budget : ko_default_row_budget(out->row_bytes, gpu);
+}
+
+static enum ko_code describe_model(const struct ko_inputs *inputs, int32_t m,
+                                   struct ko_plan_model *out, struct ko_error *err)
+{
+    const struct ko_model *model = inputs->model[m];
+    const struct ko_spec_model *from = &inputs->spec->model[inputs->spec_model[m]];
+    out->name = ko_copy(from->name, err);
+    out->path = ko_copy(from->path, err);
+    out->tokenizer = ko_copy(from->tokenizer, err);
+    out->architecture = ko_copy(model->family->name, err);
+    out->fingerprint = ko_copy(inputs->fingerprint[m], err);
+    out->tokenizer_fingerprint = ko_copy(ko_tokenizer_fingerprint(inputs->tokenizer[m]), err);
+    if (!out->name || !out->path || !out->tokenizer || !out->architecture || !out->fingerprint ||
+        !out->tokenizer_fingerprint) {
+        return KO_E_MEMORY;
+    }
+    ko_plan_model_describe(model, inputs->row_budget, inputs->gpu, out);
+    return KO_OK;
+}
+
+static struct ko_audit audit_of(const struct ko_inputs *inputs, int32_t m)
+{
+    const struct ko_shape *shape = &inputs->model[m]->shape;
+    return (struct ko_audit){.tokenizer = inputs->tokenizer[m],
+                             .score = inputs->spec->score,
+                             .bos = inputs->spec->model[inputs->spec_model[m]].bos,
+                             .bos_id = inputs->front[m].bos_id,
+                             .max_tokens = shape->max_tokens,
+                             .vocabulary = shape->vocabulary};
+}
+
+static enum ko_code audit_model(const struct ko_inputs *inputs, int32_t m,
+                                struct ko_prompt *prompts, struct ko_error *err)
+{
+    const struct ko_audit audit = audit_of(inputs, m);
+    size_t at = 0;
+    for (size_t f = 0; f < inputs->spec->prompt_files.n; f++) {
+        for (size_t k = 0; k < inputs->facts[f].n; k++) {
+            const enum ko_code code =
+                ko_prompt_audit(&audit, &inputs->facts[f].fact[k], &prompts[at++], err);
+            if (code != KO_OK) {
+                return ko_fail_in(err, "%s: prompt '%s'", inputs->model[m]->name,
+                                  inputs->facts[f].fact[k].id);
+            }
+        }
+    }
+    return KO_OK;
+}
+
+/* The prompts of the c-th chosen model: those of an earlier one that sees them as it does, or its
+   own. prompts: [chosen models, facts] */
+static enum ko_code take_prompts(const struct ko_inputs *inputs, const int32_t *chosen, int32_t c,
+                                 struct ko_prompt *prompts, struct ko_error *err)
+{
+    const size_t n = (size_t)inputs->n_facts;
+    const struct ko_audit audit = audit_of(inputs, chosen[c]);
+    struct ko_prompt *out = prompts + (size_t)c * n;
+    for (int32_t e = 0; e < c; e++) {
+        const struct ko_audit earlier = audit_of(inputs, chosen[e]);
+        enum ko_code code = KO_OK;
+        if (!ko_audit_equal(&audit, &earlier)) {
+            continue;
+        }
+        for (size_t k = 0; k < n && code == KO_OK; k++) {
+            code = ko_prompt_copy(&prompts[(size_t)e * n + k], &out[k], err);
+        }
+        return code;
+    }
+    return audit_model(inputs, chosen[c], out, err);
+}
+
+static void free_models(struct ko_plan_model *models, int32_t n)
+{
+    for (int32_t m = 0; models && m < n; m++) {
+        free(models[m].name);
+        free(models[m].path);
+        free(models[m].tokenizer);
+        free(models[m].architecture);
+        free(models[m].fingerprint);
+        free(models[m].tokenizer_fingerprint);
+    }
+    free(models);
+}
+
+/* The models of a plan: all of them, or those that blocks use. */
+static int32_t choose(const struct ko_inputs *inputs, enum ko_plan_kind kind, int32_t *chosen,
+                      size_t *spec_model)
+{
+    int32_t n = 0;
+    for (int32_t m = 0; m < inputs->n_models; m++) {
+        if (kind == KO_PLAN_SWEEP && !inputs->used[m]) {
+            continue;
+        }
+        chosen[n] = m;
+        spec_model[n++] = inputs->spec_model[m];
+    }
+    return n;
+}
+
+int32_t ko_inputs_find(const struct ko_inputs *inputs, const char *name)
+{
+    for (int32_t m = 0; m < inputs->n_models; m++) {
+        if (strcmp(inputs->model[m]->name, name) == 0) {
+            return m;
+        }
+    }
+    return -1;
+}
+
+/* Budgets that nobody chose hold every prompt. */
+static enum ko_code raise_budgets(const struct ko_inputs *inputs, struct ko_plan *plan,
+                                  struct ko_strings *warnings, struct ko_error *err)
+{
+    enum ko_code code = KO_OK;
+    for (int32_t m = 0; code == KO_OK && inputs->row_budget == 0 && m < plan->n_models; m++) {
+        struct ko_text text = {0};
+        bool raised = false;
+        const int32_t before = plan->model[m].row_budget;
+        code = ko_batches_raise_budget(plan, m, &raised, err);
+        if (code != KO_OK || !raised) {
+            continue;
+        }
+        ko_text_add(&text,
+                    "%s: the row budget is %d in place of %d: the longest prompt needs as many",
+                    plan->model[m].name, plan->model[m].row_budget, before);
+        code = ko_text_check(&text, err);
+        if (code == KO_OK && warnings) {
+            code = ko_strings_add(warnings, ko_text_str(&text), err);
+        }
+        ko_text_free(&text);
+    }
+    return code;
+}
+
+enum ko_code ko_inputs_plan(const struct ko_inputs *inputs, enum ko_plan_kind kind,
+                            const int32_t *rank, const struct ko_strings *ranked_models,
+                            struct ko_strings *warnings, struct ko_plan **out, struct ko_error *err)
+{
+    size_t *spec_model = ko_new((size_t)inputs->n_models, sizeof *spec_model, err);
+    int32_t *chosen = ko_new((size_t)inputs->n_models, sizeof *chosen, err);
+    if (!spec_model || !chosen) {
+        free(spec_model);
+        free(chosen);
+        return KO_E_MEMORY;
+    }
+    const int32_t n_models = choose(inputs, kind, chosen, spec_model);
+    struct ko_plan_input input = {.kind = kind,
+                                  .spec = inputs->spec,
+                                  .spec_model = spec_model,
+                                  .n_models = n_models,
+                                  .facts = inputs->facts,
+                                  .rank = rank,
+                                  .ranked_models = ranked_models,
+                                  .selected = kind == KO_PLAN_SWEEP ? inputs->selected : NULL,
+                                  .warnings = warnings};
+    size_t n_prompts = 0;
+    enum ko_code code =
+        ko_multiply((size_t)n_models, (size_t)inputs->n_facts, &n_prompts, "models x prompts", err);
+    if (code == KO_OK) {
+        input.model = ko_new((size_t)n_models, sizeof *input.model, err);
+        input.prompt = ko_new(n_prompts, sizeof *input.prompt, err);
+        code = input.model && input.prompt ? KO_OK : KO_E_MEMORY;
+    }
+    for (int32_t m = 0; code == KO_OK && m < n_models; m++) {
+        code = describe_model(inputs, chosen[m], &input.model[m], err);
+        if (code == KO_OK) {
+            code = take_prompts(inputs, chosen, m, input.prompt, err);
+        }
+    }
+    struct ko_plan *plan = NULL;
+    if (code == KO_OK) {
+        code = ko_plan_build(&input, &plan, err);
+    }
+    if (code == KO_OK) { /* the plan has taken models and prompts */
+        code = raise_budgets(inputs, plan, warnings, err);
+        if (code != KO_OK) {
+            ko_plan_free(plan);
+        } else {
+            *out = plan;
+        }
+    } else {
+        free_models(input.model, n_models);
+        for (size_t p = 0; input.prompt && p < n_prompts; p++) {
+            ko_prompt_free(&input.prompt[p]);
+        }
+        free(input.prompt);
+    }
+    free(spec_model);
+    free(chosen);
+    return code;
+}

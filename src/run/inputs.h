@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Everything that a sweep spec names, opened and checked before any file is created: prompt files,
+   checkpoints, tokenizers. */
+#ifndef KO_RUN_INPUTS_H
+#define KO_RUN_INPUTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "src/base/error.h"
+#include "src/models/model.h"
+#include "src/options/options.h"
+#include "src/plan/plan.h"
+#include "src/prompts/facts.h"
+#include "src/run/front.h"
+#include "src/spec/spec.h"
+#include "src/tokenizer/tokenizer.h"
+
+struct ko_inputs {
+    struct ko_spec *spec;
+    struct ko_facts *facts; /* [spec->prompt_files.n] */
+    int32_t n_facts;        /* over all files */
+    size_t *spec_model;     /* [n_models] index into spec->model */
+    struct ko_model **model;
+    char **fingerprint; /* [n_models] of the checkpoint; "" without weights */
+    struct ko_tokenizer **tokenizer;
+    struct ko_front *front; /* [n_models] */
+    uint8_t *used;          /* [n_models] whether a block of the spec uses it */
+    int32_t n_models;
+    int64_t row_budget; /* option; 0: each model's default */
+    bool gpu;           /* the plans are for a GPU: set before ko_inputs_plan, by whoever knows */
+    struct ko_strings notes; /* what the user should know of files that were read all the same */
+    uint8_t *selected; /* [n_blocks, models that blocks use, n_facts] the selection of the cube that
+                           a sweep goes on with; NULL: prompts are selected; owned */
+};
+
+enum ko_inputs_models {
+    KO_MODELS_USED, /* those that a block of the spec uses */
+    KO_MODELS_ALL   /* every one that the spec declares */
+};
+
+/* Reads the spec and opens all that it names. with_weights: the weight files' headers too, not only
+   the configuration. Free with ko_inputs_close. */
+KO_MUST_CHECK enum ko_code ko_inputs_open(const char *spec_file, struct ko_options *options,
+                                          enum ko_inputs_models which, bool with_weights,
+                                          struct ko_inputs *out, struct ko_error *err);
+/* The same from a spec that was read already (taken on success). */
+KO_MUST_CHECK enum ko_code ko_inputs_open_spec(struct ko_spec *spec, struct ko_options *options,
+                                               enum ko_inputs_models which, bool with_weights,
+                                               struct ko_inputs *out, struct ko_error *err);
+void ko_inputs_close(struct ko_inputs *inputs); /* leaves {0} */
+
+/* The numbers that a plan must know of a model; its strings are left alone. row_budget 0: the
+   default of the model's shape, on a GPU or not. */
+void ko_plan_model_describe(const struct ko_model *model, int64_t row_budget, bool gpu,
+                            struct ko_plan_model *out);
+
+/* Position of the model of that name, -1 where there is none. */
+int32_t ko_inputs_find(const struct ko_inputs *inputs, const char *name);
+
+/* Audits every prompt under every model and builds a plan of this kind: an evaluation of all
+ models, a sweep over those that blocks use. rank and ranked_models as
+   in struct ko_plan_input. */
+KO_MUST_CHECK enum ko_code ko_inputs_plan(const struct ko_inputs *inputs, enum ko_plan_kind kind,
+                                          const int32_t *rank,
+                                          const struct ko_strings *ranked_models,
+                                          struct ko_strings *warnings, struct ko_plan **out,
+                                          struct ko_error *err);
+
+#endif

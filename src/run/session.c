@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include "src/run/session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ko_version.h"
+#include "mpi/cube/cube.h"
+#include "mpi/job.h"
+#include "mpi/sweep.h"
+#include "mpi/world/agree.h"
+#include "mpi/world/launch.h"
+#include "mpi/world/messages.h"
+#include "src/base/clock.h"
+#include "src/base/text.h"
+#include "src/run/session_log.h"
+#include "src/run/settings.h"
+#include "src/run/stop.h"
+
+static enum ko_code read_settings(struct ko_session *session, struct ko_error *err)
+{
+    struct ko_options *options = session->cli->options;
+    enum ko_log_level level = KO_LOG_INFO;
+    enum ko_code code = ko_cli_log_level(options, &level, err);
+    session->log = (struct ko_log){.level = level,
+                                   .rank = session->world.alone ? -1 : session->world.rank,
+                                   .root = session->world.root,
+                                   .stream = stderr};
+    if (code == KO_OK) {
+        code = ko_cli_check_threads(options, err);
+    }
+    if (code == KO_OK) {
+        code = ko_progress_mode_parse(ko_option_string(options, KO_OPT_PROGRESS), stderr,
+                                      &session->progress, err);
+    }
+    /* Whoever wants a redrawn line looks at it, under mpirun too, where stderr is a pipe. */
+    session->log.for_people = !ko_option_given(options, KO_OPT_LOG_LEVEL) &&
+                              session->progress != KO_PROGRESS_JSON &&
+                              (session->progress == KO_PROGRESS_LINE || isatty(STDERR_FILENO) == 1);
+    return code;
+}
+
+/* Rank 0 may hold no GPU and have other processors: it is as the workers said. */
+static enum ko_code describe_device(struct ko_session *session, struct ko_error *err)
+{
+    const struct ko_kernels *kernels = ko_backend_find(session->backend);
+    const int n = session->world.n_workers;
+    if (!kernels->own_memory) {
+        return ko_sights_describe_host(session->sight, n, kernels, session->device,
+                                       sizeof session->device, err);
+    }
+    ko_sights_device(session->sight, n, session->device, sizeof session->device);
+    ko_sights_log(session->sight, n, &session->log);
+    return KO_OK;
+}
+
+/* Rounds of jobs as the root sends them, on every other rank. */
+static enum ko_code serve(struct ko_session *session, struct ko_error *err)
+{
+    struct ko_world *world = &session->world;
+    char *path = NULL;
+    size_t n = 0;
+    enum ko_code code = ko_broadcast_bytes(world->all, &path, &n, err);
+    if (code == KO_OK && n > 0) {
+        code = ko_cube_probe_folder(path, world->all, err);
+    }
+    if (code == KO_OK && n > 0) {
+        struct ko_lock_owner owner;
+        code = ko_lock_gather(world, &owner, err);
+        if (code == KO_OK) {
+            ko_lock_owner_free(&owner);
+        }
+    }
+    free(path);
+    while (code == KO_OK && n > 0) {
+        struct ko_job job = {0};
+        enum ko_next next = KO_NEXT_END;
+        code = ko_job_receive(world, &next, &job, err);
+        if (code == KO_OK && next == KO_NEXT_END) {
+            break;
+        }
+        struct ko_sweep sweep = {.world = world, .job = &job, .log = &session->log};
+        code = ko_agree(world->all, code, err);
+        if (code == KO_OK) {
+            code = ko_sweep_run(&sweep, err);
+        }
+        ko_job_free(&job);
+        if (world->broken) {
+            break;
+        }
+    }
+    return code;
+}
+
+static enum ko_code ask_locks(void *context, struct ko_error *err)
+{
+    const struct ko_session *session = context;
+    enum ko_code code = KO_OK;
+    for (int k = 0; code == KO_OK && k < 2; k++) {
+        if (session->lock[k]) {
+            code = ko_lock_check(session->lock[k], err);
+        }
+    }
+    return code;
+}
+
+/* The output is this run's alone from here on. */
+static enum ko_code lock_output(struct ko_session *session, const struct ko_output *output,
+                                const struct ko_lock_owner *owner, struct ko_error *err)
+{
+    enum ko_code code = ko_lock_take(output->cube, owner, KO_LOCK_WAIT_SECONDS, ko_stop_wanted,
+                                     &session->lock[0], err);
+    if (code == KO_OK && output->own_evaluation) {
+        code = ko_lock_take(output->evaluation, owner, KO_LOCK_WAIT_SECONDS, ko_stop_wanted,
+                            &session->lock[1], err);
+    }
+    return code == KO_OK ? ko_output_check_again(output, err) : code;
+}
+
+enum ko_code ko_session_begin(struct ko_session *session, const struct ko_output *output,
+                              struct ko_error *err)
+{
+    struct ko_world *world = &session->world;
+    char *path = output->cube;
+    size_t n = strlen(path) + 1;
+    struct ko_lock_owner owner = {0};
+    enum ko_code code = describe_device(session, err);
+    if (code != KO_OK) {
+        return code;
+    }
+    code = ko_broadcast_bytes(world->all, &path, &n, err);
+    session->begun = session->sending = true;
+    if (code == KO_OK) {
+        code = ko_cube_probe_folder(path, world->all, err);
+    }
+    if (code == KO_OK) {
+        code = ko_lock_gather(world, &owner, err);
+    }
+    if (code != KO_OK) {
+        session->sending = false;
+        return code;
+    }
+    session->resume = output->resume;
+    session->shard = output->shard;
+    code = lock_output(session, output, &owner, err);
+    ko_lock_owner_free(&owner);
+    if (code == KO_OK) {
+        ko_sights_warn(session->sight, world->n_workers, &session->log);
+        ko_log_write(&session->log, KO_LOG_INFO,
+                     "run version=%s commit=%s ranks=%d workers=%d device=\"%s\" output=\"%s\"",
+                     KO_VERSION, KO_COMMIT, world->n_ranks, world->n_workers, session->device,
+                     path);
+        ko_log_say(&session->log, "%s: %d worker%s, %s", path, world->n_workers,
+                   world->n_workers == 1 ? "" : "s", session->device);
+    }
+    return code;
+}
+
+enum ko_code ko_session_compute(struct ko_session *session, struct ko_plan *plan,
+                                const struct ko_job_earlier *earlier, const char *cube_path,
+                                const char *title, struct ko_error *err)
+{
+    const struct ko_options *options = session->cli->options;
+    struct ko_job job = {0};
+    enum ko_code code = ko_job_new(plan, earlier, cube_path, session->backend, &job, err);
+    if (code != KO_OK) {
+        return code;
+    }
+    job.precision = session->precision;
+    job.commit_seconds = ko_option_double(options, KO_OPT_COMMIT_SECONDS);
+    struct ko_sweep sweep = {.world = &session->world,
+                             .job = &job,
+                             .log = &session->log,
+                             .progress = {.mode = session->progress, .stream = stderr},
+                             .title = title,
+                             .stop_wanted = ko_stop_wanted,
+                             .consent = &session->consent};
+    if (session->resume) {
+        ko_session_log_left(session, &job, title);
+    }
+    const double start = ko_wall_clock();
+    code = ko_consent_ask(&session->consent, err);
+    if (code == KO_OK) {
+        code =
+            ko_cube_begin_run(cube_path, start, session->world.host, ko_session_slurm_job(), err);
+    }
+    if (code != KO_OK) {
+        ko_job_free(&job);
+        return code;
+    }
+    if (!session->world.alone) {
+        code = ko_job_send(&session->world, &job, err);
+        code = ko_agree(session->world.all, code, err);
+    }
+    if (code == KO_OK) {
+        code = ko_sweep_run(&sweep, err);
+    }
+    if (code == KO_OK || code == KO_E_STOPPED) {
+        ko_session_log_end(session, &sweep, code == KO_E_STOPPED);
+    }
+    /* A run that failed has ended too: nobody shall take it for one that is under way. */
+    if (!session->world.broken && ko_consent_ask(&session->consent, NULL) == KO_OK) {
+        ko_session_log_run(session, &sweep, start, code);
+    }
+    session->n_failures += sweep.failures.n;
+    ko_failures_free(&sweep.failures);
+    ko_job_free(&job);
+    if (code != KO_OK) {
+        session->sending = false; /* every rank has agreed to leave */
+    }
+    return code;
+}
+
+static enum ko_code lead_and_end(struct ko_session *session, ko_session_lead *lead, void *context,
+                                 struct ko_error *err)
+{
+    struct ko_world *world = &session->world;
+    enum ko_code code = lead(session, context, err);
+    struct ko_error later = {0};
+    /* Where another run has the output by now, whatever went wrong goes back to that. */
+    if (code != KO_OK && ko_consent_ask(&session->consent, &later) != KO_OK) {
+        code = later.code;
+        *err = later;
+    }
+    enum ko_code end = KO_OK;
+    if (world->broken) {
+        return code;
+    }
+    if (session->sending) {
+        end = ko_job_send_end(world, &later);
+    } else if (!session->begun) {
+        char *nothing = NULL;
+        size_t n = 0;
+        end = ko_broadcast_bytes(world->all, &nothing, &n, &later);
+    }
+    if (end != KO_OK) {
+        world->broken = true;
+    }
+    return code;
+}
+
+/* The root speaks for all; without MPI every process speaks for itself, and so does a rank that has
+   told the root of its failure and still lives: the root did not listen any more. */
+static bool speaks(const struct ko_world *world)
+{
+    return world->root || world->n_ranks == 0 || world->broken;
+}
+
+/* The root knows whether failures were recorded; every rank ends with that status, so that a
+   launcher reports it. */
+static void agree_on_status(struct ko_session *session, int *status)
+{
+    int failures = session->n_failures > 0;
+    MPI_Bcast(&failures, 1, MPI_INT, 0, session->world.all);
+    if (failures) {
+        *status = KO_EXIT_FAILURES;
+    }
+}
+
+enum ko_code ko_session_run(struct ko_cli *cli, ko_session_lead *lead, void *context, int *status,
+                            struct ko_error *err)
+{
+    struct ko_session session = {.cli = cli, .world = {.all = MPI_COMM_NULL}};
+    session.consent = (struct ko_consent){ask_locks, &session};
+    ko_stop_install(ko_option_int(cli->options, KO_OPT_STOP_AT));
+    enum ko_code code = ko_launch_check_step(err);
+    if (code == KO_OK) {
+        code = ko_launch_prepare(err);
+    }
+    if (code == KO_OK) {
+        code = ko_world_open(cli->argc, cli->argv, &session.world, err);
+    }
+    if (code == KO_OK) {
+        code = ko_launch_check(session.world.n_ranks, err);
+    }
+    if (code == KO_OK) {
+        code = read_settings(&session, err);
+    }
+    if (code == KO_OK) {
+        code = ko_sights_gather(&session.world, (int)ko_option_int(cli->options, KO_OPT_THREADS),
+                                &session.sight, err);
+    }
+    if (code == KO_OK) {
+        code =
+            session.world.root ? lead_and_end(&session, lead, context, err) : serve(&session, err);
+        if (!session.world.broken) {
+            code = ko_agree(session.world.all, code, err);
+        }
+        if (code == KO_OK) {
+            agree_on_status(&session, status);
+        }
+    }
+    for (int k = 0; k < 2 && !session.world.broken; k++) {
+        ko_lock_release(session.lock[k]);
+    }
+    if (code != KO_OK && speaks(&session.world)) {
+        fprintf(stderr, "knockout: %s\n", err->text);
+        fflush(stderr);
+    }
+    err->text[0] = '\0';
+    free(session.sight);
+    if (session.world.broken) {
+        MPI_Abort(MPI_COMM_WORLD, ko_exit_status(code));
+    }
+    /* A launcher ends the job as soon as one rank ends with a failure: the root has spoken by then. */
+    if (session.world.all != MPI_COMM_NULL) {
+        struct ko_error later = {0};
+        const enum ko_code met = ko_meet(session.world.all, &later);
+        (void)met; /* the end is near in any case */
+    }
+    ko_world_close(&session.world);
+    return code;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Some prompts of one model with all their cells: how a table reads a cube, a few MiB at a time. */
+#ifndef KO_SHOW_CELL_ROWS_H
+#define KO_SHOW_CELL_ROWS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "src/base/error.h"
+#include "src/show/cube_block.h"
+
+enum { KO_ROWS_LOGPROB, KO_ROWS_PROB, KO_ROWS_KL, KO_ROWS_FOIL_LOGPROB, KO_N_ROWS_FLOATS };
+enum { KO_ROWS_TARGET_RANK, KO_ROWS_TOP1_ID, KO_N_ROWS_INTS };
+/* Of a prompt under a model: n_tokens, subject_begin, subject_end. */
+enum { KO_N_ROWS_PLACES = 3 };
+
+/* The prompts first ... first + n - 1 of a model. Arrays are NULL where the cube has no such
+   dataset. */
+struct ko_cell_rows {
+    const struct ko_cube_block *block; /* borrowed */
+    int32_t model, first, n;
+    int32_t most;                 /* prompts that are in memory at a time */
+    int64_t n_statuses, n_values; /* of one prompt */
+    uint8_t *status;              /* [n, n_statuses] */
+    float *number[KO_N_ROWS_FLOATS], *clean_number[KO_N_ROWS_FLOATS]; /* [n, n_values]; [n] */
+    int32_t *whole[KO_N_ROWS_INTS], *clean_whole[KO_N_ROWS_INTS];     /* [n, n_values]; [n] */
+    int32_t *place[KO_N_ROWS_PLACES];                                 /* [n] */
+};
+
+/* Room for as many prompts as fit into 8 MiB, one at least; none is read yet. The block has routes.
+   Free with ko_cell_rows_free, also after a failure. */
+KO_MUST_CHECK enum ko_code ko_cell_rows_new(const struct ko_cube_block *block, int32_t model,
+                                            struct ko_cell_rows *out, struct ko_error *err);
+/* Reads the next prompts; *more is false where there are none left. */
+KO_MUST_CHECK enum ko_code ko_cell_rows_next(struct ko_cell_rows *rows, bool *more,
+                                             struct ko_error *err);
+void ko_cell_rows_free(struct ko_cell_rows *rows); /* leaves {0} */
+
+#endif

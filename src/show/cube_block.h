@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One model's part of a cube's cells: the plain routes', or the heat routes'. */
+#ifndef KO_SHOW_CUBE_BLOCK_H
+#define KO_SHOW_CUBE_BLOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "src/base/error.h"
+#include "src/cube/read/read.h"
+
+/* Values lie as [n_prompts, n_routes, n_features, n_sources, n_sizes, n_starts], statuses likewise
+   without the last axis. n_sources is 1 for plain routes. */
+struct ko_cube_block {
+    struct ko_cube_view *view; /* borrowed */
+    const struct ko_cube_axes *axes;
+    bool heat;
+    int32_t n_prompts, n_routes, n_features, n_sources, n_sizes, n_starts;
+    int64_t n_statuses, n_values; /* of one model */
+};
+
+/* KO_E_INPUT where the products are too large for memory. Without routes of this kind, or
+   without prompts on them, the numbers are 0. */
+KO_MUST_CHECK enum ko_code ko_cube_block_of(struct ko_cube_view *view, bool heat,
+                                            struct ko_cube_block *out, struct ko_error *err);
+
+/* The datasets NAME or heat_NAME of one model: n_values (or n_statuses) elements; free() them. */
+KO_MUST_CHECK enum ko_code ko_cube_block_statuses(const struct ko_cube_block *block, int32_t model,
+                                                  uint8_t **out, struct ko_error *err);
+KO_MUST_CHECK enum ko_code ko_cube_block_ints(const struct ko_cube_block *block, const char *name,
+                                              int32_t model, int32_t **out, struct ko_error *err);
+KO_MUST_CHECK enum ko_code ko_cube_block_doubles(const struct ko_cube_block *block,
+                                                 const char *name, int32_t model, double **out,
+                                                 struct ko_error *err);
+/* clean_NAME or heat_clean_NAME of one model [n_prompts]; free() it. */
+KO_MUST_CHECK enum ko_code ko_cube_block_clean(const struct ko_cube_block *block, const char *name,
+                                               int32_t model, double **out, struct ko_error *err);
+
+static inline int64_t ko_cube_block_status_at(const struct ko_cube_block *block, int32_t prompt,
+                                              int32_t route, int32_t feature, int32_t source,
+                                              int32_t size)
+{
+    return ((((int64_t)prompt * block->n_routes + route) * block->n_features + feature) *
+                block->n_sources +
+            source) *
+               block->n_sizes +
+           size;
+}
+/* The first start of that status. */
+static inline int64_t ko_cube_block_value_at(const struct ko_cube_block *block, int64_t status_at)
+{
+    return status_at * block->n_starts;
+}
+
+/* Starts on the axis with which a window of this size fits the model. */
+int32_t ko_cube_block_fitting(const struct ko_cube_block *block, int32_t model, int32_t size);
+
+#endif

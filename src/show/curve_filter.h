@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which part of a cube `show` shows: the filters of its command line against the cube's axes. */
+#ifndef KO_SHOW_CURVE_FILTER_H
+#define KO_SHOW_CURVE_FILTER_H
+
+#include <stdint.h>
+
+#include "src/base/error.h"
+#include "src/cube/read/read.h"
+#include "src/options/options.h"
+
+/* 1: shown. */
+struct ko_curve_filter {
+    uint8_t *model, *route, *heat_route, *feature, *size; /* along the axes; owned */
+};
+
+/* From --model, --target, --source, --feature and --window-size; an option that is not given lets
+   everything through. KO_E_INPUT naming the nearest known value for one that the cube lacks. Free
+   with ko_curve_filter_free. */
+KO_MUST_CHECK enum ko_code ko_curve_filter_read(const struct ko_options *options, const char *path,
+                                                const struct ko_cube_axes *axes,
+                                                struct ko_curve_filter *out, struct ko_error *err);
+void ko_curve_filter_free(struct ko_curve_filter *filter); /* leaves {0} */
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What `show` is asked: the metric, what is made of it over the prompts, what is subtracted. */
+#ifndef KO_SHOW_CURVE_QUERY_H
+#define KO_SHOW_CURVE_QUERY_H
+
+#include <stdbool.h>
+
+#include "src/base/error.h"
+#include "src/cube/read/read.h"
+#include "src/options/options.h"
+#include "src/show/curve_metric.h"
+#include "src/show/curve_minus.h"
+#include "src/stats/statistics.h"
+
+struct ko_curve_query {
+    enum ko_curve_metric metric;
+    struct ko_summary summary; /* of the metric's values */
+    bool by_relation;
+    struct ko_curve_minus minus;
+};
+
+/* From --metric, --statistic, --interval, --resamples, --seed, --by and --minus-...; without
+   --interval that of a mean is t, of a share of hits wilson, of a median order. KO_E_INPUT where
+   they do not go together. Free with ko_curve_query_free. */
+KO_MUST_CHECK enum ko_code ko_curve_query_read(const struct ko_options *options, const char *path,
+                                               const struct ko_cube_axes *axes,
+                                               struct ko_curve_query *out, struct ko_error *err);
+void ko_curve_query_free(struct ko_curve_query *query);
+
+/* Whether the curves are differences of two. */
+bool ko_curve_query_subtracts(const struct ko_curve_query *query);
+
+/* "mean change of the answer's probability ...", "prompts whose answer is ranked first", "paired
+   difference, median over prompts: ...". */
+void ko_curve_query_title(const struct ko_curve_query *query, struct ko_text *out);
+
+#endif

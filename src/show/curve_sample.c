@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/show/curve_sample.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "src/base/memory.h"
+#include "src/plan/plan.h"
+
+static int64_t status_at(const struct ko_cube_block *block, const struct ko_curve_key *key,
+                         int32_t prompt)
+{
+    return ko_cube_block_status_at(block, prompt, key->route, key->feature, 0, key->size);
+}
+
+bool ko_curve_sample_exists(const struct ko_cube_block *block, const struct ko_curve_values *values,
+                            const struct ko_curve_key *key, int64_t *n_unfinished)
+{
+    bool any = false;
+    for (int32_t p = 0; p < block->n_prompts; p++) {
+        const uint8_t status = values->status[status_at(block, key, p)];
+        any = any || status != KO_NOT_PLANNED;
+        if (n_unfinished) {
+            *n_unfinished += status == KO_PENDING || status == KO_CELL_FAILED;
+        }
+    }
+    return any;
+}
+
+void ko_curve_sample_fill(const struct ko_cube_block *block, const struct ko_curve_values *values,
+                          const struct ko_curve_key *key, enum ko_curve_metric metric,
+                          double *value)
+{
+    for (int32_t p = 0; p < block->n_prompts; p++) {
+        const int64_t at = status_at(block, key, p);
+        const double *cell = values->value + ko_cube_block_value_at(block, at);
+        const double clean = values->clean ? values->clean[p] : 0;
+        const bool done = values->status[at] == KO_DONE;
+        for (int32_t w = 0; w < block->n_starts; w++) {
+            const double found = done ? ko_curve_value(metric, clean, cell[w]) : NAN;
+            value[(int64_t)w * block->n_prompts + p] = isfinite(found) ? found : NAN;
+        }
+    }
+}
+
+void ko_curve_sample_add(const double *value, int64_t n, double *sum, uint32_t *count)
+{
+    for (int64_t k = 0; k < n; k++) {
+        if (isfinite(value[k])) {
+            sum[k] += value[k];
+            count[k]++;
+        }
+    }
+}
+
+void ko_curve_sample_subtract(double *value, int64_t n, const double *sum, const uint32_t *count)
+{
+    for (int64_t k = 0; k < n; k++) {
+        value[k] = count[k] > 0 ? value[k] - sum[k] / count[k] : NAN;
+    }
+}
+
+/* ----------------------------------------------------------------------------------------------
+   estimates */
+
+struct compact {
+    double *value;  /* [n_starts, n_prompts] a window's values in its row, in order */
+    size_t *n;      /* [n_starts] */
+    double *column; /* [n_prompts, n_starts] windows of equal n beside each other */
+    double *low, *high;
+    int32_t *window; /* [n_starts] of the columns */
+};
+
+static void compact_free(struct compact *compact)
+{
+    free(compact->value);
+    free(compact->n);
+    free(compact->column);
+    free(compact->low);
+    free(compact->high);
+    free(compact->window);
+}
+
+static enum ko_code compact_new(int32_t n_starts, int32_t n_prompts, struct compact *compact,
+                                struct ko_error *err)
+{
+    const size_t n = (size_t)n_starts, n_all = n * (size_t)n_prompts;
+    *compact = (struct compact){.value = ko_new(n_all, sizeof(double), err),
+                                .n = ko_new(n, sizeof(size_t), err),
+                                .column = ko_new(n_all, sizeof(double), err),
+                                .low = ko_new(n, sizeof(double), err),
+                                .high = ko_new(n, sizeof(double), err),
+                                .window = ko_new(n, sizeof(int32_t), err)};
+    return compact->value && compact->n && compact->column && compact->low && compact->high &&
+                   compact->window
+               ? KO_OK
+               : KO_E_MEMORY;
+}
+
+/* All windows with as many values as window `first` at once: their resamples are the same rows. */
+static enum ko_code bootstrap_windows(const struct ko_summary *summary, int32_t first,
+                                      int32_t n_starts, int32_t n_prompts, struct compact *compact,
+                                      struct ko_estimate *estimate, struct ko_error *err)
+{
+    const size_t n = compact->n[first];
+    size_t n_columns = 0;
+    for (int32_t w = first; w < n_starts; w++) {
+        if (compact->n[w] == n) {
+            compact->window[n_columns++] = w;
+        }
+    }
+    for (size_t c = 0; c < n_columns; c++) {
+        for (size_t k = 0; k < n; k++) {
+            compact->column[k * n_columns + c] =
+                compact->value[(size_t)compact->window[c] * (size_t)n_prompts + k];
+        }
+    }
+    const enum ko_code code =
+        ko_bootstrap_intervals(&summary->bootstrap, summary->statistic == KO_STATISTIC_MEDIAN,
+                               compact->column, n, n_columns, compact->low, compact->high, err);
+    for (size_t c = 0; code == KO_OK && c < n_columns; c++) {
+        estimate[compact->window[c]].low = compact->low[c];
+        estimate[compact->window[c]].high = compact->high[c];
+    }
+    return code;
+}
+
+static bool is_new(const struct compact *compact, int32_t window)
+{
+    for (int32_t w = 0; w < window; w++) {
+        if (compact->n[w] == compact->n[window]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+enum ko_code ko_curve_sample_estimate(const struct ko_summary *summary, const double *value,
+                                      int32_t n_starts, int32_t n_prompts,
+                                      const struct ko_curve_group *group,
+                                      struct ko_estimate *estimate, double *p, struct ko_error *err)
+{
+    const bool bootstrap = summary->interval == KO_INTERVAL_BOOTSTRAP;
+    struct ko_summary plain = *summary;
+    struct compact compact;
+    enum ko_code code = compact_new(n_starts, n_prompts, &compact, err);
+    if (bootstrap) { /* of which only the value stays */
+        plain.interval =
+            summary->statistic == KO_STATISTIC_MEDIAN ? KO_INTERVAL_ORDER : KO_INTERVAL_T;
+    }
+    for (int32_t w = 0; code == KO_OK && w < n_starts; w++) {
+        double *row = compact.value + (int64_t)w * n_prompts;
+        for (int32_t k = 0; k < n_prompts; k++) {
+            const double found = value[(int64_t)w * n_prompts + k];
+            if (!isnan(found) && (!group->group || group->group[k] == group->wanted)) {
+                row[compact.n[w]++] = found;
+            }
+        }
+        if (p) {
+            p[w] = summary->statistic == KO_STATISTIC_MEAN ? ko_paired_p(row, compact.n[w]) : NAN;
+        }
+    }
+    for (int32_t w = 0; code == KO_OK && bootstrap && w < n_starts; w++) {
+        if (compact.n[w] > 1 && is_new(&compact, w)) {
+            code = bootstrap_windows(summary, w, n_starts, n_prompts, &compact, estimate, err);
+        }
+    }
+    for (int32_t w = 0; code == KO_OK && w < n_starts; w++) {
+        struct ko_estimate found;
+        code = ko_estimate(&plain, compact.value + (int64_t)w * n_prompts, compact.n[w], &found,
+                           err); /* sorts the row: last */
+        if (code == KO_OK && bootstrap && compact.n[w] > 1) {
+            found.low = estimate[w].low;
+            found.high = estimate[w].high;
+        }
+        estimate[w] = found;
+    }
+    compact_free(&compact);
+    return code;
+}

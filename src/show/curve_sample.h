@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The values behind one curve, window by window, prompt by prompt. */
+#ifndef KO_SHOW_CURVE_SAMPLE_H
+#define KO_SHOW_CURVE_SAMPLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "src/base/error.h"
+#include "src/show/cube_block.h"
+#include "src/show/curve_metric.h"
+#include "src/show/curve_minus.h"
+#include "src/stats/statistics.h"
+
+/* Whether any prompt has cells of the curve; those that are not finished are added to *n_unfinished
+   (may be NULL). */
+bool ko_curve_sample_exists(const struct ko_cube_block *block, const struct ko_curve_values *values,
+                            const struct ko_curve_key *key, int64_t *n_unfinished);
+
+/* The metric of every done cell of the curve into value [n_starts, n_prompts]; NaN elsewhere.
+   values are those of the key's model. */
+void ko_curve_sample_fill(const struct ko_cube_block *block, const struct ko_curve_values *values,
+                          const struct ko_curve_key *key, enum ko_curve_metric metric,
+                          double *value);
+
+/* Adds what is finite in value [n] to sum [n] and counts it in count [n]. */
+void ko_curve_sample_add(const double *value, int64_t n, double *sum, uint32_t *count);
+/* Takes sum / count from value [n]; NaN where count is 0. */
+void ko_curve_sample_subtract(double *value, int64_t n, const double *sum, const uint32_t *count);
+
+/* One estimate a window: value [n_starts, n_prompts], NaN left out, and of the prompts only those
+   with group[p] == wanted (group may be NULL: all). estimate [n_starts]; p [n_starts], filled where
+   it is not NULL: of the paired t-test, value being differences. */
+struct ko_curve_group {
+    const int32_t *group; /* [n_prompts]; borrowed */
+    int32_t wanted;
+};
+KO_MUST_CHECK enum ko_code
+ko_curve_sample_estimate(const struct ko_summary *summary, const double *value, int32_t n_starts,
+                         int32_t n_prompts, const struct ko_curve_group *group,
+                         struct ko_estimate *estimate, double *p, struct ko_error *err);
+
+#endif

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/show/curves.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/memory.h"
+#include "src/base/text.h"
+#include "src/show/curve_sample.h"
+
+struct maker {
+    const struct ko_cube_block *block;
+    const struct ko_curve_query *query;
+    struct ko_curve_values values;     /* of the model in hand */
+    struct ko_curve_values subtracted; /* of the model that is subtracted, where it is another */
+    int32_t *relation;                 /* [n_prompts] index of each; NULL: not grouped */
+    double *value, *sum, *other;       /* [n_starts, n_prompts] */
+    uint32_t *count;                   /* likewise */
+    struct ko_estimate *estimate;      /* [n_starts] */
+    double *p, *p_holm;                /* [n_starts] */
+};
+
+static void maker_free(struct maker *maker)
+{
+    ko_curve_values_free(&maker->values);
+    ko_curve_values_free(&maker->subtracted);
+    free(maker->relation);
+    free(maker->value);
+    free(maker->sum);
+    free(maker->other);
+    free(maker->count);
+    free(maker->estimate);
+    free(maker->p);
+    free(maker->p_holm);
+}
+
+static enum ko_code make_room(struct maker *maker, struct ko_error *err)
+{
+    const size_t n_starts = (size_t)maker->block->n_starts;
+    const size_t n = n_starts * (size_t)maker->block->n_prompts;
+    maker->value = ko_new(n, sizeof(double), err);
+    maker->sum = ko_new(n, sizeof(double), err);
+    maker->other = ko_new(n, sizeof(double), err);
+    maker->count = ko_new(n, sizeof(uint32_t), err);
+    maker->estimate = ko_new(n_starts, sizeof *maker->estimate, err);
+    maker->p = ko_new(n_starts, sizeof(double), err);
+    maker->p_holm = ko_new(n_starts, sizeof(double), err);
+    return maker->value && maker->sum && maker->other && maker->count && maker->estimate &&
+                   maker->p && maker->p_holm
+               ? KO_OK
+               : KO_E_MEMORY;
+}
+
+/* Every prompt's relation as an index, and the relations. */
+static enum ko_code read_relations(struct maker *maker, const char *path,
+                                   struct ko_strings *relations, struct ko_error *err)
+{
+    struct ko_strings each = {0};
+    enum ko_code code =
+        ko_cube_view_read_strings(maker->block->view, "prompt_relation", &each, err);
+    maker->relation = ko_new(each.n, sizeof *maker->relation, err);
+    if (code == KO_OK && !maker->relation) {
+        code = KO_E_MEMORY;
+    }
+    for (size_t p = 0; code == KO_OK && p < each.n; p++) {
+        size_t index = 0;
+        code = ko_strings_intern(relations, each.item[p], &index, err);
+        maker->relation[p] = (int32_t)index;
+    }
+    if (code == KO_OK && relations->n == 1 && relations->item[0][0] == '\0') {
+        code = ko_fail(err, KO_E_INPUT,
+                       "--by relation: no prompt of %s has a relation, its prompt file names none",
+                       path);
+    }
+    ko_strings_free(&each);
+    return code;
+}
+
+/* ----------------------------------------------------------------------------------------------
+   one curve */
+
+/* A start without any value is one that no block of the spec planned, unless nothing at all is
+   done. */
+static void drop_empty(struct ko_curve *curve)
+{
+    int32_t kept = 0;
+    for (int32_t k = 0; k < curve->n_points; k++) {
+        if (curve->point[k].estimate.n > 0) {
+            curve->point[kept++] = curve->point[k];
+        }
+    }
+    if (kept > 0) {
+        curve->n_points = kept;
+    }
+}
+
+static enum ko_code correct(struct maker *maker, struct ko_curve *curve, struct ko_error *err)
+{
+    for (int32_t k = 0; k < curve->n_points; k++) {
+        maker->p[k] = curve->point[k].p;
+    }
+    const enum ko_code code = ko_holm(maker->p, (size_t)curve->n_points, maker->p_holm, err);
+    for (int32_t k = 0; code == KO_OK && k < curve->n_points; k++) {
+        curve->point[k].p_holm = maker->p_holm[k];
+    }
+    return code;
+}
+
+/* Takes the points that fit; with `minus` those of a difference. */
+static enum ko_code add_points(struct maker *maker, struct ko_curve *curve, const char *minus,
+                               struct ko_error *err)
+{
+    const struct ko_cube_block *block = maker->block;
+    const int32_t n_layers = block->axes->n_layers[curve->key.model];
+    const int32_t size = block->axes->window_size[curve->key.size];
+    const struct ko_curve_group group = {curve->relation < 0 ? NULL : maker->relation,
+                                         curve->relation};
+    enum ko_code code = ko_curve_sample_estimate(&maker->query->summary, maker->value,
+                                                 block->n_starts, block->n_prompts, &group,
+                                                 maker->estimate, minus ? maker->p : NULL, err);
+    for (int32_t w = 0; code == KO_OK && w < block->n_starts; w++) {
+        const int32_t start = block->axes->window_start[w];
+        if (start <= n_layers - size) {
+            curve->point[curve->n_points++] =
+                (struct ko_curve_point){start, ko_window_depth(n_layers, size, start),
+                                        maker->estimate[w], minus ? maker->p[w] : NAN, NAN};
+        }
+    }
+    if (code == KO_OK) {
+        drop_empty(curve);
+    }
+    return code == KO_OK ? correct(maker, curve, err) : code;
+}
+
+/* A curve that is a part (a relation's, or a difference) is left out where it has no value. */
+static bool is_void(const struct ko_curve *curve, bool whole)
+{
+    return curve->n_points == 0 || (!whole && curve->point[0].estimate.n == 0);
+}
+
+static enum ko_code add_curve(struct maker *maker, const struct ko_curve_key *key, int32_t relation,
+                              const char *minus, struct ko_curves *curves, struct ko_error *err)
+{
+    struct ko_curve curve = {.key = *key, .relation = relation};
+    struct ko_curve *grown =
+        ko_grow(curves->curve, &curves->capacity, curves->n + 1, sizeof *grown, err);
+    if (!grown) {
+        return KO_E_MEMORY;
+    }
+    curves->curve = grown;
+    curve.point = ko_new((size_t)maker->block->n_starts, sizeof *curve.point, err);
+    curve.minus = minus ? ko_copy(minus, err) : NULL;
+    enum ko_code code = curve.point && (!minus || curve.minus) ? KO_OK : KO_E_MEMORY;
+    if (code == KO_OK) {
+        code = add_points(maker, &curve, minus, err);
+    }
+    if (code == KO_OK && !is_void(&curve, relation < 0 && !minus)) {
+        curves->curve[curves->n++] = curve;
+        return KO_OK;
+    }
+    free(curve.point);
+    free(curve.minus);
+    return code;
+}
+
+/* The sample in hand as one curve, or one a relation. */
+static enum ko_code add_groups(struct maker *maker, const struct ko_curve_key *key,
+                               const char *minus, struct ko_curves *curves, struct ko_error *err)
+{
+    enum ko_code code = KO_OK;
+    if (!maker->relation) {
+        return add_curve(maker, key, -1, minus, curves, err);
+    }
+    for (size_t r = 0; code == KO_OK && r < curves->relation.n; r++) {
+        code = add_curve(maker, key, (int32_t)r, minus, curves, err);
+    }
+    return code;
+}
+
+static void fill(struct maker *maker, const struct ko_curve_key *key, double *value)
+{
+    const bool own = !maker->subtracted.status || key->model != maker->query->minus.model;
+    ko_curve_sample_fill(maker->block, own ? &maker->values : &maker->subtracted, key,
+                         maker->query->metric, value);
+}
+
+static enum ko_code add_difference(struct maker *maker, const struct ko_curve_key *key,
+                                   enum ko_minus_kind kind, struct ko_curves *curves,
+                                   struct ko_error *err)
+{
+    const int64_t n = (int64_t)maker->block->n_starts * maker->block->n_prompts;
+    struct ko_curve_others others = {0};
+    enum ko_code code =
+        ko_curve_minus_find(&maker->query->minus, maker->block->axes, key, kind, &others, err);
+    if (code == KO_OK && others.n > 0) {
+        memset(maker->sum, 0, (size_t)n * sizeof *maker->sum);
+        memset(maker->count, 0, (size_t)n * sizeof *maker->count);
+        for (size_t k = 0; k < others.n; k++) {
+            fill(maker, &others.key[k], maker->other);
+            ko_curve_sample_add(maker->other, n, maker->sum, maker->count);
+        }
+        fill(maker, key, maker->value);
+        ko_curve_sample_subtract(maker->value, n, maker->sum, maker->count);
+        code = add_groups(maker, key, others.label, curves, err);
+    }
+    ko_curve_others_free(&others);
+    return code;
+}
+
+static enum ko_code add_curves(struct maker *maker, const struct ko_curve_key *key,
+                               struct ko_curves *curves, struct ko_error *err)
+{
+    enum ko_code code = KO_OK;
+    if (!ko_curve_query_subtracts(maker->query)) {
+        fill(maker, key, maker->value);
+        return add_groups(maker, key, NULL, curves, err);
+    }
+    if (!maker->query->minus.control) {
+        return add_difference(maker, key, KO_MINUS_OTHER, curves, err);
+    }
+    code = add_difference(maker, key, KO_MINUS_ROUTE_CONTROL, curves, err);
+    return code == KO_OK ? add_difference(maker, key, KO_MINUS_CLASS_CONTROL, curves, err) : code;
+}
+
+static enum ko_code add_model(struct maker *maker, int32_t model,
+                              const struct ko_curve_filter *filter, struct ko_curves *curves,
+                              struct ko_error *err)
+{
+    const struct ko_cube_block *block = maker->block;
+    enum ko_code code =
+        ko_curve_values_read(block, model, maker->query->metric, &maker->values, err);
+    for (int32_t r = 0; r < block->n_routes; r++) {
+        for (int32_t f = 0; f < block->n_features; f++) {
+            for (int32_t s = 0; s < block->n_sizes; s++) {
+                const struct ko_curve_key key = {model, r, f, s};
+                if (code == KO_OK && filter->route[r] && filter->feature[f] && filter->size[s] &&
+                    ko_curve_sample_exists(block, &maker->values, &key, &curves->n_unfinished)) {
+                    curves->n_found++;
+                    code = add_curves(maker, &key, curves, err);
+                }
+            }
+        }
+    }
+    ko_curve_values_free(&maker->values);
+    return code;
+}
+
+enum ko_code ko_curves_read(const struct ko_cube_block *block, const struct ko_curve_filter *filter,
+                            const struct ko_curve_query *query, const char *path,
+                            struct ko_curves *out, struct ko_error *err)
+{
+    struct ko_curves curves = {0};
+    struct maker maker = {.block = block, .query = query};
+    enum ko_code code = make_room(&maker, err);
+    if (code == KO_OK && query->by_relation && block->n_routes > 0) {
+        code = read_relations(&maker, path, &curves.relation, err);
+    }
+    if (code == KO_OK && query->minus.model >= 0 && block->n_routes > 0) {
+        code =
+            ko_curve_values_read(block, query->minus.model, query->metric, &maker.subtracted, err);
+    }
+    for (size_t m = 0; code == KO_OK && m < block->axes->model.n && block->n_routes > 0; m++) {
+        if (filter->model[m]) {
+            code = add_model(&maker, (int32_t)m, filter, &curves, err);
+        }
+    }
+    maker_free(&maker);
+    if (code == KO_OK) {
+        *out = curves;
+    } else {
+        ko_curves_free(&curves);
+    }
+    return code;
+}
+
+void ko_curves_free(struct ko_curves *curves)
+{
+    for (size_t k = 0; k < curves->n; k++) {
+        free(curves->curve[k].point);
+        free(curves->curve[k].minus);
+    }
+    free(curves->curve);
+    ko_strings_free(&curves->relation);
+    *curves = (struct ko_curves){0};
+}

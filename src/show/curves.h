@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The curves of a sweep: one figure a window, over the prompts of a model. */
+#ifndef KO_SHOW_CURVES_H
+#define KO_SHOW_CURVES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "src/base/error.h"
+#include "src/base/text.h"
+#include "src/show/cube_block.h"
+#include "src/show/curve_filter.h"
+#include "src/show/curve_query.h"
+#include "src/stats/statistics.h"
+
+struct ko_curve_point {
+    int32_t start; /* layer */
+    double depth;  /* percent */
+    struct ko_estimate estimate;
+    double p, p_holm; /* of a difference's paired t-test, alone and among the curve's; else NaN */
+};
+
+struct ko_curve {
+    struct ko_curve_key key;
+    int32_t relation;             /* index into the list's relations; -1: all prompts */
+    char *minus;                  /* what is subtracted; NULL: nothing; owned by the list */
+    struct ko_curve_point *point; /* [n_points]; owned by the list */
+    int32_t n_points;
+};
+
+struct ko_curves {
+    struct ko_curve *curve; /* model by model, then route, class, size, relation */
+    size_t n, capacity;
+    struct ko_strings relation; /* in the order of the prompts; empty unless asked for */
+    size_t n_found; /* (model, route, class, size) that pass the filter; some may have no curve */
+    int64_t n_unfinished; /* statuses that are pending or failed among those shown */
+};
+
+/* All curves of the plain routes that pass the filter. Only done cells count; vacuous ones are left
+   out of n. Where something is subtracted: those that it can be subtracted from, over the prompts
+   and windows that both sides have. KO_E_INPUT where prompts are to be grouped by relation and none
+   has one. Free with ko_curves_free. */
+KO_MUST_CHECK enum ko_code ko_curves_read(const struct ko_cube_block *block,
+                                          const struct ko_curve_filter *filter,
+                                          const struct ko_curve_query *query, const char *path,
+                                          struct ko_curves *out, struct ko_error *err);
+void ko_curves_free(struct ko_curves *curves); /* leaves {0} */
+
+#endif

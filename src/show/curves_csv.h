@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Curves for other programs: one long table, or JSON. */
+#ifndef KO_SHOW_CURVES_CSV_H
+#define KO_SHOW_CURVES_CSV_H
+
+#include <json-c/json.h>
+
+#include "src/base/error.h"
+#include "src/base/text.h"
+#include "src/cube/read/read.h"
+#include "src/show/curves.h"
+
+/* A line a window: model,route,target,source,feature_class,window_size,window_start,depth,metric,
+   value,low,high,n,statistic,interval,relation,minus,p,p_holm. What is not known is empty. */
+KO_MUST_CHECK enum ko_code ko_curves_csv(const struct ko_curves *curves,
+                                         const struct ko_cube_axes *axes,
+                                         const struct ko_curve_query *query, struct ko_text *out,
+                                         struct ko_error *err);
+
+/* The same as {metric, unit, statistic, interval, resamples and seed of a bootstrap, curves:
+   [{model, route, ..., windows: [{start, depth, value, ...}]}]}; null for what is not known. The
+   caller frees it with json_object_put. */
+KO_MUST_CHECK enum ko_code ko_curves_json(const struct ko_curves *curves,
+                                          const struct ko_cube_axes *axes,
+                                          const struct ko_curve_query *query, json_object **out,
+                                          struct ko_error *err);
+
+#endif

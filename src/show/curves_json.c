@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+
+#include "src/formats/json_out.h"
+#include "src/show/axis_words.h"
+#include "src/show/curves_csv.h"
+
+static void put_windows(json_object *object, const struct ko_curve *curve)
+{
+    json_object *windows = ko_json_put_list(object, "windows");
+    for (int32_t k = 0; k < curve->n_points; k++) {
+        const struct ko_curve_point *point = &curve->point[k];
+        json_object *window = ko_json_add_object(windows);
+        ko_json_put_int(window, "start", point->start);
+        ko_json_put_number(window, "depth", point->depth);
+        ko_json_put_number(window, "value", point->estimate.value);
+        ko_json_put_number(window, "low", point->estimate.low);
+        ko_json_put_number(window, "high", point->estimate.high);
+        ko_json_put_int(window, "n", (int64_t)point->estimate.n);
+        if (curve->minus) {
+            ko_json_put_number(window, "p", point->p);
+            ko_json_put_number(window, "p_holm", point->p_holm);
+        }
+    }
+}
+
+static enum ko_code put_curve(json_object *list, const struct ko_curves *curves,
+                              const struct ko_curve *curve, const struct ko_cube_axes *axes,
+                              struct ko_error *err)
+{
+    const struct ko_curve_key *key = &curve->key;
+    const char *route = axes->route.item[key->route];
+    char *target = NULL, *source = NULL;
+    const enum ko_code code = ko_route_label_split(route, &target, &source, err);
+    if (code != KO_OK) {
+        return code;
+    }
+    json_object *object = ko_json_add_object(list);
+    ko_json_put_text(object, "model", axes->model.item[key->model]);
+    ko_json_put_text(object, "route", route);
+    ko_json_put_text(object, "target", target);
+    ko_json_put_text(object, "source", source);
+    ko_json_put_text(object, "feature_class", axes->feature_class.item[key->feature]);
+    ko_json_put_int(object, "window_size", axes->window_size[key->size]);
+    ko_json_put_int(object, "layers", axes->n_layers[key->model]);
+    if (curve->relation >= 0) {
+        ko_json_put_text(object, "relation", curves->relation.item[curve->relation]);
+    }
+    if (curve->minus) {
+        ko_json_put_text(object, "minus", curve->minus);
+    }
+    put_windows(object, curve);
+    free(target);
+    free(source);
+    return KO_OK;
+}
+
+enum ko_code ko_curves_json(const struct ko_curves *curves, const struct ko_cube_axes *axes,
+                            const struct ko_curve_query *query, json_object **out,
+                            struct ko_error *err)
+{
+    json_object *root = json_object_new_object();
+    const struct ko_summary *summary = &query->summary;
+    enum ko_code code = KO_OK;
+    ko_json_put_text(root, "metric", ko_curve_metric_word(query->metric));
+    ko_json_put_text(root, "unit", ko_curve_metric_unit(query->metric));
+    ko_json_put_text(root, "statistic", ko_statistic_word(summary->statistic));
+    ko_json_put_text(root, "interval", ko_interval_word(summary->interval));
+    if (summary->interval == KO_INTERVAL_BOOTSTRAP) {
+        ko_json_put_int(root, "resamples", summary->bootstrap.n_resamples);
+        ko_json_put_int(root, "seed", (int64_t)summary->bootstrap.seed);
+    }
+    ko_json_put_int(root, "unfinished", curves->n_unfinished);
+    json_object *list = ko_json_put_list(root, "curves");
+    for (size_t c = 0; code == KO_OK && c < curves->n; c++) {
+        code = put_curve(list, curves, &curves->curve[c], axes, err);
+    }
+    if (code == KO_OK) {
+        *out = root;
+    } else {
+        json_object_put(root);
+    }
+    return code;
+}

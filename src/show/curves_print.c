@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/show/curves_print.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/formats/table.h"
+
+enum { BAR_WIDTH = 30, MOST_DECIMALS = 9 };
+
+static int usual_decimals(enum ko_curve_metric metric)
+{
+    return strcmp(ko_curve_metric_unit(metric), "nats") == 0 ? 4 : 2;
+}
+
+static const char *number_text(double value, int decimals, char buffer[32])
+{
+    if (!isfinite(value)) {
+        (void)snprintf(buffer, 32, "-");
+    } else if (fabs(value) >= 1e7) {
+        (void)snprintf(buffer, 32, "%.3g", value);
+    } else {
+        (void)snprintf(buffer, 32, "%.*f", decimals, value);
+    }
+    /* What rounds to nothing has no sign. */
+    if (buffer[0] == '-' && buffer[1] != '\0' && strspn(buffer + 1, "0.") == strlen(buffer + 1)) {
+        memmove(buffer, buffer + 1, strlen(buffer));
+    }
+    return buffer;
+}
+
+const char *ko_curve_number(enum ko_curve_metric metric, double value, char buffer[32])
+{
+    return number_text(value, usual_decimals(metric), buffer);
+}
+
+/* Decimals of an estimate: the unit's, and more where those leave its interval (or, without one,
+   itself) less than two digits. */
+static int decimals_of(enum ko_curve_metric metric, const struct ko_estimate *estimate)
+{
+    const int usual = usual_decimals(metric);
+    const double width = estimate->high - estimate->low;
+    const double size = width > 0 ? width / 2 : fabs(estimate->value);
+    if (!isfinite(size) || !(size > 0)) {
+        return usual;
+    }
+    const double needed = 1 - floor(log10(size));
+    return needed <= usual ? usual : (int)fmin(needed, MOST_DECIMALS);
+}
+
+double ko_bar_step(enum ko_curve_metric metric, double largest)
+{
+    static const double rounds[] = {1, 2, 5};
+    const bool nats = strcmp(ko_curve_metric_unit(metric), "nats") == 0;
+    if (metric == KO_CURVE_HIT) {
+        largest = 100; /* of every cube */
+    }
+    double tens = nats ? 0.01 : 1;
+    for (int power = 0; power < DBL_MAX_10_EXP; power++) {
+        for (size_t k = 0; k < sizeof rounds / sizeof rounds[0]; k++) {
+            if (!(largest > BAR_WIDTH * rounds[k] * tens)) {
+                return rounds[k] * tens;
+            }
+        }
+        tens *= 10;
+    }
+    return tens;
+}
+
+void ko_bar(double value, double step, struct ko_text *out)
+{
+    if (!isfinite(value) || !(step > 0)) {
+        return;
+    }
+    const long n = lround(fmin(fabs(value) / step, BAR_WIDTH));
+    for (long k = 0; k < n; k++) {
+        ko_text_add(out, value < 0 ? "-" : "+");
+    }
+}
+
+static double largest_value(const struct ko_curves *curves)
+{
+    double largest = 0;
+    for (size_t c = 0; c < curves->n; c++) {
+        for (int32_t k = 0; k < curves->curve[c].n_points; k++) {
+            if (isfinite(curves->curve[c].point[k].estimate.value)) {
+                largest = fmax(largest, fabs(curves->curve[c].point[k].estimate.value));
+            }
+        }
+    }
+    return largest;
+}
+
+static const char *figure_word(const struct ko_curve_query *query)
+{
+    if (ko_curve_query_subtracts(query)) {
+        return "difference";
+    }
+    if (query->metric == KO_CURVE_HIT && query->summary.statistic == KO_STATISTIC_MEAN) {
+        return "share";
+    }
+    return ko_statistic_word(query->summary.statistic);
+}
+
+/* Whether lines have p-values. */
+static bool is_tested(const struct ko_curve_query *query)
+{
+    return ko_curve_query_subtracts(query) && query->summary.statistic == KO_STATISTIC_MEAN;
+}
+
+static void add_header(struct ko_table *table, const struct ko_curve_query *query)
+{
+    ko_table_add(table, "layers");
+    ko_table_add(table, "depth");
+    ko_table_add(table, "%s", figure_word(query));
+    ko_table_add(table, "95 %% interval");
+    if (is_tested(query)) {
+        ko_table_add(table, "p");
+        ko_table_add(table, "p, Holm");
+    }
+    ko_table_add(table, "n");
+    ko_table_add(table, "%s", "");
+}
+
+static const char *p_number(double p, char buffer[32])
+{
+    if (!isfinite(p)) {
+        (void)snprintf(buffer, 32, "-");
+    } else {
+        (void)snprintf(buffer, 32, p >= 0.001 ? "%.4f" : "%.1e", p);
+    }
+    return buffer;
+}
+
+static void add_point(struct ko_table *table, const struct ko_curve_point *point, int32_t size,
+                      const struct ko_curve_query *query, double step)
+{
+    char number[32], low[32], high[32];
+    struct ko_text bar = {0};
+    const struct ko_estimate *estimate = &point->estimate;
+    const int decimals = decimals_of(query->metric, estimate);
+    ko_bar(estimate->value, step, &bar);
+    if (size == 1) {
+        ko_table_add(table, "%d", point->start);
+    } else {
+        ko_table_add(table, "%d-%d", point->start, point->start + size - 1);
+    }
+    ko_table_add(table, "%.1f %%", point->depth);
+    ko_table_add(table, "%s", number_text(estimate->value, decimals, number));
+    if (isfinite(estimate->low)) {
+        ko_table_add(table, "[%s, %s]", number_text(estimate->low, decimals, low),
+                     number_text(estimate->high, decimals, high));
+    } else {
+        ko_table_add(table, "-");
+    }
+    if (is_tested(query)) {
+        ko_table_add(table, "%s", p_number(point->p, number));
+        ko_table_add(table, "%s", p_number(point->p_holm, number));
+    }
+    ko_table_add(table, "%s", ko_grouped((int64_t)estimate->n, number));
+    ko_table_add(table, "%s", ko_text_str(&bar));
+    ko_text_free(&bar);
+}
+
+static void add_heading(const struct ko_curves *curves, const struct ko_curve *curve,
+                        const struct ko_cube_axes *axes, struct ko_text *out)
+{
+    const struct ko_curve_key *key = &curve->key;
+    ko_text_add(out, "\n%s  %s  %s  window of %d of %d layers", axes->model.item[key->model],
+                axes->route.item[key->route], axes->feature_class.item[key->feature],
+                axes->window_size[key->size], axes->n_layers[key->model]);
+    if (curve->relation >= 0) {
+        const char *relation = curves->relation.item[curve->relation];
+        ko_text_add(out, "  relation %s", relation[0] ? relation : "(none)");
+    }
+    if (curve->minus) {
+        ko_text_add(out, "\n  minus %s", curve->minus);
+    }
+    ko_text_add(out, "\n");
+}
+
+static bool is_cut(const struct ko_curves *curves, const struct ko_summary *summary)
+{
+    for (size_t c = 0; c < curves->n; c++) {
+        for (int32_t k = 0; k < curves->curve[c].n_points; k++) {
+            if (ko_estimate_is_cut(&curves->curve[c].point[k].estimate, summary)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* "intervals are cut at 0.00 and 100.00, ..." */
+static void add_cut(const struct ko_curve_query *query, struct ko_text *out)
+{
+    char number[32];
+    const struct ko_bounds *bounds = &query->summary.bounds;
+    ko_text_add(out, "intervals are cut at ");
+    if (bounds->has_least) {
+        ko_text_add(out, "%s", ko_curve_number(query->metric, bounds->least, number));
+    }
+    if (bounds->has_least && bounds->has_most) {
+        ko_text_add(out, " and ");
+    }
+    if (bounds->has_most) {
+        ko_text_add(out, "%s", ko_curve_number(query->metric, bounds->most, number));
+    }
+    ko_text_add(out, ", beyond which no mean can lie\n");
+}
+
+static void add_title(const struct ko_curve_query *query, struct ko_text *out)
+{
+    char number[32];
+    const struct ko_bootstrap *bootstrap = &query->summary.bootstrap;
+    ko_curve_query_title(query, out);
+    if (query->summary.interval == KO_INTERVAL_BOOTSTRAP) {
+        ko_text_add(out, "\nintervals: bootstrap, %s resamples, seed %llu",
+                    ko_grouped(bootstrap->n_resamples, number),
+                    (unsigned long long)bootstrap->seed);
+    }
+    ko_text_add(out, "\n");
+}
+
+void ko_curves_print(const struct ko_curves *curves, const struct ko_cube_axes *axes,
+                     const struct ko_curve_query *query, struct ko_text *out)
+{
+    const double step = ko_bar_step(query->metric, largest_value(curves));
+    add_title(query, out);
+    ko_text_add(out, "bars: each - or + is %g %s\n", step, ko_curve_metric_unit(query->metric));
+    if (is_cut(curves, &query->summary)) {
+        add_cut(query, out);
+    }
+    for (size_t c = 0; c < curves->n; c++) {
+        const struct ko_curve *curve = &curves->curve[c];
+        struct ko_table table = {.n_columns = is_tested(query) ? 8 : 6,
+                                 .right = is_tested(query) ? 0x7f : 0x1f};
+        add_heading(curves, curve, axes, out);
+        add_header(&table, query);
+        for (int32_t k = 0; k < curve->n_points; k++) {
+            add_point(&table, &curve->point[k], axes->window_size[curve->key.size], query, step);
+        }
+        ko_table_print(&table, 2, out);
+    }
+}

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/show/heat_map.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "src/base/memory.h"
+#include "src/formats/csv_stream.h"
+#include "src/formats/table.h"
+#include "src/plan/plan.h"
+#include "src/show/curves_print.h"
+
+enum { CELL_WIDTH = 8, LAYERS_WIDTH = 8, MAP_WIDTH = 120 };
+
+struct reader {
+    struct ko_cube_block block;
+    const struct ko_curve_filter *filter;
+    enum ko_curve_metric metric;
+    struct ko_strings piece; /* [model, heat_prompt, position] */
+    int32_t *n_tokens;       /* [heat_prompt] of the model in hand */
+    struct ko_curve_values values;
+    struct ko_text *out;
+    bool csv;
+    int32_t n_maps;
+};
+
+/* One prompt's grid. */
+struct map {
+    int32_t model, route, feature, size, prompt;
+};
+
+static double value_at(const struct reader *reader, const struct map *map, int32_t source,
+                       int32_t start)
+{
+    const struct ko_cube_block *block = &reader->block;
+    const int64_t at =
+        ko_cube_block_status_at(block, map->prompt, map->route, map->feature, source, map->size);
+    if (reader->values.status[at] != KO_DONE) {
+        return NAN;
+    }
+    return ko_curve_value(reader->metric,
+                          reader->values.clean ? reader->values.clean[map->prompt] : 0,
+                          reader->values.value[ko_cube_block_value_at(block, at) + start]);
+}
+
+static const char *piece(const struct reader *reader, const struct map *map, int32_t position)
+{
+    const struct ko_cube_axes *axes = reader->block.axes;
+    const size_t prompt = (size_t)map->model * axes->heat_prompt.n + (size_t)map->prompt;
+    return reader->piece.item[prompt * (size_t)axes->n_positions + (size_t)position];
+}
+
+static int32_t n_sources(const struct reader *reader, const struct map *map)
+{
+    const int32_t n = reader->n_tokens[map->prompt];
+    return n < reader->block.n_sources ? n : reader->block.n_sources;
+}
+
+static bool has_result(const struct reader *reader, const struct map *map)
+{
+    for (int32_t k = 0; k < n_sources(reader, map); k++) {
+        if (reader->values.status[ko_cube_block_status_at(&reader->block, map->prompt, map->route,
+                                                          map->feature, k, map->size)] == KO_DONE) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether some source position has a value at this start. */
+static bool has_start(const struct reader *reader, const struct map *map, int32_t start)
+{
+    for (int32_t k = 0; k < n_sources(reader, map); k++) {
+        if (isfinite(value_at(reader, map, k, start))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ----------------------------------------------------------------------------------------------
+   as text */
+
+/* A piece cut to a cell, without splitting a character. */
+static void add_piece(struct ko_text *out, const char *text)
+{
+    struct ko_text cut = {0};
+    for (const char *c = text; *c;) {
+        size_t n = 1;
+        while (((unsigned char)c[n] & 0xc0) == 0x80) {
+            n++;
+        }
+        struct ko_text longer = {0};
+        ko_text_add(&longer, "%s%.*s", ko_text_str(&cut), (int)n, c);
+        const bool fits = ko_display_width(ko_text_str(&longer)) < CELL_WIDTH;
+        ko_text_free(&longer);
+        if (!fits) {
+            break;
+        }
+        ko_text_add_bytes(&cut, c, n);
+        c += n;
+    }
+    ko_pad(out, ko_text_str(&cut), CELL_WIDTH, true);
+    out->failed = out->failed || cut.failed;
+    ko_text_free(&cut);
+}
+
+static void print_columns(const struct reader *reader, const struct map *map, int32_t first,
+                          int32_t last)
+{
+    const struct ko_cube_axes *axes = reader->block.axes;
+    const int32_t size = axes->window_size[map->size];
+    struct ko_text *out = reader->out;
+    ko_text_add(out, "  %*s", LAYERS_WIDTH, "position");
+    for (int32_t k = first; k < last; k++) {
+        ko_text_add(out, "%*d", CELL_WIDTH, k);
+    }
+    ko_text_add(out, "\n  %*s", LAYERS_WIDTH, "layers");
+    for (int32_t k = first; k < last; k++) {
+        add_piece(out, piece(reader, map, k));
+    }
+    ko_text_add(out, "\n");
+    for (int32_t w = 0; w < reader->block.n_starts; w++) {
+        const int32_t start = axes->window_start[w];
+        char layers[32], number[32];
+        if (!has_start(reader, map, w)) {
+            continue;
+        }
+        if (size == 1) {
+            (void)snprintf(layers, sizeof layers, "%d", start);
+        } else {
+            (void)snprintf(layers, sizeof layers, "%d-%d", start, start + size - 1);
+        }
+        ko_text_add(out, "  %*s", LAYERS_WIDTH, layers);
+        for (int32_t k = first; k < last; k++) {
+            ko_text_add(out, "%*s", CELL_WIDTH,
+                        ko_curve_number(reader->metric, value_at(reader, map, k, w), number));
+        }
+        ko_text_add(out, "\n");
+    }
+}
+
+static void print_map(const struct reader *reader, const struct map *map)
+{
+    const struct ko_cube_axes *axes = reader->block.axes;
+    const int32_t n = n_sources(reader, map);
+    const int32_t columns = (MAP_WIDTH - 2 - LAYERS_WIDTH) / CELL_WIDTH;
+    ko_text_add(reader->out, "\n%s  prompt %s  %s  %s  window of %d of %d layers\n",
+                axes->model.item[map->model], axes->heat_prompt.item[map->prompt],
+                axes->heat_route.item[map->route], axes->feature_class.item[map->feature],
+                axes->window_size[map->size], axes->n_layers[map->model]);
+    for (int32_t first = 0; first < n; first += columns) {
+        print_columns(reader, map, first, first + columns < n ? first + columns : n);
+    }
+}
+
+/* ----------------------------------------------------------------------------------------------
+   as CSV */
+
+static void csv_map(const struct reader *reader, const struct map *map)
+{
+    const struct ko_cube_axes *axes = reader->block.axes;
+    const char *const words[] = {axes->model.item[map->model], axes->heat_prompt.item[map->prompt],
+                                 axes->heat_route.item[map->route],
+                                 axes->feature_class.item[map->feature]};
+    const int32_t size = axes->window_size[map->size];
+    for (int32_t w = 0; w < reader->block.n_starts; w++) {
+        for (int32_t k = 0; k < n_sources(reader, map); k++) {
+            const double value = value_at(reader, map, k, w);
+            if (!isfinite(value)) {
+                continue;
+            }
+            for (size_t c = 0; c < sizeof words / sizeof words[0]; c++) {
+                ko_csv_text(reader->out, words[c]);
+                ko_text_add(reader->out, ",");
+            }
+            ko_text_add(reader->out, "%d,%d,", size, axes->window_start[w]);
+            ko_csv_number(reader->out,
+                          ko_window_depth(axes->n_layers[map->model], size, axes->window_start[w]));
+            ko_text_add(reader->out, ",%d,", k);
+            ko_csv_text(reader->out, piece(reader, map, k));
+            ko_text_add(reader->out, ",%s,", ko_curve_metric_word(reader->metric));
+            ko_csv_number(reader->out, value);
+            ko_text_add(reader->out, "\n");
+        }
+    }
+}
+
+/* ----------------------------------------------------------------------------------------------
+   both */
+
+static void walk_prompts(struct reader *reader, struct map map)
+{
+    bool printed = false;
+    for (map.prompt = 0; map.prompt < reader->block.n_prompts; map.prompt++) {
+        if (!has_result(reader, &map)) {
+            continue;
+        }
+        reader->n_maps++;
+        if (reader->csv) {
+            csv_map(reader, &map);
+        } else if (!printed) {
+            print_map(reader, &map);
+        }
+        printed = true;
+    }
+}
+
+static enum ko_code walk_model(struct reader *reader, int32_t model, struct ko_error *err)
+{
+    const struct ko_curve_filter *filter = reader->filter;
+    struct ko_cube_block *block = &reader->block;
+    enum ko_code code = ko_curve_values_read(block, model, reader->metric, &reader->values, err);
+    if (code == KO_OK) {
+        code = ko_cube_view_read_int(block->view, "heat_n_tokens", model, reader->n_tokens,
+                                     block->n_prompts, err);
+    }
+    for (int32_t r = 0; code == KO_OK && r < block->n_routes; r++) {
+        for (int32_t f = 0; f < block->n_features; f++) {
+            for (int32_t s = 0; s < block->n_sizes; s++) {
+                if (filter->heat_route[r] && filter->feature[f] && filter->size[s]) {
+                    walk_prompts(reader,
+                                 (struct map){.model = model, .route = r, .feature = f, .size = s});
+                }
+            }
+        }
+    }
+    ko_curve_values_free(&reader->values);
+    return code;
+}
+
+static enum ko_code walk(struct reader *reader, struct ko_cube_view *view, int32_t *n_maps,
+                         struct ko_error *err)
+{
+    enum ko_code code = ko_cube_block_of(view, true, &reader->block, err);
+    if (code != KO_OK || reader->block.n_routes == 0) {
+        return code;
+    }
+    reader->n_tokens = ko_new((size_t)reader->block.n_prompts, sizeof *reader->n_tokens, err);
+    code = reader->n_tokens ? KO_OK : KO_E_MEMORY;
+    if (code == KO_OK) {
+        code = ko_cube_view_read_strings(view, "heat_token_text", &reader->piece, err);
+    }
+    for (size_t m = 0; code == KO_OK && m < reader->block.axes->model.n; m++) {
+        if (reader->filter->model[m]) {
+            code = walk_model(reader, (int32_t)m, err);
+        }
+    }
+    *n_maps = reader->n_maps;
+    ko_strings_free(&reader->piece);
+    free(reader->n_tokens);
+    return code;
+}
+
+enum ko_code ko_heat_maps_print(struct ko_cube_view *view, const struct ko_curve_filter *filter,
+                                enum ko_curve_metric metric, struct ko_text *out, int32_t *n_maps,
+                                struct ko_error *err)
+{
+    struct reader reader = {.filter = filter, .metric = metric, .out = out};
+    ko_text_add(out, "%s (%s) of the first prompt, a line a window, a column a source position\n",
+                ko_curve_metric_word(metric), ko_curve_metric_unit(metric));
+    return walk(&reader, view, n_maps, err);
+}
+
+enum ko_code ko_heat_maps_csv(struct ko_cube_view *view, const struct ko_curve_filter *filter,
+                              enum ko_curve_metric metric, struct ko_text *out, int32_t *n_maps,
+                              struct ko_error *err)
+{
+    struct reader reader = {.filter = filter, .metric = metric, .out = out, .csv = true};
+    ko_text_add(out, "model,prompt,route,feature_class,window_size,window_start,depth,"
+                     "source_position,token,metric,value\n");
+    return walk(&reader, view, n_maps, err);
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A text on its way to the model: normalised, cut into pieces, every byte still knowing its origin.
+ */
+#ifndef KO_TOKENIZER_TEXT_PIECES_H
+#define KO_TOKENIZER_TEXT_PIECES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "src/base/error.h"
+
+enum { KO_PIECES_BYTES = 16 << 20 }; /* of a rewritten text: rules may repeat one another's work */
+
+/* Bytes [begin, end) of the original text. */
+struct ko_origin {
+    int32_t begin, end;
+};
+
+/* Bytes [begin, end) of the pieces' text; id: the added token that it is, -1 where the model
+   decides. */
+struct ko_piece {
+    size_t begin, end;
+    int32_t id;
+};
+
+/* Start from {0}; free with ko_piece_list_free. */
+struct ko_piece_list {
+    struct ko_piece *piece; /* owned */
+    size_t n, capacity;
+};
+
+/* One character of a rewritten piece. change: 0 it replaces the next character of the old piece, 1
+   it is inserted, -N it replaces the next one and N more are dropped: what `transform` of Hugging
+   Face's NormalizedString takes. `skip` characters of the old piece are dropped before that. */
+struct ko_change {
+    uint32_t character;
+    int32_t change;
+    size_t skip;
+};
+
+struct ko_changes {
+    struct ko_change *change; /* owned; free() */
+    size_t n, capacity;
+    size_t skip;   /* of the next one that is added */
+    int32_t begin; /* byte of the original text at which the piece begins */
+};
+
+/* Start from {0}; free with ko_pieces_free. */
+struct ko_pieces {
+    char *text;               /* [n_bytes] valid UTF-8; owned */
+    struct ko_origin *origin; /* [n_bytes]; owned */
+    size_t n_bytes, text_capacity, origin_capacity;
+    struct ko_piece_list list; /* in order */
+};
+
+/* Adds a piece of at least one byte; an empty one is left out. */
+KO_MUST_CHECK enum ko_code ko_piece_list_add(struct ko_piece_list *list, size_t begin, size_t end,
+                                             int32_t id, struct ko_error *err);
+void ko_piece_list_free(struct ko_piece_list *list); /* leaves {0} */
+KO_MUST_CHECK enum ko_code ko_changes_add(struct ko_changes *changes, uint32_t character,
+                                          int32_t change, struct ko_error *err);
+/* Drops the next n characters of the old piece. */
+void ko_changes_skip(struct ko_changes *changes, size_t n);
+/* Keeps, or inserts, n bytes of valid UTF-8. */
+KO_MUST_CHECK enum ko_code ko_changes_keep(struct ko_changes *changes, const char *text, size_t n,
+                                           struct ko_error *err);
+KO_MUST_CHECK enum ko_code ko_changes_insert(struct ko_changes *changes, const char *text, size_t n,
+                                             struct ko_error *err);
+/* The whole new text: `prefix` (not empty), whose first character shares the origin of the first of
+   `text` (not empty), and then `text`. `prepend` of NormalizedString. */
+KO_MUST_CHECK enum ko_code ko_changes_prepend(struct ko_changes *changes, const char *prefix,
+                                              size_t n_prefix, const char *text, size_t n,
+                                              struct ko_error *err);
+
+/* One piece of n bytes of valid UTF-8, at most INT32_MAX of them. */
+KO_MUST_CHECK enum ko_code ko_pieces_start(struct ko_pieces *pieces, const char *text, size_t n,
+                                           struct ko_error *err);
+void ko_pieces_free(struct ko_pieces *pieces); /* leaves {0} */
+
+/* Cuts every piece that has no id: `cut` adds its parts, counted from the piece's first byte, to
+   *parts. */
+KO_MUST_CHECK enum ko_code ko_pieces_cut(struct ko_pieces *pieces,
+                                         enum ko_code (*cut)(void *context, const char *text,
+                                                             size_t n, struct ko_piece_list *parts,
+                                                             struct ko_error *err),
+                                         void *context, struct ko_error *err);
+/* Rewrites every piece that has no id: `rewrite` adds the characters of its new text to *changes.
+ */
+KO_MUST_CHECK enum ko_code
+ko_pieces_rewrite(struct ko_pieces *pieces,
+                  enum ko_code (*rewrite)(void *context, const char *text, size_t n,
+                                          struct ko_changes *changes, struct ko_error *err),
+                  void *context, struct ko_error *err);
+
+#endif

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/tokenizer/text/regex.h"
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/memory.h"
+#include "src/tokenizer/text/regex_translate.h"
+#include "src/tokenizer/text/unicode.h"
+
+enum { MAX_PATTERN = 1 << 14 };
+
+struct ko_regex {
+    pcre2_code *code;
+    pcre2_match_data *match;
+};
+
+/* `pattern` is PCRE2's; `named` is what the error calls it. */
+static enum ko_code compile(const char *pattern, size_t n, uint32_t options, const char *named,
+                            const char *where, struct ko_regex **out, struct ko_error *err)
+{
+    int number = 0;
+    PCRE2_SIZE offset = 0;
+    struct ko_regex *regex = ko_new(1, sizeof *regex, err);
+    if (!regex) {
+        return KO_E_MEMORY;
+    }
+    enum ko_code code = KO_OK;
+    regex->code =
+        pcre2_compile((PCRE2_SPTR)pattern, n, PCRE2_UTF | options, &number, &offset, NULL);
+    if (!regex->code) {
+        PCRE2_UCHAR reason[160] = "";
+        (void)pcre2_get_error_message(number, reason, sizeof reason);
+        code = ko_fail(err, KO_E_INPUT, "%s: regular expression '%s': %s", where, named, reason);
+        goto done;
+    }
+    /* Without JIT the interpreter gives the same matches. */
+    (void)pcre2_jit_compile(regex->code, PCRE2_JIT_COMPLETE);
+    regex->match = pcre2_match_data_create_from_pattern(regex->code, NULL);
+    if (!regex->match) {
+        code = ko_fail(err, KO_E_MEMORY, "%s: out of memory for a regular expression", where);
+    }
+done:
+    if (code != KO_OK) {
+        ko_regex_free(regex);
+    } else {
+        *out = regex;
+    }
+    return code;
+}
+
+enum ko_code ko_regex_compile(const char *pattern, const char *where, struct ko_regex **out,
+                              struct ko_error *err)
+{
+    size_t n = strlen(pattern);
+    if (n > MAX_PATTERN) {
+        return ko_fail(err, KO_E_INPUT, "%s: a regular expression of %zu bytes, more than %d",
+                       where, n, MAX_PATTERN);
+    }
+    struct ko_translation t = {.pattern = pattern, .at = pattern, .where = where, .err = err};
+    enum ko_code code = ko_regex_translate(&t);
+    if (code == KO_OK) {
+        code = compile(ko_text_str(&t.out), t.out.n, 0, pattern, where, out, err);
+    }
+    ko_text_free(&t.out);
+    return code;
+}
+
+enum ko_code ko_regex_compile_literal(const char *text, const char *where, struct ko_regex **out,
+                                      struct ko_error *err)
+{
+    return compile(text, strlen(text), PCRE2_LITERAL, text, where, out, err);
+}
+
+bool ko_regex_can_match_nothing(const struct ko_regex *regex)
+{
+    uint32_t yes = 0;
+    return pcre2_pattern_info(regex->code, PCRE2_INFO_MATCHEMPTY, &yes) || yes;
+}
+
+void ko_regex_free(struct ko_regex *regex)
+{
+    if (!regex) {
+        return;
+    }
+    pcre2_match_data_free(regex->match);
+    pcre2_code_free(regex->code);
+    free(regex);
+}
+
+enum ko_code ko_regex_find(struct ko_regex *regex, const char *text, size_t n, size_t from,
+                           size_t *begin, size_t *end, bool *found, struct ko_error *err)
+{
+    PCRE2_SPTR subject = (PCRE2_SPTR)text;
+    int result = pcre2_match(regex->code, subject, n, from, PCRE2_NO_UTF_CHECK, regex->match, NULL);
+    if (result == PCRE2_ERROR_JIT_STACKLIMIT) {
+        result = pcre2_match(regex->code, subject, n, from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT,
+                             regex->match, NULL);
+    }
+    *found = result > 0;
+    if (result == PCRE2_ERROR_NOMATCH) {
+        return KO_OK;
+    }
+    if (result <= 0) {
+        PCRE2_UCHAR reason[160] = "";
+        (void)pcre2_get_error_message(result, reason, sizeof reason);
+        const bool limit = result == PCRE2_ERROR_MATCHLIMIT || result == PCRE2_ERROR_HEAPLIMIT ||
+                           result == PCRE2_ERROR_DEPTHLIMIT;
+        return ko_fail(err, limit ? KO_E_INPUT : KO_E_FAILED,
+                       "tokenizer: a regular expression failed on a text: %s", reason);
+    }
+    const PCRE2_SIZE *at = pcre2_get_ovector_pointer(regex->match);
+    *begin = at[0];
+    *end = at[1];
+    return KO_OK;
+}
+
+enum ko_code ko_regex_matches(struct ko_regex *regex, const char *text, size_t n,
+                              struct ko_matches *matches, struct ko_error *err)
+{
+    size_t from = 0, before = 0;
+    bool any = false;
+    enum ko_code code = KO_OK;
+    matches->n = 0;
+    while (code == KO_OK && from <= n) {
+        size_t begin = 0, end = 0;
+        bool found = false;
+        code = ko_regex_find(regex, text, n, from, &begin, &end, &found, err);
+        if (code != KO_OK || !found) {
+            break;
+        }
+        if (begin == end && any && end == before) {
+            uint32_t character;
+            from += from < n ? ko_utf8_get(text + from, &character) : 1;
+            continue;
+        }
+        if (before < begin) {
+            code = ko_matches_add(matches, before, begin, false, err);
+        }
+        if (code == KO_OK) {
+            code = ko_matches_add(matches, begin, end, true, err);
+        }
+        any = true;
+        before = from = end;
+    }
+    if (code == KO_OK && before < n) {
+        code = ko_matches_add(matches, before, n, false, err);
+    }
+    return code;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From Oniguruma's regular expressions, which tokenizer.json is written for, to PCRE2's. */
+#ifndef KO_TOKENIZER_TEXT_REGEX_TRANSLATE_H
+#define KO_TOKENIZER_TEXT_REGEX_TRANSLATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "src/base/error.h"
+#include "src/base/text.h"
+
+enum { KO_REGEX_DEPTH = 32 };
+
+/* A translation at work. Start from {.pattern, .at = pattern, .where, .err}; `out` is owned. */
+struct ko_translation {
+    const char *pattern, *at; /* at: what comes next; borrowed */
+    const char *where;        /* borrowed */
+    struct ko_error *err;
+    struct ko_text out;
+    size_t group[KO_REGEX_DEPTH]; /* where in `out` each open group begins */
+    size_t depth;
+    size_t atom; /* where in `out` the last atom begins */
+    bool caseless;
+    size_t caseless_depth; /* the depth of the group that made it caseless */
+};
+
+/* Translates the whole pattern into t->out, for PCRE2_UTF. What the two libraries read differently
+   and is not translated is KO_E_INPUT: "WHERE: regular expression '...': '...' is not supported".
+   The reference is the Oniguruma of Hugging Face's tokenizers 0.23. */
+KO_MUST_CHECK enum ko_code ko_regex_translate(struct ko_translation *t);
+/* Translates the class whose '[' t->at is at, and adds it to *out. `depth`: how many classes it
+   lies in. */
+KO_MUST_CHECK enum ko_code ko_regex_translate_class(struct ko_translation *t, size_t depth,
+                                                    struct ko_text *out);
+
+/* An escape: one character, or a class. */
+struct ko_regex_escaped {
+    const char *class; /* NULL: `character` */
+    bool negated;
+    unsigned character;
+};
+/* Reads the escape whose '\' t->at is at and moves behind it; *known false, and nothing moved, for
+   those that stand for neither. */
+KO_MUST_CHECK enum ko_code ko_regex_read_escape(struct ko_translation *t,
+                                                struct ko_regex_escaped *out, bool *known);
+/* KO_E_INPUT for the n bytes at t->at. */
+enum ko_code ko_regex_refuse(struct ko_translation *t, size_t n);
+
+#endif

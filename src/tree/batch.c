@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/tree/batch.h"
+
+#include <stdlib.h>
+
+#include "src/base/memory.h"
+#include "src/tree/prompt_tree.h"
+#include "src/tree/taken.h"
+
+/* One prompt's share of a batch. */
+struct share {
+    int64_t n_cells, n_rows;
+    int32_t n_waves;
+    int64_t smallest_budget; /* the trunk and the largest family */
+    double flop, separate_flop;
+};
+
+struct composer {
+    const struct ko_plan *plan;
+    struct ko_batch *batch; /* owned */
+    size_t n, capacity, fact_capacity;
+    bool open; /* the last batch takes more prompts */
+    struct ko_error *err;
+};
+
+/* FLOP of the parts of a forward pass. Past the last mixer a path goes on with one row. */
+struct rates {
+    double projections, after_conv, finish, unembedding;
+    int32_t n_layers;
+};
+
+static struct rates rates_of(const struct ko_plan_model *model)
+{
+    return (struct rates){model->row_flop[0], model->row_flop[1], model->row_flop[2],
+                          2.0 * model->vocabulary * model->d_model, model->n_layers};
+}
+
+static double trunk_flop(const struct rates *r, int32_t n_tokens)
+{
+    return n_tokens *
+               (r->n_layers * (r->projections + r->after_conv) + (r->n_layers - 1) * r->finish) +
+           r->finish + r->unembedding;
+}
+
+/* A branch of n rows takes, in the layer at which it leaves, the projections of its parent, and
+   the convolution and what follows it too unless it removes taps. */
+static double branch_flop(const struct rates *r, int32_t n, int32_t leaves_at, bool conv)
+{
+    int32_t later = r->n_layers - 1 - leaves_at;
+    double layer = r->projections + r->after_conv + r->finish;
+    return n * (later * layer + (conv ? r->after_conv : 0.0)) + r->finish + r->unembedding;
+}
+
+static double family_flop(const struct ko_tree *tree, const struct rates *r,
+                          const struct ko_tree_family *family)
+{
+    const struct ko_plan *plan = tree->model->plan;
+    const struct ko_tree_group *group = &tree->group[family->group];
+    const uint8_t *windows = tree->windows + (size_t)family->group * tree->model->n_windows +
+                             (size_t)family->start * (size_t)plan->n_sizes;
+    double flop = 0.0;
+    for (int32_t i = 0; family->n_branches > 0 && i < plan->n_sizes; i++) {
+        int32_t longest = 0;
+        if (windows[i]) {
+            flop += branch_flop(r, group->branch_rows,
+                                ko_tree_leaves_at(tree, family->group, family->start, i, &longest),
+                                plan->feature[group->feature].conv);
+        }
+    }
+    return flop;
+}
+
+static struct share measure(const struct ko_tree *tree)
+{
+    const struct ko_plan *plan = tree->model->plan;
+    struct rates r = rates_of(&plan->model[tree->model->model]);
+    struct share share = {.n_cells = plan->kind == KO_PLAN_EVALUATION ? 1 : ko_tree_n_cells(tree),
+                          .smallest_budget = tree->n_tokens,
+                          .n_waves = 1};
+    struct ko_tree_walk walk;
+    ko_tree_walk_begin(tree, &walk);
+    while (ko_tree_walk_next(&walk)) {
+        share.n_rows += walk.family.n_rows;
+        share.flop += family_flop(tree, &r, &walk.family);
+        share.n_waves = walk.family.wave + 1;
+        if (tree->n_tokens + walk.family.n_rows > share.smallest_budget) {
+            share.smallest_budget = tree->n_tokens + walk.family.n_rows;
+        }
+    }
+    double trunk = trunk_flop(&r, tree->n_tokens);
+    share.n_rows += (int64_t)share.n_waves * tree->n_tokens;
+    share.flop += share.n_waves * trunk;
+    share.separate_flop = (double)share.n_cells * trunk;
+    return share;
+}
+
+static struct ko_batch *new_batch(struct composer *c, int32_t model, const struct share *share)
+{
+    struct ko_batch *grown = ko_grow(c->batch, &c->capacity, c->n + 1, sizeof *grown, c->err);
+    if (!grown) {
+        return NULL;
+    }
+    c->batch = grown;
+    c->fact_capacity = 0;
+    c->batch[c->n] = (struct ko_batch){.model = model, .n_waves = share->n_waves};
+    c->open = share->n_waves == 1;
+    return &c->batch[c->n++];
+}
+
+/* batch->fact has room for it. */
+static void count_prompt(struct ko_batch *batch, int32_t fact, const struct share *share)
+{
+    batch->fact[batch->n_facts++] = fact;
+    batch->n_cells += share->n_cells;
+    batch->n_rows += share->n_rows;
+    batch->flop += share->flop;
+    batch->separate_flop += share->separate_flop;
+}
+
+static enum ko_code add_prompt(struct composer *c, int32_t model, int32_t fact,
+                               const struct share *share)
+{
+    struct ko_batch *batch = c->open ? &c->batch[c->n - 1] : NULL;
+    if (!batch || batch->n_rows + share->n_rows > c->plan->model[model].row_budget) {
+        batch = new_batch(c, model, share);
+        if (!batch) {
+            return KO_E_MEMORY;
+        }
+    }
+    int32_t *facts =
+        ko_grow(batch->fact, &c->fact_capacity, (size_t)batch->n_facts + 1, sizeof *facts, c->err);
+    if (!facts) {
+        return KO_E_MEMORY;
+    }
+    batch->fact = facts;
+    count_prompt(batch, fact, share);
+    return KO_OK;
+}
+
+static enum ko_code fail_budget(const struct composer *c, int32_t model, int32_t fact,
+                                int64_t smallest)
+{
+    const struct ko_plan_model *m = &c->plan->model[model];
+    return ko_fail(c->err, KO_E_INPUT,
+                   "%s: row budget %d is too small: prompt '%s' needs %lld, set row-budget to at "
+                   "least %lld",
+                   m->name, m->row_budget, c->plan->fact[fact].id, (long long)smallest,
+                   (long long)smallest);
+}
+
+static enum ko_code compose_model(struct composer *c, int32_t model)
+{
+    const struct ko_plan *plan = c->plan;
+    struct ko_tree_model tree_model = {0};
+    struct ko_tree tree = {0};
+    int64_t smallest = 0;
+    int32_t largest_fact = -1;
+    c->open = false;
+    enum ko_code code = ko_tree_model_open(plan, model, &tree_model, c->err);
+    for (int32_t f = 0; code == KO_OK && f < plan->n_facts; f++) {
+        if (ko_plan_prompt(plan, model, f)->reason != KO_RUNNABLE) {
+            continue;
+        }
+        code = ko_tree_build(&tree_model, f, NULL, &tree, c->err);
+        if (code != KO_OK || (plan->kind == KO_PLAN_SWEEP && !tree.planned)) {
+            continue;
+        }
+        struct share share = measure(&tree);
+        if (share.smallest_budget > smallest) {
+            smallest = share.smallest_budget;
+            largest_fact = f;
+        }
+        code = add_prompt(c, model, f, &share);
+    }
+    if (code == KO_OK && smallest > plan->model[model].row_budget) {
+        code = fail_budget(c, model, largest_fact, smallest);
+    }
+    ko_tree_free(&tree);
+    ko_tree_model_close(&tree_model);
+    return code;
+}
+
+enum ko_code ko_batches_smallest_budget(const struct ko_plan *plan, int32_t model, int32_t *out,
+                                        struct ko_error *err)
+{
+    struct ko_tree_model tree_model = {0};
+    struct ko_tree tree = {0};
+    int64_t smallest = 0;
+    enum ko_code code = ko_tree_model_open(plan, model, &tree_model, err);
+    for (int32_t f = 0; code == KO_OK && f < plan->n_facts; f++) {
+        if (ko_plan_prompt(plan, model, f)->reason != KO_RUNNABLE) {
+            continue;
+        }
+        code = ko_tree_build(&tree_model, f, NULL, &tree, err);
+        if (code == KO_OK && (plan->kind != KO_PLAN_SWEEP || tree.planned)) {
+            const struct share share = measure(&tree);
+            smallest = share.smallest_budget > smallest ? share.smallest_budget : smallest;
+        }
+    }
+    ko_tree_free(&tree);
+    ko_tree_model_close(&tree_model);
+    *out = (int32_t)smallest;
+    return code;
+}
+
+enum ko_code ko_batches_raise_budget(struct ko_plan *plan, int32_t model, bool *raised,
+                                     struct ko_error *err)
+{
+    int64_t n_tokens = 0;
+    int32_t smallest = 0;
+    *raised = false;
+    for (int32_t f = 0; f < plan->n_facts; f++) {
+        const struct ko_prompt *prompt = ko_plan_prompt(plan, model, f);
+        if (prompt->reason == KO_RUNNABLE && prompt->n_tokens > n_tokens) {
+            n_tokens = prompt->n_tokens;
+        }
+    }
+    /* A trunk and a branch for each size are the most that must stay together. */
+    if (n_tokens * (1 + (int64_t)plan->n_sizes) <= plan->model[model].row_budget) {
+        return KO_OK;
+    }
+    const enum ko_code code = ko_batches_smallest_budget(plan, model, &smallest, err);
+    if (code == KO_OK && smallest > plan->model[model].row_budget) {
+        plan->model[model].row_budget = smallest;
+        *raised = true;
+    }
+    return code;
+}
+
+enum ko_code ko_batches_compose(const struct ko_plan *plan, struct ko_batches *out,
+                                struct ko_error *err)
+{
+    struct composer c = {.plan = plan, .err = err};
+    enum ko_code code = KO_OK;
+    for (int32_t m = 0; code == KO_OK && m < plan->n_models; m++) {
+        code = compose_model(&c, m);
+    }
+    struct ko_batches batches = {c.batch, (int32_t)c.n};
+    if (code != KO_OK) {
+        ko_batches_free(&batches);
+        return code;
+    }
+    *out = batches;
+    return KO_OK;
+}
+
+static bool has_taken(const struct ko_batch *batch, const struct ko_taken *taken)
+{
+    for (int32_t i = 0; i < batch->n_facts; i++) {
+        if (ko_taken_of(taken, batch->model, batch->fact[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Its prompts are measured anew, and those without anything left to compute leave it. */
+static enum ko_code prune_batch(const struct ko_tree_model *model, const struct ko_taken *taken,
+                                struct ko_batch *batch, struct ko_tree *tree, struct ko_error *err)
+{
+    struct ko_batch left = {.model = batch->model, .fact = batch->fact, .taken = taken};
+    enum ko_code code = KO_OK;
+    for (int32_t i = 0; code == KO_OK && i < batch->n_facts; i++) {
+        const int32_t fact = batch->fact[i];
+        code = ko_tree_build(model, fact, ko_taken_of(taken, batch->model, fact), tree, err);
+        if (code != KO_OK) {
+            continue;
+        }
+        left.n_taken += tree->n_taken;
+        if (!ko_tree_is_taken(tree)) {
+            const struct share share = measure(tree);
+            left.n_waves = share.n_waves; /* more than one only where it is the one prompt */
+            count_prompt(&left, fact, &share);
+        }
+    }
+    if (code == KO_OK) {
+        *batch = left;
+    }
+    return code;
+}
+
+enum ko_code ko_batches_prune(const struct ko_plan *plan, const struct ko_taken *taken,
+                              struct ko_batches *batches, struct ko_error *err)
+{
+    enum ko_code code = KO_OK;
+    for (int32_t b = 0; code == KO_OK && b < batches->n;) {
+        const int32_t m = batches->batch[b].model;
+        struct ko_tree_model model = {0};
+        struct ko_tree tree = {0};
+        code = ko_tree_model_open(plan, m, &model, err);
+        for (; code == KO_OK && b < batches->n && batches->batch[b].model == m; b++) {
+            if (has_taken(&batches->batch[b], taken)) {
+                code = prune_batch(&model, taken, &batches->batch[b], &tree, err);
+            }
+        }
+        ko_tree_free(&tree);
+        ko_tree_model_close(&model);
+    }
+    return code;
+}
+
+void ko_batches_free(struct ko_batches *batches)
+{
+    for (int32_t i = 0; i < batches->n; i++) {
+        free(batches->batch[i].fact);
+    }
+    free(batches->batch);
+    *batches = (struct ko_batches){0};
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/tree/cost.h"
+
+#include <math.h>
+
+/* A worker beside weights and rows: program and libraries, the tokenizer, vocabulary tiles, records
+   on their way to the cube. */
+static const double fixed_bytes = 54.0 * 1024 * 1024;
+/* The cube's labels, attributes and headers. */
+static const double cube_fixed_bytes = 54.0 * 1024;
+static const double run_log_bytes = 1024.0 * 1024;
+
+/* What decides a default row budget. */
+struct budget_rule {
+    double workspace_bytes;
+    int32_t least, most; /* rows */
+};
+static const struct budget_rule cpu_rule = {96.0 * 1024 * 1024, 512, 4096};
+static const struct budget_rule gpu_rule = {4096.0 * 1024 * 1024, 512, 8192};
+
+int32_t ko_default_row_budget(double row_bytes, bool gpu)
+{
+    const struct budget_rule *rule = gpu ? &gpu_rule : &cpu_rule;
+    if (!(row_bytes > rule->workspace_bytes / rule->most)) {
+        return rule->most;
+    }
+    if (row_bytes > rule->workspace_bytes / rule->least) {
+        return rule->least;
+    }
+    return (int32_t)floor(rule->workspace_bytes / row_bytes);
+}
+
+static double cube_bytes(const struct ko_plan *plan)
+{
+    double value_bytes = plan->has_foils ? 24.0 : 20.0; /* a value's five or six datasets */
+    double eval_bytes = 17.0;                           /* eval_*, reason_code */
+    double models = plan->n_models;
+    double heat_values = (double)(ko_plan_n_values(plan) - ko_plan_n_plain_values(plan));
+    double heat_statuses = (double)(ko_plan_n_statuses(plan) - ko_plan_n_plain_statuses(plan));
+    double plain =
+        (double)ko_plan_n_plain_values(plan) * value_bytes + (double)ko_plan_n_plain_statuses(plan);
+    /* Token ids and texts (a pointer and a few bytes each), spans, the clean run. */
+    double prompt = 32.0 * plan->n_positions + 16.0 + value_bytes;
+    double bytes = plan->n_prompts * (plain + prompt);
+    bytes += plan->n_heat_prompts * (heat_values * value_bytes + heat_statuses + prompt);
+    bytes += plan->n_facts * eval_bytes;
+    return models * bytes + run_log_bytes + cube_fixed_bytes;
+}
+
+int32_t ko_plan_largest_wave(const struct ko_plan *plan, const struct ko_batches *batches,
+                             int32_t m)
+{
+    double rows = 0.0;
+    for (int32_t f = 0; f < plan->n_facts; f++) {
+        const struct ko_prompt *prompt = ko_plan_prompt(plan, m, f);
+        rows += prompt->reason == KO_RUNNABLE ? prompt->n_tokens : 0;
+    }
+    for (int32_t i = 0; i < batches->n; i++) {
+        if (batches->batch[i].model == m) {
+            rows = fmax(rows, (double)batches->batch[i].n_rows);
+        }
+    }
+    return (int32_t)fmin(rows, plan->model[m].row_budget);
+}
+
+static double peak_bytes(const struct ko_plan *plan, const struct ko_batches *batches)
+{
+    double peak = 0.0;
+    for (int32_t m = 0; m < plan->n_models; m++) {
+        const struct ko_plan_model *model = &plan->model[m];
+        double rows = ko_plan_largest_wave(plan, batches, m);
+        peak = fmax(peak, model->weight_bytes + rows * model->row_bytes + fixed_bytes);
+    }
+    return peak;
+}
+
+void ko_plan_cost(const struct ko_plan *plan, const struct ko_batches *batches, struct ko_cost *out)
+{
+    *out = (struct ko_cost){.n_batches = batches->n,
+                            .peak_bytes = peak_bytes(plan, batches),
+                            .cube_bytes = cube_bytes(plan)};
+    for (int32_t i = 0; i < batches->n; i++) {
+        const struct ko_batch *batch = &batches->batch[i];
+        out->n_cells += batch->n_cells;
+        out->n_rows += batch->n_rows;
+        out->flop += batch->flop;
+        out->separate_flop += batch->separate_flop;
+    }
+}

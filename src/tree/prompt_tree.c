@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "src/tree/prompt_tree.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/memory.h"
+#include "src/tree/taken.h"
+
+static void fill_block_windows(const struct ko_plan *plan, int32_t model, int32_t b,
+                               uint8_t *windows)
+{
+    const struct ko_plan_block *block = &plan->block[b];
+    const uint8_t *size = block->size + (size_t)model * (size_t)plan->n_sizes;
+    for (int32_t s = 0; s < plan->n_starts; s++) {
+        for (int32_t i = 0; i < plan->n_sizes; i++) {
+            *windows++ = block->start[s] && size[i] &&
+                         plan->start[s] + plan->size[i] <= plan->model[model].n_layers;
+        }
+    }
+}
+
+static int32_t find_plain(const struct ko_plan *plan, int32_t feature)
+{
+    const struct ko_feature_class *conv = &plan->feature[feature];
+    for (int32_t i = 0; conv->conv && i < plan->n_features; i++) {
+        const struct ko_feature_class *other = &plan->feature[i];
+        if (!other->conv && other->kind == conv->kind && other->seed == conv->seed) {
+            return i;
+        }
+    }
+    return feature;
+}
+
+enum ko_code ko_tree_model_open(const struct ko_plan *plan, int32_t model,
+                                struct ko_tree_model *out, struct ko_error *err)
+{
+    struct ko_tree_model m = {.plan = plan, .model = model};
+    size_t n_blocks = (size_t)plan->n_blocks, n_features = (size_t)plan->n_features, n = 0;
+    enum ko_code code = ko_multiply((size_t)plan->n_starts, (size_t)plan->n_sizes, &m.n_windows,
+                                    "windows of a plan", err);
+    if (code == KO_OK) {
+        code = ko_multiply(n_blocks, m.n_windows, &n, "windows of a plan", err);
+    }
+    if (code != KO_OK) {
+        return code;
+    }
+    m.block_windows = ko_new(n, 1, err);
+    m.exists = ko_new(n_features, 1, err);
+    m.plain = ko_new(n_features, sizeof *m.plain, err);
+    if (!m.block_windows || !m.exists || !m.plain) {
+        ko_tree_model_close(&m);
+        return KO_E_MEMORY;
+    }
+    for (int32_t b = 0; b < plan->n_blocks; b++) {
+        fill_block_windows(plan, model, b, m.block_windows + (size_t)b * m.n_windows);
+    }
+    for (int32_t f = 0; f < plan->n_features; f++) {
+        m.exists[f] = ko_feature_class_exists(&plan->feature[f], plan->model[model].n_features);
+        m.plain[f] = find_plain(plan, f);
+    }
+    *out = m;
+    return KO_OK;
+}
+
+void ko_tree_model_close(struct ko_tree_model *model)
+{
+    free(model->block_windows);
+    free(model->exists);
+    free(model->plain);
+    *model = (struct ko_tree_model){0};
+}
+
+static void clear(struct ko_tree *tree)
+{
+    for (size_t i = 0; i < tree->n_edges; i++) {
+        ko_edges_free(&tree->edges[i]);
+    }
+    tree->n_edges = tree->n_groups = tree->n_members = 0;
+    tree->planned = false;
+    memset(tree->part, 0, sizeof tree->part);
+    tree->n_taken = 0;
+}
+
+void ko_tree_free(struct ko_tree *tree)
+{
+    clear(tree);
+    free(tree->asked);
+    free(tree->blocks);
+    free(tree->edges);
+    free(tree->group);
+    free(tree->windows);
+    free(tree->member);
+    free(tree->wanted);
+    *tree = (struct ko_tree){0};
+}
+
+static void unite(uint8_t *to, const uint8_t *from, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        to[i] |= from[i];
+    }
+}
+
+static size_t asked_at(const struct ko_tree *tree, int32_t route, int32_t feature)
+{
+    const struct ko_plan *plan = tree->model->plan;
+    return ((size_t)route * (size_t)plan->n_features + (size_t)feature) * tree->model->n_windows;
+}
+
+const uint8_t *ko_tree_asked(const struct ko_tree *tree, int32_t route, int32_t feature)
+{
+    return tree->asked + asked_at(tree, route, feature);
+}
+
+/* Marks the blocks that select the fact; whether they are others than the last fact's. */
+static bool mark_blocks(struct ko_tree *tree)
+{
+    const struct ko_plan *plan = tree->model->plan;
+    size_t at = (size_t)tree->model->model * (size_t)plan->n_facts + (size_t)tree->fact;
+    bool changed = false;
+    for (int32_t b = 0; b < plan->n_blocks; b++) {
+        uint8_t selected = plan->block[b].selected[at];
+        changed = changed || tree->blocks[b] != selected;
+        tree->blocks[b] = selected;
+    }
+    return changed;
+}
+
+/* The union of the blocks that select the fact, as ko_plan_has has it cell by cell. */
+static void fill_asked(struct ko_tree *tree)
+{
+    const struct ko_tree_model *model = tree->model;
+    const struct ko_plan *plan = model->plan;
+    if (!mark_blocks(tree)) {
+        return;
+    }
+    memset(tree->asked, 0, (size_t)plan->n_routes * (size_t)plan->n_features * model->n_windows);
+    for (int32_t b = 0; b < plan->n_blocks; b++) {
+        const struct ko_plan_block *block = &plan->block[b];
+        const uint8_t *windows = model->block_windows + (size_t)b * model->n_windows;
+        for (int32_t r = 0; tree->blocks[b] && r < plan->n_routes; r++) {
+            for (int32_t f = 0; block->route[r] && f < plan->n_features; f++) {
+                if (block->feature[f] && model->exists[f]) {
+                    unite(tree->asked + asked_at(tree, r, f), windows, model->n_windows);
+                }
+            }
+        }
+    }
+}
+
+static bool any_asked(const struct ko_tree *tree, int32_t route, int32_t feature)
+{
+    size_t n = tree->model->n_windows;
+    return memchr(ko_tree_asked(tree, route, feature), 1, n) != NULL;
+}
+
+/* Index of the edges in the tree, -1 where there are none; takes them over, also on failure. */
+static enum ko_code intern_edges(struct ko_tree *tree, struct ko_edges *edges, int32_t *index,
+                                 struct ko_error *err)
+{
+    *index = -1;
+    if (edges->n_edges == 0) {
+        ko_edges_free(edges);
+        return KO_OK;
+    }
+    for (size_t i = 0; i < tree->n_edges; i++) {
+        if (ko_edges_equal(&tree->edges[i], edges)) {
+            ko_edges_free(edges);
+            *index = (int32_t)i;
+            return KO_OK;
+        }
+    }
+    void *grown =
+        ko_grow(tree->edges, &tree->edges_capacity, tree->n_edges + 1, sizeof *tree->edges, err);
+    if (!grown) {
+        ko_edges_free(edges);
+        return KO_E_MEMORY;
+    }
+    tree->edges = grown;
+    *index = (int32_t)tree->n_edges;
+    tree->edges[tree->n_edges++] = *edges;
+    return KO_OK;
+}
+
+/* Whether a class of the model removes taps at these edges. */
+static bool touches_conv(const struct ko_tree *tree, int32_t edges, int32_t feature)
+{
+    const struct ko_plan *plan = tree->model->plan;
+    return plan->feature[feature].conv &&
+           tree->edges[edges].min_span < plan->model[tree->model->model].d_conv;
+}
+
+static enum ko_code find_group(struct ko_tree *tree, int32_t edges, int32_t feature, int32_t *index,
+                               struct ko_error *err)
+{
+    bool conv = touches_conv(tree, edges, feature);
+    int32_t same = conv ? feature : tree->model->plain[feature];
+    for (size_t g = 0; g < tree->n_groups; g++) {
+        if (tree->group[g].edges == edges && tree->group[g].feature == same) {
+            *index = (int32_t)g;
+            return KO_OK;
+        }
+    }
+    size_t n = tree->n_groups, n_windows = tree->model->n_windows;
+    void *groups = ko_grow(tree->group, &tree->group_capacity, n + 1, sizeof *tree->group, err);
+    if (!groups) {
+        return KO_E_MEMORY;
+    }
+    tree->group = groups;
+    void *windows = ko_grow(tree->windows, &tree->windows_capacity, (n + 1) * n_windows, 1, err);
+    if (!windows) {
+        return KO_E_MEMORY;
+    }
+    tree->windows = windows;
+    memset(tree->windows + n * n_windows, 0, n_windows);
+    const struct ko_edges *e = &tree->edges[edges];
+    tree->group[n] = (struct ko_tree_group){
+        .edges = edges,
+        .feature = same,
+        .branch_rows = tree->n_tokens - e->first_target,
+        .spares_last = !conv && !e->target[tree->n_tokens - 1],
+    };
+    *index = (int32_t)n;
+    tree->n_groups++;
+    return KO_OK;
+}
+
+const uint8_t *ko_tree_wanted(const struct ko_tree *tree, size_t member)
+{
+    const struct ko_tree_member *m = &tree->member[member];
+    return tree->taken ? tree->wanted + member * tree->model->n_windows
+                       : ko_tree_asked(tree, m->route, m->feature);
+}
+
+/* What is asked of the member and not taken, in the place of the next one. */
+static enum ko_code fill_wanted(struct ko_tree *tree, const struct ko_tree_member *member,
+                                bool vacuous, struct ko_error *err)
+{
+    const struct ko_plan *plan = tree->model->plan;
+    const size_t n = tree->model->n_windows;
+    const uint8_t *asked = ko_tree_asked(tree, member->route, member->feature);
+    void *grown = ko_grow(tree->wanted, &tree->wanted_capacity, (tree->n_members + 1) * n, 1, err);
+    if (!grown) {
+        return KO_E_MEMORY;
+    }
+    tree->wanted = grown;
+    uint8_t *wanted = tree->wanted + tree->n_members * n;
+    for (int32_t s = 0; s < plan->n_starts; s++) {
+        for (int32_t i = 0; i < plan->n_sizes; i++, asked++, wanted++) {
+            const bool taken =
+                *asked && !vacuous &&
+                ko_taken_has(tree->taken, ko_plan_value_slot(plan, member->route, member->feature,
+                                                             member->source_position, i, s));
+            *wanted = *asked && !taken;
+            tree->n_taken += taken;
+            tree->part[plan->route[member->route].heat].taken |= taken;
+        }
+    }
+    return KO_OK;
+}
+
+static enum ko_code add_member(struct ko_tree *tree, int32_t route, int32_t feature,
+                               int32_t source_position, int32_t edges, struct ko_error *err)
+{
+    struct ko_tree_member member = {route, feature, source_position, -1};
+    void *grown = ko_grow(tree->member, &tree->member_capacity, tree->n_members + 1,
+                          sizeof *tree->member, err);
+    if (!grown) {
+        return KO_E_MEMORY;
+    }
+    tree->member = grown;
+    enum ko_code code = tree->taken ? fill_wanted(tree, &member, edges < 0, err) : KO_OK;
+    if (code == KO_OK && edges >= 0) {
+        code = find_group(tree, edges, feature, &member.group, err);
+    }
+    if (code != KO_OK) {
+        return code;
+    }
+    tree->member[tree->n_members++] = member;
+    if (edges >= 0) {
+        size_t n = tree->model->n_windows;
+        unite(tree->windows + (size_t)member.group * n, ko_tree_wanted(tree, tree->n_members - 1),
+              n);
+    }
+    return KO_OK;
+}
+
+static enum ko_code add_route(struct ko_tree *tree, int32_t route, struct ko_error *err)
+{
+    const struct ko_plan *plan = tree->model->plan;
+    const struct ko_plan_route *r = &plan->route[route];
+    bool any = false;
+    for (int32_t f = 0; f < plan->n_features && !any; f++) {
+        any = any_asked(tree, route, f);
+    }
+    if (!any) {
+        return KO_OK;
+    }
+    tree->planned = tree->part[r->heat].planned = true;
+    enum ko_code code = KO_OK;
+    int32_t n_sources = r->heat ? tree->n_tokens : 1;
+    for (int32_t j = 0; code == KO_OK && j < n_sources; j++) {
+        struct ko_edges edges = {0};
+        int32_t index = -1;
+        code = ko_route_edges(&r->route, ko_plan_prompt(plan, tree->model->model, tree->fact), j,
+                              plan->model[tree->model->model].reach, &edges, err);
+        if (code == KO_OK) {
+            code = intern_edges(tree, &edges, &index, err);
+        }
+        for (int32_t f = 0; code == KO_OK && f < plan->n_features; f++) {
+            if (any_asked(tree, route, f)) {
+                code = add_member(tree, route, f, j, index, err);
+            }
+        }
+    }
+    return code;
+}
+
+enum ko_code ko_tree_build(const struct ko_tree_model *model, int32_t fact, const uint8_t *taken,
+                           struct ko_tree *tree, struct ko_error *err)
+{
+    const struct ko_plan *plan = model->plan;
+    size_t n = (size_t)plan->n_routes * (size_t)plan->n_features * model->n_windows;
+    clear(tree);
+    if (tree->model != model) {
+        free(tree->asked);
+        free(tree->blocks);
+        tree->model = NULL;
+        tree->asked = ko_new(n, 1, err); /* nothing is asked while no block is marked */
+        tree->blocks = ko_new((size_t)plan->n_blocks, 1, err);
+        if (!tree->asked || !tree->blocks) {
+            return KO_E_MEMORY;
+        }
+        tree->model = model;
+    }
+    tree->fact = fact;
+    tree->taken = taken;
+    tree->n_tokens = ko_plan_prompt(plan, model->model, fact)->n_tokens;
+    if (plan->n_blocks == 0) {
+        return KO_OK;
+    }
+    fill_asked(tree);
+    enum ko_code code = KO_OK;
+    for (int32_t r = 0; code == KO_OK && r < plan->n_routes; r++) {
+        code = add_route(tree, r, err);
+    }
+    return code;
+}
+
+int64_t ko_tree_n_cells(const struct ko_tree *tree)
+{
+    int64_t cells = 0;
+    for (size_t i = 0; i < tree->n_members; i++) {
+        const uint8_t *wanted = ko_tree_wanted(tree, i);
+        for (size_t w = 0; tree->member[i].group >= 0 && w < tree->model->n_windows; w++) {
+            cells += wanted[w];
+        }
+    }
+    return cells;
+}
+
+bool ko_tree_is_taken(const struct ko_tree *tree)
+{
+    for (size_t p = 0; p < sizeof tree->part / sizeof tree->part[0]; p++) {
+        if (tree->part[p].planned && !tree->part[p].taken) {
+            return false;
+        }
+    }
+    return tree->n_taken > 0 && ko_tree_n_cells(tree) == 0;
+}
+
+bool ko_tree_is_clean(const struct ko_tree *tree, const struct ko_tree_group *group, int32_t size,
+                      int32_t start)
+{
+    const struct ko_plan *plan = tree->model->plan;
+    return group->spares_last && plan->size[size] == 1 &&
+           plan->start[start] == plan->model[tree->model->model].n_layers - 1;
+}
+
+void ko_tree_walk_begin(const struct ko_tree *tree, struct ko_tree_walk *walk)
+{
+    *walk = (struct ko_tree_walk){
+        .tree = tree,
+        .row_budget = tree->model->plan->model[tree->model->model].row_budget,
+        .rows = tree->n_tokens,
+        .family = {.group = 0, .start = -1},
+    };
+}
+
+bool ko_tree_walk_next(struct ko_tree_walk *walk)
+{
+    const struct ko_tree *tree = walk->tree;
+    const struct ko_plan *plan = tree->model->plan;
+    struct ko_tree_family *family = &walk->family;
+    for (;;) {
+        if (++family->start >= plan->n_starts) {
+            family->start = 0;
+            family->group++;
+        }
+        if ((size_t)family->group >= tree->n_groups) {
+            return false;
+        }
+        const struct ko_tree_group *group = &tree->group[family->group];
+        const uint8_t *windows = tree->windows + (size_t)family->group * tree->model->n_windows +
+                                 (size_t)family->start * (size_t)plan->n_sizes;
+        int32_t planned = 0, branches = 0;
+        for (int32_t i = 0; i < plan->n_sizes; i++) {
+            planned += windows[i];
+            branches += windows[i] && !ko_tree_is_clean(tree, group, i, family->start);
+        }
+        if (planned == 0) {
+            continue;
+        }
+        family->n_branches = branches;
+        family->n_rows = (int64_t)branches * group->branch_rows;
+        if (walk->rows + family->n_rows > walk->row_budget && walk->rows > tree->n_tokens) {
+            family->wave++;
+            walk->rows = tree->n_tokens;
+        }
+        walk->rows += family->n_rows;
+        return true;
+    }
+}
+
+int32_t ko_tree_leaves_at(const struct ko_tree *tree, int32_t group, int32_t start, int32_t size,
+                          int32_t *longest)
+{
+    const struct ko_plan *plan = tree->model->plan;
+    const uint8_t *windows = tree->windows + (size_t)group * tree->model->n_windows +
+                             (size_t)start * (size_t)plan->n_sizes;
+    *longest = plan->n_sizes - 1;
+    while (!windows[*longest]) {
+        (*longest)--;
+    }
+    return plan->start[start] + (size == *longest ? 0 : plan->size[size]);
+}

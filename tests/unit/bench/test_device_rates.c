@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rates of devices that are not here. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "src/bench/device_rates.h"
+
+static void every_precision_of_a_device_has_a_rate(void **state)
+{
+    (void)state;
+    double before = 0;
+    for (int p = KO_FLOAT32; p <= KO_BFLOAT16; p++) {
+        const struct ko_device_rate *rate = NULL;
+        struct ko_error err = {0};
+        assert_int_equal(ko_device_rate("h200", (enum ko_precision)p, "mamba", 2560, &rate, &err),
+                         KO_OK);
+        assert_int_equal(rate->precision, p);
+        assert_true(rate->fraction > 0 && rate->fraction <= 1);
+        assert_true(rate->gemm_flops > before);
+        before = rate->gemm_flops;
+    }
+}
+
+static void the_widest_measured_model_that_is_no_wider_counts(void **state)
+{
+    static const struct {
+        const char *architecture;
+        int32_t width, want;
+        const char *from;
+    } cases[] = {{"mamba", 96, 768, "mamba"},    {"mamba", 768, 768, "mamba"},
+                 {"mamba", 2559, 2048, "mamba"}, {"mamba", 9000, 4096, "mamba"},
+                 {"gpt2", 1599, 1280, "gpt2"},   {"llama", 3072, 3072, ""},
+                 {"qwen2", 64, 2048, ""},        {"mistral", 64, 4096, "mistral"}};
+    (void)state;
+    for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
+        const struct ko_device_rate *rate = NULL;
+        struct ko_error err = {0};
+        assert_int_equal(
+            ko_device_rate("h200", KO_TF32, cases[k].architecture, cases[k].width, &rate, &err),
+            KO_OK);
+        assert_int_equal(rate->width, cases[k].want);
+        assert_string_equal(rate->architecture, cases[k].from);
+    }
+}
+
+static void an_unknown_device_is_refused_with_those_known(void **state)
+{
+    const struct ko_device_rate *rate = NULL;
+    struct ko_error err = {0};
+    (void)state;
+    assert_int_equal(ko_device_rate("h2000", KO_FLOAT32, "mamba", 2560, &rate, &err), KO_E_INPUT);
+    assert_string_equal(err.text, "--device: unknown device 'h2000', choose one of h200");
+    assert_null(rate);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_precision_of_a_device_has_a_rate),
+        cmocka_unit_test(the_widest_measured_model_that_is_no_wider_counts),
+        cmocka_unit_test(an_unknown_device_is_refused_with_those_known),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "src/show/axis_words.h"
+#include "src/show/curve_filter.h"
+
+static int32_t sizes[] = {1, 9};
+
+static void add(struct ko_strings *list, const char *text)
+{
+    struct ko_error err = {0};
+    assert_int_equal(ko_strings_add(list, text, &err), KO_OK);
+}
+
+static struct ko_cube_axes make_axes(void)
+{
+    struct ko_cube_axes axes = {.window_size = sizes, .n_sizes = 2};
+    add(&axes.model, "mamba-130m");
+    add(&axes.model, "gpt2-medium");
+    add(&axes.route, "last<-subject");
+    add(&axes.route, "last<-relation\\last");
+    add(&axes.route, "later<-subject");
+    add(&axes.heat_route, "last<-each");
+    add(&axes.feature_class, "all");
+    add(&axes.feature_class, "slow-third");
+    return axes;
+}
+
+static void free_axes(struct ko_cube_axes *axes)
+{
+    ko_strings_free(&axes->model);
+    ko_strings_free(&axes->route);
+    ko_strings_free(&axes->heat_route);
+    ko_strings_free(&axes->feature_class);
+}
+
+/* The filter of `show c.h5` with one more option. */
+static enum ko_code read_filter(const char *option, const char *value,
+                                struct ko_curve_filter *filter, struct ko_error *err)
+{
+    char program[] = "knockout", command[] = "show", cube[] = "c.h5";
+    char *words[2] = {strdup(option), strdup(value)};
+    char *argv[] = {program, command, cube, words[0], words[1], NULL};
+    struct ko_options options = {0};
+    struct ko_cube_axes axes = make_axes();
+    bool help = false, version = false;
+    assert_int_equal(ko_options_parse(5, argv, &options, &help, &version, err), KO_OK);
+    const enum ko_code code = ko_curve_filter_read(&options, "c.h5", &axes, filter, err);
+    ko_options_free(&options);
+    free_axes(&axes);
+    free(words[0]);
+    free(words[1]);
+    return code;
+}
+
+/* "110" */
+static void assert_flags(const uint8_t *flags, const char *expected)
+{
+    for (size_t k = 0; expected[k]; k++) {
+        if (flags[k] != (expected[k] == '1')) {
+            fail_msg("flag %zu of %s is %d", k, expected, flags[k]);
+        }
+    }
+}
+
+static void filters_let_through_what_they_name(void **state)
+{
+    (void)state;
+    const struct {
+        const char *option, *value, *model, *route, *heat, *feature, *size;
+    } cases[] = {
+        {"--metric", "kl", "11", "111", "1", "11", "11"},
+        {"--model", "gpt2-medium", "01", "111", "1", "11", "11"},
+        {"--target", "last", "11", "110", "1", "11", "11"},
+        {"--target", "later", "11", "001", "0", "11", "11"},
+        {"--source", "subject", "11", "101", "0", "11", "11"},
+        {"--source", "relation \\ last", "11", "010", "0", "11", "11"},
+        {"--source", "each", "11", "000", "1", "11", "11"},
+        {"--feature", "slow-third", "11", "111", "1", "01", "11"},
+        {"--feature", "context-dependent", "11", "111", "1", "01", "11"},
+        {"--window-size", "9", "11", "111", "1", "11", "01"},
+    };
+    for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
+        struct ko_curve_filter filter = {0};
+        struct ko_error err = {0};
+        if (read_filter(cases[k].option, cases[k].value, &filter, &err) != KO_OK) {
+            fail_msg("%s %s: %s", cases[k].option, cases[k].value, err.text);
+        }
+        assert_flags(filter.model, cases[k].model);
+        assert_flags(filter.route, cases[k].route);
+        assert_flags(filter.heat_route, cases[k].heat);
+        assert_flags(filter.feature, cases[k].feature);
+        assert_flags(filter.size, cases[k].size);
+        ko_curve_filter_free(&filter);
+    }
+}
+
+static void unknown_values_name_the_nearest_known_one(void **state)
+{
+    (void)state;
+    const struct {
+        const char *option, *value, *text;
+    } cases[] = {
+        {"--model", "mamba-130",
+         "--model: c.h5 has no model 'mamba-130', did you mean "
+         "'mamba-130m'?"},
+        {"--model", "llama",
+         "--model: c.h5 has no model 'llama', choose from: mamba-130m, gpt2-medium"},
+        {"--target", "lst", "--target: c.h5 has no target 'lst', did you mean 'last'?"},
+        {"--source", "subjects",
+         "--source: c.h5 has no source 'subjects', did you mean 'subject'?"},
+        {"--feature", "slow-thrid",
+         "--feature: c.h5 has no feature class 'slow-thrid', did you mean 'slow-third'?"},
+        {"--window-size", "7", "--window-size: c.h5 has no window of 7 layers, did you mean 9?"},
+        {"--window-size", "nine",
+         "--window-size: expected a whole number from 1 to 2147483647, got 'nine'"},
+    };
+    for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
+        struct ko_curve_filter filter = {0};
+        struct ko_error err = {0};
+        assert_int_equal(read_filter(cases[k].option, cases[k].value, &filter, &err), KO_E_INPUT);
+        assert_string_equal(err.text, cases[k].text);
+        assert_null(filter.model);
+    }
+}
+
+static void labels_are_split_at_their_arrow(void **state)
+{
+    (void)state;
+    char *target = NULL, *source = NULL;
+    struct ko_error err = {0};
+    assert_int_equal(ko_route_label_split("last<-random-like:subject:3", &target, &source, &err),
+                     KO_OK);
+    assert_string_equal(target, "last");
+    assert_string_equal(source, "random-like:subject:3");
+    free(target);
+    free(source);
+    assert_int_equal(ko_route_label_split("last", &target, &source, &err), KO_E_INPUT);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(filters_let_through_what_they_name),
+        cmocka_unit_test(unknown_values_name_the_nearest_known_one),
+        cmocka_unit_test(labels_are_split_at_their_arrow),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
