@@ -123,9 +123,9 @@ static enum ko_code set_rows(struct ko_backend *be, const struct ko_rows *rows,
 /* The shape by which the calls of an operation are told apart: a product's matrix. */
 static void shape_of_linear(const void *args, int32_t *n_out, int32_t *n_in)
 {
-    const struct ko_linear *linear = args;
-    *n_out = linear->w.n_out;
-    *n_in = linear->w.n_in;
+    const struct ko_linear *product = args;
+    *n_out = product->w.n_out;
+    *n_in = product->w.n_in;
 }
 
 static void no_shape(const void *args, int32_t *n_out, int32_t *n_in)

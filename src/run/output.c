@@ -118,10 +118,11 @@ enum ko_code ko_output_check(const struct ko_options *options, bool own_evaluati
     output.cube = named ? ko_path_follow(named, err) : NULL;
     free(named);
     output.evaluation = output.cube ? ko_output_evaluation(output.cube, err) : NULL;
-    enum ko_code code = output.cube && output.evaluation ? KO_OK : err->code;
-    if (code == KO_OK) {
-        code = check_folder(output.cube, err);
+    if (!output.cube || !output.evaluation) {
+        ko_output_free(&output);
+        return err->code;
     }
+    enum ko_code code = check_folder(output.cube, err);
     if (code == KO_OK && external && same_file(output.cube, external)) {
         code = ko_fail(err, KO_E_INPUT,
                        "%s: is the evaluation that the run reads, choose another "

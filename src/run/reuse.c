@@ -153,8 +153,6 @@ static enum ko_code take_from(struct ko_session *session, const struct ko_reuse_
     enum ko_code code = open_old(session->cli->options, path, session->backend, &view, err);
     if (code == KO_OK) {
         compare_devices(session, path, view);
-    }
-    if (code == KO_OK) {
         code = ko_cube_reuse(view, reuse, err);
     }
     ko_cube_view_close(view);

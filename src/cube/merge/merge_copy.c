@@ -301,8 +301,6 @@ static enum ko_code copy_slab(const struct source *source, bool heat, const stru
         code = read_slab(source, i, slab, source->values, err);
         if (code == KO_OK) {
             note_missing(source, i, n_cells);
-        }
-        if (code == KO_OK) {
             code = write_slab(source, i, slab, source->values, err);
         }
     }
