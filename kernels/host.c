@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Allocates, frees and copies host memory for the backends "plain" and "cpu". It also refuses any
+   precision other than float32, for both. */
 #include "kernels/host.h"
 
 #include <stdlib.h>

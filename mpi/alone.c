@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Runs a sweep on a single rank. This rank computes, commits and shows progress itself, so no
+   messages are sent. */
 #include "mpi/coordinator.h"
 #include "mpi/worker_load.h"
 #include "mpi/world/messages.h"

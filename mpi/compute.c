@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Starts the compute thread and gives it work: functions to call, models to bind, and batches to
+   compute. The main thread asks here what is finished and how far the current batch is. */
 #define _GNU_SOURCE
 #include "mpi/compute.h"
 

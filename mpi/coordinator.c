@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The loop of rank 0 in a run with several ranks. It answers the workers' messages, gives them
+   batches, and ends the run when all is done or the user stops it. */
 #include "mpi/coordinator.h"
 
 #include <stdlib.h>

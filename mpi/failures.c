@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Counts failures, prints the first of them, and keeps lines for the cube's log. It also makes the
+   record that marks a prompt as failed. */
 #include "mpi/failures.h"
 
 bool ko_failure_is_recorded(const struct ko_job *job, enum ko_code code)

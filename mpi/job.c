@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Makes a job from a plan: divides the plan into batches and marks those with work left. It also
+   packs the job for the other ranks and unpacks it there. */
 #include "mpi/job.h"
 
 #include <stdlib.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Prints the progress of a run: a line that is redrawn on a terminal, plain lines elsewhere, or
+   JSON. It also estimates the time that is left. */
 #include "mpi/progress.h"
 
 #include <math.h>

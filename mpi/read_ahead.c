@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Starts and stops the thread that reads the next model's files early, and checks first that enough
+   memory is free. */
 #define _GNU_SOURCE
 #include "mpi/read_ahead.h"
 

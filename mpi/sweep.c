@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Starts the right role on each rank (alone, coordinator or worker), and adds up the time that all
+   ranks have spent. */
 #include "mpi/sweep.h"
 
 #include "mpi/coordinator.h"

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Opens a checkpoint again on each rank and loads its weights into host memory, shared by the
+   workers of a node where possible. weights_device.c does the rest for GPUs. */
 #include "mpi/weights.h"
 
 #include <stdlib.h>

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Opens a worker, collects its finished batches and commits them. The second half is the loop of a
+   worker that obeys the coordinator by messages; a rank that runs alone uses only the first
+   half. */
 #include "mpi/worker.h"
 
 #include <stdlib.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Loads the next model on a worker and checks that its weights are the right ones: the same on all
+   workers, and the same as in earlier runs. */
 #include "mpi/worker_load.h"
 
 #include <string.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Attention on the CPU. It lists the keys that each row still sees, and the threads share the rows.
+   The arithmetic of one head is in isa/attend.c. */
 #include <omp.h>
 
 #include "kernels/cpu/cpu.h"

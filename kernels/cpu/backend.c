@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Opens and closes the CPU backend, sets its number of threads, and lists its functions in
+   ko_kernels_cpu. The arithmetic is in the other files of this folder. */
 #include <cblas.h>
 #include <omp.h>
 #include <stdio.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The short causal convolution of Mamba layers on the CPU. The threads share the rows, and each row
+   is computed in blocks of channels that stay in the cache. */
 #include "kernels/cpu/cpu.h"
 
 /* Channels at once: weights, inputs and sums of that many stay in the first-level cache. */

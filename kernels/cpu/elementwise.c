@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Norms, activations, gates and rotary positions on the CPU. The functions here split the rows over
+   threads. The loops over one row are in isa/elementwise.c. */
 #include "kernels/cpu/cpu.h"
 
 enum ko_code ko_cpu_rms_norm(struct ko_backend *be, const struct ko_rms_norm *args,

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Asks the processor which instruction sets it has, and picks the best table of compiled loops. On
+   processors other than x86-64 there is only one table. */
 #include "kernels/cpu/isa.h"
 
 extern const struct ko_cpu_isa ko_cpu_isa_baseline;

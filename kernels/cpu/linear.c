@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Matrix products on the CPU, by OpenBLAS. The bias is written into the output first, and the
+   product is then added to it. */
 #include <cblas.h>
 
 #include "kernels/cpu/cpu.h"

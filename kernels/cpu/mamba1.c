@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Mamba-1's scan on the CPU, from the top. The threads share the prompts and blocks of channels.
+   The trunk is walked once, and each branch is computed when the trunk reaches its first position.
+   The steps are in scan.c and scan_branch.c. */
 #include <omp.h>
 #include <string.h>
 

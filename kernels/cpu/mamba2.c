@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Mamba-2's mixing on the CPU. It lists each row's path and removed edges, and the threads share
+   the rows. The arithmetic of one row is in isa/ssd.c. */
 #include <omp.h>
 
 #include "kernels/cpu/cpu.h"

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Starts OpenBLAS and checks that there is memory for its buffers. It also tells whether OpenBLAS
+   uses a kernel that is too slow for this processor. */
 #define _GNU_SOURCE
 #include "kernels/cpu/openblas.h"
 

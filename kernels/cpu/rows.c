@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Makes and moves rows on the CPU: embeds tokens, copies a parent's row to its branches, and
+   gathers rows by index. */
 #include <string.h>
 
 #include "kernels/cpu/cpu.h"

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The steps of Mamba-1's scan that the trunk and the branches share: one position forward, the
+   choice of the state that a row reads, and the output. The walk over a branch is in
+   scan_branch.c. */
 #include "kernels/cpu/scan.h"
 
 enum { N_VECTORS = 6 };

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Walks Mamba-1's scan along one branch. If all rows of the branch read the same state, only that
+   state is computed. Otherwise all states that the branch needs are computed. */
 #include <string.h>
 
 #include "kernels/cpu/scan.h"

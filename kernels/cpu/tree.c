@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Sorts the branches of a wave by prompt, start and parent, and numbers the source sets of each
+   prompt. The scan then finds them without searching. */
 #include "kernels/cpu/tree.h"
 
 #include <stdlib.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Opens and closes one GPU, with its stream and its cuBLAS handle, and lists the functions of the
+   GPU backend in ko_kernels_cuda. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Turns error codes of CUDA and cuBLAS into our errors. Each message names the GPU and the call
+   that failed. */
 #include "kernels/cuda/cuda.h"
 
 enum ko_code ko_cuda_check(const struct ko_backend *be, cudaError_t result, const char *what,

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Counts the GPUs, and reads their identity and free memory. The identity of a MIG slice comes from
+   the driver, because the CUDA runtime only gives that of the whole GPU. */
 #include "kernels/cuda/devices.h"
 
 #include <cuda.h>

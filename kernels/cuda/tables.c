@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Sorts the rows of a wave and packs them into one block of memory for the GPU. It also cuts the
+   scan's work into items. */
 #include "kernels/cuda/tables.h"
 
 #include <stdlib.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Attention in plain loops, one row and one head at a time. Removed edges follow the formula
+   directly, before or after the softmax. */
 #include "kernels/plain/plain.h"
 
 #include <math.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Opens and closes the plain backend, and lists its functions in ko_kernels_plain. The arithmetic
+   is in the other files of this folder. */
 #include "kernels/plain/plain.h"
 
 #include <stdio.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The short causal convolution of Mamba layers in plain loops, with its removed edges. */
 #include "kernels/plain/plain.h"
 
 static void conv_row(const struct ko_rows *rows, const struct ko_conv *args, int32_t row)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Norms, activations, gates and rotary positions in plain loops. */
 #include "kernels/plain/plain.h"
 
 #include <math.h>

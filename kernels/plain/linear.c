@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Matrix products in plain loops. There is one loop for each order in which a matrix can be
+   stored. */
 #include "kernels/plain/plain.h"
 
 /* Outputs summed side by side where the matrix is stored [in, out], so that it is read in order. */

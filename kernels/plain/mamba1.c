@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Mamba-1's mixing in plain loops. It sums over all earlier positions as the formula says and keeps
+   no state. It is slow, but easy to check. */
 #include "kernels/plain/plain.h"
 
 #include <math.h>

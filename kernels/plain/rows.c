@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Makes and moves rows in plain loops. It also holds what the other plain files ask about a row:
+   which rows came before it, and whether edges are removed from it. */
 #include "kernels/plain/plain.h"
 
 #include <string.h>

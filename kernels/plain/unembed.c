@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Computes the logits of each row in plain loops, and from them the metrics: log probabilities, KL
+   divergence, rank and top token. */
 #include "kernels/plain/plain.h"
 
 #include <math.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Writes finished records into the cube, all ranks together. Values go first and statuses last, so
+   that a killed run never marks a prompt as done whose values are missing. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Protects cells that were taken from an earlier cube. Before a commit writes, it reads what the
+   cube has and puts the taken values back into the buffer. */
 #include "mpi/cube/keep.h"
 
 #include <math.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Opens a cube on all ranks for commits, and closes it. It refuses cubes that are stored in chunks,
+   such as compressed copies. */
 #include <stdlib.h>
 
 #include "mpi/cube/handle.h"

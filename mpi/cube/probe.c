@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Tests the output's folder before the run: all ranks write into one small file and read it back.
+   This finds a folder that the ranks do not share before any time is spent. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

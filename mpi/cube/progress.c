@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Writes how far the run is into the run's row of the cube: cells, share of the work, and the time.
+   `status` reads these numbers. */
 #include "mpi/cube/handle.h"
 #include "mpi/world/world.h"
 #include "src/base/clock.h"

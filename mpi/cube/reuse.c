@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Copies cells that an earlier cube already has into the new cube. It goes through the plan prompt
+   by prompt, and counts why cells could not be taken. */
 #include "mpi/cube/reuse.h"
 
 #include <math.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Writes a run's row and log lines into the run table of a cube, when the run begins and when it
+   ends. If another program has the cube open, it tries again for a while. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Selects the places of records in a dataset, and reads what the cube has there. Commits and keep.c
+   both need this. */
 #include "mpi/cube/slots.h"
 
 #include "src/cube/format/hdf5_check.h"

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Takes, refreshes, checks and releases the lock file beside a cube. lock_file.c reads and writes
+   its content, and lock_owner.c decides whether an owner is gone. */
 #define _GNU_SOURCE
 #include "mpi/lock/lock.h"
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Writes the owner of a lock as JSON, and reads it back. */
 #include "mpi/lock/lock_file.h"
 
 #include <stdio.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Describes the processes of this run as the owner of a lock. It also decides whether another owner
+   is gone, from its processes, its batch job and its silence. */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>

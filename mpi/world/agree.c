@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Tells all ranks of the first error that any rank has, so that all of them return it together. It
+   also adds the rank and its GPU to the error's text. */
 #include "mpi/world/agree.h"
 
 #include <math.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Asks the GPU backend for its GPUs. Builds without CUDA get functions that say that there are
+   none. */
 #include "mpi/world/gpus.h"
 
 #if KO_HAVE_CUDA

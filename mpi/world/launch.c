@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reads the environment variables of Open MPI and Slurm, sets some of them before MPI starts, and
+   refuses a launch where the ranks would not know each other. */
 #include "mpi/world/launch.h"
 
 #include <errno.h>

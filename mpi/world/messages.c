@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Sends, polls and waits for messages of MPI. It also broadcasts a block of bytes and sleeps
+   between polls. */
 #define _GNU_SOURCE
 #include "mpi/world/messages.h"
 

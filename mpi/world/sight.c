@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Gathers the GPUs and threads that each worker has. From these it chooses the backend, refuses two
+   workers on one GPU, and writes the lines that describe the machines. */
 #include "mpi/world/sight.h"
 
 #include <stdio.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Starts and ends MPI, makes the groups of ranks, and sets the number of threads of each worker on
+   a node. */
 #include "mpi/world/world.h"
 
 #include <stdio.h>

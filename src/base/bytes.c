@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Writes numbers, strings and blocks into a byte stream, and reads them back. Reading past the end
+   marks the stream as broken. */
 #include "src/base/bytes.h"
 
 #include <stdlib.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Finds this process's control group below /proc and /sys, and reads its quota of processor time.
+   It knows both versions of control groups. */
 #define _GNU_SOURCE
 #include "src/base/cgroup.h"
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reads the two clocks of the system. */
 #define _GNU_SOURCE
 #include "src/base/clock.h"
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Recognizes files of a wrong kind by their first bytes: web pages, refused downloads, archives,
+   Parquet, UTF-16. The error says what to do about it. */
 #include "src/base/content.h"
 
 #include <fcntl.h>

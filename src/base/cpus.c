@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Finds the processors of this process from its affinity mask and quota. The second half chooses
+   the number of threads from that, the option and OMP_NUM_THREADS. */
 #define _GNU_SOURCE
 #include "src/base/cpus.h"
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Writes an error's text as one printable line, puts more context in front of it, and gives each
+   error code its exit status and sentence. */
 #include "src/base/error.h"
 
 #include <stdarg.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reads whole files, and takes paths apart, joins them and follows links. */
 #include "src/base/file.h"
 
 #include <errno.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Finds the folder of a model by its path or its Hugging Face name. It looks for the snapshot that
+   refs/main names, or takes the only one. */
 #include "src/base/hub_cache.h"
 
 #include <ctype.h>

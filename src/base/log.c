@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Writes one line of a log at a time, without line breaks or control characters in it. */
 #define _GNU_SOURCE /* vasprintf */
 
 #include "src/base/log.h"

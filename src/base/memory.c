@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Allocates, grows and copies memory, and adds and multiplies sizes. Each function returns an error
+   if memory runs out or a size overflows. */
 #include "src/base/memory.h"
 
 #include <stdint.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Writes into a temporary file beside the wanted one, brings it to disk, and then gives it its
+   name. It also removes temporary files of processes that are gone. */
 #define _GNU_SOURCE
 #include "src/base/new_file.h"
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Decides which characters are safe on a terminal, and writes the others as escapes. */
 #include "src/base/printable.h"
 
 #include <stdbool.h>

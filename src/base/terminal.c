@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Asks for the width of the terminal, counts the columns of a text, and cuts a text to fit. */
 #define _GNU_SOURCE
 #include "src/base/terminal.h"
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The growing buffer, the list of strings, and the search for the word that the user probably
+   meant. Numbers and UTF-8 are in text_number.c and text_utf8.c. */
 #include "src/base/text.h"
 
 #include <stdarg.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reads numbers from text with checks, and writes numbers, sizes and times for people. It is part
+   of text.h. */
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>

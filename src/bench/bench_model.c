@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Makes the benchmark's model, its prompts and its plan. The tokens are random, and each of the
+   routes removes different edges. */
 #include "src/bench/bench_model.h"
 
 #include <stdio.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Prints the result of `bench`: matrix products, time per operation and memory, as text for people
+   or as JSON. Measuring is in bench_run.c. */
 #include "src/base/text.h"
 #include "src/bench/bench_run.h"
 #include "src/formats/json_out.h"

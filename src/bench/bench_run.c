@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Measures one shape in one precision. It times the matrix products, then whole passes over all
+   batches, then one more pass with the profiler on. */
 #include "src/bench/bench_run.h"
 
 #include <stdio.h>

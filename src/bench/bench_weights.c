@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Fills the weights of the benchmark's model with random numbers. On a GPU, blocks of random
+   numbers are made once per scale and used again and again, because drawing every number of a large
+   model takes long. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

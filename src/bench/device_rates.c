@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The table of rates that were measured on GPUs, and the search in it. It has to be updated by hand
+   from the output of `knockout bench`. */
 #include "src/bench/device_rates.h"
 
 #include <string.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Lists the matrix products of a model and times them on a backend. There are two ways: each
+   product on its own (ko_products_measure), or all of them in short rounds (ko_products_rounds). */
 #include "src/bench/gemm.h"
 
 #include <math.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The profiling backend. It wraps every call of the real backend. The wrappers of the operations
+   come from one macro, so that no operation is forgotten. */
 #include "src/bench/profile.h"
 
 #include <stdlib.h>

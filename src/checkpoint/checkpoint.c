@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Opens a checkpoint folder: reads config.json, opens the weight files, sorts their tensors by name
+   and checks them against the index. It also finds tensors by name. */
 #include "src/checkpoint/checkpoint.h"
 
 #include <errno.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reads strings (with their escapes), whole numbers and punctuation from JSON text. Every error
+   names the place in the text. */
 #include "src/checkpoint/json_cursor.h"
 
 #include <stdarg.h>

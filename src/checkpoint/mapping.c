@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Opens, maps and closes one file. The signal handler that watches the mapping is in
+   mapping_watch.c. */
 #include "src/checkpoint/mapping.h"
 
 #include <errno.h>

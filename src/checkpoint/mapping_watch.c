@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The signal handler for SIGBUS and the list of watched mappings. It is a file of its own because a
+   signal handler needs global variables and may call very little. */
 #include "src/checkpoint/mapping_watch.h"
 
 #include <errno.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Runs the opcodes of a pickle one by one and refuses opcodes that it does not know. The stack is
+   in pickle_machine.c. Tensors and other objects are built in pickle_torch.c. */
 #include "src/checkpoint/pickle.h"
 
 #include <stdbool.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Pushes, pops, marks and memo entries, and the building of tuples, lists and dictionaries. The
+   limits on stack size and nesting are checked here. */
 #include "src/checkpoint/pickle_machine.h"
 
 #include <stdarg.h>

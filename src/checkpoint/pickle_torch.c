@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The list of Python names that a state dict may refer to, and the building of tensors, parameters
+   and storages from their arguments. Nothing from Python is ever called. */
 #include "src/checkpoint/pickle_torch.h"
 
 #include <stdbool.h>

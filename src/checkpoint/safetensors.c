@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Maps a safetensors file, finds its header and checks that each tensor lies inside the file,
+   without overlaps or gaps. The header's JSON is read in safetensors_header.c. */
 #include "src/checkpoint/safetensors.h"
 
 #include <inttypes.h>

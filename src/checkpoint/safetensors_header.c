@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reads the header's entries (data type, shape, offsets), counts their elements and sorts them by
+   name. A name that occurs twice is an error. */
 #include "src/checkpoint/safetensors_header.h"
 
 #include <stdbool.h>

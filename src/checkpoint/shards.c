@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Looks in a folder for weight files and for the index of a checkpoint in several files, and reads
+   that index. */
 #include "src/checkpoint/shards.h"
 
 #include <stdbool.h>

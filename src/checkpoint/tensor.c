@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The data types of tensors and their conversion to float32. It also asks whether a tensor's mapped
+   bytes are still there, and gives their pages back to the system. */
 #include <math.h>
 #include <string.h>
 #include <sys/mman.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Opens a weight file of torch.save: checks its format and byte order, reads the state dict and
+   finds where in the zip archive each tensor's numbers lie. */
 #include "src/checkpoint/torch_file.h"
 
 #include <inttypes.h>

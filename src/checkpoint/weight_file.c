@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Passes each call on to the reader of the file's format, so that the other files need not know the
+   two formats. */
 #include "src/checkpoint/weight_file.h"
 
 #include "src/checkpoint/mapping_watch.h"

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Opens an archive with libzip, lists its entries and finds the place of their data in the mapped
+   file. Entries that overlap are refused. */
 #include "src/checkpoint/zip_archive.h"
 
 #include <stdbool.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The callback by which libzip reads from the mapped file. It remembers where the last read began,
+   because libzip has no other way to tell the place of an entry's data. */
 #include "src/checkpoint/zip_source.h"
 
 #include <string.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Tokenizes an answer behind a text and prints the result, as text or as JSON. */
 #include "src/cli/answer_report.h"
 
 #include <string.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The command `bench`: reads its options and measures every asked shape in every asked
+   precision. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

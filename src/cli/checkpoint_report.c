@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Gathers what `inspect` prints: opens the weights and the tokenizer of a folder and collects
+   problems instead of stopping at the first one. Printing is in inspect.c. */
 #include "src/cli/checkpoint_report.h"
 
 #include <stdlib.h>

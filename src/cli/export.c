@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The command `export`: writes a cube as CSV, to a file or to standard output, or writes a
+   compressed copy of it to a new file. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

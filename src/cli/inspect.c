@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The command `inspect`: prints the report on a checkpoint folder, and the tokens of a text, as
+   text or as JSON. The report itself is made in checkpoint_report.c. */
 #include <stdio.h>
 #include <string.h>
 

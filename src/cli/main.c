@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The start of the program: picks the command from a table, prints help, and turns an error into
+   one line and an exit status. */
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The command `merge`: checks the output, takes its lock, joins the shards and says what was
+   merged. The merge itself is in src/cube/merge/. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>

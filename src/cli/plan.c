@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The command `plan`: makes the plan of a spec without running it, predicts what it would take, and
+   prints both. */
 #include <string.h>
 
 #include "mpi/job.h"

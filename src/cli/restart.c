@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Chooses how waiting threads behave and which OpenBLAS kernels are used, and starts the program
+   again where that changed the environment. */
 #define _GNU_SOURCE
 #include "src/cli/restart.h"
 

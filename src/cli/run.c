@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The commands `run` and `evaluate`. Rank 0 reads the spec, checks everything that can be checked
+   before the start, and then takes the steps of the run. */
 #include "mpi/job.h"
 #include "src/base/file.h"
 #include "src/cli/cli.h"

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Draws cells of a cube at random, from those that are done, and reads their values. Each dataset
+   is read once per model, however many cells are drawn from it. */
 #include "src/cli/sample.h"
 
 #include <math.h>

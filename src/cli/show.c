@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The command `show`: decides between curves, heat maps and the view of an evaluation, and prints
+   as text, CSV or JSON. */
 #include "src/cli/cli.h"
 #include "src/formats/json_out.h"
 #include "src/show/curves.h"

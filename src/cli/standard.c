@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Makes sure that the standard streams are open, and writes results to standard output. Text is
+   filtered, so that a name in a cube cannot send control sequences to a terminal. */
 #define _GNU_SOURCE /* fopencookie */
 #include "src/cli/standard.h"
 

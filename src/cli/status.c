@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The command `status`: prints how many cells of a cube are done, pending or failed, and the
+   progress of a run that is going on. */
 #include <stdlib.h>
 
 #include "src/base/clock.h"

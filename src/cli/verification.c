@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Compares recomputed cells with the cube's values, prints the worst ones and the verdict of
+   `verify`. */
 #include "src/cli/verification.h"
 
 #include <math.h>

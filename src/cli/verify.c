@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The command `verify`: draws finished cells of a cube, computes them again with the plain kernels
+   and hands both values to verification.c, which compares them. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

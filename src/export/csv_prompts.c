@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reads the prompts' words from a cube and writes them as CSV columns. The tables of sweeps and of
+   clean runs both use it. */
 #include "src/export/csv_prompts.h"
 
 #include <stdio.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Writes the clean runs of a cube as CSV, one line for each model and prompt. Sweeps have a
+   different table, in export_csv.c. */
 #include <stdlib.h>
 
 #include "src/base/memory.h"

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Writes a sweep's cells as CSV. It reads the cube in blocks of prompts, so a large cube need not
+   fit in memory. Cubes without a sweep go to export_clean.c. */
 #include "src/export/export_csv.h"
 
 #include <errno.h>

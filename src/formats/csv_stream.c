@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Appends numbers and quoted text to a CSV buffer, and writes the buffer to the stream when it is
+   large enough. */
 #include "src/formats/csv_stream.h"
 
 #include <errno.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Parses JSON with json-c and reads typed values from it. It limits the size of the input and turns
+   parse errors into messages with line and column. */
 #include "src/formats/json.h"
 
 #include <inttypes.h>

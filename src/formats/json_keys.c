@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Finds a key that occurs twice in a JSON object. It scans the text itself, because the tree from
+   json-c no longer has the first value. */
 #include "src/formats/json_keys.h"
 
 #include <stdlib.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Adds text, numbers and lists to a JSON object in one call each, and prints the finished
+   object. */
 #include "src/formats/json_out.h"
 
 #include <math.h>

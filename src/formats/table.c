@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Lays out tables for the terminal: pads cells by their width on screen, aligns columns, and
+   decides whether to use color. */
 #include "src/formats/table.h"
 
 #include <stdarg.h>

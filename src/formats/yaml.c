@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Builds a tree from the events of libyaml, with limits on size and depth. It also looks up keys
+   and reports unknown keys with their place in the file. */
 #include "src/formats/yaml.h"
 
 #include <stdarg.h>

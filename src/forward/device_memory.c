@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Predicts how much device memory a model needs, by purpose. If the row budget does not fit, the
+   error proposes one that does. */
 #include "src/forward/device_memory.h"
 
 #include "src/base/text.h"

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Allocates the memory for a model's weights and fills it, from a checkpoint or with random
+   numbers. It hides whether the backend computes in host memory or has its own. */
 #include "src/forward/device_weights.h"
 
 #include <stdlib.h>

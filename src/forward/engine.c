@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Creates an engine for one model on one backend, and runs batches on it wave by wave. It copies
+   the results into the records and fails cells whose values are not finite. */
 #include "src/forward/engine.h"
 
 #include <math.h>

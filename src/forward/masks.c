@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Builds the feature masks of a plan: it numbers the feature classes that need one, fills the masks
+   for every layer, and copies them to the backend. */
 #include <stdlib.h>
 
 #include "src/base/memory.h"

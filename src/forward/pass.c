@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Runs one wave through all layers of the model and computes the metrics of the last rows. On the
+   way it starts branches, reports progress and checks whether the run must stop. The steps that
+   sublayers share are in src/models/pass.c. */
 #include <math.h>
 
 #include "src/forward/engine.h"

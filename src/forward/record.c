@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Creates, checks and frees the record of one prompt. It marks records as failed and has the
+   sentence for each kind of failure. */
 #include "src/forward/record.h"
 
 #include <math.h>

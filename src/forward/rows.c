@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Turns the branches of a wave into arrays of rows: first the trunks, then the branches, then the
+   last rows that are scored. */
 #include "src/forward/rows.h"
 
 #include <stdlib.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reads and checks keys of config.json for all families: sizes, norm epsilons, the BOS token,
+   ranges, and keys with only one supported value. */
 #include "src/models/config.h"
 
 #include <math.h>

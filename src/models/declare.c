@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Declares groups of weights that most families have: projections, norms, embedding and head. It
+   also finds the prefix of tensor names, and adds sublayers to a model. */
 #include "src/models/declare.h"
 
 #include <stdio.h>

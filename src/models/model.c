@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Opens a model: finds the family by model_type, has the family declare its weights, and checks
+   them against the checkpoint. It also computes a model's sizes and costs. Loading the weights is
+   in model_load.c. */
 #include "src/models/model.h"
 
 #include <stdlib.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Copies weights from a checkpoint into memory or to a backend, block by block. It refuses values
+   that are not finite, splits the work among ranks, and hashes the content. */
 #define XXH_INLINE_ALL /* the states live on the stack */
 #include <xxhash.h>
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Fills a model with random weights that look like freshly initialized ones. Each value depends
+   only on the seed, the tensor and the index, so the order of computing does not matter. */
 #include <math.h>
 #include <string.h>
 #include <xxhash.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Translates a config.json of mamba_ssm into the Hugging Face layout, so that the families read
+   only one layout. It refuses settings that are not supported, such as hybrids with attention. */
 #include "src/models/original.h"
 
 #include <math.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Has the steps that sublayers share: finding a weight, linear layers and norms. It also has both
+   ends of a forward pass. The loop over the layers is in src/forward/pass.c. */
 #include "src/models/pass.h"
 
 const float *ko_pass_weight(const struct ko_pass *pass, size_t weight)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Lists all model families and finds one by its model_type. */
 #include <string.h>
 
 #include "src/models/families.h"

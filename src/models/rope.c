@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reads the rotary settings from config.json, in older and newer forms, and computes the
+   frequencies and the tables of sines and cosines. */
 #include "src/models/rope.h"
 
 #include <math.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Has the configurations of published models by name, so that a model's shape is known without its
+   checkpoint. */
 #include <string.h>
 
 #include "src/models/model.h"

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Adds weights to a model and gives each its place in memory. It checks them against the
+   checkpoint's tensors, reports tensors left over, and converts elements to the layout in
+   memory. */
 #include "src/models/weights.h"
 
 #include <inttypes.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Expands option_list.h into tables, looks up options and commands in them, and checks one value
+   against its option's type and limits. */
 #include "src/options/option_table.h"
 
 #include <ctype.h>

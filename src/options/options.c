@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Parses the command line and the environment, and keeps each option's value with its origin. Other
+   code reads the values through the functions at the end. The help text is in options_help.c. */
 #include "src/options/options.h"
 
 #include <stdio.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Writes the text of --help from the option table: the overview of all commands, and the page of
+   one command. */
 #include <ctype.h>
 #include <string.h>
 

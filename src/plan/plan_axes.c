@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Builds the route axis and the feature axis of a plan: it collects the labels of all sweep blocks,
+   parses them, and marks which block uses which label. */
 #include <stdlib.h>
 #include <string.h>
 

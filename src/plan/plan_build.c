@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Runs the steps that build a plan in their order. The steps for prompts and blocks are here. Axes,
+   selections and windows have files of their own. */
 #include "src/plan/plan_build.h"
 
 #include <stdarg.h>

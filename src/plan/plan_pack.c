@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Writes a plan as bytes and reads it back, so that rank 0 can send it to the others. The plan's
+   hash is computed from the same bytes, without the paths. The reader trusts no count in the
+   bytes. */
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>

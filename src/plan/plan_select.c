@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Chooses the prompts of each sweep block: it evaluates the selection for each prompt and model,
+   and draws the sample. If nothing is left, the error says where the prompts were lost. */
 #include <stdlib.h>
 #include <string.h>
 

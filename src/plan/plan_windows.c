@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Builds the axes of window sizes and starts from the sweep blocks, and marks which of them each
+   block uses. It warns of sizes that exceed a model's layers. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Narrows each selection that needs ranks to the first N prompts, so that `plan` can estimate a
+   sweep before the evaluation exists. */
 #include "src/preview/assume.h"
 
 #include <stdlib.h>

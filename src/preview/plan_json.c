@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Prints the report of `plan` as JSON. The version for people is in plan_print.c. */
 #include "src/formats/json.h"
 #include "src/formats/json_out.h"
 #include "src/preview/plan_report.h"

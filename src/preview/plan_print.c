@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Prints the report of `plan` as text for the terminal. The JSON version is in plan_json.c. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Fills the report of `plan`: it counts prompts and cells for each model and sweep, and picks the
+   prompts to show. The time is predicted in plan_time.c. */
 #include "src/preview/plan_report.h"
 
 #include <stdlib.h>

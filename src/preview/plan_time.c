@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Predicts the time and the device memory of a sweep. It measures matrix products on this machine,
+   or looks up measured rates of a named device. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

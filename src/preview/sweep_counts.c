@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Counts the prompts and cells that each sweep block adds. Prompts that the same blocks select are
+   counted once and the result is reused, which keeps large plans fast. */
 #include "src/preview/sweep_counts.h"
 
 #include <stdlib.h>

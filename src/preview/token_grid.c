@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Evaluates the token sets of all routes for one prompt, and prints them as a grid under the
+   tokens, in lines that fit the terminal. */
 #include "src/preview/token_grid.h"
 
 #include <stdio.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Tokenizes an answer behind its prompt and finds the token to score. It also judges whether the
+   foil can be compared with the answer. */
 #include "src/prompts/answer.h"
 
 #include <stdlib.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Computes the attention edges that a route removes in one prompt, in a form in which equal sets of
+   edges compare equal. */
 #include <stdlib.h>
 #include <string.h>
 

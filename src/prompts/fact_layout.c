@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Lists the known column layouts of prompt files and chooses one from the column names. If a column
+   is missing, the error suggests a similar one from the file. */
 #include "src/prompts/fact_layout.h"
 
 #include <string.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reads a prompt file, finds out its format and calls the right reader. It collects the facts and
+   checks their ids. The readers are in files of their own. */
 #include "src/prompts/facts.h"
 
 #include <stdio.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reads facts from JSON Lines, one record per line. It also adds one record to the facts, for other
+   readers, and recognizes a file of JSON Lines by its first line. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Tokenizes one fact for one model: it finds the subject, decides on the BOS token, and places the
+   spans and the scored tokens. If something fails, it records the reason. */
 #define _GNU_SOURCE /* memmem */
 
 #include "src/prompts/prompt.h"

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Writes a tokenized prompt as bytes and reads it back, for sending it to other ranks. Copying a
+   prompt uses both. */
 #include <stdlib.h>
 
 #include "src/base/memory.h"

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Parses a route such as last<-subject and checks both of its sides. Its edges in a prompt are
+   computed in edges.c. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Checks the expressions that name token sets, and marks the positions of such a set in one prompt.
+   Routes and edges are in route.c and edges.c. */
 #include "src/prompts/token_set.h"
 
 #include <stdio.h>

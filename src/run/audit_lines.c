@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Groups the prompts of each model by what the audit found, and writes one line for each group with
+   the count and the prompts' ids. Also sends these lines to the log. */
 #include "src/run/audit_lines.h"
 
 #include "src/formats/table.h"

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Builds the plan and its batches, with or without an evaluation, and reports any error. If GPUs
+   are given, it also checks that the largest wave fits the smallest GPU. */
 #include "src/run/dry_plan.h"
 
 #include <stdio.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reads an evaluation cube and sorts its clean runs into the order of the inputs' prompts. Also
+   checks that models, tokens and answers are still those of the new plan. */
 #include "src/run/evaluation.h"
 
 #include <math.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Finds the id of the token that the spec's `bos` asks for and checks that the tokenizer and the
+   model have it. Also collects what the side files say against it. */
 #include "src/run/front.h"
 
 #include "src/tokenizer/side_files.h"

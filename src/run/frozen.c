@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reads the selected prompts from an existing sweep cube. Before that, it compares the cube's
+   models, prompts and selection rules with those of the spec. */
 #include "src/run/frozen.h"
 
 #include <stdio.h>

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Opens the spec, the prompt files and the models one after the other, and closes them again. The
+   second half builds a plan from them: it describes the models, audits the prompts and sets the row
+   budgets. */
 #include "src/run/inputs.h"
 
 #include <stdarg.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Checks that the output files can be written and may be replaced or resumed. With --overwrite, it
+   renames the old cube, and deletes it or brings it back at the end. */
 #define _GNU_SOURCE
 #include "src/run/output.h"
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Puts together the last line of a run: the cube's path, how many cells are done, and the command
+   to type next. Quotes file names for the shell where needed. */
 #include "src/run/result_line.h"
 
 #include <string.h>

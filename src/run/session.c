@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Starts MPI and the log, picks the device and locks the output. Rank 0 then runs the steps of the
+   command; all other ranks wait here for jobs until it is done. */
 #define _GNU_SOURCE
 #include "src/run/session.h"
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Writes the log lines at the start and end of a job, the result line on the terminal, and the
+   run's row in the cube's run table. */
 #include "src/run/session_log.h"
 
 #include <stdio.h>

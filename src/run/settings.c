@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Turns the text of --log-level, --threads, --precision and --backend into values, and rejects
+   values that this build or machine does not support. */
 #define _GNU_SOURCE
 #include <string.h>
 #include <unistd.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reads --shard, or the variables of a Slurm array for --shard auto. Refuses an array that may be
+   only part of a larger one, and makes the shard's file name. */
 #include "src/run/shard.h"
 
 #include <dirent.h>

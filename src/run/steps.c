@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Plans the evaluation or the sweep, creates its cube or continues an existing one, and computes
+   the prompts that are missing. Only rank 0 runs this code. */
 #include "src/run/steps.h"
 
 #include <stdio.h>

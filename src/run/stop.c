@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Holds the signal handler and the stop time. They are static variables of this file because a
+   signal handler cannot be given an argument. */
 #define _GNU_SOURCE
 #include "src/run/stop.h"
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Splits route labels, brings words into the form that cubes use, and writes the error for a word
+   that the cube does not have, with the nearest one that it has. */
 #include "src/show/axis_words.h"
 
 #include <stdlib.h>

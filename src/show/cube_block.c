@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Works out the shape of the plain or the heat cells and reads whole datasets of one model:
+   statuses, whole numbers and floating-point values. */
 #include "src/show/cube_block.h"
 
 #include <stdio.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reads --model, --target, --source, --feature and --window-size, and marks which labels of each
+   axis were asked for. A word that the cube does not have is an error. */
 #include "src/show/curve_filter.h"
 
 #include <limits.h>

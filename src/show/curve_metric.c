@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Names, units and limits of all metrics, and the formula that gives a metric from a clean value
+   and a knocked-out value. Also reads the cube's datasets for it. */
 #include "src/show/curve_metric.h"
 
 #include <math.h>

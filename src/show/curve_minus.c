@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The first half reads the options that say what to subtract. The second half finds the curves to
+   subtract from a given curve: one other curve, or all its random controls. */
 #include "src/show/curve_minus.h"
 
 #include <stdlib.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reads the options for the metric, the statistic, the interval and the bootstrap, and rejects
+   combinations that make no sense. Also writes the title of the output. */
 #include "src/show/curve_query.h"
 
 #include <string.h>

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Collects the values of one curve for all windows and prompts, averages and subtracts control
+   curves, and estimates one figure per window. Windows with equally many values share one
+   bootstrap. */
 #include "src/show/curve_sample.h"
 
 #include <math.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Loops over models, routes, classes and sizes and makes the curves that the filter lets through.
+   If asked, it splits them by relation, subtracts controls and corrects p-values. */
 #include "src/show/curves.h"
 
 #include <math.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Writes curves as a CSV table with one line per window. The JSON form is in curves_json.c. */
 #include "src/show/curves_csv.h"
 
 #include <stdlib.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Writes curves as JSON, one object per curve with its windows in lists. The CSV form is in
+   curves_csv.c, and both are declared in curves_csv.h. */
 #include <stdlib.h>
 
 #include "src/formats/json_out.h"

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Prints curves as text tables. Chooses the number of decimals and the scale of the bars so that
+   all curves of one output can be compared. */
 #include "src/show/curves_print.h"
 
 #include <float.h>

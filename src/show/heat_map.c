@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Goes through all prompts, routes, classes and sizes that the filter lets through and writes one
+   grid for each: window starts against source tokens, as text or CSV. */
 #include "src/show/heat_map.h"
 
 #include <math.h>

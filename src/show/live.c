@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Works out speed, remaining time and the age of the last update from the row that a run keeps in
+   its cube. Prints the result as text or JSON. */
 #include "src/show/live.h"
 
 #include <math.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Estimates two figures for each model from its clean runs: the share of correct answers and the
+   mean log-probability. Prints them as a table or CSV. */
 #include "src/show/show_evaluation.h"
 
 #include <math.h>

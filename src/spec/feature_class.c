@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reads and writes labels such as random-third:SEED+conv. Also marks which features of a layer
+   belong to a class, by their decay norms or at random. */
 #include "src/spec/feature_class.h"
 
 #include <inttypes.h>

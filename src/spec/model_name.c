@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Takes a path apart from its end to find the folder's name, and recognizes the folders of the
+   Hugging Face hub cache. */
 #include "src/spec/model_name.h"
 
 #include <stdbool.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reads the top level of a spec and its blocks in order, and hands each key to the file that reads
+   it (spec_models.c, spec_routes.c and others). Also frees the spec. */
 #include "src/spec/spec.h"
 
 #include <stdlib.h>

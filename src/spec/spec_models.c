@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reads the `models` lists of a spec: folders, maps with name, path, tokenizer and bos, and names
+   of models that were declared before. Keeps each model once. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>

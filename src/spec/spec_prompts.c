@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reads the `prompts` key of a block: the file, the selection, the sample and the scoring rule. All
+   blocks of a spec must have the same scoring rule. */
 #include <stdlib.h>
 
 #include "src/base/text.h"

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Writes the spec out again as YAML text with every default, absolute path and option filled in.
+   This text is stored in the cube. */
 #define _GNU_SOURCE
 #include <inttypes.h>
 #include <stdlib.h>

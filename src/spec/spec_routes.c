@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reads the `routes` and `features` lists of a block. Only the form of a route is checked here,
+   because the spans of the prompts are not known yet. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reads `prompts.select`, which may nest rules inside rules, into a tree. Also frees the tree and
+   tells whether it needs the ranks of an evaluation. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Loads the spec file, the files that it includes, and the settings of the command line, and stacks
+   them as layers. A key is looked up in the layers in order. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reads the `windows` key of a block: sizes in layers or percent, and starts. Also turns a
+   percentage into layers for a given model. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

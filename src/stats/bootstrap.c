@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Draws the resamples, takes the mean or median of each, and reads the interval off the sorted
+   results. All columns share the same draws. */
 #include "src/stats/bootstrap.h"
 
 #include <math.h>

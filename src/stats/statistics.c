@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Estimates a mean, median or share with its interval, computes the p-value of a paired difference,
+   and corrects many p-values with Holm's method. */
 #include "src/stats/statistics.h"
 
 #include <math.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Computes p-values of the t distribution with a continued fraction, and searches for the t that
+   has a given p-value. The C library has no function for this. */
 #include "src/stats/student.h"
 
 #include <math.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Finds added tokens in a text and cuts the text around them, with the rules for whole words and
+   for white space on both sides. Reading them from JSON is in added_tokens_read.c. */
 #include "src/tokenizer/added_tokens.h"
 
 #include <stdlib.h>

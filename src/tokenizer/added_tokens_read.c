@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reads the list `added_tokens` of tokenizer.json and checks it: each id must fit the vocabulary,
+   and two tokens must not look the same after normalization. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

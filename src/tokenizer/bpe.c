@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Encodes a word with BPE: splits it into characters or bytes and then merges neighbors, lowest
+   rank first. Reading the model from JSON is in bpe_read.c. */
 #include "src/tokenizer/bpe.h"
 
 #include <stdlib.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reads a BPE model from tokenizer.json, puts its merges into a hash table and looks them up.
+   Refuses options that would change the tokens and are not supported. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Makes the arrays of normalizers, pre-tokenizers and post-processors from the lists in the
+   header. */
 #include "src/tokenizer/component_list.h"
 
 #define X(type) &type,

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Runs a text through all stages of the tokenizer and turns the byte positions of the tokens into
+   character positions. Opening a tokenizer is in tokenizer.c. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Looks for other tokenizer files in a folder that has no tokenizer.json, and writes an error that
+   says how to get one. */
 #include "src/tokenizer/missing.h"
 
 #include <stdbool.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reads the special tokens from tokenizer_config.json, config.json and generation_config.json. A
+   broken file gives a note, not an error. The comparison is in side_compare.c. */
 #include "src/tokenizer/side_files.h"
 
 #include <stdlib.h>

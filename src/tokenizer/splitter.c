@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Opens, runs and frees a splitter, which cuts a text where a regular expression matches. Also
+   reads the JSON key `pattern`, which is a plain string or an expression. */
 #include "src/tokenizer/splitter.h"
 
 #include <stdio.h>

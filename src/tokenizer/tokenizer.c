@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Opens a tokenizer.json with all its parts and answers questions about it: ids, pieces, special
+   tokens, fingerprint. Encoding a text is in encode.c. */
 #include "src/tokenizer/tokenizer_private.h"
 
 #include <inttypes.h>

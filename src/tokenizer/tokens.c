@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Appends a token to a growing list. This is a file of its own because models and post-processors
+   both need it. */
 #include "src/tokenizer/tokens.h"
 
 #include "src/base/memory.h"

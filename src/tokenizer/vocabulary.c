@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reads a vocabulary from JSON, checks its ids, and builds a hash table from text to id and an
+   array from id to text. */
 #include "src/tokenizer/vocabulary.h"
 
 #include <stdlib.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Measures the rows and FLOP of each prompt and fills batches with prompts until the row budget is
+   reached. Also finds the smallest budget that works, and drops cells that are already taken. */
 #include "src/tree/batch.h"
 
 #include <stdlib.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Adds up FLOP, memory and file size of a plan from its batches. Also holds the rules and constants
+   behind the default row budget. */
 #include "src/tree/cost.h"
 
 #include <math.h>

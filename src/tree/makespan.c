@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Simulates a run: gives each batch to the worker that is free first, and adds the time for writing
+   results to the cube. */
 #include "src/tree/makespan.h"
 
 #include <math.h>

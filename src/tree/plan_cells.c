@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Gives the first status of every cell of one prompt: not planned, vacuous or pending. It is in
+   this folder because the answer comes from the prompt's tree. */
 #include <stdlib.h>
 #include <string.h>
 

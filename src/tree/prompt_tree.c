@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Builds the tree of one prompt: which windows the blocks ask for, which routes remove the same
+   edges and can share branches, and in what order to walk through them. */
 #include "src/tree/prompt_tree.h"
 
 #include <stdlib.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Decides which batches belong to a shard, so that all shards cost about the same. Then copies the
+   plan and keeps only the models and prompts of these batches. */
 #include "src/tree/shard.h"
 
 #include <stdlib.h>

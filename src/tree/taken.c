@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Keeps one bit per cell for every model and prompt. Prompts with the same bits share one copy,
+   which saves memory. Also packs the bits to send them to other ranks. */
 #include "src/tree/taken.h"
 
 #include <stdlib.h>

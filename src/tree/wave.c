@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Turns one wave of a batch into branches with their edges and cells, and sorts the branches by
+   their rows. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Attention of one row and one head: scores, softmax, and the weighted sum of the values. Like
+   every file of this folder, it is compiled once for each instruction set. */
 #include "kernels/cpu/isa/parts.h"
 #include "kernels/cpu/isa/vector.h"
 

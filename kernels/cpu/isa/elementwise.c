@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Activations, norms and simple sums over one vector. Like every file of this folder, it is
+   compiled once for each instruction set. */
 #include "kernels/cpu/isa/parts.h"
 #include "kernels/cpu/isa/vector.h"
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The loops of Mamba-1's scan over one block of channels: decay, new state, output and gate. Like
+   every file of this folder, it is compiled once for each instruction set. */
 #include "kernels/cpu/isa/parts.h"
 #include "kernels/cpu/isa/vector.h"
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Mamba-2's mixing of one row: the time steps, the weight of every key, and the weighted sum of the
+   inputs. Like every file of this folder, it is compiled once for each instruction set. */
 #include "kernels/cpu/isa/parts.h"
 #include "kernels/cpu/isa/vector.h"
 

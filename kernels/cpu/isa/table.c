@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Puts the functions of one instruction set into a table, under the name of that instruction set.
+   isa.c chooses among these tables when the program runs. */
 #include "kernels/cpu/isa/parts.h"
 
 #define ko_cpu_isa_table KO_ISA_NAME(ko_cpu_isa)

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Sums over a row of logits, for the metrics: the maximum, the sum of exponentials, the sum for the
+   KL divergence, and the count for the rank. It is compiled once for each instruction set. */
 #include <float.h>
 
 #include "kernels/cpu/isa/parts.h"

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The labels on the axes of a new cube, and the HDF5 dimension scales that name the axes of every
+   dataset. */
 #include <hdf5_hl.h>
 #include <stdio.h>
 #include <string.h>

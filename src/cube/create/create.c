@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Puts a new cube together: root attributes, datasets and, in a shard's file, the outline of the
+   whole cube. The other files of this folder write the parts. */
 #include <stdio.h>
 #include <string.h>
 

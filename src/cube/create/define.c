@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Creates one dataset of a new cube, still without values, with its attributes (units, flag
+   meanings, fill value). */
 #include <ctype.h>
 #include <math.h>
 #include <string.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Makes the file of a new cube: checks the room on the disk, writes under a temporary name and
+   renames at the end. It also closes the file safely when writing has failed. */
 #define _GNU_SOURCE /* memfd_create, fallocate */
 #include <errno.h>
 #include <fcntl.h>

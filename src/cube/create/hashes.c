@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Writes the hashes of the models' weights into a new cube, where they are already known. */
 #include <stdlib.h>
 #include <string.h>
 

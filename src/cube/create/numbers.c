@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Writes the numbers that are known when a cube is created: window sizes, token positions and, in a
+   sweep's cube, the values of its evaluation. Results are written later, by the runs. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

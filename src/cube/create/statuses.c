@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Writes the first status of every cell of a new cube: not planned, pending or vacuous. It goes
+   model by model, to keep memory small. */
 #include <stdlib.h>
 #include <string.h>
 

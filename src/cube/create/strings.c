@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Writes the texts of a new cube: labels, prompts and tokens. Bytes that are not valid UTF-8 are
+   replaced. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Opens the datasets of a cube's file and checks their type, shape, filters and storage against the
+   table in datasets.c. */
 #include "src/cube/format/check.h"
 
 #include <limits.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The table of the cube's datasets, and small functions that read it: which datasets a cube has,
+   how long their axes are, and their HDF5 types. */
 #include "src/cube/format/datasets.h"
 
 #include <string.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Makes an array that gives the index of each fact on a prompt axis, or -1. Creating and reading a
+   cube both need it. */
 #include "src/cube/format/fact_index.h"
 
 #include "src/base/memory.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Turns HDF5's error stack into one line, and closes HDF5 objects so that an error is not lost. */
 #include "src/cube/format/hdf5_check.h"
 
 #include <errno.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Writes a compressed copy of a cube, block by block. The statuses are read first, because a run
+   may be writing the cube at the same time. */
 #include "src/cube/merge/copy.h"
 
 #include <stdlib.h>

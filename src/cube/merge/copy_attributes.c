@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Copies text and number attributes from one HDF5 object to another. Attributes that only describe
+   the axes are left out, because the copy gets its own. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Makes the merged cube: its attributes, its outline and then each shard's results. Whether the
+   shards fit together is checked before, in merge_set.c and merge_claim.c. */
 #include "src/cube/merge/merge.h"
 
 #include <stdlib.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Notes which shard has which pair of model and prompt, refuses pairs that two shards have, and
+   counts what is done, pending or failed. */
 #include <math.h>
 #include <stdlib.h>
 

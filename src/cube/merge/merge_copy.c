@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Copies the results of one shard into the new cube, several prompts at a time. A cell that is
+   flagged done and has no value becomes pending. */
 #include "src/cube/merge/merge_copy.h"
 
 #include <stdlib.h>

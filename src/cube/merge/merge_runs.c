@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Appends the run table and the run log of each shard to those of the merged cube. */
 #include "src/cube/merge/merge_runs.h"
 
 #include <stdlib.h>

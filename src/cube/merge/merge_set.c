@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Opens the shards and checks that they are parts of the same sweep: same plan, same axes, same
+   weights. It also names the shards that are missing. */
 #include "src/cube/merge/merge_set.h"
 
 #include <stdio.h>

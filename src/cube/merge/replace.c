@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Checks that a file which --overwrite would replace is a cube, and not one of a newer format. */
 #include <hdf5.h>
 
 #include "src/cube/format/datasets.h"

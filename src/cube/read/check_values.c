@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Checks the numbers in a cube that later code uses as indexes, lengths or codes: each has to lie
+   in the range of its field. */
 #include <limits.h>
 #include <stdlib.h>
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The guard process and its readers: how they are forked, limited and asked. The result of each
+   reader becomes an error in one line. */
 #define _GNU_SOURCE
 #include "src/cube/read/guard.h"
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Works out the planned window starts of every cell from the spec and the selection in the cube,
+   and finds cells that are flagged done and have no value. */
 #include "src/cube/read/planned.h"
 
 #include <stdlib.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Opens a shard's file with the outline of the whole cube in it, and checks that the shard's axes
+   are parts of the outline's. */
 #include "src/cube/read/shard.h"
 
 #include <stdlib.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Makes the buffers for a slab of cells and reads statuses and values into them. */
 #include "src/cube/read/slab.h"
 
 #include <stdlib.h>

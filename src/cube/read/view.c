@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Opens a cube for reading: asks the guard, opens the file, checks the format and reads axes and
+   labels. */
 #include "src/cube/read/view.h"
 
 #include <errno.h>

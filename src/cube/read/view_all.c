@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reads every string and attribute of a cube and keeps nothing. The guard's reader process calls
+   it, to find files that crash HDF5. */
 #include "src/cube/format/check.h"
 #include "src/cube/format/hdf5_check.h"
 #include "src/cube/read/view.h"

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reads the root attributes of a cube as text, and the spec where it was too long for an
+   attribute. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Finds out which pairs of model and fact are complete, so that a resumed run can skip them. */
 #include <math.h>
 #include <stdlib.h>
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reads the progress of a run that is going on, its host and its job from the run table. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reads two small datasets of an open cube: which prompts each sweep block selected, and the text
+   of the run log. */
 #include <stdlib.h>
 
 #include "src/base/memory.h"

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Compares an existing cube with a new plan before a run continues it: the models, the axes, the
+   score and the shard. The error names the first difference and says how to go on. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reads parts of an open cube into memory: rows of any dataset, the values of one model, string
+   lists, the results of an evaluation, and a model's content hash. Values of clean runs that are
+   not done are hidden. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reads the values of some prompts of one model from a dataset of numbers, as floats or as
+   integers. It checks first that the request lies inside the dataset and fits the caller's
+   array. */
 #include "src/base/memory.h"
 #include "src/cube/format/check.h"
 #include "src/cube/format/hdf5_check.h"

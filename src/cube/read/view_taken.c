@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Goes through a cube prompt by prompt and marks the cells whose values came from an earlier cube.
+   It also finds sizes that are complete but were not yet flagged done when the run was killed. */
 #include "src/cube/read/view_taken.h"
 
 #include <math.h>

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Maps a new plan onto an old cube: axes by label, models by fingerprint, prompts by id, words and
+   tokens, and cells by their place on the axes. Where something does not match, it gives the
+   reason. */
 #include "src/cube/reuse/match.h"
 
 #include <stdio.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Counts the cells that could not be reused, by reason, and keeps one example. It also turns the
+   counts into sentences for the user. */
 #include "src/cube/reuse/missing.h"
 
 #include <stdio.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Allocates buffers for one prompt of an old cube, reads its cells and its clean run into them, and
+   returns the metrics of single cells. */
 #include "src/cube/reuse/values.h"
 
 #include <math.h>

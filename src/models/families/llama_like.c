@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reads the shape of a Llama-like model from config.json and declares its layers. It also reads the
+   keys for sliding windows, which only some of these families have. */
 #include "src/models/families/llama_like.h"
 
 #include <stdio.h>

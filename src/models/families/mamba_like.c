@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Reads the shared config keys of Mamba models and declares their layers and the tensors around the
+   mixers. The mixers themselves are in src/models/sublayers. */
 #include "src/models/families/mamba_like.h"
 
 #include <stdio.h>

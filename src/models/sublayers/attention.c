@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Declares the weights of an attention sublayer, gives its widths and cost, and runs it: project,
+   rotate, attend, project back. */
 #include "src/models/sublayers/attention.h"
 
 #include <math.h>

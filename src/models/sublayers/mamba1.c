@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Declares the weights of a Mamba-1 block, gives its widths and cost, and runs it. Rows with the
+   same input as their parent reuse the parent's results. */
 #include "src/models/sublayers/mamba1.h"
 
 #include <stdio.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Declares the weights of a Mamba-2 block, gives its widths and cost, and runs it. It also spreads
+   a mask of heads over the channels of the convolution. */
 #include "src/models/sublayers/mamba2.h"
 
 #include <stdio.h>

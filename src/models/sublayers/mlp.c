@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Declares the weights of an MLP, gives its widths and cost, and runs it in its plain or its gated
+   form. */
 #include "src/models/sublayers/mlp.h"
 
 #include <stdlib.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Keeps a list of matches and the text between them. Cuts a text by the list, or replaces the
+   matches by another text. */
 #include "src/tokenizer/text/matches.h"
 
 #include <stdlib.h>

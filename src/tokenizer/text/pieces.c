@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Cuts and rewrites the text step by step. After each change, every byte still knows its place in
+   the original text. */
 #include "src/tokenizer/text/pieces.h"
 
 #include <stdlib.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Compiles a translated pattern with PCRE2 and finds its matches in a text. The translation is in
+   regex_translate.c. */
 #include "src/tokenizer/text/regex.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8

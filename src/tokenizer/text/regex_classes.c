@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Tables of character classes. They add the characters of Unicode 15 and 16 that older versions of
+   PCRE2 do not know. */
 #include "src/tokenizer/text/regex_classes.h"
 
 #include <string.h>

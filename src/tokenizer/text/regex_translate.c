@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Goes through a pattern once from left to right and writes its PCRE2 form: escapes, groups and
+   repeat counts. Refuses what it cannot translate exactly. */
 #include "src/tokenizer/text/regex_translate.h"
 
 #include <ctype.h>

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Decodes and encodes single UTF-8 characters, steps back to the start of a character, and finds
+   and strips white space. */
 #include "src/tokenizer/text/unicode.h"
 
 size_t ko_utf8_get(const char *bytes, uint32_t *character)
