@@ -28,10 +28,8 @@ struct ko_branch {
     /* Layers [begin, end) whose edges are removed. Equal: none (it left its parent at the window's
        end). */
     int32_t window_begin, window_end;
-    int32_t edge_set; /* index into ko_rows.edges */
-    int32_t mask;     /* index into the feature masks; -1: every feature */
-    /* Branches of one prompt, t0 and edge set have the same number. The numbers need not ascend. */
-    int32_t state_group;
+    int32_t edge_set;   /* index into ko_rows.edges */
+    int32_t mask;       /* index into the feature masks; -1: every feature */
     bool conv;          /* the taps of removed edges are removed too (+conv) */
     bool after_softmax; /* attention: weights are zeroed after the softmax, not renormalised */
 };

@@ -273,14 +273,6 @@ bool ko_compute_poll(struct ko_compute *compute, struct ko_finished *out)
     return got;
 }
 
-bool ko_compute_busy(struct ko_compute *compute)
-{
-    pthread_mutex_lock(&compute->lock);
-    const bool busy = compute->n_queued > 0 || compute->in_hand || compute->n_done > 0;
-    pthread_mutex_unlock(&compute->lock);
-    return busy;
-}
-
 double ko_compute_share(struct ko_compute *compute, int32_t *batch)
 {
     pthread_mutex_lock(&compute->lock);

@@ -53,8 +53,6 @@ enum { KO_COMPUTE_QUEUE = 4 };
 void ko_compute_submit(struct ko_compute *compute, int32_t number, const struct ko_batch *batch);
 /* Takes the next finished batch, if there is one. */
 bool ko_compute_poll(struct ko_compute *compute, struct ko_finished *out);
-/* Whether a batch is queued, in hand or waiting to be polled. */
-bool ko_compute_busy(struct ko_compute *compute);
 /* How far the batch in hand is: the share of its work that is done, 0 to 1, and its number in
    *batch; -1 there and 0 where none is in hand. */
 double ko_compute_share(struct ko_compute *compute, int32_t *batch);

@@ -162,9 +162,8 @@ static enum ko_code run_wave(struct ko_engine *engine, const struct ko_wave *wav
                              const struct ko_stop *stop, struct ko_record *records,
                              struct ko_error *err)
 {
-    const struct ko_class_table classes = {engine->class_mask};
     struct ko_row_set set = {0};
-    enum ko_code code = ko_row_set_build(engine->plan, wave, &classes, &set, err);
+    enum ko_code code = ko_row_set_build(engine->plan, wave, engine->class_mask, &set, err);
     if (code == KO_OK) {
         code = ko_engine_pass(engine, &set, stop, err);
     }
@@ -233,12 +232,11 @@ enum ko_code ko_engine_run_cell(struct ko_engine *engine, int32_t fact, int32_t 
                                  .edges = &edges,
                                  .edges_prompt = &edges_prompt,
                                  .n_edges = 1};
-    const struct ko_class_table classes = {engine->class_mask};
     enum ko_code code =
         ko_route_edges(&plan->route[route].route, ko_plan_prompt(plan, engine->plan_model, fact),
                        source_position, model->reach, &edges, err);
     if (code == KO_OK) {
-        code = ko_row_set_build_full(plan, &wave, &classes, &set, err);
+        code = ko_row_set_build_full(plan, &wave, engine->class_mask, &set, err);
     }
     if (code == KO_OK) {
         code = ko_engine_pass(engine, &set, NULL, err);

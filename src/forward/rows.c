@@ -92,7 +92,7 @@ static void lay_trunks(const struct ko_plan *plan, const struct ko_wave *wave,
 }
 
 static void lay_branches(const struct ko_plan *plan, const struct ko_wave *wave,
-                         const struct ko_class_table *classes, bool full, struct ko_row_set *set,
+                         const int32_t *class_mask, bool full, struct ko_row_set *set,
                          const struct row_arrays *a)
 {
     int32_t row = set->rows.n_trunk_rows;
@@ -110,8 +110,7 @@ static void lay_branches(const struct ko_plan *plan, const struct ko_wave *wave,
                                 .window_begin = from->window_begin,
                                 .window_end = from->window_end,
                                 .edge_set = from->edges,
-                                .mask = classes->mask[from->feature],
-                                .state_group = from->edges,
+                                .mask = class_mask[from->feature],
                                 .conv = class->conv,
                                 .after_softmax = class->kind == KO_FEATURE_AFTER_SOFTMAX};
         for (int32_t i = 0; i < b->n_rows; i++, row++) {
@@ -165,7 +164,7 @@ static void find_last_rows(const struct ko_plan *plan, const struct ko_wave *wav
 }
 
 static enum ko_code build(const struct ko_plan *plan, const struct ko_wave *wave,
-                          const struct ko_class_table *classes, bool full, struct ko_row_set *out,
+                          const int32_t *class_mask, bool full, struct ko_row_set *out,
                           struct ko_error *err)
 {
     const int32_t n_layers = plan->model[wave->model].n_layers;
@@ -190,7 +189,7 @@ static enum ko_code build(const struct ko_plan *plan, const struct ko_wave *wave
                                             wave->edges[e].source};
     }
     lay_trunks(plan, wave, &set, &arrays);
-    lay_branches(plan, wave, classes, full, &set, &arrays);
+    lay_branches(plan, wave, class_mask, full, &set, &arrays);
     count_layers(&set);
     find_last_rows(plan, wave, &set);
     *out = set;
@@ -198,17 +197,17 @@ static enum ko_code build(const struct ko_plan *plan, const struct ko_wave *wave
 }
 
 enum ko_code ko_row_set_build(const struct ko_plan *plan, const struct ko_wave *wave,
-                              const struct ko_class_table *classes, struct ko_row_set *out,
+                              const int32_t *class_mask, struct ko_row_set *out,
                               struct ko_error *err)
 {
-    return build(plan, wave, classes, false, out, err);
+    return build(plan, wave, class_mask, false, out, err);
 }
 
 enum ko_code ko_row_set_build_full(const struct ko_plan *plan, const struct ko_wave *wave,
-                                   const struct ko_class_table *classes, struct ko_row_set *out,
+                                   const int32_t *class_mask, struct ko_row_set *out,
                                    struct ko_error *err)
 {
-    return build(plan, wave, classes, true, out, err);
+    return build(plan, wave, class_mask, true, out, err);
 }
 
 void ko_row_set_free(struct ko_row_set *set)

@@ -9,11 +9,6 @@
 #include "src/base/error.h"
 #include "src/tree/batch.h"
 
-/* How a plan's feature classes look to one model's kernels. Borrowed arrays, [plan->n_features]. */
-struct ko_class_table {
-    const int32_t *mask; /* index into the feature masks; -1: every feature */
-};
-
 /* Owns every array that `rows` points to, but the edge sets' positions, which are the wave's. */
 struct ko_row_set {
     struct ko_rows rows;
@@ -29,16 +24,17 @@ struct ko_row_set {
 };
 
 /* Lays out a wave: trunk rows prompt after prompt, then the branches' rows in the wave's order. The
-   wave is borrowed. Free with ko_row_set_free. */
+   wave is borrowed. class_mask [plan->n_features]: a class's number among the feature masks; -1:
+   every feature. Free with ko_row_set_free. */
 KO_MUST_CHECK enum ko_code ko_row_set_build(const struct ko_plan *plan, const struct ko_wave *wave,
-                                            const struct ko_class_table *classes,
-                                            struct ko_row_set *out, struct ko_error *err);
+                                            const int32_t *class_mask, struct ko_row_set *out,
+                                            struct ko_error *err);
 /* The same for one cell as a full forward pass: the wave's only branch starts at position 0, right
    after the embedding. */
 KO_MUST_CHECK enum ko_code ko_row_set_build_full(const struct ko_plan *plan,
                                                  const struct ko_wave *wave,
-                                                 const struct ko_class_table *classes,
-                                                 struct ko_row_set *out, struct ko_error *err);
+                                                 const int32_t *class_mask, struct ko_row_set *out,
+                                                 struct ko_error *err);
 void ko_row_set_free(struct ko_row_set *set); /* leaves {0} */
 
 #endif

@@ -32,8 +32,6 @@ struct ko_sizes {
     int32_t d_ff;                        /* MLP */
 };
 
-enum ko_mixer { KO_MIXER_NONE, KO_MIXER_ATTENTION, KO_MIXER_SSM };
-
 struct ko_sublayer {
     const struct ko_sublayer_kind *kind;
     int32_t layer;
@@ -44,7 +42,6 @@ struct ko_sublayer {
 
 struct ko_sublayer_kind {
     const char *name; /* "attention", "mamba1", "mamba2", "mlp" */
-    enum ko_mixer mixer;
     /* Widths (floats a row) of the buffers that it uses; the others are left alone. */
     void (*widths)(const struct ko_sublayer *sublayer, int32_t d_model,
                    int32_t widths[KO_N_BUFFERS]);

@@ -50,7 +50,6 @@ static void build_branches(const struct wave_plan *plan, struct wave *wave, int3
             .window_end = from->window_end,
             .edge_set = from->edge_set,
             .mask = from->mask,
-            .state_group = b,
             .conv = from->conv,
             .after_softmax = from->after_softmax};
         n_rows += wave->branches[b].n_rows;

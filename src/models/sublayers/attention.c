@@ -203,7 +203,6 @@ static enum ko_code finish(const struct ko_pass *pass, const struct ko_sublayer 
 
 const struct ko_sublayer_kind ko_sublayer_attention = {
     .name = "attention",
-    .mixer = KO_MIXER_ATTENTION,
     .widths = widths,
     .row_flop = row_flop,
     .mix = mix,

@@ -231,7 +231,6 @@ static void conv_mask(const struct ko_sublayer *sublayer, const uint8_t *mask, u
 
 const struct ko_sublayer_kind ko_sublayer_mamba1 = {
     .name = "mamba1",
-    .mixer = KO_MIXER_SSM,
     .widths = widths,
     .row_flop = row_flop,
     .mix = mix,

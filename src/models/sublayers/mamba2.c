@@ -208,7 +208,6 @@ static void conv_mask(const struct ko_sublayer *sublayer, const uint8_t *mask, u
 
 const struct ko_sublayer_kind ko_sublayer_mamba2 = {
     .name = "mamba2",
-    .mixer = KO_MIXER_SSM,
     .widths = widths,
     .row_flop = row_flop,
     .mix = mix,

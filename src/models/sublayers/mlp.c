@@ -120,7 +120,6 @@ static enum ko_code finish(const struct ko_pass *pass, const struct ko_sublayer 
 
 const struct ko_sublayer_kind ko_sublayer_mlp = {
     .name = "mlp",
-    .mixer = KO_MIXER_NONE,
     .widths = widths,
     .row_flop = row_flop,
     .finish = finish,

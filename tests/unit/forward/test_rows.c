@@ -36,7 +36,6 @@ static int32_t for_every_wave(check_rows *check)
     struct ko_batches batches = {0};
     struct ko_error err = {0};
     const int32_t masks[8] = {-1, 0, -1, -1, -1, -1, -1, -1};
-    const struct ko_class_table classes = {masks};
     int32_t n = 0;
     assert_int_equal(made_plan_build(&made, &plan, NULL, &err), KO_OK);
     assert_int_equal(ko_batches_compose(plan, &batches, &err), KO_OK);
@@ -45,7 +44,7 @@ static int32_t for_every_wave(check_rows *check)
             struct ko_wave wave = {0};
             struct ko_row_set set = {0};
             assert_int_equal(ko_wave_build(plan, &batches.batch[b], w, &wave, &err), KO_OK);
-            assert_int_equal(ko_row_set_build(plan, &wave, &classes, &set, &err), KO_OK);
+            assert_int_equal(ko_row_set_build(plan, &wave, masks, &set, &err), KO_OK);
             assert_int_equal(set.rows.n_rows, wave.n_rows);
             check(plan, &wave, &set);
             ko_row_set_free(&set);
@@ -171,7 +170,6 @@ static void a_full_pass_shares_nothing_with_the_trunk(void **state)
     struct ko_edges edges = {0};
     struct ko_error err = {0};
     const int32_t masks[8] = {-1, 0, -1, -1, -1, -1, -1, -1};
-    const struct ko_class_table classes = {masks};
     int32_t fact = 2, edges_prompt = 0;
     struct ko_wave_branch branch = {
         .parent = -1, .feature = 2, .leaves_at = -1, .window_begin = 1, .window_end = 3};
@@ -188,7 +186,7 @@ static void a_full_pass_shares_nothing_with_the_trunk(void **state)
                                  .edges = &edges,
                                  .edges_prompt = &edges_prompt,
                                  .n_edges = 1};
-    assert_int_equal(ko_row_set_build_full(plan, &wave, &classes, &set, &err), KO_OK);
+    assert_int_equal(ko_row_set_build_full(plan, &wave, masks, &set, &err), KO_OK);
     assert_int_equal(set.rows.n_rows, 2 * prompt->n_tokens);
     for (int32_t l = 0; l < set.rows.n_layers; l++) {
         assert_int_equal(set.rows.n_projected[l], set.rows.n_rows);
