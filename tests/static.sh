@@ -96,9 +96,9 @@ dialect() {
     if grep -rnE --include='*.[ch]' --include='*.cu' --include='*.cuh' '^ +\* ' "${folders[@]}"; then
         echo "a comment of several lines is indented by three blanks, without stars" && status=1
     fi
-    for source in $(find src kernels mpi -name '*.c'); do
+    while IFS= read -r source; do
         [[ $(sed -n 2p "$source") == '/*'* ]] || { echo "$source: begins without a comment that says what it holds" && status=1; }
-    done
+    done < <(find src kernels mpi -name '*.c')
     while IFS= read -r source; do
         head -n 1 "$source" | grep -q 'SPDX-License-Identifier: Apache-2.0' ||
             { echo "$source: its first line is not /* SPDX-License-Identifier: Apache-2.0 */" && status=1; }
