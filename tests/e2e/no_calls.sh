@@ -8,8 +8,8 @@ command -v nm >/dev/null || { echo "skipped: nm is missing"; exit 77; }
 build=$(dirname "$(dirname "$KNOCKOUT")")
 # OBJECT FUNCTION REASON
 allowed="restart.c.o execv starts itself anew, once, with OPENBLAS_CORETYPE and OpenMP's spin count
-cube_guard.c.o fork opens a cube first in a process of its own
-cube_guard.c.o socketpair talks to that process"
+guard.c.o fork opens a cube first in a process of its own
+guard.c.o socketpair talks to that process"
 refused='system|popen|v?fork|clone|exec(v|ve|vp|vpe|l|le|lp|veat)|fexecve|posix_spawnp?|dlopen|dlmopen|socket|socketpair|connect|bind|listen|accept4?|getaddrinfo|gethostbyname|send(to|msg)|recv(from|msg)'
 
 objects=$(find "$build" -name '*.o' -path '*.dir/*' ! -path '*/tests/*' ! -path '*/CMakeScratch/*' ! -path '*/CompilerId*')
