@@ -106,8 +106,8 @@ def wanted_of(cube, a):
 def pictures(cube, a, settings, missing):
     """(stem, Drawn) of everything that was asked for, one at a time: an open figure takes tens of MB.
 
-    missing: gets (name, sentence) of every figure and kind asked for by name of which the cube has nothing. What nobody asked for by
-    name and cannot be drawn is a warning."""
+    missing: gets (name, sentence) for each figure or kind that was asked for by name and that the cube cannot fill. A figure that was
+    not asked for by name and cannot be drawn is a warning."""
     if a.figure:
         every = "all" in a.figure
         names = list(paper.FIGURES) if every else [paper.named(name)[0] for name in a.figure]

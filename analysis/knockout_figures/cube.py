@@ -22,7 +22,7 @@ DEPTH_ATTRIBUTES = {"long_name": "start of the window", "units": "% of its range
 # What the y axis of a figure spans at least, in the metric's unit: less would make a mountain of rounding, or one number of all ticks.
 LEAST_SPAN = {"change": 5, "median": 5, "delta": 5, "logprob": 0.05, "kl": 0.01, "hit": 100, "margin": 0.05, "margin-change": 0.05}
 
-# The least and the greatest value that a metric can have; None where there is no bound.
+# The least and the greatest value of a metric. None: there is no bound on that side.
 BOUNDS = {"change": (-100, None), "median": (-100, None), "delta": (-100, 100), "kl": (0, None), "hit": (0, 100)}
 
 
@@ -31,8 +31,8 @@ def bounds_of(metric):
 
 
 def bounds_of_difference(metric, other_model=False):
-    """Those of one value minus another: of two shares or two probabilities at most 100, whatever the clean runs are; of two models'
-    differences from their own clean runs twice that; of what has no upper bound none."""
+    """The bounds of one value minus another. Two shares, or two probabilities, differ by at most 100, whatever the clean runs are. The
+    differences of two models from their own clean runs differ by at most 200. A metric without an upper bound gives no bounds."""
     if metric == "delta":
         return (-200, 200) if other_model else (-100, 100)
     return (-100, 100) if metric == "hit" else (None, None)

@@ -106,7 +106,7 @@ def draw_band(axis, x, low, high, curve, zorder):
 
 
 def draw_bars(axis, x, low, high, curve, shift, every, zorder):
-    """The interval as bars with caps, of which many can be seen side by side; shift: to the right, in points."""
+    """The interval as bars with caps, so that many can be told apart side by side. shift: to the right, in points."""
     beside = axis.transData + ScaledTranslation(shift / 72, 0, axis.figure.dpi_scale_trans)
     x, low, high = (np.asarray(v, float)[::every] for v in (x, low, high))
     x, low, high = (v[np.isfinite(low)] for v in (x, low, high))  # a single prompt has no interval

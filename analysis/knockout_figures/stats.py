@@ -154,7 +154,7 @@ def _bootstrap(flat, n, interval):
 
 
 def cut(low, high, value, bounds):
-    """An interval without what lies beyond the bounds (least, greatest; None: there is none) of what a mean can be."""
+    """The interval, cut at the least and the greatest value that a mean can have (None: no bound)."""
     least, most = bounds
     if least is not None:
         low = np.maximum(low, np.minimum(least, value))  # never above the value, which rounding may have put beyond; NaN stays NaN

@@ -10,15 +10,15 @@
 #include "src/base/memory.h"
 #include "src/models/weights.h"
 
-bool ko_tensor_exists(const struct ko_checkpoint *checkpoint, const char *name, bool canonical)
+bool ko_tensor_exists(const struct ko_checkpoint *checkpoint, const char *name)
 {
-    return checkpoint ? ko_checkpoint_find(checkpoint, name) != NULL : canonical;
+    return checkpoint && ko_checkpoint_find(checkpoint, name);
 }
 
 const char *ko_tensor_prefix(const struct ko_checkpoint *checkpoint, const char *bare,
                              const char *prefix)
 {
-    return ko_tensor_exists(checkpoint, bare, false) ? "" : prefix;
+    return ko_tensor_exists(checkpoint, bare) ? "" : prefix;
 }
 
 /* in_first: of a matrix. */

@@ -10,8 +10,8 @@
 
 /* ---- Names in the file. Without a checkpoint (a plan without weights) they are the family's own. */
 
-/* Whether the file has the tensor; `canonical` is the answer without a checkpoint. */
-bool ko_tensor_exists(const struct ko_checkpoint *checkpoint, const char *name, bool canonical);
+/* Whether the file has the tensor; false without a checkpoint. */
+bool ko_tensor_exists(const struct ko_checkpoint *checkpoint, const char *name);
 /* "" where the file has the tensor `bare` (a model saved without its head), else `prefix`. */
 const char *ko_tensor_prefix(const struct ko_checkpoint *checkpoint, const char *bare,
                              const char *prefix);

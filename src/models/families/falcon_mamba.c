@@ -13,7 +13,7 @@ static enum ko_code build_falcon_mamba(struct ko_model *model, json_object *conf
     if (code == KO_OK) {
         code = ko_config_epsilon(model, config, "mixer_rms_eps", 1e-6, &block.refine_eps, err);
     }
-    return code == KO_OK ? ko_mamba_list(model, checkpoint, &block, err) : code;
+    return code == KO_OK ? ko_mamba1_list(model, checkpoint, &block, err) : code;
 }
 
 const struct ko_family ko_family_falcon_mamba = {

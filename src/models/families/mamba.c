@@ -8,7 +8,7 @@ static enum ko_code build_mamba(struct ko_model *model, json_object *config,
 {
     struct ko_mamba1_spec block;
     const enum ko_code code = ko_mamba_read(model, config, &block, err);
-    return code == KO_OK ? ko_mamba_list(model, checkpoint, &block, err) : code;
+    return code == KO_OK ? ko_mamba1_list(model, checkpoint, &block, err) : code;
 }
 
 const struct ko_family ko_family_mamba = {

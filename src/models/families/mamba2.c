@@ -3,10 +3,8 @@
 #include "src/models/sublayers/mamba2.h"
 
 #include <math.h>
-#include <stdio.h>
 
 #include "src/models/config.h"
-#include "src/models/declare.h"
 #include "src/models/families.h"
 #include "src/models/families/mamba_like.h"
 
@@ -59,18 +57,10 @@ static enum ko_code read_shape(struct ko_model *model, json_object *config,
     return code == KO_OK ? ko_config_bos(model, config, 0, &s->bos_id, err) : code;
 }
 
-static enum ko_code list_mamba2(struct ko_model *model, const struct ko_checkpoint *checkpoint,
-                                const struct ko_mamba2_spec *block, struct ko_error *err)
+static enum ko_code add_block(struct ko_model *model, int32_t layer, const char *prefix,
+                              const void *block, struct ko_error *err)
 {
-    const char *prefix = ko_mamba_prefix(checkpoint);
-    model->ends.final_norm = block->norm;
-    enum ko_code code = ko_mamba_declare_embedding(model, checkpoint, err);
-    for (int32_t l = 0; l < model->shape.n_layers && code == KO_OK; l++) {
-        char at[64];
-        snprintf(at, sizeof at, "%slayers.%d.", prefix, l);
-        code = ko_mamba2_add(model, l, at, block, err);
-    }
-    return code == KO_OK ? ko_declare_head(model, prefix, "norm_f", "lm_head.weight", err) : code;
+    return ko_mamba2_add(model, layer, prefix, block, err);
 }
 
 static enum ko_code build_mamba2(struct ko_model *model, json_object *config,
@@ -89,7 +79,8 @@ static enum ko_code build_mamba2(struct ko_model *model, json_object *config,
     }
     block.dt_min = (float)limit[0];
     block.dt_max = (float)limit[1];
-    return code == KO_OK ? list_mamba2(model, checkpoint, &block, err) : code;
+    return code == KO_OK ? ko_mamba_list(model, checkpoint, &block.norm, add_block, &block, err)
+                         : code;
 }
 
 const struct ko_family ko_family_mamba2 = {

@@ -10,21 +10,6 @@
 #include "src/models/config.h"
 #include "src/models/declare.h"
 
-const char *ko_mamba_prefix(const struct ko_checkpoint *checkpoint)
-{
-    return ko_tensor_prefix(checkpoint, "norm_f.weight", "backbone.");
-}
-
-enum ko_code ko_mamba_declare_embedding(struct ko_model *model,
-                                        const struct ko_checkpoint *checkpoint,
-                                        struct ko_error *err)
-{
-    const bool original = ko_tensor_exists(checkpoint, "embedding.weight", false) ||
-                          ko_tensor_exists(checkpoint, "backbone.embedding.weight", false);
-    return ko_declare_embedding(model, ko_mamba_prefix(checkpoint),
-                                original ? "embedding.weight" : "embeddings.weight", NULL, err);
-}
-
 /* A number, or "auto": a sixteenth of the hidden size, rounded up. */
 static enum ko_code read_rank(const struct ko_model *model, json_object *config, int32_t *out,
                               struct ko_error *err)
@@ -77,15 +62,31 @@ enum ko_code ko_mamba_read(struct ko_model *model, json_object *config, struct k
 }
 
 enum ko_code ko_mamba_list(struct ko_model *model, const struct ko_checkpoint *checkpoint,
-                           const struct ko_mamba1_spec *block, struct ko_error *err)
+                           const struct ko_norm *norm, ko_mamba_add_block *add, const void *block,
+                           struct ko_error *err)
 {
-    const char *prefix = ko_mamba_prefix(checkpoint);
-    model->ends.final_norm = block->norm;
-    enum ko_code code = ko_mamba_declare_embedding(model, checkpoint, err);
+    const char *prefix = ko_tensor_prefix(checkpoint, "norm_f.weight", "backbone.");
+    const bool original = ko_tensor_exists(checkpoint, "embedding.weight") ||
+                          ko_tensor_exists(checkpoint, "backbone.embedding.weight");
+    model->ends.final_norm = *norm;
+    enum ko_code code = ko_declare_embedding(
+        model, prefix, original ? "embedding.weight" : "embeddings.weight", NULL, err);
     for (int32_t l = 0; l < model->shape.n_layers && code == KO_OK; l++) {
         char at[64];
         snprintf(at, sizeof at, "%slayers.%d.", prefix, l);
-        code = ko_mamba1_add(model, l, at, block, err);
+        code = add(model, l, at, block, err);
     }
     return code == KO_OK ? ko_declare_head(model, prefix, "norm_f", "lm_head.weight", err) : code;
+}
+
+static enum ko_code add_mamba1(struct ko_model *model, int32_t layer, const char *prefix,
+                               const void *block, struct ko_error *err)
+{
+    return ko_mamba1_add(model, layer, prefix, block, err);
+}
+
+enum ko_code ko_mamba1_list(struct ko_model *model, const struct ko_checkpoint *checkpoint,
+                            const struct ko_mamba1_spec *block, struct ko_error *err)
+{
+    return ko_mamba_list(model, checkpoint, &block->norm, add_mamba1, block, err);
 }
