@@ -5,7 +5,6 @@
 
 #include <math.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "mpi/world/messages.h"
 #include "src/base/terminal.h"
@@ -22,7 +21,7 @@ enum ko_code ko_progress_mode_parse(const char *text, FILE *stream, enum ko_prog
         }
     }
     if (strcmp(text, "auto") == 0) {
-        *out = isatty(fileno(stream)) ? KO_PROGRESS_LINE : KO_PROGRESS_PLAIN;
+        *out = ko_is_terminal(stream) ? KO_PROGRESS_LINE : KO_PROGRESS_PLAIN;
         return KO_OK;
     }
     const char *near = ko_nearest(text, words, 5);

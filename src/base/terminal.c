@@ -11,12 +11,18 @@
 
 enum { USUAL_WIDTH = 80, MOST_COLUMNS = 4096 };
 
+bool ko_is_terminal(FILE *stream)
+{
+    const int file = fileno(stream);
+    return file >= 0 && isatty(file) == 1;
+}
+
 size_t ko_terminal_width(FILE *stream)
 {
     struct winsize size;
-    const int file = fileno(stream);
     int64_t columns = 0;
-    if (file >= 0 && isatty(file) && ioctl(file, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
+    if (ko_is_terminal(stream) && ioctl(fileno(stream), TIOCGWINSZ, &size) == 0 &&
+        size.ws_col > 0) {
         return size.ws_col;
     }
     const char *text = getenv("COLUMNS");

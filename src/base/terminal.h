@@ -3,10 +3,14 @@
 #ifndef KO_BASE_TERMINAL_H
 #define KO_BASE_TERMINAL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
 #include "src/base/text.h"
+
+/* Whether stream goes to a terminal, so that somebody sees what is written there. */
+bool ko_is_terminal(FILE *stream);
 
 /* Columns of the terminal behind stream, asked for anew at every call. Where stream is not a
    terminal, or it does not say: the environment variable COLUMNS, else 80. */

@@ -8,6 +8,7 @@
 
 #include "src/base/file.h"
 #include "src/base/new_file.h"
+#include "src/base/terminal.h"
 #include "src/cli/cli.h"
 #include "src/cube/merge/copy.h"
 #include "src/export/export_csv.h"
@@ -144,7 +145,7 @@ static void say_written(const char *output, const char *cube, bool copies)
     struct stat to, from;
     struct ko_text word = {0};
     char size[32];
-    if (!ko_cli_is_terminal(stderr) || stat(output, &to) != 0 || stat(cube, &from) != 0) {
+    if (!ko_is_terminal(stderr) || stat(output, &to) != 0 || stat(cube, &from) != 0) {
         return;
     }
     ko_shell_word_add(&word, output);

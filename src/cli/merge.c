@@ -9,6 +9,7 @@
 #include "mpi/world/launch.h"
 #include "src/base/file.h"
 #include "src/base/printable.h"
+#include "src/base/terminal.h"
 #include "src/cli/cli.h"
 #include "src/cube/merge/merge.h"
 #include "src/run/result_line.h"
@@ -80,7 +81,7 @@ static void report(const struct ko_cli *cli, const char *path, const struct ko_c
     if (merged->failed > 0) {
         fprintf(cli->out, ", %s failed", ko_grouped(merged->failed, failed));
     }
-    if (ko_cli_is_terminal(stdout)) {
+    if (ko_is_terminal(stdout)) {
         struct ko_text word = {0};
         ko_shell_word_add(&word, path);
         fprintf(cli->out, "; next: knockout %s %s",

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "ko_version.h"
 #include "mpi/cube/cube.h"
@@ -17,6 +16,7 @@
 #include "mpi/world/launch.h"
 #include "mpi/world/messages.h"
 #include "src/base/clock.h"
+#include "src/base/terminal.h"
 #include "src/base/text.h"
 #include "src/run/session_log.h"
 #include "src/run/settings.h"
@@ -41,7 +41,7 @@ static enum ko_code read_settings(struct ko_session *session, struct ko_error *e
     /* Whoever wants a redrawn line looks at it, under mpirun too, where stderr is a pipe. */
     session->log.for_people = !ko_option_given(options, KO_OPT_LOG_LEVEL) &&
                               session->progress != KO_PROGRESS_JSON &&
-                              (session->progress == KO_PROGRESS_LINE || isatty(STDERR_FILENO) == 1);
+                              (session->progress == KO_PROGRESS_LINE || ko_is_terminal(stderr));
     return code;
 }
 

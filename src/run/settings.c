@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Turns the text of --log-level, --threads, --precision and --backend into values, and rejects
    values that this build or machine does not support. */
-#define _GNU_SOURCE
 #include <string.h>
-#include <unistd.h>
 
 #include "mpi/job.h"
 #include "mpi/world/gpus.h"
@@ -18,12 +16,6 @@ static const char *const precisions[] = {"float32", "tf32", "bfloat16"};
 const char *ko_cli_precision_name(enum ko_precision precision)
 {
     return precisions[precision];
-}
-
-bool ko_cli_is_terminal(FILE *stream)
-{
-    const int file = fileno(stream);
-    return file >= 0 && isatty(file) == 1;
 }
 
 enum ko_code ko_cli_log_level(const struct ko_options *options, enum ko_log_level *out,

@@ -3,17 +3,11 @@
 #ifndef KO_RUN_SETTINGS_H
 #define KO_RUN_SETTINGS_H
 
-#include <stdbool.h>
-#include <stdio.h>
-
 #include "kernels/kernels.h"
 #include "src/base/cpus.h"
 #include "src/base/error.h"
 #include "src/base/log.h"
 #include "src/options/options.h"
-
-/* Whether somebody sees what is written there. */
-bool ko_cli_is_terminal(FILE *stream);
 
 /* Option --log-level as a level. */
 KO_MUST_CHECK enum ko_code ko_cli_log_level(const struct ko_options *options,
