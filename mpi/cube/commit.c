@@ -115,15 +115,15 @@ static void gather(const struct round *round, const struct ko_cube_dataset *data
     for (int32_t i = 0; i < round->n_slots; i++, to += bytes) {
         const struct ko_record *record = round->slot[i].record;
         if (dataset->field == KO_FIELD_REUSED) {
-            memcpy(to, record->taken + (heat ? ko_plan_n_plain_values(plan) : 0), bytes);
+            memcpy(to, record->taken + (heat ? ko_plan_n_mean_values(plan) : 0), bytes);
         } else if (dataset->field == KO_FIELD_STATUS && cells) {
-            memcpy(to, record->status + (heat ? ko_plan_n_plain_statuses(plan) : 0), bytes);
+            memcpy(to, record->status + (heat ? ko_plan_n_mean_statuses(plan) : 0), bytes);
         } else if (dataset->field == KO_FIELD_STATUS) {
             *to = KO_DONE;
         } else if (dataset->field == KO_FIELD_REASON) {
             *to = (char)record->failure;
         } else if (cells) {
-            copy_metrics(record->value + (heat ? ko_plan_n_plain_values(plan) : 0), dataset, block,
+            copy_metrics(record->value + (heat ? ko_plan_n_mean_values(plan) : 0), dataset, block,
                          to);
         } else {
             copy_metrics(&record->clean, dataset, 1, to);

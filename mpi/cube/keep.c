@@ -35,8 +35,8 @@ static bool of_heatmaps(const struct ko_cube_dataset *dataset)
 /* Elements of a prompt's cells in the part of the dataset. */
 static size_t n_cells(const struct ko_plan *plan, bool heat)
 {
-    const int64_t plain = ko_plan_n_plain_values(plan);
-    return (size_t)(heat ? ko_plan_n_values(plan) - plain : plain);
+    const int64_t mean = ko_plan_n_mean_values(plan);
+    return (size_t)(heat ? ko_plan_n_values(plan) - mean : mean);
 }
 
 /* The marks of the slots along the dataset's prompt axis, unless they are those at hand. */
@@ -110,7 +110,7 @@ static bool all_marked(const struct ko_plan *plan, const struct ko_record *recor
 static void keep_statuses(const struct ko_plan *plan, const struct ko_record *record, bool heat,
                           const uint8_t *mark, uint8_t *status)
 {
-    const int64_t from = heat ? ko_plan_n_plain_statuses(plan) : 0;
+    const int64_t from = heat ? ko_plan_n_mean_statuses(plan) : 0;
     const int32_t n_sources = heat ? plan->n_source_positions : 1;
     int32_t cell[4];
 
@@ -118,7 +118,7 @@ static void keep_statuses(const struct ko_plan *plan, const struct ko_record *re
         return;
     }
     for (cell[0] = 0; cell[0] < plan->n_routes; cell[0]++) {
-        for (cell[1] = 0; cell[1] < plan->n_features && plan->route[cell[0]].heat == heat;
+        for (cell[1] = 0; cell[1] < plan->n_classes && plan->route[cell[0]].heat == heat;
              cell[1]++) {
             for (cell[2] = 0; cell[2] < n_sources; cell[2]++) {
                 for (cell[3] = 0; cell[3] < plan->n_sizes; cell[3]++) {
@@ -167,7 +167,7 @@ static bool brings_clean(const struct ko_cube_keep *keep, const struct ko_cube_w
     const struct ko_record *record = out->slot[k].record;
     const bool heat = of_heatmaps(&ko_cube_table[out->index]);
     const size_t n = n_cells(plan, heat);
-    const uint8_t *taken = record->taken + (heat ? ko_plan_n_plain_values(plan) : 0);
+    const uint8_t *taken = record->taken + (heat ? ko_plan_n_mean_values(plan) : 0);
 
     return isfinite(record->clean.logprob) && !memchr(keep->mark + (size_t)k * n, 1, n) &&
            (memchr(taken, 1, n) != NULL || is_whole(record));
@@ -181,7 +181,7 @@ static void keep_rest(const struct ko_cube_keep *keep, const struct ko_cube_writ
     const struct ko_record *record = out->slot[k].record;
     const size_t first = (size_t)k * out->block;
     const uint8_t *taken =
-        record->taken + (of_heatmaps(dataset) ? ko_plan_n_plain_values(keep->cube->plan) : 0);
+        record->taken + (of_heatmaps(dataset) ? ko_plan_n_mean_values(keep->cube->plan) : 0);
     const uint8_t *status = out->buffer;
     const bool cells = dataset->axis[2] != KO_AXIS_NONE;
     const bool clean = !cells && dataset->field != KO_FIELD_REASON && brings_clean(keep, out, k);

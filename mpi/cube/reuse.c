@@ -21,7 +21,7 @@ struct reuse {
     struct ko_cube_reuse *request;
     const struct ko_plan *plan;
     struct ko_reuse_map map;
-    struct ko_reuse_values value[2]; /* plain, heat */
+    struct ko_reuse_values value[2]; /* mean, heat */
     struct ko_cube *cube;            /* the new one */
     struct ko_record *staged;
     int32_t n_staged, most_staged;
@@ -67,7 +67,7 @@ struct taking {
     bool foil;
     int64_t n_taken, n_left;        /* cells; known ones are neither */
     bool lacks_clean;               /* a part that has cells has no clean run */
-    int32_t part;                   /* in hand: 0 plain, 1 heat */
+    int32_t part;                   /* in hand: 0 mean, 1 heat */
     int32_t prompt;                 /* of the old cube; -1: none */
     enum ko_reuse_reason no_prompt; /* why */
 };
@@ -89,7 +89,7 @@ static const char *example_of(const struct reuse *reuse, const struct taking *ta
     case KO_REUSE_ROUTE:
         return plan->route[cell[0]].route.label;
     case KO_REUSE_CLASS:
-        ko_feature_class_label(&plan->feature[cell[1]], text);
+        ko_feature_class_label(&plan->class[cell[1]], text);
         return text;
     case KO_REUSE_SIZE:
     case KO_REUSE_UNPLANNED:
@@ -175,7 +175,7 @@ static void take_cells(struct reuse *reuse, struct taking *taking)
     int32_t at[4];
 
     for (at[0] = 0; at[0] < plan->n_routes; at[0]++) {
-        for (at[1] = 0; at[1] < plan->n_features && plan->route[at[0]].heat == heat; at[1]++) {
+        for (at[1] = 0; at[1] < plan->n_classes && plan->route[at[0]].heat == heat; at[1]++) {
             for (at[2] = 0; at[2] < n_sources; at[2]++) {
                 for (at[3] = 0; at[3] < plan->n_sizes; at[3]++) {
                     uint8_t *status =
@@ -192,8 +192,8 @@ static void take_cells(struct reuse *reuse, struct taking *taking)
 
 static bool plans_part(const struct ko_plan *plan, const struct ko_record *record, int part)
 {
-    const int64_t plain = ko_plan_n_plain_statuses(plan);
-    const int64_t first = part ? plain : 0, end = part ? record->n_statuses : plain;
+    const int64_t mean = ko_plan_n_mean_statuses(plan);
+    const int64_t first = part ? mean : 0, end = part ? record->n_statuses : mean;
 
     for (int64_t s = first; s < end; s++) {
         if (record->status[s] != KO_NOT_PLANNED) {
@@ -239,9 +239,9 @@ static enum ko_code open_prompt(struct reuse *reuse, struct taking *taking, stru
 /* Whether the new cube has taken a cell of the part already, and its clean run with it. */
 static bool knows_part(const struct reuse *reuse, const struct taking *taking)
 {
-    const int64_t plain = ko_plan_n_plain_values(reuse->plan);
-    const int64_t first = taking->part ? plain : 0;
-    const int64_t end = taking->part ? ko_plan_n_values(reuse->plan) : plain;
+    const int64_t mean = ko_plan_n_mean_values(reuse->plan);
+    const int64_t first = taking->part ? mean : 0;
+    const int64_t end = taking->part ? ko_plan_n_values(reuse->plan) : mean;
 
     for (int64_t s = first; s < end; s++) {
         if (ko_taken_has(taking->known, s)) {

@@ -72,7 +72,7 @@ static enum ko_code measure_products(const struct run *run, struct ko_error *err
     struct ko_bench_result *result = run->result;
     const int32_t most = run->effort->product_rows;
     const int64_t rows = run->batches.batch[0].n_rows;
-    const struct ko_gemm_effort effort = {.k = run->settings->kernels,
+    const struct ko_gemm_effort effort = {.kernels = run->settings->kernels,
                                           .be = run->be,
                                           .precision = run->settings->config.precision,
                                           .rows = rows < most ? (int32_t)rows : most,

@@ -69,8 +69,8 @@ static enum ko_code import_matrix(struct ko_device_weights *weights, const struc
     for (size_t at = 0; code == KO_OK && at < weight->n; begin = 0) {
         const size_t left = weight->n - at, here = BLOCK - begin;
         const size_t n = left < here ? left : here;
-        code = weights->k->import(weights->be, to + at * bytes, type, block->number + begin,
-                                  KO_ELEMENT_BF16, n, err);
+        code = weights->kernels->import(weights->be, to + at * bytes, type, block->number + begin,
+                                        KO_ELEMENT_BF16, n, err);
         at += n;
     }
     return code;
@@ -97,7 +97,7 @@ static enum ko_code import_matrices(struct ko_device_weights *weights, uint64_t 
         }
     }
     const enum ko_code ended =
-        weights->k->import_end(weights->be, &bad, code != KO_OK ? NULL : err);
+        weights->kernels->import_end(weights->be, &bad, code != KO_OK ? NULL : err);
     for (size_t k = 0; k < N_BLOCKS; k++) {
         free(blocks[k].number);
     }
@@ -107,13 +107,13 @@ static enum ko_code import_matrices(struct ko_device_weights *weights, uint64_t 
 enum ko_code ko_bench_weights_fill(struct ko_device_weights *weights, uint64_t seed,
                                    struct ko_error *err)
 {
-    if (!weights->k->own_memory) {
+    if (!weights->kernels->own_memory) {
         return ko_device_weights_fill_random(weights, seed, err);
     }
     enum ko_code code = ko_model_fill_random_apart(weights->model, seed, weights->host, NULL, err);
     if (code == KO_OK) {
-        code = weights->k->upload(weights->be, weights->values, weights->host,
-                                  weights->model->value_floats * sizeof *weights->host, err);
+        code = weights->kernels->upload(weights->be, weights->values, weights->host,
+                                        weights->model->value_floats * sizeof *weights->host, err);
     }
     return code == KO_OK ? import_matrices(weights, seed, err) : code;
 }

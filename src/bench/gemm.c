@@ -40,14 +40,14 @@ struct operands {
 
 static void release(const struct ko_gemm_effort *e, struct operands *o)
 {
-    e->k->release(e->be, o->x);
-    e->k->release(e->be, o->w);
-    e->k->release(e->be, o->y);
+    e->kernels->release(e->be, o->x);
+    e->kernels->release(e->be, o->w);
+    e->kernels->release(e->be, o->y);
 }
 
 static enum ko_element matrix_type(const struct ko_gemm_effort *e)
 {
-    return e->k->own_memory ? e->k->matrix_type(e->precision) : KO_ELEMENT_F32;
+    return e->kernels->own_memory ? e->kernels->matrix_type(e->precision) : KO_ELEMENT_F32;
 }
 
 /* n numbers of the type from a block of random ones, again and again. */
@@ -55,15 +55,17 @@ static enum ko_code fill(const struct ko_gemm_effort *e, const float *block, enu
                          size_t n, void **out, struct ko_error *err)
 {
     const size_t bytes = ko_element_bytes(type);
-    enum ko_code code = e->k->alloc(e->be, n * bytes, out, err);
+    enum ko_code code = e->kernels->alloc(e->be, n * bytes, out, err);
     for (size_t at = 0; code == KO_OK && at < n; at += BLOCK) {
         const size_t m = n - at < BLOCK ? n - at : BLOCK;
         char *to = (char *)*out + at * bytes;
-        code = e->k->own_memory ? e->k->import(e->be, to, type, block, KO_ELEMENT_F32, m, err)
-                                : e->k->upload(e->be, to, block, m * sizeof *block, err);
+        code = e->kernels->own_memory
+                   ? e->kernels->import(e->be, to, type, block, KO_ELEMENT_F32, m, err)
+                   : e->kernels->upload(e->be, to, block, m * sizeof *block, err);
     }
     int64_t bad = -1;
-    return code == KO_OK && e->k->own_memory ? e->k->import_end(e->be, &bad, err) : code;
+    return code == KO_OK && e->kernels->own_memory ? e->kernels->import_end(e->be, &bad, err)
+                                                   : code;
 }
 
 /* Numbers in each operand. */
@@ -88,7 +90,7 @@ static enum ko_code make_operands(const struct ko_gemm_effort *e, const struct s
         code = fill(e, block, matrix_type(e), sizes->w, &o->w, err);
     }
     if (code == KO_OK) {
-        code = e->k->alloc(e->be, sizes->y * sizeof *block, &o->y, err);
+        code = e->kernels->alloc(e->be, sizes->y * sizeof *block, &o->y, err);
     }
     free(block);
     return code;
@@ -100,13 +102,13 @@ static enum ko_code turn(const struct ko_gemm_effort *e, const struct ko_matrix 
 {
     const struct ko_linear product = {
         .n = e->rows, .x = o->x, .ldx = w->n_in, .w = *w, .y = o->y, .ldy = w->n_out};
-    enum ko_code code = e->k->wait(e->be, err);
+    enum ko_code code = e->kernels->wait(e->be, err);
     const double begin = ko_now();
     for (int c = 0; code == KO_OK && c < calls; c++) {
-        code = e->k->linear(e->be, &product, err);
+        code = e->kernels->linear(e->be, &product, err);
     }
     if (code == KO_OK) {
-        code = e->k->wait(e->be, err);
+        code = e->kernels->wait(e->be, err);
     }
     *seconds = ko_now() - begin;
     return code;
@@ -122,10 +124,10 @@ static enum ko_code measure_layout(const struct ko_gemm_effort *e, const struct 
                                 .type = matrix_type(e)};
     double seconds = 0, spent = 0;
     enum ko_code code = turn(e, &w, o, 1, &seconds, err); /* warms up */
-    if (code == KO_OK && e->k->own_memory) {
+    if (code == KO_OK && e->kernels->own_memory) {
         code = turn(e, &w, o, 1, &seconds, err);
     }
-    const double wanted = e->k->own_memory ? TURN_SECONDS / seconds : 1;
+    const double wanted = e->kernels->own_memory ? TURN_SECONDS / seconds : 1;
     const int calls = wanted < 1 ? 1 : wanted > MOST_CALLS ? MOST_CALLS : (int)wanted;
     while (code == KO_OK && (spent <= 0 || spent < e->seconds)) {
         code = turn(e, &w, o, calls, &seconds, err);
@@ -167,7 +169,7 @@ static enum ko_code reserve(const struct ko_gemm_effort *e, const struct ko_prod
     for (int p = 0; p < n; p++) {
         limits.max_in = products[p].n_in > limits.max_in ? products[p].n_in : limits.max_in;
     }
-    return e->k->own_memory ? e->k->reserve(e->be, &limits, err) : KO_OK;
+    return e->kernels->own_memory ? e->kernels->reserve(e->be, &limits, err) : KO_OK;
 }
 
 static enum ko_code measure(const struct ko_gemm_effort *e, struct ko_product *product,
@@ -220,10 +222,10 @@ static enum ko_code choose_rows(struct ko_gemm_effort *e, const struct operands 
                                 struct ko_product *products, int n, struct ko_error *err)
 {
     const int32_t most = e->rows;
-    const int32_t least = e->k->own_memory ? LEAST_GPU_ROWS : LEAST_ROWS;
+    const int32_t least = e->kernels->own_memory ? LEAST_GPU_ROWS : LEAST_ROWS;
     double flop = 0, seconds = 0;
     struct ko_product first = products[0];
-    e->rows = e->k->own_memory || most < least ? most : least;
+    e->rows = e->kernels->own_memory || most < least ? most : least;
     for (int p = 0; p < n; p++) {
         const struct ko_product part = cut(e, &products[p]);
         flop += 2.0 * part.n_in * part.n_out;

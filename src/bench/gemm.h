@@ -24,7 +24,7 @@ int ko_products_of(const struct ko_model *model, struct ko_product products[KO_M
 
 /* On which backend, how long and how large. */
 struct ko_gemm_effort {
-    const struct ko_kernels *k;
+    const struct ko_kernels *kernels;
     struct ko_backend *be;
     enum ko_precision precision; /* of be */
     int32_t rows;

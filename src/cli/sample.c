@@ -169,12 +169,12 @@ static void take_cell(struct ko_cube_planned *planned, const struct part *part,
     rest /= part->n_sizes;
     out->source_position = (int32_t)(rest % part->n_positions);
     rest /= part->n_positions;
-    out->feature = (int32_t)(rest % part->n_classes);
+    out->class = (int32_t)(rest % part->n_classes);
     rest /= part->n_classes;
     out->route = (int32_t)(rest % part->n_routes);
     out->prompt = (int32_t)(rest / part->n_routes);
     const int64_t place =
-        ((int64_t)out->route * part->n_classes + out->feature) * part->n_sizes + out->size;
+        ((int64_t)out->route * part->n_classes + out->class) * part->n_sizes + out->size;
     const struct ko_cube_starts starts =
         ko_cube_planned_starts(planned, part->heat, model, out->prompt);
     out->start = choose_start(starts.planned + place * part->n_starts, part->n_starts, seed, entry);

@@ -13,7 +13,7 @@
 /* One cell by the cube's axes, with what the cube says of it. */
 struct ko_sampled {
     int32_t model, prompt, route; /* prompt and route on the heat axes where heat */
-    int32_t feature, size, start;
+    int32_t class, size, start;
     int32_t source_position; /* heat alone */
     bool heat;
     double logprob, prob, kl;

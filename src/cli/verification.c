@@ -70,7 +70,7 @@ static void print_cell(struct ko_cli *cli, const struct ko_verification *v, int6
             axes->model.item[c->model],
             (c->heat ? &axes->heat_prompt : &axes->prompt)->item[c->prompt],
             (c->heat ? &axes->heat_route : &axes->route)->item[c->route], position,
-            axes->feature_class.item[c->feature], axes->window_size[c->size],
+            axes->feature_class.item[c->class], axes->window_size[c->size],
             axes->window_start[c->start], c->logprob, (double)v->again[k].logprob, c->kl,
             (double)v->again[k].kl, c->prob, foil, c->target_rank, v->again[k].target_rank,
             c->top1_id, v->again[k].top1_id);

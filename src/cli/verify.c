@@ -97,10 +97,10 @@ static enum ko_code add_axes(struct ko_verification *v, struct ko_error *err)
         }
     }
     plan->route = ko_new(axes->route.n + axes->heat_route.n, sizeof *plan->route, err);
-    plan->feature = ko_new(axes->feature_class.n, sizeof *plan->feature, err);
+    plan->class = ko_new(axes->feature_class.n, sizeof *plan->class, err);
     plan->size = ko_new((size_t)axes->n_sizes, sizeof *plan->size, err);
     plan->start = ko_new((size_t)axes->n_starts, sizeof *plan->start, err);
-    if (code == KO_OK && (!plan->route || !plan->feature || !plan->size || !plan->start)) {
+    if (code == KO_OK && (!plan->route || !plan->class || !plan->size || !plan->start)) {
         code = KO_E_MEMORY;
     }
     if (code == KO_OK) {
@@ -110,8 +110,8 @@ static enum ko_code add_axes(struct ko_verification *v, struct ko_error *err)
         code = add_routes(plan, &axes->heat_route, &spans, true, err);
     }
     for (size_t c = 0; code == KO_OK && c < axes->feature_class.n; c++) {
-        code = ko_feature_class_parse(axes->feature_class.item[c], &plan->feature[c], err);
-        plan->n_features += code == KO_OK;
+        code = ko_feature_class_parse(axes->feature_class.item[c], &plan->class[c], err);
+        plan->n_classes += code == KO_OK;
     }
     if (code == KO_OK) {
         plan->n_sizes = axes->n_sizes;
@@ -152,7 +152,7 @@ static enum ko_code find_fact(const struct ko_verification *v, const struct ko_s
 static enum ko_code run_cells(struct ko_verification *v, int32_t cube_model, int32_t model,
                               struct ko_engine *engine, struct ko_error *err)
 {
-    const int32_t n_plain = (int32_t)v->axes->route.n;
+    const int32_t n_mean = (int32_t)v->axes->route.n;
     enum ko_code code = KO_OK;
     for (int64_t k = 0; code == KO_OK && k < v->n_cells; k++) {
         const struct ko_sampled *cell = &v->cell[k];
@@ -167,8 +167,8 @@ static enum ko_code run_cells(struct ko_verification *v, int32_t cube_model, int
                            ko_reason_sentence(ko_plan_prompt(v->plan, model, fact)->reason));
         }
         if (code == KO_OK) {
-            code = ko_engine_run_cell(engine, fact, cell->route + (cell->heat ? n_plain : 0),
-                                      cell->source_position, cell->feature, cell->size, cell->start,
+            code = ko_engine_run_cell(engine, fact, cell->route + (cell->heat ? n_mean : 0),
+                                      cell->source_position, cell->class, cell->size, cell->start,
                                       &v->again[k], err);
         }
     }

@@ -166,14 +166,14 @@ static void add_starts(struct ko_text *text, const struct rows *rows, int64_t st
    the prompts in memory */
 
 static void add_labels(struct ko_text *text, const struct rows *rows, int32_t prompt, int32_t route,
-                       int32_t feature, int32_t source)
+                       int32_t class, int32_t source)
 {
     const struct ko_cube_axes *axes = rows->cell.block->axes;
     const bool heat = rows->cell.block->heat;
     const char *const words[] = {
         axes->model.item[rows->cell.model],
         (heat ? &axes->heat_prompt : &axes->prompt)->item[rows->cell.first + prompt],
-        (heat ? &axes->heat_route : &axes->route)->item[route], axes->feature_class.item[feature]};
+        (heat ? &axes->heat_route : &axes->route)->item[route], axes->feature_class.item[class]};
 
     for (size_t w = 0; w < sizeof words / sizeof words[0]; w++) {
         ko_csv_text(text, words[w]);
@@ -192,7 +192,7 @@ static void add_sizes(struct ko_text *text, const struct rows *rows, const int32
     for (int32_t s = 0; s < block->n_sizes; s++) {
         const int64_t status_at =
             ko_cube_block_status_at(block, common->prompt, at[0], at[1], at[2], s);
-        const int64_t place = ((int64_t)at[0] * block->n_features + at[1]) * block->n_sizes + s;
+        const int64_t place = ((int64_t)at[0] * block->n_classes + at[1]) * block->n_sizes + s;
         if (rows->filter->size[s] && rows->cell.status[status_at] != KO_NOT_PLANNED) {
             add_starts(text, rows, status_at, s, common->starts.planned + place * block->n_starts,
                        common);
@@ -213,9 +213,9 @@ static enum ko_code add_prompt(struct ko_csv_stream *out, const struct rows *row
     add_clean(&clean, rows, prompt);
     add_prompt_columns(&of_prompt, rows, prompt);
     for (int32_t r = 0; r < block->n_routes; r++) {
-        for (int32_t f = 0; f < block->n_features; f++) {
+        for (int32_t f = 0; f < block->n_classes; f++) {
             for (int32_t k = 0; k < block->n_sources && code == KO_OK; k++) {
-                if (!route[r] || !rows->filter->feature[f]) {
+                if (!route[r] || !rows->filter->class[f]) {
                     continue;
                 }
                 labels.n = 0;
@@ -282,17 +282,17 @@ static enum ko_code export_sweep(struct ko_cube_view *view, const struct ko_curv
     struct table table = {.out = out, .filter = filter};
     const struct ko_cube_axes *axes = ko_cube_view_axes(view);
     const int64_t n_depths = (int64_t)axes->n_sizes * axes->n_starts;
-    struct ko_cube_block plain = {0}, heat = {0};
+    struct ko_cube_block mean = {0}, heat = {0};
     double *depth = ko_new((size_t)n_depths, sizeof *depth, err);
     enum ko_code code = depth ? KO_OK : KO_E_MEMORY;
 
     if (code == KO_OK) {
-        code = ko_cube_block_of(view, false, &plain, err);
+        code = ko_cube_block_of(view, false, &mean, err);
     }
     if (code == KO_OK) {
         code = ko_cube_block_of(view, true, &heat, err);
     }
-    if (code == KO_OK && plain.n_routes > 0) {
+    if (code == KO_OK && mean.n_routes > 0) {
         code = ko_csv_prompts_read(view, "", &table.words, err);
     }
     if (code == KO_OK && heat.n_routes > 0) {
@@ -310,7 +310,7 @@ static enum ko_code export_sweep(struct ko_cube_view *view, const struct ko_curv
             code = ko_cube_view_read_double(view, "depth", m, depth, n_depths, err);
         }
         if (code == KO_OK) {
-            code = export_block(&table, &plain, m, depth, err);
+            code = export_block(&table, &mean, m, depth, err);
         }
         if (code == KO_OK) {
             code = export_block(&table, &heat, m, depth, err);

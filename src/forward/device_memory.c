@@ -17,9 +17,9 @@ static double mask_bytes(const struct ko_device_model *m)
     }
     const struct ko_sizes *size = &featured->size;
     double n = 0;
-    for (int32_t c = 0; c < m->plan->n_features; c++) {
-        n += ko_feature_class_exists(&m->plan->feature[c], size->n_features) &&
-             !ko_feature_class_is_everything(&m->plan->feature[c], size->n_features);
+    for (int32_t c = 0; c < m->plan->n_classes; c++) {
+        n += ko_feature_class_exists(&m->plan->class[c], size -> n_features) &&
+             !ko_feature_class_is_everything(&m->plan->class[c], size -> n_features);
     }
     return n * m->model->shape.n_layers * ((double)size->n_features + (double)size->conv_channels);
 }
@@ -30,11 +30,11 @@ void ko_device_memory_predict(const struct ko_device_model *m, int32_t max_rows,
     const struct ko_limits limits = ko_engine_limits(m->plan, m->plan_model, m->model, max_rows);
     *out = (struct ko_device_memory){
         .matrices = (double)m->model->matrix_elements *
-                    (double)ko_element_bytes(m->k->matrix_type(m->precision)),
+                    (double)ko_element_bytes(m->kernels->matrix_type(m->precision)),
         .values = (double)m->model->value_floats * sizeof(float),
         .masks = mask_bytes(m),
         .rows = (double)ko_model_row_floats(m->model) * sizeof(float) * (double)max_rows,
-        .reserved = (double)m->k->reserved_bytes(m->precision, &limits),
+        .reserved = (double)m->kernels->reserved_bytes(m->precision, &limits),
         .context = KO_DEVICE_CONTEXT_BYTES};
 }
 

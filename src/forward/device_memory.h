@@ -27,7 +27,7 @@ struct ko_device_model {
     const struct ko_plan *plan;
     int32_t plan_model;
     const struct ko_model *model;
-    const struct ko_kernels *k;
+    const struct ko_kernels *kernels;
     enum ko_precision precision;
 };
 

@@ -11,12 +11,12 @@ static enum ko_code allocate(struct ko_device_weights *weights, struct ko_error 
 {
     const struct ko_model *model = weights->model;
     struct ko_arena *arena = &weights->arena;
-    enum ko_code code =
-        weights->k->alloc(weights->be, model->value_floats * sizeof(float), &weights->values, err);
+    enum ko_code code = weights->kernels->alloc(weights->be, model->value_floats * sizeof(float),
+                                                &weights->values, err);
     if (code == KO_OK) {
-        code =
-            weights->k->alloc(weights->be, model->matrix_elements * ko_element_bytes(arena->type),
-                              &weights->matrices, err);
+        code = weights->kernels->alloc(weights->be,
+                                       model->matrix_elements * ko_element_bytes(arena->type),
+                                       &weights->matrices, err);
     }
     if (code != KO_OK) {
         return ko_fail_in(err, "%s: weights", model->name);
@@ -31,7 +31,7 @@ enum ko_code ko_device_weights_new(const struct ko_model *model, const struct ko
                                    struct ko_backend *be, enum ko_precision precision,
                                    struct ko_device_weights *out, struct ko_error *err)
 {
-    struct ko_device_weights weights = {.model = model, .k = k, .be = be};
+    struct ko_device_weights weights = {.model = model, .kernels = k, .be = be};
     const size_t n = k->own_memory ? model->value_floats : ko_model_floats(model);
     enum ko_code code = KO_OK;
     weights.host = ko_new(n, sizeof *weights.host, err);
@@ -55,10 +55,10 @@ enum ko_code ko_device_weights_new(const struct ko_model *model, const struct ko
 void ko_device_weights_free(struct ko_device_weights *weights)
 {
     if (weights->values) {
-        weights->k->release(weights->be, weights->values);
+        weights->kernels->release(weights->be, weights->values);
     }
     if (weights->matrices) {
-        weights->k->release(weights->be, weights->matrices);
+        weights->kernels->release(weights->be, weights->matrices);
     }
     free(weights->host);
     *weights = (struct ko_device_weights){0};
@@ -70,19 +70,19 @@ static enum ko_code take(void *context, size_t offset, enum ko_element type, con
     struct ko_device_weights *weights = context;
     const enum ko_element to_type = weights->arena.type;
     unsigned char *to = (unsigned char *)weights->matrices + offset * ko_element_bytes(to_type);
-    return weights->k->import(weights->be, to, to_type, data, type, n, err);
+    return weights->kernels->import(weights->be, to, to_type, data, type, n, err);
 }
 
 static enum ko_code end(void *context, int64_t *bad, struct ko_error *err)
 {
     struct ko_device_weights *weights = context;
-    return weights->k->import_end(weights->be, bad, err);
+    return weights->kernels->import_end(weights->be, bad, err);
 }
 
 static enum ko_code upload_values(struct ko_device_weights *weights, struct ko_error *err)
 {
-    return weights->k->upload(weights->be, weights->values, weights->host,
-                              weights->model->value_floats * sizeof *weights->host, err);
+    return weights->kernels->upload(weights->be, weights->values, weights->host,
+                                    weights->model->value_floats * sizeof *weights->host, err);
 }
 
 enum ko_code ko_device_weights_load_part(struct ko_device_weights *weights,
@@ -99,7 +99,7 @@ enum ko_code ko_device_weights_load(struct ko_device_weights *weights,
                                     const struct ko_checkpoint *checkpoint, uint64_t *hash,
                                     struct ko_error *err)
 {
-    if (weights->k->own_memory) {
+    if (weights->kernels->own_memory) {
         return ko_device_weights_load_part(weights, checkpoint, 0, 1, hash, err);
     }
     return ko_model_load(weights->model, checkpoint, 0, 1, weights->host, hash, err);
@@ -109,7 +109,7 @@ enum ko_code ko_device_weights_fill_random(struct ko_device_weights *weights, ui
                                            struct ko_error *err)
 {
     const struct ko_matrix_sink sink = {take, end, weights};
-    if (!weights->k->own_memory) {
+    if (!weights->kernels->own_memory) {
         ko_model_fill_random(weights->model, seed, weights->host);
         return KO_OK;
     }

@@ -13,10 +13,10 @@
 #include "src/models/model.h"
 
 struct ko_device_weights {
-    const struct ko_model *model; /* borrowed */
-    const struct ko_kernels *k;   /* borrowed */
-    struct ko_backend *be;        /* borrowed */
-    struct ko_arena arena;        /* what ko_engine_new takes */
+    const struct ko_model *model;     /* borrowed */
+    const struct ko_kernels *kernels; /* borrowed */
+    struct ko_backend *be;            /* borrowed */
+    struct ko_arena arena;            /* what ko_engine_new takes */
     float *host; /* [value_floats], or the whole array of ko_model_floats where the backend has no
                     memory of its own; owned */
     void *values, *matrices; /* the backend's own memory; NULL where it has none; owned */

@@ -23,7 +23,7 @@ static enum ko_code allocate_workspace(struct ko_engine *engine, struct ko_error
         enum ko_code code = ko_multiply((size_t)engine->max_rows, (size_t)width * sizeof(float),
                                         &bytes, "the workspace", err);
         if (code == KO_OK) {
-            code = pass->k->alloc(pass->be, bytes, &memory, err);
+            code = pass->kernels->alloc(pass->be, bytes, &memory, err);
         }
         if (code != KO_OK) {
             return ko_fail_in(err, "%s: workspace of %d rows", pass->model->name, engine->max_rows);
@@ -76,9 +76,9 @@ enum ko_code ko_engine_new(const struct ko_plan *plan, int32_t plan_model,
     engine->max_rows = max_rows;
     engine->pass.model = model;
     engine->pass.arena = *arena;
-    engine->pass.k = kernels;
+    engine->pass.kernels = kernels;
     engine->pass.be = be;
-    engine->class_mask = ko_new((size_t)plan->n_features, sizeof *engine->class_mask, err);
+    engine->class_mask = ko_new((size_t)plan->n_classes, sizeof *engine->class_mask, err);
     engine->metrics = ko_new((size_t)max_rows, sizeof *engine->metrics, err);
     enum ko_code code = engine->class_mask && engine->metrics ? KO_OK : KO_E_MEMORY;
     if (code == KO_OK && kernels->own_memory) {
@@ -105,12 +105,12 @@ void ko_engine_free(struct ko_engine *engine)
         return;
     }
     const struct ko_pass *pass = &engine->pass;
-    pass->k->release(pass->be, pass->x);
+    pass->kernels->release(pass->be, pass->x);
     for (int32_t b = 0; b < KO_N_BUFFERS; b++) {
-        pass->k->release(pass->be, pass->buffer[b]);
+        pass->kernels->release(pass->be, pass->buffer[b]);
     }
-    pass->k->release(pass->be, (void *)(uintptr_t)pass->masks);
-    pass->k->release(pass->be, (void *)(uintptr_t)pass->conv_masks);
+    pass->kernels->release(pass->be, (void *)(uintptr_t)pass->masks);
+    pass->kernels->release(pass->be, (void *)(uintptr_t)pass->conv_masks);
     free(engine->class_mask);
     free(engine->metrics);
     free(engine);
@@ -210,8 +210,8 @@ enum ko_code ko_engine_run(struct ko_engine *engine, const struct ko_batch *batc
 }
 
 enum ko_code ko_engine_run_cell(struct ko_engine *engine, int32_t fact, int32_t route,
-                                int32_t source_position, int32_t feature, int32_t size,
-                                int32_t start, struct ko_metrics *out, struct ko_error *err)
+                                int32_t source_position, int32_t class, int32_t size, int32_t start,
+                                struct ko_metrics *out, struct ko_error *err)
 {
     const struct ko_plan *plan = engine->plan;
     const struct ko_plan_model *model = &plan->model[engine->plan_model];
@@ -220,7 +220,7 @@ enum ko_code ko_engine_run_cell(struct ko_engine *engine, int32_t fact, int32_t 
     struct ko_edges edges = {0};
     struct ko_row_set set = {0};
     struct ko_wave_branch branch = {.parent = -1,
-                                    .feature = feature,
+                                    .class = class,
                                     .leaves_at = -1,
                                     .window_begin = first_layer,
                                     .window_end = first_layer + plan->size[size]};

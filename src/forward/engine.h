@@ -14,8 +14,7 @@ struct ko_engine {
     int32_t plan_model;
     int32_t max_rows;
     struct ko_pass pass; /* x, buffers and masks are owned, in the backend's memory */
-    int32_t
-        *class_mask; /* [plan->n_features] index of the class's mask, -1: every feature; owned */
+    int32_t *class_mask; /* [plan->n_classes] index of the class's mask, -1: every feature; owned */
     int32_t n_masks;
     struct ko_metrics *metrics; /* [max_rows] host; owned */
     /* The wave in hand as part of its batch: work before it, and its own, as shares of 1. */

@@ -12,8 +12,8 @@ static int32_t number_masks(struct ko_engine *engine)
     const struct ko_sublayer *featured = ko_model_featured(engine->pass.model);
     const int32_t n_features = featured ? featured->size.n_features : 0;
     int32_t n = 0;
-    for (int32_t c = 0; c < plan->n_features; c++) {
-        const struct ko_feature_class *class = &plan->feature[c];
+    for (int32_t c = 0; c < plan->n_classes; c++) {
+        const struct ko_feature_class *class = &plan->class[c];
         const bool masked = n_features > 0 && ko_feature_class_exists(class, n_features) &&
                             !ko_feature_class_is_everything(class, n_features);
         engine->class_mask[c] = masked ? n++ : -1;
@@ -31,7 +31,7 @@ static enum ko_code fill_masks(const struct ko_engine *engine, const double *nor
     const struct ko_sublayer *featured = ko_model_featured(model);
     const size_t F = (size_t)featured->size.n_features;
     const size_t channels = (size_t)featured->size.conv_channels;
-    for (int32_t c = 0; c < plan->n_features; c++) {
+    for (int32_t c = 0; c < plan->n_classes; c++) {
         if (engine->class_mask[c] < 0) {
             continue;
         }
@@ -39,7 +39,7 @@ static enum ko_code fill_masks(const struct ko_engine *engine, const double *nor
             const size_t at = (size_t)engine->class_mask[c] * (size_t)n_layers + (size_t)l;
             uint8_t *mask = masks + at * F;
             const enum ko_code code =
-                ko_feature_mask(&plan->feature[c], norm + (size_t)l * F, (int32_t)F, l, mask, err);
+                ko_feature_mask(&plan->class[c], norm + (size_t)l * F, (int32_t)F, l, mask, err);
             if (code != KO_OK) {
                 return code;
             }
@@ -55,10 +55,10 @@ static enum ko_code put(struct ko_engine *engine, const uint8_t *host, size_t n,
                         const uint8_t **out, struct ko_error *err)
 {
     void *memory = NULL;
-    enum ko_code code = engine->pass.k->alloc(engine->pass.be, n, &memory, err);
+    enum ko_code code = engine->pass.kernels->alloc(engine->pass.be, n, &memory, err);
     if (code == KO_OK) {
         *out = memory;
-        code = engine->pass.k->upload(engine->pass.be, memory, host, n, err);
+        code = engine->pass.kernels->upload(engine->pass.be, memory, host, n, err);
     }
     return code;
 }

@@ -23,7 +23,7 @@ static enum ko_code leave(const struct ko_pass *pass, int32_t first, int32_t end
     }
     const struct ko_branch_rows rows = {
         .x = pass->x, .d = pass->model->shape.d_model, .first = first, .n = end - first};
-    return pass->k->branch_rows(pass->be, &rows, err);
+    return pass->kernels->branch_rows(pass->be, &rows, err);
 }
 
 /* The rows that go on behind a mixer: the residual stream, and what the mixer made of it. */
@@ -52,9 +52,9 @@ static enum ko_code gather_last(const struct ko_engine *engine, const struct ko_
                                     .d = widths[1],
                                     .to = mixed,
                                     .ld_to = widths[1]};
-    enum ko_code code = pass->k->gather(pass->be, &residual, err);
+    enum ko_code code = pass->kernels->gather(pass->be, &residual, err);
     if (code == KO_OK) {
-        code = pass->k->gather(pass->be, &mixer, err);
+        code = pass->kernels->gather(pass->be, &mixer, err);
     }
     *out = (struct stream){n, x, mixed};
     return code;
@@ -155,7 +155,7 @@ enum ko_code ko_engine_pass(struct ko_engine *engine, const struct ko_row_set *s
     }
     pass->rows = &set->rows;
     float *x = NULL;
-    enum ko_code code = pass->k->set_rows(pass->be, &set->rows, err);
+    enum ko_code code = pass->kernels->set_rows(pass->be, &set->rows, err);
     if (code == KO_OK) {
         code = run_layers(engine, set, stop, &x, err);
     }
@@ -173,7 +173,7 @@ enum ko_code ko_engine_pass(struct ko_engine *engine, const struct ko_row_set *s
                                            .target = set->target,
                                            .foil = set->foil,
                                            .out = engine->metrics};
-        code = pass->k->unembed(pass->be, &unembed, err);
+        code = pass->kernels->unembed(pass->be, &unembed, err);
     }
     pass->rows = NULL;
     return code;

@@ -98,7 +98,7 @@ static void lay_branches(const struct ko_plan *plan, const struct ko_wave *wave,
     int32_t row = set->rows.n_trunk_rows;
     for (int32_t k = 0; k < wave->n_branches; k++) {
         const struct ko_wave_branch *from = &wave->branch[k];
-        const struct ko_feature_class *class = &plan->feature[from->feature];
+        const struct ko_feature_class *class = &plan->class[from->class];
         const int32_t trunk = set->per_prompt[from->prompt], t0 = from->first_position;
         struct ko_branch *b = &set->branches[k];
         *b = (struct ko_branch){.prompt = from->prompt,
@@ -110,7 +110,7 @@ static void lay_branches(const struct ko_plan *plan, const struct ko_wave *wave,
                                 .window_begin = from->window_begin,
                                 .window_end = from->window_end,
                                 .edge_set = from->edges,
-                                .mask = class_mask[from->feature],
+                                .mask = class_mask[from->class],
                                 .conv = class->conv,
                                 .after_softmax = class->kind == KO_FEATURE_AFTER_SOFTMAX};
         for (int32_t i = 0; i < b->n_rows; i++, row++) {

@@ -24,7 +24,7 @@ struct ko_row_set {
 };
 
 /* Lays out a wave: trunk rows prompt after prompt, then the branches' rows in the wave's order. The
-   wave is borrowed. class_mask [plan->n_features]: a class's number among the feature masks; -1:
+   wave is borrowed. class_mask [plan->n_classes]: a class's number among the feature masks; -1:
    every feature. Free with ko_row_set_free. */
 KO_MUST_CHECK enum ko_code ko_row_set_build(const struct ko_plan *plan, const struct ko_wave *wave,
                                             const int32_t *class_mask, struct ko_row_set *out,

@@ -39,7 +39,7 @@ enum ko_code ko_pass_linear(const struct ko_pass *pass, int32_t n, const float *
         .y = y,
         .ldy = ldy,
     };
-    return pass->k->linear(pass->be, &args, err);
+    return pass->kernels->linear(pass->be, &args, err);
 }
 
 enum ko_code ko_pass_norm(const struct ko_pass *pass, const struct ko_norm *norm, int32_t n,
@@ -58,7 +58,7 @@ enum ko_code ko_pass_norm(const struct ko_pass *pass, const struct ko_norm *norm
             .y = y,
             .ldy = d,
         };
-        return pass->k->layer_norm(pass->be, &args, err);
+        return pass->kernels->layer_norm(pass->be, &args, err);
     }
     const struct ko_rms_norm args = {
         .n = n,
@@ -70,7 +70,7 @@ enum ko_code ko_pass_norm(const struct ko_pass *pass, const struct ko_norm *norm
         .y = y,
         .ldy = d,
     };
-    return pass->k->rms_norm(pass->be, &args, err);
+    return pass->kernels->rms_norm(pass->be, &args, err);
 }
 
 enum ko_code ko_pass_embed(const struct ko_pass *pass, struct ko_error *err)
@@ -81,7 +81,7 @@ enum ko_code ko_pass_embed(const struct ko_pass *pass, struct ko_error *err)
         .positions = ko_model_matrix(pass->model, &pass->arena, ends->positions),
         .x = pass->x,
     };
-    return pass->k->embed(pass->be, &args, err);
+    return pass->kernels->embed(pass->be, &args, err);
 }
 
 enum ko_code ko_pass_final_norm(const struct ko_pass *pass, int32_t n, float *x,

@@ -9,7 +9,7 @@
 struct ko_pass {
     const struct ko_model *model;
     struct ko_arena arena;
-    const struct ko_kernels *k;
+    const struct ko_kernels *kernels;
     struct ko_backend *be;
     const struct ko_rows *rows;
     const uint8_t *masks;        /* [n_masks, n_layers, n_features] backend memory; may be NULL */

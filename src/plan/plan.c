@@ -29,7 +29,7 @@ static void block_free(struct ko_plan_block *block)
 {
     free(block->selected);
     free(block->route);
-    free(block->feature);
+    free(block->class);
     free(block->size);
     free(block->start);
 }
@@ -65,7 +65,7 @@ void ko_plan_free(struct ko_plan *plan)
     free(plan->fact);
     free(plan->prompt);
     free(plan->route);
-    free(plan->feature);
+    free(plan->class);
     free(plan->size);
     free(plan->start);
     free(plan->prompt_fact);
@@ -79,24 +79,24 @@ void ko_plan_free(struct ko_plan *plan)
 
 /* Whether a block has everything of the cell but its start. */
 static bool block_has(const struct ko_plan *plan, const struct ko_plan_block *block, int32_t model,
-                      int32_t fact, int32_t route, int32_t feature, int32_t size)
+                      int32_t fact, int32_t route, int32_t class, int32_t size)
 {
-    return block->route[route] && block->feature[feature] &&
+    return block->route[route] && block->class[class] &&
            block->selected[(size_t)model * (size_t)plan->n_facts + (size_t)fact] &&
            block->size[(size_t)model * (size_t)plan->n_sizes + (size_t)size];
 }
 
 bool ko_plan_has(const struct ko_plan *plan, int32_t model, int32_t fact, int32_t route,
-                 int32_t feature, int32_t size, int32_t start)
+                 int32_t class, int32_t size, int32_t start)
 {
     const struct ko_plan_model *m = &plan->model[model];
     if (plan->start[start] > m->n_layers - plan->size[size] ||
-        !ko_feature_class_exists(&plan->feature[feature], m->n_features)) {
+        !ko_feature_class_exists(&plan->class[class], m -> n_features)) {
         return false;
     }
     for (int32_t i = 0; i < plan->n_blocks; i++) {
         const struct ko_plan_block *block = &plan->block[i];
-        if (block->start[start] && block_has(plan, block, model, fact, route, feature, size)) {
+        if (block->start[start] && block_has(plan, block, model, fact, route, class, size)) {
             return true;
         }
     }
@@ -104,16 +104,16 @@ bool ko_plan_has(const struct ko_plan *plan, int32_t model, int32_t fact, int32_
 }
 
 bool ko_plan_has_any_start(const struct ko_plan *plan, int32_t model, int32_t fact, int32_t route,
-                           int32_t feature, int32_t size)
+                           int32_t class, int32_t size)
 {
     const struct ko_plan_model *m = &plan->model[model];
-    if (!ko_feature_class_exists(&plan->feature[feature], m->n_features)) {
+    if (!ko_feature_class_exists(&plan->class[class], m -> n_features)) {
         return false;
     }
     int32_t last = m->n_layers - plan->size[size];
     for (int32_t i = 0; i < plan->n_blocks; i++) {
         const struct ko_plan_block *block = &plan->block[i];
-        if (!block_has(plan, block, model, fact, route, feature, size)) {
+        if (!block_has(plan, block, model, fact, route, class, size)) {
             continue;
         }
         for (int32_t s = 0; s < plan->n_starts && plan->start[s] <= last; s++) {
@@ -135,20 +135,20 @@ int32_t ko_plan_route_of(const struct ko_plan *plan, bool heat, int32_t axis)
     return -1;
 }
 
-int64_t ko_plan_n_plain_statuses(const struct ko_plan *plan)
+int64_t ko_plan_n_mean_statuses(const struct ko_plan *plan)
 {
-    return (int64_t)plan->n_plain_routes * plan->n_features * plan->n_sizes;
+    return (int64_t)plan->n_mean_routes * plan->n_classes * plan->n_sizes;
 }
 
-int64_t ko_plan_n_plain_values(const struct ko_plan *plan)
+int64_t ko_plan_n_mean_values(const struct ko_plan *plan)
 {
-    return ko_plan_n_plain_statuses(plan) * plan->n_starts;
+    return ko_plan_n_mean_statuses(plan) * plan->n_starts;
 }
 
 int64_t ko_plan_n_statuses(const struct ko_plan *plan)
 {
-    return ko_plan_n_plain_statuses(plan) + (int64_t)plan->n_heat_routes * plan->n_features *
-                                                plan->n_source_positions * plan->n_sizes;
+    return ko_plan_n_mean_statuses(plan) + (int64_t)plan->n_heat_routes * plan->n_classes *
+                                               plan->n_source_positions * plan->n_sizes;
 }
 
 int64_t ko_plan_n_values(const struct ko_plan *plan)
@@ -156,21 +156,20 @@ int64_t ko_plan_n_values(const struct ko_plan *plan)
     return ko_plan_n_statuses(plan) * plan->n_starts;
 }
 
-int64_t ko_plan_status_slot(const struct ko_plan *plan, int32_t route, int32_t feature,
+int64_t ko_plan_status_slot(const struct ko_plan *plan, int32_t route, int32_t class,
                             int32_t source_position, int32_t size)
 {
     const struct ko_plan_route *r = &plan->route[route];
-    int64_t row = (int64_t)r->axis * plan->n_features + feature;
+    int64_t row = (int64_t)r->axis * plan->n_classes + class;
     if (!r->heat) {
         return row * plan->n_sizes + size;
     }
-    return ko_plan_n_plain_statuses(plan) +
+    return ko_plan_n_mean_statuses(plan) +
            (row * plan->n_source_positions + source_position) * plan->n_sizes + size;
 }
 
-int64_t ko_plan_value_slot(const struct ko_plan *plan, int32_t route, int32_t feature,
+int64_t ko_plan_value_slot(const struct ko_plan *plan, int32_t route, int32_t class,
                            int32_t source_position, int32_t size, int32_t start)
 {
-    return ko_plan_status_slot(plan, route, feature, source_position, size) * plan->n_starts +
-           start;
+    return ko_plan_status_slot(plan, route, class, source_position, size) * plan->n_starts + start;
 }

@@ -45,7 +45,7 @@ struct ko_plan_route {
 struct ko_plan_block {
     uint8_t *selected; /* [n_models * n_facts] */
     uint8_t *route;    /* [n_routes] */
-    uint8_t *feature;  /* [n_features] */
+    uint8_t *class;    /* [n_classes] */
     uint8_t *size;     /* [n_models * n_sizes] */
     uint8_t *start;    /* [n_starts] */
 };
@@ -73,14 +73,14 @@ struct ko_plan {
 
     struct ko_plan_route
         *route; /* [n_routes] in order of first use; route and heat_route axes are its two kinds */
-    int32_t n_routes, n_plain_routes, n_heat_routes;
-    struct ko_feature_class *feature; /* [n_features] in order of first use */
-    int32_t n_features;
+    int32_t n_routes, n_mean_routes, n_heat_routes;
+    struct ko_feature_class *class; /* [n_classes] in order of first use */
+    int32_t n_classes;
     int32_t *size; /* [n_sizes] layers, ascending */
     int32_t n_sizes;
     int32_t *start; /* [n_starts] layers, ascending */
     int32_t n_starts;
-    int32_t *prompt_fact; /* [n_prompts] the prompt axis: facts with a planned cell on a plain
+    int32_t *prompt_fact; /* [n_prompts] the prompt axis: facts with a planned cell on a mean
                              route, ascending */
     int32_t n_prompts;
     int32_t *heat_fact; /* [n_heat_prompts] likewise for heat routes */
@@ -143,25 +143,25 @@ static inline const struct ko_prompt *ko_plan_prompt(const struct ko_plan *plan,
 /* Whether the cell is planned (the prompt is runnable, the class exists in the model, the window
    fits, some block has it). It may still be vacuous. */
 bool ko_plan_has(const struct ko_plan *plan, int32_t model, int32_t fact, int32_t route,
-                 int32_t feature, int32_t size, int32_t start);
+                 int32_t class, int32_t size, int32_t start);
 /* Whether any start of that (route, feature, size) is planned. */
 bool ko_plan_has_any_start(const struct ko_plan *plan, int32_t model, int32_t fact, int32_t route,
-                           int32_t feature, int32_t size);
+                           int32_t class, int32_t size);
 
 /* The route at a place of the axis `route`, or (heat) `heat_route`; -1 where there is none. */
 int32_t ko_plan_route_of(const struct ko_plan *plan, bool heat, int32_t axis);
 
-/* The values of one (model, fact) lie in one record: first the plain routes' [n_plain_routes,
-   n_features, n_sizes, n_starts], then the heat routes' [n_heat_routes, n_features,
+/* The values of one (model, fact) lie in one record: first the mean routes' [n_mean_routes,
+   n_classes, n_sizes, n_starts], then the heat routes' [n_heat_routes, n_classes,
    n_source_positions, n_sizes, n_starts]. Its statuses likewise without the last axis. */
 int64_t ko_plan_n_values(const struct ko_plan *plan);   /* of a record */
 int64_t ko_plan_n_statuses(const struct ko_plan *plan); /* of a record */
-int64_t ko_plan_n_plain_values(const struct ko_plan *plan);
-int64_t ko_plan_n_plain_statuses(const struct ko_plan *plan);
-/* Slot in the record; source_position is ignored for plain routes. */
-int64_t ko_plan_value_slot(const struct ko_plan *plan, int32_t route, int32_t feature,
+int64_t ko_plan_n_mean_values(const struct ko_plan *plan);
+int64_t ko_plan_n_mean_statuses(const struct ko_plan *plan);
+/* Slot in the record; source_position is ignored for mean routes. */
+int64_t ko_plan_value_slot(const struct ko_plan *plan, int32_t route, int32_t class,
                            int32_t source_position, int32_t size, int32_t start);
-int64_t ko_plan_status_slot(const struct ko_plan *plan, int32_t route, int32_t feature,
+int64_t ko_plan_status_slot(const struct ko_plan *plan, int32_t route, int32_t class,
                             int32_t source_position, int32_t size);
 
 enum ko_cell_status {

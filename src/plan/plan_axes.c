@@ -75,7 +75,7 @@ static enum ko_code parse_routes(struct ko_plan *plan, const struct ko_strings *
         plan->n_routes++;
         route->heat =
             route->route.kind == KO_ROUTE_EACH || route->route.kind == KO_ROUTE_LATER_EACH;
-        route->axis = route->heat ? plan->n_heat_routes++ : plan->n_plain_routes++;
+        route->axis = route->heat ? plan->n_heat_routes++ : plan->n_mean_routes++;
     }
     return KO_OK;
 }
@@ -102,10 +102,10 @@ enum ko_code ko_plan_build_routes(struct ko_plan_builder *builder)
     return code;
 }
 
-static bool any_model_has(const struct ko_plan *plan, const struct ko_feature_class *feature)
+static bool any_model_has(const struct ko_plan *plan, const struct ko_feature_class *class)
 {
     for (int32_t m = 0; m < plan->n_models; m++) {
-        if (ko_feature_class_exists(feature, plan->model[m].n_features)) {
+        if (ko_feature_class_exists(class, plan->model[m].n_features)) {
             return true;
         }
     }
@@ -115,21 +115,21 @@ static bool any_model_has(const struct ko_plan *plan, const struct ko_feature_cl
 static enum ko_code parse_features(struct ko_plan *plan, const struct ko_strings *labels,
                                    const struct ko_strings *where, struct ko_error *err)
 {
-    plan->feature = ko_new(labels->n, sizeof *plan->feature, err);
-    if (!plan->feature) {
+    plan->class = ko_new(labels->n, sizeof *plan->class, err);
+    if (!plan->class) {
         return KO_E_MEMORY;
     }
     for (size_t i = 0; i < labels->n; i++) {
-        struct ko_feature_class *feature = &plan->feature[i];
-        enum ko_code code = ko_feature_class_parse(labels->item[i], feature, err);
+        struct ko_feature_class *class = &plan->class[i];
+        enum ko_code code = ko_feature_class_parse(labels->item[i], class, err);
         if (code != KO_OK) {
             return code == KO_E_INPUT ? ko_fail_in(err, "%s: features", where->item[i]) : code;
         }
-        plan->n_features++;
-        if (!any_model_has(plan, feature)) {
+        plan->n_classes++;
+        if (!any_model_has(plan, class)) {
             return ko_fail(err, KO_E_INPUT, "%s: features: no model has the class '%s', %s",
                            where->item[i], labels->item[i],
-                           feature->kind == KO_FEATURE_AFTER_SOFTMAX
+                           class->kind == KO_FEATURE_AFTER_SOFTMAX
                                ? "it needs attention"
                                : "Transformers have all and after-softmax alone, thirds need 3 "
                                  "features");
@@ -148,8 +148,8 @@ enum ko_code ko_plan_build_features(struct ko_plan_builder *builder)
     }
     for (int32_t b = 0; code == KO_OK && b < plan->n_blocks; b++) {
         const struct ko_strings *own = &builder->input->spec->block[b].features;
-        plan->block[b].feature = mark_labels(&labels, own, builder->err);
-        code = !plan->block[b].feature ? KO_E_MEMORY : KO_OK;
+        plan->block[b].class = mark_labels(&labels, own, builder->err);
+        code = !plan->block[b].class ? KO_E_MEMORY : KO_OK;
     }
     ko_strings_free(&labels);
     ko_strings_free(&where);

@@ -185,10 +185,10 @@ static bool any_foil(const struct ko_plan *plan)
 static enum ko_code check_size(const struct ko_plan_builder *builder)
 {
     const struct ko_plan *plan = builder->plan;
-    double plain = (double)plan->n_plain_routes * plan->n_prompts;
+    double mean = (double)plan->n_mean_routes * plan->n_prompts;
     double heat = (double)plan->n_heat_routes * plan->n_heat_prompts * plan->n_source_positions;
     double cells =
-        (plain + heat) * plan->n_models * plan->n_features * plan->n_sizes * plan->n_starts;
+        (mean + heat) * plan->n_models * plan->n_classes * plan->n_sizes * plan->n_starts;
     if (!(cells <= KO_PLAN_CELLS)) {
         return ko_fail(
             builder->err, KO_E_INPUT,
@@ -261,8 +261,8 @@ static bool has_windows(const struct ko_plan *plan, const struct ko_plan_block *
 {
     const struct ko_plan_model *m = &plan->model[model];
     bool exists = false, fits = false;
-    for (int32_t f = 0; f < plan->n_features && !exists; f++) {
-        exists = block->feature[f] && ko_feature_class_exists(&plan->feature[f], m->n_features);
+    for (int32_t f = 0; f < plan->n_classes && !exists; f++) {
+        exists = block->class[f] && ko_feature_class_exists(&plan->class[f], m -> n_features);
     }
     const uint8_t *size = block->size + (size_t)model * (size_t)plan->n_sizes;
     for (int32_t i = 0; i < plan->n_sizes && !fits; i++) {
@@ -284,13 +284,13 @@ static bool has_route(const struct ko_plan *plan, const struct ko_plan_block *bl
 }
 
 /* Marks the facts with a planned cell; every block that has none is told of. */
-static enum ko_code mark_prompts(const struct ko_plan_builder *builder, uint8_t *plain,
+static enum ko_code mark_prompts(const struct ko_plan_builder *builder, uint8_t *mean,
                                  uint8_t *heat)
 {
     const struct ko_plan *plan = builder->plan;
     for (int32_t b = 0; b < plan->n_blocks; b++) {
         const struct ko_plan_block *block = &plan->block[b];
-        bool is_plain = has_route(plan, block, false), is_heat = has_route(plan, block, true);
+        bool is_mean = has_route(plan, block, false), is_heat = has_route(plan, block, true);
         bool any = false;
         for (int32_t m = 0; m < plan->n_models; m++) {
             const uint8_t *selected = block->selected + (size_t)m * (size_t)plan->n_facts;
@@ -298,7 +298,7 @@ static enum ko_code mark_prompts(const struct ko_plan_builder *builder, uint8_t 
                 continue;
             }
             for (int32_t f = 0; f < plan->n_facts; f++) {
-                plain[f] |= selected[f] && is_plain;
+                mean[f] |= selected[f] && is_mean;
                 heat[f] |= selected[f] && is_heat;
                 any = any || selected[f];
             }
@@ -335,14 +335,14 @@ static enum ko_code list_prompts(const struct ko_plan *plan, const uint8_t *mark
 enum ko_code ko_plan_build_prompts(struct ko_plan_builder *builder)
 {
     struct ko_plan *plan = builder->plan;
-    uint8_t *plain = ko_new((size_t)plan->n_facts, 1, builder->err);
+    uint8_t *mean = ko_new((size_t)plan->n_facts, 1, builder->err);
     uint8_t *heat = ko_new((size_t)plan->n_facts, 1, builder->err);
-    enum ko_code code = !plain || !heat ? KO_E_MEMORY : KO_OK;
+    enum ko_code code = !mean || !heat ? KO_E_MEMORY : KO_OK;
     if (code == KO_OK) {
-        code = mark_prompts(builder, plain, heat);
+        code = mark_prompts(builder, mean, heat);
     }
     if (code == KO_OK) {
-        code = list_prompts(plan, plain, &plan->prompt_fact, &plan->n_prompts, &plan->n_positions,
+        code = list_prompts(plan, mean, &plan->prompt_fact, &plan->n_prompts, &plan->n_positions,
                             builder->err);
     }
     if (code == KO_OK) {
@@ -353,7 +353,7 @@ enum ko_code ko_plan_build_prompts(struct ko_plan_builder *builder)
     if (plan->n_positions < plan->n_source_positions) {
         plan->n_positions = plan->n_source_positions;
     }
-    free(plain);
+    free(mean);
     free(heat);
     return code;
 }

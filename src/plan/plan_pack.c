@@ -58,13 +58,13 @@ static void pack_axes(const struct ko_plan *plan, struct ko_bytes *to)
         ko_put_int(to, route->axis);
         ko_put_int(to, route->heat);
     }
-    ko_put_int(to, plan->n_plain_routes);
+    ko_put_int(to, plan->n_mean_routes);
     ko_put_int(to, plan->n_heat_routes);
-    ko_put_int(to, plan->n_features);
-    for (int32_t i = 0; i < plan->n_features; i++) {
-        ko_put_int(to, plan->feature[i].kind);
-        ko_put_int(to, (int64_t)plan->feature[i].seed);
-        ko_put_int(to, plan->feature[i].conv);
+    ko_put_int(to, plan->n_classes);
+    for (int32_t i = 0; i < plan->n_classes; i++) {
+        ko_put_int(to, plan->class[i].kind);
+        ko_put_int(to, (int64_t)plan->class[i].seed);
+        ko_put_int(to, plan->class[i].conv);
     }
     pack_ints(plan->size, plan->n_sizes, to);
     pack_ints(plan->start, plan->n_starts, to);
@@ -101,7 +101,7 @@ static void pack(const struct ko_plan *plan, bool paths, struct ko_bytes *to)
         const struct ko_plan_block *block = &plan->block[i];
         ko_put_blob(to, block->selected, n_pairs(plan));
         ko_put_blob(to, block->route, (size_t)plan->n_routes);
-        ko_put_blob(to, block->feature, (size_t)plan->n_features);
+        ko_put_blob(to, block->class, (size_t)plan->n_classes);
         ko_put_blob(to, block->size, (size_t)plan->n_models * (size_t)plan->n_sizes);
         ko_put_blob(to, block->start, (size_t)plan->n_starts);
     }
@@ -244,7 +244,7 @@ static enum ko_code get_routes(struct ko_bytes *from, struct ko_plan *plan, stru
         route->axis = get_int(from);
         route->heat = get_int(from) != 0;
     }
-    plan->n_plain_routes = get_int(from);
+    plan->n_mean_routes = get_int(from);
     plan->n_heat_routes = get_int(from);
     return code;
 }
@@ -255,14 +255,14 @@ static enum ko_code get_axes(struct ko_bytes *from, struct ko_plan *plan, struct
     if (code != KO_OK) {
         return code;
     }
-    plan->feature = get_array(from, &plan->n_features, 1, sizeof *plan->feature, err);
-    if (!plan->feature) {
+    plan->class = get_array(from, &plan->n_classes, 1, sizeof *plan->class, err);
+    if (!plan->class) {
         return KO_E_MEMORY;
     }
-    for (int32_t i = 0; i < plan->n_features; i++) {
-        plan->feature[i].kind = (enum ko_feature_kind)get_int(from);
-        plan->feature[i].seed = (uint64_t)ko_get_int(from);
-        plan->feature[i].conv = get_int(from) != 0;
+    for (int32_t i = 0; i < plan->n_classes; i++) {
+        plan->class[i].kind = (enum ko_feature_kind)get_int(from);
+        plan->class[i].seed = (uint64_t)ko_get_int(from);
+        plan->class[i].conv = get_int(from) != 0;
     }
     code = get_ints(from, &plan->size, &plan->n_sizes, err);
     if (code == KO_OK) {
@@ -285,9 +285,9 @@ static enum ko_code get_blocks(struct ko_bytes *from, struct ko_plan *plan, stru
     enum ko_code code = !plan->block ? KO_E_MEMORY : KO_OK;
     for (int32_t i = 0; code == KO_OK && i < plan->n_blocks; i++) {
         struct ko_plan_block *block = &plan->block[i];
-        uint8_t **marks[] = {&block->selected, &block->route, &block->feature, &block->size,
+        uint8_t **marks[] = {&block->selected, &block->route, &block->class, &block->size,
                              &block->start};
-        const size_t n[] = {n_pairs(plan), (size_t)plan->n_routes, (size_t)plan->n_features,
+        const size_t n[] = {n_pairs(plan), (size_t)plan->n_routes, (size_t)plan->n_classes,
                             (size_t)plan->n_models * (size_t)plan->n_sizes, (size_t)plan->n_starts};
         for (size_t k = 0; code == KO_OK && k < sizeof n / sizeof n[0]; k++) {
             code = get_marks(from, n[k], marks[k], err);

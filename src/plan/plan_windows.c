@@ -13,9 +13,9 @@
 static bool is_active(const struct ko_plan *plan, const struct ko_plan_block *block, int32_t model)
 {
     bool exists = false;
-    for (int32_t f = 0; f < plan->n_features && !exists; f++) {
-        exists = block->feature[f] &&
-                 ko_feature_class_exists(&plan->feature[f], plan->model[model].n_features);
+    for (int32_t f = 0; f < plan->n_classes && !exists; f++) {
+        exists = block->class[f] &&
+                 ko_feature_class_exists(&plan->class[f], plan -> model[model].n_features);
     }
     const uint8_t *selected = block->selected + (size_t)model * (size_t)plan->n_facts;
     return exists && memchr(selected, 1, (size_t)plan->n_facts) != NULL;

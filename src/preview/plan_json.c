@@ -97,9 +97,9 @@ static void put_axes(json_object *root, const struct ko_plan *plan)
         json_object_array_add(plan->route[r].heat ? heat : routes,
                               json_object_new_string(plan->route[r].route.label));
     }
-    for (int32_t f = 0; f < plan->n_features; f++) {
+    for (int32_t f = 0; f < plan->n_classes; f++) {
         char label[64];
-        ko_feature_class_label(&plan->feature[f], label);
+        ko_feature_class_label(&plan->class[f], label);
         json_object_array_add(features, json_object_new_string(label));
     }
     ko_json_put_ints(root, "window_sizes", plan->size, plan->n_sizes);
@@ -118,9 +118,9 @@ static void put_sweeps(json_object *root, const struct ko_plan_report *report)
         ko_json_put_text(item, "name", report->inputs->spec->block[b].name);
         ko_json_put_int(item, "models", sweep->n_models);
         ko_json_put_int(item, "prompts", sweep->n_prompts);
-        ko_json_put_int(item, "cells_on_routes", sweep->n_plain);
+        ko_json_put_int(item, "cells_on_routes", sweep->n_mean);
         ko_json_put_int(item, "cells_in_heatmaps", sweep->n_heat);
-        ko_json_put_int(item, "new_on_routes", sweep->new_plain);
+        ko_json_put_int(item, "new_on_routes", sweep->new_mean);
         ko_json_put_int(item, "new_in_heatmaps", sweep->new_heat);
     }
 }
@@ -129,8 +129,8 @@ static void put_cost(json_object *root, const struct ko_plan_report *report)
 {
     const struct ko_cost *cost = &report->cost;
     json_object *cells = ko_json_put_object(root, "cells");
-    ko_json_put_int(cells, "planned", report->n_plain + report->n_heat);
-    ko_json_put_int(cells, "on_routes", report->n_plain);
+    ko_json_put_int(cells, "planned", report->n_mean + report->n_heat);
+    ko_json_put_int(cells, "on_routes", report->n_mean);
     ko_json_put_int(cells, "in_heatmaps", report->n_heat);
     ko_json_put_int(cells, "vacuous", report->n_vacuous);
     ko_json_put_int(cells, "computed", cost->n_cells);

@@ -139,9 +139,9 @@ static void print_axes(const struct ko_plan_report *report, struct ko_text *out)
         failed |= ko_strings_add(plan->route[r].heat ? &heat : &routes, plan->route[r].route.label,
                                  NULL) != KO_OK;
     }
-    for (int32_t f = 0; f < plan->n_features; f++) {
+    for (int32_t f = 0; f < plan->n_classes; f++) {
         char label[64];
-        ko_feature_class_label(&plan->feature[f], label);
+        ko_feature_class_label(&plan->class[f], label);
         failed |= ko_strings_add(&features, label, NULL) != KO_OK;
     }
     print_words(out, "routes", &routes, "none");
@@ -266,9 +266,9 @@ static void print_sweeps(const struct ko_plan_report *report, struct ko_text *ou
         }
         ko_table_add(&table, "%d", sweep->n_models);
         ko_table_add(&table, "%s", ko_grouped(sweep->n_prompts, text));
-        ko_table_add(&table, "%s", ko_grouped(sweep->n_plain, text));
+        ko_table_add(&table, "%s", ko_grouped(sweep->n_mean, text));
         ko_table_add(&table, "%s", ko_grouped(sweep->n_heat, text));
-        ko_table_add(&table, "%s", ko_grouped(sweep->new_plain + sweep->new_heat, text));
+        ko_table_add(&table, "%s", ko_grouped(sweep->new_mean + sweep->new_heat, text));
     }
     ko_table_print(&table, 0, out);
     ko_text_add(out, "(cells that a sweep plans; new: of them in no sweep above)\n\n");
@@ -280,10 +280,10 @@ static void print_cells(const struct ko_plan_report *report, struct ko_text *out
     char a[32], b[32], c[32];
     begin(out, "cells");
     if (report->n_heat == 0) {
-        ko_text_add(out, "%s planned", ko_grouped(report->n_plain, a));
+        ko_text_add(out, "%s planned", ko_grouped(report->n_mean, a));
     } else {
         ko_text_add(out, "%s planned: %s on routes, %s in heatmaps",
-                    ko_grouped(report->n_plain + report->n_heat, a), ko_grouped(report->n_plain, b),
+                    ko_grouped(report->n_mean + report->n_heat, a), ko_grouped(report->n_mean, b),
                     ko_grouped(report->n_heat, c));
     }
     if (report->n_heat > 0) {

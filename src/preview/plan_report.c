@@ -38,11 +38,11 @@ static void count_model(const struct ko_plan *plan, int32_t model, struct ko_pla
 }
 
 static int64_t planned_starts(const struct ko_plan *plan, int32_t model, int32_t fact,
-                              int32_t route, int32_t feature, int32_t size)
+                              int32_t route, int32_t class, int32_t size)
 {
     int64_t n = 0;
     for (int32_t s = 0; s < plan->n_starts; s++) {
-        n += ko_plan_has(plan, model, fact, route, feature, size, s);
+        n += ko_plan_has(plan, model, fact, route, class, size, s);
     }
     return n;
 }
@@ -53,7 +53,7 @@ static int64_t count_vacuous(const struct ko_plan *plan, int32_t model, int32_t 
 {
     int64_t n = 0;
     for (int32_t r = 0; r < plan->n_routes; r++) {
-        for (int32_t f = 0; f < plan->n_features; f++) {
+        for (int32_t f = 0; f < plan->n_classes; f++) {
             for (int32_t s = 0; s < plan->n_sizes; s++) {
                 int64_t n_vacuous = 0;
                 const int32_t n_sources = plan->route[r].heat ? plan->n_source_positions : 1;
@@ -99,7 +99,7 @@ static enum ko_code count_sweeps(struct ko_plan_report *report, struct ko_error 
     const enum ko_code code =
         report->sweep ? ko_sweep_counts(plan, report->sweep, err) : KO_E_MEMORY;
     for (int32_t b = 0; code == KO_OK && b < plan->n_blocks; b++) {
-        report->n_plain += report->sweep[b].new_plain;
+        report->n_mean += report->sweep[b].new_mean;
         report->n_heat += report->sweep[b].new_heat;
     }
     return code;

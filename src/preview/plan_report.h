@@ -79,9 +79,9 @@ struct ko_plan_report {
     struct ko_sweep_count *sweep;         /* [n_blocks]; owned */
     struct ko_plan_prompt_report *prompt; /* [n_prompts]; owned */
     int32_t n_prompts;
-    int64_t n_plain, n_heat; /* cells planned on routes, and in heatmaps */
-    int64_t n_vacuous;       /* of both */
-    int64_t n_clean_runs;    /* of an evaluation by the run itself */
+    int64_t n_mean, n_heat; /* cells planned on routes, and in heatmaps */
+    int64_t n_vacuous;      /* of both */
+    int64_t n_clean_runs;   /* of an evaluation by the run itself */
     struct ko_plan_time time;
 };
 

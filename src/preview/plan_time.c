@@ -119,7 +119,7 @@ static enum ko_code measure(struct ko_plan_report *report, const struct ko_kerne
     }
     if (code == KO_OK) {
         const struct ko_gemm_effort effort = {
-            .k = kernels,
+            .kernels = kernels,
             .be = be,
             .precision = config.precision,
             .rows = least_budget(plan, kernels->own_memory ? GPU_MAX_ROWS : MAX_ROWS),

@@ -10,7 +10,7 @@
 
 /* Cells of one prompt in one block: on routes, and in a heatmap for each source position. */
 struct share {
-    int64_t plain, heat, new_plain, new_heat;
+    int64_t mean, heat, new_mean, new_heat;
 };
 
 /* Prompts of a model that the same blocks select have the same shares: counted once a model. */
@@ -24,19 +24,19 @@ struct counter {
 };
 
 static void count_cell(const struct counter *c, const uint8_t *selects, int32_t route,
-                       int32_t feature, int32_t size, int32_t start, struct share *share)
+                       int32_t class, int32_t size, int32_t start, struct share *share)
 {
     const struct ko_plan *plan = c->plan;
     const size_t size_at = (size_t)c->model * (size_t)plan->n_sizes + (size_t)size;
     bool first = true;
     for (int32_t b = 0; b < plan->n_blocks; b++) {
         const struct ko_plan_block *block = &plan->block[b];
-        if (!selects[b] || !block->route[route] || !block->feature[feature] ||
-            !block->size[size_at] || !block->start[start]) {
+        if (!selects[b] || !block->route[route] || !block->class[class] || !block->size[size_at] ||
+            !block->start[start]) {
             continue;
         }
-        *(plan->route[route].heat ? &share[b].heat : &share[b].plain) += 1;
-        *(plan->route[route].heat ? &share[b].new_heat : &share[b].new_plain) += first;
+        *(plan->route[route].heat ? &share[b].heat : &share[b].mean) += 1;
+        *(plan->route[route].heat ? &share[b].new_heat : &share[b].new_mean) += first;
         first = false;
     }
 }
@@ -46,8 +46,8 @@ static void count_pattern(const struct counter *c, const uint8_t *selects, struc
 {
     const struct ko_plan *plan = c->plan;
     const struct ko_plan_model *model = &plan->model[c->model];
-    for (int32_t f = 0; f < plan->n_features; f++) {
-        if (!ko_feature_class_exists(&plan->feature[f], model->n_features)) {
+    for (int32_t f = 0; f < plan->n_classes; f++) {
+        if (!ko_feature_class_exists(&plan->class[f], model -> n_features)) {
             continue;
         }
         for (int32_t r = 0; r < plan->n_routes; r++) {
@@ -96,11 +96,11 @@ static void add(struct counter *c, int32_t fact, const struct share *share, uint
     const int64_t n_tokens = ko_plan_prompt(c->plan, c->model, fact)->n_tokens;
     const size_t n_facts = (size_t)c->plan->n_facts;
     for (size_t b = 0; b < (size_t)c->plan->n_blocks; b++) {
-        out[b].n_plain += share[b].plain;
+        out[b].n_mean += share[b].mean;
         out[b].n_heat += share[b].heat * n_tokens;
-        out[b].new_plain += share[b].new_plain;
+        out[b].new_mean += share[b].new_mean;
         out[b].new_heat += share[b].new_heat * n_tokens;
-        if (share[b].plain + share[b].heat > 0) {
+        if (share[b].mean + share[b].heat > 0) {
             model_reached[b] = c->reached[b * n_facts + (size_t)fact] = 1;
         }
     }

@@ -11,8 +11,8 @@
 /* Planned cells, vacuous ones among them. */
 struct ko_sweep_count {
     int32_t n_models, n_prompts; /* that have a cell in the block */
-    int64_t n_plain, n_heat;     /* cells on routes, and in heatmaps */
-    int64_t new_plain, new_heat; /* of them in no earlier block */
+    int64_t n_mean, n_heat;      /* cells on routes, and in heatmaps */
+    int64_t new_mean, new_heat;  /* of them in no earlier block */
 };
 
 /* out [n_blocks]: their new cells together are those of the plan. */

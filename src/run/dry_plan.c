@@ -32,7 +32,7 @@ static enum ko_code check_memory(const struct ko_inputs *inputs, const struct ko
              worker->host);
     for (int32_t m = 0; code == KO_OK && m < plan->n_models; m++) {
         const struct ko_device_model model = {
-            plan, m, inputs->model[ko_inputs_find(inputs, plan->model[m].name)], gpus->k,
+            plan, m, inputs->model[ko_inputs_find(inputs, plan->model[m].name)], gpus->kernels,
             gpus->precision};
         code = ko_device_memory_check(&model, ko_plan_largest_wave(plan, batches, m),
                                       worker->gpu.memory_bytes, device, err);

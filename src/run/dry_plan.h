@@ -10,7 +10,7 @@
 
 /* What a plan is checked against where a GPU computes it. All borrowed. */
 struct ko_dry_gpus {
-    const struct ko_kernels *k;
+    const struct ko_kernels *kernels;
     enum ko_precision precision;
     const struct ko_sight *sight; /* [n_workers] */
     int n_workers;

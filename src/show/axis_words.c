@@ -32,7 +32,7 @@ enum ko_code ko_route_label_split(const char *label, char **target, char **sourc
 enum ko_code ko_axis_canonical(const char *word, bool classes, char **out, struct ko_error *err)
 {
     char label[64];
-    struct ko_feature_class feature;
+    struct ko_feature_class class;
     char *copy = ko_copy(word, err), *to = copy;
     if (!copy) {
         return KO_E_MEMORY;
@@ -43,8 +43,8 @@ enum ko_code ko_axis_canonical(const char *word, bool classes, char **out, struc
         }
     }
     *to = '\0';
-    if (classes && ko_feature_class_parse(copy, &feature, NULL) == KO_OK) {
-        ko_feature_class_label(&feature, label);
+    if (classes && ko_feature_class_parse(copy, &class, NULL) == KO_OK) {
+        ko_feature_class_label(&class, label);
         free(copy);
         copy = ko_copy(label, err);
     }

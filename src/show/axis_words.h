@@ -17,7 +17,7 @@ KO_MUST_CHECK enum ko_code ko_route_label_split(const char *label, char **target
    it. */
 KO_MUST_CHECK enum ko_code ko_axis_canonical(const char *word, bool classes, char **out,
                                              struct ko_error *err);
-/* One end of every label of both route axes, plain ones first. Free with ko_strings_free, after a
+/* One end of every label of both route axes, mean ones first. Free with ko_strings_free, after a
    failure too. */
 KO_MUST_CHECK enum ko_code ko_axis_route_ends(const struct ko_cube_axes *axes, bool sources,
                                               struct ko_strings *out, struct ko_error *err);

@@ -14,7 +14,7 @@ struct ko_cell_counts {
     int64_t valueless; /* flagged done, but without a value: to be computed again */
 };
 
-/* Rows: for a sweep the plain routes, then the heat routes; for an evaluation one, the clean runs.
+/* Rows: for a sweep the mean routes, then the heat routes; for an evaluation one, the clean runs.
  */
 struct ko_cube_counts {
     struct ko_cell_counts *count; /* [n_models, n_rows]; owned */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Works out the shape of the plain or the heat cells and reads whole datasets of one model:
+/* Works out the shape of the mean or the heat cells and reads whole datasets of one model:
    statuses, whole numbers and floating-point values. */
 #include "src/show/cube_block.h"
 
@@ -20,12 +20,12 @@ enum ko_code ko_cube_block_of(struct ko_cube_view *view, bool heat, struct ko_cu
     if (routes->n > 0 && n_prompts > 0) { /* a shard may have routes and no prompt */
         block.n_routes = (int32_t)routes->n;
         block.n_prompts = (int32_t)n_prompts;
-        block.n_features = (int32_t)axes->feature_class.n;
+        block.n_classes = (int32_t)axes->feature_class.n;
         block.n_sources = heat ? axes->n_source_positions : 1;
         block.n_sizes = axes->n_sizes;
         block.n_starts = axes->n_starts;
     }
-    const int32_t axis[] = {block.n_prompts, block.n_routes, block.n_features, block.n_sources,
+    const int32_t axis[] = {block.n_prompts, block.n_routes, block.n_classes, block.n_sources,
                             block.n_sizes};
     size_t n = 1, n_values = 0, n_bytes = 0;
     enum ko_code code = KO_OK;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One model's part of a cube's cells: the plain routes', or the heat routes'. */
+/* One model's part of a cube's cells: the mean routes', or the heat routes'. */
 #ifndef KO_SHOW_CUBE_BLOCK_H
 #define KO_SHOW_CUBE_BLOCK_H
 
@@ -9,13 +9,13 @@
 #include "src/base/error.h"
 #include "src/cube/read/read.h"
 
-/* Values lie as [n_prompts, n_routes, n_features, n_sources, n_sizes, n_starts], statuses likewise
-   without the last axis. n_sources is 1 for plain routes. */
+/* Values lie as [n_prompts, n_routes, n_classes, n_sources, n_sizes, n_starts], statuses likewise
+   without the last axis. n_sources is 1 for mean routes. */
 struct ko_cube_block {
     struct ko_cube_view *view; /* borrowed */
     const struct ko_cube_axes *axes;
     bool heat;
-    int32_t n_prompts, n_routes, n_features, n_sources, n_sizes, n_starts;
+    int32_t n_prompts, n_routes, n_classes, n_sources, n_sizes, n_starts;
     int64_t n_statuses, n_values; /* of one model */
 };
 
@@ -37,10 +37,10 @@ KO_MUST_CHECK enum ko_code ko_cube_block_clean(const struct ko_cube_block *block
                                                int32_t model, double **out, struct ko_error *err);
 
 static inline int64_t ko_cube_block_status_at(const struct ko_cube_block *block, int32_t prompt,
-                                              int32_t route, int32_t feature, int32_t source,
+                                              int32_t route, int32_t class, int32_t source,
                                               int32_t size)
 {
-    return ((((int64_t)prompt * block->n_routes + route) * block->n_features + feature) *
+    return ((((int64_t)prompt * block->n_routes + route) * block->n_classes + class) *
                 block->n_sources +
             source) *
                block->n_sizes +

@@ -103,7 +103,7 @@ static enum ko_code filter_features(const struct reader *reader, const struct ko
     enum ko_code code = given ? canonical(given, true, &words, reader->err) : KO_OK;
     if (code == KO_OK) {
         code = choose(reader, "--feature", "feature class", given ? &words : NULL,
-                      &axes->feature_class, filter->feature);
+                      &axes->feature_class, filter->class);
     }
     ko_strings_free(&words);
     return code;
@@ -158,10 +158,10 @@ enum ko_code ko_curve_filter_read(const struct ko_options *options, const char *
     struct ko_curve_filter filter = {.model = ko_new(axes->model.n, 1, err),
                                      .route = ko_new(axes->route.n, 1, err),
                                      .heat_route = ko_new(axes->heat_route.n, 1, err),
-                                     .feature = ko_new(axes->feature_class.n, 1, err),
+                                     .class = ko_new(axes->feature_class.n, 1, err),
                                      .size = ko_new((size_t)axes->n_sizes, 1, err)};
     enum ko_code code =
-        filter.model && filter.route && filter.heat_route && filter.feature && filter.size
+        filter.model && filter.route && filter.heat_route && filter.class && filter.size
             ? KO_OK
             : KO_E_MEMORY;
     if (code == KO_OK) {
@@ -195,7 +195,7 @@ void ko_curve_filter_free(struct ko_curve_filter *filter)
     free(filter->model);
     free(filter->route);
     free(filter->heat_route);
-    free(filter->feature);
+    free(filter->class);
     free(filter->size);
     *filter = (struct ko_curve_filter){0};
 }

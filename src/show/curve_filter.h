@@ -11,7 +11,7 @@
 
 /* 1: shown. */
 struct ko_curve_filter {
-    uint8_t *model, *route, *heat_route, *feature, *size; /* along the axes; owned */
+    uint8_t *model, *route, *heat_route, *class, *size; /* along the axes; owned */
 };
 
 /* From --model, --target, --source, --feature and --window-size; an option that is not given lets

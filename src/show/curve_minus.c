@@ -62,21 +62,21 @@ enum ko_code ko_curve_minus_read(const struct ko_options *options, const char *p
                                  struct ko_error *err)
 {
     struct ko_curve_minus minus = {
-        .control = ko_option_flag(options, KO_OPT_MINUS_CONTROL), .model = -1, .feature = -1};
+        .control = ko_option_flag(options, KO_OPT_MINUS_CONTROL), .model = -1, .class = -1};
     enum ko_code code = read_end(options, path, axes, false, &minus.target, err);
     if (code == KO_OK) {
         code = read_end(options, path, axes, true, &minus.source, err);
     }
     if (code == KO_OK) {
         code = read_word(options, KO_OPT_MINUS_FEATURE, "--minus-feature", path, "feature class",
-                         &axes->feature_class, NULL, &minus.feature, err);
+                         &axes->feature_class, NULL, &minus.class, err);
     }
     if (code == KO_OK) {
         code = read_word(options, KO_OPT_MINUS_MODEL, "--minus-model", path, "model", &axes->model,
                          NULL, &minus.model, err);
     }
     if (code == KO_OK && minus.control &&
-        (minus.target || minus.source || minus.feature >= 0 || minus.model >= 0)) {
+        (minus.target || minus.source || minus.class >= 0 || minus.model >= 0)) {
         code = ko_fail(err, KO_E_INPUT,
                        "--minus-control: a curve has a control of its own, leave out the other "
                        "--minus-... options");
@@ -93,13 +93,13 @@ void ko_curve_minus_free(struct ko_curve_minus *minus)
 {
     free(minus->target);
     free(minus->source);
-    *minus = (struct ko_curve_minus){.model = -1, .feature = -1};
+    *minus = (struct ko_curve_minus){.model = -1, .class = -1};
 }
 
 bool ko_curve_minus_given(const struct ko_curve_minus *minus)
 {
     return minus->control || minus->target || minus->source || minus->model >= 0 ||
-           minus->feature >= 0;
+           minus->class >= 0;
 }
 
 /* ----------------------------------------------------------------------------------------------
@@ -148,8 +148,8 @@ static enum ko_code find_other(const struct ko_curve_minus *minus, const struct 
     if (minus->model >= 0) {
         other.model = minus->model;
     }
-    if (minus->feature >= 0) {
-        other.feature = minus->feature;
+    if (minus->class >= 0) {
+        other.class = minus->class;
     }
     if (other.route >= 0 && memcmp(&other, key, sizeof other) != 0) {
         code = add_key(others, other, err);
@@ -159,9 +159,8 @@ static enum ko_code find_other(const struct ko_curve_minus *minus, const struct 
         if (other.route != key->route) {
             ko_text_add(&label, "%s%s", label.n ? "  " : "", axes->route.item[other.route]);
         }
-        if (other.feature != key->feature) {
-            ko_text_add(&label, "%s%s", label.n ? "  " : "",
-                        axes->feature_class.item[other.feature]);
+        if (other.class != key->class) {
+            ko_text_add(&label, "%s%s", label.n ? "  " : "", axes->feature_class.item[other.class]);
         }
         if (code == KO_OK) {
             code = set_label(others, &label, err);
@@ -217,7 +216,7 @@ static enum ko_code find_class_controls(const struct ko_cube_axes *axes,
 {
     struct ko_feature_class own, other;
     struct ko_text label = {0};
-    enum ko_code code = ko_feature_class_parse(axes->feature_class.item[key->feature], &own, err);
+    enum ko_code code = ko_feature_class_parse(axes->feature_class.item[key->class], &own, err);
     if (code != KO_OK || (own.kind != KO_FEATURE_SLOW_THIRD && own.kind != KO_FEATURE_FAST_THIRD)) {
         return code;
     }
@@ -225,7 +224,7 @@ static enum ko_code find_class_controls(const struct ko_cube_axes *axes,
         if (ko_feature_class_parse(axes->feature_class.item[f], &other, NULL) == KO_OK &&
             other.kind == KO_FEATURE_RANDOM_THIRD && other.conv == own.conv) {
             struct ko_curve_key control = *key;
-            control.feature = (int32_t)f;
+            control.class = (int32_t)f;
             code = add_key(others, control, err);
         }
     }

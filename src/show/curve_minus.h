@@ -14,14 +14,14 @@
 
 /* A curve: indices on the cube's axes. */
 struct ko_curve_key {
-    int32_t model, route, feature, size;
+    int32_t model, route, class, size;
 };
 
 /* What is asked for. Start from {.model = -1, .feature = -1}. */
 struct ko_curve_minus {
     bool control;
-    char *target, *source;  /* the other route's ends; NULL: the curve's own; owned */
-    int32_t model, feature; /* on the axes; -1: the curve's own */
+    char *target, *source; /* the other route's ends; NULL: the curve's own; owned */
+    int32_t model, class;  /* on the axes; -1: the curve's own */
 };
 
 /* From --minus-target, --minus-source, --minus-feature, --minus-model and --minus-control.

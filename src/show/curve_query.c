@@ -74,7 +74,7 @@ enum ko_code ko_curve_query_read(const struct ko_options *options, const char *p
                                  const struct ko_cube_axes *axes, struct ko_curve_query *out,
                                  struct ko_error *err)
 {
-    struct ko_curve_query query = {.minus = {.model = -1, .feature = -1}};
+    struct ko_curve_query query = {.minus = {.model = -1, .class = -1}};
     enum ko_code code =
         ko_curve_metric_parse(ko_option_string(options, KO_OPT_METRIC), &query.metric, err);
     query.by_relation = strcmp(ko_option_string(options, KO_OPT_BY), "relation") == 0;

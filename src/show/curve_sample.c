@@ -13,7 +13,7 @@
 static int64_t status_at(const struct ko_cube_block *block, const struct ko_curve_key *key,
                          int32_t prompt)
 {
-    return ko_cube_block_status_at(block, prompt, key->route, key->feature, 0, key->size);
+    return ko_cube_block_status_at(block, prompt, key->route, key->class, 0, key->size);
 }
 
 bool ko_curve_sample_exists(const struct ko_cube_block *block, const struct ko_curve_values *values,

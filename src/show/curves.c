@@ -233,10 +233,10 @@ static enum ko_code add_model(struct maker *maker, int32_t model,
     enum ko_code code =
         ko_curve_values_read(block, model, maker->query->metric, &maker->values, err);
     for (int32_t r = 0; r < block->n_routes; r++) {
-        for (int32_t f = 0; f < block->n_features; f++) {
+        for (int32_t f = 0; f < block->n_classes; f++) {
             for (int32_t s = 0; s < block->n_sizes; s++) {
                 const struct ko_curve_key key = {model, r, f, s};
-                if (code == KO_OK && filter->route[r] && filter->feature[f] && filter->size[s] &&
+                if (code == KO_OK && filter->route[r] && filter->class[f] && filter->size[s] &&
                     ko_curve_sample_exists(block, &maker->values, &key, &curves->n_unfinished)) {
                     curves->n_found++;
                     code = add_curves(maker, &key, curves, err);

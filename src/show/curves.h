@@ -36,7 +36,7 @@ struct ko_curves {
     int64_t n_unfinished; /* statuses that are pending or failed among those shown */
 };
 
-/* All curves of the plain routes that pass the filter. Only done cells count; vacuous ones are left
+/* All curves of the mean routes that pass the filter. Only done cells count; vacuous ones are left
    out of n. Where something is subtracted: those that it can be subtracted from, over the prompts
    and windows that both sides have. KO_E_INPUT where prompts are to be grouped by relation and none
    has one. Free with ko_curves_free. */

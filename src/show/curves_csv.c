@@ -45,7 +45,7 @@ static enum ko_code csv_curve(const struct ko_curves *curves, const struct ko_cu
     const enum ko_code code = ko_route_label_split(route, &target, &source, err);
     for (int32_t k = 0; code == KO_OK && k < curve->n_points; k++) {
         const char *const words[] = {axes->model.item[key->model], route, target, source,
-                                     axes->feature_class.item[key->feature]};
+                                     axes->feature_class.item[key->class]};
         for (size_t w = 0; w < sizeof words / sizeof words[0]; w++) {
             ko_csv_text(out, words[w]);
             ko_text_add(out, ",");

@@ -42,7 +42,7 @@ static enum ko_code put_curve(json_object *list, const struct ko_curves *curves,
     ko_json_put_text(object, "route", route);
     ko_json_put_text(object, "target", target);
     ko_json_put_text(object, "source", source);
-    ko_json_put_text(object, "feature_class", axes->feature_class.item[key->feature]);
+    ko_json_put_text(object, "feature_class", axes->feature_class.item[key->class]);
     ko_json_put_int(object, "window_size", axes->window_size[key->size]);
     ko_json_put_int(object, "layers", axes->n_layers[key->model]);
     if (curve->relation >= 0) {

@@ -172,7 +172,7 @@ static void add_heading(const struct ko_curves *curves, const struct ko_curve *c
 {
     const struct ko_curve_key *key = &curve->key;
     ko_text_add(out, "\n%s  %s  %s  window of %d of %d layers", axes->model.item[key->model],
-                axes->route.item[key->route], axes->feature_class.item[key->feature],
+                axes->route.item[key->route], axes->feature_class.item[key->class],
                 axes->window_size[key->size], axes->n_layers[key->model]);
     if (curve->relation >= 0) {
         const char *relation = curves->relation.item[curve->relation];

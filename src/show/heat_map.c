@@ -28,7 +28,7 @@ struct reader {
 
 /* One prompt's grid. */
 struct map {
-    int32_t model, route, feature, size, prompt;
+    int32_t model, route, class, size, prompt;
 };
 
 static double value_at(const struct reader *reader, const struct map *map, int32_t source,
@@ -36,7 +36,7 @@ static double value_at(const struct reader *reader, const struct map *map, int32
 {
     const struct ko_cube_block *block = &reader->block;
     const int64_t at =
-        ko_cube_block_status_at(block, map->prompt, map->route, map->feature, source, map->size);
+        ko_cube_block_status_at(block, map->prompt, map->route, map->class, source, map->size);
     if (reader->values.status[at] != KO_DONE) {
         return NAN;
     }
@@ -62,7 +62,7 @@ static bool has_result(const struct reader *reader, const struct map *map)
 {
     for (int32_t k = 0; k < n_sources(reader, map); k++) {
         if (reader->values.status[ko_cube_block_status_at(&reader->block, map->prompt, map->route,
-                                                          map->feature, k, map->size)] == KO_DONE) {
+                                                          map->class, k, map->size)] == KO_DONE) {
             return true;
         }
     }
@@ -149,7 +149,7 @@ static void print_map(const struct reader *reader, const struct map *map)
     const int32_t columns = (MAP_WIDTH - 2 - LAYERS_WIDTH) / CELL_WIDTH;
     ko_text_add(reader->out, "\n%s  prompt %s  %s  %s  window of %d of %d layers\n",
                 axes->model.item[map->model], axes->heat_prompt.item[map->prompt],
-                axes->heat_route.item[map->route], axes->feature_class.item[map->feature],
+                axes->heat_route.item[map->route], axes->feature_class.item[map->class],
                 axes->window_size[map->size], axes->n_layers[map->model]);
     for (int32_t first = 0; first < n; first += columns) {
         print_columns(reader, map, first, first + columns < n ? first + columns : n);
@@ -164,7 +164,7 @@ static void csv_map(const struct reader *reader, const struct map *map)
     const struct ko_cube_axes *axes = reader->block.axes;
     const char *const words[] = {axes->model.item[map->model], axes->heat_prompt.item[map->prompt],
                                  axes->heat_route.item[map->route],
-                                 axes->feature_class.item[map->feature]};
+                                 axes->feature_class.item[map->class]};
     const int32_t size = axes->window_size[map->size];
     for (int32_t w = 0; w < reader->block.n_starts; w++) {
         for (int32_t k = 0; k < n_sources(reader, map); k++) {
@@ -218,11 +218,11 @@ static enum ko_code walk_model(struct reader *reader, int32_t model, struct ko_e
                                      block->n_prompts, err);
     }
     for (int32_t r = 0; code == KO_OK && r < block->n_routes; r++) {
-        for (int32_t f = 0; f < block->n_features; f++) {
+        for (int32_t f = 0; f < block->n_classes; f++) {
             for (int32_t s = 0; s < block->n_sizes; s++) {
-                if (filter->heat_route[r] && filter->feature[f] && filter->size[s]) {
+                if (filter->heat_route[r] && filter->class[f] && filter->size[s]) {
                     walk_prompts(reader,
-                                 (struct map){.model = model, .route = r, .feature = f, .size = s});
+                                 (struct map){.model = model, .route = r, .class = f, .size = s});
                 }
             }
         }

@@ -66,7 +66,7 @@ static double family_flop(const struct ko_tree *tree, const struct rates *r,
         if (windows[i]) {
             flop += branch_flop(r, group->branch_rows,
                                 ko_tree_leaves_at(tree, family->group, family->start, i, &longest),
-                                plan->feature[group->feature].conv);
+                                plan->class[group->class].conv);
         }
     }
     return flop;

@@ -54,10 +54,10 @@ void ko_batches_free(struct ko_batches *batches); /* leaves {0} */
 /* A branch of a wave, in the order of its rows: by leaves_at, within a layer those with conv first,
    then prompt, first_position, edges. */
 struct ko_wave_branch {
-    int32_t prompt;  /* index in the wave */
-    int32_t parent;  /* branch in this wave, -1: the trunk; a parent comes before its children */
-    int32_t edges;   /* index in the wave */
-    int32_t feature; /* index on the plan's feature axis (of the first route that asked, where
+    int32_t prompt; /* index in the wave */
+    int32_t parent; /* branch in this wave, -1: the trunk; a parent comes before its children */
+    int32_t edges;  /* index in the wave */
+    int32_t class;  /* index on the plan's feature axis (of the first route that asked, where
                         several are equal) */
     int32_t first_position;           /* t0 */
     int32_t leaves_at;                /* layer */

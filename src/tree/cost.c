@@ -37,13 +37,13 @@ static double cube_bytes(const struct ko_plan *plan)
     double value_bytes = plan->has_foils ? 24.0 : 20.0; /* a value's five or six datasets */
     double eval_bytes = 17.0;                           /* eval_*, reason_code */
     double models = plan->n_models;
-    double heat_values = (double)(ko_plan_n_values(plan) - ko_plan_n_plain_values(plan));
-    double heat_statuses = (double)(ko_plan_n_statuses(plan) - ko_plan_n_plain_statuses(plan));
-    double plain =
-        (double)ko_plan_n_plain_values(plan) * value_bytes + (double)ko_plan_n_plain_statuses(plan);
+    double heat_values = (double)(ko_plan_n_values(plan) - ko_plan_n_mean_values(plan));
+    double heat_statuses = (double)(ko_plan_n_statuses(plan) - ko_plan_n_mean_statuses(plan));
+    double mean =
+        (double)ko_plan_n_mean_values(plan) * value_bytes + (double)ko_plan_n_mean_statuses(plan);
     /* Token ids and texts (a pointer and a few bytes each), spans, the clean run. */
     double prompt = 32.0 * plan->n_positions + 16.0 + value_bytes;
-    double bytes = plan->n_prompts * (plain + prompt);
+    double bytes = plan->n_prompts * (mean + prompt);
     bytes += plan->n_heat_prompts * (heat_values * value_bytes + heat_statuses + prompt);
     bytes += plan->n_facts * eval_bytes;
     return models * bytes + run_log_bytes + cube_fixed_bytes;

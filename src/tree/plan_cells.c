@@ -23,10 +23,10 @@ static void fill_statuses(const struct ko_tree *tree, uint8_t *status)
     const struct ko_plan *plan = tree->model->plan;
     for (size_t i = 0; i < tree->n_members; i++) {
         const struct ko_tree_member *member = &tree->member[i];
-        const uint8_t *asked = ko_tree_asked(tree, member->route, member->feature);
+        const uint8_t *asked = ko_tree_asked(tree, member->route, member->class);
         for (int32_t size = 0; size < plan->n_sizes; size++) {
             if (any_start(tree, asked, size)) {
-                status[ko_plan_status_slot(plan, member->route, member->feature,
+                status[ko_plan_status_slot(plan, member->route, member->class,
                                            member->source_position, size)] =
                     member->group >= 0 ? KO_PENDING : KO_VACUOUS;
             }

@@ -22,23 +22,23 @@ static void fill_block_windows(const struct ko_plan *plan, int32_t model, int32_
     }
 }
 
-static int32_t find_plain(const struct ko_plan *plan, int32_t feature)
+static int32_t find_without_conv(const struct ko_plan *plan, int32_t class)
 {
-    const struct ko_feature_class *conv = &plan->feature[feature];
-    for (int32_t i = 0; conv->conv && i < plan->n_features; i++) {
-        const struct ko_feature_class *other = &plan->feature[i];
+    const struct ko_feature_class *conv = &plan->class[class];
+    for (int32_t i = 0; conv->conv && i < plan->n_classes; i++) {
+        const struct ko_feature_class *other = &plan->class[i];
         if (!other->conv && other->kind == conv->kind && other->seed == conv->seed) {
             return i;
         }
     }
-    return feature;
+    return class;
 }
 
 enum ko_code ko_tree_model_open(const struct ko_plan *plan, int32_t model,
                                 struct ko_tree_model *out, struct ko_error *err)
 {
     struct ko_tree_model m = {.plan = plan, .model = model};
-    size_t n_blocks = (size_t)plan->n_blocks, n_features = (size_t)plan->n_features, n = 0;
+    size_t n_blocks = (size_t)plan->n_blocks, n_classes = (size_t)plan->n_classes, n = 0;
     enum ko_code code = ko_multiply((size_t)plan->n_starts, (size_t)plan->n_sizes, &m.n_windows,
                                     "windows of a plan", err);
     if (code == KO_OK) {
@@ -48,18 +48,18 @@ enum ko_code ko_tree_model_open(const struct ko_plan *plan, int32_t model,
         return code;
     }
     m.block_windows = ko_new(n, 1, err);
-    m.exists = ko_new(n_features, 1, err);
-    m.plain = ko_new(n_features, sizeof *m.plain, err);
-    if (!m.block_windows || !m.exists || !m.plain) {
+    m.exists = ko_new(n_classes, 1, err);
+    m.without_conv = ko_new(n_classes, sizeof *m.without_conv, err);
+    if (!m.block_windows || !m.exists || !m.without_conv) {
         ko_tree_model_close(&m);
         return KO_E_MEMORY;
     }
     for (int32_t b = 0; b < plan->n_blocks; b++) {
         fill_block_windows(plan, model, b, m.block_windows + (size_t)b * m.n_windows);
     }
-    for (int32_t f = 0; f < plan->n_features; f++) {
-        m.exists[f] = ko_feature_class_exists(&plan->feature[f], plan->model[model].n_features);
-        m.plain[f] = find_plain(plan, f);
+    for (int32_t f = 0; f < plan->n_classes; f++) {
+        m.exists[f] = ko_feature_class_exists(&plan->class[f], plan -> model[model].n_features);
+        m.without_conv[f] = find_without_conv(plan, f);
     }
     *out = m;
     return KO_OK;
@@ -69,7 +69,7 @@ void ko_tree_model_close(struct ko_tree_model *model)
 {
     free(model->block_windows);
     free(model->exists);
-    free(model->plain);
+    free(model->without_conv);
     *model = (struct ko_tree_model){0};
 }
 
@@ -104,15 +104,15 @@ static void unite(uint8_t *to, const uint8_t *from, size_t n)
     }
 }
 
-static size_t asked_at(const struct ko_tree *tree, int32_t route, int32_t feature)
+static size_t asked_at(const struct ko_tree *tree, int32_t route, int32_t class)
 {
     const struct ko_plan *plan = tree->model->plan;
-    return ((size_t)route * (size_t)plan->n_features + (size_t)feature) * tree->model->n_windows;
+    return ((size_t)route * (size_t)plan->n_classes + (size_t) class) * tree->model->n_windows;
 }
 
-const uint8_t *ko_tree_asked(const struct ko_tree *tree, int32_t route, int32_t feature)
+const uint8_t *ko_tree_asked(const struct ko_tree *tree, int32_t route, int32_t class)
 {
-    return tree->asked + asked_at(tree, route, feature);
+    return tree->asked + asked_at(tree, route, class);
 }
 
 /* Marks the blocks that select the fact; whether they are others than the last fact's. */
@@ -137,13 +137,13 @@ static void fill_asked(struct ko_tree *tree)
     if (!mark_blocks(tree)) {
         return;
     }
-    memset(tree->asked, 0, (size_t)plan->n_routes * (size_t)plan->n_features * model->n_windows);
+    memset(tree->asked, 0, (size_t)plan->n_routes * (size_t)plan->n_classes * model->n_windows);
     for (int32_t b = 0; b < plan->n_blocks; b++) {
         const struct ko_plan_block *block = &plan->block[b];
         const uint8_t *windows = model->block_windows + (size_t)b * model->n_windows;
         for (int32_t r = 0; tree->blocks[b] && r < plan->n_routes; r++) {
-            for (int32_t f = 0; block->route[r] && f < plan->n_features; f++) {
-                if (block->feature[f] && model->exists[f]) {
+            for (int32_t f = 0; block->route[r] && f < plan->n_classes; f++) {
+                if (block->class[f] && model->exists[f]) {
                     unite(tree->asked + asked_at(tree, r, f), windows, model->n_windows);
                 }
             }
@@ -151,10 +151,10 @@ static void fill_asked(struct ko_tree *tree)
     }
 }
 
-static bool any_asked(const struct ko_tree *tree, int32_t route, int32_t feature)
+static bool any_asked(const struct ko_tree *tree, int32_t route, int32_t class)
 {
     size_t n = tree->model->n_windows;
-    return memchr(ko_tree_asked(tree, route, feature), 1, n) != NULL;
+    return memchr(ko_tree_asked(tree, route, class), 1, n) != NULL;
 }
 
 /* Index of the edges in the tree, -1 where there are none; takes them over, also on failure. */
@@ -186,20 +186,20 @@ static enum ko_code intern_edges(struct ko_tree *tree, struct ko_edges *edges, i
 }
 
 /* Whether a class of the model removes taps at these edges. */
-static bool touches_conv(const struct ko_tree *tree, int32_t edges, int32_t feature)
+static bool touches_conv(const struct ko_tree *tree, int32_t edges, int32_t class)
 {
     const struct ko_plan *plan = tree->model->plan;
-    return plan->feature[feature].conv &&
+    return plan->class[class].conv &&
            tree->edges[edges].min_span < plan->model[tree->model->model].d_conv;
 }
 
-static enum ko_code find_group(struct ko_tree *tree, int32_t edges, int32_t feature, int32_t *index,
+static enum ko_code find_group(struct ko_tree *tree, int32_t edges, int32_t class, int32_t *index,
                                struct ko_error *err)
 {
-    bool conv = touches_conv(tree, edges, feature);
-    int32_t same = conv ? feature : tree->model->plain[feature];
+    bool conv = touches_conv(tree, edges, class);
+    int32_t same = conv ? class : tree->model->without_conv[class];
     for (size_t g = 0; g < tree->n_groups; g++) {
-        if (tree->group[g].edges == edges && tree->group[g].feature == same) {
+        if (tree->group[g].edges == edges && tree->group[g].class == same) {
             *index = (int32_t)g;
             return KO_OK;
         }
@@ -219,7 +219,7 @@ static enum ko_code find_group(struct ko_tree *tree, int32_t edges, int32_t feat
     const struct ko_edges *e = &tree->edges[edges];
     tree->group[n] = (struct ko_tree_group){
         .edges = edges,
-        .feature = same,
+        .class = same,
         .branch_rows = tree->n_tokens - e->first_target,
         .spares_last = !conv && !e->target[tree->n_tokens - 1],
     };
@@ -232,7 +232,7 @@ const uint8_t *ko_tree_wanted(const struct ko_tree *tree, size_t member)
 {
     const struct ko_tree_member *m = &tree->member[member];
     return tree->taken ? tree->wanted + member * tree->model->n_windows
-                       : ko_tree_asked(tree, m->route, m->feature);
+                       : ko_tree_asked(tree, m->route, m->class);
 }
 
 /* What is asked of the member and not taken, in the place of the next one. */
@@ -241,7 +241,7 @@ static enum ko_code fill_wanted(struct ko_tree *tree, const struct ko_tree_membe
 {
     const struct ko_plan *plan = tree->model->plan;
     const size_t n = tree->model->n_windows;
-    const uint8_t *asked = ko_tree_asked(tree, member->route, member->feature);
+    const uint8_t *asked = ko_tree_asked(tree, member->route, member->class);
     void *grown = ko_grow(tree->wanted, &tree->wanted_capacity, (tree->n_members + 1) * n, 1, err);
     if (!grown) {
         return KO_E_MEMORY;
@@ -252,7 +252,7 @@ static enum ko_code fill_wanted(struct ko_tree *tree, const struct ko_tree_membe
         for (int32_t i = 0; i < plan->n_sizes; i++, asked++, wanted++) {
             const bool taken =
                 *asked && !vacuous &&
-                ko_taken_has(tree->taken, ko_plan_value_slot(plan, member->route, member->feature,
+                ko_taken_has(tree->taken, ko_plan_value_slot(plan, member->route, member->class,
                                                              member->source_position, i, s));
             *wanted = *asked && !taken;
             tree->n_taken += taken;
@@ -262,10 +262,10 @@ static enum ko_code fill_wanted(struct ko_tree *tree, const struct ko_tree_membe
     return KO_OK;
 }
 
-static enum ko_code add_member(struct ko_tree *tree, int32_t route, int32_t feature,
+static enum ko_code add_member(struct ko_tree *tree, int32_t route, int32_t class,
                                int32_t source_position, int32_t edges, struct ko_error *err)
 {
-    struct ko_tree_member member = {route, feature, source_position, -1};
+    struct ko_tree_member member = {route, class, source_position, -1};
     void *grown = ko_grow(tree->member, &tree->member_capacity, tree->n_members + 1,
                           sizeof *tree->member, err);
     if (!grown) {
@@ -274,7 +274,7 @@ static enum ko_code add_member(struct ko_tree *tree, int32_t route, int32_t feat
     tree->member = grown;
     enum ko_code code = tree->taken ? fill_wanted(tree, &member, edges < 0, err) : KO_OK;
     if (code == KO_OK && edges >= 0) {
-        code = find_group(tree, edges, feature, &member.group, err);
+        code = find_group(tree, edges, class, &member.group, err);
     }
     if (code != KO_OK) {
         return code;
@@ -293,7 +293,7 @@ static enum ko_code add_route(struct ko_tree *tree, int32_t route, struct ko_err
     const struct ko_plan *plan = tree->model->plan;
     const struct ko_plan_route *r = &plan->route[route];
     bool any = false;
-    for (int32_t f = 0; f < plan->n_features && !any; f++) {
+    for (int32_t f = 0; f < plan->n_classes && !any; f++) {
         any = any_asked(tree, route, f);
     }
     if (!any) {
@@ -310,7 +310,7 @@ static enum ko_code add_route(struct ko_tree *tree, int32_t route, struct ko_err
         if (code == KO_OK) {
             code = intern_edges(tree, &edges, &index, err);
         }
-        for (int32_t f = 0; code == KO_OK && f < plan->n_features; f++) {
+        for (int32_t f = 0; code == KO_OK && f < plan->n_classes; f++) {
             if (any_asked(tree, route, f)) {
                 code = add_member(tree, route, f, j, index, err);
             }
@@ -323,7 +323,7 @@ enum ko_code ko_tree_build(const struct ko_tree_model *model, int32_t fact, cons
                            struct ko_tree *tree, struct ko_error *err)
 {
     const struct ko_plan *plan = model->plan;
-    size_t n = (size_t)plan->n_routes * (size_t)plan->n_features * model->n_windows;
+    size_t n = (size_t)plan->n_routes * (size_t)plan->n_classes * model->n_windows;
     clear(tree);
     if (tree->model != model) {
         free(tree->asked);

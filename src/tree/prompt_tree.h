@@ -19,8 +19,8 @@ struct ko_tree_model {
     int32_t model;
     size_t n_windows;       /* n_starts * n_sizes */
     uint8_t *block_windows; /* [n_blocks, n_windows] those of the block that fit the model */
-    uint8_t *exists;        /* [n_features] the model has the class */
-    int32_t *plain;         /* [n_features] the same class without conv; itself where that is not
+    uint8_t *exists;        /* [n_classes] the model has the class */
+    int32_t *without_conv;  /* [n_classes] the same class without conv; itself where that is not
                                on the axis */
 };
 KO_MUST_CHECK enum ko_code ko_tree_model_open(const struct ko_plan *plan, int32_t model,
@@ -30,7 +30,7 @@ void ko_tree_model_close(struct ko_tree_model *model); /* leaves {0} */
 /* Branches with the same edges and class. */
 struct ko_tree_group {
     int32_t edges;       /* index in the tree */
-    int32_t feature;     /* index on the feature axis */
+    int32_t class;       /* index on the feature axis */
     int32_t branch_rows; /* T - t0 */
     bool spares_last;    /* a window of the last layer alone changes nothing */
 };
@@ -38,7 +38,7 @@ struct ko_tree_group {
 /* One route and class (and source position, where it is `each`), and where its windows are
    computed. */
 struct ko_tree_member {
-    int32_t route, feature; /* indices in the plan */
+    int32_t route, class; /* indices in the plan */
     int32_t source_position;
     int32_t group; /* -1: vacuous */
 };
@@ -47,7 +47,7 @@ struct ko_tree {
     const struct ko_tree_model *model; /* borrowed */
     int32_t fact;
     int32_t n_tokens;
-    uint8_t *asked; /* [n_routes, n_features, n_windows] planned windows of a route and class */
+    uint8_t *asked; /* [n_routes, n_classes, n_windows] planned windows of a route and class */
     uint8_t
         *blocks; /* [n_blocks] 1: `asked` has the block's; prompts in a row mostly have the same */
     struct ko_edges *edges; /* [n_edges] distinct ones */
@@ -65,7 +65,7 @@ struct ko_tree {
     bool planned; /* any cell, vacuous or not */
     struct ko_tree_part {
         bool planned, taken; /* any cell; any cell that is taken */
-    } part[2];               /* plain routes, heatmaps */
+    } part[2];               /* mean routes, heatmaps */
     int64_t n_taken;         /* cells */
 };
 
@@ -78,7 +78,7 @@ KO_MUST_CHECK enum ko_code ko_tree_build(const struct ko_tree_model *model, int3
 void ko_tree_free(struct ko_tree *tree); /* leaves {0} */
 
 /* The planned windows of a route and class. Borrowed. */
-const uint8_t *ko_tree_asked(const struct ko_tree *tree, int32_t route, int32_t feature);
+const uint8_t *ko_tree_asked(const struct ko_tree *tree, int32_t route, int32_t class);
 /* Those of a member that are not taken. Borrowed. */
 const uint8_t *ko_tree_wanted(const struct ko_tree *tree, size_t member);
 

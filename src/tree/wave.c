@@ -92,7 +92,7 @@ static enum ko_code add_family(struct wave_builder *b, int32_t prompt,
                 (size_t)family->start * (size_t)plan->n_sizes;
     struct ko_wave_branch branch = {.prompt = prompt,
                                     .parent = -1,
-                                    .feature = group->feature,
+                                    .class = group->class,
                                     .first_position = b->tree->n_tokens - group->branch_rows};
     if (family->n_branches == 0) {
         for (int32_t i = 0; i < plan->n_sizes; i++) {
@@ -134,7 +134,7 @@ static enum ko_code add_cells(struct wave_builder *b, int32_t prompt, size_t ind
             b->wave.cell = grown;
             b->wave.cell[b->wave.n_cells++] =
                 (struct ko_wave_cell){prompt, *at,
-                                      ko_plan_value_slot(plan, member->route, member->feature,
+                                      ko_plan_value_slot(plan, member->route, member->class,
                                                          member->source_position, i, s)};
         }
     }
@@ -221,7 +221,7 @@ static enum ko_code sort_branches(struct wave_builder *b)
     }
     for (size_t i = 0; i < n; i++) {
         sorted[i].branch = wave->branch[i];
-        sorted[i].conv = b->plan->feature[wave->branch[i].feature].conv;
+        sorted[i].conv = b->plan->class[wave->branch[i].class].conv;
         sorted[i].was = (int32_t)i;
     }
     qsort(sorted, n, sizeof *sorted, by_rows);

@@ -276,7 +276,7 @@ static struct ko_curve_filter no_filter(const struct ko_cube_view *view)
 static void show(struct ko_cube_view *view, const struct ko_curve_filter *filter)
 {
     struct ko_cube_block block = {0};
-    struct ko_curve_query query = {.minus = {.model = -1, .feature = -1}};
+    struct ko_curve_query query = {.minus = {.model = -1, .class = -1}};
     struct ko_error err;
 
     /* As they are, by relation, and less their controls. */

@@ -123,7 +123,7 @@ static void compare_tokens(struct comparison *x, int32_t fact)
     x->result.n_tokens_bad += bad;
 }
 
-/* One cell of the plain routes. */
+/* One cell of the mean routes. */
 static void compare_cell(struct comparison *x, const struct ko_record *record, int32_t p,
                          int32_t route, int32_t class, int32_t size, int32_t start)
 {

@@ -202,9 +202,9 @@ static bool compare_all(struct ko_cube_view *view, const struct ko_plan *plan, b
     static const char *const metric[] = {"logprob",     "prob",    "kl",
                                          "target_rank", "top1_id", "foil_logprob"};
     const struct expectation part[] = {
-        {"", plan->prompt_fact, plan->n_prompts, 0, ko_plan_n_plain_values(plan)},
-        {"heat_", plan->heat_fact, plan->n_heat_prompts, ko_plan_n_plain_values(plan),
-         ko_plan_n_values(plan) - ko_plan_n_plain_values(plan)},
+        {"", plan->prompt_fact, plan->n_prompts, 0, ko_plan_n_mean_values(plan)},
+        {"heat_", plan->heat_fact, plan->n_heat_prompts, ko_plan_n_mean_values(plan),
+         ko_plan_n_values(plan) - ko_plan_n_mean_values(plan)},
     };
     bool good = true;
 

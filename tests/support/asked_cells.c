@@ -95,9 +95,9 @@ static int32_t route_of(const struct ko_plan *plan, const char *label)
 
 static int32_t feature_of(const struct ko_plan *plan, const char *label)
 {
-    for (int32_t f = 0; f < plan->n_features; f++) {
+    for (int32_t f = 0; f < plan->n_classes; f++) {
         char own[64];
-        ko_feature_class_label(&plan->feature[f], own);
+        ko_feature_class_label(&plan->class[f], own);
         if (strcmp(own, label) == 0) {
             return f;
         }
@@ -147,10 +147,9 @@ static void ask_block(struct asked_cells *e, const struct ko_spec_block *block)
             }
             for (size_t r = 0; r < block->routes.n; r++) {
                 for (size_t c = 0; c < block->features.n; c++) {
-                    int32_t feature = feature_of(plan, block->features.item[c]);
-                    if (ko_feature_class_exists(&plan->feature[feature],
-                                                plan->model[m].n_features)) {
-                        ask_windows(e, block, m, f, route_of(plan, block->routes.item[r]), feature);
+                    int32_t class = feature_of(plan, block->features.item[c]);
+                    if (ko_feature_class_exists(&plan->class[class], plan -> model[m].n_features)) {
+                        ask_windows(e, block, m, f, route_of(plan, block->routes.item[r]), class);
                     }
                 }
             }
@@ -168,11 +167,11 @@ static struct asked_place *places_of(const struct ko_plan *plan)
     struct asked_place at = {0};
     for (at.route = 0; at.route < plan->n_routes; at.route++) {
         int32_t n_sources = plan->route[at.route].heat ? plan->n_source_positions : 1;
-        for (at.feature = 0; at.feature < plan->n_features; at.feature++) {
+        for (at.class = 0; at.class < plan->n_classes; at.class ++) {
             for (at.source = 0; at.source < n_sources; at.source++) {
                 for (at.size = 0; at.size < plan->n_sizes; at.size++) {
                     for (at.start = 0; at.start < plan->n_starts; at.start++, found++) {
-                        int64_t slot = ko_plan_value_slot(plan, at.route, at.feature, at.source,
+                        int64_t slot = ko_plan_value_slot(plan, at.route, at.class, at.source,
                                                           at.size, at.start);
                         check(slot >= 0 && slot < (int64_t)n && place[slot].route < 0,
                               "two places in one slot");

@@ -18,7 +18,7 @@ struct asked_cell {
 
 /* A slot of a record, taken apart. */
 struct asked_place {
-    int32_t route, feature, source, size, start;
+    int32_t route, class, source, size, start;
 };
 
 struct asked_cells {

@@ -151,11 +151,11 @@ static void add_axes(struct ko_plan *plan)
     add_route(plan, "last<-subject", "subject", KO_ROUTE_PRODUCT, 0);
     add_route(plan, "last<-each", "each", KO_ROUTE_EACH, 0);
     add_route(plan, "last<-bos", "bos", KO_ROUTE_PRODUCT, 1);
-    plan->n_plain_routes = 2;
+    plan->n_mean_routes = 2;
     plan->n_heat_routes = 1;
-    plan->n_features = 2;
-    plan->feature = make(2, sizeof *plan->feature);
-    plan->feature[1].kind = KO_FEATURE_SLOW_THIRD;
+    plan->n_classes = 2;
+    plan->class = make(2, sizeof *plan->class);
+    plan->class[1].kind = KO_FEATURE_SLOW_THIRD;
     plan->n_sizes = 2;
     plan->size = ints(sizes, 2);
     plan->n_starts = 4;
@@ -174,7 +174,7 @@ static void add_block(struct ko_plan *plan, bool heat)
 
     block->selected = make(MODELS * FACTS, 1);
     block->route = make((size_t)plan->n_routes, 1);
-    block->feature = make((size_t)plan->n_features, 1);
+    block->class = make((size_t)plan->n_classes, 1);
     block->size = make((size_t)(MODELS * plan->n_sizes), 1);
     block->start = make((size_t)plan->n_starts, 1);
     for (int32_t i = 0; i < MODELS * FACTS; i++) {
@@ -185,8 +185,8 @@ static void add_block(struct ko_plan *plan, bool heat)
     for (int32_t i = 0; i < plan->n_routes; i++) {
         block->route[i] = plan->route[i].heat == heat;
     }
-    block->feature[0] = 1;
-    block->feature[1] = !heat;
+    block->class[0] = 1;
+    block->class[1] = !heat;
     for (int32_t i = 0; i < MODELS * plan->n_sizes; i++) {
         block->size[i] = !heat || i % plan->n_sizes == 0;
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A plan made by hand, without checkpoint and tokenizer: two models (an SSM of 4 layers, attention
-   of 3), five facts, two plain routes, one heat route. */
+   of 3), five facts, two mean routes, one heat route. */
 #ifndef TESTS_SUPPORT_SMALL_PLAN_H
 #define TESTS_SUPPORT_SMALL_PLAN_H
 

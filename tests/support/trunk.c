@@ -64,7 +64,7 @@ void test_run_trunk(const struct ko_model *model, const float *floats, const int
     struct ko_backend_config config = {.threads = 1, .precision = KO_FLOAT32};
     struct ko_pass pass = {.model = model,
                            .arena = ko_model_host_arena(model, floats),
-                           .k = &ko_kernels_plain,
+                           .kernels = &ko_kernels_plain,
                            .rows = &rows,
                            .x = x};
     int32_t widths[KO_N_BUFFERS];
@@ -73,9 +73,9 @@ void test_run_trunk(const struct ko_model *model, const float *floats, const int
         pass.buffer[b] = filled_with_nan((size_t)n * (size_t)widths[b] + 1);
     }
 
-    enum ko_code code = pass.k->open(&config, &pass.be, &err);
+    enum ko_code code = pass.kernels->open(&config, &pass.be, &err);
     if (code == KO_OK) {
-        code = pass.k->set_rows(pass.be, &rows, &err);
+        code = pass.kernels->set_rows(pass.be, &rows, &err);
     }
     if (code == KO_OK) {
         code = ko_pass_embed(&pass, &err);
@@ -94,7 +94,7 @@ void test_run_trunk(const struct ko_model *model, const float *floats, const int
     }
     need(code == KO_OK, err.text);
 
-    pass.k->close(pass.be);
+    pass.kernels->close(pass.be);
     for (int b = 0; b < KO_N_BUFFERS; b++) {
         free(pass.buffer[b]);
     }

@@ -40,7 +40,7 @@ const char *ko_cube_label(const struct ko_plan *plan, enum ko_cube_axis axis, si
     case KO_AXIS_HEAT_ROUTE:
         return route_label(plan, true, index);
     case KO_AXIS_FEATURE_CLASS:
-        ko_feature_class_label(&plan->feature[index], buffer);
+        ko_feature_class_label(&plan->class[index], buffer);
         return buffer;
     default:
         return plan->fact[ko_cube_fact(plan, axis, index)].id;

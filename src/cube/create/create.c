@@ -26,9 +26,9 @@ static enum ko_code write_title(const struct ko_cube_new *cube, struct ko_error 
     if (evaluation) {
         add_count(&title, ", ", plan->n_facts, "prompt");
     }
-    if (!evaluation && plan->n_plain_routes > 0) {
+    if (!evaluation && plan->n_mean_routes > 0) {
         add_count(&title, ", ", plan->n_prompts, "prompt");
-        add_count(&title, ", ", plan->n_plain_routes, "route");
+        add_count(&title, ", ", plan->n_mean_routes, "route");
     }
     if (!evaluation && plan->n_heat_routes > 0) {
         add_count(&title, "; heatmaps: ", plan->n_heat_prompts, "prompt");

@@ -53,7 +53,7 @@ static void scatter(const struct part *part, int32_t fact, const uint8_t *record
     }
 }
 
-static enum ko_code plan_model(const struct ko_cube_new *cube, const struct part *plain,
+static enum ko_code plan_model(const struct ko_cube_new *cube, const struct part *mean,
                                const struct part *heat, int32_t model, uint8_t *record,
                                struct ko_error *err)
 {
@@ -61,13 +61,13 @@ static enum ko_code plan_model(const struct ko_cube_new *cube, const struct part
     enum ko_code code = KO_OK;
 
     for (int32_t fact = 0; fact < plan->n_facts && code == KO_OK; fact++) {
-        if (!(plain->block && plain->of_fact[fact] >= 0) &&
+        if (!(mean->block && mean->of_fact[fact] >= 0) &&
             !(heat->block && heat->of_fact[fact] >= 0)) {
             continue;
         }
         code = ko_plan_statuses(plan, model, fact, record, err);
         if (code == KO_OK) {
-            scatter(plain, fact, record);
+            scatter(mean, fact, record);
             scatter(heat, fact, record);
         }
     }
@@ -104,15 +104,15 @@ static enum ko_code write_part(const struct ko_cube_new *cube, const struct part
 enum ko_code ko_cube_fill_statuses(struct ko_cube_new *cube, struct ko_error *err)
 {
     const struct ko_plan *plan = cube->content->plan;
-    struct part plain = {0}, heat = {.from = 0};
+    struct part mean = {0}, heat = {.from = 0};
     uint8_t *record = NULL;
     enum ko_code code;
 
     if (cube->lengths.evaluation) {
         return KO_OK;
     }
-    heat.from = ko_plan_n_plain_statuses(plan);
-    code = open_part(cube, "status", KO_AXIS_PROMPT, &plain, err);
+    heat.from = ko_plan_n_mean_statuses(plan);
+    code = open_part(cube, "status", KO_AXIS_PROMPT, &mean, err);
     if (code == KO_OK) {
         code = open_part(cube, "heat_status", KO_AXIS_HEAT_PROMPT, &heat, err);
     }
@@ -124,15 +124,15 @@ enum ko_code ko_cube_fill_statuses(struct ko_cube_new *cube, struct ko_error *er
         code = KO_E_MEMORY;
     }
     for (int32_t model = 0; model < plan->n_models && code == KO_OK; model++) {
-        if (plain.status) {
-            memset(plain.status, 0, plain.n * plain.block);
+        if (mean.status) {
+            memset(mean.status, 0, mean.n * mean.block);
         }
         if (heat.status) {
             memset(heat.status, 0, heat.n * heat.block);
         }
-        code = plan_model(cube, &plain, &heat, model, record, err);
+        code = plan_model(cube, &mean, &heat, model, record, err);
         if (code == KO_OK) {
-            code = write_part(cube, &plain, model, err);
+            code = write_part(cube, &mean, model, err);
         }
         if (code == KO_OK) {
             code = write_part(cube, &heat, model, err);
@@ -140,8 +140,8 @@ enum ko_code ko_cube_fill_statuses(struct ko_cube_new *cube, struct ko_error *er
     }
 done:
     free(record);
-    free(plain.status);
-    free(plain.of_fact);
+    free(mean.status);
+    free(mean.of_fact);
     free(heat.status);
     free(heat.of_fact);
     return code;

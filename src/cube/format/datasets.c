@@ -97,9 +97,9 @@ void ko_cube_lengths_of_plan(const struct ko_plan *plan, struct ko_cube_lengths 
     n[KO_AXIS_SWEEP_BLOCK] = (hsize_t)plan->n_blocks;
     n[KO_AXIS_PROMPT] = (hsize_t)plan->n_prompts;
     n[KO_AXIS_HEAT_PROMPT] = (hsize_t)plan->n_heat_prompts;
-    n[KO_AXIS_ROUTE] = (hsize_t)plan->n_plain_routes;
+    n[KO_AXIS_ROUTE] = (hsize_t)plan->n_mean_routes;
     n[KO_AXIS_HEAT_ROUTE] = (hsize_t)plan->n_heat_routes;
-    n[KO_AXIS_FEATURE_CLASS] = (hsize_t)plan->n_features;
+    n[KO_AXIS_FEATURE_CLASS] = (hsize_t)plan->n_classes;
     n[KO_AXIS_WINDOW_SIZE] = (hsize_t)plan->n_sizes;
     n[KO_AXIS_WINDOW_START] = (hsize_t)plan->n_starts;
     n[KO_AXIS_SOURCE_POSITION] = (hsize_t)plan->n_source_positions;

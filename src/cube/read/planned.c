@@ -12,8 +12,8 @@
 
 /* One block of the spec by the cube's axes; all arrays are 0/1. */
 struct block {
-    uint8_t *route[2]; /* plain, heat */
-    uint8_t *feature;
+    uint8_t *route[2]; /* mean, heat */
+    uint8_t *class;
     uint8_t *size;  /* [n_models, n_sizes] */
     uint8_t *start; /* [n_starts] */
 };
@@ -73,16 +73,16 @@ static enum ko_code take_block(const struct ko_cube_axes *axes, const struct ko_
     for (int heat = 0; heat < 2; heat++) {
         to->route[heat] = ko_new(routes_of(axes, heat)->n, 1, err);
     }
-    to->feature = ko_new(axes->feature_class.n, 1, err);
+    to->class = ko_new(axes->feature_class.n, 1, err);
     to->size = ko_new(axes->model.n * (size_t)axes->n_sizes, 1, err);
     to->start = ko_new((size_t)axes->n_starts, 1, err);
-    if (!to->route[0] || !to->route[1] || !to->feature || !to->size || !to->start) {
+    if (!to->route[0] || !to->route[1] || !to->class || !to->size || !to->start) {
         return KO_E_MEMORY;
     }
     for (int heat = 0; heat < 2; heat++) {
         mark(to->route[heat], routes_of(axes, heat), &from->routes);
     }
-    mark(to->feature, &axes->feature_class, &from->features);
+    mark(to->class, &axes->feature_class, &from->features);
     mark_sizes(axes, spec, from, to->size);
     for (int32_t s = 0; s < axes->n_starts; s++) {
         to->start[s] = ko_spec_starts_at(from, axes->window_start[s]);
@@ -207,7 +207,7 @@ void ko_cube_planned_close(struct ko_cube_planned *planned)
     for (int32_t b = 0; b < planned->n_blocks; b++) {
         free(planned->block[b].route[0]);
         free(planned->block[b].route[1]);
-        free(planned->block[b].feature);
+        free(planned->block[b].class);
         free(planned->block[b].size);
         free(planned->block[b].start);
     }
@@ -241,18 +241,18 @@ static void add_starts(const struct ko_cube_axes *axes, const struct block *bloc
 static void fill(struct ko_cube_planned *planned, bool heat, int32_t model)
 {
     const struct ko_cube_axes *axes = planned->axes;
-    const size_t n_routes = routes_of(axes, heat)->n, n_features = axes->feature_class.n;
+    const size_t n_routes = routes_of(axes, heat)->n, n_classes = axes->feature_class.n;
     const size_t n_starts = (size_t)axes->n_starts;
     size_t row = 0;
 
     for (size_t r = 0; r < n_routes; r++) {
-        for (size_t f = 0; f < n_features; f++) {
+        for (size_t f = 0; f < n_classes; f++) {
             for (int32_t k = 0; k < axes->n_sizes; k++, row++) {
                 uint8_t *starts = planned->planned + row * n_starts;
                 memset(starts, 0, n_starts);
                 for (int32_t b = 0; b < planned->n_blocks; b++) {
                     const struct block *block = &planned->block[b];
-                    if (planned->blocks[b] && block->route[heat][r] && block->feature[f] &&
+                    if (planned->blocks[b] && block->route[heat][r] && block->class[f] &&
                         block->size[model * axes->n_sizes + k]) {
                         add_starts(axes, block, model, k, starts);
                     }

@@ -9,9 +9,9 @@
 
 enum { MOST_BYTES = 8 << 20 };
 
-static const char *name_of(const struct ko_cube_slab *slab, const char *plain, const char *heat)
+static const char *name_of(const struct ko_cube_slab *slab, const char *mean, const char *heat)
 {
-    return slab->heat ? heat : plain;
+    return slab->heat ? heat : mean;
 }
 
 /* The extents; all stay 0 where the cube has no cells of this kind. */

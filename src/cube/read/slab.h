@@ -11,7 +11,7 @@
 #include "src/base/error.h"
 #include "src/cube/read/read.h"
 
-/* What tells whether a cell has a value, of the plain routes or of the heatmaps. Of one prompt
+/* What tells whether a cell has a value, of the mean routes or of the heatmaps. Of one prompt
    there are n_statuses statuses [route, class, source, size], and of each status n_starts values.
  */
 struct ko_cube_slab {

@@ -9,7 +9,7 @@
 #include "src/base/memory.h"
 #include "src/cube/read/view.h"
 
-/* The plain or the heat part of one prompt. */
+/* The mean or the heat part of one prompt. */
 struct part {
     bool heat;
     const int32_t *fact; /* [n_prompts] of the plan; borrowed */
@@ -23,7 +23,7 @@ struct part {
 static enum ko_code open_part(const struct ko_plan *plan, bool heat, struct part *part,
                               struct ko_error *err)
 {
-    const int64_t values = ko_plan_n_plain_values(plan), statuses = ko_plan_n_plain_statuses(plan);
+    const int64_t values = ko_plan_n_mean_values(plan), statuses = ko_plan_n_mean_statuses(plan);
 
     *part = (struct part){.heat = heat,
                           .fact = heat ? plan->heat_fact : plan->prompt_fact,
@@ -79,7 +79,7 @@ static bool is_unsettled(const struct ko_plan *plan, const struct part *part, in
     const int32_t n_sources = part->heat ? plan->n_source_positions : 1;
 
     for (int32_t r = 0; r < plan->n_routes; r++) {
-        for (int32_t f = 0; f < plan->n_features && plan->route[r].heat == part->heat; f++) {
+        for (int32_t f = 0; f < plan->n_classes && plan->route[r].heat == part->heat; f++) {
             for (int32_t j = 0; j < n_sources; j++) {
                 for (int32_t k = 0; k < plan->n_sizes; k++) {
                     const int64_t slot = ko_plan_status_slot(plan, r, f, j, k);

@@ -116,9 +116,9 @@ static void fill_map(struct ko_reuse_map *map)
                                            route->route.label)
                 : -1;
     }
-    for (int32_t f = 0; f < plan->n_features; f++) {
-        ko_feature_class_label(&plan->feature[f], label);
-        map->feature[f] = (int32_t)ko_strings_find(&axes->feature_class, label);
+    for (int32_t f = 0; f < plan->n_classes; f++) {
+        ko_feature_class_label(&plan->class[f], label);
+        map->class[f] = (int32_t)ko_strings_find(&axes->feature_class, label);
     }
     for (int32_t s = 0; s < plan->n_sizes; s++) {
         map->size[s] = find_layers(axes->window_size, axes->n_sizes, plan->size[s]);
@@ -140,10 +140,10 @@ enum ko_code ko_reuse_map_open(struct ko_cube_view *old, const struct ko_plan *p
                                  .foils = ko_cube_view_has(old, "eval_prompt_foil"),
                                  .part = {{.heat = false}, {.heat = true}}};
     map->route = ko_new((size_t)plan->n_routes, sizeof(int32_t), err);
-    map->feature = ko_new((size_t)plan->n_features, sizeof(int32_t), err);
+    map->class = ko_new((size_t)plan->n_classes, sizeof(int32_t), err);
     map->size = ko_new((size_t)plan->n_sizes, sizeof(int32_t), err);
     map->start = ko_new((size_t)plan->n_starts, sizeof(int32_t), err);
-    if (!map->route || !map->feature || !map->size || !map->start) {
+    if (!map->route || !map->class || !map->size || !map->start) {
         return KO_E_MEMORY;
     }
     fill_map(map);
@@ -168,7 +168,7 @@ void ko_reuse_map_free(struct ko_reuse_map *map)
         ko_strings_free(&part->target);
     }
     free(map->route);
-    free(map->feature);
+    free(map->class);
     free(map->size);
     free(map->start);
     *map = (struct ko_reuse_map){0};
@@ -328,7 +328,7 @@ enum ko_reuse_reason ko_reuse_find_cell(const struct ko_reuse_map *map,
                                         struct ko_reuse_place *place)
 {
     const struct ko_cube_axes *axes = map->axes;
-    const int32_t route = map->route[cell[0]], feature = map->feature[cell[1]];
+    const int32_t route = map->route[cell[0]], class = map->class[cell[1]];
     const int32_t size = map->size[cell[3]], start = map->start[cell[4]];
 
     if (!keeps_its_meaning(&map->plan->route[cell[0]].route)) {
@@ -337,7 +337,7 @@ enum ko_reuse_reason ko_reuse_find_cell(const struct ko_reuse_map *map,
     if (route < 0) {
         return KO_REUSE_ROUTE;
     }
-    if (feature < 0) {
+    if (class < 0) {
         return KO_REUSE_CLASS;
     }
     if (size < 0) {
@@ -350,7 +350,7 @@ enum ko_reuse_reason ko_reuse_find_cell(const struct ko_reuse_map *map,
         return KO_REUSE_UNPLANNED;
     }
     place->status =
-        (((int64_t)route * (int64_t)axes->feature_class.n + feature) * part->n_sources + cell[2]) *
+        (((int64_t)route * (int64_t)axes->feature_class.n + class) * part->n_sources + cell[2]) *
             axes->n_sizes +
         size;
     place->value = place->status * axes->n_starts + start;

@@ -17,7 +17,7 @@ struct ko_reuse_id {
     int32_t index;
 };
 
-/* The plain or the heat part of the old cube. */
+/* The mean or the heat part of the old cube. */
 struct ko_reuse_part {
     bool heat;
     int32_t n_prompts, n_sources, n_routes; /* of the old cube; 0: it lacks the part */
@@ -31,12 +31,12 @@ struct ko_reuse_part {
 
 /* The axes of the plan on those of the old cube: index, or -1. Sizes and starts by their layers. */
 struct ko_reuse_map {
-    struct ko_cube_view *old;                /* borrowed */
-    const struct ko_cube_axes *axes;         /* its */
-    const struct ko_plan *plan;              /* borrowed */
-    bool foils;                              /* whether the old cube has any */
-    int32_t *route, *feature, *size, *start; /* [n_routes] ... of the plan; owned */
-    struct ko_reuse_part part[2];            /* plain, heat */
+    struct ko_cube_view *old;              /* borrowed */
+    const struct ko_cube_axes *axes;       /* its */
+    const struct ko_plan *plan;            /* borrowed */
+    bool foils;                            /* whether the old cube has any */
+    int32_t *route, *class, *size, *start; /* [n_routes] ... of the plan; owned */
+    struct ko_reuse_part part[2];          /* mean, heat */
 };
 
 /* Free with ko_reuse_map_free, also after a failure. */

@@ -161,7 +161,7 @@ static enum ko_code rotate(const struct ko_pass *pass, const struct ko_sublayer 
         .x = pass->buffer[QKV],
         .ld = qkv_width(&sublayer->size),
     };
-    return pass->k->rope(pass->be, &args, err);
+    return pass->kernels->rope(pass->be, &args, err);
 }
 
 static enum ko_code mix(const struct ko_pass *pass, const struct ko_sublayer *sublayer,
@@ -188,7 +188,7 @@ static enum ko_code mix(const struct ko_pass *pass, const struct ko_sublayer *su
         code = rotate(pass, sublayer, err);
     }
     if (code == KO_OK) {
-        code = pass->k->attention(pass->be, &args, err);
+        code = pass->kernels->attention(pass->be, &args, err);
     }
     return code;
 }

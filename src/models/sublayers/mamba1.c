@@ -134,7 +134,7 @@ static enum ko_code refine(const struct ko_pass *pass, const struct ko_sublayer 
             .y = x,
             .ldy = projected_width(s),
         };
-        code = pass->k->rms_norm(pass->be, &norm, err);
+        code = pass->kernels->rms_norm(pass->be, &norm, err);
         x += width[part];
     }
     return code;
@@ -163,7 +163,7 @@ static enum ko_code convolve(const struct ko_pass *pass, const struct ko_sublaye
         code = ko_pass_linear(pass, n, pass->buffer[NORMED], d, m->in, false, pass->buffer[XZ],
                               2 * inner, err);
     }
-    return code == KO_OK ? pass->k->conv(pass->be, &conv, err) : code;
+    return code == KO_OK ? pass->kernels->conv(pass->be, &conv, err) : code;
 }
 
 /* What follows the convolution of the same rows: delta, B and C. */
@@ -183,7 +183,7 @@ static enum ko_code project_steps(const struct ko_pass *pass, const struct ko_su
     if (code == KO_OK) {
         code = ko_pass_linear(pass, n, projected, width, m->dt, false, delta, inner, err);
     }
-    return code == KO_OK ? pass->k->softplus(pass->be, &softplus, err) : code;
+    return code == KO_OK ? pass->kernels->softplus(pass->be, &softplus, err) : code;
 }
 
 static enum ko_code mix(const struct ko_pass *pass, const struct ko_sublayer *sublayer,
@@ -211,7 +211,7 @@ static enum ko_code mix(const struct ko_pass *pass, const struct ko_sublayer *su
     if (code == KO_OK) {
         code = project_steps(pass, sublayer, err);
     }
-    return code == KO_OK ? pass->k->mamba1(pass->be, &scan, err) : code;
+    return code == KO_OK ? pass->kernels->mamba1(pass->be, &scan, err) : code;
 }
 
 static enum ko_code finish(const struct ko_pass *pass, const struct ko_sublayer *sublayer,

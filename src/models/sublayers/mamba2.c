@@ -136,7 +136,7 @@ static enum ko_code project(const struct ko_pass *pass, const struct ko_sublayer
         code = ko_pass_linear(pass, n, pass->buffer[NORMED], d, m->in, false,
                               pass->buffer[PROJECTED], width, err);
     }
-    return code == KO_OK ? pass->k->conv(pass->be, &conv, err) : code;
+    return code == KO_OK ? pass->kernels->conv(pass->be, &conv, err) : code;
 }
 
 static enum ko_code mix(const struct ko_pass *pass, const struct ko_sublayer *sublayer,
@@ -178,9 +178,9 @@ static enum ko_code mix(const struct ko_pass *pass, const struct ko_sublayer *su
     };
     enum ko_code code = project(pass, sublayer, err);
     if (code == KO_OK) {
-        code = pass->k->mamba2(pass->be, &ssd, err);
+        code = pass->kernels->mamba2(pass->be, &ssd, err);
     }
-    return code == KO_OK ? pass->k->gated_norm(pass->be, &norm, err) : code;
+    return code == KO_OK ? pass->kernels->gated_norm(pass->be, &norm, err) : code;
 }
 
 static enum ko_code finish(const struct ko_pass *pass, const struct ko_sublayer *sublayer,

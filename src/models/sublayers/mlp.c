@@ -91,13 +91,13 @@ static enum ko_code hide(const struct ko_pass *pass, const struct ko_sublayer *s
     enum ko_code code = KO_OK;
     if (!is_gated(sublayer)) {
         code = ko_pass_linear(pass, n, normed, d, m->up, false, hidden, ff, err);
-        return code == KO_OK ? pass->k->gelu_tanh(pass->be, &gelu, err) : code;
+        return code == KO_OK ? pass->kernels->gelu_tanh(pass->be, &gelu, err) : code;
     }
     code = ko_pass_linear(pass, n, normed, d, m->gate, false, hidden, ff, err);
     if (code == KO_OK) {
         code = ko_pass_linear(pass, n, normed, d, m->up, false, up, ff, err);
     }
-    return code == KO_OK ? pass->k->silu_mul(pass->be, &gated, err) : code;
+    return code == KO_OK ? pass->kernels->silu_mul(pass->be, &gated, err) : code;
 }
 
 static enum ko_code finish(const struct ko_pass *pass, const struct ko_sublayer *sublayer,

@@ -81,13 +81,13 @@ static int64_t compare(struct ko_cube_view *view, struct ko_cube_planned *planne
                 const int64_t place = ko_cube_planned_place(&slab, k);
                 const int64_t inner = (int64_t)slab.n_sources * slab.n_sizes;
                 const int32_t route =
-                    ko_plan_route_of(plan, heat, (int32_t)(k / inner / plan->n_features));
+                    ko_plan_route_of(plan, heat, (int32_t)(k / inner / plan->n_classes));
                 if (slab.status[k] == KO_NOT_PLANNED) {
                     continue;
                 }
                 for (int32_t s = 0; s < slab.n_starts; s++) {
                     const bool has =
-                        ko_plan_has(plan, m, fact, route, (int32_t)(k / inner % plan->n_features),
+                        ko_plan_has(plan, m, fact, route, (int32_t)(k / inner % plan->n_classes),
                                     (int32_t)(k % slab.n_sizes), s);
                     assert_int_equal(starts.planned[place * slab.n_starts + s], has);
                     n += has;

@@ -37,7 +37,7 @@ static int n_done(const struct ko_plan *plan, uint8_t done[MODELS * FACTS])
 static void an_equal_plan_takes_everything_to_the_bit(void **state)
 {
     struct ko_plan *plan = small_plan_sweep(true);
-    const int64_t n = (int64_t)plan->n_prompts * ko_plan_n_plain_values(plan);
+    const int64_t n = (int64_t)plan->n_prompts * ko_plan_n_mean_values(plan);
     float *left = ko_new((size_t)n, sizeof *left, &err),
           *right = ko_new((size_t)n, sizeof *right, &err);
     struct ko_cube_view *view = NULL;

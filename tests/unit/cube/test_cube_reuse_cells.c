@@ -4,7 +4,7 @@
 
 /* A cell of the new plan. */
 struct cell {
-    int32_t model, fact, route, feature, source, size, start;
+    int32_t model, fact, route, class, source, size, start;
 };
 
 /* The index of a number of layers, -1: nowhere. */
@@ -27,7 +27,7 @@ static struct ko_metrics old_value(const struct ko_plan *old, const struct ko_pl
 
     assert_true(size >= 0 && start >= 0);
     return metrics_of(c->model, c->fact,
-                      ko_plan_value_slot(old, c->route, c->feature, c->source, size, start));
+                      ko_plan_value_slot(old, c->route, c->class, c->source, size, start));
 }
 
 /* ----------------------------------------------------------------------------------------------
@@ -43,7 +43,7 @@ struct found {
 static void read_part(struct ko_cube_view *view, const struct ko_plan *plan, bool heat, int32_t m,
                       int32_t at, struct found *out)
 {
-    const int64_t plain = ko_plan_n_plain_values(plan), states = ko_plan_n_plain_statuses(plan);
+    const int64_t plain = ko_plan_n_mean_values(plan), states = ko_plan_n_mean_statuses(plan);
     const int64_t first = heat ? plain : 0, state = heat ? states : 0;
     struct ko_cube_rows rows = {.model = m, .first = at, .n = 1};
 
@@ -105,16 +105,15 @@ static void visit_prompt(const struct ko_plan *plan, const struct ko_record *pla
     struct cell c = {.model = planned->model, .fact = planned->fact};
 
     for (c.route = 0; c.route < plan->n_routes; c.route++) {
-        for (c.feature = 0; c.feature < plan->n_features; c.feature++) {
+        for (c.class = 0; c.class < plan->n_classes; c.class ++) {
             for (c.source = 0;
                  c.source < (plan->route[c.route].heat ? plan->n_source_positions : 1);
                  c.source++) {
                 for (c.size = 0; c.size < plan->n_sizes; c.size++) {
                     for (c.start = 0; c.start < plan->n_starts; c.start++) {
-                        if (planned->status[ko_plan_status_slot(plan, c.route, c.feature, c.source,
+                        if (planned->status[ko_plan_status_slot(plan, c.route, c.class, c.source,
                                                                 c.size)] == KO_DONE &&
-                            ko_plan_has(plan, c.model, c.fact, c.route, c.feature, c.size,
-                                        c.start)) {
+                            ko_plan_has(plan, c.model, c.fact, c.route, c.class, c.size, c.start)) {
                             visit(plan, &c, found, context);
                         }
                     }
@@ -144,7 +143,7 @@ static void visit_cells(const struct ko_plan *plan, visitor *visit, void *contex
 
 static int64_t slot_of(const struct ko_plan *plan, const struct cell *c)
 {
-    return ko_plan_value_slot(plan, c->route, c->feature, c->source, c->size, c->start);
+    return ko_plan_value_slot(plan, c->route, c->class, c->source, c->size, c->start);
 }
 
 /* ----------------------------------------------------------------------------------------------
@@ -218,21 +217,21 @@ static void other_route(struct ko_plan *plan)
 }
 static void seed_1(struct ko_plan *plan)
 {
-    plan->feature[1].kind = KO_FEATURE_RANDOM_THIRD;
-    plan->feature[1].seed = 1;
+    plan->class[1].kind = KO_FEATURE_RANDOM_THIRD;
+    plan->class[1].seed = 1;
 }
 static void seed_2(struct ko_plan *plan)
 {
     seed_1(plan);
-    plan->feature[1].seed = 2;
+    plan->class[1].seed = 2;
 }
 static void fast_third(struct ko_plan *plan)
 {
-    plan->feature[1].kind = KO_FEATURE_FAST_THIRD;
+    plan->class[1].kind = KO_FEATURE_FAST_THIRD;
 }
 static void with_conv(struct ko_plan *plan)
 {
-    plan->feature[1].conv = true;
+    plan->class[1].conv = true;
 }
 /* Starts 1, 2, 3, in the places of 0, 1, 2. */
 static void without_start_0(struct ko_plan *plan)
@@ -296,7 +295,7 @@ static bool of_route_0(const struct ko_plan *plan, const struct cell *cell)
 static bool of_class_1(const struct ko_plan *plan, const struct cell *cell)
 {
     (void)plan;
-    return cell->feature == 1;
+    return cell->class == 1;
 }
 static bool of_start_1(const struct ko_plan *plan, const struct cell *cell)
 {
@@ -360,7 +359,7 @@ static void check_cell(const struct ko_plan *plan, const struct cell *cell,
 
     if (found->mark[slot] != !lost) {
         fail_msg("%s: model %d, fact %d, route %d, class %d, size %d, start %d: mark %d",
-                 check->row->name, cell->model, cell->fact, cell->route, cell->feature,
+                 check->row->name, cell->model, cell->fact, cell->route, cell->class,
                  plan->size[cell->size], plan->start[cell->start], found->mark[slot]);
     }
     if (lost) {
@@ -387,11 +386,11 @@ static void check_status(const struct ko_plan *plan, const struct cell *cell,
     struct cell c = *cell;
 
     for (c.start = 0; c.start < plan->n_starts; c.start++) {
-        if (ko_plan_has(plan, c.model, c.fact, c.route, c.feature, c.size, c.start)) {
+        if (ko_plan_has(plan, c.model, c.fact, c.route, c.class, c.size, c.start)) {
             all = all && !check->row->lost(plan, &c);
         }
     }
-    assert_int_equal(found->status[ko_plan_status_slot(plan, c.route, c.feature, c.source, c.size)],
+    assert_int_equal(found->status[ko_plan_status_slot(plan, c.route, c.class, c.source, c.size)],
                      all ? KO_DONE : KO_PENDING);
 }
 
@@ -468,7 +467,7 @@ static int spoiled; /* which metric of the cell below */
 
 static bool is_spoiled(const struct ko_plan *plan, const struct cell *cell)
 {
-    return of_prompt(plan, cell) && cell->route == 0 && cell->feature == 1 && cell->size == 1 &&
+    return of_prompt(plan, cell) && cell->route == 0 && cell->class == 1 && cell->size == 1 &&
            cell->start == 0;
 }
 
@@ -518,7 +517,7 @@ static void spoil_status(struct ko_record *record)
 
 static bool is_failed(const struct ko_plan *plan, const struct cell *cell)
 {
-    return of_prompt(plan, cell) && cell->route == 0 && cell->feature == 1 && cell->size == 1;
+    return of_prompt(plan, cell) && cell->route == 0 && cell->class == 1 && cell->size == 1;
 }
 
 static void a_failed_size_is_not_taken_and_a_prompt_that_was_never_run_neither(void **state)
@@ -587,7 +586,7 @@ static void check_later(const struct ko_plan *plan, const struct cell *cell,
     const struct later *later = context;
     const int64_t slot = slot_of(plan, cell);
     const int64_t status =
-        ko_plan_status_slot(plan, cell->route, cell->feature, cell->source, cell->size);
+        ko_plan_status_slot(plan, cell->route, cell->class, cell->source, cell->size);
     const bool computed = of_size_1(plan, cell);
 
     assert_int_equal(found->mark[slot], !computed);

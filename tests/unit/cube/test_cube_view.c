@@ -372,7 +372,7 @@ static void change_plan(struct ko_plan *plan, enum change change)
     } else if (change == ROUTE) {
         set(&plan->route[2].route.label, "last<-first");
     } else if (change == FEATURE) {
-        plan->feature[1].kind = KO_FEATURE_FAST_THIRD;
+        plan->class[1].kind = KO_FEATURE_FAST_THIRD;
     } else if (change == STARTS) {
         plan->n_starts = 3;
     } else if (change == HEAT_ROUTE) {

@@ -60,7 +60,7 @@ static void load_host(struct subject *s)
 
 static void end(struct subject *s)
 {
-    const struct ko_kernels *k = s->far.k;
+    const struct ko_kernels *k = s->far.kernels;
     ko_device_weights_free(&s->far);
     if (k->own_memory) {
         assert_int_equal(test_far_bytes(), 0);

@@ -172,7 +172,7 @@ static void a_full_pass_shares_nothing_with_the_trunk(void **state)
     const int32_t masks[8] = {-1, 0, -1, -1, -1, -1, -1, -1};
     int32_t fact = 2, edges_prompt = 0;
     struct ko_wave_branch branch = {
-        .parent = -1, .feature = 2, .leaves_at = -1, .window_begin = 1, .window_end = 3};
+        .parent = -1, .class = 2, .leaves_at = -1, .window_begin = 1, .window_end = 3};
     (void)state;
     assert_int_equal(made_plan_build(&made, &plan, NULL, &err), KO_OK);
     const struct ko_prompt *prompt = ko_plan_prompt(plan, 0, fact);

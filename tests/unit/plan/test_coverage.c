@@ -43,14 +43,14 @@ static void check_branch(const struct ko_plan *plan, const struct ko_wave *wave,
         assert_true(window->window_end > b->leaves_at);
         assert_int_equal(window->parent, -1);
         assert_int_equal(window->edges, b->edges);
-        assert_int_equal(window->feature, b->feature);
+        assert_int_equal(window->class, b->class);
     } else {
         assert_int_equal(b->window_end, start + size);
     }
     assert_int_equal(window->leaves_at, start);
     assert_int_equal(window->window_begin, start);
-    const struct ko_feature_class *has = &plan->feature[b->feature];
-    const struct ko_feature_class *want = &plan->feature[at.feature];
+    const struct ko_feature_class *has = &plan->class[b->class];
+    const struct ko_feature_class *want = &plan->class[at.class];
     assert_int_equal(has->kind, want->kind);
     assert_true(has->seed == want->seed);
     assert_true(has->conv == want->conv ||
@@ -68,14 +68,14 @@ static void check_clean(const struct ko_plan *plan, int32_t model, int32_t fact,
     for (int32_t j = 0; j < prompt->n_tokens; j++) {
         assert_false(matrix.has[prompt->n_tokens - 1][j]);
     }
-    assert_true(!plan->feature[at.feature].conv || matrix.min_span >= plan->model[model].d_conv);
+    assert_true(!plan->class[at.class].conv || matrix.min_span >= plan->model[model].d_conv);
 }
 
 static int branch_order(const struct ko_plan *plan, const struct ko_wave_branch *a,
                         const struct ko_wave_branch *b)
 {
     int32_t keys[][2] = {{a->leaves_at, b->leaves_at},
-                         {!plan->feature[a->feature].conv, !plan->feature[b->feature].conv},
+                         {!plan->class[a->class].conv, !plan->class[b->class].conv},
                          {a->prompt, b->prompt},
                          {a->first_position, b->first_position},
                          {a->edges, b->edges}};
@@ -159,7 +159,7 @@ static bool any_planned(const struct asked_cells *e, struct asked_place at, int3
 {
     bool any = false;
     for (int32_t s = 0; s < e->plan->n_starts; s++) {
-        int64_t slot = ko_plan_value_slot(e->plan, at.route, at.feature, at.source, at.size, s);
+        int64_t slot = ko_plan_value_slot(e->plan, at.route, at.class, at.source, at.size, s);
         any = any || asked_cell_at(e, m, f, slot)->planned;
     }
     return any;
@@ -180,13 +180,13 @@ static void check_record(const struct asked_cells *e, int32_t m, int32_t f)
         bool beyond =
             plan->route[at.route].heat && at.source >= ko_plan_prompt(plan, m, f)->n_tokens;
         if (!beyond) {
-            assert_int_equal(ko_plan_has(plan, m, f, at.route, at.feature, at.size, at.start),
+            assert_int_equal(ko_plan_has(plan, m, f, at.route, at.class, at.size, at.start),
                              cell->planned);
-            assert_int_equal(ko_plan_has_any_start(plan, m, f, at.route, at.feature, at.size),
+            assert_int_equal(ko_plan_has_any_start(plan, m, f, at.route, at.class, at.size),
                              any_planned(e, at, m, f));
         }
         int expected = !any_planned(e, at, m, f) ? KO_NOT_PLANNED : KO_PENDING;
-        int64_t status_slot = ko_plan_status_slot(plan, at.route, at.feature, at.source, at.size);
+        int64_t status_slot = ko_plan_status_slot(plan, at.route, at.class, at.source, at.size);
         if (expected == KO_PENDING && cell->planned && cell->vacuous) {
             expected = KO_VACUOUS;
         }

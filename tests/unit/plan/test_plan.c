@@ -78,10 +78,10 @@ static void axes_are_in_order_of_first_use(void **state)
         assert_int_equal(plan->route[i].axis, axis[i]);
         assert_int_equal(plan->route[i].heat, i == 0);
     }
-    assert_int_equal(plan->n_plain_routes, 2);
+    assert_int_equal(plan->n_mean_routes, 2);
     assert_int_equal(plan->n_heat_routes, 1);
-    assert_int_equal(plan->feature[0].kind, KO_FEATURE_SLOW_THIRD);
-    assert_int_equal(plan->feature[1].kind, KO_FEATURE_ALL);
+    assert_int_equal(plan->class[0].kind, KO_FEATURE_SLOW_THIRD);
+    assert_int_equal(plan->class[1].kind, KO_FEATURE_ALL);
     assert_list(plan->size, plan->n_sizes, "1 3 5");     /* 50 % of 9 layers is 4.5, up */
     assert_list(plan->start, plan->n_starts, "0 1 2 7"); /* 7 fits size 1 alone */
     assert_list(plan->prompt_fact, plan->n_prompts, "0 1 2 3");

@@ -24,12 +24,12 @@ static void count(const struct made_case *made, struct ko_sweep_count *out)
     assert_true(plan->n_blocks <= MAX_BLOCKS);
     assert_int_equal(ko_sweep_counts(plan, out, &err), KO_OK);
     for (int32_t b = 0; b < plan->n_blocks; b++) {
-        sum += out[b].new_plain + out[b].new_heat;
+        sum += out[b].new_mean + out[b].new_heat;
     }
     for (int32_t m = 0; m < plan->n_models; m++) {
         for (int32_t f = 0; f < plan->n_facts; f++) {
             for (int32_t r = 0; r < plan->n_routes; r++) {
-                for (int32_t c = 0; c < plan->n_features; c++) {
+                for (int32_t c = 0; c < plan->n_classes; c++) {
                     for (int32_t k = 0; k < plan->n_sizes; k++) {
                         for (int32_t s = 0; s < plan->n_starts; s++) {
                             if (ko_plan_prompt(plan, m, f)->reason == KO_RUNNABLE &&
@@ -64,14 +64,14 @@ static void cells_of_two_sweeps_are_new_in_the_first(void **state)
     count(&made, counts);
     assert_int_equal(counts[0].n_models, 1);
     assert_int_equal(counts[0].n_prompts, 5);
-    assert_int_equal(counts[0].n_plain, 5 * 3);
-    assert_int_equal(counts[0].new_plain, 5 * 3);
+    assert_int_equal(counts[0].n_mean, 5 * 3);
+    assert_int_equal(counts[0].new_mean, 5 * 3);
     assert_int_equal(counts[1].n_models, 2);
-    assert_int_equal(counts[1].n_plain, 5 * (4 + 3 + 6 + 5));
-    assert_int_equal(counts[1].new_plain, 5 * (4 + 6 + 5));
+    assert_int_equal(counts[1].n_mean, 5 * (4 + 3 + 6 + 5));
+    assert_int_equal(counts[1].new_mean, 5 * (4 + 6 + 5));
     assert_int_equal(counts[2].n_prompts, 1);
-    assert_int_equal(counts[2].n_plain, 3 + 5);
-    assert_int_equal(counts[2].new_plain, 0);
+    assert_int_equal(counts[2].n_mean, 3 + 5);
+    assert_int_equal(counts[2].new_mean, 0);
     assert_int_equal(counts[0].n_heat + counts[1].n_heat + counts[2].n_heat, 0);
 }
 
@@ -99,12 +99,12 @@ static void heatmaps_have_a_cell_for_each_token(void **state)
                                    .n_facts = {5},
                                    .shape = third_cannot_be_run};
     count(&made, counts);
-    assert_int_equal(counts[0].n_plain, 2 * 2 * 2);
+    assert_int_equal(counts[0].n_mean, 2 * 2 * 2);
     assert_int_equal(counts[0].n_heat, (4 + 7) * 2 * 2);
     assert_int_equal(counts[0].new_heat, counts[0].n_heat);
     assert_int_equal(counts[1].n_prompts, 2);
-    assert_int_equal(counts[1].n_plain, 2 * 2 * 2);
-    assert_int_equal(counts[1].new_plain, 2 * 2);
+    assert_int_equal(counts[1].n_mean, 2 * 2 * 2);
+    assert_int_equal(counts[1].new_mean, 2 * 2);
     assert_int_equal(counts[1].n_heat, (7 + 6) * 2 * 2);
     assert_int_equal(counts[1].new_heat, 6 * 2 * 2);
 }
@@ -124,9 +124,9 @@ static void a_class_that_a_model_lacks_is_not_counted(void **state)
                                    .n_facts = {3}};
     count(&made, counts);
     assert_int_equal(counts[0].n_models, 1);
-    assert_int_equal(counts[0].n_plain, 3);
+    assert_int_equal(counts[0].n_mean, 3);
     assert_int_equal(counts[1].n_models, 2);
-    assert_int_equal(counts[1].n_plain, 3 * 2 + 3);
+    assert_int_equal(counts[1].n_mean, 3 * 2 + 3);
 }
 
 int main(void)

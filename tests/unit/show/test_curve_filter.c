@@ -74,7 +74,7 @@ static void filters_let_through_what_they_name(void **state)
 {
     (void)state;
     const struct {
-        const char *option, *value, *model, *route, *heat, *feature, *size;
+        const char *option, *value, *model, *route, *heat, *class, *size;
     } cases[] = {
         {"--metric", "kl", "11", "111", "1", "11", "11"},
         {"--model", "gpt2-medium", "01", "111", "1", "11", "11"},
@@ -96,7 +96,7 @@ static void filters_let_through_what_they_name(void **state)
         assert_flags(filter.model, cases[k].model);
         assert_flags(filter.route, cases[k].route);
         assert_flags(filter.heat_route, cases[k].heat);
-        assert_flags(filter.feature, cases[k].feature);
+        assert_flags(filter.class, cases[k].class);
         assert_flags(filter.size, cases[k].size);
         ko_curve_filter_free(&filter);
     }

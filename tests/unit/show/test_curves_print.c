@@ -51,8 +51,8 @@ static void release(struct fixture *f)
     ko_strings_free(&f->axes.feature_class);
 }
 
-static const struct ko_curve_query mean_change = {.minus = {.model = -1, .feature = -1}};
-static const struct ko_curve_query difference = {.minus = {.model = 1, .feature = -1}};
+static const struct ko_curve_query mean_change = {.minus = {.model = -1, .class = -1}};
+static const struct ko_curve_query difference = {.minus = {.model = 1, .class = -1}};
 
 static void a_line_a_window_with_interval_count_and_bar(void **state)
 {
@@ -78,7 +78,7 @@ static void an_interval_that_was_cut_is_said(void **state)
     (void)state;
     const struct ko_curve_query query = {.metric = KO_CURVE_CHANGE,
                                          .summary.bounds = {.has_least = true, .least = -100},
-                                         .minus = {.model = -1, .feature = -1}};
+                                         .minus = {.model = -1, .class = -1}};
     const char *said = "intervals are cut at -100.00, beyond which no mean can lie\n";
     struct fixture f;
     struct ko_text text = {0};
@@ -190,7 +190,7 @@ static void json_has_null_for_what_is_not_known(void **state)
 /* The figure, its interval and its bar. */
 static void check_line(enum ko_curve_metric metric, struct ko_estimate estimate, const char *line)
 {
-    const struct ko_curve_query query = {.metric = metric, .minus = {.model = -1, .feature = -1}};
+    const struct ko_curve_query query = {.metric = metric, .minus = {.model = -1, .class = -1}};
     struct fixture f;
     struct ko_text text = {0};
     make(&f);

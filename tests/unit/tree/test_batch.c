@@ -115,8 +115,8 @@ static void conv_is_plain_where_every_edge_spans_it(void **state)
         for (int64_t c = 0; c < wave.n_cells; c++) {
             cells += wave.cell[c].branch == k;
         }
-        shared += cells == 2 && !plan->feature[wave.branch[k].feature].conv;
-        conv += plan->feature[wave.branch[k].feature].conv;
+        shared += cells == 2 && !plan->class[wave.branch[k].class].conv;
+        conv += plan->class[wave.branch[k].class].conv;
     }
     assert_int_equal(shared, 2);
     assert_int_equal(conv, 2);
