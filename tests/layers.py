@@ -18,8 +18,8 @@ FLOORS = """
     src/prompts
     src/spec
     src/plan
-    src/tree
     kernels kernels/plain kernels/cpu kernels/cpu/isa kernels/cuda
+    src/tree
     src/models src/models/sublayers src/models/families
     src/forward
     src/cube/format src/cube/create src/cube/read src/cube/reuse src/cube/merge

@@ -167,9 +167,14 @@ static enum ko_code run_cells(struct ko_verification *v, int32_t cube_model, int
                            ko_reason_sentence(ko_plan_prompt(v->plan, model, fact)->reason));
         }
         if (code == KO_OK) {
-            code = ko_engine_run_cell(engine, fact, cell->route + (cell->heat ? n_mean : 0),
-                                      cell->source_position, cell->class, cell->size, cell->start,
-                                      &v->again[k], err);
+            const struct ko_cell at = {.model = model,
+                                       .fact = fact,
+                                       .route = cell->route + (cell->heat ? n_mean : 0),
+                                       .class = cell->class,
+                                       .source_position = cell->source_position,
+                                       .size = cell->size,
+                                       .start = cell->start};
+            code = ko_engine_run_cell(engine, &at, &v->again[k], err);
         }
     }
     return code;

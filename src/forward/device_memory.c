@@ -16,11 +16,7 @@ static double mask_bytes(const struct ko_device_model *m)
         return 0;
     }
     const struct ko_sizes *size = &featured->size;
-    double n = 0;
-    for (int32_t c = 0; c < m->plan->n_classes; c++) {
-        n += ko_feature_class_exists(&m->plan->class[c], size -> n_features) &&
-             !ko_feature_class_is_everything(&m->plan->class[c], size -> n_features);
-    }
+    const double n = ko_plan_n_masks(m->plan, m->plan_model);
     return n * m->model->shape.n_layers * ((double)size->n_features + (double)size->conv_channels);
 }
 

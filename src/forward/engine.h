@@ -5,17 +5,18 @@
 
 #include <stdint.h>
 
-#include "src/forward/forward.h"
+#include "kernels/kernels.h"
+#include "src/base/error.h"
+#include "src/base/stop.h"
 #include "src/forward/rows.h"
 #include "src/models/pass.h"
+#include "src/plan/plan.h"
 
 struct ko_engine {
     const struct ko_plan *plan; /* borrowed */
     int32_t plan_model;
     int32_t max_rows;
-    struct ko_pass pass; /* x, buffers and masks are owned, in the backend's memory */
-    int32_t *class_mask; /* [plan->n_classes] index of the class's mask, -1: every feature; owned */
-    int32_t n_masks;
+    struct ko_pass pass;        /* x, buffers and masks are owned, in the backend's memory */
     struct ko_metrics *metrics; /* [max_rows] host; owned */
     /* The wave in hand as part of its batch: work before it, and its own, as shares of 1. */
     double share_before, share_of_wave;

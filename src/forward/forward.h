@@ -41,9 +41,7 @@ KO_MUST_CHECK enum ko_code ko_engine_run(struct ko_engine *engine, const struct 
 
 /* One cell as its own full forward pass without the token tree (all T rows from the embedding,
    edges removed in the window), beside a clean run of its own: for `verify`. */
-KO_MUST_CHECK enum ko_code ko_engine_run_cell(struct ko_engine *engine, int32_t fact, int32_t route,
-                                              int32_t source_position, int32_t class, int32_t size,
-                                              int32_t start, struct ko_metrics *out,
-                                              struct ko_error *err);
+KO_MUST_CHECK enum ko_code ko_engine_run_cell(struct ko_engine *engine, const struct ko_cell *cell,
+                                              struct ko_metrics *out, struct ko_error *err);
 
 #endif

@@ -1,25 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Builds the feature masks of a plan: it numbers the feature classes that need one, fills the masks
-   for every layer, and copies them to the backend. */
+/* Fills the feature masks of a plan's classes for every layer and copies them to the backend. */
 #include <stdlib.h>
 
 #include "src/base/memory.h"
 #include "src/forward/engine.h"
-
-static int32_t number_masks(struct ko_engine *engine)
-{
-    const struct ko_plan *plan = engine->plan;
-    const struct ko_sublayer *featured = ko_model_featured(engine->pass.model);
-    const int32_t n_features = featured ? featured->size.n_features : 0;
-    int32_t n = 0;
-    for (int32_t c = 0; c < plan->n_classes; c++) {
-        const struct ko_feature_class *class = &plan->class[c];
-        const bool masked = n_features > 0 && ko_feature_class_exists(class, n_features) &&
-                            !ko_feature_class_is_everything(class, n_features);
-        engine->class_mask[c] = masked ? n++ : -1;
-    }
-    return n;
-}
 
 /* masks [n_masks, n_layers, F], conv [n_masks, n_layers, conv_channels] in host memory. */
 static enum ko_code fill_masks(const struct ko_engine *engine, const double *norm, uint8_t *masks,
@@ -32,11 +16,12 @@ static enum ko_code fill_masks(const struct ko_engine *engine, const double *nor
     const size_t F = (size_t)featured->size.n_features;
     const size_t channels = (size_t)featured->size.conv_channels;
     for (int32_t c = 0; c < plan->n_classes; c++) {
-        if (engine->class_mask[c] < 0) {
+        const int32_t number = ko_plan_mask(plan, engine->plan_model, c);
+        if (number < 0) {
             continue;
         }
         for (int32_t l = 0; l < n_layers; l++) {
-            const size_t at = (size_t)engine->class_mask[c] * (size_t)n_layers + (size_t)l;
+            const size_t at = (size_t)number * (size_t)n_layers + (size_t)l;
             uint8_t *mask = masks + at * F;
             const enum ko_code code =
                 ko_feature_mask(&plan->class[c], norm + (size_t)l * F, (int32_t)F, l, mask, err);
@@ -51,8 +36,8 @@ static enum ko_code fill_masks(const struct ko_engine *engine, const double *nor
     return KO_OK;
 }
 
-static enum ko_code put(struct ko_engine *engine, const uint8_t *host, size_t n,
-                        const uint8_t **out, struct ko_error *err)
+static enum ko_code put_mask(struct ko_engine *engine, const uint8_t *host, size_t n,
+                             const uint8_t **out, struct ko_error *err)
 {
     void *memory = NULL;
     enum ko_code code = engine->pass.kernels->alloc(engine->pass.be, n, &memory, err);
@@ -66,12 +51,12 @@ static enum ko_code put(struct ko_engine *engine, const uint8_t *host, size_t n,
 enum ko_code ko_engine_make_masks(struct ko_engine *engine, struct ko_error *err)
 {
     const struct ko_model *model = engine->pass.model;
-    engine->n_masks = number_masks(engine);
-    if (engine->n_masks == 0) {
+    const int32_t n_masks = ko_plan_n_masks(engine->plan, engine->plan_model);
+    if (n_masks == 0) {
         return KO_OK;
     }
     const struct ko_sizes *size = &ko_model_featured(model)->size;
-    const size_t rows = (size_t)engine->n_masks * (size_t)model->shape.n_layers;
+    const size_t rows = (size_t)n_masks * (size_t)model->shape.n_layers;
     const size_t n = rows * (size_t)size->n_features;
     const size_t n_conv = rows * (size_t)size->conv_channels;
     double *norm =
@@ -83,10 +68,10 @@ enum ko_code ko_engine_make_masks(struct ko_engine *engine, struct ko_error *err
         code = fill_masks(engine, norm, masks, conv, err);
     }
     if (code == KO_OK) {
-        code = put(engine, masks, n, &engine->pass.masks, err);
+        code = put_mask(engine, masks, n, &engine->pass.masks, err);
     }
     if (code == KO_OK && n_conv > 0) {
-        code = put(engine, conv, n_conv, &engine->pass.conv_masks, err);
+        code = put_mask(engine, conv, n_conv, &engine->pass.conv_masks, err);
     }
     free(norm);
     free(masks);

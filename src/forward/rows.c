@@ -1,31 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Turns the branches of a wave into arrays of rows: first the trunks, then the branches, then the
-   last rows that are scored. */
+/* Turns a wave into arrays of rows: first the trunks, then the branches, then the last rows, which
+   are scored. */
 #include "src/forward/rows.h"
 
 #include <stdlib.h>
 
 #include "src/base/memory.h"
 
-static int32_t branch_n_rows(const struct ko_plan *plan, const struct ko_wave *wave, int32_t branch)
-{
-    const struct ko_wave_branch *b = &wave->branch[branch];
-    return ko_plan_prompt(plan, wave->model, wave->fact[b->prompt])->n_tokens - b->first_position;
-}
-
-static enum ko_code allocate(struct ko_row_set *set, int32_t n_rows, int32_t n_trunk,
-                             const struct ko_wave *wave, int32_t n_layers, struct ko_error *err)
+static enum ko_code allocate_rows(struct ko_row_set *set, int32_t n_trunk,
+                                  const struct ko_wave *wave, int32_t n_layers,
+                                  struct ko_error *err)
 {
     set->n_last = wave->n_prompts + wave->n_branches;
-    set->per_row = ko_new(5 * (size_t)n_rows, sizeof *set->per_row, err);
+    set->per_row = ko_new(5 * (size_t)wave->n_rows, sizeof *set->per_row, err);
     set->token = ko_new((size_t)n_trunk, sizeof *set->token, err);
     set->per_prompt = ko_new(2 * (size_t)wave->n_prompts, sizeof *set->per_prompt, err);
     set->per_layer = ko_new(4 * (size_t)n_layers, sizeof *set->per_layer, err);
-    set->branches = ko_new((size_t)wave->n_branches, sizeof *set->branches, err);
-    set->edges = ko_new((size_t)wave->n_edges, sizeof *set->edges, err);
     set->last = ko_new(4 * (size_t)set->n_last, sizeof *set->last, err);
-    if (!set->per_row || !set->token || !set->per_prompt || !set->per_layer || !set->branches ||
-        !set->edges || !set->last) {
+    if (!set->per_row || !set->token || !set->per_prompt || !set->per_layer || !set->last) {
         return err ? err->code : KO_E_MEMORY;
     }
     set->clean = set->last + set->n_last;
@@ -39,18 +31,18 @@ struct row_arrays {
     int32_t *position, *previous, *branch, *prompt, *parent_row;
 };
 
-static struct row_arrays bind_arrays(struct ko_row_set *set, int32_t n_rows, int32_t n_trunk,
+static struct row_arrays bind_arrays(struct ko_row_set *set, int32_t n_trunk,
                                      const struct ko_wave *wave, int32_t n_layers)
 {
-    const size_t n = (size_t)n_rows;
+    const size_t n = (size_t)wave->n_rows;
     struct row_arrays a = {set->per_row, set->per_row + n, set->per_row + 2 * n,
                            set->per_row + 3 * n, set->per_row + 4 * n};
     struct ko_rows *rows = &set->rows;
-    rows->n_rows = n_rows;
+    rows->n_rows = wave->n_rows;
     rows->n_trunk_rows = n_trunk;
     rows->n_prompts = wave->n_prompts;
     rows->n_branches = wave->n_branches;
-    rows->n_edge_sets = wave->n_edges;
+    rows->n_edge_sets = wave->n_edge_sets;
     rows->n_layers = n_layers;
     rows->position = a.position;
     rows->previous = a.previous;
@@ -60,8 +52,8 @@ static struct row_arrays bind_arrays(struct ko_row_set *set, int32_t n_rows, int
     rows->token = set->token;
     rows->trunk_first = set->per_prompt;
     rows->n_tokens = set->per_prompt + wave->n_prompts;
-    rows->branches = set->branches;
-    rows->edges = set->edges;
+    rows->branches = wave->branch;
+    rows->edges = wave->edge_set;
     rows->n_projected = set->per_layer;
     rows->n_convolved = set->per_layer + n_layers;
     rows->n_active = set->per_layer + 2 * (size_t)n_layers;
@@ -91,35 +83,20 @@ static void lay_trunks(const struct ko_plan *plan, const struct ko_wave *wave,
     }
 }
 
-static void lay_branches(const struct ko_plan *plan, const struct ko_wave *wave,
-                         const int32_t *class_mask, bool full, struct ko_row_set *set,
+static void lay_branches(const struct ko_wave *wave, const struct ko_row_set *set,
                          const struct row_arrays *a)
 {
-    int32_t row = set->rows.n_trunk_rows;
     for (int32_t k = 0; k < wave->n_branches; k++) {
-        const struct ko_wave_branch *from = &wave->branch[k];
-        const struct ko_feature_class *class = &plan->class[from->class];
-        const int32_t trunk = set->per_prompt[from->prompt], t0 = from->first_position;
-        struct ko_branch *b = &set->branches[k];
-        *b = (struct ko_branch){.prompt = from->prompt,
-                                .parent = from->parent,
-                                .first_row = row,
-                                .n_rows = branch_n_rows(plan, wave, k),
-                                .first_position = t0,
-                                .leaves_at = full ? -1 : from->leaves_at,
-                                .window_begin = from->window_begin,
-                                .window_end = from->window_end,
-                                .edge_set = from->edges,
-                                .mask = class_mask[from->class],
-                                .conv = class->conv,
-                                .after_softmax = class->kind == KO_FEATURE_AFTER_SOFTMAX};
-        for (int32_t i = 0; i < b->n_rows; i++, row++) {
+        const struct ko_branch *b = &wave->branch[k];
+        const int32_t trunk = set->per_prompt[b->prompt], t0 = b->first_position;
+        const int32_t parent = b->parent < 0 ? trunk + t0 : wave->branch[b->parent].first_row;
+        for (int32_t i = 0; i < b->n_rows; i++) {
+            const int32_t row = b->first_row + i;
             a->position[row] = t0 + i;
             a->previous[row] = i > 0 ? row - 1 : t0 > 0 ? trunk + t0 - 1 : -1;
             a->branch[row] = k;
-            a->prompt[row] = from->prompt;
-            a->parent_row[row] =
-                from->parent < 0 ? trunk + t0 + i : set->branches[from->parent].first_row + i;
+            a->prompt[row] = b->prompt;
+            a->parent_row[row] = parent + i;
         }
     }
 }
@@ -154,60 +131,37 @@ static void find_last_rows(const struct ko_plan *plan, const struct ko_wave *wav
         const int32_t branch = k - wave->n_prompts;
         const int32_t p = branch < 0 ? k : wave->branch[branch].prompt;
         const struct ko_prompt *prompt = ko_plan_prompt(plan, wave->model, wave->fact[p]);
-        set->last[k] = branch < 0
-                           ? set->per_prompt[p] + prompt->n_tokens - 1
-                           : set->branches[branch].first_row + set->branches[branch].n_rows - 1;
+        const int32_t end = branch < 0
+                                ? set->per_prompt[p] + prompt->n_tokens
+                                : wave->branch[branch].first_row + wave->branch[branch].n_rows;
+        set->last[k] = end - 1;
         set->clean[k] = p;
         set->target[k] = prompt->target;
         set->foil[k] = prompt->foil;
     }
 }
 
-static enum ko_code build(const struct ko_plan *plan, const struct ko_wave *wave,
-                          const int32_t *class_mask, bool full, struct ko_row_set *out,
-                          struct ko_error *err)
+enum ko_code ko_row_set_build(const struct ko_plan *plan, const struct ko_wave *wave,
+                              struct ko_row_set *out, struct ko_error *err)
 {
     const int32_t n_layers = plan->model[wave->model].n_layers;
     int32_t n_trunk = 0;
     for (int32_t p = 0; p < wave->n_prompts; p++) {
         n_trunk += ko_plan_prompt(plan, wave->model, wave->fact[p])->n_tokens;
     }
-    int32_t n_rows = n_trunk;
-    for (int32_t k = 0; k < wave->n_branches; k++) {
-        n_rows += branch_n_rows(plan, wave, k);
-    }
-
     struct ko_row_set set = {0};
-    const enum ko_code code = allocate(&set, n_rows, n_trunk, wave, n_layers, err);
+    const enum ko_code code = allocate_rows(&set, n_trunk, wave, n_layers, err);
     if (code != KO_OK) {
         ko_row_set_free(&set);
         return code;
     }
-    const struct row_arrays arrays = bind_arrays(&set, n_rows, n_trunk, wave, n_layers);
-    for (int32_t e = 0; e < wave->n_edges; e++) {
-        set.edges[e] = (struct ko_edge_set){wave->edges[e].later, wave->edges[e].target,
-                                            wave->edges[e].source};
-    }
+    const struct row_arrays arrays = bind_arrays(&set, n_trunk, wave, n_layers);
     lay_trunks(plan, wave, &set, &arrays);
-    lay_branches(plan, wave, class_mask, full, &set, &arrays);
+    lay_branches(wave, &set, &arrays);
     count_layers(&set);
     find_last_rows(plan, wave, &set);
     *out = set;
     return KO_OK;
-}
-
-enum ko_code ko_row_set_build(const struct ko_plan *plan, const struct ko_wave *wave,
-                              const int32_t *class_mask, struct ko_row_set *out,
-                              struct ko_error *err)
-{
-    return build(plan, wave, class_mask, false, out, err);
-}
-
-enum ko_code ko_row_set_build_full(const struct ko_plan *plan, const struct ko_wave *wave,
-                                   const int32_t *class_mask, struct ko_row_set *out,
-                                   struct ko_error *err)
-{
-    return build(plan, wave, class_mask, true, out, err);
 }
 
 void ko_row_set_free(struct ko_row_set *set)
@@ -219,8 +173,6 @@ void ko_row_set_free(struct ko_row_set *set)
     free(set->token);
     free(set->per_prompt);
     free(set->per_layer);
-    free(set->branches);
-    free(set->edges);
     free(set->last);
     *set = (struct ko_row_set){0};
 }

@@ -77,26 +77,68 @@ void ko_plan_free(struct ko_plan *plan)
     free(plan);
 }
 
-/* Whether a block has everything of the cell but its start. */
-static bool block_has(const struct ko_plan *plan, const struct ko_plan_block *block, int32_t model,
-                      int32_t fact, int32_t route, int32_t class, int32_t size)
+bool ko_plan_model_has_class(const struct ko_plan *plan, int32_t model, int32_t class)
 {
-    return block->route[route] && block->class[class] &&
-           block->selected[(size_t)model * (size_t)plan->n_facts + (size_t)fact] &&
-           block->size[(size_t)model * (size_t)plan->n_sizes + (size_t)size];
+    const int32_t n_features = plan->model[model].n_features;
+    return ko_feature_class_exists(&plan->class[class], n_features);
+}
+
+bool ko_plan_block_has_class(const struct ko_plan *plan, const struct ko_plan_block *block,
+                             int32_t model)
+{
+    for (int32_t c = 0; c < plan->n_classes; c++) {
+        if (block->class[c] && ko_plan_model_has_class(plan, model, c)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool ko_plan_block_has_window(const struct ko_plan *plan, const struct ko_plan_block *block,
+                              int32_t model, int32_t size, int32_t start)
+{
+    return block->start[start] &&
+           block->size[(size_t)model * (size_t)plan->n_sizes + (size_t)size] &&
+           plan->start[start] <= plan->model[model].n_layers - plan->size[size];
+}
+
+static bool needs_mask(const struct ko_plan *plan, int32_t model, int32_t class)
+{
+    const int32_t n_features = plan->model[model].n_features;
+    return n_features > 0 && ko_plan_model_has_class(plan, model, class) &&
+           !ko_feature_class_is_everything(&plan->class[class], n_features);
+}
+
+static int32_t count_masks(const struct ko_plan *plan, int32_t model, int32_t n_classes)
+{
+    int32_t n = 0;
+    for (int32_t c = 0; c < n_classes; c++) {
+        n += needs_mask(plan, model, c);
+    }
+    return n;
+}
+
+int32_t ko_plan_n_masks(const struct ko_plan *plan, int32_t model)
+{
+    return count_masks(plan, model, plan->n_classes);
+}
+
+int32_t ko_plan_mask(const struct ko_plan *plan, int32_t model, int32_t class)
+{
+    return needs_mask(plan, model, class) ? count_masks(plan, model, class) : -1;
 }
 
 bool ko_plan_has(const struct ko_plan *plan, int32_t model, int32_t fact, int32_t route,
                  int32_t class, int32_t size, int32_t start)
 {
-    const struct ko_plan_model *m = &plan->model[model];
-    if (plan->start[start] > m->n_layers - plan->size[size] ||
-        !ko_feature_class_exists(&plan->class[class], m -> n_features)) {
+    const size_t prompt = (size_t)model * (size_t)plan->n_facts + (size_t)fact;
+    if (!ko_plan_model_has_class(plan, model, class)) {
         return false;
     }
     for (int32_t i = 0; i < plan->n_blocks; i++) {
         const struct ko_plan_block *block = &plan->block[i];
-        if (block->start[start] && block_has(plan, block, model, fact, route, class, size)) {
+        if (block->route[route] && block->class[class] && block->selected[prompt] &&
+            ko_plan_block_has_window(plan, block, model, size, start)) {
             return true;
         }
     }
@@ -106,20 +148,9 @@ bool ko_plan_has(const struct ko_plan *plan, int32_t model, int32_t fact, int32_
 bool ko_plan_has_any_start(const struct ko_plan *plan, int32_t model, int32_t fact, int32_t route,
                            int32_t class, int32_t size)
 {
-    const struct ko_plan_model *m = &plan->model[model];
-    if (!ko_feature_class_exists(&plan->class[class], m -> n_features)) {
-        return false;
-    }
-    int32_t last = m->n_layers - plan->size[size];
-    for (int32_t i = 0; i < plan->n_blocks; i++) {
-        const struct ko_plan_block *block = &plan->block[i];
-        if (!block_has(plan, block, model, fact, route, class, size)) {
-            continue;
-        }
-        for (int32_t s = 0; s < plan->n_starts && plan->start[s] <= last; s++) {
-            if (block->start[s]) {
-                return true;
-            }
+    for (int32_t s = 0; s < plan->n_starts; s++) {
+        if (ko_plan_has(plan, model, fact, route, class, size, s)) {
+            return true;
         }
     }
     return false;

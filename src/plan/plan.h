@@ -140,8 +140,32 @@ static inline const struct ko_prompt *ko_plan_prompt(const struct ko_plan *plan,
     return &plan->prompt[(size_t)model * (size_t)plan->n_facts + (size_t)fact];
 }
 
-/* Whether the cell is planned (the prompt is runnable, the class exists in the model, the window
-   fits, some block has it). It may still be vacuous. */
+/* A cell by its places on the plan's axes. */
+struct ko_cell {
+    int32_t model, fact;
+    int32_t route;           /* index of plan->route */
+    int32_t class;           /* index of plan->class */
+    int32_t source_position; /* of a heat route; ignored otherwise */
+    int32_t size, start;     /* indices of plan->size and plan->start */
+};
+
+/* Whether the model has the feature class. */
+bool ko_plan_model_has_class(const struct ko_plan *plan, int32_t model, int32_t class);
+/* Whether the block has a class that the model has. */
+bool ko_plan_block_has_class(const struct ko_plan *plan, const struct ko_plan_block *block,
+                             int32_t model);
+/* Whether the block has this window for the model and the window fits its layers. */
+bool ko_plan_block_has_window(const struct ko_plan *plan, const struct ko_plan_block *block,
+                              int32_t model, int32_t size, int32_t start);
+
+/* Feature masks tell the kernels on which features a class removes edges. Classes that remove them
+   on every feature need none. The masks of a model are numbered in the order of the class axis. */
+int32_t ko_plan_n_masks(const struct ko_plan *plan, int32_t model);
+/* The number of the class's mask; -1 where it needs none, or the model lacks the class. */
+int32_t ko_plan_mask(const struct ko_plan *plan, int32_t model, int32_t class);
+
+/* Whether the cell is planned: some block has its prompt, route, class and window, the model has
+   the class, and the window fits. The cell may still be vacuous. */
 bool ko_plan_has(const struct ko_plan *plan, int32_t model, int32_t fact, int32_t route,
                  int32_t class, int32_t size, int32_t start);
 /* Whether any start of that (route, feature, size) is planned. */

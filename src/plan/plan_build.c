@@ -255,22 +255,18 @@ enum ko_code ko_plan_build(struct ko_plan_input *input, struct ko_plan **out, st
     return KO_OK;
 }
 
-/* Whether a model has a class and a window in the block. */
+/* Whether the block has a window for the model. */
 static bool has_windows(const struct ko_plan *plan, const struct ko_plan_block *block,
                         int32_t model)
 {
-    const struct ko_plan_model *m = &plan->model[model];
-    bool exists = false, fits = false;
-    for (int32_t f = 0; f < plan->n_classes && !exists; f++) {
-        exists = block->class[f] && ko_feature_class_exists(&plan->class[f], m -> n_features);
-    }
-    const uint8_t *size = block->size + (size_t)model * (size_t)plan->n_sizes;
-    for (int32_t i = 0; i < plan->n_sizes && !fits; i++) {
-        for (int32_t s = 0; size[i] && s < plan->n_starts && !fits; s++) {
-            fits = block->start[s] && plan->start[s] + plan->size[i] <= m->n_layers;
+    for (int32_t i = 0; i < plan->n_sizes; i++) {
+        for (int32_t s = 0; s < plan->n_starts; s++) {
+            if (ko_plan_block_has_window(plan, block, model, i, s)) {
+                return true;
+            }
         }
     }
-    return exists && fits;
+    return false;
 }
 
 static bool has_route(const struct ko_plan *plan, const struct ko_plan_block *block, bool heat)
@@ -294,7 +290,7 @@ static enum ko_code mark_prompts(const struct ko_plan_builder *builder, uint8_t 
         bool any = false;
         for (int32_t m = 0; m < plan->n_models; m++) {
             const uint8_t *selected = block->selected + (size_t)m * (size_t)plan->n_facts;
-            if (!has_windows(plan, block, m)) {
+            if (!ko_plan_block_has_class(plan, block, m) || !has_windows(plan, block, m)) {
                 continue;
             }
             for (int32_t f = 0; f < plan->n_facts; f++) {

@@ -12,13 +12,9 @@
 /* Whether the model has cells in the block, as far as prompts and classes say. */
 static bool is_active(const struct ko_plan *plan, const struct ko_plan_block *block, int32_t model)
 {
-    bool exists = false;
-    for (int32_t f = 0; f < plan->n_classes && !exists; f++) {
-        exists = block->class[f] &&
-                 ko_feature_class_exists(&plan->class[f], plan -> model[model].n_features);
-    }
     const uint8_t *selected = block->selected + (size_t)model * (size_t)plan->n_facts;
-    return exists && memchr(selected, 1, (size_t)plan->n_facts) != NULL;
+    return ko_plan_block_has_class(plan, block, model) &&
+           memchr(selected, 1, (size_t)plan->n_facts) != NULL;
 }
 
 static int32_t largest_layers(const struct ko_plan *plan)

@@ -27,12 +27,11 @@ static void count_cell(const struct counter *c, const uint8_t *selects, int32_t 
                        int32_t class, int32_t size, int32_t start, struct share *share)
 {
     const struct ko_plan *plan = c->plan;
-    const size_t size_at = (size_t)c->model * (size_t)plan->n_sizes + (size_t)size;
     bool first = true;
     for (int32_t b = 0; b < plan->n_blocks; b++) {
         const struct ko_plan_block *block = &plan->block[b];
-        if (!selects[b] || !block->route[route] || !block->class[class] || !block->size[size_at] ||
-            !block->start[start]) {
+        if (!selects[b] || !block->route[route] || !block->class[class] ||
+            !ko_plan_block_has_window(plan, block, c->model, size, start)) {
             continue;
         }
         *(plan->route[route].heat ? &share[b].heat : &share[b].mean) += 1;
@@ -45,17 +44,14 @@ static void count_cell(const struct counter *c, const uint8_t *selects, int32_t 
 static void count_pattern(const struct counter *c, const uint8_t *selects, struct share *share)
 {
     const struct ko_plan *plan = c->plan;
-    const struct ko_plan_model *model = &plan->model[c->model];
     for (int32_t f = 0; f < plan->n_classes; f++) {
-        if (!ko_feature_class_exists(&plan->class[f], model -> n_features)) {
+        if (!ko_plan_model_has_class(plan, c->model, f)) {
             continue;
         }
         for (int32_t r = 0; r < plan->n_routes; r++) {
             for (int32_t k = 0; k < plan->n_sizes; k++) {
                 for (int32_t s = 0; s < plan->n_starts; s++) {
-                    if (plan->start[s] <= model->n_layers - plan->size[k]) {
-                        count_cell(c, selects, r, f, k, s, share);
-                    }
+                    count_cell(c, selects, r, f, k, s, share);
                 }
             }
         }

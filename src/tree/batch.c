@@ -8,12 +8,13 @@
 #include "src/base/memory.h"
 #include "src/tree/prompt_tree.h"
 #include "src/tree/taken.h"
+#include "src/tree/tree_walk.h"
 
 /* One prompt's share of a batch. */
 struct share {
     int64_t n_cells, n_rows;
     int32_t n_waves;
-    int64_t smallest_budget; /* the trunk and the largest family */
+    int64_t smallest_budget; /* the trunk and the largest bundle */
     double flop, separate_flop;
 };
 
@@ -53,26 +54,26 @@ static double branch_flop(const struct rates *r, int32_t n, int32_t leaves_at, b
     return n * (later * layer + (conv ? r->after_conv : 0.0)) + r->finish + r->unembedding;
 }
 
-static double family_flop(const struct ko_tree *tree, const struct rates *r,
-                          const struct ko_tree_family *family)
+static double bundle_flop(const struct ko_tree *tree, const struct rates *r,
+                          const struct ko_tree_bundle *bundle)
 {
-    const struct ko_plan *plan = tree->model->plan;
-    const struct ko_tree_group *group = &tree->group[family->group];
-    const uint8_t *windows = tree->windows + (size_t)family->group * tree->model->n_windows +
-                             (size_t)family->start * (size_t)plan->n_sizes;
+    const struct ko_tree_group *group = &tree->group[bundle->group];
+    const struct ko_intervention *x = &tree->intervention[group->intervention];
+    const bool conv = x->kind->own_convolution(tree->model, group->class);
+    const uint8_t *windows = ko_tree_windows(tree, bundle->group, bundle->start);
     double flop = 0.0;
-    for (int32_t i = 0; family->n_branches > 0 && i < plan->n_sizes; i++) {
+    for (int32_t i = 0; bundle->n_branches > 0 && i < tree->model->plan->n_sizes; i++) {
         int32_t longest = 0;
         if (windows[i]) {
             flop += branch_flop(r, group->branch_rows,
-                                ko_tree_leaves_at(tree, family->group, family->start, i, &longest),
-                                plan->class[group->class].conv);
+                                ko_tree_leaves_at(tree, bundle->group, bundle->start, i, &longest),
+                                conv);
         }
     }
     return flop;
 }
 
-static struct share measure(const struct ko_tree *tree)
+static struct share measure_prompt(const struct ko_tree *tree)
 {
     const struct ko_plan *plan = tree->model->plan;
     struct rates r = rates_of(&plan->model[tree->model->model]);
@@ -82,11 +83,11 @@ static struct share measure(const struct ko_tree *tree)
     struct ko_tree_walk walk;
     ko_tree_walk_begin(tree, &walk);
     while (ko_tree_walk_next(&walk)) {
-        share.n_rows += walk.family.n_rows;
-        share.flop += family_flop(tree, &r, &walk.family);
-        share.n_waves = walk.family.wave + 1;
-        if (tree->n_tokens + walk.family.n_rows > share.smallest_budget) {
-            share.smallest_budget = tree->n_tokens + walk.family.n_rows;
+        share.n_rows += walk.bundle.n_rows;
+        share.flop += bundle_flop(tree, &r, &walk.bundle);
+        share.n_waves = walk.bundle.wave + 1;
+        if (tree->n_tokens + walk.bundle.n_rows > share.smallest_budget) {
+            share.smallest_budget = tree->n_tokens + walk.bundle.n_rows;
         }
     }
     double trunk = trunk_flop(&r, tree->n_tokens);
@@ -167,7 +168,7 @@ static enum ko_code compose_model(struct composer *c, int32_t model)
         if (code != KO_OK || (plan->kind == KO_PLAN_SWEEP && !tree.planned)) {
             continue;
         }
-        struct share share = measure(&tree);
+        struct share share = measure_prompt(&tree);
         if (share.smallest_budget > smallest) {
             smallest = share.smallest_budget;
             largest_fact = f;
@@ -195,7 +196,7 @@ enum ko_code ko_batches_smallest_budget(const struct ko_plan *plan, int32_t mode
         }
         code = ko_tree_build(&tree_model, f, NULL, &tree, err);
         if (code == KO_OK && (plan->kind != KO_PLAN_SWEEP || tree.planned)) {
-            const struct share share = measure(&tree);
+            const struct share share = measure_prompt(&tree);
             smallest = share.smallest_budget > smallest ? share.smallest_budget : smallest;
         }
     }
@@ -270,7 +271,7 @@ static enum ko_code prune_batch(const struct ko_tree_model *model, const struct 
         }
         left.n_taken += tree->n_taken;
         if (!ko_tree_is_taken(tree)) {
-            const struct share share = measure(tree);
+            const struct share share = measure_prompt(tree);
             left.n_waves = share.n_waves; /* more than one only where it is the one prompt */
             count_prompt(&left, fact, &share);
         }

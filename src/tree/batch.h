@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Batches and waves: the planned cells cut into token trees of at most row_budget rows. Composition
-   is a function of the plan alone. */
+/* Batches: the planned cells cut into token trees of at most row_budget rows. Composition is a
+   function of the plan alone. */
 #ifndef KO_TREE_BATCH_H
 #define KO_TREE_BATCH_H
 
@@ -42,7 +42,7 @@ KO_MUST_CHECK enum ko_code ko_batches_prune(const struct ko_plan *plan,
                                             const struct ko_taken *taken,
                                             struct ko_batches *batches, struct ko_error *err);
 /* The smallest valid row budget of a model of the plan, whatever its budget is: the trunk and the
-   largest family of branches that stay together, of any prompt. */
+   largest bundle of branches that stay together, of any prompt. */
 KO_MUST_CHECK enum ko_code ko_batches_smallest_budget(const struct ko_plan *plan, int32_t model,
                                                       int32_t *out, struct ko_error *err);
 /* Raises a model's row budget to its smallest valid one where it is below: for a budget that nobody
@@ -50,50 +50,5 @@ KO_MUST_CHECK enum ko_code ko_batches_smallest_budget(const struct ko_plan *plan
 KO_MUST_CHECK enum ko_code ko_batches_raise_budget(struct ko_plan *plan, int32_t model,
                                                    bool *raised, struct ko_error *err);
 void ko_batches_free(struct ko_batches *batches); /* leaves {0} */
-
-/* A branch of a wave, in the order of its rows: by leaves_at, within a layer those with conv first,
-   then prompt, first_position, edges. */
-struct ko_wave_branch {
-    int32_t prompt; /* index in the wave */
-    int32_t parent; /* branch in this wave, -1: the trunk; a parent comes before its children */
-    int32_t edges;  /* index in the wave */
-    int32_t class;  /* index on the plan's feature axis (of the first route that asked, where
-                        several are equal) */
-    int32_t first_position;           /* t0 */
-    int32_t leaves_at;                /* layer */
-    int32_t window_begin, window_end; /* equal where it left a longer window at its end */
-};
-
-/* Where a result goes: the branch's last row (or the trunk's, branch -1) is written to this slot of
-   the prompt's record. */
-struct ko_wave_cell {
-    int32_t prompt; /* index in the wave */
-    int32_t branch; /* -1: the cell equals the clean run (kl 0) */
-    int64_t slot;
-};
-
-struct ko_wave {
-    int32_t model;
-    int32_t *fact; /* [n_prompts] */
-    int32_t n_prompts;
-    struct ko_wave_branch *branch; /* [n_branches] */
-    int32_t n_branches;
-    struct ko_edges *edges; /* [n_edges] distinct ones of a prompt */
-    int32_t *edges_prompt;  /* [n_edges] index in the wave */
-    int32_t n_edges;
-    struct ko_wave_cell
-        *cell; /* [n_cells] every planned, not vacuous cell of these branches exactly once */
-    int64_t n_cells;
-    int32_t n_rows;
-};
-
-/* Builds wave `index` of a batch. Routes that select the same edges are one branch with several
-   cells; of windows with the same start, edges and class all shorter ones leave the branch of the
-   longest planned one; `+conv` is the plain class where every edge spans d_conv or more; a window
-   of the last layer alone on a route that spares the last position (without conv) is the clean run.
-   Free with ko_wave_free. */
-KO_MUST_CHECK enum ko_code ko_wave_build(const struct ko_plan *plan, const struct ko_batch *batch,
-                                         int32_t index, struct ko_wave *out, struct ko_error *err);
-void ko_wave_free(struct ko_wave *wave); /* leaves {0} */
 
 #endif

@@ -7,78 +7,15 @@
 #include <string.h>
 
 #include "src/base/memory.h"
+#include "src/tree/interventions.h"
 #include "src/tree/taken.h"
 
-static void fill_block_windows(const struct ko_plan *plan, int32_t model, int32_t b,
-                               uint8_t *windows)
+static void clear_tree(struct ko_tree *tree)
 {
-    const struct ko_plan_block *block = &plan->block[b];
-    const uint8_t *size = block->size + (size_t)model * (size_t)plan->n_sizes;
-    for (int32_t s = 0; s < plan->n_starts; s++) {
-        for (int32_t i = 0; i < plan->n_sizes; i++) {
-            *windows++ = block->start[s] && size[i] &&
-                         plan->start[s] + plan->size[i] <= plan->model[model].n_layers;
-        }
+    for (size_t i = 0; i < tree->n_interventions; i++) {
+        ko_intervention_free(&tree->intervention[i]);
     }
-}
-
-static int32_t find_without_conv(const struct ko_plan *plan, int32_t class)
-{
-    const struct ko_feature_class *conv = &plan->class[class];
-    for (int32_t i = 0; conv->conv && i < plan->n_classes; i++) {
-        const struct ko_feature_class *other = &plan->class[i];
-        if (!other->conv && other->kind == conv->kind && other->seed == conv->seed) {
-            return i;
-        }
-    }
-    return class;
-}
-
-enum ko_code ko_tree_model_open(const struct ko_plan *plan, int32_t model,
-                                struct ko_tree_model *out, struct ko_error *err)
-{
-    struct ko_tree_model m = {.plan = plan, .model = model};
-    size_t n_blocks = (size_t)plan->n_blocks, n_classes = (size_t)plan->n_classes, n = 0;
-    enum ko_code code = ko_multiply((size_t)plan->n_starts, (size_t)plan->n_sizes, &m.n_windows,
-                                    "windows of a plan", err);
-    if (code == KO_OK) {
-        code = ko_multiply(n_blocks, m.n_windows, &n, "windows of a plan", err);
-    }
-    if (code != KO_OK) {
-        return code;
-    }
-    m.block_windows = ko_new(n, 1, err);
-    m.exists = ko_new(n_classes, 1, err);
-    m.without_conv = ko_new(n_classes, sizeof *m.without_conv, err);
-    if (!m.block_windows || !m.exists || !m.without_conv) {
-        ko_tree_model_close(&m);
-        return KO_E_MEMORY;
-    }
-    for (int32_t b = 0; b < plan->n_blocks; b++) {
-        fill_block_windows(plan, model, b, m.block_windows + (size_t)b * m.n_windows);
-    }
-    for (int32_t f = 0; f < plan->n_classes; f++) {
-        m.exists[f] = ko_feature_class_exists(&plan->class[f], plan -> model[model].n_features);
-        m.without_conv[f] = find_without_conv(plan, f);
-    }
-    *out = m;
-    return KO_OK;
-}
-
-void ko_tree_model_close(struct ko_tree_model *model)
-{
-    free(model->block_windows);
-    free(model->exists);
-    free(model->without_conv);
-    *model = (struct ko_tree_model){0};
-}
-
-static void clear(struct ko_tree *tree)
-{
-    for (size_t i = 0; i < tree->n_edges; i++) {
-        ko_edges_free(&tree->edges[i]);
-    }
-    tree->n_edges = tree->n_groups = tree->n_members = 0;
+    tree->n_interventions = tree->n_groups = tree->n_members = 0;
     tree->planned = false;
     memset(tree->part, 0, sizeof tree->part);
     tree->n_taken = 0;
@@ -86,10 +23,10 @@ static void clear(struct ko_tree *tree)
 
 void ko_tree_free(struct ko_tree *tree)
 {
-    clear(tree);
+    clear_tree(tree);
     free(tree->asked);
     free(tree->blocks);
-    free(tree->edges);
+    free(tree->intervention);
     free(tree->group);
     free(tree->windows);
     free(tree->member);
@@ -157,49 +94,42 @@ static bool any_asked(const struct ko_tree *tree, int32_t route, int32_t class)
     return memchr(ko_tree_asked(tree, route, class), 1, n) != NULL;
 }
 
-/* Index of the edges in the tree, -1 where there are none; takes them over, also on failure. */
-static enum ko_code intern_edges(struct ko_tree *tree, struct ko_edges *edges, int32_t *index,
-                                 struct ko_error *err)
+/* The index of the intervention in the tree, -1 where it is vacuous. Takes it over, also on
+   failure. */
+static enum ko_code intern_intervention(struct ko_tree *tree, struct ko_intervention *intervention,
+                                        int32_t *index, struct ko_error *err)
 {
     *index = -1;
-    if (edges->n_edges == 0) {
-        ko_edges_free(edges);
+    if (ko_intervention_is_vacuous(intervention)) {
+        ko_intervention_free(intervention);
         return KO_OK;
     }
-    for (size_t i = 0; i < tree->n_edges; i++) {
-        if (ko_edges_equal(&tree->edges[i], edges)) {
-            ko_edges_free(edges);
+    for (size_t i = 0; i < tree->n_interventions; i++) {
+        if (ko_intervention_equal(&tree->intervention[i], intervention)) {
+            ko_intervention_free(intervention);
             *index = (int32_t)i;
             return KO_OK;
         }
     }
-    void *grown =
-        ko_grow(tree->edges, &tree->edges_capacity, tree->n_edges + 1, sizeof *tree->edges, err);
+    void *grown = ko_grow(tree->intervention, &tree->intervention_capacity,
+                          tree->n_interventions + 1, sizeof *tree->intervention, err);
     if (!grown) {
-        ko_edges_free(edges);
+        ko_intervention_free(intervention);
         return KO_E_MEMORY;
     }
-    tree->edges = grown;
-    *index = (int32_t)tree->n_edges;
-    tree->edges[tree->n_edges++] = *edges;
+    tree->intervention = grown;
+    *index = (int32_t)tree->n_interventions;
+    tree->intervention[tree->n_interventions++] = *intervention;
     return KO_OK;
 }
 
-/* Whether a class of the model removes taps at these edges. */
-static bool touches_conv(const struct ko_tree *tree, int32_t edges, int32_t class)
+static enum ko_code find_group(struct ko_tree *tree, int32_t intervention, int32_t class,
+                               int32_t *index, struct ko_error *err)
 {
-    const struct ko_plan *plan = tree->model->plan;
-    return plan->class[class].conv &&
-           tree->edges[edges].min_span < plan->model[tree->model->model].d_conv;
-}
-
-static enum ko_code find_group(struct ko_tree *tree, int32_t edges, int32_t class, int32_t *index,
-                               struct ko_error *err)
-{
-    bool conv = touches_conv(tree, edges, class);
-    int32_t same = conv ? class : tree->model->without_conv[class];
+    const struct ko_intervention *x = &tree->intervention[intervention];
+    const int32_t same = x->kind->same_class(x, tree->model, class);
     for (size_t g = 0; g < tree->n_groups; g++) {
-        if (tree->group[g].edges == edges && tree->group[g].class == same) {
+        if (tree->group[g].intervention == intervention && tree->group[g].class == same) {
             *index = (int32_t)g;
             return KO_OK;
         }
@@ -216,13 +146,9 @@ static enum ko_code find_group(struct ko_tree *tree, int32_t edges, int32_t clas
     }
     tree->windows = windows;
     memset(tree->windows + n * n_windows, 0, n_windows);
-    const struct ko_edges *e = &tree->edges[edges];
-    tree->group[n] = (struct ko_tree_group){
-        .edges = edges,
-        .class = same,
-        .branch_rows = tree->n_tokens - e->first_target,
-        .spares_last = !conv && !e->target[tree->n_tokens - 1],
-    };
+    tree->group[n] = (struct ko_tree_group){.intervention = intervention,
+                                            .class = same,
+                                            .branch_rows = tree->n_tokens - x->first_position};
     *index = (int32_t)n;
     tree->n_groups++;
     return KO_OK;
@@ -263,7 +189,7 @@ static enum ko_code fill_wanted(struct ko_tree *tree, const struct ko_tree_membe
 }
 
 static enum ko_code add_member(struct ko_tree *tree, int32_t route, int32_t class,
-                               int32_t source_position, int32_t edges, struct ko_error *err)
+                               int32_t source_position, int32_t intervention, struct ko_error *err)
 {
     struct ko_tree_member member = {route, class, source_position, -1};
     void *grown = ko_grow(tree->member, &tree->member_capacity, tree->n_members + 1,
@@ -272,15 +198,15 @@ static enum ko_code add_member(struct ko_tree *tree, int32_t route, int32_t clas
         return KO_E_MEMORY;
     }
     tree->member = grown;
-    enum ko_code code = tree->taken ? fill_wanted(tree, &member, edges < 0, err) : KO_OK;
-    if (code == KO_OK && edges >= 0) {
-        code = find_group(tree, edges, class, &member.group, err);
+    enum ko_code code = tree->taken ? fill_wanted(tree, &member, intervention < 0, err) : KO_OK;
+    if (code == KO_OK && intervention >= 0) {
+        code = find_group(tree, intervention, class, &member.group, err);
     }
     if (code != KO_OK) {
         return code;
     }
     tree->member[tree->n_members++] = member;
-    if (edges >= 0) {
+    if (intervention >= 0) {
         size_t n = tree->model->n_windows;
         unite(tree->windows + (size_t)member.group * n, ko_tree_wanted(tree, tree->n_members - 1),
               n);
@@ -303,12 +229,11 @@ static enum ko_code add_route(struct ko_tree *tree, int32_t route, struct ko_err
     enum ko_code code = KO_OK;
     int32_t n_sources = r->heat ? tree->n_tokens : 1;
     for (int32_t j = 0; code == KO_OK && j < n_sources; j++) {
-        struct ko_edges edges = {0};
+        struct ko_intervention intervention = {0};
         int32_t index = -1;
-        code = ko_route_edges(&r->route, ko_plan_prompt(plan, tree->model->model, tree->fact), j,
-                              plan->model[tree->model->model].reach, &edges, err);
+        code = ko_intervention_make(tree->model, tree->fact, route, j, &intervention, err);
         if (code == KO_OK) {
-            code = intern_edges(tree, &edges, &index, err);
+            code = intern_intervention(tree, &intervention, &index, err);
         }
         for (int32_t f = 0; code == KO_OK && f < plan->n_classes; f++) {
             if (any_asked(tree, route, f)) {
@@ -324,7 +249,7 @@ enum ko_code ko_tree_build(const struct ko_tree_model *model, int32_t fact, cons
 {
     const struct ko_plan *plan = model->plan;
     size_t n = (size_t)plan->n_routes * (size_t)plan->n_classes * model->n_windows;
-    clear(tree);
+    clear_tree(tree);
     if (tree->model != model) {
         free(tree->asked);
         free(tree->blocks);
@@ -376,64 +301,7 @@ bool ko_tree_is_clean(const struct ko_tree *tree, const struct ko_tree_group *gr
                       int32_t start)
 {
     const struct ko_plan *plan = tree->model->plan;
-    return group->spares_last && plan->size[size] == 1 &&
-           plan->start[start] == plan->model[tree->model->model].n_layers - 1;
-}
-
-void ko_tree_walk_begin(const struct ko_tree *tree, struct ko_tree_walk *walk)
-{
-    *walk = (struct ko_tree_walk){
-        .tree = tree,
-        .row_budget = tree->model->plan->model[tree->model->model].row_budget,
-        .rows = tree->n_tokens,
-        .family = {.group = 0, .start = -1},
-    };
-}
-
-bool ko_tree_walk_next(struct ko_tree_walk *walk)
-{
-    const struct ko_tree *tree = walk->tree;
-    const struct ko_plan *plan = tree->model->plan;
-    struct ko_tree_family *family = &walk->family;
-    for (;;) {
-        if (++family->start >= plan->n_starts) {
-            family->start = 0;
-            family->group++;
-        }
-        if ((size_t)family->group >= tree->n_groups) {
-            return false;
-        }
-        const struct ko_tree_group *group = &tree->group[family->group];
-        const uint8_t *windows = tree->windows + (size_t)family->group * tree->model->n_windows +
-                                 (size_t)family->start * (size_t)plan->n_sizes;
-        int32_t planned = 0, branches = 0;
-        for (int32_t i = 0; i < plan->n_sizes; i++) {
-            planned += windows[i];
-            branches += windows[i] && !ko_tree_is_clean(tree, group, i, family->start);
-        }
-        if (planned == 0) {
-            continue;
-        }
-        family->n_branches = branches;
-        family->n_rows = (int64_t)branches * group->branch_rows;
-        if (walk->rows + family->n_rows > walk->row_budget && walk->rows > tree->n_tokens) {
-            family->wave++;
-            walk->rows = tree->n_tokens;
-        }
-        walk->rows += family->n_rows;
-        return true;
-    }
-}
-
-int32_t ko_tree_leaves_at(const struct ko_tree *tree, int32_t group, int32_t start, int32_t size,
-                          int32_t *longest)
-{
-    const struct ko_plan *plan = tree->model->plan;
-    const uint8_t *windows = tree->windows + (size_t)group * tree->model->n_windows +
-                             (size_t)start * (size_t)plan->n_sizes;
-    *longest = plan->n_sizes - 1;
-    while (!windows[*longest]) {
-        (*longest)--;
-    }
-    return plan->start[start] + (size == *longest ? 0 : plan->size[size]);
+    const struct ko_intervention *x = &tree->intervention[group->intervention];
+    return x->kind->is_clean(x, tree->model, group->class, plan->start[start],
+                             plan->start[start] + plan->size[size]);
 }

@@ -1,74 +1,55 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Turns one wave of a batch into branches with their edges and cells, and sorts the branches by
    their rows. */
+#include "src/tree/wave.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "src/base/memory.h"
-#include "src/tree/batch.h"
+#include "src/tree/interventions.h"
 #include "src/tree/prompt_tree.h"
 #include "src/tree/taken.h"
+#include "src/tree/tree_walk.h"
 
 struct wave_builder {
     const struct ko_plan *plan;
-    const struct ko_tree *tree;
-    int32_t index; /* of the wave in its batch */
+    const struct ko_tree *tree; /* of the prompt that is added */
+    int32_t index;              /* of the wave in its batch */
     struct ko_wave wave;
-    size_t branch_capacity, edges_capacity, edges_prompt_capacity, cell_capacity;
-    int32_t *edges_at;  /* [tree->n_edges] index in the wave, -1: not there yet */
-    int32_t *branch_at; /* [n_groups, n_windows] of the prompt in hand; NOWHERE: in another wave */
+    size_t branch_capacity, edge_set_capacity, cell_capacity;
+    int32_t *edge_set_at; /* [tree->n_interventions] index in the wave, -1: not there yet */
+    int32_t *branch_at;   /* [n_groups, n_windows] index in the wave; NOWHERE: in another wave */
     struct ko_error *err;
 };
 
 enum { NOWHERE = -2 };
 
-static enum ko_code copy_edges(const struct ko_edges *from, struct ko_edges *to,
-                               struct ko_error *err)
+/* *index: the intervention's edge set, which is copied into the wave. */
+static enum ko_code add_edge_set(struct wave_builder *b, const struct ko_intervention *x,
+                                 int32_t *index)
 {
-    size_t n = (size_t)from->n_tokens;
-    struct ko_edges copy = *from;
-    copy.target = ko_new(n, 1, err);
-    copy.source = ko_new(n, 1, err);
-    if (!copy.target || !copy.source) {
-        ko_edges_free(&copy);
-        return KO_E_MEMORY;
-    }
-    memcpy(copy.target, from->target, n);
-    memcpy(copy.source, from->source, n);
-    *to = copy;
-    return KO_OK;
-}
-
-static enum ko_code place_edges(struct wave_builder *b, int32_t prompt, int32_t edges,
-                                int32_t *index)
-{
-    if (b->edges_at[edges] >= 0) {
-        *index = b->edges_at[edges];
-        return KO_OK;
-    }
-    struct ko_wave *wave = &b->wave;
-    size_t n = (size_t)wave->n_edges + 1;
-    void *grown = ko_grow(wave->edges, &b->edges_capacity, n, sizeof *wave->edges, b->err);
+    const size_t n = (size_t)x->n_tokens, n_sets = (size_t)b->wave.n_edge_sets + 1;
+    struct ko_edge_set set = x->kind->edge_set(x);
+    void *grown = ko_grow(b->wave.edge_set, &b->edge_set_capacity, n_sets, sizeof set, b->err);
     if (!grown) {
         return KO_E_MEMORY;
     }
-    wave->edges = grown;
-    grown = ko_grow(wave->edges_prompt, &b->edges_prompt_capacity, n, sizeof *wave->edges_prompt,
-                    b->err);
-    if (!grown) {
+    b->wave.edge_set = grown;
+    uint8_t *positions = ko_new(2 * n, 1, b->err);
+    if (!positions) {
         return KO_E_MEMORY;
     }
-    wave->edges_prompt = grown;
-    enum ko_code code = copy_edges(&b->tree->edges[edges], &wave->edges[wave->n_edges], b->err);
-    if (code != KO_OK) {
-        return code;
-    }
-    wave->edges_prompt[wave->n_edges] = prompt;
-    *index = b->edges_at[edges] = wave->n_edges++;
+    memcpy(positions, set.target, n);
+    memcpy(positions + n, set.source, n);
+    set.target = positions; /* freed with the wave */
+    set.source = positions + n;
+    *index = b->wave.n_edge_sets++;
+    b->wave.edge_set[*index] = set;
     return KO_OK;
 }
 
-static enum ko_code add_branch(struct wave_builder *b, const struct ko_wave_branch *branch,
+static enum ko_code add_branch(struct wave_builder *b, const struct ko_branch *branch,
                                int32_t *index)
 {
     void *grown = ko_grow(b->wave.branch, &b->branch_capacity, (size_t)b->wave.n_branches + 1,
@@ -83,34 +64,38 @@ static enum ko_code add_branch(struct wave_builder *b, const struct ko_wave_bran
 }
 
 /* The longest window leaves the trunk at its start, every shorter one leaves it at its own end. */
-static enum ko_code add_family(struct wave_builder *b, int32_t prompt,
-                               const struct ko_tree_family *family)
+static enum ko_code add_bundle(struct wave_builder *b, int32_t prompt,
+                               const struct ko_tree_bundle *bundle)
 {
     const struct ko_plan *plan = b->plan;
-    const struct ko_tree_group *group = &b->tree->group[family->group];
-    size_t at = (size_t)family->group * b->tree->model->n_windows +
-                (size_t)family->start * (size_t)plan->n_sizes;
-    struct ko_wave_branch branch = {.prompt = prompt,
-                                    .parent = -1,
-                                    .class = group->class,
-                                    .first_position = b->tree->n_tokens - group->branch_rows};
-    if (family->n_branches == 0) {
+    const struct ko_tree *tree = b->tree;
+    const struct ko_tree_group *group = &tree->group[bundle->group];
+    const struct ko_intervention *x = &tree->intervention[group->intervention];
+    const uint8_t *windows = ko_tree_windows(tree, bundle->group, bundle->start);
+    int32_t *branch_at = b->branch_at + (windows - tree->windows);
+    int32_t *edge_set = &b->edge_set_at[group->intervention];
+    if (bundle->n_branches == 0) {
         for (int32_t i = 0; i < plan->n_sizes; i++) {
-            b->branch_at[at + (size_t)i] = -1; /* the clean run */
+            branch_at[i] = -1; /* the clean run */
         }
         return KO_OK;
     }
-    enum ko_code code = place_edges(b, prompt, group->edges, &branch.edges);
+    enum ko_code code = *edge_set < 0 ? add_edge_set(b, x, edge_set) : KO_OK;
+    struct ko_branch branch = {.prompt = prompt,
+                               .n_rows = group->branch_rows,
+                               .first_position = x->first_position,
+                               .edge_set = *edge_set};
+    x->kind->describe(tree->model, group->class, &branch);
     for (int32_t i = plan->n_sizes - 1; code == KO_OK && i >= 0; i--) {
-        if (!b->tree->windows[at + (size_t)i]) {
+        if (!windows[i]) {
             continue;
         }
         int32_t longest = 0;
-        branch.leaves_at = ko_tree_leaves_at(b->tree, family->group, family->start, i, &longest);
+        branch.leaves_at = ko_tree_leaves_at(tree, bundle->group, bundle->start, i, &longest);
         branch.window_begin = branch.leaves_at;
         branch.window_end = branch.leaves_at + (i == longest ? plan->size[i] : 0);
-        branch.parent = i == longest ? -1 : b->branch_at[at + (size_t)longest];
-        code = add_branch(b, &branch, &b->branch_at[at + (size_t)i]);
+        branch.parent = i == longest ? -1 : branch_at[longest];
+        code = add_branch(b, &branch, &branch_at[i]);
     }
     return code;
 }
@@ -146,13 +131,13 @@ static enum ko_code add_prompt(struct wave_builder *b, int32_t prompt)
     const struct ko_tree *tree = b->tree;
     size_t n = tree->n_groups * tree->model->n_windows;
     enum ko_code code = KO_E_MEMORY;
-    b->edges_at = ko_new(tree->n_edges, sizeof *b->edges_at, b->err);
+    b->edge_set_at = ko_new(tree->n_interventions, sizeof *b->edge_set_at, b->err);
     b->branch_at = ko_new(n, sizeof *b->branch_at, b->err);
-    if (!b->edges_at || !b->branch_at) {
+    if (!b->edge_set_at || !b->branch_at) {
         goto done;
     }
-    for (size_t i = 0; i < tree->n_edges; i++) {
-        b->edges_at[i] = -1;
+    for (size_t i = 0; i < tree->n_interventions; i++) {
+        b->edge_set_at[i] = -1;
     }
     for (size_t i = 0; i < n; i++) {
         b->branch_at[i] = NOWHERE;
@@ -162,9 +147,9 @@ static enum ko_code add_prompt(struct wave_builder *b, int32_t prompt)
     struct ko_tree_walk walk;
     ko_tree_walk_begin(tree, &walk);
     while (code == KO_OK && ko_tree_walk_next(&walk)) {
-        if (walk.family.wave == b->index) {
-            code = add_family(b, prompt, &walk.family);
-            b->wave.n_rows += (int32_t)walk.family.n_rows;
+        if (walk.bundle.wave == b->index) {
+            code = add_bundle(b, prompt, &walk.bundle);
+            b->wave.n_rows += (int32_t)walk.bundle.n_rows;
         }
     }
     for (size_t i = 0; code == KO_OK && i < tree->n_members; i++) {
@@ -173,16 +158,15 @@ static enum ko_code add_prompt(struct wave_builder *b, int32_t prompt)
         }
     }
 done:
-    free(b->edges_at);
+    free(b->edge_set_at);
     free(b->branch_at);
-    b->edges_at = b->branch_at = NULL;
+    b->edge_set_at = b->branch_at = NULL;
     return code;
 }
 
 struct sorted_branch {
-    struct ko_wave_branch branch;
-    bool conv;
-    int32_t was;
+    struct ko_branch branch;
+    int32_t was; /* its index before */
 };
 
 static int compare_int(int32_t a, int32_t b)
@@ -190,14 +174,14 @@ static int compare_int(int32_t a, int32_t b)
     return (a > b) - (a < b);
 }
 
-static int by_rows(const void *left, const void *right)
+static int compare_branches(const void *left, const void *right)
 {
     const struct sorted_branch *a = left, *b = right;
     const int orders[] = {compare_int(a->branch.leaves_at, b->branch.leaves_at),
-                          compare_int(b->conv, a->conv),
+                          compare_int(b->branch.conv, a->branch.conv),
                           compare_int(a->branch.prompt, b->branch.prompt),
                           compare_int(a->branch.first_position, b->branch.first_position),
-                          compare_int(a->branch.edges, b->branch.edges),
+                          compare_int(a->branch.edge_set, b->branch.edge_set),
                           compare_int(a->was, b->was)};
     for (size_t i = 0; i < sizeof orders / sizeof orders[0]; i++) {
         if (orders[i] != 0) {
@@ -220,11 +204,9 @@ static enum ko_code sort_branches(struct wave_builder *b)
         goto done;
     }
     for (size_t i = 0; i < n; i++) {
-        sorted[i].branch = wave->branch[i];
-        sorted[i].conv = b->plan->class[wave->branch[i].class].conv;
-        sorted[i].was = (int32_t)i;
+        sorted[i] = (struct sorted_branch){wave->branch[i], (int32_t)i};
     }
-    qsort(sorted, n, sizeof *sorted, by_rows);
+    qsort(sorted, n, sizeof *sorted, compare_branches);
     for (size_t i = 0; i < n; i++) {
         now[sorted[i].was] = (int32_t)i;
     }
@@ -246,17 +228,20 @@ done:
     return code;
 }
 
-static enum ko_code build(struct wave_builder *b, const struct ko_batch *batch)
+/* Gives every branch its rows, behind those of the trunks. */
+static void number_rows(struct ko_wave *wave)
+{
+    int32_t row = wave->n_rows;
+    for (int32_t k = wave->n_branches - 1; k >= 0; k--) {
+        row -= wave->branch[k].n_rows;
+        wave->branch[k].first_row = row;
+    }
+}
+
+static enum ko_code add_prompts(struct wave_builder *b, const struct ko_batch *batch)
 {
     struct ko_tree_model model = {0};
     struct ko_tree tree = {0};
-    b->wave.model = batch->model;
-    b->wave.fact = ko_new((size_t)batch->n_facts, sizeof *b->wave.fact, b->err);
-    if (!b->wave.fact) {
-        return KO_E_MEMORY;
-    }
-    memcpy(b->wave.fact, batch->fact, (size_t)batch->n_facts * sizeof *b->wave.fact);
-    b->wave.n_prompts = batch->n_facts;
     enum ko_code code = ko_tree_model_open(b->plan, batch->model, &model, b->err);
     b->tree = &tree;
     for (int32_t i = 0; code == KO_OK && i < batch->n_facts; i++) {
@@ -270,7 +255,32 @@ static enum ko_code build(struct wave_builder *b, const struct ko_batch *batch)
     b->tree = NULL;
     ko_tree_free(&tree);
     ko_tree_model_close(&model);
-    return code == KO_OK ? sort_branches(b) : code;
+    return code;
+}
+
+static enum ko_code begin_wave(struct wave_builder *b, int32_t model, const int32_t *fact,
+                               int32_t n_prompts)
+{
+    b->wave.model = model;
+    b->wave.fact = ko_new((size_t)n_prompts, sizeof *fact, b->err);
+    if (!b->wave.fact) {
+        return KO_E_MEMORY;
+    }
+    memcpy(b->wave.fact, fact, (size_t)n_prompts * sizeof *fact);
+    b->wave.n_prompts = n_prompts;
+    return KO_OK;
+}
+
+/* Hands the wave out, or frees it after a failure. */
+static enum ko_code end_wave(struct wave_builder *b, enum ko_code code, struct ko_wave *out)
+{
+    if (code != KO_OK) {
+        ko_wave_free(&b->wave);
+        return code;
+    }
+    number_rows(&b->wave);
+    *out = b->wave;
+    return KO_OK;
 }
 
 enum ko_code ko_wave_build(const struct ko_plan *plan, const struct ko_batch *batch, int32_t index,
@@ -280,24 +290,65 @@ enum ko_code ko_wave_build(const struct ko_plan *plan, const struct ko_batch *ba
     if (index < 0 || index >= batch->n_waves) {
         return ko_fail(err, KO_E_FAILED, "wave %d of a batch of %d", index, batch->n_waves);
     }
-    enum ko_code code = build(&b, batch);
-    if (code != KO_OK) {
-        ko_wave_free(&b.wave);
-        return code;
+    enum ko_code code = begin_wave(&b, batch->model, batch->fact, batch->n_facts);
+    if (code == KO_OK) {
+        code = add_prompts(&b, batch);
     }
-    *out = b.wave;
-    return KO_OK;
+    if (code == KO_OK) {
+        code = sort_branches(&b);
+    }
+    return end_wave(&b, code, out);
+}
+
+static enum ko_code add_full_branch(struct wave_builder *b, const struct ko_tree_model *model,
+                                    const struct ko_cell *cell)
+{
+    const int32_t begin = b->plan->start[cell->start];
+    struct ko_branch branch = {.parent = -1,
+                               .leaves_at = -1,
+                               .window_begin = begin,
+                               .window_end = begin + b->plan->size[cell->size]};
+    struct ko_intervention x = {0};
+    int32_t index = 0;
+    enum ko_code code =
+        ko_intervention_make(model, cell->fact, cell->route, cell->source_position, &x, b->err);
+    if (code == KO_OK) {
+        branch.n_rows = x.n_tokens;
+        x.kind->describe(model, cell->class, &branch);
+        b->wave.n_rows = 2 * x.n_tokens;
+        code = add_edge_set(b, &x, &branch.edge_set);
+    }
+    if (code == KO_OK) {
+        code = add_branch(b, &branch, &index);
+    }
+    ko_intervention_free(&x);
+    return code;
+}
+
+enum ko_code ko_wave_of_cell(const struct ko_plan *plan, const struct ko_cell *cell,
+                             struct ko_wave *out, struct ko_error *err)
+{
+    struct wave_builder b = {.plan = plan, .err = err};
+    struct ko_tree_model model = {0};
+    enum ko_code code = begin_wave(&b, cell->model, &cell->fact, 1);
+    if (code == KO_OK) {
+        code = ko_tree_model_open(plan, cell->model, &model, err);
+    }
+    if (code == KO_OK) {
+        code = add_full_branch(&b, &model, cell);
+    }
+    ko_tree_model_close(&model);
+    return end_wave(&b, code, out);
 }
 
 void ko_wave_free(struct ko_wave *wave)
 {
-    for (int32_t i = 0; i < wave->n_edges; i++) {
-        ko_edges_free(&wave->edges[i]);
+    for (int32_t i = 0; i < wave->n_edge_sets; i++) {
+        free((void *)(uintptr_t)wave->edge_set[i].target); /* holds the sources too */
     }
     free(wave->fact);
     free(wave->branch);
-    free(wave->edges);
-    free(wave->edges_prompt);
+    free(wave->edge_set);
     free(wave->cell);
     *wave = (struct ko_wave){0};
 }

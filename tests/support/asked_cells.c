@@ -148,7 +148,8 @@ static void ask_block(struct asked_cells *e, const struct ko_spec_block *block)
             for (size_t r = 0; r < block->routes.n; r++) {
                 for (size_t c = 0; c < block->features.n; c++) {
                     int32_t class = feature_of(plan, block->features.item[c]);
-                    if (ko_feature_class_exists(&plan->class[class], plan -> model[m].n_features)) {
+                    const int32_t n_features = plan->model[m].n_features;
+                    if (ko_feature_class_exists(&plan->class[class], n_features)) {
                         ask_windows(e, block, m, f, route_of(plan, block->routes.item[r]), class);
                     }
                 }

@@ -35,7 +35,6 @@ static int32_t for_every_wave(check_rows *check)
     struct ko_plan *plan = NULL;
     struct ko_batches batches = {0};
     struct ko_error err = {0};
-    const int32_t masks[8] = {-1, 0, -1, -1, -1, -1, -1, -1};
     int32_t n = 0;
     assert_int_equal(made_plan_build(&made, &plan, NULL, &err), KO_OK);
     assert_int_equal(ko_batches_compose(plan, &batches, &err), KO_OK);
@@ -44,7 +43,7 @@ static int32_t for_every_wave(check_rows *check)
             struct ko_wave wave = {0};
             struct ko_row_set set = {0};
             assert_int_equal(ko_wave_build(plan, &batches.batch[b], w, &wave, &err), KO_OK);
-            assert_int_equal(ko_row_set_build(plan, &wave, masks, &set, &err), KO_OK);
+            assert_int_equal(ko_row_set_build(plan, &wave, &set, &err), KO_OK);
             assert_int_equal(set.rows.n_rows, wave.n_rows);
             check(plan, &wave, &set);
             ko_row_set_free(&set);
@@ -166,27 +165,20 @@ static void metrics_are_taken_at_every_path_s_last_position(void **state)
 static void a_full_pass_shares_nothing_with_the_trunk(void **state)
 {
     struct ko_plan *plan = NULL;
+    struct ko_wave wave = {0};
     struct ko_row_set set = {0};
-    struct ko_edges edges = {0};
     struct ko_error err = {0};
-    const int32_t masks[8] = {-1, 0, -1, -1, -1, -1, -1, -1};
-    int32_t fact = 2, edges_prompt = 0;
-    struct ko_wave_branch branch = {
-        .parent = -1, .class = 2, .leaves_at = -1, .window_begin = 1, .window_end = 3};
+    /* Class all+conv, a window of 2 layers that starts at layer 1. */
+    const struct ko_cell cell = {.fact = 2, .class = 2, .size = 1, .start = 1};
     (void)state;
     assert_int_equal(made_plan_build(&made, &plan, NULL, &err), KO_OK);
-    const struct ko_prompt *prompt = ko_plan_prompt(plan, 0, fact);
-    assert_int_equal(ko_route_edges(&plan->route[0].route, prompt, 0, INT32_MAX, &edges, &err),
-                     KO_OK);
-    const struct ko_wave wave = {.model = 0,
-                                 .fact = &fact,
-                                 .n_prompts = 1,
-                                 .branch = &branch,
-                                 .n_branches = 1,
-                                 .edges = &edges,
-                                 .edges_prompt = &edges_prompt,
-                                 .n_edges = 1};
-    assert_int_equal(ko_row_set_build_full(plan, &wave, masks, &set, &err), KO_OK);
+    const struct ko_prompt *prompt = ko_plan_prompt(plan, 0, cell.fact);
+    assert_int_equal(ko_wave_of_cell(plan, &cell, &wave, &err), KO_OK);
+    assert_int_equal(ko_row_set_build(plan, &wave, &set, &err), KO_OK);
+    assert_true(set.rows.branches[0].conv);
+    assert_int_equal(set.rows.branches[0].mask, -1);
+    assert_int_equal(set.rows.n_edge_sets, 1);
+    assert_true(ko_edge_set_has(&set.rows.edges[0], prompt->n_tokens - 1, 1));
     assert_int_equal(set.rows.n_rows, 2 * prompt->n_tokens);
     for (int32_t l = 0; l < set.rows.n_layers; l++) {
         assert_int_equal(set.rows.n_projected[l], set.rows.n_rows);
@@ -199,7 +191,7 @@ static void a_full_pass_shares_nothing_with_the_trunk(void **state)
     assert_false(ko_branch_in_window(&set.rows.branches[0], 0));
     assert_false(ko_branch_in_window(&set.rows.branches[0], 3));
     ko_row_set_free(&set);
-    ko_edges_free(&edges);
+    ko_wave_free(&wave);
     ko_plan_free(plan);
 }
 

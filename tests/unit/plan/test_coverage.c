@@ -10,51 +10,68 @@
 
 #include <cmocka.h>
 
-#include "src/tree/batch.h"
+#include "src/tree/wave.h"
 #include "tests/support/asked_cells.h"
 #include "tests/support/made_plan.h"
 
 /* ------------------------------------------------------------------ what the waves hold */
 
+/* The branch's mask is that of the class on the axis that wants the same features and has the
+   branch's convolution. */
+static void check_mask(const struct ko_plan *plan, int32_t model, const struct ko_branch *b,
+                       const struct ko_feature_class *want)
+{
+    int32_t n = 0;
+    for (int32_t c = 0; c < plan->n_classes; c++) {
+        const struct ko_feature_class *has = &plan->class[c];
+        if (has->kind == want->kind && has->seed == want->seed && has->conv == b->conv) {
+            assert_int_equal(b->mask, ko_plan_mask(plan, model, c));
+            n++;
+        }
+    }
+    assert_int_equal(n, 1);
+    assert_int_equal(b->after_softmax, want->kind == KO_FEATURE_AFTER_SOFTMAX);
+}
+
 /* The branch's edges are those of the route, and its window is that of the cell. */
 static void check_branch(const struct ko_plan *plan, const struct ko_wave *wave, int32_t k,
                          int32_t fact, struct asked_place at)
 {
-    const struct ko_wave_branch *b = &wave->branch[k];
+    const struct ko_branch *b = &wave->branch[k];
     const struct ko_prompt *prompt = ko_plan_prompt(plan, wave->model, fact);
-    const struct ko_edges *edges = &wave->edges[b->edges];
+    const struct ko_edge_set *edges = &wave->edge_set[b->edge_set];
     int32_t reach = plan->model[wave->model].reach;
     struct asked_edges matrix =
         asked_edges_of(&plan->route[at.route].route, prompt, at.source, reach);
     for (int32_t i = 0; i < prompt->n_tokens; i++) {
         for (int32_t j = 0; j <= i && j < ASKED_TOKENS; j++) {
-            if (i - j < reach && ko_edges_has(edges, i, j) != matrix.has[i][j]) {
+            if (i - j < reach && ko_edge_set_has(edges, i, j) != matrix.has[i][j]) {
                 fail_msg("prompt %d, route %d: edge (%d, %d)", fact, at.route, i, j);
             }
         }
     }
     assert_int_equal(b->first_position, matrix.first_target);
+    assert_int_equal(b->n_rows, prompt->n_tokens - matrix.first_target);
     int32_t start = plan->start[at.start], size = plan->size[at.size];
-    const struct ko_wave_branch *window = b;
+    const struct ko_branch *window = b;
     if (b->parent >= 0) {
         window = &wave->branch[b->parent];
         assert_int_equal(b->window_begin, b->window_end);
         assert_int_equal(b->leaves_at, start + size);
         assert_true(window->window_end > b->leaves_at);
         assert_int_equal(window->parent, -1);
-        assert_int_equal(window->edges, b->edges);
-        assert_int_equal(window->class, b->class);
+        assert_int_equal(window->edge_set, b->edge_set);
+        assert_int_equal(window->mask, b->mask);
+        assert_int_equal(window->conv, b->conv);
     } else {
         assert_int_equal(b->window_end, start + size);
     }
     assert_int_equal(window->leaves_at, start);
     assert_int_equal(window->window_begin, start);
-    const struct ko_feature_class *has = &plan->class[b->class];
     const struct ko_feature_class *want = &plan->class[at.class];
-    assert_int_equal(has->kind, want->kind);
-    assert_true(has->seed == want->seed);
-    assert_true(has->conv == want->conv ||
+    assert_true(b->conv == want->conv ||
                 (want->conv && matrix.min_span >= plan->model[wave->model].d_conv));
+    check_mask(plan, wave->model, b, want);
 }
 
 /* A cell without a branch removes nothing that the last position sees. */
@@ -71,20 +88,48 @@ static void check_clean(const struct ko_plan *plan, int32_t model, int32_t fact,
     assert_true(!plan->class[at.class].conv || matrix.min_span >= plan->model[model].d_conv);
 }
 
-static int branch_order(const struct ko_plan *plan, const struct ko_wave_branch *a,
-                        const struct ko_wave_branch *b)
+static int branch_order(const struct ko_branch *a, const struct ko_branch *b)
 {
     int32_t keys[][2] = {{a->leaves_at, b->leaves_at},
-                         {!plan->class[a->class].conv, !plan->class[b->class].conv},
+                         {!a->conv, !b->conv},
                          {a->prompt, b->prompt},
                          {a->first_position, b->first_position},
-                         {a->edges, b->edges}};
+                         {a->edge_set, b->edge_set}};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         if (keys[i][0] != keys[i][1]) {
             return keys[i][0] < keys[i][1] ? -1 : 1;
         }
     }
     return 0;
+}
+
+static bool same_edges(const struct ko_edge_set *a, const struct ko_edge_set *b, int32_t n_tokens)
+{
+    const size_t n = (size_t)n_tokens;
+    return a->later == b->later && memcmp(a->target, b->target, n) == 0 &&
+           memcmp(a->source, b->source, n) == 0;
+}
+
+/* Every edge set is of one prompt, which has it once. */
+static void check_edge_sets(const struct ko_plan *plan, const struct ko_wave *wave)
+{
+    int32_t *prompt = calloc((size_t)wave->n_edge_sets + 1, sizeof *prompt);
+    assert_non_null(prompt);
+    for (int32_t k = 0; k < wave->n_branches; k++) {
+        int32_t *of = &prompt[wave->branch[k].edge_set];
+        assert_true(*of == 0 || *of == wave->branch[k].prompt + 1);
+        *of = wave->branch[k].prompt + 1;
+    }
+    for (int32_t i = 0; i < wave->n_edge_sets; i++) {
+        assert_true(prompt[i] > 0);
+        const int32_t fact = wave->fact[prompt[i] - 1];
+        const int32_t n_tokens = ko_plan_prompt(plan, wave->model, fact)->n_tokens;
+        for (int32_t k = 0; k < i; k++) {
+            assert_true(prompt[i] != prompt[k] ||
+                        !same_edges(&wave->edge_set[i], &wave->edge_set[k], n_tokens));
+        }
+    }
+    free(prompt);
 }
 
 static void check_order(const struct ko_plan *plan, const struct ko_wave *wave)
@@ -94,19 +139,14 @@ static void check_order(const struct ko_plan *plan, const struct ko_wave *wave)
         rows += ko_plan_prompt(plan, wave->model, wave->fact[p])->n_tokens;
     }
     for (int32_t k = 0; k < wave->n_branches; k++) {
-        const struct ko_wave_branch *b = &wave->branch[k];
+        const struct ko_branch *b = &wave->branch[k];
         assert_true(b->parent < k);
-        assert_true(k == 0 || branch_order(plan, b - 1, b) <= 0);
-        assert_int_equal(wave->edges_prompt[b->edges], b->prompt);
+        assert_true(k == 0 || branch_order(b - 1, b) <= 0);
+        assert_int_equal(b->first_row, rows);
         rows +=
             ko_plan_prompt(plan, wave->model, wave->fact[b->prompt])->n_tokens - b->first_position;
     }
-    for (int32_t i = 0; i < wave->n_edges; i++) {
-        for (int32_t k = 0; k < i; k++) {
-            assert_true(wave->edges_prompt[i] != wave->edges_prompt[k] ||
-                        !ko_edges_equal(&wave->edges[i], &wave->edges[k]));
-        }
-    }
+    check_edge_sets(plan, wave);
     assert_int_equal(wave->n_rows, rows);
     assert_true(wave->n_rows <= plan->model[wave->model].row_budget);
 }

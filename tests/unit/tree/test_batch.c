@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "src/tree/batch.h"
+#include "src/tree/wave.h"
 #include "tests/support/made_plan.h"
 
 static struct ko_plan *built(const struct made_case *made)
@@ -56,7 +56,7 @@ static void equal_routes_are_one_branch(void **state)
     struct ko_plan *plan = built(&made);
     struct ko_wave wave = only_wave(plan);
     assert_int_equal(wave.n_branches, 5);
-    assert_int_equal(wave.n_edges, 1);
+    assert_int_equal(wave.n_edge_sets, 1);
     assert_int_equal(wave.n_cells, 10);
     assert_int_equal(wave.n_rows, 15);
     ko_wave_free(&wave);
@@ -81,7 +81,7 @@ static void shorter_windows_leave_the_longest(void **state)
     assert_int_equal(wave.n_cells, 8);
     int found = 0;
     for (int32_t k = 0; k < wave.n_branches; k++) {
-        const struct ko_wave_branch *b = &wave.branch[k];
+        const struct ko_branch *b = &wave.branch[k];
         int32_t parent = b->parent < 0 ? -1 : wave.branch[b->parent].window_begin;
         for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
             int32_t up = expected[i][3] < 0 ? -1 : expected[expected[i][3]][1];
@@ -115,8 +115,8 @@ static void conv_is_plain_where_every_edge_spans_it(void **state)
         for (int64_t c = 0; c < wave.n_cells; c++) {
             cells += wave.cell[c].branch == k;
         }
-        shared += cells == 2 && !plan->class[wave.branch[k].class].conv;
-        conv += plan->class[wave.branch[k].class].conv;
+        shared += cells == 2 && !wave.branch[k].conv;
+        conv += wave.branch[k].conv;
     }
     assert_int_equal(shared, 2);
     assert_int_equal(conv, 2);

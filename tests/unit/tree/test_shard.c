@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "src/tree/shard.h"
+#include "src/tree/wave.h"
 #include "tests/support/made_plan.h"
 
 static void a_shard_is_k_of_n(void **state)

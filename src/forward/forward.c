@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Creates an engine for one model on one backend, and runs batches on it wave by wave. It copies
    the results into the records and fails cells whose values are not finite. */
-#include "src/forward/engine.h"
+#include "src/forward/forward.h"
 
 #include <math.h>
 #include <stdlib.h>
 
 #include "src/base/memory.h"
+#include "src/forward/engine.h"
 
 static enum ko_code allocate_workspace(struct ko_engine *engine, struct ko_error *err)
 {
@@ -78,9 +79,8 @@ enum ko_code ko_engine_new(const struct ko_plan *plan, int32_t plan_model,
     engine->pass.arena = *arena;
     engine->pass.kernels = kernels;
     engine->pass.be = be;
-    engine->class_mask = ko_new((size_t)plan->n_classes, sizeof *engine->class_mask, err);
     engine->metrics = ko_new((size_t)max_rows, sizeof *engine->metrics, err);
-    enum ko_code code = engine->class_mask && engine->metrics ? KO_OK : KO_E_MEMORY;
+    enum ko_code code = engine->metrics ? KO_OK : KO_E_MEMORY;
     if (code == KO_OK && kernels->own_memory) {
         const struct ko_limits limits = ko_engine_limits(plan, plan_model, model, max_rows);
         code = kernels->reserve(be, &limits, err);
@@ -111,7 +111,6 @@ void ko_engine_free(struct ko_engine *engine)
     }
     pass->kernels->release(pass->be, (void *)(uintptr_t)pass->masks);
     pass->kernels->release(pass->be, (void *)(uintptr_t)pass->conv_masks);
-    free(engine->class_mask);
     free(engine->metrics);
     free(engine);
 }
@@ -163,7 +162,7 @@ static enum ko_code run_wave(struct ko_engine *engine, const struct ko_wave *wav
                              struct ko_error *err)
 {
     struct ko_row_set set = {0};
-    enum ko_code code = ko_row_set_build(engine->plan, wave, engine->class_mask, &set, err);
+    enum ko_code code = ko_row_set_build(engine->plan, wave, &set, err);
     if (code == KO_OK) {
         code = ko_engine_pass(engine, &set, stop, err);
     }
@@ -209,34 +208,14 @@ enum ko_code ko_engine_run(struct ko_engine *engine, const struct ko_batch *batc
     return code;
 }
 
-enum ko_code ko_engine_run_cell(struct ko_engine *engine, int32_t fact, int32_t route,
-                                int32_t source_position, int32_t class, int32_t size, int32_t start,
+enum ko_code ko_engine_run_cell(struct ko_engine *engine, const struct ko_cell *cell,
                                 struct ko_metrics *out, struct ko_error *err)
 {
-    const struct ko_plan *plan = engine->plan;
-    const struct ko_plan_model *model = &plan->model[engine->plan_model];
-    const int32_t first_layer = plan->start[start];
-    int32_t wave_fact = fact, edges_prompt = 0;
-    struct ko_edges edges = {0};
+    struct ko_wave wave = {0};
     struct ko_row_set set = {0};
-    struct ko_wave_branch branch = {.parent = -1,
-                                    .class = class,
-                                    .leaves_at = -1,
-                                    .window_begin = first_layer,
-                                    .window_end = first_layer + plan->size[size]};
-    const struct ko_wave wave = {.model = engine->plan_model,
-                                 .fact = &wave_fact,
-                                 .n_prompts = 1,
-                                 .branch = &branch,
-                                 .n_branches = 1,
-                                 .edges = &edges,
-                                 .edges_prompt = &edges_prompt,
-                                 .n_edges = 1};
-    enum ko_code code =
-        ko_route_edges(&plan->route[route].route, ko_plan_prompt(plan, engine->plan_model, fact),
-                       source_position, model->reach, &edges, err);
+    enum ko_code code = ko_wave_of_cell(engine->plan, cell, &wave, err);
     if (code == KO_OK) {
-        code = ko_row_set_build_full(plan, &wave, engine->class_mask, &set, err);
+        code = ko_row_set_build(engine->plan, &wave, &set, err);
     }
     if (code == KO_OK) {
         code = ko_engine_pass(engine, &set, NULL, err);
@@ -248,6 +227,6 @@ enum ko_code ko_engine_run_cell(struct ko_engine *engine, int32_t fact, int32_t 
         *out = engine->metrics[1];
     }
     ko_row_set_free(&set);
-    ko_edges_free(&edges);
+    ko_wave_free(&wave);
     return code;
 }

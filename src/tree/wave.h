@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Waves: the token tree that goes through the model in one pass. A batch is one wave, or several
+   that repeat the trunk where one prompt has more branches than the row budget allows. */
+#ifndef KO_TREE_WAVE_H
+#define KO_TREE_WAVE_H
+
+#include <stdint.h>
+
+#include "kernels/rows.h"
+#include "src/base/error.h"
+#include "src/plan/plan.h"
+#include "src/tree/batch.h"
+
+/* Where a result goes: the metrics of the branch's last row (of the trunk's, where branch is -1)
+   are written to this slot of the prompt's record. */
+struct ko_wave_cell {
+    int32_t prompt; /* index in the wave */
+    int32_t branch; /* -1: the cell equals the clean run (kl 0) */
+    int64_t slot;
+};
+
+struct ko_wave {
+    int32_t model;
+    int32_t *fact; /* [n_prompts] */
+    int32_t n_prompts;
+    /* [n_branches] in the order of their rows: by leaves_at, then those with a convolution of their
+       own first, then by prompt, first_position, edge_set. A parent comes before its children. */
+    struct ko_branch *branch;
+    int32_t n_branches;
+    struct ko_edge_set *edge_set; /* [n_edge_sets] distinct in each prompt; positions owned */
+    int32_t n_edge_sets;
+    struct ko_wave_cell *cell; /* [n_cells] every planned cell of these branches exactly once */
+    int64_t n_cells;
+    int32_t n_rows; /* of trunks and branches */
+};
+
+/* Builds wave `index` of a batch. Routes that select the same edges are one branch with several
+   cells. Of the windows with the same start, edges and class, the longest planned one leaves the
+   trunk and all shorter ones leave its branch. `+conv` is the class without conv where every edge
+   spans d_conv or more. A window of the last layer alone on a route that spares the last position
+   (without conv) is the clean run. Free with ko_wave_free. */
+KO_MUST_CHECK enum ko_code ko_wave_build(const struct ko_plan *plan, const struct ko_batch *batch,
+                                         int32_t index, struct ko_wave *out, struct ko_error *err);
+
+/* A wave of one cell as a full forward pass: its branch has every position and leaves right after
+   the embedding, so nothing is shared with the trunk beside it. Free with ko_wave_free. */
+KO_MUST_CHECK enum ko_code ko_wave_of_cell(const struct ko_plan *plan, const struct ko_cell *cell,
+                                           struct ko_wave *out, struct ko_error *err);
+void ko_wave_free(struct ko_wave *wave); /* leaves {0} */
+
+#endif
