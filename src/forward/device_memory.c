@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Predicts how much device memory a model needs, by purpose. If the row budget does not fit, the
-   error proposes one that does. */
+/* Predicts the device memory of a model by purpose. Where a row budget does not fit, the error
+   proposes one that does. */
 #include "src/forward/device_memory.h"
 
 #include "src/base/text.h"
 #include "src/forward/forward.h"
 #include "src/tree/batch.h"
 
-enum { ROUND_ROWS = 256 }; /* budgets that are proposed are multiples of this where they can be */
+enum { ROUND_ROWS = 256 }; /* proposed budgets are multiples of this where possible */
 
 static double mask_bytes(const struct ko_device_model *m)
 {
@@ -47,7 +47,7 @@ static double total_of(const struct ko_device_model *model, int32_t max_rows)
     return ko_device_memory_total(&memory);
 }
 
-/* The most rows, below `rows`, whose memory is within `available`; 0: none. */
+/* The most rows below `rows` that fit into `available` bytes, 0 where not even one fits. */
 static int32_t most_rows(const struct ko_device_model *model, int32_t rows, double available)
 {
     int32_t fits = 0, too_many = rows;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How much memory of its own a backend needs to compute a model of a plan. */
+/* How much device memory a backend needs to compute a model of a plan. */
 #ifndef KO_FORWARD_DEVICE_MEMORY_H
 #define KO_FORWARD_DEVICE_MEMORY_H
 
@@ -10,16 +10,16 @@
 #include "src/models/model.h"
 #include "src/plan/plan.h"
 
-/* Bytes. Trunk states are not among them: the scan rebuilds them where it needs them. */
+/* Bytes. Trunk states take none: the scan recomputes them where it needs them. */
 struct ko_device_memory {
     double matrices, values; /* the weights */
     double masks;            /* of the feature classes */
     double rows;             /* the workspace of a wave */
-    double reserved;         /* what the operations need beside their arguments */
-    double context;          /* what the driver and its libraries take for a process */
+    double reserved;         /* scratch of the operations */
+    double context;          /* driver and libraries, per process */
 };
 
-/* What a process of the CUDA backend holds before anything of a model is there. Measured. */
+/* Memory of a process of the CUDA backend before it has a model. Measured. */
 #define KO_DEVICE_CONTEXT_BYTES (512.0 * 1024 * 1024)
 
 /* A model of a plan on a backend that has memory of its own. All borrowed. */
@@ -35,9 +35,9 @@ void ko_device_memory_predict(const struct ko_device_model *model, int32_t max_r
                               struct ko_device_memory *out);
 double ko_device_memory_total(const struct ko_device_memory *memory);
 
-/* KO_E_INPUT where waves of max_rows rows need more than `available` bytes of `device` ("GPU 0 of
-   node1"): "row-budget: 8192 rows of MODEL need 31.2 GiB, DEVICE has 23.6 GiB, choose --row-budget
-   4096", or that not even the smallest budget that is valid for the plan's prompts fits. */
+/* KO_E_INPUT where waves of max_rows rows need more than the `available` bytes of `device` ("GPU 0
+   of node1"): "row-budget: 8192 rows of MODEL need 31.2 GiB, DEVICE has 23.6 GiB, choose
+   --row-budget 4096", or that even the smallest budget for the plan's prompts does not fit. */
 KO_MUST_CHECK enum ko_code ko_device_memory_check(const struct ko_device_model *model,
                                                   int32_t max_rows, double available,
                                                   const char *device, struct ko_error *err);

@@ -7,7 +7,7 @@
 
 #include "src/base/memory.h"
 
-static enum ko_code allocate(struct ko_device_weights *weights, struct ko_error *err)
+static enum ko_code allocate_weights(struct ko_device_weights *weights, struct ko_error *err)
 {
     const struct ko_model *model = weights->model;
     struct ko_arena *arena = &weights->arena;
@@ -27,20 +27,20 @@ static enum ko_code allocate(struct ko_device_weights *weights, struct ko_error 
     return KO_OK;
 }
 
-enum ko_code ko_device_weights_new(const struct ko_model *model, const struct ko_kernels *k,
+enum ko_code ko_device_weights_new(const struct ko_model *model, const struct ko_kernels *kernels,
                                    struct ko_backend *be, enum ko_precision precision,
                                    struct ko_device_weights *out, struct ko_error *err)
 {
-    struct ko_device_weights weights = {.model = model, .kernels = k, .be = be};
-    const size_t n = k->own_memory ? model->value_floats : ko_model_floats(model);
+    struct ko_device_weights weights = {.model = model, .kernels = kernels, .be = be};
+    const size_t n = kernels->own_memory ? model->value_floats : ko_model_floats(model);
     enum ko_code code = KO_OK;
     weights.host = ko_new(n, sizeof *weights.host, err);
     if (!weights.host) {
         return KO_E_MEMORY;
     }
-    if (k->own_memory) {
-        weights.arena.type = k->matrix_type(precision);
-        code = allocate(&weights, err);
+    if (kernels->own_memory) {
+        weights.arena.type = kernels->matrix_type(precision);
+        code = allocate_weights(&weights, err);
     } else {
         weights.arena = ko_model_host_arena(model, weights.host);
     }
@@ -64,8 +64,8 @@ void ko_device_weights_free(struct ko_device_weights *weights)
     *weights = (struct ko_device_weights){0};
 }
 
-static enum ko_code take(void *context, size_t offset, enum ko_element type, const void *data,
-                         size_t n, struct ko_error *err)
+static enum ko_code import_run(void *context, size_t offset, enum ko_element type, const void *data,
+                               size_t n, struct ko_error *err)
 {
     struct ko_device_weights *weights = context;
     const enum ko_element to_type = weights->arena.type;
@@ -73,7 +73,7 @@ static enum ko_code take(void *context, size_t offset, enum ko_element type, con
     return weights->kernels->import(weights->be, to, to_type, data, type, n, err);
 }
 
-static enum ko_code end(void *context, int64_t *bad, struct ko_error *err)
+static enum ko_code end_import(void *context, int64_t *bad, struct ko_error *err)
 {
     struct ko_device_weights *weights = context;
     return weights->kernels->import_end(weights->be, bad, err);
@@ -89,7 +89,7 @@ enum ko_code ko_device_weights_load_part(struct ko_device_weights *weights,
                                          const struct ko_checkpoint *checkpoint, int32_t part,
                                          int32_t n_parts, uint64_t *hash, struct ko_error *err)
 {
-    const struct ko_matrix_sink sink = {take, end, weights};
+    const struct ko_matrix_sink sink = {import_run, end_import, weights};
     const enum ko_code code = ko_model_load_apart(weights->model, checkpoint, part, n_parts,
                                                   weights->host, &sink, hash, err);
     return code == KO_OK ? upload_values(weights, err) : code;
@@ -108,7 +108,7 @@ enum ko_code ko_device_weights_load(struct ko_device_weights *weights,
 enum ko_code ko_device_weights_fill_random(struct ko_device_weights *weights, uint64_t seed,
                                            struct ko_error *err)
 {
-    const struct ko_matrix_sink sink = {take, end, weights};
+    const struct ko_matrix_sink sink = {import_run, end_import, weights};
     if (!weights->kernels->own_memory) {
         ko_model_fill_random(weights->model, seed, weights->host);
         return KO_OK;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A model's weights where a backend computes with them: in host memory, or in the backend's own.
-   One process; the workers of a job bring theirs together in mpi/weights.h. Every function is for
-   the thread that uses the backend. */
+/* A model's weights where a backend computes with them: in host memory or in the backend's own. For
+   one process; workers of a job share the loading (mpi/weights.h). Call these functions from the
+   thread that uses the backend. */
 #ifndef KO_FORWARD_DEVICE_WEIGHTS_H
 #define KO_FORWARD_DEVICE_WEIGHTS_H
 
@@ -16,28 +16,28 @@ struct ko_device_weights {
     const struct ko_model *model;     /* borrowed */
     const struct ko_kernels *kernels; /* borrowed */
     struct ko_backend *be;            /* borrowed */
-    struct ko_arena arena;            /* what ko_engine_new takes */
+    struct ko_arena arena;            /* for ko_engine_new */
     float *host; /* [value_floats], or the whole array of ko_model_floats where the backend has no
                     memory of its own; owned */
     void *values, *matrices; /* the backend's own memory; NULL where it has none; owned */
 };
 
-/* Memory for the weights, the matrices in the backend's type for this precision; nothing is in it
-   yet. model, k and be are borrowed until ko_device_weights_free. */
+/* Allocates memory for the weights, with matrices in the backend's type for this precision. It is
+   not yet filled. model, kernels and be are borrowed until ko_device_weights_free. */
 KO_MUST_CHECK enum ko_code ko_device_weights_new(const struct ko_model *model,
-                                                 const struct ko_kernels *k, struct ko_backend *be,
-                                                 enum ko_precision precision,
+                                                 const struct ko_kernels *kernels,
+                                                 struct ko_backend *be, enum ko_precision precision,
                                                  struct ko_device_weights *out,
                                                  struct ko_error *err);
 void ko_device_weights_free(struct ko_device_weights *weights); /* leaves {0} */
 
-/* From the checkpoint: all of it, with the hash of every tensor into hash [n_weights]. The file's
-   bytes go to the backend as they are stored; errors as ko_model_load. */
+/* Loads all weights from the checkpoint and puts every tensor's hash into hash [n_weights]. The
+   file's bytes go to the backend as they are stored. Errors as ko_model_load. */
 KO_MUST_CHECK enum ko_code ko_device_weights_load(struct ko_device_weights *weights,
                                                   const struct ko_checkpoint *checkpoint,
                                                   uint64_t *hash, struct ko_error *err);
-/* Only for a backend with memory of its own: the values and the matrices of one part, see
-   ko_model_load_apart. */
+/* Loads the values and the matrices of one part (see ko_model_load_apart). Only for a backend with
+   memory of its own. */
 KO_MUST_CHECK enum ko_code ko_device_weights_load_part(struct ko_device_weights *weights,
                                                        const struct ko_checkpoint *checkpoint,
                                                        int32_t part, int32_t n_parts,

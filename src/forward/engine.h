@@ -18,17 +18,17 @@ struct ko_engine {
     int32_t max_rows;
     struct ko_pass pass;        /* x, buffers and masks are owned, in the backend's memory */
     struct ko_metrics *metrics; /* [max_rows] host; owned */
-    /* The wave in hand as part of its batch: work before it, and its own, as shares of 1. */
+    /* Work of the batch's waves before this one, and of this one, as shares of 1. */
     double share_before, share_of_wave;
 };
 
-/* All layers over the wave of `set`, then the metrics of its last rows into engine->metrics
-   [set->n_last]. */
+/* Runs the wave of `set` through all layers and puts the metrics of its last rows into
+   engine->metrics [set->n_last]. */
 KO_MUST_CHECK enum ko_code ko_engine_pass(struct ko_engine *engine, const struct ko_row_set *set,
                                           const struct ko_stop *stop, struct ko_error *err);
 
-/* Feature masks of the plan's classes for this model, from the decay norms of the arena, into
-   backend memory. */
+/* Makes the feature masks of the plan's classes from the model's decay norms, in the backend's
+   memory. */
 KO_MUST_CHECK enum ko_code ko_engine_make_masks(struct ko_engine *engine, struct ko_error *err);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Creates an engine for one model on one backend, and runs batches on it wave by wave. It copies
-   the results into the records and fails cells whose values are not finite. */
+/* Makes engines and runs batches on them wave by wave. Copies results into the records and fails
+   cells whose values are not finite. */
 #include "src/forward/forward.h"
 
 #include <math.h>
@@ -134,8 +134,8 @@ static bool is_finite(const struct ko_metrics *metrics)
     return isfinite(metrics->logprob) && isfinite(metrics->kl);
 }
 
-/* Results into the records. What is not finite fails its cells; without its clean run the whole
-   prompt fails. */
+/* Copies results into the records. A metric that is not finite fails its cell, or the whole prompt
+   where it is the clean run's. */
 static void take_results(const struct ko_engine *engine, const struct ko_wave *wave,
                          struct ko_record *records)
 {
@@ -188,7 +188,7 @@ enum ko_code ko_engine_run(struct ko_engine *engine, const struct ko_batch *batc
     }
     for (int32_t w = 0; code == KO_OK && w < batch->n_waves; w++) {
         struct ko_wave wave = {0};
-        engine->share_of_wave = 1.0 / batch->n_waves; /* each is filled with rows */
+        engine->share_of_wave = 1.0 / batch->n_waves; /* waves have about equally many rows */
         engine->share_before = w * engine->share_of_wave;
         code = ko_wave_build(engine->plan, batch, w, &wave, err);
         if (code == KO_OK) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A batch through the layers, to the metrics. */
+/* Runs batches through the layers of a model, to the metrics. */
 #ifndef KO_FORWARD_FORWARD_H
 #define KO_FORWARD_FORWARD_H
 
@@ -17,8 +17,8 @@
 struct ko_engine;
 
 /* Binds a model's weights to a backend: computes the masks of the plan's feature classes, reserves
-   what the backend needs, allocates the workspace of `max_rows` rows. Nothing is allocated on the
-   backend afterwards. model, plan and what the arena points to are borrowed; the arena is in the
+   what the backend needs, and allocates the workspace of `max_rows` rows. Nothing is allocated on
+   the backend afterwards. plan, model and the arena's memory are borrowed; the arena is in the
    backend's memory (see device_weights.h). Free with ko_engine_free. */
 KO_MUST_CHECK enum ko_code ko_engine_new(const struct ko_plan *plan, int32_t plan_model,
                                          const struct ko_model *model, const struct ko_arena *arena,
@@ -26,21 +26,21 @@ KO_MUST_CHECK enum ko_code ko_engine_new(const struct ko_plan *plan, int32_t pla
                                          int32_t max_rows, struct ko_engine **out,
                                          struct ko_error *err);
 void ko_engine_free(struct ko_engine *engine);
-/* What an engine of these tells the backend (ko_kernels.reserve). */
+/* The limits that such an engine gives to ko_kernels.reserve. */
 struct ko_limits ko_engine_limits(const struct ko_plan *plan, int32_t plan_model,
                                   const struct ko_model *model, int32_t max_rows);
 
-/* Computes a whole batch: records [batch->n_facts], each ko_record_new'ed here and owned by the
-   caller. stop is looked at once a layer, and told then which share of the batch's matrix products
-   is done (on a GPU: handed to it); it may be NULL. On failure no record is left allocated. A
-   logit that is not finite fails its prompt's record (ko_record_check) and no other: rows of
-   different prompts do not touch. */
+/* Computes a whole batch. records [batch->n_facts] are made here with ko_record_new and owned by the
+   caller; after a failure no record is left allocated. Once a layer, stop->wanted is asked and
+   stop->reached is called with the share of the batch's matrix products that is done (on a GPU:
+   launched). stop may be NULL. A logit that is not finite fails the record of its prompt
+   (ko_record_check) and no other, because rows of different prompts never mix. */
 KO_MUST_CHECK enum ko_code ko_engine_run(struct ko_engine *engine, const struct ko_batch *batch,
                                          const struct ko_stop *stop, struct ko_record *records,
                                          struct ko_error *err);
 
-/* One cell as its own full forward pass without the token tree (all T rows from the embedding,
-   edges removed in the window), beside a clean run of its own: for `verify`. */
+/* Computes one cell as a full forward pass without the token tree, beside a clean run: all T rows
+   from the embedding on, edges removed in the window. For `verify`. */
 KO_MUST_CHECK enum ko_code ko_engine_run_cell(struct ko_engine *engine, const struct ko_cell *cell,
                                               struct ko_metrics *out, struct ko_error *err);
 

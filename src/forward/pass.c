@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs one wave through all layers of the model and computes the metrics of the last rows. On the
-   way it starts branches, reports progress and checks whether the run must stop. The steps that
-   sublayers share are in src/models/pass.c. */
+/* Runs one wave through all layers of the model and computes the metrics of the last rows. It starts
+   branches, reports progress and checks for a stop. Steps that sublayers share are in
+   src/models/pass.c. */
 #include <math.h>
 
 #include "src/forward/engine.h"
@@ -14,9 +14,9 @@ static enum ko_code check_stop(const struct ko_stop *stop, struct ko_error *err)
     return KO_OK;
 }
 
-/* Rows of the branches that leave here start as copies of their parents'. */
-static enum ko_code leave(const struct ko_pass *pass, int32_t first, int32_t end,
-                          struct ko_error *err)
+/* Rows of branches that leave here start as copies of their parents' rows. */
+static enum ko_code start_branches(const struct ko_pass *pass, int32_t first, int32_t end,
+                                   struct ko_error *err)
 {
     if (end == first) {
         return KO_OK;
@@ -26,15 +26,15 @@ static enum ko_code leave(const struct ko_pass *pass, int32_t first, int32_t end
     return pass->kernels->branch_rows(pass->be, &rows, err);
 }
 
-/* The rows that go on behind a mixer: the residual stream, and what the mixer made of it. */
+/* The rows that a sublayer finishes: the residual stream and the mixer's result. */
 struct stream {
     int32_t n;
     float *x;           /* [n, d_model] */
     const float *mixed; /* [n, widths[1]] */
 };
 
-/* Past the last mixer only last positions go on: x and the mixer's result are gathered into buffer
-   0, which is free by then. */
+/* After the last mixer only last positions matter. Gathers their x and mixer results into buffer 0,
+   which is free by then. */
 static enum ko_code gather_last(const struct ko_engine *engine, const struct ko_row_set *set,
                                 const int32_t widths[KO_N_BUFFERS], struct stream *out,
                                 struct ko_error *err)
@@ -60,7 +60,7 @@ static enum ko_code gather_last(const struct ko_engine *engine, const struct ko_
     return code;
 }
 
-/* Work of layer l in FLOP: rows of the last layer go on alone behind its mixer. */
+/* FLOP of layer l. In the last layer only last rows go on after the mixer. */
 static double layer_flop(const struct ko_engine *engine, const struct ko_row_set *set, int32_t l)
 {
     const struct ko_plan_model *model = &engine->plan->model[engine->plan_model];
@@ -72,9 +72,9 @@ static double layer_flop(const struct ko_engine *engine, const struct ko_row_set
                 : 0);
 }
 
-/* Says that layers 0 ... l - 1 of the wave are done. */
-static void tell_reached(const struct ko_engine *engine, const struct ko_row_set *set, int32_t l,
-                         const struct ko_stop *stop)
+/* Reports that layers 0 ... l - 1 of the wave are done. */
+static void report_reached(const struct ko_engine *engine, const struct ko_row_set *set, int32_t l,
+                           const struct ko_stop *stop)
 {
     double done = 0, all = 0;
     if (!stop || !stop->reached) {
@@ -88,7 +88,7 @@ static void tell_reached(const struct ko_engine *engine, const struct ko_row_set
                     engine->share_before + (all > 0 ? engine->share_of_wave * done / all : 0));
 }
 
-/* The number of the model's last sublayer that mixes positions. */
+/* The index of the model's last sublayer that mixes positions. */
 static size_t last_mixer(const struct ko_model *model)
 {
     size_t last = model->n_sublayers - 1;
@@ -98,15 +98,17 @@ static size_t last_mixer(const struct ko_model *model)
     return last;
 }
 
-/* At the first sublayer of a layer: progress is told, a stop is looked for, and branches leave. */
+/* Before the first sublayer of a layer: reports progress, checks for a stop, starts branches. */
 static enum ko_code enter_layer(const struct ko_engine *engine, const struct ko_row_set *set,
                                 int32_t layer, const struct ko_stop *stop, struct ko_error *err)
 {
     const struct ko_pass *pass = &engine->pass;
     const struct ko_rows *rows = pass->rows;
-    tell_reached(engine, set, layer, stop);
+    report_reached(engine, set, layer, stop);
     const enum ko_code code = check_stop(stop, err);
-    return code == KO_OK ? leave(pass, rows->n_projected[layer], rows->n_active[layer], err) : code;
+    return code == KO_OK
+               ? start_branches(pass, rows->n_projected[layer], rows->n_active[layer], err)
+               : code;
 }
 
 static enum ko_code run_layers(struct ko_engine *engine, const struct ko_row_set *set,
@@ -120,7 +122,7 @@ static enum ko_code run_layers(struct ko_engine *engine, const struct ko_row_set
     ko_model_widths(model, widths);
     enum ko_code code = ko_pass_embed(pass, err);
     if (code == KO_OK) {
-        code = leave(pass, set->rows.n_trunk_rows, set->rows.n_projected[0], err);
+        code = start_branches(pass, set->rows.n_trunk_rows, set->rows.n_projected[0], err);
     }
     for (size_t i = 0; code == KO_OK && i < model->n_sublayers; i++) {
         const struct ko_sublayer *sublayer = &model->sublayer[i];

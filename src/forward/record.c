@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Creates, checks and frees the record of one prompt. It marks records as failed and has the
-   sentence for each kind of failure. */
+/* Makes, checks and frees records, marks them as failed, and has the sentence of each failure. */
 #include "src/forward/record.h"
 
 #include <math.h>

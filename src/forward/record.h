@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The results of one prompt under one model, on their way from the forward pass to the cube. */
+/* Records: the results of one prompt under one model, between the forward pass and the cube. */
 #ifndef KO_FORWARD_RECORD_H
 #define KO_FORWARD_RECORD_H
 
@@ -30,27 +30,27 @@ struct ko_record {
     enum ko_failure failure; /* why some of its cells, or all, are KO_CELL_FAILED */
     struct ko_metrics clean; /* kl 0 */
     int64_t n_values;        /* 0 for an evaluation */
-    struct ko_metrics
-        *value; /* [n_values] by slot; NaN and -1 where no cell exists or it is vacuous; owned */
+    /* [n_values] by slot. NaN and -1 where there is no cell, or it is vacuous; owned */
+    struct ko_metrics *value;
     int64_t n_statuses;
     uint8_t *status; /* [n_statuses] KO_DONE, KO_VACUOUS, KO_NOT_PLANNED or KO_CELL_FAILED; owned */
-    uint8_t *taken;  /* NULL: the record was computed. Else its values come from an earlier cube:
-                        [n_values] 1 where there is one; a status is KO_PENDING where one is missing
-                        still; owned */
+    uint8_t *taken;  /* NULL: the record was computed. Otherwise its values come from an earlier
+                        cube: [n_values] 1 where the slot has one, and a status is KO_PENDING where
+                        some slot has none; owned */
 };
 
-/* A record with every value NaN / -1, statuses as planned with pending ones set to KO_DONE. Free
-   with ko_record_free. */
+/* Every value is NaN or -1. Statuses are as planned, with KO_DONE in place of KO_PENDING. Free with
+   ko_record_free. */
 KO_MUST_CHECK enum ko_code ko_record_new(const struct ko_plan *plan, int32_t model, int32_t fact,
                                          struct ko_record *out, struct ko_error *err);
 void ko_record_free(struct ko_record *record); /* leaves {0} */
-/* Every cell, and the clean run, is failed: NaN, -1. Vacuous cells stay what they are. */
+/* Fails every cell and the clean run: NaN, -1. Vacuous cells keep their status. */
 void ko_record_fail(struct ko_record *record, enum ko_failure failure);
-/* The failed cells alone get NaN and -1, in all starts of their size: a status speaks for them. */
+/* Sets the values of failed cells to NaN and -1, for all starts that share the status. */
 void ko_record_clear_failed(struct ko_record *record);
 /* KO_E_FAILED naming model, prompt and reason where the record has a failure. */
 KO_MUST_CHECK enum ko_code ko_record_check(const struct ko_plan *plan,
                                            const struct ko_record *record, struct ko_error *err);
-int64_t ko_record_bytes(const struct ko_plan *plan); /* that one record takes */
+int64_t ko_record_bytes(const struct ko_plan *plan); /* memory of one record */
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Measures the rows and FLOP of each prompt and fills batches with prompts until the row budget is
-   reached. Also finds the smallest budget that works, and drops cells that are already taken. */
+/* Measures the rows and FLOP of each prompt and fills batches with prompts up to the row budget.
+   Also finds the smallest budget that works, and removes taken cells. */
 #include "src/tree/batch.h"
 
 #include <stdlib.h>
@@ -14,7 +14,7 @@
 struct share {
     int64_t n_cells, n_rows;
     int32_t n_waves;
-    int64_t smallest_budget; /* the trunk and the largest bundle */
+    int64_t smallest_budget; /* rows of the trunk and the largest bundle */
     double flop, separate_flop;
 };
 
@@ -26,7 +26,7 @@ struct composer {
     struct ko_error *err;
 };
 
-/* FLOP of the parts of a forward pass. Past the last mixer a path goes on with one row. */
+/* FLOP of the parts of a forward pass. After the last mixer only a path's last row is computed. */
 struct rates {
     double projections, after_conv, finish, unembedding;
     int32_t n_layers;
@@ -45,8 +45,8 @@ static double trunk_flop(const struct rates *r, int32_t n_tokens)
            r->finish + r->unembedding;
 }
 
-/* A branch of n rows takes, in the layer at which it leaves, the projections of its parent, and
-   the convolution and what follows it too unless it removes taps. */
+/* A branch of n rows. In the layer where it leaves, it takes its parent's projections. It takes the
+   parent's convolution and what follows it too, unless it computes its own (conv). */
 static double branch_flop(const struct rates *r, int32_t n, int32_t leaves_at, bool conv)
 {
     int32_t later = r->n_layers - 1 - leaves_at;
@@ -110,7 +110,7 @@ static struct ko_batch *new_batch(struct composer *c, int32_t model, const struc
     return &c->batch[c->n++];
 }
 
-/* batch->fact has room for it. */
+/* Adds a prompt to a batch whose `fact` has room for it. */
 static void count_prompt(struct ko_batch *batch, int32_t fact, const struct share *share)
 {
     batch->fact[batch->n_facts++] = fact;
@@ -257,7 +257,7 @@ static bool has_taken(const struct ko_batch *batch, const struct ko_taken *taken
     return false;
 }
 
-/* Its prompts are measured anew, and those without anything left to compute leave it. */
+/* Measures the batch's prompts again and drops those with nothing left to compute. */
 static enum ko_code prune_batch(const struct ko_tree_model *model, const struct ko_taken *taken,
                                 struct ko_batch *batch, struct ko_tree *tree, struct ko_error *err)
 {
@@ -272,7 +272,7 @@ static enum ko_code prune_batch(const struct ko_tree_model *model, const struct 
         left.n_taken += tree->n_taken;
         if (!ko_tree_is_taken(tree)) {
             const struct share share = measure_prompt(tree);
-            left.n_waves = share.n_waves; /* more than one only where it is the one prompt */
+            left.n_waves = share.n_waves; /* a batch of several waves has one prompt */
             count_prompt(&left, fact, &share);
         }
     }

@@ -10,19 +10,19 @@
 #include "src/plan/plan.h"
 #include "src/tree/taken.h"
 
-/* Prompts of one model with all their planned cells, but for those that are taken. More than one
-   wave only where it is one prompt with more branches than fit. */
+/* Prompts of one model with all their planned cells, without the taken ones. A batch has more than
+   one wave only where it is one prompt with more branches than fit the row budget. */
 struct ko_batch {
     int32_t model;
     int32_t *fact; /* [n_facts] ascending; owned by the list */
     int32_t n_facts;
     int32_t n_waves;
     const struct ko_taken *taken; /* cells that are not computed; NULL: none; borrowed */
-    int64_t n_taken;              /* those of its prompts, also of prompts that left it for them */
+    int64_t n_taken; /* taken cells of its prompts, also of prompts that have nothing else */
     int64_t n_cells; /* planned cells that are not vacuous and not taken (evaluation: clean runs) */
     int64_t n_rows;  /* over all waves */
     double flop;     /* of the matrix products, unembedding included */
-    double separate_flop; /* of the same cells as one full forward pass each */
+    double separate_flop; /* of one full forward pass for each of these cells */
 };
 
 struct ko_batches {
@@ -34,19 +34,19 @@ struct ko_batches {
    too small: prompt 'ID' needs 148, set row-budget to at least 148". Free with ko_batches_free. */
 KO_MUST_CHECK enum ko_code ko_batches_compose(const struct ko_plan *plan, struct ko_batches *out,
                                               struct ko_error *err);
-/* Takes out of the batches of a plan what need not be computed: branches that no cell needs any
-   more are in no wave, a prompt with nothing left is in no batch (a batch may be empty then, with 0
-   waves). Which prompts are together stays what the plan says, so a batch that is left is a
-   function of the plan and of what is taken. `taken` is borrowed as long as the batches. */
+/* Removes taken cells from the batches of a plan. Waves lose the branches that no other cell needs.
+   A prompt with nothing left leaves its batch, which may then be empty, with 0 waves. Prompts stay
+   in the batch that the plan gave them, so a batch depends on the plan and the taken cells alone.
+   `taken` is borrowed as long as the batches. */
 KO_MUST_CHECK enum ko_code ko_batches_prune(const struct ko_plan *plan,
                                             const struct ko_taken *taken,
                                             struct ko_batches *batches, struct ko_error *err);
-/* The smallest valid row budget of a model of the plan, whatever its budget is: the trunk and the
-   largest bundle of branches that stay together, of any prompt. */
+/* The smallest valid row budget of a model: the largest sum, over its prompts, of the trunk's rows
+   and those of the largest bundle of branches that must stay together. */
 KO_MUST_CHECK enum ko_code ko_batches_smallest_budget(const struct ko_plan *plan, int32_t model,
                                                       int32_t *out, struct ko_error *err);
-/* Raises a model's row budget to its smallest valid one where it is below: for a budget that nobody
-   chose, so that one long prompt does not keep a sweep from running. *raised: whether. */
+/* Raises a model's row budget to the smallest valid one where it is below. For a default budget, so
+   that one long prompt does not stop a sweep. *raised: whether it was raised. */
 KO_MUST_CHECK enum ko_code ko_batches_raise_budget(struct ko_plan *plan, int32_t model,
                                                    bool *raised, struct ko_error *err);
 void ko_batches_free(struct ko_batches *batches); /* leaves {0} */

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Adds up FLOP, memory and file size of a plan from its batches. Also holds the rules and constants
-   behind the default row budget. */
+/* Adds up FLOP, memory and file size of a plan from its batches. Also holds the constants of the
+   default row budget. */
 #include "src/tree/cost.h"
 
 #include <math.h>
 
-/* A worker beside weights and rows: program and libraries, the tokenizer, vocabulary tiles, records
-   on their way to the cube. */
+/* Memory of a worker without weights and rows: program and libraries, the tokenizer, vocabulary
+   tiles, records that are not yet committed. */
 static const double fixed_bytes = 54.0 * 1024 * 1024;
 /* The cube's labels, attributes and headers. */
 static const double cube_fixed_bytes = 54.0 * 1024;
 static const double run_log_bytes = 1024.0 * 1024;
 
-/* What decides a default row budget. */
+/* Limits of a default row budget. */
 struct budget_rule {
     double workspace_bytes;
     int32_t least, most; /* rows */

@@ -12,7 +12,7 @@ static bool equal_edges(const struct ko_intervention *a, const struct ko_interve
     return ko_edges_equal(a->self, b->self);
 }
 
-/* Whether the class removes taps of the convolution: an edge that spans d_conv or more has none. */
+/* Whether the class removes taps of the convolution. An edge that spans d_conv or more has none. */
 static bool removes_taps(const struct ko_intervention *intervention,
                          const struct ko_tree_model *model, int32_t class)
 {
@@ -27,7 +27,7 @@ static int32_t same_class(const struct ko_intervention *intervention,
     return removes_taps(intervention, model, class) ? class : model->without_conv[class];
 }
 
-/* In the last layer the other positions' outputs are read by no one. */
+/* Nothing reads the other positions' outputs of the last layer. */
 static bool is_clean(const struct ko_intervention *intervention, const struct ko_tree_model *model,
                      int32_t class, int32_t begin, int32_t end)
 {
@@ -43,7 +43,8 @@ static bool own_convolution(const struct ko_tree_model *model, int32_t class)
     return model->plan->class[class].conv;
 }
 
-static void describe(const struct ko_tree_model *model, int32_t class, struct ko_branch *branch)
+static void describe_branch(const struct ko_tree_model *model, int32_t class,
+                            struct ko_branch *branch)
 {
     branch->mask = model->mask[class];
     branch->conv = own_convolution(model, class);
@@ -67,7 +68,7 @@ static const struct ko_intervention_kind edge_removal = {
     .same_class = same_class,
     .is_clean = is_clean,
     .own_convolution = own_convolution,
-    .describe = describe,
+    .describe = describe_branch,
     .edge_set = edge_set,
     .free = free_edges,
 };

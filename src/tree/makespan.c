@@ -8,7 +8,7 @@
 
 #include "src/base/memory.h"
 
-static const double staged_bytes = 64.0 * 1024 * 1024; /* a round comes early at so many */
+static const double staged_bytes = 64.0 * 1024 * 1024; /* that make a round come early */
 
 static size_t first_free(const double *busy, size_t n)
 {
@@ -21,18 +21,18 @@ static size_t first_free(const double *busy, size_t n)
     return best;
 }
 
-/* Batches [begin, end) on n workers that are all free: seconds until the last is done, and of work.
- */
-static double schedule(const struct ko_batches *batches, int32_t begin, int32_t end, double flops,
-                       double *busy, size_t n, double *work)
+/* Runs batches [begin, end) on n free workers. busy [n]: scratch. Returns the seconds until the last
+   batch is done and adds the seconds of all batches to *work. */
+static double run_batches(const struct ko_batch *begin, const struct ko_batch *end, double flops,
+                          double *busy, size_t n, double *work)
 {
     double last = 0.0;
     for (size_t i = 0; i < n; i++) {
         busy[i] = 0.0;
     }
-    for (int32_t b = begin; b < end; b++) {
+    for (const struct ko_batch *batch = begin; batch < end; batch++) {
         double *worker = &busy[first_free(busy, n)];
-        const double seconds = batches->batch[b].flop / flops;
+        const double seconds = batch->flop / flops;
         *worker += seconds;
         *work += seconds;
         last = fmax(last, *worker);
@@ -40,9 +40,10 @@ static double schedule(const struct ko_batches *batches, int32_t begin, int32_t 
     return last;
 }
 
-/* The rounds of a run of that length, and the last of them, which nothing hides. */
-static double commit(const struct ko_plan *plan, const struct ko_batches *batches, double seconds,
-                     double every, double *last)
+/* Seconds of all commit rounds of a run of `seconds`. *last: of the last round, which no batch
+   hides. */
+static double time_commits(const struct ko_plan *plan, const struct ko_batches *batches,
+                           double seconds, double every, double *last)
 {
     const double record_bytes =
         (double)ko_plan_n_values(plan) * 24.0 + (double)ko_plan_n_statuses(plan);
@@ -60,7 +61,8 @@ enum ko_code ko_plan_predict(const struct ko_plan *plan, const struct ko_batches
                              struct ko_prediction *out, struct ko_error *err)
 {
     struct ko_prediction p = {0};
-    double before = 0.0; /* the compute time that the next model's reading can hide in */
+    double before =
+        0.0; /* compute seconds of the model before, which hide the next one's reading */
     bool valid = n_workers > 0 && pace->commit_seconds > 0.0;
     const size_t n = n_workers > 0 ? (size_t)n_workers : 1;
     double *busy = ko_new(n, sizeof *busy, err);
@@ -75,14 +77,15 @@ enum ko_code ko_plan_predict(const struct ko_plan *plan, const struct ko_batches
         valid = pace->flops[model] > 0.0 && pace->load_seconds[model] >= 0.0;
         const double hidden = pace->reads_ahead ? before : 0.0;
         const double load = fmax(0.0, pace->load_seconds[model] - hidden);
-        before = schedule(batches, begin, b, pace->flops[model], busy, n, &p.work_seconds);
+        before = run_batches(&batches->batch[begin], &batches->batch[b], pace->flops[model], busy,
+                             n, &p.work_seconds);
         p.load_seconds += load;
         p.seconds += load + before;
     }
     free(busy);
     if (batches->n > 0) {
         double last = 0.0;
-        p.commit_seconds = commit(plan, batches, p.seconds, pace->commit_seconds, &last);
+        p.commit_seconds = time_commits(plan, batches, p.seconds, pace->commit_seconds, &last);
         p.seconds += last;
     }
     p.efficiency = p.work_seconds / (p.seconds * (double)n_workers);

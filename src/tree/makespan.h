@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How long a run takes on a number of workers: model by model, batches handed out as the
-   coordinator does, weights and commit rounds included. */
+/* Predicts how long a run takes on n workers: loading, batches in the coordinator's order, commit
+   rounds. */
 #ifndef KO_TREE_MAKESPAN_H
 #define KO_TREE_MAKESPAN_H
 
@@ -11,30 +11,28 @@
 #include "src/plan/plan.h"
 #include "src/tree/batch.h"
 
-/* A worker and what is around it. */
+/* How fast a worker and its machine are. */
 struct ko_pace {
-    const double *flops;        /* [n_models] of batches, from the embedding to the metrics */
-    const double *load_seconds; /* [n_models] until a model's weights are with every worker */
-    bool reads_ahead;           /* the next model is read while this one is computed */
+    const double *flops;        /* [n_models] FLOP a second, over whole batches */
+    const double *load_seconds; /* [n_models] to load a model's weights on every worker */
+    bool reads_ahead;           /* the next model is read while this one computes */
     double commit_seconds;      /* between commit rounds */
 };
 
-/* What a commit round costs, whatever is in it (its flushes reach the disk), and what its bytes do.
- */
+/* Cost of a commit round: fixed (its flushes reach the disk), and bytes a second. */
 #define KO_ROUND_SECONDS    0.012
 #define KO_ROUND_BYTES_RATE 250e6
 
 struct ko_prediction {
     double seconds;        /* from the first weight to the last commit */
-    double work_seconds;   /* of all batches on one worker, without waiting */
-    double load_seconds;   /* that workers wait for weights */
-    double commit_seconds; /* in commit rounds; but for the last they run beside the batches */
-    double efficiency;     /* work_seconds a worker, over seconds */
+    double work_seconds;   /* of all batches on one worker that never waits */
+    double load_seconds;   /* in which workers wait for weights */
+    double commit_seconds; /* in commit rounds; all but the last run beside the batches */
+    double efficiency;     /* work_seconds / n_workers / seconds */
 };
 
-/* Of a plan's batches on n_workers. Within a model each batch, in order, goes to the worker that is
-   free first; a model begins when the one before is through. Numbers that are not positive give
-   NAN. KO_E_MEMORY. */
+/* Within a model each batch, in order, goes to the worker that is free first. A model begins when
+   the one before it has ended. All results are NAN where a rate is not positive. KO_E_MEMORY. */
 KO_MUST_CHECK enum ko_code ko_plan_predict(const struct ko_plan *plan,
                                            const struct ko_batches *batches, int32_t n_workers,
                                            const struct ko_pace *pace, struct ko_prediction *out,

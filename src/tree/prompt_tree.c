@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Builds the tree of one prompt: which windows the blocks ask for, which routes remove the same
-   edges and can share branches, and in what order to walk through them. */
+/* Builds the tree of one prompt: which windows the blocks ask for, and which routes and classes do
+   the same and can share branches. */
 #include "src/tree/prompt_tree.h"
 
 #include <stdlib.h>
@@ -34,7 +34,7 @@ void ko_tree_free(struct ko_tree *tree)
     *tree = (struct ko_tree){0};
 }
 
-static void unite(uint8_t *to, const uint8_t *from, size_t n)
+static void unite_windows(uint8_t *to, const uint8_t *from, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         to[i] |= from[i];
@@ -52,7 +52,7 @@ const uint8_t *ko_tree_asked(const struct ko_tree *tree, int32_t route, int32_t 
     return tree->asked + asked_at(tree, route, class);
 }
 
-/* Marks the blocks that select the fact; whether they are others than the last fact's. */
+/* Marks the blocks that select the fact. Returns whether they differ from the last fact's. */
 static bool mark_blocks(struct ko_tree *tree)
 {
     const struct ko_plan *plan = tree->model->plan;
@@ -66,7 +66,7 @@ static bool mark_blocks(struct ko_tree *tree)
     return changed;
 }
 
-/* The union of the blocks that select the fact, as ko_plan_has has it cell by cell. */
+/* The union of the windows of the blocks that select the fact: ko_plan_has for all cells at once. */
 static void fill_asked(struct ko_tree *tree)
 {
     const struct ko_tree_model *model = tree->model;
@@ -81,7 +81,7 @@ static void fill_asked(struct ko_tree *tree)
         for (int32_t r = 0; tree->blocks[b] && r < plan->n_routes; r++) {
             for (int32_t f = 0; block->route[r] && f < plan->n_classes; f++) {
                 if (block->class[f] && model->exists[f]) {
-                    unite(tree->asked + asked_at(tree, r, f), windows, model->n_windows);
+                    unite_windows(tree->asked + asked_at(tree, r, f), windows, model->n_windows);
                 }
             }
         }
@@ -161,7 +161,7 @@ const uint8_t *ko_tree_wanted(const struct ko_tree *tree, size_t member)
                        : ko_tree_asked(tree, m->route, m->class);
 }
 
-/* What is asked of the member and not taken, in the place of the next one. */
+/* Fills the wanted windows of the member that is added next: asked for and not taken. */
 static enum ko_code fill_wanted(struct ko_tree *tree, const struct ko_tree_member *member,
                                 bool vacuous, struct ko_error *err)
 {
@@ -208,8 +208,8 @@ static enum ko_code add_member(struct ko_tree *tree, int32_t route, int32_t clas
     tree->member[tree->n_members++] = member;
     if (intervention >= 0) {
         size_t n = tree->model->n_windows;
-        unite(tree->windows + (size_t)member.group * n, ko_tree_wanted(tree, tree->n_members - 1),
-              n);
+        unite_windows(tree->windows + (size_t)member.group * n,
+                      ko_tree_wanted(tree, tree->n_members - 1), n);
     }
     return KO_OK;
 }

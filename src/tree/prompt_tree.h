@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The branches of one prompt before they are cut into waves: what batches, waves and statuses are
-   all derived from, so that they cannot differ. For the files of this folder alone. */
+/* The branches of one prompt before they are cut into waves. Batches, waves and statuses are all
+   derived from it, so they cannot disagree. Only the files of this folder use it. */
 #ifndef KO_TREE_PROMPT_TREE_H
 #define KO_TREE_PROMPT_TREE_H
 
@@ -20,8 +20,8 @@ struct ko_tree_group {
     int32_t branch_rows;  /* T - t0 */
 };
 
-/* One route and class (and source position, where it is `each`), and where its windows are
-   computed. */
+/* One route and class (and source position, for a heat route), and the group that computes its
+   windows. */
 struct ko_tree_member {
     int32_t route, class; /* indices in the plan */
     int32_t source_position;
@@ -39,23 +39,23 @@ struct ko_tree {
     size_t n_interventions, intervention_capacity;
     struct ko_tree_group *group;
     size_t n_groups, group_capacity;
-    uint8_t *windows; /* [n_groups, n_windows] the union over the group's members */
+    uint8_t *windows; /* [n_groups, n_windows] union of what the group's members want */
     size_t windows_capacity;
     struct ko_tree_member *member;
     size_t n_members, member_capacity;
     const uint8_t *taken; /* slots of the record that need no branch; NULL: none; borrowed */
     uint8_t *wanted;      /* where `taken`: [n_members, n_windows] windows planned and not taken */
     size_t wanted_capacity;
-    bool planned; /* any cell, vacuous or not */
+    bool planned; /* the prompt has a planned cell, vacuous or not */
     struct ko_tree_part {
-        bool planned, taken; /* any cell; any cell that is taken */
-    } part[2];               /* mean routes, heatmaps */
-    int64_t n_taken;         /* cells */
+        bool planned, taken; /* whether it has a planned cell, a taken cell */
+    } part[2];               /* of mean routes, of heat routes */
+    int64_t n_taken;         /* taken cells */
 };
 
-/* The tree of a prompt that the model can run, without the cells that are `taken` (as ko_taken_of
-   says; NULL: none; borrowed while the tree is used). *tree: {0}, or one built before, whose memory
-   is reused. Free with ko_tree_free, also after a failure. */
+/* Builds the tree of a runnable prompt without its taken cells. taken: as ko_taken_of returns it,
+   borrowed while the tree is used. *tree: {0}, or a tree built before, whose memory is reused. Free
+   with ko_tree_free, also after a failure. */
 KO_MUST_CHECK enum ko_code ko_tree_build(const struct ko_tree_model *model, int32_t fact,
                                          const uint8_t *taken, struct ko_tree *tree,
                                          struct ko_error *err);
@@ -63,15 +63,16 @@ void ko_tree_free(struct ko_tree *tree); /* leaves {0} */
 
 /* The planned windows of a route and class. Borrowed. */
 const uint8_t *ko_tree_asked(const struct ko_tree *tree, int32_t route, int32_t class);
-/* Those of a member that are not taken. Borrowed. */
+/* The planned windows of a member that are not taken. Borrowed. */
 const uint8_t *ko_tree_wanted(const struct ko_tree *tree, size_t member);
 
 /* Cells that are neither vacuous nor taken. */
 int64_t ko_tree_n_cells(const struct ko_tree *tree);
-/* Whether all that the prompt has planned is taken, the clean run beside it: each of the two parts
-   that has any cell has one that is taken, and none is left. */
+/* Whether an earlier cube gave everything that is planned for the prompt, its clean run included.
+   True where no cell is left and each part with a planned cell has a taken one: the clean run comes
+   with the taken cells of a part. */
 bool ko_tree_is_taken(const struct ko_tree *tree);
-/* Whether the window needs no branch: it equals the clean run. */
+/* Whether the window equals the clean run, so that it needs no branch. */
 bool ko_tree_is_clean(const struct ko_tree *tree, const struct ko_tree_group *group, int32_t size,
                       int32_t start);
 

@@ -49,7 +49,7 @@ void ko_shard_range(const struct ko_batches *batches, struct ko_shard shard, int
     for (int32_t b = 0; b < batches->n; b++) {
         double cost = cost_of(batches, total, b);
         double at = (before + 0.5 * cost) / all * shard.of;
-        /* Rounding must not leave the last ones out. */
+        /* Rounding must not leave out the last batches. */
         int32_t owner = at < (double)shard.of ? (int32_t)at + 1 : shard.of;
         before += cost;
         *first += owner < shard.number;
@@ -73,15 +73,15 @@ static enum ko_code copy_plan(const struct ko_plan *plan, struct ko_plan **out,
     return code;
 }
 
-/* What a shard's batches touch, in terms of the whole plan's axes. */
+/* The models and prompts of a shard's batches, on the whole plan's axes. */
 struct touched {
     uint8_t *pair; /* [n_models * n_facts]; owned */
     uint8_t *fact; /* [n_facts] under any model; owned */
     int32_t first_model, end_model;
 };
 
-static enum ko_code mark(const struct ko_plan *whole, struct ko_shard shard,
-                         struct touched *touched, struct ko_error *err)
+static enum ko_code mark_touched(const struct ko_plan *whole, struct ko_shard shard,
+                                 struct touched *touched, struct ko_error *err)
 {
     struct ko_batches batches = {0};
     size_t n_facts = (size_t)whole->n_facts;
@@ -109,9 +109,8 @@ static enum ko_code mark(const struct ko_plan *whole, struct ko_shard shard,
     return KO_OK;
 }
 
-/* Whether any batch of the shard is the model's: models without one are left out, but for the
-   first of an empty shard. */
-static bool keeps(const struct ko_plan *whole, const struct touched *touched, int32_t model)
+/* Whether the shard keeps the model: it has a batch of it, or it is empty and this is the first. */
+static bool keeps_model(const struct ko_plan *whole, const struct touched *touched, int32_t model)
 {
     if (model < touched->first_model || model >= touched->end_model) {
         return false;
@@ -148,7 +147,7 @@ static void keep_model(struct ko_plan *plan, const struct touched *touched, int3
     }
 }
 
-/* Frees the models from `n` on, which nothing refers to any more. */
+/* Frees the models from number n on, which no longer belong to the plan. */
 static void drop_models(struct ko_plan *plan, int32_t n)
 {
     struct ko_plan rest = {.model = plan->model + n,
@@ -159,7 +158,7 @@ static void drop_models(struct ko_plan *plan, int32_t n)
     plan->n_models = n;
 }
 
-/* Keeps what is touched of a prompt axis; *index says where each lay. */
+/* Keeps the touched facts of a prompt axis. (*index)[i]: where the i-th kept fact was before. */
 static enum ko_code keep_facts(const struct touched *touched, int32_t *fact, int32_t *n,
                                int32_t **index, struct ko_error *err)
 {
@@ -196,7 +195,7 @@ static enum ko_code restrict_plan(struct ko_plan *plan, const struct touched *to
         return code;
     }
     for (int32_t m = 0; m < plan->n_models; m++) {
-        if (keeps(plan, touched, m)) {
+        if (keeps_model(plan, touched, m)) {
             plan->shard.model[n] = m;
             keep_model(plan, touched, n++, m);
         }
@@ -210,7 +209,7 @@ enum ko_code ko_shard_take(const struct ko_plan *whole, struct ko_shard shard, s
 {
     struct touched touched = {0};
     struct ko_plan *plan = NULL;
-    enum ko_code code = mark(whole, shard, &touched, err);
+    enum ko_code code = mark_touched(whole, shard, &touched, err);
     if (code == KO_OK) {
         code = copy_plan(whole, &plan, err);
     }

@@ -14,7 +14,7 @@ enum { KO_MOST_SHARDS = 9999 };
 #define KO_SHARD_SUFFIX ".shard-%04d-of-%04d.h5"
 
 struct ko_shard {
-    int32_t number, of; /* from 1; of 0: no shard, the whole plan */
+    int32_t number, of; /* from 1; of is 0 for the whole plan */
 };
 
 /* "3/16". KO_E_INPUT "WHERE: ..." for anything else than 1 <= K <= N <= KO_MOST_SHARDS. */
@@ -27,10 +27,10 @@ KO_MUST_CHECK enum ko_code ko_shard_parse(const char *text, const char *where, s
 void ko_shard_range(const struct ko_batches *batches, struct ko_shard shard, int32_t *first,
                     int32_t *end);
 
-/* The part of a whole plan that a shard computes: the models and prompts that its batches touch (of
-   an empty one the first model and no prompt), all other axes as they are. It composes into the
-   very batches of the shard, and its `shard` says where it lies in the whole. The caller frees it
-   with ko_plan_free. */
+/* The part of a whole plan that a shard computes: the models and prompts of its batches, and all
+   other axes unchanged. An empty shard keeps the first model and no prompt. ko_batches_compose makes
+   exactly the shard's batches from it. (*out)->shard says where it lies in the whole plan. Caller
+   frees with ko_plan_free. */
 KO_MUST_CHECK enum ko_code ko_shard_take(const struct ko_plan *whole, struct ko_shard shard,
                                          struct ko_plan **out, struct ko_error *err);
 

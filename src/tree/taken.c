@@ -67,8 +67,8 @@ bool ko_taken_of_model(const struct ko_taken *taken, int32_t model)
     return false;
 }
 
-/* The set of these bits, which is added where it is new. The latest are looked at first: prompts in
-   a row mostly have the same. */
+/* Finds the set with these bits, or adds it. Searches the latest first: consecutive prompts mostly
+   have the same set. */
 static enum ko_code find_set(struct ko_taken *taken, const uint8_t *bits, int32_t *set,
                              struct ko_error *err)
 {

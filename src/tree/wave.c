@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Turns one wave of a batch into branches with their edges and cells, and sorts the branches by
-   their rows. */
+/* Turns one wave of a batch into branches with their edges and cells, and sorts the branches into
+   the order of their rows. */
 #include "src/tree/wave.h"
 
 #include <stdlib.h>
@@ -191,8 +191,7 @@ static int compare_branches(const void *left, const void *right)
     return 0;
 }
 
-/* Brings the branches into the order of their rows; parents stay in front, for they leave earlier.
- */
+/* Sorts the branches into the order of their rows. Parents come first because they leave earlier. */
 static enum ko_code sort_branches(struct wave_builder *b)
 {
     struct ko_wave *wave = &b->wave;
