@@ -46,6 +46,16 @@ void ko_plan_free_models(struct ko_plan *plan)
     }
 }
 
+void ko_plan_free_untaken(struct ko_plan_model *model, int32_t n_models, struct ko_prompt *prompt,
+                          int32_t n_facts)
+{
+    struct ko_plan plan = {
+        .model = model, .n_models = n_models, .prompt = prompt, .n_facts = n_facts};
+    ko_plan_free_models(&plan);
+    free(model);
+    free(prompt);
+}
+
 void ko_plan_free(struct ko_plan *plan)
 {
     if (!plan) {

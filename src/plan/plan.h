@@ -125,6 +125,10 @@ KO_MUST_CHECK enum ko_code ko_plan_build(struct ko_plan_input *input, struct ko_
 void ko_plan_free(struct ko_plan *plan);
 /* Frees what the models and prompts hold, not the two arrays. */
 void ko_plan_free_models(struct ko_plan *plan);
+/* Frees models [n_models] and prompts [n_models * n_facts] that no plan has taken, and the arrays.
+   Either may be NULL. */
+void ko_plan_free_untaken(struct ko_plan_model *model, int32_t n_models, struct ko_prompt *prompt,
+                          int32_t n_facts);
 
 void ko_plan_pack(const struct ko_plan *plan, struct ko_bytes *to);
 KO_MUST_CHECK enum ko_code ko_plan_unpack(struct ko_bytes *from, struct ko_plan **out,

@@ -8,15 +8,13 @@
 #include "src/base/text.h"
 #include "src/plan/plan_build.h"
 
-/* Names of the spans of all prompt files. */
-static enum ko_code gather_spans(const struct ko_plan_input *input, struct ko_strings *names,
-                                 struct ko_error *err)
+enum ko_code ko_plan_gather_spans(const struct ko_plan_builder *builder, struct ko_strings *names)
 {
     enum ko_code code = KO_OK;
-    for (size_t f = 0; f < input->spec->prompt_files.n; f++) {
-        const struct ko_strings *more = &input->facts[f].span_names;
+    for (size_t f = 0; f < builder->n_files; f++) {
+        const struct ko_strings *more = &builder->facts[f].span_names;
         for (size_t i = 0; code == KO_OK && i < more->n; i++) {
-            code = ko_strings_intern(names, more->item[i], NULL, err);
+            code = ko_strings_intern(names, more->item[i], NULL, builder->err);
         }
     }
     return code;
@@ -58,6 +56,20 @@ static uint8_t *mark_labels(const struct ko_strings *labels, const struct ko_str
     return mark;
 }
 
+enum ko_code ko_plan_add_route(struct ko_plan *plan, const char *label,
+                               const struct ko_strings *spans, struct ko_error *err)
+{
+    struct ko_plan_route *route = &plan->route[plan->n_routes];
+    const enum ko_code code = ko_route_parse(label, spans, &route->route, err);
+    if (code != KO_OK) {
+        return code;
+    }
+    plan->n_routes++;
+    route->heat = route->route.kind == KO_ROUTE_EACH || route->route.kind == KO_ROUTE_LATER_EACH;
+    route->axis = route->heat ? plan->n_heat_routes++ : plan->n_mean_routes++;
+    return KO_OK;
+}
+
 static enum ko_code parse_routes(struct ko_plan *plan, const struct ko_strings *labels,
                                  const struct ko_strings *where, const struct ko_strings *spans,
                                  struct ko_error *err)
@@ -67,15 +79,10 @@ static enum ko_code parse_routes(struct ko_plan *plan, const struct ko_strings *
         return KO_E_MEMORY;
     }
     for (size_t i = 0; i < labels->n; i++) {
-        struct ko_plan_route *route = &plan->route[i];
-        enum ko_code code = ko_route_parse(labels->item[i], spans, &route->route, err);
+        enum ko_code code = ko_plan_add_route(plan, labels->item[i], spans, err);
         if (code != KO_OK) {
             return code == KO_E_INPUT ? ko_fail_in(err, "%s: routes", where->item[i]) : code;
         }
-        plan->n_routes++;
-        route->heat =
-            route->route.kind == KO_ROUTE_EACH || route->route.kind == KO_ROUTE_LATER_EACH;
-        route->axis = route->heat ? plan->n_heat_routes++ : plan->n_mean_routes++;
     }
     return KO_OK;
 }
@@ -84,7 +91,7 @@ enum ko_code ko_plan_build_routes(struct ko_plan_builder *builder)
 {
     struct ko_plan *plan = builder->plan;
     struct ko_strings labels = {0}, where = {0}, spans = {0};
-    enum ko_code code = gather_spans(builder->input, &spans, builder->err);
+    enum ko_code code = ko_plan_gather_spans(builder, &spans);
     if (code == KO_OK) {
         code = gather_labels(builder->input, true, &labels, &where, builder->err);
     }
@@ -112,6 +119,23 @@ static bool any_model_has(const struct ko_plan *plan, const struct ko_feature_cl
     return false;
 }
 
+enum ko_code ko_plan_add_class(struct ko_plan *plan, const char *label, struct ko_error *err)
+{
+    struct ko_feature_class *class = &plan->class[plan->n_classes];
+    const enum ko_code code = ko_feature_class_parse(label, class, err);
+    if (code != KO_OK) {
+        return code;
+    }
+    plan->n_classes++;
+    if (any_model_has(plan, class)) {
+        return KO_OK;
+    }
+    return ko_fail(err, KO_E_INPUT, "no model has the class '%s', %s", label,
+                   class->kind == KO_FEATURE_AFTER_SOFTMAX
+                       ? "it needs attention"
+                       : "Transformers have all and after-softmax alone, thirds need 3 features");
+}
+
 static enum ko_code parse_features(struct ko_plan *plan, const struct ko_strings *labels,
                                    const struct ko_strings *where, struct ko_error *err)
 {
@@ -120,19 +144,9 @@ static enum ko_code parse_features(struct ko_plan *plan, const struct ko_strings
         return KO_E_MEMORY;
     }
     for (size_t i = 0; i < labels->n; i++) {
-        struct ko_feature_class *class = &plan->class[i];
-        enum ko_code code = ko_feature_class_parse(labels->item[i], class, err);
+        enum ko_code code = ko_plan_add_class(plan, labels->item[i], err);
         if (code != KO_OK) {
             return code == KO_E_INPUT ? ko_fail_in(err, "%s: features", where->item[i]) : code;
-        }
-        plan->n_classes++;
-        if (!any_model_has(plan, class)) {
-            return ko_fail(err, KO_E_INPUT, "%s: features: no model has the class '%s', %s",
-                           where->item[i], labels->item[i],
-                           class->kind == KO_FEATURE_AFTER_SOFTMAX
-                               ? "it needs attention"
-                               : "Transformers have all and after-softmax alone, thirds need 3 "
-                                 "features");
         }
     }
     return KO_OK;

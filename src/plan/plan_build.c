@@ -24,7 +24,7 @@ int32_t ko_plan_block_model(const struct ko_plan_input *input, const struct ko_s
 enum ko_code ko_plan_warn(const struct ko_plan_builder *builder, const char *format, ...)
 {
     char text[KO_ERROR_TEXT];
-    if (!builder->input->warnings) {
+    if (!builder->input || !builder->input->warnings) {
         return KO_OK;
     }
     va_list args;
@@ -56,20 +56,20 @@ static enum ko_code copy_fact(const struct ko_fact *fact, struct ko_plan_fact *o
     return code;
 }
 
-static enum ko_code build_facts(struct ko_plan_builder *builder)
+static enum ko_code copy_facts(struct ko_plan_builder *builder)
 {
     struct ko_plan *plan = builder->plan;
-    const struct ko_plan_input *input = builder->input;
-    size_t n_files = input->spec->prompt_files.n, n = 0;
+    const struct ko_facts *facts = builder->facts;
+    size_t n_files = builder->n_files, n = 0;
     builder->file_begin = ko_new(n_files + 1, sizeof *builder->file_begin, builder->err);
     if (!builder->file_begin) {
         return KO_E_MEMORY;
     }
     for (size_t i = 0; i < n_files; i++) {
-        n += input->facts[i].n;
+        n += facts[i].n;
         if (n > INT32_MAX) {
-            return ko_fail(builder->err, KO_E_INPUT, "%s: more than %d prompts",
-                           input->facts[i].file, INT32_MAX);
+            return ko_fail(builder->err, KO_E_INPUT, "%s: more than %d prompts", facts[i].file,
+                           INT32_MAX);
         }
         builder->file_begin[i + 1] = (int32_t)n;
     }
@@ -79,8 +79,8 @@ static enum ko_code build_facts(struct ko_plan_builder *builder)
     }
     enum ko_code code = KO_OK;
     for (size_t i = 0; i < n_files; i++) {
-        for (size_t f = 0; code == KO_OK && f < input->facts[i].n; f++) {
-            code = copy_fact(&input->facts[i].fact[f], &plan->fact[plan->n_facts++], builder->err);
+        for (size_t f = 0; code == KO_OK && f < facts[i].n; f++) {
+            code = copy_fact(&facts[i].fact[f], &plan->fact[plan->n_facts++], builder->err);
         }
     }
     return code;
@@ -101,16 +101,16 @@ static int by_id(const void *left, const void *right)
 
 static enum ko_code check_ids(const struct ko_plan_builder *builder)
 {
-    const struct ko_plan_input *input = builder->input;
+    const struct ko_facts *facts = builder->facts;
     size_t n = (size_t)builder->plan->n_facts, at = 0;
     struct placed_id *ids = ko_new(n, sizeof *ids, builder->err);
     if (!ids) {
         return KO_E_MEMORY;
     }
-    for (size_t i = 0; i < input->spec->prompt_files.n; i++) {
-        for (size_t f = 0; f < input->facts[i].n; f++, at++) {
-            ids[at] = (struct placed_id){builder->plan->fact[at].id, input->facts[i].file,
-                                         input->facts[i].fact[f].line, (int32_t)at};
+    for (size_t i = 0; i < builder->n_files; i++) {
+        for (size_t f = 0; f < facts[i].n; f++, at++) {
+            ids[at] = (struct placed_id){builder->plan->fact[at].id, facts[i].file,
+                                         facts[i].fact[f].line, (int32_t)at};
         }
     }
     qsort(ids, n, sizeof *ids, by_id);
@@ -158,7 +158,7 @@ static enum ko_code build_blocks(struct ko_plan_builder *builder)
     return KO_OK;
 }
 
-/* The longest runnable prompt of a fact, and whether any model has a foil for it. */
+/* Tokens of the longest runnable prompt of a fact, over the models. */
 static int32_t longest(const struct ko_plan *plan, int32_t fact)
 {
     int32_t n = 0;
@@ -182,6 +182,16 @@ static bool any_foil(const struct ko_plan *plan)
     return false;
 }
 
+enum ko_code ko_plan_build_facts(struct ko_plan_builder *builder)
+{
+    enum ko_code code = copy_facts(builder);
+    if (code == KO_OK) {
+        builder->plan->has_foils = any_foil(builder->plan);
+        code = check_ids(builder);
+    }
+    return code;
+}
+
 static enum ko_code check_size(const struct ko_plan_builder *builder)
 {
     const struct ko_plan *plan = builder->plan;
@@ -201,14 +211,10 @@ static enum ko_code check_size(const struct ko_plan_builder *builder)
 static enum ko_code build(struct ko_plan_builder *builder)
 {
     struct ko_plan *plan = builder->plan;
-    enum ko_code code = build_facts(builder);
-    if (code == KO_OK) {
-        code = check_ids(builder);
-    }
+    enum ko_code code = ko_plan_build_facts(builder);
     if (code != KO_OK) {
         return code;
     }
-    plan->has_foils = any_foil(plan);
     if (plan->kind == KO_PLAN_EVALUATION) {
         for (int32_t f = 0; f < plan->n_facts; f++) {
             int32_t n = longest(plan, f);
@@ -238,7 +244,11 @@ enum ko_code ko_plan_build(struct ko_plan_input *input, struct ko_plan **out, st
     plan->n_models = input->n_models;
     plan->prompt = input->prompt;
     plan->score = input->spec->score;
-    struct ko_plan_builder builder = {.input = input, .plan = plan, .err = err};
+    struct ko_plan_builder builder = {.input = input,
+                                      .facts = input->facts,
+                                      .n_files = input->spec->prompt_files.n,
+                                      .plan = plan,
+                                      .err = err};
     enum ko_code code = build(&builder);
     free(builder.file_begin);
     free(builder.block_model);
@@ -279,7 +289,7 @@ static bool has_route(const struct ko_plan *plan, const struct ko_plan_block *bl
     return false;
 }
 
-/* Marks the facts with a planned cell; every block that has none is told of. */
+/* Marks the facts with a planned cell. Warns of each block of the spec that has none. */
 static enum ko_code mark_prompts(const struct ko_plan_builder *builder, uint8_t *mean,
                                  uint8_t *heat)
 {
@@ -299,7 +309,7 @@ static enum ko_code mark_prompts(const struct ko_plan_builder *builder, uint8_t 
                 any = any || selected[f];
             }
         }
-        if (!any) {
+        if (!any && builder->input) {
             enum ko_code code = ko_plan_warn(
                 builder, "%s: this block plans no cell: its models lack its classes or windows",
                 builder->input->spec->block[b].where);
