@@ -9,7 +9,8 @@
 
 #include "src/base/memory.h"
 #include "src/formats/json.h"
-#include "src/run/inputs.h"
+#include "src/plan/plan_from_axes.h"
+#include "src/run/inputs_plan.h"
 
 static const char *const routes[] = {"last<-subject", "last<-relation", "last<-last",
                                      "last<-first"};
@@ -81,16 +82,6 @@ static enum ko_code make_prompt(const struct ko_model *model, const struct ko_be
     return KO_OK;
 }
 
-static enum ko_code add_strings(struct ko_strings *list, const char *const *item, size_t n,
-                                struct ko_error *err)
-{
-    enum ko_code code = KO_OK;
-    for (size_t k = 0; code == KO_OK && k < n; k++) {
-        code = ko_strings_add(list, item[k], err);
-    }
-    return code;
-}
-
 static enum ko_code name_model(const char *shape, struct ko_plan_model *model, struct ko_error *err)
 {
     char **const text[] = {&model->name,        &model->path,
@@ -108,67 +99,46 @@ static enum ko_code name_model(const char *shape, struct ko_plan_model *model, s
 static enum ko_code build_plan(const struct ko_bench_sweep *sweep, int64_t n_prompts,
                                struct ko_bench_model *bench, struct ko_error *err)
 {
-    static const char *const all[] = {"all"}, *const where[] = {"bench", "bench", "bench", "bench"};
-    struct ko_spec_model spec_model = {.name = (char[]){"bench"}};
-    struct ko_select select = {.kind = KO_SELECT_ALL};
-    struct ko_size size = {.value = KO_BENCH_WINDOW, .where = (char[]){"bench"}};
-    size_t zero = 0;
-    struct ko_spec_block block = {.model = &zero,
-                                  .n_models = 1,
-                                  .select = &select,
-                                  .sample_n = -1,
-                                  .size = &size,
-                                  .n_sizes = 1,
-                                  .starts = KO_STARTS_ALL,
-                                  .where = (char[]){"bench"}};
-    struct ko_spec spec = {.file = (char[]){"bench"},
-                           .model = &spec_model,
-                           .n_models = 1,
-                           .block = &block,
-                           .n_blocks = 1};
+    const int32_t size = KO_BENCH_WINDOW, n_starts = bench->model->shape.n_layers - size + 1;
     struct ko_facts facts = {.n = (size_t)n_prompts, .file = (char[]){"bench"}};
-    struct ko_strings warnings = {0};
-    struct ko_plan_input input = {.kind = KO_PLAN_SWEEP,
-                                  .spec = &spec,
-                                  .spec_model = &zero,
-                                  .n_models = 1,
-                                  .facts = &facts,
-                                  .warnings = &warnings};
-    input.model = ko_new(1, sizeof *input.model, err);
-    input.prompt = ko_new((size_t)n_prompts, sizeof *input.prompt, err);
+    struct ko_strings labels = {0}, classes = {0}, no_routes = {0};
+    struct ko_plan_axes axes = {.n_models = 1,
+                                .facts = &facts,
+                                .n_files = 1,
+                                .routes = {&labels, &no_routes},
+                                .classes = &classes,
+                                .size = &size,
+                                .n_sizes = 1,
+                                .n_starts = n_starts};
+    int32_t *start = ko_new((size_t)n_starts, sizeof *start, err);
+    axes.start = start;
+    axes.model = ko_new(1, sizeof *axes.model, err);
+    axes.prompt = ko_new((size_t)n_prompts, sizeof *axes.prompt, err);
     facts.fact = ko_new((size_t)n_prompts, sizeof *facts.fact, err);
-    enum ko_code code = input.model && input.prompt && facts.fact ? KO_OK : KO_E_MEMORY;
-    if (code == KO_OK) {
-        code = name_model(sweep->shape, input.model, err);
+    enum ko_code code = start && axes.model && axes.prompt && facts.fact ? KO_OK : KO_E_MEMORY;
+    for (int32_t s = 0; code == KO_OK && s < n_starts; s++) {
+        start[s] = s;
     }
     if (code == KO_OK) {
-        code = add_strings(&spec.prompt_files, where, 1, err);
+        code = name_model(sweep->shape, axes.model, err);
+    }
+    for (size_t r = 0; code == KO_OK && r < N_ROUTES; r++) {
+        code = ko_strings_add(&labels, routes[r], err);
     }
     if (code == KO_OK) {
-        code = add_strings(&block.routes, routes, N_ROUTES, err);
-    }
-    if (code == KO_OK) {
-        code = add_strings(&block.routes_where, where, N_ROUTES, err);
-    }
-    if (code == KO_OK) {
-        code = add_strings(&block.features, all, 1, err);
-    }
-    if (code == KO_OK) {
-        code = add_strings(&block.features_where, where, 1, err);
+        code = ko_strings_add(&classes, "all", err);
     }
     for (int64_t p = 0; code == KO_OK && p < n_prompts; p++) {
-        code = make_prompt(bench->model, sweep, (int32_t)p, &facts.fact[p], &input.prompt[p], err);
+        code = make_prompt(bench->model, sweep, (int32_t)p, &facts.fact[p], &axes.prompt[p], err);
     }
     if (code == KO_OK) {
-        ko_plan_model_describe(bench->model, sweep->row_budget, sweep->gpu, input.model);
-        code = ko_plan_build(&input, &bench->plan, err);
+        ko_plan_model_describe(bench->model, sweep->row_budget, sweep->gpu, axes.model);
+        code = ko_plan_from_axes(&axes, &bench->plan, err);
     }
-    ko_strings_free(&spec.prompt_files);
-    ko_strings_free(&block.routes);
-    ko_strings_free(&block.routes_where);
-    ko_strings_free(&block.features);
-    ko_strings_free(&block.features_where);
-    ko_strings_free(&warnings);
+    ko_plan_free_untaken(axes.model, 1, axes.prompt, (int32_t)n_prompts);
+    free(start);
+    ko_strings_free(&labels);
+    ko_strings_free(&classes);
     facts.file = NULL;
     ko_facts_free(&facts);
     return code;

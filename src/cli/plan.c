@@ -10,7 +10,7 @@
 #include "src/preview/assume.h"
 #include "src/preview/plan_report.h"
 #include "src/run/evaluation.h"
-#include "src/run/inputs.h"
+#include "src/run/inputs_plan.h"
 
 static const double PLANNED_COMMIT_SECONDS = 10; /* the default of `run` */
 
@@ -54,13 +54,12 @@ static enum ko_code read_evaluation(struct planner *planner, struct ko_error *er
 
 static enum ko_code build(struct planner *planner, struct ko_error *err)
 {
-    const bool ranked = planner->evaluation_path != NULL;
     ko_strings_free(&planner->warnings);
     ko_plan_free(planner->plan);
     planner->plan = NULL;
-    return ko_inputs_plan(
-        &planner->inputs, KO_PLAN_SWEEP, ranked ? planner->evaluation.target_rank : NULL,
-        ranked ? &planner->evaluation.model : NULL, &planner->warnings, &planner->plan, err);
+    return ko_inputs_plan(&planner->inputs, KO_PLAN_SWEEP,
+                          planner->evaluation_path ? &planner->evaluation : NULL,
+                          &planner->warnings, &planner->plan, err);
 }
 
 static enum ko_code check_numbers(const struct ko_options *options, struct ko_error *err)

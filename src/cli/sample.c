@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Draws cells of a cube at random, from those that are done, and reads their values. Each dataset
-   is read once per model, however many cells are drawn from it. */
+/* Draws done cells of a cube at random and reads their values. Each dataset is read at most once per
+   model. */
 #include "src/cli/sample.h"
 
 #include <math.h>
@@ -25,48 +25,33 @@ static int64_t part_size(const struct part *part)
            part->n_sizes;
 }
 
-static void describe_parts(const struct ko_cube_axes *axes, struct part part[2])
+static struct part describe_part(const struct ko_cube_axes *axes, bool heat)
 {
-    const int32_t n_classes = (int32_t)axes->feature_class.n;
-    part[0] = (struct part){"status",
-                            "logprob",
-                            "prob",
-                            "kl",
-                            "foil_logprob",
-                            "target_rank",
-                            "top1_id",
-                            false,
-                            (int32_t)axes->prompt.n,
-                            (int32_t)axes->route.n,
-                            n_classes,
-                            1,
-                            axes->n_sizes,
-                            axes->n_starts};
-    part[1] = (struct part){"heat_status",
-                            "heat_logprob",
-                            "heat_prob",
-                            "heat_kl",
-                            "heat_foil_logprob",
-                            "heat_target_rank",
-                            "heat_top1_id",
-                            true,
-                            (int32_t)axes->heat_prompt.n,
-                            (int32_t)axes->heat_route.n,
-                            n_classes,
-                            axes->n_source_positions,
-                            axes->n_sizes,
-                            axes->n_starts};
+    return (struct part){.status = heat ? "heat_status" : "status",
+                         .logprob = heat ? "heat_logprob" : "logprob",
+                         .prob = heat ? "heat_prob" : "prob",
+                         .kl = heat ? "heat_kl" : "kl",
+                         .foil = heat ? "heat_foil_logprob" : "foil_logprob",
+                         .rank = heat ? "heat_target_rank" : "target_rank",
+                         .top1 = heat ? "heat_top1_id" : "top1_id",
+                         .heat = heat,
+                         .n_prompts = (int32_t)(heat ? &axes->heat_prompt : &axes->prompt)->n,
+                         .n_routes = (int32_t)(heat ? &axes->heat_route : &axes->route)->n,
+                         .n_classes = (int32_t)axes->feature_class.n,
+                         .n_positions = heat ? axes->n_source_positions : 1,
+                         .n_sizes = axes->n_sizes,
+                         .n_starts = axes->n_starts};
 }
 
-/* Where a drawn status entry lies. */
-struct candidates {
+/* The status entries to draw from, and then those that were drawn. */
+struct entries {
     int64_t *code; /* ((model * 2 + heat) << 40) + entry */
     size_t n, capacity;
 };
 enum { ENTRY_BITS = 40, KO_SAMPLE_STARTS = 4096 };
 
 static enum ko_code add_done(struct ko_cube_view *view, int32_t model, const struct part *part,
-                             struct candidates *all, struct ko_error *err)
+                             struct entries *all, struct ko_error *err)
 {
     const int64_t n = part_size(part);
     if (n == 0) {
@@ -93,7 +78,7 @@ static enum ko_code add_done(struct ko_cube_view *view, int32_t model, const str
     return code;
 }
 
-/* The values of one model and kind of routes. */
+/* The values of one model and kind of routes, in the layout of struct part with the starts last. */
 struct values {
     double *logprob, *prob, *kl;
     double *foil; /* NULL: the cube has no foils */
@@ -159,12 +144,18 @@ static int32_t choose_start(const uint8_t *planned, int32_t n_starts, uint64_t s
     return (int32_t)start[0];
 }
 
-static void take_cell(struct ko_cube_planned *planned, const struct part *part,
-                      const struct values *v, int32_t model, int64_t entry, uint64_t seed,
-                      struct ko_sampled *out)
+/* What the cells are read from. */
+struct sampler {
+    struct ko_cube_view *view;
+    struct ko_cube_planned *planned;
+    uint64_t seed;
+    struct part part[2]; /* mean routes, heat routes */
+};
+
+static void take_cell(const struct sampler *sampler, const struct part *part,
+                      const struct values *v, int64_t entry, struct ko_sampled *out)
 {
     int64_t rest = entry;
-    *out = (struct ko_sampled){.model = model, .heat = part->heat};
     out->size = (int32_t)(rest % part->n_sizes);
     rest /= part->n_sizes;
     out->source_position = (int32_t)(rest % part->n_positions);
@@ -176,8 +167,9 @@ static void take_cell(struct ko_cube_planned *planned, const struct part *part,
     const int64_t place =
         ((int64_t)out->route * part->n_classes + out->class) * part->n_sizes + out->size;
     const struct ko_cube_starts starts =
-        ko_cube_planned_starts(planned, part->heat, model, out->prompt);
-    out->start = choose_start(starts.planned + place * part->n_starts, part->n_starts, seed, entry);
+        ko_cube_planned_starts(sampler->planned, part->heat, out->model, out->prompt);
+    out->start =
+        choose_start(starts.planned + place * part->n_starts, part->n_starts, sampler->seed, entry);
     const int64_t at = entry * part->n_starts + out->start;
     out->logprob = v->logprob[at];
     out->prob = v->prob[at];
@@ -187,26 +179,26 @@ static void take_cell(struct ko_cube_planned *planned, const struct part *part,
     out->top1_id = v->top1[at];
 }
 
-/* Reads the values of one model and kind once, and fills in the drawn cells that lie there. */
-static enum ko_code take_cells(struct ko_cube_view *view, int32_t model, const struct part *part,
-                               const struct candidates *drawn, struct ko_cube_planned *planned,
-                               uint64_t seed, struct ko_sampled *out, struct ko_error *err)
+/* Fills in the drawn cells of one model and kind, whose values are read once. */
+static enum ko_code take_cells(const struct sampler *sampler, int32_t model, bool heat,
+                               const struct entries *drawn, struct ko_sampled *out,
+                               struct ko_error *err)
 {
-    const int64_t tag = (int64_t)model * 2 + part->heat;
-    const int64_t entries = ((int64_t)1 << ENTRY_BITS) - 1;
+    const struct part *part = &sampler->part[heat];
+    const int64_t tag = (int64_t)model * 2 + heat;
     struct values values = {0};
     enum ko_code code = KO_OK;
-    bool read = false;
     for (size_t k = 0; code == KO_OK && k < drawn->n; k++) {
         if (drawn->code[k] >> ENTRY_BITS != tag) {
             continue;
         }
-        if (!read) {
-            code = read_values(view, model, part, &values, err);
+        if (!values.logprob) {
+            code = read_values(sampler->view, model, part, &values, err);
         }
-        read = true;
         if (code == KO_OK) {
-            take_cell(planned, part, &values, model, drawn->code[k] & entries, seed, &out[k]);
+            out[k] = (struct ko_sampled){.model = model, .heat = heat};
+            take_cell(sampler, part, &values, drawn->code[k] & (((int64_t)1 << ENTRY_BITS) - 1),
+                      &out[k]);
         }
     }
     free_values(&values);
@@ -219,48 +211,64 @@ static int compare_codes(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-enum ko_code ko_sample_cells(struct ko_cube_view *view, const struct ko_strings *models, int64_t n,
-                             uint64_t seed, struct ko_sampled **out, int64_t *n_out,
-                             struct ko_error *err)
+/* Draws n of the done entries of these models, sorted by model, kind and place. */
+static enum ko_code draw_entries(const struct sampler *sampler, const struct ko_sampling *sampling,
+                                 struct entries *drawn, struct ko_error *err)
 {
-    const struct ko_cube_axes *axes = ko_cube_view_axes(view);
-    struct part part[2];
-    struct candidates all = {0};
-    struct ko_sampled *cells = NULL;
-    struct ko_cube_planned *planned = NULL;
-    enum ko_code code = ko_cube_planned_open(view, &planned, err);
-    describe_parts(axes, part);
-    for (size_t m = 0; code == KO_OK && m < axes->model.n; m++) {
-        if (models->n > 0 && ko_strings_find(models, axes->model.item[m]) < 0) {
+    const struct ko_strings *names = &ko_cube_view_axes(sampler->view)->model;
+    enum ko_code code = KO_OK;
+    for (size_t m = 0; m < names->n; m++) {
+        if (sampling->models->n > 0 && ko_strings_find(sampling->models, names->item[m]) < 0) {
             continue;
         }
         for (int h = 0; code == KO_OK && h < 2; h++) {
-            code = add_done(view, (int32_t)m, &part[h], &all, err);
+            code = add_done(sampler->view, (int32_t)m, &sampler->part[h], drawn, err);
         }
     }
-    if (code == KO_OK && all.n == 0) {
+    if (code == KO_OK && drawn->n == 0) {
         code = ko_fail(err, KO_E_INPUT,
-                       "no cell of these models is done, there is nothing to recompute");
-    } else if (code == KO_OK) {
-        const size_t k = (size_t)n < all.n ? (size_t)n : all.n;
-        ko_draw(all.code, all.n, k, seed, 0);
-        all.n = k;
-        qsort(all.code, k, sizeof *all.code, compare_codes);
-        cells = ko_new(k, sizeof *cells, err);
+                       "%s: no cell of these models is done, compute some with run --resume",
+                       sampling->path);
+    }
+    if (code != KO_OK) {
+        return code;
+    }
+    const size_t n = (size_t)sampling->n < drawn->n ? (size_t)sampling->n : drawn->n;
+    ko_draw(drawn->code, drawn->n, n, sampling->seed, 0);
+    drawn->n = n;
+    qsort(drawn->code, n, sizeof *drawn->code, compare_codes);
+    return KO_OK;
+}
+
+enum ko_code ko_sample_cells(struct ko_cube_view *view, const struct ko_sampling *sampling,
+                             struct ko_sampled **out, int64_t *n_out, struct ko_error *err)
+{
+    const struct ko_cube_axes *axes = ko_cube_view_axes(view);
+    struct sampler sampler = {.view = view,
+                              .seed = sampling->seed,
+                              .part = {describe_part(axes, false), describe_part(axes, true)}};
+    struct entries drawn = {0};
+    struct ko_sampled *cells = NULL;
+    enum ko_code code = ko_cube_planned_open(view, &sampler.planned, err);
+    if (code == KO_OK) {
+        code = draw_entries(&sampler, sampling, &drawn, err);
+    }
+    if (code == KO_OK) {
+        cells = ko_new(drawn.n, sizeof *cells, err);
         code = cells ? KO_OK : KO_E_MEMORY;
     }
     for (size_t m = 0; code == KO_OK && m < axes->model.n; m++) {
         for (int h = 0; code == KO_OK && h < 2; h++) {
-            code = take_cells(view, (int32_t)m, &part[h], &all, planned, seed, cells, err);
+            code = take_cells(&sampler, (int32_t)m, h != 0, &drawn, cells, err);
         }
     }
-    free(all.code);
-    ko_cube_planned_close(planned);
+    free(drawn.code);
+    ko_cube_planned_close(sampler.planned);
     if (code != KO_OK) {
         free(cells);
         return code;
     }
     *out = cells;
-    *n_out = (int64_t)all.n;
+    *n_out = (int64_t)drawn.n;
     return KO_OK;
 }

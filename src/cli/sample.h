@@ -10,23 +10,30 @@
 #include "src/base/text.h"
 #include "src/cube/read/read.h"
 
-/* One cell by the cube's axes, with what the cube says of it. */
+/* One cell: its indices on the cube's axes, and its values in the cube. */
 struct ko_sampled {
-    int32_t model, prompt, route; /* prompt and route on the heat axes where heat */
+    int32_t model, prompt, route; /* prompt and route: on the heat axes where heat is set */
     int32_t class, size, start;
-    int32_t source_position; /* heat alone */
+    int32_t source_position; /* of a heat route; else 0 */
     bool heat;
     double logprob, prob, kl;
     double foil_logprob; /* NaN where the cube has none */
     int32_t target_rank, top1_id;
 };
 
-/* Draws at most n cells with status done, without repetition: evenly over the statuses' entries,
-   then over each entry's planned starts, with a value or not. models: names to keep (none: all).
-   *out [*n_out]: free(). KO_E_INPUT where no cell is done. */
+/* What to draw. Borrowed. */
+struct ko_sampling {
+    const char *path;                /* of the cube, for errors */
+    const struct ko_strings *models; /* names to draw from; empty: all */
+    int64_t n;                       /* cells */
+    uint64_t seed;
+};
+
+/* Draws at most n done cells without repetition: first a status entry (each is as likely), then one
+   of its planned starts. *out [*n_out]: free(). KO_E_INPUT where no cell is done. */
 KO_MUST_CHECK enum ko_code ko_sample_cells(struct ko_cube_view *view,
-                                           const struct ko_strings *models, int64_t n,
-                                           uint64_t seed, struct ko_sampled **out, int64_t *n_out,
+                                           const struct ko_sampling *sampling,
+                                           struct ko_sampled **out, int64_t *n_out,
                                            struct ko_error *err);
 
 #endif

@@ -9,13 +9,13 @@
 
 #include "src/base/memory.h"
 
-/* Beside the absolute bound a share of the value itself, for models whose log-probabilities are
-   large. */
+/* A share of the value itself is accepted on top of the absolute bound, for models whose
+   log-probabilities are large. */
 static const double RELATIVE = 2e-4;
 enum { N_WORST = 5 };
 
-/* A rank may differ by a place or two where the target is nearly tied with others: by one, or by
-   one in a hundred far down the list. How often that may happen is limited too, see report. */
+/* Where the target nearly ties with other tokens, its rank may differ by 1, or by 1 % beyond rank
+   100. ko_verification_report limits how often. */
 static bool rank_agrees(int32_t a, int32_t b)
 {
     const int32_t larger = a > b ? a : b;
@@ -28,7 +28,7 @@ static double foil_difference(const struct ko_verification *v, int64_t k)
     return fabs(v->cell[k].foil_logprob - (double)v->again[k].foil_logprob);
 }
 
-static bool agrees(const struct ko_verification *v, int64_t k)
+static bool cell_agrees(const struct ko_verification *v, int64_t k)
 {
     const struct ko_sampled *cell = &v->cell[k];
     const struct ko_metrics *again = &v->again[k];
@@ -44,15 +44,15 @@ static bool agrees(const struct ko_verification *v, int64_t k)
            rank_agrees(cell->target_rank, again->target_rank);
 }
 
-/* What orders the cells by how wrong they are. */
-static double difference(const struct ko_verification *v, int64_t k)
+/* How far a cell is off; the worst cells are printed. */
+static double cell_difference(const struct ko_verification *v, int64_t k)
 {
     const double lp = fabs(v->cell[k].logprob - (double)v->again[k].logprob);
     const double kl = fabs(v->cell[k].kl - (double)v->again[k].kl);
     return isnan(lp) || isnan(kl) ? INFINITY : fmax(fmax(lp, kl), foil_difference(v, k));
 }
 
-static void print_cell(struct ko_cli *cli, const struct ko_verification *v, int64_t k)
+static void print_cell(const struct ko_verification *v, int64_t k, FILE *out)
 {
     const struct ko_sampled *c = &v->cell[k];
     const struct ko_cube_axes *axes = v->axes;
@@ -64,7 +64,7 @@ static void print_cell(struct ko_cli *cli, const struct ko_verification *v, int6
         snprintf(foil, sizeof foil, "; foil logprob %.6f, recomputed %.6f", c->foil_logprob,
                  (double)v->again[k].foil_logprob);
     }
-    fprintf(cli->out,
+    fprintf(out,
             "  %s prompt %s %s%s %s size %d start %d: logprob %.6f, recomputed %.6f; kl %.3e, "
             "recomputed %.3e; prob %.3e%s; rank %d, recomputed %d; first token %d, recomputed %d\n",
             axes->model.item[c->model],
@@ -76,9 +76,9 @@ static void print_cell(struct ko_cli *cli, const struct ko_verification *v, int6
             c->top1_id, v->again[k].top1_id);
 }
 
-/* The worst cells by name: those that disagree, or, where there are none, those whose rank or first
-   token differs. */
-static enum ko_code print_worst(struct ko_cli *cli, const struct ko_verification *v, bool any_bad,
+/* Prints the worst cells that disagree. If none does, prints cells whose rank or first token
+   differs. */
+static enum ko_code print_worst(const struct ko_verification *v, bool any_bad, FILE *out,
                                 struct ko_error *err)
 {
     uint8_t *shown = ko_new((size_t)v->n_cells, 1, err);
@@ -90,28 +90,29 @@ static enum ko_code print_worst(struct ko_cli *cli, const struct ko_verification
         for (int64_t k = 0; k < v->n_cells; k++) {
             const bool ids_differ = v->cell[k].target_rank != v->again[k].target_rank ||
                                     v->cell[k].top1_id != v->again[k].top1_id;
-            const bool listed = any_bad ? !agrees(v, k) : ids_differ;
-            if (listed && !shown[k] && (worst < 0 || difference(v, k) > difference(v, worst))) {
+            const bool listed = any_bad ? !cell_agrees(v, k) : ids_differ;
+            if (listed && !shown[k] &&
+                (worst < 0 || cell_difference(v, k) > cell_difference(v, worst))) {
                 worst = k;
             }
         }
         if (worst < 0) {
             break;
         }
-        print_cell(cli, v, worst);
+        print_cell(v, worst, out);
         shown[worst] = 1;
     }
     free(shown);
     return KO_OK;
 }
 
-/* How often what was found. */
 struct found {
-    double logprob, kl, foil; /* largest differences; foil NaN where no cell has one */
-    int64_t n_bad, n_rank, n_top1;
+    double logprob, kl, foil; /* largest differences; foil: NaN where no cell has one */
+    int64_t n_bad;            /* cells that disagree */
+    int64_t n_rank, n_top1;   /* cells with another rank, another first token */
 };
 
-static struct found compare(const struct ko_verification *v)
+static struct found compare_cells(const struct ko_verification *v)
 {
     struct found found = {.foil = (double)NAN};
     for (int64_t k = 0; k < v->n_cells; k++) {
@@ -120,44 +121,43 @@ static struct found compare(const struct ko_verification *v)
         found.foil = fmax(found.foil, foil_difference(v, k)); /* NaN: neither has a foil */
         found.n_rank += v->cell[k].target_rank != v->again[k].target_rank;
         found.n_top1 += v->cell[k].top1_id != v->again[k].top1_id;
-        found.n_bad += !agrees(v, k);
+        found.n_bad += !cell_agrees(v, k);
     }
     return found;
 }
 
-static void print_verdict(FILE *out, const char *path, const struct found *found, bool passed,
-                          int64_t n)
+static void print_verdict(const struct ko_verification *v, const struct found *found, bool passed,
+                          FILE *out)
 {
+    const long long n = v->n_cells;
     if (passed) {
-        fprintf(out, "%s: verified: %lld cells agree with forward passes of their own\n", path,
-                (long long)n);
+        fprintf(out, "%s: verified: %lld cells agree with separate forward passes\n", v->path, n);
     } else if (found->n_bad > 0) {
-        fprintf(out,
-                "%s: NOT verified: %lld of %lld cells differ from forward passes of their own\n",
-                path, (long long)found->n_bad, (long long)n);
+        fprintf(out, "%s: NOT verified: %lld of %lld cells differ from separate forward passes\n",
+                v->path, (long long)found->n_bad, n);
     } else {
         fprintf(out, "%s: NOT verified: too many ranks or first tokens of %lld cells differ\n",
-                path, (long long)n);
+                v->path, n);
     }
 }
 
-enum ko_code ko_verification_report(struct ko_cli *cli, const struct ko_verification *v,
-                                    bool *passed, struct ko_error *err)
+enum ko_code ko_verification_report(const struct ko_verification *v, FILE *out, bool *passed,
+                                    struct ko_error *err)
 {
-    const struct found found = compare(v);
+    const struct found found = compare_cells(v);
     const int64_t ties = 1 + v->n_cells / 50;
     char foils[64] = "";
     if (!isnan(found.foil)) {
         snprintf(foils, sizeof foils, ", %.2e in that of the foil", found.foil);
     }
     *passed = found.n_bad == 0 && found.n_rank <= ties && found.n_top1 <= ties;
-    print_verdict(cli->out, cli->options->arguments.item[0], &found, *passed, v->n_cells);
-    fprintf(cli->out,
+    print_verdict(v, &found, *passed, out);
+    fprintf(out,
             "  largest difference: %.2e nats in log-probability, %.2e in KL%s\n"
             "  accepted: %.0e, and %.0e of the value\n"
             "  cells with another rank: %lld, with another first token: %lld\n"
             "  accepted, where tokens nearly tie: %lld each\n",
             found.logprob, found.kl, foils, v->atol, RELATIVE, (long long)found.n_rank,
             (long long)found.n_top1, (long long)ties);
-    return *passed ? KO_OK : print_worst(cli, v, found.n_bad > 0, err);
+    return *passed ? KO_OK : print_worst(v, found.n_bad > 0, out, err);
 }

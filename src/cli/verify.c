@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The command `verify`: draws finished cells of a cube, computes them again with the plain kernels
-   and hands both values to verification.c, which compares them. */
-#include <math.h>
+/* The command `verify`: draws finished cells of a cube and recomputes them with the plain kernels.
+   verification.c compares both values. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,11 +13,11 @@
 #include "src/cube/read/read.h"
 #include "src/forward/device_weights.h"
 #include "src/forward/forward.h"
-#include "src/run/inputs.h"
+#include "src/run/inputs_plan.h"
 
-/* Largest difference that is accepted, absolute, in nats: float32 by float32 in another order of
-   summation; looser arithmetic on the cube's side. */
-static double tolerance(const char *precision)
+/* The largest accepted absolute difference, in nats. float32 sums differ by their order of summation
+   alone; a cube of lower precision differs more. */
+static double accepted_difference(const char *precision)
 {
     if (strcmp(precision, "tf32") == 0) {
         return 0.02;
@@ -26,11 +25,11 @@ static double tolerance(const char *precision)
     return strcmp(precision, "bfloat16") == 0 ? 0.15 : 1e-4;
 }
 
-/* A cell that is flagged done and has no value: nothing that is drawn can speak for it. */
-static enum ko_code check_values(const struct ko_cli *cli, const struct ko_verification *v,
-                                 struct ko_error *err)
+/* Fails where a cell is flagged done and has no value. The sample may miss such a cell, so all are
+   looked at. */
+static enum ko_code check_values(const struct ko_verification *v, struct ko_error *err)
 {
-    const struct ko_strings *models = &cli->options->value[KO_OPT_MODEL].list;
+    const struct ko_strings *models = &v->options->value[KO_OPT_MODEL].list;
     uint8_t *shown = ko_new(v->axes->model.n, 1, err);
     struct ko_cube_valueless found = {0};
     for (size_t m = 0; shown && m < v->axes->model.n; m++) {
@@ -42,97 +41,61 @@ static enum ko_code check_values(const struct ko_cli *cli, const struct ko_verif
         code = ko_fail(err, KO_E_FAILED,
                        "%s: %lld cells are flagged done and have no value, the first of prompt "
                        "'%s' of %s, compute them again with run --resume",
-                       cli->options->arguments.item[0], (long long)found.n,
+                       v->path, (long long)found.n,
                        (found.heat ? &v->axes->heat_prompt : &v->axes->prompt)->item[found.prompt],
                        v->axes->model.item[found.model]);
     }
     return code;
 }
 
-/* By the spec that the cube holds. */
-static enum ko_code open_inputs(struct ko_cli *cli, struct ko_verification *v, struct ko_error *err)
+/* Opens what the stored spec names. */
+static enum ko_code open_inputs(struct ko_verification *v, struct ko_error *err)
 {
     const char *text = ko_cube_view_attribute(v->view, "spec");
     struct ko_spec *spec = NULL;
     if (!text) {
-        return ko_fail(err, KO_E_INPUT, "the cube holds no spec, it cannot be verified");
+        return ko_fail(err, KO_E_INPUT, "%s: stores no spec, verify a cube that `run` wrote",
+                       v->path);
     }
     enum ko_code code = ko_spec_parse(text, "its spec", &spec, err);
     if (code != KO_OK) {
-        return ko_fail_in(err, "%s", cli->options->arguments.item[0]);
+        return ko_fail_in(err, "%s", v->path);
     }
-    code = ko_inputs_open_spec(spec, cli->options, KO_MODELS_USED, true, &v->inputs, err);
+    code = ko_inputs_open_spec(spec, v->options, KO_MODELS_USED, true, &v->inputs, err);
     if (code != KO_OK) {
         ko_spec_free(spec);
+        return code;
     }
-    return code;
-}
-
-static enum ko_code add_routes(struct ko_plan *plan, const struct ko_strings *labels,
-                               const struct ko_strings *spans, bool heat, struct ko_error *err)
-{
-    for (size_t r = 0; r < labels->n; r++) {
-        struct ko_plan_route *route = &plan->route[plan->n_routes];
-        const enum ko_code code = ko_route_parse(labels->item[r], spans, &route->route, err);
-        if (code != KO_OK) {
-            return code;
-        }
-        route->heat = heat;
-        route->axis = (int32_t)r;
-        plan->n_routes++;
+    /* Cubes of version 0.1 store no scoring rule; that version had only this one. */
+    if (!ko_cube_view_attribute(v->view, "score")) {
+        spec->score = KO_SCORE_RAW_FIRST_TOKEN;
     }
     return KO_OK;
 }
 
-/* Gives the evaluation's plan the cube's routes, classes and windows. */
-static enum ko_code add_axes(struct ko_verification *v, struct ko_error *err)
+/* A plan over the cube's axes: mean routes, then heat routes. */
+static enum ko_code make_plan(struct ko_verification *v, struct ko_error *err)
 {
     const struct ko_cube_axes *axes = v->axes;
-    struct ko_plan *plan = v->plan;
-    struct ko_strings spans = {0};
-    enum ko_code code = KO_OK;
-    for (size_t f = 0; code == KO_OK && f < v->inputs.spec->prompt_files.n; f++) {
-        for (size_t s = 0; code == KO_OK && s < v->inputs.facts[f].span_names.n; s++) {
-            code = ko_strings_intern(&spans, v->inputs.facts[f].span_names.item[s], NULL, err);
-        }
-    }
-    plan->route = ko_new(axes->route.n + axes->heat_route.n, sizeof *plan->route, err);
-    plan->class = ko_new(axes->feature_class.n, sizeof *plan->class, err);
-    plan->size = ko_new((size_t)axes->n_sizes, sizeof *plan->size, err);
-    plan->start = ko_new((size_t)axes->n_starts, sizeof *plan->start, err);
-    if (code == KO_OK && (!plan->route || !plan->class || !plan->size || !plan->start)) {
-        code = KO_E_MEMORY;
-    }
-    if (code == KO_OK) {
-        code = add_routes(plan, &axes->route, &spans, false, err);
-    }
-    if (code == KO_OK) {
-        code = add_routes(plan, &axes->heat_route, &spans, true, err);
-    }
-    for (size_t c = 0; code == KO_OK && c < axes->feature_class.n; c++) {
-        code = ko_feature_class_parse(axes->feature_class.item[c], &plan->class[c], err);
-        plan->n_classes += code == KO_OK;
-    }
-    if (code == KO_OK) {
-        plan->n_sizes = axes->n_sizes;
-        plan->n_starts = axes->n_starts;
-        memcpy(plan->size, axes->window_size, (size_t)axes->n_sizes * sizeof *plan->size);
-        memcpy(plan->start, axes->window_start, (size_t)axes->n_starts * sizeof *plan->start);
-    }
-    ko_strings_free(&spans);
-    return code;
+    struct ko_plan_axes of_cube = {.routes = {&axes->route, &axes->heat_route},
+                                   .classes = &axes->feature_class,
+                                   .size = axes->window_size,
+                                   .n_sizes = axes->n_sizes,
+                                   .start = axes->window_start,
+                                   .n_starts = axes->n_starts};
+    const enum ko_code code = ko_inputs_plan_axes(&v->inputs, &of_cube, &v->plan, err);
+    return code == KO_E_INPUT ? ko_fail_in(err, "%s", v->path) : code;
 }
 
 static enum ko_code find_model(const struct ko_verification *v, const char *name, int32_t *model,
                                struct ko_error *err)
 {
-    for (int32_t m = 0; m < v->plan->n_models; m++) {
-        if (strcmp(v->plan->model[m].name, name) == 0) {
-            *model = m;
-            return KO_OK;
-        }
-    }
-    return ko_fail(err, KO_E_INPUT, "model '%s' is in the cube and not in its spec", name);
+    *model = ko_inputs_find(&v->inputs, name);
+    return *model >= 0 ? KO_OK
+                       : ko_fail(err, KO_E_INPUT,
+                                 "%s: model '%s' is not in the stored spec, verify a cube whose "
+                                 "spec was not changed",
+                                 v->path, name);
 }
 
 static enum ko_code find_fact(const struct ko_verification *v, const struct ko_sampled *cell,
@@ -145,14 +108,29 @@ static enum ko_code find_fact(const struct ko_verification *v, const struct ko_s
             return KO_OK;
         }
     }
-    return ko_fail(err, KO_E_INPUT, "prompt '%s' is in the cube and not in the prompt file", id);
+    return ko_fail(err, KO_E_INPUT,
+                   "%s: prompt '%s' is not in the prompt file, restore the file that the cube was "
+                   "made with",
+                   v->path, id);
 }
 
-/* The sampled cells of one model, each as a full forward pass on the plain kernels. */
+static enum ko_code check_runnable(const struct ko_verification *v, int32_t model, int32_t fact,
+                                   struct ko_error *err)
+{
+    const enum ko_reason reason = ko_plan_prompt(v->plan, model, fact)->reason;
+    return reason == KO_RUNNABLE
+               ? KO_OK
+               : ko_fail(err, KO_E_INPUT,
+                         "%s: prompt '%s' cannot be run any more, %s, restore the files that the "
+                         "cube was made with",
+                         v->path, v->plan->fact[fact].id, ko_reason_sentence(reason));
+}
+
+/* Computes the sampled cells of one model, each in a full forward pass. */
 static enum ko_code run_cells(struct ko_verification *v, int32_t cube_model, int32_t model,
                               struct ko_engine *engine, struct ko_error *err)
 {
-    const int32_t n_mean = (int32_t)v->axes->route.n;
+    const int32_t n_mean = v->plan->n_mean_routes;
     enum ko_code code = KO_OK;
     for (int64_t k = 0; code == KO_OK && k < v->n_cells; k++) {
         const struct ko_sampled *cell = &v->cell[k];
@@ -161,10 +139,8 @@ static enum ko_code run_cells(struct ko_verification *v, int32_t cube_model, int
             continue;
         }
         code = find_fact(v, cell, &fact, err);
-        if (code == KO_OK && ko_plan_prompt(v->plan, model, fact)->reason != KO_RUNNABLE) {
-            code = ko_fail(err, KO_E_INPUT, "prompt '%s' cannot be run any more: %s",
-                           v->plan->fact[fact].id,
-                           ko_reason_sentence(ko_plan_prompt(v->plan, model, fact)->reason));
+        if (code == KO_OK) {
+            code = check_runnable(v, model, fact, err);
         }
         if (code == KO_OK) {
             const struct ko_cell at = {.model = model,
@@ -180,7 +156,20 @@ static enum ko_code run_cells(struct ko_verification *v, int32_t cube_model, int
     return code;
 }
 
-/* The weights are those that the cube's cells came from; a cube that was never computed has no
+static enum ko_code check_fingerprint(const struct ko_verification *v, int32_t cube_model,
+                                      int32_t model, struct ko_error *err)
+{
+    const char *now = v->plan->model[model].fingerprint;
+    const char *stored = v->axes->fingerprint.item[cube_model];
+    return strcmp(now, stored) == 0
+               ? KO_OK
+               : ko_fail(err, KO_E_INPUT,
+                         "%s: fingerprint is %s, the cube was made with %s, verify it with the "
+                         "checkpoint that it was made with",
+                         v->plan->model[model].name, now, stored);
+}
+
+/* Compares the content hash of the loaded weights with the cube's. A cube without results has no
    hash. */
 static enum ko_code check_weights(struct ko_verification *v, int32_t cube_model,
                                   const struct ko_model *model, const uint64_t *hash,
@@ -198,119 +187,135 @@ static enum ko_code check_weights(struct ko_verification *v, int32_t cube_model,
     return code;
 }
 
-static enum ko_code run_model(struct ko_verification *v, int32_t cube_model, struct ko_error *err)
+/* What computes one model's cells. All owned. */
+struct computer {
+    struct ko_checkpoint *checkpoint;
+    struct ko_model *model;
+    struct ko_backend *be;
+    struct ko_device_weights weights;
+    uint64_t *hash; /* [model->n_weights] */
+    struct ko_engine *engine;
+};
+
+static void close_computer(struct computer *computer)
+{
+    ko_engine_free(computer->engine);
+    ko_device_weights_free(&computer->weights);
+    if (computer->be) {
+        ko_kernels_plain.close(computer->be);
+    }
+    free(computer->hash);
+    ko_model_free(computer->model);
+    ko_checkpoint_close(computer->checkpoint);
+}
+
+/* Loads the weights. Close with close_computer, also after a failure. */
+static enum ko_code open_computer(const struct ko_plan_model *model, struct computer *computer,
+                                  struct ko_error *err)
 {
     const struct ko_backend_config config = {.threads = 1, .precision = KO_FLOAT32};
-    const struct ko_kernels *kernels = &ko_kernels_plain;
-    struct ko_checkpoint *checkpoint = NULL;
-    struct ko_model *opened = NULL;
-    struct ko_engine *engine = NULL;
-    struct ko_backend *be = NULL;
-    struct ko_device_weights weights = {0};
-    uint64_t *hash = NULL;
-    int32_t model = 0;
-    enum ko_code code = find_model(v, v->axes->model.item[cube_model], &model, err);
-    if (code == KO_OK &&
-        strcmp(v->plan->model[model].fingerprint, v->axes->fingerprint.item[cube_model]) != 0) {
-        code = ko_fail(err, KO_E_INPUT, "%s: fingerprint is %s, the cube was made with %s",
-                       v->plan->model[model].name, v->plan->model[model].fingerprint,
-                       v->axes->fingerprint.item[cube_model]);
+    enum ko_code code = ko_checkpoint_open(model->path, model->name, &computer->checkpoint, err);
+    if (code == KO_OK) {
+        code = ko_model_open(computer->checkpoint, &computer->model, err);
+    }
+    if (code != KO_OK) {
+        return code;
+    }
+    computer->hash = ko_new(computer->model->n_weights, sizeof *computer->hash, err);
+    code = computer->hash ? ko_kernels_plain.open(&config, &computer->be, err) : KO_E_MEMORY;
+    if (code == KO_OK) {
+        code = ko_device_weights_new(computer->model, &ko_kernels_plain, computer->be,
+                                     config.precision, &computer->weights, err);
     }
     if (code == KO_OK) {
-        code = ko_checkpoint_open(v->plan->model[model].path, v->plan->model[model].name,
-                                  &checkpoint, err);
+        code =
+            ko_device_weights_load(&computer->weights, computer->checkpoint, computer->hash, err);
     }
-    if (code == KO_OK) {
-        code = ko_model_open(checkpoint, &opened, err);
-    }
-    if (code == KO_OK && opened) {
-        hash = ko_new(opened->n_weights, sizeof *hash, err);
-        code = hash ? kernels->open(&config, &be, err) : KO_E_MEMORY;
-    }
-    if (code == KO_OK) {
-        code = ko_device_weights_new(opened, kernels, be, config.precision, &weights, err);
-    }
-    if (code == KO_OK) {
-        code = ko_device_weights_load(&weights, checkpoint, hash, err);
-    }
-    if (code == KO_OK) {
-        code = check_weights(v, cube_model, opened, hash, err);
-    }
-    if (code == KO_OK) {
-        code = ko_engine_new(v->plan, model, opened, &weights.arena, kernels, be,
-                             2 * v->plan->n_positions, &engine, err);
-    }
-    if (code == KO_OK) {
-        code = run_cells(v, cube_model, model, engine, err);
-    }
-    ko_engine_free(engine);
-    ko_device_weights_free(&weights);
-    if (be) {
-        kernels->close(be);
-    }
-    free(hash);
-    ko_model_free(opened);
-    ko_checkpoint_close(checkpoint);
     return code;
 }
 
-static enum ko_code prepare(struct ko_cli *cli, struct ko_verification *v, struct ko_error *err)
+static enum ko_code run_model(struct ko_verification *v, int32_t cube_model, struct ko_error *err)
 {
-    const char *path = cli->options->arguments.item[0];
-    struct ko_strings warnings = {0};
+    struct computer computer = {0};
+    int32_t model = 0;
+    enum ko_code code = find_model(v, v->axes->model.item[cube_model], &model, err);
+    if (code == KO_OK) {
+        code = check_fingerprint(v, cube_model, model, err);
+    }
+    if (code == KO_OK) {
+        code = open_computer(&v->plan->model[model], &computer, err);
+    }
+    if (code == KO_OK) {
+        code = check_weights(v, cube_model, computer.model, computer.hash, err);
+    }
+    if (code == KO_OK) {
+        code = ko_engine_new(v->plan, model, computer.model, &computer.weights.arena,
+                             &ko_kernels_plain, computer.be, 2 * v->plan->n_positions,
+                             &computer.engine, err);
+    }
+    if (code == KO_OK) {
+        code = run_cells(v, cube_model, model, computer.engine, err);
+    }
+    close_computer(&computer);
+    return code;
+}
+
+static enum ko_code open_verification(struct ko_verification *v, struct ko_error *err)
+{
+    enum ko_code code = ko_cube_view_open(v->path, &v->view, err);
+    if (code != KO_OK) {
+        return code;
+    }
     const char *precision = ko_cube_view_attribute(v->view, "precision");
     v->axes = ko_cube_view_axes(v->view);
-    v->atol = tolerance(precision ? precision : "float32");
+    v->atol = accepted_difference(precision ? precision : "float32");
     if (ko_cube_view_is_evaluation(v->view)) {
-        return ko_fail(err, KO_E_INPUT, "%s: is an evaluation, name a sweep's cube", path);
+        return ko_fail(err, KO_E_INPUT, "%s: is an evaluation, name a sweep's cube", v->path);
     }
-    enum ko_code code = check_values(cli, v, err);
+    code = check_values(v, err);
     if (code == KO_OK) {
-        code = open_inputs(cli, v, err);
-    }
-    /* A cube of version 0.1 does not say its rule, which was this one. */
-    if (code == KO_OK && !ko_cube_view_attribute(v->view, "score")) {
-        v->inputs.spec->score = KO_SCORE_RAW_FIRST_TOKEN;
+        code = open_inputs(v, err);
     }
     if (code == KO_OK) {
-        code = ko_inputs_plan(&v->inputs, KO_PLAN_EVALUATION, NULL, NULL, &warnings, &v->plan, err);
+        code = make_plan(v, err);
     }
     if (code == KO_OK) {
-        code = add_axes(v, err);
+        const struct ko_sampling sampling = {.path = v->path,
+                                             .models = &v->options->value[KO_OPT_MODEL].list,
+                                             .n = ko_option_int(v->options, KO_OPT_SAMPLE),
+                                             .seed =
+                                                 (uint64_t)ko_option_int(v->options, KO_OPT_SEED)};
+        code = ko_sample_cells(v->view, &sampling, &v->cell, &v->n_cells, err);
     }
-    if (code == KO_OK) {
-        code = ko_sample_cells(v->view, &cli->options->value[KO_OPT_MODEL].list,
-                               ko_option_int(cli->options, KO_OPT_SAMPLE),
-                               (uint64_t)ko_option_int(cli->options, KO_OPT_SEED), &v->cell,
-                               &v->n_cells, err);
+    if (code != KO_OK) {
+        return code;
     }
-    if (code == KO_OK) {
-        v->again = ko_new((size_t)v->n_cells, sizeof *v->again, err);
-        code = v->again ? KO_OK : KO_E_MEMORY;
+    v->again = ko_new((size_t)v->n_cells, sizeof *v->again, err);
+    return v->again ? KO_OK : KO_E_MEMORY;
+}
+
+static bool has_cells_of(const struct ko_verification *v, int32_t model)
+{
+    for (int64_t k = 0; k < v->n_cells; k++) {
+        if (v->cell[k].model == model) {
+            return true;
+        }
     }
-    ko_strings_free(&warnings);
-    return code;
+    return false;
 }
 
 enum ko_code ko_command_verify(struct ko_cli *cli, int *status, struct ko_error *err)
 {
-    const char *path = cli->options->arguments.item[0];
-    struct ko_verification v = {0};
-    enum ko_code code = ko_cube_view_open(path, &v.view, err);
-    if (code == KO_OK) {
-        code = prepare(cli, &v, err);
-    }
-    for (size_t m = 0; code == KO_OK && m < v.axes->model.n; m++) {
-        for (int64_t k = 0; k < v.n_cells; k++) {
-            if (v.cell[k].model == (int32_t)m) {
-                code = run_model(&v, (int32_t)m, err);
-                break;
-            }
+    struct ko_verification v = {.path = cli->options->arguments.item[0], .options = cli->options};
+    bool passed = false;
+    enum ko_code code = open_verification(&v, err);
+    for (int32_t m = 0; code == KO_OK && m < (int32_t)v.axes->model.n; m++) {
+        if (has_cells_of(&v, m)) {
+            code = run_model(&v, m, err);
         }
     }
-    bool passed = false;
     if (code == KO_OK) {
-        code = ko_verification_report(cli, &v, &passed, err);
+        code = ko_verification_report(&v, cli->out, &passed, err);
     }
     if (code == KO_OK && !passed) {
         *status = 1;

@@ -12,6 +12,7 @@
 #include "src/bench/device_rates.h"
 #include "src/bench/gemm.h"
 #include "src/preview/plan_report.h"
+#include "src/run/inputs_plan.h"
 
 /* All the time that the measurement takes, on a busy machine too. */
 static const double MEASURE_SECONDS = 0.5;
@@ -185,7 +186,7 @@ static enum ko_code predict_evaluation(struct ko_plan_report *report, const stru
     struct ko_batches batches = {0};
     struct ko_plan *plan = NULL;
     enum ko_code code =
-        ko_inputs_plan(report->inputs, KO_PLAN_EVALUATION, NULL, NULL, &warnings, &plan, err);
+        ko_inputs_plan(report->inputs, KO_PLAN_EVALUATION, NULL, &warnings, &plan, err);
     if (code == KO_OK) {
         code = ko_batches_compose(plan, &batches, err);
     }

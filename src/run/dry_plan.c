@@ -7,6 +7,7 @@
 
 #include "src/forward/device_memory.h"
 #include "src/run/evaluation.h"
+#include "src/run/inputs_plan.h"
 #include "src/tree/batch.h"
 #include "src/tree/cost.h"
 
@@ -46,8 +47,7 @@ static enum ko_code check(const struct ko_inputs *inputs, enum ko_plan_kind kind
 {
     struct ko_batches batches = {0};
     struct ko_plan *plan = NULL;
-    enum ko_code code = ko_inputs_plan(inputs, kind, evaluation ? evaluation->target_rank : NULL,
-                                       evaluation ? &evaluation->model : NULL, NULL, &plan, err);
+    enum ko_code code = ko_inputs_plan(inputs, kind, evaluation, NULL, &plan, err);
     if (code == KO_OK && evaluation) {
         code = ko_evaluation_check(path, evaluation, plan, err);
     }

@@ -10,7 +10,6 @@
 
 #include "src/base/memory.h"
 #include "src/cube/read/read.h"
-#include "src/run/inputs.h"
 
 /* What the cube holds, by its own axes. */
 struct content {

@@ -8,6 +8,7 @@
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/plan/plan.h"
+#include "src/run/inputs.h"
 
 struct ko_evaluation {
     struct ko_strings model; /* the models of the evaluation */
@@ -25,7 +26,6 @@ struct ko_evaluation {
 /* Reads a complete evaluation cube and arranges it by the facts of `inputs` (their ids). KO_E_INPUT
    where it is no evaluation, is incomplete, or lacks a model or prompt of the inputs, or has
    another text for one. Free with ko_evaluation_free. */
-struct ko_inputs;
 KO_MUST_CHECK enum ko_code ko_evaluation_read(const char *path, const struct ko_inputs *inputs,
                                               struct ko_evaluation *out, struct ko_error *err);
 void ko_evaluation_free(struct ko_evaluation *evaluation); /* leaves {0} */

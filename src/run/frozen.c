@@ -9,6 +9,7 @@
 
 #include "src/base/memory.h"
 #include "src/cube/read/read.h"
+#include "src/run/inputs_plan.h"
 
 /* What a line of the resolved spec that holds a block's prompts says after the file's name, which
    is quoted: "select: correct, sample: {n: 100, seed: 0}}". NULL where the text ends. *next: where
@@ -66,7 +67,7 @@ static enum ko_code refuse(const struct ko_cube_view *view, const char *path,
     const char *backend = ko_cube_view_attribute(view, "backend");
     const char *precision = ko_cube_view_attribute(view, "precision");
     struct ko_plan *plan = NULL;
-    enum ko_code code = ko_inputs_plan(inputs, KO_PLAN_SWEEP, NULL, NULL, NULL, &plan, err);
+    enum ko_code code = ko_inputs_plan(inputs, KO_PLAN_SWEEP, NULL, NULL, &plan, err);
     if (code == KO_OK) {
         code = ko_cube_view_matches(view, plan, backend ? backend : "", precision ? precision : "",
                                     err);

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Opens the spec, the prompt files and the models one after the other, and closes them again. The
-   second half builds a plan from them: it describes the models, audits the prompts and sets the row
-   budgets. */
+/* Opens the spec, the prompt files and the models one after the other, and closes them again. */
 #include "src/run/inputs.h"
 
 #include <stdarg.h>
@@ -12,8 +10,6 @@
 #include "src/base/file.h"
 #include "src/base/memory.h"
 #include "src/checkpoint/checkpoint.h"
-#include "src/tree/batch.h"
-#include "src/tree/cost.h"
 
 static enum ko_code choose_models(struct ko_inputs *inputs, enum ko_inputs_models which,
                                   struct ko_error *err)
@@ -222,126 +218,6 @@ void ko_inputs_close(struct ko_inputs *inputs)
     *inputs = (struct ko_inputs){0};
 }
 
-/* ----------------------------------------------------------------------------------------------
-   the plan */
-
-void ko_plan_model_describe(const struct ko_model *model, int64_t row_budget, bool gpu,
-                            struct ko_plan_model *out)
-{
-    const struct ko_shape *shape = &model->shape;
-    const struct ko_sizes sizes = ko_model_sizes(model);
-    out->n_layers = shape->n_layers;
-    out->d_model = shape->d_model;
-    out->vocabulary = shape->vocabulary;
-    out->max_tokens = shape->max_tokens;
-    out->reach = sizes.reach > 0 ? sizes.reach : INT32_MAX; /* without attention: unlimited */
-    out->n_features = sizes.n_features;
-    out->d_conv = sizes.d_conv;
-    out->row_bytes = (double)(ko_model_row_floats(model) * sizeof(float));
-    out->weight_bytes = (double)ko_model_floats(model) * sizeof(float);
-    ko_model_row_flop(model, out->row_flop);
-    out->row_budget =
-        row_budget > 0 ? (int32_t)row_budget : ko_default_row_budget(out->row_bytes, gpu);
-}
-
-static enum ko_code describe_model(const struct ko_inputs *inputs, int32_t m,
-                                   struct ko_plan_model *out, struct ko_error *err)
-{
-    const struct ko_model *model = inputs->model[m];
-    const struct ko_spec_model *from = &inputs->spec->model[inputs->spec_model[m]];
-    out->name = ko_copy(from->name, err);
-    out->path = ko_copy(from->path, err);
-    out->tokenizer = ko_copy(from->tokenizer, err);
-    out->architecture = ko_copy(model->family->name, err);
-    out->fingerprint = ko_copy(inputs->fingerprint[m], err);
-    out->tokenizer_fingerprint = ko_copy(ko_tokenizer_fingerprint(inputs->tokenizer[m]), err);
-    if (!out->name || !out->path || !out->tokenizer || !out->architecture || !out->fingerprint ||
-        !out->tokenizer_fingerprint) {
-        return KO_E_MEMORY;
-    }
-    ko_plan_model_describe(model, inputs->row_budget, inputs->gpu, out);
-    return KO_OK;
-}
-
-static struct ko_audit audit_of(const struct ko_inputs *inputs, int32_t m)
-{
-    const struct ko_shape *shape = &inputs->model[m]->shape;
-    return (struct ko_audit){.tokenizer = inputs->tokenizer[m],
-                             .score = inputs->spec->score,
-                             .bos = inputs->spec->model[inputs->spec_model[m]].bos,
-                             .bos_id = inputs->front[m].bos_id,
-                             .max_tokens = shape->max_tokens,
-                             .vocabulary = shape->vocabulary};
-}
-
-static enum ko_code audit_model(const struct ko_inputs *inputs, int32_t m,
-                                struct ko_prompt *prompts, struct ko_error *err)
-{
-    const struct ko_audit audit = audit_of(inputs, m);
-    size_t at = 0;
-    for (size_t f = 0; f < inputs->spec->prompt_files.n; f++) {
-        for (size_t k = 0; k < inputs->facts[f].n; k++) {
-            const enum ko_code code =
-                ko_prompt_audit(&audit, &inputs->facts[f].fact[k], &prompts[at++], err);
-            if (code != KO_OK) {
-                return ko_fail_in(err, "%s: prompt '%s'", inputs->model[m]->name,
-                                  inputs->facts[f].fact[k].id);
-            }
-        }
-    }
-    return KO_OK;
-}
-
-/* The prompts of the c-th chosen model: those of an earlier one that sees them as it does, or its
-   own. prompts: [chosen models, facts] */
-static enum ko_code take_prompts(const struct ko_inputs *inputs, const int32_t *chosen, int32_t c,
-                                 struct ko_prompt *prompts, struct ko_error *err)
-{
-    const size_t n = (size_t)inputs->n_facts;
-    const struct ko_audit audit = audit_of(inputs, chosen[c]);
-    struct ko_prompt *out = prompts + (size_t)c * n;
-    for (int32_t e = 0; e < c; e++) {
-        const struct ko_audit earlier = audit_of(inputs, chosen[e]);
-        enum ko_code code = KO_OK;
-        if (!ko_audit_equal(&audit, &earlier)) {
-            continue;
-        }
-        for (size_t k = 0; k < n && code == KO_OK; k++) {
-            code = ko_prompt_copy(&prompts[(size_t)e * n + k], &out[k], err);
-        }
-        return code;
-    }
-    return audit_model(inputs, chosen[c], out, err);
-}
-
-static void free_models(struct ko_plan_model *models, int32_t n)
-{
-    for (int32_t m = 0; models && m < n; m++) {
-        free(models[m].name);
-        free(models[m].path);
-        free(models[m].tokenizer);
-        free(models[m].architecture);
-        free(models[m].fingerprint);
-        free(models[m].tokenizer_fingerprint);
-    }
-    free(models);
-}
-
-/* The models of a plan: all of them, or those that blocks use. */
-static int32_t choose(const struct ko_inputs *inputs, enum ko_plan_kind kind, int32_t *chosen,
-                      size_t *spec_model)
-{
-    int32_t n = 0;
-    for (int32_t m = 0; m < inputs->n_models; m++) {
-        if (kind == KO_PLAN_SWEEP && !inputs->used[m]) {
-            continue;
-        }
-        chosen[n] = m;
-        spec_model[n++] = inputs->spec_model[m];
-    }
-    return n;
-}
-
 int32_t ko_inputs_find(const struct ko_inputs *inputs, const char *name)
 {
     for (int32_t m = 0; m < inputs->n_models; m++) {
@@ -350,87 +226,4 @@ int32_t ko_inputs_find(const struct ko_inputs *inputs, const char *name)
         }
     }
     return -1;
-}
-
-/* Budgets that nobody chose hold every prompt. */
-static enum ko_code raise_budgets(const struct ko_inputs *inputs, struct ko_plan *plan,
-                                  struct ko_strings *warnings, struct ko_error *err)
-{
-    enum ko_code code = KO_OK;
-    for (int32_t m = 0; code == KO_OK && inputs->row_budget == 0 && m < plan->n_models; m++) {
-        struct ko_text text = {0};
-        bool raised = false;
-        const int32_t before = plan->model[m].row_budget;
-        code = ko_batches_raise_budget(plan, m, &raised, err);
-        if (code != KO_OK || !raised) {
-            continue;
-        }
-        ko_text_add(&text,
-                    "%s: the row budget is %d in place of %d: the longest prompt needs as many",
-                    plan->model[m].name, plan->model[m].row_budget, before);
-        code = ko_text_check(&text, err);
-        if (code == KO_OK && warnings) {
-            code = ko_strings_add(warnings, ko_text_str(&text), err);
-        }
-        ko_text_free(&text);
-    }
-    return code;
-}
-
-enum ko_code ko_inputs_plan(const struct ko_inputs *inputs, enum ko_plan_kind kind,
-                            const int32_t *rank, const struct ko_strings *ranked_models,
-                            struct ko_strings *warnings, struct ko_plan **out, struct ko_error *err)
-{
-    size_t *spec_model = ko_new((size_t)inputs->n_models, sizeof *spec_model, err);
-    int32_t *chosen = ko_new((size_t)inputs->n_models, sizeof *chosen, err);
-    if (!spec_model || !chosen) {
-        free(spec_model);
-        free(chosen);
-        return KO_E_MEMORY;
-    }
-    const int32_t n_models = choose(inputs, kind, chosen, spec_model);
-    struct ko_plan_input input = {.kind = kind,
-                                  .spec = inputs->spec,
-                                  .spec_model = spec_model,
-                                  .n_models = n_models,
-                                  .facts = inputs->facts,
-                                  .rank = rank,
-                                  .ranked_models = ranked_models,
-                                  .selected = kind == KO_PLAN_SWEEP ? inputs->selected : NULL,
-                                  .warnings = warnings};
-    size_t n_prompts = 0;
-    enum ko_code code =
-        ko_multiply((size_t)n_models, (size_t)inputs->n_facts, &n_prompts, "models x prompts", err);
-    if (code == KO_OK) {
-        input.model = ko_new((size_t)n_models, sizeof *input.model, err);
-        input.prompt = ko_new(n_prompts, sizeof *input.prompt, err);
-        code = input.model && input.prompt ? KO_OK : KO_E_MEMORY;
-    }
-    for (int32_t m = 0; code == KO_OK && m < n_models; m++) {
-        code = describe_model(inputs, chosen[m], &input.model[m], err);
-        if (code == KO_OK) {
-            code = take_prompts(inputs, chosen, m, input.prompt, err);
-        }
-    }
-    struct ko_plan *plan = NULL;
-    if (code == KO_OK) {
-        code = ko_plan_build(&input, &plan, err);
-    }
-    if (code == KO_OK) { /* the plan has taken models and prompts */
-        code = raise_budgets(inputs, plan, warnings, err);
-        if (code != KO_OK) {
-            ko_plan_free(plan);
-        } else {
-            *out = plan;
-        }
-    } else {
-        free_models(input.model, n_models);
-        for (size_t p = 0; input.prompt && p < n_prompts; p++) {
-            ko_prompt_free(&input.prompt[p]);
-        }
-        free(input.prompt);
-    }
-    free(spec_model);
-    free(chosen);
-    return code;
 }

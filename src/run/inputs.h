@@ -50,21 +50,7 @@ KO_MUST_CHECK enum ko_code ko_inputs_open_spec(struct ko_spec *spec, struct ko_o
                                                struct ko_inputs *out, struct ko_error *err);
 void ko_inputs_close(struct ko_inputs *inputs); /* leaves {0} */
 
-/* The numbers that a plan must know of a model; its strings are left alone. row_budget 0: the
-   default of the model's shape, on a GPU or not. */
-void ko_plan_model_describe(const struct ko_model *model, int64_t row_budget, bool gpu,
-                            struct ko_plan_model *out);
-
 /* Position of the model of that name, -1 where there is none. */
 int32_t ko_inputs_find(const struct ko_inputs *inputs, const char *name);
-
-/* Audits every prompt under every model and builds a plan of this kind: an evaluation of all
- models, a sweep over those that blocks use. rank and ranked_models as
-   in struct ko_plan_input. */
-KO_MUST_CHECK enum ko_code ko_inputs_plan(const struct ko_inputs *inputs, enum ko_plan_kind kind,
-                                          const int32_t *rank,
-                                          const struct ko_strings *ranked_models,
-                                          struct ko_strings *warnings, struct ko_plan **out,
-                                          struct ko_error *err);
 
 #endif

@@ -14,6 +14,7 @@
 #include "src/base/memory.h"
 #include "src/cube/read/read.h"
 #include "src/run/audit_lines.h"
+#include "src/run/inputs_plan.h"
 #include "src/run/reuse.h"
 #include "src/run/session_log.h"
 #include "src/run/stop.h"
@@ -230,8 +231,7 @@ enum ko_code ko_step_evaluate(struct ko_session *session, const struct ko_inputs
     struct ko_plan *plan = NULL;
     const bool exists = resume && ko_file_exists(path);
     bool created = false;
-    enum ko_code code =
-        ko_inputs_plan(inputs, KO_PLAN_EVALUATION, NULL, NULL, &warnings, &plan, err);
+    enum ko_code code = ko_inputs_plan(inputs, KO_PLAN_EVALUATION, NULL, &warnings, &plan, err);
     if (code == KO_OK) {
         code = ko_audit_log(inputs, plan, &session->log, err);
     }
@@ -258,8 +258,7 @@ static enum ko_code plan_sweep(const struct ko_session *session, const struct ko
     struct ko_strings warnings = {0};
     const bool selects = !inputs->selected;
     enum ko_code code =
-        ko_inputs_plan(inputs, KO_PLAN_SWEEP, selects ? evaluation->target_rank : NULL,
-                       selects ? &evaluation->model : NULL, &warnings, out, err);
+        ko_inputs_plan(inputs, KO_PLAN_SWEEP, selects ? evaluation : NULL, &warnings, out, err);
     for (size_t w = 0; code == KO_OK && w < warnings.n; w++) {
         ko_log_warn(&session->log, "plan", "%s", warnings.item[w]);
     }

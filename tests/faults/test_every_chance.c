@@ -24,7 +24,7 @@
 #include "src/cube/read/view_taken.h"
 #include "src/forward/forward.h"
 #include "src/models/model.h"
-#include "src/run/inputs.h"
+#include "src/run/inputs_plan.h"
 #include "src/tree/batch.h"
 #include "tests/faults/chances.h"
 #include "tests/support/folder.h"
@@ -273,7 +273,7 @@ static enum ko_code run_sweep(struct ko_error *err)
         code = ko_inputs_open(spec, &options, KO_MODELS_USED, true, &inputs, err);
     }
     if (code == KO_OK) {
-        code = ko_inputs_plan(&inputs, KO_PLAN_SWEEP, NULL, NULL, &warnings, &plan, err);
+        code = ko_inputs_plan(&inputs, KO_PLAN_SWEEP, NULL, &warnings, &plan, err);
     }
     if (code == KO_OK) {
         code = ko_kernels_cpu.open(&config, &be, err);

@@ -13,7 +13,7 @@
 #include "src/forward/device_weights.h"
 #include "src/forward/forward.h"
 #include "src/options/options.h"
-#include "src/run/inputs.h"
+#include "src/run/inputs_plan.h"
 #include "src/tree/batch.h"
 #include "tests/golden/golden_file.h"
 
@@ -84,7 +84,7 @@ static enum ko_code open_plan(struct comparison *x, struct ko_error *err)
     unlink(path);
     x->inputs.gpu = x->c->kernels->own_memory;
     if (code == KO_OK) {
-        code = ko_inputs_plan(&x->inputs, KO_PLAN_SWEEP, NULL, NULL, &warnings, &x->plan, err);
+        code = ko_inputs_plan(&x->inputs, KO_PLAN_SWEEP, NULL, &warnings, &x->plan, err);
     }
     ko_strings_free(&warnings);
     ko_text_free(&text);

@@ -192,11 +192,12 @@ static void table(const struct live *live, struct ko_cube_view *view)
 static void draw(const struct live *live, struct ko_cube_view *view)
 {
     const struct ko_strings models = {0};
+    const struct ko_sampling sampling = {"cube.h5", &models, 1000, 1};
     struct ko_sampled *cell = NULL;
     int64_t n = 0;
 
     (void)live;
-    if (ko_sample_cells(view, &models, 1000, 1, &cell, &n, &err) != KO_OK) {
+    if (ko_sample_cells(view, &sampling, &cell, &n, &err) != KO_OK) {
         return; /* nothing was done when it looked */
     }
     assert_true(n > 0);
