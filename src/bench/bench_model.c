@@ -9,7 +9,7 @@
 
 #include "src/base/memory.h"
 #include "src/formats/json.h"
-#include "src/plan/plan_from_axes.h"
+#include "src/plan/from_axes.h"
 #include "src/run/inputs_plan.h"
 
 static const char *const routes[] = {"last<-subject", "last<-relation", "last<-last",

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "src/base/memory.h"
+#include "src/tree/statuses.h"
 
 static const struct ko_metrics no_cell = {
     .logprob = NAN, .foil_logprob = NAN, .kl = NAN, .target_rank = -1, .top1_id = -1};
@@ -27,7 +28,7 @@ enum ko_code ko_record_new(const struct ko_plan *plan, int32_t model, int32_t fa
         return KO_E_MEMORY;
     }
     if (record.n_statuses) {
-        code = ko_plan_statuses(plan, model, fact, record.status, err);
+        code = ko_tree_statuses(plan, model, fact, record.status, err);
     }
     if (code != KO_OK) {
         ko_record_free(&record);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Frees plans, tells whether a cell is planned, and computes where a cell lies in the arrays of
-   statuses and values. Building a plan is in plan_build.c. */
+/* Frees plans, answers whether a cell is planned, and computes where a cell lies in the arrays of
+   statuses and values. Building a plan is in build.c. */
 #include "src/plan/plan.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The plan: the axes, which cells are computed, and the batches that compute them. Rank 0 builds it
-   and sends it (plan_pack); every rank derives the same batches and waves from it. */
+/* The plan: the axes of a sweep and which cells are computed. Rank 0 builds it and sends it to the
+   other ranks (ko_plan_pack). Every rank derives the same batches and waves from it. */
 #ifndef KO_PLAN_PLAN_H
 #define KO_PLAN_PLAN_H
 
@@ -16,18 +16,18 @@
 #include "src/spec/feature_class.h"
 #include "src/spec/spec.h"
 
-/* What the plan must know of a model; filled by whoever opened it. All strings owned by the plan.
- */
+/* The facts about a model that the plan needs. All strings are owned by the plan. */
 struct ko_plan_model {
     char *name, *path, *tokenizer, *architecture, *fingerprint, *tokenizer_fingerprint;
     int32_t n_layers, d_model, vocabulary, max_tokens;
-    int32_t reach;       /* sliding window; INT32_MAX: none */
-    int32_t n_features;  /* 0: attention */
-    int32_t d_conv;      /* taps; 0: no convolution */
-    int32_t row_budget;  /* rows a wave holds at most, > 0 */
+    int32_t reach; /* sliding window; INT32_MAX: none */
+    int32_t
+        n_features; /* channels (Mamba-1) or heads (Mamba-2) that classes select; 0: attention */
+    int32_t d_conv; /* taps; 0: no convolution */
+    int32_t row_budget;  /* the most rows of a wave, > 0 */
     double row_bytes;    /* workspace of one row */
     double weight_bytes; /* in memory */
-    double row_flop[3];  /* as ko_family.row_flop, a row and layer */
+    double row_flop[3];  /* FLOP per row and layer, as ko_sublayer_kind.row_flop */
 };
 
 /* A fact of the evaluation axis. */
@@ -41,7 +41,7 @@ struct ko_plan_route {
     bool heat;
 };
 
-/* One block of the spec in terms of the axes. All arrays are 0/1. */
+/* A block of the spec: the places on the axes that it selects. All arrays are 0 or 1. */
 struct ko_plan_block {
     uint8_t *selected; /* [n_models * n_facts] */
     uint8_t *route;    /* [n_routes] */
@@ -50,12 +50,12 @@ struct ko_plan_block {
     uint8_t *start;    /* [n_starts] */
 };
 
-/* Where a part of a plan lies in the whole one. */
+/* Where a shard's plan lies in the whole plan. */
 struct ko_plan_shard {
-    int32_t number, of;                    /* number from 1; of 0: the plan is whole */
-    char plan_hash[33];                    /* of the whole plan */
-    int32_t *model, *prompt, *heat_prompt; /* [n_models], [n_prompts], [n_heat_prompts] indices on
-                                              the whole plan's axes, ascending */
+    int32_t number, of; /* number from 1; of is 0 for a whole plan */
+    char plan_hash[33]; /* of the whole plan */
+    /* [n_models], [n_prompts], [n_heat_prompts] indices on the whole plan's axes, ascending */
+    int32_t *model, *prompt, *heat_prompt;
 };
 
 enum ko_plan_kind { KO_PLAN_EVALUATION /* clean runs of every fact, no routes */, KO_PLAN_SWEEP };
@@ -64,15 +64,15 @@ struct ko_plan {
     enum ko_plan_kind kind;
     struct ko_plan_model *model; /* [n_models] */
     int32_t n_models;
-    struct ko_plan_fact
-        *fact; /* [n_facts] the eval_prompt axis: all facts of all prompt files, in file order */
+    /* [n_facts] the eval_prompt axis: the facts of all prompt files, in file order */
+    struct ko_plan_fact *fact;
     int32_t n_facts;
     struct ko_prompt *prompt; /* [n_models * n_facts] audited */
     bool has_foils;
     enum ko_score score; /* the rule that the prompts were audited by */
 
-    struct ko_plan_route
-        *route; /* [n_routes] in order of first use; route and heat_route axes are its two kinds */
+    /* [n_routes] in order of first use. The axes route and heat_route hold its two kinds. */
+    struct ko_plan_route *route;
     int32_t n_routes, n_mean_routes, n_heat_routes;
     struct ko_feature_class *class; /* [n_classes] in order of first use */
     int32_t n_classes;
@@ -80,50 +80,49 @@ struct ko_plan {
     int32_t n_sizes;
     int32_t *start; /* [n_starts] layers, ascending */
     int32_t n_starts;
-    int32_t *prompt_fact; /* [n_prompts] the prompt axis: facts with a planned cell on a mean
-                             route, ascending */
+    /* [n_prompts] the prompt axis: facts with a planned cell on a mean route, ascending */
+    int32_t *prompt_fact;
     int32_t n_prompts;
     int32_t *heat_fact; /* [n_heat_prompts] likewise for heat routes */
     int32_t n_heat_prompts;
-    int32_t
-        n_positions; /* the largest T of any prompt on the prompt axis (evaluation: of any fact) */
+    /* the largest T of the prompts on both prompt axes (evaluation: of all facts) */
+    int32_t n_positions;
     int32_t n_source_positions; /* the largest T on the heat_prompt axis */
 
     struct ko_plan_block *block; /* [n_blocks] */
     int32_t n_blocks;
 
-    struct ko_plan_shard shard; /* of a part; not packed: workers do not need it */
+    struct ko_plan_shard shard; /* of a shard's plan; not packed, because workers do not need it */
 };
 
 struct ko_plan_input {
     enum ko_plan_kind kind;
     const struct ko_spec *spec;
-    const size_t *spec_model;    /* [n_models] index into spec->models of each model; taken from the
-                                    used models */
-    struct ko_plan_model *model; /* [n_models]; taken over (emptied) on success */
+    const size_t *spec_model;    /* [n_models] index of each model in spec->model */
+    struct ko_plan_model *model; /* [n_models]; the plan takes it on success */
     int32_t n_models;
     struct ko_facts
         *facts; /* [spec->prompt_files.n] borrowed; ids are unique over all (checked here) */
-    struct ko_prompt *prompt; /* [n_models * n_facts], facts of all files one after the other; taken
-                                 over on success */
-    const int32_t
-        *rank; /* [n_ranked_models * n_facts] target_rank of the evaluation, -1: not run; NULL: not
-                  known, then every runnable prompt counts as correct (an upper bound) */
+    /* [n_models * n_facts], the facts of all files in order; the plan takes it on success */
+    struct ko_prompt *prompt;
+    /* [n_ranked_models * n_facts] target_rank of the evaluation, -1: not run. NULL: not known; then
+       every runnable prompt counts as correct, an upper bound. */
+    const int32_t *rank;
     const struct ko_strings *ranked_models; /* names of the models of the evaluation */
-    const uint8_t *selected; /* [n_blocks, n_models, n_facts] 0/1: a selection that was made before
-                                and is taken as it is; NULL: prompts are selected; borrowed */
-    struct ko_strings
-        *warnings; /* sizes left out for a model, and the like: one line each; caller frees */
+    /* [n_blocks, n_models, n_facts] 0 or 1: a selection made before, which is used unchanged. NULL:
+       the selection is made here. Borrowed. */
+    const uint8_t *selected;
+    struct ko_strings *warnings; /* one line each, as sizes left out for a model; caller frees */
 };
 
 /* Builds the plan. KO_E_INPUT for windows that fit no model ("...: window size 99 is larger than
-   the largest model (mamba-facts, 12 layers)"), an empty selection (naming the counts at each
-   step), unknown model names in selections (the nearest), unknown token sets, classes that no model
-   has, duplicate ids over files. */
+   the largest model (mamba-facts, 12 layers)"), an empty selection (with the count at each step),
+   an unknown model in a selection (with the nearest name), unknown token sets, classes that no
+   model has, duplicate ids. */
 KO_MUST_CHECK enum ko_code ko_plan_build(struct ko_plan_input *input, struct ko_plan **out,
                                          struct ko_error *err);
 void ko_plan_free(struct ko_plan *plan);
-/* Frees what the models and prompts hold, not the two arrays. */
+/* Frees the contents of models and prompts, not the two arrays. */
 void ko_plan_free_models(struct ko_plan *plan);
 /* Frees models [n_models] and prompts [n_models * n_facts] that no plan has taken, and the arrays.
    Either may be NULL. */
@@ -133,8 +132,8 @@ void ko_plan_free_untaken(struct ko_plan_model *model, int32_t n_models, struct 
 void ko_plan_pack(const struct ko_plan *plan, struct ko_bytes *to);
 KO_MUST_CHECK enum ko_code ko_plan_unpack(struct ko_bytes *from, struct ko_plan **out,
                                           struct ko_error *err);
-/* XXH3-128 of the packed plan without paths, 32 hex digits: the plan hash of the cube. A shard's is
-   that of the whole plan. */
+/* The plan hash of the cube: XXH3-128 of the packed plan without paths, 32 hex digits. A shard has
+   the hash of the whole plan. */
 KO_MUST_CHECK enum ko_code ko_plan_hash(const struct ko_plan *plan, char text[33],
                                         struct ko_error *err);
 
@@ -176,12 +175,12 @@ bool ko_plan_has(const struct ko_plan *plan, int32_t model, int32_t fact, int32_
 bool ko_plan_has_any_start(const struct ko_plan *plan, int32_t model, int32_t fact, int32_t route,
                            int32_t class, int32_t size);
 
-/* The route at a place of the axis `route`, or (heat) `heat_route`; -1 where there is none. */
+/* The route at a place on the axis `route`, or `heat_route` where heat. -1: there is none. */
 int32_t ko_plan_route_of(const struct ko_plan *plan, bool heat, int32_t axis);
 
-/* The values of one (model, fact) lie in one record: first the mean routes' [n_mean_routes,
-   n_classes, n_sizes, n_starts], then the heat routes' [n_heat_routes, n_classes,
-   n_source_positions, n_sizes, n_starts]. Its statuses likewise without the last axis. */
+/* The values of one model and fact are a record: first the mean routes' [n_mean_routes, n_classes,
+   n_sizes, n_starts], then the heat routes' [n_heat_routes, n_classes, n_source_positions, n_sizes,
+   n_starts]. Its statuses have the same axes without n_starts. */
 int64_t ko_plan_n_values(const struct ko_plan *plan);   /* of a record */
 int64_t ko_plan_n_statuses(const struct ko_plan *plan); /* of a record */
 int64_t ko_plan_n_mean_values(const struct ko_plan *plan);
@@ -199,10 +198,5 @@ enum ko_cell_status {
     KO_VACUOUS = 3,
     KO_CELL_FAILED = 4
 };
-
-/* The statuses of one record as planned: KO_NOT_PLANNED, KO_PENDING or KO_VACUOUS. status
-   [n_statuses]. */
-KO_MUST_CHECK enum ko_code ko_plan_statuses(const struct ko_plan *plan, int32_t model, int32_t fact,
-                                            uint8_t *status, struct ko_error *err);
 
 #endif

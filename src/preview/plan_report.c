@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "src/base/memory.h"
+#include "src/tree/statuses.h"
 
 /* ----------------------------------------------------------------------------------------------
    counting */
@@ -81,7 +82,7 @@ static enum ko_code count_all(struct ko_plan_report *report, struct ko_error *er
             if (!is_selected(plan, m, f)) {
                 continue;
             }
-            code = ko_plan_statuses(plan, m, f, status, err);
+            code = ko_tree_statuses(plan, m, f, status, err);
             if (code == KO_OK) {
                 report->n_vacuous += count_vacuous(plan, m, f, status);
             }

@@ -9,8 +9,8 @@
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/models/model.h"
+#include "src/plan/from_axes.h"
 #include "src/plan/plan.h"
-#include "src/plan/plan_from_axes.h"
 #include "src/run/evaluation.h"
 #include "src/run/inputs.h"
 

@@ -8,6 +8,7 @@
 #include "src/cube/create/fill.h"
 #include "src/cube/format/fact_index.h"
 #include "src/cube/format/hdf5_check.h"
+#include "src/tree/statuses.h"
 
 /* One of the two status datasets, for one model at a time. */
 struct part {
@@ -65,7 +66,7 @@ static enum ko_code plan_model(const struct ko_cube_new *cube, const struct part
             !(heat->block && heat->of_fact[fact] >= 0)) {
             continue;
         }
-        code = ko_plan_statuses(plan, model, fact, record, err);
+        code = ko_tree_statuses(plan, model, fact, record, err);
         if (code == KO_OK) {
             scatter(mean, fact, record);
             scatter(heat, fact, record);

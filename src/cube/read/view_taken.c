@@ -8,6 +8,7 @@
 
 #include "src/base/memory.h"
 #include "src/cube/read/view.h"
+#include "src/tree/statuses.h"
 
 /* The mean or the heat part of one prompt. */
 struct part {
@@ -114,7 +115,7 @@ static enum ko_code look_at(struct ko_cube_view *view, const struct ko_plan *pla
                                     err);
             }
             if (code == KO_OK && ko_taken_of(taken, m, fact)) {
-                code = ko_plan_statuses(plan, m, fact, part->planned, err);
+                code = ko_tree_statuses(plan, m, fact, part->planned, err);
             }
             if (code == KO_OK && ko_taken_of(taken, m, fact) && is_unsettled(plan, part, m, fact)) {
                 unsettled[(size_t)m * (size_t)plan->n_facts + (size_t)fact] = 1;

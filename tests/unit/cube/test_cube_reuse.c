@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Taking whole prompts, of a cube that has no place to say which of its cells were taken. */
+#include "src/tree/statuses.h"
 #include "tests/unit/cube/reuse_pair.h"
 
 static int take(const struct ko_plan *plan, const char (*known)[33], const uint8_t *done,
@@ -25,7 +26,7 @@ static int n_done(const struct ko_plan *plan, uint8_t done[MODELS * FACTS])
     assert_true(ko_plan_n_statuses(plan) <= (int64_t)sizeof status);
     for (int32_t i = 0; i < MODELS * FACTS; i++) {
         bool any = false;
-        good(ko_plan_statuses(plan, i / FACTS, i % FACTS, status, &err));
+        good(ko_tree_statuses(plan, i / FACTS, i % FACTS, status, &err));
         for (int64_t s = 0; s < ko_plan_n_statuses(plan); s++) {
             any = any || status[s] != KO_NOT_PLANNED;
         }

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "src/tree/statuses.h"
 #include "src/tree/wave.h"
 #include "tests/support/asked_cells.h"
 #include "tests/support/made_plan.h"
@@ -205,7 +206,7 @@ static bool any_planned(const struct asked_cells *e, struct asked_place at, int3
     return any;
 }
 
-/* ko_plan_has, ko_plan_has_any_start and ko_plan_statuses against the enumeration, and every cell
+/* ko_plan_has, ko_plan_has_any_start and ko_tree_statuses against the enumeration, and every cell
    computed once. */
 static void check_record(const struct asked_cells *e, int32_t m, int32_t f)
 {
@@ -213,7 +214,7 @@ static void check_record(const struct asked_cells *e, int32_t m, int32_t f)
     struct ko_error err = {0};
     uint8_t *status = malloc((size_t)ko_plan_n_statuses(plan) + 1);
     assert_non_null(status);
-    assert_int_equal(ko_plan_statuses(plan, m, f, status, &err), KO_OK);
+    assert_int_equal(ko_tree_statuses(plan, m, f, status, &err), KO_OK);
     for (size_t slot = 0; slot < e->record; slot++) {
         struct asked_cell *cell = asked_cell_at(e, m, f, (int64_t)slot);
         struct asked_place at = e->place[slot];

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #include "src/base/text.h"
-#include "src/plan/plan_build.h"
+#include "src/plan/build.h"
 #include "tests/support/made_plan.h"
 
 /* 1600 classes, 5 routes, 100 sizes and about 16,384 starts of 100 prompts are 1.3e12 cells. */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Gives the first status of every cell of one prompt: not planned, vacuous or pending. It is in
-   this folder because the answer comes from the prompt's tree. */
+/* Reads from a prompt's tree which cells are planned and which of them are vacuous. */
+#include "src/tree/statuses.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/plan/plan.h"
 #include "src/tree/prompt_tree.h"
 
 static bool any_start(const struct ko_tree *tree, const uint8_t *asked, int32_t size)
@@ -34,7 +34,7 @@ static void fill_statuses(const struct ko_tree *tree, uint8_t *status)
     }
 }
 
-enum ko_code ko_plan_statuses(const struct ko_plan *plan, int32_t model, int32_t fact,
+enum ko_code ko_tree_statuses(const struct ko_plan *plan, int32_t model, int32_t fact,
                               uint8_t *status, struct ko_error *err)
 {
     struct ko_tree_model tree_model = {0};

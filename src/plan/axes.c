@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Builds the route axis and the feature axis of a plan: it collects the labels of all sweep blocks,
+/* Builds the route axis and the class axis of a plan: collects the labels of all sweep blocks,
    parses them, and marks which block uses which label. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "src/base/memory.h"
 #include "src/base/text.h"
-#include "src/plan/plan_build.h"
+#include "src/plan/build.h"
 
 enum ko_code ko_plan_gather_spans(const struct ko_plan_builder *builder, struct ko_strings *names)
 {
@@ -20,7 +20,7 @@ enum ko_code ko_plan_gather_spans(const struct ko_plan_builder *builder, struct 
     return code;
 }
 
-/* The labels of all blocks in order of first use; index[block] of each label of each block. */
+/* Collects the labels of all blocks in order of first use, and where each first stands. */
 static enum ko_code gather_labels(const struct ko_plan_input *input, bool routes,
                                   struct ko_strings *labels, struct ko_strings *where,
                                   struct ko_error *err)
@@ -136,8 +136,8 @@ enum ko_code ko_plan_add_class(struct ko_plan *plan, const char *label, struct k
                        : "Transformers have all and after-softmax alone, thirds need 3 features");
 }
 
-static enum ko_code parse_features(struct ko_plan *plan, const struct ko_strings *labels,
-                                   const struct ko_strings *where, struct ko_error *err)
+static enum ko_code parse_classes(struct ko_plan *plan, const struct ko_strings *labels,
+                                  const struct ko_strings *where, struct ko_error *err)
 {
     plan->class = ko_new(labels->n, sizeof *plan->class, err);
     if (!plan->class) {
@@ -152,13 +152,13 @@ static enum ko_code parse_features(struct ko_plan *plan, const struct ko_strings
     return KO_OK;
 }
 
-enum ko_code ko_plan_build_features(struct ko_plan_builder *builder)
+enum ko_code ko_plan_build_classes(struct ko_plan_builder *builder)
 {
     struct ko_plan *plan = builder->plan;
     struct ko_strings labels = {0}, where = {0};
     enum ko_code code = gather_labels(builder->input, false, &labels, &where, builder->err);
     if (code == KO_OK) {
-        code = parse_features(plan, &labels, &where, builder->err);
+        code = parse_classes(plan, &labels, &where, builder->err);
     }
     for (int32_t b = 0; code == KO_OK && b < plan->n_blocks; b++) {
         const struct ko_strings *own = &builder->input->spec->block[b].features;

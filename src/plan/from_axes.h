@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A sweep's plan from its axes alone, without a spec, for `bench` and `verify`. */
-#ifndef KO_PLAN_PLAN_FROM_AXES_H
-#define KO_PLAN_PLAN_FROM_AXES_H
+#ifndef KO_PLAN_FROM_AXES_H
+#define KO_PLAN_FROM_AXES_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The names that a selection holds: models, relations and ids that nothing is called. */
+/* Checks the models, relations and ids that a selection names. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "src/base/memory.h"
 #include "src/base/text.h"
-#include "src/plan/plan_build.h"
+#include "src/plan/build.h"
 
 enum { SHOWN = 6 /* relations that a message lists */ };
 
@@ -17,8 +17,8 @@ struct checker {
     struct ko_text *unmatched; /* the first value without a prompt */
 };
 
-/* Names of models in a selection are those of the evaluation; while there is none, those that the
-   spec declares, swept or not: they will be evaluated. */
+/* A selection may name the models of the evaluation or, before there is one, all models that the
+   spec declares. */
 static enum ko_code check_model_name(const struct ko_plan_builder *builder,
                                      const struct ko_select *select, const char *name)
 {
@@ -49,13 +49,13 @@ static enum ko_code check_model_name(const struct ko_plan_builder *builder,
     return code;
 }
 
-/* What selections ask of a fact; NULL where it has no relation. */
+/* The fact's id or relation; NULL where it has no relation. */
 static const char *value_of(const struct ko_plan_fact *fact, enum ko_select_kind kind)
 {
     return kind == KO_SELECT_ID ? fact->id : fact->relation;
 }
 
-/* The relations of the file, the first few. */
+/* Lists the first few relations of the file. */
 static enum ko_code list_relations(const struct checker *c, struct ko_text *out)
 {
     struct ko_strings seen = {0};
@@ -79,7 +79,7 @@ static enum ko_code list_relations(const struct checker *c, struct ko_text *out)
     return code;
 }
 
-/* The value of the file's prompts that is nearest; numbers are near each other without meaning it. */
+/* The nearest value among the file's prompts. None for a number: numbers look alike by chance. */
 static enum ko_code find_nearest(const struct checker *c, enum ko_select_kind kind,
                                  const char *value, const char **near)
 {
@@ -102,7 +102,7 @@ static enum ko_code find_nearest(const struct checker *c, enum ko_select_kind ki
     return KO_OK;
 }
 
-/* A relation or id that no prompt has is most likely mistyped. */
+/* Warns of a relation or id that no prompt has: it is most likely mistyped. */
 static enum ko_code check_value(const struct checker *c, const struct ko_select *select,
                                 const char *value)
 {
@@ -140,7 +140,7 @@ static enum ko_code check_value(const struct checker *c, const struct ko_select 
     return code;
 }
 
-static enum ko_code check(const struct checker *c, const struct ko_select *select)
+static enum ko_code check_select(const struct checker *c, const struct ko_select *select)
 {
     enum ko_code code = KO_OK;
     for (size_t i = 0; code == KO_OK && i < select->names.n; i++) {
@@ -149,7 +149,7 @@ static enum ko_code check(const struct checker *c, const struct ko_select *selec
                    : check_value(c, select, select->names.item[i]);
     }
     for (size_t i = 0; code == KO_OK && i < select->n_parts; i++) {
-        code = check(c, select->part[i]);
+        code = check_select(c, select->part[i]);
     }
     return code;
 }
@@ -162,5 +162,5 @@ enum ko_code ko_plan_select_check_names(const struct ko_plan_builder *builder,
     const struct checker checker = {builder, builder->input->facts[file].file,
                                     builder->plan->fact + begin,
                                     builder->file_begin[file + 1] - begin, unmatched};
-    return check(&checker, select);
+    return check_select(&checker, select);
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Builds a plan from given axes. It shares the steps of plan_build.c; only the axes are copied and
+/* Builds a plan from given axes. It shares the steps of build.c; only the axes are copied and
    the one block selects everything. */
-#include "src/plan/plan_from_axes.h"
+#include "src/plan/from_axes.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "src/base/memory.h"
-#include "src/plan/plan_build.h"
+#include "src/plan/build.h"
 
 static enum ko_code add_labels(const struct ko_plan_axes *axes, const struct ko_strings *spans,
                                struct ko_plan *plan, struct ko_error *err)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Runs the steps that build a plan in their order. The steps for prompts and blocks are here. Axes,
    selections and windows have files of their own. */
-#include "src/plan/plan_build.h"
+#include "src/plan/build.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -92,7 +92,7 @@ struct placed_id {
     int32_t fact;
 };
 
-static int by_id(const void *left, const void *right)
+static int compare_ids(const void *left, const void *right)
 {
     const struct placed_id *a = left, *b = right;
     int order = strcmp(a->id, b->id);
@@ -113,7 +113,7 @@ static enum ko_code check_ids(const struct ko_plan_builder *builder)
                                          facts[i].fact[f].line, (int32_t)at};
         }
     }
-    qsort(ids, n, sizeof *ids, by_id);
+    qsort(ids, n, sizeof *ids, compare_ids);
     enum ko_code code = KO_OK;
     for (size_t i = 1; code == KO_OK && i < n; i++) {
         if (strcmp(ids[i - 1].id, ids[i].id) == 0) {
@@ -158,8 +158,8 @@ static enum ko_code build_blocks(struct ko_plan_builder *builder)
     return KO_OK;
 }
 
-/* Tokens of the longest runnable prompt of a fact, over the models. */
-static int32_t longest(const struct ko_plan *plan, int32_t fact)
+/* The largest T of a fact's runnable prompts, over the models. */
+static int32_t longest_prompt(const struct ko_plan *plan, int32_t fact)
 {
     int32_t n = 0;
     for (int32_t m = 0; m < plan->n_models; m++) {
@@ -208,7 +208,7 @@ static enum ko_code check_size(const struct ko_plan_builder *builder)
     return KO_OK;
 }
 
-static enum ko_code build(struct ko_plan_builder *builder)
+static enum ko_code run_steps(struct ko_plan_builder *builder)
 {
     struct ko_plan *plan = builder->plan;
     enum ko_code code = ko_plan_build_facts(builder);
@@ -217,16 +217,15 @@ static enum ko_code build(struct ko_plan_builder *builder)
     }
     if (plan->kind == KO_PLAN_EVALUATION) {
         for (int32_t f = 0; f < plan->n_facts; f++) {
-            int32_t n = longest(plan, f);
+            int32_t n = longest_prompt(plan, f);
             plan->n_positions = n > plan->n_positions ? n : plan->n_positions;
         }
         return KO_OK;
     }
     /* cppcheck-suppress uninitvar ; it does not follow the initializer of an array of functions */
     enum ko_code (*const steps[])(struct ko_plan_builder *) = {
-        build_blocks,           ko_plan_build_routes,
-        ko_plan_build_features, ko_plan_build_selection,
-        ko_plan_build_windows,  ko_plan_build_prompts};
+        build_blocks,          ko_plan_build_routes, ko_plan_build_classes, ko_plan_build_selection,
+        ko_plan_build_windows, ko_plan_build_prompts};
     for (size_t i = 0; code == KO_OK && i < sizeof steps / sizeof steps[0]; i++) {
         code = steps[i](builder);
     }
@@ -249,7 +248,7 @@ enum ko_code ko_plan_build(struct ko_plan_input *input, struct ko_plan **out, st
                                       .n_files = input->spec->prompt_files.n,
                                       .plan = plan,
                                       .err = err};
-    enum ko_code code = build(&builder);
+    enum ko_code code = run_steps(&builder);
     free(builder.file_begin);
     free(builder.block_model);
     if (code != KO_OK) {
@@ -331,7 +330,7 @@ static enum ko_code list_prompts(const struct ko_plan *plan, const uint8_t *mark
     for (int32_t f = 0; f < plan->n_facts; f++) {
         if (marked[f]) {
             (*list)[(*n)++] = f;
-            int32_t tokens = longest(plan, f);
+            int32_t tokens = longest_prompt(plan, f);
             *n_tokens = tokens > *n_tokens ? tokens : *n_tokens;
         }
     }
@@ -355,7 +354,7 @@ enum ko_code ko_plan_build_prompts(struct ko_plan_builder *builder)
         code = list_prompts(plan, heat, &plan->heat_fact, &plan->n_heat_prompts,
                             &plan->n_source_positions, builder->err);
     }
-    /* The tokens of both kinds lie on one position axis. */
+    /* The prompts of both kinds share one position axis. */
     if (plan->n_positions < plan->n_source_positions) {
         plan->n_positions = plan->n_source_positions;
     }

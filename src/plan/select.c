@@ -6,7 +6,7 @@
 
 #include "src/base/memory.h"
 #include "src/base/text.h"
-#include "src/plan/plan_build.h"
+#include "src/plan/build.h"
 
 /* One block's selection, for one model where it depends on the model. */
 struct selector {
@@ -14,7 +14,7 @@ struct selector {
     const struct ko_spec_block *block;
     const uint8_t *block_model; /* [n_models] */
     int32_t begin, end;         /* facts of the block's file */
-    int32_t ranked;             /* the model among the evaluation's, -1: the selection needs none */
+    int32_t ranked;             /* index among the evaluation's models, -1: not needed */
 };
 
 static int32_t rank_of(const struct selector *s, size_t ranked_model, int32_t fact)
@@ -44,10 +44,10 @@ static bool correct_by_all(const struct selector *s, int32_t fact)
     return true;
 }
 
-/* Whether the fact is selected. `unknown`: what a condition on ranks counts as while they are not
-   known: true, and false under a `not`, so that the whole is an upper bound. */
-static bool selects(const struct selector *s, const struct ko_select *select, int32_t fact,
-                    bool unknown)
+/* Whether the fact is selected. `unknown` stands for a condition on ranks while ranks are not known:
+   true, and false under a `not`, so that the result is an upper bound. */
+static bool selects_fact(const struct selector *s, const struct ko_select *select, int32_t fact,
+                         bool unknown)
 {
     const struct ko_plan_fact *f = &s->builder->plan->fact[fact];
     bool known = s->builder->input->rank != NULL;
@@ -69,14 +69,14 @@ static bool selects(const struct selector *s, const struct ko_select *select, in
     case KO_SELECT_ID:
         return ko_strings_find(&select->names, f->id) >= 0;
     case KO_SELECT_NOT:
-        return !selects(s, select->part[0], fact, !unknown);
+        return !selects_fact(s, select->part[0], fact, !unknown);
     case KO_SELECT_ALL_OF:
     case KO_SELECT_ANY_OF:
         break;
     }
     bool all = select->kind == KO_SELECT_ALL_OF;
     for (size_t i = 0; i < select->n_parts; i++) {
-        if (selects(s, select->part[i], fact, unknown) != all) {
+        if (selects_fact(s, select->part[i], fact, unknown) != all) {
             return !all;
         }
     }
@@ -96,23 +96,23 @@ static bool depends_on_model(const struct ko_select *select)
     return false;
 }
 
-static bool runnable(const struct ko_plan *plan, int32_t model, int32_t fact)
+static bool is_runnable(const struct ko_plan *plan, int32_t model, int32_t fact)
 {
     return ko_plan_prompt(plan, model, fact)->reason == KO_RUNNABLE;
 }
 
-static bool runnable_by_any(const struct selector *s, int32_t fact)
+static bool is_runnable_by_any(const struct selector *s, int32_t fact)
 {
     const struct ko_plan *plan = s->builder->plan;
     for (int32_t m = 0; m < plan->n_models; m++) {
-        if (s->block_model[m] && runnable(plan, m, fact)) {
+        if (s->block_model[m] && is_runnable(plan, m, fact)) {
             return true;
         }
     }
     return false;
 }
 
-/* Draws the block's sample from the facts that are marked, in file order. */
+/* Reduces the marked facts to the block's sample. */
 static enum ko_code draw_sample(const struct selector *s, uint8_t *marked, const char *model)
 {
     if (s->block->sample_n < 0) {
@@ -145,18 +145,18 @@ static enum ko_code draw_sample(const struct selector *s, uint8_t *marked, const
     return code;
 }
 
-/* One selection for all models: drawn once, then left to those that can run the prompt. */
+/* One selection for all models: drawn once, then each model keeps the prompts that it can run. */
 static enum ko_code select_once(const struct selector *s, uint8_t *marked, uint8_t *selected)
 {
     const struct ko_plan *plan = s->builder->plan;
     for (int32_t f = s->begin; f < s->end; f++) {
-        marked[f] = runnable_by_any(s, f) && selects(s, s->block->select, f, true);
+        marked[f] = is_runnable_by_any(s, f) && selects_fact(s, s->block->select, f, true);
     }
     enum ko_code code = draw_sample(s, marked, NULL);
     for (int32_t m = 0; code == KO_OK && m < plan->n_models; m++) {
         uint8_t *row = selected + (size_t)m * (size_t)plan->n_facts;
         for (int32_t f = s->begin; s->block_model[m] && f < s->end; f++) {
-            row[f] = marked[f] && runnable(plan, m, f);
+            row[f] = marked[f] && is_runnable(plan, m, f);
         }
     }
     return code;
@@ -176,7 +176,7 @@ static enum ko_code select_for_model(struct selector *s, int32_t model, uint8_t 
         }
     }
     for (int32_t f = s->begin; f < s->end; f++) {
-        row[f] = runnable(builder->plan, model, f) && selects(s, s->block->select, f, true);
+        row[f] = is_runnable(builder->plan, model, f) && selects_fact(s, s->block->select, f, true);
     }
     enum ko_code code = draw_sample(s, row, name);
     if (code == KO_OK && !memchr(row, 1, (size_t)builder->plan->n_facts)) {
@@ -192,7 +192,7 @@ static enum ko_code fail_empty(const struct selector *s, const char *unmatched)
     const struct ko_plan_builder *builder = s->builder;
     int32_t n_runnable = 0;
     for (int32_t f = s->begin; f < s->end; f++) {
-        n_runnable += runnable_by_any(s, f);
+        n_runnable += is_runnable_by_any(s, f);
     }
     const char *where = s->block->select->where != NULL ? s->block->select->where : s->block->where;
     const char *file = builder->input->facts[s->block->file].file;
@@ -250,8 +250,8 @@ static enum ko_code select_block(const struct ko_plan_builder *builder, int32_t 
     return code;
 }
 
-/* The selection as it was made before. */
-static enum ko_code take_selection(const struct ko_plan_builder *builder, int32_t b)
+/* Copies a selection that was made before. */
+static enum ko_code copy_selection(const struct ko_plan_builder *builder, int32_t b)
 {
     const struct ko_plan *plan = builder->plan;
     size_t n = (size_t)plan->n_models * (size_t)plan->n_facts;
@@ -268,7 +268,7 @@ enum ko_code ko_plan_build_selection(struct ko_plan_builder *builder)
     uint8_t *marked = ko_new((size_t)builder->plan->n_facts, 1, builder->err);
     enum ko_code code = !marked ? KO_E_MEMORY : KO_OK;
     for (int32_t b = 0; code == KO_OK && b < builder->plan->n_blocks; b++) {
-        code = builder->input->selected ? take_selection(builder, b)
+        code = builder->input->selected ? copy_selection(builder, b)
                                         : select_block(builder, b, marked);
     }
     free(marked);

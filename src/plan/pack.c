@@ -79,7 +79,7 @@ static size_t n_pairs(const struct ko_plan *plan)
     return (size_t)plan->n_models * (size_t)plan->n_facts;
 }
 
-static void pack(const struct ko_plan *plan, bool paths, struct ko_bytes *to)
+static void pack_plan(const struct ko_plan *plan, bool paths, struct ko_bytes *to)
 {
     ko_put_int(to, plan->kind);
     ko_put_int(to, plan->n_models);
@@ -109,7 +109,7 @@ static void pack(const struct ko_plan *plan, bool paths, struct ko_bytes *to)
 
 void ko_plan_pack(const struct ko_plan *plan, struct ko_bytes *to)
 {
-    pack(plan, true, to);
+    pack_plan(plan, true, to);
 }
 
 enum ko_code ko_plan_hash(const struct ko_plan *plan, char text[33], struct ko_error *err)
@@ -119,7 +119,7 @@ enum ko_code ko_plan_hash(const struct ko_plan *plan, char text[33], struct ko_e
         memcpy(text, plan->shard.plan_hash, sizeof plan->shard.plan_hash);
         return KO_OK;
     }
-    pack(plan, false, &bytes);
+    pack_plan(plan, false, &bytes);
     enum ko_code code = ko_text_check(&bytes.data, err);
     if (code == KO_OK) {
         XXH128_canonical_t canonical;
@@ -135,7 +135,7 @@ enum ko_code ko_plan_hash(const struct ko_plan *plan, char text[33], struct ko_e
     return code;
 }
 
-/* ------------------------------------------------------------------------------- the way back */
+/* ------------------------------------------------------------------------------- unpacking */
 
 static enum ko_code get_text(struct ko_bytes *from, char **text, struct ko_error *err)
 {
@@ -167,7 +167,8 @@ static int32_t get_int(struct ko_bytes *from)
     return (int32_t)value;
 }
 
-/* Room for a count of items of at least `bytes` each in the stream; 0 where it cannot be right. */
+/* Reads a count and allocates so many items. Each takes at least `bytes` in the stream; a count that
+   exceeds what is left becomes 0. */
 static void *get_array(struct ko_bytes *from, int32_t *n, size_t bytes, size_t item_bytes,
                        struct ko_error *err)
 {
@@ -311,7 +312,7 @@ static enum ko_code get_prompts(struct ko_bytes *from, struct ko_plan *plan, str
     return code;
 }
 
-static enum ko_code unpack(struct ko_bytes *from, struct ko_plan *plan, struct ko_error *err)
+static enum ko_code get_plan(struct ko_bytes *from, struct ko_plan *plan, struct ko_error *err)
 {
     plan->kind = (enum ko_plan_kind)get_int(from);
     plan->model = get_array(from, &plan->n_models, 1, sizeof *plan->model, err);
@@ -343,7 +344,7 @@ enum ko_code ko_plan_unpack(struct ko_bytes *from, struct ko_plan **out, struct 
     if (!plan) {
         return KO_E_MEMORY;
     }
-    enum ko_code code = unpack(from, plan, err);
+    enum ko_code code = get_plan(from, plan, err);
     if (code == KO_OK && from->broken) {
         code = ko_fail(err, KO_E_FAILED, "plan: the message from rank 0 is cut short");
     }

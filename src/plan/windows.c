@@ -7,9 +7,9 @@
 
 #include "src/base/memory.h"
 #include "src/base/text.h"
-#include "src/plan/plan_build.h"
+#include "src/plan/build.h"
 
-/* Whether the model has cells in the block, as far as prompts and classes say. */
+/* Whether the block has a prompt and a class for the model. */
 static bool is_active(const struct ko_plan *plan, const struct ko_plan_block *block, int32_t model)
 {
     const uint8_t *selected = block->selected + (size_t)model * (size_t)plan->n_facts;
@@ -28,8 +28,8 @@ static int32_t largest_layers(const struct ko_plan *plan)
     return largest;
 }
 
-/* Marks planned layers of sizes [largest + 1] and starts [largest]; left_out: sizes beyond the
-   model's layers, in words. */
+/* Marks the planned sizes [largest + 1] and starts [largest], in layers. Lists sizes that exceed the
+   model's layers in *sizes_out, and sizes without a start that fits in *starts_out. */
 static enum ko_code mark_windows(const struct ko_plan_builder *builder, int32_t model,
                                  uint8_t *size_used, uint8_t *start_used, struct ko_text *sizes_out,
                                  struct ko_text *starts_out)
@@ -106,7 +106,7 @@ static enum ko_code list_marks(const uint8_t *used, int32_t n, int32_t **list, i
     return KO_OK;
 }
 
-static int32_t find(const int32_t *list, int32_t n, int32_t value)
+static int32_t find_value(const int32_t *list, int32_t n, int32_t value)
 {
     int32_t i = 0;
     while (i < n && list[i] != value) {
@@ -132,7 +132,7 @@ static enum ko_code fill_block(const struct ko_plan_builder *builder, int32_t b)
         }
         for (size_t i = 0; i < block->n_sizes; i++) {
             int32_t size = ko_size_layers(&block->size[i], plan->model[m].n_layers);
-            int32_t at = find(plan->size, plan->n_sizes, size);
+            int32_t at = find_value(plan->size, plan->n_sizes, size);
             if (at >= 0 && size <= plan->model[m].n_layers) {
                 out->size[(size_t)m * n_sizes + (size_t)at] = 1;
             }
@@ -144,7 +144,7 @@ static enum ko_code fill_block(const struct ko_plan_builder *builder, int32_t b)
     return KO_OK;
 }
 
-/* The windows fit no model: names the size that came nearest to it. */
+/* Reports that no window fits a model, with the size that came nearest. */
 static enum ko_code fail_windows(const struct ko_plan_builder *builder)
 {
     const struct ko_plan *plan = builder->plan;

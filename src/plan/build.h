@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The steps of building a plan, for the files of this folder alone. */
-#ifndef KO_PLAN_PLAN_BUILD_H
-#define KO_PLAN_PLAN_BUILD_H
+#ifndef KO_PLAN_BUILD_H
+#define KO_PLAN_BUILD_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -10,7 +10,7 @@
 #include "src/base/text.h"
 #include "src/plan/plan.h"
 
-/* Cells that the axes of a plan may span, planned or not: the cube has a place for each. */
+/* The most cells that the axes of a plan may span. The cube has a place for each, planned or not. */
 #define KO_PLAN_CELLS 1e12
 
 /* What the steps share. */
@@ -24,16 +24,16 @@ struct ko_plan_builder {
     struct ko_error *err;
 };
 
-/* The model of a block's i-th entry, -1 where it is not among the plan's. */
+/* The plan's model of a block's i-th entry, -1 where the plan does not have it. */
 int32_t ko_plan_block_model(const struct ko_plan_input *input, const struct ko_spec_block *block,
                             size_t i);
-/* Adds "formatted" to the input's warnings, if there is an input and it takes any. */
+/* Adds a line to the input's warnings, if there is an input and it wants warnings. */
 KO_MUST_CHECK enum ko_code ko_plan_warn(const struct ko_plan_builder *builder, const char *format,
                                         ...) KO_PRINTF(2, 3);
 
-/* The facts of all files, whose ids must differ; and whether any runnable prompt has a foil. */
+/* Copies the facts of all files, checks that their ids differ, and looks for foils. */
 KO_MUST_CHECK enum ko_code ko_plan_build_facts(struct ko_plan_builder *builder);
-/* Names of the spans of all prompt files. The caller frees them, also after a failure. */
+/* Adds the names of all prompt files' spans. Caller frees them, also after a failure. */
 KO_MUST_CHECK enum ko_code ko_plan_gather_spans(const struct ko_plan_builder *builder,
                                                 struct ko_strings *names);
 /* Appends one label to an axis that has room for it. Errors do not name the place of the label. */
@@ -41,19 +41,19 @@ KO_MUST_CHECK enum ko_code ko_plan_add_route(struct ko_plan *plan, const char *l
                                              const struct ko_strings *spans, struct ko_error *err);
 KO_MUST_CHECK enum ko_code ko_plan_add_class(struct ko_plan *plan, const char *label,
                                              struct ko_error *err);
-/* Routes and feature classes in order of first use, and each block's. */
+/* Collects routes and feature classes in order of first use, and marks each block's. */
 KO_MUST_CHECK enum ko_code ko_plan_build_routes(struct ko_plan_builder *builder);
-KO_MUST_CHECK enum ko_code ko_plan_build_features(struct ko_plan_builder *builder);
-/* Checks the names in a selection from a file's prompts: an unknown model is an error, a relation or
-   id that no prompt has a warning, and the first such one a sentence in *unmatched. */
+KO_MUST_CHECK enum ko_code ko_plan_build_classes(struct ko_plan_builder *builder);
+/* Checks the names in a selection from a file's prompts. An unknown model is an error. A relation or
+   id that no prompt has is a warning; the first one also puts a sentence into *unmatched. */
 KO_MUST_CHECK enum ko_code ko_plan_select_check_names(const struct ko_plan_builder *builder,
                                                       const struct ko_select *select, size_t file,
                                                       struct ko_text *unmatched);
-/* Each block's prompts, model by model. */
+/* Selects each block's prompts, model by model. */
 KO_MUST_CHECK enum ko_code ko_plan_build_selection(struct ko_plan_builder *builder);
-/* Sizes and starts that fit a model of the block with a selected prompt and a class. */
+/* Collects the sizes and starts that fit a model with a selected prompt and a class. */
 KO_MUST_CHECK enum ko_code ko_plan_build_windows(struct ko_plan_builder *builder);
-/* The prompt axes: facts with a planned cell. */
+/* Lists the facts with a planned cell: the prompt axes. */
 KO_MUST_CHECK enum ko_code ko_plan_build_prompts(struct ko_plan_builder *builder);
 
 #endif
