@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Reads the sources without running them: clang-format, shellcheck, which folder includes which, forms that they do not decide, Python's compiler, the texts of the mutations, cppcheck, gcc's analyzer and clang-tidy.
-# Every finding is printed and fails; a finding that is none has its reason at the line, in .clang-tidy, or below.
+# Checks the sources without running them: clang-format, shellcheck, Python's compiler, folders, circles and names (tests/layers.py),
+# forms that clang-format does not decide, the texts of the mutations, cppcheck, gcc's analyzer and clang-tidy.
+# Every finding is printed and fails. A false alarm is silenced, with its reason, at its line, in .clang-tidy, or below.
 # Usage: tests/static.sh [--long] [--any-version] [BUILD]
-#   BUILD          a configured build folder, for its compile_commands.json; build/release where none is given
-#   --long         clang-tidy also with clang's own analyzer, which takes several times as long as all the rest
-#   --any-version  also with other versions of the tools than those that the lists were made for
-# A tool that is missing, or of another version, is reported as skipped.
+#   BUILD          a configured build folder with a compile_commands.json; default: build/release
+#   --long         also runs clang's own analyzer in clang-tidy, which takes several times as long as the rest
+#   --any-version  also uses tools of other versions than the checks were written for
+# A tool that is missing or has another version is reported as skipped.
 set -euo pipefail
 
 build=build/release
@@ -16,7 +17,7 @@ for argument in "$@"; do
     --long) long=true ;;
     --any-version) any=true ;;
     -h | --help)
-        sed -n '2,8s/^# //p' "${BASH_SOURCE[0]}"
+        sed -n '2,9s/^# //p' "${BASH_SOURCE[0]}"
         exit 0
         ;;
     -*)
@@ -38,8 +39,8 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 failed=0
 
-# check NAME VERSION TOOL FUNCTION: runs the function where the tool says that it is of the version. On a loaded machine the seconds of
-# the clock say little; those of the processors are user's and system's.
+# check NAME VERSION TOOL FUNCTION: runs FUNCTION if `TOOL --version` matches VERSION. Prints wall time and processor time; on a busy
+# machine only the second means something.
 check() {
     local name=$1 version=$2 tool=$3 TIMEFORMAT='%R s, %U s + %S s of processors'
     if ! command -v "$tool" >/dev/null; then
@@ -55,7 +56,7 @@ check() {
     fi
 }
 
-first_of() { # COMMAND...: the first that is installed, else the last
+first_of() { # COMMAND...: prints the first command that is installed, or the last one
     local tool
     for tool in "$@"; do
         command -v "$tool" >/dev/null && break
@@ -70,9 +71,9 @@ format() {
         xargs -P "$jobs" -n 40 "$clang_format" --dry-run -Werror
 }
 
-# What is sourced is found from the script's folder or from the root. Left out: 1091, sources whose names are computed; 2154, variables
-# that those set; 2010 and 2038, file names with blanks, which there are none of; 2015, `a && b || c` where b cannot fail; 2016,
-# dollars that another program is to see; 2119 and 2120, functions that may be called with arguments and are without; 2164, cd under `set -e`; 2317, functions that are called by their names.
+# Sourced files are looked up in the script's folder and in the root. Left out: 1091, sourced files with computed names; 2154, variables
+# that such files set; 2010 and 2038, file names with blanks, since we have none; 2015, `a && b || c` where b cannot fail; 2016, dollars
+# meant for another program; 2119 and 2120, functions with optional arguments; 2164, cd under `set -e`; 2317, functions called by name.
 shell() {
     find . -path ./build -prune -o -name '*.sh' -print |
         xargs -P "$jobs" -n 20 shellcheck --external-sources --source-path=SCRIPTDIR:. --exclude=SC1091,SC2010,SC2015,SC2016,SC2038,SC2119,SC2120,SC2154,SC2164,SC2317
@@ -83,11 +84,11 @@ python() {
 }
 
 layers() {
-    python3 tests/layers.py
+    python3 tests/layers.py --self-check && python3 tests/layers.py
 }
 
-# Forms that clang-format does not decide (CONTRIBUTING.md, "How the code reads"): tests of codes and pointers, comments without stars
-# at their lines, the licence in the first line.
+# Forms that clang-format does not decide (CONTRIBUTING.md, "How the code reads"): how codes and pointers are tested, comments without
+# stars at the start of their lines, the licence in the first line; and the version in CITATION.cff.
 dialect() {
     local status=0 source
     if grep -rnE --include='*.[ch]' '== NULL\b|\bif \(!?code\)|&& !code\b' "${folders[@]}"; then
@@ -103,6 +104,7 @@ dialect() {
         head -n 1 "$source" | grep -q 'SPDX-License-Identifier: Apache-2.0' ||
             { echo "$source: its first line is not /* SPDX-License-Identifier: Apache-2.0 */" && status=1; }
     done < <(find "${folders[@]}" -name '*.[ch]' -o -name '*.cu' -o -name '*.cuh')
+    grep -qx "version: $(<VERSION)" CITATION.cff || { echo "CITATION.cff: its version is not that of VERSION" && status=1; }
     return "$status"
 }
 
@@ -110,15 +112,15 @@ mutations() {
     python3 tests/mutation/run.py --check
 }
 
-# Left out: variableScope, since buffers are declared beside what points into them; missingIncludeSystem, since it does not read the
-# system's headers; constParameter, since a table of operations gives many functions their types.
+# Left out: variableScope, since buffers are declared beside the pointers into them; missingIncludeSystem, since cppcheck does not read
+# system headers; constParameter, since a table of operations fixes the types of many functions.
 cppcheck_sources() {
     cppcheck --project="$build/compile_commands.json" --file-filter='*/src/*' --file-filter='*/mpi/*' --file-filter='*/kernels/*' \
         --enable=warning,performance,portability,style --inline-suppr --suppress=variableScope --suppress=missingIncludeSystem \
         --suppress=constParameter -j "$jobs" --quiet --template=gcc --error-exitcode=1
 }
 
-# "FOLDER<TAB>FILE<TAB>COMMAND" of every source of src, mpi and kernels, once.
+# Prints "FOLDER<TAB>FILE<TAB>COMMAND" once for every source of src, mpi and kernels.
 commands() {
     python3 - "$build/compile_commands.json" "$PWD" <<'PY'
 import json, os, sys
@@ -131,8 +133,8 @@ for entry in json.load(open(sys.argv[1])):
 PY
 }
 
-# Without optimisation, which would analyse what was inlined once more at every place. Left out: use-of-uninitialized-value, since
-# gcc 12 does not see what memcpy writes into a number (-Wall and clang's analyzer stay).
+# Without optimisation, because inlined code would be analysed again at each place. Left out: use-of-uninitialized-value, since gcc 12
+# does not see that memcpy writes a number (-Wall and clang's analyzer still check this).
 analyze_one() {
     local folder command
     folder=$(cut -f1 <<<"$1")
