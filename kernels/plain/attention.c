@@ -1,20 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Attention in plain loops, one row and one head at a time. Removed edges follow the formula
-   directly, before or after the softmax. */
+/* Attention in plain loops, one row and one head at a time. Edges are removed as the formula says,
+   before or after the softmax. */
 #include "kernels/plain/plain.h"
 
 #include <math.h>
 #include <stdlib.h>
 
 #include "src/base/memory.h"
-
-struct row_keys {
-    int32_t row, i;
-    int32_t *source;               /* [i + 1] where each position's key and value lie */
-    double *score;                 /* [i + 1] */
-    const struct ko_edge_set *cut; /* edges removed in this layer, or NULL */
-    bool after_softmax;
-};
 
 static double dot(const float *a, const float *b, int32_t n)
 {
@@ -25,80 +17,71 @@ static double dot(const float *a, const float *b, int32_t n)
     return sum;
 }
 
-/* Softmax weights of the head's keys into keys->score; all zero where every edge is removed. */
-static void weigh(const struct ko_attention *args, const struct row_keys *keys, const float *q,
-                  int32_t k_head)
+/* weight [i + 1]: the softmax over the keys of the path, for the query q [d_head]. All weights are 0
+   where every edge is removed. */
+static void weigh_keys(const struct ko_attention *args, const struct ko_plain_path *path,
+                       const float *q, int32_t kv_head, double *weight)
 {
+    int32_t i = path->i;
+    bool after_softmax = path->cut && path->cut->after_softmax;
     double top = -INFINITY, sum = 0.0;
-    for (int32_t j = 0; j <= keys->i; j++) {
-        bool removed = keys->cut && ko_edge_set_has(keys->cut, keys->i, j);
-        const float *k = args->k + (size_t)keys->source[j] * (size_t)args->ld +
-                         (size_t)k_head * (size_t)args->d_head;
-        keys->score[j] = -INFINITY;
-        if (keys->i - j < args->reach && (!removed || keys->after_softmax)) {
-            keys->score[j] = dot(q, k, args->d_head) * (double)args->scale;
-        }
-        top = keys->score[j] > top ? keys->score[j] : top;
+    /* scores; -inf where position i does not see position j */
+    for (int32_t j = 0; j <= i; j++) {
+        const float *k = args->k + ko_at(path->row[j], args->ld, kv_head * args->d_head);
+        bool seen = i - j < args->reach && (after_softmax || !ko_plain_removes(path, j));
+        weight[j] = seen ? dot(q, k, args->d_head) * (double)args->scale : -INFINITY;
+        top = weight[j] > top ? weight[j] : top;
     }
-    for (int32_t j = 0; j <= keys->i; j++) {
-        keys->score[j] = keys->score[j] > -INFINITY ? exp(keys->score[j] - top)
-                         : isnan(keys->score[j])    ? (double)NAN
-                                                    : 0.0;
-        sum += keys->score[j];
+    /* exponentials, and their sum; NaN stays NaN */
+    for (int32_t j = 0; j <= i; j++) {
+        weight[j] = weight[j] > -INFINITY ? exp(weight[j] - top)
+                    : isnan(weight[j])    ? (double)NAN
+                                          : 0.0;
+        sum += weight[j];
     }
-    for (int32_t j = 0; j <= keys->i; j++) {
-        bool removed = keys->cut && ko_edge_set_has(keys->cut, keys->i, j);
-        keys->score[j] = removed ? 0.0 : keys->score[j] / sum;
-        if (sum == 0.0) {
-            keys->score[j] = 0.0;
-        }
+    /* the removed edges have a weight here if they are removed after the softmax */
+    for (int32_t j = 0; j <= i; j++) {
+        weight[j] = ko_plain_removes(path, j) || sum == 0.0 ? 0.0 : weight[j] / sum;
     }
 }
 
-static void mix_head(const struct ko_attention *args, const struct row_keys *keys, int32_t head,
-                     int32_t query_row)
+/* out[row, head, c] = sum_j weight[j] v[j, kv_head, c]. Removed edges are left out, so that their
+   values need not be finite. */
+static void mix_head(const struct ko_attention *args, const struct ko_plain_path *path, int32_t row,
+                     int32_t head, double *weight)
 {
-    size_t d_head = (size_t)args->d_head;
-    int32_t k_head = (int32_t)((int64_t)head * args->n_kv_heads / args->n_heads);
-    const float *q = args->q + (size_t)query_row * (size_t)args->ld + (size_t)head * d_head;
-    float *out = args->out + ((size_t)keys->row * (size_t)args->n_heads + (size_t)head) * d_head;
-    weigh(args, keys, q, k_head);
-    for (size_t c = 0; c < d_head; c++) {
+    int32_t i = path->i, d_head = args->d_head;
+    int32_t kv_head = (int32_t)((int64_t)head * args->n_kv_heads / args->n_heads);
+    weigh_keys(args, path, args->q + ko_at(path->row[i], args->ld, head * d_head), kv_head, weight);
+    for (int32_t c = 0; c < d_head; c++) {
         double sum = 0.0;
-        for (int32_t j = 0; j <= keys->i; j++) {
-            const float *v =
-                args->v + (size_t)keys->source[j] * (size_t)args->ld + (size_t)k_head * d_head;
-            bool removed = keys->cut && ko_edge_set_has(keys->cut, keys->i, j);
-            if (!removed && keys->i - j < args->reach) {
-                sum += keys->score[j] * (double)v[c];
+        for (int32_t j = 0; j <= i; j++) {
+            if (i - j < args->reach && !ko_plain_removes(path, j)) {
+                float v = args->v[ko_at(path->row[j], args->ld, kv_head * d_head + c)];
+                sum += weight[j] * (double)v;
             }
         }
-        out[c] = (float)sum;
+        args->out[ko_at3(row, args->n_heads, head, d_head, c)] = (float)sum;
     }
 }
 
+/* out [n_active, n_heads, d_head] from q [rows, n_heads, d_head], k and v [rows, n_kv_heads,
+   d_head], each with ld between rows */
 enum ko_code ko_plain_attention(struct ko_backend *be, const struct ko_attention *args,
                                 struct ko_error *err)
 {
     const struct ko_rows *rows = &be->rows;
     size_t n = (size_t)rows->max_tokens;
-    struct row_keys keys = {.source = ko_new(n, sizeof *keys.source, err),
-                            .score = ko_new(n, sizeof *keys.score, err)};
-    enum ko_code code = keys.source && keys.score ? KO_OK : KO_E_MEMORY;
+    struct ko_plain_path path = {.row = ko_new(n, sizeof *path.row, err)};
+    double *weight = ko_new(n, sizeof *weight, err);
+    enum ko_code code = path.row && weight ? KO_OK : KO_E_MEMORY;
     for (int32_t r = 0; code == KO_OK && r < rows->n_active[args->layer]; r++) {
-        const struct ko_branch *cut = ko_plain_cut(rows, r, args->layer);
-        keys.row = r;
-        keys.i = ko_plain_chain(rows, r, keys.source);
-        keys.cut = cut ? &rows->edges[cut->edge_set] : NULL;
-        keys.after_softmax = cut && cut->after_softmax;
-        for (int32_t j = 0; j <= keys.i; j++) {
-            keys.source[j] = ko_rows_source(rows, keys.source[j], args->layer);
-        }
+        ko_plain_walk(rows, r, args->layer, ko_rows_source, &path);
         for (int32_t head = 0; head < args->n_heads; head++) {
-            mix_head(args, &keys, head, keys.source[keys.i]);
+            mix_head(args, &path, r, head, weight);
         }
     }
-    free(keys.source);
-    free(keys.score);
+    free(path.row);
+    free(weight);
     return code;
 }

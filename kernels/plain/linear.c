@@ -3,63 +3,69 @@
    stored. */
 #include "kernels/plain/plain.h"
 
-/* Outputs summed side by side where the matrix is stored [in, out], so that it is read in order. */
+/* Outputs that are summed side by side where w is stored [n_in, n_out], so that w is read in order.
+ */
 enum { SIDE_BY_SIDE = 64 };
 
-static void finish(double sum, int32_t out, const float *bias, bool accumulate, float *y)
+/* y[row, out] = sum + bias[out], or y += sum + bias */
+static void finish_sum(const struct ko_linear *args, int32_t row, int32_t out, double sum)
 {
-    if (bias) {
-        sum += (double)bias[out];
+    float *y = &args->y[ko_at(row, args->ldy, out)];
+    if (args->bias) {
+        sum += (double)args->bias[out];
     }
-    if (accumulate) {
-        sum += (double)y[out];
+    if (args->accumulate) {
+        sum += (double)*y;
     }
-    y[out] = (float)sum;
+    *y = (float)sum;
 }
 
-static void row_by_out(const float *x, const struct ko_matrix *w, const float *bias,
-                       bool accumulate, float *y)
+/* w [n_out, n_in] */
+static void multiply_by_out(const struct ko_linear *args, int32_t row)
 {
+    const struct ko_matrix *w = &args->w;
+    const float *x = args->x + ko_at(row, args->ldx, 0);
     for (int32_t out = 0; out < w->n_out; out++) {
-        const float *weight = (const float *)w->data + (size_t)out * (size_t)w->n_in;
+        const float *weight = (const float *)w->data + ko_at(out, w->n_in, 0);
         double sum = 0.0;
         for (int32_t in = 0; in < w->n_in; in++) {
             sum += (double)x[in] * (double)weight[in];
         }
-        finish(sum, out, bias, accumulate, y);
+        finish_sum(args, row, out, sum);
     }
 }
 
-static void row_by_in(const float *x, const struct ko_matrix *w, const float *bias, bool accumulate,
-                      float *y)
+/* w [n_in, n_out] */
+static void multiply_by_in(const struct ko_linear *args, int32_t row)
 {
+    const struct ko_matrix *w = &args->w;
+    const float *x = args->x + ko_at(row, args->ldx, 0);
     for (int32_t first = 0; first < w->n_out; first += SIDE_BY_SIDE) {
         int32_t n = w->n_out - first < SIDE_BY_SIDE ? w->n_out - first : SIDE_BY_SIDE;
         double sum[SIDE_BY_SIDE] = {0.0};
         for (int32_t in = 0; in < w->n_in; in++) {
-            const float *weight = (const float *)w->data + (size_t)in * (size_t)w->n_out + first;
+            const float *weight = (const float *)w->data + ko_at(in, w->n_out, first);
             for (int32_t k = 0; k < n; k++) {
                 sum[k] += (double)x[in] * (double)weight[k];
             }
         }
         for (int32_t k = 0; k < n; k++) {
-            finish(sum[k], first + k, bias, accumulate, y);
+            finish_sum(args, row, first + k, sum[k]);
         }
     }
 }
 
+/* y [n, n_out] = x [n, n_in] W + bias [n_out] */
 enum ko_code ko_plain_linear(struct ko_backend *be, const struct ko_linear *args,
                              struct ko_error *err)
 {
     (void)be;
     (void)err;
     for (int32_t r = 0; r < args->n; r++) {
-        const float *x = args->x + (size_t)r * (size_t)args->ldx;
-        float *y = args->y + (size_t)r * (size_t)args->ldy;
         if (args->w.in_first) {
-            row_by_in(x, &args->w, args->bias, args->accumulate, y);
+            multiply_by_in(args, r);
         } else {
-            row_by_out(x, &args->w, args->bias, args->accumulate, y);
+            multiply_by_out(args, r);
         }
     }
     return KO_OK;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Mamba-1's mixing in plain loops. It sums over all earlier positions as the formula says and keeps
-   no state. It is slow, but easy to check. */
+/* Mamba-1's mixing in plain loops. It sums over all earlier positions, as the formula says, and
+   keeps no state. It is slow, but easy to check. */
 #include "kernels/plain/plain.h"
 
 #include <math.h>
@@ -8,74 +8,65 @@
 
 #include "src/base/memory.h"
 
-/* A row and the rows that it may read from. */
-struct path {
-    int32_t i;                     /* position of the row */
-    int32_t *source;               /* [i + 1] where the inputs of each position lie */
-    const struct ko_edge_set *cut; /* edges removed in this layer, or NULL */
-};
-
-/* alpha[i, j, c] = sum_n C[i, n] exp(A[c, n] span) delta[j, c] B[j, n], span = sum_{k = j+1 .. i}
-   delta[k, c]. */
-static double alpha(const struct ko_mamba1 *args, const struct path *path, int32_t j, int32_t c,
-                    double span)
+/* alpha[i, j, ch] = sum_n C[i, n] exp(A[ch, n] span) B[j, n] delta[j, ch], where span is
+   sum_{k = j+1 .. i} delta[k, ch]. */
+static double weight_of(const struct ko_mamba1 *args, const struct ko_plain_path *path, int32_t j,
+                        int32_t ch, double span)
 {
-    size_t channel = (size_t)c, width = (size_t)args->d_inner;
-    const float *b = args->b + (size_t)path->source[j] * (size_t)args->ld_bc;
-    const float *c_row = args->c + (size_t)path->source[path->i] * (size_t)args->ld_bc;
+    const float *b = args->b + ko_at(path->row[j], args->ld_bc, 0);
+    const float *c = args->c + ko_at(path->row[path->i], args->ld_bc, 0);
     double sum = 0.0;
     for (int32_t n = 0; n < args->d_state; n++) {
-        sum += (double)c_row[n] * exp((double)args->a[(size_t)n * width + channel] * span) *
-               (double)b[n];
+        double a = (double)args->a[ko_at(n, args->d_inner, ch)];
+        sum += (double)c[n] * exp(a * span) * (double)b[n];
     }
-    return sum * (double)args->delta[(size_t)path->source[j] * width + channel];
+    return sum * (double)args->delta[ko_at(path->row[j], args->d_inner, ch)];
 }
 
-static double mix_channel(const struct ko_mamba1 *args, const struct path *path, int32_t c,
-                          bool masked)
+/* y[i, ch] = sum_{j <= i} alpha[i, j, ch] u[j, ch], without the removed edges where masked. */
+static double mix_channel(const struct ko_mamba1 *args, const struct ko_plain_path *path,
+                          int32_t ch, bool masked)
 {
-    size_t channel = (size_t)c, width = (size_t)args->d_inner;
     double y = 0.0, span = 0.0;
     for (int32_t j = path->i; j >= 0; j--) {
-        size_t at = (size_t)path->source[j] * width + channel;
-        if (!masked || !ko_edge_set_has(path->cut, path->i, j)) {
-            y += alpha(args, path, j, c, span) * (double)args->u[at];
+        size_t at = ko_at(path->row[j], args->d_inner, ch);
+        if (!masked || !ko_plain_removes(path, j)) {
+            y += weight_of(args, path, j, ch, span) * (double)args->u[at];
         }
         span += (double)args->delta[at];
     }
     return y;
 }
 
+/* out[row, ch] = (y[i, ch] + D[ch] u[i, ch]) silu(z[i, ch]) */
 static void mix_row(const struct ko_rows *rows, const struct ko_mamba1 *args, int32_t row,
-                    int32_t *chain)
+                    struct ko_plain_path *path)
 {
-    const struct ko_branch *cut = ko_plain_cut(rows, row, args->layer);
-    struct path path = {.source = chain, .cut = cut ? &rows->edges[cut->edge_set] : NULL};
-    path.i = ko_plain_chain(rows, row, chain);
-    for (int32_t j = 0; j <= path.i; j++) {
-        chain[j] = ko_rows_source_after_conv(rows, chain[j], args->layer);
-    }
-    size_t width = (size_t)args->d_inner;
-    const float *u = args->u + (size_t)chain[path.i] * width;
-    const float *z = args->z + (size_t)ko_rows_source(rows, row, args->layer) * (size_t)args->ld_z;
-    for (int32_t c = 0; c < args->d_inner; c++) {
-        bool masked = cut && ko_plain_masked(rows, cut, args->masks, args->layer, args->d_inner, c);
-        double y = mix_channel(args, &path, c, masked) + (double)args->d[c] * (double)u[c];
-        args->out[(size_t)row * width + (size_t)c] = (float)(y * ko_plain_silu((double)z[c]));
+    int32_t layer = args->layer, d_inner = args->d_inner;
+    int32_t projected = ko_rows_source(rows, row, layer);
+    ko_plain_walk(rows, row, layer, ko_rows_source_after_conv, path);
+    for (int32_t ch = 0; ch < d_inner; ch++) {
+        bool masked = ko_plain_masked(rows, path->cut, args->masks, layer, d_inner, ch);
+        double u = (double)args->u[ko_at(path->row[path->i], d_inner, ch)];
+        double z = (double)args->z[ko_at(projected, args->ld_z, ch)];
+        double y = mix_channel(args, path, ch, masked) + (double)args->d[ch] * u;
+        args->out[ko_at(row, d_inner, ch)] = (float)(y * ko_plain_silu(z));
     }
 }
 
+/* out [n_active, d_inner] from u and delta [rows, d_inner], B and C [rows, d_state], z [rows,
+   d_inner] */
 enum ko_code ko_plain_mamba1(struct ko_backend *be, const struct ko_mamba1 *args,
                              struct ko_error *err)
 {
     const struct ko_rows *rows = &be->rows;
-    int32_t *chain = ko_new((size_t)rows->max_tokens, sizeof *chain, err);
-    if (!chain) {
+    struct ko_plain_path path = {.row = ko_new((size_t)rows->max_tokens, sizeof *path.row, err)};
+    if (!path.row) {
         return KO_E_MEMORY;
     }
     for (int32_t r = 0; r < rows->n_active[args->layer]; r++) {
-        mix_row(rows, args, r, chain);
+        mix_row(rows, args, r, &path);
     }
-    free(chain);
+    free(path.row);
     return KO_OK;
 }

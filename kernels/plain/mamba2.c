@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Mamba-2's mixing in plain loops. It sums over all earlier positions as the formula says and keeps
-   no state. It is slow, but easy to check. */
+/* Mamba-2's mixing in plain loops. It sums over all earlier positions, as the formula says, and
+   keeps no state. It is slow, but easy to check. */
 #include "kernels/plain/plain.h"
 
 #include <math.h>
@@ -8,31 +8,22 @@
 
 #include "src/base/memory.h"
 
-/* A row and the rows that it may read from. */
-struct path {
-    int32_t i;                     /* position of the row */
-    int32_t *source;               /* [i + 1] where u, B and C of each position lie */
-    int32_t *projected;            /* [i + 1] where dt of each position lies */
-    const struct ko_edge_set *cut; /* edges removed in this layer, or NULL */
-};
-
-static double delta(const struct ko_mamba2 *args, const struct path *path, int32_t j, int32_t head)
+/* delta[row, head] = clamp(softplus(dt[row, head] + dt_bias[head])) */
+static double time_step(const struct ko_mamba2 *args, int32_t row, int32_t head)
 {
-    size_t row = (size_t)path->projected[j];
-    double x =
-        (double)args->dt[row * (size_t)args->ld_dt + (size_t)head] + (double)args->dt_bias[head];
+    double x = (double)args->dt[ko_at(row, args->ld_dt, head)] + (double)args->dt_bias[head];
     double step = x > 20.0 ? x : log1p(exp(x));
     double low = (double)args->dt_min, high = (double)args->dt_max;
     return step < low ? low : step > high ? high : step;
 }
 
 /* C[i] . B[j] of the head's group */
-static double score(const struct ko_mamba2 *args, const struct path *path, int32_t j, int32_t head)
+static double score_key(const struct ko_mamba2 *args, const struct ko_plain_path *path, int32_t j,
+                        int32_t head)
 {
-    size_t group = (size_t)((int64_t)head * args->n_groups / args->n_heads);
-    size_t first = group * (size_t)args->d_state;
-    const float *c = args->c + (size_t)path->source[path->i] * (size_t)args->ld + first;
-    const float *b = args->b + (size_t)path->source[j] * (size_t)args->ld + first;
+    int32_t group = (int32_t)((int64_t)head * args->n_groups / args->n_heads);
+    const float *c = args->c + ko_at(path->row[path->i], args->ld, group * args->d_state);
+    const float *b = args->b + ko_at(path->row[j], args->ld, group * args->d_state);
     double sum = 0.0;
     for (int32_t n = 0; n < args->d_state; n++) {
         sum += (double)c[n] * (double)b[n];
@@ -40,70 +31,60 @@ static double score(const struct ko_mamba2 *args, const struct path *path, int32
     return sum;
 }
 
-/* alpha[i, j, h] = (C[i] . B[j]) exp(a[h] span) delta[j, h], span = sum_{k = j+1 .. i} delta[k, h];
-   0 where the edge is removed. */
-static void weigh(const struct ko_mamba2 *args, const struct path *path, int32_t head, bool masked,
-                  double *alpha)
+/* alpha[j] = (C[i] . B[j]) exp(a[head] span) delta[j, head], where span is sum_{k = j+1 .. i}
+   delta[k, head]. projected: the rows that hold dt. */
+static void weigh_keys(const struct ko_mamba2 *args, const struct ko_plain_path *path,
+                       const struct ko_plain_path *projected, int32_t head, double *alpha)
 {
-    double span = 0.0;
+    double a = (double)args->a[head], span = 0.0;
     for (int32_t j = path->i; j >= 0; j--) {
-        double step = delta(args, path, j, head);
-        bool removed = masked && ko_edge_set_has(path->cut, path->i, j);
-        alpha[j] =
-            removed ? 0.0 : score(args, path, j, head) * exp((double)args->a[head] * span) * step;
-        span += step;
+        double delta = time_step(args, projected->row[j], head);
+        alpha[j] = score_key(args, path, j, head) * exp(a * span) * delta;
+        span += delta;
     }
 }
 
-static void mix_head(const struct ko_mamba2 *args, const struct path *path, int32_t head,
-                     bool masked, const double *alpha, float *out)
+/* out[row, head, p] = d[head] u[i, head, p] + sum_{j <= i} alpha[j] u[j, head, p], without the
+   removed edges where masked. */
+static void mix_head(const struct ko_mamba2 *args, const struct ko_plain_path *path, int32_t row,
+                     int32_t head, bool masked, const double *alpha)
 {
     for (int32_t p = 0; p < args->d_head; p++) {
-        const float *u = args->u + (size_t)head * (size_t)args->d_head + (size_t)p;
+        int32_t column = head * args->d_head + p;
         double y =
-            (double)args->d[head] * (double)u[(size_t)path->source[path->i] * (size_t)args->ld];
+            (double)args->d[head] * (double)args->u[ko_at(path->row[path->i], args->ld, column)];
         for (int32_t j = 0; j <= path->i; j++) {
-            if (!masked || !ko_edge_set_has(path->cut, path->i, j)) {
-                y += alpha[j] * (double)u[(size_t)path->source[j] * (size_t)args->ld];
+            if (!masked || !ko_plain_removes(path, j)) {
+                y += alpha[j] * (double)args->u[ko_at(path->row[j], args->ld, column)];
             }
         }
-        out[p] = (float)y;
+        args->out[ko_at3(row, args->n_heads, head, args->d_head, p)] = (float)y;
     }
 }
 
-static void mix_row(const struct ko_rows *rows, const struct ko_mamba2 *args, int32_t row,
-                    struct path *path, double *alpha)
-{
-    const struct ko_branch *cut = ko_plain_cut(rows, row, args->layer);
-    path->cut = cut ? &rows->edges[cut->edge_set] : NULL;
-    path->i = ko_plain_chain(rows, row, path->source);
-    for (int32_t j = 0; j <= path->i; j++) {
-        path->projected[j] = ko_rows_source(rows, path->source[j], args->layer);
-        path->source[j] = ko_rows_source_after_conv(rows, path->source[j], args->layer);
-    }
-    float *out = args->out + (size_t)row * (size_t)args->n_heads * (size_t)args->d_head;
-    for (int32_t head = 0; head < args->n_heads; head++, out += args->d_head) {
-        bool masked =
-            cut && ko_plain_masked(rows, cut, args->masks, args->layer, args->n_heads, head);
-        weigh(args, path, head, masked, alpha);
-        mix_head(args, path, head, masked, alpha, out);
-    }
-}
-
+/* out [n_active, n_heads, d_head] from u [rows, n_heads, d_head], B and C [rows, n_groups, d_state],
+   dt [rows, n_heads] */
 enum ko_code ko_plain_mamba2(struct ko_backend *be, const struct ko_mamba2 *args,
                              struct ko_error *err)
 {
     const struct ko_rows *rows = &be->rows;
+    int32_t layer = args->layer;
     size_t n = (size_t)rows->max_tokens;
-    struct path path = {.source = ko_new(n, sizeof *path.source, err),
-                        .projected = ko_new(n, sizeof *path.projected, err)};
+    struct ko_plain_path path = {.row = ko_new(n, sizeof *path.row, err)};
+    struct ko_plain_path projected = {.row = ko_new(n, sizeof *path.row, err)};
     double *alpha = ko_new(n, sizeof *alpha, err);
-    enum ko_code code = path.source && path.projected && alpha ? KO_OK : KO_E_MEMORY;
-    for (int32_t r = 0; code == KO_OK && r < rows->n_active[args->layer]; r++) {
-        mix_row(rows, args, r, &path, alpha);
+    enum ko_code code = path.row && projected.row && alpha ? KO_OK : KO_E_MEMORY;
+    for (int32_t r = 0; code == KO_OK && r < rows->n_active[layer]; r++) {
+        ko_plain_walk(rows, r, layer, ko_rows_source_after_conv, &path);
+        ko_plain_walk(rows, r, layer, ko_rows_source, &projected);
+        for (int32_t head = 0; head < args->n_heads; head++) {
+            bool masked = ko_plain_masked(rows, path.cut, args->masks, layer, args->n_heads, head);
+            weigh_keys(args, &path, &projected, head, alpha);
+            mix_head(args, &path, r, head, masked, alpha);
+        }
     }
-    free(path.source);
-    free(path.projected);
+    free(path.row);
+    free(projected.row);
     free(alpha);
     return code;
 }

@@ -1,78 +1,80 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Makes and moves rows in plain loops. It also holds what the other plain files ask about a row:
-   which rows came before it, and whether edges are removed from it. */
+/* Makes and copies rows in plain loops. It also answers what the other plain files ask about a row:
+   which rows lie on its path, and which edges into it are removed. */
 #include "kernels/plain/plain.h"
 
 #include <string.h>
 
-int32_t ko_plain_chain(const struct ko_rows *rows, int32_t row, int32_t *chain)
-{
-    int32_t position = rows->position[row];
-    for (int32_t at = row, i = position; i >= 0; i--, at = rows->previous[at]) {
-        chain[i] = at;
-    }
-    return position;
-}
-
 const struct ko_branch *ko_plain_cut(const struct ko_rows *rows, int32_t row, int32_t layer)
 {
     int32_t b = rows->branch[row];
-    if (b < 0 || !ko_branch_in_window(&rows->branches[b], layer)) {
-        return NULL;
-    }
-    return &rows->branches[b];
+    return b >= 0 && ko_branch_in_window(&rows->branches[b], layer) ? &rows->branches[b] : NULL;
 }
 
-bool ko_plain_masked(const struct ko_rows *rows, const struct ko_branch *branch,
-                     const uint8_t *masks, int32_t layer, int32_t n_features, int32_t feature)
+void ko_plain_walk(const struct ko_rows *rows, int32_t row, int32_t layer,
+                   int32_t (*source)(const struct ko_rows *, int32_t, int32_t),
+                   struct ko_plain_path *path)
 {
-    if (branch->mask < 0) {
-        return true;
+    path->i = rows->position[row];
+    path->cut = ko_plain_cut(rows, row, layer);
+    path->removed = path->cut ? &rows->edges[path->cut->edge_set] : NULL;
+    for (int32_t at = row, j = path->i; j >= 0; j--, at = rows->previous[at]) {
+        path->row[j] = source(rows, at, layer);
     }
-    size_t row = (size_t)branch->mask * (size_t)rows->n_layers + (size_t)layer;
-    return masks[row * (size_t)n_features + (size_t)feature] != 0;
 }
 
+bool ko_plain_masked(const struct ko_rows *rows, const struct ko_branch *cut, const uint8_t *masks,
+                     int32_t layer, int32_t n_features, int32_t feature)
+{
+    if (!cut) {
+        return false;
+    }
+    return cut->mask < 0 ||
+           masks[ko_at3(cut->mask, rows->n_layers, layer, n_features, feature)] != 0;
+}
+
+/* x [n_trunk_rows, d] = tokens [vocabulary, d] + positions [positions, d] */
 enum ko_code ko_plain_embed(struct ko_backend *be, const struct ko_embed *args,
                             struct ko_error *err)
 {
     (void)err;
     const struct ko_rows *rows = &be->rows;
     const float *token = args->tokens.data, *position = args->positions.data;
-    size_t width = (size_t)args->tokens.n_in;
+    int32_t d = args->tokens.n_in;
     for (int32_t r = 0; r < rows->n_trunk_rows; r++) {
-        const float *from = token + (size_t)rows->token[r] * width;
-        float *to = args->x + (size_t)r * width;
-        for (size_t c = 0; c < width; c++) {
-            to[c] = from[c];
+        for (int32_t c = 0; c < d; c++) {
+            float *x = &args->x[ko_at(r, d, c)];
+            *x = token[ko_at(rows->token[r], d, c)];
             if (position) {
-                to[c] += position[(size_t)rows->position[r] * width + c];
+                *x += position[ko_at(rows->position[r], d, c)];
             }
         }
     }
     return KO_OK;
 }
 
+/* x [rows, d]: the rows [first, first + n) from their parents' */
 enum ko_code ko_plain_branch_rows(struct ko_backend *be, const struct ko_branch_rows *args,
                                   struct ko_error *err)
 {
     (void)err;
-    size_t width = (size_t)args->d;
+    int32_t d = args->d;
     for (int32_t r = args->first; r < args->first + args->n; r++) {
-        memcpy(args->x + (size_t)r * width, args->x + (size_t)be->rows.parent_row[r] * width,
-               width * sizeof *args->x);
+        memcpy(args->x + ko_at(r, d, 0), args->x + ko_at(be->rows.parent_row[r], d, 0),
+               (size_t)d * sizeof *args->x);
     }
     return KO_OK;
 }
 
+/* to [n, d] from the rows index [n] of `from` */
 enum ko_code ko_plain_gather(struct ko_backend *be, const struct ko_gather *args,
                              struct ko_error *err)
 {
     (void)be;
     (void)err;
     for (int32_t k = 0; k < args->n; k++) {
-        memcpy(args->to + (size_t)k * (size_t)args->ld_to,
-               args->from + (size_t)args->index[k] * (size_t)args->ld_from,
+        memcpy(args->to + ko_at(k, args->ld_to, 0),
+               args->from + ko_at(args->index[k], args->ld_from, 0),
                (size_t)args->d * sizeof *args->to);
     }
     return KO_OK;

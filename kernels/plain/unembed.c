@@ -8,22 +8,22 @@
 
 #include "src/base/memory.h"
 
+/* logit[v] = bias[v] + sum_c x[r, c] table[v, c] for the whole vocabulary */
 static void logits_of(const struct ko_unembed *args, int32_t r, double *logit)
 {
     const struct ko_matrix *table = &args->table;
-    const float *w = table->data, *x = args->x + (size_t)r * (size_t)table->n_in;
+    const float *w = table->data, *x = args->x + ko_at(r, table->n_in, 0);
     for (int32_t v = 0; v < table->n_out; v++) {
         double sum = args->bias ? (double)args->bias[v] : 0.0;
         for (int32_t c = 0; c < table->n_in; c++) {
-            size_t at = table->in_first ? (size_t)c * (size_t)table->n_out + (size_t)v
-                                        : (size_t)v * (size_t)table->n_in + (size_t)c;
+            size_t at = table->in_first ? ko_at(c, table->n_out, v) : ko_at(v, table->n_in, c);
             sum += (double)x[c] * (double)w[at];
         }
         logit[v] = sum;
     }
 }
 
-/* log sum_v exp(logit[v]); the lowest token of the largest logit in *top. */
+/* Returns log sum_v exp(logit[v]). *top: the token with the largest logit, the lowest of equals. */
 static double log_sum_exp(const double *logit, int32_t n, int32_t *top)
 {
     int32_t best = 0;
@@ -35,12 +35,13 @@ static double log_sum_exp(const double *logit, int32_t n, int32_t *top)
         sum += exp(logit[v] - logit[best]);
     }
     *top = best;
-    /* cppcheck-suppress invalidFunctionArg ; the sum has exp(0) of the largest in it */
+    /* cppcheck-suppress invalidFunctionArg ; the sum contains the largest logit's exp(0) */
     return logit[best] + log(sum);
 }
 
-static struct ko_metrics measure(const struct ko_unembed *args, int32_t r, const double *logit,
-                                 const double *clean)
+/* The metrics of row r from its logits and those of its clean row, each [vocabulary]. */
+static struct ko_metrics measure_row(const struct ko_unembed *args, int32_t r, const double *logit,
+                                     const double *clean)
 {
     int32_t n = args->table.n_out, target = args->target[r], foil = args->foil[r];
     struct ko_metrics out = {.target_rank = 1};
@@ -62,6 +63,7 @@ static struct ko_metrics measure(const struct ko_unembed *args, int32_t r, const
     return out;
 }
 
+/* out [n] from x [n, d] and the table [vocabulary, d] */
 enum ko_code ko_plain_unembed(struct ko_backend *be, const struct ko_unembed *args,
                               struct ko_error *err)
 {
@@ -77,7 +79,7 @@ enum ko_code ko_plain_unembed(struct ko_backend *be, const struct ko_unembed *ar
             logits_of(args, held, clean);
         }
         logits_of(args, r, logit);
-        args->out[r] = measure(args, r, logit, clean);
+        args->out[r] = measure_row(args, r, logit, clean);
     }
     free(logit);
     free(clean);
