@@ -5,15 +5,15 @@
 
 #include "kernels/cpu/cpu.h"
 
-/* A thread's scratch: one row's keys. */
+/* A thread's scratch: the keys of one row. */
 struct keys {
-    int32_t *row;
-    uint8_t *zeroed;
-    float *weight;
+    int32_t *row;    /* [max_tokens] */
+    uint8_t *zeroed; /* [max_tokens] 1: the weight is zeroed after the softmax */
+    float *weight;   /* [max_tokens] */
 };
 
-/* Lists the keys that the row sees, in order of position; true where some of them are zeroed after
-   the softmax. */
+/* Lists the keys that the row sees, in order of position. Returns whether any of them is zeroed
+   after the softmax. */
 static bool list_keys(const struct ko_rows *rows, const struct ko_attention *args, int32_t row,
                       struct keys *keys, int32_t *n_keys)
 {
@@ -42,20 +42,18 @@ static void mix_row(const struct ko_backend *be, const struct ko_attention *args
                     struct keys *keys)
 {
     const struct ko_rows *rows = &be->rows;
-    size_t d_head = (size_t)args->d_head, ld = (size_t)args->ld;
-    struct ko_attend attend = {.d_head = args->d_head, .ld = ld, .scale = args->scale};
+    int32_t d_head = args->d_head, ld = args->ld, query = ko_rows_source(rows, row, args->layer);
+    struct ko_attend attend = {.d_head = d_head, .ld = (size_t)ld, .scale = args->scale};
     bool any = list_keys(rows, args, row, keys, &attend.n_keys);
     attend.key_row = keys->row;
     attend.zeroed = any ? keys->zeroed : NULL;
     attend.weight = keys->weight;
-    const float *q = args->q + (size_t)ko_rows_source(rows, row, args->layer) * ld;
-    float *out = args->out + (size_t)row * (size_t)args->n_heads * d_head;
     for (int32_t head = 0; head < args->n_heads; head++) {
-        size_t key_head = (size_t)((int64_t)head * args->n_kv_heads / args->n_heads);
-        attend.q = q + (size_t)head * d_head;
+        int32_t key_head = (int32_t)((int64_t)head * args->n_kv_heads / args->n_heads);
+        attend.q = args->q + ko_at(query, ld, head * d_head);
         attend.k = args->k + key_head * d_head;
         attend.v = args->v + key_head * d_head;
-        attend.out = out + (size_t)head * d_head;
+        attend.out = args->out + ko_at3(row, args->n_heads, head, d_head, 0);
         be->isa->attend(&attend);
     }
 }
@@ -63,7 +61,7 @@ static void mix_row(const struct ko_backend *be, const struct ko_attention *args
 enum ko_code ko_cpu_attention(struct ko_backend *be, const struct ko_attention *args,
                               struct ko_error *err)
 {
-    /* One piece of scratch a thread: keys, weights, flags. */
+    /* Each thread has scratch for its keys, weights and flags. */
     size_t n = ((size_t)be->rows.max_tokens + 63) / 64 * 64;
     size_t bytes = n * (sizeof(int32_t) + sizeof(float) + sizeof(uint8_t));
     unsigned char *scratch = ko_cpu_scratch(be, bytes * (size_t)be->threads, err);

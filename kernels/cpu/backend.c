@@ -11,9 +11,8 @@
 #include "kernels/host.h"
 #include "src/base/memory.h"
 
-/* Both libraries keep the number per calling thread, so it is set again wherever a wave begins.
-   OpenBLAS's threads wait for each other: there must be as many as it was told, whatever
-   OMP_DYNAMIC says. */
+/* Both libraries keep the number per calling thread, so each wave sets it again. OpenBLAS's threads
+   wait for each other, so OpenMP must not start fewer, whatever OMP_DYNAMIC is. */
 static void set_threads(int threads)
 {
     omp_set_dynamic(0);

@@ -3,11 +3,12 @@
    is computed in blocks of channels that stay in the cache. */
 #include "kernels/cpu/cpu.h"
 
-/* Channels at once: weights, inputs and sums of that many stay in the first-level cache. */
+/* Channels at once. Their weights, inputs and sums stay in the first-level cache. */
 enum { BLOCK = 512 };
 
-static void conv_block(const struct ko_backend *be, const struct ko_conv *args, int32_t row,
-                       int32_t first, int32_t n)
+/* out[row, first .. first + n) */
+static void convolve_block(const struct ko_backend *be, const struct ko_conv *args, int32_t row,
+                           int32_t first, int32_t n)
 {
     const struct ko_rows *rows = &be->rows;
     const struct ko_branch *branch =
@@ -18,7 +19,7 @@ static void conv_block(const struct ko_backend *be, const struct ko_conv *args, 
         edges = &rows->edges[branch->edge_set];
         mask = ko_cpu_mask(rows, branch, args->masks, args->layer, args->n_channels);
     }
-    float *out = args->out + (size_t)row * (size_t)args->n_channels + first;
+    float *out = args->out + ko_at(row, args->n_channels, first);
     int32_t i = rows->position[row], at = row;
     be->isa->start((size_t)n, args->bias ? args->bias + first : NULL, out);
     for (int32_t back = 0; back < args->n_taps && at >= 0; back++, at = rows->previous[at]) {
@@ -26,10 +27,10 @@ static void conv_block(const struct ko_backend *be, const struct ko_conv *args, 
         if (removed && !mask) {
             continue;
         }
-        size_t source = (size_t)ko_rows_source(rows, at, args->layer);
-        size_t tap = (size_t)(args->n_taps - 1 - back);
-        be->isa->tap((size_t)n, args->weight + tap * (size_t)args->n_channels + first,
-                     args->in + source * (size_t)args->ld_in + first, removed ? mask + first : NULL,
+        int32_t source = ko_rows_source(rows, at, args->layer);
+        int32_t tap = args->n_taps - 1 - back;
+        be->isa->tap((size_t)n, args->weight + ko_at(tap, args->n_channels, first),
+                     args->in + ko_at(source, args->ld_in, first), removed ? mask + first : NULL,
                      out);
     }
     be->isa->silu((size_t)n, out, out);
@@ -43,7 +44,7 @@ enum ko_code ko_cpu_conv(struct ko_backend *be, const struct ko_conv *args, stru
     for (int32_t r = 0; r < n_rows; r++) {
         for (int32_t first = 0; first < args->n_channels; first += BLOCK) {
             int32_t left = args->n_channels - first;
-            conv_block(be, args, r, first, left < BLOCK ? left : BLOCK);
+            convolve_block(be, args, r, first, left < BLOCK ? left : BLOCK);
         }
     }
     return KO_OK;

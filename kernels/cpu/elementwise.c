@@ -9,8 +9,8 @@ enum ko_code ko_cpu_rms_norm(struct ko_backend *be, const struct ko_rms_norm *ar
     (void)err;
 #pragma omp parallel for schedule(static) num_threads(be->threads)
     for (int32_t r = 0; r < args->n; r++) {
-        be->isa->rms_norm((size_t)args->d, args->x + (size_t)r * (size_t)args->ldx, args->weight,
-                          args->eps, args->y + (size_t)r * (size_t)args->ldy);
+        be->isa->rms_norm((size_t)args->d, args->x + ko_at(r, args->ldx, 0), args->weight,
+                          args->eps, args->y + ko_at(r, args->ldy, 0));
     }
     return KO_OK;
 }
@@ -21,8 +21,8 @@ enum ko_code ko_cpu_layer_norm(struct ko_backend *be, const struct ko_layer_norm
     (void)err;
 #pragma omp parallel for schedule(static) num_threads(be->threads)
     for (int32_t r = 0; r < args->n; r++) {
-        be->isa->layer_norm((size_t)args->d, args->x + (size_t)r * (size_t)args->ldx, args->weight,
-                            args->bias, args->eps, args->y + (size_t)r * (size_t)args->ldy);
+        be->isa->layer_norm((size_t)args->d, args->x + ko_at(r, args->ldx, 0), args->weight,
+                            args->bias, args->eps, args->y + ko_at(r, args->ldy, 0));
     }
     return KO_OK;
 }
@@ -33,7 +33,7 @@ enum ko_code ko_cpu_softplus(struct ko_backend *be, const struct ko_activation *
     (void)err;
 #pragma omp parallel for schedule(static) num_threads(be->threads)
     for (int32_t r = 0; r < args->n; r++) {
-        be->isa->softplus((size_t)args->d, args->x + (size_t)r * (size_t)args->ld);
+        be->isa->softplus((size_t)args->d, args->x + ko_at(r, args->ld, 0));
     }
     return KO_OK;
 }
@@ -44,7 +44,7 @@ enum ko_code ko_cpu_gelu_tanh(struct ko_backend *be, const struct ko_activation 
     (void)err;
 #pragma omp parallel for schedule(static) num_threads(be->threads)
     for (int32_t r = 0; r < args->n; r++) {
-        be->isa->gelu_tanh((size_t)args->d, args->x + (size_t)r * (size_t)args->ld);
+        be->isa->gelu_tanh((size_t)args->d, args->x + ko_at(r, args->ld, 0));
     }
     return KO_OK;
 }
@@ -55,9 +55,9 @@ enum ko_code ko_cpu_silu_mul(struct ko_backend *be, const struct ko_silu_mul *ar
     (void)err;
 #pragma omp parallel for schedule(static) num_threads(be->threads)
     for (int32_t r = 0; r < args->n; r++) {
-        size_t at = (size_t)r * (size_t)args->ld;
+        size_t at = ko_at(r, args->ld, 0);
         be->isa->silu_mul((size_t)args->d, args->gate + at, args->up + at,
-                          args->y + (size_t)r * (size_t)args->ldy);
+                          args->y + ko_at(r, args->ldy, 0));
     }
     return KO_OK;
 }
@@ -70,9 +70,9 @@ enum ko_code ko_cpu_gated_norm(struct ko_backend *be, const struct ko_gated_norm
     size_t width = (size_t)args->d, group = width / (size_t)args->n_groups;
 #pragma omp parallel for schedule(static) num_threads(be->threads)
     for (int32_t r = 0; r < rows->n_active[args->layer]; r++) {
-        float *x = args->x + (size_t)r * width;
-        size_t source = (size_t)ko_rows_source(rows, r, args->layer);
-        be->isa->silu_mul(width, args->z + source * (size_t)args->ld_z, x, x);
+        float *x = args->x + ko_at(r, args->d, 0);
+        int32_t source = ko_rows_source(rows, r, args->layer);
+        be->isa->silu_mul(width, args->z + ko_at(source, args->ld_z, 0), x, x);
         for (size_t first = 0; first < width; first += group) {
             be->isa->rms_norm(group, x + first, args->weight + first, args->eps, x + first);
         }
@@ -87,10 +87,10 @@ enum ko_code ko_cpu_rope(struct ko_backend *be, const struct ko_rope *args, stru
     size_t half = (size_t)args->d_head / 2;
 #pragma omp parallel for schedule(static) num_threads(be->threads)
     for (int32_t r = 0; r < rows->n_projected[args->layer]; r++) {
-        float *x = args->x + (size_t)r * (size_t)args->ld;
-        size_t at = (size_t)rows->position[r] * half;
+        float *x = args->x + ko_at(r, args->ld, 0);
+        size_t angles = (size_t)rows->position[r] * half;
         for (int32_t head = 0; head < args->n_heads; head++, x += 2 * half) {
-            be->isa->rotate(half, args->cos + at, args->sin + at, x, x + half);
+            be->isa->rotate(half, args->cos + angles, args->sin + angles, x, x + half);
         }
     }
     return KO_OK;

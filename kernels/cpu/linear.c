@@ -5,16 +5,17 @@
 
 #include "kernels/cpu/cpu.h"
 
-void ko_cpu_gemm(int32_t m, const float *x, int32_t ldx, const struct ko_matrix *w, int32_t first,
-                 int32_t n_out, float beta, float *y, int32_t ldy)
+void ko_cpu_product(const struct ko_linear *args, int32_t first, int32_t n_out)
 {
-    if (m == 0 || n_out == 0) {
+    const struct ko_matrix *w = &args->w;
+    if (args->n == 0 || n_out == 0) {
         return;
     }
-    size_t skip = (size_t)first * (w->in_first ? 1 : (size_t)w->n_in);
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, w->in_first ? CblasNoTrans : CblasTrans, m, n_out,
-                w->n_in, 1.0F, x, ldx, (const float *)w->data + skip,
-                w->in_first ? w->n_out : w->n_in, beta, y, ldy);
+    const float *weight = (const float *)w->data +
+                          (w->in_first ? ko_at(0, w->n_out, first) : ko_at(first, w->n_in, 0));
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, w->in_first ? CblasNoTrans : CblasTrans, args->n,
+                n_out, w->n_in, 1.0F, args->x, args->ldx, weight, w->in_first ? w->n_out : w->n_in,
+                args->accumulate ? 1.0F : 0.0F, args->y, args->ldy);
 }
 
 enum ko_code ko_cpu_linear(struct ko_backend *be, const struct ko_linear *args,
@@ -25,7 +26,7 @@ enum ko_code ko_cpu_linear(struct ko_backend *be, const struct ko_linear *args,
     if (args->bias) {
 #pragma omp parallel for schedule(static) num_threads(be->threads)
         for (int32_t r = 0; r < args->n; r++) {
-            float *row = args->y + (size_t)r * (size_t)args->ldy;
+            float *row = args->y + ko_at(r, args->ldy, 0);
             if (args->accumulate) {
                 be->isa->add_scaled(width, 1.0F, args->bias, row);
             } else {
@@ -33,7 +34,8 @@ enum ko_code ko_cpu_linear(struct ko_backend *be, const struct ko_linear *args,
             }
         }
     }
-    ko_cpu_gemm(args->n, args->x, args->ldx, &args->w, 0, args->w.n_out,
-                args->accumulate || args->bias ? 1.0F : 0.0F, args->y, args->ldy);
+    struct ko_linear product = *args;
+    product.accumulate = args->accumulate || args->bias;
+    ko_cpu_product(&product, 0, args->w.n_out);
     return KO_OK;
 }

@@ -7,8 +7,8 @@
 
 #include "kernels/cpu/scan.h"
 
-/* Up to which position the trunk's h'_k is wanted: by its readers to the end, by other branches
-   until they leave. */
+/* Sets trunk_until: a reader needs the trunk's h'_k up to the end, another branch up to the position
+   where it leaves. */
 static void mark_trunk(const struct ko_scan *scan)
 {
     const struct ko_rows *rows = &scan->be->rows;
@@ -31,7 +31,7 @@ static void mark_trunk(const struct ko_scan *scan)
     }
 }
 
-/* The trunk once, and every branch as soon as the state that it starts from is there. */
+/* Walks the trunk once. Each branch is computed when the trunk's states are those it starts from. */
 static void scan_block(const struct ko_scan *scan)
 {
     const struct ko_rows *rows = &scan->be->rows;
@@ -51,14 +51,15 @@ static void scan_block(const struct ko_scan *scan)
             }
         }
         int32_t row = rows->trunk_first[scan->prompt] + i;
-        struct ko_scan_inputs in = ko_scan_row(scan, row, i);
+        struct ko_scan_inputs in = ko_scan_read(scan, row, i);
         ko_scan_step(scan, &in, scan->trunk, scan->trunk_until, i == n_tokens - 1);
         ko_scan_write(scan, &in, row, scan->y);
         ko_scan_readers(scan, &in, rows->n_branches + scan->prompt);
     }
 }
 
-/* Branches are ordered as their rows: those with inputs of their own come first. */
+/* The number of branches with their own inputs. They come first, since branches are ordered like
+   their rows. */
 static int32_t count_own_inputs(const struct ko_rows *rows, int32_t layer)
 {
     int32_t n = 0;

@@ -5,12 +5,11 @@
 
 #include "kernels/cpu/cpu.h"
 
-/* Row r's path, its last position r itself: where inputs and time steps lie, and which edges are
-   removed. */
+/* The positions on the path of one row, which is the last of them. */
 struct path {
-    int32_t *row;        /* [max_tokens] */
-    const float **delta; /* [max_tokens] */
-    uint8_t *removed;    /* [max_tokens] */
+    int32_t *row;        /* [max_tokens] where u, B and C lie */
+    const float **delta; /* [max_tokens] the time steps [n_heads] */
+    uint8_t *removed;    /* [max_tokens] 1: the edge to the row is removed */
 };
 
 static int32_t list_path(const struct ko_rows *rows, const struct ko_mamba2 *args,
@@ -19,13 +18,12 @@ static int32_t list_path(const struct ko_rows *rows, const struct ko_mamba2 *arg
     int32_t i = rows->position[row];
     for (int32_t j = i, at = row; j >= 0; j--, at = rows->previous[at]) {
         path->row[j] = ko_rows_source_after_conv(rows, at, args->layer);
-        path->delta[j] =
-            delta + (size_t)ko_rows_source(rows, at, args->layer) * (size_t)args->n_heads;
+        path->delta[j] = delta + ko_at(ko_rows_source(rows, at, args->layer), args->n_heads, 0);
     }
     return i;
 }
 
-/* Flags the edges that the row loses; true where it loses any. */
+/* Flags the edges that the row loses. Returns whether it loses any. */
 static bool flag_removed(const struct ko_rows *rows, const struct ko_mamba2 *args, int32_t row,
                          int32_t i, const struct path *path)
 {
@@ -54,17 +52,17 @@ static void mix_row(const struct ko_backend *be, const struct ko_mamba2 *args, c
         ssd->mask = ko_cpu_mask(rows, &rows->branches[rows->branch[row]], args->masks, args->layer,
                                 args->n_heads);
     }
-    ssd->out = args->out + (size_t)row * (size_t)args->n_heads * (size_t)args->d_head;
+    ssd->out = args->out + ko_at3(row, args->n_heads, 0, args->d_head, 0);
     be->isa->ssd(ssd);
 }
 
-/* What one thread needs, in bytes of a piece of scratch that begins with the path's delta; paths
-   and weights are as long as the longest prompt. */
+/* Byte offsets into one thread's scratch, which begins with the path's delta. Paths and weights are
+   as long as the longest prompt. */
 struct layout {
     size_t row, removed, span, weight, bytes;
 };
 
-static size_t padded(size_t bytes)
+static size_t padded_bytes(size_t bytes)
 {
     return (bytes + 63) / 64 * 64;
 }
@@ -72,11 +70,11 @@ static size_t padded(size_t bytes)
 static struct layout lay_out(const struct ko_rows *rows, const struct ko_mamba2 *args)
 {
     size_t n = (size_t)rows->max_tokens, heads = (size_t)args->n_heads;
-    struct layout at = {.row = padded(n * sizeof(float *))};
-    at.removed = at.row + padded(n * sizeof(int32_t));
-    at.span = at.removed + padded(n);
-    at.weight = at.span + padded(heads * sizeof(float));
-    at.bytes = at.weight + padded(n * heads * sizeof(float));
+    struct layout at = {.row = padded_bytes(n * sizeof(float *))};
+    at.removed = at.row + padded_bytes(n * sizeof(int32_t));
+    at.span = at.removed + padded_bytes(n);
+    at.weight = at.span + padded_bytes(heads * sizeof(float));
+    at.bytes = at.weight + padded_bytes(n * heads * sizeof(float));
     return at;
 }
 
@@ -112,7 +110,7 @@ enum ko_code ko_cpu_mamba2(struct ko_backend *be, const struct ko_mamba2 *args,
     const struct ko_rows *rows = &be->rows;
     struct layout at = lay_out(rows, args);
     size_t heads = (size_t)args->n_heads;
-    size_t own = padded((size_t)rows->n_projected[args->layer] * heads * sizeof(float));
+    size_t own = padded_bytes((size_t)rows->n_projected[args->layer] * heads * sizeof(float));
     unsigned char *scratch = ko_cpu_scratch(be, own + at.bytes * (size_t)be->threads, err);
     if (!scratch) {
         return KO_E_MEMORY;
@@ -122,8 +120,8 @@ enum ko_code ko_cpu_mamba2(struct ko_backend *be, const struct ko_mamba2 *args,
     {
 #pragma omp for schedule(static)
         for (int32_t r = 0; r < rows->n_projected[args->layer]; r++) {
-            be->isa->time_step(heads, args->dt + (size_t)r * (size_t)args->ld_dt, args->dt_bias,
-                               args->dt_min, args->dt_max, delta + (size_t)r * heads);
+            be->isa->time_step(heads, args->dt + ko_at(r, args->ld_dt, 0), args->dt_bias,
+                               args->dt_min, args->dt_max, delta + ko_at(r, args->n_heads, 0));
         }
         mix_rows(be, args, delta, &at, scratch + own + at.bytes * (size_t)omp_get_thread_num());
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which of its kernels OpenBLAS chose for this processor, and which it should have chosen. */
+/* Which kernels OpenBLAS chose for this processor, which it should have chosen, and whether there is
+   memory for it. */
 #ifndef KO_KERNELS_CPU_OPENBLAS_H
 #define KO_KERNELS_CPU_OPENBLAS_H
 
@@ -7,20 +8,20 @@
 
 #include "src/base/error.h"
 
-/* An OpenBLAS that is older than the processor falls back to kernels without vectors, at a quarter
-   of the speed. Its choice can only be changed by OPENBLAS_CORETYPE in the environment before the
-   library loads: true where the process should set that variable to name (filled then) and
-   re-execute itself once. False where the choice is fine, where the variable is set already (the
-   user's choice, or the second start), and on processors other than x86-64. */
+/* Whether the process should set OPENBLAS_CORETYPE to `name`, which is then filled, and re-execute
+   itself once. An OpenBLAS that is older than the processor falls back to kernels without vectors,
+   at a quarter of the speed, and reads that variable only when it loads. False where the choice is
+   fine, where the variable is already set (by the user, or because this is the second start), and
+   on processors other than x86-64. */
 bool ko_openblas_core_wanted(char name[32]);
 
-/* The rule alone: the core that a processor with these features should have in place of `chosen`;
-   NULL: that one is fine. */
+/* The rule: the core that a processor with these features should use instead of `chosen`; NULL:
+   `chosen` is fine. */
 const char *ko_openblas_core_for(const char *chosen, bool avx512, bool avx2_fma);
 
-/* Takes the memory that OpenBLAS needs to compute with so many threads from the thread that calls,
-   and leaves it to the library. KO_E_MEMORY where the process may not have as much (ulimit -v): the
-   library itself would ask for it for ever, in the first product. */
+/* Makes OpenBLAS allocate the memory that it needs for `threads` threads. KO_E_MEMORY if the process
+   may not have that much (ulimit -v); OpenBLAS itself would then retry for ever in its first
+   product. */
 KO_MUST_CHECK enum ko_code ko_openblas_prepare(int threads, struct ko_error *err);
 
 /* The name of the kernels in use ("SkylakeX"). Borrowed, static. */

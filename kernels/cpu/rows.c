@@ -10,13 +10,13 @@ enum ko_code ko_cpu_embed(struct ko_backend *be, const struct ko_embed *args, st
     (void)err;
     const struct ko_rows *rows = &be->rows;
     const float *token = args->tokens.data, *position = args->positions.data;
-    size_t width = (size_t)args->tokens.n_in;
+    int32_t d = args->tokens.n_in;
 #pragma omp parallel for schedule(static) num_threads(be->threads)
     for (int32_t r = 0; r < rows->n_trunk_rows; r++) {
-        float *to = args->x + (size_t)r * width;
-        memcpy(to, token + (size_t)rows->token[r] * width, width * sizeof *to);
+        float *to = args->x + ko_at(r, d, 0);
+        memcpy(to, token + ko_at(rows->token[r], d, 0), (size_t)d * sizeof *to);
         if (position) {
-            be->isa->add_scaled(width, 1.0F, position + (size_t)rows->position[r] * width, to);
+            be->isa->add_scaled((size_t)d, 1.0F, position + ko_at(rows->position[r], d, 0), to);
         }
     }
     return KO_OK;
@@ -26,13 +26,13 @@ enum ko_code ko_cpu_branch_rows(struct ko_backend *be, const struct ko_branch_ro
                                 struct ko_error *err)
 {
     (void)err;
-    size_t width = (size_t)args->d;
     float *x = args->x;
     const int32_t *parent = be->rows.parent_row;
-    /* A parent left in an earlier layer: its rows lie before `first`. */
+    int32_t d = args->d;
+    /* A parent left in an earlier layer, so its rows lie before `first`. */
 #pragma omp parallel for schedule(static) num_threads(be->threads)
     for (int32_t r = args->first; r < args->first + args->n; r++) {
-        memcpy(x + (size_t)r * width, x + (size_t)parent[r] * width, width * sizeof *x);
+        memcpy(x + ko_at(r, d, 0), x + ko_at(parent[r], d, 0), (size_t)d * sizeof *x);
     }
     return KO_OK;
 }
@@ -43,8 +43,8 @@ enum ko_code ko_cpu_gather(struct ko_backend *be, const struct ko_gather *args,
     (void)err;
 #pragma omp parallel for schedule(static) num_threads(be->threads)
     for (int32_t k = 0; k < args->n; k++) {
-        memcpy(args->to + (size_t)k * (size_t)args->ld_to,
-               args->from + (size_t)args->index[k] * (size_t)args->ld_from,
+        memcpy(args->to + ko_at(k, args->ld_to, 0),
+               args->from + ko_at(args->index[k], args->ld_from, 0),
                (size_t)args->d * sizeof *args->to);
     }
     return KO_OK;

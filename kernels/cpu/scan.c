@@ -34,19 +34,19 @@ void ko_scan_carve(struct ko_scan *scan, void *memory, int32_t max_sets)
     scan->be->isa->start(KO_SCAN_BLOCK, NULL, scan->zero);
 }
 
-struct ko_scan_inputs ko_scan_row(const struct ko_scan *scan, int32_t row, int32_t i)
+struct ko_scan_inputs ko_scan_read(const struct ko_scan *scan, int32_t row, int32_t i)
 {
     const struct ko_mamba1 *args = scan->args;
     const struct ko_rows *rows = &scan->be->rows;
-    size_t source = (size_t)ko_rows_source_after_conv(rows, row, args->layer);
-    size_t at = source * (size_t)args->d_inner + (size_t)scan->first;
-    size_t z = (size_t)ko_rows_source(rows, row, args->layer) * (size_t)args->ld_z;
+    int32_t source = ko_rows_source_after_conv(rows, row, args->layer);
+    size_t at = ko_at(source, args->d_inner, scan->first);
+    size_t z = ko_at(ko_rows_source(rows, row, args->layer), args->ld_z, scan->first);
     struct ko_scan_inputs in = {.i = i,
                                 .delta = args->delta + at,
                                 .u = args->u + at,
-                                .b = args->b + source * (size_t)args->ld_bc,
-                                .c = args->c + source * (size_t)args->ld_bc};
-    scan->be->isa->silu((size_t)scan->n, args->z + z + scan->first, scan->gate);
+                                .b = args->b + ko_at(source, args->ld_bc, 0),
+                                .c = args->c + ko_at(source, args->ld_bc, 0)};
+    scan->be->isa->silu((size_t)scan->n, args->z + z, scan->gate);
     scan->be->isa->multiply((size_t)scan->n, in.delta, in.u, scan->input);
     return in;
 }
@@ -55,11 +55,11 @@ void ko_scan_write(const struct ko_scan *scan, const struct ko_scan_inputs *in, 
                    const float *y)
 {
     const struct ko_mamba1 *args = scan->args;
-    float *out = args->out + (size_t)row * (size_t)args->d_inner + scan->first;
+    float *out = args->out + ko_at(row, args->d_inner, scan->first);
     scan->be->isa->scan_out((size_t)scan->n, y, in->u, args->d + scan->first, scan->gate, out);
 }
 
-/* sum_n C[n] B[n]: what a row's own input adds to its output. */
+/* sum_n C[n] B[n], the factor of a row's own input in its output. */
 static float own_weight(const struct ko_scan *scan, const struct ko_scan_inputs *in)
 {
     float sum = 0.0F;
@@ -94,8 +94,8 @@ const float *ko_scan_choose(const struct ko_scan *scan, const struct ko_scan_inp
     return scan->chosen;
 }
 
-/* Whether h'_k is kept apart from h at position i. */
-static bool apart(const struct ko_scan *scan, const int32_t *until, int32_t k, int32_t i)
+/* Whether h'_k is computed apart from h at position i. */
+static bool is_apart(const struct ko_scan *scan, const int32_t *until, int32_t k, int32_t i)
 {
     return until[k] >= i && i >= scan->be->tree.set_begin[ko_scan_set_index(scan, k)];
 }
@@ -109,7 +109,7 @@ void ko_scan_step(const struct ko_scan *scan, const struct ko_scan_inputs *in, f
     struct ko_scan_row row = {.n = scan->n, .d_state = scan->args->d_state, .b = in->b, .c = in->c};
     bool any = false;
     for (int32_t k = 0; k < n_sets; k++) {
-        if (!apart(scan, until, k, in->i)) {
+        if (!is_apart(scan, until, k, in->i)) {
             continue;
         }
         if (!any) {
@@ -119,12 +119,12 @@ void ko_scan_step(const struct ko_scan *scan, const struct ko_scan_inputs *in, f
         const struct ko_edge_set *edges =
             &scan->be->rows.edges[tree->set_edges[ko_scan_set_index(scan, k)]];
         row.from = ko_scan_before(scan, states, k, in->i);
-        row.to = last ? NULL : states + (size_t)(1 + k) * scan->state;
+        row.to = last ? NULL : ko_scan_states(scan, states, k);
         row.input = edges->source[in->i] ? scan->zero : scan->input;
-        row.y = scan->y + (size_t)(1 + k) * KO_SCAN_BLOCK;
+        row.y = scan->y + ko_at(1 + k, KO_SCAN_BLOCK, 0);
         isa->scan_advance(&row, scan->decay);
     }
-    /* h last: sets that part from it at this position have started from its old value. */
+    /* h comes last: a set that parts from h at this position starts from the old h. */
     row.from = states;
     row.to = last ? NULL : states;
     row.input = scan->input;
@@ -139,7 +139,7 @@ void ko_scan_step(const struct ko_scan *scan, const struct ko_scan_inputs *in, f
 const float *ko_scan_y(const struct ko_scan *scan, int32_t k, int32_t i)
 {
     bool same = k < 0 || i < scan->be->tree.set_begin[ko_scan_set_index(scan, k)];
-    return same ? scan->y : scan->y + (size_t)(1 + k) * KO_SCAN_BLOCK;
+    return same ? scan->y : scan->y + ko_at(1 + k, KO_SCAN_BLOCK, 0);
 }
 
 int32_t ko_scan_first_reader(const struct ko_scan *scan, int32_t parent)

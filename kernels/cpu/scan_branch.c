@@ -5,8 +5,8 @@
 
 #include "kernels/cpu/scan.h"
 
-/* Marks the sets that branch b and its readers need; true where it has readers. */
-static bool mark(const struct ko_scan *scan, int32_t b)
+/* Marks the sets that branch b and its readers need. Returns whether it has readers. */
+static bool mark_branch(const struct ko_scan *scan, int32_t b)
 {
     const struct ko_cpu_tree *tree = &scan->be->tree;
     int32_t last = scan->be->rows.n_tokens[scan->prompt] - 1;
@@ -31,8 +31,8 @@ static bool mark(const struct ko_scan *scan, int32_t b)
     return any;
 }
 
-/* Whether every row of the branch reads the same: h where its edges stay, else h' on its channels.
- */
+/* Whether every row of the branch reads the same state: h if its edges are kept in this layer, else
+   h' in the masked channels. */
 static bool reads_one_state(const struct ko_scan *scan, int32_t b)
 {
     const struct ko_rows *rows = &scan->be->rows;
@@ -49,7 +49,7 @@ static bool reads_one_state(const struct ko_scan *scan, int32_t b)
     return true;
 }
 
-/* The state to start from: h, h', or, of some channels alone, a mixture of both in scan->branch. */
+/* The state to start from: h, h', or with a mask a mixture of both in scan->branch. */
 static const float *start_short(const struct ko_scan *scan, int32_t b, int32_t k,
                                 const uint8_t *mask)
 {
@@ -65,8 +65,7 @@ static const float *start_short(const struct ko_scan *scan, int32_t b, int32_t k
     return scan->branch;
 }
 
-/* A branch whose rows read one state: that state alone goes along, with each row's decay computed
-   on the way. */
+/* A branch whose rows all read the same state: computes that state alone. */
 static void branch_short(const struct ko_scan *scan, int32_t b)
 {
     const struct ko_cpu_isa *isa = scan->be->isa;
@@ -81,7 +80,7 @@ static void branch_short(const struct ko_scan *scan, int32_t b)
     const float *from = start_short(scan, b, k, mask);
     for (int32_t i = branch->first_position; i <= last; i++) {
         int32_t at = branch->first_row + i - branch->first_position;
-        struct ko_scan_inputs in = ko_scan_row(scan, at, i);
+        struct ko_scan_inputs in = ko_scan_read(scan, at, i);
         const float *input = scan->input;
         if (edges && edges->source[i]) {
             input = scan->zero;
@@ -99,13 +98,13 @@ static void branch_short(const struct ko_scan *scan, int32_t b)
                                   .to = i == last ? NULL : scan->branch,
                                   .y = scan->y};
         isa->scan_step(&row, scan->a2, in.delta);
-        /* Under a mask the one state holds both kinds of channels, so y stands for y of h as well. */
+        /* With a mask the state holds both kinds of channels, so y is also the y of h. */
         ko_scan_write(scan, &in, at, ko_scan_choose(scan, &in, b, k, scan->y, scan->y));
         from = scan->branch;
     }
 }
 
-/* The trunk's states before the branch, as far as they are needed. */
+/* Copies the trunk's states that the branch needs. */
 static void start_long(const struct ko_scan *scan, int32_t b)
 {
     const struct ko_cpu_tree *tree = &scan->be->tree;
@@ -115,7 +114,7 @@ static void start_long(const struct ko_scan *scan, int32_t b)
     for (int32_t k = 0; k < n_sets; k++) {
         const float *from = ko_scan_before(scan, scan->trunk, k, i);
         if (scan->branch_until[k] >= 0 && from != scan->trunk) {
-            memcpy(scan->branch + (size_t)(1 + k) * scan->state, from, scan->state * sizeof(float));
+            memcpy(ko_scan_states(scan, scan->branch, k), from, scan->state * sizeof(float));
         }
     }
 }
@@ -124,7 +123,7 @@ void ko_scan_branch(const struct ko_scan *scan, int32_t b)
 {
     const struct ko_rows *rows = &scan->be->rows;
     const struct ko_branch *branch = &rows->branches[b];
-    bool has_readers = mark(scan, b);
+    bool has_readers = mark_branch(scan, b);
     if (!has_readers && reads_one_state(scan, b)) {
         branch_short(scan, b);
         return;
@@ -133,7 +132,7 @@ void ko_scan_branch(const struct ko_scan *scan, int32_t b)
     start_long(scan, b);
     for (int32_t i = branch->first_position; i <= last; i++) {
         int32_t at = branch->first_row + i - branch->first_position;
-        struct ko_scan_inputs in = ko_scan_row(scan, at, i);
+        struct ko_scan_inputs in = ko_scan_read(scan, at, i);
         ko_scan_step(scan, &in, scan->branch, scan->branch_until, i == last);
         ko_scan_write(scan, &in, at,
                       ko_scan_choose(scan, &in, b, k, scan->y, ko_scan_y(scan, k, i)));

@@ -14,10 +14,12 @@ static int32_t parent_of(const struct ko_rows *rows, int32_t b)
     return branch->parent >= 0 ? branch->parent : rows->n_branches + branch->prompt;
 }
 
-/* The branches by key (0 .. n_keys - 1) into items, with the place of each key's first one in
-   `first`: a counting sort. */
-static void sort_by(const struct ko_rows *rows, int32_t (*key)(const struct ko_rows *, int32_t),
-                    int32_t n_keys, const int32_t *order, int32_t *first, int32_t *items)
+typedef int32_t branch_key(const struct ko_rows *rows, int32_t b);
+
+/* A stable counting sort of the branches, taken in `order` (NULL: 0, 1, ..), by key (0 .. n_keys -
+   1). The branches with key k are items[first[k] .. first[k + 1]). */
+static void sort_branches(const struct ko_rows *rows, branch_key *key, int32_t n_keys,
+                          const int32_t *order, int32_t *first, int32_t *items)
 {
     memset(first, 0, ((size_t)n_keys + 1) * sizeof *first);
     for (int32_t b = 0; b < rows->n_branches; b++) {
@@ -76,9 +78,9 @@ static void number_sets(const struct ko_rows *rows, struct ko_cpu_tree *tree, in
     tree->max_sets = end - begin > tree->max_sets ? end - begin : tree->max_sets;
 }
 
-/* All arrays in one piece of memory. */
-static enum ko_code reserve(const struct ko_rows *rows, struct ko_cpu_tree *tree,
-                            struct ko_error *err)
+/* All arrays lie in one allocation. */
+static enum ko_code allocate_tree(const struct ko_rows *rows, struct ko_cpu_tree *tree,
+                                  struct ko_error *err)
 {
     size_t n = (size_t)rows->n_branches, prompts = (size_t)rows->n_prompts;
     int32_t *at = ko_new(6 * n + 3 * prompts + 3, sizeof *at, err);
@@ -103,12 +105,12 @@ enum ko_code ko_cpu_tree_build(const struct ko_rows *rows, struct ko_cpu_tree *t
     struct ko_cpu_tree made = {0};
     int32_t *first = ko_new((size_t)rows->max_tokens + 1, sizeof *first, err);
     int32_t *order = ko_new((size_t)rows->n_branches, sizeof *order, err);
-    enum ko_code code = first && order ? reserve(rows, &made, err) : KO_E_MEMORY;
+    enum ko_code code = first && order ? allocate_tree(rows, &made, err) : KO_E_MEMORY;
     if (code == KO_OK) {
-        sort_by(rows, start_of, rows->max_tokens, NULL, first, order);
-        sort_by(rows, prompt_of, rows->n_prompts, order, made.first, made.by_start);
-        sort_by(rows, parent_of, rows->n_branches + rows->n_prompts, NULL, made.first_child,
-                made.child);
+        sort_branches(rows, start_of, rows->max_tokens, NULL, first, order);
+        sort_branches(rows, prompt_of, rows->n_prompts, order, made.first, made.by_start);
+        sort_branches(rows, parent_of, rows->n_branches + rows->n_prompts, NULL, made.first_child,
+                      made.child);
         for (int32_t p = 0; p < rows->n_prompts; p++) {
             number_sets(rows, &made, p);
         }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The vocabulary goes by in tiles: one matrix product for all rows, then each row's running
-   maximum, sum of exponentials and KL sum over that tile.
+/* The unembedding with the metrics. The vocabulary is cut into tiles. Each tile is one matrix product
+   for all rows, and then updates each row's maximum, sum of exponentials and KL sum.
 
-   The rank needs the target's logit before the first tile, with the bits that its tile will give
-   it, which a product of its own does not have. So an estimate comes first, and a band around it
-   that is wider than the products' rounding. Logits above the band are counted, those inside it are
-   kept; when the target's logit is known they are settled. Where it turns out to lie outside its
-   band, or more logits lie inside than are kept, a second pass over the same tiles counts against
-   the known logit. */
+   The rank compares all logits with the target's, which must have the bits that its own tile
+   computes; a separate product can round differently. So each row starts with an estimate of that
+   logit, and a band around the estimate that is wider than the rounding. Logits above the band are
+   counted, and logits inside it are kept until the target's logit is known. If that logit lies
+   outside the band, or if there are more logits inside than can be kept, a second pass over the
+   same tiles counts against the known logit. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +17,7 @@
 
 enum { WIDEST_TILE = 2048, NARROWEST_TILE = 256, KEPT = 64 };
 
-/* Logits of a tile over all rows, 16 MiB of them. */
+/* Logits in a tile, over all rows: 16 MiB. */
 static const int32_t tile_floats = 4 << 20;
 
 struct row {
@@ -27,11 +27,10 @@ struct row {
     float top;
     float target, foil; /* logits */
     float low, high;    /* the band around the estimate of the target's logit */
-    float kept[KEPT];   /* logits in the band, the target's own left out */
-    int32_t n_kept;     /* may be larger than KEPT: some are missing */
+    float kept[KEPT];   /* logits in the band, without the target's own */
+    int32_t n_kept;     /* logits in the band; only the first KEPT are in kept */
     int32_t above, top_id;
-    int32_t leads; /* place of its exponentials among those that KL sums need; -1: no other row
-                      needs them */
+    int32_t leads; /* index of its exponentials in pass.e; -1: no other row needs them */
 };
 
 struct pass {
@@ -39,16 +38,22 @@ struct pass {
     const struct ko_unembed *args;
     struct row *row;         /* [n] */
     float *logit;            /* [n, width] */
-    float *e;                /* [leaders, width] exp(logit - top) of the rows that lead */
-    int32_t first, n, width; /* the tile's tokens are [first, first + n); the widest tile */
+    float *e;                /* [leaders, width] exp(logit - top) of the rows that others need */
+    int32_t first, n, width; /* the tile's tokens are [first, first + n), n <= width */
 };
 
-static const float *tile_row(const struct pass *pass, int32_t r)
+static float *tile_row(const struct pass *pass, int32_t r)
 {
-    return pass->logit + (size_t)r * (size_t)pass->width;
+    return pass->logit + ko_at(r, pass->width, 0);
 }
 
-static float dot(const float *a, const float *b, size_t stride_b, int32_t n)
+/* The exponentials of a row; NULL where no other row needs them. */
+static float *exponentials_of(const struct pass *pass, const struct row *row)
+{
+    return row->leads < 0 ? NULL : pass->e + ko_at(row->leads, pass->width, 0);
+}
+
+static float strided_dot(const float *a, const float *b, size_t stride_b, int32_t n)
 {
     float sum = 0.0F;
     for (int32_t k = 0; k < n; k++) {
@@ -57,21 +62,22 @@ static float dot(const float *a, const float *b, size_t stride_b, int32_t n)
     return sum;
 }
 
-/* Rounding of a product summed in any order is a few units of |x| |w|, and typically below one. */
-static void estimate(const struct ko_unembed *args, int32_t r, struct row *row)
+/* Sets the row's band. A product that is summed in any order is off by a few units of |x| |w| in the
+   last place, and typically by less than one. */
+static void estimate_target(const struct ko_unembed *args, int32_t r, struct row *row)
 {
     const struct ko_matrix *table = &args->table;
-    size_t target = (size_t)args->target[r];
+    int32_t target = args->target[r];
     size_t stride = table->in_first ? (size_t)table->n_out : 1;
-    const float *w =
-        (const float *)table->data + target * (table->in_first ? 1 : (size_t)table->n_in);
-    const float *x = args->x + (size_t)r * (size_t)table->n_in;
+    const float *w = (const float *)table->data + (table->in_first ? ko_at(0, table->n_out, target)
+                                                                   : ko_at(target, table->n_in, 0));
+    const float *x = args->x + ko_at(r, table->n_in, 0);
     float bias = args->bias ? args->bias[target] : 0.0F, squares = 0.0F;
     for (int32_t k = 0; k < table->n_in; k++) {
         squares += w[(size_t)k * stride] * w[(size_t)k * stride];
     }
-    float middle = dot(x, w, stride, table->n_in) + bias;
-    float size = sqrtf(squares) * sqrtf(dot(x, x, 1, table->n_in));
+    float middle = strided_dot(x, w, stride, table->n_in) + bias;
+    float size = sqrtf(squares) * sqrtf(strided_dot(x, x, 1, table->n_in));
     float half = 0x1p-22F * (size + fabsf(bias));
     row->low = middle - half;
     row->high = middle + half;
@@ -84,7 +90,7 @@ static void start_rows(const struct pass *pass)
         struct row *row = &pass->row[r];
         int32_t leads = row->leads;
         *row = (struct row){.top = -INFINITY, .target = NAN, .foil = NAN, .leads = leads};
-        estimate(pass->args, r, row);
+        estimate_target(pass->args, r, row);
     }
 }
 
@@ -94,16 +100,20 @@ static void compute_tile(const struct pass *pass)
     if (args->bias) {
 #pragma omp parallel for schedule(static) num_threads(pass->be->threads)
         for (int32_t r = 0; r < args->n; r++) {
-            pass->be->isa->start((size_t)pass->n, args->bias + pass->first,
-                                 pass->logit + (size_t)r * (size_t)pass->width);
+            pass->be->isa->start((size_t)pass->n, args->bias + pass->first, tile_row(pass, r));
         }
     }
-    ko_cpu_gemm(args->n, args->x, args->table.n_in, &args->table, pass->first, pass->n,
-                args->bias ? 1.0F : 0.0F, pass->logit, pass->width);
+    const struct ko_linear product = {.n = args->n,
+                                      .x = args->x,
+                                      .ldx = args->table.n_in,
+                                      .w = args->table,
+                                      .accumulate = args->bias != NULL,
+                                      .y = pass->logit,
+                                      .ldy = pass->width};
+    ko_cpu_product(&product, pass->first, pass->n);
 }
 
-/* The maximum, the lowest token that has it, the sum, and where asked the exponentials themselves.
- */
+/* Updates the row's maximum, the lowest token that has it, and the sum of exponentials. */
 static void add_tile(const struct pass *pass, int32_t r)
 {
     const struct ko_cpu_isa *isa = pass->be->isa;
@@ -120,8 +130,8 @@ static void add_tile(const struct pass *pass, int32_t r)
         row->rescale = exp((double)row->top - (double)top);
         row->top = top;
     }
-    float *e = row->leads < 0 ? NULL : pass->e + (size_t)row->leads * (size_t)pass->width;
-    row->sum = row->sum * row->rescale + isa->sum_exp((size_t)pass->n, logit, row->top, e);
+    row->sum = row->sum * row->rescale +
+               isa->sum_exp((size_t)pass->n, logit, row->top, exponentials_of(pass, row));
 }
 
 static void keep_band(const struct pass *pass, struct row *row, const float *logit, int32_t skip)
@@ -136,7 +146,8 @@ static void keep_band(const struct pass *pass, struct row *row, const float *log
     }
 }
 
-/* The target's and the foil's logit where they are in the tile, the rank, and the KL sum. */
+/* Updates the rank and the KL sum, and takes the target's and the foil's logit if they are in the
+   tile. */
 static void measure_tile(const struct pass *pass, int32_t r)
 {
     const struct ko_cpu_isa *isa = pass->be->isa;
@@ -158,9 +169,9 @@ static void measure_tile(const struct pass *pass, int32_t r)
     }
     if (args->clean[r] != r) {
         const struct row *clean = &pass->row[args->clean[r]];
-        const float *e = pass->e + (size_t)clean->leads * (size_t)pass->width;
         row->difference = row->difference * clean->rescale +
-                          isa->sum_difference(n, e, tile_row(pass, args->clean[r]), logit);
+                          isa->sum_difference(n, exponentials_of(pass, clean),
+                                              tile_row(pass, args->clean[r]), logit);
     }
 }
 
@@ -190,8 +201,9 @@ static void all_tiles(struct pass *pass)
     }
 }
 
-/* Settles the ranks; true where a row needs the second pass, which it shows by n_kept > KEPT. */
-static bool settle(const struct pass *pass)
+/* Completes the ranks. Returns whether any row needs the second pass; such a row has n_kept > KEPT.
+ */
+static bool settle_ranks(const struct pass *pass)
 {
     bool again = false;
     for (int32_t r = 0; r < pass->args->n; r++) {
@@ -210,7 +222,7 @@ static bool settle(const struct pass *pass)
     return again;
 }
 
-/* Same shapes, same tiles: the logits have the same bits as in the first pass. */
+/* The shapes and tiles are those of the first pass, so the logits have the same bits. */
 static void second_pass(struct pass *pass)
 {
     for (int32_t first = 0; first < pass->args->table.n_out; first += pass->width) {
@@ -228,7 +240,7 @@ static void second_pass(struct pass *pass)
     }
 }
 
-static void finish(const struct pass *pass)
+static void write_metrics(const struct pass *pass)
 {
     for (int32_t r = 0; r < pass->args->n; r++) {
         const struct row *row = &pass->row[r], *clean = &pass->row[pass->args->clean[r]];
@@ -249,7 +261,7 @@ static void finish(const struct pass *pass)
     }
 }
 
-/* Numbers the rows that other rows compare themselves with. */
+/* Numbers the rows that are the clean row of another row. Returns how many there are. */
 static int32_t number_leaders(const struct ko_unembed *args, struct row *row)
 {
     int32_t n = 0;
@@ -288,13 +300,13 @@ enum ko_code ko_cpu_unembed(struct ko_backend *be, const struct ko_unembed *args
     enum ko_code code = KO_E_MEMORY;
     pass.logit = ko_cpu_scratch(be, rows * (size_t)pass.width * sizeof *pass.logit, err);
     if (pass.logit) {
-        pass.e = pass.logit + (size_t)args->n * (size_t)pass.width;
+        pass.e = tile_row(&pass, args->n);
         start_rows(&pass);
         all_tiles(&pass);
-        if (settle(&pass)) {
+        if (settle_ranks(&pass)) {
             second_pass(&pass);
         }
-        finish(&pass);
+        write_metrics(&pass);
         code = KO_OK;
     }
     free(pass.row);
