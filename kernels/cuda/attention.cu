@@ -2,6 +2,7 @@
 // Causal attention over a row's path, a warp a row and head: the numbers of the head lie across the
 // lanes, the keys go by one after the other with a running maximum and sum. Neighbouring warps have
 // rows of one prompt, so that the trunk's keys and values come out of the cache.
+#include "kernels/cuda/cuda.h"
 #include "kernels/cuda/device.cuh"
 
 enum { WARPS = 8 };
@@ -83,7 +84,7 @@ static void launch(struct ko_backend *be, const struct layer_rows &at,
 enum ko_code ko_cuda_attention(struct ko_backend *be, const struct ko_attention *args,
                                struct ko_error *err)
 {
-    const struct layer_rows at = rows_of_layer(be, args->layer);
+    const struct layer_rows at = rows_of_layer(be->wave, args->layer);
     if (at.n_active == 0) {
         return KO_OK;
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 // The causal depthwise convolution with SiLU: a channel (or four) a thread, a row is blockIdx.x.
+#include "kernels/cuda/cuda.h"
 #include "kernels/cuda/device.cuh"
 
 enum { THREADS = 256 };
@@ -49,7 +50,7 @@ static __global__ void conv_rows(struct ko_cuda_rows rows, struct layer_rows at,
         sum += a.weight[tap * (size_t)a.n_channels + (size_t)c] *
                a.in[source * (size_t)a.ld_in + (size_t)c];
     }
-    a.out[(size_t)row * (size_t)a.n_channels + (size_t)c] = silu(sum);
+    a.out[(size_t)row * (size_t)a.n_channels + (size_t)c] = silu_of(sum);
 }
 
 static __global__ void conv_rows_by_four(struct ko_cuda_rows rows, struct layer_rows at,
@@ -80,12 +81,12 @@ static __global__ void conv_rows_by_four(struct ko_cuda_rows rows, struct layer_
         sum.x += w.x * x.x, sum.y += w.y * x.y, sum.z += w.z * x.z, sum.w += w.w * x.w;
     }
     ((float4 *)(a.out + (size_t)row * (size_t)a.n_channels))[k] =
-        make_float4(silu(sum.x), silu(sum.y), silu(sum.z), silu(sum.w));
+        make_float4(silu_of(sum.x), silu_of(sum.y), silu_of(sum.z), silu_of(sum.w));
 }
 
 enum ko_code ko_cuda_conv(struct ko_backend *be, const struct ko_conv *args, struct ko_error *err)
 {
-    const struct layer_rows at = rows_of_layer(be, args->layer);
+    const struct layer_rows at = rows_of_layer(be->wave, args->layer);
     if (at.n_convolved == 0) {
         return KO_OK;
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 // Numbers from one type to another.
+#include "kernels/cuda/cuda.h"
 #include "kernels/cuda/device.cuh"
 
 enum { THREADS = 256 };
@@ -21,9 +22,9 @@ static __global__ void convert(const From *from, size_t n, To *to, unsigned long
     if (k >= n) {
         return;
     }
-    const float x = widen(from[k]);
+    const float x = to_float(from[k]);
     store(&to[k], x);
-    if (!isfinite(x) || !isfinite(widen(to[k]))) {
+    if (!isfinite(x) || !isfinite(to_float(to[k]))) {
         atomicMin(bad, number + k);
     }
 }

@@ -1,40 +1,42 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the kernels share: where a row reads from, sums over a block, activations. */
+/* Device functions that the kernels share: the rows that a row reads, removed edges, activations,
+   and sums over a block. Nothing here knows the backend. */
 #ifndef KO_KERNELS_CUDA_DEVICE_CUH
 #define KO_KERNELS_CUDA_DEVICE_CUH
 
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
-#include "kernels/cuda/cuda.h"
+#include "kernels/at.h"
+#include "kernels/cuda/tables.h"
 
-/* A number of any type that weights have. */
-static __device__ __forceinline__ float widen(float x)
+/* From any type that weights have. */
+static __device__ __forceinline__ float to_float(float x)
 {
     return x;
 }
-static __device__ __forceinline__ float widen(__half x)
+static __device__ __forceinline__ float to_float(__half x)
 {
     return __half2float(x);
 }
-static __device__ __forceinline__ float widen(__nv_bfloat16 x)
+static __device__ __forceinline__ float to_float(__nv_bfloat16 x)
 {
     return __bfloat162float(x);
 }
 
-/* The layer's numbers of active rows, see struct ko_rows. */
+/* One layer's counts of rows, as in struct ko_rows. */
 struct layer_rows {
     int layer, n_projected, n_convolved, n_active, n_branches_active;
 };
 
-static inline struct layer_rows rows_of_layer(const struct ko_backend *be, int layer)
+static inline struct layer_rows rows_of_layer(const struct ko_rows *wave, int layer)
 {
     struct layer_rows r;
     r.layer = layer;
-    r.n_projected = be->wave->n_projected[layer];
-    r.n_convolved = be->wave->n_convolved[layer];
-    r.n_active = be->wave->n_active[layer];
-    r.n_branches_active = be->wave->n_branches_active[layer];
+    r.n_projected = wave->n_projected[layer];
+    r.n_convolved = wave->n_convolved[layer];
+    r.n_active = wave->n_active[layer];
+    r.n_branches_active = wave->n_branches_active[layer];
     return r;
 }
 
@@ -67,11 +69,10 @@ static __device__ __forceinline__ bool in_window(const struct ko_branch &branch,
 static __device__ __forceinline__ bool has_edge(const struct ko_cuda_rows &rows, int set, int i,
                                                 int j)
 {
-    const size_t at = (size_t)set * (size_t)rows.max_tokens;
-    if (!rows.source[at + (size_t)j]) {
+    if (!rows.source[ko_at(set, rows.max_tokens, j)]) {
         return false;
     }
-    return rows.later[set] ? j < i : rows.target[at + (size_t)i] != 0;
+    return rows.later[set] ? j < i : rows.target[ko_at(set, rows.max_tokens, i)] != 0;
 }
 
 /* Whether the branch loses the feature; masks [n_masks, n_layers, n_features]. */
@@ -80,20 +81,17 @@ static __device__ __forceinline__ bool is_masked(const struct ko_cuda_rows &rows
                                                  const uint8_t *masks, int layer, int n_features,
                                                  int feature)
 {
-    if (branch.mask < 0) {
-        return true;
-    }
-    const size_t row = (size_t)branch.mask * (size_t)rows.n_layers + (size_t)layer;
-    return masks[row * (size_t)n_features + (size_t)feature] != 0;
+    return branch.mask < 0 ||
+           masks[ko_at3(branch.mask, rows.n_layers, layer, n_features, feature)] != 0;
 }
 
-static __device__ __forceinline__ float silu(float x)
+static __device__ __forceinline__ float silu_of(float x)
 {
     return x / (1.0F + expf(-x));
 }
 
-/* As PyTorch's: x itself beyond 20. */
-static __device__ __forceinline__ float softplus(float x)
+/* As PyTorch's softplus: x itself beyond 20. */
+static __device__ __forceinline__ float softplus_of(float x)
 {
     return x > 20.0F ? x : log1pf(expf(x));
 }
@@ -106,14 +104,14 @@ template <typename T> static __device__ __forceinline__ T warp_sum(T x)
     return x;
 }
 
-/* The sum over the block, in every thread; the same order each time. */
+/* The sum over the block, in every thread. The order of the sum is always the same. */
 template <typename T> static __device__ T block_sum(T x)
 {
     __shared__ T part[32];
     const int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
     const int n_warps = ((int)blockDim.x + 31) / 32;
     x = warp_sum(x);
-    __syncthreads(); /* an earlier sum has been read */
+    __syncthreads(); /* all threads have read an earlier sum */
     if (lane == 0) {
         part[warp] = x;
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 // Norms, activations, rotation: one pass over the rows each. Rows of whole float4s at 16-byte
 // addresses go four numbers a thread.
+#include "kernels/cuda/cuda.h"
 #include "kernels/cuda/device.cuh"
 
 enum { THREADS = 256 };
@@ -141,7 +142,7 @@ enum ko_code ko_cuda_layer_norm(struct ko_backend *be, const struct ko_layer_nor
     return norm<true>(be, args->n, &a, "layer_norm", err);
 }
 
-// Mamba-2's: x silu(z), then RMSNorm over the group; a block a row and group.
+// Mamba-2's: x silu_of(z), then RMSNorm over the group; a block a row and group.
 static __global__ void gated_norm_rows(struct ko_cuda_rows rows, struct layer_rows at,
                                        struct ko_gated_norm a, int width)
 {
@@ -150,7 +151,7 @@ static __global__ void gated_norm_rows(struct ko_cuda_rows rows, struct layer_ro
     const float *z = a.z + (size_t)source_row(rows, at, r) * (size_t)a.ld_z + (size_t)first;
     float squares = 0.0F;
     for (int k = (int)threadIdx.x; k < width; k += THREADS) {
-        const float v = x[k] * silu(z[k]);
+        const float v = x[k] * silu_of(z[k]);
         x[k] = v;
         squares += v * v;
     }
@@ -163,7 +164,7 @@ static __global__ void gated_norm_rows(struct ko_cuda_rows rows, struct layer_ro
 enum ko_code ko_cuda_gated_norm(struct ko_backend *be, const struct ko_gated_norm *args,
                                 struct ko_error *err)
 {
-    const struct layer_rows at = rows_of_layer(be, args->layer);
+    const struct layer_rows at = rows_of_layer(be->wave, args->layer);
     if (at.n_active == 0) {
         return KO_OK;
     }
@@ -176,15 +177,15 @@ enum ko_code ko_cuda_gated_norm(struct ko_backend *be, const struct ko_gated_nor
 // ----------------------------------------------------------------------------------------------
 // activations: a row is blockIdx.x, its numbers are cut into blockIdx.y
 
-struct softplus_of {
+struct softplus_function {
     static __device__ __forceinline__ float of(float x)
     {
-        return softplus(x);
+        return softplus_of(x);
     }
 };
 
 // GPT-2's gelu_new (Hendrycks & Gimpel 2016).
-struct gelu_tanh_of {
+struct gelu_tanh_function {
     static __device__ __forceinline__ float of(float x)
     {
         const float inner = 0.79788456080286535588F * (x + 0.044715F * x * x * x);
@@ -234,13 +235,13 @@ static enum ko_code map(struct ko_backend *be, const struct ko_activation *args,
 enum ko_code ko_cuda_softplus(struct ko_backend *be, const struct ko_activation *args,
                               struct ko_error *err)
 {
-    return map<softplus_of>(be, args, "softplus", err);
+    return map<softplus_function>(be, args, "softplus", err);
 }
 
 enum ko_code ko_cuda_gelu_tanh(struct ko_backend *be, const struct ko_activation *args,
                                struct ko_error *err)
 {
-    return map<gelu_tanh_of>(be, args, "gelu_tanh", err);
+    return map<gelu_tanh_function>(be, args, "gelu_tanh", err);
 }
 
 static __global__ void silu_mul_rows(int d, const float *gate, const float *up, size_t ld, float *y,
@@ -249,7 +250,7 @@ static __global__ void silu_mul_rows(int d, const float *gate, const float *up, 
     const int k = (int)(blockIdx.y * THREADS + threadIdx.x);
     if (k < d) {
         const size_t at = (size_t)blockIdx.x * ld + (size_t)k;
-        y[(size_t)blockIdx.x * ldy + (size_t)k] = silu(gate[at]) * up[at];
+        y[(size_t)blockIdx.x * ldy + (size_t)k] = silu_of(gate[at]) * up[at];
     }
 }
 
@@ -260,8 +261,8 @@ static __global__ void silu_mul_rows_by_four(int n, const float *gate, const flo
     if (k < n) {
         const float4 g = load4(gate + (size_t)blockIdx.x * ld, k);
         const float4 u = load4(up + (size_t)blockIdx.x * ld, k);
-        ((float4 *)(y + (size_t)blockIdx.x * ldy))[k] =
-            make_float4(silu(g.x) * u.x, silu(g.y) * u.y, silu(g.z) * u.z, silu(g.w) * u.w);
+        ((float4 *)(y + (size_t)blockIdx.x * ldy))[k] = make_float4(
+            silu_of(g.x) * u.x, silu_of(g.y) * u.y, silu_of(g.z) * u.z, silu_of(g.w) * u.w);
     }
 }
 
@@ -302,7 +303,7 @@ static __global__ void rotate_rows(struct ko_cuda_rows rows, struct ko_rope a)
 
 enum ko_code ko_cuda_rope(struct ko_backend *be, const struct ko_rope *args, struct ko_error *err)
 {
-    const struct layer_rows at = rows_of_layer(be, args->layer);
+    const struct layer_rows at = rows_of_layer(be->wave, args->layer);
     if (at.n_projected == 0) {
         return KO_OK;
     }

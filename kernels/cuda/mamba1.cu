@@ -7,6 +7,7 @@
 // Rows come in tiles: what all channels share of a row goes through shared memory (where it lies,
 // for DESCRIBED rows at a time; B and C, in two buffers that take turns), what is a channel's own
 // is loaded for the whole tile before the first use.
+#include "kernels/cuda/cuda.h"
 #include "kernels/cuda/device.cuh"
 
 enum { THREADS = 128, TILE = 4, DESCRIBED = 64 };
@@ -177,7 +178,7 @@ template <int N> struct scan {
     {
         if (live) {
             a.out[(size_t)tile.row[first + r].row * (size_t)a.d_inner + (size_t)channel] =
-                (y + d * u_r) * silu(z_r);
+                (y + d * u_r) * silu_of(z_r);
         }
     }
 
@@ -327,7 +328,7 @@ static void launch(struct ko_backend *be, const struct layer_rows &at, const str
 enum ko_code ko_cuda_mamba1(struct ko_backend *be, const struct ko_mamba1 *args,
                             struct ko_error *err)
 {
-    const struct layer_rows at = rows_of_layer(be, args->layer);
+    const struct layer_rows at = rows_of_layer(be->wave, args->layer);
     if (at.n_active == 0) {
         return KO_OK;
     }

@@ -3,6 +3,7 @@
 //   delta and its running sum (a head a thread), C[i] . B[j] (a warp a pair), then the weighted
 //   sums of u (a channel a thread), a few rows at a time, rows of one prompt beside each other so
 //   that the trunk's u comes out of the cache.
+#include "kernels/cuda/cuda.h"
 #include "kernels/cuda/device.cuh"
 
 enum { THREADS = 256, ROWS = 4, KEYS = 32, HEADS = 32 };
@@ -16,7 +17,7 @@ struct scratch {
 static __device__ __forceinline__ float step_of(const struct ko_mamba2 &a, int source, int head)
 {
     const float dt =
-        softplus(a.dt[(size_t)source * (size_t)a.ld_dt + (size_t)head] + a.dt_bias[head]);
+        softplus_of(a.dt[(size_t)source * (size_t)a.ld_dt + (size_t)head] + a.dt_bias[head]);
     return dt < a.dt_min ? a.dt_min : dt > a.dt_max ? a.dt_max : dt; // what is no number stays so
 }
 
@@ -200,7 +201,7 @@ static enum ko_code check_reserved(const struct ko_backend *be, const struct ko_
 enum ko_code ko_cuda_mamba2(struct ko_backend *be, const struct ko_mamba2 *args,
                             struct ko_error *err)
 {
-    const struct layer_rows at = rows_of_layer(be, args->layer);
+    const struct layer_rows at = rows_of_layer(be->wave, args->layer);
     const enum ko_code code = check_reserved(be, args, err);
     if (code != KO_OK || at.n_active == 0) {
         return code;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 // The wave on the device, and the operations that move rows.
+#include "kernels/cuda/cuda.h"
 #include "kernels/cuda/device.cuh"
 
 enum { THREADS = 256 };
@@ -44,7 +45,7 @@ static __global__ void embed_rows(struct ko_cuda_rows rows, const T *tokens, con
     const T *position = positions ? positions + (size_t)rows.position[r] * (size_t)d : NULL;
     for (int k = (int)threadIdx.x; k < d; k += (int)blockDim.x) {
         x[(size_t)r * (size_t)d + (size_t)k] =
-            widen(token[k]) + (position ? widen(position[k]) : 0.0F);
+            to_float(token[k]) + (position ? to_float(position[k]) : 0.0F);
     }
 }
 

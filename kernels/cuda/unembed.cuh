@@ -3,6 +3,7 @@
 #ifndef KO_KERNELS_CUDA_UNEMBED_CUH
 #define KO_KERNELS_CUDA_UNEMBED_CUH
 
+#include "kernels/cuda/cuda.h"
 #include "kernels/cuda/device.cuh"
 
 enum { UNEMBED_THREADS = 256, KEPT = 64, WIDEST_TILE = 16 * UNEMBED_THREADS };
