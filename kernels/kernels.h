@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A compute backend: its memory, its life, and the operations (operations.h) over the rows of one
-   wave (rows.h). */
+/* A compute backend: how it is opened and closed, its memory, and the operations (operations.h)
+   over the rows of one wave (rows.h). */
 #ifndef KO_KERNELS_KERNELS_H
 #define KO_KERNELS_KERNELS_H
 
@@ -26,9 +26,9 @@ struct ko_backend_config {
 
 struct ko_backend; /* one per process and backend; not thread-safe */
 
-/* The largest sizes that a model's waves will have. Fields that a family does not use are 0. */
+/* The largest sizes in a model's waves. Fields that a family does not use are 0. */
 struct ko_limits {
-    int32_t max_rows;          /* of a wave */
+    int32_t max_rows;          /* rows of a wave */
     int32_t max_tokens;        /* T of a prompt */
     int32_t max_in;            /* n_in of a matrix */
     int32_t n_heads, n_groups; /* Mamba-2's */
@@ -37,13 +37,15 @@ struct ko_limits {
 
 struct ko_kernels {
     const char *name; /* "plain", "cpu", "cuda" */
-    bool own_memory;  /* backend memory is not host memory: host memory must be uploaded */
+    bool own_memory;  /* backend memory is not host memory, so host memory must be uploaded */
 
-    /* KO_E_INPUT where the precision is not offered. */
+    /* ---- REQUIRED */
+
+    /* KO_E_INPUT where the backend does not offer the precision. */
     enum ko_code (*open)(const struct ko_backend_config *config, struct ko_backend **out,
                          struct ko_error *err);
     void (*close)(struct ko_backend *be);
-    /* "OpenBLAS SkylakeX, 2 threads, x86-64-v4" into text. */
+    /* Writes "OpenBLAS SkylakeX, 2 threads, x86-64-v4" into text [n]. */
     void (*describe)(const struct ko_backend *be, char *text, size_t n);
 
     enum ko_code (*alloc)(struct ko_backend *be, size_t bytes, void **out, struct ko_error *err);
@@ -53,30 +55,10 @@ struct ko_kernels {
     enum ko_code (*download)(struct ko_backend *be, void *to_host, const void *from, size_t bytes,
                              struct ko_error *err);
 
-    /* The next five are NULL where own_memory is false. */
-
-    /* How matrices lie in backend memory at this precision. */
-    enum ko_element (*matrix_type)(enum ko_precision precision);
-    /* Bytes of backend memory that `reserve` takes for these limits, the libraries' included. */
-    size_t (*reserved_bytes)(enum ko_precision precision, const struct ko_limits *limits);
-    /* Allocates what the operations need beside their arguments, once a model: an operation
-       allocates nothing. Replaces what an earlier call allocated. */
-    enum ko_code (*reserve)(struct ko_backend *be, const struct ko_limits *limits,
-                            struct ko_error *err);
-    /* to[n] of to_type (F32 or BF16) from n elements of host memory, which is free again when this
-       returns. Values are checked for being finite, as stored and as they arrive. */
-    enum ko_code (*import)(struct ko_backend *be, void *to, enum ko_element to_type,
-                           const void *from_host, enum ko_element from_type, size_t n,
-                           struct ko_error *err);
-    /* Waits for the imports since the last call. *bad: the number, counted over them, of the first
-       element that is not finite; -1: all are. */
-    enum ko_code (*import_end)(struct ko_backend *be, int64_t *bad, struct ko_error *err);
-
-    /* Waits for everything that was asked for; errors of asynchronous operations come out here. */
+    /* Waits until all operations so far are done, and returns the errors of asynchronous ones. */
     enum ko_code (*wait)(struct ko_backend *be, struct ko_error *err);
 
-    /* The wave that the following operations are about. rows is host memory, borrowed until the
-       next call. */
+    /* Sets the wave of the following operations. rows: host memory, borrowed until the next call. */
     enum ko_code (*set_rows)(struct ko_backend *be, const struct ko_rows *rows,
                              struct ko_error *err);
 
@@ -84,12 +66,31 @@ struct ko_kernels {
     enum ko_code (*name)(struct ko_backend * be, const struct args *args, struct ko_error *err);
     KO_OPERATIONS(KO_OPERATION_MEMBER)
 #undef KO_OPERATION_MEMBER
+
+    /* ---- REQUIRED with own_memory, else NULL */
+
+    /* The type of matrices in backend memory at this precision. */
+    enum ko_element (*matrix_type)(enum ko_precision precision);
+    /* Bytes of backend memory that `reserve` allocates for these limits, with the libraries'. */
+    size_t (*reserved_bytes)(enum ko_precision precision, const struct ko_limits *limits);
+    /* Allocates the memory that the operations need beside their arguments. It is called once for
+       each model, so that operations need not allocate. Frees what an earlier call allocated. */
+    enum ko_code (*reserve)(struct ko_backend *be, const struct ko_limits *limits,
+                            struct ko_error *err);
+    /* to[n] of to_type (F32 or BF16) from n elements of host memory, which the caller may reuse
+       when this returns. Checks that all values are finite, before and after their conversion. */
+    enum ko_code (*import)(struct ko_backend *be, void *to, enum ko_element to_type,
+                           const void *from_host, enum ko_element from_type, size_t n,
+                           struct ko_error *err);
+    /* Waits for the imports since the last call. *bad: the index, counted over all of them, of the
+       first element that is not finite; -1: all are finite. */
+    enum ko_code (*import_end)(struct ko_backend *be, int64_t *bad, struct ko_error *err);
 };
 
-/* Plain loops on libm, one thread, every formula as the papers write it (no state is shared): the
-   oracle of the others. */
+/* Plain loops on libm and one thread, with every formula as the papers write it. The other backends
+   are compared with it. */
 extern const struct ko_kernels ko_kernels_plain;
-/* CBLAS (OpenBLAS) and OpenMP. */
+/* OpenBLAS and OpenMP. */
 extern const struct ko_kernels ko_kernels_cpu;
 /* cuBLAS and CUDA; only in builds with KNOCKOUT_CUDA. */
 extern const struct ko_kernels ko_kernels_cuda;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The operations of a backend: what each computes, and the one list of them.
+/* The operations of a backend: the list of all, and what each of them computes.
 
    Every operation is `enum ko_code NAME(struct ko_backend *be, const struct ARGS *args, struct
-   ko_error *err)`. Adding one takes a struct and a line in KO_OPERATIONS here, and a function in
-   each backend; declarations, tables, the profiler and the tests' backend follow the list.
+   ko_error *err)`. To add one, write a struct and a line in KO_OPERATIONS here, and a function in
+   each backend. Declarations, tables, the profiler and the tests' backend follow from the list.
 
    Matrices are row-major float32. A pointer is backend memory unless its comment says host memory.
-   Sizes are in elements; `ld` is the distance between rows. Operations are asynchronous where the
-   backend is. All return KO_OK, or KO_E_FAILED or KO_E_MEMORY with err filled. */
+   Sizes are in elements; `ld` is the distance between rows. Operations may be asynchronous. All
+   return KO_OK, or KO_E_FAILED or KO_E_MEMORY with err filled. */
 #ifndef KO_KERNELS_OPERATIONS_H
 #define KO_KERNELS_OPERATIONS_H
 
@@ -38,7 +38,7 @@ extern "C" {
     X(attention, ko_attention)                                                                     \
     X(unembed, ko_unembed)
 
-/* How a number lies in memory: IEEE 754 single, half; bfloat16. */
+/* How a number is stored: IEEE 754 single or half precision, or bfloat16. */
 enum ko_element { KO_ELEMENT_F32, KO_ELEMENT_F16, KO_ELEMENT_BF16 };
 
 static inline size_t ko_element_bytes(enum ko_element type)
@@ -46,12 +46,13 @@ static inline size_t ko_element_bytes(enum ko_element type)
     return type == KO_ELEMENT_F32 ? 4 : 2;
 }
 
-/* A weight matrix. [n_out, n_in] as PyTorch's Linear; in_first: [n_in, n_out] as GPT-2's Conv1D. */
+/* A weight matrix: [n_out, n_in] as PyTorch's Linear, or with in_first [n_in, n_out] as GPT-2's
+   Conv1D. */
 struct ko_matrix {
     const void *data; /* NULL: no matrix */
     int32_t n_out, n_in;
     bool in_first;
-    enum ko_element type; /* what the backend's matrix_type said */
+    enum ko_element type; /* the backend's matrix_type */
 };
 
 /* ------------------------------------------------------------------------------------------------
@@ -60,7 +61,7 @@ struct ko_matrix {
 /* x[r] = tokens[token[r]] + positions[position[r]] for the trunk rows. */
 struct ko_embed {
     struct ko_matrix tokens;    /* [vocabulary, d]; n_in is d */
-    struct ko_matrix positions; /* [positions, d]; data NULL: none */
+    struct ko_matrix positions; /* [positions, d]; data NULL: no positions */
     float *x;                   /* [n_trunk_rows, d] */
 };
 
@@ -141,9 +142,9 @@ struct ko_silu_mul {
 
      out[r, c] = silu(bias[c] + sum_k weight[k, c] in[row of position - (K-1-k), c])
 
-   where missing positions are zero. Inputs of rows that leave at this layer are their parent's
-   (ko_rows_source). A +conv branch in its window leaves out, in its masked channels, the taps of
-   removed edges (tap 0 back for the diagonal). */
+   where missing positions are zero. A row that leaves its parent in this layer has the parent's
+   inputs (ko_rows_source). A +conv branch in its window omits, in its masked channels, the taps of
+   removed edges. The edge from position j to i is the tap i - j positions back. */
 struct ko_conv {
     int32_t layer, n_channels, n_taps;
     const float *in; /* [rows, ld_in] */
@@ -161,9 +162,9 @@ struct ko_conv {
      y[i, c]    = sum_n C[i, n] h(i)[c, n] + D[c] u[i, c]
      out[i, c]  = y[i, c] silu(z[i, c])
 
-   In its window a branch's target rows read, in the masked channels, h' in place of h: the state
-   without the input of its source rows (the trunk's and its own). Rows of `later` read
-   decay h'(i-1) plus their own input. */
+   In its window, a branch's target rows read h' instead of h in the masked channels. h' is the
+   state without the inputs of the source rows, both the trunk's and the branch's own. With `later`,
+   a row reads decay h'(i-1) plus its own input. */
 struct ko_mamba1 {
     int32_t layer, d_inner, d_state;
     const float *u;     /* [rows, d_inner] convolved, activated; ko_rows_source_after_conv */
@@ -185,9 +186,8 @@ struct ko_mamba1 {
      alpha[i, j, h] = (C[i] . B[j]) exp(a[h] sum_{k = j+1..i} delta[k, h]) delta[j, h]
      out[i, h, p]   = sum_{j <= i} alpha[i, j, h] u[j, h, p] + d[h] u[i, h, p]
 
-   with B and C of head h's group h * n_groups / n_heads. In its window a branch's edges are left
-   out of the sum in the masked heads. A row of a branch takes this attention form over its path,
-   O(T). */
+   where head h has B and C of the group h * n_groups / n_heads. In its window, a branch's removed
+   edges are omitted from the sum in the masked heads. A row costs O(T). */
 struct ko_mamba2 {
     int32_t layer, n_heads, d_head, d_state, n_groups;
     const float *u;     /* [rows, ld] n_heads * d_head, convolved; ko_rows_source_after_conv */
@@ -226,10 +226,10 @@ struct ko_rope {
     int32_t ld;
 };
 
-/* Causal attention for rows [0, n_active): q, k and v of a row through ko_rows_source; keys of
-   positions before a branch's t0 are the trunk's. Removed edges are -inf before the softmax (a row
-   with every edge removed gives zeros) or, with after_softmax, zero after it. Position i sees
-   (i - reach, i]. Head h uses key head h * n_kv_heads / n_heads. */
+/* Causal attention for rows [0, n_active). The q, k and v of a row lie in the row ko_rows_source;
+   keys before a branch's t0 are the trunk's. Scores of removed edges are -inf before the softmax (a
+   row without edges gives zeros), or with after_softmax their weights are 0 after it. Position i
+   sees the positions (i - reach, i]. Head h uses key head h * n_kv_heads / n_heads. */
 struct ko_attention {
     int32_t layer, n_heads, n_kv_heads, d_head, reach;
     float scale;
@@ -241,14 +241,14 @@ struct ko_attention {
 /* ------------------------------------------------------------------------------------------------
    results */
 
-/* What is measured of one last row, under the names of the cube's datasets. A row whose logits are
-   not all finite gets NaN and -1. */
+/* The metrics of one last row, with the names of the cube's datasets. If the row's logits are not
+   all finite, the values are NaN and -1. */
 struct ko_metrics {
     float logprob;       /* natural logarithm */
-    float foil_logprob;  /* NaN where there is no foil */
+    float foil_logprob;  /* NaN without a foil */
     float kl;            /* KL(clean || this), nats; from double precision */
-    int32_t target_rank; /* 1 + other tokens with a strictly greater logit */
-    int32_t top1_id;     /* the lowest of equals */
+    int32_t target_rank; /* 1 + number of other tokens with a greater logit */
+    int32_t top1_id;     /* of equal logits the lowest id */
 };
 
 /* The unembedding in vocabulary tiles with the metrics fused: logits = x table^T + bias. */
@@ -257,8 +257,8 @@ struct ko_unembed {
     const float *x;         /* [n, n_in] after the final norm */
     struct ko_matrix table; /* [vocabulary, n_in] */
     const float *bias;      /* [vocabulary] or NULL */
-    /* [n] host memory. clean[r]: the row among the n that is KL's first argument (a clean row names
-       itself and gets 0). foil: -1 where there is none. */
+    /* [n] host memory. clean[r]: the row among the n that is KL's first argument; a clean row has
+       itself, and a KL of 0. foil: -1 without a foil. */
     const int32_t *clean, *target, *foil;
     struct ko_metrics *out; /* [n] host memory */
 };

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The rows of one wave of the token tree, as the backends' operations see them.
 
-   Order: all trunk rows (prompt after prompt, position after position), then the rows of the
-   branches, ordered by the layer at which they leave their parent (within a layer: first those that
-   compute their own convolution). So the active rows of a layer are a prefix of the array. In the
-   layer where a branch leaves, its rows still equal its parent's: projections are taken from the
-   parent's rows (ko_rows_source), and only the mixing differs. */
+   First come all trunk rows (prompt after prompt, position after position), then the rows of the
+   branches, ordered by the layer at which they leave their parent (within a layer, branches that
+   compute their own convolution come first). So the active rows of a layer are a prefix of the
+   array. In the layer where a branch leaves, its rows still equal its parent's. There, projections
+   are read from the parent's rows (ko_rows_source), and only the mixing differs. */
 #ifndef KO_KERNELS_ROWS_H
 #define KO_KERNELS_ROWS_H
 
@@ -18,15 +18,15 @@ extern "C" {
 
 struct ko_branch {
     int32_t prompt;         /* index in the wave */
-    int32_t parent;         /* branch that it leaves, -1: the trunk */
+    int32_t parent;         /* branch that it leaves; -1: the trunk */
     int32_t first_row;      /* its rows are [first_row, first_row + n_rows), in order of position */
     int32_t n_rows;         /* T - first_position */
-    int32_t first_position; /* t0; before its first row comes the trunk's t0 - 1, if t0 > 0 */
-    /* Layer before which its rows are copied from its parent. -1: right after the embedding, and
-       nothing of the parent's is reused (a full forward pass of its own). */
+    int32_t first_position; /* t0; its earlier positions are the trunk's */
+    /* Layer before which its rows are copied from its parent. -1: they are copied after the
+       embedding, and the branch is a full forward pass of its own. */
     int32_t leaves_at;
-    /* Layers [begin, end) whose edges are removed. Equal: none (it left its parent at the window's
-       end). */
+    /* Edges are removed in the layers [begin, end). Equal: in no layer; the branch left its
+       parent at the end of its window. */
     int32_t window_begin, window_end;
     int32_t edge_set;   /* index into ko_rows.edges */
     int32_t mask;       /* index into the feature masks; -1: every feature */
@@ -34,8 +34,8 @@ struct ko_branch {
     bool after_softmax; /* attention: weights are zeroed after the softmax, not renormalised */
 };
 
-/* The edges of one branch in its prompt, see struct ko_edges of src/prompts: (i, j) is removed
-   where target[i] and source[j] and j <= i; with `later`: where source[j] and j < i. */
+/* The removed edges of one branch in its prompt, as struct ko_edges of src/prompts: the edge (i, j)
+   with target[i], source[j] and j <= i, or with `later` the edge with source[j] and j < i. */
 struct ko_edge_set {
     bool later;
     const uint8_t *target; /* [T] host memory */
@@ -49,18 +49,18 @@ struct ko_rows {
     const int32_t *previous;          /* [n_rows] row of position - 1 on the path; -1 at 0 */
     const int32_t *branch;            /* [n_rows] -1: trunk */
     const int32_t *prompt;            /* [n_rows] */
-    const int32_t *parent_row;        /* [n_rows] the parent's at its position; -1: trunk */
+    const int32_t *parent_row;        /* [n_rows] the parent's row of that position; -1: trunk */
     const int32_t *token;             /* [n_trunk_rows] ids */
     const int32_t *trunk_first;       /* [n_prompts] row of position 0 */
     const int32_t *n_tokens;          /* [n_prompts] T */
     const struct ko_branch *branches; /* [n_branches] ordered as their rows */
     const struct ko_edge_set *edges;  /* [n_edge_sets] */
-    const int32_t *n_projected;       /* [n_layers] rows with projections of their own in layer l:
-                                         those that left before l */
-    const int32_t *n_convolved;       /* [n_layers] the same, plus those that leave at l and
-                                         compute their own convolution (+conv) */
-    const int32_t *n_active;          /* [n_layers] n_projected, plus all that leave at l */
-    const int32_t *n_branches_active; /* [n_layers] branches among n_active */
+
+    /* [n_layers] Counts of rows in layer l. n_projected: rows with their own projections, which are
+       trunk rows and those that left before l. n_convolved: these, and rows that leave at l and
+       compute their own convolution (+conv). n_active: n_projected, and all rows that leave at l. */
+    const int32_t *n_projected, *n_convolved, *n_active;
+    const int32_t *n_branches_active; /* [n_layers] branches among the n_active rows */
 };
 
 /* The row that holds row r's input projection in layer l: r itself, or its parent's row where r
@@ -70,12 +70,15 @@ static inline int32_t ko_rows_source(const struct ko_rows *rows, int32_t row, in
     return row < rows->n_projected[layer] ? row : rows->parent_row[row];
 }
 
-/* The same for what follows the convolution, which a +conv branch computes itself. */
+/* The row that holds row r's values after the convolution, which a +conv branch computes itself. */
 static inline int32_t ko_rows_source_after_conv(const struct ko_rows *rows, int32_t row,
                                                 int32_t layer)
 {
     return row < rows->n_convolved[layer] ? row : rows->parent_row[row];
 }
+
+/* One of the two functions above. */
+typedef int32_t ko_row_source(const struct ko_rows *rows, int32_t row, int32_t layer);
 
 /* Whether (i, j), j <= i, is an edge of the set. */
 static inline bool ko_edge_set_has(const struct ko_edge_set *set, int32_t i, int32_t j)
@@ -83,7 +86,7 @@ static inline bool ko_edge_set_has(const struct ko_edge_set *set, int32_t i, int
     return set->later ? (j < i && set->source[j]) : (set->target[i] && set->source[j]);
 }
 
-/* Whether the branch's edges are removed in layer l. */
+/* Whether the branch's edges are removed in this layer. */
 static inline bool ko_branch_in_window(const struct ko_branch *branch, int32_t layer)
 {
     return layer >= branch->window_begin && layer < branch->window_end;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of the CPU backend share. OpenBLAS computes the matrix products; all else is OpenMP
-   over the loops of isa.h. Which thread computes a row never changes its result. */
+/* What the files of the CPU backend share. OpenBLAS computes the matrix products; all else is
+   OpenMP over the loops of isa.h. Which thread computes a row never changes its result. */
 #ifndef KO_KERNELS_CPU_CPU_H
 #define KO_KERNELS_CPU_CPU_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The loops whose speed depends on the instruction set. kernels/cpu/isa/ is compiled once for each
-   instruction set; every compilation exports one table. All pointers are float32 vectors that do
-   not overlap unless said; n may be 0. */
+/* The loops whose speed depends on the instruction set. The folder kernels/cpu/isa is compiled once
+   for each instruction set, and each compilation exports one table. Vectors do not overlap unless a
+   comment allows it; n may be 0. */
 #ifndef KO_KERNELS_CPU_ISA_H
 #define KO_KERNELS_CPU_ISA_H
 
@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Channels that the scan works on at once: a state of 16 of them stays in the first-level cache. */
+/* Channels that the scan computes at once. A state [16, KO_SCAN_BLOCK] fits in the L1 cache. */
 enum { KO_SCAN_BLOCK = 128 };
 
 /* One row of Mamba-1's scan over n <= KO_SCAN_BLOCK channels. States, decays and a2 are [d_state,
@@ -17,9 +17,9 @@ enum { KO_SCAN_BLOCK = 128 };
 struct ko_scan_row {
     int32_t n, d_state;
     const float *b, *c; /* [d_state] */
-    const float *input; /* [n] delta * u, 0 where the row's input is left out */
+    const float *input; /* [n] delta * u, or zeros where the row's input is removed */
     const float *from;  /* the state before the row */
-    float *to;          /* the state after it; may be `from`; NULL: not wanted */
+    float *to;          /* the state after it; may be `from`; NULL: not needed */
     float *y;           /* [n] sum_n c[n] state[n] */
 };
 
@@ -27,33 +27,32 @@ struct ko_scan_row {
 struct ko_attend {
     int32_t n_keys, d_head;
     const float *q;     /* [d_head] */
-    const float *k, *v; /* the head's columns of row 0 */
+    const float *k, *v; /* row 0, at the head's first column */
     size_t ld;
     const int32_t *key_row; /* [n_keys] */
-    const uint8_t *zeroed;  /* [n_keys] weights set to zero after the softmax; NULL: none */
+    const uint8_t *zeroed;  /* [n_keys] 1: the weight is zeroed after the softmax; NULL: none is */
     float scale;
     float *weight; /* [n_keys] scratch */
     float *out;    /* [d_head]; zeros for n_keys == 0 */
 };
 
-/* One row of Mamba-2 over the n_keys positions of its path, itself last. Weights are [n_keys,
-   n_heads]. */
+/* One row of Mamba-2 over the n_keys positions of its path; the row itself is the last. */
 struct ko_ssd {
     int32_t n_keys, n_heads, d_head, d_state, n_groups;
-    const int32_t *key_row; /* [n_keys] where a position's u, B and C lie */
-    const float *u, *b, *c; /* row 0; u [n_heads * d_head], b and c [n_groups * d_state] */
+    const int32_t *key_row; /* [n_keys] row of a position's u, B and C */
+    const float *u, *b, *c; /* row 0: u [n_heads * d_head], b and c [n_groups * d_state] */
     size_t ld;
     const float *const *delta; /* [n_keys] -> [n_heads] */
     const float *a, *d;        /* [n_heads] */
     const uint8_t *removed;    /* [n_keys] 1: the edge is removed; NULL: none is */
-    const uint8_t *mask;       /* [n_heads] heads in which removed edges are; NULL: all */
+    const uint8_t *mask;       /* [n_heads] 1: edges are removed in this head; NULL: in all */
     float *span;               /* [n_heads] scratch */
     float *weight;             /* [n_keys, n_heads] scratch */
     float *out;                /* [n_heads * d_head] */
 };
 
-/* Errors in units in the last place of the float32 result, over all float32 arguments unless said;
-   tested. */
+/* Errors are in units in the last place of the float32 result, over all float32 arguments unless a
+   comment limits them. Tests check them. */
 struct ko_cpu_isa {
     const char *name; /* "x86-64-v4" */
 
@@ -73,9 +72,9 @@ struct ko_cpu_isa {
     void (*layer_norm)(size_t n, const float *x, const float *weight, const float *bias, float eps,
                        float *y);
 
-    /* y = bias (NULL: zeros); then y += w * x, leaving out the channels where removed (NULL: none)
-       is not 0. */
+    /* y = bias (NULL: zeros) */
     void (*start)(size_t n, const float *bias, float *y);
+    /* y += w * x, except in the channels where `removed` (NULL: zeros) is not 0 */
     void (*tap)(size_t n, const float *w, const float *x, const uint8_t *removed, float *y);
 
     /* a2[s, k] = log2(e) a[s * ld_a + k] */
@@ -84,8 +83,7 @@ struct ko_cpu_isa {
        (2 + 2.5 |x|) 2^-24 of exp(x), x = delta a. */
     void (*scan_decay)(int32_t n, int32_t d_state, const float *a2, const float *delta,
                        float *decay);
-    /* state = decay * state + b * input with a decay known already, or with one computed on the
-       way. */
+    /* state = decay * state + b * input. scan_step computes the decay from a2 and delta. */
     void (*scan_advance)(const struct ko_scan_row *row, const float *decay);
     void (*scan_step)(const struct ko_scan_row *row, const float *a2, const float *delta);
     /* input = delta * u */
@@ -110,20 +108,20 @@ struct ko_cpu_isa {
     /* (a, b) = (a cos - b sin, b cos + a sin), in place. */
     void (*rotate)(size_t n, const float *cos, const float *sin, float *a, float *b);
 
-    /* The largest value; NaN is passed over; -infinity where nothing is left. */
+    /* The largest value that is not NaN; -infinity if there is none. */
     float (*max)(size_t n, const float *x);
-    /* sum exp(x - top), the exponentials also into e where it is not NULL. */
+    /* sum exp(x - top). The exponentials also go to e, unless it is NULL. */
     double (*sum_exp)(size_t n, const float *x, float top, float *e);
     /* sum e (clean - x) */
     double (*sum_difference)(size_t n, const float *e, const float *clean, const float *x);
-    /* How many are strictly above `low`. */
+    /* The number of values above `low`. */
     int32_t (*count_above)(size_t n, const float *x, float low);
 };
 
-/* The table for this machine's best instruction set: x86-64-v4, v3 or the baseline, or what the
-   compiler was told elsewhere. */
+/* The table for this machine's best instruction set: x86-64-v4, v3 or the baseline, and on other
+   processors the compiler's default. */
 const struct ko_cpu_isa *ko_cpu_isa_pick(void);
-/* All tables that this machine can run, the best first; *n of them. */
+/* The *n tables that this machine can run, the best first. */
 const struct ko_cpu_isa *const *ko_cpu_isa_list(size_t *n);
 
 #endif

@@ -7,8 +7,8 @@
 
 #include "kernels/cpu/scan.h"
 
-/* Sets trunk_until: a reader needs the trunk's h'_k up to the end, another branch up to the position
-   where it leaves. */
+/* Sets trunk_until: a reader needs the trunk's h'_k up to the end, another branch up to the
+   position where it leaves. */
 static void mark_trunk(const struct ko_scan *scan)
 {
     const struct ko_rows *rows = &scan->be->rows;
@@ -31,7 +31,7 @@ static void mark_trunk(const struct ko_scan *scan)
     }
 }
 
-/* Walks the trunk once. Each branch is computed when the trunk's states are those it starts from. */
+/* Walks the trunk once. Each branch is computed when the trunk has the states it starts from. */
 static void scan_block(const struct ko_scan *scan)
 {
     const struct ko_rows *rows = &scan->be->rows;

@@ -36,9 +36,9 @@ const char *ko_openblas_core_for(const char *chosen, bool avx512, bool avx2_fma)
     return avx2_fma && !is_one_of(chosen, with_avx2) ? "Haswell" : NULL;
 }
 
-/* Whether OpenBLAS can allocate its buffers. A buffer has BUFFER_SIZE bytes (its common.h; 32 << 22 on
-   x86-64 and ARM) and two pages. OpenBLAS allocates one for each thread at its start, and one more
-   for a product. */
+/* Whether OpenBLAS can allocate its buffers. A buffer has BUFFER_SIZE bytes (its common.h; 32 << 22
+   on x86-64 and ARM) and two pages. OpenBLAS allocates one for each thread at its start, and one
+   more for a product. */
 static bool has_room(int more_threads)
 {
     const size_t bytes = (size_t)(more_threads + 1) * (((size_t)32 << 22) + 8192);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which kernels OpenBLAS chose for this processor, which it should have chosen, and whether there is
-   memory for it. */
+/* Which kernels OpenBLAS chose for this processor, which it should have chosen, and whether there
+   is memory for it. */
 #ifndef KO_KERNELS_CPU_OPENBLAS_H
 #define KO_KERNELS_CPU_OPENBLAS_H
 
@@ -19,9 +19,9 @@ bool ko_openblas_core_wanted(char name[32]);
    `chosen` is fine. */
 const char *ko_openblas_core_for(const char *chosen, bool avx512, bool avx2_fma);
 
-/* Makes OpenBLAS allocate the memory that it needs for `threads` threads. KO_E_MEMORY if the process
-   may not have that much (ulimit -v); OpenBLAS itself would then retry for ever in its first
-   product. */
+/* Makes OpenBLAS allocate the memory that it needs for `threads` threads. KO_E_MEMORY if the
+   process may not have that much (ulimit -v); OpenBLAS itself would then retry for ever in its
+   first product. */
 KO_MUST_CHECK enum ko_code ko_openblas_prepare(int threads, struct ko_error *err);
 
 /* The name of the kernels in use ("SkylakeX"). Borrowed, static. */

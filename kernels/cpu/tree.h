@@ -12,8 +12,8 @@ struct ko_cpu_tree {
     int32_t *first;    /* [n_prompts + 1] */
     int32_t *by_start; /* [n_branches] ordered by prompt, first position, number */
 
-    /* Parent k has the children child[first_child[k] .. first_child[k + 1]): k = b for branch b, k =
-       n_branches + p for the trunk of prompt p. */
+    /* Parent k has the children child[first_child[k] .. first_child[k + 1]). Branch b is parent b,
+       and the trunk of prompt p is parent n_branches + p. */
     int32_t *first_child; /* [n_branches + n_prompts + 1] */
     int32_t *child;       /* [n_branches] */
 

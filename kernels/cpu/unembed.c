@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The unembedding with the metrics. The vocabulary is cut into tiles. Each tile is one matrix product
-   for all rows, and then updates each row's maximum, sum of exponentials and KL sum.
+/* The unembedding with the metrics. The vocabulary is cut into tiles. Each tile is one matrix
+   product for all rows, and then updates each row's maximum, sum of exponentials and KL sum.
 
    The rank compares all logits with the target's, which must have the bits that its own tile
    computes; a separate product can round differently. So each row starts with an estimate of that
@@ -62,8 +62,8 @@ static float strided_dot(const float *a, const float *b, size_t stride_b, int32_
     return sum;
 }
 
-/* Sets the row's band. A product that is summed in any order is off by a few units of |x| |w| in the
-   last place, and typically by less than one. */
+/* Sets the row's band. A product that is summed in any order is off by a few units of |x| |w| in
+   the last place, and typically by less than one. */
 static void estimate_target(const struct ko_unembed *args, int32_t r, struct row *row)
 {
     const struct ko_matrix *table = &args->table;

@@ -8,7 +8,7 @@
 
 #include "src/base/memory.h"
 
-static double dot(const float *a, const float *b, int32_t n)
+static double dot_product(const float *a, const float *b, int32_t n)
 {
     double sum = 0.0;
     for (int32_t k = 0; k < n; k++) {
@@ -17,8 +17,8 @@ static double dot(const float *a, const float *b, int32_t n)
     return sum;
 }
 
-/* weight [i + 1]: the softmax over the keys of the path, for the query q [d_head]. All weights are 0
-   where every edge is removed. */
+/* weight [i + 1]: the softmax over the keys of the path, for the query q [d_head]. All weights are
+   0 where every edge is removed. */
 static void weigh_keys(const struct ko_attention *args, const struct ko_plain_path *path,
                        const float *q, int32_t kv_head, double *weight)
 {
@@ -29,7 +29,7 @@ static void weigh_keys(const struct ko_attention *args, const struct ko_plain_pa
     for (int32_t j = 0; j <= i; j++) {
         const float *k = args->k + ko_at(path->row[j], args->ld, kv_head * args->d_head);
         bool seen = i - j < args->reach && (after_softmax || !ko_plain_removes(path, j));
-        weight[j] = seen ? dot(q, k, args->d_head) * (double)args->scale : -INFINITY;
+        weight[j] = seen ? dot_product(q, k, args->d_head) * (double)args->scale : -INFINITY;
         top = weight[j] > top ? weight[j] : top;
     }
     /* exponentials, and their sum; NaN stays NaN */

@@ -62,8 +62,8 @@ static void mix_head(const struct ko_mamba2 *args, const struct ko_plain_path *p
     }
 }
 
-/* out [n_active, n_heads, d_head] from u [rows, n_heads, d_head], B and C [rows, n_groups, d_state],
-   dt [rows, n_heads] */
+/* out [n_active, n_heads, d_head] from u [rows, n_heads, d_head], B and C [rows, n_groups,
+   d_state], dt [rows, n_heads] */
 enum ko_code ko_plain_mamba2(struct ko_backend *be, const struct ko_mamba2 *args,
                              struct ko_error *err)
 {

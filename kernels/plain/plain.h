@@ -21,13 +21,11 @@ struct ko_plain_path {
     const struct ko_edge_set *removed; /* its edges, or NULL */
 };
 
-/* Fills *path, whose row array is the caller's. `source` maps a row to the row that holds its values
-   in this layer: ko_rows_source or ko_rows_source_after_conv. */
-void ko_plain_walk(const struct ko_rows *rows, int32_t row, int32_t layer,
-                   int32_t (*source)(const struct ko_rows *, int32_t, int32_t),
+/* Fills *path, whose row array is the caller's, with the rows that hold the values of the path. */
+void ko_plain_walk(const struct ko_rows *rows, int32_t row, int32_t layer, ko_row_source *source,
                    struct ko_plain_path *path);
 
-/* Whether the edge from position j to the path's row is removed, in the masked features at least. */
+/* Whether the edge from position j to the path's row is removed, at least in masked features. */
 static inline bool ko_plain_removes(const struct ko_plain_path *path, int32_t j)
 {
     return path->removed && ko_edge_set_has(path->removed, path->i, j);

@@ -11,8 +11,7 @@ const struct ko_branch *ko_plain_cut(const struct ko_rows *rows, int32_t row, in
     return b >= 0 && ko_branch_in_window(&rows->branches[b], layer) ? &rows->branches[b] : NULL;
 }
 
-void ko_plain_walk(const struct ko_rows *rows, int32_t row, int32_t layer,
-                   int32_t (*source)(const struct ko_rows *, int32_t, int32_t),
+void ko_plain_walk(const struct ko_rows *rows, int32_t row, int32_t layer, ko_row_source *source,
                    struct ko_plain_path *path)
 {
     path->i = rows->position[row];

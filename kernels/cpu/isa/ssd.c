@@ -4,8 +4,8 @@
 #include "kernels/cpu/isa/parts.h"
 #include "kernels/cpu/isa/vector.h"
 
-/* Sixteen features. Written as vectors because compilers tend to jam the loops over keys and
-   features in a way that is not vectorised. */
+/* Sixteen features. These are explicit vectors, because compilers tend to jam the loops over keys
+   and features in a way that they do not vectorise. */
 enum { WIDTH = 16, SEVERAL = 4 };
 typedef float lanes __attribute__((vector_size(4 * WIDTH), aligned(4), may_alias));
 
@@ -24,7 +24,7 @@ void ko_isa_time_step(size_t n, const float *x, const float *bias, float low, fl
 }
 
 /* weight[j, h] and span[h] += delta[j, h] of one key, for the heads [first, end) of a group. */
-static void weigh(const struct ko_ssd *args, size_t j, size_t first, size_t end, float score)
+static void weigh_key(const struct ko_ssd *args, size_t j, size_t first, size_t end, float score)
 {
     const float *delta = args->delta[j], *a = args->a;
     float *span = args->span, *weight = args->weight + j * (size_t)args->n_heads;
@@ -35,8 +35,8 @@ static void weigh(const struct ko_ssd *args, size_t j, size_t first, size_t end,
     }
 }
 
-/* [n_keys] the keys that the head is without, NULL: none. They are passed over, since 0 times what
-   is no number is none either. */
+/* [n_keys] 1: the edge to the key is removed for this head; NULL: no edge is. Such keys are
+   skipped, since a weight of 0 would not hide a NaN. */
 KO_LANE const uint8_t *removed_of(const struct ko_ssd *args, size_t head)
 {
     return args->removed && (!args->mask || args->mask[head]) ? args->removed : NULL;
@@ -107,10 +107,10 @@ void ko_isa_ssd(const struct ko_ssd *args)
     for (size_t j = (size_t)args->n_keys; j-- > 0;) {
         const float *b = args->b + (size_t)args->key_row[j] * args->ld;
         for (size_t g = 0; g < n_groups; g++) {
-            /* head h is of group h n_groups / n_heads, rounded down */
+            /* head h has the group h n_groups / n_heads, rounded down */
             size_t first = (g * n_heads + n_groups - 1) / n_groups;
             size_t end = ((g + 1) * n_heads + n_groups - 1) / n_groups;
-            weigh(args, j, first, end, ko_lane_dot(d_state, c + g * d_state, b + g * d_state));
+            weigh_key(args, j, first, end, ko_lane_dot(d_state, c + g * d_state, b + g * d_state));
         }
     }
     for (size_t head = 0; head < n_heads; head++) {
