@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-// Causal attention over a row's path, a warp a row and head: the numbers of the head lie across the
-// lanes, the keys go by one after the other with a running maximum and sum. Neighbouring warps have
-// rows of one prompt, so that the trunk's keys and values come out of the cache.
+// Causal attention over a row's path. A warp computes one row and head: its lanes hold the numbers
+// of the head, and it reads one key after the other with a running maximum and sum. Neighbouring
+// warps have rows of one prompt, so that the trunk's keys and values are in the cache.
 #include "kernels/cuda/cuda.h"
 #include "kernels/cuda/device.cuh"
 
 enum { WARPS = 8 };
 
-// A key's score; -inf where it takes no part at all.
+// The softmax over the keys so far: the largest score, and the sum of exp(score - top).
 struct running {
     float top, sum;
 };
 
 template <int PARTS> // of 32 numbers each
-static __global__ void attend(struct ko_cuda_rows rows, struct layer_rows at, struct ko_attention a)
+static __global__ void attend_rows(struct ko_cuda_rows rows, struct layer_rows at,
+                                   struct ko_attention a)
 {
     const int place = (int)(blockIdx.x * WARPS + threadIdx.x / 32), lane = (int)threadIdx.x % 32;
     if (place >= rows.n_rows || rows.order[place] >= at.n_active) {
@@ -24,10 +25,8 @@ static __global__ void attend(struct ko_cuda_rows rows, struct layer_rows at, st
     const struct ko_branch *branch = b < 0 ? NULL : &rows.branches[b];
     const bool cut = branch && branch->edge_set >= 0 && in_window(*branch, a.layer);
     const bool after = cut && branch->after_softmax;
-    const size_t k_head =
-        (size_t)head * (size_t)a.n_kv_heads / (size_t)a.n_heads * (size_t)a.d_head;
-    const float *q =
-        a.q + (size_t)source_row(rows, at, row) * (size_t)a.ld + (size_t)head * (size_t)a.d_head;
+    const int kv_head = (int)((size_t)head * (size_t)a.n_kv_heads / (size_t)a.n_heads);
+    const float *q = a.q + ko_at(source_row(rows, at, row), a.ld, head * a.d_head);
     float query[PARTS], out[PARTS];
 #pragma unroll
     for (int p = 0; p < PARTS; p++) {
@@ -40,13 +39,13 @@ static __global__ void attend(struct ko_cuda_rows rows, struct layer_rows at, st
         if (removed && !after) {
             continue;
         }
-        const size_t key =
-            (size_t)source_row(rows, at, path_row(branch, trunk, j)) * (size_t)a.ld + k_head;
+        const int key_row = source_row(rows, at, path_row(branch, trunk, j));
+        const size_t key = ko_at(key_row, a.ld, kv_head * a.d_head);
         float score = 0.0F;
 #pragma unroll
         for (int p = 0; p < PARTS; p++) {
             if (lane + 32 * p < a.d_head) {
-                score += query[p] * a.k[key + (size_t)(lane + 32 * p)];
+                score += query[p] * a.k[key + lane + 32 * p];
             }
         }
         score = warp_sum(score);
@@ -57,14 +56,13 @@ static __global__ void attend(struct ko_cuda_rows rows, struct layer_rows at, st
         run.top = top;
 #pragma unroll
         for (int p = 0; p < PARTS; p++) {
-            const float v =
-                !removed && lane + 32 * p < a.d_head ? a.v[key + (size_t)(lane + 32 * p)] : 0.0F;
+            const float v = !removed && lane + 32 * p < a.d_head ? a.v[key + lane + 32 * p] : 0.0F;
             out[p] = out[p] * fade + weight * v;
         }
     }
-    // No key at all: a zero context. A sum that is no number stays one.
+    // Without any key the context is zero. A sum that is NaN stays NaN.
     const float scale = run.sum == 0.0F ? 0.0F : 1.0F / run.sum;
-    float *to = a.out + ((size_t)row * (size_t)a.n_heads + (size_t)head) * (size_t)a.d_head;
+    float *to = a.out + ko_at3(row, a.n_heads, head, a.d_head, 0);
 #pragma unroll
     for (int p = 0; p < PARTS; p++) {
         if (lane + 32 * p < a.d_head) {
@@ -74,11 +72,11 @@ static __global__ void attend(struct ko_cuda_rows rows, struct layer_rows at, st
 }
 
 template <int PARTS>
-static void launch(struct ko_backend *be, const struct layer_rows &at,
-                   const struct ko_attention *args)
+static void launch_attention(struct ko_backend *be, const struct layer_rows &at,
+                             const struct ko_attention *args)
 {
     const dim3 grid(blocks_for((size_t)be->rows.n_rows, WARPS), (unsigned)args->n_heads);
-    attend<PARTS><<<grid, WARPS * 32, 0, be->stream>>>(be->rows, at, *args);
+    attend_rows<PARTS><<<grid, WARPS * 32, 0, be->stream>>>(be->rows, at, *args);
 }
 
 enum ko_code ko_cuda_attention(struct ko_backend *be, const struct ko_attention *args,
@@ -89,13 +87,13 @@ enum ko_code ko_cuda_attention(struct ko_backend *be, const struct ko_attention 
         return KO_OK;
     }
     if (args->d_head <= 32) {
-        launch<1>(be, at, args);
+        launch_attention<1>(be, at, args);
     } else if (args->d_head <= 64) {
-        launch<2>(be, at, args);
+        launch_attention<2>(be, at, args);
     } else if (args->d_head <= 128) {
-        launch<4>(be, at, args);
+        launch_attention<4>(be, at, args);
     } else if (args->d_head <= 256) {
-        launch<8>(be, at, args);
+        launch_attention<8>(be, at, args);
     } else {
         return ko_fail(err, KO_E_INPUT,
                        "backend: cuda attends with heads of up to 256 numbers, the model has %d, "

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-// The causal depthwise convolution with SiLU: a channel (or four) a thread, a row is blockIdx.x.
+// The causal depthwise convolution with SiLU. A thread computes one channel, or four; blockIdx.x is
+// the row.
 #include "kernels/cuda/cuda.h"
 #include "kernels/cuda/device.cuh"
 
 enum { THREADS = 256 };
 
-// What of a row's taps is the same for all its channels.
+// The removed taps of a row.
 struct cut {
-    bool any;            // taps of removed edges go
+    bool any;            // the taps of removed edges are removed
     int set;             // edge set
     const uint8_t *mask; // [n_channels] or NULL: every channel
 };
@@ -24,8 +25,7 @@ static __device__ __forceinline__ struct cut cut_of(const struct ko_cuda_rows &r
     cut.any = branch.conv && in_window(branch, a.layer);
     cut.set = branch.edge_set;
     if (branch.mask >= 0) {
-        const size_t at = (size_t)branch.mask * (size_t)rows.n_layers + (size_t)a.layer;
-        cut.mask = a.masks + at * (size_t)a.n_channels;
+        cut.mask = a.masks + ko_at3(branch.mask, rows.n_layers, a.layer, a.n_channels, 0);
     }
     return cut;
 }
@@ -45,12 +45,10 @@ static __global__ void conv_rows(struct ko_cuda_rows rows, struct layer_rows at,
         if (masked && has_edge(rows, cut.set, i, i - back)) {
             continue;
         }
-        const size_t tap = (size_t)(a.n_taps - 1 - back),
-                     source = (size_t)source_row(rows, at, from);
-        sum += a.weight[tap * (size_t)a.n_channels + (size_t)c] *
-               a.in[source * (size_t)a.ld_in + (size_t)c];
+        const int tap = a.n_taps - 1 - back, source = source_row(rows, at, from);
+        sum += a.weight[ko_at(tap, a.n_channels, c)] * a.in[ko_at(source, a.ld_in, c)];
     }
-    a.out[(size_t)row * (size_t)a.n_channels + (size_t)c] = silu_of(sum);
+    a.out[ko_at(row, a.n_channels, c)] = silu_of(sum);
 }
 
 static __global__ void conv_rows_by_four(struct ko_cuda_rows rows, struct layer_rows at,
@@ -70,17 +68,16 @@ static __global__ void conv_rows_by_four(struct ko_cuda_rows rows, struct layer_
     float4 sum = a.bias ? ((const float4 *)a.bias)[k] : make_float4(0.0F, 0.0F, 0.0F, 0.0F);
     int from = row;
     for (int back = 0; back < a.n_taps && from >= 0; back++, from = rows.previous[from]) {
-        const size_t tap = (size_t)(a.n_taps - 1 - back),
-                     source = (size_t)source_row(rows, at, from);
-        const float4 w = ((const float4 *)(a.weight + tap * (size_t)a.n_channels))[k];
-        float4 x = ((const float4 *)(a.in + source * (size_t)a.ld_in))[k];
-        if (cut.any && has_edge(rows, cut.set, i, i - back)) { // x may be no number: no product
+        const int tap = a.n_taps - 1 - back, source = source_row(rows, at, from);
+        const float4 w = ((const float4 *)(a.weight + ko_at(tap, a.n_channels, 0)))[k];
+        float4 x = ((const float4 *)(a.in + ko_at(source, a.ld_in, 0)))[k];
+        if (cut.any && has_edge(rows, cut.set, i, i - back)) { // x may be NaN, so it is replaced
             x.x = masked[0] ? 0.0F : x.x, x.y = masked[1] ? 0.0F : x.y;
             x.z = masked[2] ? 0.0F : x.z, x.w = masked[3] ? 0.0F : x.w;
         }
         sum.x += w.x * x.x, sum.y += w.y * x.y, sum.z += w.z * x.z, sum.w += w.w * x.w;
     }
-    ((float4 *)(a.out + (size_t)row * (size_t)a.n_channels))[k] =
+    ((float4 *)(a.out + ko_at(row, a.n_channels, 0)))[k] =
         make_float4(silu_of(sum.x), silu_of(sum.y), silu_of(sum.z), silu_of(sum.w));
 }
 

@@ -1,61 +1,61 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-// Numbers from one type to another.
+// Converts numbers from one type to another.
 #include "kernels/cuda/cuda.h"
 #include "kernels/cuda/device.cuh"
 
 enum { THREADS = 256 };
 
-static __device__ __forceinline__ void store(float *to, float x)
+static __device__ __forceinline__ void store_number(float *to, float x)
 {
     *to = x;
 }
-static __device__ __forceinline__ void store(__nv_bfloat16 *to, float x)
+static __device__ __forceinline__ void store_number(__nv_bfloat16 *to, float x)
 {
     *to = __float2bfloat16_rn(x);
 }
 
 template <typename From, typename To>
-static __global__ void convert(const From *from, size_t n, To *to, unsigned long long number,
-                               unsigned long long *bad)
+static __global__ void convert_numbers(const From *from, size_t n, To *to,
+                                       unsigned long long number, unsigned long long *bad)
 {
     const size_t k = (size_t)blockIdx.x * THREADS + threadIdx.x;
     if (k >= n) {
         return;
     }
     const float x = to_float(from[k]);
-    store(&to[k], x);
+    store_number(&to[k], x);
     if (!isfinite(x) || !isfinite(to_float(to[k]))) {
         atomicMin(bad, number + k);
     }
 }
 
 template <typename From>
-static void convert_from(const struct ko_backend *be, const void *from, size_t n, void *to,
-                         enum ko_element to_type, int64_t number)
+static void convert_from(const struct ko_backend *be, const struct ko_cuda_conversion *args)
 {
-    const unsigned blocks = blocks_for(n, THREADS);
-    if (to_type == KO_ELEMENT_BF16) {
-        convert<<<blocks, THREADS, 0, be->stream>>>((const From *)from, n, (__nv_bfloat16 *)to,
-                                                    (unsigned long long)number, be->import_bad);
+    const unsigned blocks = blocks_for(args->n, THREADS);
+    const From *from = (const From *)args->from;
+    const unsigned long long number = (unsigned long long)be->import_count;
+    if (args->to_type == KO_ELEMENT_BF16) {
+        convert_numbers<<<blocks, THREADS, 0, be->stream>>>(
+            from, args->n, (__nv_bfloat16 *)args->to, number, be->import_bad);
     } else {
-        convert<<<blocks, THREADS, 0, be->stream>>>((const From *)from, n, (float *)to,
-                                                    (unsigned long long)number, be->import_bad);
+        convert_numbers<<<blocks, THREADS, 0, be->stream>>>(from, args->n, (float *)args->to,
+                                                            number, be->import_bad);
     }
 }
 
-enum ko_code ko_cuda_convert(struct ko_backend *be, void *to, enum ko_element to_type,
-                             const void *from, enum ko_element from_type, size_t n, int64_t number,
+enum ko_code ko_cuda_convert(struct ko_backend *be, const struct ko_cuda_conversion *args,
                              struct ko_error *err)
 {
-    if (n == 0) {
+    if (args->n == 0) {
         return KO_OK;
     }
-    if (from_type == KO_ELEMENT_F32) {
-        convert_from<float>(be, from, n, to, to_type, number);
-    } else if (from_type == KO_ELEMENT_F16) {
-        convert_from<__half>(be, from, n, to, to_type, number);
+    if (args->from_type == KO_ELEMENT_F32) {
+        convert_from<float>(be, args);
+    } else if (args->from_type == KO_ELEMENT_F16) {
+        convert_from<__half>(be, args);
     } else {
-        convert_from<__nv_bfloat16>(be, from, n, to, to_type, number);
+        convert_from<__nv_bfloat16>(be, args);
     }
     return ko_cuda_launched(be, "convert", err);
 }
@@ -81,16 +81,17 @@ static __global__ void narrow_rows_by_four(const float *x, size_t ldx, int n, __
     }
 }
 
-enum ko_code ko_cuda_narrow(struct ko_backend *be, int32_t m, int32_t n, const float *x,
-                            int32_t ldx, void *to, struct ko_error *err)
+enum ko_code ko_cuda_narrow(struct ko_backend *be, const struct ko_linear *args,
+                            struct ko_error *err)
 {
-    const bool by_four = n % 4 == 0 && ldx % 4 == 0 && (uintptr_t)x % 16 == 0;
-    if (by_four) {
-        narrow_rows_by_four<<<(unsigned)m, THREADS, 0, be->stream>>>(x, (size_t)ldx, n,
-                                                                     (__nv_bfloat16 *)to);
+    const int n = args->w.n_in;
+    const size_t ldx = (size_t)args->ldx;
+    const unsigned rows = (unsigned)args->n;
+    __nv_bfloat16 *to = (__nv_bfloat16 *)be->scratch.narrow;
+    if (n % 4 == 0 && ldx % 4 == 0 && (uintptr_t)args->x % 16 == 0) {
+        narrow_rows_by_four<<<rows, THREADS, 0, be->stream>>>(args->x, ldx, n, to);
     } else {
-        narrow_rows<<<(unsigned)m, THREADS, 0, be->stream>>>(x, (size_t)ldx, n,
-                                                             (__nv_bfloat16 *)to);
+        narrow_rows<<<rows, THREADS, 0, be->stream>>>(args->x, ldx, n, to);
     }
     return ko_cuda_launched(be, "narrow", err);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of the CUDA backend share. Host code is C; what runs on the device is in the .cu
-   files, one operation a file. All work goes to one stream, in order; the host waits only where a
-   result is wanted. Which block computes a row never changes its result. */
+/* What the files of the CUDA backend share. Host code is C; kernels are in the .cu files. All work
+   goes to one stream, in order, and the host waits only where it needs a result. Which block
+   computes a row never changes its result. */
 #ifndef KO_KERNELS_CUDA_CUDA_H
 #define KO_KERNELS_CUDA_CUDA_H
 
@@ -17,20 +17,20 @@ extern "C" {
 
 struct ko_cuda_algorithms;
 
-/* Device memory that is allocated by `reserve` and used by the operations. */
+/* Device memory that `reserve` allocates for the operations. */
 struct ko_cuda_scratch {
-    void *workspace;            /* of the matrix products */
-    void *narrow;               /* [max_rows, max_in] bfloat16: x of a product at that precision */
+    void *workspace;            /* cuBLAS's */
+    void *narrow;               /* [max_rows, max_in] bfloat16: a product's x at that precision */
     float *step;                /* [max_rows, n_heads] Mamba-2's delta */
-    double *step_sum;           /* [max_rows, n_heads] its sum along the path, the row included */
+    double *step_sum;           /* [max_rows, n_heads] sum of delta along the path, up to the row */
     float *score;               /* [max_rows, n_groups, max_tokens] C[i] . B[j] */
-    float *tile;                /* ko_cuda_tile_floats: logits */
+    float *tile;                /* [ko_cuda_tile_floats] logits */
     void *metrics_rows;         /* [max_rows] running metrics */
     struct ko_metrics *metrics; /* [max_rows] */
     int32_t *flag;              /* one number */
 };
 
-/* Pinned memory and its mirror on the device: small arrays of the host pass through here. */
+/* Pinned memory and its mirror on the device, through which small arrays of the host are copied. */
 struct ko_cuda_stage {
     unsigned char *host, *device;
     size_t bytes, used;
@@ -45,12 +45,12 @@ struct ko_backend {
     struct ko_limits limits;               /* of the latest reserve; max_rows 0: none yet */
     struct ko_cuda_scratch scratch;
     struct ko_cuda_stage stage;
-    struct ko_cuda_tables tables;  /* of the latest wave, host; owned */
-    unsigned char *table_memory;   /* the same on the device */
-    unsigned char *table_pinned;   /* and on their way there */
-    size_t table_bytes;            /* of both */
-    struct ko_cuda_rows rows;      /* the same as device pointers */
-    const struct ko_rows *wave;    /* borrowed, host */
+    const struct ko_rows *wave;    /* of the latest set_rows; borrowed, host */
+    struct ko_cuda_rows rows;      /* the wave as device pointers into table_memory */
+    struct ko_cuda_tables tables;  /* packs the wave; owned */
+    unsigned char *table_memory;   /* the packed wave on the device */
+    unsigned char *table_pinned;   /* and on the host */
+    size_t table_bytes;            /* size of each of the two */
     struct ko_metrics *metrics;    /* [max_rows] pinned */
     int32_t *flag;                 /* pinned */
     unsigned char *import_host[2]; /* pinned, KO_CUDA_IMPORT_BYTES each */
@@ -66,8 +66,8 @@ struct ko_backend {
 enum {
     KO_CUDA_IMPORT_BYTES = 16 << 20,
     KO_CUDA_WORKSPACE_BYTES = 64 << 20,
-    KO_CUDA_TILE_FLOATS = 48 << 20, /* logits that are computed at a time */
-    KO_CUDA_NARROWEST_TILE = 256,   /* tokens in a tile at least, however many rows there are */
+    KO_CUDA_TILE_FLOATS = 48 << 20, /* most logits in a tile ... */
+    KO_CUDA_NARROWEST_TILE = 256,   /* ... but a tile has at least this many tokens */
     KO_CUDA_STAGE_BYTES_A_ROW = 32
 };
 
@@ -77,19 +77,20 @@ KO_MUST_CHECK enum ko_code ko_cuda_check(const struct ko_backend *be, cudaError_
                                          const char *what, struct ko_error *err);
 KO_MUST_CHECK enum ko_code ko_cublas_check(const struct ko_backend *be, cublasStatus_t result,
                                            const char *what, struct ko_error *err);
-/* After a launch. */
+/* The status of the kernel launches so far. */
 KO_MUST_CHECK enum ko_code ko_cuda_launched(const struct ko_backend *be, const char *what,
                                             struct ko_error *err);
 
-/* Copies `bytes` of the host to the device, in the stream's order; what comes out in *device is
-   valid until the next set_rows or until the stage is full and begins anew, which waits. */
+/* Copies `bytes` bytes of the host to the device, in the stream's order. *device is valid until the
+   next set_rows, or until the stage is full: then this waits and overwrites the stage. */
 KO_MUST_CHECK enum ko_code ko_cuda_put(struct ko_backend *be, const void *host, size_t bytes,
                                        void **device, struct ko_error *err);
 
-/* Makes sure that the next puts, of `bytes` in all and at most `n` of them, are valid together. */
+/* Ensures that the next `n` puts, of `bytes` bytes in all, are valid together. */
 KO_MUST_CHECK enum ko_code ko_cuda_put_room(struct ko_backend *be, size_t bytes, size_t n,
                                             struct ko_error *err);
-/* Floats of scratch.tile. */
+
+/* Size of scratch.tile. */
 size_t ko_cuda_tile_floats(int32_t max_rows);
 
 /* ---- products.c */
@@ -98,22 +99,31 @@ KO_MUST_CHECK enum ko_code ko_cuda_algorithms_new(struct ko_cuda_algorithms **ou
                                                   struct ko_error *err);
 void ko_cuda_algorithms_free(struct ko_cuda_algorithms *algorithms);
 
-/* The product of `args` for the outputs [first, first + n_out) of its matrix alone: y and bias begin
+/* The product of `args` for only the outputs [first, first + n_out) of its matrix. y and bias begin
    at output `first`. x is float32; it is rounded to the matrix's type where that is narrower. */
 KO_MUST_CHECK enum ko_code ko_cuda_product(struct ko_backend *be, const struct ko_linear *args,
                                            int32_t first, int32_t n_out, struct ko_error *err);
-/* to[m, n] bfloat16, contiguous, from x[m, n] (ldx). */
-KO_MUST_CHECK enum ko_code ko_cuda_narrow(struct ko_backend *be, int32_t m, int32_t n,
-                                          const float *x, int32_t ldx, void *to,
+
+/* ---- convert.cu */
+
+/* scratch.narrow [n, n_in] = x [n, n_in] of a product, as contiguous bfloat16. */
+KO_MUST_CHECK enum ko_code ko_cuda_narrow(struct ko_backend *be, const struct ko_linear *args,
                                           struct ko_error *err);
 
-/* ---- convert.cu: to[n] of to_type from raw elements in device memory; *bad: the least of itself
-   and number + index of a value that is not finite. */
-KO_MUST_CHECK enum ko_code ko_cuda_convert(struct ko_backend *be, void *to, enum ko_element to_type,
-                                           const void *from, enum ko_element from_type, size_t n,
-                                           int64_t number, struct ko_error *err);
+/* n elements that change their type on the device: to_type is float32 or bfloat16. */
+struct ko_cuda_conversion {
+    void *to;
+    enum ko_element to_type;
+    const void *from; /* device memory in ko_cuda_convert, host memory before */
+    enum ko_element from_type;
+    size_t n;
+};
 
-/* ---- memory.c */
+/* Also lowers *import_bad to import_count + k if element k is not finite. */
+KO_MUST_CHECK enum ko_code
+ko_cuda_convert(struct ko_backend *be, const struct ko_cuda_conversion *args, struct ko_error *err);
+
+/* ---- memory.c and import.c: members of struct ko_kernels, and how to free what they allocate */
 
 KO_MUST_CHECK enum ko_code ko_cuda_alloc(struct ko_backend *be, size_t bytes, void **out,
                                          struct ko_error *err);
@@ -134,7 +144,7 @@ KO_MUST_CHECK enum ko_code ko_cuda_reserve(struct ko_backend *be, const struct k
                                            struct ko_error *err);
 void ko_cuda_unreserve(struct ko_backend *be);
 
-/* ---- the operations: ko_cuda_embed and the others, as operations.h says */
+/* ---- the operations: ko_cuda_embed and the others, as in operations.h */
 
 enum ko_code ko_cuda_set_rows(struct ko_backend *be, const struct ko_rows *rows,
                               struct ko_error *err);

@@ -12,13 +12,14 @@ int ko_cuda_device_count(void)
 {
     int n = 0;
     if (cudaGetDeviceCount(&n) != cudaSuccess) {
-        (void)cudaGetLastError(); /* it would come out at the next call's check */
+        (void)cudaGetLastError(); /* else the next check would report it */
         return 0;
     }
     return n;
 }
 
-static enum ko_code check(int device, cudaError_t result, const char *what, struct ko_error *err)
+static enum ko_code check_device(int device, cudaError_t result, const char *what,
+                                 struct ko_error *err)
 {
     if (result == cudaSuccess) {
         return KO_OK;
@@ -29,7 +30,7 @@ static enum ko_code check(int device, cudaError_t result, const char *what, stru
 /* The first CUDA version whose cuDeviceGetUuid tells MIG slices apart. */
 enum { UUID_OF_SLICES = 11040 };
 
-/* A function of the driver, NULL where it has none of that name: the program does not link with it,
+/* A function of the driver; NULL if the driver lacks it. The program does not link with the driver,
    so that it starts on machines without one. */
 static void *driver_function(const char *name)
 {
@@ -47,12 +48,12 @@ static void *driver_function(const char *name)
     if (result == cudaSuccess && found == cudaDriverEntryPointSuccess) {
         return function;
     }
-    (void)cudaGetLastError(); /* it would come out at the next call's check */
+    (void)cudaGetLastError(); /* else the next check would report it */
     return NULL;
 }
 
-/* Of a MIG slice its own UUID: the runtime's property is that of the GPU around it. False where the
-   driver does not tell. */
+/* The UUID from the driver, which for a MIG slice is the slice's own; the runtime only has that of
+   the whole GPU. Returns false if the driver does not have it. */
 static bool ask_driver(int device, unsigned char uuid[16])
 {
     typedef CUresult get_device(CUdevice *, int);
@@ -76,8 +77,8 @@ enum ko_code ko_cuda_device_identity(int device, struct ko_cuda_identity *out, s
 {
     struct cudaDeviceProp properties;
     unsigned char uuid[16];
-    const enum ko_code code =
-        check(device, cudaGetDeviceProperties(&properties, device), "cudaGetDeviceProperties", err);
+    const enum ko_code code = check_device(device, cudaGetDeviceProperties(&properties, device),
+                                           "cudaGetDeviceProperties", err);
     if (code != KO_OK) {
         return code;
     }
@@ -100,9 +101,9 @@ enum ko_code ko_cuda_device_identity(int device, struct ko_cuda_identity *out, s
 enum ko_code ko_cuda_memory(int device, size_t *free_bytes, size_t *total_bytes,
                             struct ko_error *err)
 {
-    enum ko_code code = check(device, cudaSetDevice(device), "cudaSetDevice", err);
+    enum ko_code code = check_device(device, cudaSetDevice(device), "cudaSetDevice", err);
     if (code == KO_OK) {
-        code = check(device, cudaMemGetInfo(free_bytes, total_bytes), "cudaMemGetInfo", err);
+        code = check_device(device, cudaMemGetInfo(free_bytes, total_bytes), "cudaMemGetInfo", err);
     }
     return code;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-// Norms, activations, rotation: one pass over the rows each. Rows of whole float4s at 16-byte
-// addresses go four numbers a thread.
+// Norms, activations and rotary positions: one pass over the rows each. If rows consist of whole
+// float4s at 16-byte addresses, a thread computes four numbers at once.
 #include "kernels/cuda/cuda.h"
 #include "kernels/cuda/device.cuh"
 
@@ -14,25 +14,25 @@ static bool by_four(int32_t d, int32_t ld_a, int32_t ld_b, const void *a, const 
 }
 
 // ----------------------------------------------------------------------------------------------
-// norms: a row a block
+// norms: a block computes one row
 
 struct norm {
     const float *x, *weight, *bias;
     float *y;
-    size_t ldx, ldy;
-    int d;
+    int ldx, ldy, d;
     float eps;
 };
 
-static __device__ __forceinline__ float4 load4(const float *x, int k)
+static __device__ __forceinline__ float4 load_four(const float *x, int k)
 {
     return ((const float4 *)x)[k];
 }
 
-// The mean that is taken off (0 of RMSNorm), and one over the root of the mean square.
+// *y = (x - mean) scale weight[k] + bias[k], where scale is one over the root of the mean square.
+// Not CENTRED: RMSNorm, whose mean is 0.
 template <bool CENTRED>
-static __device__ __forceinline__ void normalise(const struct norm &a, float x, int k, float mean,
-                                                 float scale, float *y)
+static __device__ __forceinline__ void normalise_one(const struct norm &a, float x, int k,
+                                                     float mean, float scale, float *y)
 {
     const float w = a.weight ? a.weight[k] : 1.0F, b = CENTRED && a.bias ? a.bias[k] : 0.0F;
     *y = (x - mean) * scale * w + b;
@@ -40,8 +40,8 @@ static __device__ __forceinline__ void normalise(const struct norm &a, float x, 
 
 template <bool CENTRED> static __global__ void norm_rows(struct norm a)
 {
-    const float *x = a.x + (size_t)blockIdx.x * a.ldx;
-    float *y = a.y + (size_t)blockIdx.x * a.ldy;
+    const float *x = a.x + ko_at((int)blockIdx.x, a.ldx, 0);
+    float *y = a.y + ko_at((int)blockIdx.x, a.ldy, 0);
     float sum = 0.0F, squares = 0.0F, mean = 0.0F;
     if (CENTRED) {
         for (int k = (int)threadIdx.x; k < a.d; k += THREADS) {
@@ -54,41 +54,41 @@ template <bool CENTRED> static __global__ void norm_rows(struct norm a)
     }
     const float scale = rsqrtf(block_sum(squares) / (float)a.d + a.eps);
     for (int k = (int)threadIdx.x; k < a.d; k += THREADS) {
-        normalise<CENTRED>(a, x[k], k, mean, scale, &y[k]);
+        normalise_one<CENTRED>(a, x[k], k, mean, scale, &y[k]);
     }
 }
 
-static __device__ __forceinline__ float sum4(float4 v)
+static __device__ __forceinline__ float sum_of_four(float4 v)
 {
     return (v.x + v.y) + (v.z + v.w);
 }
 
-static __device__ __forceinline__ float squares4(float4 v, float mean)
+static __device__ __forceinline__ float squares_of_four(float4 v, float mean)
 {
     const float x = v.x - mean, y = v.y - mean, z = v.z - mean, w = v.w - mean;
     return (x * x + y * y) + (z * z + w * w);
 }
 
-// The row stays in registers: PARTS float4s a thread.
+// The row stays in registers, PARTS float4s in each thread.
 template <bool CENTRED, int PARTS> static __global__ void norm_rows_by_four(struct norm a)
 {
-    const float *x = a.x + (size_t)blockIdx.x * a.ldx;
-    float4 *y = (float4 *)(a.y + (size_t)blockIdx.x * a.ldy);
+    const float *x = a.x + ko_at((int)blockIdx.x, a.ldx, 0);
+    float4 *y = (float4 *)(a.y + ko_at((int)blockIdx.x, a.ldy, 0));
     const int n = a.d / 4;
     float4 v[PARTS];
     float sum = 0.0F, squares = 0.0F, mean = 0.0F;
 #pragma unroll
     for (int p = 0; p < PARTS; p++) {
         const int k = (int)threadIdx.x + p * THREADS;
-        v[p] = k < n ? load4(x, k) : make_float4(0.0F, 0.0F, 0.0F, 0.0F);
-        sum += sum4(v[p]);
+        v[p] = k < n ? load_four(x, k) : make_float4(0.0F, 0.0F, 0.0F, 0.0F);
+        sum += sum_of_four(v[p]);
     }
     if (CENTRED) {
         mean = block_sum(sum) / (float)a.d;
     }
 #pragma unroll
     for (int p = 0; p < PARTS; p++) {
-        squares += (int)threadIdx.x + p * THREADS < n ? squares4(v[p], mean) : 0.0F;
+        squares += (int)threadIdx.x + p * THREADS < n ? squares_of_four(v[p], mean) : 0.0F;
     }
     const float scale = rsqrtf(block_sum(squares) / (float)a.d + a.eps);
 #pragma unroll
@@ -96,24 +96,24 @@ template <bool CENTRED, int PARTS> static __global__ void norm_rows_by_four(stru
         const int k = (int)threadIdx.x + p * THREADS;
         if (k < n) {
             float4 out;
-            normalise<CENTRED>(a, v[p].x, 4 * k, mean, scale, &out.x);
-            normalise<CENTRED>(a, v[p].y, 4 * k + 1, mean, scale, &out.y);
-            normalise<CENTRED>(a, v[p].z, 4 * k + 2, mean, scale, &out.z);
-            normalise<CENTRED>(a, v[p].w, 4 * k + 3, mean, scale, &out.w);
+            normalise_one<CENTRED>(a, v[p].x, 4 * k, mean, scale, &out.x);
+            normalise_one<CENTRED>(a, v[p].y, 4 * k + 1, mean, scale, &out.y);
+            normalise_one<CENTRED>(a, v[p].z, 4 * k + 2, mean, scale, &out.z);
+            normalise_one<CENTRED>(a, v[p].w, 4 * k + 3, mean, scale, &out.w);
             y[k] = out;
         }
     }
 }
 
 template <bool CENTRED>
-static enum ko_code norm(struct ko_backend *be, int32_t n, const struct norm *a, const char *what,
-                         struct ko_error *err)
+static enum ko_code launch_norm(struct ko_backend *be, int32_t n, const struct norm *a,
+                                const char *what, struct ko_error *err)
 {
     if (n == 0) {
         return KO_OK;
     }
     const int parts = (a->d / 4 + THREADS - 1) / THREADS;
-    const bool wide = by_four(a->d, (int32_t)a->ldx, (int32_t)a->ldy, a->x, a->y, NULL);
+    const bool wide = by_four(a->d, a->ldx, a->ldy, a->x, a->y, NULL);
     if (wide && parts <= 1) {
         norm_rows_by_four<CENTRED, 1><<<(unsigned)n, THREADS, 0, be->stream>>>(*a);
     } else if (wide && parts <= 2) {
@@ -129,17 +129,17 @@ static enum ko_code norm(struct ko_backend *be, int32_t n, const struct norm *a,
 enum ko_code ko_cuda_rms_norm(struct ko_backend *be, const struct ko_rms_norm *args,
                               struct ko_error *err)
 {
-    const struct norm a = {args->x,           args->weight,      NULL,    args->y,
-                           (size_t)args->ldx, (size_t)args->ldy, args->d, args->eps};
-    return norm<false>(be, args->n, &a, "rms_norm", err);
+    const struct norm a = {args->x,   args->weight, NULL,    args->y,
+                           args->ldx, args->ldy,    args->d, args->eps};
+    return launch_norm<false>(be, args->n, &a, "rms_norm", err);
 }
 
 enum ko_code ko_cuda_layer_norm(struct ko_backend *be, const struct ko_layer_norm *args,
                                 struct ko_error *err)
 {
-    const struct norm a = {args->x,           args->weight,      args->bias, args->y,
-                           (size_t)args->ldx, (size_t)args->ldy, args->d,    args->eps};
-    return norm<true>(be, args->n, &a, "layer_norm", err);
+    const struct norm a = {args->x,   args->weight, args->bias, args->y,
+                           args->ldx, args->ldy,    args->d,    args->eps};
+    return launch_norm<true>(be, args->n, &a, "layer_norm", err);
 }
 
 // Mamba-2's: x silu_of(z), then RMSNorm over the group; a block a row and group.
@@ -147,8 +147,8 @@ static __global__ void gated_norm_rows(struct ko_cuda_rows rows, struct layer_ro
                                        struct ko_gated_norm a, int width)
 {
     const int r = (int)blockIdx.x, first = (int)blockIdx.y * width;
-    float *x = a.x + (size_t)r * (size_t)a.d + (size_t)first;
-    const float *z = a.z + (size_t)source_row(rows, at, r) * (size_t)a.ld_z + (size_t)first;
+    float *x = a.x + ko_at(r, a.d, first);
+    const float *z = a.z + ko_at(source_row(rows, at, r), a.ld_z, first);
     float squares = 0.0F;
     for (int k = (int)threadIdx.x; k < width; k += THREADS) {
         const float v = x[k] * silu_of(z[k]);
@@ -175,7 +175,7 @@ enum ko_code ko_cuda_gated_norm(struct ko_backend *be, const struct ko_gated_nor
 }
 
 // ----------------------------------------------------------------------------------------------
-// activations: a row is blockIdx.x, its numbers are cut into blockIdx.y
+// activations: blockIdx.x is the row, blockIdx.y a part of its numbers
 
 struct softplus_function {
     static __device__ __forceinline__ float of(float x)
@@ -193,20 +193,20 @@ struct gelu_tanh_function {
     }
 };
 
-template <typename Function> static __global__ void map_rows(float *x, size_t ld, int d)
+template <typename Function> static __global__ void map_rows(float *x, int ld, int d)
 {
     const int k = (int)(blockIdx.y * THREADS + threadIdx.x);
     if (k < d) {
-        float *at = x + (size_t)blockIdx.x * ld + (size_t)k;
+        float *at = x + ko_at((int)blockIdx.x, ld, k);
         *at = Function::of(*at);
     }
 }
 
-template <typename Function> static __global__ void map_rows_by_four(float *x, size_t ld, int n)
+template <typename Function> static __global__ void map_rows_by_four(float *x, int ld, int n)
 {
     const int k = (int)(blockIdx.y * THREADS + threadIdx.x);
     if (k < n) {
-        float4 *at = (float4 *)(x + (size_t)blockIdx.x * ld) + k;
+        float4 *at = (float4 *)(x + ko_at((int)blockIdx.x, ld, 0)) + k;
         const float4 v = *at;
         *at =
             make_float4(Function::of(v.x), Function::of(v.y), Function::of(v.z), Function::of(v.w));
@@ -214,8 +214,8 @@ template <typename Function> static __global__ void map_rows_by_four(float *x, s
 }
 
 template <typename Function>
-static enum ko_code map(struct ko_backend *be, const struct ko_activation *args, const char *what,
-                        struct ko_error *err)
+static enum ko_code launch_map(struct ko_backend *be, const struct ko_activation *args,
+                               const char *what, struct ko_error *err)
 {
     const int32_t n = args->n, d = args->d, ld = args->ld;
     float *x = args->x;
@@ -224,10 +224,10 @@ static enum ko_code map(struct ko_backend *be, const struct ko_activation *args,
     }
     if (by_four(d, ld, ld, x, x, x)) {
         const dim3 grid((unsigned)n, blocks_for((size_t)d / 4, THREADS));
-        map_rows_by_four<Function><<<grid, THREADS, 0, be->stream>>>(x, (size_t)ld, d / 4);
+        map_rows_by_four<Function><<<grid, THREADS, 0, be->stream>>>(x, ld, d / 4);
     } else {
         const dim3 grid((unsigned)n, blocks_for((size_t)d, THREADS));
-        map_rows<Function><<<grid, THREADS, 0, be->stream>>>(x, (size_t)ld, d);
+        map_rows<Function><<<grid, THREADS, 0, be->stream>>>(x, ld, d);
     }
     return ko_cuda_launched(be, what, err);
 }
@@ -235,33 +235,33 @@ static enum ko_code map(struct ko_backend *be, const struct ko_activation *args,
 enum ko_code ko_cuda_softplus(struct ko_backend *be, const struct ko_activation *args,
                               struct ko_error *err)
 {
-    return map<softplus_function>(be, args, "softplus", err);
+    return launch_map<softplus_function>(be, args, "softplus", err);
 }
 
 enum ko_code ko_cuda_gelu_tanh(struct ko_backend *be, const struct ko_activation *args,
                                struct ko_error *err)
 {
-    return map<gelu_tanh_function>(be, args, "gelu_tanh", err);
+    return launch_map<gelu_tanh_function>(be, args, "gelu_tanh", err);
 }
 
-static __global__ void silu_mul_rows(int d, const float *gate, const float *up, size_t ld, float *y,
-                                     size_t ldy)
+static __global__ void silu_mul_rows(int d, const float *gate, const float *up, int ld, float *y,
+                                     int ldy)
 {
     const int k = (int)(blockIdx.y * THREADS + threadIdx.x);
     if (k < d) {
-        const size_t at = (size_t)blockIdx.x * ld + (size_t)k;
-        y[(size_t)blockIdx.x * ldy + (size_t)k] = silu_of(gate[at]) * up[at];
+        const size_t at = ko_at((int)blockIdx.x, ld, k);
+        y[ko_at((int)blockIdx.x, ldy, k)] = silu_of(gate[at]) * up[at];
     }
 }
 
-static __global__ void silu_mul_rows_by_four(int n, const float *gate, const float *up, size_t ld,
-                                             float *y, size_t ldy)
+static __global__ void silu_mul_rows_by_four(int n, const float *gate, const float *up, int ld,
+                                             float *y, int ldy)
 {
     const int k = (int)(blockIdx.y * THREADS + threadIdx.x);
     if (k < n) {
-        const float4 g = load4(gate + (size_t)blockIdx.x * ld, k);
-        const float4 u = load4(up + (size_t)blockIdx.x * ld, k);
-        ((float4 *)(y + (size_t)blockIdx.x * ldy))[k] = make_float4(
+        const float4 g = load_four(gate + ko_at((int)blockIdx.x, ld, 0), k);
+        const float4 u = load_four(up + ko_at((int)blockIdx.x, ld, 0), k);
+        ((float4 *)(y + ko_at((int)blockIdx.x, ldy, 0)))[k] = make_float4(
             silu_of(g.x) * u.x, silu_of(g.y) * u.y, silu_of(g.z) * u.z, silu_of(g.w) * u.w);
     }
 }
@@ -269,12 +269,11 @@ static __global__ void silu_mul_rows_by_four(int n, const float *gate, const flo
 enum ko_code ko_cuda_silu_mul(struct ko_backend *be, const struct ko_silu_mul *args,
                               struct ko_error *err)
 {
-    const int32_t n = args->n, d = args->d;
-    const size_t ld = (size_t)args->ld, ldy = (size_t)args->ldy;
+    const int32_t n = args->n, d = args->d, ld = args->ld, ldy = args->ldy;
     if (n == 0) {
         return KO_OK;
     }
-    if (by_four(d, args->ld, args->ldy, args->gate, args->up, args->y)) {
+    if (by_four(d, ld, ldy, args->gate, args->up, args->y)) {
         const dim3 grid((unsigned)n, blocks_for((size_t)d / 4, THREADS));
         silu_mul_rows_by_four<<<grid, THREADS, 0, be->stream>>>(d / 4, args->gate, args->up, ld,
                                                                 args->y, ldy);
@@ -285,7 +284,7 @@ enum ko_code ko_cuda_silu_mul(struct ko_backend *be, const struct ko_silu_mul *a
     return ko_cuda_launched(be, "silu_mul", err);
 }
 
-// A pair of numbers a thread: blockIdx.x the row, the rest heads and pairs.
+// A thread turns one pair of numbers. blockIdx.x is the row; `at` counts its heads and pairs.
 static __global__ void rotate_rows(struct ko_cuda_rows rows, struct ko_rope a)
 {
     const int half = a.d_head / 2, at = (int)(blockIdx.y * THREADS + threadIdx.x);
@@ -293,9 +292,9 @@ static __global__ void rotate_rows(struct ko_cuda_rows rows, struct ko_rope a)
     if (head >= a.n_heads) {
         return;
     }
-    const size_t angle = (size_t)rows.position[blockIdx.x] * (size_t)half + (size_t)k;
+    const size_t angle = ko_at(rows.position[blockIdx.x], half, k);
     const float c = a.cos[angle], s = a.sin[angle];
-    float *x = a.x + (size_t)blockIdx.x * (size_t)a.ld + (size_t)head * (size_t)a.d_head;
+    float *x = a.x + ko_at((int)blockIdx.x, a.ld, head * a.d_head);
     const float low = x[k], high = x[k + half];
     x[k] = low * c - high * s;
     x[k + half] = high * c + low * s;

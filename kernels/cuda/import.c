@@ -1,33 +1,42 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Weights on their way to the device, in the type that the file has them in: two pinned buffers, so
-   that one is filled while the other is on its way. */
+/* Uploads weights in the type that the file has, and converts them on the device. There are two
+   pinned buffers, so that one is filled while the other is copied. */
 #include <string.h>
 
 #include "kernels/cuda/cuda.h"
 
 static const unsigned long long none_bad = ~0ULL;
 
-static enum ko_code start(struct ko_backend *be, struct ko_error *err)
+/* One of the two buffers, on the host and on the device, and its event. */
+static enum ko_code allocate_buffer(struct ko_backend *be, int k, struct ko_error *err)
 {
-    enum ko_code code = KO_OK;
+    void *device = NULL;
+    enum ko_code code =
+        ko_cuda_check(be, cudaMallocHost((void **)&be->import_host[k], KO_CUDA_IMPORT_BYTES),
+                      "pinned memory of the host", err);
+    if (code != KO_OK) {
+        return code;
+    }
+    code = ko_cuda_alloc(be, KO_CUDA_IMPORT_BYTES, &device, err);
+    be->import_device[k] = device;
+    if (code != KO_OK) {
+        return code;
+    }
+    return ko_cuda_check(be, cudaEventCreateWithFlags(&be->import_done[k], cudaEventDisableTiming),
+                         "cudaEventCreate", err);
+}
+
+/* Allocates the buffers at the first import. */
+static enum ko_code start_imports(struct ko_backend *be, struct ko_error *err)
+{
+    void *bad = NULL;
     if (be->import_bad) {
         return KO_OK;
     }
-    for (int k = 0; code == KO_OK && k < 2; k++) {
-        code = ko_cuda_check(be, cudaMallocHost((void **)&be->import_host[k], KO_CUDA_IMPORT_BYTES),
-                             "pinned memory of the host", err);
-        void *device = NULL;
-        if (code == KO_OK) {
-            code = ko_cuda_alloc(be, KO_CUDA_IMPORT_BYTES, &device, err);
-            be->import_device[k] = device;
-        }
-        if (code == KO_OK) {
-            code = ko_cuda_check(
-                be, cudaEventCreateWithFlags(&be->import_done[k], cudaEventDisableTiming),
-                "cudaEventCreate", err);
-        }
+    enum ko_code code = allocate_buffer(be, 0, err);
+    if (code == KO_OK) {
+        code = allocate_buffer(be, 1, err);
     }
-    void *bad = NULL;
     if (code == KO_OK) {
         code = ko_cuda_alloc(be, sizeof none_bad, &bad, err);
     }
@@ -57,31 +66,32 @@ void ko_cuda_import_free(struct ko_backend *be)
     be->import_bad = NULL;
 }
 
-static enum ko_code import_piece(struct ko_backend *be, void *to, enum ko_element to_type,
-                                 const void *from, enum ko_element from_type, size_t n,
+/* As many elements as a buffer holds, at most. args->from is host memory. */
+static enum ko_code import_piece(struct ko_backend *be, const struct ko_cuda_conversion *args,
                                  struct ko_error *err)
 {
     const int k = be->import_next;
-    const size_t bytes = n * ko_element_bytes(from_type);
+    const size_t bytes = args->n * ko_element_bytes(args->from_type);
+    struct ko_cuda_conversion on_device = *args;
+    on_device.from = be->import_device[k];
     enum ko_code code =
         ko_cuda_check(be, cudaEventSynchronize(be->import_done[k]), "an operation", err);
     if (code != KO_OK) {
         return code;
     }
-    memcpy(be->import_host[k], from, bytes);
+    memcpy(be->import_host[k], args->from, bytes);
     code = ko_cuda_check(be,
                          cudaMemcpyAsync(be->import_device[k], be->import_host[k], bytes,
                                          cudaMemcpyHostToDevice, be->stream),
                          "upload", err);
     if (code == KO_OK) {
-        code = ko_cuda_convert(be, to, to_type, be->import_device[k], from_type, n,
-                               be->import_count, err);
+        code = ko_cuda_convert(be, &on_device, err);
     }
     if (code == KO_OK) {
         code = ko_cuda_check(be, cudaEventRecord(be->import_done[k], be->stream), "cudaEventRecord",
                              err);
     }
-    be->import_count += (int64_t)n;
+    be->import_count += (int64_t)args->n;
     be->import_next = 1 - k;
     return code;
 }
@@ -90,15 +100,19 @@ enum ko_code ko_cuda_import(struct ko_backend *be, void *to, enum ko_element to_
                             const void *from_host, enum ko_element from_type, size_t n,
                             struct ko_error *err)
 {
-    const size_t piece = KO_CUDA_IMPORT_BYTES / ko_element_bytes(from_type);
+    const size_t most = KO_CUDA_IMPORT_BYTES / ko_element_bytes(from_type);
     enum ko_code code = ko_cuda_check(be, cudaSetDevice(be->device), "cudaSetDevice", err);
     if (code == KO_OK) {
-        code = start(be, err);
+        code = start_imports(be, err);
     }
-    for (size_t first = 0; code == KO_OK && first < n; first += piece) {
-        code = import_piece(be, (unsigned char *)to + first * ko_element_bytes(to_type), to_type,
-                            (const unsigned char *)from_host + first * ko_element_bytes(from_type),
-                            from_type, n - first < piece ? n - first : piece, err);
+    for (size_t first = 0; code == KO_OK && first < n; first += most) {
+        const struct ko_cuda_conversion piece = {
+            .to = (unsigned char *)to + first * ko_element_bytes(to_type),
+            .to_type = to_type,
+            .from = (const unsigned char *)from_host + first * ko_element_bytes(from_type),
+            .from_type = from_type,
+            .n = n - first < most ? n - first : most};
+        code = import_piece(be, &piece, err);
     }
     return code;
 }
@@ -106,7 +120,7 @@ enum ko_code ko_cuda_import(struct ko_backend *be, void *to, enum ko_element to_
 enum ko_code ko_cuda_import_end(struct ko_backend *be, int64_t *bad, struct ko_error *err)
 {
     unsigned long long found = none_bad;
-    enum ko_code code = start(be, err);
+    enum ko_code code = start_imports(be, err);
     if (code == KO_OK) {
         code = ko_cuda_download(be, &found, be->import_bad, sizeof found, err);
     }

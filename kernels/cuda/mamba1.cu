@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-// Mamba-1's selective scan over trunk and branches. A channel a thread, its states in registers; a
-// block is one item of the tables (blockIdx.x) and THREADS channels (blockIdx.y).
+// Mamba-1's selective scan over trunk and branches. A thread computes one channel and keeps its
+// states in registers. A block computes one item of the tables (blockIdx.x) for THREADS channels
+// (blockIdx.y).
 //
-// An item's trunk rows before t0 are walked once, with h and with h', the state without the inputs
-// of the item's source set; all branches of the item go on from there. No state goes to memory.
-// Rows come in tiles: what all channels share of a row goes through shared memory (where it lies,
-// for DESCRIBED rows at a time; B and C, in two buffers that take turns), what is a channel's own
-// is loaded for the whole tile before the first use.
+// The block first walks the item's trunk rows before t0, with h and with h', the state without the
+// inputs of the item's source set. All branches of the item start from these states. No state is
+// written to memory. Rows are loaded in tiles. Shared memory holds what all channels need: the
+// descriptions of DESCRIBED rows, and B and C in two buffers that take turns. What belongs to one
+// channel is loaded into registers for the whole tile before its first use.
 #include "kernels/cuda/cuda.h"
 #include "kernels/cuda/device.cuh"
 
@@ -22,13 +23,13 @@ static __device__ __forceinline__ float power_of_two(float x)
 
 // One row of a tile, for all channels.
 struct tile_row {
-    int row;      // where its result goes
-    int source;   // of u, delta, B and C
-    int source_z; // of z
-    int mask;     // of the features that read h'; -1: all
-    bool reads;   // in its window, a target: masked channels read h'
+    int row;      // row of the result
+    int source;   // row of u, delta, B and C
+    int source_z; // row of z
+    int mask;     // mask of the channels that read h'; -1: all do
+    bool reads;   // a target in its branch's window: masked channels read h'
     bool removed; // a source: h' does not take its input
-    bool own;     // ... but the row itself reads it (`later`)
+    bool own;     // ... but the row itself reads its own input (`later`)
 };
 
 template <int N> struct tile {
@@ -36,13 +37,13 @@ template <int N> struct tile {
     float b[2][TILE][N], c[2][TILE][N];
 };
 
-// The rows of one branch or of a trunk, or the single rows of an item's branches, one by one.
+// The rows of one branch or of a trunk, or the rows of an item's branches that have one row each.
 struct row_list {
-    int first, n;     // rows first .. first + n - 1, or entries of item_branch
-    bool single_rows; // ... of branches of one row each
+    int first, n;     // the rows [first, first + n); with single_rows: entries of item_branch
+    bool single_rows; // each entry is a branch of one row
     int position;     // of the first row
     int edge_set;     // -1: none
-    int branch;       // whose rows they are, -1: a trunk's
+    int branch;       // the branch of the rows; -1: the trunk
 };
 
 template <int N> struct scan {
@@ -55,9 +56,9 @@ template <int N> struct scan {
     float decay[N]; // log2(e) A[c, n]
     float d;
     float delta[TILE], u[TILE], z[TILE];
-    int first, turn; // of the tile: its first description, its buffer
+    int first, turn; // the tile's first description, and its buffer
 
-    // One thread's part: what row k of the list is.
+    // Describes row k of the list.
     __device__ struct tile_row describe(const struct row_list &list, int k) const
     {
         struct tile_row t;
@@ -69,7 +70,7 @@ template <int N> struct scan {
         t.mask = -1;
         t.reads = t.removed = t.own = false;
         if (list.edge_set >= 0) {
-            const size_t edge = (size_t)list.edge_set * (size_t)rows.max_tokens + (size_t)i;
+            const size_t edge = ko_at(list.edge_set, rows.max_tokens, i);
             const bool later = rows.later[list.edge_set] != 0;
             t.removed = rows.source[edge] != 0;
             t.own = later && t.removed;
@@ -81,9 +82,9 @@ template <int N> struct scan {
         return t;
     }
 
-    // Rows [k, k + TILE) of the list. All threads of the block. Who passes the barrier at the end
-    // knows that all have done with the tile before; the buffers take turns so that they need not
-    // wait for it to begin.
+    // Loads the rows [k, k + TILE) of the list; all threads of the block call it. The barrier at
+    // the end also ensures that no thread still reads the tile before. Since the buffers take
+    // turns, no barrier is needed at the beginning.
     __device__ void load(const struct row_list &list, int k, bool with_z)
     {
         const int n = min(TILE, list.n - k);
@@ -98,7 +99,7 @@ template <int N> struct scan {
         turn = k / TILE % 2;
         for (int at_bc = (int)threadIdx.x; at_bc < n * N; at_bc += THREADS) {
             const int r = at_bc / N, s = at_bc % N;
-            const size_t from = (size_t)tile.row[first + r].source * (size_t)a.ld_bc + (size_t)s;
+            const size_t from = ko_at(tile.row[first + r].source, a.ld_bc, s);
             tile.b[turn][r][s] = s < a.d_state ? a.b[from] : 0.0F;
             tile.c[turn][r][s] = s < a.d_state ? a.c[from] : 0.0F;
         }
@@ -107,18 +108,18 @@ template <int N> struct scan {
             delta[r] = u[r] = z[r] = 0.0F;
             if (r < n && live) {
                 const struct tile_row &t = tile.row[first + r];
-                const size_t own = (size_t)t.source * (size_t)a.d_inner + (size_t)channel;
+                const size_t own = ko_at(t.source, a.d_inner, channel);
                 delta[r] = a.delta[own];
                 u[r] = a.u[own];
                 if (with_z) {
-                    z[r] = a.z[(size_t)t.source_z * (size_t)a.ld_z + (size_t)channel];
+                    z[r] = a.z[ko_at(t.source_z, a.ld_z, channel)];
                 }
             }
         }
         __syncthreads();
     }
 
-    // h <- decay h + input; sum_n C[n] h[n] is the result.
+    // h <- decay h + input. Returns sum_n C[n] h[n].
     __device__ __forceinline__ float step(int r, float delta_r, float u_r, float *h) const
     {
         const float du = delta_r * u_r;
@@ -131,8 +132,8 @@ template <int N> struct scan {
         return y;
     }
 
-    // The same with h' beside it; the result is C h, or C h' with the row's own input where it is
-    // to be read.
+    // The same for h and h'. Returns C h, or for a row that reads h' C h', with the row's own input
+    // if it is to be read.
     __device__ __forceinline__ float step_both(int r, float delta_r, float u_r, bool reads,
                                                float *h, float *without) const
     {
@@ -151,7 +152,7 @@ template <int N> struct scan {
         return !reads ? y : tile.row[first + r].own ? y_without + du * y_own : y_without;
     }
 
-    // What follows the states: sum_n C[n] (decay h[n] + input), nothing is kept.
+    // Returns sum_n C[n] (decay h[n] + input), and leaves the state as it is.
     __device__ __forceinline__ float look(int r, float delta_r, float du, const float *h) const
     {
         float y = 0.0F, cb = 0.0F;
@@ -170,19 +171,19 @@ template <int N> struct scan {
         if (!t.reads || !live) {
             return false;
         }
-        const size_t mask = (size_t)t.mask * (size_t)rows.n_layers + (size_t)a.layer;
-        return t.mask < 0 || a.masks[mask * (size_t)a.d_inner + (size_t)channel] != 0;
+        return t.mask < 0 ||
+               a.masks[ko_at3(t.mask, rows.n_layers, a.layer, a.d_inner, channel)] != 0;
     }
 
     __device__ __forceinline__ void put(int r, float z_r, float u_r, float y) const
     {
         if (live) {
-            a.out[(size_t)tile.row[first + r].row * (size_t)a.d_inner + (size_t)channel] =
+            a.out[ko_at(tile.row[first + r].row, a.d_inner, channel)] =
                 (y + d * u_r) * silu_of(z_r);
         }
     }
 
-    // A trunk's rows, each put out.
+    // A trunk's rows, with their results.
     __device__ void trunk(const struct row_list &list)
     {
         float h[N] = {0.0F};
@@ -198,7 +199,7 @@ template <int N> struct scan {
         }
     }
 
-    // Both states through the trunk's rows before t0.
+    // Moves both states through the trunk's rows before t0.
     __device__ void walk(const struct row_list &list, float *h, float *without)
     {
         for (int k = 0; k < list.n; k += TILE) {
@@ -213,7 +214,7 @@ template <int N> struct scan {
         }
     }
 
-    // Branches of one row each: they only look at the states.
+    // Branches of one row each, which leave the states as they are.
     __device__ void single_rows(const struct row_list &list, const float *h, const float *without)
     {
         for (int k = 0; k < list.n; k += TILE) {
@@ -257,7 +258,8 @@ template <int N> struct scan {
     }
 };
 
-// The item's branches that are active in this layer: they ascend, so these are its first.
+// The number of the item's branches that are active in this layer. They come first, since an item's
+// branches ascend.
 static __device__ int count_active(const struct ko_cuda_rows &rows, const struct layer_rows &at,
                                    const struct ko_scan_item &item)
 {
@@ -291,10 +293,9 @@ static __global__ void __launch_bounds__(THREADS, N <= 16 ? 4 : 1)
     s.d = live ? a.d[channel] : 0.0F;
 #pragma unroll
     for (int n = 0; n < N; n++) {
-        s.decay[n] =
-            live && n < a.d_state
-                ? 1.44269504088896340736F * a.a[(size_t)n * (size_t)a.d_inner + (size_t)channel]
-                : 0.0F;
+        s.decay[n] = live && n < a.d_state
+                         ? 1.44269504088896340736F * a.a[ko_at(n, a.d_inner, channel)]
+                         : 0.0F;
     }
     const int trunk = rows.trunk_first[item.prompt];
     const struct row_list before = {trunk, item.t0, false, 0, item.edge_set, -1};
@@ -319,7 +320,8 @@ static __global__ void __launch_bounds__(THREADS, N <= 16 ? 4 : 1)
 }
 
 template <int N>
-static void launch(struct ko_backend *be, const struct layer_rows &at, const struct ko_mamba1 *args)
+static void launch_scan(struct ko_backend *be, const struct layer_rows &at,
+                        const struct ko_mamba1 *args)
 {
     const dim3 grid((unsigned)be->rows.n_items, blocks_for((size_t)args->d_inner, THREADS));
     scan_items<N><<<grid, THREADS, 0, be->stream>>>(be->rows, at, *args);
@@ -333,13 +335,13 @@ enum ko_code ko_cuda_mamba1(struct ko_backend *be, const struct ko_mamba1 *args,
         return KO_OK;
     }
     if (args->d_state <= 8) {
-        launch<8>(be, at, args);
+        launch_scan<8>(be, at, args);
     } else if (args->d_state <= 16) {
-        launch<16>(be, at, args);
+        launch_scan<16>(be, at, args);
     } else if (args->d_state <= 32) {
-        launch<32>(be, at, args);
+        launch_scan<32>(be, at, args);
     } else if (args->d_state <= 128) {
-        launch<128>(be, at, args);
+        launch_scan<128>(be, at, args);
     } else {
         return ko_fail(err, KO_E_INPUT,
                        "backend: cuda scans up to 128 states a channel, the model has %d, choose "

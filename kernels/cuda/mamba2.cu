@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-// Mamba-2's mixing in the attention form, for every row over its path:
-//   delta and its running sum (a head a thread), C[i] . B[j] (a warp a pair), then the weighted
-//   sums of u (a channel a thread), a few rows at a time, rows of one prompt beside each other so
-//   that the trunk's u comes out of the cache.
+// Mamba-2's mixing in the attention form, for every row over its path. Three kernels compute delta
+// and its running sum (a thread has one head), C[i] . B[j] (a warp has one pair), and the weighted
+// sums of u (a thread has one channel of a few rows). Rows of one prompt are neighbours, so that
+// the trunk's u is in the cache.
 #include "kernels/cuda/cuda.h"
 #include "kernels/cuda/device.cuh"
 
@@ -10,18 +10,17 @@ enum { THREADS = 256, ROWS = 4, KEYS = 32, HEADS = 32 };
 
 struct scratch {
     float *step;      // [rows, n_heads]
-    double *step_sum; // [rows, n_heads] along the path, in double: differences are taken
+    double *step_sum; // [rows, n_heads] along the path; double, since differences are taken
     float *score;     // [rows, n_groups, max_tokens]
 };
 
 static __device__ __forceinline__ float step_of(const struct ko_mamba2 &a, int source, int head)
 {
-    const float dt =
-        softplus_of(a.dt[(size_t)source * (size_t)a.ld_dt + (size_t)head] + a.dt_bias[head]);
-    return dt < a.dt_min ? a.dt_min : dt > a.dt_max ? a.dt_max : dt; // what is no number stays so
+    const float dt = softplus_of(a.dt[ko_at(source, a.ld_dt, head)] + a.dt_bias[head]);
+    return dt < a.dt_min ? a.dt_min : dt > a.dt_max ? a.dt_max : dt; // NaN stays NaN
 }
 
-// One path's part a blockIdx.x: the trunk of a prompt, or (branches) the rows of a branch.
+// blockIdx.x is the trunk of a prompt, or with `branches` a branch.
 static __global__ void sum_steps(struct ko_cuda_rows rows, struct layer_rows at, struct ko_mamba2 a,
                                  struct scratch s, bool branches)
 {
@@ -29,7 +28,6 @@ static __global__ void sum_steps(struct ko_cuda_rows rows, struct layer_rows at,
     if (head >= a.n_heads) {
         return;
     }
-    const size_t width = (size_t)a.n_heads;
     int first, n;
     double sum = 0.0;
     if (branches) {
@@ -38,7 +36,7 @@ static __global__ void sum_steps(struct ko_cuda_rows rows, struct layer_rows at,
         n = branch.n_rows;
         if (branch.first_position > 0) {
             const int before = rows.trunk_first[branch.prompt] + branch.first_position - 1;
-            sum = s.step_sum[(size_t)before * width + (size_t)head];
+            sum = s.step_sum[ko_at(before, a.n_heads, head)];
         }
     } else {
         first = rows.trunk_first[blockIdx.x];
@@ -47,12 +45,12 @@ static __global__ void sum_steps(struct ko_cuda_rows rows, struct layer_rows at,
     for (int row = first; row < first + n; row++) {
         const float step = step_of(a, source_row(rows, at, row), head);
         sum += (double)step;
-        s.step[(size_t)row * width + (size_t)head] = step;
-        s.step_sum[(size_t)row * width + (size_t)head] = sum;
+        s.step[ko_at(row, a.n_heads, head)] = step;
+        s.step_sum[ko_at(row, a.n_heads, head)] = sum;
     }
 }
 
-// A row a block; its keys and groups go to the warps.
+// A block has one row; its warps share the keys and groups.
 static __global__ void score_rows(struct ko_cuda_rows rows, struct layer_rows at,
                                   struct ko_mamba2 a, float *score)
 {
@@ -64,25 +62,24 @@ static __global__ void score_rows(struct ko_cuda_rows rows, struct layer_rows at
     const int n_keys = rows.position[row] + 1, b = rows.branch[row];
     const struct ko_branch *branch = b < 0 ? NULL : &rows.branches[b];
     const int trunk = rows.trunk_first[rows.prompt[row]];
-    const float *c = a.c + (size_t)source_row_after_conv(rows, at, row) * (size_t)a.ld;
+    const int source = source_row_after_conv(rows, at, row);
     for (int pair = warp; pair < n_keys * a.n_groups; pair += THREADS / 32) {
         const int group = pair / n_keys, j = pair % n_keys;
         const int key = source_row_after_conv(rows, at, path_row(branch, trunk, j));
-        const float *from = a.b + (size_t)key * (size_t)a.ld + (size_t)group * (size_t)a.d_state;
-        const float *own = c + (size_t)group * (size_t)a.d_state;
+        const float *b_key = a.b + ko_at(key, a.ld, group * a.d_state);
+        const float *c_row = a.c + ko_at(source, a.ld, group * a.d_state);
         float sum = 0.0F;
         for (int n = lane; n < a.d_state; n += 32) {
-            sum += own[n] * from[n];
+            sum += c_row[n] * b_key[n];
         }
         sum = warp_sum(sum);
         if (lane == 0) {
-            score[((size_t)row * (size_t)a.n_groups + (size_t)group) * (size_t)rows.max_tokens +
-                  (size_t)j] = sum;
+            score[ko_at3(row, a.n_groups, group, rows.max_tokens, j)] = sum;
         }
     }
 }
 
-// What the threads of a block must know of each of its rows.
+// One of a block's rows.
 struct mixed_row {
     int row, n_keys, trunk, source; // row -1: none
     const struct ko_branch *branch; // NULL: a trunk's
@@ -106,8 +103,8 @@ static __device__ struct mixed_row row_at(const struct ko_cuda_rows &rows,
     return m;
 }
 
-// Stands for the weight of a removed edge, whose source may be no number: 0 times that is none
-// either. No arithmetic makes these bits; a GPU's own NaN is 0x7fffffff.
+// Marks the weight of a removed edge. A weight of 0 would not do, since the source may be NaN. No
+// arithmetic makes these bits; a GPU's own NaN is 0x7fffffff.
 static __device__ __forceinline__ float removed_weight()
 {
     return __uint_as_float(0x7fc00001U);
@@ -126,13 +123,12 @@ static __device__ float weight_of(const struct ko_cuda_rows &rows, const struct 
         is_masked(rows, *m.branch, a.masks, a.layer, a.n_heads, head)) {
         return removed_weight();
     }
-    const size_t width = (size_t)a.n_heads, group = (size_t)head * (size_t)a.n_groups / width;
-    const size_t key = (size_t)path_row(m.branch, m.trunk, j);
-    const double span =
-        s.step_sum[(size_t)m.row * width + (size_t)head] - s.step_sum[key * width + (size_t)head];
-    const float score =
-        s.score[((size_t)m.row * (size_t)a.n_groups + group) * (size_t)rows.max_tokens + (size_t)j];
-    return score * expf((float)((double)a.a[head] * span)) * s.step[key * width + (size_t)head];
+    const int group = (int)((size_t)head * (size_t)a.n_groups / (size_t)a.n_heads);
+    const size_t own = ko_at(m.row, a.n_heads, head);
+    const size_t key = ko_at(path_row(m.branch, m.trunk, j), a.n_heads, head);
+    const double span = s.step_sum[own] - s.step_sum[key];
+    const float score = s.score[ko_at3(m.row, a.n_groups, group, rows.max_tokens, j)];
+    return score * expf((float)((double)a.a[head] * span)) * s.step[key];
 }
 
 // blockIdx.x: ROWS neighbours in rows.order; blockIdx.y: `channels` channels, which lie in at most
@@ -171,7 +167,7 @@ static __global__ void mix_rows(struct ko_cuda_rows rows, struct layer_rows at, 
                 for (int j = first; j < last; j++) {
                     const int key = source_row_after_conv(rows, at, path_row(m.branch, m.trunk, j));
                     const float alpha = weight[r][h][j - first];
-                    const float u = a.u[(size_t)key * (size_t)a.ld + (size_t)c];
+                    const float u = a.u[ko_at(key, a.ld, c)];
                     y[r] = is_removed(alpha) ? y[r] : y[r] + alpha * u;
                 }
             }
@@ -180,9 +176,8 @@ static __global__ void mix_rows(struct ko_cuda_rows rows, struct layer_rows at, 
     }
     for (int r = 0; live && r < ROWS; r++) {
         if (mixed[r].row >= 0) {
-            const float u = a.u[(size_t)mixed[r].source * (size_t)a.ld + (size_t)c];
-            a.out[(size_t)mixed[r].row * (size_t)(a.n_heads * a.d_head) + (size_t)c] =
-                y[r] + a.d[c / a.d_head] * u;
+            const float u = a.u[ko_at(mixed[r].source, a.ld, c)];
+            a.out[ko_at(mixed[r].row, a.n_heads * a.d_head, c)] = y[r] + a.d[c / a.d_head] * u;
         }
     }
 }

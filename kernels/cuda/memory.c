@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Memory of the device: what the caller asks for, what the operations need beside their arguments,
-   and the way of small arrays from the host. */
+/* Device memory: allocations for the caller, the scratch of the operations, and the stage through
+   which small arrays of the host are copied. */
 #include <string.h>
 
 #include "kernels/cuda/cuda.h"
@@ -34,7 +34,7 @@ void ko_cuda_release(struct ko_backend *be, void *memory)
 {
     if (memory) {
         (void)cudaSetDevice(be->device);
-        (void)cudaFree(memory); /* waits for what still uses it */
+        (void)cudaFree(memory); /* waits for operations that use it */
     }
 }
 
@@ -49,7 +49,7 @@ enum ko_code ko_cuda_upload(struct ko_backend *be, void *to, const void *from_ho
     if (bytes == 0) {
         return KO_OK;
     }
-    enum ko_code code =
+    const enum ko_code code =
         ko_cuda_check(be, cudaMemcpyAsync(to, from_host, bytes, cudaMemcpyHostToDevice, be->stream),
                       "upload", err);
     return code == KO_OK ? ko_cuda_wait(be, err) : code;
@@ -109,20 +109,20 @@ enum ko_code ko_cuda_put(struct ko_backend *be, const void *host, size_t bytes, 
 }
 
 /* ----------------------------------------------------------------------------------------------
-   what the operations need */
+   scratch of the operations */
 
 enum { METRICS_ROW_BYTES = 512 };
 
-/* One block on the device or pinned on the host: where its pointer goes, and its bytes. */
+/* One block of memory. */
 struct need {
-    void **out;
+    void **out; /* where its pointer is stored */
     size_t bytes;
-    bool pinned;
+    bool pinned; /* on the host, else on the device */
 };
 
 enum { N_NEEDS = 15 };
 
-/* Fills need[N_NEEDS]; be may be NULL, then only the bytes. */
+/* Fills need[N_NEEDS]. If be is NULL, only the bytes are valid. */
 static void list_needs(struct ko_backend *be, enum ko_precision precision,
                        const struct ko_limits *limits, struct need *need)
 {

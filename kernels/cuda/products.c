@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Matrix products by cuBLASLt. Everything is row-major: y = x W^T of [out, in] weights is, in
-   cuBLAS's columns, Y[out, m] = op(W) X[in, m]. The algorithm is the library's first choice for the
-   number of rows rounded up, asked for once and kept; it depends on the shapes and the device
-   alone, so that equal batches give equal bits. */
+/* Matrix products by cuBLASLt. Our matrices are row-major and cuBLAS's are column-major, so y = x
+   W^T with W [out, in] becomes Y[out, m] = op(W) X[in, m]. The algorithm is the library's first
+   choice for the number of rows rounded up. It is looked up once and kept. It depends only on the
+   shapes and the device, so equal batches give equal bits. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/at.h"
 #include "kernels/cuda/cuda.h"
 #include "src/base/memory.h"
 
 enum { SLOTS = 4096, ROW_STEP = 128, MOST_PROBES = 64 };
 
-/* What an algorithm is chosen by. Compared byte by byte: zeroed first. */
+/* An algorithm is chosen by these values. Keys are compared byte by byte, so they are zeroed first.
+ */
 struct key {
     int32_t m, n_out, n_in, ldx, ldy, lda;
     int32_t in_first, biased, accumulate, type;
@@ -47,13 +49,13 @@ void ko_cuda_algorithms_free(struct ko_cuda_algorithms *algorithms)
 }
 
 /* The largest power of two up to 256 that divides the address. */
-static uint32_t alignment(const void *address)
+static uint32_t alignment_of(const void *address)
 {
     const uintptr_t low = (uintptr_t)address & (~(uintptr_t)address + 1);
     return low == 0 || low > 256 ? 256 : (uint32_t)low;
 }
 
-static uint64_t hash(const struct key *key)
+static uint64_t hash_key(const struct key *key)
 {
     const unsigned char *bytes = (const unsigned char *)key;
     uint64_t h = 0xCBF29CE484222325u; /* FNV-1a */
@@ -63,12 +65,6 @@ static uint64_t hash(const struct key *key)
     return h;
 }
 
-static cublasStatus_t set(struct product *product, cublasLtMatmulDescAttributes_t attribute,
-                          const void *value, size_t size)
-{
-    return cublasLtMatmulDescSetAttribute(&product->operation, attribute, value, size);
-}
-
 static cublasStatus_t describe_operation(const struct ko_backend *be, const struct key *key,
                                          const float *bias, struct product *product)
 {
@@ -76,27 +72,27 @@ static cublasStatus_t describe_operation(const struct ko_backend *be, const stru
     const cublasComputeType_t compute =
         !narrow && be->precision == KO_TF32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
     const cublasOperation_t op = key->in_first ? CUBLAS_OP_N : CUBLAS_OP_T;
+    const cublasLtEpilogue_t epilogue = CUBLASLT_EPILOGUE_BIAS;
+    const cudaDataType_t bias_type = CUDA_R_32F;
+    const struct {
+        cublasLtMatmulDescAttributes_t name;
+        const void *value;
+        size_t bytes;
+    } set[] = {{CUBLASLT_MATMUL_DESC_TRANSA, &op, sizeof op},
+               {CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue},
+               {CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias},
+               {CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, &bias_type, sizeof bias_type}};
     cublasStatus_t status = cublasLtMatmulDescInit(&product->operation, compute, CUDA_R_32F);
-    if (status == CUBLAS_STATUS_SUCCESS) {
-        status = set(product, CUBLASLT_MATMUL_DESC_TRANSA, &op, sizeof op);
-    }
-    if (status == CUBLAS_STATUS_SUCCESS && key->biased) {
-        const cublasLtEpilogue_t epilogue = CUBLASLT_EPILOGUE_BIAS;
-        const cudaDataType_t type = CUDA_R_32F;
-        status = set(product, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue);
-        if (status == CUBLAS_STATUS_SUCCESS) {
-            status = set(product, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &bias, sizeof bias);
-        }
-        if (status == CUBLAS_STATUS_SUCCESS) {
-            status = set(product, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, &type, sizeof type);
-        }
+    for (size_t k = 0; k < (key->biased ? 4 : 1) && status == CUBLAS_STATUS_SUCCESS; k++) {
+        status = cublasLtMatmulDescSetAttribute(&product->operation, set[k].name, set[k].value,
+                                                set[k].bytes);
     }
     return status;
 }
 
-/* key->m rows. */
-static cublasStatus_t describe(const struct ko_backend *be, const struct key *key,
-                               const float *bias, struct product *product)
+/* A product of key->m rows. */
+static cublasStatus_t describe_product(const struct ko_backend *be, const struct key *key,
+                                       const float *bias, struct product *product)
 {
     const cudaDataType_t type = key->type == (int32_t)KO_ELEMENT_BF16 ? CUDA_R_16BF : CUDA_R_32F;
     const uint64_t m = (uint64_t)key->m, out = (uint64_t)key->n_out, in = (uint64_t)key->n_in;
@@ -114,28 +110,28 @@ static cublasStatus_t describe(const struct ko_backend *be, const struct key *ke
     return status;
 }
 
-static enum ko_code choose(const struct ko_backend *be, struct product *product,
-                           const struct key *key, cublasLtMatmulAlgo_t *out, struct ko_error *err)
+static enum ko_code choose_algorithm(const struct ko_backend *be, struct product *product,
+                                     const struct key *key, cublasLtMatmulAlgo_t *out,
+                                     struct ko_error *err)
 {
     cublasLtMatmulPreference_t preference = NULL;
     cublasLtMatmulHeuristicResult_t result;
     const size_t workspace = KO_CUDA_WORKSPACE_BYTES;
     int found = 0;
-    cublasStatus_t status = cublasLtMatmulPreferenceCreate(&preference);
-    if (status == CUBLAS_STATUS_SUCCESS) {
-        status = cublasLtMatmulPreferenceSetAttribute(
-            preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace, sizeof workspace);
-    }
     const struct {
         cublasLtMatmulPreferenceAttributes_t name;
-        uint32_t bytes;
-    } aligned[] = {{CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, key->aligned_w},
-                   {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, key->aligned_x},
-                   {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, key->aligned_y},
-                   {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, key->aligned_y}};
-    for (size_t k = 0; k < 4 && status == CUBLAS_STATUS_SUCCESS; k++) {
-        status = cublasLtMatmulPreferenceSetAttribute(preference, aligned[k].name,
-                                                      &aligned[k].bytes, sizeof aligned[k].bytes);
+        const void *value;
+        size_t bytes;
+    } set[] = {
+        {CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace, sizeof workspace},
+        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, &key->aligned_w, sizeof key->aligned_w},
+        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, &key->aligned_x, sizeof key->aligned_x},
+        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, &key->aligned_y, sizeof key->aligned_y},
+        {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, &key->aligned_y, sizeof key->aligned_y}};
+    cublasStatus_t status = cublasLtMatmulPreferenceCreate(&preference);
+    for (size_t k = 0; k < sizeof set / sizeof set[0] && status == CUBLAS_STATUS_SUCCESS; k++) {
+        status = cublasLtMatmulPreferenceSetAttribute(preference, set[k].name, set[k].value,
+                                                      set[k].bytes);
     }
     if (status == CUBLAS_STATUS_SUCCESS) {
         status = cublasLtMatmulAlgoGetHeuristic(be->blas, &product->operation, &product->a,
@@ -155,37 +151,36 @@ static enum ko_code choose(const struct ko_backend *be, struct product *product,
                    cublasLtGetStatusString(status));
 }
 
-/* The algorithm for the key, asked for where it is not known yet. */
-static enum ko_code find(struct ko_backend *be, const struct key *wanted, const float *bias,
-                         const cublasLtMatmulAlgo_t **out, struct ko_error *err)
+/* The algorithm for the key, which is looked up at its first use. */
+static enum ko_code find_algorithm(struct ko_backend *be, const struct key *key, const float *bias,
+                                   const cublasLtMatmulAlgo_t **out, struct ko_error *err)
 {
-    const struct key key = *wanted;
-    const uint64_t start = hash(&key);
+    const uint64_t start = hash_key(key);
     struct slot *slot = NULL;
     for (uint64_t probe = 0; probe < MOST_PROBES; probe++) {
         slot = &be->algorithms->slot[(start + probe) % SLOTS];
         if (!slot->used) {
             break;
         }
-        if (memcmp(&slot->key, &key, sizeof key) == 0) {
+        if (memcmp(&slot->key, key, sizeof *key) == 0) {
             *out = &slot->algorithm;
             return KO_OK;
         }
     }
     struct product product;
-    const enum ko_code code =
-        ko_cublas_check(be, describe(be, &key, bias, &product), "a product's description", err);
+    enum ko_code code = ko_cublas_check(be, describe_product(be, key, bias, &product),
+                                        "a product's description", err);
     if (code != KO_OK) {
         return code;
     }
-    slot->used = false; /* where all probes are taken, the last makes way */
-    const enum ko_code chosen = choose(be, &product, &key, &slot->algorithm, err);
-    if (chosen == KO_OK) {
-        slot->key = key;
+    slot->used = false; /* if all probed slots are taken, the last one is replaced */
+    code = choose_algorithm(be, &product, key, &slot->algorithm, err);
+    if (code == KO_OK) {
+        slot->key = *key;
         slot->used = true;
         *out = &slot->algorithm;
     }
-    return chosen;
+    return code;
 }
 
 struct operands {
@@ -194,7 +189,7 @@ struct operands {
     float *y;
 };
 
-/* By the algorithm that was chosen for `chosen_by`. */
+/* Multiplies by the algorithm of the key `chosen_by`. *status: cuBLAS's. */
 static enum ko_code multiply_by(struct ko_backend *be, const struct key *key,
                                 const struct key *chosen_by, const struct operands *o,
                                 cublasStatus_t *status, struct ko_error *err)
@@ -202,22 +197,24 @@ static enum ko_code multiply_by(struct ko_backend *be, const struct key *key,
     const float one = 1.0F, beta = key->accumulate ? 1.0F : 0.0F;
     const cublasLtMatmulAlgo_t *algorithm = NULL;
     struct product product;
-    enum ko_code code = find(be, chosen_by, o->bias, &algorithm, err);
+    enum ko_code code = find_algorithm(be, chosen_by, o->bias, &algorithm, err);
     if (code == KO_OK) {
-        code = ko_cublas_check(be, describe(be, key, o->bias, &product), "a product's description",
-                               err);
+        code = ko_cublas_check(be, describe_product(be, key, o->bias, &product),
+                               "a product's description", err);
     }
-    if (code == KO_OK) {
-        *status = cublasLtMatmul(be->blas, &product.operation, &one, o->w, &product.a, o->x,
-                                 &product.b, &beta, o->y, &product.c, o->y, &product.c, algorithm,
-                                 be->scratch.workspace, KO_CUDA_WORKSPACE_BYTES, be->stream);
+    if (code != KO_OK) {
+        return code;
     }
-    return code;
+    *status = cublasLtMatmul(be->blas, &product.operation, &one, o->w, &product.a, o->x, &product.b,
+                             &beta, o->y, &product.c, o->y, &product.c, algorithm,
+                             be->scratch.workspace, KO_CUDA_WORKSPACE_BYTES, be->stream);
+    return KO_OK;
 }
 
-/* The choice for the rounded number of rows does not always do the number itself. */
-static enum ko_code multiply(struct ko_backend *be, const struct key *key, const struct operands *o,
-                             struct ko_error *err)
+/* The algorithm for the rounded number of rows does not always support the exact number. Then one
+   is chosen for that. */
+static enum ko_code multiply_operands(struct ko_backend *be, const struct key *key,
+                                      const struct operands *o, struct ko_error *err)
 {
     cublasStatus_t status = CUBLAS_STATUS_NOT_SUPPORTED;
     struct key by = *key;
@@ -251,13 +248,14 @@ enum ko_code ko_cuda_product(struct ko_backend *be, const struct ko_linear *args
     const bool narrow = w->type == KO_ELEMENT_BF16;
     const void *operand = args->x;
     if (narrow) {
-        const enum ko_code code =
-            ko_cuda_narrow(be, args->n, w->n_in, args->x, args->ldx, be->scratch.narrow, err);
+        const enum ko_code code = ko_cuda_narrow(be, args, err);
         if (code != KO_OK) {
             return code;
         }
         operand = be->scratch.narrow;
     }
+    const size_t skip = w->in_first ? ko_at(0, w->n_out, first) : ko_at(first, w->n_in, 0);
+    const unsigned char *data = (const unsigned char *)w->data + skip * ko_element_bytes(w->type);
     struct key key;
     memset(&key, 0, sizeof key);
     key.m = args->n;
@@ -270,13 +268,11 @@ enum ko_code ko_cuda_product(struct ko_backend *be, const struct ko_linear *args
     key.biased = args->bias != NULL;
     key.accumulate = args->accumulate;
     key.type = (int32_t)w->type;
-    const size_t skip = (size_t)first * (w->in_first ? 1 : (size_t)w->n_in);
-    const unsigned char *data = (const unsigned char *)w->data + skip * ko_element_bytes(w->type);
-    key.aligned_w = alignment(data);
-    key.aligned_x = alignment(operand);
-    key.aligned_y = alignment(args->y);
+    key.aligned_w = alignment_of(data);
+    key.aligned_x = alignment_of(operand);
+    key.aligned_y = alignment_of(args->y);
     const struct operands operands = {data, operand, args->bias, args->y};
-    return multiply(be, &key, &operands, err);
+    return multiply_operands(be, &key, &operands, err);
 }
 
 enum ko_code ko_cuda_linear(struct ko_backend *be, const struct ko_linear *args,

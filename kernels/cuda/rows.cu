@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-// The wave on the device, and the operations that move rows.
+// Copies the wave to the device, and has the operations that move rows.
 #include "kernels/cuda/cuda.h"
 #include "kernels/cuda/device.cuh"
 
@@ -9,29 +9,29 @@ enum ko_code ko_cuda_set_rows(struct ko_backend *be, const struct ko_rows *rows,
                               struct ko_error *err)
 {
     enum ko_code code = ko_cuda_check(be, cudaSetDevice(be->device), "cudaSetDevice", err);
-    if (code == KO_OK &&
-        (rows->n_rows > be->limits.max_rows || rows->max_tokens > be->limits.max_tokens)) {
-        code = ko_fail(err, KO_E_FAILED,
+    if (code != KO_OK) {
+        return code;
+    }
+    if (rows->n_rows > be->limits.max_rows || rows->max_tokens > be->limits.max_tokens) {
+        return ko_fail(err, KO_E_FAILED,
                        "GPU %d: a wave of %d rows of prompts of up to %d tokens, %d rows of %d are "
                        "reserved",
                        be->device, rows->n_rows, rows->max_tokens, be->limits.max_rows,
                        be->limits.max_tokens);
     }
-    if (code == KO_OK) {
-        code = ko_cuda_wait(be, err); // what still reads the wave before
+    code = ko_cuda_wait(be, err); // operations may still read the previous wave
+    if (code != KO_OK) {
+        return code;
     }
-    size_t used = 0;
-    if (code == KO_OK) {
-        code = ko_cuda_tables_pack(&be->tables, rows, be->table_pinned, be->table_memory, &be->rows,
-                                   &used, err);
-    }
+    struct ko_cuda_block block = {be->table_pinned, be->table_memory, 0};
+    code = ko_cuda_tables_pack(&be->tables, rows, &block, &be->rows, err);
     if (code != KO_OK) {
         return code;
     }
     be->wave = rows;
     be->stage.used = 0;
     return ko_cuda_check(be,
-                         cudaMemcpyAsync(be->table_memory, be->table_pinned, used,
+                         cudaMemcpyAsync(be->table_memory, be->table_pinned, block.used,
                                          cudaMemcpyHostToDevice, be->stream),
                          "cudaMemcpyAsync", err);
 }
@@ -41,11 +41,10 @@ static __global__ void embed_rows(struct ko_cuda_rows rows, const T *tokens, con
                                   int d, float *x)
 {
     const int r = (int)blockIdx.x;
-    const T *token = tokens + (size_t)rows.token[r] * (size_t)d;
-    const T *position = positions ? positions + (size_t)rows.position[r] * (size_t)d : NULL;
+    const T *token = tokens + ko_at(rows.token[r], d, 0);
+    const T *position = positions ? positions + ko_at(rows.position[r], d, 0) : NULL;
     for (int k = (int)threadIdx.x; k < d; k += (int)blockDim.x) {
-        x[(size_t)r * (size_t)d + (size_t)k] =
-            to_float(token[k]) + (position ? to_float(position[k]) : 0.0F);
+        x[ko_at(r, d, k)] = to_float(token[k]) + (position ? to_float(position[k]) : 0.0F);
     }
 }
 
@@ -67,13 +66,13 @@ enum ko_code ko_cuda_embed(struct ko_backend *be, const struct ko_embed *args, s
     return ko_cuda_launched(be, "embed", err);
 }
 
-// to[k] = from[index[k]], a row a block; in place where to and from are the same and no row is
-// both.
-static __global__ void copy_rows(const float *from, size_t ld_from, const int32_t *index, int d,
-                                 float *to, size_t ld_to)
+// to[k] = from[index[k]], where k is the block. `to` and `from` may be one array if no row is both
+// read and written.
+static __global__ void copy_rows(const float *from, int ld_from, const int32_t *index, int d,
+                                 float *to, int ld_to)
 {
-    const float *source = from + (size_t)index[blockIdx.x] * ld_from;
-    float *target = to + (size_t)blockIdx.x * ld_to;
+    const float *source = from + ko_at(index[blockIdx.x], ld_from, 0);
+    float *target = to + ko_at((int)blockIdx.x, ld_to, 0);
     for (int k = (int)threadIdx.x; k < d; k += (int)blockDim.x) {
         target[k] = source[k];
     }
@@ -82,13 +81,12 @@ static __global__ void copy_rows(const float *from, size_t ld_from, const int32_
 enum ko_code ko_cuda_branch_rows(struct ko_backend *be, const struct ko_branch_rows *args,
                                  struct ko_error *err)
 {
-    const size_t d = (size_t)args->d;
+    const int d = args->d;
     if (args->n == 0) {
         return KO_OK;
     }
     copy_rows<<<(unsigned)args->n, THREADS, 0, be->stream>>>(
-        args->x, d, be->rows.parent_row + args->first, args->d, args->x + (size_t)args->first * d,
-        d);
+        args->x, d, be->rows.parent_row + args->first, d, args->x + ko_at(args->first, d, 0), d);
     return ko_cuda_launched(be, "branch_rows", err);
 }
 
@@ -104,8 +102,7 @@ enum ko_code ko_cuda_gather(struct ko_backend *be, const struct ko_gather *args,
     if (code != KO_OK) {
         return code;
     }
-    copy_rows<<<(unsigned)args->n, THREADS, 0, be->stream>>>(args->from, (size_t)args->ld_from,
-                                                             (const int32_t *)index, args->d,
-                                                             args->to, (size_t)args->ld_to);
+    copy_rows<<<(unsigned)args->n, THREADS, 0, be->stream>>>(
+        args->from, args->ld_from, (const int32_t *)index, args->d, args->to, args->ld_to);
     return ko_cuda_launched(be, "gather", err);
 }

@@ -10,62 +10,68 @@
 
 enum {
     ALIGNMENT = 16,
-    ITEM_ROWS = 64, /* rows of branches after which an item is full ... */
-    ITEM_WALKS = 4  /* ... or as many times the trunk's rows that it must walk first */
+    /* An item is full when its branches have this many rows, or this many times the trunk's rows
+       that it walks first, whichever is more. */
+    ITEM_ROWS = 64,
+    ITEM_WALKS = 4
 };
 
-static size_t padded(size_t bytes)
+static size_t padded_bytes(size_t bytes)
 {
     return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
 size_t ko_cuda_tables_bytes(int32_t max_rows, int32_t max_tokens)
 {
-    /* Every prompt, branch, item and edge set has a row of its own, at least: a trunk's or a
-       branch's. Fifteen arrays are padded. */
+    /* There are no more prompts, branches, items or edge sets than rows. Fifteen arrays are padded.
+     */
     const size_t a_row = 10 * sizeof(int32_t) + sizeof(struct ko_branch) +
                          sizeof(struct ko_scan_item) + 1 + 2 * (size_t)max_tokens;
     return (size_t)max_rows * a_row + (size_t)15 * ALIGNMENT;
 }
 
-/* A block that is filled from its beginning. */
-struct block {
-    unsigned char *at;         /* here */
-    const unsigned char *base; /* and where it will lie */
-    size_t used;
-};
-
-static void *take(struct block *block, size_t n, size_t size, const void **there)
+/* The next n elements of the block. *there: their address in its copy. */
+static void *take_array(struct ko_cuda_block *block, size_t n, size_t size, const void **there)
 {
-    void *here = block->at + block->used;
+    void *here = block->memory + block->used;
     *there = block->base + block->used;
-    block->used += padded(n * size);
+    block->used += padded_bytes(n * size);
     return here;
 }
 
-static const void *copy(struct block *block, const void *from, size_t n, size_t size)
+static const void *copy_array(struct ko_cuda_block *block, const void *from, size_t n, size_t size)
 {
     const void *there;
-    void *here = take(block, n, size, &there);
+    void *here = take_array(block, n, size, &there);
     if (n > 0) {
         memcpy(here, from, n * size);
     }
     return there;
 }
 
-/* Stable: from[n] into to[n] by key (0 .. n_keys - 1). first: [n_keys + 1] work. */
-static void sort_by(const struct ko_rows *rows, int32_t (*key)(const struct ko_rows *, int32_t),
-                    int32_t n_keys, const int32_t *from, int32_t n, int32_t *to, int32_t *first)
+/* Arrays for sorting rows or branches of a wave. */
+struct sorting {
+    const struct ko_rows *rows;
+    int32_t *list[2]; /* [n_rows] each */
+    int32_t *first;   /* [most keys + 1] */
+};
+
+typedef int32_t sort_key(const struct ko_rows *rows, int32_t item);
+
+/* A stable counting sort of from[n] into to[n] by key (0 .. n_keys - 1). */
+static void sort_items(const struct sorting *sorting, sort_key *key, int32_t n_keys,
+                       const int32_t *from, int32_t n, int32_t *to)
 {
+    int32_t *first = sorting->first;
     memset(first, 0, ((size_t)n_keys + 1) * sizeof *first);
     for (int32_t k = 0; k < n; k++) {
-        first[key(rows, from[k]) + 1]++;
+        first[key(sorting->rows, from[k]) + 1]++;
     }
     for (int32_t k = 0; k < n_keys; k++) {
         first[k + 1] += first[k];
     }
     for (int32_t k = 0; k < n; k++) {
-        to[first[key(rows, from[k])]++] = from[k];
+        to[first[key(sorting->rows, from[k])]++] = from[k];
     }
 }
 
@@ -95,8 +101,8 @@ static bool same_states(const struct ko_branch *a, const struct ko_branch *b)
            a->edge_set == b->edge_set;
 }
 
-/* The trunks' items, then the branches' in the order of `sorted`, cut where they are full. Returns
-   their number. */
+/* The trunks' items, then the branches' in the order of `sorted`. A full item is cut. Returns their
+   number. */
 static int32_t cut_items(const struct ko_rows *rows, const int32_t *sorted,
                          struct ko_scan_item *items)
 {
@@ -120,15 +126,16 @@ static int32_t cut_items(const struct ko_rows *rows, const int32_t *sorted,
     return n;
 }
 
-static void pack_edges(const struct ko_rows *rows, struct block *block, struct ko_cuda_rows *out)
+static void pack_edges(const struct ko_rows *rows, struct ko_cuda_block *block,
+                       struct ko_cuda_rows *out)
 {
     const size_t sets = (size_t)rows->n_edge_sets, width = (size_t)rows->max_tokens;
     const void *there;
-    uint8_t *later = take(block, sets, 1, &there);
+    uint8_t *later = take_array(block, sets, 1, &there);
     out->later = there;
-    uint8_t *target = take(block, sets * width, 1, &there);
+    uint8_t *target = take_array(block, sets * width, 1, &there);
     out->target = there;
-    uint8_t *source = take(block, sets * width, 1, &there);
+    uint8_t *source = take_array(block, sets * width, 1, &there);
     out->source = there;
     memset(target, 0, sets * width);
     memset(source, 0, sets * width);
@@ -149,38 +156,42 @@ static void pack_edges(const struct ko_rows *rows, struct block *block, struct k
     }
 }
 
-static void pack_items(const struct ko_rows *rows, int32_t *work, int32_t *first,
-                       struct block *block, struct ko_cuda_rows *out)
+static void pack_items(const struct sorting *sorting, struct ko_cuda_block *block,
+                       struct ko_cuda_rows *out)
 {
-    const size_t n = (size_t)rows->n_branches;
-    int32_t *a = work, *b = work + n;
+    const struct ko_rows *rows = sorting->rows;
+    const int32_t n = rows->n_branches;
+    int32_t *a = sorting->list[0], *b = sorting->list[1];
     const void *there;
-    for (int32_t k = 0; k < rows->n_branches; k++) {
+    for (int32_t k = 0; k < n; k++) {
         a[k] = k;
     }
-    sort_by(rows, start_of, rows->max_tokens + 1, a, rows->n_branches, b, first);
-    sort_by(rows, edges_of, rows->n_edge_sets + 1, b, rows->n_branches, a, first);
-    int32_t *sorted = take(block, n, sizeof *sorted, &there);
+    sort_items(sorting, start_of, rows->max_tokens + 1, a, n, b);
+    sort_items(sorting, edges_of, rows->n_edge_sets + 1, b, n, a);
+    int32_t *sorted = take_array(block, (size_t)n, sizeof *sorted, &there);
     out->item_branch = there;
-    sort_by(rows, prompt_of, rows->n_prompts, a, rows->n_branches, sorted, first);
-    struct ko_scan_item *items = take(block, (size_t)rows->n_prompts + n, sizeof *items, &there);
+    sort_items(sorting, prompt_of, rows->n_prompts, a, n, sorted);
+    struct ko_scan_item *items =
+        take_array(block, (size_t)rows->n_prompts + (size_t)n, sizeof *items, &there);
     out->items = there;
     out->n_items = cut_items(rows, sorted, items);
 }
 
-static void pack_order(const struct ko_rows *rows, int32_t *work, int32_t *first,
-                       struct block *block, struct ko_cuda_rows *out)
+static void pack_order(const struct sorting *sorting, struct ko_cuda_block *block,
+                       struct ko_cuda_rows *out)
 {
+    const struct ko_rows *rows = sorting->rows;
     const void *there;
-    int32_t *order = take(block, (size_t)rows->n_rows, sizeof *order, &there);
+    int32_t *order = take_array(block, (size_t)rows->n_rows, sizeof *order, &there);
     out->order = there;
     for (int32_t r = 0; r < rows->n_rows; r++) {
-        work[r] = r;
+        sorting->list[0][r] = r;
     }
-    sort_by(rows, prompt_of_row, rows->n_prompts, work, rows->n_rows, order, first);
+    sort_items(sorting, prompt_of_row, rows->n_prompts, sorting->list[0], rows->n_rows, order);
 }
 
-/* Room for the sorting: two lists of the rows (no fewer than the branches), and the keys. */
+/* Memory for the sorting: two lists of the rows (there are no more branches than rows), and the
+   keys. */
 static enum ko_code make_room(struct ko_cuda_tables *tables, const struct ko_rows *rows,
                               struct ko_error *err)
 {
@@ -199,14 +210,14 @@ static enum ko_code make_room(struct ko_cuda_tables *tables, const struct ko_row
 }
 
 enum ko_code ko_cuda_tables_pack(struct ko_cuda_tables *tables, const struct ko_rows *rows,
-                                 unsigned char *block_memory, const unsigned char *base,
-                                 struct ko_cuda_rows *out, size_t *used, struct ko_error *err)
+                                 struct ko_cuda_block *block, struct ko_cuda_rows *out,
+                                 struct ko_error *err)
 {
     const enum ko_code code = make_room(tables, rows, err);
     if (code != KO_OK) {
         return code;
     }
-    struct block block = {block_memory, base, 0};
+    block->used = 0;
     const size_t n = (size_t)rows->n_rows, n_prompts = (size_t)rows->n_prompts;
     *out = (struct ko_cuda_rows){.n_rows = rows->n_rows,
                                  .n_trunk_rows = rows->n_trunk_rows,
@@ -215,21 +226,20 @@ enum ko_code ko_cuda_tables_pack(struct ko_cuda_tables *tables, const struct ko_
                                  .n_edge_sets = rows->n_edge_sets,
                                  .n_layers = rows->n_layers,
                                  .max_tokens = rows->max_tokens};
-    out->position = copy(&block, rows->position, n, sizeof(int32_t));
-    out->previous = copy(&block, rows->previous, n, sizeof(int32_t));
-    out->branch = copy(&block, rows->branch, n, sizeof(int32_t));
-    out->prompt = copy(&block, rows->prompt, n, sizeof(int32_t));
-    out->parent_row = copy(&block, rows->parent_row, n, sizeof(int32_t));
-    out->token = copy(&block, rows->token, (size_t)rows->n_trunk_rows, sizeof(int32_t));
-    out->trunk_first = copy(&block, rows->trunk_first, n_prompts, sizeof(int32_t));
-    out->n_tokens = copy(&block, rows->n_tokens, n_prompts, sizeof(int32_t));
+    out->position = copy_array(block, rows->position, n, sizeof(int32_t));
+    out->previous = copy_array(block, rows->previous, n, sizeof(int32_t));
+    out->branch = copy_array(block, rows->branch, n, sizeof(int32_t));
+    out->prompt = copy_array(block, rows->prompt, n, sizeof(int32_t));
+    out->parent_row = copy_array(block, rows->parent_row, n, sizeof(int32_t));
+    out->token = copy_array(block, rows->token, (size_t)rows->n_trunk_rows, sizeof(int32_t));
+    out->trunk_first = copy_array(block, rows->trunk_first, n_prompts, sizeof(int32_t));
+    out->n_tokens = copy_array(block, rows->n_tokens, n_prompts, sizeof(int32_t));
     out->branches =
-        copy(&block, rows->branches, (size_t)rows->n_branches, sizeof(struct ko_branch));
-    int32_t *first = tables->work + 2 * n;
-    pack_order(rows, tables->work, first, &block, out);
-    pack_items(rows, tables->work, first, &block, out);
-    pack_edges(rows, &block, out);
-    *used = block.used;
+        copy_array(block, rows->branches, (size_t)rows->n_branches, sizeof(struct ko_branch));
+    const struct sorting sorting = {rows, {tables->work, tables->work + n}, tables->work + 2 * n};
+    pack_order(&sorting, block, out);
+    pack_items(&sorting, block, out);
+    pack_edges(rows, block, out);
     return KO_OK;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The rows of a wave as the device reads them: plain arrays, packed into one block of memory. No
-   CUDA in here: what is made on the host can be tested on any machine. */
+/* The rows of a wave as the device reads them: arrays that are packed into one block of memory.
+   This header does not need CUDA, so the packing can be tested on any machine. */
 #ifndef KO_KERNELS_CUDA_TABLES_H
 #define KO_KERNELS_CUDA_TABLES_H
 
@@ -10,19 +10,20 @@
 extern "C" {
 #endif
 
-/* Work of the selective scan: the trunk of a prompt (edge_set -1: all its rows are put out), or
-   branches of one prompt, t0 and edge set, which share the states that the trunk hands them. */
+/* One block's work in the selective scan. It is either the trunk of a prompt (n is 0 and edge_set
+   is -1), or branches with the same prompt, t0 and edge set, which start from the same trunk
+   states. */
 struct ko_scan_item {
     int32_t prompt, edge_set;
-    int32_t t0;       /* positions of the trunk that are walked first */
-    int32_t first, n; /* in item_branch, ascending */
+    int32_t t0;       /* the trunk's rows before t0 are walked first */
+    int32_t first, n; /* the branches item_branch[first .. first + n), ascending */
 };
 
 /* Pointers into one block; on the host or on the device. */
 struct ko_cuda_rows {
     const int32_t *position, *previous, *branch, *prompt, *parent_row; /* [n_rows] */
-    const int32_t *order;       /* [n_rows] rows by prompt, ascending within: neighbours share keys
-                                   and states */
+    const int32_t *order;       /* [n_rows] sorted by prompt, so that neighbours share keys and
+                                   states; ascending within a prompt */
     const int32_t *token;       /* [n_trunk_rows] */
     const int32_t *trunk_first; /* [n_prompts] */
     const int32_t *n_tokens;    /* [n_prompts] */
@@ -34,20 +35,27 @@ struct ko_cuda_rows {
     int32_t n_rows, n_trunk_rows, n_prompts, n_branches, n_edge_sets, n_layers, max_tokens, n_items;
 };
 
+/* Work memory for the packing. */
 struct ko_cuda_tables {
-    int32_t *work; /* [2 n_branches + most keys + 1] for sorting; owned */
+    int32_t *work; /* [2 n_rows + most keys + 3]; owned */
     size_t capacity;
 };
 
-/* Bytes of the block that any wave within these limits needs at most. */
+/* The block that is packed on the host, and copied to the device afterwards. */
+struct ko_cuda_block {
+    unsigned char *memory;     /* on the host; 16-byte aligned, ko_cuda_tables_bytes long */
+    const unsigned char *base; /* where its copy will lie; memory itself where there is none */
+    size_t used;               /* bytes */
+};
+
+/* The most bytes that the block of a wave within these limits needs. */
 size_t ko_cuda_tables_bytes(int32_t max_rows, int32_t max_tokens);
 
-/* Packs the wave into `block` (16-byte aligned, of at least ko_cuda_tables_bytes), the result's
-   pointers being relative to `base` (where the block will lie); *used: its bytes. */
+/* Packs the wave into the block. The pointers of *out are relative to block->base. */
 KO_MUST_CHECK enum ko_code ko_cuda_tables_pack(struct ko_cuda_tables *tables,
-                                               const struct ko_rows *rows, unsigned char *block,
-                                               const unsigned char *base, struct ko_cuda_rows *out,
-                                               size_t *used, struct ko_error *err);
+                                               const struct ko_rows *rows,
+                                               struct ko_cuda_block *block,
+                                               struct ko_cuda_rows *out, struct ko_error *err);
 void ko_cuda_tables_free(struct ko_cuda_tables *tables); /* leaves {0} */
 
 #ifdef __cplusplus

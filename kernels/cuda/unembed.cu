@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-// The unembedding with the metrics: the vocabulary goes by in tiles, one matrix product for all
-// rows, then each row's running maximum, sum of exponentials, rank and KL sum over that tile.
+// The unembedding with the metrics. The vocabulary is cut into tiles. Each tile is one matrix
+// product for all rows, and then updates each row's maximum, sum of exponentials, rank and KL sum.
 //
-// The rank needs the target's logit before the first tile, with the bits that its tile will give
-// it, which a product of its own does not promise. So an estimate comes first (the same kind of
-// product with the wave's distinct targets), and a band around it that is wider than the products'
-// rounding. Logits above the band are counted, those inside it are kept; when the target's logit is
-// known they are settled. Where it turns out to lie outside its band, or more logits lie inside
-// than are kept, a second pass over the same tiles counts against the known logit.
+// The rank compares all logits with the target's, which must have the bits that its own tile
+// computes; a separate product can round differently. So each row starts with an estimate of that
+// logit (a product with the wave's distinct targets), and a band around the estimate that is wider
+// than the rounding. Logits above the band are counted, and logits inside it are kept until the
+// target's logit is known. If that logit lies outside the band, or if there are more logits inside
+// than can be kept, a second pass over the same tiles counts against the known logit.
 #include <stdlib.h>
 
 #include "kernels/cuda/unembed.cuh"
@@ -18,32 +18,37 @@ enum { THREADS = UNEMBED_THREADS };
 // ----------------------------------------------------------------------------------------------
 // the band
 
-// to[u] = the table's row (or column, in_first) of token[u], as it lies there.
+// Some of the distinct targets: [first, first + n) of them.
+template <typename T> struct targets {
+    int first, n;
+    T *w;            // [n, n_in] their rows of the table
+    float *estimate; // [rows, n] their logits without the bias
+};
+
+// w[k] = the table's row (or with in_first its column) of token[k].
 template <typename T>
 static __global__ void copy_tokens(const T *table, const int32_t *token, int n_in,
-                                   size_t stride_token, size_t stride_in, T *to)
+                                   size_t stride_token, size_t stride_in, T *w)
 {
     const T *from = table + (size_t)token[blockIdx.x] * stride_token;
     for (int k = (int)threadIdx.x; k < n_in; k += THREADS) {
-        to[(size_t)blockIdx.x * (size_t)n_in + (size_t)k] = from[(size_t)k * stride_in];
+        w[ko_at((int)blockIdx.x, n_in, k)] = from[(size_t)k * stride_in];
     }
 }
 
-// Rows [0, n): estimates [n, n_distinct] of the distinct targets [first, first + n_distinct), whose
-// table rows are w. A block a row.
+// Starts the rows whose target is one of these. A block has one row.
 template <typename T>
-static __global__ void start_rows(struct unembedding a, const float *x, int n_in, const T *w,
-                                  const float *bias, const float *estimate, int first,
-                                  int n_distinct, float rounding)
+static __global__ void start_rows(struct unembedding a, struct targets<T> t, const float *x,
+                                  int n_in, const float *bias, float rounding)
 {
-    const int r = (int)blockIdx.x, own = a.distinct[r] - first;
-    if (own < 0 || own >= n_distinct) {
+    const int r = (int)blockIdx.x, own = a.distinct[r] - t.first;
+    if (own < 0 || own >= t.n) {
         return;
     }
     float squares_x = 0.0F, squares_w = 0.0F;
     for (int k = (int)threadIdx.x; k < n_in; k += THREADS) {
-        const float v = x[(size_t)r * (size_t)n_in + (size_t)k];
-        const float u = (float)w[(size_t)own * (size_t)n_in + (size_t)k];
+        const float v = x[ko_at(r, n_in, k)];
+        const float u = (float)t.w[ko_at(own, n_in, k)];
         squares_x += v * v;
         squares_w += u * u;
     }
@@ -52,7 +57,7 @@ static __global__ void start_rows(struct unembedding a, const float *x, int n_in
     if (threadIdx.x == 0) {
         struct metrics_row *row = &a.row[r];
         const float b = bias ? bias[a.target[r]] : 0.0F;
-        const float middle = estimate[(size_t)r * (size_t)n_distinct + (size_t)own] + b;
+        const float middle = t.estimate[ko_at(r, t.n, own)] + b;
         const float half = rounding * (sqrtf(squares_x) * sqrtf(squares_w) + fabsf(b));
         row->sum = row->difference = 0.0;
         row->rescale = 1.0;
@@ -66,7 +71,7 @@ static __global__ void start_rows(struct unembedding a, const float *x, int n_in
 }
 
 // ----------------------------------------------------------------------------------------------
-// the end: a row a thread
+// the end: a thread has one row
 
 static __global__ void settle_rows(struct unembedding a, int32_t *again)
 {
@@ -114,7 +119,8 @@ static __global__ void finish_rows(struct unembedding a, struct ko_metrics *out)
 // ----------------------------------------------------------------------------------------------
 // the host's side
 
-// Numbers the distinct targets: token [n_distinct], distinct [n].
+// Numbers the distinct targets. token [n_distinct]: their tokens; distinct [n]: each row's number;
+// place [n_places]: a hash table. Returns n_distinct.
 static int32_t number_targets(const struct ko_unembed *args, int32_t *token, int32_t *distinct,
                               int32_t *place, size_t n_places)
 {
@@ -136,45 +142,46 @@ static int32_t number_targets(const struct ko_unembed *args, int32_t *token, int
     return n;
 }
 
-// Rounding of a product summed in any order, in units of |x| |w|: float32 sums are a few units in
-// the last place off, the tensor cores' accumulators truncate.
+// Bound on the rounding of a product that is summed in any order, in units of |x| |w|. Sums in
+// float32 are off by a few units in the last place; the accumulators of tensor cores truncate.
 static float rounding_of(const struct ko_backend *be)
 {
     return be->precision == KO_FLOAT32 ? 0x1p-21F : 0x1p-14F;
 }
 
+// Starts the rows with these targets. token: all distinct targets.
 template <typename T>
-static enum ko_code estimate(struct ko_backend *be, const struct ko_unembed *args,
-                             const struct unembedding *a, const int32_t *token, int first, int n,
-                             T *w, float *product, struct ko_error *err)
+static enum ko_code start_targets(struct ko_backend *be, const struct ko_unembed *args,
+                                  const struct unembedding *a, const int32_t *token,
+                                  const struct targets<T> *t, struct ko_error *err)
 {
     const struct ko_matrix *table = &args->table;
     const size_t stride_token = table->in_first ? 1 : (size_t)table->n_in;
     const size_t stride_in = table->in_first ? (size_t)table->n_out : 1;
-    copy_tokens<<<(unsigned)n, THREADS, 0, be->stream>>>((const T *)table->data, token + first,
-                                                         table->n_in, stride_token, stride_in, w);
+    copy_tokens<<<(unsigned)t->n, THREADS, 0, be->stream>>>(
+        (const T *)table->data, token + t->first, table->n_in, stride_token, stride_in, t->w);
     enum ko_code code = ko_cuda_launched(be, "unembed", err);
-    const struct ko_matrix targets = {w, n, table->n_in, false, table->type};
-    const struct ko_linear logits = {.n = args->n,
-                                     .x = args->x,
-                                     .ldx = table->n_in,
-                                     .w = targets,
-                                     .bias = NULL,
-                                     .accumulate = false,
-                                     .y = product,
-                                     .ldy = n};
-    if (code == KO_OK) {
-        code = ko_cuda_product(be, &logits, 0, n, err);
-    }
     if (code != KO_OK) {
         return code;
     }
-    start_rows<<<(unsigned)args->n, THREADS, 0, be->stream>>>(
-        *a, args->x, table->n_in, w, args->bias, product, first, n, rounding_of(be));
+    const struct ko_linear logits = {.n = args->n,
+                                     .x = args->x,
+                                     .ldx = table->n_in,
+                                     .w = {t->w, t->n, table->n_in, false, table->type},
+                                     .bias = NULL,
+                                     .accumulate = false,
+                                     .y = t->estimate,
+                                     .ldy = t->n};
+    code = ko_cuda_product(be, &logits, 0, t->n, err);
+    if (code != KO_OK) {
+        return code;
+    }
+    start_rows<<<(unsigned)args->n, THREADS, 0, be->stream>>>(*a, *t, args->x, table->n_in,
+                                                              args->bias, rounding_of(be));
     return ko_cuda_launched(be, "unembed", err);
 }
 
-// All bands, as many targets at a time as the tile's memory holds.
+// Starts all rows, for as many targets at a time as the tile's memory holds.
 static enum ko_code start_all(struct ko_backend *be, const struct ko_unembed *args,
                               const struct unembedding *a, const int32_t *token, int32_t n_distinct,
                               struct ko_error *err)
@@ -184,12 +191,17 @@ static enum ko_code start_all(struct ko_backend *be, const struct ko_unembed *ar
     enum ko_code code = KO_OK;
     for (int32_t first = 0; code == KO_OK && first < n_distinct; first += most) {
         const int32_t n = n_distinct - first < most ? n_distinct - first : most;
-        float *w = a->logit;
-        float *product = w + ((size_t)n * (size_t)args->table.n_in + 63) / 64 * 64;
+        float *w = a->logit, *estimate = w + (ko_at(n, args->table.n_in, 0) + 63) / 64 * 64;
         if (args->table.type == KO_ELEMENT_BF16) {
-            code = estimate(be, args, a, token, first, n, (__nv_bfloat16 *)(void *)w, product, err);
+            const struct targets<__nv_bfloat16> t = {
+                first, n, (__nv_bfloat16 *)(void *)w, estimate
+            };
+            code = start_targets(be, args, a, token, &t, err);
         } else {
-            code = estimate(be, args, a, token, first, n, w, product, err);
+            const struct targets<float> t = {
+                first, n, w, estimate
+            };
+            code = start_targets(be, args, a, token, &t, err);
         }
     }
     return code;
@@ -219,7 +231,7 @@ static enum ko_code all_tiles(struct ko_backend *be, const struct ko_unembed *ar
     for (int first = 0; code == KO_OK && first < args->table.n_out; first += a->width) {
         code = next_tile(be, args, a, first, err);
         if (code != KO_OK) {
-            break;
+            return code;
         }
         if (second) {
             ko_cuda_count_tile(be, a);
@@ -231,25 +243,26 @@ static enum ko_code all_tiles(struct ko_backend *be, const struct ko_unembed *ar
     return code;
 }
 
-// The metrics, and whether rows must be counted again, on the host.
-static enum ko_code finish(struct ko_backend *be, const struct ko_unembed *args,
-                           const struct unembedding *a, struct ko_error *err)
+static enum ko_code start_download(const struct ko_backend *be, void *to, const void *from,
+                                   size_t bytes, struct ko_error *err)
 {
-    const size_t bytes = (size_t)a->n * sizeof *args->out;
+    return ko_cuda_check(be, cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, be->stream),
+                         "download", err);
+}
+
+// Computes the metrics, and reads them and the flag for the second pass.
+static enum ko_code read_metrics(struct ko_backend *be, const struct unembedding *a,
+                                 struct ko_error *err)
+{
     finish_rows<<<blocks_for((size_t)a->n, THREADS), THREADS, 0, be->stream>>>(*a,
                                                                                be->scratch.metrics);
     enum ko_code code = ko_cuda_launched(be, "unembed", err);
     if (code == KO_OK) {
-        code = ko_cuda_check(be,
-                             cudaMemcpyAsync(be->metrics, be->scratch.metrics, bytes,
-                                             cudaMemcpyDeviceToHost, be->stream),
-                             "download", err);
+        code = start_download(be, be->metrics, be->scratch.metrics,
+                              (size_t)a->n * sizeof *be->metrics, err);
     }
     if (code == KO_OK) {
-        code = ko_cuda_check(be,
-                             cudaMemcpyAsync(be->flag, be->scratch.flag, sizeof *be->flag,
-                                             cudaMemcpyDeviceToHost, be->stream),
-                             "download", err);
+        code = start_download(be, be->flag, be->scratch.flag, sizeof *be->flag, err);
     }
     return code == KO_OK ? ko_cuda_wait(be, err) : code;
 }
@@ -263,12 +276,11 @@ static int tile_width(int n, int vocabulary)
     return width < vocabulary ? width : (vocabulary + 3) / 4 * 4;
 }
 
-// Everything once the arrays are there.
-static enum ko_code measure(struct ko_backend *be, const struct ko_unembed *args,
-                            struct unembedding *a, const int32_t *token, int32_t n_distinct,
-                            struct ko_error *err)
+// Fills args->out. token: the distinct targets, on the device.
+static enum ko_code measure_rows(struct ko_backend *be, const struct ko_unembed *args,
+                                 struct unembedding *a, const int32_t *token, int32_t n_distinct,
+                                 struct ko_error *err)
 {
-    const unsigned blocks = blocks_for((size_t)a->n, THREADS);
     enum ko_code code = start_all(be, args, a, token, n_distinct, err);
     if (code == KO_OK) {
         code = all_tiles(be, args, a, false, err);
@@ -277,14 +289,16 @@ static enum ko_code measure(struct ko_backend *be, const struct ko_unembed *args
         code = ko_cuda_check(be, cudaMemsetAsync(be->scratch.flag, 0, sizeof(int32_t), be->stream),
                              "cudaMemsetAsync", err);
     }
-    if (code == KO_OK) {
-        settle_rows<<<blocks, THREADS, 0, be->stream>>>(*a, be->scratch.flag);
-        code = finish(be, args, a, err);
+    if (code != KO_OK) {
+        return code;
     }
+    settle_rows<<<blocks_for((size_t)a->n, THREADS), THREADS, 0, be->stream>>>(*a,
+                                                                               be->scratch.flag);
+    code = read_metrics(be, a, err);
     if (code == KO_OK && *be->flag) {
         code = all_tiles(be, args, a, true, err);
         if (code == KO_OK) {
-            code = finish(be, args, a, err);
+            code = read_metrics(be, a, err);
         }
     }
     if (code == KO_OK) {
@@ -328,7 +342,7 @@ enum ko_code ko_cuda_unembed(struct ko_backend *be, const struct ko_unembed *arg
                             0,
                             0};
     if (code == KO_OK) {
-        code = measure(be, args, &a, (const int32_t *)device[4], n_distinct, err);
+        code = measure_rows(be, args, &a, (const int32_t *)device[4], n_distinct, err);
     }
     free(work);
     return code;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-// A tile of logits: each row's running maximum, sum of exponentials, rank and KL sum. A row a
-// block.
+// Adds a tile of logits to each row's running maximum, sum of exponentials, rank and KL sum. A
+// block has one row.
 #include "kernels/cuda/unembed.cuh"
 
 enum { THREADS = UNEMBED_THREADS };
@@ -10,8 +10,8 @@ struct best {
     int id;
 };
 
-// The larger; of equals the lower id. What is no number never wins.
-static __device__ __forceinline__ struct best better(struct best a, struct best b)
+// The larger value; of equal ones the lower id. NaN is never chosen.
+static __device__ __forceinline__ struct best better_of(struct best a, struct best b)
 {
     return b.value > a.value || (b.value == a.value && b.id < a.id) ? b : a;
 }
@@ -23,7 +23,7 @@ static __device__ struct best block_best(struct best x)
         struct best other;
         other.value = __shfl_xor_sync(0xFFFFFFFFU, x.value, step);
         other.id = __shfl_xor_sync(0xFFFFFFFFU, x.id, step);
-        x = better(x, other);
+        x = better_of(x, other);
     }
     if (threadIdx.x % 32 == 0) {
         part[threadIdx.x / 32] = x;
@@ -31,12 +31,12 @@ static __device__ struct best block_best(struct best x)
     __syncthreads();
     x = part[0];
     for (int w = 1; w < THREADS / 32; w++) {
-        x = better(x, part[w]);
+        x = better_of(x, part[w]);
     }
     return x;
 }
 
-// A row's part of a tile in registers: PARTS float4s a thread.
+// Four numbers of a row. A thread holds PARTS of these parts in registers.
 struct part {
     float x[4];
 };
@@ -44,7 +44,7 @@ struct part {
 static __device__ __forceinline__ struct part load_part(const struct unembedding &a, int r, int p)
 {
     const int k = 4 * ((int)threadIdx.x + p * THREADS);
-    const float *logit = a.logit + (size_t)r * (size_t)a.width + (size_t)k;
+    const float *logit = a.logit + ko_at(r, a.width, k);
     struct part part;
     if (k + 3 < a.n_tokens) {
         const float4 v = *(const float4 *)logit; // the width is a multiple of four
@@ -58,14 +58,14 @@ static __device__ __forceinline__ struct part load_part(const struct unembedding
     return part;
 }
 
-// Place in the tile of a part's number n; n_tokens and beyond: none.
+// Index in the tile of number n of part p. Indices from n_tokens on are not in the tile.
 static __device__ __forceinline__ int place_of(int p, int n)
 {
     return 4 * ((int)threadIdx.x + p * THREADS) + n;
 }
 
-// Maximum, sum, rank; and KL against the clean row, whose maximum is that after this tile. CLEAN:
-// the rows that others are compared with, which go first.
+// Maximum, sum and rank, and the KL sum against the clean row, which must have added this tile
+// before. CLEAN: only the clean rows, else only the others.
 template <int PARTS, bool CLEAN> static __global__ void add_tile(struct unembedding a)
 {
     const int r = (int)blockIdx.x, of = a.clean[r];
@@ -86,7 +86,7 @@ template <int PARTS, bool CLEAN> static __global__ void add_tile(struct unembedd
             const float x = part[p].x[n];
             const int k = place_of(p, n);
             const struct best here = {x, a.first + k};
-            mine = k < a.n_tokens ? better(mine, here) : mine;
+            mine = k < a.n_tokens ? better_of(mine, here) : mine;
             above += x > high && k != target;
             if (x > low && !(x > high) && k != target) {
                 const int place = atomicAdd(&row->n_kept, 1);
@@ -141,7 +141,7 @@ template <int PARTS, bool CLEAN> static __global__ void add_tile(struct unembedd
     }
 }
 
-// The second pass, for the rows that need it.
+// The second pass counts against the known logit of the target.
 static __global__ void count_tile(struct unembedding a)
 {
     const int r = (int)blockIdx.x;
@@ -149,7 +149,7 @@ static __global__ void count_tile(struct unembedding a)
     if (!row->again) {
         return;
     }
-    const float *logit = a.logit + (size_t)r * (size_t)a.width;
+    const float *logit = a.logit + ko_at(r, a.width, 0);
     const int target = a.target[r] - a.first;
     int above = 0;
     for (int k = (int)threadIdx.x; k < a.n_tokens; k += THREADS) {

@@ -12,43 +12,42 @@
 
 struct packed {
     struct ko_cuda_tables tables;
-    unsigned char *block;
+    struct ko_cuda_block block;
     struct ko_cuda_rows rows;
 };
 
-static void pack(const struct ko_rows *rows, struct packed *p)
+static void pack_wave(const struct ko_rows *rows, struct packed *p)
 {
     struct ko_error err = {0};
     const size_t most = ko_cuda_tables_bytes(rows->n_rows, rows->max_tokens);
-    size_t used = 0;
-    *p = (struct packed){.block = aligned_alloc(16, (most + 15) / 16 * 16)};
-    assert_non_null(p->block);
-    expect_ok(ko_cuda_tables_pack(&p->tables, rows, p->block, p->block, &p->rows, &used, &err),
-              &err);
-    assert_true(used <= most);
+    unsigned char *memory = aligned_alloc(16, (most + 15) / 16 * 16);
+    assert_non_null(memory);
+    *p = (struct packed){.block = {.memory = memory, .base = memory}};
+    expect_ok(ko_cuda_tables_pack(&p->tables, rows, &p->block, &p->rows, &err), &err);
+    assert_true(p->block.used <= most);
 }
 
-static void drop(struct packed *p)
+static void free_packed(struct packed *p)
 {
     ko_cuda_tables_free(&p->tables);
-    free(p->block);
+    free(p->block.memory);
 }
 
-static void same(const int32_t *a, const int32_t *b, int32_t n)
+static void expect_same(const int32_t *a, const int32_t *b, int32_t n)
 {
     assert_memory_equal(a, b, (size_t)n * sizeof *a);
 }
 
 static void check_copies(const struct ko_rows *rows, const struct ko_cuda_rows *got)
 {
-    same(got->position, rows->position, rows->n_rows);
-    same(got->previous, rows->previous, rows->n_rows);
-    same(got->branch, rows->branch, rows->n_rows);
-    same(got->prompt, rows->prompt, rows->n_rows);
-    same(got->parent_row, rows->parent_row, rows->n_rows);
-    same(got->token, rows->token, rows->n_trunk_rows);
-    same(got->trunk_first, rows->trunk_first, rows->n_prompts);
-    same(got->n_tokens, rows->n_tokens, rows->n_prompts);
+    expect_same(got->position, rows->position, rows->n_rows);
+    expect_same(got->previous, rows->previous, rows->n_rows);
+    expect_same(got->branch, rows->branch, rows->n_rows);
+    expect_same(got->prompt, rows->prompt, rows->n_rows);
+    expect_same(got->parent_row, rows->parent_row, rows->n_rows);
+    expect_same(got->token, rows->token, rows->n_trunk_rows);
+    expect_same(got->trunk_first, rows->trunk_first, rows->n_prompts);
+    expect_same(got->n_tokens, rows->n_tokens, rows->n_prompts);
     for (int32_t b = 0; b < rows->n_branches; b++) {
         const struct ko_branch *branch = &rows->branches[b];
         assert_memory_equal(&got->branches[b], branch, sizeof *branch);
@@ -118,11 +117,11 @@ static void every_wave_is_told_whole(void **state)
             wave_random((uint32_t)k, &random);
         }
         wave_build(k < n_plans ? &plans[k] : &random, &wave);
-        pack(&wave.rows, &p);
+        pack_wave(&wave.rows, &p);
         check_copies(&wave.rows, &p.rows);
         check_order(&wave.rows, &p.rows);
         check_items(&wave.rows, &p.rows);
-        drop(&p);
+        free_packed(&p);
     }
 }
 
@@ -157,12 +156,12 @@ static void long_lists_are_cut(void **state)
                                  .branches = branches,
                                  .edges = edges};
     struct packed p;
-    pack(&rows, &p);
+    pack_wave(&rows, &p);
     check_items(&rows, &p.rows);
     assert_int_equal(p.rows.n_items, 1 + 4);
     assert_int_equal(p.rows.items[1].n, 64);
     assert_int_equal(p.rows.items[4].n, N - 3 * 64);
-    drop(&p);
+    free_packed(&p);
 }
 
 int run_tables(void)
