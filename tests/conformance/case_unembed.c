@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The unembedding with its metrics. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "kernels/at.h"
 #include "tests/conformance/check.h"
 
 struct batch {
@@ -16,16 +18,15 @@ struct batch {
     int32_t *clean, *target, *foil;
 };
 
-/* What the metrics must be. Ranks lie between those with logits less than `tie` apart counted as
-   equal and as greater. */
+/* The expected metrics. Logits less than `tie` apart may count as equal or as greater, which gives
+   the lowest and the highest rank. */
 struct expected {
     double logprob, foil_logprob, kl;
     int32_t lowest_rank, highest_rank, top1_id;
 };
 
-/* Rows of one prompt follow each other, its clean row last: a clean row may come after those that
-   name it. */
-static struct batch make(int32_t n, int32_t vocabulary, int32_t d, int32_t rows_a_prompt)
+/* The rows of one prompt are neighbours, and its clean row is the last. */
+static struct batch make_batch(int32_t n, int32_t vocabulary, int32_t d, int32_t rows_a_prompt)
 {
     struct batch x = {.n = n, .vocabulary = vocabulary, .d = d};
     x.x = random_floats(1, (size_t)(n * d), -1.5F, 1.5F);
@@ -44,7 +45,7 @@ static struct batch make(int32_t n, int32_t vocabulary, int32_t d, int32_t rows_
     return x;
 }
 
-static void drop(struct batch *x)
+static void free_batch(struct batch *x)
 {
     free(x->x);
     free(x->table);
@@ -52,28 +53,24 @@ static void drop(struct batch *x)
     free(x->clean);
 }
 
-static struct ko_metrics *unembed(const struct backend *b, const struct batch *x, bool biased)
+static struct ko_metrics *unembed_rows(const struct backend *b, const struct batch *x, bool biased)
 {
-    struct ko_error err = {0};
+    struct memory m = {.b = b};
     size_t vocabulary = (size_t)x->vocabulary, d = (size_t)x->d;
     struct ko_metrics *out = calloc((size_t)x->n, sizeof *out);
     assert_non_null(out);
-    float *bias = biased ? backend_copy(b, x->bias, vocabulary * sizeof(float)) : NULL;
-    struct ko_unembed args = {
-        .n = x->n,
-        .x = backend_copy(b, x->x, (size_t)x->n * d * sizeof(float)),
-        .table = {.data = backend_copy(b, x->table, vocabulary * d * sizeof(float)),
-                  .n_out = x->vocabulary,
-                  .n_in = x->d},
-        .bias = bias,
-        .clean = x->clean,
-        .target = x->target,
-        .foil = x->foil,
-        .out = out};
-    expect_ok(b->k->unembed(b->be, &args, &err), &err);
-    backend_release(b, args.x);
-    backend_release(b, args.table.data);
-    backend_release(b, bias);
+    const struct ko_unembed args = {.n = x->n,
+                                    .x = memory_floats(&m, x->x, (size_t)x->n * d),
+                                    .table = {.data = memory_floats(&m, x->table, vocabulary * d),
+                                              .n_out = x->vocabulary,
+                                              .n_in = x->d},
+                                    .bias = biased ? memory_floats(&m, x->bias, vocabulary) : NULL,
+                                    .clean = x->clean,
+                                    .target = x->target,
+                                    .foil = x->foil,
+                                    .out = out};
+    RUN(b, unembed, &args);
+    memory_release(&m);
     return out;
 }
 
@@ -85,10 +82,9 @@ static double *logits_of(const struct batch *x, bool biased)
         for (int32_t v = 0; v < x->vocabulary; v++) {
             double sum = biased ? (double)x->bias[v] : 0.0;
             for (int32_t c = 0; c < x->d; c++) {
-                sum += (double)x->x[r * x->d + c] *
-                       (double)x->table[(size_t)v * (size_t)x->d + (size_t)c];
+                sum += (double)x->x[r * x->d + c] * (double)x->table[ko_at(v, x->d, c)];
             }
-            logit[(size_t)r * (size_t)x->vocabulary + (size_t)v] = sum;
+            logit[ko_at(r, x->vocabulary, v)] = sum;
         }
     }
     return logit;
@@ -103,10 +99,11 @@ static double log_total(const double *logit, int32_t n)
     return logit[0] + log(sum);
 }
 
-static struct expected expect(const struct batch *x, const double *logits, int32_t r, double tie)
+static struct expected expect_row(const struct batch *x, const double *logits, int32_t r,
+                                  double tie)
 {
-    const double *logit = logits + (size_t)r * (size_t)x->vocabulary;
-    const double *clean = logits + (size_t)x->clean[r] * (size_t)x->vocabulary;
+    const double *logit = logits + ko_at(r, x->vocabulary, 0);
+    const double *clean = logits + ko_at(x->clean[r], x->vocabulary, 0);
     double total = log_total(logit, x->vocabulary), clean_total = log_total(clean, x->vocabulary);
     struct expected want = {.lowest_rank = 1, .highest_rank = 1};
     for (int32_t v = 0; v < x->vocabulary; v++) {
@@ -139,33 +136,30 @@ static void check_row(const struct backend *b, const struct batch *x, int32_t r,
     }
 }
 
-static void check(const struct batch *x, bool biased, double tie, struct spread spread[2])
+static void check_batch(const struct backends *all, const struct batch *x, bool biased, double tie,
+                        struct spread spread[2])
 {
-    struct backend backends[MAX_BACKENDS];
-    int32_t n_backends = backends_open(backends);
     double *logits = logits_of(x, biased);
-    for (int32_t k = 0; k < n_backends; k++) {
-        struct ko_metrics *got = unembed(&backends[k], x, biased);
+    for (int32_t k = 0; k < all->n; k++) {
+        struct ko_metrics *got = unembed_rows(&all->list[k], x, biased);
         for (int32_t r = 0; r < x->n; r++) {
-            struct expected want = expect(x, logits, r, tie);
-            check_row(&backends[k], x, r, &want, &got[r], spread);
+            struct expected want = expect_row(x, logits, r, tie);
+            check_row(&all->list[k], x, r, &want, &got[r], spread);
         }
         free(got);
     }
     free(logits);
-    backends_close(backends, n_backends);
 }
 
 static void metrics_equal_their_definitions(void **state)
 {
-    (void)state;
     static const int32_t shapes[][4] = {{1, 5, 3, 1},      {1, 4999, 33, 1},   {2, 2048, 64, 2},
                                         {37, 4999, 48, 5}, {64, 2049, 96, 64}, {9, 6144, 20, 1}};
     struct spread spread[2] = {{0}};
     for (size_t s = 0; s < sizeof shapes / sizeof shapes[0]; s++) {
-        struct batch x = make(shapes[s][0], shapes[s][1], shapes[s][2], shapes[s][3]);
-        check(&x, s % 2, 2e-5, spread);
-        drop(&x);
+        struct batch x = make_batch(shapes[s][0], shapes[s][1], shapes[s][2], shapes[s][3]);
+        check_batch(*state, &x, s % 2, 2e-5, spread);
+        free_batch(&x);
     }
     print_message("unembed: logprob %.1e, kl %.1e from double precision\n", spread[0].largest,
                   spread[1].largest);
@@ -175,8 +169,7 @@ static void metrics_equal_their_definitions(void **state)
    the target's. */
 static void ties_are_exact(void **state)
 {
-    (void)state;
-    struct batch x = make(33, 5003, 24, 4);
+    struct batch x = make_batch(33, 5003, 24, 4);
     for (int32_t k = 0; k < x.n * x.d; k++) {
         x.x[k] = roundf(x.x[k]);
     }
@@ -185,46 +178,42 @@ static void ties_are_exact(void **state)
     }
     /* One row's target shares the largest logit with later and earlier tokens. */
     double *logits = logits_of(&x, false);
-    struct expected first = expect(&x, logits, 0, 0.0);
+    struct expected first = expect_row(&x, logits, 0, 0.0);
     free(logits);
     for (int32_t copy = 4000; copy < 4100; copy++) {
         memcpy(x.table + copy * x.d, x.table + first.top1_id * x.d, (size_t)x.d * sizeof(float));
     }
     x.target[0] = 4050;
     struct spread spread[2] = {{0}};
-    check(&x, false, 0.0, spread);
-    drop(&x);
+    check_batch(*state, &x, false, 0.0, spread);
+    free_batch(&x);
 }
 
-/* Logits that differ by their rounding alone: the target must still be first in its own row, never
-   behind itself. */
+/* Rounding must not put the target behind itself. */
 static void the_best_token_has_rank_one(void **state)
 {
-    (void)state;
-    struct batch x = make(64, 4100, 768, 8);
-    struct backend backends[MAX_BACKENDS];
-    int32_t n_backends = backends_open(backends);
-    for (int32_t k = 0; k < n_backends; k++) {
-        struct ko_metrics *first = unembed(&backends[k], &x, false);
+    const struct backends *all = *state;
+    struct batch x = make_batch(64, 4100, 768, 8);
+    for (int32_t k = 0; k < all->n; k++) {
+        struct ko_metrics *first = unembed_rows(&all->list[k], &x, false);
         for (int32_t r = 0; r < x.n; r++) {
             x.target[r] = first[r].top1_id;
         }
-        struct ko_metrics *second = unembed(&backends[k], &x, false);
+        struct ko_metrics *second = unembed_rows(&all->list[k], &x, false);
         for (int32_t r = 0; r < x.n; r++) {
             assert_int_equal(second[r].target_rank, 1);
         }
         free(first);
         free(second);
     }
-    drop(&x);
-    backends_close(backends, n_backends);
+    free_batch(&x);
 }
 
 /* Rows a hair apart, KL from 2e-12 to 7e-4. */
 static void small_divergences_are_not_negative(void **state)
 {
-    (void)state;
-    struct batch x = make(16, 4999, 64, 16);
+    const struct backends *all = *state;
+    struct batch x = make_batch(16, 4999, 64, 16);
     for (int32_t r = 0; r < 15; r++) {
         for (int32_t c = 0; c < x.d; c++) {
             float step = 1e-6F * (float)(1 << r);
@@ -232,16 +221,14 @@ static void small_divergences_are_not_negative(void **state)
         }
     }
     double *logits = logits_of(&x, false);
-    struct backend backends[MAX_BACKENDS];
-    int32_t n_backends = backends_open(backends);
     double largest = 0.0;
-    for (int32_t k = 0; k < n_backends; k++) {
-        struct ko_metrics *got = unembed(&backends[k], &x, false);
+    for (int32_t k = 0; k < all->n; k++) {
+        struct ko_metrics *got = unembed_rows(&all->list[k], &x, false);
         for (int32_t r = 0; r < x.n; r++) {
-            struct expected want = expect(&x, logits, r, 1e-5);
+            struct expected want = expect_row(&x, logits, r, 1e-5);
             double error = fabs((double)got[r].kl - want.kl);
             /* The sums are in double precision; the exponentials, of `plain` apart, are not. */
-            assert_true(error <= (backends[k].exact ? 1e-12 : 5e-8) + 1e-5 * want.kl);
+            assert_true(error <= (all->list[k].exact ? 1e-12 : 5e-8) + 1e-5 * want.kl);
             assert_true(got[r].kl >= 0.0F);
             largest = error > largest ? error : largest;
         }
@@ -249,20 +236,17 @@ static void small_divergences_are_not_negative(void **state)
     }
     print_message("small kl: at most %.1e off\n", largest);
     free(logits);
-    drop(&x);
-    backends_close(backends, n_backends);
+    free_batch(&x);
 }
 
 static void rows_that_are_not_finite_say_so(void **state)
 {
-    (void)state;
-    struct batch x = make(6, 2500, 16, 3);
+    const struct backends *all = *state;
+    struct batch x = make_batch(6, 2500, 16, 3);
     x.x[1 * x.d + 4] = NAN;
     x.x[4 * x.d + 2] = INFINITY;
-    struct backend backends[MAX_BACKENDS];
-    int32_t n_backends = backends_open(backends);
-    for (int32_t k = 0; k < n_backends; k++) {
-        struct ko_metrics *got = unembed(&backends[k], &x, false);
+    for (int32_t k = 0; k < all->n; k++) {
+        struct ko_metrics *got = unembed_rows(&all->list[k], &x, false);
         for (int32_t r = 0; r < x.n; r++) {
             bool broken = r == 1 || r == 4;
             assert_int_equal(isnan(got[r].logprob) != 0, broken);
@@ -272,8 +256,7 @@ static void rows_that_are_not_finite_say_so(void **state)
         }
         free(got);
     }
-    drop(&x);
-    backends_close(backends, n_backends);
+    free_batch(&x);
 }
 
 int run_unembed(void)
@@ -285,5 +268,5 @@ int run_unembed(void)
         cmocka_unit_test(small_divergences_are_not_negative),
         cmocka_unit_test(rows_that_are_not_finite_say_so),
     };
-    return cmocka_run_group_tests_name("unembed", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("unembed", tests, backends_open, backends_close);
 }

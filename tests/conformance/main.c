@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One suite over every backend: `plain` is compared with the papers' formulas in double precision,
-   the others with `plain`. */
+/* Runs the same tests on every backend. `plain` is compared with the papers' formulas in double
+   precision, and the others with `plain`. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,8 +8,8 @@
 #include "tests/conformance/check.h"
 #include "tests/support/gpu.h"
 
-/* KO_CONFORMANCE names one suite alone, for who is in a hurry. */
-static int run(const char *name, int (*suite)(void))
+/* $KO_CONFORMANCE is the name of the only suite to run; all run if it is not set. */
+static int run_suite(const char *name, int (*suite)(void))
 {
     const char *only = getenv("KO_CONFORMANCE");
     return only && strcmp(only, name) != 0 ? 0 : suite();
@@ -22,8 +22,9 @@ int main(void)
         printf("skipped: %s\n", why);
         return TEST_SKIPPED;
     }
-    return run("basic", run_basic) + run("conv", run_conv) + run("mamba1", run_mamba1) +
-           run("mamba2", run_mamba2) + run("gated", run_gated) + run("attention", run_attention) +
-           run("unembed", run_unembed) + run("precision", run_precision) +
-           run("tables", run_tables);
+    return run_suite("basic", run_basic) + run_suite("conv", run_conv) +
+           run_suite("mamba1", run_mamba1) + run_suite("mamba2", run_mamba2) +
+           run_suite("gated", run_gated) + run_suite("attention", run_attention) +
+           run_suite("unembed", run_unembed) + run_suite("precision", run_precision) +
+           run_suite("tables", run_tables);
 }

@@ -109,15 +109,34 @@ const struct wave_plan *wave_plans(size_t *n)
     return plans;
 }
 
-static uint32_t next(uint32_t *state)
+const struct wave_plan wave_all_removed = {.name = "everything removed",
+                                           .n_layers = 2,
+                                           .n_prompts = 1,
+                                           .n_tokens = {6},
+                                           .n_sets = 1,
+                                           .sets = {{false, 63, 63}},
+                                           .n_branches = 2,
+                                           .branches = {{0, -1, 0, 0, 0, 2, 0, -1, false, false},
+                                                        {0, -1, 0, -1, 0, 2, 0, -1, true, false}}};
+
+struct wave_plan wave_without_windows(const struct wave_plan *plan)
+{
+    struct wave_plan out = *plan;
+    for (int32_t n = 0; n < out.n_branches; n++) {
+        out.branches[n].window_end = out.branches[n].window_begin;
+    }
+    return out;
+}
+
+static uint32_t next_random(uint32_t *state)
 {
     *state = *state * 1664525U + 1013904223U;
     return *state >> 8;
 }
 
-static int32_t below(uint32_t *state, int32_t n)
+static int32_t random_below(uint32_t *state, int32_t n)
 {
-    return (int32_t)(next(state) % (uint32_t)n);
+    return (int32_t)(next_random(state) % (uint32_t)n);
 }
 
 /* The first position that loses an edge, or -1. */
@@ -134,8 +153,8 @@ static int32_t first_target(const struct wave_edges *edges, int32_t n_tokens)
 
 static void add_random_branch(uint32_t *state, struct wave_plan *plan, int32_t prompt, int32_t set)
 {
-    int32_t start = below(state, plan->n_layers);
-    int32_t size = 1 + below(state, plan->n_layers - start);
+    int32_t start = random_below(state, plan->n_layers);
+    int32_t size = 1 + random_below(state, plan->n_layers - start);
     struct wave_branch branch = {.prompt = prompt,
                                  .parent = -1,
                                  .first_position =
@@ -144,19 +163,19 @@ static void add_random_branch(uint32_t *state, struct wave_plan *plan, int32_t p
                                  .window_begin = start,
                                  .window_end = start + size,
                                  .edge_set = set,
-                                 .mask = below(state, 3) - 1,
-                                 .conv = below(state, 3) == 0,
-                                 .after_softmax = below(state, 2) == 0};
+                                 .mask = random_below(state, 3) - 1,
+                                 .conv = random_below(state, 3) == 0,
+                                 .after_softmax = random_below(state, 2) == 0};
     if (branch.first_position < 0) {
         return;
     }
-    if (below(state, 6) == 0) {
+    if (random_below(state, 6) == 0) {
         branch.leaves_at = -1;
-        branch.first_position = below(state, branch.first_position + 1);
+        branch.first_position = random_below(state, branch.first_position + 1);
     }
     int32_t parent = plan->n_branches;
     plan->branches[plan->n_branches++] = branch;
-    for (int32_t shorter = size - 1; shorter > 0 && below(state, 2); shorter--) {
+    for (int32_t shorter = size - 1; shorter > 0 && random_below(state, 2); shorter--) {
         branch.parent = parent;
         branch.leaves_at = branch.window_begin = branch.window_end = start + shorter;
         plan->branches[plan->n_branches++] = branch;
@@ -168,18 +187,18 @@ void wave_random(uint32_t seed, struct wave_plan *plan)
     uint32_t state = seed * 2654435761U + 1;
     memset(plan, 0, sizeof *plan);
     plan->name = "random";
-    plan->n_layers = 1 + below(&state, WAVE_LAYERS);
-    plan->n_prompts = 1 + below(&state, WAVE_PROMPTS);
+    plan->n_layers = 1 + random_below(&state, WAVE_LAYERS);
+    plan->n_prompts = 1 + random_below(&state, WAVE_PROMPTS);
     for (int32_t p = 0; p < plan->n_prompts; p++) {
-        plan->n_tokens[p] = 1 + below(&state, 12);
+        plan->n_tokens[p] = 1 + random_below(&state, 12);
         uint32_t all = (1U << plan->n_tokens[p]) - 1;
-        for (int32_t s = 1 + below(&state, 3); s > 0; s--) {
-            bool last = below(&state, 2) == 0;
+        for (int32_t s = 1 + random_below(&state, 3); s > 0; s--) {
+            bool last = random_below(&state, 2) == 0;
             plan->sets[plan->n_sets++] = (struct wave_edges){
-                .later = below(&state, 4) == 0,
-                .target = last ? 1U << (plan->n_tokens[p] - 1) : next(&state) & all,
-                .source = next(&state) & all};
-            for (int32_t n = below(&state, 3);
+                .later = random_below(&state, 4) == 0,
+                .target = last ? 1U << (plan->n_tokens[p] - 1) : next_random(&state) & all,
+                .source = next_random(&state) & all};
+            for (int32_t n = random_below(&state, 3);
                  n >= 0 && plan->n_branches + WAVE_LAYERS < WAVE_BRANCHES; n--) {
                 add_random_branch(&state, plan, p, plan->n_sets - 1);
             }

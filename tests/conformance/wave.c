@@ -1,8 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/conformance/wave.h"
 
-#include <stdlib.h>
 #include <string.h>
+
+#include "kernels/at.h"
+
+/* `rows` points into the other members. */
+struct wave {
+    struct ko_rows rows;
+    int32_t order[WAVE_BRANCHES]; /* index in the plan of each branch */
+    struct ko_branch branches[WAVE_BRANCHES];
+    struct ko_edge_set edges[WAVE_SETS];
+    uint8_t target[WAVE_SETS][WAVE_TOKENS], source[WAVE_SETS][WAVE_TOKENS];
+    int32_t trunk_first[WAVE_PROMPTS], n_tokens[WAVE_PROMPTS];
+    int32_t counts[4][WAVE_LAYERS];
+    int32_t columns[6][(WAVE_PROMPTS + WAVE_BRANCHES) * WAVE_TOKENS];
+};
 
 static bool comes_before(const struct wave_branch *a, const struct wave_branch *b)
 {
@@ -68,13 +81,13 @@ static void build_edges(const struct wave_plan *plan, struct wave *wave)
     }
 }
 
-static void fill_row(struct wave *wave, int32_t row, int32_t position, int32_t previous,
-                     int32_t branch, int32_t prompt, int32_t parent_row)
+/* values: position, previous, branch, prompt, parent_row */
+static void fill_row(struct wave *wave, int32_t row, const int32_t values[5])
 {
-    const int32_t values[] = {position, previous, branch, prompt, parent_row, (row * 7) % 11};
-    for (size_t column = 0; column < 6; column++) {
+    for (size_t column = 0; column < 5; column++) {
         wave->columns[column][row] = values[column];
     }
+    wave->columns[5][row] = (row * 7) % 11; /* token */
 }
 
 static int32_t build_trunks(const struct wave_plan *plan, struct wave *wave)
@@ -84,7 +97,7 @@ static int32_t build_trunks(const struct wave_plan *plan, struct wave *wave)
         wave->trunk_first[p] = row;
         wave->n_tokens[p] = plan->n_tokens[p];
         for (int32_t i = 0; i < plan->n_tokens[p]; i++, row++) {
-            fill_row(wave, row, i, i ? row - 1 : -1, -1, p, -1);
+            fill_row(wave, row, (const int32_t[]){i, i ? row - 1 : -1, -1, p, -1});
         }
     }
     return row;
@@ -102,7 +115,7 @@ static int32_t build_branch_rows(struct wave *wave, int32_t n_branches, int32_t 
         }
         for (int32_t k = 0; k < branch->n_rows; k++, row++) {
             int32_t previous = k ? row - 1 : t0 ? trunk + t0 - 1 : -1;
-            fill_row(wave, row, t0 + k, previous, b, branch->prompt, parent + k);
+            fill_row(wave, row, (const int32_t[]){t0 + k, previous, b, branch->prompt, parent + k});
         }
     }
     return row;
@@ -127,8 +140,10 @@ static void count_rows(const struct wave_plan *plan, struct wave *wave, int32_t 
     }
 }
 
-void wave_build(const struct wave_plan *plan, struct wave *wave)
+const struct ko_rows *wave_rows(const struct wave_plan *plan)
 {
+    static struct wave memory;
+    struct wave *wave = &memory;
     memset(wave, 0, sizeof *wave);
     int32_t n_trunk = build_trunks(plan, wave), max_tokens = 0;
     build_branches(plan, wave, n_trunk);
@@ -159,10 +174,18 @@ void wave_build(const struct wave_plan *plan, struct wave *wave)
                                   .n_convolved = wave->counts[1],
                                   .n_active = wave->counts[2],
                                   .n_branches_active = wave->counts[3]};
+    return &wave->rows;
 }
 
-int32_t wave_path(const struct ko_rows *rows, int32_t row, int32_t layer,
-                  int32_t (*source)(const struct ko_rows *, int32_t, int32_t), int32_t *path)
+const struct ko_rows *wave_random_rows(uint32_t seed)
+{
+    struct wave_plan plan;
+    wave_random(seed, &plan);
+    return wave_rows(&plan);
+}
+
+int32_t wave_path(const struct ko_rows *rows, int32_t row, int32_t layer, ko_row_source *source,
+                  int32_t *path)
 {
     int32_t b = rows->branch[row], i = rows->position[row];
     for (int32_t j = 0; j <= i; j++) {
@@ -186,4 +209,11 @@ bool wave_removed(const struct ko_rows *rows, int32_t row, int32_t layer, int32_
         return edges->source[j] && j < i;
     }
     return edges->target[i] && edges->source[j] && j <= i;
+}
+
+bool wave_masked(const struct ko_rows *rows, int32_t row, int32_t layer, const uint8_t *masks,
+                 int32_t n_features, int32_t feature)
+{
+    int32_t mask = rows->branch[row] < 0 ? -1 : rows->branches[rows->branch[row]].mask;
+    return mask < 0 || masks[ko_at3(mask, rows->n_layers, layer, n_features, feature)] != 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Waves for the tests: the rows of a token tree from a short description, and random trees. */
+/* Waves for the tests. A plan is a short description of a token tree, and wave_rows makes its rows.
+ */
 #ifndef KO_TESTS_CONFORMANCE_WAVE_H
 #define KO_TESTS_CONFORMANCE_WAVE_H
 
@@ -13,7 +14,7 @@ struct wave_edges {
     uint32_t target, source;
 };
 
-/* As struct ko_branch, parent an index into the same list; the order of the list is free. */
+/* As struct ko_branch. `parent` is an index into the same list, whose order is free. */
 struct wave_branch {
     int32_t prompt, parent, first_position, leaves_at, window_begin, window_end, edge_set, mask;
     bool conv, after_softmax;
@@ -27,33 +28,35 @@ struct wave_plan {
     struct wave_branch branches[WAVE_BRANCHES];
 };
 
-/* rows points into the rest, so a wave stays where it is. */
-struct wave {
-    struct ko_rows rows;
-    int32_t order[WAVE_BRANCHES]; /* number in the plan of each branch */
-    struct ko_branch branches[WAVE_BRANCHES];
-    struct ko_edge_set edges[WAVE_SETS];
-    uint8_t target[WAVE_SETS][WAVE_TOKENS], source[WAVE_SETS][WAVE_TOKENS];
-    int32_t trunk_first[WAVE_PROMPTS], n_tokens[WAVE_PROMPTS];
-    int32_t counts[4][WAVE_LAYERS];
-    int32_t columns[6][(WAVE_PROMPTS + WAVE_BRANCHES) * WAVE_TOKENS];
-};
+/* The rows of a plan. Borrowed, valid until the next call. */
+const struct ko_rows *wave_rows(const struct wave_plan *plan);
 
-void wave_build(const struct wave_plan *plan, struct wave *wave);
-
-/* The plans that name each situation, *n of them. */
+/* The *n plans for the known situations. */
 const struct wave_plan *wave_plans(size_t *n);
 
-/* A tree of random prompts, routes, windows, nested branches and full passes; the same seed gives
+/* A tree of random prompts, routes, windows, nested branches and full passes. The same seed gives
    the same tree. */
 void wave_random(uint32_t seed, struct wave_plan *plan);
 
-/* The source rows of all positions on row r's path, by the rule `source`, into path [position + 1];
-   returns the position. */
-int32_t wave_path(const struct ko_rows *rows, int32_t row, int32_t layer,
-                  int32_t (*source)(const struct ko_rows *, int32_t, int32_t), int32_t *path);
+/* The same plan, where no branch removes an edge in any layer. */
+struct wave_plan wave_without_windows(const struct wave_plan *plan);
 
-/* Whether the branch of row r loses (i, j) in this layer. */
+/* Two layers, six tokens, and two branches of which each removes every edge. The trunk has the rows
+   [0, 6), the branches have [6, 18). */
+extern const struct wave_plan wave_all_removed;
+
+/* The rows of wave_random's plan. */
+const struct ko_rows *wave_random_rows(uint32_t seed);
+
+/* The source rows of all positions on the path of a row, into path [position + 1]. Returns the
+   position. */
+int32_t wave_path(const struct ko_rows *rows, int32_t row, int32_t layer, ko_row_source *source,
+                  int32_t *path);
+
+/* Whether the branch of the row loses the edge (i, j) in this layer, and whether it loses edges in
+   this feature. masks [n_masks, n_layers, n_features]. */
 bool wave_removed(const struct ko_rows *rows, int32_t row, int32_t layer, int32_t i, int32_t j);
+bool wave_masked(const struct ko_rows *rows, int32_t row, int32_t layer, const uint8_t *masks,
+                 int32_t n_features, int32_t feature);
 
 #endif
