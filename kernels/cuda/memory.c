@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Device memory: allocations for the caller, the scratch of the operations, and the stage through
    which small arrays of the host are copied. */
+#include <stddef.h>
 #include <string.h>
 
 #include "kernels/cuda/cuda.h"
@@ -115,42 +116,46 @@ enum { METRICS_ROW_BYTES = 512 };
 
 /* One block of memory. */
 struct need {
-    void **out; /* where its pointer is stored */
+    size_t member; /* offset in struct ko_backend of the pointer to it */
     size_t bytes;
     bool pinned; /* on the host, else on the device */
 };
 
 enum { N_NEEDS = 15 };
 
-/* Fills need[N_NEEDS]. If be is NULL, only the bytes are valid. */
-static void list_needs(struct ko_backend *be, enum ko_precision precision,
-                       const struct ko_limits *limits, struct need *need)
+static void **pointer_of(struct ko_backend *be, const struct need *need)
 {
-    static struct ko_backend nobody;
-    struct ko_backend *to = be ? be : &nobody;
-    struct ko_cuda_scratch *scratch = &to->scratch;
+    return (void **)(void *)((unsigned char *)be + need->member);
+}
+
+static void list_needs(enum ko_precision precision, const struct ko_limits *limits,
+                       struct need need[N_NEEDS])
+{
     const size_t rows = (size_t)limits->max_rows, heads = (size_t)limits->n_heads;
     const size_t scores = rows * (size_t)limits->n_groups * (size_t)limits->max_tokens;
     const size_t tables = ko_cuda_tables_bytes(limits->max_rows, limits->max_tokens);
     const size_t stage = rows * KO_CUDA_STAGE_BYTES_A_ROW + 4096;
     const size_t narrow = precision == KO_BFLOAT16 ? rows * (size_t)limits->max_in * 2 : 0;
+    const size_t tile = ko_cuda_tile_floats(limits->max_rows);
+#define MEMBER(name) offsetof(struct ko_backend, name)
     const struct need all[N_NEEDS] = {
-        {&scratch->workspace, KO_CUDA_WORKSPACE_BYTES, false},
-        {&scratch->narrow, narrow, false},
-        {(void **)&scratch->step, rows * heads * sizeof(float), false},
-        {(void **)&scratch->step_sum, rows * heads * sizeof(double), false},
-        {(void **)&scratch->score, scores * sizeof(float), false},
-        {(void **)&scratch->tile, ko_cuda_tile_floats(limits->max_rows) * sizeof(float), false},
-        {&scratch->metrics_rows, rows * METRICS_ROW_BYTES, false},
-        {(void **)&scratch->metrics, rows * sizeof(struct ko_metrics), false},
-        {(void **)&scratch->flag, sizeof(int32_t), false},
-        {(void **)&to->stage.device, stage, false},
-        {(void **)&to->stage.host, stage, true},
-        {(void **)&to->table_memory, tables, false},
-        {(void **)&to->table_pinned, tables, true},
-        {(void **)&to->metrics, rows * sizeof(struct ko_metrics), true},
-        {(void **)&to->flag, sizeof(int32_t), true},
+        {MEMBER(scratch.workspace), KO_CUDA_WORKSPACE_BYTES, false},
+        {MEMBER(scratch.narrow), narrow, false},
+        {MEMBER(scratch.step), rows * heads * sizeof(float), false},
+        {MEMBER(scratch.step_sum), rows * heads * sizeof(double), false},
+        {MEMBER(scratch.score), scores * sizeof(float), false},
+        {MEMBER(scratch.tile), tile * sizeof(float), false},
+        {MEMBER(scratch.metrics_rows), rows * METRICS_ROW_BYTES, false},
+        {MEMBER(scratch.metrics), rows * sizeof(struct ko_metrics), false},
+        {MEMBER(scratch.flag), sizeof(int32_t), false},
+        {MEMBER(stage.device), stage, false},
+        {MEMBER(stage.host), stage, true},
+        {MEMBER(table_memory), tables, false},
+        {MEMBER(table_pinned), tables, true},
+        {MEMBER(metrics), rows * sizeof(struct ko_metrics), true},
+        {MEMBER(flag), sizeof(int32_t), true},
     };
+#undef MEMBER
     memcpy(need, all, sizeof all);
 }
 
@@ -158,7 +163,7 @@ size_t ko_cuda_reserved_bytes(enum ko_precision precision, const struct ko_limit
 {
     struct need need[N_NEEDS];
     size_t bytes = 2 * KO_CUDA_IMPORT_BYTES;
-    list_needs(NULL, precision, limits, need);
+    list_needs(precision, limits, need);
     for (int k = 0; k < N_NEEDS; k++) {
         bytes += need[k].pinned ? 0 : need[k].bytes;
     }
@@ -168,16 +173,17 @@ size_t ko_cuda_reserved_bytes(enum ko_precision precision, const struct ko_limit
 void ko_cuda_unreserve(struct ko_backend *be)
 {
     struct need need[N_NEEDS];
-    list_needs(be, be->precision, &be->limits, need);
+    list_needs(be->precision, &be->limits, need);
     (void)cudaSetDevice(be->device);
     (void)cudaStreamSynchronize(be->stream);
     for (int k = 0; k < N_NEEDS; k++) {
-        if (*need[k].out && need[k].pinned) {
-            (void)cudaFreeHost(*need[k].out);
-        } else if (*need[k].out) {
-            (void)cudaFree(*need[k].out);
+        void **memory = pointer_of(be, &need[k]);
+        if (*memory && need[k].pinned) {
+            (void)cudaFreeHost(*memory);
+        } else if (*memory) {
+            (void)cudaFree(*memory);
         }
-        *need[k].out = NULL;
+        *memory = NULL;
     }
     be->limits = (struct ko_limits){0};
     be->stage.bytes = be->stage.used = be->table_bytes = 0;
@@ -189,14 +195,15 @@ enum ko_code ko_cuda_reserve(struct ko_backend *be, const struct ko_limits *limi
     struct need need[N_NEEDS];
     enum ko_code code = KO_OK;
     ko_cuda_unreserve(be);
-    list_needs(be, be->precision, limits, need);
+    list_needs(be->precision, limits, need);
     for (int k = 0; code == KO_OK && k < N_NEEDS; k++) {
         if (need[k].bytes == 0) {
             continue;
         }
-        code = need[k].pinned ? ko_cuda_check(be, cudaMallocHost(need[k].out, need[k].bytes),
+        void **memory = pointer_of(be, &need[k]);
+        code = need[k].pinned ? ko_cuda_check(be, cudaMallocHost(memory, need[k].bytes),
                                               "pinned memory of the host", err)
-                              : ko_cuda_alloc(be, need[k].bytes, need[k].out, err);
+                              : ko_cuda_alloc(be, need[k].bytes, memory, err);
     }
     if (code != KO_OK) {
         ko_cuda_unreserve(be);
