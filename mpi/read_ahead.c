@@ -16,7 +16,8 @@
 #include <unistd.h>
 
 #include "src/base/memory.h"
-#include "src/models/model.h"
+#include "src/models/model_load.h"
+#include "src/models/model_open.h"
 
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22 /* since Linux 5.14, younger than some headers */

@@ -10,6 +10,8 @@
 #include "mpi/weights_device.h"
 #include "mpi/world/agree.h"
 #include "src/base/memory.h"
+#include "src/models/model_load.h"
+#include "src/models/model_open.h"
 
 /* Whether /dev/shm, where Open MPI puts shared windows, holds `bytes` beside what is there. Asked
    of one rank a node. */

@@ -7,6 +7,7 @@
 
 #include "mpi/world/agree.h"
 #include "src/base/memory.h"
+#include "src/models/model_load.h"
 
 /* What the compute thread is asked to do. */
 struct task {

@@ -8,7 +8,9 @@
 #include <string.h>
 
 #include "src/base/memory.h"
+#include "src/bench/shapes.h"
 #include "src/formats/json.h"
+#include "src/models/model_open.h"
 #include "src/plan/from_axes.h"
 #include "src/run/inputs_plan.h"
 

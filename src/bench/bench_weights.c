@@ -8,6 +8,7 @@
 
 #include "src/base/memory.h"
 #include "src/bench/bench_model.h"
+#include "src/models/model_random.h"
 
 enum { BLOCK = 1 << 22, N_BLOCKS = 8 };
 

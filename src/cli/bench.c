@@ -8,6 +8,7 @@
 #include "mpi/job.h"
 #include "src/base/memory.h"
 #include "src/bench/bench_run.h"
+#include "src/bench/shapes.h"
 #include "src/cli/cli.h"
 
 /* The words of "a,b,c". */

@@ -11,6 +11,7 @@
 #include "src/base/hub_cache.h"
 #include "src/base/memory.h"
 #include "src/formats/json.h"
+#include "src/models/model_open.h"
 #include "src/spec/model_name.h"
 #include "src/tokenizer/side_files.h"
 

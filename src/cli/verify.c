@@ -13,6 +13,8 @@
 #include "src/cube/read/read.h"
 #include "src/forward/device_weights.h"
 #include "src/forward/forward.h"
+#include "src/models/model_load.h"
+#include "src/models/model_open.h"
 #include "src/run/inputs_plan.h"
 
 /* The largest accepted absolute difference, in nats. float32 sums differ by their order of summation

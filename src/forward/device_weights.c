@@ -6,6 +6,8 @@
 #include <stdlib.h>
 
 #include "src/base/memory.h"
+#include "src/models/model_load.h"
+#include "src/models/model_random.h"
 
 static enum ko_code allocate_weights(struct ko_device_weights *weights, struct ko_error *err)
 {

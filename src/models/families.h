@@ -19,4 +19,9 @@
 KO_FAMILIES(X)
 #undef X
 
+/* All families, NULL-terminated. */
+extern const struct ko_family *const ko_families[];
+/* The family that reads this model_type; NULL if there is none. */
+const struct ko_family *ko_family_find(const char *model_type);
+
 #endif

@@ -114,25 +114,6 @@ struct ko_model {
                                         borrowed */
 };
 
-/* The registry: all families, NULL-terminated; the one that reads this model_type, or NULL. */
-extern const struct ko_family *const ko_families[];
-const struct ko_family *ko_family_find(const char *model_type);
-
-/* Reads the configuration, declares the weights and checks that each is in the file with its shape
-   and a float dtype
-   ("MODEL: TENSOR: expected [..], file has [..]"), and that nothing is left over. Where the names do
-   not fit, but would without a beginning that all of them have ("module.", "_orig_mod."), the
-   checkpoint is left without it (ko_checkpoint_stripped). Reads no weight. Free with ko_model_free. */
-KO_MUST_CHECK enum ko_code ko_model_open(struct ko_checkpoint *checkpoint, struct ko_model **out,
-                                         struct ko_error *err);
-/* The same from a configuration alone, for plans without weights and for random weights, under the
-   family's own naming. */
-KO_MUST_CHECK enum ko_code ko_model_from_config(const char *name, json_object *config,
-                                                struct ko_model **out, struct ko_error *err);
-/* Adds a line for everything that keeps ko_model_open from opening, as far as it can be known: of
-   the configuration its first fault, of the weights every one. */
-KO_MUST_CHECK enum ko_code ko_model_problems(const struct ko_checkpoint *checkpoint,
-                                             struct ko_strings *problems, struct ko_error *err);
 void ko_model_free(struct ko_model *model);
 
 /* Weights in host memory are one array of float32: the values, behind them the matrices. */
@@ -142,51 +123,6 @@ static inline size_t ko_model_floats(const struct ko_model *model)
 }
 /* The arena of such an array [ko_model_floats], borrowed. */
 struct ko_arena ko_model_host_arena(const struct ko_model *model, const float *floats);
-
-/* Loads part `part` of n_parts of the weights (each part about equal in bytes; a weight is in one
-   part) into floats [ko_model_floats], checking that every value is finite ("MODEL: TENSOR: element
-   17 is not finite"), and writes the XXH3-64 of each of its tensors into hash [n_weights], leaving
-   the others alone. Part 0 also derives what is not in the file. KO_E_STOPPED where
-   model->load_stop says so. */
-KO_MUST_CHECK enum ko_code ko_model_load(const struct ko_model *model,
-                                         const struct ko_checkpoint *checkpoint, int32_t part,
-                                         int32_t n_parts, float *floats, uint64_t *hash,
-                                         struct ko_error *err);
-
-/* Where matrices go that are not wanted in host memory. */
-struct ko_matrix_sink {
-    /* n elements of `type` as they lie in the file, perhaps unaligned, for the place `offset` among
-       the matrices. The pieces of a matrix come in order; they are free again on return. */
-    enum ko_code (*take)(void *context, size_t offset, enum ko_element type, const void *data,
-                         size_t n, struct ko_error *err);
-    /* After the last piece. *bad: the number, counted over all pieces, of the first element that is
-       not finite; -1: none. */
-    enum ko_code (*end)(void *context, int64_t *bad, struct ko_error *err);
-    void *context;
-};
-/* The same for a backend with memory of its own: every value into values [value_floats] host
-   memory, with what is derived, and the matrices of part `part` of n_parts into the sink; hash is
-   written for both. A part is a run of the matrices' elements, see ko_model_parts. */
-KO_MUST_CHECK enum ko_code ko_model_load_apart(const struct ko_model *model,
-                                               const struct ko_checkpoint *checkpoint, int32_t part,
-                                               int32_t n_parts, float *values,
-                                               const struct ko_matrix_sink *sink, uint64_t *hash,
-                                               struct ko_error *err);
-/* begin [n_parts + 1]: part p is the matrices' elements [begin[p], begin[p + 1]), perhaps none. */
-void ko_model_parts(const struct ko_model *model, int32_t n_parts, size_t *begin);
-/* Whether a matrix is in the part. */
-bool ko_weight_in_part(const struct ko_model *model, const struct ko_weight *weight, int32_t part,
-                       int32_t n_parts);
-
-/* XXH3-128 of the tensors' hashes, names and shapes: the content hash, 32 hex digits. */
-void ko_model_content_hash(const struct ko_model *model, const uint64_t *hash, char text[33]);
-/* Random weights of reasonable scale (decays spread, norms near one), for measuring: into floats
-   [ko_model_floats], or with the matrices into a sink (NULL: nowhere). */
-void ko_model_fill_random(const struct ko_model *model, uint64_t seed, float *floats);
-KO_MUST_CHECK enum ko_code ko_model_fill_random_apart(const struct ko_model *model, uint64_t seed,
-                                                      float *values,
-                                                      const struct ko_matrix_sink *sink,
-                                                      struct ko_error *err);
 
 /* The mixer that feature classes select from, in every layer of one size: the first of the model's
    sublayers with features, or NULL. */
@@ -205,10 +141,5 @@ size_t ko_model_row_floats(const struct ko_model *model);
 /* Widths of the buffers: the widest of the sublayers; buffer 0 holds the last rows of x and of a
    mixer's result too, d_model + widths[1]. */
 void ko_model_widths(const struct ko_model *model, int32_t widths[KO_N_BUFFERS]);
-
-/* config.json text of the model shapes that `bench --shape` knows; NULL for an unknown one. */
-const char *ko_shape_config(const char *shape_name);
-/* All those names; *n of them. */
-const char *const *ko_shape_names(size_t *n);
 
 #endif

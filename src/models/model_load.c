@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copies weights from a checkpoint into memory or to a backend, block by block. It refuses values
    that are not finite, splits the work among ranks, and hashes the content. */
+#include "src/models/model_load.h"
+
 #define XXH_INLINE_ALL /* the states live on the stack */
 #include <xxhash.h>
 
@@ -11,7 +13,6 @@
 #include <string.h>
 
 #include "src/base/memory.h"
-#include "src/models/model.h"
 #include "src/models/weights.h"
 
 enum {

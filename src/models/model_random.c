@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Fills a model with random weights that look like freshly initialized ones. Each value depends
    only on the seed, the tensor and the index, so the order of computing does not matter. */
+#include "src/models/model_random.h"
+
 #include <math.h>
 #include <string.h>
 #include <xxhash.h>

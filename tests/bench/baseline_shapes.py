@@ -1,4 +1,4 @@
-"""The shapes that `knockout bench --shape` knows, read from the macros of src/models/shapes.c, and what a configuration means.
+"""The shapes that `knockout bench --shape` knows, read from the macros of src/bench/shapes.c, and what a configuration means.
 
 `published()` gives {name: configuration}; `Shape.of(configuration)` reads one, in the layout of Hugging Face or of the original
 Mamba releases, with the defaults that the program documents for absent keys.
@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-SOURCE = Path(__file__).resolve().parents[2] / "src" / "models" / "shapes.c"
+SOURCE = Path(__file__).resolve().parents[2] / "src" / "bench" / "shapes.c"
 TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|(?:#\s*)?[A-Za-z_]\w*|[(),]|[^\s"(),#]+')
 
 

@@ -18,8 +18,10 @@
 #include "src/base/clock.h"
 #include "src/base/memory.h"
 #include "src/base/text.h"
+#include "src/bench/shapes.h"
 #include "src/formats/json.h"
-#include "src/models/model.h"
+#include "src/models/model_load.h"
+#include "src/models/model_open.h"
 
 enum { ROUNDS = 7 };
 

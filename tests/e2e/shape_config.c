@@ -3,7 +3,7 @@
    published checkpoint has it: for e2e/paper_plan.sh. */
 #include <stdio.h>
 
-#include "src/models/model.h"
+#include "src/bench/shapes.h"
 
 int main(int argc, char **argv)
 {

@@ -23,7 +23,7 @@
 #include "src/cube/read/read.h"
 #include "src/cube/read/view_taken.h"
 #include "src/forward/forward.h"
-#include "src/models/model.h"
+#include "src/models/model_random.h"
 #include "src/run/inputs_plan.h"
 #include "src/tree/batch.h"
 #include "tests/faults/chances.h"

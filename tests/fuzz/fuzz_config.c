@@ -2,7 +2,8 @@
 /* A config.json: the first byte chooses whether and as which family it is read, so that every
    family is reached from every input. */
 #include "src/formats/json.h"
-#include "src/models/model.h"
+#include "src/models/families.h"
+#include "src/models/model_open.h"
 #include "tests/fuzz/fuzz.h"
 
 enum { MAX_WEIGHTS = 1 << 20 };

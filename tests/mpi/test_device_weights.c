@@ -13,6 +13,7 @@
 
 #include "mpi/weights.h"
 #include "src/base/memory.h"
+#include "src/models/model_load.h"
 #include "tests/support/checkpoint_edit.h"
 #include "tests/support/far.h"
 #include "tests/support/folder.h"

@@ -15,6 +15,7 @@
 #include "mpi/world/messages.h"
 #include "mpi/world/world.h"
 #include "src/base/memory.h"
+#include "src/models/model_load.h"
 
 static struct ko_world world;
 static struct ko_compute *compute; /* of the workers */

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/models/model_open.h"
+
 static void need(int true_here, const char *what)
 {
     if (true_here) {

@@ -17,7 +17,8 @@
 #include "src/checkpoint/checkpoint.h"
 #include "src/checkpoint/mapping.h"
 #include "src/checkpoint/mapping_watch.h"
-#include "src/models/model.h"
+#include "src/models/model_load.h"
+#include "src/models/model_open.h"
 #include "tests/support/checkpoint_edit.h"
 #include "tests/support/folder.h"
 

@@ -13,6 +13,9 @@
 
 #include "src/base/memory.h"
 #include "src/forward/device_weights.h"
+#include "src/models/model_load.h"
+#include "src/models/model_open.h"
+#include "src/models/model_random.h"
 #include "tests/support/checkpoint_edit.h"
 #include "tests/support/far.h"
 #include "tests/support/folder.h"

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "src/models/model_random.h"
 #include "src/models/pass.h"
 #include "tests/support/configured.h"
 #include "tests/support/trunk.h"

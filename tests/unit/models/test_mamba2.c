@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "src/models/model.h"
+#include "src/models/model_random.h"
 #include "tests/support/configured.h"
 #include "tests/support/trunk.h"
 

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "src/models/model.h"
+#include "src/models/model_open.h"
 #include "tests/support/checkpoint_edit.h"
 #include "tests/support/folder.h"
 

@@ -11,7 +11,9 @@
 #include <stdlib.h>
 
 #include "src/base/memory.h"
-#include "src/models/model.h"
+#include "src/models/model_load.h"
+#include "src/models/model_open.h"
+#include "src/models/model_random.h"
 #include "tests/support/checkpoint_edit.h"
 #include "tests/support/folder.h"
 #include "tests/support/trunk.h"

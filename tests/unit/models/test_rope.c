@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "src/models/families/llama_like.h"
+#include "src/models/model_random.h"
 #include "src/models/rope.h"
 #include "tests/support/configured.h"
 

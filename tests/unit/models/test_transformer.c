@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "src/models/families/llama_like.h"
+#include "src/models/model_random.h"
 #include "tests/support/configured.h"
 #include "tests/support/trunk.h"
 

@@ -14,7 +14,8 @@
 #include <unistd.h>
 
 #include "mpi/read_ahead.h"
-#include "src/models/model.h"
+#include "src/models/model_load.h"
+#include "src/models/model_open.h"
 #include "tests/support/checkpoint_edit.h"
 #include "tests/support/folder.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Has the configurations of published models by name, so that a model's shape is known without its
+/* The configurations of published models by name, so that a shape is known without its
    checkpoint. */
 #include <string.h>
 
-#include "src/models/model.h"
+#include "src/bench/shapes.h"
 
 #define MAMBA(d_model, n_layer, vocab)                                                             \
     "{\"model_type\": \"mamba\", \"hidden_size\": " #d_model ", \"num_hidden_layers\": " #n_layer  \

@@ -7,7 +7,8 @@
 
 #include <cmocka.h>
 
-#include "src/models/model.h"
+#include "src/bench/shapes.h"
+#include "src/models/model_open.h"
 #include "tests/support/configured.h"
 
 static void every_shape_has_the_sizes_of_the_published_model(void **state)

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Random weights in place of a checkpoint's. */
+#ifndef KO_MODELS_MODEL_RANDOM_H
+#define KO_MODELS_MODEL_RANDOM_H
+
+#include "src/models/model_load.h"
+
+/* Random weights of reasonable scale (decays spread, norms near one), for measuring: into floats
+   [ko_model_floats], or with the matrices into a sink (NULL: nowhere). */
+void ko_model_fill_random(const struct ko_model *model, uint64_t seed, float *floats);
+KO_MUST_CHECK enum ko_code ko_model_fill_random_apart(const struct ko_model *model, uint64_t seed,
+                                                      float *values,
+                                                      const struct ko_matrix_sink *sink,
+                                                      struct ko_error *err);
+
+#endif
