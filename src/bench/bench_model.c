@@ -12,6 +12,7 @@
 #include "src/formats/json.h"
 #include "src/models/model_open.h"
 #include "src/plan/from_axes.h"
+#include "src/prompts/draw.h"
 #include "src/run/inputs_plan.h"
 
 static const char *const routes[] = {"last<-subject", "last<-relation", "last<-last",

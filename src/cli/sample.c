@@ -9,7 +9,7 @@
 #include "src/base/memory.h"
 #include "src/cube/read/planned.h"
 #include "src/plan/plan.h"
-#include "src/prompts/token_set.h"
+#include "src/prompts/draw.h"
 
 /* The datasets of one kind of routes and the extents of a model's part: [a prompt, a route, a
    class, a position, a size]. */

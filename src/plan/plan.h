@@ -11,8 +11,9 @@
 #include "src/base/bytes.h"
 #include "src/base/error.h"
 #include "src/base/text.h"
+#include "src/prompts/edges.h"
 #include "src/prompts/prompt.h"
-#include "src/prompts/token_set.h"
+#include "src/prompts/route.h"
 #include "src/spec/feature_class.h"
 #include "src/spec/spec.h"
 

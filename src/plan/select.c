@@ -7,6 +7,7 @@
 #include "src/base/memory.h"
 #include "src/base/text.h"
 #include "src/plan/build.h"
+#include "src/prompts/draw.h"
 
 /* One block's selection, for one model where it depends on the model. */
 struct selector {

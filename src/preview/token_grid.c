@@ -9,6 +9,7 @@
 
 #include "src/base/memory.h"
 #include "src/formats/table.h"
+#include "src/prompts/token_set.h"
 
 /* Background colours of the terminal's palette that black text stands out on. */
 static const int colors[] = {42, 43, 46, 45, 44, 41, 47, 102, 103, 106};

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Draws k of n items at random, the same ones for the same seed. It also hashes a prompt's id, so
-   that each prompt gets its own draw. */
+/* Draws items at random and hashes a prompt's id, so that each prompt gets its own draw. */
 #include "src/prompts/draw.h"
-#include "src/prompts/token_set.h"
 
 uint64_t ko_fnv1a64(const char *text)
 {

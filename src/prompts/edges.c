@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Computes the attention edges that a route removes in one prompt, in a form in which equal sets of
    edges compare equal. */
+#include "src/prompts/edges.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,7 +19,8 @@ static bool is_each(const struct ko_route *route)
     return route->kind == KO_ROUTE_EACH || route->kind == KO_ROUTE_LATER_EACH;
 }
 
-/* The route's own sets, before anything is taken away. For `later` every position is a target. */
+/* The sets as the route names them, whether or not a position has an edge. For `later` every
+   position is a target. */
 static enum ko_code eval_sides(const struct ko_route *route, const struct ko_prompt *prompt,
                                int32_t source_position, uint8_t *target, uint8_t *source,
                                struct ko_error *err)
@@ -37,8 +40,9 @@ static enum ko_code eval_sides(const struct ko_route *route, const struct ko_pro
     return KO_OK;
 }
 
-/* Keeps in the edges the positions that take part in one, and counts. */
-static void collect(struct ko_edges *e, const uint8_t *target, const uint8_t *source, int32_t reach)
+/* Counts the edges and marks the positions that have one. */
+static void collect_edges(struct ko_edges *e, const uint8_t *target, const uint8_t *source,
+                          int32_t reach)
 {
     bool meets = false;
     e->first_target = e->n_tokens;
@@ -56,8 +60,8 @@ static void collect(struct ko_edges *e, const uint8_t *target, const uint8_t *so
             e->target[i] = e->source[j] = 1;
         }
     }
-    /* What tells `later` from a product is the diagonal, which only a source that is a target too
-       has. */
+    /* `later` differs from a product in the diagonal alone, so only where a source is also a
+       target. */
     for (int32_t i = 0; i < e->n_tokens; i++) {
         meets = meets || (e->target[i] && e->source[i]);
     }
@@ -79,7 +83,7 @@ enum ko_code ko_route_edges(const struct ko_route *route, const struct ko_prompt
         code = eval_sides(route, prompt, source_position, target, source, err);
     }
     if (code == KO_OK) {
-        collect(&e, target, source, reach);
+        collect_edges(&e, target, source, reach);
     }
     free(target);
     free(source);

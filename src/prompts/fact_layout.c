@@ -15,42 +15,36 @@ static const struct ko_fact_layout known = {
 static const struct ko_fact_layout *const layouts[] = {&plain, &tracing, &known};
 enum { N_LAYOUTS = sizeof layouts / sizeof layouts[0] };
 
-static bool has(const struct ko_strings *names, const char *name)
+static bool has_name(const struct ko_strings *names, const char *name)
 {
     return ko_strings_find(names, name) >= 0;
 }
 
-/* By id and answer, else by the answer, else by the id. */
-static const struct ko_fact_layout *choose(const struct ko_strings *names)
+/* Prefers a layout whose id and target are both there, then one whose target is, then one whose id
+   is. */
+static const struct ko_fact_layout *choose_layout(const struct ko_strings *names)
 {
-    for (size_t i = 0; i < N_LAYOUTS; i++) {
-        if (has(names, layouts[i]->column[KO_FACT_ID]) &&
-            has(names, layouts[i]->column[KO_FACT_TARGET])) {
-            return layouts[i];
+    const struct ko_fact_layout *best = &plain;
+    for (size_t i = 0, best_score = 0; i < N_LAYOUTS; i++) {
+        size_t score = (size_t)has_name(names, layouts[i]->column[KO_FACT_ID]) +
+                       2 * (size_t)has_name(names, layouts[i]->column[KO_FACT_TARGET]);
+        if (score > best_score) {
+            best = layouts[i];
+            best_score = score;
         }
     }
-    for (size_t i = 0; i < N_LAYOUTS; i++) {
-        if (has(names, layouts[i]->column[KO_FACT_TARGET])) {
-            return layouts[i];
-        }
-    }
-    for (size_t i = 0; i < N_LAYOUTS; i++) {
-        if (has(names, layouts[i]->column[KO_FACT_ID])) {
-            return layouts[i];
-        }
-    }
-    return &plain;
+    return best;
 }
 
 struct ko_fact_layout ko_fact_layout_of(const struct ko_strings *names)
 {
-    struct ko_fact_layout layout = *choose(names);
-    if (has(names, layout.column[KO_FACT_ID])) {
+    struct ko_fact_layout layout = *choose_layout(names);
+    if (has_name(names, layout.column[KO_FACT_ID])) {
         return layout;
     }
     layout.column[KO_FACT_ID] = NULL;
     for (size_t i = 0; i < N_LAYOUTS && !layout.column[KO_FACT_ID]; i++) {
-        if (has(names, layouts[i]->column[KO_FACT_ID])) {
+        if (has_name(names, layouts[i]->column[KO_FACT_ID])) {
             layout.column[KO_FACT_ID] = layouts[i]->column[KO_FACT_ID];
         }
     }
@@ -62,8 +56,8 @@ bool ko_fact_layout_is_plain(const struct ko_fact_layout *layout)
     return layout->column[KO_FACT_TARGET] == plain.column[KO_FACT_TARGET];
 }
 
-/* What other data sets call it. */
-static const char *synonym(const struct ko_strings *names, const char *column)
+/* The name that other data sets give a column, if this file uses it. */
+static const char *find_synonym(const struct ko_strings *names, const char *column)
 {
     static const struct {
         const char *column, *other;
@@ -88,10 +82,10 @@ static const char *synonym(const struct ko_strings *names, const char *column)
 enum ko_code ko_fact_missing(const struct ko_strings *names, const char *column, const char *what,
                              const char *where, struct ko_error *err)
 {
-    const char *near = synonym(names, column);
+    const char *near = find_synonym(names, column);
     if (!near) {
         const char *best = ko_nearest(column, (const char *const *)names->item, names->n);
-        bool taken = false; /* as another column, which it names rightly */
+        bool taken = false; /* it is the right name of another column */
         for (size_t i = 0; best && i < KO_FACT_COLUMNS; i++) {
             taken = taken || strcmp(best, plain.column[i]) == 0;
         }
@@ -115,13 +109,13 @@ enum ko_code ko_fact_note_names(const struct ko_strings *names, const struct ko_
         optional[0] = NULL;
     }
     for (size_t o = 0; o < sizeof optional / sizeof optional[0]; o++) {
-        if (!optional[o] || has(names, optional[o])) {
+        if (!optional[o] || has_name(names, optional[o])) {
             continue;
         }
         for (size_t i = 0; code == KO_OK && i < names->n; i++) {
             const char *name = names->item[i];
             struct ko_text text = {0};
-            /* A word of two letters is one letter away from many. */
+            /* Too many words are one letter away from a short one such as id. */
             if (strcasecmp(name, optional[o]) != 0 &&
                 (strlen(optional[o]) < 4 || !ko_one_edit(name, optional[o]))) {
                 continue;

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "src/prompts/fact_layout.h"
 #include "src/prompts/facts_private.h"
 
 struct csv {

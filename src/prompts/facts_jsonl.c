@@ -7,7 +7,6 @@
 
 #include "src/base/memory.h"
 #include "src/formats/json.h"
-#include "src/prompts/fact_layout.h"
 #include "src/prompts/facts_private.h"
 #include "src/prompts/set_name.h"
 

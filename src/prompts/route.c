@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Parses a route such as last<-subject and checks both of its sides. Its edges in a prompt are
    computed in edges.c. */
+#include "src/prompts/route.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "src/base/memory.h"
 #include "src/prompts/token_set.h"
 
-/* Blanks may stand anywhere in a route; labels have none. */
-static char *without_blanks(const char *text, struct ko_error *err)
+char *ko_label_copy(const char *text, struct ko_error *err)
 {
     char *label = ko_copy(text, err), *to = label;
     for (const char *c = text; label && *c; c++) {
@@ -42,7 +43,7 @@ static enum ko_code check_sides(const struct ko_route *route, const struct ko_st
 enum ko_code ko_route_parse(const char *text, const struct ko_strings *span_names,
                             struct ko_route *out, struct ko_error *err)
 {
-    struct ko_route route = {.label = without_blanks(text, err)};
+    struct ko_route route = {.label = ko_label_copy(text, err)};
     if (!route.label) {
         return KO_E_MEMORY;
     }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Checks the expressions that name token sets, and marks the positions of such a set in one prompt.
-   Routes and edges are in route.c and edges.c. */
+/* Parses the names of token sets and marks the positions of a set in one prompt. */
 #include "src/prompts/token_set.h"
 
 #include <stdio.h>
@@ -8,6 +7,7 @@
 #include <string.h>
 
 #include "src/base/memory.h"
+#include "src/prompts/draw.h"
 #include "src/prompts/set_name.h"
 
 static const char position_prefix[] = "position:", random_prefix[] = "random-like:";

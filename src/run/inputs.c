@@ -10,6 +10,7 @@
 #include "src/base/file.h"
 #include "src/base/memory.h"
 #include "src/checkpoint/checkpoint.h"
+#include "src/models/model_open.h"
 
 static enum ko_code choose_models(struct ko_inputs *inputs, enum ko_inputs_models which,
                                   struct ko_error *err)

@@ -11,7 +11,7 @@
 
 #include "src/base/memory.h"
 #include "src/base/text.h"
-#include "src/prompts/token_set.h"
+#include "src/prompts/draw.h"
 
 /* In the order of enum ko_feature_kind, the aliases behind. */
 static const char *const class_names[] = {

@@ -6,24 +6,9 @@
 
 #include "src/base/memory.h"
 #include "src/base/text.h"
+#include "src/prompts/route.h"
 #include "src/spec/feature_class.h"
 #include "src/spec/spec_read.h"
-
-/* The text without blanks; NULL with err filled. */
-static char *squeeze(const char *text, struct ko_error *err)
-{
-    char *copy = ko_copy(text, err), *to = copy;
-    if (!copy) {
-        return NULL;
-    }
-    for (const char *from = copy; *from != '\0'; from++) {
-        if (!strchr(" \t\r\n", *from)) {
-            *to++ = *from;
-        }
-    }
-    *to = '\0';
-    return copy;
-}
 
 /* What can be said of a route before the spans of the prompts are known. */
 static enum ko_code check_route(const struct ko_yaml *node, const char *route, struct ko_error *err)
@@ -68,7 +53,7 @@ enum ko_code ko_spec_read_routes(const struct ko_layers *layers, const struct ko
         if (code != KO_OK) {
             break;
         }
-        char *route = squeeze(text, err);
+        char *route = ko_label_copy(text, err);
         code = !route ? KO_E_MEMORY : check_route(item, route, err);
         if (code == KO_OK) {
             code = ko_spec_add_placed(&block->routes, &block->routes_where, route, item, err);
@@ -86,7 +71,7 @@ static enum ko_code read_feature(const struct ko_yaml *item, struct ko_spec_bloc
     if (code != KO_OK) {
         return code;
     }
-    char *squeezed = squeeze(text, err);
+    char *squeezed = ko_label_copy(text, err);
     if (!squeezed) {
         return KO_E_MEMORY;
     }

@@ -3,8 +3,10 @@
  */
 #include <stdlib.h>
 
+#include "src/prompts/edges.h"
 #include "src/prompts/facts.h"
 #include "src/prompts/prompt.h"
+#include "src/prompts/route.h"
 #include "src/prompts/token_set.h"
 #include "tests/fuzz/fuzz.h"
 

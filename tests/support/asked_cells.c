@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/prompts/token_set.h"
+
 static void check(bool fine, const char *what)
 {
     if (!fine) {

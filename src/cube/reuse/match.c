@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "src/base/memory.h"
+#include "src/prompts/token_set.h"
 
 static int by_id(const void *a, const void *b)
 {

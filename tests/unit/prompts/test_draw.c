@@ -9,7 +9,7 @@
 
 #include <stdlib.h>
 
-#include "src/prompts/token_set.h"
+#include "src/prompts/draw.h"
 
 /* Computed with the Python oracle. */
 static const struct {

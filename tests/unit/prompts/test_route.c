@@ -10,6 +10,8 @@
 #include <stdio.h>
 
 #include "src/base/text.h"
+#include "src/prompts/edges.h"
+#include "src/prompts/route.h"
 #include "src/prompts/token_set.h"
 
 static int32_t token[10];
