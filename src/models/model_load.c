@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Copies weights from a checkpoint into memory or to a backend, block by block. It refuses values
-   that are not finite, splits the work among ranks, and hashes the content. */
+/* Copies weights from a checkpoint into memory or into a sink, block by block, and hashes them.
+   Values that are not finite are errors. */
 #include "src/models/model_load.h"
 
 #define XXH_INLINE_ALL /* the states live on the stack */
@@ -16,18 +16,18 @@
 #include "src/models/weights.h"
 
 enum {
-    BLOCK = 1 << 13, /* elements that are hashed and converted while they are in the core's cache */
-    HELD = 1 << 19   /* elements after which the file's mapped pages are given back */
+    BLOCK = 1 << 13, /* elements hashed and converted at a time, so that they stay in cache */
+    HELD = 1 << 19   /* elements after which the file's mapped pages are released */
 };
 
 static enum ko_element element_of(enum ko_dtype dtype)
 {
     return dtype == KO_F16    ? KO_ELEMENT_F16
            : dtype == KO_BF16 ? KO_ELEMENT_BF16
-                              : KO_ELEMENT_F32; /* ko_weight_check lets no other pass */
+                              : KO_ELEMENT_F32; /* ko_weight_check refuses other types */
 }
 
-/* The first value that is not finite. */
+/* Reports the first value that is not finite. */
 static enum ko_code fail_not_finite(const struct ko_model *model, const struct ko_weight *weight,
                                     int64_t first, int64_t n, const float *values,
                                     struct ko_error *err)
@@ -40,7 +40,7 @@ static enum ko_code fail_not_finite(const struct ko_model *model, const struct k
                    weight->tensor, first + i);
 }
 
-/* -exp(x) in float32 must be finite too: an infinite decay times a step of zero is no number. */
+/* -exp(x) in float32 must be finite too: an infinite decay times a step of zero is NaN. */
 static enum ko_code check_exponentials(const struct ko_model *model, const struct ko_weight *weight,
                                        int64_t first, int64_t n, const float *values,
                                        struct ko_error *err)
@@ -55,20 +55,23 @@ static enum ko_code check_exponentials(const struct ko_model *model, const struc
     return KO_OK;
 }
 
-/* Where the weights go: the values, and the matrices in host memory or into a sink. */
-struct target {
+/* One call: which weights are loaded, and where to. */
+struct loading {
+    const struct ko_model *model;
+    int32_t part, n_parts;
     float *values;   /* [value_floats] */
-    float *matrices; /* [matrix_elements]; NULL where the sink takes them */
+    float *matrices; /* [matrix_elements]; NULL: the sink takes them */
     const struct ko_matrix_sink *sink;
     float *block; /* [BLOCK] */
 };
 
-/* Elements [first, first + n), at most a block. Values that stay as they are stored are converted
-   to their place; others by way of `block`. */
-static enum ko_code load_block(const struct ko_model *model, const struct ko_weight *weight,
+/* Loads elements [first, first + n), at most a block. Weights that keep their stored layout are
+   converted in place, others through `block`. */
+static enum ko_code load_block(const struct loading *target, const struct ko_weight *weight,
                                const struct ko_tensor *tensor, int64_t first, int64_t n,
-                               const struct target *target, struct ko_error *err)
+                               struct ko_error *err)
 {
+    const struct ko_model *model = target->model;
     float *to = (weight->matrix ? target->matrices : target->values) + weight->offset;
     bool stored = weight->transform == KO_AS_STORED;
     float *values = stored ? to + first : target->block;
@@ -85,10 +88,11 @@ static enum ko_code load_block(const struct ko_model *model, const struct ko_wei
     return code;
 }
 
-static enum ko_code load_weight(const struct ko_model *model, const struct ko_weight *weight,
-                                const struct ko_tensor *tensor, const struct target *target,
-                                uint64_t *hash, struct ko_error *err)
+static enum ko_code load_weight(const struct loading *target, const struct ko_weight *weight,
+                                const struct ko_tensor *tensor, uint64_t *hash,
+                                struct ko_error *err)
 {
+    const struct ko_model *model = target->model;
     size_t size = ko_dtype_bytes(tensor->dtype);
     const unsigned char *data = tensor->data;
     const bool sunk = weight->matrix && !target->matrices;
@@ -101,7 +105,7 @@ static enum ko_code load_weight(const struct ko_model *model, const struct ko_we
             int64_t n = end - first < BLOCK ? end - first : BLOCK;
             XXH3_64bits_update(&state, data + (size_t)first * size, (size_t)n * size);
             if (!sunk) {
-                code = load_block(model, weight, tensor, first, n, target, err);
+                code = load_block(target, weight, tensor, first, n, err);
             }
             if (code != KO_OK) {
                 return code;
@@ -133,8 +137,8 @@ static enum ko_code load_weight(const struct ko_model *model, const struct ko_we
     return KO_OK;
 }
 
-/* The part that holds the element at `middle` of `all`: contiguous runs of about equal length, the
-   same on every rank. */
+/* The part that holds element `middle` of `all`. Parts are contiguous runs of about equal length,
+   the same on every rank. */
 static int32_t part_of(double middle, size_t all, int32_t n_parts)
 {
     int32_t part = (int32_t)(middle * n_parts / (double)all);
@@ -161,7 +165,7 @@ void ko_model_parts(const struct ko_model *model, int32_t n_parts, size_t *begin
     begin[0] = 0;
 }
 
-/* The same over all weights, as they lie in host memory. */
+/* Like ko_weight_in_part, but over all weights as they lie in host memory. */
 static bool in_host_part(const struct ko_model *model, const struct ko_weight *weight, int32_t part,
                          int32_t n_parts)
 {
@@ -170,10 +174,11 @@ static bool in_host_part(const struct ko_model *model, const struct ko_weight *w
     return part_of(middle, ko_model_floats(model), n_parts) == part;
 }
 
-static enum ko_code load(const struct ko_model *model, const struct ko_checkpoint *checkpoint,
-                         int32_t part, int32_t n_parts, struct target *target, uint64_t *hash,
-                         struct ko_error *err)
+static enum ko_code load_part(struct loading *target, const struct ko_checkpoint *checkpoint,
+                              uint64_t *hash, struct ko_error *err)
 {
+    const struct ko_model *model = target->model;
+    const int32_t part = target->part, n_parts = target->n_parts;
     enum ko_code code = KO_OK;
     target->block = ko_new(BLOCK, sizeof target->block[0], err);
     if (!target->block) {
@@ -190,7 +195,7 @@ static enum ko_code load(const struct ko_model *model, const struct ko_checkpoin
         const struct ko_tensor *tensor = ko_checkpoint_find(checkpoint, weight->tensor);
         code = ko_weight_check(model, weight, tensor, err);
         if (code == KO_OK) {
-            code = load_weight(model, weight, tensor, target, &hash[w], err);
+            code = load_weight(target, weight, tensor, &hash[w], err);
         }
     }
     if (code == KO_OK && (part == 0 || !target->matrices)) {
@@ -204,11 +209,15 @@ enum ko_code ko_model_load(const struct ko_model *model, const struct ko_checkpo
                            int32_t part, int32_t n_parts, float *floats, uint64_t *hash,
                            struct ko_error *err)
 {
-    struct target target = {.values = floats, .matrices = floats + model->value_floats};
-    return load(model, checkpoint, part, n_parts, &target, hash, err);
+    struct loading target = {.model = model,
+                             .part = part,
+                             .n_parts = n_parts,
+                             .values = floats,
+                             .matrices = floats + model->value_floats};
+    return load_part(&target, checkpoint, hash, err);
 }
 
-/* Names the element with this number among all that a part's matrices brought to a sink. */
+/* Names element number `bad` of all that the part's matrices gave to the sink. */
 static enum ko_code fail_bad(const struct ko_model *model, int32_t part, int32_t n_parts,
                              int64_t bad, struct ko_error *err)
 {
@@ -231,11 +240,12 @@ enum ko_code ko_model_load_apart(const struct ko_model *model,
                                  int32_t n_parts, float *values, const struct ko_matrix_sink *sink,
                                  uint64_t *hash, struct ko_error *err)
 {
-    struct target target = {.values = values, .sink = sink};
+    struct loading target = {
+        .model = model, .part = part, .n_parts = n_parts, .values = values, .sink = sink};
     struct ko_error later = {0};
     int64_t bad = -1;
-    enum ko_code code = load(model, checkpoint, part, n_parts, &target, hash, err);
-    /* After a failure too: the next count begins at 0. */
+    enum ko_code code = load_part(&target, checkpoint, hash, err);
+    /* After a failure too, because the sink then counts from 0 again. */
     const enum ko_code ended = sink->end(sink->context, &bad, code != KO_OK ? &later : err);
     if (code == KO_OK) {
         code = ended;

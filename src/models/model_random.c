@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fills a model with random weights that look like freshly initialized ones. Each value depends
-   only on the seed, the tensor and the index, so the order of computing does not matter. */
+/* Random weights, scaled as a model is initialized. A value depends only on the seed, the tensor and
+   the index, so the order of computing does not matter. */
 #include "src/models/model_random.h"
 
 #include <math.h>
@@ -9,18 +9,14 @@
 
 #include "src/base/text.h"
 #include "src/models/weights.h"
+#include "src/prompts/draw.h"
 
 enum { CHUNK = 1 << 14 };
 
-/* Uniform in (-1, 1), a function of key and index alone (the finaliser of splitmix64: Steele, Lea &
-   Flood 2014). */
-static double uniform(uint64_t key, uint64_t index)
+/* Uniform in (-1, 1), a function of key and index alone. */
+static double draw_uniform(uint64_t key, uint64_t index)
 {
-    uint64_t z = key + (index + 1) * 0x9E3779B97F4A7C15u;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    z ^= z >> 31;
-    return ((double)(z >> 11) + 0.5) * 0x1p-52 - 1;
+    return ((double)(ko_draw_value(key, index) >> 11) + 0.5) * 0x1p-52 - 1;
 }
 
 enum kind { KIND_MATRIX, KIND_CONV, KIND_DECAY, KIND_STEP_BIAS, KIND_BIAS, KIND_GAIN };
@@ -42,10 +38,10 @@ static enum kind kind_of(const struct ko_weight *weight)
     return ko_text_ends(weight->tensor, ".bias") ? KIND_BIAS : KIND_GAIN;
 }
 
-/* What the elements of a tensor have in common. */
+/* How the elements of a tensor are drawn. */
 struct law {
     enum kind kind;
-    /* By name, so that a decay's weight and its norms come from the same values. */
+    /* Made of the name, so that a decay's weight and its norms come from the same values. */
     uint64_t key;
     int64_t columns;
     double scale; /* of matrices and convolutions */
@@ -64,19 +60,18 @@ static struct law law_of(const struct ko_weight *weight, uint64_t seed)
     return law;
 }
 
-/* Element i of the tensor, as the models are initialised: Glorot's matrices; A_log = log(1 + n)
-   (S4D-real), moved by channel so that channels decay differently; steps of 0.001 to 0.1 through
-   the inverse of softplus. */
-static double value(const struct law *law, int64_t i)
+/* Element i of the tensor. Matrices are Glorot's. A_log = log(1 + n) (S4D-real), shifted per channel
+   so that channels decay differently. Steps are 0.001 to 0.1, through the inverse of softplus. */
+static double element_value(const struct law *law, int64_t i)
 {
-    double u = uniform(law->key, (uint64_t)i), step;
+    double u = draw_uniform(law->key, (uint64_t)i), step;
     switch (law->kind) {
     case KIND_MATRIX:
     case KIND_CONV:
         return u * law->scale;
     case KIND_DECAY:
         return log1p((double)(i % law->columns)) + 0.1 * u +
-               1.5 * uniform(~law->key, (uint64_t)(i / law->columns));
+               1.5 * draw_uniform(~law->key, (uint64_t)(i / law->columns));
     case KIND_STEP_BIAS:
         step = exp(log(1e-2) + u * log(10.0));
         return step + log(-expm1(-step));
@@ -87,9 +82,10 @@ static double value(const struct law *law, int64_t i)
     }
 }
 
-/* matrices NULL: the sink takes them, where there is one. */
-static enum ko_code fill(const struct ko_model *model, uint64_t seed, float *values,
-                         float *matrices, const struct ko_matrix_sink *sink, struct ko_error *err)
+/* matrices NULL: the sink takes the matrices; without a sink they are left out. */
+static enum ko_code fill_weights(const struct ko_model *model, uint64_t seed, float *values,
+                                 float *matrices, const struct ko_matrix_sink *sink,
+                                 struct ko_error *err)
 {
     float chunk[CHUNK];
     enum ko_code code = KO_OK;
@@ -101,7 +97,7 @@ static enum ko_code fill(const struct ko_model *model, uint64_t seed, float *val
         for (int64_t first = 0; first < total && code == KO_OK; first += CHUNK) {
             int64_t n = total - first < CHUNK ? total - first : CHUNK;
             for (int64_t i = 0; i < n; i++) {
-                chunk[i] = (float)value(&law, first + i);
+                chunk[i] = (float)element_value(&law, first + i);
             }
             if (to) {
                 ko_weight_place(weight, first, n, chunk, to + weight->offset);
@@ -118,14 +114,14 @@ static enum ko_code fill(const struct ko_model *model, uint64_t seed, float *val
 void ko_model_fill_random(const struct ko_model *model, uint64_t seed, float *floats)
 {
     /* Nothing here fails without a sink. */
-    (void)fill(model, seed, floats, floats + model->value_floats, NULL, NULL);
+    (void)fill_weights(model, seed, floats, floats + model->value_floats, NULL, NULL);
 }
 
 enum ko_code ko_model_fill_random_apart(const struct ko_model *model, uint64_t seed, float *values,
                                         const struct ko_matrix_sink *sink, struct ko_error *err)
 {
     int64_t bad = -1;
-    enum ko_code code = fill(model, seed, values, NULL, sink, err);
+    enum ko_code code = fill_weights(model, seed, values, NULL, sink, err);
     if (!sink) {
         return code;
     }
