@@ -1,140 +1,137 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads and checks keys of config.json for all families: sizes, norm epsilons, the BOS token,
-   ranges, and keys with only one supported value. */
+/* Reads and checks the keys of config.json that several families have. */
 #include "src/models/config.h"
 
 #include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "src/base/text.h"
 #include "src/formats/json.h"
 
-enum ko_code ko_config_size(const struct ko_model *model, json_object *config, const char *key,
-                            const char *alias, int32_t fallback, int32_t max, int32_t *out,
-                            struct ko_error *err)
+void ko_config_fail(struct ko_builder *b, const char *key, const char *format, ...)
 {
-    int64_t value = fallback;
-    const char *present = alias && !ko_json_get(config, key) ? alias : key;
-    enum ko_code code = ko_json_int(config, present, 1, max, &value, model->name, err);
-    if (code == KO_OK) {
-        *out = (int32_t)value;
+    char text[KO_ERROR_TEXT];
+    va_list args;
+    if (b->code != KO_OK) {
+        return;
     }
-    return code;
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    b->code = ko_fail(b->err, KO_E_INPUT, "%s: %s: %s", b->where, key, text);
 }
 
-enum ko_code ko_config_sizes(const struct ko_model *model, json_object *config,
-                             const struct ko_size_row *rows, size_t n, struct ko_error *err)
+void ko_config_size(struct ko_builder *b, const struct ko_size_row *row)
 {
-    enum ko_code code = KO_OK;
-    for (size_t i = 0; i < n && code == KO_OK; i++) {
-        code = ko_config_size(model, config, rows[i].key, rows[i].alias, rows[i].fallback,
-                              rows[i].max, rows[i].out, err);
+    int64_t value = row->fallback;
+    if (b->code == KO_OK) {
+        const bool renamed = row->alias && !ko_json_get(b->config, row->key);
+        b->code = ko_json_int(b->config, renamed ? row->alias : row->key, 1, row->max, &value,
+                              b->where, b->err);
     }
-    return code;
+    *row->out = (int32_t)value;
 }
 
-enum ko_code ko_config_epsilon(const struct ko_model *model, json_object *config, const char *key,
-                               double fallback, float *out, struct ko_error *err)
+void ko_config_sizes(struct ko_builder *b, const struct ko_size_row *rows, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        ko_config_size(b, &rows[i]);
+    }
+}
+
+void ko_config_bool(struct ko_builder *b, const char *key, bool *out)
+{
+    if (b->code == KO_OK) {
+        b->code = ko_json_bool(b->config, key, out, b->where, b->err);
+    }
+}
+
+void ko_config_epsilon(struct ko_builder *b, const char *key, double fallback, float *out)
 {
     double value = fallback;
-    enum ko_code code = ko_json_double(config, key, &value, model->name, err);
-    if (code != KO_OK) {
-        return code;
+    if (b->code == KO_OK) {
+        b->code = ko_json_double(b->config, key, &value, b->where, b->err);
     }
     if (!(value >= 0 && value <= 1)) {
-        return ko_fail(err, KO_E_INPUT, "%s: %s: expected a number from 0 to 1, got %g",
-                       model->name, key, value);
+        ko_config_fail(b, key, "expected a number from 0 to 1, got %g", value);
     }
     *out = (float)value;
-    return KO_OK;
 }
 
-enum ko_code ko_config_only_bool(const struct ko_model *model, json_object *config, const char *key,
-                                 bool supported, struct ko_error *err)
+void ko_config_only_bool(struct ko_builder *b, const char *key, bool supported)
 {
     bool value = supported;
-    enum ko_code code = ko_json_bool(config, key, &value, model->name, err);
-    if (code != KO_OK) {
-        return code;
-    }
+    ko_config_bool(b, key, &value);
     if (value != supported) {
-        return ko_fail(err, KO_E_INPUT, "%s: %s: %s is not supported for %s, only %s", model->name,
-                       key, value ? "true" : "false", model->family->title,
-                       supported ? "true" : "false");
+        ko_config_fail(b, key, "%s is not supported for %s, only %s", value ? "true" : "false",
+                       b->model->family->title, supported ? "true" : "false");
     }
-    return KO_OK;
 }
 
-enum ko_code ko_config_only_words(const struct ko_model *model, json_object *config,
-                                  const char *key, const char *const *supported, size_t n,
-                                  struct ko_error *err)
+void ko_config_only_words(struct ko_builder *b, const char *key, const char *const *supported,
+                          size_t n)
 {
     const char *value = supported[0];
     struct ko_text words = {0};
-    enum ko_code code = ko_json_string(config, key, &value, model->name, err);
-    if (code != KO_OK) {
-        return code;
+    if (b->code == KO_OK) {
+        b->code = ko_json_string(b->config, key, &value, b->where, b->err);
     }
     for (size_t i = 0; i < n; i++) {
         if (strcmp(value, supported[i]) == 0) {
-            return KO_OK;
+            return;
         }
     }
     for (size_t i = 0; i < n; i++) {
         ko_text_add(&words, "%s%s", i ? " or " : "", supported[i]);
     }
-    code = ko_fail(err, KO_E_INPUT, "%s: %s: '%s' is not supported for %s, only %s", model->name,
-                   key, value, model->family->title, ko_text_str(&words));
+    ko_config_fail(b, key, "'%s' is not supported for %s, only %s", value, b->model->family->title,
+                   ko_text_str(&words));
     ko_text_free(&words);
-    return code;
 }
 
-enum ko_code ko_config_bos(const struct ko_model *model, json_object *config, int32_t fallback,
-                           int32_t *out, struct ko_error *err)
+void ko_config_only_silu(struct ko_builder *b)
+{
+    static const char *const names[] = {"silu", "swish"}; /* of one function */
+    ko_config_only_words(b, "hidden_act", names, 2);
+}
+
+void ko_config_tied(struct ko_builder *b, bool fallback)
+{
+    b->model->ends.tied = fallback;
+    ko_config_bool(b, "tie_word_embeddings", &b->model->ends.tied);
+}
+
+void ko_config_bos(struct ko_builder *b, int32_t fallback)
 {
     static const char key[] = "bos_token_id";
-    int64_t value = json_object_object_get_ex(config, key, NULL) ? -1 : fallback;
-    enum ko_code code = ko_json_int(config, key, -1, INT32_MAX, &value, model->name, err);
-    if (code == KO_OK) {
-        *out = value < model->shape.vocabulary ? (int32_t)value : -1;
+    struct ko_shape *s = &b->model->shape;
+    int64_t value = json_object_object_get_ex(b->config, key, NULL) ? -1 : fallback;
+    if (b->code == KO_OK) {
+        b->code = ko_json_int(b->config, key, -1, INT32_MAX, &value, b->where, b->err);
     }
-    return code;
+    s->bos_id = value < s->vocabulary ? (int32_t)value : -1;
 }
 
-enum ko_code ko_config_inner(const struct ko_model *model, json_object *config, int32_t *d_inner,
-                             struct ko_error *err)
+void ko_config_inner(struct ko_builder *b, int32_t *d_inner)
 {
+    const int32_t d = b->model->shape.d_model;
+    const bool given = ko_json_get(b->config, "intermediate_size") != NULL;
     double expand = 2;
-    enum ko_code code = ko_json_double(config, "expand", &expand, model->name, err);
-    if (code != KO_OK) {
-        return code;
+    if (b->code == KO_OK) {
+        b->code = ko_json_double(b->config, "expand", &expand, b->where, b->err);
     }
-    double inner = floor(expand * model->shape.d_model);
-    bool given = ko_json_get(config, "intermediate_size") != NULL;
+    double inner = floor(expand * d);
     if (!given && !(inner >= 1 && inner <= KO_MAX_WIDTH)) {
-        return ko_fail(err, KO_E_INPUT,
-                       "%s: expand: %g times the hidden size of %d is no width from 1 to %d",
-                       model->name, expand, model->shape.d_model, KO_MAX_WIDTH);
+        ko_config_fail(b, "expand", "%g times the hidden size of %d is not a width from 1 to %d",
+                       expand, d, KO_MAX_WIDTH);
+        inner = 1;
     }
-    return ko_config_size(model, config, "intermediate_size", NULL, given ? 1 : (int32_t)inner,
-                          KO_MAX_WIDTH, d_inner, err);
-}
-
-enum ko_code ko_config_mamba(const struct ko_model *model, json_object *config, bool *tied,
-                             bool *bias, bool *conv_bias, struct ko_error *err)
-{
-    static const char *const activations[] = {"silu", "swish"}; /* two names of one function */
-    enum ko_code code = ko_config_only_words(model, config, "hidden_act", activations, 2, err);
-    if (code == KO_OK) {
-        code = ko_json_bool(config, "tie_word_embeddings", tied, model->name, err);
-    }
-    if (code == KO_OK) {
-        code = ko_json_bool(config, "use_bias", bias, model->name, err);
-    }
-    if (code == KO_OK) {
-        code = ko_json_bool(config, "use_conv_bias", conv_bias, model->name, err);
-    }
-    return code;
+    ko_config_size(b, &(const struct ko_size_row){.key = "intermediate_size",
+                                                  .fallback = given ? 1 : (int32_t)inner,
+                                                  .max = KO_MAX_WIDTH,
+                                                  .out = d_inner});
 }
 
 enum ko_code ko_config_range(const char *where, json_object *config, const char *key,
@@ -145,7 +142,7 @@ enum ko_code ko_config_range(const char *where, json_object *config, const char 
     if (!value) {
         return KO_OK;
     }
-    /* ko_json_double knows {"__float__": "Infinity"}, and reads members of objects. */
+    /* ko_json_double reads {"__float__": "Infinity"} too, but only from a member of an object. */
     for (size_t i = 0; i < 2 && json_object_is_type(value, json_type_array) &&
                        json_object_array_length(value) == 2;
          i++) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading config.json: what the families share. Absent and null take the default; errors are
-   KO_E_INPUT "MODEL: KEY: ...". */
+/* Reading config.json. A key that is absent or null takes the default. Errors are KO_E_INPUT
+   "MODEL: KEY: ..." in b->code; after an error these functions only set the defaults. */
 #ifndef KO_MODELS_CONFIG_H
 #define KO_MODELS_CONFIG_H
 
@@ -11,54 +11,50 @@
 
 #include "src/models/model.h"
 
+/* The largest values of keys of config.json. */
 enum {
-    KO_MAX_WIDTH = 1 << 20, /* of a layer, per key of config.json */
+    KO_MAX_WIDTH = 1 << 20,
     KO_MAX_LAYERS = 1 << 14,
     KO_MAX_VOCABULARY = 1 << 26,
 };
 
-/* A size from 1 to max. alias: another key for the same, NULL: none. */
-KO_MUST_CHECK enum ko_code ko_config_size(const struct ko_model *model, json_object *config,
-                                          const char *key, const char *alias, int32_t fallback,
-                                          int32_t max, int32_t *out, struct ko_error *err);
-/* A size that a family reads in a row of a table. */
+/* A size from 1 to max. */
 struct ko_size_row {
-    const char *key, *alias; /* alias NULL: none */
+    const char *key, *alias; /* alias: another key for the same size, or NULL */
     int32_t fallback, max;
     int32_t *out;
 };
+void ko_config_size(struct ko_builder *b, const struct ko_size_row *row);
 /* Reads the rows [n] in their order. */
-KO_MUST_CHECK enum ko_code ko_config_sizes(const struct ko_model *model, json_object *config,
-                                           const struct ko_size_row *rows, size_t n,
-                                           struct ko_error *err);
+void ko_config_sizes(struct ko_builder *b, const struct ko_size_row *rows, size_t n);
+/* *out holds the default before the call. */
+void ko_config_bool(struct ko_builder *b, const char *key, bool *out);
 /* A norm's epsilon, from 0 to 1. */
-KO_MUST_CHECK enum ko_code ko_config_epsilon(const struct ko_model *model, json_object *config,
-                                             const char *key, double fallback, float *out,
-                                             struct ko_error *err);
-/* Refuses a key whose value is not the only supported one, which is also its default. */
-KO_MUST_CHECK enum ko_code ko_config_only_bool(const struct ko_model *model, json_object *config,
-                                               const char *key, bool supported,
-                                               struct ko_error *err);
-/* The same for words: those in `supported` [n], whose first is the default. */
-KO_MUST_CHECK enum ko_code ko_config_only_words(const struct ko_model *model, json_object *config,
-                                                const char *key, const char *const *supported,
-                                                size_t n, struct ko_error *err);
-/* bos_token_id: the default where absent, -1 where null or not in the vocabulary
-   (model->shape.vocabulary is read). */
-KO_MUST_CHECK enum ko_code ko_config_bos(const struct ko_model *model, json_object *config,
-                                         int32_t fallback, int32_t *out, struct ko_error *err);
+void ko_config_epsilon(struct ko_builder *b, const char *key, double fallback, float *out);
+/* Refuses a key whose value is not the supported one, which is also the default. */
+void ko_config_only_bool(struct ko_builder *b, const char *key, bool supported);
+/* The same for words: `supported` [n], whose first is the default. */
+void ko_config_only_words(struct ko_builder *b, const char *key, const char *const *supported,
+                          size_t n);
+/* hidden_act, which must be SiLU. */
+void ko_config_only_silu(struct ko_builder *b);
+/* tie_word_embeddings into model->ends.tied. */
+void ko_config_tied(struct ko_builder *b, bool fallback);
+/* bos_token_id into model->shape.bos_id: the default if absent; -1 if null or not in the vocabulary
+   (reads model->shape.vocabulary). */
+void ko_config_bos(struct ko_builder *b, int32_t fallback);
+/* The inner width of an SSM: intermediate_size, else the whole part of expand (2) * hidden_size
+   (reads model->shape.d_model). */
+void ko_config_inner(struct ko_builder *b, int32_t *d_inner);
+/* Rotary settings: rope_parameters, or the older rope_theta and rope_scaling. max_positions: the
+   model's max_position_embeddings. Only the types default and llama3 are supported. */
+void ko_config_rope(struct ko_builder *b, int32_t max_positions, struct ko_rope_config *out);
 
-/* The inner width of an SSM (model->shape.d_model is read): intermediate_size, else the whole part
-   of expand (2) * hidden_size. */
-KO_MUST_CHECK enum ko_code ko_config_inner(const struct ko_model *model, json_object *config,
-                                           int32_t *d_inner, struct ko_error *err);
-/* What the families of Mamba have in common: an activation that must be SiLU, and three switches,
-   each at its default before the call. */
-KO_MUST_CHECK enum ko_code ko_config_mamba(const struct ko_model *model, json_object *config,
-                                           bool *tied, bool *bias, bool *conv_bias,
-                                           struct ko_error *err);
-/* Two numbers from 0, the second no smaller than the first and perhaps infinite ("WHERE: KEY:
-   ..."). */
+/* Sets b->code to KO_E_INPUT and the text to "MODEL: KEY: ...", unless an error came before. */
+void ko_config_fail(struct ko_builder *b, const char *key, const char *format, ...) KO_PRINTF(3, 4);
+
+/* Two numbers from 0, the second no smaller than the first and perhaps infinite. Needs no builder.
+   "WHERE: KEY: ...". */
 KO_MUST_CHECK enum ko_code ko_config_range(const char *where, json_object *config, const char *key,
                                            double range[2], struct ko_error *err);
 

@@ -1,69 +1,60 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How a family lists what a model consists of: weights under the file's names, rotary tables, both
-   ends, sublayers. Names are PREFIX followed by what is given; weights keep the order in which they
-   are declared. */
+/* How a family lists a model: weights under the names of the file, rotary tables, both ends, and
+   sublayers. A name is b->prefix followed by the text given here. Weights keep the order in which
+   they are declared. */
 #ifndef KO_MODELS_DECLARE_H
 #define KO_MODELS_DECLARE_H
 
 #include "src/models/model.h"
-#include "src/models/rope.h"
 
-/* ---- Names in the file. Without a checkpoint (a plan without weights) they are the family's own. */
+/* ---- Names in the file. */
 
 /* Whether the file has the tensor; false without a checkpoint. */
-bool ko_tensor_exists(const struct ko_checkpoint *checkpoint, const char *name);
-/* "" where the file has the tensor `bare` (a model saved without its head), else `prefix`. */
-const char *ko_tensor_prefix(const struct ko_checkpoint *checkpoint, const char *bare,
-                             const char *prefix);
+bool ko_tensor_exists(const struct ko_builder *b, const char *name);
+/* Sets the prefix of all names: "" if the file has the tensor `bare` (a model saved without its
+   head), else `prefix`, which must outlive b. */
+void ko_declare_prefix(struct ko_builder *b, const char *bare, const char *prefix);
+/* What is declared from here on belongs to layer l and is named "LIST.L." after the prefix, as in
+   "layers.7.". */
+void ko_declare_layer(struct ko_builder *b, const char *list, int32_t l);
 
 /* ---- Weights. */
 
-/* A weight that is declared in a row of a table. */
+/* One weight, as a row of a table. */
 struct ko_weight_row {
-    const char *name; /* follows the prefix */
-    size_t *index;    /* set to the weight's number, or KO_NO_WEIGHT */
+    const char *name; /* follows the prefix and the stem */
+    size_t *index;    /* becomes the weight's number, or KO_NO_WEIGHT */
     bool absent;
     enum ko_transform transform;
     int32_t n_dims;
-    int64_t shape[4]; /* in the file's order; the layout in memory is the transform's */
+    int64_t shape[4]; /* in the file */
 };
-/* Adds the rows [n]. layer: -1: of no layer. */
-KO_MUST_CHECK enum ko_code ko_declare_rows(struct ko_model *model, int32_t layer,
-                                           const char *prefix, const struct ko_weight_row *rows,
-                                           size_t n, struct ko_error *err);
-/* STEM.weight of a matrix, stored as the family stores its layers' matrices, and STEM.bias where
-   there is one. */
-KO_MUST_CHECK enum ko_code ko_declare_projection(struct ko_model *model, int32_t layer,
-                                                 const char *prefix, const char *stem,
-                                                 const int32_t n_out_in[2], bool biased,
-                                                 struct ko_projection *out, struct ko_error *err);
-/* STEM.weight [d_model], and STEM.bias of a LayerNorm. out->kind and out->eps are read. */
-KO_MUST_CHECK enum ko_code ko_declare_norm(struct ko_model *model, int32_t layer,
-                                           const char *prefix, const char *stem,
-                                           struct ko_norm *out, struct ko_error *err);
-/* Rotary tables for the model's positions (shape.max_tokens) and heads of this width; *out: their
-   number for ko_model.rope. */
-KO_MUST_CHECK enum ko_code ko_declare_rope(struct ko_model *model,
-                                           const struct ko_rope_config *config, int32_t d_head,
-                                           size_t *out, struct ko_error *err);
+/* Adds the rows [n]. stem: "mixer" for names such as mixer.D; "" for none. */
+void ko_declare_rows(struct ko_builder *b, const char *stem, const struct ko_weight_row *rows,
+                     size_t n);
+/* STEM.weight, stored as the family stores its layers' matrices, and STEM.bias if `biased`. */
+void ko_declare_projection(struct ko_builder *b, const char *stem, int32_t n_out, int32_t n_in,
+                           bool biased, struct ko_projection *out);
+/* STEM.weight [d_model], and STEM.bias of a LayerNorm. Reads out->kind and out->eps. */
+void ko_declare_norm(struct ko_builder *b, const char *stem, struct ko_norm *out);
+/* Rotary tables for the model's positions (shape.max_tokens) and heads of this width. *out: their
+   number in ko_model.rope. */
+void ko_declare_rope(struct ko_builder *b, const struct ko_rope_config *config, int32_t d_head,
+                     size_t *out);
 
 /* ---- Both ends, into model->ends. */
 
 /* The embedding [vocabulary, d_model] and learned positions [max_tokens, d_model] (NULL: none). */
-KO_MUST_CHECK enum ko_code ko_declare_embedding(struct ko_model *model, const char *prefix,
-                                                const char *embedding, const char *positions,
-                                                struct ko_error *err);
-/* The final norm NORM.weight, and the head, whose name takes no prefix, where it is not tied
-   (ends.tied and ends.final_norm's kind and eps are read). */
-KO_MUST_CHECK enum ko_code ko_declare_head(struct ko_model *model, const char *prefix,
-                                           const char *norm, const char *head,
-                                           struct ko_error *err);
+void ko_declare_embedding(struct ko_builder *b, const char *embedding, const char *positions);
+/* The final norm, and the head unless ends.tied; the head's name takes no prefix. Ends the layers.
+   Reads ends.final_norm's kind and eps. */
+void ko_declare_head(struct ko_builder *b, const char *norm, const char *head);
 
 /* ---- Sublayers. */
 
-/* Appends it. sublayer->self is taken, also where this fails. */
-KO_MUST_CHECK enum ko_code ko_model_add_sublayer(struct ko_model *model,
-                                                 const struct ko_sublayer *sublayer,
-                                                 struct ko_error *err);
+/* Appends it to the model, in the layer of b. Takes sublayer->self, also if this fails. */
+void ko_declare_sublayer(struct ko_builder *b, const struct ko_sublayer *sublayer);
+/* Zeroed memory for a sublayer's own weights; NULL if an error came before, or now. */
+void *ko_declare_self(struct ko_builder *b, size_t n_bytes);
 
 #endif

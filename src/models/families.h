@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The registry's list: X(name) for each family, in the order in which they are named in errors. The
-   file families/NAME.c defines `const struct ko_family ko_family_NAME`. */
+/* The registry: X(NAME) for each family, in the order in which errors list them. The file
+   families/NAME.c defines ko_family_NAME. */
 #ifndef KO_MODELS_FAMILIES_H
 #define KO_MODELS_FAMILIES_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A model: what its configuration says, its sublayers, and where its weights lie. */
+/* A model: its shape, its sublayers, and where its weights lie. */
 #ifndef KO_MODELS_MODEL_H
 #define KO_MODELS_MODEL_H
 
@@ -12,6 +12,7 @@
 #include "src/base/stop.h"
 #include "src/base/text.h"
 #include "src/checkpoint/checkpoint.h"
+#include "src/models/rope.h"
 #include "src/models/sublayer.h"
 
 /* The sizes of a model that its layers share. */
@@ -26,8 +27,8 @@ enum ko_transform {
     KO_AS_STORED,
     KO_TRANSPOSED,         /* [a, b] (or [a, 1, b]) -> [b, a] */
     KO_NEG_EXP_TRANSPOSED, /* -exp(x), transposed; exp in double precision */
-    KO_DECAY_NORMS, /* [a, b] -> [a] doubles, sum over b of exp(-exp(x)): exact thirds need more
-                       than float32 */
+    /* [a, b] -> [a] doubles, sum over b of exp(-exp(x)). Exact thirds need more than float32. */
+    KO_DECAY_NORMS,
 };
 
 /* One weight of the model: a tensor, its expected shape, and its place. */
@@ -37,16 +38,16 @@ struct ko_weight {
     int64_t shape[4]; /* as in the file */
     enum ko_transform transform;
     int32_t layer; /* -1: none */
-    bool matrix;   /* lies among the matrices, else among the values, see struct ko_arena */
-    bool in_first; /* of a matrix: stored [in, out], else [out, in] */
-    size_t offset; /* elements from the start of those; multiples of 16 */
-    size_t n;      /* elements there */
+    bool matrix;   /* one of the matrices, else one of the values, see struct ko_arena */
+    bool in_first; /* a matrix stored [in, out], else [out, in] */
+    size_t offset; /* elements from the start of the matrices or values; a multiple of 16 */
+    size_t n;      /* elements in memory */
 };
 
-/* Where a model's weights lie. The matrices are the weights of two dimensions that are taken as
-   they are stored, the embedding among them: nearly all of a model, and all that products read. The
-   values are the rest and the rotary tables. A backend's memory may hold matrices in another
-   type than float32. */
+/* Where a model's weights lie. The matrices are the weights of two dimensions that keep their
+   stored layout: nearly all of a model, and the only weights that matrix products read. The values
+   are all other weights and the rotary tables. A backend may hold matrices in another type than
+   float32. */
 struct ko_arena {
     const float *values;  /* [value_floats] backend memory */
     const void *matrices; /* [matrix_elements] of `type`, backend memory */
@@ -54,23 +55,7 @@ struct ko_arena {
     const float *host_values; /* the values again in host memory */
 };
 
-/* The number of a weight that a model does not have (a bias). */
-#define KO_NO_WEIGHT SIZE_MAX
-
-/* A norm over d_model. */
-enum ko_norm_kind { KO_RMS_NORM, KO_LAYER_NORM };
-struct ko_norm {
-    enum ko_norm_kind kind;
-    float eps;
-    size_t weight, bias; /* [d_model] each; bias: of LayerNorm */
-};
-
-/* A matrix with its bias. */
-struct ko_projection {
-    size_t weight, bias; /* bias [n_out] or KO_NO_WEIGHT */
-};
-
-/* What comes before the layers and after them. */
+/* The weights before the first layer and after the last. */
 struct ko_ends {
     bool tied;        /* the unembedding is the embedding */
     size_t embedding; /* [vocabulary, d_model] */
@@ -79,22 +64,20 @@ struct ko_ends {
     size_t head; /* [vocabulary, d_model]; the embedding's number where tied */
 };
 
-struct ko_model;
+struct ko_builder;
 
 struct ko_family {
-    const char *name;           /* "mamba": what the cube calls the architecture */
-    const char *title;          /* "Mamba-1", for people */
+    const char *name;           /* "mamba": the architecture in the cube */
+    const char *title;          /* "Mamba-1": the name in messages */
     const char *model_types[4]; /* config.json's model_type; NULL-terminated */
     bool in_first; /* the layers' matrices are [in, out] in the file (GPT-2's Conv1D) */
     /* Endings of names of tensors that may be left over (stored masks); NULL-terminated. */
     const char *ignored_endings[4];
 
-    /* Reads config.json into the shape, and lists the model's weights and sublayers, layer by
-       layer. checkpoint: for prefixes of names; NULL: a plan without weights, under the family's
-       own naming. KO_E_INPUT "MODEL: KEY: ...", for missing keys without a default and for keys
-       that change the result and are not supported at their value. */
-    enum ko_code (*build)(struct ko_model *model, json_object *config,
-                          const struct ko_checkpoint *checkpoint, struct ko_error *err);
+    /* Reads config.json into the shape, then lists the model's weights and sublayers, layer by
+       layer (src/models/config.h, declare.h). KO_E_INPUT "MODEL: KEY: ..." in b->code for a missing
+       key without a default, and for a value that changes the result and is not supported. */
+    void (*build)(struct ko_builder *b);
 };
 
 struct ko_model {
@@ -109,14 +92,29 @@ struct ko_model {
     struct ko_weight *weights; /* [n_weights], ordered as declared; owned */
     size_t n_weights, weights_capacity;
     size_t value_floats, matrix_elements; /* multiples of 16 */
-    const char *tie_key; /* of config.json, that ties the unembedding to the embedding */
-    const struct ko_stop *load_stop; /* looked at while the weights are loaded; NULL: never;
-                                        borrowed */
+    const char *tie_key; /* key of config.json that ties the unembedding to the embedding */
+    const struct ko_stop *load_stop; /* ends loading early; NULL: never; borrowed */
+};
+
+/* A model while its family builds it. Errors are sticky: after the first, `code` is set and every
+   function that takes a builder returns at once. So a family checks `code` once at the end, and
+   before it computes with a value that it has read. */
+struct ko_builder {
+    struct ko_model *model;
+    json_object *config;                    /* an object; borrowed */
+    const char *where;                      /* begins the errors: the model's name */
+    const struct ko_checkpoint *checkpoint; /* NULL: a plan without weights; borrowed */
+    struct ko_error *err;
+    enum ko_code code;
+    /* Where declared weights belong, see ko_declare_layer. */
+    int32_t layer;    /* -1: no layer */
+    const char *root; /* prefix of all names but the head's: "model."; static */
+    char prefix[64];  /* prefix of the names in this layer: "model.layers.7." */
 };
 
 void ko_model_free(struct ko_model *model);
 
-/* Weights in host memory are one array of float32: the values, behind them the matrices. */
+/* Weights in host memory are one array of float32: the values, then the matrices. */
 static inline size_t ko_model_floats(const struct ko_model *model)
 {
     return model->value_floats + model->matrix_elements;
@@ -124,22 +122,22 @@ static inline size_t ko_model_floats(const struct ko_model *model)
 /* The arena of such an array [ko_model_floats], borrowed. */
 struct ko_arena ko_model_host_arena(const struct ko_model *model, const float *floats);
 
-/* The mixer that feature classes select from, in every layer of one size: the first of the model's
-   sublayers with features, or NULL. */
+/* The sublayer that feature classes select from: the first of the model's that has features (all
+   such sublayers have the same sizes), or NULL. */
 const struct ko_sublayer *ko_model_featured(const struct ko_model *model);
-/* n = || exp(-exp(A_log)) ||_1 over the state axis, in double precision: norm [n_layers,
-   n_features] from the values (host memory); nothing where no sublayer has features. */
+/* || exp(-exp(A_log)) ||_1 over the state axis, in double precision: norm [n_layers, n_features]
+   from the values (host memory). Writes nothing if no sublayer has features. */
 void ko_model_decay_norms(const struct ko_model *model, const float *values, double *norm);
 /* The largest of each size over the sublayers. */
 struct ko_sizes ko_model_sizes(const struct ko_model *model);
-/* FLOP of the matrix products of one row in one layer, the mean over the layers: before the
-   convolution, after it up to the mixing, after the mixing. */
+/* FLOP of one row's matrix products in one layer, averaged over the layers: before the convolution,
+   between it and the mixing, after the mixing. */
 void ko_model_row_flop(const struct ko_model *model, double flop[3]);
 
-/* Floats a row of the workspace (x and all buffers). */
+/* Floats of one row of the workspace (x and all buffers). */
 size_t ko_model_row_floats(const struct ko_model *model);
-/* Widths of the buffers: the widest of the sublayers; buffer 0 holds the last rows of x and of a
-   mixer's result too, d_model + widths[1]. */
+/* Widths of the buffers: for each, the widest of the sublayers. Buffer 0 also holds the last rows
+   of x and of a mixer's result, so it has at least d_model + widths[1]. */
 void ko_model_widths(const struct ko_model *model, int32_t widths[KO_N_BUFFERS]);
 
 #endif

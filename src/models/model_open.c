@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Opens a model: finds the family by model_type, has the family declare its weights, and checks
-   them against the checkpoint. It also computes a model's sizes and costs. Loading the weights is
-   in model_load.c. */
+/* Opens a model: finds the family by model_type, lets the family build the model, and checks the
+   declared weights against the checkpoint. */
 #include "src/models/model_open.h"
 
 #include <stdlib.h>
@@ -15,7 +14,7 @@
 #include "src/models/original.h"
 #include "src/models/weights.h"
 
-/* Every model_type of the registry into words; at most n. */
+/* Writes every known model_type into words, at most n. */
 static size_t list_model_types(const char **words, size_t n)
 {
     size_t count = 0;
@@ -27,9 +26,9 @@ static size_t list_model_types(const char **words, size_t n)
     return count;
 }
 
-/* The model_type that is meant where one letter or the case is wrong, unless that is the name of
-   another architecture of transformers: the hint would invite to edit config.json. */
-static const char *misspelt(const char *model_type, const char *const *words, size_t n)
+/* The known model_type that differs in one letter or in case. NULL for the names of other
+   architectures of transformers, because the hint would invite people to edit config.json. */
+static const char *find_misspelled(const char *model_type, const char *const *words, size_t n)
 {
     static const char *const others[] = {"bamba",  "gemma2", "gpt",       "gptj",     "jamba",
                                          "llama4", "mamba3", "ministral", "mistral3", "mistral4",
@@ -65,7 +64,7 @@ static enum ko_code find_family(const char *name, json_object *config,
     for (size_t i = 0; i < n; i++) {
         ko_text_add(&known, "%s%s", i ? ", " : "", words[i]);
     }
-    const char *nearest = model_type ? misspelt(model_type, words, n) : NULL;
+    const char *nearest = model_type ? find_misspelled(model_type, words, n) : NULL;
     if (!model_type) {
         ko_fail(err, KO_E_INPUT,
                 "%s: model_type: missing from config.json, which names the family in the layout of "
@@ -82,7 +81,7 @@ static enum ko_code find_family(const char *name, json_object *config,
     return KO_E_INPUT;
 }
 
-/* Configures and declares from a configuration in the layout of Hugging Face. */
+/* Builds a model from a configuration in the layout of Hugging Face. */
 static enum ko_code make_from(const char *name, json_object *config, const char *tie_key,
                               const struct ko_checkpoint *checkpoint, struct ko_model **out,
                               struct ko_error *err)
@@ -99,16 +98,24 @@ static enum ko_code make_from(const char *name, json_object *config, const char 
     model->family = family;
     model->tie_key = tie_key;
     model->name = ko_copy(name, err);
-    code = model->name ? family->build(model, config, checkpoint, err) : KO_E_MEMORY;
-    if (code != KO_OK) {
+    struct ko_builder b = {.model = model,
+                           .config = config,
+                           .where = model->name,
+                           .checkpoint = checkpoint,
+                           .err = err,
+                           .code = model->name ? KO_OK : KO_E_MEMORY};
+    if (b.code == KO_OK) {
+        family->build(&b);
+    }
+    if (b.code != KO_OK) {
         ko_model_free(model);
-        return code;
+        return b.code;
     }
     *out = model;
     return KO_OK;
 }
 
-/* In either layout; the checkpoint may be NULL. */
+/* The same in either layout. The checkpoint may be NULL. */
 static enum ko_code make_model(const char *name, json_object *config,
                                const struct ko_checkpoint *checkpoint, struct ko_model **out,
                                struct ko_error *err)
@@ -134,7 +141,7 @@ static enum ko_code make_model(const char *name, json_object *config,
     return code;
 }
 
-/* With the names as the checkpoint gives them now. */
+/* Opens with the names as the checkpoint gives them now. */
 static enum ko_code open_as_named(const struct ko_checkpoint *checkpoint, struct ko_model **out,
                                   struct ko_error *err)
 {
@@ -152,7 +159,7 @@ static enum ko_code open_as_named(const struct ko_checkpoint *checkpoint, struct
     return KO_OK;
 }
 
-/* What PEFT puts in front of the names of a model that it wraps, which keeps the adapter apart. */
+/* PEFT puts this prefix before the names of a model with a separate adapter. */
 static bool is_adapter(const struct ko_checkpoint *checkpoint)
 {
     static const char wrapper[] = "base_model.model.";
@@ -186,8 +193,8 @@ enum ko_code ko_model_open(struct ko_checkpoint *checkpoint, struct ko_model **o
     ko_checkpoint_strip(checkpoint, 0);
     if (is_adapter(checkpoint)) {
         return ko_fail(err, KO_E_INPUT,
-                       "%s: all tensors' names begin with 'base_model.model.', as of a model whose "
-                       "adapter is kept apart: merge it first, with merge_and_unload() and "
+                       "%s: all tensors' names begin with 'base_model.model.', so its adapter is "
+                       "not merged: merge it first, with merge_and_unload() and "
                        "save_pretrained() of peft",
                        ko_checkpoint_name(checkpoint));
     }

@@ -4,6 +4,7 @@
 #include "src/models/original.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,17 +13,17 @@
 #include "src/formats/json.h"
 #include "src/models/config.h"
 
-/* What a key of ssm_cfg is for. */
+/* What is done with a key of ssm_cfg. */
 enum use {
     USE_SIZE,       /* a whole number, renamed */
     USE_BOOL,       /* renamed */
-    USE_OWN,        /* read by a function of its own */
-    USE_FALSE_ONLY, /* changes the result */
+    USE_OWN,        /* read by its own function */
+    USE_FALSE_ONLY, /* changes the result, so only this value is supported */
     USE_TRUE_ONLY,
-    USE_NONE, /* of training, or of how fast it is */
+    USE_NONE, /* ignored: about training or speed */
 };
 
-/* Fields that a kind of layer does not have are refused, as mamba_ssm's constructors do. */
+/* A key that the kind of layer does not have is refused, as mamba_ssm's constructors do. */
 struct entry {
     const char *key, *hugging_face;
     enum use use;
@@ -74,14 +75,21 @@ enum {
     N_ENTRIES = N_MAMBA2 > N_MAMBA1 ? N_MAMBA2 : N_MAMBA1,
 };
 
+/* An object of the file, and its name in errors. */
+struct section {
+    json_object *object; /* NULL: all keys take their default */
+    char where[280];
+};
+
+/* Errors are sticky: after the first, `code` is set and values are the defaults. */
 struct reader {
-    char top[256], inner[280]; /* "NAME", "NAME: ssm_cfg" */
+    struct section top, ssm; /* "NAME", "NAME: ssm_cfg" */
+    json_object *to;
     const char *layer;         /* "Mamba1" or "Mamba2" */
     const struct entry *entry; /* [n] */
     size_t n;
-    json_object *from, *ssm, *to; /* ssm may be NULL: all defaults */
-    int64_t d_model;
     struct ko_error *err;
+    enum ko_code code;
 };
 
 bool ko_config_is_original(json_object *config)
@@ -95,74 +103,93 @@ static void put_int(struct reader *r, const char *key, int64_t value)
     json_object_object_add(r->to, key, json_object_new_int64(value));
 }
 
-static enum ko_code copy_size(struct reader *r, bool inner, const char *key, const char *to,
-                              int64_t fallback, int64_t max, int64_t *out)
+static void put_bool(struct reader *r, const char *key, bool value)
 {
-    *out = fallback;
-    enum ko_code code =
-        ko_json_int(inner ? r->ssm : r->from, key, 1, max, out, inner ? r->inner : r->top, r->err);
-    if (code == KO_OK && to) {
-        put_int(r, to, *out);
-    }
-    return code;
+    json_object_object_add(r->to, key, json_object_new_boolean(value));
 }
 
-static enum ko_code copy_bool(struct reader *r, bool inner, const char *key, const char *to,
-                              bool fallback, bool *out)
+static int64_t read_size(struct reader *r, const struct section *from, const char *key,
+                         int64_t fallback, int64_t max)
 {
-    *out = fallback;
-    enum ko_code code =
-        ko_json_bool(inner ? r->ssm : r->from, key, out, inner ? r->inner : r->top, r->err);
-    if (code == KO_OK && to) {
-        json_object_object_add(r->to, to, json_object_new_boolean(*out));
+    int64_t value = fallback;
+    if (r->code == KO_OK) {
+        r->code = ko_json_int(from->object, key, 1, max, &value, from->where, r->err);
     }
-    return code;
+    return value;
 }
 
-static enum ko_code only(struct reader *r, bool inner, const char *key, bool supported)
+static double read_double(struct reader *r, const struct section *from, const char *key,
+                          double fallback)
 {
-    bool value = supported;
-    enum ko_code code = copy_bool(r, inner, key, NULL, supported, &value);
-    if (code == KO_OK && value != supported) {
-        code = ko_fail(r->err, KO_E_INPUT, "%s: %s: %s is not supported, only %s",
-                       inner ? r->inner : r->top, key, value ? "true" : "false",
-                       supported ? "true" : "false");
+    double value = fallback;
+    if (r->code == KO_OK) {
+        r->code = ko_json_double(from->object, key, &value, from->where, r->err);
     }
-    return code;
+    return value;
+}
+
+static bool read_bool(struct reader *r, const struct section *from, const char *key, bool fallback)
+{
+    bool value = fallback;
+    if (r->code == KO_OK) {
+        r->code = ko_json_bool(from->object, key, &value, from->where, r->err);
+    }
+    return value;
+}
+
+KO_PRINTF(4, 5)
+static void fail_at(struct reader *r, const struct section *from, const char *key,
+                    const char *format, ...)
+{
+    char text[KO_ERROR_TEXT];
+    va_list args;
+    if (r->code != KO_OK) {
+        return;
+    }
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    r->code = ko_fail(r->err, KO_E_INPUT, "%s: %s: %s", from->where, key, text);
+}
+
+static void require_bool(struct reader *r, const struct section *from, const char *key,
+                         bool supported)
+{
+    const bool value = read_bool(r, from, key, supported);
+    if (value != supported) {
+        fail_at(r, from, key, "%s is not supported, only %s", value ? "true" : "false",
+                supported ? "true" : "false");
+    }
 }
 
 /* ---- ssm_cfg. */
 
-static enum ko_code choose_layer(struct reader *r)
+static void choose_layer(struct reader *r)
 {
     r->layer = "Mamba1";
-    enum ko_code code = ko_json_string(r->ssm, "layer", &r->layer, r->inner, r->err);
-    if (code != KO_OK) {
-        return code;
+    if (r->code == KO_OK) {
+        r->code = ko_json_string(r->ssm.object, "layer", &r->layer, r->ssm.where, r->err);
     }
-    bool second = strcmp(r->layer, "Mamba2") == 0;
+    const bool second = strcmp(r->layer, "Mamba2") == 0;
     if (!second && strcmp(r->layer, "Mamba1") != 0) {
-        return ko_fail(r->err, KO_E_INPUT,
-                       "%s: layer: '%s' is not supported, only Mamba1 or Mamba2", r->inner,
-                       r->layer);
+        fail_at(r, &r->ssm, "layer", "'%s' is not supported, only Mamba1 or Mamba2", r->layer);
     }
     r->entry = second ? mamba2_entries : mamba1_entries;
     r->n = second ? N_MAMBA2 : N_MAMBA1;
     json_object_object_add(r->to, "model_type",
                            json_object_new_string(second ? "mamba2" : "mamba"));
-    return KO_OK;
 }
 
-static enum ko_code refuse_unknown(struct reader *r)
+static void refuse_unknown(struct reader *r)
 {
     const char *known[N_ENTRIES];
     for (size_t i = 0; i < r->n; i++) {
         known[i] = r->entry[i].key;
     }
-    if (!r->ssm) {
-        return KO_OK;
+    if (!r->ssm.object) {
+        return;
     }
-    json_object_object_foreach(r->ssm, key, value)
+    json_object_object_foreach(r->ssm.object, key, value)
     {
         bool found = false;
         for (size_t i = 0; i < r->n && !found; i++) {
@@ -171,207 +198,146 @@ static enum ko_code refuse_unknown(struct reader *r)
         const char *nearest = found ? NULL : ko_nearest(key, known, r->n);
         (void)value;
         if (!found) {
-            return ko_fail(r->err, KO_E_INPUT, "%s: %s: is no key of %s%s%s%s", r->inner, key,
-                           r->layer, nearest ? ", did you mean '" : "", nearest ? nearest : "",
-                           nearest ? "'?" : "");
+            fail_at(r, &r->ssm, key, "is not a key of %s%s%s%s", r->layer,
+                    nearest ? ", did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
         }
     }
-    return KO_OK;
 }
 
-static enum ko_code copy_entries(struct reader *r)
+static void copy_entries(struct reader *r)
 {
-    enum ko_code code = KO_OK;
-    for (size_t i = 0; i < r->n && code == KO_OK; i++) {
+    for (size_t i = 0; i < r->n; i++) {
         const struct entry *e = &r->entry[i];
-        int64_t size = 0;
-        bool truth = false;
         if (e->use == USE_SIZE) {
-            code = copy_size(r, true, e->key, e->hugging_face, e->fallback, KO_MAX_WIDTH, &size);
+            put_int(r, e->hugging_face, read_size(r, &r->ssm, e->key, e->fallback, KO_MAX_WIDTH));
         } else if (e->use == USE_BOOL) {
-            code = copy_bool(r, true, e->key, e->hugging_face, e->fallback != 0, &truth);
+            put_bool(r, e->hugging_face, read_bool(r, &r->ssm, e->key, e->fallback != 0));
         } else if (e->use == USE_FALSE_ONLY || e->use == USE_TRUE_ONLY) {
-            code = only(r, true, e->key, e->use == USE_TRUE_ONLY);
+            require_bool(r, &r->ssm, e->key, e->use == USE_TRUE_ONLY);
         }
     }
-    return code;
 }
 
 /* The inner width, the whole part of expand * d_model. */
-static enum ko_code copy_expand(struct reader *r, int64_t *inner)
+static int64_t copy_expand(struct reader *r, int64_t d_model)
 {
-    double expand = 2;
-    enum ko_code code = ko_json_double(r->ssm, "expand", &expand, r->inner, r->err);
-    double width = floor(expand * (double)r->d_model);
-    if (code == KO_OK && !(width >= 1 && width <= KO_MAX_WIDTH)) {
-        code = ko_fail(r->err, KO_E_INPUT, "%s: expand: %g times d_model is no width from 1 to %d",
-                       r->inner, expand, KO_MAX_WIDTH);
+    const double expand = read_double(r, &r->ssm, "expand", 2);
+    const double width = floor(expand * (double)d_model);
+    if (!(width >= 1 && width <= KO_MAX_WIDTH)) {
+        fail_at(r, &r->ssm, "expand", "%g times d_model is not a width from 1 to %d", expand,
+                KO_MAX_WIDTH);
+        return 1;
     }
-    if (code != KO_OK) {
-        return code;
-    }
-    *inner = (int64_t)width;
-    put_int(r, "intermediate_size", *inner);
-    return KO_OK;
+    put_int(r, "intermediate_size", (int64_t)width);
+    return (int64_t)width;
 }
 
 /* A number, or "auto". */
-static enum ko_code copy_rank(struct reader *r)
+static void copy_rank(struct reader *r, int64_t d_model)
 {
-    int64_t rank = (r->d_model + 15) / 16;
-    json_object *value = ko_json_get(r->ssm, "dt_rank");
-    if (json_object_is_type(value, json_type_string) &&
-        strcmp(json_object_get_string(value), "auto") == 0) {
-        put_int(r, "time_step_rank", rank);
-        return KO_OK;
+    int64_t rank = (d_model + 15) / 16;
+    json_object *value = ko_json_get(r->ssm.object, "dt_rank");
+    if (!json_object_is_type(value, json_type_string) ||
+        strcmp(json_object_get_string(value), "auto") != 0) {
+        rank = read_size(r, &r->ssm, "dt_rank", rank, KO_MAX_WIDTH);
     }
-    return copy_size(r, true, "dt_rank", "time_step_rank", rank, KO_MAX_WIDTH, &rank);
+    put_int(r, "time_step_rank", rank);
 }
 
-/* As many heads as fit the inner width, all of which the state space must have. */
-static enum ko_code copy_heads(struct reader *r, int64_t inner)
+/* As many heads as fit the inner width. The state space must have all of them. */
+static void copy_heads(struct reader *r, int64_t inner)
 {
-    int64_t width = 64, d_ssm = inner;
-    enum ko_code code = copy_size(r, true, "headdim", NULL, width, KO_MAX_WIDTH, &width);
-    if (code == KO_OK && inner % width != 0) {
-        code = ko_fail(r->err, KO_E_INPUT, "%s: headdim: %lld does not divide the inner width %lld",
-                       r->inner, (long long)width, (long long)inner);
+    const int64_t width = read_size(r, &r->ssm, "headdim", 64, KO_MAX_WIDTH);
+    if (inner % width != 0) {
+        fail_at(r, &r->ssm, "headdim", "%lld does not divide the inner width %lld",
+                (long long)width, (long long)inner);
     }
-    if (code == KO_OK) {
-        code = ko_json_int(r->ssm, "d_ssm", 1, KO_MAX_WIDTH, &d_ssm, r->inner, r->err);
+    const int64_t d_ssm = read_size(r, &r->ssm, "d_ssm", inner, KO_MAX_WIDTH);
+    if (d_ssm != inner) {
+        fail_at(r, &r->ssm, "d_ssm", "%lld is not supported, only the inner width %lld",
+                (long long)d_ssm, (long long)inner);
     }
-    if (code == KO_OK && d_ssm != inner) {
-        code = ko_fail(r->err, KO_E_INPUT,
-                       "%s: d_ssm: %lld is not supported, only the inner width %lld", r->inner,
-                       (long long)d_ssm, (long long)inner);
-    }
-    if (code == KO_OK) {
-        put_int(r, "num_heads", inner / width);
-    }
-    return code;
+    put_int(r, "num_heads", inner / width);
 }
 
-static enum ko_code copy_limit(struct reader *r)
+static void copy_limit(struct reader *r)
 {
     double limit[2] = {0, INFINITY};
-    enum ko_code code = ko_config_range(r->inner, r->ssm, "dt_limit", limit, r->err);
-    if (code != KO_OK) {
-        return code;
+    if (r->code == KO_OK) {
+        r->code = ko_config_range(r->ssm.where, r->ssm.object, "dt_limit", limit, r->err);
     }
     json_object *list = json_object_new_array();
     json_object_array_add(list, json_object_new_double(limit[0]));
     json_object_array_add(list, json_object_new_double(limit[1]));
     json_object_object_add(r->to, "time_step_limit", list);
-    return KO_OK;
 }
 
-static enum ko_code translate_ssm(struct reader *r)
+static void translate_ssm(struct reader *r, int64_t d_model)
 {
-    int64_t inner = 0;
-    enum ko_code code = choose_layer(r);
-    if (code == KO_OK) {
-        code = refuse_unknown(r);
+    choose_layer(r);
+    refuse_unknown(r);
+    copy_entries(r);
+    const int64_t inner = copy_expand(r, d_model);
+    if (r->entry == mamba1_entries) {
+        copy_rank(r, d_model);
+    } else {
+        copy_heads(r, inner);
+        copy_limit(r);
     }
-    if (code == KO_OK) {
-        code = copy_entries(r);
-    }
-    if (code == KO_OK) {
-        code = copy_expand(r, &inner);
-    }
-    if (code == KO_OK && r->n == N_MAMBA1) {
-        return copy_rank(r);
-    }
-    if (code == KO_OK) {
-        code = copy_heads(r, inner);
-    }
-    if (code == KO_OK) {
-        code = copy_limit(r);
-    }
-    return code;
 }
 
 /* ---- The rest. */
 
-/* Attention layers and MLPs between the mixers: mamba_ssm's hybrids. */
-static enum ko_code refuse_hybrids(struct reader *r)
+/* Refuses mamba_ssm's hybrids, which have attention layers or MLPs between the mixers. */
+static void refuse_hybrids(struct reader *r)
 {
-    json_object *layers = ko_json_get(r->from, "attn_layer_idx");
+    json_object *layers = ko_json_get(r->top.object, "attn_layer_idx");
     int64_t d_intermediate = 0;
     if (layers &&
         !(json_object_is_type(layers, json_type_array) && json_object_array_length(layers) == 0)) {
-        return ko_fail(r->err, KO_E_INPUT,
-                       "%s: attn_layer_idx: attention layers are not supported, only an empty "
-                       "list, got %s",
-                       r->top,
-                       json_object_to_json_string_ext(layers, JSON_C_TO_STRING_NOSLASHESCAPE));
+        fail_at(r, &r->top, "attn_layer_idx",
+                "attention layers are not supported, only an empty list, got %s",
+                json_object_to_json_string_ext(layers, JSON_C_TO_STRING_NOSLASHESCAPE));
     }
-    enum ko_code code =
-        ko_json_int(r->from, "d_intermediate", 0, INT32_MAX, &d_intermediate, r->top, r->err);
-    if (code == KO_OK && d_intermediate > 0) {
-        code = ko_fail(r->err, KO_E_INPUT,
-                       "%s: d_intermediate: MLPs are not supported, only 0, got %lld", r->top,
-                       (long long)d_intermediate);
+    if (r->code == KO_OK) {
+        r->code = ko_json_int(r->top.object, "d_intermediate", 0, INT32_MAX, &d_intermediate,
+                              r->top.where, r->err);
     }
-    if (code == KO_OK) {
-        code = only(r, false, "rms_norm", true);
+    if (d_intermediate > 0) {
+        fail_at(r, &r->top, "d_intermediate", "MLPs are not supported, only 0, got %lld",
+                (long long)d_intermediate);
     }
-    return code;
+    require_bool(r, &r->top, "rms_norm", true);
 }
 
-/* The embedding has a row for each token and up to a multiple of pad_vocab_size_multiple. */
-static enum ko_code copy_vocabulary(struct reader *r)
+/* The embedding has a row for each token, padded to a multiple of pad_vocab_size_multiple. */
+static void copy_vocabulary(struct reader *r)
 {
-    int64_t words = 0, multiple = 0;
-    enum ko_code code = copy_size(r, false, "vocab_size", NULL, 50277, KO_MAX_VOCABULARY, &words);
-    if (code == KO_OK) {
-        code =
-            copy_size(r, false, "pad_vocab_size_multiple", NULL, 8, KO_MAX_VOCABULARY, &multiple);
-    }
-    if (code != KO_OK) {
-        return code;
-    }
-    int64_t padded = (words + multiple - 1) / multiple * multiple;
+    static const char pad_key[] = "pad_vocab_size_multiple";
+    const int64_t words = read_size(r, &r->top, "vocab_size", 50277, KO_MAX_VOCABULARY);
+    const int64_t multiple = read_size(r, &r->top, pad_key, 8, KO_MAX_VOCABULARY);
+    const int64_t padded = (words + multiple - 1) / multiple * multiple;
     if (padded > KO_MAX_VOCABULARY) {
-        return ko_fail(r->err, KO_E_INPUT,
-                       "%s: pad_vocab_size_multiple: %lld makes a vocabulary of %lld, beyond %d",
-                       r->top, (long long)multiple, (long long)padded, KO_MAX_VOCABULARY);
+        fail_at(r, &r->top, pad_key, "%lld makes a vocabulary of %lld, beyond %d",
+                (long long)multiple, (long long)padded, KO_MAX_VOCABULARY);
     }
     put_int(r, "vocab_size", padded);
-    return KO_OK;
 }
 
-static enum ko_code translate(struct reader *r)
+static void translate_config(struct reader *r)
 {
-    int64_t layers = 0;
-    double eps = 1e-5;
-    bool tied = true;
-    enum ko_code code = refuse_hybrids(r);
-    if (code == KO_OK) {
-        code = copy_size(r, false, "d_model", "hidden_size", 2560, KO_MAX_WIDTH, &r->d_model);
-    }
-    if (code == KO_OK) {
-        code = copy_size(r, false, "n_layer", "num_hidden_layers", 64, KO_MAX_LAYERS, &layers);
-    }
-    if (code == KO_OK) {
-        code = copy_vocabulary(r);
-    }
-    if (code == KO_OK) {
-        code = copy_bool(r, false, "tie_embeddings", "tie_word_embeddings", true, &tied);
-    }
-    if (code == KO_OK) {
-        code = ko_json_double(r->from, "norm_epsilon", &eps, r->top, r->err);
-    }
-    if (code == KO_OK) {
-        code = translate_ssm(r);
-    }
-    if (code != KO_OK) {
-        return code;
-    }
-    json_object_object_add(r->to, "layer_norm_epsilon", json_object_new_double(eps));
-    /* No BOS unless the file names one. */
+    refuse_hybrids(r);
+    const int64_t d_model = read_size(r, &r->top, "d_model", 2560, KO_MAX_WIDTH);
+    put_int(r, "hidden_size", d_model);
+    put_int(r, "num_hidden_layers", read_size(r, &r->top, "n_layer", 64, KO_MAX_LAYERS));
+    copy_vocabulary(r);
+    put_bool(r, "tie_word_embeddings", read_bool(r, &r->top, "tie_embeddings", true));
+    json_object_object_add(r->to, "layer_norm_epsilon",
+                           json_object_new_double(read_double(r, &r->top, "norm_epsilon", 1e-5)));
+    translate_ssm(r, d_model);
+    /* Without a BOS token unless the file names one. */
     json_object_object_add(r->to, "bos_token_id",
-                           json_object_get(ko_json_get(r->from, "bos_token_id")));
-    return KO_OK;
+                           json_object_get(ko_json_get(r->top.object, "bos_token_id")));
 }
 
 enum ko_code ko_config_from_original(const char *name, json_object *config, json_object **out,
@@ -386,14 +352,14 @@ enum ko_code ko_config_from_original(const char *name, json_object *config, json
     if (!to) {
         return ko_fail(err, KO_E_MEMORY, "%s: out of memory for its configuration", name);
     }
-    struct reader r = {.from = config, .ssm = ssm, .to = to, .err = err};
-    snprintf(r.top, sizeof r.top, "%s", name);
-    snprintf(r.inner, sizeof r.inner, "%s: ssm_cfg", r.top);
-    enum ko_code code = translate(&r);
-    if (code != KO_OK) {
+    struct reader r = {.top = {.object = config}, .ssm = {.object = ssm}, .to = to, .err = err};
+    snprintf(r.top.where, sizeof r.top.where, "%.255s", name);
+    snprintf(r.ssm.where, sizeof r.ssm.where, "%.255s: ssm_cfg", name);
+    translate_config(&r);
+    if (r.code != KO_OK) {
         json_object_put(to);
     } else {
         *out = to;
     }
-    return code;
+    return r.code;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Has the steps that sublayers share: finding a weight, linear layers and norms. It also has both
-   ends of a forward pass. The loop over the layers is in src/forward/pass.c. */
+/* The steps that sublayers share, and both ends of a forward pass. The loop over the layers is in
+   src/forward/pass.c. */
 #include "src/models/pass.h"
 
 const float *ko_pass_weight(const struct ko_pass *pass, size_t weight)
@@ -25,52 +25,62 @@ struct ko_matrix ko_model_matrix(const struct ko_model *model, const struct ko_a
     };
 }
 
-enum ko_code ko_pass_linear(const struct ko_pass *pass, int32_t n, const float *x, int32_t ldx,
-                            struct ko_projection w, bool accumulate, float *y, int32_t ldy,
-                            struct ko_error *err)
+static void run_linear(struct ko_steps *steps, struct ko_projection w, struct ko_linear *args)
 {
-    const struct ko_linear args = {
-        .n = n,
-        .x = x,
-        .ldx = ldx,
-        .w = ko_model_matrix(pass->model, &pass->arena, w.weight),
-        .bias = ko_pass_weight(pass, w.bias),
-        .accumulate = accumulate,
-        .y = y,
-        .ldy = ldy,
-    };
-    return pass->kernels->linear(pass->be, &args, err);
+    args->n = steps->n;
+    args->w = ko_model_matrix(steps->pass->model, &steps->pass->arena, w.weight);
+    args->bias = ko_pass_weight(steps->pass, w.bias);
+    ko_step_linear(steps, args);
 }
 
-enum ko_code ko_pass_norm(const struct ko_pass *pass, const struct ko_norm *norm, int32_t n,
-                          const float *x, float *y, struct ko_error *err)
+void ko_step_project(struct ko_steps *steps, struct ko_projection w, const float *x, int32_t ldx,
+                     float *y, int32_t ldy)
 {
-    const int32_t d = pass->model->shape.d_model;
-    if (norm->kind == KO_LAYER_NORM) {
-        const struct ko_layer_norm args = {
-            .n = n,
-            .d = d,
-            .x = x,
-            .ldx = d,
-            .weight = ko_pass_weight(pass, norm->weight),
-            .bias = ko_pass_weight(pass, norm->bias),
-            .eps = norm->eps,
-            .y = y,
-            .ldy = d,
-        };
-        return pass->kernels->layer_norm(pass->be, &args, err);
+    run_linear(steps, w, &(struct ko_linear){.x = x, .ldx = ldx, .y = y, .ldy = ldy});
+}
+
+void ko_step_add(struct ko_steps *steps, struct ko_projection w, const float *x, int32_t ldx,
+                 float *y)
+{
+    const int32_t d = steps->pass->model->shape.d_model;
+    run_linear(steps, w,
+               &(struct ko_linear){.accumulate = true, .x = x, .ldx = ldx, .y = y, .ldy = d});
+}
+
+void ko_step_norm(struct ko_steps *steps, const struct ko_norm *norm, const float *x, float *y)
+{
+    const int32_t d = steps->pass->model->shape.d_model;
+    const float *weight = ko_pass_weight(steps->pass, norm->weight);
+    if (norm->kind == KO_RMS_NORM) {
+        ko_step_rms_norm(steps, &(const struct ko_rms_norm){.n = steps->n,
+                                                            .d = d,
+                                                            .x = x,
+                                                            .ldx = d,
+                                                            .weight = weight,
+                                                            .eps = norm->eps,
+                                                            .y = y,
+                                                            .ldy = d});
+    } else {
+        ko_step_layer_norm(
+            steps, &(const struct ko_layer_norm){.n = steps->n,
+                                                 .d = d,
+                                                 .x = x,
+                                                 .ldx = d,
+                                                 .weight = weight,
+                                                 .bias = ko_pass_weight(steps->pass, norm->bias),
+                                                 .eps = norm->eps,
+                                                 .y = y,
+                                                 .ldy = d});
     }
-    const struct ko_rms_norm args = {
-        .n = n,
-        .d = d,
-        .x = x,
-        .ldx = d,
-        .weight = ko_pass_weight(pass, norm->weight),
-        .eps = norm->eps,
-        .y = y,
-        .ldy = d,
-    };
-    return pass->kernels->rms_norm(pass->be, &args, err);
+}
+
+enum ko_code ko_pass_finish(const struct ko_pass *pass, const struct ko_sublayer *sublayer,
+                            int32_t n, float *x, const float *mixed, int32_t ld_mixed,
+                            struct ko_error *err)
+{
+    struct ko_steps steps = {pass, n, err, KO_OK};
+    ko_step_add(&steps, sublayer->out, mixed, ld_mixed, x);
+    return steps.code;
 }
 
 enum ko_code ko_pass_embed(const struct ko_pass *pass, struct ko_error *err)
@@ -87,7 +97,9 @@ enum ko_code ko_pass_embed(const struct ko_pass *pass, struct ko_error *err)
 enum ko_code ko_pass_final_norm(const struct ko_pass *pass, int32_t n, float *x,
                                 struct ko_error *err)
 {
-    return ko_pass_norm(pass, &pass->model->ends.final_norm, n, x, x, err);
+    struct ko_steps steps = {pass, n, err, KO_OK};
+    ko_step_norm(&steps, &pass->model->ends.final_norm, x, x);
+    return steps.code;
 }
 
 struct ko_matrix ko_model_unembedding(const struct ko_model *model, const struct ko_arena *arena)

@@ -23,13 +23,42 @@ const float *ko_pass_weight(const struct ko_pass *pass, size_t weight);
 /* A weight among the matrices; data NULL for KO_NO_WEIGHT. */
 struct ko_matrix ko_model_matrix(const struct ko_model *model, const struct ko_arena *arena,
                                  size_t weight);
-/* y [n, n_out] (ldy) = x [n, n_in] (ldx) W + bias for rows [0, n); y += with accumulate. */
-KO_MUST_CHECK enum ko_code ko_pass_linear(const struct ko_pass *pass, int32_t n, const float *x,
-                                          int32_t ldx, struct ko_projection w, bool accumulate,
-                                          float *y, int32_t ldy, struct ko_error *err);
+
+/* Steps of one sublayer, in order. Errors are sticky: after the first, `code` is set and the other
+   steps do nothing. */
+struct ko_steps {
+    const struct ko_pass *pass;
+    int32_t n; /* rows that the steps compute */
+    struct ko_error *err;
+    enum ko_code code;
+};
+
+/* ko_step_NAME: each operation of the backend as a step. */
+#define X(name, args_type)                                                                         \
+    static inline void ko_step_##name(struct ko_steps *steps, const struct args_type *args)        \
+    {                                                                                              \
+        const struct ko_pass *pass = steps->pass;                                                  \
+        if (steps->code == KO_OK) {                                                                \
+            steps->code = pass->kernels->name(pass->be, args, steps->err);                         \
+        }                                                                                          \
+    }
+KO_OPERATIONS(X)
+#undef X
+
+/* y [n, n_out] (row distance ldy) = x [n, n_in] (ldx) W + bias. */
+void ko_step_project(struct ko_steps *steps, struct ko_projection w, const float *x, int32_t ldx,
+                     float *y, int32_t ldy);
+/* y [n, d_model] += x [n, n_in] (ldx) W + bias. */
+void ko_step_add(struct ko_steps *steps, struct ko_projection w, const float *x, int32_t ldx,
+                 float *y);
 /* y [n, d_model] = norm(x [n, d_model]); y may be x. */
-KO_MUST_CHECK enum ko_code ko_pass_norm(const struct ko_pass *pass, const struct ko_norm *norm,
-                                        int32_t n, const float *x, float *y, struct ko_error *err);
+void ko_step_norm(struct ko_steps *steps, const struct ko_norm *norm, const float *x, float *y);
+
+/* The `finish` of all kinds that mix: x += mixed W, with sublayer->out. */
+KO_MUST_CHECK enum ko_code ko_pass_finish(const struct ko_pass *pass,
+                                          const struct ko_sublayer *sublayer, int32_t n, float *x,
+                                          const float *mixed, int32_t ld_mixed,
+                                          struct ko_error *err);
 
 /* The ends of a pass: the embedding of the trunk rows into x, the final norm of n rows in place,
    and the unembedding matrix. */

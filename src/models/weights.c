@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Adds weights to a model and gives each its place in memory. It checks them against the
-   checkpoint's tensors, reports tensors left over, and converts elements to the layout in
-   memory. */
+/* Declares weights, checks them against the checkpoint's tensors, and puts their elements in
+   place. */
 #include "src/models/weights.h"
 
 #include <inttypes.h>
@@ -39,7 +38,7 @@ int64_t ko_weight_elements(const struct ko_weight *weight)
     return n;
 }
 
-/* The elements that a weight takes in memory. */
+/* The number of floats that a weight takes in memory. */
 static enum ko_code size_in_memory(const struct ko_weight *weight, size_t *n, struct ko_error *err)
 {
     enum ko_code code = KO_OK;
@@ -65,9 +64,9 @@ static enum ko_code format_name(const char *format, va_list args, char **out, st
     return *out ? KO_OK : KO_E_MEMORY;
 }
 
-/* n elements behind the *end ones that values or matrices have so far. */
-static enum ko_code append(const struct ko_model *model, size_t n, size_t *end, size_t *offset,
-                           struct ko_error *err)
+/* Reserves n elements after the *end that the values or matrices have so far. */
+static enum ko_code reserve_elements(const struct ko_model *model, size_t n, size_t *end,
+                                     size_t *offset, struct ko_error *err)
 {
     size_t padded = 0, all = 0;
     enum ko_code code = ko_add(n, ALIGNMENT - 1, &padded, model->name, err);
@@ -86,7 +85,7 @@ static enum ko_code append(const struct ko_model *model, size_t n, size_t *end, 
 enum ko_code ko_model_reserve(struct ko_model *model, size_t n, size_t *offset,
                               struct ko_error *err)
 {
-    return append(model, n, &model->value_floats, offset, err);
+    return reserve_elements(model, n, &model->value_floats, offset, err);
 }
 
 enum ko_code ko_model_add_weight(struct ko_model *model, const struct ko_weight *from,
@@ -109,9 +108,9 @@ enum ko_code ko_model_add_weight(struct ko_model *model, const struct ko_weight 
         code = size_in_memory(&weight, &weight.n, err);
     }
     if (code == KO_OK) {
-        code =
-            append(model, weight.n, weight.matrix ? &model->matrix_elements : &model->value_floats,
-                   &weight.offset, err);
+        code = reserve_elements(model, weight.n,
+                                weight.matrix ? &model->matrix_elements : &model->value_floats,
+                                &weight.offset, err);
     }
     if (code != KO_OK) {
         free(weight.tensor);
@@ -172,7 +171,7 @@ static bool tensors_are_equal(const struct ko_tensor *a, const struct ko_tensor 
     return equal;
 }
 
-/* A head that is stored although it is tied, and repeats the embedding. */
+/* Whether the tensor is a head that is stored although it is tied, and repeats the embedding. */
 static bool repeats_embedding(const struct ko_model *model, const struct ko_checkpoint *checkpoint,
                               const struct ko_tensor *tensor)
 {
@@ -202,21 +201,21 @@ static enum ko_code fail_leftover(const struct ko_model *model, const struct ko_
 {
     char found[SHAPE_TEXT];
     shape_text(tensor->shape, tensor->n_dims, found);
-    /* An untied head is declared, so this one is beside a tied embedding. */
+    /* An untied head would be declared, so the embedding is tied. */
     if (strcmp(tensor->name, "lm_head.weight") == 0) {
         return ko_fail(err, KO_E_INPUT,
-                       "%s: %s: %s %s does not repeat the embedding, which %s of config.json says "
-                       "(given or by default) it does: set it to false",
+                       "%s: %s: %s %s does not repeat the embedding, although %s of config.json is "
+                       "true (given or by default): set it to false",
                        model->name, tensor->name, ko_dtype_name(tensor->dtype), found,
                        model->tie_key);
     }
-    return ko_fail(err, KO_E_INPUT, "%s: %s: %s %s is no weight of %s as config.json describes it",
-                   model->name, tensor->name, ko_dtype_name(tensor->dtype), found,
-                   model->family->title);
+    return ko_fail(err, KO_E_INPUT,
+                   "%s: %s: %s %s is not a weight of %s as config.json describes it", model->name,
+                   tensor->name, ko_dtype_name(tensor->dtype), found, model->family->title);
 }
 
-/* Ends the walk, or takes the error's line to the problems where they are collected. A tensor that
-   two weights come from is wrong once. */
+/* If problems are collected, adds the error to them and returns KO_OK. A tensor that serves two
+   weights is reported once. */
 static enum ko_code keep_going(enum ko_code code, struct ko_strings *problems, struct ko_error *err)
 {
     if (code != KO_E_INPUT || !problems) {
@@ -225,8 +224,9 @@ static enum ko_code keep_going(enum ko_code code, struct ko_strings *problems, s
     return ko_strings_intern(problems, err->text, NULL, err);
 }
 
-static enum ko_code walk(const struct ko_model *model, const struct ko_checkpoint *checkpoint,
-                         struct ko_strings *problems, struct ko_error *err)
+static enum ko_code check_weights(const struct ko_model *model,
+                                  const struct ko_checkpoint *checkpoint,
+                                  struct ko_strings *problems, struct ko_error *err)
 {
     size_t n = 0;
     enum ko_code code = KO_OK;
@@ -254,17 +254,17 @@ static enum ko_code walk(const struct ko_model *model, const struct ko_checkpoin
 enum ko_code ko_weights_check(const struct ko_model *model, const struct ko_checkpoint *checkpoint,
                               struct ko_error *err)
 {
-    return walk(model, checkpoint, NULL, err);
+    return check_weights(model, checkpoint, NULL, err);
 }
 
 enum ko_code ko_weights_problems(const struct ko_model *model,
                                  const struct ko_checkpoint *checkpoint,
                                  struct ko_strings *problems, struct ko_error *err)
 {
-    return walk(model, checkpoint, problems, err);
+    return check_weights(model, checkpoint, problems, err);
 }
 
-/* to[row] as an unaligned double. */
+/* Adds to to[row], an unaligned double. */
 static void add_decay(float *to, int64_t row, bool first, float a_log)
 {
     double sum = 0;

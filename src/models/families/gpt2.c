@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* GPT-2: Radford et al. 2019; transformers' GPT2LMHeadModel. Matrices are Conv1D's: [in, out]. */
-#include <stdio.h>
-
-#include "src/formats/json.h"
+/* GPT-2: Radford et al. 2019; transformers' GPT2LMHeadModel. Its matrices are [in, out] (Conv1D). */
 #include "src/models/config.h"
 #include "src/models/declare.h"
 #include "src/models/families.h"
@@ -14,10 +11,9 @@ struct gpt2 {
     struct ko_norm norm;
 };
 
-static enum ko_code read_shape(struct ko_model *model, json_object *config, struct gpt2 *g,
-                               struct ko_error *err)
+static void read_shape(struct ko_builder *b, struct gpt2 *g)
 {
-    struct ko_shape *s = &model->shape;
+    struct ko_shape *s = &b->model->shape;
     const struct ko_size_row sizes[] = {
         {"n_embd", "hidden_size", 768, KO_MAX_WIDTH, &s->d_model},
         {"n_layer", "num_hidden_layers", 12, KO_MAX_LAYERS, &s->n_layers},
@@ -25,50 +21,32 @@ static enum ko_code read_shape(struct ko_model *model, json_object *config, stru
         {"n_head", "num_attention_heads", 12, KO_MAX_WIDTH, &g->n_heads},
         {"n_positions", "max_position_embeddings", 1024, KO_MAX_VOCABULARY, &s->max_tokens},
     };
-    enum ko_code code = ko_config_sizes(model, config, sizes, sizeof sizes / sizeof sizes[0], err);
-    if (code == KO_OK && s->d_model % g->n_heads != 0) {
-        code = ko_fail(err, KO_E_INPUT, "%s: n_head: %d heads do not divide n_embd of %d",
-                       model->name, g->n_heads, s->d_model);
+    ko_config_sizes(b, sizes, sizeof sizes / sizeof sizes[0]);
+    if (s->d_model % g->n_heads != 0) {
+        ko_config_fail(b, "n_head", "%d heads do not divide n_embd of %d", g->n_heads, s->d_model);
     }
-    if (code == KO_OK) {
-        code = ko_config_size(model, config, "n_inner", NULL, 4 * s->d_model, 4 * KO_MAX_WIDTH,
-                              &g->d_ff, err);
-    }
-    if (code == KO_OK) {
-        code = ko_config_epsilon(model, config, "layer_norm_epsilon", 1e-5, &g->norm.eps, err);
-    }
-    return code == KO_OK ? ko_config_bos(model, config, 50256, &s->bos_id, err) : code;
+    ko_config_size(b, &(const struct ko_size_row){"n_inner", NULL, 4 * s->d_model, 4 * KO_MAX_WIDTH,
+                                                  &g->d_ff});
+    ko_config_epsilon(b, "layer_norm_epsilon", 1e-5, &g->norm.eps);
+    ko_config_bos(b, 50256);
 }
 
-static enum ko_code read_rest(struct ko_model *model, json_object *config, struct ko_error *err)
+static void read_rest(struct ko_builder *b)
 {
     static const char *const activations[] = {"gelu_new", "gelu_pytorch_tanh"}; /* one function */
-    model->ends.tied = true;
-    enum ko_code code =
-        ko_config_only_words(model, config, "activation_function", activations, 2, err);
-    if (code == KO_OK) {
-        code = ko_config_only_bool(model, config, "scale_attn_weights", true, err);
-    }
-    if (code == KO_OK) {
-        code = ko_config_only_bool(model, config, "scale_attn_by_inverse_layer_idx", false, err);
-    }
-    if (code == KO_OK) {
-        code = ko_config_only_bool(model, config, "add_cross_attention", false, err);
-    }
-    if (code == KO_OK) {
-        code = ko_json_bool(config, "tie_word_embeddings", &model->ends.tied, model->name, err);
-    }
-    return code;
+    ko_config_only_words(b, "activation_function", activations, 2);
+    ko_config_only_bool(b, "scale_attn_weights", true);
+    ko_config_only_bool(b, "scale_attn_by_inverse_layer_idx", false);
+    ko_config_only_bool(b, "add_cross_attention", false);
+    ko_config_tied(b, true);
 }
 
-static enum ko_code list_gpt2(struct ko_model *model, const struct ko_checkpoint *checkpoint,
-                              const struct gpt2 *g, struct ko_error *err)
+static void list_gpt2(struct ko_builder *b, const struct gpt2 *g)
 {
-    const char *prefix = ko_tensor_prefix(checkpoint, "wte.weight", "transformer.");
     const struct ko_attention_spec attention = {
         .n_heads = g->n_heads,
         .n_kv_heads = g->n_heads,
-        .d_head = model->shape.d_model / g->n_heads,
+        .d_head = b->model->shape.d_model / g->n_heads,
         .reach = INT32_MAX,
         .norm_name = "ln_1",
         .norm = g->norm,
@@ -86,28 +64,23 @@ static enum ko_code list_gpt2(struct ko_model *model, const struct ko_checkpoint
         .down = "mlp.c_proj",
         .bias = true,
     };
-    model->ends.final_norm = g->norm;
-    enum ko_code code = ko_declare_embedding(model, prefix, "wte.weight", "wpe.weight", err);
-    for (int32_t l = 0; l < model->shape.n_layers && code == KO_OK; l++) {
-        char at[64];
-        snprintf(at, sizeof at, "%sh.%d.", prefix, l);
-        code = ko_attention_add(model, l, at, &attention, err);
-        if (code == KO_OK) {
-            code = ko_mlp_add(model, l, at, &mlp, err);
-        }
+    ko_declare_prefix(b, "wte.weight", "transformer.");
+    ko_declare_embedding(b, "wte.weight", "wpe.weight");
+    for (int32_t l = 0; l < b->model->shape.n_layers && b->code == KO_OK; l++) {
+        ko_declare_layer(b, "h", l);
+        ko_attention_add(b, &attention);
+        ko_mlp_add(b, &mlp);
     }
-    return code == KO_OK ? ko_declare_head(model, prefix, "ln_f", "lm_head.weight", err) : code;
+    b->model->ends.final_norm = g->norm;
+    ko_declare_head(b, "ln_f", "lm_head.weight");
 }
 
-static enum ko_code build_gpt2(struct ko_model *model, json_object *config,
-                               const struct ko_checkpoint *checkpoint, struct ko_error *err)
+static void build_gpt2(struct ko_builder *b)
 {
     struct gpt2 g = {.norm = {.kind = KO_LAYER_NORM}};
-    enum ko_code code = read_shape(model, config, &g, err);
-    if (code == KO_OK) {
-        code = read_rest(model, config, err);
-    }
-    return code == KO_OK ? list_gpt2(model, checkpoint, &g, err) : code;
+    read_shape(b, &g);
+    read_rest(b);
+    list_gpt2(b, &g);
 }
 
 const struct ko_family ko_family_gpt2 = {

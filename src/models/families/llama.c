@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Llama 2, 3 and 3.x: Touvron et al. 2023, Grattafiori et al. 2024; transformers'
    LlamaForCausalLM. */
-#include "src/formats/json.h"
+#include "src/models/config.h"
 #include "src/models/families.h"
 #include "src/models/families/llama_like.h"
 
@@ -15,29 +15,19 @@ static const struct ko_llama_defaults defaults = {
     .bos_id = 1,
 };
 
-static enum ko_code build_llama(struct ko_model *model, json_object *config,
-                                const struct ko_checkpoint *checkpoint, struct ko_error *err)
+static void build_llama(struct ko_builder *b)
 {
     struct ko_llama_layer layer;
-    enum ko_layer_types types = KO_LAYERS_NOT_GIVEN;
-    enum ko_code code = ko_llama_read(model, config, &defaults, &layer, err);
-    if (code == KO_OK) {
-        code = ko_json_bool(config, "attention_bias", &layer.qkv_bias, model->name, err);
-        layer.o_bias = layer.qkv_bias;
+    ko_llama_read(b, &defaults, &layer);
+    ko_config_bool(b, "attention_bias", &layer.qkv_bias);
+    layer.o_bias = layer.qkv_bias;
+    ko_config_bool(b, "mlp_bias", &layer.mlp_bias);
+    if (ko_llama_layer_types(b) == KO_LAYERS_SLIDING) {
+        ko_config_fail(b, "layer_types",
+                       "sliding_attention is not supported for %s, only full_attention",
+                       b->model->family->title);
     }
-    if (code == KO_OK) {
-        code = ko_json_bool(config, "mlp_bias", &layer.mlp_bias, model->name, err);
-    }
-    if (code == KO_OK) {
-        code = ko_llama_layer_types(model, config, &types, err);
-    }
-    if (code == KO_OK && types == KO_LAYERS_SLIDING) {
-        code = ko_fail(err, KO_E_INPUT,
-                       "%s: layer_types: sliding_attention is not supported for %s, only "
-                       "full_attention",
-                       model->name, model->family->title);
-    }
-    return code == KO_OK ? ko_llama_list(model, checkpoint, &layer, err) : code;
+    ko_llama_list(b, &layer);
 }
 
 const struct ko_family ko_family_llama = {

@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What Llama, Mistral and Qwen2 share: pre-norm layers of rotary attention with grouped keys and a
-   gated MLP, under the same keys of config.json and the same names; transformers' LlamaForCausalLM. */
+/* Shared by Llama, Mistral and Qwen2: pre-norm layers of rotary attention with grouped keys and a
+   gated MLP, with the same keys of config.json and the same names of tensors; transformers'
+   LlamaForCausalLM. */
 #ifndef KO_MODELS_FAMILIES_LLAMA_LIKE_H
 #define KO_MODELS_FAMILIES_LLAMA_LIKE_H
 
-#include <json-c/json.h>
-
 #include "src/models/model.h"
-#include "src/models/rope.h"
 
-/* Positions that the rotary tables hold at most, whatever max_position_embeddings says. */
+/* The most positions of the rotary tables, even if max_position_embeddings is larger. */
 enum { KO_MAX_POSITIONS = 1 << 14 };
 
-/* What a family takes for keys that config.json does not have. n_kv_heads 0: as many as heads. */
+/* The family's values for keys that config.json does not have. n_kv_heads 0: as many as heads. */
 struct ko_llama_defaults {
     int32_t d_model, d_ff, n_layers, n_heads, n_kv_heads, vocabulary, max_positions, bos_id;
 };
@@ -26,23 +24,18 @@ struct ko_llama_layer {
     bool qkv_bias, o_bias, mlp_bias;
 };
 
-/* Reads model->shape, model->ends.tied and the layer, which has no biases and no window yet. */
-KO_MUST_CHECK enum ko_code ko_llama_read(struct ko_model *model, json_object *config,
-                                         const struct ko_llama_defaults *defaults,
-                                         struct ko_llama_layer *out, struct ko_error *err);
+/* Reads model->shape, model->ends.tied and the layer, without biases and without a window. */
+void ko_llama_read(struct ko_builder *b, const struct ko_llama_defaults *defaults,
+                   struct ko_llama_layer *out);
 
-/* layer_types of config.json: KO_E_INPUT for layers that differ in kind or a kind that is neither
-   full nor sliding attention. */
+/* layer_types of config.json. Layers of different kinds are not supported, nor any kind but full and
+   sliding attention. */
 enum ko_layer_types { KO_LAYERS_NOT_GIVEN, KO_LAYERS_FULL, KO_LAYERS_SLIDING };
-KO_MUST_CHECK enum ko_code ko_llama_layer_types(const struct ko_model *model, json_object *config,
-                                                enum ko_layer_types *out, struct ko_error *err);
-/* sliding_window into *reach: the default where absent, INT32_MAX (none) where null. */
-KO_MUST_CHECK enum ko_code ko_llama_window(const struct ko_model *model, json_object *config,
-                                           int32_t fallback, int32_t *reach, struct ko_error *err);
+enum ko_layer_types ko_llama_layer_types(struct ko_builder *b);
+/* sliding_window into *reach: the default if absent, INT32_MAX (no window) if null. */
+void ko_llama_window(struct ko_builder *b, int32_t fallback, int32_t *reach);
 
 /* Lists the model: embedding, layers, final norm, head. */
-KO_MUST_CHECK enum ko_code ko_llama_list(struct ko_model *model,
-                                         const struct ko_checkpoint *checkpoint,
-                                         const struct ko_llama_layer *layer, struct ko_error *err);
+void ko_llama_list(struct ko_builder *b, const struct ko_llama_layer *layer);
 
 #endif

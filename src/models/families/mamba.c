@@ -3,12 +3,11 @@
 #include "src/models/families.h"
 #include "src/models/families/mamba_like.h"
 
-static enum ko_code build_mamba(struct ko_model *model, json_object *config,
-                                const struct ko_checkpoint *checkpoint, struct ko_error *err)
+static void build_mamba(struct ko_builder *b)
 {
     struct ko_mamba1_spec block;
-    const enum ko_code code = ko_mamba_read(model, config, &block, err);
-    return code == KO_OK ? ko_mamba1_list(model, checkpoint, &block, err) : code;
+    ko_mamba_read(b, &block);
+    ko_mamba1_list(b, &block);
 }
 
 const struct ko_family ko_family_mamba = {

@@ -1,30 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What Mamba-1, Falcon-Mamba and Mamba-2 share: the names of their tensors around the mixer, and the
-   keys of config.json that mean the same in all. */
+/* Shared by Mamba-1, Falcon-Mamba and Mamba-2: the tensors around the blocks, and keys of
+   config.json. */
 #ifndef KO_MODELS_FAMILIES_MAMBA_LIKE_H
 #define KO_MODELS_FAMILIES_MAMBA_LIKE_H
-
-#include <json-c/json.h>
 
 #include "src/models/model.h"
 #include "src/models/sublayers/mamba1.h"
 
-/* Reads model->shape, model->ends.tied and the block of a Mamba-1, which does not refine yet. */
-KO_MUST_CHECK enum ko_code ko_mamba_read(struct ko_model *model, json_object *config,
-                                         struct ko_mamba1_spec *out, struct ko_error *err);
+/* Reads model->shape, model->ends.tied and the block of a Mamba-1 that does not refine. */
+void ko_mamba_read(struct ko_builder *b, struct ko_mamba1_spec *out);
+/* The activation, which must be SiLU, model->ends.tied (default: `tied`), and the biases. */
+void ko_mamba_read_switches(struct ko_builder *b, bool tied, bool *bias, bool *conv_bias);
+
 /* Adds a block to the model: ko_mamba1_add or ko_mamba2_add, for the family's own spec. */
-typedef enum ko_code ko_mamba_add_block(struct ko_model *model, int32_t layer, const char *prefix,
-                                        const void *block, struct ko_error *err);
-/* Lists a model of one block a layer. norm: of the blocks and behind the last one. Names begin with
-   "backbone.", or with nothing where the model was saved without its head; the embedding is
+typedef void ko_mamba_add_block(struct ko_builder *b, const void *block);
+/* Lists a model of one block per layer. norm: of the blocks and after the last one. Names begin with
+   "backbone.", or with nothing if the model was saved without its head. The embedding is
    "embeddings.weight", or "embedding.weight" as in the original release. */
-KO_MUST_CHECK enum ko_code ko_mamba_list(struct ko_model *model,
-                                         const struct ko_checkpoint *checkpoint,
-                                         const struct ko_norm *norm, ko_mamba_add_block *add,
-                                         const void *block, struct ko_error *err);
-/* Such a model of Mamba-1's blocks. */
-KO_MUST_CHECK enum ko_code ko_mamba1_list(struct ko_model *model,
-                                          const struct ko_checkpoint *checkpoint,
-                                          const struct ko_mamba1_spec *block, struct ko_error *err);
+void ko_mamba_list(struct ko_builder *b, const struct ko_norm *norm, ko_mamba_add_block *add,
+                   const void *block);
+/* The same for blocks of Mamba-1. */
+void ko_mamba1_list(struct ko_builder *b, const struct ko_mamba1_spec *block);
 
 #endif

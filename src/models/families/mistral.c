@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Mistral 0.1 and 0.3: Jiang et al. 2023; transformers' MistralForCausalLM. */
+#include "src/models/config.h"
 #include "src/models/families.h"
 #include "src/models/families/llama_like.h"
 
@@ -16,30 +17,22 @@ static const struct ko_llama_defaults defaults = {
     .bos_id = 1,
 };
 
-/* Every layer has the window, or none. */
-static enum ko_code build_mistral(struct ko_model *model, json_object *config,
-                                  const struct ko_checkpoint *checkpoint, struct ko_error *err)
+/* Either all layers have the window, or no layer has. */
+static void build_mistral(struct ko_builder *b)
 {
     struct ko_llama_layer layer;
-    enum ko_layer_types types = KO_LAYERS_NOT_GIVEN;
-    enum ko_code code = ko_llama_read(model, config, &defaults, &layer, err);
-    if (code == KO_OK) {
-        code = ko_llama_window(model, config, DEFAULT_WINDOW, &layer.reach, err);
+    ko_llama_read(b, &defaults, &layer);
+    ko_llama_window(b, DEFAULT_WINDOW, &layer.reach);
+    const enum ko_layer_types types = ko_llama_layer_types(b);
+    if (types == KO_LAYERS_FULL && layer.reach != INT32_MAX) {
+        ko_config_fail(b, "layer_types", "full_attention contradicts the sliding_window of %d",
+                       layer.reach);
     }
-    if (code == KO_OK) {
-        code = ko_llama_layer_types(model, config, &types, err);
+    if (types == KO_LAYERS_SLIDING && layer.reach == INT32_MAX) {
+        ko_config_fail(b, "layer_types",
+                       "sliding_attention contradicts the sliding_window of null");
     }
-    if (code == KO_OK && types == KO_LAYERS_FULL && layer.reach != INT32_MAX) {
-        code = ko_fail(err, KO_E_INPUT,
-                       "%s: layer_types: full_attention contradicts the sliding_window of %d",
-                       model->name, layer.reach);
-    }
-    if (code == KO_OK && types == KO_LAYERS_SLIDING && layer.reach == INT32_MAX) {
-        code = ko_fail(err, KO_E_INPUT,
-                       "%s: layer_types: sliding_attention contradicts the sliding_window of null",
-                       model->name);
-    }
-    return code == KO_OK ? ko_llama_list(model, checkpoint, &layer, err) : code;
+    ko_llama_list(b, &layer);
 }
 
 const struct ko_family ko_family_mistral = {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Qwen2 and Qwen2.5: Yang et al. 2024; transformers' Qwen2ForCausalLM. */
 #include "src/formats/json.h"
+#include "src/models/config.h"
 #include "src/models/families.h"
 #include "src/models/families/llama_like.h"
 
@@ -17,56 +18,45 @@ static const struct ko_llama_defaults defaults = {
     .bos_id = -1,
 };
 
-/* Layers from max_window_layers on slide, unless layer_types says which do: all or none here. */
-static enum ko_code read_window(const struct ko_model *model, json_object *config, int32_t *reach,
-                                struct ko_error *err)
+/* Layers from max_window_layers on have the window, unless layer_types names them. Supported only
+   where that is all layers or no layer. */
+static void read_window(struct ko_builder *b, int32_t *reach)
 {
     bool slides = false;
     int32_t window = INT32_MAX;
     int64_t first = DEFAULT_WINDOW_LAYERS;
-    enum ko_layer_types types = KO_LAYERS_NOT_GIVEN;
-    enum ko_code code = ko_json_bool(config, "use_sliding_window", &slides, model->name, err);
-    if (code == KO_OK && slides) {
-        code = ko_llama_window(model, config, DEFAULT_WINDOW, &window, err);
+    ko_config_bool(b, "use_sliding_window", &slides);
+    if (slides) {
+        ko_llama_window(b, DEFAULT_WINDOW, &window);
     }
-    if (code == KO_OK) {
-        code = ko_json_int(config, "max_window_layers", 0, INT32_MAX, &first, model->name, err);
+    if (b->code == KO_OK) {
+        b->code =
+            ko_json_int(b->config, "max_window_layers", 0, INT32_MAX, &first, b->where, b->err);
     }
-    if (code == KO_OK) {
-        code = ko_llama_layer_types(model, config, &types, err);
-    }
-    if (code != KO_OK) {
-        return code;
-    }
+    const enum ko_layer_types types = ko_llama_layer_types(b);
     if (types == KO_LAYERS_SLIDING && window == INT32_MAX) {
-        return ko_fail(err, KO_E_INPUT,
-                       "%s: layer_types: sliding_attention needs use_sliding_window and a "
-                       "sliding_window",
-                       model->name);
+        ko_config_fail(b, "layer_types",
+                       "sliding_attention needs use_sliding_window and a sliding_window");
     }
     if (types == KO_LAYERS_NOT_GIVEN && window != INT32_MAX && first > 0 &&
-        first < model->shape.n_layers) {
-        return ko_fail(err, KO_E_INPUT,
-                       "%s: max_window_layers: %lld of %d layers with full attention before others "
-                       "that slide are not supported for %s, only all or none",
-                       model->name, (long long)first, model->shape.n_layers, model->family->title);
+        first < b->model->shape.n_layers) {
+        ko_config_fail(b, "max_window_layers",
+                       "%lld of %d layers with full attention before others that slide are not "
+                       "supported for %s, only all or none",
+                       (long long)first, b->model->shape.n_layers, b->model->family->title);
     }
     if (types == KO_LAYERS_SLIDING || (types == KO_LAYERS_NOT_GIVEN && first == 0)) {
         *reach = window;
     }
-    return KO_OK;
 }
 
-static enum ko_code build_qwen2(struct ko_model *model, json_object *config,
-                                const struct ko_checkpoint *checkpoint, struct ko_error *err)
+static void build_qwen2(struct ko_builder *b)
 {
     struct ko_llama_layer layer;
-    enum ko_code code = ko_llama_read(model, config, &defaults, &layer, err);
-    if (code == KO_OK) {
-        code = read_window(model, config, &layer.reach, err);
-    }
+    ko_llama_read(b, &defaults, &layer);
+    read_window(b, &layer.reach);
     layer.qkv_bias = true;
-    return code == KO_OK ? ko_llama_list(model, checkpoint, &layer, err) : code;
+    ko_llama_list(b, &layer);
 }
 
 const struct ko_family ko_family_qwen2 = {

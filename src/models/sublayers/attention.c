@@ -1,21 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Declares the weights of an attention sublayer, gives its widths and cost, and runs it: project,
-   rotate, attend, project back. */
+/* An attention sublayer: its weights, its widths and cost, and its computation. */
 #include "src/models/sublayers/attention.h"
 
 #include <math.h>
-#include <stdlib.h>
 
-#include "src/base/memory.h"
 #include "src/models/declare.h"
 #include "src/models/pass.h"
 
 struct attention {
     struct ko_norm norm;
-    struct ko_projection qkv;     /* [(n_heads + 2 n_kv_heads) d_head, d_model], or three: */
-    struct ko_projection q, k, v; /* [n_heads d_head, d_model]; [n_kv_heads d_head, d_model] */
-    struct ko_projection o;       /* [d_model, n_heads d_head] */
-    bool fused, rotary;
+    bool fused;               /* qkv is used, else q, k and v */
+    struct ko_projection qkv; /* [(n_heads + 2 n_kv_heads) d_head, d_model] */
+    struct ko_projection q, k,
+        v; /* [n_heads d_head, d_model]; k, v: [n_kv_heads d_head, d_model] */
+    bool rotary;
     size_t rope;
 };
 
@@ -41,46 +39,17 @@ static int32_t qkv_width(const struct ko_sizes *s)
     return query_width(s) + 2 * key_width(s);
 }
 
-static enum ko_code declare_qkv(struct ko_model *model, int32_t layer, const char *prefix,
-                                const struct ko_attention_spec *spec, const struct ko_sizes *size,
-                                struct attention *a, struct ko_error *err)
+void ko_attention_add(struct ko_builder *b, const struct ko_attention_spec *spec)
 {
-    const int32_t d = model->shape.d_model;
-    if (a->fused) {
-        return ko_declare_projection(model, layer, prefix, spec->qkv,
-                                     (const int32_t[]){qkv_width(size), d}, spec->qkv_bias, &a->qkv,
-                                     err);
-    }
-    const struct {
-        const char *stem;
-        int32_t width;
-        struct ko_projection *out;
-    } parts[] = {
-        {spec->q, query_width(size), &a->q},
-        {spec->k, key_width(size), &a->k},
-        {spec->v, key_width(size), &a->v},
-    };
-    enum ko_code code = KO_OK;
-    for (int i = 0; i < 3 && code == KO_OK; i++) {
-        code = ko_declare_projection(model, layer, prefix, parts[i].stem,
-                                     (const int32_t[]){parts[i].width, d}, spec->qkv_bias,
-                                     parts[i].out, err);
-    }
-    return code;
-}
-
-enum ko_code ko_attention_add(struct ko_model *model, int32_t layer, const char *prefix,
-                              const struct ko_attention_spec *spec, struct ko_error *err)
-{
-    struct attention *a = ko_new(1, sizeof *a, err);
+    const int32_t d = b->model->shape.d_model;
+    struct attention *a = ko_declare_self(b, sizeof *a);
     if (!a) {
-        return KO_E_MEMORY;
+        return;
     }
     *a = (struct attention){
         .norm = spec->norm, .fused = spec->qkv != NULL, .rotary = spec->rotary, .rope = spec->rope};
-    const struct ko_sublayer sublayer = {
+    struct ko_sublayer sublayer = {
         .kind = &ko_sublayer_attention,
-        .layer = layer,
         .size = {.n_heads = spec->n_heads,
                  .n_kv_heads = spec->n_kv_heads,
                  .d_head = spec->d_head,
@@ -88,24 +57,21 @@ enum ko_code ko_attention_add(struct ko_model *model, int32_t layer, const char 
         .decay_norms = KO_NO_WEIGHT,
         .self = a,
     };
-    const struct ko_sizes *size = &sublayer.size;
-    enum ko_code code = ko_declare_norm(model, layer, prefix, spec->norm_name, &a->norm, err);
-    if (code == KO_OK) {
-        code = declare_qkv(model, layer, prefix, spec, size, a, err);
+    const int32_t q = query_width(&sublayer.size), k = key_width(&sublayer.size);
+    ko_declare_norm(b, spec->norm_name, &a->norm);
+    if (a->fused) {
+        ko_declare_projection(b, spec->qkv, q + 2 * k, d, spec->qkv_bias, &a->qkv);
+    } else {
+        ko_declare_projection(b, spec->q, q, d, spec->qkv_bias, &a->q);
+        ko_declare_projection(b, spec->k, k, d, spec->qkv_bias, &a->k);
+        ko_declare_projection(b, spec->v, k, d, spec->qkv_bias, &a->v);
     }
-    if (code == KO_OK) {
-        code = ko_declare_projection(model, layer, prefix, spec->o,
-                                     (const int32_t[]){model->shape.d_model, query_width(size)},
-                                     spec->o_bias, &a->o, err);
-    }
-    if (code != KO_OK) {
-        free(a);
-        return code;
-    }
-    return ko_model_add_sublayer(model, &sublayer, err);
+    ko_declare_projection(b, spec->o, d, q, spec->o_bias, &sublayer.out);
+    ko_declare_sublayer(b, &sublayer);
 }
 
-static void widths(const struct ko_sublayer *sublayer, int32_t d_model, int32_t width[KO_N_BUFFERS])
+static void attention_widths(const struct ko_sublayer *sublayer, int32_t d_model,
+                             int32_t width[KO_N_BUFFERS])
 {
     width[NORMED] = d_model;
     width[MIXED] = query_width(&sublayer->size);
@@ -120,57 +86,38 @@ static void row_flop(const struct ko_sublayer *sublayer, int32_t d_model, double
     flop[2] = 2 * d * query_width(&sublayer->size);
 }
 
-/* Queries, keys and values side by side in QKV. */
-static enum ko_code project(const struct ko_pass *pass, const struct ko_sublayer *sublayer,
-                            struct ko_error *err)
+static enum ko_code mix_attention(const struct ko_pass *pass, const struct ko_sublayer *sublayer,
+                                  struct ko_error *err)
 {
     const struct attention *a = sublayer->self;
     const struct ko_sizes *s = &sublayer->size;
-    const int32_t d = pass->model->shape.d_model, n = pass->rows->n_projected[sublayer->layer];
-    const int32_t ld = qkv_width(s);
-    float *normed = pass->buffer[NORMED], *q = pass->buffer[QKV];
-    float *k = q + query_width(s), *v = k + key_width(s);
-    enum ko_code code = ko_pass_norm(pass, &a->norm, n, pass->x, normed, err);
-    if (code == KO_OK && a->fused) {
-        return ko_pass_linear(pass, n, normed, d, a->qkv, false, q, ld, err);
-    }
-    if (code == KO_OK) {
-        code = ko_pass_linear(pass, n, normed, d, a->q, false, q, ld, err);
-    }
-    if (code == KO_OK) {
-        code = ko_pass_linear(pass, n, normed, d, a->k, false, k, ld, err);
-    }
-    if (code == KO_OK) {
-        code = ko_pass_linear(pass, n, normed, d, a->v, false, v, ld, err);
-    }
-    return code;
-}
-
-/* Queries and keys, which lie side by side. */
-static enum ko_code rotate(const struct ko_pass *pass, const struct ko_sublayer *sublayer,
-                           struct ko_error *err)
-{
-    const struct attention *a = sublayer->self;
-    const struct ko_rope_table *table = &pass->model->rope[a->rope];
-    const struct ko_rope args = {
-        .layer = sublayer->layer,
-        .n_heads = sublayer->size.n_heads + sublayer->size.n_kv_heads,
-        .d_head = sublayer->size.d_head,
-        .cos = pass->arena.values + table->cos,
-        .sin = pass->arena.values + table->sin,
-        .x = pass->buffer[QKV],
-        .ld = qkv_width(&sublayer->size),
-    };
-    return pass->kernels->rope(pass->be, &args, err);
-}
-
-static enum ko_code mix(const struct ko_pass *pass, const struct ko_sublayer *sublayer,
-                        struct ko_error *err)
-{
-    const struct attention *a = sublayer->self;
-    const struct ko_sizes *s = &sublayer->size;
+    struct ko_steps steps = {pass, pass->rows->n_projected[sublayer->layer], err, KO_OK};
+    const int32_t d = pass->model->shape.d_model, ld = qkv_width(s);
+    float *normed = pass->buffer[NORMED];
     float *q = pass->buffer[QKV], *k = q + query_width(s), *v = k + key_width(s);
-    const struct ko_attention args = {
+
+    ko_step_norm(&steps, &a->norm, pass->x, normed);
+    if (a->fused) {
+        ko_step_project(&steps, a->qkv, normed, d, q, ld);
+    } else {
+        ko_step_project(&steps, a->q, normed, d, q, ld);
+        ko_step_project(&steps, a->k, normed, d, k, ld);
+        ko_step_project(&steps, a->v, normed, d, v, ld);
+    }
+    if (a->rotary) {
+        const struct ko_rope_table *table = &pass->model->rope[a->rope];
+        const struct ko_rope rope = {
+            .layer = sublayer->layer,
+            .n_heads = s->n_heads + s->n_kv_heads, /* queries and keys lie side by side */
+            .d_head = s->d_head,
+            .cos = pass->arena.values + table->cos,
+            .sin = pass->arena.values + table->sin,
+            .x = q,
+            .ld = ld,
+        };
+        ko_step_rope(&steps, &rope);
+    }
+    const struct ko_attention attention = {
         .layer = sublayer->layer,
         .n_heads = s->n_heads,
         .n_kv_heads = s->n_kv_heads,
@@ -180,31 +127,17 @@ static enum ko_code mix(const struct ko_pass *pass, const struct ko_sublayer *su
         .q = q,
         .k = k,
         .v = v,
-        .ld = qkv_width(s),
+        .ld = ld,
         .out = pass->buffer[MIXED],
     };
-    enum ko_code code = project(pass, sublayer, err);
-    if (code == KO_OK && a->rotary) {
-        code = rotate(pass, sublayer, err);
-    }
-    if (code == KO_OK) {
-        code = pass->kernels->attention(pass->be, &args, err);
-    }
-    return code;
-}
-
-static enum ko_code finish(const struct ko_pass *pass, const struct ko_sublayer *sublayer,
-                           int32_t n, float *x, const float *mixed, int32_t ld_mixed,
-                           struct ko_error *err)
-{
-    const struct attention *a = sublayer->self;
-    return ko_pass_linear(pass, n, mixed, ld_mixed, a->o, true, x, pass->model->shape.d_model, err);
+    ko_step_attention(&steps, &attention);
+    return steps.code;
 }
 
 const struct ko_sublayer_kind ko_sublayer_attention = {
     .name = "attention",
-    .widths = widths,
+    .widths = attention_widths,
     .row_flop = row_flop,
-    .mix = mix,
-    .finish = finish,
+    .mix = mix_attention,
+    .finish = ko_pass_finish,
 };

@@ -6,7 +6,7 @@
 
 #include "src/models/model.h"
 
-/* What a family says of it. Names are stems: "attn.c_proj" stands for attn.c_proj.weight and, with
+/* What a family sets. Names are stems: "attn.c_proj" stands for attn.c_proj.weight and, with
    a bias, attn.c_proj.bias. */
 struct ko_attention_spec {
     int32_t n_heads, n_kv_heads, d_head;
@@ -21,11 +21,8 @@ struct ko_attention_spec {
     size_t rope; /* by the tables of this number, see ko_declare_rope */
 };
 
-/* Declares its weights (norm, q, k, v, o) and appends it to the model. */
-KO_MUST_CHECK enum ko_code ko_attention_add(struct ko_model *model, int32_t layer,
-                                            const char *prefix,
-                                            const struct ko_attention_spec *spec,
-                                            struct ko_error *err);
+/* Declares the weights (norm, q, k, v, o) and appends the sublayer to the model. */
+void ko_attention_add(struct ko_builder *b, const struct ko_attention_spec *spec);
 
 extern const struct ko_sublayer_kind ko_sublayer_attention;
 

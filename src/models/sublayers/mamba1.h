@@ -6,7 +6,7 @@
 
 #include "src/models/model.h"
 
-/* What a family says of it. */
+/* What a family sets. */
 struct ko_mamba1_spec {
     int32_t d_inner, d_state, d_conv, dt_rank;
     const char *norm_name;
@@ -18,9 +18,8 @@ struct ko_mamba1_spec {
     float refine_eps;
 };
 
-/* Declares its weights and appends it to the model. */
-KO_MUST_CHECK enum ko_code ko_mamba1_add(struct ko_model *model, int32_t layer, const char *prefix,
-                                         const struct ko_mamba1_spec *spec, struct ko_error *err);
+/* Declares the weights and appends the sublayer to the model. */
+void ko_mamba1_add(struct ko_builder *b, const struct ko_mamba1_spec *spec);
 
 extern const struct ko_sublayer_kind ko_sublayer_mamba1;
 

@@ -1,31 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Declares the weights of a Mamba-2 block, gives its widths and cost, and runs it. It also spreads
-   a mask of heads over the channels of the convolution. */
+/* A Mamba-2 block: its weights, its widths and cost, and its computation. */
 #include "src/models/sublayers/mamba2.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "src/base/memory.h"
 #include "src/models/declare.h"
 #include "src/models/pass.h"
 
 /* conv_channels is d_inner + 2 n_groups d_state: u, then B, then C. */
 struct mamba2 {
     struct ko_norm norm;
-    struct ko_projection in;  /* [d_inner + conv_channels + heads, d_model]: z, u, B, C, delta */
-    size_t conv, conv_bias;   /* [d_conv, conv_channels]; [conv_channels] or none */
-    size_t dt_bias, a, d;     /* [heads] */
-    size_t gated_norm;        /* [d_inner] */
-    struct ko_projection out; /* [d_model, d_inner] */
+    struct ko_projection in; /* [d_inner + conv_channels + heads, d_model]: z, u, B, C, delta */
+    size_t conv, conv_bias;  /* [d_conv, conv_channels]; [conv_channels] or none */
+    size_t dt_bias, a, d;    /* [heads] */
+    size_t gated_norm;       /* [d_inner] */
     float dt_min, dt_max;
 };
 
 /* The buffers of a pass. */
 enum {
-    NORMED = 0,    /* [d_model], until the input projection has read it */
-    CONVOLVED = 0, /* [conv_channels]: u, B, C, from then on */
+    NORMED = 0,    /* [d_model], read by the input projection */
+    CONVOLVED = 0, /* [conv_channels]: u, B, C, written after it */
     MIXED = 1,     /* [d_inner] */
     PROJECTED = 2, /* [d_inner + conv_channels + heads]: z, u, B, C, delta */
 };
@@ -35,13 +30,12 @@ static int32_t projected_width(const struct ko_sizes *s)
     return s->d_inner + s->conv_channels + s->n_ssm_heads;
 }
 
-static enum ko_code declare_mixer(struct ko_model *model, const struct ko_mamba2_spec *spec,
-                                  const char *prefix, struct ko_sublayer *sublayer,
-                                  struct ko_error *err)
+static void declare_mixer(struct ko_builder *b, const struct ko_mamba2_spec *spec,
+                          struct ko_sublayer *sublayer)
 {
     struct mamba2 *m = sublayer->self;
     const struct ko_sizes *s = &sublayer->size;
-    const int64_t d = model->shape.d_model, inner = s->d_inner, conv = s->conv_channels;
+    const int64_t d = b->model->shape.d_model, inner = s->d_inner, conv = s->conv_channels;
     const int64_t heads = s->n_ssm_heads, projected = projected_width(s);
     const bool no_bias = !spec->bias;
     const struct ko_weight_row rows[] = {
@@ -54,26 +48,22 @@ static enum ko_code declare_mixer(struct ko_model *model, const struct ko_mamba2
         {"A_log", &sublayer->decay_norms, false, KO_DECAY_NORMS, 1, {heads}},
         {"D", &m->d, false, KO_AS_STORED, 1, {heads}},
         {"norm.weight", &m->gated_norm, false, KO_AS_STORED, 1, {inner}},
-        {"out_proj.weight", &m->out.weight, false, KO_AS_STORED, 2, {d, inner}},
-        {"out_proj.bias", &m->out.bias, no_bias, KO_AS_STORED, 1, {d}},
+        {"out_proj.weight", &sublayer->out.weight, false, KO_AS_STORED, 2, {d, inner}},
+        {"out_proj.bias", &sublayer->out.bias, no_bias, KO_AS_STORED, 1, {d}},
     };
-    char mixer[96];
-    snprintf(mixer, sizeof mixer, "%s%s.", prefix, spec->stem);
-    return ko_declare_rows(model, sublayer->layer, mixer, rows, sizeof rows / sizeof rows[0], err);
+    ko_declare_rows(b, spec->stem, rows, sizeof rows / sizeof rows[0]);
 }
 
-enum ko_code ko_mamba2_add(struct ko_model *model, int32_t layer, const char *prefix,
-                           const struct ko_mamba2_spec *spec, struct ko_error *err)
+void ko_mamba2_add(struct ko_builder *b, const struct ko_mamba2_spec *spec)
 {
-    const int32_t d_inner = spec->n_heads * spec->d_head;
-    struct mamba2 *m = ko_new(1, sizeof *m, err);
+    struct mamba2 *m = ko_declare_self(b, sizeof *m);
     if (!m) {
-        return KO_E_MEMORY;
+        return;
     }
+    const int32_t d_inner = spec->n_heads * spec->d_head;
     *m = (struct mamba2){.norm = spec->norm, .dt_min = spec->dt_min, .dt_max = spec->dt_max};
     struct ko_sublayer sublayer = {
         .kind = &ko_sublayer_mamba2,
-        .layer = layer,
         .size = {.d_inner = d_inner,
                  .d_state = spec->d_state,
                  .d_conv = spec->d_conv,
@@ -84,18 +74,13 @@ enum ko_code ko_mamba2_add(struct ko_model *model, int32_t layer, const char *pr
                  .conv_channels = d_inner + 2 * spec->n_groups * spec->d_state},
         .self = m,
     };
-    enum ko_code code = ko_declare_norm(model, layer, prefix, spec->norm_name, &m->norm, err);
-    if (code == KO_OK) {
-        code = declare_mixer(model, spec, prefix, &sublayer, err);
-    }
-    if (code != KO_OK) {
-        free(m);
-        return code;
-    }
-    return ko_model_add_sublayer(model, &sublayer, err);
+    ko_declare_norm(b, spec->norm_name, &m->norm);
+    declare_mixer(b, spec, &sublayer);
+    ko_declare_sublayer(b, &sublayer);
 }
 
-static void widths(const struct ko_sublayer *sublayer, int32_t d_model, int32_t width[KO_N_BUFFERS])
+static void mamba2_widths(const struct ko_sublayer *sublayer, int32_t d_model,
+                          int32_t width[KO_N_BUFFERS])
 {
     const struct ko_sizes *s = &sublayer->size;
     width[CONVOLVED] = s->conv_channels > d_model ? s->conv_channels : d_model;
@@ -111,41 +96,26 @@ static void row_flop(const struct ko_sublayer *sublayer, int32_t d_model, double
     flop[2] = 2 * d * sublayer->size.d_inner;
 }
 
-/* Norm and input projection of the rows that cannot take their parent's, and the convolution of
-   those that compute their own. */
-static enum ko_code project(const struct ko_pass *pass, const struct ko_sublayer *sublayer,
-                            struct ko_error *err)
+static enum ko_code mix_mamba2(const struct ko_pass *pass, const struct ko_sublayer *sublayer,
+                               struct ko_error *err)
 {
     const struct mamba2 *m = sublayer->self;
     const struct ko_sizes *s = &sublayer->size;
     const int32_t d = pass->model->shape.d_model, width = projected_width(s);
-    const int32_t n = pass->rows->n_projected[sublayer->layer];
+    float *normed = pass->buffer[NORMED], *projected = pass->buffer[PROJECTED];
+    float *convolved = pass->buffer[CONVOLVED];
+    struct ko_steps steps = {pass, pass->rows->n_projected[sublayer->layer], err, KO_OK};
     const struct ko_conv conv = {
         .layer = sublayer->layer,
         .n_channels = s->conv_channels,
         .n_taps = s->d_conv,
-        .in = pass->buffer[PROJECTED] + s->d_inner,
+        .in = projected + s->d_inner,
         .ld_in = width,
         .weight = ko_pass_weight(pass, m->conv),
         .bias = ko_pass_weight(pass, m->conv_bias),
         .masks = pass->conv_masks,
-        .out = pass->buffer[CONVOLVED],
+        .out = convolved,
     };
-    enum ko_code code = ko_pass_norm(pass, &m->norm, n, pass->x, pass->buffer[NORMED], err);
-    if (code == KO_OK) {
-        code = ko_pass_linear(pass, n, pass->buffer[NORMED], d, m->in, false,
-                              pass->buffer[PROJECTED], width, err);
-    }
-    return code == KO_OK ? pass->kernels->conv(pass->be, &conv, err) : code;
-}
-
-static enum ko_code mix(const struct ko_pass *pass, const struct ko_sublayer *sublayer,
-                        struct ko_error *err)
-{
-    const struct mamba2 *m = sublayer->self;
-    const struct ko_sizes *s = &sublayer->size;
-    const float *convolved = pass->buffer[CONVOLVED], *projected = pass->buffer[PROJECTED];
-    const int32_t width = projected_width(s);
     const struct ko_mamba2 ssd = {
         .layer = sublayer->layer,
         .n_heads = s->n_ssm_heads,
@@ -166,7 +136,7 @@ static enum ko_code mix(const struct ko_pass *pass, const struct ko_sublayer *su
         .masks = pass->masks,
         .out = pass->buffer[MIXED],
     };
-    const struct ko_gated_norm norm = {
+    const struct ko_gated_norm gated_norm = {
         .layer = sublayer->layer,
         .d = s->d_inner,
         .n_groups = s->n_groups,
@@ -176,24 +146,17 @@ static enum ko_code mix(const struct ko_pass *pass, const struct ko_sublayer *su
         .eps = m->norm.eps,
         .x = pass->buffer[MIXED],
     };
-    enum ko_code code = project(pass, sublayer, err);
-    if (code == KO_OK) {
-        code = pass->kernels->mamba2(pass->be, &ssd, err);
-    }
-    return code == KO_OK ? pass->kernels->gated_norm(pass->be, &norm, err) : code;
+
+    ko_step_norm(&steps, &m->norm, pass->x, normed);
+    ko_step_project(&steps, m->in, normed, d, projected, width);
+    ko_step_conv(&steps, &conv);
+    ko_step_mamba2(&steps, &ssd);
+    ko_step_gated_norm(&steps, &gated_norm);
+    return steps.code;
 }
 
-static enum ko_code finish(const struct ko_pass *pass, const struct ko_sublayer *sublayer,
-                           int32_t n, float *x, const float *mixed, int32_t ld_mixed,
-                           struct ko_error *err)
-{
-    const struct mamba2 *m = sublayer->self;
-    return ko_pass_linear(pass, n, mixed, ld_mixed, m->out, true, x, pass->model->shape.d_model,
-                          err);
-}
-
-/* A head's mask holds for the channels of its u; B and C serve all heads of a group, so their taps
-   go only where every head is removed. */
+/* A head's mask applies to the channels of its u. B and C serve all heads of a group, so their taps
+   are removed only if every head is. */
 static void conv_mask(const struct ko_sublayer *sublayer, const uint8_t *mask, uint8_t *conv)
 {
     const struct ko_sizes *s = &sublayer->size;
@@ -208,9 +171,9 @@ static void conv_mask(const struct ko_sublayer *sublayer, const uint8_t *mask, u
 
 const struct ko_sublayer_kind ko_sublayer_mamba2 = {
     .name = "mamba2",
-    .widths = widths,
+    .widths = mamba2_widths,
     .row_flop = row_flop,
-    .mix = mix,
-    .finish = finish,
+    .mix = mix_mamba2,
+    .finish = ko_pass_finish,
     .conv_mask = conv_mask,
 };

@@ -7,7 +7,7 @@
 
 #include "src/models/model.h"
 
-/* What a family says of it. The inner width is n_heads * d_head. */
+/* What a family sets. The inner width is n_heads * d_head. */
 struct ko_mamba2_spec {
     int32_t n_heads, d_head, n_groups, d_state, d_conv;
     float dt_min, dt_max; /* delta is clamped to them */
@@ -17,9 +17,8 @@ struct ko_mamba2_spec {
     bool bias, conv_bias; /* bias: of the input and the output projection */
 };
 
-/* Declares its weights and appends it to the model. */
-KO_MUST_CHECK enum ko_code ko_mamba2_add(struct ko_model *model, int32_t layer, const char *prefix,
-                                         const struct ko_mamba2_spec *spec, struct ko_error *err);
+/* Declares the weights and appends the sublayer to the model. */
+void ko_mamba2_add(struct ko_builder *b, const struct ko_mamba2_spec *spec);
 
 extern const struct ko_sublayer_kind ko_sublayer_mamba2;
 

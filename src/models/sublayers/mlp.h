@@ -8,7 +8,7 @@
 
 enum ko_mlp_function { KO_MLP_SILU_GATED, KO_MLP_GELU_TANH };
 
-/* What a family says of it. Names are stems, see struct ko_attention_spec. */
+/* What a family sets. Names are stems, see struct ko_attention_spec. */
 struct ko_mlp_spec {
     int32_t d_ff;
     enum ko_mlp_function function;
@@ -18,9 +18,8 @@ struct ko_mlp_spec {
     bool bias;                    /* of all of them */
 };
 
-/* Declares its weights (norm, gate, up, down) and appends it to the model. */
-KO_MUST_CHECK enum ko_code ko_mlp_add(struct ko_model *model, int32_t layer, const char *prefix,
-                                      const struct ko_mlp_spec *spec, struct ko_error *err);
+/* Declares the weights (norm, gate, up, down) and appends the sublayer to the model. */
+void ko_mlp_add(struct ko_builder *b, const struct ko_mlp_spec *spec);
 
 extern const struct ko_sublayer_kind ko_sublayer_mlp;
 

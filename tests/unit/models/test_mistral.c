@@ -69,9 +69,9 @@ static void layer_types_agree_with_the_window_or_are_refused(void **state)
         {"{" TWO_LAYERS(FULL ", \"chunked_attention\"") "}",
          "toy: layer_types: 'chunked_attention' is not supported for Mistral, only full_attention "
          "or sliding_attention"},
-        {"{" TWO_LAYERS(FULL) "}", "toy: layer_types: expected a list of 2 words, one a layer"},
+        {"{" TWO_LAYERS(FULL) "}", "toy: layer_types: expected a list of 2 words, one per layer"},
         {"{\"layer_types\": \"full_attention\"}",
-         "toy: layer_types: expected a list of 32 words, one a layer"},
+         "toy: layer_types: expected a list of 32 words, one per layer"},
         {"{" TWO_LAYERS(FULL ", null") "}",
          "toy: layer_types: 'null' is not supported for Mistral, only full_attention or "
          "sliding_attention"},

@@ -129,11 +129,11 @@ static void tensors_that_do_not_fit_are_named_with_their_shapes(void **state)
          "toy: lm_head.weight: expected [512,40], file has no tensor of this name"},
         {MAMBA,
          {.config = "{\"num_hidden_layers\": 4}"},
-         "toy: backbone.layers.4.mixer.A_log: F32 [80,16] is no weight of Mamba-1 as config.json "
+         "toy: backbone.layers.4.mixer.A_log: F32 [80,16] is not a weight of Mamba-1 as config.json "
          "describes it"},
         {MAMBA,
          {.config = "{\"use_conv_bias\": false}"},
-         "toy: backbone.layers.0.mixer.conv1d.bias: F32 [80] is no weight of Mamba-1 as "
+         "toy: backbone.layers.0.mixer.conv1d.bias: F32 [80] is not a weight of Mamba-1 as "
          "config.json describes it"},
         {MAMBA,
          {.find = "3.mixer.D\":{\"dtype\":\"F32\"", .replace = "3.mixer.D\":{\"dtype\":\"I32\""},
@@ -146,7 +146,7 @@ static void tensors_that_do_not_fit_are_named_with_their_shapes(void **state)
          "toy: h.0.mlp.c_fc.weight: expected [48,200], file has [48,192]"},
         {GPT2,
          {.find = "\"h.1.attn.bias\"", .replace = "\"h.1.attn.biases\""},
-         "toy: h.1.attn.biases: F32 [1,1,72,72] is no weight of GPT-2 as config.json describes it"},
+         "toy: h.1.attn.biases: F32 [1,1,72,72] is not a weight of GPT-2 as config.json describes it"},
         {GPT2,
          {.find = "\"wte.weight\"", .replace = "\"transformer.wte.weight\""},
          "toy: transformer.wpe.weight: expected [72,48], file has no tensor of this name"},
@@ -287,8 +287,8 @@ static void a_beginning_that_does_not_help_stays(void **state)
     } rows[] = {
         {"module.", "toy: backbone.embeddings.weight: expected "},
         {"base_model.model.",
-         "toy: all tensors' names begin with 'base_model.model.', as of a model whose adapter is "
-         "kept apart: merge it first"},
+         "toy: all tensors' names begin with 'base_model.model.', so its adapter is not merged: "
+         "merge it first"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -380,7 +380,7 @@ static void rotary_frequencies_are_ignored_and_other_leftovers_are_not(void **st
         fail_msg("%s", err.text);
     }
     assert_int_equal(open_with(NULL, "layers.0.inv_freq", "[1]", "abcd", 4, &err), KO_E_INPUT);
-    assert_string_equal(err.text, "toy: layers.0.inv_freq: F32 [1] is no weight of Mamba-1 as "
+    assert_string_equal(err.text, "toy: layers.0.inv_freq: F32 [1] is not a weight of Mamba-1 as "
                                   "config.json describes it");
 }
 
@@ -400,9 +400,9 @@ static void a_head_is_ignored_only_where_it_repeats_the_tied_embedding(void **st
     head[HEAD - 1] ^= 1;
     assert_int_equal(open_with(NULL, "lm_head.weight", "[512,40]", head, HEAD, &err), KO_E_INPUT);
     assert_string_equal(err.text,
-                        "toy: lm_head.weight: F32 [512,40] does not repeat the embedding, which "
-                        "tie_word_embeddings of config.json says (given or by default) it does: "
-                        "set it to false");
+                        "toy: lm_head.weight: F32 [512,40] does not repeat the embedding, although "
+                        "tie_word_embeddings of config.json is true (given or by default): set it "
+                        "to false");
     if (open_with("{\"tie_word_embeddings\": false}", "lm_head.weight", "[512,40]", head, HEAD,
                   &err)) {
         fail_msg("%s", err.text);

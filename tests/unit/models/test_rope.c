@@ -143,9 +143,9 @@ static void rotations_that_are_not_known_are_refused_by_name(void **state)
         {"{\"rope_scaling\": \"llama3\"}", "toy: rope_scaling: expected an object, got \"llama3\""},
         {"{\"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 8.0, \"low_freq_factor\": "
          "1.0}}",
-         "toy: rope_scaling: high_freq_factor: missing, which rope_type llama3 needs"},
+         "toy: rope_scaling: high_freq_factor: missing, rope_type llama3 needs it"},
         {"{\"rope_scaling\": {\"rope_type\": \"llama3\"}}",
-         "toy: rope_scaling: factor: missing, which rope_type llama3 needs"},
+         "toy: rope_scaling: factor: missing, rope_type llama3 needs it"},
         {"{\"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 8.0, \"low_freq_factor\": "
          "4.0, \"high_freq_factor\": 4.0}}",
          "toy: rope_scaling: high_freq_factor: expected more than low_freq_factor of 4, got 4"},

@@ -50,7 +50,7 @@ static void broken_checkpoints_are_refused_in_one_line(void **state)
          "this name"},
         {DEMO("falcon-mamba-facts"),
          {.config = "{\"num_hidden_layers\": 6}"},
-         "toy: backbone.layers.6.mixer.A_log: BF16 [192,16] is no weight of Falcon-Mamba as "
+         "toy: backbone.layers.6.mixer.A_log: BF16 [192,16] is not a weight of Falcon-Mamba as "
          "config.json describes it"},
         {DEMO("falcon-mamba-facts"),
          {.find = "1.mixer.A_log\":{\"dtype\":\"BF16\",\"shape\":[192,16]",
@@ -61,14 +61,14 @@ static void broken_checkpoints_are_refused_in_one_line(void **state)
          "toy: backbone.layers.0.mixer.in_proj.weight: expected [3072,96], file has [384,96]"},
         {DEMO("falcon-mamba-facts"),
          {.config = "{\"tie_word_embeddings\": \"absent\"}"},
-         "toy: lm_head.weight: BF16 [2688,96] does not repeat the embedding, which "
-         "tie_word_embeddings of config.json says (given or by default) it does: set it to false"},
+         "toy: lm_head.weight: BF16 [2688,96] does not repeat the embedding, although "
+         "tie_word_embeddings of config.json is true (given or by default): set it to false"},
         {VARIANT("mamba2-groups"),
          {.find = "3.mixer.dt_bias\"", .replace = "3.mixer.dt_proj.bias\""},
          "toy: backbone.layers.3.mixer.dt_bias: expected [6], file has no tensor of this name"},
         {VARIANT("mamba2-groups"),
          {.config = "{\"num_hidden_layers\": 4}"},
-         "toy: backbone.layers.4.mixer.A_log: F16 [6] is no weight of Mamba-2 as config.json "
+         "toy: backbone.layers.4.mixer.A_log: F16 [6] is not a weight of Mamba-2 as config.json "
          "describes it"},
         {VARIANT("mamba2-groups"),
          {.find = "1.mixer.out_proj.weight\":{\"dtype\":\"F16\",\"shape\":[48,96]",
@@ -89,15 +89,15 @@ static void broken_checkpoints_are_refused_in_one_line(void **state)
          "toy: n_groups: 4 groups do not divide num_heads of 6"},
         {VARIANT("mamba2-groups"),
          {.config = "{\"tie_word_embeddings\": true}"},
-         "toy: lm_head.weight: F16 [512,48] does not repeat the embedding, which "
-         "tie_word_embeddings of config.json says (given or by default) it does: set it to false"},
+         "toy: lm_head.weight: F16 [512,48] does not repeat the embedding, although "
+         "tie_word_embeddings of config.json is true (given or by default): set it to false"},
         {VARIANT("llama3-scaled"),
          {.find = "4.self_attn.v_proj.weight\"", .replace = "4.self_attn.qkv_proj.weight\""},
          "toy: model.layers.4.self_attn.v_proj.weight: expected [16,64], file has no tensor of "
          "this name"},
         {VARIANT("llama3-scaled"),
          {.config = "{\"num_hidden_layers\": 4}"},
-         "toy: model.layers.4.input_layernorm.weight: BF16 [64] is no weight of Llama as "
+         "toy: model.layers.4.input_layernorm.weight: BF16 [64] is not a weight of Llama as "
          "config.json describes it"},
         {VARIANT("llama3-scaled"),
          {.find = "1.mlp.up_proj.weight\":{\"dtype\":\"BF16\",\"shape\":[160,64]",
@@ -133,8 +133,8 @@ static void broken_checkpoints_are_refused_in_one_line(void **state)
          "toy: hidden_act: 'gelu' is not supported for Llama, only silu or swish"},
         {VARIANT("llama2"),
          {.config = "{\"tie_word_embeddings\": true}"},
-         "toy: lm_head.weight: F16 [608,48] does not repeat the embedding, which "
-         "tie_word_embeddings of config.json says (given or by default) it does: set it to false"},
+         "toy: lm_head.weight: F16 [608,48] does not repeat the embedding, although "
+         "tie_word_embeddings of config.json is true (given or by default): set it to false"},
         {VARIANT("llama2"),
          {.config = "{\"model_type\": \"mistral\", \"sliding_window\": 6}",
           .find = "2.mlp.down_proj.weight\"",
@@ -144,7 +144,7 @@ static void broken_checkpoints_are_refused_in_one_line(void **state)
         {VARIANT("llama2"),
          {.config =
               "{\"model_type\": \"mistral\", \"sliding_window\": 6, \"num_hidden_layers\": 3}"},
-         "toy: model.layers.3.input_layernorm.weight: F16 [48] is no weight of Mistral as "
+         "toy: model.layers.3.input_layernorm.weight: F16 [48] is not a weight of Mistral as "
          "config.json describes it"},
         {VARIANT("llama2"),
          {.config = "{\"model_type\": \"mistral\", \"sliding_window\": 6}",
@@ -171,7 +171,7 @@ static void broken_checkpoints_are_refused_in_one_line(void **state)
          "name"},
         {VARIANT("qwen2"),
          {.config = "{\"num_hidden_layers\": 4, \"layer_types\": \"absent\"}"},
-         "toy: model.layers.4.input_layernorm.weight: BF16 [56] is no weight of Qwen2 as "
+         "toy: model.layers.4.input_layernorm.weight: BF16 [56] is not a weight of Qwen2 as "
          "config.json describes it"},
         {VARIANT("qwen2"),
          {.find = "1.mlp.gate_proj.weight\":{\"dtype\":\"BF16\",\"shape\":[120,56]",
@@ -179,11 +179,11 @@ static void broken_checkpoints_are_refused_in_one_line(void **state)
          "toy: model.layers.1.mlp.gate_proj.weight: expected [120,56], file has [56,120]"},
         {VARIANT("qwen2"),
          {.config = "{\"model_type\": \"llama\"}"},
-         "toy: model.layers.0.self_attn.k_proj.bias: BF16 [8] is no weight of Llama as config.json "
+         "toy: model.layers.0.self_attn.k_proj.bias: BF16 [8] is not a weight of Llama as config.json "
          "describes it"},
         {VARIANT("qwen2"),
          {.config = "{\"num_hidden_layers\": 4}"},
-         "toy: layer_types: expected a list of 4 words, one a layer"},
+         "toy: layer_types: expected a list of 4 words, one per layer"},
         {VARIANT("qwen2"),
          {.config = "{\"layer_types\": [\"full_attention\", \"full_attention\", "
                     "\"full_attention\", \"full_attention\", \"sliding_attention\"]}"},
