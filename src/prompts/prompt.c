@@ -259,8 +259,8 @@ static enum ko_code score_answers(const struct ko_audit *audit, const struct ko_
 }
 
 /* Everything but the id; the first reason found is the prompt's. */
-static enum ko_code fill(const struct ko_audit *audit, const struct ko_fact *fact,
-                         const struct reading *r, struct ko_prompt *p, struct ko_error *err)
+static enum ko_code fill_prompt(const struct ko_audit *audit, const struct ko_fact *fact,
+                                const struct reading *r, struct ko_prompt *p, struct ko_error *err)
 {
     size_t begin = 0, end = 0;
     int32_t shift = 0;
@@ -306,7 +306,7 @@ enum ko_code ko_prompt_audit(const struct ko_audit *audit, const struct ko_fact 
     struct ko_error why = {0};
     enum ko_code code = p.id ? read_text(audit->tokenizer, fact->text, &r, &why) : KO_E_MEMORY;
     if (code == KO_OK) {
-        code = fill(audit, fact, &r, &p, err);
+        code = fill_prompt(audit, fact, &r, &p, err);
     } else if (code == KO_E_INPUT) {
         p.reason = KO_TEXT_REFUSED; /* one such prompt is no reason not to run the others */
         code = KO_OK;

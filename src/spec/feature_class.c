@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads and writes labels such as random-third:SEED+conv. Also marks which features of a layer
+/* Parses and writes labels such as random-third:SEED+conv. It also marks which features of a layer
    belong to a class, by their decay norms or at random. */
 #include "src/spec/feature_class.h"
 
@@ -13,7 +13,7 @@
 #include "src/base/text.h"
 #include "src/prompts/draw.h"
 
-/* In the order of enum ko_feature_kind, the aliases behind. */
+/* In the order of enum ko_feature_kind, then the aliases. */
 static const char *const class_names[] = {
     "all",          "slow-third",    "fast-third",        "not-slow-third",      "not-fast-third",
     "random-third", "after-softmax", "context-dependent", "context-independent",
@@ -67,7 +67,7 @@ static enum ko_code parse_seed(const char *text, const char *seed, struct ko_fea
     return KO_OK;
 }
 
-/* name[:seed][+conv], cut in place. */
+/* Parses name[:seed][+conv]; cuts `name` in place. */
 static enum ko_code parse_parts(const char *text, char *name, struct ko_feature_class *out,
                                 struct ko_error *err)
 {
@@ -190,9 +190,12 @@ static int slowest_first(const void *left, const void *right)
     return order != 0 ? order : by_feature(a, b);
 }
 
-static enum ko_code mark_third(const double *norm, int32_t n_features, int32_t layer, bool slow,
-                               uint8_t value, uint8_t *mask, struct ko_error *err)
+/* kind: a slow or fast third, or its complement. */
+static enum ko_code mark_third(enum ko_feature_kind kind, const double *norm, int32_t n_features,
+                               int32_t layer, uint8_t *mask, struct ko_error *err)
 {
+    const bool slow = kind == KO_FEATURE_SLOW_THIRD || kind == KO_FEATURE_NOT_SLOW_THIRD;
+    const uint8_t value = kind == KO_FEATURE_SLOW_THIRD || kind == KO_FEATURE_FAST_THIRD;
     size_t n = (size_t)n_features;
     struct ranked *order = ko_new(n, sizeof *order, err);
     if (!order) {
@@ -240,13 +243,10 @@ enum ko_code ko_feature_mask(const struct ko_feature_class *feature_class, const
 {
     switch (feature_class->kind) {
     case KO_FEATURE_SLOW_THIRD:
-        return mark_third(norm, n_features, layer, true, 1, mask, err);
     case KO_FEATURE_NOT_SLOW_THIRD:
-        return mark_third(norm, n_features, layer, true, 0, mask, err);
     case KO_FEATURE_FAST_THIRD:
-        return mark_third(norm, n_features, layer, false, 1, mask, err);
     case KO_FEATURE_NOT_FAST_THIRD:
-        return mark_third(norm, n_features, layer, false, 0, mask, err);
+        return mark_third(feature_class->kind, norm, n_features, layer, mask, err);
     case KO_FEATURE_RANDOM_THIRD:
         return mark_random(feature_class->seed, n_features, layer, mask, err);
     case KO_FEATURE_ALL:

@@ -8,9 +8,8 @@
 
 #include "src/base/memory.h"
 
-/* The path's components from its end: [begin, begin + n) of number `back`; n is 0 beyond the first.
- */
-static const char *component(const char *path, int back, size_t *n)
+/* Component number `back` of the path, from its end: [begin, begin + n). n is 0 before the first. */
+static const char *find_component(const char *path, int back, size_t *n)
 {
     const char *end = path + strlen(path), *begin = end;
     for (int i = 0; i <= back; i++) {
@@ -31,8 +30,8 @@ enum ko_code ko_model_name_of_folder(const char *path, char **name, struct ko_er
 {
     static const char hub[] = "models--";
     size_t n = 0, n_hub = 0;
-    const char *middle = component(path, 1, &n);
-    const char *repository = component(path, 2, &n_hub);
+    const char *middle = find_component(path, 1, &n);
+    const char *repository = find_component(path, 2, &n_hub);
     if (n == strlen("snapshots") && memcmp(middle, "snapshots", n) == 0 && n_hub > strlen(hub) &&
         memcmp(repository, hub, strlen(hub)) == 0) {
         *name = ko_copy_n(repository + strlen(hub), n_hub - strlen(hub), err);
@@ -46,10 +45,10 @@ enum ko_code ko_model_name_of_folder(const char *path, char **name, struct ko_er
         }
         return KO_OK;
     }
-    const char *last = component(path, 0, &n);
+    const char *last = find_component(path, 0, &n);
     if (n == 0 || (n == 1 && last[0] == '.') || (n == 2 && memcmp(last, "..", 2) == 0)) {
         return ko_fail(err, KO_E_INPUT,
-                       "models: folder '%s' gives the model no name, write {name: NAME, path: %s}",
+                       "models: folder '%s' does not name the model, write {name: NAME, path: %s}",
                        path, path);
     }
     *name = ko_copy_n(last, n, err);

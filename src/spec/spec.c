@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads the top level of a spec and its blocks in order, and hands each key to the file that reads
-   it (spec_models.c, spec_routes.c and others). Also frees the spec. */
+/* Reads the top level of a spec and its blocks in order. Each key is read by a file of its own
+   (spec_models.c, spec_routes.c and others). */
 #include "src/spec/spec.h"
 
 #include <stdlib.h>
@@ -43,12 +43,7 @@ void ko_spec_free(struct ko_spec *spec)
         return;
     }
     for (size_t i = 0; i < spec->n_models; i++) {
-        free(spec->model[i].name);
-        free(spec->model[i].path);
-        free(spec->model[i].tokenizer);
-        free(spec->model[i].missing);
-        free(spec->model[i].bos_token);
-        free(spec->model[i].where);
+        ko_spec_model_free(&spec->model[i]);
     }
     free(spec->model);
     ko_strings_free(&spec->prompt_files);
@@ -62,7 +57,7 @@ void ko_spec_free(struct ko_spec *spec)
     free(spec);
 }
 
-/* The models of a block that names none: all of the list at the top. */
+/* A block without `models` has all models of the top-level list. */
 static enum ko_code read_block_models(struct ko_spec *spec, const struct ko_spec_source *source,
                                       const struct ko_yaml *at, const struct ko_yaml *own,
                                       struct ko_spec_block *block, struct ko_error *err)
@@ -95,10 +90,11 @@ static enum ko_code read_block_name(const struct ko_spec *spec, const struct ko_
     enum ko_code code = ko_spec_word(own, "name", "a name", &name, err);
     for (size_t b = 0; code == KO_OK && b < spec->n_blocks; b++) {
         if (spec->block[b].name && strcmp(spec->block[b].name, name) == 0) {
-            code = ko_yaml_fail(own, err,
-                                "name: '%s' is the name of another block too, at %s: give one of "
-                                "them another",
-                                name, spec->block[b].where);
+            code =
+                ko_yaml_fail(own, err,
+                             "name: '%s' is also the name of another block, at %s: rename one of "
+                             "them",
+                             name, spec->block[b].where);
         }
     }
     if (code == KO_OK) {
@@ -108,7 +104,7 @@ static enum ko_code read_block_name(const struct ko_spec *spec, const struct ko_
     return code;
 }
 
-/* node: the block's map, NULL for a spec without `sweeps`. */
+/* node: the block's map; NULL for a spec without `sweeps`. */
 static enum ko_code read_block(struct ko_spec *spec, const struct ko_spec_source *source,
                                const struct ko_yaml *node, bool sweep, struct ko_spec_block *block,
                                struct ko_error *err)
@@ -193,7 +189,7 @@ static enum ko_code read_blocks(struct ko_spec *spec, const struct ko_spec_sourc
         const struct ko_yaml *node = !sweeps ? NULL : sweeps->item[i];
         code = !node ? KO_OK : check_block(node, err);
         if (code == KO_OK) {
-            spec->n_blocks = i + 1; /* what a failure leaves behind is freed too */
+            spec->n_blocks = i + 1; /* now, so that a block that fails is freed too */
             code = read_block(spec, source, node, sweep, &spec->block[i], err);
         }
     }
@@ -222,31 +218,22 @@ static enum ko_code check_options(const struct ko_layers *top, struct ko_error *
     return code;
 }
 
-static enum ko_code hand_option(const struct ko_layers *top, const char *key, enum ko_option id,
-                                struct ko_options *options, struct ko_error *err)
+/* Sets the options that the spec gives. */
+static enum ko_code set_options(const struct ko_layers *top, struct ko_options *options,
+                                struct ko_error *err)
 {
-    const struct ko_yaml *node = ko_layers_get(top, key);
-    if (!node) {
-        return KO_OK;
+    enum ko_code code = KO_OK;
+    for (size_t i = 0; options && code == KO_OK && i < KO_N_SPEC_OPTIONS; i++) {
+        const struct ko_yaml *node = ko_layers_get(top, ko_spec_options[i].key);
+        if (node) {
+            char *where = ko_spec_where(node, err);
+            code = !where ? KO_E_MEMORY
+                          : ko_options_from_spec(options, ko_spec_options[i].id, node->text, where,
+                                                 err);
+            free(where);
+        }
     }
-    char *where = ko_spec_where(node, err);
-    enum ko_code code =
-        !where ? KO_E_MEMORY : ko_options_from_spec(options, id, node->text, where, err);
-    free(where);
     return code;
-}
-
-static enum ko_code hand_options(const struct ko_layers *top, struct ko_options *options,
-                                 struct ko_error *err)
-{
-    if (!options) {
-        return KO_OK;
-    }
-    enum ko_code code = hand_option(top, "precision", KO_OPT_PRECISION, options, err);
-    if (code == KO_OK) {
-        code = hand_option(top, "row-budget", KO_OPT_ROW_BUDGET, options, err);
-    }
-    return code == KO_OK ? hand_option(top, "backend", KO_OPT_BACKEND, options, err) : code;
 }
 
 static enum ko_code read_evaluation(struct ko_spec *spec, const struct ko_spec_source *source,
@@ -280,7 +267,7 @@ static enum ko_code read_all(struct ko_spec *spec, const struct ko_spec_source *
     return code == KO_OK ? read_blocks(spec, source, sweep, err) : code;
 }
 
-/* Takes the source over. */
+/* Takes the source. */
 static enum ko_code read_source(const char *name, struct ko_spec_source *source, bool sweep,
                                 struct ko_options *options, struct ko_spec **out,
                                 struct ko_error *err)
@@ -292,7 +279,7 @@ static enum ko_code read_source(const char *name, struct ko_spec_source *source,
         code = !spec->file ? KO_E_MEMORY : read_all(spec, source, sweep, err);
     }
     if (code == KO_OK) {
-        code = hand_options(&source->top, options, err);
+        code = set_options(&source->top, options, err);
     }
     if (code == KO_OK) {
         code = ko_spec_resolve(spec, &source->top, options, err);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The sweep spec: what the user asked for, read and checked as far as the file alone allows. */
+/* The sweep spec: what the user asks for, checked as far as the file alone allows. */
 #ifndef KO_SPEC_SPEC_H
 #define KO_SPEC_SPEC_H
 
@@ -13,21 +13,17 @@
 #include "src/prompts/prompt.h"
 
 struct ko_spec_model {
-    char *name; /* unique; default: the folder's last component; models--ORG--NAME/snapshots/HASH is
-                   ORG/NAME */
-    char *path; /* folder, relative paths resolved against the spec's folder */
-    char *tokenizer; /* tokenizer.json's path (a folder in the spec: its tokenizer.json); path's own
-                        by default */
+    char *name;      /* unique; by default ko_model_name_of_folder */
+    char *path;      /* folder, relative paths resolved against the spec's folder */
+    char *tokenizer; /* path of a tokenizer.json; by default that of the folder */
     enum ko_bos bos;
-    char *missing; /* why path or tokenizer leads nowhere, a name of the hub without a place in its
-                      cache for example; NULL: it is there */
-    char *bos_token; /* KO_BOS_TOKEN: its text, or NULL and its id */
+    char *missing;   /* why path or tokenizer was not found; NULL: it was found */
+    char *bos_token; /* of KO_BOS_TOKEN: the token's text; NULL: bos_id is its id */
     int32_t bos_id;
     char *where; /* FILE:LINE:COLUMN */
 };
 
-/* A selection of prompts; which depends on the model where it contains `correct` or `rank-at-most`.
- */
+/* A selection of prompts. `correct` and `rank-at-most` make it depend on the model. */
 enum ko_select_kind {
     KO_SELECT_ALL,
     KO_SELECT_CORRECT,        /* this model ranks the answer first */
@@ -57,17 +53,16 @@ struct ko_size {
 
 enum ko_starts { KO_STARTS_ALL, KO_STARTS_LIST, KO_STARTS_EVERY };
 
-/* One block of `sweeps`, top-level keys filled in (a spec without `sweeps` is one block). */
+/* One block of `sweeps`, with the top-level keys inherited. A spec without `sweeps` is one block. */
 struct ko_spec_block {
-    char *name;    /* what people call it, unique; NULL: it has none */
+    char *name;    /* unique; NULL: the block has no name */
     size_t *model; /* [n_models] indices into ko_spec.models */
     size_t n_models;
     size_t file; /* index into ko_spec.prompt_files */
     struct ko_select *select;
     int64_t sample_n; /* -1: no sample */
     uint64_t sample_seed;
-    struct ko_strings routes,
-        features; /* without blanks, aliases as their definition, as the labels of the cube */
+    struct ko_strings routes, features; /* the labels of the cube: no blanks, no aliases */
     struct ko_strings routes_where, features_where;
     struct ko_size *size;
     size_t n_sizes;
@@ -87,27 +82,26 @@ struct ko_spec {
     struct ko_spec_block *block;
     size_t n_blocks;
     char *evaluation; /* path or NULL */
-    char *resolved;   /* the resolved spec as YAML (defaults, includes and --set applied), for the
-                         cube */
+    char *resolved; /* the spec as YAML, with defaults, includes and --set applied: for the cube */
 };
 
-/* Reads a spec. `--set KEY=VALUE` (options may be NULL) overrides top-level keys; precision,
-   row-budget and backend go into options (ko_options_from_spec). Everything is checked that needs
-   neither prompts nor checkpoints: keys, types, ranges, duplicate model names, feature classes
-   (nearest known one named), the form of routes. ${VAR} is expanded in paths only; an unset one is
-   an error. KO_E_INPUT "FILE:LINE:COLUMN: ...". Free with ko_spec_free. */
+/* Reads a spec. `--set KEY=VALUE` of the options (NULL: no options) overrides top-level keys;
+   precision, row-budget and backend are set in the options (ko_options_from_spec). Checks everything
+   that needs neither prompts nor checkpoints: keys, types, ranges, duplicate model names, feature
+   classes, the form of routes. ${VAR} is expanded in paths only; an unset variable is an error.
+   KO_E_INPUT "FILE:LINE:COLUMN: ...". Free with ko_spec_free. */
 KO_MUST_CHECK enum ko_code ko_spec_read(const char *file, struct ko_options *options,
                                         struct ko_spec **out, struct ko_error *err);
-/* The same of a resolved spec in memory, as a cube stores it. `name` stands for the file in errors;
-   no option is read or set. */
+/* The same for a resolved spec in memory, as a cube stores it. name: the file in errors. Reads and
+   sets no options. */
 KO_MUST_CHECK enum ko_code ko_spec_parse(const char *text, const char *name, struct ko_spec **out,
                                          struct ko_error *err);
 void ko_spec_free(struct ko_spec *spec);
 
-/* Layers of a size in a model of n_layers: shares of depth to the nearest whole number, halves up,
-   at least 1. */
+/* The size in layers, for a model of n_layers. A percentage is rounded to the nearest whole number,
+   halves up, and is at least 1. */
 int32_t ko_size_layers(const struct ko_size *size, int32_t n_layers);
-/* Whether windows of the block may start at this layer, as far as the spec says. */
+/* Whether the spec lets windows of the block start at this layer. */
 bool ko_spec_starts_at(const struct ko_spec_block *block, int32_t layer);
 
 /* Whether a selection needs the ranks of an evaluation. */

@@ -12,9 +12,9 @@
 #include "src/spec/spec_read.h"
 
 static const char *const model_keys[] = {"name", "path", "tokenizer", "bos"};
-static const char *const bos_words[] = {"default", "add", "none"};
+const char *const ko_bos_words[3] = {"default", "add", "none"};
 
-static void model_free(struct ko_spec_model *model)
+void ko_spec_model_free(struct ko_spec_model *model)
 {
     free(model->name);
     free(model->path);
@@ -24,7 +24,7 @@ static void model_free(struct ko_spec_model *model)
     free(model->where);
 }
 
-/* The name that a model's folder gives it, or an error that says where in the spec. */
+/* The default name of a model, from its folder. */
 static enum ko_code name_from_path(const struct ko_yaml *at, const char *path, char **name,
                                    struct ko_error *err)
 {
@@ -70,8 +70,8 @@ static enum ko_code read_tokenizer(const struct ko_spec_source *source, const st
     return !model->tokenizer ? KO_E_MEMORY : KO_OK;
 }
 
-/* One of three words, a token's text, or its id. What may be a mistyped word is a token's text only
-   in quotes: 'ad' is a token of many vocabularies. */
+/* One of three words, a token's text, or its id. Text that is close to one of the words is a token
+   only in quotes: 'ad' is a token of many vocabularies. */
 static enum ko_code read_bos(const struct ko_yaml *node, struct ko_spec_model *model,
                              struct ko_error *err)
 {
@@ -83,12 +83,12 @@ static enum ko_code read_bos(const struct ko_yaml *node, struct ko_spec_model *m
         return code;
     }
     for (int i = 0; i < 3; i++) {
-        if (strcmp(text, bos_words[i]) == 0) {
+        if (strcmp(text, ko_bos_words[i]) == 0) {
             model->bos = (enum ko_bos)i;
             return KO_OK;
         }
     }
-    const char *near = node->quoted ? NULL : ko_nearest(text, bos_words, 3);
+    const char *near = node->quoted ? NULL : ko_nearest(text, ko_bos_words, 3);
     if (near) {
         return ko_yaml_fail(node, err,
                             "bos: expected %s, got '%s', did you mean '%s'? A token goes in quotes",
@@ -189,10 +189,11 @@ static bool same_model(const struct ko_spec_model *a, const struct ko_spec_model
            strcmp(a->bos_token ? a->bos_token : "", b->bos_token ? b->bos_token : "") == 0;
 }
 
-/* Takes `model` over, also on failure. The same model again is no second one in a block. */
-static enum ko_code declare(struct ko_spec *spec, struct ko_spec_model *model,
-                            const struct ko_yaml *at, bool again, size_t *index,
-                            struct ko_error *err)
+/* Adds the model to the spec. Takes `model`, also on failure. again: the same model may be declared
+   before, and is then not added a second time. */
+static enum ko_code declare_model(struct ko_spec *spec, struct ko_spec_model *model,
+                                  const struct ko_yaml *at, bool again, size_t *index,
+                                  struct ko_error *err)
 {
     ptrdiff_t found = find_model(spec, model->name);
     if (found >= 0) {
@@ -203,7 +204,7 @@ static enum ko_code declare(struct ko_spec *spec, struct ko_spec_model *model,
                                 "of them another 'name'",
                                 model->name, spec->model[found].where);
         }
-        model_free(model);
+        ko_spec_model_free(model);
         *index = (size_t)found;
         return code;
     }
@@ -211,7 +212,7 @@ static enum ko_code declare(struct ko_spec *spec, struct ko_spec_model *model,
     model->where = !more ? NULL : ko_spec_where(at, err);
     if (!model->where) {
         free(more);
-        model_free(model);
+        ko_spec_model_free(model);
         return KO_E_MEMORY;
     }
     if (spec->n_models > 0) {
@@ -252,10 +253,10 @@ static enum ko_code read_item(struct ko_spec *spec, const struct ko_spec_source 
         }
     }
     if (code != KO_OK) {
-        model_free(&model);
+        ko_spec_model_free(&model);
         return code;
     }
-    return declare(spec, &model, item, names, index, err);
+    return declare_model(spec, &model, item, names, index, err);
 }
 
 static bool has_model(const struct ko_spec_block *block, size_t index)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Paths of a spec: variables, the home folder, what relative ones start from, names of the hub. */
+/* Resolves the paths of a spec: ${VARIABLE}, ~, relative paths, and names on the hub. */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,8 +21,8 @@ static size_t variable_length(const char *name)
     return n;
 }
 
-static enum ko_code expand(const struct ko_yaml *node, const char *key, struct ko_text *out,
-                           struct ko_error *err)
+static enum ko_code expand_variables(const struct ko_yaml *node, const char *key,
+                                     struct ko_text *out, struct ko_error *err)
 {
     for (const char *at = node->text; *at != '\0';) {
         const char *variable = strstr(at, "${");
@@ -34,7 +34,7 @@ static enum ko_code expand(const struct ko_yaml *node, const char *key, struct k
         const char *name = variable + 2;
         size_t n = variable_length(name);
         if (n == 0 || name[n] != '}') {
-            return ko_yaml_fail(node, err, "%s: '%s' has a ${ that is no ${VARIABLE}", key,
+            return ko_yaml_fail(node, err, "%s: '%s' has a ${ that is not a ${VARIABLE}", key,
                                 node->text);
         }
         char *copy = ko_copy_n(name, n, err);
@@ -45,7 +45,7 @@ static enum ko_code expand(const struct ko_yaml *node, const char *key, struct k
         if (!value) {
             enum ko_code code = ko_yaml_fail(node, err,
                                              "%s: environment variable '%s' is not set, set it or "
-                                             "write the path out",
+                                             "write the whole path",
                                              key, copy);
             free(copy);
             return code;
@@ -57,7 +57,7 @@ static enum ko_code expand(const struct ko_yaml *node, const char *key, struct k
     return ko_text_check(out, err);
 }
 
-/* The path as written, but expanded. free(). */
+/* The path with ${VARIABLE} and ~ expanded. free(). */
 static enum ko_code read_expanded(const struct ko_yaml *node, const char *key, char **out,
                                   struct ko_error *err)
 {
@@ -68,7 +68,7 @@ static enum ko_code read_expanded(const struct ko_yaml *node, const char *key, c
         return code;
     }
     struct ko_text expanded = {0};
-    code = expand(node, key, &expanded, err);
+    code = expand_variables(node, key, &expanded, err);
     if (code == KO_OK && expanded.n == 0) {
         code = ko_yaml_fail(node, err, "%s: '%s' is an empty path", key, text);
     }
@@ -82,7 +82,8 @@ static enum ko_code read_expanded(const struct ko_yaml *node, const char *key, c
     return code;
 }
 
-/* A path that begins with a variable is the shell's, which knows no folder of the spec. */
+/* Resolves a relative path against the folder of the file it is written in. A path that begins with
+   a variable is relative to the current folder, because variables come from the shell. */
 static char *from_its_folder(const struct ko_spec_source *source, const struct ko_yaml *node,
                              const char *expanded, struct ko_error *err)
 {
@@ -108,7 +109,7 @@ enum ko_code ko_spec_path(const struct ko_spec_source *source, const struct ko_y
     return code;
 }
 
-/* The folder in *found, or in *reason why there is none. Both free(). */
+/* *found: the folder; or *reason: why it was not found. Both free(). */
 static enum ko_code find_folder(const char *text, const char *path, const char *key, char **found,
                                 char **reason, struct ko_error *err)
 {

@@ -41,7 +41,7 @@ done:
     return code;
 }
 
-/* One rule for all prompts: a prompt is evaluated once, whichever blocks sweep it. */
+/* A spec has one rule, because a prompt is evaluated once for all blocks that sweep it. */
 static enum ko_code read_score(struct ko_spec *spec, const struct ko_layers *prompts,
                                const struct ko_spec_block *block, struct ko_error *err)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writes the spec out again as YAML text with every default, absolute path and option filled in.
-   This text is stored in the cube. */
+/* Writes the resolved spec as YAML text: with every default, absolute paths and options. The cube
+   stores this text. */
 #define _GNU_SOURCE
 #include <inttypes.h>
 #include <stdlib.h>
@@ -11,7 +11,11 @@
 #include "src/base/text.h"
 #include "src/spec/spec_read.h"
 
-static const char *const bos_words[] = {"default", "add", "none"};
+const struct ko_spec_option ko_spec_options[KO_N_SPEC_OPTIONS] = {
+    {"precision", KO_OPT_PRECISION},
+    {"row-budget", KO_OPT_ROW_BUDGET},
+    {"backend", KO_OPT_BACKEND},
+};
 
 /* A double-quoted YAML scalar. */
 static void add_quoted(struct ko_text *out, const char *text)
@@ -30,7 +34,7 @@ static void add_quoted(struct ko_text *out, const char *text)
     ko_text_add(out, "\"");
 }
 
-/* A path that means the same from every folder. */
+/* The path made absolute. */
 static void add_path(struct ko_text *out, const char *path)
 {
     char *folder = path[0] == '/' ? NULL : getcwd(NULL, 0);
@@ -171,19 +175,14 @@ static void add_block(struct ko_text *out, const struct ko_spec *spec,
 static void add_options(struct ko_text *out, const struct ko_layers *top,
                         const struct ko_options *options)
 {
-    static const struct {
-        const char *key;
-        enum ko_option id;
-    } settable[] = {{"precision", KO_OPT_PRECISION},
-                    {"row-budget", KO_OPT_ROW_BUDGET},
-                    {"backend", KO_OPT_BACKEND}};
-    for (size_t i = 0; i < sizeof settable / sizeof settable[0]; i++) {
-        const struct ko_yaml *node = ko_layers_get(top, settable[i].key);
-        const char *text = options != NULL ? options->value[settable[i].id].text
+    for (size_t i = 0; i < KO_N_SPEC_OPTIONS; i++) {
+        const struct ko_spec_option *option = &ko_spec_options[i];
+        const struct ko_yaml *node = ko_layers_get(top, option->key);
+        const char *text = options != NULL ? options->value[option->id].text
                            : node != NULL  ? node->text
                                            : NULL;
         if (text && text[0] != '\0') {
-            ko_text_add(out, "%s: %s\n", settable[i].key, text);
+            ko_text_add(out, "%s: %s\n", option->key, text);
         }
     }
 }
@@ -191,7 +190,7 @@ static void add_options(struct ko_text *out, const struct ko_layers *top,
 static void add_bos(struct ko_text *out, const struct ko_spec_model *model)
 {
     if (model->bos != KO_BOS_TOKEN) {
-        ko_text_add(out, "%s", bos_words[model->bos]);
+        ko_text_add(out, "%s", ko_bos_words[model->bos]);
     } else if (model->bos_token) {
         add_quoted(out, model->bos_token);
     } else {

@@ -10,7 +10,7 @@
 #include "src/spec/feature_class.h"
 #include "src/spec/spec_read.h"
 
-/* What can be said of a route before the spans of the prompts are known. */
+/* Checks what does not depend on the spans of the prompts. */
 static enum ko_code check_route(const struct ko_yaml *node, const char *route, struct ko_error *err)
 {
     const char *arrow = strstr(route, "<-");

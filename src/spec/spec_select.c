@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads `prompts.select`, which may nest rules inside rules, into a tree. Also frees the tree and
-   tells whether it needs the ranks of an evaluation. */
+/* Reads `prompts.select`, in which selections nest, into a tree. */
 #include <stdlib.h>
 #include <string.h>
 

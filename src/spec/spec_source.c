@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Loads the spec file, the files that it includes, and the settings of the command line, and stacks
-   them as layers. A key is looked up in the layers in order. */
+/* Reads the spec file, the files that it includes, and every --set, as layers in which keys are
+   looked up in order. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,7 +66,7 @@ void ko_layers_free(struct ko_layers *layers)
     *layers = (struct ko_layers){0};
 }
 
-/* Takes root over, also on failure. */
+/* Takes root and folder, also on failure. */
 static enum ko_code keep_root(struct ko_spec_source *source, struct ko_yaml *root, char *folder,
                               struct ko_error *err)
 {
@@ -90,23 +90,22 @@ static enum ko_code keep_root(struct ko_spec_source *source, struct ko_yaml *roo
     return KO_OK;
 }
 
-/* A file without a path of its own (removed while open, a pipe) can include itself unnoticed. */
+/* check_cycle misses files without a path (a pipe, a file removed while it is open). */
 enum { MAX_INCLUDES = 32 };
 
-/* The folder part with nothing for the current folder, so that paths stay as the user writes them.
- */
+/* The folder of a file; "" for the current folder, so that paths stay as the user writes them. */
 static char *folder_of(const char *file, struct ko_error *err)
 {
     return !strchr(file, '/') ? ko_copy("", err) : ko_path_folder(file, err);
 }
 
-/* A file that was read before includes itself: the chain of includes never branches. */
+/* A file that was read before includes itself, because the chain of includes never branches. */
 static enum ko_code check_cycle(struct ko_spec_source *source, const char *file,
                                 const struct ko_yaml *at, struct ko_error *err)
 {
     char *real = realpath(file, NULL);
     if (!real) {
-        return KO_OK; /* reading the file says why */
+        return KO_OK; /* reading the file will fail and give the reason */
     }
     enum ko_code code;
     if (at && ko_strings_find(&source->real, real) >= 0) {
@@ -129,7 +128,7 @@ static enum ko_code check_map(const struct ko_yaml *root, struct ko_error *err)
     return KO_OK;
 }
 
-/* `at`: the include that asks for it, NULL for the spec itself. */
+/* at: the include of the file; NULL for the spec itself. */
 static enum ko_code read_file(struct ko_spec_source *source, const char *file,
                               const struct ko_yaml *at, struct ko_layers *layers,
                               struct ko_error *err)
@@ -288,7 +287,7 @@ static enum ko_code parse_alone(struct ko_spec_source *source, const char *text,
         code = check_map(source->root[0], err);
     }
     if (code == KO_OK && ko_yaml_get(source->root[0], "include") != NULL) {
-        code = ko_fail(err, KO_E_INPUT, "%s: a resolved spec includes nothing", name);
+        code = ko_fail(err, KO_E_INPUT, "%s: include: not allowed in a resolved spec", name);
     }
     return code == KO_OK ? ko_layers_add(&source->top, source->root[0], err) : code;
 }

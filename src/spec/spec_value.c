@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Small checks that all readers of the spec share: one word, a whole number in a range, one of
-   several choices, a list. Their errors name file, line and column. */
+/* Reads single values for all readers of the spec: a word, a whole number in a range, one of several
+   words, a list. Errors name file, line and column. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads the `windows` key of a block: sizes in layers or percent, and starts. Also turns a
-   percentage into layers for a given model. */
+/* Reads the `windows` key of a block: sizes in layers or percent, and starts. It also converts a
+   percentage to layers of a model. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -155,7 +155,7 @@ int32_t ko_size_layers(const struct ko_size *size, int32_t n_layers)
     if (!size->percent) {
         return (int32_t)size->value;
     }
-    /* Shares are decimal: 58 % of 25 is 14.5 and rounds up, though 0.58 * 25 is below it. */
+    /* Percentages are decimal: 58 % of 25 is 14.5 and rounds up, although 0.58 * 25 < 14.5. */
     double layers = floor(size->value * n_layers / 100.0 + 0.5);
     return layers < 1.0 ? 1 : (int32_t)layers;
 }
