@@ -124,8 +124,7 @@ static enum ko_code load_weight(const struct loading *target, const struct ko_we
             return code;
         }
         if (ko_stop_is_wanted(model->load_stop)) {
-            return ko_fail(err, KO_E_STOPPED, "%s: loading dropped: a stop was asked for",
-                           model->name);
+            return ko_fail(err, KO_E_STOPPED, "%s: loading stopped as requested", model->name);
         }
     }
     ko_tensor_release(tensor);
@@ -232,7 +231,8 @@ static enum ko_code fail_bad(const struct ko_model *model, int32_t part, int32_t
         }
         bad -= (int64_t)weight->n;
     }
-    return ko_fail(err, KO_E_FAILED, "%s: a value is not finite, in no known tensor", model->name);
+    return ko_fail(err, KO_E_FAILED, "%s: a value is not finite, but no tensor has it, report this",
+                   model->name);
 }
 
 enum ko_code ko_model_load_apart(const struct ko_model *model,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tokenizes an answer behind its prompt and finds the token to score. It also judges whether the
-   foil can be compared with the answer. */
+/* Tokenizes an answer after its prompt and finds the token to score. It also judges whether the foil
+   can be compared with the answer. */
 #include "src/prompts/answer.h"
 
 #include <stdlib.h>
@@ -34,7 +34,7 @@ enum ko_code ko_prompt_encode(struct ko_tokenizer *tokenizer, const char *text, 
     while (n > 0 && out->special[n - 1]) {
         n--;
     }
-    /* Of an empty text, what is in front cannot be told from what is behind. */
+    /* An empty text keeps all its special tokens: they may stand before the text or after it. */
     if (n > 0) {
         out->n = n;
     }

@@ -25,7 +25,7 @@ enum ko_score {
 };
 extern const char *const ko_score_words[KO_N_SCORES];
 
-/* Why a foil counts as none for a model and prompt. X(NAME, sentence) */
+/* Whether a foil is scored for a model and prompt, or why not. X(NAME, sentence) */
 #define KO_FOILS(X)                                                                                \
     X(KO_FOIL_ABSENT, "there is none")                                                             \
     X(KO_FOIL_SCORED, "it is scored")                                                              \
@@ -44,32 +44,32 @@ enum ko_foil {
 };
 const char *ko_foil_sentence(enum ko_foil foil);
 
-/* encode(text) without the special tokens that a post-processor puts behind a text: nothing follows
-   on them in a causal model. `ko_tokenizer_encode` otherwise. */
+/* ko_tokenizer_encode without the special tokens that a post-processor puts after a text: a causal
+   model does not continue after them. */
 KO_MUST_CHECK enum ko_code ko_prompt_encode(struct ko_tokenizer *tokenizer, const char *text,
                                             size_t n_bytes, struct ko_encoding *out,
                                             struct ko_error *err);
 
-/* The tokens of a trimmed answer beyond its prompt's: those of white space alone that come first,
-   and the first that has text. */
+/* The tokens that a trimmed answer adds to its prompt: the leading tokens of white space alone, and
+   the first token with text. */
 struct ko_answer {
-    enum ko_reason
-        reason;     /* KO_RUNNABLE; KO_TARGET_EMPTY, _MERGES, KO_TEXT_REFUSED: all else is zero */
+    /* KO_RUNNABLE; or KO_TARGET_EMPTY, KO_TARGET_MERGES, KO_TEXT_REFUSED: the rest is zero. */
+    enum ko_reason reason;
     int32_t *blank; /* [n_blank]; owned */
     int32_t n_blank;
     int32_t text; /* -1: no token has text */
 };
 
-/* encode(prompt + " " + answer) beyond `prompt`, the encoding of `text`. Free with ko_answer_free.
- */
+/* The tokens of encode(text + " " + answer) after `prompt`, the encoding of `text`. Free with
+   ko_answer_free. */
 KO_MUST_CHECK enum ko_code ko_answer_find(struct ko_tokenizer *tokenizer, const char *text,
                                           const struct ko_encoding *prompt, const char *answer,
                                           struct ko_answer *out, struct ko_error *err);
 void ko_answer_free(struct ko_answer *answer); /* leaves {0} */
-/* The very first token, of white space or not: what `raw-first-token` scores. */
+/* The first token, of white space or not: `raw-first-token` scores it. */
 int32_t ko_answer_first(const struct ko_answer *answer);
-/* What becomes of a foil beside the answer that is scored under the rule; its token in *token where
-   it is KO_FOIL_SCORED, else -1. */
+/* Judges a foil of the answer under the rule. *token: the foil's token if it is KO_FOIL_SCORED, else
+   -1. */
 enum ko_foil ko_foil_judge(enum ko_score score, const struct ko_answer *answer,
                            const struct ko_answer *foil, int32_t vocabulary, int32_t *token);
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Computes the attention edges that a route removes in one prompt, in a form in which equal sets of
-   edges compare equal. */
+/* Computes the attention edges that a route removes in one prompt. */
 #include "src/prompts/edges.h"
 
 #include <stdlib.h>

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads a prompt file, finds out its format and calls the right reader. It collects the facts and
-   checks their ids. The readers are in files of their own. */
+/* Reads a prompt file: finds its format, calls the reader of the format, and checks the ids. */
 #include "src/prompts/facts.h"
 
 #include <stdio.h>
@@ -14,7 +13,8 @@
 
 enum { MAX_FILE_BYTES = 512 << 20 };
 
-/* The id that is given, or the row's number in `buffer`; all facts of a file have one or none. */
+/* The given id, or the fact's number in `buffer`. Either all facts of a file have ids or no fact
+   has. */
 static enum ko_code choose_id(struct ko_facts *facts, const char *given, char buffer[24],
                               const char **id, int line, struct ko_error *err)
 {
@@ -27,8 +27,8 @@ static enum ko_code choose_id(struct ko_facts *facts, const char *given, char bu
     }
     if (given && facts->n > 0 && facts->numbered) {
         return ko_fail(err, KO_E_INPUT,
-                       "%s:%d: has the id '%s', but the prompts before it have none: give all an "
-                       "id, or none",
+                       "%s:%d: has the id '%s', but the prompts before it have no id: give an id "
+                       "to every prompt or to none",
                        facts->file, line, given);
     }
     facts->numbered = !given;
@@ -80,7 +80,7 @@ enum ko_code ko_facts_add(struct ko_facts_reader *reader, const char *const valu
     return KO_OK;
 }
 
-/* Everything has to be UTF-8 without NUL, whatever the kind. */
+/* Every format must be UTF-8 without NUL. */
 static enum ko_code check_bytes(const char *file, const char *bytes, size_t n, struct ko_error *err)
 {
     int line = 1;
@@ -109,7 +109,7 @@ static int by_id(const void *a, const void *b)
     return (*x)->line < (*y)->line ? -1 : (*x)->line > (*y)->line;
 }
 
-/* The duplicate that comes first in the file, with the line of the id's first use. */
+/* Reports the first duplicate in the file, with the line of the id's first use. */
 static enum ko_code check_ids(const struct ko_facts *facts, struct ko_error *err)
 {
     const struct ko_fact **sorted = ko_new(facts->n, sizeof *sorted, err);

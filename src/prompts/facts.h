@@ -12,8 +12,8 @@
 
 enum {
     KO_FACTS = 1 << 20,           /* prompts in a file */
-    KO_FACT_BYTES = 1 << 20,      /* of a prompt, and of each of its other texts */
-    KO_FACT_SPAN_NAMES = 1 << 10, /* different names of spans in a file */
+    KO_FACT_BYTES = 1 << 20,      /* of a prompt, and of each other text of a fact */
+    KO_FACT_SPAN_NAMES = 1 << 10, /* different span names in a file */
 };
 
 struct ko_named_span {
@@ -38,11 +38,11 @@ struct ko_facts {
     size_t n;
     struct ko_strings span_names; /* all names used by any fact, in order of first use */
     char *file;
-    struct ko_strings notes; /* keys that are not read but look as if they were meant to be */
-    bool numbered;           /* the file has no ids: a prompt's is its number, from 0 */
+    struct ko_strings notes; /* about keys that are ignored but look like known ones */
+    bool numbered;           /* the file has no ids: each fact's id is its number, from 0 */
 };
 
-/* Reads a prompt file; its kind is told by its content:
+/* Reads a prompt file. The content decides the format:
    - JSON Lines, a JSON array or CSV (header line) with prompt, subject, target, optionally id,
      relation, foil, and in JSON spans ({"verb": [12, 17]});
    - the same in the columns of counterfact-tracing: prompt, subject, target_true, target_false,
@@ -51,11 +51,11 @@ struct ko_facts {
    - ROME's counterfact.json: a JSON array of {case_id, requested_rewrite: {prompt: "{} template",
      subject, target_true: {str}, target_new: {str}, relation_id}};
    - a relation of LRE's data: {name, prompt_templates: ["{} template"], samples: [{subject,
-     object}]}; of several templates the first is taken.
-   Other columns are ignored. An object may stand on one line or several; {"data": [...]} is read as
-   its list. Where no record has an id, it is the record's number, from 0. A missing key, a wrong
-   type, a duplicate key, invalid UTF-8, NUL characters or a duplicate id (naming both lines) is
-   KO_E_INPUT "FILE:LINE: ...". Free with ko_facts_free. */
+     object}]}; only the first template is used.
+   Other columns are ignored. An object may span several lines; {"data": [...]} is read as its list.
+   If no record has an id, the ids are the records' numbers, from 0. KO_E_INPUT "FILE:LINE: ..." for a
+   missing key, a wrong type, a duplicate key, invalid UTF-8, a NUL character, or a duplicate id
+   (names both lines). Free with ko_facts_free. */
 KO_MUST_CHECK enum ko_code ko_facts_read(const char *file, struct ko_facts *out,
                                          struct ko_error *err);
 void ko_facts_free(struct ko_facts *facts); /* leaves {0} */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Comma-separated values with a header line: RFC 4180. */
+/* Reads facts from comma-separated values with a header line (RFC 4180). */
 #include <stdio.h>
 #include <string.h>
 
@@ -63,7 +63,7 @@ static enum ko_code read_bare(struct csv *csv, struct ko_text *field, struct ko_
     return KO_OK;
 }
 
-/* The fields of the record at csv->at, which is not at the end; *line where it begins. */
+/* Reads the record at csv->at, which is not the end. *line: where the record begins. */
 static enum ko_code read_record(struct csv *csv, struct ko_strings *fields, int *line,
                                 struct ko_error *err)
 {
@@ -90,7 +90,7 @@ static enum ko_code read_record(struct csv *csv, struct ko_strings *fields, int 
     return code;
 }
 
-/* A header that holds prompt and subject, but separated by something else. */
+/* Refuses a header that is separated by something other than commas. */
 static enum ko_code check_separator(const struct csv *csv, const struct ko_strings *header,
                                     int line, struct ko_error *err)
 {
@@ -111,7 +111,7 @@ static enum ko_code check_separator(const struct csv *csv, const struct ko_strin
     return KO_OK;
 }
 
-/* Where each column is, -1 where it is not there. */
+/* place: the index of each column, -1 if the header does not have it. */
 static enum ko_code read_header(const struct csv *csv, const struct ko_strings *header, int line,
                                 ptrdiff_t place[KO_FACT_COLUMNS], struct ko_strings *notes,
                                 struct ko_error *err)

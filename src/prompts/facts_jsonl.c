@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads facts from JSON Lines, one record per line. It also adds one record to the facts, for other
-   readers, and recognizes a file of JSON Lines by its first line. */
+/* Reads facts from JSON Lines, one record per line, and recognizes such a file by its first line. It
+   also adds single records for the other readers of JSON. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,13 +18,12 @@ enum ko_code ko_fact_value(json_object *record, const char *key, bool number, co
     if (!value) {
         return KO_OK;
     }
-    /* json-c clamps what is beyond 64 bits. */
+    /* json-c clamps numbers beyond 64 bits. */
     if (number && json_object_is_type(value, json_type_int) &&
         (json_object_get_uint64(value) == UINT64_MAX ||
          json_object_get_int64(value) == INT64_MIN)) {
         return ko_fail(err, KO_E_INPUT,
-                       "%s: %s: a number of 64 bits or more is not kept as it stands, put it in "
-                       "quotes",
+                       "%s: %s: a number of 64 bits or more would be changed, put it in quotes",
                        where, key);
     }
     if (number && json_object_is_type(value, json_type_double) &&
@@ -109,7 +108,7 @@ static enum ko_code list_keys(json_object *record, struct ko_strings *keys, stru
     return KO_OK;
 }
 
-/* The values that a record's layout names; borrowed from the record. */
+/* The values in the columns of the layout; borrowed from the record. */
 static enum ko_code read_values(json_object *record, const struct ko_strings *keys,
                                 const struct ko_fact_layout *layout,
                                 const char *value[KO_FACT_COLUMNS], const char *where,
@@ -163,8 +162,8 @@ enum ko_code ko_facts_add_record(struct ko_facts_reader *reader, json_object *re
     return code;
 }
 
-/* ko_json_parse counts lines from the text that it is given: "FILE:1:" becomes the line of the
-   file. */
+/* ko_json_parse counts lines from the start of its text, here one line. Replaces "FILE:1:" in the
+   error by the line of the file. */
 static enum ko_code place_in_file(const char *file, int line, struct ko_error *err)
 {
     char text[KO_ERROR_TEXT], wrong[KO_ERROR_TEXT];
@@ -179,7 +178,7 @@ static enum ko_code place_in_file(const char *file, int line, struct ko_error *e
     return ko_fail(err, KO_E_INPUT, "%s:%d:%s", file, line, text);
 }
 
-/* The end of the line that begins at bytes[begin]; *blank: it holds nothing but white space. */
+/* The end of the line that begins at bytes[begin]. *blank: the line is empty or white space. */
 static size_t line_end(const char *bytes, size_t n, size_t begin, bool *blank)
 {
     const char *newline = memchr(bytes + begin, '\n', n - begin);
@@ -212,10 +211,11 @@ static enum ko_code read_records(struct ko_facts_reader *reader, const char *byt
     return code;
 }
 
-/* What the first line that is not blank holds: valid JSON, and whether another follows; or the
-   opening bracket alone. */
+/* The first line that is not blank. */
 struct first_line {
-    bool valid, more, bracket;
+    bool valid;   /* it is valid JSON */
+    bool more;    /* another line that is not blank follows */
+    bool bracket; /* it is an opening bracket alone */
 };
 
 static struct first_line look_at_first(const char *bytes, size_t n, const char *file)

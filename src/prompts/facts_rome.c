@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* JSON that is not a record a line: ROME's counterfact.json (Meng et al. 2022), lists and objects.
- */
+/* Reads facts from JSON other than JSON Lines: lists, objects, and records of ROME's
+   counterfact.json (Meng et al. 2022). */
 #include <stdio.h>
 #include <string.h>
 
@@ -126,7 +126,7 @@ enum ko_code ko_facts_read_object(struct ko_facts_reader *reader, json_object *r
         return add_list(reader, data, err);
     }
     return ko_fail(err, KO_E_INPUT,
-                   "%s: is one JSON object, not JSON Lines: write a record a line or a list of "
-                   "records (pandas: to_json(FILE, orient='records', lines=True))",
+                   "%s: is one JSON object, not JSON Lines: write one record per line, or a list "
+                   "of records (pandas: to_json(FILE, orient='records', lines=True))",
                    reader->facts->file);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tokenizes one fact for one model: it finds the subject, decides on the BOS token, and places the
-   spans and the scored tokens. If something fails, it records the reason. */
+/* Tokenizes one fact for one model: finds the subject, decides on the BOS token, and places the
+   spans and the scored tokens. A fact that cannot be run gets a reason. */
 #define _GNU_SOURCE /* memmem */
 
 #include "src/prompts/prompt.h"
@@ -12,14 +12,14 @@
 #include "src/base/text.h"
 #include "src/tokenizer/text/unicode.h"
 
-/* The text of a fact, tokenised, before the BOS is decided. */
+/* The text of a fact, tokenized, before the BOS is decided. */
 struct reading {
     const char *text;
     size_t n_bytes, n_characters;
     size_t *byte; /* [n_characters + 1] where each character begins; owned */
     struct ko_encoding encoding;
     uint8_t *has_text; /* [encoding.n] not special and not white space alone; owned */
-    size_t n_front;    /* special tokens in front */
+    size_t n_front;    /* special tokens before the text */
 };
 
 static void free_reading(struct reading *r)
@@ -67,8 +67,8 @@ static enum ko_code read_text(struct ko_tokenizer *tokenizer, const char *text, 
     return KO_OK;
 }
 
-/* The tokens from the first to the last that overlaps characters [from, to); begin == end where
-   none does. */
+/* The tokens from the first to the last that overlaps characters [from, to). begin == end if no
+   token does. */
 static void find_tokens(const struct reading *r, size_t from, size_t to, size_t *begin, size_t *end)
 {
     *begin = *end = 0;
@@ -101,7 +101,8 @@ static enum ko_reason find_subject(const struct reading *r, const char *subject,
     return *begin == *end ? KO_SUBJECT_HAS_NO_TOKEN : KO_RUNNABLE;
 }
 
-/* How many of the tokens in front go, and whether a BOS comes. */
+/* *drop: how many of the special tokens before the text are dropped. *add: whether a BOS token is
+   added. */
 static enum ko_code decide_bos(const struct ko_audit *audit, const struct reading *r, size_t *drop,
                                bool *add, struct ko_error *err)
 {
@@ -183,7 +184,7 @@ static enum ko_reason check_limits(const struct ko_audit *audit, const struct ko
     return KO_RUNNABLE;
 }
 
-/* Puts tokens of the answer behind the prompt's. */
+/* Appends tokens of the answer to the prompt's. */
 static enum ko_code append_tokens(struct ko_prompt *p, const int32_t *token, int32_t n,
                                   struct ko_error *err)
 {
@@ -207,7 +208,7 @@ static enum ko_code append_tokens(struct ko_prompt *p, const int32_t *token, int
     return KO_OK;
 }
 
-/* The answer's scored token, or the reason why it has none. */
+/* Sets the answer's scored token, or the reason why there is no such token. */
 static enum ko_code place_answer(const struct ko_audit *audit, const struct ko_answer *answer,
                                  struct ko_prompt *p, struct ko_error *err)
 {
@@ -258,7 +259,7 @@ static enum ko_code score_answers(const struct ko_audit *audit, const struct ko_
     return code;
 }
 
-/* Everything but the id; the first reason found is the prompt's. */
+/* Fills in everything but the id. The prompt gets the first reason that is found. */
 static enum ko_code fill_prompt(const struct ko_audit *audit, const struct ko_fact *fact,
                                 const struct reading *r, struct ko_prompt *p, struct ko_error *err)
 {
@@ -308,7 +309,7 @@ enum ko_code ko_prompt_audit(const struct ko_audit *audit, const struct ko_fact 
     if (code == KO_OK) {
         code = fill_prompt(audit, fact, &r, &p, err);
     } else if (code == KO_E_INPUT) {
-        p.reason = KO_TEXT_REFUSED; /* one such prompt is no reason not to run the others */
+        p.reason = KO_TEXT_REFUSED; /* not an error, so that the other prompts still run */
         code = KO_OK;
     } else if (p.id) {
         code = ko_fail(err, code, "%s", why.text);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writes a tokenized prompt as bytes and reads it back, for sending it to other ranks. Copying a
-   prompt uses both. */
+/* Writes a tokenized prompt as bytes and reads it back. Copying a prompt does both. */
 #include <stdlib.h>
 
 #include "src/base/memory.h"
@@ -30,8 +29,8 @@ void ko_prompt_pack(const struct ko_prompt *p, struct ko_bytes *to)
     }
 }
 
-/* A count of items that are still to come, each of at least item_bytes: what the stream cannot hold
-   is not allocated. */
+/* A count of items that follow, each of at least item_bytes. Refuses a count that the stream cannot
+   hold, before memory for it is allocated. */
 static size_t get_count(struct ko_bytes *from, size_t item_bytes)
 {
     int64_t n = ko_get_int(from);
@@ -102,7 +101,7 @@ done:
     return code;
 }
 
-/* As a message to oneself: a field that is added to the one is in the other. */
+/* By way of bytes, so that a new field needs no code here. */
 enum ko_code ko_prompt_copy(const struct ko_prompt *prompt, struct ko_prompt *out,
                             struct ko_error *err)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Has the sentence for each reason why a prompt is skipped. */
+/* The sentences for the reasons why prompts are skipped. */
 #include "src/prompts/reason.h"
 
 const char *ko_reason_sentence(enum ko_reason reason)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Parses a route such as last<-subject and checks both of its sides. Its edges in a prompt are
-   computed in edges.c. */
+/* Parses a route such as last<-subject and checks both of its sides. */
 #include "src/prompts/route.h"
 
 #include <stdlib.h>

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lists the names of the built-in token sets and checks the names of spans against them. For an
-   unknown name, the error suggests the nearest one. */
+/* The names of the built-in token sets. Names of spans are checked against them. */
 #include "src/prompts/set_name.h"
 
 #include <stdlib.h>

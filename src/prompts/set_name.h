@@ -26,10 +26,10 @@ extern const char *const ko_set_names[KO_N_SETS];
 
 /* The set of n bytes of name, or -1. */
 int ko_set_find(const char *name, size_t n);
-/* Whether a prompt file may give a span this name: one that can be written in a route and means
-   nothing else. KO_E_INPUT "NAME: ...". */
+/* Checks that a prompt file may give a span this name: it can be written in a route and is not the
+   name of a set. KO_E_INPUT "NAME: ...". */
 KO_MUST_CHECK enum ko_code ko_span_name_check(const char *name, struct ko_error *err);
-/* KO_E_INPUT naming the nearest known set or span. */
+/* Fails with KO_E_INPUT and suggests the nearest known set or span. */
 enum ko_code ko_set_unknown(const char *name, const struct ko_strings *span_names,
                             struct ko_error *err);
 

@@ -181,10 +181,11 @@ static const struct {
     {GOOD "{\"prompt\": \"p\", \"subject\": \"s\", \"target\": \"t\"}",
      ":2: missing key 'id', which the prompts before it have"},
     {"{\"prompt\": \"p\", \"subject\": \"s\", \"target\": \"t\"}\n" GOOD,
-     ":2: has the id '1', but the prompts before it have none: give all an id, or none"},
+     ":2: has the id '1', but the prompts before it have no id: give an id to every "
+     "prompt or to none"},
     {GOOD "{\"id\": 123456789012345678901234567890, \"prompt\": \"p\", \"subject\": \"s\", "
           "\"target\": \"t\"}",
-     ":2: id: a number of 64 bits or more is not kept as it stands, put it in quotes"},
+     ":2: id: a number of 64 bits or more would be changed, put it in quotes"},
     {GOOD "{\"id\": -9223372036854775809, \"prompt\": \"p\", \"subject\": \"s\", \"target\": "
           "\"t\"}",
      ":2: id: a number of 64 bits or more"},
@@ -252,8 +253,8 @@ static const struct {
     {LFS, ": is a Git LFS pointer, not the file itself: run `git lfs pull` in its folder"},
     {"\xEF\xBB\xBF\n <!Doctype HTML>\n", ": is a web page, not the file itself: download it again"},
     {"{\n  \"a\": [1, 2],\n  \"b\": 3\n}\n",
-     ": is one JSON object, not JSON Lines: write a record a "
-     "line or a list of records"},
+     ": is one JSON object, not JSON Lines: write one record per "
+     "line, or a list of records"},
     {"{\"prompt\": {\"0\": \"p\"}, \"subject\": {\"0\": \"s\"}}",
      ": is one JSON object, not JSON Lines"},
     {"{\n  \"id\": 1,\n  \"id\": 1\n}\n",
