@@ -129,7 +129,8 @@ static void tensors_that_do_not_fit_are_named_with_their_shapes(void **state)
          "toy: lm_head.weight: expected [512,40], file has no tensor of this name"},
         {MAMBA,
          {.config = "{\"num_hidden_layers\": 4}"},
-         "toy: backbone.layers.4.mixer.A_log: F32 [80,16] is not a weight of Mamba-1 as config.json "
+         "toy: backbone.layers.4.mixer.A_log: F32 [80,16] is not a weight of Mamba-1 as "
+         "config.json "
          "describes it"},
         {MAMBA,
          {.config = "{\"use_conv_bias\": false}"},
@@ -146,7 +147,8 @@ static void tensors_that_do_not_fit_are_named_with_their_shapes(void **state)
          "toy: h.0.mlp.c_fc.weight: expected [48,200], file has [48,192]"},
         {GPT2,
          {.find = "\"h.1.attn.bias\"", .replace = "\"h.1.attn.biases\""},
-         "toy: h.1.attn.biases: F32 [1,1,72,72] is not a weight of GPT-2 as config.json describes it"},
+         "toy: h.1.attn.biases: F32 [1,1,72,72] is not a weight of GPT-2 as config.json describes "
+         "it"},
         {GPT2,
          {.find = "\"wte.weight\"", .replace = "\"transformer.wte.weight\""},
          "toy: transformer.wpe.weight: expected [72,48], file has no tensor of this name"},

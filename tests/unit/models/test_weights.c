@@ -179,7 +179,8 @@ static void broken_checkpoints_are_refused_in_one_line(void **state)
          "toy: model.layers.1.mlp.gate_proj.weight: expected [120,56], file has [56,120]"},
         {VARIANT("qwen2"),
          {.config = "{\"model_type\": \"llama\"}"},
-         "toy: model.layers.0.self_attn.k_proj.bias: BF16 [8] is not a weight of Llama as config.json "
+         "toy: model.layers.0.self_attn.k_proj.bias: BF16 [8] is not a weight of Llama as "
+         "config.json "
          "describes it"},
         {VARIANT("qwen2"),
          {.config = "{\"num_hidden_layers\": 4}"},
