@@ -9,7 +9,6 @@
 
 #include "src/base/memory.h"
 #include "src/cube/read/planned.h"
-#include "src/cube/read/slab.h"
 #include "src/export/csv_prompts.h"
 #include "src/formats/csv_stream.h"
 #include "src/plan/plan.h"

@@ -12,6 +12,7 @@
 #include "mpi/cube/cube.h"
 #include "src/base/file.h"
 #include "src/base/memory.h"
+#include "src/cube/read/done.h"
 #include "src/cube/read/read.h"
 #include "src/run/audit_lines.h"
 #include "src/run/inputs_plan.h"

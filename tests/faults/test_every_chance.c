@@ -20,6 +20,7 @@
 #include "mpi/cube/cube.h"
 #include "mpi/cube/reuse.h"
 #include "src/cli/cli.h"
+#include "src/cube/read/done.h"
 #include "src/cube/read/read.h"
 #include "src/cube/read/view_taken.h"
 #include "src/forward/forward.h"

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "mpi/cube/cube.h"
+#include "src/cube/read/done.h"
 #include "src/cube/read/read.h"
 #include "tests/support/folder.h"
 #include "tests/support/small_plan.h"

@@ -193,10 +193,3 @@ enum ko_code ko_cube_merge(const char *path, const struct ko_strings *shards, bo
     }
     return code;
 }
-
-void ko_cube_merged_free(struct ko_cube_merged *merged)
-{
-    ko_text_free(&merged->missing);
-    ko_strings_free(&merged->warnings);
-    *merged = (struct ko_cube_merged){0};
-}

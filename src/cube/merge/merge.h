@@ -4,21 +4,11 @@
 #define KO_CUBE_MERGE_MERGE_H
 
 #include <stdbool.h>
-#include <stdint.h>
 
 #include "src/base/error.h"
 #include "src/base/text.h"
 #include "src/cube/create/create.h"
-
-/* What a merge found. Pairs are a model and a prompt; one with routes and heatmaps counts twice. */
-struct ko_cube_merged {
-    int32_t n_shards;                 /* of the sweep */
-    int64_t n_pairs, pending, failed; /* planned; of these without all of their results; with a
-                                         failed cell */
-    struct ko_text missing;           /* what is pending and where, one line; empty: nothing */
-    struct ko_strings warnings; /* differences that change no more than rounding, a line each */
-};
-void ko_cube_merged_free(struct ko_cube_merged *merged); /* leaves {0} */
+#include "src/cube/merge/merged.h"
 
 /* Writes the cube at `path` under a temporary name; it gets its own as `placing` says (NULL: an
    existing one is replaced). Its datasets are those of one job, bit for bit, but for names that

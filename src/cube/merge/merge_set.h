@@ -9,7 +9,7 @@
 
 #include "src/base/error.h"
 #include "src/base/text.h"
-#include "src/cube/merge/merge.h"
+#include "src/cube/merge/merged.h"
 #include "src/cube/read/shard.h"
 
 enum { KO_MERGE_PARTS = 2 }; /* cells of routes, of heatmaps */

@@ -3,6 +3,7 @@
 #ifndef KO_CUBE_READ_READ_H
 #define KO_CUBE_READ_READ_H
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -109,12 +110,11 @@ KO_MUST_CHECK enum ko_code ko_cube_view_matches(const struct ko_cube_view *view,
                                                 const struct ko_plan *plan, const char *backend,
                                                 const char *precision, struct ko_error *err);
 
-/* Whether every planned cell of (model, fact) is vacuous, or done with a value, and its clean run
-   is there: what a resume need not compute (failed cells are tried again, and so are cells that are
-   flagged done without a value). 1 too where nothing is planned. done
-   [n_models * n_facts] by the plan, which the cube matches. */
-KO_MUST_CHECK enum ko_code ko_cube_view_done(struct ko_cube_view *view, const struct ko_plan *plan,
-                                             uint8_t *done, struct ko_error *err);
+/* Whether a cell or a clean run with these numbers has a value. */
+static inline bool ko_cell_has_value(float logprob, int32_t rank)
+{
+    return !isnan(logprob) && rank >= 1;
+}
 
 /* The ranks of an evaluation cube (or of a sweep's eval_*): target_rank, top1_id, logprob,
    reason_code each [n_models * n_facts] by the cube's own axes; any may be NULL. A clean run of an

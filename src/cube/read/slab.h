@@ -4,7 +4,6 @@
 #ifndef KO_CUBE_READ_SLAB_H
 #define KO_CUBE_READ_SLAB_H
 
-#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -35,11 +34,6 @@ void ko_cube_slab_close(struct ko_cube_slab *slab); /* leaves {0} */
 KO_MUST_CHECK enum ko_code ko_cube_slab_read(struct ko_cube_slab *slab, int32_t model,
                                              int32_t first, struct ko_error *err);
 
-/* Whether a cell of these numbers has a value. */
-static inline bool ko_cell_has_value(float logprob, int32_t rank)
-{
-    return !isnan(logprob) && rank >= 1;
-}
 /* at: of the slab, a status's number times n_starts plus the start. */
 static inline bool ko_cube_slab_has(const struct ko_cube_slab *slab, int64_t at)
 {

@@ -9,7 +9,6 @@
 #include "src/base/memory.h"
 #include "src/cube/format/check.h"
 #include "src/cube/format/hdf5_check.h"
-#include "src/cube/read/slab.h"
 #include "src/cube/read/view.h"
 
 static enum ko_code find(const struct ko_cube_view *view, const char *name,

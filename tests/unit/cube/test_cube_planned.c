@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which cells a cube's plan has, and cells that are flagged done without a value. */
 #include "src/cube/merge/copy.h"
+#include "src/cube/read/done.h"
 #include "src/cube/read/planned.h"
 #include "src/show/cell_counts.h"
 #include "tests/support/made_plan.h"

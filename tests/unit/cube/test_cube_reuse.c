@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Taking whole prompts, of a cube that has no place to say which of its cells were taken. */
+#include "src/cube/read/done.h"
 #include "src/tree/statuses.h"
 #include "tests/unit/cube/reuse_pair.h"
 

@@ -14,6 +14,7 @@
 
 #include "mpi/cube/cube.h"
 #include "src/base/memory.h"
+#include "src/cube/read/done.h"
 #include "src/cube/read/read.h"
 #include "src/tree/statuses.h"
 #include "tests/support/folder.h"

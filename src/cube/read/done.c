@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Finds out which pairs of model and fact are complete, so that a resumed run can skip them. */
+/* Reads statuses, clean runs and values, and clears the flag of each pair that lacks one. */
+#include "src/cube/read/done.h"
+
 #include <math.h>
 #include <stdlib.h>
 
