@@ -3,6 +3,8 @@
 #ifndef KO_OPTIONS_OPTION_LIST_H
 #define KO_OPTIONS_OPTION_LIST_H
 
+#include "src/options/shown_metrics.h"
+
 /* X(NAME, "name", "ARGUMENTS", min, max, "what it does") */
 #define KO_COMMANDS(X)                                                                             \
     X(PLAN, "plan", "SPEC", 1, 1,                                                                  \
@@ -77,8 +79,7 @@
     X(KO_OPT_CSV, "csv", KO_FLAG, "", "", "show export", "print comma-separated values")           \
     X(KO_OPT_COMPRESS, "compress", KO_FLAG, "", "", "export",                                      \
       "write a copy of the cube in compressed chunks")                                             \
-    X(KO_OPT_METRIC, "metric", KO_STRING, "change",                                                \
-      "change|delta|logprob|median|hit|kl|margin|margin-change", "show",                           \
+    X(KO_OPT_METRIC, "metric", KO_STRING, "change", KO_SHOWN_METRIC_CHOICES, "show",               \
       "what is measured of each prompt. Change of the answer's probability: in percent (change; "  \
       "median: its median), in points (delta), of its logarithm in nats (logprob). Whether it is " \
       "ranked first (hit). The divergence (kl). The answer against the foil (margin, "             \

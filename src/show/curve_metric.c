@@ -11,9 +11,14 @@
 
 static const struct {
     const char *word, *title, *unit;
+    const char *dataset;
+    bool foil;
+    enum ko_curve_formula formula;
+    double least, most;
 } metrics[] = {
-#define X(NAME, word, what, unit) {word, what, unit},
-    KO_CURVE_METRICS(X)
+#define X(NAME, word, title, unit, dataset, foil, FORMULA, least, most)                            \
+    {word, title, unit, dataset, foil, KO_FORMULA_##FORMULA, least, most},
+    KO_SHOWN_METRICS(X)
 #undef X
 };
 enum { N_METRICS = sizeof metrics / sizeof metrics[0] };
@@ -34,10 +39,8 @@ enum ko_code ko_curve_metric_parse(const char *word, enum ko_curve_metric *out,
         return ko_fail(err, KO_E_INPUT, "--metric: unknown metric '%s', did you mean '%s'?", word,
                        nearest);
     }
-    return ko_fail(err, KO_E_INPUT,
-                   "--metric: unknown metric '%s', choose change, delta, logprob, median, hit, kl, "
-                   "margin or margin-change",
-                   word);
+    return ko_fail(err, KO_E_INPUT, "--metric: unknown metric '%s', choose %s", word,
+                   KO_SHOWN_METRIC_CHOICES);
 }
 
 const char *ko_curve_metric_word(enum ko_curve_metric metric)
@@ -55,73 +58,48 @@ const char *ko_curve_metric_unit(enum ko_curve_metric metric)
     return metrics[metric].unit;
 }
 
-static struct ko_bounds within(double least, double most)
+static struct ko_bounds bounds_between(double least, double most)
 {
-    return (struct ko_bounds){.has_least = true, .has_most = true, .least = least, .most = most};
-}
-
-static struct ko_bounds from(double least)
-{
-    return (struct ko_bounds){.has_least = true, .least = least};
+    return (struct ko_bounds){.has_least = isfinite(least),
+                              .has_most = isfinite(most),
+                              .least = isfinite(least) ? least : 0,
+                              .most = isfinite(most) ? most : 0};
 }
 
 struct ko_bounds ko_curve_metric_bounds(enum ko_curve_metric metric)
 {
-    switch (metric) {
-    case KO_CURVE_CHANGE:
-    case KO_CURVE_MEDIAN:
-        return from(-100);
-    case KO_CURVE_DELTA:
-        return within(-100, 100);
-    case KO_CURVE_HIT:
-        return within(0, 100);
-    case KO_CURVE_KL:
-        return from(0);
-    case KO_CURVE_LOGPROB:
-    case KO_CURVE_MARGIN:
-    case KO_CURVE_MARGIN_CHANGE:
-        break;
-    }
-    return (struct ko_bounds){0};
+    return bounds_between(metrics[metric].least, metrics[metric].most);
 }
 
 struct ko_bounds ko_curve_difference_bounds(enum ko_curve_metric metric, bool other_model)
 {
-    if (metric == KO_CURVE_HIT) {
-        return within(-100, 100);
-    }
-    if (metric == KO_CURVE_DELTA) { /* between models the clean runs do not cancel */
-        return other_model ? within(-200, 200) : within(-100, 100);
-    }
-    return (struct ko_bounds){0};
+    /* Within a model the clean runs cancel, so two changes in points differ by two probabilities. */
+    const double most = metrics[metric].formula == KO_FORMULA_POINTS && !other_model
+                            ? metrics[metric].most
+                            : metrics[metric].most - metrics[metric].least;
+    return bounds_between(-most, most);
 }
 
 double ko_curve_value(enum ko_curve_metric metric, double clean, double knocked_out)
 {
-    switch (metric) {
-    case KO_CURVE_CHANGE:
-    case KO_CURVE_MEDIAN:
+    switch (metrics[metric].formula) {
+    case KO_FORMULA_RELATIVE:
         return 100 * expm1(knocked_out - clean);
-    case KO_CURVE_DELTA:
+    case KO_FORMULA_POINTS:
         return 100 * (knocked_out - clean);
-    case KO_CURVE_LOGPROB:
-    case KO_CURVE_MARGIN_CHANGE:
+    case KO_FORMULA_DIFFERENCE:
         return knocked_out - clean;
-    case KO_CURVE_HIT:
+    case KO_FORMULA_IS_FIRST:
         return knocked_out < 1 ? NAN : knocked_out < 2 ? 100 : 0;
-    case KO_CURVE_KL:
-    case KO_CURVE_MARGIN:
+    case KO_FORMULA_ITSELF:
         break;
     }
     return knocked_out;
 }
 
-static const char *dataset_of(enum ko_curve_metric metric)
+static bool uses_clean(enum ko_curve_metric metric)
 {
-    return metric == KO_CURVE_KL      ? "kl"
-           : metric == KO_CURVE_HIT   ? "target_rank"
-           : metric == KO_CURVE_DELTA ? "prob"
-                                      : "logprob";
+    return metrics[metric].formula <= KO_FORMULA_DIFFERENCE;
 }
 
 /* Takes the foil's log-probability from the target's, cells and clean runs. */
@@ -153,16 +131,15 @@ enum ko_code ko_curve_values_read(const struct ko_cube_block *block, int32_t mod
                                   struct ko_error *err)
 {
     struct ko_curve_values values = {0};
-    const char *name = dataset_of(metric);
+    const char *name = metrics[metric].dataset;
     enum ko_code code = ko_cube_block_statuses(block, model, &values.status, err);
     if (code == KO_OK) {
         code = ko_cube_block_doubles(block, name, model, &values.value, err);
     }
-    if (code == KO_OK && metric != KO_CURVE_KL && metric != KO_CURVE_HIT &&
-        metric != KO_CURVE_MARGIN) {
+    if (code == KO_OK && uses_clean(metric)) {
         code = ko_cube_block_clean(block, name, model, &values.clean, err);
     }
-    if (code == KO_OK && (metric == KO_CURVE_MARGIN || metric == KO_CURVE_MARGIN_CHANGE)) {
+    if (code == KO_OK && metrics[metric].foil) {
         code = subtract_foils(block, model, &values, err);
     }
     if (code == KO_OK) {
