@@ -73,33 +73,25 @@ static void take_slots(struct round *round, const struct ko_cube_dataset *datase
     }
 }
 
-static float float_of(const struct ko_metrics *metrics, enum ko_cube_field field)
+static void copy_metrics(const struct ko_metrics *metrics, enum ko_cube_field field, size_t n,
+                         void *to)
 {
     switch (field) {
     case KO_FIELD_PROB:
-        return (float)exp((double)metrics->logprob);
-    case KO_FIELD_LOGPROB:
-        return metrics->logprob;
-    case KO_FIELD_FOIL_LOGPROB:
-        return metrics->foil_logprob;
-    default:
-        return metrics->kl;
-    }
-}
-
-static void copy_metrics(const struct ko_metrics *metrics, const struct ko_cube_dataset *dataset,
-                         size_t n, void *to)
-{
-    float *number = to;
-    int32_t *whole = to;
-
-    for (size_t i = 0; i < n; i++) {
-        if (dataset->type == KO_TYPE_FLOAT) {
-            number[i] = float_of(&metrics[i], dataset->field);
-        } else {
-            whole[i] = dataset->field == KO_FIELD_TARGET_RANK ? metrics[i].target_rank
-                                                              : metrics[i].top1_id;
+        for (size_t i = 0; i < n; i++) {
+            ((float *)to)[i] = (float)exp((double)metrics[i].logprob);
         }
+        break;
+#define X(FIELD, name, TYPE, ...)                                                                  \
+    case KO_FIELD_##FIELD:                                                                         \
+        for (size_t i = 0; i < n; i++) {                                                           \
+            ((KO_METRIC_C_##TYPE *)to)[i] = metrics[i].name;                                       \
+        }                                                                                          \
+        break;
+        KO_RECORD_METRICS(X, )
+#undef X
+    default:
+        break;
     }
 }
 
@@ -123,10 +115,10 @@ static void gather(const struct round *round, const struct ko_cube_dataset *data
         } else if (dataset->field == KO_FIELD_REASON) {
             *to = (char)record->failure;
         } else if (cells) {
-            copy_metrics(record->value + (heat ? ko_plan_n_mean_values(plan) : 0), dataset, block,
-                         to);
+            copy_metrics(record->value + (heat ? ko_plan_n_mean_values(plan) : 0), dataset->field,
+                         block, to);
         } else {
-            copy_metrics(&record->clean, dataset, 1, to);
+            copy_metrics(&record->clean, dataset->field, 1, to);
         }
     }
 }

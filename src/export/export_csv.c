@@ -15,11 +15,17 @@
 #include "src/show/cell_rows.h"
 #include "src/show/curve_metric.h"
 
+/* clang-format off */
+#define COLUMN_ALL(name) "," #name
+#define COLUMN_CELL(name)
+#define COLUMN_FOIL(name) "," #name
+#define VALUE_COLUMN(FIELD, name, ...) "," #name
+#define CLEAN_COLUMN(FIELD, name, TYPE, WHERE, ...) COLUMN_##WHERE(clean_##name)
 static const char header[] =
-    "model,prompt,route,feature_class,source_position,window_size,window_start,depth,status,"
-    "logprob,prob,kl,target_rank,top1_id,foil_logprob,clean_logprob,clean_prob,clean_target_rank,"
-    "clean_top1_id,clean_foil_logprob,change" KO_CSV_PROMPT_COLUMNS
-    ",n_tokens,subject_begin,subject_end\n";
+    "model,prompt,route,feature_class,source_position,window_size,window_start,depth,status"
+    KO_EXPORTED_METRICS(VALUE_COLUMN, ) KO_EXPORTED_METRICS(CLEAN_COLUMN, )
+    ",change" KO_CSV_PROMPT_COLUMNS ",n_tokens,subject_begin,subject_end\n";
+/* clang-format on */
 
 /* Some prompts of one model, and what of them is written. */
 struct rows {
@@ -41,64 +47,54 @@ struct table {
 /* ----------------------------------------------------------------------------------------------
    one line */
 
-static void add_number(struct ko_text *text, const float *values, int64_t at)
+static void add_float(struct ko_text *text, const float *values, int64_t at)
 {
+    ko_text_add(text, ",");
     if (values) {
         ko_csv_number(text, (double)values[at]);
     }
 }
 
-/* What is not done may be half written. */
-static void add_no_values(struct ko_text *text)
+static void add_int(struct ko_text *text, const int32_t *values, int64_t at)
 {
-    for (int k = 0; k < KO_ROWS_KL + 1 + KO_N_ROWS_INTS + 1; k++) {
-        ko_text_add(text, ",");
-    }
+    ko_text_add(text, ",");
+    ko_csv_whole(text, values, at);
 }
 
-static void add_values(struct ko_text *text, const struct rows *rows, int64_t at)
+#define ADD_FLOAT add_float
+#define ADD_INT   add_int
+
+/* A field for each metric; empty unless the cell is done, because its values may be half written. */
+static void add_values(struct ko_text *text, const struct rows *rows, bool done, int64_t at)
 {
-    for (int f = KO_ROWS_LOGPROB; f <= KO_ROWS_KL; f++) {
-        ko_text_add(text, ",");
-        add_number(text, rows->cell.number[f], at);
-    }
-    for (int f = 0; f < KO_N_ROWS_INTS; f++) {
-        ko_text_add(text, ",");
-        ko_csv_whole(text, rows->cell.whole[f], at);
-    }
-    ko_text_add(text, ",");
-    add_number(text, rows->cell.number[KO_ROWS_FOIL_LOGPROB], at);
+#define X(FIELD, name, TYPE, ...) ADD_##TYPE(text, done ? rows->cell.value.name : NULL, at);
+    KO_EXPORTED_METRICS(X, )
+#undef X
 }
 
 static void add_clean(struct ko_text *text, const struct rows *rows, int32_t prompt)
 {
-    ko_text_add(text, ",");
-    add_number(text, rows->cell.clean_number[KO_ROWS_LOGPROB], prompt);
-    ko_text_add(text, ",");
-    add_number(text, rows->cell.clean_number[KO_ROWS_PROB], prompt);
-    for (int f = 0; f < KO_N_ROWS_INTS; f++) {
-        ko_text_add(text, ",");
-        ko_csv_whole(text, rows->cell.clean_whole[f], prompt);
+#define X(FIELD, name, TYPE, WHERE, ...)                                                           \
+    if (KO_METRIC_OF_CLEAN_##WHERE) {                                                              \
+        ADD_##TYPE(text, rows->cell.clean.name, prompt);                                           \
     }
-    ko_text_add(text, ",");
-    add_number(text, rows->cell.clean_number[KO_ROWS_FOIL_LOGPROB], prompt);
+    KO_EXPORTED_METRICS(X, )
+#undef X
 }
 
 /* The change in percent: nothing where the cell or its clean run has no value. */
 static void add_change(struct ko_text *text, const struct rows *rows, int32_t prompt, int64_t at)
 {
     ko_text_add(text, ",");
-    ko_csv_number(text, ko_curve_value(KO_CURVE_CHANGE,
-                                       (double)rows->cell.clean_number[KO_ROWS_LOGPROB][prompt],
-                                       (double)rows->cell.number[KO_ROWS_LOGPROB][at]));
+    ko_csv_number(text, ko_curve_value(KO_CURVE_CHANGE, (double)rows->cell.clean.logprob[prompt],
+                                       (double)rows->cell.value.logprob[at]));
 }
 
 static void add_prompt_columns(struct ko_text *text, const struct rows *rows, int32_t prompt)
 {
     ko_csv_prompts_add(rows->words, (size_t)(rows->cell.first + prompt), text);
     for (int f = 0; f < KO_N_ROWS_PLACES; f++) {
-        ko_text_add(text, ",");
-        ko_csv_whole(text, rows->cell.place[f], prompt);
+        add_int(text, rows->cell.place[f], prompt);
     }
     ko_text_add(text, "\n");
 }
@@ -114,8 +110,8 @@ static const char *status_word(uint8_t status)
 /* What a planned cell is: one that is flagged done and has no value is still to be computed. */
 static uint8_t state_of(const struct rows *rows, uint8_t status, int64_t at)
 {
-    return status == KO_DONE && !ko_cell_has_value(rows->cell.number[KO_ROWS_LOGPROB][at],
-                                                   rows->cell.whole[KO_ROWS_TARGET_RANK][at])
+    return status == KO_DONE && !ko_cell_has_value(rows->cell.value.logprob[at],
+                                                   rows->cell.value.target_rank[at])
                ? KO_PENDING
                : status;
 }
@@ -146,11 +142,7 @@ static void add_starts(struct ko_text *text, const struct rows *rows, int64_t st
                     axes->window_start[s]);
         ko_csv_number(text, rows->depth[(int64_t)size * n_starts + s]);
         ko_text_add(text, ",%s", status_word(state));
-        if (state == KO_DONE) {
-            add_values(text, rows, at);
-        } else {
-            add_no_values(text);
-        }
+        add_values(text, rows, state == KO_DONE, at);
         ko_text_add(text, "%s", common->clean);
         if (state == KO_DONE) {
             add_change(text, rows, common->prompt, at);

@@ -6,10 +6,19 @@
 #include <stdlib.h>
 
 #include "src/base/memory.h"
+#include "src/plan/stored_metrics.h"
 #include "src/tree/statuses.h"
 
 static const struct ko_metrics no_cell = {
-    .logprob = NAN, .foil_logprob = NAN, .kl = NAN, .target_rank = -1, .top1_id = -1};
+#define X(FIELD, name, TYPE, ...) .name = KO_METRIC_NONE_##TYPE,
+    KO_RECORD_METRICS(X, )
+#undef X
+};
+
+#define X(FIELD, name, TYPE, ...) +sizeof(KO_METRIC_C_##TYPE)
+_Static_assert(sizeof(struct ko_metrics) == 0 KO_RECORD_METRICS(X, ),
+               "a member of struct ko_metrics is not in KO_RECORD_METRICS");
+#undef X
 
 enum ko_code ko_record_new(const struct ko_plan *plan, int32_t model, int32_t fact,
                            struct ko_record *out, struct ko_error *err)

@@ -12,38 +12,42 @@ enum {
     MOST_BYTES = 8 << 20 /* of values in memory, where a prompt does not have more */
 };
 
-static const char *const float_name[] = {"logprob", "prob", "kl", "foil_logprob"};
-static const char *const int_name[] = {"target_rank", "top1_id"};
 static const char *const place_name[] = {"n_tokens", "subject_begin", "subject_end"};
 
-/* The dataset [heat_][clean_]NAME, NULL where the cube lacks it. */
-static const char *dataset_of(const struct ko_cell_rows *rows, const char *middle, const char *name,
-                              char text[64])
+#define READ_FLOAT ko_cube_view_rows_float
+#define READ_INT   ko_cube_view_rows_int
+
+/* The dataset [heat_]PREFIX[NAME]. */
+static const char *name_dataset(const struct ko_cell_rows *rows, const char *prefix,
+                                const char *name, char text[64])
 {
-    (void)snprintf(text, 64, "%s%s%s", rows->block->heat ? "heat_" : "", middle, name);
-    return ko_cube_view_has(rows->block->view, text) ? text : NULL;
+    (void)snprintf(text, 64, "%s%s%s", rows->block->heat ? "heat_" : "", prefix, name);
+    return text;
 }
 
-static enum ko_code allocate(struct ko_cell_rows *rows, struct ko_error *err)
+/* Room for n values of each metric that the cube has; prefix: "" or "clean_". Whether there was. */
+static bool allocate_metrics(const struct ko_cell_rows *rows, const char *prefix, size_t n,
+                             struct ko_metric_arrays *out, struct ko_error *err)
 {
-    const size_t n_values = (size_t)rows->n_values * (size_t)rows->most, most = (size_t)rows->most;
-    char name[64];
+    char text[64];
     bool good = true;
 
-    rows->status = ko_new((size_t)rows->n_statuses * most, 1, err);
-    good = rows->status;
-    for (int f = 0; f < KO_N_ROWS_FLOATS && good; f++) {
-        if (dataset_of(rows, "", float_name[f], name)) {
-            good = (rows->number[f] = ko_new(n_values, sizeof(float), err));
-        }
-        if (good && dataset_of(rows, "clean_", float_name[f], name)) {
-            good = (rows->clean_number[f] = ko_new(most, sizeof(float), err));
-        }
+#define X(FIELD, name, ...)                                                                        \
+    if (good && ko_cube_view_has(rows->block->view, name_dataset(rows, prefix, #name, text))) {    \
+        good = (out->name = ko_new(n, sizeof *out->name, err));                                    \
     }
-    for (int f = 0; f < KO_N_ROWS_INTS && good; f++) {
-        good = (rows->whole[f] = ko_new(n_values, sizeof(int32_t), err));
-        good = good && (rows->clean_whole[f] = ko_new(most, sizeof(int32_t), err));
-    }
+    KO_STORED_METRICS(X, )
+#undef X
+    return good;
+}
+
+static enum ko_code allocate_rows(struct ko_cell_rows *rows, struct ko_error *err)
+{
+    const size_t n_values = (size_t)rows->n_values * (size_t)rows->most, most = (size_t)rows->most;
+    bool good = (rows->status = ko_new((size_t)rows->n_statuses * most, 1, err)) &&
+                allocate_metrics(rows, "", n_values, &rows->value, err) &&
+                allocate_metrics(rows, "clean_", most, &rows->clean, err);
+
     for (int f = 0; f < KO_N_ROWS_PLACES && good; f++) {
         good = (rows->place[f] = ko_new(most, sizeof(int32_t), err));
     }
@@ -53,40 +57,34 @@ static enum ko_code allocate(struct ko_cell_rows *rows, struct ko_error *err)
 void ko_cell_rows_free(struct ko_cell_rows *rows)
 {
     free(rows->status);
-    for (int f = 0; f < KO_N_ROWS_FLOATS; f++) {
-        free(rows->number[f]);
-        free(rows->clean_number[f]);
-    }
-    for (int f = 0; f < KO_N_ROWS_INTS; f++) {
-        free(rows->whole[f]);
-        free(rows->clean_whole[f]);
-    }
+#define X(FIELD, name, ...)                                                                        \
+    free(rows->value.name);                                                                        \
+    free(rows->clean.name);
+    KO_STORED_METRICS(X, )
+#undef X
     for (int f = 0; f < KO_N_ROWS_PLACES; f++) {
         free(rows->place[f]);
     }
     *rows = (struct ko_cell_rows){0};
 }
 
-static enum ko_code read_part(const struct ko_cell_rows *rows, const char *middle, int64_t n_each,
-                              float *const number[KO_N_ROWS_FLOATS],
-                              int32_t *const whole[KO_N_ROWS_INTS], struct ko_error *err)
+static enum ko_code read_metrics(const struct ko_cell_rows *rows, const char *prefix,
+                                 int64_t n_each, const struct ko_metric_arrays *to,
+                                 struct ko_error *err)
 {
     struct ko_cube_view *view = rows->block->view;
     struct ko_cube_rows wanted = {
         .model = rows->model, .first = rows->first, .n = rows->n, .n_values = n_each * rows->n};
-    char name[64];
+    char text[64];
     enum ko_code code = KO_OK;
 
-    for (int f = 0; f < KO_N_ROWS_FLOATS && code == KO_OK; f++) {
-        if (number[f]) {
-            wanted.dataset = dataset_of(rows, middle, float_name[f], name);
-            code = ko_cube_view_rows_float(view, &wanted, number[f], err);
-        }
+#define X(FIELD, name, TYPE, ...)                                                                  \
+    if (code == KO_OK && to->name) {                                                               \
+        wanted.dataset = name_dataset(rows, prefix, #name, text);                                  \
+        code = READ_##TYPE(view, &wanted, to->name, err);                                          \
     }
-    for (int f = 0; f < KO_N_ROWS_INTS && code == KO_OK; f++) {
-        wanted.dataset = dataset_of(rows, middle, int_name[f], name);
-        code = ko_cube_view_rows_int(view, &wanted, whole[f], err);
-    }
+    KO_STORED_METRICS(X, )
+#undef X
     return code;
 }
 
@@ -98,27 +96,27 @@ static enum ko_code read_places(const struct ko_cell_rows *rows, struct ko_error
     enum ko_code code = KO_OK;
 
     for (int f = 0; f < KO_N_ROWS_PLACES && code == KO_OK; f++) {
-        wanted.dataset = dataset_of(rows, "", place_name[f], name);
+        wanted.dataset = name_dataset(rows, "", place_name[f], name);
         code = ko_cube_view_rows_int(rows->block->view, &wanted, rows->place[f], err);
     }
     return code;
 }
 
-/* Statuses first: what they say of a run under way holds for the values that are read after. */
+/* Statuses first: a run may be writing, and it writes values before statuses. */
 static enum ko_code read_rows(const struct ko_cell_rows *rows, struct ko_error *err)
 {
     char name[64];
-    const struct ko_cube_rows statuses = {.dataset = dataset_of(rows, "", "status", name),
+    const struct ko_cube_rows statuses = {.dataset = name_dataset(rows, "", "status", name),
                                           .model = rows->model,
                                           .first = rows->first,
                                           .n = rows->n,
                                           .n_values = rows->n_statuses * rows->n};
     enum ko_code code = ko_cube_view_rows_uint8(rows->block->view, &statuses, rows->status, err);
     if (code == KO_OK) {
-        code = read_part(rows, "", rows->n_values, rows->number, rows->whole, err);
+        code = read_metrics(rows, "", rows->n_values, &rows->value, err);
     }
     if (code == KO_OK) {
-        code = read_part(rows, "clean_", 1, rows->clean_number, rows->clean_whole, err);
+        code = read_metrics(rows, "clean_", 1, &rows->clean, err);
     }
     return code == KO_OK ? read_places(rows, err) : code;
 }
@@ -130,13 +128,12 @@ enum ko_code ko_cell_rows_new(const struct ko_cube_block *block, int32_t model,
                                  .model = model,
                                  .n_statuses = block->n_statuses / block->n_prompts,
                                  .n_values = block->n_values / block->n_prompts};
-    const int64_t bytes =
-        out->n_values * (KO_N_ROWS_FLOATS + KO_N_ROWS_INTS) * (int64_t)sizeof(float);
+    const int64_t bytes = out->n_values * (int64_t)ko_stored_metrics_bytes(true);
     const int64_t fitting = bytes > 0 ? MOST_BYTES / bytes : 1;
     out->most = (int32_t)(fitting < 1                  ? 1
                           : fitting > block->n_prompts ? block->n_prompts
                                                        : fitting);
-    return allocate(out, err);
+    return allocate_rows(out, err);
 }
 
 enum ko_code ko_cell_rows_next(struct ko_cell_rows *rows, bool *more, struct ko_error *err)

@@ -7,24 +7,29 @@
 #include <stdint.h>
 
 #include "src/base/error.h"
+#include "src/plan/stored_metrics.h"
 #include "src/show/cube_block.h"
 
-enum { KO_ROWS_LOGPROB, KO_ROWS_PROB, KO_ROWS_KL, KO_ROWS_FOIL_LOGPROB, KO_N_ROWS_FLOATS };
-enum { KO_ROWS_TARGET_RANK, KO_ROWS_TOP1_ID, KO_N_ROWS_INTS };
 /* Of a prompt under a model: n_tokens, subject_begin, subject_end. */
 enum { KO_N_ROWS_PLACES = 3 };
 
-/* The prompts first ... first + n - 1 of a model. Arrays are NULL where the cube has no such
-   dataset. */
+/* An array for each stored metric. NULL where the cube lacks the dataset. */
+struct ko_metric_arrays {
+#define X(FIELD, name, TYPE, ...) KO_METRIC_C_##TYPE *name;
+    KO_STORED_METRICS(X, )
+#undef X
+};
+
+/* The prompts first ... first + n - 1 of a model. All arrays are owned. */
 struct ko_cell_rows {
     const struct ko_cube_block *block; /* borrowed */
     int32_t model, first, n;
-    int32_t most;                 /* prompts that are in memory at a time */
-    int64_t n_statuses, n_values; /* of one prompt */
-    uint8_t *status;              /* [n, n_statuses] */
-    float *number[KO_N_ROWS_FLOATS], *clean_number[KO_N_ROWS_FLOATS]; /* [n, n_values]; [n] */
-    int32_t *whole[KO_N_ROWS_INTS], *clean_whole[KO_N_ROWS_INTS];     /* [n, n_values]; [n] */
-    int32_t *place[KO_N_ROWS_PLACES];                                 /* [n] */
+    int32_t most;                     /* prompts that are in memory at a time */
+    int64_t n_statuses, n_values;     /* of one prompt */
+    uint8_t *status;                  /* [n, n_statuses] */
+    struct ko_metric_arrays value;    /* [n, n_values] */
+    struct ko_metric_arrays clean;    /* [n] */
+    int32_t *place[KO_N_ROWS_PLACES]; /* [n] */
 };
 
 /* Room for as many prompts as fit into 8 MiB, one at least; none is read yet. The block has routes.

@@ -5,6 +5,8 @@
 
 #include <math.h>
 
+#include "src/plan/stored_metrics.h"
+
 /* Memory of a worker without weights and rows: program and libraries, the tokenizer, vocabulary
    tiles, records that are not yet committed. */
 static const double fixed_bytes = 54.0 * 1024 * 1024;
@@ -34,8 +36,8 @@ int32_t ko_default_row_budget(double row_bytes, bool gpu)
 
 static double cube_bytes(const struct ko_plan *plan)
 {
-    double value_bytes = plan->has_foils ? 24.0 : 20.0; /* a value's five or six datasets */
-    double eval_bytes = 17.0;                           /* eval_*, reason_code */
+    double value_bytes = (double)ko_stored_metrics_bytes(plan->has_foils);
+    double eval_bytes = 17.0; /* eval_*, reason_code */
     double models = plan->n_models;
     double heat_values = (double)(ko_plan_n_values(plan) - ko_plan_n_mean_values(plan));
     double heat_statuses = (double)(ko_plan_n_statuses(plan) - ko_plan_n_mean_statuses(plan));

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The axes, the fields and the datasets of the cube, as lists for cube_datasets.h. */
+/* The axes, the fields and the datasets of the cube, as lists for datasets.h. */
 #ifndef KO_CUBE_FORMAT_DATASET_LIST_H
 #define KO_CUBE_FORMAT_DATASET_LIST_H
+
+#include "src/plan/stored_metrics.h"
 
 /* clang-format off */
 
@@ -25,14 +27,16 @@
     X(RUN_LOG_BYTE, "run_log_byte") \
     X(SPEC_BYTE, "spec_byte")
 
-/* What a dataset holds. Those up to STATUS come from records: a cell's, or the clean run's where there is no route axis. */
+/* What a dataset holds. The fields up to STATUS come from records: of a cell, or of the clean run where there is no route axis. */
 #define KO_CUBE_FIELDS(X) \
-    X(PROB) X(LOGPROB) X(KL) X(FOIL_LOGPROB) X(TARGET_RANK) X(TOP1_ID) X(REUSED) X(STATUS) \
+    KO_STORED_METRICS(KO_CUBE_METRIC_FIELD, X) X(REUSED) X(STATUS) \
     X(INDEX) X(LENGTH) X(LABEL) X(WINDOW) X(DEPTH) \
     X(N_LAYERS) X(ARCHITECTURE) X(CHECKPOINT_PATH) X(TOKENIZER_PATH) X(FINGERPRINT) X(TOKENIZER_FINGERPRINT) X(CONTENT_HASH) \
     X(TEXT) X(SUBJECT) X(TARGET) X(FOIL) X(RELATION) X(EVAL_INDEX) X(WHOLE_INDEX) X(REASON) X(SELECTED) \
     X(N_TOKENS) X(N_APPENDED) X(SUBJECT_BEGIN) X(SUBJECT_END) X(TARGET_ID) X(FOIL_ID) X(TOKEN_ID) X(TOKEN_TEXT) \
     X(RUN_START) X(RUN_UPDATED) X(RUN_CELLS) X(RUN_SHARE) X(RUN_WALL) X(RUN_DEVICE) X(RUN_RANKS) X(RUN_HOST) X(RUN_JOB) X(RUN_LOG) X(SPEC)
+
+#define KO_CUBE_METRIC_FIELD(FIELD, name, TYPE, WHERE, units, text, X) X(FIELD)
 
 /* Axes are a list in parentheses, so that it passes through macros as one argument. */
 #define KO_CELL_AXES (KO_AXIS_MODEL, KO_AXIS_PROMPT, KO_AXIS_ROUTE, KO_AXIS_FEATURE_CLASS, KO_AXIS_WINDOW_SIZE, KO_AXIS_WINDOW_START)
@@ -48,13 +52,11 @@
 #define KO_CUBE_DATASETS(X) \
     KO_CUBE_SCALES(X) \
     KO_CUBE_LABELS(X) \
-    KO_CUBE_METRICS(X, "", KO_CELL_AXES, KO_CELL_STATUS_AXES, "of the knocked-out run") \
-    KO_CUBE_CLEAN(X, "clean_", PROMPT, KO_WHEN_SWEEP, "of the clean run") \
-    X("clean_foil_logprob", FLOAT, KO_BY_MODEL_AND(PROMPT), FOIL_LOGPROB, KO_WHEN_FOILS, "nats", "log-probability of the foil's scored token of the clean run") \
-    KO_CUBE_METRICS(X, "heat_", KO_HEAT_AXES, KO_HEAT_STATUS_AXES, "of the knocked-out run, one source position at a time") \
-    KO_CUBE_CLEAN(X, "heat_clean_", HEAT_PROMPT, KO_WHEN_SWEEP, "of the clean run") \
-    X("heat_clean_foil_logprob", FLOAT, KO_BY_MODEL_AND(HEAT_PROMPT), FOIL_LOGPROB, KO_WHEN_FOILS, "nats", "log-probability of the foil's scored token of the clean run") \
-    KO_CUBE_CLEAN(X, "eval_", EVAL_PROMPT, KO_WHEN_ALWAYS, "of the clean run of the evaluation") \
+    KO_CUBE_CELLS(X, "", KO_CELL_AXES, KO_CELL_STATUS_AXES, " of the knocked-out run") \
+    KO_STORED_METRICS(KO_CUBE_METRIC, X, CLEAN, "clean_", KO_BY_MODEL_AND(PROMPT), " of the clean run") \
+    KO_CUBE_CELLS(X, "heat_", KO_HEAT_AXES, KO_HEAT_STATUS_AXES, " of the knocked-out run, one source position at a time") \
+    KO_STORED_METRICS(KO_CUBE_METRIC, X, CLEAN, "heat_clean_", KO_BY_MODEL_AND(HEAT_PROMPT), " of the clean run") \
+    KO_STORED_METRICS(KO_CUBE_METRIC, X, EVAL, "eval_", KO_BY_MODEL_AND(EVAL_PROMPT), " of the clean run of the evaluation") \
     X("eval_status", UINT8, KO_BY_MODEL_AND(EVAL_PROMPT), STATUS, KO_WHEN_EVALUATION, NULL, "state of the clean run") \
     X("reason_code", UINT8, KO_BY_MODEL_AND(EVAL_PROMPT), REASON, KO_WHEN_ALWAYS, NULL, "why the prompt cannot be run") \
     X("selected", UINT8, (KO_AXIS_SWEEP_BLOCK, KO_AXIS_MODEL, KO_AXIS_EVAL_PROMPT), SELECTED, KO_WHEN_SWEEP, NULL, "whether a block of the spec selected the prompt for the model") \
@@ -119,22 +121,24 @@
 #define KO_CUBE_LABEL(X, name, AXIS) \
     X(name "_label", CHAR, (KO_AXIS_##AXIS, KO_AXIS_LABEL_LENGTH), LABEL, KO_WHEN_ALWAYS, NULL, "the labels of " name " as characters")
 
-/* `reused` before the values: whoever copies from a cube that is still written (merge) reads it before them. */
-#define KO_CUBE_METRICS(X, prefix, cell, state, of) \
+/* `reused` before the values: a merge copies from cubes that are still written, and must read it before them. */
+#define KO_CUBE_CELLS(X, prefix, cell, state, of) \
     X(prefix "reused", UINT8, cell, REUSED, KO_WHEN_SWEEP | KO_WHEN_REUSED, NULL, "whether the cell was taken from an earlier cube") \
-    X(prefix "prob", FLOAT, cell, PROB, KO_WHEN_SWEEP, "1", "probability of the target's scored token " of) \
-    X(prefix "logprob", FLOAT, cell, LOGPROB, KO_WHEN_SWEEP, "nats", "log-probability of the target's scored token " of) \
-    X(prefix "kl", FLOAT, cell, KL, KO_WHEN_SWEEP, "nats", "divergence KL(clean || knocked out) of the last position") \
-    X(prefix "target_rank", INT, cell, TARGET_RANK, KO_WHEN_SWEEP, NULL, "1 + tokens with a strictly greater logit than the target's " of) \
-    X(prefix "top1_id", INT, cell, TOP1_ID, KO_WHEN_SWEEP, NULL, "token with the greatest logit " of) \
-    X(prefix "foil_logprob", FLOAT, cell, FOIL_LOGPROB, KO_WHEN_SWEEP | KO_WHEN_FOILS, "nats", "log-probability of the foil's scored token " of) \
+    KO_STORED_METRICS(KO_CUBE_METRIC, X, CELL, prefix, cell, of) \
     X(prefix "status", UINT8, state, STATUS, KO_WHEN_SWEEP, NULL, "state of the cells")
 
-#define KO_CUBE_CLEAN(X, prefix, FACTS, when, of) \
-    X(prefix "prob", FLOAT, KO_BY_MODEL_AND(FACTS), PROB, when, "1", "probability of the target's scored token " of) \
-    X(prefix "logprob", FLOAT, KO_BY_MODEL_AND(FACTS), LOGPROB, when, "nats", "log-probability of the target's scored token " of) \
-    X(prefix "target_rank", INT, KO_BY_MODEL_AND(FACTS), TARGET_RANK, when, NULL, "1 + tokens with a strictly greater logit than the target's " of) \
-    X(prefix "top1_id", INT, KO_BY_MODEL_AND(FACTS), TOP1_ID, when, NULL, "token with the greatest logit " of)
+/* A stored metric as a dataset of a GROUP: of cells (CELL), clean runs of a sweep (CLEAN) or an evaluation (EVAL). */
+#define KO_CUBE_METRIC(FIELD, name, TYPE, WHERE, units, text, X, GROUP, prefix, axes, of) \
+    KO_CUBE_##GROUP##_##WHERE(X, prefix #name, TYPE, axes, FIELD, units, text, of)
+#define KO_CUBE_CELL_ALL(X, name, TYPE, axes, FIELD, units, text, of) X(name, TYPE, axes, FIELD, KO_WHEN_SWEEP, units, text of)
+#define KO_CUBE_CELL_CELL(X, name, TYPE, axes, FIELD, units, text, of) X(name, TYPE, axes, FIELD, KO_WHEN_SWEEP, units, text)
+#define KO_CUBE_CELL_FOIL(X, name, TYPE, axes, FIELD, units, text, of) X(name, TYPE, axes, FIELD, KO_WHEN_SWEEP | KO_WHEN_FOILS, units, text of)
+#define KO_CUBE_CLEAN_ALL KO_CUBE_CELL_ALL
+#define KO_CUBE_CLEAN_CELL(...)
+#define KO_CUBE_CLEAN_FOIL KO_CUBE_CELL_FOIL
+#define KO_CUBE_EVAL_ALL(X, name, TYPE, axes, FIELD, units, text, of) X(name, TYPE, axes, FIELD, KO_WHEN_ALWAYS, units, text of)
+#define KO_CUBE_EVAL_CELL(...)
+#define KO_CUBE_EVAL_FOIL(...)
 
 #define KO_CUBE_FACTS(X, prefix, FACTS) \
     X(prefix "text", STRING, KO_BY(FACTS), TEXT, KO_WHEN_ALWAYS, NULL, "the prompt") \

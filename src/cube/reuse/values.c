@@ -4,33 +4,33 @@
 #include "src/cube/reuse/values.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "src/base/memory.h"
 
+#define READ_FLOAT ko_cube_view_rows_float
+#define READ_INT   ko_cube_view_rows_int
+
 enum ko_code ko_reuse_values_new(const struct ko_reuse_map *map, const struct ko_reuse_part *part,
                                  struct ko_reuse_values *out, struct ko_error *err)
 {
-    const size_t n = (size_t)part->n_values;
-    const bool good = (out->status = ko_new((size_t)part->n_statuses, 1, err)) &&
-                      (out->logprob = ko_new(n, sizeof(float), err)) &&
-                      (out->kl = ko_new(n, sizeof(float), err)) &&
-                      (out->target_rank = ko_new(n, sizeof(int32_t), err)) &&
-                      (out->top1_id = ko_new(n, sizeof(int32_t), err)) &&
-                      (!map->foils || (out->foil_logprob = ko_new(n, sizeof(float), err)));
+    bool good = (out->status = ko_new((size_t)part->n_statuses, 1, err));
 
+#define X(FIELD, name, TYPE, WHERE, ...)                                                           \
+    if (good && (map->foils || !KO_METRIC_IS_FOIL_##WHERE)) {                                      \
+        good = (out->name = ko_new((size_t)part->n_values, sizeof *out->name, err));               \
+    }
+    KO_RECORD_METRICS(X, )
+#undef X
     return good ? KO_OK : KO_E_MEMORY;
 }
 
 void ko_reuse_values_free(struct ko_reuse_values *values)
 {
     free(values->status);
-    free(values->logprob);
-    free(values->kl);
-    free(values->foil_logprob);
-    free(values->target_rank);
-    free(values->top1_id);
+#define X(FIELD, name, ...) free(values->name);
+    KO_RECORD_METRICS(X, )
+#undef X
     *values = (struct ko_reuse_values){0};
 }
 
@@ -38,28 +38,22 @@ enum ko_code ko_reuse_values_read(const struct ko_reuse_map *map, const struct k
                                   int32_t model, int32_t prompt,
                                   const struct ko_reuse_values *values, struct ko_error *err)
 {
-    static const char *const floats[] = {"logprob", "kl", "foil_logprob"};
-    static const char *const ints[] = {"target_rank", "top1_id"};
-    float *const number[] = {values->logprob, values->kl, values->foil_logprob};
-    int32_t *const whole[] = {values->target_rank, values->top1_id};
-    char name[64];
-    struct ko_cube_rows rows = {
-        .dataset = name, .model = model, .first = prompt, .n = 1, .n_values = part->n_statuses};
-    const char *prefix = part->heat ? "heat_" : "";
-
-    (void)snprintf(name, sizeof name, "%sstatus", prefix);
+    const bool heat = part->heat;
+    struct ko_cube_rows rows = {.dataset = heat ? "heat_status" : "status",
+                                .model = model,
+                                .first = prompt,
+                                .n = 1,
+                                .n_values = part->n_statuses};
     enum ko_code code = ko_cube_view_rows_uint8(map->old, &rows, values->status, err);
+
     rows.n_values = part->n_values;
-    for (int f = 0; f < 3 && code == KO_OK; f++) {
-        if (number[f]) {
-            (void)snprintf(name, sizeof name, "%s%s", prefix, floats[f]);
-            code = ko_cube_view_rows_float(map->old, &rows, number[f], err);
-        }
+#define X(FIELD, name, TYPE, ...)                                                                  \
+    if (code == KO_OK && values->name) {                                                           \
+        rows.dataset = heat ? "heat_" #name : #name;                                               \
+        code = READ_##TYPE(map->old, &rows, values->name, err);                                    \
     }
-    for (int f = 0; f < 2 && code == KO_OK; f++) {
-        (void)snprintf(name, sizeof name, "%s%s", prefix, ints[f]);
-        code = ko_cube_view_rows_int(map->old, &rows, whole[f], err);
-    }
+    KO_RECORD_METRICS(X, )
+#undef X
     return code;
 }
 
@@ -67,41 +61,41 @@ enum ko_code ko_reuse_clean_read(const struct ko_reuse_map *map, const struct ko
                                  int32_t model, int32_t prompt, bool foil, struct ko_metrics *clean,
                                  struct ko_error *err)
 {
-    const char *prefix = part->heat ? "heat_" : "";
     struct ko_metrics found = {.foil_logprob = NAN};
-    char name[64];
-    const struct ko_cube_rows row = {
-        .dataset = name, .model = model, .first = prompt, .n = 1, .n_values = 1};
+    struct ko_cube_rows row = {.model = model, .first = prompt, .n = 1, .n_values = 1};
+    enum ko_code code = KO_OK;
 
-    (void)snprintf(name, sizeof name, "%sclean_logprob", prefix);
-    enum ko_code code = ko_cube_view_rows_float(map->old, &row, &found.logprob, err);
-    if (code == KO_OK && foil) {
-        (void)snprintf(name, sizeof name, "%sclean_foil_logprob", prefix);
-        code = ko_cube_view_rows_float(map->old, &row, &found.foil_logprob, err);
+#define X(FIELD, name, TYPE, WHERE, ...)                                                           \
+    if (code == KO_OK && KO_METRIC_OF_CLEAN_##WHERE && (foil || !KO_METRIC_IS_FOIL_##WHERE)) {     \
+        row.dataset = part->heat ? "heat_clean_" #name : "clean_" #name;                           \
+        code = READ_##TYPE(map->old, &row, &found.name, err);                                      \
     }
-    (void)snprintf(name, sizeof name, "%sclean_target_rank", prefix);
-    if (code == KO_OK) {
-        code = ko_cube_view_rows_int(map->old, &row, &found.target_rank, err);
-    }
-    (void)snprintf(name, sizeof name, "%sclean_top1_id", prefix);
-    if (code == KO_OK) {
-        code = ko_cube_view_rows_int(map->old, &row, &found.top1_id, err);
-    }
+    KO_RECORD_METRICS(X, )
+#undef X
     *clean = found;
     return code;
 }
 
 struct ko_metrics ko_reuse_values_at(const struct ko_reuse_values *values, int64_t at, bool foil)
 {
-    return (struct ko_metrics){.logprob = values->logprob[at],
-                               .foil_logprob = foil ? values->foil_logprob[at] : NAN,
-                               .kl = values->kl[at],
-                               .target_rank = values->target_rank[at],
-                               .top1_id = values->top1_id[at]};
+    struct ko_metrics metrics;
+
+#define X(FIELD, name, TYPE, WHERE, ...)                                                           \
+    metrics.name = foil || !KO_METRIC_IS_FOIL_##WHERE ? values->name[at] : KO_METRIC_NONE_##TYPE;
+    KO_RECORD_METRICS(X, )
+#undef X
+    return metrics;
 }
 
 bool ko_reuse_value_is_there(const struct ko_metrics *metrics, bool foil)
 {
-    return metrics->target_rank >= 1 && metrics->top1_id >= 0 && isfinite(metrics->logprob) &&
-           isfinite(metrics->kl) && (!foil || isfinite(metrics->foil_logprob));
+    bool good = metrics->target_rank >= 1;
+
+#define IS_FLOAT(value) isfinite(value)
+#define IS_INT(value)   ((value) >= 0)
+#define X(FIELD, name, TYPE, WHERE, ...)                                                           \
+    good = good && ((KO_METRIC_IS_FOIL_##WHERE && !foil) || IS_##TYPE(metrics->name));
+    KO_RECORD_METRICS(X, )
+#undef X
+    return good;
 }

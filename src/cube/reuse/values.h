@@ -5,11 +5,15 @@
 
 #include "kernels/kernels.h"
 #include "src/cube/reuse/match.h"
+#include "src/plan/stored_metrics.h"
 
+/* The cells of one prompt, an array for each metric. Metrics of foils are NULL where the old cube
+   has none. All owned. */
 struct ko_reuse_values {
     uint8_t *status;
-    float *logprob, *kl, *foil_logprob; /* the last NULL where there are no foils */
-    int32_t *target_rank, *top1_id;
+#define X(FIELD, name, TYPE, ...) KO_METRIC_C_##TYPE *name;
+    KO_RECORD_METRICS(X, )
+#undef X
 };
 
 /* Room for a prompt of the part. Free with ko_reuse_values_free, also after a failure. */

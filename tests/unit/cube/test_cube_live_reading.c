@@ -181,7 +181,7 @@ static void table(const struct live *live, struct ko_cube_view *view)
         double *value = calloc((size_t)block.n_values, sizeof *value);
         assert_non_null(value);
         for (int64_t k = 0; k < block.n_values; k++) {
-            value[k] = (double)rows.number[KO_ROWS_LOGPROB][k];
+            value[k] = (double)rows.value.logprob[k];
         }
         check_values(&block, m, rows.status, value);
         free(value);
