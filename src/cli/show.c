@@ -130,12 +130,12 @@ static enum ko_code no_difference(const struct request *request, struct ko_error
 static enum ko_code show_sweep(const struct request *request, struct ko_text *out,
                                struct ko_error *err)
 {
-    struct ko_cube_block block = {0};
+    struct ko_cube_part part = {0};
     struct ko_curves curves = {0};
-    enum ko_code code = ko_cube_block_of(request->view, false, &block, err);
+    enum ko_code code = ko_cube_part_of(request->view, false, &part, err);
     if (code == KO_OK) {
         code =
-            ko_curves_read(&block, &request->filter, &request->query, request->path, &curves, err);
+            ko_curves_read(&part, &request->filter, &request->query, request->path, &curves, err);
     }
     if (code == KO_OK && curves.n > 0) {
         code = print_curves(request, &curves, out, err);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writes a sweep's cells as CSV. It reads the cube in blocks of prompts, so a large cube need not
+/* Writes a sweep's cells as CSV. It reads the cube a group of prompts at a time, so a large cube need not
    fit in memory. Cubes without a sweep go to export_clean.c. */
 #include "src/export/export_csv.h"
 
@@ -129,8 +129,8 @@ struct common {
 static void add_starts(struct ko_text *text, const struct rows *rows, int64_t status_at,
                        int32_t size, const uint8_t *planned, const struct common *common)
 {
-    const struct ko_cube_axes *axes = rows->cell.block->axes;
-    const int32_t n_starts = rows->cell.block->n_starts;
+    const struct ko_cube_axes *axes = rows->cell.part->axes;
+    const int32_t n_starts = rows->cell.part->n_starts;
 
     for (int32_t s = 0; s < n_starts; s++) {
         const int64_t at = status_at * n_starts + s;
@@ -159,8 +159,8 @@ static void add_starts(struct ko_text *text, const struct rows *rows, int64_t st
 static void add_labels(struct ko_text *text, const struct rows *rows, int32_t prompt, int32_t route,
                        int32_t class, int32_t source)
 {
-    const struct ko_cube_axes *axes = rows->cell.block->axes;
-    const bool heat = rows->cell.block->heat;
+    const struct ko_cube_axes *axes = rows->cell.part->axes;
+    const bool heat = rows->cell.part->heat;
     const char *const words[] = {
         axes->model.item[rows->cell.model],
         (heat ? &axes->heat_prompt : &axes->prompt)->item[rows->cell.first + prompt],
@@ -179,13 +179,13 @@ static void add_labels(struct ko_text *text, const struct rows *rows, int32_t pr
 static void add_sizes(struct ko_text *text, const struct rows *rows, const int32_t at[3],
                       const struct common *common)
 {
-    const struct ko_cube_block *block = rows->cell.block;
-    for (int32_t s = 0; s < block->n_sizes; s++) {
+    const struct ko_cube_part *part = rows->cell.part;
+    for (int32_t s = 0; s < part->n_sizes; s++) {
         const int64_t status_at =
-            ko_cube_block_status_at(block, common->prompt, at[0], at[1], at[2], s);
-        const int64_t place = ((int64_t)at[0] * block->n_classes + at[1]) * block->n_sizes + s;
+            ko_cube_part_status_at(part, common->prompt, at[0], at[1], at[2], s);
+        const int64_t place = ((int64_t)at[0] * part->n_classes + at[1]) * part->n_sizes + s;
         if (rows->filter->size[s] && rows->cell.status[status_at] != KO_NOT_PLANNED) {
-            add_starts(text, rows, status_at, s, common->starts.planned + place * block->n_starts,
+            add_starts(text, rows, status_at, s, common->starts.planned + place * part->n_starts,
                        common);
         }
     }
@@ -194,18 +194,18 @@ static void add_sizes(struct ko_text *text, const struct rows *rows, const int32
 static enum ko_code add_prompt(struct ko_csv_stream *out, const struct rows *rows, int32_t prompt,
                                struct ko_error *err)
 {
-    const struct ko_cube_block *block = rows->cell.block;
-    const uint8_t *route = block->heat ? rows->filter->heat_route : rows->filter->route;
+    const struct ko_cube_part *part = rows->cell.part;
+    const uint8_t *route = part->heat ? rows->filter->heat_route : rows->filter->route;
     const struct ko_cube_starts starts = ko_cube_planned_starts(
-        rows->planned, block->heat, rows->cell.model, rows->cell.first + prompt);
+        rows->planned, part->heat, rows->cell.model, rows->cell.first + prompt);
     struct ko_text labels = {0}, clean = {0}, of_prompt = {0};
     enum ko_code code = KO_OK;
 
     add_clean(&clean, rows, prompt);
     add_prompt_columns(&of_prompt, rows, prompt);
-    for (int32_t r = 0; r < block->n_routes; r++) {
-        for (int32_t f = 0; f < block->n_classes; f++) {
-            for (int32_t k = 0; k < block->n_sources && code == KO_OK; k++) {
+    for (int32_t r = 0; r < part->n_routes; r++) {
+        for (int32_t f = 0; f < part->n_classes; f++) {
+            for (int32_t k = 0; k < part->n_sources && code == KO_OK; k++) {
                 if (!route[r] || !rows->filter->class[f]) {
                     continue;
                 }
@@ -243,20 +243,20 @@ static bool any(const uint8_t *chosen, int32_t n)
     return false;
 }
 
-static enum ko_code export_block(const struct table *table, const struct ko_cube_block *block,
-                                 int32_t model, const double *depth, struct ko_error *err)
+static enum ko_code export_part(const struct table *table, const struct ko_cube_part *part,
+                                int32_t model, const double *depth, struct ko_error *err)
 {
     struct ko_csv_stream *out = table->out;
     const struct ko_curve_filter *filter = table->filter;
-    if (!any(block->heat ? filter->heat_route : filter->route, block->n_routes)) {
+    if (!any(part->heat ? filter->heat_route : filter->route, part->n_routes)) {
         return KO_OK;
     }
     struct rows rows = {.filter = filter,
-                        .words = block->heat ? &table->heat_words : &table->words,
+                        .words = part->heat ? &table->heat_words : &table->words,
                         .depth = depth,
                         .planned = table->planned};
     bool more = true;
-    enum ko_code code = ko_cell_rows_new(block, model, &rows.cell, err);
+    enum ko_code code = ko_cell_rows_new(part, model, &rows.cell, err);
     while (code == KO_OK && more) {
         code = ko_cell_rows_next(&rows.cell, &more, err);
         for (int32_t p = 0; code == KO_OK && p < rows.cell.n; p++) {
@@ -273,15 +273,15 @@ static enum ko_code export_sweep(struct ko_cube_view *view, const struct ko_curv
     struct table table = {.out = out, .filter = filter};
     const struct ko_cube_axes *axes = ko_cube_view_axes(view);
     const int64_t n_depths = (int64_t)axes->n_sizes * axes->n_starts;
-    struct ko_cube_block mean = {0}, heat = {0};
+    struct ko_cube_part mean = {0}, heat = {0};
     double *depth = ko_new((size_t)n_depths, sizeof *depth, err);
     enum ko_code code = depth ? KO_OK : KO_E_MEMORY;
 
     if (code == KO_OK) {
-        code = ko_cube_block_of(view, false, &mean, err);
+        code = ko_cube_part_of(view, false, &mean, err);
     }
     if (code == KO_OK) {
-        code = ko_cube_block_of(view, true, &heat, err);
+        code = ko_cube_part_of(view, true, &heat, err);
     }
     if (code == KO_OK && mean.n_routes > 0) {
         code = ko_csv_prompts_read(view, "", &table.words, err);
@@ -301,10 +301,10 @@ static enum ko_code export_sweep(struct ko_cube_view *view, const struct ko_curv
             code = ko_cube_view_read_double(view, "depth", m, depth, n_depths, err);
         }
         if (code == KO_OK) {
-            code = export_block(&table, &mean, m, depth, err);
+            code = export_part(&table, &mean, m, depth, err);
         }
         if (code == KO_OK) {
-            code = export_block(&table, &heat, m, depth, err);
+            code = export_part(&table, &heat, m, depth, err);
         }
     }
     ko_cube_planned_close(table.planned);

@@ -21,7 +21,7 @@ static const char *const place_name[] = {"n_tokens", "subject_begin", "subject_e
 static const char *name_dataset(const struct ko_cell_rows *rows, const char *prefix,
                                 const char *name, char text[64])
 {
-    (void)snprintf(text, 64, "%s%s%s", rows->block->heat ? "heat_" : "", prefix, name);
+    (void)snprintf(text, 64, "%s%s%s", rows->part->heat ? "heat_" : "", prefix, name);
     return text;
 }
 
@@ -33,7 +33,7 @@ static bool allocate_metrics(const struct ko_cell_rows *rows, const char *prefix
     bool good = true;
 
 #define X(FIELD, name, ...)                                                                        \
-    if (good && ko_cube_view_has(rows->block->view, name_dataset(rows, prefix, #name, text))) {    \
+    if (good && ko_cube_view_has(rows->part->view, name_dataset(rows, prefix, #name, text))) {     \
         good = (out->name = ko_new(n, sizeof *out->name, err));                                    \
     }
     KO_STORED_METRICS(X, )
@@ -72,7 +72,7 @@ static enum ko_code read_metrics(const struct ko_cell_rows *rows, const char *pr
                                  int64_t n_each, const struct ko_metric_arrays *to,
                                  struct ko_error *err)
 {
-    struct ko_cube_view *view = rows->block->view;
+    struct ko_cube_view *view = rows->part->view;
     struct ko_cube_rows wanted = {
         .model = rows->model, .first = rows->first, .n = rows->n, .n_values = n_each * rows->n};
     char text[64];
@@ -97,7 +97,7 @@ static enum ko_code read_places(const struct ko_cell_rows *rows, struct ko_error
 
     for (int f = 0; f < KO_N_ROWS_PLACES && code == KO_OK; f++) {
         wanted.dataset = name_dataset(rows, "", place_name[f], name);
-        code = ko_cube_view_rows_int(rows->block->view, &wanted, rows->place[f], err);
+        code = ko_cube_view_rows_int(rows->part->view, &wanted, rows->place[f], err);
     }
     return code;
 }
@@ -111,7 +111,7 @@ static enum ko_code read_rows(const struct ko_cell_rows *rows, struct ko_error *
                                           .first = rows->first,
                                           .n = rows->n,
                                           .n_values = rows->n_statuses * rows->n};
-    enum ko_code code = ko_cube_view_rows_uint8(rows->block->view, &statuses, rows->status, err);
+    enum ko_code code = ko_cube_view_rows_uint8(rows->part->view, &statuses, rows->status, err);
     if (code == KO_OK) {
         code = read_metrics(rows, "", rows->n_values, &rows->value, err);
     }
@@ -121,24 +121,22 @@ static enum ko_code read_rows(const struct ko_cell_rows *rows, struct ko_error *
     return code == KO_OK ? read_places(rows, err) : code;
 }
 
-enum ko_code ko_cell_rows_new(const struct ko_cube_block *block, int32_t model,
+enum ko_code ko_cell_rows_new(const struct ko_cube_part *part, int32_t model,
                               struct ko_cell_rows *out, struct ko_error *err)
 {
-    *out = (struct ko_cell_rows){.block = block,
+    *out = (struct ko_cell_rows){.part = part,
                                  .model = model,
-                                 .n_statuses = block->n_statuses / block->n_prompts,
-                                 .n_values = block->n_values / block->n_prompts};
+                                 .n_statuses = part->n_statuses / part->n_prompts,
+                                 .n_values = part->n_values / part->n_prompts};
     const int64_t bytes = out->n_values * (int64_t)ko_stored_metrics_bytes(true);
     const int64_t fitting = bytes > 0 ? MOST_BYTES / bytes : 1;
-    out->most = (int32_t)(fitting < 1                  ? 1
-                          : fitting > block->n_prompts ? block->n_prompts
-                                                       : fitting);
+    out->most = (int32_t)(fitting < 1 ? 1 : fitting > part->n_prompts ? part->n_prompts : fitting);
     return allocate_rows(out, err);
 }
 
 enum ko_code ko_cell_rows_next(struct ko_cell_rows *rows, bool *more, struct ko_error *err)
 {
-    const int32_t left = rows->block->n_prompts - rows->first - rows->n;
+    const int32_t left = rows->part->n_prompts - rows->first - rows->n;
     rows->first += rows->n;
     rows->n = left < rows->most ? left : rows->most;
     *more = rows->n > 0;

@@ -8,7 +8,7 @@
 
 #include "src/base/error.h"
 #include "src/plan/stored_metrics.h"
-#include "src/show/cube_block.h"
+#include "src/show/cube_part.h"
 
 /* Of a prompt under a model: n_tokens, subject_begin, subject_end. */
 enum { KO_N_ROWS_PLACES = 3 };
@@ -22,7 +22,7 @@ struct ko_metric_arrays {
 
 /* The prompts first ... first + n - 1 of a model. All arrays are owned. */
 struct ko_cell_rows {
-    const struct ko_cube_block *block; /* borrowed */
+    const struct ko_cube_part *part; /* borrowed */
     int32_t model, first, n;
     int32_t most;                     /* prompts that are in memory at a time */
     int64_t n_statuses, n_values;     /* of one prompt */
@@ -32,9 +32,9 @@ struct ko_cell_rows {
     int32_t *place[KO_N_ROWS_PLACES]; /* [n] */
 };
 
-/* Room for as many prompts as fit into 8 MiB, one at least; none is read yet. The block has routes.
+/* Room for as many prompts as fit into 8 MiB, one at least; none is read yet. The part has routes.
    Free with ko_cell_rows_free, also after a failure. */
-KO_MUST_CHECK enum ko_code ko_cell_rows_new(const struct ko_cube_block *block, int32_t model,
+KO_MUST_CHECK enum ko_code ko_cell_rows_new(const struct ko_cube_part *part, int32_t model,
                                             struct ko_cell_rows *out, struct ko_error *err);
 /* Reads the next prompts; *more is false where there are none left. */
 KO_MUST_CHECK enum ko_code ko_cell_rows_next(struct ko_cell_rows *rows, bool *more,

@@ -103,22 +103,22 @@ static bool uses_clean(enum ko_curve_metric metric)
 }
 
 /* Takes the foil's log-probability from the target's, cells and clean runs. */
-static enum ko_code subtract_foils(const struct ko_cube_block *block, int32_t model,
+static enum ko_code subtract_foils(const struct ko_cube_part *part, int32_t model,
                                    struct ko_curve_values *values, struct ko_error *err)
 {
     double *foil = NULL, *clean = NULL;
-    if (!ko_cube_view_has(block->view, block->heat ? "heat_foil_logprob" : "foil_logprob")) {
+    if (!ko_cube_view_has(part->view, part->heat ? "heat_foil_logprob" : "foil_logprob")) {
         return ko_fail(err, KO_E_INPUT,
                        "--metric: the cube has no foils, give the prompts of its file a `foil`");
     }
-    enum ko_code code = ko_cube_block_doubles(block, "foil_logprob", model, &foil, err);
-    for (int64_t k = 0; code == KO_OK && k < block->n_values; k++) {
+    enum ko_code code = ko_cube_part_doubles(part, "foil_logprob", model, &foil, err);
+    for (int64_t k = 0; code == KO_OK && k < part->n_values; k++) {
         values->value[k] -= foil[k];
     }
     if (code == KO_OK && values->clean) {
-        code = ko_cube_block_clean(block, "foil_logprob", model, &clean, err);
+        code = ko_cube_part_clean(part, "foil_logprob", model, &clean, err);
     }
-    for (int32_t p = 0; code == KO_OK && clean && p < block->n_prompts; p++) {
+    for (int32_t p = 0; code == KO_OK && clean && p < part->n_prompts; p++) {
         values->clean[p] -= clean[p];
     }
     free(foil);
@@ -126,21 +126,21 @@ static enum ko_code subtract_foils(const struct ko_cube_block *block, int32_t mo
     return code;
 }
 
-enum ko_code ko_curve_values_read(const struct ko_cube_block *block, int32_t model,
+enum ko_code ko_curve_values_read(const struct ko_cube_part *part, int32_t model,
                                   enum ko_curve_metric metric, struct ko_curve_values *out,
                                   struct ko_error *err)
 {
     struct ko_curve_values values = {0};
     const char *name = metrics[metric].dataset;
-    enum ko_code code = ko_cube_block_statuses(block, model, &values.status, err);
+    enum ko_code code = ko_cube_part_statuses(part, model, &values.status, err);
     if (code == KO_OK) {
-        code = ko_cube_block_doubles(block, name, model, &values.value, err);
+        code = ko_cube_part_doubles(part, name, model, &values.value, err);
     }
     if (code == KO_OK && uses_clean(metric)) {
-        code = ko_cube_block_clean(block, name, model, &values.clean, err);
+        code = ko_cube_part_clean(part, name, model, &values.clean, err);
     }
     if (code == KO_OK && metrics[metric].foil) {
-        code = subtract_foils(block, model, &values, err);
+        code = subtract_foils(part, model, &values, err);
     }
     if (code == KO_OK) {
         *out = values;

@@ -8,7 +8,7 @@
 
 #include "src/base/error.h"
 #include "src/options/shown_metrics.h"
-#include "src/show/cube_block.h"
+#include "src/show/cube_part.h"
 #include "src/stats/statistics.h"
 
 enum ko_curve_metric {
@@ -50,7 +50,7 @@ struct ko_curve_values {
     double *clean;   /* [n_prompts] NULL where the formula does not use it */
 };
 /* KO_E_INPUT where the metric needs foils and the cube has none. */
-KO_MUST_CHECK enum ko_code ko_curve_values_read(const struct ko_cube_block *block, int32_t model,
+KO_MUST_CHECK enum ko_code ko_curve_values_read(const struct ko_cube_part *part, int32_t model,
                                                 enum ko_curve_metric metric,
                                                 struct ko_curve_values *out, struct ko_error *err);
 void ko_curve_values_free(struct ko_curve_values *values); /* leaves {0} */

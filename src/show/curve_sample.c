@@ -10,18 +10,18 @@
 #include "src/base/memory.h"
 #include "src/plan/plan.h"
 
-static int64_t status_at(const struct ko_cube_block *block, const struct ko_curve_key *key,
+static int64_t status_at(const struct ko_cube_part *part, const struct ko_curve_key *key,
                          int32_t prompt)
 {
-    return ko_cube_block_status_at(block, prompt, key->route, key->class, 0, key->size);
+    return ko_cube_part_status_at(part, prompt, key->route, key->class, 0, key->size);
 }
 
-bool ko_curve_sample_exists(const struct ko_cube_block *block, const struct ko_curve_values *values,
+bool ko_curve_sample_exists(const struct ko_cube_part *part, const struct ko_curve_values *values,
                             const struct ko_curve_key *key, int64_t *n_unfinished)
 {
     bool any = false;
-    for (int32_t p = 0; p < block->n_prompts; p++) {
-        const uint8_t status = values->status[status_at(block, key, p)];
+    for (int32_t p = 0; p < part->n_prompts; p++) {
+        const uint8_t status = values->status[status_at(part, key, p)];
         any = any || status != KO_NOT_PLANNED;
         if (n_unfinished) {
             *n_unfinished += status == KO_PENDING || status == KO_CELL_FAILED;
@@ -30,18 +30,18 @@ bool ko_curve_sample_exists(const struct ko_cube_block *block, const struct ko_c
     return any;
 }
 
-void ko_curve_sample_fill(const struct ko_cube_block *block, const struct ko_curve_values *values,
+void ko_curve_sample_fill(const struct ko_cube_part *part, const struct ko_curve_values *values,
                           const struct ko_curve_key *key, enum ko_curve_metric metric,
                           double *value)
 {
-    for (int32_t p = 0; p < block->n_prompts; p++) {
-        const int64_t at = status_at(block, key, p);
-        const double *cell = values->value + ko_cube_block_value_at(block, at);
+    for (int32_t p = 0; p < part->n_prompts; p++) {
+        const int64_t at = status_at(part, key, p);
+        const double *cell = values->value + ko_cube_part_value_at(part, at);
         const double clean = values->clean ? values->clean[p] : 0;
         const bool done = values->status[at] == KO_DONE;
-        for (int32_t w = 0; w < block->n_starts; w++) {
+        for (int32_t w = 0; w < part->n_starts; w++) {
             const double found = done ? ko_curve_value(metric, clean, cell[w]) : NAN;
-            value[(int64_t)w * block->n_prompts + p] = isfinite(found) ? found : NAN;
+            value[(int64_t)w * part->n_prompts + p] = isfinite(found) ? found : NAN;
         }
     }
 }

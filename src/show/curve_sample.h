@@ -7,19 +7,19 @@
 #include <stdint.h>
 
 #include "src/base/error.h"
-#include "src/show/cube_block.h"
+#include "src/show/cube_part.h"
 #include "src/show/curve_metric.h"
 #include "src/show/curve_minus.h"
 #include "src/stats/statistics.h"
 
 /* Whether any prompt has cells of the curve; those that are not finished are added to *n_unfinished
    (may be NULL). */
-bool ko_curve_sample_exists(const struct ko_cube_block *block, const struct ko_curve_values *values,
+bool ko_curve_sample_exists(const struct ko_cube_part *part, const struct ko_curve_values *values,
                             const struct ko_curve_key *key, int64_t *n_unfinished);
 
 /* The metric of every done cell of the curve into value [n_starts, n_prompts]; NaN elsewhere.
    values are those of the key's model. */
-void ko_curve_sample_fill(const struct ko_cube_block *block, const struct ko_curve_values *values,
+void ko_curve_sample_fill(const struct ko_cube_part *part, const struct ko_curve_values *values,
                           const struct ko_curve_key *key, enum ko_curve_metric metric,
                           double *value);
 

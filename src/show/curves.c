@@ -12,7 +12,7 @@
 #include "src/show/curve_sample.h"
 
 struct maker {
-    const struct ko_cube_block *block;
+    const struct ko_cube_part *part;
     const struct ko_curve_query *query;
     struct ko_curve_values values;     /* of the model in hand */
     struct ko_curve_values subtracted; /* of the model that is subtracted, where it is another */
@@ -39,8 +39,8 @@ static void maker_free(struct maker *maker)
 
 static enum ko_code make_room(struct maker *maker, struct ko_error *err)
 {
-    const size_t n_starts = (size_t)maker->block->n_starts;
-    const size_t n = n_starts * (size_t)maker->block->n_prompts;
+    const size_t n_starts = (size_t)maker->part->n_starts;
+    const size_t n = n_starts * (size_t)maker->part->n_prompts;
     maker->value = ko_new(n, sizeof(double), err);
     maker->sum = ko_new(n, sizeof(double), err);
     maker->other = ko_new(n, sizeof(double), err);
@@ -59,8 +59,7 @@ static enum ko_code read_relations(struct maker *maker, const char *path,
                                    struct ko_strings *relations, struct ko_error *err)
 {
     struct ko_strings each = {0};
-    enum ko_code code =
-        ko_cube_view_read_strings(maker->block->view, "prompt_relation", &each, err);
+    enum ko_code code = ko_cube_view_read_strings(maker->part->view, "prompt_relation", &each, err);
     maker->relation = ko_new(each.n, sizeof *maker->relation, err);
     if (code == KO_OK && !maker->relation) {
         code = KO_E_MEMORY;
@@ -113,16 +112,16 @@ static enum ko_code correct(struct maker *maker, struct ko_curve *curve, struct 
 static enum ko_code add_points(struct maker *maker, struct ko_curve *curve, const char *minus,
                                struct ko_error *err)
 {
-    const struct ko_cube_block *block = maker->block;
-    const int32_t n_layers = block->axes->n_layers[curve->key.model];
-    const int32_t size = block->axes->window_size[curve->key.size];
+    const struct ko_cube_part *part = maker->part;
+    const int32_t n_layers = part->axes->n_layers[curve->key.model];
+    const int32_t size = part->axes->window_size[curve->key.size];
     const struct ko_curve_group group = {curve->relation < 0 ? NULL : maker->relation,
                                          curve->relation};
     enum ko_code code = ko_curve_sample_estimate(&maker->query->summary, maker->value,
-                                                 block->n_starts, block->n_prompts, &group,
+                                                 part->n_starts, part->n_prompts, &group,
                                                  maker->estimate, minus ? maker->p : NULL, err);
-    for (int32_t w = 0; code == KO_OK && w < block->n_starts; w++) {
-        const int32_t start = block->axes->window_start[w];
+    for (int32_t w = 0; code == KO_OK && w < part->n_starts; w++) {
+        const int32_t start = part->axes->window_start[w];
         if (start <= n_layers - size) {
             curve->point[curve->n_points++] =
                 (struct ko_curve_point){start, ko_window_depth(n_layers, size, start),
@@ -151,7 +150,7 @@ static enum ko_code add_curve(struct maker *maker, const struct ko_curve_key *ke
         return KO_E_MEMORY;
     }
     curves->curve = grown;
-    curve.point = ko_new((size_t)maker->block->n_starts, sizeof *curve.point, err);
+    curve.point = ko_new((size_t)maker->part->n_starts, sizeof *curve.point, err);
     curve.minus = minus ? ko_copy(minus, err) : NULL;
     enum ko_code code = curve.point && (!minus || curve.minus) ? KO_OK : KO_E_MEMORY;
     if (code == KO_OK) {
@@ -183,7 +182,7 @@ static enum ko_code add_groups(struct maker *maker, const struct ko_curve_key *k
 static void fill(struct maker *maker, const struct ko_curve_key *key, double *value)
 {
     const bool own = !maker->subtracted.status || key->model != maker->query->minus.model;
-    ko_curve_sample_fill(maker->block, own ? &maker->values : &maker->subtracted, key,
+    ko_curve_sample_fill(maker->part, own ? &maker->values : &maker->subtracted, key,
                          maker->query->metric, value);
 }
 
@@ -191,10 +190,10 @@ static enum ko_code add_difference(struct maker *maker, const struct ko_curve_ke
                                    enum ko_minus_kind kind, struct ko_curves *curves,
                                    struct ko_error *err)
 {
-    const int64_t n = (int64_t)maker->block->n_starts * maker->block->n_prompts;
+    const int64_t n = (int64_t)maker->part->n_starts * maker->part->n_prompts;
     struct ko_curve_others others = {0};
     enum ko_code code =
-        ko_curve_minus_find(&maker->query->minus, maker->block->axes, key, kind, &others, err);
+        ko_curve_minus_find(&maker->query->minus, maker->part->axes, key, kind, &others, err);
     if (code == KO_OK && others.n > 0) {
         memset(maker->sum, 0, (size_t)n * sizeof *maker->sum);
         memset(maker->count, 0, (size_t)n * sizeof *maker->count);
@@ -229,15 +228,15 @@ static enum ko_code add_model(struct maker *maker, int32_t model,
                               const struct ko_curve_filter *filter, struct ko_curves *curves,
                               struct ko_error *err)
 {
-    const struct ko_cube_block *block = maker->block;
+    const struct ko_cube_part *part = maker->part;
     enum ko_code code =
-        ko_curve_values_read(block, model, maker->query->metric, &maker->values, err);
-    for (int32_t r = 0; r < block->n_routes; r++) {
-        for (int32_t f = 0; f < block->n_classes; f++) {
-            for (int32_t s = 0; s < block->n_sizes; s++) {
+        ko_curve_values_read(part, model, maker->query->metric, &maker->values, err);
+    for (int32_t r = 0; r < part->n_routes; r++) {
+        for (int32_t f = 0; f < part->n_classes; f++) {
+            for (int32_t s = 0; s < part->n_sizes; s++) {
                 const struct ko_curve_key key = {model, r, f, s};
                 if (code == KO_OK && filter->route[r] && filter->class[f] && filter->size[s] &&
-                    ko_curve_sample_exists(block, &maker->values, &key, &curves->n_unfinished)) {
+                    ko_curve_sample_exists(part, &maker->values, &key, &curves->n_unfinished)) {
                     curves->n_found++;
                     code = add_curves(maker, &key, curves, err);
                 }
@@ -248,21 +247,21 @@ static enum ko_code add_model(struct maker *maker, int32_t model,
     return code;
 }
 
-enum ko_code ko_curves_read(const struct ko_cube_block *block, const struct ko_curve_filter *filter,
+enum ko_code ko_curves_read(const struct ko_cube_part *part, const struct ko_curve_filter *filter,
                             const struct ko_curve_query *query, const char *path,
                             struct ko_curves *out, struct ko_error *err)
 {
     struct ko_curves curves = {0};
-    struct maker maker = {.block = block, .query = query};
+    struct maker maker = {.part = part, .query = query};
     enum ko_code code = make_room(&maker, err);
-    if (code == KO_OK && query->by_relation && block->n_routes > 0) {
+    if (code == KO_OK && query->by_relation && part->n_routes > 0) {
         code = read_relations(&maker, path, &curves.relation, err);
     }
-    if (code == KO_OK && query->minus.model >= 0 && block->n_routes > 0) {
+    if (code == KO_OK && query->minus.model >= 0 && part->n_routes > 0) {
         code =
-            ko_curve_values_read(block, query->minus.model, query->metric, &maker.subtracted, err);
+            ko_curve_values_read(part, query->minus.model, query->metric, &maker.subtracted, err);
     }
-    for (size_t m = 0; code == KO_OK && m < block->axes->model.n && block->n_routes > 0; m++) {
+    for (size_t m = 0; code == KO_OK && m < part->axes->model.n && part->n_routes > 0; m++) {
         if (filter->model[m]) {
             code = add_model(&maker, (int32_t)m, filter, &curves, err);
         }

@@ -8,7 +8,7 @@
 
 #include "src/base/error.h"
 #include "src/base/text.h"
-#include "src/show/cube_block.h"
+#include "src/show/cube_part.h"
 #include "src/show/curve_filter.h"
 #include "src/show/curve_query.h"
 #include "src/stats/statistics.h"
@@ -40,7 +40,7 @@ struct ko_curves {
    out of n. Where something is subtracted: those that it can be subtracted from, over the prompts
    and windows that both sides have. KO_E_INPUT where prompts are to be grouped by relation and none
    has one. Free with ko_curves_free. */
-KO_MUST_CHECK enum ko_code ko_curves_read(const struct ko_cube_block *block,
+KO_MUST_CHECK enum ko_code ko_curves_read(const struct ko_cube_part *part,
                                           const struct ko_curve_filter *filter,
                                           const struct ko_curve_query *query, const char *path,
                                           struct ko_curves *out, struct ko_error *err);

@@ -8,7 +8,7 @@
 #include "src/cube/read/read.h"
 #include "src/show/curves.h"
 
-/* A block of lines a curve, a line a window: layers, depth, value, 95 % interval, of a mean
+/* For each curve a group of lines, one for each window: layers, depth, value, 95 % interval, of a mean
    difference p and Holm's p, n, and a bar whose signs are the value's. All bars have one scale,
    which the head says. Small figures have as many decimals as show two digits of their interval. */
 void ko_curves_print(const struct ko_curves *curves, const struct ko_cube_axes *axes,

@@ -15,7 +15,7 @@
 enum { CELL_WIDTH = 8, LAYERS_WIDTH = 8, MAP_WIDTH = 120 };
 
 struct reader {
-    struct ko_cube_block block;
+    struct ko_cube_part part;
     const struct ko_curve_filter *filter;
     enum ko_curve_metric metric;
     struct ko_strings piece; /* [model, heat_prompt, position] */
@@ -34,20 +34,20 @@ struct map {
 static double value_at(const struct reader *reader, const struct map *map, int32_t source,
                        int32_t start)
 {
-    const struct ko_cube_block *block = &reader->block;
+    const struct ko_cube_part *part = &reader->part;
     const int64_t at =
-        ko_cube_block_status_at(block, map->prompt, map->route, map->class, source, map->size);
+        ko_cube_part_status_at(part, map->prompt, map->route, map->class, source, map->size);
     if (reader->values.status[at] != KO_DONE) {
         return NAN;
     }
     return ko_curve_value(reader->metric,
                           reader->values.clean ? reader->values.clean[map->prompt] : 0,
-                          reader->values.value[ko_cube_block_value_at(block, at) + start]);
+                          reader->values.value[ko_cube_part_value_at(part, at) + start]);
 }
 
 static const char *piece(const struct reader *reader, const struct map *map, int32_t position)
 {
-    const struct ko_cube_axes *axes = reader->block.axes;
+    const struct ko_cube_axes *axes = reader->part.axes;
     const size_t prompt = (size_t)map->model * axes->heat_prompt.n + (size_t)map->prompt;
     return reader->piece.item[prompt * (size_t)axes->n_positions + (size_t)position];
 }
@@ -55,14 +55,14 @@ static const char *piece(const struct reader *reader, const struct map *map, int
 static int32_t n_sources(const struct reader *reader, const struct map *map)
 {
     const int32_t n = reader->n_tokens[map->prompt];
-    return n < reader->block.n_sources ? n : reader->block.n_sources;
+    return n < reader->part.n_sources ? n : reader->part.n_sources;
 }
 
 static bool has_result(const struct reader *reader, const struct map *map)
 {
     for (int32_t k = 0; k < n_sources(reader, map); k++) {
-        if (reader->values.status[ko_cube_block_status_at(&reader->block, map->prompt, map->route,
-                                                          map->class, k, map->size)] == KO_DONE) {
+        if (reader->values.status[ko_cube_part_status_at(&reader->part, map->prompt, map->route,
+                                                         map->class, k, map->size)] == KO_DONE) {
             return true;
         }
     }
@@ -110,7 +110,7 @@ static void add_piece(struct ko_text *out, const char *text)
 static void print_columns(const struct reader *reader, const struct map *map, int32_t first,
                           int32_t last)
 {
-    const struct ko_cube_axes *axes = reader->block.axes;
+    const struct ko_cube_axes *axes = reader->part.axes;
     const int32_t size = axes->window_size[map->size];
     struct ko_text *out = reader->out;
     ko_text_add(out, "  %*s", LAYERS_WIDTH, "position");
@@ -122,7 +122,7 @@ static void print_columns(const struct reader *reader, const struct map *map, in
         add_piece(out, piece(reader, map, k));
     }
     ko_text_add(out, "\n");
-    for (int32_t w = 0; w < reader->block.n_starts; w++) {
+    for (int32_t w = 0; w < reader->part.n_starts; w++) {
         const int32_t start = axes->window_start[w];
         char layers[32], number[32];
         if (!has_start(reader, map, w)) {
@@ -144,7 +144,7 @@ static void print_columns(const struct reader *reader, const struct map *map, in
 
 static void print_map(const struct reader *reader, const struct map *map)
 {
-    const struct ko_cube_axes *axes = reader->block.axes;
+    const struct ko_cube_axes *axes = reader->part.axes;
     const int32_t n = n_sources(reader, map);
     const int32_t columns = (MAP_WIDTH - 2 - LAYERS_WIDTH) / CELL_WIDTH;
     ko_text_add(reader->out, "\n%s  prompt %s  %s  %s  window of %d of %d layers\n",
@@ -161,12 +161,12 @@ static void print_map(const struct reader *reader, const struct map *map)
 
 static void csv_map(const struct reader *reader, const struct map *map)
 {
-    const struct ko_cube_axes *axes = reader->block.axes;
+    const struct ko_cube_axes *axes = reader->part.axes;
     const char *const words[] = {axes->model.item[map->model], axes->heat_prompt.item[map->prompt],
                                  axes->heat_route.item[map->route],
                                  axes->feature_class.item[map->class]};
     const int32_t size = axes->window_size[map->size];
-    for (int32_t w = 0; w < reader->block.n_starts; w++) {
+    for (int32_t w = 0; w < reader->part.n_starts; w++) {
         for (int32_t k = 0; k < n_sources(reader, map); k++) {
             const double value = value_at(reader, map, k, w);
             if (!isfinite(value)) {
@@ -194,7 +194,7 @@ static void csv_map(const struct reader *reader, const struct map *map)
 static void walk_prompts(struct reader *reader, struct map map)
 {
     bool printed = false;
-    for (map.prompt = 0; map.prompt < reader->block.n_prompts; map.prompt++) {
+    for (map.prompt = 0; map.prompt < reader->part.n_prompts; map.prompt++) {
         if (!has_result(reader, &map)) {
             continue;
         }
@@ -211,15 +211,15 @@ static void walk_prompts(struct reader *reader, struct map map)
 static enum ko_code walk_model(struct reader *reader, int32_t model, struct ko_error *err)
 {
     const struct ko_curve_filter *filter = reader->filter;
-    struct ko_cube_block *block = &reader->block;
-    enum ko_code code = ko_curve_values_read(block, model, reader->metric, &reader->values, err);
+    struct ko_cube_part *part = &reader->part;
+    enum ko_code code = ko_curve_values_read(part, model, reader->metric, &reader->values, err);
     if (code == KO_OK) {
-        code = ko_cube_view_read_int(block->view, "heat_n_tokens", model, reader->n_tokens,
-                                     block->n_prompts, err);
+        code = ko_cube_view_read_int(part->view, "heat_n_tokens", model, reader->n_tokens,
+                                     part->n_prompts, err);
     }
-    for (int32_t r = 0; code == KO_OK && r < block->n_routes; r++) {
-        for (int32_t f = 0; f < block->n_classes; f++) {
-            for (int32_t s = 0; s < block->n_sizes; s++) {
+    for (int32_t r = 0; code == KO_OK && r < part->n_routes; r++) {
+        for (int32_t f = 0; f < part->n_classes; f++) {
+            for (int32_t s = 0; s < part->n_sizes; s++) {
                 if (filter->heat_route[r] && filter->class[f] && filter->size[s]) {
                     walk_prompts(reader,
                                  (struct map){.model = model, .route = r, .class = f, .size = s});
@@ -234,16 +234,16 @@ static enum ko_code walk_model(struct reader *reader, int32_t model, struct ko_e
 static enum ko_code walk(struct reader *reader, struct ko_cube_view *view, int32_t *n_maps,
                          struct ko_error *err)
 {
-    enum ko_code code = ko_cube_block_of(view, true, &reader->block, err);
-    if (code != KO_OK || reader->block.n_routes == 0) {
+    enum ko_code code = ko_cube_part_of(view, true, &reader->part, err);
+    if (code != KO_OK || reader->part.n_routes == 0) {
         return code;
     }
-    reader->n_tokens = ko_new((size_t)reader->block.n_prompts, sizeof *reader->n_tokens, err);
+    reader->n_tokens = ko_new((size_t)reader->part.n_prompts, sizeof *reader->n_tokens, err);
     code = reader->n_tokens ? KO_OK : KO_E_MEMORY;
     if (code == KO_OK) {
         code = ko_cube_view_read_strings(view, "heat_token_text", &reader->piece, err);
     }
-    for (size_t m = 0; code == KO_OK && m < reader->block.axes->model.n; m++) {
+    for (size_t m = 0; code == KO_OK && m < reader->part.axes->model.n; m++) {
         if (reader->filter->model[m]) {
             code = walk_model(reader, (int32_t)m, err);
         }

@@ -275,17 +275,17 @@ static struct ko_curve_filter no_filter(const struct ko_cube_view *view)
 
 static void show(struct ko_cube_view *view, const struct ko_curve_filter *filter)
 {
-    struct ko_cube_block block = {0};
+    struct ko_cube_part part = {0};
     struct ko_curve_query query = {.minus = {.model = -1, .class = -1}};
     struct ko_error err;
 
     /* As they are, by relation, and less their controls. */
-    if (ko_cube_block_of(view, false, &block, &err) == KO_OK) {
+    if (ko_cube_part_of(view, false, &part, &err) == KO_OK) {
         for (int asked = 0; asked < 3; asked++) {
             struct ko_curves curves = {0};
             query.by_relation = asked == 1;
             query.minus.control = asked == 2;
-            (void)!ko_curves_read(&block, filter, &query, "nowhere", &curves, &err);
+            (void)!ko_curves_read(&part, filter, &query, "nowhere", &curves, &err);
             ko_curves_free(&curves);
         }
     }

@@ -14,9 +14,9 @@
 struct part {
     size_t index;     /* in the table */
     int64_t from;     /* first status of the part in a record */
-    size_t block;     /* statuses a prompt; 0: the dataset is absent */
+    size_t n_each;    /* statuses a prompt; 0: the dataset is absent */
     size_t n;         /* prompts */
-    uint8_t *status;  /* [n, block]; owned */
+    uint8_t *status;  /* [n, n_each]; owned */
     int32_t *of_fact; /* [n_facts] index on the prompt axis or -1; owned */
 };
 
@@ -32,9 +32,9 @@ static enum ko_code open_part(const struct ko_cube_new *cube, const char *name,
         return KO_OK;
     }
     part->n = (size_t)cube->lengths.n[axis];
-    code = ko_cube_n_elements(dataset, &cube->lengths, 2, &part->block, err);
+    code = ko_cube_n_elements(dataset, &cube->lengths, 2, &part->n_each, err);
     if (code == KO_OK) {
-        code = ko_multiply(part->n, part->block, &n, name, err);
+        code = ko_multiply(part->n, part->n_each, &n, name, err);
     }
     if (code == KO_OK) {
         code = ko_cube_fact_index(cube->content->plan, axis, &part->of_fact, err);
@@ -48,9 +48,9 @@ static enum ko_code open_part(const struct ko_cube_new *cube, const char *name,
 
 static void scatter(const struct part *part, int32_t fact, const uint8_t *record)
 {
-    if (part->block && part->of_fact[fact] >= 0) {
-        memcpy(part->status + (size_t)part->of_fact[fact] * part->block, record + part->from,
-               part->block);
+    if (part->n_each && part->of_fact[fact] >= 0) {
+        memcpy(part->status + (size_t)part->of_fact[fact] * part->n_each, record + part->from,
+               part->n_each);
     }
 }
 
@@ -62,8 +62,8 @@ static enum ko_code plan_model(const struct ko_cube_new *cube, const struct part
     enum ko_code code = KO_OK;
 
     for (int32_t fact = 0; fact < plan->n_facts && code == KO_OK; fact++) {
-        if (!(mean->block && mean->of_fact[fact] >= 0) &&
-            !(heat->block && heat->of_fact[fact] >= 0)) {
+        if (!(mean->n_each && mean->of_fact[fact] >= 0) &&
+            !(heat->n_each && heat->of_fact[fact] >= 0)) {
             continue;
         }
         code = ko_tree_statuses(plan, model, fact, record, err);
@@ -80,10 +80,10 @@ static enum ko_code write_part(const struct ko_cube_new *cube, const struct part
 {
     const struct ko_cube_dataset *dataset = &ko_cube_table[part->index];
     hsize_t first[KO_CUBE_MAX_AXES] = {(hsize_t)model}, count[KO_CUBE_MAX_AXES];
-    hsize_t n = part->n * part->block;
+    hsize_t n = part->n * part->n_each;
     enum ko_code code = KO_OK;
 
-    if (part->block == 0) {
+    if (part->n_each == 0) {
         return KO_OK;
     }
     for (int i = 0; i < ko_cube_n_axes(dataset); i++) {
@@ -126,10 +126,10 @@ enum ko_code ko_cube_fill_statuses(struct ko_cube_new *cube, struct ko_error *er
     }
     for (int32_t model = 0; model < plan->n_models && code == KO_OK; model++) {
         if (mean.status) {
-            memset(mean.status, 0, mean.n * mean.block);
+            memset(mean.status, 0, mean.n * mean.n_each);
         }
         if (heat.status) {
-            memset(heat.status, 0, heat.n * heat.block);
+            memset(heat.status, 0, heat.n * heat.n_each);
         }
         code = plan_model(cube, &mean, &heat, model, record, err);
         if (code == KO_OK) {

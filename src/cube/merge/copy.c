@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writes a compressed copy of a cube, block by block. The statuses are read first, because a run
+/* Writes a compressed copy of a cube, chunk by chunk. The statuses are read first, because a run
    may be writing the cube at the same time. */
 #include "src/cube/merge/copy.h"
 
@@ -92,9 +92,9 @@ static hid_t create(struct copy *copy, const struct part *part)
     return id;
 }
 
-/* Copies one block of the chunks' grid, the one that begins at `first`: *n values, which stay in
-   the part's buffer but for strings. */
-static bool copy_block(const struct part *part, const hsize_t *first, hid_t space, hsize_t *n)
+/* Copies the chunk that begins at `first`. *n: its values; except for strings they stay in the
+   buffer. */
+static bool copy_chunk(const struct part *part, const hsize_t *first, hid_t space, hsize_t *n)
 {
     hsize_t count[KO_CUBE_MAX_AXES];
     enum ko_code code = KO_OK;
@@ -134,7 +134,7 @@ static enum ko_code copy_values(struct copy *copy, struct part *part, struct ko_
                             part->dataset->name);
     }
     while (code == KO_OK && more) {
-        if (!copy_block(part, first, space, &n)) {
+        if (!copy_chunk(part, first, space, &n)) {
             code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot copy dataset '%s'", copy->to.path,
                                 part->dataset->name);
         } else if (part->dataset->field == KO_FIELD_STATUS && !copy->to.lengths.outline) {

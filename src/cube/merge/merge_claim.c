@@ -12,9 +12,9 @@
 
 /* One model's part of a prompt axis, in the shard and in the outline. */
 struct rows {
-    size_t block;            /* statuses a prompt */
+    size_t n_each;           /* statuses a prompt */
     size_t n_part, n_whole;  /* prompts */
-    uint8_t *part, *planned; /* [n_part, block], [n_whole, block]; owned */
+    uint8_t *part, *planned; /* [n_part, n_each], [n_whole, n_each]; owned */
     float *clean;            /* [n_part] log-probability of the clean run; owned */
     uint8_t *flaw;           /* [n_part] a cell is flagged done and has no value; owned */
 };
@@ -32,18 +32,18 @@ static enum ko_code new_rows(const struct ko_cube_view *whole, const struct ko_m
 {
     size_t bytes;
     enum ko_code code =
-        ko_cube_n_elements(ko_cube_find(part->status), &whole->lengths, 2, &rows->block, err);
+        ko_cube_n_elements(ko_cube_find(part->status), &whole->lengths, 2, &rows->n_each, err);
 
     rows->n_part = n_part;
     rows->n_whole = (size_t)whole->lengths.n[part->axis];
     if (code == KO_OK) {
-        code = ko_multiply(rows->n_whole, rows->block, &bytes, "statuses of a model", err);
+        code = ko_multiply(rows->n_whole, rows->n_each, &bytes, "statuses of a model", err);
     }
     if (code != KO_OK) {
         return code;
     }
     rows->planned = ko_new(bytes, 1, err);
-    rows->part = ko_new(n_part * rows->block, 1, err); /* no more prompts than the whole has */
+    rows->part = ko_new(n_part * rows->n_each, 1, err); /* no more prompts than the whole has */
     rows->clean = ko_new(n_part, sizeof *rows->clean, err);
     rows->flaw = ko_new(n_part, 1, err);
     return rows->planned && rows->part && rows->clean && rows->flaw ? KO_OK : KO_E_MEMORY;
@@ -54,11 +54,11 @@ struct pair {
     bool planned, pending, failed, foreign;
 };
 
-static struct pair look_at(const uint8_t *status, const uint8_t *planned, size_t block)
+static struct pair look_at(const uint8_t *status, const uint8_t *planned, size_t n_each)
 {
     struct pair pair = {0};
 
-    for (size_t i = 0; i < block; i++) {
+    for (size_t i = 0; i < n_each; i++) {
         const uint8_t is = status[i], was = planned[i];
         pair.planned = pair.planned || is != KO_NOT_PLANNED;
         pair.pending = pair.pending || is == KO_PENDING;
@@ -103,8 +103,8 @@ static enum ko_code claim_model(struct ko_merge_set *set, struct ko_cube_shard *
     }
     for (size_t p = 0; p < rows->n_part && code == KO_OK; p++) {
         const size_t whole = (size_t)shard->index[part->axis][p];
-        const struct pair pair =
-            look_at(rows->part + p * rows->block, rows->planned + whole * rows->block, rows->block);
+        const struct pair pair = look_at(rows->part + p * rows->n_each,
+                                         rows->planned + whole * rows->n_each, rows->n_each);
         if (!pair.planned) {
             continue;
         }
@@ -190,9 +190,9 @@ enum ko_code ko_merge_set_claim(struct ko_merge_set *set, struct ko_cube_shard *
 }
 
 /* Cells of a pair that no shard has computed. */
-static bool is_planned(const uint8_t *status, size_t block)
+static bool is_planned(const uint8_t *status, size_t n_each)
 {
-    for (size_t i = 0; i < block; i++) {
+    for (size_t i = 0; i < n_each; i++) {
         if (status[i] != KO_NOT_PLANNED) {
             return true;
         }
@@ -218,7 +218,7 @@ enum ko_code ko_merge_set_count_rest(const struct ko_merge_set *set, struct ko_c
                                          rows.planned, err);
             for (size_t p = 0; p < rows.n_whole && code == KO_OK; p++) {
                 if (set->owner[k][m * rows.n_whole + p] < 0 &&
-                    is_planned(rows.planned + p * rows.block, rows.block)) {
+                    is_planned(rows.planned + p * rows.n_each, rows.n_each)) {
                     merged->n_pairs++;
                     merged->pending++;
                 }

@@ -132,12 +132,12 @@ struct source {
     const struct ko_cube_shard *shard;
     struct ko_cube_new *to;
     hid_t dataset[KO_CUBE_N_DATASETS]; /* negative: not of this part, or absent */
-    size_t block[KO_CUBE_N_DATASETS];  /* elements of a pair */
+    size_t n_each[KO_CUBE_N_DATASETS]; /* elements of a pair */
     size_t status;                     /* which is the statuses' */
     size_t most;                       /* pairs of a slab */
     size_t logprob, rank;              /* which are these, by which a cell has a value */
-    uint8_t *statuses;                 /* [most, block of the statuses]; owned */
-    uint8_t *lacks;                    /* [most, block of the cells] the value is missing; owned */
+    uint8_t *statuses;                 /* [most, statuses of a pair]; owned */
+    uint8_t *lacks;                    /* [most, cells of a pair] the value is missing; owned */
     void *values;                      /* of any other dataset; owned */
     struct ko_cube_planned *planned;   /* of the shard; borrowed */
 };
@@ -179,10 +179,10 @@ static enum ko_code open_source(const struct ko_merge_part *part, struct source 
         code = ko_cube_open_dataset(view->file, view->path, dataset, &view->lengths,
                                     &source->dataset[i], err);
         if (code == KO_OK) {
-            code = ko_cube_n_elements(dataset, &view->lengths, 2, &source->block[i], err);
+            code = ko_cube_n_elements(dataset, &view->lengths, 2, &source->n_each[i], err);
         }
         if (code == KO_OK) {
-            code = ko_multiply(source->block[i], ko_cube_type_bytes(dataset->type), &bytes,
+            code = ko_multiply(source->n_each[i], ko_cube_type_bytes(dataset->type), &bytes,
                                dataset->name, err);
         }
         largest = bytes > largest ? bytes : largest;
@@ -194,12 +194,12 @@ static enum ko_code open_source(const struct ko_merge_part *part, struct source 
     source->logprob = (size_t)(ko_cube_find(part->logprob) - ko_cube_table);
     source->rank = (size_t)(ko_cube_find(part->rank) - ko_cube_table);
     source->most = largest < KO_MERGE_SLAB_BYTES ? KO_MERGE_SLAB_BYTES / largest : 1;
-    code = ko_multiply(source->most, source->block[source->status], &n, "a slab", err);
+    code = ko_multiply(source->most, source->n_each[source->status], &n, "a slab", err);
     if (code != KO_OK) {
         return code;
     }
     source->statuses = ko_new(n, 1, err);
-    code = ko_multiply(source->most, source->block[source->logprob], &n, "a slab", err);
+    code = ko_multiply(source->most, source->n_each[source->logprob], &n, "a slab", err);
     if (code != KO_OK) {
         return code;
     }
@@ -268,7 +268,7 @@ static void withdraw_flags(const struct source *source, bool heat, const struct 
     const struct ko_cube_axes *axes = &source->shard->view->axes;
     const struct ko_cube_slab shape = {.n_sources = heat ? axes->n_source_positions : 1,
                                        .n_sizes = axes->n_sizes};
-    const size_t n_statuses = source->block[source->status], n_starts = (size_t)axes->n_starts;
+    const size_t n_statuses = source->n_each[source->status], n_starts = (size_t)axes->n_starts;
 
     for (size_t p = 0; p < slab->n; p++) {
         const struct ko_cube_starts starts = ko_cube_planned_starts(
@@ -292,7 +292,7 @@ static void withdraw_flags(const struct source *source, bool heat, const struct 
 static enum ko_code copy_slab(const struct source *source, bool heat, const struct slab *slab,
                               struct ko_error *err)
 {
-    const size_t n_cells = (size_t)slab->n * source->block[source->logprob];
+    const size_t n_cells = (size_t)slab->n * source->n_each[source->logprob];
     enum ko_code code = read_slab(source, source->status, slab, source->statuses, err);
 
     memset(source->lacks, 0, n_cells);

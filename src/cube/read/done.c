@@ -23,16 +23,16 @@ struct clean {
 
 /* Statuses above all say what is missing: a pending or failed cell. The clean run belongs to a
    record without any done cell too (all of its cells may be vacuous). */
-static bool is_done(const uint8_t *status, size_t block, const struct clean *clean, size_t prompt)
+static bool is_done(const uint8_t *status, size_t n_each, const struct clean *clean, size_t prompt)
 {
     bool any = false;
 
-    for (size_t i = 0; i < block; i++) {
-        if (status[prompt * block + i] == KO_PENDING ||
-            status[prompt * block + i] == KO_CELL_FAILED) {
+    for (size_t i = 0; i < n_each; i++) {
+        if (status[prompt * n_each + i] == KO_PENDING ||
+            status[prompt * n_each + i] == KO_CELL_FAILED) {
             return false;
         }
-        any = any || status[prompt * block + i] != KO_NOT_PLANNED;
+        any = any || status[prompt * n_each + i] != KO_NOT_PLANNED;
     }
     return !any || (!isnan(clean->logprob[prompt]) && clean->target_rank[prompt] >= 0 &&
                     clean->top1_id[prompt] >= 0);
@@ -63,7 +63,7 @@ static enum ko_code read_part(struct ko_cube_view *view, const struct part *part
 static enum ko_code look_at(struct ko_cube_view *view, const struct ko_plan *plan,
                             const struct part *part, uint8_t *done, struct ko_error *err)
 {
-    size_t n = (size_t)view->lengths.n[part->axis], block, bytes;
+    size_t n = (size_t)view->lengths.n[part->axis], n_each, bytes;
     struct clean clean = {0};
     int32_t *of_fact = NULL;
     uint8_t *status = NULL;
@@ -72,9 +72,9 @@ static enum ko_code look_at(struct ko_cube_view *view, const struct ko_plan *pla
     if (!ko_cube_view_has(view, part->status)) {
         return KO_OK;
     }
-    code = ko_cube_n_elements(ko_cube_find(part->status), &view->lengths, 2, &block, err);
+    code = ko_cube_n_elements(ko_cube_find(part->status), &view->lengths, 2, &n_each, err);
     if (code == KO_OK) {
-        code = ko_multiply(n, block, &bytes, part->status, err);
+        code = ko_multiply(n, n_each, &bytes, part->status, err);
     }
     if (code == KO_OK) {
         code = ko_cube_fact_index(plan, part->axis, &of_fact, err);
@@ -92,7 +92,7 @@ static enum ko_code look_at(struct ko_cube_view *view, const struct ko_plan *pla
     for (int32_t model = 0; model < plan->n_models && code == KO_OK; model++) {
         code = read_part(view, part, (hsize_t)model, status, &clean, err);
         for (int32_t fact = 0; fact < plan->n_facts && code == KO_OK; fact++) {
-            if (of_fact[fact] >= 0 && !is_done(status, block, &clean, (size_t)of_fact[fact])) {
+            if (of_fact[fact] >= 0 && !is_done(status, n_each, &clean, (size_t)of_fact[fact])) {
                 done[(size_t)model * (size_t)plan->n_facts + (size_t)fact] = 0;
             }
         }

@@ -12,7 +12,7 @@
 static enum ko_code check(const struct ko_cube_view *view, const struct ko_cube_rows *rows,
                           const struct ko_cube_dataset *dataset, struct ko_error *err)
 {
-    size_t block = 0, n = 0;
+    size_t n_each = 0, n = 0;
 
     if (!dataset || !ko_cube_present(dataset, &view->lengths)) {
         return ko_fail(err, KO_E_INPUT, "%s: has no dataset '%s'", view->path, rows->dataset);
@@ -28,9 +28,9 @@ static enum ko_code check(const struct ko_cube_view *view, const struct ko_cube_
         return ko_fail(err, KO_E_FAILED, "%s: dataset '%s' has no %d prompts from %d on",
                        view->path, rows->dataset, rows->n, rows->first);
     }
-    enum ko_code code = ko_cube_n_elements(dataset, &view->lengths, 2, &block, err);
+    enum ko_code code = ko_cube_n_elements(dataset, &view->lengths, 2, &n_each, err);
     if (code == KO_OK) {
-        code = ko_multiply(block, (size_t)rows->n, &n, rows->dataset, err);
+        code = ko_multiply(n_each, (size_t)rows->n, &n, rows->dataset, err);
     }
     if (code == KO_OK && n != (size_t)rows->n_values) {
         code = ko_fail(err, KO_E_FAILED, "%s: dataset '%s' has %zu values there, asked for %lld",

@@ -136,15 +136,15 @@ static void count(const struct live *live, struct ko_cube_view *view)
 }
 
 /* Planned starts of done statuses, by the cube of one job with all starts. */
-static void check_values(const struct ko_cube_block *block, int32_t model, const uint8_t *status,
+static void check_values(const struct ko_cube_part *part, int32_t model, const uint8_t *status,
                          const double *value)
 {
-    for (int64_t k = 0; k < block->n_statuses; k++) {
-        const int32_t size = (int32_t)(k % block->n_sizes);
-        for (int32_t s = 0; s < block->n_starts && status[k] == KO_DONE; s++) {
-            if (block->axes->window_start[s] + block->axes->window_size[size] <=
-                block->axes->n_layers[model]) {
-                assert_true(ko_cell_has_value((float)value[k * block->n_starts + s], 1));
+    for (int64_t k = 0; k < part->n_statuses; k++) {
+        const int32_t size = (int32_t)(k % part->n_sizes);
+        for (int32_t s = 0; s < part->n_starts && status[k] == KO_DONE; s++) {
+            if (part->axes->window_start[s] + part->axes->window_size[size] <=
+                part->axes->n_layers[model]) {
+                assert_true(ko_cell_has_value((float)value[k * part->n_starts + s], 1));
             }
         }
     }
@@ -154,13 +154,13 @@ static void show(const struct live *live, struct ko_cube_view *view)
 {
     (void)live;
     for (int heat = 0; heat < 2; heat++) {
-        struct ko_cube_block block = {0};
-        assert_int_equal(ko_cube_block_of(view, heat, &block, &err), KO_OK);
+        struct ko_cube_part part = {0};
+        assert_int_equal(ko_cube_part_of(view, heat, &part, &err), KO_OK);
         for (int32_t m = 0; m < 2; m++) {
             struct ko_curve_values values = {0};
-            assert_int_equal(ko_curve_values_read(&block, m, KO_CURVE_LOGPROB, &values, &err),
+            assert_int_equal(ko_curve_values_read(&part, m, KO_CURVE_LOGPROB, &values, &err),
                              KO_OK);
-            check_values(&block, m, values.status, values.value);
+            check_values(&part, m, values.status, values.value);
             ko_curve_values_free(&values);
         }
     }
@@ -168,22 +168,22 @@ static void show(const struct live *live, struct ko_cube_view *view)
 
 static void table(const struct live *live, struct ko_cube_view *view)
 {
-    struct ko_cube_block block = {0};
+    struct ko_cube_part part = {0};
 
     (void)live;
-    assert_int_equal(ko_cube_block_of(view, false, &block, &err), KO_OK);
+    assert_int_equal(ko_cube_part_of(view, false, &part, &err), KO_OK);
     for (int32_t m = 0; m < 2; m++) {
         struct ko_cell_rows rows = {0};
         bool more = true;
-        assert_int_equal(ko_cell_rows_new(&block, m, &rows, &err), KO_OK);
+        assert_int_equal(ko_cell_rows_new(&part, m, &rows, &err), KO_OK);
         assert_int_equal(ko_cell_rows_next(&rows, &more, &err), KO_OK);
-        assert_int_equal(rows.n, block.n_prompts);
-        double *value = calloc((size_t)block.n_values, sizeof *value);
+        assert_int_equal(rows.n, part.n_prompts);
+        double *value = calloc((size_t)part.n_values, sizeof *value);
         assert_non_null(value);
-        for (int64_t k = 0; k < block.n_values; k++) {
+        for (int64_t k = 0; k < part.n_values; k++) {
             value[k] = (double)rows.value.logprob[k];
         }
-        check_values(&block, m, rows.status, value);
+        check_values(&part, m, rows.status, value);
         free(value);
         ko_cell_rows_free(&rows);
     }
