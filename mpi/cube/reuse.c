@@ -208,24 +208,21 @@ static enum ko_code open_prompt(struct reuse *reuse, struct taking *taking, stru
 {
     struct ko_reuse_map *map = &reuse->map;
     struct ko_reuse_part *part = &map->part[taking->part];
+    struct ko_reuse_found found = {-1, reuse->no_model};
     struct ko_metrics clean;
     enum ko_code code = KO_OK;
 
-    taking->prompt = -1;
-    taking->no_prompt = reuse->no_model;
-    if (reuse->old_model < 0) {
-        return KO_OK;
+    if (reuse->old_model >= 0) {
+        code = ko_reuse_find_prompt(map, part, reuse->model, taking->record.fact, &found, err);
     }
-    code = ko_reuse_find_prompt(map, part, reuse->old_model, reuse->model, taking->record.fact,
-                                &taking->prompt, &taking->no_prompt, err);
+    taking->prompt = found.index;
+    taking->no_prompt = found.reason;
     if (code != KO_OK || taking->prompt < 0) {
         return code;
     }
-    code = ko_reuse_values_read(map, part, reuse->old_model, taking->prompt,
-                                &reuse->value[taking->part], err);
+    code = ko_reuse_values_read(map, part, taking->prompt, &reuse->value[taking->part], err);
     if (code == KO_OK) {
-        code = ko_reuse_clean_read(map, part, reuse->old_model, taking->prompt, taking->foil,
-                                   &clean, err);
+        code = ko_reuse_clean_read(map, part, taking->prompt, taking->foil, &clean, err);
     }
     if (code == KO_OK && ko_reuse_value_is_there(&clean, taking->foil)) {
         taking->record.clean = clean;
@@ -394,9 +391,12 @@ static enum ko_code take_models(struct reuse *reuse, struct ko_error *err)
 
     for (int32_t m = 0; m < plan->n_models && code == KO_OK; m++) {
         char line[1024];
+        struct ko_reuse_found old;
+        code = ko_reuse_find_model(&reuse->map, &plan->model[m], request->content_hash[m], &old,
+                                   reuse->hash, err);
         reuse->model = m;
-        code = ko_reuse_find_model(&reuse->map, &plan->model[m], request->content_hash[m],
-                                   &reuse->old_model, reuse->hash, &reuse->no_model, err);
+        reuse->old_model = old.index;
+        reuse->no_model = old.reason;
         if (code == KO_OK && reuse->no_model == KO_REUSE_WEIGHTS && request->remark) {
             (void)snprintf(line, sizeof line,
                            "model=\"%.400s\" nothing is taken: its weights' content hash is %s, "
@@ -463,8 +463,8 @@ static enum ko_code close_reuse(struct reuse *reuse, enum ko_code code, struct k
     return code;
 }
 
-enum ko_code ko_cube_reuse(struct ko_cube_view *old, struct ko_cube_reuse *request,
-                           struct ko_error *err)
+enum ko_code ko_cube_reuse_take(struct ko_cube_view *old, struct ko_cube_reuse *request,
+                                struct ko_error *err)
 {
     struct reuse reuse = {.request = request, .plan = request->plan};
 

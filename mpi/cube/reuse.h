@@ -43,8 +43,8 @@ struct ko_cube_reuse {
    models. Where reuse->taken is NULL, only prompts of which no cell is left are taken. Routes over
    named spans are never taken: cubes do not keep the spans. For one process: the cubes are opened
    by it alone. KO_E_STOPPED after a polite stop; what was copied stays. */
-KO_MUST_CHECK enum ko_code ko_cube_reuse(struct ko_cube_view *old, struct ko_cube_reuse *reuse,
-                                         struct ko_error *err);
+KO_MUST_CHECK enum ko_code ko_cube_reuse_take(struct ko_cube_view *old, struct ko_cube_reuse *reuse,
+                                              struct ko_error *err);
 
 /* Flags as done the sizes whose cells are all taken, of the prompts that unsettled [n_models *
    n_facts] names (ko_cube_view_taken). For one process. */

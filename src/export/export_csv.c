@@ -233,7 +233,7 @@ static enum ko_code add_prompt(struct ko_csv_stream *out, const struct rows *row
     return code;
 }
 
-static bool any(const uint8_t *chosen, int32_t n)
+static bool any_chosen(const uint8_t *chosen, int32_t n)
 {
     for (int32_t k = 0; k < n; k++) {
         if (chosen[k]) {
@@ -248,7 +248,7 @@ static enum ko_code export_part(const struct table *table, const struct ko_cube_
 {
     struct ko_csv_stream *out = table->out;
     const struct ko_curve_filter *filter = table->filter;
-    if (!any(part->heat ? filter->heat_route : filter->route, part->n_routes)) {
+    if (!any_chosen(part->heat ? filter->heat_route : filter->route, part->n_routes)) {
         return KO_OK;
     }
     struct rows rows = {.filter = filter,

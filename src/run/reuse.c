@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opens each old cube of --reuse, checks that it fits this run, and copies its finished cells into
    the new cube. Logs how many cells came from which cube. */
-#include "src/cube/read/done.h"
 #include "src/run/reuse.h"
+#include "src/cube/read/done.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -156,7 +156,7 @@ static enum ko_code take_from(struct ko_session *session, const struct ko_reuse_
     enum ko_code code = open_old(session->cli->options, path, session->backend, &view, err);
     if (code == KO_OK) {
         compare_devices(session, path, view);
-        code = ko_cube_reuse(view, reuse, err);
+        code = ko_cube_reuse_take(view, reuse, err);
     }
     ko_cube_view_close(view);
     if (code == KO_OK) {

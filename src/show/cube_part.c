@@ -47,8 +47,8 @@ enum ko_code ko_cube_part_of(struct ko_cube_view *view, bool heat, struct ko_cub
     return KO_OK;
 }
 
-static const char *dataset(const struct ko_cube_part *part, const char *middle, const char *name,
-                           char text[NAME_BYTES])
+static const char *name_dataset(const struct ko_cube_part *part, const char *middle,
+                                const char *name, char text[NAME_BYTES])
 {
     (void)snprintf(text, NAME_BYTES, "%s%s%s", part->heat ? "heat_" : "", middle, name);
     return text;
@@ -62,8 +62,8 @@ enum ko_code ko_cube_part_statuses(const struct ko_cube_part *part, int32_t mode
     if (!read) {
         return KO_E_MEMORY;
     }
-    const enum ko_code code = ko_cube_view_read_uint8(part->view, dataset(part, "", "status", name),
-                                                      model, read, part->n_statuses, err);
+    const enum ko_code code = ko_cube_view_read_uint8(
+        part->view, name_dataset(part, "", "status", name), model, read, part->n_statuses, err);
     if (code == KO_OK) {
         *out = read;
     } else {
@@ -80,7 +80,7 @@ enum ko_code ko_cube_part_ints(const struct ko_cube_part *part, const char *name
     if (!read) {
         return KO_E_MEMORY;
     }
-    const enum ko_code code = ko_cube_view_read_int(part->view, dataset(part, "", name, text),
+    const enum ko_code code = ko_cube_view_read_int(part->view, name_dataset(part, "", name, text),
                                                     model, read, part->n_values, err);
     if (code == KO_OK) {
         *out = read;
@@ -110,14 +110,14 @@ enum ko_code ko_cube_part_doubles(const struct ko_cube_part *part, const char *n
                                   double **out, struct ko_error *err)
 {
     char text[NAME_BYTES];
-    return read_doubles(part, dataset(part, "", name, text), model, part->n_values, out, err);
+    return read_doubles(part, name_dataset(part, "", name, text), model, part->n_values, out, err);
 }
 
 enum ko_code ko_cube_part_clean(const struct ko_cube_part *part, const char *name, int32_t model,
                                 double **out, struct ko_error *err)
 {
     char text[NAME_BYTES];
-    return read_doubles(part, dataset(part, "clean_", name, text), model, part->n_prompts, out,
+    return read_doubles(part, name_dataset(part, "clean_", name, text), model, part->n_prompts, out,
                         err);
 }
 

@@ -18,16 +18,16 @@ struct reader {
     struct ko_error *err;
 };
 
-static const struct ko_strings *wanted(const struct reader *reader, enum ko_option id)
+static const struct ko_strings *wanted_words(const struct reader *reader, enum ko_option id)
 {
     return ko_option_given(reader->options, id) ? &reader->options->value[id].list : NULL;
 }
 
 /* Every word must be one of the labels; chosen [labels->n] is 1 where a label is among the words.
  */
-static enum ko_code choose(const struct reader *reader, const char *option, const char *what,
-                           const struct ko_strings *words, const struct ko_strings *labels,
-                           uint8_t *chosen)
+static enum ko_code choose_labels(const struct reader *reader, const char *option, const char *what,
+                                  const struct ko_strings *words, const struct ko_strings *labels,
+                                  uint8_t *chosen)
 {
     if (!words) {
         memset(chosen, 1, labels->n);
@@ -46,8 +46,8 @@ static enum ko_code choose(const struct reader *reader, const char *option, cons
     return KO_OK;
 }
 
-static enum ko_code canonical(const struct ko_strings *words, bool classes, struct ko_strings *out,
-                              struct ko_error *err)
+static enum ko_code canonical_words(const struct ko_strings *words, bool classes,
+                                    struct ko_strings *out, struct ko_error *err)
 {
     enum ko_code code = KO_OK;
     for (size_t w = 0; code == KO_OK && w < words->n; w++) {
@@ -66,7 +66,7 @@ static enum ko_code filter_ends(const struct reader *reader, enum ko_option id, 
                                 const struct ko_cube_axes *axes, struct ko_curve_filter *filter)
 {
     struct ko_strings labels = {0}, words = {0};
-    const struct ko_strings *given = wanted(reader, id);
+    const struct ko_strings *given = wanted_words(reader, id);
     if (!given) {
         return KO_OK;
     }
@@ -76,11 +76,11 @@ static enum ko_code filter_ends(const struct reader *reader, enum ko_option id, 
         code = ko_axis_route_ends(axes, id == KO_OPT_SOURCE, &labels, reader->err);
     }
     if (code == KO_OK) {
-        code = canonical(given, false, &words, reader->err);
+        code = canonical_words(given, false, &words, reader->err);
     }
     if (code == KO_OK) {
-        code = choose(reader, option, id == KO_OPT_SOURCE ? "source" : "target", &words, &labels,
-                      chosen);
+        code = choose_labels(reader, option, id == KO_OPT_SOURCE ? "source" : "target", &words,
+                             &labels, chosen);
     }
     for (size_t r = 0; code == KO_OK && r < labels.n; r++) {
         if (r < axes->route.n) {
@@ -99,11 +99,11 @@ static enum ko_code filter_features(const struct reader *reader, const struct ko
                                     struct ko_curve_filter *filter)
 {
     struct ko_strings words = {0};
-    const struct ko_strings *given = wanted(reader, KO_OPT_FEATURE);
-    enum ko_code code = given ? canonical(given, true, &words, reader->err) : KO_OK;
+    const struct ko_strings *given = wanted_words(reader, KO_OPT_FEATURE);
+    enum ko_code code = given ? canonical_words(given, true, &words, reader->err) : KO_OK;
     if (code == KO_OK) {
-        code = choose(reader, "--feature", "feature class", given ? &words : NULL,
-                      &axes->feature_class, filter->class);
+        code = choose_labels(reader, "--feature", "feature class", given ? &words : NULL,
+                             &axes->feature_class, filter->class);
     }
     ko_strings_free(&words);
     return code;
@@ -126,7 +126,7 @@ static enum ko_code unknown_size(const struct reader *reader, int64_t size,
 static enum ko_code filter_sizes(const struct reader *reader, const struct ko_cube_axes *axes,
                                  struct ko_curve_filter *filter)
 {
-    const struct ko_strings *given = wanted(reader, KO_OPT_WINDOW_SIZE);
+    const struct ko_strings *given = wanted_words(reader, KO_OPT_WINDOW_SIZE);
     if (!given) {
         memset(filter->size, 1, (size_t)axes->n_sizes);
     }
@@ -167,8 +167,8 @@ enum ko_code ko_curve_filter_read(const struct ko_options *options, const char *
     if (code == KO_OK) {
         memset(filter.route, 1, axes->route.n);
         memset(filter.heat_route, 1, axes->heat_route.n);
-        code = choose(&reader, "--model", "model", wanted(&reader, KO_OPT_MODEL), &axes->model,
-                      filter.model);
+        code = choose_labels(&reader, "--model", "model", wanted_words(&reader, KO_OPT_MODEL),
+                             &axes->model, filter.model);
     }
     if (code == KO_OK) {
         code = filter_ends(&reader, KO_OPT_TARGET, "--target", axes, &filter);

@@ -13,21 +13,32 @@
 /* ----------------------------------------------------------------------------------------------
    what is asked for */
 
-/* The word of an option in *out, and its place among the labels in *index (may be NULL). */
-static enum ko_code read_word(const struct ko_options *options, enum ko_option id,
-                              const char *option, const char *path, const char *what,
+struct reader {
+    const struct ko_options *options;
+    const char *path; /* of the cube, for errors */
+};
+
+/* An option of a word, and what the word names. */
+struct word_option {
+    enum ko_option id;
+    const char *name, *what;
+};
+
+/* The option's word in *out, free() it, and its place among the labels in *index. Either may be
+   NULL. Without the option both stay. */
+static enum ko_code read_word(const struct reader *reader, const struct word_option *option,
                               const struct ko_strings *labels, char **out, int32_t *index,
                               struct ko_error *err)
 {
-    const char *given = ko_option_string(options, id);
+    const char *given = ko_option_string(reader->options, option->id);
     char *word = NULL;
     if (!given) {
         return KO_OK;
     }
-    enum ko_code code = ko_axis_canonical(given, id == KO_OPT_MINUS_FEATURE, &word, err);
+    enum ko_code code = ko_axis_canonical(given, option->id == KO_OPT_MINUS_FEATURE, &word, err);
     const ptrdiff_t at = code == KO_OK ? ko_strings_find(labels, word) : -1;
     if (code == KO_OK && at < 0) {
-        code = ko_axis_unknown(option, path, what, word, labels, err);
+        code = ko_axis_unknown(option->name, reader->path, option->what, word, labels, err);
     }
     if (code == KO_OK && index) {
         *index = (int32_t)at;
@@ -40,18 +51,17 @@ static enum ko_code read_word(const struct ko_options *options, enum ko_option i
     return code;
 }
 
-static enum ko_code read_end(const struct ko_options *options, const char *path,
-                             const struct ko_cube_axes *axes, bool source, char **out,
-                             struct ko_error *err)
+static enum ko_code read_end(const struct reader *reader, const struct ko_cube_axes *axes,
+                             bool source, char **out, struct ko_error *err)
 {
+    static const struct word_option options[] = {
+        {KO_OPT_MINUS_TARGET, "--minus-target", "target"},
+        {KO_OPT_MINUS_SOURCE, "--minus-source", "source"},
+    };
     struct ko_strings ends = {0};
     enum ko_code code = ko_axis_route_ends(axes, source, &ends, err);
-    if (code == KO_OK && source) {
-        code = read_word(options, KO_OPT_MINUS_SOURCE, "--minus-source", path, "source", &ends, out,
-                         NULL, err);
-    } else if (code == KO_OK) {
-        code = read_word(options, KO_OPT_MINUS_TARGET, "--minus-target", path, "target", &ends, out,
-                         NULL, err);
+    if (code == KO_OK) {
+        code = read_word(reader, &options[source], &ends, out, NULL, err);
     }
     ko_strings_free(&ends);
     return code;
@@ -61,19 +71,21 @@ enum ko_code ko_curve_minus_read(const struct ko_options *options, const char *p
                                  const struct ko_cube_axes *axes, struct ko_curve_minus *out,
                                  struct ko_error *err)
 {
+    static const struct word_option feature = {KO_OPT_MINUS_FEATURE, "--minus-feature",
+                                               "feature class"};
+    static const struct word_option model = {KO_OPT_MINUS_MODEL, "--minus-model", "model"};
+    const struct reader reader = {options, path};
     struct ko_curve_minus minus = {
         .control = ko_option_flag(options, KO_OPT_MINUS_CONTROL), .model = -1, .class = -1};
-    enum ko_code code = read_end(options, path, axes, false, &minus.target, err);
+    enum ko_code code = read_end(&reader, axes, false, &minus.target, err);
     if (code == KO_OK) {
-        code = read_end(options, path, axes, true, &minus.source, err);
+        code = read_end(&reader, axes, true, &minus.source, err);
     }
     if (code == KO_OK) {
-        code = read_word(options, KO_OPT_MINUS_FEATURE, "--minus-feature", path, "feature class",
-                         &axes->feature_class, NULL, &minus.class, err);
+        code = read_word(&reader, &feature, &axes->feature_class, NULL, &minus.class, err);
     }
     if (code == KO_OK) {
-        code = read_word(options, KO_OPT_MINUS_MODEL, "--minus-model", path, "model", &axes->model,
-                         NULL, &minus.model, err);
+        code = read_word(&reader, &model, &axes->model, NULL, &minus.model, err);
     }
     if (code == KO_OK && minus.control &&
         (minus.target || minus.source || minus.class >= 0 || minus.model >= 0)) {

@@ -66,7 +66,9 @@ void ko_curve_sample_subtract(double *value, int64_t n, const double *sum, const
 /* ----------------------------------------------------------------------------------------------
    estimates */
 
+/* The values of each window without those that are missing. */
 struct compact {
+    int32_t n_starts, n_prompts;
     double *value;  /* [n_starts, n_prompts] a window's values in its row, in order */
     size_t *n;      /* [n_starts] */
     double *column; /* [n_prompts, n_starts] windows of equal n beside each other */
@@ -84,11 +86,13 @@ static void compact_free(struct compact *compact)
     free(compact->window);
 }
 
-static enum ko_code compact_new(int32_t n_starts, int32_t n_prompts, struct compact *compact,
+static enum ko_code compact_new(const struct ko_curve_sample *sample, struct compact *compact,
                                 struct ko_error *err)
 {
-    const size_t n = (size_t)n_starts, n_all = n * (size_t)n_prompts;
-    *compact = (struct compact){.value = ko_new(n_all, sizeof(double), err),
+    const size_t n = (size_t)sample->n_starts, n_all = n * (size_t)sample->n_prompts;
+    *compact = (struct compact){.n_starts = sample->n_starts,
+                                .n_prompts = sample->n_prompts,
+                                .value = ko_new(n_all, sizeof(double), err),
                                 .n = ko_new(n, sizeof(size_t), err),
                                 .column = ko_new(n_all, sizeof(double), err),
                                 .low = ko_new(n, sizeof(double), err),
@@ -100,14 +104,28 @@ static enum ko_code compact_new(int32_t n_starts, int32_t n_prompts, struct comp
                : KO_E_MEMORY;
 }
 
+/* Row by row: the sample's values that are there and in its group. */
+static void compact_fill(const struct ko_curve_sample *sample, struct compact *compact)
+{
+    for (int32_t w = 0; w < sample->n_starts; w++) {
+        const int64_t row = (int64_t)w * sample->n_prompts;
+        for (int32_t k = 0; k < sample->n_prompts; k++) {
+            const double found = sample->value[row + k];
+            if (!isnan(found) && (!sample->group || sample->group[k] == sample->wanted)) {
+                compact->value[row + (int64_t)compact->n[w]++] = found;
+            }
+        }
+    }
+}
+
 /* All windows with as many values as window `first` at once: their resamples are the same rows. */
 static enum ko_code bootstrap_windows(const struct ko_summary *summary, int32_t first,
-                                      int32_t n_starts, int32_t n_prompts, struct compact *compact,
-                                      struct ko_estimate *estimate, struct ko_error *err)
+                                      struct compact *compact, struct ko_estimate *estimate,
+                                      struct ko_error *err)
 {
     const size_t n = compact->n[first];
     size_t n_columns = 0;
-    for (int32_t w = first; w < n_starts; w++) {
+    for (int32_t w = first; w < compact->n_starts; w++) {
         if (compact->n[w] == n) {
             compact->window[n_columns++] = w;
         }
@@ -115,12 +133,13 @@ static enum ko_code bootstrap_windows(const struct ko_summary *summary, int32_t 
     for (size_t c = 0; c < n_columns; c++) {
         for (size_t k = 0; k < n; k++) {
             compact->column[k * n_columns + c] =
-                compact->value[(size_t)compact->window[c] * (size_t)n_prompts + k];
+                compact->value[(size_t)compact->window[c] * (size_t)compact->n_prompts + k];
         }
     }
+    const struct ko_columns columns = {compact->column, n, n_columns};
     const enum ko_code code =
         ko_bootstrap_intervals(&summary->bootstrap, summary->statistic == KO_STATISTIC_MEDIAN,
-                               compact->column, n, n_columns, compact->low, compact->high, err);
+                               &columns, compact->low, compact->high, err);
     for (size_t c = 0; code == KO_OK && c < n_columns; c++) {
         estimate[compact->window[c]].low = compact->low[c];
         estimate[compact->window[c]].high = compact->high[c];
@@ -138,45 +157,53 @@ static bool is_new(const struct compact *compact, int32_t window)
     return true;
 }
 
-enum ko_code ko_curve_sample_estimate(const struct ko_summary *summary, const double *value,
-                                      int32_t n_starts, int32_t n_prompts,
-                                      const struct ko_curve_group *group,
-                                      struct ko_estimate *estimate, double *p, struct ko_error *err)
+/* The estimate of each window. It sorts the rows. Intervals of a bootstrap are in `estimate`
+   already and stay. */
+static enum ko_code estimate_windows(const struct ko_summary *summary,
+                                     const struct compact *compact, struct ko_estimate *estimate,
+                                     struct ko_error *err)
 {
     const bool bootstrap = summary->interval == KO_INTERVAL_BOOTSTRAP;
     struct ko_summary plain = *summary;
-    struct compact compact;
-    enum ko_code code = compact_new(n_starts, n_prompts, &compact, err);
-    if (bootstrap) { /* of which only the value stays */
+    enum ko_code code = KO_OK;
+    if (bootstrap) { /* only its value is used */
         plain.interval =
             summary->statistic == KO_STATISTIC_MEDIAN ? KO_INTERVAL_ORDER : KO_INTERVAL_T;
     }
-    for (int32_t w = 0; code == KO_OK && w < n_starts; w++) {
-        double *row = compact.value + (int64_t)w * n_prompts;
-        for (int32_t k = 0; k < n_prompts; k++) {
-            const double found = value[(int64_t)w * n_prompts + k];
-            if (!isnan(found) && (!group->group || group->group[k] == group->wanted)) {
-                row[compact.n[w]++] = found;
-            }
-        }
-        if (p) {
-            p[w] = summary->statistic == KO_STATISTIC_MEAN ? ko_paired_p(row, compact.n[w]) : NAN;
-        }
-    }
-    for (int32_t w = 0; code == KO_OK && bootstrap && w < n_starts; w++) {
-        if (compact.n[w] > 1 && is_new(&compact, w)) {
-            code = bootstrap_windows(summary, w, n_starts, n_prompts, &compact, estimate, err);
-        }
-    }
-    for (int32_t w = 0; code == KO_OK && w < n_starts; w++) {
+    for (int32_t w = 0; code == KO_OK && w < compact->n_starts; w++) {
         struct ko_estimate found;
-        code = ko_estimate(&plain, compact.value + (int64_t)w * n_prompts, compact.n[w], &found,
-                           err); /* sorts the row: last */
-        if (code == KO_OK && bootstrap && compact.n[w] > 1) {
+        code = ko_estimate_sample(&plain, compact->value + (int64_t)w * compact->n_prompts,
+                                  compact->n[w], &found, err);
+        if (code == KO_OK && bootstrap && compact->n[w] > 1) {
             found.low = estimate[w].low;
             found.high = estimate[w].high;
         }
         estimate[w] = found;
+    }
+    return code;
+}
+
+enum ko_code ko_curve_sample_estimate(const struct ko_summary *summary,
+                                      const struct ko_curve_sample *sample,
+                                      struct ko_estimate *estimate, double *p, struct ko_error *err)
+{
+    struct compact compact;
+    enum ko_code code = compact_new(sample, &compact, err);
+    if (code == KO_OK) {
+        compact_fill(sample, &compact);
+    }
+    for (int32_t w = 0; code == KO_OK && p && w < sample->n_starts; w++) {
+        p[w] = summary->statistic == KO_STATISTIC_MEAN
+                   ? ko_paired_p(compact.value + (int64_t)w * sample->n_prompts, compact.n[w])
+                   : NAN;
+    }
+    for (int32_t w = 0; code == KO_OK && w < sample->n_starts; w++) {
+        if (summary->interval == KO_INTERVAL_BOOTSTRAP && compact.n[w] > 1 && is_new(&compact, w)) {
+            code = bootstrap_windows(summary, w, &compact, estimate, err);
+        }
+    }
+    if (code == KO_OK) {
+        code = estimate_windows(summary, &compact, estimate, err);
     }
     compact_free(&compact);
     return code;

@@ -28,16 +28,18 @@ void ko_curve_sample_add(const double *value, int64_t n, double *sum, uint32_t *
 /* Takes sum / count from value [n]; NaN where count is 0. */
 void ko_curve_sample_subtract(double *value, int64_t n, const double *sum, const uint32_t *count);
 
-/* One estimate a window: value [n_starts, n_prompts], NaN left out, and of the prompts only those
-   with group[p] == wanted (group may be NULL: all). estimate [n_starts]; p [n_starts], filled where
-   it is not NULL: of the paired t-test, value being differences. */
-struct ko_curve_group {
-    const int32_t *group; /* [n_prompts]; borrowed */
-    int32_t wanted;
+/* The values of a curve. */
+struct ko_curve_sample {
+    const double *value; /* [n_starts, n_prompts] NaN is left out; borrowed */
+    int32_t n_starts, n_prompts;
+    const int32_t *group; /* [n_prompts] NULL: all prompts; borrowed */
+    int32_t wanted;       /* only prompts with group[p] == wanted */
 };
-KO_MUST_CHECK enum ko_code
-ko_curve_sample_estimate(const struct ko_summary *summary, const double *value, int32_t n_starts,
-                         int32_t n_prompts, const struct ko_curve_group *group,
-                         struct ko_estimate *estimate, double *p, struct ko_error *err);
+/* Estimates one figure for each window: estimate [n_starts]. p [n_starts] gets the paired t-test's p
+   of values that are differences; NULL: not wanted. */
+KO_MUST_CHECK enum ko_code ko_curve_sample_estimate(const struct ko_summary *summary,
+                                                    const struct ko_curve_sample *sample,
+                                                    struct ko_estimate *estimate, double *p,
+                                                    struct ko_error *err);
 
 #endif

@@ -96,7 +96,7 @@ static void drop_empty(struct ko_curve *curve)
     }
 }
 
-static enum ko_code correct(struct maker *maker, struct ko_curve *curve, struct ko_error *err)
+static enum ko_code correct_p(struct maker *maker, struct ko_curve *curve, struct ko_error *err)
 {
     for (int32_t k = 0; k < curve->n_points; k++) {
         maker->p[k] = curve->point[k].p;
@@ -115,11 +115,13 @@ static enum ko_code add_points(struct maker *maker, struct ko_curve *curve, cons
     const struct ko_cube_part *part = maker->part;
     const int32_t n_layers = part->axes->n_layers[curve->key.model];
     const int32_t size = part->axes->window_size[curve->key.size];
-    const struct ko_curve_group group = {curve->relation < 0 ? NULL : maker->relation,
-                                         curve->relation};
-    enum ko_code code = ko_curve_sample_estimate(&maker->query->summary, maker->value,
-                                                 part->n_starts, part->n_prompts, &group,
-                                                 maker->estimate, minus ? maker->p : NULL, err);
+    const struct ko_curve_sample sample = {.value = maker->value,
+                                           .n_starts = part->n_starts,
+                                           .n_prompts = part->n_prompts,
+                                           .group = curve->relation < 0 ? NULL : maker->relation,
+                                           .wanted = curve->relation};
+    enum ko_code code = ko_curve_sample_estimate(&maker->query->summary, &sample, maker->estimate,
+                                                 minus ? maker->p : NULL, err);
     for (int32_t w = 0; code == KO_OK && w < part->n_starts; w++) {
         const int32_t start = part->axes->window_start[w];
         if (start <= n_layers - size) {
@@ -131,7 +133,7 @@ static enum ko_code add_points(struct maker *maker, struct ko_curve *curve, cons
     if (code == KO_OK) {
         drop_empty(curve);
     }
-    return code == KO_OK ? correct(maker, curve, err) : code;
+    return code == KO_OK ? correct_p(maker, curve, err) : code;
 }
 
 /* A curve that is a part (a relation's, or a difference) is left out where it has no value. */
@@ -179,7 +181,7 @@ static enum ko_code add_groups(struct maker *maker, const struct ko_curve_key *k
     return code;
 }
 
-static void fill(struct maker *maker, const struct ko_curve_key *key, double *value)
+static void fill_values(struct maker *maker, const struct ko_curve_key *key, double *value)
 {
     const bool own = !maker->subtracted.status || key->model != maker->query->minus.model;
     ko_curve_sample_fill(maker->part, own ? &maker->values : &maker->subtracted, key,
@@ -198,10 +200,10 @@ static enum ko_code add_difference(struct maker *maker, const struct ko_curve_ke
         memset(maker->sum, 0, (size_t)n * sizeof *maker->sum);
         memset(maker->count, 0, (size_t)n * sizeof *maker->count);
         for (size_t k = 0; k < others.n; k++) {
-            fill(maker, &others.key[k], maker->other);
+            fill_values(maker, &others.key[k], maker->other);
             ko_curve_sample_add(maker->other, n, maker->sum, maker->count);
         }
-        fill(maker, key, maker->value);
+        fill_values(maker, key, maker->value);
         ko_curve_sample_subtract(maker->value, n, maker->sum, maker->count);
         code = add_groups(maker, key, others.label, curves, err);
     }
@@ -214,7 +216,7 @@ static enum ko_code add_curves(struct maker *maker, const struct ko_curve_key *k
 {
     enum ko_code code = KO_OK;
     if (!ko_curve_query_subtracts(maker->query)) {
-        fill(maker, key, maker->value);
+        fill_values(maker, key, maker->value);
         return add_groups(maker, key, NULL, curves, err);
     }
     if (!maker->query->minus.control) {

@@ -45,7 +45,7 @@ static double value_at(const struct reader *reader, const struct map *map, int32
                           reader->values.value[ko_cube_part_value_at(part, at) + start]);
 }
 
-static const char *piece(const struct reader *reader, const struct map *map, int32_t position)
+static const char *token_piece(const struct reader *reader, const struct map *map, int32_t position)
 {
     const struct ko_cube_axes *axes = reader->part.axes;
     const size_t prompt = (size_t)map->model * axes->heat_prompt.n + (size_t)map->prompt;
@@ -119,7 +119,7 @@ static void print_columns(const struct reader *reader, const struct map *map, in
     }
     ko_text_add(out, "\n  %*s", LAYERS_WIDTH, "layers");
     for (int32_t k = first; k < last; k++) {
-        add_piece(out, piece(reader, map, k));
+        add_piece(out, token_piece(reader, map, k));
     }
     ko_text_add(out, "\n");
     for (int32_t w = 0; w < reader->part.n_starts; w++) {
@@ -180,7 +180,7 @@ static void csv_map(const struct reader *reader, const struct map *map)
             ko_csv_number(reader->out,
                           ko_window_depth(axes->n_layers[map->model], size, axes->window_start[w]));
             ko_text_add(reader->out, ",%d,", k);
-            ko_csv_text(reader->out, piece(reader, map, k));
+            ko_csv_text(reader->out, token_piece(reader, map, k));
             ko_text_add(reader->out, ",%s,", ko_curve_metric_word(reader->metric));
             ko_csv_number(reader->out, value);
             ko_text_add(reader->out, "\n");
@@ -231,8 +231,8 @@ static enum ko_code walk_model(struct reader *reader, int32_t model, struct ko_e
     return code;
 }
 
-static enum ko_code walk(struct reader *reader, struct ko_cube_view *view, int32_t *n_maps,
-                         struct ko_error *err)
+static enum ko_code walk_models(struct reader *reader, struct ko_cube_view *view, int32_t *n_maps,
+                                struct ko_error *err)
 {
     enum ko_code code = ko_cube_part_of(view, true, &reader->part, err);
     if (code != KO_OK || reader->part.n_routes == 0) {
@@ -261,7 +261,7 @@ enum ko_code ko_heat_maps_print(struct ko_cube_view *view, const struct ko_curve
     struct reader reader = {.filter = filter, .metric = metric, .out = out};
     ko_text_add(out, "%s (%s) of the first prompt, a line a window, a column a source position\n",
                 ko_curve_metric_word(metric), ko_curve_metric_unit(metric));
-    return walk(&reader, view, n_maps, err);
+    return walk_models(&reader, view, n_maps, err);
 }
 
 enum ko_code ko_heat_maps_csv(struct ko_cube_view *view, const struct ko_curve_filter *filter,
@@ -271,5 +271,5 @@ enum ko_code ko_heat_maps_csv(struct ko_cube_view *view, const struct ko_curve_f
     struct reader reader = {.filter = filter, .metric = metric, .out = out, .csv = true};
     ko_text_add(out, "model,prompt,route,feature_class,window_size,window_start,depth,"
                      "source_position,token,metric,value\n");
-    return walk(&reader, view, n_maps, err);
+    return walk_models(&reader, view, n_maps, err);
 }

@@ -34,7 +34,7 @@ enum ko_code ko_live_read(struct ko_cube_view *view, double now, struct ko_live 
     return KO_OK;
 }
 
-static const char *duration(double seconds, char buffer[32])
+static const char *duration_text(double seconds, char buffer[32])
 {
     return seconds < 1 ? "<1 s" : ko_seconds_human(seconds, buffer);
 }
@@ -43,7 +43,7 @@ void ko_live_print(const struct ko_live *live, struct ko_text *out)
 {
     const struct ko_cube_live *row = &live->row;
     char buffer[32], number[32];
-    const char *age = duration(live->age, buffer);
+    const char *age = duration_text(live->age, buffer);
 
     if (!row->begun) {
         ko_text_add(out, "no run is under way\n");
@@ -59,12 +59,13 @@ void ko_live_print(const struct ko_live *live, struct ko_text *out)
         ko_text_add(out, ", job %s", row->job);
     }
     ko_text_add(out, ": %s cells in ", ko_grouped((int64_t)fmin(row->cells, 1e18), number));
-    ko_text_add(out, "%s, ", duration(live->seconds, number));
+    ko_text_add(out, "%s, ", duration_text(live->seconds, number));
     if (isfinite(live->per_second)) {
         ko_text_add(out, "%s cells/s, ", ko_grouped((int64_t)fmin(live->per_second, 1e18), number));
     }
     ko_text_add(out, "%s left, as of %s ago\n",
-                isfinite(live->seconds_left) ? duration(live->seconds_left, number) : "?", age);
+                isfinite(live->seconds_left) ? duration_text(live->seconds_left, number) : "?",
+                age);
 }
 
 void ko_live_json(const struct ko_live *live, json_object *object)

@@ -16,9 +16,17 @@ struct accuracy {
     struct ko_estimate logprob; /* nats */
 };
 
-static enum ko_code measure(const struct ko_curve_query *query, const float *logprob,
-                            const int32_t *rank, size_t n, double *values, struct accuracy *out,
-                            struct ko_error *err)
+/* The clean runs of one model; borrowed. */
+struct clean_runs {
+    const float *logprob; /* [n] */
+    const int32_t *rank;  /* [n] */
+    size_t n;
+};
+
+/* values [n]: a buffer. */
+static enum ko_code measure_accuracy(const struct ko_curve_query *query,
+                                     const struct clean_runs *runs, double *values,
+                                     struct accuracy *out, struct ko_error *err)
 {
     struct ko_summary hit = query->summary, mean = query->summary;
     size_t n_run = 0;
@@ -30,19 +38,19 @@ static enum ko_code measure(const struct ko_curve_query *query, const float *log
         mean.interval = KO_INTERVAL_T;
     }
     mean.bounds = (struct ko_bounds){.has_most = true, .most = 0}; /* a log-probability's */
-    for (size_t k = 0; k < n; k++) {
-        if (rank[k] >= 1 && isfinite(logprob[k])) {
-            values[n_run++] = rank[k] == 1 ? 100 : 0;
+    for (size_t k = 0; k < runs->n; k++) {
+        if (runs->rank[k] >= 1 && isfinite(runs->logprob[k])) {
+            values[n_run++] = runs->rank[k] == 1 ? 100 : 0;
         }
     }
-    enum ko_code code = ko_estimate(&hit, values, n_run, &out->hit, err);
+    enum ko_code code = ko_estimate_sample(&hit, values, n_run, &out->hit, err);
     n_run = 0;
-    for (size_t k = 0; k < n; k++) {
-        if (rank[k] >= 1 && isfinite(logprob[k])) {
-            values[n_run++] = (double)logprob[k];
+    for (size_t k = 0; k < runs->n; k++) {
+        if (runs->rank[k] >= 1 && isfinite(runs->logprob[k])) {
+            values[n_run++] = (double)runs->logprob[k];
         }
     }
-    return code == KO_OK ? ko_estimate(&mean, values, n_run, &out->logprob, err) : code;
+    return code == KO_OK ? ko_estimate_sample(&mean, values, n_run, &out->logprob, err) : code;
 }
 
 static void csv_estimate(struct ko_text *out, const char *model, const char *metric,
@@ -123,7 +131,8 @@ enum ko_code ko_show_evaluation(struct ko_cube_view *view, const struct ko_curve
     }
     for (size_t m = 0; code == KO_OK && m < axes->model.n; m++) {
         if (filter->model[m]) {
-            code = measure(query, logprob + m * n, rank + m * n, n, values, &accuracy[m], err);
+            const struct clean_runs runs = {logprob + m * n, rank + m * n, n};
+            code = measure_accuracy(query, &runs, values, &accuracy[m], err);
         }
     }
     if (code == KO_OK && csv) {

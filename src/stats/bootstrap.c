@@ -10,7 +10,7 @@
 #include "src/base/memory.h"
 #include "src/prompts/draw.h"
 
-static int compare(const void *a, const void *b)
+static int compare_doubles(const void *a, const void *b)
 {
     const double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
@@ -18,7 +18,7 @@ static int compare(const void *a, const void *b)
 
 void ko_sort_doubles(double *values, size_t n)
 {
-    qsort(values, n, sizeof *values, compare);
+    qsort(values, n, sizeof *values, compare_doubles);
 }
 
 double ko_quantile(const double *sorted, size_t n, double q)
@@ -91,7 +91,7 @@ static void median_of_resample(const struct resampling *r, size_t b, const uint3
     }
 }
 
-static void resample(const struct resampling *r)
+static void draw_resamples(const struct resampling *r)
 {
 #pragma omp parallel for schedule(static)
     for (size_t worker = 0; worker < r->n_workers; worker++) {
@@ -160,12 +160,12 @@ static enum ko_code make_room(struct resampling *r, struct ko_error *err)
 }
 
 enum ko_code ko_bootstrap_intervals(const struct ko_bootstrap *bootstrap, bool median,
-                                    const double *values, size_t n, size_t n_columns, double *low,
-                                    double *high, struct ko_error *err)
+                                    const struct ko_columns *columns, double *low, double *high,
+                                    struct ko_error *err)
 {
-    struct resampling r = {.values = values,
-                           .n = n,
-                           .n_columns = n_columns,
+    struct resampling r = {.values = columns->value,
+                           .n = columns->n,
+                           .n_columns = columns->n_columns,
                            .n_resamples = (size_t)bootstrap->n_resamples,
                            .start = ko_draw_start(bootstrap->seed, 0)};
     enum ko_code code = make_room(&r, err);
@@ -173,9 +173,9 @@ enum ko_code ko_bootstrap_intervals(const struct ko_bootstrap *bootstrap, bool m
         code = rank_columns(&r, err);
     }
     if (code == KO_OK) {
-        resample(&r);
+        draw_resamples(&r);
     }
-    for (size_t c = 0; code == KO_OK && c < n_columns; c++) {
+    for (size_t c = 0; code == KO_OK && c < r.n_columns; c++) {
         double *figure = r.figure + c * r.n_resamples;
         ko_sort_doubles(figure, r.n_resamples);
         low[c] = ko_quantile(figure, r.n_resamples, 0.025);

@@ -14,14 +14,18 @@ struct ko_bootstrap {
     uint64_t seed;
 };
 
-/* The 95 % interval of the mean (or the median) of each column of values [n, n_columns] into low
-   and high [n_columns]: the 2.5 % and 97.5 % quantiles of that figure over the resamples. Resample
+struct ko_columns {
+    const double *value; /* [n, n_columns]; borrowed */
+    size_t n, n_columns; /* n from 1 */
+};
+
+/* The 95 % interval of the mean (or the median) of each column into low and high [n_columns]: the 2.5 % and 97.5 % quantiles of that figure over the resamples. Resample
    b takes n rows, row number k being floor(u n / 2^32) with u the upper half of value b n + k of
    splitmix64 (src/prompts/draw.h, stream 0): the same rows for every column, and for every call
-   with equal n and seed. n from 1. Threads do not change the result. */
+   with equal n and seed. Threads do not change the result. */
 KO_MUST_CHECK enum ko_code ko_bootstrap_intervals(const struct ko_bootstrap *bootstrap, bool median,
-                                                  const double *values, size_t n, size_t n_columns,
-                                                  double *low, double *high, struct ko_error *err);
+                                                  const struct ko_columns *columns, double *low,
+                                                  double *high, struct ko_error *err);
 
 /* The quantile 0 <= q <= 1 of sorted values [n], n from 1, between the two nearest ones (Hyndman &
    Fan 1996, type 7: numpy's and R's default). */

@@ -122,8 +122,8 @@ struct ko_estimate ko_estimate_share(size_t n_hits, size_t n)
     return estimate;
 }
 
-static enum ko_code resampled(const struct ko_summary *summary, double *values, size_t n,
-                              struct ko_estimate *out, struct ko_error *err)
+static enum ko_code bootstrap_estimate(const struct ko_summary *summary, double *values, size_t n,
+                                       struct ko_estimate *out, struct ko_error *err)
 {
     const bool median = summary->statistic == KO_STATISTIC_MEDIAN;
     struct ko_estimate estimate = {NAN, NAN, NAN, n};
@@ -132,7 +132,8 @@ static enum ko_code resampled(const struct ko_summary *summary, double *values, 
         estimate.value = mean_of(values, n);
     }
     if (n > 1) {
-        code = ko_bootstrap_intervals(&summary->bootstrap, median, values, n, 1, &estimate.low,
+        const struct ko_columns column = {values, n, 1};
+        code = ko_bootstrap_intervals(&summary->bootstrap, median, &column, &estimate.low,
                                       &estimate.high, err);
     }
     if (median && n > 0) { /* The rows that are drawn are those of the order given. */
@@ -145,13 +146,13 @@ static enum ko_code resampled(const struct ko_summary *summary, double *values, 
     return code;
 }
 
-enum ko_code ko_estimate(const struct ko_summary *summary, double *values, size_t n,
-                         struct ko_estimate *out, struct ko_error *err)
+enum ko_code ko_estimate_sample(const struct ko_summary *summary, double *values, size_t n,
+                                struct ko_estimate *out, struct ko_error *err)
 {
     size_t n_hits = 0;
     switch (summary->interval) {
     case KO_INTERVAL_BOOTSTRAP:
-        return resampled(summary, values, n, out, err);
+        return bootstrap_estimate(summary, values, n, out, err);
     case KO_INTERVAL_ORDER:
         *out = ko_estimate_median(values, n);
         return KO_OK;

@@ -48,8 +48,9 @@ struct ko_summary {
 };
 
 /* values [n] into *out; sorts them. */
-KO_MUST_CHECK enum ko_code ko_estimate(const struct ko_summary *summary, double *values, size_t n,
-                                       struct ko_estimate *out, struct ko_error *err);
+KO_MUST_CHECK enum ko_code ko_estimate_sample(const struct ko_summary *summary, double *values,
+                                              size_t n, struct ko_estimate *out,
+                                              struct ko_error *err);
 
 /* Takes from an interval what lies beyond the bounds; the probability with which it holds the mean
    stays what it was. It still holds the value, and no interval (NaN) stays none. */

@@ -200,7 +200,7 @@ static enum ko_code run_reuse(struct ko_error *err)
         code = ko_taken_new(plan, &reuse.taken, err);
     }
     if (code == KO_OK) {
-        code = ko_cube_reuse(view, &reuse, err);
+        code = ko_cube_reuse_take(view, &reuse, err);
     }
     ko_cube_view_close(view);
     ko_taken_free(reuse.taken);

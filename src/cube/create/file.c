@@ -96,7 +96,7 @@ static size_t dataset_bytes(const struct ko_cube_lengths *lengths)
 }
 
 /* Bytes that the file will have, or somewhat more. */
-static size_t estimate(const struct ko_cube_new *cube)
+static size_t estimate_bytes(const struct ko_cube_new *cube)
 {
     const struct ko_cube_content *content = cube->content;
     size_t total = dataset_bytes(&cube->lengths);
@@ -121,10 +121,10 @@ static enum ko_code check_room(const struct ko_cube_new *cube, const char *tempo
     char size[32];
     const int file = open(temporary, O_WRONLY | O_CLOEXEC);
 
-    if (file >= 0 && fallocate(file, 0, 0, (off_t)estimate(cube)) != 0 &&
+    if (file >= 0 && fallocate(file, 0, 0, (off_t)estimate_bytes(cube)) != 0 &&
         (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)) {
         code = ko_fail(err, KO_E_FAILED, "%s: cannot be created with %s: %s", cube->path,
-                       ko_bytes_human((double)estimate(cube), size), strerror(errno));
+                       ko_bytes_human((double)estimate_bytes(cube), size), strerror(errno));
     } else if (file < 0 || ftruncate(file, 0) != 0) {
         code = ko_fail(err, KO_E_INPUT, "%s: cannot be created in its folder: %s", cube->path,
                        strerror(errno));

@@ -110,7 +110,7 @@ static uint8_t uint8_at(const struct ko_cube_new *cube, const struct ko_cube_dat
 }
 
 /* Whether creation knows the numbers; the rest is written by commits and runs. */
-static bool known(const struct ko_cube_new *cube, const struct ko_cube_dataset *dataset)
+static bool is_known(const struct ko_cube_new *cube, const struct ko_cube_dataset *dataset)
 {
     if (dataset->field <= KO_FIELD_REUSED) {
         return ko_cube_has_axis(dataset, KO_AXIS_EVAL_PROMPT) && cube->content->evaluation &&
@@ -123,8 +123,8 @@ static bool known(const struct ko_cube_new *cube, const struct ko_cube_dataset *
            dataset->axis[0] != KO_AXIS_RUN;
 }
 
-static void gather(const struct ko_cube_new *cube, const struct ko_cube_dataset *dataset, size_t n,
-                   void *out)
+static void gather_numbers(const struct ko_cube_new *cube, const struct ko_cube_dataset *dataset,
+                           size_t n, void *out)
 {
     size_t at[KO_CUBE_MAX_AXES] = {0};
     int n_axes = ko_cube_n_axes(dataset);
@@ -149,7 +149,7 @@ enum ko_code ko_cube_fill_numbers(struct ko_cube_new *cube, size_t index, struct
     enum ko_code code = KO_OK;
     size_t n;
 
-    if (!known(cube, dataset)) {
+    if (!is_known(cube, dataset)) {
         return KO_OK;
     }
     code = ko_cube_n_elements(dataset, &cube->lengths, 0, &n, err);
@@ -160,7 +160,7 @@ enum ko_code ko_cube_fill_numbers(struct ko_cube_new *cube, size_t index, struct
     if (!values) {
         return KO_E_MEMORY;
     }
-    gather(cube, dataset, n, values);
+    gather_numbers(cube, dataset, n, values);
     hid_t type = ko_cube_new_type(dataset->type);
     if (type < 0 ||
         H5Dwrite(cube->dataset[index], type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) < 0) {

@@ -46,7 +46,7 @@ static enum ko_code open_part(const struct ko_cube_new *cube, const char *name,
     return part->status ? KO_OK : KO_E_MEMORY;
 }
 
-static void scatter(const struct part *part, int32_t fact, const uint8_t *record)
+static void scatter_statuses(const struct part *part, int32_t fact, const uint8_t *record)
 {
     if (part->n_each && part->of_fact[fact] >= 0) {
         memcpy(part->status + (size_t)part->of_fact[fact] * part->n_each, record + part->from,
@@ -68,8 +68,8 @@ static enum ko_code plan_model(const struct ko_cube_new *cube, const struct part
         }
         code = ko_tree_statuses(plan, model, fact, record, err);
         if (code == KO_OK) {
-            scatter(mean, fact, record);
-            scatter(heat, fact, record);
+            scatter_statuses(mean, fact, record);
+            scatter_statuses(heat, fact, record);
         }
     }
     return code;

@@ -52,8 +52,8 @@ static const char *fact_string(const struct ko_plan_fact *fact, enum ko_cube_fie
     }
 }
 
-static const char *piece(const struct ko_cube_content *content, enum ko_cube_axis axis,
-                         size_t model, size_t index, size_t position)
+static const char *token_piece(const struct ko_cube_content *content, enum ko_cube_axis axis,
+                               size_t model, size_t index, size_t position)
 {
     const struct ko_plan *plan = content->plan;
     const struct ko_prompt *prompt =
@@ -76,7 +76,7 @@ static const char *string_at(const struct ko_cube_new *cube, const struct ko_cub
     case KO_FIELD_LABEL:
         return ko_cube_label(plan, dataset->axis[0], at[0], buffer);
     case KO_FIELD_TOKEN_TEXT:
-        return piece(cube->content, dataset->axis[1], at[0], at[1], at[2]);
+        return token_piece(cube->content, dataset->axis[1], at[0], at[1], at[2]);
     case KO_FIELD_TEXT:
     case KO_FIELD_SUBJECT:
     case KO_FIELD_TARGET:
@@ -116,8 +116,9 @@ static enum ko_code add_clean(struct ko_strings *made, const char *text, struct 
     return code;
 }
 
-static enum ko_code gather(const struct ko_cube_new *cube, const struct ko_cube_dataset *dataset,
-                           int n_axes, size_t n, struct string_list *list, struct ko_error *err)
+static enum ko_code gather_strings(const struct ko_cube_new *cube,
+                                   const struct ko_cube_dataset *dataset, int n_axes, size_t n,
+                                   struct string_list *list, struct ko_error *err)
 {
     size_t at[KO_CUBE_MAX_AXES] = {0};
     enum ko_code code = KO_OK;
@@ -140,7 +141,7 @@ static enum ko_code gather(const struct ko_cube_new *cube, const struct ko_cube_
 }
 
 /* The characters of n strings, each padded with NUL to width bytes. free(). */
-static char *characters(const char *const *item, size_t n, size_t width, struct ko_error *err)
+static char *pad_strings(const char *const *item, size_t n, size_t width, struct ko_error *err)
 {
     size_t bytes;
 
@@ -175,9 +176,9 @@ enum ko_code ko_cube_fill_strings(struct ko_cube_new *cube, size_t index, struct
     if (!list.item) {
         return KO_E_MEMORY;
     }
-    code = gather(cube, dataset, n_axes, n, &list, err);
+    code = gather_strings(cube, dataset, n_axes, n, &list, err);
     if (code == KO_OK && chars) {
-        bytes = characters(list.item, n, (size_t)cube->lengths.n[KO_AXIS_LABEL_LENGTH], err);
+        bytes = pad_strings(list.item, n, (size_t)cube->lengths.n[KO_AXIS_LABEL_LENGTH], err);
         code = bytes ? KO_OK : err->code;
     }
     if (code != KO_OK) {

@@ -39,7 +39,7 @@ struct part {
 };
 
 /* As many whole trailing axes as fit into a chunk, then a part of one, then single indices. */
-static enum ko_code cut(const struct copy *copy, struct part *part, struct ko_error *err)
+static enum ko_code cut_chunks(const struct copy *copy, struct part *part, struct ko_error *err)
 {
     const size_t each = ko_cube_type_bytes(part->dataset->type);
     const size_t most = copy->chunk_bytes < each ? 1 : copy->chunk_bytes / each;
@@ -70,7 +70,7 @@ static bool worth_a_chunk(const struct copy *copy, const struct part *part)
            n * ko_cube_type_bytes(part->dataset->type) > small;
 }
 
-static hid_t create(struct copy *copy, const struct part *part)
+static hid_t create_dataset(struct copy *copy, const struct part *part)
 {
     hid_t space = H5Screate_simple(part->n_axes, part->shape, NULL), id = H5I_INVALID_HID;
     hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
@@ -167,10 +167,11 @@ static enum ko_code open_part(struct copy *copy, size_t index, struct part *part
     enum ko_code code = ko_cube_open_dataset(copy->from->file, copy->from->path, dataset,
                                              &copy->from->lengths, &part->from, err);
     if (code == KO_OK) {
-        code = cut(copy, part, err);
+        code = cut_chunks(copy, part, err);
     }
     if (code == KO_OK) {
-        copy->to.dataset[index] = part->to = part->type < 0 ? part->type : create(copy, part);
+        copy->to.dataset[index] = part->to =
+            part->type < 0 ? part->type : create_dataset(copy, part);
         if (part->to < 0) {
             code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot create dataset '%s'", copy->to.path,
                                 dataset->name);

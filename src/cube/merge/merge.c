@@ -135,8 +135,8 @@ static enum ko_code write_cube(struct ko_cube_new *cube, void *context, struct k
     return code == KO_OK ? write_shards(cube, set, err) : code;
 }
 
-static enum ko_code refuse(const char *path, const struct ko_cube_merged *merged,
-                           struct ko_error *err)
+static enum ko_code refuse_pending(const char *path, const struct ko_cube_merged *merged,
+                                   struct ko_error *err)
 {
     return ko_fail(err, KO_E_INPUT,
                    "%s: %.1500s, compute the rest with run --shard K/N --resume, or leave it "
@@ -173,7 +173,7 @@ enum ko_code ko_cube_merge(const char *path, const struct ko_strings *shards, bo
         code = say_missing(&set, &merged, err);
     }
     if (code == KO_OK && merged.pending > 0 && !partial) {
-        code = refuse(path, &merged, err);
+        code = refuse_pending(path, &merged, err);
     }
     if (code == KO_OK) {
         cube.lengths = set.first.whole->lengths;

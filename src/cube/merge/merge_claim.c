@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Notes which shard has which pair of model and prompt, refuses pairs that two shards have, and
-   counts what is done, pending or failed. */
+   counts planned, pending and failed pairs. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -49,7 +49,7 @@ static enum ko_code new_rows(const struct ko_cube_view *whole, const struct ko_m
     return rows->planned && rows->part && rows->clean && rows->flaw ? KO_OK : KO_E_MEMORY;
 }
 
-/* The statuses of one pair: whether it has any planned cell, and what became of them. */
+/* What the statuses of one pair say. foreign: they differ from the plan of the whole sweep. */
 struct pair {
     bool planned, pending, failed, foreign;
 };
@@ -70,37 +70,57 @@ static struct pair look_at(const uint8_t *status, const uint8_t *planned, size_t
     return pair;
 }
 
-static enum ko_code claim(struct ko_merge_set *set, const struct ko_cube_shard *shard, int32_t file,
-                          const char *prompt, int32_t *owner, struct ko_error *err)
+/* A shard that claims its pairs. All borrowed. */
+struct claimant {
+    struct ko_merge_set *set;
+    struct ko_cube_shard *shard;
+    int32_t file; /* its number in the set */
+    struct ko_cube_planned *planned;
+    struct ko_cube_merged *merged; /* counts */
+};
+
+static enum ko_code claim_pair(const struct claimant *claimant, const char *prompt, int32_t *owner,
+                               struct ko_error *err)
 {
     if (*owner >= 0) {
         return ko_fail(err, KO_E_INPUT,
                        "%s: has prompt '%s' that is in %s too, give every prompt once",
-                       shard->view->path, prompt, set->path->item[*owner]);
+                       claimant->shard->view->path, prompt, claimant->set->path->item[*owner]);
     }
-    *owner = file;
+    *owner = claimant->file;
     return KO_OK;
 }
 
-static enum ko_code claim_model(struct ko_merge_set *set, struct ko_cube_shard *shard, int32_t file,
-                                int32_t model, size_t which, struct rows *rows,
-                                struct ko_cube_merged *merged, struct ko_error *err)
+static enum ko_code read_rows(const struct claimant *claimant, const struct ko_merge_part *part,
+                              int32_t model, const struct rows *rows, struct ko_error *err)
 {
-    const struct ko_merge_part *part = &ko_merge_part[which];
-    const struct ko_strings *label =
-        part->axis == KO_AXIS_PROMPT ? &shard->view->axes.prompt : &shard->view->axes.heat_prompt;
-    const int32_t at = shard->index[KO_AXIS_MODEL][model];
-    enum ko_code code = ko_cube_view_transfer(shard->view, part->status, (hsize_t)model, 1,
+    const struct ko_cube_view *view = claimant->shard->view;
+    const int32_t whole = claimant->shard->index[KO_AXIS_MODEL][model];
+    enum ko_code code = ko_cube_view_transfer(view, part->status, (hsize_t)model, 1,
                                               H5T_NATIVE_UINT8, rows->part, err);
-
     if (code == KO_OK) {
-        code = ko_cube_view_transfer(set->first.whole, part->status, (hsize_t)at, 1,
+        code = ko_cube_view_transfer(claimant->set->first.whole, part->status, (hsize_t)whole, 1,
                                      H5T_NATIVE_UINT8, rows->planned, err);
     }
     if (code == KO_OK) {
-        code = ko_cube_view_transfer(shard->view, part->clean, (hsize_t)model, 1, H5T_NATIVE_FLOAT,
+        code = ko_cube_view_transfer(view, part->clean, (hsize_t)model, 1, H5T_NATIVE_FLOAT,
                                      rows->clean, err);
     }
+    return code;
+}
+
+static enum ko_code claim_model(const struct claimant *claimant, size_t which, int32_t model,
+                                const struct rows *rows, struct ko_error *err)
+{
+    const struct ko_merge_part *part = &ko_merge_part[which];
+    const struct ko_cube_shard *shard = claimant->shard;
+    const struct ko_cube_axes *axes = &shard->view->axes;
+    const struct ko_strings *label =
+        part->axis == KO_AXIS_PROMPT ? &axes->prompt : &axes->heat_prompt;
+    int32_t *owner =
+        claimant->set->owner[which] + (size_t)shard->index[KO_AXIS_MODEL][model] * rows->n_whole;
+    enum ko_code code = read_rows(claimant, part, model, rows, err);
+
     for (size_t p = 0; p < rows->n_part && code == KO_OK; p++) {
         const size_t whole = (size_t)shard->index[part->axis][p];
         const struct pair pair = look_at(rows->part + p * rows->n_each,
@@ -109,22 +129,19 @@ static enum ko_code claim_model(struct ko_merge_set *set, struct ko_cube_shard *
             continue;
         }
         if (pair.foreign) {
-            code = ko_fail(err, KO_E_INPUT,
+            return ko_fail(err, KO_E_INPUT,
                            "%s: prompt '%s' of %s has other cells than the whole sweep, compute "
                            "the shard again",
-                           shard->view->path, label->item[p], shard->view->axes.model.item[model]);
+                           shard->view->path, label->item[p], axes->model.item[model]);
         }
-        if (code == KO_OK) {
-            code = claim(set, shard, file, label->item[p],
-                         &set->owner[which][(size_t)at * rows->n_whole + whole], err);
-        }
+        code = claim_pair(claimant, label->item[p], &owner[whole], err);
         const bool pending =
             pair.pending || rows->flaw[p] || (!pair.failed && isnan(rows->clean[p]));
-        set->n_planned[file]++;
-        set->n_pending[file] += pending;
-        merged->n_pairs++;
-        merged->pending += pending;
-        merged->failed += pair.failed;
+        claimant->set->n_planned[claimant->file]++;
+        claimant->set->n_pending[claimant->file] += pending;
+        claimant->merged->n_pairs++;
+        claimant->merged->pending += pending;
+        claimant->merged->failed += pair.failed;
     }
     return code;
 }
@@ -149,24 +166,23 @@ static enum ko_code find_valueless(struct ko_cube_slab *slab, struct ko_cube_pla
     return code;
 }
 
-static enum ko_code claim_part(struct ko_merge_set *set, struct ko_cube_shard *shard, int32_t file,
-                               size_t which, struct ko_cube_planned *planned,
-                               struct ko_cube_merged *merged, struct ko_error *err)
+static enum ko_code claim_part(const struct claimant *claimant, size_t which, struct ko_error *err)
 {
     const struct ko_merge_part *part = &ko_merge_part[which];
+    const struct ko_cube_view *whole = claimant->set->first.whole;
+    struct ko_cube_view *view = claimant->shard->view;
     struct ko_cube_slab slab = {0};
     struct rows rows = {0};
-    enum ko_code code =
-        ko_cube_slab_open(shard->view, part->axis == KO_AXIS_HEAT_PROMPT, &slab, err);
+    enum ko_code code = ko_cube_slab_open(view, part->axis == KO_AXIS_HEAT_PROMPT, &slab, err);
 
     if (code == KO_OK) {
-        code = new_rows(set->first.whole, part, (size_t)shard->view->lengths.n[part->axis], &rows,
-                        err);
+        code = new_rows(whole, part, (size_t)view->lengths.n[part->axis], &rows, err);
     }
-    for (size_t m = 0; m < shard->view->axes.model.n && code == KO_OK; m++) {
-        code = find_valueless(&slab, planned, (int32_t)m, rows.flaw, &set->n_valueless[file], err);
+    for (int32_t m = 0; m < (int32_t)view->axes.model.n && code == KO_OK; m++) {
+        code = find_valueless(&slab, claimant->planned, m, rows.flaw,
+                              &claimant->set->n_valueless[claimant->file], err);
         if (code == KO_OK) {
-            code = claim_model(set, shard, file, (int32_t)m, which, &rows, merged, err);
+            code = claim_model(claimant, which, m, &rows, err);
         }
     }
     free_rows(&rows);
@@ -177,19 +193,19 @@ static enum ko_code claim_part(struct ko_merge_set *set, struct ko_cube_shard *s
 enum ko_code ko_merge_set_claim(struct ko_merge_set *set, struct ko_cube_shard *shard, int32_t file,
                                 struct ko_cube_merged *merged, struct ko_error *err)
 {
-    struct ko_cube_planned *planned = NULL;
-    enum ko_code code = ko_cube_planned_open(shard->view, &planned, err);
+    struct claimant claimant = {.set = set, .shard = shard, .file = file, .merged = merged};
+    enum ko_code code = ko_cube_planned_open(shard->view, &claimant.planned, err);
 
     for (size_t k = 0; k < KO_MERGE_PARTS && code == KO_OK; k++) {
         if (ko_cube_present(ko_cube_find(ko_merge_part[k].status), &shard->view->lengths)) {
-            code = claim_part(set, shard, file, k, planned, merged, err);
+            code = claim_part(&claimant, k, err);
         }
     }
-    ko_cube_planned_close(planned);
+    ko_cube_planned_close(claimant.planned);
     return code;
 }
 
-/* Cells of a pair that no shard has computed. */
+/* Whether a pair has planned cells. */
 static bool is_planned(const uint8_t *status, size_t n_each)
 {
     for (size_t i = 0; i < n_each; i++) {

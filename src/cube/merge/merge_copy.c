@@ -12,46 +12,46 @@
 #include "src/cube/read/planned.h"
 #include "src/cube/read/slab.h"
 
-/* Reads (or writes) a hyperslab of a dataset that is open. */
-static herr_t transfer(hid_t id, hid_t type, int n_axes, const hsize_t *first, const hsize_t *count,
-                       void *read, const void *written)
+/* Reads a hyperslab of an open dataset into `read`, or writes it from `written`: the other is NULL.
+   Whether it worked. */
+static bool transfer_hyperslab(hid_t id, const struct ko_cube_dataset *dataset,
+                               const hsize_t *first, const hsize_t *count, void *read,
+                               const void *written)
 {
     enum ko_code code = KO_OK;
     hsize_t n = 1;
     herr_t done = -1;
 
-    for (int i = 0; i < n_axes; i++) {
+    for (int i = 0; i < ko_cube_n_axes(dataset); i++) {
         n *= count[i];
     }
+    hid_t type = ko_cube_new_type(dataset->type);
     hid_t space = H5Dget_space(id), memory = H5Screate_simple(1, &n, NULL);
-    if (space >= 0 && memory >= 0 &&
+    if (type >= 0 && space >= 0 && memory >= 0 &&
         H5Sselect_hyperslab(space, H5S_SELECT_SET, first, NULL, count, NULL) >= 0) {
         done = written ? H5Dwrite(id, type, memory, space, H5P_DEFAULT, written)
                        : H5Dread(id, type, memory, space, H5P_DEFAULT, read);
     }
     ko_hdf5_close(memory, &code, "", NULL);
     ko_hdf5_close(space, &code, "", NULL);
-    return code == KO_OK ? done : -1;
+    ko_hdf5_close(type, &code, "", NULL);
+    return done >= 0 && code == KO_OK;
 }
 
 enum ko_code ko_merge_write(const struct ko_cube_new *to, size_t index, const hsize_t *first,
                             const hsize_t *count, const void *values, struct ko_error *err)
 {
     const struct ko_cube_dataset *dataset = &ko_cube_table[index];
-    enum ko_code code = KO_OK;
-    hid_t type = ko_cube_new_type(dataset->type);
 
-    if (type < 0 || transfer(to->dataset[index], type, ko_cube_n_axes(dataset), first, count, NULL,
-                             values) < 0) {
-        code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot write dataset '%s'", to->path,
+    if (!transfer_hyperslab(to->dataset[index], dataset, first, count, NULL, values)) {
+        return ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot write dataset '%s'", to->path,
                             dataset->name);
     }
-    ko_hdf5_close(type, &code, to->path, err);
-    return code;
+    return KO_OK;
 }
 
 /* Gives back the strings that a read allocated, as it does those of other types nothing. */
-static void reclaim(const struct ko_cube_dataset *dataset, void *values, size_t n)
+static void free_strings(const struct ko_cube_dataset *dataset, void *values, size_t n)
 {
     char **item = values;
 
@@ -118,7 +118,7 @@ enum ko_code ko_merge_copy_dataset(const struct ko_cube_view *from, struct ko_cu
         if (code == KO_OK) {
             code = ko_merge_write(to, index, first, count, values, err);
         }
-        reclaim(dataset, values, (size_t)most * row);
+        free_strings(dataset, values, (size_t)most * row);
     }
     ko_hdf5_close(type, &code, from->path, err);
     free(values);
@@ -155,7 +155,7 @@ static void close_source(struct source *source)
 }
 
 /* Cells, clean runs and statuses along the part's prompt axis: all that commits write there. */
-static bool belongs(const struct ko_cube_dataset *dataset, const struct ko_merge_part *part)
+static bool is_of_part(const struct ko_cube_dataset *dataset, const struct ko_merge_part *part)
 {
     return dataset->field <= KO_FIELD_STATUS && dataset->axis[0] == KO_AXIS_MODEL &&
            dataset->axis[1] == part->axis;
@@ -173,7 +173,7 @@ static enum ko_code open_source(const struct ko_merge_part *part, struct source 
     }
     for (size_t i = 0; i < KO_CUBE_N_DATASETS && code == KO_OK; i++) {
         const struct ko_cube_dataset *dataset = &ko_cube_table[i];
-        if (!belongs(dataset, part) || !ko_cube_present(dataset, &view->lengths)) {
+        if (!is_of_part(dataset, part) || !ko_cube_present(dataset, &view->lengths)) {
             continue;
         }
         code = ko_cube_open_dataset(view->file, view->path, dataset, &view->lengths,
@@ -220,19 +220,15 @@ static enum ko_code read_slab(const struct source *source, size_t index, const s
     const struct ko_cube_view *view = source->shard->view;
     const hsize_t first[KO_CUBE_MAX_AXES] = {slab->model, slab->prompt};
     hsize_t count[KO_CUBE_MAX_AXES] = {1, slab->n};
-    enum ko_code code = KO_OK;
-    hid_t type = ko_cube_new_type(dataset->type);
 
     for (int i = 2; i < ko_cube_n_axes(dataset); i++) {
         count[i] = view->lengths.n[dataset->axis[i]];
     }
-    if (type < 0 || transfer(source->dataset[index], type, ko_cube_n_axes(dataset), first, count,
-                             values, NULL) < 0) {
-        code = ko_hdf5_fail(err, KO_E_INPUT, "%s: cannot read dataset '%s'", view->path,
+    if (!transfer_hyperslab(source->dataset[index], dataset, first, count, values, NULL)) {
+        return ko_hdf5_fail(err, KO_E_INPUT, "%s: cannot read dataset '%s'", view->path,
                             dataset->name);
     }
-    ko_hdf5_close(type, &code, view->path, err);
-    return code;
+    return KO_OK;
 }
 
 static enum ko_code write_slab(const struct source *source, size_t index, const struct slab *slab,

@@ -27,7 +27,7 @@ struct strings {
 };
 
 /* Little-endian, of n bytes. */
-static uint64_t number(const unsigned char *bytes, int n)
+static uint64_t read_number(const unsigned char *bytes, int n)
 {
     uint64_t value = 0;
 
@@ -38,8 +38,8 @@ static uint64_t number(const unsigned char *bytes, int n)
     return value;
 }
 
-static enum ko_code refuse(const struct strings *strings, size_t index, const char *expected,
-                           uint64_t found, struct ko_error *err)
+static enum ko_code refuse_reference(const struct strings *strings, size_t index,
+                                     const char *expected, uint64_t found, struct ko_error *err)
 {
     return ko_fail(err, KO_E_INPUT, "%s: dataset '%s': string %zu: expected %s, file has %llu",
                    strings->view->path, strings->dataset, index, expected,
@@ -69,8 +69,8 @@ static enum ko_code read_bytes(const struct strings *strings, uint64_t at, void 
 static bool list_objects(struct strings *strings, const unsigned char *heap, uint64_t bytes)
 {
     for (uint64_t at = HEADER; at + HEADER <= bytes;) {
-        const uint64_t index = number(heap + at, 2);
-        const uint64_t size = number(heap + at + 8, 8), left = bytes - at - HEADER;
+        const uint64_t index = read_number(heap + at, 2);
+        const uint64_t size = read_number(heap + at + 8, 8), left = bytes - at - HEADER;
         if (index == 0 ? size < HEADER || size > left + HEADER : size > left) {
             return false;
         }
@@ -90,18 +90,18 @@ static enum ko_code open_heap(struct strings *strings, size_t index, uint64_t at
 
     strings->heap = 0;
     if (at > strings->file_bytes || strings->file_bytes - at < HEADER) {
-        return refuse(strings, index, "the address of a heap in the file", at, err);
+        return refuse_reference(strings, index, "the address of a heap in the file", at, err);
     }
     code = read_bytes(strings, at, header, sizeof header, err);
     if (code != KO_OK) {
         return code;
     }
-    const uint64_t bytes = number(header + 8, 8);
+    const uint64_t bytes = read_number(header + 8, 8);
     if (memcmp(header, "GCOL\1", 5) != 0) {
-        return refuse(strings, index, "the address of a heap", at, err);
+        return refuse_reference(strings, index, "the address of a heap", at, err);
     }
     if (bytes < HEADER || bytes > strings->file_bytes - at) {
-        return refuse(strings, index, "a heap that ends in the file", bytes, err);
+        return refuse_reference(strings, index, "a heap that ends in the file", bytes, err);
     }
     unsigned char *heap = ko_new((size_t)bytes, 1, err);
     if (!heap) {
@@ -110,8 +110,8 @@ static enum ko_code open_heap(struct strings *strings, size_t index, uint64_t at
     memset(strings->size_of, 0xFF, N_INDICES * sizeof *strings->size_of);
     code = read_bytes(strings, at, heap, (size_t)bytes, err);
     if (code == KO_OK && !list_objects(strings, heap, bytes)) {
-        code = refuse(strings, index, "a heap whose objects fit into it, at another address than",
-                      at, err);
+        code = refuse_reference(
+            strings, index, "a heap whose objects fit into it, at another address than", at, err);
     }
     free(heap);
     if (code == KO_OK) {
@@ -123,12 +123,13 @@ static enum ko_code open_heap(struct strings *strings, size_t index, uint64_t at
 static enum ko_code check_reference(struct strings *strings, size_t index,
                                     const unsigned char *reference, struct ko_error *err)
 {
-    const uint64_t length = number(reference, 4), at = number(reference + 4, 8);
-    const uint64_t object = number(reference + 12, 4);
+    const uint64_t length = read_number(reference, 4), at = read_number(reference + 4, 8);
+    const uint64_t object = read_number(reference + 12, 4);
     enum ko_code code = KO_OK;
 
     if (at == 0) { /* no string */
-        return length == 0 ? KO_OK : refuse(strings, index, "0 bytes of no heap", length, err);
+        return length == 0 ? KO_OK
+                           : refuse_reference(strings, index, "0 bytes of no heap", length, err);
     }
     if (at != strings->heap) {
         code = open_heap(strings, index, at, err);
@@ -137,10 +138,10 @@ static enum ko_code check_reference(struct strings *strings, size_t index,
         return code;
     }
     if (object == 0 || object >= N_INDICES || strings->size_of[object] == UINT64_MAX) {
-        return refuse(strings, index, "the index of an object in its heap", object, err);
+        return refuse_reference(strings, index, "the index of an object in its heap", object, err);
     }
     if (strings->size_of[object] != length) {
-        return refuse(strings, index, "the length that its heap says", length, err);
+        return refuse_reference(strings, index, "the length that its heap says", length, err);
     }
     return KO_OK;
 }

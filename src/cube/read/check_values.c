@@ -62,8 +62,8 @@ static bool is_looked_at(const struct ko_cube_dataset *dataset)
     return range_of(dataset) && !(of_cells && dataset->field < KO_FIELD_STATUS);
 }
 
-static int64_t greatest(const struct range *range, const struct ko_cube_dataset *dataset,
-                        const struct ko_cube_lengths *lengths)
+static int64_t greatest_value(const struct range *range, const struct ko_cube_dataset *dataset,
+                              const struct ko_cube_lengths *lengths)
 {
     const enum ko_cube_axis axis =
         range->bound == LENGTH_OF_POSITIONS ? KO_AXIS_POSITION : KO_AXIS_EVAL_PROMPT;
@@ -78,7 +78,7 @@ static int64_t greatest(const struct range *range, const struct ko_cube_dataset 
     return (int64_t)lengths->n[axis] - !range->past;
 }
 
-static int64_t least(const struct range *range, const struct ko_cube_dataset *dataset)
+static int64_t least_value(const struct range *range, const struct ko_cube_dataset *dataset)
 {
     return dataset->field == KO_FIELD_WINDOW && dataset->axis[0] == KO_AXIS_WINDOW_SIZE
                ? 1
@@ -113,8 +113,8 @@ static enum ko_code check_slab(const struct slab *slab, struct ko_error *err)
 {
     const struct ko_cube_dataset *dataset = slab->dataset;
     const struct range *range = range_of(dataset);
-    int64_t low = least(range, dataset);
-    int64_t high = greatest(range, dataset, &slab->view->lengths);
+    int64_t low = least_value(range, dataset);
+    int64_t high = greatest_value(range, dataset, &slab->view->lengths);
     const uint8_t *byte = slab->values;
     const int32_t *whole = slab->values;
 

@@ -283,7 +283,8 @@ void ko_cube_guard_stop(void)
 /* ----------------------------------------------------------------------------------------------
    the program */
 
-static enum ko_code tell(const char *path, const struct answer *answer, struct ko_error *err)
+static enum ko_code answer_error(const char *path, const struct answer *answer,
+                                 struct ko_error *err)
 {
     if (answer->outcome == READ) {
         if (err) {
@@ -304,7 +305,7 @@ static enum ko_code tell(const char *path, const struct answer *answer, struct k
                    (long long)(answer->number < 0 ? -answer->number : answer->number));
 }
 
-static enum ko_code ask(const char *path, struct answer *answer, struct ko_error *err)
+static enum ko_code ask_guard(const char *path, struct answer *answer, struct ko_error *err)
 {
     const size_t length = strlen(path) + 1;
     ssize_t n = -1;
@@ -326,14 +327,14 @@ static enum ko_code ask(const char *path, struct answer *answer, struct ko_error
 enum ko_code ko_cube_guard_ask(const char *path, struct ko_error *err)
 {
     struct answer answer;
-    const enum ko_code code = ask(path, &answer, err);
+    const enum ko_code code = ask_guard(path, &answer, err);
 
-    return code == KO_OK ? tell(path, &answer, err) : code;
+    return code == KO_OK ? answer_error(path, &answer, err) : code;
 }
 
 bool ko_cube_guard_comes_back(const char *path)
 {
     struct answer answer;
 
-    return ask(path, &answer, NULL) == KO_OK && answer.outcome == READ;
+    return ask_guard(path, &answer, NULL) == KO_OK && answer.outcome == READ;
 }

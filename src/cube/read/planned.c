@@ -40,7 +40,7 @@ static const struct ko_strings *routes_of(const struct ko_cube_axes *axes, bool 
 /* ----------------------------------------------------------------------------------------------
    opening */
 
-static void mark(uint8_t *to, const struct ko_strings *axis, const struct ko_strings *labels)
+static void mark_labels(uint8_t *to, const struct ko_strings *axis, const struct ko_strings *labels)
 {
     for (size_t i = 0; i < labels->n; i++) {
         const ptrdiff_t at = ko_strings_find(axis, labels->item[i]);
@@ -80,9 +80,9 @@ static enum ko_code take_block(const struct ko_cube_axes *axes, const struct ko_
         return KO_E_MEMORY;
     }
     for (int heat = 0; heat < 2; heat++) {
-        mark(to->route[heat], routes_of(axes, heat), &from->routes);
+        mark_labels(to->route[heat], routes_of(axes, heat), &from->routes);
     }
-    mark(to->class, &axes->feature_class, &from->features);
+    mark_labels(to->class, &axes->feature_class, &from->features);
     mark_sizes(axes, spec, from, to->size);
     for (int32_t s = 0; s < axes->n_starts; s++) {
         to->start[s] = ko_spec_starts_at(from, axes->window_start[s]);
@@ -238,7 +238,7 @@ static void add_starts(const struct ko_cube_axes *axes, const struct block *bloc
     }
 }
 
-static void fill(struct ko_cube_planned *planned, bool heat, int32_t model)
+static void fill_planned(struct ko_cube_planned *planned, bool heat, int32_t model)
 {
     const struct ko_cube_axes *axes = planned->axes;
     const size_t n_routes = routes_of(axes, heat)->n, n_classes = axes->feature_class.n;
@@ -279,7 +279,7 @@ struct ko_cube_starts ko_cube_planned_starts(struct ko_cube_planned *planned, bo
     }
     if (!planned->has_last || planned->last_heat != heat || planned->last_model != model ||
         memcmp(planned->blocks, planned->last_blocks, n_blocks) != 0) {
-        fill(planned, heat, model);
+        fill_planned(planned, heat, model);
         memcpy(planned->last_blocks, planned->blocks, n_blocks);
         planned->has_last = true;
         planned->last_heat = heat;

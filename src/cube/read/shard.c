@@ -48,7 +48,7 @@ enum ko_code ko_cube_view_open_outline(const struct ko_cube_view *shard, struct 
     return code;
 }
 
-static const struct ko_strings *labels(const struct ko_cube_view *view, enum ko_cube_axis axis)
+static const struct ko_strings *labels_of(const struct ko_cube_view *view, enum ko_cube_axis axis)
 {
     const struct ko_cube_axes *axes = &view->axes;
 
@@ -70,7 +70,8 @@ static const struct ko_strings *labels(const struct ko_cube_view *view, enum ko_
     }
 }
 
-static enum ko_code wrong(const struct ko_cube_shard *shard, const char *axis, struct ko_error *err)
+static enum ko_code wrong_axis(const struct ko_cube_shard *shard, const char *axis,
+                               struct ko_error *err)
 {
     return ko_fail(err, KO_E_INPUT,
                    "%s: axis '%s' does not lie on that of the group '%s', compute the shard again",
@@ -81,7 +82,8 @@ static enum ko_code wrong(const struct ko_cube_shard *shard, const char *axis, s
 static enum ko_code read_index(struct ko_cube_shard *shard, enum ko_cube_axis axis,
                                const char *dataset, struct ko_error *err)
 {
-    const struct ko_strings *part = labels(shard->view, axis), *all = labels(shard->whole, axis);
+    const struct ko_strings *part = labels_of(shard->view, axis),
+                            *all = labels_of(shard->whole, axis);
     enum ko_code code = KO_OK;
 
     if (part->n == 0) {
@@ -96,7 +98,7 @@ static enum ko_code read_index(struct ko_cube_shard *shard, enum ko_cube_axis ax
     for (size_t i = 0; i < part->n && code == KO_OK; i++) {
         if (index[i] < 0 || (size_t)index[i] >= all->n || (i > 0 && index[i] <= index[i - 1]) ||
             strcmp(part->item[i], all->item[index[i]]) != 0) {
-            code = wrong(shard, ko_cube_axis_name(axis), err);
+            code = wrong_axis(shard, ko_cube_axis_name(axis), err);
         }
     }
     return code;
@@ -105,14 +107,15 @@ static enum ko_code read_index(struct ko_cube_shard *shard, enum ko_cube_axis ax
 static enum ko_code same_labels(const struct ko_cube_shard *shard, enum ko_cube_axis axis,
                                 struct ko_error *err)
 {
-    const struct ko_strings *here = labels(shard->view, axis), *there = labels(shard->whole, axis);
+    const struct ko_strings *here = labels_of(shard->view, axis),
+                            *there = labels_of(shard->whole, axis);
 
     if (here->n != there->n) {
-        return wrong(shard, ko_cube_axis_name(axis), err);
+        return wrong_axis(shard, ko_cube_axis_name(axis), err);
     }
     for (size_t i = 0; i < here->n; i++) {
         if (strcmp(here->item[i], there->item[i]) != 0) {
-            return wrong(shard, ko_cube_axis_name(axis), err);
+            return wrong_axis(shard, ko_cube_axis_name(axis), err);
         }
     }
     return KO_OK;
@@ -138,16 +141,16 @@ static enum ko_code check_axes(const struct ko_cube_shard *shard, struct ko_erro
     }
     for (size_t i = 0; i < sizeof plain / sizeof *plain && code == KO_OK; i++) {
         if (shard->view->lengths.n[plain[i]] != shard->whole->lengths.n[plain[i]]) {
-            code = wrong(shard, ko_cube_axis_name(plain[i]), err);
+            code = wrong_axis(shard, ko_cube_axis_name(plain[i]), err);
         }
     }
     if (code == KO_OK &&
         !same_layers(here->window_size, here->n_sizes, there->window_size, there->n_sizes)) {
-        code = wrong(shard, "window_size", err);
+        code = wrong_axis(shard, "window_size", err);
     }
     if (code == KO_OK &&
         !same_layers(here->window_start, here->n_starts, there->window_start, there->n_starts)) {
-        code = wrong(shard, "window_start", err);
+        code = wrong_axis(shard, "window_start", err);
     }
     return code;
 }

@@ -15,7 +15,7 @@ static const char *name_of(const struct ko_cube_slab *slab, const char *mean, co
 }
 
 /* The extents; all stay 0 where the cube has no cells of this kind. */
-static enum ko_code measure(struct ko_cube_slab *slab, size_t *n_values, struct ko_error *err)
+static enum ko_code measure_slab(struct ko_cube_slab *slab, size_t *n_values, struct ko_error *err)
 {
     const struct ko_cube_view *view = slab->view;
     const char *status = name_of(slab, "status", "heat_status");
@@ -45,7 +45,7 @@ enum ko_code ko_cube_slab_open(struct ko_cube_view *view, bool heat, struct ko_c
 {
     struct ko_cube_slab slab = {.view = view, .heat = heat};
     size_t n_values = 0, bytes = 0, n = 0;
-    enum ko_code code = measure(&slab, &n_values, err);
+    enum ko_code code = measure_slab(&slab, &n_values, err);
 
     if (code == KO_OK && slab.n_prompts > 0) {
         code = ko_multiply(n_values, sizeof(float) + sizeof(int32_t), &bytes, "a prompt", err);

@@ -16,7 +16,7 @@
 #include "src/cube/format/hdf5_check.h"
 #include "src/cube/read/guard.h"
 
-static bool has(hid_t file, const char *name)
+static bool has_dataset(hid_t file, const char *name)
 {
     return H5Lexists(file, name, H5P_DEFAULT) > 0;
 }
@@ -67,8 +67,9 @@ static enum ko_code check_format(struct ko_cube_view *view, struct ko_error *err
                        view->path, kind ? kind : "");
     }
     view->lengths.evaluation = strcmp(kind, "evaluation") == 0;
-    view->lengths.foils = has(view->file, "eval_prompt_foil");
-    view->lengths.reused = has(view->file, "reused") || has(view->file, "heat_reused");
+    view->lengths.foils = has_dataset(view->file, "eval_prompt_foil");
+    view->lengths.reused =
+        has_dataset(view->file, "reused") || has_dataset(view->file, "heat_reused");
     view->lengths.appended = score && strcmp(score, ko_score_words[KO_SCORE_FIRST_TEXT]) == 0;
     view->lengths.shard = ko_cube_view_attribute(view, "shard") != NULL;
     return KO_OK;

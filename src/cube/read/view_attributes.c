@@ -141,8 +141,8 @@ static enum ko_code read_spec(const struct ko_cube_view *view, char **out, struc
     return code;
 }
 
-static enum ko_code add(struct ko_cube_view *view, const char *name, const char *value,
-                        struct ko_error *err)
+static enum ko_code add_attribute(struct ko_cube_view *view, const char *name, const char *value,
+                                  struct ko_error *err)
 {
     enum ko_code code = ko_strings_add(&view->attribute_name, name, err);
 
@@ -159,7 +159,7 @@ static enum ko_code read_one(struct ko_cube_view *view, hid_t id, struct ko_erro
     }
     code = read_value(view, id, name, &value, err);
     if (code == KO_OK && value) {
-        code = add(view, name, value, err);
+        code = add_attribute(view, name, value, err);
     }
     free(value);
     return code;

@@ -13,8 +13,8 @@
 
 static const char *const remedy = "start a new cube or use --overwrite";
 
-static enum ko_code differs(const struct ko_cube_view *view, struct ko_error *err, const char *what,
-                            const char *stored, const char *wanted)
+static enum ko_code fail_difference(const struct ko_cube_view *view, struct ko_error *err,
+                                    const char *what, const char *stored, const char *wanted)
 {
     return ko_fail(err, KO_E_INPUT, "%s: %s is '%s' in the cube and '%s' in this run, %s",
                    view->path, what, stored, wanted, remedy);
@@ -29,12 +29,12 @@ static enum ko_code match_model(const struct ko_cube_view *view, const struct ko
 
     if (strcmp(axes->fingerprint.item[index], model->fingerprint) != 0) {
         (void)snprintf(what, sizeof what, "%.400s: the checkpoint's fingerprint", model->name);
-        return differs(view, err, what, axes->fingerprint.item[index], model->fingerprint);
+        return fail_difference(view, err, what, axes->fingerprint.item[index], model->fingerprint);
     }
     if (strcmp(axes->tokenizer_fingerprint.item[index], model->tokenizer_fingerprint) != 0) {
         (void)snprintf(what, sizeof what, "%.400s: the tokenizer's fingerprint", model->name);
-        return differs(view, err, what, axes->tokenizer_fingerprint.item[index],
-                       model->tokenizer_fingerprint);
+        return fail_difference(view, err, what, axes->tokenizer_fingerprint.item[index],
+                               model->tokenizer_fingerprint);
     }
     return KO_OK;
 }
@@ -52,7 +52,7 @@ static enum ko_code match_labels(const struct ko_cube_view *view, const struct k
         }
         (void)snprintf(what, sizeof what, "number %zu on the axis %s", i + 1,
                        ko_cube_axis_name(axis));
-        return differs(view, err, what, stored->item[i], wanted);
+        return fail_difference(view, err, what, stored->item[i], wanted);
     }
     if (stored->n == n) {
         return KO_OK;
@@ -60,26 +60,32 @@ static enum ko_code match_labels(const struct ko_cube_view *view, const struct k
     (void)snprintf(what, sizeof what, "the length of the axis %s", ko_cube_axis_name(axis));
     (void)snprintf(left, sizeof left, "%zu", stored->n);
     (void)snprintf(right, sizeof right, "%zu", n);
-    return differs(view, err, what, left, right);
+    return fail_difference(view, err, what, left, right);
 }
 
+struct layers {
+    const int32_t *item; /* [n] borrowed */
+    int32_t n;
+};
+
 static enum ko_code match_layers(const struct ko_cube_view *view, const char *name,
-                                 const int32_t *stored, int32_t n_stored, const int32_t *wanted,
-                                 int32_t n, struct ko_error *err)
+                                 struct layers stored, struct layers wanted, struct ko_error *err)
 {
     struct ko_text left = {0}, right = {0};
     enum ko_code code = KO_OK;
 
-    if (n_stored == n && (n == 0 || memcmp(stored, wanted, (size_t)n * sizeof *wanted) == 0)) {
+    if (stored.n == wanted.n &&
+        (stored.n == 0 ||
+         memcmp(stored.item, wanted.item, (size_t)stored.n * sizeof *stored.item) == 0)) {
         return KO_OK;
     }
-    for (int32_t i = 0; i < n_stored; i++) {
-        ko_text_add(&left, "%s%d", i ? " " : "", stored[i]);
+    for (int32_t i = 0; i < stored.n; i++) {
+        ko_text_add(&left, "%s%d", i ? " " : "", stored.item[i]);
     }
-    for (int32_t i = 0; i < n; i++) {
-        ko_text_add(&right, "%s%d", i ? " " : "", wanted[i]);
+    for (int32_t i = 0; i < wanted.n; i++) {
+        ko_text_add(&right, "%s%d", i ? " " : "", wanted.item[i]);
     }
-    code = differs(view, err, name, ko_text_str(&left), ko_text_str(&right));
+    code = fail_difference(view, err, name, ko_text_str(&left), ko_text_str(&right));
     ko_text_free(&left);
     ko_text_free(&right);
     return code;
@@ -106,12 +112,14 @@ static enum ko_code match_axes(const struct ko_cube_view *view, const struct ko_
                             (size_t)lengths.n[label[i].axis], err);
     }
     if (code == KO_OK) {
-        code = match_layers(view, "the axis window_size", axes->window_size, axes->n_sizes,
-                            plan->size, (int32_t)lengths.n[KO_AXIS_WINDOW_SIZE], err);
+        code = match_layers(
+            view, "the axis window_size", (struct layers){axes->window_size, axes->n_sizes},
+            (struct layers){plan->size, (int32_t)lengths.n[KO_AXIS_WINDOW_SIZE]}, err);
     }
     if (code == KO_OK) {
-        code = match_layers(view, "the axis window_start", axes->window_start, axes->n_starts,
-                            plan->start, (int32_t)lengths.n[KO_AXIS_WINDOW_START], err);
+        code = match_layers(
+            view, "the axis window_start", (struct layers){axes->window_start, axes->n_starts},
+            (struct layers){plan->start, (int32_t)lengths.n[KO_AXIS_WINDOW_START]}, err);
     }
     return code;
 }
@@ -124,7 +132,7 @@ static enum ko_code match_attribute(const struct ko_cube_view *view, const char 
     if (stored && strcmp(stored, wanted) == 0) {
         return KO_OK;
     }
-    return differs(view, err, what, stored ? stored : "", wanted);
+    return fail_difference(view, err, what, stored ? stored : "", wanted);
 }
 
 /* A cube of version 0.1 does not say its rule; its plan's hash differs all the same. */
@@ -136,7 +144,7 @@ static enum ko_code match_score(const struct ko_cube_view *view, const struct ko
     if (!stored || strcmp(stored, ko_score_words[plan->score]) == 0) {
         return KO_OK;
     }
-    return differs(view, err, "prompts.score", stored, ko_score_words[plan->score]);
+    return fail_difference(view, err, "prompts.score", stored, ko_score_words[plan->score]);
 }
 
 /* Both are whole, or the same shard. */
@@ -152,7 +160,7 @@ static enum ko_code match_shard(const struct ko_cube_view *view, const struct ko
     if (strcmp(stored ? stored : "none", wanted) == 0) {
         return KO_OK;
     }
-    return differs(view, err, "the shard", stored ? stored : "none", wanted);
+    return fail_difference(view, err, "the shard", stored ? stored : "none", wanted);
 }
 
 enum ko_code ko_cube_view_matches(const struct ko_cube_view *view, const struct ko_plan *plan,
@@ -163,8 +171,8 @@ enum ko_code ko_cube_view_matches(const struct ko_cube_view *view, const struct 
     enum ko_code code;
 
     if (view->lengths.evaluation != evaluation) {
-        return differs(view, err, "its kind", evaluation ? "sweep" : "evaluation",
-                       evaluation ? "evaluation" : "sweep");
+        return fail_difference(view, err, "its kind", evaluation ? "sweep" : "evaluation",
+                               evaluation ? "evaluation" : "sweep");
     }
     code = match_shard(view, &plan->shard, err);
     if (code == KO_OK) {

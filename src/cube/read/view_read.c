@@ -11,8 +11,8 @@
 #include "src/cube/format/hdf5_check.h"
 #include "src/cube/read/view.h"
 
-static enum ko_code find(const struct ko_cube_view *view, const char *name,
-                         const struct ko_cube_dataset **dataset, struct ko_error *err)
+static enum ko_code find_dataset(const struct ko_cube_view *view, const char *name,
+                                 const struct ko_cube_dataset **dataset, struct ko_error *err)
 {
     *dataset = ko_cube_find(name);
     if (*dataset && ko_cube_present(*dataset, &view->lengths)) {
@@ -28,7 +28,7 @@ enum ko_code ko_cube_view_transfer(const struct ko_cube_view *view, const char *
     hsize_t begin[KO_CUBE_MAX_AXES] = {first}, shape[KO_CUBE_MAX_AXES] = {count};
     hid_t id = H5I_INVALID_HID, space = H5I_INVALID_HID, memory = H5I_INVALID_HID;
     size_t n;
-    enum ko_code code = find(view, name, &dataset, err);
+    enum ko_code code = find_dataset(view, name, &dataset, err);
 
     if (code == KO_OK) {
         code = ko_cube_n_elements(dataset, &view->lengths, 1, &n, err);
@@ -64,7 +64,7 @@ static enum ko_code read_model(const struct ko_cube_view *view, const char *name
 {
     const struct ko_cube_dataset *dataset;
     size_t elements;
-    enum ko_code code = find(view, name, &dataset, err);
+    enum ko_code code = find_dataset(view, name, &dataset, err);
 
     if (code != KO_OK) {
         return code;
@@ -125,7 +125,7 @@ static enum ko_code take_strings(const struct ko_cube_view *view, const char *na
 }
 
 /* Gives back what H5Dread allocated for n strings. */
-static void reclaim(char **item, size_t n)
+static void free_strings(char **item, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         if (item[i]) {
@@ -140,7 +140,7 @@ enum ko_code ko_cube_view_read_strings(struct ko_cube_view *view, const char *na
     const struct ko_cube_dataset *dataset;
     struct ko_strings list = {0};
     size_t n;
-    enum ko_code code = find(view, name, &dataset, err);
+    enum ko_code code = find_dataset(view, name, &dataset, err);
 
     if (code == KO_OK && dataset->type != KO_TYPE_STRING) {
         code = ko_fail(err, KO_E_INPUT, "%s: dataset '%s' holds no strings", view->path, name);
@@ -166,7 +166,7 @@ enum ko_code ko_cube_view_read_strings(struct ko_cube_view *view, const char *na
         code = take_strings(view, name, item, n, &list, err);
     }
     ko_hdf5_close(type, &code, view->path, err);
-    reclaim(item, n);
+    free_strings(item, n);
     free(item);
     if (code == KO_OK) {
         *out = list;

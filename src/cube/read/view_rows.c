@@ -9,8 +9,8 @@
 
 /* What is asked for must be a dataset [model, prompts, ...] of numbers, within its shape, with room
    for all of it. */
-static enum ko_code check(const struct ko_cube_view *view, const struct ko_cube_rows *rows,
-                          const struct ko_cube_dataset *dataset, struct ko_error *err)
+static enum ko_code check_rows(const struct ko_cube_view *view, const struct ko_cube_rows *rows,
+                               const struct ko_cube_dataset *dataset, struct ko_error *err)
 {
     size_t n_each = 0, n = 0;
 
@@ -45,7 +45,7 @@ static enum ko_code read_rows(const struct ko_cube_view *view, const struct ko_c
     const struct ko_cube_dataset *dataset = ko_cube_find(rows->dataset);
     hsize_t first[KO_CUBE_MAX_AXES] = {0}, count[KO_CUBE_MAX_AXES];
     hid_t id = H5I_INVALID_HID, space = H5I_INVALID_HID, memory = H5I_INVALID_HID;
-    enum ko_code code = check(view, rows, dataset, err);
+    enum ko_code code = check_rows(view, rows, dataset, err);
 
     if (code == KO_OK) {
         code = ko_cube_open_dataset(view->file, view->path, dataset, &view->lengths, &id, err);

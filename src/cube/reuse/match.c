@@ -16,7 +16,7 @@ static int by_id(const void *a, const void *b)
     return strcmp(((const struct ko_reuse_id *)a)->id, ((const struct ko_reuse_id *)b)->id);
 }
 
-static const char *named(const struct ko_reuse_part *part, const char *name, char text[64])
+static const char *name_dataset(const struct ko_reuse_part *part, const char *name, char text[64])
 {
     (void)snprintf(text, 64, "%s%s", part->heat ? "heat_" : "", name);
     return text;
@@ -32,7 +32,7 @@ static enum ko_code open_part(const struct ko_reuse_map *map, struct ko_reuse_pa
     enum ko_code code;
 
     part->n_sources = part->heat ? axes->n_source_positions : 1;
-    if (prompts->n == 0 || !ko_cube_view_has(map->old, named(part, "status", name))) {
+    if (prompts->n == 0 || !ko_cube_view_has(map->old, name_dataset(part, "status", name))) {
         return KO_OK;
     }
     part->n_routes = (int32_t)routes->n;
@@ -48,13 +48,14 @@ static enum ko_code open_part(const struct ko_reuse_map *map, struct ko_reuse_pa
     }
     part->n_statuses = (int64_t)n[3];
     part->n_values = (int64_t)n[4];
-    code = ko_cube_view_read_strings(map->old, named(part, "prompt_text", name), &part->text, err);
+    code = ko_cube_view_read_strings(map->old, name_dataset(part, "prompt_text", name), &part->text,
+                                     err);
     if (code == KO_OK) {
-        code = ko_cube_view_read_strings(map->old, named(part, "prompt_subject", name),
+        code = ko_cube_view_read_strings(map->old, name_dataset(part, "prompt_subject", name),
                                          &part->subject, err);
     }
     if (code == KO_OK) {
-        code = ko_cube_view_read_strings(map->old, named(part, "prompt_target", name),
+        code = ko_cube_view_read_strings(map->old, name_dataset(part, "prompt_target", name),
                                          &part->target, err);
     }
     if (code != KO_OK) {
@@ -176,8 +177,8 @@ void ko_reuse_map_free(struct ko_reuse_map *map)
 }
 
 /* Why a model of the old cube is not that of the plan, by what is known without its weights. */
-static enum ko_reuse_reason differs(const struct ko_cube_axes *axes, size_t k,
-                                    const struct ko_plan_model *model)
+static enum ko_reuse_reason model_difference(const struct ko_cube_axes *axes, size_t k,
+                                             const struct ko_plan_model *model)
 {
     if (strcmp(axes->fingerprint.item[k], model->fingerprint) != 0 ||
         axes->n_layers[k] != model->n_layers) {
@@ -190,40 +191,38 @@ static enum ko_reuse_reason differs(const struct ko_cube_axes *axes, size_t k,
 }
 
 enum ko_code ko_reuse_find_model(const struct ko_reuse_map *map, const struct ko_plan_model *model,
-                                 const char *known, int32_t *index, char hash[33],
-                                 enum ko_reuse_reason *reason, struct ko_error *err)
+                                 const char *known, struct ko_reuse_found *found, char hash[33],
+                                 struct ko_error *err)
 {
     const struct ko_cube_axes *axes = map->axes;
-    enum ko_code code = KO_OK;
-    char found[33];
+    char stored[33];
 
-    *index = -1;
-    *reason = KO_REUSE_MODEL;
+    *found = (struct ko_reuse_found){-1, KO_REUSE_MODEL};
     hash[0] = '\0';
-    for (size_t k = 0; k < axes->model.n && *index < 0 && code == KO_OK; k++) {
+    for (size_t k = 0; k < axes->model.n && found->index < 0; k++) {
         const bool same_name = strcmp(axes->model.item[k], model->name) == 0;
-        enum ko_reuse_reason why = differs(axes, k, model);
+        enum ko_reuse_reason why = model_difference(axes, k, model);
         if (why == KO_REUSE_TAKEN) {
-            code = ko_cube_view_content_hash(map->old, (int32_t)k, found, err);
+            const enum ko_code code = ko_cube_view_content_hash(map->old, (int32_t)k, stored, err);
             if (code != KO_OK) {
-                break;
+                return code;
             }
-            if (found[0] == '\0') { /* nothing was computed */
+            if (stored[0] == '\0') { /* nothing was computed */
                 why = KO_REUSE_UNLOADED;
-            } else if (known[0] ? strcmp(known, found) == 0 : same_name) {
-                *index = (int32_t)k;
+            } else if (known[0] ? strcmp(known, stored) == 0 : same_name) {
+                found->index = (int32_t)k;
             } else {
                 why = KO_REUSE_WEIGHTS;
             }
         }
-        if (*index >= 0 || (same_name && *reason == KO_REUSE_MODEL)) {
-            *reason = *index >= 0 ? KO_REUSE_TAKEN : why;
+        if (found->index >= 0 || (same_name && found->reason == KO_REUSE_MODEL)) {
+            found->reason = why;
             if (why == KO_REUSE_TAKEN || why == KO_REUSE_WEIGHTS) {
-                memcpy(hash, found, sizeof found);
+                memcpy(hash, stored, sizeof stored);
             }
         }
     }
-    return code;
+    return KO_OK;
 }
 
 enum ko_code ko_reuse_part_model(const struct ko_reuse_map *map, struct ko_reuse_part *part,
@@ -240,9 +239,10 @@ enum ko_code ko_reuse_part_model(const struct ko_reuse_map *map, struct ko_reuse
     char name[64];
     enum ko_code code = KO_OK;
 
+    part->model = index;
     for (size_t k = 0; k < sizeof number / sizeof *number && code == KO_OK; k++) {
         if (part->n_prompts > 0 && number[k].to) {
-            code = ko_cube_view_read_int(map->old, named(part, number[k].name, name), index,
+            code = ko_cube_view_read_int(map->old, name_dataset(part, number[k].name, name), index,
                                          number[k].to, part->n_prompts, err);
         }
     }
@@ -268,8 +268,8 @@ static bool same_words(const struct ko_reuse_part *part, int32_t at,
 }
 
 static enum ko_code same_tokens(const struct ko_reuse_map *map, struct ko_reuse_part *part,
-                                int32_t index, int32_t at, const struct ko_prompt *wanted,
-                                bool *same, struct ko_error *err)
+                                int32_t at, const struct ko_prompt *wanted, bool *same,
+                                struct ko_error *err)
 {
     const int32_t n_positions = map->axes->n_positions;
     char name[64];
@@ -278,8 +278,8 @@ static enum ko_code same_tokens(const struct ko_reuse_map *map, struct ko_reuse_
     if (part->n_tokens[at] != wanted->n_tokens || wanted->n_tokens > n_positions) {
         return KO_OK;
     }
-    const struct ko_cube_rows row = {.dataset = named(part, "token_id", name),
-                                     .model = index,
+    const struct ko_cube_rows row = {.dataset = name_dataset(part, "token_id", name),
+                                     .model = part->model,
                                      .first = at,
                                      .n = 1,
                                      .n_values = n_positions};
@@ -290,36 +290,34 @@ static enum ko_code same_tokens(const struct ko_reuse_map *map, struct ko_reuse_
 }
 
 enum ko_code ko_reuse_find_prompt(const struct ko_reuse_map *map, struct ko_reuse_part *part,
-                                  int32_t index, int32_t model, int32_t fact, int32_t *prompt,
-                                  enum ko_reuse_reason *reason, struct ko_error *err)
+                                  int32_t model, int32_t fact, struct ko_reuse_found *found,
+                                  struct ko_error *err)
 {
     const struct ko_plan *plan = map->plan;
     const struct ko_prompt *wanted = ko_plan_prompt(plan, model, fact);
-    const struct ko_reuse_id *found = find_id(part, plan->fact[fact].id);
+    const struct ko_reuse_id *id = find_id(part, plan->fact[fact].id);
     bool same = false;
 
-    *prompt = -1;
-    *reason = KO_REUSE_PROMPT;
-    if (!found) {
+    *found = (struct ko_reuse_found){-1, KO_REUSE_PROMPT};
+    if (!id) {
         return KO_OK;
     }
-    const int32_t at = found->index;
-    const enum ko_code code = same_tokens(map, part, index, at, wanted, &same, err);
+    const int32_t at = id->index;
+    const enum ko_code code = same_tokens(map, part, at, wanted, &same, err);
     if (!same_words(part, at, &plan->fact[fact])) {
-        *reason = KO_REUSE_WORDS;
+        found->reason = KO_REUSE_WORDS;
     } else if (!same) {
-        *reason = KO_REUSE_TOKENS;
+        found->reason = KO_REUSE_TOKENS;
     } else if (part->subject_begin[at] != wanted->subject_begin ||
                part->subject_end[at] != wanted->subject_end) {
-        *reason = KO_REUSE_SUBJECT;
+        found->reason = KO_REUSE_SUBJECT;
     } else if (part->target_id[at] != wanted->target) {
-        *reason = KO_REUSE_TARGET;
+        found->reason = KO_REUSE_TARGET;
     } else if (plan->has_foils && wanted->foil >= 0 &&
                (!part->foil_id || part->foil_id[at] != wanted->foil)) {
-        *reason = KO_REUSE_FOIL;
+        found->reason = KO_REUSE_FOIL;
     } else {
-        *reason = KO_REUSE_TAKEN;
-        *prompt = at;
+        *found = (struct ko_reuse_found){at, KO_REUSE_TAKEN};
     }
     return code;
 }

@@ -24,9 +24,10 @@ struct ko_reuse_part {
     int64_t n_statuses, n_values;           /* of a prompt */
     struct ko_reuse_id *id;                 /* [n_prompts] in order of id; owned */
     struct ko_strings text, subject, target;
+    int32_t model; /* of the old cube: the arrays below are this model's */
     int32_t *n_tokens, *subject_begin, *subject_end, *target_id,
-        *foil_id;   /* [n_prompts] of the model in hand; foil_id NULL: no foils; owned */
-    int32_t *token; /* [n_positions] of a prompt, to work in; owned */
+        *foil_id;   /* [n_prompts] foil_id NULL: no foils; owned */
+    int32_t *token; /* [n_positions] buffer for a prompt; owned */
 };
 
 /* The axes of the plan on those of the old cube: index, or -1. Sizes and starts by their layers. */
@@ -44,26 +45,31 @@ KO_MUST_CHECK enum ko_code ko_reuse_map_open(struct ko_cube_view *old, const str
                                              struct ko_reuse_map *out, struct ko_error *err);
 void ko_reuse_map_free(struct ko_reuse_map *map);
 
-/* The model of the old cube with these fingerprints and this content hash (`known`, where not "");
-   without a known hash it must have the same name too. -1 in *index where there is none, and
-   *reason says why. hash is the old cube's, of a model that has other weights too. */
+/* What a search in the old cube found. */
+struct ko_reuse_found {
+    int32_t index;               /* on the old cube's axis; -1: nothing */
+    enum ko_reuse_reason reason; /* KO_REUSE_TAKEN, or why there is nothing */
+};
+
+/* Finds the model of the old cube with these fingerprints and this content hash. `known` is the
+   hash, "" where it is not known: then the name must be the same too. `hash` is the old cube's,
+   also of a model with other weights; "" where no model has the fingerprints. */
 KO_MUST_CHECK enum ko_code ko_reuse_find_model(const struct ko_reuse_map *map,
                                                const struct ko_plan_model *model, const char *known,
-                                               int32_t *index, char hash[33],
-                                               enum ko_reuse_reason *reason, struct ko_error *err);
+                                               struct ko_reuse_found *found, char hash[33],
+                                               struct ko_error *err);
 
-/* Reads what the old cube knows of its prompts under its model `index`. */
+/* Reads the part's prompts under model `index` of the old cube, and sets part->model to it. */
 KO_MUST_CHECK enum ko_code ko_reuse_part_model(const struct ko_reuse_map *map,
                                                struct ko_reuse_part *part, int32_t index,
                                                struct ko_error *err);
 
-/* Where the plan's (model, fact) lies on the part's prompt axis under the old cube's model `index`
-   (whose part has been read): the same id, text, subject, answer, tokens, and, where the plan has
-   one, foil; -1 where nowhere, and *reason says why. */
+/* Finds the plan's (model, fact) on the part's prompt axis, under the model that the part was read
+   for. Id, text, subject, answer, tokens and, where the plan has one, foil must be the same. */
 KO_MUST_CHECK enum ko_code ko_reuse_find_prompt(const struct ko_reuse_map *map,
-                                                struct ko_reuse_part *part, int32_t index,
-                                                int32_t model, int32_t fact, int32_t *prompt,
-                                                enum ko_reuse_reason *reason, struct ko_error *err);
+                                                struct ko_reuse_part *part, int32_t model,
+                                                int32_t fact, struct ko_reuse_found *found,
+                                                struct ko_error *err);
 
 /* Where a cell of the plan, [route, class, source position, size, start], lies among the old cube's
    values of a prompt, and its status among the statuses. KO_REUSE_TAKEN, or what is missing. */

@@ -35,12 +35,12 @@ void ko_reuse_values_free(struct ko_reuse_values *values)
 }
 
 enum ko_code ko_reuse_values_read(const struct ko_reuse_map *map, const struct ko_reuse_part *part,
-                                  int32_t model, int32_t prompt,
-                                  const struct ko_reuse_values *values, struct ko_error *err)
+                                  int32_t prompt, const struct ko_reuse_values *values,
+                                  struct ko_error *err)
 {
     const bool heat = part->heat;
     struct ko_cube_rows rows = {.dataset = heat ? "heat_status" : "status",
-                                .model = model,
+                                .model = part->model,
                                 .first = prompt,
                                 .n = 1,
                                 .n_values = part->n_statuses};
@@ -58,11 +58,11 @@ enum ko_code ko_reuse_values_read(const struct ko_reuse_map *map, const struct k
 }
 
 enum ko_code ko_reuse_clean_read(const struct ko_reuse_map *map, const struct ko_reuse_part *part,
-                                 int32_t model, int32_t prompt, bool foil, struct ko_metrics *clean,
+                                 int32_t prompt, bool foil, struct ko_metrics *clean,
                                  struct ko_error *err)
 {
     struct ko_metrics found = {.foil_logprob = NAN};
-    struct ko_cube_rows row = {.model = model, .first = prompt, .n = 1, .n_values = 1};
+    struct ko_cube_rows row = {.model = part->model, .first = prompt, .n = 1, .n_values = 1};
     enum ko_code code = KO_OK;
 
 #define X(FIELD, name, TYPE, WHERE, ...)                                                           \

@@ -22,21 +22,20 @@ KO_MUST_CHECK enum ko_code ko_reuse_values_new(const struct ko_reuse_map *map,
                                                struct ko_reuse_values *out, struct ko_error *err);
 void ko_reuse_values_free(struct ko_reuse_values *values);
 
-/* Reads the prompt with this index under the old cube's model. The flags are read before the
-   values, so that what is flagged is right even where the old cube is still being computed. */
+/* Reads one prompt of the old cube under part->model. It reads statuses before values, so that a
+   cell that is flagged done has its values even where a run is still writing the old cube. */
 KO_MUST_CHECK enum ko_code ko_reuse_values_read(const struct ko_reuse_map *map,
-                                                const struct ko_reuse_part *part, int32_t model,
-                                                int32_t prompt,
+                                                const struct ko_reuse_part *part, int32_t prompt,
                                                 const struct ko_reuse_values *values,
                                                 struct ko_error *err);
-/* The clean run of that prompt; of the foil, where it is asked for, else NaN. */
+/* Reads the clean run of that prompt. The foil's metrics are NaN unless `foil`. */
 KO_MUST_CHECK enum ko_code ko_reuse_clean_read(const struct ko_reuse_map *map,
-                                               const struct ko_reuse_part *part, int32_t model,
-                                               int32_t prompt, bool foil, struct ko_metrics *clean,
+                                               const struct ko_reuse_part *part, int32_t prompt,
+                                               bool foil, struct ko_metrics *clean,
                                                struct ko_error *err);
-/* The value at a place; of the foil, where it is asked for, else NaN. */
+/* The metrics of the cell at a place. The foil's are NaN unless `foil`. */
 struct ko_metrics ko_reuse_values_at(const struct ko_reuse_values *values, int64_t at, bool foil);
-/* Whether it is one that a run computed: numbers that are finite, a rank, a token. */
+/* Whether a run computed the metrics: the numbers are finite, rank and token exist. */
 bool ko_reuse_value_is_there(const struct ko_metrics *metrics, bool foil);
 
 #endif

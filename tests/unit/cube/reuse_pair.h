@@ -148,7 +148,7 @@ static inline int take_from_old(const struct ko_plan *plan, const char (*known)[
                                    .taken = taken,
                                    .remark = take_remark};
     good(ko_cube_view_open(old_path, &view, &err));
-    good(ko_cube_reuse(view, &given, &err));
+    good(ko_cube_reuse_take(view, &given, &err));
     ko_cube_view_close(view);
     ko_taken_free(taken);
     given.taken = NULL;

@@ -65,9 +65,11 @@ static void intervals_are_those_of_numpy(void **state)
     struct ko_error err = {0};
     for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
         double low = 0, high = 0;
-        assert_int_equal(ko_bootstrap_intervals(&cases[k].bootstrap, cases[k].median,
-                                                cases[k].values, cases[k].n, 1, &low, &high, &err),
-                         KO_OK);
+        assert_int_equal(
+            ko_bootstrap_intervals(&cases[k].bootstrap, cases[k].median,
+                                   &(struct ko_columns){cases[k].values, cases[k].n, 1}, &low,
+                                   &high, &err),
+            KO_OK);
         assert_close(low, cases[k].low);
         assert_close(high, cases[k].high);
     }
@@ -85,9 +87,12 @@ static void columns_are_resampled_alike(void **state)
     }
     for (int median = 0; median < 2; median++) {
         for (int c = 0; c < 2; c++) {
-            assert_int_equal(
-                ko_bootstrap_intervals(&bootstrap, median, both, N, 2, low, high, &err), KO_OK);
-            assert_int_equal(ko_bootstrap_intervals(&bootstrap, median, c ? some : hits, N, 1,
+            assert_int_equal(ko_bootstrap_intervals(&bootstrap, median,
+                                                    &(struct ko_columns){both, N, 2}, low, high,
+                                                    &err),
+                             KO_OK);
+            assert_int_equal(ko_bootstrap_intervals(&bootstrap, median,
+                                                    &(struct ko_columns){c ? some : hits, N, 1},
                                                     &alone_low, &alone_high, &err),
                              KO_OK);
             assert_true(low[c] == alone_low && high[c] == alone_high);
@@ -101,9 +106,13 @@ static void one_value_and_one_resample_have_no_width(void **state)
     const struct ko_bootstrap many = {100, 3}, once = {1, 3};
     double low = 0, high = 0;
     struct ko_error err = {0};
-    assert_int_equal(ko_bootstrap_intervals(&many, true, some, 1, 1, &low, &high, &err), KO_OK);
+    assert_int_equal(
+        ko_bootstrap_intervals(&many, true, &(struct ko_columns){some, 1, 1}, &low, &high, &err),
+        KO_OK);
     assert_true(low == 2.5 && high == 2.5);
-    assert_int_equal(ko_bootstrap_intervals(&once, false, some, N, 1, &low, &high, &err), KO_OK);
+    assert_int_equal(
+        ko_bootstrap_intervals(&once, false, &(struct ko_columns){some, N, 1}, &low, &high, &err),
+        KO_OK);
     assert_true(low == high);
 }
 

@@ -93,11 +93,11 @@ static void a_summary_has_the_figure_and_the_interval_asked_for(void **state)
         double values[10];
         struct ko_estimate e;
         memcpy(values, some, sizeof values);
-        assert_int_equal(ko_estimate(&cases[k].summary, values, 10, &e, &err), KO_OK);
+        assert_int_equal(ko_estimate_sample(&cases[k].summary, values, 10, &e, &err), KO_OK);
         assert_close(e.value, cases[k].value, 1e-12);
         assert_close(e.low, cases[k].low, 6e-3);
         assert_close(e.high, cases[k].high, 6e-3);
-        assert_int_equal(ko_estimate(&cases[k].summary, values, 0, &e, &err), KO_OK);
+        assert_int_equal(ko_estimate_sample(&cases[k].summary, values, 0, &e, &err), KO_OK);
         assert_true(isnan(e.value) && isnan(e.low) && isnan(e.high) && e.n == 0);
     }
 }
@@ -129,7 +129,7 @@ static void intervals_of_t_end_at_the_bounds_of_the_mean(void **state)
         double values[4];
         struct ko_estimate e;
         memcpy(values, some_changes, sizeof values);
-        assert_int_equal(ko_estimate(&summary, values, 4, &e, &err), KO_OK);
+        assert_int_equal(ko_estimate_sample(&summary, values, 4, &e, &err), KO_OK);
         assert_close(e.value, -77.5, 1e-12);
         assert_close(e.low, cases[k].low, 1e-4);
         assert_close(e.high, cases[k].high, 1e-4);
