@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The columns of the long table that say what a prompt is: its words, as the prompt file has them.
- */
+/* The columns with a prompt's words, as in the prompt file. */
 #ifndef KO_EXPORT_CSV_PROMPTS_H
 #define KO_EXPORT_CSV_PROMPTS_H
 
@@ -20,10 +19,11 @@ struct ko_csv_prompts {
     struct ko_strings word[KO_CSV_N_WORDS]; /* in the order of the columns; foils may be missing */
 };
 
-/* Those of a prompt axis: prefix is "", "heat_" or "eval_". Free with ko_csv_prompts_free. */
+/* Reads the words of a prompt axis: prefix is "", "heat_" or "eval_". Free with
+   ko_csv_prompts_free. */
 KO_MUST_CHECK enum ko_code ko_csv_prompts_read(struct ko_cube_view *view, const char *prefix,
                                                struct ko_csv_prompts *out, struct ko_error *err);
-/* The fields of one prompt, each after a comma. */
+/* Adds the fields of one prompt, each after a comma. */
 void ko_csv_prompts_add(const struct ko_csv_prompts *prompts, size_t prompt, struct ko_text *out);
 void ko_csv_prompts_free(struct ko_csv_prompts *prompts); /* leaves {0} */
 

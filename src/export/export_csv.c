@@ -27,16 +27,16 @@ static const char header[] =
     ",change" KO_CSV_PROMPT_COLUMNS ",n_tokens,subject_begin,subject_end\n";
 /* clang-format on */
 
-/* Some prompts of one model, and what of them is written. */
+/* Some prompts of one model, and which of their cells are written. */
 struct rows {
     struct ko_cell_rows cell;
     const struct ko_curve_filter *filter;
-    const struct ko_csv_prompts *words; /* of all prompts of the axis */
+    const struct ko_csv_prompts *words; /* the words of all prompts of the axis */
     const double *depth;                /* [n_sizes, n_starts] of the model; borrowed */
     struct ko_cube_planned *planned;    /* borrowed */
 };
 
-/* The table of a sweep that is being written. */
+/* The table of a sweep. */
 struct table {
     struct ko_csv_stream *out;
     const struct ko_curve_filter *filter;
@@ -82,7 +82,7 @@ static void add_clean(struct ko_text *text, const struct rows *rows, int32_t pro
 #undef X
 }
 
-/* The change in percent: nothing where the cell or its clean run has no value. */
+/* The change in percent; empty where the cell or its clean run has no value. */
 static void add_change(struct ko_text *text, const struct rows *rows, int32_t prompt, int64_t at)
 {
     ko_text_add(text, ",");
@@ -107,7 +107,7 @@ static const char *status_word(uint8_t status)
                                   : "failed";
 }
 
-/* What a planned cell is: one that is flagged done and has no value is still to be computed. */
+/* A planned cell's status. A cell that is flagged done without a value counts as pending. */
 static uint8_t state_of(const struct rows *rows, uint8_t status, int64_t at)
 {
     return status == KO_DONE && !ko_cell_has_value(rows->cell.value.logprob[at],
@@ -116,7 +116,7 @@ static uint8_t state_of(const struct rows *rows, uint8_t status, int64_t at)
                : status;
 }
 
-/* What all lines of a prompt have in common, as it stands in them. */
+/* The text that all lines of a prompt share. */
 struct common {
     int32_t prompt; /* among the rows */
     struct ko_cube_starts starts;
@@ -125,7 +125,7 @@ struct common {
     const char *of_prompt; /* the last columns, to the end of the line */
 };
 
-/* The lines of one status: its planned starts. */
+/* Adds the lines of one status: its planned starts. */
 static void add_starts(struct ko_text *text, const struct rows *rows, int64_t status_at,
                        int32_t size, const uint8_t *planned, const struct common *common)
 {
@@ -175,7 +175,7 @@ static void add_labels(struct ko_text *text, const struct rows *rows, int32_t pr
     }
 }
 
-/* The lines of a prompt, a route, a class and a source: its sizes. */
+/* Adds the lines of one (prompt, route, class, source): its sizes. */
 static void add_sizes(struct ko_text *text, const struct rows *rows, const int32_t at[3],
                       const struct common *common)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The long table of a cube: one line of CSV a cell. */
+/* A cube as one long CSV table. */
 #ifndef KO_EXPORT_EXPORT_CSV_H
 #define KO_EXPORT_EXPORT_CSV_H
 
@@ -9,16 +9,15 @@
 #include "src/cube/read/read.h"
 #include "src/show/curve_filter.h"
 
-/* Writes the whole table to the stream, prompt by prompt: memory for one prompt's cells at least,
-   and not much more. `where` names the output in errors. A sweep's lines are the cells that are
-   done, and each start that fits in the model of what is pending, vacuous or failed; the heatmaps'
-   follow the others of each model. An evaluation's are its clean runs. Only what passes the filter
-   is written. KO_E_FAILED where the stream cannot be written. */
+/* Writes the table to the stream, prompt by prompt; it needs memory for one prompt's cells. `where`
+   names the output in errors. A sweep has a line for each planned cell that passes the filter; each
+   model's heatmaps follow its mean routes. An evaluation has a line for each clean run. KO_E_FAILED
+   where the stream cannot be written. */
 KO_MUST_CHECK enum ko_code ko_export_csv(struct ko_cube_view *view,
                                          const struct ko_curve_filter *filter, FILE *stream,
                                          const char *where, struct ko_error *err);
 
-/* Those of an evaluation, for ko_export_csv. */
+/* Writes the table of an evaluation, for ko_export_csv. */
 struct ko_csv_stream;
 KO_MUST_CHECK enum ko_code ko_export_clean_runs(struct ko_cube_view *view,
                                                 const struct ko_curve_filter *filter,

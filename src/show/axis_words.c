@@ -14,8 +14,8 @@ enum ko_code ko_route_label_split(const char *label, char **target, char **sourc
 {
     const char *arrow = strstr(label, "<-");
     if (!arrow) {
-        return ko_fail(err, KO_E_INPUT, "route '%s': has no '<-', this is no cube of knockout",
-                       label);
+        return ko_fail(err, KO_E_INPUT,
+                       "route '%s': has no '<-', so this is not a cube of knockout", label);
     }
     char *left = ko_copy_n(label, (size_t)(arrow - label), err);
     char *right = ko_copy(arrow + 2, err);

@@ -22,7 +22,7 @@ static void add_status(struct ko_cell_counts *to, uint8_t status, int64_t n)
     }
 }
 
-/* The planned cells of a status that is done. */
+/* Adds the planned cells of a status that is done. */
 static void add_done(const struct ko_cube_slab *slab, int64_t at, const uint8_t *planned,
                      struct ko_cell_counts *to)
 {
@@ -33,7 +33,7 @@ static void add_done(const struct ko_cube_slab *slab, int64_t at, const uint8_t 
     }
 }
 
-/* count: of the part's routes. */
+/* count: the counts of the part's routes. */
 static void count_prompt(const struct ko_cube_slab *slab, int32_t p,
                          const struct ko_cube_starts *starts, int64_t n_statuses_a_route,
                          struct ko_cell_counts *count)

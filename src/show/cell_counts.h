@@ -11,11 +11,10 @@
 
 struct ko_cell_counts {
     int64_t done, vacuous, failed, pending;
-    int64_t valueless; /* flagged done, but without a value: to be computed again */
+    int64_t valueless; /* flagged done without a value: they are computed again */
 };
 
-/* Rows: for a sweep the mean routes, then the heat routes; for an evaluation one, the clean runs.
- */
+/* Rows: a sweep's mean routes, then its heat routes; an evaluation has one row, the clean runs. */
 struct ko_cube_counts {
     struct ko_cell_counts *count; /* [n_models, n_rows]; owned */
     int64_t *n_skipped;           /* [n_models] evaluation: prompts that cannot be run; owned */
@@ -23,16 +22,15 @@ struct ko_cube_counts {
     struct ko_cell_counts total;
 };
 
-/* A status of the cube is about all starts of a window size: it counts as many cells as the plan
-   has there, by the cube's spec and selection. KO_E_INPUT where a sweep's spec cannot be read. A
-   cell that is flagged done counts as done only where it has its value. Free with
-   ko_cube_counts_free. */
+/* Counts the planned cells of a cube. A status covers all planned starts of a window size, by the
+   cube's spec and selection. A cell that is flagged done counts as done only with a value.
+   KO_E_INPUT where a sweep's spec cannot be read. Free with ko_cube_counts_free. */
 KO_MUST_CHECK enum ko_code ko_cube_count(struct ko_cube_view *view, struct ko_cube_counts *out,
                                          struct ko_error *err);
 void ko_cube_counts_free(struct ko_cube_counts *counts); /* leaves {0} */
 
-/* 0 where all is done or vacuous, KO_EXIT_FAILURES, or (pending ones and done ones without a value
-   come first) KO_EXIT_INCOMPLETE. */
+/* 0 where all cells are done or vacuous; KO_EXIT_INCOMPLETE where cells are pending or have no
+   value; else KO_EXIT_FAILURES. */
 int ko_cell_counts_status(const struct ko_cell_counts *counts);
 
 #endif

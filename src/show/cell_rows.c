@@ -9,7 +9,7 @@
 #include "src/base/memory.h"
 
 enum {
-    MOST_BYTES = 8 << 20 /* of values in memory, where a prompt does not have more */
+    MOST_BYTES = 8 << 20 /* of values in memory, unless one prompt has more */
 };
 
 static const char *const place_name[] = {"n_tokens", "subject_begin", "subject_end"};
@@ -17,7 +17,7 @@ static const char *const place_name[] = {"n_tokens", "subject_begin", "subject_e
 #define READ_FLOAT ko_cube_view_rows_float
 #define READ_INT   ko_cube_view_rows_int
 
-/* The dataset [heat_]PREFIX[NAME]. */
+/* The name [heat_]PREFIX[NAME] of a dataset. */
 static const char *name_dataset(const struct ko_cell_rows *rows, const char *prefix,
                                 const char *name, char text[64])
 {
@@ -25,7 +25,8 @@ static const char *name_dataset(const struct ko_cell_rows *rows, const char *pre
     return text;
 }
 
-/* Room for n values of each metric that the cube has; prefix: "" or "clean_". Whether there was. */
+/* Allocates n values of each metric that the cube has. prefix: "" or "clean_". False without
+   memory. */
 static bool allocate_metrics(const struct ko_cell_rows *rows, const char *prefix, size_t n,
                              struct ko_metric_arrays *out, struct ko_error *err)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Some prompts of one model with all their cells: how a table reads a cube, a few MiB at a time. */
+/* Some prompts of one model with all their cells. A table reads a cube this way, a few MiB at a
+   time. */
 #ifndef KO_SHOW_CELL_ROWS_H
 #define KO_SHOW_CELL_ROWS_H
 
@@ -32,11 +33,11 @@ struct ko_cell_rows {
     int32_t *place[KO_N_ROWS_PLACES]; /* [n] */
 };
 
-/* Room for as many prompts as fit into 8 MiB, one at least; none is read yet. The part has routes.
-   Free with ko_cell_rows_free, also after a failure. */
+/* Allocates as many prompts as fit into 8 MiB, at least one; reads nothing yet. The part must have
+   routes. Free with ko_cell_rows_free, also after a failure. */
 KO_MUST_CHECK enum ko_code ko_cell_rows_new(const struct ko_cube_part *part, int32_t model,
                                             struct ko_cell_rows *out, struct ko_error *err);
-/* Reads the next prompts; *more is false where there are none left. */
+/* Reads the next prompts; *more is false after the last ones. */
 KO_MUST_CHECK enum ko_code ko_cell_rows_next(struct ko_cell_rows *rows, bool *more,
                                              struct ko_error *err);
 void ko_cell_rows_free(struct ko_cell_rows *rows); /* leaves {0} */

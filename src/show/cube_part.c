@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Works out the shape of the mean or the heat cells and reads whole datasets of one model:
-   statuses, whole numbers and floating-point values. */
+/* Computes the shape of the mean or the heat cells, and reads whole datasets of one model. */
 #include "src/show/cube_part.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One model's part of a cube's cells: the mean routes', or the heat routes'. */
+/* The mean cells or the heat cells of a cube, read one model at a time. */
 #ifndef KO_SHOW_CUBE_PART_H
 #define KO_SHOW_CUBE_PART_H
 
@@ -19,19 +19,20 @@ struct ko_cube_part {
     int64_t n_statuses, n_values; /* of one model */
 };
 
-/* KO_E_INPUT where the products are too large for memory. Without routes of this kind, or
-   without prompts on them, the numbers are 0. */
+/* KO_E_INPUT where the products are too large for memory. All numbers are 0 where the part has no
+   routes or no prompts. */
 KO_MUST_CHECK enum ko_code ko_cube_part_of(struct ko_cube_view *view, bool heat,
                                            struct ko_cube_part *out, struct ko_error *err);
 
-/* The datasets NAME or heat_NAME of one model: n_values (or n_statuses) elements; free() them. */
+/* Read the dataset NAME or heat_NAME of one model: n_values (or n_statuses) elements; free()
+   them. */
 KO_MUST_CHECK enum ko_code ko_cube_part_statuses(const struct ko_cube_part *part, int32_t model,
                                                  uint8_t **out, struct ko_error *err);
 KO_MUST_CHECK enum ko_code ko_cube_part_ints(const struct ko_cube_part *part, const char *name,
                                              int32_t model, int32_t **out, struct ko_error *err);
 KO_MUST_CHECK enum ko_code ko_cube_part_doubles(const struct ko_cube_part *part, const char *name,
                                                 int32_t model, double **out, struct ko_error *err);
-/* clean_NAME or heat_clean_NAME of one model [n_prompts]; free() it. */
+/* Reads clean_NAME or heat_clean_NAME of one model [n_prompts]; free() it. */
 KO_MUST_CHECK enum ko_code ko_cube_part_clean(const struct ko_cube_part *part, const char *name,
                                               int32_t model, double **out, struct ko_error *err);
 
@@ -45,13 +46,13 @@ static inline int64_t ko_cube_part_status_at(const struct ko_cube_part *part, in
                part->n_sizes +
            size;
 }
-/* The first start of that status. */
+/* The index of the status's first start. */
 static inline int64_t ko_cube_part_value_at(const struct ko_cube_part *part, int64_t status_at)
 {
     return status_at * part->n_starts;
 }
 
-/* Starts on the axis with which a window of this size fits the model. */
+/* The number of starts with which a window of this size fits the model. */
 int32_t ko_cube_part_fitting(const struct ko_cube_part *part, int32_t model, int32_t size);
 
 #endif

@@ -23,8 +23,7 @@ static const struct ko_strings *wanted_words(const struct reader *reader, enum k
     return ko_option_given(reader->options, id) ? &reader->options->value[id].list : NULL;
 }
 
-/* Every word must be one of the labels; chosen [labels->n] is 1 where a label is among the words.
- */
+/* Sets chosen [labels->n] to 1 where a label is among the words. Every word must be a label. */
 static enum ko_code choose_labels(const struct reader *reader, const char *option, const char *what,
                                   const struct ko_strings *words, const struct ko_strings *labels,
                                   uint8_t *chosen)
@@ -61,7 +60,7 @@ static enum ko_code canonical_words(const struct ko_strings *words, bool classes
     return code;
 }
 
-/* Clears the routes whose target (or source) is not asked for. */
+/* Clears the routes whose target (or source) was not asked for. */
 static enum ko_code filter_ends(const struct reader *reader, enum ko_option id, const char *option,
                                 const struct ko_cube_axes *axes, struct ko_curve_filter *filter)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which part of a cube `show` shows: the filters of its command line against the cube's axes. */
+/* Which part of a cube `show` prints: the filters of the command line on the cube's axes. */
 #ifndef KO_SHOW_CURVE_FILTER_H
 #define KO_SHOW_CURVE_FILTER_H
 
@@ -11,12 +11,12 @@
 
 /* 1: shown. */
 struct ko_curve_filter {
-    uint8_t *model, *route, *heat_route, *class, *size; /* along the axes; owned */
+    uint8_t *model, *route, *heat_route, *class, *size; /* 0/1 along the axes; owned */
 };
 
-/* From --model, --target, --source, --feature and --window-size; an option that is not given lets
-   everything through. KO_E_INPUT naming the nearest known value for one that the cube lacks. Free
-   with ko_curve_filter_free. */
+/* Reads --model, --target, --source, --feature and --window-size; without an option everything
+   passes. KO_E_INPUT names the nearest known value for an unknown one. Free with
+   ko_curve_filter_free. */
 KO_MUST_CHECK enum ko_code ko_curve_filter_read(const struct ko_options *options, const char *path,
                                                 const struct ko_cube_axes *axes,
                                                 struct ko_curve_filter *out, struct ko_error *err);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Names, units and limits of all metrics, and the formula that gives a metric from a clean value
-   and a knocked-out value. Also reads the cube's datasets for it. */
+/* Names, units, limits and formulas of the metrics of `show`, and the datasets that they need. */
 #include "src/show/curve_metric.h"
 
 #include <math.h>
@@ -102,7 +101,7 @@ static bool uses_clean(enum ko_curve_metric metric)
     return metrics[metric].formula <= KO_FORMULA_DIFFERENCE;
 }
 
-/* Takes the foil's log-probability from the target's, cells and clean runs. */
+/* Subtracts the foil's log-probability from the target's, for cells and clean runs. */
 static enum ko_code subtract_foils(const struct ko_cube_part *part, int32_t model,
                                    struct ko_curve_values *values, struct ko_error *err)
 {

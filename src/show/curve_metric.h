@@ -26,7 +26,7 @@ enum ko_curve_formula {
     KO_FORMULA_ITSELF      /* knocked_out */
 };
 
-/* KO_E_INPUT naming the nearest known one. */
+/* KO_E_INPUT names the nearest known metric. */
 KO_MUST_CHECK enum ko_code ko_curve_metric_parse(const char *word, enum ko_curve_metric *out,
                                                  struct ko_error *err);
 const char *ko_curve_metric_word(enum ko_curve_metric metric);

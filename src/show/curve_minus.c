@@ -18,14 +18,14 @@ struct reader {
     const char *path; /* of the cube, for errors */
 };
 
-/* An option of a word, and what the word names. */
+/* An option whose value is a label of an axis. */
 struct word_option {
     enum ko_option id;
     const char *name, *what;
 };
 
-/* The option's word in *out, free() it, and its place among the labels in *index. Either may be
-   NULL. Without the option both stay. */
+/* Puts the option's word into *out, free() it, and its index among the labels into *index. Either
+   may be NULL. Without the option both keep their values. */
 static enum ko_code read_word(const struct reader *reader, const struct word_option *option,
                               const struct ko_strings *labels, char **out, int32_t *index,
                               struct ko_error *err)
@@ -90,7 +90,7 @@ enum ko_code ko_curve_minus_read(const struct ko_options *options, const char *p
     if (code == KO_OK && minus.control &&
         (minus.target || minus.source || minus.class >= 0 || minus.model >= 0)) {
         code = ko_fail(err, KO_E_INPUT,
-                       "--minus-control: a curve has a control of its own, leave out the other "
+                       "--minus-control: each curve has its own control, leave out the other "
                        "--minus-... options");
     }
     if (code == KO_OK) {
@@ -130,7 +130,7 @@ static enum ko_code add_key(struct ko_curve_others *others, struct ko_curve_key 
     return KO_OK;
 }
 
-/* The label takes what the text holds, which is freed. */
+/* Moves the text into the label. */
 static enum ko_code set_label(struct ko_curve_others *others, struct ko_text *text,
                               struct ko_error *err)
 {
@@ -185,7 +185,7 @@ static enum ko_code find_other(const struct ko_curve_minus *minus, const struct 
     return code;
 }
 
-/* "BEFORE" and then a seed and nothing else. */
+/* Whether the label is `before` followed by a seed. */
 static bool is_seeded(const char *label, const char *before)
 {
     const size_t n = strlen(before);

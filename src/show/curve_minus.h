@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What `show` subtracts from a curve: another route, class or model, or the matched random control.
- */
+/* What `show` subtracts from a curve: another route, class or model, or the matched random
+ control. */
 #ifndef KO_SHOW_CURVE_MINUS_H
 #define KO_SHOW_CURVE_MINUS_H
 
@@ -17,25 +17,25 @@ struct ko_curve_key {
     int32_t model, route, class, size;
 };
 
-/* What is asked for. Start from {.model = -1, .feature = -1}. */
+/* What to subtract. Start from {.model = -1, .class = -1}. */
 struct ko_curve_minus {
     bool control;
-    char *target, *source; /* the other route's ends; NULL: the curve's own; owned */
+    char *target, *source; /* ends of the other route; NULL: the curve's own; owned */
     int32_t model, class;  /* on the axes; -1: the curve's own */
 };
 
-/* From --minus-target, --minus-source, --minus-feature, --minus-model and --minus-control.
-   KO_E_INPUT naming the nearest known value for one that the cube lacks, and where --minus-control
-   stands beside another. Free with ko_curve_minus_free. */
+/* Reads --minus-target, --minus-source, --minus-feature, --minus-model and --minus-control.
+   KO_E_INPUT names the nearest known value for an unknown one, or --minus-control beside another
+   option. Free with ko_curve_minus_free. */
 KO_MUST_CHECK enum ko_code ko_curve_minus_read(const struct ko_options *options, const char *path,
                                                const struct ko_cube_axes *axes,
                                                struct ko_curve_minus *out, struct ko_error *err);
 void ko_curve_minus_free(struct ko_curve_minus *minus);
 bool ko_curve_minus_given(const struct ko_curve_minus *minus);
 
-/* The controls that a curve can have: its route's, TARGET<-random-like:SOURCE:SEED for all SEEDs of
-   the cube, and its class's, random-third:SEED for slow-third and fast-third (both with +conv
-   where it has that). */
+/* The controls of a curve. Of its route: TARGET<-random-like:SOURCE:SEED for all SEEDs of the cube.
+   Of its class: random-third:SEED for slow-third and fast-third (with +conv where the class has
+   it). */
 enum ko_minus_kind { KO_MINUS_OTHER, KO_MINUS_ROUTE_CONTROL, KO_MINUS_CLASS_CONTROL };
 
 /* The curves whose mean is subtracted. Start from {0}. */
@@ -44,8 +44,8 @@ struct ko_curve_others {
     size_t n, capacity;
     char *label; /* "last<-relation", "mean of 3 last<-random-like:subject:SEED"; owned */
 };
-/* Of one curve; n = 0 where there is none. KO_MINUS_OTHER unless minus->control. Free with
-   ko_curve_others_free. */
+/* Finds the curves for one curve; n = 0 where the cube has no such curve. KO_MINUS_OTHER unless
+   minus->control. Free with ko_curve_others_free. */
 KO_MUST_CHECK enum ko_code ko_curve_minus_find(const struct ko_curve_minus *minus,
                                                const struct ko_cube_axes *axes,
                                                const struct ko_curve_key *key,

@@ -20,7 +20,7 @@ static enum ko_code read_statistic(const struct ko_options *options, struct ko_c
         median || query->metric == KO_CURVE_MEDIAN ? KO_STATISTIC_MEDIAN : KO_STATISTIC_MEAN;
     if (query->metric == KO_CURVE_MEDIAN && !median && ko_option_given(options, KO_OPT_STATISTIC)) {
         return ko_fail(err, KO_E_INPUT,
-                       "--metric median: is a median, for the mean take --metric change");
+                       "--metric median: prints a median, use --metric change for the mean");
     }
     return KO_OK;
 }
@@ -40,16 +40,16 @@ static enum ko_code read_interval(const struct ko_options *options, struct ko_cu
     }
     if (median && (interval == KO_INTERVAL_T || interval == KO_INTERVAL_WILSON)) {
         return ko_fail(err, KO_E_INPUT,
-                       "--interval %s: is that of a mean, choose order or bootstrap for a median",
+                       "--interval %s: is for a mean, choose order or bootstrap for a median",
                        word);
     }
     if (!median && interval == KO_INTERVAL_ORDER) {
         return ko_fail(err, KO_E_INPUT,
-                       "--interval order: is that of a median, choose t or bootstrap for a mean");
+                       "--interval order: is for a median, choose t or bootstrap for a mean");
     }
     if (interval == KO_INTERVAL_WILSON && !is_share(query)) {
         return ko_fail(err, KO_E_INPUT,
-                       "--interval wilson: is that of a share of hits (--metric hit, nothing "
+                       "--interval wilson: is for a share of hits (--metric hit, nothing "
                        "subtracted), choose t or bootstrap");
     }
     query->summary.interval = interval;

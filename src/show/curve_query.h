@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What `show` is asked: the metric, what is made of it over the prompts, what is subtracted. */
+/* What `show` computes: the metric, its statistic over the prompts, and what is subtracted. */
 #ifndef KO_SHOW_CURVE_QUERY_H
 #define KO_SHOW_CURVE_QUERY_H
 
@@ -19,9 +19,9 @@ struct ko_curve_query {
     struct ko_curve_minus minus;
 };
 
-/* From --metric, --statistic, --interval, --resamples, --seed, --by and --minus-...; without
-   --interval that of a mean is t, of a share of hits wilson, of a median order. KO_E_INPUT where
-   they do not go together. Free with ko_curve_query_free. */
+/* Reads --metric, --statistic, --interval, --resamples, --seed, --by and --minus-... The default
+   interval is t for a mean, wilson for a share of hits and order for a median. KO_E_INPUT where the
+   options contradict each other. Free with ko_curve_query_free. */
 KO_MUST_CHECK enum ko_code ko_curve_query_read(const struct ko_options *options, const char *path,
                                                const struct ko_cube_axes *axes,
                                                struct ko_curve_query *out, struct ko_error *err);

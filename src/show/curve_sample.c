@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Collects the values of one curve for all windows and prompts, averages and subtracts control
-   curves, and estimates one figure per window. Windows with equally many values share one
-   bootstrap. */
+   curves, and estimates one figure per window. Windows with equally many values share the draws of
+   a bootstrap. */
 #include "src/show/curve_sample.h"
 
 #include <math.h>
@@ -118,7 +118,8 @@ static void compact_fill(const struct ko_curve_sample *sample, struct compact *c
     }
 }
 
-/* All windows with as many values as window `first` at once: their resamples are the same rows. */
+/* Computes the intervals of all windows with as many values as window `first`: they share the
+   draws. */
 static enum ko_code bootstrap_windows(const struct ko_summary *summary, int32_t first,
                                       struct compact *compact, struct ko_estimate *estimate,
                                       struct ko_error *err)
@@ -166,7 +167,7 @@ static enum ko_code estimate_windows(const struct ko_summary *summary,
     const bool bootstrap = summary->interval == KO_INTERVAL_BOOTSTRAP;
     struct ko_summary plain = *summary;
     enum ko_code code = KO_OK;
-    if (bootstrap) { /* only its value is used */
+    if (bootstrap) { /* only the value is used */
         plain.interval =
             summary->statistic == KO_STATISTIC_MEDIAN ? KO_INTERVAL_ORDER : KO_INTERVAL_T;
     }

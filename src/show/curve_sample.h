@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The values behind one curve, window by window, prompt by prompt. */
+/* The values of one curve, by window and prompt. */
 #ifndef KO_SHOW_CURVE_SAMPLE_H
 #define KO_SHOW_CURVE_SAMPLE_H
 
@@ -12,20 +12,20 @@
 #include "src/show/curve_minus.h"
 #include "src/stats/statistics.h"
 
-/* Whether any prompt has cells of the curve; those that are not finished are added to *n_unfinished
-   (may be NULL). */
+/* Whether any prompt has cells of the curve. Adds the number of pending or failed statuses to
+   *n_unfinished (may be NULL). */
 bool ko_curve_sample_exists(const struct ko_cube_part *part, const struct ko_curve_values *values,
                             const struct ko_curve_key *key, int64_t *n_unfinished);
 
-/* The metric of every done cell of the curve into value [n_starts, n_prompts]; NaN elsewhere.
-   values are those of the key's model. */
+/* Writes the metric of every done cell of the curve into value [n_starts, n_prompts]; NaN for other
+   cells. `values` belong to the key's model. */
 void ko_curve_sample_fill(const struct ko_cube_part *part, const struct ko_curve_values *values,
                           const struct ko_curve_key *key, enum ko_curve_metric metric,
                           double *value);
 
-/* Adds what is finite in value [n] to sum [n] and counts it in count [n]. */
+/* Adds the finite elements of value [n] to sum [n] and counts them in count [n]. */
 void ko_curve_sample_add(const double *value, int64_t n, double *sum, uint32_t *count);
-/* Takes sum / count from value [n]; NaN where count is 0. */
+/* Subtracts sum / count from value [n]; NaN where count is 0. */
 void ko_curve_sample_subtract(double *value, int64_t n, const double *sum, const uint32_t *count);
 
 /* The values of a curve. */

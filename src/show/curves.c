@@ -14,8 +14,8 @@
 struct maker {
     const struct ko_cube_part *part;
     const struct ko_curve_query *query;
-    struct ko_curve_values values;     /* of the model in hand */
-    struct ko_curve_values subtracted; /* of the model that is subtracted, where it is another */
+    struct ko_curve_values values;     /* of the current model */
+    struct ko_curve_values subtracted; /* of the subtracted model, where it is another one */
     int32_t *relation;                 /* [n_prompts] index of each; NULL: not grouped */
     double *value, *sum, *other;       /* [n_starts, n_prompts] */
     uint32_t *count;                   /* likewise */
@@ -54,7 +54,7 @@ static enum ko_code make_room(struct maker *maker, struct ko_error *err)
                : KO_E_MEMORY;
 }
 
-/* Every prompt's relation as an index, and the relations. */
+/* Reads the relations and the index of each prompt's relation. */
 static enum ko_code read_relations(struct maker *maker, const char *path,
                                    struct ko_strings *relations, struct ko_error *err)
 {
@@ -81,8 +81,8 @@ static enum ko_code read_relations(struct maker *maker, const char *path,
 /* ----------------------------------------------------------------------------------------------
    one curve */
 
-/* A start without any value is one that no block of the spec planned, unless nothing at all is
-   done. */
+/* Drops the starts without a value: no block of the spec planned them. Keeps all where no start has
+   a value. */
 static void drop_empty(struct ko_curve *curve)
 {
     int32_t kept = 0;
@@ -108,7 +108,7 @@ static enum ko_code correct_p(struct maker *maker, struct ko_curve *curve, struc
     return code;
 }
 
-/* Takes the points that fit; with `minus` those of a difference. */
+/* Adds the points of windows that fit the model. `minus`: the values are differences. */
 static enum ko_code add_points(struct maker *maker, struct ko_curve *curve, const char *minus,
                                struct ko_error *err)
 {
@@ -136,7 +136,7 @@ static enum ko_code add_points(struct maker *maker, struct ko_curve *curve, cons
     return code == KO_OK ? correct_p(maker, curve, err) : code;
 }
 
-/* A curve that is a part (a relation's, or a difference) is left out where it has no value. */
+/* Whether the curve is left out: it has no value, and is a relation's curve or a difference. */
 static bool is_void(const struct ko_curve *curve, bool whole)
 {
     return curve->n_points == 0 || (!whole && curve->point[0].estimate.n == 0);
@@ -167,7 +167,7 @@ static enum ko_code add_curve(struct maker *maker, const struct ko_curve_key *ke
     return code;
 }
 
-/* The sample in hand as one curve, or one a relation. */
+/* Adds the current values as one curve, or as one curve for each relation. */
 static enum ko_code add_groups(struct maker *maker, const struct ko_curve_key *key,
                                const char *minus, struct ko_curves *curves, struct ko_error *err)
 {

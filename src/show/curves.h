@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The curves of a sweep: one figure a window, over the prompts of a model. */
+/* The curves of a sweep: one figure for each window, over the prompts of a model. */
 #ifndef KO_SHOW_CURVES_H
 #define KO_SHOW_CURVES_H
 
@@ -17,7 +17,8 @@ struct ko_curve_point {
     int32_t start; /* layer */
     double depth;  /* percent */
     struct ko_estimate estimate;
-    double p, p_holm; /* of a difference's paired t-test, alone and among the curve's; else NaN */
+    /* p of a difference's paired t-test, and Holm's p within the curve; else NaN */
+    double p, p_holm;
 };
 
 struct ko_curve {
@@ -33,13 +34,13 @@ struct ko_curves {
     size_t n, capacity;
     struct ko_strings relation; /* in the order of the prompts; empty unless asked for */
     size_t n_found; /* (model, route, class, size) that pass the filter; some may have no curve */
-    int64_t n_unfinished; /* statuses that are pending or failed among those shown */
+    int64_t n_unfinished; /* pending or failed statuses of these curves */
 };
 
-/* All curves of the mean routes that pass the filter. Only done cells count; vacuous ones are left
-   out of n. Where something is subtracted: those that it can be subtracted from, over the prompts
-   and windows that both sides have. KO_E_INPUT where prompts are to be grouped by relation and none
-   has one. Free with ko_curves_free. */
+/* Reads all curves of the mean routes that pass the filter. Only done cells count; vacuous cells
+   are not in n. With subtraction: the curves that have a counterpart, over the prompts and windows
+   that both sides have. KO_E_INPUT where curves are split by relation and no prompt has one. Free
+   with ko_curves_free. */
 KO_MUST_CHECK enum ko_code ko_curves_read(const struct ko_cube_part *part,
                                           const struct ko_curve_filter *filter,
                                           const struct ko_curve_query *query, const char *path,

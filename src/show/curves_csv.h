@@ -10,16 +10,16 @@
 #include "src/cube/read/read.h"
 #include "src/show/curves.h"
 
-/* A line a window: model,route,target,source,feature_class,window_size,window_start,depth,metric,
-   value,low,high,n,statistic,interval,relation,minus,p,p_holm. What is not known is empty. */
+/* One line for each window: model,route,target,source,feature_class,window_size,window_start,depth,
+   metric,value,low,high,n,statistic,interval,relation,minus,p,p_holm. Unknown fields are empty. */
 KO_MUST_CHECK enum ko_code ko_curves_csv(const struct ko_curves *curves,
                                          const struct ko_cube_axes *axes,
                                          const struct ko_curve_query *query, struct ko_text *out,
                                          struct ko_error *err);
 
 /* The same as {metric, unit, statistic, interval, resamples and seed of a bootstrap, curves:
-   [{model, route, ..., windows: [{start, depth, value, ...}]}]}; null for what is not known. The
-   caller frees it with json_object_put. */
+   [{model, route, ..., windows: [{start, depth, value, ...}]}]}; unknown values are null. Free with
+   json_object_put. */
 KO_MUST_CHECK enum ko_code ko_curves_json(const struct ko_curves *curves,
                                           const struct ko_cube_axes *axes,
                                           const struct ko_curve_query *query, json_object **out,

@@ -27,7 +27,7 @@ static const char *number_text(double value, int decimals, char buffer[32])
     } else {
         (void)snprintf(buffer, 32, "%.*f", decimals, value);
     }
-    /* What rounds to nothing has no sign. */
+    /* A number that rounds to 0 has no sign. */
     if (buffer[0] == '-' && buffer[1] != '\0' && strspn(buffer + 1, "0.") == strlen(buffer + 1)) {
         memmove(buffer, buffer + 1, strlen(buffer));
     }
@@ -39,8 +39,8 @@ const char *ko_curve_number(enum ko_curve_metric metric, double value, char buff
     return number_text(value, usual_decimals(metric), buffer);
 }
 
-/* Decimals of an estimate: the unit's, and more where those leave its interval (or, without one,
-   itself) less than two digits. */
+/* The unit's decimals, or more where its interval (without one: its value) would show fewer than
+   two digits. */
 static int decimals_of(enum ko_curve_metric metric, const struct ko_estimate *estimate)
 {
     const int usual = usual_decimals(metric);
@@ -58,7 +58,7 @@ double ko_bar_step(enum ko_curve_metric metric, double largest)
     static const double rounds[] = {1, 2, 5};
     const bool nats = strcmp(ko_curve_metric_unit(metric), "nats") == 0;
     if (metric == KO_CURVE_HIT) {
-        largest = 100; /* of every cube */
+        largest = 100; /* the same for every cube */
     }
     double tens = nats ? 0.01 : 1;
     for (int power = 0; power < DBL_MAX_10_EXP; power++) {
@@ -107,7 +107,7 @@ static const char *figure_word(const struct ko_curve_query *query)
     return ko_statistic_word(query->summary.statistic);
 }
 
-/* Whether lines have p-values. */
+/* Whether p-values are printed. */
 static bool is_tested(const struct ko_curve_query *query)
 {
     return ko_curve_query_subtracts(query) && query->summary.statistic == KO_STATISTIC_MEAN;

@@ -9,7 +9,7 @@
 #include "src/base/memory.h"
 #include "src/formats/json_out.h"
 
-enum { NAMED = 8 /* prompts of a group that are named to people */ };
+enum { NAMED = 8 /* prompts of a group that are printed by name */ };
 
 static const enum ko_failure reasons[] = {
 #define X(name, code, sentence) name,
@@ -17,7 +17,7 @@ static const enum ko_failure reasons[] = {
 #undef X
 };
 
-/* The text of the last line of the log about this model, if there is one. */
+/* Finds the text of the log's last line about this model. */
 static enum ko_code last_words(const char *log, const char *model, char **out, struct ko_error *err)
 {
     struct ko_text mark = {0};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What of a sweep failed, and why, as the cube has it: for `status`. */
+/* The failed prompts of a sweep and why they failed, for `status`. */
 #ifndef KO_SHOW_FAILURE_LIST_H
 #define KO_SHOW_FAILURE_LIST_H
 
@@ -17,7 +17,7 @@ struct ko_failure_group {
     enum ko_failure reason;
     int32_t *prompt; /* [n] on the eval_prompt axis, ascending; owned */
     int32_t n;
-    char *text; /* the last words about it in the run log; NULL: there are none; owned */
+    char *text; /* the last error about it in the run log; NULL: the log has no such line; owned */
 };
 
 struct ko_failure_list {
@@ -25,12 +25,12 @@ struct ko_failure_list {
     size_t n, capacity;
 };
 
-/* Of a sweep's cube; an evaluation has none. Free with ko_failure_list_free. */
+/* Reads a sweep's cube; empty for an evaluation. Free with ko_failure_list_free. */
 KO_MUST_CHECK enum ko_code ko_failure_list_read(struct ko_cube_view *view,
                                                 struct ko_failure_list *out, struct ko_error *err);
 void ko_failure_list_free(struct ko_failure_list *list); /* leaves {0} */
 
-/* Lines for people; nothing where nothing failed. */
+/* Adds lines for the terminal; nothing where no prompt failed. */
 void ko_failure_list_print(const struct ko_failure_list *list, const struct ko_cube_axes *axes,
                            struct ko_text *out);
 /* [{"model", "reason_code", "reason", "prompts": [ids], "text"}] */

@@ -19,7 +19,7 @@ struct reader {
     const struct ko_curve_filter *filter;
     enum ko_curve_metric metric;
     struct ko_strings piece; /* [model, heat_prompt, position] */
-    int32_t *n_tokens;       /* [heat_prompt] of the model in hand */
+    int32_t *n_tokens;       /* [heat_prompt] of the current model */
     struct ko_curve_values values;
     struct ko_text *out;
     bool csv;
@@ -83,7 +83,7 @@ static bool has_start(const struct reader *reader, const struct map *map, int32_
 /* ----------------------------------------------------------------------------------------------
    as text */
 
-/* A piece cut to a cell, without splitting a character. */
+/* Adds a token's text, truncated to a cell without splitting a character. */
 static void add_piece(struct ko_text *out, const char *text)
 {
     struct ko_text cut = {0};
@@ -259,8 +259,10 @@ enum ko_code ko_heat_maps_print(struct ko_cube_view *view, const struct ko_curve
                                 struct ko_error *err)
 {
     struct reader reader = {.filter = filter, .metric = metric, .out = out};
-    ko_text_add(out, "%s (%s) of the first prompt, a line a window, a column a source position\n",
-                ko_curve_metric_word(metric), ko_curve_metric_unit(metric));
+    ko_text_add(
+        out,
+        "%s (%s) of the first prompt, a line for each window, a column for each source position\n",
+        ko_curve_metric_word(metric), ko_curve_metric_unit(metric));
     return walk_models(&reader, view, n_maps, err);
 }
 

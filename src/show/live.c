@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Works out speed, remaining time and the age of the last update from the row that a run keeps in
-   its cube. Prints the result as text or JSON. */
+/* Computes speed, remaining time and age of the last update from the run's row in the cube. Prints
+   the result as text or JSON. */
 #include "src/show/live.h"
 
 #include <math.h>
@@ -50,7 +50,7 @@ void ko_live_print(const struct ko_live *live, struct ko_text *out)
         return;
     }
     if (!live->under_way) {
-        ko_text_add(out, "no run is under way: the last one, on %s, gave no sign of life for %s\n",
+        ko_text_add(out, "no run is under way: the last one, on %s, has sent no heartbeat for %s\n",
                     row->host, age);
         return;
     }

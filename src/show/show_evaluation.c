@@ -37,7 +37,8 @@ static enum ko_code measure_accuracy(const struct ko_curve_query *query,
     if (mean.interval == KO_INTERVAL_WILSON) {
         mean.interval = KO_INTERVAL_T;
     }
-    mean.bounds = (struct ko_bounds){.has_most = true, .most = 0}; /* a log-probability's */
+    /* log-probabilities are at most 0 */
+    mean.bounds = (struct ko_bounds){.has_most = true, .most = 0};
     for (size_t k = 0; k < runs->n; k++) {
         if (runs->rank[k] >= 1 && isfinite(runs->logprob[k])) {
             values[n_run++] = runs->rank[k] == 1 ? 100 : 0;

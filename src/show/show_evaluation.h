@@ -11,9 +11,9 @@
 #include "src/show/curve_filter.h"
 #include "src/show/curve_query.h"
 
-/* A line a model that passes the filter: the share of prompts whose answer is ranked first, the
-   mean (or median) log-probability, their 95 % intervals, n. The query's metric plays no part. csv:
-   model,metric,value,low,high,n. */
+/* Prints a line for each model that passes the filter: share of prompts whose answer is ranked
+   first, mean (or median) log-probability, their 95 % intervals, n. The query's metric is not used.
+   csv: model,metric,value,low,high,n. */
 KO_MUST_CHECK enum ko_code ko_show_evaluation(struct ko_cube_view *view,
                                               const struct ko_curve_filter *filter,
                                               const struct ko_curve_query *query, bool csv,

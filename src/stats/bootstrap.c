@@ -68,7 +68,8 @@ static void mean_of_resample(const struct resampling *r, size_t b, const uint32_
     }
 }
 
-/* The value of rank `rank`, from 0, in a resample of which by_rank counts the members. */
+/* The value of rank `rank`, from 0, in a resample. by_rank: how often the resample has each
+   rank. */
 static double of_rank(const struct resampling *r, size_t column, const uint32_t *by_rank,
                       size_t rank)
 {

@@ -19,18 +19,19 @@ struct ko_columns {
     size_t n, n_columns; /* n from 1 */
 };
 
-/* The 95 % interval of the mean (or the median) of each column into low and high [n_columns]: the 2.5 % and 97.5 % quantiles of that figure over the resamples. Resample
-   b takes n rows, row number k being floor(u n / 2^32) with u the upper half of value b n + k of
-   splitmix64 (src/prompts/draw.h, stream 0): the same rows for every column, and for every call
-   with equal n and seed. Threads do not change the result. */
+/* The 95 % interval of the mean (or median) of each column into low and high [n_columns]: the 2.5 %
+   and 97.5 % quantiles over the resamples. Resample b takes n rows; row number k is floor(u n /
+   2^32), u the upper half of value b n + k of splitmix64 (src/prompts/draw.h, stream 0). So all
+   columns, and all calls with equal n and seed, have the same rows. Threads do not change the
+   result. */
 KO_MUST_CHECK enum ko_code ko_bootstrap_intervals(const struct ko_bootstrap *bootstrap, bool median,
                                                   const struct ko_columns *columns, double *low,
                                                   double *high, struct ko_error *err);
 
-/* The quantile 0 <= q <= 1 of sorted values [n], n from 1, between the two nearest ones (Hyndman &
-   Fan 1996, type 7: numpy's and R's default). */
+/* The quantile q, 0 to 1, of sorted values [n], n from 1, interpolated between the two nearest
+   values (Hyndman & Fan 1996, type 7: numpy's and R's default). */
 double ko_quantile(const double *sorted, size_t n, double q);
-/* Ascending. */
+/* Sorts in ascending order. */
 void ko_sort_doubles(double *values, size_t n);
 
 #endif

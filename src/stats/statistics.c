@@ -64,7 +64,7 @@ struct ko_estimate ko_estimate_mean(const double *values, size_t n)
 
 void ko_estimate_cut(struct ko_estimate *estimate, const struct ko_bounds *bounds)
 {
-    /* Rounding may have put the value itself beyond. */
+    /* Rounding may have moved the value itself out of bounds. */
     if (bounds->has_least && estimate->low < bounds->least) {
         estimate->low = fmin(bounds->least, estimate->value);
     }
@@ -116,7 +116,7 @@ struct ko_estimate ko_estimate_share(size_t n_hits, size_t n)
     const double middle = (share + Z * Z / (2 * count)) / scale;
     const double half = Z / scale * sqrt(share * (1 - share) / count + Z * Z / (4 * count * count));
     estimate.value = 100 * share;
-    /* Rounding must not leave the interval beyond what it ends at. */
+    /* Rounding must not move the ends beyond 0 and 100. */
     estimate.low = n_hits == 0 ? 0 : 100 * (middle - half);
     estimate.high = n_hits == n ? 100 : 100 * (middle + half);
     return estimate;
@@ -136,7 +136,7 @@ static enum ko_code bootstrap_estimate(const struct ko_summary *summary, double 
         code = ko_bootstrap_intervals(&summary->bootstrap, median, &column, &estimate.low,
                                       &estimate.high, err);
     }
-    if (median && n > 0) { /* The rows that are drawn are those of the order given. */
+    if (median && n > 0) { /* sorted only now: the draws refer to the given order */
         ko_sort_doubles(values, n);
         estimate.value = median_of(values, n);
     }

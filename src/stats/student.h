@@ -3,8 +3,8 @@
 #ifndef KO_STATS_STUDENT_H
 #define KO_STATS_STUDENT_H
 
-/* The probability of |T| >= |t| with `df` degrees of freedom (> 0): the two-sided p-value. 0 for an
-   infinite t, NaN where t or df is none of these. Relative error below 1e-10. */
+/* P(|T| >= |t|) with `df` degrees of freedom (> 0): the two-sided p-value. 0 for an infinite t, NaN
+   for a NaN, or a df that is not positive and finite. Relative error below 1e-10. */
 double ko_student_p(double t, double df);
 
 /* The t for which ko_student_p is p, 0 < p <= 1: 0.05 gives the 97.5 % point. NaN otherwise. */

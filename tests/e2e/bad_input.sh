@@ -352,7 +352,7 @@ refused "no workers" "--workers: expected 1 or more, got 0" "$KNOCKOUT" plan goo
 refused "unknown choice" "--metric: expected change|got 'sum'" \
     "$KNOCKOUT" show kept.h5 --metric sum
 refused "missing argument" "plan: expected SPEC" "$KNOCKOUT" plan
-refused "no cube" "facts.jsonl: is no HDF5 file" "$KNOCKOUT" status facts.jsonl
+refused "no cube" "facts.jsonl: is not an HDF5 file" "$KNOCKOUT" status facts.jsonl
 refused "missing cube" "none.h5|No such file" "$KNOCKOUT" show none.h5
 refused "unknown model in show" "--model|'mamba-fact'|did you mean 'mamba-facts'?" \
     "$KNOCKOUT" show kept.h5 --model mamba-fact

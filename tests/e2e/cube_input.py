@@ -57,7 +57,7 @@ def replaced(file, dataset, **how):
 for dataset, words in (("logprob", "dataset 'logprob' is missing"), ("status", "dataset 'status' is missing"),
                        ("n_layers", "dataset 'n_layers' is missing"), ("fingerprint", "dataset 'fingerprint' is missing"),
                        ("eval_target_rank", "dataset 'eval_target_rank' is missing"), ("run_log", "dataset 'run_log' is missing"),
-                       ("model", "has no axis 'model', so it is no cube"), ("eval_prompt", "has no axis 'eval_prompt'"),
+                       ("model", "has no axis 'model', so it is not a cube"), ("eval_prompt", "has no axis 'eval_prompt'"),
                        ("prompt", "its axis 'prompt' is missing"), ("window_size", "its axis 'window_size' is missing"),
                        ("position", "its axis 'position' is missing"), ("run", "axis 'run': expected 1 to 256, file has 0")):
     @on_file(f"missing {dataset}", words)
@@ -109,8 +109,8 @@ for name, dataset, shape, words in (
         ("more axes", "eval_logprob", lambda s: (*s, 1), "dataset 'eval_logprob': expected ["),
         ("length", "eval_logprob", lambda s: (s[0], s[1] + 1), "dataset 'eval_logprob': expected ["),
         ("scalar", "n_layers", lambda s: (), "file has []"),
-        ("axis of two", "window_start", lambda s: (2, 2), "axis 'window_start' has not one dimension"),
-        ("axis of none", "eval_prompt", lambda s: (0,), "axis 'eval_prompt' has not one dimension of 1 to 2147483647"),
+        ("axis of two", "window_start", lambda s: (2, 2), "axis 'window_start' does not have one dimension"),
+        ("axis of none", "eval_prompt", lambda s: (0,), "axis 'eval_prompt' does not have one dimension of 1 to 2147483647"),
         ("hash length", "hash_length", lambda s: (31,), "axis 'hash_length': expected 32, file has 31"),
         ("run table", "run", lambda s: (300,), "axis 'run': expected 1 to 256, file has 300"),
         ("positions", "position", lambda s: (s[0] + 1,), "dataset 'position': expected ")):
@@ -127,7 +127,7 @@ def _(file):
     file.create_dataset("n_layers", data=h5py.Empty("i4"))
 
 
-@on_file("axis beyond int32", "axis 'eval_prompt' has not one dimension of 1 to 2147483647")
+@on_file("axis beyond int32", "axis 'eval_prompt' does not have one dimension of 1 to 2147483647")
 def _(file):
     return replaced(file, "eval_prompt", shape=(2 ** 31,), chunks=(1024,))
 
@@ -360,7 +360,7 @@ def _(path):
     os.truncate(path, path.stat().st_size - 4096)
 
 
-@on_bytes("no HDF5", "is no HDF5 file, give a cube that knockout wrote")
+@on_bytes("no HDF5", "is not an HDF5 file, give a cube that knockout wrote")
 def _(path):
     put(path, 0, b"no cube at all")
 
@@ -370,12 +370,12 @@ def _(path):
     path.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:d017\nsize 45108470\n")
 
 
-@on_bytes("empty", "is no HDF5 file")
+@on_bytes("empty", "is not an HDF5 file")
 def _(path):
     os.truncate(path, 0)
 
 
-@on_bytes("a pipe", "is no HDF5 file|is a named pipe", (SWEEP, EVALUATION))
+@on_bytes("a pipe", "is not an HDF5 file|is a named pipe", (SWEEP, EVALUATION))
 def _(path):
     path.unlink()
     os.mkfifo(path)

@@ -10,7 +10,7 @@ for shard in 1 2; do
 done
 "$python" "$KO_SOURCE_DIR/tests/e2e/cube_input.py" "$KNOCKOUT" "$scratch/spec.yaml" "$scratch"
 
-echo "== a newer cube, and what is no cube, are not overwritten either"
+echo "== a newer cube, and what is not a cube, are not overwritten either"
 refused() {
     local words=$1 status=0
     shift
@@ -30,6 +30,6 @@ PY
 for name in newer other; do cp "$scratch/$name.h5" "$scratch/$name.before"; done
 evaluation=(--evaluation "$scratch/good.evaluation.h5")
 refused "newer.h5: cube_format 2 is newer than 1" "$KNOCKOUT" run "$scratch/spec.yaml" -o "$scratch/newer.h5" --overwrite "${evaluation[@]}" "${quiet[@]}"
-refused "other.h5: is no cube, --overwrite replaces nothing else" \
+refused "other.h5: is not a cube, --overwrite replaces nothing else" \
     "$KNOCKOUT" run "$scratch/spec.yaml" -o "$scratch/other.h5" --overwrite "${evaluation[@]}" "${quiet[@]}"
 for name in newer other; do cmp "$scratch/$name.h5" "$scratch/$name.before" || fail "$name.h5 was touched"; done

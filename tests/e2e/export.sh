@@ -75,7 +75,7 @@ refused 2 "name the file to write with -o NEW.h5" "$KNOCKOUT" export "$cube" --c
 refused 2 "exists already, choose --overwrite" "$KNOCKOUT" export "$cube" --compress -o "$scratch/copy.h5"
 refused 2 "is the cube itself" "$KNOCKOUT" export "$cube" --compress --overwrite -o "$scratch/../${scratch##*/}/cube.h5"
 refused 2 "cannot be created in its folder" "$KNOCKOUT" export "$cube" --csv -o "$scratch/no/such.csv"
-refused 2 "is no HDF5 file" "$KNOCKOUT" export "$scratch/spec.yaml" --compress -o "$scratch/new.h5"
+refused 2 "is not an HDF5 file" "$KNOCKOUT" export "$scratch/spec.yaml" --compress -o "$scratch/new.h5"
 check spoil "$cube" "$scratch/spoiled.h5"
 refused 2 "attribute 'of' is of a kind that no cube has" "$KNOCKOUT" export "$scratch/spoiled.h5" --compress -o "$scratch/new.h5"
 [ ! -e "$scratch/new.h5" ] && ! compgen -G "$scratch/*.new-*" || fail "a refused export leaves a file behind"

@@ -29,7 +29,7 @@ words() {
     case $1 in
     allocation | kernel-memory) echo 'out of memory' ;;
     read) echo 'Input/output error' ;;
-    write) echo 'cannot write\|cannot bring the file to disk' ;;
+    write) echo 'cannot write\|cannot bring the file to disk\|cannot flush the file to disk' ;;
     message | short-message) echo 'message with tag' ;;
     kernel) echo 'injected kernel error' ;;
     *) echo 'the distribution over the vocabulary is not finite' ;;

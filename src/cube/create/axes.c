@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The labels on the axes of a new cube, and the HDF5 dimension scales that name the axes of every
-   dataset. */
+/* Labels of a new cube's axes, and the HDF5 dimension scales that attach them to every dataset. */
 #include <hdf5_hl.h>
 #include <stdio.h>
 #include <string.h>
@@ -75,8 +74,8 @@ static hid_t scale_of(const struct ko_cube_new *cube, enum ko_cube_axis axis)
     return H5I_INVALID_HID;
 }
 
-/* A coordinate has its own name. The text for the others is netCDF-4's: it shows them as dimensions
-   only, and only then do its readers make strings of characters along them. */
+/* A coordinate keeps its own name. Other scales get netCDF-4's text for a dimension without a
+   variable: only then do its readers join characters along them to strings. */
 static herr_t make_scale(const struct ko_cube_new *cube, const struct ko_cube_dataset *dataset,
                          hid_t id)
 {

@@ -13,8 +13,7 @@ static void add_count(struct ko_text *out, const char *before, int32_t n, const 
     ko_text_add(out, "%s%d %s%s", before, n, noun, n == 1 ? "" : "s");
 }
 
-/* "Attention knockout: 2 models, 20 prompts, 3 routes; heatmaps: 1 prompt, 1 route": what there is.
- */
+/* "Attention knockout: 2 models, 20 prompts, 3 routes; heatmaps: 1 prompt, 1 route". */
 static enum ko_code write_title(const struct ko_cube_new *cube, struct ko_error *err)
 {
     const struct ko_plan *plan = cube->content->plan;
@@ -76,7 +75,7 @@ enum ko_code ko_cube_write_format(const struct ko_cube_new *cube, struct ko_erro
     return code;
 }
 
-/* "3/16": which part of the whole cube the file holds. */
+/* "3/16": the shard's number and the number of shards. */
 static enum ko_code write_shard(const struct ko_cube_new *cube, struct ko_error *err)
 {
     const struct ko_plan_shard *shard = &cube->content->plan->shard;
@@ -171,7 +170,7 @@ hid_t ko_cube_create_outline(hid_t file)
     return group;
 }
 
-/* The group `whole`: what a merge needs besides the shards' results. */
+/* The group `whole`: what a merge needs in addition to the shards' results. */
 static enum ko_code write_outline(const struct ko_cube_new *cube, struct ko_error *err)
 {
     struct ko_cube_new whole = {.path = cube->path, .content = cube->content->whole};

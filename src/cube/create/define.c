@@ -34,7 +34,7 @@ enum ko_code ko_cube_text_attribute(hid_t object, const char *path, const char *
     return code;
 }
 
-/* netCDF wants one element, not a scalar, for _FillValue and lists alike. */
+/* netCDF expects an array of one element for _FillValue, not a scalar. */
 static enum ko_code list_attribute(hid_t object, const char *path, const char *name, hid_t type,
                                    const void *values, hsize_t n, struct ko_error *err)
 {
@@ -136,14 +136,14 @@ static enum ko_code write_attributes(hid_t id, const char *path,
     if (code == KO_OK && dataset->units) {
         code = ko_cube_text_attribute(id, path, "units", dataset->units, err);
     }
-    /* Integers have none: xarray would make them float64. */
+    /* Integers get no _FillValue: xarray would convert them to float64. */
     if (code == KO_OK && dataset->type == KO_TYPE_FLOAT) {
         code = list_attribute(id, path, "_FillValue", H5T_NATIVE_FLOAT, &nan32, 1, err);
     }
     if (code == KO_OK && dataset->type == KO_TYPE_DOUBLE) {
         code = list_attribute(id, path, "_FillValue", H5T_NATIVE_DOUBLE, &nan64, 1, err);
     }
-    /* By it netCDF's readers make strings of characters, without the last axis. */
+    /* With _Encoding, netCDF's readers join the characters of the last axis to strings. */
     if (code == KO_OK && dataset->type == KO_TYPE_CHAR) {
         code = ko_cube_text_attribute(id, path, "_Encoding", "utf-8", err);
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Makes the file of a new cube: checks the room on the disk, writes under a temporary name and
-   renames at the end. It also closes the file safely when writing has failed. */
+/* Makes the file of a new cube: checks the space on the disk, writes under a temporary name and
+   renames at the end. Also closes the file safely after a failed write. */
 #define _GNU_SOURCE /* memfd_create, fallocate */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,11 +29,11 @@ void ko_cube_go_on_in_memory(hid_t file)
     (void)H5Eclear2(H5E_DEFAULT);
 }
 
-/* Closes the datasets and the file. *code is what became of them so far. */
+/* Closes the datasets and the file. *code: the result so far. */
 static void close_cube(const struct ko_cube_new *cube, enum ko_code *code, struct ko_error *err)
 {
     if (*code == KO_OK && H5Fflush(cube->file, H5F_SCOPE_GLOBAL) < 0) {
-        *code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot bring the file to disk", cube->path);
+        *code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot flush the file to disk", cube->path);
     }
     if (*code != KO_OK) {
         ko_cube_go_on_in_memory(cube->file);
@@ -76,7 +76,7 @@ static enum ko_code write_file(struct ko_cube_new *cube, const char *temporary,
     return code;
 }
 
-/* Strings lie in heaps of their own, beside what refers to them. */
+/* Strings lie in heaps; the dataset holds references to them. */
 static size_t dataset_bytes(const struct ko_cube_lengths *lengths)
 {
     const size_t per_dataset = 4096, per_string = 64;
@@ -95,7 +95,7 @@ static size_t dataset_bytes(const struct ko_cube_lengths *lengths)
     return total;
 }
 
-/* Bytes that the file will have, or somewhat more. */
+/* An upper estimate of the file's size in bytes. */
 static size_t estimate_bytes(const struct ko_cube_new *cube)
 {
     const struct ko_cube_content *content = cube->content;
@@ -112,8 +112,8 @@ static size_t estimate_bytes(const struct ko_cube_new *cube)
     return total;
 }
 
-/* Whether the disk has room, asked before HDF5 writes: it survives no full disk. File systems that
-   cannot tell are believed. */
+/* Checks for space before HDF5 writes, because HDF5 cannot handle a full disk. A file system that
+   cannot tell passes. */
 static enum ko_code check_room(const struct ko_cube_new *cube, const char *temporary,
                                struct ko_error *err)
 {

@@ -109,7 +109,7 @@ static uint8_t uint8_at(const struct ko_cube_new *cube, const struct ko_cube_dat
     return reason == KO_RUNNABLE ? KO_PENDING : KO_NOT_PLANNED;
 }
 
-/* Whether creation knows the numbers; the rest is written by commits and runs. */
+/* Whether the numbers are known at creation; commits and runs write the others. */
 static bool is_known(const struct ko_cube_new *cube, const struct ko_cube_dataset *dataset)
 {
     if (dataset->field <= KO_FIELD_REUSED) {

@@ -8,11 +8,11 @@
 #include "src/cube/create/fill.h"
 #include "src/cube/format/hdf5_check.h"
 
-/* The strings of one dataset on their way into the file: borrowed from the plan where they can be
-   stored as they are. */
+/* The strings of one dataset. They are borrowed from the plan where they can be stored
+   unchanged. */
 struct string_list {
     const char **item;      /* [n] */
-    struct ko_strings made; /* those that had to be copied */
+    struct ko_strings made; /* strings that had to be copied */
 };
 
 static const char *or_empty(const char *text)
@@ -66,7 +66,7 @@ static const char *token_piece(const struct ko_cube_content *content, enum ko_cu
     return ko_tokenizer_piece(content->tokenizer[model], prompt->token[position]);
 }
 
-/* at: the index on each axis. NULL counts as empty. */
+/* at: the index on each axis. A NULL counts as empty. */
 static const char *string_at(const struct ko_cube_new *cube, const struct ko_cube_dataset *dataset,
                              const size_t *at, char buffer[64])
 {
@@ -89,7 +89,7 @@ static const char *string_at(const struct ko_cube_new *cube, const struct ko_cub
     }
 }
 
-/* Paths may be any bytes; what is no UTF-8 is stored as U+FFFD, byte by byte. */
+/* Paths may hold any bytes. Each byte that is not valid UTF-8 is stored as U+FFFD. */
 static enum ko_code add_clean(struct ko_strings *made, const char *text, struct ko_error *err)
 {
     struct ko_text clean = {0};

@@ -9,7 +9,7 @@
 #include "src/base/memory.h"
 #include "src/cube/format/hdf5_check.h"
 
-/* A dataset of the table that is being looked at. */
+/* The dataset that is checked. */
 struct subject {
     hid_t file, id;
     const char *path;
@@ -98,10 +98,11 @@ enum ko_code ko_cube_check_axis(hid_t file, const char *path, enum ko_cube_axis 
     } else if (H5Sget_simple_extent_ndims(space) != 1 ||
                H5Sget_simple_extent_dims(space, found, NULL) != 1 || found[0] == 0 ||
                found[0] > INT_MAX) {
-        code = ko_fail(err, KO_E_INPUT,
-                       "%s: axis '%s' has not one dimension of 1 to %d, so this is no cube of "
-                       "knockout",
-                       path, name, INT_MAX);
+        code =
+            ko_fail(err, KO_E_INPUT,
+                    "%s: axis '%s' does not have one dimension of 1 to %d, so this is not a cube "
+                    "of knockout",
+                    path, name, INT_MAX);
     } else {
         *n = found[0];
     }
@@ -138,8 +139,7 @@ void ko_cube_type_text(hid_t type, struct ko_text *out)
     }
 }
 
-/* Whether the file's type is the one that the table says. Character arrays of other writers may pad
-   in another way. */
+/* Whether the file's type is the table's. Other programs may pad character arrays differently. */
 static bool same_type(hid_t file_type, enum ko_cube_type type)
 {
     hid_t wanted = ko_cube_new_type(type);
@@ -232,8 +232,8 @@ static enum ko_code check_shape(const struct subject *subject, struct ko_error *
 /* ----------------------------------------------------------------------------------------------
    where the values are */
 
-/* Those whose code is in HDF5 itself and that a compressed copy uses, and the checksum. Plug-ins
-   are never loaded. */
+/* Allows the filters that HDF5 itself contains and a compressed copy uses, and the checksum.
+   Plug-ins are never loaded. */
 static enum ko_code check_filters(const struct subject *subject, hid_t creation,
                                   struct ko_error *err)
 {
@@ -297,7 +297,7 @@ static enum ko_code check_chunks(const struct subject *subject, hid_t creation, 
     return KO_OK;
 }
 
-/* A mere length has no values. All others have theirs from the start. */
+/* A scale that only holds a length has no values. All others are allocated from the start. */
 static enum ko_code check_contiguous(const struct subject *subject, size_t bytes,
                                      struct ko_error *err)
 {
@@ -329,7 +329,7 @@ static enum ko_code check_contiguous(const struct subject *subject, size_t bytes
 static enum ko_code check_storage(const struct subject *subject, struct ko_error *err)
 {
     const struct ko_cube_dataset *dataset = subject->dataset;
-    /* On disk a string is a length and a place in a heap. */
+    /* In the file a string is a length and a reference into a heap. */
     const size_t each = dataset->type == KO_TYPE_STRING ? 16 : ko_cube_type_bytes(dataset->type);
     size_t bytes = 0;
     hid_t creation = H5Dget_create_plist(subject->id);
@@ -392,7 +392,7 @@ enum ko_code ko_cube_open_dataset(hid_t file, const char *path,
     return code;
 }
 
-/* A dataset whose axis is gone would otherwise be taken for one that the cube never had. */
+/* Without this check a dataset whose axis is missing would count as one that the cube never had. */
 static enum ko_code check_absent(hid_t file, const char *path,
                                  const struct ko_cube_dataset *dataset,
                                  const struct ko_cube_lengths *lengths, struct ko_error *err)

@@ -27,7 +27,8 @@
     X(RUN_LOG_BYTE, "run_log_byte") \
     X(SPEC_BYTE, "spec_byte")
 
-/* What a dataset holds. The fields up to STATUS come from records: of a cell, or of the clean run where there is no route axis. */
+/* What a dataset holds. The fields up to STATUS come from records: of cells, or of clean runs where
+   there is no route axis. */
 #define KO_CUBE_FIELDS(X) \
     KO_STORED_METRICS(KO_CUBE_METRIC_FIELD, X) X(REUSED) X(STATUS) \
     X(INDEX) X(LENGTH) X(LABEL) X(WINDOW) X(DEPTH) \
@@ -47,8 +48,9 @@
 #define KO_BY(FACTS) (KO_AXIS_##FACTS)
 #define KO_BY_MODEL_AND(AXIS) (KO_AXIS_MODEL, KO_AXIS_##AXIS)
 
-/* X(name, TYPE, axes, FIELD, when, units, long_name). A scale has the name of its axis, and comes before all that is attached to
-   it; one that holds only a LENGTH is a dimension without a variable to netCDF. */
+/* X(name, TYPE, axes, FIELD, when, units, long_name). A scale has the name of its axis and must
+   come before the datasets that it is attached to. To netCDF a scale with field LENGTH is a
+   dimension without a variable. */
 #define KO_CUBE_DATASETS(X) \
     KO_CUBE_SCALES(X) \
     KO_CUBE_LABELS(X) \

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The one table of the cube: every dataset with its name, type, axes and text. Creation, commits
-   and reading all go by it. */
+/* The table of the cube: every dataset with its name, type, axes and text. Creation, commits and
+   reading all use it. */
 #ifndef KO_CUBE_FORMAT_DATASETS_H
 #define KO_CUBE_FORMAT_DATASETS_H
 
@@ -17,13 +17,13 @@ enum {
     KO_CUBE_FORMAT = 1,
     KO_CUBE_MAX_AXES = 7,
     KO_CUBE_HASH_LENGTH = 32,
-    KO_CUBE_MIN_LABEL_LENGTH = 64, /* so that host names fit too */
+    KO_CUBE_MIN_LABEL_LENGTH = 64, /* host names fit too */
     KO_CUBE_RUNS = 256,
     KO_CUBE_LOG_BYTES = 1 << 20,
     KO_CUBE_MAX_ATTRIBUTE = 60000 /* bytes; HDF5 stops at 64 KiB */
 };
 
-/* The attribute `spec` where the spec itself is in the dataset spec_text. */
+/* The value of the attribute `spec` where the spec itself is in the dataset spec_text. */
 #define KO_CUBE_SPEC_ELSEWHERE "too long for an attribute: see the dataset spec_text"
 
 /* KO_AXIS_NONE ends a dataset's list of axes. */
@@ -50,7 +50,7 @@ enum ko_cube_field {
 #undef X
 };
 
-/* When a dataset exists; besides, none does that has an empty axis. */
+/* When a dataset exists. Besides, no dataset with an empty axis exists. */
 enum ko_cube_when {
     KO_WHEN_ALWAYS,
     KO_WHEN_FOILS = 1,
@@ -78,7 +78,7 @@ enum {
 };
 extern const struct ko_cube_dataset ko_cube_table[KO_CUBE_N_DATASETS];
 
-/* The dataset of that name, NULL where there is none. */
+/* The dataset of that name; NULL where the table has no such name. */
 const struct ko_cube_dataset *ko_cube_find(const char *name);
 const char *ko_cube_axis_name(enum ko_cube_axis axis);
 int ko_cube_n_axes(const struct ko_cube_dataset *dataset);
@@ -92,29 +92,30 @@ bool ko_cube_is_scale(const struct ko_cube_dataset *dataset);
 struct ko_cube_lengths {
     hsize_t n[KO_CUBE_N_AXES];
     bool evaluation, foils;
-    bool appended; /* tokens of answers may stand behind prompts: the rule is `first-text` */
-    bool shard;    /* the file of a shard */
-    bool reused; /* it says of each cell whether it was taken from an earlier cube; does not follow
-                     from the plan */
-    bool
-        outline; /* the group `whole` of a shard: what the whole cube has but for results and runs */
+    /* the scoring rule is `first-text`: an answer's first tokens may be appended to prompts */
+    bool appended;
+    bool shard; /* the file of a shard */
+    /* the cube marks cells that were taken from an earlier cube; does not follow from the plan */
+    bool reused;
+    /* this is the group `whole` of a shard: the whole cube without results and runs */
+    bool outline;
 };
 /* The group of a shard's file that outlines the whole cube. */
 #define KO_CUBE_WHOLE "whole"
-/* Those that follow from a plan; label_length and spec_byte stay 0. */
+/* Sets the lengths that follow from a plan; label_length and spec_byte stay 0. */
 void ko_cube_lengths_of_plan(const struct ko_plan *plan, struct ko_cube_lengths *lengths);
 /* The same for the group `whole` of a shard's file. */
 void ko_cube_lengths_of_outline(const struct ko_plan *whole, struct ko_cube_lengths *lengths);
 /* Whether the dataset exists in a cube of these lengths. */
 bool ko_cube_present(const struct ko_cube_dataset *dataset, const struct ko_cube_lengths *lengths);
-/* Elements of the axes from `first` on (0: all of them). KO_E_INPUT where the product is too large.
- */
+/* Multiplies the lengths of the axes from number `first` on (0: of all axes). KO_E_INPUT where the
+   product is too large. */
 KO_MUST_CHECK enum ko_code ko_cube_n_elements(const struct ko_cube_dataset *dataset,
                                               const struct ko_cube_lengths *lengths, int first,
                                               size_t *n, struct ko_error *err);
 
-/* The type in the file and in memory (they are equal); the caller closes it, negative where it
-   fails. */
+/* The type in the file, which is also the type in memory. The caller closes it; negative on
+   failure. */
 hid_t ko_cube_new_type(enum ko_cube_type type);
 /* Bytes of one element in memory. */
 size_t ko_cube_type_bytes(enum ko_cube_type type);

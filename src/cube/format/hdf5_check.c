@@ -11,12 +11,12 @@
 
 void ko_hdf5_quiet(void)
 {
-    /* It fails only where the library could not start, and then the next call fails too. */
+    /* It fails only where the library could not start; then the next call fails too. */
     (void)H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     (void)H5PLset_loading_state(0);
 }
 
-/* Walking upward begins at the innermost frame. */
+/* An upward walk begins at the innermost frame. */
 static herr_t take_innermost(unsigned n, const H5E_error2_t *frame, void *reason)
 {
     if (n == 0 && frame->desc) {
@@ -25,8 +25,8 @@ static herr_t take_innermost(unsigned n, const H5E_error2_t *frame, void *reason
     return 0;
 }
 
-/* Drivers wrap the system's reason in a long list: "..., error message = 'No space left on device',
-   ...". */
+/* HDF5's file drivers bury the system's reason in a long list: "..., error message = 'No space left
+   on device', ...". */
 static void cut_to_message(char *reason)
 {
     static const char mark[] = "error message = '";
@@ -63,7 +63,7 @@ enum ko_code ko_hdf5_fail(struct ko_error *err, enum ko_code code, const char *f
     if (reason.data) {
         cut_to_message(reason.data);
     }
-    /* HDF5 locks a file that it opens. */
+    /* HDF5 locks the files that it opens. */
     if (reason.data && strcmp(reason.data, strerror(EWOULDBLOCK)) == 0) {
         ko_text_free(&reason);
         ko_text_add(&reason, "%s", KO_HDF5_BUSY);
@@ -97,7 +97,7 @@ hid_t ko_hdf5_access(bool locking, const char *where, struct ko_error *err)
 
     if (access >= 0 && H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V18) >= 0) {
 #if H5_VERSION_GE(1, 12, 1) || (H5_VERSION_GE(1, 10, 7) && !H5_VERSION_GE(1, 12, 0))
-        /* The last argument: file systems that cannot lock are used without it. */
+        /* The last argument: do without locks on file systems that cannot lock. */
         if (H5Pset_file_locking(access, locking, true) >= 0) {
             return access;
         }

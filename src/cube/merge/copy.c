@@ -16,19 +16,19 @@
 #include "src/plan/plan.h"
 
 enum {
-    SMALL_BYTES = 4096, /* of a dataset that is not worth a chunk */
-    LEVEL = 4           /* of deflate: more costs time and gains little */
+    SMALL_BYTES = 4096, /* smaller datasets are not chunked */
+    LEVEL = 4           /* of deflate: higher levels cost time and gain little */
 };
 
 struct copy {
     const struct ko_cube_view *from;
-    struct ko_cube_new to; /* its file is a group of root, or root itself */
+    struct ko_cube_new to; /* its file is the root or a group of it */
     hid_t root;
     size_t chunk_bytes;
-    bool pending; /* a cell that has been copied is */
+    bool pending; /* some copied cell is pending */
 };
 
-/* A dataset on its way: the part that is in memory at a time is as large as a chunk. */
+/* A dataset that is copied, one chunk at a time. */
 struct part {
     const struct ko_cube_dataset *dataset;
     int n_axes;
@@ -38,7 +38,8 @@ struct part {
     void *buffer;
 };
 
-/* As many whole trailing axes as fit into a chunk, then a part of one, then single indices. */
+/* Sets the chunk: as many whole trailing axes as fit, then a part of one axis, then single
+   indices. */
 static enum ko_code cut_chunks(const struct copy *copy, struct part *part, struct ko_error *err)
 {
     const size_t each = ko_cube_type_bytes(part->dataset->type);
@@ -57,14 +58,14 @@ static enum ko_code cut_chunks(const struct copy *copy, struct part *part, struc
     return code;
 }
 
-/* Text of variable length lies in heaps, which no filter reaches. */
+/* Strings of variable length lie in heaps, which filters do not compress. */
 static bool worth_a_chunk(const struct copy *copy, const struct part *part)
 {
     const size_t small = copy->chunk_bytes < SMALL_BYTES ? copy->chunk_bytes : SMALL_BYTES;
     size_t n = 1;
 
     for (int i = 0; i < part->n_axes; i++) {
-        n *= (size_t)part->shape[i]; /* it has been multiplied before */
+        n *= (size_t)part->shape[i]; /* its overflow was checked before */
     }
     return part->dataset->type != KO_TYPE_STRING && part->dataset->field != KO_FIELD_LENGTH &&
            n * ko_cube_type_bytes(part->dataset->type) > small;
@@ -154,7 +155,7 @@ static enum ko_code copy_values(struct copy *copy, struct part *part, struct ko_
     return code;
 }
 
-/* Opens a dataset and creates the copy's, still without values. */
+/* Opens a dataset and creates its copy, without values. */
 static enum ko_code open_part(struct copy *copy, size_t index, struct part *part,
                               struct ko_error *err)
 {
@@ -181,8 +182,8 @@ static enum ko_code open_part(struct copy *copy, size_t index, struct part *part
                          : code;
 }
 
-/* What says that something else is there: the cells' states, and that a run has ended. A run may be
-   writing the cube, and writes these last. */
+/* Whether the dataset says that other values are complete: statuses, and run_ranks, which says that
+   a run has ended. A run that is still writing writes these last. */
 static bool is_flag(const struct part *part)
 {
     return part->dataset->field == KO_FIELD_STATUS || part->dataset->field == KO_FIELD_RUN_RANKS;
@@ -223,7 +224,7 @@ static hid_t create_file(const char *path, struct ko_error *err)
     return file;
 }
 
-/* Attributes, datasets and axes of one group into another. What has been created is closed. */
+/* Copies attributes, datasets and axes of one group into another, and closes the new datasets. */
 static enum ko_code copy_group(struct copy *copy, struct ko_error *err)
 {
     const char *path = copy->to.path;
@@ -250,7 +251,7 @@ static enum ko_code copy_group(struct copy *copy, struct ko_error *err)
         code = ko_cube_attach_scales(&copy->to, err);
     }
     if (code == KO_OK && H5Fflush(copy->to.file, H5F_SCOPE_GLOBAL) < 0) {
-        code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot bring the file to disk", path);
+        code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot flush the file to disk", path);
     }
     if (code != KO_OK) {
         ko_cube_go_on_in_memory(copy->root);
@@ -264,7 +265,7 @@ static enum ko_code copy_group(struct copy *copy, struct ko_error *err)
     return code;
 }
 
-/* The group by which a shard's file can be merged. */
+/* Copies the group that a merge of the shard's file needs. */
 static enum ko_code copy_outline(const struct copy *shard, struct ko_error *err)
 {
     struct ko_cube_view *view = NULL;
@@ -289,7 +290,7 @@ static enum ko_code copy_outline(const struct copy *shard, struct ko_error *err)
     return code;
 }
 
-/* Says in the copy that it is one of a cube that was not complete: no run can complete it. */
+/* Marks the copy of an incomplete cube: no run can complete the copy. */
 static enum ko_code mark_incomplete(const struct copy *copy, struct ko_error *err)
 {
     if (!copy->pending || H5Aexists(copy->root, KO_CUBE_INCOMPLETE) > 0) {

@@ -14,14 +14,13 @@
 
 enum { KO_CUBE_CHUNK_BYTES = 1 << 20 };
 
-/* Writes a copy of the cube with the same datasets, attributes and axes, numbers and characters in
-   chunks that are compressed (shuffle, deflate). It is read like the cube, chunk by chunk: memory
-   for one chunk of at most chunk_bytes. Datasets that the cube's list does not know stay behind.
-   The copy appears under `path` when it is whole, and replaces what was there. KO_E_INPUT where the
-   cube has what no cube has or the folder cannot be written, KO_E_FAILED where the disk is full;
-   nothing is left behind then. A run may be writing the cube: statuses are read before values, so a
-   cell that the copy has as done has its value. *incomplete: cells were pending, which the copy
-   says in the attribute KO_CUBE_INCOMPLETE. */
+/* Writes a copy of the cube with the same datasets, attributes and axes; numbers and characters are
+   in compressed chunks (shuffle, deflate). It needs memory for one chunk of at most chunk_bytes.
+   Datasets that the table lacks are not copied. The finished copy gets the name `path` and replaces
+   an existing file. KO_E_INPUT where the file has attributes that no cube has or the folder cannot
+   be written, KO_E_FAILED where the disk is full; then no file is left behind. A run may be writing
+   the cube: statuses are read before values, so every cell that is done in the copy has its value.
+   *incomplete: cells were pending, and the copy has the attribute KO_CUBE_INCOMPLETE. */
 KO_MUST_CHECK enum ko_code ko_cube_compress(const struct ko_cube_view *view, size_t chunk_bytes,
                                             const char *path, bool *incomplete,
                                             struct ko_error *err);

@@ -18,7 +18,7 @@ struct copy {
     struct ko_error *err;
 };
 
-/* What makes an axis of a dataset: the copy has axes of its own. */
+/* Whether the attribute belongs to HDF5's dimension scales: the copy gets its own. */
 static bool of_an_axis(const char *name)
 {
     static const char *const names[] = {"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST",
@@ -96,7 +96,7 @@ enum ko_code ko_cube_copy_attributes(hid_t from, hid_t to, const char *path, str
 {
     struct copy copy = {.to = to, .path = path, .err = err};
 
-    /* In their order of creation, where the object knows it. */
+    /* In the order of their creation, where the file stores it. */
     if (H5Aiterate2(from, H5_INDEX_CRT_ORDER, H5_ITER_INC, NULL, copy_one, &copy) >= 0 ||
         copy.code != KO_OK) {
         return copy.code;

@@ -7,9 +7,9 @@
 
 #include "src/base/error.h"
 
-/* Copies every attribute of a root or dataset but those that HDF5 keeps for axes. KO_E_INPUT where
-   one is of a kind that no cube has (references, compounds, more than 1 MiB). `path`
-   names the source's file. */
+/* Copies every attribute of a root or dataset, except those of HDF5's dimension scales. KO_E_INPUT
+   where an attribute is of a kind that no cube has (references, compounds, more than 1 MiB). `path`
+   is the source's file. */
 KO_MUST_CHECK enum ko_code ko_cube_copy_attributes(hid_t from, hid_t to, const char *path,
                                                    struct ko_error *err);
 

@@ -13,7 +13,7 @@
 #include "src/cube/merge/merge_runs.h"
 #include "src/cube/merge/merge_set.h"
 
-/* What the first shard says of itself goes into the cube, but for what is written anew. */
+/* Whether the attribute is copied from the first shard; the others are written anew. */
 static bool is_taken(const char *name)
 {
     static const char *const own[] = {"title", "Conventions", "cube_format",     "plan_hash",
@@ -53,7 +53,7 @@ static enum ko_code write_attributes(struct ko_cube_new *cube, const struct ko_c
     return code;
 }
 
-/* What the whole cube has besides results and runs. */
+/* Copies everything but results and runs. */
 static enum ko_code write_outline(struct ko_cube_new *cube, const struct ko_cube_shard *first,
                                   struct ko_error *err)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Notes which shard has which pair of model and prompt, refuses pairs that two shards have, and
-   counts planned, pending and failed pairs. */
+/* Records which shard has which pair of model and prompt, fails where two shards have the same
+   pair, and counts planned, pending and failed pairs. */
 #include <math.h>
 #include <stdlib.h>
 

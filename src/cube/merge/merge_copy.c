@@ -50,7 +50,7 @@ enum ko_code ko_merge_write(const struct ko_cube_new *to, size_t index, const hs
     return KO_OK;
 }
 
-/* Gives back the strings that a read allocated, as it does those of other types nothing. */
+/* Frees the strings that a read allocated; other types hold no memory. */
 static void free_strings(const struct ko_cube_dataset *dataset, void *values, size_t n)
 {
     char **item = values;
@@ -66,7 +66,7 @@ static void free_strings(const struct ko_cube_dataset *dataset, void *values, si
     memset(item, 0, n * sizeof *item);
 }
 
-/* Strings are read by others as UTF-8 without more ado. */
+/* Other code reads strings of the cube as UTF-8 without a check. */
 static enum ko_code check_values(const struct ko_cube_view *from,
                                  const struct ko_cube_dataset *dataset, const void *values,
                                  size_t n, struct ko_error *err)
@@ -75,7 +75,7 @@ static enum ko_code check_values(const struct ko_cube_view *from,
 
     for (size_t i = 0; dataset->type == KO_TYPE_STRING && i < n; i++) {
         if (item[i] && !ko_utf8_valid(item[i], strlen(item[i]))) {
-            return ko_fail(err, KO_E_INPUT, "%s: dataset '%s' holds no valid UTF-8", from->path,
+            return ko_fail(err, KO_E_INPUT, "%s: dataset '%s' is not valid UTF-8", from->path,
                            dataset->name);
         }
     }
@@ -127,19 +127,20 @@ enum ko_code ko_merge_copy_dataset(const struct ko_cube_view *from, struct ko_cu
 
 /* ------------------------------------------------------------------------------------- results */
 
-/* The datasets of one part of a shard, open, and room for a slab of them. */
+/* The open datasets of one part of a shard, and buffers for a slab. */
 struct source {
     const struct ko_cube_shard *shard;
     struct ko_cube_new *to;
-    hid_t dataset[KO_CUBE_N_DATASETS]; /* negative: not of this part, or absent */
+    hid_t dataset[KO_CUBE_N_DATASETS]; /* negative: of another part, or absent */
     size_t n_each[KO_CUBE_N_DATASETS]; /* elements of a pair */
-    size_t status;                     /* which is the statuses' */
+    size_t status;                     /* index of the status dataset */
     size_t most;                       /* pairs of a slab */
-    size_t logprob, rank;              /* which are these, by which a cell has a value */
-    uint8_t *statuses;                 /* [most, statuses of a pair]; owned */
-    uint8_t *lacks;                    /* [most, cells of a pair] the value is missing; owned */
-    void *values;                      /* of any other dataset; owned */
-    struct ko_cube_planned *planned;   /* of the shard; borrowed */
+    /* indices of the datasets that tell whether a cell has a value */
+    size_t logprob, rank;
+    uint8_t *statuses;               /* [most, statuses of a pair]; owned */
+    uint8_t *lacks;                  /* [most, cells of a pair] the value is missing; owned */
+    void *values;                    /* buffer for any other dataset; owned */
+    struct ko_cube_planned *planned; /* of the shard; borrowed */
 };
 
 static void close_source(struct source *source)
@@ -208,7 +209,7 @@ static enum ko_code open_source(const struct ko_merge_part *part, struct source 
     return source->statuses && source->lacks && source->values ? KO_OK : KO_E_MEMORY;
 }
 
-/* A run of n pairs of one model that follow one another here and in the whole cube. */
+/* n pairs of one model that follow one another both in the shard and in the whole cube. */
 struct slab {
     hsize_t model, prompt, to_model, to_prompt, n;
 };
@@ -244,7 +245,7 @@ static enum ko_code write_slab(const struct source *source, size_t index, const 
     return ko_merge_write(source->to, index, first, count, values, err);
 }
 
-/* Notes which cells of a slab have no value, by what has been read of one of the two datasets. */
+/* Marks the cells of a slab that lack a value, by one of the two datasets. */
 static void note_missing(const struct source *source, size_t index, size_t n_cells)
 {
     const float *logprob = source->values;
@@ -258,7 +259,7 @@ static void note_missing(const struct source *source, size_t index, size_t n_cel
     }
 }
 
-/* A flag over a missing value is not handed on: the cell is pending in the new cube. */
+/* A cell that is flagged done without a value becomes pending in the new cube. */
 static void withdraw_flags(const struct source *source, bool heat, const struct slab *slab)
 {
     const struct ko_cube_axes *axes = &source->shard->view->axes;
@@ -283,8 +284,8 @@ static void withdraw_flags(const struct source *source, bool heat, const struct 
     }
 }
 
-/* The statuses are read before the values, so that what is flagged is right even where the shard is
-   still being computed, and written after them. */
+/* Statuses are read before values, because the shard may still be computed, and written after
+   them. */
 static enum ko_code copy_slab(const struct source *source, bool heat, const struct slab *slab,
                               struct ko_error *err)
 {

@@ -39,7 +39,7 @@ static enum ko_code read_rows(const struct ko_cube_view *from,
     return code;
 }
 
-/* Labels may have another width in the new cube: what is longer is cut. */
+/* The label width may differ in the new cube; longer labels are truncated. */
 static enum ko_code add_rows(const struct ko_merge_runs *runs, const struct ko_cube_view *from,
                              struct ko_cube_new *to, size_t index, size_t n, struct ko_error *err)
 {
@@ -95,7 +95,7 @@ static enum ko_code add_log(struct ko_merge_runs *runs, const struct ko_cube_vie
     return code;
 }
 
-/* Rows in the file that runs have filled: the first ones. */
+/* Counts the rows that runs have filled: the first ones of the table. */
 static enum ko_code count_rows(const struct ko_cube_view *from, size_t *n, struct ko_error *err)
 {
     const struct ko_cube_dataset *dataset = ko_cube_find("run_ranks");

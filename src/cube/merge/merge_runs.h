@@ -12,8 +12,8 @@ struct ko_merge_runs {
     hsize_t row, log_byte;
 };
 
-/* Appends the rows that are taken and the log, as far as there is room: one row is left free for
-   the run that completes the cube. */
+/* Appends the filled rows and the log, as far as they fit. One row stays free for the run that
+   completes the cube. */
 KO_MUST_CHECK enum ko_code ko_merge_runs_add(struct ko_merge_runs *runs,
                                              const struct ko_cube_view *from,
                                              struct ko_cube_new *to, struct ko_error *err);

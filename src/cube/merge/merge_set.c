@@ -53,7 +53,7 @@ static enum ko_code should_agree(const struct ko_cube_shard *first,
         if (strcmp(here, there) == 0) {
             continue;
         }
-        ko_text_add(&text, "%s: %s is '%.200s' and that of %s is '%.200s', which the cube says",
+        ko_text_add(&text, "%s: %s is '%.200s' and that of %s is '%.200s', which the cube stores",
                     shard->view->path, should_equal[i], here, first->view->path, there);
         code = ko_text_check(&text, err);
         if (code == KO_OK) {
@@ -64,8 +64,8 @@ static enum ko_code should_agree(const struct ko_cube_shard *first,
     return code;
 }
 
-/* Each may have selected by an evaluation of its own, of other ranks or threads: the prompts are
-   the same, the evaluation's values may differ in their rounding. */
+/* Each shard may have run its own evaluation on other ranks or threads. The selected prompts are
+   the same, but the values may differ by rounding. */
 static enum ko_code compare_evaluations(const struct ko_cube_shard *first,
                                         const struct ko_cube_shard *shard,
                                         struct ko_strings *warnings, struct ko_error *err)
@@ -88,7 +88,7 @@ static enum ko_code compare_evaluations(const struct ko_cube_shard *first,
     free(there);
     if (differ) {
         struct ko_text text = {0};
-        ko_text_add(&text, "%s: has another evaluation than %s, whose values the cube gets",
+        ko_text_add(&text, "%s: has another evaluation than %s, the cube gets the latter's values",
                     shard->view->path, first->view->path);
         code = ko_text_check(&text, err);
         if (code == KO_OK) {
@@ -114,8 +114,8 @@ static enum ko_code check_strings(const struct ko_cube_shard *first,
     return KO_OK;
 }
 
-/* Two shards of one plan hash have the same axes and cells; what a hash does not promise, because
-   files can be damaged, is compared. */
+/* Shards of one plan hash have the same axes and cells. Files can be damaged, so axes are compared
+   all the same. */
 static enum ko_code check_outline(const struct ko_cube_shard *first,
                                   const struct ko_cube_shard *shard, struct ko_error *err)
 {
@@ -126,7 +126,8 @@ static enum ko_code check_outline(const struct ko_cube_shard *first,
             0 ||
         first->view->lengths.foils != shard->view->lengths.foils ||
         first->view->lengths.appended != shard->view->lengths.appended) {
-        return ko_fail(err, KO_E_INPUT, "%s: outlines a cube of other axes than %s does",
+        return ko_fail(err, KO_E_INPUT,
+                       "%s: outlines a cube with other axes than %s, leave one out",
                        shard->view->path, first->view->path);
     }
     code = check_strings(first, shard, "the name", &there->model, &here->model, err);
@@ -158,7 +159,7 @@ static enum ko_code check_sweep(const struct ko_cube_shard *first,
     return KO_OK;
 }
 
-/* The weights that the results came from: the same for every shard of a model. */
+/* Records the content hashes of the shard's weights, which must be the same in every shard. */
 static enum ko_code take_hashes(struct ko_merge_set *set, const struct ko_cube_shard *shard,
                                 struct ko_error *err)
 {
@@ -182,7 +183,8 @@ static enum ko_code take_hashes(struct ko_merge_set *set, const struct ko_cube_s
     return code;
 }
 
-/* Those that the selection's evaluation knew, of models too that no shard at hand has. */
+/* Takes the content hashes that the selection's evaluation stored, also of models whose shards are
+   missing. */
 static enum ko_code start_hashes(struct ko_merge_set *set, struct ko_error *err)
 {
     struct ko_cube_view *whole = set->first.whole;
@@ -305,8 +307,8 @@ void ko_merge_set_close(struct ko_merge_set *set)
     *set = (struct ko_merge_set){0};
 }
 
-/* Where the missing shard would lie: the first file's name with another number; "" where that has
-   not the usual name. free(). */
+/* Adds the name that a missing shard's file would have: the first file's name with another number.
+   Adds nothing where the first file has another form of name. */
 static void name_of(const struct ko_merge_set *set, int32_t number, struct ko_text *text)
 {
     const char *first = set->path->item[0];

@@ -7,7 +7,7 @@
 #include "src/cube/read/guard.h"
 #include "src/cube/read/read.h"
 
-/* The attribute's number; 0 where it is none. */
+/* The number in the attribute cube_format; 0 where it is not a number. */
 static long long read_format(hid_t file)
 {
     enum ko_code code = KO_OK;
@@ -40,7 +40,8 @@ enum ko_code ko_cube_check_replaced(const char *path, struct ko_error *err)
     hid_t file = H5Fopen(path, H5F_ACC_RDONLY, access);
     const htri_t exists = file >= 0 ? H5Aexists(file, "cube_format") : -1;
     if (exists == 0) {
-        code = ko_fail(err, KO_E_INPUT, "%s: is no cube, --overwrite replaces nothing else", path);
+        code =
+            ko_fail(err, KO_E_INPUT, "%s: is not a cube, --overwrite replaces nothing else", path);
     } else if (exists > 0 && read_format(file) > KO_CUBE_FORMAT) {
         code = ko_fail(err, KO_E_INPUT,
                        "%s: cube_format %lld is newer than %d, which this program knows, remove it "

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* HDF5 keeps strings in heaps (collections of objects, "GCOL"), and a dataset's string is a length,
-   the address of a collection and an index in it. HDF5 1.10 believes all three, and what the
-   collection says of itself: it writes past its buffers, reads past its end or never comes to one.
-   So they are checked here, on the file's bytes, before HDF5 reads any. */
+/* HDF5 keeps strings in heaps (collections of objects, "GCOL"). In a dataset a string is a length,
+   the address of a collection and an index in it. HDF5 1.10 trusts all three and the collection's
+   own sizes: on a damaged file it writes past its buffers, reads past their ends or loops forever.
+   So this file checks them in the file's bytes before HDF5 reads a string. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -22,8 +22,8 @@ struct strings {
     const char *dataset;
     int file;
     uint64_t file_bytes;
-    uint64_t heap;     /* the collection that was read last; 0: none */
-    uint64_t *size_of; /* [N_INDICES] of its objects; UINT64_MAX: none */
+    uint64_t heap;     /* the collection that was read last; 0: no collection */
+    uint64_t *size_of; /* [N_INDICES] sizes of its objects; UINT64_MAX: no object */
 };
 
 /* Little-endian, of n bytes. */
@@ -64,8 +64,8 @@ static enum ko_code read_bytes(const struct strings *strings, uint64_t at, void 
     return KO_OK;
 }
 
-/* The objects of a collection: index, references, size, then that many bytes, padded to eight.
-   Index 0 is free space, whose size counts its header. */
+/* Reads the objects of a collection: index, references, size, then that many bytes, padded to
+   eight. Index 0 is free space, and its size includes its header. */
 static bool list_objects(struct strings *strings, const unsigned char *heap, uint64_t bytes)
 {
     for (uint64_t at = HEADER; at + HEADER <= bytes;) {
@@ -152,7 +152,7 @@ static enum ko_code check_dataset(struct strings *strings, hid_t id, size_t n, s
     enum ko_code code = KO_OK;
     const haddr_t begin = H5Dget_offset(id);
 
-    if (begin == HADDR_UNDEF) { /* in chunks, as another program may have packed them */
+    if (begin == HADDR_UNDEF) { /* in chunks: another program may have packed them */
         return KO_OK;
     }
     for (size_t first = 0, m; first < n && code == KO_OK; first += m) {
@@ -165,7 +165,7 @@ static enum ko_code check_dataset(struct strings *strings, hid_t id, size_t n, s
     return code;
 }
 
-/* Heaps are found by addresses from the file's begin, of eight bytes. */
+/* Addresses of heaps must count from the start of the file and have eight bytes. */
 static enum ko_code check_addresses(const struct strings *strings, hid_t file, struct ko_error *err)
 {
     enum ko_code code = KO_OK;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Checks the numbers in a cube that later code uses as indexes, lengths or codes: each has to lie
-   in the range of its field. */
+/* Checks the numbers in a cube that later code uses as indices, lengths or codes: each must lie in
+   the range of its field. */
 #include <limits.h>
 #include <stdlib.h>
 
@@ -11,19 +11,19 @@
 
 enum { SLAB_BYTES = 8 << 20 };
 
-/* Where a field's greatest value comes from. */
+/* Where the upper limit of a field comes from. */
 enum bound { FIXED, LENGTH_OF_POSITIONS, LENGTH_OF_EVAL_PROMPTS };
 
-/* The numbers of a field are low to high, which is exclusive where it is the length of an axis and
-   `past` is false. */
+/* The numbers of a field lie between low and high. Where high is the length of an axis, it is
+   excluded unless `past`. */
 static const struct range {
     enum ko_cube_field field;
     int64_t low;
     enum bound bound;
     int64_t high; /* FIXED */
-    bool past;    /* the length itself too: an end */
+    bool past;    /* the length itself is allowed: the number is an end */
 } ranges[] = {
-    {KO_FIELD_INDEX, 0, FIXED, INT32_MAX, true}, /* and each is its own place */
+    {KO_FIELD_INDEX, 0, FIXED, INT32_MAX, true}, /* and each equals its place */
     {KO_FIELD_WINDOW, 0, FIXED, KO_CUBE_MAX_LAYERS, true},
     {KO_FIELD_N_LAYERS, 1, FIXED, KO_CUBE_MAX_LAYERS, true},
     {KO_FIELD_EVAL_INDEX, 0, LENGTH_OF_EVAL_PROMPTS, 0, false},
@@ -31,7 +31,7 @@ static const struct range {
     {KO_FIELD_SELECTED, 0, FIXED, 1, true},
     {KO_FIELD_REUSED, 0, FIXED, 1, true},
     {KO_FIELD_STATUS, KO_NOT_PLANNED, FIXED, KO_CELL_FAILED, true},
-    {KO_FIELD_REASON, 0, FIXED, UINT8_MAX, true}, /* and one that is known */
+    {KO_FIELD_REASON, 0, FIXED, UINT8_MAX, true}, /* and the code is known */
     {KO_FIELD_N_TOKENS, -1, LENGTH_OF_POSITIONS, 0, true},
     {KO_FIELD_N_APPENDED, -1, LENGTH_OF_POSITIONS, 0, false},
     {KO_FIELD_SUBJECT_BEGIN, -1, LENGTH_OF_POSITIONS, 0, true},
@@ -53,8 +53,8 @@ static const struct range *range_of(const struct ko_cube_dataset *dataset)
     return NULL;
 }
 
-/* Ranks and first tokens of cells are results: any number prints, and there are too many to look at
-   whenever a cube is opened. */
+/* Ranks and first tokens of cells are results: any number can be printed, and there are too many to
+   check at every opening. */
 static bool is_looked_at(const struct ko_cube_dataset *dataset)
 {
     const bool of_cells = ko_cube_has_axis(dataset, KO_AXIS_WINDOW_START);
@@ -68,7 +68,7 @@ static int64_t greatest_value(const struct range *range, const struct ko_cube_da
     const enum ko_cube_axis axis =
         range->bound == LENGTH_OF_POSITIONS ? KO_AXIS_POSITION : KO_AXIS_EVAL_PROMPT;
 
-    /* The clean run of an evaluation has neither vacuous nor failed cells. */
+    /* A clean run of an evaluation is never vacuous or failed. */
     if (dataset->field == KO_FIELD_STATUS && ko_cube_has_axis(dataset, KO_AXIS_EVAL_PROMPT)) {
         return KO_DONE;
     }

@@ -10,7 +10,7 @@
 #include "src/cube/read/slab.h"
 #include "src/cube/read/view.h"
 
-/* One model's part of a prompt axis. */
+/* The datasets of one prompt axis. */
 struct part {
     const char *status, *logprob, *target_rank, *top1_id; /* names of datasets */
     enum ko_cube_axis axis;
@@ -21,8 +21,8 @@ struct clean {
     int32_t *target_rank, *top1_id;
 };
 
-/* Statuses above all say what is missing: a pending or failed cell. The clean run belongs to a
-   record without any done cell too (all of its cells may be vacuous). */
+/* Whether no cell of the prompt is pending or failed, and the clean run is there. A prompt whose
+   cells are all vacuous needs its clean run too; a prompt without planned cells is done. */
 static bool is_done(const uint8_t *status, size_t n_each, const struct clean *clean, size_t prompt)
 {
     bool any = false;
@@ -59,7 +59,7 @@ static enum ko_code read_part(struct ko_cube_view *view, const struct part *part
     return code;
 }
 
-/* Clears done where the part says that something is missing. */
+/* Clears done where a status or a clean run is missing. */
 static enum ko_code look_at(struct ko_cube_view *view, const struct ko_plan *plan,
                             const struct part *part, uint8_t *done, struct ko_error *err)
 {
@@ -105,7 +105,7 @@ static enum ko_code look_at(struct ko_cube_view *view, const struct ko_plan *pla
     return code;
 }
 
-/* A prompt of a slab, by the plan: whether some planned cell is flagged done and has no value. */
+/* Whether some planned cell of prompt p of the slab is flagged done and has no value. */
 static bool lacks_values(const struct ko_cube_slab *slab, const struct ko_plan *plan, int32_t fact,
                          int32_t p)
 {
@@ -130,7 +130,7 @@ static bool lacks_values(const struct ko_cube_slab *slab, const struct ko_plan *
     return false;
 }
 
-/* Clears done where a flag stands over a missing value: such a cell is computed again. */
+/* Clears done where a cell is flagged done and has no value: it is computed again. */
 static enum ko_code look_at_values(struct ko_cube_view *view, const struct ko_plan *plan, bool heat,
                                    uint8_t *done, struct ko_error *err)
 {
@@ -168,7 +168,7 @@ enum ko_code ko_cube_view_done(struct ko_cube_view *view, const struct ko_plan *
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         if (lengths.n[KO_AXIS_MODEL] != view->lengths.n[KO_AXIS_MODEL] ||
             lengths.n[parts[i].axis] != view->lengths.n[parts[i].axis]) {
-            return ko_fail(err, KO_E_INPUT, "%s: has other axes than the plan", view->path);
+            return ko_fail(err, KO_E_INPUT, "%s: has axes that differ from the plan's", view->path);
         }
     }
     uint8_t *found = ko_new(n, 1, err);

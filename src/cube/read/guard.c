@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The guard process and its readers: how they are forked, limited and asked. The result of each
-   reader becomes an error in one line. */
+/* The guard process and its readers: how they are forked, limited and asked. A reader's result
+   becomes an error in one line. */
 #define _GNU_SOURCE
 #include "src/cube/read/guard.h"
 
@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { SANITIZED = 1 }; /* its shadow counts as memory */
+enum { SANITIZED = 1 }; /* the sanitizer's shadow memory counts as memory */
 #else
 enum { SANITIZED = 0 };
 #endif
@@ -28,21 +28,21 @@ enum { SANITIZED = 0 };
 enum {
     MOST_PATH = 4096,
     LEAST_SECONDS = 20,
-    BYTES_PER_SECOND = 8 << 20, /* of a file; strings are the slow part of it */
+    BYTES_PER_SECOND = 8 << 20, /* of the file; strings are the slow part */
     LEAST_BYTES = 1 << 30,
     MEMORY_PER_BYTE = 4 /* of a file */
 };
 
-/* One guard a process: it is what every opening of a cube asks, wherever that is. */
+/* One guard for the whole process: every function that opens a cube asks it. */
 static struct {
     pid_t process; /* 0: none */
     int socket;
 } guard = {.socket = -1};
 
-/* What the guard answers. */
+/* The guard's answer. */
 struct answer {
     enum {
-        READ,    /* the reader came to an end: error */
+        READ,    /* the reader finished: error */
         CRASHED, /* by signal `number`, or with exit status -`number` */
         ENDLESS  /* stopped after `number` seconds */
     } outcome;
@@ -60,7 +60,7 @@ static int64_t file_bytes(const char *path)
     return stat(path, &info) == 0 ? (int64_t)info.st_size : 0;
 }
 
-/* What this process has already. */
+/* Memory that this process uses already. */
 static int64_t memory_bytes(void)
 {
     long long pages = 0;
@@ -81,7 +81,7 @@ static int64_t seconds_of(const struct ko_cube_guard_limits *limits, const char 
                                : LEAST_SECONDS + file_bytes(path) / BYTES_PER_SECOND;
 }
 
-/* A core of a library's crash helps nobody. */
+/* No core file: nobody debugs the library's crash. */
 static void take_limits(const struct ko_cube_guard_limits *limits, const char *path)
 {
     const rlim_t seconds = (rlim_t)seconds_of(limits, path);
@@ -96,7 +96,7 @@ static void take_limits(const struct ko_cube_guard_limits *limits, const char *p
     }
 }
 
-/* _exit: what the program has registered for its end is not this process's. */
+/* _exit: the program's exit handlers must not run in this process. */
 static void read_file(ko_cube_reader *reader, const struct ko_cube_guard_limits *limits,
                       const char *path, int to)
 {
@@ -132,14 +132,13 @@ static bool read_all(int from, void *to, size_t n, int milliseconds)
     return true;
 }
 
-/* How the reader ended; one that is still at it is ended. */
+/* How the reader ended. Kills a reader that still runs. */
 static void take_end(pid_t reader, int64_t seconds, struct answer *answer)
 {
     int status = 0;
     const pid_t ended = waitpid(reader, &status, WNOHANG);
 
-    if (ended ==
-        0) { /* it closed nothing and said nothing: its time is over, or it is just ending */
+    if (ended == 0) { /* the pipe is still open: it timed out or is just ending */
         (void)kill(reader, SIGKILL);
         (void)waitpid(reader, &status, 0);
     }
@@ -154,7 +153,8 @@ static void take_end(pid_t reader, int64_t seconds, struct answer *answer)
 static void fail_to_fork(struct answer *answer)
 {
     answer->outcome = READ;
-    (void)ko_fail(&answer->error, KO_E_FAILED, "no process to read it with: %s", strerror(errno));
+    (void)ko_fail(&answer->error, KO_E_FAILED, "cannot fork a process to read it: %s",
+                  strerror(errno));
 }
 
 static void look_at(ko_cube_reader *reader, const struct ko_cube_guard_limits *limits,
@@ -179,7 +179,7 @@ static void look_at(ko_cube_reader *reader, const struct ko_cube_guard_limits *l
         answer->outcome = READ;
         (void)waitpid(process, NULL, 0);
     } else {
-        /* A pipe at its end is closed before the process can be waited for. */
+        /* A reader closes its pipe before it can be waited for. */
         struct pollfd wait = {.fd = ends[0], .events = POLLIN};
         if (poll(&wait, 1, 0) > 0) {
             for (int k = 0; k < 100; k++) {
@@ -196,9 +196,8 @@ static void look_at(ko_cube_reader *reader, const struct ko_cube_guard_limits *l
     (void)close(ends[0]);
 }
 
-/* What is sent to all processes of a job (a terminal's interrupt, a scheduler's warning) is not
-   meant for the guard: it ends with the program. What HDF5 or the C library print of a crash is
-   nobody's line. */
+/* Signals to all processes of a job (a terminal's interrupt, a scheduler's warning) are not for the
+   guard: it ends with the program. Messages of HDF5 or the C library about a crash are dropped. */
 static void stand_guard(ko_cube_reader *reader, const struct ko_cube_guard_limits *limits,
                         int socket)
 {
@@ -242,9 +241,10 @@ enum ko_code ko_cube_guard_start(ko_cube_reader *reader, struct ko_cube_guard_li
         return KO_OK;
     }
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
-        return ko_fail(err, KO_E_FAILED, "no process to read cubes with: %s", strerror(errno));
+        return ko_fail(err, KO_E_FAILED, "cannot fork a process to read cubes: %s",
+                       strerror(errno));
     }
-    /* No signal comes between the fork and what the guard does about it. */
+    /* Signals are blocked between the fork and the guard's own signal setup. */
     sigset_t all, before;
     (void)sigfillset(&all);
     (void)sigprocmask(SIG_BLOCK, &all, &before);
@@ -260,7 +260,8 @@ enum ko_code ko_cube_guard_start(ko_cube_reader *reader, struct ko_cube_guard_li
     (void)close(ends[1]);
     if (process < 0) {
         (void)close(ends[0]);
-        return ko_fail(err, KO_E_FAILED, "no process to read cubes with: %s", strerror(errno));
+        return ko_fail(err, KO_E_FAILED, "cannot fork a process to read cubes: %s",
+                       strerror(errno));
     }
     guard.process = process;
     guard.socket = ends[0];
@@ -294,7 +295,7 @@ static enum ko_code answer_error(const char *path, const struct answer *answer,
     }
     if (answer->outcome == ENDLESS) {
         return ko_fail(err, KO_E_INPUT,
-                       "%s: the HDF5 library did not come to an end with it in %lld s: the file is "
+                       "%s: the HDF5 library did not finish reading it in %lld s: the file is "
                        "damaged, restore it or compute it again",
                        path, (long long)answer->number);
     }
@@ -311,7 +312,7 @@ static enum ko_code ask_guard(const char *path, struct answer *answer, struct ko
     ssize_t n = -1;
 
     *answer = (struct answer){.outcome = READ};
-    if (guard.process == 0 || length > MOST_PATH) { /* no file has a longer name */
+    if (guard.process == 0 || length > MOST_PATH) { /* no file name is longer */
         return KO_OK;
     }
     if (send(guard.socket, path, length, MSG_NOSIGNAL) == (ssize_t)length) {
@@ -321,7 +322,9 @@ static enum ko_code ask_guard(const char *path, struct answer *answer, struct ko
     }
     return n == (ssize_t)sizeof *answer
                ? KO_OK
-               : ko_fail(err, KO_E_FAILED, "%s: the process that reads cubes first is gone", path);
+               : ko_fail(err, KO_E_FAILED,
+                         "%s: the process that checks cubes has ended, start the program again",
+                         path);
 }
 
 enum ko_code ko_cube_guard_ask(const char *path, struct ko_error *err)

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A damaged file can crash the HDF5 library, or keep it busy for ever. So a file is first read by a
-   process of its own, of which nothing is needed but its word: what becomes of it becomes an error
-   in one line.
-
-   That process must not be forked from one that uses MPI (registered memory) or HDF5. So a program
-   that will open cubes forks a *guard* before it begins with either; the guard does nothing but
-   wait for names of files, and forks a *reader* for each, with limits on time and memory. The guard
-   ends with the program, however that ends. */
+/* A damaged file can crash the HDF5 library or keep it busy forever. So a child process reads each
+   file first; if it crashes or hangs, that becomes an error in one line. The child must not be
+   forked from a process that uses MPI (registered memory) or HDF5. So a program that will open
+   cubes forks a *guard* before it starts either. The guard waits for file names and forks a
+   *reader* for each, with limits on time and memory. It ends with the program, however the program
+   ends. */
 #ifndef KO_CUBE_READ_GUARD_H
 #define KO_CUBE_READ_GUARD_H
 
@@ -18,27 +16,25 @@
 /* What a reader does with a file. */
 typedef enum ko_code ko_cube_reader(const char *path, struct ko_error *err);
 
-/* Of one reader. 0: the default, which grows with the file. */
+/* Limits of one reader. 0: the default, which grows with the file. */
 struct ko_cube_guard_limits {
-    int64_t seconds; /* of processor time; on the clock ten times that, for slow file systems */
+    int64_t seconds; /* processor time; wall time: ten times that, for slow file systems */
     int64_t bytes;   /* of memory */
 };
 
-/* Forks the guard. Without one, as in a test, files are opened without a reader before. KO_E_FAILED
-   where the system has no process to give. Not in a process that has begun MPI, HDF5 or threads of
-   its own. */
+/* Forks the guard. Call it before the process starts MPI, HDF5 or threads. Without a guard, as in
+   tests, files are opened directly. KO_E_FAILED where the system cannot fork. */
 KO_MUST_CHECK enum ko_code ko_cube_guard_start(ko_cube_reader *reader,
                                                struct ko_cube_guard_limits limits,
                                                struct ko_error *err);
-/* Ends it and waits for that; nothing where there is none. */
+/* Stops the guard and waits for it; does nothing without a guard. */
 void ko_cube_guard_stop(void);
 
-/* Lets a reader read the file and returns its error; KO_E_INPUT where it crashed or did not come to
-   an end. KO_OK where there is no guard. */
+/* Lets a reader read the file and returns the reader's error; KO_E_INPUT where it crashed or timed
+   out. KO_OK without a guard. */
 KO_MUST_CHECK enum ko_code ko_cube_guard_ask(const char *path, struct ko_error *err);
 
-/* Whether a reader comes to an end with the file, whatever it says of it; true where there is no
-   guard. */
+/* Whether a reader finishes with the file, with or without an error; true without a guard. */
 bool ko_cube_guard_comes_back(const char *path);
 
 #endif

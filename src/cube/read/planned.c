@@ -10,7 +10,7 @@
 #include "src/cube/read/view.h"
 #include "src/spec/spec.h"
 
-/* One block of the spec by the cube's axes; all arrays are 0/1. */
+/* One block of the spec on the cube's axes; all arrays are 0/1. */
 struct block {
     uint8_t *route[2]; /* mean, heat */
     uint8_t *class;
@@ -24,7 +24,7 @@ struct ko_cube_planned {
     int32_t n_blocks;
     uint8_t *selected;   /* [n_blocks, n_models, n_eval_prompts] */
     int32_t *eval_of[2]; /* [prompts of the kind] where each lies on eval_prompt */
-    /* What was asked for last: prompts that the same blocks select have the same starts. */
+    /* The last request: prompts that the same blocks select have the same starts. */
     bool has_last, last_heat;
     int32_t last_model;
     uint8_t *last_blocks, *blocks; /* [n_blocks] */
@@ -97,7 +97,7 @@ static enum ko_code take_spec(struct ko_cube_planned *planned, const struct ko_c
     struct ko_spec *spec = NULL;
 
     if (!text) {
-        return ko_fail(err, KO_E_INPUT, "%s: holds no spec, so nobody can say what it plans",
+        return ko_fail(err, KO_E_INPUT, "%s: has no spec, so its planned cells are unknown",
                        view->path);
     }
     enum ko_code code = ko_spec_parse(text, "its spec", &spec, err);
@@ -120,7 +120,7 @@ static enum ko_code take_spec(struct ko_cube_planned *planned, const struct ko_c
     return code;
 }
 
-/* A cube without a selection has statuses alone to tell which prompts are planned. */
+/* Without a selection, only the statuses tell which prompts are planned. */
 static enum ko_code take_selection(struct ko_cube_planned *planned, struct ko_cube_view *view,
                                    struct ko_error *err)
 {
@@ -225,7 +225,7 @@ void ko_cube_planned_close(struct ko_cube_planned *planned)
 /* ----------------------------------------------------------------------------------------------
    asking */
 
-/* Adds the starts of one block that have room in the model. */
+/* Adds the starts of one block that fit into the model. */
 static void add_starts(const struct ko_cube_axes *axes, const struct block *block, int32_t model,
                        int32_t size, uint8_t *planned)
 {
@@ -316,7 +316,7 @@ int64_t ko_cube_slab_valueless(const struct ko_cube_slab *slab, int32_t p,
     return n;
 }
 
-/* Adds what one prompt of the slab lacks. */
+/* Adds the valueless cells of one prompt of the slab. */
 static void add_prompt(const struct ko_cube_slab *slab, int32_t p,
                        const struct ko_cube_starts *starts, struct ko_cube_valueless *out)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading a cube, one process, no MPI: what is in it is checked before use. */
+/* Reading a cube, in one process without MPI. Everything in the file is checked before use. */
 #ifndef KO_CUBE_READ_READ_H
 #define KO_CUBE_READ_READ_H
 
@@ -11,25 +11,23 @@
 #include "src/base/text.h"
 #include "src/plan/plan.h"
 
-/* The metrics of a sweep's cells by name of their dataset ("logprob", "kl", ...). */
 struct ko_cube_view;
 
-/* Opens read-only. KO_E_INPUT where it is no cube, of a newer cube_format, or does not pass what
-   cube_check.h asks of it. Where there is a guard (cube_guard.h) a process of its own reads the
-   file first. Free with ko_cube_view_close. */
+/* Opens read-only. KO_E_INPUT where the file is not a cube, has a newer cube_format, or fails a
+   check of format/check.h. With a guard (guard.h) a child process reads the file first. Free with
+   ko_cube_view_close. */
 KO_MUST_CHECK enum ko_code ko_cube_view_open(const char *path, struct ko_cube_view **out,
                                              struct ko_error *err);
-/* The same without any lock on the file, for one who looks while a run writes it. */
+/* The same without a lock on the file, to look at it while a run writes it. */
 KO_MUST_CHECK enum ko_code ko_cube_view_look(const char *path, struct ko_cube_view **out,
                                              struct ko_error *err);
 void ko_cube_view_close(struct ko_cube_view *view);
-/* Opens it, reads all that HDF5 keeps elsewhere than in the datasets themselves (attributes,
-   strings, the outline of a shard) and closes it: what a reader of cube_guard.h does with a file.
- */
+/* Opens the file, reads what HDF5 keeps outside the datasets (attributes, strings, the outline of a
+   shard) and closes it. The guard's reader calls this (guard.h). */
 KO_MUST_CHECK enum ko_code ko_cube_view_read_all(const char *path, struct ko_error *err);
 
-/* Whether a file that begins as HDF5 files do may be replaced: a cube of ours, however damaged it
-   is. KO_E_INPUT where it is an HDF5 file of something else, or a cube of a newer format. */
+/* Whether an HDF5 file may be replaced. Any cube may be, however damaged. KO_E_INPUT where the HDF5
+   file is not a cube, or is one of a newer format. */
 KO_MUST_CHECK enum ko_code ko_cube_check_replaced(const char *path, struct ko_error *err);
 
 bool ko_cube_view_is_evaluation(const struct ko_cube_view *view);
@@ -47,8 +45,8 @@ struct ko_cube_axes {
 };
 const struct ko_cube_axes *ko_cube_view_axes(const struct ko_cube_view *view);
 
-/* Reads one model's part of a dataset whose first axis is `model`, converted to double / int32 /
-   uint8, into out [product of the other axes]; n must be that product (checked). */
+/* Reads one model's values of a dataset whose first axis is `model`, converted to double / int32 /
+   uint8. n is the product of the other axes (checked); out [n]. */
 KO_MUST_CHECK enum ko_code ko_cube_view_read_double(struct ko_cube_view *view, const char *dataset,
                                                     int32_t model, double *out, int64_t n,
                                                     struct ko_error *err);
@@ -58,9 +56,8 @@ KO_MUST_CHECK enum ko_code ko_cube_view_read_int(struct ko_cube_view *view, cons
 KO_MUST_CHECK enum ko_code ko_cube_view_read_uint8(struct ko_cube_view *view, const char *dataset,
                                                    int32_t model, uint8_t *out, int64_t n,
                                                    struct ko_error *err);
-/* Some prompts of one model: `n` of them from `first` on, of a dataset whose first axes are `model`
-   and a prompt axis; whole in its further axes. n_values is what `out` has room for, which must be
-   all of it (checked). */
+/* `n` prompts of one model, from `first` on, of a dataset [model, prompts, ...]. n_values is the
+   number of elements they have (checked); `out` has room for them. */
 struct ko_cube_rows {
     const char *dataset;
     int32_t model, first, n;
@@ -75,37 +72,37 @@ KO_MUST_CHECK enum ko_code ko_cube_view_rows_int(struct ko_cube_view *view,
 KO_MUST_CHECK enum ko_code ko_cube_view_rows_uint8(struct ko_cube_view *view,
                                                    const struct ko_cube_rows *rows, uint8_t *out,
                                                    struct ko_error *err);
-/* A list of strings along an axis (prompt_text, eval_prompt_text, ...). Free with ko_strings_free.
- */
+/* A list of strings along an axis (prompt_text, eval_prompt_text, ...). Free with
+ ko_strings_free. */
 KO_MUST_CHECK enum ko_code ko_cube_view_read_strings(struct ko_cube_view *view, const char *dataset,
                                                      struct ko_strings *out, struct ko_error *err);
-/* A model's content hash, 32 hex digits; "" where none has been written yet. */
+/* A model's content hash, 32 hex digits; "" where no run has written it yet. */
 KO_MUST_CHECK enum ko_code ko_cube_view_content_hash(struct ko_cube_view *view, int32_t model,
                                                      char hash[33], struct ko_error *err);
 bool ko_cube_view_has(const struct ko_cube_view *view, const char *dataset);
 
-/* The selection that a sweep was created with, [n_blocks, n_models, n_eval_prompts] 0/1: KO_E_INPUT
-   where the cube has none ("selected"). */
+/* The selection that a sweep was created with, [n_blocks, n_models, n_eval_prompts] 0/1. KO_E_INPUT
+   where the cube has no dataset "selected". */
 KO_MUST_CHECK enum ko_code ko_cube_view_selected(struct ko_cube_view *view, uint8_t *out,
                                                  struct ko_error *err);
 /* The run log, NUL-terminated. free(). */
 KO_MUST_CHECK enum ko_code ko_cube_view_run_log(struct ko_cube_view *view, char **out,
                                                 struct ko_error *err);
 
-/* The row of the run table that a run has begun and not ended. */
+/* The run table's row of a run that has begun and not ended. */
 struct ko_cube_live {
-    bool begun;               /* whether there is one; all below is zero otherwise */
-    double started, updated;  /* seconds since 1970; updated: its last sign of life */
-    double cells;             /* computed by then */
-    double work_share;        /* of its floating-point operations, 0 to 1 */
-    char host[256], job[256]; /* UTF-8, cut off where longer */
+    bool begun;               /* whether there is such a run; otherwise all members are zero */
+    double started, updated;  /* seconds since 1970; updated: the last heartbeat */
+    double cells;             /* computed at the last heartbeat */
+    double work_share;        /* share of the run's floating-point operations, 0 to 1 */
+    char host[256], job[256]; /* UTF-8, truncated */
 };
 KO_MUST_CHECK enum ko_code ko_cube_view_live(struct ko_cube_view *view, struct ko_cube_live *out,
                                              struct ko_error *err);
 
-/* Whether the cube at path was created from this plan, backend and precision: plan_hash,
-   fingerprints of checkpoints and tokenizers, backend, precision. KO_E_INPUT naming the first
-   difference with both values. */
+/* Checks that the cube was created from this plan, backend and precision: plan_hash, fingerprints
+   of checkpoints and tokenizers, backend, precision. KO_E_INPUT names the first difference with
+   both values. */
 KO_MUST_CHECK enum ko_code ko_cube_view_matches(const struct ko_cube_view *view,
                                                 const struct ko_plan *plan, const char *backend,
                                                 const char *precision, struct ko_error *err);
@@ -116,9 +113,9 @@ static inline bool ko_cell_has_value(float logprob, int32_t rank)
     return !isnan(logprob) && rank >= 1;
 }
 
-/* The ranks of an evaluation cube (or of a sweep's eval_*): target_rank, top1_id, logprob,
-   reason_code each [n_models * n_facts] by the cube's own axes; any may be NULL. A clean run of an
-   evaluation that is not flagged done, or lacks a value, is NaN, -1, -1. */
+/* The clean runs of an evaluation (or a sweep's eval_*): arrays [n_models * n_facts] on the cube's
+   own axes; any may be NULL. An evaluation's clean run that is not flagged done, or lacks a value,
+   is NaN, -1, -1. */
 KO_MUST_CHECK enum ko_code ko_cube_view_evaluation(struct ko_cube_view *view, float *logprob,
                                                    int32_t *target_rank, int32_t *top1_id,
                                                    uint8_t *reason, struct ko_error *err);

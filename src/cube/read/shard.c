@@ -78,7 +78,7 @@ static enum ko_code wrong_axis(const struct ko_cube_shard *shard, const char *ax
                    shard->view->path, axis, KO_CUBE_WHOLE);
 }
 
-/* An axis of which the shard has a part: the indices ascend, and the labels there are equal. */
+/* Reads where the shard's part of an axis lies on the whole axis: indices ascend, labels agree. */
 static enum ko_code read_index(struct ko_cube_shard *shard, enum ko_cube_axis axis,
                                const char *dataset, struct ko_error *err)
 {
@@ -127,7 +127,7 @@ static bool same_layers(const int32_t *here, int32_t n_here, const int32_t *ther
            (n_here == 0 || memcmp(here, there, (size_t)n_here * sizeof *here) == 0);
 }
 
-/* The axes that a shard has whole. */
+/* Checks the axes that a shard has whole. */
 static enum ko_code check_axes(const struct ko_cube_shard *shard, struct ko_error *err)
 {
     static const enum ko_cube_axis axis[] = {KO_AXIS_EVAL_PROMPT, KO_AXIS_ROUTE, KO_AXIS_HEAT_ROUTE,
@@ -162,7 +162,8 @@ static enum ko_code read_identity(struct ko_cube_shard *shard, struct ko_error *
     enum ko_code code;
 
     if (ko_cube_view_is_evaluation(shard->view) || !text) {
-        return ko_fail(err, KO_E_INPUT, "%s: is no shard, give files that run --shard wrote", path);
+        return ko_fail(err, KO_E_INPUT, "%s: is not a shard, give files that run --shard wrote",
+                       path);
     }
     code = ko_shard_parse(text, path, &shard->shard, err);
     if (code == KO_E_MEMORY) {
@@ -174,7 +175,7 @@ static enum ko_code read_identity(struct ko_cube_shard *shard, struct ko_error *
     }
     shard->plan_hash = ko_cube_view_attribute(shard->view, "plan_hash");
     if (!shard->plan_hash || strlen(shard->plan_hash) != KO_CUBE_HASH_LENGTH) {
-        return ko_fail(err, KO_E_INPUT, "%s: attribute plan_hash has not %d digits", path,
+        return ko_fail(err, KO_E_INPUT, "%s: attribute plan_hash does not have %d digits", path,
                        KO_CUBE_HASH_LENGTH);
     }
     return KO_OK;

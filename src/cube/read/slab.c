@@ -14,7 +14,7 @@ static const char *name_of(const struct ko_cube_slab *slab, const char *mean, co
     return slab->heat ? heat : mean;
 }
 
-/* The extents; all stay 0 where the cube has no cells of this kind. */
+/* Sets the lengths of the axes; they stay 0 where the cube has no cells of this kind. */
 static enum ko_code measure_slab(struct ko_cube_slab *slab, size_t *n_values, struct ko_error *err)
 {
     const struct ko_cube_view *view = slab->view;

@@ -21,7 +21,7 @@ static bool has_dataset(hid_t file, const char *name)
     return H5Lexists(file, name, H5P_DEFAULT) > 0;
 }
 
-/* The lengths of the axes, from their scales; 0 where there is none. */
+/* Reads the lengths of the axes from their scales; 0 for an absent axis. */
 static enum ko_code read_lengths(struct ko_cube_view *view, struct ko_error *err)
 {
     for (int axis = KO_AXIS_NONE + 1; axis < KO_CUBE_N_AXES; axis++) {
@@ -32,7 +32,7 @@ static enum ko_code read_lengths(struct ko_cube_view *view, struct ko_error *err
         }
     }
     if (view->lengths.n[KO_AXIS_MODEL] == 0 || view->lengths.n[KO_AXIS_EVAL_PROMPT] == 0) {
-        return ko_fail(err, KO_E_INPUT, "%s: has no axis '%s', so it is no cube of knockout",
+        return ko_fail(err, KO_E_INPUT, "%s: has no axis '%s', so it is not a cube of knockout",
                        view->path, view->lengths.n[KO_AXIS_MODEL] ? "eval_prompt" : "model");
     }
     return KO_OK;
@@ -81,7 +81,7 @@ static enum ko_code open_file(struct ko_cube_view *view, bool locking, struct ko
     char found[sizeof signature] = {0};
     enum ko_code code = KO_OK;
     struct stat info;
-    /* A pipe would be waited for. */
+    /* O_NONBLOCK: opening a pipe would wait for a writer. */
     int file = open(view->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
     if (file < 0 || fstat(file, &info) != 0) {
@@ -98,14 +98,14 @@ static enum ko_code open_file(struct ko_cube_view *view, bool locking, struct ko
         return code;
     }
     if (n != sizeof found || memcmp(found, signature, sizeof found) != 0) {
-        return ko_fail(err, KO_E_INPUT, "%s: is no HDF5 file, give a cube that knockout wrote",
+        return ko_fail(err, KO_E_INPUT, "%s: is not an HDF5 file, give a cube that knockout wrote",
                        view->path);
     }
     hid_t access = ko_hdf5_access(locking, view->path, err);
     if (access < 0) {
         return err->code;
     }
-    /* Without HDF5's buffer beside a dataset: what a run writes is seen by every later read. */
+    /* Without HDF5's sieve buffer, every read sees what a run has written since. */
     if (H5Pset_sieve_buf_size(access, 0) >= 0) {
         view->file = H5Fopen(view->path, H5F_ACC_RDONLY, access);
     }
@@ -145,7 +145,7 @@ static enum ko_code read_label_axes(struct ko_cube_view *view, struct ko_error *
     return code;
 }
 
-/* A whole dataset of one axis. *out stays NULL where the axis is empty. */
+/* Reads a whole dataset of one axis. *out stays NULL where the axis is empty. */
 static enum ko_code read_numbers(const struct ko_cube_view *view, const char *name, int32_t **out,
                                  struct ko_error *err)
 {

@@ -11,32 +11,33 @@
 
 struct ko_cube_view {
     char *path; /* owned */
-    hid_t file; /* of an outline the group */
+    hid_t file; /* for an outline: the group */
     struct ko_cube_lengths lengths;
     struct ko_strings attribute_name, attribute_value; /* of the root */
     struct ko_cube_axes axes;
 };
 
-/* Reads the lengths of the axes, checks types and shapes of all datasets, reads the labels. What
-   the view is (evaluation, foils, shard, outline) is known already. */
+/* Reads the lengths of the axes, checks types and shapes of all datasets, and reads the labels. The
+   caller has set what the view is (evaluation, foils, shard, outline). */
 KO_MUST_CHECK enum ko_code ko_cube_view_read_content(struct ko_cube_view *view,
                                                      struct ko_error *err);
 
-/* Opens the outline of the whole cube in a shard's file. KO_E_INPUT where there is none or its
-   datasets have wrong types or shapes. Close with ko_cube_view_close, before the shard's view. */
+/* Opens the outline of the whole cube in a shard's file. KO_E_INPUT where the file has no outline
+   or its datasets have wrong types or shapes. Close with ko_cube_view_close, before the shard's
+   view. */
 KO_MUST_CHECK enum ko_code ko_cube_view_open_outline(const struct ko_cube_view *shard,
                                                      struct ko_cube_view **out,
                                                      struct ko_error *err);
 
-/* Reads the root attributes that are text or whole numbers. */
+/* Reads the root attributes that are texts or whole numbers. */
 KO_MUST_CHECK enum ko_code ko_cube_view_read_attributes(struct ko_cube_view *view,
                                                         struct ko_error *err);
 
-/* Puts the text of the dataset spec_text in place of an attribute `spec` that only refers to it. */
+/* Replaces an attribute `spec` that refers to the dataset spec_text by the text of that dataset. */
 KO_MUST_CHECK enum ko_code ko_cube_view_read_spec(struct ko_cube_view *view, struct ko_error *err);
 
-/* Reads `count` indices from `first` on of the first axis of a dataset of the table (whole in its
-   further axes), in memory of the given HDF5 type. KO_E_INPUT where the dataset is absent. */
+/* Reads `count` indices of a dataset's first axis, from `first` on, whole in its other axes, as the
+   given HDF5 type. KO_E_INPUT where the dataset is absent. */
 KO_MUST_CHECK enum ko_code ko_cube_view_transfer(const struct ko_cube_view *view,
                                                  const char *dataset, hsize_t first, hsize_t count,
                                                  hid_t type, void *out, struct ko_error *err);

@@ -5,7 +5,7 @@
 #include "src/cube/format/hdf5_check.h"
 #include "src/cube/read/view.h"
 
-/* What HDF5 keeps in heaps, outside the datasets: the strings of the table's. */
+/* Reads the strings of all datasets, which HDF5 keeps in heaps. */
 static enum ko_code read_strings(struct ko_cube_view *view, struct ko_error *err)
 {
     enum ko_code code = KO_OK;
@@ -21,7 +21,8 @@ static enum ko_code read_strings(struct ko_cube_view *view, struct ko_error *err
     return code;
 }
 
-/* A text attribute of variable length, which others may have added and a copy takes along. */
+/* Reads a text attribute of variable length. Other programs may have added it, and a copy of the
+   cube includes it. */
 static herr_t read_attribute(hid_t object, const char *name, const H5A_info_t *info, void *context)
 {
     enum ko_code code = KO_OK;
@@ -42,7 +43,7 @@ static herr_t read_attribute(hid_t object, const char *name, const H5A_info_t *i
     return 0;
 }
 
-/* What is wrong with an attribute the one who needs it says. */
+/* Bad attributes are no error here: the function that needs one reports it. */
 static enum ko_code read_attributes(const struct ko_cube_view *view, struct ko_error *err)
 {
     enum ko_code code = KO_OK;

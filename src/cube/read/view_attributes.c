@@ -11,7 +11,7 @@
 
 enum { MAX_ATTRIBUTE = 1 << 20 };
 
-/* A fixed-length string without what pads it. */
+/* A fixed-length string without its padding. */
 static enum ko_code read_fixed(const struct ko_cube_view *view, hid_t id, hid_t type, char **out,
                                struct ko_error *err)
 {
@@ -20,8 +20,8 @@ static enum ko_code read_fixed(const struct ko_cube_view *view, hid_t id, hid_t 
     hid_t memory = H5I_INVALID_HID;
 
     if (n == 0 || n > MAX_ATTRIBUTE) {
-        return ko_fail(err, KO_E_INPUT, "%s: an attribute of %zu bytes is no text of a cube",
-                       view->path, n);
+        return ko_fail(err, KO_E_INPUT,
+                       "%s: an attribute of %zu bytes is longer than any of a cube", view->path, n);
     }
     char *text = ko_new(n + 1, 1, err);
     if (!text) {
@@ -60,7 +60,7 @@ static enum ko_code read_number(const struct ko_cube_view *view, hid_t id, char 
     return code;
 }
 
-/* Those that a cube has, by the names that creation gives them. */
+/* Whether creation writes an attribute of this name. */
 static bool is_of_cubes(const char *name)
 {
     static const char *const names[] = {
@@ -93,8 +93,8 @@ static enum ko_code refuse_kind(const struct ko_cube_view *view, const char *nam
     return code;
 }
 
-/* The text of a scalar attribute; *out stays NULL for those of other kinds, which others may have
-   added. */
+/* Reads a scalar attribute as text. *out stays NULL for attributes of other kinds, which other
+   programs may have added. */
 static enum ko_code read_value(const struct ko_cube_view *view, hid_t id, const char *name,
                                char **out, struct ko_error *err)
 {
@@ -123,7 +123,7 @@ static enum ko_code read_value(const struct ko_cube_view *view, hid_t id, const 
     return code;
 }
 
-/* The spec as a dataset, where it did not fit into an attribute. */
+/* Reads the spec from its dataset, where it did not fit into an attribute. */
 static enum ko_code read_spec(const struct ko_cube_view *view, char **out, struct ko_error *err)
 {
     hsize_t n = view->lengths.n[KO_AXIS_SPEC_BYTE];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads the progress of a run that is going on, its host and its job from the run table. */
+/* Reads the progress, host and job of the current run from the run table. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "src/cube/format/hdf5_check.h"
 #include "src/cube/read/view.h"
 
-/* The row that a run under way has: as ko_cube_run_row finds it. */
+/* Finds the row of the current run, as mpi/cube/run_table.c chooses it. */
 static enum ko_code find_row(const struct ko_cube_view *view, hsize_t *row, struct ko_error *err)
 {
     const hsize_t n = view->lengths.n[KO_AXIS_RUN];

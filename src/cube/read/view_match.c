@@ -20,7 +20,7 @@ static enum ko_code fail_difference(const struct ko_cube_view *view, struct ko_e
                    view->path, what, stored, wanted, remedy);
 }
 
-/* What a model's checkpoint and tokenizer were; by the axis, whose labels are equal by now. */
+/* Compares checkpoint and tokenizer of a model. The labels of the axis are equal already. */
 static enum ko_code match_model(const struct ko_cube_view *view, const struct ko_plan_model *model,
                                 size_t index, struct ko_error *err)
 {
@@ -135,7 +135,7 @@ static enum ko_code match_attribute(const struct ko_cube_view *view, const char 
     return fail_difference(view, err, what, stored ? stored : "", wanted);
 }
 
-/* A cube of version 0.1 does not say its rule; its plan's hash differs all the same. */
+/* A cube of version 0.1 does not store its rule, but then its plan hash differs. */
 static enum ko_code match_score(const struct ko_cube_view *view, const struct ko_plan *plan,
                                 struct ko_error *err)
 {
@@ -147,7 +147,7 @@ static enum ko_code match_score(const struct ko_cube_view *view, const struct ko
     return fail_difference(view, err, "prompts.score", stored, ko_score_words[plan->score]);
 }
 
-/* Both are whole, or the same shard. */
+/* Both must be whole, or both the same shard. */
 static enum ko_code match_shard(const struct ko_cube_view *view, const struct ko_plan_shard *shard,
                                 struct ko_error *err)
 {

@@ -71,11 +71,11 @@ static enum ko_code read_model(const struct ko_cube_view *view, const char *name
     }
     if (dataset->axis[0] != KO_AXIS_MODEL || dataset->type == KO_TYPE_STRING ||
         dataset->type == KO_TYPE_CHAR) {
-        return ko_fail(err, KO_E_INPUT, "%s: dataset '%s' holds no numbers a model", view->path,
-                       name);
+        return ko_fail(err, KO_E_INPUT, "%s: dataset '%s' does not hold numbers for each model",
+                       view->path, name);
     }
     if (model < 0 || (hsize_t)model >= view->lengths.n[KO_AXIS_MODEL]) {
-        return ko_fail(err, KO_E_INPUT, "%s: has %llu models, asked for number %d", view->path,
+        return ko_fail(err, KO_E_INPUT, "%s: has %llu models, number %d was requested", view->path,
                        (unsigned long long)view->lengths.n[KO_AXIS_MODEL], model);
     }
     code = ko_cube_n_elements(dataset, &view->lengths, 1, &elements, err);
@@ -83,8 +83,9 @@ static enum ko_code read_model(const struct ko_cube_view *view, const char *name
         return code;
     }
     if (n < 0 || elements != (size_t)n) {
-        return ko_fail(err, KO_E_FAILED, "%s: dataset '%s' has %zu values a model, asked for %lld",
-                       view->path, name, elements, (long long)n);
+        return ko_fail(err, KO_E_FAILED,
+                       "%s: dataset '%s' has %zu values per model, %lld were requested", view->path,
+                       name, elements, (long long)n);
     }
     return ko_cube_view_transfer(view, name, (hsize_t)model, 1, type, out, err);
 }
@@ -124,7 +125,7 @@ static enum ko_code take_strings(const struct ko_cube_view *view, const char *na
     return KO_OK;
 }
 
-/* Gives back what H5Dread allocated for n strings. */
+/* Frees what H5Dread allocated for n strings. */
 static void free_strings(char **item, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -143,7 +144,7 @@ enum ko_code ko_cube_view_read_strings(struct ko_cube_view *view, const char *na
     enum ko_code code = find_dataset(view, name, &dataset, err);
 
     if (code == KO_OK && dataset->type != KO_TYPE_STRING) {
-        code = ko_fail(err, KO_E_INPUT, "%s: dataset '%s' holds no strings", view->path, name);
+        code = ko_fail(err, KO_E_INPUT, "%s: dataset '%s' does not hold strings", view->path, name);
     }
     if (code == KO_OK) {
         code = ko_cube_n_elements(dataset, &view->lengths, 0, &n, err);
@@ -176,7 +177,7 @@ enum ko_code ko_cube_view_read_strings(struct ko_cube_view *view, const char *na
     return code;
 }
 
-/* What an evaluation says of its clean runs: its flags are read before the values. */
+/* The clean runs of an evaluation. Statuses are read before values. */
 struct clean_runs {
     size_t n; /* models x prompts */
     uint8_t *status;
@@ -266,13 +267,13 @@ enum ko_code ko_cube_view_content_hash(struct ko_cube_view *view, int32_t model,
                                        struct ko_error *err)
 {
     memset(hash, 0, 33);
-    /* One character without a terminator, as in the file: H5T_C_S1 itself would read 32
+    /* One character without a terminator, as in the file. With H5T_C_S1 itself HDF5 would read 32
        terminators. */
     hid_t type = H5Tcopy(H5T_C_S1);
     enum ko_code code = KO_OK;
     if (view->lengths.n[KO_AXIS_HASH_LENGTH] != KO_CUBE_HASH_LENGTH) {
-        code = ko_fail(err, KO_E_INPUT, "%s: axis 'hash_length' has not %d digits", view->path,
-                       KO_CUBE_HASH_LENGTH);
+        code = ko_fail(err, KO_E_INPUT, "%s: axis 'hash_length' does not have %d digits",
+                       view->path, KO_CUBE_HASH_LENGTH);
     } else if (type < 0 || H5Tset_strpad(type, H5T_STR_NULLPAD) < 0) {
         code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot make a type", view->path);
     }
@@ -282,8 +283,9 @@ enum ko_code ko_cube_view_content_hash(struct ko_cube_view *view, int32_t model,
     ko_hdf5_close(type, &code, view->path, err);
     const size_t n = strlen(hash);
     if (code == KO_OK && n != 0 && (n != 32 || strspn(hash, "0123456789abcdef") != n)) {
-        code = ko_fail(err, KO_E_INPUT, "%s: dataset 'content_hash' holds no hash for model %d",
-                       view->path, model);
+        code =
+            ko_fail(err, KO_E_INPUT, "%s: dataset 'content_hash' has an invalid hash for model %d",
+                    view->path, model);
     }
     return code;
 }

@@ -7,8 +7,8 @@
 #include "src/cube/format/hdf5_check.h"
 #include "src/cube/read/view.h"
 
-/* What is asked for must be a dataset [model, prompts, ...] of numbers, within its shape, with room
-   for all of it. */
+/* The dataset must be [model, prompts, ...] and hold numbers, the rows must lie in it, and n_values
+   must be their number. */
 static enum ko_code check_rows(const struct ko_cube_view *view, const struct ko_cube_rows *rows,
                                const struct ko_cube_dataset *dataset, struct ko_error *err)
 {
@@ -19,7 +19,8 @@ static enum ko_code check_rows(const struct ko_cube_view *view, const struct ko_
     }
     if (ko_cube_n_axes(dataset) < 2 || dataset->axis[0] != KO_AXIS_MODEL ||
         dataset->type == KO_TYPE_STRING || dataset->type == KO_TYPE_CHAR) {
-        return ko_fail(err, KO_E_INPUT, "%s: dataset '%s' holds no numbers a model and prompt",
+        return ko_fail(err, KO_E_INPUT,
+                       "%s: dataset '%s' does not hold numbers for each model and prompt",
                        view->path, rows->dataset);
     }
     if (rows->model < 0 || (hsize_t)rows->model >= view->lengths.n[KO_AXIS_MODEL] ||
@@ -33,8 +34,9 @@ static enum ko_code check_rows(const struct ko_cube_view *view, const struct ko_
         code = ko_multiply(n_each, (size_t)rows->n, &n, rows->dataset, err);
     }
     if (code == KO_OK && n != (size_t)rows->n_values) {
-        code = ko_fail(err, KO_E_FAILED, "%s: dataset '%s' has %zu values there, asked for %lld",
-                       view->path, rows->dataset, n, (long long)rows->n_values);
+        code =
+            ko_fail(err, KO_E_FAILED, "%s: dataset '%s' has %zu values there, %lld were requested",
+                    view->path, rows->dataset, n, (long long)rows->n_values);
     }
     return code;
 }

@@ -13,7 +13,7 @@
 /* The mean or the heat part of one prompt. */
 struct part {
     bool heat;
-    const int32_t *fact; /* [n_prompts] of the plan; borrowed */
+    const int32_t *fact; /* [n_prompts] index of the plan's fact; borrowed */
     int32_t n_prompts;
     int64_t first_value, n_values, first_status, n_statuses; /* in a record */
     uint8_t *mark, *status;                                  /* [n_values], [n_statuses]; owned */
@@ -73,7 +73,7 @@ static enum ko_code read_prompt(struct ko_cube_view *view, struct part *part, in
     return code;
 }
 
-/* Whether a size has all of its cells taken and no flag that says so. */
+/* Whether all cells of some size were taken and its status does not say done. */
 static bool is_unsettled(const struct ko_plan *plan, const struct part *part, int32_t model,
                          int32_t fact)
 {

@@ -93,8 +93,8 @@ static int32_t find_layers(const int32_t *list, int32_t n, int32_t wanted)
     return -1;
 }
 
-/* Whether the route is the same in every cube with the same label. What a named span covers is not
-   kept in cubes. */
+/* Whether a route with this label is the same in every cube. Cubes do not store named spans, so
+   routes over them may differ. */
 static bool keeps_its_meaning(const struct ko_route *route)
 {
     const bool target = route->kind == KO_ROUTE_LATER || route->kind == KO_ROUTE_LATER_EACH ||
@@ -176,7 +176,7 @@ void ko_reuse_map_free(struct ko_reuse_map *map)
     *map = (struct ko_reuse_map){0};
 }
 
-/* Why a model of the old cube is not that of the plan, by what is known without its weights. */
+/* How a model of the old cube differs from the plan's, without looking at its weights. */
 static enum ko_reuse_reason model_difference(const struct ko_cube_axes *axes, size_t k,
                                              const struct ko_plan_model *model)
 {
@@ -249,7 +249,7 @@ enum ko_code ko_reuse_part_model(const struct ko_reuse_map *map, struct ko_reuse
     return code;
 }
 
-/* The prompt of that id; NULL where there is none. */
+/* The prompt with that id, or NULL. */
 static const struct ko_reuse_id *find_id(const struct ko_reuse_part *part, const char *id)
 {
     const struct ko_reuse_id wanted = {.id = id};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which part of an old cube is the same as a part of a new plan. */
+/* Which models, prompts and cells of an old cube are the same as those of a new plan. */
 #ifndef KO_CUBE_REUSE_MATCH_H
 #define KO_CUBE_REUSE_MATCH_H
 
@@ -11,7 +11,7 @@
 #include "src/cube/reuse/missing.h"
 #include "src/plan/plan.h"
 
-/* An id of the old cube's prompt axis. */
+/* An entry of the old cube's prompt axis. */
 struct ko_reuse_id {
     const char *id;
     int32_t index;
@@ -30,7 +30,8 @@ struct ko_reuse_part {
     int32_t *token; /* [n_positions] buffer for a prompt; owned */
 };
 
-/* The axes of the plan on those of the old cube: index, or -1. Sizes and starts by their layers. */
+/* Maps each index on the plan's axes to an index on the old cube's axes, or -1. Sizes and starts
+   are compared in layers. */
 struct ko_reuse_map {
     struct ko_cube_view *old;              /* borrowed */
     const struct ko_cube_axes *axes;       /* its */
@@ -71,8 +72,8 @@ KO_MUST_CHECK enum ko_code ko_reuse_find_prompt(const struct ko_reuse_map *map,
                                                 int32_t fact, struct ko_reuse_found *found,
                                                 struct ko_error *err);
 
-/* Where a cell of the plan, [route, class, source position, size, start], lies among the old cube's
-   values of a prompt, and its status among the statuses. KO_REUSE_TAKEN, or what is missing. */
+/* Finds a cell of the plan, [route, class, source position, size, start], among the old cube's
+   values and statuses of a prompt. KO_REUSE_TAKEN, or what the old cube lacks. */
 struct ko_reuse_place {
     int64_t value, status;
 };

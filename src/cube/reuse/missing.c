@@ -12,7 +12,7 @@ static const char *const sentence_of[KO_N_REUSE_REASONS] = {
 #undef X
 };
 
-/* As much of the text as fits, no character cut in two. */
+/* Copies as much of the text as fits, without splitting a character. */
 static void keep_example(char to[64], const char *text)
 {
     size_t n = strlen(text);

@@ -8,7 +8,7 @@
 
 #include "src/base/text.h"
 
-/* X(NAME, sentence about the earlier cube, with an example of what it is about) */
+/* X(NAME, clause about the earlier cube, with a place for an example) */
 #define KO_REUSE_REASONS(X)                                                                        \
     X(KO_REUSE_MODEL, "it lacks model %s")                                                         \
     X(KO_REUSE_CHECKPOINT, "model %s has another checkpoint there")                                \
@@ -41,16 +41,16 @@ enum ko_reuse_reason {
 
 struct ko_reuse_missing {
     int64_t n_cells;
-    char example[64]; /* the first that it was about; UTF-8, cut off where longer */
-    bool others;      /* it was about others too */
+    char example[64]; /* the first example; UTF-8, truncated */
+    bool others;      /* there were other examples */
 };
 
-/* missing [KO_N_REUSE_REASONS]: one more cell for the reason. */
+/* Counts one more cell for the reason. missing [KO_N_REUSE_REASONS]. */
 void ko_reuse_miss(struct ko_reuse_missing *missing, enum ko_reuse_reason reason,
                    const char *example);
 int64_t ko_reuse_n_missing(const struct ko_reuse_missing *missing);
-/* All reasons with their cells, most first: "it lacks window size 7 (85,536 cells); it lacks ..."
- */
+/* Adds all reasons with their cells, the most frequent first: "it lacks window size 7 (85,536
+   cells); it lacks ..." */
 void ko_reuse_missing_add(const struct ko_reuse_missing *missing, struct ko_text *text);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What an old cube has of one prompt: the values and flags of its cells, and its clean run. */
+/* The cells of one prompt in an old cube, and its clean run. */
 #ifndef KO_CUBE_REUSE_VALUES_H
 #define KO_CUBE_REUSE_VALUES_H
 
@@ -16,7 +16,8 @@ struct ko_reuse_values {
 #undef X
 };
 
-/* Room for a prompt of the part. Free with ko_reuse_values_free, also after a failure. */
+/* Allocates room for one prompt of the part. Free with ko_reuse_values_free, also after a
+   failure. */
 KO_MUST_CHECK enum ko_code ko_reuse_values_new(const struct ko_reuse_map *map,
                                                const struct ko_reuse_part *part,
                                                struct ko_reuse_values *out, struct ko_error *err);

@@ -63,7 +63,7 @@ static void every_end_of_a_reader_is_one_line(void **state)
         {"abort.h5", "abort.h5: the HDF5 library crashed while reading it (signal 6)"},
         {"exit.h5", "exit.h5: the HDF5 library crashed while reading it (status 9)"},
         {"wrong.h5", "wrong.h5: is no cube"},
-        {"loop.h5", "loop.h5: the HDF5 library did not come to an end with it in 1 s: the file is "
+        {"loop.h5", "loop.h5: the HDF5 library did not finish reading it in 1 s: the file is "
                     "damaged, restore it or compute it again"},
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
         {"large.h5", "large.h5: no room for a terabyte"},

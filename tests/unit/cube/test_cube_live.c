@@ -146,8 +146,8 @@ static void a_killed_run_is_not_under_way_and_the_next_takes_its_row(void **stat
     begin(1e9);
     struct ko_live live = look(1e9 + KO_LIVE_SECONDS + 60);
     assert_false(live.under_way);
-    assert_string_equal(line(&live), "no run is under way: the last one, on node-7, gave no sign "
-                                     "of life for 3m 00s\n");
+    assert_string_equal(line(&live), "no run is under way: the last one, on node-7, has sent no "
+                                     "heartbeat for 3m 00s\n");
     begin(2e9);
     live = look(2e9 - 5); /* the run's clock is ahead */
     assert_true(live.under_way && live.age == 0 && live.row.started == 2e9);

@@ -277,7 +277,7 @@ static void what_is_no_good_cube_is_refused_in_one_line(void **state)
         const char *text;
     } table[] = {
         {MISSING, "cube.h5: cannot be read: No such file or directory"},
-        {NO_HDF5, "cube.h5: is no HDF5 file, give a cube that knockout wrote"},
+        {NO_HDF5, "cube.h5: is not an HDF5 file, give a cube that knockout wrote"},
         {TRUNCATED, "cube.h5: cannot be opened: truncated file"},
         {NEWER, "cube.h5: cube_format 2 is newer than 1, which this program knows, use a newer "
                 "knockout"},
@@ -286,7 +286,7 @@ static void what_is_no_good_cube_is_refused_in_one_line(void **state)
         {TYPE, "cube.h5: dataset 'logprob': expected float32, file has float64"},
         {SHAPE, "cube.h5: dataset 'kl': expected [2,4,2,2,2,4], file has [2,4,2,2,2]"},
         {LOST, "cube.h5: dataset 'target_rank' is missing"},
-        {SPAN, "cube.h5: axis 'position' has not one dimension of 1 to 2147483647"},
+        {SPAN, "cube.h5: axis 'position' does not have one dimension of 1 to 2147483647"},
     };
     (void)state;
 
@@ -320,11 +320,11 @@ static void reading_what_is_not_there_is_refused(void **state)
     assert_non_null(strstr(err.text, "cube.h5: has no dataset 'foil_logprob'"));
     assert_int_equal(ko_cube_view_read_double(view, "nonsense", 0, out, 64, &err), KO_E_INPUT);
     assert_int_equal(ko_cube_view_read_double(view, "fingerprint", 0, out, 1, &err), KO_E_INPUT);
-    assert_non_null(strstr(err.text, "dataset 'fingerprint' holds no numbers a model"));
+    assert_non_null(strstr(err.text, "dataset 'fingerprint' does not hold numbers for each model"));
     assert_int_equal(ko_cube_view_read_double(view, "logprob", 2, out, 64, &err), KO_E_INPUT);
-    assert_non_null(strstr(err.text, "has 2 models, asked for number 2"));
+    assert_non_null(strstr(err.text, "has 2 models, number 2 was requested"));
     assert_int_equal(ko_cube_view_read_double(view, "logprob", 0, out, 63, &err), KO_E_FAILED);
-    assert_non_null(strstr(err.text, "has 128 values a model, asked for 63"));
+    assert_non_null(strstr(err.text, "has 128 values per model, 63 were requested"));
     ko_cube_view_close(view);
     ko_plan_free(plan);
     free(path);

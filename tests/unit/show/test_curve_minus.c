@@ -202,16 +202,15 @@ static void what_does_not_go_together_is_refused(void **state)
         {"--minus-model gpt2",
          "--minus-model: c.h5 has no model 'gpt2', choose from: mamba-130m, gpt2-medium"},
         {"--minus-control --minus-source relation",
-         "--minus-control: a curve has a control of its own, leave out the other --minus-... "
+         "--minus-control: each curve has its own control, leave out the other --minus-... "
          "options"},
         {"--metric median --statistic mean",
-         "--metric median: is a median, for the mean take --metric change"},
+         "--metric median: prints a median, use --metric change for the mean"},
         {"--statistic median --interval t",
-         "--interval t: is that of a mean, choose order or bootstrap for a median"},
-        {"--interval order",
-         "--interval order: is that of a median, choose t or bootstrap for a mean"},
+         "--interval t: is for a mean, choose order or bootstrap for a median"},
+        {"--interval order", "--interval order: is for a median, choose t or bootstrap for a mean"},
         {"--interval wilson",
-         "--interval wilson: is that of a share of hits (--metric hit, nothing subtracted), "
+         "--interval wilson: is for a share of hits (--metric hit, nothing subtracted), "
          "choose t or bootstrap"},
         {"--resamples 0", "--resamples: expected a whole number from 1 to 10000000, got '0'"},
     };
