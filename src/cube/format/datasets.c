@@ -181,6 +181,18 @@ hid_t ko_cube_new_type(enum ko_cube_type type)
     return H5I_INVALID_HID;
 }
 
+void ko_cube_free_values(enum ko_cube_type type, void *values, size_t n)
+{
+    char **item = values;
+
+    for (size_t i = 0; type == KO_TYPE_STRING && i < n; i++) {
+        if (item[i]) {
+            (void)H5free_memory(item[i]);
+            item[i] = NULL;
+        }
+    }
+}
+
 size_t ko_cube_type_bytes(enum ko_cube_type type)
 {
     switch (type) {

@@ -117,6 +117,9 @@ KO_MUST_CHECK enum ko_code ko_cube_n_elements(const struct ko_cube_dataset *data
 /* The type in the file, which is also the type in memory. The caller closes it; negative on
    failure. */
 hid_t ko_cube_new_type(enum ko_cube_type type);
+/* Frees the strings that H5Dread allocated in values [n] and clears them; does nothing for other
+   types. */
+void ko_cube_free_values(enum ko_cube_type type, void *values, size_t n);
 /* Bytes of one element in memory. */
 size_t ko_cube_type_bytes(enum ko_cube_type type);
 

@@ -50,22 +50,6 @@ enum ko_code ko_merge_write(const struct ko_cube_new *to, size_t index, const hs
     return KO_OK;
 }
 
-/* Frees the strings that a read allocated; other types hold no memory. */
-static void free_strings(const struct ko_cube_dataset *dataset, void *values, size_t n)
-{
-    char **item = values;
-
-    if (dataset->type != KO_TYPE_STRING) {
-        return;
-    }
-    for (size_t i = 0; i < n; i++) {
-        if (item[i]) {
-            (void)H5free_memory(item[i]);
-        }
-    }
-    memset(item, 0, n * sizeof *item);
-}
-
 /* Other code reads strings of the cube as UTF-8 without a check. */
 static enum ko_code check_values(const struct ko_cube_view *from,
                                  const struct ko_cube_dataset *dataset, const void *values,
@@ -103,24 +87,20 @@ enum ko_code ko_merge_copy_dataset(const struct ko_cube_view *from, struct ko_cu
         count[i] = from->lengths.n[dataset->axis[i]];
     }
     void *values = ko_new((size_t)most, bytes, err);
-    hid_t type = ko_cube_new_type(dataset->type);
     if (!values) {
-        code = KO_E_MEMORY;
-    } else if (type < 0) {
-        code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot make a type", from->path);
+        return KO_E_MEMORY;
     }
     for (; first[0] < n_rows && code == KO_OK; first[0] += count[0]) {
         count[0] = n_rows - first[0] < most ? n_rows - first[0] : most;
-        code = ko_cube_view_transfer(from, dataset->name, first[0], count[0], type, values, err);
+        code = ko_cube_view_read_stored(from, dataset->name, first[0], count[0], values, err);
         if (code == KO_OK) {
             code = check_values(from, dataset, values, (size_t)count[0] * row, err);
         }
         if (code == KO_OK) {
             code = ko_merge_write(to, index, first, count, values, err);
         }
-        free_strings(dataset, values, (size_t)most * row);
+        ko_cube_free_values(dataset->type, values, (size_t)most * row);
     }
-    ko_hdf5_close(type, &code, from->path, err);
     free(values);
     return code;
 }

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "src/base/memory.h"
-#include "src/cube/format/hdf5_check.h"
 #include "src/cube/merge/merge_copy.h"
 
 /* All rows of a dataset of the run table: [rows, width] elements. free(). */
@@ -21,16 +20,7 @@ static enum ko_code read_rows(const struct ko_cube_view *from,
         return code;
     }
     char *read = ko_new((size_t)n * *width, ko_cube_type_bytes(dataset->type), err);
-    hid_t type = ko_cube_new_type(dataset->type);
-    if (!read) {
-        code = KO_E_MEMORY;
-    } else if (type < 0) {
-        code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot make a type", from->path);
-    }
-    if (code == KO_OK) {
-        code = ko_cube_view_transfer(from, dataset->name, 0, n, type, read, err);
-    }
-    ko_hdf5_close(type, &code, from->path, err);
+    code = read ? ko_cube_view_read_stored(from, dataset->name, 0, n, read, err) : KO_E_MEMORY;
     if (code == KO_OK) {
         *values = read;
     } else {

@@ -41,20 +41,17 @@ static bool is_done(const uint8_t *status, size_t n_each, const struct clean *cl
 static enum ko_code read_part(struct ko_cube_view *view, const struct part *part, hsize_t model,
                               uint8_t *status, const struct clean *clean, struct ko_error *err)
 {
-    enum ko_code code =
-        ko_cube_view_transfer(view, part->status, model, 1, H5T_NATIVE_UINT8, status, err);
+    const struct {
+        const char *name;
+        void *out;
+    } wanted[] = {{part->status, status},
+                  {part->logprob, clean->logprob},
+                  {part->target_rank, clean->target_rank},
+                  {part->top1_id, clean->top1_id}};
+    enum ko_code code = KO_OK;
 
-    if (code == KO_OK) {
-        code = ko_cube_view_transfer(view, part->logprob, model, 1, H5T_NATIVE_FLOAT,
-                                     clean->logprob, err);
-    }
-    if (code == KO_OK) {
-        code = ko_cube_view_transfer(view, part->target_rank, model, 1, H5T_NATIVE_INT32,
-                                     clean->target_rank, err);
-    }
-    if (code == KO_OK) {
-        code = ko_cube_view_transfer(view, part->top1_id, model, 1, H5T_NATIVE_INT32,
-                                     clean->top1_id, err);
+    for (size_t k = 0; k < sizeof wanted / sizeof *wanted && code == KO_OK; k++) {
+        code = ko_cube_view_read_stored(view, wanted[k].name, model, 1, wanted[k].out, err);
     }
     return code;
 }

@@ -41,5 +41,9 @@ KO_MUST_CHECK enum ko_code ko_cube_view_read_spec(struct ko_cube_view *view, str
 KO_MUST_CHECK enum ko_code ko_cube_view_transfer(const struct ko_cube_view *view,
                                                  const char *dataset, hsize_t first, hsize_t count,
                                                  hid_t type, void *out, struct ko_error *err);
+/* The same in the dataset's own type. Free strings with ko_cube_free_values. */
+KO_MUST_CHECK enum ko_code ko_cube_view_read_stored(const struct ko_cube_view *view,
+                                                    const char *dataset, hsize_t first,
+                                                    hsize_t count, void *out, struct ko_error *err);
 
 #endif

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "src/base/memory.h"
-#include "src/cube/format/hdf5_check.h"
 #include "src/cube/read/view.h"
 
 /* Finds the row of the current run, as mpi/cube/run_table.c chooses it. */
@@ -34,18 +33,11 @@ static enum ko_code read_text(const struct ko_cube_view *view, const char *name,
 {
     const size_t width = (size_t)view->lengths.n[KO_AXIS_LABEL_LENGTH];
     char *bytes = ko_new(width + 1, 1, err);
-    enum ko_code code = KO_OK;
 
     if (!bytes) {
         return KO_E_MEMORY;
     }
-    hid_t type = ko_cube_new_type(KO_TYPE_CHAR);
-    if (type < 0) {
-        code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot make a type", view->path);
-    } else {
-        code = ko_cube_view_transfer(view, name, row, 1, type, bytes, err);
-    }
-    ko_hdf5_close(type, &code, view->path, err);
+    const enum ko_code code = ko_cube_view_read_stored(view, name, row, 1, bytes, err);
     size_t n = strnlen(bytes, width < 255 ? width : 255);
     while (n && !ko_utf8_valid(bytes, n)) {
         n--;

@@ -59,6 +59,22 @@ enum ko_code ko_cube_view_transfer(const struct ko_cube_view *view, const char *
     return code;
 }
 
+enum ko_code ko_cube_view_read_stored(const struct ko_cube_view *view, const char *name,
+                                      hsize_t first, hsize_t count, void *out, struct ko_error *err)
+{
+    const struct ko_cube_dataset *dataset;
+    enum ko_code code = find_dataset(view, name, &dataset, err);
+
+    if (code != KO_OK) {
+        return code;
+    }
+    hid_t type = ko_cube_new_type(dataset->type);
+    code = type < 0 ? ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot make a type", view->path)
+                    : ko_cube_view_transfer(view, name, first, count, type, out, err);
+    ko_hdf5_close(type, &code, view->path, err);
+    return code;
+}
+
 static enum ko_code read_model(const struct ko_cube_view *view, const char *name, int32_t model,
                                hid_t type, void *out, int64_t n, struct ko_error *err)
 {
@@ -125,16 +141,6 @@ static enum ko_code take_strings(const struct ko_cube_view *view, const char *na
     return KO_OK;
 }
 
-/* Frees what H5Dread allocated for n strings. */
-static void free_strings(char **item, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (item[i]) {
-            (void)H5free_memory(item[i]);
-        }
-    }
-}
-
 enum ko_code ko_cube_view_read_strings(struct ko_cube_view *view, const char *name,
                                        struct ko_strings *out, struct ko_error *err)
 {
@@ -156,18 +162,11 @@ enum ko_code ko_cube_view_read_strings(struct ko_cube_view *view, const char *na
     if (!item) {
         return KO_E_MEMORY;
     }
-    hid_t type = ko_cube_new_type(KO_TYPE_STRING);
-    if (type < 0) {
-        code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot read strings", view->path);
-    } else {
-        code = ko_cube_view_transfer(view, name, 0, view->lengths.n[dataset->axis[0]], type, item,
-                                     err);
-    }
+    code = ko_cube_view_read_stored(view, name, 0, view->lengths.n[dataset->axis[0]], item, err);
     if (code == KO_OK) {
         code = take_strings(view, name, item, n, &list, err);
     }
-    ko_hdf5_close(type, &code, view->path, err);
-    free_strings(item, n);
+    ko_cube_free_values(KO_TYPE_STRING, item, n);
     free(item);
     if (code == KO_OK) {
         *out = list;
@@ -202,22 +201,18 @@ static enum ko_code read_clean_runs(struct ko_cube_view *view, struct clean_runs
     if (!runs->status || !runs->logprob || !runs->target_rank || !runs->top1_id) {
         return KO_E_MEMORY;
     }
+    const struct {
+        const char *name;
+        void *out;
+    } wanted[] = {{"eval_status", runs->status},
+                  {"eval_logprob", runs->logprob},
+                  {"eval_target_rank", runs->target_rank},
+                  {"eval_top1_id", runs->top1_id}};
     memset(runs->status, KO_DONE, runs->n);
-    if (ko_cube_view_has(view, "eval_status")) {
-        code = ko_cube_view_transfer(view, "eval_status", 0, n_models, H5T_NATIVE_UINT8,
-                                     runs->status, err);
-    }
-    if (code == KO_OK) {
-        code = ko_cube_view_transfer(view, "eval_logprob", 0, n_models, H5T_NATIVE_FLOAT,
-                                     runs->logprob, err);
-    }
-    if (code == KO_OK) {
-        code = ko_cube_view_transfer(view, "eval_target_rank", 0, n_models, H5T_NATIVE_INT32,
-                                     runs->target_rank, err);
-    }
-    if (code == KO_OK) {
-        code = ko_cube_view_transfer(view, "eval_top1_id", 0, n_models, H5T_NATIVE_INT32,
-                                     runs->top1_id, err);
+    for (size_t k = 0; k < sizeof wanted / sizeof *wanted && code == KO_OK; k++) {
+        if (wanted[k].out != runs->status || ko_cube_view_has(view, "eval_status")) {
+            code = ko_cube_view_read_stored(view, wanted[k].name, 0, n_models, wanted[k].out, err);
+        }
     }
     return code;
 }
