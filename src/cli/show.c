@@ -4,7 +4,7 @@
 #include "src/cli/cli.h"
 #include "src/formats/json_out.h"
 #include "src/show/curves.h"
-#include "src/show/curves_csv.h"
+#include "src/show/curves_export.h"
 #include "src/show/curves_print.h"
 #include "src/show/heat_map.h"
 #include "src/show/show_evaluation.h"

@@ -9,10 +9,10 @@
 
 #include "src/base/memory.h"
 #include "src/cube/read/planned.h"
+#include "src/export/cell_rows.h"
 #include "src/export/csv_prompts.h"
 #include "src/formats/csv_stream.h"
 #include "src/plan/plan.h"
-#include "src/show/cell_rows.h"
 #include "src/show/curve_metric.h"
 
 /* clang-format off */

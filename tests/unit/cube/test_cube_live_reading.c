@@ -8,8 +8,8 @@
 #include "src/cube/merge/copy.h"
 #include "src/cube/read/planned.h"
 #include "src/cube/read/slab.h"
+#include "src/export/cell_rows.h"
 #include "src/show/cell_counts.h"
-#include "src/show/cell_rows.h"
 #include "src/show/curve_metric.h"
 #include "tests/unit/cube/shard_set.h"
 

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "src/show/curves_csv.h"
+#include "src/show/curves_export.h"
 #include "src/show/curves_print.h"
 
 /* Two curves of a model of 4 layers, windows of 2; the second has nothing done. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Decides how many prompts fit in memory at once, allocates the buffers, and reads the next group
    of prompts: statuses first, then values and clean runs. */
-#include "src/show/cell_rows.h"
+#include "src/export/cell_rows.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Some prompts of one model with all their cells. A table reads a cube this way, a few MiB at a
    time. */
-#ifndef KO_SHOW_CELL_ROWS_H
-#define KO_SHOW_CELL_ROWS_H
+#ifndef KO_EXPORT_CELL_ROWS_H
+#define KO_EXPORT_CELL_ROWS_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Curves for other programs: one long table, or JSON. */
-#ifndef KO_SHOW_CURVES_CSV_H
-#define KO_SHOW_CURVES_CSV_H
+#ifndef KO_SHOW_CURVES_EXPORT_H
+#define KO_SHOW_CURVES_EXPORT_H
 
 #include <json-c/json.h>
 
