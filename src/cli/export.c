@@ -13,6 +13,7 @@
 #include "src/cube/merge/copy.h"
 #include "src/export/export_csv.h"
 #include "src/options/option_table.h"
+#include "src/run/output.h"
 #include "src/run/result_line.h"
 #include "src/show/curve_filter.h"
 
@@ -23,8 +24,7 @@ static enum ko_code read_request(const struct ko_options *options, const char **
     const char *cube = options->arguments.item[0],
                *path = ko_option_string(options, KO_OPT_OUTPUT_FILE);
     const bool csv = ko_option_flag(options, KO_OPT_CSV);
-    struct stat from, to;
-
+    struct stat to;
     *output = path && path[0] != '\0' ? path : NULL;
     if (csv == ko_option_flag(options, KO_OPT_COMPRESS)) {
         return ko_fail(err, KO_E_INPUT, "export: choose one of --csv and --compress");
@@ -39,7 +39,7 @@ static enum ko_code read_request(const struct ko_options *options, const char **
         return ko_fail(err, KO_E_INPUT, "%s: is %s, name a file to write", *output,
                        ko_file_kind(to.st_mode));
     }
-    if (stat(cube, &from) == 0 && from.st_dev == to.st_dev && from.st_ino == to.st_ino) {
+    if (ko_same_file(cube, *output)) {
         return ko_fail(err, KO_E_INPUT, "%s: is the cube itself, choose another output", *output);
     }
     if (!ko_option_flag(options, KO_OPT_OVERWRITE)) {

@@ -12,13 +12,8 @@
 #include "src/base/terminal.h"
 #include "src/cli/cli.h"
 #include "src/cube/merge/merge.h"
+#include "src/run/output.h"
 #include "src/run/result_line.h"
-
-static bool same_file(const char *a, const char *b)
-{
-    struct stat x, y;
-    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
-}
 
 static enum ko_code check_output(const struct ko_cli *cli, const char *path, struct ko_error *err)
 {
@@ -28,7 +23,7 @@ static enum ko_code check_output(const struct ko_cli *cli, const char *path, str
         return ko_fail(err, KO_E_INPUT, "--output: missing, name the cube to write with -o CUBE");
     }
     for (size_t i = 0; i < shards->n; i++) {
-        if (same_file(path, shards->item[i])) {
+        if (ko_same_file(path, shards->item[i])) {
             return ko_fail(err, KO_E_INPUT, "%s: is one of the shards, choose another output",
                            path);
         }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The commands `run` and `evaluate`. Rank 0 reads the spec, checks everything that can be checked
-   before the start, and then takes the steps of the run. */
+/* The commands `run` and `evaluate`. Rank 0 opens and checks everything that can be checked before
+   the start, and then takes the steps of the run. */
 #include "mpi/job.h"
 #include "src/base/file.h"
 #include "src/cli/cli.h"
@@ -9,18 +9,53 @@
 #include "src/run/inputs.h"
 #include "src/run/output.h"
 #include "src/run/reuse.h"
-#include "src/run/session.h"
+#include "src/run/session_run.h"
 #include "src/run/shard.h"
 #include "src/run/steps.h"
 
-struct request {
-    const char *spec;
+/* One run, on rank 0. */
+struct run {
+    struct ko_session *session; /* borrowed */
+    const char *spec;           /* file */
     bool evaluate_only;
+    const char *external; /* path of an existing evaluation that selects prompts; NULL: none */
+    struct ko_shard shard;
+    struct ko_inputs inputs;
+    struct ko_output output;
 };
 
-/* Backend and precision, known once the spec has been read. */
-static enum ko_code choose_backend(struct ko_session *session, struct ko_error *err)
+/* Reads the spec and opens what it names. Without an external evaluation the run evaluates every
+   model that the spec declares, because `correct-by-all` is about all of them. */
+static enum ko_code open_inputs(struct run *run, struct ko_error *err)
 {
+    struct ko_options *options = run->session->cli->options;
+    struct ko_spec *spec = NULL;
+    enum ko_code code = ko_cli_shard(options, &run->shard, err);
+    if (code == KO_OK) {
+        code = ko_spec_read(run->spec, options, &spec, err);
+    }
+    if (code != KO_OK) {
+        return code;
+    }
+    if (!run->evaluate_only) {
+        run->external = ko_option_given(options, KO_OPT_EVALUATION)
+                            ? ko_option_string(options, KO_OPT_EVALUATION)
+                            : spec->evaluation;
+    }
+    code = ko_cli_shard_check(spec, run->shard, run->external, err);
+    if (code == KO_OK) {
+        code = ko_inputs_open_spec(spec, options, run->external ? KO_MODELS_USED : KO_MODELS_ALL,
+                                   true, &run->inputs, err);
+    }
+    if (code != KO_OK) {
+        ko_spec_free(spec);
+    }
+    return code;
+}
+
+static enum ko_code choose_backend(struct run *run, struct ko_error *err)
+{
+    struct ko_session *session = run->session;
     const struct ko_options *options = session->cli->options;
     enum ko_code code = ko_cli_precision(options, &session->precision, err);
     if (code == KO_OK) {
@@ -31,112 +66,117 @@ static enum ko_code choose_backend(struct ko_session *session, struct ko_error *
     if (code == KO_OK) {
         code = ko_cli_check_precision(session->backend, session->precision, err);
     }
+    if (code == KO_OK) {
+        run->inputs.gpu = ko_backend_find(session->backend)->own_memory;
+    }
     return code;
 }
 
-static enum ko_code dry_check(const struct ko_session *session, const struct ko_inputs *inputs,
-                              const struct request *request, const char *external,
-                              struct ko_error *err)
+/* Checks the output and the cubes of --reuse, and takes over the selection of a cube that is
+   resumed. */
+static enum ko_code check_output(struct run *run, struct ko_error *err)
 {
+    const struct ko_options *options = run->session->cli->options;
+    struct ko_output *output = &run->output;
+    enum ko_code code = ko_output_check(options, !run->evaluate_only && !run->external,
+                                        run->external, run->shard, output, err);
+    if (code != KO_OK || run->evaluate_only) {
+        return code;
+    }
+    code = ko_reuse_check(options, run->session->backend, output->cube, err);
+    /* A shard's cube holds the selection of its own part alone. */
+    if (code == KO_OK && run->shard.of == 0 && output->resume && ko_file_exists(output->cube)) {
+        code = ko_frozen_read(output->cube, &run->inputs, err);
+    }
+    return code;
+}
+
+static enum ko_code check_plan(const struct run *run, struct ko_error *err)
+{
+    const struct ko_session *session = run->session;
     const struct ko_dry_gpus gpus = {ko_backend_find(session->backend), session->precision,
                                      session->sight, session->world.n_workers};
-    return ko_dry_plan_check(inputs, request->evaluate_only ? KO_PLAN_EVALUATION : KO_PLAN_SWEEP,
-                             external, inputs->gpu ? &gpus : NULL, err);
+    return ko_dry_plan_check(&run->inputs, run->evaluate_only ? KO_PLAN_EVALUATION : KO_PLAN_SWEEP,
+                             run->external, run->inputs.gpu ? &gpus : NULL, err);
 }
 
-static enum ko_code lead(struct ko_session *session, void *context, struct ko_error *err)
+static void log_notes(const struct run *run)
 {
-    const struct request *request = context;
-    struct ko_options *options = session->cli->options;
-    struct ko_inputs inputs = {0};
-    struct ko_output output = {0};
-    struct ko_spec *spec = NULL;
-    const char *external = NULL;
-    struct ko_shard shard = {0};
-    enum ko_code code = ko_cli_shard(options, &shard, err);
-    if (code == KO_OK) {
-        code = ko_spec_read(request->spec, options, &spec, err);
+    const struct ko_strings *notes = &run->inputs.notes;
+    for (size_t k = 0; k < notes->n; k++) {
+        ko_log_write(&run->session->log, KO_LOG_INFO, "note %s", notes->item[k]);
+        ko_log_say(&run->session->log, "%s", notes->item[k]);
     }
-    if (code == KO_OK && !request->evaluate_only) {
-        external = ko_option_given(options, KO_OPT_EVALUATION)
-                       ? ko_option_string(options, KO_OPT_EVALUATION)
-                       : spec->evaluation;
+}
+
+static enum ko_code take_steps(struct run *run, struct ko_error *err)
+{
+    struct ko_session *session = run->session;
+    const struct ko_output *output = &run->output;
+    const char *evaluation = run->external ? run->external : output->evaluation;
+    if (run->evaluate_only) {
+        return ko_step_evaluate(session, &run->inputs, output->cube, output->resume, err);
     }
-    if (code == KO_OK) {
-        code = ko_cli_shard_check(spec, shard, external, err);
+    if (!run->external && !run->inputs.selected) {
+        const enum ko_code code =
+            ko_step_evaluate(session, &run->inputs, evaluation, output->resume, err);
+        if (code != KO_OK) {
+            return code;
+        }
     }
-    /* Who is evaluated here decides what `correct-by-all` means: every model that the spec
-       declares. */
-    if (code == KO_OK) {
-        code = ko_inputs_open_spec(spec, options, external ? KO_MODELS_USED : KO_MODELS_ALL, true,
-                                   &inputs, err);
-    }
+    return ko_step_sweep(session, &run->inputs, evaluation, output, err);
+}
+
+/* Begins the session, after which other ranks serve and the output is locked, and computes. */
+static enum ko_code compute_run(struct run *run, struct ko_error *err)
+{
+    enum ko_code code = ko_session_begin(run->session, &run->output, err);
     if (code != KO_OK) {
-        ko_spec_free(spec);
-    } else {
-        code = choose_backend(session, err);
+        return code;
     }
+    log_notes(run);
+    code = ko_consent_ask(&run->session->consent, err);
     if (code == KO_OK) {
-        inputs.gpu = ko_backend_find(session->backend)->own_memory;
-        code = ko_output_check(options, !request->evaluate_only && !external, external, shard,
-                               &output, err);
+        code = ko_output_set_aside(&run->output, err);
     }
-    if (code == KO_OK && !request->evaluate_only) {
-        code = ko_reuse_check(options, session->backend, output.cube, err);
-    }
-    /* A shard's cube holds its own part of the selection alone. */
-    if (code == KO_OK && !request->evaluate_only && shard.of == 0 && output.resume &&
-        ko_file_exists(output.cube)) {
-        code = ko_frozen_read(output.cube, &inputs, err);
-    }
-    const bool selects = !inputs.selected;
-    if (code == KO_OK) {
-        code = dry_check(session, &inputs, request, external, err);
-    }
-    if (code == KO_OK) {
-        code = ko_session_begin(session, &output, err);
-    }
-    for (size_t k = 0; code == KO_OK && k < inputs.notes.n; k++) {
-        ko_log_write(&session->log, KO_LOG_INFO, "note %s", inputs.notes.item[k]);
-        ko_log_say(&session->log, "%s", inputs.notes.item[k]);
-    }
-    if (code == KO_OK) {
-        code = ko_consent_ask(&session->consent, err);
-    }
-    if (code == KO_OK) {
-        code = ko_output_set_aside(&output, err);
-    }
-    if (code == KO_OK && request->evaluate_only) {
-        code = ko_step_evaluate(session, &inputs, output.cube, output.resume, err);
-    }
-    if (code == KO_OK && !request->evaluate_only && !external && selects) {
-        code = ko_step_evaluate(session, &inputs, output.evaluation, output.resume, err);
-    }
-    if (code == KO_OK && !request->evaluate_only) {
-        code =
-            ko_step_sweep(session, &inputs, external ? external : output.evaluation, &output, err);
-    }
-    if (ko_consent_ask(&session->consent, NULL) == KO_OK && !ko_output_settle(&output, code)) {
-        ko_log_write(&session->log, KO_LOG_WARN,
-                     "overwrite replaced=\"%s\" is kept until the new cube is made", output.aside);
-    }
-    ko_output_free(&output);
-    ko_inputs_close(&inputs);
-    return code;
+    return code == KO_OK ? take_steps(run, err) : code;
 }
 
-static enum ko_code run(struct ko_cli *cli, bool evaluate_only, int *status, struct ko_error *err)
+static enum ko_code lead_run(struct ko_session *session, void *context, struct ko_error *err)
 {
-    struct request request = {cli->options->arguments.item[0], evaluate_only};
-    return ko_session_run(cli, lead, &request, status, err);
+    struct run *run = context;
+    run->session = session;
+    enum ko_code code = open_inputs(run, err);
+    if (code == KO_OK) {
+        code = choose_backend(run, err);
+    }
+    if (code == KO_OK) {
+        code = check_output(run, err);
+    }
+    if (code == KO_OK) {
+        code = check_plan(run, err);
+    }
+    if (code == KO_OK) {
+        code = compute_run(run, err);
+    }
+    if (ko_consent_ask(&session->consent, NULL) == KO_OK && !ko_output_settle(&run->output, code)) {
+        ko_log_write(&session->log, KO_LOG_WARN,
+                     "overwrite replaced=\"%s\" is kept until the new cube is made",
+                     run->output.aside);
+    }
+    ko_output_free(&run->output);
+    ko_inputs_close(&run->inputs);
+    return code;
 }
 
 enum ko_code ko_command_run(struct ko_cli *cli, int *status, struct ko_error *err)
 {
-    return run(cli, false, status, err);
+    struct run run = {.spec = cli->options->arguments.item[0]};
+    return ko_session_run(cli, lead_run, &run, status, err);
 }
 
 enum ko_code ko_command_evaluate(struct ko_cli *cli, int *status, struct ko_error *err)
 {
-    return run(cli, true, status, err);
+    struct run run = {.spec = cli->options->arguments.item[0], .evaluate_only = true};
+    return ko_session_run(cli, lead_run, &run, status, err);
 }

@@ -76,7 +76,7 @@ enum ko_code ko_output_check_again(const struct ko_output *output, struct ko_err
     return code;
 }
 
-static bool same_file(const char *a, const char *b)
+bool ko_same_file(const char *a, const char *b)
 {
     struct stat x, y;
     return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
@@ -125,7 +125,7 @@ enum ko_code ko_output_check(const struct ko_options *options, bool own_evaluati
         return err->code;
     }
     enum ko_code code = check_folder(output.cube, err);
-    if (code == KO_OK && external && same_file(output.cube, external)) {
+    if (code == KO_OK && external && ko_same_file(output.cube, external)) {
         code = ko_fail(err, KO_E_INPUT,
                        "%s: is the evaluation that the run reads, choose another "
                        "output",

@@ -18,6 +18,9 @@ struct ko_output {
     bool own_evaluation; /* the run makes the evaluation itself */
 };
 
+/* Whether two paths name one existing file. */
+bool ko_same_file(const char *a, const char *b);
+
 /* Where a run into `cube` has its evaluation: "results/cube.h5" -> "results/cube.evaluation.h5".
    free(). */
 KO_MUST_CHECK char *ko_output_evaluation(const char *cube, struct ko_error *err);

@@ -6,20 +6,14 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "mpi/cube/cube.h"
 #include "mpi/cube/reuse.h"
 #include "src/base/clock.h"
 #include "src/base/memory.h"
 #include "src/cube/read/view_taken.h"
+#include "src/run/output.h"
+#include "src/run/session_log.h"
 #include "src/run/stop.h"
-
-static bool same_file(const char *a, const char *b)
-{
-    struct stat x, y;
-    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
-}
 
 /* Opens one of the cubes and checks it. */
 static enum ko_code open_old(const struct ko_options *options, const char *path,
@@ -48,7 +42,7 @@ enum ko_code ko_reuse_check(const struct ko_options *options, const char *backen
     enum ko_code code = KO_OK;
     for (size_t k = 0; k < cubes->n && code == KO_OK; k++) {
         struct ko_cube_view *view = NULL;
-        if (same_file(cubes->item[k], output)) {
+        if (ko_same_file(cubes->item[k], output)) {
             return ko_fail(err, KO_E_INPUT,
                            "--reuse: %s: is the output itself, use --resume to continue it",
                            cubes->item[k]);
@@ -59,41 +53,38 @@ enum ko_code ko_reuse_check(const struct ko_options *options, const char *backen
     return code;
 }
 
-struct speaker {
+/* What ko_reuse_cells works on. */
+struct reuse {
     const struct ko_session *session;
-    const char *path;
+    const struct ko_reuse_request *request;
+    uint8_t *done;          /* [n_models * n_facts] whole prompts in the new cube; owned */
+    uint8_t *unsettled;     /* [n_models * n_facts] prompts whose flags are missing; owned */
+    struct ko_taken *taken; /* single cells in the new cube; NULL: it does not record them */
+    bool changed;           /* something was written */
+    const char *old;        /* path of the current old cube */
 };
 
-static void warn(void *context, const char *line)
+static void warn_of_old(void *context, const char *line)
 {
-    const struct speaker *speaker = context;
-    ko_log_write(&speaker->session->log, KO_LOG_WARN, "reuse cube=\"%s\" %s", speaker->path, line);
+    const struct reuse *reuse = context;
+    ko_log_write(&reuse->session->log, KO_LOG_WARN, "reuse cube=\"%s\" %s", reuse->old, line);
 }
 
-/* A line in the new cube's log: where cells come from that no run of it computed. */
-static void note(const struct ko_session *session, const char *cube, const char *old, double start,
-                 const struct ko_cube_reuse *reuse)
+/* Adds a row to the new cube's run table, which names the old cube. */
+static void log_row(const struct reuse *reuse, double start, const struct ko_cube_reuse *given)
 {
     struct ko_text text = {0};
-    struct ko_error err = {0};
-    const char *job = getenv("SLURM_JOB_ID");
-    ko_text_add(&text, "reuse cube=\"%s\" cells=%lld prompts=%d\n", old, (long long)reuse->n_cells,
-                reuse->n_records);
-    const struct ko_cube_run run = {.start_epoch = start,
-                                    .wall_seconds = ko_wall_clock() - start,
-                                    .ranks = session->world.n_ranks,
-                                    .host = session->world.host,
-                                    .job = job ? job : "",
-                                    .log = ko_text_str(&text)};
-    if (ko_cube_log_run(cube, &run, &err) != KO_OK) {
-        ko_log_warn(&session->log, "run_table", "%s", err.text);
-    }
+    ko_text_add(&text, "reuse cube=\"%s\" cells=%lld prompts=%d\n", reuse->old,
+                (long long)given->n_cells, given->n_records);
+    struct ko_cube_run run = {
+        .start_epoch = start, .wall_seconds = ko_wall_clock() - start, .log = ko_text_str(&text)};
+    ko_session_log_row(reuse->session, reuse->request->path, &run);
     ko_text_free(&text);
 }
 
-/* What the old cube gave, and why not more; nothing at all is a warning. */
-static void report(const struct ko_session *session, const char *path,
-                   const struct ko_cube_reuse *reuse)
+/* Logs how many cells the old cube gave, and why not more. Warns if it gave none. */
+static void log_given(const struct ko_session *session, const char *path,
+                      const struct ko_cube_reuse *reuse)
 {
     const int64_t left = ko_reuse_n_missing(reuse->missing);
     char taken_text[32], left_text[32];
@@ -121,7 +112,7 @@ static void report(const struct ko_session *session, const char *path,
     ko_text_free(&why);
 }
 
-/* Values of one device differ from another's in rounding: not refused, and said. */
+/* Values of another device are accepted, though they differ in rounding. This is logged. */
 static void compare_devices(const struct ko_session *session, const char *path,
                             const struct ko_cube_view *old)
 {
@@ -133,118 +124,122 @@ static void compare_devices(const struct ko_session *session, const char *path,
     }
 }
 
-static enum ko_code take_from(struct ko_session *session, const struct ko_reuse_request *request,
-                              const char *path, const uint8_t *done, struct ko_taken *taken,
-                              bool *changed, struct ko_error *err)
+/* Takes what the current old cube has. */
+static enum ko_code take_from_old(struct reuse *reuse, struct ko_error *err)
 {
-    struct speaker speaker = {session, path};
-    struct ko_cube_reuse *reuse = ko_new(1, sizeof *reuse, err);
+    const struct ko_session *session = reuse->session;
+    const struct ko_reuse_request *request = reuse->request;
+    struct ko_cube_reuse *given = ko_new(1, sizeof *given, err);
     struct ko_cube_view *view = NULL;
     const double start = ko_wall_clock();
-    if (!reuse) {
+    if (!given) {
         return KO_E_MEMORY;
     }
-    *reuse = (struct ko_cube_reuse){.plan = request->plan,
+    *given = (struct ko_cube_reuse){.plan = request->plan,
                                     .path = request->path,
                                     .content_hash = request->content_hash,
-                                    .done = done,
-                                    .taken = taken,
+                                    .done = reuse->done,
+                                    .taken = reuse->taken,
                                     .stop_wanted = ko_stop_wanted,
-                                    .remark = warn,
-                                    .context = &speaker,
+                                    .remark = warn_of_old,
+                                    .context = reuse,
                                     .consent = &session->consent};
-    enum ko_code code = open_old(session->cli->options, path, session->backend, &view, err);
+    enum ko_code code = open_old(session->cli->options, reuse->old, session->backend, &view, err);
     if (code == KO_OK) {
-        compare_devices(session, path, view);
-        code = ko_cube_reuse_take(view, reuse, err);
+        compare_devices(session, reuse->old, view);
+        code = ko_cube_reuse_take(view, given, err);
     }
     ko_cube_view_close(view);
     if (code == KO_OK) {
-        report(session, path, reuse);
+        log_given(session, reuse->old, given);
     }
-    if (code == KO_OK && reuse->n_records > 0) {
+    if (code == KO_OK && given->n_records > 0) {
         code = ko_consent_ask(&session->consent, err);
+        if (code == KO_OK) {
+            log_row(reuse, start, given);
+        }
     }
-    if (code == KO_OK && reuse->n_records > 0) {
-        note(session, request->path, path, start, reuse);
-    }
-    *changed = *changed || reuse->n_records > 0 || reuse->n_whole > 0;
-    free(reuse);
+    reuse->changed = reuse->changed || given->n_records > 0 || given->n_whole > 0;
+    free(given);
     return code;
 }
 
-/* What the new cube has by now: an earlier run, or an earlier cube of the list, has given it. */
-static enum ko_code look_at(const struct ko_reuse_request *request, uint8_t *done,
-                            struct ko_taken **taken, uint8_t *unsettled, struct ko_error *err)
+/* Reads what the new cube has: whole prompts and, if `cells`, single cells. An earlier run or an
+   earlier cube of the list has written them. */
+static enum ko_code read_new(struct reuse *reuse, bool cells, struct ko_error *err)
 {
+    const struct ko_reuse_request *request = reuse->request;
     struct ko_cube_view *view = NULL;
     enum ko_code code = ko_cube_view_open(request->path, &view, err);
     if (code == KO_OK) {
-        code = ko_cube_view_done(view, request->plan, done, err);
+        code = ko_cube_view_done(view, request->plan, reuse->done, err);
     }
-    if (code == KO_OK && taken) {
-        code = ko_cube_view_taken(view, request->plan, taken, unsettled, err);
+    if (code == KO_OK && cells) {
+        code = ko_cube_view_taken(view, request->plan, &reuse->taken, reuse->unsettled, err);
     }
     ko_cube_view_close(view);
     return code;
 }
 
-/* A kill between marks and flags leaves sizes of which all is there and nothing says so. */
-static enum ko_code settle(const struct ko_session *session, const struct ko_reuse_request *request,
-                           struct ko_taken *taken, const uint8_t *unsettled, bool *changed,
-                           struct ko_error *err)
+/* Writes flags that are missing: an earlier run was killed after it had written all values of a
+   size and before it flagged them done. */
+static enum ko_code settle_flags(struct reuse *reuse, struct ko_error *err)
 {
+    const struct ko_reuse_request *request = reuse->request;
     const size_t n = (size_t)request->plan->n_models * (size_t)request->plan->n_facts;
-    const struct ko_cube_reuse reuse = {
-        .plan = request->plan, .path = request->path, .taken = taken, .consent = &session->consent};
-    if (!memchr(unsettled, 1, n)) {
+    const struct ko_cube_reuse settled = {.plan = request->plan,
+                                          .path = request->path,
+                                          .taken = reuse->taken,
+                                          .consent = &reuse->session->consent};
+    if (!memchr(reuse->unsettled, 1, n)) {
         return KO_OK;
     }
-    *changed = true;
-    return ko_cube_reuse_settle(&reuse, unsettled, err);
+    reuse->changed = true;
+    return ko_cube_reuse_settle(&settled, reuse->unsettled, err);
 }
 
-static enum ko_code take_all(struct ko_session *session, const struct ko_reuse_request *request,
-                             uint8_t *done, uint8_t *unsettled, struct ko_taken **taken,
-                             bool *changed, struct ko_error *err)
+static enum ko_code take_from_all(struct reuse *reuse, struct ko_error *err)
 {
-    const struct ko_strings *cubes = &session->cli->options->value[KO_OPT_REUSE].list;
-    enum ko_code code = look_at(request, done, taken, unsettled, err);
-    if (code == KO_OK && *taken) {
-        code = settle(session, request, *taken, unsettled, changed, err);
+    const struct ko_strings *cubes = &reuse->session->cli->options->value[KO_OPT_REUSE].list;
+    enum ko_code code = read_new(reuse, true, err);
+    if (code == KO_OK && reuse->taken) {
+        code = settle_flags(reuse, err);
     }
-    if (code == KO_OK && !*taken && cubes->n > 0) {
+    if (code == KO_OK && !reuse->taken && cubes->n > 0) {
         ko_log_write(
-            &session->log, KO_LOG_WARN,
+            &reuse->session->log, KO_LOG_WARN,
             "reuse cube=\"%s\" was begun without --reuse and has no place for single cells: "
             "only prompts of which all cells are there are taken",
-            request->path);
+            reuse->request->path);
     }
     for (size_t k = 0; k < cubes->n && code == KO_OK; k++) {
-        code = take_from(session, request, cubes->item[k], done, *taken, changed, err);
-        if (code == KO_OK && *changed && k + 1 < cubes->n) {
-            code = look_at(request, done, NULL, NULL, err);
+        reuse->old = cubes->item[k];
+        code = take_from_old(reuse, err);
+        if (code == KO_OK && reuse->changed && k + 1 < cubes->n) {
+            code = read_new(reuse, false, err);
         }
     }
     return code;
 }
 
-enum ko_code ko_reuse_cells(struct ko_session *session, const struct ko_reuse_request *request,
-                            struct ko_taken **taken, bool *changed, struct ko_error *err)
+enum ko_code ko_reuse_cells(const struct ko_session *session,
+                            const struct ko_reuse_request *request, struct ko_taken **taken,
+                            bool *changed, struct ko_error *err)
 {
     const size_t n = (size_t)request->plan->n_models * (size_t)request->plan->n_facts;
-    uint8_t *done = ko_new(n, 1, err), *unsettled = ko_new(n, 1, err);
-    enum ko_code code = done && unsettled ? KO_OK : KO_E_MEMORY;
-    *taken = NULL;
-    *changed = false;
-    if (code == KO_OK) {
-        code = take_all(session, request, done, unsettled, taken, changed, err);
-    }
-    free(done);
-    free(unsettled);
+    struct reuse reuse = {.session = session,
+                          .request = request,
+                          .done = ko_new(n, 1, err),
+                          .unsettled = ko_new(n, 1, err)};
+    const enum ko_code code =
+        reuse.done && reuse.unsettled ? take_from_all(&reuse, err) : KO_E_MEMORY;
+    free(reuse.done);
+    free(reuse.unsettled);
     if (code != KO_OK) {
-        ko_taken_free(*taken);
-        *taken = NULL;
+        ko_taken_free(reuse.taken);
+        reuse.taken = NULL;
     }
+    *taken = reuse.taken;
+    *changed = reuse.changed;
     return code;
 }

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "ko_version.h"
-#include "mpi/cube/cube.h"
 #include "src/base/text.h"
 #include "src/run/result_line.h"
 
@@ -23,7 +22,7 @@ const char *ko_session_slurm_job(void)
     return job ? job : "";
 }
 
-static void say(const struct ko_session *session, const struct ko_result *result)
+static void say_result(const struct ko_session *session, const struct ko_result *result)
 {
     struct ko_text text = {0};
     ko_result_add(result, &text);
@@ -31,7 +30,7 @@ static void say(const struct ko_session *session, const struct ko_result *result
     ko_text_free(&text);
 }
 
-/* What is known without a sweep. */
+/* The members that do not depend on a sweep. */
 static struct ko_result result_of(const struct ko_session *session, const char *path,
                                   bool evaluation)
 {
@@ -49,10 +48,10 @@ void ko_session_log_complete(const struct ko_session *session, const char *title
     struct ko_result result = result_of(session, path, evaluation);
     result.already = true;
     ko_log_write(&session->log, KO_LOG_INFO, "%s complete already cube=\"%s\"", title, path);
-    say(session, &result);
+    say_result(session, &result);
 }
 
-/* How a job ended, for people. */
+/* Prints how a job ended, for people. */
 static void say_end(const struct ko_session *session, const struct ko_sweep *sweep, bool stopped)
 {
     struct ko_result result =
@@ -63,7 +62,7 @@ static void say_end(const struct ko_session *session, const struct ko_sweep *swe
     result.seconds = sweep->wall_seconds;
     result.n_failures = sweep->failures.n;
     result.stopped = stopped;
-    say(session, &result);
+    say_result(session, &result);
 }
 
 void ko_session_log_end(const struct ko_session *session, const struct ko_sweep *sweep,
@@ -81,6 +80,18 @@ void ko_session_log_end(const struct ko_session *session, const struct ko_sweep 
     say_end(session, sweep, stopped);
 }
 
+void ko_session_log_row(const struct ko_session *session, const char *cube_path,
+                        struct ko_cube_run *run)
+{
+    struct ko_error err = {0};
+    run->ranks = session->world.n_ranks;
+    run->host = session->world.host;
+    run->job = ko_session_slurm_job();
+    if (ko_cube_log_run(cube_path, run, &err) != KO_OK) {
+        ko_log_warn(&session->log, "run_table", "%s", err.text);
+    }
+}
+
 void ko_session_log_run(const struct ko_session *session, const struct ko_sweep *sweep,
                         double start, enum ko_code code)
 {
@@ -94,17 +105,11 @@ void ko_session_log_run(const struct ko_session *session, const struct ko_sweep 
     if (sweep->failures.log.n > 0) {
         ko_text_add(&text, "%s", ko_text_str(&sweep->failures.log));
     }
-    const struct ko_cube_run run = {.start_epoch = start,
-                                    .wall_seconds = sweep->wall_seconds,
-                                    .device_seconds = sweep->spent.compute,
-                                    .ranks = session->world.n_ranks,
-                                    .host = session->world.host,
-                                    .job = ko_session_slurm_job(),
-                                    .log = ko_text_str(&text)};
-    struct ko_error err = {0};
-    if (ko_cube_log_run(sweep->job->cube_path, &run, &err) != KO_OK) {
-        ko_log_warn(&session->log, "run_table", "%s", err.text);
-    }
+    struct ko_cube_run run = {.start_epoch = start,
+                              .wall_seconds = sweep->wall_seconds,
+                              .device_seconds = sweep->spent.compute,
+                              .log = ko_text_str(&text)};
+    ko_session_log_row(session, sweep->job->cube_path, &run);
     ko_text_free(&text);
 }
 

@@ -18,17 +18,18 @@
 #include "src/run/inputs_plan.h"
 #include "src/run/reuse.h"
 #include "src/run/session_log.h"
+#include "src/run/session_run.h"
 #include "src/run/stop.h"
 
 enum { N_ATTRIBUTES = 8 };
 
 /* Whether --reuse names a cube. */
-static bool reuses(const struct ko_session *session)
+static bool names_old_cubes(const struct ko_session *session)
 {
     return session->cli->options->value[KO_OPT_REUSE].list.n > 0;
 }
 
-/* What is known at creation and does not depend on the plan alone. */
+/* Attributes that do not follow from the plan. The number of them is returned. */
 static size_t fill_attributes(const struct ko_session *session, const struct ko_inputs *inputs,
                               const char *evaluation, struct ko_cube_attribute out[N_ATTRIBUTES])
 {
@@ -46,7 +47,7 @@ static size_t fill_attributes(const struct ko_session *session, const struct ko_
     return n;
 }
 
-/* The tokenizers of the plan's models, in its order. */
+/* The tokenizers of the plan's models, in the plan's order. free() the array. */
 static struct ko_tokenizer **plan_tokenizers(const struct ko_inputs *inputs,
                                              const struct ko_plan *plan, struct ko_error *err)
 {
@@ -57,12 +58,12 @@ static struct ko_tokenizer **plan_tokenizers(const struct ko_inputs *inputs,
     return tokenizer;
 }
 
-/* What earlier work left: which prompts are done, and which weights its results came from. */
+/* What an earlier run left in the cube: finished prompts and the hashes of the weights. */
 struct earlier {
     uint8_t *done;            /* [n_models * n_facts] */
     char (*content_hash)[33]; /* [n_models] "": not known */
-    struct ko_taken *taken;   /* cells from earlier cubes; NULL: none */
-    bool reused;              /* the cube says of each cell whether it was taken */
+    struct ko_taken *taken;   /* cells from other cubes; NULL: none */
+    bool reused;              /* the cube records which cells came from other cubes */
 };
 
 static void free_earlier(struct earlier *earlier)
@@ -72,7 +73,7 @@ static void free_earlier(struct earlier *earlier)
     ko_taken_free(earlier->taken);
 }
 
-/* Nothing done; hashes from the evaluation that the prompts are selected by, if there is one. */
+/* Nothing is done. Hashes come from the evaluation that selects the prompts, if there is one. */
 static enum ko_code start_earlier(const struct ko_plan *plan,
                                   const struct ko_evaluation *evaluation, struct earlier *earlier,
                                   struct ko_error *err)
@@ -90,7 +91,7 @@ static enum ko_code start_earlier(const struct ko_plan *plan,
     return KO_OK;
 }
 
-/* What a plan brings into its cube besides attributes. */
+/* What ko_cube_content points to. All owned. */
 struct content {
     struct ko_tokenizer **tokenizer;
     float *logprob;
@@ -108,7 +109,7 @@ static void free_content(struct content *content)
     free_earlier(&content->earlier);
 }
 
-/* evaluation: the clean runs that a sweep's prompts are selected by; NULL for an evaluation. */
+/* evaluation: the clean runs that select a sweep's prompts; NULL for an evaluation. */
 static enum ko_code fill_content(const struct ko_inputs *inputs, const struct ko_plan *plan,
                                  const struct ko_evaluation *evaluation, struct content *content,
                                  struct ko_cube_content *out, struct ko_error *err)
@@ -134,54 +135,66 @@ static enum ko_code fill_content(const struct ko_inputs *inputs, const struct ko
     return code;
 }
 
-/* whole: the plan of which `plan` is a shard, else NULL. */
-static enum ko_code create(const struct ko_session *session, const struct ko_inputs *inputs,
-                           const struct ko_plan *plan, const struct ko_plan *whole,
-                           const char *path, const struct ko_evaluation *evaluation,
-                           const char *evaluation_path, struct ko_error *err)
+/* One cube to complete. */
+struct step {
+    struct ko_session *session;
+    const struct ko_inputs *inputs;
+    const char *title;                      /* "evaluate" or "sweep" */
+    const char *path;                       /* of the cube */
+    bool exists;                            /* an earlier run created the cube */
+    const char *evaluation_path;            /* of a sweep; else NULL */
+    const struct ko_evaluation *evaluation; /* selects the sweep's prompts; NULL: nothing does */
+    struct ko_plan *plan;                   /* owned */
+    struct ko_plan *whole;                  /* if plan is a shard of it, else NULL; owned */
+};
+
+static enum ko_code create_cube(const struct step *step, struct ko_error *err)
 {
-    /* A cube that --overwrite replaces has been set aside; an evaluation is where it was. */
-    const struct ko_cube_placing placing = {
-        .consent = &session->consent,
-        .keeps = evaluation || !ko_option_flag(session->cli->options, KO_OPT_OVERWRITE)};
+    const struct ko_session *session = step->session;
+    const bool overwrites = ko_option_flag(session->cli->options, KO_OPT_OVERWRITE);
+    /* ko_output_set_aside has moved the cube that --overwrite replaces, but not its evaluation. */
+    const struct ko_cube_placing placing = {.consent = &session->consent,
+                                            .keeps = step->evaluation || !overwrites};
     struct ko_cube_attribute attribute[N_ATTRIBUTES];
     struct content of_plan = {0}, of_whole = {0};
     struct ko_cube_content outline = {0};
     struct ko_cube_content content = {
         .attribute = attribute,
-        .n_attributes = fill_attributes(session, inputs, evaluation_path, attribute),
-        .reused = plan->kind == KO_PLAN_SWEEP && reuses(session),
-        .whole = whole ? &outline : NULL,
+        .n_attributes = fill_attributes(session, step->inputs, step->evaluation_path, attribute),
+        .reused = step->plan->kind == KO_PLAN_SWEEP && names_old_cubes(session),
+        .whole = step->whole ? &outline : NULL,
         .placing = &placing};
-    enum ko_code code = fill_content(inputs, plan, evaluation, &of_plan, &content, err);
-    if (code == KO_OK && whole) {
-        code = fill_content(inputs, whole, evaluation, &of_whole, &outline, err);
+    enum ko_code code =
+        fill_content(step->inputs, step->plan, step->evaluation, &of_plan, &content, err);
+    if (code == KO_OK && step->whole) {
+        code = fill_content(step->inputs, step->whole, step->evaluation, &of_whole, &outline, err);
     }
     if (code == KO_OK) {
-        code = ko_cube_create(path, &content, err);
+        code = ko_cube_create(step->path, &content, err);
     }
     free_content(&of_plan);
     free_content(&of_whole);
     return code;
 }
 
-/* What an existing cube of this very plan has already. */
-static enum ko_code read_earlier(const struct ko_session *session, const struct ko_plan *plan,
-                                 const char *path, struct earlier *earlier, struct ko_error *err)
+/* Reads what the cube has. KO_E_INPUT if it is not of this plan. */
+static enum ko_code read_earlier(const struct step *step, struct earlier *earlier,
+                                 struct ko_error *err)
 {
+    const struct ko_session *session = step->session;
     struct ko_cube_view *view = NULL;
     char hash[33];
-    enum ko_code code = ko_cube_view_open(path, &view, err);
+    enum ko_code code = ko_cube_view_open(step->path, &view, err);
     if (code == KO_OK) {
-        code = ko_cube_view_matches(view, plan, session->backend,
+        code = ko_cube_view_matches(view, step->plan, session->backend,
                                     ko_option_string(session->cli->options, KO_OPT_PRECISION), err);
     }
     if (code == KO_OK) {
-        code = ko_cube_view_done(view, plan, earlier->done, err);
+        code = ko_cube_view_done(view, step->plan, earlier->done, err);
     }
     earlier->reused = code == KO_OK &&
                       (ko_cube_view_has(view, "reused") || ko_cube_view_has(view, "heat_reused"));
-    for (int32_t m = 0; code == KO_OK && m < plan->n_models; m++) {
+    for (int32_t m = 0; code == KO_OK && m < step->plan->n_models; m++) {
         code = ko_cube_view_content_hash(view, m, hash, err);
         if (code == KO_OK && hash[0] != '\0') {
             memcpy(earlier->content_hash[m], hash, sizeof hash);
@@ -191,96 +204,124 @@ static enum ko_code read_earlier(const struct ko_session *session, const struct 
     return code;
 }
 
-/* Computes what is missing of the cube at path, which exists; it is an earlier run's where
-   `resume`. */
-static enum ko_code complete(struct ko_session *session, struct ko_plan *plan, const char *path,
-                             bool resume, const struct ko_evaluation *evaluation, const char *title,
-                             struct ko_error *err)
+/* Gathers what the cube has, after it has been given what the cubes of --reuse have. */
+static enum ko_code gather_earlier(const struct step *step, struct earlier *earlier,
+                                   struct ko_error *err)
 {
-    const size_t n = (size_t)plan->n_models * (size_t)plan->n_facts;
+    const struct ko_plan *plan = step->plan;
+    bool changed = false;
+    enum ko_code code = start_earlier(plan, step->evaluation, earlier, err);
+    if (code == KO_OK && step->exists) {
+        code = read_earlier(step, earlier, err);
+    }
+    if (code != KO_OK || plan->kind != KO_PLAN_SWEEP ||
+        !(earlier->reused || names_old_cubes(step->session))) {
+        return code;
+    }
+    const struct ko_reuse_request request = {plan, step->path, earlier->done,
+                                             earlier->content_hash};
+    code = ko_reuse_cells(step->session, &request, &earlier->taken, &changed, err);
+    return code == KO_OK && changed ? read_earlier(step, earlier, err) : code;
+}
+
+/* Computes what the cube lacks. */
+static enum ko_code compute_missing(const struct step *step, struct ko_error *err)
+{
+    const size_t n = (size_t)step->plan->n_models * (size_t)step->plan->n_facts;
     struct earlier earlier = {0};
-    enum ko_code code = start_earlier(plan, evaluation, &earlier, err);
-    if (code == KO_OK && resume) {
-        code = read_earlier(session, plan, path, &earlier, err);
-    }
-    if (code == KO_OK && plan->kind == KO_PLAN_SWEEP && (earlier.reused || reuses(session))) {
-        const struct ko_reuse_request request = {plan, path, earlier.done, earlier.content_hash};
-        bool changed = false;
-        code = ko_reuse_cells(session, &request, &earlier.taken, &changed, err);
-        if (code == KO_OK && changed) {
-            code = read_earlier(session, plan, path, &earlier, err);
-        }
-    }
-    size_t n_done = 0;
-    for (size_t k = 0; code == KO_OK && k < n; k++) {
-        n_done += earlier.done[k];
-    }
-    if (code == KO_OK && n_done == n) {
-        ko_session_log_complete(session, title, path, plan->kind == KO_PLAN_EVALUATION);
+    enum ko_code code = gather_earlier(step, &earlier, err);
+    if (code == KO_OK && !memchr(earlier.done, 0, n)) {
+        ko_session_log_complete(step->session, step->title, step->path,
+                                step->plan->kind == KO_PLAN_EVALUATION);
     } else if (code == KO_OK) {
         const struct ko_job_earlier has = {earlier.done, earlier.content_hash, earlier.taken};
-        code = ko_session_compute(session, plan, &has, path, title, err);
+        code = ko_session_compute(step->session, step->plan, &has, step->path, step->title, err);
     }
     free_earlier(&earlier);
+    return code;
+}
+
+/* Creates the cube unless it exists, and completes it. A new cube is removed if the run is then
+   refused. */
+static enum ko_code complete_cube(const struct step *step, struct ko_error *err)
+{
+    enum ko_code code = step->exists ? KO_OK : create_cube(step, err);
+    if (code != KO_OK) {
+        return code;
+    }
+    code = compute_missing(step, err);
+    if (code == KO_E_INPUT && !step->exists &&
+        ko_consent_ask(&step->session->consent, NULL) == KO_OK) {
+        (void)unlink(step->path);
+    }
     return code;
 }
 
 enum ko_code ko_step_evaluate(struct ko_session *session, const struct ko_inputs *inputs,
                               const char *path, bool resume, struct ko_error *err)
 {
-    struct ko_strings warnings = {0};
-    struct ko_plan *plan = NULL;
-    const bool exists = resume && ko_file_exists(path);
-    bool created = false;
-    enum ko_code code = ko_inputs_plan(inputs, KO_PLAN_EVALUATION, NULL, &warnings, &plan, err);
+    struct step step = {.session = session,
+                        .inputs = inputs,
+                        .title = "evaluate",
+                        .path = path,
+                        .exists = resume && ko_file_exists(path)};
+    enum ko_code code = ko_inputs_plan(inputs, KO_PLAN_EVALUATION, NULL, NULL, &step.plan, err);
     if (code == KO_OK) {
-        code = ko_audit_log(inputs, plan, &session->log, err);
-    }
-    if (code == KO_OK && !exists) {
-        code = create(session, inputs, plan, NULL, path, NULL, NULL, err);
-        created = code == KO_OK;
+        code = ko_audit_log(inputs, step.plan, &session->log, err);
     }
     if (code == KO_OK) {
-        code = complete(session, plan, path, exists, NULL, "evaluate", err);
+        code = complete_cube(&step, err);
     }
-    if (code == KO_E_INPUT && created && ko_consent_ask(&session->consent, NULL) == KO_OK) {
-        (void)unlink(path); /* refused: nothing is left behind */
-    }
-    ko_plan_free(plan);
-    ko_strings_free(&warnings);
+    ko_plan_free(step.plan);
     return code;
 }
 
-/* The sweep's plan by the evaluation, checked; or by the selection that a cube was created with. */
-static enum ko_code plan_sweep(const struct ko_session *session, const struct ko_inputs *inputs,
-                               const char *evaluation_path, const struct ko_evaluation *evaluation,
-                               struct ko_plan **out, struct ko_error *err)
+/* Plans the sweep and checks its prompts against the evaluation, if that selects them. */
+static enum ko_code plan_sweep(struct step *step, struct ko_error *err)
 {
     struct ko_strings warnings = {0};
-    const bool selects = !inputs->selected;
     enum ko_code code =
-        ko_inputs_plan(inputs, KO_PLAN_SWEEP, selects ? evaluation : NULL, &warnings, out, err);
+        ko_inputs_plan(step->inputs, KO_PLAN_SWEEP, step->evaluation, &warnings, &step->plan, err);
     for (size_t w = 0; code == KO_OK && w < warnings.n; w++) {
-        ko_log_warn(&session->log, "plan", "%s", warnings.item[w]);
+        ko_log_warn(&step->session->log, "plan", "%s", warnings.item[w]);
     }
-    if (code == KO_OK && selects) {
-        code = ko_evaluation_check(evaluation_path, evaluation, *out, err);
+    if (code == KO_OK && step->evaluation) {
+        code = ko_evaluation_check(step->evaluation_path, step->evaluation, step->plan, err);
     }
     ko_strings_free(&warnings);
     return code;
 }
 
-/* The shard's part of the whole plan, which it takes the place of in *plan. */
-static enum ko_code take_shard(const struct ko_session *session, struct ko_shard shard,
-                               struct ko_plan **plan, struct ko_plan **whole, struct ko_error *err)
+/* Replaces the plan by the shard's part of it. */
+static enum ko_code take_shard(struct step *step, struct ko_shard shard, struct ko_error *err)
 {
-    *whole = *plan;
-    *plan = NULL;
-    const enum ko_code code = ko_shard_take(*whole, shard, plan, err);
+    step->whole = step->plan;
+    step->plan = NULL;
+    const enum ko_code code = ko_shard_take(step->whole, shard, &step->plan, err);
     if (code == KO_OK) {
-        ko_log_write(&session->log, KO_LOG_INFO,
+        ko_log_write(&step->session->log, KO_LOG_INFO,
                      "shard number=%d of=%d models=%d prompts=%d heat_prompts=%d", shard.number,
-                     shard.of, (*plan)->n_models, (*plan)->n_prompts, (*plan)->n_heat_prompts);
+                     shard.of, step->plan->n_models, step->plan->n_prompts,
+                     step->plan->n_heat_prompts);
+    }
+    return code;
+}
+
+/* Plans the sweep, logs what the audit found, and cuts the shard. */
+static enum ko_code prepare_sweep(struct step *step, const struct ko_output *output,
+                                  struct ko_error *err)
+{
+    enum ko_code code = plan_sweep(step, err);
+    /* If this run evaluated, ko_step_evaluate has logged the audit. */
+    if (code == KO_OK && (!step->evaluation || step->evaluation_path != output->evaluation)) {
+        code = ko_audit_log(step->inputs, step->plan, &step->session->log, err);
+    }
+    if (code == KO_OK && output->shard.of > 0) {
+        code = take_shard(step, output->shard, err);
+    }
+    if (code == KO_OK && ko_stop_wanted()) {
+        code =
+            ko_fail(err, KO_E_STOPPED, "%s: stopped early, continue with --resume", output->cube);
     }
     return code;
 }
@@ -289,47 +330,31 @@ enum ko_code ko_step_sweep(struct ko_session *session, const struct ko_inputs *i
                            const char *evaluation_path, const struct ko_output *output,
                            struct ko_error *err)
 {
-    const bool exists = output->resume && ko_file_exists(output->cube);
-    const bool selects = !inputs->selected;
     struct ko_evaluation evaluation = {0};
-    struct ko_plan *plan = NULL, *whole = NULL;
-    bool created = false;
-    enum ko_code code = KO_OK;
-    if (!selects && !exists) {
-        return ko_fail(err, KO_E_INPUT, "%s: was removed meanwhile, start the run again",
+    struct step step = {.session = session,
+                        .inputs = inputs,
+                        .title = "sweep",
+                        .path = output->cube,
+                        .exists = output->resume && ko_file_exists(output->cube),
+                        .evaluation_path = evaluation_path,
+                        .evaluation = inputs->selected ? NULL : &evaluation};
+    if (inputs->selected && !step.exists) {
+        return ko_fail(err, KO_E_INPUT,
+                       "%s: was removed after the run had begun, start the run again",
                        output->cube);
     }
-    if (selects) {
+    enum ko_code code = KO_OK;
+    if (step.evaluation) {
         code = ko_evaluation_read(evaluation_path, inputs, &evaluation, err);
     }
     if (code == KO_OK) {
-        code = plan_sweep(session, inputs, evaluation_path, &evaluation, &plan, err);
-    }
-    /* Where this run evaluated, it has said so. */
-    if (code == KO_OK && (!selects || evaluation_path != output->evaluation)) {
-        code = ko_audit_log(inputs, plan, &session->log, err);
-    }
-    if (code == KO_OK && output->shard.of > 0) {
-        code = take_shard(session, output->shard, &plan, &whole, err);
-    }
-    if (code == KO_OK && ko_stop_wanted()) {
-        code =
-            ko_fail(err, KO_E_STOPPED, "%s: stopped early, continue with --resume", output->cube);
-    }
-    if (code == KO_OK && !exists) {
-        code =
-            create(session, inputs, plan, whole, output->cube, &evaluation, evaluation_path, err);
-        created = code == KO_OK;
+        code = prepare_sweep(&step, output, err);
     }
     if (code == KO_OK) {
-        code = complete(session, plan, output->cube, exists, selects ? &evaluation : NULL, "sweep",
-                        err);
+        code = complete_cube(&step, err);
     }
-    if (code == KO_E_INPUT && created && ko_consent_ask(&session->consent, NULL) == KO_OK) {
-        (void)unlink(output->cube);
-    }
-    ko_plan_free(plan);
-    ko_plan_free(whole);
+    ko_plan_free(step.plan);
+    ko_plan_free(step.whole);
     ko_evaluation_free(&evaluation);
     return code;
 }

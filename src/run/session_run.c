@@ -2,7 +2,7 @@
 /* Starts MPI and the log, picks the device and locks the output. Rank 0 then runs the steps of the
    command; all other ranks wait here for jobs until it is done. */
 #define _GNU_SOURCE
-#include "src/run/session.h"
+#include "src/run/session_run.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +18,7 @@
 #include "src/base/clock.h"
 #include "src/base/terminal.h"
 #include "src/base/text.h"
+#include "src/run/plural.h"
 #include "src/run/session_log.h"
 #include "src/run/settings.h"
 #include "src/run/stop.h"
@@ -38,14 +39,14 @@ static enum ko_code read_settings(struct ko_session *session, struct ko_error *e
         code = ko_progress_mode_parse(ko_option_string(options, KO_OPT_PROGRESS), stderr,
                                       &session->progress, err);
     }
-    /* Whoever wants a redrawn line looks at it, under mpirun too, where stderr is a pipe. */
+    /* A redrawn progress line is for people, even under mpirun, where stderr is a pipe. */
     session->log.for_people = !ko_option_given(options, KO_OPT_LOG_LEVEL) &&
                               session->progress != KO_PROGRESS_JSON &&
                               (session->progress == KO_PROGRESS_LINE || ko_is_terminal(stderr));
     return code;
 }
 
-/* Rank 0 may hold no GPU and have other processors: it is as the workers said. */
+/* Rank 0 may lack a GPU or have other processors, so the workers' answers are used. */
 static enum ko_code describe_device(struct ko_session *session, struct ko_error *err)
 {
     const struct ko_kernels *kernels = ko_backend_find(session->backend);
@@ -59,8 +60,9 @@ static enum ko_code describe_device(struct ko_session *session, struct ko_error 
     return KO_OK;
 }
 
-/* Rounds of jobs as the root sends them, on every other rank. */
-static enum ko_code serve(struct ko_session *session, struct ko_error *err)
+/* Receives the output's path, probes its folder and reports this rank to the lock. *begun: whether
+   the root goes on. */
+static enum ko_code join_session(struct ko_session *session, bool *begun, struct ko_error *err)
 {
     struct ko_world *world = &session->world;
     char *path = NULL;
@@ -77,7 +79,17 @@ static enum ko_code serve(struct ko_session *session, struct ko_error *err)
         }
     }
     free(path);
-    while (code == KO_OK && n > 0) {
+    *begun = n > 0;
+    return code;
+}
+
+/* Computes the jobs that the root sends, on every other rank. */
+static enum ko_code serve_jobs(struct ko_session *session, struct ko_error *err)
+{
+    struct ko_world *world = &session->world;
+    bool begun = false;
+    enum ko_code code = join_session(session, &begun, err);
+    while (code == KO_OK && begun && !world->broken) {
         struct ko_job job = {0};
         enum ko_next next = KO_NEXT_END;
         code = ko_job_receive(world, &next, &job, err);
@@ -90,13 +102,11 @@ static enum ko_code serve(struct ko_session *session, struct ko_error *err)
             code = ko_sweep_run(&sweep, err);
         }
         ko_job_free(&job);
-        if (world->broken) {
-            break;
-        }
     }
     return code;
 }
 
+/* The session's consent: whether its locks are still held. */
 static enum ko_code ask_locks(void *context, struct ko_error *err)
 {
     const struct ko_session *session = context;
@@ -109,7 +119,7 @@ static enum ko_code ask_locks(void *context, struct ko_error *err)
     return code;
 }
 
-/* The output is this run's alone from here on. */
+/* Locks the output, so that no other run writes it, and checks it again. */
 static enum ko_code lock_output(struct ko_session *session, const struct ko_output *output,
                                 const struct ko_lock_owner *owner, struct ko_error *err)
 {
@@ -156,7 +166,7 @@ enum ko_code ko_session_begin(struct ko_session *session, const struct ko_output
                      KO_VERSION, KO_COMMIT, world->n_ranks, world->n_workers, session->device,
                      path);
         ko_log_say(&session->log, "%s: %d worker%s, %s", path, world->n_workers,
-                   world->n_workers == 1 ? "" : "s", session->device);
+                   ko_plural(world->n_workers), session->device);
     }
     return code;
 }
@@ -203,7 +213,7 @@ enum ko_code ko_session_compute(struct ko_session *session, struct ko_plan *plan
     if (code == KO_OK || code == KO_E_STOPPED) {
         ko_session_log_end(session, &sweep, code == KO_E_STOPPED);
     }
-    /* A run that failed has ended too: nobody shall take it for one that is under way. */
+    /* A failed run is logged too, or `status` would report it as running. */
     if (!session->world.broken && ko_consent_ask(&session->consent, NULL) == KO_OK) {
         ko_session_log_run(session, &sweep, start, code);
     }
@@ -216,43 +226,38 @@ enum ko_code ko_session_compute(struct ko_session *session, struct ko_plan *plan
     return code;
 }
 
+/* The root: leads, then tells the other ranks that there are no more jobs. */
 static enum ko_code lead_and_end(struct ko_session *session, ko_session_lead *lead, void *context,
                                  struct ko_error *err)
 {
     struct ko_world *world = &session->world;
     enum ko_code code = lead(session, context, err);
     struct ko_error later = {0};
-    /* Where another run has the output by now, whatever went wrong goes back to that. */
+    /* If another run has taken the output, report that: it caused the failure. */
     if (code != KO_OK && ko_consent_ask(&session->consent, &later) != KO_OK) {
         code = later.code;
         *err = later;
     }
     enum ko_code end = KO_OK;
-    if (world->broken) {
-        return code;
-    }
-    if (session->sending) {
+    if (!world->broken && session->sending) {
         end = ko_job_send_end(world, &later);
-    } else if (!session->begun) {
+    } else if (!world->broken && !session->begun) {
         char *nothing = NULL;
         size_t n = 0;
         end = ko_broadcast_bytes(world->all, &nothing, &n, &later);
     }
-    if (end != KO_OK) {
-        world->broken = true;
-    }
+    world->broken = world->broken || end != KO_OK;
     return code;
 }
 
-/* The root speaks for all; without MPI every process speaks for itself, and so does a rank that has
-   told the root of its failure and still lives: the root did not listen any more. */
-static bool speaks(const struct ko_world *world)
+/* Whether this rank prints the error: the root, every process without MPI, and a rank whose report
+   to the root went unanswered. */
+static bool prints_error(const struct ko_world *world)
 {
     return world->root || world->n_ranks == 0 || world->broken;
 }
 
-/* The root knows whether failures were recorded; every rank ends with that status, so that a
-   launcher reports it. */
+/* Every rank ends with the root's status, so that the launcher reports recorded failures. */
 static void agree_on_status(struct ko_session *session, int *status)
 {
     int failures = session->n_failures > 0;
@@ -262,32 +267,65 @@ static void agree_on_status(struct ko_session *session, int *status)
     }
 }
 
+static enum ko_code open_session(struct ko_session *session, struct ko_error *err)
+{
+    const struct ko_cli *cli = session->cli;
+    enum ko_code code = ko_launch_check_step(err);
+    if (code == KO_OK) {
+        code = ko_launch_prepare(err);
+    }
+    if (code == KO_OK) {
+        code = ko_world_open(cli->argc, cli->argv, &session->world, err);
+    }
+    if (code == KO_OK) {
+        code = ko_launch_check(session->world.n_ranks, err);
+    }
+    if (code == KO_OK) {
+        code = read_settings(session, err);
+    }
+    if (code == KO_OK) {
+        code = ko_sights_gather(&session->world, (int)ko_option_int(cli->options, KO_OPT_THREADS),
+                                &session->sight, err);
+    }
+    return code;
+}
+
+/* Prints the error and closes the session. */
+static void close_session(struct ko_session *session, enum ko_code code, struct ko_error *err)
+{
+    struct ko_world *world = &session->world;
+    for (int k = 0; k < 2 && !world->broken; k++) {
+        ko_lock_release(session->lock[k]);
+    }
+    if (code != KO_OK && prints_error(world)) {
+        fprintf(stderr, "knockout: %s\n", err->text);
+        fflush(stderr);
+    }
+    err->text[0] = '\0';
+    free(session->sight);
+    if (world->broken) {
+        MPI_Abort(MPI_COMM_WORLD, ko_exit_status(code));
+    }
+    /* A launcher kills the other ranks when one ends with a failure, so all wait until the root has
+       printed the error. */
+    if (world->all != MPI_COMM_NULL) {
+        struct ko_error later = {0};
+        const enum ko_code met = ko_meet(world->all, &later);
+        (void)met; /* the rank ends in any case */
+    }
+    ko_world_close(world);
+}
+
 enum ko_code ko_session_run(struct ko_cli *cli, ko_session_lead *lead, void *context, int *status,
                             struct ko_error *err)
 {
     struct ko_session session = {.cli = cli, .world = {.all = MPI_COMM_NULL}};
     session.consent = (struct ko_consent){ask_locks, &session};
     ko_stop_install(ko_option_int(cli->options, KO_OPT_STOP_AT));
-    enum ko_code code = ko_launch_check_step(err);
+    enum ko_code code = open_session(&session, err);
     if (code == KO_OK) {
-        code = ko_launch_prepare(err);
-    }
-    if (code == KO_OK) {
-        code = ko_world_open(cli->argc, cli->argv, &session.world, err);
-    }
-    if (code == KO_OK) {
-        code = ko_launch_check(session.world.n_ranks, err);
-    }
-    if (code == KO_OK) {
-        code = read_settings(&session, err);
-    }
-    if (code == KO_OK) {
-        code = ko_sights_gather(&session.world, (int)ko_option_int(cli->options, KO_OPT_THREADS),
-                                &session.sight, err);
-    }
-    if (code == KO_OK) {
-        code =
-            session.world.root ? lead_and_end(&session, lead, context, err) : serve(&session, err);
+        code = session.world.root ? lead_and_end(&session, lead, context, err)
+                                  : serve_jobs(&session, err);
         if (!session.world.broken) {
             code = ko_agree(session.world.all, code, err);
         }
@@ -295,24 +333,6 @@ enum ko_code ko_session_run(struct ko_cli *cli, ko_session_lead *lead, void *con
             agree_on_status(&session, status);
         }
     }
-    for (int k = 0; k < 2 && !session.world.broken; k++) {
-        ko_lock_release(session.lock[k]);
-    }
-    if (code != KO_OK && speaks(&session.world)) {
-        fprintf(stderr, "knockout: %s\n", err->text);
-        fflush(stderr);
-    }
-    err->text[0] = '\0';
-    free(session.sight);
-    if (session.world.broken) {
-        MPI_Abort(MPI_COMM_WORLD, ko_exit_status(code));
-    }
-    /* A launcher ends the job as soon as one rank ends with a failure: the root has spoken by then. */
-    if (session.world.all != MPI_COMM_NULL) {
-        struct ko_error later = {0};
-        const enum ko_code met = ko_meet(session.world.all, &later);
-        (void)met; /* the end is near in any case */
-    }
-    ko_world_close(&session.world);
+    close_session(&session, code, err);
     return code;
 }
