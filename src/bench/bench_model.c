@@ -45,7 +45,8 @@ static enum ko_code open_shape(const char *shape, struct ko_model **out, struct 
     return code;
 }
 
-/* Random tokens, the subject at positions 1 to 3: no two of the routes select the same edges. */
+/* Makes a prompt of random tokens. Its subject is at positions 1 to 3, so no two routes remove the
+   same edges. */
 static enum ko_code make_prompt(const struct ko_model *model, const struct ko_bench_sweep *sweep,
                                 int32_t number, struct ko_fact *fact, struct ko_prompt *prompt,
                                 struct ko_error *err)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A model of a real shape with random weights, and a sweep over it that lives in memory alone. */
+/* A model of a real shape with random weights, and a sweep over it that is not written to a file. */
 #ifndef KO_BENCH_BENCH_MODEL_H
 #define KO_BENCH_BENCH_MODEL_H
 
@@ -12,10 +12,10 @@
 #include "src/plan/plan.h"
 
 struct ko_bench_sweep {
-    const char *shape;  /* of ko_shape_names */
+    const char *shape;  /* one of ko_shape_names */
     int64_t n_prompts;  /* 0: as many as one batch holds */
     int64_t n_tokens;   /* of a prompt */
-    int64_t row_budget; /* 0: of the model's shape, on a GPU or not */
+    int64_t row_budget; /* 0: the default of the model's shape, on a GPU or not */
     bool gpu;
     uint64_t seed;
 };
@@ -27,15 +27,15 @@ struct ko_bench_model {
 
 enum { KO_BENCH_WINDOW = 9, KO_BENCH_LEAST_TOKENS = 6, KO_BENCH_MOST_TOKENS = 1024 };
 
-/* KO_E_INPUT for an unknown shape, naming the nearest and all, and for prompts too short or too
-   long for it. Free with ko_bench_model_free. */
+/* KO_E_INPUT for an unknown shape (the error names the nearest and all), and for prompts that are
+   too short or too long for the model. Free with ko_bench_model_free. */
 KO_MUST_CHECK enum ko_code ko_bench_model_new(const struct ko_bench_sweep *sweep,
                                               struct ko_bench_model *out, struct ko_error *err);
 void ko_bench_model_free(struct ko_bench_model *bench); /* leaves {0} */
 
-/* Random weights. In a backend's own memory matrices repeat a block of random numbers, scaled as a
-   layer is initialised and begun elsewhere for each: generating billions of them would take
-   minutes, and no rate depends on more than that they differ. */
+/* Fills in random weights. In a backend's own memory, matrices repeat a block of random numbers, each
+   from another offset and scaled as a layer is initialised: generating billions of numbers would
+   take minutes, and rates only need the numbers to differ. */
 KO_MUST_CHECK enum ko_code ko_bench_weights_fill(struct ko_device_weights *weights, uint64_t seed,
                                                  struct ko_error *err);
 

@@ -7,7 +7,7 @@
 #include "src/run/settings.h"
 
 /* "5120x192" */
-static const char *dims(int32_t n_in, int32_t n_out, char text[32])
+static const char *shape_text(int32_t n_in, int32_t n_out, char text[32])
 {
     snprintf(text, 32, "%dx%d", n_in, n_out);
     return text;
@@ -19,7 +19,7 @@ static void print_products(const struct ko_bench_result *r, FILE *out)
     fprintf(out, "  %-22s %12s %12s %8s\n", "matrix product", "shape", "GFLOP/s", "share");
     for (int p = 0; p < r->n_products; p++) {
         fprintf(out, "  %-22s %12s %12.1f %7.1f%%\n", r->product[p].name,
-                dims(r->product[p].n_in, r->product[p].n_out, text), r->product[p].rate / 1e9,
+                shape_text(r->product[p].n_in, r->product[p].n_out, text), r->product[p].rate / 1e9,
                 100 * r->product[p].flop / r->flop);
     }
 }
@@ -38,8 +38,8 @@ static void print_breakdown(const struct ko_bench_result *r, FILE *out)
     fprintf(out, "  %-22s %12s %8s %12s %8s\n", "operation", "shape", "calls", "time", "share");
     for (int k = 0; k < r->profile.n_entries; k++) {
         const struct ko_profile_entry *e = &r->profile.entry[k];
-        print_entry(e->name, e->n_in > 0 ? dims(e->n_in, e->n_out, text) : "", e->calls, e->seconds,
-                    all, out);
+        print_entry(e->name, e->n_in > 0 ? shape_text(e->n_in, e->n_out, text) : "", e->calls,
+                    e->seconds, all, out);
     }
     print_entry("between operations", "", r->n_batches, all - ko_profile_seconds(&r->profile), all,
                 out);

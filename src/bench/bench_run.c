@@ -16,12 +16,12 @@
 
 enum { UNEMBED_COLUMNS = 4096 };
 
-/* How long to measure. A GPU does not change its pace from one second to the next and costs more;
-   on a CPU others compute too, so that products and passes are looked at in turn for a while. */
+/* How long to measure. A GPU keeps its rate, and its time is expensive. On a CPU other programs
+   compute too, so products and passes are measured in turn for a while. */
 struct effort {
     int least_passes;       /* after the first, which warms up */
-    double seconds;         /* of passes and what lies between them, at least */
-    double product_seconds; /* for a product and layout */
+    double seconds;         /* of passes and products in turn, at least */
+    double product_seconds; /* for each product and layout */
     int32_t product_rows;
 };
 static const struct effort cpu_effort = {2, 20, 0.2, 4096}, gpu_effort = {3, 0.5, 0.03, 8192};
@@ -37,7 +37,7 @@ struct run {
     struct ko_bench_result *result;
 };
 
-/* The layer's matrices and the unembedding, with their FLOP in the sweep. */
+/* Lists the products of a layer and the unembedding, with their FLOP in the sweep. */
 static void list_products(const struct run *run)
 {
     struct ko_bench_result *result = run->result;
@@ -144,8 +144,8 @@ static enum ko_code used_bytes(const struct run *run, double *bytes, struct ko_e
     return s->kernels->own_memory ? ko_gpu_used_bytes(s->config.device, bytes, err) : KO_OK;
 }
 
-/* The backend, and what its memory should hold. */
-static enum ko_code open(struct run *run, struct ko_error *err)
+/* Opens the backend, after checking that its memory is large enough. */
+static enum ko_code open_backend(struct run *run, struct ko_error *err)
 {
     const struct ko_bench_settings *s = run->settings;
     struct ko_bench_result *result = run->result;
@@ -175,8 +175,8 @@ static enum ko_code open(struct run *run, struct ko_error *err)
     return code;
 }
 
-/* Products first, in memory that is free again when the model comes. */
-static enum ko_code measure(struct run *run, struct ko_error *err)
+/* Measures the products first: their memory is free again before the model is loaded. */
+static enum ko_code measure_all(struct run *run, struct ko_error *err)
 {
     const struct ko_bench_settings *s = run->settings;
     struct ko_bench_result *result = run->result;
@@ -228,10 +228,10 @@ enum ko_code ko_bench_run(const struct ko_bench_settings *settings, struct ko_be
         out->n_batches = run.batches.n;
         out->row_budget = run.bench.plan->model[0].row_budget;
         list_products(&run);
-        code = open(&run, err);
+        code = open_backend(&run, err);
     }
     if (code == KO_OK) {
-        code = measure(&run, err);
+        code = measure_all(&run, err);
     }
     out->peak_bytes = peak_bytes();
     ko_engine_free(run.engine);

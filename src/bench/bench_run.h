@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One shape in one precision, measured. */
+/* Measures one shape in one precision. */
 #ifndef KO_BENCH_BENCH_RUN_H
 #define KO_BENCH_BENCH_RUN_H
 
@@ -29,16 +29,16 @@ struct ko_bench_result {
     struct ko_product product[KO_MAX_PRODUCTS + 1];
     int n_products;
     double flop, gemm_rate;
-    double seconds;      /* of a pass over all batches: the fastest */
-    double fill_seconds; /* until the random weights were there */
+    double seconds;      /* of the fastest pass over all batches */
+    double fill_seconds; /* of making the random weights */
     /* One more pass, with a wait around every operation. */
     struct ko_profile profile;
     double profile_seconds;
     /* Of a GPU; zero elsewhere. */
     struct ko_device_memory memory; /* predicted */
-    double context_bytes;           /* held before the model was there */
-    double used_bytes;              /* held while it was computed */
-    double peak_bytes;              /* of host memory, since the process began */
+    double context_bytes;           /* used before the model was loaded */
+    double used_bytes;              /* used while it was computed */
+    double peak_bytes;              /* of host memory, since the process began; of any backend */
 };
 
 KO_MUST_CHECK enum ko_code ko_bench_run(const struct ko_bench_settings *settings,

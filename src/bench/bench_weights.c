@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fills the weights of the benchmark's model with random numbers. On a GPU, blocks of random
-   numbers are made once per scale and used again and again, because drawing every number of a large
-   model takes long. */
+/* Fills the weights of the benchmark's model with random numbers. On a GPU, it makes one block of
+   random numbers per scale and repeats it, because drawing every number of a large model takes
+   long. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,13 +12,13 @@
 
 enum { BLOCK = 1 << 22, N_BLOCKS = 8 };
 
-/* The same random numbers in bfloat16, scaled for one shape of matrix. */
+/* Random numbers in bfloat16, scaled for one shape of matrix. */
 struct block {
     double scale;
     uint16_t *number; /* [BLOCK]; owned */
 };
 
-/* The upper half of a float32, rounded to nearest: finite numbers alone come here. */
+/* The upper half of a finite float32, rounded to nearest. */
 static uint16_t to_bfloat16(float value)
 {
     uint32_t bits;
@@ -45,7 +45,7 @@ static enum ko_code make_block(struct block *block, double scale, uint64_t seed,
     return KO_OK;
 }
 
-/* The block of that scale, made where none of the last N_BLOCKS has it. */
+/* Finds the block of this scale among the last N_BLOCKS, or makes it. */
 static enum ko_code find_block(struct block *blocks, double scale, uint64_t seed, size_t *next,
                                const struct block **out, struct ko_error *err)
 {

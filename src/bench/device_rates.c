@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of rates that were measured on GPUs, and the search in it. It has to be updated by hand
+/* The table of rates that were measured on GPUs, and the search in it. The table is updated by hand
    from the output of `knockout bench`. */
 #include "src/bench/device_rates.h"
 
@@ -9,7 +9,7 @@
 #include "src/run/settings.h"
 
 /* Measured on 2026-11-22: `knockout bench --shape all --precision float32,tf32,bfloat16 --json`
-   says gemm_flops_layers and fraction_of_gemm (docs/performance.md). Widths in ascending order. */
+   printed these gemm_flops_layers and fraction_of_gemm (docs/performance.md). Widths in ascending order. */
 #define RATE(precision, architecture, width, tflops, fraction)                                     \
     {                                                                                              \
         "h200", "NVIDIA H200", precision, architecture, width, (tflops)*1e12, fraction,            \
@@ -39,8 +39,8 @@ static const struct ko_device_rate rates[] = {
 };
 enum { N_RATES = sizeof rates / sizeof rates[0] };
 
-static enum ko_code fail(const char *device, enum ko_precision precision, bool known,
-                         struct ko_error *err)
+static enum ko_code fail_unmeasured(const char *device, enum ko_precision precision, bool known,
+                                    struct ko_error *err)
 {
     struct ko_text names = {0};
     for (size_t k = 0; k < N_RATES; k++) {
@@ -49,7 +49,8 @@ static enum ko_code fail(const char *device, enum ko_precision precision, bool k
         }
     }
     if (known) {
-        (void)ko_fail(err, KO_E_INPUT, "--device: %s was not measured in %s", device,
+        (void)ko_fail(err, KO_E_INPUT,
+                      "--device: %s was not measured in %s, choose another precision", device,
                       ko_cli_precision_name(precision));
     } else {
         (void)ko_fail(err, KO_E_INPUT, "--device: unknown device '%s', choose one of %s", device,
@@ -59,9 +60,9 @@ static enum ko_code fail(const char *device, enum ko_precision precision, bool k
     return KO_E_INPUT;
 }
 
-enum ko_code ko_device_rate(const char *device, enum ko_precision precision,
-                            const char *architecture, int32_t width,
-                            const struct ko_device_rate **out, struct ko_error *err)
+enum ko_code ko_device_rate_find(const char *device, enum ko_precision precision,
+                                 const char *architecture, int32_t width,
+                                 const struct ko_device_rate **out, struct ko_error *err)
 {
     const struct ko_device_rate *best = NULL;
     bool known = false;
@@ -80,7 +81,7 @@ enum ko_code ko_device_rate(const char *device, enum ko_precision precision,
         }
     }
     if (!best) {
-        return fail(device, precision, known, err);
+        return fail_unmeasured(device, precision, known, err);
     }
     *out = best;
     return KO_OK;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What GPUs were measured to reach, for predictions where there is none to measure. */
+/* Rates that were measured on GPUs, to predict the time of a run on a GPU that is not here. */
 #ifndef KO_BENCH_DEVICE_RATES_H
 #define KO_BENCH_DEVICE_RATES_H
 
@@ -9,21 +9,22 @@
 #include "src/base/error.h"
 
 struct ko_device_rate {
-    const char *device; /* "h200": what --device names */
+    const char *device; /* "h200": the name for --device */
     const char *title;  /* "NVIDIA H200" */
     enum ko_precision precision;
-    const char *architecture; /* of the model, as the cube calls it; "": every other */
+    const char *architecture; /* of the model, as in the cube; "": every other */
     int32_t width;            /* of its residual stream */
     double gemm_flops;        /* FLOP/s of matrix products at the layers' shapes */
-    double fraction;          /* of it, reached from the embedding to the metrics */
-    const char *measured;     /* when */
+    double fraction;          /* of gemm_flops, reached from the embedding to the metrics */
+    const char *measured;     /* date */
 };
 
-/* The rate of that device for a model of this architecture and width: of the widest measured one
-   that is no wider, else of the narrowest. KO_E_INPUT for an unknown device, naming those that are
-   known, and for a precision that was not measured on it. *out is borrowed. */
-KO_MUST_CHECK enum ko_code ko_device_rate(const char *device, enum ko_precision precision,
-                                          const char *architecture, int32_t width,
-                                          const struct ko_device_rate **out, struct ko_error *err);
+/* Finds the rate of a device for a model of this architecture and width: that of the widest measured
+   model which is not wider, else of the narrowest. KO_E_INPUT for an unknown device (the error names
+   the known ones), and for a precision that was not measured on it. *out is borrowed. */
+KO_MUST_CHECK enum ko_code ko_device_rate_find(const char *device, enum ko_precision precision,
+                                               const char *architecture, int32_t width,
+                                               const struct ko_device_rate **out,
+                                               struct ko_error *err);
 
 #endif

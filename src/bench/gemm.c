@@ -13,7 +13,7 @@
 
 enum { BLOCK = 1 << 20, MOST_CALLS = 256 };
 enum { ROUNDS = 5, MOST_ROUNDS = 50, LEAST_ROWS = 16, LEAST_GPU_ROWS = 1024 };
-static const double TURN_SECONDS = 4e-3; /* asynchronous calls between two waits take as long */
+static const double TURN_SECONDS = 4e-3; /* of asynchronous calls between two waits */
 
 int ko_products_of(const struct ko_model *model, struct ko_product products[KO_MAX_PRODUCTS])
 {
@@ -33,12 +33,12 @@ int ko_products_of(const struct ko_model *model, struct ko_product products[KO_M
     return n;
 }
 
-/* What a product reads and writes, in the backend's memory. */
+/* The arrays of a product, in the backend's memory. */
 struct operands {
     void *x, *w, *y;
 };
 
-static void release(const struct ko_gemm_effort *e, struct operands *o)
+static void free_operands(const struct ko_gemm_effort *e, struct operands *o)
 {
     e->kernels->release(e->be, o->x);
     e->kernels->release(e->be, o->w);
@@ -50,9 +50,9 @@ static enum ko_element matrix_type(const struct ko_gemm_effort *e)
     return e->kernels->own_memory ? e->kernels->matrix_type(e->precision) : KO_ELEMENT_F32;
 }
 
-/* n numbers of the type from a block of random ones, again and again. */
-static enum ko_code fill(const struct ko_gemm_effort *e, const float *block, enum ko_element type,
-                         size_t n, void **out, struct ko_error *err)
+/* Allocates n numbers and fills them with copies of a block of random numbers. */
+static enum ko_code fill_operand(const struct ko_gemm_effort *e, const float *block,
+                                 enum ko_element type, size_t n, void **out, struct ko_error *err)
 {
     const size_t bytes = ko_element_bytes(type);
     enum ko_code code = e->kernels->alloc(e->be, n * bytes, out, err);
@@ -68,7 +68,7 @@ static enum ko_code fill(const struct ko_gemm_effort *e, const float *block, enu
                                                    : code;
 }
 
-/* Numbers in each operand. */
+/* How many numbers each operand has. */
 struct sizes {
     size_t x, w, y;
 };
@@ -85,9 +85,9 @@ static enum ko_code make_operands(const struct ko_gemm_effort *e, const struct s
         state = state * 1664525u + 1013904223u;
         block[k] = (float)(state >> 8) * 0x1p-23f - 1.0f;
     }
-    enum ko_code code = fill(e, block, KO_ELEMENT_F32, sizes->x, &o->x, err);
+    enum ko_code code = fill_operand(e, block, KO_ELEMENT_F32, sizes->x, &o->x, err);
     if (code == KO_OK) {
-        code = fill(e, block, matrix_type(e), sizes->w, &o->w, err);
+        code = fill_operand(e, block, matrix_type(e), sizes->w, &o->w, err);
     }
     if (code == KO_OK) {
         code = e->kernels->alloc(e->be, sizes->y * sizeof *block, &o->y, err);
@@ -96,9 +96,10 @@ static enum ko_code make_operands(const struct ko_gemm_effort *e, const struct s
     return code;
 }
 
-/* Seconds of so many calls and the wait after them. */
-static enum ko_code turn(const struct ko_gemm_effort *e, const struct ko_matrix *w,
-                         const struct operands *o, int calls, double *seconds, struct ko_error *err)
+/* Measures the seconds of so many calls and of the wait after them. */
+static enum ko_code time_calls(const struct ko_gemm_effort *e, const struct ko_matrix *w,
+                               const struct operands *o, int calls, double *seconds,
+                               struct ko_error *err)
 {
     const struct ko_linear product = {
         .n = e->rows, .x = o->x, .ldx = w->n_in, .w = *w, .y = o->y, .ldy = w->n_out};
@@ -123,14 +124,14 @@ static enum ko_code measure_layout(const struct ko_gemm_effort *e, const struct 
                                 .in_first = in_first,
                                 .type = matrix_type(e)};
     double seconds = 0, spent = 0;
-    enum ko_code code = turn(e, &w, o, 1, &seconds, err); /* warms up */
+    enum ko_code code = time_calls(e, &w, o, 1, &seconds, err); /* warms up */
     if (code == KO_OK && e->kernels->own_memory) {
-        code = turn(e, &w, o, 1, &seconds, err);
+        code = time_calls(e, &w, o, 1, &seconds, err);
     }
     const double wanted = e->kernels->own_memory ? TURN_SECONDS / seconds : 1;
     const int calls = wanted < 1 ? 1 : wanted > MOST_CALLS ? MOST_CALLS : (int)wanted;
     while (code == KO_OK && (spent <= 0 || spent < e->seconds)) {
-        code = turn(e, &w, o, calls, &seconds, err);
+        code = time_calls(e, &w, o, calls, &seconds, err);
         const double rate = 2.0 * e->rows * w.n_in * w.n_out * calls / seconds;
         product->rate = code == KO_OK && rate > product->rate ? rate : product->rate;
         spent += seconds;
@@ -138,8 +139,9 @@ static enum ko_code measure_layout(const struct ko_gemm_effort *e, const struct 
     return code;
 }
 
-/* The product, cut to max_elements. */
-static struct ko_product cut(const struct ko_gemm_effort *e, const struct ko_product *product)
+/* The product with n_in and n_out cut, so that W has at most max_elements. */
+static struct ko_product cut_product(const struct ko_gemm_effort *e,
+                                     const struct ko_product *product)
 {
     struct ko_product cut = *product;
     if (e->max_elements > 0 && cut.n_in > e->max_elements) {
@@ -151,9 +153,9 @@ static struct ko_product cut(const struct ko_gemm_effort *e, const struct ko_pro
     return cut;
 }
 
-/* Raises `sizes` to what the product needs. */
-static void need(const struct ko_gemm_effort *e, const struct ko_product *product,
-                 struct sizes *sizes)
+/* Raises `sizes` to those of the product. */
+static void raise_sizes(const struct ko_gemm_effort *e, const struct ko_product *product,
+                        struct sizes *sizes)
 {
     const size_t rows = (size_t)e->rows, n_in = (size_t)product->n_in;
     const size_t n_out = (size_t)product->n_out;
@@ -162,8 +164,8 @@ static void need(const struct ko_gemm_effort *e, const struct ko_product *produc
     sizes->y = rows * n_out > sizes->y ? rows * n_out : sizes->y;
 }
 
-static enum ko_code reserve(const struct ko_gemm_effort *e, const struct ko_product *products,
-                            int n, struct ko_error *err)
+static enum ko_code reserve_rows(const struct ko_gemm_effort *e, const struct ko_product *products,
+                                 int n, struct ko_error *err)
 {
     struct ko_limits limits = {.max_rows = e->rows, .max_tokens = 1};
     for (int p = 0; p < n; p++) {
@@ -172,28 +174,28 @@ static enum ko_code reserve(const struct ko_gemm_effort *e, const struct ko_prod
     return e->kernels->own_memory ? e->kernels->reserve(e->be, &limits, err) : KO_OK;
 }
 
-static enum ko_code measure(const struct ko_gemm_effort *e, struct ko_product *product,
-                            struct ko_error *err)
+static enum ko_code measure_product(const struct ko_gemm_effort *e, struct ko_product *product,
+                                    struct ko_error *err)
 {
-    struct ko_product part = cut(e, product);
+    struct ko_product part = cut_product(e, product);
     struct operands o = {0};
     struct sizes sizes = {0};
-    need(e, &part, &sizes);
+    raise_sizes(e, &part, &sizes);
     enum ko_code code = make_operands(e, &sizes, &o, err);
     for (int layout = 0; code == KO_OK && layout < e->layouts; layout++) {
         code = measure_layout(e, &o, layout == 1, &part, err);
     }
     product->rate = part.rate;
-    release(e, &o);
+    free_operands(e, &o);
     return code;
 }
 
 enum ko_code ko_products_measure(const struct ko_gemm_effort *effort, struct ko_product *products,
                                  int n, struct ko_error *err)
 {
-    enum ko_code code = reserve(effort, products, n, err);
+    enum ko_code code = reserve_rows(effort, products, n, err);
     for (int p = 0; code == KO_OK && p < n; p++) {
-        code = measure(effort, &products[p], err);
+        code = measure_product(effort, &products[p], err);
     }
     return code;
 }
@@ -201,14 +203,24 @@ enum ko_code ko_products_measure(const struct ko_gemm_effort *effort, struct ko_
 /* ----------------------------------------------------------------------------------------------
    rounds */
 
-/* One call; raises the product's rate to what it reached. */
-static enum ko_code call_once(const struct ko_gemm_effort *e, const struct operands *o,
-                              struct ko_product *product, double *seconds, struct ko_error *err)
+/* Short rounds of all products. */
+struct rounds {
+    struct ko_gemm_effort effort; /* rows: as choose_rows set them */
+    struct operands operands;
+    struct ko_product *product; /* [n] */
+    int n;
+    double deadline;
+};
+
+/* Calls a product once, and raises its rate to what the call reached. */
+static enum ko_code call_once(const struct rounds *rounds, struct ko_product *product,
+                              double *seconds, struct ko_error *err)
 {
-    const struct ko_product part = cut(e, product);
+    const struct ko_gemm_effort *e = &rounds->effort;
+    const struct ko_product part = cut_product(e, product);
     const struct ko_matrix w = {
-        .data = o->w, .n_out = part.n_out, .n_in = part.n_in, .type = matrix_type(e)};
-    const enum ko_code code = turn(e, &w, o, 1, seconds, err);
+        .data = rounds->operands.w, .n_out = part.n_out, .n_in = part.n_in, .type = matrix_type(e)};
+    const enum ko_code code = time_calls(e, &w, &rounds->operands, 1, seconds, err);
     const double rate = 2.0 * e->rows * w.n_in * w.n_out / *seconds;
     if (code == KO_OK && rate > product->rate) {
         product->rate = rate;
@@ -216,23 +228,23 @@ static enum ko_code call_once(const struct ko_gemm_effort *e, const struct opera
     return code;
 }
 
-/* So many rows that a round of all products takes its part of the seconds, by what one product
-   takes with few rows (on a GPU with all: few say nothing of it). */
-static enum ko_code choose_rows(struct ko_gemm_effort *e, const struct operands *o,
-                                struct ko_product *products, int n, struct ko_error *err)
+/* Chooses the rows so that a round takes its share of the seconds. Measures one product with few
+   rows for that; on a GPU with all rows, because few would not show its rate. */
+static enum ko_code choose_rows(struct rounds *rounds, struct ko_error *err)
 {
+    struct ko_gemm_effort *e = &rounds->effort;
     const int32_t most = e->rows;
     const int32_t least = e->kernels->own_memory ? LEAST_GPU_ROWS : LEAST_ROWS;
     double flop = 0, seconds = 0;
-    struct ko_product first = products[0];
+    struct ko_product first = rounds->product[0];
     e->rows = e->kernels->own_memory || most < least ? most : least;
-    for (int p = 0; p < n; p++) {
-        const struct ko_product part = cut(e, &products[p]);
+    for (int p = 0; p < rounds->n; p++) {
+        const struct ko_product part = cut_product(e, &rounds->product[p]);
         flop += 2.0 * part.n_in * part.n_out;
     }
-    enum ko_code code = call_once(e, o, &first, &seconds, err); /* warms up */
+    enum ko_code code = call_once(rounds, &first, &seconds, err); /* warms up */
     if (code == KO_OK) {
-        code = call_once(e, o, &first, &seconds, err);
+        code = call_once(rounds, &first, &seconds, err);
     }
     const double rows = e->seconds / ROUNDS * first.rate / flop;
     e->rows = rows < least ? least : rows < most ? (int32_t)rows : most;
@@ -240,23 +252,22 @@ static enum ko_code choose_rows(struct ko_gemm_effort *e, const struct operands 
     return code;
 }
 
-/* Calls every product once, until the deadline: *whole says whether none is left out. *rate: that
-   of those that were called, together. */
-static enum ko_code run_round(const struct ko_gemm_effort *e, const struct operands *o,
-                              struct ko_product *products, int n, double deadline, bool *whole,
-                              double *rate, struct ko_error *err)
+/* Calls each product once, until the deadline. *whole: all were called. *rate: of all calls
+   together. */
+static enum ko_code run_round(const struct rounds *rounds, bool *whole, double *rate,
+                              struct ko_error *err)
 {
     double flop = 0, total = 0;
     enum ko_code code = KO_OK;
     int p = 0;
-    for (; code == KO_OK && p < n && (p == 0 || ko_now() < deadline); p++) {
-        const struct ko_product part = cut(e, &products[p]);
+    for (; code == KO_OK && p < rounds->n && (p == 0 || ko_now() < rounds->deadline); p++) {
+        const struct ko_product part = cut_product(&rounds->effort, &rounds->product[p]);
         double seconds = 0;
-        code = call_once(e, o, &products[p], &seconds, err);
-        flop += 2.0 * e->rows * part.n_in * part.n_out;
+        code = call_once(rounds, &rounds->product[p], &seconds, err);
+        flop += 2.0 * rounds->effort.rows * part.n_in * part.n_out;
         total += seconds;
     }
-    *whole = p == n;
+    *whole = p == rounds->n;
     *rate = flop / total;
     return code;
 }
@@ -267,45 +278,46 @@ static int by_rate(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static enum ko_code prepare_rounds(struct rounds *rounds, struct ko_error *err)
+{
+    struct sizes sizes = {0};
+    for (int p = 0; p < rounds->n; p++) {
+        const struct ko_product part = cut_product(&rounds->effort, &rounds->product[p]);
+        raise_sizes(&rounds->effort, &part, &sizes);
+    }
+    enum ko_code code = reserve_rows(&rounds->effort, rounds->product, rounds->n, err);
+    if (code == KO_OK) {
+        code = make_operands(&rounds->effort, &sizes, &rounds->operands, err);
+    }
+    return code == KO_OK ? choose_rows(rounds, err) : code;
+}
+
 enum ko_code ko_products_rounds(const struct ko_gemm_effort *effort, struct ko_product *products,
                                 int n, struct ko_gemm_rounds *out, struct ko_error *err)
 {
-    const double begin = ko_now();
-    struct ko_gemm_effort e = *effort;
+    struct rounds rounds = {
+        .effort = *effort, .product = products, .n = n, .deadline = ko_now() + effort->seconds};
     double rates[MOST_ROUNDS];
     int n_rounds = 0;
-    struct operands o = {0};
-    struct sizes sizes = {0};
     if (n == 0) {
         *out = (struct ko_gemm_rounds){.median = NAN, .fastest = NAN};
         return KO_OK;
     }
-    for (int p = 0; p < n; p++) {
-        const struct ko_product part = cut(&e, &products[p]);
-        need(&e, &part, &sizes);
-    }
-    enum ko_code code = reserve(&e, products, n, err);
-    if (code == KO_OK) {
-        code = make_operands(&e, &sizes, &o, err);
-    }
-    if (code == KO_OK) {
-        code = choose_rows(&e, &o, products, n, err);
-    }
-    const double deadline = begin + e.seconds;
+    enum ko_code code = prepare_rounds(&rounds, err);
     bool whole = true;
-    for (int r = 0; code == KO_OK && r < MOST_ROUNDS && whole; r++) {
-        code = run_round(&e, &o, products, n, deadline, &whole, &rates[r], err);
-        n_rounds = whole || r == 0 ? r + 1 : n_rounds;
-        whole = whole && ko_now() < deadline;
+    for (int k = 0; code == KO_OK && k < MOST_ROUNDS && whole; k++) {
+        code = run_round(&rounds, &whole, &rates[k], err);
+        n_rounds = whole || k == 0 ? k + 1 : n_rounds;
+        whole = whole && ko_now() < rounds.deadline;
     }
-    release(&e, &o);
+    free_operands(&rounds.effort, &rounds.operands);
     if (code != KO_OK) {
         return code;
     }
     qsort(rates, (size_t)n_rounds, sizeof *rates, by_rate);
     *out = (struct ko_gemm_rounds){n_rounds, rates[n_rounds / 2], rates[n_rounds - 1]};
     for (int p = 0; p < n; p++) {
-        if (products[p].rate <= 0) { /* the time was over before its turn */
+        if (products[p].rate <= 0) { /* the deadline came before its first call */
             products[p].rate = out->fastest;
         }
     }

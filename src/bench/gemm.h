@@ -19,43 +19,42 @@ struct ko_product {
 };
 enum { KO_MAX_PRODUCTS = 16 };
 
-/* The products of the model's first layer; their number. */
+/* Lists the products of the model's first layer and returns their number. */
 int ko_products_of(const struct ko_model *model, struct ko_product products[KO_MAX_PRODUCTS]);
 
-/* On which backend, how long and how large. */
+/* What to measure on, and for how long. */
 struct ko_gemm_effort {
     const struct ko_kernels *kernels;
     struct ko_backend *be;
     enum ko_precision precision; /* of be */
     int32_t rows;
-    double seconds;       /* for each product and layout of W, at least one call after a first; of
-                             rounds: in all */
-    int layouts;          /* 1: [out, in] alone, 2: and [in, out] */
-    int64_t max_elements; /* of W: n_out is cut to it; 0: any */
+    double seconds;       /* ko_products_measure: for each product and layout, at least one call
+                             after a first; ko_products_rounds: in all */
+    int layouts;          /* of W; 1: [out, in], 2: [in, out] too */
+    int64_t max_elements; /* of W: n_in and n_out are cut to it; 0: any number */
 };
 
-/* Measures each of n products, on random numbers in the backend's memory, and
-   raises their rates to what was seen. Replaces what the backend had reserved. */
+/* Measures each of n products on random numbers, and raises its rate to the best that was seen.
+   Replaces what the backend had reserved. */
 KO_MUST_CHECK enum ko_code ko_products_measure(const struct ko_gemm_effort *effort,
                                                struct ko_product *products, int n,
                                                struct ko_error *err);
 
-/* What rounds of all products reached together, FLOP/s. */
+/* The rate of all products together in several rounds, FLOP/s. */
 struct ko_gemm_rounds {
     int n; /* rounds, 1 or more */
     double median, fastest;
 };
 
-/* Measures them in several short rounds, one call of each product a round, and raises each rate to
-   the best that was seen: other work on the machine spoils a call, seldom all. Takes
-   effort->seconds in all, and one call of few rows more where that is too little: then some
-   products get the rate of the others. `rows` and `layouts`: at most so many rows, [out, in] alone.
- */
+/* Measures the products in several short rounds of one call each, and raises each rate to the best
+   that was seen: other work on the machine slows down some calls, seldom all. Takes effort->seconds
+   in all. If that is too short, it takes one call with few rows longer, and the remaining products
+   get the rate of the others. Uses at most effort->rows rows, and the layout [out, in]. */
 KO_MUST_CHECK enum ko_code ko_products_rounds(const struct ko_gemm_effort *effort,
                                               struct ko_product *products, int n,
                                               struct ko_gemm_rounds *out, struct ko_error *err);
 
-/* Their rate together, each by its FLOP; NAN where nothing was measured. */
+/* The rate of the products together, weighted by their FLOP. NAN if nothing was measured. */
 double ko_products_rate(const struct ko_product *products, int n);
 
 #endif

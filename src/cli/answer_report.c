@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tokenizes an answer behind a text and prints the result, as text or as JSON. */
+/* Tokenises an answer after a text and prints the result, as text or as JSON. */
 #include "src/cli/answer_report.h"
 
 #include <string.h>
@@ -32,8 +32,8 @@ static void add_token(const struct ko_tokenizer *tokenizer, int32_t id, struct k
     ko_text_add(out, "%s (id %d)", piece_of(tokenizer, id), id);
 }
 
-/* The token that the rule scores, -1 where it skips the prompt. */
-static int32_t scored(const struct ko_answer *answer, enum ko_score score)
+/* The token that the rule scores. -1: the rule skips the prompt. */
+static int32_t scored_token(const struct ko_answer *answer, enum ko_score score)
 {
     if (answer->reason != KO_RUNNABLE) {
         return -1;
@@ -47,7 +47,7 @@ static int32_t scored(const struct ko_answer *answer, enum ko_score score)
 static void print_rule(const struct ko_tokenizer *tokenizer, const struct ko_answer *answer,
                        enum ko_score score, struct ko_text *out)
 {
-    const int32_t id = scored(answer, score);
+    const int32_t id = scored_token(answer, score);
     ko_pad(out, score == KO_SCORE_FIRST_TOKEN ? "answer" : "", LABEL_WIDTH, false);
     ko_pad(out, ko_score_words[score], RULE_WIDTH, false);
     if (id < 0) {
@@ -79,7 +79,7 @@ void ko_answer_report_json(const struct ko_tokenizer *tokenizer, const struct ko
 {
     json_object *object = ko_json_put_object(to, "answer");
     for (int score = 0; score < KO_N_SCORES; score++) {
-        const int32_t id = scored(answer, (enum ko_score)score);
+        const int32_t id = scored_token(answer, (enum ko_score)score);
         json_object *rule = ko_json_put_object(object, ko_score_words[score]);
         ko_json_put_int(rule, "id", id);
         ko_json_put_text(rule, "piece", id < 0 ? NULL : piece_of(tokenizer, id));

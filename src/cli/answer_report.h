@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How an answer is tokenised behind a text, and which of its tokens each rule scores: `inspect
-   --answer`. */
+/* `inspect --answer`: the tokens of an answer after a text, and which of them each rule scores. */
 #ifndef KO_CLI_ANSWER_REPORT_H
 #define KO_CLI_ANSWER_REPORT_H
 
@@ -11,7 +10,7 @@
 #include "src/prompts/answer.h"
 #include "src/tokenizer/tokenizer.h"
 
-/* The answer behind the text. Free with ko_answer_free. */
+/* Tokenises the answer after the text. Free with ko_answer_free. */
 KO_MUST_CHECK enum ko_code ko_answer_report_make(struct ko_tokenizer *tokenizer, const char *text,
                                                  const char *answer, struct ko_answer *out,
                                                  struct ko_error *err);

@@ -11,15 +11,17 @@
 #include "src/bench/shapes.h"
 #include "src/cli/cli.h"
 
-/* The words of "a,b,c". */
-static enum ko_code split(const char *text, const char *where, struct ko_strings *out,
-                          struct ko_error *err)
+/* Splits "a,b,c" into words. */
+static enum ko_code split_list(const char *text, const char *where, struct ko_strings *out,
+                               struct ko_error *err)
 {
     enum ko_code code = KO_OK;
     for (const char *at = text; code == KO_OK && at;) {
         const size_t n = strcspn(at, ",");
         if (n == 0) {
-            return ko_fail(err, KO_E_INPUT, "%s: '%s' has an empty item", where, text);
+            return ko_fail(err, KO_E_INPUT,
+                           "%s: '%s' has an empty item, write names separated by commas", where,
+                           text);
         }
         char *word = ko_copy_n(at, n, err);
         code = word ? ko_strings_add(out, word, err) : KO_E_MEMORY;
@@ -35,7 +37,7 @@ static enum ko_code read_shapes(const char *text, struct ko_strings *shapes, str
     const char *const *names = ko_shape_names(&n);
     enum ko_code code = KO_OK;
     if (strcmp(text, "all") != 0) {
-        return split(text, "--shape", shapes, err);
+        return split_list(text, "--shape", shapes, err);
     }
     for (size_t k = 0; code == KO_OK && k < n; k++) {
         code = ko_strings_add(shapes, names[k], err);
@@ -60,7 +62,7 @@ static enum ko_code run_one(struct ko_cli *cli, const struct ko_bench_settings *
     return code;
 }
 
-/* Every precision is known and computed by the backend, before anything is measured. */
+/* Checks, before anything is measured, that the backend computes in every precision. */
 static enum ko_code check_precisions(const char *backend, const struct ko_strings *names,
                                      struct ko_error *err)
 {
@@ -116,7 +118,8 @@ enum ko_code ko_command_bench(struct ko_cli *cli, int *status, struct ko_error *
         code = read_shapes(ko_option_string(options, KO_OPT_SHAPES), &shapes, err);
     }
     if (code == KO_OK) {
-        code = split(ko_option_string(options, KO_OPT_PRECISIONS), "--precision", &precisions, err);
+        code = split_list(ko_option_string(options, KO_OPT_PRECISIONS), "--precision", &precisions,
+                          err);
     }
     if (code == KO_OK) {
         code = check_precisions(backend, &precisions, err);

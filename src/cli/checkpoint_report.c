@@ -17,9 +17,9 @@
 
 enum { CONFIG_MAX_BYTES = 1 << 24 };
 
-/* An input error becomes a problem; any other stays one. */
-static enum ko_code note(enum ko_code code, struct ko_checkpoint_report *report,
-                         struct ko_error *err)
+/* Turns an input error into a problem. Other errors are returned. */
+static enum ko_code note_problem(enum ko_code code, struct ko_checkpoint_report *report,
+                                 struct ko_error *err)
 {
     if (code != KO_E_INPUT) {
         return code;
@@ -30,8 +30,8 @@ static enum ko_code note(enum ko_code code, struct ko_checkpoint_report *report,
     return ko_strings_add(&report->problems, err->text, err);
 }
 
-/* What config.json alone says, where the weights cannot be opened. quiet: its problems are known.
- */
+/* Opens the model from config.json alone, if the weights cannot be opened. quiet: does not add its
+   problems again. */
 static enum ko_code model_from_config(struct ko_checkpoint_report *report, bool quiet,
                                       struct ko_error *err)
 {
@@ -41,11 +41,11 @@ static enum ko_code model_from_config(struct ko_checkpoint_report *report, bool 
     if (!path) {
         return KO_E_MEMORY;
     }
-    /* A file that cannot be read has been named by whoever opened the folder. */
+    /* ko_checkpoint_open has reported a file that cannot be read. */
     enum ko_code code = KO_OK;
     if (ko_json_read(path, CONFIG_MAX_BYTES, &config, &ignored) == KO_OK) {
         code = ko_model_from_config(report->name, config, &report->model, quiet ? &ignored : err);
-        code = quiet ? KO_OK : note(code, report, err);
+        code = quiet ? KO_OK : note_problem(code, report, err);
     }
     json_object_put(config);
     free(path);
@@ -66,7 +66,7 @@ static enum ko_code open_weights(struct ko_checkpoint_report *report, struct ko_
 {
     enum ko_code code = ko_checkpoint_open(report->folder, report->name, &report->checkpoint, err);
     if (code != KO_OK) {
-        code = note(code, report, err);
+        code = note_problem(code, report, err);
         return code == KO_OK ? model_from_config(report, false, err) : code;
     }
     count_tensors(report);
@@ -75,7 +75,7 @@ static enum ko_code open_weights(struct ko_checkpoint_report *report, struct ko_
         return code;
     }
     if (strstr(err->text, "merge_and_unload")) {
-        return note(code, report, err);
+        return note_problem(code, report, err);
     }
     code = ko_model_problems(report->checkpoint, &report->problems, err);
     return code == KO_OK ? model_from_config(report, true, err) : code;
@@ -99,7 +99,7 @@ static enum ko_code find_tokenizer(const char *given, struct ko_checkpoint_repor
     return report->tokenizer_file ? KO_OK : KO_E_MEMORY;
 }
 
-/* A token that the model has no row for, in front of every prompt, lets none be run. */
+/* Adds a problem if the tokenizer puts a token in front of every prompt that the model lacks. */
 static enum ko_code check_front(struct ko_checkpoint_report *report, struct ko_error *err)
 {
     size_t n = 0;
@@ -110,7 +110,7 @@ static enum ko_code check_front(struct ko_checkpoint_report *report, struct ko_e
         if (front[k] < report->model->shape.vocabulary) {
             continue;
         }
-        code = note(
+        code = note_problem(
             ko_fail(err, KO_E_INPUT,
                     "%s: post_processor: puts token %d (%s) in front of every text, outside "
                     "the model's vocabulary, whose ids end at %d; use the checkpoint's own "
@@ -140,7 +140,7 @@ static enum ko_code open_tokenizer(struct ko_checkpoint_report *report, struct k
     report->added_id = -1;
     enum ko_code code = ko_tokenizer_open(report->tokenizer_file, &report->tokenizer, err);
     if (code != KO_OK) {
-        return note(code, report, err);
+        return note_problem(code, report, err);
     }
     const int32_t *front = ko_tokenizer_in_front(report->tokenizer, &n);
     report->n_added_in_front = (int32_t)n;

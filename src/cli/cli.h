@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The commands, a file each. */
+/* The commands. Each has its own file. */
 #ifndef KO_CLI_CLI_H
 #define KO_CLI_CLI_H
 
@@ -7,8 +7,8 @@
 #include "src/options/invocation.h"
 #include "src/run/settings.h"
 
-/* Each command returns its code with err filled, and its exit status in *status where that is not
-   the code's own (3 and 4 are no errors). Nothing is printed on failure: main does. */
+/* Each command returns its code and fills err. It sets *status if the exit status does not follow
+   from the code (3 and 4 are not errors). main prints the error. */
 typedef enum ko_code ko_command(struct ko_cli *cli, int *status, struct ko_error *err);
 
 ko_command ko_command_plan;

@@ -17,7 +17,7 @@
 #include "src/run/result_line.h"
 #include "src/show/curve_filter.h"
 
-/* The output, NULL for standard output. */
+/* Checks the options. *output: the file to write; NULL: standard output. */
 static enum ko_code read_request(const struct ko_options *options, const char **output,
                                  struct ko_error *err)
 {
@@ -49,7 +49,7 @@ static enum ko_code read_request(const struct ko_options *options, const char **
     return KO_OK;
 }
 
-/* A compressed copy has everything that the cube has. */
+/* A compressed copy holds the whole cube, so it takes no filters. */
 static enum ko_code refuse_filters(const struct ko_options *options, struct ko_error *err)
 {
     static const enum ko_option filters[] = {KO_OPT_MODEL, KO_OPT_TARGET, KO_OPT_SOURCE,
@@ -65,7 +65,7 @@ static enum ko_code refuse_filters(const struct ko_options *options, struct ko_e
     return KO_OK;
 }
 
-/* Whether the filters leave a route. An evaluation has none to filter. */
+/* Fails if the filters leave no route. An evaluation has no routes to filter. */
 static enum ko_code check_filter(struct ko_cube_view *view, const struct ko_curve_filter *filter,
                                  const char *path, struct ko_error *err)
 {
@@ -124,9 +124,9 @@ static enum ko_code write_csv(struct ko_cli *cli, struct ko_cube_view *view, con
     return code;
 }
 
-/* A compressed copy; of a cube that is not complete it says so. */
-static enum ko_code compress(struct ko_cube_view *view, const char *cube, const char *output,
-                             struct ko_error *err)
+/* Writes a compressed copy, and warns if the cube is not complete. */
+static enum ko_code compress_cube(struct ko_cube_view *view, const char *cube, const char *output,
+                                  struct ko_error *err)
 {
     bool incomplete = false;
     const enum ko_code code = ko_cube_compress(view, KO_CUBE_CHUNK_BYTES, output, &incomplete, err);
@@ -139,7 +139,7 @@ static enum ko_code compress(struct ko_cube_view *view, const char *cube, const 
     return code;
 }
 
-/* To whoever sits at a terminal: what was written. */
+/* Prints what was written, on a terminal. */
 static void say_written(const char *output, const char *cube, bool copies)
 {
     struct stat to, from;
@@ -173,7 +173,7 @@ enum ko_code ko_command_export(struct ko_cli *cli, int *status, struct ko_error 
         code = ko_cube_view_open(cli->options->arguments.item[0], &view, err);
     }
     if (code == KO_OK && copies) {
-        code = compress(view, cli->options->arguments.item[0], output, err);
+        code = compress_cube(view, cli->options->arguments.item[0], output, err);
     } else if (code == KO_OK) {
         code = write_csv(cli, view, output, err);
     }

@@ -12,7 +12,7 @@
 
 enum { LABEL_WIDTH = 12 };
 
-/* One number of a shape: its name in print and in JSON. Those that are 0 are not shown. */
+/* One number of a shape, and its name in text and JSON. Zeros are left out. */
 struct size {
     const char *name;
     int64_t value;
@@ -50,9 +50,9 @@ static size_t list_sizes(const struct ko_model *model, struct size out[MAX_SIZES
     return n;
 }
 
-/* What --tokens and --answer ask for. */
+/* The text of --tokens and the answer of --answer, and their tokens. */
 struct asked {
-    const char *text, *answer; /* NULL: not asked for */
+    const char *text, *answer; /* NULL: not given */
     struct ko_encoding encoding;
     struct ko_answer found;
 };
@@ -63,10 +63,7 @@ static const char *piece_of(const struct ko_checkpoint_report *report, int32_t i
     return piece ? piece : "unknown to the tokenizer";
 }
 
-/* ----------------------------------------------------------------------------------------------
-   text */
-
-static void line(struct ko_text *out, const char *label)
+static void begin_line(struct ko_text *out, const char *label)
 {
     ko_pad(out, label, LABEL_WIDTH, false);
 }
@@ -79,14 +76,14 @@ static void print_model(const struct ko_checkpoint_report *report, struct ko_tex
         return;
     }
     const size_t n = list_sizes(report->model, sizes);
-    line(out, "family");
+    begin_line(out, "family");
     ko_text_add(out, "%s (%s)\n", report->model->family->name, report->model->family->title);
-    line(out, "shape");
+    begin_line(out, "shape");
     for (size_t k = 0; k < n; k++) {
         ko_text_add(out, "%s%lld %s", k == 0 ? "" : ", ", (long long)sizes[k].value, sizes[k].name);
     }
     ko_text_add(out, "\n");
-    line(out, "in memory");
+    begin_line(out, "in memory");
     ko_text_add(out, "%s of float32\n",
                 ko_bytes_human((double)ko_model_floats(report->model) * sizeof(float), text));
 }
@@ -99,7 +96,7 @@ static void print_weights(const struct ko_checkpoint_report *report, struct ko_t
         return;
     }
     (void)ko_checkpoint_tensors(report->checkpoint, &n);
-    line(out, "tensors");
+    begin_line(out, "tensors");
     ko_text_add(out, "%zu, %s on disk:", n, ko_bytes_human(report->tensor_bytes, text));
     for (int d = 0; d < KO_N_DTYPES; d++) {
         if (report->n_tensors[d] > 0) {
@@ -109,22 +106,22 @@ static void print_weights(const struct ko_checkpoint_report *report, struct ko_t
     ko_text_add(out, "\n");
     const char *prefix = ko_checkpoint_stripped(report->checkpoint, &n);
     if (n > 0) {
-        line(out, "names");
+        begin_line(out, "names");
         ko_text_add(out, "all begin with '%.*s', which is left out\n", (int)n, prefix);
     }
-    line(out, "fingerprint");
+    begin_line(out, "fingerprint");
     ko_text_add(out, "%s\n", ko_checkpoint_fingerprint(report->checkpoint));
 }
 
 static void print_tokenizer(const struct ko_checkpoint_report *report, struct ko_text *out)
 {
     if (report->tokenizer) {
-        line(out, "tokenizer");
+        begin_line(out, "tokenizer");
         ko_text_add(out, "%s, %d ids, %s\n", ko_tokenizer_kind(report->tokenizer),
                     ko_tokenizer_n_ids(report->tokenizer),
                     ko_tokenizer_fingerprint(report->tokenizer));
     }
-    line(out, "BOS");
+    begin_line(out, "BOS");
     if (report->model && report->model->shape.bos_id >= 0) {
         ko_text_add(out, "config.json names %d (%s)", report->model->shape.bos_id,
                     piece_of(report, report->model->shape.bos_id));
@@ -194,7 +191,7 @@ static void print_problems(const struct ko_checkpoint_report *report, bool color
 static void print_notes(const struct ko_checkpoint_report *report, struct ko_text *out)
 {
     for (size_t k = 0; k < report->notes.n; k++) {
-        line(out, "note");
+        begin_line(out, "note");
         ko_text_add(out, "%s\n", report->notes.item[k]);
     }
 }
@@ -223,9 +220,6 @@ static enum ko_code print_text(const struct ko_checkpoint_report *report, struct
     ko_text_free(&text);
     return code;
 }
-
-/* ----------------------------------------------------------------------------------------------
-   JSON */
 
 static void put_model(json_object *root, const struct ko_checkpoint_report *report)
 {
@@ -316,10 +310,8 @@ static enum ko_code print_json(const struct ko_checkpoint_report *report, FILE *
     return code;
 }
 
-/* ---------------------------------------------------------------------------------------------- */
-
-/* The program's one line of error, after the report. */
-static enum ko_code verdict(const struct ko_checkpoint_report *report, struct ko_error *err)
+/* Turns the problems into one line of error, which follows the report. */
+static enum ko_code report_problems(const struct ko_checkpoint_report *report, struct ko_error *err)
 {
     if (report->problems.n == 0) {
         return KO_OK;
@@ -327,12 +319,12 @@ static enum ko_code verdict(const struct ko_checkpoint_report *report, struct ko
     if (report->problems.n == 1) {
         return ko_fail(err, KO_E_INPUT, "%s", report->problems.item[0]);
     }
-    return ko_fail(err, KO_E_INPUT, "%s: %zu faults stop it from running, the first is: %s",
+    return ko_fail(err, KO_E_INPUT, "%s: %zu problems stop it from running, the first is: %s",
                    report->folder, report->problems.n, report->problems.item[0]);
 }
 
-static enum ko_code tokenise(struct ko_tokenizer *tokenizer, struct asked *asked,
-                             struct ko_error *err)
+static enum ko_code tokenise_text(struct ko_tokenizer *tokenizer, struct asked *asked,
+                                  struct ko_error *err)
 {
     enum ko_code code =
         ko_tokenizer_encode(tokenizer, asked->text, strlen(asked->text), &asked->encoding, err);
@@ -357,20 +349,20 @@ enum ko_code ko_command_inspect(struct ko_cli *cli, int *status, struct ko_error
     (void)status;
     if (asked.answer && !asked.text) {
         return ko_fail(err, KO_E_INPUT,
-                       "--answer: needs the text that it stands behind, give --tokens TEXT too");
+                       "--answer: needs the text before it, give --tokens TEXT too");
     }
     enum ko_code code = ko_checkpoint_report_make(
         options->arguments.item[0], ko_option_string(options, KO_OPT_TOKENIZER), &report, err);
     if (code == KO_OK && asked.text && report.tokenizer) {
-        code = tokenise(report.tokenizer, &asked, err);
+        code = tokenise_text(report.tokenizer, &asked, err);
     }
     if (code == KO_OK) {
         code = ko_option_flag(options, KO_OPT_JSON) ? print_json(&report, cli->out, &asked, err)
                                                     : print_text(&report, cli, &asked, err);
     }
     if (code == KO_OK) {
-        fflush(cli->out); /* the report comes before the line of error */
-        code = verdict(&report, err);
+        fflush(cli->out); /* so that the report precedes the line of error */
+        code = report_problems(&report, err);
     }
     ko_encoding_free(&asked.encoding);
     ko_answer_free(&asked.found);

@@ -21,7 +21,7 @@ struct entry {
     const char *name;
     ko_command *command;
     bool computes;  /* with OpenBLAS and OpenMP */
-    bool stoppable; /* installs the polite stop */
+    bool stoppable; /* installs the handlers of src/run/stop.h */
     bool reads;     /* opens cubes */
     bool colors;    /* has --color */
 };
@@ -39,7 +39,7 @@ static const struct entry entries[] = {
     {"bench", ko_command_bench, true, false, false, false},
 };
 
-static const struct entry *find(const char *name)
+static const struct entry *find_entry(const char *name)
 {
     for (size_t k = 0; k < sizeof entries / sizeof entries[0]; k++) {
         if (strcmp(entries[k].name, name) == 0) {
@@ -49,7 +49,7 @@ static const struct entry *find(const char *name)
     return NULL;
 }
 
-/* This process's rank as the launcher says it; NULL without one. */
+/* This process's rank, from the launcher's environment. NULL without a launcher. */
 static const char *launched_rank(void)
 {
     static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK",
@@ -63,9 +63,9 @@ static const char *launched_rank(void)
     return NULL;
 }
 
-/* Under a launcher every rank reads the same command line: what is wrong with it rank 0 says. What
-   only one rank lacks, that rank does. */
-static void choose_speaker(enum ko_code code, struct ko_error *err)
+/* Under a launcher every rank reads the same command line, so only rank 0 prints what is wrong with
+   it. Other errors concern one rank, which prints them with its number. */
+static void limit_error(enum ko_code code, struct ko_error *err)
 {
     const char *rank = launched_rank();
     if (rank && code != KO_E_INPUT) {
@@ -75,7 +75,7 @@ static void choose_speaker(enum ko_code code, struct ko_error *err)
     }
 }
 
-/* Rank 0 opens cubes, before any other rank does. */
+/* Starts the guard on rank 0, which opens cubes before any other rank does. */
 static enum ko_code start_guard(const struct entry *entry, struct ko_error *err)
 {
     const char *rank = launched_rank();
@@ -85,7 +85,7 @@ static enum ko_code start_guard(const struct entry *entry, struct ko_error *err)
     return ko_cube_guard_start(ko_cube_view_read_all, (struct ko_cube_guard_limits){0}, err);
 }
 
-static int fail(enum ko_code code, const struct ko_error *err)
+static int print_error(enum ko_code code, const struct ko_error *err)
 {
     if (err->text[0] != '\0') {
         fprintf(stderr, "knockout: %s\n", err->text);
@@ -93,7 +93,7 @@ static int fail(enum ko_code code, const struct ko_error *err)
     return ko_exit_status(code);
 }
 
-static void help(const char *command, FILE *out)
+static void print_help(const char *command, FILE *out)
 {
     struct ko_text text = {0};
     ko_options_help(command, &text);
@@ -128,12 +128,13 @@ int main(int argc, char **argv)
     int status = 0;
     ko_standard_fill();
     enum ko_code code = ko_options_parse(argc, argv, &options, &wants_help, &wants_version, &err);
-    const struct entry *entry = code == KO_OK && options.command ? find(options.command) : NULL;
+    const struct entry *entry =
+        code == KO_OK && options.command ? find_entry(options.command) : NULL;
     if (code == KO_OK && !entry && !wants_version && !wants_help) {
         code = ko_fail(&err, KO_E_FAILED, "command line: the command is not in this program");
     }
     if (code != KO_OK) {
-        choose_speaker(code, &err);
+        limit_error(code, &err);
     }
     if (code == KO_OK) {
         code =
@@ -145,22 +146,22 @@ int main(int argc, char **argv)
     if (code == KO_OK && wants_version) {
         fprintf(standard.out, "knockout %s (%s)\n", KO_VERSION, KO_COMMIT);
     } else if (code == KO_OK && wants_help) {
-        help(options.command, standard.out);
+        print_help(options.command, standard.out);
     } else if (code == KO_OK && entry) {
         struct ko_cli cli = {
             .options = &options, .argc = &argc, .argv = &argv, .out = standard.out};
         code = run_command(entry, &cli, &status, &err);
     }
-    /* A command that heard of it has a line for it; a reader that has seen enough wants none. */
+    /* A reader that closed the pipe early wants no error line. */
     if (code != KO_OK && standard.failure == EPIPE) {
         err.text[0] = '\0';
     }
     if (code != KO_OK) {
-        status = fail(code, &err);
+        status = print_error(code, &err);
     }
     ko_options_free(&options);
     if (standard.out && ko_standard_close(&standard, &err) != KO_OK && status == 0) {
-        status = fail(KO_E_FAILED, &err);
+        status = print_error(KO_E_FAILED, &err);
     }
     return status;
 }

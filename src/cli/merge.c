@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The command `merge`: checks the output, takes its lock, joins the shards and says what was
-   merged. The merge itself is in src/cube/merge/. */
+/* The command `merge`: checks the output, takes its lock, merges the shards and prints the result.
+   The merge itself is in src/cube/merge/. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -42,7 +42,7 @@ static enum ko_code check_output(const struct ko_cli *cli, const char *path, str
     return KO_OK;
 }
 
-static const char *state(const struct ko_cube_merged *merged)
+static const char *merged_state(const struct ko_cube_merged *merged)
 {
     if (merged->pending > 0) {
         return "incomplete";
@@ -50,7 +50,7 @@ static const char *state(const struct ko_cube_merged *merged)
     return merged->failed > 0 ? "complete with failures" : "complete";
 }
 
-static void warn(const char *text)
+static void print_warning(const char *text)
 {
     struct ko_text safe = {0};
     ko_printable_add(&safe, text, strlen(text));
@@ -58,17 +58,18 @@ static void warn(const char *text)
     ko_text_free(&safe);
 }
 
-static void report(const struct ko_cli *cli, const char *path, const struct ko_cube_merged *merged)
+static void report_merge(const struct ko_cli *cli, const char *path,
+                         const struct ko_cube_merged *merged)
 {
     char pairs[32], pending[32], failed[32];
     for (size_t i = 0; i < merged->warnings.n; i++) {
-        warn(merged->warnings.item[i]);
+        print_warning(merged->warnings.item[i]);
     }
     if (merged->pending > 0) {
-        warn(ko_text_str(&merged->missing));
+        print_warning(ko_text_str(&merged->missing));
     }
     fprintf(cli->out, "%s: %zu of %d shards, %s: %s prompts and heatmaps of all models", path,
-            cli->options->arguments.n, merged->n_shards, state(merged),
+            cli->options->arguments.n, merged->n_shards, merged_state(merged),
             ko_grouped(merged->n_pairs, pairs));
     if (merged->pending > 0) {
         fprintf(cli->out, ", %s pending", ko_grouped(merged->pending, pending));
@@ -91,8 +92,8 @@ static enum ko_code ask_lock(void *context, struct ko_error *err)
     return ko_lock_check(context, err);
 }
 
-/* Under the lock of the output: no run goes on with the cube while another takes its place, and
-   none has made one since it was looked for. */
+/* Merges under the lock of the output, so that no run writes the cube while it is replaced. Checks
+   the output again: a run may have made it since. */
 static enum ko_code merge_locked(const struct ko_cli *cli, const char *path,
                                  struct ko_cube_merged *merged, struct ko_error *err)
 {
@@ -128,7 +129,7 @@ static enum ko_code merge_into(const struct ko_cli *cli, const char *path, int *
     if (code != KO_OK) {
         return code;
     }
-    report(cli, path, &merged);
+    report_merge(cli, path, &merged);
     if (merged.pending > 0) {
         *status = KO_EXIT_INCOMPLETE;
     } else if (merged.failed > 0) {

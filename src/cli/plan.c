@@ -22,7 +22,7 @@ struct planner {
     struct ko_strings warnings;
     struct ko_plan *plan;
     struct ko_plan_settings settings;
-    struct ko_threads threads; /* that a worker has here */
+    struct ko_threads threads; /* of a worker on this machine */
 };
 
 static bool needs_ranks(const struct ko_spec *spec)
@@ -35,7 +35,7 @@ static bool needs_ranks(const struct ko_spec *spec)
     return false;
 }
 
-/* --evaluation must be there; the spec's may be yet to come when a sweep is looked at. */
+/* The evaluation of --evaluation must exist. That of the spec may still be missing. */
 static enum ko_code read_evaluation(struct planner *planner, struct ko_error *err)
 {
     const struct ko_options *options = planner->cli->options;
@@ -52,7 +52,7 @@ static enum ko_code read_evaluation(struct planner *planner, struct ko_error *er
     return code;
 }
 
-static enum ko_code build(struct planner *planner, struct ko_error *err)
+static enum ko_code build_plan(struct planner *planner, struct ko_error *err)
 {
     ko_strings_free(&planner->warnings);
     ko_plan_free(planner->plan);
@@ -77,7 +77,7 @@ static enum ko_code check_numbers(const struct ko_options *options, struct ko_er
     return KO_OK;
 }
 
-/* How the prompts came to be selected, for people. */
+/* Describes how the prompts were selected. */
 static void describe_selection(const struct planner *planner, struct ko_plan_report *report)
 {
     const int64_t n = ko_option_int(planner->cli->options, KO_OPT_ASSUME_PROMPTS);
@@ -104,7 +104,7 @@ static void describe_selection(const struct planner *planner, struct ko_plan_rep
     }
 }
 
-/* A GPU that is named need not be here: what is known of it stands for what is seen. */
+/* --device names a GPU that this machine may lack; its stored rates are used. */
 static enum ko_code read_settings(struct planner *planner, struct ko_error *err)
 {
     const struct ko_options *options = planner->cli->options;
@@ -119,7 +119,8 @@ static enum ko_code read_settings(struct planner *planner, struct ko_error *err)
         code = ko_cli_precision(options, &s->precision, err);
     }
     if (code == KO_OK && !(s->read_rate > 0)) {
-        code = ko_fail(err, KO_E_INPUT, "--read-rate: expected more than 0 GB/s");
+        code = ko_fail(err, KO_E_INPUT, "--read-rate: expected more than 0 GB/s, got %g",
+                       ko_option_double(options, KO_OPT_READ_RATE));
     }
     if (code == KO_OK) {
         code = s->device ? ko_cli_backend_elsewhere(options, &s->backend, err)
@@ -132,12 +133,6 @@ static enum ko_code read_settings(struct planner *planner, struct ko_error *err)
         planner->inputs.gpu = ko_backend_find(s->backend)->own_memory;
     }
     return code;
-}
-
-static enum ko_code predict(const struct planner *planner, struct ko_plan_report *report,
-                            struct ko_error *err)
-{
-    return ko_plan_report_predict(report, &planner->settings, !planner->evaluation_path, err);
 }
 
 static enum ko_code make_plan(struct planner *planner, struct ko_error *err)
@@ -156,12 +151,12 @@ static enum ko_code make_plan(struct planner *planner, struct ko_error *err)
         code = read_evaluation(planner, err);
     }
     if (code == KO_OK) {
-        code = build(planner, err);
+        code = build_plan(planner, err);
     }
     if (code == KO_OK && n_prompts > 0) {
         code = ko_assume_prompts(planner->inputs.spec, planner->plan, n_prompts, err);
         if (code == KO_OK) {
-            code = build(planner, err);
+            code = build_plan(planner, err);
         }
     }
     if (code == KO_OK && planner->threads.warning[0] != '\0') {
@@ -170,8 +165,8 @@ static enum ko_code make_plan(struct planner *planner, struct ko_error *err)
     return code;
 }
 
-static enum ko_code print(struct planner *planner, const struct ko_plan_report *report,
-                          struct ko_error *err)
+static enum ko_code print_report(struct planner *planner, const struct ko_plan_report *report,
+                                 struct ko_error *err)
 {
     const struct ko_options *options = planner->cli->options;
     if (ko_option_flag(options, KO_OPT_JSON)) {
@@ -198,11 +193,11 @@ enum ko_code ko_command_plan(struct ko_cli *cli, int *status, struct ko_error *e
         code = ko_plan_report_make(&planner.inputs, planner.plan, &planner.warnings, &report, err);
     }
     if (code == KO_OK) {
-        code = predict(&planner, &report, err);
+        code = ko_plan_report_predict(&report, &planner.settings, !planner.evaluation_path, err);
     }
     if (code == KO_OK) {
         describe_selection(&planner, &report);
-        code = print(&planner, &report, err);
+        code = print_report(&planner, &report, err);
     }
     ko_plan_report_free(&report);
     ko_plan_free(planner.plan);

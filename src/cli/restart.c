@@ -13,14 +13,14 @@
 
 #include "kernels/cpu/openblas.h"
 
-/* A thread that waits tries this often before it sleeps. A try is one `pause`: 10 to 140 cycles,
-   so it spins for about 10 to 50 us. GNU's own number is 300,000, up to 14 ms: beside other work,
-   whose turn on a core takes a few milliseconds, threads then burn the time that they are given by
-   waiting for one that is not running. Sleeping at once costs an idle machine 2 to 3 %, because
-   most waits between two operations are shorter than waking up is. */
+/* How often a waiting thread tries before it sleeps. A try is one `pause` of 10 to 140 cycles, so a
+   thread spins for about 10 to 50 us. GNU's default is 300,000, up to 14 ms: if other programs run,
+   each for a few milliseconds at a time, threads waste their time slices by waiting for a thread that
+   is not running. Sleeping at once costs an idle machine 2 to 3 %, because most waits between two
+   operations are shorter than a wake-up. */
 static const char SPIN_COUNT[] = "1000";
 
-/* LLVM's runtime counts milliseconds, and this is its shortest wait but none; its own is 200. */
+/* LLVM's runtime counts milliseconds. This is its shortest wait above 0; the default is 200. */
 static const char BLOCK_MILLISECONDS[] = "1";
 
 static bool is_set(const char *name)
@@ -29,20 +29,21 @@ static bool is_set(const char *name)
     return value && value[0] != '\0';
 }
 
-/* Sets a variable that the user has not set; whether it did. */
-static bool choose(const char *name, const char *value)
+/* Sets a variable unless the user has set it. Returns whether it was set here. */
+static bool choose_variable(const char *name, const char *value)
 {
     return !is_set(name) && setenv(name, value, 1) == 0;
 }
 
-/* How threads wait, unless the user says how. */
+/* Chooses how threads wait, unless the user has. */
 static bool choose_waiting(void)
 {
     if (is_set("OMP_WAIT_POLICY")) {
         return false;
     }
-    const bool gnu = choose("GOMP_SPINCOUNT", SPIN_COUNT);
-    const bool llvm = !is_set("KMP_LIBRARY") && choose("KMP_BLOCKTIME", BLOCK_MILLISECONDS);
+    const bool gnu = choose_variable("GOMP_SPINCOUNT", SPIN_COUNT);
+    const bool llvm =
+        !is_set("KMP_LIBRARY") && choose_variable("KMP_BLOCKTIME", BLOCK_MILLISECONDS);
     return gnu || llvm;
 }
 
@@ -50,13 +51,13 @@ void ko_restart_with_choices(char **argv)
 {
     char core[32];
     bool changed = choose_waiting();
-    changed |= ko_openblas_core_wanted(core) && choose("OPENBLAS_CORETYPE", core);
+    changed |= ko_openblas_core_wanted(core) && choose_variable("OPENBLAS_CORETYPE", core);
     if (!changed) {
         return;
     }
     (void)execv("/proc/self/exe", argv);
     fprintf(stderr,
-            "knockout: warning: cannot start anew (%s), so threads wait as OpenMP's runtime "
+            "knockout: warning: cannot start again (%s), so threads wait as OpenMP's runtime "
             "decides and OpenBLAS uses its %s kernels; set OMP_WAIT_POLICY and OPENBLAS_CORETYPE\n",
             strerror(errno), ko_openblas_core());
 }

@@ -18,7 +18,7 @@ struct request {
     bool csv, json;
 };
 
-/* What a heat map or an evaluation cannot be asked. */
+/* Refuses options that need curves. what: what the cube has instead. */
 static enum ko_code refuse_statistics(const struct request *request, const char *what,
                                       struct ko_error *err)
 {
@@ -37,7 +37,7 @@ static enum ko_code show_evaluation(const struct request *request, struct ko_tex
                                     struct ko_error *err)
 {
     const enum ko_code code =
-        refuse_statistics(request, "none: it is an evaluation; leave it out", err);
+        refuse_statistics(request, "no curves: it is an evaluation; leave the option out", err);
     return code != KO_OK ? code
                          : ko_show_evaluation(request->view, &request->filter, &request->query,
                                               request->csv, out, err);
@@ -60,7 +60,8 @@ static enum ko_code show_maps(const struct request *request, struct ko_text *out
     enum ko_code code = KO_OK;
     const enum ko_curve_metric metric = request->query.metric;
     if (has_heat_routes(request)) {
-        code = refuse_statistics(request, "heat maps of single prompts there; leave it out", err);
+        code = refuse_statistics(request, "heat maps of single prompts there; leave the option out",
+                                 err);
     }
     if (code == KO_OK && request->csv) {
         code = ko_heat_maps_csv(request->view, &request->filter, metric, out, &n_maps, err);
@@ -112,7 +113,7 @@ static enum ko_code print_curves(const struct request *request, const struct ko_
     return KO_OK;
 }
 
-/* Of curves that nothing can be subtracted from. */
+/* Explains why --minus-... found nothing to subtract. */
 static enum ko_code no_difference(const struct request *request, struct ko_error *err)
 {
     if (request->query.minus.control) {
@@ -121,10 +122,11 @@ static enum ko_code no_difference(const struct request *request, struct ko_error
                        "random-like:SET:SEED or the class random-third:SEED beside them",
                        request->path);
     }
-    return ko_fail(err, KO_E_INPUT,
-                   "--minus-...: %s has none of these curves a second time as asked for, with "
-                   "prompts and windows (of the same layers) in common",
-                   request->path);
+    return ko_fail(
+        err, KO_E_INPUT,
+        "--minus-...: %s has no second curve to subtract that shares prompts and windows "
+        "(of the same layers), choose other curves",
+        request->path);
 }
 
 static enum ko_code show_sweep(const struct request *request, struct ko_text *out,
@@ -157,7 +159,7 @@ enum ko_code ko_command_show(struct ko_cli *cli, int *status, struct ko_error *e
     (void)status;
     enum ko_code code = KO_OK;
     if (request.csv && request.json) {
-        code = ko_fail(err, KO_E_INPUT, "--csv and --json: one of them");
+        code = ko_fail(err, KO_E_INPUT, "--csv and --json: contradict each other, choose one");
     }
     if (code == KO_OK) {
         code = ko_cube_view_open(request.path, &request.view, err);

@@ -18,8 +18,8 @@ void ko_standard_fill(void)
         if (fcntl(k, F_GETFD) >= 0 || errno != EBADF) {
             continue;
         }
-        /* Open the other way around, so that what is read or written is an error, as it was. The
-           lowest number that is free is k. */
+        /* Opened the wrong way around, so that reading and writing stay errors. open() returns the
+           lowest free descriptor, which is k. */
         (void)open("/dev/null", k == STDIN_FILENO ? O_WRONLY : O_RDONLY);
     }
 }
@@ -40,7 +40,8 @@ static bool write_all(const char *bytes, size_t n)
     return true;
 }
 
-/* Bytes of the sequence ESC [ digits and semicolons m; 0: it is none, n: it may go on. */
+/* The length of the sequence ESC [ digits and semicolons m. 0: the bytes do not begin one. n: the
+   sequence may continue. */
 static size_t color_length(const char *bytes, size_t n)
 {
     size_t at = 2;
@@ -56,8 +57,8 @@ static size_t color_length(const char *bytes, size_t n)
     return bytes[at] == 'm' ? at + 1 : 0;
 }
 
-/* Whether the n < 4 bytes are the start of a longer character. */
-static bool goes_on(const char *bytes, size_t n)
+/* Whether the n < 4 bytes begin a longer character. */
+static bool is_incomplete(const char *bytes, size_t n)
 {
     const unsigned char lead = (unsigned char)bytes[0];
     const size_t length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC2 ? 2 : 1;
@@ -69,7 +70,7 @@ static bool goes_on(const char *bytes, size_t n)
     return n < length;
 }
 
-/* Takes what can be decided off the start of n bytes; the rest is held. */
+/* Adds the complete part of n bytes to out, escaped, and holds the rest. */
 static void add_safe(struct ko_standard *standard, const char *bytes, size_t n, bool last,
                      struct ko_text *out)
 {
@@ -79,7 +80,7 @@ static void add_safe(struct ko_standard *standard, const char *bytes, size_t n, 
         const size_t left = n - at;
         const size_t color = standard->colors ? color_length(bytes + at, left) : 0;
         if (!last && left < sizeof standard->held &&
-            ((color == left && bytes[n - 1] != 'm') || goes_on(bytes + at, left))) {
+            ((color == left && bytes[n - 1] != 'm') || is_incomplete(bytes + at, left))) {
             break;
         }
         if (color > 0 && bytes[at + color - 1] == 'm') {
@@ -114,7 +115,7 @@ static bool write_text(struct ko_standard *standard, const char *bytes, size_t n
 static ssize_t on_write(void *cookie, const char *bytes, size_t n)
 {
     struct ko_standard *standard = cookie;
-    /* After a failure nothing more is tried: it would be the end of a text without its middle. */
+    /* Nothing is written after a failure, because the text would have a hole. */
     if (standard->failure == 0 &&
         !(standard->text ? write_text(standard, bytes, n, false) : write_all(bytes, n))) {
         standard->failure = errno;
@@ -149,7 +150,7 @@ enum ko_code ko_standard_close(struct ko_standard *standard, struct ko_error *er
     const bool failed = ferror(standard->out) != 0;
     const bool closed = fclose(standard->out) == 0;
     standard->out = NULL;
-    /* A server may say no more than now that there was no room. */
+    /* A network file system may report a full disk only on close. */
     if (close(STDOUT_FILENO) != 0 && standard->failure == 0 && errno != EBADF && errno != EINTR) {
         standard->failure = errno;
     }

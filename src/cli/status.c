@@ -18,7 +18,7 @@ struct report {
     const char *path;
     const struct ko_cube_axes *axes;
     bool evaluation;
-    const char *copy; /* what a copy of an incomplete cube says of itself; else NULL; borrowed */
+    const char *copy; /* the note in a copy of an incomplete cube; else NULL; borrowed */
     struct ko_cube_counts counts;
     struct ko_failure_list failures;
     struct ko_live live;
@@ -33,7 +33,7 @@ static const char *row_name(const struct report *report, int32_t row)
     return r < n ? report->axes->route.item[r] : report->axes->heat_route.item[r - n];
 }
 
-static const char *state(const struct ko_cell_counts *counts)
+static const char *state_of(const struct ko_cell_counts *counts)
 {
     const int status = ko_cell_counts_status(counts);
     return status == 0                  ? "complete"
@@ -56,15 +56,15 @@ static struct ko_cell_counts of_model(const struct ko_cube_counts *counts, int32
     return sum;
 }
 
-/* Percent of the cells that are done or vacuous; 100 where there are none. */
-static double complete(const struct ko_cell_counts *counts)
+/* The percentage of cells that are done or vacuous. 100 if there are no cells. */
+static double percent_complete(const struct ko_cell_counts *counts)
 {
     const int64_t have = counts->done + counts->vacuous;
     const int64_t all = have + counts->failed + counts->pending + counts->valueless;
     return all > 0 ? 100.0 * (double)have / (double)all : 100.0;
 }
 
-/* While something is missing: how far each model is, and the run that goes on. */
+/* If cells are missing or a run is active: the progress of each model, and of the run. */
 static void add_progress(const struct report *report, struct ko_text *text)
 {
     const struct ko_cube_counts *counts = &report->counts;
@@ -77,7 +77,7 @@ static void add_progress(const struct report *report, struct ko_text *text)
     for (int32_t m = 0; m < counts->n_models; m++) {
         const struct ko_cell_counts sum = of_model(counts, m);
         ko_table_add(&table, "%s", report->axes->model.item[m]);
-        ko_table_add(&table, "%.1f %%", complete(&sum));
+        ko_table_add(&table, "%.1f %%", percent_complete(&sum));
     }
     ko_text_add(text, "\n");
     ko_table_print(&table, 0, text);
@@ -94,7 +94,7 @@ static int64_t n_cells(const struct ko_cell_counts *counts)
     return counts->done + counts->vacuous + counts->failed + counts->pending + counts->valueless;
 }
 
-/* valueless: whether there is a column for done cells without a value. */
+/* valueless: whether the table has a column for done cells without a value. */
 static void add_counts(struct ko_table *table, const struct ko_cell_counts *counts, bool valueless)
 {
     char text[32];
@@ -121,7 +121,6 @@ static void add_valueless(const struct report *report, struct ko_text *text)
     }
 }
 
-/* The columns, and the lines of all models and routes. */
 static void add_table(const struct report *report, struct ko_text *text)
 {
     static const char *const header[] = {"model",  "route",   "done",     "vacuous",
@@ -152,7 +151,7 @@ static enum ko_code print_text(const struct report *report, FILE *out, struct ko
     const struct ko_cube_counts *counts = &report->counts;
     struct ko_text text = {0};
     ko_text_add(&text, "%s: %s, %s\n\n", report->path, report->evaluation ? "evaluation" : "sweep",
-                state(&counts->total));
+                state_of(&counts->total));
     add_table(report, &text);
     add_valueless(report, &text);
     for (int32_t m = 0; m < counts->n_models; m++) {
@@ -188,7 +187,7 @@ static enum ko_code print_json(const struct report *report, FILE *out, struct ko
     json_object *root = json_object_new_object();
     ko_json_put_text(root, "cube", report->path);
     ko_json_put_text(root, "kind", report->evaluation ? "evaluation" : "sweep");
-    ko_json_put_text(root, "state", state(&counts->total));
+    ko_json_put_text(root, "state", state_of(&counts->total));
     json_object *rows = ko_json_put_list(root, "rows");
     for (int32_t m = 0; m < counts->n_models; m++) {
         for (int32_t r = 0; r < counts->n_rows; r++) {
@@ -209,7 +208,7 @@ static enum ko_code print_json(const struct report *report, FILE *out, struct ko
         json_object *model = ko_json_add_object(models);
         ko_json_put_text(model, "model", report->axes->model.item[m]);
         put_counts(model, &sum);
-        ko_json_put_number(model, "complete", complete(&sum) / 100);
+        ko_json_put_number(model, "complete", percent_complete(&sum) / 100);
     }
     ko_json_put_bool(root, "incomplete_copy", report->copy != NULL);
     put_counts(ko_json_put_object(root, "total"), &counts->total);
@@ -228,7 +227,7 @@ static enum ko_code report_on(struct report *report, struct ko_cli *cli, struct 
         report->axes = ko_cube_view_axes(view);
         report->evaluation = ko_cube_view_is_evaluation(view);
         report->copy = ko_cube_view_attribute(view, KO_CUBE_INCOMPLETE);
-        if (!report->copy) { /* whose run table is the cube's at that time */
+        if (!report->copy) { /* the run table of a copy describes the original cube */
             code = ko_live_read(view, ko_wall_clock(), &report->live, err);
         }
     }
@@ -255,7 +254,7 @@ enum ko_code ko_command_status(struct ko_cli *cli, int *status, struct ko_error 
     if (!evaluation) {
         return err->code;
     }
-    /* The cube is made when its evaluation is complete. */
+    /* A run creates the cube once its evaluation is complete. */
     const bool early = !ko_file_exists(report.path) && ko_file_exists(evaluation);
     if (early) {
         report.path = evaluation;

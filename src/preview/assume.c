@@ -17,7 +17,7 @@ static bool is_selected(const struct ko_plan *plan, const struct ko_plan_block *
     return false;
 }
 
-/* {id: [...]} of the first facts of the block; *out is owned as long as no one else takes it. */
+/* Adds the ids of the block's first selected facts. */
 static enum ko_code first_ids(const struct ko_plan *plan, const struct ko_plan_block *block,
                               int64_t n_prompts, struct ko_strings *ids, struct ko_error *err)
 {
@@ -30,10 +30,9 @@ static enum ko_code first_ids(const struct ko_plan *plan, const struct ko_plan_b
     return code;
 }
 
-/* Replaces the block's selection by {all-of: [what it was, {id: ids}]}; ids are taken on success.
- */
-static enum ko_code narrow(struct ko_spec_block *block, struct ko_strings *ids,
-                           struct ko_error *err)
+/* Replaces the block's selection by {all-of: [the old selection, {id: ids}]}. Takes ids on success. */
+static enum ko_code narrow_block(struct ko_spec_block *block, struct ko_strings *ids,
+                                 struct ko_error *err)
 {
     struct ko_select *both = ko_new(1, sizeof *both, err), *few = ko_new(1, sizeof *few, err);
     struct ko_select **part = ko_new(2, sizeof(struct ko_select *), err);
@@ -68,7 +67,7 @@ enum ko_code ko_assume_prompts(struct ko_spec *spec, const struct ko_plan *plan,
         }
         code = first_ids(plan, &plan->block[b], n_prompts, &ids, err);
         if (code == KO_OK) {
-            code = narrow(&spec->block[b], &ids, err);
+            code = narrow_block(&spec->block[b], &ids, err);
         }
         ko_strings_free(&ids);
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `plan --assume-prompts N`: a guess at how many prompts a selection will leave. */
+/* `plan --assume-prompts N`: assumes how many prompts a selection will keep. */
 #ifndef KO_PREVIEW_ASSUME_H
 #define KO_PREVIEW_ASSUME_H
 
@@ -9,10 +9,10 @@
 #include "src/plan/plan.h"
 #include "src/spec/spec.h"
 
-/* Narrows the selection of every block of the spec that needs ranks to the first n_prompts, in file
-   order, of those that the plan built from it selects for any model; a block with fewer stays as it
-   is, and so does one whose selection is known without an evaluation. A sample
-   has been drawn by then and is not drawn again. The plan is to be built anew from the spec. */
+/* Narrows each selection that needs ranks to the first n_prompts prompts, in file order, that the plan
+   selects for any model. `plan` is the plan of this spec. Blocks that select fewer, and blocks whose
+   selection needs no ranks, stay as they are. A sample has been drawn in `plan` and is not drawn
+   again. The caller builds the plan anew from the spec. */
 KO_MUST_CHECK enum ko_code ko_assume_prompts(struct ko_spec *spec, const struct ko_plan *plan,
                                              int64_t n_prompts, struct ko_error *err);
 

@@ -48,7 +48,7 @@ static void put_time(json_object *root, const struct ko_plan_time *time)
     ko_json_put_number(to, "commit_share", time->commit_share);
 }
 
-/* Of a backend with memory of its own. */
+/* Only for a backend with its own memory. */
 static void put_device_memory(json_object *to, const struct ko_device_memory *memory)
 {
     if (memory->context <= 0) {
@@ -113,7 +113,7 @@ static void put_sweeps(json_object *root, const struct ko_plan_report *report)
 {
     json_object *list = ko_json_put_list(root, "sweeps");
     for (int32_t b = 0; b < report->plan->n_blocks; b++) {
-        const struct ko_sweep_count *sweep = &report->sweep[b];
+        const struct ko_sweep_cells *sweep = &report->sweep[b];
         json_object *item = ko_json_add_object(list);
         ko_json_put_text(item, "name", report->inputs->spec->block[b].name);
         ko_json_put_int(item, "models", sweep->n_models);

@@ -5,6 +5,7 @@
 
 #include "src/formats/table.h"
 #include "src/preview/plan_report.h"
+#include "src/run/plural.h"
 
 enum { LABEL_WIDTH = 12, SHOWN_MODELS = 4 };
 
@@ -21,17 +22,17 @@ static const char *flop_human(double flop, char buffer[32])
     return buffer;
 }
 
-static void begin(struct ko_text *out, const char *label)
+static void begin_label(struct ko_text *out, const char *label)
 {
     ko_pad(out, label, LABEL_WIDTH, false);
 }
 
-/* Words after the label, folded. */
+/* Prints a label and a list of words, folded. */
 static void print_words(struct ko_text *out, const char *label, const struct ko_strings *words,
                         const char *none)
 {
     size_t used = LABEL_WIDTH;
-    begin(out, label);
+    begin_label(out, label);
     for (size_t k = 0; k < words->n; k++) {
         const size_t width = ko_display_width(words->item[k]) + 2;
         if (k > 0 && used + width > KO_SCREEN_WIDTH) {
@@ -45,11 +46,11 @@ static void print_words(struct ko_text *out, const char *label, const struct ko_
     ko_text_add(out, "%s\n", words->n == 0 ? none : "");
 }
 
-/* A sentence after the label, folded. */
+/* Prints a label and a sentence, folded. */
 static void print_sentence(struct ko_text *out, const char *label, const char *text)
 {
     size_t used = LABEL_WIDTH;
-    begin(out, label);
+    begin_label(out, label);
     while (*text) {
         const size_t n = strcspn(text, " ");
         if (used > LABEL_WIDTH && used + 1 + n > KO_SCREEN_WIDTH) {
@@ -66,8 +67,8 @@ static void print_sentence(struct ko_text *out, const char *label, const char *t
 static void print_numbers(struct ko_text *out, const char *label, const int32_t *values, int32_t n,
                           const char *unit)
 {
-    begin(out, label);
-    /* Long runs are said by their ends. */
+    begin_label(out, label);
+    /* A long run is printed by its ends. */
     if (n > 16 && values[n - 1] - values[0] == n - 1) {
         ko_text_add(out, "%d to %d", values[0], values[n - 1]);
     } else {
@@ -102,9 +103,9 @@ static void print_models(const struct ko_plan_report *report, struct ko_text *ou
         ko_table_add(&table, "%s", ko_grouped(counts->n_selected, text));
     }
     ko_table_print(&table, 0, out);
-    ko_text_add(out,
-                "(weights: in memory; rows: token positions that go through the layers at once, "
-                "at most;\nin file, runnable, selected: prompts)\n\n");
+    ko_text_add(
+        out, "(weights: in memory; rows: the most token positions that pass the layers at once;\n"
+             "in file, runnable, selected: prompts)\n\n");
 }
 
 static void print_skipped(const struct ko_plan_report *report, struct ko_text *out)
@@ -117,9 +118,9 @@ static void print_skipped(const struct ko_plan_report *report, struct ko_text *o
             if (n == 0) {
                 continue;
             }
-            begin(out, "skipped");
+            begin_label(out, "skipped");
             ko_text_add(out, "%s: %s prompt%s, %s: ", report->plan->model[m].name,
-                        ko_grouped(n, text), n == 1 ? "" : "s",
+                        ko_grouped(n, text), ko_plural(n),
                         ko_reason_sentence((enum ko_reason)reason));
             for (int32_t k = 0; k < n && k < KO_FIRST_IDS; k++) {
                 ko_text_add(out, "%s%s", k ? ", " : "",
@@ -147,10 +148,10 @@ static void print_axes(const struct ko_plan_report *report, struct ko_text *out)
     print_words(out, "routes", &routes, "none");
     if (heat.n > 0) {
         print_words(out, "heat routes", &heat, "");
-        begin(out, "");
+        begin_label(out, "");
         ko_text_add(out, "one source position at a time, up to %d, in %d prompt%s\n",
                     plan->n_source_positions, plan->n_heat_prompts,
-                    plan->n_heat_prompts == 1 ? "" : "s");
+                    ko_plural(plan->n_heat_prompts));
     }
     print_words(out, "classes", &features, "none");
     print_numbers(out, "sizes", plan->size, plan->n_sizes, "layers");
@@ -169,7 +170,7 @@ static void print_memory(const struct ko_plan_report *report, struct ko_text *ou
         if (device->context <= 0) {
             continue;
         }
-        begin(out, m == 0 ? "memory" : "");
+        begin_label(out, m == 0 ? "memory" : "");
         ko_text_add(out,
                     "%s: %s of a GPU with waves of %s rows (matrices %s, rows %s, operations %s)\n",
                     report->plan->model[m].name, ko_bytes_human(ko_device_memory_total(device), a),
@@ -179,11 +180,11 @@ static void print_memory(const struct ko_plan_report *report, struct ko_text *ou
     if (report->plan->n_models > 0 && report->model[0].device.context > 0) {
         return;
     }
-    begin(out, "memory");
+    begin_label(out, "memory");
     ko_text_add(out, "%s a worker at its peak\n", ko_bytes_human(report->cost.peak_bytes, a));
 }
 
-/* A run without an evaluation makes its own, of models that it does not sweep too. */
+/* The time of the run's own evaluation, which includes models that the run does not sweep. */
 static void print_evaluation(const struct ko_plan_report *report, struct ko_text *out)
 {
     const int n_swept = report->plan->n_models, n = (int)report->inputs->spec->n_models;
@@ -197,7 +198,7 @@ static void print_evaluation(const struct ko_plan_report *report, struct ko_text
     ko_text_add(out, ", sweep %s", ko_seconds_human(report->time.sweep.seconds, b));
 }
 
-/* Where the rate was measured, how much it varied, and for which workers it holds. */
+/* Prints where the rate was measured, how much it varied, and which workers it describes. */
 static void print_machine(const struct ko_plan_time *time, struct ko_text *out)
 {
     const int n = time->threads;
@@ -212,8 +213,8 @@ static void print_machine(const struct ko_plan_time *time, struct ko_text *out)
                     slower > 30 ? ": other work may be running here" : "");
     }
     if (time->settings.n_workers > 1) {
-        ko_text_add(out, "\n%*seach worker with %d thread%s on processors of its own", LABEL_WIDTH,
-                    "", n, n == 1 ? "" : "s");
+        ko_text_add(out, "\n%*seach worker with %d thread%s on its own processors", LABEL_WIDTH, "",
+                    n, ko_plural(n));
     }
 }
 
@@ -222,9 +223,9 @@ static void print_time(const struct ko_plan_report *report, struct ko_text *out)
     const struct ko_plan_time *time = &report->time;
     const int n = time->settings.n_workers;
     char a[32], b[32];
-    begin(out, "time");
+    begin_label(out, "time");
     ko_text_add(out, "about %s with %d worker%s of %s/s%s%s", ko_seconds_human(time->seconds, a), n,
-                n == 1 ? "" : "s", flop_human(time->flops, b), n == 1 ? "" : " each",
+                ko_plural(n), flop_human(time->flops, b), n == 1 ? "" : " each",
                 time->products_only ? " in these models' matrix products" : "");
     if (time->rounds.n > 0) {
         print_machine(time, out);
@@ -240,10 +241,11 @@ static void print_time(const struct ko_plan_report *report, struct ko_text *out)
         "%%%s\n",
         LABEL_WIDTH, "", 100 * time->efficiency,
         100 * (time->sweep.load_seconds + time->evaluation.load_seconds) / time->seconds,
-        100 * time->commit_share, time->products_only ? "; scans and attention come on top" : "");
+        100 * time->commit_share,
+        time->products_only ? "; scans and attention take extra time" : "");
 }
 
-/* The spec's sweeps, where there are several. */
+/* Prints the spec's sweeps, if there are several. */
 static void print_sweeps(const struct ko_plan_report *report, struct ko_text *out)
 {
     static const char *const header[] = {"sweep", "models",        "prompts",
@@ -256,7 +258,7 @@ static void print_sweeps(const struct ko_plan_report *report, struct ko_text *ou
         ko_table_add(&table, "%s", header[c]);
     }
     for (int32_t b = 0; b < report->plan->n_blocks; b++) {
-        const struct ko_sweep_count *sweep = &report->sweep[b];
+        const struct ko_sweep_cells *sweep = &report->sweep[b];
         const char *name = report->inputs->spec->block[b].name;
         char text[32];
         if (name) {
@@ -271,14 +273,14 @@ static void print_sweeps(const struct ko_plan_report *report, struct ko_text *ou
         ko_table_add(&table, "%s", ko_grouped(sweep->new_mean + sweep->new_heat, text));
     }
     ko_table_print(&table, 0, out);
-    ko_text_add(out, "(cells that a sweep plans; new: of them in no sweep above)\n\n");
+    ko_text_add(out, "(planned cells; new: cells that no sweep above has)\n\n");
 }
 
 static void print_cells(const struct ko_plan_report *report, struct ko_text *out)
 {
     const struct ko_cost *cost = &report->cost;
     char a[32], b[32], c[32];
-    begin(out, "cells");
+    begin_label(out, "cells");
     if (report->n_heat == 0) {
         ko_text_add(out, "%s planned", ko_grouped(report->n_mean, a));
     } else {
@@ -292,15 +294,15 @@ static void print_cells(const struct ko_plan_report *report, struct ko_text *out
     ko_text_add(out, "%s%s vacuous, %s computed%s\n", report->n_heat > 0 ? "" : ", ",
                 ko_grouped(report->n_vacuous, a), ko_grouped(cost->n_cells, b),
                 report->upper_bound ? " (upper bound)" : "");
-    begin(out, "batches");
+    begin_label(out, "batches");
     ko_text_add(out, "%s, of %s rows in all (a row: one token position of a prompt or a cell)\n",
                 ko_grouped(cost->n_batches, a), ko_grouped(cost->n_rows, b));
-    begin(out, "work");
+    begin_label(out, "work");
     ko_text_add(out, "%s in matrix products, 1/%.3g of the %s of separate passes\n",
                 flop_human(cost->flop, a), cost->separate_flop / cost->flop,
                 flop_human(cost->separate_flop, b));
     print_memory(report, out);
-    begin(out, "cube");
+    begin_label(out, "cube");
     ko_text_add(out, "%s\n", ko_bytes_human(cost->cube_bytes, a));
     print_time(report, out);
 }
@@ -327,7 +329,7 @@ static void print_prompt(const struct ko_plan_report *report,
     ko_token_grid_print(&shown->grid, color, KO_SCREEN_WIDTH, out);
 }
 
-/* Warnings and notes, after an empty line. */
+/* Prints warnings and notes after an empty line. */
 static void print_lines(const struct ko_plan_report *report, struct ko_text *out)
 {
     const struct {

@@ -9,9 +9,6 @@
 #include "src/base/memory.h"
 #include "src/tree/statuses.h"
 
-/* ----------------------------------------------------------------------------------------------
-   counting */
-
 static bool is_selected(const struct ko_plan *plan, int32_t model, int32_t fact)
 {
     for (int32_t b = 0; b < plan->n_blocks; b++) {
@@ -48,7 +45,7 @@ static int64_t planned_starts(const struct ko_plan *plan, int32_t model, int32_t
     return n;
 }
 
-/* Vacuous cells of one record, whose statuses are given. */
+/* Counts the vacuous cells of one record. status: of the record. */
 static int64_t count_vacuous(const struct ko_plan *plan, int32_t model, int32_t fact,
                              const uint8_t *status)
 {
@@ -92,22 +89,19 @@ static enum ko_code count_all(struct ko_plan_report *report, struct ko_error *er
     return code;
 }
 
-/* What each sweep plans, and all of them together. */
+/* Counts the cells of each sweep, and of all sweeps together. */
 static enum ko_code count_sweeps(struct ko_plan_report *report, struct ko_error *err)
 {
     const struct ko_plan *plan = report->plan;
     report->sweep = ko_new((size_t)plan->n_blocks, sizeof *report->sweep, err);
     const enum ko_code code =
-        report->sweep ? ko_sweep_counts(plan, report->sweep, err) : KO_E_MEMORY;
+        report->sweep ? ko_sweep_cells_count(plan, report->sweep, err) : KO_E_MEMORY;
     for (int32_t b = 0; code == KO_OK && b < plan->n_blocks; b++) {
         report->n_mean += report->sweep[b].new_mean;
         report->n_heat += report->sweep[b].new_heat;
     }
     return code;
 }
-
-/* ----------------------------------------------------------------------------------------------
-   the prompts that are shown */
 
 static bool same_tokens(const struct ko_prompt *a, const struct ko_prompt *b)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What `plan` says of a sweep, gathered before it is printed. */
+/* What `plan` prints about a sweep. */
 #ifndef KO_PREVIEW_PLAN_REPORT_H
 #define KO_PREVIEW_PLAN_REPORT_H
 
@@ -24,12 +24,12 @@ enum { KO_FIRST_IDS = 5, KO_SHOWN_PROMPTS = 3 };
 struct ko_plan_model_report {
     int32_t n_runnable, n_selected;
     int32_t n_skipped[KO_N_REASONS];           /* by reason; [0] is not used */
-    int32_t first[KO_N_REASONS][KO_FIRST_IDS]; /* facts of the first that are skipped */
+    int32_t first[KO_N_REASONS][KO_FIRST_IDS]; /* the first facts that are skipped */
     int32_t n_rows;                            /* of the largest wave */
     struct ko_device_memory device;            /* zero on a backend in host memory */
 };
 
-/* A prompt that is shown token by token; models whose tokens are the same share one. */
+/* A prompt that is printed token by token, once for all models with the same tokens. */
 struct ko_plan_prompt_report {
     int32_t fact, first_model;
     struct ko_strings models; /* names */
@@ -37,29 +37,29 @@ struct ko_plan_prompt_report {
     char *answer; /* piece of the answer's scored token */
 };
 
-/* What a worker computes on, and what is assumed around it. */
+/* The workers of the predicted run. */
 struct ko_plan_settings {
     const char *backend;
     enum ko_precision precision;
-    const char *device; /* of device_rates.h; NULL: this machine is measured */
-    int threads;        /* of a worker, where this machine is measured */
+    const char *device; /* as in device_rates.h; NULL: this machine is measured */
+    int threads;        /* of a worker, if this machine is measured */
     int32_t n_workers;
-    double read_rate;      /* of checkpoints, bytes a second */
+    double read_rate;      /* of checkpoints, bytes per second */
     double commit_seconds; /* between rounds */
 };
 
 /* The predicted time of a run. */
 struct ko_plan_time {
     struct ko_plan_settings settings;
-    int threads;                  /* of the worker that was measured; 0: none was */
-    char host[65];                /* where it was measured; empty: not here */
-    char device[256];             /* what the rates are of */
-    char source[128];             /* where they come from */
-    struct ko_gemm_rounds rounds; /* of the measurement here; n 0: none */
-    bool products_only; /* the rate is that of matrix products: scans, attention and the rest come
-                           on top */
-    double flops;       /* of one worker, over the models */
-    bool evaluates;     /* the run evaluates its models itself */
+    int threads;                  /* of the measured worker; 0: nothing was measured here */
+    char host[65];                /* this machine, if it was measured; else empty */
+    char device[256];             /* that has the rates */
+    char source[128];             /* of the rates */
+    struct ko_gemm_rounds rounds; /* of the measurement here; n 0: there was none */
+    bool products_only;           /* the rate is that of matrix products; scans, attention and other
+                           operations take extra time */
+    double flops;                 /* of one worker, over the models */
+    bool evaluates;               /* the run makes its evaluation itself */
     struct ko_prediction sweep, evaluation;
     double seconds;      /* of both */
     double efficiency;   /* of both */
@@ -67,34 +67,35 @@ struct ko_plan_time {
 };
 
 struct ko_plan_report {
-    const struct ko_inputs *inputs; /* borrowed, as all without another word */
+    const struct ko_inputs *inputs; /* borrowed, like every pointer not marked as owned */
     const struct ko_plan *plan;
     const struct ko_strings *warnings;
     struct ko_audit_lines lines; /* owned */
-    struct ko_text selection;    /* how the prompts were selected, a sentence; owned */
-    bool upper_bound;            /* the ranks of an evaluation are missing */
+    struct ko_text selection;    /* a sentence on how the prompts were selected; owned */
+    bool upper_bound;            /* the ranks of an evaluation are not known */
     struct ko_batches batches;   /* owned */
     struct ko_cost cost;
     struct ko_plan_model_report *model;   /* [n_models]; owned */
-    struct ko_sweep_count *sweep;         /* [n_blocks]; owned */
+    struct ko_sweep_cells *sweep;         /* [n_blocks]; owned */
     struct ko_plan_prompt_report *prompt; /* [n_prompts]; owned */
     int32_t n_prompts;
     int64_t n_mean, n_heat; /* cells planned on routes, and in heatmaps */
     int64_t n_vacuous;      /* of both */
-    int64_t n_clean_runs;   /* of an evaluation by the run itself */
+    int64_t n_clean_runs;   /* of the evaluation that the run makes */
     struct ko_plan_time time;
 };
 
-/* Composes the batches, counts, and lists what is shown; everything but the selection's sentence
-   and what ko_plan_report_predict adds. Free with ko_plan_report_free, also after a failure. */
+/* Composes the batches, counts cells, and picks the prompts to print. Leaves out the sentence on the
+   selection and what ko_plan_report_predict adds. Free with ko_plan_report_free, also after a
+   failure. */
 KO_MUST_CHECK enum ko_code ko_plan_report_make(const struct ko_inputs *inputs,
                                                const struct ko_plan *plan,
                                                const struct ko_strings *warnings,
                                                struct ko_plan_report *out, struct ko_error *err);
 void ko_plan_report_free(struct ko_plan_report *report); /* leaves {0} */
 
-/* Predicts memory and time. The rate is that of settings->device, or the rate of matrix products of
-   the models' shapes, measured here in half a second. evaluates: the run makes its evaluation
+/* Predicts memory and time, from the rates of settings->device, or from the rate of matrix products
+   of the models' shapes, measured here for half a second. evaluates: the run makes its evaluation
    itself. */
 KO_MUST_CHECK enum ko_code ko_plan_report_predict(struct ko_plan_report *report,
                                                   const struct ko_plan_settings *settings,

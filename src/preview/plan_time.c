@@ -14,11 +14,11 @@
 #include "src/preview/plan_report.h"
 #include "src/run/inputs_plan.h"
 
-/* All the time that the measurement takes, on a busy machine too. */
+/* The time of the whole measurement, even on a busy machine. */
 static const double MEASURE_SECONDS = 0.5;
 enum { MAX_ROWS = 512, GPU_MAX_ROWS = 8192, MAX_MATRIX = 1 << 21 };
 
-/* What checkpoints are assumed to hold: 16 bits a weight. */
+/* Checkpoints are assumed to store 16 bits a weight. */
 static const double STORED_BYTES = 2;
 
 static void predict_memory(struct ko_plan_report *report, const struct ko_kernels *kernels,
@@ -39,10 +39,10 @@ static void predict_memory(struct ko_plan_report *report, const struct ko_kernel
     }
 }
 
-/* The products of all models, one after the other: model m's begin at first[m], [n_models + 1]. */
+/* The products of all models, one after the other. Owned. */
 struct shapes {
     struct ko_product *product;
-    int *first;
+    int *first; /* [n_models + 1] where each model's products begin */
 };
 
 static enum ko_code list_shapes(const struct ko_plan_report *report, struct shapes *out,
@@ -104,9 +104,9 @@ static int32_t least_budget(const struct ko_plan *plan, int32_t most)
     return most;
 }
 
-/* FLOP/s of matrix products of every model's shapes here. */
-static enum ko_code measure(struct ko_plan_report *report, const struct ko_kernels *kernels,
-                            double *flops, struct ko_error *err)
+/* Measures the FLOP/s of each model's matrix products on this machine. flops [n_models]. */
+static enum ko_code measure_rates(struct ko_plan_report *report, const struct ko_kernels *kernels,
+                                  double *flops, struct ko_error *err)
 {
     struct ko_plan_time *time = &report->time;
     const struct ko_plan *plan = report->plan;
@@ -147,16 +147,18 @@ static enum ko_code measure(struct ko_plan_report *report, const struct ko_kerne
     return code;
 }
 
-static enum ko_code look_up(struct ko_plan_report *report, double *flops, struct ko_error *err)
+/* Looks up the FLOP/s of each model on the named device. flops [n_models]. */
+static enum ko_code look_up_rates(struct ko_plan_report *report, double *flops,
+                                  struct ko_error *err)
 {
     struct ko_plan_time *time = &report->time;
     double least = INFINITY, most = 0;
     enum ko_code code = KO_OK;
     for (int32_t m = 0; code == KO_OK && m < report->plan->n_models; m++) {
         const struct ko_device_rate *rate = NULL;
-        code = ko_device_rate(time->settings.device, time->settings.precision,
-                              report->plan->model[m].architecture,
-                              report->inputs->model[m]->shape.d_model, &rate, err);
+        code = ko_device_rate_find(time->settings.device, time->settings.precision,
+                                   report->plan->model[m].architecture,
+                                   report->inputs->model[m]->shape.d_model, &rate, err);
         if (code != KO_OK) {
             break;
         }
@@ -182,11 +184,9 @@ static enum ko_code look_up(struct ko_plan_report *report, double *flops, struct
 static enum ko_code predict_evaluation(struct ko_plan_report *report, const struct ko_pace *pace,
                                        struct ko_error *err)
 {
-    struct ko_strings warnings = {0};
     struct ko_batches batches = {0};
     struct ko_plan *plan = NULL;
-    enum ko_code code =
-        ko_inputs_plan(report->inputs, KO_PLAN_EVALUATION, NULL, &warnings, &plan, err);
+    enum ko_code code = ko_inputs_plan(report->inputs, KO_PLAN_EVALUATION, NULL, NULL, &plan, err);
     if (code == KO_OK) {
         code = ko_batches_compose(plan, &batches, err);
     }
@@ -196,7 +196,6 @@ static enum ko_code predict_evaluation(struct ko_plan_report *report, const stru
     }
     ko_batches_free(&batches);
     ko_plan_free(plan);
-    ko_strings_free(&warnings);
     return code;
 }
 
@@ -230,8 +229,8 @@ enum ko_code ko_plan_report_predict(struct ko_plan_report *report,
     report->time = (struct ko_plan_time){.settings = *settings, .evaluates = evaluates};
     enum ko_code code = flops && load ? KO_OK : KO_E_MEMORY;
     if (code == KO_OK) {
-        code =
-            settings->device ? look_up(report, flops, err) : measure(report, kernels, flops, err);
+        code = settings->device ? look_up_rates(report, flops, err)
+                                : measure_rates(report, kernels, flops, err);
     }
     for (size_t m = 0; code == KO_OK && m < n; m++) {
         load[m] =

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Counts the prompts and cells that each sweep block adds. Prompts that the same blocks select are
-   counted once and the result is reused, which keeps large plans fast. */
+/* Counts the prompts and cells that each sweep block adds. For prompts that the same blocks select,
+   cells are counted once and the result is reused, which keeps large plans fast. */
 #include "src/preview/sweep_counts.h"
 
 #include <stdlib.h>
@@ -13,34 +13,35 @@ struct share {
     int64_t mean, heat, new_mean, new_heat;
 };
 
-/* Prompts of a model that the same blocks select have the same shares: counted once a model. */
 struct counter {
     const struct ko_plan *plan;
     int32_t model;
     uint8_t *pattern;    /* [n_patterns, n_blocks] which blocks select */
     struct share *share; /* [n_patterns, n_blocks] */
     size_t n_patterns, pattern_capacity, share_capacity;
-    uint8_t *reached; /* [n_blocks, n_facts] the block has cells of that prompt, under any model */
+    uint8_t
+        *reached; /* [n_blocks, n_facts] whether the block has cells of the prompt in any model */
 };
 
-static void count_cell(const struct counter *c, const uint8_t *selects, int32_t route,
-                       int32_t class, int32_t size, int32_t start, struct share *share)
+/* Counts one cell in every block that has it. */
+static void count_cell(const struct counter *c, const uint8_t *selects, const struct ko_cell *at,
+                       struct share *share)
 {
     const struct ko_plan *plan = c->plan;
     bool first = true;
     for (int32_t b = 0; b < plan->n_blocks; b++) {
         const struct ko_plan_block *block = &plan->block[b];
-        if (!selects[b] || !block->route[route] || !block->class[class] ||
-            !ko_plan_block_has_window(plan, block, c->model, size, start)) {
+        if (!selects[b] || !block->route[at->route] || !block->class[at->class] ||
+            !ko_plan_block_has_window(plan, block, c->model, at->size, at->start)) {
             continue;
         }
-        *(plan->route[route].heat ? &share[b].heat : &share[b].mean) += 1;
-        *(plan->route[route].heat ? &share[b].new_heat : &share[b].new_mean) += first;
+        *(plan->route[at->route].heat ? &share[b].heat : &share[b].mean) += 1;
+        *(plan->route[at->route].heat ? &share[b].new_heat : &share[b].new_mean) += first;
         first = false;
     }
 }
 
-/* share [n_blocks], zero. */
+/* Counts all cells of a prompt. share [n_blocks], zero. */
 static void count_pattern(const struct counter *c, const uint8_t *selects, struct share *share)
 {
     const struct ko_plan *plan = c->plan;
@@ -51,14 +52,15 @@ static void count_pattern(const struct counter *c, const uint8_t *selects, struc
         for (int32_t r = 0; r < plan->n_routes; r++) {
             for (int32_t k = 0; k < plan->n_sizes; k++) {
                 for (int32_t s = 0; s < plan->n_starts; s++) {
-                    count_cell(c, selects, r, f, k, s, share);
+                    const struct ko_cell at = {.route = r, .class = f, .size = k, .start = s};
+                    count_cell(c, selects, &at, share);
                 }
             }
         }
     }
 }
 
-/* The shares of a prompt that these blocks select; NULL where memory is short. */
+/* The shares of a prompt that these blocks select. NULL if memory runs out. */
 static const struct share *shares_of(struct counter *c, const uint8_t *selects,
                                      struct ko_error *err)
 {
@@ -86,8 +88,8 @@ static const struct share *shares_of(struct counter *c, const uint8_t *selects,
     return share;
 }
 
-static void add(struct counter *c, int32_t fact, const struct share *share, uint8_t *model_reached,
-                struct ko_sweep_count *out)
+static void add_shares(struct counter *c, int32_t fact, const struct share *share,
+                       uint8_t *model_reached, struct ko_sweep_cells *out)
 {
     const int64_t n_tokens = ko_plan_prompt(c->plan, c->model, fact)->n_tokens;
     const size_t n_facts = (size_t)c->plan->n_facts;
@@ -103,7 +105,7 @@ static void add(struct counter *c, int32_t fact, const struct share *share, uint
 }
 
 static enum ko_code count_model(struct counter *c, uint8_t *selects, uint8_t *model_reached,
-                                struct ko_sweep_count *out, struct ko_error *err)
+                                struct ko_sweep_cells *out, struct ko_error *err)
 {
     const struct ko_plan *plan = c->plan;
     const size_t n_blocks = (size_t)plan->n_blocks, n_facts = (size_t)plan->n_facts;
@@ -123,7 +125,7 @@ static enum ko_code count_model(struct counter *c, uint8_t *selects, uint8_t *mo
         if (!share) {
             return KO_E_MEMORY;
         }
-        add(c, f, share, model_reached, out);
+        add_shares(c, f, share, model_reached, out);
     }
     for (size_t b = 0; b < n_blocks; b++) {
         out[b].n_models += model_reached[b];
@@ -131,8 +133,8 @@ static enum ko_code count_model(struct counter *c, uint8_t *selects, uint8_t *mo
     return KO_OK;
 }
 
-enum ko_code ko_sweep_counts(const struct ko_plan *plan, struct ko_sweep_count *out,
-                             struct ko_error *err)
+enum ko_code ko_sweep_cells_count(const struct ko_plan *plan, struct ko_sweep_cells *out,
+                                  struct ko_error *err)
 {
     const size_t n_blocks = (size_t)plan->n_blocks, n_facts = (size_t)plan->n_facts;
     struct counter counter = {.plan = plan, .reached = ko_new(n_blocks * n_facts, 1, err)};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What each block of a spec's `sweeps` adds to the plan, which is their union. */
+/* How many cells each block of a spec's `sweeps` adds to the plan, which is the union of the blocks. */
 #ifndef KO_PREVIEW_SWEEP_COUNTS_H
 #define KO_PREVIEW_SWEEP_COUNTS_H
 
@@ -8,15 +8,15 @@
 #include "src/base/error.h"
 #include "src/plan/plan.h"
 
-/* Planned cells, vacuous ones among them. */
-struct ko_sweep_count {
-    int32_t n_models, n_prompts; /* that have a cell in the block */
+/* Planned cells of one block, including vacuous ones. */
+struct ko_sweep_cells {
+    int32_t n_models, n_prompts; /* with a cell in the block */
     int64_t n_mean, n_heat;      /* cells on routes, and in heatmaps */
-    int64_t new_mean, new_heat;  /* of them in no earlier block */
+    int64_t new_mean, new_heat;  /* cells that no earlier block has */
 };
 
-/* out [n_blocks]: their new cells together are those of the plan. */
-KO_MUST_CHECK enum ko_code ko_sweep_counts(const struct ko_plan *plan, struct ko_sweep_count *out,
-                                           struct ko_error *err);
+/* out [n_blocks]. The sum of their new cells is the number of the plan's cells. */
+KO_MUST_CHECK enum ko_code ko_sweep_cells_count(const struct ko_plan *plan,
+                                                struct ko_sweep_cells *out, struct ko_error *err);
 
 #endif

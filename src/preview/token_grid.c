@@ -33,7 +33,7 @@ static enum ko_code list_sets(const struct ko_plan *plan, struct ko_strings *out
     return code;
 }
 
-/* Pieces are shown as they are, but for characters that would move the cursor. */
+/* Adds a piece, with control characters escaped. */
 static enum ko_code add_piece(struct ko_strings *out, const char *piece, struct ko_error *err)
 {
     struct ko_text text = {0};
@@ -94,7 +94,7 @@ struct printer {
     struct ko_text *out;
     bool color;
     size_t label_width;
-    int32_t first, last; /* the positions in hand */
+    int32_t first, last; /* positions [first, last) of the current lines */
 };
 
 static int32_t n_sets(const struct ko_token_grid *grid, int32_t position)
@@ -141,7 +141,7 @@ static void print_positions(const struct printer *printer)
     end_line(printer);
 }
 
-/* In colour a token wears that of its first set, and is underlined where there are more. */
+/* A token has the colour of its first set, and is underlined if it is in more sets. */
 static void print_pieces(const struct printer *printer)
 {
     const struct ko_token_grid *grid = printer->grid;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A prompt token by token, with the token sets of the routes under it, so that overlaps are seen.
- */
+/* A prompt token by token, with the token sets of the routes below it, so that overlaps show. */
 #ifndef KO_PREVIEW_TOKEN_GRID_H
 #define KO_PREVIEW_TOKEN_GRID_H
 
@@ -19,7 +18,7 @@ struct ko_token_grid {
     uint8_t *member;         /* [set.n, n_tokens] */
 };
 
-/* The sets that the plan's routes use in one prompt that can be run (`each` and `later` are none).
+/* Lists the sets that the plan's routes use, in one runnable prompt (`each` and `later` are not sets).
    Free with ko_token_grid_free. */
 KO_MUST_CHECK enum ko_code ko_token_grid_of(const struct ko_plan *plan,
                                             const struct ko_prompt *prompt,
@@ -27,8 +26,8 @@ KO_MUST_CHECK enum ko_code ko_token_grid_of(const struct ko_plan *plan,
                                             struct ko_token_grid *out, struct ko_error *err);
 void ko_token_grid_free(struct ko_token_grid *grid); /* leaves {0} */
 
-/* Positions, pieces, and a line a set with marks under its tokens ('#', or a coloured bar); the
-   last line counts the sets of tokens that are in several. Folded to `width` columns. */
+/* Prints positions, pieces, and one line for each set with marks under its tokens ('#', or a coloured
+   bar). If tokens are in several sets, a last line counts the sets. Folds at `width` columns. */
 void ko_token_grid_print(const struct ko_token_grid *grid, bool color, int width,
                          struct ko_text *out);
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Groups the prompts of each model by what the audit found, and writes one line for each group with
-   the count and the prompts' ids. Also sends these lines to the log. */
+/* Groups the prompts of each model by what the audit found, and writes one line for each group: the
+   number of prompts and the first ids. Also sends these lines to the log. */
 #include "src/run/audit_lines.h"
 
 #include "src/formats/table.h"
+#include "src/run/plural.h"
 
 enum { NAMED_PROMPTS = 5 };
 
@@ -20,7 +21,7 @@ static bool in_group(const struct group *group, int32_t fact)
     return group->has(ko_plan_prompt(group->plan, group->model, fact), group->value);
 }
 
-static int32_t count(const struct group *group)
+static int32_t count_group(const struct group *group)
 {
     int32_t n = 0;
     for (int32_t f = 0; f < group->plan->n_facts; f++) {
@@ -46,7 +47,7 @@ static void add_ids(const struct group *group, struct ko_text *out)
     }
 }
 
-static enum ko_code finish(struct ko_text *line, struct ko_strings *lines, struct ko_error *err)
+static enum ko_code add_line(struct ko_text *line, struct ko_strings *lines, struct ko_error *err)
 {
     enum ko_code code = ko_text_check(line, err);
     if (code == KO_OK) {
@@ -55,9 +56,6 @@ static enum ko_code finish(struct ko_text *line, struct ko_strings *lines, struc
     ko_text_free(line);
     return code;
 }
-
-/* ------------------------------------------------------------------------------------ properties
- */
 
 static bool is_skipped(const struct ko_prompt *prompt, int32_t reason)
 {
@@ -81,31 +79,23 @@ static bool has_appended(const struct ko_prompt *prompt, int32_t unused)
     return prompt->reason == KO_RUNNABLE && prompt->n_appended > 0;
 }
 
-/* ----------------------------------------------------------------------------------------- lines
- */
-
-static const char *plural(int32_t n)
-{
-    return n == 1 ? "" : "s";
-}
-
 static enum ko_code add_foils(const struct ko_plan *plan, int32_t model,
                               struct ko_audit_lines *lines, struct ko_error *err)
 {
     enum ko_code code = KO_OK;
     for (int32_t state = KO_FOIL_SCORED + 1; code == KO_OK && state < KO_N_FOILS; state++) {
         const struct group group = {plan, model, has_foil_state, state};
-        const int32_t n = count(&group);
+        const int32_t n = count_group(&group);
         char number[32];
         struct ko_text line = {0};
         if (n == 0) {
             continue;
         }
         ko_text_add(&line, "%s: %s foil%s count%s as none, %s", plan->model[model].name,
-                    ko_grouped(n, number), plural(n), n == 1 ? "s" : "",
+                    ko_grouped(n, number), ko_plural(n), n == 1 ? "s" : "",
                     ko_foil_sentence((enum ko_foil)state));
         add_ids(&group, &line);
-        code = finish(&line, &lines->warning, err);
+        code = add_line(&line, &lines->warning, err);
     }
     return code;
 }
@@ -114,7 +104,7 @@ static enum ko_code add_blank_targets(const struct ko_plan *plan, int32_t model,
                                       struct ko_audit_lines *lines, struct ko_error *err)
 {
     const struct group group = {plan, model, has_blank_target, 0};
-    const int32_t n = count(&group);
+    const int32_t n = count_group(&group);
     char number[32];
     struct ko_text line = {0};
     if (n == 0) {
@@ -123,16 +113,16 @@ static enum ko_code add_blank_targets(const struct ko_plan *plan, int32_t model,
     ko_text_add(&line,
                 "%s: the scored token of %s answer%s is white space alone, so any answer that "
                 "begins with it scores the same (prompts.score: raw-first-token)",
-                plan->model[model].name, ko_grouped(n, number), plural(n));
+                plan->model[model].name, ko_grouped(n, number), ko_plural(n));
     add_ids(&group, &line);
-    return finish(&line, &lines->warning, err);
+    return add_line(&line, &lines->warning, err);
 }
 
 static enum ko_code add_appended(const struct ko_plan *plan, int32_t model,
                                  struct ko_audit_lines *lines, struct ko_error *err)
 {
     const struct group group = {plan, model, has_appended, 0};
-    const int32_t n = count(&group);
+    const int32_t n = count_group(&group);
     char number[32];
     struct ko_text line = {0};
     if (n == 0) {
@@ -141,9 +131,9 @@ static enum ko_code add_appended(const struct ko_plan *plan, int32_t model,
     ko_text_add(&line,
                 "%s: %s prompt%s end%s with the white space that begins the answer's tokens "
                 "(prompts.score: first-text)",
-                plan->model[model].name, ko_grouped(n, number), plural(n), n == 1 ? "s" : "");
+                plan->model[model].name, ko_grouped(n, number), ko_plural(n), n == 1 ? "s" : "");
     add_ids(&group, &line);
-    return finish(&line, &lines->note, err);
+    return add_line(&line, &lines->note, err);
 }
 
 enum ko_code ko_audit_lines_answers(const struct ko_plan *plan, struct ko_audit_lines *lines,
@@ -169,17 +159,17 @@ enum ko_code ko_audit_lines_skipped(const struct ko_plan *plan, struct ko_audit_
     for (int32_t m = 0; m < plan->n_models; m++) {
         for (int32_t reason = 1; code == KO_OK && reason < KO_N_REASONS; reason++) {
             const struct group group = {plan, m, is_skipped, reason};
-            const int32_t n = count(&group);
+            const int32_t n = count_group(&group);
             char number[32];
             struct ko_text line = {0};
             if (n == 0) {
                 continue;
             }
             ko_text_add(&line, "%s: %s prompt%s %s skipped, %s", plan->model[m].name,
-                        ko_grouped(n, number), plural(n), n == 1 ? "is" : "are",
+                        ko_grouped(n, number), ko_plural(n), n == 1 ? "is" : "are",
                         ko_reason_sentence((enum ko_reason)reason));
             add_ids(&group, &line);
-            code = finish(&line, &lines->warning, err);
+            code = add_line(&line, &lines->warning, err);
         }
     }
     return code;
@@ -195,7 +185,7 @@ enum ko_code ko_audit_lines_files(const struct ko_inputs *inputs, const struct k
         for (size_t k = 0; code == KO_OK && k < notes->n; k++) {
             struct ko_text line = {0};
             ko_text_add(&line, "%s: %s", name, notes->item[k]);
-            code = finish(&line, &lines->file, err);
+            code = add_line(&line, &lines->file, err);
         }
     }
     return code;

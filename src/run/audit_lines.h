@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the audit of the prompts did that a user must hear of, a line each, with counts. */
+/* What the audit of the prompts found that concerns the user: one line a finding, with counts. */
 #ifndef KO_RUN_AUDIT_LINES_H
 #define KO_RUN_AUDIT_LINES_H
 
@@ -11,12 +11,12 @@
 
 /* Start from {0}; free with ko_audit_lines_free, also after a failure. */
 struct ko_audit_lines {
-    struct ko_strings warning; /* foils that count as none, scored tokens of white space */
-    struct ko_strings note;    /* tokens of answers that stand behind prompts */
-    struct ko_strings file;    /* what the files of models and tokenizers contradict */
+    struct ko_strings warning; /* unused foils, scored tokens of white space, skipped prompts */
+    struct ko_strings note;    /* prompts that end with tokens of their answers */
+    struct ko_strings file;    /* contradictions between the files of models and tokenizers */
 };
 
-/* Adds the lines on answers and foils, model by model; the first prompts concerned are named. */
+/* Adds the lines on answers and foils, model by model. */
 KO_MUST_CHECK enum ko_code ko_audit_lines_answers(const struct ko_plan *plan,
                                                   struct ko_audit_lines *lines,
                                                   struct ko_error *err);
@@ -24,13 +24,13 @@ KO_MUST_CHECK enum ko_code ko_audit_lines_answers(const struct ko_plan *plan,
 KO_MUST_CHECK enum ko_code ko_audit_lines_skipped(const struct ko_plan *plan,
                                                   struct ko_audit_lines *lines,
                                                   struct ko_error *err);
-/* Adds what the models' files contradict, and what of them is ignored. */
+/* Adds contradictions between the models' files, and what they say that is ignored. */
 KO_MUST_CHECK enum ko_code ko_audit_lines_files(const struct ko_inputs *inputs,
                                                 const struct ko_plan *plan,
                                                 struct ko_audit_lines *lines, struct ko_error *err);
 void ko_audit_lines_free(struct ko_audit_lines *lines); /* leaves {0} */
 
-/* All of them, to the log. */
+/* Writes all these lines to the log. */
 KO_MUST_CHECK enum ko_code ko_audit_log(const struct ko_inputs *inputs, const struct ko_plan *plan,
                                         const struct ko_log *log, struct ko_error *err);
 

@@ -11,7 +11,7 @@
 #include "src/tree/batch.h"
 #include "src/tree/cost.h"
 
-static const struct ko_sight *smallest(const struct ko_dry_gpus *gpus)
+static const struct ko_sight *smallest_gpu(const struct ko_dry_gpus *gpus)
 {
     const struct ko_sight *least = &gpus->sight[0];
     for (int w = 1; w < gpus->n_workers; w++) {
@@ -26,7 +26,7 @@ static enum ko_code check_memory(const struct ko_inputs *inputs, const struct ko
                                  const struct ko_plan *plan, const struct ko_batches *batches,
                                  struct ko_error *err)
 {
-    const struct ko_sight *worker = smallest(gpus);
+    const struct ko_sight *worker = smallest_gpu(gpus);
     char device[MPI_MAX_PROCESSOR_NAME + 160];
     enum ko_code code = KO_OK;
     snprintf(device, sizeof device, "GPU %d (%s) of %s", worker->gpu.device, worker->gpu.name,
@@ -41,9 +41,9 @@ static enum ko_code check_memory(const struct ko_inputs *inputs, const struct ko
     return code;
 }
 
-static enum ko_code check(const struct ko_inputs *inputs, enum ko_plan_kind kind, const char *path,
-                          const struct ko_evaluation *evaluation, const struct ko_dry_gpus *gpus,
-                          struct ko_error *err)
+static enum ko_code check_one_plan(const struct ko_inputs *inputs, enum ko_plan_kind kind,
+                                   const char *path, const struct ko_evaluation *evaluation,
+                                   const struct ko_dry_gpus *gpus, struct ko_error *err)
 {
     struct ko_batches batches = {0};
     struct ko_plan *plan = NULL;
@@ -68,19 +68,16 @@ enum ko_code ko_dry_plan_check(const struct ko_inputs *inputs, enum ko_plan_kind
 {
     struct ko_evaluation evaluation = {0};
     enum ko_code code = KO_OK;
-    if (kind == KO_PLAN_EVALUATION) {
-        return check(inputs, kind, NULL, NULL, gpus, err);
-    }
-    if (inputs->selected) {
-        return check(inputs, kind, NULL, NULL, gpus, err);
+    if (kind == KO_PLAN_EVALUATION || inputs->selected) {
+        return check_one_plan(inputs, kind, NULL, NULL, gpus, err);
     }
     if (!evaluation_path) {
-        code = check(inputs, KO_PLAN_EVALUATION, NULL, NULL, gpus, err);
-        return code == KO_OK ? check(inputs, KO_PLAN_SWEEP, NULL, NULL, gpus, err) : code;
+        code = check_one_plan(inputs, KO_PLAN_EVALUATION, NULL, NULL, gpus, err);
+        return code == KO_OK ? check_one_plan(inputs, KO_PLAN_SWEEP, NULL, NULL, gpus, err) : code;
     }
     code = ko_evaluation_read(evaluation_path, inputs, &evaluation, err);
     if (code == KO_OK) {
-        code = check(inputs, KO_PLAN_SWEEP, evaluation_path, &evaluation, gpus, err);
+        code = check_one_plan(inputs, KO_PLAN_SWEEP, evaluation_path, &evaluation, gpus, err);
     }
     ko_evaluation_free(&evaluation);
     return code;

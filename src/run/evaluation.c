@@ -11,7 +11,7 @@
 #include "src/base/memory.h"
 #include "src/cube/read/read.h"
 
-/* What the cube holds, by its own axes. */
+/* The clean runs in the order of the cube's axes. */
 struct content {
     const struct ko_cube_axes *axes;
     struct ko_strings text; /* [eval_prompt] */
@@ -169,9 +169,9 @@ static void copy_fact(const struct content *content, size_t at, int32_t fact,
     }
 }
 
-static enum ko_code arrange(const char *path, const struct content *content,
-                            const struct ko_inputs *inputs, struct ko_evaluation *out,
-                            struct ko_error *err)
+static enum ko_code arrange_facts(const char *path, const struct content *content,
+                                  const struct ko_inputs *inputs, struct ko_evaluation *out,
+                                  struct ko_error *err)
 {
     const struct ko_strings *ids = &content->axes->eval_prompt;
     struct id_index *index = index_ids(ids, err);
@@ -282,7 +282,7 @@ enum ko_code ko_evaluation_read(const char *path, const struct ko_inputs *inputs
                    : KO_E_MEMORY;
     }
     if (code == KO_OK) {
-        code = arrange(path, &content, inputs, &evaluation, err);
+        code = arrange_facts(path, &content, inputs, &evaluation, err);
     }
     free_content(&content);
     ko_cube_view_close(view);
@@ -342,9 +342,9 @@ const char *ko_evaluation_content_hash(const struct ko_evaluation *evaluation, c
     return at < 0 ? "" : evaluation->content_hash.item[at];
 }
 
-/* What is different about one prompt, NULL where nothing is. */
-static const char *difference(const struct ko_evaluation *evaluation, size_t at,
-                              const struct ko_prompt *prompt)
+/* How a prompt differs from what was evaluated; NULL: it does not. */
+static const char *describe_difference(const struct ko_evaluation *evaluation, size_t at,
+                                       const struct ko_prompt *prompt)
 {
     if (evaluation->reason[at] != prompt->reason) {
         return "is to be skipped for another reason";
@@ -365,7 +365,7 @@ enum ko_code ko_evaluation_check(const char *path, const struct ko_evaluation *e
         const struct ko_plan_model *model = &plan->model[m];
         const ptrdiff_t from = ko_strings_find(&evaluation->model, model->name);
         if (from < 0) {
-            continue; /* ko_evaluation_read has refused that */
+            continue; /* ko_evaluation_read requires every model */
         }
         const char *before = evaluation->tokenizer_fingerprint.item[from];
         if (strcmp(before, model->tokenizer_fingerprint) != 0) {
@@ -375,7 +375,7 @@ enum ko_code ko_evaluation_check(const char *path, const struct ko_evaluation *e
         }
         for (int32_t f = 0; f < plan->n_facts; f++) {
             const size_t at = (size_t)from * (size_t)plan->n_facts + (size_t)f;
-            const char *what = difference(evaluation, at, ko_plan_prompt(plan, m, f));
+            const char *what = describe_difference(evaluation, at, ko_plan_prompt(plan, m, f));
             if (what) {
                 return ko_fail(
                     err, KO_E_INPUT,

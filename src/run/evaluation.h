@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The clean runs of an evaluation cube, as plans and cubes need them. */
+/* The clean runs of an evaluation cube, in the order of the inputs' prompts. */
 #ifndef KO_RUN_EVALUATION_H
 #define KO_RUN_EVALUATION_H
 
@@ -13,32 +13,30 @@
 struct ko_evaluation {
     struct ko_strings model; /* the models of the evaluation */
     int32_t n_facts;         /* of the inputs */
-    float *logprob;          /* [model.n * n_facts] NaN where not run; owned, as all */
+    float *logprob;          /* [model.n * n_facts], like the arrays below; NaN where not run */
     int32_t *target_rank;    /* -1 where not run */
     int32_t *top1_id;
     uint8_t *reason;       /* why a prompt was not run */
     int32_t *target;       /* the answer's token, -1 where not run */
     uint64_t *tokens_hash; /* XXH3-64 of the prompt's token ids */
-    struct ko_strings tokenizer_fingerprint,
-        content_hash; /* [model.n]; hash "" where none was written */
+    struct ko_strings tokenizer_fingerprint, content_hash; /* [model.n]; hash "": not known */
 };
 
-/* Reads a complete evaluation cube and arranges it by the facts of `inputs` (their ids). KO_E_INPUT
-   where it is no evaluation, is incomplete, or lacks a model or prompt of the inputs, or has
-   another text for one. Free with ko_evaluation_free. */
+/* Reads a complete evaluation cube and matches its prompts to the facts of `inputs` by their ids.
+   KO_E_INPUT if the cube is not an evaluation, is incomplete, lacks a model or prompt of the inputs,
+   or has another text for a prompt. Free with ko_evaluation_free. */
 KO_MUST_CHECK enum ko_code ko_evaluation_read(const char *path, const struct ko_inputs *inputs,
                                               struct ko_evaluation *out, struct ko_error *err);
 void ko_evaluation_free(struct ko_evaluation *evaluation); /* leaves {0} */
 
-/* The rows of the plan's models, in its order: three arrays [n_models * n_facts] in one allocation
-   (free *logprob, *rank, *top1 each). */
+/* The rows of the plan's models, in the plan's order: three arrays [n_models * n_facts]. free() each. */
 KO_MUST_CHECK enum ko_code ko_evaluation_of_plan(const struct ko_evaluation *evaluation,
                                                  const struct ko_plan *plan, float **logprob,
                                                  int32_t **rank, int32_t **top1,
                                                  struct ko_error *err);
 
-/* Whether the evaluation ran the very tokens and answers of the plan's prompts. KO_E_INPUT naming
-   the first model and prompt that differ. */
+/* Checks that the evaluation ran the same tokens and answers as the plan's prompts have. KO_E_INPUT
+   naming the first model and prompt that differ. */
 KO_MUST_CHECK enum ko_code ko_evaluation_check(const char *path,
                                                const struct ko_evaluation *evaluation,
                                                const struct ko_plan *plan, struct ko_error *err);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Finds the id of the token that the spec's `bos` asks for and checks that the tokenizer and the
-   model have it. Also collects what the side files say against it. */
+/* Finds the id of the token that the spec's `bos` asks for, and checks that the tokenizer and the
+   model have it. Also collects contradictions of the tokenizer's side files. */
 #include "src/run/front.h"
 
 #include "src/tokenizer/side_files.h"
@@ -35,21 +35,21 @@ static enum ko_code find_token(const struct ko_spec_model *spec, const struct ko
     }
     if (!ko_tokenizer_piece(tokenizer, id)) {
         return ko_fail(err, KO_E_INPUT,
-                       "bos: the tokenizer has no token of id %d, its ids end at %d", id,
+                       "bos: the tokenizer has no token with id %d, choose one up to %d", id,
                        ko_tokenizer_n_ids(tokenizer) - 1);
     }
     if (id >= shape->vocabulary) {
         return ko_fail(err, KO_E_INPUT,
-                       "bos: id %d is outside the model's vocabulary, its ids end at %d", id,
+                       "bos: id %d is outside the model's vocabulary, choose one up to %d", id,
                        shape->vocabulary - 1);
     }
     *out = id;
     return KO_OK;
 }
 
-static enum ko_code decide(const struct ko_spec_model *spec, const struct ko_shape *shape,
-                           const struct ko_side_files *files, struct ko_tokenizer *tokenizer,
-                           struct ko_front *out, struct ko_error *err)
+static enum ko_code decide_bos(const struct ko_spec_model *spec, const struct ko_shape *shape,
+                               const struct ko_side_files *files, struct ko_tokenizer *tokenizer,
+                               struct ko_front *out, struct ko_error *err)
 {
     const bool chosen = spec->bos == KO_BOS_NONE || spec->bos == KO_BOS_TOKEN;
     enum ko_code code =
@@ -71,7 +71,7 @@ enum ko_code ko_front_decide(const struct ko_spec_model *spec, const struct ko_s
     *out = (struct ko_front){.bos_id = -1};
     enum ko_code code = ko_side_files_read(spec->tokenizer, spec->path, &files, err);
     if (code == KO_OK) {
-        code = decide(spec, shape, &files, tokenizer, out, err);
+        code = decide_bos(spec, shape, &files, tokenizer, out, err);
     }
     ko_side_files_free(&files);
     return code;

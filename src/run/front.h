@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What stands in front of a model's prompts, decided once the tokenizer is open, and what the files
-   beside it say against it. */
+/* The token in front of a model's prompts, chosen once the tokenizer is open. */
 #ifndef KO_RUN_FRONT_H
 #define KO_RUN_FRONT_H
 
@@ -13,12 +12,12 @@
 #include "src/tokenizer/tokenizer.h"
 
 struct ko_front {
-    int32_t bos_id;          /* of struct ko_audit; -1 where the spec's `bos` needs none */
-    struct ko_strings notes; /* contradictions, and what is ignored: a line each */
+    int32_t bos_id;          /* for struct ko_audit; -1: the spec's `bos` needs no id */
+    struct ko_strings notes; /* what the tokenizer's side files contradict or say in vain */
 };
 
-/* Finds the token that `bos` means. KO_E_INPUT "SPEC:LINE:COLUMN: MODEL: bos: ..." for a token that
-   the tokenizer or the model lacks (the nearest is named) and for an `add` that is not clear. Free
+/* Finds the token that `bos` names. KO_E_INPUT "SPEC:LINE:COLUMN: MODEL: bos: ..." for a token that
+   the tokenizer or the model lacks (the error names the nearest) and for an ambiguous `add`. Free
    with ko_front_free, also after a failure. */
 KO_MUST_CHECK enum ko_code ko_front_decide(const struct ko_spec_model *spec,
                                            const struct ko_shape *shape,

@@ -11,9 +11,9 @@
 #include "src/cube/read/read.h"
 #include "src/run/inputs_plan.h"
 
-/* What a line of the resolved spec that holds a block's prompts says after the file's name, which
-   is quoted: "select: correct, sample: {n: 100, seed: 0}}". NULL where the text ends. *next: where
-   to go on. Length in *n. */
+/* Finds the next line of the resolved spec with a block's prompts, and returns what follows the
+   quoted file name: "select: correct, sample: {n: 100, seed: 0}}", of *n bytes. NULL at the end of
+   the text. *next: where to search next. */
 static const char *next_selection(const char *text, const char **next, size_t *n)
 {
     static const char mark[] = "\n    prompts: {file: \"";
@@ -30,16 +30,16 @@ static const char *next_selection(const char *text, const char **next, size_t *n
     return at;
 }
 
-/* The selections are text for text the same. */
-static enum ko_code compare(const char *path, const char *stored, const char *wanted,
-                            struct ko_error *err)
+/* Fails unless all selections are the same text. */
+static enum ko_code compare_selections(const char *path, const char *stored, const char *wanted,
+                                       struct ko_error *err)
 {
     for (int block = 1;; block++) {
         size_t n_left = 0, n_right = 0;
         const char *left = next_selection(stored, &stored, &n_left);
         const char *right = next_selection(wanted, &wanted, &n_right);
         if (!left || !right) {
-            return KO_OK; /* equal numbers of blocks are seen to elsewhere */
+            return KO_OK; /* read_view has compared the numbers of blocks */
         }
         if (n_left != n_right || memcmp(left, right, n_left) != 0) {
             return ko_fail(err, KO_E_INPUT,
@@ -60,9 +60,10 @@ static int32_t n_used(const struct ko_inputs *inputs)
     return n;
 }
 
-/* The cube is of other models, prompts or blocks: the plan of any selection says which. */
-static enum ko_code refuse(const struct ko_cube_view *view, const char *path,
-                           const struct ko_inputs *inputs, struct ko_error *err)
+/* The cube has other models, prompts or blocks. Compares it with a plan, so that the error names the
+   difference. */
+static enum ko_code refuse_cube(const struct ko_cube_view *view, const char *path,
+                                const struct ko_inputs *inputs, struct ko_error *err)
 {
     const char *backend = ko_cube_view_attribute(view, "backend");
     const char *precision = ko_cube_view_attribute(view, "precision");
@@ -74,7 +75,7 @@ static enum ko_code refuse(const struct ko_cube_view *view, const char *path,
     }
     if (code == KO_OK) {
         code = ko_fail(err, KO_E_INPUT,
-                       "%s: is of another spec, start a new cube or use --overwrite", path);
+                       "%s: was made from another spec, start a new cube or use --overwrite", path);
     }
     ko_plan_free(plan);
     return code;
@@ -88,8 +89,8 @@ static enum ko_code read_view(struct ko_cube_view *view, const char *path, struc
     const size_t n_blocks = inputs->spec->n_blocks, n_models = (size_t)n_used(inputs);
     const size_t n_facts = (size_t)inputs->n_facts;
     if (ko_cube_view_is_evaluation(view)) {
-        return ko_fail(err, KO_E_INPUT,
-                       "%s: is an evaluation, --resume goes on with a sweep's cube", path);
+        return ko_fail(err, KO_E_INPUT, "%s: is an evaluation, --resume needs a sweep's cube",
+                       path);
     }
     if (!ko_cube_view_has(view, "selected")) {
         return KO_OK;
@@ -103,9 +104,9 @@ static enum ko_code read_view(struct ko_cube_view *view, const char *path, struc
     }
     if (axes->model.n != n_models || axes->eval_prompt.n != n_facts ||
         axes->n_blocks != (int32_t)n_blocks) {
-        return refuse(view, path, inputs, err);
+        return refuse_cube(view, path, inputs, err);
     }
-    enum ko_code code = spec ? compare(path, spec, inputs->spec->resolved, err) : KO_OK;
+    enum ko_code code = spec ? compare_selections(path, spec, inputs->spec->resolved, err) : KO_OK;
     if (code != KO_OK) {
         return code;
     }

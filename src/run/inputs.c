@@ -92,7 +92,7 @@ static enum ko_code open_from_config(const struct ko_spec_model *from, struct ko
     return code;
 }
 
-/* What all names of tensors begin with is left out. */
+/* Notes the prefix that is removed from all tensor names. */
 static enum ko_code note_prefix(struct ko_inputs *inputs, const struct ko_checkpoint *checkpoint,
                                 struct ko_error *err)
 {
@@ -142,7 +142,6 @@ static enum ko_code open_model(struct ko_inputs *inputs, int32_t m, bool with_we
     return code;
 }
 
-/* The spec says how many files' facts there are. */
 static void close_all_but_spec(struct ko_inputs *inputs)
 {
     for (size_t f = 0; inputs->facts && inputs->spec && f < inputs->spec->prompt_files.n; f++) {
@@ -187,7 +186,7 @@ enum ko_code ko_inputs_open_spec(struct ko_spec *spec, struct ko_options *option
         code = open_model(&inputs, m, with_weights, err);
     }
     if (code != KO_OK) {
-        close_all_but_spec(&inputs); /* which the caller still owns */
+        close_all_but_spec(&inputs); /* the caller still owns the spec */
         return code;
     }
     *out = inputs;

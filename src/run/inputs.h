@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Everything that a sweep spec names, opened and checked before any file is created: prompt files,
-   checkpoints, tokenizers. */
+/* The files that a sweep spec names: prompt files, checkpoints, tokenizers. They are opened and
+   checked before any file is created. */
 #ifndef KO_RUN_INPUTS_H
 #define KO_RUN_INPUTS_H
 
@@ -27,11 +27,12 @@ struct ko_inputs {
     struct ko_front *front; /* [n_models] */
     uint8_t *used;          /* [n_models] whether a block of the spec uses it */
     int32_t n_models;
-    int64_t row_budget; /* option; 0: each model's default */
-    bool gpu;           /* the plans are for a GPU: set before ko_inputs_plan, by whoever knows */
-    struct ko_strings notes; /* what the user should know of files that were read all the same */
-    uint8_t *selected; /* [n_blocks, models that blocks use, n_facts] the selection of the cube that
-                           a sweep goes on with; NULL: prompts are selected; owned */
+    int64_t row_budget;      /* option; 0: each model's default */
+    bool gpu;                /* plans are for a GPU; the caller sets it before ko_inputs_plan */
+    struct ko_strings notes; /* remarks on files that were read nevertheless */
+    /* [n_blocks, models that blocks use, n_facts] the selection stored in the cube that is resumed;
+       NULL: prompts are still to be selected; owned */
+    uint8_t *selected;
 };
 
 enum ko_inputs_models {
@@ -39,12 +40,12 @@ enum ko_inputs_models {
     KO_MODELS_ALL   /* every one that the spec declares */
 };
 
-/* Reads the spec and opens all that it names. with_weights: the weight files' headers too, not only
-   the configuration. Free with ko_inputs_close. */
+/* Reads the spec and opens the files that it names. with_weights: reads the headers of the weight
+   files too, not only the configuration. Free with ko_inputs_close. */
 KO_MUST_CHECK enum ko_code ko_inputs_open(const char *spec_file, struct ko_options *options,
                                           enum ko_inputs_models which, bool with_weights,
                                           struct ko_inputs *out, struct ko_error *err);
-/* The same from a spec that was read already (taken on success). */
+/* The same for a spec that has been read (taken on success). */
 KO_MUST_CHECK enum ko_code ko_inputs_open_spec(struct ko_spec *spec, struct ko_options *options,
                                                enum ko_inputs_models which, bool with_weights,
                                                struct ko_inputs *out, struct ko_error *err);

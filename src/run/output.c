@@ -29,7 +29,7 @@ char *ko_output_evaluation(const char *cube, struct ko_error *err)
     return path;
 }
 
-/* Whether it begins as every HDF5 file of ours does; a cube that was cut off does too. */
+/* Whether the file begins like an HDF5 file. This is true of a truncated cube, too. */
 static bool is_hdf5(const char *path)
 {
     static const char signature[] = "\x89HDF\r\n\x1a\n";
@@ -50,7 +50,7 @@ static enum ko_code check_existing(const char *path, const struct ko_output *out
     if (stat(path, &info) != 0) {
         return KO_OK;
     }
-    /* To open a pipe would be to wait for somebody at its other end. */
+    /* Opening a pipe would block until another process opens its other end. */
     if (!S_ISREG(info.st_mode)) {
         return ko_fail(err, KO_E_INPUT, "%s: is %s, name a file to write", path,
                        ko_file_kind(info.st_mode));
@@ -62,7 +62,7 @@ static enum ko_code check_existing(const char *path, const struct ko_output *out
                        path);
     }
     if (output->overwrite && !is_hdf5(path)) {
-        return ko_fail(err, KO_E_INPUT, "%s: is no cube, --overwrite replaces nothing else", path);
+        return ko_fail(err, KO_E_INPUT, "%s: is not a cube, --overwrite replaces only cubes", path);
     }
     return output->overwrite ? ko_cube_check_replaced(path, err) : KO_OK;
 }
@@ -91,11 +91,12 @@ static enum ko_code check_folder(const char *path, struct ko_error *err)
         code = ko_fail(err, KO_E_INPUT, "%s: folder '%s': %s, create it first", path, folder,
                        strerror(errno));
     } else if (code == KO_OK && !S_ISDIR(info.st_mode)) {
-        code =
-            ko_fail(err, KO_E_INPUT, "%s: '%s' is no folder, choose another output", path, folder);
+        code = ko_fail(err, KO_E_INPUT, "%s: '%s' is not a folder, choose another output", path,
+                       folder);
     } else if (code == KO_OK && access(folder, W_OK | X_OK) != 0) {
-        code = ko_fail(err, KO_E_INPUT, "%s: folder '%s' cannot be written: %s", path, folder,
-                       strerror(errno));
+        code =
+            ko_fail(err, KO_E_INPUT, "%s: folder '%s' cannot be written: %s, choose another output",
+                    path, folder, strerror(errno));
     }
     free(folder);
     return code;
@@ -155,7 +156,7 @@ enum ko_code ko_output_set_aside(struct ko_output *output, struct ko_error *err)
         code = ko_fail(err, KO_E_FAILED, "%s: cannot be renamed to %s: %s", output->cube, name.data,
                        strerror(errno));
     }
-    /* What an interrupted run has set aside: this one settles it. */
+    /* This run deletes what an interrupted run has renamed. */
     if (code == KO_OK && (moves || ko_file_exists(name.data))) {
         output->aside = name.data;
         name.data = NULL;

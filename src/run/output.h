@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where a run writes: the cube, its evaluation, and whether they may be written. */
+/* The files that a run writes, and checks that it may write them. */
 #ifndef KO_RUN_OUTPUT_H
 #define KO_RUN_OUTPUT_H
 
@@ -12,7 +12,8 @@
 struct ko_output {
     char *cube;       /* owned */
     char *evaluation; /* X.evaluation.h5 beside X.h5; owned */
-    char *aside; /* where the cube to be replaced waits until it is; NULL: there was none; owned */
+    char
+        *aside; /* path of the old cube until the new one replaces it; NULL: there is none; owned */
     struct ko_shard shard; /* of 0: the whole sweep */
     bool resume, overwrite;
     bool own_evaluation; /* the run makes the evaluation itself */
@@ -21,30 +22,28 @@ struct ko_output {
 /* Whether two paths name one existing file. */
 bool ko_same_file(const char *a, const char *b);
 
-/* Where a run into `cube` has its evaluation: "results/cube.h5" -> "results/cube.evaluation.h5".
+/* The path of the evaluation of a run into `cube`: "results/cube.h5" -> "results/cube.evaluation.h5".
    free(). */
 KO_MUST_CHECK char *ko_output_evaluation(const char *cube, struct ko_error *err);
 
-/* From --output, --resume, --overwrite; of a shard (of > 0) the cube is the shard's file beside
-   --output. own_evaluation: the run makes X.evaluation.h5 itself;
-   external: the evaluation that it reads, or NULL. A link is followed: the cube is the file that it
-   names, with lock and evaluation beside that one. KO_E_INPUT where the output is missing, is in a
-   folder that does not exist, exists already without --resume or --overwrite, is the external
-   evaluation, or would be replaced and is no HDF5 file. Free with ko_output_free. */
+/* Fills *out from --output, --resume and --overwrite. For a shard (of > 0) the cube is the shard's
+   file beside --output. A link is followed: the cube, its lock and its evaluation are at the link's
+   target. own_evaluation: the run makes X.evaluation.h5 itself. external: the evaluation that the
+   run reads, or NULL. KO_E_INPUT if the output is missing, its folder does not exist, it exists
+   without --resume or --overwrite, it is the external evaluation, or --overwrite would replace a
+   file that is not HDF5. Free with ko_output_free. */
 KO_MUST_CHECK enum ko_code ko_output_check(const struct ko_options *options, bool own_evaluation,
                                            const char *external, struct ko_shard shard,
                                            struct ko_output *out, struct ko_error *err);
-/* The same question once more, when the lock is this run's: another run may have made the files in
-   the meantime. */
+/* Checks existing files again once this run holds the lock: another run may have made them since. */
 KO_MUST_CHECK enum ko_code ko_output_check_again(const struct ko_output *output,
                                                  struct ko_error *err);
-/* --overwrite: moves an existing cube to a name beside it, so that a run that is interrupted before
-   it has made its own leaves nothing that --resume would take for it. --resume: finds what such a
-   run has left there. */
+/* With --overwrite, renames an existing cube, so that --resume cannot mistake it for this run's after
+   an interruption. With --resume, finds the cube that such an interrupted run has renamed. */
 KO_MUST_CHECK enum ko_code ko_output_set_aside(struct ko_output *output, struct ko_error *err);
-/* The end of the run: what was set aside is removed where the new cube is there, and comes back
-   where --overwrite was refused before it made one. false where it stays aside: the run was
-   interrupted before that. */
+/* At the end of a run: deletes the renamed cube if the new one exists, and renames it back if
+   --overwrite was refused before the new one was made. false: the renamed cube stays, because the run
+   was interrupted before that. */
 bool ko_output_settle(const struct ko_output *output, enum ko_code code);
 void ko_output_free(struct ko_output *output); /* leaves {0} */
 

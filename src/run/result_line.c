@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "src/run/plural.h"
+
 void ko_shell_word_add(struct ko_text *out, const char *name)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -42,7 +44,7 @@ static void add_count(const struct ko_result *result, struct ko_text *out)
     }
     if (result->n_failures > 0) {
         ko_text_add(out, ", %s failure%s recorded", ko_grouped(result->n_failures, number),
-                    result->n_failures == 1 ? "" : "s");
+                    ko_plural(result->n_failures));
     }
 }
 

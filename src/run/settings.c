@@ -96,7 +96,8 @@ enum ko_code ko_cli_backend_elsewhere(const struct ko_options *options, const ch
     const char *wanted = ko_option_string(options, KO_OPT_BACKEND);
     const struct ko_sight sight = {.n_visible = 1};
     if (wanted && strcmp(wanted, "cpu") == 0) {
-        return ko_fail(err, KO_E_INPUT, "--device: names a GPU, and the backend is cpu");
+        return ko_fail(err, KO_E_INPUT,
+                       "--device: names a GPU, and the backend is cpu, leave one of the two out");
     }
     return ko_backend_choose("cuda", ko_gpus_kernels() != NULL, &sight, 1, out, err);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Options as the settings that they stand for: log level, threads, precision, backend. */
+/* Turns the text of options into values: log level, threads, precision, backend. */
 #ifndef KO_RUN_SETTINGS_H
 #define KO_RUN_SETTINGS_H
 
@@ -12,28 +12,28 @@
 /* Option --log-level as a level. */
 KO_MUST_CHECK enum ko_code ko_cli_log_level(const struct ko_options *options,
                                             enum ko_log_level *out, struct ko_error *err);
-/* KO_E_INPUT for a --threads beyond what anybody means. */
+/* KO_E_INPUT for a --threads that is too large. */
 KO_MUST_CHECK enum ko_code ko_cli_check_threads(const struct ko_options *options,
                                                 struct ko_error *err);
-/* The threads of a process that is alone on this machine: --threads, or what follows from it and
-   the environment (src/base/cpus.h). */
+/* The threads of a process that is alone on this machine, from --threads and the environment
+   (src/base/cpus.h). */
 KO_MUST_CHECK enum ko_code ko_cli_threads(const struct ko_options *options, struct ko_threads *out,
                                           struct ko_error *err);
-/* Option --precision as a precision, a precision by its name, and its name. KO_E_INPUT for one that
-   this build does not offer. */
+/* The precision of --precision, or of a name; and a precision's name. KO_E_INPUT for a precision that
+   this build lacks. */
 KO_MUST_CHECK enum ko_code ko_cli_precision(const struct ko_options *options,
                                             enum ko_precision *out, struct ko_error *err);
 KO_MUST_CHECK enum ko_code ko_cli_precision_named(const char *name, enum ko_precision *out,
                                                   struct ko_error *err);
 const char *ko_cli_precision_name(enum ko_precision precision);
-/* Option --backend for what this process sees alone: what was asked for, else cuda where a GPU is
-   visible, else cpu. KO_E_INPUT for one that this build lacks, and for cuda without a GPU. */
+/* The backend of a single process: --backend, else cuda if this process sees a GPU, else cpu.
+   KO_E_INPUT for a backend that this build lacks, and for cuda without a GPU. */
 KO_MUST_CHECK enum ko_code ko_cli_backend(const struct ko_options *options, const char **out,
                                           struct ko_error *err);
-/* For what computes elsewhere, on GPUs: --backend, by default cuda. */
+/* The backend of GPUs that this machine may lack: cuda. KO_E_INPUT for --backend cpu. */
 KO_MUST_CHECK enum ko_code ko_cli_backend_elsewhere(const struct ko_options *options,
                                                     const char **out, struct ko_error *err);
-/* KO_E_INPUT where the backend does not compute at this precision. */
+/* KO_E_INPUT if the backend does not compute in this precision. */
 KO_MUST_CHECK enum ko_code ko_cli_check_precision(const char *backend, enum ko_precision precision,
                                                   struct ko_error *err);
 

@@ -12,7 +12,7 @@
 #include "src/base/memory.h"
 #include "src/base/text.h"
 
-/* A variable that Slurm sets in every task of an array. */
+/* Reads a variable that Slurm sets in every task of an array. */
 static enum ko_code read_variable(const char *name, int64_t *out, struct ko_error *err)
 {
     const char *text = getenv(name);
@@ -43,8 +43,7 @@ static enum ko_code read_array(struct array *out, struct ko_error *err)
     return code;
 }
 
-/* The number of shards that a file's name says, where it is a shard's of the cube `stem`; 0 where it
-   is not. */
+/* If a file's name is that of a shard of the cube `stem`, the number of all shards in it; else 0. */
 static int32_t shards_of_name(const char *name, const char *stem)
 {
     const size_t n = strlen(stem);
@@ -58,8 +57,8 @@ static int32_t shards_of_name(const char *name, const char *stem)
     return strcmp(name + n, suffix) == 0 ? of : 0;
 }
 
-/* Of how many shards those beside the output are, if any is not one of `count`; 0 where none is. A
-   folder that cannot be read has none. */
+/* Finds a shard of this cube beside the output whose number of shards is not `count`. *of: that
+   number; 0: there is no such file, or the folder cannot be read. */
 static enum ko_code find_others(const char *output, int64_t count, int32_t *of,
                                 struct ko_error *err)
 {
@@ -84,7 +83,7 @@ static enum ko_code find_others(const char *output, int64_t count, int32_t *of,
     return code;
 }
 
-/* The array is a part of another, or may be: what is to be written instead, for this task. */
+/* The array may be part of a larger one. The error says what to write for this task. */
 static enum ko_code refuse_part(const struct array *array, int32_t of, const char *why,
                                 struct ko_error *err)
 {
@@ -103,7 +102,7 @@ static enum ko_code refuse_part(const struct array *array, int32_t of, const cha
         (long long)array->min, (long long)array->max, why, (long long)first, n, which, zero);
 }
 
-static enum ko_code from_array(const char *output, struct ko_shard *out, struct ko_error *err)
+static enum ko_code shard_from_array(const char *output, struct ko_shard *out, struct ko_error *err)
 {
     struct array array;
     int32_t others = 0;
@@ -150,7 +149,7 @@ enum ko_code ko_cli_shard(const struct ko_options *options, struct ko_shard *out
         return KO_OK;
     }
     return strcmp(text, "auto") == 0
-               ? from_array(ko_option_string(options, KO_OPT_OUTPUT), out, err)
+               ? shard_from_array(ko_option_string(options, KO_OPT_OUTPUT), out, err)
                : ko_shard_parse(text, "--shard", out, err);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The steps of a run on the root: evaluate, select, sweep. */
+/* The steps of a run, on the root: evaluate, select, sweep. */
 #ifndef KO_RUN_STEPS_H
 #define KO_RUN_STEPS_H
 
@@ -9,13 +9,12 @@
 #include "src/run/output.h"
 #include "src/run/session.h"
 
-/* Makes the evaluation cube at `path` complete: creates it, continues it (resume) or finds it
-   complete. */
+/* Completes the evaluation cube at `path`: creates it, or continues it (resume). */
 KO_MUST_CHECK enum ko_code ko_step_evaluate(struct ko_session *session,
                                             const struct ko_inputs *inputs, const char *path,
                                             bool resume, struct ko_error *err);
-/* Makes the sweep's cube complete, selecting prompts by the evaluation at evaluation_path: where it
-   exists already (inputs->selected), nothing is selected and no evaluation is read. */
+/* Completes the sweep's cube. The evaluation at evaluation_path selects the prompts, unless the cube
+   already stores a selection (inputs->selected): then no evaluation is read. */
 KO_MUST_CHECK enum ko_code ko_step_sweep(struct ko_session *session, const struct ko_inputs *inputs,
                                          const char *evaluation_path,
                                          const struct ko_output *output, struct ko_error *err);

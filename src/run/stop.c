@@ -13,7 +13,7 @@
 static volatile sig_atomic_t signalled;
 static int64_t stop_time;
 
-static volatile sig_atomic_t interrupted; /* by TERM or INT, after which a second one is meant */
+static volatile sig_atomic_t interrupted; /* by TERM or INT; a second one ends the process */
 static struct timespec interrupted_at;
 
 /* `timeout` and some launchers send one TERM twice, to the process and to its group. */
@@ -32,7 +32,7 @@ static void on_signal(int number)
     if (number != SIGTERM && number != SIGINT) {
         return;
     }
-    /* Whatever the process is at, it may not come back from it. */
+    /* The process may hang, so it ends here. */
     if (interrupted && !is_an_echo(number)) {
         _exit(128 + number);
     }
@@ -44,7 +44,7 @@ static void on_signal(int number)
 
 static const int numbers[] = {SIGTERM, SIGINT, SIGUSR1};
 
-static void mask(int how)
+static void mask_signals(int how)
 {
     sigset_t set;
     sigemptyset(&set);
@@ -56,12 +56,12 @@ static void mask(int how)
 
 void ko_stop_hold(void)
 {
-    mask(SIG_BLOCK);
+    mask_signals(SIG_BLOCK);
 }
 
 void ko_stop_release(void)
 {
-    mask(SIG_UNBLOCK);
+    mask_signals(SIG_UNBLOCK);
 }
 
 void ko_stop_install(int64_t stop_at)

@@ -63,7 +63,7 @@ run "$scratch/spec.yaml" -o "$scratch/cube.h5" --overwrite || fail "--overwrite 
 
 # --overwrite replaces cubes alone, and never what the run reads.
 cp "$scratch/spec.yaml" "$scratch/victim.yaml"
-refused 'is no cube' run "$scratch/spec.yaml" -o "$scratch/victim.yaml" --overwrite
+refused 'is not a cube' run "$scratch/spec.yaml" -o "$scratch/victim.yaml" --overwrite
 cmp "$scratch/spec.yaml" "$scratch/victim.yaml" || fail "--overwrite changed a file that is no cube"
 cubes overwrite "$scratch/ck" backbone.layers.3.mixer.D 0.75
 refused 'is the evaluation that the run reads' run "$scratch/spec.yaml" -o "$scratch/ev.h5" --evaluation "$scratch/ev.h5" --overwrite

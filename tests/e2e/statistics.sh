@@ -67,6 +67,6 @@ refused() {
     grep -qF -- "$words" "$scratch/err" || { cat "$scratch/err"; fail "show $*: '$words' is not said"; }
 }
 refused "has no control of these curves" "$scratch/statistics.h5" --source relation --feature all --minus-control
-refused "a second time as asked for" "$scratch/statistics.h5" --source relation --minus-source relation
-refused "one of them" "$scratch/statistics.h5" --csv --json
+refused "no second curve to subtract" "$scratch/statistics.h5" --source relation --minus-source relation
+refused "choose one" "$scratch/statistics.h5" --csv --json
 refused "it is an evaluation" "$scratch/statistics.evaluation.h5" --by relation

@@ -54,7 +54,7 @@ refused() { # BOS WORDS
 }
 refused add "write bos: 0 or bos: 2675"
 refused "'<|begn|>'" "did you mean '<|begin|>'"
-refused 99999 "its ids end at 2675"
+refused 99999 "choose one up to 2675"
 
 echo "== add never puts an end of text in front unless it is named as BOS"
 rm "$m/tokenizer_config.json"

@@ -17,8 +17,8 @@ static void every_precision_of_a_device_has_a_rate(void **state)
     for (int p = KO_FLOAT32; p <= KO_BFLOAT16; p++) {
         const struct ko_device_rate *rate = NULL;
         struct ko_error err = {0};
-        assert_int_equal(ko_device_rate("h200", (enum ko_precision)p, "mamba", 2560, &rate, &err),
-                         KO_OK);
+        assert_int_equal(
+            ko_device_rate_find("h200", (enum ko_precision)p, "mamba", 2560, &rate, &err), KO_OK);
         assert_int_equal(rate->precision, p);
         assert_true(rate->fraction > 0 && rate->fraction <= 1);
         assert_true(rate->gemm_flops > before);
@@ -40,9 +40,9 @@ static void the_widest_measured_model_that_is_no_wider_counts(void **state)
     for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
         const struct ko_device_rate *rate = NULL;
         struct ko_error err = {0};
-        assert_int_equal(
-            ko_device_rate("h200", KO_TF32, cases[k].architecture, cases[k].width, &rate, &err),
-            KO_OK);
+        assert_int_equal(ko_device_rate_find("h200", KO_TF32, cases[k].architecture, cases[k].width,
+                                             &rate, &err),
+                         KO_OK);
         assert_int_equal(rate->width, cases[k].want);
         assert_string_equal(rate->architecture, cases[k].from);
     }
@@ -53,7 +53,8 @@ static void an_unknown_device_is_refused_with_those_known(void **state)
     const struct ko_device_rate *rate = NULL;
     struct ko_error err = {0};
     (void)state;
-    assert_int_equal(ko_device_rate("h2000", KO_FLOAT32, "mamba", 2560, &rate, &err), KO_E_INPUT);
+    assert_int_equal(ko_device_rate_find("h2000", KO_FLOAT32, "mamba", 2560, &rate, &err),
+                     KO_E_INPUT);
     assert_string_equal(err.text, "--device: unknown device 'h2000', choose one of h200");
     assert_null(rate);
 }

@@ -13,7 +13,7 @@
 enum { MAX_BLOCKS = 8 };
 
 /* The counts of a case, whose sum is checked cell by cell against the plan. */
-static void count(const struct made_case *made, struct ko_sweep_count *out)
+static void count(const struct made_case *made, struct ko_sweep_cells *out)
 {
     struct ko_plan *plan = NULL;
     struct ko_error err = {0};
@@ -22,7 +22,7 @@ static void count(const struct made_case *made, struct ko_sweep_count *out)
         fail_msg("%s", err.text);
     }
     assert_true(plan->n_blocks <= MAX_BLOCKS);
-    assert_int_equal(ko_sweep_counts(plan, out, &err), KO_OK);
+    assert_int_equal(ko_sweep_cells_count(plan, out, &err), KO_OK);
     for (int32_t b = 0; b < plan->n_blocks; b++) {
         sum += out[b].new_mean + out[b].new_heat;
     }
@@ -50,7 +50,7 @@ static void count(const struct made_case *made, struct ko_sweep_count *out)
 static void cells_of_two_sweeps_are_new_in_the_first(void **state)
 {
     (void)state;
-    struct ko_sweep_count counts[MAX_BLOCKS];
+    struct ko_sweep_cells counts[MAX_BLOCKS];
     const struct made_case made = {.spec = "models: [/a, /b]\n"
                                            "prompts: {file: f}\n"
                                            "routes: [last<-subject]\n"
@@ -86,7 +86,7 @@ static void third_cannot_be_run(int32_t model, int32_t fact, struct ko_prompt *p
 static void heatmaps_have_a_cell_for_each_token(void **state)
 {
     (void)state;
-    struct ko_sweep_count counts[MAX_BLOCKS];
+    struct ko_sweep_cells counts[MAX_BLOCKS];
     const struct made_case made = {.spec = "models: [/a]\n"
                                            "prompts: {file: f}\n"
                                            "routes: [last<-each, last<-subject]\n"
@@ -112,7 +112,7 @@ static void heatmaps_have_a_cell_for_each_token(void **state)
 static void a_class_that_a_model_lacks_is_not_counted(void **state)
 {
     (void)state;
-    struct ko_sweep_count counts[MAX_BLOCKS];
+    struct ko_sweep_cells counts[MAX_BLOCKS];
     const struct made_case made = {.spec = "models: [/a, /b]\n"
                                            "prompts: {file: f}\n"
                                            "routes: [last<-subject]\n"
