@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A model of a real shape with random weights, and a sweep over it that is not written to a file. */
+/* A model of a real shape with random weights, and a sweep over it that is not written to a file.
+   */
 #ifndef KO_BENCH_BENCH_MODEL_H
 #define KO_BENCH_BENCH_MODEL_H
 
@@ -33,9 +34,9 @@ KO_MUST_CHECK enum ko_code ko_bench_model_new(const struct ko_bench_sweep *sweep
                                               struct ko_bench_model *out, struct ko_error *err);
 void ko_bench_model_free(struct ko_bench_model *bench); /* leaves {0} */
 
-/* Fills in random weights. In a backend's own memory, matrices repeat a block of random numbers, each
-   from another offset and scaled as a layer is initialised: generating billions of numbers would
-   take minutes, and rates only need the numbers to differ. */
+/* Fills in random weights. In a backend's own memory, matrices repeat a block of random numbers,
+   each from another offset and scaled as a layer is initialised: generating billions of numbers
+   would take minutes, and rates only need the numbers to differ. */
 KO_MUST_CHECK enum ko_code ko_bench_weights_fill(struct ko_device_weights *weights, uint64_t seed,
                                                  struct ko_error *err);
 

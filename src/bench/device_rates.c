@@ -9,7 +9,8 @@
 #include "src/run/settings.h"
 
 /* Measured on 2026-11-22: `knockout bench --shape all --precision float32,tf32,bfloat16 --json`
-   printed these gemm_flops_layers and fraction_of_gemm (docs/performance.md). Widths in ascending order. */
+   printed these gemm_flops_layers and fraction_of_gemm (docs/performance.md). Widths in ascending
+   order. */
 #define RATE(precision, architecture, width, tflops, fraction)                                     \
     {                                                                                              \
         "h200", "NVIDIA H200", precision, architecture, width, (tflops)*1e12, fraction,            \

@@ -19,9 +19,10 @@ struct ko_device_rate {
     const char *measured;     /* date */
 };
 
-/* Finds the rate of a device for a model of this architecture and width: that of the widest measured
-   model which is not wider, else of the narrowest. KO_E_INPUT for an unknown device (the error names
-   the known ones), and for a precision that was not measured on it. *out is borrowed. */
+/* Finds the rate of a device for a model of this architecture and width: that of the widest
+   measured model which is not wider, else of the narrowest. KO_E_INPUT for an unknown device (the
+   error names the known ones), and for a precision that was not measured on it. *out is borrowed.
+   */
 KO_MUST_CHECK enum ko_code ko_device_rate_find(const char *device, enum ko_precision precision,
                                                const char *architecture, int32_t width,
                                                const struct ko_device_rate **out,

@@ -17,8 +17,8 @@ static const double PLANNED_COMMIT_SECONDS = 10; /* the default of `run` */
 struct planner {
     struct ko_cli *cli;
     struct ko_inputs inputs;
-    struct ko_evaluation evaluation; /* empty where there is none */
-    const char *evaluation_path;     /* NULL where there is none */
+    struct ko_evaluation evaluation; /* {0}: there is none */
+    const char *evaluation_path;     /* NULL: there is none */
     struct ko_strings warnings;
     struct ko_plan *plan;
     struct ko_plan_settings settings;

@@ -15,9 +15,9 @@
 
 /* How often a waiting thread tries before it sleeps. A try is one `pause` of 10 to 140 cycles, so a
    thread spins for about 10 to 50 us. GNU's default is 300,000, up to 14 ms: if other programs run,
-   each for a few milliseconds at a time, threads waste their time slices by waiting for a thread that
-   is not running. Sleeping at once costs an idle machine 2 to 3 %, because most waits between two
-   operations are shorter than a wake-up. */
+   each for a few milliseconds at a time, threads waste their time slices by waiting for a thread
+   that is not running. Sleeping at once costs an idle machine 2 to 3 %, because most waits between
+   two operations are shorter than a wake-up. */
 static const char SPIN_COUNT[] = "1000";
 
 /* LLVM's runtime counts milliseconds. This is its shortest wait above 0; the default is 200. */

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What libraries read from the environment while they load, and which this program would choose
-   otherwise: the process sets it and starts anew, once. */
+/* Sets environment variables that libraries read while they load, and executes the program again. */
 #ifndef KO_CLI_RESTART_H
 #define KO_CLI_RESTART_H
 
-/* Before MPI_Init, so that a launcher sees one process all along; in a process without threads.
-   Chooses OpenBLAS's kernels (OPENBLAS_CORETYPE) where it picked badly, and for how long a thread
-   of OpenMP that waits spins before it sleeps: GNU's GOMP_SPINCOUNT and LLVM's KMP_BLOCKTIME. What
-   the user has set of these, or of OMP_WAIT_POLICY, stays. Returns where nothing is to be changed,
-   which is so in the second start, and where the process cannot start anew: that is said on
-   stderr, and the libraries' own choices hold. */
+/* Call it before MPI_Init, so that a launcher sees one process, and before any thread exists. Chooses
+   OpenBLAS's kernels (OPENBLAS_CORETYPE) if OpenBLAS chose badly, and how long a waiting thread of
+   OpenMP spins before it sleeps: GNU's GOMP_SPINCOUNT and LLVM's KMP_BLOCKTIME. Variables that the
+   user has set stay, and OMP_WAIT_POLICY decides about waiting. Executes the program again if a
+   variable changed. Returns if nothing changed, as in the second start, or if the program cannot be
+   executed: then it warns on stderr, and the libraries' choices hold. */
 void ko_restart_with_choices(char **argv);
 
 #endif

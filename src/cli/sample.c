@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Draws done cells of a cube at random and reads their values. Each dataset is read at most once per
-   model. */
+/* Draws done cells of a cube at random and reads their values. Each dataset is read at most once
+   per model. */
 #include "src/cli/sample.h"
 
 #include <math.h>
@@ -109,15 +109,18 @@ static enum ko_code read_values(struct ko_cube_view *view, int32_t model, const 
     if (!v->logprob || !v->prob || !v->kl || !v->rank || !v->top1 || (foils && !v->foil)) {
         return KO_E_MEMORY;
     }
-    enum ko_code code = ko_cube_view_read_double(view, part->logprob, model, v->logprob, n, err);
-    if (code == KO_OK) {
-        code = ko_cube_view_read_double(view, part->prob, model, v->prob, n, err);
-    }
-    if (code == KO_OK) {
-        code = ko_cube_view_read_double(view, part->kl, model, v->kl, n, err);
-    }
-    if (code == KO_OK && foils) {
-        code = ko_cube_view_read_double(view, part->foil, model, v->foil, n, err);
+    const struct {
+        const char *name;
+        double *to;
+    } reals[] = {{part->logprob, v->logprob},
+                 {part->prob, v->prob},
+                 {part->kl, v->kl},
+                 {part->foil, v->foil}};
+    enum ko_code code = KO_OK;
+    for (size_t k = 0; code == KO_OK && k < sizeof reals / sizeof reals[0]; k++) {
+        code = reals[k].to
+                   ? ko_cube_view_read_double(view, reals[k].name, model, reals[k].to, n, err)
+                   : KO_OK;
     }
     if (code == KO_OK) {
         code = ko_cube_view_read_int(view, part->rank, model, v->rank, n, err);

@@ -9,8 +9,8 @@
 
 #include "src/base/error.h"
 
-/* Opens /dev/null for each of descriptors 0, 1 and 2 that is closed, so that no file opened later gets
-   its number. Reading and writing it fails. A process does this first. */
+/* Opens /dev/null for each of descriptors 0, 1 and 2 that is closed, so that no file opened later
+   gets its number. Reading and writing it fails. A process does this first. */
 void ko_standard_fill(void);
 
 struct ko_standard {

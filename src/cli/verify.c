@@ -17,8 +17,8 @@
 #include "src/models/model_open.h"
 #include "src/run/inputs_plan.h"
 
-/* The largest accepted absolute difference, in nats. float32 sums differ by their order of summation
-   alone; a cube of lower precision differs more. */
+/* The largest accepted absolute difference, in nats. float32 sums differ by their order of
+   summation alone; a cube of lower precision differs more. */
 static double accepted_difference(const char *precision)
 {
     if (strcmp(precision, "tf32") == 0) {

@@ -30,7 +30,8 @@ static enum ko_code first_ids(const struct ko_plan *plan, const struct ko_plan_b
     return code;
 }
 
-/* Replaces the block's selection by {all-of: [the old selection, {id: ids}]}. Takes ids on success. */
+/* Replaces the block's selection by {all-of: [the old selection, {id: ids}]}. Takes ids on success.
+   */
 static enum ko_code narrow_block(struct ko_spec_block *block, struct ko_strings *ids,
                                  struct ko_error *err)
 {

@@ -85,8 +85,8 @@ struct ko_plan_report {
     struct ko_plan_time time;
 };
 
-/* Composes the batches, counts cells, and picks the prompts to print. Leaves out the sentence on the
-   selection and what ko_plan_report_predict adds. Free with ko_plan_report_free, also after a
+/* Composes the batches, counts cells, and picks the prompts to print. Leaves out the sentence on
+   the selection and what ko_plan_report_predict adds. Free with ko_plan_report_free, also after a
    failure. */
 KO_MUST_CHECK enum ko_code ko_plan_report_make(const struct ko_inputs *inputs,
                                                const struct ko_plan *plan,

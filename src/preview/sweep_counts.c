@@ -19,8 +19,7 @@ struct counter {
     uint8_t *pattern;    /* [n_patterns, n_blocks] which blocks select */
     struct share *share; /* [n_patterns, n_blocks] */
     size_t n_patterns, pattern_capacity, share_capacity;
-    uint8_t
-        *reached; /* [n_blocks, n_facts] whether the block has cells of the prompt in any model */
+    uint8_t *reached; /* [n_blocks, n_facts] the block has cells of the prompt in any model */
 };
 
 /* Counts one cell in every block that has it. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How many cells each block of a spec's `sweeps` adds to the plan, which is the union of the blocks. */
+/* How many cells each block of a spec's `sweeps` adds to the plan, which is the union of the
+   blocks. */
 #ifndef KO_PREVIEW_SWEEP_COUNTS_H
 #define KO_PREVIEW_SWEEP_COUNTS_H
 

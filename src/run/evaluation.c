@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reads an evaluation cube and sorts its clean runs into the order of the inputs' prompts. Also
-   checks that models, tokens and answers are still those of the new plan. */
+   checks that the new plan has the same models, tokens and answers. */
 #include "src/run/evaluation.h"
 
 #include <math.h>
@@ -14,23 +14,23 @@
 /* The clean runs in the order of the cube's axes. */
 struct content {
     const struct ko_cube_axes *axes;
-    struct ko_strings text; /* [eval_prompt] */
-    float *logprob;
-    int32_t *rank, *top1;
-    uint8_t *reason;
-    int32_t *target;
-    uint64_t *tokens_hash;
+    struct ko_strings text;    /* [eval_prompt] */
+    struct ko_evaluation runs; /* the arrays alone: [model, eval_prompt] */
 };
 
-static void free_content(struct content *content)
+/* Allocates the arrays of n runs. Free with ko_evaluation_free, also after a failure. */
+static enum ko_code new_runs(size_t n, struct ko_evaluation *runs, struct ko_error *err)
 {
-    ko_strings_free(&content->text);
-    free(content->logprob);
-    free(content->rank);
-    free(content->top1);
-    free(content->reason);
-    free(content->target);
-    free(content->tokens_hash);
+    runs->logprob = ko_new(n, sizeof *runs->logprob, err);
+    runs->target_rank = ko_new(n, sizeof *runs->target_rank, err);
+    runs->top1_id = ko_new(n, sizeof *runs->top1_id, err);
+    runs->reason = ko_new(n, sizeof *runs->reason, err);
+    runs->target = ko_new(n, sizeof *runs->target, err);
+    runs->tokens_hash = ko_new(n, sizeof *runs->tokens_hash, err);
+    return runs->logprob && runs->target_rank && runs->top1_id && runs->reason && runs->target &&
+                   runs->tokens_hash
+               ? KO_OK
+               : KO_E_MEMORY;
 }
 
 static uint64_t hash_tokens(const int32_t *token, int32_t n)
@@ -47,8 +47,8 @@ static enum ko_code read_tokens(struct ko_cube_view *view, int32_t model, struct
     int32_t *length = ko_new((size_t)n, sizeof *length, err);
     enum ko_code code = token && length ? KO_OK : KO_E_MEMORY;
     if (code == KO_OK) {
-        code = ko_cube_view_read_int(view, "eval_target_id", model, content->target + model * n, n,
-                                     err);
+        code = ko_cube_view_read_int(view, "eval_target_id", model,
+                                     content->runs.target + model * n, n, err);
     }
     if (code == KO_OK) {
         code = ko_cube_view_read_int(view, "eval_n_tokens", model, length, n, err);
@@ -58,7 +58,7 @@ static enum ko_code read_tokens(struct ko_cube_view *view, int32_t model, struct
     }
     for (int64_t k = 0; code == KO_OK && k < n; k++) {
         const int32_t here = length[k] < 0 ? 0 : length[k] > width ? (int32_t)width : length[k];
-        content->tokens_hash[model * n + k] = hash_tokens(token + k * width, here);
+        content->runs.tokens_hash[model * n + k] = hash_tokens(token + k * width, here);
     }
     free(token);
     free(length);
@@ -78,18 +78,13 @@ static enum ko_code read_content(const char *path, struct ko_cube_view *view,
     if (code != KO_OK) {
         return code;
     }
-    content->logprob = ko_new(n, sizeof *content->logprob, err);
-    content->rank = ko_new(n, sizeof *content->rank, err);
-    content->top1 = ko_new(n, sizeof *content->top1, err);
-    content->reason = ko_new(n, sizeof *content->reason, err);
-    content->target = ko_new(n, sizeof *content->target, err);
-    content->tokens_hash = ko_new(n, sizeof *content->tokens_hash, err);
-    if (!content->logprob || !content->rank || !content->top1 || !content->reason ||
-        !content->target || !content->tokens_hash) {
-        return KO_E_MEMORY;
+    struct ko_evaluation *runs = &content->runs;
+    code = new_runs(n, runs, err);
+    if (code != KO_OK) {
+        return code;
     }
-    code = ko_cube_view_evaluation(view, content->logprob, content->rank, content->top1,
-                                   content->reason, err);
+    code = ko_cube_view_evaluation(view, runs->logprob, runs->target_rank, runs->top1_id,
+                                   runs->reason, err);
     if (code == KO_OK) {
         code = ko_cube_view_read_strings(view, "eval_prompt_text", &content->text, err);
     }
@@ -97,7 +92,7 @@ static enum ko_code read_content(const char *path, struct ko_cube_view *view,
         code = read_tokens(view, (int32_t)m, content, err);
     }
     for (size_t k = 0; code == KO_OK && k < n; k++) {
-        if (content->reason[k] == KO_RUNNABLE && content->rank[k] < 1) {
+        if (runs->reason[k] == KO_RUNNABLE && runs->target_rank[k] < 1) {
             code =
                 ko_fail(err, KO_E_INPUT,
                         "%s: is incomplete: prompt '%s' of %s has not been run, complete it with "
@@ -160,12 +155,12 @@ static void copy_fact(const struct content *content, size_t at, int32_t fact,
     for (size_t m = 0; m < content->axes->model.n; m++) {
         const size_t from = m * content->axes->eval_prompt.n + at;
         const size_t to = m * (size_t)out->n_facts + (size_t)fact;
-        out->logprob[to] = content->logprob[from];
-        out->target_rank[to] = content->rank[from];
-        out->top1_id[to] = content->top1[from];
-        out->reason[to] = content->reason[from];
-        out->target[to] = content->target[from];
-        out->tokens_hash[to] = content->tokens_hash[from];
+        out->logprob[to] = content->runs.logprob[from];
+        out->target_rank[to] = content->runs.target_rank[from];
+        out->top1_id[to] = content->runs.top1_id[from];
+        out->reason[to] = content->runs.reason[from];
+        out->target[to] = content->runs.target[from];
+        out->tokens_hash[to] = content->runs.tokens_hash[from];
     }
 }
 
@@ -270,21 +265,13 @@ enum ko_code ko_evaluation_read(const char *path, const struct ko_inputs *inputs
             ko_multiply(evaluation.model.n, (size_t)inputs->n_facts, &n, "models x prompts", err);
     }
     if (code == KO_OK) {
-        evaluation.logprob = ko_new(n, sizeof *evaluation.logprob, err);
-        evaluation.target_rank = ko_new(n, sizeof *evaluation.target_rank, err);
-        evaluation.top1_id = ko_new(n, sizeof *evaluation.top1_id, err);
-        evaluation.reason = ko_new(n, sizeof *evaluation.reason, err);
-        evaluation.target = ko_new(n, sizeof *evaluation.target, err);
-        evaluation.tokens_hash = ko_new(n, sizeof *evaluation.tokens_hash, err);
-        code = evaluation.logprob && evaluation.target_rank && evaluation.top1_id &&
-                       evaluation.reason && evaluation.target && evaluation.tokens_hash
-                   ? KO_OK
-                   : KO_E_MEMORY;
+        code = new_runs(n, &evaluation, err);
     }
     if (code == KO_OK) {
         code = arrange_facts(path, &content, inputs, &evaluation, err);
     }
-    free_content(&content);
+    ko_strings_free(&content.text);
+    ko_evaluation_free(&content.runs);
     ko_cube_view_close(view);
     if (code != KO_OK) {
         ko_evaluation_free(&evaluation);

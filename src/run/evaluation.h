@@ -23,13 +23,14 @@ struct ko_evaluation {
 };
 
 /* Reads a complete evaluation cube and matches its prompts to the facts of `inputs` by their ids.
-   KO_E_INPUT if the cube is not an evaluation, is incomplete, lacks a model or prompt of the inputs,
-   or has another text for a prompt. Free with ko_evaluation_free. */
+   KO_E_INPUT if the cube is not an evaluation, is incomplete, lacks a model or prompt of the
+   inputs, or has another text for a prompt. Free with ko_evaluation_free. */
 KO_MUST_CHECK enum ko_code ko_evaluation_read(const char *path, const struct ko_inputs *inputs,
                                               struct ko_evaluation *out, struct ko_error *err);
 void ko_evaluation_free(struct ko_evaluation *evaluation); /* leaves {0} */
 
-/* The rows of the plan's models, in the plan's order: three arrays [n_models * n_facts]. free() each. */
+/* The rows of the plan's models, in the plan's order: three arrays [n_models * n_facts]. free()
+   each. */
 KO_MUST_CHECK enum ko_code ko_evaluation_of_plan(const struct ko_evaluation *evaluation,
                                                  const struct ko_plan *plan, float **logprob,
                                                  int32_t **rank, int32_t **top1,

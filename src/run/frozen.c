@@ -60,8 +60,8 @@ static int32_t n_used(const struct ko_inputs *inputs)
     return n;
 }
 
-/* The cube has other models, prompts or blocks. Compares it with a plan, so that the error names the
-   difference. */
+/* The cube has other models, prompts or blocks. Compares it with a plan, so that the error names
+   the difference. */
 static enum ko_code refuse_cube(const struct ko_cube_view *view, const char *path,
                                 const struct ko_inputs *inputs, struct ko_error *err)
 {

@@ -51,7 +51,7 @@ KO_MUST_CHECK enum ko_code ko_inputs_open_spec(struct ko_spec *spec, struct ko_o
                                                struct ko_inputs *out, struct ko_error *err);
 void ko_inputs_close(struct ko_inputs *inputs); /* leaves {0} */
 
-/* Position of the model of that name, -1 where there is none. */
+/* Index of the model of this name, or -1. */
 int32_t ko_inputs_find(const struct ko_inputs *inputs, const char *name);
 
 #endif

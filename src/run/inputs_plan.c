@@ -76,8 +76,8 @@ static enum ko_code audit_model(const struct ko_inputs *inputs, int32_t m,
     return KO_OK;
 }
 
-/* The prompts of the c-th chosen model: those of an earlier one that sees them as it does, or its
-   own. prompts: [chosen models, facts] */
+/* Audits the prompts of the c-th chosen model, or copies them from an earlier model with the same
+   audit. prompts: [chosen models, facts] */
 static enum ko_code take_prompts(const struct ko_inputs *inputs, const int32_t *chosen, int32_t c,
                                  struct ko_prompt *prompts, struct ko_error *err)
 {
@@ -114,7 +114,7 @@ static void free_parts(struct parts *parts, int32_t n_facts)
     free(parts->spec_model);
 }
 
-/* An evaluation has all models, a sweep those that blocks use. */
+/* An evaluation has all models, a sweep the models that blocks use. */
 static enum ko_code choose_plan_models(const struct ko_inputs *inputs, enum ko_plan_kind kind,
                                        struct parts *parts, struct ko_error *err)
 {
@@ -157,7 +157,7 @@ static enum ko_code make_parts(const struct ko_inputs *inputs, enum ko_plan_kind
     return code;
 }
 
-/* Budgets that nobody chose hold every prompt. */
+/* Raises default budgets until the longest prompt fits. */
 static enum ko_code raise_budgets(const struct ko_inputs *inputs, struct ko_plan *plan,
                                   struct ko_strings *warnings, struct ko_error *err)
 {

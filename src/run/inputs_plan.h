@@ -20,16 +20,16 @@ void ko_plan_model_describe(const struct ko_model *model, int64_t row_budget, bo
                             struct ko_plan_model *out);
 
 /* Audits every prompt under every model and builds a plan: an evaluation of all models, or a sweep
-   over the models that blocks use. evaluation: its ranks select the sweep's prompts; NULL: the ranks
-   are not known (struct ko_plan_input). Adds a line to warnings (may be NULL) for each row budget
-   that is raised, besides those of ko_plan_build. Free with ko_plan_free. */
+   over the models that blocks use. evaluation: its ranks select the sweep's prompts; NULL: the
+   ranks are not known (struct ko_plan_input). Adds a line to warnings (may be NULL) for each row
+   budget that is raised, besides those of ko_plan_build. Free with ko_plan_free. */
 KO_MUST_CHECK enum ko_code ko_inputs_plan(const struct ko_inputs *inputs, enum ko_plan_kind kind,
                                           const struct ko_evaluation *evaluation,
                                           struct ko_strings *warnings, struct ko_plan **out,
                                           struct ko_error *err);
 
-/* Audits every prompt under every model and builds a plan over the routes, classes, sizes and starts
-   of *axes; fills in its other members. Free with ko_plan_free. */
+/* Audits every prompt under every model and builds a plan over the routes, classes, sizes and
+   starts of *axes; fills in its other members. Free with ko_plan_free. */
 KO_MUST_CHECK enum ko_code ko_inputs_plan_axes(const struct ko_inputs *inputs,
                                                struct ko_plan_axes *axes, struct ko_plan **out,
                                                struct ko_error *err);

@@ -126,5 +126,6 @@ void ko_session_log_left(const struct ko_session *session, const struct ko_job *
     ko_log_write(&session->log, KO_LOG_INFO, "%s resumes left=\"%s of %s cells, %d of %d batches\"",
                  title, ko_grouped(progress.cells_total - progress.cells_before, left),
                  ko_grouped(progress.cells_total, total), n_left, job->batches.n);
-    ko_log_say(&session->log, "%s: goes on, %s of %s cells are left", job->cube_path, left, total);
+    ko_log_say(&session->log, "%s: continues, %s of %s cells are left", job->cube_path, left,
+               total);
 }

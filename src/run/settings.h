@@ -19,8 +19,8 @@ KO_MUST_CHECK enum ko_code ko_cli_check_threads(const struct ko_options *options
    (src/base/cpus.h). */
 KO_MUST_CHECK enum ko_code ko_cli_threads(const struct ko_options *options, struct ko_threads *out,
                                           struct ko_error *err);
-/* The precision of --precision, or of a name; and a precision's name. KO_E_INPUT for a precision that
-   this build lacks. */
+/* The precision of --precision, or of a name; and a precision's name. KO_E_INPUT for a precision
+   that this build lacks. */
 KO_MUST_CHECK enum ko_code ko_cli_precision(const struct ko_options *options,
                                             enum ko_precision *out, struct ko_error *err);
 KO_MUST_CHECK enum ko_code ko_cli_precision_named(const char *name, enum ko_precision *out,

@@ -43,7 +43,8 @@ static enum ko_code read_array(struct array *out, struct ko_error *err)
     return code;
 }
 
-/* If a file's name is that of a shard of the cube `stem`, the number of all shards in it; else 0. */
+/* If a file's name is that of a shard of the cube `stem`, the number of all shards in it; else 0.
+   */
 static int32_t shards_of_name(const char *name, const char *stem)
 {
     const size_t n = strlen(stem);

@@ -11,7 +11,8 @@
 /* The shard of --shard: K/N, or auto, from the variables of a Slurm array; of 0 without the option.
    KO_E_INPUT for another form, for auto outside an array, and for auto in an array that may be only
    part of a larger one (because some tasks run again): one with gaps, with one task, with a first
-   index above 1, or with other numbers of shards beside the output. The error says what to write. */
+   index above 1, or with other numbers of shards beside the output. The error says what to write.
+   */
 KO_MUST_CHECK enum ko_code ko_cli_shard(const struct ko_options *options, struct ko_shard *out,
                                         struct ko_error *err);
 

@@ -13,8 +13,8 @@
 KO_MUST_CHECK enum ko_code ko_step_evaluate(struct ko_session *session,
                                             const struct ko_inputs *inputs, const char *path,
                                             bool resume, struct ko_error *err);
-/* Completes the sweep's cube. The evaluation at evaluation_path selects the prompts, unless the cube
-   already stores a selection (inputs->selected): then no evaluation is read. */
+/* Completes the sweep's cube. The evaluation at evaluation_path selects the prompts, unless the
+   cube already stores a selection (inputs->selected): then no evaluation is read. */
 KO_MUST_CHECK enum ko_code ko_step_sweep(struct ko_session *session, const struct ko_inputs *inputs,
                                          const char *evaluation_path,
                                          const struct ko_output *output, struct ko_error *err);
