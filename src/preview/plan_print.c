@@ -5,7 +5,7 @@
 
 #include "src/formats/table.h"
 #include "src/preview/plan_report.h"
-#include "src/run/plural.h"
+#include "src/run/result_line.h"
 
 enum { LABEL_WIDTH = 12, SHOWN_MODELS = 4 };
 

@@ -4,7 +4,7 @@
 #include "src/run/audit_lines.h"
 
 #include "src/formats/table.h"
-#include "src/run/plural.h"
+#include "src/run/result_line.h"
 
 enum { NAMED_PROMPTS = 5 };
 

@@ -12,9 +12,14 @@
 #include "src/options/options.h"
 #include "src/plan/plan.h"
 #include "src/prompts/facts.h"
-#include "src/run/front.h"
 #include "src/spec/spec.h"
 #include "src/tokenizer/tokenizer.h"
+
+/* The token in front of a model's prompts. */
+struct ko_front {
+    int32_t bos_id;          /* for struct ko_audit; -1: the spec's `bos` needs no id */
+    struct ko_strings notes; /* what the tokenizer's side files contradict or say in vain */
+};
 
 struct ko_inputs {
     struct ko_spec *spec;

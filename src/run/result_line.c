@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-#include "src/run/plural.h"
-
 void ko_shell_word_add(struct ko_text *out, const char *name)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"

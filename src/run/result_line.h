@@ -27,6 +27,12 @@ struct ko_result {
 /* "X.h5: 2,640 cells done in 0.6 s; next: knockout show X.h5", without a line end. */
 void ko_result_add(const struct ko_result *result, struct ko_text *out);
 
+/* The plural of a noun in a message: "" for 1, else "s". */
+static inline const char *ko_plural(int64_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
 /* Appends a file name for a shell: in quotes if it has other characters than letters, digits and
    ._/-+=:,@% */
 void ko_shell_word_add(struct ko_text *out, const char *name);

@@ -12,7 +12,7 @@
 #include "src/base/memory.h"
 #include "src/cube/read/view_taken.h"
 #include "src/run/output.h"
-#include "src/run/session_log.h"
+#include "src/run/session.h"
 #include "src/run/stop.h"
 
 /* Opens one of the cubes and checks it. */

@@ -18,8 +18,8 @@
 #include "src/base/clock.h"
 #include "src/base/terminal.h"
 #include "src/base/text.h"
-#include "src/run/plural.h"
-#include "src/run/session_log.h"
+#include "src/run/result_line.h"
+#include "src/run/session.h"
 #include "src/run/settings.h"
 #include "src/run/stop.h"
 

@@ -17,7 +17,7 @@
 #include "src/run/audit_lines.h"
 #include "src/run/inputs_plan.h"
 #include "src/run/reuse.h"
-#include "src/run/session_log.h"
+#include "src/run/session.h"
 #include "src/run/session_run.h"
 #include "src/run/stop.h"
 

@@ -144,7 +144,7 @@ sweep "Unigram tokenizer" "unigram/tokenizer.json|Unigram|BPE" unigram.yaml
 sweep "missing tokenizer" "untokenized: has no tokenizer.json: name another folder with the model's key" untokenized.yaml
 refused "evaluate a truncated checkpoint" "truncated" \
     "$KNOCKOUT" evaluate truncated.yaml -o "$out/evaluation.h5"
-refused "inspect a broken checkpoint" "faults|lacking: backbone.layers.5.mixer.dt_proj.weight" \
+refused "inspect a broken checkpoint" "problems|lacking: backbone.layers.5.mixer.dt_proj.weight" \
     "$KNOCKOUT" inspect lacking
 refused "inspect a missing checkpoint" "missing" "$KNOCKOUT" inspect missing
 grep -q 'lacking: backbone.layers.5.mixer.dt_proj.weights: BF16 \[192,6\]' \

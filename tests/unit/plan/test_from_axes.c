@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "src/plan/plan_from_axes.h"
+#include "src/plan/from_axes.h"
 #include "tests/support/made_plan.h"
 
 enum { N_FACTS = 4 };

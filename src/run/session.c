@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writes the log lines at the start and end of a job, the result line on the terminal, and the
    run's row in the cube's run table. */
-#include "src/run/session_log.h"
+#include "src/run/session.h"
 
 #include <stdio.h>
 #include <stdlib.h>
