@@ -3,7 +3,8 @@
    messages are sent. */
 #include "mpi/coordinator.h"
 #include "mpi/worker_load.h"
-#include "mpi/world/messages.h"
+#include "mpi/world/nap.h"
+#include "src/base/clock.h"
 
 static void note_failure(struct ko_sweep *sweep, int32_t model, const struct ko_error *error)
 {

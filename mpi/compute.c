@@ -8,7 +8,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "mpi/world/messages.h"
+#include "src/base/clock.h"
 #include "src/base/memory.h"
 
 struct task {

@@ -7,6 +7,8 @@
 
 #include "mpi/world/agree.h"
 #include "mpi/world/messages.h"
+#include "mpi/world/nap.h"
+#include "src/base/clock.h"
 #include "src/base/memory.h"
 #include "src/forward/record.h"
 

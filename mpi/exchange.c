@@ -5,6 +5,7 @@
 
 #include "mpi/nccl_exchange.h"
 #include "mpi/world/agree.h"
+#include "mpi/world/check.h"
 
 struct opening {
     unsigned char id[KO_NCCL_ID_BYTES];

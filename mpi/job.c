@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mpi/world/broadcast.h"
 #include "mpi/world/gpus.h"
-#include "mpi/world/messages.h"
 #include "src/base/bytes.h"
 #include "src/base/memory.h"
 

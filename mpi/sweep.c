@@ -6,7 +6,8 @@
 #include "mpi/coordinator.h"
 #include "mpi/worker.h"
 #include "mpi/world/agree.h"
-#include "mpi/world/messages.h"
+#include "mpi/world/check.h"
+#include "src/base/clock.h"
 
 void ko_sweep_count(const struct ko_job *job, struct ko_progress *progress)
 {

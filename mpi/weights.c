@@ -9,6 +9,7 @@
 
 #include "mpi/weights_device.h"
 #include "mpi/world/agree.h"
+#include "mpi/world/check.h"
 #include "src/base/memory.h"
 #include "src/models/model_load.h"
 #include "src/models/model_open.h"

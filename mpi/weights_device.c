@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "mpi/world/agree.h"
+#include "mpi/world/check.h"
 #include "src/base/memory.h"
 #include "src/models/model_load.h"
 

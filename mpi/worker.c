@@ -11,6 +11,8 @@
 #include "mpi/worker_load.h"
 #include "mpi/world/agree.h"
 #include "mpi/world/messages.h"
+#include "mpi/world/nap.h"
+#include "src/base/clock.h"
 #include "src/base/memory.h"
 
 static const double TELL_SECONDS = 1; /* between two words on how far the batch in hand is */

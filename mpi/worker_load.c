@@ -7,6 +7,7 @@
 
 #include "mpi/failures.h"
 #include "mpi/world/agree.h"
+#include "mpi/world/check.h"
 #include "src/base/clock.h"
 
 void ko_worker_end_reading(struct ko_worker *worker)

@@ -8,6 +8,7 @@
 #include "mpi/cube/handle.h"
 #include "mpi/cube/keep.h"
 #include "mpi/cube/slots.h"
+#include "mpi/world/check.h"
 #include "mpi/world/world.h"
 #include "src/base/memory.h"
 #include "src/cube/format/hdf5_check.h"

@@ -10,6 +10,7 @@
 
 #include "mpi/cube/cube.h"
 #include "mpi/world/agree.h"
+#include "mpi/world/check.h"
 #include "mpi/world/world.h"
 #include "src/base/text.h"
 

@@ -2,6 +2,7 @@
 /* Writes how far the run is into the run's row of the cube: cells, share of the work, and the time.
    `status` reads these numbers. */
 #include "mpi/cube/handle.h"
+#include "mpi/world/check.h"
 #include "mpi/world/world.h"
 #include "src/base/clock.h"
 #include "src/cube/format/hdf5_check.h"

@@ -8,7 +8,7 @@
 #include "mpi/cube/cube.h"
 #include "mpi/cube/handle.h"
 #include "mpi/cube/run_kept.h"
-#include "mpi/world/messages.h"
+#include "mpi/world/nap.h"
 #include "src/base/clock.h"
 #include "src/base/memory.h"
 #include "src/cube/format/check.h"

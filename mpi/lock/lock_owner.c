@@ -10,6 +10,7 @@
 
 #include "mpi/lock/lock_file.h"
 #include "mpi/world/agree.h"
+#include "mpi/world/check.h"
 #include "src/base/memory.h"
 
 bool ko_process_state(int64_t pid, char *state, uint64_t *begin)

@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "mpi/world/messages.h"
+#include "mpi/world/check.h"
+#include "mpi/world/nap.h"
 #include "mpi/world/world.h"
 
 /* " (GPU 0 GPU-5d3a...)"; written once, before the first error that it belongs to. */

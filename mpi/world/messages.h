@@ -8,8 +8,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "src/base/bytes.h"
-#include "src/base/clock.h"
 #include "src/base/error.h"
 
 /* Every tag of the program. Messages are two int64 values unless said. */
@@ -52,12 +50,5 @@ KO_MUST_CHECK enum ko_code ko_message_poll(MPI_Comm comm, struct ko_message *mes
 /* Waits for a message, asleep most of the time. */
 KO_MUST_CHECK enum ko_code ko_message_wait(MPI_Comm comm, struct ko_message *message,
                                            struct ko_error *err);
-
-/* Collective: root's bytes to every rank; on others `data` is filled (*n bytes, free()). Any size.
- */
-KO_MUST_CHECK enum ko_code ko_broadcast_bytes(MPI_Comm comm, char **data, size_t *n,
-                                              struct ko_error *err);
-
-void ko_nap(double seconds);
 
 #endif

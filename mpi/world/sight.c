@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "mpi/world/agree.h"
+#include "mpi/world/check.h"
 #include "src/base/memory.h"
 #include "src/base/text.h"
 

@@ -8,18 +8,8 @@
 #include <string.h>
 
 #include "mpi/world/agree.h"
+#include "mpi/world/check.h"
 #include "src/base/memory.h"
-
-enum ko_code ko_mpi_check(int result, const char *what, struct ko_error *err)
-{
-    if (result == MPI_SUCCESS) {
-        return KO_OK;
-    }
-    char text[MPI_MAX_ERROR_STRING] = "unknown error";
-    int n = 0;
-    MPI_Error_string(result, text, &n);
-    return ko_fail(err, KO_E_FAILED, "MPI: %s: %s", what, text);
-}
 
 static enum ko_code split(struct ko_world *world, struct ko_error *err)
 {

@@ -39,9 +39,6 @@ KO_MUST_CHECK enum ko_code ko_world_open(int *argc, char ***argv, struct ko_worl
 /* MPI_Finalize. */
 void ko_world_close(struct ko_world *world);
 
-/* MPI's result as our code: KO_E_FAILED with MPI's text and `what`. */
-KO_MUST_CHECK enum ko_code ko_mpi_check(int result, const char *what, struct ko_error *err);
-
 /* Threads for this worker (src/base/cpus.h): wanted (> 0), OMP_NUM_THREADS, or its share of what
    the node's workers may use together. Warns, on the node's first worker, also where these have
    more threads than processors. Collective over the workers; KO_E_INPUT is this worker's own. */

@@ -21,7 +21,6 @@
 #define ko_kernels_cpu __real_ko_kernels_cpu /* the name in the header is the wrapped one */
 #include "kernels/kernels.h"
 #undef ko_kernels_cpu
-#include "mpi/world/messages.h"
 
 static struct {
     char kind[32];

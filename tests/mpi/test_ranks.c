@@ -12,7 +12,9 @@
 
 #include "mpi/weights.h"
 #include "mpi/world/agree.h"
+#include "mpi/world/broadcast.h"
 #include "mpi/world/messages.h"
+#include "mpi/world/nap.h"
 #include "mpi/world/world.h"
 #include "src/base/memory.h"
 #include "src/models/model_load.h"
