@@ -1,99 +1,114 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The loop of rank 0 in a run with several ranks. It answers the workers' messages, gives them
-   batches, and ends the run when all is done or the user stops it. */
+/* Answers the workers' messages, gives them batches model by model, and ends the job when all is
+   done, a worker fails or the user stops it. */
 #include "mpi/coordinator.h"
 
 #include <stdlib.h>
 
-#include "mpi/world/agree.h"
-#include "mpi/world/messages.h"
-#include "mpi/world/nap.h"
 #include "src/base/clock.h"
 #include "src/base/memory.h"
 #include "src/forward/record.h"
 
-enum { HELD = 2 /* batches that a worker holds: one in hand, one to go on with */ };
+enum { HELD = 2 /* batches that a worker holds: it computes one, the other waits */ };
 
-/* A batch that a worker has in hand, as far as it has said. */
-struct in_hand {
-    int32_t batch; /* -1: none, or nothing has been said */
-    double share;  /* of its work that is done */
+/* A commit round is due commit_seconds after the last one, or when this many bytes wait for it. */
+enum { STAGED_BYTES = 64 << 20 };
+
+/* A round is called at least this often, even with nothing to write: `status` takes its time in the
+   cube as a sign that the run is alive. */
+enum { BEAT_SECONDS = 30 };
+
+enum phase {
+    LOADING,    /* the workers load a model */
+    COMPUTING,  /* they compute its batches */
+    DROPPING,   /* after a stop or an error: they drop what is not finished */
+    SETTLING,   /* waits for the round under way */
+    LAST_ROUND, /* commits the rest */
+    ENDED
 };
 
-struct coordinator {
+/* What the coordinator knows of a worker. */
+struct worker_state {
+    int held;      /* batches */
+    int32_t batch; /* that it computes; -1: not reported */
+    double share;  /* of that batch's work that is done */
+};
+
+struct ko_coordinator {
     struct ko_sweep *sweep;
     const struct ko_job *job;
+    struct ko_channel *channel;
+    struct worker_state *worker; /* [n_workers] */
     int n_workers;
-    int *held;               /* [n_workers] */
-    struct in_hand *in_hand; /* [n_workers] */
-    int32_t next;            /* first batch that may not have been handed out */
-    int32_t left;            /* batches of the model in hand that are not finished */
+    enum phase phase;
     int32_t model;
+    int32_t next;          /* first batch that may not have been handed out */
+    int32_t left;          /* batches of the model that are not finished */
+    int32_t next_model_at; /* first batch of a later model */
     int n_loaded, n_dropped_replies, n_round_replies;
     bool in_round;
     int64_t staged_bytes, record_bytes;
     double last_round;
-    bool stopped, complete;
-    bool forbidden;          /* nothing may be written any more */
-    bool unloaded;           /* the model in hand cannot be loaded: its batches are given up */
-    struct ko_error failure; /* the first that a worker reported */
+    bool stopped;
+    bool forbidden;          /* the output must not be written any more */
+    bool unloaded;           /* the model cannot be loaded: its batches are recorded as failed */
+    struct ko_error failure; /* the first that ended the job */
 };
 
-static enum ko_code tell(struct coordinator *c, int worker, enum ko_tag tag, int64_t value,
-                         struct ko_error *err)
+static enum ko_code send_to(struct ko_coordinator *c, int worker, enum ko_tag tag, int64_t value,
+                            struct ko_error *err)
 {
-    return ko_message_send(c->sweep->world->all, worker + 1, tag, value, 0, err);
+    return ko_channel_send(c->channel, worker + 1, tag, value, 0, err);
 }
 
-static enum ko_code tell_all(struct coordinator *c, enum ko_tag tag, int64_t value,
-                             struct ko_error *err)
+static enum ko_code send_to_all(struct ko_coordinator *c, enum ko_tag tag, int64_t value,
+                                int64_t extra, struct ko_error *err)
 {
     enum ko_code code = KO_OK;
     for (int w = 0; code == KO_OK && w < c->n_workers; w++) {
-        code = tell(c, w, tag, value, err);
+        code = ko_channel_send(c->channel, w + 1, tag, value, extra, err);
     }
     return code;
 }
 
-static bool ending(const struct coordinator *c)
+static bool is_ending(const struct ko_coordinator *c)
 {
     return c->stopped || c->failure.code != KO_OK;
 }
 
-/* Gives the worker batches of the model in hand until it holds HELD of them. */
-static enum ko_code hand_out(struct coordinator *c, int worker, struct ko_error *err)
+/* Gives the worker batches of the model until it holds HELD of them. */
+static enum ko_code hand_out(struct ko_coordinator *c, int worker, struct ko_error *err)
 {
     enum ko_code code = KO_OK;
-    while (code == KO_OK && !ending(c) && c->held[worker] < HELD) {
-        while (c->next < c->job->batches.n &&
-               (!c->job->pending[c->next] && c->job->batches.batch[c->next].model == c->model)) {
+    while (code == KO_OK && !is_ending(c) && c->worker[worker].held < HELD) {
+        while (c->next < c->next_model_at && !c->job->pending[c->next]) {
             c->next++;
         }
-        if (c->next >= c->job->batches.n || c->job->batches.batch[c->next].model != c->model) {
+        if (c->next == c->next_model_at) {
             break;
         }
-        code = tell(c, worker, c->unloaded ? KO_TAG_GIVE_UP : KO_TAG_BATCH, c->next++, err);
-        c->held[worker]++;
+        code = send_to(c, worker, c->unloaded ? KO_TAG_GIVE_UP : KO_TAG_BATCH, c->next++, err);
+        c->worker[worker].held++;
     }
     return code;
 }
 
-static enum ko_code finished(struct coordinator *c, const struct ko_message *message,
-                             struct ko_error *err)
+static enum ko_code note_finished(struct ko_coordinator *c, const struct ko_message *message,
+                                  struct ko_error *err)
 {
     const struct ko_batch *batch = &c->job->batches.batch[message->value];
-    struct ko_progress *progress = &c->sweep->progress;
-    c->held[message->rank - 1]--;
+    struct worker_state *worker = &c->worker[message->party - 1];
+    worker->held--;
+    worker->batch = -1;
     c->left--;
     c->staged_bytes += c->record_bytes * batch->n_facts;
-    progress->cells_done += batch->n_cells;
-    progress->work_done += batch->flop;
-    c->in_hand[message->rank - 1].batch = -1;
-    return hand_out(c, message->rank - 1, err);
+    c->sweep->progress.cells_done += batch->n_cells;
+    c->sweep->progress.work_done += batch->flop;
+    return hand_out(c, message->party - 1, err);
 }
 
-/* A failure that is recorded, once for all workers where it is the model's. */
-static void note_failure(struct coordinator *c, const struct ko_message *message)
+/* Every worker reports a model that cannot be loaded: it is noted once. */
+static void note_failure(struct ko_coordinator *c, const struct ko_message *message)
 {
     if (message->tag == KO_TAG_UNLOADED && c->unloaded) {
         return;
@@ -103,9 +118,10 @@ static void note_failure(struct coordinator *c, const struct ko_message *message
                     message->error.text);
 }
 
-static enum ko_code handle(struct coordinator *c, const struct ko_message *message,
-                           struct ko_error *err)
+static enum ko_code handle_message(struct ko_coordinator *c, const struct ko_message *message,
+                                   struct ko_error *err)
 {
+    struct worker_state *worker = &c->worker[message->party - 1];
     switch (message->tag) {
     case KO_TAG_LOADED:
         c->n_loaded++;
@@ -119,15 +135,15 @@ static enum ko_code handle(struct coordinator *c, const struct ko_message *messa
         note_failure(c, message);
         return KO_OK;
     case KO_TAG_FINISHED:
-        return finished(c, message, err);
+        return note_finished(c, message, err);
     case KO_TAG_DROPPED:
         c->n_dropped_replies++;
-        c->held[message->rank - 1] = 0;
-        c->in_hand[message->rank - 1].batch = -1;
+        worker->held = 0;
+        worker->batch = -1;
         return KO_OK;
     case KO_TAG_REACHED:
-        c->in_hand[message->rank - 1] =
-            (struct in_hand){(int32_t)message->value, 1e-6 * (double)message->extra};
+        worker->batch = (int32_t)message->value;
+        worker->share = 1e-6 * (double)message->extra;
         return KO_OK;
     case KO_TAG_COMMITTED:
         c->n_round_replies++;
@@ -145,24 +161,12 @@ static enum ko_code handle(struct coordinator *c, const struct ko_message *messa
     default:
         return ko_fail(err, KO_E_FAILED,
                        "MPI: the coordinator got a message with tag %d from rank %d",
-                       (int)message->tag, message->rank);
+                       (int)message->tag, message->party);
     }
 }
 
-/* Joining a round, workers are told how far the run is: what `status` shows meanwhile. */
-static enum ko_code tell_round(struct coordinator *c, struct ko_error *err)
-{
-    const struct ko_progress *progress = &c->sweep->progress;
-    enum ko_code code = KO_OK;
-    for (int w = 0; code == KO_OK && w < c->n_workers; w++) {
-        code = ko_message_send(c->sweep->world->all, w + 1, KO_TAG_ROUND, progress->cells_done,
-                               ko_progress_ppm(progress), err);
-    }
-    return code;
-}
-
-/* The lock may be lost by now: then there is no round any more, and all ranks end. */
-static bool may_write(struct coordinator *c)
+/* Asked before every write. If the lock is lost, nothing may be written and the job ends. */
+static bool may_write(struct ko_coordinator *c)
 {
     struct ko_error refusal = {0};
     if (c->forbidden) {
@@ -175,14 +179,10 @@ static bool may_write(struct coordinator *c)
     return !c->forbidden;
 }
 
-/* Workers write the hash of what they load. */
-static enum ko_code begin_model(struct coordinator *c, struct ko_error *err)
+/* The round's message carries the progress of the run, which the cube stores for `status`. */
+static enum ko_code begin_round(struct ko_coordinator *c, struct ko_error *err)
 {
-    return may_write(c) ? tell_all(c, KO_TAG_MODEL, c->model, err) : KO_OK;
-}
-
-static enum ko_code begin_round(struct coordinator *c, struct ko_error *err)
-{
+    const struct ko_progress *progress = &c->sweep->progress;
     if (!may_write(c)) {
         return KO_OK;
     }
@@ -190,155 +190,184 @@ static enum ko_code begin_round(struct coordinator *c, struct ko_error *err)
     c->n_round_replies = 0;
     c->staged_bytes = 0;
     c->last_round = ko_now();
-    return tell_round(c, err);
+    return send_to_all(c, KO_TAG_ROUND, progress->cells_done, ko_progress_ppm(progress), err);
 }
 
-/* What the workers do, as far as the coordinator knows. */
-static void note_workers(struct coordinator *c)
+static bool round_is_due(const struct ko_coordinator *c)
+{
+    const double since = ko_now() - c->last_round;
+    const bool due =
+        c->staged_bytes > 0 && (since >= c->job->commit_seconds || c->staged_bytes >= STAGED_BYTES);
+    return (due || since >= BEAT_SECONDS) && !c->in_round && !is_ending(c) && c->phase < DROPPING;
+}
+
+static bool stop_is_wanted(const struct ko_coordinator *c)
+{
+    return c->left > 0 && c->sweep->stop_wanted && c->sweep->stop_wanted();
+}
+
+/* Lets the workers load the next model that has batches left, or ends the job. */
+static enum ko_code begin_model(struct ko_coordinator *c, struct ko_error *err)
+{
+    const struct ko_batches *batches = &c->job->batches;
+    int32_t b = c->next_model_at;
+    while (c->left == 0 && b < batches->n) {
+        c->next = b;
+        c->model = batches->batch[b].model;
+        for (; b < batches->n && batches->batch[b].model == c->model; b++) {
+            c->left += c->job->pending[b];
+        }
+    }
+    c->next_model_at = b;
+    if (c->left == 0) {
+        c->phase = SETTLING;
+        return KO_OK;
+    }
+    c->stopped = stop_is_wanted(c);
+    if (c->stopped) {
+        return KO_OK;
+    }
+    c->phase = LOADING;
+    c->n_loaded = 0;
+    c->unloaded = false;
+    c->sweep->progress.model = c->job->plan->model[c->model].name;
+    /* a load writes the content hash */
+    return may_write(c) ? send_to_all(c, KO_TAG_MODEL, c->model, 0, err) : KO_OK;
+}
+
+static enum ko_code begin_batches(struct ko_coordinator *c, struct ko_error *err)
+{
+    enum ko_code code = KO_OK;
+    c->phase = COMPUTING;
+    for (int w = 0; code == KO_OK && w < c->n_workers; w++) {
+        code = hand_out(c, w, err);
+    }
+    return code;
+}
+
+/* Begins the next phase where this one is over. */
+static enum ko_code advance_phase(struct ko_coordinator *c, struct ko_error *err)
+{
+    if (c->phase < DROPPING && is_ending(c)) {
+        c->phase = DROPPING;
+        return send_to_all(c, KO_TAG_STOP, 0, 0, err);
+    }
+    switch (c->phase) {
+    case LOADING:
+        return c->n_loaded < c->n_workers ? KO_OK : begin_batches(c, err);
+    case COMPUTING:
+        return c->left > 0 ? KO_OK : begin_model(c, err);
+    case DROPPING:
+        c->phase = c->n_dropped_replies < c->n_workers ? DROPPING : SETTLING;
+        return KO_OK;
+    case SETTLING:
+        if (c->in_round) {
+            return KO_OK;
+        }
+        c->phase = LAST_ROUND;
+        return c->staged_bytes > 0 ? begin_round(c, err) : KO_OK;
+    case LAST_ROUND:
+        if (c->in_round) {
+            return KO_OK;
+        }
+        c->phase = ENDED;
+        return send_to_all(c, KO_TAG_END, 0, 0, err);
+    case ENDED:
+        break;
+    }
+    return KO_OK;
+}
+
+/* Adds up what the workers compute, for the progress line. */
+static void note_workers(struct ko_coordinator *c)
 {
     struct ko_progress *progress = &c->sweep->progress;
     progress->n_busy = 0;
     progress->cells_in_hand = progress->work_in_hand = 0;
     for (int w = 0; w < c->n_workers; w++) {
-        progress->n_busy += c->held[w] > 0;
-        if (c->in_hand[w].batch >= 0) {
-            const struct ko_batch *batch = &c->job->batches.batch[c->in_hand[w].batch];
-            progress->cells_in_hand += c->in_hand[w].share * (double)batch->n_cells;
-            progress->work_in_hand += c->in_hand[w].share * batch->flop;
+        const struct worker_state *worker = &c->worker[w];
+        progress->n_busy += worker->held > 0;
+        if (worker->batch >= 0) {
+            const struct ko_batch *batch = &c->job->batches.batch[worker->batch];
+            progress->cells_in_hand += worker->share * (double)batch->n_cells;
+            progress->work_in_hand += worker->share * batch->flop;
         }
     }
 }
 
-/* One turn: a message if there is one, the commit round if it is due, progress. */
-static enum ko_code turn(struct coordinator *c, struct ko_error *err)
+enum ko_code ko_coordinator_step(struct ko_coordinator *coordinator, bool *busy,
+                                 struct ko_error *err)
 {
+    struct ko_coordinator *c = coordinator;
     struct ko_message message;
     bool got = false;
-    enum ko_code code = ko_message_poll(c->sweep->world->all, &message, &got, err);
+    enum ko_code code = c->channel->poll(c->channel, &message, &got, err);
     if (code == KO_OK && got) {
-        code = handle(c, &message, err);
+        *busy = true;
+        code = handle_message(c, &message, err);
     }
     if (code != KO_OK) {
         return code;
     }
-    if (!c->complete && c->sweep->stop_wanted && c->sweep->stop_wanted()) {
-        c->stopped = true;
-    }
-    const bool due = c->staged_bytes > 0 && (ko_now() - c->last_round >= c->job->commit_seconds ||
-                                             c->staged_bytes >= KO_STAGED_BYTES);
-    const bool beat = ko_now() - c->last_round >= KO_BEAT_SECONDS;
-    if ((due || beat) && !c->in_round && !ending(c)) {
+    c->stopped = c->stopped || (c->phase < DROPPING && stop_is_wanted(c));
+    if (round_is_due(c)) {
         code = begin_round(c, err);
+    }
+    if (code == KO_OK) {
+        code = advance_phase(c, err);
     }
     note_workers(c);
     ko_progress_tick(&c->sweep->progress);
-    if (!got) {
-        ko_nap(0.001);
-    }
     return code;
 }
 
-static enum ko_code run_model(struct coordinator *c, struct ko_error *err)
+bool ko_coordinator_has_ended(const struct ko_coordinator *coordinator)
 {
-    c->sweep->progress.model = c->job->plan->model[c->model].name;
-    c->n_loaded = 0;
-    c->unloaded = false;
-    enum ko_code code = begin_model(c, err);
-    while (code == KO_OK && !ending(c) && c->n_loaded < c->n_workers) {
-        code = turn(c, err);
-    }
-    for (int w = 0; code == KO_OK && w < c->n_workers; w++) {
-        code = hand_out(c, w, err);
-    }
-    while (code == KO_OK && !ending(c) && c->left > 0) {
-        code = turn(c, err);
-    }
-    return code;
+    return coordinator->phase == ENDED;
 }
 
-static enum ko_code run_models(struct coordinator *c, struct ko_error *err)
+enum ko_code ko_coordinator_result(const struct ko_coordinator *coordinator, struct ko_error *err)
 {
-    enum ko_code code = KO_OK;
-    const struct ko_batches *batches = &c->job->batches;
-    for (int32_t b = 0; code == KO_OK && !ending(c) && b < batches->n;) {
-        c->model = batches->batch[b].model;
-        c->next = b;
-        c->left = 0;
-        for (; b < batches->n && batches->batch[b].model == c->model; b++) {
-            c->left += c->job->pending[b];
-        }
-        if (c->sweep->stop_wanted && c->sweep->stop_wanted()) {
-            c->stopped = c->left > 0;
-        }
-        if (c->left > 0 && !c->stopped) {
-            code = run_model(c, err);
-        }
+    if (coordinator->failure.code != KO_OK) {
+        *err = coordinator->failure;
+        return err->code;
     }
-    return code;
+    return coordinator->stopped
+               ? ko_fail(err, KO_E_STOPPED, "%s: stopped early, continue with --resume",
+                         coordinator->job->cube_path)
+               : KO_OK;
 }
 
-/* After a stop or a failure: what is in hand is dropped, what is finished is committed. */
-static enum ko_code wind_up(struct coordinator *c, struct ko_error *err)
+enum ko_code ko_coordinator_new(struct ko_sweep *sweep, struct ko_channel *channel,
+                                struct ko_coordinator **out, struct ko_error *err)
 {
-    enum ko_code code = KO_OK;
-    if (ending(c)) {
-        code = tell_all(c, KO_TAG_STOP, 0, err);
-        while (code == KO_OK && c->n_dropped_replies < c->n_workers) {
-            code = turn(c, err);
-        }
+    const int n_workers = sweep->world->n_workers;
+    struct ko_coordinator *c = ko_new(1, sizeof *c, err);
+    struct worker_state *worker = ko_new((size_t)n_workers, sizeof *worker, err);
+    if (!c || !worker) {
+        free(c);
+        free(worker);
+        return KO_E_MEMORY;
     }
-    while (code == KO_OK && c->in_round) {
-        code = turn(c, err);
+    for (int w = 0; w < n_workers; w++) {
+        worker[w].batch = -1;
     }
-    if (code == KO_OK) {
-        code = begin_round(c, err);
-    }
-    while (code == KO_OK && c->in_round) {
-        code = turn(c, err);
-    }
-    return code == KO_OK ? tell_all(c, KO_TAG_END, 0, err) : code;
+    *c = (struct ko_coordinator){.sweep = sweep,
+                                 .job = sweep->job,
+                                 .channel = channel,
+                                 .worker = worker,
+                                 .n_workers = n_workers,
+                                 .phase = COMPUTING, /* no model: the first step begins one */
+                                 .record_bytes = ko_record_bytes(sweep->job->plan),
+                                 .last_round = ko_now()};
+    *out = c;
+    return KO_OK;
 }
 
-enum ko_code ko_coordinator_run(struct ko_sweep *sweep, struct ko_error *err)
+void ko_coordinator_free(struct ko_coordinator *coordinator)
 {
-    struct ko_world *world = sweep->world;
-    struct coordinator c = {.sweep = sweep,
-                            .job = sweep->job,
-                            .n_workers = world->n_workers,
-                            .record_bytes = ko_record_bytes(sweep->job->plan),
-                            .last_round = ko_now()};
-    c.held = ko_new((size_t)c.n_workers, sizeof *c.held, err);
-    c.in_hand = ko_new((size_t)c.n_workers, sizeof *c.in_hand, err);
-    for (int w = 0; c.in_hand && w < c.n_workers; w++) {
-        c.in_hand[w].batch = -1;
+    if (coordinator) {
+        free(coordinator->worker);
+        free(coordinator);
     }
-    enum ko_code code = ko_agree(world->all, c.held && c.in_hand ? KO_OK : KO_E_MEMORY, err);
-    if (!c.held || !c.in_hand || code != KO_OK) { /* on every rank */
-        struct ko_error later = {0};
-        free(c.held);
-        free(c.in_hand);
-        const enum ko_code told = ko_sweep_gather_spent(world, NULL, sweep, &later);
-        return told == KO_OK ? code : told;
-    }
-    code = run_models(&c, err);
-    c.complete = code == KO_OK && !ending(&c);
-    if (code == KO_OK) {
-        code = wind_up(&c, err);
-    }
-    if (code == KO_OK) {
-        code = ko_sweep_gather_spent(world, NULL, sweep, err);
-    }
-    if (code != KO_OK) {
-        ko_error_name_rank(err, world->rank);
-        world->broken = true;
-    } else if (c.failure.code != KO_OK) {
-        *err = c.failure;
-        code = c.failure.code;
-    } else if (c.stopped) {
-        code = ko_fail(err, KO_E_STOPPED, "%s: stopped early, continue with --resume",
-                       sweep->job->cube_path);
-    }
-    free(c.held);
-    free(c.in_hand);
-    return code;
 }

@@ -1,22 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rank 0: hands out batches, calls commit rounds, shows progress. */
+/* The coordinator, on rank 0: hands out batches, calls commit rounds, shows progress. */
 #ifndef KO_MPI_COORDINATOR_H
 #define KO_MPI_COORDINATOR_H
 
+#include <stdbool.h>
+
 #include "mpi/sweep.h"
+#include "mpi/world/channel.h"
 #include "src/base/error.h"
 
-/* The coordinator's side of a job (the workers run ko_worker_serve). */
-KO_MUST_CHECK enum ko_code ko_coordinator_run(struct ko_sweep *sweep, struct ko_error *err);
+struct ko_coordinator;
 
-/* -n 1: coordinator and worker in one process. */
-KO_MUST_CHECK enum ko_code ko_alone_run(struct ko_sweep *sweep, struct ko_error *err);
+/* sweep and channel are borrowed. Free with ko_coordinator_free. */
+KO_MUST_CHECK enum ko_code ko_coordinator_new(struct ko_sweep *sweep, struct ko_channel *channel,
+                                              struct ko_coordinator **out, struct ko_error *err);
+void ko_coordinator_free(struct ko_coordinator *coordinator);
 
-/* Whether a commit round is due: commit_seconds since the last one, or KO_STAGED_BYTES staged. */
-enum { KO_STAGED_BYTES = 64 << 20 };
+/* Answers one message if one waits (sets *busy), calls a commit round if one is due, and updates
+   progress. The channel must not be used after a failure. */
+KO_MUST_CHECK enum ko_code ko_coordinator_step(struct ko_coordinator *coordinator, bool *busy,
+                                               struct ko_error *err);
+/* Whether every worker was told to end. */
+bool ko_coordinator_has_ended(const struct ko_coordinator *coordinator);
 
-/* A round is called at least this often, with nothing to write if need be: its time in the cube
-   tells those who look that the run is alive. */
-enum { KO_BEAT_SECONDS = 30 };
+/* Afterwards: the first error that ended the job, KO_E_STOPPED after a stop, or KO_OK. */
+KO_MUST_CHECK enum ko_code ko_coordinator_result(const struct ko_coordinator *coordinator,
+                                                 struct ko_error *err);
 
 #endif

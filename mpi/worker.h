@@ -30,7 +30,9 @@ struct ko_worker {
     size_t n_staged, capacity;
     int32_t n_staged_batches;
     struct ko_spent spent;
-    enum ko_failure unloaded; /* why the model in hand could not be loaded */
+    enum ko_failure unloaded; /* why the model could not be loaded */
+    double last_report;       /* when the coordinator last got the share of a batch */
+    bool ended;               /* the coordinator has ended the job */
 };
 
 /* The following, and mpi/worker_load.h, are collective over the workers, and their errors are
@@ -55,9 +57,7 @@ KO_MUST_CHECK enum ko_code ko_worker_stage_failed(struct ko_worker *worker, int3
 /* Local. Gives the compute thread the batch with this number, and says so at debug level. */
 void ko_worker_submit(struct ko_worker *worker, int32_t number);
 
-/* A whole job as the coordinator tells it, ranks 1 ... n-1. An error has been reported to the
-   coordinator. */
-KO_MUST_CHECK enum ko_code ko_worker_serve(struct ko_world *world, const struct ko_job *job,
-                                           const struct ko_log *log, struct ko_error *err);
+/* Local. Ends reading the next model ahead, if it is under way. */
+void ko_worker_end_reading(struct ko_worker *worker);
 
 #endif

@@ -10,16 +10,6 @@
 #include "mpi/world/check.h"
 #include "src/base/clock.h"
 
-void ko_worker_end_reading(struct ko_worker *worker)
-{
-    if (!worker->ahead) {
-        return;
-    }
-    const int64_t bytes = ko_read_ahead_stop(worker->ahead);
-    worker->ahead = NULL;
-    ko_log_write(worker->log, KO_LOG_DEBUG, "read_ahead bytes=%lld", (long long)bytes);
-}
-
 /* The model that is loaded next, -1: none. */
 static int32_t next_model(const struct ko_job *job, int32_t model)
 {

@@ -16,7 +16,4 @@
 KO_MUST_CHECK enum ko_code ko_worker_load(struct ko_worker *worker, int32_t model,
                                           struct ko_error *err);
 
-/* Local. Ends the reading of the next model ahead of its turn, if there is any. */
-void ko_worker_end_reading(struct ko_worker *worker);
-
 #endif

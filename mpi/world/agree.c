@@ -9,7 +9,6 @@
 
 #include "mpi/world/check.h"
 #include "mpi/world/nap.h"
-#include "mpi/world/world.h"
 
 /* " (GPU 0 GPU-5d3a...)"; written once, before the first error that it belongs to. */
 static char gpu_text[96];

@@ -13,7 +13,7 @@
 #include "mpi/weights.h"
 #include "mpi/world/agree.h"
 #include "mpi/world/broadcast.h"
-#include "mpi/world/messages.h"
+#include "mpi/world/channel.h"
 #include "mpi/world/nap.h"
 #include "mpi/world/world.h"
 #include "src/base/memory.h"
@@ -104,6 +104,7 @@ static void broadcast_bytes_arrive_whole(void **state)
 
 static void messages_carry_values_and_errors(void **state)
 {
+    struct ko_channel channel = ko_channel_over_mpi(world.all);
     struct ko_error err = {0};
     struct ko_message message;
     bool right = true;
@@ -111,25 +112,65 @@ static void messages_carry_values_and_errors(void **state)
     if (world.root) {
         int n_values = 0, n_errors = 0;
         while (right && n_values + n_errors < 2 * (world.n_ranks - 1)) {
-            right = ko_message_wait(world.all, &message, &err) == KO_OK;
+            bool got = false;
+            right = channel.poll(&channel, &message, &got, &err) == KO_OK;
+            if (!got) {
+                ko_nap(0.001);
+                continue;
+            }
             if (message.tag == KO_TAG_ERROR) {
                 n_errors++;
                 right = right && message.error.code == KO_E_FAILED &&
                         strcmp(message.error.text, "broken") == 0;
             } else {
                 n_values++;
-                right = right && message.tag == KO_TAG_FINISHED && message.value == message.rank &&
+                right = right && message.tag == KO_TAG_FINISHED && message.value == message.party &&
                         message.extra == INT64_C(1) << 40;
             }
         }
     } else {
         struct ko_error told = {0};
         (void)ko_fail(&told, KO_E_FAILED, "broken");
-        right = ko_message_send(world.all, 0, KO_TAG_FINISHED, world.rank, INT64_C(1) << 40,
-                                &err) == KO_OK &&
-                ko_message_send_failure(world.all, 0, KO_TAG_ERROR, &told, &err) == KO_OK;
+        right = ko_channel_send(&channel, 0, KO_TAG_FINISHED, world.rank, INT64_C(1) << 40, &err) ==
+                    KO_OK &&
+                ko_channel_send_failure(&channel, 0, KO_TAG_ERROR, &told, &err) == KO_OK;
     }
     assert_true(everywhere(right));
+}
+
+static void a_channel_within_a_process_keeps_the_order(void **state)
+{
+    struct ko_message_queue down = {0}, up = {0};
+    struct ko_channel coordinator = ko_channel_in_process(&up, &down, 1);
+    struct ko_channel worker = ko_channel_in_process(&down, &up, KO_COORDINATOR);
+    struct ko_error err = {0}, told = {0};
+    struct ko_message message;
+    bool got = true;
+    (void)state;
+    assert_int_equal(worker.poll(&worker, &message, &got, &err), KO_OK);
+    assert_false(got);
+    for (int64_t k = 0; k < 100; k++) {
+        assert_int_equal(ko_channel_send(&coordinator, 1, KO_TAG_BATCH, k, -k, &err), KO_OK);
+    }
+    assert_false(worker.has(&worker, KO_TAG_STOP));
+    assert_int_equal(ko_channel_send(&coordinator, 1, KO_TAG_STOP, 0, 0, &err), KO_OK);
+    assert_true(worker.has(&worker, KO_TAG_STOP));
+    assert_int_equal(coordinator.poll(&coordinator, &message, &got, &err), KO_OK);
+    assert_false(got);
+    for (int64_t k = 0; k < 100; k++) {
+        assert_int_equal(worker.poll(&worker, &message, &got, &err), KO_OK);
+        assert_true(got && message.tag == KO_TAG_BATCH && message.party == KO_COORDINATOR);
+        assert_true(message.value == k && message.extra == -k);
+    }
+    (void)ko_fail(&told, KO_E_FAILED, "broken");
+    assert_int_equal(ko_channel_send_failure(&worker, KO_COORDINATOR, KO_TAG_ERROR, &told, &err),
+                     KO_OK);
+    assert_int_equal(coordinator.poll(&coordinator, &message, &got, &err), KO_OK);
+    assert_true(got && message.tag == KO_TAG_ERROR && message.party == 1);
+    assert_int_equal(message.error.code, KO_E_FAILED);
+    assert_string_equal(message.error.text, "broken");
+    ko_message_queue_free(&down);
+    ko_message_queue_free(&up);
 }
 
 /* Catches the library's own: how often a rank looks whether the others have come. */
@@ -288,6 +329,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(no_failure_is_agreed_on_too),
         cmocka_unit_test(broadcast_bytes_arrive_whole),
         cmocka_unit_test(messages_carry_values_and_errors),
+        cmocka_unit_test(a_channel_within_a_process_keeps_the_order),
         cmocka_unit_test(waiting_ranks_sleep),
         cmocka_unit_test(workers_know_their_place),
         cmocka_unit_test(weights_are_the_same_on_every_worker),
