@@ -3,7 +3,11 @@
 #ifndef KO_MPI_WEIGHTS_DEVICE_H
 #define KO_MPI_WEIGHTS_DEVICE_H
 
+#include "mpi/compute.h"
+#include "mpi/exchange.h"
 #include "mpi/weights.h"
+#include "mpi/world/world.h"
+#include "src/base/error.h"
 
 /* Collective over the workers, with weights->checkpoint and ->model open on all: every worker reads
    the values and its part of the matrices, the exchange brings the matrices together. As

@@ -4,7 +4,10 @@
 
 #include <stdlib.h>
 
+#include "mpi/cube/commit.h"
+#include "mpi/exchange_open.h"
 #include "mpi/failures.h"
+#include "mpi/weights_load.h"
 #include "mpi/world/agree.h"
 #include "src/base/clock.h"
 #include "src/base/memory.h"

@@ -5,7 +5,9 @@
 
 #include <string.h>
 
+#include "mpi/exchange_open.h"
 #include "mpi/failures.h"
+#include "mpi/weights_load.h"
 #include "mpi/world/agree.h"
 #include "mpi/world/check.h"
 #include "src/base/clock.h"
@@ -112,8 +114,7 @@ static enum ko_code load_weights(struct ko_worker *worker, int32_t model, struct
 {
     const struct ko_plan *plan = worker->job->plan;
     enum ko_code code = ko_weights_load(worker->world, worker->compute, worker->exchange,
-                                        plan->model[model].path, plan->model[model].name,
-                                        plan->model[model].fingerprint, &worker->weights, err);
+                                        &plan->model[model], &worker->weights, err);
     if (code == KO_OK) {
         code = check_weights(worker, model, err);
     }

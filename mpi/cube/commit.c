@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writes finished records into the cube, all ranks together. Values go first and statuses last, so
    that a killed run never marks a prompt as done whose values are missing. */
+#include "mpi/cube/commit.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +11,6 @@
 #include "mpi/cube/keep.h"
 #include "mpi/cube/slots.h"
 #include "mpi/world/check.h"
-#include "mpi/world/world.h"
 #include "src/base/memory.h"
 #include "src/cube/format/hdf5_check.h"
 
@@ -124,47 +125,6 @@ static void gather(const struct round *round, const struct ko_cube_dataset *data
     }
 }
 
-static enum ko_code check_collective(struct ko_cube *cube, struct ko_error *err)
-{
-    uint32_t here = 0, anywhere = 0;
-
-    cube->checked = true;
-    if (H5Pget_mpio_no_collective_cause(cube->transfer, &here, &anywhere) < 0) {
-        return ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot tell whether writes are collective",
-                            cube->path);
-    }
-    if (anywhere != H5D_MPIO_COLLECTIVE) {
-        return ko_fail(err, KO_E_FAILED,
-                       "%s: HDF5 does not write collectively, cause 0x%x, use an HDF5 of version "
-                       "1.10 to 1.14",
-                       cube->path, (unsigned)anywhere);
-    }
-    return KO_OK;
-}
-
-enum ko_code ko_cube_write(struct ko_cube *cube, size_t index, hid_t space, size_t n,
-                           const void *memory, struct ko_error *err)
-{
-    const struct ko_cube_dataset *dataset = &ko_cube_table[index];
-    const char nothing = 0;
-    hsize_t length = n ? n : 1;
-    enum ko_code code = KO_OK;
-    hid_t type = ko_cube_new_type(dataset->type), flat = H5Screate_simple(1, &length, NULL);
-
-    if (type < 0 || flat < 0 || (n == 0 && H5Sselect_none(flat) < 0) ||
-        H5Dwrite(cube->dataset[index], type, flat, space, cube->transfer, n ? memory : &nothing) <
-            0) {
-        code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot write dataset '%s'", cube->path,
-                            dataset->name);
-    }
-    ko_hdf5_close(flat, &code, cube->path, err);
-    ko_hdf5_close(type, &code, cube->path, err);
-    if (code == KO_OK && !cube->checked) {
-        code = check_collective(cube, err);
-    }
-    return code;
-}
-
 static enum ko_code write_dataset(struct round *round, size_t index, struct ko_error *err)
 {
     struct ko_cube *cube = round->cube;
@@ -216,10 +176,7 @@ static enum ko_code write_phase(struct round *round, enum phase phase, struct ko
     if (code == KO_OK && phase == STATUSES) {
         code = ko_cube_write_progress(cube, err);
     }
-    if (code == KO_OK && H5Fflush(cube->file, H5F_SCOPE_GLOBAL) < 0) {
-        code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot bring the file to disk", cube->path);
-    }
-    return code;
+    return code == KO_OK ? ko_cube_flush(cube, err) : code;
 }
 
 static enum ko_code new_round(struct ko_cube *cube, const struct ko_record *records, int32_t n,
@@ -307,37 +264,5 @@ enum ko_code ko_cube_take(struct ko_cube *cube, const struct ko_record *records,
         code = write_phase(&round, STATUSES, err);
     }
     free_round(&round);
-    return code;
-}
-
-bool ko_cube_has_reused(const struct ko_cube *cube)
-{
-    return cube->lengths.reused;
-}
-
-enum ko_code ko_cube_write_content_hash(struct ko_cube *cube, int32_t model, const char *hash,
-                                        struct ko_error *err)
-{
-    size_t index = (size_t)(ko_cube_find("content_hash") - ko_cube_table);
-    const hsize_t first[2] = {(hsize_t)model, 0}, count[2] = {1, KO_CUBE_HASH_LENGTH};
-    enum ko_code code = KO_OK;
-    hid_t space = H5Dget_space(cube->dataset[index]);
-
-    if (hash && strlen(hash) != KO_CUBE_HASH_LENGTH) {
-        code = ko_fail(err, KO_E_FAILED, "%s: content hash '%s' has not %d digits", cube->path,
-                       hash, KO_CUBE_HASH_LENGTH);
-    } else if (space < 0 ||
-               (hash ? H5Sselect_hyperslab(space, H5S_SELECT_SET, first, NULL, count, NULL)
-                     : H5Sselect_none(space)) < 0) {
-        code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot select in dataset 'content_hash'",
-                            cube->path);
-    }
-    if (code == KO_OK) {
-        code = ko_cube_write(cube, index, space, hash ? KO_CUBE_HASH_LENGTH : 0, hash, err);
-    }
-    if (code == KO_OK && H5Fflush(cube->file, H5F_SCOPE_GLOBAL) < 0) {
-        code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot bring the file to disk", cube->path);
-    }
-    ko_hdf5_close(space, &code, cube->path, err);
     return code;
 }

@@ -34,6 +34,22 @@ bool ko_cube_committed(const struct ko_cube_dataset *dataset,
 KO_MUST_CHECK enum ko_code ko_cube_write(struct ko_cube *cube, size_t index, hid_t space, size_t n,
                                          const void *memory, struct ko_error *err);
 
+/* Collective: reads n elements in the same way. */
+KO_MUST_CHECK enum ko_code ko_cube_read(struct ko_cube *cube, size_t index, hid_t space, size_t n,
+                                        void *memory, struct ko_error *err);
+
+/* Collective: writes n elements of one row of a dataset (n of its second axis, or 1); memory NULL on
+   ranks that write nothing. */
+struct ko_cube_place {
+    const char *dataset;
+    hsize_t row;
+};
+KO_MUST_CHECK enum ko_code ko_cube_write_row(struct ko_cube *cube,
+                                             const struct ko_cube_place *place, size_t n,
+                                             const void *memory, struct ko_error *err);
+/* Collective. */
+KO_MUST_CHECK enum ko_code ko_cube_flush(const struct ko_cube *cube, struct ko_error *err);
+
 /* Collective: the progress that the first rank was told, and the time, into the run's row; nothing
    where it was told none. */
 KO_MUST_CHECK enum ko_code ko_cube_write_progress(struct ko_cube *cube, struct ko_error *err);

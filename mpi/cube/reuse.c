@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mpi/cube/commit.h"
 #include "mpi/cube/cube.h"
 #include "src/base/memory.h"
 #include "src/cube/format/datasets.h"

@@ -212,7 +212,7 @@ static enum ko_code open_table(const char *path, struct table *table, struct ko_
 static void close_table(const struct table *table, enum ko_code *code, struct ko_error *err)
 {
     if (*code == KO_OK && H5Fflush(table->file, H5F_SCOPE_GLOBAL) < 0) {
-        *code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot bring the file to disk", table->path);
+        *code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot flush the file to disk", table->path);
     }
     ko_hdf5_close_file(table->file, code, table->path, err);
 }

@@ -20,9 +20,4 @@ struct ko_cube_slot {
 bool ko_cube_slots_select(const struct ko_cube *cube, const struct ko_cube_slot *slot, int32_t n,
                           const struct ko_cube_dataset *dataset, hid_t space);
 
-/* Collective: reads the n elements of `space` of a dataset of the table, as ko_cube_write writes
-   them. */
-KO_MUST_CHECK enum ko_code ko_cube_read(struct ko_cube *cube, size_t index, hid_t space, size_t n,
-                                        void *memory, struct ko_error *err);
-
 #endif

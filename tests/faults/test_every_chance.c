@@ -17,6 +17,7 @@
 
 #include <cmocka.h>
 
+#include "mpi/cube/commit.h"
 #include "mpi/cube/cube.h"
 #include "mpi/cube/reuse.h"
 #include "src/cli/cli.h"

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "mpi/cube/commit.h"
 #include "mpi/cube/cube.h"
 #include "mpi/worker_load.h"
 #include "src/base/clock.h"

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 #include <hdf5.h>
 
+#include "mpi/cube/commit.h"
 #include "mpi/cube/cube.h"
 #include "tests/support/folder.h"
 #include "tests/support/small_plan.h"
@@ -130,7 +131,7 @@ static void a_call_that_fails_ends_the_round_and_is_named(void **state)
     const int n = seen.n;
     for (int k = 0; k < n && good; k++) {
         const enum ko_code code = commit_one(k);
-        const char *what = seen.call[k] == 'f' ? "cannot bring the file to disk" : seen.name;
+        const char *what = seen.call[k] == 'f' ? "cannot flush the file to disk" : seen.name;
         good = code == KO_E_FAILED && seen.n == k + 1 && strstr(err.text, what) &&
                strstr(err.text, "cube.h5");
         if (!good) {

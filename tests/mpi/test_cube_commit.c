@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "mpi/cube/commit.h"
 #include "mpi/cube/cube.h"
 #include "src/cube/read/done.h"
 #include "src/cube/read/read.h"

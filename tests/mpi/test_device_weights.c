@@ -11,7 +11,7 @@
 #include <cmocka.h>
 #include <pthread.h>
 
-#include "mpi/weights.h"
+#include "mpi/weights_load.h"
 #include "src/base/memory.h"
 #include "src/models/model_load.h"
 #include "tests/support/checkpoint_edit.h"
@@ -114,9 +114,11 @@ static void fingerprint_of(const char *folder, char text[33])
 static enum ko_code load(struct ko_compute *compute, const char *folder, const char *print,
                          struct ko_weights *weights, struct ko_error *err)
 {
+    char name[] = "toy";
+    const struct ko_plan_model model = {
+        .name = name, .path = (char *)(uintptr_t)folder, .fingerprint = (char *)(uintptr_t)print};
     *weights = (struct ko_weights){.window = MPI_WIN_NULL};
-    return ko_weights_load(&world, compute, &far_exchange.exchange, folder, "toy", print, weights,
-                           err);
+    return ko_weights_load(&world, compute, &far_exchange.exchange, &model, weights, err);
 }
 
 /* Whether the arena holds what this process loads alone, and the hash is the same. */

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "mpi/weights.h"
+#include "mpi/weights_load.h"
 #include "mpi/world/agree.h"
 #include "mpi/world/broadcast.h"
 #include "mpi/world/channel.h"
@@ -220,6 +220,16 @@ static void workers_know_their_place(void **state)
     assert_true(everywhere(right));
 }
 
+static enum ko_code load_weights(char *path, char *fingerprint, struct ko_weights *weights,
+                                 struct ko_error *err)
+{
+    char name[] = "mamba-facts";
+    const struct ko_plan_model model = {.name = name, .path = path, .fingerprint = fingerprint};
+    return ko_weights_load(&world, compute, NULL, &model, weights, err);
+}
+
+static char facts_model[] = KO_SOURCE_DIR "/jobs/models/mamba-facts";
+
 static void weights_are_the_same_on_every_worker(void **state)
 {
     struct ko_weights weights = {.window = MPI_WIN_NULL};
@@ -228,12 +238,10 @@ static void weights_are_the_same_on_every_worker(void **state)
     (void)state;
     if (world.workers != MPI_COMM_NULL) {
         struct ko_checkpoint *checkpoint = NULL;
-        right = ko_checkpoint_open(KO_SOURCE_DIR "/jobs/models/mamba-facts", "mamba-facts",
-                                   &checkpoint, &err) == KO_OK;
+        right = ko_checkpoint_open(facts_model, "mamba-facts", &checkpoint, &err) == KO_OK;
         right = right &&
-                ko_weights_load(&world, compute, NULL, KO_SOURCE_DIR "/jobs/models/mamba-facts",
-                                "mamba-facts", ko_checkpoint_fingerprint(checkpoint), &weights,
-                                &err) == KO_OK;
+                load_weights(facts_model, (char *)(uintptr_t)ko_checkpoint_fingerprint(checkpoint),
+                             &weights, &err) == KO_OK;
         ko_checkpoint_close(checkpoint);
         const struct ko_model *model = weights.model;
         float *own = right ? ko_new(ko_model_floats(model), sizeof *own, &err) : NULL;
@@ -268,15 +276,13 @@ static void a_stop_drops_the_loading_of_weights_on_every_worker(void **state)
     (void)state;
     if (world.workers != MPI_COMM_NULL) {
         struct ko_checkpoint *checkpoint = NULL;
-        right = ko_checkpoint_open(KO_SOURCE_DIR "/jobs/models/mamba-facts", "mamba-facts",
-                                   &checkpoint, &err) == KO_OK;
+        right = ko_checkpoint_open(facts_model, "mamba-facts", &checkpoint, &err) == KO_OK;
         if (world.worker == world.n_workers - 1) {
             world.load_stop = &stop; /* one is enough */
         }
         right = right &&
-                ko_weights_load(&world, compute, NULL, KO_SOURCE_DIR "/jobs/models/mamba-facts",
-                                "mamba-facts", ko_checkpoint_fingerprint(checkpoint), &weights,
-                                &err) == KO_E_STOPPED;
+                load_weights(facts_model, (char *)(uintptr_t)ko_checkpoint_fingerprint(checkpoint),
+                             &weights, &err) == KO_E_STOPPED;
         world.load_stop = NULL;
         ko_checkpoint_close(checkpoint);
     }
@@ -288,10 +294,10 @@ static void another_checkpoint_fails_on_every_worker(void **state)
     struct ko_weights weights = {.window = MPI_WIN_NULL};
     struct ko_error err = {0};
     bool right = true;
+    char fingerprint[] = "0123";
     (void)state;
     if (world.workers != MPI_COMM_NULL) {
-        right = ko_weights_load(&world, compute, NULL, KO_SOURCE_DIR "/jobs/models/mamba-facts",
-                                "mamba-facts", "0123", &weights, &err) == KO_E_FAILED &&
+        right = load_weights(facts_model, fingerprint, &weights, &err) == KO_E_FAILED &&
                 strstr(err.text, "was 0123 when the run began");
     }
     assert_true(everywhere(right));
@@ -302,10 +308,10 @@ static void a_missing_checkpoint_fails_on_every_worker(void **state)
     struct ko_weights weights = {.window = MPI_WIN_NULL};
     struct ko_error err = {0};
     bool right = true;
+    char nowhere[] = KO_SOURCE_DIR "/jobs/models/none", fingerprint[] = "";
     (void)state;
     if (world.workers != MPI_COMM_NULL) {
-        right = ko_weights_load(&world, compute, NULL, KO_SOURCE_DIR "/jobs/models/none", "none",
-                                "", &weights, &err) == KO_E_FAILED &&
+        right = load_weights(nowhere, fingerprint, &weights, &err) == KO_E_FAILED &&
                 strstr(err.text, "none");
     }
     assert_true(everywhere(right));

@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "mpi/cube/commit.h"
 #include "mpi/cube/cube.h"
 #include "src/base/clock.h"
 #include "src/cube/read/read.h"

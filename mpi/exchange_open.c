@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Decides whether the workers need an exchange, and opens it and closes it on the compute thread.
    The exchange itself is in nccl_exchange.c. */
-#include "mpi/exchange.h"
+#include "mpi/exchange_open.h"
 
 #include "mpi/nccl_exchange.h"
 #include "mpi/world/agree.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opens a checkpoint again on each rank and loads its weights into host memory, shared by the
    workers of a node where possible. weights_device.c does the rest for GPUs. */
-#include "mpi/weights.h"
+#include "mpi/weights_load.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -102,28 +102,30 @@ static enum ko_code load_on_host(const struct ko_world *world, struct ko_weights
 
 /* Opens the checkpoint again on this rank: what was accepted before the run began may be gone or
    another one by now, or another one on this node. */
-static enum ko_code open_again(const char *path, const char *name, const char *fingerprint,
-                               struct ko_weights *weights, struct ko_error *err)
+static enum ko_code open_again(const struct ko_plan_model *model, struct ko_weights *weights,
+                               struct ko_error *err)
 {
-    enum ko_code code = ko_checkpoint_open(path, name, &weights->checkpoint, err);
+    enum ko_code code = ko_checkpoint_open(model->path, model->name, &weights->checkpoint, err);
     if (code == KO_OK) {
         code = ko_model_open(weights->checkpoint, &weights->model, err);
     }
-    if (code == KO_OK && strcmp(fingerprint, ko_checkpoint_fingerprint(weights->checkpoint)) != 0) {
+    if (code == KO_OK &&
+        strcmp(model->fingerprint, ko_checkpoint_fingerprint(weights->checkpoint)) != 0) {
         code = ko_fail(err, KO_E_FAILED,
                        "%s: the checkpoint's fingerprint is %s here and was %s when the run began, "
                        "all nodes need the same files",
-                       name, ko_checkpoint_fingerprint(weights->checkpoint), fingerprint);
+                       model->name, ko_checkpoint_fingerprint(weights->checkpoint),
+                       model->fingerprint);
     }
     return code == KO_E_INPUT ? KO_E_FAILED : code;
 }
 
 enum ko_code ko_weights_load(struct ko_world *world, struct ko_compute *compute,
-                             struct ko_exchange *exchange, const char *path, const char *name,
-                             const char *fingerprint, struct ko_weights *out, struct ko_error *err)
+                             struct ko_exchange *exchange, const struct ko_plan_model *model,
+                             struct ko_weights *out, struct ko_error *err)
 {
     struct ko_weights weights = {.window = MPI_WIN_NULL};
-    enum ko_code code = open_again(path, name, fingerprint, &weights, err);
+    enum ko_code code = open_again(model, &weights, err);
     code = ko_agree(world->workers, code, err);
     if (code == KO_OK && ko_compute_kernels(compute)->own_memory) {
         code = ko_weights_load_device(world, compute, exchange, &weights, err);
