@@ -18,11 +18,7 @@ struct task {
 
 struct binding {
     struct ko_compute *compute;
-    const struct ko_plan *plan;
-    int32_t plan_model;
-    const struct ko_model *model;
-    const struct ko_arena *arena;
-    int32_t max_rows;
+    const struct ko_compute_model *model;
 };
 
 struct ko_compute {
@@ -112,7 +108,7 @@ static void run_next(struct ko_compute *compute)
     pthread_cond_broadcast(&compute->changed);
 }
 
-static void *work(void *argument)
+static void *compute_thread(void *argument)
 {
     struct ko_compute *compute = argument;
     struct ko_error error = {0};
@@ -156,7 +152,7 @@ enum ko_code ko_compute_start(const struct ko_kernels *kernels,
     atomic_init(&compute->reached, 0);
     pthread_mutex_init(&compute->lock, NULL);
     pthread_cond_init(&compute->changed, NULL);
-    if (pthread_create(&compute->thread, NULL, work, compute) != 0) {
+    if (pthread_create(&compute->thread, NULL, compute_thread, compute) != 0) {
         free(compute);
         return ko_fail(err, KO_E_FAILED, "compute thread: it cannot be started");
     }
@@ -229,24 +225,24 @@ enum ko_code ko_compute_call(struct ko_compute *compute, ko_compute_function *fu
     return code;
 }
 
-static enum ko_code bind(const struct ko_kernels *k, struct ko_backend *be, void *context,
-                         struct ko_error *err)
+static enum ko_code bind_model(const struct ko_kernels *k, struct ko_backend *be, void *context,
+                               struct ko_error *err)
 {
     const struct binding *b = context;
     struct ko_engine **engine = &b->compute->engine;
     ko_engine_free(*engine);
     *engine = NULL;
-    return b->model ? ko_engine_new(b->plan, b->plan_model, b->model, b->arena, k, be, b->max_rows,
-                                    engine, err)
-                    : KO_OK;
+    const struct ko_compute_model *m = b->model;
+    return m ? ko_engine_new(m->plan, m->plan_model, m->model, m->arena, k, be, m->max_rows, engine,
+                             err)
+             : KO_OK;
 }
 
-enum ko_code ko_compute_bind(struct ko_compute *compute, const struct ko_plan *plan,
-                             int32_t plan_model, const struct ko_model *model,
-                             const struct ko_arena *arena, int32_t max_rows, struct ko_error *err)
+enum ko_code ko_compute_bind(struct ko_compute *compute, const struct ko_compute_model *model,
+                             struct ko_error *err)
 {
-    struct binding binding = {compute, plan, plan_model, model, arena, max_rows};
-    return ko_compute_call(compute, bind, &binding, err);
+    struct binding binding = {compute, model};
+    return ko_compute_call(compute, bind_model, &binding, err);
 }
 
 void ko_compute_submit(struct ko_compute *compute, int32_t number, const struct ko_batch *batch)

@@ -41,11 +41,17 @@ KO_MUST_CHECK enum ko_code ko_compute_call(struct ko_compute *compute,
                                            ko_compute_function *function, void *context,
                                            struct ko_error *err);
 
-/* Binds a model (ko_engine_new), freeing the one before; waits for it. Everything is borrowed until
-   the next bind or the stop. NULL for model frees the one before alone. */
-KO_MUST_CHECK enum ko_code ko_compute_bind(struct ko_compute *compute, const struct ko_plan *plan,
-                                           int32_t plan_model, const struct ko_model *model,
-                                           const struct ko_arena *arena, int32_t max_rows,
+/* What ko_engine_new needs of a model. All pointers are borrowed until the next bind or the stop. */
+struct ko_compute_model {
+    const struct ko_plan *plan;
+    int32_t plan_model;
+    const struct ko_model *model;
+    const struct ko_arena *arena;
+    int32_t max_rows;
+};
+/* Frees the model that is bound, then binds this one (NULL: none), and waits for both. */
+KO_MUST_CHECK enum ko_code ko_compute_bind(struct ko_compute *compute,
+                                           const struct ko_compute_model *model,
                                            struct ko_error *err);
 
 /* Queues a batch (borrowed until finished or dropped). At most KO_COMPUTE_QUEUE at a time. */

@@ -21,7 +21,7 @@ const struct ko_kernels *ko_backend_find(const char *name)
 }
 
 /* Which batches hold a prompt that is not done. */
-static enum ko_code mark(struct ko_job *job, struct ko_error *err)
+static enum ko_code mark_pending(struct ko_job *job, struct ko_error *err)
 {
     job->pending = ko_new((size_t)job->batches.n, 1, err);
     if (!job->pending) {
@@ -39,7 +39,7 @@ static enum ko_code mark(struct ko_job *job, struct ko_error *err)
 }
 
 /* The batches of the plan, without what is taken. */
-static enum ko_code compose(struct ko_job *job, struct ko_error *err)
+static enum ko_code compose_batches(struct ko_job *job, struct ko_error *err)
 {
     const enum ko_code code = ko_batches_compose(job->plan, &job->batches, err);
     return code == KO_OK && job->taken ? ko_batches_prune(job->plan, job->taken, &job->batches, err)
@@ -52,7 +52,7 @@ enum ko_code ko_job_new(struct ko_plan *plan, const struct ko_job_earlier *earli
 {
     const size_t n_models = (size_t)plan->n_models, n = n_models * (size_t)plan->n_facts;
     struct ko_job job = {.plan = plan, .taken = earlier->taken, .commit_seconds = 10};
-    enum ko_code code = compose(&job, err);
+    enum ko_code code = compose_batches(&job, err);
     if (code == KO_OK) {
         job.done = ko_new(n, 1, err);
         job.content_hash = ko_new(n_models, sizeof *job.content_hash, err);
@@ -67,7 +67,7 @@ enum ko_code ko_job_new(struct ko_plan *plan, const struct ko_job_earlier *earli
         memcpy(job.content_hash, earlier->content_hash, n_models * sizeof *job.content_hash);
     }
     if (code == KO_OK) {
-        code = mark(&job, err);
+        code = mark_pending(&job, err);
     }
     if (code != KO_OK) {
         ko_job_free(&job);
@@ -95,8 +95,8 @@ void ko_job_free(struct ko_job *job)
     *job = (struct ko_job){0};
 }
 
-static enum ko_code broadcast(const struct ko_world *world, struct ko_bytes *bytes,
-                              struct ko_error *err)
+static enum ko_code broadcast_job(const struct ko_world *world, struct ko_bytes *bytes,
+                                  struct ko_error *err)
 {
     enum ko_code code = ko_text_check(&bytes->data, err);
     size_t n = code == KO_OK ? bytes->data.n : 0; /* the others wait: nothing says that it failed */
@@ -118,17 +118,17 @@ enum ko_code ko_job_send(const struct ko_world *world, const struct ko_job *job,
     ko_taken_pack(job->taken, &bytes);
     ko_put_blob(&bytes, job->done, (size_t)job->plan->n_models * (size_t)job->plan->n_facts);
     ko_put_blob(&bytes, job->content_hash, (size_t)job->plan->n_models * sizeof *job->content_hash);
-    return broadcast(world, &bytes, err);
+    return broadcast_job(world, &bytes, err);
 }
 
 enum ko_code ko_job_send_end(const struct ko_world *world, struct ko_error *err)
 {
     struct ko_bytes bytes = {0};
     ko_put_int(&bytes, KO_NEXT_END);
-    return broadcast(world, &bytes, err);
+    return broadcast_job(world, &bytes, err);
 }
 
-static enum ko_code unpack(struct ko_bytes *bytes, struct ko_job *job, struct ko_error *err)
+static enum ko_code unpack_job(struct ko_bytes *bytes, struct ko_job *job, struct ko_error *err)
 {
     job->cube_path = ko_get_string(bytes, err);
     job->backend = ko_get_string(bytes, err);
@@ -143,7 +143,7 @@ static enum ko_code unpack(struct ko_bytes *bytes, struct ko_job *job, struct ko
         code = ko_fail(err, KO_E_FAILED, "the job that rank 0 sent is cut off");
     }
     if (code == KO_OK) {
-        code = compose(job, err);
+        code = compose_batches(job, err);
     }
     if (code != KO_OK) {
         return code;
@@ -157,7 +157,7 @@ static enum ko_code unpack(struct ko_bytes *bytes, struct ko_job *job, struct ko
     }
     ko_get_blob(bytes, job->done, n);
     ko_get_blob(bytes, job->content_hash, n_models * sizeof *job->content_hash);
-    code = mark(job, err);
+    code = mark_pending(job, err);
     if (code == KO_OK && (!job->cube_path || !job->backend)) {
         bytes->broken = 1;
     }
@@ -183,7 +183,7 @@ enum ko_code ko_job_receive(const struct ko_world *world, enum ko_next *next, st
     if (bytes.broken) {
         code = ko_fail(err, KO_E_FAILED, "rank 0 had no memory for the job");
     } else if (*next == KO_NEXT_JOB) {
-        code = unpack(&bytes, &job, err);
+        code = unpack_job(&bytes, &job, err);
     }
     free(data);
     if (code != KO_OK) {

@@ -54,8 +54,8 @@ static enum ko_code lose_patience(const char *what, struct ko_error *err)
 }
 
 /* The communicator does not block: a call that began well goes on, and ends, behind our back. */
-static enum ko_code settle(const struct nccl_exchange *x, ncclResult_t result, const char *what,
-                           struct ko_error *err)
+static enum ko_code wait_for_comm(const struct nccl_exchange *x, ncclResult_t result,
+                                  const char *what, struct ko_error *err)
 {
     const double begin = ko_now();
     while (result == ncclSuccess || result == ncclInProgress) {
@@ -126,7 +126,7 @@ static enum ko_code share_round(const struct nccl_exchange *x, unsigned char *me
         (void)ncclGroupEnd();
         return fail_nccl(x, result, what, err);
     }
-    const enum ko_code code = settle(x, ncclGroupEnd(), what, err);
+    const enum ko_code code = wait_for_comm(x, ncclGroupEnd(), what, err);
     return code == KO_OK ? wait_for_stream(x, what, err) : code;
 }
 
@@ -154,7 +154,8 @@ static void nccl_close(struct ko_exchange *exchange)
     struct nccl_exchange *x = (struct nccl_exchange *)exchange;
     /* After a failure the job is ended, and what would end the communicator might wait for workers
        that are lost. */
-    if (!x->failed && settle(x, ncclCommFinalize(x->comm), "end of the exchange", NULL) == KO_OK) {
+    if (!x->failed &&
+        wait_for_comm(x, ncclCommFinalize(x->comm), "end of the exchange", NULL) == KO_OK) {
         (void)ncclCommDestroy(x->comm);
         (void)cudaEventDestroy(x->done);
         (void)cudaStreamDestroy(x->stream);
@@ -212,7 +213,7 @@ enum ko_code ko_nccl_exchange_open(const unsigned char id[KO_NCCL_ID_BYTES], int
     if (code == KO_OK) {
         const ncclResult_t result =
             ncclCommInitRankConfig(&x->comm, n_workers, made, worker, &config);
-        code = x->comm ? settle(x, result, what, err) : fail_nccl(NULL, result, what, err);
+        code = x->comm ? wait_for_comm(x, result, what, err) : fail_nccl(NULL, result, what, err);
     }
     if (code != KO_OK) {
         x->failed = true;

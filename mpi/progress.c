@@ -70,7 +70,7 @@ static double cells_shown(const struct ko_progress *p)
 }
 
 /* In steps of 0.1, below 100 until everything is done. */
-static double percent(const struct ko_progress *p)
+static double percent_shown(const struct ko_progress *p)
 {
     const double total = (double)p->cells_total;
     if (!(p->cells_shown < total)) {
@@ -116,7 +116,7 @@ static void add_line(const struct ko_progress *p, double elapsed, size_t width, 
     const double seconds = time_left(p, elapsed);
     const double computed = fmax(0, p->cells_shown - (double)p->cells_before);
     ko_text_add(&part[TITLE], "%-8s", p->title);
-    ko_text_add(&part[PERCENT], "%5.1f %%", percent(p));
+    ko_text_add(&part[PERCENT], "%5.1f %%", percent_shown(p));
     ko_text_add(&part[CELLS], "%s of %s cells", ko_grouped((int64_t)p->cells_shown, done),
                 ko_grouped(p->cells_total, total));
     ko_text_add(&part[RATE], "%s cells/s",
@@ -163,12 +163,12 @@ static void print_json(const struct ko_progress *p, double elapsed)
             "\"percent\":%.1f,\"seconds\":%.3f,\"seconds_left\":%.3f,\"workers_busy\":%d,"
             "\"workers\":%d}\n",
             p->title, (long long)(p->cells_before + p->cells_done), (long long)p->cells_total,
-            elapsed > 0 ? (double)p->cells_done / elapsed : 0.0, percent(p), elapsed, left,
+            elapsed > 0 ? (double)p->cells_done / elapsed : 0.0, percent_shown(p), elapsed, left,
             p->n_busy, p->n_workers);
     fflush(p->stream);
 }
 
-static void print(struct ko_progress *p)
+static void print_state(struct ko_progress *p)
 {
     const double now = ko_now();
     p->cells_shown = cells_shown(p);
@@ -195,7 +195,7 @@ void ko_progress_tick(struct ko_progress *progress)
                        : progress->mode == KO_PROGRESS_JSON ? 1.0
                                                             : plain_gap(progress->n_printed);
     if (progress->mode != KO_PROGRESS_NONE && ko_now() - progress->last >= gap) {
-        print(progress);
+        print_state(progress);
     }
 }
 
@@ -206,7 +206,7 @@ void ko_progress_end(struct ko_progress *progress)
     }
     /* A stop has dropped what was in hand. */
     progress->cells_in_hand = progress->work_in_hand = progress->cells_shown = 0;
-    print(progress);
+    print_state(progress);
     ko_progress_break(progress);
 }
 

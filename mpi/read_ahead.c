@@ -27,8 +27,7 @@ enum { PIECE = 4 << 20 }; /* bytes between two looks at `stop` */
 
 struct ko_read_ahead {
     char *path, *name; /* owned */
-    int32_t part, n_parts;
-    int n_node_workers;
+    struct ko_read_part part;
     pthread_t thread;
     bool joined;
     atomic_bool stop;
@@ -55,7 +54,8 @@ static double available_bytes(void)
 static bool is_wanted(const struct ko_read_ahead *ahead, const struct ko_model *model,
                       const struct ko_weight *weight)
 {
-    return !weight->matrix || ko_weight_in_part(model, weight, ahead->part, ahead->n_parts);
+    return !weight->matrix ||
+           ko_weight_in_part(model, weight, ahead->part.part, ahead->part.n_parts);
 }
 
 static double wanted_bytes(const struct ko_read_ahead *ahead, const struct ko_model *model,
@@ -102,7 +102,7 @@ static void read_all(struct ko_read_ahead *ahead, const struct ko_model *model,
                      const struct ko_checkpoint *checkpoint)
 {
     const double bytes = wanted_bytes(ahead, model, checkpoint);
-    if (!(available_bytes() > 2 * bytes * ahead->n_node_workers)) {
+    if (!(available_bytes() > 2 * bytes * ahead->part.n_node_workers)) {
         return;
     }
     for (size_t w = 0; w < model->n_weights && !atomic_load(&ahead->stop); w++) {
@@ -112,7 +112,7 @@ static void read_all(struct ko_read_ahead *ahead, const struct ko_model *model,
     }
 }
 
-static void *work(void *argument)
+static void *read_ahead_thread(void *argument)
 {
     struct ko_read_ahead *ahead = argument;
     struct ko_checkpoint *checkpoint = NULL;
@@ -131,8 +131,8 @@ static void *work(void *argument)
     return NULL;
 }
 
-enum ko_code ko_read_ahead_start(const char *path, const char *name, int32_t part, int32_t n_parts,
-                                 int n_node_workers, struct ko_read_ahead **out,
+enum ko_code ko_read_ahead_start(const char *path, const char *name,
+                                 const struct ko_read_part *part, struct ko_read_ahead **out,
                                  struct ko_error *err)
 {
     struct ko_read_ahead *ahead = ko_new(1, sizeof *ahead, err);
@@ -141,12 +141,10 @@ enum ko_code ko_read_ahead_start(const char *path, const char *name, int32_t par
     }
     ahead->path = ko_copy(path, err);
     ahead->name = ko_copy(name, err);
-    ahead->part = part;
-    ahead->n_parts = n_parts;
-    ahead->n_node_workers = n_node_workers;
+    ahead->part = *part;
     atomic_init(&ahead->stop, false);
     enum ko_code code = ahead->path && ahead->name ? KO_OK : KO_E_MEMORY;
-    if (code == KO_OK && pthread_create(&ahead->thread, NULL, work, ahead) != 0) {
+    if (code == KO_OK && pthread_create(&ahead->thread, NULL, read_ahead_thread, ahead) != 0) {
         code = ko_fail(err, KO_E_FAILED, "read-ahead thread: it cannot be started");
     }
     if (code != KO_OK) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Brings the files of the next model into the system's cache while this one computes. A thread of
-   low priority that uses neither MPI nor HDF5 nor the backend; what it cannot do is left to the
-   loading, which also says what is wrong. */
+/* Reads the files of the next model into the system's cache while this one computes, in a thread of
+   low priority that uses neither MPI nor HDF5 nor the backend. Its errors are ignored: the load will
+   meet them again. */
 #ifndef KO_MPI_READ_AHEAD_H
 #define KO_MPI_READ_AHEAD_H
 
@@ -11,11 +11,16 @@
 
 struct ko_read_ahead;
 
-/* Starts reading what ko_model_load_apart reads of this part: only where memory has room for twice
-   that and for the same of the node's other workers. path and name are copied. Stop with
+/* Which part of the weights this worker will load. */
+struct ko_read_part {
+    int32_t part, n_parts;
+    int n_node_workers;
+};
+/* Starts reading the part from the checkpoint's files. It reads nothing unless free memory has room
+   for the parts of all the node's workers twice. path and name are copied. Stop with
    ko_read_ahead_stop. */
-KO_MUST_CHECK enum ko_code ko_read_ahead_start(const char *path, const char *name, int32_t part,
-                                               int32_t n_parts, int n_node_workers,
+KO_MUST_CHECK enum ko_code ko_read_ahead_start(const char *path, const char *name,
+                                               const struct ko_read_part *part,
                                                struct ko_read_ahead **out, struct ko_error *err);
 /* Waits until all is read. */
 void ko_read_ahead_finish(struct ko_read_ahead *ahead);

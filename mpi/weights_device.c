@@ -19,8 +19,8 @@ struct task {
     struct ko_exchange *exchange;
 };
 
-static enum ko_code allocate(const struct ko_kernels *k, struct ko_backend *be, void *context,
-                             struct ko_error *err)
+static enum ko_code allocate_device(const struct ko_kernels *k, struct ko_backend *be,
+                                    void *context, struct ko_error *err)
 {
     const struct task *task = context;
     return ko_device_weights_new(task->weights->model, k, be, task->precision,
@@ -37,8 +37,8 @@ static enum ko_code load_part(const struct ko_kernels *k, struct ko_backend *be,
                                        task->part, task->n_parts, task->hash, err);
 }
 
-static enum ko_code share(const struct ko_kernels *k, struct ko_backend *be, void *context,
-                          struct ko_error *err)
+static enum ko_code share_parts(const struct ko_kernels *k, struct ko_backend *be, void *context,
+                                struct ko_error *err)
 {
     const struct task *task = context;
     struct ko_device_weights *device = &task->weights->device;
@@ -59,8 +59,8 @@ static enum ko_code share(const struct ko_kernels *k, struct ko_backend *be, voi
     return code;
 }
 
-static enum ko_code release(const struct ko_kernels *k, struct ko_backend *be, void *context,
-                            struct ko_error *err)
+static enum ko_code release_device(const struct ko_kernels *k, struct ko_backend *be, void *context,
+                                   struct ko_error *err)
 {
     struct ko_weights *weights = context;
     (void)k;
@@ -72,7 +72,7 @@ static enum ko_code release(const struct ko_kernels *k, struct ko_backend *be, v
 
 void ko_weights_free_device(struct ko_weights *weights)
 {
-    const enum ko_code code = ko_compute_call(weights->compute, release, weights, NULL);
+    const enum ko_code code = ko_compute_call(weights->compute, release_device, weights, NULL);
     (void)code; /* it only frees */
     weights->compute = NULL;
 }
@@ -92,11 +92,12 @@ static enum ko_code gather_hashes(const struct ko_world *world, const struct ko_
                         "MPI_Allreduce", err);
 }
 
-static enum ko_code run(struct ko_world *world, struct task *task, struct ko_error *err)
+static enum ko_code load_and_share(struct ko_world *world, struct task *task, struct ko_error *err)
 {
     struct ko_weights *weights = task->weights;
     struct ko_compute *compute = weights->compute;
-    enum ko_code code = task->hash ? ko_compute_call(compute, allocate, task, err) : KO_E_MEMORY;
+    enum ko_code code =
+        task->hash ? ko_compute_call(compute, allocate_device, task, err) : KO_E_MEMORY;
     code = ko_agree(world->workers, code, err);
     if (code != KO_OK) {
         return code;
@@ -107,7 +108,7 @@ static enum ko_code run(struct ko_world *world, struct task *task, struct ko_err
     }
     code = ko_agree(world->workers, code, err); /* before the exchange, which cannot */
     if (code == KO_OK && task->n_parts > 1) {
-        code = ko_compute_call(compute, share, task, err);
+        code = ko_compute_call(compute, share_parts, task, err);
         world->broken = world->broken || code != KO_OK;
     }
     if (code == KO_OK && !world->reads_alone) {
@@ -130,7 +131,7 @@ enum ko_code ko_weights_load_device(struct ko_world *world, struct ko_compute *c
                         .n_parts = world->reads_alone ? 1 : world->n_workers,
                         .exchange = exchange};
     task.hash = ko_new(weights->model->n_weights, sizeof *task.hash, err);
-    const enum ko_code code = run(world, &task, err);
+    const enum ko_code code = load_and_share(world, &task, err);
     weights->arena = weights->device.arena;
     free(task.hash);
     return code;

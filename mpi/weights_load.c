@@ -24,8 +24,8 @@ static bool shared_memory_fits(size_t bytes)
 }
 
 /* One arena a node where it has several workers and room for it, else one of this worker's own. */
-static enum ko_code allocate(const struct ko_world *world, struct ko_weights *weights,
-                             struct ko_error *err)
+static enum ko_code allocate_floats(const struct ko_world *world, struct ko_weights *weights,
+                                    struct ko_error *err)
 {
     const size_t bytes = ko_model_floats(weights->model) * sizeof *weights->floats;
     int fits = world->n_node_workers > 1 && world->node_worker == 0 && shared_memory_fits(bytes);
@@ -54,8 +54,8 @@ static enum ko_code allocate(const struct ko_world *world, struct ko_weights *we
     return code;
 }
 
-static enum ko_code fill(const struct ko_world *world, struct ko_weights *weights,
-                         struct ko_error *err)
+static enum ko_code read_floats(const struct ko_world *world, struct ko_weights *weights,
+                                struct ko_error *err)
 {
     const struct ko_model *model = weights->model;
     uint64_t *hash = ko_new(model->n_weights, sizeof *hash, err);
@@ -89,10 +89,10 @@ static enum ko_code fill(const struct ko_world *world, struct ko_weights *weight
 static enum ko_code load_on_host(const struct ko_world *world, struct ko_weights *weights,
                                  struct ko_error *err)
 {
-    enum ko_code code = allocate(world, weights, err);
+    enum ko_code code = allocate_floats(world, weights, err);
     code = ko_agree(world->workers, code, err);
     if (code == KO_OK) {
-        code = fill(world, weights, err);
+        code = read_floats(world, weights, err);
     }
     if (code == KO_OK) {
         weights->arena = ko_model_host_arena(weights->model, weights->floats);

@@ -37,9 +37,10 @@ static void read_next(struct ko_worker *worker, int32_t model)
         return;
     }
     const struct ko_plan_model *plan = &worker->job->plan->model[next];
-    if (ko_read_ahead_start(plan->path, plan->name, world->reads_alone ? 0 : world->worker,
-                            world->reads_alone ? 1 : world->n_workers, world->n_node_workers,
-                            &worker->ahead, &err) != KO_OK) {
+    const struct ko_read_part part = {.part = world->reads_alone ? 0 : world->worker,
+                                      .n_parts = world->reads_alone ? 1 : world->n_workers,
+                                      .n_node_workers = world->n_node_workers};
+    if (ko_read_ahead_start(plan->path, plan->name, &part, &worker->ahead, &err) != KO_OK) {
         ko_log_write(worker->log, KO_LOG_DEBUG, "read_ahead %s", err.text);
     }
 }
@@ -124,8 +125,12 @@ static enum ko_code load_weights(struct ko_worker *worker, int32_t model, struct
     if (code != KO_OK) {
         return code;
     }
-    code = ko_compute_bind(worker->compute, plan, model, worker->weights.model,
-                           &worker->weights.arena, ko_job_max_rows(worker->job, model), err);
+    const struct ko_compute_model bound = {.plan = plan,
+                                           .plan_model = model,
+                                           .model = worker->weights.model,
+                                           .arena = &worker->weights.arena,
+                                           .max_rows = ko_job_max_rows(worker->job, model)};
+    code = ko_compute_bind(worker->compute, &bound, err);
     /* Memory may suffice for the next model; whatever else goes wrong here is the backend's. */
     code = ko_agree(worker->world->workers, code, err);
     if (code != KO_E_MEMORY) {
@@ -152,7 +157,7 @@ enum ko_code ko_worker_load(struct ko_worker *worker, int32_t model, struct ko_e
 {
     const double begin = ko_now();
     worker->unloaded = KO_NOT_FAILED;
-    enum ko_code code = ko_compute_bind(worker->compute, NULL, 0, NULL, NULL, 0, err);
+    enum ko_code code = ko_compute_bind(worker->compute, NULL, err);
     if (code != KO_OK) {
         return code;
     }

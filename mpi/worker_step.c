@@ -7,8 +7,8 @@
 #include "mpi/world/agree.h"
 #include "src/base/clock.h"
 
-static enum ko_code report(struct ko_channel *channel, enum ko_tag tag, int64_t value,
-                           struct ko_error *err)
+static enum ko_code send_report(struct ko_channel *channel, enum ko_tag tag, int64_t value,
+                                struct ko_error *err)
 {
     return ko_channel_send(channel, KO_COORDINATOR, tag, value, 0, err);
 }
@@ -61,7 +61,7 @@ static enum ko_code collect_finished(struct ko_worker *worker, struct ko_channel
         *busy = true;
         code = stage_finished(worker, channel, &finished, err);
         ko_finished_free(&finished);
-        code = code == KO_OK ? report(channel, KO_TAG_FINISHED, batch, err)
+        code = code == KO_OK ? send_report(channel, KO_TAG_FINISHED, batch, err)
                              : report_failure(worker, channel, KO_TAG_ERROR, code, err);
     }
     return code;
@@ -74,7 +74,7 @@ static enum ko_code load_model(struct ko_worker *worker, struct ko_channel *chan
 {
     const enum ko_code code = ko_worker_load(worker, model, err);
     if (code == KO_OK) {
-        return report(channel, KO_TAG_LOADED, model, err);
+        return send_report(channel, KO_TAG_LOADED, model, err);
     }
     if (code == KO_E_STOPPED) {
         return KO_OK;
@@ -91,7 +91,7 @@ static enum ko_code give_up_batch(struct ko_worker *worker, struct ko_channel *c
                                   int32_t batch, struct ko_error *err)
 {
     const enum ko_code code = ko_worker_stage_failed(worker, batch, worker->unloaded, err);
-    return code == KO_OK ? report(channel, KO_TAG_FINISHED, batch, err)
+    return code == KO_OK ? send_report(channel, KO_TAG_FINISHED, batch, err)
                          : report_failure(worker, channel, KO_TAG_ERROR, code, err);
 }
 
@@ -101,7 +101,7 @@ static enum ko_code join_round(struct ko_worker *worker, struct ko_channel *chan
     const int32_t n = worker->n_staged_batches;
     ko_cube_set_progress(worker->cube, (double)message->value, (double)message->extra * 1e-6);
     const enum ko_code code = ko_worker_commit(worker, err);
-    return code == KO_OK ? report(channel, KO_TAG_COMMITTED, n, err) : code;
+    return code == KO_OK ? send_report(channel, KO_TAG_COMMITTED, n, err) : code;
 }
 
 static enum ko_code drop_batches(struct ko_worker *worker, struct ko_channel *channel,
@@ -110,7 +110,7 @@ static enum ko_code drop_batches(struct ko_worker *worker, struct ko_channel *ch
     bool busy = false;
     const int32_t n = ko_compute_drop(worker->compute);
     const enum ko_code code = collect_finished(worker, channel, &busy, err);
-    return code == KO_OK ? report(channel, KO_TAG_DROPPED, n, err) : code;
+    return code == KO_OK ? send_report(channel, KO_TAG_DROPPED, n, err) : code;
 }
 
 static enum ko_code follow_message(struct ko_worker *worker, struct ko_channel *channel,

@@ -98,7 +98,8 @@ static void copy_metrics(const struct ko_metrics *metrics, enum ko_cube_field fi
 }
 
 /* Puts the dataset's elements of every slot into the buffer, block by block. */
-static void gather(const struct round *round, const struct ko_cube_dataset *dataset, size_t block)
+static void gather_elements(const struct round *round, const struct ko_cube_dataset *dataset,
+                            size_t block)
 {
     const struct ko_plan *plan = round->cube->plan;
     bool heat = dataset->axis[1] == KO_AXIS_HEAT_PROMPT;
@@ -137,7 +138,7 @@ static enum ko_code write_dataset(struct round *round, size_t index, struct ko_e
     if (code != KO_OK) {
         return code;
     }
-    gather(round, dataset, block);
+    gather_elements(round, dataset, block);
     hid_t space = H5Dget_space(cube->dataset[index]);
     if (space < 0 || !ko_cube_slots_select(cube, round->slot, round->n_slots, dataset, space)) {
         code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot select in dataset '%s'", cube->path,

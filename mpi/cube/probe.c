@@ -22,39 +22,39 @@ struct probe {
     char host[MPI_MAX_PROCESSOR_NAME];
 };
 
-static enum ko_code fail(const struct probe *probe, const char *what, const char *reason,
-                         struct ko_error *err)
+static enum ko_code fail_probe(const struct probe *probe, const char *what, const char *reason,
+                               struct ko_error *err)
 {
     return ko_fail(err, KO_E_INPUT, "%s: its folder cannot be %s from %s: %s", probe->path, what,
                    probe->host, reason);
 }
 
 /* What rank writes, and every other rank must read. */
-static uint64_t pattern(int rank)
+static uint64_t rank_pattern(int rank)
 {
     return 0x6b6e6f636b6f7574u ^ ((uint64_t)(uint32_t)rank * 0x9e3779b97f4a7c15u);
 }
 
 /* The first rank makes the file: the others then see whether they share the folder. */
-static enum ko_code create(const struct probe *probe, struct ko_error *err)
+static enum ko_code create_file(const struct probe *probe, struct ko_error *err)
 {
     if (probe->rank != 0) {
         return KO_OK;
     }
     int file = open(probe->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (file < 0) {
-        return fail(probe, "written", strerror(errno), err);
+        return fail_probe(probe, "written", strerror(errno), err);
     }
     (void)close(file);
     return KO_OK;
 }
 
-static enum ko_code see(const struct probe *probe, struct ko_error *err)
+static enum ko_code open_file(const struct probe *probe, struct ko_error *err)
 {
     int file = open(probe->name, O_RDWR | O_CLOEXEC);
 
     if (file < 0) {
-        return fail(probe, "written", strerror(errno), err);
+        return fail_probe(probe, "written", strerror(errno), err);
     }
     (void)close(file);
     return KO_OK;
@@ -69,12 +69,12 @@ static enum ko_code mpi_fail(const struct probe *probe, const char *what, int re
     if (MPI_Error_string(result, reason, &n) != MPI_SUCCESS) {
         (void)snprintf(reason, sizeof reason, "MPI error %d", result);
     }
-    return fail(probe, what, reason, err);
+    return fail_probe(probe, what, reason, err);
 }
 
 static enum ko_code write_all(const struct probe *probe, struct ko_error *err)
 {
-    uint64_t mine = pattern(probe->rank);
+    uint64_t mine = rank_pattern(probe->rank);
     MPI_File file;
     int result = MPI_File_open(probe->comm, probe->name, MPI_MODE_WRONLY, MPI_INFO_NULL, &file);
 
@@ -112,10 +112,10 @@ static enum ko_code read_all(const struct probe *probe, struct ko_error *err)
     if (result != MPI_SUCCESS) {
         return mpi_fail(probe, "read", result, err);
     }
-    if (next != pattern(neighbour)) {
-        return fail(probe, "used",
-                    "another rank's bytes did not arrive, use a file system that all nodes share",
-                    err);
+    if (next != rank_pattern(neighbour)) {
+        return fail_probe(
+            probe, "used",
+            "another rank's bytes did not arrive, use a file system that all nodes share", err);
     }
     return KO_OK;
 }
@@ -152,12 +152,12 @@ enum ko_code ko_cube_probe_folder(const char *path, MPI_Comm comm, struct ko_err
     MPI_Get_processor_name(probe.host, &n);
     enum ko_code code = ko_agree(comm, name_file(&probe, err), err);
     if (code == KO_OK) {
-        code = create(&probe, err);
+        code = create_file(&probe, err);
         created = code == KO_OK && probe.rank == 0;
         code = ko_agree(comm, code, err);
     }
     if (code == KO_OK) {
-        code = ko_agree(comm, see(&probe, err), err);
+        code = ko_agree(comm, open_file(&probe, err), err);
     }
     if (code == KO_OK) {
         code = ko_agree(comm, write_all(&probe, err), err);

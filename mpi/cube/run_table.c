@@ -40,14 +40,22 @@ static hsize_t axis_length(hid_t file, const char *dataset, int n_axes, int axis
     return code == KO_OK ? n[axis] : 0;
 }
 
-/* Reads (or writes) n elements from `first` on of a dataset of the table, whole in its further
-   axes. */
-static enum ko_code transfer(const struct table *table, const char *name, hsize_t first, hsize_t n,
-                             void *read, const void *written, struct ko_error *err)
+/* Elements [first, first + n) of a dataset, whole in its further axes. One of `to` and `from` is
+   NULL. */
+struct slice {
+    const char *name;
+    hsize_t first, n;
+    void *to;
+    const void *from;
+};
+
+static enum ko_code transfer_slice(const struct table *table, const struct slice *slice,
+                                   struct ko_error *err)
 {
-    const struct ko_cube_dataset *dataset = ko_cube_find(name);
-    hsize_t begin[2] = {first, 0}, count[2] = {n, table->lengths.n[KO_AXIS_LABEL_LENGTH]};
-    hsize_t elements = ko_cube_n_axes(dataset) == 2 ? n * count[1] : n;
+    const struct ko_cube_dataset *dataset = ko_cube_find(slice->name);
+    hsize_t begin[2] = {slice->first, 0},
+            count[2] = {slice->n, table->lengths.n[KO_AXIS_LABEL_LENGTH]};
+    hsize_t elements = ko_cube_n_axes(dataset) == 2 ? slice->n * count[1] : slice->n;
     hid_t id = H5I_INVALID_HID, space = H5I_INVALID_HID, memory = H5I_INVALID_HID;
     hid_t type = ko_cube_new_type(dataset->type);
     enum ko_code code =
@@ -59,12 +67,12 @@ static enum ko_code transfer(const struct table *table, const char *name, hsize_
         memory = H5Screate_simple(1, &elements, NULL);
         if (space >= 0 && memory >= 0 && type >= 0 &&
             H5Sselect_hyperslab(space, H5S_SELECT_SET, begin, NULL, count, NULL) >= 0) {
-            done = written ? H5Dwrite(id, type, memory, space, H5P_DEFAULT, written)
-                           : H5Dread(id, type, memory, space, H5P_DEFAULT, read);
+            done = slice->from ? H5Dwrite(id, type, memory, space, H5P_DEFAULT, slice->from)
+                               : H5Dread(id, type, memory, space, H5P_DEFAULT, slice->to);
         }
         if (done < 0) {
             code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot %s dataset '%s'", table->path,
-                                written ? "write" : "read", name);
+                                slice->from ? "write" : "read", slice->name);
         }
     }
     ko_hdf5_close(type, &code, table->path, err);
@@ -72,6 +80,13 @@ static enum ko_code transfer(const struct table *table, const char *name, hsize_
     ko_hdf5_close(space, &code, table->path, err);
     ko_hdf5_close(id, &code, table->path, err);
     return code;
+}
+
+static enum ko_code write_cell(const struct table *table, const char *name, hsize_t row,
+                               const void *value, struct ko_error *err)
+{
+    const struct slice slice = {.name = name, .first = row, .n = 1, .from = value};
+    return transfer_slice(table, &slice, err);
 }
 
 /* The first row that no run has filled; the last one where all are. */
@@ -85,7 +100,7 @@ static enum ko_code find_row(const struct table *table, hsize_t *row, struct ko_
         return ko_fail(err, KO_E_INPUT, "%s: the run table has %llu rows, expected 1 to %d",
                        table->path, (unsigned long long)n, KO_CUBE_RUNS);
     }
-    code = transfer(table, "run_ranks", 0, n, ranks, NULL, err);
+    code = transfer_slice(table, &(struct slice){.name = "run_ranks", .n = n, .to = ranks}, err);
     if (code != KO_OK) {
         return code;
     }
@@ -111,7 +126,7 @@ static enum ko_code write_text(const struct table *table, const char *name, hsiz
         n--;
     }
     memcpy(bytes, text, n);
-    enum ko_code code = transfer(table, name, row, 1, NULL, bytes, err);
+    enum ko_code code = write_cell(table, name, row, bytes, err);
     free(bytes);
     return code;
 }
@@ -128,12 +143,14 @@ static enum ko_code write_log(const struct table *table, const char *log, struct
     if (!bytes) {
         return KO_E_MEMORY;
     }
-    enum ko_code code = transfer(table, "run_log", 0, room, bytes, NULL, err);
+    enum ko_code code =
+        transfer_slice(table, &(struct slice){.name = "run_log", .n = room, .to = bytes}, err);
     if (code == KO_OK) {
         size_t used = strnlen(bytes, room);
         n = n < room - used ? n : room - used;
         if (n) {
-            code = transfer(table, "run_log", used, n, NULL, log, err);
+            code = transfer_slice(
+                table, &(struct slice){.name = "run_log", .first = used, .n = n, .from = log}, err);
         }
     }
     free(bytes);
@@ -147,13 +164,13 @@ static enum ko_code write_row(const struct table *table, const struct ko_cube_ru
     enum ko_code code = find_row(table, &row, err);
 
     if (code == KO_OK) {
-        code = transfer(table, "run_start", row, 1, NULL, &run->start_epoch, err);
+        code = write_cell(table, "run_start", row, &run->start_epoch, err);
     }
     if (code == KO_OK) {
-        code = transfer(table, "run_wall_seconds", row, 1, NULL, &run->wall_seconds, err);
+        code = write_cell(table, "run_wall_seconds", row, &run->wall_seconds, err);
     }
     if (code == KO_OK) {
-        code = transfer(table, "run_device_seconds", row, 1, NULL, &run->device_seconds, err);
+        code = write_cell(table, "run_device_seconds", row, &run->device_seconds, err);
     }
     if (code == KO_OK) {
         code = write_text(table, "run_host", row, run->host ? run->host : "", err);
@@ -166,7 +183,7 @@ static enum ko_code write_row(const struct table *table, const struct ko_cube_ru
     }
     /* Last: it is what makes the row taken. */
     if (code == KO_OK) {
-        code = transfer(table, "run_ranks", row, 1, NULL, &run->ranks, err);
+        code = write_cell(table, "run_ranks", row, &run->ranks, err);
     }
     return code;
 }
@@ -235,7 +252,7 @@ enum ko_code ko_cube_begin_run(const char *path, double start_epoch, const char 
         code = find_row(&table, &row, err);
     }
     for (size_t i = 0; i < sizeof number / sizeof *number && code == KO_OK; i++) {
-        code = transfer(&table, number[i].name, row, 1, NULL, number[i].value, err);
+        code = write_cell(&table, number[i].name, row, number[i].value, err);
     }
     if (code == KO_OK) {
         code = write_text(&table, "run_host", row, host ? host : "", err);
@@ -281,7 +298,7 @@ static enum ko_code log_once(const char *path, const struct ko_cube_run *run, st
 }
 
 /* The line waits beside the cube. */
-static enum ko_code keep(const char *path, const struct ko_cube_run *run, struct ko_error *err)
+static enum ko_code keep_line(const char *path, const struct ko_cube_run *run, struct ko_error *err)
 {
     char *name = ko_run_kept_path(path, err);
     enum ko_code code = name ? ko_run_kept_add(path, run->log, err) : KO_E_MEMORY;
@@ -305,5 +322,5 @@ enum ko_code ko_cube_log_run(const char *path, const struct ko_cube_run *run, st
         ko_nap(0.2);
         code = log_once(path, run, err);
     }
-    return code != KO_OK && run->log && ko_hdf5_is_busy(err) ? keep(path, run, err) : code;
+    return code != KO_OK && run->log && ko_hdf5_is_busy(err) ? keep_line(path, run, err) : code;
 }

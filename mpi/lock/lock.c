@@ -58,7 +58,7 @@ static double now_there(int file)
     return (double)time(NULL);
 }
 
-static void *beat(void *argument)
+static void *beat_thread(void *argument)
 {
     struct ko_lock *lock = argument;
     pthread_mutex_lock(&lock->mutex);
@@ -83,7 +83,7 @@ static enum ko_code start_beating(struct ko_lock *lock, struct ko_error *err)
     pthread_cond_init(&lock->changed, NULL);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    const int failed = pthread_create(&lock->thread, NULL, beat, lock);
+    const int failed = pthread_create(&lock->thread, NULL, beat_thread, lock);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     lock->beating = failed == 0;
     return failed ? ko_fail(err, KO_E_FAILED, "%s: its thread cannot be started: %s", lock->path,
@@ -92,7 +92,7 @@ static enum ko_code start_beating(struct ko_lock *lock, struct ko_error *err)
 }
 
 /* Creates the file with its content. KO_OK with lock->file < 0 where it exists already. */
-static enum ko_code create(struct ko_lock *lock, struct ko_error *err)
+static enum ko_code create_file(struct ko_lock *lock, struct ko_error *err)
 {
     const size_t n = strlen(lock->content);
     const int file = open(lock->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
@@ -144,7 +144,7 @@ static double silence_of(const char *path, const struct stat *info)
     return now - ((double)info->st_mtim.tv_sec + 1e-9 * (double)info->st_mtim.tv_nsec);
 }
 
-static enum ko_code look(const char *path, struct found *found, struct ko_error *err)
+static enum ko_code inspect_file(const char *path, struct found *found, struct ko_error *err)
 {
     struct stat info;
     size_t n = 0;
@@ -171,7 +171,7 @@ static enum ko_code look(const char *path, struct found *found, struct ko_error 
 
 /* Takes a dead owner's file away, whole: somebody else may have done so and locked in the meantime,
    then its lock is given back. */
-static enum ko_code clear(const char *path, const char *content, struct ko_error *err)
+static enum ko_code clear_stale(const char *path, const char *content, struct ko_error *err)
 {
     struct ko_text name = {0};
     char *taken = NULL;
@@ -193,8 +193,8 @@ static enum ko_code clear(const char *path, const char *content, struct ko_error
     return code;
 }
 
-static enum ko_code refuse(const char *cube, const char *path, const struct found *found,
-                           struct ko_error *err)
+static enum ko_code refuse_lock(const char *cube, const char *path, const struct found *found,
+                                struct ko_error *err)
 {
     enum { NAMED = 8 };
     const struct ko_lock_owner *owner = &found->owner;
@@ -231,26 +231,27 @@ static enum ko_code refuse(const char *cube, const char *path, const struct foun
 }
 
 /* Until the file is this lock's, or the wait is over. */
-static enum ko_code take(struct ko_lock *lock, const char *cube, const struct ko_lock_owner *owner,
-                         double wait_seconds, bool (*stop_wanted)(void), struct ko_error *err)
+static enum ko_code take_file(struct ko_lock *lock, const char *cube,
+                              const struct ko_lock_owner *owner, double wait_seconds,
+                              bool (*stop_wanted)(void), struct ko_error *err)
 {
     enum { UNSEEN = 1000 };
     const double begin = ko_now();
     int n_unseen = 0;
     for (;;) {
         struct found found;
-        enum ko_code code = create(lock, err);
+        enum ko_code code = create_file(lock, err);
         if (code != KO_OK || lock->file >= 0) {
             return code;
         }
-        code = look(lock->path, &found, err);
+        code = inspect_file(lock->path, &found, err);
         const bool over = ko_now() - begin >= wait_seconds;
         if (code != KO_OK) {
             ;
         } else if (found.content && ko_lock_is_stale(&found.owner, owner, found.silence)) {
-            code = clear(lock->path, found.content, err);
+            code = clear_stale(lock->path, found.content, err);
         } else if (found.content && over) {
-            code = refuse(cube, lock->path, &found, err);
+            code = refuse_lock(cube, lock->path, &found, err);
         } else if (stop_wanted && stop_wanted()) {
             code = ko_fail(err, KO_E_STOPPED, "%s: stopped early, continue with --resume", cube);
         } else if (found.content) {
@@ -294,7 +295,8 @@ enum ko_code ko_lock_take(const char *cube, const struct ko_lock_owner *owner, d
     if (code == KO_OK) {
         lock->cube = ko_copy(cube, err);
         lock->path = lock->cube ? lock_path(cube, err) : NULL;
-        code = lock->path ? take(lock, cube, owner, wait_seconds, stop_wanted, err) : KO_E_MEMORY;
+        code =
+            lock->path ? take_file(lock, cube, owner, wait_seconds, stop_wanted, err) : KO_E_MEMORY;
     }
     if (code == KO_OK) {
         code = start_beating(lock, err);

@@ -13,19 +13,19 @@
 #include "src/base/text.h"
 
 /* The number of processes in that variable, 0 where it holds none. */
-static int64_t number(const char *name)
+static int64_t env_number(const char *name)
 {
     const char *text = getenv(name);
     int64_t n = 0;
     return text && ko_parse_int(text, 1, INT32_MAX, &n, name, NULL) == KO_OK ? n : 0;
 }
 
-static enum ko_code refuse(const char *name, const char *why, struct ko_error *err)
+static enum ko_code refuse_launch(const char *name, const char *why, struct ko_error *err)
 {
     return ko_fail(err, KO_E_INPUT,
                    "launch: launched as %lld separate programs (%s=%s, but %s), use srun "
                    "--mpi=pmix or mpirun of the same MPI",
-                   (long long)number(name), name, getenv(name), why);
+                   (long long)env_number(name), name, getenv(name), why);
 }
 
 enum ko_code ko_launch_check_step(struct ko_error *err)
@@ -34,7 +34,7 @@ enum ko_code ko_launch_check_step(struct ko_error *err)
        PMI-1 and PMI-2, Open MPI's and HPE's mpirun. */
     static const char *const told[] = {"PMIX_RANK", "PMI_RANK",    "PMI_SIZE",
                                        "PMI_FD",    "PALS_RANKID", "OMPI_COMM_WORLD_SIZE"};
-    if (number("SLURM_STEP_NUM_TASKS") <= 1) {
+    if (env_number("SLURM_STEP_NUM_TASKS") <= 1) {
         return KO_OK;
     }
     for (size_t k = 0; k < sizeof told / sizeof told[0]; k++) {
@@ -42,7 +42,7 @@ enum ko_code ko_launch_check_step(struct ko_error *err)
             return KO_OK;
         }
     }
-    return refuse("SLURM_STEP_NUM_TASKS", "without PMIx no rank knows the others", err);
+    return refuse_launch("SLURM_STEP_NUM_TASKS", "without PMIx no rank knows the others", err);
 }
 
 /* Whether a launcher that the MPI library knows has started this process; one that has PMI-1 or PMI-2
@@ -56,7 +56,7 @@ static bool is_alone(void)
             return false;
         }
     }
-    return number("SLURM_STEP_NUM_TASKS") <= 1 && number("PMI_SIZE") <= 1;
+    return env_number("SLURM_STEP_NUM_TASKS") <= 1 && env_number("PMI_SIZE") <= 1;
 }
 
 /* The folder that Open MPI keeps its files in, as it chooses it. */
@@ -99,8 +99,8 @@ enum ko_code ko_launch_check(int n_ranks, struct ko_error *err)
 {
     static const char *const names[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"};
     for (size_t k = 0; n_ranks == 1 && k < sizeof names / sizeof names[0]; k++) {
-        if (number(names[k]) > 1) {
-            return refuse(names[k], "MPI sees one rank", err);
+        if (env_number(names[k]) > 1) {
+            return refuse_launch(names[k], "MPI sees one rank", err);
         }
     }
     return KO_OK;

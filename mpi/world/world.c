@@ -11,7 +11,7 @@
 #include "mpi/world/check.h"
 #include "src/base/memory.h"
 
-static enum ko_code split(struct ko_world *world, struct ko_error *err)
+static enum ko_code split_ranks(struct ko_world *world, struct ko_error *err)
 {
     const int color = world->alone || !world->root ? 0 : MPI_UNDEFINED;
     enum ko_code code = ko_mpi_check(
@@ -63,7 +63,7 @@ enum ko_code ko_world_open(int *argc, char ***argv, struct ko_world *world, stru
     world->root = world->rank == 0;
     world->alone = world->n_ranks == 1;
     world->n_workers = world->alone ? 1 : world->n_ranks - 1;
-    return split(world, err);
+    return split_ranks(world, err);
 }
 
 void ko_world_close(struct ko_world *world)

@@ -25,7 +25,8 @@ static int64_t read_part(const char *folder, int32_t part, int32_t n_parts)
 {
     struct ko_read_ahead *ahead = NULL;
     struct ko_error err = {0};
-    if (ko_read_ahead_start(folder, "toy", part, n_parts, 1, &ahead, &err)) {
+    if (ko_read_ahead_start(folder, "toy", &(struct ko_read_part){part, n_parts, 1}, &ahead,
+                            &err)) {
         fail_msg("%s", err.text);
     }
     ko_read_ahead_finish(ahead);
@@ -109,7 +110,9 @@ static void it_stops_where_it_is(void **state)
     for (int turn = 0; turn < 50; turn++) {
         struct ko_read_ahead *ahead = NULL;
         struct ko_error err = {0};
-        assert_int_equal(ko_read_ahead_start(FOLDER, "toy", 0, 1, 1, &ahead, &err), KO_OK);
+        assert_int_equal(
+            ko_read_ahead_start(FOLDER, "toy", &(struct ko_read_part){0, 1, 1}, &ahead, &err),
+            KO_OK);
         const int64_t bytes = ko_read_ahead_stop(ahead);
         assert_true(bytes >= 0 && bytes <= all);
     }
@@ -123,7 +126,9 @@ static void without_the_file_or_the_memory_nothing_is_read(void **state)
     (void)state;
     assert_int_equal(read_part(KO_SOURCE_DIR "/jobs/models/none", 0, 1), 0);
     /* A node of a billion workers, each with as much to read. */
-    assert_int_equal(ko_read_ahead_start(FOLDER, "toy", 0, 1, 1000000000, &ahead, &err), KO_OK);
+    assert_int_equal(
+        ko_read_ahead_start(FOLDER, "toy", &(struct ko_read_part){0, 1, 1000000000}, &ahead, &err),
+        KO_OK);
     ko_read_ahead_finish(ahead);
     assert_int_equal(ko_read_ahead_stop(ahead), 0);
 }
