@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mpi/world/nap.h"
+#include "src/base/nap.h"
 #include "src/base/clock.h"
 #include "src/base/memory.h"
 

@@ -8,7 +8,7 @@
 #include "mpi/world/agree.h"
 #include "mpi/world/channel.h"
 #include "mpi/world/check.h"
-#include "mpi/world/nap.h"
+#include "src/base/nap.h"
 #include "src/base/clock.h"
 
 /* Between two polls. The worker's is shorter: its compute thread waits for the next batch. */

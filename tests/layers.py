@@ -32,7 +32,7 @@ FLOORS = """
     src/tree
     src/models src/models/sublayers src/models/families
     src/forward
-    src/cube/format src/cube/create src/cube/read src/cube/reuse src/cube/merge
+    src/cube/format src/cube/create src/cube/read src/cube/reuse src/cube/run src/cube/merge
     mpi/world mpi/lock mpi/cube mpi
     src/stats src/show src/export
     src/run src/bench src/preview

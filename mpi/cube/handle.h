@@ -54,9 +54,4 @@ KO_MUST_CHECK enum ko_code ko_cube_flush(const struct ko_cube *cube, struct ko_e
    where it was told none. */
 KO_MUST_CHECK enum ko_code ko_cube_write_progress(struct ko_cube *cube, struct ko_error *err);
 
-/* The row of the run table that the run under way has: the first that no run has filled, the last
-   one where all are. */
-KO_MUST_CHECK enum ko_code ko_cube_run_row(hid_t file, const char *path, hsize_t *row,
-                                           struct ko_error *err);
-
 #endif

@@ -9,6 +9,7 @@
 #include "src/cube/format/check.h"
 #include "src/cube/format/fact_index.h"
 #include "src/cube/format/hdf5_check.h"
+#include "src/cube/run/run_table.h"
 
 bool ko_cube_committed(const struct ko_cube_dataset *dataset, const struct ko_cube_lengths *lengths)
 {

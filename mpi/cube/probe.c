@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tests the output's folder before the run: all ranks write into one small file and read it back.
    This finds a folder that the ranks do not share before any time is spent. */
+#include "mpi/cube/probe.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -8,10 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "mpi/cube/cube.h"
 #include "mpi/world/agree.h"
 #include "mpi/world/check.h"
-#include "mpi/world/world.h"
 #include "src/base/text.h"
 
 struct probe {

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "mpi/world/check.h"
-#include "mpi/world/nap.h"
+#include "src/base/nap.h"
 
 /* " (GPU 0 GPU-5d3a...)"; written once, before the first error that it belongs to. */
 static char gpu_text[96];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opens each old cube of --reuse, checks that it fits this run, and copies its finished cells into
    the new cube. Logs how many cells came from which cube. */
+#include "src/cube/run/run_table.h"
 #include "src/run/reuse.h"
 #include "src/cube/read/done.h"
 

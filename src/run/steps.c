@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Plans the evaluation or the sweep, creates its cube or continues an existing one, and computes
    the prompts that are missing. Only rank 0 runs this code. */
+#include "src/cube/create/create.h"
 #include "src/run/steps.h"
 
 #include <stdio.h>
@@ -9,7 +10,6 @@
 #include <unistd.h>
 
 #include "ko_version.h"
-#include "mpi/cube/cube.h"
 #include "src/base/file.h"
 #include "src/base/memory.h"
 #include "src/cube/read/done.h"

@@ -18,7 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "mpi/cube/cube.h"
+#include "src/cube/create/create.h"
 #include "src/cube/format/datasets.h"
 #include "src/cube/merge/copy.h"
 #include "src/cube/read/read.h"

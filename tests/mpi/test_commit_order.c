@@ -15,6 +15,7 @@
 
 #include "mpi/cube/commit.h"
 #include "mpi/cube/cube.h"
+#include "src/cube/create/create.h"
 #include "tests/support/folder.h"
 #include "tests/support/small_plan.h"
 

@@ -13,6 +13,8 @@
 
 #include "mpi/cube/commit.h"
 #include "mpi/cube/cube.h"
+#include "mpi/cube/probe.h"
+#include "src/cube/create/create.h"
 #include "src/cube/read/done.h"
 #include "src/cube/read/read.h"
 #include "tests/support/folder.h"

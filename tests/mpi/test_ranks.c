@@ -14,7 +14,7 @@
 #include "mpi/world/agree.h"
 #include "mpi/world/broadcast.h"
 #include "mpi/world/channel.h"
-#include "mpi/world/nap.h"
+#include "src/base/nap.h"
 #include "mpi/world/world.h"
 #include "src/base/memory.h"
 #include "src/models/model_load.h"

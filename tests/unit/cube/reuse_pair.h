@@ -19,6 +19,7 @@
 #include "mpi/cube/cube.h"
 #include "mpi/cube/reuse.h"
 #include "src/base/memory.h"
+#include "src/cube/create/create.h"
 #include "src/cube/read/view_taken.h"
 #include "tests/support/folder.h"
 #include "tests/support/small_plan.h"

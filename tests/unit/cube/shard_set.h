@@ -16,10 +16,11 @@
 
 #include <cmocka.h>
 
-#include "mpi/cube/cube.h"
+#include "src/cube/create/create.h"
 #include "src/cube/format/datasets.h"
 #include "src/cube/merge/merge.h"
 #include "src/cube/read/read.h"
+#include "src/cube/run/run_table.h"
 #include "src/tree/shard.h"
 #include "tests/support/folder.h"
 #include "tests/support/small_plan.h"

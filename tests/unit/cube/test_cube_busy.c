@@ -15,9 +15,10 @@
 
 #include <cmocka.h>
 
-#include "mpi/cube/cube.h"
 #include "src/base/clock.h"
+#include "src/cube/create/create.h"
 #include "src/cube/read/read.h"
+#include "src/cube/run/run_table.h"
 #include "tests/support/folder.h"
 #include "tests/support/small_plan.h"
 

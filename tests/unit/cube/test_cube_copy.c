@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "mpi/cube/cube.h"
+#include "src/cube/create/create.h"
 #include "src/cube/format/datasets.h"
 #include "src/cube/merge/copy.h"
 #include "tests/support/folder.h"

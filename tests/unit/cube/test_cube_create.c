@@ -18,7 +18,7 @@
 
 #include <cmocka.h>
 
-#include "mpi/cube/cube.h"
+#include "src/cube/create/create.h"
 #include "src/cube/format/check.h"
 #include "src/cube/format/datasets.h"
 #include "src/cube/read/read.h"

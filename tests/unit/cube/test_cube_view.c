@@ -12,8 +12,8 @@
 
 #include <cmocka.h>
 
-#include "mpi/cube/cube.h"
 #include "src/base/memory.h"
+#include "src/cube/create/create.h"
 #include "src/cube/read/done.h"
 #include "src/cube/read/read.h"
 #include "src/tree/statuses.h"

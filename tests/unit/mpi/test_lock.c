@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 #include "mpi/lock/lock_file.h"
-#include "mpi/world/nap.h"
+#include "src/base/nap.h"
 #include "src/base/file.h"
 #include "tests/support/folder.h"
 

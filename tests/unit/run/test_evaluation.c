@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "mpi/cube/cube.h"
+#include "src/cube/create/create.h"
 #include "src/run/evaluation.h"
 #include "src/run/inputs.h"
 #include "tests/support/folder.h"

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "mpi/world/nap.h"
+#include "src/base/nap.h"
 #include "src/base/clock.h"
 #include "src/run/stop.h"
 

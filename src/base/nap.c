@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sleeps with nanosleep(). */
 #define _GNU_SOURCE
-#include "mpi/world/nap.h"
+#include "src/base/nap.h"
 
 #include <time.h>
 

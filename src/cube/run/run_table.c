@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writes a run's row and log lines into the run table of a cube, when the run begins and when it
    ends. If another program has the cube open, it tries again for a while. */
+#include "src/cube/run/run_table.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "mpi/cube/cube.h"
-#include "mpi/cube/handle.h"
-#include "mpi/cube/run_kept.h"
-#include "mpi/world/nap.h"
 #include "src/base/clock.h"
 #include "src/base/memory.h"
+#include "src/base/nap.h"
 #include "src/cube/format/check.h"
 #include "src/cube/format/datasets.h"
 #include "src/cube/format/hdf5_check.h"
+#include "src/cube/run/run_kept.h"
 
 /* The run table of an existing file. */
 struct table {

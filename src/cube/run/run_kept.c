@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Names, writes, reads and removes the file CUBE.run_log. */
-#include "mpi/cube/run_kept.h"
+#include "src/cube/run/run_kept.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sleep between two polls. Ranks share cores, so a waiting rank must not spin. */
-#ifndef KO_MPI_WORLD_NAP_H
-#define KO_MPI_WORLD_NAP_H
+#ifndef KO_BASE_NAP_H
+#define KO_BASE_NAP_H
 
 void ko_nap(double seconds);
 
