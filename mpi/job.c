@@ -7,18 +7,8 @@
 #include <string.h>
 
 #include "mpi/world/broadcast.h"
-#include "mpi/world/gpus.h"
 #include "src/base/bytes.h"
 #include "src/base/memory.h"
-
-const struct ko_kernels *ko_backend_find(const char *name)
-{
-    const struct ko_kernels *cuda = ko_gpus_kernels();
-    if (cuda && strcmp(name, cuda->name) == 0) {
-        return cuda;
-    }
-    return strcmp(name, ko_kernels_cpu.name) == 0 ? &ko_kernels_cpu : NULL;
-}
 
 /* Which batches hold a prompt that is not done. */
 static enum ko_code mark_pending(struct ko_job *job, struct ko_error *err)

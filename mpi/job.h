@@ -44,9 +44,6 @@ struct ko_spent {
 /* What ranks do next, said by the root. */
 enum ko_next { KO_NEXT_JOB, KO_NEXT_END };
 
-/* The backend of that name, NULL for an unknown one. */
-const struct ko_kernels *ko_backend_find(const char *name);
-
 /* Root: composes the batches and marks what is to do. plan and earlier->taken are borrowed, of the
    rest copies are taken. Free with ko_job_free. */
 KO_MUST_CHECK enum ko_code ko_job_new(struct ko_plan *plan, const struct ko_job_earlier *earlier,

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "kernels/backends.h"
 #include "mpi/cube/commit.h"
 #include "mpi/exchange_open.h"
 #include "mpi/failures.h"

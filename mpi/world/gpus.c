@@ -9,11 +9,6 @@
 
 #include "kernels/cuda/devices.h"
 
-const struct ko_kernels *ko_gpus_kernels(void)
-{
-    return &ko_kernels_cuda;
-}
-
 int ko_gpus_visible(void)
 {
     return ko_cuda_device_count();
@@ -44,11 +39,6 @@ enum ko_code ko_gpu_used_bytes(int device, double *bytes, struct ko_error *err)
 }
 
 #else
-
-const struct ko_kernels *ko_gpus_kernels(void)
-{
-    return NULL;
-}
 
 int ko_gpus_visible(void)
 {

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The GPUs that this process sees, and the backend that computes on them: the one place that knows
-   whether this build has it. */
+/* The GPUs that this process sees. */
 #ifndef KO_MPI_WORLD_GPUS_H
 #define KO_MPI_WORLD_GPUS_H
 
 #include <stdbool.h>
 
-#include "kernels/kernels.h"
 #include "src/base/error.h"
 
 struct ko_gpu {
@@ -17,8 +15,6 @@ struct ko_gpu {
     bool slice;          /* of a GPU in MIG mode, for which NCCL does not work */
 };
 
-/* ko_kernels_cuda, or NULL in a build without it. */
-const struct ko_kernels *ko_gpus_kernels(void);
 /* How many are visible; 0 without a driver or in a build without the backend. */
 int ko_gpus_visible(void);
 KO_MUST_CHECK enum ko_code ko_gpu_identify(int device, struct ko_gpu *out, struct ko_error *err);

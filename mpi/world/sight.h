@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "kernels/kernels.h"
 #include "mpi/world/gpus.h"
 #include "mpi/world/world.h"
 #include "src/base/error.h"

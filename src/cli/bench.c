@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/backends.h"
 #include "mpi/job.h"
 #include "src/base/memory.h"
 #include "src/bench/bench_run.h"

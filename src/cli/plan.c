@@ -3,6 +3,7 @@
    prints both. */
 #include <string.h>
 
+#include "kernels/backends.h"
 #include "mpi/job.h"
 #include "src/base/file.h"
 #include "src/cli/cli.h"

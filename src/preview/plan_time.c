@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "kernels/backends.h"
 #include "mpi/job.h"
 #include "src/base/memory.h"
 #include "src/bench/device_rates.h"

@@ -3,6 +3,7 @@
    values that this build or machine does not support. */
 #include <string.h>
 
+#include "kernels/backends.h"
 #include "mpi/job.h"
 #include "mpi/world/gpus.h"
 #include "mpi/world/sight.h"
@@ -66,7 +67,7 @@ enum ko_code ko_cli_precision_named(const char *text, enum ko_precision *out, st
         }
     }
     return ko_fail(err, KO_E_INPUT, "precision: this build does not offer '%s', choose %s", text,
-                   ko_gpus_kernels() ? "float32, or with cuda tf32 or bfloat16" : "float32");
+                   ko_backend_cuda() ? "float32, or with cuda tf32 or bfloat16" : "float32");
 }
 
 enum ko_code ko_cli_check_precision(const char *backend, enum ko_precision precision,
@@ -86,7 +87,7 @@ enum ko_code ko_cli_backend(const struct ko_options *options, const char **out,
 {
     struct ko_sight sight;
     ko_sight_look("this machine", 0, &sight);
-    return ko_backend_choose(ko_option_string(options, KO_OPT_BACKEND), ko_gpus_kernels() != NULL,
+    return ko_backend_choose(ko_option_string(options, KO_OPT_BACKEND), ko_backend_cuda() != NULL,
                              &sight, 1, out, err);
 }
 
@@ -99,5 +100,5 @@ enum ko_code ko_cli_backend_elsewhere(const struct ko_options *options, const ch
         return ko_fail(err, KO_E_INPUT,
                        "--device: names a GPU, and the backend is cpu, leave one of the two out");
     }
-    return ko_backend_choose("cuda", ko_gpus_kernels() != NULL, &sight, 1, out, err);
+    return ko_backend_choose("cuda", ko_backend_cuda() != NULL, &sight, 1, out, err);
 }
