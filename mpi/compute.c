@@ -30,9 +30,9 @@ struct ko_compute {
     char description[256];
 
     /* Guarded by lock. */
-    bool ready, quit, in_hand;
-    int32_t number;            /* of the batch in hand */
-    ko_compute_function *call; /* wanted; NULL: none */
+    bool ready, quit, computing;
+    int32_t number;            /* of the batch being computed */
+    ko_compute_function *call; /* to run next; NULL: nothing to call */
     void *call_context;
     struct ko_error call_error; /* of opening the backend, then of the last call */
     struct task queue[KO_COMPUTE_QUEUE];
@@ -41,9 +41,9 @@ struct ko_compute {
     int n_done;
 
     atomic_bool drop;
-    atomic_int reached; /* share of the batch in hand that is done, in millionths */
+    atomic_int reached; /* share of the batch that is computed, in millionths */
 
-    /* The thread's own. */
+    /* Used by the thread only. */
     struct ko_backend *be;
     struct ko_engine *engine;
 };
@@ -80,7 +80,7 @@ static void run_next(struct ko_compute *compute)
         compute->queue[k - 1] = compute->queue[k];
     }
     compute->n_queued--;
-    compute->in_hand = true;
+    compute->computing = true;
     compute->number = task.number;
     atomic_store(&compute->reached, 0);
     pthread_mutex_unlock(&compute->lock);
@@ -103,7 +103,7 @@ static void run_next(struct ko_compute *compute)
     finished.seconds = ko_now() - begin;
 
     pthread_mutex_lock(&compute->lock);
-    compute->in_hand = false;
+    compute->computing = false;
     compute->done[compute->n_done++] = finished;
     pthread_cond_broadcast(&compute->changed);
 }
@@ -154,7 +154,7 @@ enum ko_code ko_compute_start(const struct ko_kernels *kernels,
     pthread_cond_init(&compute->changed, NULL);
     if (pthread_create(&compute->thread, NULL, compute_thread, compute) != 0) {
         free(compute);
-        return ko_fail(err, KO_E_FAILED, "compute thread: it cannot be started");
+        return ko_fail(err, KO_E_FAILED, "compute thread: cannot be started");
     }
     pthread_mutex_lock(&compute->lock);
     while (!compute->ready) {
@@ -272,8 +272,8 @@ bool ko_compute_poll(struct ko_compute *compute, struct ko_finished *out)
 double ko_compute_share(struct ko_compute *compute, int32_t *batch)
 {
     pthread_mutex_lock(&compute->lock);
-    const double share = compute->in_hand ? 1e-6 * atomic_load(&compute->reached) : 0;
-    *batch = compute->in_hand ? compute->number : -1;
+    const double share = compute->computing ? 1e-6 * atomic_load(&compute->reached) : 0;
+    *batch = compute->computing ? compute->number : -1;
     pthread_mutex_unlock(&compute->lock);
     return share;
 }
@@ -285,7 +285,7 @@ int32_t ko_compute_drop(struct ko_compute *compute)
     n += compute->n_queued;
     compute->n_queued = 0;
     atomic_store(&compute->drop, true);
-    while (compute->in_hand) {
+    while (compute->computing) {
         pthread_cond_wait(&compute->changed, &compute->lock);
     }
     atomic_store(&compute->drop, false);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The compute thread of a worker: it alone touches the backend, while the main thread does MPI and
-   HDF5. */
+/* The compute thread of a worker. Only this thread uses the backend; only the main thread uses MPI
+   and HDF5. */
 #ifndef KO_MPI_COMPUTE_H
 #define KO_MPI_COMPUTE_H
 
@@ -12,13 +12,13 @@
 
 struct ko_compute;
 
-/* A batch that the thread is done with. */
+/* A batch that is computed, or has failed. */
 struct ko_finished {
     int32_t batch; /* its number */
     int32_t n_records;
-    struct ko_record *records; /* taken by whoever polls: ko_finished_free */
+    struct ko_record *records; /* the caller of ko_compute_poll frees them: ko_finished_free */
     double seconds;
-    struct ko_error error; /* code KO_OK, or why there are no records */
+    struct ko_error error; /* code KO_OK, or the reason why there are no records */
 };
 
 /* Starts the thread and opens the backend in it. Stop with ko_compute_stop. */
@@ -26,17 +26,17 @@ KO_MUST_CHECK enum ko_code ko_compute_start(const struct ko_kernels *kernels,
                                             const struct ko_backend_config *config,
                                             struct ko_compute **out, struct ko_error *err);
 void ko_compute_stop(struct ko_compute *compute);
-/* The backend in words. Borrowed. */
+/* The backend's description of itself. Borrowed. */
 const char *ko_compute_description(const struct ko_compute *compute);
 
 const struct ko_kernels *ko_compute_kernels(const struct ko_compute *compute);
 enum ko_precision ko_compute_precision(const struct ko_compute *compute);
 
-/* What the thread does with its backend beside batches. It may use no MPI and no HDF5. */
+/* A function that the thread runs between batches. It must not use MPI or HDF5. */
 typedef enum ko_code ko_compute_function(const struct ko_kernels *k, struct ko_backend *be,
                                          void *context, struct ko_error *err);
-/* Runs a function in the thread, after the batch in hand and before those queued; waits for it and
-   returns what it returned. */
+/* Runs a function in the thread, after the current batch and before the queued ones. Waits for it
+   and returns its code. */
 KO_MUST_CHECK enum ko_code ko_compute_call(struct ko_compute *compute,
                                            ko_compute_function *function, void *context,
                                            struct ko_error *err);
@@ -59,11 +59,11 @@ enum { KO_COMPUTE_QUEUE = 4 };
 void ko_compute_submit(struct ko_compute *compute, int32_t number, const struct ko_batch *batch);
 /* Takes the next finished batch, if there is one. */
 bool ko_compute_poll(struct ko_compute *compute, struct ko_finished *out);
-/* How far the batch in hand is: the share of its work that is done, 0 to 1, and its number in
-   *batch; -1 there and 0 where none is in hand. */
+/* The share of the current batch's work that is done, 0 to 1, and its number in *batch. Returns 0
+   with *batch -1 if no batch is being computed. */
 double ko_compute_share(struct ko_compute *compute, int32_t *batch);
-/* Drops what is queued and in hand (at its next layer), waits, and returns how many were dropped.
-   Finished ones stay. */
+/* Drops the queued batches and the current one (at its next layer), waits, and returns how many
+   were dropped. Finished batches stay. */
 int32_t ko_compute_drop(struct ko_compute *compute);
 
 void ko_finished_free(struct ko_finished *finished);

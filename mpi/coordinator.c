@@ -283,14 +283,14 @@ static void note_workers(struct ko_coordinator *c)
 {
     struct ko_progress *progress = &c->sweep->progress;
     progress->n_busy = 0;
-    progress->cells_in_hand = progress->work_in_hand = 0;
+    progress->cells_partial = progress->work_partial = 0;
     for (int w = 0; w < c->n_workers; w++) {
         const struct worker_state *worker = &c->worker[w];
         progress->n_busy += worker->held > 0;
         if (worker->batch >= 0) {
             const struct ko_batch *batch = &c->job->batches.batch[worker->batch];
-            progress->cells_in_hand += worker->share * (double)batch->n_cells;
-            progress->work_in_hand += worker->share * batch->flop;
+            progress->cells_partial += worker->share * (double)batch->n_cells;
+            progress->work_partial += worker->share * batch->flop;
         }
     }
 }

@@ -15,9 +15,9 @@ void ko_failures_add(struct ko_failures *failures, const struct ko_log *log, con
     if (failures->n <= KO_FAILURES_LOGGED) {
         ko_text_add(&failures->log, "failed model=\"%s\" text=\"%s\"\n", model, text);
     }
-    if (failures->n <= KO_FAILURES_SAID && log && log->for_people) {
+    if (failures->n <= KO_FAILURES_PRINTED && log && log->for_people) {
         ko_log_warn(log, "failed", "%s", text);
-    } else if (failures->n <= KO_FAILURES_SAID) {
+    } else if (failures->n <= KO_FAILURES_PRINTED) {
         ko_log_write(log, KO_LOG_WARN, "failed model=\"%s\" text=\"%s\"", model, text);
     }
 }
@@ -28,7 +28,7 @@ void ko_failures_end(struct ko_failures *failures, const struct ko_log *log)
         ko_text_add(&failures->log, "failed more=%lld\n",
                     (long long)(failures->n - KO_FAILURES_LOGGED));
     }
-    if (failures->n > 0 && log && !log->for_people) { /* to people the result says it */
+    if (failures->n > 0 && log && !log->for_people) { /* people read it in the result line */
         ko_log_write(log, KO_LOG_WARN,
                      "failures n=%lld the sweep went on without them, `status` lists them, "
                      "--resume tries them again",

@@ -10,7 +10,7 @@
 #include "src/base/bytes.h"
 #include "src/base/memory.h"
 
-/* Which batches hold a prompt that is not done. */
+/* Marks the batches that have a prompt that is not done. */
 static enum ko_code mark_pending(struct ko_job *job, struct ko_error *err)
 {
     job->pending = ko_new((size_t)job->batches.n, 1, err);
@@ -28,7 +28,7 @@ static enum ko_code mark_pending(struct ko_job *job, struct ko_error *err)
     return KO_OK;
 }
 
-/* The batches of the plan, without what is taken. */
+/* The batches of the plan, without cells that were taken. */
 static enum ko_code compose_batches(struct ko_job *job, struct ko_error *err)
 {
     const enum ko_code code = ko_batches_compose(job->plan, &job->batches, err);
@@ -89,7 +89,8 @@ static enum ko_code broadcast_job(const struct ko_world *world, struct ko_bytes 
                                   struct ko_error *err)
 {
     enum ko_code code = ko_text_check(&bytes->data, err);
-    size_t n = code == KO_OK ? bytes->data.n : 0; /* the others wait: nothing says that it failed */
+    size_t n =
+        code == KO_OK ? bytes->data.n : 0; /* 0 bytes tell the waiting ranks that it failed */
     const enum ko_code sent = ko_broadcast_bytes(world->all, &bytes->data.data, &n, err);
     ko_text_free(&bytes->data);
     return code == KO_OK ? sent : code;

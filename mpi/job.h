@@ -13,11 +13,11 @@
 #include "src/tree/batch.h"
 #include "src/tree/taken.h"
 
-/* What a cube has before a job begins. All borrowed. */
+/* Results that the cube has before the job begins. All borrowed. */
 struct ko_job_earlier {
-    const uint8_t *done; /* [n_models * n_facts] 1: prompts that are complete; NULL: none */
-    const char (*content_hash)[33]; /* [n_models] as in struct ko_job; NULL: none is known */
-    struct ko_taken *taken;         /* cells from an earlier cube; NULL: none */
+    const uint8_t *done;            /* [n_models * n_facts] 1: complete prompts; NULL: no results */
+    const char (*content_hash)[33]; /* [n_models] as in struct ko_job; NULL: not known */
+    struct ko_taken *taken;         /* cells taken from an earlier cube; may be NULL */
 };
 
 struct ko_job {
@@ -41,7 +41,7 @@ struct ko_spent {
     double load, compute, commit;
 };
 
-/* What ranks do next, said by the root. */
+/* The root's answer to what the ranks do next. */
 enum ko_next { KO_NEXT_JOB, KO_NEXT_END };
 
 /* Root: composes the batches and marks what is to do. plan and earlier->taken are borrowed, of the
@@ -51,7 +51,7 @@ KO_MUST_CHECK enum ko_code ko_job_new(struct ko_plan *plan, const struct ko_job_
                                       struct ko_job *out, struct ko_error *err);
 void ko_job_free(struct ko_job *job); /* leaves {0} */
 
-/* Collective over all ranks. The root says END, or sends a job, which arrives on the others. */
+/* Collective over all ranks. The root sends a job or the end; the other ranks receive it. */
 KO_MUST_CHECK enum ko_code ko_job_send(const struct ko_world *world, const struct ko_job *job,
                                        struct ko_error *err);
 KO_MUST_CHECK enum ko_code ko_job_send_end(const struct ko_world *world, struct ko_error *err);

@@ -11,17 +11,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/base/nap.h"
 #include "src/base/clock.h"
 #include "src/base/memory.h"
+#include "src/base/nap.h"
 
 _Static_assert(sizeof(ncclUniqueId) == KO_NCCL_ID_BYTES, "the id travels as these bytes");
 
-static const double patience_seconds = 60; /* without progress; then another worker is lost */
-enum { ROUND_BYTES = 1 << 30 };            /* of all workers together: what progress is made in */
+static const double POLL_SECONDS = 2e-4;
+static const double patience_seconds =
+    60;                         /* without progress, then another worker is taken for lost */
+enum { ROUND_BYTES = 1 << 30 }; /* of all workers together */
 
 struct nccl_exchange {
-    struct ko_exchange exchange; /* first: this is what the others see */
+    struct ko_exchange exchange; /* first member: callers see only this */
     int n_workers;
     bool failed;
     ncclComm_t comm;
@@ -49,11 +51,11 @@ static enum ko_code check_cuda(cudaError_t result, const char *what, struct ko_e
 
 static enum ko_code lose_patience(const char *what, struct ko_error *err)
 {
-    return ko_fail(err, KO_E_FAILED, "NCCL: %s: nothing heard from the other workers for %.0f s",
-                   what, patience_seconds);
+    return ko_fail(err, KO_E_FAILED, "NCCL: %s: no answer from the other workers for %.0f s", what,
+                   patience_seconds);
 }
 
-/* The communicator does not block: a call that began well goes on, and ends, behind our back. */
+/* The communicator does not block: a call returns early, and its result is polled here. */
 static enum ko_code wait_for_comm(const struct nccl_exchange *x, ncclResult_t result,
                                   const char *what, struct ko_error *err)
 {
@@ -71,12 +73,12 @@ static enum ko_code wait_for_comm(const struct nccl_exchange *x, ncclResult_t re
         if (ko_now() - begin > patience_seconds) {
             return lose_patience(what, err);
         }
-        ko_nap(0.0005);
+        ko_nap(POLL_SECONDS);
     }
     return fail_nccl(x, result, what, err);
 }
 
-/* Waits for what is on the stream, looking for failures of the communicator meanwhile. */
+/* Waits for the work on the stream, and checks the communicator for failures. */
 static enum ko_code wait_for_stream(const struct nccl_exchange *x, const char *what,
                                     struct ko_error *err)
 {
@@ -88,7 +90,7 @@ static enum ko_code wait_for_stream(const struct nccl_exchange *x, const char *w
         if (query == cudaSuccess) {
             return KO_OK;
         }
-        (void)cudaGetLastError(); /* "not ready" would come out at the next call's check */
+        (void)cudaGetLastError(); /* clears "not ready", or the next check would report it */
         if (query != cudaErrorNotReady) {
             return check_cuda(query, what, err);
         }
@@ -99,7 +101,7 @@ static enum ko_code wait_for_stream(const struct nccl_exchange *x, const char *w
         if (ko_now() - begin > patience_seconds) {
             return lose_patience(what, err);
         }
-        ko_nap(0.0002);
+        ko_nap(POLL_SECONDS);
     }
     return code;
 }
@@ -152,8 +154,7 @@ static enum ko_code nccl_share(struct ko_exchange *exchange, void *memory, const
 static void nccl_close(struct ko_exchange *exchange)
 {
     struct nccl_exchange *x = (struct nccl_exchange *)exchange;
-    /* After a failure the job is ended, and what would end the communicator might wait for workers
-       that are lost. */
+    /* After a failure the job ends, and finalizing the communicator might wait for lost workers. */
     if (!x->failed &&
         wait_for_comm(x, ncclCommFinalize(x->comm), "end of the exchange", NULL) == KO_OK) {
         (void)ncclCommDestroy(x->comm);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The exchange between GPUs: broadcasts by NCCL. No other file knows NCCL. */
+/* The exchange between GPUs, by NCCL broadcasts. No other file uses NCCL. */
 #ifndef KO_MPI_NCCL_EXCHANGE_H
 #define KO_MPI_NCCL_EXCHANGE_H
 
@@ -11,7 +11,7 @@ enum { KO_NCCL_ID_BYTES = 128 };
 /* KO_E_INPUT in a build without NCCL: several workers on GPUs cannot run. */
 KO_MUST_CHECK enum ko_code ko_nccl_available(struct ko_error *err);
 
-/* What the workers of one exchange know each other by; made by one of them, given to all. */
+/* Makes the id of an exchange. One worker makes it and sends it to all. */
 KO_MUST_CHECK enum ko_code ko_nccl_make_id(unsigned char id[KO_NCCL_ID_BYTES],
                                            struct ko_error *err);
 /* Collective over the workers, in the compute thread, which from then on uses that device. A

@@ -30,10 +30,10 @@ enum ko_code ko_progress_mode_parse(const char *text, FILE *stream, enum ko_prog
                    text, near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
-/* FLOP done, those of batches in hand included. */
+/* FLOP done, unfinished batches included. */
 static double work_done(const struct ko_progress *p)
 {
-    return fmin(p->work_done + p->work_in_hand, p->work_total);
+    return fmin(p->work_done + p->work_partial, p->work_total);
 }
 
 int64_t ko_progress_ppm(const struct ko_progress *progress)
@@ -57,8 +57,7 @@ static double time_left(const struct ko_progress *p, double elapsed)
     return done > 0 ? elapsed * (p->work_total - done) / done : -1;
 }
 
-/* Cells as they are printed: those in hand count as far as they are, none is taken back, and the
-   last one only when it is done. */
+/* Cells to print: never fewer than before, and the last cell only when all are done. */
 static double cells_shown(const struct ko_progress *p)
 {
     const double finished = (double)(p->cells_before + p->cells_done);
@@ -66,7 +65,7 @@ static double cells_shown(const struct ko_progress *p)
     if (finished >= total) {
         return total;
     }
-    return fmax(p->cells_shown, fmin(finished + p->cells_in_hand, total - 1));
+    return fmax(p->cells_shown, fmin(finished + p->cells_partial, total - 1));
 }
 
 /* In steps of 0.1, below 100 until everything is done. */
@@ -81,8 +80,7 @@ static double percent_shown(const struct ko_progress *p)
 
 enum { TITLE, PERCENT, CELLS, RATE, LEFT, BUSY, MODEL, N_PARTS };
 
-/* The parts of a line, as far as they fit into `width` columns: what is dropped first matters
-   least. */
+/* The parts of a line that fit into `width` columns; `dropped` lists the least important first. */
 static void add_parts(const struct ko_text part[N_PARTS], size_t width, struct ko_text *out)
 {
     static const int dropped[] = {BUSY, MODEL, RATE, CELLS, TITLE, LEFT};
@@ -204,8 +202,8 @@ void ko_progress_end(struct ko_progress *progress)
     if (progress->mode == KO_PROGRESS_PLAIN && progress->n_printed == 0) {
         return;
     }
-    /* A stop has dropped what was in hand. */
-    progress->cells_in_hand = progress->work_in_hand = progress->cells_shown = 0;
+    /* A stop has dropped the unfinished batches. */
+    progress->cells_partial = progress->work_partial = progress->cells_shown = 0;
     print_state(progress);
     ko_progress_break(progress);
 }

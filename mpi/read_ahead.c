@@ -23,7 +23,7 @@
 #define MADV_POPULATE_READ 22 /* since Linux 5.14, younger than some headers */
 #endif
 
-enum { PIECE = 4 << 20 }; /* bytes between two looks at `stop` */
+enum { PIECE = 4 << 20 }; /* bytes between two checks of `stop` */
 
 struct ko_read_ahead {
     char *path, *name; /* owned */
@@ -31,10 +31,10 @@ struct ko_read_ahead {
     pthread_t thread;
     bool joined;
     atomic_bool stop;
-    int64_t bytes; /* the thread's own until it has ended */
+    int64_t bytes; /* written by the thread until it ends */
 };
 
-/* Bytes that programs can have without swapping; 0 where the system does not say. */
+/* Bytes that programs can allocate without swapping; 0 if the system does not report them. */
 static double available_bytes(void)
 {
     char line[256];
@@ -70,8 +70,8 @@ static double wanted_bytes(const struct ko_read_ahead *ahead, const struct ko_mo
     return bytes;
 }
 
-/* Whole pages of a mapped file. Populating reports a file that has shrunk, where touching would end
-   the process; it is only touched where the kernel knows no better. */
+/* Reads whole pages of a mapped file. Populating reports a file that has shrunk; touching a page
+   would end the process, and is done only if the kernel cannot populate. */
 static void read_pages(unsigned char *begin, size_t bytes, size_t page)
 {
     if (madvise(begin, bytes, MADV_WILLNEED) != 0 ||
@@ -93,7 +93,7 @@ static void read_tensor(struct ko_read_ahead *ahead, const struct ko_tensor *ten
         piece.data_bytes = tensor->data_bytes - at < PIECE ? tensor->data_bytes - at : PIECE;
         const uintptr_t begin = (uintptr_t)piece.data / page * page;
         read_pages((unsigned char *)begin, (uintptr_t)piece.data + piece.data_bytes - begin, page);
-        ko_tensor_release(&piece); /* the system's cache keeps them, this process need not */
+        ko_tensor_release(&piece); /* the pages stay in the system's cache */
         ahead->bytes += (int64_t)piece.data_bytes;
     }
 }
@@ -145,7 +145,7 @@ enum ko_code ko_read_ahead_start(const char *path, const char *name,
     atomic_init(&ahead->stop, false);
     enum ko_code code = ahead->path && ahead->name ? KO_OK : KO_E_MEMORY;
     if (code == KO_OK && pthread_create(&ahead->thread, NULL, read_ahead_thread, ahead) != 0) {
-        code = ko_fail(err, KO_E_FAILED, "read-ahead thread: it cannot be started");
+        code = ko_fail(err, KO_E_FAILED, "read-ahead thread: cannot be started");
     }
     if (code != KO_OK) {
         ahead->joined = true;

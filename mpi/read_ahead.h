@@ -24,7 +24,7 @@ KO_MUST_CHECK enum ko_code ko_read_ahead_start(const char *path, const char *nam
                                                struct ko_read_ahead **out, struct ko_error *err);
 /* Waits until all is read. */
 void ko_read_ahead_finish(struct ko_read_ahead *ahead);
-/* Ends the thread where it is and frees it; ahead may be NULL. Returns the bytes that were read. */
+/* Stops the thread and frees it; ahead may be NULL. Returns the number of bytes read. */
 int64_t ko_read_ahead_stop(struct ko_read_ahead *ahead);
 
 #endif

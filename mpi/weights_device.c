@@ -10,7 +10,7 @@
 #include "src/base/memory.h"
 #include "src/models/model_load.h"
 
-/* What the compute thread is asked to do. */
+/* Arguments of the functions that run in the compute thread. */
 struct task {
     struct ko_weights *weights;
     enum ko_precision precision;
@@ -50,7 +50,7 @@ static enum ko_code share_parts(const struct ko_kernels *k, struct ko_backend *b
         for (int32_t p = 0; p <= task->n_parts; p++) {
             begin[p] *= bytes;
         }
-        code = k->wait(be, err); /* the part is there before it goes to the others */
+        code = k->wait(be, err); /* the part must be complete before it is sent */
     }
     if (code == KO_OK) {
         code = task->exchange->share(task->exchange, device->matrices, begin, err);
@@ -77,8 +77,8 @@ void ko_weights_free_device(struct ko_weights *weights)
     weights->compute = NULL;
 }
 
-/* Every tensor's hash from the worker that read it; those of the values, which all read, from the
-   first. */
+/* Every tensor's hash, from the worker that read it. All workers read the values: their hashes come
+   from the first worker. */
 static enum ko_code gather_hashes(const struct ko_world *world, const struct ko_model *model,
                                   uint64_t *hash, struct ko_error *err)
 {
@@ -104,9 +104,10 @@ static enum ko_code load_and_share(struct ko_world *world, struct task *task, st
     }
     code = ko_compute_call(compute, load_part, task, err);
     if (code == KO_E_INPUT) {
-        code = KO_E_FAILED; /* it was accepted before the run began: its values fail it now */
+        code = KO_E_FAILED; /* the run began with it: a failure of the model, not of the input */
     }
-    code = ko_agree(world->workers, code, err); /* before the exchange, which cannot */
+    code = ko_agree(world->workers, code,
+                    err); /* before the exchange, whose errors cannot be agreed on */
     if (code == KO_OK && task->n_parts > 1) {
         code = ko_compute_call(compute, share_parts, task, err);
         world->broken = world->broken || code != KO_OK;

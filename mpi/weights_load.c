@@ -14,8 +14,8 @@
 #include "src/models/model_load.h"
 #include "src/models/model_open.h"
 
-/* Whether /dev/shm, where Open MPI puts shared windows, holds `bytes` beside what is there. Asked
-   of one rank a node. */
+/* Whether /dev/shm, where Open MPI puts shared windows, has room for `bytes`. Called on one rank of
+   each node. */
 static bool shared_memory_fits(size_t bytes)
 {
     struct statvfs fs;
@@ -23,7 +23,8 @@ static bool shared_memory_fits(size_t bytes)
            (double)fs.f_bavail * (double)fs.f_frsize > (double)bytes * 1.02 + (64 << 20);
 }
 
-/* One arena a node where it has several workers and room for it, else one of this worker's own. */
+/* One arena for all workers of the node if they are several and it has room, else one for this
+   worker alone. */
 static enum ko_code allocate_floats(const struct ko_world *world, struct ko_weights *weights,
                                     struct ko_error *err)
 {
@@ -67,7 +68,7 @@ static enum ko_code read_floats(const struct ko_world *world, struct ko_weights 
                           weights->shared ? world->n_node_workers : 1, weights->floats, hash, err);
     }
     if (code == KO_E_INPUT) {
-        code = KO_E_FAILED; /* it was accepted before the run began: its values fail it now */
+        code = KO_E_FAILED; /* the run began with it: a failure of the model, not of the input */
     }
     code = ko_agree(world->workers, code, err);
     if (code == KO_OK && weights->shared) {
@@ -100,8 +101,8 @@ static enum ko_code load_on_host(const struct ko_world *world, struct ko_weights
     return code;
 }
 
-/* Opens the checkpoint again on this rank: what was accepted before the run began may be gone or
-   another one by now, or another one on this node. */
+/* Opens the checkpoint on this rank. Rank 0 checked it before the run began; it may have changed
+   since, or be another one on this node. */
 static enum ko_code open_again(const struct ko_plan_model *model, struct ko_weights *weights,
                                struct ko_error *err)
 {

@@ -19,7 +19,8 @@ static enum ko_code start_compute(struct ko_worker *worker, struct ko_error *err
     const struct ko_kernels *kernels = ko_backend_find(job->backend);
     const struct ko_threads *threads = &worker->world->threads;
     if (!kernels) {
-        return ko_fail(err, KO_E_INPUT, "backend: unknown backend '%s', choose cpu", job->backend);
+        return ko_fail(err, KO_E_INPUT, "backend: unknown backend '%s', choose cpu or cuda",
+                       job->backend);
     }
     const struct ko_gpu *gpu = &worker->world->gpu;
     const struct ko_backend_config config = {
@@ -149,7 +150,7 @@ void ko_worker_end_reading(struct ko_worker *worker)
 enum ko_code ko_worker_close(struct ko_worker *worker, struct ko_error *err)
 {
     ko_worker_end_reading(worker);
-    if (worker->compute) { /* what is in hand uses the weights */
+    if (worker->compute) { /* a batch being computed uses the weights */
         (void)ko_compute_drop(worker->compute);
     }
     ko_weights_free(&worker->weights);

@@ -12,7 +12,7 @@
 #include "mpi/world/check.h"
 #include "src/base/clock.h"
 
-/* The model that is loaded next, -1: none. */
+/* The model to load next; -1 after the last one. */
 static int32_t next_model(const struct ko_job *job, int32_t model)
 {
     const struct ko_batches *batches = &job->batches;
@@ -27,7 +27,7 @@ static int32_t next_model(const struct ko_job *job, int32_t model)
     return -1;
 }
 
-/* For GPUs, which compute so fast that reading counts. */
+/* GPU only: there, reading the next checkpoint would take most of the time. */
 static void read_next(struct ko_worker *worker, int32_t model)
 {
     const struct ko_world *world = worker->world;
@@ -45,8 +45,8 @@ static void read_next(struct ko_worker *worker, int32_t model)
     }
 }
 
-/* Other weights than earlier results came from: a cube that has some of them is refused; where only
-   the clean runs of the evaluation are others', the model failed. */
+/* Compares the content hash with that of earlier results. Other weights are an error of the input if
+   the cube has results of them; if only the evaluation has, the model failed. */
 static enum ko_code check_content(const struct ko_worker *worker, int32_t model,
                                   struct ko_error *err)
 {
@@ -63,8 +63,8 @@ static enum ko_code check_content(const struct ko_worker *worker, int32_t model,
                    mixed ? "choose --overwrite" : "evaluate again");
 }
 
-/* Every worker has the weights of the first, also where nodes read files of their own. Collective
-   over the workers; agreed on. */
+/* Checks that every worker has the same weights as the first: nodes may have files of their own.
+   Collective over the workers; errors are agreed on. */
 static enum ko_code check_weights(const struct ko_worker *worker, int32_t model,
                                   struct ko_error *err)
 {
@@ -93,9 +93,8 @@ static enum ko_code ask_backend(const struct ko_kernels *k, struct ko_backend *b
     return k->wait(be, err);
 }
 
-/* Whether a model that could not be loaded is at fault, and not what computes: an exchange between
-   GPUs that broke off, or a GPU that no longer answers on some worker, would fail every other model
-   too. Collective over the workers unless the exchange broke. */
+/* Whether a failed load is the model's fault. A broken exchange between GPUs, or a GPU that does not
+   answer, would fail every other model too. Collective over the workers unless the exchange broke. */
 static bool is_the_models_fault(struct ko_worker *worker, struct ko_error *err)
 {
     struct ko_error later = {0};
@@ -110,7 +109,7 @@ static bool is_the_models_fault(struct ko_worker *worker, struct ko_error *err)
     return code == KO_OK;
 }
 
-/* Everything of a load that is the model's own; agreed on. */
+/* Loads, checks and binds the weights; errors are agreed on. */
 static enum ko_code load_weights(struct ko_worker *worker, int32_t model, struct ko_error *err)
 {
     const struct ko_plan *plan = worker->job->plan;
@@ -131,7 +130,7 @@ static enum ko_code load_weights(struct ko_worker *worker, int32_t model, struct
                                            .arena = &worker->weights.arena,
                                            .max_rows = ko_job_max_rows(worker->job, model)};
     code = ko_compute_bind(worker->compute, &bound, err);
-    /* Memory may suffice for the next model; whatever else goes wrong here is the backend's. */
+    /* The next model may need less memory. Any other error here is the backend's. */
     code = ko_agree(worker->world->workers, code, err);
     if (code != KO_E_MEMORY) {
         worker->unloaded = KO_NOT_FAILED;
@@ -139,7 +138,7 @@ static enum ko_code load_weights(struct ko_worker *worker, int32_t model, struct
     return code;
 }
 
-/* What is held on the GPU between two models, which must not grow. */
+/* Logs the memory held on the GPU between two models, which must not grow. */
 static void log_memory(const struct ko_worker *worker, int32_t model)
 {
     struct ko_error err = {0};
@@ -181,7 +180,7 @@ enum ko_code ko_worker_load(struct ko_worker *worker, int32_t model, struct ko_e
     }
     code = ko_cube_write_content_hash(
         worker->cube, model, worker->world->worker == 0 ? worker->weights.content_hash : NULL, err);
-    if (code != KO_OK) { /* the others may wait in that write for ever */
+    if (code != KO_OK) { /* other workers may wait in that write for ever */
         worker->world->broken = true;
         return code;
     }

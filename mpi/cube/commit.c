@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writes finished records into the cube, all ranks together. Values go first and statuses last, so
-   that a killed run never marks a prompt as done whose values are missing. */
+/* Writes finished records into the cube, all ranks together. Statuses are written after values, so
+   that a killed run never leaves a prompt marked as done without its values. */
 #include "mpi/cube/commit.h"
 
 #include <math.h>
@@ -14,7 +14,7 @@
 #include "src/base/memory.h"
 #include "src/cube/format/hdf5_check.h"
 
-/* What the datasets hold that are written from records: values, why a record failed, statuses. */
+/* Datasets that are written from records: values, reasons of failures, statuses. */
 static bool is_of_records(enum ko_cube_field field)
 {
     return field <= KO_FIELD_STATUS || field == KO_FIELD_REASON;
@@ -23,14 +23,14 @@ static bool is_of_records(enum ko_cube_field field)
 /* The records of one round, sorted by their place in the file. */
 struct round {
     struct ko_cube_slot *record; /* [n] all, ascending by model and fact */
-    struct ko_cube_slot *slot;   /* [n_slots] those on the axes of the dataset at hand */
+    struct ko_cube_slot *slot;   /* [n_slots] on the axes of the current dataset */
     int32_t n, n_slots;
     void *buffer; /* room for every record's elements of any dataset */
     struct ko_cube *cube;
-    struct ko_cube_keep keep; /* where the cube says which cells were taken */
+    struct ko_cube_keep keep; /* used if the cube marks taken cells */
 };
 
-/* What is written, in this order, with a flush after each: a mark or flag on disk is right. */
+/* Written in this order, with a flush after each, so that a mark or flag on disk is always true. */
 enum phase { VALUES, MARKS, STATUSES };
 
 static int by_place(const void *a, const void *b)
@@ -60,7 +60,7 @@ static enum ko_code check_record(const struct ko_cube *cube, const struct ko_rec
     return KO_OK;
 }
 
-/* The prompt axis is the second one of everything that comes from records. */
+/* Finds the slots of the dataset. The second axis of every dataset of records is a prompt axis. */
 static void take_slots(struct round *round, const struct ko_cube_dataset *dataset)
 {
     const int32_t *of_fact = round->cube->of_fact[dataset->axis[1]];

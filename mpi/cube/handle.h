@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A cube that is open for collective raw writes. */
+/* The open cube, for the files of this folder. */
 #ifndef KO_MPI_CUBE_HANDLE_H
 #define KO_MPI_CUBE_HANDLE_H
 
@@ -15,14 +15,14 @@ struct ko_cube {
     const struct ko_plan *plan; /* borrowed */
     MPI_Comm comm;              /* borrowed */
     struct ko_cube_lengths lengths;
-    int32_t *of_fact[KO_CUBE_N_AXES]; /* prompt axes: [n_facts] index or -1; owned; NULL for other
-                                         axes */
+    int32_t *of_fact[KO_CUBE_N_AXES]; /* prompt axes: [n_facts] index or -1; owned. Other axes:
+                                         NULL */
     hid_t file, transfer;
-    hid_t dataset[KO_CUBE_N_DATASETS]; /* those that commits write; negative: others */
-    bool checked;                      /* that writes are collective */
-    hsize_t run_row;                   /* of the run under way in the run table */
+    hid_t dataset[KO_CUBE_N_DATASETS]; /* written by commits; negative for the others */
+    bool checked;                      /* whether writes were found to be collective */
+    hsize_t run_row;                   /* of this run in the run table */
     bool has_progress;
-    double cells, work_share; /* where has_progress */
+    double cells, work_share; /* if has_progress */
 };
 
 /* Whether commits write the dataset. */
@@ -50,8 +50,8 @@ KO_MUST_CHECK enum ko_code ko_cube_write_row(struct ko_cube *cube,
 /* Collective. */
 KO_MUST_CHECK enum ko_code ko_cube_flush(const struct ko_cube *cube, struct ko_error *err);
 
-/* Collective: the progress that the first rank was told, and the time, into the run's row; nothing
-   where it was told none. */
+/* Collective: writes the progress (ko_cube_set_progress on the first rank) and the time into the
+   run's row. Writes nothing if it was never set. */
 KO_MUST_CHECK enum ko_code ko_cube_write_progress(struct ko_cube *cube, struct ko_error *err);
 
 #endif

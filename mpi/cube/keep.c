@@ -32,14 +32,14 @@ static bool of_heatmaps(const struct ko_cube_dataset *dataset)
     return dataset->axis[1] == KO_AXIS_HEAT_PROMPT;
 }
 
-/* Elements of a prompt's cells in the part of the dataset. */
+/* Cells of a prompt in the mean or heat part. */
 static size_t n_cells(const struct ko_plan *plan, bool heat)
 {
     const int64_t mean = ko_plan_n_mean_values(plan);
     return (size_t)(heat ? ko_plan_n_values(plan) - mean : mean);
 }
 
-/* The marks of the slots along the dataset's prompt axis, unless they are those at hand. */
+/* Reads the marks of the slots along the dataset's prompt axis, unless keep has them already. */
 static enum ko_code read_marks(struct ko_cube_keep *keep, const struct ko_cube_write_out *out,
                                struct ko_error *err)
 {
@@ -68,7 +68,7 @@ static enum ko_code read_marks(struct ko_cube_keep *keep, const struct ko_cube_w
     return code;
 }
 
-/* Whether the cube has a value there. */
+/* Whether the cube has a value in the element. */
 static bool is_there(const struct ko_cube_dataset *dataset, const void *stored, size_t i)
 {
     switch (dataset->type) {
@@ -93,7 +93,7 @@ static bool is_whole(const struct ko_record *record)
     return !memchr(record->status, KO_PENDING, (size_t)record->n_statuses);
 }
 
-/* Whether every planned start of the status is marked. */
+/* Whether every planned start of the size is marked as taken. */
 static bool all_marked(const struct ko_plan *plan, const struct ko_record *record,
                        const int32_t cell[4], const uint8_t *mark)
 {
@@ -106,7 +106,7 @@ static bool all_marked(const struct ko_plan *plan, const struct ko_record *recor
     return true;
 }
 
-/* A record that failed as a whole does not undo what was taken. */
+/* A record that failed as a whole keeps sizes whose cells were all taken. */
 static void keep_statuses(const struct ko_plan *plan, const struct ko_record *record, bool heat,
                           const uint8_t *mark, uint8_t *status)
 {
@@ -134,7 +134,7 @@ static void keep_statuses(const struct ko_plan *plan, const struct ko_record *re
     }
 }
 
-/* A slot of a record that was computed. */
+/* For a record that was computed: keeps the marked cells, and a clean run that is there. */
 static void keep_marked(const struct ko_cube_keep *keep, const struct ko_cube_write_out *out,
                         int32_t k)
 {
@@ -159,7 +159,7 @@ static void keep_marked(const struct ko_cube_keep *keep, const struct ko_cube_wr
     }
 }
 
-/* Whether a record with cells of an earlier cube brings its clean run along the axis. */
+/* Whether the clean run of a record with cells of an earlier cube is to be written. */
 static bool brings_clean(const struct ko_cube_keep *keep, const struct ko_cube_write_out *out,
                          int32_t k)
 {
@@ -173,7 +173,7 @@ static bool brings_clean(const struct ko_cube_keep *keep, const struct ko_cube_w
            (memchr(taken, 1, n) != NULL || is_whole(record));
 }
 
-/* A slot of a record with cells of an earlier cube. */
+/* For a record with cells of an earlier cube: keeps everything that the record does not bring. */
 static void keep_rest(const struct ko_cube_keep *keep, const struct ko_cube_write_out *out,
                       int32_t k)
 {

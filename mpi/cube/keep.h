@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a commit leaves as it is: cells that the cube has taken from an earlier one, and their clean
-   runs. Only for cubes that say of each cell whether it was taken. */
+/* Protects cells that the cube has taken from an earlier one, and their clean runs, from commits.
+   Only for cubes that mark taken cells. */
 #ifndef KO_MPI_CUBE_KEEP_H
 #define KO_MPI_CUBE_KEEP_H
 
@@ -12,10 +12,10 @@
 #include "src/base/error.h"
 
 struct ko_cube_keep {
-    struct ko_cube *cube; /* borrowed */
-    uint8_t *mark;        /* [slots, cells of a prompt] what the cube has marked as taken; owned */
-    enum ko_cube_axis axis; /* the prompt axis of mark, KO_AXIS_NONE: none yet */
-    void *stored;           /* a dataset's elements of all slots, as the cube has them; owned */
+    struct ko_cube *cube;   /* borrowed */
+    uint8_t *mark;          /* [slots, cells of a prompt] 1: marked as taken; owned */
+    enum ko_cube_axis axis; /* the prompt axis of mark; KO_AXIS_NONE: not read yet */
+    void *stored;           /* the cube's elements of all slots in one dataset; owned */
 };
 
 /* bytes: room for the elements of every slot of any dataset. Free with ko_cube_keep_close, also
@@ -24,7 +24,7 @@ KO_MUST_CHECK enum ko_code ko_cube_keep_open(struct ko_cube *cube, size_t bytes,
                                              struct ko_cube_keep *out, struct ko_error *err);
 void ko_cube_keep_close(struct ko_cube_keep *keep); /* leaves {0} */
 
-/* A dataset of the table and what a commit would write to it. */
+/* A dataset of the table, and the elements that a commit is about to write. */
 struct ko_cube_write_out {
     size_t index;
     hid_t space;                     /* the selection of all slots */
@@ -33,10 +33,9 @@ struct ko_cube_write_out {
     size_t block; /* elements of a slot */
     void *buffer; /* [n, block] */
 };
-/* Collective: puts into the buffer what is to stay. Of a computed record these are the cells that
-   are marked, the clean run of a prompt that has one, and the flag of a size whose cells all are,
-   where the record failed. Of a record with cells of an earlier cube it is all that it does not
-   bring. */
+/* Collective: copies the elements that must stay from the cube into the buffer. For a computed record:
+   marked cells, the clean run if the cube has one, and, if the record failed, the flags of sizes whose
+   cells are all marked. For a record with cells of an earlier cube: all elements it does not bring. */
 KO_MUST_CHECK enum ko_code ko_cube_keep(struct ko_cube_keep *keep,
                                         const struct ko_cube_write_out *out, struct ko_error *err);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Opens a cube on all ranks for commits, and closes it. It refuses cubes that are stored in chunks,
-   such as compressed copies. */
+/* Opens a cube on all ranks for commits, and closes it. Refuses cubes with chunked datasets, like
+   compressed copies. */
 #include <stdlib.h>
 
 #include "mpi/cube/handle.h"
@@ -92,15 +92,15 @@ static enum ko_code open_file(struct ko_cube *cube, struct ko_error *err)
     return code;
 }
 
-/* A kill while chunks are rewritten would leave some that cannot be read. */
+/* Refuses chunks: a kill while they are rewritten would leave unreadable ones. */
 static enum ko_code check_layout(const struct ko_cube *cube, size_t index, struct ko_error *err)
 {
     enum ko_code code = KO_OK;
     hid_t creation = H5Dget_create_plist(cube->dataset[index]);
 
     if (creation < 0) {
-        code = ko_hdf5_fail(err, KO_E_FAILED, "%s: dataset '%s' cannot be looked at", cube->path,
-                            ko_cube_table[index].name);
+        code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot read the layout of dataset '%s'",
+                            cube->path, ko_cube_table[index].name);
     } else if (H5Pget_layout(creation) != H5D_CONTIGUOUS) {
         code = ko_fail(err, KO_E_INPUT,
                        "%s: dataset '%s' is in chunks, as in a compressed copy, which no run can "

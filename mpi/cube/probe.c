@@ -29,13 +29,13 @@ static enum ko_code fail_probe(const struct probe *probe, const char *what, cons
                    probe->host, reason);
 }
 
-/* What rank writes, and every other rank must read. */
+/* The bytes that a rank writes, and its neighbour must read. */
 static uint64_t rank_pattern(int rank)
 {
     return 0x6b6e6f636b6f7574u ^ ((uint64_t)(uint32_t)rank * 0x9e3779b97f4a7c15u);
 }
 
-/* The first rank makes the file: the others then see whether they share the folder. */
+/* The first rank creates the file. The others then test whether they share the folder. */
 static enum ko_code create_file(const struct probe *probe, struct ko_error *err)
 {
     if (probe->rank != 0) {

@@ -22,7 +22,7 @@ struct reuse {
     struct ko_cube *cube;     /* the new one */
     struct ko_record *staged; /* [most_staged] */
     int32_t n_staged, most_staged;
-    char hash[33]; /* of the model's weights; "" where the new cube has it already */
+    char hash[33]; /* of the model's weights; "": not to be written */
 };
 
 enum ko_code ko_cube_reuse_check(const struct ko_cube_view *view, const char *backend,
@@ -205,7 +205,7 @@ static enum ko_code open_reuse(struct reuse *reuse, struct ko_error *err)
         code = ko_cube_open(reuse->request->path, plan, MPI_COMM_SELF, &reuse->cube, err);
     }
     if (code == KO_OK && !reuse->request->taken != !ko_cube_has_reused(reuse->cube)) {
-        code = ko_fail(err, KO_E_FAILED, "%s: was replaced meanwhile, start the run again",
+        code = ko_fail(err, KO_E_FAILED, "%s: another program has replaced it, start the run again",
                        reuse->request->path);
     }
     return code;

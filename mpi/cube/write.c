@@ -53,7 +53,7 @@ static enum ko_code check_collective(struct ko_cube *cube, struct ko_error *err)
 
     cube->checked = true;
     if (H5Pget_mpio_no_collective_cause(cube->transfer, &here, &anywhere) < 0) {
-        return ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot tell whether writes are collective",
+        return ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot ask whether writes are collective",
                             cube->path);
     }
     if (anywhere != H5D_MPIO_COLLECTIVE) {

@@ -16,18 +16,18 @@
 #include <unistd.h>
 
 #include "mpi/lock/lock_file.h"
-#include "src/base/nap.h"
 #include "src/base/clock.h"
 #include "src/base/file.h"
 #include "src/base/memory.h"
+#include "src/base/nap.h"
 
 enum { MOST_BYTES = 1 << 22 };
 
 struct ko_lock {
-    char *cube;       /* what it is the lock of; owned */
+    char *cube;       /* the output that is locked; owned */
     char *path;       /* owned */
     char *content;    /* what this lock wrote; owned */
-    int file;         /* open, for the sign of life */
+    int file;         /* open, to touch it */
     bool beating;     /* the thread runs */
     bool ending;      /* guarded by mutex */
     pthread_t thread; /* touches the file */
@@ -48,7 +48,7 @@ static char *lock_path(const char *cube, struct ko_error *err)
     return path;
 }
 
-/* The time as the file system of an open file has it: that of a server may be another one. */
+/* The time on the clock of the file's file system, which may be a server's. */
 static double now_there(int file)
 {
     struct stat info;
@@ -75,7 +75,7 @@ static void *beat_thread(void *argument)
     return NULL;
 }
 
-/* Signals are for the main thread. */
+/* The thread blocks signals: the main thread handles them. */
 static enum ko_code start_beating(struct ko_lock *lock, struct ko_error *err)
 {
     sigset_t all, before;
@@ -86,12 +86,12 @@ static enum ko_code start_beating(struct ko_lock *lock, struct ko_error *err)
     const int failed = pthread_create(&lock->thread, NULL, beat_thread, lock);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     lock->beating = failed == 0;
-    return failed ? ko_fail(err, KO_E_FAILED, "%s: its thread cannot be started: %s", lock->path,
+    return failed ? ko_fail(err, KO_E_FAILED, "%s: cannot start its thread: %s", lock->path,
                             strerror(failed))
                   : KO_OK;
 }
 
-/* Creates the file with its content. KO_OK with lock->file < 0 where it exists already. */
+/* Creates the file with its content. KO_OK with lock->file < 0 if the file exists already. */
 static enum ko_code create_file(struct ko_lock *lock, struct ko_error *err)
 {
     const size_t n = strlen(lock->content);
@@ -113,11 +113,11 @@ static enum ko_code create_file(struct ko_lock *lock, struct ko_error *err)
     return KO_OK;
 }
 
-/* What is in the way. */
+/* A lock file that exists. */
 struct found {
-    char *content; /* owned; NULL: the file is gone */
+    char *content; /* owned; NULL: the file has gone */
     struct ko_lock_owner owner;
-    double silence; /* seconds since its last sign of life */
+    double silence; /* seconds since the file was touched */
 };
 
 static void free_found(struct found *found)
@@ -126,7 +126,7 @@ static void free_found(struct found *found)
     ko_lock_owner_free(&found->owner);
 }
 
-/* The silence is measured with a file that is touched beside it, whose clock is the same. */
+/* Measures the silence by the time of a new file beside the lock, which has the same clock. */
 static double silence_of(const char *path, const struct stat *info)
 {
     struct ko_text name = {0};
@@ -151,8 +151,8 @@ static enum ko_code inspect_file(const char *path, struct found *found, struct k
     *found = (struct found){0};
     if (lstat(path, &info) != 0) {
         return errno == ENOENT ? KO_OK
-                               : ko_fail(err, KO_E_FAILED, "%s: cannot be looked at: %s", path,
-                                         strerror(errno));
+                               : ko_fail(err, KO_E_FAILED, "%s: cannot read its attributes: %s",
+                                         path, strerror(errno));
     }
     if (!S_ISREG(info.st_mode)) {
         return ko_fail(err, KO_E_INPUT, "%s: is not a lock but %s, remove it", path,
@@ -160,7 +160,7 @@ static enum ko_code inspect_file(const char *path, struct found *found, struct k
     }
     enum ko_code code = ko_file_read(path, MOST_BYTES, &found->content, &n, err);
     if (code == KO_E_INPUT && lstat(path, &info) != 0 && errno == ENOENT) {
-        return KO_OK; /* gone meanwhile */
+        return KO_OK; /* the owner has just removed it */
     }
     if (code == KO_OK) {
         code = ko_lock_read_owner(found->content, n, &found->owner, err);
@@ -169,8 +169,8 @@ static enum ko_code inspect_file(const char *path, struct found *found, struct k
     return code;
 }
 
-/* Takes a dead owner's file away, whole: somebody else may have done so and locked in the meantime,
-   then its lock is given back. */
+/* Removes a dead owner's file by renaming it. If it turns out to be another run's new lock, it is put
+   back. */
 static enum ko_code clear_stale(const char *path, const char *content, struct ko_error *err)
 {
     struct ko_text name = {0};
@@ -182,7 +182,7 @@ static enum ko_code clear_stale(const char *path, const char *content, struct ko
         code = ko_file_read(name.data, MOST_BYTES, &taken, &n, err);
         if (code == KO_OK && strcmp(taken, content) != 0 && link(name.data, path) != 0 &&
             errno != EEXIST) {
-            code = ko_fail(err, KO_E_FAILED, "%s: cannot be given back: %s", path, strerror(errno));
+            code = ko_fail(err, KO_E_FAILED, "%s: cannot be put back: %s", path, strerror(errno));
         }
         (void)unlink(name.data);
     } else if (code == KO_OK && errno != ENOENT) {
@@ -230,12 +230,13 @@ static enum ko_code refuse_lock(const char *cube, const char *path, const struct
     return code;
 }
 
-/* Until the file is this lock's, or the wait is over. */
+/* Tries until this lock has the file, or the wait is over. */
 static enum ko_code take_file(struct ko_lock *lock, const char *cube,
                               const struct ko_lock_owner *owner, double wait_seconds,
                               bool (*stop_wanted)(void), struct ko_error *err)
 {
-    enum { UNSEEN = 1000 };
+    enum { UNSEEN = 1000 }; /* times */
+    static const double LOCKED_NAP_SECONDS = 0.1, REMOVED_NAP_SECONDS = 0.001;
     const double begin = ko_now();
     int n_unseen = 0;
     for (;;) {
@@ -255,12 +256,12 @@ static enum ko_code take_file(struct ko_lock *lock, const char *cube,
         } else if (stop_wanted && stop_wanted()) {
             code = ko_fail(err, KO_E_STOPPED, "%s: stopped early, continue with --resume", cube);
         } else if (found.content) {
-            ko_nap(0.1);
+            ko_nap(LOCKED_NAP_SECONDS);
         } else if (over && n_unseen++ >= UNSEEN) {
             code =
-                ko_fail(err, KO_E_FAILED, "%s: is there and cannot be seen, remove it", lock->path);
-        } else { /* it was removed just now */
-            ko_nap(0.001);
+                ko_fail(err, KO_E_FAILED, "%s: exists but cannot be opened, remove it", lock->path);
+        } else { /* it has just been removed */
+            ko_nap(REMOVED_NAP_SECONDS);
         }
         free_found(&found);
         if (code != KO_OK) {
@@ -311,7 +312,7 @@ enum ko_code ko_lock_take(const char *cube, const struct ko_lock_owner *owner, d
     return code;
 }
 
-/* Whose it is now, for a sentence. */
+/* Names the lock's new owner, for an error text. */
 static void name_successor(const char *content, size_t n, struct ko_text *out)
 {
     struct ko_lock_owner owner = {0};
@@ -327,8 +328,9 @@ static void name_successor(const char *content, size_t n, struct ko_text *out)
 
 enum ko_code ko_lock_check(const struct ko_lock *lock, struct ko_error *err)
 {
-    /* Whoever takes it away by mistake gives it back at once. */
+    /* A run that renames the file by mistake puts it back at once. */
     enum { LOOKS = 10 };
+    static const double LOOK_NAP_SECONDS = 0.02;
     struct ko_error unread = {0};
     struct ko_text who = {0};
     char *content = NULL;
@@ -345,7 +347,7 @@ enum ko_code ko_lock_check(const struct ko_lock *lock, struct ko_error *err)
         if (code == KO_E_MEMORY) {
             return ko_fail(err, code, "%s: cannot be read: out of memory", lock->path);
         }
-        ko_nap(0.02);
+        ko_nap(LOOK_NAP_SECONDS);
     }
     if (code != KO_OK && ko_file_exists(lock->path)) {
         code = ko_fail(err, KO_E_FAILED, "%s", unread.text);

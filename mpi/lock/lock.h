@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The lock of an output: one run at a time writes a cube. It is a file beside the cube that says
-   who writes, is touched while its owner lives, and is taken over from an owner that is gone. */
+/* The lock of an output: only one run at a time writes a cube. The lock is a file beside the cube that
+   names its owner. The owner touches it while it lives; another run takes it over if it has died. */
 #ifndef KO_MPI_LOCK_LOCK_H
 #define KO_MPI_LOCK_LOCK_H
 
@@ -12,12 +12,12 @@
 
 struct ko_lock_process {
     char host[64];
-    char space[32]; /* the process namespace: a pid means nothing in another one */
+    char space[32]; /* the process namespace, in which the pid is valid */
     int64_t pid;
-    uint64_t begin; /* when it started, in the kernel's ticks; 0: not known */
+    uint64_t begin; /* start time in the kernel's ticks; 0: unknown */
 };
 
-/* Who takes a lock: all processes of a run. */
+/* The owner of a lock: all processes of a run. */
 struct ko_lock_owner {
     struct ko_lock_process *process; /* [n], the first is the root's; owned */
     int n;
@@ -36,23 +36,23 @@ void ko_lock_owner_free(struct ko_lock_owner *owner); /* leaves {0} */
 
 struct ko_lock;
 
-/* How long a lock is waited for, and without a sign of life it is nobody's. */
+/* How long a run waits for a lock, the age at which an untouched lock counts as abandoned, and how
+   often the owner touches it. */
 enum { KO_LOCK_WAIT_SECONDS = 15, KO_LOCK_SILENCE_SECONDS = 120, KO_LOCK_BEAT_SECONDS = 10 };
 
-/* Takes the lock of the cube X.h5, the file X.lock (O_EXCL), and keeps it alive from a thread. One
-   process. A lock whose processes are all gone (where they were on this host), that an earlier
-   start of the same Slurm job left, or that shows no sign of life for KO_LOCK_SILENCE_SECONDS is
-   taken over; another one is waited for up to wait_seconds, then KO_E_INPUT names its host,
-   processes and age. KO_E_STOPPED where `stop_wanted` (may be NULL) said so meanwhile. Free with
-   ko_lock_release. */
+/* Takes the lock of the cube X.h5, the file X.lock (O_EXCL), and touches it from a thread. One process.
+   Takes over a lock whose processes ran on this host and have ended, a lock that an earlier start of
+   the same Slurm job left, and a lock untouched for KO_LOCK_SILENCE_SECONDS. Waits up to wait_seconds
+   for any other lock; then KO_E_INPUT names its host, processes and age. KO_E_STOPPED if stop_wanted
+   (may be NULL) returned true. Free with ko_lock_release. */
 KO_MUST_CHECK enum ko_code ko_lock_take(const char *cube, const struct ko_lock_owner *owner,
                                         double wait_seconds, bool (*stop_wanted)(void),
                                         struct ko_lock **out, struct ko_error *err);
-/* Whether the lock is still this one's, asked right before anything is written or renamed. A run
-   that gave no sign of life for KO_LOCK_SILENCE_SECONDS (it was suspended, say) may have lost it to
-   another one, which may have ended since: KO_E_FAILED then, naming who has it now. */
+/* Whether this run still has the lock: call it before anything is written or renamed. A run that did
+   not touch its lock for KO_LOCK_SILENCE_SECONDS (because it was suspended, say) may have lost it to
+   another run, even to one that has ended since. Then KO_E_FAILED, which names the present owner. */
 KO_MUST_CHECK enum ko_code ko_lock_check(const struct ko_lock *lock, struct ko_error *err);
-/* Removes the file, if it is still this lock's. NULL is accepted. */
+/* Removes the file if this lock still has it. NULL is accepted. */
 void ko_lock_release(struct ko_lock *lock);
 
 #endif

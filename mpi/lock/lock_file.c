@@ -34,7 +34,7 @@ static enum ko_code read_process(json_object *entry, struct ko_lock_process *out
     const char *host = "", *space = "";
     int64_t begin = 0;
     if (!json_object_is_type(entry, json_type_object)) {
-        return ko_fail(err, KO_E_INPUT, "lock: a process is no object");
+        return ko_fail(err, KO_E_INPUT, "lock: a process is not an object");
     }
     enum ko_code code = ko_json_string(entry, "host", &host, "lock", err);
     if (code == KO_OK) {
@@ -86,7 +86,7 @@ enum ko_code ko_lock_read_owner(const char *text, size_t n, struct ko_lock_owner
     json_object *root = NULL;
     enum ko_code code = ko_json_parse(text, n, "lock", &root, err);
     if (code == KO_OK && !json_object_is_type(root, json_type_object)) {
-        code = ko_fail(err, KO_E_INPUT, "lock: is no object");
+        code = ko_fail(err, KO_E_INPUT, "lock: is not an object");
     }
     if (code == KO_OK) {
         code = read_root(root, &owner, err);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Describes the processes of this run as the owner of a lock. It also decides whether another owner
-   is gone, from its processes, its batch job and its silence. */
+/* Describes the processes of this run as the owner of a lock. Decides whether another owner has died,
+   from its processes, its Slurm job and its silence. */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
@@ -103,8 +103,7 @@ void ko_lock_owner_free(struct ko_lock_owner *owner)
     *owner = (struct ko_lock_owner){0};
 }
 
-/* Whether every process of `other` was where this one is, and is gone. A process that has ended and
-   whose parent has not asked for it yet is gone too. */
+/* Whether every process of `other` ran on this host and has ended. Zombies count as ended. */
 static bool all_gone(const struct ko_lock_owner *other, const struct ko_lock_process *self)
 {
     for (int k = 0; k < other->n; k++) {
@@ -130,7 +129,7 @@ bool ko_lock_is_stale(const struct ko_lock_owner *other, const struct ko_lock_ow
         return true;
     }
     if (other->n == 0) {
-        return false; /* it cannot be read: it may be just being written */
+        return false; /* cannot be read: it may be half written */
     }
     if (other->job[0] != '\0' && strcmp(other->job, self->job) == 0 &&
         other->restart < self->restart) {

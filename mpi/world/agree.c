@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tells all ranks of the first error that any rank has, so that all of them return it together. It
-   also adds the rank and its GPU to the error's text. */
+/* Sends the error of the first rank that failed to all ranks, so that all return it. Also adds the
+   rank and its GPU to an error's text. */
 #include "mpi/world/agree.h"
 
 #include <math.h>
@@ -10,7 +10,7 @@
 #include "mpi/world/check.h"
 #include "src/base/nap.h"
 
-/* " (GPU 0 GPU-5d3a...)"; written once, before the first error that it belongs to. */
+/* " (GPU 0 GPU-5d3a...)"; written once, before any error needs it. */
 static char gpu_text[96];
 
 void ko_error_name_gpu(int device, const char *uuid)
@@ -31,7 +31,7 @@ void ko_error_name_rank(struct ko_error *err, int rank)
 
 enum ko_code ko_meet(MPI_Comm comm, struct ko_error *err)
 {
-    enum { TRIES = 200 }; /* some 50 us: ranks that come together do not sleep */
+    enum { TRIES = 200 }; /* some 50 us: ranks that arrive together do not sleep */
     static const double SHORTEST_NAP = 5e-5, LONGEST_NAP = 2e-3;
     MPI_Request request = MPI_REQUEST_NULL;
     int here = 0, n = 0;

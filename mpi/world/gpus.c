@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Asks the GPU backend for its GPUs. Builds without CUDA get functions that say that there are
-   none. */
+/* Asks the CUDA backend for its GPUs. In a build without CUDA there are no GPUs. */
 #include "mpi/world/gpus.h"
 
 #if KO_HAVE_CUDA

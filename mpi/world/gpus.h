@@ -12,13 +12,13 @@ struct ko_gpu {
     char uuid[64];       /* "GPU-5d3a...", of a MIG slice its own "MIG-5d3a..." */
     char name[128];      /* "NVIDIA H200" */
     double memory_bytes; /* all of it */
-    bool slice;          /* of a GPU in MIG mode, for which NCCL does not work */
+    bool slice;          /* a slice of a GPU in MIG mode, on which NCCL does not work */
 };
 
-/* How many are visible; 0 without a driver or in a build without the backend. */
+/* The number of visible GPUs; 0 without a driver or in a build without CUDA. */
 int ko_gpus_visible(void);
 KO_MUST_CHECK enum ko_code ko_gpu_identify(int device, struct ko_gpu *out, struct ko_error *err);
-/* Memory that somebody holds. Makes the device's context, which is part of it. */
+/* Memory in use by all processes. Creates the device's context, which is included. */
 KO_MUST_CHECK enum ko_code ko_gpu_used_bytes(int device, double *bytes, struct ko_error *err);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reads the environment variables of Open MPI and Slurm, sets some of them before MPI starts, and
-   refuses a launch where the ranks would not know each other. */
+   refuses a launch as separate programs. */
 #include "mpi/world/launch.h"
 
 #include <errno.h>
@@ -12,7 +12,7 @@
 
 #include "src/base/text.h"
 
-/* The number of processes in that variable, 0 where it holds none. */
+/* The number of processes in the variable; 0 if it is unset or not a number. */
 static int64_t env_number(const char *name)
 {
     const char *text = getenv(name);
@@ -30,36 +30,36 @@ static enum ko_code refuse_launch(const char *name, const char *why, struct ko_e
 
 enum ko_code ko_launch_check_step(struct ko_error *err)
 {
-    /* One of these is set wherever a launcher has told the MPI library of the other ranks: PMIx,
-       PMI-1 and PMI-2, Open MPI's and HPE's mpirun. */
-    static const char *const told[] = {"PMIX_RANK", "PMI_RANK",    "PMI_SIZE",
-                                       "PMI_FD",    "PALS_RANKID", "OMPI_COMM_WORLD_SIZE"};
+    /* A launcher that connects the ranks sets one of these: PMIx, PMI-1, PMI-2, Open MPI's and HPE's
+       mpirun. */
+    static const char *const connected[] = {"PMIX_RANK", "PMI_RANK",    "PMI_SIZE",
+                                            "PMI_FD",    "PALS_RANKID", "OMPI_COMM_WORLD_SIZE"};
     if (env_number("SLURM_STEP_NUM_TASKS") <= 1) {
         return KO_OK;
     }
-    for (size_t k = 0; k < sizeof told / sizeof told[0]; k++) {
-        if (getenv(told[k])) {
+    for (size_t k = 0; k < sizeof connected / sizeof connected[0]; k++) {
+        if (getenv(connected[k])) {
             return KO_OK;
         }
     }
     return refuse_launch("SLURM_STEP_NUM_TASKS", "without PMIx no rank knows the others", err);
 }
 
-/* Whether a launcher that the MPI library knows has started this process; one that has PMI-1 or PMI-2
-   alone is none to an Open MPI that was built without them. */
+/* Whether this process is a single one without a launcher that Open MPI recognizes. PMI-1 and PMI-2
+   do not count: Open MPI may be built without them. */
 static bool is_alone(void)
 {
-    static const char *const told[] = {"PMIX_RANK", "PMIX_NAMESPACE", "PALS_RANKID",
-                                       "OMPI_COMM_WORLD_SIZE"};
-    for (size_t k = 0; k < sizeof told / sizeof told[0]; k++) {
-        if (getenv(told[k])) {
+    static const char *const connected[] = {"PMIX_RANK", "PMIX_NAMESPACE", "PALS_RANKID",
+                                            "OMPI_COMM_WORLD_SIZE"};
+    for (size_t k = 0; k < sizeof connected / sizeof connected[0]; k++) {
+        if (getenv(connected[k])) {
             return false;
         }
     }
     return env_number("SLURM_STEP_NUM_TASKS") <= 1 && env_number("PMI_SIZE") <= 1;
 }
 
-/* The folder that Open MPI keeps its files in, as it chooses it. */
+/* Checks the folder in which Open MPI will keep its files. */
 static enum ko_code check_folder(struct ko_error *err)
 {
     static const char *const names[] = {"OMPI_MCA_orte_tmpdir_base", "TMPDIR", "TEMP", "TMP"};

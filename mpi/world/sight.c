@@ -66,8 +66,8 @@ enum ko_code ko_sights_gather(struct ko_world *world, int wanted, struct ko_sigh
     return KO_OK;
 }
 
-/* "node1 (ranks 1, 2), node2 (rank 4)": the workers that `which` holds for, by host; of a single
-   one the host alone. */
+/* "node1 (ranks 1, 2), node2 (rank 4)": the workers for which `which` returns true. A single worker
+   is listed by its host. */
 static void add_hosts(struct ko_text *text, const struct ko_sight *sight, int n,
                       bool (*which)(const struct ko_sight *))
 {
@@ -131,7 +131,7 @@ static enum ko_code fail_blind(const char *wanted, const struct ko_sight *sight,
     return KO_E_INPUT;
 }
 
-/* A node with more workers than GPUs: those beyond have none. */
+/* Refuses a node with more workers than GPUs. */
 static enum ko_code check_enough(const struct ko_sight *sight, int n, struct ko_error *err)
 {
     for (int w = 0; w < n; w++) {
@@ -161,7 +161,7 @@ static enum ko_code check_enough(const struct ko_sight *sight, int n, struct ko_
     return KO_OK;
 }
 
-/* No two workers of a host on one GPU. */
+/* Refuses two workers on one GPU of a host. */
 static enum ko_code check_shared(const struct ko_sight *sight, int n, struct ko_error *err)
 {
     for (int w = 0; w < n; w++) {
@@ -247,7 +247,7 @@ void ko_sights_device(const struct ko_sight *sight, int n, char *text, size_t si
     free(name);
 }
 
-/* The first worker with the least threads above `more_than`; -1: none. */
+/* The first worker with the fewest threads above `more_than`; -1 if there is no such worker. */
 static int next_by_threads(const struct ko_sight *sight, int n, int more_than)
 {
     int best = -1;
@@ -303,14 +303,14 @@ void ko_sights_warn(const struct ko_sight *sight, int n, const struct ko_log *lo
 {
     for (int w = 0; w < n; w++) {
         const char *text = sight[w].threads.warning;
-        bool said = text[0] == '\0';
-        for (int k = 0; k < w && !said; k++) {
-            said = strcmp(sight[k].threads.warning, text) == 0 &&
-                   strcmp(sight[k].host, sight[w].host) == 0;
+        bool printed = text[0] == '\0';
+        for (int k = 0; k < w && !printed; k++) {
+            printed = strcmp(sight[k].threads.warning, text) == 0 &&
+                      strcmp(sight[k].host, sight[w].host) == 0;
         }
-        if (!said && log->for_people) {
+        if (!printed && log->for_people) {
             ko_log_warn(log, "threads", "%s: %s", sight[w].host, text);
-        } else if (!said) {
+        } else if (!printed) {
             ko_log_write(log, KO_LOG_WARN, "threads host=\"%s\" %s", sight[w].host, text);
         }
     }

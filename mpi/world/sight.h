@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What every worker sees of GPUs and processors, and the backend that follows from it for all. */
+/* The GPUs and processors that each worker sees, and the choice of the backend from them. */
 #ifndef KO_MPI_WORLD_SIGHT_H
 #define KO_MPI_WORLD_SIGHT_H
 
@@ -16,50 +16,46 @@ struct ko_sight {
     char host[MPI_MAX_PROCESSOR_NAME];
     int rank;          /* among all ranks */
     int node_worker;   /* number among the workers of its node */
-    int n_visible;     /* GPUs; 0 on a coordinator, which does not look */
+    int n_visible;     /* GPUs; 0 on a coordinator */
     struct ko_gpu gpu; /* the one that it takes: its number among the node's workers, or the only
                           one that it sees; device -1 where there is none for it */
-    char problem[256]; /* why the GPU cannot be asked; empty where it can */
+    char problem[256]; /* why the GPU cannot be identified; "" if it can */
     struct ko_threads threads; /* that it computes with; not filled by ko_sight_look */
 };
 
-/* What this process sees as the worker of this number on its node. */
+/* What this process sees, as worker number node_worker of its node. */
 void ko_sight_look(const char *host, int node_worker, struct ko_sight *out);
 
-/* Collective over all ranks: every worker looks, chooses its number of threads (`wanted`, or 0),
-   and takes both down in world->gpu and world->threads; the root gets the workers' sights,
-   [n_workers], in *out (free()), the others NULL. KO_E_INPUT for a wrong OMP_NUM_THREADS, agreed
-   on; a failure of MPI sets world->broken. */
+/* Collective over all ranks: every worker sets world->gpu, and world->threads to `wanted` threads (0:
+   chosen). The root gets the sights of the workers, [n_workers], in *out (free()); other ranks get
+   NULL. KO_E_INPUT for a wrong OMP_NUM_THREADS is agreed on; a failure of MPI sets world->broken. */
 KO_MUST_CHECK enum ko_code ko_sights_gather(struct ko_world *world, int wanted,
                                             struct ko_sight **out, struct ko_error *err);
 
-/* The backend for all n workers: `wanted`, or where that is NULL or empty cuda where all see a GPU
-   and cpu where none does. `build_has_cuda` says whether cuda can be chosen at all. KO_E_INPUT for
-   an unknown backend, one that this build lacks, and workers without a GPU (naming their hosts);
-   for cuda also where two workers would share a GPU, or a node has more workers than GPUs. *out is
-   a literal. */
+/* The backend for all n workers: `wanted`; if that is NULL or empty, cuda if all workers see a GPU, or
+   cpu if no worker does. cuda can be chosen only if build_has_cuda. KO_E_INPUT for a backend that this
+   build lacks, and, with cuda, for workers without a GPU (it names their hosts), two workers on one
+   GPU, and a node with more workers than GPUs. *out is a literal. */
 KO_MUST_CHECK enum ko_code ko_backend_choose(const char *wanted, bool build_has_cuda,
                                              const struct ko_sight *sight, int n, const char **out,
                                              struct ko_error *err);
 
-/* The models of the GPUs, each once, in alphabetical order: "NVIDIA H100 + NVIDIA H200". Equal for
-   equal GPUs, whoever has which. */
+/* The models of the GPUs, each once, in alphabetical order: "NVIDIA H100 + NVIDIA H200". */
 void ko_sights_device(const struct ko_sight *sight, int n, char *text, size_t size);
 
-/* What computes with host memory, in words: as a backend with each worker's number of threads
-   describes itself, "OpenBLAS SkylakeX, 2 threads, x86-64-v4", several with " + " between them. */
+/* Descriptions of the CPU backend, one for each number of threads among the workers, joined by " + ":
+   "OpenBLAS SkylakeX, 2 threads, x86-64-v4". */
 KO_MUST_CHECK enum ko_code ko_sights_describe_host(const struct ko_sight *sight, int n,
                                                    const struct ko_kernels *kernels, char *text,
                                                    size_t size, struct ko_error *err);
 
-/* The least and the largest number of threads of a worker: "2" or "1..2" into text, which is
-   returned. */
+/* The smallest and largest number of threads of a worker, "2" or "1..2". Returns text. */
 const char *ko_sights_threads(const struct ko_sight *sight, int n, char text[32]);
 
-/* A warning for each thing that users should know of the workers' threads, once a host. */
+/* Prints the warnings about the workers' threads, each once a host. */
 void ko_sights_warn(const struct ko_sight *sight, int n, const struct ko_log *log);
 
-/* A line for each worker's GPU at the info level. */
+/* Logs each worker's GPU at info level. */
 void ko_sights_log(const struct ko_sight *sight, int n, const struct ko_log *log);
 
 #endif

@@ -86,7 +86,7 @@ void ko_world_close(struct ko_world *world)
     MPI_Finalize();
 }
 
-/* Each is within what its process may use, but together they are more than the processors. */
+/* Warns if the workers of the node together have more threads than processors. */
 static enum ko_code check_together(const struct ko_world *world, const struct ko_cpus *all,
                                    struct ko_threads *threads, struct ko_error *err)
 {

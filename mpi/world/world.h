@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The ranks of a run: who is coordinator, who is worker, who shares a node. */
+/* The ranks of a run: coordinator, workers, and the workers of each node. */
 #ifndef KO_MPI_WORLD_WORLD_H
 #define KO_MPI_WORLD_WORLD_H
 
@@ -22,14 +22,13 @@ struct ko_world {
     int n_node_workers;
     bool root;   /* rank 0 */
     bool alone;  /* -n 1: coordinator and worker in one */
-    bool broken; /* the other ranks cannot be brought back: end the job with MPI_Abort */
+    bool broken; /* other ranks may wait for ever: end the job with MPI_Abort */
     char host[MPI_MAX_PROCESSOR_NAME];
-    struct ko_gpu gpu; /* of a worker, once it has looked (mpi/world/sight.h); device -1: none */
-    struct ko_threads threads; /* likewise */
-    bool reads_alone;          /* likewise, equal on all ranks: workers compute on MIG slices, which
-                                  cannot exchange weights, so each reads all of them */
-    const struct ko_stop
-        *load_stop; /* drops the loading of weights; NULL: nothing does; borrowed */
+    struct ko_gpu gpu;         /* of a worker, set by ko_sights_gather; device -1: no GPU */
+    struct ko_threads threads; /* of a worker, set by ko_sights_gather */
+    bool reads_alone;          /* equal on all ranks: workers compute on MIG slices, which cannot
+                                  exchange weights, so each worker reads all of them */
+    const struct ko_stop *load_stop; /* drops the loading of weights; may be NULL; borrowed */
 };
 
 /* MPI_Init_thread (FUNNELED) and the communicators. MPI errors return codes from here on.
@@ -39,9 +38,9 @@ KO_MUST_CHECK enum ko_code ko_world_open(int *argc, char ***argv, struct ko_worl
 /* MPI_Finalize. */
 void ko_world_close(struct ko_world *world);
 
-/* Threads for this worker (src/base/cpus.h): wanted (> 0), OMP_NUM_THREADS, or its share of what
-   the node's workers may use together. Warns, on the node's first worker, also where these have
-   more threads than processors. Collective over the workers; KO_E_INPUT is this worker's own. */
+/* Threads for this worker (src/base/cpus.h): wanted (> 0), OMP_NUM_THREADS, or its share of the node's
+   processors. On the node's first worker, out->warning is set if the node's workers have more threads
+   than processors. Collective over the workers; KO_E_INPUT is agreed on within the node. */
 KO_MUST_CHECK enum ko_code ko_world_threads(const struct ko_world *world, int wanted,
                                             struct ko_threads *out, struct ko_error *err);
 

@@ -22,9 +22,9 @@ struct table {
     struct ko_cube_lengths lengths; /* of the axes run, run_log_byte and label_length */
 };
 
-/* The length of an axis of a dataset that holds values; 0 where it cannot be read. A scale that is
-   a mere length holds none, and HDF5 would allocate it, collectively, where it is opened in a file
-   of several ranks. */
+/* The length of an axis, read from a dataset that has values; 0 if it cannot be read. The axis's own
+   scale is not opened: it has no values, and HDF5 would allocate them, collectively, in a file that
+   several ranks have open. */
 static hsize_t axis_length(hid_t file, const char *dataset, int n_axes, int axis)
 {
     enum ko_code code = KO_OK;
@@ -122,7 +122,7 @@ static enum ko_code write_text(const struct table *table, const char *name, hsiz
     if (!bytes) {
         return KO_E_MEMORY;
     }
-    while (n && !ko_utf8_valid(text, n)) { /* not through the middle of a character */
+    while (n && !ko_utf8_valid(text, n)) { /* do not cut a character */
         n--;
     }
     memcpy(bytes, text, n);
@@ -131,7 +131,19 @@ static enum ko_code write_text(const struct table *table, const char *name, hsiz
     return code;
 }
 
-/* Appends what fits. */
+struct number {
+    const char *name;
+    const double *value;
+};
+
+static enum ko_code write_names(const struct table *table, hsize_t row, const char *host,
+                                const char *job, struct ko_error *err)
+{
+    const enum ko_code code = write_text(table, "run_host", row, host ? host : "", err);
+    return code == KO_OK ? write_text(table, "run_job", row, job ? job : "", err) : code;
+}
+
+/* Appends as much of the log as fits. */
 static enum ko_code write_log(const struct table *table, const char *log, struct ko_error *err)
 {
     size_t room = (size_t)table->lengths.n[KO_AXIS_RUN_LOG_BYTE], n = log ? strlen(log) : 0;
@@ -160,28 +172,22 @@ static enum ko_code write_log(const struct table *table, const char *log, struct
 static enum ko_code write_row(const struct table *table, const struct ko_cube_run *run,
                               struct ko_error *err)
 {
+    const struct number number[] = {{"run_start", &run->start_epoch},
+                                    {"run_wall_seconds", &run->wall_seconds},
+                                    {"run_device_seconds", &run->device_seconds}};
     hsize_t row = 0;
     enum ko_code code = find_row(table, &row, err);
 
-    if (code == KO_OK) {
-        code = write_cell(table, "run_start", row, &run->start_epoch, err);
+    for (size_t i = 0; i < sizeof number / sizeof *number && code == KO_OK; i++) {
+        code = write_cell(table, number[i].name, row, number[i].value, err);
     }
     if (code == KO_OK) {
-        code = write_cell(table, "run_wall_seconds", row, &run->wall_seconds, err);
-    }
-    if (code == KO_OK) {
-        code = write_cell(table, "run_device_seconds", row, &run->device_seconds, err);
-    }
-    if (code == KO_OK) {
-        code = write_text(table, "run_host", row, run->host ? run->host : "", err);
-    }
-    if (code == KO_OK) {
-        code = write_text(table, "run_job", row, run->job ? run->job : "", err);
+        code = write_names(table, row, run->host, run->job, err);
     }
     if (code == KO_OK) {
         code = write_log(table, run->log, err);
     }
-    /* Last: it is what makes the row taken. */
+    /* Last: this number marks the row as used. */
     if (code == KO_OK) {
         code = write_cell(table, "run_ranks", row, &run->ranks, err);
     }
@@ -203,8 +209,8 @@ enum ko_code ko_cube_run_row(hid_t file, const char *path, hsize_t *row, struct 
     return find_row(&table, row, err);
 }
 
-/* Without a lock, like the collective writes: a reader in a notebook must not fail a run. Who may
-   write at all is a matter of the lock file beside the cube. */
+/* Takes no HDF5 lock, like the collective writes: a reader in a notebook must not fail a run. The lock
+   file beside the cube decides who may write. */
 static enum ko_code open_table(const char *path, struct table *table, struct ko_error *err)
 {
     enum ko_code code = KO_OK;
@@ -225,7 +231,7 @@ static enum ko_code open_table(const char *path, struct table *table, struct ko_
     return code;
 }
 
-/* Brings the file to disk and closes it. *code is what became of it so far. */
+/* Flushes and closes the file. Keeps an error that *code has already. */
 static void close_table(const struct table *table, enum ko_code *code, struct ko_error *err)
 {
     if (*code == KO_OK && H5Fflush(table->file, H5F_SCOPE_GLOBAL) < 0) {
@@ -238,12 +244,9 @@ enum ko_code ko_cube_begin_run(const char *path, double start_epoch, const char 
                                const char *job, struct ko_error *err)
 {
     const double none = (double)NAN, zero = 0;
-    const struct {
-        const char *name;
-        const double *value;
-    } number[] = {{"run_start", &start_epoch}, {"run_updated", &start_epoch},
-                  {"run_cells", &zero},        {"run_work_share", &zero},
-                  {"run_wall_seconds", &none}, {"run_device_seconds", &none}};
+    const struct number number[] = {{"run_start", &start_epoch}, {"run_updated", &start_epoch},
+                                    {"run_cells", &zero},        {"run_work_share", &zero},
+                                    {"run_wall_seconds", &none}, {"run_device_seconds", &none}};
     struct table table;
     hsize_t row = 0;
     enum ko_code code = open_table(path, &table, err);
@@ -255,16 +258,13 @@ enum ko_code ko_cube_begin_run(const char *path, double start_epoch, const char 
         code = write_cell(&table, number[i].name, row, number[i].value, err);
     }
     if (code == KO_OK) {
-        code = write_text(&table, "run_host", row, host ? host : "", err);
-    }
-    if (code == KO_OK) {
-        code = write_text(&table, "run_job", row, job ? job : "", err);
+        code = write_names(&table, row, host, job, err);
     }
     close_table(&table, &code, err);
     return code;
 }
 
-/* What earlier runs could not write comes first. *any: there was something. */
+/* Writes lines that earlier runs could not write. *any: whether there were any. */
 static enum ko_code write_kept(const struct table *table, bool *any, struct ko_error *err)
 {
     char *lines = NULL;
@@ -297,7 +297,7 @@ static enum ko_code log_once(const char *path, const struct ko_cube_run *run, st
     return code;
 }
 
-/* The line waits beside the cube. */
+/* Writes the line into the file beside the cube. */
 static enum ko_code keep_line(const char *path, const struct ko_cube_run *run, struct ko_error *err)
 {
     char *name = ko_run_kept_path(path, err);

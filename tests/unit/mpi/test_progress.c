@@ -137,7 +137,7 @@ static void percent_moves_within_a_batch_never_falls_and_reaches_100_at_the_end_
     for (size_t k = 0; k < sizeof steps / sizeof steps[0]; k++) {
         progress.cells_done = steps[k].done;
         progress.work_done = (double)steps[k].done;
-        progress.cells_in_hand = progress.work_in_hand = steps[k].in_hand;
+        progress.cells_partial = progress.work_partial = steps[k].in_hand;
         const double percent = percent_of(draw(&screen, &progress));
         if (!(percent > steps[k].percent - 0.05 && percent < steps[k].percent + 0.05)) {
             fail_msg("step %zu: expected %.1f, got %.1f", k, steps[k].percent, percent);
@@ -157,7 +157,7 @@ static void time_left_is_known_from_the_first_batch_on(void **state)
     ko_progress_begin(&progress, "sweep");
     assert_non_null(strstr(draw(&screen, &progress), "left ?"));
     progress.begin = ko_now() - 10.01;
-    progress.work_in_hand = 100;
+    progress.work_partial = 100;
     assert_non_null(strstr(draw(&screen, &progress), "left 1m 30s"));
     assert_int_equal(ko_progress_ppm(&progress), 100000);
     close_screen(&screen);
@@ -173,7 +173,7 @@ static void a_stop_ends_with_what_is_finished(void **state)
     ko_progress_begin(&progress, "sweep");
     progress.cells_done = 100;
     progress.work_done = 100;
-    progress.cells_in_hand = progress.work_in_hand = 300;
+    progress.cells_partial = progress.work_partial = 300;
     assert_non_null(strstr(draw(&screen, &progress), "400 of 1,000 cells"));
     ko_progress_end(&progress);
     (void)fflush(screen.stream);
