@@ -5,10 +5,10 @@
 #include <stdlib.h>
 
 #include "kernels/backends.h"
+#include "mpi/compute/exchange_open.h"
+#include "mpi/compute/weights_load.h"
 #include "mpi/cube/commit.h"
-#include "mpi/exchange_open.h"
 #include "mpi/failures.h"
-#include "mpi/weights_load.h"
 #include "mpi/world/agree.h"
 #include "src/base/clock.h"
 #include "src/base/memory.h"

@@ -6,12 +6,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "mpi/compute.h"
+#include "mpi/compute/compute.h"
+#include "mpi/compute/exchange.h"
+#include "mpi/compute/read_ahead.h"
+#include "mpi/compute/weights.h"
 #include "mpi/cube/cube.h"
-#include "mpi/exchange.h"
 #include "mpi/job.h"
-#include "mpi/read_ahead.h"
-#include "mpi/weights.h"
 #include "mpi/world/world.h"
 #include "src/base/error.h"
 #include "src/base/log.h"

@@ -5,9 +5,9 @@
 
 #include <string.h>
 
-#include "mpi/exchange_open.h"
+#include "mpi/compute/exchange_open.h"
+#include "mpi/compute/weights_load.h"
 #include "mpi/failures.h"
-#include "mpi/weights_load.h"
 #include "mpi/world/agree.h"
 #include "mpi/world/check.h"
 #include "src/base/clock.h"

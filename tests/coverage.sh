@@ -24,7 +24,7 @@ if ! $report; then
     ctest --test-dir "$build" --output-on-failure -j2 --label-exclude '^(long|slurm|gpu)$' || failed=1
 fi
 gcovr --root . --object-directory "$build" --exclude-directories tests --filter src/ --filter kernels/cpu/ --filter mpi/ \
-    --exclude mpi/nccl_exchange.c --json "$build/coverage.json" "$build"
+    --exclude mpi/compute/nccl_exchange.c --json "$build/coverage.json" "$build"
 gcovr --root . --add-tracefile "$build/coverage.json" --txt "$build/coverage.txt"
 cat "$build/coverage.txt"
 python3 - "$build/coverage.json" <<'PY' || failed=1

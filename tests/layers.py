@@ -33,7 +33,7 @@ FLOORS = """
     src/models src/models/sublayers src/models/families
     src/forward
     src/cube/format src/cube/create src/cube/read src/cube/reuse src/cube/run src/cube/merge
-    mpi/world mpi/lock mpi/cube mpi
+    mpi/world mpi/lock mpi/cube mpi/compute mpi
     src/stats src/show src/export
     src/run src/bench src/preview
     src/cli
@@ -42,8 +42,8 @@ FLOORS = """
 OUTSIDE = {
     "mpi.h": ("mpi",),
     "hdf5": ("src/cube", "mpi"),
-    "cuda": ("kernels/cuda", "mpi/nccl_exchange.c"),
-    "nccl": ("mpi/nccl_exchange.c",),
+    "cuda": ("kernels/cuda", "mpi/compute/nccl_exchange.c"),
+    "nccl": ("mpi/compute/nccl_exchange.c",),
     "cublas": ("kernels/cuda",),
 }
 MOST_FILES = 30

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 #include <pthread.h>
 
-#include "mpi/weights_load.h"
+#include "mpi/compute/weights_load.h"
 #include "src/base/memory.h"
 #include "src/models/model_load.h"
 #include "tests/support/checkpoint_edit.h"

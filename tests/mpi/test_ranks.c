@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "mpi/weights_load.h"
+#include "mpi/compute/weights_load.h"
 #include "mpi/world/agree.h"
 #include "mpi/world/broadcast.h"
 #include "mpi/world/channel.h"

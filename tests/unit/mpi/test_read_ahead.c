@@ -13,7 +13,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "mpi/read_ahead.h"
+#include "mpi/compute/read_ahead.h"
 #include "src/models/model_load.h"
 #include "src/models/model_open.h"
 #include "tests/support/checkpoint_edit.h"

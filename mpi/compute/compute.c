@@ -2,7 +2,7 @@
 /* Starts the compute thread and gives it work: functions to call, models to bind, and batches to
    compute. The main thread asks here what is finished and how far the current batch is. */
 #define _GNU_SOURCE
-#include "mpi/compute.h"
+#include "mpi/compute/compute.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

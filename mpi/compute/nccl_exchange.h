@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The exchange between GPUs, by NCCL broadcasts. No other file uses NCCL. */
-#ifndef KO_MPI_NCCL_EXCHANGE_H
-#define KO_MPI_NCCL_EXCHANGE_H
+#ifndef KO_MPI_COMPUTE_NCCL_EXCHANGE_H
+#define KO_MPI_COMPUTE_NCCL_EXCHANGE_H
 
-#include "mpi/exchange.h"
+#include "mpi/compute/exchange.h"
 #include "src/base/error.h"
 
 enum { KO_NCCL_ID_BYTES = 128 };

@@ -2,7 +2,7 @@
 /* Starts and stops the thread that reads the next model's files early, and checks first that enough
    memory is free. */
 #define _GNU_SOURCE
-#include "mpi/read_ahead.h"
+#include "mpi/compute/read_ahead.h"
 
 #include <errno.h>
 #include <pthread.h>

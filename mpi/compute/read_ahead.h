@@ -2,8 +2,8 @@
 /* Reads the files of the next model into the system's cache while this one computes, in a thread of
    low priority that uses neither MPI nor HDF5 nor the backend. Its errors are ignored: the load will
    meet them again. */
-#ifndef KO_MPI_READ_AHEAD_H
-#define KO_MPI_READ_AHEAD_H
+#ifndef KO_MPI_COMPUTE_READ_AHEAD_H
+#define KO_MPI_COMPUTE_READ_AHEAD_H
 
 #include <stdint.h>
 

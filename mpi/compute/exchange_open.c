@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Decides whether the workers need an exchange, and opens it and closes it on the compute thread.
    The exchange itself is in nccl_exchange.c. */
-#include "mpi/exchange_open.h"
+#include "mpi/compute/exchange_open.h"
 
-#include "mpi/nccl_exchange.h"
+#include "mpi/compute/nccl_exchange.h"
 #include "mpi/world/agree.h"
 #include "mpi/world/check.h"
 

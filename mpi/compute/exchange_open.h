@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whether the workers exchange their parts of the weights, and by which library. */
-#ifndef KO_MPI_EXCHANGE_OPEN_H
-#define KO_MPI_EXCHANGE_OPEN_H
+#ifndef KO_MPI_COMPUTE_EXCHANGE_OPEN_H
+#define KO_MPI_COMPUTE_EXCHANGE_OPEN_H
 
-#include "mpi/compute.h"
-#include "mpi/exchange.h"
+#include "mpi/compute/compute.h"
+#include "mpi/compute/exchange.h"
 #include "mpi/world/world.h"
 #include "src/base/error.h"
 

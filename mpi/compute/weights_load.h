@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Loads and frees a model's weights. */
-#ifndef KO_MPI_WEIGHTS_LOAD_H
-#define KO_MPI_WEIGHTS_LOAD_H
+#ifndef KO_MPI_COMPUTE_WEIGHTS_LOAD_H
+#define KO_MPI_COMPUTE_WEIGHTS_LOAD_H
 
-#include "mpi/compute.h"
-#include "mpi/exchange.h"
-#include "mpi/weights.h"
+#include "mpi/compute/compute.h"
+#include "mpi/compute/exchange.h"
+#include "mpi/compute/weights.h"
 #include "mpi/world/world.h"
 #include "src/base/error.h"
 #include "src/plan/plan.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How the workers exchange the parts of the weights that each holds in its backend's memory. */
-#ifndef KO_MPI_EXCHANGE_H
-#define KO_MPI_EXCHANGE_H
+#ifndef KO_MPI_COMPUTE_EXCHANGE_H
+#define KO_MPI_COMPUTE_EXCHANGE_H
 
 #include <stddef.h>
 

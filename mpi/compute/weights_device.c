@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Loads a model's weights into GPU memory. Each worker reads its part, and the parts are then
    exchanged. The work on the GPU runs on the compute thread. */
-#include "mpi/weights_device.h"
+#include "mpi/compute/weights_device.h"
 
 #include <stdlib.h>
 

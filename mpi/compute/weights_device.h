@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Loads weights for a backend with memory of its own. */
-#ifndef KO_MPI_WEIGHTS_DEVICE_H
-#define KO_MPI_WEIGHTS_DEVICE_H
+#ifndef KO_MPI_COMPUTE_WEIGHTS_DEVICE_H
+#define KO_MPI_COMPUTE_WEIGHTS_DEVICE_H
 
-#include "mpi/compute.h"
-#include "mpi/exchange.h"
-#include "mpi/weights.h"
+#include "mpi/compute/compute.h"
+#include "mpi/compute/exchange.h"
+#include "mpi/compute/weights.h"
 #include "mpi/world/world.h"
 #include "src/base/error.h"
 

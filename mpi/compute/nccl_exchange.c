@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opens NCCL between the workers and sends their parts of the weights in rounds. It gives up after
    a while without progress. Builds without NCCL get functions that return an error. */
-#include "mpi/nccl_exchange.h"
+#include "mpi/compute/nccl_exchange.h"
 
 #if KO_HAVE_NCCL
 

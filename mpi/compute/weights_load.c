@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opens a checkpoint again on each rank and loads its weights into host memory, shared by the
    workers of a node where possible. weights_device.c does the rest for GPUs. */
-#include "mpi/weights_load.h"
+#include "mpi/compute/weights_load.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
 
-#include "mpi/weights_device.h"
+#include "mpi/compute/weights_device.h"
 #include "mpi/world/agree.h"
 #include "mpi/world/check.h"
 #include "src/base/memory.h"

@@ -2,13 +2,13 @@
 /* A model's weights, where the backends compute with them. Host memory has them once a node: its
    workers each read a part into memory that they share. Backends with memory of their own have them
    once a worker: each worker of the job reads a part, and they exchange the parts. */
-#ifndef KO_MPI_WEIGHTS_H
-#define KO_MPI_WEIGHTS_H
+#ifndef KO_MPI_COMPUTE_WEIGHTS_H
+#define KO_MPI_COMPUTE_WEIGHTS_H
 
 #include <mpi.h>
 #include <stdbool.h>
 
-#include "mpi/compute.h"
+#include "mpi/compute/compute.h"
 #include "src/forward/device_weights.h"
 #include "src/models/model.h"
 
