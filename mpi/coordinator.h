@@ -20,7 +20,7 @@ void ko_coordinator_free(struct ko_coordinator *coordinator);
    progress. The channel must not be used after a failure. */
 KO_MUST_CHECK enum ko_code ko_coordinator_step(struct ko_coordinator *coordinator, bool *busy,
                                                struct ko_error *err);
-/* Whether every worker was told to end. */
+/* Whether KO_TAG_END was sent to every worker. */
 bool ko_coordinator_has_ended(const struct ko_coordinator *coordinator);
 
 /* Afterwards: the first error that ended the job, KO_E_STOPPED after a stop, or KO_OK. */

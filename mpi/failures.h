@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Cells that a sweep could not compute. They are recorded in the cube, a warning is printed, and the
-   sweep goes on. */
+/* Cells that a sweep could not compute. They are recorded in the cube, a warning is printed, and
+   the sweep goes on. */
 #ifndef KO_MPI_FAILURES_H
 #define KO_MPI_FAILURES_H
 
@@ -22,8 +22,8 @@ struct ko_failures {
 /* The number of failures with a warning, and with a line in the run's log. */
 enum { KO_FAILURES_PRINTED = 10, KO_FAILURES_LOGGED = 200 };
 
-/* Whether a failure of a batch or of a model's weights with this code is recorded in place of ending
-   the job. Only in a sweep: a failed evaluation would silently shrink the selection. */
+/* Whether a failure of a batch or of a model's weights with this code is recorded in place of
+   ending the job. Only in a sweep: a failed evaluation would silently shrink the selection. */
 bool ko_failure_is_recorded(const struct ko_job *job, enum ko_code code);
 
 /* Records one failure of this model. */

@@ -89,8 +89,7 @@ static enum ko_code broadcast_job(const struct ko_world *world, struct ko_bytes 
                                   struct ko_error *err)
 {
     enum ko_code code = ko_text_check(&bytes->data, err);
-    size_t n =
-        code == KO_OK ? bytes->data.n : 0; /* 0 bytes tell the waiting ranks that it failed */
+    size_t n = code == KO_OK ? bytes->data.n : 0; /* the waiting ranks read 0 bytes as a failure */
     const enum ko_code sent = ko_broadcast_bytes(world->all, &bytes->data.data, &n, err);
     ko_text_free(&bytes->data);
     return code == KO_OK ? sent : code;

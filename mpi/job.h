@@ -21,19 +21,18 @@ struct ko_job_earlier {
 };
 
 struct ko_job {
-    struct ko_plan *plan;      /* root: borrowed; others: owned */
+    bool owns_plan; /* not on the root: plan and taken are owned, else borrowed */
+    struct ko_plan *plan;
     struct ko_batches batches; /* owned */
-    uint8_t *done;    /* [n_models * n_facts] 1: flagged already, not to be written again; owned */
-    uint8_t *pending; /* [batches.n] whether any of its prompts is not done; owned */
-    char (*content_hash)[33]; /* [n_models] of the weights that earlier results came from; "": none
-                                 yet; owned */
-    struct ko_taken *taken;   /* cells that the cube took from another one, which the batches do
-                                 without; NULL: none; root: borrowed; others: owned */
-    char *cube_path;          /* owned */
-    char *backend;            /* "cpu"; owned */
+    uint8_t *done;             /* [n_models * n_facts] 1: done before, not written again; owned */
+    uint8_t *pending;          /* [batches.n] 1: has a prompt that is not done; owned */
+    /* [n_models] of the weights of earlier results; "": no results yet; owned */
+    char (*content_hash)[33];
+    struct ko_taken *taken; /* cells from an earlier cube, which no batch computes; may be NULL */
+    char *cube_path;        /* owned */
+    char *backend;          /* "cpu"; owned */
     enum ko_precision precision;
     double commit_seconds;
-    bool owns_plan;
 };
 
 /* Seconds that workers spent; a worker computes on while it commits. */

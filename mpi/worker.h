@@ -35,8 +35,8 @@ struct ko_worker {
 };
 
 /* The functions below and in mpi/worker_load.h are collective over the workers unless marked Local,
-   and their errors are agreed on. Only a failure inside a collective write (a commit round, a content
-   hash) cannot be: it sets world->broken, and the caller ends the job. */
+   and their errors are agreed on. Only a failure inside a collective write (a commit round, a
+   content hash) cannot be: it sets world->broken, and the caller ends the job. */
 
 /* Starts the compute thread and opens the cube. Close with ko_worker_close, also after a failure.
  */

@@ -45,8 +45,8 @@ static void read_next(struct ko_worker *worker, int32_t model)
     }
 }
 
-/* Compares the content hash with that of earlier results. Other weights are an error of the input if
-   the cube has results of them; if only the evaluation has, the model failed. */
+/* Compares the content hash with that of earlier results. Other weights are an error of the input
+   if the cube has results of them; if only the evaluation has, the model failed. */
 static enum ko_code check_content(const struct ko_worker *worker, int32_t model,
                                   struct ko_error *err)
 {
@@ -93,8 +93,9 @@ static enum ko_code ask_backend(const struct ko_kernels *k, struct ko_backend *b
     return k->wait(be, err);
 }
 
-/* Whether a failed load is the model's fault. A broken exchange between GPUs, or a GPU that does not
-   answer, would fail every other model too. Collective over the workers unless the exchange broke. */
+/* Whether a failed load is the model's fault. A broken exchange between GPUs, or a GPU that does
+   not answer, would fail every other model too. Collective over the workers unless the exchange
+   broke. */
 static bool is_the_models_fault(struct ko_worker *worker, struct ko_error *err)
 {
     struct ko_error later = {0};

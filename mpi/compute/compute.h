@@ -41,7 +41,8 @@ KO_MUST_CHECK enum ko_code ko_compute_call(struct ko_compute *compute,
                                            ko_compute_function *function, void *context,
                                            struct ko_error *err);
 
-/* What ko_engine_new needs of a model. All pointers are borrowed until the next bind or the stop. */
+/* What ko_engine_new needs of a model. All pointers are borrowed until the next bind or the
+   stop. */
 struct ko_compute_model {
     const struct ko_plan *plan;
     int32_t plan_model;

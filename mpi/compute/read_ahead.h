@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reads the files of the next model into the system's cache while this one computes, in a thread of
-   low priority that uses neither MPI nor HDF5 nor the backend. Its errors are ignored: the load will
-   meet them again. */
+   low priority that uses neither MPI nor HDF5 nor the backend. Its errors are ignored: the load
+   will meet them again. */
 #ifndef KO_MPI_COMPUTE_READ_AHEAD_H
 #define KO_MPI_COMPUTE_READ_AHEAD_H
 

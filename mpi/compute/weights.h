@@ -16,11 +16,12 @@ struct ko_weights {
     struct ko_checkpoint *checkpoint; /* owned */
     struct ko_model *model;           /* owned */
     struct ko_arena arena;            /* for ko_compute_bind */
-    float *floats; /* [ko_model_floats] host memory, owned or shared; NULL where `compute` is not */
+    /* [ko_model_floats] in host memory, owned or shared; NULL for a backend with own memory */
+    float *floats;
     char content_hash[33];
     bool shared;
     MPI_Win window;             /* MPI_WIN_NULL unless shared */
-    struct ko_compute *compute; /* borrowed: in its thread `device` is used; NULL in host memory */
+    struct ko_compute *compute; /* borrowed: `device` is used in its thread; NULL in host memory */
     struct ko_device_weights device;
 };
 

@@ -9,9 +9,9 @@
 #include "mpi/world/world.h"
 #include "src/base/error.h"
 
-/* Collective over the workers. weights->checkpoint and ->model are open on all of them. Every worker
-   reads the values and its part of the matrices, then the matrices are exchanged. Errors are those of
-   ko_weights_load. */
+/* Collective over the workers. weights->checkpoint and ->model are open on all of them. Every
+   worker reads the values and its part of the matrices, then the matrices are exchanged. Errors are
+   those of ko_weights_load. */
 KO_MUST_CHECK enum ko_code ko_weights_load_device(struct ko_world *world,
                                                   struct ko_compute *compute,
                                                   struct ko_exchange *exchange,

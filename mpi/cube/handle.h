@@ -38,8 +38,8 @@ KO_MUST_CHECK enum ko_code ko_cube_write(struct ko_cube *cube, size_t index, hid
 KO_MUST_CHECK enum ko_code ko_cube_read(struct ko_cube *cube, size_t index, hid_t space, size_t n,
                                         void *memory, struct ko_error *err);
 
-/* Collective: writes n elements of one row of a dataset (n of its second axis, or 1); memory NULL on
-   ranks that write nothing. */
+/* Collective: writes n elements of one row of a dataset (n of its second axis, or 1); memory NULL
+   on ranks that write nothing. */
 struct ko_cube_place {
     const char *dataset;
     hsize_t row;

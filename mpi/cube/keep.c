@@ -173,7 +173,7 @@ static bool brings_clean(const struct ko_cube_keep *keep, const struct ko_cube_w
            (memchr(taken, 1, n) != NULL || is_whole(record));
 }
 
-/* For a record with cells of an earlier cube: keeps everything that the record does not bring. */
+/* For a record with cells of an earlier cube: keeps every element that the record lacks. */
 static void keep_rest(const struct ko_cube_keep *keep, const struct ko_cube_write_out *out,
                       int32_t k)
 {

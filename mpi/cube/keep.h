@@ -33,9 +33,10 @@ struct ko_cube_write_out {
     size_t block; /* elements of a slot */
     void *buffer; /* [n, block] */
 };
-/* Collective: copies the elements that must stay from the cube into the buffer. For a computed record:
-   marked cells, the clean run if the cube has one, and, if the record failed, the flags of sizes whose
-   cells are all marked. For a record with cells of an earlier cube: all elements it does not bring. */
+/* Collective: copies the elements that must stay from the cube into the buffer. For a computed
+   record: marked cells, the clean run if the cube has one, and, if the record failed, the flags of
+   sizes whose cells are all marked. For a record with cells of an earlier cube: all elements that
+   it lacks. */
 KO_MUST_CHECK enum ko_code ko_cube_keep(struct ko_cube_keep *keep,
                                         const struct ko_cube_write_out *out, struct ko_error *err);
 

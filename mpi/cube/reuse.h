@@ -35,13 +35,13 @@ struct ko_cube_reuse {
     struct ko_reuse_missing missing[KO_N_REUSE_REASONS]; /* out: cells left to compute, by reason */
 };
 
-/* Copies every planned cell that is done in the old cube into the new one, with the prompt's clean run.
-   The two must have the same model (fingerprints of checkpoint and tokenizer, content hash), prompt
-   (id, text, subject, answer, tokens, foil), route, class and layers of the window. Copied cells are
-   marked as taken, sizes that are then complete are flagged as done, and the models' content hashes
-   are written. If reuse->taken is NULL, only complete prompts are copied. Routes over named spans are
-   never copied: cubes do not keep the spans. One process opens both cubes. KO_E_STOPPED after a polite
-   stop; copied cells stay. */
+/* Copies every planned cell that is done in the old cube into the new one, with the prompt's clean
+   run. The two must have the same model (fingerprints of checkpoint and tokenizer, content hash),
+   prompt (id, text, subject, answer, tokens, foil), route, class and layers of the window. Copied
+   cells are marked as taken, sizes that are then complete are flagged as done, and the models'
+   content hashes are written. If reuse->taken is NULL, only complete prompts are copied. Routes
+   over named spans are never copied: cubes do not keep the spans. One process opens both cubes.
+   KO_E_STOPPED after a polite stop; copied cells stay. */
 KO_MUST_CHECK enum ko_code ko_cube_reuse_take(struct ko_cube_view *old, struct ko_cube_reuse *reuse,
                                               struct ko_error *err);
 

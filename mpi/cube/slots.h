@@ -15,8 +15,8 @@ struct ko_cube_slot {
     int32_t prompt;                 /* index on the dataset's prompt axis */
 };
 
-/* Selects the elements of n slots in a dataset's space; n may be 0. Slots are ascending by model and
-   prompt. Returns false if HDF5 fails. */
+/* Selects the elements of n slots in a dataset's space; n may be 0. Slots are ascending by model
+   and prompt. Returns false if HDF5 fails. */
 bool ko_cube_slots_select(const struct ko_cube *cube, const struct ko_cube_slot *slot, int32_t n,
                           const struct ko_cube_dataset *dataset, hid_t space);
 

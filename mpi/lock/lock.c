@@ -169,8 +169,8 @@ static enum ko_code inspect_file(const char *path, struct found *found, struct k
     return code;
 }
 
-/* Removes a dead owner's file by renaming it. If it turns out to be another run's new lock, it is put
-   back. */
+/* Removes a dead owner's file by renaming it. If it turns out to be another run's new lock, it is
+   put back. */
 static enum ko_code clear_stale(const char *path, const char *content, struct ko_error *err)
 {
     struct ko_text name = {0};

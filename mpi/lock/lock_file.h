@@ -9,8 +9,8 @@
 /* State letter and start time of a process, from /proc; false if there is no such process. */
 bool ko_process_state(int64_t pid, char *state, uint64_t *begin);
 
-/* Whether `other`, which has not touched its lock for `silence` seconds, counts as dead. other->n is 0
-   if the file could not be read. */
+/* Whether `other`, which has not touched its lock for `silence` seconds, counts as dead. other->n
+   is 0 if the file could not be read. */
 bool ko_lock_is_stale(const struct ko_lock_owner *other, const struct ko_lock_owner *self,
                       double silence);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Describes the processes of this run as the owner of a lock. Decides whether another owner has died,
-   from its processes, its Slurm job and its silence. */
+/* Describes the processes of this run as the owner of a lock. Decides whether another owner has
+   died, from its processes, its Slurm job and its silence. */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>

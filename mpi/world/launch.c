@@ -30,8 +30,8 @@ static enum ko_code refuse_launch(const char *name, const char *why, struct ko_e
 
 enum ko_code ko_launch_check_step(struct ko_error *err)
 {
-    /* A launcher that connects the ranks sets one of these: PMIx, PMI-1, PMI-2, Open MPI's and HPE's
-       mpirun. */
+    /* A launcher that connects the ranks sets one of these: PMIx, PMI-1, PMI-2, Open MPI's and
+       HPE's mpirun. */
     static const char *const connected[] = {"PMIX_RANK", "PMI_RANK",    "PMI_SIZE",
                                             "PMI_FD",    "PALS_RANKID", "OMPI_COMM_WORLD_SIZE"};
     if (env_number("SLURM_STEP_NUM_TASKS") <= 1) {

@@ -6,9 +6,9 @@
 
 #include "src/base/error.h"
 
-/* Before MPI_Init. KO_E_INPUT "launched as N separate programs, ..." if Slurm's step has several tasks
-   and no variable in the environment connects them. Otherwise Open MPI would end the process inside
-   MPI_Init, with a page of text and exit status 1. */
+/* Before MPI_Init. KO_E_INPUT "launched as N separate programs, ..." if Slurm's step has several
+   tasks and no variable in the environment connects them. Otherwise Open MPI would end the process
+   inside MPI_Init, with a page of text and exit status 1. */
 KO_MUST_CHECK enum ko_code ko_launch_check_step(struct ko_error *err);
 
 /* Before MPI_Init: sets up the environment for Open MPI. Values that the user has set are kept.
@@ -21,7 +21,8 @@ KO_MUST_CHECK enum ko_code ko_launch_check_step(struct ko_error *err);
      cannot be written. */
 KO_MUST_CHECK enum ko_code ko_launch_prepare(struct ko_error *err);
 
-/* After MPI_Init: the same error if MPI sees one rank (n_ranks) and the launcher started several. */
+/* After MPI_Init: the same error if MPI sees one rank (n_ranks) and the launcher started
+   several. */
 KO_MUST_CHECK enum ko_code ko_launch_check(int n_ranks, struct ko_error *err);
 
 #endif

@@ -38,9 +38,10 @@ KO_MUST_CHECK enum ko_code ko_world_open(int *argc, char ***argv, struct ko_worl
 /* MPI_Finalize. */
 void ko_world_close(struct ko_world *world);
 
-/* Threads for this worker (src/base/cpus.h): wanted (> 0), OMP_NUM_THREADS, or its share of the node's
-   processors. On the node's first worker, out->warning is set if the node's workers have more threads
-   than processors. Collective over the workers; KO_E_INPUT is agreed on within the node. */
+/* Threads for this worker (src/base/cpus.h): wanted (> 0), OMP_NUM_THREADS, or its share of the
+   node's processors. On the node's first worker, out->warning is set if the node's workers have
+   more threads than processors. Collective over the workers; KO_E_INPUT is agreed on within the
+   node. */
 KO_MUST_CHECK enum ko_code ko_world_threads(const struct ko_world *world, int wanted,
                                             struct ko_threads *out, struct ko_error *err);
 

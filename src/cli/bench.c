@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "kernels/backends.h"
-#include "mpi/job.h"
 #include "src/base/memory.h"
 #include "src/bench/bench_run.h"
 #include "src/bench/shapes.h"

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "kernels/backends.h"
-#include "mpi/job.h"
 #include "src/base/file.h"
 #include "src/cli/cli.h"
 #include "src/formats/table.h"

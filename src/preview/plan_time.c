@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "kernels/backends.h"
-#include "mpi/job.h"
 #include "src/base/memory.h"
 #include "src/bench/device_rates.h"
 #include "src/bench/gemm.h"

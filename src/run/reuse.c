@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opens each old cube of --reuse, checks that it fits this run, and copies its finished cells into
    the new cube. Logs how many cells came from which cube. */
-#include "src/cube/run/run_table.h"
 #include "src/run/reuse.h"
 #include "src/cube/read/done.h"
 
@@ -12,6 +11,7 @@
 #include "src/base/clock.h"
 #include "src/base/memory.h"
 #include "src/cube/read/view_taken.h"
+#include "src/cube/run/run_table.h"
 #include "src/run/output.h"
 #include "src/run/session.h"
 #include "src/run/stop.h"

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "kernels/backends.h"
-#include "mpi/job.h"
 #include "mpi/world/gpus.h"
 #include "mpi/world/sight.h"
 #include "src/base/text.h"

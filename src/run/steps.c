@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Plans the evaluation or the sweep, creates its cube or continues an existing one, and computes
    the prompts that are missing. Only rank 0 runs this code. */
-#include "src/cube/create/create.h"
 #include "src/run/steps.h"
 
 #include <stdio.h>
@@ -12,6 +11,7 @@
 #include "ko_version.h"
 #include "src/base/file.h"
 #include "src/base/memory.h"
+#include "src/cube/create/create.h"
 #include "src/cube/read/done.h"
 #include "src/cube/read/read.h"
 #include "src/run/audit_lines.h"

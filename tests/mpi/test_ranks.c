@@ -14,9 +14,9 @@
 #include "mpi/world/agree.h"
 #include "mpi/world/broadcast.h"
 #include "mpi/world/channel.h"
-#include "src/base/nap.h"
 #include "mpi/world/world.h"
 #include "src/base/memory.h"
+#include "src/base/nap.h"
 #include "src/models/model_load.h"
 
 static struct ko_world world;

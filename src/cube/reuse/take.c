@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Looks up every planned cell of a prompt in an old cube, and counts why cells could not be taken. */
+/* Looks up every planned cell of a prompt in an old cube, and counts why cells could not be
+   taken. */
 #include "src/cube/reuse/take.h"
 
 #include <math.h>

@@ -22,9 +22,9 @@ struct table {
     struct ko_cube_lengths lengths; /* of the axes run, run_log_byte and label_length */
 };
 
-/* The length of an axis, read from a dataset that has values; 0 if it cannot be read. The axis's own
-   scale is not opened: it has no values, and HDF5 would allocate them, collectively, in a file that
-   several ranks have open. */
+/* The length of an axis, read from a dataset that has values; 0 if it cannot be read. The axis's
+   own scale is not opened: it has no values, and HDF5 would allocate them, collectively, in a file
+   that several ranks have open. */
 static hsize_t axis_length(hid_t file, const char *dataset, int n_axes, int axis)
 {
     enum ko_code code = KO_OK;
@@ -209,8 +209,8 @@ enum ko_code ko_cube_run_row(hid_t file, const char *path, hsize_t *row, struct 
     return find_row(&table, row, err);
 }
 
-/* Takes no HDF5 lock, like the collective writes: a reader in a notebook must not fail a run. The lock
-   file beside the cube decides who may write. */
+/* Takes no HDF5 lock, like the collective writes: a reader in a notebook must not fail a run. The
+   lock file beside the cube decides who may write. */
 static enum ko_code open_table(const char *path, struct table *table, struct ko_error *err)
 {
     enum ko_code code = KO_OK;
