@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/base/printable.h"
+#include "src/base/text.h"
 
 static bool speaks(const struct ko_log *log, enum ko_log_level level)
 {
@@ -33,7 +33,7 @@ static void write_line(const struct ko_log *log, const char *before, const char 
         }
     }
     ko_text_add(&line, "%s", before);
-    ko_printable_add(&line, message, strlen(message));
+    ko_text_add_printable(&line, message, strlen(message));
     ko_text_add(&line, "\n");
     if (!line.failed) {
         (void)fwrite(line.data, 1, line.n, log->stream);

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "src/base/utf8.h"
+
 /* The code point of a character of `length` bytes, valid UTF-8. */
 static uint32_t decode(const unsigned char *byte, size_t length)
 {
@@ -49,13 +51,4 @@ size_t ko_printable_next(const char *bytes, size_t n, char out[KO_PRINTABLE_BYTE
         (void)snprintf(out, KO_PRINTABLE_BYTES, "\\u%04x", (unsigned)point);
     }
     return length;
-}
-
-void ko_printable_add(struct ko_text *out, const char *bytes, size_t n)
-{
-    char piece[KO_PRINTABLE_BYTES];
-    for (size_t at = 0; at < n;) {
-        at += ko_printable_next(bytes + at, n - at, piece);
-        ko_text_add_bytes(out, piece, strlen(piece));
-    }
 }

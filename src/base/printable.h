@@ -6,8 +6,6 @@
 
 #include <stddef.h>
 
-#include "src/base/text.h"
-
 enum { KO_PRINTABLE_BYTES = 12 /* an escape, or a character, and a NUL */ };
 
 /* The first character of n > 0 bytes as it may be printed, NUL added; returns how many bytes it
@@ -16,8 +14,5 @@ enum { KO_PRINTABLE_BYTES = 12 /* an escape, or a character, and a NUL */ };
    U+202A to U+202E, U+2066 to U+2069). Blanks, tabs and newlines stay. A byte that is not UTF-8 is
    written as \xHH. */
 size_t ko_printable_next(const char *bytes, size_t n, char out[KO_PRINTABLE_BYTES]);
-
-/* Appends n bytes; all of them are characters as above. */
-void ko_printable_add(struct ko_text *out, const char *bytes, size_t n);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The growing buffer, the list of strings, and the search for the word that the user probably
-   meant. Numbers and UTF-8 are in text_number.c and text_utf8.c. */
+   meant. Numbers are in text_number.c. */
 #include "src/base/text.h"
 
 #include <stdarg.h>
@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "src/base/memory.h"
+#include "src/base/printable.h"
 
 /* Room for `more` bytes and the NUL; sets failed where there is none. */
 static bool reserve(struct ko_text *text, size_t more)
@@ -58,6 +59,15 @@ void ko_text_add_bytes(struct ko_text *text, const void *bytes, size_t n)
     }
     text->n += n;
     text->data[text->n] = '\0';
+}
+
+void ko_text_add_printable(struct ko_text *text, const char *bytes, size_t n)
+{
+    char piece[KO_PRINTABLE_BYTES];
+    for (size_t at = 0; at < n;) {
+        at += ko_printable_next(bytes + at, n - at, piece);
+        ko_text_add_bytes(text, piece, strlen(piece));
+    }
 }
 
 enum ko_code ko_text_check(const struct ko_text *text, struct ko_error *err)

@@ -19,6 +19,8 @@ struct ko_text {
 };
 void ko_text_add(struct ko_text *text, const char *format, ...) KO_PRINTF(2, 3);
 void ko_text_add_bytes(struct ko_text *text, const void *bytes, size_t n);
+/* Adds n bytes with what a terminal must not see written as escapes (src/base/printable.h). */
+void ko_text_add_printable(struct ko_text *text, const char *bytes, size_t n);
 KO_MUST_CHECK enum ko_code ko_text_check(const struct ko_text *text, struct ko_error *err);
 void ko_text_free(struct ko_text *text); /* leaves {0} */
 const char *
@@ -48,13 +50,6 @@ const char *ko_nearest(const char *word, const char *const *candidates, size_t n
 
 /* Whether one insertion, deletion, substitution or swap of neighbours makes b of a. */
 bool ko_one_edit(const char *a, const char *b);
-
-/* Whether n bytes are valid UTF-8 (no surrogates, no overlong forms, nothing above U+10FFFF). */
-bool ko_utf8_valid(const char *bytes, size_t n);
-/* Characters (code points) in n bytes of valid UTF-8. */
-size_t ko_utf8_count(const char *bytes, size_t n);
-/* Byte offset of character number `index`; n where index is the count or beyond. */
-size_t ko_utf8_offset(const char *bytes, size_t n, size_t index);
 
 /* Whole-string number parsing. KO_E_INPUT: "WHERE: expected a whole number from MIN to MAX, got
    'TEXT'". */

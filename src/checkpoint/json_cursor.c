@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "src/base/memory.h"
-#include "src/base/text.h"
+#include "src/base/utf8.h"
 
 enum ko_code ko_json_cursor_fail(const struct ko_json_cursor *c, struct ko_error *err,
                                  const char *format, ...)

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "src/base/text.h"
+#include "src/base/utf8.h"
 #include "src/checkpoint/pickle_torch.h"
 
 enum { PROTOCOL = 2 };

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "src/base/utf8.h"
 #include "src/cli/answer_report.h"
 #include "src/cli/checkpoint_report.h"
 #include "src/cli/cli.h"

@@ -8,7 +8,6 @@
 #include "mpi/lock/lock.h"
 #include "mpi/world/launch.h"
 #include "src/base/file.h"
-#include "src/base/printable.h"
 #include "src/base/terminal.h"
 #include "src/cli/cli.h"
 #include "src/cube/merge/merge.h"
@@ -53,7 +52,7 @@ static const char *merged_state(const struct ko_cube_merged *merged)
 static void print_warning(const char *text)
 {
     struct ko_text safe = {0};
-    ko_printable_add(&safe, text, strlen(text));
+    ko_text_add_printable(&safe, text, strlen(text));
     fprintf(stderr, "knockout: warning: %s\n", ko_text_str(&safe));
     ko_text_free(&safe);
 }

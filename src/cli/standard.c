@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "src/base/printable.h"
+#include "src/base/text.h"
 
 void ko_standard_fill(void)
 {

@@ -11,7 +11,6 @@
 
 #include "src/base/file.h"
 #include "src/base/text.h"
-#include "src/formats/json_keys.h"
 
 static enum ko_code fail_at(const char *bytes, size_t offset, const char *where, const char *reason,
                             struct ko_error *err)

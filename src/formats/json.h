@@ -9,12 +9,10 @@
 #include <stdint.h>
 
 #include "src/base/error.h"
+#include "src/formats/json_keys.h"
 
-enum {
-    KO_JSON_DEPTH = 64,
-    KO_JSON_VALUES =
-        1 << 22 /* values in one text: what json-c takes for one is 400 bytes at most */
-};
+/* Most values in one text. json-c takes at most 400 bytes for a value. */
+enum { KO_JSON_VALUES = 1 << 22 };
 
 /* Parses n bytes as exactly one JSON value (nothing but white space may follow; NaN and Infinity
    are allowed, as Hugging Face writes them), nested at most KO_JSON_DEPTH deep, no key twice in an

@@ -7,8 +7,7 @@
 #include <string.h>
 
 #include "src/base/memory.h"
-#include "src/base/text.h"
-#include "src/formats/json.h"
+#include "src/base/utf8.h"
 
 void ko_json_place(const char *bytes, size_t offset, size_t *line, size_t *column)
 {

@@ -8,6 +8,8 @@
 
 #include "src/base/error.h"
 
+enum { KO_JSON_DEPTH = 64 }; /* most arrays and objects inside one another */
+
 /* Whether no object of a text has a key twice. bytes[n]: valid JSON, root: what json-c made of it.
    KO_E_INPUT "WHERE:LINE:COLUMN: duplicate key ...". */
 KO_MUST_CHECK enum ko_code ko_json_keys_check(const char *bytes, size_t n, const char *where,

@@ -9,6 +9,7 @@
 #include "src/base/content.h"
 #include "src/base/file.h"
 #include "src/base/memory.h"
+#include "src/base/utf8.h"
 #include "src/prompts/facts_private.h"
 
 enum { MAX_FILE_BYTES = 512 << 20 };

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "src/base/memory.h"
+#include "src/base/utf8.h"
 #include "src/formats/json.h"
 #include "src/prompts/facts_private.h"
 #include "src/prompts/set_name.h"

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "src/base/memory.h"
-#include "src/base/text.h"
+#include "src/base/utf8.h"
 #include "src/tokenizer/text/unicode.h"
 
 /* The text of a fact, tokenized, before the BOS is decided. */

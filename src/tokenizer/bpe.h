@@ -48,6 +48,4 @@ const struct ko_merge *ko_bpe_find_merge(const struct ko_bpe *bpe, int32_t left,
 /* Merges the symbols of bpe->symbol, chained by previous and next. */
 KO_MUST_CHECK enum ko_code ko_bpe_merge(struct ko_bpe *bpe, struct ko_error *err);
 
-extern const struct ko_subword_type ko_bpe_model;
-
 #endif

@@ -7,15 +7,6 @@
 
 #include "src/base/text.h"
 #include "src/formats/json.h"
-#include "src/tokenizer/bpe.h"
-
-static const struct ko_subword_type *const model_types[] = {&ko_bpe_model};
-
-const struct ko_subword_type *const *ko_subword_types(size_t *n)
-{
-    *n = sizeof model_types / sizeof model_types[0];
-    return model_types;
-}
 
 static enum ko_code object_check(json_object *spec, const char *expected, const char *where,
                                  struct ko_error *err)
@@ -60,7 +51,12 @@ enum ko_code ko_keys_check(json_object *spec, const char *const *known, size_t n
     return KO_OK;
 }
 
-typedef const char *name_of(const void *types, size_t i);
+/* Types of either kind, as find_type looks at them. */
+struct type_list {
+    const void *types;
+    size_t n;
+    const char *(*name)(const void *types, size_t i);
+};
 
 static const char *component_name(const void *types, size_t i)
 {
@@ -72,51 +68,58 @@ static const char *subword_name(const void *types, size_t i)
     return ((const struct ko_subword_type *const *)types)[i]->name;
 }
 
-/* The place of `type` (NULL: the key is missing) among n types, or an error that lists them. */
-static enum ko_code find_type(const char *type, const void *types, size_t n, name_of *name,
-                              const char *where, size_t *out, struct ko_error *err)
+/* The place of `type` (NULL: the key is missing) in the list, or an error that names all types. */
+static enum ko_code find_type(const char *type, const struct type_list *list, const char *where,
+                              size_t *out, struct ko_error *err)
 {
     if (!type) {
         return ko_fail(err, KO_E_INPUT, "%s: missing key 'type'", where);
     }
-    struct ko_text list = {0};
-    for (size_t i = 0; i < n; i++) {
-        if (strcmp(type, name(types, i)) == 0) {
-            ko_text_free(&list);
+    for (size_t i = 0; i < list->n; i++) {
+        if (strcmp(type, list->name(list->types, i)) == 0) {
             *out = i;
             return KO_OK;
         }
-        ko_text_add(&list, "%s%s", i ? ", " : "", name(types, i));
+    }
+    struct ko_text names = {0};
+    for (size_t i = 0; i < list->n; i++) {
+        ko_text_add(&names, "%s%s", i ? ", " : "", list->name(list->types, i));
     }
     enum ko_code code = ko_fail(err, KO_E_INPUT, "%s: type '%s' is not supported, only %s", where,
-                                type, ko_text_str(&list));
-    ko_text_free(&list);
+                                type, ko_text_str(&names));
+    ko_text_free(&names);
     return code;
 }
 
+/* The object's `type`, NULL if it has none. */
+static enum ko_code read_type(json_object *spec, const char *expected, const char *where,
+                              const char **type, struct ko_error *err)
+{
+    enum ko_code code = object_check(spec, expected, where, err);
+    return code != KO_OK ? code : ko_json_string(spec, "type", type, where, err);
+}
+
 enum ko_code ko_component_open(json_object *spec, const char *where,
-                               const struct ko_component_type *const *types, size_t n_types,
-                               struct ko_component *out, struct ko_error *err)
+                               struct ko_component_types types, struct ko_component *out,
+                               struct ko_error *err)
 {
     *out = (struct ko_component){0};
     if (!spec) {
         return KO_OK;
     }
-    const char *type = NULL;
+    const struct type_list list = {types.type, types.n, component_name};
+    const char *name = NULL;
     size_t i = 0;
     void *state = NULL;
-    enum ko_code code = object_check(spec, "an object or null", where, err);
+    enum ko_code code = read_type(spec, "an object or null", where, &name, err);
     if (code == KO_OK) {
-        code = ko_json_string(spec, "type", &type, where, err);
+        code = find_type(name, &list, where, &i, err);
     }
     if (code == KO_OK) {
-        code = find_type(type, types, n_types, component_name, where, &i, err);
+        code = types.type[i]->open(spec, where, &state, err);
     }
     if (code == KO_OK) {
-        code = types[i]->open(spec, where, &state, err);
-    }
-    if (code == KO_OK) {
-        *out = (struct ko_component){types[i], state};
+        *out = (struct ko_component){types.type[i], state};
     }
     return code;
 }
@@ -159,30 +162,27 @@ size_t ko_component_count(const struct ko_component *component,
     return found;
 }
 
-enum ko_code ko_subword_open(json_object *spec, const char *where, struct ko_subword *out,
-                             struct ko_error *err)
+enum ko_code ko_subword_open(json_object *spec, const char *where, struct ko_subword_types types,
+                             struct ko_subword *out, struct ko_error *err)
 {
     *out = (struct ko_subword){0};
-    size_t n = 0, i = 0;
-    const struct ko_subword_type *const *types = ko_subword_types(&n);
-    const char *type = NULL;
+    const struct type_list list = {types.type, types.n, subword_name};
+    const char *name = NULL;
+    size_t i = 0;
     void *state = NULL;
-    enum ko_code code = object_check(spec, "an object", where, err);
-    if (code == KO_OK) {
-        code = ko_json_string(spec, "type", &type, where, err);
-    }
-    /* Files from before the key existed: only BPE has merges. */
-    if (code == KO_OK && !type && ko_json_get(spec, "merges")) {
-        type = ko_bpe_model.name;
+    enum ko_code code = read_type(spec, "an object", where, &name, err);
+    /* Old files lack the key. Only BPE has merges. */
+    if (code == KO_OK && !name && ko_json_get(spec, "merges")) {
+        name = "BPE";
     }
     if (code == KO_OK) {
-        code = find_type(type, types, n, subword_name, where, &i, err);
+        code = find_type(name, &list, where, &i, err);
     }
     if (code == KO_OK) {
-        code = types[i]->open(spec, where, &state, err);
+        code = types.type[i]->open(spec, where, &state, err);
     }
     if (code == KO_OK) {
-        *out = (struct ko_subword){types[i], state};
+        *out = (struct ko_subword){types.type[i], state};
     }
     return code;
 }

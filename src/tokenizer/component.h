@@ -35,17 +35,17 @@ struct ko_component {
     void *state;
 };
 
-/* The kinds that are known, *n of them. */
-const struct ko_component_type *const *ko_normalizer_types(size_t *n);
-const struct ko_component_type *const *ko_pre_tokenizer_types(size_t *n);
-const struct ko_component_type *const *ko_post_processor_types(size_t *n);
+/* The types that a component may have (component_list.h). */
+struct ko_component_types {
+    const struct ko_component_type *const *type; /* [n]; borrowed */
+    size_t n;
+};
 
 /* Reads `spec` (NULL for null) as one of the types. `where` is "FILE: COMPONENT". Free with
    ko_component_close. */
 KO_MUST_CHECK enum ko_code ko_component_open(json_object *spec, const char *where,
-                                             const struct ko_component_type *const *types,
-                                             size_t n_types, struct ko_component *out,
-                                             struct ko_error *err);
+                                             struct ko_component_types types,
+                                             struct ko_component *out, struct ko_error *err);
 void ko_component_close(struct ko_component *component); /* leaves {0} */
 KO_MUST_CHECK enum ko_code ko_component_on_pieces(const struct ko_component *component,
                                                   struct ko_pieces *pieces, struct ko_error *err);
@@ -75,9 +75,15 @@ struct ko_subword {
     void *state;
 };
 
-const struct ko_subword_type *const *ko_subword_types(size_t *n);
+struct ko_subword_types {
+    const struct ko_subword_type *const *type; /* [n]; borrowed */
+    size_t n;
+};
+
+/* Reads `spec` as one of the types. Free with ko_subword_close. */
 KO_MUST_CHECK enum ko_code ko_subword_open(json_object *spec, const char *where,
-                                           struct ko_subword *out, struct ko_error *err);
+                                           struct ko_subword_types types, struct ko_subword *out,
+                                           struct ko_error *err);
 void ko_subword_close(struct ko_subword *model); /* leaves {0} */
 
 /* `spec` is an object whose keys are all among the n known ones, the first n_required of which are

@@ -31,10 +31,20 @@
     X(ko_template_post_processor)                                                                  \
     X(ko_sequence_post_processor)
 
+#define KO_SUBWORD_MODELS(X) X(ko_bpe_model)
+
 #define X(type) extern const struct ko_component_type type;
 KO_NORMALIZERS(X)
 KO_PRE_TOKENIZERS(X)
 KO_POST_PROCESSORS(X)
 #undef X
+#define X(type) extern const struct ko_subword_type type;
+KO_SUBWORD_MODELS(X)
+#undef X
+
+struct ko_component_types ko_normalizer_types(void);
+struct ko_component_types ko_pre_tokenizer_types(void);
+struct ko_component_types ko_post_processor_types(void);
+struct ko_subword_types ko_subword_types(void);
 
 #endif

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Runs a text through all stages of the tokenizer and turns the byte positions of the tokens into
    character positions. Opening a tokenizer is in tokenizer.c. */
+#include "src/tokenizer/tokenizer.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "src/base/memory.h"
-#include "src/base/text.h"
+#include "src/base/utf8.h"
 #include "src/tokenizer/text/unicode.h"
 #include "src/tokenizer/tokenizer_private.h"
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "src/base/memory.h"
-#include "src/base/text.h"
+#include "src/base/utf8.h"
 #include "src/formats/json.h"
 #include "src/tokenizer/splitter.h"
 

@@ -32,9 +32,8 @@ static const struct ko_component *parts_of(const void *state, size_t *n)
     return s->part;
 }
 
-static enum ko_code open_parts(json_object *list, const struct ko_component_type *const *types,
-                               size_t n_types, const char *where, struct sequence *s,
-                               struct ko_error *err)
+static enum ko_code open_parts(json_object *list, struct ko_component_types types,
+                               const char *where, struct sequence *s, struct ko_error *err)
 {
     if (!json_object_is_type(list, json_type_array)) {
         return ko_fail(err, KO_E_INPUT, "%s: expected a list, got %s", where,
@@ -47,7 +46,7 @@ static enum ko_code open_parts(json_object *list, const struct ko_component_type
         char at[KO_ERROR_TEXT + 32];
         json_object *part = json_object_array_get_idx(list, s->n);
         (void)snprintf(at, sizeof at, "%s[%zu]", where, s->n);
-        code = part ? ko_component_open(part, at, types, n_types, &s->part[s->n], err)
+        code = part ? ko_component_open(part, at, types, &s->part[s->n], err)
                     : ko_fail(err, KO_E_INPUT, "%s: expected an object, got null", at);
     }
     return code;
@@ -55,8 +54,8 @@ static enum ko_code open_parts(json_object *list, const struct ko_component_type
 
 /* `key` is the one that holds the parts. */
 static enum ko_code open_sequence(json_object *spec, const char *key,
-                                  const struct ko_component_type *const *types, size_t n_types,
-                                  const char *where, void **state, struct ko_error *err)
+                                  struct ko_component_types types, const char *where, void **state,
+                                  struct ko_error *err)
 {
     const char *const keys[] = {key, "type"};
     enum ko_code code = ko_keys_check(spec, keys, 2, 1, where, err);
@@ -69,7 +68,7 @@ static enum ko_code open_sequence(json_object *spec, const char *key,
     }
     char at[KO_ERROR_TEXT];
     (void)snprintf(at, sizeof at, "%s: %s", where, key);
-    code = open_parts(ko_json_get(spec, key), types, n_types, at, s, err);
+    code = open_parts(ko_json_get(spec, key), types, at, s, err);
     if (code != KO_OK) {
         close_sequence(s);
     } else {
@@ -81,17 +80,13 @@ static enum ko_code open_sequence(json_object *spec, const char *key,
 static enum ko_code open_normalizers(json_object *spec, const char *where, void **state,
                                      struct ko_error *err)
 {
-    size_t n = 0;
-    const struct ko_component_type *const *types = ko_normalizer_types(&n);
-    return open_sequence(spec, "normalizers", types, n, where, state, err);
+    return open_sequence(spec, "normalizers", ko_normalizer_types(), where, state, err);
 }
 
 static enum ko_code open_pre_tokenizers(json_object *spec, const char *where, void **state,
                                         struct ko_error *err)
 {
-    size_t n = 0;
-    const struct ko_component_type *const *types = ko_pre_tokenizer_types(&n);
-    return open_sequence(spec, "pretokenizers", types, n, where, state, err);
+    return open_sequence(spec, "pretokenizers", ko_pre_tokenizer_types(), where, state, err);
 }
 
 /* Hugging Face would apply the second template to what the first made as if those were two texts.
@@ -99,10 +94,9 @@ static enum ko_code open_pre_tokenizers(json_object *spec, const char *where, vo
 static enum ko_code open_post_processors(json_object *spec, const char *where, void **state,
                                          struct ko_error *err)
 {
-    size_t n = 0;
     void *opened = NULL;
-    const struct ko_component_type *const *types = ko_post_processor_types(&n);
-    enum ko_code code = open_sequence(spec, "processors", types, n, where, &opened, err);
+    enum ko_code code =
+        open_sequence(spec, "processors", ko_post_processor_types(), where, &opened, err);
     if (code != KO_OK) {
         return code;
     }

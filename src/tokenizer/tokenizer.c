@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opens a tokenizer.json with all its parts and answers questions about it: ids, pieces, special
    tokens, fingerprint. Encoding a text is in encode.c. */
-#include "src/tokenizer/tokenizer_private.h"
+#include "src/tokenizer/tokenizer.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,6 +15,7 @@
 #include "src/formats/json.h"
 #include "src/tokenizer/component_list.h"
 #include "src/tokenizer/missing.h"
+#include "src/tokenizer/tokenizer_private.h"
 
 enum { MAX_FILE_BYTES = 64 << 20 };
 
@@ -72,30 +73,23 @@ static enum ko_code read_ignored(json_object *root, const char *key, const char 
 
 static enum ko_code open_parts(json_object *root, struct ko_tokenizer *t, struct ko_error *err)
 {
+    const struct {
+        const char *key;
+        struct ko_component_types types;
+        struct ko_component *component;
+    } parts[] = {{"normalizer", ko_normalizer_types(), &t->normalizer},
+                 {"pre_tokenizer", ko_pre_tokenizer_types(), &t->pre_tokenizer},
+                 {"post_processor", ko_post_processor_types(), &t->post_processor}};
     struct place place;
-    size_t n = 0;
     enum ko_code code = check_top(root, t->file, err);
-    if (code == KO_OK) {
-        const struct ko_component_type *const *types = ko_normalizer_types(&n);
-        code = ko_component_open(ko_json_get(root, "normalizer"),
-                                 place_of(&place, t->file, "normalizer"), types, n, &t->normalizer,
-                                 err);
-    }
-    if (code == KO_OK) {
-        const struct ko_component_type *const *types = ko_pre_tokenizer_types(&n);
-        code = ko_component_open(ko_json_get(root, "pre_tokenizer"),
-                                 place_of(&place, t->file, "pre_tokenizer"), types, n,
-                                 &t->pre_tokenizer, err);
-    }
-    if (code == KO_OK) {
-        const struct ko_component_type *const *types = ko_post_processor_types(&n);
-        code = ko_component_open(ko_json_get(root, "post_processor"),
-                                 place_of(&place, t->file, "post_processor"), types, n,
-                                 &t->post_processor, err);
+    for (size_t i = 0; code == KO_OK && i < sizeof parts / sizeof parts[0]; i++) {
+        code = ko_component_open(ko_json_get(root, parts[i].key),
+                                 place_of(&place, t->file, parts[i].key), parts[i].types,
+                                 parts[i].component, err);
     }
     if (code == KO_OK) {
         code = ko_subword_open(ko_json_get(root, "model"), place_of(&place, t->file, "model"),
-                               &t->model, err);
+                               ko_subword_types(), &t->model, err);
     }
     if (code == KO_OK) {
         code = ko_added_tokens_read(ko_json_get(root, "added_tokens"),

@@ -5,7 +5,6 @@
 
 #include "src/tokenizer/added_tokens.h"
 #include "src/tokenizer/component.h"
-#include "src/tokenizer/tokenizer.h"
 
 enum { KO_HEX_DIGITS = 32 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/fuzz/encodings.h"
 
-#include "src/base/text.h"
+#include "src/base/utf8.h"
 #include "tests/fuzz/fuzz.h"
 
 void fuzz_encode(struct ko_tokenizer *tokenizer, const char *text, size_t n)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "src/base/text.h"
+#include "src/base/utf8.h"
 #include "src/cube/create/fill.h"
 #include "src/cube/format/hdf5_check.h"
 

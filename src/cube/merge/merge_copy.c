@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "src/base/memory.h"
+#include "src/base/utf8.h"
 #include "src/cube/format/check.h"
 #include "src/cube/format/hdf5_check.h"
 #include "src/cube/read/planned.h"

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "src/base/memory.h"
+#include "src/base/utf8.h"
+#include "src/cube/format/hdf5_check.h"
 #include "src/cube/read/view.h"
 
 /* Finds the row of the current run, as mpi/cube/run_table.c chooses it. */

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "src/base/memory.h"
-#include "src/base/text.h"
+#include "src/base/utf8.h"
 #include "src/formats/json.h"
 
 enum ko_code ko_matches_add(struct ko_matches *matches, size_t begin, size_t end, bool is_match,

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "src/base/printable.h"
+#include "src/base/text.h"
 
 static void what_moves_a_terminal_is_written_as_an_escape(void **state)
 {
@@ -39,7 +40,7 @@ static void what_moves_a_terminal_is_written_as_an_escape(void **state)
     (void)state;
     for (size_t k = 0; k < sizeof rows / sizeof rows[0]; k++) {
         struct ko_text out = {0};
-        ko_printable_add(&out, rows[k].text, strlen(rows[k].text));
+        ko_text_add_printable(&out, rows[k].text, strlen(rows[k].text));
         assert_string_equal(ko_text_str(&out), rows[k].printed);
         ko_text_free(&out);
     }

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "src/base/text.h"
+#include "src/base/utf8.h"
 
 static void a_text_grows_from_nothing(void **state)
 {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Checks UTF-8, counts its characters and finds the byte where a character begins. It is part of
-   text.h. */
-#include "src/base/text.h"
+/* Checks UTF-8, counts its characters and finds the byte where a character begins. */
+#include "src/base/utf8.h"
 
 /* Bytes of the character that begins at byte[0] of n > 0 bytes; 0 where it is not valid (RFC 3629,
    table of section 4). */
