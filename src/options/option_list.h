@@ -5,7 +5,8 @@
 
 #include "src/options/shown_metrics.h"
 
-/* X(NAME, "name", "ARGUMENTS", min, max, "what it does") */
+/* X(NAME, "name", "ARGUMENTS", min, max, "what it does"), in the order of --help. min and max count
+   the arguments; max -1: any number. */
 #define KO_COMMANDS(X)                                                                             \
     X(PLAN, "plan", "SPEC", 1, 1,                                                                  \
       "what a run would do, without doing it: axes, cells, skipped prompts, token sets, memory, "  \
@@ -27,7 +28,11 @@
     X(BENCH, "bench", "", 0, 0,                                                                    \
       "how fast this machine is: rate of the matrix products, time a cell")
 
-/* X(ID, "name", TYPE, "default", "unit", "commands", "help") */
+enum ko_option_type { KO_FLAG, KO_INT, KO_DOUBLE, KO_STRING, KO_STRINGS /* may be repeated */ };
+
+/* X(ID, "name", TYPE, "default", "unit", "commands", "help"). default is "" if there is no default.
+   unit is the placeholder in --help; "a|b" lists all allowed values. commands are separated by
+   blanks. */
 #define KO_OPTIONS(X)                                                                              \
     X(KO_OPT_OUTPUT, "output", KO_STRING, "", "CUBE", "run evaluate merge", "the cube to write")   \
     X(KO_OPT_OUTPUT_FILE, "output", KO_STRING, "", "FILE", "export",                               \
@@ -135,5 +140,12 @@
       "lines take its place")                                                                      \
     X(KO_OPT_COLOR, "color", KO_STRING, "auto", "auto|always|never", "plan inspect",               \
       "colour on the terminal")
+
+enum ko_option {
+#define X(id, name, type, fallback, unit, commands, help) id,
+    KO_OPTIONS(X)
+#undef X
+        KO_N_OPTIONS
+};
 
 #endif

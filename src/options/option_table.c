@@ -4,10 +4,12 @@
 #include "src/options/option_table.h"
 
 #include <ctype.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "src/base/memory.h"
+#include "src/base/text.h"
 
 static const struct ko_option_entry options[] = {
 #define X(id, name, type, fallback, unit, commands, help)                                          \

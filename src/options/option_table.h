@@ -6,7 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "src/options/options.h"
+#include "src/base/error.h"
+#include "src/options/option_list.h"
 
 struct ko_option_entry {
     const char *name; /* without the dashes */

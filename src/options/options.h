@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The option table: every option of every command is declared once (options.c), with type, default,
-   unit and help. From it come the parsing of the command line, the environment (KNOCKOUT_NAME),
-   --help, and the stored resolved set. */
+/* The options of one call of the program: parsed from the command line and the environment
+   (KNOCKOUT_NAME), set by the spec, read by name. Every option is declared in option_list.h. */
 #ifndef KO_OPTIONS_OPTIONS_H
 #define KO_OPTIONS_OPTIONS_H
 
@@ -11,20 +10,7 @@
 
 #include "src/base/error.h"
 #include "src/base/text.h"
-
-enum ko_option_type { KO_FLAG, KO_INT, KO_DOUBLE, KO_STRING, KO_STRINGS /* may be repeated */ };
-
-/* X(id, "name", type, "default or empty", "unit or metavariable", "commands that take it,
-   blank-separated", "help") is the list KO_OPTIONS in options.c's companion option_list.h; ids are
-   enum ko_option. */
 #include "src/options/option_list.h"
-
-enum ko_option {
-#define X(id, name, type, fallback, unit, commands, help) id,
-    KO_OPTIONS(X)
-#undef X
-        KO_N_OPTIONS
-};
 
 enum ko_origin { KO_FROM_DEFAULT, KO_FROM_SPEC, KO_FROM_ENVIRONMENT, KO_FROM_COMMAND_LINE };
 
@@ -39,9 +25,6 @@ struct ko_options {
     struct ko_option_value value[KO_N_OPTIONS];
     struct ko_strings arguments; /* what is no option */
 };
-
-/* The commands, in the order of --help: name, arguments, one sentence. X(NAME, "name", "ARGS",
-   min_args, max_args, "sentence") is KO_COMMANDS in option_list.h; max_args -1 means any number. */
 
 /* Parses argv[1..]: the command's name, then options and arguments in any order ("--name value" or
    "--name=value"; "--" ends them). Values are checked against their type. Reads the environment. An
