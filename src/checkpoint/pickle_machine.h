@@ -7,7 +7,17 @@
 #include <stdint.h>
 
 #include "src/base/error.h"
-#include "src/checkpoint/state_dict.h"
+#include "src/checkpoint/tensor.h"
+
+/* The most that one pickle may have. */
+enum {
+    KO_PICKLE_STACK = 1 << 16,  /* values on the stack */
+    KO_PICKLE_MARKS = 64,       /* open marks */
+    KO_PICKLE_NESTING = 64,     /* containers inside one another */
+    KO_PICKLE_MEMO = 1 << 22,   /* memo entries */
+    KO_PICKLE_VALUES = 1 << 23, /* values in tuples, and in dictionaries */
+    KO_PICKLE_TENSORS = 1 << 18 /* tensors */
+};
 
 enum ko_pickle_kind {
     KO_PICKLE_NOTHING, /* memo entries that were never put */

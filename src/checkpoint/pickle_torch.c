@@ -151,8 +151,8 @@ static enum ko_code build_tensor(struct ko_pickle *p, const struct ko_pickle_val
     if (code != KO_OK) {
         return code;
     }
-    if (p->n_tensors == KO_STATE_DICT_TENSORS) {
-        return ko_pickle_fail(p, err, "more than %d tensors", KO_STATE_DICT_TENSORS);
+    if (p->n_tensors == KO_PICKLE_TENSORS) {
+        return ko_pickle_fail(p, err, "more than %d tensors", KO_PICKLE_TENSORS);
     }
     struct ko_pickle_tensor *grown =
         ko_grow(p->tensors, &p->tensors_capacity, p->n_tensors + 1, sizeof *grown, err);

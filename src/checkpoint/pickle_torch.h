@@ -7,8 +7,8 @@
 #include <stddef.h>
 
 #include "src/base/error.h"
-#include "src/checkpoint/checkpoint.h"
 #include "src/checkpoint/pickle_machine.h"
+#include "src/checkpoint/tensor.h"
 
 /* Pushes the global MODULE.NAME; one that is not known is refused by name. */
 KO_MUST_CHECK enum ko_code ko_pickle_global(struct ko_pickle *p, const char *module,

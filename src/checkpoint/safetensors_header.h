@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "src/base/error.h"
-#include "src/checkpoint/checkpoint.h"
+#include "src/checkpoint/tensor.h"
 
 enum { KO_HEADER_TENSORS = 1 << 18 }; /* most tensors that a file may have */
 

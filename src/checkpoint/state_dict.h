@@ -8,17 +8,11 @@
 #include <stdint.h>
 
 #include "src/base/error.h"
-#include "src/checkpoint/checkpoint.h"
+#include "src/checkpoint/tensor.h"
 
 enum {
-    KO_PICKLE_BYTES = 64 << 20,      /* longest data.pkl */
-    KO_PICKLE_STACK = 1 << 16,       /* most values on the stack */
-    KO_PICKLE_MARKS = 64,            /* marks open at a time */
-    KO_PICKLE_NESTING = 64,          /* containers inside one another */
-    KO_PICKLE_MEMO = 1 << 22,        /* memo entries */
-    KO_PICKLE_VALUES = 1 << 23,      /* values in tuples and dictionaries */
-    KO_STATE_DICT_TENSORS = 1 << 18, /* tensors */
-    KO_STATE_DICT_NAME = 4096        /* longest name of a tensor in bytes */
+    KO_STATE_DICT_BYTES = 64 << 20, /* longest data.pkl */
+    KO_STATE_DICT_NAME = 4096       /* longest name of a tensor in bytes */
 };
 
 /* A tensor as the pickle describes it. */

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The data types of tensors and their conversion to float32. It also asks whether a tensor's mapped
    bytes are still there, and gives their pages back to the system. */
+#include "src/checkpoint/tensor.h"
+
 #include <math.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "src/checkpoint/checkpoint.h"
 #include "src/checkpoint/mapping_watch.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "tensors are read as they lie in files");

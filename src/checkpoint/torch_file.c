@@ -112,7 +112,7 @@ static enum ko_code read_header(const struct content *content, struct ko_text *h
                        content->where, ko_text_str(&content->folder));
     }
     if (code == KO_OK) {
-        code = ko_zip_read(content->zip, entry, KO_PICKLE_BYTES, header, err);
+        code = ko_zip_read(content->zip, entry, KO_STATE_DICT_BYTES, header, err);
     }
     if (code != KO_OK) {
         return code;

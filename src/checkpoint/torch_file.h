@@ -7,9 +7,9 @@
 
 #include "src/base/error.h"
 #include "src/base/text.h"
-#include "src/checkpoint/checkpoint.h"
 #include "src/checkpoint/mapping.h"
 #include "src/checkpoint/state_dict.h"
+#include "src/checkpoint/tensor.h"
 
 struct ko_torch_file {
     struct ko_mapping map;     /* the whole file */

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "src/checkpoint/pickle_machine.h"
 #include "src/checkpoint/state_dict.h"
 #include "tests/support/pickle_bytes.h"
 
@@ -271,7 +272,7 @@ static void too_many_values_are_refused(void **state)
     (void)state;
     refuses_repeated("%80:2 ]", "( N*60000 t a", 140, ".", "more than 8388608 values in tuples");
     refuses_repeated("%80:2 ] " REBUILD "q:0 a ( " FLOATS "K:0 ) ) %89 " HOOKS "t q:1 a",
-                     "h:0 h:1 R a", KO_STATE_DICT_TENSORS + 1, ".", "more than 262144 tensors");
+                     "h:0 h:1 R a", KO_PICKLE_TENSORS + 1, ".", "more than 262144 tensors");
 }
 
 static void long_names_are_refused(void **state)
