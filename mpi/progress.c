@@ -6,7 +6,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "mpi/world/messages.h"
 #include "src/base/clock.h"
+#include "src/base/machine/terminal.h"
 #include "src/base/terminal.h"
 #include "src/base/text.h"
 

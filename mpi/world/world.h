@@ -7,8 +7,8 @@
 #include <stdbool.h>
 
 #include "mpi/world/gpus.h"
-#include "src/base/cpus.h"
 #include "src/base/error.h"
+#include "src/base/machine/cpus.h"
 #include "src/base/stop.h"
 
 struct ko_world {
@@ -38,7 +38,7 @@ KO_MUST_CHECK enum ko_code ko_world_open(int *argc, char ***argv, struct ko_worl
 /* MPI_Finalize. */
 void ko_world_close(struct ko_world *world);
 
-/* Threads for this worker (src/base/cpus.h): wanted (> 0), OMP_NUM_THREADS, or its share of the
+/* Threads for this worker (src/base/machine/cpus.h): wanted (> 0), OMP_NUM_THREADS, or its share of the
    node's processors. On the node's first worker, out->warning is set if the node's workers have
    more threads than processors. Collective over the workers; KO_E_INPUT is agreed on within the
    node. */

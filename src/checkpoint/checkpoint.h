@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "src/base/error.h"
-#include "src/checkpoint/tensor.h"
+#include "src/checkpoint/mapped/tensor.h"
 
 struct ko_checkpoint;
 

@@ -3,7 +3,7 @@
    two formats. */
 #include "src/checkpoint/weight_file.h"
 
-#include "src/checkpoint/mapping_watch.h"
+#include "src/checkpoint/mapped/mapping_watch.h"
 
 enum ko_code ko_weight_file_open(enum ko_weight_format format, const char *path, const char *where,
                                  struct ko_weight_file *file, struct ko_error *err)

@@ -8,9 +8,9 @@
 #include <stdbool.h>
 
 #include "src/base/error.h"
-#include "src/checkpoint/safetensors.h"
-#include "src/checkpoint/tensor.h"
-#include "src/checkpoint/torch_file.h"
+#include "src/checkpoint/mapped/tensor.h"
+#include "src/checkpoint/safetensors/safetensors.h"
+#include "src/checkpoint/torch/torch_file.h"
 
 enum ko_weight_format { KO_FORMAT_SAFETENSORS, KO_FORMAT_TORCH };
 

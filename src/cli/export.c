@@ -7,8 +7,8 @@
 #include <sys/stat.h>
 
 #include "src/base/file.h"
+#include "src/base/machine/terminal.h"
 #include "src/base/new_file.h"
-#include "src/base/terminal.h"
 #include "src/cli/cli.h"
 #include "src/cube/merge/copy.h"
 #include "src/export/export_csv.h"

@@ -8,7 +8,7 @@
 #include "mpi/lock/lock.h"
 #include "mpi/world/launch.h"
 #include "src/base/file.h"
-#include "src/base/terminal.h"
+#include "src/base/machine/terminal.h"
 #include "src/cli/cli.h"
 #include "src/cube/merge/merge.h"
 #include "src/run/output.h"

@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 #include "src/base/error.h"
-#include "src/base/terminal.h"
+#include "src/base/machine/terminal.h"
 #include "src/base/text.h"
 
 enum { KO_SCREEN_WIDTH = 100 }; /* columns that wide prints are folded to */

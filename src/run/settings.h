@@ -4,9 +4,9 @@
 #define KO_RUN_SETTINGS_H
 
 #include "kernels/kernels.h"
-#include "src/base/cpus.h"
 #include "src/base/error.h"
 #include "src/base/log.h"
+#include "src/base/machine/cpus.h"
 #include "src/options/options.h"
 
 /* Option --log-level as a level. */
@@ -16,7 +16,7 @@ KO_MUST_CHECK enum ko_code ko_cli_log_level(const struct ko_options *options,
 KO_MUST_CHECK enum ko_code ko_cli_check_threads(const struct ko_options *options,
                                                 struct ko_error *err);
 /* The threads of a process that is alone on this machine, from --threads and the environment
-   (src/base/cpus.h). */
+   (src/base/machine/cpus.h). */
 KO_MUST_CHECK enum ko_code ko_cli_threads(const struct ko_options *options, struct ko_threads *out,
                                           struct ko_error *err);
 /* The precision of --precision, or of a name; and a precision's name. KO_E_INPUT for a precision

@@ -2,7 +2,7 @@
 /* The data.pkl of a file of torch.save. */
 #include <string.h>
 
-#include "src/checkpoint/state_dict.h"
+#include "src/checkpoint/torch/state_dict.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

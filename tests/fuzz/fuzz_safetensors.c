@@ -2,7 +2,7 @@
 /* A .safetensors file. */
 #include <math.h>
 
-#include "src/checkpoint/safetensors.h"
+#include "src/checkpoint/safetensors/safetensors.h"
 #include "tests/fuzz/fuzz.h"
 
 static struct fuzz_file file;

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/checkpoint/torch_file.h"
+#include "src/checkpoint/torch/torch_file.h"
 #include "tests/fuzz/fuzz.h"
 
 static struct fuzz_file file;

@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "src/base/cgroup.h"
+#include "src/base/machine/cgroup.h"
 #include "tests/support/folder.h"
 
 #define V2      "29 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n"

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/base/cpus.h"
+#include "src/base/machine/cpus.h"
 
 /* Processors [first, first + n), a quota and the group that it is of. */
 static struct ko_cpus cpus(int first, int n, double quota, uint64_t group)

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "src/base/terminal.h"
+#include "src/base/machine/terminal.h"
 
 static void width_is_counted_in_columns_of_the_screen(void **state)
 {

@@ -15,8 +15,11 @@
 #include <unistd.h>
 
 #include "src/checkpoint/checkpoint.h"
+#include "src/checkpoint/mapped/mapping.h"
+#include "src/checkpoint/mapped/mapping_watch.h"
 #include "src/checkpoint/mapping.h"
 #include "src/checkpoint/mapping_watch.h"
+#include "src/models/model.h"
 #include "src/models/model_load.h"
 #include "src/models/model_open.h"
 #include "tests/support/checkpoint_edit.h"

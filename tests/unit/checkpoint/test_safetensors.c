@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 #include "src/checkpoint/checkpoint.h"
-#include "src/checkpoint/safetensors.h"
+#include "src/checkpoint/safetensors/safetensors.h"
 #include "tests/support/folder.h"
 
 #define TENSOR(name, dtype, shape, offsets)                                                        \

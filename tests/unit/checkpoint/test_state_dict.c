@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "src/checkpoint/pickle_machine.h"
-#include "src/checkpoint/state_dict.h"
+#include "src/checkpoint/torch/pickle_machine.h"
+#include "src/checkpoint/torch/state_dict.h"
 #include "tests/support/pickle_bytes.h"
 
 #define COUNT(rows)  (sizeof(rows) / sizeof(rows)[0])

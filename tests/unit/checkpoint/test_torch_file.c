@@ -14,7 +14,7 @@
 
 #include "src/base/text.h"
 #include "src/checkpoint/checkpoint.h"
-#include "src/checkpoint/torch_file.h"
+#include "src/checkpoint/torch/torch_file.h"
 #include "tests/support/folder.h"
 #include "tests/support/pickle_bytes.h"
 #include "tests/support/zip_bytes.h"

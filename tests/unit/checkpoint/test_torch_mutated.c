@@ -12,8 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "src/checkpoint/torch_file.h"
-#include "src/checkpoint/zip_archive.h"
+#include "src/checkpoint/torch/torch_file.h"
+#include "src/checkpoint/torch/zip_archive.h"
 #include "tests/support/folder.h"
 #include "tests/support/zip_bytes.h"
 

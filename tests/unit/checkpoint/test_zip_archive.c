@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "src/checkpoint/zip_archive.h"
+#include "src/checkpoint/torch/zip_archive.h"
 #include "tests/support/zip_bytes.h"
 
 #define COUNT(rows) (sizeof(rows) / sizeof(rows)[0])

@@ -12,7 +12,7 @@
 
 #include "mpi/progress.h"
 #include "src/base/clock.h"
-#include "src/base/terminal.h"
+#include "src/base/machine/terminal.h"
 
 /* What a progress printed, line by line: of redrawn lines what stands between the carriage return
    and the end of the line. */

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Finds this process's control group below /proc and /sys, and reads its quota of processor time.
+   It knows both versions of control groups. */
+#define _GNU_SOURCE
+#include "src/base/machine/cgroup.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { FOLDER_BYTES = 3 * PATH_MAX }; /* root, mount and group together */
+
+/* Where one hierarchy of groups is mounted, and which of its groups the mount shows as its top: a
+   container may see only its own. */
+struct mount {
+    char point[PATH_MAX]; /* "/sys/fs/cgroup" */
+    char top[PATH_MAX];   /* "/" or "/docker/4f..." */
+};
+
+/* Whether `word` is in a list with commas. */
+static bool has_word(const char *list, const char *word)
+{
+    const size_t n = strlen(word);
+    for (const char *at = list; (at = strstr(at, word)) != NULL; at += n) {
+        if ((at == list || at[-1] == ',') && (at[n] == ',' || at[n] == '\0')) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* /proc/self/mountinfo writes a space as \040, and so on. */
+static void unescape(char *text)
+{
+    char *to = text;
+    for (const char *from = text; *from; to++) {
+        if (from[0] == '\\' && from[1] >= '0' && from[1] <= '3' && from[2] >= '0' &&
+            from[2] <= '7' && from[3] >= '0' && from[3] <= '7') {
+            *to = (char)((from[1] - '0') * 64 + (from[2] - '0') * 8 + (from[3] - '0'));
+            from += 4;
+        } else {
+            *to = *from++;
+        }
+    }
+    *to = '\0';
+}
+
+/* "36 35 98:0 TOP POINT options - TYPE source OPTIONS": whether the line is the mount of version 2,
+   or of version 1 with the controller cpu. */
+static bool read_mount(const char *line, int version, struct mount *out)
+{
+    char type[64], options[1024];
+    const char *separator = strstr(line, " - ");
+    if (!separator || sscanf(separator, " - %63s %*s %1023s", type, options) != 2 ||
+        sscanf(line, "%*s %*s %*s %4095s %4095s", out->top, out->point) != 2) {
+        return false;
+    }
+    unescape(out->top);
+    unescape(out->point);
+    return version == 2 ? strcmp(type, "cgroup2") == 0
+                        : strcmp(type, "cgroup") == 0 && has_word(options, "cpu");
+}
+
+static bool find_mount(const char *root, int version, struct mount *out)
+{
+    char path[PATH_MAX], *line = NULL;
+    size_t capacity = 0;
+    bool found = false;
+    snprintf(path, sizeof path, "%s/proc/self/mountinfo", root);
+    FILE *file = fopen(path, "re");
+    while (file && !found && getline(&line, &capacity, file) > 0) {
+        found = read_mount(line, version, out);
+    }
+    free(line);
+    if (file) {
+        fclose(file);
+    }
+    return found;
+}
+
+/* "0::/PATH" of version 2, "4:cpu,cpuacct:/PATH" of version 1: this process's group. */
+static bool find_group(const char *root, int version, char group[PATH_MAX])
+{
+    char path[PATH_MAX], *line = NULL;
+    size_t capacity = 0;
+    bool found = false;
+    snprintf(path, sizeof path, "%s/proc/self/cgroup", root);
+    FILE *file = fopen(path, "re");
+    while (file && !found && getline(&line, &capacity, file) > 0) {
+        char *controllers = strchr(line, ':');
+        char *name = controllers ? strchr(controllers + 1, ':') : NULL;
+        if (!name) {
+            continue;
+        }
+        *controllers++ = *name++ = '\0';
+        name[strcspn(name, "\n")] = '\0';
+        found = version == 2 ? strcmp(line, "0") == 0 && controllers[0] == '\0'
+                             : has_word(controllers, "cpu");
+        if (found) {
+            snprintf(group, PATH_MAX, "%s", name);
+        }
+    }
+    free(line);
+    if (file) {
+        fclose(file);
+    }
+    return found;
+}
+
+static bool read_number(const char *folder, const char *name, double *out)
+{
+    char path[FOLDER_BYTES + 32];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *file = fopen(path, "re");
+    const bool read = file && fscanf(file, "%lf", out) == 1;
+    if (file) {
+        fclose(file);
+    }
+    return read;
+}
+
+/* Processors' worth of time that this folder's group allows; INFINITY: any. */
+static double quota_of(const char *folder, int version)
+{
+    double quota = 0, period = 0;
+    bool read = false;
+    if (version == 1) { /* -1: no limit */
+        read = read_number(folder, "cpu.cfs_quota_us", &quota) &&
+               read_number(folder, "cpu.cfs_period_us", &period);
+    } else {
+        char path[FOLDER_BYTES + 32];
+        snprintf(path, sizeof path, "%s/cpu.max", folder);
+        FILE *file = fopen(path, "re");
+        read = file && fscanf(file, "%lf %lf", &quota, &period) == 2; /* "max 100000": no limit */
+        if (file) {
+            fclose(file);
+        }
+    }
+    return read && quota > 0 && period > 0 ? quota / period : INFINITY;
+}
+
+/* The group as a path under the mount. Outside of what the mount shows: its top, which is the
+   nearest that can be seen. */
+static const char *below(const char *group, const char *top)
+{
+    const size_t n = strcmp(top, "/") == 0 ? 0 : strlen(top);
+    const bool inside = strncmp(group, top, n) == 0 && (group[n] == '/' || group[n] == '\0');
+    return inside && !strstr(group, "/..") ? group + n : "";
+}
+
+static void read_version(const char *root, int version, struct ko_cgroup_quota *least)
+{
+    struct mount mount;
+    char group[PATH_MAX], folder[FOLDER_BYTES];
+    if (!find_mount(root, version, &mount) || !find_group(root, version, group)) {
+        return;
+    }
+    const size_t n_top = (size_t)snprintf(folder, sizeof folder, "%s%s", root, mount.point);
+    snprintf(folder + n_top, sizeof folder - n_top, "%s", below(group, mount.top));
+    for (bool last = false; !last;) {
+        struct stat status;
+        const double cpus = quota_of(folder, version);
+        if (cpus < least->cpus && stat(folder, &status) == 0) {
+            *least = (struct ko_cgroup_quota){cpus, (uint64_t)status.st_ino};
+        }
+        char *const slash = strrchr(folder + n_top, '/');
+        last = !slash;
+        if (slash) {
+            *slash = '\0';
+        }
+    }
+}
+
+void ko_cgroup_quota_read(const char *root, struct ko_cgroup_quota *out)
+{
+    *out = (struct ko_cgroup_quota){.cpus = INFINITY};
+    read_version(root, 2, out);
+    read_version(root, 1, out);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A tensor as it lies in a mapped file, and its data types. */
+#ifndef KO_CHECKPOINT_MAPPED_TENSOR_H
+#define KO_CHECKPOINT_MAPPED_TENSOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum ko_dtype { KO_F32, KO_F16, KO_BF16, KO_I64, KO_I32, KO_U8, KO_BOOL, KO_N_DTYPES };
+
+enum { KO_TENSOR_DIMS = 8 };
+
+struct ko_tensor {
+    const char *name; /* borrowed from the checkpoint */
+    enum ko_dtype dtype;
+    int n_dims;
+    int64_t shape[KO_TENSOR_DIMS];
+    int64_t n;        /* elements */
+    const void *data; /* mapped; little-endian; borrowed; may be unaligned */
+    size_t data_bytes;
+};
+
+const char *ko_dtype_name(enum ko_dtype dtype);
+size_t ko_dtype_bytes(enum ko_dtype dtype);
+
+/* Converts elements [first, first + n) of a float tensor (F32, F16, BF16) to float32: exact.
+   Returns whether all are finite. */
+bool ko_tensor_to_float(const struct ko_tensor *tensor, int64_t first, int64_t n, float *out);
+/* Whether the tensor's file is still as long as when it was opened: ask after reading, what lay
+   beyond its new end was read as zeros. */
+bool ko_tensor_is_whole(const struct ko_tensor *tensor);
+/* Tells the kernel that the tensor's pages are not needed for now, so that a mapped file does not
+   count as resident memory. */
+void ko_tensor_release(const struct ko_tensor *tensor);
+
+#endif
