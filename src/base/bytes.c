@@ -50,7 +50,7 @@ void ko_bytes_read_from(struct ko_bytes *b, const char *bytes, size_t n)
 }
 
 /* The next n bytes, or NULL where fewer are left. */
-static const char *take(struct ko_bytes *b, size_t n)
+static const char *take_bytes(struct ko_bytes *b, size_t n)
 {
     if (b->broken || n > b->left) {
         b->broken = 1;
@@ -64,7 +64,7 @@ static const char *take(struct ko_bytes *b, size_t n)
 
 int64_t ko_get_int(struct ko_bytes *b)
 {
-    const unsigned char *byte = (const unsigned char *)take(b, WORD);
+    const unsigned char *byte = (const unsigned char *)take_bytes(b, WORD);
     uint64_t value = 0;
     if (!byte) {
         return 0;
@@ -92,7 +92,7 @@ char *ko_get_string(struct ko_bytes *b, struct ko_error *err)
     if (n < 0) {
         b->broken = 1;
     }
-    const char *bytes = take(b, n < 0 ? 0 : (size_t)n);
+    const char *bytes = take_bytes(b, n < 0 ? 0 : (size_t)n);
     if (!bytes) {
         (void)ko_fail(err, KO_E_FAILED, "message: a string is missing or damaged");
         return NULL;
@@ -110,7 +110,7 @@ void ko_get_blob(struct ko_bytes *b, void *bytes, size_t n)
     if (stored < 0 || (uint64_t)stored != n) {
         b->broken = 1;
     }
-    const char *from = take(b, n);
+    const char *from = take_bytes(b, n);
     if (n == 0) {
         return;
     }

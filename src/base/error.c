@@ -12,7 +12,7 @@
 
 /* The start of a text as one line that is safe to print. `cut`: the text goes on behind its end,
    which may be in the middle of a character; then, and where not all fits, dots follow. */
-static void tidy(const char *from, bool cut, char to[KO_ERROR_TEXT])
+static void copy_printable(const char *from, bool cut, char to[KO_ERROR_TEXT])
 {
     const size_t n = strlen(from);
     char piece[KO_PRINTABLE_BYTES];
@@ -43,7 +43,7 @@ enum ko_code ko_fail(struct ko_error *err, enum ko_code code, const char *format
     const int length = vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     err->code = code;
-    tidy(text, length >= KO_ERROR_TEXT, err->text);
+    copy_printable(text, length >= KO_ERROR_TEXT, err->text);
     return code;
 }
 
@@ -59,7 +59,7 @@ enum ko_code ko_fail_in(struct ko_error *err, const char *format, ...)
     (void)vsnprintf(where, sizeof where, format, arguments);
     va_end(arguments);
     const int length = snprintf(text, sizeof text, "%s: %s", where, err->text);
-    tidy(text, length >= KO_ERROR_TEXT, err->text);
+    copy_printable(text, length >= KO_ERROR_TEXT, err->text);
     return err->code;
 }
 

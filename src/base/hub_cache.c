@@ -44,8 +44,8 @@ static bool is_hub_name(const char *text)
 }
 
 /* "FOLDER/REST", in text. */
-static enum ko_code join(struct ko_text *text, const char *folder, const char *rest,
-                         struct ko_error *err)
+static enum ko_code join_path(struct ko_text *text, const char *folder, const char *rest,
+                              struct ko_error *err)
 {
     ko_text_add(text, "%s/%s", folder, rest);
     return ko_text_check(text, err);
@@ -89,7 +89,7 @@ static int by_name(const void *a, const void *b)
 static enum ko_code list_snapshots(const char *root, struct ko_strings *names, struct ko_error *err)
 {
     struct ko_text folder = {0};
-    enum ko_code code = join(&folder, root, "snapshots", err);
+    enum ko_code code = join_path(&folder, root, "snapshots", err);
     DIR *open = code == KO_OK ? opendir(ko_text_str(&folder)) : NULL;
     for (struct dirent *entry; code == KO_OK && open && (entry = readdir(open)) != NULL;) {
         if (entry->d_name[0] != '.') {
@@ -137,7 +137,7 @@ static enum ko_code read_main(const char *root, struct ko_text *revision, struct
     struct ko_text path = {0};
     char *bytes = NULL;
     size_t n = 0;
-    enum ko_code code = join(&path, root, "refs/main", err);
+    enum ko_code code = join_path(&path, root, "refs/main", err);
     if (code == KO_OK && ko_file_exists(ko_text_str(&path))) {
         code = ko_file_read(ko_text_str(&path), REVISION_BYTES, &bytes, &n, err);
         while (n > 0 && isspace((unsigned char)bytes[n - 1])) {
@@ -190,7 +190,7 @@ static bool is_root(const char *path)
     struct ko_text snapshots = {0};
     char *name = ko_path_last(path, NULL);
     const bool called = name && strncmp(name, root_prefix, strlen(root_prefix)) == 0;
-    bool root = called && join(&snapshots, path, "snapshots", NULL) == KO_OK &&
+    bool root = called && join_path(&snapshots, path, "snapshots", NULL) == KO_OK &&
                 is_folder(ko_text_str(&snapshots));
     ko_text_free(&snapshots);
     free(name);

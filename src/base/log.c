@@ -10,7 +10,7 @@
 
 #include "src/base/text.h"
 
-static bool speaks(const struct ko_log *log, enum ko_log_level level)
+static bool prints_level(const struct ko_log *log, enum ko_log_level level)
 {
     if (!log || !log->stream || level > log->level) {
         return false;
@@ -49,7 +49,7 @@ static void write_level(const struct ko_log *log, enum ko_log_level level, const
 {
     static const char *const name[] = {"error", "warn", "info", "debug"};
     struct ko_text before = {0};
-    if (!speaks(log, level) || (log->for_people && level >= KO_LOG_INFO)) {
+    if (!prints_level(log, level) || (log->for_people && level >= KO_LOG_INFO)) {
         return;
     }
     if (log->for_people) {
@@ -88,7 +88,7 @@ void ko_log_warn(const struct ko_log *log, const char *event, const char *format
 void ko_log_say(const struct ko_log *log, const char *format, ...)
 {
     va_list arguments;
-    if (!speaks(log, KO_LOG_INFO) || !log->for_people) {
+    if (!prints_level(log, KO_LOG_INFO) || !log->for_people) {
         return;
     }
     va_start(arguments, format);

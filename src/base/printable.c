@@ -10,7 +10,7 @@
 #include "src/base/utf8.h"
 
 /* The code point of a character of `length` bytes, valid UTF-8. */
-static uint32_t decode(const unsigned char *byte, size_t length)
+static uint32_t decode_character(const unsigned char *byte, size_t length)
 {
     static const unsigned char mask[] = {0, 0x7F, 0x1F, 0x0F, 0x07};
     uint32_t point = byte[0] & mask[length];
@@ -43,7 +43,7 @@ size_t ko_printable_next(const char *bytes, size_t n, char out[KO_PRINTABLE_BYTE
         (void)snprintf(out, KO_PRINTABLE_BYTES, "\\x%02x", (unsigned)(unsigned char)bytes[0]);
         return 1;
     }
-    const uint32_t point = decode((const unsigned char *)bytes, length);
+    const uint32_t point = decode_character((const unsigned char *)bytes, length);
     if (is_harmless(point)) {
         memcpy(out, bytes, length);
         out[length] = '\0';

@@ -12,7 +12,7 @@
 #include "src/base/printable.h"
 
 /* Room for `more` bytes and the NUL; sets failed where there is none. */
-static bool reserve(struct ko_text *text, size_t more)
+static bool reserve_bytes(struct ko_text *text, size_t more)
 {
     size_t needed = 0;
     if (text->failed) {
@@ -42,7 +42,7 @@ void ko_text_add(struct ko_text *text, const char *format, ...)
     if (n < 0) {
         text->failed = true;
     }
-    if (n >= 0 && reserve(text, (size_t)n)) {
+    if (n >= 0 && reserve_bytes(text, (size_t)n)) {
         (void)vsnprintf(text->data + text->n, (size_t)n + 1, format, again);
         text->n += (size_t)n;
     }
@@ -51,7 +51,7 @@ void ko_text_add(struct ko_text *text, const char *format, ...)
 
 void ko_text_add_bytes(struct ko_text *text, const void *bytes, size_t n)
 {
-    if (!reserve(text, n)) {
+    if (!reserve_bytes(text, n)) {
         return;
     }
     if (n) {
@@ -155,7 +155,7 @@ void ko_strings_free(struct ko_strings *list)
 
 enum { WORD_MAX = 128 };
 
-static size_t smallest(size_t a, size_t b, size_t c)
+static size_t smallest_of(size_t a, size_t b, size_t c)
 {
     size_t least = a < b ? a : b;
     return least < c ? least : c;
@@ -174,7 +174,7 @@ static size_t edit_distance(const char *a, size_t n_a, const char *b, size_t n_b
         row[0] = i;
         for (size_t j = 1; j <= n_b; j++) {
             size_t other = a[i - 1] == b[j - 1] ? 0 : 1;
-            row[j] = smallest(last[j] + 1, row[j - 1] + 1, last[j - 1] + other);
+            row[j] = smallest_of(last[j] + 1, row[j - 1] + 1, last[j - 1] + other);
             if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
                 before[j - 2] + 1 < row[j]) {
                 row[j] = before[j - 2] + 1;

@@ -12,37 +12,50 @@
 #include "src/base/file.h"
 #include "src/base/text.h"
 
-static enum ko_code fail_at(const char *bytes, size_t offset, const char *where, const char *reason,
+/* The text that is read, as errors name and locate it. */
+struct source {
+    const char *bytes; /* [n] */
+    size_t n;
+    const char *where;
+};
+
+static enum ko_code fail_at(const struct source *source, size_t offset, const char *reason,
                             struct ko_error *err)
 {
     size_t line = 0, column = 0;
-    ko_json_place(bytes, offset, &line, &column);
-    return ko_fail(err, KO_E_INPUT, "%s:%zu:%zu: not valid JSON: %s", where, line, column, reason);
+    ko_json_place(source->bytes, offset, &line, &column);
+    return ko_fail(err, KO_E_INPUT, "%s:%zu:%zu: not valid JSON: %s", source->where, line, column,
+                   reason);
 }
 
-/* Counts what begins a value: an opening bracket and a comma. Before json-c sees the text, for
-   which a few bytes ("[],") may become hundreds. */
-static enum ko_code check_values(const char *bytes, size_t n, const char *where,
-                                 struct ko_error *err)
+static enum ko_code out_of_memory(const struct source *source, struct ko_error *err)
+{
+    return ko_fail(err, KO_E_MEMORY, "%s: out of memory while reading JSON", source->where);
+}
+
+/* Limits the number of values. Each begins after an opening bracket or a comma. json-c may take
+   hundreds of bytes for a few characters ("[],"), so this runs before it. */
+static enum ko_code check_values(const struct source *source, struct ko_error *err)
 {
     size_t values = 1;
     bool in_string = false;
-    for (size_t i = 0; i < n; i++) {
-        if (bytes[i] == '\\' && in_string) {
+    for (size_t i = 0; i < source->n; i++) {
+        const char c = source->bytes[i];
+        if (c == '\\' && in_string) {
             i++;
-        } else if (bytes[i] == '"') {
+        } else if (c == '"') {
             in_string = !in_string;
         } else {
-            values += !in_string && (bytes[i] == '[' || bytes[i] == '{' || bytes[i] == ',');
+            values += !in_string && (c == '[' || c == '{' || c == ',');
         }
         if (values > KO_JSON_VALUES) {
-            return fail_at(bytes, i, where, "more than 4194304 values", err);
+            return fail_at(source, i, "more than 4194304 values", err);
         }
     }
     return KO_OK;
 }
 
-/* The bytes with 'x' for every one above 0x7f. */
+/* The bytes with 'x' for every byte above 0x7f. free() it. NULL: out of memory. */
 static char *ascii_stand_in(const char *bytes, size_t n)
 {
     char *ascii = malloc(n + 1);
@@ -56,89 +69,84 @@ static char *ascii_stand_in(const char *bytes, size_t n)
     return ascii;
 }
 
-/* Parses text, which has the offsets of shown, the bytes that errors are located in. */
-static enum ko_code parse_pass(const char *text, const char *shown, size_t n, int flags,
-                               const char *where, json_object **root, struct ko_error *err)
+/* Parses `text`, which has the source's length. Errors show the source. */
+static enum ko_code parse_pass(const struct source *source, const char *text, int flags,
+                               json_object **root, struct ko_error *err)
 {
     struct json_tokener *tokener = json_tokener_new_ex(KO_JSON_DEPTH);
     if (!tokener) {
-        return ko_fail(err, KO_E_MEMORY, "%s: out of memory while reading JSON", where);
+        return out_of_memory(source, err);
     }
     json_tokener_set_flags(tokener, flags);
-
-    json_object *value = json_tokener_parse_ex(tokener, text, (int)n);
+    json_object *value = json_tokener_parse_ex(tokener, text, (int)source->n);
     enum json_tokener_error state = json_tokener_get_error(tokener);
     size_t offset = json_tokener_get_parse_end(tokener);
     if (state == json_tokener_continue) {
-        /* A number at the top ends with the input, which json-c has to be told. */
+        /* A number at the top level ends with the input. Tell json-c about the end. */
         value = json_tokener_parse_ex(tokener, "", 1);
         state = json_tokener_get_error(tokener);
-        offset = n;
-    }
-    enum ko_code code = KO_OK;
-    if (state == json_tokener_success) {
-        while (offset < n && strchr(" \t\r\n", text[offset])) {
-            offset++;
-        }
-        if (offset < n) {
-            state = json_tokener_error_parse_unexpected;
-        }
-    }
-    if (state != json_tokener_success) {
-        if (state == json_tokener_error_depth) {
-            code = fail_at(shown, offset, where, "nested more than 64 deep", err);
-        } else {
-            code = fail_at(shown, offset, where, json_tokener_error_desc(state), err);
-        }
-        json_object_put(value);
-    } else {
-        *root = value;
+        offset = source->n;
     }
     json_tokener_free(tokener);
-    return code;
+    if (state == json_tokener_success) {
+        while (offset < source->n && strchr(" \t\r\n", text[offset])) {
+            offset++;
+        }
+        if (offset == source->n) {
+            *root = value;
+            return KO_OK;
+        }
+        state = json_tokener_error_parse_unexpected;
+    }
+    json_object_put(value);
+    return fail_at(source, offset,
+                   state == json_tokener_error_depth ? "nested more than 64 deep"
+                                                     : json_tokener_error_desc(state),
+                   err);
 }
 
 enum ko_code ko_json_parse(const char *bytes, size_t n, const char *where, json_object **root,
                            struct ko_error *err)
 {
+    const struct source source = {bytes, n, where};
     json_object *value = NULL;
-    /* json-c takes a NUL for the end. */
+    /* json-c would take a NUL for the end of the text. */
     const char *nul = n ? memchr(bytes, '\0', n) : NULL;
     if (nul) {
-        return fail_at(bytes, (size_t)(nul - bytes), where, "a NUL byte", err);
+        return fail_at(&source, (size_t)(nul - bytes), "a NUL byte", err);
     }
     if (n > INT32_MAX) {
         return ko_fail(err, KO_E_INPUT, "%s: has %zu bytes, expected at most %d", where, n,
                        INT32_MAX);
     }
-    enum ko_code code = check_values(bytes, n, where, err);
+    enum ko_code code = check_values(&source, err);
     if (code != KO_OK) {
         return code;
     }
-    /* json-c 0.18 in strict mode takes every byte above 0x7f in a string for a control character
-       (json-c issue 892), so the strict pass sees an ASCII stand-in for each such byte, and a
-       second one, which is not strict but checks UTF-8, reads the values. */
+    /* json-c 0.18 in strict mode mistakes bytes above 0x7f in strings for control characters
+       (json-c issue 892). So the strict pass reads an ASCII stand-in. If that differs from the
+       text, a second pass reads the values; it is not strict but checks UTF-8. */
     char *ascii = ascii_stand_in(bytes, n);
     if (!ascii) {
-        return ko_fail(err, KO_E_MEMORY, "%s: out of memory while reading JSON", where);
+        return out_of_memory(&source, err);
     }
-    bool same = n == 0 || memcmp(ascii, bytes, n) == 0;
-    code = parse_pass(ascii, bytes, n, JSON_TOKENER_STRICT, where, &value, err);
-    free(ascii);
+    const bool same = n == 0 || memcmp(ascii, bytes, n) == 0;
+    code = parse_pass(&source, ascii, JSON_TOKENER_STRICT, &value, err);
     if (code == KO_OK && !same) {
         json_object_put(value);
         value = NULL;
-        code = parse_pass(bytes, bytes, n, JSON_TOKENER_VALIDATE_UTF8, where, &value, err);
+        code = parse_pass(&source, bytes, JSON_TOKENER_VALIDATE_UTF8, &value, err);
     }
+    free(ascii);
     if (code == KO_OK) {
         code = ko_json_keys_check(bytes, n, where, value, err);
     }
     if (code != KO_OK) {
         json_object_put(value);
-    } else {
-        *root = value;
+        return code;
     }
-    return code;
+    *root = value;
+    return KO_OK;
 }
 
 enum ko_code ko_json_read(const char *path, size_t max_bytes, json_object **root,

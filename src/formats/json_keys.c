@@ -71,7 +71,7 @@ struct keys {
 };
 
 /* The string bytes[0..n), quotes included, as json-c reads it. */
-static char *unescaped(const char *bytes, size_t n, struct ko_error *err)
+static char *unescape_key(const char *bytes, size_t n, struct ko_error *err)
 {
     struct json_tokener *tokener = json_tokener_new();
     json_object *value = tokener ? json_tokener_parse_ex(tokener, bytes, (int)n) : NULL;
@@ -96,7 +96,7 @@ static enum ko_code add_key(struct keys *keys, const char *bytes, size_t at, siz
         return KO_E_MEMORY;
     }
     keys->key = grown;
-    char *text = unescaped(bytes + at, end - at, err);
+    char *text = unescape_key(bytes + at, end - at, err);
     if (!text) {
         return KO_E_MEMORY;
     }

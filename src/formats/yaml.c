@@ -175,7 +175,8 @@ static enum ko_code refuse_duplicates(struct builder *b, const struct ko_yaml *m
     return code;
 }
 
-static enum ko_code build(struct builder *b, yaml_event_t *event, int depth, struct ko_yaml **out);
+static enum ko_code build_node(struct builder *b, yaml_event_t *event, int depth,
+                               struct ko_yaml **out);
 
 /* The children of a list or map up to its end, appended to node. */
 static enum ko_code build_children(struct builder *b, struct ko_yaml *node, int depth)
@@ -216,7 +217,7 @@ static enum ko_code build_children(struct builder *b, struct ko_yaml *node, int 
         node->item[at] = NULL;
         if (node->kind == KO_YAML_MAP) {
             node->key[at] = NULL;
-            code = build(b, &event, depth, &node->key[at]);
+            code = build_node(b, &event, depth, &node->key[at]);
             if (code == KO_OK && node->key[at]->kind != KO_YAML_SCALAR) {
                 code = ko_yaml_fail(node->key[at], b->err, "a key must be text");
             }
@@ -227,7 +228,7 @@ static enum ko_code build_children(struct builder *b, struct ko_yaml *node, int 
                 return code;
             }
         }
-        code = build(b, &event, depth, &node->item[at]);
+        code = build_node(b, &event, depth, &node->item[at]);
         if (code != KO_OK) {
             return code;
         }
@@ -235,7 +236,8 @@ static enum ko_code build_children(struct builder *b, struct ko_yaml *node, int 
 }
 
 /* The node that begins with event, which is taken. */
-static enum ko_code build(struct builder *b, yaml_event_t *event, int depth, struct ko_yaml **out)
+static enum ko_code build_node(struct builder *b, yaml_event_t *event, int depth,
+                               struct ko_yaml **out)
 {
     struct ko_yaml *node = NULL;
     enum ko_code code = refuse_anchor_and_tag(b, event);
@@ -299,7 +301,7 @@ static enum ko_code build_document(struct builder *b, struct ko_yaml **out)
             break;
         default:
             if (in_document) {
-                code = build(b, &event, 0, out);
+                code = build_node(b, &event, 0, out);
             } else {
                 yaml_event_delete(&event);
             }

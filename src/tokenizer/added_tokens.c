@@ -45,22 +45,22 @@ static const struct ko_added_token *match_at(const struct search *search, const 
 static enum ko_code is_word(struct ko_regex *word, const char *text, bool *yes,
                             struct ko_error *err)
 {
-    size_t begin = 0, end = 0;
+    struct ko_match match = {0};
     uint32_t character;
-    return ko_regex_find(word, text, ko_utf8_get(text, &character), 0, &begin, &end, yes, err);
+    enum ko_code code = ko_regex_find(word, text, ko_utf8_get(text, &character), 0, &match, err);
+    *yes = match.is_match;
+    return code;
 }
 
-/* Whether [begin, end) is cut off from words on both sides. */
-static enum ko_code stands_alone(const struct ko_added_tokens *added, const char *text, size_t n,
-                                 size_t begin, size_t end, bool *alone, struct ko_error *err)
+/* Whether neither neighbour is a word character. before and after: the neighbours; NULL at the
+   ends of the text. */
+static enum ko_code stands_alone(struct ko_regex *word, const char *before, const char *after,
+                                 bool *alone, struct ko_error *err)
 {
     bool joined_before = false, joined_after = false;
-    enum ko_code code = KO_OK;
-    if (begin > 0) {
-        code = is_word(added->word, text + ko_utf8_before(text, begin), &joined_before, err);
-    }
-    if (code == KO_OK && end < n) {
-        code = is_word(added->word, text + end, &joined_after, err);
+    enum ko_code code = before ? is_word(word, before, &joined_before, err) : KO_OK;
+    if (code == KO_OK && after) {
+        code = is_word(word, after, &joined_after, err);
     }
     *alone = !joined_before && !joined_after;
     return code;
@@ -94,8 +94,8 @@ static size_t strip_right(const char *text, size_t n, size_t end)
 }
 
 /* `find_matches` of added_vocabulary.rs. */
-static enum ko_code cut(void *context, const char *text, size_t n, struct ko_piece_list *parts,
-                        struct ko_error *err)
+static enum ko_code cut_around_tokens(void *context, const char *text, size_t n,
+                                      struct ko_piece_list *parts, struct ko_error *err)
 {
     const struct search *search = context;
     size_t settled = 0, next = 0;
@@ -110,7 +110,9 @@ static enum ko_code cut(void *context, const char *text, size_t n, struct ko_pie
         bool alone = true;
         next = end;
         if (t->single_word) {
-            code = stands_alone(search->added, text, n, begin, end, &alone, err);
+            code = stands_alone(search->added->word,
+                                begin > 0 ? text + ko_utf8_before(text, begin) : NULL,
+                                end < n ? text + end : NULL, &alone, err);
         }
         if (code != KO_OK || !alone) {
             continue;
@@ -135,7 +137,7 @@ enum ko_code ko_added_tokens_cut(const struct ko_added_tokens *added, bool norma
                                  struct ko_pieces *pieces, struct ko_error *err)
 {
     struct search search = {added, normalized};
-    return ko_pieces_cut(pieces, cut, &search, err);
+    return ko_pieces_cut(pieces, cut_around_tokens, &search, err);
 }
 
 void ko_added_tokens_free(struct ko_added_tokens *added)

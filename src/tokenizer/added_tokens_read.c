@@ -13,8 +13,8 @@
 
 static const char word_pattern[] = "[" KO_RUST_WORD "]";
 
-static enum ko_code normalise(const struct ko_component *normalizer, const char *where,
-                              struct ko_added_token *t, struct ko_error *err)
+static enum ko_code make_pattern(const struct ko_component *normalizer, const char *where,
+                                 struct ko_added_token *t, struct ko_error *err)
 {
     struct ko_pieces pieces = {0};
     enum ko_code code = ko_pieces_start(&pieces, t->text, strlen(t->text), err);
@@ -139,7 +139,7 @@ enum ko_code ko_added_tokens_read(json_object *spec, const char *where,
             code = check_id(&added, model, &t, &next, at, err);
         }
         if (code == KO_OK) {
-            code = normalise(normalizer, at, &t, err);
+            code = make_pattern(normalizer, at, &t, err);
         }
         if (code == KO_OK) {
             code = check_pattern(&added, &t, at, err);

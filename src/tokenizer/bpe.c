@@ -92,8 +92,8 @@ static enum ko_code add_characters(struct ko_bpe *bpe, const char *word, size_t 
     return code != KO_OK ? code : flush_unknown(bpe, &unknown, err);
 }
 
-static enum ko_code encode(void *state, const char *word, size_t n, struct ko_tokens *tokens,
-                           struct ko_error *err)
+static enum ko_code encode_word(void *state, const char *word, size_t n, struct ko_tokens *tokens,
+                                struct ko_error *err)
 {
     struct ko_bpe *bpe = state;
     int32_t whole = bpe->ignore_merges ? ko_vocabulary_find(&bpe->vocabulary, word, n) : -1;
@@ -136,12 +136,12 @@ static enum ko_code open_model(json_object *spec, const char *where, void **stat
     return code;
 }
 
-static int32_t find(const void *state, const char *text, size_t n)
+static int32_t find_token(const void *state, const char *text, size_t n)
 {
     return ko_vocabulary_find(&((const struct ko_bpe *)state)->vocabulary, text, n);
 }
 
-static const char *piece(const void *state, int32_t id)
+static const char *piece_of(const void *state, int32_t id)
 {
     return ko_vocabulary_piece(&((const struct ko_bpe *)state)->vocabulary, id);
 }
@@ -162,5 +162,13 @@ static void close_model(void *state)
     free(state);
 }
 
-const struct ko_subword_type ko_bpe_model = {"BPE", open_model, encode,    find,
-                                             piece, n_ids,      n_entries, close_model};
+const struct ko_subword_type ko_bpe_model = {
+    .name = "BPE",
+    .open = open_model,
+    .encode = encode_word,
+    .find = find_token,
+    .piece = piece_of,
+    .n_ids = n_ids,
+    .n_entries = n_entries,
+    .close = close_model,
+};

@@ -4,12 +4,13 @@
 #include "src/base/memory.h"
 #include "src/tokenizer/bpe.h"
 
-static bool before(const struct ko_candidate *a, const struct ko_candidate *b)
+static bool merges_before(const struct ko_candidate *a, const struct ko_candidate *b)
 {
     return a->rank != b->rank ? a->rank < b->rank : a->at < b->at;
 }
 
-static enum ko_code push(struct ko_bpe *bpe, int32_t at, int32_t right, struct ko_error *err)
+static enum ko_code push_candidate(struct ko_bpe *bpe, int32_t at, int32_t right,
+                                   struct ko_error *err)
 {
     const struct ko_merge *m = ko_bpe_find_merge(bpe, bpe->symbol[at].id, bpe->symbol[right].id);
     if (!m) {
@@ -23,14 +24,14 @@ static enum ko_code push(struct ko_bpe *bpe, int32_t at, int32_t right, struct k
     bpe->heap = grown;
     struct ko_candidate new = {at, m->rank, m->merged};
     size_t i = bpe->n_heap++;
-    for (; i > 0 && before(&new, &grown[(i - 1) / 2]); i = (i - 1) / 2) {
+    for (; i > 0 && merges_before(&new, &grown[(i - 1) / 2]); i = (i - 1) / 2) {
         grown[i] = grown[(i - 1) / 2];
     }
     grown[i] = new;
     return KO_OK;
 }
 
-static struct ko_candidate pop(struct ko_bpe *bpe)
+static struct ko_candidate pop_candidate(struct ko_bpe *bpe)
 {
     struct ko_candidate top = bpe->heap[0], last = bpe->heap[--bpe->n_heap];
     size_t i = 0;
@@ -39,10 +40,10 @@ static struct ko_candidate pop(struct ko_bpe *bpe)
         if (child >= bpe->n_heap) {
             break;
         }
-        if (child + 1 < bpe->n_heap && before(&bpe->heap[child + 1], &bpe->heap[child])) {
+        if (child + 1 < bpe->n_heap && merges_before(&bpe->heap[child + 1], &bpe->heap[child])) {
             child++;
         }
-        if (!before(&bpe->heap[child], &last)) {
+        if (!merges_before(&bpe->heap[child], &last)) {
             break;
         }
         bpe->heap[i] = bpe->heap[child];
@@ -53,7 +54,7 @@ static struct ko_candidate pop(struct ko_bpe *bpe)
 }
 
 /* Whether the candidate still stands: its symbols may have been merged since. */
-static bool stands(const struct ko_bpe *bpe, const struct ko_candidate *c)
+static bool is_current(const struct ko_bpe *bpe, const struct ko_candidate *c)
 {
     const struct ko_symbol *left = &bpe->symbol[c->at];
     if (left->length == 0 || left->next < 0) {
@@ -68,11 +69,11 @@ enum ko_code ko_bpe_merge(struct ko_bpe *bpe, struct ko_error *err)
     enum ko_code code = KO_OK;
     bpe->n_heap = 0;
     for (size_t i = 0; code == KO_OK && i + 1 < bpe->n_symbols; i++) {
-        code = push(bpe, (int32_t)i, (int32_t)i + 1, err);
+        code = push_candidate(bpe, (int32_t)i, (int32_t)i + 1, err);
     }
     while (code == KO_OK && bpe->n_heap > 0) {
-        struct ko_candidate top = pop(bpe);
-        if (!stands(bpe, &top)) {
+        struct ko_candidate top = pop_candidate(bpe);
+        if (!is_current(bpe, &top)) {
             continue;
         }
         struct ko_symbol *left = &bpe->symbol[top.at], *right = &bpe->symbol[left->next];
@@ -84,10 +85,10 @@ enum ko_code ko_bpe_merge(struct ko_bpe *bpe, struct ko_error *err)
             bpe->symbol[left->next].previous = top.at;
         }
         if (left->previous >= 0) {
-            code = push(bpe, left->previous, top.at, err);
+            code = push_candidate(bpe, left->previous, top.at, err);
         }
         if (code == KO_OK && left->next >= 0) {
-            code = push(bpe, top.at, left->next, err);
+            code = push_candidate(bpe, top.at, left->next, err);
         }
     }
     return code;

@@ -34,7 +34,7 @@ const struct ko_merge *ko_bpe_find_merge(const struct ko_bpe *bpe, int32_t left,
 }
 
 /* The two halves of a merge, "a b" or ["a", "b"]. */
-static bool halves(json_object *merge, const char *half[2], size_t n[2])
+static bool split_merge(json_object *merge, const char *half[2], size_t n[2])
 {
     if (json_object_is_type(merge, json_type_string)) {
         const char *text = json_object_get_string(merge);
@@ -62,38 +62,54 @@ static bool halves(json_object *merge, const char *half[2], size_t n[2])
     return true;
 }
 
-static enum ko_code read_merge(json_object *spec, size_t line, int32_t rank, struct ko_bpe *bpe,
-                               struct ko_text *joined, const char *where, struct ko_error *err)
+/* The reading of the list "merges". */
+struct merge_reader {
+    struct ko_bpe *bpe;
+    const char *where;
+    struct ko_text joined; /* the text of both halves of one merge */
+    int32_t rank;          /* of the next merge */
+};
+
+/* A later merge of the same pair replaces an earlier one. */
+static void store_merge(struct ko_bpe *bpe, struct ko_merge m)
 {
-    const char *half[2] = {NULL, NULL};
-    size_t n[2] = {0, 0};
-    if (!halves(spec, half, n)) {
-        return ko_fail(err, KO_E_INPUT, "%s: merges[%zu]: expected two tokens, got %s", where, line,
-                       json_object_to_json_string(spec));
-    }
-    joined->n = 0;
-    ko_text_add_bytes(joined, half[0], n[0]);
-    ko_text_add_bytes(joined, half[1], n[1]);
-    enum ko_code code = ko_text_check(joined, err);
-    if (code != KO_OK) {
-        return code;
-    }
-    struct ko_merge m = {.left = ko_vocabulary_find(&bpe->vocabulary, half[0], n[0]),
-                         .right = ko_vocabulary_find(&bpe->vocabulary, half[1], n[1]),
-                         .rank = rank,
-                         .merged =
-                             ko_vocabulary_find(&bpe->vocabulary, ko_text_str(joined), joined->n)};
-    if (m.left < 0 || m.right < 0 || m.merged < 0) {
-        return ko_fail(err, KO_E_INPUT, "%s: merges[%zu]: '%.*s' is not in the vocabulary", where,
-                       line, m.left < 0 ? (int)n[0] : (m.right < 0 ? (int)n[1] : (int)joined->n),
-                       m.left < 0 ? half[0] : (m.right < 0 ? half[1] : ko_text_str(joined)));
-    }
     size_t s = slot_of(bpe, m.left, m.right);
     while (bpe->merge[s].left >= 0 &&
            !(bpe->merge[s].left == m.left && bpe->merge[s].right == m.right)) {
         s = (s + 1) & (bpe->n_slots - 1);
     }
     bpe->merge[s] = m;
+}
+
+static enum ko_code read_merge(struct merge_reader *r, json_object *spec, size_t line,
+                               struct ko_error *err)
+{
+    const struct ko_vocabulary *vocabulary = &r->bpe->vocabulary;
+    const char *half[2] = {NULL, NULL};
+    size_t n[2] = {0, 0};
+    if (!split_merge(spec, half, n)) {
+        return ko_fail(err, KO_E_INPUT, "%s: merges[%zu]: expected two tokens, got %s", r->where,
+                       line, json_object_to_json_string(spec));
+    }
+    r->joined.n = 0;
+    ko_text_add_bytes(&r->joined, half[0], n[0]);
+    ko_text_add_bytes(&r->joined, half[1], n[1]);
+    enum ko_code code = ko_text_check(&r->joined, err);
+    if (code != KO_OK) {
+        return code;
+    }
+    const char *text[3] = {half[0], half[1], ko_text_str(&r->joined)};
+    const size_t bytes[3] = {n[0], n[1], r->joined.n};
+    int32_t id[3];
+    for (size_t i = 0; i < 3; i++) {
+        id[i] = ko_vocabulary_find(vocabulary, text[i], bytes[i]);
+        if (id[i] < 0) {
+            return ko_fail(err, KO_E_INPUT, "%s: merges[%zu]: '%.*s' is not in the vocabulary",
+                           r->where, line, (int)bytes[i], text[i]);
+        }
+    }
+    store_merge(r->bpe, (struct ko_merge){
+                            .left = id[0], .right = id[1], .rank = r->rank++, .merged = id[2]});
     return KO_OK;
 }
 
@@ -119,27 +135,25 @@ static enum ko_code read_merges(json_object *spec, struct ko_bpe *bpe, const cha
     for (size_t i = 0; i < bpe->n_slots; i++) {
         bpe->merge[i].left = -1;
     }
-
-    struct ko_text joined = {0};
+    struct merge_reader reader = {.bpe = bpe, .where = where};
     enum ko_code code = KO_OK;
-    int32_t rank = 0;
     for (size_t i = 0; code == KO_OK && i < n; i++) {
         json_object *merge = json_object_array_get_idx(spec, i);
-        /* The first line of a merges.txt, which some converters kept. */
+        /* Some converters keep the first line of merges.txt, which is not a merge. */
         bool heading = json_object_is_type(merge, json_type_string) &&
                        strncmp(json_object_get_string(merge), "#version", 8) == 0;
         if (!heading) {
-            code = read_merge(merge, i, rank++, bpe, &joined, where, err);
+            code = read_merge(&reader, merge, i, err);
         }
     }
-    ko_text_free(&joined);
+    ko_text_free(&reader.joined);
     return code;
 }
 
 /* Strings that change the tokens in ways that are not computed here have to be absent, null or
    empty. */
-static enum ko_code refuse(json_object *spec, const char *key, const char *where,
-                           struct ko_error *err)
+static enum ko_code refuse_text(json_object *spec, const char *key, const char *where,
+                                struct ko_error *err)
 {
     const char *text = "";
     enum ko_code code = ko_json_string(spec, key, &text, where, err);
@@ -161,10 +175,10 @@ static enum ko_code read_options(json_object *spec, struct ko_bpe *bpe, const ch
                        dropout);
     }
     if (code == KO_OK) {
-        code = refuse(spec, "continuing_subword_prefix", where, err);
+        code = refuse_text(spec, "continuing_subword_prefix", where, err);
     }
     if (code == KO_OK) {
-        code = refuse(spec, "end_of_word_suffix", where, err);
+        code = refuse_text(spec, "end_of_word_suffix", where, err);
     }
     if (code == KO_OK) {
         code = ko_json_bool(spec, "fuse_unk", &bpe->fuse_unk, where, err);

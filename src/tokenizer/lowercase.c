@@ -28,8 +28,8 @@ static uint32_t to_lower(uint32_t character)
     return (uint32_t)utf8proc_tolower((utf8proc_int32_t)character);
 }
 
-static enum ko_code rewrite(void *context, const char *text, size_t n, struct ko_changes *changes,
-                            struct ko_error *err)
+static enum ko_code lowercase_piece(void *context, const char *text, size_t n,
+                                    struct ko_changes *changes, struct ko_error *err)
 {
     enum ko_code code = KO_OK;
     (void)context;
@@ -58,7 +58,7 @@ static enum ko_code open_lowercase(json_object *spec, const char *where, void **
 
 static enum ko_code on_pieces(void *state, struct ko_pieces *pieces, struct ko_error *err)
 {
-    return ko_pieces_rewrite(pieces, rewrite, state, err);
+    return ko_pieces_rewrite(pieces, lowercase_piece, state, err);
 }
 
 const struct ko_component_type ko_lowercase_normalizer = {

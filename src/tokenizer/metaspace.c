@@ -119,8 +119,8 @@ static enum ko_code open_metaspace(json_object *spec, const char *where, void **
     return code;
 }
 
-static enum ko_code replace(void *context, const char *text, size_t n, struct ko_changes *changes,
-                            struct ko_error *err)
+static enum ko_code replace_spaces(void *context, const char *text, size_t n,
+                                   struct ko_changes *changes, struct ko_error *err)
 {
     struct metaspace *m = context;
     enum ko_code code = ko_regex_matches(m->space, text, n, &m->matches, err);
@@ -128,8 +128,8 @@ static enum ko_code replace(void *context, const char *text, size_t n, struct ko
                          : ko_matches_replace(&m->matches, text, m->replacement, changes, err);
 }
 
-static enum ko_code prepend(void *context, const char *text, size_t n, struct ko_changes *changes,
-                            struct ko_error *err)
+static enum ko_code prepend_replacement(void *context, const char *text, size_t n,
+                                        struct ko_changes *changes, struct ko_error *err)
 {
     const struct metaspace *m = context;
     size_t n_replacement = strlen(m->replacement);
@@ -143,9 +143,9 @@ static enum ko_code prepend(void *context, const char *text, size_t n, struct ko
 static enum ko_code pre_tokenize(void *state, struct ko_pieces *pieces, struct ko_error *err)
 {
     struct metaspace *m = state;
-    enum ko_code code = ko_pieces_rewrite(pieces, replace, m, err);
+    enum ko_code code = ko_pieces_rewrite(pieces, replace_spaces, m, err);
     if (code == KO_OK && m->prepend != PREPEND_NEVER) {
-        code = ko_pieces_rewrite(pieces, prepend, m, err);
+        code = ko_pieces_rewrite(pieces, prepend_replacement, m, err);
     }
     if (code == KO_OK && m->split) {
         code = ko_splitter_split(&m->splitter, pieces, err);

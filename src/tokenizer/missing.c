@@ -11,7 +11,7 @@
 #include "src/base/file.h"
 
 /* Whether folder/name is there; a link that leads nowhere is. */
-static bool has(const char *folder, const char *name)
+static bool has_file(const char *folder, const char *name)
 {
     struct stat about;
     char *path = ko_path_join(folder, name, NULL);
@@ -24,7 +24,7 @@ static enum ko_code fail_missing(const char *folder, struct ko_error *err)
 {
     static const char *const slow[] = {"vocab.json", "tokenizer.model", "spiece.model"};
     for (size_t i = 0; i < sizeof slow / sizeof slow[0]; i++) {
-        if (has(folder, slow[i])) {
+        if (has_file(folder, slow[i])) {
             return ko_fail(err, KO_E_INPUT,
                            "%s: has no tokenizer.json, only %s, which is not read: make it with "
                            "`python3 -c \"from transformers import AutoTokenizer as T; "
@@ -46,7 +46,7 @@ enum ko_code ko_tokenizer_check_there(const char *file, struct ko_error *err)
     char *name = ko_path_last(file, err), *folder = name ? ko_path_folder(file, err) : NULL;
     enum ko_code code = folder ? KO_OK : KO_E_MEMORY;
     if (code == KO_OK && strcmp(name, "tokenizer.json") == 0 && ko_file_exists(folder) &&
-        !has(folder, name)) {
+        !has_file(folder, name)) {
         code = fail_missing(folder, err);
     }
     free(name);

@@ -26,8 +26,8 @@ static enum ko_code open_prepend(json_object *spec, const char *where, void **st
     return *state ? KO_OK : KO_E_MEMORY;
 }
 
-static enum ko_code rewrite(void *context, const char *text, size_t n, struct ko_changes *changes,
-                            struct ko_error *err)
+static enum ko_code prepend_prefix(void *context, const char *text, size_t n,
+                                   struct ko_changes *changes, struct ko_error *err)
 {
     const char *prefix = context;
     return ko_changes_prepend(changes, prefix, strlen(prefix), text, n, err);
@@ -35,7 +35,7 @@ static enum ko_code rewrite(void *context, const char *text, size_t n, struct ko
 
 static enum ko_code on_pieces(void *state, struct ko_pieces *pieces, struct ko_error *err)
 {
-    return ko_pieces_rewrite(pieces, rewrite, state, err);
+    return ko_pieces_rewrite(pieces, prepend_prefix, state, err);
 }
 
 const struct ko_component_type ko_prepend_normalizer = {

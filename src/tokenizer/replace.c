@@ -64,8 +64,8 @@ static enum ko_code open_replace(json_object *spec, const char *where, void **st
     return code;
 }
 
-static enum ko_code rewrite(void *context, const char *text, size_t n, struct ko_changes *changes,
-                            struct ko_error *err)
+static enum ko_code replace_matches(void *context, const char *text, size_t n,
+                                    struct ko_changes *changes, struct ko_error *err)
 {
     struct replace *r = context;
     enum ko_code code = ko_regex_matches(r->regex, text, n, &r->matches, err);
@@ -74,7 +74,7 @@ static enum ko_code rewrite(void *context, const char *text, size_t n, struct ko
 
 static enum ko_code on_pieces(void *state, struct ko_pieces *pieces, struct ko_error *err)
 {
-    return ko_pieces_rewrite(pieces, rewrite, state, err);
+    return ko_pieces_rewrite(pieces, replace_matches, state, err);
 }
 
 const struct ko_component_type ko_replace_normalizer = {

@@ -13,8 +13,8 @@
 enum { MAX_BYTES = 1 << 24 };
 
 /* A fault of a file beside is a note; other errors stay errors. */
-static enum ko_code note(enum ko_code code, const struct ko_error *why, struct ko_side_files *files,
-                         struct ko_error *err)
+static enum ko_code note_fault(enum ko_code code, const struct ko_error *why,
+                               struct ko_side_files *files, struct ko_error *err)
 {
     struct ko_text line = {0};
     if (code == KO_OK) {
@@ -44,7 +44,7 @@ static enum ko_code read_said(json_object *root, const char *key, enum ko_said *
     if (code == KO_OK) {
         *out = value ? KO_SAID_TRUE : KO_SAID_FALSE;
     }
-    return note(code, &why, files, err);
+    return note_fault(code, &why, files, err);
 }
 
 /* "<s>", or {"content": "<s>", ...}. */
@@ -58,7 +58,7 @@ static enum ko_code read_token(json_object *root, const char *key, char **out,
     enum ko_code code = ko_json_string(object ? value : root, object ? "content" : key, &text,
                                        "tokenizer_config.json", &why);
     if (code != KO_OK || !text) {
-        return note(code, &why, files, err);
+        return note_fault(code, &why, files, err);
     }
     *out = ko_copy(text, err);
     return !*out ? KO_E_MEMORY : KO_OK;
@@ -120,7 +120,7 @@ static enum ko_code open_file(const char *folder, const char *name, bool quiet,
         *root = NULL;
     }
     /* config.json's faults are named by whoever opens the model. */
-    code = quiet && code != KO_E_MEMORY ? KO_OK : note(code, &why, files, err);
+    code = quiet && code != KO_E_MEMORY ? KO_OK : note_fault(code, &why, files, err);
 done:
     free(path);
     return code;

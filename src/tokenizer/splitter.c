@@ -20,8 +20,8 @@ void ko_splitter_free(struct ko_splitter *splitter)
     *splitter = (struct ko_splitter){0};
 }
 
-static enum ko_code cut(void *context, const char *text, size_t n, struct ko_piece_list *parts,
-                        struct ko_error *err)
+static enum ko_code split_piece(void *context, const char *text, size_t n,
+                                struct ko_piece_list *parts, struct ko_error *err)
 {
     struct ko_splitter *s = context;
     enum ko_code code = ko_regex_matches(s->regex, text, n, &s->matches, err);
@@ -34,7 +34,7 @@ static enum ko_code cut(void *context, const char *text, size_t n, struct ko_pie
 enum ko_code ko_splitter_split(struct ko_splitter *splitter, struct ko_pieces *pieces,
                                struct ko_error *err)
 {
-    return ko_pieces_cut(pieces, cut, splitter, err);
+    return ko_pieces_cut(pieces, split_piece, splitter, err);
 }
 
 enum ko_code ko_pattern_read(json_object *spec, const char *where, struct ko_regex **out,

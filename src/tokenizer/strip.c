@@ -35,8 +35,8 @@ static enum ko_code open_strip(json_object *spec, const char *where, void **stat
     return KO_OK;
 }
 
-static enum ko_code rewrite(void *context, const char *text, size_t n, struct ko_changes *changes,
-                            struct ko_error *err)
+static enum ko_code strip_piece(void *context, const char *text, size_t n,
+                                struct ko_changes *changes, struct ko_error *err)
 {
     const struct strip *strip = context;
     size_t begin = 0, end = n;
@@ -62,7 +62,7 @@ static enum ko_code rewrite(void *context, const char *text, size_t n, struct ko
 
 static enum ko_code on_pieces(void *state, struct ko_pieces *pieces, struct ko_error *err)
 {
-    return ko_pieces_rewrite(pieces, rewrite, state, err);
+    return ko_pieces_rewrite(pieces, strip_piece, state, err);
 }
 
 const struct ko_component_type ko_strip_normalizer = {

@@ -12,28 +12,36 @@
 
 enum { MAX_SPECIAL = 1 << 10 };
 
-struct template
-{
-    int32_t
-        *id; /* [n] special tokens, those in front of the text and then those behind it; owned */
+struct text_template {
+    /* [n] special tokens: the n_front before the text, then the others after it; owned */
+    int32_t *id;
     size_t n, capacity, n_front;
 };
 
 static void close_template(void *state)
 {
-    struct template *t = state;
+    struct text_template *t = state;
     if (t) {
         free(t->id);
     }
     free(t);
 }
 
-/* The ids of a special token follow those that are there. */
-static enum ko_code add_special(json_object *tokens, const char *name, const char *where,
-                                struct template *t, struct ko_error *err)
+/* The reading of a template. */
+struct template_reader {
+    json_object *tokens; /* "special_tokens" */
+    const char *where;
+    struct text_template *template;
+    bool text_seen; /* the place of the text was read */
+};
+
+/* Appends the ids of a special token. */
+static enum ko_code add_special(struct template_reader *r, const char *name, struct ko_error *err)
 {
     static const char *const keys[] = {"id", "ids", "tokens"};
-    json_object *token = ko_json_get(tokens, name);
+    const char *where = r->where;
+    struct text_template *t = r->template;
+    json_object *token = ko_json_get(r->tokens, name);
     char at[KO_ERROR_TEXT];
     if (!token) {
         return ko_fail(err, KO_E_INPUT,
@@ -72,9 +80,9 @@ static enum ko_code add_special(json_object *tokens, const char *name, const cha
     return KO_OK;
 }
 
-/* {"SpecialToken": {"id", "type_id"}} or {"Sequence": {"id": "A", "type_id"}}. */
-static enum ko_code add_piece(json_object *piece, json_object *tokens, const char *where,
-                              const char *at, struct template *t, bool *text_seen,
+/* Reads {"SpecialToken": {"id", "type_id"}} or {"Sequence": {"id": "A", "type_id"}}. `at` names the
+   piece in errors. */
+static enum ko_code add_piece(struct template_reader *r, json_object *piece, const char *at,
                               struct ko_error *err)
 {
     static const char *const kinds[] = {"SpecialToken", "Sequence"}, *const keys[] = {"id",
@@ -97,24 +105,23 @@ static enum ko_code add_piece(json_object *piece, json_object *tokens, const cha
         return code;
     }
     if (special) {
-        return add_special(tokens, id, where, t, err);
+        return add_special(r, id, err);
     }
     if (strcmp(id, "A") != 0) {
         return ko_fail(err, KO_E_INPUT, "%s: sequence '%s' is not supported, only A", at, id);
     }
-    if (*text_seen) {
+    if (r->text_seen) {
         return ko_fail(err, KO_E_INPUT, "%s: sequence A comes twice", at);
     }
-    *text_seen = true;
-    t->n_front = t->n;
+    r->text_seen = true;
+    r->template->n_front = r->template->n;
     return KO_OK;
 }
 
-static enum ko_code read_template(json_object *spec, const char *where, struct template *t,
+static enum ko_code read_template(json_object *spec, const char *where, struct text_template *t,
                                   struct ko_error *err)
 {
     static const char *const keys[] = {"single", "special_tokens", "pair", "type"};
-    bool text_seen = false;
     enum ko_code code = ko_keys_check(spec, keys, 4, 2, where, err);
     if (code != KO_OK) {
         return code;
@@ -128,14 +135,14 @@ static enum ko_code read_template(json_object *spec, const char *where, struct t
         return ko_fail(err, KO_E_INPUT, "%s: special_tokens: expected an object, got %s", where,
                        json_type_to_name(json_object_get_type(tokens)));
     }
+    struct template_reader reader = {tokens, where, t, false};
     size_t n = json_object_array_length(single);
     for (size_t i = 0; code == KO_OK && i < n; i++) {
         char at[KO_ERROR_TEXT];
         (void)snprintf(at, sizeof at, "%s: single[%zu]", where, i);
-        code =
-            add_piece(json_object_array_get_idx(single, i), tokens, where, at, t, &text_seen, err);
+        code = add_piece(&reader, json_object_array_get_idx(single, i), at, err);
     }
-    if (code == KO_OK && !text_seen) {
+    if (code == KO_OK && !reader.text_seen) {
         code = ko_fail(err, KO_E_INPUT, "%s: single: sequence A is missing", where);
     }
     return code;
@@ -144,7 +151,7 @@ static enum ko_code read_template(json_object *spec, const char *where, struct t
 static enum ko_code open_template(json_object *spec, const char *where, void **state,
                                   struct ko_error *err)
 {
-    struct template *t = ko_new(1, sizeof *t, err);
+    struct text_template *t = ko_new(1, sizeof *t, err);
     if (!t) {
         return KO_E_MEMORY;
     }
@@ -159,7 +166,7 @@ static enum ko_code open_template(json_object *spec, const char *where, void **s
 
 static enum ko_code on_tokens(void *state, struct ko_tokens *tokens, struct ko_error *err)
 {
-    const struct template *t = state;
+    const struct text_template *t = state;
     size_t n_text = tokens->n;
     enum ko_code code = KO_OK;
     for (size_t i = 0; code == KO_OK && i < t->n; i++) {

@@ -64,8 +64,8 @@ static int combining_class(uint32_t character)
     return (int)utf8proc_get_property((utf8proc_int32_t)character)->combining_class;
 }
 
-static enum ko_code decompose(uint32_t character, bool compatible, struct decomposition *to,
-                              struct ko_error *err)
+static enum ko_code decompose_character(uint32_t character, bool compatible,
+                                        struct decomposition *to, struct ko_error *err)
 {
     utf8proc_int32_t part[MAX_EXPANSION] = {(utf8proc_int32_t)character};
     utf8proc_ssize_t n = 1;
@@ -102,7 +102,7 @@ static int by_class(const void *a, const void *b)
 }
 
 /* Canonical order: every run of combining characters by class, those of one class as they were. */
-static void reorder(struct decomposition *d)
+static void reorder_marks(struct decomposition *d)
 {
     for (size_t i = 0, n = 1; i < d->n; i += n, n = 1) {
         if (d->item[i].class == 0) {
@@ -140,8 +140,8 @@ struct composition {
     size_t n_waiting;
 };
 
-static enum ko_code emit(const struct decomposed *d, struct ko_changes *changes,
-                         struct ko_error *err)
+static enum ko_code emit_character(const struct decomposed *d, struct ko_changes *changes,
+                                   struct ko_error *err)
 {
     return ko_changes_add(changes, d->character, d->change, err);
 }
@@ -149,9 +149,9 @@ static enum ko_code emit(const struct decomposed *d, struct ko_changes *changes,
 static enum ko_code emit_all(struct composition *c, struct ko_changes *changes,
                              struct ko_error *err)
 {
-    enum ko_code code = c->has_starter ? emit(&c->starter, changes, err) : KO_OK;
+    enum ko_code code = c->has_starter ? emit_character(&c->starter, changes, err) : KO_OK;
     for (size_t i = 0; code == KO_OK && i < c->n_waiting; i++) {
-        code = emit(&c->waiting[i], changes, err);
+        code = emit_character(&c->waiting[i], changes, err);
     }
     c->n_waiting = 0;
     c->last_class = -1;
@@ -159,8 +159,8 @@ static enum ko_code emit_all(struct composition *c, struct ko_changes *changes,
     return code;
 }
 
-static enum ko_code compose(const struct decomposition *d, struct ko_changes *changes,
-                            struct ko_error *err)
+static enum ko_code compose_characters(const struct decomposition *d, struct ko_changes *changes,
+                                       struct ko_error *err)
 {
     struct composition c = {.last_class = -1, .waiting = ko_new(d->n, sizeof *c.waiting, err)};
     enum ko_code code = c.waiting ? KO_OK : KO_E_MEMORY;
@@ -168,7 +168,7 @@ static enum ko_code compose(const struct decomposition *d, struct ko_changes *ch
         const struct decomposed *next = &d->item[i];
         uint32_t composed = 0;
         if (!c.has_starter && next->class != 0) {
-            code = emit(next, changes, err);
+            code = emit_character(next, changes, err);
             continue;
         }
         if (c.has_starter && c.last_class < next->class &&
@@ -193,8 +193,8 @@ static enum ko_code compose(const struct decomposition *d, struct ko_changes *ch
     return code;
 }
 
-static enum ko_code rewrite(void *context, const char *text, size_t n, struct ko_changes *changes,
-                            struct ko_error *err)
+static enum ko_code normalize_piece(void *context, const char *text, size_t n,
+                                    struct ko_changes *changes, struct ko_error *err)
 {
     const struct form *form = context;
     struct decomposition d = {0};
@@ -202,14 +202,14 @@ static enum ko_code rewrite(void *context, const char *text, size_t n, struct ko
     for (size_t at = 0; code == KO_OK && at < n;) {
         uint32_t character;
         at += ko_utf8_get(text + at, &character);
-        code = decompose(character, form->compatible, &d, err);
+        code = decompose_character(character, form->compatible, &d, err);
     }
-    reorder(&d);
+    reorder_marks(&d);
     if (code == KO_OK && form->compose) {
-        code = compose(&d, changes, err);
+        code = compose_characters(&d, changes, err);
     }
     for (size_t i = 0; code == KO_OK && !form->compose && i < d.n; i++) {
-        code = emit(&d.item[i], changes, err);
+        code = emit_character(&d.item[i], changes, err);
     }
     free(d.item);
     return code;
@@ -229,7 +229,7 @@ static enum ko_code open_form(json_object *spec, const char *where, void **state
     {                                                                                              \
         struct form options = {compatible, compose};                                               \
         (void)state;                                                                               \
-        return ko_pieces_rewrite(pieces, rewrite, &options, err);                                  \
+        return ko_pieces_rewrite(pieces, normalize_piece, &options, err);                          \
     }                                                                                              \
     const struct ko_component_type ko_##which##_normalizer = {                                     \
         .name = name_,                                                                             \

@@ -35,8 +35,8 @@ const char *ko_vocabulary_piece(const struct ko_vocabulary *v, int32_t id)
 }
 
 /* Checks all ids; the sizes that the arrays need. */
-static enum ko_code measure(json_object *spec, const char *where, size_t *bytes, int32_t *n_ids,
-                            struct ko_error *err)
+static enum ko_code measure_vocabulary(json_object *spec, const char *where, size_t *bytes,
+                                       int32_t *n_ids, struct ko_error *err)
 {
     *bytes = 0;
     *n_ids = 0;
@@ -58,8 +58,8 @@ static enum ko_code measure(json_object *spec, const char *where, size_t *bytes,
     return KO_OK;
 }
 
-static enum ko_code fill(json_object *spec, const char *where, struct ko_vocabulary *v,
-                         struct ko_error *err)
+static enum ko_code fill_vocabulary(json_object *spec, const char *where, struct ko_vocabulary *v,
+                                    struct ko_error *err)
 {
     size_t used = 0;
     struct json_object_iterator at = json_object_iter_begin(spec);
@@ -94,7 +94,7 @@ enum ko_code ko_vocabulary_read(json_object *spec, const char *where, struct ko_
         return ko_fail(err, KO_E_INPUT, "%s: expected an object of tokens and ids, got %s", where,
                        json_type_to_name(json_object_get_type(spec)));
     }
-    enum ko_code code = measure(spec, where, &bytes, &v.n_ids, err);
+    enum ko_code code = measure_vocabulary(spec, where, &bytes, &v.n_ids, err);
     if (code != KO_OK) {
         return code;
     }
@@ -110,7 +110,7 @@ enum ko_code ko_vocabulary_read(json_object *spec, const char *where, struct ko_
         code = KO_E_MEMORY;
     } else {
         memset(v.slot, 0xFF, v.n_slots * sizeof *v.slot);
-        code = fill(spec, where, &v, err);
+        code = fill_vocabulary(spec, where, &v, err);
     }
     if (code != KO_OK) {
         ko_vocabulary_free(&v);

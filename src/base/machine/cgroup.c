@@ -34,7 +34,7 @@ static bool has_word(const char *list, const char *word)
 }
 
 /* /proc/self/mountinfo writes a space as \040, and so on. */
-static void unescape(char *text)
+static void unescape_octal(char *text)
 {
     char *to = text;
     for (const char *from = text; *from; to++) {
@@ -59,8 +59,8 @@ static bool read_mount(const char *line, int version, struct mount *out)
         sscanf(line, "%*s %*s %*s %4095s %4095s", out->top, out->point) != 2) {
         return false;
     }
-    unescape(out->top);
-    unescape(out->point);
+    unescape_octal(out->top);
+    unescape_octal(out->point);
     return version == 2 ? strcmp(type, "cgroup2") == 0
                         : strcmp(type, "cgroup") == 0 && has_word(options, "cpu");
 }
@@ -145,7 +145,7 @@ static double quota_of(const char *folder, int version)
 
 /* The group as a path under the mount. Outside of what the mount shows: its top, which is the
    nearest that can be seen. */
-static const char *below(const char *group, const char *top)
+static const char *path_below_top(const char *group, const char *top)
 {
     const size_t n = strcmp(top, "/") == 0 ? 0 : strlen(top);
     const bool inside = strncmp(group, top, n) == 0 && (group[n] == '/' || group[n] == '\0');
@@ -160,7 +160,7 @@ static void read_version(const char *root, int version, struct ko_cgroup_quota *
         return;
     }
     const size_t n_top = (size_t)snprintf(folder, sizeof folder, "%s%s", root, mount.point);
-    snprintf(folder + n_top, sizeof folder - n_top, "%s", below(group, mount.top));
+    snprintf(folder + n_top, sizeof folder - n_top, "%s", path_below_top(group, mount.top));
     for (bool last = false; !last;) {
         struct stat status;
         const double cpus = quota_of(folder, version);

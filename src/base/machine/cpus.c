@@ -26,7 +26,7 @@ enum ko_code ko_cpus_look(struct ko_cpus *out, struct ko_error *err)
     return KO_OK;
 }
 
-static int count(const uint64_t *mask)
+static int count_cpus(const uint64_t *mask)
 {
     int n = 0;
     for (int w = 0; w < KO_CPU_WORDS; w++) {
@@ -49,7 +49,7 @@ static int at_least_one(int n)
 
 int ko_cpus_usable(const struct ko_cpus *cpus, const char **from)
 {
-    const int n = at_least_one(count(cpus->mask)), part = quota_part(&cpus->quota, 1);
+    const int n = at_least_one(count_cpus(cpus->mask)), part = quota_part(&cpus->quota, 1);
     if (from) {
         *from = part < n ? "cgroup quota" : "affinity mask";
     }
@@ -57,7 +57,7 @@ int ko_cpus_usable(const struct ko_cpus *cpus, const char **from)
 }
 
 /* Adds the masks to an empty one; whether they are disjoint. */
-static bool unite(const struct ko_cpus *all, int n, uint64_t *mask)
+static bool unite_masks(const struct ko_cpus *all, int n, uint64_t *mask)
 {
     bool disjoint = true;
     for (int k = 0; k < n; k++) {
@@ -81,8 +81,8 @@ static int n_sharers(const struct ko_cpus *all, int n, int own)
 int ko_cpus_share(const struct ko_cpus *all, int n, int own, const char **from)
 {
     uint64_t mask[KO_CPU_WORDS] = {0};
-    const bool disjoint = unite(all, n, mask);
-    const int share = at_least_one(disjoint ? count(all[own].mask) : count(mask) / n);
+    const bool disjoint = unite_masks(all, n, mask);
+    const int share = at_least_one(disjoint ? count_cpus(all[own].mask) : count_cpus(mask) / n);
     const int part = quota_part(&all[own].quota, n_sharers(all, n, own));
     *from = part < share ? "cgroup quota" : disjoint ? "affinity mask" : "equal share";
     return part < share ? part : share;
@@ -92,11 +92,11 @@ int ko_cpus_together(const struct ko_cpus *all, int n)
 {
     uint64_t mask[KO_CPU_WORDS] = {0};
     double quota = 0;
-    (void)unite(all, n, mask);
+    (void)unite_masks(all, n, mask);
     for (int k = 0; k < n; k++) {
         quota += all[k].quota.cpus / n_sharers(all, n, k);
     }
-    const int n_cpus = at_least_one(count(mask));
+    const int n_cpus = at_least_one(count_cpus(mask));
     return quota < n_cpus ? quota_part(&(struct ko_cgroup_quota){.cpus = quota}, 1) : n_cpus;
 }
 
@@ -137,14 +137,14 @@ static bool is_set(const char *text)
     return text && text[0] != '\0';
 }
 
-static void take(struct ko_threads *threads, int n, const char *from)
+static void set_threads(struct ko_threads *threads, int n, const char *from)
 {
     threads->n = n;
     snprintf(threads->from, sizeof threads->from, "%s", from);
 }
 
 /* "2 processors (affinity mask)" */
-static const char *processors(const struct ko_thread_wish *wish, char text[64])
+static const char *name_processors(const struct ko_thread_wish *wish, char text[64])
 {
     snprintf(text, 64, "%d processor%s (%s)", wish->usable, wish->usable == 1 ? "" : "s",
              wish->usable_from);
@@ -157,17 +157,17 @@ static enum ko_code choose_wanted(const struct ko_thread_wish *wish, struct ko_t
     char text[64];
     int wanted = 0;
     if (wish->option > 0) {
-        take(out, wish->option, "--threads");
+        set_threads(out, wish->option, "--threads");
         if (wish->option > wish->usable) {
             snprintf(out->warning, sizeof out->warning,
                      "--threads %d: this process may use %s; more threads than processors are "
                      "slower",
-                     wish->option, processors(wish, text));
+                     wish->option, name_processors(wish, text));
         }
         return KO_OK;
     }
     if (!is_set(wish->omp_num_threads)) {
-        take(out, wish->share, wish->share_from);
+        set_threads(out, wish->share, wish->share_from);
         return KO_OK;
     }
     const enum ko_code code =
@@ -175,12 +175,13 @@ static enum ko_code choose_wanted(const struct ko_thread_wish *wish, struct ko_t
     if (code != KO_OK) {
         return code;
     }
-    take(out, wanted < wish->usable ? wanted : wish->usable, "OMP_NUM_THREADS");
+    set_threads(out, wanted < wish->usable ? wanted : wish->usable, "OMP_NUM_THREADS");
     if (wanted > wish->usable) {
         snprintf(out->warning, sizeof out->warning,
                  "OMP_NUM_THREADS=%.40s: this process may use %s, so it takes %d thread%s; "
                  "--threads takes any number",
-                 wish->omp_num_threads, processors(wish, text), out->n, out->n == 1 ? "" : "s");
+                 wish->omp_num_threads, name_processors(wish, text), out->n,
+                 out->n == 1 ? "" : "s");
     }
     return KO_OK;
 }
@@ -203,7 +204,7 @@ enum ko_code ko_threads_choose(const struct ko_thread_wish *wish, struct ko_thre
                      "OMP_THREAD_LIMIT=%d is less than the %d threads of %s, and holds", limit,
                      threads.n, threads.from);
         }
-        take(&threads, limit, "OMP_THREAD_LIMIT");
+        set_threads(&threads, limit, "OMP_THREAD_LIMIT");
     }
     *out = threads;
     return KO_OK;

@@ -23,7 +23,7 @@ static struct watched {
 static struct sigaction before;
 static uintptr_t page_bytes;
 
-static struct watched *find(uintptr_t at)
+static struct watched *find_watched(uintptr_t at)
 {
     for (size_t i = 0; i < MAX_WATCHED; i++) {
         uintptr_t begin = atomic_load(&watched[i].begin);
@@ -38,7 +38,7 @@ static void on_fault(int number, siginfo_t *info, void *context)
 {
     const int saved = errno;
     const uintptr_t at = (uintptr_t)info->si_addr, page = at / page_bytes * page_bytes;
-    struct watched *w = info->si_code > 0 ? find(at) : NULL;
+    struct watched *w = info->si_code > 0 ? find_watched(at) : NULL;
     (void)context;
     if (w) {
         atomic_store(&w->cut, true);
@@ -95,7 +95,7 @@ enum ko_code ko_watch_begin(const void *data, size_t bytes, int fd, const char *
 
 void ko_watch_end(const void *data)
 {
-    struct watched *w = find((uintptr_t)data);
+    struct watched *w = find_watched((uintptr_t)data);
     if (!w) {
         return;
     }
@@ -106,7 +106,7 @@ void ko_watch_end(const void *data)
 
 bool ko_watch_is_whole(const void *at)
 {
-    const struct watched *w = find((uintptr_t)at);
+    const struct watched *w = find_watched((uintptr_t)at);
     struct stat status;
     if (!w) {
         return true;

@@ -104,7 +104,7 @@ static enum ko_code refuse_opcode(const struct ko_pickle *p, unsigned char opcod
 }
 
 /* The next n bytes; NULL, with a KO_E_INPUT, where there are fewer. */
-static const char *take(struct ko_pickle *p, size_t n, struct ko_error *err)
+static const char *take_bytes(struct ko_pickle *p, size_t n, struct ko_error *err)
 {
     const char *bytes = p->bytes + p->at;
     if (n > p->n_bytes - p->at) {
@@ -119,7 +119,7 @@ static const char *take(struct ko_pickle *p, size_t n, struct ko_error *err)
 static enum ko_code take_number(struct ko_pickle *p, size_t n, bool is_signed, int64_t *number,
                                 struct ko_error *err)
 {
-    const char *bytes = take(p, n, err);
+    const char *bytes = take_bytes(p, n, err);
     if (!bytes) {
         return KO_E_INPUT;
     }
@@ -160,7 +160,7 @@ static enum ko_code push_long(struct ko_pickle *p, struct ko_error *err)
 
 static enum ko_code push_float(struct ko_pickle *p, struct ko_error *err)
 {
-    return take(p, 8, err) ? push_kind(p, KO_PICKLE_FLOAT, 0, err) : KO_E_INPUT;
+    return take_bytes(p, 8, err) ? push_kind(p, KO_PICKLE_FLOAT, 0, err) : KO_E_INPUT;
 }
 
 static enum ko_code push_text(struct ko_pickle *p, struct ko_error *err)
@@ -170,7 +170,7 @@ static enum ko_code push_text(struct ko_pickle *p, struct ko_error *err)
     if (code != KO_OK) {
         return code;
     }
-    const char *text = take(p, (size_t)n, err);
+    const char *text = take_bytes(p, (size_t)n, err);
     if (!text) {
         return KO_E_INPUT;
     }

@@ -37,7 +37,7 @@ enum ko_code ko_pickle_push(struct ko_pickle *p, struct ko_pickle_value value, s
 }
 
 /* n values lie above the last mark. */
-static enum ko_code need(const struct ko_pickle *p, size_t n, struct ko_error *err)
+static enum ko_code need_values(const struct ko_pickle *p, size_t n, struct ko_error *err)
 {
     size_t floor = p->n_marks ? p->marks[p->n_marks - 1] : 0;
     if (p->n_stack - floor < n) {
@@ -48,7 +48,7 @@ static enum ko_code need(const struct ko_pickle *p, size_t n, struct ko_error *e
 
 enum ko_code ko_pickle_pop(struct ko_pickle *p, struct ko_pickle_value *value, struct ko_error *err)
 {
-    enum ko_code code = need(p, 1, err);
+    enum ko_code code = need_values(p, 1, err);
     if (code == KO_OK) {
         *value = p->stack[--p->n_stack];
     }
@@ -58,7 +58,7 @@ enum ko_code ko_pickle_pop(struct ko_pickle *p, struct ko_pickle_value *value, s
 enum ko_code ko_pickle_top(struct ko_pickle *p, struct ko_pickle_value **value,
                            struct ko_error *err)
 {
-    enum ko_code code = need(p, 1, err);
+    enum ko_code code = need_values(p, 1, err);
     if (code == KO_OK) {
         *value = &p->stack[p->n_stack - 1];
     }
@@ -116,8 +116,8 @@ enum ko_code ko_pickle_get(struct ko_pickle *p, uint32_t index, struct ko_error 
 }
 
 /* The nesting of a container that takes the topmost n values. */
-static enum ko_code nest(const struct ko_pickle *p, size_t n, uint8_t *nesting,
-                         struct ko_error *err)
+static enum ko_code nest_values(const struct ko_pickle *p, size_t n, uint8_t *nesting,
+                                struct ko_error *err)
 {
     for (size_t i = p->n_stack - n; i < p->n_stack; i++) {
         if (p->stack[i].nesting >= *nesting) {
@@ -135,9 +135,9 @@ enum ko_code ko_pickle_tuple(struct ko_pickle *p, size_t n, struct ko_error *err
 {
     struct ko_pickle_value tuple = {
         .kind = KO_PICKLE_TUPLE, .nesting = 1, .n = (uint32_t)n, .at = p->n_items};
-    enum ko_code code = need(p, n, err);
+    enum ko_code code = need_values(p, n, err);
     if (code == KO_OK) {
-        code = nest(p, n, &tuple.nesting, err);
+        code = nest_values(p, n, &tuple.nesting, err);
     }
     if (code != KO_OK) {
         return code;
@@ -180,7 +180,7 @@ static enum ko_code container_below(struct ko_pickle *p, size_t n, enum ko_pickl
                                     const char *name, struct ko_pickle_value **container,
                                     struct ko_error *err)
 {
-    enum ko_code code = need(p, n + 1, err);
+    enum ko_code code = need_values(p, n + 1, err);
     if (code != KO_OK) {
         return code;
     }
@@ -188,7 +188,7 @@ static enum ko_code container_below(struct ko_pickle *p, size_t n, enum ko_pickl
     if ((*container)->kind != kind) {
         return ko_pickle_fail(p, err, "an item is put into a value that is no %s", name);
     }
-    return nest(p, n, &(*container)->nesting, err);
+    return nest_values(p, n, &(*container)->nesting, err);
 }
 
 enum ko_code ko_pickle_set_items(struct ko_pickle *p, size_t n, struct ko_error *err)

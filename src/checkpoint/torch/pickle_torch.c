@@ -90,8 +90,8 @@ enum ko_code ko_pickle_global(struct ko_pickle *p, const char *module, size_t n_
                           "global '%s' is not allowed: only state dicts of tensors are read", text);
 }
 
-static const struct ko_pickle_value *item(const struct ko_pickle *p,
-                                          const struct ko_pickle_value *tuple, size_t i)
+static const struct ko_pickle_value *item_of(const struct ko_pickle *p,
+                                             const struct ko_pickle_value *tuple, size_t i)
 {
     return &p->items[tuple->at + i];
 }
@@ -99,7 +99,7 @@ static const struct ko_pickle_value *item(const struct ko_pickle *p,
 static bool is_kind(const struct ko_pickle *p, const struct ko_pickle_value *tuple, size_t i,
                     enum ko_pickle_kind kind)
 {
-    return item(p, tuple, i)->kind == kind;
+    return item_of(p, tuple, i)->kind == kind;
 }
 
 /* Whole numbers from 0 out of a tuple. */
@@ -111,10 +111,10 @@ static enum ko_code read_counts(const struct ko_pickle *p, const struct ko_pickl
         return ko_pickle_fail(p, err, "a tensor has more than %d dimensions", KO_TENSOR_DIMS);
     }
     for (size_t i = 0; i < tuple->n; i++) {
-        if (!is_kind(p, tuple, i, KO_PICKLE_INT) || item(p, tuple, i)->integer < 0) {
+        if (!is_kind(p, tuple, i, KO_PICKLE_INT) || item_of(p, tuple, i)->integer < 0) {
             return ko_pickle_fail(p, err, "a tensor has a %s that is no whole number from 0", what);
         }
-        counts[i] = item(p, tuple, i)->integer;
+        counts[i] = item_of(p, tuple, i)->integer;
     }
     *n = (int)tuple->n;
     return KO_OK;
@@ -129,20 +129,21 @@ static enum ko_code build_tensor(struct ko_pickle *p, const struct ko_pickle_val
     bool fits = (args->n == 6 || args->n == 7) && is_kind(p, args, 0, KO_PICKLE_STORAGE) &&
                 is_kind(p, args, 1, KO_PICKLE_INT) && is_kind(p, args, 2, KO_PICKLE_TUPLE) &&
                 is_kind(p, args, 3, KO_PICKLE_TUPLE) && is_kind(p, args, 4, KO_PICKLE_BOOL) &&
-                is_kind(p, args, 5, KO_PICKLE_DICT) && item(p, args, 1)->integer >= 0;
+                is_kind(p, args, 5, KO_PICKLE_DICT) && item_of(p, args, 1)->integer >= 0;
     if (!fits) {
         return ko_pickle_fail(p, err, "a tensor is built from other values than torch.save writes");
     }
     /* Among the metadata are bits that turn the values' sign. */
     if (args->n == 7 && !is_kind(p, args, 6, KO_PICKLE_NONE) &&
-        !(is_kind(p, args, 6, KO_PICKLE_DICT) && p->dicts[item(p, args, 6)->at].n == 0)) {
+        !(is_kind(p, args, 6, KO_PICKLE_DICT) && p->dicts[item_of(p, args, 6)->at].n == 0)) {
         return ko_pickle_fail(p, err, "a tensor has metadata, which are not read");
     }
-    tensor.storage = item(p, args, 0)->at;
-    tensor.offset = item(p, args, 1)->integer;
-    enum ko_code code = read_counts(p, item(p, args, 2), "size", tensor.shape, &tensor.n_dims, err);
+    tensor.storage = item_of(p, args, 0)->at;
+    tensor.offset = item_of(p, args, 1)->integer;
+    enum ko_code code =
+        read_counts(p, item_of(p, args, 2), "size", tensor.shape, &tensor.n_dims, err);
     if (code == KO_OK) {
-        code = read_counts(p, item(p, args, 3), "stride", tensor.stride, &n_strides, err);
+        code = read_counts(p, item_of(p, args, 3), "stride", tensor.stride, &n_strides, err);
     }
     if (code == KO_OK && n_strides != tensor.n_dims) {
         code = ko_pickle_fail(p, err, "a tensor has %d dimensions and %d strides", tensor.n_dims,
@@ -174,7 +175,7 @@ static enum ko_code build_parameter(const struct ko_pickle *p, const struct ko_p
         return ko_pickle_fail(p, err,
                               "a parameter is built from other values than torch.save writes");
     }
-    *out = *item(p, args, 0);
+    *out = *item_of(p, args, 0);
     return KO_OK;
 }
 
@@ -236,15 +237,15 @@ enum ko_code ko_pickle_load_storage(struct ko_pickle *p, struct ko_error *err)
         return code;
     }
     bool fits = id.kind == KO_PICKLE_TUPLE && id.n == 5 && is_kind(p, &id, 0, KO_PICKLE_TEXT) &&
-                item(p, &id, 0)->n == sizeof tag - 1 &&
-                memcmp(item(p, &id, 0)->text, tag, sizeof tag - 1) == 0 &&
+                item_of(p, &id, 0)->n == sizeof tag - 1 &&
+                memcmp(item_of(p, &id, 0)->text, tag, sizeof tag - 1) == 0 &&
                 is_kind(p, &id, 1, KO_PICKLE_GLOBAL) &&
-                globals[item(p, &id, 1)->at].role == STORAGE &&
+                globals[item_of(p, &id, 1)->at].role == STORAGE &&
                 is_kind(p, &id, 2, KO_PICKLE_TEXT) && is_kind(p, &id, 3, KO_PICKLE_TEXT) &&
-                is_kind(p, &id, 4, KO_PICKLE_INT) && item(p, &id, 4)->integer >= 0;
-    fits = fits && item(p, &id, 2)->n <= KEY_BYTES;
-    for (size_t i = 0; fits && i < item(p, &id, 2)->n; i++) {
-        fits = item(p, &id, 2)->text[i] > 0x20 && item(p, &id, 2)->text[i] < 0x7f;
+                is_kind(p, &id, 4, KO_PICKLE_INT) && item_of(p, &id, 4)->integer >= 0;
+    fits = fits && item_of(p, &id, 2)->n <= KEY_BYTES;
+    for (size_t i = 0; fits && i < item_of(p, &id, 2)->n; i++) {
+        fits = item_of(p, &id, 2)->text[i] > 0x20 && item_of(p, &id, 2)->text[i] < 0x7f;
     }
     if (!fits) {
         return ko_pickle_fail(p, err, "a persistent id is no storage as torch.save writes it");
@@ -255,10 +256,11 @@ enum ko_code ko_pickle_load_storage(struct ko_pickle *p, struct ko_error *err)
         return KO_E_MEMORY;
     }
     p->storages = grown;
-    p->storages[p->n_storages] = (struct ko_pickle_storage){.type = &globals[item(p, &id, 1)->at],
-                                                            .key = item(p, &id, 2)->text,
-                                                            .n_key = item(p, &id, 2)->n,
-                                                            .n = item(p, &id, 4)->integer};
+    p->storages[p->n_storages] =
+        (struct ko_pickle_storage){.type = &globals[item_of(p, &id, 1)->at],
+                                   .key = item_of(p, &id, 2)->text,
+                                   .n_key = item_of(p, &id, 2)->n,
+                                   .n = item_of(p, &id, 4)->integer};
     return ko_pickle_push(
         p, (struct ko_pickle_value){.kind = KO_PICKLE_STORAGE, .at = p->n_storages++}, err);
 }

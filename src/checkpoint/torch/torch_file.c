@@ -151,8 +151,8 @@ static void print_counts(const int64_t *counts, int n, char text[160])
 }
 
 /* The tensor without its data, its elements counted. */
-static enum ko_code describe(const struct ko_state_tensor *from, const char *where,
-                             struct ko_tensor *t, struct ko_error *err)
+static enum ko_code describe_tensor(const struct ko_state_tensor *from, const char *where,
+                                    struct ko_tensor *t, struct ko_error *err)
 {
     char shape[160], stride[160];
     int64_t bytes = (int64_t)ko_dtype_bytes(from->dtype);
@@ -187,7 +187,7 @@ static enum ko_code place_tensor(const struct content *content, const struct ko_
 {
     const struct ko_zip_entry *entry = NULL;
     size_t size = ko_dtype_bytes(from->dtype);
-    enum ko_code code = describe(from, content->where, t, err);
+    enum ko_code code = describe_tensor(from, content->where, t, err);
     if (code == KO_OK) {
         code = find_entry(content, "data/", from->key, from->n_key, &entry, err);
     }

@@ -23,7 +23,7 @@ static zip_int64_t read_bytes(struct ko_zip_source *s, void *data, zip_uint64_t 
     return (zip_int64_t)count;
 }
 
-static zip_int64_t seek(struct ko_zip_source *s, void *data, zip_uint64_t n)
+static zip_int64_t seek_to(struct ko_zip_source *s, void *data, zip_uint64_t n)
 {
     zip_int64_t to =
         zip_source_seek_compute_offset((zip_uint64_t)s->at, s->map->bytes, data, n, &s->error);
@@ -57,7 +57,7 @@ zip_int64_t ko_zip_source_call(void *source, void *data, zip_uint64_t n, zip_sou
     case ZIP_SOURCE_READ:
         return read_bytes(s, data, n);
     case ZIP_SOURCE_SEEK:
-        return seek(s, data, n);
+        return seek_to(s, data, n);
     case ZIP_SOURCE_TELL:
         return s->at;
     case ZIP_SOURCE_STAT:

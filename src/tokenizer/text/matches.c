@@ -55,7 +55,7 @@ enum ko_code ko_split_behavior_read(json_object *spec, const char *where,
 
 /* Joins neighbours in place, from left to right, or from right to left for MergedWithNext: those
    alike for Contiguous, else a match with the one before it that is none. */
-static void join(struct ko_matches *matches, enum ko_split_behavior behavior)
+static void join_neighbours(struct ko_matches *matches, enum ko_split_behavior behavior)
 {
     bool backward = behavior == KO_SPLIT_MERGED_WITH_NEXT, previous = false;
     size_t kept = 0, n = matches->n;
@@ -84,7 +84,7 @@ enum ko_code ko_matches_cut(struct ko_matches *matches, enum ko_split_behavior b
 {
     enum ko_code code = KO_OK;
     if (behavior != KO_SPLIT_REMOVED && behavior != KO_SPLIT_ISOLATED) {
-        join(matches, behavior);
+        join_neighbours(matches, behavior);
     }
     for (size_t i = 0; code == KO_OK && i < matches->n; i++) {
         const struct ko_match *m = &matches->match[i];

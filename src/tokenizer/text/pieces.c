@@ -103,8 +103,8 @@ enum ko_code ko_changes_prepend(struct ko_changes *changes, const char *prefix, 
     return code != KO_OK ? code : ko_changes_keep(changes, text + first, n - first, err);
 }
 
-static enum ko_code append(struct ko_pieces *pieces, const char *text, size_t n,
-                           struct ko_error *err)
+static enum ko_code append_bytes(struct ko_pieces *pieces, const char *text, size_t n,
+                                 struct ko_error *err)
 {
     if (n > KO_PIECES_BYTES - pieces->n_bytes) {
         return too_long(err);
@@ -132,7 +132,7 @@ enum ko_code ko_pieces_start(struct ko_pieces *pieces, const char *text, size_t 
                              struct ko_error *err)
 {
     *pieces = (struct ko_pieces){0};
-    enum ko_code code = append(pieces, text, n, err);
+    enum ko_code code = append_bytes(pieces, text, n, err);
     for (size_t i = 0; code == KO_OK && i < n;) {
         uint32_t character;
         size_t bytes = ko_utf8_get(text + i, &character);
@@ -161,10 +161,8 @@ void ko_pieces_free(struct ko_pieces *pieces)
     *pieces = (struct ko_pieces){0};
 }
 
-enum ko_code ko_pieces_cut(struct ko_pieces *pieces,
-                           enum ko_code (*cut)(void *context, const char *text, size_t n,
-                                               struct ko_piece_list *parts, struct ko_error *err),
-                           void *context, struct ko_error *err)
+enum ko_code ko_pieces_cut(struct ko_pieces *pieces, ko_piece_cutter *cut, void *context,
+                           struct ko_error *err)
 {
     struct ko_piece_list next = {0}, parts = {0};
     enum ko_code code = KO_OK;
@@ -220,7 +218,7 @@ static enum ko_code apply_changes(struct ko_pieces *next, const char *text,
         }
         char utf8[KO_UTF8_BYTES];
         size_t bytes = ko_utf8_put(c->character, utf8), begin = next->n_bytes;
-        enum ko_code code = append(next, utf8, bytes, err);
+        enum ko_code code = append_bytes(next, utf8, bytes, err);
         if (code != KO_OK) {
             return code;
         }
@@ -231,11 +229,8 @@ static enum ko_code apply_changes(struct ko_pieces *next, const char *text,
     return KO_OK;
 }
 
-enum ko_code ko_pieces_rewrite(struct ko_pieces *pieces,
-                               enum ko_code (*rewrite)(void *context, const char *text, size_t n,
-                                                       struct ko_changes *changes,
-                                                       struct ko_error *err),
-                               void *context, struct ko_error *err)
+enum ko_code ko_pieces_rewrite(struct ko_pieces *pieces, ko_piece_rewriter *rewrite, void *context,
+                               struct ko_error *err)
 {
     struct ko_pieces next = {0};
     struct ko_changes changes = {0};
@@ -246,7 +241,7 @@ enum ko_code ko_pieces_rewrite(struct ko_pieces *pieces,
         const struct ko_origin *origin = pieces->origin + old->begin;
         size_t n = old->end - old->begin, begin = next.n_bytes;
         if (old->id >= 0) {
-            code = append(&next, text, n, err);
+            code = append_bytes(&next, text, n, err);
             if (code == KO_OK) {
                 memcpy(next.origin + begin, origin, n * sizeof *origin);
             }

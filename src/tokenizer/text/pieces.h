@@ -77,19 +77,17 @@ KO_MUST_CHECK enum ko_code ko_pieces_start(struct ko_pieces *pieces, const char 
                                            struct ko_error *err);
 void ko_pieces_free(struct ko_pieces *pieces); /* leaves {0} */
 
-/* Cuts every piece that has no id: `cut` adds its parts, counted from the piece's first byte, to
-   *parts. */
-KO_MUST_CHECK enum ko_code ko_pieces_cut(struct ko_pieces *pieces,
-                                         enum ko_code (*cut)(void *context, const char *text,
-                                                             size_t n, struct ko_piece_list *parts,
-                                                             struct ko_error *err),
+/* Adds the parts of a piece to *parts, counted from the first byte of its text. */
+typedef enum ko_code ko_piece_cutter(void *context, const char *text, size_t n,
+                                     struct ko_piece_list *parts, struct ko_error *err);
+/* Adds the characters of a piece's new text to *changes. */
+typedef enum ko_code ko_piece_rewriter(void *context, const char *text, size_t n,
+                                       struct ko_changes *changes, struct ko_error *err);
+
+/* Cuts, or rewrites, every piece that has no id. */
+KO_MUST_CHECK enum ko_code ko_pieces_cut(struct ko_pieces *pieces, ko_piece_cutter *cut,
                                          void *context, struct ko_error *err);
-/* Rewrites every piece that has no id: `rewrite` adds the characters of its new text to *changes.
- */
-KO_MUST_CHECK enum ko_code
-ko_pieces_rewrite(struct ko_pieces *pieces,
-                  enum ko_code (*rewrite)(void *context, const char *text, size_t n,
-                                          struct ko_changes *changes, struct ko_error *err),
-                  void *context, struct ko_error *err);
+KO_MUST_CHECK enum ko_code ko_pieces_rewrite(struct ko_pieces *pieces, ko_piece_rewriter *rewrite,
+                                             void *context, struct ko_error *err);
 
 #endif

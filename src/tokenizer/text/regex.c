@@ -19,9 +19,9 @@ struct ko_regex {
     pcre2_match_data *match;
 };
 
-/* `pattern` is PCRE2's; `named` is what the error calls it. */
-static enum ko_code compile(const char *pattern, size_t n, uint32_t options, const char *named,
-                            const char *where, struct ko_regex **out, struct ko_error *err)
+/* pattern: in PCRE2's syntax; named: as the user wrote it, for errors. */
+static enum ko_code compile_pcre2(const char *pattern, uint32_t options, const char *named,
+                                  const char *where, struct ko_regex **out, struct ko_error *err)
 {
     int number = 0;
     PCRE2_SIZE offset = 0;
@@ -30,8 +30,8 @@ static enum ko_code compile(const char *pattern, size_t n, uint32_t options, con
         return KO_E_MEMORY;
     }
     enum ko_code code = KO_OK;
-    regex->code =
-        pcre2_compile((PCRE2_SPTR)pattern, n, PCRE2_UTF | options, &number, &offset, NULL);
+    regex->code = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, PCRE2_UTF | options,
+                                &number, &offset, NULL);
     if (!regex->code) {
         PCRE2_UCHAR reason[160] = "";
         (void)pcre2_get_error_message(number, reason, sizeof reason);
@@ -64,7 +64,7 @@ enum ko_code ko_regex_compile(const char *pattern, const char *where, struct ko_
     struct ko_translation t = {.pattern = pattern, .at = pattern, .where = where, .err = err};
     enum ko_code code = ko_regex_translate(&t);
     if (code == KO_OK) {
-        code = compile(ko_text_str(&t.out), t.out.n, 0, pattern, where, out, err);
+        code = compile_pcre2(ko_text_str(&t.out), 0, pattern, where, out, err);
     }
     ko_text_free(&t.out);
     return code;
@@ -73,7 +73,7 @@ enum ko_code ko_regex_compile(const char *pattern, const char *where, struct ko_
 enum ko_code ko_regex_compile_literal(const char *text, const char *where, struct ko_regex **out,
                                       struct ko_error *err)
 {
-    return compile(text, strlen(text), PCRE2_LITERAL, text, where, out, err);
+    return compile_pcre2(text, PCRE2_LITERAL, text, where, out, err);
 }
 
 bool ko_regex_can_match_nothing(const struct ko_regex *regex)
@@ -93,15 +93,15 @@ void ko_regex_free(struct ko_regex *regex)
 }
 
 enum ko_code ko_regex_find(struct ko_regex *regex, const char *text, size_t n, size_t from,
-                           size_t *begin, size_t *end, bool *found, struct ko_error *err)
+                           struct ko_match *match, struct ko_error *err)
 {
+    *match = (struct ko_match){0};
     PCRE2_SPTR subject = (PCRE2_SPTR)text;
     int result = pcre2_match(regex->code, subject, n, from, PCRE2_NO_UTF_CHECK, regex->match, NULL);
     if (result == PCRE2_ERROR_JIT_STACKLIMIT) {
         result = pcre2_match(regex->code, subject, n, from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT,
                              regex->match, NULL);
     }
-    *found = result > 0;
     if (result == PCRE2_ERROR_NOMATCH) {
         return KO_OK;
     }
@@ -114,8 +114,7 @@ enum ko_code ko_regex_find(struct ko_regex *regex, const char *text, size_t n, s
                        "tokenizer: a regular expression failed on a text: %s", reason);
     }
     const PCRE2_SIZE *at = pcre2_get_ovector_pointer(regex->match);
-    *begin = at[0];
-    *end = at[1];
+    *match = (struct ko_match){at[0], at[1], true};
     return KO_OK;
 }
 
@@ -127,25 +126,24 @@ enum ko_code ko_regex_matches(struct ko_regex *regex, const char *text, size_t n
     enum ko_code code = KO_OK;
     matches->n = 0;
     while (code == KO_OK && from <= n) {
-        size_t begin = 0, end = 0;
-        bool found = false;
-        code = ko_regex_find(regex, text, n, from, &begin, &end, &found, err);
-        if (code != KO_OK || !found) {
+        struct ko_match match;
+        code = ko_regex_find(regex, text, n, from, &match, err);
+        if (code != KO_OK || !match.is_match) {
             break;
         }
-        if (begin == end && any && end == before) {
+        if (match.begin == match.end && any && match.end == before) {
             uint32_t character;
             from += from < n ? ko_utf8_get(text + from, &character) : 1;
             continue;
         }
-        if (before < begin) {
-            code = ko_matches_add(matches, before, begin, false, err);
+        if (before < match.begin) {
+            code = ko_matches_add(matches, before, match.begin, false, err);
         }
         if (code == KO_OK) {
-            code = ko_matches_add(matches, begin, end, true, err);
+            code = ko_matches_add(matches, match.begin, match.end, true, err);
         }
         any = true;
-        before = from = end;
+        before = from = match.end;
     }
     if (code == KO_OK && before < n) {
         code = ko_matches_add(matches, before, n, false, err);

@@ -21,11 +21,10 @@ KO_MUST_CHECK enum ko_code ko_regex_compile_literal(const char *text, const char
                                                     struct ko_regex **out, struct ko_error *err);
 void ko_regex_free(struct ko_regex *regex);
 
-/* The first match at or after byte `from` of n bytes of valid UTF-8; *found false where there is
-   none. */
+/* The first match at or after byte `from` of n bytes of valid UTF-8. match->is_match is false if
+   there is no match. */
 KO_MUST_CHECK enum ko_code ko_regex_find(struct ko_regex *regex, const char *text, size_t n,
-                                         size_t from, size_t *begin, size_t *end, bool *found,
-                                         struct ko_error *err);
+                                         size_t from, struct ko_match *match, struct ko_error *err);
 /* All matches and what lies between them, in order, from left to right; an empty match right behind
    another match does not count. `FindMatches` of the crate onig. */
 KO_MUST_CHECK enum ko_code ko_regex_matches(struct ko_regex *regex, const char *text, size_t n,
