@@ -9,17 +9,6 @@
 
 #include "src/base/utf8.h"
 
-/* The code point of a character of `length` bytes, valid UTF-8. */
-static uint32_t decode_character(const unsigned char *byte, size_t length)
-{
-    static const unsigned char mask[] = {0, 0x7F, 0x1F, 0x0F, 0x07};
-    uint32_t point = byte[0] & mask[length];
-    for (size_t k = 1; k < length; k++) {
-        point = point << 6 | (byte[k] & 0x3Fu);
-    }
-    return point;
-}
-
 static bool is_harmless(uint32_t point)
 {
     if (point == '\t' || point == '\n') {
@@ -35,7 +24,7 @@ static bool is_harmless(uint32_t point)
 size_t ko_printable_next(const char *bytes, size_t n, char out[KO_PRINTABLE_BYTES])
 {
     size_t length = 1;
-    while (length < 4 && length < n && ((unsigned char)bytes[length] & 0xC0u) == 0x80u &&
+    while (length < KO_UTF8_BYTES && length < n && ko_utf8_continues(bytes[length]) &&
            !ko_utf8_valid(bytes, length)) {
         length++;
     }
@@ -43,7 +32,8 @@ size_t ko_printable_next(const char *bytes, size_t n, char out[KO_PRINTABLE_BYTE
         (void)snprintf(out, KO_PRINTABLE_BYTES, "\\x%02x", (unsigned)(unsigned char)bytes[0]);
         return 1;
     }
-    const uint32_t point = decode_character((const unsigned char *)bytes, length);
+    uint32_t point = 0;
+    (void)ko_utf8_get(bytes, &point);
     if (is_harmless(point)) {
         memcpy(out, bytes, length);
         out[length] = '\0';

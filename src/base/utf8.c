@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Checks UTF-8, counts its characters and finds the byte where a character begins. */
+/* Checks UTF-8, counts, finds and steps over its characters, decodes and encodes one. */
 #include "src/base/utf8.h"
 
 /* Bytes of the character that begins at byte[0] of n > 0 bytes; 0 where it is not valid (RFC 3629,
@@ -46,16 +46,11 @@ bool ko_utf8_valid(const char *bytes, size_t n)
     return true;
 }
 
-static bool begins_character(char byte)
-{
-    return ((unsigned char)byte & 0xC0u) != 0x80u;
-}
-
 size_t ko_utf8_count(const char *bytes, size_t n)
 {
     size_t count = 0;
     for (size_t i = 0; i < n; i++) {
-        if (begins_character(bytes[i])) {
+        if (!ko_utf8_continues(bytes[i])) {
             count++;
         }
     }
@@ -66,9 +61,53 @@ size_t ko_utf8_offset(const char *bytes, size_t n, size_t index)
 {
     size_t count = 0;
     for (size_t i = 0; i < n; i++) {
-        if (begins_character(bytes[i]) && count++ == index) {
+        if (!ko_utf8_continues(bytes[i]) && count++ == index) {
             return i;
         }
     }
+    return n;
+}
+
+size_t ko_utf8_get(const char *bytes, uint32_t *character)
+{
+    const unsigned char *b = (const unsigned char *)bytes;
+    if (b[0] < 0x80) {
+        *character = b[0];
+        return 1;
+    }
+    if (b[0] < 0xE0) {
+        *character = (uint32_t)(b[0] & 0x1F) << 6 | (b[1] & 0x3F);
+        return 2;
+    }
+    if (b[0] < 0xF0) {
+        *character = (uint32_t)(b[0] & 0x0F) << 12 | (uint32_t)(b[1] & 0x3F) << 6 | (b[2] & 0x3F);
+        return 3;
+    }
+    *character = (uint32_t)(b[0] & 0x07) << 18 | (uint32_t)(b[1] & 0x3F) << 12 |
+                 (uint32_t)(b[2] & 0x3F) << 6 | (b[3] & 0x3F);
+    return 4;
+}
+
+size_t ko_utf8_before(const char *bytes, size_t at)
+{
+    do {
+        at--;
+    } while (at > 0 && ko_utf8_continues(bytes[at]));
+    return at;
+}
+
+size_t ko_utf8_put(uint32_t character, char out[KO_UTF8_BYTES])
+{
+    static const unsigned char lead[] = {0, 0, 0xC0, 0xE0, 0xF0};
+    if (character < 0x80) {
+        out[0] = (char)character;
+        return 1;
+    }
+    const size_t n = character < 0x800 ? 2 : character < 0x10000 ? 3 : 4;
+    for (size_t i = n - 1; i > 0; i--) {
+        out[i] = (char)(0x80 | (character & 0x3F));
+        character >>= 6;
+    }
+    out[0] = (char)(lead[n] | character);
     return n;
 }

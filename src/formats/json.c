@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "src/base/file.h"
-#include "src/base/text.h"
+#include "src/base/utf8.h"
 
 /* The text that is read, as errors name and locate it. */
 struct source {
@@ -182,7 +182,7 @@ static enum ko_code wrong_type(json_object *value, const char *key, const char *
     bool cut = n > SHOWN;
     if (cut) {
         n = SHOWN;
-        while (n > 0 && ((unsigned char)text[n] & 0xC0u) == 0x80u) {
+        while (n > 0 && ko_utf8_continues(text[n])) {
             n--;
         }
     }

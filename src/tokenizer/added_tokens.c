@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/utf8.h"
 #include "src/tokenizer/text/unicode.h"
 
 const struct ko_added_token *ko_added_tokens_find(const struct ko_added_tokens *added, int32_t id)
@@ -66,33 +67,6 @@ static enum ko_code stands_alone(struct ko_regex *word, const char *before, cons
     return code;
 }
 
-static size_t strip_left(const char *text, size_t begin)
-{
-    while (begin > 0) {
-        uint32_t character;
-        size_t before = ko_utf8_before(text, begin);
-        (void)ko_utf8_get(text + before, &character);
-        if (!ko_is_white_space(character)) {
-            break;
-        }
-        begin = before;
-    }
-    return begin;
-}
-
-static size_t strip_right(const char *text, size_t n, size_t end)
-{
-    while (end < n) {
-        uint32_t character;
-        size_t bytes = ko_utf8_get(text + end, &character);
-        if (!ko_is_white_space(character)) {
-            break;
-        }
-        end += bytes;
-    }
-    return end;
-}
-
 /* `find_matches` of added_vocabulary.rs. */
 static enum ko_code cut_around_tokens(void *context, const char *text, size_t n,
                                       struct ko_piece_list *parts, struct ko_error *err)
@@ -118,11 +92,11 @@ static enum ko_code cut_around_tokens(void *context, const char *text, size_t n,
             continue;
         }
         if (t->lstrip) {
-            begin = strip_left(text, begin);
+            begin = ko_utf8_before_space(text, begin);
             begin = begin > settled ? begin : settled;
         }
         if (t->rstrip) {
-            end = strip_right(text, n, end);
+            end = ko_utf8_after_space(text, n, end);
         }
         code = ko_piece_list_add(parts, settled, begin, -1, err);
         if (code == KO_OK) {

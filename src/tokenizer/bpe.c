@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "src/base/memory.h"
+#include "src/base/utf8.h"
 #include "src/tokenizer/component_list.h"
-#include "src/tokenizer/text/unicode.h"
 
 static enum ko_code add_symbol(struct ko_bpe *bpe, int32_t id, size_t length, struct ko_error *err)
 {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "src/base/memory.h"
+#include "src/base/utf8.h"
 #include "src/formats/json.h"
 #include "src/tokenizer/splitter.h"
 #include "src/tokenizer/text/unicode.h"

@@ -68,7 +68,7 @@ struct source {
 
 static bool is_inside_character(const struct source *source, size_t at)
 {
-    return at > 0 && at < source->n && ((unsigned char)source->text[at] & 0xC0) == 0x80;
+    return at > 0 && at < source->n && ko_utf8_continues(source->text[at]);
 }
 
 /* Whether the characters that the bytes [begin, end) are of are white space, one at least. */

@@ -2,8 +2,8 @@
 /* `Lowercase`: tokenizers/src/normalizers/utils.rs. */
 #include <utf8proc.h>
 
+#include "src/base/utf8.h"
 #include "src/tokenizer/component_list.h"
-#include "src/tokenizer/text/unicode.h"
 
 /* Capital letters that came after Unicode 14, as far as Rust 1.9x knows them (Unicode 17), and how
    far their small letters lie behind them. */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "src/base/memory.h"
+#include "src/base/utf8.h"
 #include "src/formats/json.h"
 #include "src/tokenizer/component_list.h"
 #include "src/tokenizer/text/unicode.h"
@@ -39,24 +40,10 @@ static enum ko_code strip_piece(void *context, const char *text, size_t n,
                                 struct ko_changes *changes, struct ko_error *err)
 {
     const struct strip *strip = context;
-    size_t begin = 0, end = n;
-    uint32_t character;
-    while (strip->left && begin < end) {
-        size_t bytes = ko_utf8_get(text + begin, &character);
-        if (!ko_is_white_space(character)) {
-            break;
-        }
-        begin += bytes;
-        ko_changes_skip(changes, 1);
-    }
-    while (strip->right && begin < end) {
-        size_t before = ko_utf8_before(text, end);
-        (void)ko_utf8_get(text + before, &character);
-        if (!ko_is_white_space(character)) {
-            break;
-        }
-        end = before;
-    }
+    const size_t begin = strip->left ? ko_utf8_after_space(text, n, 0) : 0;
+    size_t end = strip->right ? ko_utf8_before_space(text, n) : n;
+    end = end > begin ? end : begin;
+    ko_changes_skip(changes, ko_utf8_count(text, begin));
     return ko_changes_keep(changes, text + begin, end - begin, err);
 }
 

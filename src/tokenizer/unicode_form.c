@@ -5,8 +5,8 @@
 #include <utf8proc.h>
 
 #include "src/base/memory.h"
+#include "src/base/utf8.h"
 #include "src/tokenizer/component_list.h"
-#include "src/tokenizer/text/unicode.h"
 
 enum { MAX_EXPANSION = 32 };
 

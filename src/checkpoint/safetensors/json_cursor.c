@@ -84,22 +84,6 @@ static int32_t read_hex4(const struct ko_json_cursor *c, size_t at)
     return value;
 }
 
-static size_t put_utf8(char *to, uint32_t code)
-{
-    if (code < 0x80) {
-        to[0] = (char)code;
-        return 1;
-    }
-    size_t n = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-    static const unsigned char lead[] = {0, 0, 0xc0, 0xe0, 0xf0};
-    for (size_t i = n - 1; i > 0; i--) {
-        to[i] = (char)(0x80 | (code & 0x3f));
-        code >>= 6;
-    }
-    to[0] = (char)(lead[n] | code);
-    return n;
-}
-
 /* Reads the escape after a backslash into to[n]; c->at stands on the character after the backslash.
  */
 static enum ko_code read_escape(struct ko_json_cursor *c, char *to, size_t *n, struct ko_error *err)
@@ -132,7 +116,7 @@ static enum ko_code read_escape(struct ko_json_cursor *c, char *to, size_t *n, s
     if (code == 0) {
         return ko_json_cursor_fail(c, err, "a NUL character in a string");
     }
-    *n += put_utf8(to + *n, code);
+    *n += ko_utf8_put(code, to + *n);
     return KO_OK;
 }
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "src/base/memory.h"
-#include "src/tokenizer/text/unicode.h"
+#include "src/base/utf8.h"
 
 enum ko_code ko_piece_list_add(struct ko_piece_list *list, size_t begin, size_t end, int32_t id,
                                struct ko_error *err)

@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "src/base/memory.h"
+#include "src/base/utf8.h"
 #include "src/tokenizer/text/regex_translate.h"
-#include "src/tokenizer/text/unicode.h"
 
 enum { MAX_PATTERN = 1 << 14 };
 

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/utf8.h"
 #include "src/tokenizer/text/regex_classes.h"
-#include "src/tokenizer/text/unicode.h"
 
 enum ko_code ko_regex_refuse(struct ko_translation *t, size_t n)
 {

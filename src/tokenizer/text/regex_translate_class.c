@@ -4,8 +4,8 @@
  */
 #include <string.h>
 
+#include "src/base/utf8.h"
 #include "src/tokenizer/text/regex_translate.h"
-#include "src/tokenizer/text/unicode.h"
 
 /* One operand of &&: the characters of `list`, or any of `others`. */
 struct operand {
