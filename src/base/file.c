@@ -162,11 +162,11 @@ static char *link_target(const char *path, struct ko_error *err)
         return NULL;
     }
     target[n] = '\0';
-    char *folder = target[0] == '/' ? NULL : ko_path_folder(path, err);
-    char *joined = NULL;
     if (target[0] == '/') {
-        joined = ko_copy(target, err);
-    } else if (folder) {
+        return ko_copy(target, err);
+    }
+    char *folder = ko_path_folder(path, err), *joined = NULL;
+    if (folder) {
         joined =
             strcmp(folder, ".") == 0 ? ko_copy(target, err) : ko_path_join(folder, target, err);
     }

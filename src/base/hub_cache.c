@@ -43,14 +43,6 @@ static bool is_hub_name(const char *text)
     return parts <= 2 && text[n - 1] != '/';
 }
 
-/* "FOLDER/REST", in text. */
-static enum ko_code join_path(struct ko_text *text, const char *folder, const char *rest,
-                              struct ko_error *err)
-{
-    ko_text_add(text, "%s/%s", folder, rest);
-    return ko_text_check(text, err);
-}
-
 /* The cache's folder: that of the first variable that is set. */
 static enum ko_code cache_folder(char **out, struct ko_error *err)
 {
@@ -88,9 +80,12 @@ static int by_name(const void *a, const void *b)
 
 static enum ko_code list_snapshots(const char *root, struct ko_strings *names, struct ko_error *err)
 {
-    struct ko_text folder = {0};
-    enum ko_code code = join_path(&folder, root, "snapshots", err);
-    DIR *open = code == KO_OK ? opendir(ko_text_str(&folder)) : NULL;
+    char *folder = ko_path_join(root, "snapshots", err);
+    if (!folder) {
+        return KO_E_MEMORY;
+    }
+    enum ko_code code = KO_OK;
+    DIR *open = opendir(folder);
     for (struct dirent *entry; code == KO_OK && open && (entry = readdir(open)) != NULL;) {
         if (entry->d_name[0] != '.') {
             code = ko_strings_add(names, entry->d_name, err);
@@ -102,97 +97,103 @@ static enum ko_code list_snapshots(const char *root, struct ko_strings *names, s
     if (names->n > 1) {
         qsort(names->item, names->n, sizeof names->item[0], by_name);
     }
-    ko_text_free(&folder);
+    free(folder);
     return code;
 }
 
-/* The only snapshot of a repository whose refs/main is not there. */
+static enum ko_code fail_ambiguous(const char *root, const struct ko_strings *names,
+                                   struct ko_error *err)
+{
+    struct ko_text list = {0};
+    for (size_t i = 0; i < names->n; i++) {
+        ko_text_add(&list, "%s%s", i > 0 ? ", " : "", names->item[i]);
+    }
+    enum ko_code code = ko_fail(err, KO_E_INPUT,
+                                "'%s' has %zu snapshots and no refs/main, name one of them as "
+                                "%s/snapshots/...: %s",
+                                root, names->n, root, ko_text_str(&list));
+    ko_text_free(&list);
+    return code;
+}
+
+/* The only snapshot of a repository without refs/main. */
 static enum ko_code only_snapshot(const char *root, struct ko_text *revision, struct ko_error *err)
 {
     struct ko_strings names = {0};
     enum ko_code code = list_snapshots(root, &names, err);
-    if (code == KO_OK && names.n == 1) {
+    if (code == KO_OK && names.n == 0) {
+        code = ko_fail(err, KO_E_INPUT, "'%s' has no snapshot, download the model again", root);
+    } else if (code == KO_OK && names.n > 1) {
+        code = fail_ambiguous(root, &names, err);
+    } else if (code == KO_OK) {
         ko_text_add(revision, "%s", names.item[0]);
         code = ko_text_check(revision, err);
-    } else if (code == KO_OK && names.n == 0) {
-        code = ko_fail(err, KO_E_INPUT, "'%s' has no snapshot, download the model again", root);
-    } else if (code == KO_OK) {
-        struct ko_text list = {0};
-        for (size_t i = 0; i < names.n; i++) {
-            ko_text_add(&list, "%s%s", i > 0 ? ", " : "", names.item[i]);
-        }
-        code = ko_fail(err, KO_E_INPUT,
-                       "'%s' has %zu snapshots and no refs/main, name one of them as "
-                       "%s/snapshots/...: %s",
-                       root, names.n, root, ko_text_str(&list));
-        ko_text_free(&list);
     }
     ko_strings_free(&names);
     return code;
 }
 
-/* What refs/main says, without white space around it; nothing where it is not there. */
+/* The revision in refs/main, without white space around it. Empty if there is no refs/main. */
 static enum ko_code read_main(const char *root, struct ko_text *revision, struct ko_error *err)
 {
-    struct ko_text path = {0};
-    char *bytes = NULL;
+    char *bytes = NULL, *path = ko_path_join(root, "refs/main", err);
     size_t n = 0;
-    enum ko_code code = join_path(&path, root, "refs/main", err);
-    if (code == KO_OK && ko_file_exists(ko_text_str(&path))) {
-        code = ko_file_read(ko_text_str(&path), REVISION_BYTES, &bytes, &n, err);
+    enum ko_code code = path ? KO_OK : KO_E_MEMORY;
+    if (path && ko_file_exists(path)) {
+        code = ko_file_read(path, REVISION_BYTES, &bytes, &n, err);
         while (n > 0 && isspace((unsigned char)bytes[n - 1])) {
             n--;
         }
         if (code == KO_OK && (n == 0 || memchr(bytes, '/', n) || bytes[0] == '.')) {
-            code =
-                ko_fail(err, KO_E_INPUT, "'%s' does not name a snapshot, download the model again",
-                        ko_text_str(&path));
+            code = ko_fail(err, KO_E_INPUT,
+                           "'%s' does not name a snapshot, download the model again", path);
         } else if (code == KO_OK) {
             ko_text_add_bytes(revision, bytes, n);
             code = ko_text_check(revision, err);
         }
     }
     free(bytes);
-    ko_text_free(&path);
+    free(path);
     return code;
 }
 
 static enum ko_code find_snapshot(const char *root, char **out, struct ko_error *err)
 {
-    struct ko_text revision = {0}, folder = {0};
+    struct ko_text revision = {0};
+    char *folder = NULL, *snapshots = NULL;
     enum ko_code code = read_main(root, &revision, err);
     if (code == KO_OK && revision.n == 0) {
         code = only_snapshot(root, &revision, err);
     }
     if (code == KO_OK) {
-        const char *slash = root[strlen(root) - 1] == '/' ? "" : "/";
-        ko_text_add(&folder, "%s%ssnapshots/%s", root, slash, ko_text_str(&revision));
-        code = ko_text_check(&folder, err);
+        snapshots = ko_path_join(root, "snapshots", err);
+        folder = snapshots ? ko_path_join(snapshots, ko_text_str(&revision), err) : NULL;
+        code = folder ? KO_OK : KO_E_MEMORY;
     }
-    if (code == KO_OK && !is_folder(ko_text_str(&folder))) {
+    if (code == KO_OK && !is_folder(folder)) {
         code = ko_fail(err, KO_E_INPUT,
-                       "'%s': refs/main names the snapshot %s, which is not there, download the "
+                       "'%s': refs/main names the snapshot %s, which does not exist, download the "
                        "model again",
                        root, ko_text_str(&revision));
     }
     if (code == KO_OK) {
-        *out = ko_copy(ko_text_str(&folder), err);
-        code = *out ? KO_OK : KO_E_MEMORY;
+        *out = folder;
+        folder = NULL;
     }
+    free(folder);
+    free(snapshots);
     ko_text_free(&revision);
-    ko_text_free(&folder);
     return code;
 }
 
 /* Whether a folder is a repository's root in a cache. */
 static bool is_root(const char *path)
 {
-    struct ko_text snapshots = {0};
     char *name = ko_path_last(path, NULL);
-    const bool called = name && strncmp(name, root_prefix, strlen(root_prefix)) == 0;
-    bool root = called && join_path(&snapshots, path, "snapshots", NULL) == KO_OK &&
-                is_folder(ko_text_str(&snapshots));
-    ko_text_free(&snapshots);
+    char *snapshots = ko_path_join(path, "snapshots", NULL);
+    const bool root = name && snapshots && is_folder(snapshots) &&
+                      strncmp(name, root_prefix, strlen(root_prefix)) == 0;
+    free(snapshots);
     free(name);
     return root;
 }

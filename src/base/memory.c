@@ -9,26 +9,26 @@
 
 enum { ALIGNMENT = 64, FIRST_CAPACITY = 8 };
 
-static enum ko_code out_of_memory(size_t n, size_t size, struct ko_error *err)
+/* Returns NULL, so that a caller can return it. */
+static void *out_of_memory(size_t n, size_t size, struct ko_error *err)
 {
-    return ko_fail(err, KO_E_MEMORY,
-                   "out of memory: %zu items of %zu bytes could not be allocated, use a smaller "
-                   "row budget or a machine with more memory",
-                   n, size);
+    (void)ko_fail(err, KO_E_MEMORY,
+                  "out of memory: %zu items of %zu bytes could not be allocated, use a smaller "
+                  "row budget or a machine with more memory",
+                  n, size);
+    return NULL;
 }
 
 void *ko_new(size_t n, size_t size, struct ko_error *err)
 {
     size_t bytes = 0;
     if (__builtin_mul_overflow(n, size, &bytes) || bytes > PTRDIFF_MAX - ALIGNMENT) {
-        (void)out_of_memory(n, size, err);
-        return NULL;
+        return out_of_memory(n, size, err);
     }
     size_t rounded = bytes == 0 ? ALIGNMENT : (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     void *block = aligned_alloc(ALIGNMENT, rounded);
     if (!block) {
-        (void)out_of_memory(n, size, err);
-        return NULL;
+        return out_of_memory(n, size, err);
     }
     memset(block, 0, rounded);
     return block;
@@ -50,13 +50,11 @@ void *ko_grow(void *old, size_t *capacity, size_t needed, size_t size, struct ko
 
     size_t bytes = 0;
     if (__builtin_mul_overflow(target, size, &bytes) || bytes > PTRDIFF_MAX) {
-        (void)out_of_memory(target, size, err);
-        return NULL;
+        return out_of_memory(target, size, err);
     }
     char *grown = realloc(old, bytes ? bytes : 1);
     if (!grown) {
-        (void)out_of_memory(target, size, err);
-        return NULL;
+        return out_of_memory(target, size, err);
     }
     memset(grown + had * size, 0, bytes - had * size);
     *capacity = target;
@@ -67,8 +65,7 @@ char *ko_copy_n(const char *text, size_t n, struct ko_error *err)
 {
     char *copy = n < PTRDIFF_MAX ? malloc(n + 1) : NULL;
     if (!copy) {
-        (void)out_of_memory(n, 1, err);
-        return NULL;
+        return out_of_memory(n, 1, err);
     }
     if (n) {
         memcpy(copy, text, n);

@@ -11,19 +11,14 @@
 #include "src/base/memory.h"
 #include "src/base/printable.h"
 
-/* Room for `more` bytes and the NUL; sets failed where there is none. */
+/* Makes room for `more` bytes and the NUL, or sets text->failed. */
 static bool reserve_bytes(struct ko_text *text, size_t more)
 {
     size_t needed = 0;
-    if (text->failed) {
-        return false;
+    char *grown = NULL;
+    if (!text->failed && !__builtin_add_overflow(text->n, more, &needed) && needed < SIZE_MAX) {
+        grown = ko_grow(text->data, &text->capacity, needed + 1, 1, NULL);
     }
-    if (__builtin_add_overflow(text->n, more, &needed) ||
-        __builtin_add_overflow(needed, (size_t)1, &needed)) {
-        text->failed = true;
-        return false;
-    }
-    char *grown = ko_grow(text->data, &text->capacity, needed, 1, NULL);
     if (!grown) {
         text->failed = true;
         return false;

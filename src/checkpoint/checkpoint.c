@@ -310,11 +310,6 @@ const char *ko_checkpoint_name(const struct ko_checkpoint *checkpoint)
     return checkpoint->name;
 }
 
-const char *ko_checkpoint_folder(const struct ko_checkpoint *checkpoint)
-{
-    return checkpoint->folder;
-}
-
 json_object *ko_checkpoint_config(const struct ko_checkpoint *checkpoint)
 {
     return checkpoint->config;

@@ -25,7 +25,6 @@ KO_MUST_CHECK enum ko_code ko_checkpoint_open(const char *folder, const char *na
 void ko_checkpoint_close(struct ko_checkpoint *checkpoint);
 
 const char *ko_checkpoint_name(const struct ko_checkpoint *checkpoint);
-const char *ko_checkpoint_folder(const struct ko_checkpoint *checkpoint);
 /* config.json, a JSON object. Borrowed. */
 json_object *ko_checkpoint_config(const struct ko_checkpoint *checkpoint);
 /* All tensors in order of name; *n of them. Borrowed. */

@@ -178,9 +178,31 @@ static enum ko_code refuse_duplicates(struct builder *b, const struct ko_yaml *m
 static enum ko_code build_node(struct builder *b, yaml_event_t *event, int depth,
                                struct ko_yaml **out);
 
-/* The children of a list or map up to its end, appended to node. */
+static enum ko_code grow_nodes(struct ko_yaml ***nodes, size_t *capacity, size_t needed,
+                               struct ko_error *err)
+{
+    struct ko_yaml **grown = ko_grow(*nodes, capacity, needed, sizeof *grown, err);
+    if (!grown) {
+        return KO_E_MEMORY;
+    }
+    *nodes = grown;
+    return KO_OK;
+}
+
+static enum ko_code build_key(struct builder *b, yaml_event_t *event, int depth,
+                              struct ko_yaml **key)
+{
+    enum ko_code code = build_node(b, event, depth, key);
+    if (code == KO_OK && (*key)->kind != KO_YAML_SCALAR) {
+        code = ko_yaml_fail(*key, b->err, "a key must be text");
+    }
+    return code;
+}
+
+/* Appends the children of a list or map, up to its end, to node. */
 static enum ko_code build_children(struct builder *b, struct ko_yaml *node, int depth)
 {
+    const bool map = node->kind == KO_YAML_MAP;
     size_t item_room = 0, key_room = 0;
     for (;;) {
         yaml_event_t event;
@@ -192,43 +214,27 @@ static enum ko_code build_children(struct builder *b, struct ko_yaml *node, int 
             yaml_event_delete(&event);
             return KO_OK;
         }
-        struct ko_yaml **items =
-            ko_grow(node->item, &item_room, node->n + 1, sizeof *items, b->err);
-        if (items) {
-            node->item = items;
-        } else {
-            code = KO_E_MEMORY;
-        }
-        if (code == KO_OK && node->kind == KO_YAML_MAP) {
-            struct ko_yaml **keys =
-                ko_grow(node->key, &key_room, node->n + 1, sizeof *keys, b->err);
-            if (keys) {
-                node->key = keys;
-            } else {
-                code = KO_E_MEMORY;
-            }
+        code = grow_nodes(&node->item, &item_room, node->n + 1, b->err);
+        if (code == KO_OK && map) {
+            code = grow_nodes(&node->key, &key_room, node->n + 1, b->err);
         }
         if (code != KO_OK) {
             yaml_event_delete(&event);
             return code;
         }
-        /* Counted first: a child that fails leaves NULLs, which free_node accepts. */
-        size_t at = node->n++;
+        /* Count the child first. If it fails, it stays NULL, which free_node accepts. */
+        const size_t at = node->n++;
         node->item[at] = NULL;
-        if (node->kind == KO_YAML_MAP) {
+        if (map) {
             node->key[at] = NULL;
-            code = build_node(b, &event, depth, &node->key[at]);
-            if (code == KO_OK && node->key[at]->kind != KO_YAML_SCALAR) {
-                code = ko_yaml_fail(node->key[at], b->err, "a key must be text");
-            }
+            code = build_key(b, &event, depth, &node->key[at]);
             if (code == KO_OK) {
                 code = next_event(b, &event);
             }
-            if (code != KO_OK) {
-                return code;
-            }
         }
-        code = build_node(b, &event, depth, &node->item[at]);
+        if (code == KO_OK) {
+            code = build_node(b, &event, depth, &node->item[at]);
+        }
         if (code != KO_OK) {
             return code;
         }

@@ -65,17 +65,14 @@ static enum ko_code add_argument(struct ko_options *options, const char *text, s
 
 static enum ko_code set_defaults(struct ko_options *options, struct ko_error *err)
 {
-    for (int id = 0; id < KO_N_OPTIONS; id++) {
+    enum ko_code code = KO_OK;
+    for (int id = 0; code == KO_OK && id < KO_N_OPTIONS; id++) {
         const char *fallback = ko_option_entry((enum ko_option)id)->fallback;
-        enum ko_code code = KO_OK;
         if (fallback[0]) {
             code = set_value(options, (enum ko_option)id, KO_FROM_DEFAULT, fallback, err);
         }
-        if (code != KO_OK) {
-            return code;
-        }
     }
-    return KO_OK;
+    return code;
 }
 
 /* Sets *help and *version if they are asked for before a "--". */
@@ -176,14 +173,13 @@ static enum ko_code find_option(const char *command, const char *argument, enum 
     size_t n = strcspn(begin, "=");
     *value = begin[n] == '=' ? begin + n + 1 : NULL;
     (void)snprintf(name, sizeof name, "%.*s", n < sizeof name ? (int)n : (int)sizeof name, begin);
+    if (begin == argument + 1 && strcmp(name, "o") != 0) {
+        return ko_fail(err, KO_E_INPUT,
+                       "%s: unknown option '%s', `knockout %s --help` lists the options", command,
+                       argument, command);
+    }
     if (begin == argument + 1) {
-        if (strcmp(name, "o") == 0) {
-            (void)snprintf(name, sizeof name, "output");
-        } else {
-            return ko_fail(err, KO_E_INPUT,
-                           "%s: unknown option '%s', `knockout %s --help` lists the options",
-                           command, argument, command);
-        }
+        (void)snprintf(name, sizeof name, "output");
     }
     for (int id = 0; id < KO_N_OPTIONS; id++) {
         if (strcmp(ko_option_entry((enum ko_option)id)->name, name) == 0 &&

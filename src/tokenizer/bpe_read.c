@@ -167,6 +167,13 @@ static enum ko_code refuse_text(json_object *spec, const char *key, const char *
 static enum ko_code read_options(json_object *spec, struct ko_bpe *bpe, const char *where,
                                  struct ko_error *err)
 {
+    static const char *const unsupported[] = {"continuing_subword_prefix", "end_of_word_suffix"};
+    const struct {
+        const char *key;
+        bool *value;
+    } flags[] = {{"fuse_unk", &bpe->fuse_unk},
+                 {"ignore_merges", &bpe->ignore_merges},
+                 {"byte_fallback", &bpe->byte_fallback}};
     double dropout = 0;
     const char *unk = NULL;
     enum ko_code code = ko_json_double(spec, "dropout", &dropout, where, err);
@@ -174,20 +181,11 @@ static enum ko_code read_options(json_object *spec, struct ko_bpe *bpe, const ch
         code = ko_fail(err, KO_E_INPUT, "%s: dropout %g is not supported, only null or 0", where,
                        dropout);
     }
-    if (code == KO_OK) {
-        code = refuse_text(spec, "continuing_subword_prefix", where, err);
+    for (size_t i = 0; code == KO_OK && i < 2; i++) {
+        code = refuse_text(spec, unsupported[i], where, err);
     }
-    if (code == KO_OK) {
-        code = refuse_text(spec, "end_of_word_suffix", where, err);
-    }
-    if (code == KO_OK) {
-        code = ko_json_bool(spec, "fuse_unk", &bpe->fuse_unk, where, err);
-    }
-    if (code == KO_OK) {
-        code = ko_json_bool(spec, "ignore_merges", &bpe->ignore_merges, where, err);
-    }
-    if (code == KO_OK) {
-        code = ko_json_bool(spec, "byte_fallback", &bpe->byte_fallback, where, err);
+    for (size_t i = 0; code == KO_OK && i < 3; i++) {
+        code = ko_json_bool(spec, flags[i].key, flags[i].value, where, err);
     }
     if (code == KO_OK) {
         code = ko_json_string(spec, "unk_token", &unk, where, err);

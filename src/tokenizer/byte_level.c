@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `ByteLevel` as pre-tokenizer and as post-processor: tokenizers/src/pre_tokenizers/byte_level.rs.
  */
-#include "src/tokenizer/byte_level.h"
-
 #include <stdlib.h>
 
 #include "src/base/memory.h"
@@ -24,7 +22,9 @@ static bool is_itself(unsigned byte)
     return (byte >= 0x21 && byte <= 0x7E) || (byte >= 0xA1 && byte != 0xAD);
 }
 
-uint32_t ko_byte_level_character(unsigned char byte)
+/* The character of GPT-2's byte-level alphabet for a byte: `bytes_to_unicode` in
+   gpt-2/src/encoder.py. */
+static uint32_t character_of(unsigned char byte)
 {
     uint32_t others = 0;
     if (is_itself(byte)) {
@@ -40,16 +40,11 @@ static enum ko_code read_options(json_object *spec, const char *where, struct by
                                  struct ko_error *err)
 {
     static const char *const keys[] = {"type", "add_prefix_space", "trim_offsets", "use_regex"};
+    bool *const option[] = {NULL, &out->add_prefix_space, &out->trim_offsets, &out->use_regex};
     out->use_regex = true;
     enum ko_code code = ko_keys_check(spec, keys, 4, 3, where, err);
-    if (code == KO_OK) {
-        code = ko_json_bool(spec, "add_prefix_space", &out->add_prefix_space, where, err);
-    }
-    if (code == KO_OK) {
-        code = ko_json_bool(spec, "trim_offsets", &out->trim_offsets, where, err);
-    }
-    if (code == KO_OK) {
-        code = ko_json_bool(spec, "use_regex", &out->use_regex, where, err);
+    for (size_t i = 1; code == KO_OK && i < 4; i++) {
+        code = ko_json_bool(spec, keys[i], option[i], where, err);
     }
     return code;
 }
@@ -116,7 +111,7 @@ static enum ko_code to_alphabet(void *context, const char *text, size_t n,
     (void)context;
     for (size_t at = 0; code == KO_OK && at < n; at++) {
         unsigned char byte = (unsigned char)text[at];
-        code = ko_changes_add(changes, ko_byte_level_character(byte), (byte & 0xC0) == 0x80, err);
+        code = ko_changes_add(changes, character_of(byte), (byte & 0xC0) == 0x80, err);
     }
     return code;
 }

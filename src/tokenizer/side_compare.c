@@ -24,11 +24,11 @@ static const char *name_token(const struct ko_tokenizer *tokenizer, int64_t id, 
 {
     const char *piece = id <= INT32_MAX ? ko_tokenizer_piece(tokenizer, (int32_t)id) : NULL;
     (void)snprintf(out->text, sizeof out->text, "%" PRId64 " (%.120s)", id,
-                   piece != NULL ? piece : "unknown to the tokenizer");
+                   piece ? piece : "unknown to the tokenizer");
     return out->text;
 }
 
-KO_PRINTF(2, 3) static enum ko_code add(const struct comparison *c, const char *format, ...)
+KO_PRINTF(2, 3) static enum ko_code add_note(const struct comparison *c, const char *format, ...)
 {
     char line[KO_ERROR_TEXT];
     va_list args;
@@ -41,7 +41,7 @@ KO_PRINTF(2, 3) static enum ko_code add(const struct comparison *c, const char *
 /* -1: it names none, or one that the tokenizer lacks. */
 static int32_t named_id(const struct ko_tokenizer *tokenizer, const char *text)
 {
-    return text != NULL ? ko_tokenizer_find(tokenizer, text) : -1;
+    return text ? ko_tokenizer_find(tokenizer, text) : -1;
 }
 
 static bool has_eos(const struct ko_special_ids *ids, int64_t id)
@@ -61,27 +61,28 @@ static enum ko_code compare_front(const struct comparison *c)
     const int32_t *front = ko_tokenizer_in_front(c->tokenizer, &n);
     const int32_t bos = named_id(c->tokenizer, c->files->bos);
     struct named name, wanted;
+    if (n == 0 && c->files->add_bos == KO_SAID_TRUE && !c->files->bos) {
+        return add_note(c, "tokenizer_config.json says add_bos_token: true, tokenizer.json puts "
+                           "nothing in front of a text; bos: TOKEN puts it there");
+    }
     if (n == 0 && c->files->add_bos == KO_SAID_TRUE) {
-        return add(
-            c,
-            "tokenizer_config.json says add_bos_token: true%s%s%s, tokenizer.json puts nothing "
-            "in front of a text; bos: %s%s%s puts it there",
-            c->files->bos != NULL ? " (" : "", c->files->bos != NULL ? c->files->bos : "",
-            c->files->bos != NULL ? ")" : "", c->files->bos != NULL ? "'" : "TOKEN",
-            c->files->bos != NULL ? c->files->bos : "", c->files->bos != NULL ? "'" : "");
+        return add_note(c,
+                        "tokenizer_config.json says add_bos_token: true (%s), tokenizer.json puts "
+                        "nothing in front of a text; bos: '%s' puts it there",
+                        c->files->bos, c->files->bos);
     }
     if (n == 0) {
         return KO_OK;
     }
     if (c->files->add_bos == KO_SAID_FALSE) {
-        return add(
+        return add_note(
             c,
             "tokenizer_config.json says add_bos_token: false, tokenizer.json puts %s in front "
             "of a text; bos: none leaves it out",
             name_token(c->tokenizer, front[0], &name));
     }
     if (bos >= 0 && front[0] != bos) {
-        return add(
+        return add_note(
             c,
             "tokenizer_config.json names %s as bos_token, tokenizer.json puts %s in front of "
             "a text",
@@ -97,19 +98,19 @@ static enum ko_code compare_bos(const struct comparison *c)
     struct named name, other;
     enum ko_code code = compare_front(c);
     if (code == KO_OK && c->files->bos && bos < 0) {
-        code = add(c, "tokenizer_config.json names bos_token '%s', which tokenizer.json lacks",
-                   c->files->bos);
+        code = add_note(c, "tokenizer_config.json names bos_token '%s', which tokenizer.json lacks",
+                        c->files->bos);
     }
     if (code == KO_OK && bos >= 0 && c->bos_id >= 0 && bos != c->bos_id) {
-        code =
-            add(c, "tokenizer_config.json names %s as bos_token, config.json %s as bos_token_id",
-                name_token(c->tokenizer, bos, &name), name_token(c->tokenizer, c->bos_id, &other));
+        code = add_note(
+            c, "tokenizer_config.json names %s as bos_token, config.json %s as bos_token_id",
+            name_token(c->tokenizer, bos, &name), name_token(c->tokenizer, c->bos_id, &other));
     }
     if (code == KO_OK && generation >= 0 && c->files->config.bos >= 0 &&
         generation != c->files->config.bos) {
-        code = add(c, "generation_config.json names %s as bos_token_id, config.json %s",
-                   name_token(c->tokenizer, generation, &name),
-                   name_token(c->tokenizer, c->files->config.bos, &other));
+        code = add_note(c, "generation_config.json names %s as bos_token_id, config.json %s",
+                        name_token(c->tokenizer, generation, &name),
+                        name_token(c->tokenizer, c->files->config.bos, &other));
     }
     return code;
 }
@@ -123,21 +124,22 @@ static enum ko_code compare_eos(const struct comparison *c)
     struct named name, other;
     enum ko_code code = KO_OK;
     if (n > 0) {
-        code =
-            add(c,
-                "tokenizer.json puts %s behind a text; it is left out, because a causal model goes "
-                "on from the text's last token",
-                name_token(c->tokenizer, behind[0], &name));
+        code = add_note(
+            c,
+            "tokenizer.json puts %s behind a text; it is left out, because a causal model goes "
+            "on from the text's last token",
+            name_token(c->tokenizer, behind[0], &name));
     } else if (files->add_eos == KO_SAID_TRUE) {
-        code =
-            add(c, "tokenizer_config.json says add_eos_token: true; nothing is put behind a text, "
-                   "because a causal model goes on from the text's last token");
+        code = add_note(
+            c, "tokenizer_config.json says add_eos_token: true; nothing is put behind a text, "
+               "because a causal model goes on from the text's last token");
     }
     if (code == KO_OK && eos >= 0 && files->config.n_eos > 0 && !has_eos(&files->config, eos) &&
         !has_eos(&files->generation, eos)) {
-        code = add(c, "tokenizer_config.json names %s as eos_token, config.json %s as eos_token_id",
-                   name_token(c->tokenizer, eos, &name),
-                   name_token(c->tokenizer, files->config.eos[0], &other));
+        code = add_note(
+            c, "tokenizer_config.json names %s as eos_token, config.json %s as eos_token_id",
+            name_token(c->tokenizer, eos, &name),
+            name_token(c->tokenizer, files->config.eos[0], &other));
     }
     return code;
 }
@@ -160,11 +162,11 @@ static enum ko_code compare_prefix(const struct comparison *c)
     }
     ko_encoding_free(&e);
     if (code == KO_OK && puts != (c->files->add_prefix_space == KO_SAID_TRUE)) {
-        code =
-            add(c,
-                "tokenizer_config.json says add_prefix_space: %s, tokenizer.json puts %s in front "
-                "of a text, and that is what is done",
-                puts ? "false" : "true", puts ? "a space" : "none");
+        code = add_note(
+            c,
+            "tokenizer_config.json says add_prefix_space: %s, tokenizer.json puts %s in front "
+            "of a text, and that is what is done",
+            puts ? "false" : "true", puts ? "a space" : "none");
     }
     return code;
 }
@@ -175,19 +177,19 @@ static enum ko_code compare_lengths(const struct comparison *c)
     const int64_t padding = ko_tokenizer_padding(c->tokenizer);
     enum ko_code code = KO_OK;
     if (truncation >= 0) {
-        code = add(c,
-                   "tokenizer.json stores a truncation to %" PRId64
-                   " tokens; it is ignored, prompts are run whole",
-                   truncation);
+        code = add_note(c,
+                        "tokenizer.json stores a truncation to %" PRId64
+                        " tokens; it is ignored, prompts are run whole",
+                        truncation);
     }
     if (code == KO_OK && padding > 0) {
-        code = add(c,
-                   "tokenizer.json stores a padding to %" PRId64
-                   " tokens; it is ignored, prompts are run as they are",
-                   padding);
+        code = add_note(c,
+                        "tokenizer.json stores a padding to %" PRId64
+                        " tokens; it is ignored, prompts are run as they are",
+                        padding);
     } else if (code == KO_OK && padding == 0) {
-        code =
-            add(c, "tokenizer.json stores a padding; it is ignored, prompts are run as they are");
+        code = add_note(
+            c, "tokenizer.json stores a padding; it is ignored, prompts are run as they are");
     }
     return code;
 }

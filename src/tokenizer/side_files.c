@@ -67,12 +67,15 @@ static enum ko_code read_token(json_object *root, const char *key, char **out,
 static enum ko_code read_config(json_object *root, struct ko_side_files *files,
                                 struct ko_error *err)
 {
-    enum ko_code code = read_said(root, "add_bos_token", &files->add_bos, files, err);
-    if (code == KO_OK) {
-        code = read_said(root, "add_eos_token", &files->add_eos, files, err);
-    }
-    if (code == KO_OK) {
-        code = read_said(root, "add_prefix_space", &files->add_prefix_space, files, err);
+    const struct {
+        const char *key;
+        enum ko_said *out;
+    } said[] = {{"add_bos_token", &files->add_bos},
+                {"add_eos_token", &files->add_eos},
+                {"add_prefix_space", &files->add_prefix_space}};
+    enum ko_code code = KO_OK;
+    for (size_t i = 0; code == KO_OK && i < sizeof said / sizeof said[0]; i++) {
+        code = read_said(root, said[i].key, said[i].out, files, err);
     }
     if (code == KO_OK) {
         code = read_token(root, "bos_token", &files->bos, files, err);

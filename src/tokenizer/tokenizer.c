@@ -138,10 +138,7 @@ enum ko_code ko_tokenizer_open(const char *file, struct ko_tokenizer **out, stru
     size_t n = 0;
     json_object *root = NULL;
     struct ko_tokenizer *t = ko_new(1, sizeof *t, err);
-    enum ko_code code = t ? KO_OK : KO_E_MEMORY;
-    if (code == KO_OK) {
-        code = ko_tokenizer_check_there(file, err);
-    }
+    enum ko_code code = t ? ko_tokenizer_check_there(file, err) : KO_E_MEMORY;
     if (code == KO_OK) {
         code = ko_file_read(file, MAX_FILE_BYTES, &bytes, &n, err);
     }

@@ -111,36 +111,31 @@ static bool find_group(const char *root, int version, char group[PATH_MAX])
     return found;
 }
 
-static bool read_number(const char *folder, const char *name, double *out)
+/* Reads up to two numbers from a file of the folder. Returns how many were read. */
+static int read_numbers(const char *folder, const char *name, double number[2])
 {
     char path[FOLDER_BYTES + 32];
     snprintf(path, sizeof path, "%s/%s", folder, name);
     FILE *file = fopen(path, "re");
-    const bool read = file && fscanf(file, "%lf", out) == 1;
+    const int n = file ? fscanf(file, "%lf %lf", &number[0], &number[1]) : 0;
     if (file) {
         fclose(file);
     }
-    return read;
+    return n;
 }
 
-/* Processors' worth of time that this folder's group allows; INFINITY: any. */
+/* The processors' worth of time that this folder's group allows. INFINITY: no limit. */
 static double quota_of(const char *folder, int version)
 {
-    double quota = 0, period = 0;
-    bool read = false;
-    if (version == 1) { /* -1: no limit */
-        read = read_number(folder, "cpu.cfs_quota_us", &quota) &&
-               read_number(folder, "cpu.cfs_period_us", &period);
-    } else {
-        char path[FOLDER_BYTES + 32];
-        snprintf(path, sizeof path, "%s/cpu.max", folder);
-        FILE *file = fopen(path, "re");
-        read = file && fscanf(file, "%lf %lf", &quota, &period) == 2; /* "max 100000": no limit */
-        if (file) {
-            fclose(file);
-        }
+    double quota[2] = {0}, period[2] = {0};
+    if (version == 1) { /* a quota of -1: no limit */
+        const bool read = read_numbers(folder, "cpu.cfs_quota_us", quota) >= 1 &&
+                          read_numbers(folder, "cpu.cfs_period_us", period) >= 1;
+        return read && quota[0] > 0 && period[0] > 0 ? quota[0] / period[0] : INFINITY;
     }
-    return read && quota > 0 && period > 0 ? quota / period : INFINITY;
+    /* "QUOTA PERIOD", or "max PERIOD": no limit */
+    const bool read = read_numbers(folder, "cpu.max", quota) == 2;
+    return read && quota[0] > 0 && quota[1] > 0 ? quota[0] / quota[1] : INFINITY;
 }
 
 /* The group as a path under the mount. Outside of what the mount shows: its top, which is the

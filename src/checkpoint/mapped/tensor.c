@@ -30,6 +30,22 @@ size_t ko_dtype_bytes(enum ko_dtype dtype)
     return dtypes[dtype].bytes;
 }
 
+bool ko_tensor_measure(struct ko_tensor *tensor)
+{
+    int64_t n = 1, bytes = 0;
+    for (int d = 0; d < tensor->n_dims; d++) {
+        if (__builtin_mul_overflow(n, tensor->shape[d], &n)) {
+            return false;
+        }
+    }
+    if (__builtin_mul_overflow(n, (int64_t)ko_dtype_bytes(tensor->dtype), &bytes)) {
+        return false;
+    }
+    tensor->n = n;
+    tensor->data_bytes = (size_t)bytes;
+    return true;
+}
+
 static float float_from_bits(uint32_t bits)
 {
     float value;

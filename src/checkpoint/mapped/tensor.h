@@ -24,6 +24,9 @@ struct ko_tensor {
 const char *ko_dtype_name(enum ko_dtype dtype);
 size_t ko_dtype_bytes(enum ko_dtype dtype);
 
+/* Sets tensor->n and data_bytes from its shape and dtype. False: one of them overflows. */
+bool ko_tensor_measure(struct ko_tensor *tensor);
+
 /* Converts elements [first, first + n) of a float tensor (F32, F16, BF16) to float32: exact.
    Returns whether all are finite. */
 bool ko_tensor_to_float(const struct ko_tensor *tensor, int64_t first, int64_t n, float *out);

@@ -66,63 +66,12 @@ static enum ko_code read_offsets(struct ko_json_cursor *c, struct ko_header_entr
     return code;
 }
 
-/* The value of one tensor: its three keys in any order, each once. */
-static enum ko_code read_tensor(struct ko_json_cursor *c, struct ko_header_entry *entry,
-                                struct ko_error *err)
-{
-    static const struct {
-        const char *key;
-        enum ko_code (*read)(struct ko_json_cursor *, struct ko_header_entry *, struct ko_error *);
-    } fields[] = {{"dtype", read_dtype}, {"shape", read_shape}, {"data_offsets", read_offsets}};
-    enum { N_FIELDS = sizeof fields / sizeof fields[0] };
-    bool seen[N_FIELDS] = {false};
+/* Reads the colon and the value of the member whose key is c->string. */
+typedef enum ko_code member_reader(struct ko_json_cursor *c, void *context, struct ko_error *err);
 
-    enum ko_code code = ko_json_cursor_expect(c, '{', err);
-    if (code != KO_OK) {
-        return code;
-    }
-    bool more = !ko_json_cursor_next_is(c, '}');
-    while (more) {
-        code = ko_json_cursor_string(c, err);
-        if (code != KO_OK) {
-            return code;
-        }
-        size_t f = 0;
-        while (f < N_FIELDS && strcmp(c->string, fields[f].key) != 0) {
-            f++;
-        }
-        if (f == N_FIELDS) {
-            return ko_json_cursor_fail(c, err, "tensor '%s' has the unknown key '%s'", entry->name,
-                                       c->string);
-        }
-        if (seen[f]) {
-            return ko_json_cursor_fail(c, err, "tensor '%s' has the key '%s' twice", entry->name,
-                                       c->string);
-        }
-        seen[f] = true;
-        code = ko_json_cursor_expect(c, ':', err);
-        if (code == KO_OK) {
-            code = fields[f].read(c, entry, err);
-        }
-        if (code != KO_OK) {
-            return code;
-        }
-        more = ko_json_cursor_next_is(c, ',');
-        if (!more && (code = ko_json_cursor_expect(c, '}', err))) {
-            return code;
-        }
-    }
-    for (size_t f = 0; f < N_FIELDS; f++) {
-        if (!seen[f]) {
-            return ko_json_cursor_fail(c, err, "tensor '%s' has no '%s'", entry->name,
-                                       fields[f].key);
-        }
-    }
-    return KO_OK;
-}
-
-/* "__metadata__": an object of strings, of which nothing is kept. */
-static enum ko_code skip_metadata(struct ko_json_cursor *c, struct ko_error *err)
+/* Reads an object, whose members `read` reads. */
+static enum ko_code read_members(struct ko_json_cursor *c, member_reader *read, void *context,
+                                 struct ko_error *err)
 {
     enum ko_code code = ko_json_cursor_expect(c, '{', err);
     if (code != KO_OK || ko_json_cursor_next_is(c, '}')) {
@@ -131,33 +80,64 @@ static enum ko_code skip_metadata(struct ko_json_cursor *c, struct ko_error *err
     do {
         code = ko_json_cursor_string(c, err);
         if (code == KO_OK) {
-            code = ko_json_cursor_expect(c, ':', err);
-        }
-        if (code == KO_OK) {
-            code = ko_json_cursor_string(c, err);
+            code = read(c, context, err);
         }
     } while (code == KO_OK && ko_json_cursor_next_is(c, ','));
     return code != KO_OK ? code : ko_json_cursor_expect(c, '}', err);
 }
 
-static enum ko_code count_elements(const struct ko_json_cursor *c, struct ko_header_entry *entry,
-                                   struct ko_error *err)
+static const struct {
+    const char *key;
+    enum ko_code (*read)(struct ko_json_cursor *, struct ko_header_entry *, struct ko_error *);
+} fields[] = {{"dtype", read_dtype}, {"shape", read_shape}, {"data_offsets", read_offsets}};
+enum { N_FIELDS = sizeof fields / sizeof fields[0] };
+
+struct tensor_reader {
+    struct ko_header_entry *entry;
+    bool seen[N_FIELDS];
+};
+
+static enum ko_code read_field(struct ko_json_cursor *c, void *context, struct ko_error *err)
 {
-    struct ko_tensor *t = &entry->tensor;
-    int64_t bytes = (int64_t)ko_dtype_bytes(t->dtype);
-    t->n = 1;
-    for (int d = 0; d < t->n_dims; d++) {
-        if (__builtin_mul_overflow(t->n, t->shape[d], &t->n)) {
-            return ko_json_cursor_fail(c, err, "tensor '%s': the product of its shape overflows",
-                                       entry->name);
+    struct tensor_reader *reader = context;
+    size_t f = 0;
+    while (f < N_FIELDS && strcmp(c->string, fields[f].key) != 0) {
+        f++;
+    }
+    if (f == N_FIELDS) {
+        return ko_json_cursor_fail(c, err, "tensor '%s' has the unknown key '%s'",
+                                   reader->entry->name, c->string);
+    }
+    if (reader->seen[f]) {
+        return ko_json_cursor_fail(c, err, "tensor '%s' has the key '%s' twice",
+                                   reader->entry->name, c->string);
+    }
+    reader->seen[f] = true;
+    enum ko_code code = ko_json_cursor_expect(c, ':', err);
+    return code != KO_OK ? code : fields[f].read(c, reader->entry, err);
+}
+
+/* The object of one tensor: its three keys in any order, each once. */
+static enum ko_code read_tensor(struct ko_json_cursor *c, struct ko_header_entry *entry,
+                                struct ko_error *err)
+{
+    struct tensor_reader reader = {.entry = entry};
+    enum ko_code code = read_members(c, read_field, &reader, err);
+    for (size_t f = 0; code == KO_OK && f < N_FIELDS; f++) {
+        if (!reader.seen[f]) {
+            code =
+                ko_json_cursor_fail(c, err, "tensor '%s' has no '%s'", entry->name, fields[f].key);
         }
     }
-    if (__builtin_mul_overflow(t->n, bytes, &bytes)) {
-        return ko_json_cursor_fail(c, err, "tensor '%s': the product of its shape overflows",
-                                   entry->name);
-    }
-    t->data_bytes = (size_t)bytes;
-    return KO_OK;
+    return code;
+}
+
+/* A member of "__metadata__": a string, which is not kept. */
+static enum ko_code skip_string(struct ko_json_cursor *c, void *context, struct ko_error *err)
+{
+    (void)context;
+    enum ko_code code = ko_json_cursor_expect(c, ':', err);
+    return code != KO_OK ? code : ko_json_cursor_string(c, err);
 }
 
 static enum ko_code check_name(const struct ko_json_cursor *c, struct ko_error *err)
@@ -197,44 +177,30 @@ static enum ko_code add_entry(struct ko_json_cursor *c, struct ko_safetensors_he
     if (code == KO_OK) {
         code = read_tensor(c, entry, err);
     }
-    if (code == KO_OK) {
-        code = count_elements(c, entry, err);
+    if (code == KO_OK && !ko_tensor_measure(&entry->tensor)) {
+        code = ko_json_cursor_fail(c, err, "tensor '%s': the product of its shape overflows",
+                                   entry->name);
     }
     return code;
 }
 
-static enum ko_code read_object(struct ko_json_cursor *c, struct ko_safetensors_header *header,
-                                struct ko_error *err)
+struct header_reader {
+    struct ko_safetensors_header *header;
+    bool metadata_seen;
+};
+
+static enum ko_code read_entry(struct ko_json_cursor *c, void *context, struct ko_error *err)
 {
-    bool metadata = false;
-    enum ko_code code = ko_json_cursor_expect(c, '{', err);
-    bool more = code == KO_OK && !ko_json_cursor_next_is(c, '}');
-    while (code == KO_OK && more) {
-        code = ko_json_cursor_string(c, err);
-        if (code != KO_OK) {
-            break;
-        }
-        if (strcmp(c->string, "__metadata__") == 0) {
-            if (metadata) {
-                return ko_json_cursor_fail(c, err, "'__metadata__' is there twice");
-            }
-            metadata = true;
-            code = ko_json_cursor_expect(c, ':', err);
-            if (code == KO_OK) {
-                code = skip_metadata(c, err);
-            }
-        } else {
-            code = add_entry(c, header, err);
-        }
-        if (code != KO_OK) {
-            break;
-        }
-        more = ko_json_cursor_next_is(c, ',');
-        if (!more) {
-            code = ko_json_cursor_expect(c, '}', err);
-        }
+    struct header_reader *reader = context;
+    if (strcmp(c->string, "__metadata__") != 0) {
+        return add_entry(c, reader->header, err);
     }
-    return code != KO_OK ? code : ko_json_cursor_end(c, err);
+    if (reader->metadata_seen) {
+        return ko_json_cursor_fail(c, err, "'__metadata__' is there twice");
+    }
+    reader->metadata_seen = true;
+    enum ko_code code = ko_json_cursor_expect(c, ':', err);
+    return code != KO_OK ? code : read_members(c, skip_string, NULL, err);
 }
 
 static int compare_names(const void *a, const void *b)
@@ -253,7 +219,11 @@ enum ko_code ko_safetensors_header_read(const char *text, size_t n, const char *
         code = ko_json_cursor_fail(&cursor, err, "no valid JSON: expected '{'");
     }
     if (code == KO_OK) {
-        code = read_object(&cursor, header, err);
+        struct header_reader reader = {.header = header};
+        code = read_members(&cursor, read_entry, &reader, err);
+    }
+    if (code == KO_OK) {
+        code = ko_json_cursor_end(&cursor, err);
     }
     ko_json_cursor_free(&cursor);
     if (code != KO_OK) {

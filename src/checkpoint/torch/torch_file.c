@@ -155,22 +155,13 @@ static enum ko_code describe_tensor(const struct ko_state_tensor *from, const ch
                                     struct ko_tensor *t, struct ko_error *err)
 {
     char shape[160], stride[160];
-    int64_t bytes = (int64_t)ko_dtype_bytes(from->dtype);
-    bool overflow = false, empty = false;
-    *t = (struct ko_tensor){
-        .name = from->name, .dtype = from->dtype, .n_dims = from->n_dims, .n = 1};
-    for (int d = 0; d < t->n_dims; d++) {
-        t->shape[d] = from->shape[d];
-        empty = empty || t->shape[d] == 0;
-        overflow = overflow || __builtin_mul_overflow(t->n, t->shape[d], &t->n);
-    }
-    overflow = overflow || __builtin_mul_overflow(t->n, bytes, &bytes);
-    if (overflow) {
+    *t = (struct ko_tensor){.name = from->name, .dtype = from->dtype, .n_dims = from->n_dims};
+    memcpy(t->shape, from->shape, sizeof t->shape);
+    if (!ko_tensor_measure(t)) {
         return ko_fail(err, KO_E_INPUT, "%s: tensor '%s': the product of its shape overflows",
                        where, t->name);
     }
-    t->data_bytes = (size_t)bytes;
-    if (empty || is_contiguous(from)) {
+    if (t->n == 0 || is_contiguous(from)) {
         return KO_OK;
     }
     print_counts(from->shape, from->n_dims, shape);

@@ -24,15 +24,6 @@ enum ko_code ko_piece_list_add(struct ko_piece_list *list, size_t begin, size_t 
     return KO_OK;
 }
 
-void ko_piece_list_free(struct ko_piece_list *list)
-{
-    if (!list) {
-        return;
-    }
-    free(list->piece);
-    *list = (struct ko_piece_list){0};
-}
-
 static enum ko_code too_long(struct ko_error *err)
 {
     (void)ko_fail(err, KO_E_INPUT,
@@ -157,7 +148,7 @@ void ko_pieces_free(struct ko_pieces *pieces)
     }
     free(pieces->text);
     free(pieces->origin);
-    ko_piece_list_free(&pieces->list);
+    free(pieces->list.piece);
     *pieces = (struct ko_pieces){0};
 }
 
@@ -179,12 +170,12 @@ enum ko_code ko_pieces_cut(struct ko_pieces *pieces, ko_piece_cutter *cut, void 
                                      old->begin + parts.piece[k].end, parts.piece[k].id, err);
         }
     }
-    ko_piece_list_free(&parts);
+    free(parts.piece);
     if (code != KO_OK) {
-        ko_piece_list_free(&next);
+        free(next.piece);
         return code;
     }
-    ko_piece_list_free(&pieces->list);
+    free(pieces->list.piece);
     pieces->list = next;
     return KO_OK;
 }

@@ -23,7 +23,6 @@ struct ko_piece {
     int32_t id;
 };
 
-/* Start from {0}; free with ko_piece_list_free. */
 struct ko_piece_list {
     struct ko_piece *piece; /* owned */
     size_t n, capacity;
@@ -56,7 +55,6 @@ struct ko_pieces {
 /* Adds a piece of at least one byte; an empty one is left out. */
 KO_MUST_CHECK enum ko_code ko_piece_list_add(struct ko_piece_list *list, size_t begin, size_t end,
                                              int32_t id, struct ko_error *err);
-void ko_piece_list_free(struct ko_piece_list *list); /* leaves {0} */
 KO_MUST_CHECK enum ko_code ko_changes_add(struct ko_changes *changes, uint32_t character,
                                           int32_t change, struct ko_error *err);
 /* Drops the next n characters of the old piece. */

@@ -126,9 +126,8 @@ static void what_is_not_found_says_what_to_do(void **state)
          "/models--acme--two/snapshots/...: abc, def"},
         {"acme/empty", "/no/x", "'/models--acme--empty' has no snapshot, download the model again"},
         {"acme/gone", "/no/x",
-         "'/models--acme--gone': refs/main names the snapshot def, which is not there, download "
-         "the "
-         "model again"},
+         "'/models--acme--gone': refs/main names the snapshot def, which does not exist, download "
+         "the model again"},
         {"acme/odd", "/no/x",
          "'/models--acme--odd/refs/main' does not name a snapshot, download the model again"},
         {"a/b/c", "/no/a/b/c", "folder '/no/a/b/c' does not exist, correct the path"},

@@ -46,7 +46,6 @@ static void a_real_checkpoint_is_read(void **state)
     assert_int_equal(conv->shape[1], 1);
     assert_int_equal(conv->shape[2], 4);
     assert_string_equal(ko_checkpoint_name(cp), "toy");
-    assert_string_equal(ko_checkpoint_folder(cp), MAMBA_FACTS);
     assert_true(json_object_is_type(ko_checkpoint_config(cp), json_type_object));
     ko_checkpoint_close(cp);
 }
