@@ -42,7 +42,7 @@ enum ko_code ko_content_check(const void *bytes, size_t n, const char *where, st
         if (n >= strlen(pages[i]) && strncasecmp(begin, pages[i], strlen(pages[i])) == 0) {
             return ko_fail(err, KO_E_INPUT,
                            "%s: is a web page, not the file itself: download it again, with `hf "
-                           "download`, which says what is refused and why",
+                           "download`, which reports why a download is refused",
                            where);
         }
     }

@@ -17,7 +17,7 @@ enum ko_code ko_home_expand(const char *path, char **out, struct ko_error *err)
     }
     if (path[1] != '\0' && path[1] != '/') {
         return ko_fail(err, KO_E_INPUT,
-                       "'%s': of paths with ~ only ~/... is read, write the folder out (or ./~...)",
+                       "'%s': a path with ~ must begin with ~/, write the folder out (or ./~...)",
                        path);
     }
     if (!home || home[0] == '\0') {

@@ -145,7 +145,7 @@ static enum ko_code sync_path(const char *path, const char *named, struct ko_err
 
     /* Some file systems cannot sync a folder: they say EINVAL. */
     if (id < 0 || (fsync(id) != 0 && errno != EINVAL)) {
-        code = system_fail(err, named, "cannot be brought to disk");
+        code = system_fail(err, named, "cannot be flushed to disk");
     }
     if (id >= 0) {
         (void)close(id);
@@ -163,7 +163,7 @@ static enum ko_code take_name(const struct ko_new_file *file, struct ko_error *e
     }
     if (file->keeps && (errno == EEXIST || ko_file_exists(file->path))) {
         return ko_fail(err, KO_E_FAILED,
-                       "%s: exists now, made by somebody else in the meantime, it is left as it is",
+                       "%s: another process has created it meanwhile, it is left unchanged",
                        file->path);
     }
     if (rename(file->temporary, file->path) != 0) {

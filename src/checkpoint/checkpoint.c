@@ -127,7 +127,7 @@ static enum ko_code open_file(struct ko_checkpoint *cp, enum ko_weight_format fo
         code = ko_weight_file_open(format, path, ko_text_str(&where), out, err);
     }
     if (code == KO_OK && !ko_weight_file_is_whole(out)) {
-        code = ko_fail(err, KO_E_INPUT, "%s: the file became shorter while it was read",
+        code = ko_fail(err, KO_E_INPUT, "%s: the file was shortened while it was read",
                        ko_text_str(&where));
     }
     ko_text_free(&where);
@@ -225,7 +225,7 @@ static enum ko_code take_fingerprint(struct ko_checkpoint *cp, struct ko_error *
 {
     XXH3_state_t *state = XXH3_createState();
     if (!state) {
-        return ko_fail(err, KO_E_MEMORY, "%s: no memory for its fingerprint", cp->name);
+        return ko_fail(err, KO_E_MEMORY, "%s: out of memory for its fingerprint", cp->name);
     }
     uint64_t bytes = cp->config_bytes;
     XXH3_128bits_reset(state);

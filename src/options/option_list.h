@@ -9,24 +9,25 @@
    the arguments; max -1: any number. */
 #define KO_COMMANDS(X)                                                                             \
     X(PLAN, "plan", "SPEC", 1, 1,                                                                  \
-      "what a run would do, without doing it: axes, cells, skipped prompts, token sets, memory, "  \
-      "time")                                                                                      \
+      "print what a run would do, without doing it: axes, cells, skipped prompts, token sets, "    \
+      "memory, time")                                                                              \
     X(RUN, "run", "SPEC", 1, 1, "run the sweep, in one process or under mpirun or srun")           \
-    X(EVALUATE, "evaluate", "SPEC", 1, 1, "the clean runs only: every model on every prompt")      \
-    X(MERGE, "merge", "SHARD...", 1, -1, "make one cube from the files of a sweep's shards")       \
+    X(EVALUATE, "evaluate", "SPEC", 1, 1, "do the clean runs only: every model on every prompt")   \
+    X(MERGE, "merge", "SHARD...", 1, -1, "merge the shards of a sweep into one cube")              \
     X(STATUS, "status", "CUBE", 1, 1,                                                              \
-      "how far a cube is: cells done, vacuous, failed and pending; the speed and time left of a "  \
-      "run")                                                                                       \
+      "print the progress of a cube: cells done, vacuous, failed and pending; speed and time "     \
+      "left of a run")                                                                             \
     X(SHOW, "show", "CUBE", 1, 1,                                                                  \
-      "the curves: mean change and 95 % interval of each window; differences between curves")      \
+      "print curves: mean change and 95 % interval of each window; differences between curves")    \
     X(VERIFY, "verify", "CUBE", 1, 1,                                                              \
-      "compute a sample of cells again, each as a forward pass of its own, and compare")           \
+      "recompute a sample of cells, each in its own forward pass, and compare")                    \
     X(EXPORT, "export", "CUBE", 1, 1,                                                              \
-      "write the cells as CSV, a line each, or a compressed copy of the cube")                     \
+      "write the cells as CSV, one per line, or a compressed copy of the cube")                    \
     X(INSPECT, "inspect", "CHECKPOINT", 1, 1,                                                      \
-      "what a checkpoint is: architecture, shape, types, tokenizer, and whether it can be run")    \
+      "print what a checkpoint is: architecture, shape, types, tokenizer, and whether it can be "  \
+      "run")                                                                                       \
     X(BENCH, "bench", "", 0, 0,                                                                    \
-      "how fast this machine is: rate of the matrix products, time a cell")
+      "measure the speed of this machine: rate of matrix products, time per cell")
 
 enum ko_option_type { KO_FLAG, KO_INT, KO_DOUBLE, KO_STRING, KO_STRINGS /* may be repeated */ };
 
@@ -36,68 +37,69 @@ enum ko_option_type { KO_FLAG, KO_INT, KO_DOUBLE, KO_STRING, KO_STRINGS /* may b
 #define KO_OPTIONS(X)                                                                              \
     X(KO_OPT_OUTPUT, "output", KO_STRING, "", "CUBE", "run evaluate merge", "the cube to write")   \
     X(KO_OPT_OUTPUT_FILE, "output", KO_STRING, "", "FILE", "export",                               \
-      "the file to write; --csv without it: standard output")                                      \
+      "the file to write; --csv writes to standard output by default")                             \
     X(KO_OPT_RESUME, "resume", KO_FLAG, "", "", "run evaluate",                                    \
-      "go on with the file if it exists, else start it")                                           \
+      "continue the file if it exists, otherwise start it")                                        \
     X(KO_OPT_OVERWRITE, "overwrite", KO_FLAG, "", "", "run evaluate merge export",                 \
       "replace the file if it exists (run: its evaluation too)")                                   \
     X(KO_OPT_EVALUATION, "evaluation", KO_STRING, "", "CUBE", "run plan",                          \
-      "select prompts from this evaluation instead of evaluating")                                 \
+      "select prompts with this evaluation instead of evaluating first")                           \
     X(KO_OPT_REUSE, "reuse", KO_STRINGS, "", "CUBE", "run",                                        \
-      "take the cells that this cube has already (may be repeated)")                               \
+      "copy the cells that this cube already has (may be repeated)")                               \
     X(KO_OPT_SHARD, "shard", KO_STRING, "", "K/N", "run",                                          \
-      "compute only part K of N, into NAME.shard-KKKK-of-NNNN.h5; auto: K and N of the Slurm "     \
-      "array; `merge` joins the parts")                                                            \
+      "compute only shard K of N, into NAME.shard-KKKK-of-NNNN.h5; auto: K and N from the Slurm "  \
+      "array; `merge` joins the shards")                                                           \
     X(KO_OPT_PARTIAL, "partial", KO_FLAG, "", "", "merge",                                         \
-      "merge although shards are missing or incomplete: what they lack stays pending, for run "    \
+      "merge even if shards are missing or incomplete; their missing cells stay pending, for run " \
       "--resume")                                                                                  \
     X(KO_OPT_BACKEND, "backend", KO_STRING, "", "cpu|cuda", "run evaluate plan bench",             \
-      "where to compute; default: cuda where a GPU is visible, else cpu")                          \
+      "where to compute; default: cuda if a GPU is visible, otherwise cpu")                        \
     X(KO_OPT_PRECISION, "precision", KO_STRING, "float32", "float32|tf32|bfloat16",                \
       "run evaluate plan",                                                                         \
-      "arithmetic of the matrix products; tf32 and bfloat16: on a GPU, faster and less exact")     \
+      "arithmetic of matrix products; tf32 and bfloat16: GPU only, faster and less accurate")      \
     X(KO_OPT_PRECISIONS, "precision", KO_STRING, "float32", "LIST", "bench",                       \
-      "arithmetic of the matrix products: float32, tf32 and bfloat16, one or several with commas") \
+      "arithmetic of matrix products: float32, tf32 or bfloat16; several separated by commas")     \
     X(KO_OPT_ROW_BUDGET, "row-budget", KO_INT, "0", "rows", "run evaluate plan bench",             \
-      "how many rows (token positions) go through the layers at once: fewer take less memory; 0: " \
-      "from the model's shape")                                                                    \
+      "rows (token positions) that go through the layers at once; fewer rows need less memory; "   \
+      "0: chosen from the model's shape")                                                          \
     X(KO_OPT_THREADS, "threads", KO_INT, "0", "threads", "run evaluate plan verify bench",         \
-      "threads of each worker; 0: OMP_NUM_THREADS, else its share of the processors it may use")   \
+      "threads per worker; 0: OMP_NUM_THREADS, otherwise its share of the available processors")   \
     X(KO_OPT_PROGRESS, "progress", KO_STRING, "auto", "auto|line|plain|json|none", "run evaluate", \
-      "how progress is shown on stderr; auto: one line that is redrawn on a terminal, else a "     \
-      "line a minute")                                                                             \
+      "how to show progress on stderr; auto: one redrawn line on a terminal, otherwise one line "  \
+      "per minute")                                                                                \
     X(KO_OPT_STOP_AT, "stop-at", KO_INT, "0", "epoch seconds", "run evaluate",                     \
-      "stop at this time as after Ctrl-C, with exit status 75, ready for --resume; 0: never")      \
+      "stop at this time as after Ctrl-C, with exit status 75; --resume continues; 0: never")      \
     X(KO_OPT_COMMIT_SECONDS, "commit-seconds", KO_DOUBLE, "10", "seconds", "run evaluate",         \
-      "how often results are written to the file: a kill loses what is newer")                     \
+      "how often results are written to the file; a killed run loses the results after the last "  \
+      "write")                                                                                     \
     X(KO_OPT_SET, "set", KO_STRINGS, "", "KEY=VALUE", "run evaluate plan",                         \
-      "set a key of the spec, also one within another (windows.sizes=[1]); may be repeated")       \
+      "set a key of the spec, also a nested one (windows.sizes=[1]); may be repeated")             \
     X(KO_OPT_ASSUME_PROMPTS, "assume-prompts", KO_INT, "0", "prompts", "plan",                     \
-      "without an evaluation: plan as if `select` left this many prompts; 0: all of them")         \
+      "without an evaluation: plan as if `select` kept this many prompts; 0: all of them")         \
     X(KO_OPT_WORKERS, "workers", KO_INT, "1", "workers", "plan",                                   \
-      "predict the time with this many workers (ranks without rank 0)")                            \
+      "predict the time for this many workers (ranks other than rank 0)")                          \
     X(KO_OPT_DEVICE, "device", KO_STRING, "", "NAME", "plan",                                      \
-      "predict for this GPU from rates measured earlier, instead of measuring here")               \
+      "predict for this GPU from stored rates instead of measuring this machine")                  \
     X(KO_OPT_READ_RATE, "read-rate", KO_DOUBLE, "2", "GB/s", "plan",                               \
-      "how fast checkpoints are read, for the predicted time of loading")                          \
+      "how fast checkpoints are read, to predict the loading time")                                \
     X(KO_OPT_JSON, "json", KO_FLAG, "", "", "status plan bench inspect show", "print JSON")        \
     X(KO_OPT_CSV, "csv", KO_FLAG, "", "", "show export", "print comma-separated values")           \
     X(KO_OPT_COMPRESS, "compress", KO_FLAG, "", "", "export",                                      \
       "write a copy of the cube in compressed chunks")                                             \
     X(KO_OPT_METRIC, "metric", KO_STRING, "change", KO_SHOWN_METRIC_CHOICES, "show",               \
-      "what is measured of each prompt. Change of the answer's probability: in percent (change; "  \
-      "median: its median), in points (delta), of its logarithm in nats (logprob). Whether it is " \
-      "ranked first (hit). The divergence (kl). The answer against the foil (margin, "             \
+      "what to measure. The change of the answer's probability: in percent (change; median: its "  \
+      "median), in points (delta), or of its logarithm in nats (logprob). Whether the answer "     \
+      "ranks first (hit). The divergence (kl). The answer against the foil (margin, "              \
       "margin-change)")                                                                            \
     X(KO_OPT_STATISTIC, "statistic", KO_STRING, "mean", "mean|median", "show",                     \
-      "how prompts are summed up")                                                                 \
+      "how to summarize the prompts")                                                              \
     X(KO_OPT_INTERVAL, "interval", KO_STRING, "", "t|bootstrap|wilson|order", "show",              \
-      "the kind of 95 % interval (docs/statistics.md); default: t, for hit wilson, for a median "  \
-      "order")                                                                                     \
+      "kind of 95 % interval (docs/statistics.md); default: t; wilson for hit; order for a "       \
+      "median")                                                                                    \
     X(KO_OPT_RESAMPLES, "resamples", KO_INT, "10000", "resamples", "show",                         \
-      "how often --interval bootstrap resamples the prompts")                                      \
+      "number of resamples of --interval bootstrap")                                               \
     X(KO_OPT_BY, "by", KO_STRING, "none", "none|relation", "show",                                 \
-      "relation: a curve of its own for each relation of the prompts")                             \
+      "relation: one curve per relation of the prompts")                                           \
     X(KO_OPT_MODEL, "model", KO_STRINGS, "", "NAME", "show export verify",                         \
       "only this model (may be repeated)")                                                         \
     X(KO_OPT_TARGET, "target", KO_STRINGS, "", "SET", "show export",                               \
@@ -115,31 +117,30 @@ enum ko_option_type { KO_FLAG, KO_INT, KO_DOUBLE, KO_STRING, KO_STRINGS /* may b
     X(KO_OPT_MINUS_FEATURE, "minus-feature", KO_STRING, "", "CLASS", "show",                       \
       "subtract this feature class")                                                               \
     X(KO_OPT_MINUS_MODEL, "minus-model", KO_STRING, "", "NAME", "show",                            \
-      "subtract this model, at the windows of the same layers")                                    \
+      "subtract this model, at windows of the same layers")                                        \
     X(KO_OPT_MINUS_CONTROL, "minus-control", KO_FLAG, "", "", "show",                              \
-      "subtract the matched random control: the mean over the seeds that the cube has")            \
-    X(KO_OPT_SAMPLE, "sample", KO_INT, "32", "cells", "verify", "how many cells to compute again") \
-    X(KO_OPT_SEED, "seed", KO_INT, "0", "", "verify",                                              \
-      "which cells are drawn: another seed, other cells")                                          \
+      "subtract the matched random control: its mean over the seeds in the cube")                  \
+    X(KO_OPT_SAMPLE, "sample", KO_INT, "32", "cells", "verify", "number of cells to recompute")    \
+    X(KO_OPT_SEED, "seed", KO_INT, "0", "", "verify", "seed of the random sample of cells")        \
     X(KO_OPT_WEIGHTS_SEED, "seed", KO_INT, "0", "", "bench", "seed of the random weights")         \
     X(KO_OPT_RESAMPLES_SEED, "seed", KO_INT, "0", "", "show", "seed of --interval bootstrap")      \
     X(KO_OPT_TOKENS, "tokens", KO_STRING, "", "TEXT", "inspect",                                   \
-      "show this text's ids, pieces and character offsets")                                        \
+      "show the ids, pieces and character offsets of this text")                                   \
     X(KO_OPT_ANSWER, "answer", KO_STRING, "", "TEXT", "inspect",                                   \
-      "with --tokens: show which token of this answer each prompts.score scores")                  \
+      "with --tokens: show which token of this answer each value of prompts.score scores")         \
     X(KO_OPT_TOKENIZER, "tokenizer", KO_STRING, "", "FOLDER", "inspect",                           \
-      "take tokenizer.json from this folder")                                                      \
+      "read tokenizer.json from this folder")                                                      \
     X(KO_OPT_SHAPES, "shape", KO_STRING, "mamba-130m", "LIST", "bench",                            \
-      "the model shape to measure, with random weights; several with commas, or all")              \
+      "model shapes to measure, with random weights: names separated by commas, or all")           \
     X(KO_OPT_PROMPTS, "prompts", KO_INT, "0", "prompts", "bench",                                  \
-      "how many prompts; 0: enough for one batch")                                                 \
-    X(KO_OPT_PROMPT_TOKENS, "tokens", KO_INT, "10", "tokens", "bench", "length of the prompts")    \
+      "number of prompts; 0: enough for one batch")                                                \
+    X(KO_OPT_PROMPT_TOKENS, "tokens", KO_INT, "10", "tokens", "bench", "tokens per prompt")        \
     X(KO_OPT_LOG_LEVEL, "log-level", KO_STRING, "info", "error|warn|info|debug",                   \
       "run evaluate verify bench",                                                                 \
-      "how much of the key=value log goes to stderr; on a terminal, unless this is given, short "  \
-      "lines take its place")                                                                      \
+      "level of the key=value log on stderr; without this option, a terminal shows short lines "   \
+      "instead")                                                                                   \
     X(KO_OPT_COLOR, "color", KO_STRING, "auto", "auto|always|never", "plan inspect",               \
-      "colour on the terminal")
+      "when to print colors")
 
 enum ko_option {
 #define X(id, name, type, fallback, unit, commands, help) id,

@@ -81,8 +81,8 @@ static void help_overview(struct ko_text *out)
     size_t n = 0;
     const struct ko_command_entry *command = ko_command_entries(&n);
     ko_text_add(out, "usage: knockout COMMAND [ARGUMENTS] [OPTIONS]\n\n"
-                     "Attention-knockout ablations of language models: a sweep spec in, one\n"
-                     "HDF5 file (the cube) out.\n\ncommands:\n");
+                     "Attention-knockout ablations of language models: reads a sweep spec,\n"
+                     "writes one HDF5 file (the cube).\n\ncommands:\n");
     for (size_t i = 0; i < n; i++) {
         struct ko_text left = {0};
         ko_text_add(&left, "%s %s", command[i].name, command[i].arguments);
@@ -92,8 +92,8 @@ static void help_overview(struct ko_text *out)
     }
     ko_text_add(out, "\noptions:\n");
     add_row(out, "-h, --help",
-            "this text; knockout COMMAND --help or knockout help COMMAND: that of COMMAND");
-    add_row(out, "-V, --version", "the version, and the commit it was built from");
+            "print this help; knockout help COMMAND or knockout COMMAND --help: help for COMMAND");
+    add_row(out, "-V, --version", "print the version and the commit it was built from");
     ko_text_add(out, "\n");
     add_words(out,
               "Option --some-name can also be set by the environment variable KNOCKOUT_SOME_NAME. "
@@ -104,8 +104,8 @@ static void help_overview(struct ko_text *out)
     add_row(out, "1", "failed");
     add_row(out, "2", "wrong usage, spec or file: nothing was computed");
     add_row(out, "3", "complete, with recorded failures");
-    add_row(out, "4", "status and merge: something is not computed yet");
-    add_row(out, "75", "stopped early: the same command with --resume goes on");
+    add_row(out, "4", "status and merge: some cells are not computed yet");
+    add_row(out, "75", "stopped early: repeat the command with --resume to continue");
 }
 
 static void help_command(const struct ko_command_entry *command, struct ko_text *out)
@@ -119,7 +119,7 @@ static void help_command(const struct ko_command_entry *command, struct ko_text 
             add_option(out, (enum ko_option)id);
         }
     }
-    add_row(out, "-h, --help", "this text");
+    add_row(out, "-h, --help", "print this help");
 }
 
 void ko_options_help(const char *command, struct ko_text *out)

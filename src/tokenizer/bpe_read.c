@@ -122,7 +122,7 @@ static enum ko_code read_merges(json_object *spec, struct ko_bpe *bpe, const cha
     }
     size_t n = json_object_array_length(spec);
     if (n > INT32_MAX / 4) {
-        return ko_fail(err, KO_E_INPUT, "%s: merges: %zu of them are too many", where, n);
+        return ko_fail(err, KO_E_INPUT, "%s: %zu merges are too many", where, n);
     }
     bpe->n_slots = 16;
     while (bpe->n_slots < 2 * n) {

@@ -165,7 +165,7 @@ static enum ko_code compare_prefix(const struct comparison *c)
         code = add_note(
             c,
             "tokenizer_config.json says add_prefix_space: %s, tokenizer.json puts %s in front "
-            "of a text, and that is what is done",
+            "of a text, and that is what counts",
             puts ? "false" : "true", puts ? "a space" : "none");
     }
     return code;

@@ -38,7 +38,7 @@ OMP_NUM_THREADS=999 taskset -c "$(taskset -cp $$ | sed 's/.*: //; s/[-,].*//')" 
     --backend cpu --progress none 2>"$scratch/err"
 says 1 "OMP_NUM_THREADS=999: this process may use 1 processor (affinity mask), so it takes 1 thread"
 OMP_THREAD_LIMIT=1 run --threads 2
-says 1 "OMP_THREAD_LIMIT=1 is less than the 2 threads of --threads"
+says 1 "OMP_THREAD_LIMIT=1 limits the 2 threads of --threads"
 status=0
 rm "$cube"
 OMP_NUM_THREADS=4,x run || status=$?

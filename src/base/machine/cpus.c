@@ -201,8 +201,8 @@ enum ko_code ko_threads_choose(const struct ko_thread_wish *wish, struct ko_thre
     if (limit < threads.n) {
         if (wish->option > 0 || is_set(wish->omp_num_threads)) {
             snprintf(threads.warning, sizeof threads.warning,
-                     "OMP_THREAD_LIMIT=%d is less than the %d threads of %s, and holds", limit,
-                     threads.n, threads.from);
+                     "OMP_THREAD_LIMIT=%d limits the %d threads of %s", limit, threads.n,
+                     threads.from);
         }
         set_threads(&threads, limit, "OMP_THREAD_LIMIT");
     }

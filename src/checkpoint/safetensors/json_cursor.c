@@ -60,7 +60,7 @@ enum ko_code ko_json_cursor_expect(struct ko_json_cursor *c, char wanted, struct
     if (ko_json_cursor_next_is(c, wanted)) {
         return KO_OK;
     }
-    return ko_json_cursor_fail(c, err, "no valid JSON: expected '%c', found %s", wanted,
+    return ko_json_cursor_fail(c, err, "not valid JSON: expected '%c', found %s", wanted,
                                name_next(c, found));
 }
 
@@ -98,7 +98,7 @@ static enum ko_code read_escape(struct ko_json_cursor *c, char *to, size_t *n, s
     }
     int32_t unit = letter == 'u' ? read_hex4(c, c->at + 1) : -1;
     if (unit < 0) {
-        return ko_json_cursor_fail(c, err, "no valid JSON: a broken escape");
+        return ko_json_cursor_fail(c, err, "not valid JSON: a broken escape");
     }
     c->at += 5;
     uint32_t code = (uint32_t)unit;
@@ -111,7 +111,7 @@ static enum ko_code read_escape(struct ko_json_cursor *c, char *to, size_t *n, s
         }
     }
     if (code >= 0xd800 && code < 0xe000) {
-        return ko_json_cursor_fail(c, err, "no valid JSON: half a surrogate pair");
+        return ko_json_cursor_fail(c, err, "not valid JSON: half a surrogate pair");
     }
     if (code == 0) {
         return ko_json_cursor_fail(c, err, "a NUL character in a string");
@@ -144,7 +144,7 @@ enum ko_code ko_json_cursor_string(struct ko_json_cursor *c, struct ko_error *er
     }
     while (code == KO_OK && c->at < c->n && c->text[c->at] != '"') {
         if ((unsigned char)c->text[c->at] < 0x20) {
-            return ko_json_cursor_fail(c, err, "no valid JSON: a bare control character");
+            return ko_json_cursor_fail(c, err, "not valid JSON: a bare control character");
         }
         if (c->text[c->at] != '\\') {
             c->string[n++] = c->text[c->at++];
@@ -160,7 +160,7 @@ enum ko_code ko_json_cursor_string(struct ko_json_cursor *c, struct ko_error *er
         return code;
     }
     if (c->at == c->n) {
-        return ko_json_cursor_fail(c, err, "no valid JSON: a string without its end");
+        return ko_json_cursor_fail(c, err, "not valid JSON: a string without its end");
     }
     c->at++;
     c->string[n] = '\0';
@@ -191,7 +191,7 @@ enum ko_code ko_json_cursor_count(struct ko_json_cursor *c, int64_t *out, struct
                                    name_next(c, found));
     }
     if (c->at - start > 1 && c->text[start] == '0') {
-        return ko_json_cursor_fail(c, err, "no valid JSON: a number with a leading zero");
+        return ko_json_cursor_fail(c, err, "not valid JSON: a number with a leading zero");
     }
     *out = value;
     return KO_OK;
@@ -201,7 +201,7 @@ enum ko_code ko_json_cursor_end(struct ko_json_cursor *c, struct ko_error *err)
 {
     skip_space(c);
     if (c->at < c->n) {
-        return ko_json_cursor_fail(c, err, "no valid JSON: text after the end of the object");
+        return ko_json_cursor_fail(c, err, "not valid JSON: text after the end of the object");
     }
     return KO_OK;
 }

@@ -26,13 +26,13 @@ static enum ko_code find_header(struct ko_safetensors *file, const char *where,
     }
     if (length > KO_HEADER_BYTES) {
         return ko_fail(err, KO_E_INPUT,
-                       "%s: its first 8 bytes give a header of %" PRIu64
-                       " bytes, more than the %d that are allowed: it is no safetensors file",
+                       "%s: its first 8 bytes announce a header of %" PRIu64
+                       " bytes, more than the %d that are allowed: it is not a safetensors file",
                        where, length, KO_HEADER_BYTES);
     }
     if (length > file->map.bytes - LENGTH_BYTES) {
         return ko_fail(err, KO_E_INPUT,
-                       "%s: its first 8 bytes give a header of %" PRIu64
+                       "%s: its first 8 bytes announce a header of %" PRIu64
                        " bytes, the file has %zu: it is truncated",
                        where, length, file->map.bytes);
     }
@@ -58,7 +58,8 @@ static enum ko_code check_place(const struct ko_header_entry *entry, int64_t at,
     const struct ko_tensor *t = &entry->tensor;
     if (entry->begin > entry->end) {
         return ko_fail(err, KO_E_INPUT,
-                       "%s: tensor '%s': data_offsets [%" PRId64 ",%" PRId64 "] run backwards",
+                       "%s: tensor '%s': data_offsets [%" PRId64 ",%" PRId64
+                       "] end before they begin",
                        where, entry->name, entry->begin, entry->end);
     }
     if (entry->end > data_bytes) {
@@ -83,7 +84,7 @@ static enum ko_code check_place(const struct ko_header_entry *entry, int64_t at,
     if (entry->begin > at) {
         return ko_fail(err, KO_E_INPUT,
                        "%s: tensor '%s': data_offsets [%" PRId64 ",%" PRId64
-                       "] leave a hole after %" PRId64 ", which the format forbids",
+                       "] leave a gap after %" PRId64 ", which the format forbids",
                        where, entry->name, entry->begin, entry->end, at);
     }
     return KO_OK;
@@ -118,7 +119,7 @@ static enum ko_code place_tensors(struct ko_safetensors *file, const char *where
     if (code == KO_OK && at != data_bytes) {
         code = ko_fail(err, KO_E_INPUT,
                        "%s: the tensors end at byte %" PRId64 " of the data, the file has %" PRId64
-                       ": something follows them, which the format forbids",
+                       ": the format forbids data after them",
                        where, at, data_bytes);
     }
     free(order);

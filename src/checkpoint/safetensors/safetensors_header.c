@@ -196,7 +196,7 @@ static enum ko_code read_entry(struct ko_json_cursor *c, void *context, struct k
         return add_entry(c, reader->header, err);
     }
     if (reader->metadata_seen) {
-        return ko_json_cursor_fail(c, err, "'__metadata__' is there twice");
+        return ko_json_cursor_fail(c, err, "'__metadata__' occurs twice");
     }
     reader->metadata_seen = true;
     enum ko_code code = ko_json_cursor_expect(c, ':', err);
@@ -216,7 +216,7 @@ enum ko_code ko_safetensors_header_read(const char *text, size_t n, const char *
     *header = (struct ko_safetensors_header){0};
     enum ko_code code = KO_OK;
     if (n == 0 || text[0] != '{') {
-        code = ko_json_cursor_fail(&cursor, err, "no valid JSON: expected '{'");
+        code = ko_json_cursor_fail(&cursor, err, "not valid JSON: expected '{'");
     }
     if (code == KO_OK) {
         struct header_reader reader = {.header = header};
@@ -235,7 +235,7 @@ enum ko_code ko_safetensors_header_read(const char *text, size_t n, const char *
     }
     for (size_t i = 1; i < header->n; i++) {
         if (strcmp(header->entries[i - 1].name, header->entries[i].name) == 0) {
-            return ko_fail(err, KO_E_INPUT, "%s: header: tensor '%s' is there twice", where,
+            return ko_fail(err, KO_E_INPUT, "%s: header: tensor '%s' occurs twice", where,
                            header->entries[i].name);
         }
     }

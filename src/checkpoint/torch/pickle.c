@@ -302,8 +302,7 @@ static enum ko_code check_protocol(struct ko_pickle *p, struct ko_error *err)
 {
     if (p->n_bytes < 2 || (unsigned char)p->bytes[0] != PROTO) {
         return ko_pickle_fail(p, err,
-                              "does not begin with opcode PROTO: it is no pickle that "
-                              "torch.save wrote");
+                              "does not begin with opcode PROTO: torch.save did not write it");
     }
     int protocol = (unsigned char)p->bytes[1];
     if (protocol != PROTOCOL) {
@@ -334,7 +333,7 @@ enum ko_code ko_pickle_run(struct ko_pickle *p, struct ko_pickle_value *top, str
         code = ko_pickle_pop(p, top, err);
     }
     if (code == KO_OK && (p->n_stack > 0 || p->n_marks > 0)) {
-        code = ko_pickle_fail(p, err, "leaves more than one value: the pickle is broken");
+        code = ko_pickle_fail(p, err, "leaves more than one value: the pickle is damaged");
     }
     if (code == KO_OK && p->at < p->n_bytes) {
         code = ko_pickle_fail(p, err, "has %zu bytes after opcode STOP", p->n_bytes - p->at);

@@ -41,7 +41,7 @@ static enum ko_code need_values(const struct ko_pickle *p, size_t n, struct ko_e
 {
     size_t floor = p->n_marks ? p->marks[p->n_marks - 1] : 0;
     if (p->n_stack - floor < n) {
-        return ko_pickle_fail(p, err, "the stack lacks a value: the pickle is broken");
+        return ko_pickle_fail(p, err, "the stack lacks a value: the pickle is damaged");
     }
     return KO_OK;
 }
@@ -77,7 +77,7 @@ enum ko_code ko_pickle_mark(struct ko_pickle *p, struct ko_error *err)
 enum ko_code ko_pickle_unmark(struct ko_pickle *p, size_t *n, struct ko_error *err)
 {
     if (p->n_marks == 0) {
-        return ko_pickle_fail(p, err, "the stack lacks a mark: the pickle is broken");
+        return ko_pickle_fail(p, err, "the stack lacks a mark: the pickle is damaged");
     }
     *n = p->n_stack - p->marks[--p->n_marks];
     return KO_OK;
@@ -110,7 +110,7 @@ enum ko_code ko_pickle_put(struct ko_pickle *p, uint32_t index, struct ko_error 
 enum ko_code ko_pickle_get(struct ko_pickle *p, uint32_t index, struct ko_error *err)
 {
     if (index >= p->n_memo || p->memo[index].kind == KO_PICKLE_NOTHING) {
-        return ko_pickle_fail(p, err, "memo entry %u was never put: the pickle is broken", index);
+        return ko_pickle_fail(p, err, "memo entry %u was never put: the pickle is damaged", index);
     }
     return ko_pickle_push(p, p->memo[index], err);
 }
@@ -186,7 +186,7 @@ static enum ko_code container_below(struct ko_pickle *p, size_t n, enum ko_pickl
     }
     *container = &p->stack[p->n_stack - n - 1];
     if ((*container)->kind != kind) {
-        return ko_pickle_fail(p, err, "an item is put into a value that is no %s", name);
+        return ko_pickle_fail(p, err, "an item is put into a value that is not a %s", name);
     }
     return nest_values(p, n, &(*container)->nesting, err);
 }
@@ -199,7 +199,7 @@ enum ko_code ko_pickle_set_items(struct ko_pickle *p, size_t n, struct ko_error 
         return code;
     }
     if (n % 2) {
-        return ko_pickle_fail(p, err, "a key without its value: the pickle is broken");
+        return ko_pickle_fail(p, err, "a key without its value: the pickle is damaged");
     }
     if (n / 2 > KO_PICKLE_VALUES - p->n_pairs) {
         return ko_pickle_fail(p, err, "more than %d values in dictionaries", KO_PICKLE_VALUES);

@@ -112,7 +112,8 @@ static enum ko_code read_counts(const struct ko_pickle *p, const struct ko_pickl
     }
     for (size_t i = 0; i < tuple->n; i++) {
         if (!is_kind(p, tuple, i, KO_PICKLE_INT) || item_of(p, tuple, i)->integer < 0) {
-            return ko_pickle_fail(p, err, "a tensor has a %s that is no whole number from 0", what);
+            return ko_pickle_fail(p, err, "a tensor has a %s that is not a whole number from 0",
+                                  what);
         }
         counts[i] = item_of(p, tuple, i)->integer;
     }
@@ -190,7 +191,8 @@ enum ko_code ko_pickle_reduce(struct ko_pickle *p, struct ko_error *err)
         return code;
     }
     if (callee.kind != KO_PICKLE_GLOBAL || args.kind != KO_PICKLE_TUPLE) {
-        return ko_pickle_fail(p, err, "something is called that is no global, or without a tuple");
+        return ko_pickle_fail(p, err,
+                              "what is called is not a global, or has no tuple of arguments");
     }
     switch (globals[callee.at].role) {
     case ORDERED_DICT:
@@ -222,7 +224,7 @@ enum ko_code ko_pickle_build(struct ko_pickle *p, struct ko_error *err)
         code = ko_pickle_top(p, &object, err);
     }
     if (code == KO_OK && (state.kind != KO_PICKLE_DICT || object->kind != KO_PICKLE_DICT)) {
-        code = ko_pickle_fail(p, err, "a state is given to a value that is no dictionary");
+        code = ko_pickle_fail(p, err, "a state is given to a value that is not a dictionary");
     }
     return code;
 }
@@ -248,7 +250,7 @@ enum ko_code ko_pickle_load_storage(struct ko_pickle *p, struct ko_error *err)
         fits = item_of(p, &id, 2)->text[i] > 0x20 && item_of(p, &id, 2)->text[i] < 0x7f;
     }
     if (!fits) {
-        return ko_pickle_fail(p, err, "a persistent id is no storage as torch.save writes it");
+        return ko_pickle_fail(p, err, "a persistent id is not a storage as torch.save writes it");
     }
     struct ko_pickle_storage *grown =
         ko_grow(p->storages, &p->storages_capacity, p->n_storages + 1, sizeof *grown, err);

@@ -118,7 +118,7 @@ enum ko_code ko_state_dict_read(const char *bytes, size_t n, const char *where,
     }
     for (size_t i = 1; i < dict->n; i++) {
         if (strcmp(dict->tensors[i - 1].name, dict->tensors[i].name) == 0) {
-            return ko_fail(err, KO_E_INPUT, "%s: tensor '%s' is there twice", where,
+            return ko_fail(err, KO_E_INPUT, "%s: tensor '%s' occurs twice", where,
                            dict->tensors[i].name);
         }
     }

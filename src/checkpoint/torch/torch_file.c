@@ -59,7 +59,7 @@ static enum ko_code open_content(const struct ko_mapping *map, struct content *c
     const char *slash = first ? strchr(first, '/') : NULL;
     if (!slash) {
         return ko_fail(err, KO_E_INPUT,
-                       "%s: its entries are in no folder: no file that torch.save wrote",
+                       "%s: its entries are not in a folder: torch.save did not write it",
                        content->where);
     }
     ko_text_add_bytes(&content->folder, first, (size_t)(slash + 1 - first));
@@ -108,7 +108,7 @@ static enum ko_code read_header(const struct content *content, struct ko_text *h
     const struct ko_zip_entry *entry = NULL;
     enum ko_code code = find_entry(content, "data.pkl", "", 0, &entry, err);
     if (code == KO_OK && !entry) {
-        code = ko_fail(err, KO_E_INPUT, "%s: has no %sdata.pkl: no file that torch.save wrote",
+        code = ko_fail(err, KO_E_INPUT, "%s: has no %sdata.pkl: torch.save did not write it",
                        content->where, ko_text_str(&content->folder));
     }
     if (code == KO_OK) {

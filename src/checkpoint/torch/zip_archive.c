@@ -25,14 +25,15 @@ struct ko_zip_archive {
     const char *first_name; /* borrowed from the entry */
 };
 
-/* "WHERE: is no valid zip archive (REASON): ..." */
+/* "WHERE: is not a valid zip archive (REASON): ..." */
 static enum ko_code fail_zip(const char *where, zip_error_t *reason, struct ko_error *err)
 {
     enum ko_code code = zip_error_code_zip(reason) == ZIP_ER_MEMORY ? KO_E_MEMORY : KO_E_INPUT;
-    return ko_fail(err, code,
-                   "%s: is no valid zip archive (%s): it is truncated or something else, copy it "
-                   "again",
-                   where, zip_error_strerror(reason));
+    return ko_fail(
+        err, code,
+        "%s: is not a valid zip archive (%s): it is truncated or something else, copy it "
+        "again",
+        where, zip_error_strerror(reason));
 }
 
 static enum ko_code open_archive(struct ko_zip_archive *a, struct ko_error *err)
@@ -159,10 +160,10 @@ static enum ko_code read_entry(struct ko_zip_archive *a, size_t index, struct ko
     }
     code = find_data(a, entry, err);
     if (code == KO_OK && !has_header(a, entry)) {
-        code = ko_fail(err, KO_E_INPUT,
-                       "%s: %s: the archive's directory leads to byte %zu, where no header of it "
-                       "stands",
-                       a->where, entry->name, entry->begin);
+        code = ko_fail(
+            err, KO_E_INPUT,
+            "%s: %s: the archive's directory leads to byte %zu, where its header is missing",
+            a->where, entry->name, entry->begin);
     }
     return code;
 }
@@ -231,7 +232,7 @@ static enum ko_code read_entries(struct ko_zip_archive *a, struct ko_error *err)
     }
     for (size_t i = 1; i < a->n; i++) {
         if (strcmp(a->entries[i - 1].name, a->entries[i].name) == 0) {
-            return ko_fail(err, KO_E_INPUT, "%s: the entry %s is there twice", a->where,
+            return ko_fail(err, KO_E_INPUT, "%s: the entry %s occurs twice", a->where,
                            a->entries[i].name);
         }
     }

@@ -26,8 +26,7 @@ enum ko_code ko_piece_list_add(struct ko_piece_list *list, size_t begin, size_t 
 
 static enum ko_code too_long(struct ko_error *err)
 {
-    (void)ko_fail(err, KO_E_INPUT,
-                  "tokenizer: its rules turn a text into one of more than %d bytes",
+    (void)ko_fail(err, KO_E_INPUT, "tokenizer: its rules make a text longer than %d bytes",
                   KO_PIECES_BYTES);
     return KO_E_INPUT; /* said here: clang's analyzer does not know what ko_fail returns */
 }

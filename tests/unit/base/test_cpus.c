@@ -129,9 +129,9 @@ static void the_first_that_is_given_is_taken(void **state)
          "processors are slower"},
         {0, NULL, "1", 1, "OMP_THREAD_LIMIT", NULL},
         {0, "3", "2", 2, "OMP_THREAD_LIMIT",
-         "OMP_THREAD_LIMIT=2 is less than the 3 threads of OMP_NUM_THREADS, and holds"},
+         "OMP_THREAD_LIMIT=2 limits the 3 threads of OMP_NUM_THREADS"},
         {3, NULL, "2", 2, "OMP_THREAD_LIMIT",
-         "OMP_THREAD_LIMIT=2 is less than the 3 threads of --threads, and holds"},
+         "OMP_THREAD_LIMIT=2 limits the 3 threads of --threads"},
         {3, NULL, "3", 3, "--threads", NULL},
     };
     (void)state;

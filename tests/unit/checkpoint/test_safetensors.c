@@ -55,15 +55,15 @@ static void broken_headers_are_refused_with_their_fault(void **state)
         size_t n_data;
         const char *words;
     } rows[] = {
-        {"", 0, "header: byte 0: no valid JSON: expected '{'"},
-        {"not json", 24, "header: byte 0: no valid JSON: expected '{'"},
-        {" {" A "}", 24, "header: byte 0: no valid JSON: expected '{'"},
-        {"[]", 0, "no valid JSON: expected '{'"},
-        {"{" A, 24, "no valid JSON: expected '}', found the end of the text"},
-        {"{" A ",}", 24, "no valid JSON: expected '\"', found '}'"},
-        {"{" A "} x", 24, "no valid JSON: text after the end of the object"},
-        {"{" A "}{}", 24, "no valid JSON: text after the end of the object"},
-        {"{\"a\":3}", 0, "no valid JSON: expected '{', found '3'"},
+        {"", 0, "header: byte 0: not valid JSON: expected '{'"},
+        {"not json", 24, "header: byte 0: not valid JSON: expected '{'"},
+        {" {" A "}", 24, "header: byte 0: not valid JSON: expected '{'"},
+        {"[]", 0, "not valid JSON: expected '{'"},
+        {"{" A, 24, "not valid JSON: expected '}', found the end of the text"},
+        {"{" A ",}", 24, "not valid JSON: expected '\"', found '}'"},
+        {"{" A "} x", 24, "not valid JSON: text after the end of the object"},
+        {"{" A "}{}", 24, "not valid JSON: text after the end of the object"},
+        {"{\"a\":3}", 0, "not valid JSON: expected '{', found '3'"},
         {"{\"a", 0, "a string without its end"},
         {"{\"a\\x\":1}", 0, "a broken escape"},
         {"{\"\\ud800\":1}", 0, "half a surrogate pair"},
@@ -71,10 +71,10 @@ static void broken_headers_are_refused_with_their_fault(void **state)
         {"{\"a\\nb\":{}}", 0, "a control character in a tensor's name"},
         {"{\"a\\u0000b\":{}}", 0, "a NUL character in a string"},
         {"{\"__metadata__\":{\"format\":1}}", 0, "expected '\"', found '1'"},
-        {"{\"__metadata__\":{},\"__metadata__\":{}}", 0, "'__metadata__' is there twice"},
-        {"{" A "," A "}", 24, "header: tensor 'a' is there twice"},
+        {"{\"__metadata__\":{},\"__metadata__\":{}}", 0, "'__metadata__' occurs twice"},
+        {"{" A "," A "}", 24, "header: tensor 'a' occurs twice"},
         {"{" A "," TENSOR("\\u0061", "F32", "[2,3]", "[24,48]") "}", 48,
-         "header: tensor 'a' is there twice"},
+         "header: tensor 'a' occurs twice"},
         {"{\"a\":{\"dtype\":\"F32\",\"shape\":[6]}}", 24, "tensor 'a' has no 'data_offsets'"},
         {"{\"a\":{\"dtype\":\"F32\",\"dtype\":\"F32\",\"shape\":[6]}}", 24,
          "tensor 'a' has the key 'dtype' twice"},
@@ -118,7 +118,7 @@ static void offsets_that_break_the_layout_are_refused(void **state)
         {"{" A "}", 25, "the tensors end at byte 24 of the data, the file has 25"},
         {"{}", 1, "the tensors end at byte 0 of the data, the file has 1"},
         {"{" TENSOR("a", "F32", "[6]", "[24,0]") "}", 24,
-         "tensor 'a': data_offsets [24,0] run backwards"},
+         "tensor 'a': data_offsets [24,0] end before they begin"},
         {"{" TENSOR("a", "F32", "[2,4]", "[0,24]") "}", 24,
          "tensor 'a': data_offsets [0,24] hold 24 bytes, its shape of 8 elements of F32 takes 32"},
         {"{" TENSOR("a", "BF16", "[2,3]", "[0,24]") "}", 24, "6 elements of BF16 takes 12"},
@@ -126,8 +126,8 @@ static void offsets_that_break_the_layout_are_refused(void **state)
          "tensor 'b': data_offsets [20,28] overlap the tensor before it, which ends at 24"},
         {"{" A "," TENSOR("b", "F32", "[6]", "[0,24]") "}", 24, "overlap the tensor before it"},
         {"{" A "," TENSOR("b", "F32", "[2]", "[28,36]") "}", 36,
-         "tensor 'b': data_offsets [28,36] leave a hole after 24"},
-        {"{" TENSOR("a", "F32", "[2]", "[4,12]") "}", 12, "leave a hole after 0"},
+         "tensor 'b': data_offsets [28,36] leave a gap after 24"},
+        {"{" TENSOR("a", "F32", "[2]", "[4,12]") "}", 12, "leave a gap after 0"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         test_folder_write_safetensors(*state, "model.safetensors", rows[i].header, NULL,
@@ -149,7 +149,7 @@ static void header_lengths_beyond_the_file_or_the_limit_are_refused(void **state
         {100000000, 10, "give a header of 100000000 bytes, the file has 10: it is truncated"},
         {100000001, 10, "more than the 100000000 that are allowed"},
         {UINT64_MAX, 10, "a header of 18446744073709551615 bytes, more than"},
-        {0, 8, "header: byte 0: no valid JSON: expected '{'"},
+        {0, 8, "header: byte 0: not valid JSON: expected '{'"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         unsigned char bytes[16] = {0};

@@ -208,8 +208,8 @@ static void files_that_are_no_state_dict_are_refused(void **state)
         {"%80:2 c:collections/OrderedDict ) %81 .",
          {STORAGE_0},
          "pytorch_model.bin: data.pkl: opcode NEWOBJ is not allowed (byte 28)"},
-        {NULL, {STORAGE_0}, "has no m/data.pkl: no file that torch.save wrote"},
-        {NULL, {{.name = "data.pkl", .bytes = "x", .n = 1}}, "its entries are in no folder"},
+        {NULL, {STORAGE_0}, "has no m/data.pkl: torch.save did not write it"},
+        {NULL, {{.name = "data.pkl", .bytes = "x", .n = 1}}, "its entries are not in a folder"},
         {NULL,
          {STORAGE_0, {.name = "x/data.pkl", .bytes = "\x80\2}.", .n = 4}},
          "has no m/data.pkl"},
@@ -273,7 +273,7 @@ static void other_formats_are_refused_with_what_to_do(void **state)
         {"", 0, "does not begin like a zip archive"},
         {"PK\3", 3, "does not begin like a zip archive"},
         {"\x89HDF\r\n\x1a\n", 8, "does not begin like a zip archive"},
-        {"PK\3\4 and nothing more", 21, "is no valid zip archive ("},
+        {"PK\3\4 and nothing more", 21, "is not a valid zip archive ("},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         test_folder_write(*state, "pytorch_model.bin", rows[i].bytes, rows[i].n);
@@ -289,7 +289,7 @@ static void every_truncation_is_refused(void **state)
     char *path = test_folder_path(*state, "pytorch_model.bin"), *bytes = test_read(path, &n);
     for (size_t cut = 0; cut < n; cut++) {
         test_folder_write(*state, "pytorch_model.bin", bytes, cut);
-        refuses(*state, cut < 4 ? "does not begin like" : "is no valid zip archive (", cut);
+        refuses(*state, cut < 4 ? "does not begin like" : "is not a valid zip archive (", cut);
     }
     free(bytes);
     free(path);

@@ -103,17 +103,17 @@ static void broken_entries_are_refused_by_name(void **state)
         {{{.name = "a/x", .bytes = "x", .n = 1, .flags = 1}, {.name = "a/y"}},
          "a/x: is encrypted, only plain entries are read"},
         {{{.name = "a/x", .bytes = "x", .n = 1}, {.name = "a/x", .bytes = "y", .n = 1}},
-         "the entry a/x is there twice"},
+         "the entry a/x occurs twice"},
         {{{.name = "a/x", .bytes = inner, .n = sizeof inner},
           {.name = "a/y", .n = 5, .at = 30 + 3}},
          "the entries a/x and a/y overlap"},
         {{{.name = "a/x", .bytes = inner, .n = sizeof inner},
           {.name = "a/z", .n = 5, .at = 30 + 3}},
-         "a/z: the archive's directory leads to byte 66, where no header of it stands"},
+         "a/z: the archive's directory leads to byte 66, where its header is missing"},
         {{{.name = "a/x", .bytes = "0123456789", .n = 10}, {.name = "a/y", .n = 5, .at = 2}},
          "a/y: its 5 bytes reach beyond the end of the file, which has 163"},
         {{{.name = "a/x", .bytes = "x", .n = 1, .local_name = "a/q"}, {.name = "a/y"}},
-         "a/x: the archive's directory leads to byte 33, where no header of it stands"},
+         "a/x: the archive's directory leads to byte 33, where its header is missing"},
         {{{.name = "a/x", .bytes = "x", .n = 1, .size = 4000}, {.name = "a/y"}},
          "a/x: its 4000 bytes reach beyond the end of the file"},
         {{{.name = "a/x", .bytes = "x", .n = 1, .at = 70000}, {.name = "a/y"}}, "a/x: its "},
@@ -154,7 +154,7 @@ static void every_truncation_is_refused(void **state)
         char *part = malloc(cut); /* so that a read beyond it is seen */
         assert_non_null(part);
         memcpy(part, bytes, cut);
-        refuses(part, cut, "is no valid zip archive (", cut);
+        refuses(part, cut, "is not a valid zip archive (", cut);
         free(part);
     }
     free(bytes);

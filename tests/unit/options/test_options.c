@@ -329,7 +329,7 @@ static void a_tilde_in_a_path_is_the_home_folder(void **state)
     assert_int_equal(unsetenv("KNOCKOUT_EVALUATION"), 0);
     parse(&o, "run s.yaml -o ~you/c.h5");
     assert_int_equal(o.code, KO_E_INPUT);
-    assert_string_equal(o.err.text, "--output: '~you/c.h5': of paths with ~ only ~/... is read, "
+    assert_string_equal(o.err.text, "--output: '~you/c.h5': a path with ~ must begin with ~/, "
                                     "write the folder out (or ./~...)");
     ko_options_free(&o.options);
     if (home) {

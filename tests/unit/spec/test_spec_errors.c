@@ -37,7 +37,7 @@ static const struct bad {
     {"models: [..]\n", "does not name the model"},
     {"models: ['${KO_TEST_UNSET}/a']\n", "models: environment variable 'KO_TEST_UNSET' is not set"},
     {"models: ['${KO']\n", "has a ${ that is not a ${VARIABLE}"},
-    {"models: ['~you/x']\n", "1:10: models: '~you/x': of paths with ~ only ~/... is read"},
+    {"models: ['~you/x']\n", "1:10: models: '~you/x': a path with ~ must begin with ~/"},
     {MODELS "prompts: facts.jsonl\n" ROUTES WINDOWS,
      "spec.yaml:2:10: prompts: expected a map, got 'facts.jsonl'"},
     {MODELS "prompts: {file: [f]}\n" ROUTES WINDOWS, "prompts.file: expected a path, got a list"},
