@@ -49,7 +49,7 @@ void ko_bytes_read_from(struct ko_bytes *b, const char *bytes, size_t n)
     b->broken = 0;
 }
 
-/* The next n bytes, or NULL where fewer are left. */
+/* The next n bytes. NULL if fewer are left. */
 static const char *take_bytes(struct ko_bytes *b, size_t n)
 {
     if (b->broken || n > b->left) {

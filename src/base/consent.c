@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Calls the function that decides about a write. Without such a function, every write is
-   allowed. */
+/* Calls the callback. Without one, every write is allowed. */
 #include "src/base/consent.h"
 
 #include <stddef.h>

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whether a file may still be written: asked right before every write by code that does not know
-   who decides. */
+/* A callback that code calls right before each write to learn whether it may still write. */
 #ifndef KO_BASE_CONSENT_H
 #define KO_BASE_CONSENT_H
 
 #include "src/base/error.h"
 
 struct ko_consent {
-    /* KO_OK: go on. An error is the caller's to return, and nothing has been written. */
+    /* KO_OK: write. Otherwise the caller writes nothing and returns the error. */
     enum ko_code (*ask)(void *context, struct ko_error *err);
     void *context; /* borrowed */
 };
 
-/* NULL, or a consent without `ask`: nobody decides, KO_OK. */
+/* KO_OK if consent or its `ask` is NULL. */
 KO_MUST_CHECK enum ko_code ko_consent_ask(const struct ko_consent *consent, struct ko_error *err);
 
 #endif

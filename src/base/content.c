@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Recognizes files of a wrong kind by their first bytes: web pages, refused downloads, archives,
-   Parquet, UTF-16. The error says what to do about it. */
+/* Recognizes web pages, refused downloads, archives, Parquet and UTF-16 by their first bytes. */
 #include "src/base/content.h"
 
 #include <fcntl.h>
@@ -9,7 +8,7 @@
 #include <strings.h>
 #include <unistd.h>
 
-/* Past a byte-order mark and white space. */
+/* Skips a byte-order mark and white space. */
 static const char *begin_of(const char *bytes, size_t *n)
 {
     size_t at = *n >= 3 && memcmp(bytes, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
@@ -24,7 +23,7 @@ enum ko_code ko_content_check(const void *bytes, size_t n, const char *where, st
 {
     static const char pointer[] = "version https://git-lfs.github.com/spec/";
     static const char *const pages[] = {"<!doctype", "<html", "<?xml"};
-    /* What huggingface.co answers as plain text, with a status that `curl` without -f ignores. */
+    /* Plain-text answers of huggingface.co, which `curl` without -f saves as the file. */
     static const char *const answers[] = {"Access to model ", "Access to dataset ",
                                           "Entry not found", "Repository not found",
                                           "Invalid username or password"};
@@ -60,7 +59,7 @@ enum ko_code ko_content_check(const void *bytes, size_t n, const char *where, st
 enum ko_code ko_content_check_file(const char *path, const char *where, struct ko_error *err)
 {
     char bytes[512];
-    /* Without O_NONBLOCK the opening of a pipe would wait for its writer. */
+    /* O_NONBLOCK: opening a pipe must not wait for a writer. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) {
         return KO_OK;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writes an error's text as one printable line, puts more context in front of it, and gives each
-   error code its exit status and sentence. */
+/* Writes an error's text as one printable line and adds context in front of it. Also looks up each
+   code's exit status and sentence. */
 #include "src/base/error.h"
 
 #include <stdarg.h>
@@ -10,8 +10,8 @@
 
 #include "src/base/printable.h"
 
-/* The start of a text as one line that is safe to print. `cut`: the text goes on behind its end,
-   which may be in the middle of a character; then, and where not all fits, dots follow. */
+/* Copies as much of a text as fits, as one line that is safe to print. Dots mark a cut. `cut`: the
+   text was cut before, perhaps in the middle of a character. */
 static void copy_printable(const char *from, bool cut, char to[KO_ERROR_TEXT])
 {
     const size_t n = strlen(from);

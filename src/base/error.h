@@ -27,15 +27,14 @@ enum ko_code {
 
 enum { KO_ERROR_TEXT = 2048 };
 
-/* The text is one line, "WHERE: WHAT, WHICH VALUE, WHAT TO DO", without the program's name; safe to
-   print, whatever names it quotes (src/base/printable.h). */
+/* The text is one line, "WHERE: WHAT, WHICH VALUE, WHAT TO DO", without the program's name. It is
+   safe to print, whatever names it quotes (src/base/printable.h). */
 struct ko_error {
     enum ko_code code;
     char text[KO_ERROR_TEXT];
 };
 
-/* Fills err (which may be NULL) and returns code, so that a failing function can `return
-   ko_fail(...)`. */
+/* Fills err (may be NULL) and returns code, so that a function can `return ko_fail(...)`. */
 enum ko_code ko_fail(struct ko_error *err, enum ko_code code, const char *format, ...)
     KO_PRINTF(3, 4);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads whole files, and takes paths apart, joins them and follows links. */
+/* Reads whole files; splits and joins paths and follows links. */
 #include "src/base/file.h"
 
 #include <errno.h>
@@ -14,7 +14,7 @@
 #include "src/base/content.h"
 #include "src/base/memory.h"
 
-/* Reads exactly n bytes; a file that ends earlier was changed meanwhile. */
+/* Reads exactly n bytes. A file that ends earlier has changed since its size was read. */
 static enum ko_code read_all(int fd, const char *path, char *bytes, size_t n, struct ko_error *err)
 {
     for (size_t done = 0; done < n;) {
@@ -63,7 +63,7 @@ enum ko_code ko_file_read(const char *path, size_t max_bytes, char **bytes, size
 {
     char *block = NULL;
     size_t size = 0;
-    /* Without O_NONBLOCK the opening of a pipe would wait for its writer. */
+    /* O_NONBLOCK: opening a pipe must not wait for a writer. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) {
         return ko_fail(err, KO_E_INPUT, "%s: cannot be opened: %s", path, strerror(errno));
@@ -113,7 +113,7 @@ char *ko_path_join(const char *folder, const char *name, struct ko_error *err)
     return path;
 }
 
-/* The end of path[0..n) without trailing slashes; a lone root slash stays. */
+/* The length of path[0..n) without trailing slashes. A lone root slash stays. */
 static size_t without_slashes(const char *path, size_t n)
 {
     while (n > 1 && path[n - 1] == '/') {
@@ -122,7 +122,7 @@ static size_t without_slashes(const char *path, size_t n)
     return n;
 }
 
-/* Where the last component of path[0..n) begins, n being without trailing slashes. */
+/* Where the last component of path[0..n) begins. The path has no trailing slashes. */
 static size_t last_begins(const char *path, size_t n)
 {
     size_t begin = n;
@@ -151,7 +151,7 @@ char *ko_path_last(const char *path, struct ko_error *err)
     return ko_copy_n(path + begin, n - begin, err);
 }
 
-/* What the link at `path` names, from where `path` starts. */
+/* The target of the link at `path`. A relative target is joined to the link's folder. */
 static char *link_target(const char *path, struct ko_error *err)
 {
     char target[PATH_MAX + 1];
@@ -191,7 +191,7 @@ char *ko_path_follow(const char *path, struct ko_error *err)
         free(at);
         at = next;
     }
-    /* Folders, pipes and devices keep the name that was given: errors name them by it. */
+    /* Folders, pipes and devices keep the user's name for them, which errors print. */
     if (at && stat(at, &info) == 0 && !S_ISREG(info.st_mode)) {
         free(at);
         at = ko_copy(path, err);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Files: reading whole, joining paths. */
+/* Reading whole files, and the parts of paths. */
 #ifndef KO_BASE_FILE_H
 #define KO_BASE_FILE_H
 
@@ -8,24 +8,23 @@
 
 #include "src/base/error.h"
 
-/* The whole regular file, NUL added, in *bytes (free()) and *n. KO_E_INPUT naming the path and the
-   reason; also where it is larger than max_bytes, or something in the file's place
+/* Reads a whole regular file into *bytes [*n], with a NUL after it. free() it. KO_E_INPUT names the
+   path and the reason, also if the file is larger than max_bytes or of a wrong kind
    (src/base/content.h). */
 KO_MUST_CHECK enum ko_code ko_file_read(const char *path, size_t max_bytes, char **bytes, size_t *n,
                                         struct ko_error *err);
-/* "folder/name", or name alone where it is absolute or folder is empty. free(). */
+/* "folder/name", or only name if name is absolute or folder is empty. free() it. */
 KO_MUST_CHECK char *ko_path_join(const char *folder, const char *name, struct ko_error *err);
-/* The folder part of a path, "." where there is none. free(). */
+/* The folder part of a path; "." if it has no folder. free() it. */
 KO_MUST_CHECK char *ko_path_folder(const char *path, struct ko_error *err);
-/* The last component, trailing slashes ignored. free(). */
+/* The last component, without trailing slashes. free() it. */
 KO_MUST_CHECK char *ko_path_last(const char *path, struct ko_error *err);
-/* The file that a path leads to: where its last component is a symbolic link, what that names, and so
-   on; it need not exist. What is written under a name that is a link is written there, in that
-   file's folder, and the link stays. free(). KO_E_INPUT (err) where links lead in a circle. */
+/* Follows symbolic links at the last component. The target need not exist. Writing to the result
+   keeps the link and replaces its target. free() it. NULL with KO_E_INPUT if the links form a
+   loop. */
 KO_MUST_CHECK char *ko_path_follow(const char *path, struct ko_error *err);
 bool ko_file_exists(const char *path);
-/* What stat's st_mode says that a file is, for a sentence: "a folder", "a named pipe", "a symbolic
-   link", ... */
+/* The kind of file in stat's st_mode: "a folder", "a named pipe", "a symbolic link", ... */
 const char *ko_file_kind(unsigned mode);
 
 #endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Replaces the ~ at the start of a path. ~USER is refused, with an error that says what to
-   write. */
+/* Replaces the ~ at the start of a path. Refuses ~USER. */
 #include "src/base/home.h"
 
 #include <stdlib.h>

@@ -25,7 +25,7 @@ static bool is_folder(const char *path)
     return stat(path, &about) == 0 && S_ISDIR(about.st_mode);
 }
 
-/* "NAME" or "ORG/NAME" of letters, digits, '-', '_' and '.', each beginning with a letter or digit. */
+/* "NAME" or "ORG/NAME" of letters, digits, '-', '_' and '.'. Each begins with a letter or digit. */
 static bool is_hub_name(const char *text)
 {
     size_t n = strlen(text), parts = 1;
@@ -43,7 +43,7 @@ static bool is_hub_name(const char *text)
     return parts <= 2 && text[n - 1] != '/';
 }
 
-/* The cache's folder: that of the first variable that is set. */
+/* The cache's folder, from the first variable that is set. */
 static enum ko_code cache_folder(char **out, struct ko_error *err)
 {
     static const struct {

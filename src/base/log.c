@@ -18,7 +18,7 @@ static bool prints_level(const struct ko_log *log, enum ko_log_level level)
     return level != KO_LOG_INFO || log->root;
 }
 
-/* The message as one line, with `before` in front of it, in one write. */
+/* Writes the message as one line, with `before` in front of it. */
 static void write_line(const struct ko_log *log, const char *before, const char *format,
                        va_list arguments)
 {
@@ -43,7 +43,7 @@ static void write_line(const struct ko_log *log, const char *before, const char 
     free(message);
 }
 
-/* What stands before the words of a line: event may be "". */
+/* Writes a line with its level, rank and event (may be "") in front. */
 static void write_level(const struct ko_log *log, enum ko_log_level level, const char *event,
                         const char *format, va_list arguments)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writes into a temporary file beside the wanted one, brings it to disk, and then gives it its
-   name. It also removes temporary files of processes that are gone. */
+/* Creates a temporary file beside the wanted one, flushes it to disk and renames it. Also removes
+   temporary files of processes that no longer run. */
 #define _GNU_SOURCE
 #include "src/base/new_file.h"
 
@@ -31,7 +31,7 @@ static enum ko_code system_fail(struct ko_error *err, const char *path, const ch
                    strerror(number));
 }
 
-/* This machine's name as part of a file's. */
+/* The machine's name, for use in a file name. */
 static void name_host(char host[HOST_BYTES])
 {
     if (gethostname(host, HOST_BYTES) != 0) {
@@ -45,7 +45,7 @@ static void name_host(char host[HOST_BYTES])
     }
 }
 
-/* Whether `name` is BEGIN-PID-N of a process that is gone. */
+/* Whether `name` is BEGIN, PID, '-', N, and process PID no longer runs. */
 static bool is_stale(const char *name, const char *begin)
 {
     const size_t n = strlen(begin);
@@ -62,7 +62,7 @@ static bool is_stale(const char *name, const char *begin)
     return *end == '\0' && kill((pid_t)process, 0) != 0 && errno == ESRCH;
 }
 
-/* What cannot be removed, or listed, stays: it is in nobody's way. */
+/* Files that cannot be listed or removed stay; they do no harm. */
 static enum ko_code remove_stale(const char *path, const char *host, struct ko_error *err)
 {
     char *folder = ko_path_folder(path, err), *last = ko_path_last(path, err);
@@ -100,7 +100,7 @@ enum ko_code ko_new_file_open(const char *path, struct ko_new_file *out, struct 
     struct stat info;
     int id = -1;
 
-    /* A name that leads to a device or a pipe is not ours to replace. */
+    /* Never replace a device or a pipe. */
     if (code == KO_OK && stat(path, &info) == 0 && !S_ISREG(info.st_mode)) {
         code = ko_fail(err, KO_E_INPUT, "%s: is %s, name a file to write", path,
                        ko_file_kind(info.st_mode));
@@ -143,7 +143,7 @@ static enum ko_code sync_path(const char *path, const char *named, struct ko_err
     int id = open(path, O_RDONLY | O_CLOEXEC);
     enum ko_code code = KO_OK;
 
-    /* Some file systems cannot sync a folder: they say EINVAL. */
+    /* Some file systems cannot sync a folder and return EINVAL. */
     if (id < 0 || (fsync(id) != 0 && errno != EINVAL)) {
         code = system_fail(err, named, "cannot be flushed to disk");
     }
@@ -153,8 +153,8 @@ static enum ko_code sync_path(const char *path, const char *named, struct ko_err
     return code;
 }
 
-/* With `keeps` by a link, which never replaces a file. A file system without links cannot promise
-   that much: there the name is looked at before. */
+/* `keeps` uses link(), which never replaces a file. On a file system without links, check for the
+   name first; a file created after the check would be replaced. */
 static enum ko_code take_name(const struct ko_new_file *file, struct ko_error *err)
 {
     if (file->keeps && link(file->temporary, file->path) == 0) {

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How long work asks whether it is to be dropped, and says how far it is. */
+/* Lets long work be stopped, and report its progress. */
 #ifndef KO_BASE_STOP_H
 #define KO_BASE_STOP_H
 
 #include <stdbool.h>
 
-/* Looked at between the parts of long work, which returns KO_E_STOPPED where it is true. */
+/* Long work calls `wanted` between its parts and returns KO_E_STOPPED if it is true. */
 struct ko_stop {
     bool (*wanted)(void *context);
     void *context;
-    /* Told the share of the work that is done, 0 to 1 and never falling; NULL: nobody asks. */
+    /* Called with the finished share of the work, from 0 to 1, never decreasing. May be NULL. */
     void (*reached)(void *context, double share);
 };
 

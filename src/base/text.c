@@ -156,8 +156,8 @@ static size_t smallest_of(size_t a, size_t b, size_t c)
     return least < c ? least : c;
 }
 
-/* Insertions, deletions, substitutions and swaps of neighbours (optimal string alignment); both
-   words shorter than WORD_MAX. */
+/* Counts insertions, deletions, substitutions and swaps of neighbors (optimal string alignment).
+   Both words are shorter than WORD_MAX. */
 static size_t edit_distance(const char *a, size_t n_a, const char *b, size_t n_b)
 {
     size_t rows[3][WORD_MAX];

@@ -2,8 +2,8 @@
 /* Checks UTF-8, counts, finds and steps over its characters, decodes and encodes one. */
 #include "src/base/utf8.h"
 
-/* Bytes of the character that begins at byte[0] of n > 0 bytes; 0 where it is not valid (RFC 3629,
-   table of section 4). */
+/* The length in bytes of the character at byte[0], n > 0 bytes left. 0: not valid (RFC 3629, table
+   of section 4). */
 static size_t character_length(const unsigned char *byte, size_t n)
 {
     unsigned char low = 0x80, high = 0xBF;

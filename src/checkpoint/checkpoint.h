@@ -32,15 +32,17 @@ const struct ko_tensor *ko_checkpoint_tensors(const struct ko_checkpoint *checkp
 /* NULL where there is none of that name. */
 const struct ko_tensor *ko_checkpoint_find(const struct ko_checkpoint *checkpoint,
                                            const char *name);
-/* Leaves the first n bytes of every tensor's name out, counted from the whole name: they are the same
-   in all (at most what ko_checkpoint_common gives). What an earlier call left out comes back. */
+/* Leaves the first n bytes of every tensor's name out, counted from the whole name: they are the
+   same in all (at most what ko_checkpoint_common gives). What an earlier call left out comes
+   back. */
 void ko_checkpoint_strip(struct ko_checkpoint *checkpoint, size_t n);
-/* Bytes that all whole names begin with, up to and with the last '.' of them; 0 where there is none. */
+/* Bytes that all whole names begin with, up to and with the last '.' of them; 0 where there is
+   none. */
 size_t ko_checkpoint_common(const struct ko_checkpoint *checkpoint);
 /* The first n bytes of the whole names are what is left out now. Borrowed; not terminated there. */
 const char *ko_checkpoint_stripped(const struct ko_checkpoint *checkpoint, size_t *n);
-/* Reads `folder`'s config.json, a JSON object. *config: json_object_put() it. KO_E_INPUT: also where
-   the folder holds an adapter instead of a model. */
+/* Reads `folder`'s config.json, a JSON object. *config: json_object_put() it. KO_E_INPUT: also
+   where the folder holds an adapter instead of a model. */
 KO_MUST_CHECK enum ko_code ko_checkpoint_read_config(const char *folder, const char *name,
                                                      json_object **config, struct ko_error *err);
 /* XXH3-128, 32 hex digits: config.json, and every weight file's header (of torch's files data.pkl

@@ -5,9 +5,9 @@
 
 #include "src/base/error.h"
 
-/* Whether the file is there, as far as that can be told before it is opened. Where its folder is and
-   the file is not: KO_E_INPUT "FOLDER: ...", what the folder has instead and where a tokenizer comes
-   from. */
+/* Whether the file is there, as far as that can be told before it is opened. Where its folder is
+   and the file is not: KO_E_INPUT "FOLDER: ...", what the folder has instead and where a tokenizer
+   comes from. */
 KO_MUST_CHECK enum ko_code ko_tokenizer_check_there(const char *file, struct ko_error *err);
 
 #endif

@@ -220,8 +220,8 @@ enum ko_code ko_side_files_bos(const struct ko_side_files *files,
                                struct ko_error *err)
 {
     const int32_t named = named_id(tokenizer, files->bos);
-    /* The default of a family, which a config.json does not name, is not a choice of the checkpoint's
-       author; of GPT-2 and Mamba it ends a text. */
+    /* The default of a family, which a config.json does not name, is not a choice of the
+       checkpoint's author; of GPT-2 and Mamba it ends a text. */
     const int32_t id = bos_id >= 0 && files->config.bos == bos_id ? bos_id : named;
     struct named name, other;
     if (id < 0) {

@@ -29,9 +29,9 @@ struct ko_side_files {
     struct ko_strings notes; /* files that cannot be read, values of another kind: one line each */
 };
 
-/* Reads tokenizer_config.json beside the tokenizer's file, and config.json and generation_config.json
-   in the model's folder. Absent files say nothing; broken ones are notes. KO_E_MEMORY alone. Free
-   with ko_side_files_free, also after a failure. */
+/* Reads tokenizer_config.json beside the tokenizer's file, and config.json and
+   generation_config.json in the model's folder. Absent files say nothing; broken ones are notes.
+   KO_E_MEMORY alone. Free with ko_side_files_free, also after a failure. */
 KO_MUST_CHECK enum ko_code ko_side_files_read(const char *tokenizer_file, const char *model_folder,
                                               struct ko_side_files *out, struct ko_error *err);
 void ko_side_files_free(struct ko_side_files *files); /* leaves {0} */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Finds this process's control group below /proc and /sys, and reads its quota of processor time.
-   It knows both versions of control groups. */
+/* Finds this process's control group through /proc and reads its quota, for both versions of
+   control groups. */
 #define _GNU_SOURCE
 #include "src/base/machine/cgroup.h"
 
@@ -14,14 +14,14 @@
 
 enum { FOLDER_BYTES = 3 * PATH_MAX }; /* root, mount and group together */
 
-/* Where one hierarchy of groups is mounted, and which of its groups the mount shows as its top: a
-   container may see only its own. */
+/* Where a hierarchy of groups is mounted, and the group at the top of the mount. A container may
+   see only its own group. */
 struct mount {
     char point[PATH_MAX]; /* "/sys/fs/cgroup" */
     char top[PATH_MAX];   /* "/" or "/docker/4f..." */
 };
 
-/* Whether `word` is in a list with commas. */
+/* Whether `word` is in a comma-separated list. */
 static bool has_word(const char *list, const char *word)
 {
     const size_t n = strlen(word);
@@ -33,7 +33,7 @@ static bool has_word(const char *list, const char *word)
     return false;
 }
 
-/* /proc/self/mountinfo writes a space as \040, and so on. */
+/* Undoes the escapes of /proc/self/mountinfo, such as \040 for a space. */
 static void unescape_octal(char *text)
 {
     char *to = text;
@@ -49,8 +49,8 @@ static void unescape_octal(char *text)
     *to = '\0';
 }
 
-/* "36 35 98:0 TOP POINT options - TYPE source OPTIONS": whether the line is the mount of version 2,
-   or of version 1 with the controller cpu. */
+/* Reads a line "36 35 98:0 TOP POINT options - TYPE source OPTIONS". True if it is the mount of
+   this version; for version 1, with the controller cpu. */
 static bool read_mount(const char *line, int version, struct mount *out)
 {
     char type[64], options[1024];
@@ -82,7 +82,8 @@ static bool find_mount(const char *root, int version, struct mount *out)
     return found;
 }
 
-/* "0::/PATH" of version 2, "4:cpu,cpuacct:/PATH" of version 1: this process's group. */
+/* This process's group, from the line "0::/PATH" (version 2) or "4:cpu,cpuacct:/PATH" (version
+   1). */
 static bool find_group(const char *root, int version, char group[PATH_MAX])
 {
     char path[PATH_MAX], *line = NULL;
@@ -138,8 +139,7 @@ static double quota_of(const char *folder, int version)
     return read && quota[0] > 0 && quota[1] > 0 ? quota[0] / quota[1] : INFINITY;
 }
 
-/* The group as a path under the mount. Outside of what the mount shows: its top, which is the
-   nearest that can be seen. */
+/* The group's path below the mount. For a group outside the mount: "", the mount's top group. */
 static const char *path_below_top(const char *group, const char *top)
 {
     const size_t n = strcmp(top, "/") == 0 ? 0 : strlen(top);

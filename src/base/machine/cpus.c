@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Finds the processors of this process from its affinity mask and quota. The second half chooses
-   the number of threads from that, the option and OMP_NUM_THREADS. */
+/* Reads the affinity mask and quota, and chooses the number of threads from them, the option and
+   OMP_NUM_THREADS. */
 #define _GNU_SOURCE
 #include "src/base/machine/cpus.h"
 
@@ -35,7 +35,7 @@ static int count_cpus(const uint64_t *mask)
     return n;
 }
 
-/* The whole part of a quota that n processes share, for each. */
+/* One process's part, rounded down, of a quota that n processes share. */
 static int quota_part(const struct ko_cgroup_quota *quota, int n)
 {
     const double part = floor(quota->cpus / n * (1 + 1e-9));
@@ -56,7 +56,7 @@ int ko_cpus_usable(const struct ko_cpus *cpus, const char **from)
     return part < n ? part : n;
 }
 
-/* Adds the masks to an empty one; whether they are disjoint. */
+/* Writes the union of the masks to an empty mask. Returns whether they are disjoint. */
 static bool unite_masks(const struct ko_cpus *all, int n, uint64_t *mask)
 {
     bool disjoint = true;
@@ -108,8 +108,8 @@ static const char *skip_space(const char *text)
     return text + strspn(text, " \t\n");
 }
 
-/* The first of a list of whole numbers from 1, with commas and white space around each. A number
-   too large for an int is as good as INT_MAX. */
+/* Reads the first of a comma-separated list of whole numbers from 1; `one`: the list may have only
+   one. White space may surround each. A number too large for an int counts as INT_MAX. */
 static enum ko_code parse_list(const char *text, bool one, const char *name, int *out,
                                struct ko_error *err)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Asks for the width of the terminal, counts the columns of a text, and cuts a text to fit. */
+/* Reads the width of the terminal, counts the columns of a text, and cuts a text to fit. */
 #define _GNU_SOURCE
 #include "src/base/machine/terminal.h"
 
@@ -32,7 +32,7 @@ size_t ko_terminal_width(FILE *stream)
     return USUAL_WIDTH;
 }
 
-/* The character that begins at text, its bytes in *n: what is not UTF-8 counts as one byte. */
+/* The character at text; *n: its bytes. Invalid UTF-8 counts as a character of one byte. */
 static utf8proc_int32_t character_at(const char *text, size_t *n)
 {
     utf8proc_int32_t point = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What fits on a terminal: how wide it is, and how wide a text is on it. */
+/* The terminal's width, and the width of a text on it. */
 #ifndef KO_BASE_MACHINE_TERMINAL_H
 #define KO_BASE_MACHINE_TERMINAL_H
 
@@ -9,19 +9,19 @@
 
 #include "src/base/text.h"
 
-/* Whether stream goes to a terminal, so that somebody sees what is written there. */
+/* Whether stream is a terminal. */
 bool ko_is_terminal(FILE *stream);
 
-/* Columns of the terminal behind stream, asked for anew at every call. Where stream is not a
-   terminal, or it does not say: the environment variable COLUMNS, else 80. */
+/* The current width in columns of the terminal behind stream. If stream is not a terminal or its
+   width is unknown: the environment variable COLUMNS, otherwise 80. */
 size_t ko_terminal_width(FILE *stream);
 
-/* Columns that valid UTF-8 takes on a terminal: none for combining marks, two for East Asian wide
-   characters and emoji, one otherwise (utf8proc's tables, which are Unicode's). */
+/* The columns of valid UTF-8 on a terminal: 0 for a combining mark, 2 for an East Asian wide
+   character or emoji, otherwise 1 (Unicode's tables, from utf8proc). */
 size_t ko_display_width(const char *text);
 
-/* Appends as many whole characters of valid UTF-8 as fit into `width` columns. Control characters
-   are written as one '?' each: none of them reaches the terminal. */
+/* Appends as many whole characters of valid UTF-8 as fit into `width` columns. Each control
+   character becomes a '?'. */
 void ko_display_add(struct ko_text *out, const char *text, size_t width);
 
 #endif

@@ -181,7 +181,7 @@ static void broken_pickles_are_refused_with_their_fault(void **state)
         {WITH("K:0 ( J:-6 t ( K:1 t %89 " HOOKS),
          "a tensor has a size that is not a whole number from 0"},
         {WITH("K:0 ( X:6 t ( K:1 t %89 " HOOKS), "a tensor has a size that is not a whole number"},
-        {WITH("K:0 ( K:6 t ( J:-1 t %89 " HOOKS), "a tensor has a stride that is no whole"},
+        {WITH("K:0 ( K:6 t ( J:-1 t %89 " HOOKS), "a tensor has a stride that is not a whole"},
         {WITH("K:0 ( K:6 t ) %89 " HOOKS), "a tensor has 1 dimensions and 0 strides"},
         {WITH("K:0 ( K:1 K:1 K:1 K:1 K:1 K:1 K:1 K:1 K:1 t ) %89 " HOOKS),
          "a tensor has more than 8 dimensions"},
