@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Appends numbers and quoted text to a CSV buffer, and writes the buffer to the stream when it is
-   large enough. */
+/* Appends numbers and quoted text to the buffer, and writes a large buffer to the stream. */
 #include "src/formats/csv_stream.h"
 
 #include <errno.h>

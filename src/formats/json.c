@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Parses JSON with json-c and reads typed values from it. It limits the size of the input and turns
-   parse errors into messages with line and column. */
+/* Parses JSON with json-c and reads typed values from it. Limits the size of the input. Parse
+   errors show line and column. */
 #include "src/formats/json.h"
 
 #include <inttypes.h>
@@ -172,7 +172,7 @@ json_object *ko_json_get(json_object *object, const char *key)
     return value;
 }
 
-/* "WHERE: KEY: expected EXPECTED, got VALUE", a long value cut. */
+/* "WHERE: KEY: expected EXPECTED, got VALUE". Cuts a long value. */
 static enum ko_code wrong_type(json_object *value, const char *key, const char *expected,
                                const char *where, struct ko_error *err)
 {
@@ -199,7 +199,7 @@ enum ko_code ko_json_int(json_object *object, const char *key, int64_t min, int6
         return KO_OK;
     }
     int64_t number = json_object_get_int64(value);
-    /* json-c clamps what is beyond int64, which then no longer agrees with its uint64. */
+    /* json-c clamps numbers beyond int64. A clamped number differs from its uint64. */
     bool clamped = number == INT64_MAX && json_object_get_uint64(value) > INT64_MAX;
     if (!json_object_is_type(value, json_type_int) || clamped || number < min || number > max) {
         (void)snprintf(expected, sizeof expected, "a whole number from %" PRId64 " to %" PRId64,
@@ -210,7 +210,7 @@ enum ko_code ko_json_int(json_object *object, const char *key, int64_t min, int6
     return KO_OK;
 }
 
-/* {"__float__": "Infinity"}, as newer versions of transformers write what JSON has no word for. */
+/* Reads {"__float__": "Infinity"}, which newer versions of transformers write. */
 static bool wrapped_double(json_object *value, double *out)
 {
     static const struct {

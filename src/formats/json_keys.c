@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Finds a key that occurs twice in a JSON object. It scans the text itself, because the tree from
-   json-c no longer has the first value. */
+/* Finds a duplicate key by scanning the text, because json-c's tree no longer has the first
+   value. */
 #include "src/formats/json_keys.h"
 
 #include <stdlib.h>
@@ -22,7 +22,7 @@ void ko_json_place(const char *bytes, size_t offset, size_t *line, size_t *colum
     *column = ko_utf8_count(bytes + begin, offset - begin) + 1;
 }
 
-/* The byte after the string that begins at bytes[at], a quote. */
+/* The byte after the string whose opening quote is bytes[at]. */
 static size_t string_end(const char *bytes, size_t n, size_t at)
 {
     for (at++; at < n && bytes[at] != '"'; at++) {
@@ -60,8 +60,8 @@ static size_t members_of_tree(json_object *value)
 }
 
 struct key {
-    size_t object; /* which it belongs to, numbered as they begin */
-    size_t at;     /* of its quote */
+    size_t object; /* its object; objects are numbered in the order of their beginning */
+    size_t at;     /* the offset of its opening quote */
     char *text;    /* unescaped; owned */
 };
 
@@ -70,7 +70,7 @@ struct keys {
     size_t n, capacity;
 };
 
-/* The string bytes[0..n), quotes included, as json-c reads it. */
+/* The text of the string bytes[0..n), which includes its quotes. free() it. */
 static char *unescape_key(const char *bytes, size_t n, struct ko_error *err)
 {
     struct json_tokener *tokener = json_tokener_new();
@@ -138,7 +138,7 @@ static int by_text(const void *a, const void *b)
     return order ? order : (x->at > y->at) - (x->at < y->at);
 }
 
-/* Names the key that is the first to repeat another. */
+/* Reports the first key of the text that repeats an earlier one. */
 static enum ko_code fail_duplicate(const char *bytes, struct keys *keys, const char *where,
                                    struct ko_error *err)
 {
@@ -171,7 +171,7 @@ enum ko_code ko_json_keys_check(const char *bytes, size_t n, const char *where, 
                                 struct ko_error *err)
 {
     struct keys keys = {0};
-    /* The tree keeps one member of a key, and nothing of the other's value. */
+    /* Of duplicate keys the tree keeps one member, so it has fewer members than the text. */
     if (members_of_text(bytes, n) == members_of_tree(root)) {
         return KO_OK;
     }

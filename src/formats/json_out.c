@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Adds text, numbers and lists to a JSON object in one call each, and prints the finished
-   object. */
+/* Adds a member to a JSON object in one call, and prints the object. */
 #include "src/formats/json_out.h"
 
 #include <math.h>

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Building the JSON that commands print. Members that memory is short for become null, as json-c
-   has it. */
+/* Builds and prints JSON. Members become null if memory runs out, as in json-c. */
 #ifndef KO_FORMATS_JSON_OUT_H
 #define KO_FORMATS_JSON_OUT_H
 
@@ -14,7 +13,7 @@
 void ko_json_put_text(json_object *object, const char *key, const char *text); /* NULL: null */
 void ko_json_put_int(json_object *object, const char *key, int64_t value);
 void ko_json_put_bool(json_object *object, const char *key, int value);
-/* null where the value is not finite. */
+/* A value that is not finite becomes null. */
 void ko_json_put_number(json_object *object, const char *key, double value);
 void ko_json_put_texts(json_object *object, const char *key, const struct ko_strings *list);
 void ko_json_put_ints(json_object *object, const char *key, const int32_t *values, int32_t n);

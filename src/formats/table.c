@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lays out tables for the terminal: pads cells by their width on screen, aligns columns, and
-   decides whether to use color. */
+/* Pads cells by their width on the screen, aligns columns, and decides about color. */
 #include "src/formats/table.h"
 
 #include <stdarg.h>
@@ -28,7 +27,7 @@ bool ko_color_wanted(const char *wanted, FILE *stream)
         return false;
     }
     const char *term = getenv("TERM"), *refused = getenv("NO_COLOR");
-    /* The stream of a command's results has no descriptor of its own. */
+    /* A command's result stream has no descriptor of its own. It ends in standard output. */
     const int file = fileno(stream) < 0 ? STDOUT_FILENO : fileno(stream);
     return isatty(file) == 1 && (!refused || !refused[0]) && term && strcmp(term, "dumb") != 0;
 }

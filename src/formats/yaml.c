@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Builds a tree from the events of libyaml, with limits on size and depth. It also looks up keys
-   and reports unknown keys with their place in the file. */
+/* Builds a tree from libyaml's events, with limits on size and depth. Looks up keys and reports
+   unknown ones. */
 #include "src/formats/yaml.h"
 
 #include <stdarg.h>
@@ -18,7 +18,7 @@ enum { MAX_BYTES = 16 << 20, MAX_DEPTH = 64 };
 struct builder {
     yaml_parser_t parser;
     const char *bytes; /* borrowed */
-    char *file;        /* goes to the root */
+    char *file;        /* the root takes it */
     struct ko_error *err;
 };
 
@@ -29,7 +29,7 @@ static enum ko_code fail_at(const struct builder *b, yaml_mark_t mark, const cha
                    what, value);
 }
 
-/* What libyaml says, with its place; its reader knows the place only as an offset. */
+/* Reports libyaml's error with its place. Reader errors give the place only as an offset. */
 static enum ko_code parser_failed(struct builder *b)
 {
     const yaml_parser_t *parser = &b->parser;
@@ -241,7 +241,7 @@ static enum ko_code build_children(struct builder *b, struct ko_yaml *node, int 
     }
 }
 
-/* The node that begins with event, which is taken. */
+/* Builds the node that begins with event. Takes event. */
 static enum ko_code build_node(struct builder *b, yaml_event_t *event, int depth,
                                struct ko_yaml **out)
 {
@@ -277,7 +277,7 @@ static enum ko_code build_node(struct builder *b, yaml_event_t *event, int depth
     return KO_OK;
 }
 
-/* The only document of the stream. */
+/* Builds the only document of the stream. */
 static enum ko_code build_document(struct builder *b, struct ko_yaml **out)
 {
     bool in_document = false;

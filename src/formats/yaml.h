@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* YAML reading over libyaml: a tree whose every node knows its line and column. Anchors, aliases
-   and tags are refused; a duplicate key is an error with both lines. */
+/* Reads YAML with libyaml into a tree. Every node knows its line and column. Anchors, aliases, tags
+   and duplicate keys are errors. */
 #ifndef KO_FORMATS_YAML_H
 #define KO_FORMATS_YAML_H
 
@@ -15,11 +15,11 @@ struct ko_yaml {
     enum ko_yaml_kind kind;
     int line, column;      /* from 1 */
     char *text;            /* scalar: its text; owned by the tree */
-    bool quoted;           /* scalar: was in quotes, so never null, a number or a boolean */
+    bool quoted;           /* scalar: was in quotes, so it is text */
     size_t n;              /* list items or map entries */
     struct ko_yaml **key;  /* map: scalars, [n] */
     struct ko_yaml **item; /* list or map values, [n] */
-    const char *file;      /* the name to print in errors; owned by the root */
+    const char *file;      /* its name in errors; owned by the root */
 };
 
 /* Parses a file (at most 16 MiB) or a string that holds one document. *root: ko_yaml_free() it. */
@@ -29,12 +29,12 @@ KO_MUST_CHECK enum ko_code ko_yaml_parse(const char *text, const char *name, str
                                          struct ko_error *err);
 void ko_yaml_free(struct ko_yaml *root);
 
-/* A map's value, NULL where absent. Borrowed. */
+/* A map's value; NULL if absent. Borrowed. */
 struct ko_yaml *ko_yaml_get(const struct ko_yaml *map, const char *key);
 /* KO_E_INPUT "FILE:LINE:COLUMN: formatted text". */
 enum ko_code ko_yaml_fail(const struct ko_yaml *node, struct ko_error *err, const char *format, ...)
     KO_PRINTF(3, 4);
-/* Every key of map is one of `known`; else "unknown key 'X', did you mean 'Y'?". */
+/* Checks that every key of map is in `known`. KO_E_INPUT "unknown key 'X', did you mean 'Y'?". */
 KO_MUST_CHECK enum ko_code ko_yaml_check_keys(const struct ko_yaml *map, const char *const *known,
                                               size_t n_known, struct ko_error *err);
 

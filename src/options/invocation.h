@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How the program was called: the parsed options, the arguments that MPI_Init takes, and where
-   results go; and the exit statuses that are not those of an error's code. */
+/* How the program was called: parsed options, arguments for MPI_Init, the stream for results. Also
+   the exit statuses that no error code has. */
 #ifndef KO_OPTIONS_INVOCATION_H
 #define KO_OPTIONS_INVOCATION_H
 

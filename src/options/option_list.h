@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every command and every option of the program: the one place where they are declared. */
+/* Declares every command and every option of the program. */
 #ifndef KO_OPTIONS_OPTION_LIST_H
 #define KO_OPTIONS_OPTION_LIST_H
 

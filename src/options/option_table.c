@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Expands option_list.h into tables, looks up options and commands in them, and checks one value
-   against its option's type and limits. */
+/* Expands option_list.h into tables, looks up options and commands, and checks a value against its
+   option's type. */
 #include "src/options/option_table.h"
 
 #include <ctype.h>
@@ -70,7 +70,7 @@ const char *ko_option_variable(enum ko_option id, char buffer[KO_OPTION_NAME_MAX
     return buffer;
 }
 
-/* text is one of the words of "a|b|c". */
+/* Checks that text is one of the words of "a|b|c". */
 static enum ko_code check_choice(const char *unit, const char *text, const char *where,
                                  struct ko_error *err)
 {

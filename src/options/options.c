@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Parses the command line and the environment, and keeps each option's value with its origin. Other
-   code reads the values through the functions at the end. The help text is in options_help.c. */
+/* Parses the command line and the environment, and keeps each option's value with its origin. The
+   help text is in options_help.c. */
 #include "src/options/options.h"
 
 #include <stdio.h>
@@ -32,7 +32,7 @@ static enum ko_code set_value(struct ko_options *options, enum ko_option id, enu
     return KO_OK;
 }
 
-/* The same of what the user gave, a path with its leading ~ expanded. where: as errors call it. */
+/* Sets a value that the user gave. Expands ~ at the start of a path. where: its name in errors. */
 static enum ko_code set_given(struct ko_options *options, enum ko_option id, enum ko_origin origin,
                               const char *text, const char *where, struct ko_error *err)
 {
@@ -50,7 +50,7 @@ static enum ko_code set_given(struct ko_options *options, enum ko_option id, enu
     return code;
 }
 
-/* Of every command the arguments are paths. */
+/* The arguments of every command are paths. */
 static enum ko_code add_argument(struct ko_options *options, const char *text, struct ko_error *err)
 {
     char *path = NULL;
@@ -92,13 +92,13 @@ static void look_for_help(int argc, char **argv, bool *help, bool *version)
     }
 }
 
-/* `help`, alone or before a command: as --help behind it. */
+/* Whether the command line is `help` or `help COMMAND`. */
 static bool is_help_command(int argc, char **argv)
 {
     return argc > 1 && argc <= 3 && strcmp(argv[1], "help") == 0;
 }
 
-/* NULL, with a KO_E_INPUT, where there is none. */
+/* NULL with a KO_E_INPUT if argv[1] is not a command. */
 static const struct ko_command_entry *find_command(int argc, char **argv, struct ko_error *err)
 {
     enum { MAX_COMMANDS = 32 };
@@ -163,8 +163,8 @@ static enum ko_code unknown_option(const char *command, const char *name, const 
                    as_given, command);
 }
 
-/* The option that the command takes and that argument names ("--name", "--name=value" or "-o"); the
-   value after '=' in *value, NULL where there is none. */
+/* Finds the option that argument names ("--name", "--name=value" or "-o"). *value: the text after
+   '='; NULL without '='. */
 static enum ko_code find_option(const char *command, const char *argument, enum ko_option *found,
                                 const char **value, struct ko_error *err)
 {
@@ -191,7 +191,7 @@ static enum ko_code find_option(const char *command, const char *argument, enum 
     return unknown_option(command, name, argument, err);
 }
 
-/* Takes the option at argv[*i], with *i left at the last word that was used. */
+/* Takes the option at argv[*i]. Leaves *i at the last word that it used. */
 static enum ko_code take_option(struct ko_options *options, int argc, char **argv, int *i,
                                 struct ko_error *err)
 {
@@ -211,7 +211,8 @@ static enum ko_code take_option(struct ko_options *options, int argc, char **arg
         return set_value(options, id, KO_FROM_COMMAND_LINE, "true", err);
     }
     if (!value) {
-        /* "-o --resume" is a forgotten value; one that begins with dashes needs "--name=value". */
+        /* In "-o --resume" the value is missing. A value with leading dashes needs
+           "--name=value". */
         if (*i + 1 >= argc || strncmp(argv[*i + 1], "--", 2) == 0) {
             return ko_fail(err, KO_E_INPUT, "%s: expected a value (%s), got none", where,
                            entry->unit[0] ? entry->unit : "a number");

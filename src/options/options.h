@@ -16,40 +16,39 @@ enum ko_origin { KO_FROM_DEFAULT, KO_FROM_SPEC, KO_FROM_ENVIRONMENT, KO_FROM_COM
 
 struct ko_option_value {
     enum ko_origin origin;
-    char *text;             /* as given, or the default; NULL where there is none; owned */
+    char *text;             /* as given, or the default; NULL: neither; owned */
     struct ko_strings list; /* KO_STRINGS */
 };
 
 struct ko_options {
     const char *command; /* borrowed from the command list */
     struct ko_option_value value[KO_N_OPTIONS];
-    struct ko_strings arguments; /* what is no option */
+    struct ko_strings arguments; /* words that are not options */
 };
 
 /* Parses argv[1..]: the command's name, then options and arguments in any order ("--name value" or
-   "--name=value"; "--" ends them). Values are checked against their type. Reads the environment. An
-   unknown command or option names the nearest known one (KO_E_INPUT). `--help` anywhere sets *help,
-   `--version` *version; errors are then not looked for. So do the words `help`, `help COMMAND` and
-   `version`, and -V and -v, in the command's place. Free with ko_options_free, also after a
-   failure. */
+   "--name=value"; "--" ends the options). Then reads the environment. Checks values against their
+   type. KO_E_INPUT for an unknown command or option names the nearest known one. `--help` anywhere,
+   `help` and `help COMMAND` set *help; `--version` anywhere, `version`, -V and -v set *version;
+   then nothing else is checked. Free with ko_options_free, also after a failure. */
 KO_MUST_CHECK enum ko_code ko_options_parse(int argc, char **argv, struct ko_options *options,
                                             bool *help, bool *version, struct ko_error *err);
-/* Takes a value from the sweep spec: kept unless the command line or the environment gave one.
-   `where` is FILE:LINE:COLUMN. */
+/* Sets a value from the sweep spec, unless the command line or the environment gave one. `where` is
+   FILE:LINE:COLUMN. */
 KO_MUST_CHECK enum ko_code ko_options_from_spec(struct ko_options *options, enum ko_option id,
                                                 const char *text, const char *where,
                                                 struct ko_error *err);
 void ko_options_free(struct ko_options *options);
 
-bool ko_option_given(const struct ko_options *options,
-                     enum ko_option id); /* origin is not the default */
+/* Whether the value is not the default. */
+bool ko_option_given(const struct ko_options *options, enum ko_option id);
 bool ko_option_flag(const struct ko_options *options, enum ko_option id);
 int64_t ko_option_int(const struct ko_options *options, enum ko_option id);
 double ko_option_double(const struct ko_options *options, enum ko_option id);
-const char *ko_option_string(const struct ko_options *options,
-                             enum ko_option id); /* NULL where there is none; borrowed */
+/* NULL if there is no value. Borrowed. */
+const char *ko_option_string(const struct ko_options *options, enum ko_option id);
 
-/* Help for a command, or the overview for NULL, appended to out. */
+/* Appends the help of a command to out, or the overview for NULL. */
 void ko_options_help(const char *command, struct ko_text *out);
 
 #endif

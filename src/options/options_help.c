@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writes the text of --help from the option table: the overview of all commands, and the page of
-   one command. */
+/* Writes the text of --help from the option table: the overview, and the page of one command. */
 #include <ctype.h>
 #include <string.h>
 
@@ -9,7 +8,7 @@
 
 enum { HELP_COLUMN = 30, HELP_WIDTH = 80 };
 
-/* Words, folded: what is too long for a line goes on at column `begin`, where the first one is. */
+/* Adds words. Wrapped lines start at column `begin`, where the first word starts. */
 static void add_words(struct ko_text *out, const char *words, size_t begin)
 {
     size_t used = begin;
@@ -30,7 +29,7 @@ static void add_words(struct ko_text *out, const char *words, size_t begin)
     ko_text_add(out, "\n");
 }
 
-/* "  LEFT   RIGHT", with right on a line of its own where left is too long for its column. */
+/* Adds "  LEFT   RIGHT". RIGHT starts a new line if LEFT is too long for its column. */
 static void add_row(struct ko_text *out, const char *left, const char *right)
 {
     if (strlen(left) + 2 < HELP_COLUMN) {
@@ -41,8 +40,8 @@ static void add_row(struct ko_text *out, const char *left, const char *right)
     add_words(out, right, HELP_COLUMN);
 }
 
-/* Units stand as they are where they are choices or in capitals already; "epoch seconds" becomes
-   EPOCH-SECONDS. */
+/* Adds the placeholder: choices as they are, other units in capitals ("epoch seconds" becomes
+   EPOCH-SECONDS). */
 static void add_metavariable(struct ko_text *out, const struct ko_option_entry *entry)
 {
     if (entry->type == KO_FLAG) {

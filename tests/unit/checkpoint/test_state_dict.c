@@ -190,7 +190,7 @@ static void broken_pickles_are_refused_with_their_fault(void **state)
          "a parameter is built from other values"},
         {DICT("X:a N Q"), "a persistent id is not a storage as torch.save writes it"},
         {DICT("X:a ( X:storage c:collections/OrderedDict X:0 X:cpu K:1 t Q"),
-         "a persistent id is no storage"},
+         "a persistent id is not a storage"},
         {DICT("X:a ( X:module c:torch/FloatStorage X:0 X:cpu K:1 t Q"), "a persistent id is no"},
         {DICT("X:a ( X:storage c:torch/FloatStorage X:0 X:cpu J:-1 t Q"), "a persistent id is no"},
         {DICT("X:a ( X:storage c:torch/FloatStorage X:0\n X:cpu K:1 t Q"), "a persistent id is no"},
