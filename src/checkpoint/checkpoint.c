@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opens a checkpoint folder: reads config.json, opens the weight files, sorts their tensors by name
-   and checks them against the index. It also finds tensors by name. */
+   and checks them against the index. Finds tensors by name. */
 #include "src/checkpoint/checkpoint.h"
 
 #include <errno.h>
@@ -29,7 +29,7 @@ struct ko_checkpoint {
     size_t n_files;
     struct ko_tensor *tensors; /* [n_tensors] in order of name */
     size_t n_tensors;
-    size_t n_stripped; /* bytes of every tensor's name that are left out */
+    size_t n_stripped; /* hidden bytes at the start of every tensor's name */
     char fingerprint[33];
 };
 
@@ -54,7 +54,7 @@ static enum ko_code check_folder(const char *folder, const char *name, struct ko
     return KO_OK;
 }
 
-/* A folder of PEFT has adapter_config.json in the place of config.json. */
+/* A PEFT folder has adapter_config.json instead of config.json. */
 static enum ko_code check_adapter(const char *folder, const char *config, struct ko_error *err)
 {
     char *adapter = ko_path_join(folder, "adapter_config.json", err);
@@ -72,7 +72,7 @@ static enum ko_code check_adapter(const char *folder, const char *config, struct
                    folder);
 }
 
-/* The text of config.json, which is free()d, and what is parsed of it. */
+/* Reads config.json into *text (free() it) and *config. */
 static enum ko_code read_config(const char *folder, const char *name, char **text, size_t *n,
                                 json_object **config, struct ko_error *err)
 {
@@ -127,7 +127,7 @@ static enum ko_code open_file(struct ko_checkpoint *cp, enum ko_weight_format fo
         code = ko_weight_file_open(format, path, ko_text_str(&where), out, err);
     }
     if (code == KO_OK && !ko_weight_file_is_whole(out)) {
-        code = ko_fail(err, KO_E_INPUT, "%s: the file was shortened while it was read",
+        code = ko_fail(err, KO_E_INPUT, "%s: the file became shorter while it was read",
                        ko_text_str(&where));
     }
     ko_text_free(&where);
@@ -164,7 +164,7 @@ static int compare_to_name(const void *name, const void *place)
     return strcmp(name, ((const struct place *)place)->tensor->name);
 }
 
-/* Every tensor of the index is in the file that the index names. */
+/* Checks that every tensor of the index is in the file that the index names. */
 static enum ko_code check_index(const struct ko_checkpoint *cp, const struct ko_shards *shards,
                                 const struct place *places, struct ko_error *err)
 {
@@ -186,7 +186,7 @@ static enum ko_code check_index(const struct ko_checkpoint *cp, const struct ko_
     return KO_OK;
 }
 
-/* Gathers the files' tensors in order of name and checks them against the index. */
+/* Sorts the files' tensors by name and checks them against the index. */
 static enum ko_code gather_tensors(struct ko_checkpoint *cp, const struct ko_shards *shards,
                                    struct ko_error *err)
 {
@@ -334,7 +334,7 @@ const struct ko_tensor *ko_checkpoint_find(const struct ko_checkpoint *checkpoin
 
 void ko_checkpoint_strip(struct ko_checkpoint *checkpoint, size_t n)
 {
-    /* All names begin alike, so their order stays. */
+    /* All names share the prefix, so their order stays. */
     for (size_t t = 0; t < checkpoint->n_tensors; t++) {
         checkpoint->tensors[t].name += (ptrdiff_t)n - (ptrdiff_t)checkpoint->n_stripped;
     }
@@ -353,7 +353,7 @@ size_t ko_checkpoint_common(const struct ko_checkpoint *checkpoint)
     if (checkpoint->n_tensors == 0) {
         return 0;
     }
-    /* What the first and the last in order have in common all have. */
+    /* In sorted order, all names share what the first and the last share. */
     const char *first = checkpoint->tensors[0].name - checkpoint->n_stripped;
     const char *last = checkpoint->tensors[checkpoint->n_tensors - 1].name - checkpoint->n_stripped;
     for (size_t i = 0; first[i] && first[i] == last[i]; i++) {

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Looks in a folder for weight files and for the index of a checkpoint in several files, and reads
-   that index. */
+/* Finds the weight files of a folder, or the index of several weight files, and reads the index. */
 #include "src/checkpoint/shards.h"
 
 #include <stdbool.h>
@@ -13,7 +12,7 @@
 
 enum { INDEX_BYTES = 100000000, MAX_SHARDS = 512 };
 
-/* In the order in which they are looked for. */
+/* In the order of the search. */
 static const struct {
     const char *name;
     enum ko_weight_format format;
@@ -25,8 +24,7 @@ static const struct {
     {"pytorch_model.bin", KO_FORMAT_TORCH, false},
 };
 
-/* A link that leads nowhere counts: opening it then names it, where "no weight file" would mislead.
- */
+/* A dangling link counts: opening it later gives a clearer error than "no weight file". */
 static enum ko_code is_there(const char *folder, const char *name, bool *there,
                              struct ko_error *err)
 {

@@ -18,9 +18,9 @@ struct ko_shards {
 };
 
 /* Takes the first that exists of model.safetensors.index.json, model.safetensors,
-   pytorch_model.bin.index.json and pytorch_model.bin. Of an index every file name must be a plain
-   one. KO_E_INPUT "WHERE: ...", where `where` is the model. Free with ko_shards_free,
-   also after a failure. */
+   pytorch_model.bin.index.json and pytorch_model.bin. An index may only have plain file names.
+   `where`: the model's name. KO_E_INPUT "WHERE: ...". Free with ko_shards_free, also after a
+   failure. */
 KO_MUST_CHECK enum ko_code ko_shards_find(const char *folder, const char *where,
                                           struct ko_shards *shards, struct ko_error *err);
 void ko_shards_free(struct ko_shards *shards);

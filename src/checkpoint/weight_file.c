@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Passes each call on to the reader of the file's format, so that the other files need not know the
-   two formats. */
+/* Passes each call to the reader of the file's format. */
 #include "src/checkpoint/weight_file.h"
 
 #include "src/checkpoint/mapped/mapping_watch.h"

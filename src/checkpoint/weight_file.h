@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One file of weights in either format, safetensors or torch.save's. */
+/* A weight file in either format, safetensors or torch.save. */
 #ifndef KO_CHECKPOINT_WEIGHT_FILE_H
 #define KO_CHECKPOINT_WEIGHT_FILE_H
 
@@ -31,7 +31,7 @@ void ko_weight_file_close(struct ko_weight_file *file);
 size_t ko_weight_file_tensors(const struct ko_weight_file *file);
 /* Tensor number i in order of name. Borrowed. */
 const struct ko_tensor *ko_weight_file_tensor(const struct ko_weight_file *file, size_t i);
-/* What describes the tensors, *n bytes. Borrowed. */
+/* The *n bytes that describe the tensors. Borrowed. */
 const void *ko_weight_file_header(const struct ko_weight_file *file, size_t *n);
 /* Whether the file is still as long as when it was opened. */
 bool ko_weight_file_is_whole(const struct ko_weight_file *file);

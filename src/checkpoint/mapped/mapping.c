@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Opens, maps and closes one file. The signal handler that watches the mapping is in
-   mapping_watch.c. */
+/* Opens, maps and closes one file. mapping_watch.c has the signal handler. */
 #include "src/checkpoint/mapped/mapping.h"
 
 #include <errno.h>
@@ -14,7 +13,7 @@
 #include "src/base/file.h"
 #include "src/checkpoint/mapped/mapping_watch.h"
 
-/* *bytes is 0 where the file is empty. */
+/* The file's size; 0 for an empty file. */
 static enum ko_code size_of(int fd, const char *where, size_t *bytes, struct ko_error *err)
 {
     struct stat status;
@@ -33,7 +32,8 @@ enum ko_code ko_mapping_open(const char *path, const char *where, struct ko_mapp
                              struct ko_error *err)
 {
     *map = (struct ko_mapping){0};
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not block */
+    int fd = open(path,
+                  O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* O_NONBLOCK: opening a pipe must not wait */
     if (fd < 0) {
         return ko_fail(err, KO_E_INPUT, "%s: cannot be opened: %s", where, strerror(errno));
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A regular file mapped read-only, and watched (mapping_watch.h). */
+/* A regular file, mapped read-only and watched (mapping_watch.h). */
 #ifndef KO_CHECKPOINT_MAPPED_MAPPING_H
 #define KO_CHECKPOINT_MAPPED_MAPPING_H
 
@@ -8,12 +8,12 @@
 #include "src/base/error.h"
 
 struct ko_mapping {
-    void *data; /* NULL where the file is empty; owned */
+    void *data; /* NULL if the file is empty; owned */
     size_t bytes;
 };
 
-/* Maps the file at `path`, following links. KO_E_INPUT "WHERE: ..." where it cannot be opened or is
-   no regular file. Free with ko_mapping_close, which leaves {0}. */
+/* Maps the file at `path`; follows links. KO_E_INPUT "WHERE: ..." if it cannot be opened or is not
+   a regular file. Free with ko_mapping_close, which leaves {0}. */
 KO_MUST_CHECK enum ko_code ko_mapping_open(const char *path, const char *where,
                                            struct ko_mapping *map, struct ko_error *err);
 void ko_mapping_close(struct ko_mapping *map);

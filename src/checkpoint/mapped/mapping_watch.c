@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The signal handler for SIGBUS and the list of watched mappings. It is a file of its own because a
-   signal handler needs global variables and may call very little. */
+/* The SIGBUS handler and the list of watched mappings. A signal handler can only use global
+   variables and may call very little. */
 #include "src/checkpoint/mapped/mapping_watch.h"
 
 #include <errno.h>
@@ -13,7 +13,7 @@
 
 enum { MAX_WATCHED = 4096 };
 
-/* A signal handler has nothing but globals: these are the only ones of the readers. */
+/* For the signal handler. The readers have no other globals. */
 static struct watched {
     atomic_bool taken;
     atomic_uintptr_t begin, end; /* begin 0: not watched */
@@ -48,7 +48,8 @@ static void on_fault(int number, siginfo_t *info, void *context)
             return;
         }
     }
-    /* The faulting instruction runs again; a signal that was sent is sent again. */
+    /* Restore the previous handler. The faulting instruction then runs again; a sent signal is sent
+       again. */
     (void)sigaction(SIGBUS, &before, NULL);
     if (info->si_code <= 0) {
         (void)raise(number);
@@ -56,7 +57,7 @@ static void on_fault(int number, siginfo_t *info, void *context)
     errno = saved;
 }
 
-/* Whenever a file is mapped: a library may have set its own since. */
+/* Called for every mapping, because a library may have set its own handler since. */
 static void set_handler(void)
 {
     static atomic_flag busy = ATOMIC_FLAG_INIT;
@@ -111,7 +112,7 @@ bool ko_watch_is_whole(const void *at)
     if (!w) {
         return true;
     }
-    /* Between the new end and the end of its page there are zeros, and no fault. */
+    /* Reads between the new end and the end of its page give zeros without a fault. */
     return !atomic_load(&w->cut) && fstat(w->fd, &status) == 0 &&
            (uintmax_t)status.st_size >= atomic_load(&w->end) - atomic_load(&w->begin);
 }

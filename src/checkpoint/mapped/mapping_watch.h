@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Mapped files that become shorter. A read beyond a file's new end, or one that the disk fails,
-   comes as the signal SIGBUS and would end the process; of a watched mapping the rest becomes zeros
-   instead, and whoever reads asks afterwards. */
+/* Watches mapped files that may become shorter. A read beyond a file's new end, or a disk error,
+   raises SIGBUS, which would end the process. In a watched mapping the rest reads as zeros instead,
+   and the reader checks ko_watch_is_whole afterwards. */
 #ifndef KO_CHECKPOINT_MAPPED_MAPPING_WATCH_H
 #define KO_CHECKPOINT_MAPPED_MAPPING_WATCH_H
 
@@ -10,15 +10,15 @@
 
 #include "src/base/error.h"
 
-/* Watches the mapping data [bytes] of the open file fd, which is taken also on failure. Sets the
-   process's handler of SIGBUS; faults elsewhere go where they went before. KO_E_FAILED "WHERE: ..."
-   where too many files are mapped. */
+/* Watches the mapping data [bytes] of the open file fd. Takes fd, also on failure. Sets the
+   process's SIGBUS handler; other faults go to the previous handler. KO_E_FAILED "WHERE: ..." if
+   too many files are mapped. */
 KO_MUST_CHECK enum ko_code ko_watch_begin(const void *data, size_t bytes, int fd, const char *where,
                                           struct ko_error *err);
-/* Before it is unmapped. */
+/* Ends the watch. Call before unmapping. */
 void ko_watch_end(const void *data);
-/* Whether everything read so far from the watched mapping around `at` was in the file, which is
-   still as long as when it was mapped. True for other addresses. */
+/* Whether the watched mapping around `at` had no fault and its file is still as long as when it was
+   mapped. True for other addresses. */
 bool ko_watch_is_whole(const void *at);
 
 #endif

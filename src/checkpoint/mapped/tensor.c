@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The data types of tensors and their conversion to float32. It also asks whether a tensor's mapped
-   bytes are still there, and gives their pages back to the system. */
+/* The data types of tensors, their conversion to float32, and the release of mapped pages. */
 #include "src/checkpoint/mapped/tensor.h"
 
 #include <math.h>
@@ -66,16 +65,15 @@ static float half_to_float(uint16_t half)
     uint32_t rest = (uint32_t)(half & 0x7fffu) << 13;
     uint32_t normal = rest + (112u << 23);
     uint32_t special = rest | 0x7f800000u;
-    /* (1 + m / 1024) 2^-14 - 2^-14 = m 2^-24: no subnormal float takes part, so flushing them to
-       zero cannot matter. */
+    /* (1 + m / 1024) 2^-14 - 2^-14 = m 2^-24. No float here is subnormal, so flushing subnormals to
+   zero does not matter. */
     uint32_t subnormal = bits_from_float(float_from_bits(0x38800000u + rest) - 0x1p-14f);
     uint32_t exponent = half & 0x7c00u;
     uint32_t bits = exponent == 0 ? subnormal : exponent == 0x7c00u ? special : normal;
     return float_from_bits(sign | bits);
 }
 
-/* The loops below take 16- or 32-bit numbers at any address; their result is not 0 where one of
-   them is not finite. */
+/* These loops take numbers at any address. They return nonzero if a number is not finite. */
 static uint32_t convert_f16(const unsigned char *restrict data, int64_t n, float *restrict out)
 {
     uint32_t special = 0;
@@ -142,6 +140,6 @@ void ko_tensor_release(const struct ko_tensor *tensor)
     uintptr_t begin = ((uintptr_t)tensor->data + page - 1) / page * page;
     uintptr_t end = ((uintptr_t)tensor->data + tensor->data_bytes) / page * page;
     if (begin < end) {
-        madvise((void *)begin, end - begin, MADV_DONTNEED); /* a hint: failing changes nothing */
+        madvise((void *)begin, end - begin, MADV_DONTNEED); /* only a hint, so ignore errors */
     }
 }

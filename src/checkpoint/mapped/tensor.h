@@ -27,14 +27,14 @@ size_t ko_dtype_bytes(enum ko_dtype dtype);
 /* Sets tensor->n and data_bytes from its shape and dtype. False: one of them overflows. */
 bool ko_tensor_measure(struct ko_tensor *tensor);
 
-/* Converts elements [first, first + n) of a float tensor (F32, F16, BF16) to float32: exact.
-   Returns whether all are finite. */
+/* Converts elements [first, first + n) of an F32, F16 or BF16 tensor to float32, exactly. Returns
+   whether all are finite. */
 bool ko_tensor_to_float(const struct ko_tensor *tensor, int64_t first, int64_t n, float *out);
-/* Whether the tensor's file is still as long as when it was opened: ask after reading, what lay
-   beyond its new end was read as zeros. */
+/* Whether the tensor's file is still as long as when it was opened. Ask after reading: bytes beyond
+   a new end read as zeros. */
 bool ko_tensor_is_whole(const struct ko_tensor *tensor);
-/* Tells the kernel that the tensor's pages are not needed for now, so that a mapped file does not
-   count as resident memory. */
+/* Tells the kernel that the tensor's pages are not needed now, so that they do not count as
+   resident memory. */
 void ko_tensor_release(const struct ko_tensor *tensor);
 
 #endif

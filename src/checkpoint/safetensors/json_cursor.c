@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads strings (with their escapes), whole numbers and punctuation from JSON text. Every error
-   names the place in the text. */
+/* Reads strings with their escapes, whole numbers and punctuation from JSON text. */
 #include "src/checkpoint/safetensors/json_cursor.h"
 
 #include <stdarg.h>
@@ -64,7 +63,7 @@ enum ko_code ko_json_cursor_expect(struct ko_json_cursor *c, char wanted, struct
                                name_next(c, found));
 }
 
-/* The four hex digits at `at`, or -1. */
+/* The value of the four hex digits at `at`, or -1. */
 static int32_t read_hex4(const struct ko_json_cursor *c, size_t at)
 {
     int32_t value = 0;
@@ -84,8 +83,7 @@ static int32_t read_hex4(const struct ko_json_cursor *c, size_t at)
     return value;
 }
 
-/* Reads the escape after a backslash into to[n]; c->at stands on the character after the backslash.
- */
+/* Reads the escape whose backslash is before c->at, and appends its character to to[*n]. */
 static enum ko_code read_escape(struct ko_json_cursor *c, char *to, size_t *n, struct ko_error *err)
 {
     static const char letters[] = "\"\\/bfnrt", meant[] = "\"\\/\b\f\n\r\t";
@@ -120,7 +118,7 @@ static enum ko_code read_escape(struct ko_json_cursor *c, char *to, size_t *n, s
     return KO_OK;
 }
 
-/* Room for the longest character and the NUL. */
+/* Makes room for the longest character and the NUL. */
 static enum ko_code make_room(struct ko_json_cursor *c, size_t n, struct ko_error *err)
 {
     enum { ROOM = 8 };

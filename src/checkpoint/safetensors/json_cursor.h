@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A cursor over JSON text whose grammar is known: each call reads one thing and refuses anything
-   else. Unlike a general parser it sees duplicate keys and keeps nothing. */
+/* A cursor over JSON text of known structure. Each call reads one item and refuses anything else.
+   Unlike a general parser, it sees duplicate keys and builds no tree. */
 #ifndef KO_CHECKPOINT_SAFETENSORS_JSON_CURSOR_H
 #define KO_CHECKPOINT_SAFETENSORS_JSON_CURSOR_H
 
@@ -13,7 +13,7 @@
 struct ko_json_cursor {
     const char *text; /* borrowed */
     size_t n, at;
-    const char *where; /* what errors call the text; borrowed */
+    const char *where; /* the text's name in errors; borrowed */
     char *string;      /* the last string read, unescaped, NUL-terminated; owned */
     size_t string_n, string_capacity;
 };
@@ -21,17 +21,17 @@ struct ko_json_cursor {
 /* KO_E_INPUT "WHERE: byte AT: formatted text". */
 enum ko_code ko_json_cursor_fail(const struct ko_json_cursor *c, struct ko_error *err,
                                  const char *format, ...) KO_PRINTF(3, 4);
-/* Whether the next character but white space is `wanted`; it is then passed. */
+/* Skips white space, and the next character if it is `wanted`. Returns whether it was. */
 bool ko_json_cursor_next_is(struct ko_json_cursor *c, char wanted);
-/* The same, but anything else is an error. */
+/* The same, but another character is an error. */
 KO_MUST_CHECK enum ko_code ko_json_cursor_expect(struct ko_json_cursor *c, char wanted,
                                                  struct ko_error *err);
-/* A string into c->string: valid UTF-8 without NUL. */
+/* Reads a string into c->string: valid UTF-8 without NUL. */
 KO_MUST_CHECK enum ko_code ko_json_cursor_string(struct ko_json_cursor *c, struct ko_error *err);
-/* A whole number from 0 to INT64_MAX. */
+/* Reads a whole number from 0 to INT64_MAX. */
 KO_MUST_CHECK enum ko_code ko_json_cursor_count(struct ko_json_cursor *c, int64_t *out,
                                                 struct ko_error *err);
-/* Nothing but white space is left. */
+/* Checks that only white space is left. */
 KO_MUST_CHECK enum ko_code ko_json_cursor_end(struct ko_json_cursor *c, struct ko_error *err);
 void ko_json_cursor_free(struct ko_json_cursor *c);
 

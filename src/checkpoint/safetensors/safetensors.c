@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Maps a safetensors file, finds its header and checks that each tensor lies inside the file,
-   without overlaps or gaps. The header's JSON is read in safetensors_header.c. */
+/* Maps a safetensors file, finds its header and checks the place of each tensor. The header's JSON
+   is read in safetensors_header.c. */
 #include "src/checkpoint/safetensors/safetensors.h"
 
 #include <inttypes.h>
@@ -41,7 +41,7 @@ static enum ko_code find_header(struct ko_safetensors *file, const char *where,
     return KO_OK;
 }
 
-/* By place; tensors without elements come before the one that begins where they lie. */
+/* By place. A tensor without elements comes before the one that begins at the same byte. */
 static int compare_places(const void *a, const void *b)
 {
     const struct ko_header_entry *x = *(const struct ko_header_entry *const *)a;

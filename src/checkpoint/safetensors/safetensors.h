@@ -18,9 +18,9 @@ struct ko_safetensors {
     struct ko_safetensors_header header; /* every entry's tensor.data points into the map */
 };
 
-/* Maps the file and checks its header, and that the tensors' data lie inside the file one after the
-   other, without overlap, hole or rest, each as long as its shape and dtype demand. KO_E_INPUT
-   "WHERE: ...". Free with ko_safetensors_close, also after a failure. */
+/* Maps the file and checks its header. Checks that the tensors' data fill the rest of the file
+   without overlaps or gaps, each as long as its shape and dtype require. KO_E_INPUT "WHERE: ...".
+   Free with ko_safetensors_close, also after a failure. */
 KO_MUST_CHECK enum ko_code ko_safetensors_open(const char *path, const char *where,
                                                struct ko_safetensors *file, struct ko_error *err);
 void ko_safetensors_close(struct ko_safetensors *file);

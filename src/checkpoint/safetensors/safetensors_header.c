@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads the header's entries (data type, shape, offsets), counts their elements and sorts them by
-   name. A name that occurs twice is an error. */
+/* Reads the header's entries, counts their elements and sorts them by name. */
 #include "src/checkpoint/safetensors/safetensors_header.h"
 
 #include <stdbool.h>

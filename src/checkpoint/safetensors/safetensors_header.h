@@ -9,9 +9,9 @@
 #include "src/base/error.h"
 #include "src/checkpoint/mapped/tensor.h"
 
-enum { KO_HEADER_TENSORS = 1 << 18 }; /* most tensors that a file may have */
+enum { KO_HEADER_TENSORS = 1 << 18 }; /* most tensors of a file */
 
-/* One entry. tensor.data is not set yet; tensor.name is owned by the header. */
+/* One entry. The header owns tensor.name and does not set tensor.data. */
 struct ko_header_entry {
     struct ko_tensor tensor;
     int64_t begin, end; /* data_offsets: bytes from the end of the header */
@@ -23,10 +23,9 @@ struct ko_safetensors_header {
     size_t n, capacity;
 };
 
-/* Reads `n` bytes of JSON: an object of tensor entries (dtype, shape, data_offsets, each once and
-   nothing else) and at most one
-   __metadata__ of strings. Names must be UTF-8 without control characters, and unique. tensor.n is
-   the product of the shape and data_bytes what it takes. KO_E_INPUT "WHERE: header: ...". Free with
+/* Reads `n` bytes of JSON: an object of tensor entries and at most one __metadata__ of strings. An
+   entry has dtype, shape and data_offsets, each once, and nothing else. Names must be unique UTF-8
+   without control characters. KO_E_INPUT "WHERE: header: ...". Free with
    ko_safetensors_header_free, also after a failure. Source: the format section of safetensors'
    README and SafeTensors::read_metadata. */
 KO_MUST_CHECK enum ko_code ko_safetensors_header_read(const char *text, size_t n, const char *where,

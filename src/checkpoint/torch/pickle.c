@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs the opcodes of a pickle one by one and refuses opcodes that it does not know. The stack is
-   in pickle_machine.c. Tensors and other objects are built in pickle_torch.c. */
+/* Runs the opcodes of a pickle. The stack is in pickle_machine.c; tensors and other objects are
+   built in pickle_torch.c. */
 #include "src/checkpoint/torch/pickle.h"
 
 #include <stdbool.h>
@@ -12,7 +12,7 @@
 
 enum { PROTOCOL = 2 };
 
-/* The names of Python's pickletools. */
+/* With the names of Python's pickletools. */
 enum opcode {
     MARK = '(',
     STOP = '.',
@@ -47,7 +47,7 @@ enum opcode {
     LONG1 = 0x8a
 };
 
-/* Those that are refused. */
+/* Opcodes that are refused. */
 static const struct {
     unsigned char opcode;
     const char *name;
@@ -103,7 +103,7 @@ static enum ko_code refuse_opcode(const struct ko_pickle *p, unsigned char opcod
     return ko_pickle_fail(p, err, "opcode 0x%02x does not exist", opcode);
 }
 
-/* The next n bytes; NULL, with a KO_E_INPUT, where there are fewer. */
+/* The next n bytes. NULL with a KO_E_INPUT if fewer are left. */
 static const char *take_bytes(struct ko_pickle *p, size_t n, struct ko_error *err)
 {
     const char *bytes = p->bytes + p->at;
@@ -115,7 +115,7 @@ static const char *take_bytes(struct ko_pickle *p, size_t n, struct ko_error *er
     return bytes;
 }
 
-/* The next n <= 8 bytes as a little-endian number. */
+/* Reads the next n <= 8 bytes as a little-endian number. */
 static enum ko_code take_number(struct ko_pickle *p, size_t n, bool is_signed, int64_t *number,
                                 struct ko_error *err)
 {
@@ -205,7 +205,7 @@ static enum ko_code push_global(struct ko_pickle *p, struct ko_error *err)
     return code != KO_OK ? code : ko_pickle_global(p, module, n_module, name, n_name, err);
 }
 
-/* Puts to or gets from the memo entry whose number has n bytes. */
+/* Puts to, or gets from, the memo entry whose number is the next n bytes. */
 static enum ko_code use_memo(struct ko_pickle *p, size_t n, bool put, struct ko_error *err)
 {
     int64_t index = 0;
@@ -216,7 +216,7 @@ static enum ko_code use_memo(struct ko_pickle *p, size_t n, bool put, struct ko_
     return put ? ko_pickle_put(p, (uint32_t)index, err) : ko_pickle_get(p, (uint32_t)index, err);
 }
 
-/* Hands what lies above the last mark to `use`. */
+/* Calls `use` with the number of values above the last mark. */
 static enum ko_code from_mark(struct ko_pickle *p,
                               enum ko_code (*use)(struct ko_pickle *, size_t, struct ko_error *),
                               struct ko_error *err)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Pushes, pops, marks and memo entries, and the building of tuples, lists and dictionaries. The
-   limits on stack size and nesting are checked here. */
+/* The stack, marks and memo, and the building of tuples, lists and dictionaries. Checks the limits
+   on size and nesting. */
 #include "src/checkpoint/torch/pickle_machine.h"
 
 #include <stdarg.h>
@@ -36,7 +36,7 @@ enum ko_code ko_pickle_push(struct ko_pickle *p, struct ko_pickle_value value, s
     return KO_OK;
 }
 
-/* n values lie above the last mark. */
+/* Checks that at least n values are above the last mark. */
 static enum ko_code need_values(const struct ko_pickle *p, size_t n, struct ko_error *err)
 {
     size_t floor = p->n_marks ? p->marks[p->n_marks - 1] : 0;
@@ -115,7 +115,7 @@ enum ko_code ko_pickle_get(struct ko_pickle *p, uint32_t index, struct ko_error 
     return ko_pickle_push(p, p->memo[index], err);
 }
 
-/* The nesting of a container that takes the topmost n values. */
+/* Raises *nesting to that of a container of the topmost n values. */
 static enum ko_code nest_values(const struct ko_pickle *p, size_t n, uint8_t *nesting,
                                 struct ko_error *err)
 {
@@ -175,7 +175,7 @@ enum ko_code ko_pickle_new_dict(struct ko_pickle *p, struct ko_error *err)
         p, (struct ko_pickle_value){.kind = KO_PICKLE_DICT, .nesting = 1, .at = p->n_dicts++}, err);
 }
 
-/* The container of `kind` that lies below the topmost n values, its nesting grown by theirs. */
+/* Finds the container of `kind` below the topmost n values and updates its nesting. */
 static enum ko_code container_below(struct ko_pickle *p, size_t n, enum ko_pickle_kind kind,
                                     const char *name, struct ko_pickle_value **container,
                                     struct ko_error *err)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The unpickler's stack, marks, memo and values: what opcodes work on. */
+/* The unpickler's stack, marks, memo and values, which the opcodes work on. */
 #ifndef KO_CHECKPOINT_TORCH_PICKLE_MACHINE_H
 #define KO_CHECKPOINT_TORCH_PICKLE_MACHINE_H
 
@@ -20,13 +20,13 @@ enum {
 };
 
 enum ko_pickle_kind {
-    KO_PICKLE_NOTHING, /* memo entries that were never put */
+    KO_PICKLE_NOTHING, /* an empty memo entry */
     KO_PICKLE_NONE,
     KO_PICKLE_BOOL,
     KO_PICKLE_INT,
-    KO_PICKLE_FLOAT, /* its value is not kept */
+    KO_PICKLE_FLOAT, /* without its value */
     KO_PICKLE_TEXT,
-    KO_PICKLE_LIST, /* its items are not kept */
+    KO_PICKLE_LIST, /* without its items */
     KO_PICKLE_TUPLE,
     KO_PICKLE_DICT,
     KO_PICKLE_GLOBAL,
@@ -36,7 +36,7 @@ enum ko_pickle_kind {
 
 struct ko_pickle_value {
     uint8_t kind;    /* enum ko_pickle_kind */
-    uint8_t nesting; /* containers inside one another, this one counted */
+    uint8_t nesting; /* depth of nested containers, this one included */
     uint32_t n;      /* text: bytes; tuple: items */
     union {
         int64_t integer;  /* int, bool */
@@ -71,7 +71,7 @@ struct ko_pickle_tensor {
 struct ko_pickle {
     const char *bytes; /* borrowed */
     size_t n_bytes, at;
-    size_t opcode_at; /* where the current opcode stands */
+    size_t opcode_at; /* offset of the current opcode */
     const char *where;
 
     struct ko_pickle_value *stack, *memo, *items;
@@ -91,25 +91,25 @@ enum ko_code ko_pickle_fail(const struct ko_pickle *p, struct ko_error *err, con
 
 KO_MUST_CHECK enum ko_code ko_pickle_push(struct ko_pickle *p, struct ko_pickle_value value,
                                           struct ko_error *err);
-/* The topmost value above the last mark, taken off or left. */
+/* Take, or look at, the topmost value above the last mark. */
 KO_MUST_CHECK enum ko_code ko_pickle_pop(struct ko_pickle *p, struct ko_pickle_value *value,
                                          struct ko_error *err);
 KO_MUST_CHECK enum ko_code ko_pickle_top(struct ko_pickle *p, struct ko_pickle_value **value,
                                          struct ko_error *err);
 KO_MUST_CHECK enum ko_code ko_pickle_mark(struct ko_pickle *p, struct ko_error *err);
-/* Removes the last mark; *n values lie above it, which the caller takes off. */
+/* Removes the last mark. *n: the values above it, which the caller removes. */
 KO_MUST_CHECK enum ko_code ko_pickle_unmark(struct ko_pickle *p, size_t *n, struct ko_error *err);
 
 KO_MUST_CHECK enum ko_code ko_pickle_put(struct ko_pickle *p, uint32_t index, struct ko_error *err);
 KO_MUST_CHECK enum ko_code ko_pickle_get(struct ko_pickle *p, uint32_t index, struct ko_error *err);
 
-/* The topmost n values become a tuple. */
+/* Replaces the topmost n values by a tuple of them. */
 KO_MUST_CHECK enum ko_code ko_pickle_tuple(struct ko_pickle *p, size_t n, struct ko_error *err);
 /* Pushes an empty dictionary. */
 KO_MUST_CHECK enum ko_code ko_pickle_new_dict(struct ko_pickle *p, struct ko_error *err);
-/* The topmost n values, in pairs, go into the dictionary below them. */
+/* Moves the topmost n values, as pairs, into the dictionary below them. */
 KO_MUST_CHECK enum ko_code ko_pickle_set_items(struct ko_pickle *p, size_t n, struct ko_error *err);
-/* The topmost n values go into the list below them. */
+/* Moves the topmost n values into the list below them. */
 KO_MUST_CHECK enum ko_code ko_pickle_append(struct ko_pickle *p, size_t n, struct ko_error *err);
 
 void ko_pickle_free(struct ko_pickle *p);

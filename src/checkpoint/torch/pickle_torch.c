@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The list of Python names that a state dict may refer to, and the building of tensors, parameters
-   and storages from their arguments. Nothing from Python is ever called. */
+/* The list of Python names that a state dict may use. Builds tensors, parameters and storages from
+   their arguments. Never calls Python. */
 #include "src/checkpoint/torch/pickle_torch.h"
 
 #include <stdbool.h>
@@ -57,7 +57,7 @@ bool ko_pickle_global_dtype(const struct ko_pickle_global *global, enum ko_dtype
     return true;
 }
 
-/* "module.name", fit for a line of text. */
+/* Writes "module.name" as printable ASCII. */
 static void print_name(const char *module, size_t n_module, const char *name, size_t n_name,
                        char text[GLOBAL_TEXT])
 {
@@ -102,7 +102,7 @@ static bool is_kind(const struct ko_pickle *p, const struct ko_pickle_value *tup
     return item_of(p, tuple, i)->kind == kind;
 }
 
-/* Whole numbers from 0 out of a tuple. */
+/* Reads whole numbers from 0 from a tuple. */
 static enum ko_code read_counts(const struct ko_pickle *p, const struct ko_pickle_value *tuple,
                                 const char *what, int64_t counts[KO_TENSOR_DIMS], int *n,
                                 struct ko_error *err)
@@ -134,7 +134,7 @@ static enum ko_code build_tensor(struct ko_pickle *p, const struct ko_pickle_val
     if (!fits) {
         return ko_pickle_fail(p, err, "a tensor is built from other values than torch.save writes");
     }
-    /* Among the metadata are bits that turn the values' sign. */
+    /* Metadata may change the sign of the values. */
     if (args->n == 7 && !is_kind(p, args, 6, KO_PICKLE_NONE) &&
         !(is_kind(p, args, 6, KO_PICKLE_DICT) && p->dicts[item_of(p, args, 6)->at].n == 0)) {
         return ko_pickle_fail(p, err, "a tensor has metadata, which are not read");
@@ -167,7 +167,7 @@ static enum ko_code build_tensor(struct ko_pickle *p, const struct ko_pickle_val
     return KO_OK;
 }
 
-/* (tensor, requires_grad, backward_hooks[, state]): the tensor. */
+/* (tensor, requires_grad, backward_hooks[, state]) becomes the tensor. */
 static enum ko_code build_parameter(const struct ko_pickle *p, const struct ko_pickle_value *args,
                                     size_t n, struct ko_pickle_value *out, struct ko_error *err)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The few globals that an unpickler of state dicts knows, and what they build. */
+/* The Python names that a state dict may use, and the objects that they build. */
 #ifndef KO_CHECKPOINT_TORCH_PICKLE_TORCH_H
 #define KO_CHECKPOINT_TORCH_PICKLE_TORCH_H
 
@@ -10,19 +10,18 @@
 #include "src/checkpoint/mapped/tensor.h"
 #include "src/checkpoint/torch/pickle_machine.h"
 
-/* Pushes the global MODULE.NAME; one that is not known is refused by name. */
+/* Pushes the global MODULE.NAME. Refuses an unknown one by name. */
 KO_MUST_CHECK enum ko_code ko_pickle_global(struct ko_pickle *p, const char *module,
                                             size_t n_module, const char *name, size_t n_name,
                                             struct ko_error *err);
-/* The arguments on top and the global below them become what the global builds. */
+/* Replaces the arguments on top and the global below them by the object that the global builds. */
 KO_MUST_CHECK enum ko_code ko_pickle_reduce(struct ko_pickle *p, struct ko_error *err);
-/* The state on top goes to the dictionary below it: a state dict's _metadata, of which nothing is
-   kept. */
+/* Drops the state on top, a state dict's _metadata, which belongs to the dictionary below it. */
 KO_MUST_CHECK enum ko_code ko_pickle_build(struct ko_pickle *p, struct ko_error *err);
-/* The tuple ('storage', type, key, device, elements) on top becomes a storage. */
+/* Replaces the tuple ('storage', type, key, device, elements) on top by a storage. */
 KO_MUST_CHECK enum ko_code ko_pickle_load_storage(struct ko_pickle *p, struct ko_error *err);
 
-/* A storage type's name and dtype; false where the dtype is not read. */
+/* The name and dtype of a storage type. False: the dtype is not supported. */
 const char *ko_pickle_global_name(const struct ko_pickle_global *global);
 bool ko_pickle_global_dtype(const struct ko_pickle_global *global, enum ko_dtype *dtype);
 

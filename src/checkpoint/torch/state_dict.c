@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs the unpickler on data.pkl and makes a list of tensors, sorted by name, from the dictionary
-   that it yields. */
+/* Runs the unpickler on data.pkl and makes a list of tensors, sorted by name, from its
+   dictionary. */
 #include "src/checkpoint/torch/state_dict.h"
 
 #include <stdbool.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The data.pkl of a state dict that torch.save wrote, read by an unpickler that knows tensors,
-   dictionaries and storages, and calls nothing. */
+/* Reads the data.pkl of a state dict that torch.save wrote. The unpickler knows only tensors,
+   dictionaries and storages, and runs no code. */
 #ifndef KO_CHECKPOINT_TORCH_STATE_DICT_H
 #define KO_CHECKPOINT_TORCH_STATE_DICT_H
 
@@ -15,7 +15,7 @@ enum {
     KO_STATE_DICT_NAME = 4096       /* longest name of a tensor in bytes */
 };
 
-/* A tensor as the pickle describes it. */
+/* A tensor as described in the pickle. */
 struct ko_state_tensor {
     char *name;      /* owned */
     const char *key; /* the storage's key [n_key], not terminated; borrowed from the pickle */
@@ -32,11 +32,11 @@ struct ko_state_dict {
     size_t n, capacity;
 };
 
-/* Reads `n` bytes, a pickle of protocol 2: a dict or collections.OrderedDict of names and tensors
-   (torch._utils._rebuild_tensor_v2, also as a parameter). Names are unique UTF-8 without control
-   characters; shapes, strides, offsets and counts are from 0. Any other opcode or global is refused
-   by name. KO_E_INPUT "WHERE: ...". Free with ko_state_dict_free, also after a failure. Source:
-   Python's pickletools and torch/_weights_only_unpickler.py. */
+/* Reads `n` bytes, a pickle of protocol 2: a dict or collections.OrderedDict from names to tensors
+   (torch._utils._rebuild_tensor_v2) or parameters. Names must be unique UTF-8 without control
+   characters; shapes, strides, offsets and counts must not be negative. Refuses other opcodes and
+   globals by name. KO_E_INPUT "WHERE: ...". Free with ko_state_dict_free, also after a failure.
+   Source: Python's pickletools and torch/_weights_only_unpickler.py. */
 KO_MUST_CHECK enum ko_code ko_state_dict_read(const char *bytes, size_t n, const char *where,
                                               struct ko_state_dict *dict, struct ko_error *err);
 void ko_state_dict_free(struct ko_state_dict *dict);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opens a weight file of torch.save: checks its format and byte order, reads the state dict and
-   finds where in the zip archive each tensor's numbers lie. */
+   finds each tensor's data in the zip archive. */
 #include "src/checkpoint/torch/torch_file.h"
 
 #include <inttypes.h>
@@ -14,7 +14,7 @@
 
 enum { BYTEORDER_BYTES = 16 };
 
-/* An archive and the folder inside it in which everything lies, with its slash. */
+/* An archive, and the folder inside it that has all entries, with its slash. */
 struct content {
     struct ko_zip_archive *zip;
     struct ko_text folder;
@@ -47,7 +47,8 @@ static enum ko_code check_format(const struct ko_mapping *map, const char *where
     return KO_OK;
 }
 
-/* torch names the folder after the file that was saved; its reader too goes by the first entry. */
+/* torch names the folder after the saved file. Like torch's reader, take it from the first
+   entry. */
 static enum ko_code open_content(const struct ko_mapping *map, struct content *content,
                                  struct ko_error *err)
 {
@@ -66,7 +67,7 @@ static enum ko_code open_content(const struct ko_mapping *map, struct content *c
     return ko_text_check(&content->folder, err);
 }
 
-/* The entry FOLDER/PART..., NULL where there is none. */
+/* The entry FOLDER/PART and key; NULL if there is no such entry. */
 static enum ko_code find_entry(const struct content *content, const char *part, const char *key,
                                size_t n_key, const struct ko_zip_entry **entry,
                                struct ko_error *err)
@@ -82,7 +83,7 @@ static enum ko_code find_entry(const struct content *content, const char *part, 
     return code;
 }
 
-/* Files of versions before 2.1 have no such entry and are little-endian. */
+/* Files of torch before 2.1 lack this entry and are little-endian. */
 static enum ko_code check_byteorder(const struct content *content, struct ko_error *err)
 {
     struct ko_text order = {0};
@@ -101,7 +102,7 @@ static enum ko_code check_byteorder(const struct content *content, struct ko_err
     return code;
 }
 
-/* data.pkl and the table of entries into the header. */
+/* Reads data.pkl and the table of entries into the header. */
 static enum ko_code read_header(const struct content *content, struct ko_text *header,
                                 size_t *n_pickle, struct ko_error *err)
 {
@@ -126,7 +127,7 @@ static enum ko_code read_header(const struct content *content, struct ko_text *h
     return ko_text_check(header, err);
 }
 
-/* Row-major without gaps. Where a dimension has one element its stride does not matter. */
+/* Row-major without gaps. The stride of a dimension of one element does not matter. */
 static bool is_contiguous(const struct ko_state_tensor *t)
 {
     int64_t stride = 1;
@@ -150,7 +151,7 @@ static void print_counts(const int64_t *counts, int n, char text[160])
     }
 }
 
-/* The tensor without its data, its elements counted. */
+/* Fills the tensor, except its data. */
 static enum ko_code describe_tensor(const struct ko_state_tensor *from, const char *where,
                                     struct ko_tensor *t, struct ko_error *err)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One file of weights that torch.save wrote in its zip format, mapped read-only. */
+/* A weight file that torch.save wrote in its zip format, mapped read-only. */
 #ifndef KO_CHECKPOINT_TORCH_TORCH_FILE_H
 #define KO_CHECKPOINT_TORCH_TORCH_FILE_H
 
@@ -19,11 +19,10 @@ struct ko_torch_file {
     size_t n;
 };
 
-/* Maps the file and checks it: the zip archive, data.pkl (nothing in it is called), and that every
-   tensor is contiguous and lies inside its storage, whose entry has the bytes that its type and
-   number of elements take. Tensors may share a storage. torch's format from before version 1.6 and
-   big-endian files are refused. KO_E_INPUT "WHERE: ...". Free with ko_torch_file_close, also after
-   a failure. */
+/* Maps the file and checks the zip archive and data.pkl, without running any of its code. Every
+   tensor must be contiguous and lie inside its storage, whose entry must have the right size.
+   Tensors may share a storage. Refuses torch's format from before version 1.6 and big-endian files.
+   KO_E_INPUT "WHERE: ...". Free with ko_torch_file_close, also after a failure. */
 KO_MUST_CHECK enum ko_code ko_torch_file_open(const char *path, const char *where,
                                               struct ko_torch_file *file, struct ko_error *err);
 void ko_torch_file_close(struct ko_torch_file *file);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Opens an archive with libzip, lists its entries and finds the place of their data in the mapped
-   file. Entries that overlap are refused. */
+/* Opens an archive with libzip, lists its entries and finds their data in the mapped file. */
 #include "src/checkpoint/torch/zip_archive.h"
 
 #include <stdbool.h>
@@ -40,7 +39,7 @@ static enum ko_code open_archive(struct ko_zip_archive *a, struct ko_error *err)
 {
     enum ko_code code = KO_OK;
     zip_error_t reason;
-    if (a->map->bytes == 0) { /* to libzip that is an archive without entries */
+    if (a->map->bytes == 0) { /* for libzip: an archive without entries */
         return ko_fail(err, KO_E_INPUT, "%s: is empty", a->where);
     }
     zip_error_init(&reason);
@@ -85,8 +84,8 @@ static enum ko_code check_stat(const struct ko_zip_archive *a, const zip_stat_t 
     return KO_OK;
 }
 
-/* libzip has no call for the place of an entry's data; but it reads them through our source, and
-   the last read of a byte that was asked for is the one at that place. */
+/* libzip cannot tell where an entry's data begin. But it reads them through our source: after
+   reading one byte of the entry, the last read began at the data. */
 static enum ko_code find_data(struct ko_zip_archive *a, struct ko_zip_entry *entry,
                               struct ko_error *err)
 {
@@ -113,8 +112,8 @@ static size_t read_u16(const unsigned char *bytes)
     return (size_t)bytes[0] | (size_t)bytes[1] << 8;
 }
 
-/* Whether a local header that names the entry ends where its data begin; a wrong offset in the
-   directory would otherwise yield other bytes without a word. */
+/* Whether a local header that names the entry ends where its data begin. Otherwise a wrong offset
+   in the directory would silently give other bytes. */
 static bool has_header(const struct ko_zip_archive *a, const struct ko_zip_entry *entry)
 {
     const unsigned char *data = a->map->data;
@@ -156,7 +155,7 @@ static enum ko_code read_entry(struct ko_zip_archive *a, size_t index, struct ko
         a->first_name = entry->name;
     }
     if (entry->bytes == 0) {
-        return KO_OK; /* its data are nowhere */
+        return KO_OK; /* no data to find */
     }
     code = find_data(a, entry, err);
     if (code == KO_OK && !has_header(a, entry)) {
@@ -181,7 +180,7 @@ static int compare_places(const void *a, const void *b)
     return (x->begin > y->begin) - (x->begin < y->begin);
 }
 
-/* Between the data of two entries there is room for the second one's header. */
+/* Checks that the data of two entries leave room for the second entry's header. */
 static enum ko_code check_overlaps(const struct ko_zip_archive *a, struct ko_error *err)
 {
     enum ko_code code = KO_OK;
@@ -310,7 +309,7 @@ enum ko_code ko_zip_read(struct ko_zip_archive *archive, const struct ko_zip_ent
     enum ko_code code = KO_OK;
     char part[4096];
     zip_int64_t got;
-    /* The read that finds the end checks the CRC. */
+    /* The read at the end checks the CRC. */
     while ((got = zip_fread(file, part, sizeof part)) > 0) {
         ko_text_add_bytes(out, part, (size_t)got);
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A zip archive in memory, read with libzip: where the data of its stored entries lie. */
+/* A zip archive in memory, read with libzip, and the offsets of its stored entries. */
 #ifndef KO_CHECKPOINT_TORCH_ZIP_ARCHIVE_H
 #define KO_CHECKPOINT_TORCH_ZIP_ARCHIVE_H
 
@@ -14,24 +14,23 @@ enum { KO_ZIP_ENTRIES = 1 << 19, KO_ZIP_NAME = 1024 }; /* most entries, longest 
 struct ko_zip_entry {
     char *name;          /* owned */
     size_t index;        /* its number in the archive */
-    size_t begin, bytes; /* where its data lie in the archive */
+    size_t begin, bytes; /* offset and size of its data */
 };
 
 struct ko_zip_archive;
 
-/* Opens the archive that is in `map`, which is borrowed until the archive is closed. Every entry
-   must be stored without compression and encryption, have a name of its own, and lie inside the
-   file behind a header of its own that bears its name, without overlapping another. KO_E_INPUT
-   "WHERE: ...". Free with ko_zip_close. */
+/* Opens the archive in `map`, which is borrowed until the archive is closed. Every entry must be
+   uncompressed, unencrypted and inside the file, have a unique name, follow a local header with
+   that name, and overlap no other entry. KO_E_INPUT "WHERE: ...". Free with ko_zip_close. */
 KO_MUST_CHECK enum ko_code ko_zip_open(const struct ko_mapping *map, const char *where,
                                        struct ko_zip_archive **out, struct ko_error *err);
 void ko_zip_close(struct ko_zip_archive *archive);
 
 /* All entries in order of name; *n of them. Borrowed. */
 const struct ko_zip_entry *ko_zip_entries(const struct ko_zip_archive *archive, size_t *n);
-/* NULL where there is none of that name. */
+/* NULL if no entry has this name. */
 const struct ko_zip_entry *ko_zip_find(const struct ko_zip_archive *archive, const char *name);
-/* The name of the entry that comes first in the archive, NULL where it has none. */
+/* The name of the first entry of the archive; NULL if it has no entry. */
 const char *ko_zip_first_name(const struct ko_zip_archive *archive);
 /* Adds the entry's bytes, at most max_bytes, to `out`, and checks their CRC-32. KO_E_INPUT
    "WHERE: ENTRY: ...". */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The callback by which libzip reads from the mapped file. It remembers where the last read began,
-   because libzip has no other way to tell the place of an entry's data. */
+/* The callback through which libzip reads the mapped file. It records where the last read began,
+   which is how zip_archive.c finds an entry's data. */
 #include "src/checkpoint/torch/zip_source.h"
 
 #include <string.h>

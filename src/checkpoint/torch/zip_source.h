@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The bytes of an archive as libzip's source. */
+/* The bytes of a mapped archive as a source for libzip. */
 #ifndef KO_CHECKPOINT_TORCH_ZIP_SOURCE_H
 #define KO_CHECKPOINT_TORCH_ZIP_SOURCE_H
 
@@ -16,7 +16,7 @@ struct ko_zip_source {
 };
 
 void ko_zip_source_init(struct ko_zip_source *source, const struct ko_mapping *map);
-/* A zip_source_callback; `source` is the struct ko_zip_source, which libzip does not own. */
+/* A zip_source_callback. source: a struct ko_zip_source, which libzip does not own. */
 zip_int64_t ko_zip_source_call(void *source, void *data, zip_uint64_t n, zip_source_cmd_t command);
 
 #endif

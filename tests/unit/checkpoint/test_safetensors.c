@@ -145,8 +145,8 @@ static void header_lengths_beyond_the_file_or_the_limit_are_refused(void **state
     } rows[] = {
         {0, 0, "has 0 bytes, a safetensors file begins with 8 bytes of header length"},
         {0, 7, "has 7 bytes, a safetensors file begins with 8 bytes"},
-        {3, 10, "give a header of 3 bytes, the file has 10: it is truncated"},
-        {100000000, 10, "give a header of 100000000 bytes, the file has 10: it is truncated"},
+        {3, 10, "announce a header of 3 bytes, the file has 10: it is truncated"},
+        {100000000, 10, "announce a header of 100000000 bytes, the file has 10: it is truncated"},
         {100000001, 10, "more than the 100000000 that are allowed"},
         {UINT64_MAX, 10, "a header of 18446744073709551615 bytes, more than"},
         {0, 8, "header: byte 0: not valid JSON: expected '{'"},
