@@ -24,7 +24,7 @@ struct search {
     bool normalized;
 };
 
-/* The longest token whose pattern begins at `text`, NULL where there is none. */
+/* The longest token whose pattern begins at `text`; NULL if there is none. */
 static const struct ko_added_token *match_at(const struct search *search, const char *text,
                                              size_t n)
 {

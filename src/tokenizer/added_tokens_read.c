@@ -65,8 +65,8 @@ static enum ko_code read_fields(json_object *spec, const char *where, struct ko_
     return t->text ? KO_OK : KO_E_MEMORY;
 }
 
-/* Hugging Face ignores the file's id: a token of the vocabulary keeps its own, the others follow on
-   the vocabulary. */
+/* Hugging Face ignores the file's id. A token of the vocabulary keeps its id there; the others get
+   the next numbers. */
 static enum ko_code check_id(const struct ko_added_tokens *added, const struct ko_subword *model,
                              const struct ko_added_token *t, size_t *next, const char *where,
                              struct ko_error *err)
@@ -87,7 +87,7 @@ static enum ko_code check_id(const struct ko_added_tokens *added, const struct k
         expected);
 }
 
-/* Two tokens that the normalizer makes alike could not be told apart in normalised text. */
+/* Two tokens with the same normalized text could not be distinguished. */
 static enum ko_code check_pattern(const struct ko_added_tokens *added,
                                   const struct ko_added_token *t, const char *where,
                                   struct ko_error *err)

@@ -26,7 +26,7 @@ static enum ko_code add_symbol(struct ko_bpe *bpe, int32_t id, size_t length, st
     return KO_OK;
 }
 
-/* The byte tokens of one character; *done false where the vocabulary lacks one of them. */
+/* Adds the byte tokens of one character. *done: false if the vocabulary lacks one of them. */
 static enum ko_code add_bytes(struct ko_bpe *bpe, const char *text, size_t n, bool *done,
                               struct ko_error *err)
 {
@@ -51,9 +51,9 @@ static enum ko_code flush_unknown(struct ko_bpe *bpe, size_t *unknown, struct ko
     return code;
 }
 
-/* One symbol a character. A character that the vocabulary lacks becomes its bytes, else the unknown
-   token, else nothing; an unknown run is only written before the next known character, after any
-   byte tokens in between: `merge_word` of model.rs. */
+/* Adds one symbol per character. A character that the vocabulary lacks becomes its byte tokens,
+   otherwise the unknown token, otherwise nothing. A run of unknown characters is added right before
+   the next known character, after byte tokens in between, as in `merge_word` of model.rs. */
 static enum ko_code add_characters(struct ko_bpe *bpe, const char *word, size_t n,
                                    struct ko_error *err)
 {

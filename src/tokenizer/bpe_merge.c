@@ -53,7 +53,7 @@ static struct ko_candidate pop_candidate(struct ko_bpe *bpe)
     return top;
 }
 
-/* Whether the candidate still stands: its symbols may have been merged since. */
+/* Whether the candidate's symbols are still unmerged neighbors. */
 static bool is_current(const struct ko_bpe *bpe, const struct ko_candidate *c)
 {
     const struct ko_symbol *left = &bpe->symbol[c->at];

@@ -33,7 +33,7 @@ const struct ko_merge *ko_bpe_find_merge(const struct ko_bpe *bpe, int32_t left,
     }
 }
 
-/* The two halves of a merge, "a b" or ["a", "b"]. */
+/* Splits a merge, "a b" or ["a", "b"], into its halves. */
 static bool split_merge(json_object *merge, const char *half[2], size_t n[2])
 {
     if (json_object_is_type(merge, json_type_string)) {
@@ -150,8 +150,7 @@ static enum ko_code read_merges(json_object *spec, struct ko_bpe *bpe, const cha
     return code;
 }
 
-/* Strings that change the tokens in ways that are not computed here have to be absent, null or
-   empty. */
+/* Refuses a text that would change the tokens. It must be absent, null or empty. */
 static enum ko_code refuse_text(json_object *spec, const char *key, const char *where,
                                 struct ko_error *err)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Finds the type of a component by its name in tokenizer.json, opens it, and runs or closes it
-   later. Also checks that a JSON object has no unknown or missing keys. */
+/* Finds the type of a component by its name in tokenizer.json, opens, runs and closes it. Also
+   checks a JSON object for unknown or missing keys. */
 #include "src/tokenizer/component.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The components that are known. A new one is a file that defines it and a line here. */
+/* The list of all component types. A new type is a file that defines it and a line here. */
 #ifndef KO_TOKENIZER_COMPONENT_LIST_H
 #define KO_TOKENIZER_COMPONENT_LIST_H
 

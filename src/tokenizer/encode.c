@@ -13,7 +13,7 @@
 
 enum { MAX_TEXT_BYTES = 4 << 20 };
 
-/* The number of the character that each byte belongs to: [n]. free(). */
+/* [n] the number of each byte's character. free() it. */
 static int32_t *number_characters(const char *text, size_t n, struct ko_error *err)
 {
     int32_t *number = ko_new(n, sizeof *number, err);
@@ -59,10 +59,10 @@ static enum ko_code cut_up(struct ko_tokenizer *t, struct ko_pieces *pieces, str
     return code;
 }
 
-/* The text that is encoded. */
+/* The text to encode. */
 struct source {
     const char *text;
-    const int32_t *number; /* [n] of the character that each byte belongs to */
+    const int32_t *number; /* [n] the number of each byte's character */
     size_t n;
 };
 
@@ -71,7 +71,7 @@ static bool is_inside_character(const struct source *source, size_t at)
     return at > 0 && at < source->n && ko_utf8_continues(source->text[at]);
 }
 
-/* Whether the characters that the bytes [begin, end) are of are white space, one at least. */
+/* Whether bytes [begin, end) belong to white space only, and to at least one character. */
 static bool is_blank(const struct source *source, size_t begin, size_t end)
 {
     while (is_inside_character(source, begin)) {

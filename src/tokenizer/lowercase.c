@@ -5,8 +5,8 @@
 #include "src/base/utf8.h"
 #include "src/tokenizer/component_list.h"
 
-/* Capital letters that came after Unicode 14, as far as Rust 1.9x knows them (Unicode 17), and how
-   far their small letters lie behind them. */
+/* Capital letters newer than Unicode 14 that Rust 1.9x knows (Unicode 17), and the distance to
+   their small letters. */
 static const struct {
     uint32_t first, last;
     int32_t distance;
@@ -36,7 +36,7 @@ static enum ko_code lowercase_piece(void *context, const char *text, size_t n,
     for (size_t at = 0; code == KO_OK && at < n;) {
         uint32_t character;
         at += ko_utf8_get(text + at, &character);
-        if (character == 0x130) { /* the only one whose small letter is two characters */
+        if (character == 0x130) { /* the only capital whose small letter is two characters */
             code = ko_changes_add(changes, 'i', 0, err);
             if (code == KO_OK) {
                 code = ko_changes_add(changes, 0x307, 1, err);

@@ -15,7 +15,7 @@ struct metaspace {
     enum prepend prepend;
     bool split;
     struct ko_regex *space;      /* owned */
-    struct ko_matches matches;   /* of spaces, of the piece in work */
+    struct ko_matches matches;   /* spaces of the current piece */
     struct ko_splitter splitter; /* before each replacement */
 };
 
@@ -32,7 +32,7 @@ static void close_metaspace(void *state)
     free(m);
 }
 
-/* add_prefix_space is how files from before prepend_scheme say always or never. */
+/* Older files have add_prefix_space (always or never) instead of prepend_scheme. */
 static enum ko_code read_prepend(json_object *spec, const char *where, enum prepend *out,
                                  struct ko_error *err)
 {

@@ -10,7 +10,7 @@
 
 #include "src/base/file.h"
 
-/* Whether folder/name is there; a link that leads nowhere is. */
+/* Whether folder/name exists, perhaps as a dangling link. */
 static bool has_file(const char *folder, const char *name)
 {
     struct stat about;

@@ -36,7 +36,7 @@ static enum ko_code read_replace(json_object *spec, const char *where, struct re
     if (code == KO_OK) {
         code = ko_pattern_read(spec, where, &r->regex, err);
     }
-    /* Hugging Face loses track of the offsets after it has replaced nothing at the start. */
+    /* Hugging Face gives wrong offsets after it replaces an empty match at the start. */
     if (code == KO_OK && ko_regex_can_match_nothing(r->regex)) {
         code = ko_fail(err, KO_E_INPUT,
                        "%s: pattern: one that can match an empty text is not supported", where);

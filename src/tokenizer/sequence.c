@@ -89,8 +89,7 @@ static enum ko_code open_pre_tokenizers(json_object *spec, const char *where, vo
     return open_sequence(spec, "pretokenizers", ko_pre_tokenizer_types(), where, state, err);
 }
 
-/* Hugging Face would apply the second template to what the first made as if those were two texts.
- */
+/* With two templates, Hugging Face would treat the result of the first as two texts. */
 static enum ko_code open_post_processors(json_object *spec, const char *where, void **state,
                                          struct ko_error *err)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files beside tokenizer.json contradict. */
+/* Compares tokenizer.json with the files beside it. */
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -38,7 +38,7 @@ KO_PRINTF(2, 3) static enum ko_code add_note(const struct comparison *c, const c
     return ko_strings_intern(c->notes, line, NULL, c->err);
 }
 
-/* -1: it names none, or one that the tokenizer lacks. */
+/* The id of a token; -1: text is NULL or the tokenizer lacks it. */
 static int32_t named_id(const struct ko_tokenizer *tokenizer, const char *text)
 {
     return text ? ko_tokenizer_find(tokenizer, text) : -1;
@@ -54,18 +54,18 @@ static bool has_eos(const struct ko_special_ids *ids, int64_t id)
     return false;
 }
 
-/* What stands in front of a text against what tokenizer_config.json wants there. */
+/* Compares the special token before a text with tokenizer_config.json. */
 static enum ko_code compare_front(const struct comparison *c)
 {
     size_t n = 0;
     const int32_t *front = ko_tokenizer_in_front(c->tokenizer, &n);
     const int32_t bos = named_id(c->tokenizer, c->files->bos);
     struct named name, wanted;
-    if (n == 0 && c->files->add_bos == KO_SAID_TRUE && !c->files->bos) {
+    if (n == 0 && c->files->add_bos == KO_SETTING_TRUE && !c->files->bos) {
         return add_note(c, "tokenizer_config.json says add_bos_token: true, tokenizer.json puts "
                            "nothing in front of a text; bos: TOKEN puts it there");
     }
-    if (n == 0 && c->files->add_bos == KO_SAID_TRUE) {
+    if (n == 0 && c->files->add_bos == KO_SETTING_TRUE) {
         return add_note(c,
                         "tokenizer_config.json says add_bos_token: true (%s), tokenizer.json puts "
                         "nothing in front of a text; bos: '%s' puts it there",
@@ -74,7 +74,7 @@ static enum ko_code compare_front(const struct comparison *c)
     if (n == 0) {
         return KO_OK;
     }
-    if (c->files->add_bos == KO_SAID_FALSE) {
+    if (c->files->add_bos == KO_SETTING_FALSE) {
         return add_note(
             c,
             "tokenizer_config.json says add_bos_token: false, tokenizer.json puts %s in front "
@@ -129,7 +129,7 @@ static enum ko_code compare_eos(const struct comparison *c)
             "tokenizer.json puts %s behind a text; it is left out, because a causal model goes "
             "on from the text's last token",
             name_token(c->tokenizer, behind[0], &name));
-    } else if (files->add_eos == KO_SAID_TRUE) {
+    } else if (files->add_eos == KO_SETTING_TRUE) {
         code = add_note(
             c, "tokenizer_config.json says add_eos_token: true; nothing is put behind a text, "
                "because a causal model goes on from the text's last token");
@@ -151,7 +151,7 @@ static enum ko_code compare_prefix(const struct comparison *c)
     struct ko_encoding e = {0};
     size_t n = 0;
     bool puts = false;
-    if (c->files->add_prefix_space == KO_SAID_NOTHING) {
+    if (c->files->add_prefix_space == KO_SETTING_ABSENT) {
         return KO_OK;
     }
     (void)ko_tokenizer_in_front(c->tokenizer, &n);
@@ -161,7 +161,7 @@ static enum ko_code compare_prefix(const struct comparison *c)
         puts = puts || strncmp(piece, spaces[i], strlen(spaces[i])) == 0;
     }
     ko_encoding_free(&e);
-    if (code == KO_OK && puts != (c->files->add_prefix_space == KO_SAID_TRUE)) {
+    if (code == KO_OK && puts != (c->files->add_prefix_space == KO_SETTING_TRUE)) {
         code = add_note(
             c,
             "tokenizer_config.json says add_prefix_space: %s, tokenizer.json puts %s in front "
@@ -220,8 +220,8 @@ enum ko_code ko_side_files_bos(const struct ko_side_files *files,
                                struct ko_error *err)
 {
     const int32_t named = named_id(tokenizer, files->bos);
-    /* The default of a family, which a config.json does not name, is not a choice of the
-       checkpoint's author; of GPT-2 and Mamba it ends a text. */
+    /* A family's default that config.json does not name is not the author's choice. For GPT-2 and
+       Mamba it ends a text. */
     const int32_t id = bos_id >= 0 && files->config.bos == bos_id ? bos_id : named;
     struct named name, other;
     if (id < 0) {

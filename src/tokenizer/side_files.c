@@ -12,7 +12,7 @@
 
 enum { MAX_BYTES = 1 << 24 };
 
-/* A fault of a file beside is a note; other errors stay errors. */
+/* Turns a fault of a file into a note. Running out of memory stays an error. */
 static enum ko_code note_fault(enum ko_code code, const struct ko_error *why,
                                struct ko_side_files *files, struct ko_error *err)
 {
@@ -32,8 +32,8 @@ static enum ko_code note_fault(enum ko_code code, const struct ko_error *why,
     return code;
 }
 
-static enum ko_code read_said(json_object *root, const char *key, enum ko_said *out,
-                              struct ko_side_files *files, struct ko_error *err)
+static enum ko_code read_setting(json_object *root, const char *key, enum ko_setting *out,
+                                 struct ko_side_files *files, struct ko_error *err)
 {
     struct ko_error why = {0};
     bool value = false;
@@ -42,7 +42,7 @@ static enum ko_code read_said(json_object *root, const char *key, enum ko_said *
     }
     enum ko_code code = ko_json_bool(root, key, &value, "tokenizer_config.json", &why);
     if (code == KO_OK) {
-        *out = value ? KO_SAID_TRUE : KO_SAID_FALSE;
+        *out = value ? KO_SETTING_TRUE : KO_SETTING_FALSE;
     }
     return note_fault(code, &why, files, err);
 }
@@ -69,13 +69,13 @@ static enum ko_code read_config(json_object *root, struct ko_side_files *files,
 {
     const struct {
         const char *key;
-        enum ko_said *out;
-    } said[] = {{"add_bos_token", &files->add_bos},
-                {"add_eos_token", &files->add_eos},
-                {"add_prefix_space", &files->add_prefix_space}};
+        enum ko_setting *out;
+    } settings[] = {{"add_bos_token", &files->add_bos},
+                    {"add_eos_token", &files->add_eos},
+                    {"add_prefix_space", &files->add_prefix_space}};
     enum ko_code code = KO_OK;
-    for (size_t i = 0; code == KO_OK && i < sizeof said / sizeof said[0]; i++) {
-        code = read_said(root, said[i].key, said[i].out, files, err);
+    for (size_t i = 0; code == KO_OK && i < sizeof settings / sizeof settings[0]; i++) {
+        code = read_setting(root, settings[i].key, settings[i].out, files, err);
     }
     if (code == KO_OK) {
         code = read_token(root, "bos_token", &files->bos, files, err);
@@ -89,7 +89,7 @@ static int64_t id_of(json_object *value)
     return json_object_is_type(value, json_type_int) && id >= 0 ? id : -1;
 }
 
-/* An id, or a list of ids. What is neither is config.json's reader's to refuse. */
+/* Reads an id or a list of ids. The reader of config.json refuses anything else. */
 static void read_ids(json_object *root, struct ko_special_ids *out)
 {
     json_object *eos = ko_json_get(root, "eos_token_id");
@@ -104,8 +104,7 @@ static void read_ids(json_object *root, struct ko_special_ids *out)
     }
 }
 
-/* The object in the file; *root stays NULL where there is none, or a note says why it is not read.
- */
+/* Reads the object in the file. *root stays NULL if the file is absent or faulty. */
 static enum ko_code open_file(const char *folder, const char *name, bool quiet,
                               struct ko_side_files *files, json_object **root, struct ko_error *err)
 {
@@ -122,7 +121,7 @@ static enum ko_code open_file(const char *folder, const char *name, bool quiet,
         json_object_put(*root);
         *root = NULL;
     }
-    /* config.json's faults are named by whoever opens the model. */
+    /* Opening the model reports faults of config.json. */
     code = quiet && code != KO_E_MEMORY ? KO_OK : note_fault(code, &why, files, err);
 done:
     free(path);

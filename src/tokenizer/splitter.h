@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the pre-tokenizers that split have in common. */
+/* Common parts of the pre-tokenizers that split. */
 #ifndef KO_TOKENIZER_SPLITTER_H
 #define KO_TOKENIZER_SPLITTER_H
 
@@ -14,8 +14,8 @@
 struct ko_splitter {
     struct ko_regex *regex; /* owned */
     enum ko_split_behavior behavior;
-    bool invert;               /* what matches counts as what lies between, and the reverse */
-    struct ko_matches matches; /* of the piece in work */
+    bool invert;               /* swap the roles of matches and the text between them */
+    struct ko_matches matches; /* of the current piece */
 };
 
 void ko_splitter_free(struct ko_splitter *splitter); /* leaves {0} */

@@ -47,8 +47,8 @@ static enum ko_code check_top(json_object *root, const char *file, struct ko_err
     return code;
 }
 
-/* A length that `key` stores and that is not followed: {"max_length": 512} of truncation,
-   {"strategy": {"Fixed": 512}} or {"strategy": "BatchLongest"} of padding. */
+/* Reads a length that encoding ignores: {"max_length": 512} of truncation, {"strategy": {"Fixed":
+   512}} or {"strategy": "BatchLongest"} of padding. */
 static enum ko_code read_ignored(json_object *root, const char *key, const char *file,
                                  int64_t *length, struct ko_error *err)
 {
@@ -99,7 +99,7 @@ static enum ko_code open_parts(json_object *root, struct ko_tokenizer *t, struct
     return code;
 }
 
-/* What the post-processor puts around a text, asked with a token that no vocabulary has. */
+/* Finds the special tokens around a text by post-processing a token that no vocabulary has. */
 static enum ko_code find_around(struct ko_tokenizer *t, struct ko_error *err)
 {
     const struct ko_token text = {.id = -1, .end = 1, .value = "a", .n_value = 1};

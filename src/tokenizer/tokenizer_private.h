@@ -15,9 +15,9 @@ struct ko_tokenizer {
     struct ko_subword model;
     struct ko_added_tokens added;
     int32_t n_ids;
-    int32_t *around; /* [n_in_front + n_behind] special tokens of the post-processor; owned */
+    int32_t *around; /* [n_in_front + n_behind] special tokens around a text; owned */
     size_t n_in_front, n_behind;
-    int64_t truncation, padding; /* lengths, -1: none, 0: no fixed one */
+    int64_t truncation, padding; /* lengths; -1: not in the file; 0: no fixed length */
 };
 
 #endif

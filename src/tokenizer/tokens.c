@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Appends a token to a growing list. This is a file of its own because models and post-processors
-   both need it. */
+/* Appends a token to a growing list. */
 #include "src/tokenizer/tokens.h"
 
 #include "src/base/memory.h"

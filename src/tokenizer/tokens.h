@@ -11,12 +11,12 @@
 
 struct ko_token {
     int32_t id;
-    bool special;      /* added by the post-processor */
-    bool blank;        /* its part of the original text is white space alone */
-    size_t begin, end; /* from the model: bytes of its word; for the post-processor: characters of
-                          the original text */
-    const char *value; /* the token's own text; borrowed from the model, or from the pieces for an
-                          added token */
+    bool special; /* added by the post-processor */
+    bool blank;   /* stands for white space only */
+    /* from the model: bytes of its word; for the post-processor: characters of the original text */
+    size_t begin, end;
+    /* the token's text; borrowed from the model, or from the pieces for an added token */
+    const char *value;
     size_t n_value;
 };
 

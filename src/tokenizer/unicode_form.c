@@ -26,8 +26,8 @@ struct decomposition {
     size_t n, capacity;
 };
 
-/* The crate's tables are those of Unicode 9.0. Characters of later versions that have a combining
-   class or a decomposition are left alone, as it leaves them. */
+/* Characters with a combining class or a decomposition that are newer than Unicode 9.0, the version
+   of the crate's tables. Like the crate, leave them unchanged. */
 static const uint32_t later_than_9[][2] = {
     {0x07FD, 0x07FD},   {0x0897, 0x089F},   {0x08CA, 0x08D3},   {0x09FE, 0x09FE},
     {0x0C3C, 0x0C3C},   {0x0D3B, 0x0D3C},   {0x0EBA, 0x0EBA},   {0x1715, 0x1715},
@@ -101,7 +101,7 @@ static int by_class(const void *a, const void *b)
                                 : (x->place > y->place) - (x->place < y->place);
 }
 
-/* Canonical order: every run of combining characters by class, those of one class as they were. */
+/* Canonical order: sorts every run of combining characters by class, stably. */
 static void reorder_marks(struct decomposition *d)
 {
     for (size_t i = 0, n = 1; i < d->n; i += n, n = 1) {
@@ -130,8 +130,8 @@ static bool compose_pair(uint32_t a, uint32_t b, uint32_t *composed)
     return !is_later(*composed);
 }
 
-/* What waits for the next starter: the composite so far and the combining characters that did not
-   join it, which stay in the decomposition's array from `first` on. */
+/* The composite so far, and the combining characters that did not join it. They are emitted before
+   the next starter. */
 struct composition {
     bool has_starter;
     struct decomposed starter;

@@ -34,7 +34,7 @@ const char *ko_vocabulary_piece(const struct ko_vocabulary *v, int32_t id)
     return id >= 0 && id < v->n_ids && v->begin[id] ? v->bytes + v->begin[id] - 1 : NULL;
 }
 
-/* Checks all ids; the sizes that the arrays need. */
+/* Checks all ids and finds the sizes of the arrays. */
 static enum ko_code measure_vocabulary(json_object *spec, const char *where, size_t *bytes,
                                        int32_t *n_ids, struct ko_error *err)
 {

@@ -14,7 +14,7 @@ enum { KO_MAX_ID = (1 << 24) - 1 };
 /* Start from {0}; free with ko_vocabulary_free. */
 struct ko_vocabulary {
     char *bytes;      /* all tokens, each with its NUL; owned */
-    size_t *begin;    /* [n_ids] where a token begins in bytes, plus one; 0: no such id; owned */
+    size_t *begin;    /* [n_ids] offset of the token in bytes, plus one; 0: no such id; owned */
     uint32_t *length; /* [n_ids] bytes; owned */
     int32_t n_ids;    /* one more than the largest id */
     size_t n_entries;
@@ -22,8 +22,8 @@ struct ko_vocabulary {
     size_t n_slots; /* a power of two */
 };
 
-/* Reads {"token": id, ...}. KO_E_INPUT: "WHERE: ..." for ids that are no numbers from 0 to
-   KO_MAX_ID or given twice. */
+/* Reads {"token": id, ...}. KO_E_INPUT "WHERE: ..." if an id is not a number from 0 to KO_MAX_ID or
+   occurs twice. */
 KO_MUST_CHECK enum ko_code ko_vocabulary_read(json_object *spec, const char *where,
                                               struct ko_vocabulary *out, struct ko_error *err);
 void ko_vocabulary_free(struct ko_vocabulary *vocabulary); /* leaves {0} */

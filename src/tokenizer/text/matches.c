@@ -53,9 +53,9 @@ enum ko_code ko_split_behavior_read(json_object *spec, const char *where,
                                    where, name);
 }
 
-/* Joins neighbours in place, from left to right, or from right to left for MergedWithNext: those
-   alike for Contiguous, else a match with the one before it that is none. */
-static void join_neighbours(struct ko_matches *matches, enum ko_split_behavior behavior)
+/* Joins neighbors in place. Contiguous: neighbors of one kind. Otherwise: a match with the text
+   before it, or after it for MergedWithNext, which goes from right to left. */
+static void join_neighbors(struct ko_matches *matches, enum ko_split_behavior behavior)
 {
     bool backward = behavior == KO_SPLIT_MERGED_WITH_NEXT, previous = false;
     size_t kept = 0, n = matches->n;
@@ -84,7 +84,7 @@ enum ko_code ko_matches_cut(struct ko_matches *matches, enum ko_split_behavior b
 {
     enum ko_code code = KO_OK;
     if (behavior != KO_SPLIT_REMOVED && behavior != KO_SPLIT_ISOLATED) {
-        join_neighbours(matches, behavior);
+        join_neighbors(matches, behavior);
     }
     for (size_t i = 0; code == KO_OK && i < matches->n; i++) {
         const struct ko_match *m = &matches->match[i];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where a pattern matches in a text, and the pieces that a pre-tokenizer makes of that. */
+/* The matches of a pattern in a text, and the pieces that a pre-tokenizer makes of them. */
 #ifndef KO_TOKENIZER_TEXT_MATCHES_H
 #define KO_TOKENIZER_TEXT_MATCHES_H
 
@@ -10,7 +10,7 @@
 #include "src/base/error.h"
 #include "src/tokenizer/text/pieces.h"
 
-/* Bytes [begin, end) of the text: a match, which may be empty, or what lies between two. */
+/* Bytes [begin, end) of the text: a match, which may be empty, or the text between two matches. */
 struct ko_match {
     size_t begin, end;
     bool is_match;
@@ -35,12 +35,12 @@ KO_MUST_CHECK enum ko_code ko_matches_add(struct ko_matches *matches, size_t beg
                                           bool is_match, struct ko_error *err);
 void ko_matches_free(struct ko_matches *matches); /* leaves {0} */
 
-/* Reads the key "behavior" of an object; *out is left alone where it is absent. KO_E_INPUT naming
-   an unknown value. */
+/* Reads the key "behavior" of an object. *out stays unchanged if it is absent. KO_E_INPUT names an
+   unknown value. */
 KO_MUST_CHECK enum ko_code ko_split_behavior_read(json_object *spec, const char *where,
                                                   enum ko_split_behavior *out,
                                                   struct ko_error *err);
-/* Adds the pieces to *parts; uses *matches up. */
+/* Adds the pieces to *parts. Changes *matches. */
 KO_MUST_CHECK enum ko_code ko_matches_cut(struct ko_matches *matches,
                                           enum ko_split_behavior behavior,
                                           struct ko_piece_list *parts, struct ko_error *err);

@@ -28,7 +28,7 @@ static enum ko_code too_long(struct ko_error *err)
 {
     (void)ko_fail(err, KO_E_INPUT, "tokenizer: its rules make a text longer than %d bytes",
                   KO_PIECES_BYTES);
-    return KO_E_INPUT; /* said here: clang's analyzer does not know what ko_fail returns */
+    return KO_E_INPUT; /* clang's analyzer does not know what ko_fail returns */
 }
 
 enum ko_code ko_changes_add(struct ko_changes *changes, uint32_t character, int32_t change,

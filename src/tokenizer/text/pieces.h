@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A text on its way to the model: normalised, cut into pieces, every byte still knowing its origin.
- */
+/* A text on its way to the model: normalized and cut into pieces. Every byte keeps its origin in
+   the original text. */
 #ifndef KO_TOKENIZER_TEXT_PIECES_H
 #define KO_TOKENIZER_TEXT_PIECES_H
 
@@ -9,15 +9,14 @@
 
 #include "src/base/error.h"
 
-enum { KO_PIECES_BYTES = 16 << 20 }; /* of a rewritten text: rules may repeat one another's work */
+enum { KO_PIECES_BYTES = 16 << 20 }; /* longest rewritten text, because rules can multiply a text */
 
 /* Bytes [begin, end) of the original text. */
 struct ko_origin {
     int32_t begin, end;
 };
 
-/* Bytes [begin, end) of the pieces' text; id: the added token that it is, -1 where the model
-   decides. */
+/* Bytes [begin, end) of the pieces' text. id: the added token; -1: the model encodes the piece. */
 struct ko_piece {
     size_t begin, end;
     int32_t id;
@@ -28,9 +27,9 @@ struct ko_piece_list {
     size_t n, capacity;
 };
 
-/* One character of a rewritten piece. change: 0 it replaces the next character of the old piece, 1
-   it is inserted, -N it replaces the next one and N more are dropped: what `transform` of Hugging
-   Face's NormalizedString takes. `skip` characters of the old piece are dropped before that. */
+/* One character of a rewritten piece, as for `transform` of Hugging Face's NormalizedString. change
+   0: it replaces the next character of the old piece; 1: it is inserted; -N: it replaces the next
+   character and N more are dropped. `skip` characters of the old piece are dropped first. */
 struct ko_change {
     uint32_t character;
     int32_t change;
@@ -40,7 +39,7 @@ struct ko_change {
 struct ko_changes {
     struct ko_change *change; /* owned; free() */
     size_t n, capacity;
-    size_t skip;   /* of the next one that is added */
+    size_t skip;   /* for the next change */
     int32_t begin; /* byte of the original text at which the piece begins */
 };
 
@@ -64,13 +63,13 @@ KO_MUST_CHECK enum ko_code ko_changes_keep(struct ko_changes *changes, const cha
                                            struct ko_error *err);
 KO_MUST_CHECK enum ko_code ko_changes_insert(struct ko_changes *changes, const char *text, size_t n,
                                              struct ko_error *err);
-/* The whole new text: `prefix` (not empty), whose first character shares the origin of the first of
-   `text` (not empty), and then `text`. `prepend` of NormalizedString. */
+/* Makes the new text prefix + text, as `prepend` of NormalizedString. The first characters of both
+   share one origin. Neither is empty. */
 KO_MUST_CHECK enum ko_code ko_changes_prepend(struct ko_changes *changes, const char *prefix,
                                               size_t n_prefix, const char *text, size_t n,
                                               struct ko_error *err);
 
-/* One piece of n bytes of valid UTF-8, at most INT32_MAX of them. */
+/* Starts with one piece of n <= INT32_MAX bytes of valid UTF-8. */
 KO_MUST_CHECK enum ko_code ko_pieces_start(struct ko_pieces *pieces, const char *text, size_t n,
                                            struct ko_error *err);
 void ko_pieces_free(struct ko_pieces *pieces); /* leaves {0} */

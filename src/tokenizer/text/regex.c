@@ -38,7 +38,7 @@ static enum ko_code compile_pcre2(const char *pattern, uint32_t options, const c
         code = ko_fail(err, KO_E_INPUT, "%s: regular expression '%s': %s", where, named, reason);
         goto done;
     }
-    /* Without JIT the interpreter gives the same matches. */
+    /* If JIT fails, the interpreter gives the same matches. */
     (void)pcre2_jit_compile(regex->code, PCRE2_JIT_COMPLETE);
     regex->match = pcre2_match_data_create_from_pattern(regex->code, NULL);
     if (!regex->match) {

@@ -5,12 +5,12 @@
 
 #include <string.h>
 
-/* White_Space, which PCRE2's \s is not (U+180E). */
+/* White_Space. PCRE2's \s differs (U+180E). */
 #define WHITE_SPACE                                                                                \
     "\\x{9}-\\x{d}\\x{20}\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}"    \
     "\\x{205f}\\x{3000}"
 
-/* What Unicode 15.0 to 16.0 put into each general category. */
+/* Additions of Unicode 15.0 to 16.0 to each general category. */
 #define LATER_LL "\\x{1c8a}\\x{a7cd}\\x{a7db}\\x{10d70}-\\x{10d85}\\x{1df25}-\\x{1df2a}"
 #define LATER_LM                                                                                   \
     "\\x{10d4e}\\x{10d6f}\\x{16d40}-\\x{16d42}\\x{16d6b}-\\x{16d6c}\\x{1e030}-\\x{1e06d}\\x{"      \
@@ -110,7 +110,7 @@ const char *ko_regex_escape(char letter)
         return DIGITS;
     case 'h':
         return "0-9a-fA-F";
-    case 'w': /* Oniguruma's has the six numbers of Latin-1 and the circled letters too. */
+    case 'w': /* In Oniguruma also the six numbers of Latin-1 and the circled letters. */
         return LETTERS MARKS DIGITS
             "\\p{Nl}\\p{Pc}\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}\\x{24b6}-\\x{24e9}"
             "\\x{1f130}-\\x{1f149}\\x{1f150}-\\x{1f169}\\x{1f170}-\\x{1f189}";

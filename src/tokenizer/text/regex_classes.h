@@ -6,8 +6,8 @@
 
 #include <stddef.h>
 
-/* The general categories that \p{...} may name, completed by what versions of PCRE2 up to 10.42
-   (Unicode 14) lack; NULL for any other name. n bytes. */
+/* The class of a general category in \p{...}, with the characters that PCRE2 up to 10.42 (Unicode
+   14) lacks. name[n]. NULL for any other name. */
 const char *ko_regex_property(const char *name, size_t n);
 /* The class of the escape \s, \d, \w or \h of Oniguruma; NULL for any other letter. */
 const char *ko_regex_escape(char letter);

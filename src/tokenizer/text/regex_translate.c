@@ -28,7 +28,7 @@ static enum ko_code read_property(struct ko_translation *t, struct ko_regex_esca
     name += outside;
     out->class = ko_regex_property(name, (size_t)(end - name));
     out->negated = (t->at[1] == 'P') != outside;
-    /* Oniguruma closes them under case folding and PCRE2 does not. */
+    /* Without regard to case, Oniguruma folds properties and PCRE2 does not. */
     if (!out->class || t->caseless) {
         return ko_regex_refuse(t, (size_t)(end - t->at) + 1);
     }
@@ -92,8 +92,8 @@ static void add_atom(struct ko_translation *t, const char *text)
     ko_text_add(&t->out, "%s", text);
 }
 
-/* One character as it is. Where case does not matter Oniguruma also matches what folds to several
-   characters ('ss' is a sharp s) and folds beyond ASCII, which PCRE2 does not. */
+/* Adds one literal character. Without regard to case, Oniguruma also matches characters that fold
+   to several ('ss' is a sharp s) and folds beyond ASCII. PCRE2 does not, so refuse these. */
 static enum ko_code add_character(struct ko_translation *t, unsigned character)
 {
     static const char *const folded[] = {"ff", "fi", "fl", "ss", "st"};
@@ -163,7 +163,7 @@ static enum ko_code open_group(struct ko_translation *t)
     if (t->depth == KO_REGEX_DEPTH) {
         return ko_regex_refuse(t, 1);
     }
-    /* (?i) applies to what follows it, which is the whole pattern only at its start. */
+    /* (?i) applies to the rest of the pattern. Only supported at its start. */
     if (strncmp(t->at, "(?i)", 4) == 0 && t->at == t->pattern) {
         ko_text_add(&t->out, "(?i)");
         t->caseless = true;
@@ -212,7 +212,7 @@ static enum ko_code close_group(struct ko_translation *t)
     return KO_OK;
 }
 
-/* Puts the last atom, with what follows it, in a group. */
+/* Puts the output from the last atom on into a group. */
 static void group_atom(struct ko_translation *t)
 {
     static const char opening[] = "(?:";
@@ -227,8 +227,8 @@ static void group_atom(struct ko_translation *t)
     ko_text_add(&t->out, ")");
 }
 
-/* {n}, {n,}, {n,m} and {,m}. A '+' behind one repeats it again, and so does a '?' behind {n}:
-   neither means "possessive" or "lazy", as it does in PCRE2. */
+/* {n}, {n,}, {n,m} and {,m}. In Oniguruma a following '+' repeats it again, and so does '?' after
+   {n}. In PCRE2 they would mean possessive or lazy. */
 static enum ko_code add_interval(struct ko_translation *t)
 {
     const char *low = t->at + 1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From Oniguruma's regular expressions, which tokenizer.json is written for, to PCRE2's. */
+/* Translates regular expressions of Oniguruma, as in tokenizer.json, to PCRE2. */
 #ifndef KO_TOKENIZER_TEXT_REGEX_TRANSLATE_H
 #define KO_TOKENIZER_TEXT_REGEX_TRANSLATE_H
 
@@ -11,7 +11,7 @@
 
 enum { KO_REGEX_DEPTH = 32 };
 
-/* A translation at work. Start from {.pattern, .at = pattern, .where, .err}; `out` is owned. */
+/* A running translation. Start from {.pattern, .at = pattern, .where, .err}; `out` is owned. */
 struct ko_translation {
     const char *pattern, *at; /* at: what comes next; borrowed */
     const char *where;        /* borrowed */
@@ -24,12 +24,12 @@ struct ko_translation {
     size_t caseless_depth; /* the depth of the group that made it caseless */
 };
 
-/* Translates the whole pattern into t->out, for PCRE2_UTF. What the two libraries read differently
-   and is not translated is KO_E_INPUT: "WHERE: regular expression '...': '...' is not supported".
-   The reference is the Oniguruma of Hugging Face's tokenizers 0.23. */
+/* Translates the whole pattern into t->out, for PCRE2_UTF. KO_E_INPUT "WHERE: regular expression
+   '...': '...' is not supported" for syntax that the libraries read differently. The reference is
+   the Oniguruma of Hugging Face's tokenizers 0.23. */
 KO_MUST_CHECK enum ko_code ko_regex_translate(struct ko_translation *t);
-/* Translates the class whose '[' t->at is at, and adds it to *out. `depth`: how many classes it
-   lies in. */
+/* Translates the class that begins with '[' at t->at, and adds it to *out. depth: the number of
+   enclosing classes. */
 KO_MUST_CHECK enum ko_code ko_regex_translate_class(struct ko_translation *t, size_t depth,
                                                     struct ko_text *out);
 
@@ -39,8 +39,7 @@ struct ko_regex_escaped {
     bool negated;
     unsigned character;
 };
-/* Reads the escape whose '\' t->at is at and moves behind it; *known false, and nothing moved, for
-   those that stand for neither. */
+/* Reads the escape at t->at and moves past it. Other escapes: *known is false and t->at stays. */
 KO_MUST_CHECK enum ko_code ko_regex_read_escape(struct ko_translation *t,
                                                 struct ko_regex_escaped *out, bool *known);
 /* KO_E_INPUT for the n bytes at t->at. */

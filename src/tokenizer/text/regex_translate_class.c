@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Classes. PCRE2 has neither the sets within sets of Oniguruma nor properties that are completed,
-   so what is no plain list becomes an atomic group of classes, each of which matches one character.
- */
+/* Translates classes. PCRE2 has no nested sets and older properties. So a class that is not a plain
+   list becomes an atomic group of classes, each matching one character. */
 #include <string.h>
 
 #include "src/base/utf8.h"
@@ -45,7 +44,7 @@ static enum ko_code read_member(struct ko_translation *t, struct ko_regex_escape
     return KO_OK;
 }
 
-/* A '-' that is neither first nor last and follows a class or a range is read in several ways. */
+/* Refuses a '-' after a class or a range that is not last: libraries read it differently. */
 static enum ko_code check_hyphen(struct ko_translation *t)
 {
     return t->at[0] == '-' && t->at[1] != ']' ? ko_regex_refuse(t, 1) : KO_OK;
@@ -102,7 +101,7 @@ static void add_operand(const struct operand *o, struct ko_text *out)
     }
 }
 
-/* Up to && or the closing ']'. */
+/* Reads an operand, up to && or the closing ']'. */
 static enum ko_code read_operand(struct ko_translation *t, size_t depth, struct operand *o)
 {
     enum ko_code code = KO_OK;

@@ -9,8 +9,8 @@
 
 /* The Unicode property White_Space: 25 characters, in every version since 6.3. */
 bool ko_is_white_space(uint32_t character);
-/* Moves the ends of n bytes of valid UTF-8 past what Python's str.strip takes away: white space,
-   and the four separators of ASCII. */
+/* Strips n bytes of valid UTF-8 at both ends like Python's str.strip: white space and the four
+   ASCII separators. */
 void ko_utf8_strip(const char **text, size_t *n);
 /* Whether the text has nothing else. True for n = 0. */
 bool ko_utf8_is_blank(const char *text, size_t n);
