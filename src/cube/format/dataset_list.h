@@ -135,9 +135,9 @@
 #define KO_CUBE_CELL_ALL(X, name, TYPE, axes, FIELD, units, text, of) X(name, TYPE, axes, FIELD, KO_WHEN_SWEEP, units, text of)
 #define KO_CUBE_CELL_CELL(X, name, TYPE, axes, FIELD, units, text, of) X(name, TYPE, axes, FIELD, KO_WHEN_SWEEP, units, text)
 #define KO_CUBE_CELL_FOIL(X, name, TYPE, axes, FIELD, units, text, of) X(name, TYPE, axes, FIELD, KO_WHEN_SWEEP | KO_WHEN_FOILS, units, text of)
-#define KO_CUBE_CLEAN_ALL KO_CUBE_CELL_ALL
+#define KO_CUBE_CLEAN_ALL(X, name, TYPE, axes, FIELD, units, text, of) X(name, TYPE, axes, FIELD, KO_WHEN_SWEEP, units, text of)
 #define KO_CUBE_CLEAN_CELL(...)
-#define KO_CUBE_CLEAN_FOIL KO_CUBE_CELL_FOIL
+#define KO_CUBE_CLEAN_FOIL(X, name, TYPE, axes, FIELD, units, text, of) X(name, TYPE, axes, FIELD, KO_WHEN_SWEEP | KO_WHEN_FOILS, units, text of)
 #define KO_CUBE_EVAL_ALL(X, name, TYPE, axes, FIELD, units, text, of) X(name, TYPE, axes, FIELD, KO_WHEN_ALWAYS, units, text of)
 #define KO_CUBE_EVAL_CELL(...)
 #define KO_CUBE_EVAL_FOIL(...)
