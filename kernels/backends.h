@@ -8,24 +8,27 @@
 
 #include "kernels/kernels.h"
 
-/* ko_kernels_cuda, or NULL in a build without it. */
-static inline const struct ko_kernels *ko_backend_cuda(void)
-{
-#if KO_HAVE_CUDA
-    return &ko_kernels_cuda;
-#else
-    return NULL;
-#endif
-}
-
 /* The backend with this name, "cpu" or "cuda"; NULL if this build has no such backend. */
 static inline const struct ko_kernels *ko_backend_find(const char *name)
 {
-    const struct ko_kernels *cuda = ko_backend_cuda();
-    if (cuda && strcmp(name, cuda->name) == 0) {
-        return cuda;
+    static const struct ko_kernels *const backends[] = {
+        &ko_kernels_cpu,
+#if KO_HAVE_CUDA
+        &ko_kernels_cuda,
+#endif
+    };
+    for (size_t k = 0; k < sizeof backends / sizeof *backends; k++) {
+        if (strcmp(name, backends[k]->name) == 0) {
+            return backends[k];
+        }
     }
-    return strcmp(name, ko_kernels_cpu.name) == 0 ? &ko_kernels_cpu : NULL;
+    return NULL;
+}
+
+/* ko_kernels_cuda, or NULL in a build without it. */
+static inline const struct ko_kernels *ko_backend_cuda(void)
+{
+    return ko_backend_find("cuda");
 }
 
 #endif

@@ -94,7 +94,7 @@ static enum ko_code write_cell(const struct table *table, const char *name, hsiz
 static enum ko_code find_row(const struct table *table, hsize_t *row, struct ko_error *err)
 {
     hsize_t n = table->lengths.n[KO_AXIS_RUN];
-    int32_t ranks[KO_CUBE_RUNS];
+    int32_t ranks[KO_CUBE_RUNS] = {0};
     enum ko_code code;
 
     if (n == 0 || n > KO_CUBE_RUNS) {
@@ -106,7 +106,6 @@ static enum ko_code find_row(const struct table *table, hsize_t *row, struct ko_
         return code;
     }
     *row = 0;
-    /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): a failure stays one */
     while (*row < n - 1 && ranks[*row] >= 0) {
         ++*row;
     }
