@@ -49,7 +49,6 @@ OUTSIDE = {
 }
 MOST_FILES = 30
 WIDE = {
-    "src/base": "small modules that do not know one another, one noun each",
     "src/tokenizer": "one file for each component of tokenizer.json",
 }
 TOPS = ("src", "kernels", "mpi")
