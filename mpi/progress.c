@@ -6,10 +6,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "mpi/world/messages.h"
 #include "src/base/clock.h"
 #include "src/base/machine/terminal.h"
-#include "src/base/terminal.h"
 #include "src/base/text.h"
 
 enum ko_code ko_progress_mode_parse(const char *text, FILE *stream, enum ko_progress_mode *out,

@@ -61,7 +61,7 @@ static enum ko_code choose_backend(struct run *run, struct ko_error *err)
     enum ko_code code = ko_cli_precision(options, &session->precision, err);
     if (code == KO_OK) {
         code =
-            ko_backend_choose(ko_option_string(options, KO_OPT_BACKEND), ko_gpus_kernels() != NULL,
+            ko_backend_choose(ko_option_string(options, KO_OPT_BACKEND), ko_backend_cuda() != NULL,
                               session->sight, session->world.n_workers, &session->backend, err);
     }
     if (code == KO_OK) {

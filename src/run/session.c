@@ -8,15 +8,14 @@
 #include <string.h>
 
 #include "ko_version.h"
-#include "mpi/cube/cube.h"
 #include "mpi/job.h"
 #include "mpi/sweep.h"
 #include "mpi/world/agree.h"
 #include "mpi/world/launch.h"
-#include "mpi/world/messages.h"
 #include "src/base/clock.h"
 #include "src/base/machine/terminal.h"
 #include "src/base/text.h"
+#include "src/cube/run/run_table.h"
 #include "src/run/result_line.h"
 
 static const char *threads_text(const struct ko_session *session, char text[32])

@@ -7,7 +7,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "mpi/cube/cube.h"
 #include "mpi/job.h"
 #include "mpi/lock/lock.h"
 #include "mpi/progress.h"
@@ -16,6 +15,7 @@
 #include "mpi/world/world.h"
 #include "src/base/consent.h"
 #include "src/base/log.h"
+#include "src/cube/run/run_table.h"
 #include "src/options/invocation.h"
 #include "src/tree/shard.h"
 

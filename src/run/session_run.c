@@ -8,15 +8,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/backends.h"
 #include "ko_version.h"
-#include "mpi/cube/cube.h"
+#include "mpi/cube/probe.h"
 #include "mpi/job.h"
 #include "mpi/sweep.h"
+#include "mpi/sweep_run.h"
 #include "mpi/world/agree.h"
+#include "mpi/world/broadcast.h"
 #include "mpi/world/launch.h"
-#include "mpi/world/messages.h"
 #include "src/base/clock.h"
-#include "src/base/terminal.h"
+#include "src/base/machine/terminal.h"
 #include "src/base/text.h"
 #include "src/run/result_line.h"
 #include "src/run/session.h"
