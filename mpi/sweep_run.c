@@ -9,7 +9,6 @@
 #include "mpi/world/channel.h"
 #include "mpi/world/check.h"
 #include "src/base/clock.h"
-#include "src/base/nap.h"
 
 /* Between two polls. The worker's is shorter: its compute thread waits for the next batch. */
 static const double COORDINATOR_NAP_SECONDS = 1e-3, WORKER_NAP_SECONDS = 5e-4;

@@ -13,7 +13,6 @@
 
 #include "src/base/clock.h"
 #include "src/base/memory.h"
-#include "src/base/nap.h"
 
 _Static_assert(sizeof(ncclUniqueId) == KO_NCCL_ID_BYTES, "the id travels as these bytes");
 

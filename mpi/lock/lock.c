@@ -19,7 +19,6 @@
 #include "src/base/clock.h"
 #include "src/base/file.h"
 #include "src/base/memory.h"
-#include "src/base/nap.h"
 
 enum { MOST_BYTES = 1 << 22 };
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "mpi/world/check.h"
-#include "src/base/nap.h"
+#include "src/base/clock.h"
 
 /* " (GPU 0 GPU-5d3a...)"; written once, before any error needs it. */
 static char gpu_text[96];

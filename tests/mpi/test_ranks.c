@@ -15,8 +15,8 @@
 #include "mpi/world/broadcast.h"
 #include "mpi/world/channel.h"
 #include "mpi/world/world.h"
+#include "src/base/clock.h"
 #include "src/base/memory.h"
-#include "src/base/nap.h"
 #include "src/models/model_load.h"
 
 static struct ko_world world;

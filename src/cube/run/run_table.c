@@ -9,7 +9,6 @@
 
 #include "src/base/clock.h"
 #include "src/base/memory.h"
-#include "src/base/nap.h"
 #include "src/base/utf8.h"
 #include "src/cube/format/check.h"
 #include "src/cube/format/datasets.h"

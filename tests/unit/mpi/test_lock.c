@@ -16,8 +16,8 @@
 #include <cmocka.h>
 
 #include "mpi/lock/lock_file.h"
+#include "src/base/clock.h"
 #include "src/base/file.h"
-#include "src/base/nap.h"
 #include "tests/support/folder.h"
 
 struct fixture {

@@ -12,7 +12,6 @@
 #include <cmocka.h>
 
 #include "src/base/clock.h"
-#include "src/base/nap.h"
 #include "src/run/stop.h"
 
 /* A process that hears of a stop and does not end, as one in a library that does not come back. */
