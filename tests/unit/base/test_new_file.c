@@ -170,7 +170,7 @@ static void a_file_that_has_the_name_stays(void **state)
     test_folder_write_text(folder, "cube.h5", "another's");
     file.keeps = true;
     assert_int_equal(ko_new_file_place(&file, &err), KO_E_FAILED);
-    assert_non_null(strstr(err.text, "exists now"));
+    assert_non_null(strstr(err.text, "another process has created it meanwhile"));
     assert_int_equal(n_files(), 1);
     assert_int_equal(ko_file_read(path, 100, &text, &n, &err), KO_OK);
     assert_string_equal(text, "another's");
