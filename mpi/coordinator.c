@@ -71,9 +71,12 @@ static enum ko_code send_to_all(struct ko_coordinator *c, enum ko_tag tag, int64
     return code;
 }
 
+/* A stop waits until the batches of a model that cannot be loaded are recorded, which takes no
+   time: --resume would only try to load it again. */
 static bool is_ending(const struct ko_coordinator *c)
 {
-    return c->stopped || c->failure.code != KO_OK;
+    const bool gives_up = c->unloaded && c->left > 0;
+    return c->failure.code != KO_OK || (c->stopped && !gives_up);
 }
 
 /* Gives the worker batches of the model until it holds HELD of them. */
@@ -223,13 +226,13 @@ static enum ko_code begin_model(struct ko_coordinator *c, struct ko_error *err)
         c->phase = SETTLING;
         return KO_OK;
     }
+    c->unloaded = false;
     c->stopped = stop_is_wanted(c);
     if (c->stopped) {
         return KO_OK;
     }
     c->phase = LOADING;
     c->n_loaded = 0;
-    c->unloaded = false;
     c->sweep->progress.model = c->job->plan->model[c->model].name;
     /* a load writes the content hash */
     return may_write(c) ? send_to_all(c, KO_TAG_MODEL, c->model, 0, err) : KO_OK;

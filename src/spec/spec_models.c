@@ -30,7 +30,10 @@ static enum ko_code name_from_path(const struct ko_yaml *at, const char *path, c
 {
     struct ko_error why = {0};
     const enum ko_code code = ko_model_name_of_folder(path, name, &why);
-    return code == KO_OK ? code : ko_yaml_fail(at, err, "%s", why.text);
+    if (code == KO_E_INPUT) {
+        return ko_yaml_fail(at, err, "%s", why.text);
+    }
+    return code == KO_OK ? code : ko_fail(err, code, "%s", why.text);
 }
 
 static bool has_mode(const char *path, mode_t mode)

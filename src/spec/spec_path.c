@@ -74,8 +74,10 @@ static enum ko_code read_expanded(const struct ko_yaml *node, const char *key, c
     }
     if (code == KO_OK) {
         code = ko_home_expand(ko_text_str(&expanded), out, &why);
-        if (code != KO_OK) {
+        if (code == KO_E_INPUT) {
             code = ko_yaml_fail(node, err, "%s: %s", key, why.text);
+        } else if (code != KO_OK) {
+            code = ko_fail(err, code, "%s: %s", key, why.text);
         }
     }
     ko_text_free(&expanded);
