@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#include "kernels/backends.h"
+#include "kernels/backends/backends.h"
 #include "mpi/compute/exchange_open.h"
 #include "mpi/compute/weights_load.h"
 #include "mpi/cube/commit.h"

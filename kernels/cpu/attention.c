@@ -51,8 +51,8 @@ static void mix_row(const struct ko_backend *be, const struct ko_attention *args
     for (int32_t head = 0; head < args->n_heads; head++) {
         int32_t key_head = (int32_t)((int64_t)head * args->n_kv_heads / args->n_heads);
         attend.q = args->q + ko_at(query, ld, head * d_head);
-        attend.k = args->k + key_head * d_head;
-        attend.v = args->v + key_head * d_head;
+        attend.k = args->k + ko_at(key_head, d_head, 0);
+        attend.v = args->v + ko_at(key_head, d_head, 0);
         attend.out = args->out + ko_at3(row, args->n_heads, head, d_head, 0);
         be->isa->attend(&attend);
     }

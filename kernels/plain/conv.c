@@ -14,7 +14,7 @@ static void convolve_row(const struct ko_rows *rows, const struct ko_conv *args,
         double sum = args->bias ? (double)args->bias[c] : 0.0;
         int32_t at = row; /* the row of position i - back */
         for (int32_t back = 0; back < args->n_taps && at >= 0; back++, at = rows->previous[at]) {
-            if (masked && ko_edge_set_has(&rows->edges[cut->edge_set], i, i - back)) {
+            if (cut && masked && ko_edge_set_has(&rows->edges[cut->edge_set], i, i - back)) {
                 continue;
             }
             int32_t tap = args->n_taps - 1 - back, source = ko_rows_source(rows, at, args->layer);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/backends.h"
+#include "kernels/backends/backends.h"
 #include "src/base/memory.h"
 #include "src/bench/bench_run.h"
 #include "src/bench/shapes.h"

@@ -3,7 +3,7 @@
    prints both. */
 #include <string.h>
 
-#include "kernels/backends.h"
+#include "kernels/backends/backends.h"
 #include "src/base/file.h"
 #include "src/cli/cli.h"
 #include "src/formats/table.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The commands `run` and `evaluate`. Rank 0 opens and checks everything that can be checked before
    the start, and then takes the steps of the run. */
-#include "kernels/backends.h"
+#include "kernels/backends/backends.h"
 #include "mpi/job.h"
 #include "src/base/file.h"
 #include "src/cli/cli.h"

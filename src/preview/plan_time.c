@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "kernels/backends.h"
+#include "kernels/backends/backends.h"
 #include "src/base/memory.h"
 #include "src/bench/device_rates.h"
 #include "src/bench/gemm.h"

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/backends.h"
+#include "kernels/backends/backends.h"
 #include "ko_version.h"
 #include "mpi/cube/probe.h"
 #include "mpi/job.h"

@@ -3,7 +3,7 @@
    values that this build or machine does not support. */
 #include <string.h>
 
-#include "kernels/backends.h"
+#include "kernels/backends/backends.h"
 #include "mpi/world/gpus.h"
 #include "mpi/world/sight.h"
 #include "src/base/text.h"

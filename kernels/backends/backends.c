@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The backends of this build. */
-#ifndef KO_KERNELS_BACKENDS_H
-#define KO_KERNELS_BACKENDS_H
+/* Lists the backends of this build. It stands above them, so it has a folder of its own. */
+#include "kernels/backends/backends.h"
 
 #include <stddef.h>
 #include <string.h>
 
-#include "kernels/kernels.h"
-
-/* The backend with this name, "cpu" or "cuda"; NULL if this build has no such backend. */
-static inline const struct ko_kernels *ko_backend_find(const char *name)
+const struct ko_kernels *ko_backend_find(const char *name)
 {
     static const struct ko_kernels *const backends[] = {
         &ko_kernels_cpu,
@@ -25,10 +21,7 @@ static inline const struct ko_kernels *ko_backend_find(const char *name)
     return NULL;
 }
 
-/* ko_kernels_cuda, or NULL in a build without it. */
-static inline const struct ko_kernels *ko_backend_cuda(void)
+const struct ko_kernels *ko_backend_cuda(void)
 {
     return ko_backend_find("cuda");
 }
-
-#endif
