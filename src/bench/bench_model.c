@@ -136,7 +136,9 @@ static enum ko_code build_plan(const struct ko_bench_sweep *sweep, int64_t n_pro
         code = make_prompt(bench->model, sweep, (int32_t)p, &facts.fact[p], &axes.prompt[p], err);
     }
     if (code == KO_OK) {
-        ko_plan_model_describe(bench->model, sweep->row_budget, sweep->gpu, axes.model);
+        code = ko_plan_model_describe(bench->model, sweep->row_budget, sweep->gpu, axes.model, err);
+    }
+    if (code == KO_OK) {
         code = ko_plan_from_axes(&axes, &bench->plan, err);
     }
     ko_plan_free_untaken(axes.model, 1, axes.prompt, (int32_t)n_prompts);
@@ -174,13 +176,16 @@ enum ko_code ko_bench_model_new(const struct ko_bench_sweep *sweep, struct ko_be
         code = check_tokens(sweep, bench.model, err);
     }
     if (code == KO_OK) {
-        ko_plan_model_describe(bench.model, sweep->row_budget, sweep->gpu, &numbers);
+        code = ko_plan_model_describe(bench.model, sweep->row_budget, sweep->gpu, &numbers, err);
+    }
+    if (code == KO_OK) {
         const int64_t starts = bench.model->shape.n_layers - KO_BENCH_WINDOW + 1;
         if (n_prompts == 0) {
             n_prompts = numbers.row_budget / (sweep->n_tokens + N_ROUTES * starts);
         }
         code = build_plan(sweep, n_prompts > 0 ? n_prompts : 1, &bench, err);
     }
+    free(numbers.layer_reach);
     if (code != KO_OK) {
         ko_bench_model_free(&bench);
     } else {

@@ -9,6 +9,10 @@
 #include "src/base/memory.h"
 #include "src/plan/plan.h"
 
+/* Stands for a model's reach where the windows of its layers follow. A model whose layers are alike
+   is packed as before it could have others, so that its plans keep their hashes. */
+enum { REACH_BY_LAYER = 0 };
+
 static void pack_ints(const int32_t *list, int32_t n, struct ko_bytes *to)
 {
     ko_put_int(to, n);
@@ -23,9 +27,10 @@ static void pack_model(const struct ko_plan_model *model, bool paths, struct ko_
     ko_put_string(to, model->architecture);
     ko_put_string(to, model->fingerprint);
     ko_put_string(to, model->tokenizer_fingerprint);
-    const int32_t ints[] = {model->n_layers,   model->d_model,   model->vocabulary,
-                            model->max_tokens, model->reach,     model->n_features,
-                            model->d_conv,     model->row_budget};
+    const int32_t reach = model->layer_reach ? REACH_BY_LAYER : model->reach;
+    const int32_t ints[] = {
+        model->n_layers, model->d_model,    model->vocabulary, model->max_tokens,
+        reach,           model->n_features, model->d_conv,     model->row_budget};
     for (size_t i = 0; i < sizeof ints / sizeof ints[0]; i++) {
         ko_put_int(to, ints[i]);
     }
@@ -33,6 +38,9 @@ static void pack_model(const struct ko_plan_model *model, bool paths, struct ko_
     ko_put_double(to, model->weight_bytes);
     for (int i = 0; i < 3; i++) {
         ko_put_double(to, model->row_flop[i]);
+    }
+    if (model->layer_reach) {
+        pack_ints(model->layer_reach, model->n_layers, to);
     }
 }
 
@@ -206,6 +214,24 @@ static enum ko_code get_marks(struct ko_bytes *from, size_t n, uint8_t **marks,
     return KO_OK;
 }
 
+/* The windows of the layers, where they differ. */
+static enum ko_code get_layer_reach(struct ko_bytes *from, struct ko_plan_model *model,
+                                    struct ko_error *err)
+{
+    int32_t *reach = NULL, n = 0;
+    if (model->reach != REACH_BY_LAYER) {
+        return KO_OK;
+    }
+    enum ko_code code = get_ints(from, &reach, &n, err);
+    if (code == KO_OK && !from->broken && n == model->n_layers) {
+        code = ko_plan_model_set_reach(model, reach, err);
+    } else {
+        from->broken = 1;
+    }
+    free(reach);
+    return code;
+}
+
 static enum ko_code get_model(struct ko_bytes *from, struct ko_plan_model *model,
                               struct ko_error *err)
 {
@@ -223,7 +249,7 @@ static enum ko_code get_model(struct ko_bytes *from, struct ko_plan_model *model
     for (int i = 0; i < 3; i++) {
         model->row_flop[i] = ko_get_double(from);
     }
-    return code;
+    return code == KO_OK ? get_layer_reach(from, model, err) : code;
 }
 
 static enum ko_code get_fact(struct ko_bytes *from, struct ko_plan_fact *fact, struct ko_error *err)

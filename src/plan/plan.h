@@ -21,7 +21,10 @@
 struct ko_plan_model {
     char *name, *path, *tokenizer, *architecture, *fingerprint, *tokenizer_fingerprint;
     int32_t n_layers, d_model, vocabulary, max_tokens;
-    int32_t reach; /* sliding window; INT32_MAX: none */
+    int32_t reach; /* the largest sliding window of any layer; INT32_MAX: a layer has none */
+    /* [n_layers] the sliding window of each layer, INT32_MAX: none. NULL: every layer has `reach`.
+       Never NULL where they differ; owned. */
+    int32_t *layer_reach;
     int32_t
         n_features; /* channels (Mamba-1) or heads (Mamba-2) that classes select; 0: attention */
     int32_t d_conv; /* taps; 0: no convolution */
@@ -152,6 +155,20 @@ struct ko_cell {
     int32_t source_position; /* of a heat route; ignored otherwise */
     int32_t size, start;     /* indices of plan->size and plan->start */
 };
+
+/* The sliding window of a layer: position i sees (i - reach, i]. INT32_MAX: none. */
+static inline int32_t ko_plan_layer_reach(const struct ko_plan_model *model, int32_t layer)
+{
+    return model->layer_reach ? model->layer_reach[layer] : model->reach;
+}
+/* Sets both members from the windows of the layers [n_layers], which are copied where they
+   differ. */
+KO_MUST_CHECK enum ko_code ko_plan_model_set_reach(struct ko_plan_model *model,
+                                                   const int32_t *layer_reach,
+                                                   struct ko_error *err);
+/* Whether some starts of a window size may be vacuous while others are not: a model's layers have
+   different sliding windows, and a prompt of the sweep is longer than the shortest. */
+bool ko_plan_mixes_vacuous(const struct ko_plan *plan);
 
 /* Whether the model has the feature class. */
 bool ko_plan_model_has_class(const struct ko_plan *plan, int32_t model, int32_t class);

@@ -26,8 +26,9 @@ struct ko_edges {
     uint8_t *source;      /* [T]; owned */
 };
 
-/* source_position: the source of a route of kind EACH or LATER_EACH, otherwise ignored. reach:
-   INT32_MAX without a sliding window. Free with ko_edges_free. */
+/* source_position: the source of a route of kind EACH or LATER_EACH, otherwise ignored. reach: the
+   largest sliding window of any layer, INT32_MAX: a layer has none. A layer with a smaller one cuts
+   the edges itself. Free with ko_edges_free. */
 KO_MUST_CHECK enum ko_code ko_route_edges(const struct ko_route *route,
                                           const struct ko_prompt *prompt, int32_t source_position,
                                           int32_t reach, struct ko_edges *out,

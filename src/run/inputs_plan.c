@@ -9,8 +9,32 @@
 #include "src/tree/batch.h"
 #include "src/tree/cost.h"
 
-void ko_plan_model_describe(const struct ko_model *model, int64_t row_budget, bool gpu,
-                            struct ko_plan_model *out)
+/* A layer without attention sees every position. In one with several attentions the widest
+   counts. */
+static enum ko_code describe_reach(const struct ko_model *model, struct ko_plan_model *out,
+                                   struct ko_error *err)
+{
+    const size_t n_layers = (size_t)model->shape.n_layers;
+    int32_t *reach = ko_new(n_layers, sizeof *reach, err);
+    if (!reach) {
+        return KO_E_MEMORY;
+    }
+    for (size_t i = 0; i < model->n_sublayers; i++) {
+        const struct ko_sublayer *sublayer = &model->sublayer[i];
+        if (sublayer->size.reach > reach[sublayer->layer]) {
+            reach[sublayer->layer] = sublayer->size.reach;
+        }
+    }
+    for (size_t l = 0; l < n_layers; l++) {
+        reach[l] = reach[l] > 0 ? reach[l] : INT32_MAX;
+    }
+    const enum ko_code code = ko_plan_model_set_reach(out, reach, err);
+    free(reach);
+    return code;
+}
+
+enum ko_code ko_plan_model_describe(const struct ko_model *model, int64_t row_budget, bool gpu,
+                                    struct ko_plan_model *out, struct ko_error *err)
 {
     const struct ko_shape *shape = &model->shape;
     const struct ko_sizes sizes = ko_model_sizes(model);
@@ -18,7 +42,6 @@ void ko_plan_model_describe(const struct ko_model *model, int64_t row_budget, bo
     out->d_model = shape->d_model;
     out->vocabulary = shape->vocabulary;
     out->max_tokens = shape->max_tokens;
-    out->reach = sizes.reach > 0 ? sizes.reach : INT32_MAX; /* without attention: unlimited */
     out->n_features = sizes.n_features;
     out->d_conv = sizes.d_conv;
     out->row_bytes = (double)(ko_model_row_floats(model) * sizeof(float));
@@ -26,6 +49,7 @@ void ko_plan_model_describe(const struct ko_model *model, int64_t row_budget, bo
     ko_model_row_flop(model, out->row_flop);
     out->row_budget =
         row_budget > 0 ? (int32_t)row_budget : ko_default_row_budget(out->row_bytes, gpu);
+    return describe_reach(model, out, err);
 }
 
 static enum ko_code describe_model(const struct ko_inputs *inputs, int32_t m,
@@ -43,8 +67,7 @@ static enum ko_code describe_model(const struct ko_inputs *inputs, int32_t m,
         !out->tokenizer_fingerprint) {
         return KO_E_MEMORY;
     }
-    ko_plan_model_describe(model, inputs->row_budget, inputs->gpu, out);
-    return KO_OK;
+    return ko_plan_model_describe(model, inputs->row_budget, inputs->gpu, out, err);
 }
 
 static struct ko_audit audit_of(const struct ko_inputs *inputs, int32_t m)

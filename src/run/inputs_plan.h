@@ -15,9 +15,11 @@
 #include "src/run/inputs.h"
 
 /* Fills in the numbers that a plan must know of a model. The strings of *out stay as they are.
-   row_budget 0: the default of the model's shape, on a GPU or not. */
-void ko_plan_model_describe(const struct ko_model *model, int64_t row_budget, bool gpu,
-                            struct ko_plan_model *out);
+   row_budget 0: the default of the model's shape, on a GPU or not. *out: owned by the caller, freed
+   with the plan that takes it. */
+KO_MUST_CHECK enum ko_code ko_plan_model_describe(const struct ko_model *model, int64_t row_budget,
+                                                  bool gpu, struct ko_plan_model *out,
+                                                  struct ko_error *err);
 
 /* Audits every prompt under every model and builds a plan: an evaluation of all models, or a sweep
    over the models that blocks use. evaluation: its ranks select the sweep's prompts; NULL: the

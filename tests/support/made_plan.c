@@ -139,6 +139,11 @@ static void make_parts(const struct made_case *made, struct parts *parts)
     for (int32_t m = 0; m < input->n_models; m++) {
         parts->spec_model[m] = (size_t)m;
         input->model[m] = make_model(&parts->spec->model[m], &made->model[m]);
+        if (made->layer_reach[m]) {
+            const enum ko_code code =
+                ko_plan_model_set_reach(&input->model[m], made->layer_reach[m], &err);
+            check(code == KO_OK, err.text);
+        }
         for (int32_t f = 0; f < n; f++) {
             input->prompt[m * n + f] = make_prompt(made, m, f);
         }

@@ -21,6 +21,8 @@ enum { MADE_MODELS = 8, MADE_FILES = 4 };
 struct made_case {
     const char *spec; /* YAML; the n-th model that it declares has the shape model[n] */
     struct made_model model[MADE_MODELS];
+    /* [n_layers] sliding windows of the n-th model's layers, in place of its reach; NULL: alike */
+    const int32_t *layer_reach[MADE_MODELS];
     int32_t n_facts[MADE_FILES]; /* of the n-th prompt file; ids count through from 0, relations are
                                     R0, R1, R2 in turn */
     /* Changes a prompt of `model` as made by default: T = 4 + (3 fact + model) mod 7 tokens, one

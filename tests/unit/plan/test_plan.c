@@ -380,6 +380,8 @@ static struct ko_plan *unpacked(const struct ko_plan *plan, struct ko_bytes *byt
     return copy;
 }
 
+static const int32_t mixed_reach[5] = {3, 3, 9, 3, 8};
+
 static void packing_keeps_everything(void **state)
 {
     (void)state;
@@ -388,6 +390,7 @@ static void packing_keeps_everything(void **state)
                                      "features: [all, random-third:9+conv]\n"
                                      "windows: {sizes: [1, 3]}\n",
                              .model = {{6, 24, 4, 0, 0}, {5, 0, 0, 3, 0}},
+                             .layer_reach = {NULL, mixed_reach},
                              .n_facts = {5},
                              .shape = prompts_that_no_model_runs_are_not_on_the_axis};
     struct ko_plan *plan = built(&made, NULL);
@@ -397,6 +400,9 @@ static void packing_keeps_everything(void **state)
     ko_plan_pack(copy, &second);
     assert_int_equal(first.data.n, second.data.n);
     assert_memory_equal(first.data.data, second.data.data, first.data.n);
+    assert_int_equal(copy->model[1].reach, 9);
+    assert_memory_equal(copy->model[1].layer_reach, mixed_reach, sizeof mixed_reach);
+    assert_null(copy->model[0].layer_reach);
     for (size_t n = 0; n < first.data.n; n += 1 + n / 7) {
         struct ko_plan *cut = NULL;
         struct ko_bytes part = {0};
@@ -436,6 +442,31 @@ static void the_hash_knows_content_but_no_paths(void **state)
     ko_plan_free(again);
 }
 
+static void the_hash_knows_the_windows_of_layers_that_differ(void **state)
+{
+    (void)state;
+    static const int32_t alike[5] = {3, 3, 3, 3, 3}, other[5] = {3, 3, 9, 8, 3};
+    const int32_t *const rows[] = {NULL, alike, mixed_reach, other};
+    char hash[4][33];
+    struct ko_error err = {0};
+    for (size_t i = 0; i < 4; i++) {
+        const struct made_case made = {.spec = "models: [a]\n" PROMPTS ROUTES WINDOWS,
+                                       .model = {{5, 0, 0, 3, 0}},
+                                       .layer_reach = {rows[i]},
+                                       .n_facts = {3}};
+        struct ko_plan *plan = built(&made, NULL);
+        assert_int_equal(ko_plan_hash(plan, hash[i], &err), KO_OK);
+        assert_int_equal(plan->model[0].layer_reach != NULL, i >= 2);
+        for (int32_t l = 0; l < 5; l++) {
+            assert_int_equal(ko_plan_layer_reach(&plan->model[0], l), rows[i] ? rows[i][l] : 3);
+        }
+        ko_plan_free(plan);
+    }
+    assert_string_equal(hash[0], hash[1]); /* said of every layer or of all */
+    assert_string_not_equal(hash[1], hash[2]);
+    assert_string_not_equal(hash[2], hash[3]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -450,6 +481,7 @@ int main(void)
         cmocka_unit_test(ids_are_unique_over_all_files),
         cmocka_unit_test(packing_keeps_everything),
         cmocka_unit_test(the_hash_knows_content_but_no_paths),
+        cmocka_unit_test(the_hash_knows_the_windows_of_layers_that_differ),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
