@@ -93,13 +93,14 @@ static bool is_whole(const struct ko_record *record)
     return !memchr(record->status, KO_PENDING, (size_t)record->n_statuses);
 }
 
-/* Whether every planned start of the size is marked as taken. */
+/* Whether every planned start of the size is marked as taken or vacuous. */
 static bool all_marked(const struct ko_plan *plan, const struct ko_record *record,
                        const int32_t cell[4], const uint8_t *mark)
 {
     for (int32_t s = 0; s < plan->n_starts; s++) {
+        const int64_t slot = ko_plan_value_slot(plan, cell[0], cell[1], cell[2], cell[3], s);
         if (ko_plan_has(plan, record->model, record->fact, cell[0], cell[1], cell[3], s) &&
-            mark[s] != 1) {
+            !ko_record_is_vacuous(record, slot) && mark[s] != 1) {
             return false;
         }
     }

@@ -14,7 +14,7 @@
 /* The datasets of one kind of routes and the extents of a model's part: [a prompt, a route, a
    class, a position, a size]. */
 struct part {
-    const char *status, *logprob, *prob, *kl, *foil, *rank, *top1;
+    const char *status, *logprob, *prob, *kl, *foil, *rank, *top1, *vacuous;
     bool heat;
     int32_t n_prompts, n_routes, n_classes, n_positions, n_sizes, n_starts;
 };
@@ -34,6 +34,7 @@ static struct part describe_part(const struct ko_cube_axes *axes, bool heat)
                          .foil = heat ? "heat_foil_logprob" : "foil_logprob",
                          .rank = heat ? "heat_target_rank" : "target_rank",
                          .top1 = heat ? "heat_top1_id" : "top1_id",
+                         .vacuous = heat ? "heat_vacuous" : "vacuous",
                          .heat = heat,
                          .n_prompts = (int32_t)(heat ? &axes->heat_prompt : &axes->prompt)->n,
                          .n_routes = (int32_t)(heat ? &axes->heat_route : &axes->route)->n,
@@ -83,6 +84,7 @@ struct values {
     double *logprob, *prob, *kl;
     double *foil; /* NULL: the cube has no foils */
     int32_t *rank, *top1;
+    uint8_t *vacuous; /* NULL: the cube does not mark vacuous cells */
 };
 
 static void free_values(struct values *v)
@@ -93,6 +95,7 @@ static void free_values(struct values *v)
     free(v->foil);
     free(v->rank);
     free(v->top1);
+    free(v->vacuous);
 }
 
 static enum ko_code read_values(struct ko_cube_view *view, int32_t model, const struct part *part,
@@ -106,7 +109,10 @@ static enum ko_code read_values(struct ko_cube_view *view, int32_t model, const 
     v->top1 = ko_new((size_t)n, sizeof *v->top1, err);
     const bool foils = ko_cube_view_has(view, part->foil);
     v->foil = foils ? ko_new((size_t)n, sizeof *v->foil, err) : NULL;
-    if (!v->logprob || !v->prob || !v->kl || !v->rank || !v->top1 || (foils && !v->foil)) {
+    const bool marks = ko_cube_view_has(view, part->vacuous);
+    v->vacuous = marks ? ko_new((size_t)n, 1, err) : NULL;
+    if (!v->logprob || !v->prob || !v->kl || !v->rank || !v->top1 || (foils && !v->foil) ||
+        (marks && !v->vacuous)) {
         return KO_E_MEMORY;
     }
     const struct {
@@ -128,15 +134,20 @@ static enum ko_code read_values(struct ko_cube_view *view, int32_t model, const 
     if (code == KO_OK) {
         code = ko_cube_view_read_int(view, part->top1, model, v->top1, n, err);
     }
+    if (code == KO_OK && marks) {
+        code = ko_cube_view_read_uint8(view, part->vacuous, model, v->vacuous, n, err);
+    }
     return code;
 }
 
-/* One of the planned starts of the entry. */
-static int32_t choose_start(const uint8_t *planned, int32_t n_starts, uint64_t seed, int64_t entry)
+/* One of the planned starts of the entry that are not vacuous. vacuous: of the entry's cells, or
+   NULL. */
+static int32_t choose_start(const uint8_t *planned, const uint8_t *vacuous, int32_t n_starts,
+                            uint64_t seed, int64_t entry)
 {
     int64_t start[KO_SAMPLE_STARTS], n = 0;
     for (int32_t s = n_starts - 1; s >= 0 && n < KO_SAMPLE_STARTS; s--) {
-        if (planned[s]) {
+        if (planned[s] && !(vacuous && vacuous[s] == 1)) {
             start[n++] = s;
         }
     }
@@ -171,8 +182,9 @@ static void take_cell(const struct sampler *sampler, const struct part *part,
         ((int64_t)out->route * part->n_classes + out->class) * part->n_sizes + out->size;
     const struct ko_cube_starts starts =
         ko_cube_planned_starts(sampler->planned, part->heat, out->model, out->prompt);
-    out->start =
-        choose_start(starts.planned + place * part->n_starts, part->n_starts, sampler->seed, entry);
+    out->start = choose_start(starts.planned + place * part->n_starts,
+                              v->vacuous ? v->vacuous + entry * part->n_starts : NULL,
+                              part->n_starts, sampler->seed, entry);
     const int64_t at = entry * part->n_starts + out->start;
     out->logprob = v->logprob[at];
     out->prob = v->prob[at];

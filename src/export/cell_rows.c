@@ -48,7 +48,11 @@ static enum ko_code allocate_rows(struct ko_cell_rows *rows, struct ko_error *er
     bool good = (rows->status = ko_new((size_t)rows->n_statuses * most, 1, err)) &&
                 allocate_metrics(rows, "", n_values, &rows->value, err) &&
                 allocate_metrics(rows, "clean_", most, &rows->clean, err);
+    char name[64];
 
+    if (good && ko_cube_view_has(rows->part->view, name_dataset(rows, "", "vacuous", name))) {
+        good = (rows->vacuous = ko_new(n_values, 1, err));
+    }
     for (int f = 0; f < KO_N_ROWS_PLACES && good; f++) {
         good = (rows->place[f] = ko_new(most, sizeof(int32_t), err));
     }
@@ -58,6 +62,7 @@ static enum ko_code allocate_rows(struct ko_cell_rows *rows, struct ko_error *er
 void ko_cell_rows_free(struct ko_cell_rows *rows)
 {
     free(rows->status);
+    free(rows->vacuous);
 #define X(FIELD, name, ...)                                                                        \
     free(rows->value.name);                                                                        \
     free(rows->clean.name);
@@ -118,6 +123,14 @@ static enum ko_code read_rows(const struct ko_cell_rows *rows, struct ko_error *
     }
     if (code == KO_OK) {
         code = read_metrics(rows, "clean_", 1, &rows->clean, err);
+    }
+    if (code == KO_OK && rows->vacuous) {
+        const struct ko_cube_rows marks = {.dataset = name_dataset(rows, "", "vacuous", name),
+                                           .model = rows->model,
+                                           .first = rows->first,
+                                           .n = rows->n,
+                                           .n_values = rows->n_values * rows->n};
+        code = ko_cube_view_rows_uint8(rows->part->view, &marks, rows->vacuous, err);
     }
     return code == KO_OK ? read_places(rows, err) : code;
 }

@@ -28,6 +28,7 @@ struct ko_cell_rows {
     int32_t most;                     /* prompts that are in memory at a time */
     int64_t n_statuses, n_values;     /* of one prompt */
     uint8_t *status;                  /* [n, n_statuses] */
+    uint8_t *vacuous;                 /* [n, n_values] marks of the cube; NULL: it has none */
     struct ko_metric_arrays value;    /* [n, n_values] */
     struct ko_metric_arrays clean;    /* [n] */
     int32_t *place[KO_N_ROWS_PLACES]; /* [n] */

@@ -110,6 +110,9 @@ static const char *status_word(uint8_t status)
 /* A planned cell's status. A cell that is flagged done without a value counts as pending. */
 static uint8_t state_of(const struct rows *rows, uint8_t status, int64_t at)
 {
+    if (rows->cell.vacuous && rows->cell.vacuous[at] == 1) {
+        return KO_VACUOUS;
+    }
     return status == KO_DONE && !ko_cell_has_value(rows->cell.value.logprob[at],
                                                    rows->cell.value.target_rank[at])
                ? KO_PENDING

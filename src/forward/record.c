@@ -32,12 +32,16 @@ enum ko_code ko_record_new(const struct ko_plan *plan, int32_t model, int32_t fa
     }
     record.value = ko_new((size_t)record.n_values, sizeof *record.value, err);
     record.status = record.value ? ko_new((size_t)record.n_statuses, 1, err) : NULL;
-    if (!record.status) {
+    const bool mixed = plan->model[model].layer_reach != NULL;
+    if (record.status && mixed) {
+        record.vacuous = ko_new((size_t)record.n_values, 1, err);
+    }
+    if (!record.status || (mixed && !record.vacuous)) {
         ko_record_free(&record);
         return KO_E_MEMORY;
     }
     if (record.n_statuses) {
-        code = ko_tree_statuses(plan, model, fact, record.status, err);
+        code = ko_tree_statuses(plan, model, fact, record.status, record.vacuous, err);
     }
     if (code != KO_OK) {
         ko_record_free(&record);
@@ -108,8 +112,19 @@ void ko_record_free(struct ko_record *record)
     }
     free(record->value);
     free(record->status);
+    free(record->vacuous);
     free(record->taken);
     *record = (struct ko_record){0};
+}
+
+static bool any_mixed(const struct ko_plan *plan)
+{
+    for (int32_t m = 0; m < plan->n_models; m++) {
+        if (plan->model[m].layer_reach) {
+            return true;
+        }
+    }
+    return false;
 }
 
 int64_t ko_record_bytes(const struct ko_plan *plan)
@@ -119,6 +134,7 @@ int64_t ko_record_bytes(const struct ko_plan *plan)
     if (plan->kind == KO_PLAN_SWEEP) {
         bytes +=
             ko_plan_n_values(plan) * (int64_t)sizeof(struct ko_metrics) + ko_plan_n_statuses(plan);
+        bytes += any_mixed(plan) ? ko_plan_n_values(plan) : 0;
     }
     return bytes;
 }

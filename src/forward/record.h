@@ -3,6 +3,7 @@
 #ifndef KO_FORWARD_RECORD_H
 #define KO_FORWARD_RECORD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "kernels/kernels.h"
@@ -34,7 +35,10 @@ struct ko_record {
     struct ko_metrics *value;
     int64_t n_statuses;
     uint8_t *status; /* [n_statuses] KO_DONE, KO_VACUOUS, KO_NOT_PLANNED or KO_CELL_FAILED; owned */
-    uint8_t *taken;  /* NULL: the record was computed. Otherwise its values come from an earlier
+    /* [n_values] 1: a vacuous cell whose size has others that are not (ko_tree_statuses). NULL where
+       the model's layers are alike, so that there are none; owned */
+    uint8_t *vacuous;
+    uint8_t *taken; /* NULL: the record was computed. Otherwise its values come from an earlier
                         cube: [n_values] 1 where the slot has one, and a status is KO_PENDING where
                         some slot has none; owned */
 };
@@ -44,6 +48,11 @@ struct ko_record {
 KO_MUST_CHECK enum ko_code ko_record_new(const struct ko_plan *plan, int32_t model, int32_t fact,
                                          struct ko_record *out, struct ko_error *err);
 void ko_record_free(struct ko_record *record); /* leaves {0} */
+/* Whether the cell in the slot is vacuous though its status is not KO_VACUOUS. */
+static inline bool ko_record_is_vacuous(const struct ko_record *record, int64_t slot)
+{
+    return record->vacuous && record->vacuous[slot];
+}
 /* Fails every cell and the clean run: NaN, -1. Vacuous cells keep their status. */
 void ko_record_fail(struct ko_record *record, enum ko_failure failure);
 /* Sets the values of failed cells to NaN and -1, for all starts that share the status. */

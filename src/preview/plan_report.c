@@ -45,11 +45,15 @@ static int64_t planned_starts(const struct ko_plan *plan, int32_t model, int32_t
     return n;
 }
 
-/* Counts the vacuous cells of one record. status: of the record. */
+/* Counts the vacuous cells of one record. status, vacuous: of the record. */
 static int64_t count_vacuous(const struct ko_plan *plan, int32_t model, int32_t fact,
-                             const uint8_t *status)
+                             const uint8_t *status, const uint8_t *vacuous)
 {
+    const int64_t n_values = ko_plan_n_values(plan);
     int64_t n = 0;
+    for (int64_t i = 0; i < n_values; i++) {
+        n += vacuous[i];
+    }
     for (int32_t r = 0; r < plan->n_routes; r++) {
         for (int32_t f = 0; f < plan->n_classes; f++) {
             for (int32_t s = 0; s < plan->n_sizes; s++) {
@@ -71,7 +75,8 @@ static enum ko_code count_all(struct ko_plan_report *report, struct ko_error *er
 {
     const struct ko_plan *plan = report->plan;
     uint8_t *status = ko_new((size_t)ko_plan_n_statuses(plan), 1, err);
-    enum ko_code code = status ? KO_OK : KO_E_MEMORY;
+    uint8_t *vacuous = ko_new((size_t)ko_plan_n_values(plan), 1, err);
+    enum ko_code code = status && vacuous ? KO_OK : KO_E_MEMORY;
     for (int32_t m = 0; code == KO_OK && m < plan->n_models; m++) {
         count_model(plan, m, &report->model[m]);
         report->n_clean_runs += report->model[m].n_runnable;
@@ -79,13 +84,14 @@ static enum ko_code count_all(struct ko_plan_report *report, struct ko_error *er
             if (!is_selected(plan, m, f)) {
                 continue;
             }
-            code = ko_tree_statuses(plan, m, f, status, err);
+            code = ko_tree_statuses(plan, m, f, status, vacuous, err);
             if (code == KO_OK) {
-                report->n_vacuous += count_vacuous(plan, m, f, status);
+                report->n_vacuous += count_vacuous(plan, m, f, status, vacuous);
             }
         }
     }
     free(status);
+    free(vacuous);
     return code;
 }
 

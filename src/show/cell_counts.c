@@ -22,14 +22,23 @@ static void add_status(struct ko_cell_counts *to, uint8_t status, int64_t n)
     }
 }
 
-/* Adds the planned cells of a status that is done. */
-static void add_done(const struct ko_cube_slab *slab, int64_t at, const uint8_t *planned,
-                     struct ko_cell_counts *to)
+/* Adds the planned cells of a status one by one: a done one may lack its value, and some may be
+   vacuous. */
+static void add_cells(const struct ko_cube_slab *slab, int64_t at, const uint8_t *planned,
+                      struct ko_cell_counts *to)
 {
     for (int32_t s = 0; s < slab->n_starts; s++) {
-        const bool has = ko_cube_slab_has(slab, at * slab->n_starts + s);
-        to->done += planned[s] && has;
-        to->valueless += planned[s] && !has;
+        const int64_t cell = at * slab->n_starts + s;
+        if (!planned[s]) {
+            continue;
+        }
+        if (ko_cube_slab_is_vacuous(slab, cell)) {
+            to->vacuous++;
+        } else if (slab->status[at] == KO_DONE) {
+            *(ko_cube_slab_has(slab, cell) ? &to->done : &to->valueless) += 1;
+        } else {
+            add_status(to, slab->status[at], 1);
+        }
     }
 }
 
@@ -41,8 +50,8 @@ static void count_prompt(const struct ko_cube_slab *slab, int32_t p,
     for (int64_t k = 0; k < slab->n_statuses; k++) {
         const int64_t at = p * slab->n_statuses + k, place = ko_cube_planned_place(slab, k);
         struct ko_cell_counts *to = &count[k / n_statuses_a_route];
-        if (slab->status[at] == KO_DONE) {
-            add_done(slab, at, starts->planned + place * slab->n_starts, to);
+        if (slab->status[at] == KO_DONE || slab->vacuous) {
+            add_cells(slab, at, starts->planned + place * slab->n_starts, to);
         } else {
             add_status(to, slab->status[at], starts->count[place]);
         }

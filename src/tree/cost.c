@@ -36,7 +36,8 @@ int32_t ko_default_row_budget(double row_bytes, bool gpu)
 
 static double cube_bytes(const struct ko_plan *plan)
 {
-    double value_bytes = (double)ko_stored_metrics_bytes(plan->has_foils);
+    double metric_bytes = (double)ko_stored_metrics_bytes(plan->has_foils);
+    double value_bytes = metric_bytes + (ko_plan_mixes_vacuous(plan) ? 1.0 : 0.0);
     double eval_bytes = 17.0; /* eval_*, reason_code */
     double models = plan->n_models;
     double heat_values = (double)(ko_plan_n_values(plan) - ko_plan_n_mean_values(plan));
@@ -44,7 +45,7 @@ static double cube_bytes(const struct ko_plan *plan)
     double mean =
         (double)ko_plan_n_mean_values(plan) * value_bytes + (double)ko_plan_n_mean_statuses(plan);
     /* Token ids and texts (a pointer and a few bytes each), spans, the clean run. */
-    double prompt = 32.0 * plan->n_positions + 16.0 + value_bytes;
+    double prompt = 32.0 * plan->n_positions + 16.0 + metric_bytes;
     double bytes = plan->n_prompts * (mean + prompt);
     bytes += plan->n_heat_prompts * (heat_values * value_bytes + heat_statuses + prompt);
     bytes += plan->n_facts * eval_bytes;

@@ -27,6 +27,21 @@ static int32_t same_class(const struct ko_intervention *intervention,
     return removes_taps(intervention, model, class) ? class : model->without_conv[class];
 }
 
+/* An edge exists in the layers whose sliding window is longer than its span. The edges are those of
+   the longest window, so the shortest of them exists wherever any does. */
+static bool is_vacuous(const struct ko_intervention *intervention,
+                       const struct ko_tree_model *model, int32_t class, int32_t begin, int32_t end)
+{
+    const struct ko_edges *edges = intervention->self;
+    (void)class; /* all classes of a model with attention name its attention */
+    for (int32_t l = begin; l < end; l++) {
+        if (ko_plan_layer_reach(&model->plan->model[model->model], l) > edges->min_span) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Nothing reads the other positions' outputs of the last layer. */
 static bool is_clean(const struct ko_intervention *intervention, const struct ko_tree_model *model,
                      int32_t class, int32_t begin, int32_t end)
@@ -66,6 +81,7 @@ static void free_edges(void *self)
 static const struct ko_intervention_kind edge_removal = {
     .equal = equal_edges,
     .same_class = same_class,
+    .is_vacuous = is_vacuous,
     .is_clean = is_clean,
     .own_convolution = own_convolution,
     .describe = describe_branch,

@@ -20,7 +20,8 @@ struct ko_intervention_kind;
 struct ko_intervention {
     const struct ko_intervention_kind *kind;
     int32_t n_tokens; /* of the prompt */
-    /* t0: the rows before it stay the trunk's. n_tokens: nothing changes (vacuous). */
+    /* t0: the rows before it stay the trunk's. n_tokens: nothing changes (vacuous) in any
+       window. */
     int32_t first_position;
     void *self; /* the kind's own; owned */
 };
@@ -32,8 +33,14 @@ struct ko_intervention_kind {
        class that does less. */
     int32_t (*same_class)(const struct ko_intervention *intervention,
                           const struct ko_tree_model *model, int32_t class);
-    /* Whether a window of the layers [begin, end) leaves the answer as it is in the clean run, so
-       that it needs no branch. */
+    /* Whether nothing that the route and the class name exists in the layers [begin, end): the cell
+       is vacuous, although it may not be in other windows. Asked only where a model's layers
+       differ. */
+    bool (*is_vacuous)(const struct ko_intervention *intervention,
+                       const struct ko_tree_model *model, int32_t class, int32_t begin,
+                       int32_t end);
+    /* Whether a window of the layers [begin, end), which is not vacuous, leaves the answer as it is
+       in the clean run, so that it needs no branch. */
     bool (*is_clean)(const struct ko_intervention *intervention, const struct ko_tree_model *model,
                      int32_t class, int32_t begin, int32_t end);
     /* Whether the branch computes its convolution itself in the layer where it leaves its parent.
@@ -48,6 +55,7 @@ struct ko_intervention_kind {
 
 void ko_intervention_free(struct ko_intervention *intervention); /* leaves {0} */
 
+/* Whether it is vacuous in every window. */
 bool ko_intervention_is_vacuous(const struct ko_intervention *intervention);
 /* Whether both have the same kind and do the same. Of one prompt. */
 bool ko_intervention_equal(const struct ko_intervention *a, const struct ko_intervention *b);

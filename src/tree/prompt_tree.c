@@ -154,16 +154,39 @@ static enum ko_code find_group(struct ko_tree *tree, int32_t intervention, int32
     return KO_OK;
 }
 
+/* Whether some windows of a route may be vacuous while others are not. */
+static bool layers_differ(const struct ko_tree *tree)
+{
+    return tree->model->plan->model[tree->model->model].layer_reach != NULL;
+}
+
+bool ko_tree_is_vacuous(const struct ko_tree *tree, const struct ko_tree_member *member,
+                        int32_t size, int32_t start)
+{
+    const struct ko_plan *plan = tree->model->plan;
+    if (member->group < 0 || !layers_differ(tree)) {
+        return member->group < 0;
+    }
+    const struct ko_intervention *x = &tree->intervention[tree->group[member->group].intervention];
+    return x->kind->is_vacuous(x, tree->model, member->class, plan->start[start],
+                               plan->start[start] + plan->size[size]);
+}
+
+static bool has_wanted(const struct ko_tree *tree)
+{
+    return tree->taken || layers_differ(tree);
+}
+
 const uint8_t *ko_tree_wanted(const struct ko_tree *tree, size_t member)
 {
     const struct ko_tree_member *m = &tree->member[member];
-    return tree->taken ? tree->wanted + member * tree->model->n_windows
-                       : ko_tree_asked(tree, m->route, m->class);
+    return has_wanted(tree) ? tree->wanted + member * tree->model->n_windows
+                            : ko_tree_asked(tree, m->route, m->class);
 }
 
-/* Fills the wanted windows of the member that is added next: asked for and not taken. */
+/* Fills the wanted windows of the member that is added next. */
 static enum ko_code fill_wanted(struct ko_tree *tree, const struct ko_tree_member *member,
-                                bool vacuous, struct ko_error *err)
+                                struct ko_error *err)
 {
     const struct ko_plan *plan = tree->model->plan;
     const size_t n = tree->model->n_windows;
@@ -176,11 +199,12 @@ static enum ko_code fill_wanted(struct ko_tree *tree, const struct ko_tree_membe
     uint8_t *wanted = tree->wanted + tree->n_members * n;
     for (int32_t s = 0; s < plan->n_starts; s++) {
         for (int32_t i = 0; i < plan->n_sizes; i++, asked++, wanted++) {
+            const bool exists = *asked && !ko_tree_is_vacuous(tree, member, i, s);
             const bool taken =
-                *asked && !vacuous &&
+                exists &&
                 ko_taken_has(tree->taken, ko_plan_value_slot(plan, member->route, member->class,
                                                              member->source_position, i, s));
-            *wanted = *asked && !taken;
+            *wanted = exists && !taken;
             tree->n_taken += taken;
             tree->part[plan->route[member->route].heat].taken |= taken;
         }
@@ -198,9 +222,10 @@ static enum ko_code add_member(struct ko_tree *tree, int32_t route, int32_t clas
         return KO_E_MEMORY;
     }
     tree->member = grown;
-    enum ko_code code = tree->taken ? fill_wanted(tree, &member, intervention < 0, err) : KO_OK;
-    if (code == KO_OK && intervention >= 0) {
-        code = find_group(tree, intervention, class, &member.group, err);
+    enum ko_code code =
+        intervention < 0 ? KO_OK : find_group(tree, intervention, class, &member.group, err);
+    if (code == KO_OK && has_wanted(tree)) {
+        code = fill_wanted(tree, &member, err);
     }
     if (code != KO_OK) {
         return code;

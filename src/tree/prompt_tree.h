@@ -25,7 +25,7 @@ struct ko_tree_group {
 struct ko_tree_member {
     int32_t route, class; /* indices in the plan */
     int32_t source_position;
-    int32_t group; /* -1: vacuous */
+    int32_t group; /* -1: vacuous in every window */
 };
 
 struct ko_tree {
@@ -44,7 +44,9 @@ struct ko_tree {
     struct ko_tree_member *member;
     size_t n_members, member_capacity;
     const uint8_t *taken; /* slots of the record that need no branch; NULL: none; borrowed */
-    uint8_t *wanted;      /* where `taken`: [n_members, n_windows] windows planned and not taken */
+    /* where `taken` or the model's layers differ: [n_members, n_windows] the windows of each member
+       that are planned, and neither taken nor vacuous */
+    uint8_t *wanted;
     size_t wanted_capacity;
     bool planned; /* the prompt has a planned cell, vacuous or not */
     struct ko_tree_part {
@@ -63,8 +65,11 @@ void ko_tree_free(struct ko_tree *tree); /* leaves {0} */
 
 /* The planned windows of a route and class. Borrowed. */
 const uint8_t *ko_tree_asked(const struct ko_tree *tree, int32_t route, int32_t class);
-/* The planned windows of a member that are not taken. Borrowed. */
+/* The planned windows of a member with a group that are neither taken nor vacuous. Borrowed. */
 const uint8_t *ko_tree_wanted(const struct ko_tree *tree, size_t member);
+/* Whether the member's window is vacuous. */
+bool ko_tree_is_vacuous(const struct ko_tree *tree, const struct ko_tree_member *member,
+                        int32_t size, int32_t start);
 
 /* Cells that are neither vacuous nor taken. */
 int64_t ko_tree_n_cells(const struct ko_tree *tree);

@@ -138,7 +138,8 @@ static void compare_cell(struct comparison *x, const struct ko_record *record, i
         const bool beyond = start + g->size[size] > g->n_layers;
         r->n_vacuous += !beyond;
         if (!isnan(got->logprob) || got->target_rank != -1 ||
-            (!beyond && record->status[status] != KO_VACUOUS)) {
+            (!beyond && record->status[status] != KO_VACUOUS &&
+             !ko_record_is_vacuous(record, slot))) {
             r->n_bad++;
             note(x, "vacuous", p, g->route.item[route], g->feature_class.item[class], g->size[size],
                  start, (double)got->logprob, NAN);
@@ -179,11 +180,19 @@ static void compare_heat(struct comparison *x, const struct ko_record *record, i
     for (int32_t j = 0; j < g->n_positions; j++) {
         const int64_t at =
             (((int64_t)p * g->n_positions + j) * g->n_sizes + size) * g->n_layers + start;
-        if (isnan(g->heat_logprob[at])) {
+        const bool exists = !isnan(g->heat_logprob[at]);
+        if (!exists && j >= x->plan->n_source_positions) {
             continue;
         }
         const int64_t slot = ko_plan_value_slot(x->plan, route, class, j, size, start);
         const double got = (double)record->value[slot].logprob;
+        if (!exists) {
+            if (!isnan(got)) {
+                r->n_bad++;
+                note(x, "heat vacuous", p, "last<-each", "all", g->size[size], start, got, NAN);
+            }
+            continue;
+        }
         const double difference = fabs(got - g->heat_logprob[at]);
         r->n_heat++;
         if (difference > r->worst_logprob) {

@@ -116,7 +116,6 @@ static void ask_windows(struct asked_cells *e, const struct ko_spec_block *block
     const struct ko_prompt *prompt = ko_plan_prompt(plan, m, f);
     int32_t n_sources = plan->route[r].heat ? prompt->n_tokens : 1;
     for (int32_t source = 0; source < n_sources; source++) {
-        bool vacuous = !asked_edges_of(&plan->route[r].route, prompt, source, model->reach).any;
         for (size_t k = 0; k < block->n_sizes; k++) {
             double share = round(block->size[k].value * model->n_layers / 100.0);
             int32_t size = (int32_t)(!block->size[k].percent ? block->size[k].value
@@ -130,7 +129,14 @@ static void ask_windows(struct asked_cells *e, const struct ko_spec_block *block
                     struct asked_cell *cell =
                         asked_cell_at(e, m, f, ko_plan_value_slot(plan, r, c, source, i, s));
                     cell->planned = true;
-                    cell->vacuous = vacuous;
+                    cell->vacuous = true;
+                    for (int32_t l = start; l < start + size; l++) {
+                        const int32_t reach =
+                            model->layer_reach ? model->layer_reach[l] : model->reach;
+                        cell->vacuous =
+                            cell->vacuous &&
+                            !asked_edges_of(&plan->route[r].route, prompt, source, reach).any;
+                    }
                 }
             }
         }

@@ -78,6 +78,7 @@ static enum ko_code flag_attributes(hid_t object, const char *path,
     static const char *const cell[] = {"not planned", "pending", "done", "vacuous", "failed"};
     static const char *const selected[] = {"not selected", "selected"};
     static const char *const reused[] = {"not taken", "taken"};
+    static const char *const vacuous[] = {"as its status says", "vacuous"};
     static const char *const clean_run[] = {"not runnable", "pending", "done"};
     static const enum ko_failure failures[] = {
 #define X(name, number, sentence) name,
@@ -105,11 +106,13 @@ static enum ko_code flag_attributes(hid_t object, const char *path,
         bool evaluation = ko_cube_has_axis(dataset, KO_AXIS_EVAL_PROMPT);
         bool selection = dataset->field == KO_FIELD_SELECTED;
         bool origin = dataset->field == KO_FIELD_REUSED;
+        bool exception = dataset->field == KO_FIELD_VACUOUS;
         const char *const *words = selection    ? selected
                                    : origin     ? reused
+                                   : exception  ? vacuous
                                    : evaluation ? clean_run
                                                 : cell;
-        size_t n_words = selection || origin ? 2 : evaluation ? 3 : 5;
+        size_t n_words = selection || origin || exception ? 2 : evaluation ? 3 : 5;
         for (; n < n_words; n++) {
             values[n] = (uint8_t)n;
             add_meaning(&meanings, words[n]);
@@ -149,7 +152,8 @@ static enum ko_code write_attributes(hid_t id, const char *path,
     }
     if (code == KO_OK &&
         (dataset->field == KO_FIELD_STATUS || dataset->field == KO_FIELD_REASON ||
-         dataset->field == KO_FIELD_SELECTED || dataset->field == KO_FIELD_REUSED)) {
+         dataset->field == KO_FIELD_SELECTED || dataset->field == KO_FIELD_REUSED ||
+         dataset->field == KO_FIELD_VACUOUS)) {
         code = flag_attributes(id, path, dataset, err);
     }
     return code;

@@ -66,7 +66,7 @@ size_t ko_cube_label_length(const struct ko_plan *plan, const struct ko_cube_len
 /* The fact at an index of the prompt, heat_prompt or eval_prompt axis. */
 int32_t ko_cube_fact(const struct ko_plan *plan, enum ko_cube_axis axis, size_t index);
 
-/* Write what is known at creation: strings, numbers, planned statuses. Other datasets keep their
+/* Write what is known at creation: strings, numbers, planned statuses with the vacuous cells. Other datasets keep their
    fill value. */
 KO_MUST_CHECK enum ko_code ko_cube_fill_strings(struct ko_cube_new *cube, size_t index,
                                                 struct ko_error *err);

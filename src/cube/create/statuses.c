@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writes the first status of every cell of a new cube: not planned, pending or vacuous. It goes
-   model by model, to keep memory small. */
+/* Writes the first status of every cell of a new cube: not planned, pending or vacuous. Also marks
+   vacuous cells that share a status with others. It goes model by model, to keep memory small. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,20 +10,24 @@
 #include "src/cube/format/hdf5_check.h"
 #include "src/tree/statuses.h"
 
-/* One of the two status datasets, for one model at a time. */
+/* One of the datasets, for one model at a time. */
 struct part {
-    size_t index;     /* in the table */
-    int64_t from;     /* first status of the part in a record */
-    size_t n_each;    /* statuses a prompt; 0: the dataset is absent */
-    size_t n;         /* prompts */
-    uint8_t *status;  /* [n, n_each]; owned */
-    int32_t *of_fact; /* [n_facts] index on the prompt axis or -1; owned */
+    const char *name;
+    enum ko_cube_axis axis;
+    const uint8_t *record; /* of a prompt: all statuses, or all marks; borrowed */
+    int64_t from;          /* where the part begins in a record */
+    size_t index;          /* in the table */
+    size_t n_each;         /* elements a prompt; 0: the dataset is absent */
+    size_t n;              /* prompts */
+    uint8_t *value;        /* [n, n_each]; owned */
+    int32_t *of_fact;      /* [n_facts] index on the prompt axis or -1; owned */
 };
+enum { N_PARTS = 4 };
 
-static enum ko_code open_part(const struct ko_cube_new *cube, const char *name,
-                              enum ko_cube_axis axis, struct part *part, struct ko_error *err)
+static enum ko_code open_part(const struct ko_cube_new *cube, struct part *part,
+                              struct ko_error *err)
 {
-    const struct ko_cube_dataset *dataset = ko_cube_find(name);
+    const struct ko_cube_dataset *dataset = ko_cube_find(part->name);
     enum ko_code code;
     size_t n;
 
@@ -31,45 +35,52 @@ static enum ko_code open_part(const struct ko_cube_new *cube, const char *name,
     if (cube->dataset[part->index] < 0) {
         return KO_OK;
     }
-    part->n = (size_t)cube->lengths.n[axis];
+    part->n = (size_t)cube->lengths.n[part->axis];
     code = ko_cube_n_elements(dataset, &cube->lengths, 2, &part->n_each, err);
     if (code == KO_OK) {
-        code = ko_multiply(part->n, part->n_each, &n, name, err);
+        code = ko_multiply(part->n, part->n_each, &n, part->name, err);
     }
     if (code == KO_OK) {
-        code = ko_cube_fact_index(cube->content->plan, axis, &part->of_fact, err);
+        code = ko_cube_fact_index(cube->content->plan, part->axis, &part->of_fact, err);
     }
     if (code != KO_OK) {
         return code;
     }
-    part->status = ko_new(n, 1, err);
-    return part->status ? KO_OK : KO_E_MEMORY;
+    part->value = ko_new(n, 1, err);
+    return part->value ? KO_OK : KO_E_MEMORY;
 }
 
-static void scatter_statuses(const struct part *part, int32_t fact, const uint8_t *record)
+static bool has_fact(const struct part *part, int32_t fact)
 {
-    if (part->n_each && part->of_fact[fact] >= 0) {
-        memcpy(part->status + (size_t)part->of_fact[fact] * part->n_each, record + part->from,
-               part->n_each);
-    }
+    return part->n_each && part->of_fact[fact] >= 0;
 }
 
-static enum ko_code plan_model(const struct ko_cube_new *cube, const struct part *mean,
-                               const struct part *heat, int32_t model, uint8_t *record,
+/* status, vacuous: the record of a prompt, to which the parts refer. */
+static enum ko_code plan_model(const struct ko_cube_new *cube, const struct part *part,
+                               int32_t model, uint8_t *status, uint8_t *vacuous,
                                struct ko_error *err)
 {
     const struct ko_plan *plan = cube->content->plan;
     enum ko_code code = KO_OK;
 
-    for (int32_t fact = 0; fact < plan->n_facts && code == KO_OK; fact++) {
-        if (!(mean->n_each && mean->of_fact[fact] >= 0) &&
-            !(heat->n_each && heat->of_fact[fact] >= 0)) {
-            continue;
+    for (int k = 0; k < N_PARTS; k++) {
+        if (part[k].value) {
+            memset(part[k].value, 0, part[k].n * part[k].n_each);
         }
-        code = ko_tree_statuses(plan, model, fact, record, err);
-        if (code == KO_OK) {
-            scatter_statuses(mean, fact, record);
-            scatter_statuses(heat, fact, record);
+    }
+    for (int32_t fact = 0; fact < plan->n_facts && code == KO_OK; fact++) {
+        bool any = false;
+        for (int k = 0; k < N_PARTS; k++) {
+            any = any || has_fact(&part[k], fact);
+        }
+        if (any) {
+            code = ko_tree_statuses(plan, model, fact, status, vacuous, err);
+        }
+        for (int k = 0; k < N_PARTS && any && code == KO_OK; k++) {
+            if (has_fact(&part[k], fact)) {
+                memcpy(part[k].value + (size_t)part[k].of_fact[fact] * part[k].n_each,
+                       part[k].record + part[k].from, part[k].n_each);
+            }
         }
     }
     return code;
@@ -93,7 +104,7 @@ static enum ko_code write_part(const struct ko_cube_new *cube, const struct part
     hid_t space = H5Dget_space(id), memory = H5Screate_simple(1, &n, NULL);
     if (space < 0 || memory < 0 ||
         H5Sselect_hyperslab(space, H5S_SELECT_SET, first, NULL, count, NULL) < 0 ||
-        H5Dwrite(id, H5T_NATIVE_UINT8, memory, space, H5P_DEFAULT, part->status) < 0) {
+        H5Dwrite(id, H5T_NATIVE_UINT8, memory, space, H5P_DEFAULT, part->value) < 0) {
         code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot write dataset '%s'", cube->path,
                             dataset->name);
     }
@@ -105,45 +116,40 @@ static enum ko_code write_part(const struct ko_cube_new *cube, const struct part
 enum ko_code ko_cube_fill_statuses(struct ko_cube_new *cube, struct ko_error *err)
 {
     const struct ko_plan *plan = cube->content->plan;
-    struct part mean = {0}, heat = {.from = 0};
-    uint8_t *record = NULL;
-    enum ko_code code;
+    enum ko_code code = KO_E_MEMORY;
 
     if (cube->lengths.evaluation) {
         return KO_OK;
     }
-    heat.from = ko_plan_n_mean_statuses(plan);
-    code = open_part(cube, "status", KO_AXIS_PROMPT, &mean, err);
-    if (code == KO_OK) {
-        code = open_part(cube, "heat_status", KO_AXIS_HEAT_PROMPT, &heat, err);
+    uint8_t *status = ko_new((size_t)ko_plan_n_statuses(plan), 1, err);
+    uint8_t *vacuous = NULL;
+    const bool marks = cube->lengths.vacuous;
+    if (status && marks) {
+        vacuous = ko_new((size_t)ko_plan_n_values(plan), 1, err);
     }
-    if (code != KO_OK) {
-        goto done;
+    struct part part[N_PARTS] = {{"status", KO_AXIS_PROMPT, status, 0, 0, 0, 0, NULL, NULL},
+                                 {"heat_status", KO_AXIS_HEAT_PROMPT, status,
+                                  ko_plan_n_mean_statuses(plan), 0, 0, 0, NULL, NULL},
+                                 {"vacuous", KO_AXIS_PROMPT, vacuous, 0, 0, 0, 0, NULL, NULL},
+                                 {"heat_vacuous", KO_AXIS_HEAT_PROMPT, vacuous,
+                                  ko_plan_n_mean_values(plan), 0, 0, 0, NULL, NULL}};
+    if (status && (vacuous || !marks)) {
+        code = KO_OK;
     }
-    record = ko_new((size_t)ko_plan_n_statuses(plan), 1, err);
-    if (!record) {
-        code = KO_E_MEMORY;
+    for (int k = 0; k < N_PARTS && code == KO_OK; k++) {
+        code = open_part(cube, &part[k], err);
     }
     for (int32_t model = 0; model < plan->n_models && code == KO_OK; model++) {
-        if (mean.status) {
-            memset(mean.status, 0, mean.n * mean.n_each);
-        }
-        if (heat.status) {
-            memset(heat.status, 0, heat.n * heat.n_each);
-        }
-        code = plan_model(cube, &mean, &heat, model, record, err);
-        if (code == KO_OK) {
-            code = write_part(cube, &mean, model, err);
-        }
-        if (code == KO_OK) {
-            code = write_part(cube, &heat, model, err);
+        code = plan_model(cube, part, model, status, vacuous, err);
+        for (int k = 0; k < N_PARTS && code == KO_OK; k++) {
+            code = write_part(cube, &part[k], model, err);
         }
     }
-done:
-    free(record);
-    free(mean.status);
-    free(mean.of_fact);
-    free(heat.status);
-    free(heat.of_fact);
+    for (int k = 0; k < N_PARTS; k++) {
+        free(part[k].value);
+        free(part[k].of_fact);
+    }
+    free(status);
+    free(vacuous);
     return code;
 }

@@ -30,7 +30,7 @@
 /* What a dataset holds. The fields up to STATUS come from records: of cells, or of clean runs where
    there is no route axis. */
 #define KO_CUBE_FIELDS(X) \
-    KO_STORED_METRICS(KO_CUBE_METRIC_FIELD, X) X(REUSED) X(STATUS) \
+    KO_STORED_METRICS(KO_CUBE_METRIC_FIELD, X) X(REUSED) X(STATUS) X(VACUOUS) \
     X(INDEX) X(LENGTH) X(LABEL) X(WINDOW) X(DEPTH) \
     X(N_LAYERS) X(ARCHITECTURE) X(CHECKPOINT_PATH) X(TOKENIZER_PATH) X(FINGERPRINT) X(TOKENIZER_FINGERPRINT) X(CONTENT_HASH) \
     X(TEXT) X(SUBJECT) X(TARGET) X(FOIL) X(RELATION) X(EVAL_INDEX) X(WHOLE_INDEX) X(REASON) X(SELECTED) \
@@ -127,7 +127,8 @@
 #define KO_CUBE_CELLS(X, prefix, cell, state, of) \
     X(prefix "reused", UINT8, cell, REUSED, KO_WHEN_SWEEP | KO_WHEN_REUSED, NULL, "whether the cell was taken from an earlier cube") \
     KO_STORED_METRICS(KO_CUBE_METRIC, X, CELL, prefix, cell, of) \
-    X(prefix "status", UINT8, state, STATUS, KO_WHEN_SWEEP, NULL, "state of the cells")
+    X(prefix "status", UINT8, state, STATUS, KO_WHEN_SWEEP, NULL, "state of the cells") \
+    X(prefix "vacuous", UINT8, cell, VACUOUS, KO_WHEN_SWEEP | KO_WHEN_VACUOUS, NULL, "whether the cell is vacuous beside others of its size that are not")
 
 /* A stored metric as a dataset of a GROUP: of cells (CELL), clean runs of a sweep (CLEAN) or an evaluation (EVAL). */
 #define KO_CUBE_METRIC(FIELD, name, TYPE, WHERE, units, text, X, GROUP, prefix, axes, of) \

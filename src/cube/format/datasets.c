@@ -83,6 +83,7 @@ void ko_cube_lengths_of_plan(const struct ko_plan *plan, struct ko_cube_lengths 
     *lengths = (struct ko_cube_lengths){.evaluation = !sweep,
                                         .foils = plan->has_foils,
                                         .appended = plan->score == KO_SCORE_FIRST_TEXT,
+                                        .vacuous = ko_plan_mixes_vacuous(plan),
                                         .shard = plan->shard.of > 0};
     hsize_t *n = lengths->n;
     n[KO_AXIS_MODEL] = (hsize_t)plan->n_models;
@@ -126,6 +127,7 @@ bool ko_cube_present(const struct ko_cube_dataset *dataset, const struct ko_cube
            !((dataset->when & KO_WHEN_FOILS) && !lengths->foils) &&
            !((dataset->when & KO_WHEN_REUSED) && !lengths->reused) &&
            !((dataset->when & KO_WHEN_APPENDED) && !lengths->appended) &&
+           !((dataset->when & KO_WHEN_VACUOUS) && !lengths->vacuous) &&
            !((dataset->when & KO_WHEN_SWEEP) && lengths->evaluation) &&
            !((dataset->when & KO_WHEN_EVALUATION) && !lengths->evaluation);
 }

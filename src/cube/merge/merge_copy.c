@@ -240,6 +240,29 @@ static void note_missing(const struct source *source, size_t index, size_t n_cel
     }
 }
 
+/* A cell that the shard marks as vacuous has no value and lacks none. */
+static enum ko_code excuse_vacuous(const struct source *source, const struct ko_merge_part *part,
+                                   const struct slab *slab, struct ko_error *err)
+{
+    const struct ko_cube_rows rows = {.dataset = part->vacuous,
+                                      .model = (int32_t)slab->model,
+                                      .first = (int32_t)slab->prompt,
+                                      .n = (int32_t)slab->n,
+                                      .n_values =
+                                          (int64_t)(slab->n * source->n_each[source->logprob])};
+    const uint8_t *vacuous = source->values;
+
+    if (!ko_cube_view_has(source->shard->view, part->vacuous)) {
+        return KO_OK;
+    }
+    const enum ko_code code =
+        ko_cube_view_rows_uint8(source->shard->view, &rows, source->values, err);
+    for (int64_t i = 0; i < rows.n_values && code == KO_OK; i++) {
+        source->lacks[i] &= vacuous[i] != 1;
+    }
+    return code;
+}
+
 /* A cell that is flagged done without a value becomes pending in the new cube. */
 static void withdraw_flags(const struct source *source, bool heat, const struct slab *slab)
 {
@@ -267,8 +290,8 @@ static void withdraw_flags(const struct source *source, bool heat, const struct 
 
 /* Statuses are read before values, because the shard may still be computed, and written after
    them. */
-static enum ko_code copy_slab(const struct source *source, bool heat, const struct slab *slab,
-                              struct ko_error *err)
+static enum ko_code copy_slab(const struct source *source, const struct ko_merge_part *part,
+                              const struct slab *slab, struct ko_error *err)
 {
     const size_t n_cells = (size_t)slab->n * source->n_each[source->logprob];
     enum ko_code code = read_slab(source, source->status, slab, source->statuses, err);
@@ -284,10 +307,13 @@ static enum ko_code copy_slab(const struct source *source, bool heat, const stru
             code = write_slab(source, i, slab, source->values, err);
         }
     }
+    if (code == KO_OK) {
+        code = excuse_vacuous(source, part, slab, err);
+    }
     if (code != KO_OK) {
         return code;
     }
-    withdraw_flags(source, heat, slab);
+    withdraw_flags(source, part->axis == KO_AXIS_HEAT_PROMPT, slab);
     return write_slab(source, source->status, slab, source->statuses, err);
 }
 
@@ -312,7 +338,7 @@ static enum ko_code copy_model(const struct source *source, const struct ko_merg
             continue;
         }
         const struct slab slab = {model, p, (hsize_t)to_model, (hsize_t)prompt[p], length};
-        code = copy_slab(source, part->axis == KO_AXIS_HEAT_PROMPT, &slab, err);
+        code = copy_slab(source, part, &slab, err);
     }
     return code;
 }

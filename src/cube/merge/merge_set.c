@@ -15,8 +15,9 @@ static const char *const must_equal[] = {"backend", "precision", "cube_format"};
 static const char *const should_equal[] = {"device", "program", "commit"};
 
 const struct ko_merge_part ko_merge_part[KO_MERGE_PARTS] = {
-    {KO_AXIS_PROMPT, "status", "logprob", "target_rank", "clean_logprob"},
-    {KO_AXIS_HEAT_PROMPT, "heat_status", "heat_logprob", "heat_target_rank", "heat_clean_logprob"},
+    {KO_AXIS_PROMPT, "status", "logprob", "target_rank", "vacuous", "clean_logprob"},
+    {KO_AXIS_HEAT_PROMPT, "heat_status", "heat_logprob", "heat_target_rank", "heat_vacuous",
+     "heat_clean_logprob"},
 };
 
 static const char *or_none(const char *text)
@@ -125,7 +126,8 @@ static enum ko_code check_outline(const struct ko_cube_shard *first,
     if (memcmp(first->whole->lengths.n, shard->whole->lengths.n, sizeof shard->whole->lengths.n) !=
             0 ||
         first->view->lengths.foils != shard->view->lengths.foils ||
-        first->view->lengths.appended != shard->view->lengths.appended) {
+        first->view->lengths.appended != shard->view->lengths.appended ||
+        first->whole->lengths.vacuous != shard->whole->lengths.vacuous) {
         return ko_fail(err, KO_E_INPUT,
                        "%s: outlines a cube with other axes than %s, leave one out",
                        shard->view->path, first->view->path);

@@ -17,6 +17,7 @@ enum { KO_MERGE_PARTS = 2 }; /* cells of routes, of heatmaps */
 struct ko_merge_part {
     enum ko_cube_axis axis;
     const char *status, *logprob, *rank; /* datasets of the cells */
+    const char *vacuous;                 /* marks, where the cube has any */
     const char *clean;                   /* the clean run's log-probability */
 };
 extern const struct ko_merge_part ko_merge_part[KO_MERGE_PARTS];

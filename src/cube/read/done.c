@@ -117,7 +117,7 @@ static bool lacks_values(const struct ko_cube_slab *slab, const struct ko_plan *
         const int32_t class = (int32_t)(k / inner % plan->n_classes);
         const int32_t axis = (int32_t)(k / inner / plan->n_classes);
         for (int32_t s = 0; s < slab->n_starts; s++) {
-            if (!ko_cube_slab_has(slab, at * slab->n_starts + s) &&
+            if (ko_cube_slab_lacks(slab, at * slab->n_starts + s) &&
                 ko_plan_has(plan, slab->model, fact, ko_plan_route_of(plan, slab->heat, axis),
                             class, size, s)) {
                 return true;

@@ -310,7 +310,7 @@ int64_t ko_cube_slab_valueless(const struct ko_cube_slab *slab, int32_t p,
         }
         const uint8_t *planned = starts->planned + ko_cube_planned_place(slab, k) * slab->n_starts;
         for (int32_t s = 0; s < slab->n_starts; s++) {
-            n += planned[s] && !ko_cube_slab_has(slab, at * slab->n_starts + s);
+            n += planned[s] && ko_cube_slab_lacks(slab, at * slab->n_starts + s);
         }
     }
     return n;

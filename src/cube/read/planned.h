@@ -19,8 +19,8 @@ KO_MUST_CHECK enum ko_code ko_cube_planned_open(struct ko_cube_view *view,
                                                 struct ko_cube_planned **out, struct ko_error *err);
 void ko_cube_planned_close(struct ko_cube_planned *planned);
 
-/* The planned starts of a prompt's cells. Only statuses other than KO_NOT_PLANNED have any.
-   Borrowed until the next call. */
+/* The planned starts of a prompt's cells, vacuous or not (ko_cube_slab_is_vacuous). Only statuses
+   other than KO_NOT_PLANNED have any. Borrowed until the next call. */
 struct ko_cube_starts {
     const uint8_t *planned; /* [route, class, size, start] 0/1 */
     const int32_t *count;   /* [route, class, size] planned ones */
@@ -30,7 +30,7 @@ struct ko_cube_starts ko_cube_planned_starts(struct ko_cube_planned *planned, bo
 /* The index into `count` of status number k of a prompt [route, class, source, size]. */
 int64_t ko_cube_planned_place(const struct ko_cube_slab *slab, int64_t k);
 
-/* Cells that are flagged done and have no value. No run leaves such cells: the file is damaged, or
+/* Cells that are flagged done and have no value, although they are not vacuous. No run leaves such cells: the file is damaged, or
    was copied while a run wrote it. A resume or a merge must not count them as done. */
 struct ko_cube_valueless {
     int64_t n;             /* cells */

@@ -48,7 +48,7 @@ enum ko_code ko_cube_slab_open(struct ko_cube_view *view, bool heat, struct ko_c
     enum ko_code code = measure_slab(&slab, &n_values, err);
 
     if (code == KO_OK && slab.n_prompts > 0) {
-        code = ko_multiply(n_values, sizeof(float) + sizeof(int32_t), &bytes, "a prompt", err);
+        code = ko_multiply(n_values, sizeof(float) + sizeof(int32_t) + 1, &bytes, "a prompt", err);
     }
     if (code != KO_OK) {
         return code;
@@ -63,7 +63,9 @@ enum ko_code ko_cube_slab_open(struct ko_cube_view *view, bool heat, struct ko_c
         slab.status = ko_new((size_t)slab.n_statuses * (size_t)slab.most, 1, err);
         slab.logprob = ko_new(n, sizeof *slab.logprob, err);
         slab.rank = ko_new(n, sizeof *slab.rank, err);
-        if (!slab.status || !slab.logprob || !slab.rank) {
+        const bool marks = ko_cube_view_has(view, name_of(&slab, "vacuous", "heat_vacuous"));
+        slab.vacuous = marks ? ko_new(n, 1, err) : NULL;
+        if (!slab.status || !slab.logprob || !slab.rank || (marks && !slab.vacuous)) {
             code = KO_E_MEMORY;
         }
     }
@@ -80,6 +82,7 @@ void ko_cube_slab_close(struct ko_cube_slab *slab)
     free(slab->status);
     free(slab->logprob);
     free(slab->rank);
+    free(slab->vacuous);
     *slab = (struct ko_cube_slab){0};
 }
 
@@ -105,6 +108,10 @@ enum ko_code ko_cube_slab_read(struct ko_cube_slab *slab, int32_t model, int32_t
     rows.dataset = name_of(slab, "target_rank", "heat_target_rank");
     if (code == KO_OK) {
         code = ko_cube_view_rows_int(slab->view, &rows, slab->rank, err);
+    }
+    rows.dataset = name_of(slab, "vacuous", "heat_vacuous");
+    if (code == KO_OK && slab->vacuous) {
+        code = ko_cube_view_rows_uint8(slab->view, &rows, slab->vacuous, err);
     }
     return code;
 }

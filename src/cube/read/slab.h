@@ -23,6 +23,7 @@ struct ko_cube_slab {
     uint8_t *status;         /* [n, n_statuses]; owned */
     float *logprob;          /* [n, n_statuses, n_starts]; owned */
     int32_t *rank;           /* likewise */
+    uint8_t *vacuous;        /* likewise; NULL: the cube does not mark vacuous cells; owned */
 };
 
 /* Allocates as many prompts as fit into 8 MiB, at least one. Free with ko_cube_slab_close. */
@@ -37,6 +38,16 @@ KO_MUST_CHECK enum ko_code ko_cube_slab_read(struct ko_cube_slab *slab, int32_t 
 static inline bool ko_cube_slab_has(const struct ko_cube_slab *slab, int64_t at)
 {
     return ko_cell_has_value(slab->logprob[at], slab->rank[at]);
+}
+/* Whether the cell is marked as vacuous, because others of its size are not. */
+static inline bool ko_cube_slab_is_vacuous(const struct ko_cube_slab *slab, int64_t at)
+{
+    return slab->vacuous && slab->vacuous[at] == 1;
+}
+/* Whether a planned cell of a status that is done lacks its value. */
+static inline bool ko_cube_slab_lacks(const struct ko_cube_slab *slab, int64_t at)
+{
+    return !ko_cube_slab_has(slab, at) && !ko_cube_slab_is_vacuous(slab, at);
 }
 
 #endif

@@ -70,6 +70,8 @@ static enum ko_code check_format(struct ko_cube_view *view, struct ko_error *err
     view->lengths.foils = has_dataset(view->file, "eval_prompt_foil");
     view->lengths.reused =
         has_dataset(view->file, "reused") || has_dataset(view->file, "heat_reused");
+    view->lengths.vacuous =
+        has_dataset(view->file, "vacuous") || has_dataset(view->file, "heat_vacuous");
     view->lengths.appended = score && strcmp(score, ko_score_words[KO_SCORE_FIRST_TEXT]) == 0;
     view->lengths.shard = ko_cube_view_attribute(view, "shard") != NULL;
     return KO_OK;

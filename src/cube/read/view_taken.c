@@ -18,6 +18,7 @@ struct part {
     int64_t first_value, n_values, first_status, n_statuses; /* in a record */
     uint8_t *mark, *status;                                  /* [n_values], [n_statuses]; owned */
     float *logprob;                                          /* [n_values]; owned */
+    uint8_t *vacuous; /* [n_values] 0 where the cube has no such marks; owned */
     uint8_t *planned; /* [n_statuses of the whole record]; owned */
 };
 
@@ -36,8 +37,11 @@ static enum ko_code open_part(const struct ko_plan *plan, bool heat, struct part
     part->mark = ko_new((size_t)part->n_values, 1, err);
     part->status = ko_new((size_t)part->n_statuses, 1, err);
     part->logprob = ko_new((size_t)part->n_values, sizeof *part->logprob, err);
+    part->vacuous = ko_new((size_t)part->n_values, 1, err);
     part->planned = ko_new((size_t)ko_plan_n_statuses(plan), 1, err);
-    return part->mark && part->status && part->logprob && part->planned ? KO_OK : KO_E_MEMORY;
+    return part->mark && part->status && part->logprob && part->vacuous && part->planned
+               ? KO_OK
+               : KO_E_MEMORY;
 }
 
 static void close_part(struct part *part)
@@ -45,6 +49,7 @@ static void close_part(struct part *part)
     free(part->mark);
     free(part->status);
     free(part->logprob);
+    free(part->vacuous);
     free(part->planned);
 }
 
@@ -67,6 +72,10 @@ static enum ko_code read_prompt(struct ko_cube_view *view, struct part *part, in
     if (code == KO_OK) {
         code = ko_cube_view_rows_float(view, &rows, part->logprob, err);
     }
+    rows.dataset = part->heat ? "heat_vacuous" : "vacuous";
+    if (code == KO_OK && ko_cube_view_has(view, rows.dataset)) {
+        code = ko_cube_view_rows_uint8(view, &rows, part->vacuous, err);
+    }
     for (int64_t i = 0; i < part->n_values && code == KO_OK; i++) {
         part->mark[i] = part->mark[i] == 1 && isfinite(part->logprob[i]);
     }
@@ -88,6 +97,7 @@ static bool is_unsettled(const struct ko_plan *plan, const struct part *part, in
                     bool all = part->planned[slot] == KO_PENDING && part->status[at] != KO_DONE;
                     for (int32_t s = 0; s < plan->n_starts && all; s++) {
                         all = part->mark[at * plan->n_starts + s] == 1 ||
+                              part->vacuous[at * plan->n_starts + s] == 1 ||
                               !ko_plan_has(plan, model, fact, r, f, k, s);
                     }
                     if (all) {
@@ -115,7 +125,7 @@ static enum ko_code look_at(struct ko_cube_view *view, const struct ko_plan *pla
                                     err);
             }
             if (code == KO_OK && ko_taken_of(taken, m, fact)) {
-                code = ko_tree_statuses(plan, m, fact, part->planned, err);
+                code = ko_tree_statuses(plan, m, fact, part->planned, NULL, err);
             }
             if (code == KO_OK && ko_taken_of(taken, m, fact) && is_unsettled(plan, part, m, fact)) {
                 unsettled[(size_t)m * (size_t)plan->n_facts + (size_t)fact] = 1;

@@ -67,7 +67,7 @@ static enum ko_reuse_reason look_up_cell(const struct ko_reuse_source *source,
     if (ko_reuse_value_is_there(metrics, take->foil)) {
         return KO_REUSE_TAKEN;
     }
-    /* A size that is done has values at its planned starts only. */
+    /* A size that is done has values only at the starts that are planned and not vacuous there. */
     return isnan(metrics->logprob) && metrics->target_rank < 0 ? KO_REUSE_UNPLANNED
                                                                : KO_REUSE_NO_VALUE;
 }
@@ -86,7 +86,7 @@ static bool take_starts(const struct ko_reuse_source *source, struct ko_reuse_ta
         const int64_t slot = ko_plan_value_slot(plan, cell[0], cell[1], cell[2], cell[3], s);
         struct ko_metrics metrics;
         char text[64];
-        if (ko_taken_has(take->known, slot) ||
+        if (ko_taken_has(take->known, slot) || ko_record_is_vacuous(record, slot) ||
             !ko_plan_has(plan, record->model, record->fact, cell[0], cell[1], cell[3], s)) {
             continue;
         }

@@ -27,7 +27,7 @@ static int n_done(const struct ko_plan *plan, uint8_t done[MODELS * FACTS])
     assert_true(ko_plan_n_statuses(plan) <= (int64_t)sizeof status);
     for (int32_t i = 0; i < MODELS * FACTS; i++) {
         bool any = false;
-        good(ko_tree_statuses(plan, i / FACTS, i % FACTS, status, &err));
+        good(ko_tree_statuses(plan, i / FACTS, i % FACTS, status, NULL, &err));
         for (int64_t s = 0; s < ko_plan_n_statuses(plan); s++) {
             any = any || status[s] != KO_NOT_PLANNED;
         }

@@ -156,14 +156,14 @@ static void what_is_known_at_creation_is_there(void **state)
         assert_non_null(planned);
         assert_int_equal(ko_cube_view_read_uint8(view, "status", model, cells, 32, &err), KO_OK);
         for (int32_t p = 0; p < 4; p++) {
-            assert_int_equal(ko_tree_statuses(plan, model, plan->prompt_fact[p], planned, &err),
-                             KO_OK);
+            assert_int_equal(
+                ko_tree_statuses(plan, model, plan->prompt_fact[p], planned, NULL, &err), KO_OK);
             assert_memory_equal(cells + 8 * p, planned, 8);
         }
         assert_int_equal(ko_cube_view_read_uint8(view, "heat_status", model, cells, 48, &err),
                          KO_OK);
         for (int32_t p = 0; p < 2; p++) {
-            assert_int_equal(ko_tree_statuses(plan, model, plan->heat_fact[p], planned, &err),
+            assert_int_equal(ko_tree_statuses(plan, model, plan->heat_fact[p], planned, NULL, &err),
                              KO_OK);
             assert_memory_equal(cells + (ptrdiff_t)(24 * p), planned + 8, 24);
         }

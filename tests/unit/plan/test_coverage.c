@@ -196,25 +196,33 @@ static void check_batch(struct asked_cells *e, const struct ko_batch *batch)
     assert_int_equal(batch->n_cells, n_cells);
 }
 
-static bool any_planned(const struct asked_cells *e, struct asked_place at, int32_t m, int32_t f)
+/* The status of a size, from its starts. */
+static int status_of(const struct asked_cells *e, struct asked_place at, int32_t m, int32_t f)
 {
-    bool any = false;
+    int status = KO_NOT_PLANNED;
     for (int32_t s = 0; s < e->plan->n_starts; s++) {
         int64_t slot = ko_plan_value_slot(e->plan, at.route, at.class, at.source, at.size, s);
-        any = any || asked_cell_at(e, m, f, slot)->planned;
+        const struct asked_cell *cell = asked_cell_at(e, m, f, slot);
+        if (cell->planned && !cell->vacuous) {
+            return KO_PENDING;
+        }
+        status = cell->planned ? KO_VACUOUS : status;
     }
-    return any;
+    return status;
 }
 
 /* ko_plan_has, ko_plan_has_any_start and ko_tree_statuses against the enumeration, and every cell
-   computed once. */
-static void check_record(const struct asked_cells *e, int32_t m, int32_t f)
+   computed once. Returns the vacuous cells beside others that are not. */
+static int check_record(const struct asked_cells *e, int32_t m, int32_t f)
 {
     const struct ko_plan *plan = e->plan;
     struct ko_error err = {0};
+    int n_marked = 0;
     uint8_t *status = malloc((size_t)ko_plan_n_statuses(plan) + 1);
+    uint8_t *vacuous = malloc(e->record + 1);
     assert_non_null(status);
-    assert_int_equal(ko_tree_statuses(plan, m, f, status, &err), KO_OK);
+    assert_non_null(vacuous);
+    assert_int_equal(ko_tree_statuses(plan, m, f, status, vacuous, &err), KO_OK);
     for (size_t slot = 0; slot < e->record; slot++) {
         struct asked_cell *cell = asked_cell_at(e, m, f, (int64_t)slot);
         struct asked_place at = e->place[slot];
@@ -224,19 +232,19 @@ static void check_record(const struct asked_cells *e, int32_t m, int32_t f)
             assert_int_equal(ko_plan_has(plan, m, f, at.route, at.class, at.size, at.start),
                              cell->planned);
             assert_int_equal(ko_plan_has_any_start(plan, m, f, at.route, at.class, at.size),
-                             any_planned(e, at, m, f));
+                             status_of(e, at, m, f) != KO_NOT_PLANNED);
         }
-        int expected = !any_planned(e, at, m, f) ? KO_NOT_PLANNED : KO_PENDING;
+        const int expected = status_of(e, at, m, f);
         int64_t status_slot = ko_plan_status_slot(plan, at.route, at.class, at.source, at.size);
-        if (expected == KO_PENDING && cell->planned && cell->vacuous) {
-            expected = KO_VACUOUS;
-        }
-        if (cell->planned || expected == KO_NOT_PLANNED) {
-            assert_int_equal(status[status_slot], expected);
-        }
+        assert_int_equal(status[status_slot], expected);
+        assert_int_equal(vacuous[slot], cell->planned && cell->vacuous && expected == KO_PENDING);
         assert_int_equal(cell->hits, cell->planned && !cell->vacuous);
+        n_marked += vacuous[slot];
     }
     free(status);
+    free(vacuous);
+    assert_true(n_marked == 0 || ko_plan_mixes_vacuous(plan));
+    return n_marked;
 }
 
 /* ------------------------------------------------------------------ random specs */
@@ -335,10 +343,14 @@ static void smallest_budgets(struct ko_plan *plan, int32_t *smallest)
     }
 }
 
-/* The number of batches with several waves. */
-static int check_plan(const struct ko_plan *plan, const struct ko_spec *spec)
+/* What the random plans have of the rarer kinds. */
+struct found {
+    int n_multi;  /* batches with several waves */
+    int n_marked; /* vacuous cells beside others that are not */
+};
+
+static void check_plan(const struct ko_plan *plan, const struct ko_spec *spec, struct found *found)
 {
-    int n_multi = 0;
     struct asked_cells e = asked_cells_of(plan, spec);
     struct ko_batches batches = {0};
     struct ko_error err = {0};
@@ -350,16 +362,15 @@ static int check_plan(const struct ko_plan *plan, const struct ko_spec *spec)
         assert_true(i == 0 || batch->model > batch[-1].model ||
                     batch->fact[0] > batch[-1].fact[batch[-1].n_facts - 1]);
         check_batch(&e, batch);
-        n_multi += batch->n_waves > 1;
+        found->n_multi += batch->n_waves > 1;
     }
     for (int32_t m = 0; m < plan->n_models; m++) {
         for (int32_t f = 0; f < plan->n_facts; f++) {
-            check_record(&e, m, f);
+            found->n_marked += check_record(&e, m, f);
         }
     }
     ko_batches_free(&batches);
     asked_cells_free(&e);
-    return n_multi;
 }
 
 /* ------------------------------------------------------------------ cells that are taken */
@@ -456,10 +467,13 @@ static void check_pruned(const struct ko_plan *plan, const struct ko_spec *spec,
     asked_cells_free(&e);
 }
 
-/* 50 random specs, each with three row budgets. */
+/* 50 random specs, each with three row budgets. In every second one the layers of the model with
+   attention have different sliding windows. */
 static void try_plans(bool take)
 {
-    int32_t n_built = 0, n_multi = 0;
+    static const int32_t mixed[12] = {2, 2, 5, 2, 2, INT32_MAX, 3, 1, 5, 1, 2, 3};
+    int32_t n_built = 0;
+    struct found found = {0};
     for (int32_t round = 0; round < 50; round++) {
         random_state = (uint64_t)round;
         struct ko_text text = {0};
@@ -469,6 +483,7 @@ static void try_plans(bool take)
         }
         struct made_case made = {.spec = ko_text_str(&text),
                                  .model = {{5, 24, 4, 0, 0}, {12, 0, 0, 3, 0}, {3, 2, 2, 0, 0}},
+                                 .layer_reach = {NULL, round % 2 ? mixed : NULL},
                                  .n_facts = {6},
                                  .shape = shape_random};
         struct ko_plan *plan = NULL;
@@ -486,7 +501,7 @@ static void try_plans(bool take)
                 if (take) {
                     check_pruned(plan, spec, 1 + (round + more) % 3);
                 } else {
-                    n_multi += check_plan(plan, spec);
+                    check_plan(plan, spec, &found);
                 }
             }
             n_built++;
@@ -497,7 +512,7 @@ static void try_plans(bool take)
         }
         ko_text_free(&text);
     }
-    assert_true(n_built >= 40 && (take || n_multi >= 100));
+    assert_true(n_built >= 40 && (take || (found.n_multi >= 100 && found.n_marked >= 1000)));
 }
 
 static void plan_covers_every_cell_once(void **state)

@@ -136,6 +136,49 @@ static void the_kernels_are_told_mask_and_convolution(void **state)
     }
 }
 
+/* Layers 1 and 4 of a Transformer see everything, the others four positions. */
+static void an_edge_exists_where_a_layer_of_the_window_sees_so_far(void **state)
+{
+    static const int32_t reach[6] = {4, INT32_MAX, 4, 4, INT32_MAX, 4};
+    const struct made_case made = {
+        .spec = "models: [a]\nprompts: {file: f}\n"
+                "routes: [last<-first, 'position:6<-subject', 'position:5<-position:1']\n"
+                "features: [all, after-softmax]\nwindows: {sizes: [1, 2]}\n",
+        .model = {{6, 0, 0, 0, 0}},
+        .layer_reach = {reach},
+        .n_facts = {1},
+        .shape = ten_tokens};
+    /* The smallest spans: 9, 6 - 4 and 4. The first layers, and the windows' ends. */
+    static const struct {
+        int32_t route, begin, end;
+        bool vacuous;
+    } rows[] = {
+        {0, 0, 1, true}, {0, 0, 2, false}, {0, 1, 2, false}, {0, 2, 4, true}, {0, 2, 5, false},
+        {0, 5, 6, true}, {1, 0, 1, false}, {1, 2, 4, false}, {2, 2, 4, true}, {2, 4, 5, false},
+    };
+    struct ko_plan *plan = NULL;
+    struct ko_tree_model model = {0};
+    struct ko_error err = {0};
+    (void)state;
+    assert_int_equal(made_plan_build(&made, &plan, NULL, &err), KO_OK);
+    assert_int_equal(plan->model[0].reach, INT32_MAX);
+    assert_int_equal(ko_tree_model_open(plan, 0, &model, &err), KO_OK);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct ko_intervention x = {0};
+        assert_int_equal(ko_intervention_make(&model, 0, rows[i].route, 0, &x, &err), KO_OK);
+        assert_false(ko_intervention_is_vacuous(&x));
+        for (int32_t class = 0; class < 2; class ++) {
+            if (x.kind->is_vacuous(&x, &model, class, rows[i].begin, rows[i].end) !=
+                rows[i].vacuous) {
+                fail_msg("row %zu", i);
+            }
+        }
+        ko_intervention_free(&x);
+    }
+    ko_tree_model_close(&model);
+    ko_plan_free(plan);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -144,6 +187,7 @@ int main(void)
         cmocka_unit_test(conv_is_the_class_without_it_where_every_edge_spans_the_convolution),
         cmocka_unit_test(the_last_layer_alone_is_clean_where_the_last_position_is_spared),
         cmocka_unit_test(the_kernels_are_told_mask_and_convolution),
+        cmocka_unit_test(an_edge_exists_where_a_layer_of_the_window_sees_so_far),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }

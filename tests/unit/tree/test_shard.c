@@ -233,8 +233,8 @@ static void check_statuses(const struct ko_plan *whole, const struct ko_plan *pa
     for (int32_t m = 0; m < part->n_models; m++) {
         for (int32_t f = 0; f < part->n_facts; f++) {
             int32_t model = part->shard.model[m];
-            assert_int_equal(ko_tree_statuses(whole, model, f, all, &err), KO_OK);
-            assert_int_equal(ko_tree_statuses(part, m, f, here, &err), KO_OK);
+            assert_int_equal(ko_tree_statuses(whole, model, f, all, NULL, &err), KO_OK);
+            assert_int_equal(ko_tree_statuses(part, m, f, here, NULL, &err), KO_OK);
             bool any = false;
             for (size_t i = 0; i < n; i++) {
                 any = any || here[i] != KO_NOT_PLANNED;
