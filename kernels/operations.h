@@ -25,11 +25,18 @@ extern "C" {
     X(branch_rows, ko_branch_rows)                                                                 \
     X(gather, ko_gather)                                                                           \
     X(linear, ko_linear)                                                                           \
+    X(add_scaled, ko_add_scaled)                                                                   \
     X(rms_norm, ko_rms_norm)                                                                       \
     X(layer_norm, ko_layer_norm)                                                                   \
+    X(head_norm, ko_head_norm)                                                                     \
     X(softplus, ko_activation)                                                                     \
+    X(gelu, ko_activation)                                                                         \
     X(gelu_tanh, ko_activation)                                                                    \
-    X(silu_mul, ko_silu_mul)                                                                       \
+    X(relu, ko_activation)                                                                         \
+    X(silu_mul, ko_gate)                                                                           \
+    X(gelu_tanh_mul, ko_gate)                                                                      \
+    X(choose_experts, ko_choose_experts)                                                           \
+    X(experts, ko_experts)                                                                         \
     X(conv, ko_conv)                                                                               \
     X(mamba1, ko_mamba1)                                                                           \
     X(mamba2, ko_mamba2)                                                                           \
@@ -58,10 +65,13 @@ struct ko_matrix {
 /* ------------------------------------------------------------------------------------------------
    rows */
 
-/* x[r] = tokens[token[r]] + positions[position[r]] for the trunk rows. */
+/* x[r] = scale tokens[token[r]] + positions[first_position + position[r]] for the trunk rows. One of
+   the two may be missing, but not both. */
 struct ko_embed {
-    struct ko_matrix tokens;    /* [vocabulary, d]; n_in is d */
+    struct ko_matrix tokens;    /* [vocabulary, d]; n_in is d; data NULL: no tokens */
+    float scale;                /* 1, or Gemma's sqrt(d) */
     struct ko_matrix positions; /* [positions, d]; data NULL: no positions */
+    int32_t first_position;     /* the row of position 0: 0, in OPT 2 */
     float *x;                   /* [n_trunk_rows, d] */
 };
 
@@ -96,6 +106,16 @@ struct ko_linear {
     int32_t ldy;
 };
 
+/* y += scale x. */
+struct ko_add_scaled {
+    int32_t n, d;
+    const float *x; /* [n, d] */
+    int32_t ldx;
+    float scale;
+    float *y; /* [n, d] */
+    int32_t ldy;
+};
+
 /* y = x / sqrt(mean(x^2) + eps) * weight over each row's d numbers (Zhang & Sennrich 2019). */
 struct ko_rms_norm {
     int32_t n, d;
@@ -119,21 +139,81 @@ struct ko_layer_norm {
     int32_t ldy;
 };
 
-/* x = f(x), in place. softplus is PyTorch's: x itself beyond 20. gelu_tanh is GPT-2's gelu_new. */
+/* RMSNorm of every head of a row on its own, in place; all heads have the same weight. */
+struct ko_head_norm {
+    int32_t n, n_heads, d_head;
+    float *x; /* [n, ld]; head h begins at h * stride */
+    int32_t ld, stride;
+    const float *weight; /* [d_head] */
+    float eps;
+};
+
+/* x = f(x), in place. softplus is PyTorch's: x itself beyond 20. gelu is the exact one, x Phi(x)
+   with erf; gelu_tanh is its approximation (GPT-2's gelu_new). */
 struct ko_activation {
     int32_t n, d;
     float *x; /* [n, d] */
     int32_t ld;
 };
 
-/* y = silu(gate) * up. */
-struct ko_silu_mul {
+/* y = f(gate) * up. */
+struct ko_gate {
     int32_t n, d;
     const float *gate, *up; /* [n, d], both with ld */
     int32_t ld;
     float *y; /* [n, d]; may be gate */
     int32_t ldy;
 };
+
+/* ------------------------------------------------------------------------------------------------
+   mixtures of experts (Shazeer et al. 2017) */
+
+/* The experts of each row: the n_chosen with the greatest logits, greatest first, and of equal ones
+   the lowest first. Their shares are the softmax over all logits of the row, or with among_chosen
+   over the logits of the chosen. The latter equals the former divided by the sum of the shares. */
+struct ko_choose_experts {
+    int32_t n, n_experts, n_chosen; /* n_chosen: 1 to n_experts */
+    const float *logits;            /* [n, n_experts] */
+    bool among_chosen;
+    int32_t *choice; /* [n, n_chosen] */
+    float *share;    /* [n, n_chosen] */
+};
+
+/* Matrices of one shape, one per expert, and their biases. */
+struct ko_expert_matrices {
+    struct ko_matrix first; /* expert 0's; expert e's begins e * stride elements after it */
+    size_t stride;
+    const float *bias; /* [n_experts, n_out] or NULL */
+};
+
+/* What the experts of a row give, summed in the order of its choices:
+
+     y[r] = sum_c share[r, c] down_e(f(gate_e(x[r]), up_e(x[r]))), e = choice[r, c]
+
+   Without a limit f(gate, up) = silu(gate) up. With one (gpt-oss; transformers' GptOssExperts), with
+   g = min(gate, limit) and u = up clamped to [-limit, limit], f = (u + 1) g sigmoid(1.702 g).
+   Matrices of experts that no row has chosen are not read. */
+struct ko_experts {
+    int32_t n, n_experts, n_chosen, d, ff;
+    const float *x;        /* [n, d] */
+    const int32_t *choice; /* [n, n_chosen] the experts of a row differ from each other */
+    const float *share;    /* [n, n_chosen] */
+    /* gate, up: n_in d, n_out ff. Interleaved: `gate` has n_out 2 ff, whose outputs 2 k are the gate
+       and 2 k + 1 are up, and `up` is not read. down: n_in ff, n_out d. */
+    struct ko_expert_matrices gate, up, down;
+    bool interleaved;
+    float limit; /* 0: none */
+    float *work; /* [n, ko_experts_work] for the operation's own use */
+    float *y;    /* [n, d] */
+};
+
+/* Floats a row of ko_experts.work: the hidden values of all choices (of one choice the gate and up
+   apart), their outputs, and the rows sorted by expert. */
+static inline size_t ko_experts_work(int32_t n_experts, int32_t n_chosen, int32_t d, int32_t ff)
+{
+    const size_t hidden = (size_t)(n_chosen < 2 ? 2 : n_chosen) * (size_t)ff;
+    return hidden + (size_t)n_chosen * (size_t)d + (size_t)n_chosen + 2 * (size_t)n_experts + 2;
+}
 
 /* ------------------------------------------------------------------------------------------------
    mixers */
@@ -214,28 +294,43 @@ struct ko_gated_norm {
     float *x; /* [rows, d] */
 };
 
-/* Rotary position embedding in place (Su et al. 2021; transformers' rotate_half form), for rows
-   [0, n_projected). For each head, with half = d_head / 2, k < half, and p the row's position:
+/* Rotary position embedding in place (Su et al. 2021), for rows [0, n_projected). The first
+   n_rotated numbers of each head turn in pairs (a, b): with half = n_rotated / 2 and k < half, a and
+   b are k and k + half (transformers' rotate_half), or interleaved 2 k and 2 k + 1 (GPT-J). With p
+   the row's position:
 
-     x[k]        <- x[k] cos[p, k] - x[k + half] sin[p, k]
-     x[k + half] <- x[k + half] cos[p, k] + x[k] sin[p, k] */
+     x[a] <- x[a] cos[p, k] - x[b] sin[p, k]
+     x[b] <- x[b] cos[p, k] + x[a] sin[p, k]
+
+   Rows of prompts with more than long_from tokens take the tables long_cos and long_sin (LongRoPE,
+   Ding et al. 2024). */
 struct ko_rope {
-    int32_t layer, n_heads, d_head;
-    const float *cos, *sin; /* [positions, d_head / 2] */
-    float *x;               /* [rows, ld] n_heads * d_head */
-    int32_t ld;
+    int32_t layer, n_heads, n_rotated;
+    bool interleaved;
+    const float *cos, *sin; /* [positions, n_rotated / 2] */
+    const float *long_cos, *long_sin;
+    int32_t long_from; /* INT32_MAX: no long tables */
+    float *x;          /* [rows, ld]; head h begins at h * stride */
+    int32_t ld, stride;
 };
 
 /* Causal attention for rows [0, n_active). The q, k and v of a row lie in the row ko_rows_source;
    keys before a branch's t0 are the trunk's. Scores of removed edges are -inf before the softmax (a
    row without edges gives zeros), or with after_softmax their weights are 0 after it. Position i
-   sees the positions (i - reach, i]. Head h uses key head h * n_kv_heads / n_heads. */
+   sees the positions (i - reach, i]. Head h uses key head h * n_kv_heads / n_heads.
+
+   With a cap, a score s becomes cap tanh(s / cap) before edges are removed (Gemma 2). With sinks,
+   exp(sinks[h]) is added to the denominator of head h's softmax, whatever edges are removed
+   (gpt-oss). */
 struct ko_attention {
     int32_t layer, n_heads, n_kv_heads, d_head, reach;
     float scale;
-    const float *q, *k, *v; /* [rows, ld] */
+    float cap;              /* 0: none */
+    const float *sinks;     /* [n_heads] or NULL */
+    const float *q, *k, *v; /* [rows, ld]; head h begins at h * stride */
     int32_t ld;
-    float *out; /* [rows, n_heads * d_head] */
+    int32_t stride; /* d_head, or 3 d_head where q, k and v of a head lie side by side (GPT-NeoX) */
+    float *out;     /* [rows, n_heads * d_head] */
 };
 
 /* ------------------------------------------------------------------------------------------------
@@ -251,12 +346,15 @@ struct ko_metrics {
     int32_t top1_id;     /* of equal logits the lowest id */
 };
 
-/* The unembedding in vocabulary tiles with the metrics fused: logits = x table^T + bias. */
+/* The unembedding in vocabulary tiles with the metrics fused: logits = scale (x table^T + bias), and
+   with a cap, cap tanh(logits / cap). */
 struct ko_unembed {
     int32_t n;
     const float *x;         /* [n, n_in] after the final norm */
     struct ko_matrix table; /* [vocabulary, n_in] */
     const float *bias;      /* [vocabulary] or NULL */
+    float scale;            /* 1, or Granite's 1 / logits_scaling */
+    float cap;              /* 0: none */
     /* [n] host memory. clean[r]: the row among the n that is KL's first argument; a clean row has
        itself, and a KL of 0. foil: -1 without a foil. */
     const int32_t *clean, *target, *foil;

@@ -49,7 +49,9 @@ OUTSIDE = {
 }
 MOST_FILES = 30
 WIDE = {
+    "src/models/families": "one file for each family",
     "src/tokenizer": "one file for each component of tokenizer.json",
+    "src/models/families": "one file for each family of models",
 }
 TOPS = ("src", "kernels", "mpi")
 HEADERS = (".h", ".cuh")

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Norms, activations, gates and rotary positions on the CPU. The functions here split the rows over
+/* Norms, activations, gates, sums and rotary positions on the CPU. The functions here split the rows over
    threads. The loops over one row are in isa/elementwise.c. */
 #include "kernels/cpu/cpu.h"
 
@@ -27,6 +27,20 @@ enum ko_code ko_cpu_layer_norm(struct ko_backend *be, const struct ko_layer_norm
     return KO_OK;
 }
 
+enum ko_code ko_cpu_head_norm(struct ko_backend *be, const struct ko_head_norm *args,
+                              struct ko_error *err)
+{
+    (void)err;
+#pragma omp parallel for schedule(static) num_threads(be->threads)
+    for (int32_t r = 0; r < args->n; r++) {
+        float *x = args->x + ko_at(r, args->ld, 0);
+        for (int32_t head = 0; head < args->n_heads; head++, x += args->stride) {
+            be->isa->rms_norm((size_t)args->d_head, x, args->weight, args->eps, x);
+        }
+    }
+    return KO_OK;
+}
+
 enum ko_code ko_cpu_softplus(struct ko_backend *be, const struct ko_activation *args,
                              struct ko_error *err)
 {
@@ -34,6 +48,17 @@ enum ko_code ko_cpu_softplus(struct ko_backend *be, const struct ko_activation *
 #pragma omp parallel for schedule(static) num_threads(be->threads)
     for (int32_t r = 0; r < args->n; r++) {
         be->isa->softplus((size_t)args->d, args->x + ko_at(r, args->ld, 0));
+    }
+    return KO_OK;
+}
+
+enum ko_code ko_cpu_gelu(struct ko_backend *be, const struct ko_activation *args,
+                         struct ko_error *err)
+{
+    (void)err;
+#pragma omp parallel for schedule(static) num_threads(be->threads)
+    for (int32_t r = 0; r < args->n; r++) {
+        be->isa->gelu((size_t)args->d, args->x + ko_at(r, args->ld, 0));
     }
     return KO_OK;
 }
@@ -49,7 +74,18 @@ enum ko_code ko_cpu_gelu_tanh(struct ko_backend *be, const struct ko_activation 
     return KO_OK;
 }
 
-enum ko_code ko_cpu_silu_mul(struct ko_backend *be, const struct ko_silu_mul *args,
+enum ko_code ko_cpu_relu(struct ko_backend *be, const struct ko_activation *args,
+                         struct ko_error *err)
+{
+    (void)err;
+#pragma omp parallel for schedule(static) num_threads(be->threads)
+    for (int32_t r = 0; r < args->n; r++) {
+        be->isa->relu((size_t)args->d, args->x + ko_at(r, args->ld, 0));
+    }
+    return KO_OK;
+}
+
+enum ko_code ko_cpu_silu_mul(struct ko_backend *be, const struct ko_gate *args,
                              struct ko_error *err)
 {
     (void)err;
@@ -58,6 +94,31 @@ enum ko_code ko_cpu_silu_mul(struct ko_backend *be, const struct ko_silu_mul *ar
         size_t at = ko_at(r, args->ld, 0);
         be->isa->silu_mul((size_t)args->d, args->gate + at, args->up + at,
                           args->y + ko_at(r, args->ldy, 0));
+    }
+    return KO_OK;
+}
+
+enum ko_code ko_cpu_gelu_tanh_mul(struct ko_backend *be, const struct ko_gate *args,
+                                  struct ko_error *err)
+{
+    (void)err;
+#pragma omp parallel for schedule(static) num_threads(be->threads)
+    for (int32_t r = 0; r < args->n; r++) {
+        size_t at = ko_at(r, args->ld, 0);
+        be->isa->gelu_tanh_mul((size_t)args->d, args->gate + at, args->up + at,
+                               args->y + ko_at(r, args->ldy, 0));
+    }
+    return KO_OK;
+}
+
+enum ko_code ko_cpu_add_scaled(struct ko_backend *be, const struct ko_add_scaled *args,
+                               struct ko_error *err)
+{
+    (void)err;
+#pragma omp parallel for schedule(static) num_threads(be->threads)
+    for (int32_t r = 0; r < args->n; r++) {
+        be->isa->add_scaled((size_t)args->d, args->scale, args->x + ko_at(r, args->ldx, 0),
+                            args->y + ko_at(r, args->ldy, 0));
     }
     return KO_OK;
 }
@@ -84,13 +145,20 @@ enum ko_code ko_cpu_rope(struct ko_backend *be, const struct ko_rope *args, stru
 {
     (void)err;
     const struct ko_rows *rows = &be->rows;
-    size_t half = (size_t)args->d_head / 2;
+    size_t half = (size_t)args->n_rotated / 2;
 #pragma omp parallel for schedule(static) num_threads(be->threads)
     for (int32_t r = 0; r < rows->n_projected[args->layer]; r++) {
-        float *x = args->x + ko_at(r, args->ld, 0);
+        bool is_long = rows->n_tokens[rows->prompt[r]] > args->long_from;
         size_t angles = (size_t)rows->position[r] * half;
-        for (int32_t head = 0; head < args->n_heads; head++, x += 2 * half) {
-            be->isa->rotate(half, args->cos + angles, args->sin + angles, x, x + half);
+        const float *cosine = (is_long ? args->long_cos : args->cos) + angles;
+        const float *sine = (is_long ? args->long_sin : args->sin) + angles;
+        float *x = args->x + ko_at(r, args->ld, 0);
+        for (int32_t head = 0; head < args->n_heads; head++, x += args->stride) {
+            if (args->interleaved) {
+                be->isa->rotate_pairs(half, cosine, sine, x);
+            } else {
+                be->isa->rotate(half, cosine, sine, x, x + half);
+            }
         }
     }
     return KO_OK;

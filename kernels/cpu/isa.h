@@ -32,8 +32,10 @@ struct ko_attend {
     const int32_t *key_row; /* [n_keys] */
     const uint8_t *zeroed;  /* [n_keys] 1: the weight is zeroed after the softmax; NULL: none is */
     float scale;
-    float *weight; /* [n_keys] scratch */
-    float *out;    /* [d_head]; zeros for n_keys == 0 */
+    float cap;         /* a score s becomes cap tanh(s / cap); 0: no cap */
+    const float *sink; /* a score in the denominator alone; NULL: none */
+    float *weight;     /* [n_keys] scratch */
+    float *out;        /* [d_head]; zeros for n_keys == 0 */
 };
 
 /* One row of Mamba-2 over the n_keys positions of its path; the row itself is the last. */
@@ -66,6 +68,14 @@ struct ko_cpu_isa {
     /* GPT-2's gelu_new in place as x / (1 + exp(-2 t)), t = sqrt(2/pi) (x + 0.044715 x^3): within 4
        units for x >= -1, and within 2e-7 of the exact value for smaller ones. */
     void (*gelu_tanh)(size_t n, float *x);
+    /* x Phi(x) in place: within 7 units for x >= -1, and within 1e-7 of the exact value for smaller
+       ones. */
+    void (*gelu)(size_t n, float *x);
+    /* max(x, 0) in place; NaN stays NaN. */
+    void (*relu)(size_t n, float *x);
+    /* x = scale x; unless cap is 0, cap tanh(scale x / cap), within 4 units where |scale x| is
+       above 1e-30 cap. */
+    void (*scale_cap)(size_t n, float scale, float cap, float *x);
 
     /* y may be x; weight NULL: ones; bias NULL: zeros. */
     void (*rms_norm)(size_t n, const float *x, const float *weight, float eps, float *y);
@@ -105,8 +115,12 @@ struct ko_cpu_isa {
     void (*time_step)(size_t n, const float *x, const float *bias, float low, float high, float *y);
     /* y = silu(gate) * up with silu's bits; y may be either. */
     void (*silu_mul)(size_t n, const float *gate, const float *up, float *y);
+    /* The same with gelu_tanh. */
+    void (*gelu_tanh_mul)(size_t n, const float *gate, const float *up, float *y);
     /* (a, b) = (a cos - b sin, b cos + a sin), in place. */
     void (*rotate)(size_t n, const float *cos, const float *sin, float *a, float *b);
+    /* The same for x [n, 2], where a and b are neighbours. */
+    void (*rotate_pairs)(size_t n, const float *cos, const float *sin, float *x);
 
     /* The largest value that is not NaN; -infinity if there is none. */
     float (*max)(size_t n, const float *x);

@@ -10,13 +10,21 @@ enum ko_code ko_cpu_embed(struct ko_backend *be, const struct ko_embed *args, st
     (void)err;
     const struct ko_rows *rows = &be->rows;
     const float *token = args->tokens.data, *position = args->positions.data;
-    int32_t d = args->tokens.n_in;
+    int32_t d = token ? args->tokens.n_in : args->positions.n_in;
 #pragma omp parallel for schedule(static) num_threads(be->threads)
     for (int32_t r = 0; r < rows->n_trunk_rows; r++) {
         float *to = args->x + ko_at(r, d, 0);
+        int32_t place = args->first_position + rows->position[r];
+        if (!token) {
+            memcpy(to, position + ko_at(place, d, 0), (size_t)d * sizeof *to);
+            continue;
+        }
         memcpy(to, token + ko_at(rows->token[r], d, 0), (size_t)d * sizeof *to);
+        if (args->scale != 1.0F) {
+            be->isa->scale_cap((size_t)d, args->scale, 0.0F, to);
+        }
         if (position) {
-            be->isa->add_scaled((size_t)d, 1.0F, position + ko_at(rows->position[r], d, 0), to);
+            be->isa->add_scaled((size_t)d, 1.0F, position + ko_at(place, d, 0), to);
         }
     }
     return KO_OK;

@@ -62,10 +62,18 @@ static float strided_dot(const float *a, const float *b, size_t stride_b, int32_
     return sum;
 }
 
-/* Sets the row's band. A product that is summed in any order is off by a few units of |x| |w| in
-   the last place, and typically by less than one. */
-static void estimate_target(const struct ko_unembed *args, int32_t r, struct row *row)
+/* Whether logits are scaled or capped products. */
+static bool is_shaped(const struct ko_unembed *args)
 {
+    return args->scale != 1.0F || args->cap > 0.0F;
+}
+
+/* Sets the row's band. A product that is summed in any order is off by a few units of |x| |w| in
+   the last place, and typically by less than one. A cap's result is off by a few units of its own.
+   */
+static void estimate_target(const struct pass *pass, int32_t r, struct row *row)
+{
+    const struct ko_unembed *args = pass->args;
     const struct ko_matrix *table = &args->table;
     int32_t target = args->target[r];
     size_t stride = table->in_first ? (size_t)table->n_out : 1;
@@ -79,8 +87,14 @@ static void estimate_target(const struct ko_unembed *args, int32_t r, struct row
     float middle = strided_dot(x, w, stride, table->n_in) + bias;
     float size = sqrtf(squares) * sqrtf(strided_dot(x, x, 1, table->n_in));
     float half = 0x1p-22F * (size + fabsf(bias));
-    row->low = middle - half;
-    row->high = middle + half;
+    float band[2] = {middle - half, middle + half};
+    if (is_shaped(args)) {
+        pass->be->isa->scale_cap(2, args->scale, args->cap, band);
+        band[0] -= 0x1p-21F * fabsf(band[0]);
+        band[1] += 0x1p-21F * fabsf(band[1]);
+    }
+    row->low = band[0];
+    row->high = band[1];
 }
 
 static void start_rows(const struct pass *pass)
@@ -90,7 +104,7 @@ static void start_rows(const struct pass *pass)
         struct row *row = &pass->row[r];
         int32_t leads = row->leads;
         *row = (struct row){.top = -INFINITY, .target = NAN, .foil = NAN, .leads = leads};
-        estimate_target(pass->args, r, row);
+        estimate_target(pass, r, row);
     }
 }
 
@@ -111,6 +125,15 @@ static void compute_tile(const struct pass *pass)
                                       .y = pass->logit,
                                       .ldy = pass->width};
     ko_cpu_product(&product, pass->first, pass->n);
+}
+
+/* Makes logits of the tile's products. */
+static void finish_logits(const struct pass *pass, int32_t r)
+{
+    const struct ko_unembed *args = pass->args;
+    if (is_shaped(args)) {
+        pass->be->isa->scale_cap((size_t)pass->n, args->scale, args->cap, tile_row(pass, r));
+    }
 }
 
 /* Updates the row's maximum, the lowest token that has it, and the sum of exponentials. */
@@ -191,6 +214,7 @@ static void all_tiles(struct pass *pass)
         {
 #pragma omp for schedule(static)
             for (int32_t r = 0; r < pass->args->n; r++) {
+                finish_logits(pass, r);
                 add_tile(pass, r);
             }
 #pragma omp for schedule(static)
@@ -231,6 +255,7 @@ static void second_pass(struct pass *pass)
         for (int32_t r = 0; r < pass->args->n; r++) {
             struct row *row = &pass->row[r];
             if (row->n_kept > KEPT) {
+                finish_logits(pass, r);
                 const float *logit = tile_row(pass, r);
                 row->above += pass->be->isa->count_above((size_t)pass->n, logit, row->target);
                 int32_t own = pass->args->target[r] - first;

@@ -12,7 +12,7 @@ struct running {
     float top, sum;
 };
 
-template <int PARTS> // of 32 numbers each
+template <int PARTS, bool CAPPED> // parts of 32 numbers each
 static __global__ void attend_rows(struct ko_cuda_rows rows, struct layer_rows at,
                                    struct ko_attention a)
 {
@@ -26,7 +26,8 @@ static __global__ void attend_rows(struct ko_cuda_rows rows, struct layer_rows a
     const bool cut = branch && branch->edge_set >= 0 && in_window(*branch, a.layer);
     const bool after = cut && branch->after_softmax;
     const int kv_head = (int)((size_t)head * (size_t)a.n_kv_heads / (size_t)a.n_heads);
-    const float *q = a.q + ko_at(source_row(rows, at, row), a.ld, head * a.d_head);
+    const float *q = a.q + ko_at(source_row(rows, at, row), a.ld, head * a.stride);
+    const float inverse_cap = CAPPED ? 1.0F / a.cap : 0.0F;
     float query[PARTS], out[PARTS];
 #pragma unroll
     for (int p = 0; p < PARTS; p++) {
@@ -34,13 +35,17 @@ static __global__ void attend_rows(struct ko_cuda_rows rows, struct layer_rows a
         out[p] = 0.0F;
     }
     struct running run = {-INFINITY, 0.0F};
+    if (a.sinks) { // a key whose value is zero
+        run.top = a.sinks[head];
+        run.sum = 1.0F;
+    }
     for (int j = i >= a.reach ? i - a.reach + 1 : 0; j <= i; j++) {
         const bool removed = cut && has_edge(rows, branch->edge_set, i, j);
         if (removed && !after) {
             continue;
         }
         const int key_row = source_row(rows, at, path_row(branch, trunk, j));
-        const size_t key = ko_at(key_row, a.ld, kv_head * a.d_head);
+        const size_t key = ko_at(key_row, a.ld, kv_head * a.stride);
         float score = 0.0F;
 #pragma unroll
         for (int p = 0; p < PARTS; p++) {
@@ -49,6 +54,9 @@ static __global__ void attend_rows(struct ko_cuda_rows rows, struct layer_rows a
             }
         }
         score = warp_sum(score);
+        if (CAPPED) {
+            score = a.cap * tanhf(score * inverse_cap);
+        }
         const float top = fmaxf(run.top, score);
         const float fade = run.top == -INFINITY ? 0.0F : expf(run.top - top);
         const float weight = expf(score - top);
@@ -76,7 +84,11 @@ static void launch_attention(struct ko_backend *be, const struct layer_rows &at,
                              const struct ko_attention *args)
 {
     const dim3 grid(blocks_for((size_t)be->rows.n_rows, WARPS), (unsigned)args->n_heads);
-    attend_rows<PARTS><<<grid, WARPS * 32, 0, be->stream>>>(be->rows, at, *args);
+    if (args->cap == 0.0F) {
+        attend_rows<PARTS, false><<<grid, WARPS * 32, 0, be->stream>>>(be->rows, at, *args);
+    } else {
+        attend_rows<PARTS, true><<<grid, WARPS * 32, 0, be->stream>>>(be->rows, at, *args);
+    }
 }
 
 enum ko_code ko_cuda_attention(struct ko_backend *be, const struct ko_attention *args,

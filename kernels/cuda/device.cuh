@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Device functions that the kernels share: the rows that a row reads, removed edges, activations,
-   and sums over a block. Nothing here knows the backend. */
+   sums over a block, and rows of float4s. Nothing here knows the backend. */
 #ifndef KO_KERNELS_CUDA_DEVICE_CUH
 #define KO_KERNELS_CUDA_DEVICE_CUH
 
@@ -121,6 +121,20 @@ template <typename T> static __device__ T block_sum(T x)
         sum += part[w];
     }
     return sum;
+}
+
+/* Whether rows of d numbers with these distances and addresses consist of whole float4s at 16-byte
+   addresses. */
+static inline bool by_four(int32_t d, int32_t ld_a, int32_t ld_b, const void *a, const void *b,
+                           const void *c)
+{
+    return d % 4 == 0 && ld_a % 4 == 0 && ld_b % 4 == 0 && (uintptr_t)a % 16 == 0 &&
+           (uintptr_t)b % 16 == 0 && (uintptr_t)c % 16 == 0;
+}
+
+static __device__ __forceinline__ float4 load_four(const float *x, int k)
+{
+    return ((const float4 *)x)[k];
 }
 
 static inline unsigned blocks_for(size_t n, unsigned threads)

@@ -36,32 +36,29 @@ enum ko_code ko_cuda_set_rows(struct ko_backend *be, const struct ko_rows *rows,
                          "cudaMemcpyAsync", err);
 }
 
-template <typename T>
-static __global__ void embed_rows(struct ko_cuda_rows rows, const T *tokens, const T *positions,
-                                  int d, float *x)
+template <typename T> static __global__ void embed_rows(struct ko_cuda_rows rows, struct ko_embed a)
 {
-    const int r = (int)blockIdx.x;
-    const T *token = tokens + ko_at(rows.token[r], d, 0);
-    const T *position = positions ? positions + ko_at(rows.position[r], d, 0) : NULL;
+    const int r = (int)blockIdx.x, d = a.tokens.data ? a.tokens.n_in : a.positions.n_in;
+    const T *token = (const T *)a.tokens.data, *position = (const T *)a.positions.data;
+    token += token ? ko_at(rows.token[r], d, 0) : 0;
+    position += position ? ko_at(a.first_position + rows.position[r], d, 0) : 0;
     for (int k = (int)threadIdx.x; k < d; k += (int)blockDim.x) {
-        x[ko_at(r, d, k)] = to_float(token[k]) + (position ? to_float(position[k]) : 0.0F);
+        const float place = position ? to_float(position[k]) : 0.0F;
+        a.x[ko_at(r, d, k)] = token ? fmaf(a.scale, to_float(token[k]), place) : place;
     }
 }
 
 enum ko_code ko_cuda_embed(struct ko_backend *be, const struct ko_embed *args, struct ko_error *err)
 {
-    const int d = args->tokens.n_in;
     const unsigned n = (unsigned)be->rows.n_trunk_rows;
-    const void *t = args->tokens.data, *p = args->positions.data;
     if (n == 0) {
         return KO_OK;
     }
-    if (args->tokens.type == KO_ELEMENT_BF16) {
-        embed_rows<<<n, THREADS, 0, be->stream>>>(be->rows, (const __nv_bfloat16 *)t,
-                                                  (const __nv_bfloat16 *)p, d, args->x);
+    const struct ko_matrix *either = args->tokens.data ? &args->tokens : &args->positions;
+    if (either->type == KO_ELEMENT_BF16) {
+        embed_rows<__nv_bfloat16><<<n, THREADS, 0, be->stream>>>(be->rows, *args);
     } else {
-        embed_rows<<<n, THREADS, 0, be->stream>>>(be->rows, (const float *)t, (const float *)p, d,
-                                                  args->x);
+        embed_rows<float><<<n, THREADS, 0, be->stream>>>(be->rows, *args);
     }
     return ko_cuda_launched(be, "embed", err);
 }

@@ -57,8 +57,10 @@ static __global__ void start_rows(struct unembedding a, struct targets<T> t, con
     if (threadIdx.x == 0) {
         struct metrics_row *row = &a.row[r];
         const float b = bias ? bias[a.target[r]] : 0.0F;
-        const float middle = t.estimate[ko_at(r, t.n, own)] + b;
-        const float half = rounding * (sqrtf(squares_x) * sqrtf(squares_w) + fabsf(b));
+        const float middle = logit_of(a, t.estimate[ko_at(r, t.n, own)] + b);
+        // A cap narrows the band; that the cap itself rounds is what the factor 2 is for.
+        const float widen = a.cap == 0.0F ? fabsf(a.scale) : 2.0F * fabsf(a.scale);
+        const float half = widen * rounding * (sqrtf(squares_x) * sqrtf(squares_w) + fabsf(b));
         row->sum = row->difference = 0.0;
         row->rescale = 1.0;
         row->top = -INFINITY;
@@ -191,7 +193,7 @@ static enum ko_code start_all(struct ko_backend *be, const struct ko_unembed *ar
     enum ko_code code = KO_OK;
     for (int32_t first = 0; code == KO_OK && first < n_distinct; first += most) {
         const int32_t n = n_distinct - first < most ? n_distinct - first : most;
-        float *w = a->logit, *estimate = w + (ko_at(n, args->table.n_in, 0) + 63) / 64 * 64;
+        float *w = a->product, *estimate = w + (ko_at(n, args->table.n_in, 0) + 63) / 64 * 64;
         if (args->table.type == KO_ELEMENT_BF16) {
             const struct targets<__nv_bfloat16> t = {
                 first, n, (__nv_bfloat16 *)(void *)w, estimate
@@ -219,7 +221,7 @@ static enum ko_code next_tile(struct ko_backend *be, const struct ko_unembed *ar
                                      .w = args->table,
                                      .bias = args->bias ? args->bias + first : NULL,
                                      .accumulate = false,
-                                     .y = a->logit,
+                                     .y = a->product,
                                      .ldy = a->width};
     return ko_cuda_product(be, &logits, first, a->n_tokens, err);
 }
@@ -340,7 +342,10 @@ enum ko_code ko_cuda_unembed(struct ko_backend *be, const struct ko_unembed *arg
                             args->n,
                             tile_width(args->n, args->table.n_out),
                             0,
-                            0};
+                            0,
+                            args->scale,
+                            args->cap,
+                            args->cap == 0.0F ? 0.0F : 1.0F / args->cap};
     if (code == KO_OK) {
         code = measure_rows(be, args, &a, (const int32_t *)device[4], n_distinct, err);
     }

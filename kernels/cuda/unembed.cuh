@@ -25,11 +25,20 @@ static_assert(sizeof(struct metrics_row) <= 512, "METRICS_ROW_BYTES of memory.c"
 // All pointers are device memory.
 struct unembedding {
     struct metrics_row *row; // [n]
-    float *logit;            // [n, width]
+    float *product;          // [n, width] of the rows and the tile's tokens, with the bias
     const int32_t *clean, *target, *foil;
     const int32_t *distinct;       // [n] index of the row's target among the distinct targets
     int n, width, first, n_tokens; // the tile's tokens are [first, first + n_tokens)
+    float scale, cap, inverse_cap; // inverse_cap: 1 / cap; without a cap both are 0
 };
+
+// The logit of a product. Nothing here is fused with what follows, so that a logit has the same
+// bits wherever it is computed.
+static __device__ __forceinline__ float logit_of(const struct unembedding &a, float product)
+{
+    const float x = __fmul_rn(a.scale, product);
+    return a.cap == 0.0F ? x : __fmul_rn(a.cap, tanhf(__fmul_rn(x, a.inverse_cap)));
+}
 
 // Adds a tile to every row's metrics. Rows that other rows are compared with are computed first.
 void ko_cuda_add_tile(const struct ko_backend *be, const struct unembedding *a);

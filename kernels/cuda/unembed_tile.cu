@@ -41,19 +41,25 @@ struct part {
     float x[4];
 };
 
+// SHAPED: products and logits differ.
+template <bool SHAPED>
 static __device__ __forceinline__ struct part load_part(const struct unembedding &a, int r, int p)
 {
     const int k = 4 * ((int)threadIdx.x + p * THREADS);
-    const float *logit = a.logit + ko_at(r, a.width, k);
+    const float *product = a.product + ko_at(r, a.width, k);
     struct part part;
     if (k + 3 < a.n_tokens) {
-        const float4 v = *(const float4 *)logit; // the width is a multiple of four
+        const float4 v = *(const float4 *)product; // the width is a multiple of four
         part.x[0] = v.x, part.x[1] = v.y, part.x[2] = v.z, part.x[3] = v.w;
-        return part;
+    } else {
+#pragma unroll
+        for (int n = 0; n < 4; n++) {
+            part.x[n] = k + n < a.n_tokens ? product[n] : -INFINITY;
+        }
     }
 #pragma unroll
-    for (int n = 0; n < 4; n++) {
-        part.x[n] = k + n < a.n_tokens ? logit[n] : -INFINITY;
+    for (int n = 0; SHAPED && n < 4; n++) {
+        part.x[n] = k + n < a.n_tokens ? logit_of(a, part.x[n]) : -INFINITY;
     }
     return part;
 }
@@ -66,7 +72,7 @@ static __device__ __forceinline__ int place_of(int p, int n)
 
 // Maximum, sum and rank, and the KL sum against the clean row, which must have added this tile
 // before. CLEAN: only the clean rows, else only the others.
-template <int PARTS, bool CLEAN> static __global__ void add_tile(struct unembedding a)
+template <int PARTS, bool CLEAN, bool SHAPED> static __global__ void add_tile(struct unembedding a)
 {
     const int r = (int)blockIdx.x, of = a.clean[r];
     if ((of == r) != CLEAN) {
@@ -80,7 +86,7 @@ template <int PARTS, bool CLEAN> static __global__ void add_tile(struct unembedd
     int above = 0;
 #pragma unroll
     for (int p = 0; p < PARTS; p++) {
-        part[p] = load_part(a, r, p);
+        part[p] = load_part<SHAPED>(a, r, p);
 #pragma unroll
         for (int n = 0; n < 4; n++) {
             const float x = part[p].x[n];
@@ -109,7 +115,7 @@ template <int PARTS, bool CLEAN> static __global__ void add_tile(struct unembedd
     for (int p = 0; p < PARTS; p++) {
         struct part clean;
         if (!CLEAN) {
-            clean = load_part(a, of, p);
+            clean = load_part<SHAPED>(a, of, p);
         }
         float some = 0.0F;
 #pragma unroll
@@ -149,11 +155,11 @@ static __global__ void count_tile(struct unembedding a)
     if (!row->again) {
         return;
     }
-    const float *logit = a.logit + ko_at(r, a.width, 0);
+    const float *product = a.product + ko_at(r, a.width, 0);
     const int target = a.target[r] - a.first;
     int above = 0;
     for (int k = (int)threadIdx.x; k < a.n_tokens; k += THREADS) {
-        above += logit[k] > row->target && k != target;
+        above += logit_of(a, product[k]) > row->target && k != target;
     }
     above = block_sum(above);
     if (threadIdx.x == 0) {
@@ -164,8 +170,14 @@ static __global__ void count_tile(struct unembedding a)
 template <int PARTS>
 static void add_tiles_of(const struct ko_backend *be, const struct unembedding *a)
 {
-    add_tile<PARTS, true><<<(unsigned)a->n, THREADS, 0, be->stream>>>(*a);
-    add_tile<PARTS, false><<<(unsigned)a->n, THREADS, 0, be->stream>>>(*a);
+    const unsigned n = (unsigned)a->n;
+    if (a->scale == 1.0F && a->cap == 0.0F) {
+        add_tile<PARTS, true, false><<<n, THREADS, 0, be->stream>>>(*a);
+        add_tile<PARTS, false, false><<<n, THREADS, 0, be->stream>>>(*a);
+    } else {
+        add_tile<PARTS, true, true><<<n, THREADS, 0, be->stream>>>(*a);
+        add_tile<PARTS, false, true><<<n, THREADS, 0, be->stream>>>(*a);
+    }
 }
 
 void ko_cuda_add_tile(const struct ko_backend *be, const struct unembedding *a)

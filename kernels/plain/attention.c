@@ -17,22 +17,31 @@ static double dot_product(const float *a, const float *b, int32_t n)
     return sum;
 }
 
-/* weight [i + 1]: the softmax over the keys of the path, for the query q [d_head]. All weights are
-   0 where every edge is removed. */
+/* scale q . k, capped */
+static double score_key(const struct ko_attention *args, const float *q, const float *k)
+{
+    double score = dot_product(q, k, args->d_head) * (double)args->scale;
+    return args->cap > 0.0F ? (double)args->cap * tanh(score / (double)args->cap) : score;
+}
+
+/* weight [i + 1]: the softmax over the keys of the path, for the row's query of this head. All
+   weights are 0 where every edge is removed. */
 static void weigh_keys(const struct ko_attention *args, const struct ko_plain_path *path,
-                       const float *q, int32_t kv_head, double *weight)
+                       int32_t head, int32_t kv_head, double *weight)
 {
     int32_t i = path->i;
+    const float *q = args->q + ko_at(path->row[i], args->ld, head * args->stride);
     bool after_softmax = path->cut && path->cut->after_softmax;
-    double top = -INFINITY, sum = 0.0;
+    double top = args->sinks ? (double)args->sinks[head] : -INFINITY;
     /* scores; -inf where position i does not see position j */
     for (int32_t j = 0; j <= i; j++) {
-        const float *k = args->k + ko_at(path->row[j], args->ld, kv_head * args->d_head);
+        const float *k = args->k + ko_at(path->row[j], args->ld, kv_head * args->stride);
         bool seen = i - j < args->reach && (after_softmax || !ko_plain_removes(path, j));
-        weight[j] = seen ? dot_product(q, k, args->d_head) * (double)args->scale : -INFINITY;
+        weight[j] = seen ? score_key(args, q, k) : -INFINITY;
         top = weight[j] > top ? weight[j] : top;
     }
-    /* exponentials, and their sum; NaN stays NaN */
+    /* exponentials, and their sum with the sink's; NaN stays NaN */
+    double sum = args->sinks ? exp((double)args->sinks[head] - top) : 0.0;
     for (int32_t j = 0; j <= i; j++) {
         weight[j] = weight[j] > -INFINITY ? exp(weight[j] - top)
                     : isnan(weight[j])    ? (double)NAN
@@ -52,12 +61,12 @@ static void mix_head(const struct ko_attention *args, const struct ko_plain_path
 {
     int32_t i = path->i, d_head = args->d_head;
     int32_t kv_head = (int32_t)((int64_t)head * args->n_kv_heads / args->n_heads);
-    weigh_keys(args, path, args->q + ko_at(path->row[i], args->ld, head * d_head), kv_head, weight);
+    weigh_keys(args, path, head, kv_head, weight);
     for (int32_t c = 0; c < d_head; c++) {
         double sum = 0.0;
         for (int32_t j = 0; j <= i; j++) {
             if (i - j < args->reach && !ko_plain_removes(path, j)) {
-                float v = args->v[ko_at(path->row[j], args->ld, kv_head * d_head + c)];
+                float v = args->v[ko_at(path->row[j], args->ld, kv_head * args->stride + c)];
                 sum += weight[j] * (double)v;
             }
         }
@@ -66,7 +75,7 @@ static void mix_head(const struct ko_attention *args, const struct ko_plain_path
 }
 
 /* out [n_active, n_heads, d_head] from q [rows, n_heads, d_head], k and v [rows, n_kv_heads,
-   d_head], each with ld between rows */
+   d_head], each with ld between rows and stride between heads */
 enum ko_code ko_plain_attention(struct ko_backend *be, const struct ko_attention *args,
                                 struct ko_error *err)
 {

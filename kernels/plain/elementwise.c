@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Norms, activations, gates and rotary positions in plain loops. */
+/* Norms, activations, gates, sums and rotary positions in plain loops. */
 #include "kernels/plain/plain.h"
 
 #include <math.h>
@@ -26,6 +26,28 @@ enum ko_code ko_plain_rms_norm(struct ko_backend *be, const struct ko_rms_norm *
         for (int32_t c = 0; c < args->d; c++) {
             double value = (double)x[c] * scale;
             y[c] = (float)(args->weight ? value * (double)args->weight[c] : value);
+        }
+    }
+    return KO_OK;
+}
+
+/* x [n, n_heads, d_head], with stride between heads: RMSNorm of each head, in place */
+enum ko_code ko_plain_head_norm(struct ko_backend *be, const struct ko_head_norm *args,
+                                struct ko_error *err)
+{
+    for (int32_t head = 0; head < args->n_heads; head++) {
+        float *x = args->x + ko_at(head, args->stride, 0);
+        const struct ko_rms_norm one = {.n = args->n,
+                                        .d = args->d_head,
+                                        .x = x,
+                                        .ldx = args->ld,
+                                        .weight = args->weight,
+                                        .eps = args->eps,
+                                        .y = x,
+                                        .ldy = args->ld};
+        enum ko_code code = ko_plain_rms_norm(be, &one, err);
+        if (code != KO_OK) {
+            return code;
         }
     }
     return KO_OK;
@@ -72,34 +94,103 @@ enum ko_code ko_plain_softplus(struct ko_backend *be, const struct ko_activation
     return KO_OK;
 }
 
-/* x [n, d] = 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) */
+/* 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) */
+static double tanh_gelu(double x)
+{
+    return 0.5 * x * (1.0 + tanh(sqrt(2.0 / M_PI) * (x + 0.044715 * x * x * x)));
+}
+
+/* 0.5 x (1 + erf(x / sqrt(2))), as erfc so that nothing cancels below 0 */
+static double exact_gelu(double x)
+{
+    return 0.5 * x * erfc(-x / sqrt(2.0));
+}
+
+/* max(x, 0); NaN stays NaN */
+static double relu_of(double x)
+{
+    return x < 0.0 ? 0.0 : x;
+}
+
+/* x [n, d] = f(x) */
+static void activate_rows(const struct ko_activation *args, double (*f)(double))
+{
+    for (int32_t r = 0; r < args->n; r++) {
+        float *x = args->x + ko_at(r, args->ld, 0);
+        for (int32_t c = 0; c < args->d; c++) {
+            x[c] = (float)f((double)x[c]);
+        }
+    }
+}
+
+enum ko_code ko_plain_gelu(struct ko_backend *be, const struct ko_activation *args,
+                           struct ko_error *err)
+{
+    (void)be;
+    (void)err;
+    activate_rows(args, exact_gelu);
+    return KO_OK;
+}
+
 enum ko_code ko_plain_gelu_tanh(struct ko_backend *be, const struct ko_activation *args,
                                 struct ko_error *err)
 {
     (void)be;
     (void)err;
-    const double root = sqrt(2.0 / M_PI);
-    for (int32_t r = 0; r < args->n; r++) {
-        float *x = args->x + ko_at(r, args->ld, 0);
-        for (int32_t c = 0; c < args->d; c++) {
-            double v = (double)x[c];
-            x[c] = (float)(0.5 * v * (1.0 + tanh(root * (v + 0.044715 * v * v * v))));
-        }
-    }
+    activate_rows(args, tanh_gelu);
     return KO_OK;
 }
 
-/* y [n, d] = silu(gate [n, d]) * up [n, d] */
-enum ko_code ko_plain_silu_mul(struct ko_backend *be, const struct ko_silu_mul *args,
+enum ko_code ko_plain_relu(struct ko_backend *be, const struct ko_activation *args,
+                           struct ko_error *err)
+{
+    (void)be;
+    (void)err;
+    activate_rows(args, relu_of);
+    return KO_OK;
+}
+
+/* y [n, d] = f(gate [n, d]) * up [n, d] */
+static void gate_rows(const struct ko_gate *args, double (*f)(double))
+{
+    for (int32_t r = 0; r < args->n; r++) {
+        for (int32_t c = 0; c < args->d; c++) {
+            size_t at = ko_at(r, args->ld, c);
+            double gate = f((double)args->gate[at]);
+            args->y[ko_at(r, args->ldy, c)] = (float)(gate * (double)args->up[at]);
+        }
+    }
+}
+
+enum ko_code ko_plain_silu_mul(struct ko_backend *be, const struct ko_gate *args,
                                struct ko_error *err)
+{
+    (void)be;
+    (void)err;
+    gate_rows(args, ko_plain_silu);
+    return KO_OK;
+}
+
+enum ko_code ko_plain_gelu_tanh_mul(struct ko_backend *be, const struct ko_gate *args,
+                                    struct ko_error *err)
+{
+    (void)be;
+    (void)err;
+    gate_rows(args, tanh_gelu);
+    return KO_OK;
+}
+
+/* y [n, d] += scale x [n, d] */
+enum ko_code ko_plain_add_scaled(struct ko_backend *be, const struct ko_add_scaled *args,
+                                 struct ko_error *err)
 {
     (void)be;
     (void)err;
     for (int32_t r = 0; r < args->n; r++) {
         for (int32_t c = 0; c < args->d; c++) {
-            size_t at = ko_at(r, args->ld, c);
-            double gate = ko_plain_silu((double)args->gate[at]);
-            args->y[ko_at(r, args->ldy, c)] = (float)(gate * (double)args->up[at]);
+            float *y = &args->y[ko_at(r, args->ldy, c)];
+            double x = (double)args->x[ko_at(r, args->ldx, c)];
+            *y = (float)((double)*y + (double)args->scale * x);
         }
     }
     return KO_OK;
@@ -136,22 +227,33 @@ enum ko_code ko_plain_gated_norm(struct ko_backend *be, const struct ko_gated_no
     return KO_OK;
 }
 
-/* x [n_projected, n_heads, d_head]: turns the pairs (k, k + half) of each head by the angles of the
-   row's position, cos and sin [positions, half] */
+/* Turns the pairs of one head x [n_rotated] by the angles cosine and sine [n_rotated / 2]. */
+static void rotate_head(const struct ko_rope *args, const float *cosine, const float *sine,
+                        float *x)
+{
+    int32_t half = args->n_rotated / 2;
+    for (int32_t k = 0; k < half; k++) {
+        float *a = args->interleaved ? &x[ko_at(k, 2, 0)] : &x[k];
+        float *b = args->interleaved ? &x[ko_at(k, 2, 1)] : &x[k + half];
+        double first = (double)*a, second = (double)*b;
+        *a = (float)(first * (double)cosine[k] - second * (double)sine[k]);
+        *b = (float)(second * (double)cosine[k] + first * (double)sine[k]);
+    }
+}
+
+/* x [n_projected, n_heads, n_rotated], with stride between heads, by the angles of each row's
+   position */
 enum ko_code ko_plain_rope(struct ko_backend *be, const struct ko_rope *args, struct ko_error *err)
 {
     (void)err;
-    int32_t half = args->d_head / 2;
-    for (int32_t r = 0; r < be->rows.n_projected[args->layer]; r++) {
+    const struct ko_rows *rows = &be->rows;
+    for (int32_t r = 0; r < rows->n_projected[args->layer]; r++) {
+        bool is_long = rows->n_tokens[rows->prompt[r]] > args->long_from;
+        size_t angles = ko_at(rows->position[r], args->n_rotated / 2, 0);
+        const float *cosine = (is_long ? args->long_cos : args->cos) + angles;
+        const float *sine = (is_long ? args->long_sin : args->sin) + angles;
         for (int32_t head = 0; head < args->n_heads; head++) {
-            float *x = args->x + ko_at(r, args->ld, head * args->d_head);
-            for (int32_t k = 0; k < half; k++) {
-                size_t angle = ko_at(be->rows.position[r], half, k);
-                double cosine = (double)args->cos[angle], sine = (double)args->sin[angle];
-                double first = (double)x[k], second = (double)x[k + half];
-                x[k] = (float)(first * cosine - second * sine);
-                x[k + half] = (float)(second * cosine + first * sine);
-            }
+            rotate_head(args, cosine, sine, args->x + ko_at(r, args->ld, head * args->stride));
         }
     }
     return KO_OK;

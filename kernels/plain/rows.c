@@ -32,21 +32,20 @@ bool ko_plain_masked(const struct ko_rows *rows, const struct ko_branch *cut, co
            masks[ko_at3(cut->mask, rows->n_layers, layer, n_features, feature)] != 0;
 }
 
-/* x [n_trunk_rows, d] = tokens [vocabulary, d] + positions [positions, d] */
+/* x [n_trunk_rows, d] = scale tokens [vocabulary, d] + positions [positions, d] */
 enum ko_code ko_plain_embed(struct ko_backend *be, const struct ko_embed *args,
                             struct ko_error *err)
 {
     (void)err;
     const struct ko_rows *rows = &be->rows;
     const float *token = args->tokens.data, *position = args->positions.data;
-    int32_t d = args->tokens.n_in;
+    int32_t d = token ? args->tokens.n_in : args->positions.n_in;
     for (int32_t r = 0; r < rows->n_trunk_rows; r++) {
+        int32_t place = args->first_position + rows->position[r];
         for (int32_t c = 0; c < d; c++) {
-            float *x = &args->x[ko_at(r, d, c)];
-            *x = token[ko_at(rows->token[r], d, c)];
-            if (position) {
-                *x += position[ko_at(rows->position[r], d, c)];
-            }
+            double x = token ? (double)args->scale * (double)token[ko_at(rows->token[r], d, c)] : 0;
+            x += position ? (double)position[ko_at(place, d, c)] : 0.0;
+            args->x[ko_at(r, d, c)] = (float)x;
         }
     }
     return KO_OK;

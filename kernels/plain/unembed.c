@@ -8,18 +8,20 @@
 
 #include "src/base/memory.h"
 
-/* logit[v] = bias[v] + sum_c x[r, c] table[v, c] for the whole vocabulary */
+/* logit[v] = scale (bias[v] + sum_c x[r, c] table[v, c]), capped, for the whole vocabulary */
 static void logits_of(const struct ko_unembed *args, int32_t r, double *logit)
 {
     const struct ko_matrix *table = &args->table;
     const float *w = table->data, *x = args->x + ko_at(r, table->n_in, 0);
+    const double cap = (double)args->cap;
     for (int32_t v = 0; v < table->n_out; v++) {
         double sum = args->bias ? (double)args->bias[v] : 0.0;
         for (int32_t c = 0; c < table->n_in; c++) {
             size_t at = table->in_first ? ko_at(c, table->n_out, v) : ko_at(v, table->n_in, c);
             sum += (double)x[c] * (double)w[at];
         }
-        logit[v] = sum;
+        sum *= (double)args->scale;
+        logit[v] = cap > 0.0 ? cap * tanh(sum / cap) : sum;
     }
 }
 

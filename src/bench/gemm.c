@@ -20,13 +20,13 @@ int ko_products_of(const struct ko_model *model, struct ko_product products[KO_M
     int n = 0;
     for (size_t w = 0; w < model->n_weights && n < KO_MAX_PRODUCTS; w++) {
         const struct ko_weight *weight = &model->weights[w];
-        if (!weight->matrix || weight->layer != 0) {
+        if (!weight->matrix || weight->layer != 0 || weight->expert > 0) {
             continue;
         }
         struct ko_product *product = &products[n++];
         const char *dot = strstr(weight->tensor, ".0.");
-        *product = (struct ko_product){.n_out = (int32_t)weight->shape[weight->in_first],
-                                       .n_in = (int32_t)weight->shape[!weight->in_first]};
+        *product = (struct ko_product){.flop = 0};
+        ko_weight_sides(weight, &product->n_out, &product->n_in);
         snprintf(product->name, sizeof product->name, "%s", dot ? dot + 3 : weight->tensor);
         product->flop = 2.0 * product->n_out * product->n_in;
     }

@@ -40,6 +40,75 @@
     "\"max_position_embeddings\": 32768, \"vocab_size\": " #vocab                                  \
     ", \"rms_norm_eps\": 1e-05, \"rope_theta\": " #theta ", \"sliding_window\": " #window          \
     ", \"tie_word_embeddings\": false}"
+#define QWEN3_8B                                                                                   \
+    "{\"model_type\": \"qwen3\", \"hidden_size\": 4096, \"num_hidden_layers\": 36, "               \
+    "\"num_attention_heads\": 32, \"num_key_value_heads\": 8, \"head_dim\": 128, "                 \
+    "\"intermediate_size\": 12288, \"max_position_embeddings\": 40960, \"vocab_size\": 151936, "   \
+    "\"rope_theta\": 1000000, \"tie_word_embeddings\": false}"
+#define GEMMA(type, d_model, n_layer, n_heads, n_kv_heads, d_ff, vocab, positions, rest)           \
+    "{\"model_type\": \"" type "\", \"hidden_size\": " #d_model                                    \
+    ", \"num_hidden_layers\": " #n_layer ", \"num_attention_heads\": " #n_heads                    \
+    ", \"num_key_value_heads\": " #n_kv_heads ", \"head_dim\": 256, \"intermediate_size\": " #d_ff \
+    ", \"vocab_size\": " #vocab ", \"max_position_embeddings\": " #positions rest "}"
+#define GEMMA2_REST                                                                                \
+    ", \"query_pre_attn_scalar\": 256, \"attn_logit_softcapping\": 50.0, "                         \
+    "\"final_logit_softcapping\": 30.0, \"sliding_window\": 4096, \"rope_theta\": 10000.0"
+#define GEMMA3_REST                                                                                \
+    ", \"query_pre_attn_scalar\": 256, \"sliding_window\": 512, \"sliding_window_pattern\": 6, "   \
+    "\"rope_theta\": 1000000, \"rope_local_base_freq\": 10000"
+#define OLMO(version, positions, vocab, rest)                                                      \
+    "{\"model_type\": \"olmo" #version                                                             \
+    "\", \"hidden_size\": 4096, \"num_hidden_layers\": 32, \"num_attention_heads\": 32, "          \
+    "\"num_key_value_heads\": 32, \"intermediate_size\": 11008, "                                  \
+    "\"max_position_embeddings\": " #positions ", \"vocab_size\": " #vocab                         \
+    ", \"rms_norm_eps\": 1e-06, \"rope_theta\": 500000, \"tie_word_embeddings\": false" rest "}"
+#define OLMO3_REST                                                                                 \
+    ", \"sliding_window\": 4096, \"rope_scaling\": {\"rope_type\": \"yarn\", \"factor\": 8.0, "    \
+    "\"beta_fast\": 32, \"beta_slow\": 1, \"attention_factor\": 1.2079441541679836, "              \
+    "\"original_max_position_embeddings\": 8192}"
+#define PHI3(d_model, n_layer, n_heads, n_kv_heads, d_ff, positions, vocab, theta, window)         \
+    "{\"model_type\": \"phi3\", \"hidden_size\": " #d_model ", \"num_hidden_layers\": " #n_layer   \
+    ", \"num_attention_heads\": " #n_heads ", \"num_key_value_heads\": " #n_kv_heads               \
+    ", \"intermediate_size\": " #d_ff ", \"max_position_embeddings\": " #positions                 \
+    ", \"original_max_position_embeddings\": " #positions ", \"vocab_size\": " #vocab              \
+    ", \"rms_norm_eps\": 1e-05, \"rope_theta\": " #theta ", \"sliding_window\": " #window          \
+    ", \"tie_word_embeddings\": false}"
+#define GRANITE33_8B                                                                               \
+    "{\"model_type\": \"granite\", \"hidden_size\": 4096, \"num_hidden_layers\": 40, "             \
+    "\"num_attention_heads\": 32, \"num_key_value_heads\": 8, \"intermediate_size\": 12800, "      \
+    "\"max_position_embeddings\": 131072, \"vocab_size\": 49159, \"rms_norm_eps\": 1e-05, "        \
+    "\"rope_theta\": 10000000.0, \"attention_multiplier\": 0.0078125, "                            \
+    "\"embedding_multiplier\": 12.0, \"residual_multiplier\": 0.22, \"logits_scaling\": 16.0, "    \
+    "\"tie_word_embeddings\": true}"
+#define SMOLLM3_3B                                                                                 \
+    "{\"model_type\": \"smollm3\", \"hidden_size\": 2048, \"num_hidden_layers\": 36, "             \
+    "\"num_attention_heads\": 16, \"num_key_value_heads\": 4, \"intermediate_size\": 11008, "      \
+    "\"max_position_embeddings\": 65536, \"vocab_size\": 128256, \"rms_norm_eps\": 1e-06, "        \
+    "\"rope_theta\": 5000000.0, \"no_rope_layer_interval\": 4, \"use_sliding_window\": false, "    \
+    "\"sliding_window\": null}"
+
+#define PYTHIA(hidden, n_layer, n_heads, d_ff, vocab)                                              \
+    "{\"model_type\": \"gpt_neox\", \"hidden_size\": " #hidden                                     \
+    ", \"num_hidden_layers\": " #n_layer ", \"num_attention_heads\": " #n_heads                    \
+    ", \"intermediate_size\": " #d_ff ", \"vocab_size\": " #vocab                                  \
+    ", \"max_position_embeddings\": 2048, \"hidden_act\": \"gelu\", \"rotary_pct\": 0.25, "        \
+    "\"rotary_emb_base\": 10000, \"use_parallel_residual\": true, \"layer_norm_eps\": 1e-05, "     \
+    "\"tie_word_embeddings\": false}"
+#define GPTJ                                                                                       \
+    "{\"model_type\": \"gptj\", \"n_embd\": 4096, \"n_layer\": 28, \"n_head\": 16, \"n_inner\": "  \
+    "null, \"rotary_dim\": 64, \"n_positions\": 2048, \"vocab_size\": 50400, "                     \
+    "\"tie_word_embeddings\": false}"
+#define PHI2                                                                                       \
+    "{\"model_type\": \"phi\", \"hidden_size\": 2560, \"num_hidden_layers\": 32, "                 \
+    "\"num_attention_heads\": 32, \"num_key_value_heads\": 32, \"intermediate_size\": 10240, "     \
+    "\"max_position_embeddings\": 2048, \"vocab_size\": 51200, \"partial_rotary_factor\": 0.4, "   \
+    "\"rope_theta\": 10000.0, \"layer_norm_eps\": 1e-05, \"tie_word_embeddings\": false}"
+#define OPT(hidden, n_layer, n_heads, d_ff)                                                        \
+    "{\"model_type\": \"opt\", \"hidden_size\": " #hidden ", \"num_hidden_layers\": " #n_layer     \
+    ", \"num_attention_heads\": " #n_heads ", \"ffn_dim\": " #d_ff                                 \
+    ", \"max_position_embeddings\": 2048, \"vocab_size\": 50272, "                                 \
+    "\"word_embed_proj_dim\": " #hidden                                                            \
+    ", \"do_layer_norm_before\": true, \"activation_function\": \"relu\"}"
 
 /* X(name, configuration as the published checkpoint has it). */
 #define SHAPES(X)                                                                                  \
@@ -55,11 +124,26 @@
     X("gpt2-medium", GPT2(1024, 24, 16))                                                           \
     X("gpt2-large", GPT2(1280, 36, 20))                                                            \
     X("gpt2-xl", GPT2(1600, 48, 25))                                                               \
+    X("pythia-2.8b", PYTHIA(2560, 32, 32, 10240, 50304))                                           \
+    X("pythia-6.9b", PYTHIA(4096, 32, 32, 16384, 50432))                                           \
+    X("gpt-j-6b", GPTJ)                                                                            \
+    X("phi-2", PHI2)                                                                               \
+    X("opt-6.7b", OPT(4096, 32, 32, 16384))                                                        \
     X("llama-3.2-1b", LLAMA(2048, 16, 32, 64, 8192, 131072, LLAMA32_REST))                         \
     X("llama-3.2-3b", LLAMA(3072, 28, 24, 128, 8192, 131072, LLAMA32_REST))                        \
     X("llama-3-8b", LLAMA(4096, 32, 32, 128, 14336, 8192, "\"tie_word_embeddings\": false"))       \
     X("mistral-7b-v0.1", MISTRAL(32000, 10000.0, 4096))                                            \
-    X("mistral-7b-v0.3", MISTRAL(32768, 1000000.0, null))
+    X("mistral-7b-v0.3", MISTRAL(32768, 1000000.0, null))                                          \
+    X("qwen3-8b", QWEN3_8B)                                                                        \
+    X("gemma-2b", GEMMA("gemma", 2048, 18, 8, 1, 16384, 256000, 8192, ""))                         \
+    X("gemma-2-9b", GEMMA("gemma2", 3584, 42, 16, 8, 14336, 256000, 8192, GEMMA2_REST))            \
+    X("gemma-3-1b", GEMMA("gemma3_text", 1152, 26, 4, 1, 6912, 262144, 32768, GEMMA3_REST))        \
+    X("olmo-2-7b", OLMO(2, 4096, 100352, ""))                                                      \
+    X("olmo-3-7b", OLMO(3, 65536, 100278, OLMO3_REST))                                             \
+    X("phi-3-mini", PHI3(3072, 32, 32, 32, 8192, 4096, 32064, 10000.0, 2047))                      \
+    X("phi-4", PHI3(5120, 40, 40, 10, 17920, 16384, 100352, 250000, null))                         \
+    X("granite-3.3-8b", GRANITE33_8B)                                                              \
+    X("smollm3-3b", SMOLLM3_3B)
 
 #define X(name, config) name,
 static const char *const names[] = {SHAPES(X)};

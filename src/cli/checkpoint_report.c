@@ -11,6 +11,7 @@
 #include "src/base/hub_cache.h"
 #include "src/base/memory.h"
 #include "src/formats/json.h"
+#include "src/models/details.h"
 #include "src/models/model_open.h"
 #include "src/spec/model_name.h"
 #include "src/tokenizer/side_files.h"
@@ -166,6 +167,9 @@ enum ko_code ko_checkpoint_report_make(const char *folder, const char *tokenizer
     if (code == KO_OK) {
         code = open_weights(out, err);
     }
+    if (code == KO_OK && out->model) {
+        code = ko_model_details(out->model, &out->details, err);
+    }
     return code == KO_OK ? open_tokenizer(out, err) : code;
 }
 
@@ -177,6 +181,7 @@ void ko_checkpoint_report_free(struct ko_checkpoint_report *report)
     ko_model_free(report->model);
     ko_tokenizer_close(report->tokenizer);
     ko_checkpoint_close(report->checkpoint);
+    ko_strings_free(&report->details);
     ko_strings_free(&report->notes);
     ko_strings_free(&report->problems);
     *report = (struct ko_checkpoint_report){0};

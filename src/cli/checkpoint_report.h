@@ -21,6 +21,7 @@ struct ko_checkpoint_report {
     int32_t added_id;               /* the first of them, -1: none */
     size_t n_tensors[KO_N_DTYPES];
     double tensor_bytes;        /* on disk */
+    struct ko_strings details;  /* a phrase for each particular of the model */
     struct ko_strings notes;    /* one line for each contradiction or ignored setting */
     struct ko_strings problems; /* one line for each problem that would stop a run */
 };

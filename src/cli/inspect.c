@@ -84,6 +84,10 @@ static void print_model(const struct ko_checkpoint_report *report, struct ko_tex
         ko_text_add(out, "%s%lld %s", k == 0 ? "" : ", ", (long long)sizes[k].value, sizes[k].name);
     }
     ko_text_add(out, "\n");
+    for (size_t k = 0; k < report->details.n; k++) {
+        begin_line(out, k == 0 ? "details" : "");
+        ko_text_add(out, "%s\n", report->details.item[k]);
+    }
     begin_line(out, "in memory");
     ko_text_add(out, "%s of float32\n",
                 ko_bytes_human((double)ko_model_floats(report->model) * sizeof(float), text));
@@ -234,6 +238,7 @@ static void put_model(json_object *root, const struct ko_checkpoint_report *repo
     for (size_t k = 0; k < n; k++) {
         ko_json_put_int(shape, sizes[k].name, sizes[k].value);
     }
+    ko_json_put_texts(root, "details", &report->details);
     ko_json_put_number(root, "memory_bytes",
                        (double)ko_model_floats(report->model) * sizeof(float));
     ko_json_put_int(root, "bos_id", report->model->shape.bos_id);

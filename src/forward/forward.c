@@ -57,7 +57,8 @@ struct ko_limits ko_engine_limits(const struct ko_plan *plan, int32_t plan_model
         if (!weight->matrix) {
             continue;
         }
-        const int32_t n_in = (int32_t)weight->shape[weight->in_first ? 0 : 1];
+        int32_t n_out = 0, n_in = 0;
+        ko_weight_sides(weight, &n_out, &n_in);
         limits.max_in = n_in > limits.max_in ? n_in : limits.max_in;
     }
     return limits;

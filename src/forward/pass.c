@@ -26,37 +26,29 @@ static enum ko_code start_branches(const struct ko_pass *pass, int32_t first, in
     return pass->kernels->branch_rows(pass->be, &rows, err);
 }
 
-/* The rows that a sublayer finishes: the residual stream and the mixer's result. */
-struct stream {
-    int32_t n;
-    float *x;           /* [n, d_model] */
-    const float *mixed; /* [n, widths[1]] */
-};
-
 /* After the last mixer only last positions matter. Gathers their x and mixer results into buffer 0,
    which is free by then. */
 static enum ko_code gather_last(const struct ko_engine *engine, const struct ko_row_set *set,
-                                const int32_t widths[KO_N_BUFFERS], struct stream *out,
-                                struct ko_error *err)
+                                struct ko_stream *out, struct ko_error *err)
 {
     const struct ko_pass *pass = &engine->pass;
-    const int32_t d = pass->model->shape.d_model, n = set->n_last;
+    const int32_t d = pass->model->shape.d_model, n = set->n_last, width = out->ld_mixed;
     float *x = pass->buffer[0];
     float *mixed = pass->buffer[0] + (size_t)engine->max_rows * (size_t)d;
     const struct ko_gather residual = {
         .from = pass->x, .ld_from = d, .index = set->last, .n = n, .d = d, .to = x, .ld_to = d};
     const struct ko_gather mixer = {.from = pass->buffer[1],
-                                    .ld_from = widths[1],
+                                    .ld_from = width,
                                     .index = set->last,
                                     .n = n,
-                                    .d = widths[1],
+                                    .d = width,
                                     .to = mixed,
-                                    .ld_to = widths[1]};
+                                    .ld_to = width};
     enum ko_code code = pass->kernels->gather(pass->be, &residual, err);
     if (code == KO_OK) {
         code = pass->kernels->gather(pass->be, &mixer, err);
     }
-    *out = (struct stream){n, x, mixed};
+    *out = (struct ko_stream){n, x, mixed, width};
     return code;
 }
 
@@ -111,39 +103,62 @@ static enum ko_code enter_layer(const struct ko_engine *engine, const struct ko_
                : code;
 }
 
+/* Mixes the sublayer. After the last mixer, `out` becomes the last rows. */
+static enum ko_code run_mixer(const struct ko_engine *engine, const struct ko_row_set *set,
+                              const struct ko_sublayer *sublayer, bool is_last,
+                              struct ko_stream *out, struct ko_error *err)
+{
+    const enum ko_code code = ko_pass_mix(&engine->pass, sublayer, out, err);
+    return code == KO_OK && is_last ? gather_last(engine, set, out, err) : code;
+}
+
 static enum ko_code run_layers(struct ko_engine *engine, const struct ko_row_set *set,
                                const struct ko_stop *stop, float **x_last, struct ko_error *err)
 {
     const struct ko_pass *pass = &engine->pass;
     const struct ko_model *model = pass->model;
     const size_t last = last_mixer(model);
-    int32_t widths[KO_N_BUFFERS], layer = -1;
-    struct stream stream = {0};
-    ko_model_widths(model, widths);
+    int32_t layer = -1;
+    struct ko_stream stream = {0};
     enum ko_code code = ko_pass_embed(pass, err);
     if (code == KO_OK) {
         code = start_branches(pass, set->rows.n_trunk_rows, set->rows.n_projected[0], err);
     }
-    for (size_t i = 0; code == KO_OK && i < model->n_sublayers; i++) {
+    for (size_t i = 0, next = 0; code == KO_OK && i < model->n_sublayers; i = next) {
         const struct ko_sublayer *sublayer = &model->sublayer[i];
         if (sublayer->layer != layer && i <= last) {
             layer = sublayer->layer;
-            stream = (struct stream){set->rows.n_active[layer], pass->x, pass->buffer[1]};
+            stream = (struct ko_stream){.n = set->rows.n_active[layer], .x = pass->x};
             code = enter_layer(engine, set, layer, stop, err);
         }
-        if (code == KO_OK && sublayer->kind->mix) {
-            code = sublayer->kind->mix(pass, sublayer, err);
-        }
-        if (code == KO_OK && i == last) {
-            code = gather_last(engine, set, widths, &stream, err);
+        if (code == KO_OK) {
+            code = run_mixer(engine, set, sublayer, i == last, &stream, err);
         }
         if (code == KO_OK) {
-            code = sublayer->kind->finish(pass, sublayer, stream.n, stream.x, stream.mixed,
-                                          widths[1], err);
+            code = ko_pass_finish_from(pass, i, &stream, &next, err);
         }
     }
     *x_last = stream.x;
     return code;
+}
+
+/* x [n_last, width of the embedding]: what the unembedding reads. */
+static enum ko_code compute_metrics(const struct ko_engine *engine, const struct ko_row_set *set,
+                                    const float *x, struct ko_error *err)
+{
+    const struct ko_pass *pass = &engine->pass;
+    const struct ko_ends *ends = &pass->model->ends;
+    const struct ko_unembed unembed = {.n = set->n_last,
+                                       .x = x,
+                                       .table = ko_model_unembedding(pass->model, &pass->arena),
+                                       .bias = ko_pass_weight(pass, ends->head_bias),
+                                       .scale = ends->logit_scale,
+                                       .cap = ends->logit_cap,
+                                       .clean = set->clean,
+                                       .target = set->target,
+                                       .foil = set->foil,
+                                       .out = engine->metrics};
+    return pass->kernels->unembed(pass->be, &unembed, err);
 }
 
 enum ko_code ko_engine_pass(struct ko_engine *engine, const struct ko_row_set *set,
@@ -157,25 +172,19 @@ enum ko_code ko_engine_pass(struct ko_engine *engine, const struct ko_row_set *s
     }
     pass->rows = &set->rows;
     float *x = NULL;
+    const float *final = NULL;
     enum ko_code code = pass->kernels->set_rows(pass->be, &set->rows, err);
     if (code == KO_OK) {
         code = run_layers(engine, set, stop, &x, err);
     }
     if (code == KO_OK) {
-        code = ko_pass_final_norm(pass, set->n_last, x, err);
+        code = ko_pass_final(pass, set->n_last, x, &final, err);
     }
     if (code == KO_OK) {
         code = check_stop(stop, err);
     }
     if (code == KO_OK) {
-        const struct ko_unembed unembed = {.n = set->n_last,
-                                           .x = x,
-                                           .table = ko_model_unembedding(model, &pass->arena),
-                                           .clean = set->clean,
-                                           .target = set->target,
-                                           .foil = set->foil,
-                                           .out = engine->metrics};
-        code = pass->kernels->unembed(pass->be, &unembed, err);
+        code = compute_metrics(engine, set, final, err);
     }
     pass->rows = NULL;
     return code;

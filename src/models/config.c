@@ -60,6 +60,31 @@ void ko_config_epsilon(struct ko_builder *b, const char *key, double fallback, f
     *out = (float)value;
 }
 
+static void read_number(struct ko_builder *b, const char *key, double fallback, bool zero,
+                        float *out)
+{
+    double value = fallback;
+    if (b->code == KO_OK) {
+        b->code = ko_json_double(b->config, key, &value, b->where, b->err);
+    }
+    *out = (float)value;
+    if (!(zero ? *out >= 0 : *out > 0) || !isfinite(*out)) {
+        ko_config_fail(b, key, "expected a number %s, got %g", zero ? "of 0 or more" : "above 0",
+                       value);
+        *out = (float)fallback;
+    }
+}
+
+void ko_config_positive(struct ko_builder *b, const char *key, double fallback, float *out)
+{
+    read_number(b, key, fallback, false, out);
+}
+
+void ko_config_not_negative(struct ko_builder *b, const char *key, double fallback, float *out)
+{
+    read_number(b, key, fallback, true, out);
+}
+
 void ko_config_only_bool(struct ko_builder *b, const char *key, bool supported)
 {
     bool value = supported;
@@ -112,6 +137,45 @@ void ko_config_bos(struct ko_builder *b, int32_t fallback)
         b->code = ko_json_int(b->config, key, -1, INT32_MAX, &value, b->where, b->err);
     }
     s->bos_id = value < s->vocabulary ? (int32_t)value : -1;
+}
+
+/* layer_types, if it is given: a list of one word per layer. */
+static void read_layer_types(struct ko_builder *b, json_object *list, uint8_t *sliding)
+{
+    static const char key[] = "layer_types";
+    const size_t n = (size_t)b->model->shape.n_layers;
+    if (!json_object_is_type(list, json_type_array) || json_object_array_length(list) != n) {
+        ko_config_fail(b, key, "expected a list of %zu words, one per layer", n);
+        return;
+    }
+    for (size_t l = 0; l < n; l++) {
+        json_object *item = json_object_array_get_idx(list, l);
+        const char *kind = item ? json_object_get_string(item) : "null";
+        sliding[l] = strcmp(kind, "sliding_attention") == 0;
+        if (!sliding[l] && strcmp(kind, "full_attention") != 0) {
+            ko_config_fail(
+                b, key, "'%.60s' is not supported for %s, only full_attention or sliding_attention",
+                kind, b->model->family->title);
+        }
+    }
+}
+
+void ko_config_layer_types(struct ko_builder *b, int32_t fallback_pattern, uint8_t *sliding)
+{
+    const int32_t n = b->model->shape.n_layers;
+    json_object *list = ko_json_get(b->config, "layer_types");
+    int32_t pattern = fallback_pattern > 0 ? fallback_pattern : 1; /* 1: no layer slides */
+    memset(sliding, 0, (size_t)n);
+    if (list) {
+        read_layer_types(b, list, sliding);
+        return;
+    }
+    ko_config_size(b,
+                   &(const struct ko_size_row){"sliding_window_pattern", "_sliding_window_pattern",
+                                               pattern, INT32_MAX, &pattern});
+    for (int32_t l = 0; l < n; l++) {
+        sliding[l] = (l + 1) % pattern != 0;
+    }
 }
 
 void ko_config_inner(struct ko_builder *b, int32_t *d_inner)

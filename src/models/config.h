@@ -38,6 +38,9 @@ void ko_config_only_words(struct ko_builder *b, const char *key, const char *con
                           size_t n);
 /* hidden_act, which must be SiLU. */
 void ko_config_only_silu(struct ko_builder *b);
+/* A number above 0, or 0 or more. */
+void ko_config_positive(struct ko_builder *b, const char *key, double fallback, float *out);
+void ko_config_not_negative(struct ko_builder *b, const char *key, double fallback, float *out);
 /* tie_word_embeddings into model->ends.tied. */
 void ko_config_tied(struct ko_builder *b, bool fallback);
 /* bos_token_id into model->shape.bos_id: the default if absent; -1 if null or not in the vocabulary
@@ -46,9 +49,30 @@ void ko_config_bos(struct ko_builder *b, int32_t fallback);
 /* The inner width of an SSM: intermediate_size, else the whole part of expand (2) * hidden_size
    (reads model->shape.d_model). */
 void ko_config_inner(struct ko_builder *b, int32_t *d_inner);
-/* Rotary settings: rope_parameters, or the older rope_theta and rope_scaling. max_positions: the
-   model's max_position_embeddings. Only the types default and llama3 are supported. */
-void ko_config_rope(struct ko_builder *b, int32_t max_positions, struct ko_rope_config *out);
+/* What a family supports of rotary settings. */
+struct ko_rope_support {
+    const char *theta_key; /* "rope_theta"; GPT-NeoX: "rotary_emb_base" */
+    double theta;          /* the default */
+    const char *part_key;  /* "partial_rotary_factor", "rotary_pct"; NULL: the whole head turns */
+    double part;           /* the default */
+    unsigned scalings;     /* bits 1 << enum ko_rope_scaling; default is always supported */
+    /* Newer files may have rope_parameters for each kind of layer: the kind that is read here, such
+       as "full_attention". NULL: only one set for all layers is supported. */
+    const char *layers;
+    /* One set for all layers is not meant for these, which have theta_key alone (Gemma 3's sliding
+       layers). */
+    bool own_theta;
+};
+/* Rotary settings: rope_parameters, or the older theta_key, part_key and rope_scaling (transformers'
+   standardize_rope_params). Inside an object the keys are rope_theta and partial_rotary_factor, and
+   count. d_head: of a head; max_positions: the model's max_position_embeddings. Sets n_rotated =
+   (int)(d_head * part), which must be even. */
+void ko_config_rope(struct ko_builder *b, const struct ko_rope_support *support, int32_t d_head,
+                    int32_t max_positions, struct ko_rope_config *out);
+/* The kinds of the layers: layer_types (a list of "full_attention" and "sliding_attention"), or if
+   absent sliding_window_pattern p (layer l is full if (l + 1) % p == 0), or fallback_pattern (the
+   same; 0: all full; 1: all full). sliding [n_layers] 1: the layer slides. */
+void ko_config_layer_types(struct ko_builder *b, int32_t fallback_pattern, uint8_t *sliding);
 
 /* Sets b->code to KO_E_INPUT and the text to "MODEL: KEY: ...", unless an error came before. */
 void ko_config_fail(struct ko_builder *b, const char *key, const char *format, ...) KO_PRINTF(3, 4);

@@ -70,23 +70,45 @@ void ko_declare_projection(struct ko_builder *b, const char *stem, int32_t n_out
     declare_row(b, stem, &bias, false);
 }
 
-void ko_declare_norm(struct ko_builder *b, const char *stem, struct ko_norm *out)
+void ko_declare_norm_of(struct ko_builder *b, const char *stem, int32_t width, struct ko_norm *out)
 {
-    const int64_t d = b->model->shape.d_model;
-    const bool no_bias = out->kind != KO_LAYER_NORM;
+    const bool absent = out->kind == KO_NO_NORM, no_bias = out->kind != KO_LAYER_NORM;
+    const enum ko_transform transform = out->one_plus ? KO_ONE_PLUS : KO_AS_STORED;
     const struct ko_weight_row rows[] = {
-        {"weight", &out->weight, false, KO_AS_STORED, 1, {d}},
-        {"bias", &out->bias, no_bias, KO_AS_STORED, 1, {d}},
+        {"weight", &out->weight, absent, transform, 1, {width}},
+        {"bias", &out->bias, no_bias, KO_AS_STORED, 1, {width}},
     };
     ko_declare_rows(b, stem, rows, 2);
 }
 
-void ko_declare_rope(struct ko_builder *b, const struct ko_rope_config *config, int32_t d_head,
-                     size_t *out)
+void ko_declare_norm(struct ko_builder *b, const char *stem, struct ko_norm *out)
+{
+    ko_declare_norm_of(b, stem, b->model->shape.d_model, out);
+}
+
+void ko_declare_norm_named(struct ko_builder *b, const char *stem, struct ko_norm *out)
+{
+    if (stem) {
+        ko_declare_norm(b, stem, out);
+    }
+}
+
+/* Reserves a table of cosines and one of sines. */
+static void reserve_tables(struct ko_builder *b, size_t n, size_t *cosines, size_t *sines)
+{
+    if (b->code == KO_OK) {
+        b->code = ko_model_reserve(b->model, n, cosines, b->err);
+    }
+    if (b->code == KO_OK) {
+        b->code = ko_model_reserve(b->model, n, sines, b->err);
+    }
+}
+
+void ko_declare_rope(struct ko_builder *b, const struct ko_rope_config *config, size_t *out)
 {
     struct ko_model *model = b->model;
-    struct ko_rope_table rope = {.config = *config, .d_head = d_head};
-    const size_t n = (size_t)model->shape.max_tokens * ((size_t)d_head / 2);
+    struct ko_rope_table rope = {.config = *config};
+    const size_t n = (size_t)model->shape.max_tokens * ((size_t)config->n_rotated / 2);
     if (b->code != KO_OK) {
         return;
     }
@@ -97,9 +119,9 @@ void ko_declare_rope(struct ko_builder *b, const struct ko_rope_config *config, 
         return;
     }
     model->rope = grown;
-    b->code = ko_model_reserve(model, n, &rope.cos, b->err);
-    if (b->code == KO_OK) {
-        b->code = ko_model_reserve(model, n, &rope.sin, b->err);
+    reserve_tables(b, n, &rope.cos, &rope.sin);
+    if (config->scaling == KO_ROPE_LONGROPE) {
+        reserve_tables(b, n, &rope.long_cos, &rope.long_sin);
     }
     *out = model->n_ropes;
     model->rope[model->n_ropes++] = rope;
@@ -107,28 +129,60 @@ void ko_declare_rope(struct ko_builder *b, const struct ko_rope_config *config, 
 
 void ko_declare_embedding(struct ko_builder *b, const char *embedding, const char *positions)
 {
+    static const struct ko_projection none = {KO_NO_WEIGHT, KO_NO_WEIGHT};
     const struct ko_shape *s = &b->model->shape;
     struct ko_ends *ends = &b->model->ends;
+    const int64_t n_positions = (int64_t)ends->first_position + s->max_tokens;
+    if (ends->embedding_width == 0) {
+        ends->embedding_width = s->d_model;
+    }
+    if (ends->embedding_scale == 0) {
+        ends->embedding_scale = 1;
+    }
     const struct ko_weight_row rows[] = {
-        {embedding, &ends->embedding, false, KO_AS_STORED, 2, {s->vocabulary, s->d_model}},
-        {positions, &ends->positions, !positions, KO_AS_STORED, 2, {s->max_tokens, s->d_model}},
+        {embedding,
+         &ends->embedding,
+         false,
+         KO_AS_STORED,
+         2,
+         {s->vocabulary, ends->embedding_width}},
+        {positions, &ends->positions, !positions, KO_AS_STORED, 2, {n_positions, s->d_model}},
     };
     ko_declare_rows(b, "", rows, 2);
+    ends->project_in = ends->project_out = none;
+    ends->head_bias = KO_NO_WEIGHT;
 }
 
 void ko_declare_head(struct ko_builder *b, const char *norm, const char *head)
 {
     const struct ko_shape *s = &b->model->shape;
     struct ko_ends *ends = &b->model->ends;
-    const struct ko_weight_row row = {head,         &ends->head, ends->tied,
-                                      KO_AS_STORED, 2,           {s->vocabulary, s->d_model}};
+    const struct ko_weight_row row = {
+        head, &ends->head, ends->tied, KO_AS_STORED, 2, {s->vocabulary, ends->embedding_width}};
     leave_layers(b);
-    ko_declare_norm(b, norm, &ends->final_norm);
+    ends->head_name = head;
+    if (!norm) {
+        ends->final_norm.kind = KO_NO_NORM;
+    }
+    ko_declare_norm(b, norm ? norm : "", &ends->final_norm);
     b->prefix[0] = '\0';
     ko_declare_rows(b, "", &row, 1);
     if (ends->tied) {
         ends->head = ends->embedding;
     }
+    if (ends->logit_scale == 0) {
+        ends->logit_scale = 1;
+    }
+}
+
+void ko_declare_head_bias(struct ko_builder *b, const char *name)
+{
+    struct ko_ends *ends = &b->model->ends;
+    const struct ko_weight_row row = {
+        name, &ends->head_bias, false, KO_AS_STORED, 1, {b->model->shape.vocabulary}};
+    leave_layers(b);
+    b->prefix[0] = '\0';
+    ko_declare_rows(b, "", &row, 1);
 }
 
 void *ko_declare_self(struct ko_builder *b, size_t n_bytes)
@@ -153,6 +207,10 @@ void ko_declare_sublayer(struct ko_builder *b, const struct ko_sublayer *sublaye
         return;
     }
     model->sublayer = grown;
-    grown[model->n_sublayers] = *sublayer;
-    grown[model->n_sublayers++].layer = b->layer;
+    struct ko_sublayer *added = &grown[model->n_sublayers++];
+    *added = *sublayer;
+    added->layer = b->layer;
+    if (added->out_scale == 0) {
+        added->out_scale = 1;
+    }
 }

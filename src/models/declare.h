@@ -35,24 +35,35 @@ void ko_declare_rows(struct ko_builder *b, const char *stem, const struct ko_wei
 /* STEM.weight, stored as the family stores its layers' matrices, and STEM.bias if `biased`. */
 void ko_declare_projection(struct ko_builder *b, const char *stem, int32_t n_out, int32_t n_in,
                            bool biased, struct ko_projection *out);
-/* STEM.weight [d_model], and STEM.bias of a LayerNorm. Reads out->kind and out->eps. */
+/* STEM.weight [d_model], and STEM.bias of a LayerNorm. Reads out->kind, eps and one_plus. Nothing for
+   KO_NO_NORM. */
 void ko_declare_norm(struct ko_builder *b, const char *stem, struct ko_norm *out);
-/* Rotary tables for the model's positions (shape.max_tokens) and heads of this width. *out: their
-   number in ko_model.rope. */
-void ko_declare_rope(struct ko_builder *b, const struct ko_rope_config *config, int32_t d_head,
-                     size_t *out);
+/* The same of another width. */
+void ko_declare_norm_of(struct ko_builder *b, const char *stem, int32_t width, struct ko_norm *out);
+/* The same of a norm that may be declared elsewhere: nothing if stem is NULL. */
+void ko_declare_norm_named(struct ko_builder *b, const char *stem, struct ko_norm *out);
+/* Rotary tables for the model's positions (shape.max_tokens). *out: their number in
+   ko_model.rope. */
+void ko_declare_rope(struct ko_builder *b, const struct ko_rope_config *config, size_t *out);
 
 /* ---- Both ends, into model->ends. */
 
-/* The embedding [vocabulary, d_model] and learned positions [max_tokens, d_model] (NULL: none). */
+/* The embedding [vocabulary, embedding_width] and learned positions [first_position + max_tokens,
+   d_model] (NULL: none). Reads ends.embedding_width (0: d_model), embedding_scale (0: 1) and
+   first_position. Families that project declare ends.project_in and project_out themselves, after
+   this. */
 void ko_declare_embedding(struct ko_builder *b, const char *embedding, const char *positions);
-/* The final norm, and the head unless ends.tied; the head's name takes no prefix. Ends the layers.
-   Reads ends.final_norm's kind and eps. */
+/* The final norm (NULL: none), and the head unless ends.tied; the head's name is static and takes no
+   prefix. Ends the layers. Reads ends.final_norm's kind, eps and one_plus, logit_scale (0: 1) and
+   logit_cap. */
 void ko_declare_head(struct ko_builder *b, const char *norm, const char *head);
+/* The head's bias [vocabulary]; its name takes no prefix. */
+void ko_declare_head_bias(struct ko_builder *b, const char *name);
 
 /* ---- Sublayers. */
 
-/* Appends it to the model, in the layer of b. Takes sublayer->self, also if this fails. */
+/* Appends it to the model, in the layer of b. An out_scale of 0 becomes 1. Takes sublayer->self, also
+   if this fails. */
 void ko_declare_sublayer(struct ko_builder *b, const struct ko_sublayer *sublayer);
 /* Zeroed memory for a sublayer's own weights; NULL if an error came before, or now. */
 void *ko_declare_self(struct ko_builder *b, size_t n_bytes);

@@ -13,7 +13,24 @@
     X(gpt2)                                                                                        \
     X(llama)                                                                                       \
     X(mistral)                                                                                     \
-    X(qwen2)
+    X(qwen2)                                                                                       \
+    X(qwen3)                                                                                       \
+    X(gemma)                                                                                       \
+    X(gemma2)                                                                                      \
+    X(gemma3)                                                                                      \
+    X(gpt_neox)                                                                                    \
+    X(gptj)                                                                                        \
+    X(phi)                                                                                         \
+    X(opt)                                                                                         \
+    X(olmo2)                                                                                       \
+    X(olmo3)                                                                                       \
+    X(phi3)                                                                                        \
+    X(granite)                                                                                     \
+    X(smollm3)                                                                                     \
+    X(mixtral)                                                                                     \
+    X(qwen3_moe)                                                                                   \
+    X(olmoe)                                                                                       \
+    X(gpt_oss)
 
 #define X(name) extern const struct ko_family ko_family_##name;
 KO_FAMILIES(X)

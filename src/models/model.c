@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/models/mxfp4.h"
+
 void ko_model_free(struct ko_model *model)
 {
     if (!model) {
@@ -12,6 +14,7 @@ void ko_model_free(struct ko_model *model)
     }
     for (size_t w = 0; w < model->n_weights; w++) {
         free(model->weights[w].tensor);
+        free(model->weights[w].scales);
     }
     free(model->weights);
     for (size_t i = 0; i < model->n_sublayers; i++) {
@@ -21,6 +24,15 @@ void ko_model_free(struct ko_model *model)
     free(model->rope);
     free(model->name);
     free(model);
+}
+
+void ko_weight_sides(const struct ko_weight *weight, int32_t *n_out, int32_t *n_in)
+{
+    const bool mxfp4 = weight->transform == KO_FROM_MXFP4;
+    const int64_t *shape = weight->shape + (weight->n_dims > 2 ? 1 : 0);
+    const int64_t first = shape[0], second = mxfp4 ? KO_MXFP4_NUMBERS * shape[1] : shape[1];
+    *n_out = (int32_t)(weight->in_first ? second : first);
+    *n_in = (int32_t)(weight->in_first ? first : second);
 }
 
 struct ko_arena ko_model_host_arena(const struct ko_model *model, const float *floats)
@@ -107,6 +119,12 @@ void ko_model_widths(const struct ko_model *model, int32_t widths[KO_N_BUFFERS])
         for (int b = 0; b < KO_N_BUFFERS; b++) {
             take_larger(own[b], &widths[b]);
         }
+        if (!ko_sublayer_adds_directly(&model->sublayer[i])) {
+            take_larger(d, &widths[KO_OUTPUT_BUFFER]);
+        }
+    }
+    if (model->ends.embedding_width != d) {
+        take_larger(model->ends.embedding_width, &widths[KO_OUTPUT_BUFFER]);
     }
     take_larger(d + widths[1], &widths[0]);
 }

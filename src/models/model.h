@@ -27,6 +27,10 @@ enum ko_transform {
     KO_AS_STORED,
     KO_TRANSPOSED,         /* [a, b] (or [a, 1, b]) -> [b, a] */
     KO_NEG_EXP_TRANSPOSED, /* -exp(x), transposed; exp in double precision */
+    KO_ONE_PLUS,           /* 1 + x */
+    KO_AS_VALUES,          /* as stored, and never a matrix (biases of all experts) */
+    /* [.., k, 16] bytes and their scales -> [.., 32 k] numbers, see mxfp4.h. A matrix. */
+    KO_FROM_MXFP4,
     /* [a, b] -> [a] doubles, sum over b of exp(-exp(x)). Exact thirds need more than float32. */
     KO_DECAY_NORMS,
 };
@@ -34,19 +38,23 @@ enum ko_transform {
 /* One weight of the model: a tensor, its expected shape, and its place. */
 struct ko_weight {
     char *tensor; /* name in the file; owned */
+    char *scales; /* KO_FROM_MXFP4: name of the tensor of scales, shaped as all but the last
+                     dimension; else NULL; owned */
     int32_t n_dims;
     int64_t shape[4]; /* as in the file */
     enum ko_transform transform;
-    int32_t layer; /* -1: none */
-    bool matrix;   /* one of the matrices, else one of the values, see struct ko_arena */
-    bool in_first; /* a matrix stored [in, out], else [out, in] */
-    size_t offset; /* elements from the start of the matrices or values; a multiple of 16 */
-    size_t n;      /* elements in memory */
+    int32_t layer;  /* -1: none */
+    int32_t expert; /* whose matrix it is, where each expert has its own; 0 for other weights too */
+    bool matrix;    /* one of the matrices, else one of the values, see struct ko_arena */
+    bool in_first;  /* a matrix stored [in, out], else [out, in] */
+    size_t offset;  /* elements from the start of the matrices or values; a multiple of 16 */
+    size_t n;       /* elements in memory */
 };
 
-/* Where a model's weights lie. The matrices are the weights of two dimensions that keep their
-   stored layout: nearly all of a model, and the only weights that matrix products read. The values
-   are all other weights and the rotary tables. A backend may hold matrices in another type than
+/* Where a model's weights lie. The matrices are the weights of two or three dimensions that keep
+   their stored layout (with three, the first counts experts), and those from MXFP4: nearly all of a
+   model, and the only weights that matrix products read. The values are all other weights and the
+   rotary tables. A backend may hold matrices in another type than
    float32. */
 struct ko_arena {
     const float *values;  /* [value_floats] backend memory */
@@ -57,11 +65,19 @@ struct ko_arena {
 
 /* The weights before the first layer and after the last. */
 struct ko_ends {
-    bool tied;        /* the unembedding is the embedding */
-    size_t embedding; /* [vocabulary, d_model] */
-    size_t positions; /* [max_tokens, d_model] learned positions, or KO_NO_WEIGHT */
-    struct ko_norm final_norm;
-    size_t head; /* [vocabulary, d_model]; the embedding's number where tied */
+    bool tied;               /* the unembedding is the embedding */
+    int32_t embedding_width; /* d_model, or narrower, with the projections below (OPT-350m) */
+    size_t embedding;        /* [vocabulary, embedding_width] */
+    float embedding_scale;   /* 1; Gemma: sqrt(d_model); Granite: embedding_multiplier */
+    size_t positions;        /* learned positions [.., d_model], or KO_NO_WEIGHT */
+    int32_t first_position;  /* their row for position 0 */
+    struct ko_projection project_in, project_out; /* to and from d_model, or KO_NO_WEIGHT */
+    struct ko_norm final_norm;                    /* KO_NO_NORM: none */
+    size_t head;           /* [vocabulary, embedding_width]; the embedding's number where tied */
+    const char *head_name; /* of its tensor; static */
+    size_t head_bias;      /* [vocabulary] or KO_NO_WEIGHT */
+    float logit_scale;     /* 1; Granite: 1 / logits_scaling */
+    float logit_cap;       /* 0: none */
 };
 
 struct ko_builder;
@@ -71,6 +87,7 @@ struct ko_family {
     const char *title;          /* "Mamba-1": the name in messages */
     const char *model_types[4]; /* config.json's model_type; NULL-terminated */
     bool in_first; /* the layers' matrices are [in, out] in the file (GPT-2's Conv1D) */
+    bool mxfp4;    /* it can read weights of quantization_config's quant_method mxfp4 */
     /* Endings of names of tensors that may be left over (stored masks); NULL-terminated. */
     const char *ignored_endings[4];
 
@@ -113,6 +130,9 @@ struct ko_builder {
 };
 
 void ko_model_free(struct ko_model *model);
+
+/* The outputs and inputs of a matrix; of one for all experts, those of one expert. */
+void ko_weight_sides(const struct ko_weight *weight, int32_t *n_out, int32_t *n_in);
 
 /* Weights in host memory are one array of float32: the values, then the matrices. */
 static inline size_t ko_model_floats(const struct ko_model *model)

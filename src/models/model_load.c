@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "src/base/memory.h"
+#include "src/models/mxfp4.h"
 #include "src/models/weights.h"
 
 enum {
@@ -136,6 +137,84 @@ static enum ko_code load_weight(const struct loading *target, const struct ko_we
     return KO_OK;
 }
 
+/* A matrix in MXFP4 while it is loaded. */
+struct packed {
+    const struct ko_weight *weight;
+    const struct ko_tensor *blocks, *scales;
+    float *numbers; /* [HELD] for the sink; NULL: they go into memory */
+};
+
+/* Loads the blocks [first, first + n). */
+static enum ko_code load_blocks(const struct loading *target, const struct packed *packed,
+                                int64_t first, int64_t n, struct ko_error *err)
+{
+    const struct ko_weight *weight = packed->weight;
+    const size_t at = weight->offset + (size_t)first * KO_MXFP4_NUMBERS;
+    const int64_t count = n * KO_MXFP4_NUMBERS;
+    float *to = packed->numbers ? packed->numbers : target->matrices + at;
+    struct ko_tensor part = *packed->blocks;
+    part.data = (const unsigned char *)part.data + first * KO_MXFP4_BYTES;
+    part.data_bytes = (size_t)n * KO_MXFP4_BYTES;
+    const bool finite = ko_mxfp4_to_float(
+        part.data, (const unsigned char *)packed->scales->data + first, (size_t)n, to);
+    ko_tensor_release(&part);
+    if (!finite) {
+        return fail_not_finite(target->model, weight, first * KO_MXFP4_NUMBERS, count, to, err);
+    }
+    return packed->numbers ? target->sink->take(target->sink->context, at, KO_ELEMENT_F32, to,
+                                                (size_t)count, err)
+                           : KO_OK;
+}
+
+/* The hash is of the blocks and then the scales. */
+static enum ko_code load_all_blocks(const struct loading *target, const struct packed *packed,
+                                    uint64_t *hash, struct ko_error *err)
+{
+    enum { AT_ONCE = HELD / KO_MXFP4_NUMBERS };
+    const struct ko_tensor *blocks = packed->blocks, *scales = packed->scales;
+    XXH3_state_t state;
+    XXH3_64bits_reset(&state);
+    for (int64_t first = 0; first < scales->n; first += AT_ONCE) {
+        const int64_t n = scales->n - first < AT_ONCE ? scales->n - first : AT_ONCE;
+        const unsigned char *data = blocks->data;
+        XXH3_64bits_update(&state, data + first * KO_MXFP4_BYTES, (size_t)n * KO_MXFP4_BYTES);
+        enum ko_code code = load_blocks(target, packed, first, n, err);
+        if (code == KO_OK && ko_stop_is_wanted(target->model->load_stop)) {
+            code =
+                ko_fail(err, KO_E_STOPPED, "%s: loading stopped as requested", target->model->name);
+        }
+        if (code != KO_OK) {
+            return code;
+        }
+    }
+    XXH3_64bits_update(&state, scales->data, scales->data_bytes);
+    ko_tensor_release(scales);
+    if (!ko_tensor_is_whole(blocks) || !ko_tensor_is_whole(scales)) {
+        return ko_fail(err, KO_E_INPUT, "%s: %s: the file became shorter while it was read",
+                       target->model->name, packed->weight->tensor);
+    }
+    *hash = XXH3_64bits_digest(&state);
+    return KO_OK;
+}
+
+static enum ko_code load_packed(const struct loading *target, const struct ko_weight *weight,
+                                const struct ko_checkpoint *checkpoint, uint64_t *hash,
+                                struct ko_error *err)
+{
+    struct packed packed = {.weight = weight,
+                            .blocks = ko_checkpoint_find(checkpoint, weight->tensor),
+                            .scales = ko_checkpoint_find(checkpoint, weight->scales)};
+    if (!target->matrices) {
+        packed.numbers = ko_new(HELD, sizeof packed.numbers[0], err);
+        if (!packed.numbers) {
+            return KO_E_MEMORY;
+        }
+    }
+    const enum ko_code code = load_all_blocks(target, &packed, hash, err);
+    free(packed.numbers);
+    return code;
+}
+
 /* The part that holds element `middle` of `all`. Parts are contiguous runs of about equal length,
    the same on every rank. */
 static int32_t part_of(double middle, size_t all, int32_t n_parts)
@@ -191,10 +270,12 @@ static enum ko_code load_part(struct loading *target, const struct ko_checkpoint
         if (!wanted) {
             continue;
         }
-        const struct ko_tensor *tensor = ko_checkpoint_find(checkpoint, weight->tensor);
-        code = ko_weight_check(model, weight, tensor, err);
+        code = ko_weight_check(model, weight, checkpoint, err);
         if (code == KO_OK) {
-            code = load_weight(target, weight, tensor, &hash[w], err);
+            code = weight->transform == KO_FROM_MXFP4
+                       ? load_packed(target, weight, checkpoint, &hash[w], err)
+                       : load_weight(target, weight, ko_checkpoint_find(checkpoint, weight->tensor),
+                                     &hash[w], err);
         }
     }
     if (code == KO_OK && (part == 0 || !target->matrices)) {

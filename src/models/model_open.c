@@ -30,9 +30,9 @@ static size_t list_model_types(const char **words, size_t n)
    architectures of transformers, because the hint would invite people to edit config.json. */
 static const char *find_misspelled(const char *model_type, const char *const *words, size_t n)
 {
-    static const char *const others[] = {"bamba",  "gemma2", "gpt",       "gptj",     "jamba",
-                                         "llama4", "mamba3", "ministral", "mistral3", "mistral4",
-                                         "mllama", "qwen",   "qwen3",     "zamba",    "zamba2"};
+    static const char *const others[] = {
+        "bamba",     "gemma3",   "gemma4",   "gpt_neo", "gpt",  "jamba", "llama4", "mamba3",
+        "ministral", "mistral3", "mistral4", "mllama",  "phi3", "qwen",  "zamba",  "zamba2"};
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         if (strcmp(model_type, others[i]) == 0) {
             return NULL;
@@ -81,6 +81,22 @@ static enum ko_code find_family(const char *name, json_object *config,
     return KO_E_INPUT;
 }
 
+/* Quantised weights are refused. mxfp4: but not those of this method. */
+static enum ko_code check_quantization(const char *name, json_object *config, bool mxfp4,
+                                       struct ko_error *err)
+{
+    json_object *quantized = ko_json_get(config, "quantization_config");
+    json_object *method = quantized ? ko_json_get(quantized, "quant_method") : NULL;
+    const char *word = method ? json_object_get_string(method) : "";
+    if (!quantized || (mxfp4 && strcmp(word, "mxfp4") == 0)) {
+        return KO_OK;
+    }
+    return ko_fail(err, KO_E_INPUT,
+                   "%s: quantization_config: quantised weights are not supported, use the "
+                   "checkpoint in F32, F16 or BF16",
+                   name);
+}
+
 /* Builds a model from a configuration in the layout of Hugging Face. */
 static enum ko_code make_from(const char *name, json_object *config, const char *tie_key,
                               const struct ko_checkpoint *checkpoint, struct ko_model **out,
@@ -88,6 +104,9 @@ static enum ko_code make_from(const char *name, json_object *config, const char 
 {
     const struct ko_family *family = NULL;
     enum ko_code code = find_family(name, config, &family, err);
+    if (code == KO_OK) {
+        code = check_quantization(name, config, family->mxfp4, err);
+    }
     if (code != KO_OK) {
         return code;
     }
@@ -124,16 +143,13 @@ static enum ko_code make_model(const char *name, json_object *config,
     if (!json_object_is_type(config, json_type_object)) {
         return ko_fail(err, KO_E_INPUT, "%s: the configuration is not a JSON object", name);
     }
-    if (ko_json_get(config, "quantization_config")) {
-        return ko_fail(err, KO_E_INPUT,
-                       "%s: quantization_config: quantised weights are not supported, use the "
-                       "checkpoint in F32, F16 or BF16",
-                       name);
-    }
     if (!ko_config_is_original(config)) {
         return make_from(name, config, "tie_word_embeddings", checkpoint, out, err);
     }
-    enum ko_code code = ko_config_from_original(name, config, &translated, err);
+    enum ko_code code = check_quantization(name, config, false, err);
+    if (code == KO_OK) {
+        code = ko_config_from_original(name, config, &translated, err);
+    }
     if (code == KO_OK) {
         code = make_from(name, translated, "tie_embeddings", checkpoint, out, err);
     }

@@ -19,21 +19,32 @@ static double draw_uniform(uint64_t key, uint64_t index)
     return ((double)(ko_draw_value(key, index) >> 11) + 0.5) * 0x1p-52 - 1;
 }
 
-enum kind { KIND_MATRIX, KIND_CONV, KIND_DECAY, KIND_STEP_BIAS, KIND_BIAS, KIND_GAIN };
+enum kind {
+    KIND_MATRIX,
+    KIND_CONV,
+    KIND_DECAY,
+    KIND_STEP_BIAS,
+    KIND_BIAS,
+    KIND_GAIN,
+    KIND_GAIN_LESS_ONE
+};
 
 static enum kind kind_of(const struct ko_weight *weight)
 {
     if (weight->transform == KO_NEG_EXP_TRANSPOSED || weight->transform == KO_DECAY_NORMS) {
         return KIND_DECAY;
     }
+    if (weight->matrix || weight->n_dims == 2) {
+        return weight->transform == KO_AS_VALUES ? KIND_BIAS : KIND_MATRIX;
+    }
     if (weight->n_dims == 3) {
         return KIND_CONV;
     }
-    if (weight->n_dims == 2) {
-        return KIND_MATRIX;
-    }
     if (ko_text_ends(weight->tensor, "dt_proj.bias") || ko_text_ends(weight->tensor, ".dt_bias")) {
         return KIND_STEP_BIAS;
+    }
+    if (weight->transform == KO_ONE_PLUS) {
+        return KIND_GAIN_LESS_ONE;
     }
     return ko_text_ends(weight->tensor, ".bias") ? KIND_BIAS : KIND_GAIN;
 }
@@ -52,8 +63,9 @@ static struct law law_of(const struct ko_weight *weight, uint64_t seed)
     struct law law = {.kind = kind_of(weight),
                       .key = XXH3_64bits_withSeed(weight->tensor, strlen(weight->tensor), seed),
                       .columns = ko_weight_elements(weight) / weight->shape[0]};
-    if (law.kind == KIND_MATRIX) {
-        law.scale = sqrt(6.0 / (double)(weight->shape[0] + weight->shape[1]));
+    if (law.kind == KIND_MATRIX) { /* of three dimensions the first counts experts */
+        const int64_t *shape = weight->shape + (weight->n_dims - 2);
+        law.scale = sqrt(6.0 / (double)(shape[0] + shape[1]));
     } else {
         law.scale = sqrt(3.0 / (double)law.columns);
     }
@@ -77,6 +89,8 @@ static double element_value(const struct law *law, int64_t i)
         return step + log(-expm1(-step));
     case KIND_BIAS:
         return 0.02 * u;
+    case KIND_GAIN_LESS_ONE:
+        return 0.1 * u;
     default:
         return 1 + 0.1 * u;
     }

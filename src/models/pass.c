@@ -15,14 +15,13 @@ struct ko_matrix ko_model_matrix(const struct ko_model *model, const struct ko_a
         return (struct ko_matrix){.data = NULL};
     }
     const struct ko_weight *w = &model->weights[weight];
-    const int32_t first = (int32_t)w->shape[0], second = (int32_t)w->shape[1];
-    return (struct ko_matrix){
+    struct ko_matrix matrix = {
         .data = (const unsigned char *)arena->matrices + w->offset * ko_element_bytes(arena->type),
-        .n_out = w->in_first ? second : first,
-        .n_in = w->in_first ? first : second,
         .in_first = w->in_first,
         .type = arena->type,
     };
+    ko_weight_sides(w, &matrix.n_out, &matrix.n_in);
+    return matrix;
 }
 
 static void run_linear(struct ko_steps *steps, struct ko_projection w, struct ko_linear *args)
@@ -47,31 +46,85 @@ void ko_step_add(struct ko_steps *steps, struct ko_projection w, const float *x,
                &(struct ko_linear){.accumulate = true, .x = x, .ldx = ldx, .y = y, .ldy = d});
 }
 
-void ko_step_norm(struct ko_steps *steps, const struct ko_norm *norm, const float *x, float *y)
+/* y [n, width] (row distance ld) = norm(x [n, width] (ld)); y may be x. */
+static void run_norm(struct ko_steps *steps, const struct ko_norm *norm, int32_t width,
+                     const float *x, float *y, int32_t ld)
 {
-    const int32_t d = steps->pass->model->shape.d_model;
+    if (norm->kind == KO_NO_NORM) {
+        return;
+    }
     const float *weight = ko_pass_weight(steps->pass, norm->weight);
     if (norm->kind == KO_RMS_NORM) {
         ko_step_rms_norm(steps, &(const struct ko_rms_norm){.n = steps->n,
-                                                            .d = d,
+                                                            .d = width,
                                                             .x = x,
-                                                            .ldx = d,
+                                                            .ldx = ld,
                                                             .weight = weight,
                                                             .eps = norm->eps,
                                                             .y = y,
-                                                            .ldy = d});
+                                                            .ldy = ld});
     } else {
         ko_step_layer_norm(
             steps, &(const struct ko_layer_norm){.n = steps->n,
-                                                 .d = d,
+                                                 .d = width,
                                                  .x = x,
-                                                 .ldx = d,
+                                                 .ldx = ld,
                                                  .weight = weight,
                                                  .bias = ko_pass_weight(steps->pass, norm->bias),
                                                  .eps = norm->eps,
                                                  .y = y,
-                                                 .ldy = d});
+                                                 .ldy = ld});
     }
+}
+
+void ko_step_norm(struct ko_steps *steps, const struct ko_norm *norm, const float *x, float *y)
+{
+    const int32_t d = steps->pass->model->shape.d_model;
+    run_norm(steps, norm, d, x, y, d);
+}
+
+void ko_step_norm_of(struct ko_steps *steps, const struct ko_norm *norm, int32_t width, float *x,
+                     int32_t ld)
+{
+    run_norm(steps, norm, width, x, x, ld);
+}
+
+const float *ko_step_input(struct ko_steps *steps, const struct ko_norm *norm, const float *x,
+                           float *buffer)
+{
+    if (norm->kind == KO_NO_NORM) {
+        return x;
+    }
+    ko_step_norm(steps, norm, x, buffer);
+    return buffer;
+}
+
+void ko_step_add_output(struct ko_steps *steps, const struct ko_sublayer *sublayer, float *output,
+                        float *x)
+{
+    const int32_t d = steps->pass->model->shape.d_model;
+    ko_step_norm(steps, &sublayer->post_norm, output, output);
+    ko_step_add_scaled(steps, &(const struct ko_add_scaled){.n = steps->n,
+                                                            .d = d,
+                                                            .x = output,
+                                                            .ldx = d,
+                                                            .scale = sublayer->out_scale,
+                                                            .y = x,
+                                                            .ldy = d});
+    ko_step_norm(steps, &sublayer->sum_norm, x, x);
+}
+
+void ko_step_output(struct ko_steps *steps, const struct ko_sublayer *sublayer, const float *from,
+                    int32_t ldx, float *x)
+{
+    float *output = steps->pass->buffer[KO_OUTPUT_BUFFER];
+    if (ko_sublayer_adds_directly(sublayer)) {
+        ko_step_add(steps, sublayer->out, from, ldx, x);
+        ko_step_norm(steps, &sublayer->sum_norm, x, x);
+        return;
+    }
+    ko_step_project(steps, sublayer->out, from, ldx, output, steps->pass->model->shape.d_model);
+    ko_step_add_output(steps, sublayer, output, x);
 }
 
 enum ko_code ko_pass_finish(const struct ko_pass *pass, const struct ko_sublayer *sublayer,
@@ -79,26 +132,99 @@ enum ko_code ko_pass_finish(const struct ko_pass *pass, const struct ko_sublayer
                             struct ko_error *err)
 {
     struct ko_steps steps = {pass, n, err, KO_OK};
-    ko_step_add(&steps, sublayer->out, mixed, ld_mixed, x);
+    ko_step_output(&steps, sublayer, mixed, ld_mixed, x);
     return steps.code;
+}
+
+enum ko_code ko_pass_mix(const struct ko_pass *pass, const struct ko_sublayer *sublayer,
+                         struct ko_stream *stream, struct ko_error *err)
+{
+    int32_t widths[KO_N_BUFFERS] = {0};
+    if (!sublayer->kind->mix) {
+        return KO_OK;
+    }
+    sublayer->kind->widths(sublayer, pass->model->shape.d_model, widths);
+    stream->mixed = pass->buffer[1];
+    stream->ld_mixed = widths[1];
+    return sublayer->kind->mix(pass, sublayer, err);
+}
+
+static enum ko_code finish_sublayer(const struct ko_pass *pass, size_t i,
+                                    const struct ko_stream *stream, struct ko_error *err)
+{
+    const struct ko_sublayer *sublayer = &pass->model->sublayer[i];
+    return sublayer->kind->finish(pass, sublayer, stream->n, stream->x, stream->mixed,
+                                  stream->ld_mixed, err);
+}
+
+enum ko_code ko_pass_finish_from(const struct ko_pass *pass, size_t i,
+                                 const struct ko_stream *stream, size_t *next, struct ko_error *err)
+{
+    const struct ko_model *model = pass->model;
+    const bool paired = i + 1 < model->n_sublayers && model->sublayer[i + 1].parallel;
+    enum ko_code code = KO_OK;
+    if (paired) {
+        code = finish_sublayer(pass, i + 1, stream, err);
+    }
+    if (code == KO_OK) {
+        code = finish_sublayer(pass, i, stream, err);
+    }
+    *next = i + (paired ? 2 : 1);
+    return code;
+}
+
+/* The embedding is narrower than x: x begins as the positions, then takes the projected tokens. */
+static void embed_narrow(struct ko_steps *steps, struct ko_embed *args)
+{
+    const struct ko_pass *pass = steps->pass;
+    const struct ko_ends *ends = &pass->model->ends;
+    const int32_t d = pass->model->shape.d_model;
+    float *tokens = pass->buffer[KO_OUTPUT_BUFFER];
+    const struct ko_embed positions = {
+        .positions = args->positions, .first_position = args->first_position, .x = pass->x};
+    args->positions = (struct ko_matrix){.data = NULL};
+    args->x = tokens;
+    ko_step_embed(steps, args);
+    if (positions.positions.data) {
+        ko_step_embed(steps, &positions);
+        ko_step_add(steps, ends->project_in, tokens, ends->embedding_width, pass->x);
+    } else {
+        ko_step_project(steps, ends->project_in, tokens, ends->embedding_width, pass->x, d);
+    }
 }
 
 enum ko_code ko_pass_embed(const struct ko_pass *pass, struct ko_error *err)
 {
     const struct ko_ends *ends = &pass->model->ends;
-    const struct ko_embed args = {
+    struct ko_steps steps = {pass, pass->rows->n_trunk_rows, err, KO_OK};
+    struct ko_embed args = {
         .tokens = ko_model_matrix(pass->model, &pass->arena, ends->embedding),
+        .scale = ends->embedding_scale,
         .positions = ko_model_matrix(pass->model, &pass->arena, ends->positions),
+        .first_position = ends->first_position,
         .x = pass->x,
     };
-    return pass->kernels->embed(pass->be, &args, err);
+    if (ends->project_in.weight != KO_NO_WEIGHT) {
+        embed_narrow(&steps, &args);
+    } else {
+        ko_step_embed(&steps, &args);
+    }
+    return steps.code;
 }
 
-enum ko_code ko_pass_final_norm(const struct ko_pass *pass, int32_t n, float *x,
-                                struct ko_error *err)
+enum ko_code ko_pass_final(const struct ko_pass *pass, int32_t n, float *x, const float **out,
+                           struct ko_error *err)
 {
+    const struct ko_ends *ends = &pass->model->ends;
     struct ko_steps steps = {pass, n, err, KO_OK};
-    ko_step_norm(&steps, &pass->model->ends.final_norm, x, x);
+    ko_step_norm(&steps, &ends->final_norm, x, x);
+    *out = x;
+    if (ends->project_out.weight != KO_NO_WEIGHT) {
+        float *narrow = pass->buffer[KO_OUTPUT_BUFFER];
+        ko_step_project(&steps, ends->project_out, x, pass->model->shape.d_model, narrow,
+                        ends->embedding_width);
+        *out = narrow;
+    }
     return steps.code;
 }
 

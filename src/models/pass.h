@@ -51,20 +51,57 @@ void ko_step_project(struct ko_steps *steps, struct ko_projection w, const float
 /* y [n, d_model] += x [n, n_in] (ldx) W + bias. */
 void ko_step_add(struct ko_steps *steps, struct ko_projection w, const float *x, int32_t ldx,
                  float *y);
-/* y [n, d_model] = norm(x [n, d_model]); y may be x. */
+/* y [n, d_model] = norm(x [n, d_model]); y may be x. Without a norm (KO_NO_NORM) y must be x. */
 void ko_step_norm(struct ko_steps *steps, const struct ko_norm *norm, const float *x, float *y);
+/* In place on x [n, width], with a distance of ld between rows. */
+void ko_step_norm_of(struct ko_steps *steps, const struct ko_norm *norm, int32_t width, float *x,
+                     int32_t ld);
+/* The input of a sublayer's projections [n, d_model]: the normed x in `buffer`, or x itself where
+   there is no norm. */
+const float *ko_step_input(struct ko_steps *steps, const struct ko_norm *norm, const float *x,
+                           float *buffer);
 
-/* The `finish` of all kinds that mix: x += mixed W, with sublayer->out. */
+/* Adds a sublayer's output to x [n, d_model]: x += out_scale post_norm(from W), with W of
+   sublayer->out and from [n, n_in] (ldx). Then x = sum_norm(x). May use buffer 2, unless out_scale
+   is 1 and there is no post_norm. */
+void ko_step_output(struct ko_steps *steps, const struct ko_sublayer *sublayer, const float *from,
+                    int32_t ldx, float *x);
+/* The same for an output that is computed already: output [n, d_model], which the post-norm
+   overwrites. */
+void ko_step_add_output(struct ko_steps *steps, const struct ko_sublayer *sublayer, float *output,
+                        float *x);
+
+/* The `finish` of all kinds that mix: ko_step_output of the result of `mix`. */
 KO_MUST_CHECK enum ko_code ko_pass_finish(const struct ko_pass *pass,
                                           const struct ko_sublayer *sublayer, int32_t n, float *x,
                                           const float *mixed, int32_t ld_mixed,
                                           struct ko_error *err);
 
-/* The ends of a pass: the embedding of the trunk rows into x, the final norm of n rows in place,
-   and the unembedding matrix. */
+/* The rows that a sublayer finishes: the residual stream and the mixer's result. */
+struct ko_stream {
+    int32_t n;
+    float *x;           /* [n, d_model] */
+    const float *mixed; /* [n, ld_mixed] */
+    int32_t ld_mixed;
+};
+/* Runs the sublayer's mixer for all active rows, and lets the stream point to its result, whose width
+   may differ between layers. Nothing for a kind that does not mix. */
+KO_MUST_CHECK enum ko_code ko_pass_mix(const struct ko_pass *pass,
+                                       const struct ko_sublayer *sublayer, struct ko_stream *stream,
+                                       struct ko_error *err);
+/* Finishes sublayer i, whose mixer has run. If the one after it is parallel, finishes that first, so
+   that both read the same x. *next: the number of the sublayer after them. */
+KO_MUST_CHECK enum ko_code ko_pass_finish_from(const struct ko_pass *pass, size_t i,
+                                               const struct ko_stream *stream, size_t *next,
+                                               struct ko_error *err);
+
+/* The ends of a pass: the embedding of the trunk rows into pass->x, and from x [n, d_model] after
+   the last sublayer the rows that the unembedding reads: the final norm in place, and the projection
+   to the width of the embedding in buffer 2, where the model has one. */
 KO_MUST_CHECK enum ko_code ko_pass_embed(const struct ko_pass *pass, struct ko_error *err);
-KO_MUST_CHECK enum ko_code ko_pass_final_norm(const struct ko_pass *pass, int32_t n, float *x,
-                                              struct ko_error *err);
+KO_MUST_CHECK enum ko_code ko_pass_final(const struct ko_pass *pass, int32_t n, float *x,
+                                         const float **out, struct ko_error *err);
+/* The unembedding matrix. */
 struct ko_matrix ko_model_unembedding(const struct ko_model *model, const struct ko_arena *arena);
 
 #endif

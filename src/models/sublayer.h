@@ -4,7 +4,10 @@
 
      for each sublayer: mix (norm, projections, mixing between positions), finish (add to x)
 
-   Sublayers that mix move information between positions, so they have edges. An MLP does not. */
+   Sublayers that mix move information between positions, so they have edges. An MLP does not.
+
+   A sublayer that is `parallel` reads the same x as the one before it (GPT-NeoX, GPT-J, Phi-2): the
+   engine calls its `finish` between the `mix` and the `finish` of that one. */
 #ifndef KO_MODELS_SUBLAYER_H
 #define KO_MODELS_SUBLAYER_H
 
@@ -14,17 +17,20 @@
 
 #include "src/base/error.h"
 
+struct ko_details;
+struct ko_model;
 struct ko_pass;
 
 /* The number of a weight that a model does not have (a bias). */
 #define KO_NO_WEIGHT SIZE_MAX
 
-/* A norm over d_model. */
-enum ko_norm_kind { KO_RMS_NORM, KO_LAYER_NORM };
+/* A norm of whole rows. KO_NO_NORM: the rows stay as they are. */
+enum ko_norm_kind { KO_NO_NORM, KO_RMS_NORM, KO_LAYER_NORM };
 struct ko_norm {
     enum ko_norm_kind kind;
     float eps;
-    size_t weight, bias; /* [d_model] each; only a LayerNorm has a bias */
+    bool one_plus;       /* the file holds weight - 1 (Gemma); memory holds the weight */
+    size_t weight, bias; /* [width] each; only a LayerNorm has a bias */
 };
 
 /* A matrix with its bias. */
@@ -33,8 +39,9 @@ struct ko_projection {
 };
 
 /* Buffers of a pass, [n_rows, width]. `mix` leaves its result in buffer 1, which is as wide as the
-   result. Buffer 0 is free again when `mix` returns. Each kind uses the others as it likes. */
-enum { KO_N_BUFFERS = 8 };
+   result. Buffer 0 is free again when `mix` returns. Each kind uses the others as it likes. Buffer 2
+   also takes a sublayer's output where it is not added to x directly. */
+enum { KO_N_BUFFERS = 8, KO_OUTPUT_BUFFER = 2 };
 
 /* The sizes of a sublayer; 0 where its kind has no such size. */
 struct ko_sizes {
@@ -53,10 +60,20 @@ struct ko_sublayer {
     const struct ko_sublayer_kind *kind;
     int32_t layer;
     struct ko_sizes size;
-    struct ko_projection out; /* from the result of `mix` to d_model; only if the kind mixes */
+    bool parallel;            /* see above; only of a kind that does not mix, after one that does */
+    struct ko_projection out; /* from the kind's last activations to d_model */
+    struct ko_norm post_norm; /* of the output, before it is added (Gemma 2, OLMo 2) */
+    float out_scale;          /* of the output: 1, or Granite's residual_multiplier */
+    struct ko_norm sum_norm;  /* of x after the addition (OPT-350m) */
     size_t decay_norms;       /* weight of transform KO_DECAY_NORMS [n_features], or KO_NO_WEIGHT */
     void *self;               /* the kind's weights; owned, freed with free() */
 };
+
+/* Whether the output projection accumulates into x, without a buffer between them. */
+static inline bool ko_sublayer_adds_directly(const struct ko_sublayer *sublayer)
+{
+    return sublayer->post_norm.kind == KO_NO_NORM && sublayer->out_scale == 1;
+}
 
 struct ko_sublayer_kind {
     const char *name; /* "attention", "mamba1", "mamba2", "mlp" */
@@ -72,13 +89,16 @@ struct ko_sublayer_kind {
                         struct ko_error *err);
     /* Adds the sublayer's output to x [n, d_model]. mixed [n, ld_mixed]: the result of `mix` for
        these rows (not read if the kind does not mix). May use buffers 2 and up. Kinds that mix use
-       ko_pass_finish. */
+       ko_pass_finish, others end with ko_step_output or ko_step_add_output. */
     enum ko_code (*finish)(const struct ko_pass *pass, const struct ko_sublayer *sublayer,
                            int32_t n, float *x, const float *mixed, int32_t ld_mixed,
                            struct ko_error *err);
     /* The channels of the convolution that a mask of features removes: conv [conv_channels] from mask
        [n_features]. NULL: the kind has no convolution. */
     void (*conv_mask)(const struct ko_sublayer *sublayer, const uint8_t *mask, uint8_t *conv);
+    /* What `inspect` says of it beside its sizes, see src/models/details.h. NULL: nothing. */
+    void (*details)(const struct ko_model *model, const struct ko_sublayer *sublayer,
+                    struct ko_details *out);
 };
 
 #endif

@@ -12,6 +12,7 @@
 
 #include "src/base/memory.h"
 #include "src/base/text.h"
+#include "src/models/mxfp4.h"
 #include "src/models/rope.h"
 
 enum { ALIGNMENT = 16, SHAPE_TEXT = 24 * KO_TENSOR_DIMS };
@@ -48,6 +49,9 @@ static enum ko_code size_in_memory(const struct ko_weight *weight, size_t *n, st
     }
     if (weight->transform == KO_DECAY_NORMS) {
         *n = (size_t)weight->shape[0] * (sizeof(double) / sizeof(float));
+    }
+    if (code == KO_OK && weight->transform == KO_FROM_MXFP4) {
+        code = ko_multiply(*n, KO_MXFP4_NUMBERS / KO_MXFP4_BYTES, n, weight->tensor, err);
     }
     return code;
 }
@@ -88,11 +92,25 @@ enum ko_code ko_model_reserve(struct ko_model *model, size_t n, size_t *offset,
     return reserve_elements(model, n, &model->value_floats, offset, err);
 }
 
+/* The scales of NAME_blocks are NAME_scales. */
+static enum ko_code name_scales(struct ko_weight *weight, struct ko_error *err)
+{
+    static const char ending[] = "blocks";
+    struct ko_text name = {0};
+    ko_text_add(&name, "%.*sscales", (int)(strlen(weight->tensor) - strlen(ending)),
+                weight->tensor);
+    weight->scales = ko_copy(ko_text_str(&name), err);
+    ko_text_free(&name);
+    return weight->scales ? KO_OK : KO_E_MEMORY;
+}
+
 enum ko_code ko_model_add_weight(struct ko_model *model, const struct ko_weight *from,
                                  size_t *index, struct ko_error *err, const char *format, ...)
 {
     struct ko_weight weight = *from;
-    weight.matrix = weight.n_dims == 2 && weight.transform == KO_AS_STORED;
+    weight.matrix = (weight.n_dims >= 2 && weight.transform == KO_AS_STORED) ||
+                    weight.transform == KO_FROM_MXFP4;
+    weight.scales = NULL;
     struct ko_weight *grown =
         ko_grow(model->weights, &model->weights_capacity, model->n_weights + 1, sizeof *grown, err);
     if (!grown) {
@@ -104,6 +122,9 @@ enum ko_code ko_model_add_weight(struct ko_model *model, const struct ko_weight 
     va_start(args, format);
     enum ko_code code = format_name(format, args, &weight.tensor, err);
     va_end(args);
+    if (code == KO_OK && weight.transform == KO_FROM_MXFP4) {
+        code = name_scales(&weight, err);
+    }
     if (code == KO_OK) {
         code = size_in_memory(&weight, &weight.n, err);
     }
@@ -114,6 +135,7 @@ enum ko_code ko_model_add_weight(struct ko_model *model, const struct ko_weight 
     }
     if (code != KO_OK) {
         free(weight.tensor);
+        free(weight.scales);
         return code;
     }
     *index = model->n_weights;
@@ -125,27 +147,62 @@ void ko_model_derive(const struct ko_model *model, float *values)
 {
     for (size_t r = 0; r < model->n_ropes; r++) {
         const struct ko_rope_table *rope = &model->rope[r];
-        ko_rope_tables(&rope->config, model->shape.max_tokens, rope->d_head, values + rope->cos,
+        ko_rope_tables(&rope->config, model->shape.max_tokens, false, values + rope->cos,
                        values + rope->sin);
+        if (rope->config.scaling == KO_ROPE_LONGROPE) {
+            ko_rope_tables(&rope->config, model->shape.max_tokens, true, values + rope->long_cos,
+                           values + rope->long_sin);
+        }
     }
 }
 
-enum ko_code ko_weight_check(const struct ko_model *model, const struct ko_weight *weight,
-                             const struct ko_tensor *tensor, struct ko_error *err)
+/* Checks the shape, whose first n_dims dimensions are the weight's. name: of the tensor. */
+static enum ko_code check_shape(const struct ko_model *model, const struct ko_weight *weight,
+                                int32_t n_dims, const char *name, const struct ko_tensor *tensor,
+                                struct ko_error *err)
 {
     char expected[SHAPE_TEXT], found[SHAPE_TEXT];
-    shape_text(weight->shape, weight->n_dims, expected);
+    shape_text(weight->shape, n_dims, expected);
     if (!tensor) {
         return ko_fail(err, KO_E_INPUT, "%s: %s: expected %s, file has no tensor of this name",
-                       model->name, weight->tensor, expected);
+                       model->name, name, expected);
     }
-    bool same = tensor->n_dims == weight->n_dims;
-    for (int32_t d = 0; d < weight->n_dims && same; d++) {
+    bool same = tensor->n_dims == n_dims;
+    for (int32_t d = 0; d < n_dims && same; d++) {
         same = tensor->shape[d] == weight->shape[d];
     }
-    if (!same) {
-        return ko_fail(err, KO_E_INPUT, "%s: %s: expected %s, file has %s", model->name,
-                       weight->tensor, expected, shape_text(tensor->shape, tensor->n_dims, found));
+    return same ? KO_OK
+                : ko_fail(err, KO_E_INPUT, "%s: %s: expected %s, file has %s", model->name, name,
+                          expected, shape_text(tensor->shape, tensor->n_dims, found));
+}
+
+/* The bytes of MXFP4: the blocks, or their scales. */
+static enum ko_code check_bytes(const struct ko_model *model, const struct ko_weight *weight,
+                                bool scales, const struct ko_tensor *tensor, struct ko_error *err)
+{
+    const char *name = scales ? weight->scales : weight->tensor;
+    const enum ko_code code =
+        check_shape(model, weight, scales ? weight->n_dims - 1 : weight->n_dims, name, tensor, err);
+    if (code == KO_OK && tensor->dtype != KO_U8) {
+        return ko_fail(err, KO_E_INPUT, "%s: %s: expected U8, file has %s", model->name, name,
+                       ko_dtype_name(tensor->dtype));
+    }
+    return code;
+}
+
+enum ko_code ko_weight_check(const struct ko_model *model, const struct ko_weight *weight,
+                             const struct ko_checkpoint *checkpoint, struct ko_error *err)
+{
+    const struct ko_tensor *tensor = ko_checkpoint_find(checkpoint, weight->tensor);
+    enum ko_code code = KO_OK;
+    if (weight->transform == KO_FROM_MXFP4) {
+        code = check_bytes(model, weight, false, tensor, err);
+        tensor = ko_checkpoint_find(checkpoint, weight->scales);
+        return code == KO_OK ? check_bytes(model, weight, true, tensor, err) : code;
+    }
+    code = check_shape(model, weight, weight->n_dims, weight->tensor, tensor, err);
+    if (code != KO_OK) {
+        return code;
     }
     if (tensor->dtype != KO_F32 && tensor->dtype != KO_F16 && tensor->dtype != KO_BF16) {
         return ko_fail(err, KO_E_INPUT, "%s: %s: expected F32, F16 or BF16, file has %s",
@@ -175,7 +232,7 @@ static bool tensors_are_equal(const struct ko_tensor *a, const struct ko_tensor 
 static bool repeats_embedding(const struct ko_model *model, const struct ko_checkpoint *checkpoint,
                               const struct ko_tensor *tensor)
 {
-    if (!model->ends.tied || strcmp(tensor->name, "lm_head.weight") != 0) {
+    if (!model->ends.tied || strcmp(tensor->name, model->ends.head_name) != 0) {
         return false;
     }
     const struct ko_tensor *embedding =
@@ -202,7 +259,7 @@ static enum ko_code fail_leftover(const struct ko_model *model, const struct ko_
     char found[SHAPE_TEXT];
     shape_text(tensor->shape, tensor->n_dims, found);
     /* An untied head would be declared, so the embedding is tied. */
-    if (strcmp(tensor->name, "lm_head.weight") == 0) {
+    if (strcmp(tensor->name, model->ends.head_name) == 0) {
         return ko_fail(err, KO_E_INPUT,
                        "%s: %s: %s %s does not repeat the embedding, although %s of config.json is "
                        "true (given or by default): set it to false",
@@ -237,9 +294,16 @@ static enum ko_code check_weights(const struct ko_model *model,
     }
     for (size_t w = 0; w < model->n_weights && code == KO_OK; w++) {
         const struct ko_tensor *tensor = ko_checkpoint_find(checkpoint, model->weights[w].tensor);
-        code = keep_going(ko_weight_check(model, &model->weights[w], tensor, err), problems, err);
+        const struct ko_tensor *scales =
+            model->weights[w].scales ? ko_checkpoint_find(checkpoint, model->weights[w].scales)
+                                     : NULL;
+        code =
+            keep_going(ko_weight_check(model, &model->weights[w], checkpoint, err), problems, err);
         if (tensor) {
             used[tensor - tensors] = 1;
+        }
+        if (scales) {
+            used[scales - tensors] = 1;
         }
     }
     for (size_t t = 0; t < n && code == KO_OK; t++) {
@@ -280,8 +344,14 @@ void ko_weight_place(const struct ko_weight *weight, int64_t first, int64_t n, c
                      float *to)
 {
     int64_t rows = weight->shape[0], columns = ko_weight_elements(weight) / rows;
-    if (weight->transform == KO_AS_STORED) {
+    if (weight->transform == KO_AS_STORED || weight->transform == KO_AS_VALUES) {
         memcpy(to + first, values, (size_t)n * sizeof values[0]);
+        return;
+    }
+    if (weight->transform == KO_ONE_PLUS) {
+        for (int64_t i = 0; i < n; i++) {
+            to[first + i] = 1 + values[i];
+        }
         return;
     }
     int64_t row = first / columns, column = first % columns;

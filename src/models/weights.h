@@ -6,8 +6,8 @@
 #include "src/base/text.h"
 #include "src/models/model.h"
 
-/* Adds a copy of *weight to the model and fills in tensor (the formatted name), matrix, offset and
-   n. *index: the weight's number. */
+/* Adds a copy of *weight to the model and fills in tensor (the formatted name; in MXFP4 it ends with
+   "blocks"), scales, matrix, offset and n. *index: the weight's number. */
 KO_MUST_CHECK enum ko_code ko_model_add_weight(struct ko_model *model,
                                                const struct ko_weight *weight, size_t *index,
                                                struct ko_error *err, const char *format, ...)
@@ -27,10 +27,11 @@ KO_MUST_CHECK enum ko_code ko_weights_check(const struct ko_model *model,
 KO_MUST_CHECK enum ko_code ko_weights_problems(const struct ko_model *model,
                                                const struct ko_checkpoint *checkpoint,
                                                struct ko_strings *problems, struct ko_error *err);
-/* Checks one weight against its tensor (NULL: missing). */
+/* Checks one weight against its tensor, and in MXFP4 against that of its scales. */
 KO_MUST_CHECK enum ko_code ko_weight_check(const struct ko_model *model,
                                            const struct ko_weight *weight,
-                                           const struct ko_tensor *tensor, struct ko_error *err);
+                                           const struct ko_checkpoint *checkpoint,
+                                           struct ko_error *err);
 /* The number of the weight's elements in the file. */
 int64_t ko_weight_elements(const struct ko_weight *weight);
 /* Transforms the file's elements [first, first + n) and puts them in their place in the weight's

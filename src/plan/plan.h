@@ -20,6 +20,7 @@
 /* The facts about a model that the plan needs. All strings are owned by the plan. */
 struct ko_plan_model {
     char *name, *path, *tokenizer, *architecture, *fingerprint, *tokenizer_fingerprint;
+    /* The unembedding counts as d_model wide in costs, also where the embedding is narrower. */
     int32_t n_layers, d_model, vocabulary, max_tokens;
     int32_t reach; /* the largest sliding window of any layer; INT32_MAX: a layer has none */
     /* [n_layers] the sliding window of each layer, INT32_MAX: none. NULL: every layer has `reach`.

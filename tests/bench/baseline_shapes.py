@@ -91,11 +91,23 @@ class Shape:
 
     @staticmethod
     def of(c):
-        kind = c.get("model_type") or ("mamba2" if c["ssm_cfg"].get("layer") == "Mamba2" else "mamba")
-        read = {"mamba": mamba, "falcon_mamba": mamba, "mamba2": mamba2, "gpt2": gpt2, "llama": llama, "mistral": llama}
+        kind, read = kind_of(c), readers()
         if kind not in read:
             raise ValueError(f"model_type {kind}: no baseline; there are {', '.join(read)}")
         return read[kind](kind, c)
+
+
+def readers():
+    return {"mamba": mamba, "falcon_mamba": mamba, "mamba2": mamba2, "gpt2": gpt2, "llama": llama, "mistral": llama}
+
+
+def kind_of(c):
+    return c.get("model_type") or ("mamba2" if c["ssm_cfg"].get("layer") == "Mamba2" else "mamba")
+
+
+def with_baseline():
+    """The published shapes of families that have a baseline."""
+    return {name: c for name, c in published().items() if kind_of(c) in readers()}
 
 
 def mamba(kind, c):

@@ -26,7 +26,7 @@ import time
 import torch
 
 from baseline_models import FAMILIES, forms, wide
-from baseline_shapes import Shape, published
+from baseline_shapes import Shape, with_baseline
 from baseline_weights import random_weights
 
 WINDOW, SUBJECT, CHECKED = 9, (1, 2, 3), 8
@@ -192,7 +192,7 @@ def main():
         x if x in allowed else ap.error(f"{x}: choose from {', '.join(allowed)}") for x in text.split(",")]
     numbers = lambda text: [int(x) for x in text.split(",")]
     ap = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    shapes = published()
+    shapes = with_baseline()
     ap.add_argument("--shape", type=lambda text: text.split(","), default=["mamba-130m"], help=f"a list of: {', '.join(shapes)}")
     ap.add_argument("--config", type=json.loads, help="the configuration of a shape that is not in the list, as JSON")
     ap.add_argument("--kind", type=listed(["released", "batched"]), default=["released", "batched"])

@@ -14,23 +14,44 @@
 
 struct heads {
     int32_t n, n_kv, d_head, reach;
+    bool by_head; /* q, k and v of a head lie side by side (n_kv is n) */
+    int32_t gap;  /* numbers between two heads */
+    float cap;
+    bool sinks;
 };
 
-static int32_t width_of(const struct heads *heads)
+/* Where the heads' queries, keys and values lie in a row. */
+struct layout {
+    int32_t stride, k, v, width;
+};
+
+static struct layout layout_of(const struct heads *heads)
 {
-    return (heads->n + 2 * heads->n_kv) * heads->d_head + 1;
+    const int32_t d = heads->d_head, stride = (heads->by_head ? 3 * d : d) + heads->gap;
+    const int32_t k = heads->by_head ? d : heads->n * stride;
+    const int32_t v = heads->by_head ? 2 * d : (heads->n + heads->n_kv) * stride;
+    const int32_t n = heads->by_head ? heads->n : heads->n + 2 * heads->n_kv;
+    return (struct layout){stride, k, v, n * stride + 1};
 }
 
 struct inputs {
     struct heads heads;
-    float *qkv; /* [n_rows, width_of(heads)] */
+    float *qkv;   /* [n_rows, the layout's width] */
+    float *sinks; /* [n_heads] */
 };
 
-/* Queries, keys and values in [-range, range]. Free qkv with free(). */
+/* Queries, keys and values in [-range, range]; sinks in twice that. */
 static struct inputs make_inputs(const struct ko_rows *rows, const struct heads *heads, float range)
 {
-    size_t n = (size_t)(rows->n_rows * width_of(heads));
-    return (struct inputs){*heads, random_floats(9, n, -range, range)};
+    size_t n = (size_t)(rows->n_rows * layout_of(heads).width);
+    return (struct inputs){*heads, random_floats(9, n, -range, range),
+                           random_floats(10, (size_t)heads->n, -2.0F * range, 2.0F * range)};
+}
+
+static void free_inputs(struct inputs *x)
+{
+    free(x->qkv);
+    free(x->sinks);
 }
 
 static float *attend_rows(const struct backend *b, const struct ko_rows *rows, int32_t layer,
@@ -39,46 +60,59 @@ static float *attend_rows(const struct backend *b, const struct ko_rows *rows, i
     const struct inputs *x = inputs;
     const struct heads *heads = &x->heads;
     struct memory m = {.b = b};
-    size_t ld = (size_t)width_of(heads), d_out = (size_t)(heads->n * heads->d_head);
-    size_t n = (size_t)rows->n_active[layer] * d_out;
-    const float *qkv = memory_rows(&m, rows, x->qkv, ld, rows->n_projected[layer]);
-    const struct ko_attention args = {.layer = layer,
-                                      .n_heads = heads->n,
-                                      .n_kv_heads = heads->n_kv,
-                                      .d_head = heads->d_head,
-                                      .reach = heads->reach,
-                                      .scale = 0.3F,
-                                      .q = qkv,
-                                      .k = qkv + d_out,
-                                      .v = qkv + d_out + heads->n_kv * heads->d_head,
-                                      .ld = (int32_t)ld,
-                                      .out = memory_nan(&m, n)};
+    const struct layout at = layout_of(heads);
+    size_t n = (size_t)(rows->n_active[layer] * heads->n * heads->d_head);
+    const float *qkv = memory_rows(&m, rows, x->qkv, (size_t)at.width, rows->n_projected[layer]);
+    const struct ko_attention args = {
+        .layer = layer,
+        .n_heads = heads->n,
+        .n_kv_heads = heads->n_kv,
+        .d_head = heads->d_head,
+        .reach = heads->reach,
+        .scale = 0.3F,
+        .cap = heads->cap,
+        .sinks = heads->sinks ? memory_floats(&m, x->sinks, (size_t)heads->n) : NULL,
+        .q = qkv,
+        .k = qkv + at.k,
+        .v = qkv + at.v,
+        .ld = at.width,
+        .stride = at.stride,
+        .out = memory_nan(&m, n)};
     RUN(b, set_rows, rows);
     RUN(b, attention, &args);
     return memory_result(&m, args.out, n);
 }
 
-/* One row: for each head scores, -inf where there is no edge, softmax, and zeros where weights are
-   zeroed afterwards. */
+/* The score of q and k [d_head], capped. */
+static double score_of(const struct heads *heads, const float *q, const float *k)
+{
+    double score = 0.0, cap = (double)heads->cap;
+    for (int32_t c = 0; c < heads->d_head; c++) {
+        score += (double)q[c] * (double)k[c];
+    }
+    score *= (double)0.3F;
+    return cap > 0.0 ? cap * tanh(score / cap) : score;
+}
+
+/* One row: for each head scores, -inf where there is no edge, softmax with the sink, and zeros where
+   weights are zeroed afterwards. */
 static void attend_row(const struct ko_rows *rows, int32_t row, int32_t layer, const void *inputs,
                        double *out)
 {
     const struct inputs *x = inputs;
-    int32_t d = x->heads.d_head, ld = width_of(&x->heads), b = rows->branch[row];
+    const struct layout at = layout_of(&x->heads);
+    int32_t d = x->heads.d_head, ld = at.width, b = rows->branch[row];
     int32_t path[WAVE_TOKENS], i = wave_path(rows, row, layer, ko_rows_source, path);
     bool after = b >= 0 && rows->branches[b].after_softmax;
     for (int32_t head = 0; head < x->heads.n; head++, out += d) {
-        int32_t key = (x->heads.n + head / (x->heads.n / x->heads.n_kv)) * d;
-        int32_t value = key + x->heads.n_kv * d;
-        double weight[WAVE_TOKENS] = {0.0}, sum = 0.0;
+        int32_t place = head / (x->heads.n / x->heads.n_kv) * at.stride;
+        int32_t key = at.k + place, value = at.v + place;
+        const float *q = x->qkv + ko_at(path[i], ld, head * at.stride);
+        double weight[WAVE_TOKENS] = {0.0},
+               sum = x->heads.sinks ? exp((double)x->sinks[head]) : 0.0;
         for (int32_t j = 0; j <= i; j++) {
-            double score = 0.0;
-            for (int32_t c = 0; c < d; c++) {
-                score += (double)x->qkv[ko_at(path[i], ld, head * d + c)] *
-                         (double)x->qkv[ko_at(path[j], ld, key + c)];
-            }
             bool removed = wave_removed(rows, row, layer, i, j);
-            weight[j] = exp(score * (double)0.3F);
+            weight[j] = exp(score_of(&x->heads, q, x->qkv + ko_at(path[j], ld, key)));
             weight[j] = (removed && !after) || i - j >= x->heads.reach ? 0.0 : weight[j];
             sum += weight[j];
             weight[j] = removed ? -weight[j] : weight[j];
@@ -108,32 +142,97 @@ static void check_wave(const struct backends *all, const char *name, const struc
     struct inputs x = make_inputs(rows, heads, 2.0F);
     const struct mixing mixing = mixing_of(name, rows, &x);
     check_mixing(all, rows, &mixing, spread, NULL);
-    free(x.qkv);
+    free_inputs(&x);
 }
 
-static void attention_without_the_removed_edges(void **state)
+static void check_heads(const struct backends *all, const struct heads heads[5], const char *what)
 {
-    static const struct heads heads[] = {
-        {1, 1, 7, INT32_MAX}, {4, 2, 16, INT32_MAX}, {6, 1, 33, 4}, {3, 3, 64, 1}, {4, 2, 5, 3}};
     size_t n_plans = 0;
     const struct wave_plan *plans = wave_plans(&n_plans);
     struct spread spread[2] = {{0}};
     for (size_t p = 0; p < n_plans; p++) {
-        for (size_t h = 0; h < sizeof heads / sizeof heads[0]; h++) {
-            check_wave(*state, plans[p].name, wave_rows(&plans[p]), &heads[h], spread);
+        for (size_t h = 0; h < 5; h++) {
+            check_wave(all, plans[p].name, wave_rows(&plans[p]), &heads[h], spread);
         }
     }
     for (uint32_t seed = 0; seed < 40; seed++) {
-        check_wave(*state, "random", wave_random_rows(seed), &heads[seed % 5], spread);
+        check_wave(all, "random", wave_random_rows(seed), &heads[seed % 5], spread);
     }
-    print_message("attention: plain from double precision %.1e, others from plain %.1e\n",
+    print_message("%s: plain from double precision %.1e, others from plain %.1e\n", what,
                   spread[0].largest, spread[1].largest);
+}
+
+static void attention_without_the_removed_edges(void **state)
+{
+    static const struct heads heads[5] = {{.n = 1, .n_kv = 1, .d_head = 7, .reach = INT32_MAX},
+                                          {.n = 4, .n_kv = 2, .d_head = 16, .reach = INT32_MAX},
+                                          {.n = 6, .n_kv = 1, .d_head = 33, .reach = 4},
+                                          {.n = 3, .n_kv = 3, .d_head = 64, .reach = 1},
+                                          {.n = 4, .n_kv = 2, .d_head = 5, .reach = 3}};
+    check_heads(*state, heads, "attention");
+}
+
+static void heads_lie_side_by_side_or_apart(void **state)
+{
+    static const struct heads heads[5] = {
+        {.n = 1, .n_kv = 1, .d_head = 7, .reach = INT32_MAX, .by_head = true},
+        {.n = 4, .n_kv = 4, .d_head = 16, .reach = INT32_MAX, .by_head = true},
+        {.n = 3, .n_kv = 3, .d_head = 33, .reach = 2, .by_head = true, .gap = 1},
+        {.n = 4, .n_kv = 2, .d_head = 16, .reach = INT32_MAX, .gap = 16},
+        {.n = 6, .n_kv = 1, .d_head = 5, .reach = 3, .gap = 2}};
+    check_heads(*state, heads, "head strides");
+}
+
+/* Scores reach 8 with 16 numbers a head. */
+static void scores_are_capped_before_edges_go(void **state)
+{
+    static const struct heads heads[5] = {
+        {.n = 1, .n_kv = 1, .d_head = 7, .reach = INT32_MAX, .cap = 2.0F},
+        {.n = 4, .n_kv = 2, .d_head = 16, .reach = INT32_MAX, .cap = 1.5F},
+        {.n = 6, .n_kv = 1, .d_head = 33, .reach = 4, .cap = 50.0F},
+        {.n = 4, .n_kv = 4, .d_head = 16, .reach = 3, .by_head = true, .cap = 0.5F},
+        {.n = 4, .n_kv = 2, .d_head = 64, .reach = INT32_MAX, .cap = 3.0F, .sinks = true}};
+    check_heads(*state, heads, "caps");
+}
+
+static void sinks_take_a_part_of_the_softmax(void **state)
+{
+    static const struct heads heads[5] = {
+        {.n = 1, .n_kv = 1, .d_head = 7, .reach = INT32_MAX, .sinks = true},
+        {.n = 4, .n_kv = 2, .d_head = 16, .reach = INT32_MAX, .sinks = true},
+        {.n = 6, .n_kv = 1, .d_head = 33, .reach = 4, .sinks = true},
+        {.n = 3, .n_kv = 3, .d_head = 64, .reach = 1, .sinks = true, .gap = 3},
+        {.n = 4, .n_kv = 2, .d_head = 5, .reach = 3, .sinks = true}};
+    check_heads(*state, heads, "sinks");
+}
+
+/* A sink far above all scores leaves nothing, and one far below changes no bit. */
+static void sinks_of_any_size_are_finite(void **state)
+{
+    const struct backends *all = *state;
+    const struct ko_rows *rows = wave_random_rows(3);
+    const struct heads heads = {.n = 4, .n_kv = 2, .d_head = 16, .reach = 5, .sinks = true};
+    const size_t n = (size_t)rows->n_active[0] * 64;
+    for (int32_t k = 0; k < all->n; k++) {
+        struct inputs x = make_inputs(rows, &heads, 2.0F);
+        for (int32_t head = 0; head < heads.n; head++) {
+            x.sinks[head] = head % 2 ? 1e4F : -1e4F;
+        }
+        float *with = attend_rows(&all->list[k], rows, 0, &x);
+        x.heads.sinks = false;
+        float *without = attend_rows(&all->list[k], rows, 0, &x);
+        for (size_t at = 0; at < n; at++) {
+            assert_true(at / 16 % 2 ? with[at] == 0.0F : with[at] == without[at]);
+        }
+        free(with), free(without);
+        free_inputs(&x);
+    }
 }
 
 /* Scores of several hundreds, whose exponentials overflow in float32. */
 static void large_scores_do_not_overflow(void **state)
 {
-    static const struct heads heads = {4, 2, 16, INT32_MAX};
+    static const struct heads heads = {.n = 4, .n_kv = 2, .d_head = 16, .reach = INT32_MAX};
     size_t n_plans = 0;
     const struct wave_plan *plans = wave_plans(&n_plans);
     struct spread spread[2] = {{0}};
@@ -144,17 +243,23 @@ static void large_scores_do_not_overflow(void **state)
         mixing.tolerance[0] = 1e-6;
         mixing.tolerance[1] = 1e-2;
         check_mixing(*state, rows, &mixing, spread, NULL);
-        free(x.qkv);
+        free_inputs(&x);
     }
     print_message("large scores: plain from double precision %.1e, others from plain %.1e\n",
                   spread[0].largest, spread[1].largest);
 }
 
+/* Heads of 16 numbers: without more, with sinks, and with a cap too. */
+static const struct heads kinds[] = {
+    {.n = 4, .n_kv = 2, .d_head = 16, .reach = INT32_MAX},
+    {.n = 4, .n_kv = 2, .d_head = 16, .reach = 5, .sinks = true},
+    {.n = 4, .n_kv = 4, .d_head = 16, .reach = 5, .by_head = true, .cap = 2.0F, .sinks = true}};
+enum { N_KINDS = sizeof kinds / sizeof kinds[0] };
+
 /* The rows of a full pass without a window, against the trunk's with the same inputs. */
 static void nothing_removed_is_the_clean_run(void **state)
 {
     const struct backends *all = *state;
-    const struct heads heads = {4, 2, 16, 5};
     const struct wave_plan plan = {.name = "nothing removed",
                                    .n_layers = 1,
                                    .n_prompts = 2,
@@ -163,23 +268,22 @@ static void nothing_removed_is_the_clean_run(void **state)
                                    .branches = {{1, -1, 0, -1, 0, 0, -1, -1, false, false},
                                                 {1, -1, 4, 0, 0, 0, -1, -1, false, true}}};
     const struct ko_rows *rows = wave_rows(&plan);
-    struct inputs x = make_inputs(rows, &heads, 2.0F);
-    size_t ld = (size_t)width_of(&heads);
-    memcpy(x.qkv + 12 * ld, x.qkv + 3 * ld, 9 * ld * sizeof *x.qkv);
-    for (int32_t k = 0; k < all->n; k++) {
-        float *out = attend_rows(&all->list[k], rows, 0, &x);
+    for (int32_t k = 0; k < all->n * N_KINDS; k++) {
+        struct inputs x = make_inputs(rows, &kinds[k % N_KINDS], 2.0F);
+        size_t ld = (size_t)layout_of(&x.heads).width;
+        memcpy(x.qkv + 12 * ld, x.qkv + 3 * ld, 9 * ld * sizeof *x.qkv);
+        float *out = attend_rows(&all->list[k / N_KINDS], rows, 0, &x);
         /* Attention keeps the order of the keys, so all backends give the same bits here. */
         assert_memory_equal(out + 12 * 64, out + 3 * 64, 9 * 64 * sizeof *out);
         assert_memory_equal(out + 21 * 64, out + 7 * 64, 5 * 64 * sizeof *out);
         free(out);
+        free_inputs(&x);
     }
-    free(x.qkv);
 }
 
 static void everything_removed_gives_zeros(void **state)
 {
     const struct backends *all = *state;
-    const struct heads heads = {4, 2, 16, INT32_MAX};
     const struct wave_plan plan = {.name = "everything removed",
                                    .n_layers = 1,
                                    .n_prompts = 1,
@@ -190,15 +294,15 @@ static void everything_removed_gives_zeros(void **state)
                                    .branches = {{0, -1, 0, 0, 0, 1, 0, -1, false, false},
                                                 {0, -1, 0, 0, 0, 1, 0, -1, false, true}}};
     const struct ko_rows *rows = wave_rows(&plan);
-    struct inputs x = make_inputs(rows, &heads, 2.0F);
-    for (int32_t k = 0; k < all->n; k++) {
-        float *out = attend_rows(&all->list[k], rows, 0, &x);
+    for (int32_t k = 0; k < all->n * N_KINDS; k++) {
+        struct inputs x = make_inputs(rows, &kinds[k % N_KINDS], 2.0F);
+        float *out = attend_rows(&all->list[k / N_KINDS], rows, 0, &x);
         for (int32_t at = 6 * 64; at < 18 * 64; at++) {
             assert_true(out[at] == 0.0F);
         }
         free(out);
+        free_inputs(&x);
     }
-    free(x.qkv);
 }
 
 /* Position i sees (i - 3, i]: rows 8 and 9 lose all of it (set 0), row 9 alone in set 1; set 2's
@@ -206,7 +310,7 @@ static void everything_removed_gives_zeros(void **state)
 static void reach_ends_what_can_be_removed(void **state)
 {
     const struct backends *all = *state;
-    const struct heads heads = {4, 2, 16, 3};
+    const struct heads heads = {.n = 4, .n_kv = 2, .d_head = 16, .reach = 3};
     const struct wave_plan plan = {
         .name = "sliding reach",
         .n_layers = 1,
@@ -236,7 +340,7 @@ static void reach_ends_what_can_be_removed(void **state)
         assert_memory_equal(branch[3], out + 8 * 64, 4 * 64 * sizeof *out);
         free(out);
     }
-    free(x.qkv);
+    free_inputs(&x);
 }
 
 /* A value that is not finite does not change the rows whose edges to it are removed: it is omitted,
@@ -247,14 +351,19 @@ static void removed_sources_need_not_be_finite(void **state)
     int64_t n_spared = 0;
     for (uint32_t seed = 0; seed < 40; seed++) {
         const struct ko_rows *rows = wave_random_rows(seed);
-        const struct heads heads = {4, 2, 16, seed % 2 ? INT32_MAX : 4};
+        const struct heads heads = {.n = 4,
+                                    .n_kv = 2,
+                                    .d_head = 16,
+                                    .reach = seed % 2 ? INT32_MAX : 4,
+                                    .cap = seed % 3 == 0 ? 2.0F : 0.0F,
+                                    .sinks = seed % 4 < 2};
         struct inputs x = make_inputs(rows, &heads, 2.0F);
         const struct mixing mixing = mixing_of("random", rows, &x);
-        const size_t keys = (size_t)(heads.n_kv * heads.d_head);
-        spoil_rows(x.qkv, rows->n_rows, (size_t)width_of(&heads), mixing.width + keys, keys,
-                   INFINITY);
+        const struct layout at = layout_of(&heads);
+        spoil_rows(x.qkv, rows->n_rows, (size_t)at.width, (size_t)at.v,
+                   (size_t)(heads.n_kv * heads.d_head), INFINITY);
         check_mixing(*state, rows, &mixing, spread, &n_spared);
-        free(x.qkv);
+        free_inputs(&x);
     }
     assert_true(n_spared > 100);
 }
@@ -264,6 +373,10 @@ int run_attention(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(removed_sources_need_not_be_finite),
         cmocka_unit_test(attention_without_the_removed_edges),
+        cmocka_unit_test(heads_lie_side_by_side_or_apart),
+        cmocka_unit_test(scores_are_capped_before_edges_go),
+        cmocka_unit_test(sinks_take_a_part_of_the_softmax),
+        cmocka_unit_test(sinks_of_any_size_are_finite),
         cmocka_unit_test(large_scores_do_not_overflow),
         cmocka_unit_test(nothing_removed_is_the_clean_run),
         cmocka_unit_test(everything_removed_gives_zeros),

@@ -130,55 +130,158 @@ static void norms_equal_their_definitions(void **state)
     print_message("norms: %.1e from double precision\n", spread.largest);
 }
 
+static double softplus_of(double x)
+{
+    return x > 20.0 ? x : log1p(exp(x));
+}
+
+static double gelu_of(double x)
+{
+    return 0.5 * x * erfc(-x / sqrt(2.0));
+}
+
+static double gelu_tanh_of(double x)
+{
+    return 0.5 * x * (1.0 + tanh(sqrt(2.0 / M_PI) * (x + 0.044715 * x * x * x)));
+}
+
+static double relu_of(double x)
+{
+    return x > 0.0 ? x : 0.0;
+}
+
+enum { N_ACTIVATIONS = 4 };
+static const struct activation {
+    const char *name;
+    double (*f)(double x);
+} activations[N_ACTIVATIONS] = {
+    {"softplus", softplus_of}, {"gelu", gelu_of}, {"gelu_tanh", gelu_tanh_of}, {"relu", relu_of}};
+
+/* Activation number `which` of x [n, d] in rows of ld; free with free(). */
+static float *activate_rows(const struct backend *b, size_t which, const float *x, int32_t n,
+                            int32_t d, int32_t ld)
+{
+    struct memory m = {.b = b};
+    float *out = memory_floats(&m, x, (size_t)(n * ld));
+    const struct ko_activation args = {.n = n, .d = d, .x = out, .ld = ld};
+    if (which == 0) {
+        RUN(b, softplus, &args);
+    } else if (which == 1) {
+        RUN(b, gelu, &args);
+    } else if (which == 2) {
+        RUN(b, gelu_tanh, &args);
+    } else {
+        RUN(b, relu, &args);
+    }
+    return memory_result(&m, out, (size_t)(n * ld));
+}
+
 static void activations_equal_their_definitions(void **state)
 {
     const struct backends *all = *state;
-    enum { N = 4, D = 1001, LD = 1003 };
-    float *x = random_floats(1, N * LD, -30.0F, 30.0F);
-    struct spread spread = {0};
+    static const int32_t shapes[][2] = {{1, 1}, {3, 7}, {4, 1001}};
+    float *x = random_floats(1, 4 * 1003, -30.0F, 30.0F);
+    struct spread spread[N_ACTIVATIONS] = {{0}};
     x[0] = 0.0F;
     x[1] = 20.0F;
-    for (int32_t k = 0; k < all->n; k++) {
-        const struct backend *b = &all->list[k];
-        struct memory m = {.b = b};
-        float *plus = memory_floats(&m, x, N * LD), *gelu = memory_floats(&m, x, N * LD);
-        const struct ko_activation on_plus = {.n = N, .d = D, .x = plus, .ld = LD};
-        const struct ko_activation on_gelu = {.n = N, .d = D, .x = gelu, .ld = LD};
-        RUN(b, softplus, &on_plus);
-        RUN(b, gelu_tanh, &on_gelu);
-        float *got_plus = memory_read(&m, plus, N * LD);
-        float *got_gelu = memory_result(&m, gelu, N * LD);
-        for (int32_t at = 0; at < N * LD; at++) {
-            double v = (double)x[at], t = sqrt(2.0 / M_PI) * (v + 0.044715 * v * v * v);
-            double want[2] = {v > 20.0 ? v : log1p(exp(v)), 0.5 * v * (1.0 + tanh(t))};
-            if (at % LD >= D) {
-                want[0] = want[1] = v; /* beside the rows: untouched */
-            }
-            expect_near("softplus", b->label, &got_plus[at], &want[0], 1, 1e-6, &spread);
-            expect_near("gelu", b->label, &got_gelu[at], &want[1], 1, 1e-6, &spread);
+    for (size_t at = 0; at < (size_t)all->n * N_ACTIVATIONS * 3; at++) {
+        const struct backend *b = &all->list[at / N_ACTIVATIONS / 3];
+        const size_t which = at / 3 % N_ACTIVATIONS;
+        const int32_t n = shapes[at % 3][0], d = shapes[at % 3][1], ld = d + 2;
+        float *got = activate_rows(b, which, x, n, d, ld);
+        for (int32_t k = 0; k < n * ld; k++) {
+            double v = (double)x[k];
+            double want = k % ld < d ? activations[which].f(v) : v; /* beside: untouched */
+            expect_near(activations[which].name, b->label, &got[k], &want, 1, 1e-6, &spread[which]);
         }
-        free(got_plus), free(got_gelu);
+        free(got);
     }
-    print_message("activations: %.1e from double precision\n", spread.largest);
+    for (size_t which = 0; which < N_ACTIVATIONS; which++) {
+        print_message("%s: %.1e from double precision\n", activations[which].name,
+                      spread[which].largest);
+    }
     free(x);
 }
 
-enum { ROW = 9, VOCABULARY = 11, GATHERED = 4, LD_GATHERED = ROW + 2 };
+static void activations_keep_what_is_not_a_number(void **state)
+{
+    const struct backends *all = *state;
+    enum { D = 9 };
+    const float x[D] = {1.0F, NAN, -2.0F, 3.0F, NAN, -1.0F, 0.0F, 5.0F, NAN};
+    for (size_t at = 0; at < (size_t)all->n * N_ACTIVATIONS; at++) {
+        float *got = activate_rows(&all->list[at / N_ACTIVATIONS], at % N_ACTIVATIONS, x, 1, D, D);
+        for (size_t k = 0; k < D; k++) {
+            assert_int_equal(isnan(got[k]) != 0, isnan(x[k]) != 0);
+        }
+        free(got);
+    }
+}
+
+static void check_sum(const struct backend *b, int32_t n, int32_t d, float scale,
+                      struct spread *spread)
+{
+    const int32_t ldx = d + 3, ldy = d + 2;
+    struct memory m = {.b = b};
+    float *x = random_floats(1, (size_t)(n * ldx), -2.0F, 2.0F);
+    float *y = random_floats(2, (size_t)(n * ldy), -2.0F, 2.0F);
+    const struct ko_add_scaled args = {.n = n,
+                                       .d = d,
+                                       .x = memory_floats(&m, x, (size_t)(n * ldx)),
+                                       .ldx = ldx,
+                                       .scale = scale,
+                                       .y = memory_floats(&m, y, (size_t)(n * ldy)),
+                                       .ldy = ldy};
+    RUN(b, add_scaled, &args);
+    float *got = memory_result(&m, args.y, (size_t)(n * ldy));
+    for (int32_t at = 0; at < n * ldy; at++) {
+        const int32_t r = at / ldy, c = at % ldy;
+        double want = (double)y[at] + (c < d ? (double)scale * (double)x[r * ldx + c] : 0.0);
+        /* Observed: 4.2e-08. */
+        expect_near("add_scaled", b->label, &got[at], &want, 1, 3e-7, spread);
+    }
+    free(x), free(y), free(got);
+}
+
+static void scaled_rows_are_added(void **state)
+{
+    static const int32_t shapes[][2] = {{1, 1}, {1, 768}, {5, 33}, {64, 7}};
+    const struct backends *all = *state;
+    struct spread spread = {0};
+    for (int32_t k = 0; k < all->n; k++) {
+        for (size_t s = 0; s < 4; s++) {
+            check_sum(&all->list[k], shapes[s][0], shapes[s][1], 1.0F, &spread);
+            check_sum(&all->list[k], shapes[s][0], shapes[s][1], -0.22F, &spread);
+        }
+    }
+    print_message("add_scaled: %.1e from double precision\n", spread.largest);
+}
+
+enum { ROW = 9, VOCABULARY = 11, PLACES = WAVE_TOKENS + 3, GATHERED = 4, LD_GATHERED = ROW + 2 };
 static const int32_t gathered_rows[GATHERED] = {5, 0, 5, 9};
+
+/* NULL: none. */
+struct embedding {
+    const float *tokens, *places; /* [VOCABULARY, ROW], [PLACES, ROW] */
+    float scale;
+    int32_t first;
+};
 
 /* x [n_rows, ROW] with all branches copied from their parents, and some of its rows without their
    first number in gathered [GATHERED, LD_GATHERED]. Free both with free(). */
-static void move_rows(const struct backend *b, const struct ko_rows *rows, const float *tokens,
-                      const float *places, float **x, float **gathered)
+static void move_rows(const struct backend *b, const struct ko_rows *rows,
+                      const struct embedding *e, float **x, float **gathered)
 {
     struct memory m = {.b = b};
     const struct ko_embed embed = {
-        .tokens = {.data = memory_floats(&m, tokens, (size_t)VOCABULARY * ROW),
-                   .n_out = VOCABULARY,
-                   .n_in = ROW},
-        .positions = {.data = memory_floats(&m, places, (size_t)WAVE_TOKENS * ROW),
-                      .n_out = WAVE_TOKENS,
+        .tokens = {.data =
+                       e->tokens ? memory_floats(&m, e->tokens, (size_t)VOCABULARY * ROW) : NULL,
+                   .n_out = e->tokens ? VOCABULARY : 0,
+                   .n_in = e->tokens ? ROW : 0},
+        .scale = e->scale,
+        .positions = {.data = e->places ? memory_floats(&m, e->places, (size_t)PLACES * ROW) : NULL,
+                      .n_out = PLACES,
                       .n_in = ROW},
+        .first_position = e->first,
         .x = memory_nan(&m, (size_t)rows->n_rows * ROW),
     };
     const struct ko_gather gather = {.from = embed.x + 1,
@@ -201,28 +304,41 @@ static void move_rows(const struct backend *b, const struct ko_rows *rows, const
     *gathered = memory_result(&m, gather.to, (size_t)GATHERED * LD_GATHERED);
 }
 
+static void check_rows(const struct backend *b, const struct ko_rows *rows,
+                       const struct embedding *e)
+{
+    float *x = NULL, *gathered = NULL;
+    move_rows(b, rows, e, &x, &gathered);
+    for (int32_t at = 0; at < rows->n_rows * ROW; at++) {
+        const int32_t r = at / ROW, i = rows->position[r], c = at % ROW;
+        const int32_t token = rows->token[rows->trunk_first[rows->prompt[r]] + i];
+        const float scaled = e->tokens ? e->scale * e->tokens[token * ROW + c] : 0.0F;
+        assert_true(x[at] == scaled + (e->places ? e->places[(e->first + i) * ROW + c] : 0.0F));
+    }
+    for (int32_t at = 0; at < GATHERED * (ROW - 1); at++) {
+        const int32_t r = at / (ROW - 1), c = at % (ROW - 1);
+        assert_true(gathered[r * LD_GATHERED + c] == x[gathered_rows[r] * ROW + 1 + c]);
+    }
+    assert_true(isnan(gathered[ROW]));
+    free(x), free(gathered);
+}
+
+/* With positions the scales are powers of two, whose products are exact, so that fused sums have
+   the same bits. */
 static void rows_are_embedded_copied_and_gathered(void **state)
 {
     const struct backends *all = *state;
     size_t n_plans = 0;
     const struct ko_rows *rows = wave_rows(&wave_plans(&n_plans)[6]);
     float *tokens = random_floats(1, (size_t)VOCABULARY * ROW, -1.0F, 1.0F);
-    float *places = random_floats(2, (size_t)WAVE_TOKENS * ROW, -1.0F, 1.0F);
+    float *places = random_floats(2, (size_t)PLACES * ROW, -1.0F, 1.0F);
+    const struct embedding cases[] = {{tokens, places, 1.0F, 0}, {tokens, NULL, 1.0F, 0},
+                                      {tokens, places, 1.0F, 2}, {tokens, NULL, sqrtf(ROW + 2), 0},
+                                      {tokens, places, 0.5F, 3}, {NULL, places, 1.0F, 2}};
     for (int32_t k = 0; k < all->n; k++) {
-        float *x = NULL, *gathered = NULL;
-        move_rows(&all->list[k], rows, tokens, places, &x, &gathered);
-        for (int32_t at = 0; at < rows->n_rows * ROW; at++) {
-            int32_t r = at / ROW, i = rows->position[r];
-            int32_t token = rows->token[rows->trunk_first[rows->prompt[r]] + i];
-            float want = tokens[token * ROW + at % ROW] + places[i * ROW + at % ROW];
-            assert_true(x[at] == want);
+        for (size_t at = 0; at < sizeof cases / sizeof cases[0]; at++) {
+            check_rows(&all->list[k], rows, &cases[at]);
         }
-        for (int32_t at = 0; at < GATHERED * (ROW - 1); at++) {
-            int32_t r = at / (ROW - 1), c = at % (ROW - 1);
-            assert_true(gathered[r * LD_GATHERED + c] == x[gathered_rows[r] * ROW + 1 + c]);
-        }
-        assert_true(isnan(gathered[ROW]));
-        free(x), free(gathered);
     }
     free(tokens), free(places);
 }
@@ -251,13 +367,61 @@ static void other_precisions_are_refused(void **state)
                         "threads: expected at least 1, got 0, choose the number of cores");
 }
 
+/* x [n_trunk_rows, ROW]; either table may be NULL. free(). */
+static float *embed_tables(const struct backend *b, const struct ko_rows *rows, const float *tokens,
+                           const float *places)
+{
+    struct memory m = {.b = b};
+    struct ko_embed embed = {
+        .scale = 3.0F,
+        .first_position = 2,
+        .x = memory_nan(&m, (size_t)rows->n_trunk_rows * ROW),
+    };
+    if (tokens) {
+        embed.tokens = (struct ko_matrix){
+            .data = memory_floats(&m, tokens, VOCABULARY * ROW), .n_out = VOCABULARY, .n_in = ROW};
+    }
+    if (places) {
+        embed.positions = (struct ko_matrix){
+            .data = memory_floats(&m, places, PLACES * ROW), .n_out = PLACES, .n_in = ROW};
+    }
+    RUN(b, set_rows, rows);
+    RUN(b, embed, &embed);
+    return memory_result(&m, embed.x, (size_t)rows->n_trunk_rows * ROW);
+}
+
+static void tokens_or_positions_may_be_missing(void **state)
+{
+    const struct backends *all = *state;
+    size_t n_plans = 0;
+    const struct ko_rows *rows = wave_rows(&wave_plans(&n_plans)[6]);
+    float *tokens = random_floats(1, VOCABULARY * ROW, -1.0F, 1.0F);
+    float *places = random_floats(2, PLACES * ROW, -1.0F, 1.0F);
+    for (int32_t k = 0; k < 3 * all->n; k++) {
+        const bool token = k % 3 != 0, place = k % 3 != 1;
+        float *x =
+            embed_tables(&all->list[k / 3], rows, token ? tokens : NULL, place ? places : NULL);
+        for (int32_t at = 0; at < rows->n_trunk_rows * ROW; at++) {
+            const int32_t r = at / ROW, c = at % ROW;
+            float want = token ? 3 * tokens[rows->token[r] * ROW + c] : 0.0F;
+            want += place ? places[(2 + rows->position[r]) * ROW + c] : 0.0F;
+            assert_true(fabsf(x[at] - want) <= 1e-6F); /* observed: at most 2.4e-7 */
+        }
+        free(x);
+    }
+    free(tokens), free(places);
+}
+
 int run_basic(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_of_rows_and_weights),
         cmocka_unit_test(norms_equal_their_definitions),
         cmocka_unit_test(activations_equal_their_definitions),
+        cmocka_unit_test(activations_keep_what_is_not_a_number),
+        cmocka_unit_test(scaled_rows_are_added),
         cmocka_unit_test(rows_are_embedded_copied_and_gathered),
+        cmocka_unit_test(tokens_or_positions_may_be_missing),
         cmocka_unit_test(other_precisions_are_refused),
     };
     return cmocka_run_group_tests_name("basic", tests, backends_open, backends_close);

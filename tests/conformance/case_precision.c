@@ -99,6 +99,145 @@ static double check_product(const struct backend *b, enum ko_element type,
     return largest;
 }
 
+/* ---- Experts, of inputs and weights that the operands' type holds exactly. */
+
+enum { EXPERTS = 5, CHOSEN = 2, D = 96, FF = 72, PAIRS = M * CHOSEN };
+
+struct narrow_experts {
+    float *x, *share, *gate, *up, *down;
+    int32_t choice[PAIRS];
+};
+
+static void make_experts(int bits, struct narrow_experts *in)
+{
+    const size_t n = (size_t)EXPERTS * D * FF;
+    in->x = random_numbers(1, (size_t)M * D, bits);
+    in->share = random_floats(2, PAIRS, 0.1F, 1.0F);
+    in->gate = random_numbers(3, n, bits);
+    in->up = random_numbers(4, n, bits);
+    in->down = random_numbers(5, n, bits);
+    for (int32_t k = 0; k < PAIRS; k++) { /* two that differ; the first has all rows */
+        in->choice[k] = k % CHOSEN == 0 ? 0 : 1 + k / CHOSEN % (EXPERTS - 1);
+    }
+}
+
+static void free_experts(struct narrow_experts *in)
+{
+    free(in->x), free(in->share), free(in->gate), free(in->up), free(in->down);
+}
+
+/* y [D] of a row, and the sum of its magnitudes. */
+static void reference_experts(const struct narrow_experts *in, int32_t row, double *y,
+                              double *magnitude)
+{
+    memset(y, 0, D * sizeof y[0]);
+    memset(magnitude, 0, D * sizeof y[0]);
+    for (int32_t c = 0; c < CHOSEN; c++) {
+        const size_t at = (size_t)in->choice[row * CHOSEN + c] * D * FF;
+        for (size_t k = 0; k < FF; k++) {
+            double gate = 0.0, up = 0.0;
+            for (size_t j = 0; j < D; j++) {
+                const double x = (double)in->x[(size_t)row * D + j];
+                gate += x * (double)in->gate[at + k * D + j];
+                up += x * (double)in->up[at + k * D + j];
+            }
+            const double hidden = gate / (1.0 + exp(-gate)) * up;
+            for (size_t j = 0; j < D; j++) {
+                const double term = (double)in->share[row * CHOSEN + c] * hidden *
+                                    (double)in->down[at + j * FF + k];
+                y[j] += term;
+                magnitude[j] += fabs(term);
+            }
+        }
+    }
+}
+
+/* How the matrices lie: inputs first, gate and up interleaved. */
+struct layout {
+    bool in_first, interleaved;
+};
+
+/* The n matrices [EXPERTS, n_out, n_in] as one, whose outputs are theirs in turn. */
+static struct ko_expert_matrices import_experts(struct memory *m, enum ko_element type,
+                                                const float *const *w, int32_t n,
+                                                const int32_t size[2], bool in_first)
+{
+    const int32_t n_out = size[0], n_in = size[1], all = n * n_out;
+    const size_t one = (size_t)all * (size_t)n_in;
+    float *packed = malloc(EXPERTS * one * sizeof *packed);
+    assert_non_null(packed);
+    for (size_t k = 0; k < EXPERTS * one; k++) {
+        const int32_t e = (int32_t)(k / one), at = (int32_t)(k % one);
+        const int32_t out = in_first ? at % all : at / n_in, in = in_first ? at / all : at % n_in;
+        packed[k] = w[out % n][(e * n_out + out / n) * n_in + in];
+    }
+    const struct ko_expert_matrices matrices = {
+        .first = {.data = import_matrix(m, type, packed, EXPERTS * one),
+                  .n_out = all,
+                  .n_in = n_in,
+                  .in_first = in_first,
+                  .type = type},
+        .stride = one,
+    };
+    free(packed);
+    return matrices;
+}
+
+static float *run_narrow_experts(const struct backend *b, enum ko_element type,
+                                 const struct layout *layout, const struct narrow_experts *in)
+{
+    static const int32_t wide[2] = {FF, D}, back[2] = {D, FF};
+    const float *const both[2] = {in->gate, in->up}, *const down[1] = {in->down};
+    struct memory m = {.b = b};
+    struct ko_experts args = {
+        .n = M,
+        .n_experts = EXPERTS,
+        .n_chosen = CHOSEN,
+        .d = D,
+        .ff = FF,
+        .x = memory_floats(&m, in->x, (size_t)M * D),
+        .choice = memory_bytes(&m, in->choice, sizeof in->choice),
+        .share = memory_floats(&m, in->share, PAIRS),
+        .interleaved = layout->interleaved,
+        .work = memory_nan(&m, (size_t)M * ko_experts_work(EXPERTS, CHOSEN, D, FF)),
+        .y = memory_nan(&m, (size_t)M * D),
+    };
+    args.gate = import_experts(&m, type, both, layout->interleaved ? 2 : 1, wide, layout->in_first);
+    if (!layout->interleaved) {
+        args.up = import_experts(&m, type, both + 1, 1, wide, layout->in_first);
+    }
+    args.down = import_experts(&m, type, down, 1, back, layout->in_first);
+    RUN(b, experts, &args);
+    return memory_result(&m, args.y, (size_t)M * D);
+}
+
+/* Hidden values are rounded before the last matrix, and nothing else is. */
+static void check_experts(const struct backend *b, enum ko_element type, int bits,
+                          const struct layout *layout)
+{
+    const double loss = 1.05 * ldexp(1.0, -bits);
+    struct narrow_experts in;
+    double largest = 0.0;
+    make_experts(bits, &in);
+    float *got = run_narrow_experts(b, type, layout, &in);
+    for (int32_t r = 0; r < M; r++) {
+        double want[D], magnitude[D];
+        reference_experts(&in, r, want, magnitude);
+        for (int32_t k = 0; k < D; k++) {
+            const double error = fabs((double)got[r * D + k] - want[k]) / magnitude[k];
+            if (!(error <= loss + SUM_TOLERANCE)) {
+                fail_msg("%s: experts, row %d, column %d: %.9g, expected %.9g", b->label, r, k,
+                         (double)got[r * D + k], want[k]);
+            }
+            largest = error > largest ? error : largest;
+        }
+    }
+    print_message("%s: experts %.1e from double precision\n", b->label, largest);
+    assert_true(largest > ldexp(0.01, -bits)); /* it is this precision */
+    free(got);
+    free_experts(&in);
+}
+
 static void check_mode(const struct ko_kernels *k, const struct mode *mode)
 {
     static const int32_t shapes[][2] = {{1, 8}, {48, 64}, {33, 520}, {300, 257}, {80, 8}};
@@ -119,6 +258,9 @@ static void check_mode(const struct ko_kernels *k, const struct mode *mode)
         /* Truncated or rounded, each operand loses less than a unit in its last place. */
         const double loss = 2.1 * ldexp(1.0, -mode->bits);
         rounded = fmax(rounded, check_product(&b, type, &shape, 23, loss));
+    }
+    for (int order = 0; order < 4; order++) {
+        check_experts(&b, type, mode->bits, &(const struct layout){order & 1, order & 2});
     }
     print_message("%s: products %.1e from double precision, of exact operands %.1e\n", b.label,
                   rounded, exact);

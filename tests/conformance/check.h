@@ -111,10 +111,12 @@ void widen(const float *values, size_t n, double *out);
 
 /* The groups of cases; each returns the number of failed ones. */
 int run_basic(void);
+int run_experts(void);
 int run_conv(void);
 int run_mamba1(void);
 int run_mamba2(void);
 int run_gated(void);
+int run_heads(void);
 int run_attention(void);
 int run_unembed(void);
 int run_precision(void);

@@ -22,9 +22,10 @@ int main(void)
         printf("skipped: %s\n", why);
         return TEST_SKIPPED;
     }
-    return run_suite("basic", run_basic) + run_suite("conv", run_conv) +
-           run_suite("mamba1", run_mamba1) + run_suite("mamba2", run_mamba2) +
-           run_suite("gated", run_gated) + run_suite("attention", run_attention) +
+    return run_suite("basic", run_basic) + run_suite("experts", run_experts) +
+           run_suite("conv", run_conv) + run_suite("mamba1", run_mamba1) +
+           run_suite("mamba2", run_mamba2) + run_suite("gated", run_gated) +
+           run_suite("heads", run_heads) + run_suite("attention", run_attention) +
            run_suite("unembed", run_unembed) + run_suite("precision", run_precision) +
            run_suite("tables", run_tables);
 }

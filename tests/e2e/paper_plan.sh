@@ -14,6 +14,7 @@ checkpoints=$scratch/checkpoints
 mkdir -p "$checkpoints/gpt-neox-20b"
 cp "$tokenizer" "$checkpoints/gpt-neox-20b/"
 for name in $("$shape_config"); do
+    grep -qF "{name: $name," "$KO_SOURCE_DIR/jobs/paper/models.yaml" || continue # not one of the paper's
     folder=$checkpoints/${folders[$name]:-$name}
     mkdir -p "$folder"
     "$shape_config" "$name" >"$folder/config.json"

@@ -4,8 +4,8 @@
 #include "tests/fuzz/encodings.h"
 #include "tests/fuzz/fuzz.h"
 
-static const char *const names[] = {"falcon",    "gpt-neox",   "gpt2",  "llama2",       "llama3",
-                                    "metaspace", "mistral-v3", "qwen2", "single-digits"};
+static const char *const names[] = {"falcon", "gemma",     "gpt-neox",   "gpt2",  "llama2",
+                                    "llama3", "metaspace", "mistral-v3", "qwen2", "single-digits"};
 enum { N_TOKENIZERS = sizeof names / sizeof names[0] };
 static struct ko_tokenizer *tokenizers[N_TOKENIZERS];
 

@@ -16,7 +16,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 BYTES = {"F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "U8": 1, "BOOL": 1}
-FAMILIES = ("mamba", "mamba2", "falcon_mamba", "gpt2", "llama", "mistral", "qwen2")
+FAMILIES = ("mamba", "mamba2", "falcon_mamba", "gpt2", "llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2",
+            "gemma3_text", "gpt_neox", "gptj", "phi", "opt", "olmo2", "olmo3", "phi3", "granite", "smollm3",
+            "mixtral", "qwen3_moe", "olmoe", "gpt_oss")
 
 
 def checkpoints():
@@ -140,7 +142,7 @@ def seeds():
         for path in folder.glob("*.bin"):
             yield "pickle", folder.name, pickles(path)
     for i in range(len(FAMILIES)):
-        yield "config", f"small-{i}", str(i).encode() + b'{"hidden_size": 8, "n_embd": 8, "num_hidden_layers": 1, "vocab_size": 9}'
+        yield "config", f"small-{i}", bytes([ord("0") + i]) + b'{"hidden_size": 8, "n_embd": 8, "num_hidden_layers": 1, "vocab_size": 9}'
     yield "shards", "two", b'{"metadata": {}, "weight_map": {"x": "a.safetensors", "y": "b.safetensors"}}'
     yield "shards", "outside", b'{"weight_map": {"x": "../a.safetensors", "y": "/etc/passwd"}}'
     for name, data in small_torch():

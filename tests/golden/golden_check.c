@@ -21,6 +21,7 @@ struct comparison {
     const struct golden_case *c;
     enum ko_precision precision;
     struct golden golden;
+    int32_t n_routes, n_classes; /* those of the file that are compared, see count_compared */
     struct ko_options options;
     struct ko_inputs inputs;
     struct ko_plan *plan;
@@ -36,13 +37,37 @@ static void add_list(struct ko_text *text, const struct ko_strings *list, int32_
     ko_text_add(text, "]");
 }
 
+/* The number of items before the first that has this text in it. */
+static int32_t count_before(const struct ko_strings *list, const char *text)
+{
+    int32_t n = 0;
+    while ((size_t)n < list->n && !strstr(list->item[n], text)) {
+        n++;
+    }
+    return n;
+}
+
+/* Files may end with routes of components (KIND@SET) and classes of heads (head:K). The program does
+   not have these knockouts, so their cells are not compared. */
+static void count_compared(struct comparison *x)
+{
+    x->n_routes = count_before(&x->golden.route, "@");
+    x->n_classes = count_before(&x->golden.feature_class, "head:");
+}
+
+static int32_t count_prompts(const struct comparison *x)
+{
+    return x->c->n_prompts > 0 ? x->c->n_prompts : x->golden.n_prompts;
+}
+
 /* The golden's axes as a sweep spec: all of it, and the map of one source position at a time. */
 static void write_spec(const struct comparison *x, struct ko_text *text)
 {
     const struct golden *g = &x->golden;
-    const int32_t n = x->c->n_prompts > 0 ? x->c->n_prompts : g->n_prompts;
+    const int32_t n = count_prompts(x);
     ko_text_add(text, "models: [{name: golden, path: '%s'}]\n", x->c->checkpoint);
-    ko_text_add(text, "prompts: {file: '%s', select: {id: ", x->c->facts);
+    /* The oracle scores the first token, also if it is white space alone. */
+    ko_text_add(text, "prompts: {file: '%s', score: raw-first-token, select: {id: ", x->c->facts);
     add_list(text, &g->prompt_id, n);
     ko_text_add(text, "}}\nwindows: {sizes: [");
     for (int32_t s = 0; s < g->n_sizes; s++) {
@@ -53,9 +78,9 @@ static void write_spec(const struct comparison *x, struct ko_text *text)
         ko_text_add(text, "row-budget: %d\n", x->c->row_budget);
     }
     ko_text_add(text, "sweeps:\n  - {routes: ");
-    add_list(text, &g->route, g->n_routes);
+    add_list(text, &g->route, x->n_routes);
     ko_text_add(text, ", features: ");
-    add_list(text, &g->feature_class, g->n_classes);
+    add_list(text, &g->feature_class, x->n_classes);
     ko_text_add(text, "}\n  - {routes: ['last<-each'], features: [all]}\n");
 }
 
@@ -211,6 +236,7 @@ static void compare_record(struct comparison *x, const struct ko_record *record)
     const struct golden *g = &x->golden;
     const int32_t p = golden_prompt(x, record->fact);
     const double clean = fabs((double)record->clean.logprob - g->clean_logprob[p]);
+    x->result.n_skipped--;
     if (clean > x->result.worst_clean) {
         x->result.worst_clean = clean;
     }
@@ -220,8 +246,8 @@ static void compare_record(struct comparison *x, const struct ko_record *record)
     }
     for (int32_t s = 0; s < g->n_sizes; s++) {
         for (int32_t start = 0; start < x->plan->n_starts; start++) {
-            for (int32_t r = 0; r < g->n_routes; r++) {
-                for (int32_t c = 0; c < g->n_classes; c++) {
+            for (int32_t r = 0; r < x->n_routes; r++) {
+                for (int32_t c = 0; c < x->n_classes; c++) {
                     compare_cell(x, record, p, r, c, s, start);
                 }
             }
@@ -235,6 +261,7 @@ static enum ko_code run_batches(struct comparison *x, struct ko_engine *engine,
 {
     struct ko_batches batches = {0};
     enum ko_code code = ko_batches_compose(x->plan, &batches, err);
+    x->result.n_batches = batches.n;
     for (int32_t b = 0; code == KO_OK && b < batches.n; b++) {
         const struct ko_batch *batch = &batches.batch[b];
         struct ko_record *records = ko_new((size_t)batch->n_facts, sizeof *records, err);
@@ -296,9 +323,11 @@ enum ko_code golden_compare(const struct golden_case *c, enum ko_precision preci
     struct comparison x = {.c = c, .precision = precision};
     enum ko_code code = golden_read(c->golden, &x.golden, err);
     if (code == KO_OK) {
+        count_compared(&x);
         code = open_plan(&x, err);
     }
     if (code == KO_OK) {
+        x.result.n_skipped = count_prompts(&x);
         code = run(&x, err);
     }
     *out = x.result;

@@ -26,6 +26,15 @@
    which amplify rounding. */
 #define DEMO_BOUND    1e-4
 #define VARIANT_BOUND 2e-3
+/* The exact GELU and its approximation differ by 4.2e-4 in pythia's cells, right cells by 1.3e-5 at
+   most (opt). */
+#define CLOSE_BOUND 2e-4
+
+/* LongRoPE depends on the length of a prompt, so prompts of both kinds pass the layers together. */
+static bool must_share_a_batch(const struct golden_case *c)
+{
+    return strstr(c->checkpoint, "/phi4-mini") && c->row_budget == 0;
+}
 
 static int verdict(const struct golden_case *c)
 {
@@ -44,7 +53,13 @@ static int verdict(const struct golden_case *c)
         print_message("%s: %lld cells and %lld tokens differ; first: %s\n", c->name,
                       (long long)r.n_bad, (long long)r.n_tokens_bad, r.first_bad);
     }
-    return r.n_bad > 0 || r.n_tokens_bad > 0 || r.n_cells == 0 || r.n_heat == 0;
+    const bool apart = must_share_a_batch(c) && r.n_batches != 1;
+    if (r.n_skipped != 0 || apart) {
+        print_message("%s: %d prompts are not run, others in %d batches\n", c->name, r.n_skipped,
+                      r.n_batches);
+    }
+    return r.n_bad > 0 || r.n_tokens_bad > 0 || r.n_cells == 0 || r.n_heat == 0 ||
+           r.n_skipped != 0 || apart;
 }
 
 static void check(void **state)
@@ -71,10 +86,33 @@ static struct golden_case cases[] = {
     {"mamba2-original, cpu", VARIANT("mamba2-original"), &ko_kernels_cpu, VARIANT_BOUND, 0, 0},
     {"mamba2-groups, cpu", VARIANT("mamba2-groups"), &ko_kernels_cpu, VARIANT_BOUND, 0, 0},
     {"gpt2-bare, cpu", VARIANT("gpt2-bare"), &ko_kernels_cpu, VARIANT_BOUND, 0, 0},
+    {"pythia, cpu", VARIANT("pythia"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
+    {"neox-sequential, cpu", VARIANT("neox-sequential"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
+    {"gptj, cpu", VARIANT("gptj"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
+    {"phi2, cpu", VARIANT("phi2"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
+    {"opt, cpu", VARIANT("opt"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
+    {"opt-projected, cpu", VARIANT("opt-projected"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
     {"llama2, cpu", VARIANT("llama2"), &ko_kernels_cpu, VARIANT_BOUND, 0, 0},
     {"llama3-scaled, cpu", VARIANT("llama3-scaled"), &ko_kernels_cpu, VARIANT_BOUND, 0, 0},
     {"mistral-window, cpu", VARIANT("mistral-window"), &ko_kernels_cpu, VARIANT_BOUND, 0, 0},
     {"qwen2, cpu", VARIANT("qwen2"), &ko_kernels_cpu, VARIANT_BOUND, 0, 0},
+    {"qwen3, cpu", VARIANT("qwen3"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
+    {"gemma, cpu", VARIANT("gemma"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
+    {"gemma2, cpu", VARIANT("gemma2"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
+    {"gemma3, cpu", VARIANT("gemma3"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
+    {"gemma3 in many waves, cpu", VARIANT("gemma3"), &ko_kernels_cpu, CLOSE_BOUND, 300, 0},
+    {"olmo2, cpu", VARIANT("olmo2"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
+    {"olmo3, cpu", VARIANT("olmo3"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
+    {"phi3, cpu", VARIANT("phi3"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
+    {"phi4-mini, cpu", VARIANT("phi4-mini"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
+    {"granite, cpu", VARIANT("granite"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
+    {"smollm3, cpu", VARIANT("smollm3"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
+    {"mixtral, cpu", VARIANT("mixtral"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
+    {"qwen3-moe, cpu", VARIANT("qwen3-moe"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
+    {"olmoe, cpu", VARIANT("olmoe"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
+    {"gpt-oss, cpu", VARIANT("gpt-oss"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
+    {"qwen3-moe in many waves, cpu", VARIANT("qwen3-moe"), &ko_kernels_cpu, CLOSE_BOUND, 60, 0},
+    {"phi4-mini in many waves, cpu", VARIANT("phi4-mini"), &ko_kernels_cpu, CLOSE_BOUND, 60, 0},
     /* The way to a GPU: weights and all else in memory that the host does not reach. The demo
        models are stored in bfloat16, which loses nothing there. */
     {"mamba-facts, far", DEMO("mamba-facts"), &test_far, DEMO_BOUND, 0, 1},
@@ -83,11 +121,19 @@ static struct golden_case cases[] = {
     {"gpt2-facts, far", DEMO("gpt2-facts"), &test_far, DEMO_BOUND, 0, 1},
     {"llama-facts, far", DEMO("llama-facts"), &test_far, DEMO_BOUND, 0, 1},
     {"gpt2-bare, far", VARIANT("gpt2-bare"), &test_far, VARIANT_BOUND, 0, 0},
+    {"pythia, far", VARIANT("pythia"), &test_far, CLOSE_BOUND, 0, 1},
+    {"opt-projected, far", VARIANT("opt-projected"), &test_far, CLOSE_BOUND, 0, 1},
     {"mamba2-groups, far", VARIANT("mamba2-groups"), &test_far, VARIANT_BOUND, 0, 1},
     {"qwen2, far", VARIANT("qwen2"), &test_far, VARIANT_BOUND, 0, 0},
+    {"gpt-oss, far", VARIANT("gpt-oss"), &test_far, CLOSE_BOUND, 0, 0},
+    {"gemma2, far", VARIANT("gemma2"), &test_far, CLOSE_BOUND, 0, 0},
+    {"olmo3, far", VARIANT("olmo3"), &test_far, CLOSE_BOUND, 0, 0},
+    {"phi4-mini, far", VARIANT("phi4-mini"), &test_far, CLOSE_BOUND, 0, 0},
+    {"granite, far", VARIANT("granite"), &test_far, CLOSE_BOUND, 0, 0},
     {"mamba-facts, far in bfloat16", DEMO("mamba-facts"), &test_far_narrow, DEMO_BOUND, 0, 1},
     {"gpt2-facts, far in bfloat16", DEMO("gpt2-facts"), &test_far_narrow, DEMO_BOUND, 0, 1},
     {"llama-facts, far in bfloat16", DEMO("llama-facts"), &test_far_narrow, DEMO_BOUND, 0, 1},
+    {"mixtral, far in bfloat16", VARIANT("mixtral"), &test_far_narrow, CLOSE_BOUND, 0, 0},
     {"mamba-facts, plain", DEMO("mamba-facts"), &ko_kernels_plain, DEMO_BOUND, 0, 1},
     {"falcon-mamba-facts, plain", DEMO("falcon-mamba-facts"), &ko_kernels_plain, DEMO_BOUND, 0, 1},
     {"mamba2-facts, plain", DEMO("mamba2-facts"), &ko_kernels_plain, DEMO_BOUND, 0, 1},
@@ -100,10 +146,30 @@ static struct golden_case cases[] = {
     {"mamba2-original, plain", VARIANT("mamba2-original"), &ko_kernels_plain, VARIANT_BOUND, 0, 1},
     {"mamba2-groups, plain", VARIANT("mamba2-groups"), &ko_kernels_plain, VARIANT_BOUND, 0, 1},
     {"gpt2-bare, plain", VARIANT("gpt2-bare"), &ko_kernels_plain, VARIANT_BOUND, 0, 0},
+    {"pythia, plain", VARIANT("pythia"), &ko_kernels_plain, CLOSE_BOUND, 0, 0},
+    {"neox-sequential, plain", VARIANT("neox-sequential"), &ko_kernels_plain, CLOSE_BOUND, 0, 0},
+    {"gptj, plain", VARIANT("gptj"), &ko_kernels_plain, CLOSE_BOUND, 0, 0},
+    {"phi2, plain", VARIANT("phi2"), &ko_kernels_plain, CLOSE_BOUND, 0, 0},
+    {"opt, plain", VARIANT("opt"), &ko_kernels_plain, CLOSE_BOUND, 0, 0},
+    {"opt-projected, plain", VARIANT("opt-projected"), &ko_kernels_plain, CLOSE_BOUND, 0, 0},
     {"llama2, plain", VARIANT("llama2"), &ko_kernels_plain, VARIANT_BOUND, 0, 0},
     {"llama3-scaled, plain", VARIANT("llama3-scaled"), &ko_kernels_plain, VARIANT_BOUND, 0, 0},
     {"mistral-window, plain", VARIANT("mistral-window"), &ko_kernels_plain, VARIANT_BOUND, 0, 0},
     {"qwen2, plain", VARIANT("qwen2"), &ko_kernels_plain, VARIANT_BOUND, 0, 0},
+    {"qwen3, plain", VARIANT("qwen3"), &ko_kernels_plain, CLOSE_BOUND, 0, 0},
+    {"gemma, plain", VARIANT("gemma"), &ko_kernels_plain, CLOSE_BOUND, 0, 0},
+    {"gemma2, plain", VARIANT("gemma2"), &ko_kernels_plain, CLOSE_BOUND, 0, 0},
+    {"gemma3, plain", VARIANT("gemma3"), &ko_kernels_plain, CLOSE_BOUND, 0, 0},
+    {"olmo2, plain", VARIANT("olmo2"), &ko_kernels_plain, CLOSE_BOUND, 0, 0},
+    {"olmo3, plain", VARIANT("olmo3"), &ko_kernels_plain, CLOSE_BOUND, 0, 0},
+    {"phi3, plain", VARIANT("phi3"), &ko_kernels_plain, CLOSE_BOUND, 0, 0},
+    {"phi4-mini, plain", VARIANT("phi4-mini"), &ko_kernels_plain, CLOSE_BOUND, 0, 0},
+    {"granite, plain", VARIANT("granite"), &ko_kernels_plain, CLOSE_BOUND, 0, 0},
+    {"smollm3, plain", VARIANT("smollm3"), &ko_kernels_plain, CLOSE_BOUND, 0, 0},
+    {"mixtral, plain", VARIANT("mixtral"), &ko_kernels_plain, CLOSE_BOUND, 0, 0},
+    {"qwen3-moe, plain", VARIANT("qwen3-moe"), &ko_kernels_plain, CLOSE_BOUND, 0, 0},
+    {"olmoe, plain", VARIANT("olmoe"), &ko_kernels_plain, CLOSE_BOUND, 0, 0},
+    {"gpt-oss, plain", VARIANT("gpt-oss"), &ko_kernels_plain, CLOSE_BOUND, 0, 0},
 };
 
 /* What a precision may change, beyond float32's own bounds. */
@@ -116,7 +182,7 @@ static double bound_of(enum ko_precision precision, double bound)
 /* The cases of the CPU on the GPU; at narrower precisions those of trained models. Their number. */
 static size_t gpu_cases(const struct ko_kernels *gpu, struct golden_case *out, size_t n)
 {
-    static char names[64][96];
+    static char names[128][96];
     const enum ko_precision precision = test_precision();
     size_t kept = 0;
     for (size_t k = 0; k < n; k++) {

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE /* asprintf */
 #include "tests/support/checkpoint_edit.h"
 
+#include <dirent.h>
 #include <json-c/json.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -38,6 +39,33 @@ static void edit_config(const char *from, const char *folder, const char *member
     json_object_put(config);
     json_object_put(patch);
     free(path);
+}
+
+/* Copies the files whose names end like this. */
+static void copy_ending(const char *from, const char *folder, const char *ending)
+{
+    DIR *all = opendir(from);
+    need(all != NULL, from);
+    for (struct dirent *entry = readdir(all); entry; entry = readdir(all)) {
+        const size_t n = strlen(entry->d_name), n_ending = strlen(ending);
+        if (n >= n_ending && strcmp(entry->d_name + n - n_ending, ending) == 0) {
+            size_t n_bytes = 0;
+            char *path = test_folder_path(from, entry->d_name), *bytes = test_read(path, &n_bytes);
+            test_folder_write(folder, entry->d_name, bytes, n_bytes);
+            free(bytes);
+            free(path);
+        }
+    }
+    closedir(all);
+}
+
+void test_checkpoint_reconfigure(const char *from, const char *folder, const char *config)
+{
+    static const char *const endings[] = {".bin", ".safetensors", ".safetensors.index.json"};
+    edit_config(from, folder, config);
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
+        copy_ending(from, folder, endings[i]);
+    }
 }
 
 void test_checkpoint_edit(const char *from, const char *folder, const struct test_edit *edit)

@@ -15,5 +15,8 @@ struct test_edit {
     size_t n_more;
 };
 void test_checkpoint_edit(const char *from, const char *folder, const struct test_edit *edit);
+/* Copies the weights of `from` as they are, whatever files they are in, with config.json changed by
+   the members of `config`. */
+void test_checkpoint_reconfigure(const char *from, const char *folder, const char *config);
 
 #endif

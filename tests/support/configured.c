@@ -75,6 +75,17 @@ struct test_sizes test_sizes_of(const struct ko_model *model)
     };
 }
 
+int32_t test_reach(const struct ko_model *model, int32_t layer)
+{
+    for (size_t i = 0; i < model->n_sublayers; i++) {
+        if (model->sublayer[i].layer == layer && model->sublayer[i].size.reach > 0) {
+            return model->sublayer[i].size.reach;
+        }
+    }
+    need(0, "no attention in this layer");
+    return 0;
+}
+
 bool test_has_weight(const struct ko_model *model, const char *tensor)
 {
     for (size_t w = 0; w < model->n_weights; w++) {

@@ -26,6 +26,8 @@ struct test_sizes {
     float norm_eps;
 };
 struct test_sizes test_sizes_of(const struct ko_model *model);
+/* The sliding window of the attention in this layer; INT32_MAX: none. */
+int32_t test_reach(const struct ko_model *model, int32_t layer);
 /* Whether the model has a weight of this tensor. */
 bool test_has_weight(const struct ko_model *model, const char *tensor);
 

@@ -297,7 +297,10 @@ static enum ko_code far_embed(struct ko_backend *be, const struct ko_embed *a, s
     struct ko_embed near = *a;
     float *wide[2] = {NULL, NULL};
     FAR("embed", a->x);
-    enum ko_code code = near_matrix("embed", &a->tokens, &near.tokens, &wide[0], err);
+    enum ko_code code = KO_OK;
+    if (a->tokens.data) {
+        code = near_matrix("embed", &a->tokens, &near.tokens, &wide[0], err);
+    }
     if (code == KO_OK && a->positions.data) {
         code = near_matrix("embed", &a->positions, &near.positions, &wide[1], err);
     }
@@ -361,6 +364,20 @@ static enum ko_code far_softplus(struct ko_backend *be, const struct ko_activati
     return ko_kernels_cpu.softplus(be, a, err);
 }
 
+static enum ko_code far_gelu(struct ko_backend *be, const struct ko_activation *a,
+                             struct ko_error *err)
+{
+    FAR("gelu", a->x);
+    return ko_kernels_cpu.gelu(be, a, err);
+}
+
+static enum ko_code far_relu(struct ko_backend *be, const struct ko_activation *a,
+                             struct ko_error *err)
+{
+    FAR("relu", a->x);
+    return ko_kernels_cpu.relu(be, a, err);
+}
+
 static enum ko_code far_gelu_tanh(struct ko_backend *be, const struct ko_activation *a,
                                   struct ko_error *err)
 {
@@ -368,11 +385,80 @@ static enum ko_code far_gelu_tanh(struct ko_backend *be, const struct ko_activat
     return ko_kernels_cpu.gelu_tanh(be, a, err);
 }
 
-static enum ko_code far_silu_mul(struct ko_backend *be, const struct ko_silu_mul *a,
+static enum ko_code far_silu_mul(struct ko_backend *be, const struct ko_gate *a,
                                  struct ko_error *err)
 {
     FAR("silu_mul", a->gate, a->up, a->y);
     return ko_kernels_cpu.silu_mul(be, a, err);
+}
+
+static enum ko_code far_choose_experts(struct ko_backend *be, const struct ko_choose_experts *a,
+                                       struct ko_error *err)
+{
+    FAR("choose_experts", a->logits, a->choice, a->share);
+    return ko_kernels_cpu.choose_experts(be, a, err);
+}
+
+/* As near_matrix, for the matrices of all experts. */
+static enum ko_code near_experts(const struct ko_expert_matrices *w, int32_t n_experts,
+                                 struct ko_expert_matrices *out, float **wide, struct ko_error *err)
+{
+    const size_t one = (size_t)w->first.n_in * (size_t)w->first.n_out;
+    const size_t all = w->stride * (size_t)(n_experts - 1) + one;
+    struct ko_matrix list = w->first;
+    NEED("experts", !w->bias || test_far_has(w->bias, 1));
+    NEED("experts", all <= INT32_MAX);
+    list.n_in = (int32_t)all;
+    list.n_out = 1;
+    const enum ko_code code = near_matrix("experts", &list, &list, wide, err);
+    *out = *w;
+    out->first.data = list.data;
+    out->first.type = list.type;
+    return code;
+}
+
+static enum ko_code far_experts(struct ko_backend *be, const struct ko_experts *a,
+                                struct ko_error *err)
+{
+    struct ko_experts near = *a;
+    float *wide[3] = {NULL, NULL, NULL};
+    FAR("experts", a->x, a->choice, a->share, a->work, a->y);
+    NEED("experts", a->n <= far.n_rows);
+    enum ko_code code = near_experts(&a->gate, a->n_experts, &near.gate, &wide[0], err);
+    if (code == KO_OK && !a->interleaved) {
+        code = near_experts(&a->up, a->n_experts, &near.up, &wide[1], err);
+    }
+    if (code == KO_OK) {
+        code = near_experts(&a->down, a->n_experts, &near.down, &wide[2], err);
+    }
+    if (code == KO_OK) {
+        code = ko_kernels_cpu.experts(be, &near, err);
+    }
+    for (int k = 0; k < 3; k++) {
+        free(wide[k]);
+    }
+    return code;
+}
+
+static enum ko_code far_gelu_tanh_mul(struct ko_backend *be, const struct ko_gate *a,
+                                      struct ko_error *err)
+{
+    FAR("gelu_tanh_mul", a->gate, a->up, a->y);
+    return ko_kernels_cpu.gelu_tanh_mul(be, a, err);
+}
+
+static enum ko_code far_add_scaled(struct ko_backend *be, const struct ko_add_scaled *a,
+                                   struct ko_error *err)
+{
+    FAR("add_scaled", a->x, a->y);
+    return ko_kernels_cpu.add_scaled(be, a, err);
+}
+
+static enum ko_code far_head_norm(struct ko_backend *be, const struct ko_head_norm *a,
+                                  struct ko_error *err)
+{
+    FAR("head_norm", a->x, a->weight);
+    return ko_kernels_cpu.head_norm(be, a, err);
 }
 
 static enum ko_code far_conv(struct ko_backend *be, const struct ko_conv *a, struct ko_error *err)
@@ -406,14 +492,14 @@ static enum ko_code far_gated_norm(struct ko_backend *be, const struct ko_gated_
 
 static enum ko_code far_rope(struct ko_backend *be, const struct ko_rope *a, struct ko_error *err)
 {
-    FAR("rope", a->cos, a->sin, a->x);
+    FAR("rope", a->cos, a->sin, a->long_cos, a->long_sin, a->x);
     return ko_kernels_cpu.rope(be, a, err);
 }
 
 static enum ko_code far_attention(struct ko_backend *be, const struct ko_attention *a,
                                   struct ko_error *err)
 {
-    FAR("attention", a->q, a->k, a->v, a->out);
+    FAR("attention", a->q, a->k, a->v, a->sinks, a->out);
     return ko_kernels_cpu.attention(be, a, err);
 }
 

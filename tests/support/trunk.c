@@ -80,17 +80,19 @@ void test_run_trunk(const struct ko_model *model, const float *floats, const int
     if (code == KO_OK) {
         code = ko_pass_embed(&pass, &err);
     }
-    for (size_t i = 0; i < model->n_sublayers && code == KO_OK; i++) {
-        const struct ko_sublayer *sublayer = &model->sublayer[i];
-        if (sublayer->kind->mix) {
-            code = sublayer->kind->mix(&pass, sublayer, &err);
-        }
+    struct ko_stream stream = {.n = n, .x = x};
+    for (size_t i = 0; i < model->n_sublayers && code == KO_OK;) {
+        code = ko_pass_mix(&pass, &model->sublayer[i], &stream, &err);
         if (code == KO_OK) {
-            code = sublayer->kind->finish(&pass, sublayer, n, x, pass.buffer[1], widths[1], &err);
+            code = ko_pass_finish_from(&pass, i, &stream, &i, &err);
         }
     }
+    const float *out = x;
     if (code == KO_OK) {
-        code = ko_pass_final_norm(&pass, n, x, &err);
+        code = ko_pass_final(&pass, n, x, &out, &err);
+    }
+    if (code == KO_OK && out != x) {
+        memcpy(x, out, (size_t)n * (size_t)model->ends.embedding_width * sizeof *x);
     }
     need(code == KO_OK, err.text);
 

@@ -5,7 +5,8 @@
 
 #include "src/models/model.h"
 
-/* floats [ko_model_floats]; x [n, d_model]: the rows after the final norm. Every buffer begins as
+/* floats [ko_model_floats]; x [n, d_model]: the rows that the unembedding reads (in a model that
+   projects them, [n, embedding_width] at its beginning). Every buffer begins as
    NaN, so that what a family reads without having written it shows. Aborts where a kernel fails. */
 void test_run_trunk(const struct ko_model *model, const float *floats, const int32_t *tokens,
                     int32_t n, float *x);

@@ -66,6 +66,10 @@ SMALL = {
                                                         {"type": "Punctuation", "behavior": "Isolated"}, byte_level()),
                           model=dict(ignore_merges=True)),
     "llama2": dict(PIECES, normalizer=PREPEND, post_processor=template(["<s>"])),
+    "gemma": dict(PIECES, special=["<pad>", "<eos>", "<bos>", "<unk>"], normalizer=PREPEND["normalizers"][1], pre_tokenizer={
+        "type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": False},
+                  post_processor=template(["<bos>"]), added=[("<start_of_turn>", False, True)] + [
+                      (t * n, False, False) for t in ("\n", "▁") for n in range(2, 5)] + [("<b>", False, False)]),
     "mistral-v3": dict(PIECES, post_processor=template(["<s>"]), added=[("[INST]", False, True)], pre_tokenizer={
         "type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": False}),
     "metaspace": dict(PIECES, normalizer={"type": "NFKC"}, post_processor=template([], ["</s>"]),

@@ -16,11 +16,18 @@ void ko_isa_attend(const struct ko_attend *args)
         weight[j] =
             args->scale * ko_lane_dot(d, args->q, args->k + (size_t)args->key_row[j] * args->ld);
     }
+    if (args->cap > 0.0F) {
+        ko_isa_scale_cap(n, 1.0F, args->cap, weight);
+    }
     float top = ko_isa_max(n, weight), sum = 0.0F;
 #pragma omp simd reduction(+ : sum)
     for (size_t j = 0; j < n; j++) {
         weight[j] = ko_lane_exp(weight[j] - top);
         sum += weight[j];
+    }
+    if (args->sink) {
+        /* Where this is infinite, the weights are 0, as they are to float32's precision. */
+        sum += ko_lane_exp(*args->sink - top);
     }
     for (size_t j = 0; j < n; j++) {
         if (!args->zeroed || !args->zeroed[j]) {

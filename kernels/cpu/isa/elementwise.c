@@ -49,14 +49,69 @@ void ko_isa_rotate(size_t n, const float *cos, const float *sin, float *a, float
     }
 }
 
-void ko_isa_gelu_tanh(size_t n, float *x)
+void ko_isa_rotate_pairs(size_t n, const float *cos, const float *sin, float *x)
 {
-    /* 0.5 (1 + tanh(t)) = 1 / (1 + exp(-2 t)); 2 sqrt(2 / pi) = 1.5957691... */
-    const float twice = 0x1.988454p0F;
 #pragma omp simd
     for (size_t k = 0; k < n; k++) {
-        float t = twice * (x[k] + 0.044715F * x[k] * x[k] * x[k]);
-        x[k] = x[k] / (1.0F + ko_lane_exp(-t));
+        float from_a = x[2 * k], from_b = x[2 * k + 1];
+        x[2 * k] = from_a * cos[k] - from_b * sin[k];
+        x[2 * k + 1] = from_b * cos[k] + from_a * sin[k];
+    }
+}
+
+void ko_isa_gelu(size_t n, float *x)
+{
+#pragma omp simd
+    for (size_t k = 0; k < n; k++) {
+        x[k] = x[k] * ko_lane_normal(x[k]);
+    }
+}
+
+/* 0.5 x (1 + tanh(t)) = x / (1 + exp(-2 t)); 2 sqrt(2 / pi) = 1.5957691... */
+KO_LANE float gelu_tanh_lane(float x)
+{
+    const float twice = 0x1.988454p0F;
+    float t = twice * (x + 0.044715F * x * x * x);
+    return x / (1.0F + ko_lane_exp(-t));
+}
+
+void ko_isa_gelu_tanh(size_t n, float *x)
+{
+#pragma omp simd
+    for (size_t k = 0; k < n; k++) {
+        x[k] = gelu_tanh_lane(x[k]);
+    }
+}
+
+void ko_isa_gelu_tanh_mul(size_t n, const float *gate, const float *up, float *y)
+{
+#pragma omp simd
+    for (size_t k = 0; k < n; k++) {
+        y[k] = gelu_tanh_lane(gate[k]) * up[k];
+    }
+}
+
+void ko_isa_relu(size_t n, float *x)
+{
+#pragma omp simd
+    for (size_t k = 0; k < n; k++) {
+        x[k] = x[k] < 0.0F ? 0.0F : x[k];
+    }
+}
+
+void ko_isa_scale_cap(size_t n, float scale, float cap, float *x)
+{
+    if (!(cap > 0.0F)) {
+#pragma omp simd
+        for (size_t k = 0; k < n; k++) {
+            x[k] *= scale;
+        }
+        return;
+    }
+    float inner = scale / cap;
+#pragma omp simd
+    for (size_t k = 0; k < n; k++) {
+        x[k] = cap * ko_lane_tanh(inner * x[k]);
     }
 }
 

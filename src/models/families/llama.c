@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Llama 2, 3 and 3.x: Touvron et al. 2023, Grattafiori et al. 2024; transformers'
    LlamaForCausalLM. */
+#include <string.h>
+
 #include "src/models/config.h"
 #include "src/models/families.h"
 #include "src/models/families/llama_like.h"
@@ -22,7 +24,8 @@ static void build_llama(struct ko_builder *b)
     ko_config_bool(b, "attention_bias", &layer.qkv_bias);
     layer.o_bias = layer.qkv_bias;
     ko_config_bool(b, "mlp_bias", &layer.mlp_bias);
-    if (ko_llama_layer_types(b) == KO_LAYERS_SLIDING) {
+    ko_config_layer_types(b, 0, layer.sliding);
+    if (memchr(layer.sliding, 1, sizeof layer.sliding)) {
         ko_config_fail(b, "layer_types",
                        "sliding_attention is not supported for %s, only full_attention",
                        b->model->family->title);

@@ -17,21 +17,14 @@ static const struct ko_llama_defaults defaults = {
     .bos_id = 1,
 };
 
-/* Either all layers have the window, or no layer has. */
+/* All layers have the window, or those that layer_types names (transformers' MinistralForCausalLM,
+   which reads such a file). */
 static void build_mistral(struct ko_builder *b)
 {
     struct ko_llama_layer layer;
     ko_llama_read(b, &defaults, &layer);
     ko_llama_window(b, DEFAULT_WINDOW, &layer.reach);
-    const enum ko_layer_types types = ko_llama_layer_types(b);
-    if (types == KO_LAYERS_FULL && layer.reach != INT32_MAX) {
-        ko_config_fail(b, "layer_types", "full_attention contradicts the sliding_window of %d",
-                       layer.reach);
-    }
-    if (types == KO_LAYERS_SLIDING && layer.reach == INT32_MAX) {
-        ko_config_fail(b, "layer_types",
-                       "sliding_attention contradicts the sliding_window of null");
-    }
+    ko_llama_layer_types(b, 0, &layer);
     ko_llama_list(b, &layer);
 }
 

@@ -3,21 +3,30 @@
 #include "src/models/sublayers/mlp.h"
 
 #include "src/models/declare.h"
+#include "src/models/details.h"
 #include "src/models/pass.h"
 
 struct mlp {
     enum ko_mlp_function function;
+    bool fused; /* gate_up is used, else gate and up */
     struct ko_norm norm;
     struct ko_projection gate, up; /* [d_ff, d_model] */
-    struct ko_projection down;     /* [d_model, d_ff] */
+    struct ko_projection gate_up;  /* [2 d_ff, d_model] */
 };
 
-/* The buffers of a pass. */
+/* The buffers of a pass. Buffers 0 and 1 are the mixer's: in a parallel sublayer they still hold its
+   result. */
 enum {
     NORMED = 2, /* [d_model] */
-    HIDDEN = 3, /* [d_ff]: the input of the last matrix; in the gated form first the gate */
-    UP = 4,     /* [d_ff] of the gated form */
+    HIDDEN = 3, /* [d_ff]: the input of the last matrix; in the gated form first the gate. With
+                   gate_up [2 d_ff], the gate first */
+    UP = 4,     /* [d_ff] of the gated form with two matrices */
 };
+
+static bool is_gated(const struct mlp *m)
+{
+    return m->function == KO_MLP_SILU_GATED || m->function == KO_MLP_GELU_TANH_GATED;
+}
 
 void ko_mlp_add(struct ko_builder *b, const struct ko_mlp_spec *spec)
 {
@@ -26,38 +35,87 @@ void ko_mlp_add(struct ko_builder *b, const struct ko_mlp_spec *spec)
     if (!m) {
         return;
     }
-    *m = (struct mlp){.function = spec->function, .norm = spec->norm};
-    const struct ko_sublayer sublayer = {
-        .kind = &ko_sublayer_mlp, .size = {.d_ff = ff}, .decay_norms = KO_NO_WEIGHT, .self = m};
-    ko_declare_norm(b, spec->norm_name, &m->norm);
-    if (spec->function == KO_MLP_SILU_GATED) {
-        ko_declare_projection(b, spec->gate, ff, d, spec->bias, &m->gate);
+    *m = (struct mlp){
+        .function = spec->function, .fused = spec->gate_up != NULL, .norm = spec->norm};
+    struct ko_sublayer sublayer = {
+        .kind = &ko_sublayer_mlp,
+        .size = {.d_ff = ff},
+        .parallel = spec->parallel,
+        .post_norm = spec->post_norm,
+        .out_scale = spec->out_scale,
+        .sum_norm = spec->sum_norm,
+        .decay_norms = KO_NO_WEIGHT,
+        .self = m,
+    };
+    ko_declare_norm_named(b, spec->norm_name, &m->norm);
+    if (m->fused) {
+        ko_declare_projection(b, spec->gate_up, 2 * ff, d, spec->bias, &m->gate_up);
+    } else {
+        if (is_gated(m)) {
+            ko_declare_projection(b, spec->gate, ff, d, spec->bias, &m->gate);
+        }
+        ko_declare_projection(b, spec->up, ff, d, spec->bias, &m->up);
     }
-    ko_declare_projection(b, spec->up, ff, d, spec->bias, &m->up);
-    ko_declare_projection(b, spec->down, d, ff, spec->bias, &m->down);
+    ko_declare_projection(b, spec->down, d, ff, spec->bias, &sublayer.out);
+    ko_declare_norm_named(b, spec->post_norm_name, &sublayer.post_norm);
+    ko_declare_norm_named(b, spec->sum_norm_name, &sublayer.sum_norm);
     ko_declare_sublayer(b, &sublayer);
-}
-
-static bool is_gated(const struct ko_sublayer *sublayer)
-{
-    return ((const struct mlp *)sublayer->self)->function == KO_MLP_SILU_GATED;
 }
 
 static void mlp_widths(const struct ko_sublayer *sublayer, int32_t d_model,
                        int32_t width[KO_N_BUFFERS])
 {
+    const struct mlp *m = sublayer->self;
     width[NORMED] = d_model;
-    width[HIDDEN] = sublayer->size.d_ff;
-    if (is_gated(sublayer)) {
+    width[HIDDEN] = m->fused ? 2 * sublayer->size.d_ff : sublayer->size.d_ff;
+    if (is_gated(m) && !m->fused) {
         width[UP] = sublayer->size.d_ff;
     }
 }
 
 static void row_flop(const struct ko_sublayer *sublayer, int32_t d_model, double flop[3])
 {
-    const int n_matrices = is_gated(sublayer) ? 3 : 2;
+    const int n_matrices = is_gated(sublayer->self) ? 3 : 2;
     flop[0] = flop[1] = 0;
     flop[2] = 2.0 * n_matrices * d_model * sublayer->size.d_ff;
+}
+
+/* The gated form: hidden [n, ff] (row distance ld) = f(gate) up. */
+static void run_gated(struct ko_steps *steps, const struct mlp *m, const float *input, int32_t ff,
+                      int32_t ld)
+{
+    const int32_t d = steps->pass->model->shape.d_model;
+    float *gate = steps->pass->buffer[HIDDEN];
+    float *up = m->fused ? gate + ff : steps->pass->buffer[UP];
+    const struct ko_gate args = {
+        .n = steps->n, .d = ff, .gate = gate, .up = up, .ld = ld, .y = gate, .ldy = ld};
+    if (m->fused) {
+        ko_step_project(steps, m->gate_up, input, d, gate, ld);
+    } else {
+        ko_step_project(steps, m->gate, input, d, gate, ld);
+        ko_step_project(steps, m->up, input, d, up, ld);
+    }
+    if (m->function == KO_MLP_SILU_GATED) {
+        ko_step_silu_mul(steps, &args);
+    } else {
+        ko_step_gelu_tanh_mul(steps, &args);
+    }
+}
+
+/* The other form: hidden [n, ff] = f(up). */
+static void run_plain(struct ko_steps *steps, const struct mlp *m, const float *input, int32_t ff)
+{
+    const int32_t d = steps->pass->model->shape.d_model;
+    float *hidden = steps->pass->buffer[HIDDEN];
+    const struct ko_activation args = {.n = steps->n, .d = ff, .x = hidden, .ld = ff};
+    ko_step_project(steps, m->up, input, d, hidden, ff);
+    if (m->function == KO_MLP_GELU) {
+        ko_step_gelu(steps, &args);
+    } else if (m->function == KO_MLP_RELU) {
+        ko_step_relu(steps, &args);
+    } else {
+        ko_step_gelu_tanh(steps, &args);
+    }
 }
 
 static enum ko_code finish_mlp(const struct ko_pass *pass, const struct ko_sublayer *sublayer,
@@ -65,25 +123,34 @@ static enum ko_code finish_mlp(const struct ko_pass *pass, const struct ko_subla
                                struct ko_error *err)
 {
     const struct mlp *m = sublayer->self;
-    const int32_t d = pass->model->shape.d_model, ff = sublayer->size.d_ff;
-    float *normed = pass->buffer[NORMED], *hidden = pass->buffer[HIDDEN], *up = pass->buffer[UP];
+    const int32_t ff = sublayer->size.d_ff, ld = m->fused ? 2 * ff : ff;
     struct ko_steps steps = {pass, n, err, KO_OK};
     (void)mixed;
     (void)ld_mixed;
-    ko_step_norm(&steps, &m->norm, x, normed);
-    if (is_gated(sublayer)) {
-        const struct ko_silu_mul gated = {
-            .n = n, .d = ff, .gate = hidden, .up = up, .ld = ff, .y = hidden, .ldy = ff};
-        ko_step_project(&steps, m->gate, normed, d, hidden, ff);
-        ko_step_project(&steps, m->up, normed, d, up, ff);
-        ko_step_silu_mul(&steps, &gated);
+    const float *input = ko_step_input(&steps, &m->norm, x, pass->buffer[NORMED]);
+    if (is_gated(m)) {
+        run_gated(&steps, m, input, ff, ld);
     } else {
-        const struct ko_activation gelu = {.n = n, .d = ff, .x = hidden, .ld = ff};
-        ko_step_project(&steps, m->up, normed, d, hidden, ff);
-        ko_step_gelu_tanh(&steps, &gelu);
+        run_plain(&steps, m, input, ff);
     }
-    ko_step_add(&steps, m->down, hidden, ff, x);
+    ko_step_output(&steps, sublayer, pass->buffer[HIDDEN], ld, x);
     return steps.code;
+}
+
+/* The functions of the first families, SiLU in the gated form and the approximate GELU, go without
+   saying. */
+static void mlp_details(const struct ko_model *model, const struct ko_sublayer *sublayer,
+                        struct ko_details *out)
+{
+    const struct mlp *m = sublayer->self;
+    (void)model;
+    if (m->function == KO_MLP_GELU_TANH_GATED) {
+        ko_details_add(out, "MLPs gated by GELU");
+    } else if (m->function == KO_MLP_GELU) {
+        ko_details_add(out, "MLPs with the exact GELU");
+    } else if (m->function == KO_MLP_RELU) {
+        ko_details_add(out, "MLPs with ReLU");
+    }
 }
 
 const struct ko_sublayer_kind ko_sublayer_mlp = {
@@ -91,4 +158,5 @@ const struct ko_sublayer_kind ko_sublayer_mlp = {
     .widths = mlp_widths,
     .row_flop = row_flop,
     .finish = finish_mlp,
+    .details = mlp_details,
 };

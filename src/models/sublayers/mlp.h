@@ -1,24 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The MLP as a sublayer, of two forms: down(f(up(x))), and the gated down(silu(gate(x)) up(x))
+/* The MLP as a sublayer, of two forms: down(f(up(x))), and the gated down(f(gate(x)) up(x))
    (Shazeer 2020). It does not mix positions. */
 #ifndef KO_MODELS_SUBLAYERS_MLP_H
 #define KO_MODELS_SUBLAYERS_MLP_H
 
 #include "src/models/model.h"
 
-enum ko_mlp_function { KO_MLP_SILU_GATED, KO_MLP_GELU_TANH };
+enum ko_mlp_function {
+    KO_MLP_SILU_GATED,
+    KO_MLP_GELU_TANH_GATED,
+    KO_MLP_GELU,
+    KO_MLP_GELU_TANH,
+    KO_MLP_RELU,
+};
 
 /* What a family sets. Names are stems, see struct ko_attention_spec. */
 struct ko_mlp_spec {
     int32_t d_ff;
     enum ko_mlp_function function;
+    /* The norm before it. Its weights are declared under norm_name; NULL: `norm` has them already
+       (a norm that two sublayers share), or is KO_NO_NORM. */
     const char *norm_name;
-    struct ko_norm norm;          /* kind and eps */
+    struct ko_norm norm;
     const char *gate, *up, *down; /* gate: of the gated form */
+    const char *gate_up;          /* instead of gate and up: one matrix, the gate's rows first */
     bool bias;                    /* of all of them */
+    bool parallel;                /* see struct ko_sublayer, as all that follow */
+    const char *post_norm_name;   /* NULL: none */
+    struct ko_norm post_norm;
+    float out_scale; /* 0: 1 */
+    const char *sum_norm_name;
+    struct ko_norm sum_norm;
 };
 
-/* Declares the weights (norm, gate, up, down) and appends the sublayer to the model. */
+/* Declares the weights (norm, gate, up, down, post_norm, sum_norm) and appends the sublayer. */
 void ko_mlp_add(struct ko_builder *b, const struct ko_mlp_spec *spec);
 
 extern const struct ko_sublayer_kind ko_sublayer_mlp;

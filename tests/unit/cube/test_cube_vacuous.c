@@ -302,7 +302,9 @@ static void take(const struct ko_plan *plan, bool by_cell, struct ko_cube_reuse 
     given->taken = NULL;
 }
 
-static void set_statuses(const char *of, uint8_t from, uint8_t to)
+/* Takes the flags of windows of one layer of last<-first under the first model: some of their starts
+   are vacuous. */
+static void take_flags(const char *of, const struct ko_plan *plan)
 {
     uint8_t status[4096];
     hid_t file = H5Fopen(of, H5F_ACC_RDWR, H5P_DEFAULT);
@@ -310,8 +312,10 @@ static void set_statuses(const char *of, uint8_t from, uint8_t to)
     const hssize_t n = H5Sget_simple_extent_npoints(space);
     assert_true(n > 0 && n <= (hssize_t)sizeof status);
     assert_true(H5Dread(id, H5T_NATIVE_UINT8, H5S_ALL, H5S_ALL, H5P_DEFAULT, status) >= 0);
-    for (hssize_t i = 0; i < n; i++) {
-        status[i] = status[i] == from ? to : status[i];
+    for (int64_t p = 0; p < plan->n_prompts; p++) {
+        uint8_t *one = &status[p * plan->n_mean_routes * plan->n_sizes];
+        assert_int_equal(*one, KO_DONE);
+        *one = KO_PENDING;
     }
     assert_true(H5Dwrite(id, H5T_NATIVE_UINT8, H5S_ALL, H5S_ALL, H5P_DEFAULT, status) >= 0);
     H5Sclose(space);
@@ -355,12 +359,12 @@ static void a_size_whose_cells_were_all_taken_is_settled(void **state)
     const int64_t n = compute(path, plan, false);
     create(other_path, &mixed, plan, NULL, true);
     take(plan, true, &given);
-    set_statuses(other_path, KO_DONE, KO_PENDING); /* as a kill before the last write leaves them */
+    take_flags(other_path, plan); /* as a kill before the last write leaves them */
     struct ko_cube_view *view = view_of(other_path);
     good(ko_cube_view_taken(view, plan, &taken, unsettled, &err));
     ko_cube_view_close(view);
     for (int i = 0; i < MODELS * FACTS; i++) {
-        assert_int_equal(unsettled[i], 1);
+        assert_int_equal(unsettled[i], i < FACTS);
     }
     given.taken = taken;
     good(ko_cube_reuse_settle(&given, unsettled, &err));

@@ -64,7 +64,27 @@ static void apply_softplus(const struct ko_cpu_isa *isa, size_t n, const float *
 static void apply_gelu(const struct ko_cpu_isa *isa, size_t n, const float *x, float *y)
 {
     memcpy(y, x, n * sizeof *y);
+    isa->gelu(n, y);
+}
+
+static void apply_gelu_tanh(const struct ko_cpu_isa *isa, size_t n, const float *x, float *y)
+{
+    memcpy(y, x, n * sizeof *y);
     isa->gelu_tanh(n, y);
+}
+
+static void apply_relu(const struct ko_cpu_isa *isa, size_t n, const float *x, float *y)
+{
+    memcpy(y, x, n * sizeof *y);
+    isa->relu(n, y);
+}
+
+static const float cap = 30.0F, scale = 0.3F;
+
+static void apply_cap(const struct ko_cpu_isa *isa, size_t n, const float *x, float *y)
+{
+    memcpy(y, x, n * sizeof *y);
+    isa->scale_cap(n, scale, cap, y);
 }
 
 static double exact_silu(double x)
@@ -78,6 +98,21 @@ static double exact_softplus(double x)
 }
 
 static double exact_gelu(double x)
+{
+    return 0.5 * x * erfc(-x / sqrt(2.0));
+}
+
+static double exact_relu(double x)
+{
+    return x > 0.0 ? x : 0.0;
+}
+
+static double exact_cap(double x)
+{
+    return (double)cap * tanh((double)scale * x / (double)cap);
+}
+
+static double exact_gelu_tanh(double x)
 {
     return x / (1.0 + exp(-2.0 * sqrt(2.0 / M_PI) * (x + 0.044715 * x * x * x)));
 }
@@ -127,11 +162,54 @@ static void silu_is_within_four_units(void **state)
     check("silu", apply_silu, exact_silu, -87.0F, 1e30F, 4.0, 0.0);
 }
 
-static void gelu_is_within_four_units_from_minus_one(void **state)
+static void gelu_is_within_seven_units_from_minus_one(void **state)
 {
     (void)state;
-    check("gelu", apply_gelu, exact_gelu, -1.0F, 1e12F, 4.0, 0.0);
-    check("gelu", apply_gelu, exact_gelu, -1e12F, -1.0F, 0.0, 2e-7);
+    check("gelu", apply_gelu, exact_gelu, -1.0F, 1e30F, 7.0, 0.0);
+    check("gelu", apply_gelu, exact_gelu, -1e30F, -1.0F, 0.0, 1e-7);
+}
+
+static void tanh_gelu_is_within_four_units_from_minus_one(void **state)
+{
+    (void)state;
+    check("gelu_tanh", apply_gelu_tanh, exact_gelu_tanh, -1.0F, 1e12F, 4.0, 0.0);
+    check("gelu_tanh", apply_gelu_tanh, exact_gelu_tanh, -1e12F, -1.0F, 0.0, 2e-7);
+}
+
+static void relu_is_exact(void **state)
+{
+    (void)state;
+    check("relu", apply_relu, exact_relu, -FLT_MAX, FLT_MAX, 0.5, 0.0);
+}
+
+static void caps_are_within_four_units(void **state)
+{
+    (void)state;
+    check("scale_cap", apply_cap, exact_cap, 1e-30F, FLT_MAX, 4.0, 0.0);
+    check("scale_cap", apply_cap, exact_cap, -FLT_MAX, -1e-30F, 4.0, 0.0);
+    check("scale_cap", apply_cap, exact_cap, -1e-30F, 1e-30F, 0.0, 1e-37);
+}
+
+/* Every position of a vector and of its remainder. */
+static void what_is_not_a_number_stays_so(void **state)
+{
+    (void)state;
+    enum { N = 37 };
+    apply_fn *const all[] = {apply_gelu, apply_gelu_tanh, apply_relu, apply_cap};
+    size_t n_tables = 0;
+    const struct ko_cpu_isa *const *tables = ko_cpu_isa_list(&n_tables);
+    for (size_t at = 0; at < n_tables * 4; at++) {
+        float x[N], y[N];
+        for (size_t k = 0; k < N; k++) {
+            x[k] = k % 5 == 1 ? NAN : k % 5 == 2 ? INFINITY : 2.0F;
+        }
+        all[at % 4](tables[at / 4], N, x, y);
+        for (size_t k = 0; k < N; k++) {
+            assert_int_equal(isnan(y[k]) != 0, k % 5 == 1);
+            float top = all[at % 4] == apply_cap ? cap : INFINITY;
+            assert_true(k % 5 != 2 || y[k] == top);
+        }
+    }
 }
 
 /* exp beyond float32's range, and what is not a number, in vectors and in their remainders. */
@@ -220,6 +298,12 @@ static void gates_and_time_steps_are_their_parts(void **state)
         for (size_t k = 0; k < N; k++) {
             assert_true(got[k] == gate[k] * up[k]);
         }
+        memcpy(gate, x, sizeof gate);
+        tables[t]->gelu_tanh(N, gate);
+        tables[t]->gelu_tanh_mul(N, x, up, got);
+        for (size_t k = 0; k < N; k++) {
+            assert_true(got[k] == gate[k] * up[k]);
+        }
         tables[t]->softplus(N, step);
         tables[t]->time_step(N, x, up, 0.01F, 3.0F, got);
         for (size_t k = 0; k < N; k++) {
@@ -264,7 +348,11 @@ int main(void)
         cmocka_unit_test(exp_is_within_two_units),
         cmocka_unit_test(softplus_is_within_three_units),
         cmocka_unit_test(silu_is_within_four_units),
-        cmocka_unit_test(gelu_is_within_four_units_from_minus_one),
+        cmocka_unit_test(gelu_is_within_seven_units_from_minus_one),
+        cmocka_unit_test(tanh_gelu_is_within_four_units_from_minus_one),
+        cmocka_unit_test(relu_is_exact),
+        cmocka_unit_test(caps_are_within_four_units),
+        cmocka_unit_test(what_is_not_a_number_stays_so),
         cmocka_unit_test(ends_of_the_range_are_exact),
         cmocka_unit_test(decays_are_as_good_as_their_arguments),
         cmocka_unit_test(gates_and_time_steps_are_their_parts),

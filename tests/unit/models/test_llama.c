@@ -61,8 +61,7 @@ static void unsupported_values_are_refused_by_name(void **state)
         {"{\"mlp_bias\": \"no\"}", "toy: mlp_bias: expected true or false, got \"no\""},
         {"{\"num_hidden_layers\": 2, \"layer_types\": [\"full_attention\", "
          "\"sliding_attention\"]}",
-         "toy: layer_types: layers that mix full_attention and sliding_attention are not supported "
-         "for Llama"},
+         "toy: layer_types: sliding_attention is not supported for Llama, only full_attention"},
         {"{\"num_hidden_layers\": 1, \"layer_types\": [\"sliding_attention\"]}",
          "toy: layer_types: sliding_attention is not supported for Llama, only full_attention"},
         {"{\"hidden_act\": \"relu\"}",

@@ -57,10 +57,30 @@ static void every_checkpoint_of_the_repository_opens(void **state)
         {VARIANT("mamba2-original"), "mamba2", 4 * 10 + 2},
         {VARIANT("mamba2-groups"), "mamba2", 5 * 10 + 3},
         {VARIANT("gpt2-bare"), "gpt2", 5 * 12 + 4},
+        {VARIANT("pythia"), "gpt_neox", 4 * 12 + 4},
+        {VARIANT("neox-sequential"), "gpt_neox", 4 * 12 + 4},
+        {VARIANT("gptj"), "gptj", 4 * 10 + 5},
+        {VARIANT("phi2"), "phi", 4 * 14 + 5},
+        {VARIANT("opt"), "opt", 4 * 16 + 4},
+        {VARIANT("opt-projected"), "opt", 4 * 16 + 4},
         {VARIANT("llama2"), "llama", 4 * 9 + 3},
         {VARIANT("llama3-scaled"), "llama", 5 * 9 + 2},
         {VARIANT("mistral-window"), "mistral", 5 * 9 + 3},
         {VARIANT("qwen2"), "qwen2", 5 * 12 + 2},
+        {VARIANT("qwen3"), "qwen3", 4 * 11 + 2},
+        {VARIANT("gemma"), "gemma", 4 * 9 + 2},
+        {VARIANT("gemma2"), "gemma2", 5 * 11 + 2},
+        {VARIANT("gemma3"), "gemma3", 7 * 13 + 2},
+        {VARIANT("olmo2"), "olmo2", 4 * 11 + 3},
+        {VARIANT("olmo3"), "olmo3", 5 * 11 + 3},
+        {VARIANT("phi3"), "phi3", 4 * 6 + 3},
+        {VARIANT("phi4-mini"), "phi3", 4 * 6 + 2},
+        {VARIANT("granite"), "granite", 4 * 9 + 2},
+        {VARIANT("smollm3"), "smollm3", 5 * 9 + 2},
+        {VARIANT("mixtral"), "mixtral", 4 * (7 + 3 * 4) + 3},
+        {VARIANT("qwen3-moe"), "qwen3_moe", 4 * (9 + 3 * 6) + 3},
+        {VARIANT("olmoe"), "olmoe", 4 * (9 + 3 * 6) + 3},
+        {VARIANT("gpt-oss"), "gpt_oss", 4 * 17 + 3},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -78,7 +98,7 @@ static void every_checkpoint_of_the_repository_opens(void **state)
         for (size_t w = 0; w < model->n_weights; w++) {
             const struct ko_weight *weight = &model->weights[w];
             assert_int_equal(weight->matrix,
-                             weight->n_dims == 2 && weight->transform == KO_AS_STORED);
+                             weight->n_dims >= 2 && weight->transform == KO_AS_STORED);
             assert_int_equal(weight->offset % 16, 0);
             assert_true(weight->offset >= end[weight->matrix]);
             end[weight->matrix] = weight->offset + weight->n;
@@ -324,17 +344,20 @@ static void families_that_are_not_known_are_refused_with_the_nearest(void **stat
     } rows[] = {
         {"{\"model_type\": \"mambo\"}",
          "toy: model_type: unknown 'mambo', did you mean 'mamba'? (known: mamba, falcon_mamba, "
-         "mamba2, gpt2, llama, mistral, qwen2)"},
+         "mamba2, gpt2, llama, mistral, qwen2, qwen3, gemma, gemma2, gemma3_text, gpt_neox, gptj, "
+         "phi, opt, olmo2, olmo3, phi3, granite, smollm3, mixtral, qwen3_moe, olmoe, gpt_oss)"},
         {"{\"model_type\": \"GPT2\"}", "toy: model_type: unknown 'GPT2', did you mean 'gpt2'?"},
         {"{\"model_type\": \"lama\"}", "toy: model_type: unknown 'lama', did you mean 'llama'?"},
-        {"{\"model_type\": \"gptj\"}", "toy: model_type: unknown 'gptj' (known: "},
-        {"{\"model_type\": \"gemma2\"}", "toy: model_type: unknown 'gemma2' (known: "},
-        {"{\"model_type\": \"qwen3\"}", "toy: model_type: unknown 'qwen3' (known: "},
+        {"{\"model_type\": \"gpt\"}", "toy: model_type: unknown 'gpt' (known: "},
+        {"{\"model_type\": \"internlm2\"}", "toy: model_type: unknown 'internlm2' (known: "},
+        {"{\"model_type\": \"gemma3\"}", "toy: model_type: unknown 'gemma3' (known: "},
+        {"{\"model_type\": \"cohere2\"}", "toy: model_type: unknown 'cohere2' (known: "},
         {"{\"model_type\": \"jamba\"}", "toy: model_type: unknown 'jamba' (known: "},
         {"{\"model_type\": \"gpt_neo\"}", "toy: model_type: unknown 'gpt_neo' (known: "},
         {"{\"model_type\": \"bert-with-a-long-name\"}",
          "toy: model_type: unknown 'bert-with-a-long-name' (known: mamba, falcon_mamba, mamba2, "
-         "gpt2, llama, mistral, qwen2)"},
+         "gpt2, llama, mistral, qwen2, qwen3, gemma, gemma2, gemma3_text, gpt_neox, gptj, phi, "
+         "opt, olmo2, olmo3, phi3, granite, smollm3, mixtral, qwen3_moe, olmoe, gpt_oss)"},
         {"{\"model_type\": \"absent\", \"d_model\": \"absent\"}",
          "toy: model_type: missing from config.json"},
         {"{\"model_type\": null, \"ssm_cfg\": \"absent\"}",
@@ -412,6 +435,63 @@ static void a_head_is_ignored_only_where_it_repeats_the_tied_embedding(void **st
     free(file);
 }
 
+/* The bytes of a tensor in a safetensors file. */
+static char *find_data(char *file, const char *tensor, size_t *n)
+{
+    uint64_t length = 0;
+    memcpy(&length, file, sizeof length);
+    struct json_tokener *tokener = json_tokener_new();
+    json_object *header = json_tokener_parse_ex(tokener, file + sizeof length, (int)length);
+    json_object *entry = json_object_object_get(header, tensor);
+    json_object *ends = json_object_object_get(entry, "data_offsets");
+    assert_non_null(ends);
+    const int64_t begin = json_object_get_int64(json_object_array_get_idx(ends, 0));
+    *n = (size_t)(json_object_get_int64(json_object_array_get_idx(ends, 1)) - begin);
+    json_object_put(header);
+    json_tokener_free(tokener);
+    return file + sizeof length + length + begin;
+}
+
+/* Opens Pythia's file, of n bytes, as a tied model. */
+static enum ko_code open_tied(const char *file, size_t n, struct ko_error *err)
+{
+    static const char name[] = "model.safetensors";
+    struct ko_checkpoint *cp = NULL;
+    struct ko_model *model = NULL;
+    char *folder = test_folder_make();
+    test_checkpoint_reconfigure(VARIANT("pythia"), folder, "{\"tie_word_embeddings\": true}");
+    test_folder_write(folder, name, file, n);
+    enum ko_code code = ko_checkpoint_open(folder, "toy", &cp, err);
+    if (code == KO_OK) {
+        code = ko_model_open(cp, &model, err);
+    }
+    ko_model_free(model);
+    ko_checkpoint_close(cp);
+    test_folder_remove(folder);
+    return code;
+}
+
+static void the_tied_head_has_its_familys_name(void **state)
+{
+    struct ko_error err = {0};
+    size_t n = 0, n_head = 0, n_embedding = 0;
+    char *file = test_read(VARIANT("pythia") "/model.safetensors", &n);
+    char *head = find_data(file, "embed_out.weight", &n_head);
+    const char *embedding = find_data(file, "gpt_neox.embed_in.weight", &n_embedding);
+    (void)state;
+    assert_int_equal(n_head, n_embedding);
+    assert_int_equal(open_tied(file, n, &err), KO_E_INPUT);
+    assert_string_equal(
+        err.text, "toy: embed_out.weight: F16 [512,64] does not repeat the embedding, although "
+                  "tie_word_embeddings of config.json is true (given or by default): set it "
+                  "to false");
+    memcpy(head, embedding, n_head);
+    if (open_tied(file, n, &err)) {
+        fail_msg("%s", err.text);
+    }
+    free(file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -423,6 +503,7 @@ int main(void)
         cmocka_unit_test(families_that_are_not_known_are_refused_with_the_nearest),
         cmocka_unit_test(rotary_frequencies_are_ignored_and_other_leftovers_are_not),
         cmocka_unit_test(a_head_is_ignored_only_where_it_repeats_the_tied_embedding),
+        cmocka_unit_test(the_tied_head_has_its_familys_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

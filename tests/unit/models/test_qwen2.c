@@ -45,30 +45,37 @@ static void missing_keys_take_the_defaults(void **state)
 }
 
 /* transformers' Qwen2Config: layers from max_window_layers on slide, if use_sliding_window. */
-static void every_layer_slides_or_none(void **state)
+static void layers_slide_from_max_window_layers_on_or_as_listed(void **state)
 {
     static const struct {
         const char *config;
-        int32_t reach;
+        int32_t reach[2];
     } rows[] = {
-        {"{" TWO "\"sliding_window\": 6, \"max_window_layers\": 0}", INT32_MAX},
-        {"{" TWO "\"sliding_window\": 6, \"layer_types\": [" FULL ", " FULL "]}", INT32_MAX},
-        {"{" TWO SLIDES "\"sliding_window\": 6}", INT32_MAX},
-        {"{" TWO SLIDES "\"sliding_window\": 6, \"max_window_layers\": 2}", INT32_MAX},
-        {"{" TWO SLIDES "\"sliding_window\": 6, \"max_window_layers\": 0}", 6},
-        {"{" TWO SLIDES "\"max_window_layers\": 0}", 4096},
-        {"{" TWO SLIDES "\"sliding_window\": null, \"max_window_layers\": 1}", INT32_MAX},
+        {"{" TWO "\"sliding_window\": 6, \"max_window_layers\": 0}", {INT32_MAX, INT32_MAX}},
+        {"{" TWO "\"sliding_window\": 6, \"layer_types\": [" FULL ", " FULL "]}",
+         {INT32_MAX, INT32_MAX}},
+        {"{" TWO SLIDES "\"sliding_window\": 6}", {INT32_MAX, INT32_MAX}},
+        {"{" TWO SLIDES "\"sliding_window\": 6, \"max_window_layers\": 2}", {INT32_MAX, INT32_MAX}},
+        {"{" TWO SLIDES "\"sliding_window\": 6, \"max_window_layers\": 1}", {INT32_MAX, 6}},
+        {"{" TWO SLIDES "\"sliding_window\": 6, \"max_window_layers\": 0}", {6, 6}},
+        {"{" TWO SLIDES "\"max_window_layers\": 0}", {4096, 4096}},
+        {"{" TWO SLIDES "\"sliding_window\": null, \"max_window_layers\": 1}",
+         {INT32_MAX, INT32_MAX}},
         {"{" TWO SLIDES "\"sliding_window\": 6, \"max_window_layers\": 0, \"layer_types\": [" FULL
          ", " FULL "]}",
-         INT32_MAX},
-        {"{" TWO SLIDES "\"sliding_window\": 6, \"layer_types\": [" SLIDING ", " SLIDING "]}", 6},
+         {INT32_MAX, INT32_MAX}},
+        {"{" TWO SLIDES "\"sliding_window\": 6, \"layer_types\": [" SLIDING ", " FULL "]}",
+         {6, INT32_MAX}},
     };
+    static const char *const families[] = {"qwen2", "qwen3"};
     (void)state;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    for (size_t i = 0; i < 2 * (sizeof rows / sizeof rows[0]); i++) {
         struct ko_error err = {0};
-        struct ko_model *model = test_configured("qwen2", rows[i].config, &err);
-        if (!model || test_sizes_of(model).reach != rows[i].reach) {
-            fail_msg("row %zu: %s %d", i, err.text, model ? test_sizes_of(model).reach : 0);
+        struct ko_model *model = test_configured(families[i % 2], rows[i / 2].config, &err);
+        if (!model || test_reach(model, 0) != rows[i / 2].reach[0] ||
+            test_reach(model, 1) != rows[i / 2].reach[1]) {
+            fail_msg("row %zu: %s %d %d", i / 2, err.text, model ? test_reach(model, 0) : 0,
+                     model ? test_reach(model, 1) : 0);
         }
         ko_model_free(model);
     }
@@ -77,19 +84,10 @@ static void every_layer_slides_or_none(void **state)
 static void unsupported_values_are_refused_by_name(void **state)
 {
     static const struct test_refusal rows[] = {
-        {"{" TWO SLIDES "\"sliding_window\": 6, \"max_window_layers\": 1}",
-         "toy: max_window_layers: 1 of 2 layers with full attention before others that slide are "
-         "not supported for Qwen2, only all or none"},
-        {"{" SLIDES "\"sliding_window\": 6}",
-         "toy: max_window_layers: 28 of 32 layers with full attention before others that slide are "
-         "not supported for Qwen2, only all or none"},
-        {"{" TWO "\"layer_types\": [" FULL ", " SLIDING "]}",
-         "toy: layer_types: layers that mix full_attention and sliding_attention are not supported "
-         "for Qwen2"},
-        {"{" TWO "\"layer_types\": [" SLIDING ", " SLIDING "]}",
-         "toy: layer_types: sliding_attention needs use_sliding_window and a sliding_window"},
+        {"{" TWO "\"sliding_window\": 6, \"layer_types\": [" FULL ", " SLIDING "]}",
+         "toy: layer_types: sliding_attention needs a sliding_window"},
         {"{" TWO SLIDES "\"sliding_window\": null, \"layer_types\": [" SLIDING ", " SLIDING "]}",
-         "toy: layer_types: sliding_attention needs use_sliding_window and a sliding_window"},
+         "toy: layer_types: sliding_attention needs a sliding_window"},
         {"{" TWO "\"layer_types\": [" FULL ", \"linear_attention\"]}",
          "toy: layer_types: 'linear_attention' is not supported for Qwen2, only full_attention or "
          "sliding_attention"},
@@ -112,7 +110,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(missing_keys_take_the_defaults),
-        cmocka_unit_test(every_layer_slides_or_none),
+        cmocka_unit_test(layers_slide_from_max_window_layers_on_or_as_listed),
         cmocka_unit_test(unsupported_values_are_refused_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

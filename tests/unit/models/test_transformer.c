@@ -38,15 +38,21 @@ static void linear(const double *x, int n_in, const float *w, const float *bias,
     }
 }
 
-static void rms_norm(const double *x, const float *weight, double *y)
+static void rms_norm_of(int n, const double *x, const float *weight, double *y)
 {
     double sum = 0;
-    for (int i = 0; i < D; i++) {
+    for (int i = 0; i < n; i++) {
         sum += x[i] * x[i];
     }
-    for (int i = 0; i < D; i++) {
-        y[i] = x[i] / sqrt(sum / D + 1e-3) * (double)weight[i];
+    const double root = sqrt(sum / n + 1e-3);
+    for (int i = 0; i < n; i++) {
+        y[i] = x[i] / root * (double)weight[i];
     }
+}
+
+static void rms_norm(const double *x, const float *weight, double *y)
+{
+    rms_norm_of(D, x, weight, y);
 }
 
 /* One head of WIDTH at position p. */
@@ -57,6 +63,17 @@ static void rotate(double *x, int p)
         double angle = p * pow(50, -2.0 * k / WIDTH), first = x[k], second = x[k + HALF];
         x[k] = first * cos(angle) - second * sin(angle);
         x[k + HALF] = second * cos(angle) + first * sin(angle);
+    }
+}
+
+/* The heads of a row's queries or keys at position p. norm: of each head, or NULL. */
+static void turn_heads(double *x, int n_heads, const float *norm, int p)
+{
+    for (int head = 0; head < n_heads; head++) {
+        if (norm) {
+            rms_norm_of(WIDTH, x + head * WIDTH, norm, x + head * WIDTH);
+        }
+        rotate(x + head * WIDTH, p);
     }
 }
 
@@ -108,12 +125,8 @@ static void reference_layer(const struct ko_model *model, const float *arena, in
         linear(normed, D, W("self_attn.q_proj.weight"), W("self_attn.q_proj.bias"), WIDE, q[t]);
         linear(normed, D, W("self_attn.k_proj.weight"), W("self_attn.k_proj.bias"), NARROW, k[t]);
         linear(normed, D, W("self_attn.v_proj.weight"), W("self_attn.v_proj.bias"), NARROW, v[t]);
-        for (int head = 0; head < HEADS; head++) {
-            rotate(q[t] + head * WIDTH, t);
-        }
-        for (int head = 0; head < KV; head++) {
-            rotate(k[t] + head * WIDTH, t);
-        }
+        turn_heads(q[t], HEADS, W("self_attn.q_norm.weight"), t);
+        turn_heads(k[t], KV, W("self_attn.k_norm.weight"), t);
     }
     for (int t = 0; t < TOKENS; t++) {
         double normed[D], context[WIDE], out[D], gate[FF], up[FF];
@@ -136,7 +149,9 @@ static void reference_layer(const struct ko_model *model, const float *arena, in
 #undef W
 }
 
-static void check_pass(const char *family, const char *config, int reach, size_t n_weights)
+/* reach: of each layer. */
+static void check_pass(const char *family, const char *config, const int reach[LAYERS],
+                       size_t n_weights)
 {
     static const int32_t tokens[TOKENS] = {3, 0, 8, 8, 1, 5};
     struct ko_error err = {0};
@@ -158,7 +173,7 @@ static void check_pass(const char *family, const char *config, int reach, size_t
         }
     }
     for (int l = 0; l < LAYERS; l++) {
-        reference_layer(model, arena, l, reach, x);
+        reference_layer(model, arena, l, reach[l], x);
     }
     for (int t = 0; t < TOKENS; t++) {
         rms_norm(x[t], test_weight(model, arena, "model.norm.weight"), expected);
@@ -173,21 +188,36 @@ static void check_pass(const char *family, const char *config, int reach, size_t
     ko_model_free(model);
 }
 
+#define ALL(n)   ((const int[]){n, n})
+#define SLIDES_2 ", \"use_sliding_window\": true, \"sliding_window\": 2, \"max_window_layers\": "
+#define MIXED    ", \"layer_types\": [\"sliding_attention\", \"full_attention\"]"
+#define BIASED   ", \"attention_bias\": true, \"mlp_bias\": true"
+
 static void a_clean_pass_equals_the_formulas(void **state)
 {
     (void)state;
-    check_pass("llama", "{" SIZES "}", TOKENS, LAYERS * 9 + 3);
-    check_pass("llama", "{" SIZES ", \"attention_bias\": true}", TOKENS, LAYERS * 13 + 3);
-    check_pass("llama", "{" SIZES ", \"mlp_bias\": true, \"tie_word_embeddings\": true}", TOKENS,
-               LAYERS * 12 + 2);
-    check_pass("mistral", "{" SIZES "}", TOKENS, LAYERS * 9 + 3);
-    check_pass("mistral", "{" SIZES ", \"sliding_window\": 3}", 3, LAYERS * 9 + 3);
-    check_pass("mistral", "{" SIZES ", \"sliding_window\": 1}", 1, LAYERS * 9 + 3);
-    check_pass("qwen2", "{" SIZES "}", TOKENS, LAYERS * 12 + 3);
-    check_pass("qwen2",
-               "{" SIZES ", \"use_sliding_window\": true, \"sliding_window\": 2, "
-               "\"max_window_layers\": 0}",
-               2, LAYERS * 12 + 3);
+    check_pass("llama", "{" SIZES "}", ALL(TOKENS), LAYERS * 9 + 3);
+    check_pass("llama", "{" SIZES ", \"attention_bias\": true}", ALL(TOKENS), LAYERS * 13 + 3);
+    check_pass("llama", "{" SIZES ", \"mlp_bias\": true, \"tie_word_embeddings\": true}",
+               ALL(TOKENS), LAYERS * 12 + 2);
+    check_pass("mistral", "{" SIZES "}", ALL(TOKENS), LAYERS * 9 + 3);
+    check_pass("mistral", "{" SIZES ", \"sliding_window\": 3}", ALL(3), LAYERS * 9 + 3);
+    check_pass("mistral", "{" SIZES ", \"sliding_window\": 1}", ALL(1), LAYERS * 9 + 3);
+    check_pass("mistral", "{" SIZES ", \"sliding_window\": 3" MIXED "}", (const int[]){3, TOKENS},
+               LAYERS * 9 + 3);
+    check_pass("qwen2", "{" SIZES "}", ALL(TOKENS), LAYERS * 12 + 3);
+    check_pass("qwen2", "{" SIZES SLIDES_2 "0}", ALL(2), LAYERS * 12 + 3);
+    check_pass("qwen2", "{" SIZES SLIDES_2 "1}", (const int[]){TOKENS, 2}, LAYERS * 12 + 3);
+    check_pass("qwen3", "{" SIZES "}", ALL(TOKENS), LAYERS * 11 + 3);
+    check_pass("qwen3", "{" SIZES SLIDES_2 "1, \"attention_bias\": true}", (const int[]){TOKENS, 2},
+               LAYERS * 15 + 3);
+    check_pass("qwen3", "{" SIZES SLIDES_2 "0" MIXED "}", (const int[]){2, TOKENS},
+               LAYERS * 11 + 3);
+    check_pass("granite", "{" SIZES BIASED ", \"attention_multiplier\": 0.4082482904638631}",
+               ALL(TOKENS), LAYERS * 16 + 3);
+    check_pass("smollm3",
+               "{" SIZES BIASED ", \"no_rope_layers\": [1, 1], \"tie_word_embeddings\": false}",
+               ALL(TOKENS), LAYERS * 16 + 3);
 }
 
 static void sizes_follow_from_the_shape(void **state)

@@ -91,6 +91,20 @@ static void broken_checkpoints_are_refused_in_one_line(void **state)
          {.config = "{\"tie_word_embeddings\": true}"},
          "toy: lm_head.weight: F16 [512,48] does not repeat the embedding, although "
          "tie_word_embeddings of config.json is true (given or by default): set it to false"},
+        {VARIANT("pythia"),
+         {.find = "2.mlp.dense_h_to_4h.bias\"", .replace = "2.mlp.dense_h_to_4h.b\""},
+         "toy: gpt_neox.layers.2.mlp.dense_h_to_4h.bias: expected [144], file has no tensor of "
+         "this name"},
+        {VARIANT("pythia"),
+         {.find = "1.attention.query_key_value.weight\":{\"dtype\":\"F16\",\"shape\":[192,64]",
+          .replace = "1.attention.query_key_value.weight\":{\"dtype\":\"F16\",\"shape\":[64,192]"},
+         "toy: gpt_neox.layers.1.attention.query_key_value.weight: expected [192,64], file has "
+         "[64,192]"},
+        {VARIANT("pythia"),
+         {.find = "\"gpt_neox.layers.1.attention.masked_bias\"",
+          .replace = "\"gpt_neox.layers.1.attention.masked_row\""},
+         "toy: gpt_neox.layers.1.attention.masked_row: F16 [] is not a weight of GPT-NeoX as "
+         "config.json describes it"},
         {VARIANT("llama3-scaled"),
          {.find = "4.self_attn.v_proj.weight\"", .replace = "4.self_attn.qkv_proj.weight\""},
          "toy: model.layers.4.self_attn.v_proj.weight: expected [16,64], file has no tensor of "
@@ -160,11 +174,10 @@ static void broken_checkpoints_are_refused_in_one_line(void **state)
                     "\"absent\"}"},
          "toy: num_key_value_heads: 8 do not divide num_attention_heads of 4"},
         {VARIANT("llama2"),
-         {.config = "{\"model_type\": \"mistral\", \"sliding_window\": 6, \"layer_types\": "
+         {.config = "{\"model_type\": \"mistral\", \"sliding_window\": null, \"layer_types\": "
                     "[\"full_attention\", \"sliding_attention\", \"full_attention\", "
                     "\"sliding_attention\"]}"},
-         "toy: layer_types: layers that mix full_attention and sliding_attention are not supported "
-         "for Mistral"},
+         "toy: layer_types: sliding_attention needs a sliding_window"},
         {VARIANT("qwen2"),
          {.find = "3.self_attn.k_proj.bias\"", .replace = "3.self_attn.k_norm.bias\""},
          "toy: model.layers.3.self_attn.k_proj.bias: expected [8], file has no tensor of this "
@@ -188,8 +201,7 @@ static void broken_checkpoints_are_refused_in_one_line(void **state)
         {VARIANT("qwen2"),
          {.config = "{\"layer_types\": [\"full_attention\", \"full_attention\", "
                     "\"full_attention\", \"full_attention\", \"sliding_attention\"]}"},
-         "toy: layer_types: layers that mix full_attention and sliding_attention are not supported "
-         "for Qwen2"},
+         "toy: layer_types: sliding_attention needs a sliding_window"},
         {VARIANT("qwen2"),
          {.config = "{\"num_key_value_heads\": 2}"},
          "toy: num_key_value_heads: 2 do not divide num_attention_heads of 7"},
@@ -197,6 +209,133 @@ static void broken_checkpoints_are_refused_in_one_line(void **state)
          {.config = "{\"rope_parameters\": {\"rope_type\": \"linear\", \"factor\": 2.0}}"},
          "toy: rope_parameters: rope_type: 'linear' is not supported for Qwen2, only default or "
          "llama3"},
+        {VARIANT("qwen3"),
+         {.find = "2.self_attn.k_norm.weight\"", .replace = "2.self_attn.k_nrom.weight\""},
+         "toy: model.layers.2.self_attn.k_norm.weight: expected [12], file has no tensor of this "
+         "name"},
+        {VARIANT("qwen3"),
+         {.find = "1.self_attn.q_norm.weight\":{\"dtype\":\"BF16\",\"shape\":[12]",
+          .replace = "1.self_attn.q_norm.weight\":{\"dtype\":\"BF16\",\"shape\":[2,6]"},
+         "toy: model.layers.1.self_attn.q_norm.weight: expected [12], file has [2,6]"},
+        {VARIANT("qwen3"),
+         {.config = "{\"head_dim\": \"absent\"}"},
+         "toy: model.layers.0.self_attn.q_proj.weight: expected [768,48], file has [72,48]"},
+        {VARIANT("qwen3"),
+         {.config = "{\"model_type\": \"llama\"}"},
+         "toy: model.layers.0.self_attn.k_norm.weight: BF16 [12] is not a weight of Llama as "
+         "config.json describes it"},
+        {VARIANT("gemma2"),
+         {.config = "{\"model_type\": \"gemma\"}"},
+         "toy: model.layers.0.post_feedforward_layernorm.weight: F32 [48] is not a weight of Gemma "
+         "as config.json describes it"},
+        {VARIANT("gemma2"),
+         {.config = "{\"model_type\": \"gemma3_text\", \"attn_logit_softcapping\": null}"},
+         "toy: model.layers.0.self_attn.q_norm.weight: expected [14], file has no tensor of this "
+         "name"},
+        {VARIANT("gemma2"),
+         {.config = "{\"attention_bias\": true}"},
+         "toy: model.layers.0.self_attn.q_proj.bias: expected [56], file has no tensor of this "
+         "name"},
+        {VARIANT("gemma3"),
+         {.find = "6.pre_feedforward_layernorm.weight\":{\"dtype\":\"BF16\",\"shape\":[48]",
+          .replace = "6.pre_feedforward_layernorm.weight\":{\"dtype\":\"BF16\",\"shape\":[6,8]"},
+         "toy: model.layers.6.pre_feedforward_layernorm.weight: expected [48], file has [6,8]"},
+        {VARIANT("gemma3"),
+         {.config = "{\"tie_word_embeddings\": false}"},
+         "toy: lm_head.weight: expected [608,48], file has no tensor of this name"},
+        {VARIANT("gemma3"),
+         {.config = "{\"num_key_value_heads\": 2}"},
+         "toy: model.layers.0.self_attn.k_proj.weight: expected [24,48], file has [12,48]"},
+        {VARIANT("olmo3"),
+         {.find = "2.self_attn.q_norm.weight\"", .replace = "2.self_attn.q_layernorm.weight\""},
+         "toy: model.layers.2.self_attn.q_norm.weight: expected [48], file has no tensor of this "
+         "name"},
+        {VARIANT("olmo3"),
+         {.config = "{\"num_hidden_layers\": 4, \"layer_types\": \"absent\"}"},
+         "toy: model.layers.4.mlp.down_proj.weight: BF16 [48,96] is not a weight of OLMo-3 as "
+         "config.json describes it"},
+        {VARIANT("olmo3"),
+         {.find = "1.mlp.up_proj.weight\":{\"dtype\":\"BF16\",\"shape\":[96,48]",
+          .replace = "1.mlp.up_proj.weight\":{\"dtype\":\"BF16\",\"shape\":[48,96]"},
+         "toy: model.layers.1.mlp.up_proj.weight: expected [96,48], file has [48,96]"},
+        {VARIANT("olmo3"),
+         {.config = "{\"num_hidden_layers\": 4}"},
+         "toy: layer_types: expected a list of 4 words, one per layer"},
+        {VARIANT("olmo3"),
+         {.config = "{\"sliding_window\": null}"},
+         "toy: sliding_window: null, but layer 0 has sliding_attention"},
+        {VARIANT("olmo3"),
+         {.config = "{\"attention_bias\": true}"},
+         "toy: model.layers.0.self_attn.q_proj.bias: expected [48], file has no tensor of this "
+         "name"},
+        {VARIANT("olmo3"),
+         {.config = "{\"model_type\": \"olmo2\", \"rope_scaling\": null, "
+                    "\"num_key_value_heads\": 2}"},
+         "toy: model.layers.0.self_attn.k_proj.weight: expected [24,48], file has [48,48]"},
+        {VARIANT("olmo3"),
+         {.config = "{\"model_type\": \"olmo2\", \"rope_scaling\": null}",
+          .find = "3.post_feedforward_layernorm.weight\"",
+          .replace = "3.input_layernorm.weight\""},
+         "toy: model.layers.3.post_feedforward_layernorm.weight: expected [48], file has no tensor "
+         "of this name"},
+        {VARIANT("olmo3"),
+         {.config = "{\"model_type\": \"olmo2\"}"},
+         "toy: rope_scaling: rope_type: 'yarn' is not supported for OLMo-2, only default or "
+         "llama3"},
+        {VARIANT("olmo3"),
+         {.config = "{\"model_type\": \"llama\", \"rope_scaling\": null, \"layer_types\": "
+                    "\"absent\"}"},
+         "toy: model.layers.0.input_layernorm.weight: expected [48], file has no tensor of this "
+         "name"},
+        {VARIANT("phi3"),
+         {.find = "3.self_attn.qkv_proj.weight\"", .replace = "3.self_attn.q_proj.weight\""},
+         "toy: model.layers.3.self_attn.qkv_proj.weight: expected [144,48], file has no tensor of "
+         "this name"},
+        {VARIANT("phi3"),
+         {.config = "{\"num_hidden_layers\": 3}"},
+         "toy: model.layers.3.input_layernorm.weight: BF16 [48] is not a weight of Phi-3 as "
+         "config.json describes it"},
+        {VARIANT("phi3"),
+         {.config = "{\"num_key_value_heads\": 2}"},
+         "toy: model.layers.0.self_attn.qkv_proj.weight: expected [96,48], file has [144,48]"},
+        {VARIANT("phi3"),
+         {.config = "{\"intermediate_size\": 52}"},
+         "toy: model.layers.0.mlp.gate_up_proj.weight: expected [104,48], file has [208,48]"},
+        {VARIANT("phi3"),
+         {.config = "{\"tie_word_embeddings\": true}"},
+         "toy: lm_head.weight: BF16 [608,48] does not repeat the embedding, although "
+         "tie_word_embeddings of config.json is true (given or by default): set it to false"},
+        {VARIANT("granite"),
+         {.find = "2.mlp.gate_proj.weight\"", .replace = "2.mlp.gates_proj.weight\""},
+         "toy: model.layers.2.mlp.gate_proj.weight: expected [104,48], file has no tensor of this "
+         "name"},
+        {VARIANT("granite"),
+         {.config = "{\"num_hidden_layers\": 3}"},
+         "toy: model.layers.3.input_layernorm.weight: BF16 [48] is not a weight of Granite as "
+         "config.json describes it"},
+        {VARIANT("granite"),
+         {.config = "{\"mlp_bias\": true}"},
+         "toy: model.layers.0.mlp.gate_proj.bias: expected [104], file has no tensor of this name"},
+        {VARIANT("granite"),
+         {.config = "{\"tie_word_embeddings\": \"absent\"}"},
+         "toy: lm_head.weight: expected [512,48], file has no tensor of this name"},
+        {VARIANT("granite"),
+         {.config = "{\"logits_scaling\": 0}"},
+         "toy: logits_scaling: expected a number above 0, got 0"},
+        {VARIANT("smollm3"),
+         {.find = "3.self_attn.v_proj.weight\"", .replace = "3.self_attn.w_proj.weight\""},
+         "toy: model.layers.3.self_attn.v_proj.weight: expected [12,48], file has no tensor of "
+         "this name"},
+        {VARIANT("smollm3"),
+         {.config = "{\"num_hidden_layers\": 4, \"layer_types\": \"absent\"}"},
+         "toy: model.layers.4.input_layernorm.weight: BF16 [48] is not a weight of SmolLM3 as "
+         "config.json describes it"},
+        {VARIANT("smollm3"),
+         {.config = "{\"num_key_value_heads\": \"absent\"}"},
+         "toy: model.layers.0.self_attn.k_proj.weight: expected [48,48], file has [12,48]"},
+        {VARIANT("smollm3"),
+         {.config = "{\"no_rope_layers\": [1, 1, 1, 0]}"},
+         "toy: no_rope_layers: expected a list of 5 numbers, one per layer"},
         {VARIANT("mamba-odd"),
          {.config = "{\"model_type\": \"absent\"}",
           .find = "2.mixer.D\"",
@@ -223,6 +362,76 @@ static void broken_checkpoints_are_refused_in_one_line(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct ko_error err = {0};
         enum ko_code code = open_edited(rows[i].from, &rows[i].edit, &err);
+        if (code != KO_E_INPUT || strcmp(err.text, rows[i].text) != 0) {
+            fail_msg("row %zu: code %d, '%s' is not '%s'", i, (int)code, err.text, rows[i].text);
+        }
+    }
+}
+
+/* The same for files of other kinds, whose headers stay. */
+static void configurations_that_do_not_fit_the_weights_are_refused(void **state)
+{
+    static const struct {
+        const char *from, *config, *text;
+    } rows[] = {
+        {VARIANT("neox-sequential"), "{\"num_hidden_layers\": 3}",
+         "toy: gpt_neox.layers.3.attention.dense.bias: F16 [48] is not a weight of GPT-NeoX as "
+         "config.json describes it"},
+        {VARIANT("neox-sequential"), "{\"intermediate_size\": \"absent\"}",
+         "toy: gpt_neox.layers.0.mlp.dense_h_to_4h.weight: expected [24576,48], file has [100,48]"},
+        {VARIANT("neox-sequential"), "{\"attention_bias\": false}",
+         "toy: gpt_neox.layers.0.attention.dense.bias: F16 [48] is not a weight of GPT-NeoX as "
+         "config.json describes it"},
+        {VARIANT("neox-sequential"), "{\"tie_word_embeddings\": true}",
+         "toy: embed_out.weight: F16 [512,48] does not repeat the embedding, although "
+         "tie_word_embeddings of config.json is true (given or by default): set it to false"},
+        {VARIANT("gptj"), "{\"n_layer\": 5}",
+         "toy: transformer.h.4.ln_1.weight: expected [48], file has no tensor of this name"},
+        {VARIANT("gptj"), "{\"n_inner\": 100}",
+         "toy: transformer.h.0.mlp.fc_in.weight: expected [100,48], file has [192,48]"},
+        {VARIANT("gptj"), "{\"vocab_size\": 520}",
+         "toy: transformer.wte.weight: expected [520,48], file has [512,48]"},
+        {VARIANT("gptj"), "{\"tie_word_embeddings\": true}",
+         "toy: lm_head.weight: F16 [512,48] does not repeat the embedding, although "
+         "tie_word_embeddings of config.json is true (given or by default): set it to false"},
+        {VARIANT("phi2"), "{\"num_key_value_heads\": 2}",
+         "toy: model.layers.0.self_attn.k_proj.weight: expected [24,48], file has [48,48]"},
+        {VARIANT("phi2"), "{\"intermediate_size\": \"absent\"}",
+         "toy: model.layers.0.mlp.fc1.weight: expected [8192,48], file has [112,48]"},
+        {VARIANT("phi2"), "{\"num_hidden_layers\": 5}",
+         "toy: model.layers.4.input_layernorm.weight: expected [48], file has no tensor of this "
+         "name"},
+        {VARIANT("opt"), "{\"max_position_embeddings\": 66}",
+         "toy: decoder.embed_positions.weight: expected [68,48], file has [66,48]"},
+        {VARIANT("opt"), "{\"word_embed_proj_dim\": 32}",
+         "toy: decoder.embed_tokens.weight: expected [512,32], file has [512,48]"},
+        {VARIANT("opt"), "{\"do_layer_norm_before\": false}",
+         "toy: decoder.final_layer_norm.bias: F16 [48] is not a weight of OPT as config.json "
+         "describes it"},
+        {VARIANT("opt"), "{\"enable_bias\": false}",
+         "toy: decoder.layers.0.fc1.bias: F16 [104] is not a weight of OPT as config.json "
+         "describes it"},
+        {VARIANT("opt"), "{\"tie_word_embeddings\": false}",
+         "toy: lm_head.weight: expected [512,48], file has no tensor of this name"},
+        {VARIANT("opt-projected"), "{\"word_embed_proj_dim\": \"absent\"}",
+         "toy: decoder.embed_tokens.weight: expected [512,48], file has [512,32]"},
+        {VARIANT("opt-projected"), "{\"do_layer_norm_before\": true}",
+         "toy: decoder.final_layer_norm.weight: expected [48], file has no tensor of this name"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct ko_error err = {0};
+        struct ko_checkpoint *cp = NULL;
+        struct ko_model *model = NULL;
+        char *folder = test_folder_make();
+        test_checkpoint_reconfigure(rows[i].from, folder, rows[i].config);
+        enum ko_code code = ko_checkpoint_open(folder, "toy", &cp, &err);
+        if (code == KO_OK) {
+            code = ko_model_open(cp, &model, &err);
+        }
+        ko_model_free(model);
+        ko_checkpoint_close(cp);
+        test_folder_remove(folder);
         if (code != KO_E_INPUT || strcmp(err.text, rows[i].text) != 0) {
             fail_msg("row %zu: code %d, '%s' is not '%s'", i, (int)code, err.text, rows[i].text);
         }
@@ -266,6 +475,7 @@ static void weights_of_whole_numbers_are_refused(void **state)
         {VARIANT("llama2"), "model.layers.1.mlp.gate_proj.weight", "[128,48]", 128 * 48},
         {VARIANT("qwen2"), "model.layers.1.self_attn.q_proj.bias", "[56]", 56},
         {VARIANT("gpt2-bare"), "h.1.ln_1.weight", "[48]", 48},
+        {VARIANT("pythia"), "gpt_neox.layers.1.mlp.dense_4h_to_h.bias", "[64]", 64},
         {VARIANT("mamba-odd"), "backbone.layers.1.mixer.D", "[80]", 80},
     };
     (void)state;
@@ -286,6 +496,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(broken_checkpoints_are_refused_in_one_line),
+        cmocka_unit_test(configurations_that_do_not_fit_the_weights_are_refused),
         cmocka_unit_test(weights_of_whole_numbers_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

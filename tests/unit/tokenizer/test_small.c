@@ -28,6 +28,7 @@ static const struct {
              {"falcon", "byte-level BPE"},
              {"single-digits", "byte-level BPE"},
              {"llama2", "BPE with byte fallback"},
+             {"gemma", "BPE with byte fallback"},
              {"mistral-v3", "BPE with byte fallback"},
              {"metaspace", "BPE with byte fallback"}};
 

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+// Norms: a block computes one row or one group of it, or a warp one head. If rows consist of whole
+// float4s at 16-byte addresses, a thread computes four numbers at once.
+#include "kernels/cuda/cuda.h"
+#include "kernels/cuda/device.cuh"
+
+enum { THREADS = 256, WARPS = THREADS / 32 };
+
+struct norm {
+    const float *x, *weight, *bias;
+    float *y;
+    int ldx, ldy, d;
+    float eps;
+};
+
+// *y = (x - mean) scale weight[k] + bias[k], where scale is one over the root of the mean square.
+// Not CENTRED: RMSNorm, whose mean is 0.
+template <bool CENTRED>
+static __device__ __forceinline__ void normalise_one(const struct norm &a, float x, int k,
+                                                     float mean, float scale, float *y)
+{
+    const float w = a.weight ? a.weight[k] : 1.0F, b = CENTRED && a.bias ? a.bias[k] : 0.0F;
+    *y = (x - mean) * scale * w + b;
+}
+
+template <bool CENTRED> static __global__ void norm_rows(struct norm a)
+{
+    const float *x = a.x + ko_at((int)blockIdx.x, a.ldx, 0);
+    float *y = a.y + ko_at((int)blockIdx.x, a.ldy, 0);
+    float sum = 0.0F, squares = 0.0F, mean = 0.0F;
+    if (CENTRED) {
+        for (int k = (int)threadIdx.x; k < a.d; k += THREADS) {
+            sum += x[k];
+        }
+        mean = block_sum(sum) / (float)a.d;
+    }
+    for (int k = (int)threadIdx.x; k < a.d; k += THREADS) {
+        squares += (x[k] - mean) * (x[k] - mean);
+    }
+    const float scale = rsqrtf(block_sum(squares) / (float)a.d + a.eps);
+    for (int k = (int)threadIdx.x; k < a.d; k += THREADS) {
+        normalise_one<CENTRED>(a, x[k], k, mean, scale, &y[k]);
+    }
+}
+
+static __device__ __forceinline__ float sum_of_four(float4 v)
+{
+    return (v.x + v.y) + (v.z + v.w);
+}
+
+static __device__ __forceinline__ float squares_of_four(float4 v, float mean)
+{
+    const float x = v.x - mean, y = v.y - mean, z = v.z - mean, w = v.w - mean;
+    return (x * x + y * y) + (z * z + w * w);
+}
+
+// The row stays in registers, PARTS float4s in each thread.
+template <bool CENTRED, int PARTS> static __global__ void norm_rows_by_four(struct norm a)
+{
+    const float *x = a.x + ko_at((int)blockIdx.x, a.ldx, 0);
+    float4 *y = (float4 *)(a.y + ko_at((int)blockIdx.x, a.ldy, 0));
+    const int n = a.d / 4;
+    float4 v[PARTS];
+    float sum = 0.0F, squares = 0.0F, mean = 0.0F;
+#pragma unroll
+    for (int p = 0; p < PARTS; p++) {
+        const int k = (int)threadIdx.x + p * THREADS;
+        v[p] = k < n ? load_four(x, k) : make_float4(0.0F, 0.0F, 0.0F, 0.0F);
+        sum += sum_of_four(v[p]);
+    }
+    if (CENTRED) {
+        mean = block_sum(sum) / (float)a.d;
+    }
+#pragma unroll
+    for (int p = 0; p < PARTS; p++) {
+        squares += (int)threadIdx.x + p * THREADS < n ? squares_of_four(v[p], mean) : 0.0F;
+    }
+    const float scale = rsqrtf(block_sum(squares) / (float)a.d + a.eps);
+#pragma unroll
+    for (int p = 0; p < PARTS; p++) {
+        const int k = (int)threadIdx.x + p * THREADS;
+        if (k < n) {
+            float4 out;
+            normalise_one<CENTRED>(a, v[p].x, 4 * k, mean, scale, &out.x);
+            normalise_one<CENTRED>(a, v[p].y, 4 * k + 1, mean, scale, &out.y);
+            normalise_one<CENTRED>(a, v[p].z, 4 * k + 2, mean, scale, &out.z);
+            normalise_one<CENTRED>(a, v[p].w, 4 * k + 3, mean, scale, &out.w);
+            y[k] = out;
+        }
+    }
+}
+
+template <bool CENTRED>
+static enum ko_code launch_norm(struct ko_backend *be, int32_t n, const struct norm *a,
+                                const char *what, struct ko_error *err)
+{
+    if (n == 0) {
+        return KO_OK;
+    }
+    const int parts = (a->d / 4 + THREADS - 1) / THREADS;
+    const bool wide = by_four(a->d, a->ldx, a->ldy, a->x, a->y, NULL);
+    if (wide && parts <= 1) {
+        norm_rows_by_four<CENTRED, 1><<<(unsigned)n, THREADS, 0, be->stream>>>(*a);
+    } else if (wide && parts <= 2) {
+        norm_rows_by_four<CENTRED, 2><<<(unsigned)n, THREADS, 0, be->stream>>>(*a);
+    } else if (wide && parts <= 4) {
+        norm_rows_by_four<CENTRED, 4><<<(unsigned)n, THREADS, 0, be->stream>>>(*a);
+    } else {
+        norm_rows<CENTRED><<<(unsigned)n, THREADS, 0, be->stream>>>(*a);
+    }
+    return ko_cuda_launched(be, what, err);
+}
+
+enum ko_code ko_cuda_rms_norm(struct ko_backend *be, const struct ko_rms_norm *args,
+                              struct ko_error *err)
+{
+    const struct norm a = {args->x,   args->weight, NULL,    args->y,
+                           args->ldx, args->ldy,    args->d, args->eps};
+    return launch_norm<false>(be, args->n, &a, "rms_norm", err);
+}
+
+enum ko_code ko_cuda_layer_norm(struct ko_backend *be, const struct ko_layer_norm *args,
+                                struct ko_error *err)
+{
+    const struct norm a = {args->x,   args->weight, args->bias, args->y,
+                           args->ldx, args->ldy,    args->d,    args->eps};
+    return launch_norm<true>(be, args->n, &a, "layer_norm", err);
+}
+
+// Mamba-2's: x silu_of(z), then RMSNorm over the group; a block a row and group.
+static __global__ void gated_norm_rows(struct ko_cuda_rows rows, struct layer_rows at,
+                                       struct ko_gated_norm a, int width)
+{
+    const int r = (int)blockIdx.x, first = (int)blockIdx.y * width;
+    float *x = a.x + ko_at(r, a.d, first);
+    const float *z = a.z + ko_at(source_row(rows, at, r), a.ld_z, first);
+    float squares = 0.0F;
+    for (int k = (int)threadIdx.x; k < width; k += THREADS) {
+        const float v = x[k] * silu_of(z[k]);
+        x[k] = v;
+        squares += v * v;
+    }
+    const float scale = rsqrtf(block_sum(squares) / (float)width + a.eps);
+    for (int k = (int)threadIdx.x; k < width; k += THREADS) {
+        x[k] = x[k] * scale * a.weight[first + k];
+    }
+}
+
+enum ko_code ko_cuda_gated_norm(struct ko_backend *be, const struct ko_gated_norm *args,
+                                struct ko_error *err)
+{
+    const struct layer_rows at = rows_of_layer(be->wave, args->layer);
+    if (at.n_active == 0) {
+        return KO_OK;
+    }
+    const dim3 grid((unsigned)at.n_active, (unsigned)args->n_groups);
+    gated_norm_rows<<<grid, THREADS, 0, be->stream>>>(be->rows, at, *args,
+                                                      args->d / args->n_groups);
+    return ko_cuda_launched(be, "gated_norm", err);
+}
+
+// A warp has one head of a row, and each of its lanes the same numbers in both passes.
+static __global__ void norm_heads(struct ko_head_norm a)
+{
+    const size_t place = (size_t)blockIdx.x * WARPS + threadIdx.x / 32;
+    const int r = (int)(place / (size_t)a.n_heads), head = (int)(place % (size_t)a.n_heads);
+    const int lane = (int)threadIdx.x % 32;
+    if (r >= a.n) {
+        return;
+    }
+    float *x = a.x + ko_at(r, a.ld, head * a.stride);
+    float squares = 0.0F;
+    for (int k = lane; k < a.d_head; k += 32) {
+        squares += x[k] * x[k];
+    }
+    const float scale = rsqrtf(warp_sum(squares) / (float)a.d_head + a.eps);
+    for (int k = lane; k < a.d_head; k += 32) {
+        x[k] = x[k] * scale * a.weight[k];
+    }
+}
+
+enum ko_code ko_cuda_head_norm(struct ko_backend *be, const struct ko_head_norm *args,
+                               struct ko_error *err)
+{
+    const size_t heads = (size_t)args->n * (size_t)args->n_heads;
+    if (heads == 0) {
+        return KO_OK;
+    }
+    norm_heads<<<blocks_for(heads, WARPS), THREADS, 0, be->stream>>>(*args);
+    return ko_cuda_launched(be, "head_norm", err);
+}

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A mixture of experts: its weights, its widths and cost, and its computation. */
+#include "src/models/sublayers/moe.h"
+
+#include <stdio.h>
+
+#include "src/models/config.h"
+#include "src/models/declare.h"
+#include "src/models/details.h"
+#include "src/models/mxfp4.h"
+#include "src/models/pass.h"
+#include "src/models/weights.h"
+
+/* One matrix of all experts. */
+struct expert_matrix {
+    size_t weight; /* expert 0's, or the one weight of all */
+    size_t stride; /* elements from one expert's matrix to the next */
+    size_t bias;   /* [n_experts, n_out] or KO_NO_WEIGHT */
+    int32_t n_out, n_in;
+};
+
+struct moe {
+    int32_t n_experts, n_chosen;
+    bool among_chosen, interleaved;
+    float limit;
+    struct ko_norm norm;
+    struct ko_projection router;
+    struct expert_matrix gate, up, down;
+};
+
+/* The buffers of a pass. */
+enum {
+    NORMED = 2, /* [d_model] */
+    LOGITS = 3, /* [n_experts] */
+    CHOICE = 4, /* [n_chosen] int32_t */
+    SHARE = 5,  /* [n_chosen] */
+    WORK = 6,   /* [ko_experts_work] */
+    SUM = 7,    /* [d_model] what the experts give */
+};
+
+/* Declares one tensor per expert. Their matrices lie at equal distances, because all have the same
+   size and nothing is declared between them. */
+static void declare_listed(struct ko_builder *b, const struct ko_moe_spec *spec, const char *name,
+                           struct expert_matrix *out)
+{
+    out->bias = KO_NO_WEIGHT;
+    for (int32_t e = 0; e < spec->n_experts && b->code == KO_OK; e++) {
+        char stem[128];
+        struct ko_projection one = {KO_NO_WEIGHT, KO_NO_WEIGHT};
+        snprintf(stem, sizeof stem, "%s.%d.%s", spec->experts, e, name);
+        ko_declare_projection(b, stem, out->n_out, out->n_in, false, &one);
+        if (b->code != KO_OK) {
+            return;
+        }
+        struct ko_weight *weights = b->model->weights;
+        weights[one.weight].expert = e;
+        out->weight = e == 0 ? one.weight : out->weight;
+        out->stride =
+            e == 1 ? weights[one.weight].offset - weights[out->weight].offset : out->stride;
+    }
+}
+
+/* The stem of the tensors of one stacked matrix, as in "mlp.experts.down_proj". */
+struct stem {
+    char text[128];
+};
+
+static struct stem stem_of(const struct ko_moe_spec *spec, const char *name)
+{
+    struct stem stem;
+    snprintf(stem.text, sizeof stem.text, "%s.%s", spec->experts, name);
+    return stem;
+}
+
+/* Adds STEM and the ending as a weight of the layer. */
+static void add_weight(struct ko_builder *b, const struct ko_weight *weight, const char *stem,
+                       const char *ending, size_t *index)
+{
+    struct ko_weight in_layer = *weight;
+    in_layer.layer = b->layer;
+    if (b->code == KO_OK) {
+        b->code = ko_model_add_weight(b->model, &in_layer, index, b->err, "%s%s%s", b->prefix, stem,
+                                      ending);
+    }
+}
+
+/* MXFP4 is laid out [out, in], the other types [in, out]. */
+static void declare_stacked(struct ko_builder *b, const struct ko_moe_spec *spec, const char *name,
+                            bool mxfp4, struct expert_matrix *out)
+{
+    const struct stem stem = stem_of(spec, name);
+    const int32_t n = spec->n_experts, n_out = out->n_out, n_in = out->n_in;
+    const struct ko_weight bias = {.n_dims = 2, .shape = {n, n_out}, .transform = KO_AS_VALUES};
+    const struct ko_weight plain = {
+        .n_dims = 3, .shape = {n, n_in, n_out}, .transform = KO_AS_STORED, .in_first = true};
+    const struct ko_weight packed = {.n_dims = 4,
+                                     .shape = {n, n_out, n_in / KO_MXFP4_NUMBERS, KO_MXFP4_BYTES},
+                                     .transform = KO_FROM_MXFP4};
+    if (mxfp4 && n_in % KO_MXFP4_NUMBERS != 0) {
+        ko_config_fail(b, stem.text, "MXFP4 has blocks of %d numbers, which do not divide %d",
+                       KO_MXFP4_NUMBERS, n_in);
+    }
+    out->stride = (size_t)n_out * (size_t)n_in;
+    add_weight(b, mxfp4 ? &packed : &plain, stem.text, mxfp4 ? "_blocks" : "", &out->weight);
+    add_weight(b, &bias, stem.text, "_bias", &out->bias);
+}
+
+static bool is_packed(const struct ko_builder *b, const struct ko_moe_spec *spec)
+{
+    char name[256];
+    const struct stem stem = stem_of(spec, spec->gate);
+    snprintf(name, sizeof name, "%s%s_blocks", b->prefix, stem.text);
+    return ko_tensor_exists(b, name);
+}
+
+static void declare_experts(struct ko_builder *b, const struct ko_moe_spec *spec, struct moe *m)
+{
+    const int32_t d = b->model->shape.d_model, ff = spec->d_ff;
+    m->gate = (struct expert_matrix){.n_out = m->interleaved ? 2 * ff : ff, .n_in = d};
+    m->up = (struct expert_matrix){.weight = KO_NO_WEIGHT, .n_out = ff, .n_in = d};
+    m->down = (struct expert_matrix){.n_out = d, .n_in = ff};
+    if (spec->layout == KO_MOE_STACKED) {
+        const bool mxfp4 = is_packed(b, spec);
+        declare_stacked(b, spec, spec->gate, mxfp4, &m->gate);
+        declare_stacked(b, spec, spec->down, mxfp4, &m->down);
+        return;
+    }
+    declare_listed(b, spec, spec->gate, &m->gate);
+    declare_listed(b, spec, spec->up, &m->up);
+    declare_listed(b, spec, spec->down, &m->down);
+}
+
+void ko_moe_add(struct ko_builder *b, const struct ko_moe_spec *spec)
+{
+    const int32_t d = b->model->shape.d_model;
+    const size_t work = ko_experts_work(spec->n_experts, spec->n_chosen, d, spec->d_ff);
+    if (work > INT32_MAX) {
+        ko_config_fail(b, "num_experts_per_tok",
+                       "%d experts of width %d are too large together for a row", spec->n_chosen,
+                       spec->d_ff);
+    }
+    struct moe *m = ko_declare_self(b, sizeof *m);
+    if (!m) {
+        return;
+    }
+    *m = (struct moe){.n_experts = spec->n_experts,
+                      .n_chosen = spec->n_chosen,
+                      .among_chosen = spec->among_chosen,
+                      .interleaved = spec->layout == KO_MOE_STACKED,
+                      .limit = spec->limit,
+                      .norm = spec->norm};
+    struct ko_sublayer sublayer = {
+        .kind = &ko_sublayer_moe,
+        .size = {.d_ff = spec->d_ff},
+        .parallel = spec->parallel,
+        .out = {KO_NO_WEIGHT, KO_NO_WEIGHT},
+        .post_norm = spec->post_norm,
+        .out_scale = spec->out_scale,
+        .sum_norm = spec->sum_norm,
+        .decay_norms = KO_NO_WEIGHT,
+        .self = m,
+    };
+    ko_declare_norm_named(b, spec->norm_name, &m->norm);
+    ko_declare_projection(b, spec->router, spec->n_experts, d, spec->router_bias, &m->router);
+    declare_experts(b, spec, m);
+    ko_declare_norm_named(b, spec->post_norm_name, &sublayer.post_norm);
+    ko_declare_norm_named(b, spec->sum_norm_name, &sublayer.sum_norm);
+    ko_declare_sublayer(b, &sublayer);
+}
+
+static void moe_widths(const struct ko_sublayer *sublayer, int32_t d_model,
+                       int32_t width[KO_N_BUFFERS])
+{
+    const struct moe *m = sublayer->self;
+    width[NORMED] = d_model;
+    width[LOGITS] = m->n_experts;
+    width[CHOICE] = width[SHARE] = m->n_chosen;
+    width[WORK] = (int32_t)ko_experts_work(m->n_experts, m->n_chosen, d_model, sublayer->size.d_ff);
+    width[SUM] = d_model;
+}
+
+/* The router, and the three matrices of each chosen expert. */
+static void row_flop(const struct ko_sublayer *sublayer, int32_t d_model, double flop[3])
+{
+    const struct moe *m = sublayer->self;
+    flop[0] = flop[1] = 0;
+    flop[2] = 2.0 * d_model * (m->n_experts + 3.0 * m->n_chosen * sublayer->size.d_ff);
+}
+
+static struct ko_expert_matrices matrices_of(const struct ko_pass *pass,
+                                             const struct expert_matrix *w)
+{
+    return (struct ko_expert_matrices){
+        .first = ko_model_matrix(pass->model, &pass->arena, w->weight),
+        .stride = w->stride,
+        .bias = ko_pass_weight(pass, w->bias),
+    };
+}
+
+/* pass->buffer[SUM] = what the experts of each row of x give. */
+static void compute_experts(struct ko_steps *steps, const struct ko_sublayer *sublayer,
+                            const float *x)
+{
+    const struct ko_pass *pass = steps->pass;
+    const struct moe *m = sublayer->self;
+    const int32_t d = pass->model->shape.d_model;
+    const struct ko_choose_experts choose = {
+        .n = steps->n,
+        .n_experts = m->n_experts,
+        .n_chosen = m->n_chosen,
+        .logits = pass->buffer[LOGITS],
+        .among_chosen = m->among_chosen,
+        .choice = (int32_t *)(void *)pass->buffer[CHOICE],
+        .share = pass->buffer[SHARE],
+    };
+    const struct ko_experts experts = {
+        .n = steps->n,
+        .n_experts = m->n_experts,
+        .n_chosen = m->n_chosen,
+        .d = d,
+        .ff = sublayer->size.d_ff,
+        .x = x,
+        .choice = choose.choice,
+        .share = choose.share,
+        .gate = matrices_of(pass, &m->gate),
+        .up = matrices_of(pass, &m->up),
+        .down = matrices_of(pass, &m->down),
+        .interleaved = m->interleaved,
+        .limit = m->limit,
+        .work = pass->buffer[WORK],
+        .y = pass->buffer[SUM],
+    };
+    ko_step_project(steps, m->router, x, d, pass->buffer[LOGITS], m->n_experts);
+    ko_step_choose_experts(steps, &choose);
+    ko_step_experts(steps, &experts);
+}
+
+static enum ko_code finish_moe(const struct ko_pass *pass, const struct ko_sublayer *sublayer,
+                               int32_t n, float *x, const float *mixed, int32_t ld_mixed,
+                               struct ko_error *err)
+{
+    const struct moe *m = sublayer->self;
+    struct ko_steps steps = {pass, n, err, KO_OK};
+    (void)mixed;
+    (void)ld_mixed;
+    compute_experts(&steps, sublayer, ko_step_input(&steps, &m->norm, x, pass->buffer[NORMED]));
+    ko_step_add_output(&steps, sublayer, pass->buffer[SUM], x);
+    return steps.code;
+}
+
+static void moe_details(const struct ko_model *model, const struct ko_sublayer *sublayer,
+                        struct ko_details *out)
+{
+    const struct moe *m = sublayer->self;
+    (void)model;
+    ko_details_add(out, "%d of %d experts", m->n_chosen, m->n_experts);
+    if (m->limit > 0) {
+        ko_details_add(out, "gates and ups clamped at %g", (double)m->limit);
+    }
+}
+
+const struct ko_sublayer_kind ko_sublayer_moe = {
+    .name = "moe",
+    .widths = moe_widths,
+    .row_flop = row_flop,
+    .finish = finish_moe,
+    .details = moe_details,
+};

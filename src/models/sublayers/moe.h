@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The mixture of experts as a sublayer: a router chooses some of the gated MLPs for each row, and
+   their outputs are summed (Shazeer et al. 2017). It does not mix positions. */
+#ifndef KO_MODELS_SUBLAYERS_MOE_H
+#define KO_MODELS_SUBLAYERS_MOE_H
+
+#include "src/models/model.h"
+
+/* How the file holds the matrices of the experts. */
+enum ko_moe_layout {
+    /* EXPERTS.e.GATE.weight and EXPERTS.e.UP.weight [d_ff, d_model], EXPERTS.e.DOWN.weight [d_model,
+       d_ff] for each expert e, without biases */
+    KO_MOE_LISTED,
+    /* EXPERTS.GATE [n_experts, d_model, 2 d_ff], whose outputs 2 k are the gate's and 2 k + 1 the
+       up's; EXPERTS.DOWN [n_experts, d_ff, d_model]; EXPERTS.GATE_bias [n_experts, 2 d_ff] and
+       EXPERTS.DOWN_bias [n_experts, d_model]. If the file has EXPERTS.GATE_blocks, both matrices are
+       in MXFP4: _blocks U8 [n_experts, outputs, inputs / 32, 16] and _scales without the last
+       dimension (gpt-oss) */
+    KO_MOE_STACKED,
+};
+
+/* What a family sets. Names are stems, see struct ko_attention_spec. */
+struct ko_moe_spec {
+    int32_t n_experts, n_chosen, d_ff; /* d_ff: of an expert */
+    bool among_chosen; /* shares are a softmax over the chosen experts, else over all of them */
+    float limit;       /* see struct ko_experts; 0: none */
+    const char *norm_name;
+    struct ko_norm norm;
+    const char *router; /* [n_experts, d_model] */
+    bool router_bias;
+    enum ko_moe_layout layout;
+    const char *experts;
+    const char *gate, *up, *down; /* up: of KO_MOE_LISTED */
+    bool parallel;                /* see struct ko_sublayer, as all that follow */
+    const char *post_norm_name;   /* NULL: none */
+    struct ko_norm post_norm;
+    float out_scale; /* 0: 1 */
+    const char *sum_norm_name;
+    struct ko_norm sum_norm;
+};
+
+/* The most experts of a layer. */
+enum { KO_MAX_EXPERTS = 1 << 12 };
+
+/* Declares the weights (norm, router, gate, up, down, post_norm, sum_norm) and appends the sublayer.
+   The caller has checked that 1 <= n_chosen <= n_experts <= KO_MAX_EXPERTS. KO_E_INPUT if the buffers
+   of a row would be wider than an int32_t, or in MXFP4 a width is no multiple of 32. */
+void ko_moe_add(struct ko_builder *b, const struct ko_moe_spec *spec);
+
+extern const struct ko_sublayer_kind ko_sublayer_moe;
+
+#endif
