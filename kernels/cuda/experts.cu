@@ -161,17 +161,24 @@ static struct parts parts_of(const struct ko_experts *args)
     return p;
 }
 
-// hidden = f(gate(x), up(x)) for all pairs.
-static enum ko_code compute_hidden(struct ko_backend *be, const struct ko_experts *args,
-                                   const struct parts *p, struct ko_error *err)
+// A product over all pairs, without its operands.
+static struct expert_product product_of(const struct ko_experts *args, const struct parts *p)
 {
-    const struct ko_expert_matrices *gate = &args->gate, *up = args->interleaved ? gate : &args->up;
     struct expert_product a = {};
     a.begin = p->begin;
     a.pair = p->pair;
     a.n_experts = args->n_experts;
     a.n_chosen = args->n_chosen;
     a.pairs = args->n * args->n_chosen;
+    return a;
+}
+
+// hidden = f(gate(x), up(x)) for all pairs.
+static enum ko_code compute_hidden(struct ko_backend *be, const struct ko_experts *args,
+                                   const struct parts *p, struct ko_error *err)
+{
+    const struct ko_expert_matrices *gate = &args->gate, *up = args->interleaved ? gate : &args->up;
+    struct expert_product a = product_of(args, p);
     a.x = args->x;
     a.n_in = args->d;
     a.n_out = gate->first.n_out;
@@ -193,12 +200,7 @@ static enum ko_code compute_output(struct ko_backend *be, const struct ko_expert
                                    const struct parts *p, struct ko_error *err)
 {
     const struct ko_expert_matrices *down = &args->down;
-    struct expert_product a = {};
-    a.begin = p->begin;
-    a.pair = p->pair;
-    a.n_experts = args->n_experts;
-    a.n_chosen = args->n_chosen;
-    a.pairs = args->n * args->n_chosen;
+    struct expert_product a = product_of(args, p);
     a.x = p->hidden;
     a.n_in = args->ff;
     a.n_out = args->d;
