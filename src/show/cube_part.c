@@ -71,24 +71,6 @@ enum ko_code ko_cube_part_statuses(const struct ko_cube_part *part, int32_t mode
     return code;
 }
 
-enum ko_code ko_cube_part_ints(const struct ko_cube_part *part, const char *name, int32_t model,
-                               int32_t **out, struct ko_error *err)
-{
-    char text[NAME_BYTES];
-    int32_t *read = ko_new((size_t)part->n_values, sizeof *read, err);
-    if (!read) {
-        return KO_E_MEMORY;
-    }
-    const enum ko_code code = ko_cube_view_read_int(part->view, name_dataset(part, "", name, text),
-                                                    model, read, part->n_values, err);
-    if (code == KO_OK) {
-        *out = read;
-    } else {
-        free(read);
-    }
-    return code;
-}
-
 static enum ko_code read_doubles(const struct ko_cube_part *part, const char *name, int32_t model,
                                  int64_t n, double **out, struct ko_error *err)
 {
@@ -118,14 +100,4 @@ enum ko_code ko_cube_part_clean(const struct ko_cube_part *part, const char *nam
     char text[NAME_BYTES];
     return read_doubles(part, name_dataset(part, "clean_", name, text), model, part->n_prompts, out,
                         err);
-}
-
-int32_t ko_cube_part_fitting(const struct ko_cube_part *part, int32_t model, int32_t size)
-{
-    const int32_t last = part->axes->n_layers[model] - part->axes->window_size[size];
-    int32_t n = 0;
-    for (int32_t s = 0; s < part->n_starts; s++) {
-        n += part->axes->window_start[s] <= last;
-    }
-    return n;
 }

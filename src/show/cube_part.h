@@ -28,8 +28,6 @@ KO_MUST_CHECK enum ko_code ko_cube_part_of(struct ko_cube_view *view, bool heat,
    them. */
 KO_MUST_CHECK enum ko_code ko_cube_part_statuses(const struct ko_cube_part *part, int32_t model,
                                                  uint8_t **out, struct ko_error *err);
-KO_MUST_CHECK enum ko_code ko_cube_part_ints(const struct ko_cube_part *part, const char *name,
-                                             int32_t model, int32_t **out, struct ko_error *err);
 KO_MUST_CHECK enum ko_code ko_cube_part_doubles(const struct ko_cube_part *part, const char *name,
                                                 int32_t model, double **out, struct ko_error *err);
 /* Reads clean_NAME or heat_clean_NAME of one model [n_prompts]; free() it. */
@@ -51,8 +49,5 @@ static inline int64_t ko_cube_part_value_at(const struct ko_cube_part *part, int
 {
     return status_at * part->n_starts;
 }
-
-/* The number of starts with which a window of this size fits the model. */
-int32_t ko_cube_part_fitting(const struct ko_cube_part *part, int32_t model, int32_t size);
 
 #endif
