@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A model's weights where a backend computes with them: in host memory or in the backend's own. For
-   one process; workers of a job share the loading (mpi/compute/weights.h). Call these functions from the
-   thread that uses the backend. */
+   one process; workers of a job share the loading (mpi/compute/weights.h). Call these functions
+   from the thread that uses the backend. */
 #ifndef KO_FORWARD_DEVICE_WEIGHTS_H
 #define KO_FORWARD_DEVICE_WEIGHTS_H
 

@@ -10,7 +10,8 @@
 #include "src/base/text.h"
 #include "src/plan/plan.h"
 
-/* Everything is borrowed, except model and prompt: the plan takes these two on success and sets them to NULL. */
+/* Everything is borrowed, except model and prompt: the plan takes these two on success and sets
+   them to NULL. */
 struct ko_plan_axes {
     struct ko_plan_model *model; /* [n_models] */
     int32_t n_models;
