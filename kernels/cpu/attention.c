@@ -20,7 +20,9 @@ static bool list_keys(const struct ko_rows *rows, const struct ko_attention *arg
     int32_t b = rows->branch[row], i = rows->position[row], n = 0;
     const struct ko_branch *branch = b < 0 ? NULL : &rows->branches[b];
     const struct ko_edge_set *cut =
-        branch && ko_branch_in_window(branch, args->layer) ? &rows->edges[branch->edge_set] : NULL;
+        branch && ko_branch_cuts(branch, args->layer, KO_MIXER_ATTENTION)
+            ? &rows->edges[branch->edge_set]
+            : NULL;
     int32_t own = branch ? branch->first_position : i + 1;
     int32_t own_row = branch ? branch->first_row : 0;
     bool any = false;

@@ -15,7 +15,7 @@ static void convolve_block(const struct ko_backend *be, const struct ko_conv *ar
         rows->branch[row] < 0 ? NULL : &rows->branches[rows->branch[row]];
     const struct ko_edge_set *edges = NULL;
     const uint8_t *mask = NULL;
-    if (branch && branch->conv && ko_branch_in_window(branch, args->layer)) {
+    if (branch && branch->conv && ko_branch_cuts(branch, args->layer, KO_MIXER_SSM)) {
         edges = &rows->edges[branch->edge_set];
         mask = ko_cpu_mask(rows, branch, args->masks, args->layer, args->n_channels);
     }

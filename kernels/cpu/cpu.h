@@ -36,7 +36,7 @@ static inline const uint8_t *ko_cpu_mask(const struct ko_rows *rows, const struc
                                          const uint8_t *masks, int32_t layer, int32_t n_features)
 {
     return branch->mask < 0 ? NULL
-                            : masks + ko_at3(branch->mask, rows->n_layers, layer, n_features, 0);
+                            : masks + ko_at3(branch->mask, rows->n_stages, layer, n_features, 0);
 }
 
 /* The operations: ko_cpu_embed and the others, as in operations.h. */

@@ -29,7 +29,7 @@ static bool flag_removed(const struct ko_rows *rows, const struct ko_mamba2 *arg
 {
     const struct ko_branch *branch =
         rows->branch[row] < 0 ? NULL : &rows->branches[rows->branch[row]];
-    if (!branch || !ko_branch_in_window(branch, args->layer)) {
+    if (!branch || !ko_branch_cuts(branch, args->layer, KO_MIXER_SSM)) {
         return false;
     }
     bool any = false;

@@ -51,7 +51,7 @@ static inline bool ko_scan_reads(const struct ko_scan *scan, int32_t b)
 /* The source set of branch b where its edges are removed in this layer, else -1. */
 static inline int32_t ko_scan_set(const struct ko_scan *scan, int32_t b)
 {
-    return ko_branch_in_window(&scan->be->rows.branches[b], scan->args->layer)
+    return ko_branch_cuts(&scan->be->rows.branches[b], scan->args->layer, KO_MIXER_SSM)
                ? scan->be->tree.source_set[b]
                : -1;
 }

@@ -22,10 +22,10 @@ static __device__ __forceinline__ struct cut cut_of(const struct ko_cuda_rows &r
         return cut;
     }
     const struct ko_branch branch = rows.branches[b];
-    cut.any = branch.conv && in_window(branch, a.layer);
+    cut.any = branch.conv && branch_cuts(branch, a.layer, KO_MIXER_SSM);
     cut.set = branch.edge_set;
     if (branch.mask >= 0) {
-        cut.mask = a.masks + ko_at3(branch.mask, rows.n_layers, a.layer, a.n_channels, 0);
+        cut.mask = a.masks + ko_at3(branch.mask, rows.n_stages, a.layer, a.n_channels, 0);
     }
     return cut;
 }

@@ -60,9 +60,10 @@ static __device__ __forceinline__ int path_row(const struct ko_branch *branch, i
                                                  : trunk_first + j;
 }
 
-static __device__ __forceinline__ bool in_window(const struct ko_branch &branch, int layer)
+static __device__ __forceinline__ bool branch_cuts(const struct ko_branch &branch, int layer,
+                                                   enum ko_mixer mixer)
 {
-    return layer >= branch.window_begin && layer < branch.window_end;
+    return layer >= branch.window_begin && layer < branch.window_end && (branch.mixers & mixer);
 }
 
 /* Whether (i, j), j <= i, is an edge of the set. */
@@ -82,7 +83,7 @@ static __device__ __forceinline__ bool is_masked(const struct ko_cuda_rows &rows
                                                  int feature)
 {
     return branch.mask < 0 ||
-           masks[ko_at3(branch.mask, rows.n_layers, layer, n_features, feature)] != 0;
+           masks[ko_at3(branch.mask, rows.n_stages, layer, n_features, feature)] != 0;
 }
 
 static __device__ __forceinline__ float silu_of(float x)

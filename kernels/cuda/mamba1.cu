@@ -74,7 +74,7 @@ template <int N> struct scan {
             const bool later = rows.later[list.edge_set] != 0;
             t.removed = rows.source[edge] != 0;
             t.own = later && t.removed;
-            if (b >= 0 && in_window(rows.branches[b], a.layer)) {
+            if (b >= 0 && branch_cuts(rows.branches[b], a.layer, KO_MIXER_SSM)) {
                 t.mask = rows.branches[b].mask;
                 t.reads = later || rows.target[edge] != 0;
             }
@@ -172,7 +172,7 @@ template <int N> struct scan {
             return false;
         }
         return t.mask < 0 ||
-               a.masks[ko_at3(t.mask, rows.n_layers, a.layer, a.d_inner, channel)] != 0;
+               a.masks[ko_at3(t.mask, rows.n_stages, a.layer, a.d_inner, channel)] != 0;
     }
 
     __device__ __forceinline__ void put(int r, float z_r, float u_r, float y) const

@@ -99,7 +99,7 @@ static __device__ struct mixed_row row_at(const struct ko_cuda_rows &rows,
     m.n_keys = rows.position[m.row] + 1;
     m.trunk = rows.trunk_first[rows.prompt[m.row]];
     m.source = source_row_after_conv(rows, at, m.row);
-    m.cut = m.branch && m.branch->edge_set >= 0 && in_window(*m.branch, at.layer);
+    m.cut = m.branch && m.branch->edge_set >= 0 && branch_cuts(*m.branch, at.layer, KO_MIXER_SSM);
     return m;
 }
 

@@ -6,7 +6,7 @@
  */
 static void convolve_row(const struct ko_rows *rows, const struct ko_conv *args, int32_t row)
 {
-    const struct ko_branch *cut = ko_plain_cut(rows, row, args->layer);
+    const struct ko_branch *cut = ko_plain_cut(rows, row, args->layer, KO_MIXER_SSM);
     cut = cut && cut->conv ? cut : NULL;
     int32_t n_channels = args->n_channels, i = rows->position[row];
     for (int32_t c = 0; c < n_channels; c++) {

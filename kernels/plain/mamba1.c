@@ -44,7 +44,7 @@ static void mix_row(const struct ko_rows *rows, const struct ko_mamba1 *args, in
 {
     int32_t layer = args->layer, d_inner = args->d_inner;
     int32_t projected = ko_rows_source(rows, row, layer);
-    ko_plain_walk(rows, row, layer, ko_rows_source_after_conv, path);
+    ko_plain_walk(rows, row, layer, KO_MIXER_SSM, ko_rows_source_after_conv, path);
     for (int32_t ch = 0; ch < d_inner; ch++) {
         bool masked = ko_plain_masked(rows, path->cut, args->masks, layer, d_inner, ch);
         double u = (double)args->u[ko_at(path->row[path->i], d_inner, ch)];

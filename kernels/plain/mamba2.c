@@ -75,8 +75,8 @@ enum ko_code ko_plain_mamba2(struct ko_backend *be, const struct ko_mamba2 *args
     double *alpha = ko_new(n, sizeof *alpha, err);
     enum ko_code code = path.row && projected.row && alpha ? KO_OK : KO_E_MEMORY;
     for (int32_t r = 0; code == KO_OK && r < rows->n_active[layer]; r++) {
-        ko_plain_walk(rows, r, layer, ko_rows_source_after_conv, &path);
-        ko_plain_walk(rows, r, layer, ko_rows_source, &projected);
+        ko_plain_walk(rows, r, layer, KO_MIXER_SSM, ko_rows_source_after_conv, &path);
+        ko_plain_walk(rows, r, layer, KO_MIXER_SSM, ko_rows_source, &projected);
         for (int32_t head = 0; head < args->n_heads; head++) {
             bool masked = ko_plain_masked(rows, path.cut, args->masks, layer, args->n_heads, head);
             weigh_keys(args, &path, &projected, head, alpha);

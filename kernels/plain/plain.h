@@ -22,8 +22,8 @@ struct ko_plain_path {
 };
 
 /* Fills *path, whose row array is the caller's, with the rows that hold the values of the path. */
-void ko_plain_walk(const struct ko_rows *rows, int32_t row, int32_t layer, ko_row_source *source,
-                   struct ko_plain_path *path);
+void ko_plain_walk(const struct ko_rows *rows, int32_t row, int32_t layer, enum ko_mixer mixer,
+                   ko_row_source *source, struct ko_plain_path *path);
 
 /* Whether the edge from position j to the path's row is removed, at least in masked features. */
 static inline bool ko_plain_removes(const struct ko_plain_path *path, int32_t j)
@@ -31,8 +31,10 @@ static inline bool ko_plain_removes(const struct ko_plain_path *path, int32_t j)
     return path->removed && ko_edge_set_has(path->removed, path->i, j);
 }
 
-/* The branch of row r whose edges are removed in this layer, or NULL. */
-const struct ko_branch *ko_plain_cut(const struct ko_rows *rows, int32_t row, int32_t layer);
+/* The branch of row r whose edges are removed in this layer, in a mixer of this kind, or
+   NULL. */
+const struct ko_branch *ko_plain_cut(const struct ko_rows *rows, int32_t row, int32_t layer,
+                                     enum ko_mixer mixer);
 
 /* Whether the branch `cut` loses its edges in this feature; false where cut is NULL. masks
    [n_masks, n_layers, n_features]. */

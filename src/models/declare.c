@@ -210,6 +210,8 @@ void ko_declare_sublayer(struct ko_builder *b, const struct ko_sublayer *sublaye
     struct ko_sublayer *added = &grown[model->n_sublayers++];
     *added = *sublayer;
     added->layer = b->layer;
+    model->n_stages += added->kind->mixer && !added->parallel;
+    added->stage = model->n_stages - 1;
     if (added->out_scale == 0) {
         added->out_scale = 1;
     }

@@ -12,8 +12,8 @@ struct ko_pass {
     const struct ko_kernels *kernels;
     struct ko_backend *be;
     const struct ko_rows *rows;
-    const uint8_t *masks;        /* [n_masks, n_layers, n_features] backend memory; may be NULL */
-    const uint8_t *conv_masks;   /* [n_masks, n_layers, conv_channels] */
+    const uint8_t *masks;        /* [n_masks, n_stages, n_features] backend memory; may be NULL */
+    const uint8_t *conv_masks;   /* [n_masks, n_stages, conv_channels] */
     float *x;                    /* [n_rows, d_model] the residual stream */
     float *buffer[KO_N_BUFFERS]; /* [n_rows, width], see ko_model_widths */
 };
@@ -77,20 +77,23 @@ KO_MUST_CHECK enum ko_code ko_pass_finish(const struct ko_pass *pass,
                                           const float *mixed, int32_t ld_mixed,
                                           struct ko_error *err);
 
-/* The rows that a sublayer finishes: the residual stream and the mixer's result. */
+/* The rows that sublayers finish: the residual stream and the results of the group's mixers. */
 struct ko_stream {
     int32_t n;
-    float *x;           /* [n, d_model] */
-    const float *mixed; /* [n, ld_mixed] */
-    int32_t ld_mixed;
+    float *x; /* [n, d_model] */
+    int32_t n_mixed;
+    struct ko_mixed {
+        const float *data; /* [n, ld] */
+        int32_t ld;        /* its width */
+    } mixed[KO_GROUP_MIXERS];
 };
-/* Runs the sublayer's mixer for all active rows, and lets the stream point to its result, whose width
-   may differ between layers. Nothing for a kind that does not mix. */
-KO_MUST_CHECK enum ko_code ko_pass_mix(const struct ko_pass *pass,
-                                       const struct ko_sublayer *sublayer, struct ko_stream *stream,
-                                       struct ko_error *err);
-/* Finishes sublayer i, whose mixer has run. If the one after it is parallel, finishes that first, so
-   that both read the same x. *next: the number of the sublayer after them. */
+/* Runs the mixers of the group that begins with sublayer i for all active rows, and lets the stream
+   point to their results, whose widths may differ between layers. Nothing for a sublayer that does
+   not mix. */
+KO_MUST_CHECK enum ko_code ko_pass_mix(const struct ko_pass *pass, size_t i,
+                                       struct ko_stream *stream, struct ko_error *err);
+/* Finishes the group that begins with sublayer i, whose mixers have run. Finishes i last, so that
+   all of them read the same x. *next: the number of the sublayer after the group. */
 KO_MUST_CHECK enum ko_code ko_pass_finish_from(const struct ko_pass *pass, size_t i,
                                                const struct ko_stream *stream, size_t *next,
                                                struct ko_error *err);

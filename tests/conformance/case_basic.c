@@ -293,7 +293,7 @@ static void move_rows(const struct backend *b, const struct ko_rows *rows,
                                      .ld_to = LD_GATHERED};
     RUN(b, set_rows, rows);
     RUN(b, embed, &embed);
-    for (int32_t layer = 0; layer < rows->n_layers; layer++) {
+    for (int32_t layer = 0; layer < rows->n_stages; layer++) {
         int32_t first = layer ? rows->n_active[layer - 1] : rows->n_trunk_rows;
         const struct ko_branch_rows leave = {
             .x = embed.x, .d = ROW, .first = first, .n = rows->n_active[layer] - first};

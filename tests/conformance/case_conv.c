@@ -27,7 +27,7 @@ struct inputs {
 
 static struct inputs make_inputs(const struct ko_rows *rows, int32_t n_channels, int32_t n_taps)
 {
-    size_t width = (size_t)n_channels, layers = (size_t)rows->n_layers;
+    size_t width = (size_t)n_channels, layers = (size_t)rows->n_stages;
     struct inputs x = {.n_channels = n_channels, .n_taps = n_taps};
     x.in = random_floats(1, (size_t)rows->n_rows * stride_of(n_channels), -2.0F, 2.0F);
     x.weight = random_floats(2, width * (size_t)n_taps, -1.0F, 1.0F);
@@ -56,7 +56,7 @@ static float *convolve_rows(const struct backend *b, const struct ko_rows *rows,
         .ld_in = (int32_t)ld,
         .weight = memory_floats(&m, x->weight, width * (size_t)x->n_taps),
         .bias = memory_floats(&m, x->bias, width),
-        .masks = memory_bytes(&m, x->masks, N_MASKS * (size_t)rows->n_layers * width),
+        .masks = memory_bytes(&m, x->masks, N_MASKS * (size_t)rows->n_stages * width),
         .out = memory_nan(&m, n)};
     RUN(b, set_rows, rows);
     RUN(b, conv, &args);

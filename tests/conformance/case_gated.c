@@ -68,7 +68,7 @@ static void check_norm(const struct backends *all, const struct ko_rows *rows, i
     norm.weight = random_floats(3, width, -2.0F, 2.0F);
     double *want = calloc(n * width, sizeof *want);
     assert_non_null(want);
-    for (int32_t layer = 0; layer < rows->n_layers; layer++) {
+    for (int32_t layer = 0; layer < rows->n_stages; layer++) {
         widen(norm.x, n * width, want); /* beyond the active rows: untouched */
         for (int32_t r = 0; r < rows->n_active[layer]; r++) {
             reference_norm(rows, r, layer, &norm, want + (size_t)r * width);

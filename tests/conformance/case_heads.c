@@ -90,7 +90,7 @@ static void check_rope(const struct backends *all, const struct ko_rows *rows,
         rope.cosine[k] = random_floats(2 + 2 * k, n_angles, -1.0F, 1.0F);
         rope.sine[k] = random_floats(3 + 2 * k, n_angles, -1.0F, 1.0F);
     }
-    for (int32_t layer = 0; layer < rows->n_layers; layer++) {
+    for (int32_t layer = 0; layer < rows->n_stages; layer++) {
         widen(rope.x, n, want);
         for (int32_t r = 0; r < rows->n_projected[layer]; r++) {
             reference_rope(rows, r, &rope, want + (size_t)r * width);

@@ -30,7 +30,7 @@ static struct inputs make_inputs(const struct ko_rows *rows, int32_t d_inner, in
     x.z = random_floats(4, n * (width + PAD), -2.0F, 2.0F);
     x.a = random_floats(5, states * width, -8.0F, -0.01F);
     x.d = random_floats(6, width, -1.0F, 1.0F);
-    x.masks = random_masks(7, N_MASKS * (size_t)rows->n_layers * width);
+    x.masks = random_masks(7, N_MASKS * (size_t)rows->n_stages * width);
     return x;
 }
 
@@ -59,7 +59,7 @@ static float *scan_rows(const struct backend *b, const struct ko_rows *rows, int
         .ld_z = x->d_inner + PAD,
         .a = memory_floats(&m, x->a, states * width),
         .d = memory_floats(&m, x->d, width),
-        .masks = memory_bytes(&m, x->masks, N_MASKS * (size_t)rows->n_layers * width),
+        .masks = memory_bytes(&m, x->masks, N_MASKS * (size_t)rows->n_stages * width),
         .out = memory_nan(&m, n)};
     args.c = args.b + states;
     RUN(b, set_rows, rows);

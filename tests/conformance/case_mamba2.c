@@ -43,7 +43,7 @@ static struct inputs make_inputs(const struct ko_rows *rows, const struct shape 
     x.dt_bias = random_floats(3, heads, -1.0F, 1.0F);
     x.a = random_floats(4, heads, -4.0F, -0.01F);
     x.d = random_floats(5, heads, -1.0F, 1.0F);
-    x.masks = random_masks(6, N_MASKS * (size_t)rows->n_layers * heads);
+    x.masks = random_masks(6, N_MASKS * (size_t)rows->n_stages * heads);
     x.dt[0] = 25.0F; /* beyond softplus's threshold */
     return x;
 }
@@ -75,7 +75,7 @@ static float *mix_rows(const struct backend *b, const struct ko_rows *rows, int3
         .dt_max = shape->dt_max,
         .a = memory_floats(&m, x->a, heads),
         .d = memory_floats(&m, x->d, heads),
-        .masks = memory_bytes(&m, x->masks, N_MASKS * (size_t)rows->n_layers * heads),
+        .masks = memory_bytes(&m, x->masks, N_MASKS * (size_t)rows->n_stages * heads),
         .out = memory_nan(&m, n)};
     args.b = args.u + x->d_out;
     args.c = args.b + shape->n_groups * shape->d_state;
@@ -186,7 +186,7 @@ static void long_prompts_keep_their_precision(void **state)
     const struct ko_rows rows = {.n_rows = LONG,
                                  .n_trunk_rows = LONG,
                                  .n_prompts = 1,
-                                 .n_layers = 1,
+                                 .n_stages = 1,
                                  .max_tokens = LONG,
                                  .position = position,
                                  .previous = previous,

@@ -61,6 +61,7 @@ static void build_branches(const struct wave_plan *plan, struct wave *wave, int3
             .leaves_at = from->leaves_at,
             .window_begin = from->window_begin,
             .window_end = from->window_end,
+            .mixers = KO_MIXER_EVERY,
             .edge_set = from->edge_set,
             .mask = from->mask,
             .conv = from->conv,
@@ -158,7 +159,7 @@ const struct ko_rows *wave_rows(const struct wave_plan *plan)
                                   .n_prompts = plan->n_prompts,
                                   .n_branches = plan->n_branches,
                                   .n_edge_sets = plan->n_sets,
-                                  .n_layers = plan->n_layers,
+                                  .n_stages = plan->n_layers,
                                   .max_tokens = max_tokens,
                                   .position = wave->columns[0],
                                   .previous = wave->columns[1],
@@ -215,5 +216,5 @@ bool wave_masked(const struct ko_rows *rows, int32_t row, int32_t layer, const u
                  int32_t n_features, int32_t feature)
 {
     int32_t mask = rows->branch[row] < 0 ? -1 : rows->branches[rows->branch[row]].mask;
-    return mask < 0 || masks[ko_at3(mask, rows->n_layers, layer, n_features, feature)] != 0;
+    return mask < 0 || masks[ko_at3(mask, rows->n_stages, layer, n_features, feature)] != 0;
 }

@@ -130,12 +130,16 @@ static void ask_windows(struct asked_cells *e, const struct ko_spec_block *block
                         asked_cell_at(e, m, f, ko_plan_value_slot(plan, r, c, source, i, s));
                     cell->planned = true;
                     cell->vacuous = true;
-                    for (int32_t l = start; l < start + size; l++) {
-                        const int32_t reach =
-                            model->layer_reach ? model->layer_reach[l] : model->reach;
+                    for (int32_t t = 0; t < ko_plan_n_stages(model); t++) {
+                        const struct ko_plan_stage stage = ko_plan_stage_of(model, t);
+                        const int32_t reach = stage.mixers & KO_MIXER_SSM ? INT32_MAX : stage.reach;
+                        const bool named =
+                            stage.layer >= start && stage.layer < start + size &&
+                            (stage.mixers & ko_feature_class_mixers(&plan->class[c])) != 0;
                         cell->vacuous =
                             cell->vacuous &&
-                            !asked_edges_of(&plan->route[r].route, prompt, source, reach).any;
+                            !(named &&
+                              asked_edges_of(&plan->route[r].route, prompt, source, reach).any);
                     }
                 }
             }
@@ -156,8 +160,9 @@ static void ask_block(struct asked_cells *e, const struct ko_spec_block *block)
             for (size_t r = 0; r < block->routes.n; r++) {
                 for (size_t c = 0; c < block->features.n; c++) {
                     int32_t class = feature_of(plan, block->features.item[c]);
-                    const int32_t n_features = plan->model[m].n_features;
-                    if (ko_feature_class_exists(&plan->class[class], n_features)) {
+                    const struct ko_model_features features =
+                        ko_plan_model_features(&plan->model[m]);
+                    if (ko_feature_class_exists(&plan->class[class], &features)) {
                         ask_windows(e, block, m, f, route_of(plan, block->routes.item[r]), class);
                     }
                 }

@@ -200,7 +200,7 @@ static void rotate_heads(struct ko_steps *steps, const struct ko_sublayer *subla
     const float *values = steps->pass->arena.values;
     const bool is_long = table->config.scaling == KO_ROPE_LONGROPE;
     struct ko_rope rope = {
-        .layer = sublayer->layer,
+        .layer = sublayer->stage,
         .n_heads = s->n_heads + s->n_kv_heads, /* queries and keys lie side by side */
         .n_rotated = table->config.n_rotated,
         .interleaved = table->config.interleaved,
@@ -230,7 +230,7 @@ static enum ko_code mix_attention(const struct ko_pass *pass, const struct ko_su
     const struct attention *a = sublayer->self;
     const struct ko_sizes *s = &sublayer->size;
     const struct qkv qkv = place_qkv(pass, sublayer);
-    struct ko_steps steps = {pass, pass->rows->n_projected[sublayer->layer], err, KO_OK};
+    struct ko_steps steps = {pass, pass->rows->n_projected[sublayer->stage], err, KO_OK};
 
     project_qkv(&steps, a, ko_step_input(&steps, &a->norm, pass->x, pass->buffer[NORMED]), &qkv);
     norm_heads(&steps, sublayer, &a->q_norm, s->n_heads, &qkv, qkv.q);
@@ -239,7 +239,7 @@ static enum ko_code mix_attention(const struct ko_pass *pass, const struct ko_su
         rotate_heads(&steps, sublayer, &qkv);
     }
     const struct ko_attention attention = {
-        .layer = sublayer->layer,
+        .layer = sublayer->stage,
         .n_heads = s->n_heads,
         .n_kv_heads = s->n_kv_heads,
         .d_head = s->d_head,
@@ -299,6 +299,7 @@ static void attention_details(const struct ko_model *model, const struct ko_subl
 
 const struct ko_sublayer_kind ko_sublayer_attention = {
     .name = "attention",
+    .mixer = KO_MIXER_ATTENTION,
     .widths = attention_widths,
     .row_flop = row_flop,
     .mix = mix_attention,

@@ -129,9 +129,9 @@ static enum ko_code mix_mamba1(const struct ko_pass *pass, const struct ko_subla
     float *normed = pass->buffer[NORMED], *xz = pass->buffer[XZ];
     float *convolved = pass->buffer[CONVOLVED], *delta = pass->buffer[DELTA];
     float *projected = pass->buffer[PROJECTED];
-    struct ko_steps steps = {pass, pass->rows->n_projected[sublayer->layer], err, KO_OK};
+    struct ko_steps steps = {pass, pass->rows->n_projected[sublayer->stage], err, KO_OK};
     const struct ko_conv conv = {
-        .layer = sublayer->layer,
+        .layer = sublayer->stage,
         .n_channels = inner,
         .n_taps = s->d_conv,
         .in = xz,
@@ -142,7 +142,7 @@ static enum ko_code mix_mamba1(const struct ko_pass *pass, const struct ko_subla
         .out = convolved,
     };
     const struct ko_mamba1 scan = {
-        .layer = sublayer->layer,
+        .layer = sublayer->stage,
         .d_inner = inner,
         .d_state = s->d_state,
         .u = convolved,
@@ -161,7 +161,7 @@ static enum ko_code mix_mamba1(const struct ko_pass *pass, const struct ko_subla
     ko_step_norm(&steps, &m->norm, pass->x, normed);
     ko_step_project(&steps, m->in, normed, d, xz, 2 * inner);
     ko_step_conv(&steps, &conv);
-    steps.n = pass->rows->n_convolved[sublayer->layer];
+    steps.n = pass->rows->n_convolved[sublayer->stage];
     ko_step_project(&steps, m->x, convolved, inner, projected, width);
     if (m->refine_eps >= 0) {
         refine_projected(&steps, sublayer);
@@ -180,6 +180,7 @@ static void conv_mask(const struct ko_sublayer *sublayer, const uint8_t *mask, u
 
 const struct ko_sublayer_kind ko_sublayer_mamba1 = {
     .name = "mamba1",
+    .mixer = KO_MIXER_SSM,
     .widths = mamba1_widths,
     .row_flop = row_flop,
     .mix = mix_mamba1,

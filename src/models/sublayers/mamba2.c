@@ -104,9 +104,9 @@ static enum ko_code mix_mamba2(const struct ko_pass *pass, const struct ko_subla
     const int32_t d = pass->model->shape.d_model, width = projected_width(s);
     float *normed = pass->buffer[NORMED], *projected = pass->buffer[PROJECTED];
     float *convolved = pass->buffer[CONVOLVED];
-    struct ko_steps steps = {pass, pass->rows->n_projected[sublayer->layer], err, KO_OK};
+    struct ko_steps steps = {pass, pass->rows->n_projected[sublayer->stage], err, KO_OK};
     const struct ko_conv conv = {
-        .layer = sublayer->layer,
+        .layer = sublayer->stage,
         .n_channels = s->conv_channels,
         .n_taps = s->d_conv,
         .in = projected + s->d_inner,
@@ -117,7 +117,7 @@ static enum ko_code mix_mamba2(const struct ko_pass *pass, const struct ko_subla
         .out = convolved,
     };
     const struct ko_mamba2 ssd = {
-        .layer = sublayer->layer,
+        .layer = sublayer->stage,
         .n_heads = s->n_ssm_heads,
         .d_head = s->d_ssm_head,
         .d_state = s->d_state,
@@ -137,7 +137,7 @@ static enum ko_code mix_mamba2(const struct ko_pass *pass, const struct ko_subla
         .out = pass->buffer[MIXED],
     };
     const struct ko_gated_norm gated_norm = {
-        .layer = sublayer->layer,
+        .layer = sublayer->stage,
         .d = s->d_inner,
         .n_groups = s->n_groups,
         .z = projected,
@@ -171,6 +171,7 @@ static void conv_mask(const struct ko_sublayer *sublayer, const uint8_t *mask, u
 
 const struct ko_sublayer_kind ko_sublayer_mamba2 = {
     .name = "mamba2",
+    .mixer = KO_MIXER_SSM,
     .widths = mamba2_widths,
     .row_flop = row_flop,
     .mix = mix_mamba2,

@@ -401,8 +401,13 @@ static void packing_keeps_everything(void **state)
     assert_int_equal(first.data.n, second.data.n);
     assert_memory_equal(first.data.data, second.data.data, first.data.n);
     assert_int_equal(copy->model[1].reach, 9);
-    assert_memory_equal(copy->model[1].layer_reach, mixed_reach, sizeof mixed_reach);
-    assert_null(copy->model[0].layer_reach);
+    assert_int_equal(copy->model[1].n_stages, 5);
+    for (int32_t s = 0; s < 5; s++) {
+        assert_int_equal(copy->model[1].stage[s].reach, mixed_reach[s]);
+        assert_int_equal(copy->model[1].stage[s].layer, s);
+        assert_int_equal(copy->model[1].stage[s].mixers, KO_MIXER_ATTENTION);
+    }
+    assert_null(copy->model[0].stage);
     for (size_t n = 0; n < first.data.n; n += 1 + n / 7) {
         struct ko_plan *cut = NULL;
         struct ko_bytes part = {0};
@@ -456,9 +461,9 @@ static void the_hash_knows_the_windows_of_layers_that_differ(void **state)
                                        .n_facts = {3}};
         struct ko_plan *plan = built(&made, NULL);
         assert_int_equal(ko_plan_hash(plan, hash[i], &err), KO_OK);
-        assert_int_equal(plan->model[0].layer_reach != NULL, i >= 2);
+        assert_int_equal(plan->model[0].stage != NULL, i >= 2);
         for (int32_t l = 0; l < 5; l++) {
-            assert_int_equal(ko_plan_layer_reach(&plan->model[0], l), rows[i] ? rows[i][l] : 3);
+            assert_int_equal(ko_plan_stage_of(&plan->model[0], l).reach, rows[i] ? rows[i][l] : 3);
         }
         ko_plan_free(plan);
     }

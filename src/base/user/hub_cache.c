@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Finds the folder of a model by its path or its Hugging Face name. It looks for the snapshot that
    refs/main names, or takes the only one. */
-#include "src/base/hub_cache.h"
+#include "src/base/user/hub_cache.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -11,9 +11,9 @@
 #include <sys/stat.h>
 
 #include "src/base/file.h"
-#include "src/base/home.h"
 #include "src/base/memory.h"
 #include "src/base/text.h"
+#include "src/base/user/home.h"
 
 enum { REVISION_BYTES = 256, NAME_BYTES = 96 };
 

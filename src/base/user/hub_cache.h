@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Models in the local cache of the Hugging Face hub. Never uses the network. */
-#ifndef KO_BASE_HUB_CACHE_H
-#define KO_BASE_HUB_CACHE_H
+#ifndef KO_BASE_USER_HUB_CACHE_H
+#define KO_BASE_USER_HUB_CACHE_H
 
 #include "src/base/error.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Paths that begin with ~, where no shell expands them. */
-#ifndef KO_BASE_HOME_H
-#define KO_BASE_HOME_H
+#ifndef KO_BASE_USER_HOME_H
+#define KO_BASE_USER_HOME_H
 
 #include "src/base/error.h"
 

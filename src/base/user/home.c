@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Replaces the ~ at the start of a path. Refuses ~USER. */
-#include "src/base/home.h"
+#include "src/base/user/home.h"
 
 #include <stdlib.h>
 
