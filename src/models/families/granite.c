@@ -39,7 +39,7 @@ static void list_granite(struct ko_builder *b, const struct ko_llama_layer *laye
     struct ko_mlp_spec mlp;
     ko_llama_sublayers(layer, &attention, &mlp);
     attention.scale = multipliers->attention;
-    attention.out_scale = mlp.out_scale = multipliers->residual;
+    attention.output.scale = mlp.output.scale = multipliers->residual;
     ko_llama_begin(b);
     ko_declare_rope(b, &layer->rope, &attention.rope);
     for (int32_t l = 0; l < b->model->shape.n_layers && b->code == KO_OK; l++) {

@@ -117,9 +117,9 @@ void ko_llama_norm_outputs(struct ko_attention_spec *attention, struct ko_mlp_sp
     attention->q_norm = "self_attn.q_norm";
     attention->k_norm = "self_attn.k_norm";
     attention->qk_norm = norm;
-    attention->post_norm_name = "post_attention_layernorm";
-    mlp->post_norm_name = "post_feedforward_layernorm";
-    attention->post_norm = mlp->post_norm = norm;
+    attention->output.post_norm_name = "post_attention_layernorm";
+    mlp->output.post_norm_name = "post_feedforward_layernorm";
+    attention->output.post_norm = mlp->output.post_norm = norm;
 }
 
 void ko_llama_begin(struct ko_builder *b)

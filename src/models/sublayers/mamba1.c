@@ -75,8 +75,9 @@ void ko_mamba1_add(struct ko_builder *b, const struct ko_mamba1_spec *spec)
                  .conv_channels = spec->d_inner},
         .self = m,
     };
-    ko_declare_norm(b, spec->norm_name, &m->norm);
+    ko_declare_norm_named(b, spec->norm_name, &m->norm);
     declare_mixer(b, spec, &sublayer);
+    ko_declare_output(b, &spec->output, &sublayer);
     ko_declare_sublayer(b, &sublayer);
 }
 

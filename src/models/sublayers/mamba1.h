@@ -16,6 +16,7 @@ struct ko_mamba1_spec {
     /* Delta's input, B and C go through RMSNorms without weights of this epsilon (Falcon-Mamba).
        Negative: they do not. */
     float refine_eps;
+    struct ko_output_spec output;
 };
 
 /* Declares the weights and appends the sublayer to the model. */

@@ -74,8 +74,9 @@ void ko_mamba2_add(struct ko_builder *b, const struct ko_mamba2_spec *spec)
                  .conv_channels = d_inner + 2 * spec->n_groups * spec->d_state},
         .self = m,
     };
-    ko_declare_norm(b, spec->norm_name, &m->norm);
+    ko_declare_norm_named(b, spec->norm_name, &m->norm);
     declare_mixer(b, spec, &sublayer);
+    ko_declare_output(b, &spec->output, &sublayer);
     ko_declare_sublayer(b, &sublayer);
 }
 

@@ -15,6 +15,7 @@ struct ko_mamba2_spec {
     struct ko_norm norm;  /* kind and eps; the eps is the gated norm's too */
     const char *stem;     /* in front of in_proj, conv1d, ...: "mixer" */
     bool bias, conv_bias; /* bias: of the input and the output projection */
+    struct ko_output_spec output;
 };
 
 /* Declares the weights and appends the sublayer to the model. */
