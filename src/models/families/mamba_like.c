@@ -35,7 +35,7 @@ void ko_mamba_read(struct ko_builder *b, struct ko_mamba1_spec *out)
 {
     struct ko_shape *s = &b->model->shape;
     *out = (struct ko_mamba1_spec){
-        .norm_name = "norm", .norm = {.kind = KO_RMS_NORM}, .stem = "mixer", .refine_eps = -1};
+        .norm_name = "norm", .norm = {.kind = KO_RMS_NORM}, .stem = "mixer"};
     const struct ko_size_row sizes[] = {
         {"hidden_size", NULL, 768, KO_MAX_WIDTH, &s->d_model},
         {"num_hidden_layers", NULL, 32, KO_MAX_LAYERS, &s->n_layers},
