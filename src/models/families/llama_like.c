@@ -35,7 +35,7 @@ static void read_heads(struct ko_builder *b, const struct ko_llama_defaults *def
     }
     ko_config_size(
         b, &(const struct ko_size_row){"head_dim", NULL, d_head, KO_MAX_WIDTH, &layer->d_head});
-    if (layer->d_head % 2 != 0) {
+    if (layer->d_head % 2 != 0 && !defaults->unrotated) {
         ko_config_fail(b, "head_dim", "%d is odd, and rotary embedding turns pairs", layer->d_head);
     }
     if (((int64_t)n + 2 * (int64_t)layer->n_kv_heads) * layer->d_head > KO_MAX_WIDTH) {
@@ -58,7 +58,10 @@ void ko_llama_read_sizes(struct ko_builder *b, const struct ko_llama_defaults *d
         {"max_position_embeddings", NULL, defaults->max_positions, INT32_MAX, &out->max_positions},
     };
     ko_config_sizes(b, sizes, sizeof sizes / sizeof sizes[0]);
-    s->max_tokens = out->max_positions < KO_MAX_POSITIONS ? out->max_positions : KO_MAX_POSITIONS;
+    if (!defaults->unrotated) {
+        s->max_tokens =
+            out->max_positions < KO_MAX_POSITIONS ? out->max_positions : KO_MAX_POSITIONS;
+    }
     read_heads(b, defaults, out);
     ko_config_epsilon(b, "rms_norm_eps", defaults->norm_eps > 0 ? defaults->norm_eps : 1e-6,
                       &out->norm_eps);
