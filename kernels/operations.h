@@ -33,8 +33,11 @@ extern "C" {
     X(gelu, ko_activation)                                                                         \
     X(gelu_tanh, ko_activation)                                                                    \
     X(relu, ko_activation)                                                                         \
+    X(relu2, ko_activation)                                                                        \
     X(silu_mul, ko_gate)                                                                           \
+    X(gelu_mul, ko_gate)                                                                           \
     X(gelu_tanh_mul, ko_gate)                                                                      \
+    X(mul, ko_gate)                                                                                \
     X(choose_experts, ko_choose_experts)                                                           \
     X(experts, ko_experts)                                                                         \
     X(conv, ko_conv)                                                                               \
@@ -149,14 +152,15 @@ struct ko_head_norm {
 };
 
 /* x = f(x), in place. softplus is PyTorch's: x itself beyond 20. gelu is the exact one, x Phi(x)
-   with erf; gelu_tanh is its approximation (GPT-2's gelu_new). */
+   with erf; gelu_tanh is its approximation (GPT-2's gelu_new). relu2 is max(x, 0)^2 (So et al.
+   2021). */
 struct ko_activation {
     int32_t n, d;
     float *x; /* [n, d] */
     int32_t ld;
 };
 
-/* y = f(gate) * up. */
+/* y = f(gate) * up; in mul f(gate) is the gate itself. */
 struct ko_gate {
     int32_t n, d;
     const float *gate, *up; /* [n, d], both with ld */

@@ -85,6 +85,17 @@ enum ko_code ko_cpu_relu(struct ko_backend *be, const struct ko_activation *args
     return KO_OK;
 }
 
+enum ko_code ko_cpu_relu2(struct ko_backend *be, const struct ko_activation *args,
+                          struct ko_error *err)
+{
+    (void)err;
+#pragma omp parallel for schedule(static) num_threads(be->threads)
+    for (int32_t r = 0; r < args->n; r++) {
+        be->isa->relu2((size_t)args->d, args->x + ko_at(r, args->ld, 0));
+    }
+    return KO_OK;
+}
+
 enum ko_code ko_cpu_silu_mul(struct ko_backend *be, const struct ko_gate *args,
                              struct ko_error *err)
 {
@@ -93,6 +104,19 @@ enum ko_code ko_cpu_silu_mul(struct ko_backend *be, const struct ko_gate *args,
     for (int32_t r = 0; r < args->n; r++) {
         size_t at = ko_at(r, args->ld, 0);
         be->isa->silu_mul((size_t)args->d, args->gate + at, args->up + at,
+                          args->y + ko_at(r, args->ldy, 0));
+    }
+    return KO_OK;
+}
+
+enum ko_code ko_cpu_gelu_mul(struct ko_backend *be, const struct ko_gate *args,
+                             struct ko_error *err)
+{
+    (void)err;
+#pragma omp parallel for schedule(static) num_threads(be->threads)
+    for (int32_t r = 0; r < args->n; r++) {
+        size_t at = ko_at(r, args->ld, 0);
+        be->isa->gelu_mul((size_t)args->d, args->gate + at, args->up + at,
                           args->y + ko_at(r, args->ldy, 0));
     }
     return KO_OK;
@@ -107,6 +131,18 @@ enum ko_code ko_cpu_gelu_tanh_mul(struct ko_backend *be, const struct ko_gate *a
         size_t at = ko_at(r, args->ld, 0);
         be->isa->gelu_tanh_mul((size_t)args->d, args->gate + at, args->up + at,
                                args->y + ko_at(r, args->ldy, 0));
+    }
+    return KO_OK;
+}
+
+enum ko_code ko_cpu_mul(struct ko_backend *be, const struct ko_gate *args, struct ko_error *err)
+{
+    (void)err;
+#pragma omp parallel for schedule(static) num_threads(be->threads)
+    for (int32_t r = 0; r < args->n; r++) {
+        size_t at = ko_at(r, args->ld, 0);
+        be->isa->multiply((size_t)args->d, args->gate + at, args->up + at,
+                          args->y + ko_at(r, args->ldy, 0));
     }
     return KO_OK;
 }

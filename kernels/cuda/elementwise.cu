@@ -30,6 +30,21 @@ struct relu_function {
     }
 };
 
+struct relu2_function {
+    static __device__ __forceinline__ float of(float x)
+    {
+        const float kept = x < 0.0F ? 0.0F : x;
+        return kept * kept;
+    }
+};
+
+struct identity_function {
+    static __device__ __forceinline__ float of(float x)
+    {
+        return x;
+    }
+};
+
 struct silu_function {
     static __device__ __forceinline__ float of(float x)
     {
@@ -104,6 +119,12 @@ enum ko_code ko_cuda_relu(struct ko_backend *be, const struct ko_activation *arg
     return launch_map<relu_function>(be, args, "relu", err);
 }
 
+enum ko_code ko_cuda_relu2(struct ko_backend *be, const struct ko_activation *args,
+                           struct ko_error *err)
+{
+    return launch_map<relu2_function>(be, args, "relu2", err);
+}
+
 enum ko_code ko_cuda_gelu_tanh(struct ko_backend *be, const struct ko_activation *args,
                                struct ko_error *err)
 {
@@ -161,10 +182,21 @@ enum ko_code ko_cuda_silu_mul(struct ko_backend *be, const struct ko_gate *args,
     return launch_gate<silu_function>(be, args, "silu_mul", err);
 }
 
+enum ko_code ko_cuda_gelu_mul(struct ko_backend *be, const struct ko_gate *args,
+                              struct ko_error *err)
+{
+    return launch_gate<gelu_function>(be, args, "gelu_mul", err);
+}
+
 enum ko_code ko_cuda_gelu_tanh_mul(struct ko_backend *be, const struct ko_gate *args,
                                    struct ko_error *err)
 {
     return launch_gate<gelu_tanh_function>(be, args, "gelu_tanh_mul", err);
+}
+
+enum ko_code ko_cuda_mul(struct ko_backend *be, const struct ko_gate *args, struct ko_error *err)
+{
+    return launch_gate<identity_function>(be, args, "mul", err);
 }
 
 static __global__ void add_rows(struct ko_add_scaled a)

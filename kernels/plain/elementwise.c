@@ -112,6 +112,16 @@ static double relu_of(double x)
     return x < 0.0 ? 0.0 : x;
 }
 
+static double relu2_of(double x)
+{
+    return relu_of(x) * relu_of(x);
+}
+
+static double identity_of(double x)
+{
+    return x;
+}
+
 /* x [n, d] = f(x) */
 static void activate_rows(const struct ko_activation *args, double (*f)(double))
 {
@@ -150,6 +160,15 @@ enum ko_code ko_plain_relu(struct ko_backend *be, const struct ko_activation *ar
     return KO_OK;
 }
 
+enum ko_code ko_plain_relu2(struct ko_backend *be, const struct ko_activation *args,
+                            struct ko_error *err)
+{
+    (void)be;
+    (void)err;
+    activate_rows(args, relu2_of);
+    return KO_OK;
+}
+
 /* y [n, d] = f(gate [n, d]) * up [n, d] */
 static void gate_rows(const struct ko_gate *args, double (*f)(double))
 {
@@ -171,12 +190,29 @@ enum ko_code ko_plain_silu_mul(struct ko_backend *be, const struct ko_gate *args
     return KO_OK;
 }
 
+enum ko_code ko_plain_gelu_mul(struct ko_backend *be, const struct ko_gate *args,
+                               struct ko_error *err)
+{
+    (void)be;
+    (void)err;
+    gate_rows(args, exact_gelu);
+    return KO_OK;
+}
+
 enum ko_code ko_plain_gelu_tanh_mul(struct ko_backend *be, const struct ko_gate *args,
                                     struct ko_error *err)
 {
     (void)be;
     (void)err;
     gate_rows(args, tanh_gelu);
+    return KO_OK;
+}
+
+enum ko_code ko_plain_mul(struct ko_backend *be, const struct ko_gate *args, struct ko_error *err)
+{
+    (void)be;
+    (void)err;
+    gate_rows(args, identity_of);
     return KO_OK;
 }
 

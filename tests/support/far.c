@@ -378,6 +378,13 @@ static enum ko_code far_relu(struct ko_backend *be, const struct ko_activation *
     return ko_kernels_cpu.relu(be, a, err);
 }
 
+static enum ko_code far_relu2(struct ko_backend *be, const struct ko_activation *a,
+                              struct ko_error *err)
+{
+    FAR("relu2", a->x);
+    return ko_kernels_cpu.relu2(be, a, err);
+}
+
 static enum ko_code far_gelu_tanh(struct ko_backend *be, const struct ko_activation *a,
                                   struct ko_error *err)
 {
@@ -440,11 +447,24 @@ static enum ko_code far_experts(struct ko_backend *be, const struct ko_experts *
     return code;
 }
 
+static enum ko_code far_gelu_mul(struct ko_backend *be, const struct ko_gate *a,
+                                 struct ko_error *err)
+{
+    FAR("gelu_mul", a->gate, a->up, a->y);
+    return ko_kernels_cpu.gelu_mul(be, a, err);
+}
+
 static enum ko_code far_gelu_tanh_mul(struct ko_backend *be, const struct ko_gate *a,
                                       struct ko_error *err)
 {
     FAR("gelu_tanh_mul", a->gate, a->up, a->y);
     return ko_kernels_cpu.gelu_tanh_mul(be, a, err);
+}
+
+static enum ko_code far_mul(struct ko_backend *be, const struct ko_gate *a, struct ko_error *err)
+{
+    FAR("mul", a->gate, a->up, a->y);
+    return ko_kernels_cpu.mul(be, a, err);
 }
 
 static enum ko_code far_add_scaled(struct ko_backend *be, const struct ko_add_scaled *a,

@@ -67,6 +67,14 @@ void ko_isa_gelu(size_t n, float *x)
     }
 }
 
+void ko_isa_gelu_mul(size_t n, const float *gate, const float *up, float *y)
+{
+#pragma omp simd
+    for (size_t k = 0; k < n; k++) {
+        y[k] = gate[k] * ko_lane_normal(gate[k]) * up[k];
+    }
+}
+
 /* 0.5 x (1 + tanh(t)) = x / (1 + exp(-2 t)); 2 sqrt(2 / pi) = 1.5957691... */
 KO_LANE float gelu_tanh_lane(float x)
 {
@@ -96,6 +104,15 @@ void ko_isa_relu(size_t n, float *x)
 #pragma omp simd
     for (size_t k = 0; k < n; k++) {
         x[k] = x[k] < 0.0F ? 0.0F : x[k];
+    }
+}
+
+void ko_isa_relu2(size_t n, float *x)
+{
+#pragma omp simd
+    for (size_t k = 0; k < n; k++) {
+        float kept = x[k] < 0.0F ? 0.0F : x[k];
+        x[k] = kept * kept;
     }
 }
 
