@@ -26,6 +26,7 @@ extern "C" {
     X(gather, ko_gather)                                                                           \
     X(linear, ko_linear)                                                                           \
     X(add_scaled, ko_add_scaled)                                                                   \
+    X(scale_columns, ko_scale_columns)                                                             \
     X(rms_norm, ko_rms_norm)                                                                       \
     X(layer_norm, ko_layer_norm)                                                                   \
     X(head_norm, ko_head_norm)                                                                     \
@@ -117,6 +118,14 @@ struct ko_add_scaled {
     float scale;
     float *y; /* [n, d] */
     int32_t ldy;
+};
+
+/* x[r, c] *= scale[c], in place. */
+struct ko_scale_columns {
+    int32_t n, d;
+    const float *scale; /* [d] */
+    float *x;           /* [n, d] */
+    int32_t ld;
 };
 
 /* y = x / sqrt(mean(x^2) + eps) * weight over each row's d numbers (Zhang & Sennrich 2019). */

@@ -159,6 +159,18 @@ enum ko_code ko_cpu_add_scaled(struct ko_backend *be, const struct ko_add_scaled
     return KO_OK;
 }
 
+enum ko_code ko_cpu_scale_columns(struct ko_backend *be, const struct ko_scale_columns *args,
+                                  struct ko_error *err)
+{
+    (void)err;
+#pragma omp parallel for schedule(static) num_threads(be->threads)
+    for (int32_t r = 0; r < args->n; r++) {
+        float *x = args->x + ko_at(r, args->ld, 0);
+        be->isa->multiply((size_t)args->d, x, args->scale, x);
+    }
+    return KO_OK;
+}
+
 enum ko_code ko_cpu_gated_norm(struct ko_backend *be, const struct ko_gated_norm *args,
                                struct ko_error *err)
 {

@@ -236,6 +236,41 @@ enum ko_code ko_cuda_add_scaled(struct ko_backend *be, const struct ko_add_scale
     return ko_cuda_launched(be, "add_scaled", err);
 }
 
+static __global__ void scale_rows(struct ko_scale_columns a)
+{
+    const int k = (int)(blockIdx.y * THREADS + threadIdx.x);
+    if (k < a.d) {
+        a.x[ko_at((int)blockIdx.x, a.ld, k)] *= a.scale[k];
+    }
+}
+
+static __global__ void scale_rows_by_four(struct ko_scale_columns a)
+{
+    const int k = (int)(blockIdx.y * THREADS + threadIdx.x);
+    if (k < a.d / 4) {
+        float4 *x = (float4 *)(a.x + ko_at((int)blockIdx.x, a.ld, 0)) + k;
+        const float4 s = load_four(a.scale, k), v = *x;
+        *x = make_float4(v.x * s.x, v.y * s.y, v.z * s.z, v.w * s.w);
+    }
+}
+
+enum ko_code ko_cuda_scale_columns(struct ko_backend *be, const struct ko_scale_columns *args,
+                                   struct ko_error *err)
+{
+    const int32_t n = args->n, d = args->d;
+    if (n == 0) {
+        return KO_OK;
+    }
+    if (by_four(d, args->ld, args->ld, args->x, args->scale, NULL)) {
+        const dim3 grid((unsigned)n, blocks_for((size_t)d / 4, THREADS));
+        scale_rows_by_four<<<grid, THREADS, 0, be->stream>>>(*args);
+    } else {
+        const dim3 grid((unsigned)n, blocks_for((size_t)d, THREADS));
+        scale_rows<<<grid, THREADS, 0, be->stream>>>(*args);
+    }
+    return ko_cuda_launched(be, "scale_columns", err);
+}
+
 // A thread turns one pair of numbers; `at` counts the row's heads and pairs. LONG: rows of long
 // prompts have tables of their own.
 template <bool INTERLEAVED, bool LONG>

@@ -232,6 +232,21 @@ enum ko_code ko_plain_add_scaled(struct ko_backend *be, const struct ko_add_scal
     return KO_OK;
 }
 
+/* x [n, d] *= scale [d] */
+enum ko_code ko_plain_scale_columns(struct ko_backend *be, const struct ko_scale_columns *args,
+                                    struct ko_error *err)
+{
+    (void)be;
+    (void)err;
+    for (int32_t r = 0; r < args->n; r++) {
+        for (int32_t c = 0; c < args->d; c++) {
+            float *x = &args->x[ko_at(r, args->ld, c)];
+            *x = (float)((double)*x * (double)args->scale[c]);
+        }
+    }
+    return KO_OK;
+}
+
 /* One group of n channels: x = x silu(z), divided by its root mean square, times weight. */
 static void norm_group(int32_t n, const float *z, const float *weight, float eps, float *x)
 {

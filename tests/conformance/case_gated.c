@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Gated norm and gated activations. */
+/* Gated norm, gated activations and scaled columns. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -177,11 +177,47 @@ static void gates_multiply_beside_and_in_place(void **state)
     }
 }
 
+static void check_columns(const struct backend *b, int32_t n, int32_t d, struct spread *spread)
+{
+    const int32_t ld = d + (d % 4 == 0 ? 4 : PAD); /* rows of whole float4s, or not */
+    struct memory m = {.b = b};
+    float *x = random_floats(1, (size_t)(n * ld), -3.0F, 3.0F);
+    float *scale = random_floats(2, (size_t)d, -2.0F, 2.0F);
+    const struct ko_scale_columns args = {.n = n,
+                                          .d = d,
+                                          .scale = memory_floats(&m, scale, (size_t)d),
+                                          .x = memory_floats(&m, x, (size_t)(n * ld)),
+                                          .ld = ld};
+    RUN(b, scale_columns, &args);
+    float *got = memory_result(&m, args.x, (size_t)(n * ld));
+    for (int32_t at = 0; at < n * ld; at++) {
+        const int32_t c = at % ld;
+        double want = (double)x[at] * (c < d ? (double)scale[c] : 1.0); /* beside: untouched */
+        /* Observed: 4.6e-08. */
+        expect_near("scale_columns", b->label, &got[at], &want, 1, 2e-7, spread);
+    }
+    free(x), free(scale), free(got);
+}
+
+static void columns_have_their_own_scales(void **state)
+{
+    static const int32_t shapes[][2] = {{0, 4}, {1, 1}, {5, 33}, {64, 7}, {3, 1028}};
+    const struct backends *all = *state;
+    struct spread spread = {0};
+    for (int32_t k = 0; k < all->n; k++) {
+        for (size_t s = 0; s < sizeof shapes / sizeof shapes[0]; s++) {
+            check_columns(&all->list[k], shapes[s][0], shapes[s][1], &spread);
+        }
+    }
+    print_message("scale_columns: %.1e from double precision\n", spread.largest);
+}
+
 int run_gated(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(groups_are_gated_and_normed_apart),
         cmocka_unit_test(gates_multiply_beside_and_in_place),
+        cmocka_unit_test(columns_have_their_own_scales),
     };
     return cmocka_run_group_tests_name("gated", tests, backends_open, backends_close);
 }

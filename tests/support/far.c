@@ -474,6 +474,13 @@ static enum ko_code far_add_scaled(struct ko_backend *be, const struct ko_add_sc
     return ko_kernels_cpu.add_scaled(be, a, err);
 }
 
+static enum ko_code far_scale_columns(struct ko_backend *be, const struct ko_scale_columns *a,
+                                      struct ko_error *err)
+{
+    FAR("scale_columns", a->scale, a->x);
+    return ko_kernels_cpu.scale_columns(be, a, err);
+}
+
 static enum ko_code far_head_norm(struct ko_backend *be, const struct ko_head_norm *a,
                                   struct ko_error *err)
 {
