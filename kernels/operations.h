@@ -235,16 +235,21 @@ static inline size_t ko_experts_work(int32_t n_experts, int32_t n_chosen, int32_
 
      out[r, c] = silu(bias[c] + sum_k weight[k, c] in[row of position - (K-1-k), c])
 
-   where missing positions are zero. A row that leaves its parent in this layer has the parent's
-   inputs (ko_rows_source). A +conv branch in its window omits, in its masked channels, the taps of
-   removed edges. The edge from position j to i is the tap i - j positions back. */
+   where missing positions are zero. With `linear`, out is the sum itself. A row that leaves its
+   parent in this layer has the parent's inputs (ko_rows_source). A +conv branch in its window
+   omits, in its masked channels, the taps of removed edges. The edge from position j to i is the
+   tap i - j positions back.
+
+   As the `mixer` of a layer (LFM2) it computes the rows [0, n_active), and every branch in its
+   window omits the taps of removed edges, a +conv branch or not. */
 struct ko_conv {
     int32_t layer, n_channels, n_taps;
+    bool linear, mixer;
     const float *in; /* [rows, ld_in] */
     int32_t ld_in;
     const float *weight;  /* [n_taps, n_channels]; the last tap multiplies the row itself */
     const float *bias;    /* [n_channels] or NULL */
-    const uint8_t *masks; /* [n_masks, n_layers, n_channels] 1: removed */
+    const uint8_t *masks; /* [n_masks, n_layers, n_channels] 1: removed; NULL: in every channel */
     float *out;           /* [rows, n_channels] */
 };
 
