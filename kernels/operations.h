@@ -44,7 +44,7 @@ extern "C" {
     X(conv, ko_conv)                                                                               \
     X(mamba1, ko_mamba1)                                                                           \
     X(mamba2, ko_mamba2)                                                                           \
-    X(gated_norm, ko_gated_norm)                                                                   \
+    X(output_gate, ko_output_gate)                                                                 \
     X(rope, ko_rope)                                                                               \
     X(attention, ko_attention)                                                                     \
     X(unembed, ko_unembed)
@@ -301,13 +301,26 @@ struct ko_mamba2 {
     float *out;           /* [rows, n_heads * d_head] */
 };
 
-/* Mamba-2's gated norm, in place on x, for rows [0, n_active): x silu(z), then RMSNorm over each of
-   n_groups groups of d / n_groups channels, times weight. */
-struct ko_gated_norm {
+/* Where the norm of a gated output is: after the gate (Mamba-2), before it (Gated DeltaNet, and
+   Falcon-H1 with mamba_norm_before_gate), or nowhere (LFM2, the attention of Qwen3-Next). */
+enum ko_gate_order { KO_GATE_THEN_NORM, KO_NORM_THEN_GATE, KO_GATE_ALONE };
+
+/* What a gate z multiplies with: silu(z) (Mamba-2), sigmoid(z) (Kimi Linear, the attention of
+   Qwen3-Next), gelu_tanh(z) (RecurrentGemma), or z itself (LFM2). */
+enum ko_gate_function { KO_GATE_SILU, KO_GATE_SIGMOID, KO_GATE_GELU_TANH, KO_GATE_IDENTITY };
+
+/* The gate of a mixer's output, x = x f(z) in place, for rows [0, n_active). The norm is RMSNorm
+   over each of n_groups groups of d / n_groups channels, times weight. */
+struct ko_output_gate {
     int32_t layer, d, n_groups;
+    enum ko_gate_order order;
+    enum ko_gate_function function;
     const float *z; /* [rows, ld_z]; ko_rows_source */
     int32_t ld_z;
-    const float *weight; /* [d] */
+    int32_t z_stride;    /* a group's z begins at group * z_stride: d / n_groups, or 2 d_head where
+                            query and gate of a head lie side by side (Qwen3-Next) */
+    const float *weight; /* [d]; KO_GATE_ALONE does not read it */
+    bool shared_weight;  /* weight is [d / n_groups], the same for every group */
     float eps;
     float *x; /* [rows, d] */
 };

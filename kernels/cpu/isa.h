@@ -117,7 +117,9 @@ struct ko_cpu_isa {
     void (*time_step)(size_t n, const float *x, const float *bias, float low, float high, float *y);
     /* y = silu(gate) * up with silu's bits; y may be either. */
     void (*silu_mul)(size_t n, const float *gate, const float *up, float *y);
-    /* The same with gelu and with gelu_tanh. */
+    /* up / (1 + exp(-gate)) within 3 units for gate >= -87, 0 below -88.73; y may be either. */
+    void (*sigmoid_mul)(size_t n, const float *gate, const float *up, float *y);
+    /* silu_mul with gelu and with gelu_tanh. */
     void (*gelu_mul)(size_t n, const float *gate, const float *up, float *y);
     void (*gelu_tanh_mul)(size_t n, const float *gate, const float *up, float *y);
     /* (a, b) = (a cos - b sin, b cos + a sin), in place. */

@@ -52,13 +52,10 @@ struct silu_function {
     }
 };
 
-// GPT-2's gelu_new (Hendrycks & Gimpel 2016). 0.5 (1 + tanh(t)) = 1 / (1 + exp(-2 t)), which keeps
-// the digits that 1 + tanh(t) loses near -1; 2 sqrt(2 / pi) = 1.5957691...
 struct gelu_tanh_function {
     static __device__ __forceinline__ float of(float x)
     {
-        const float twice = 1.59576912160573071176F * (x + 0.044715F * x * x * x);
-        return x / (1.0F + expf(-twice));
+        return gelu_tanh_of(x);
     }
 };
 

@@ -510,11 +510,11 @@ static enum ko_code far_mamba2(struct ko_backend *be, const struct ko_mamba2 *a,
     return ko_kernels_cpu.mamba2(be, a, err);
 }
 
-static enum ko_code far_gated_norm(struct ko_backend *be, const struct ko_gated_norm *a,
-                                   struct ko_error *err)
+static enum ko_code far_output_gate(struct ko_backend *be, const struct ko_output_gate *a,
+                                    struct ko_error *err)
 {
-    FAR("gated_norm", a->z, a->weight, a->x);
-    return ko_kernels_cpu.gated_norm(be, a, err);
+    FAR("output_gate", a->z, a->weight, a->x);
+    return ko_kernels_cpu.output_gate(be, a, err);
 }
 
 static enum ko_code far_rope(struct ko_backend *be, const struct ko_rope *a, struct ko_error *err)

@@ -39,6 +39,14 @@ void ko_isa_silu_mul(size_t n, const float *gate, const float *up, float *y)
     }
 }
 
+void ko_isa_sigmoid_mul(size_t n, const float *gate, const float *up, float *y)
+{
+#pragma omp simd
+    for (size_t k = 0; k < n; k++) {
+        y[k] = up[k] / (1.0F + ko_lane_exp(-gate[k]));
+    }
+}
+
 void ko_isa_rotate(size_t n, const float *cos, const float *sin, float *a, float *b)
 {
 #pragma omp simd

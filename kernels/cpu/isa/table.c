@@ -43,6 +43,7 @@ const struct ko_cpu_isa ko_cpu_isa_table = {
     .ssd = ko_isa_ssd,
     .time_step = ko_isa_time_step,
     .silu_mul = ko_isa_silu_mul,
+    .sigmoid_mul = ko_isa_sigmoid_mul,
     .gelu_mul = ko_isa_gelu_mul,
     .gelu_tanh_mul = ko_isa_gelu_tanh_mul,
     .rotate = ko_isa_rotate,

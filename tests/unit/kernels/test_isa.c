@@ -55,6 +55,14 @@ static void apply_silu(const struct ko_cpu_isa *isa, size_t n, const float *x, f
     isa->silu(n, x, y);
 }
 
+static void apply_sigmoid(const struct ko_cpu_isa *isa, size_t n, const float *x, float *y)
+{
+    for (size_t k = 0; k < n; k++) {
+        y[k] = 1.0F;
+    }
+    isa->sigmoid_mul(n, x, y, y);
+}
+
 static void apply_softplus(const struct ko_cpu_isa *isa, size_t n, const float *x, float *y)
 {
     memcpy(y, x, n * sizeof *y);
@@ -96,6 +104,11 @@ static void apply_cap(const struct ko_cpu_isa *isa, size_t n, const float *x, fl
 static double exact_silu(double x)
 {
     return x / (1.0 + exp(-x));
+}
+
+static double exact_sigmoid(double x)
+{
+    return 1.0 / (1.0 + exp(-x));
 }
 
 static double exact_softplus(double x)
@@ -173,6 +186,13 @@ static void silu_is_within_four_units(void **state)
     check("silu", apply_silu, exact_silu, -87.0F, 1e30F, 4.0, 0.0);
 }
 
+static void sigmoid_is_within_three_units(void **state)
+{
+    (void)state;
+    check("sigmoid", apply_sigmoid, exact_sigmoid, -87.0F, 1e30F, 3.0, 0.0);
+    check("sigmoid", apply_sigmoid, exact_sigmoid, -1e30F, -87.0F, 0.0, 3e-39);
+}
+
 static void gelu_is_within_seven_units_from_minus_one(void **state)
 {
     (void)state;
@@ -212,7 +232,8 @@ static void what_is_not_a_number_stays_so(void **state)
 {
     (void)state;
     enum { N = 37 };
-    apply_fn *const all[] = {apply_gelu, apply_gelu_tanh, apply_relu, apply_relu2, apply_cap};
+    apply_fn *const all[] = {apply_gelu,  apply_gelu_tanh, apply_relu,
+                             apply_relu2, apply_sigmoid,   apply_cap};
     const size_t n_all = sizeof all / sizeof all[0];
     size_t n_tables = 0;
     const struct ko_cpu_isa *const *tables = ko_cpu_isa_list(&n_tables);
@@ -224,7 +245,9 @@ static void what_is_not_a_number_stays_so(void **state)
         all[at % n_all](tables[at / n_all], N, x, y);
         for (size_t k = 0; k < N; k++) {
             assert_int_equal(isnan(y[k]) != 0, k % 5 == 1);
-            float top = all[at % n_all] == apply_cap ? cap : INFINITY;
+            float top = all[at % n_all] == apply_cap       ? cap
+                        : all[at % n_all] == apply_sigmoid ? 1.0F
+                                                           : INFINITY;
             assert_true(k % 5 != 2 || y[k] == top);
         }
     }
@@ -372,6 +395,7 @@ int main(void)
         cmocka_unit_test(exp_is_within_two_units),
         cmocka_unit_test(softplus_is_within_three_units),
         cmocka_unit_test(silu_is_within_four_units),
+        cmocka_unit_test(sigmoid_is_within_three_units),
         cmocka_unit_test(gelu_is_within_seven_units_from_minus_one),
         cmocka_unit_test(tanh_gelu_is_within_four_units_from_minus_one),
         cmocka_unit_test(relu_is_exact),
