@@ -26,6 +26,7 @@ extern "C" {
     X(gather, ko_gather)                                                                           \
     X(linear, ko_linear)                                                                           \
     X(add_scaled, ko_add_scaled)                                                                   \
+    X(scale_columns, ko_scale_columns)                                                             \
     X(rms_norm, ko_rms_norm)                                                                       \
     X(layer_norm, ko_layer_norm)                                                                   \
     X(head_norm, ko_head_norm)                                                                     \
@@ -33,14 +34,17 @@ extern "C" {
     X(gelu, ko_activation)                                                                         \
     X(gelu_tanh, ko_activation)                                                                    \
     X(relu, ko_activation)                                                                         \
+    X(relu2, ko_activation)                                                                        \
     X(silu_mul, ko_gate)                                                                           \
+    X(gelu_mul, ko_gate)                                                                           \
     X(gelu_tanh_mul, ko_gate)                                                                      \
+    X(mul, ko_gate)                                                                                \
     X(choose_experts, ko_choose_experts)                                                           \
     X(experts, ko_experts)                                                                         \
     X(conv, ko_conv)                                                                               \
     X(mamba1, ko_mamba1)                                                                           \
     X(mamba2, ko_mamba2)                                                                           \
-    X(gated_norm, ko_gated_norm)                                                                   \
+    X(output_gate, ko_output_gate)                                                                 \
     X(rope, ko_rope)                                                                               \
     X(attention, ko_attention)                                                                     \
     X(unembed, ko_unembed)
@@ -116,6 +120,14 @@ struct ko_add_scaled {
     int32_t ldy;
 };
 
+/* x[r, c] *= scale[c], in place. */
+struct ko_scale_columns {
+    int32_t n, d;
+    const float *scale; /* [d] */
+    float *x;           /* [n, d] */
+    int32_t ld;
+};
+
 /* y = x / sqrt(mean(x^2) + eps) * weight over each row's d numbers (Zhang & Sennrich 2019). */
 struct ko_rms_norm {
     int32_t n, d;
@@ -149,14 +161,15 @@ struct ko_head_norm {
 };
 
 /* x = f(x), in place. softplus is PyTorch's: x itself beyond 20. gelu is the exact one, x Phi(x)
-   with erf; gelu_tanh is its approximation (GPT-2's gelu_new). */
+   with erf; gelu_tanh is its approximation (GPT-2's gelu_new). relu2 is max(x, 0)^2 (So et al.
+   2021). */
 struct ko_activation {
     int32_t n, d;
     float *x; /* [n, d] */
     int32_t ld;
 };
 
-/* y = f(gate) * up. */
+/* y = f(gate) * up; in mul f(gate) is the gate itself. */
 struct ko_gate {
     int32_t n, d;
     const float *gate, *up; /* [n, d], both with ld */
@@ -222,16 +235,21 @@ static inline size_t ko_experts_work(int32_t n_experts, int32_t n_chosen, int32_
 
      out[r, c] = silu(bias[c] + sum_k weight[k, c] in[row of position - (K-1-k), c])
 
-   where missing positions are zero. A row that leaves its parent in this layer has the parent's
-   inputs (ko_rows_source). A +conv branch in its window omits, in its masked channels, the taps of
-   removed edges. The edge from position j to i is the tap i - j positions back. */
+   where missing positions are zero. With `linear`, out is the sum itself. A row that leaves its
+   parent in this layer has the parent's inputs (ko_rows_source). A +conv branch in its window
+   omits, in its masked channels, the taps of removed edges. The edge from position j to i is the
+   tap i - j positions back.
+
+   As the `mixer` of a layer (LFM2) it computes the rows [0, n_active), and every branch in its
+   window omits the taps of removed edges, a +conv branch or not. */
 struct ko_conv {
     int32_t layer, n_channels, n_taps;
+    bool linear, mixer;
     const float *in; /* [rows, ld_in] */
     int32_t ld_in;
     const float *weight;  /* [n_taps, n_channels]; the last tap multiplies the row itself */
     const float *bias;    /* [n_channels] or NULL */
-    const uint8_t *masks; /* [n_masks, n_layers, n_channels] 1: removed */
+    const uint8_t *masks; /* [n_masks, n_layers, n_channels] 1: removed; NULL: in every channel */
     float *out;           /* [rows, n_channels] */
 };
 
@@ -283,13 +301,26 @@ struct ko_mamba2 {
     float *out;           /* [rows, n_heads * d_head] */
 };
 
-/* Mamba-2's gated norm, in place on x, for rows [0, n_active): x silu(z), then RMSNorm over each of
-   n_groups groups of d / n_groups channels, times weight. */
-struct ko_gated_norm {
+/* Where the norm of a gated output is: after the gate (Mamba-2), before it (Gated DeltaNet, and
+   Falcon-H1 with mamba_norm_before_gate), or nowhere (LFM2, the attention of Qwen3-Next). */
+enum ko_gate_order { KO_GATE_THEN_NORM, KO_NORM_THEN_GATE, KO_GATE_ALONE };
+
+/* What a gate z multiplies with: silu(z) (Mamba-2), sigmoid(z) (Kimi Linear, the attention of
+   Qwen3-Next), gelu_tanh(z) (RecurrentGemma), or z itself (LFM2). */
+enum ko_gate_function { KO_GATE_SILU, KO_GATE_SIGMOID, KO_GATE_GELU_TANH, KO_GATE_IDENTITY };
+
+/* The gate of a mixer's output, x = x f(z) in place, for rows [0, n_active). The norm is RMSNorm
+   over each of n_groups groups of d / n_groups channels, times weight. */
+struct ko_output_gate {
     int32_t layer, d, n_groups;
+    enum ko_gate_order order;
+    enum ko_gate_function function;
     const float *z; /* [rows, ld_z]; ko_rows_source */
     int32_t ld_z;
-    const float *weight; /* [d] */
+    int32_t z_stride;    /* a group's z begins at group * z_stride: d / n_groups, or 2 d_head where
+                            query and gate of a head lie side by side (Qwen3-Next) */
+    const float *weight; /* [d]; KO_GATE_ALONE does not read it */
+    bool shared_weight;  /* weight is [d / n_groups], the same for every group */
     float eps;
     float *x; /* [rows, d] */
 };

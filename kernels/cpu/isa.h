@@ -73,6 +73,8 @@ struct ko_cpu_isa {
     void (*gelu)(size_t n, float *x);
     /* max(x, 0) in place; NaN stays NaN. */
     void (*relu)(size_t n, float *x);
+    /* max(x, 0)^2 in place; NaN stays NaN. */
+    void (*relu2)(size_t n, float *x);
     /* x = scale x; unless cap is 0, cap tanh(scale x / cap), within 4 units where |scale x| is
        above 1e-30 cap. */
     void (*scale_cap)(size_t n, float scale, float cap, float *x);
@@ -96,7 +98,7 @@ struct ko_cpu_isa {
     /* state = decay * state + b * input. scan_step computes the decay from a2 and delta. */
     void (*scan_advance)(const struct ko_scan_row *row, const float *decay);
     void (*scan_step)(const struct ko_scan_row *row, const float *a2, const float *delta);
-    /* input = delta * u */
+    /* y = a * b; y may be either. */
     void (*multiply)(size_t n, const float *a, const float *b, float *y);
     /* out = (y + d * u) * gate */
     void (*scan_out)(size_t n, const float *y, const float *u, const float *d, const float *gate,
@@ -115,7 +117,10 @@ struct ko_cpu_isa {
     void (*time_step)(size_t n, const float *x, const float *bias, float low, float high, float *y);
     /* y = silu(gate) * up with silu's bits; y may be either. */
     void (*silu_mul)(size_t n, const float *gate, const float *up, float *y);
-    /* The same with gelu_tanh. */
+    /* up / (1 + exp(-gate)) within 3 units for gate >= -87, 0 below -88.73; y may be either. */
+    void (*sigmoid_mul)(size_t n, const float *gate, const float *up, float *y);
+    /* silu_mul with gelu and with gelu_tanh. */
+    void (*gelu_mul)(size_t n, const float *gate, const float *up, float *y);
     void (*gelu_tanh_mul)(size_t n, const float *gate, const float *up, float *y);
     /* (a, b) = (a cos - b sin, b cos + a sin), in place. */
     void (*rotate)(size_t n, const float *cos, const float *sin, float *a, float *b);

@@ -91,6 +91,19 @@ static __device__ __forceinline__ float silu_of(float x)
     return x / (1.0F + expf(-x));
 }
 
+static __device__ __forceinline__ float sigmoid_of(float x)
+{
+    return 1.0F / (1.0F + expf(-x));
+}
+
+/* GPT-2's gelu_new (Hendrycks & Gimpel 2016). 0.5 (1 + tanh(t)) = 1 / (1 + exp(-2 t)), which keeps
+   the digits that 1 + tanh(t) loses near -1; 2 sqrt(2 / pi) = 1.5957691... */
+static __device__ __forceinline__ float gelu_tanh_of(float x)
+{
+    const float twice = 1.59576912160573071176F * (x + 0.044715F * x * x * x);
+    return x / (1.0F + expf(-twice));
+}
+
 /* As PyTorch's softplus: x itself beyond 20. */
 static __device__ __forceinline__ float softplus_of(float x)
 {

@@ -378,6 +378,13 @@ static enum ko_code far_relu(struct ko_backend *be, const struct ko_activation *
     return ko_kernels_cpu.relu(be, a, err);
 }
 
+static enum ko_code far_relu2(struct ko_backend *be, const struct ko_activation *a,
+                              struct ko_error *err)
+{
+    FAR("relu2", a->x);
+    return ko_kernels_cpu.relu2(be, a, err);
+}
+
 static enum ko_code far_gelu_tanh(struct ko_backend *be, const struct ko_activation *a,
                                   struct ko_error *err)
 {
@@ -440,6 +447,13 @@ static enum ko_code far_experts(struct ko_backend *be, const struct ko_experts *
     return code;
 }
 
+static enum ko_code far_gelu_mul(struct ko_backend *be, const struct ko_gate *a,
+                                 struct ko_error *err)
+{
+    FAR("gelu_mul", a->gate, a->up, a->y);
+    return ko_kernels_cpu.gelu_mul(be, a, err);
+}
+
 static enum ko_code far_gelu_tanh_mul(struct ko_backend *be, const struct ko_gate *a,
                                       struct ko_error *err)
 {
@@ -447,11 +461,24 @@ static enum ko_code far_gelu_tanh_mul(struct ko_backend *be, const struct ko_gat
     return ko_kernels_cpu.gelu_tanh_mul(be, a, err);
 }
 
+static enum ko_code far_mul(struct ko_backend *be, const struct ko_gate *a, struct ko_error *err)
+{
+    FAR("mul", a->gate, a->up, a->y);
+    return ko_kernels_cpu.mul(be, a, err);
+}
+
 static enum ko_code far_add_scaled(struct ko_backend *be, const struct ko_add_scaled *a,
                                    struct ko_error *err)
 {
     FAR("add_scaled", a->x, a->y);
     return ko_kernels_cpu.add_scaled(be, a, err);
+}
+
+static enum ko_code far_scale_columns(struct ko_backend *be, const struct ko_scale_columns *a,
+                                      struct ko_error *err)
+{
+    FAR("scale_columns", a->scale, a->x);
+    return ko_kernels_cpu.scale_columns(be, a, err);
 }
 
 static enum ko_code far_head_norm(struct ko_backend *be, const struct ko_head_norm *a,
@@ -483,11 +510,11 @@ static enum ko_code far_mamba2(struct ko_backend *be, const struct ko_mamba2 *a,
     return ko_kernels_cpu.mamba2(be, a, err);
 }
 
-static enum ko_code far_gated_norm(struct ko_backend *be, const struct ko_gated_norm *a,
-                                   struct ko_error *err)
+static enum ko_code far_output_gate(struct ko_backend *be, const struct ko_output_gate *a,
+                                    struct ko_error *err)
 {
-    FAR("gated_norm", a->z, a->weight, a->x);
-    return ko_kernels_cpu.gated_norm(be, a, err);
+    FAR("output_gate", a->z, a->weight, a->x);
+    return ko_kernels_cpu.output_gate(be, a, err);
 }
 
 static enum ko_code far_rope(struct ko_backend *be, const struct ko_rope *a, struct ko_error *err)

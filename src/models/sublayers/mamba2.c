@@ -137,12 +137,13 @@ static enum ko_code mix_mamba2(const struct ko_pass *pass, const struct ko_subla
         .masks = pass->masks,
         .out = pass->buffer[MIXED],
     };
-    const struct ko_gated_norm gated_norm = {
+    const struct ko_output_gate gate = {
         .layer = sublayer->stage,
         .d = s->d_inner,
         .n_groups = s->n_groups,
         .z = projected,
         .ld_z = width,
+        .z_stride = s->d_inner / s->n_groups,
         .weight = ko_pass_weight(pass, m->gated_norm),
         .eps = m->norm.eps,
         .x = pass->buffer[MIXED],
@@ -152,7 +153,7 @@ static enum ko_code mix_mamba2(const struct ko_pass *pass, const struct ko_subla
     ko_step_project(&steps, m->in, normed, d, projected, width);
     ko_step_conv(&steps, &conv);
     ko_step_mamba2(&steps, &ssd);
-    ko_step_gated_norm(&steps, &gated_norm);
+    ko_step_output_gate(&steps, &gate);
     return steps.code;
 }
 
