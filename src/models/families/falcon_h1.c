@@ -7,6 +7,7 @@
 
 #include "src/formats/json.h"
 #include "src/models/config.h"
+#include "src/models/declare.h"
 #include "src/models/families.h"
 #include "src/models/families/llama_like.h"
 #include "src/models/sublayers/mamba2.h"

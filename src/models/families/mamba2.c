@@ -62,7 +62,8 @@ static void build_mamba2(struct ko_builder *b)
     if (b->code == KO_OK) {
         b->code = ko_config_range(b->where, b->config, "time_step_limit", limit, b->err);
     }
-    ko_mamba_read_switches(b, false, &block.bias, &block.conv_bias);
+    ko_mamba_read_switches(b, false, &block.in_bias, &block.conv_bias);
+    block.out_bias = block.in_bias;
     block.dt_min = (float)limit[0];
     block.dt_max = (float)limit[1];
     ko_mamba_list(b, &block.norm, add_block, &block);
