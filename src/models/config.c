@@ -34,6 +34,17 @@ void ko_config_size(struct ko_builder *b, const struct ko_size_row *row)
     *row->out = (int32_t)value;
 }
 
+void ko_config_auto_size(struct ko_builder *b, const struct ko_size_row *row)
+{
+    json_object *value = ko_json_get(b->config, row->key);
+    if (json_object_is_type(value, json_type_string) &&
+        strcmp(json_object_get_string(value), "auto") == 0) {
+        *row->out = row->fallback;
+    } else {
+        ko_config_size(b, row);
+    }
+}
+
 void ko_config_sizes(struct ko_builder *b, const struct ko_size_row *rows, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -92,6 +103,16 @@ void ko_config_only_bool(struct ko_builder *b, const char *key, bool supported)
     if (value != supported) {
         ko_config_fail(b, key, "%s is not supported for %s, only %s", value ? "true" : "false",
                        b->model->family->title, supported ? "true" : "false");
+    }
+}
+
+void ko_config_only_null(struct ko_builder *b, const char *key)
+{
+    json_object *value = ko_json_get(b->config, key);
+    if (value) {
+        ko_config_fail(b, key, "%.200s is not supported for %s, only null",
+                       json_object_to_json_string_ext(value, JSON_C_TO_STRING_NOSLASHESCAPE),
+                       b->model->family->title);
     }
 }
 
@@ -175,6 +196,27 @@ void ko_config_layer_types(struct ko_builder *b, int32_t fallback_pattern, uint8
                                                pattern, INT32_MAX, &pattern});
     for (int32_t l = 0; l < n; l++) {
         sliding[l] = (l + 1) % pattern != 0;
+    }
+}
+
+void ko_config_layer_list(struct ko_builder *b, const char *key, uint8_t *listed)
+{
+    const int32_t n = b->model->shape.n_layers;
+    json_object *list = ko_json_get(b->config, key);
+    if (list && !json_object_is_type(list, json_type_array)) {
+        ko_config_fail(b, key, "expected a list of layers");
+        return;
+    }
+    for (size_t k = 0; list && k < json_object_array_length(list); k++) {
+        json_object *item = json_object_array_get_idx(list, k);
+        const int64_t l =
+            json_object_is_type(item, json_type_int) ? json_object_get_int64(item) : -1;
+        if (l < 0 || l >= n) {
+            ko_config_fail(b, key, "expected layers from 0 to %d, got %s", n - 1,
+                           json_object_to_json_string_ext(item, JSON_C_TO_STRING_NOSLASHESCAPE));
+            return;
+        }
+        listed[l] = 1;
     }
 }
 

@@ -210,6 +210,17 @@ void ko_declare_head_bias(struct ko_builder *b, const char *name)
     ko_declare_rows(b, "", &row, 1);
 }
 
+void ko_declare_output(struct ko_builder *b, const struct ko_output_spec *spec,
+                       struct ko_sublayer *sublayer)
+{
+    sublayer->parallel = spec->parallel;
+    sublayer->post_norm = spec->post_norm;
+    sublayer->out_scale = spec->scale;
+    sublayer->sum_norm = spec->sum_norm;
+    ko_declare_norm_named(b, spec->post_norm_name, &sublayer->post_norm);
+    ko_declare_norm_named(b, spec->sum_norm_name, &sublayer->sum_norm);
+}
+
 void *ko_declare_self(struct ko_builder *b, size_t n_bytes)
 {
     void *self = b->code == KO_OK ? ko_new(1, n_bytes, b->err) : NULL;

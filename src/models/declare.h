@@ -67,6 +67,10 @@ void ko_declare_head_bias(struct ko_builder *b, const char *name);
 
 /* ---- Sublayers. */
 
+/* Sets parallel, post_norm, out_scale and sum_norm, and declares the norms' weights. */
+void ko_declare_output(struct ko_builder *b, const struct ko_output_spec *spec,
+                       struct ko_sublayer *sublayer);
+
 /* Appends it to the model, in the layer of b. An out_scale of 0 becomes 1. Takes sublayer->self, also
    if this fails. */
 void ko_declare_sublayer(struct ko_builder *b, const struct ko_sublayer *sublayer);

@@ -75,6 +75,17 @@ struct ko_sublayer {
     void *self;               /* the kind's weights; owned, freed with free() */
 };
 
+/* What a family says about how an output is added to x, see struct ko_sublayer. Each may be left
+   out. */
+struct ko_output_spec {
+    bool parallel;
+    float scale;                /* 0: 1 */
+    const char *post_norm_name; /* NULL: none */
+    struct ko_norm post_norm;   /* kind, eps and one_plus */
+    const char *sum_norm_name;
+    struct ko_norm sum_norm;
+};
+
 /* Whether the output projection accumulates into x, without a buffer between them. */
 static inline bool ko_sublayer_adds_directly(const struct ko_sublayer *sublayer)
 {

@@ -28,15 +28,20 @@ void ko_moe_read(struct ko_builder *b, const char *key, int32_t n_experts, int32
     }
 }
 
+void ko_moe_check(struct ko_builder *b, const struct ko_moe_spec *spec)
+{
+    const int64_t n_experts = (int64_t)b->model->shape.n_layers * spec->n_experts;
+    if (spec->layout == KO_MOE_LISTED && n_experts > MOST_EXPERTS) {
+        ko_config_fail(b, "num_hidden_layers", "%d layers of %d experts have more than %d experts",
+                       b->model->shape.n_layers, spec->n_experts, MOST_EXPERTS);
+    }
+}
+
 void ko_moe_list(struct ko_builder *b, const struct ko_llama_layer *layer,
                  const struct ko_moe_layers *layers)
 {
     struct ko_attention_spec attention = layers->attention;
-    const int64_t n_experts = (int64_t)b->model->shape.n_layers * layers->moe.n_experts;
-    if (layers->moe.layout == KO_MOE_LISTED && n_experts > MOST_EXPERTS) {
-        ko_config_fail(b, "num_hidden_layers", "%d layers of %d experts have more than %d experts",
-                       b->model->shape.n_layers, layers->moe.n_experts, MOST_EXPERTS);
-    }
+    ko_moe_check(b, &layers->moe);
     ko_llama_begin(b);
     ko_declare_rope(b, &layer->rope, &attention.rope);
     for (int32_t l = 0; l < b->model->shape.n_layers && b->code == KO_OK; l++) {

@@ -105,9 +105,6 @@ void ko_attention_add(struct ko_builder *b, const struct ko_attention_spec *spec
                  .n_kv_heads = spec->n_kv_heads,
                  .d_head = spec->d_head,
                  .reach = spec->reach},
-        .post_norm = spec->post_norm,
-        .out_scale = spec->out_scale,
-        .sum_norm = spec->sum_norm,
         .decay_norms = KO_NO_WEIGHT,
         .self = a,
     };
@@ -118,8 +115,7 @@ void ko_attention_add(struct ko_builder *b, const struct ko_attention_spec *spec
     }
     declare_projections(b, spec, &sublayer);
     declare_scores(b, spec, &sublayer);
-    ko_declare_norm_named(b, spec->post_norm_name, &sublayer.post_norm);
-    ko_declare_norm_named(b, spec->sum_norm_name, &sublayer.sum_norm);
+    ko_declare_output(b, &spec->output, &sublayer);
     ko_declare_sublayer(b, &sublayer);
 }
 

@@ -29,15 +29,11 @@ struct ko_attention_spec {
     float in_scale;              /* factor of the normed rows; 0: 1 (Falcon-H1) */
     bool rotary;                 /* queries and keys are rotated */
     size_t rope;                 /* by the tables of this number, see ko_declare_rope */
-    const char *post_norm_name;  /* see struct ko_sublayer, as all that follow; NULL: none */
-    struct ko_norm post_norm;
-    float out_scale; /* 0: 1 */
-    const char *sum_norm_name;
-    struct ko_norm sum_norm;
+    struct ko_output_spec output;
 };
 
-/* Declares the weights (norm, q, k, v, o, q_norm, k_norm, sinks, post_norm, sum_norm) and appends
-   the sublayer to the model. */
+/* Declares the weights (norm, q, k, v, o, q_norm, k_norm, sinks, norms of the output) and appends the
+   sublayer to the model. */
 void ko_attention_add(struct ko_builder *b, const struct ko_attention_spec *spec);
 
 extern const struct ko_sublayer_kind ko_sublayer_attention;

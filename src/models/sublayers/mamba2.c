@@ -106,13 +106,12 @@ void ko_mamba2_add(struct ko_builder *b, const struct ko_mamba2_spec *spec)
                  .n_groups = spec->n_groups,
                  .n_features = spec->n_heads,
                  .conv_channels = d_inner + 2 * spec->n_groups * spec->d_state},
-        .parallel = spec->parallel,
-        .out_scale = spec->out_scale,
         .self = m,
     };
     ko_declare_norm_named(b, spec->norm_name, &m->norm);
     declare_mixer(b, spec, &sublayer);
     declare_scales(b, spec, &sublayer);
+    ko_declare_output(b, &spec->output, &sublayer);
     ko_declare_sublayer(b, &sublayer);
 }
 

@@ -23,8 +23,7 @@ struct ko_mamba2_spec {
        (Falcon-H1); NULL: none. */
     float in_scale; /* 0: 1 */
     const float *part_scale;
-    bool parallel;   /* see struct ko_sublayer */
-    float out_scale; /* the same; 0: 1 */
+    struct ko_output_spec output;
 };
 
 /* Declares the weights and appends the sublayer to the model. */

@@ -45,10 +45,6 @@ void ko_mlp_add(struct ko_builder *b, const struct ko_mlp_spec *spec)
     struct ko_sublayer sublayer = {
         .kind = &ko_sublayer_mlp,
         .size = {.d_ff = ff},
-        .parallel = spec->parallel,
-        .post_norm = spec->post_norm,
-        .out_scale = spec->out_scale,
-        .sum_norm = spec->sum_norm,
         .decay_norms = KO_NO_WEIGHT,
         .self = m,
     };
@@ -66,8 +62,7 @@ void ko_mlp_add(struct ko_builder *b, const struct ko_mlp_spec *spec)
         ko_declare_constants(b, &run, 1, &m->gate_scale);
     }
     ko_declare_projection(b, spec->down, d, ff, spec->bias, &sublayer.out);
-    ko_declare_norm_named(b, spec->post_norm_name, &sublayer.post_norm);
-    ko_declare_norm_named(b, spec->sum_norm_name, &sublayer.sum_norm);
+    ko_declare_output(b, &spec->output, &sublayer);
     ko_declare_sublayer(b, &sublayer);
 }
 

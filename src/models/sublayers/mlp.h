@@ -26,15 +26,10 @@ struct ko_mlp_spec {
     const char *gate, *up, *down; /* gate: of the gated form */
     const char *gate_up;          /* instead of gate and up: one matrix, the gate's rows first */
     bool bias;                    /* of all of them */
-    bool parallel;                /* see struct ko_sublayer, as all that follow */
-    const char *post_norm_name;   /* NULL: none */
-    struct ko_norm post_norm;
-    float out_scale; /* 0: 1 */
-    const char *sum_norm_name;
-    struct ko_norm sum_norm;
+    struct ko_output_spec output;
 };
 
-/* Declares the weights (norm, gate, up, down, post_norm, sum_norm) and appends the sublayer. */
+/* Declares the weights (norm, gate, up, down, norms of the output) and appends the sublayer. */
 void ko_mlp_add(struct ko_builder *b, const struct ko_mlp_spec *spec);
 
 extern const struct ko_sublayer_kind ko_sublayer_mlp;

@@ -152,19 +152,14 @@ void ko_moe_add(struct ko_builder *b, const struct ko_moe_spec *spec)
     struct ko_sublayer sublayer = {
         .kind = &ko_sublayer_moe,
         .size = {.d_ff = spec->d_ff},
-        .parallel = spec->parallel,
         .out = {KO_NO_WEIGHT, KO_NO_WEIGHT},
-        .post_norm = spec->post_norm,
-        .out_scale = spec->out_scale,
-        .sum_norm = spec->sum_norm,
         .decay_norms = KO_NO_WEIGHT,
         .self = m,
     };
     ko_declare_norm_named(b, spec->norm_name, &m->norm);
     ko_declare_projection(b, spec->router, spec->n_experts, d, spec->router_bias, &m->router);
     declare_experts(b, spec, m);
-    ko_declare_norm_named(b, spec->post_norm_name, &sublayer.post_norm);
-    ko_declare_norm_named(b, spec->sum_norm_name, &sublayer.sum_norm);
+    ko_declare_output(b, &spec->output, &sublayer);
     ko_declare_sublayer(b, &sublayer);
 }
 

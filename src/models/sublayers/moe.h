@@ -31,18 +31,14 @@ struct ko_moe_spec {
     enum ko_moe_layout layout;
     const char *experts;
     const char *gate, *up, *down; /* up: of KO_MOE_LISTED */
-    bool parallel;                /* see struct ko_sublayer, as all that follow */
-    const char *post_norm_name;   /* NULL: none */
-    struct ko_norm post_norm;
-    float out_scale; /* 0: 1 */
-    const char *sum_norm_name;
-    struct ko_norm sum_norm;
+    struct ko_output_spec output;
 };
 
 /* The most experts of a layer. */
 enum { KO_MAX_EXPERTS = 1 << 12 };
 
-/* Declares the weights (norm, router, gate, up, down, post_norm, sum_norm) and appends the sublayer.
+/* Declares the weights (norm, router, gate, up, down, norms of the output) and appends the
+   sublayer.
    The caller has checked that 1 <= n_chosen <= n_experts <= KO_MAX_EXPERTS. KO_E_INPUT if the buffers
    of a row would be wider than an int32_t, or in MXFP4 a width is no multiple of 32. */
 void ko_moe_add(struct ko_builder *b, const struct ko_moe_spec *spec);
