@@ -127,6 +127,31 @@ void ko_declare_rope(struct ko_builder *b, const struct ko_rope_config *config, 
     model->rope[model->n_ropes++] = rope;
 }
 
+void ko_declare_constants(struct ko_builder *b, const struct ko_constant *runs, size_t n,
+                          size_t *offset)
+{
+    struct ko_model *model = b->model;
+    size_t n_values = 0;
+    for (size_t i = 0; i < n; i++) {
+        n_values += runs[i].n;
+    }
+    if (b->code == KO_OK) {
+        b->code = ko_model_reserve(model, n_values, offset, b->err);
+    }
+    size_t at = *offset;
+    for (size_t i = 0; b->code == KO_OK && i < n; i++) {
+        struct ko_constant *grown = ko_grow(model->constant, &model->constants_capacity,
+                                            model->n_constants + 1, sizeof *grown, b->err);
+        if (!grown) {
+            b->code = KO_E_MEMORY;
+            return;
+        }
+        model->constant = grown;
+        model->constant[model->n_constants++] = (struct ko_constant){at, runs[i].n, runs[i].value};
+        at += runs[i].n;
+    }
+}
+
 void ko_declare_embedding(struct ko_builder *b, const char *embedding, const char *positions)
 {
     static const struct ko_projection none = {KO_NO_WEIGHT, KO_NO_WEIGHT};

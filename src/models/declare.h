@@ -46,6 +46,11 @@ void ko_declare_norm_named(struct ko_builder *b, const char *stem, struct ko_nor
    ko_model.rope. */
 void ko_declare_rope(struct ko_builder *b, const struct ko_rope_config *config, size_t *out);
 
+/* Runs of equal values [n] side by side, such as factors of columns; only n and value are read.
+   *offset: of the first, in the arena's values. */
+void ko_declare_constants(struct ko_builder *b, const struct ko_constant *runs, size_t n,
+                          size_t *offset);
+
 /* ---- Both ends, into model->ends. */
 
 /* The embedding [vocabulary, embedding_width] and learned positions [first_position + max_tokens,

@@ -30,7 +30,8 @@
     X(mixtral)                                                                                     \
     X(qwen3_moe)                                                                                   \
     X(olmoe)                                                                                       \
-    X(gpt_oss)
+    X(gpt_oss)                                                                                     \
+    X(falcon_h1)
 
 #define X(name) extern const struct ko_family ko_family_##name;
 KO_FAMILIES(X)

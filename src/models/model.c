@@ -22,6 +22,7 @@ void ko_model_free(struct ko_model *model)
     }
     free(model->sublayer);
     free(model->rope);
+    free(model->constant);
     free(model->name);
     free(model);
 }

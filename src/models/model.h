@@ -80,6 +80,12 @@ struct ko_ends {
     float logit_cap;       /* 0: none */
 };
 
+/* A run of equal values that the configuration gives, in the arena's values. */
+struct ko_constant {
+    size_t offset, n;
+    float value;
+};
+
 struct ko_builder;
 
 struct ko_family {
@@ -107,6 +113,8 @@ struct ko_model {
     int32_t n_stages;           /* steps that mix positions, see kernels/rows.h */
     struct ko_rope_table *rope; /* [n_ropes]; owned */
     size_t n_ropes, ropes_capacity;
+    struct ko_constant *constant; /* [n_constants]; owned */
+    size_t n_constants, constants_capacity;
     struct ko_weight *weights; /* [n_weights], ordered as declared; owned */
     size_t n_weights, weights_capacity;
     size_t value_floats, matrix_elements; /* multiples of 16 */

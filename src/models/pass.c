@@ -99,6 +99,18 @@ const float *ko_step_input(struct ko_steps *steps, const struct ko_norm *norm, c
     return buffer;
 }
 
+void ko_step_scale(struct ko_steps *steps, size_t offset, int32_t width, float *x, int32_t ld)
+{
+    if (offset != KO_NO_WEIGHT) {
+        ko_step_scale_columns(
+            steps, &(const struct ko_scale_columns){.n = steps->n,
+                                                    .d = width,
+                                                    .scale = steps->pass->arena.values + offset,
+                                                    .x = x,
+                                                    .ld = ld});
+    }
+}
+
 void ko_step_add_output(struct ko_steps *steps, const struct ko_sublayer *sublayer, float *output,
                         float *x)
 {

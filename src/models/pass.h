@@ -61,6 +61,10 @@ void ko_step_norm_of(struct ko_steps *steps, const struct ko_norm *norm, int32_t
 const float *ko_step_input(struct ko_steps *steps, const struct ko_norm *norm, const float *x,
                            float *buffer);
 
+/* x [n, width] (row distance ld) times the factors of its columns, which begin at this offset among
+   the arena's values. Nothing for KO_NO_WEIGHT. */
+void ko_step_scale(struct ko_steps *steps, size_t offset, int32_t width, float *x, int32_t ld);
+
 /* Adds a sublayer's output to x [n, d_model]: x += out_scale post_norm(from W), with W of
    sublayer->out and from [n, n_in] (ldx). Then x = sum_norm(x). May use buffer 2, unless out_scale
    is 1 and there is no post_norm. */

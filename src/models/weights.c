@@ -154,6 +154,12 @@ void ko_model_derive(const struct ko_model *model, float *values)
                            values + rope->long_sin);
         }
     }
+    for (size_t c = 0; c < model->n_constants; c++) {
+        const struct ko_constant *constant = &model->constant[c];
+        for (size_t i = 0; i < constant->n; i++) {
+            values[constant->offset + i] = constant->value;
+        }
+    }
 }
 
 /* Checks the shape, whose first n_dims dimensions are the weight's. name: of the tensor. */

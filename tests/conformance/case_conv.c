@@ -48,7 +48,7 @@ static void free_inputs(struct inputs *x)
     free(x->in), free(x->weight), free(x->bias), free(x->masks);
 }
 
-/* The counts of computed rows [n_layers]. */
+/* The counts of computed rows [n_stages]. */
 static const int32_t *computed_rows(const struct ko_rows *rows, const struct form *form)
 {
     return form->mixer ? rows->n_active : rows->n_convolved;

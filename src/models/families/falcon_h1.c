@@ -7,8 +7,10 @@
 
 #include "src/formats/json.h"
 #include "src/models/config.h"
+#include "src/models/declare.h"
 #include "src/models/families.h"
 #include "src/models/families/llama_like.h"
+#include "src/models/families/mamba_like.h"
 #include "src/models/sublayers/mamba2.h"
 
 static const struct ko_rope_support rotary = {.theta_key = "rope_theta", .theta = 100000};
@@ -60,6 +62,8 @@ static void read_factors(struct ko_builder *b, const char *key, size_t n, float 
 static void read_ssm_heads(struct ko_builder *b, struct ko_mamba2_spec *ssm)
 {
     static const char inner_key[] = "mamba_d_ssm", width_key[] = "mamba_d_head";
+    static const struct ko_mamba2_keys keys = {"mamba_n_heads", "mamba_d_head", "mamba_n_groups",
+                                               "mamba_d_state"};
     json_object *width = ko_json_get(b->config, width_key);
     int32_t expand = 2, inner = 1024;
     if (json_object_object_get_ex(b->config, inner_key, NULL) &&
@@ -84,16 +88,12 @@ static void read_ssm_heads(struct ko_builder *b, struct ko_mamba2_spec *ssm)
                            ssm->n_heads, inner);
         }
     }
-    if (ssm->n_heads % ssm->n_groups != 0) {
-        ko_config_fail(b, "mamba_n_groups", "%d groups do not divide mamba_n_heads of %d",
-                       ssm->n_groups, ssm->n_heads);
-    }
+    ko_mamba2_check(b, &keys, ssm);
 }
 
 static void read_ssm(struct ko_builder *b, struct ko_mamba2_spec *ssm)
 {
     bool norm = false, norm_first = true;
-    double limit[2] = {0, INFINITY};
     const struct ko_size_row sizes[] = {
         {"mamba_n_heads", NULL, 128, KO_MAX_WIDTH, &ssm->n_heads},
         {"mamba_n_groups", NULL, 1, KO_MAX_WIDTH, &ssm->n_groups},
@@ -109,13 +109,9 @@ static void read_ssm(struct ko_builder *b, struct ko_mamba2_spec *ssm)
     ko_config_bool(b, "mamba_rms_norm", &norm);
     ko_config_bool(b, "mamba_norm_before_gate", &norm_first);
     ssm->gate = !norm ? KO_GATE_ALONE : norm_first ? KO_NORM_THEN_GATE : KO_GATE_THEN_NORM;
-    if (b->code == KO_OK) {
-        b->code = ko_config_range(b->where, b->config, "time_step_limit", limit, b->err);
-    }
-    ssm->dt_min = (float)limit[0];
-    ssm->dt_max = (float)limit[1];
+    ko_mamba2_read_limit(b, "time_step_limit", ssm);
     ko_config_positive(b, "ssm_in_multiplier", 1, &ssm->in_scale);
-    ko_config_positive(b, "ssm_out_multiplier", 1, &ssm->out_scale);
+    ko_config_positive(b, "ssm_out_multiplier", 1, &ssm->output.scale);
 }
 
 static void list_falcon_h1(struct ko_builder *b, const struct ko_llama_layer *layer,
@@ -127,14 +123,14 @@ static void list_falcon_h1(struct ko_builder *b, const struct ko_llama_layer *la
     ko_llama_sublayers(layer, &attention, &mlp);
     ko_config_positive(b, "key_multiplier", 1, &key);
     ko_config_positive(b, "attention_in_multiplier", 1, &attention.in_scale);
-    ko_config_positive(b, "attention_out_multiplier", 1, &attention.out_scale);
+    ko_config_positive(b, "attention_out_multiplier", 1, &attention.output.scale);
     attention.scale = key / sqrtf((float)layer->d_head); /* a factor of keys is one of scores */
     mlp.norm_name = "pre_ff_layernorm";
     mlp.gate = "feed_forward.gate_proj";
     mlp.up = "feed_forward.up_proj";
     mlp.down = "feed_forward.down_proj";
     mlp.gate_scale = factors->mlp[0];
-    mlp.out_scale = factors->mlp[1];
+    mlp.output.scale = factors->mlp[1];
     ssm->part_scale = factors->ssm;
     attention.norm_name = NULL;
     ko_llama_begin(b);
@@ -154,7 +150,7 @@ static void list_falcon_h1(struct ko_builder *b, const struct ko_llama_layer *la
 static void build_falcon_h1(struct ko_builder *b)
 {
     struct ko_llama_layer layer;
-    struct ko_mamba2_spec ssm = {.stem = "mamba", .parallel = true};
+    struct ko_mamba2_spec ssm = {.stem = "mamba", .output.parallel = true};
     struct factors factors;
     ko_llama_read(b, &defaults, &layer);
     ko_config_bool(b, "attention_bias", &layer.qkv_bias);

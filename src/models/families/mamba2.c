@@ -50,7 +50,8 @@ static void build_mamba2(struct ko_builder *b)
         .norm_name = "norm", .norm = {.kind = KO_RMS_NORM}, .stem = "mixer"};
     read_shape(b, &block);
     ko_mamba2_read_limit(b, "time_step_limit", &block);
-    ko_mamba_read_switches(b, false, &block.bias, &block.conv_bias);
+    ko_mamba_read_switches(b, false, &block.in_bias, &block.conv_bias);
+    block.out_bias = block.in_bias;
     ko_mamba_list(b, &block.norm, add_block, &block);
 }
 

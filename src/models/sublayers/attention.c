@@ -19,6 +19,7 @@ struct attention {
     struct ko_norm q_norm, k_norm;
     size_t sinks;     /* [n_heads] or KO_NO_WEIGHT */
     float scale, cap; /* of the scores; cap 0: none */
+    size_t in_scale;  /* factors of the normed rows [d_model], among the values, or KO_NO_WEIGHT */
     bool rotary;
     size_t rope;
 };
@@ -94,6 +95,7 @@ void ko_attention_add(struct ko_builder *b, const struct ko_attention_spec *spec
         .norm_by_head = spec->norm_by_head,
         .scale = spec->scale > 0 ? spec->scale : 1.0f / sqrtf((float)spec->d_head),
         .cap = spec->cap,
+        .in_scale = KO_NO_WEIGHT,
         .rotary = spec->rotary,
         .rope = spec->rope,
     };
@@ -107,6 +109,10 @@ void ko_attention_add(struct ko_builder *b, const struct ko_attention_spec *spec
         .self = a,
     };
     ko_declare_norm_named(b, spec->norm_name, &a->norm);
+    if (spec->in_scale > 0 && spec->in_scale != 1) {
+        const struct ko_constant run = {0, (size_t)b->model->shape.d_model, spec->in_scale};
+        ko_declare_constants(b, &run, 1, &a->in_scale);
+    }
     declare_projections(b, spec, &sublayer);
     declare_scores(b, spec, &sublayer);
     ko_declare_output(b, &spec->output, &sublayer);
@@ -228,7 +234,10 @@ static enum ko_code mix_attention(const struct ko_pass *pass, const struct ko_su
     const struct qkv qkv = place_qkv(pass, sublayer);
     struct ko_steps steps = {pass, pass->rows->n_projected[sublayer->stage], err, KO_OK};
 
-    project_qkv(&steps, a, ko_step_input(&steps, &a->norm, pass->x, pass->buffer[NORMED]), &qkv);
+    const float *input = ko_step_input(&steps, &a->norm, pass->x, pass->buffer[NORMED]);
+    ko_step_scale(&steps, a->in_scale, pass->model->shape.d_model, pass->buffer[NORMED],
+                  pass->model->shape.d_model);
+    project_qkv(&steps, a, input, &qkv);
     norm_heads(&steps, sublayer, &a->q_norm, s->n_heads, &qkv, qkv.q);
     norm_heads(&steps, sublayer, &a->k_norm, s->n_kv_heads, &qkv, qkv.k);
     if (a->rotary) {

@@ -26,6 +26,7 @@ struct ko_attention_spec {
     bool norm_by_head;           /* of each head (weights [d_head]), else of the whole width */
     struct ko_norm qk_norm;      /* kind, eps and one_plus of both */
     const char *sinks;           /* tensor [n_heads] of scores in the denominator; NULL: none */
+    float in_scale;              /* factor of the normed rows; 0: 1 (Falcon-H1) */
     bool rotary;                 /* queries and keys are rotated */
     size_t rope;                 /* by the tables of this number, see ko_declare_rope */
     struct ko_output_spec output;

@@ -10,6 +10,7 @@ struct mlp {
     enum ko_mlp_function function;
     bool fused; /* gate_up is used, else gate and up */
     struct ko_norm norm;
+    size_t gate_scale; /* factors of the gate [d_ff], among the values, or KO_NO_WEIGHT */
     struct ko_projection gate, up; /* [d_ff, d_model] */
     struct ko_projection gate_up;  /* [2 d_ff, d_model] */
 };
@@ -36,7 +37,11 @@ void ko_mlp_add(struct ko_builder *b, const struct ko_mlp_spec *spec)
         return;
     }
     *m = (struct mlp){
-        .function = spec->function, .fused = spec->gate_up != NULL, .norm = spec->norm};
+        .function = spec->function,
+        .fused = spec->gate_up != NULL,
+        .norm = spec->norm,
+        .gate_scale = KO_NO_WEIGHT,
+    };
     struct ko_sublayer sublayer = {
         .kind = &ko_sublayer_mlp,
         .size = {.d_ff = ff},
@@ -51,6 +56,10 @@ void ko_mlp_add(struct ko_builder *b, const struct ko_mlp_spec *spec)
             ko_declare_projection(b, spec->gate, ff, d, spec->bias, &m->gate);
         }
         ko_declare_projection(b, spec->up, ff, d, spec->bias, &m->up);
+    }
+    if (spec->gate_scale > 0 && spec->gate_scale != 1) {
+        const struct ko_constant run = {0, (size_t)ff, spec->gate_scale};
+        ko_declare_constants(b, &run, 1, &m->gate_scale);
     }
     ko_declare_projection(b, spec->down, d, ff, spec->bias, &sublayer.out);
     ko_declare_output(b, &spec->output, &sublayer);
@@ -90,6 +99,7 @@ static void run_gated(struct ko_steps *steps, const struct mlp *m, const float *
         ko_step_project(steps, m->gate, input, d, gate, ld);
         ko_step_project(steps, m->up, input, d, up, ld);
     }
+    ko_step_scale(steps, m->gate_scale, ff, gate, ld);
     if (m->function == KO_MLP_SILU_GATED) {
         ko_step_silu_mul(steps, &args);
     } else {

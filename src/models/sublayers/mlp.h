@@ -22,6 +22,7 @@ struct ko_mlp_spec {
        (a norm that two sublayers share), or is KO_NO_NORM. */
     const char *norm_name;
     struct ko_norm norm;
+    float gate_scale;             /* factor of the gate before its function; 0: 1 (Falcon-H1) */
     const char *gate, *up, *down; /* gate: of the gated form */
     const char *gate_up;          /* instead of gate and up: one matrix, the gate's rows first */
     bool bias;                    /* of all of them */
