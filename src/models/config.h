@@ -73,7 +73,11 @@ struct ko_rope_support {
    (int)(d_head * part), which must be even. */
 void ko_config_rope(struct ko_builder *b, const struct ko_rope_support *support, int32_t d_head,
                     int32_t max_positions, struct ko_rope_config *out);
-/* The kinds of the layers: layer_types (a list of "full_attention" and "sliding_attention"), or if
+/* The kinds of the layers: a list of one of two words for each. second [n_layers] 1: the layer has the
+   second word. False, and zeros, if the key is absent. */
+bool ko_config_two_kinds(struct ko_builder *b, const char *key, const char *const kinds[2],
+                         uint8_t *second);
+/* The same for sliding windows: layer_types (a list of "full_attention" and "sliding_attention"), or if
    absent sliding_window_pattern p (layer l is full if (l + 1) % p == 0), or fallback_pattern (the
    same; 0: all full; 1: all full). sliding [n_layers] 1: the layer slides. */
 void ko_config_layer_types(struct ko_builder *b, int32_t fallback_pattern, uint8_t *sliding);

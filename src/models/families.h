@@ -31,7 +31,8 @@
     X(qwen3_moe)                                                                                   \
     X(olmoe)                                                                                       \
     X(gpt_oss)                                                                                     \
-    X(falcon_h1)
+    X(falcon_h1)                                                                                   \
+    X(lfm2)
 
 #define X(name) extern const struct ko_family ko_family_##name;
 KO_FAMILIES(X)

@@ -57,8 +57,8 @@ struct ko_sizes {
     int32_t
         n_features; /* channels (Mamba-1) or heads (Mamba-2): feature classes select among them */
     int32_t n_heads, n_kv_heads, d_head; /* attention */
-    int32_t reach;                       /* attention's sliding window; INT32_MAX: none */
-    int32_t d_ff;                        /* MLP */
+    int32_t reach; /* attention's sliding window, or INT32_MAX; taps of a convolution that mixes */
+    int32_t d_ff;  /* MLP */
 };
 
 struct ko_sublayer {
@@ -93,7 +93,7 @@ static inline bool ko_sublayer_adds_directly(const struct ko_sublayer *sublayer)
 }
 
 struct ko_sublayer_kind {
-    const char *name; /* "attention", "mamba1", "mamba2", "mlp" */
+    const char *name; /* "attention", "mamba1", "mamba2", "short_conv", "mlp" */
     uint8_t mixer;    /* one of enum ko_mixer; 0: it does not mix */
     /* Sets the widths (floats a row) of the buffers that the kind uses. */
     void (*widths)(const struct ko_sublayer *sublayer, int32_t d_model,
