@@ -32,7 +32,8 @@
     X(olmoe)                                                                                       \
     X(gpt_oss)                                                                                     \
     X(falcon_h1)                                                                                   \
-    X(lfm2)
+    X(lfm2)                                                                                        \
+    X(granite_h)
 
 #define X(name) extern const struct ko_family ko_family_##name;
 KO_FAMILIES(X)

@@ -112,6 +112,9 @@ static struct golden_case cases[] = {
     {"olmoe, cpu", VARIANT("olmoe"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
     {"gpt-oss, cpu", VARIANT("gpt-oss"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
     {"lfm2, cpu", VARIANT("lfm2"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
+    {"granite-h, cpu", VARIANT("granite-h"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
+    {"granite-micro, cpu", VARIANT("granite-micro"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
+    {"granite-h in many waves, cpu", VARIANT("granite-h"), &ko_kernels_cpu, CLOSE_BOUND, 60, 0},
     {"lfm2 in many waves, cpu", VARIANT("lfm2"), &ko_kernels_cpu, CLOSE_BOUND, 60, 0},
     {"qwen3-moe in many waves, cpu", VARIANT("qwen3-moe"), &ko_kernels_cpu, CLOSE_BOUND, 60, 0},
     {"phi4-mini in many waves, cpu", VARIANT("phi4-mini"), &ko_kernels_cpu, CLOSE_BOUND, 60, 0},
@@ -133,6 +136,7 @@ static struct golden_case cases[] = {
     {"phi4-mini, far", VARIANT("phi4-mini"), &test_far, CLOSE_BOUND, 0, 0},
     {"granite, far", VARIANT("granite"), &test_far, CLOSE_BOUND, 0, 0},
     {"lfm2, far", VARIANT("lfm2"), &test_far, CLOSE_BOUND, 0, 0},
+    {"granite-h, far", VARIANT("granite-h"), &test_far, CLOSE_BOUND, 0, 0},
     {"mamba-facts, far in bfloat16", DEMO("mamba-facts"), &test_far_narrow, DEMO_BOUND, 0, 1},
     {"gpt2-facts, far in bfloat16", DEMO("gpt2-facts"), &test_far_narrow, DEMO_BOUND, 0, 1},
     {"llama-facts, far in bfloat16", DEMO("llama-facts"), &test_far_narrow, DEMO_BOUND, 0, 1},
@@ -174,6 +178,8 @@ static struct golden_case cases[] = {
     {"olmoe, plain", VARIANT("olmoe"), &ko_kernels_plain, CLOSE_BOUND, 0, 0},
     {"gpt-oss, plain", VARIANT("gpt-oss"), &ko_kernels_plain, CLOSE_BOUND, 0, 0},
     {"lfm2, plain", VARIANT("lfm2"), &ko_kernels_plain, CLOSE_BOUND, 0, 0},
+    {"granite-h, plain", VARIANT("granite-h"), &ko_kernels_plain, CLOSE_BOUND, 0, 0},
+    {"granite-micro, plain", VARIANT("granite-micro"), &ko_kernels_plain, CLOSE_BOUND, 0, 0},
 };
 
 /* What a precision may change, beyond float32's own bounds. */
