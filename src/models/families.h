@@ -33,7 +33,8 @@
     X(gpt_oss)                                                                                     \
     X(falcon_h1)                                                                                   \
     X(lfm2)                                                                                        \
-    X(granite_h)
+    X(granite_h)                                                                                   \
+    X(bamba)
 
 #define X(name) extern const struct ko_family ko_family_##name;
 KO_FAMILIES(X)

@@ -84,6 +84,7 @@ static void every_checkpoint_of_the_repository_opens(void **state)
         {VARIANT("lfm2"), "lfm2", 4 * 8 + 2 * 11 + 2},
         {VARIANT("granite-h"), "granite_h", 4 * 13 + 2 * 8 + 2},
         {VARIANT("granite-micro"), "granite_h", 4 * 8 + 2},
+        {VARIANT("bamba"), "bamba", 4 * 14 + 2 * 9 + 3},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -349,7 +350,7 @@ static void families_that_are_not_known_are_refused_with_the_nearest(void **stat
          "toy: model_type: unknown 'mambo', did you mean 'mamba'? (known: mamba, falcon_mamba, "
          "mamba2, gpt2, llama, mistral, qwen2, qwen3, gemma, gemma2, gemma3_text, gpt_neox, gptj, "
          "phi, opt, olmo2, olmo3, phi3, granite, smollm3, mixtral, qwen3_moe, olmoe, gpt_oss, "
-         "falcon_h1, lfm2, granitemoehybrid)"},
+         "falcon_h1, lfm2, granitemoehybrid, bamba)"},
         {"{\"model_type\": \"GPT2\"}", "toy: model_type: unknown 'GPT2', did you mean 'gpt2'?"},
         {"{\"model_type\": \"lama\"}", "toy: model_type: unknown 'lama', did you mean 'llama'?"},
         {"{\"model_type\": \"gpt\"}", "toy: model_type: unknown 'gpt' (known: "},
@@ -362,7 +363,7 @@ static void families_that_are_not_known_are_refused_with_the_nearest(void **stat
          "toy: model_type: unknown 'bert-with-a-long-name' (known: mamba, falcon_mamba, mamba2, "
          "gpt2, llama, mistral, qwen2, qwen3, gemma, gemma2, gemma3_text, gpt_neox, gptj, phi, "
          "opt, olmo2, olmo3, phi3, granite, smollm3, mixtral, qwen3_moe, olmoe, gpt_oss, "
-         "falcon_h1, lfm2, granitemoehybrid)"},
+         "falcon_h1, lfm2, granitemoehybrid, bamba)"},
         {"{\"model_type\": \"absent\", \"d_model\": \"absent\"}",
          "toy: model_type: missing from config.json"},
         {"{\"model_type\": null, \"ssm_cfg\": \"absent\"}",
