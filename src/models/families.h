@@ -34,7 +34,8 @@
     X(falcon_h1)                                                                                   \
     X(lfm2)                                                                                        \
     X(granite_h)                                                                                   \
-    X(bamba)
+    X(bamba)                                                                                       \
+    X(jamba)
 
 #define X(name) extern const struct ko_family ko_family_##name;
 KO_FAMILIES(X)

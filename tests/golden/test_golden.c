@@ -116,6 +116,9 @@ static struct golden_case cases[] = {
     {"granite-micro, cpu", VARIANT("granite-micro"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
     {"granite-h in many waves, cpu", VARIANT("granite-h"), &ko_kernels_cpu, CLOSE_BOUND, 60, 0},
     {"bamba, cpu", VARIANT("bamba"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
+    {"jamba, cpu", VARIANT("jamba"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
+    {"jamba-experts, cpu", VARIANT("jamba-experts"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
+    {"jamba in many waves, cpu", VARIANT("jamba"), &ko_kernels_cpu, CLOSE_BOUND, 60, 0},
     {"lfm2 in many waves, cpu", VARIANT("lfm2"), &ko_kernels_cpu, CLOSE_BOUND, 60, 0},
     {"qwen3-moe in many waves, cpu", VARIANT("qwen3-moe"), &ko_kernels_cpu, CLOSE_BOUND, 60, 0},
     {"phi4-mini in many waves, cpu", VARIANT("phi4-mini"), &ko_kernels_cpu, CLOSE_BOUND, 60, 0},
@@ -182,6 +185,8 @@ static struct golden_case cases[] = {
     {"granite-h, plain", VARIANT("granite-h"), &ko_kernels_plain, CLOSE_BOUND, 0, 0},
     {"granite-micro, plain", VARIANT("granite-micro"), &ko_kernels_plain, CLOSE_BOUND, 0, 0},
     {"bamba, plain", VARIANT("bamba"), &ko_kernels_plain, CLOSE_BOUND, 0, 0},
+    {"jamba, plain", VARIANT("jamba"), &ko_kernels_plain, CLOSE_BOUND, 0, 0},
+    {"jamba-experts, plain", VARIANT("jamba-experts"), &ko_kernels_plain, CLOSE_BOUND, 0, 0},
 };
 
 /* What a precision may change, beyond float32's own bounds. */
