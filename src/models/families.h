@@ -35,7 +35,8 @@
     X(lfm2)                                                                                        \
     X(granite_h)                                                                                   \
     X(bamba)                                                                                       \
-    X(jamba)
+    X(jamba)                                                                                       \
+    X(nemotron_h)
 
 #define X(name) extern const struct ko_family ko_family_##name;
 KO_FAMILIES(X)

@@ -144,7 +144,7 @@ static void unsupported_values_are_refused_by_name(void **state)
          "Hugging Face (known: mamba, falcon_mamba, mamba2, gpt2, llama, mistral, qwen2, qwen3, "
          "gemma, gemma2, gemma3_text, gpt_neox, gptj, phi, opt, olmo2, olmo3, phi3, granite, "
          "smollm3, mixtral, qwen3_moe, olmoe, gpt_oss, falcon_h1, lfm2, granitemoehybrid, bamba, "
-         "jamba); "
+         "jamba, nemotron_h); "
          "the "
          "original layout of Mamba has d_model and ssm_cfg"},
     };
