@@ -24,6 +24,7 @@ extern "C" {
     X(embed, ko_embed)                                                                             \
     X(branch_rows, ko_branch_rows)                                                                 \
     X(gather, ko_gather)                                                                           \
+    X(copy_heads, ko_copy_heads)                                                                   \
     X(linear, ko_linear)                                                                           \
     X(add_scaled, ko_add_scaled)                                                                   \
     X(scale_columns, ko_scale_columns)                                                             \
@@ -93,6 +94,16 @@ struct ko_gather {
     int32_t n, d;
     float *to;
     int32_t ld_to;
+};
+
+/* to[r, h, k] = from[r, h, k] for k < d: parts of rows to another layout. Head h begins at h times
+   the stride; with a stride_from of 0 every head of `to` gets the same part. */
+struct ko_copy_heads {
+    int32_t n, n_heads, d;
+    const float *from; /* [n, ld_from] */
+    int32_t ld_from, stride_from;
+    float *to; /* [n, ld_to]; does not overlap `from` */
+    int32_t ld_to, stride_to;
 };
 
 /* ------------------------------------------------------------------------------------------------

@@ -78,3 +78,19 @@ enum ko_code ko_plain_gather(struct ko_backend *be, const struct ko_gather *args
     }
     return KO_OK;
 }
+
+/* to [n, n_heads, d] from parts of rows */
+enum ko_code ko_plain_copy_heads(struct ko_backend *be, const struct ko_copy_heads *args,
+                                 struct ko_error *err)
+{
+    (void)be;
+    (void)err;
+    for (int32_t r = 0; r < args->n; r++) {
+        for (int32_t h = 0; h < args->n_heads; h++) {
+            memcpy(args->to + ko_at(r, args->ld_to, h * args->stride_to),
+                   args->from + ko_at(r, args->ld_from, h * args->stride_from),
+                   (size_t)args->d * sizeof *args->to);
+        }
+    }
+    return KO_OK;
+}

@@ -111,7 +111,7 @@ static void attend_row(const struct ko_rows *rows, int32_t row, int32_t layer, c
         double weight[WAVE_TOKENS] = {0.0},
                sum = x->heads.sinks ? exp((double)x->sinks[head]) : 0.0;
         for (int32_t j = 0; j <= i; j++) {
-            bool removed = wave_removed(rows, row, layer, i, j);
+            bool removed = wave_removed(rows, row, layer, KO_MIXER_ATTENTION, i, j);
             weight[j] = exp(score_of(&x->heads, q, x->qkv + ko_at(path[j], ld, key)));
             weight[j] = (removed && !after) || i - j >= x->heads.reach ? 0.0 : weight[j];
             sum += weight[j];

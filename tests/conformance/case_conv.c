@@ -89,9 +89,10 @@ static void convolve_row(const struct ko_rows *rows, int32_t row, int32_t layer,
         bool masked =
             b >= 0 && (x->form.mixer || rows->branches[b].conv) &&
             (!x->form.masked || wave_masked(rows, row, layer, x->masks, x->n_channels, c));
+        const enum ko_mixer mixer = x->form.mixer ? KO_MIXER_CONV : KO_MIXER_SSM;
         double sum = (double)x->bias[c];
         for (int32_t j = i - x->n_taps + 1; j <= i; j++) {
-            if (j >= 0 && !(masked && wave_removed(rows, row, layer, i, j))) {
+            if (j >= 0 && !(masked && wave_removed(rows, row, layer, mixer, i, j))) {
                 int32_t tap = x->n_taps - 1 - (i - j);
                 sum += (double)x->weight[ko_at(tap, x->n_channels, c)] *
                        (double)x->in[ko_at(path[j], ld, c)];

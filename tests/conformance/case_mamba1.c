@@ -79,7 +79,7 @@ static double mix_channel(const struct ko_rows *rows, const struct inputs *x, in
         sums[j] = total;
     }
     for (int32_t j = 0; j <= i; j++) {
-        if (masked && wave_removed(rows, row, layer, i, j)) {
+        if (masked && wave_removed(rows, row, layer, KO_MIXER_SSM, i, j)) {
             continue;
         }
         size_t at = ko_at(path[j], d_inner, c);

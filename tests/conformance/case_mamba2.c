@@ -112,7 +112,7 @@ static void mix_head(const struct row *r, const struct inputs *x, int32_t head, 
     for (int32_t j = 0; j <= r->i; j++) {
         const float *in = x->ubc + (size_t)r->path[j] * x->ld;
         double step = time_step(x, r->projected[j], head), decay = exp((double)x->a[head] * step);
-        bool removed = masked && wave_removed(r->rows, r->row, r->layer, r->i, j);
+        bool removed = masked && wave_removed(r->rows, r->row, r->layer, KO_MIXER_SSM, r->i, j);
         for (size_t at = 0; at < d_state * d_head; at++) {
             double input = step * (double)in[b + at / d_head] * (double)in[u + at % d_head];
             state[at] = decay * state[at] + (removed ? 0.0 : input);

@@ -474,6 +474,13 @@ static enum ko_code far_add_scaled(struct ko_backend *be, const struct ko_add_sc
     return ko_kernels_cpu.add_scaled(be, a, err);
 }
 
+static enum ko_code far_copy_heads(struct ko_backend *be, const struct ko_copy_heads *a,
+                                   struct ko_error *err)
+{
+    FAR("copy_heads", a->from, a->to);
+    return ko_kernels_cpu.copy_heads(be, a, err);
+}
+
 static enum ko_code far_scale_columns(struct ko_backend *be, const struct ko_scale_columns *a,
                                       struct ko_error *err)
 {

@@ -22,6 +22,9 @@ struct ko_attention_spec {
     const char *q, *k, *v; /* the three */
     const char *o;         /* the output projection */
     bool qkv_bias, o_bias;
+    /* The rows of q are [head, 2, d_head]: each head's query, and a gate. The heads' results times
+       sigmoid(gate) go into the output projection (Qwen3-Next). Only with three matrices. */
+    bool gated;
     const char *q_norm, *k_norm; /* RMSNorms of queries and keys before the rotation; NULL: none */
     bool norm_by_head;           /* of each head (weights [d_head]), else of the whole width */
     struct ko_norm qk_norm;      /* kind, eps and one_plus of both */
