@@ -32,7 +32,9 @@
     X(olmoe)                                                                                       \
     X(gpt_oss)                                                                                     \
     X(falcon_h1)                                                                                   \
-    X(lfm2)
+    X(lfm2)                                                                                        \
+    X(qwen3_next)                                                                                  \
+    X(qwen3_5)
 
 #define X(name) extern const struct ko_family ko_family_##name;
 KO_FAMILIES(X)
