@@ -34,7 +34,11 @@
     X(falcon_h1)                                                                                   \
     X(lfm2)                                                                                        \
     X(qwen3_next)                                                                                  \
-    X(qwen3_5)
+    X(qwen3_5)                                                                                     \
+    X(granite_h)                                                                                   \
+    X(bamba)                                                                                       \
+    X(jamba)                                                                                       \
+    X(nemotron_h)
 
 #define X(name) extern const struct ko_family ko_family_##name;
 KO_FAMILIES(X)

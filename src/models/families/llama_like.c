@@ -33,8 +33,8 @@ static void read_heads(struct ko_builder *b, const struct ko_llama_defaults *def
     if (defaults->d_head == 0 && !ko_json_get(b->config, "head_dim") && d % n != 0) {
         ko_config_fail(b, heads_key, "%d heads do not divide hidden_size of %d", n, d);
     }
-    ko_config_size(
-        b, &(const struct ko_size_row){"head_dim", NULL, d_head, KO_MAX_WIDTH, &layer->d_head});
+    ko_config_size(b, &(const struct ko_size_row){"head_dim", defaults->d_head_alias, d_head,
+                                                  KO_MAX_WIDTH, &layer->d_head});
     if (layer->d_head % 2 != 0 && !defaults->unrotated) {
         ko_config_fail(b, "head_dim", "%d is odd, and rotary embedding turns pairs", layer->d_head);
     }
@@ -63,8 +63,8 @@ void ko_llama_read_sizes(struct ko_builder *b, const struct ko_llama_defaults *d
             out->max_positions < KO_MAX_POSITIONS ? out->max_positions : KO_MAX_POSITIONS;
     }
     read_heads(b, defaults, out);
-    ko_config_epsilon(b, "rms_norm_eps", defaults->norm_eps > 0 ? defaults->norm_eps : 1e-6,
-                      &out->norm_eps);
+    ko_config_epsilon(b, defaults->norm_eps_key ? defaults->norm_eps_key : "rms_norm_eps",
+                      defaults->norm_eps > 0 ? defaults->norm_eps : 1e-6, &out->norm_eps);
     ko_config_bos(b, defaults->bos_id);
     ko_config_tied(b, defaults->tied);
 }

@@ -118,6 +118,8 @@ static void run_plain(struct ko_steps *steps, const struct mlp *m, const float *
         ko_step_gelu(steps, &args);
     } else if (m->function == KO_MLP_RELU) {
         ko_step_relu(steps, &args);
+    } else if (m->function == KO_MLP_RELU2) {
+        ko_step_relu2(steps, &args);
     } else {
         ko_step_gelu_tanh(steps, &args);
     }
@@ -155,6 +157,8 @@ static void mlp_details(const struct ko_model *model, const struct ko_sublayer *
         ko_details_add(out, "MLPs with the exact GELU");
     } else if (m->function == KO_MLP_RELU) {
         ko_details_add(out, "MLPs with ReLU");
+    } else if (m->function == KO_MLP_RELU2) {
+        ko_details_add(out, "MLPs with squared ReLU");
     }
 }
 

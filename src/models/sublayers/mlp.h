@@ -12,6 +12,7 @@ enum ko_mlp_function {
     KO_MLP_GELU,
     KO_MLP_GELU_TANH,
     KO_MLP_RELU,
+    KO_MLP_RELU2, /* max(x, 0)^2 */
 };
 
 /* What a family sets. Names are stems, see struct ko_attention_spec. */

@@ -143,10 +143,10 @@ static void unsupported_values_are_refused_by_name(void **state)
          "toy: model_type: missing from config.json, which names the family in the layout of "
          "Hugging Face (known: mamba, falcon_mamba, mamba2, gpt2, llama, mistral, qwen2, qwen3, "
          "gemma, gemma2, gemma3_text, gpt_neox, gptj, phi, opt, olmo2, olmo3, phi3, granite, "
-         "smollm3, mixtral, qwen3_moe, olmoe, gpt_oss, falcon_h1, lfm2); the original layout of "
-         "Mamba has "
-         "d_model "
-         "and ssm_cfg"},
+         "smollm3, mixtral, qwen3_moe, olmoe, gpt_oss, falcon_h1, lfm2, granitemoehybrid, bamba, "
+         "jamba, nemotron_h); "
+         "the "
+         "original layout of Mamba has d_model and ssm_cfg"},
     };
     (void)state;
     assert_int_equal(test_refusals(NULL, rows, sizeof rows / sizeof rows[0]), 0);
