@@ -3,7 +3,7 @@
 #include "src/cube/merge/copy.h"
 #include "src/cube/read/done.h"
 #include "src/cube/read/planned.h"
-#include "src/show/cell_counts.h"
+#include "src/status/cell_counts.h"
 #include "tests/support/made_plan.h"
 #include "tests/unit/cube/shard_set.h"
 
