@@ -45,6 +45,7 @@ extern "C" {
     X(conv, ko_conv)                                                                               \
     X(mamba1, ko_mamba1)                                                                           \
     X(mamba2, ko_mamba2)                                                                           \
+    X(deltanet, ko_deltanet)                                                                       \
     X(output_gate, ko_output_gate)                                                                 \
     X(rope, ko_rope)                                                                               \
     X(attention, ko_attention)                                                                     \
@@ -310,6 +311,38 @@ struct ko_mamba2 {
     const float *d;       /* [n_heads] */
     const uint8_t *masks; /* [n_masks, n_layers, n_heads] 1: the head's edges are removed */
     float *out;           /* [rows, n_heads * d_head] */
+};
+
+/* The gated delta rule (Yang et al. 2025, Gated DeltaNet; transformers'
+   torch_recurrent_gated_delta_rule), without norm and gate, for rows [0, n_active). Value head h has
+   q and k of the key head h * n_key_heads / n_heads, each divided by sqrt(sum x^2 + 1e-6); q is also
+   scaled by d_key^-1/2. With beta = sigmoid(beta[i, h]):
+
+     g            = exp(a[h] softplus(dt[i, h] + dt_bias[h]))
+     S(i)         = g S(i-1) + beta k(i) (v(i) - g S(i-1)^T k(i))^T
+     out[i, h, p] = sum_n q(i)[n] S(i)[n, p]
+
+   With per_channel (Kimi Team 2025, Kimi Delta Attention) every key channel n has a g of its own,
+   from dt[i, h * d_key + n] and dt_bias[h * d_key + n]; g S is then diag(g) S.
+
+   In its window, a branch's target rows read S' instead of S in the masked heads. S' decays and is
+   erased as S is, but source rows, both the trunk's and the branch's own, write nothing into it:
+   their v(i) is 0. With `later`, a row also reads its own write beta k(i) v(i)^T. S' is carried on
+   its own, since out is normalised next: a difference of two states would magnify its error. */
+struct ko_deltanet {
+    int32_t layer, n_key_heads, n_heads, d_key, d_value;
+    bool per_channel;
+    const float *q, *k; /* [rows, ld] n_key_heads * d_key, convolved; ko_rows_source_after_conv */
+    const float *v;     /* [rows, ld] n_heads * d_value, convolved; ko_rows_source_after_conv */
+    int32_t ld;
+    const float *dt; /* [rows, ld_dt] n_heads, or n_heads * d_key; ko_rows_source */
+    int32_t ld_dt;
+    const float *beta; /* [rows, ld_beta] n_heads, before the sigmoid; ko_rows_source */
+    int32_t ld_beta;
+    const float *dt_bias; /* [n_heads], or [n_heads * d_key] */
+    const float *a;       /* [n_heads] -exp(A_log) */
+    const uint8_t *masks; /* [n_masks, n_layers, n_heads] 1: the head's edges are removed */
+    float *out;           /* [rows, n_heads * d_value] */
 };
 
 /* Where the norm of a gated output is: after the gate (Mamba-2), before it (Gated DeltaNet, and

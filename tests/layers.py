@@ -35,7 +35,7 @@ FLOORS = """
     src/forward
     src/cube/format src/cube/create src/cube/read src/cube/reuse src/cube/run src/cube/merge
     mpi/world mpi/lock mpi/cube mpi/compute mpi
-    src/stats src/show src/export
+    src/stats src/status src/show src/export
     src/run src/bench src/preview
     src/cli
 """

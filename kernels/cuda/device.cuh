@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Device functions that the kernels share: the rows that a row reads, removed edges, activations,
-   sums over a block, and rows of float4s. Nothing here knows the backend. */
+/* Device functions that the kernels share: the rows that a row reads, removed edges, the branches of
+   an item, activations, sums over a block, and rows of float4s. Nothing here knows the backend. */
 #ifndef KO_KERNELS_CUDA_DEVICE_CUH
 #define KO_KERNELS_CUDA_DEVICE_CUH
 
@@ -84,6 +84,24 @@ static __device__ __forceinline__ bool is_masked(const struct ko_cuda_rows &rows
 {
     return branch.mask < 0 ||
            masks[ko_at3(branch.mask, rows.n_stages, layer, n_features, feature)] != 0;
+}
+
+/* The number of the item's branches that are active in this layer. They come first, since an item's
+   branches ascend. */
+static __device__ __forceinline__ int count_active(const struct ko_cuda_rows &rows,
+                                                   const struct layer_rows &at,
+                                                   const struct ko_scan_item &item)
+{
+    int low = 0, high = item.n;
+    while (low < high) {
+        const int middle = (low + high) / 2;
+        if (rows.item_branch[item.first + middle] < at.n_branches_active) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
 }
 
 static __device__ __forceinline__ float silu_of(float x)

@@ -258,23 +258,6 @@ template <int N> struct scan {
     }
 };
 
-// The number of the item's branches that are active in this layer. They come first, since an item's
-// branches ascend.
-static __device__ int count_active(const struct ko_cuda_rows &rows, const struct layer_rows &at,
-                                   const struct ko_scan_item &item)
-{
-    int low = 0, high = item.n;
-    while (low < high) {
-        const int middle = (low + high) / 2;
-        if (rows.item_branch[item.first + middle] < at.n_branches_active) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
-}
-
 template <int N>
 static __global__ void __launch_bounds__(THREADS, N <= 16 ? 4 : 1)
     scan_items(struct ko_cuda_rows rows, struct layer_rows at, struct ko_mamba1 a)

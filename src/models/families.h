@@ -33,6 +33,8 @@
     X(gpt_oss)                                                                                     \
     X(falcon_h1)                                                                                   \
     X(lfm2)                                                                                        \
+    X(qwen3_next)                                                                                  \
+    X(qwen3_5)                                                                                     \
     X(granite_h)                                                                                   \
     X(bamba)                                                                                       \
     X(jamba)                                                                                       \

@@ -96,6 +96,8 @@ struct ko_family {
     bool mxfp4;    /* it can read weights of quantization_config's quant_method mxfp4 */
     /* Endings of names of tensors that may be left over (stored masks); NULL-terminated. */
     const char *ignored_endings[4];
+    /* Beginnings of such names (parts that a text does not need); NULL-terminated. */
+    const char *ignored_beginnings[4];
 
     /* Reads config.json into the shape, then lists the model's weights and sublayers, layer by
        layer (src/models/config.h, declare.h). KO_E_INPUT "MODEL: KEY: ..." in b->code for a missing

@@ -255,6 +255,12 @@ static bool is_ignored(const struct ko_model *model, const struct ko_checkpoint 
             return true;
         }
     }
+    const char *const *beginnings = model->family->ignored_beginnings;
+    for (int i = 0; beginnings[i]; i++) {
+        if (strncmp(tensor->name, beginnings[i], strlen(beginnings[i])) == 0) {
+            return true;
+        }
+    }
     return ko_text_ends(tensor->name, ".rotary_emb.inv_freq") ||
            repeats_embedding(model, checkpoint, tensor);
 }

@@ -13,6 +13,10 @@
    alike are packed as before there were others, so that their plans keep their hashes. */
 enum { REACH_BY_STAGE = 0 };
 
+/* The kind of a plan and the layers that its windows count are packed as one number. Where windows
+   count every layer, it is the kind alone, as before they could count others. */
+enum { OVER_UNIT = 256 };
+
 /* The kind of a model whose kind is not packed. */
 static uint8_t usual_mixer(const struct ko_plan_model *model)
 {
@@ -111,7 +115,7 @@ static size_t n_pairs(const struct ko_plan *plan)
 
 static void pack_plan(const struct ko_plan *plan, bool paths, struct ko_bytes *to)
 {
-    ko_put_int(to, plan->kind);
+    ko_put_int(to, plan->kind + OVER_UNIT * (int64_t)plan->over);
     ko_put_int(to, plan->n_models);
     for (int32_t i = 0; i < plan->n_models; i++) {
         pack_model(&plan->model[i], paths, to);
@@ -377,11 +381,16 @@ static enum ko_code get_prompts(struct ko_bytes *from, struct ko_plan *plan, str
 
 static enum ko_code get_plan(struct ko_bytes *from, struct ko_plan *plan, struct ko_error *err)
 {
-    plan->kind = (enum ko_plan_kind)get_int(from);
+    const int32_t kind = get_int(from);
+    from->broken |= kind < 0 || kind >= OVER_UNIT * KO_N_OVERS;
+    plan->kind = (enum ko_plan_kind)(kind % OVER_UNIT);
     plan->model = get_array(from, &plan->n_models, 1, sizeof *plan->model, err);
     enum ko_code code = !plan->model ? KO_E_MEMORY : KO_OK;
     for (int32_t i = 0; code == KO_OK && i < plan->n_models; i++) {
         code = get_model(from, &plan->model[i], err);
+    }
+    if (code == KO_OK && !from->broken) {
+        code = ko_plan_count_layers(plan, (enum ko_over)(kind / OVER_UNIT), err);
     }
     if (code == KO_OK) {
         plan->fact = get_array(from, &plan->n_facts, 1, sizeof *plan->fact, err);

@@ -17,6 +17,7 @@ static void model_free(struct ko_plan_model *model)
     free(model->fingerprint);
     free(model->tokenizer_fingerprint);
     free(model->stage);
+    free(model->counted);
 }
 
 static void fact_free(struct ko_plan_fact *fact)
@@ -113,7 +114,7 @@ bool ko_plan_block_has_window(const struct ko_plan *plan, const struct ko_plan_b
 {
     return block->start[start] &&
            block->size[(size_t)model * (size_t)plan->n_sizes + (size_t)size] &&
-           plan->start[start] <= plan->model[model].n_layers - plan->size[size];
+           plan->start[start] <= ko_plan_n_counted(&plan->model[model]) - plan->size[size];
 }
 
 static bool needs_mask(const struct ko_plan *plan, int32_t model, int32_t class)

@@ -37,7 +37,11 @@ struct ko_plan_model {
     /* The stages, if the layers differ. NULL: every layer is one stage, and all have `mixers`,
        `reach` and `row_flop`. Set with ko_plan_model_set_stages; owned. */
     struct ko_plan_stage *stage;
-    int32_t n_stages;    /* 0 without a list */
+    int32_t n_stages; /* 0 without a list */
+    /* [n_counted] the layers that windows count, ascending. NULL: every layer. Set with
+       ko_plan_count_layers; owned. */
+    int32_t *counted;
+    int32_t n_counted;   /* 0 without a list */
     uint8_t mixers;      /* the kinds of any stage */
     int32_t reach;       /* the longest of any stage */
     int32_t n_features;  /* channels (Mamba-1) or heads (Mamba-2) that classes select; else 0 */
@@ -94,9 +98,11 @@ struct ko_plan {
     int32_t n_routes, n_mean_routes, n_heat_routes;
     struct ko_feature_class *class; /* [n_classes] in order of first use */
     int32_t n_classes;
-    int32_t *size; /* [n_sizes] layers, ascending */
+    /* Sizes and starts count these layers of each model: start k is its k-th such layer, from 0. */
+    enum ko_over over;
+    int32_t *size; /* [n_sizes] counted layers, ascending */
     int32_t n_sizes;
-    int32_t *start; /* [n_starts] layers, ascending */
+    int32_t *start; /* [n_starts] counted layers, ascending */
     int32_t n_starts;
     /* [n_prompts] the prompt axis: facts with a planned cell on a mean route, ascending */
     int32_t *prompt_fact;
@@ -177,6 +183,22 @@ KO_MUST_CHECK enum ko_code ko_plan_model_set_stages(struct ko_plan_model *model,
                                                     struct ko_error *err);
 int32_t ko_plan_n_stages(const struct ko_plan_model *model);
 struct ko_plan_stage ko_plan_stage_of(const struct ko_plan_model *model, int32_t stage);
+/* Sets plan->over, and lists the layers that windows count in each model. Reads the stages. */
+KO_MUST_CHECK enum ko_code ko_plan_count_layers(struct ko_plan *plan, enum ko_over over,
+                                                struct ko_error *err);
+/* The number of layers that windows count. */
+int32_t ko_plan_n_counted(const struct ko_plan_model *model);
+/* The layers [begin, end) of a window, as the checkpoint counts: from the start-th counted layer up
+   to and with the last of `size` counted ones, and everything between them. Empty: {0, 0}, if the
+   window does not fit the model. */
+struct ko_layer_range {
+    int32_t begin, end;
+};
+struct ko_layer_range ko_plan_window(const struct ko_plan_model *model, int32_t size,
+                                     int32_t start);
+/* The depth of these layers in a model, percent: 100 first / (n_layers - their number); 0 where they
+   are the whole model. */
+double ko_layers_depth(int32_t n_layers, struct ko_layer_range layers);
 /* What the model offers to feature classes. */
 struct ko_model_features ko_plan_model_features(const struct ko_plan_model *model);
 /* Whether some starts of a window size may be vacuous while others are not: a class names mixers
@@ -189,7 +211,7 @@ bool ko_plan_model_has_class(const struct ko_plan *plan, int32_t model, int32_t 
 /* Whether the block has a class that the model has. */
 bool ko_plan_block_has_class(const struct ko_plan *plan, const struct ko_plan_block *block,
                              int32_t model);
-/* Whether the block has this window for the model and the window fits its layers. */
+/* Whether the block has this window for the model and the window fits its counted layers. */
 bool ko_plan_block_has_window(const struct ko_plan *plan, const struct ko_plan_block *block,
                               int32_t model, int32_t size, int32_t start);
 

@@ -156,8 +156,3 @@ void ko_curve_values_free(struct ko_curve_values *values)
     free(values->clean);
     *values = (struct ko_curve_values){0};
 }
-
-double ko_window_depth(int32_t n_layers, int32_t size, int32_t start)
-{
-    return n_layers > size ? 100.0 * start / (n_layers - size) : 0;
-}

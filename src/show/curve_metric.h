@@ -55,7 +55,4 @@ KO_MUST_CHECK enum ko_code ko_curve_values_read(const struct ko_cube_part *part,
                                                 struct ko_curve_values *out, struct ko_error *err);
 void ko_curve_values_free(struct ko_curve_values *values); /* leaves {0} */
 
-/* 100 start / (layers - size); 0 where the window is the whole model. */
-double ko_window_depth(int32_t n_layers, int32_t size, int32_t start);
-
 #endif

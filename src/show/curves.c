@@ -124,9 +124,11 @@ static enum ko_code add_points(struct maker *maker, struct ko_curve *curve, cons
                                                  minus ? maker->p : NULL, err);
     for (int32_t w = 0; code == KO_OK && w < part->n_starts; w++) {
         const int32_t start = part->axes->window_start[w];
-        if (start <= n_layers - size) {
+        const struct ko_layer_range layers =
+            ko_cube_window(part->axes, curve->key.model, size, start);
+        if (layers.begin < layers.end) {
             curve->point[curve->n_points++] =
-                (struct ko_curve_point){start, ko_window_depth(n_layers, size, start),
+                (struct ko_curve_point){start, ko_layers_depth(n_layers, layers),
                                         maker->estimate[w], minus ? maker->p[w] : NAN, NAN};
         }
     }
@@ -188,6 +190,26 @@ static void fill_values(struct maker *maker, const struct ko_curve_key *key, dou
                          maker->query->metric, value);
 }
 
+/* Drops the values of windows that are of other layers than in this model: models may have other
+   counted layers. */
+static void drop_other_layers(const struct maker *maker, const struct ko_curve_key *other,
+                              int32_t model, double *value)
+{
+    const struct ko_cube_axes *axes = maker->part->axes;
+    const int64_t n_prompts = maker->part->n_prompts;
+    const int32_t size = axes->window_size[other->size];
+    for (int32_t w = 0; w < maker->part->n_starts; w++) {
+        const int32_t start = axes->window_start[w];
+        const struct ko_layer_range here = ko_cube_window(axes, model, size, start);
+        const struct ko_layer_range there = ko_cube_window(axes, other->model, size, start);
+        for (int64_t p = 0; p < n_prompts; p++) {
+            if (here.begin != there.begin || here.end != there.end) {
+                value[w * n_prompts + p] = NAN;
+            }
+        }
+    }
+}
+
 static enum ko_code add_difference(struct maker *maker, const struct ko_curve_key *key,
                                    enum ko_minus_kind kind, struct ko_curves *curves,
                                    struct ko_error *err)
@@ -201,6 +223,7 @@ static enum ko_code add_difference(struct maker *maker, const struct ko_curve_ke
         memset(maker->count, 0, (size_t)n * sizeof *maker->count);
         for (size_t k = 0; k < others.n; k++) {
             fill_values(maker, &others.key[k], maker->other);
+            drop_other_layers(maker, &others.key[k], key->model, maker->other);
             ko_curve_sample_add(maker->other, n, maker->sum, maker->count);
         }
         fill_values(maker, key, maker->value);

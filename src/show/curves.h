@@ -14,7 +14,7 @@
 #include "src/stats/statistics.h"
 
 struct ko_curve_point {
-    int32_t start; /* layer */
+    int32_t start; /* the window's first layer, of those that windows count */
     double depth;  /* percent */
     struct ko_estimate estimate;
     /* p of a difference's paired t-test, and Holm's p within the curve; else NaN */

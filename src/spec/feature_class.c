@@ -30,6 +30,8 @@ static const char *const class_names[] = {
 };
 enum { N_CLASS_NAMES = sizeof class_names / sizeof class_names[0] };
 
+const char *const ko_mixer_words[KO_N_MIXERS] = {"attention", "ssm", "conv"};
+
 static const enum ko_feature_kind class_kinds[N_CLASS_NAMES] = {
     KO_FEATURE_ALL,
     KO_FEATURE_SLOW_THIRD,

@@ -36,6 +36,10 @@ KO_MUST_CHECK enum ko_code ko_feature_class_parse(const char *text, struct ko_fe
 /* The canonical label into buffer: "random-third:7+conv". */
 void ko_feature_class_label(const struct ko_feature_class *feature_class, char buffer[64]);
 
+/* The kinds of mixers by the number of their bit, as classes are called: "attention". */
+enum { KO_N_MIXERS = 3 };
+extern const char *const ko_mixer_words[KO_N_MIXERS];
+
 /* What a model offers to classes. */
 struct ko_model_features {
     uint8_t mixers;     /* the kinds that it has, bits of enum ko_mixer */

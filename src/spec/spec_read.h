@@ -105,7 +105,8 @@ KO_MUST_CHECK enum ko_code ko_spec_read_routes(const struct ko_layers *layers,
                                                struct ko_spec_block *block, struct ko_error *err);
 KO_MUST_CHECK enum ko_code ko_spec_read_features(const struct ko_layers *layers,
                                                  struct ko_spec_block *block, struct ko_error *err);
-KO_MUST_CHECK enum ko_code ko_spec_read_windows(const struct ko_layers *layers,
+KO_MUST_CHECK enum ko_code ko_spec_read_windows(struct ko_spec *spec,
+                                                const struct ko_layers *layers,
                                                 const struct ko_yaml *at, bool required,
                                                 struct ko_spec_block *block, struct ko_error *err);
 

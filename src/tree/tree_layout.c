@@ -84,14 +84,15 @@ static void place_layers(const struct ko_tree_model *m, struct layout_scratch *s
 }
 
 static struct ko_tree_range range_of(const struct ko_tree_model *m, const struct layout_scratch *s,
-                                     int32_t begin, int32_t end)
+                                     int32_t size, int32_t start)
 {
     static const struct ko_tree_range empty = {0, 0};
-    if (end > m->plan->model[m->model].n_layers) {
+    const struct ko_layer_range window = ko_plan_window(&m->plan->model[m->model], size, start);
+    if (window.begin == window.end) {
         return empty;
     }
-    const struct ko_tree_range range = {s->next[s->first_stage[begin]],
-                                        s->before[s->first_stage[end]]};
+    const struct ko_tree_range range = {s->next[s->first_stage[window.begin]],
+                                        s->before[s->first_stage[window.end]]};
     return range.begin < range.end ? range : empty;
 }
 
@@ -107,8 +108,7 @@ static enum ko_code make_layout(const struct ko_tree_model *m, struct layout_scr
     int32_t begin = -1, w = 0;
     for (int32_t i = 0; i < plan->n_starts; i++) {
         for (int32_t k = 0; k < plan->n_sizes; k++, w++) {
-            const int32_t start = plan->start[i];
-            const struct ko_tree_range range = range_of(m, s, start, start + plan->size[k]);
+            const struct ko_tree_range range = range_of(m, s, plan->size[k], plan->start[i]);
             layout->range[w] = range;
             layout->same[w] = w;
             if (range.begin == range.end) {

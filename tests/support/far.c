@@ -517,6 +517,13 @@ static enum ko_code far_mamba2(struct ko_backend *be, const struct ko_mamba2 *a,
     return ko_kernels_cpu.mamba2(be, a, err);
 }
 
+static enum ko_code far_deltanet(struct ko_backend *be, const struct ko_deltanet *a,
+                                 struct ko_error *err)
+{
+    FAR("deltanet", a->q, a->k, a->v, a->dt, a->beta, a->dt_bias, a->a, a->masks, a->out);
+    return ko_kernels_cpu.deltanet(be, a, err);
+}
+
 static enum ko_code far_output_gate(struct ko_backend *be, const struct ko_output_gate *a,
                                     struct ko_error *err)
 {

@@ -24,7 +24,7 @@
 #include "src/cube/read/planned.h"
 #include "src/cube/read/view_taken.h"
 #include "src/export/export_csv.h"
-#include "src/show/cell_counts.h"
+#include "src/status/cell_counts.h"
 #include "src/tree/shard.h"
 #include "tests/support/folder.h"
 #include "tests/support/made_plan.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Groups the failed prompts of each model by reason and looks up the matching error text in the
    cube's log. Prints the groups as text or JSON. */
-#include "src/show/failure_list.h"
+#include "src/status/failure_list.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reads the statuses of a cube, model by model, and counts them for each route. An evaluation cube
    has no routes, so its clean runs are counted for each model. */
-#include "src/show/cell_counts.h"
+#include "src/status/cell_counts.h"
 
 #include <stdlib.h>
 

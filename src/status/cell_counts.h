@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How many cells of a cube are done, vacuous, failed and pending. */
-#ifndef KO_SHOW_CELL_COUNTS_H
-#define KO_SHOW_CELL_COUNTS_H
+#ifndef KO_STATUS_CELL_COUNTS_H
+#define KO_STATUS_CELL_COUNTS_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Computes speed, remaining time and age of the last update from the run's row in the cube. Prints
    the result as text or JSON. */
-#include "src/show/live.h"
+#include "src/status/live.h"
 
 #include <math.h>
 

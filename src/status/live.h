@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whether a run is writing a cube, how fast it is and how long it will take. */
-#ifndef KO_SHOW_LIVE_H
-#define KO_SHOW_LIVE_H
+#ifndef KO_STATUS_LIVE_H
+#define KO_STATUS_LIVE_H
 
 #include <json-c/json.h>
 #include <stdbool.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The failed prompts of a sweep and why they failed, for `status`. */
-#ifndef KO_SHOW_FAILURE_LIST_H
-#define KO_SHOW_FAILURE_LIST_H
+#ifndef KO_STATUS_FAILURE_LIST_H
+#define KO_STATUS_FAILURE_LIST_H
 
 #include <json-c/json.h>
 #include <stdint.h>

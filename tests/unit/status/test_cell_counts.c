@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "src/show/cell_counts.h"
+#include "src/status/cell_counts.h"
 
 static void the_exit_status_says_what_is_missing(void **state)
 {
