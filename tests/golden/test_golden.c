@@ -130,6 +130,7 @@ static struct golden_case cases[] = {
     {"jamba, cpu", VARIANT("jamba"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
     {"jamba-experts, cpu", VARIANT("jamba-experts"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
     {"jamba in many waves, cpu", VARIANT("jamba"), &ko_kernels_cpu, CLOSE_BOUND, 60, 0},
+    {"nemotron-h-experts, cpu", VARIANT("nemotron-h-experts"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
     {"nemotron-h, cpu", VARIANT("nemotron-h"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
     {"nemotron-h in many waves, cpu", VARIANT("nemotron-h"), &ko_kernels_cpu, CLOSE_BOUND, 60, 0},
     {"lfm2 in many waves, cpu", VARIANT("lfm2"), &ko_kernels_cpu, CLOSE_BOUND, 60, 0},
@@ -157,6 +158,7 @@ static struct golden_case cases[] = {
     {"lfm2, far", VARIANT("lfm2"), &test_far, CLOSE_BOUND, 0, 0},
     {"granite-h-experts, far", VARIANT("granite-h-experts"), &test_far, CLOSE_BOUND, 0, 0},
     {"granite-h, far", VARIANT("granite-h"), &test_far, CLOSE_BOUND, 0, 0},
+    {"nemotron-h-experts, far", VARIANT("nemotron-h-experts"), &test_far, CLOSE_BOUND, 0, 0},
     {"nemotron-h, far", VARIANT("nemotron-h"), &test_far, CLOSE_BOUND, 0, 0},
     {"mamba-facts, far in bfloat16", DEMO("mamba-facts"), &test_far_narrow, DEMO_BOUND, 0, 1},
     {"gpt2-facts, far in bfloat16", DEMO("gpt2-facts"), &test_far_narrow, DEMO_BOUND, 0, 1},
@@ -211,6 +213,8 @@ static struct golden_case cases[] = {
     {"bamba, plain", VARIANT("bamba"), &ko_kernels_plain, CLOSE_BOUND, 0, 0},
     {"jamba, plain", VARIANT("jamba"), &ko_kernels_plain, CLOSE_BOUND, 0, 0},
     {"jamba-experts, plain", VARIANT("jamba-experts"), &ko_kernels_plain, CLOSE_BOUND, 0, 0},
+    {"nemotron-h-experts, plain", VARIANT("nemotron-h-experts"), &ko_kernels_plain, CLOSE_BOUND, 0,
+     0},
     {"nemotron-h, plain", VARIANT("nemotron-h"), &ko_kernels_plain, CLOSE_BOUND, 0, 0},
 };
 

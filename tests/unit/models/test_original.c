@@ -143,7 +143,8 @@ static void unsupported_values_are_refused_by_name(void **state)
          "toy: model_type: missing from config.json, which names the family in the layout of "
          "Hugging Face (known: mamba, falcon_mamba, mamba2, gpt2, llama, mistral, qwen2, qwen3, "
          "gemma, gemma2, gemma3_text, gpt_neox, gptj, phi, opt, olmo2, olmo3, phi3, granite, "
-         "smollm3, mixtral, qwen3_moe, olmoe, gpt_oss, falcon_h1, lfm2, granitemoehybrid, bamba, "
+         "smollm3, mixtral, qwen3_moe, olmoe, gpt_oss, falcon_h1, lfm2, qwen3_next, qwen3_5, "
+         "qwen3_5_text, granitemoehybrid, bamba, "
          "jamba, nemotron_h); "
          "the "
          "original layout of Mamba has d_model and ssm_cfg"},
