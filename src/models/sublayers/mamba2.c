@@ -142,7 +142,7 @@ static enum ko_code mix_mamba2(const struct ko_pass *pass, const struct ko_subla
     float *convolved = pass->buffer[CONVOLVED];
     struct ko_steps steps = {pass, pass->rows->n_projected[sublayer->stage], err, KO_OK};
     const struct ko_conv conv = {
-        .layer = sublayer->stage,
+        .stage = sublayer->stage,
         .n_channels = s->conv_channels,
         .n_taps = s->d_conv,
         .in = projected + s->d_inner,
@@ -153,7 +153,7 @@ static enum ko_code mix_mamba2(const struct ko_pass *pass, const struct ko_subla
         .out = convolved,
     };
     const struct ko_mamba2 ssd = {
-        .layer = sublayer->stage,
+        .stage = sublayer->stage,
         .n_heads = s->n_ssm_heads,
         .d_head = s->d_ssm_head,
         .d_state = s->d_state,
@@ -173,7 +173,7 @@ static enum ko_code mix_mamba2(const struct ko_pass *pass, const struct ko_subla
         .out = pass->buffer[MIXED],
     };
     const struct ko_output_gate gate = {
-        .layer = sublayer->stage,
+        .stage = sublayer->stage,
         .d = s->d_inner,
         .n_groups = s->n_groups,
         .order = m->gate,
