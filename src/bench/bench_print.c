@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Prints the result of `bench`: matrix products, time per operation and memory, as text for people
    or as JSON. Measuring is in bench_run.c. */
+#include <string.h>
+
 #include "src/base/text.h"
 #include "src/bench/bench_run.h"
 #include "src/formats/json_out.h"
@@ -27,9 +29,14 @@ static const struct ko_product *find_experts(const struct ko_bench_result *r)
 static void print_products(const struct ko_bench_result *r, FILE *out)
 {
     char text[32];
-    fprintf(out, "  %-22s %12s %12s %8s\n", "matrix product", "shape", "GFLOP/s", "share");
+    int width = 22;
     for (int p = 0; p < r->n_products; p++) {
-        fprintf(out, "  %-22s %12s %12.1f %7.1f%%\n", r->product[p].name,
+        const int n = (int)strlen(r->product[p].name);
+        width = n > width ? n : width;
+    }
+    fprintf(out, "  %-*s %12s %12s %8s\n", width, "matrix product", "shape", "GFLOP/s", "share");
+    for (int p = 0; p < r->n_products; p++) {
+        fprintf(out, "  %-*s %12s %12.1f %7.1f%%\n", width, r->product[p].name,
                 shape_text(r->product[p].n_in, r->product[p].n_out, text), r->product[p].rate / 1e9,
                 100 * r->product[p].flop / r->flop);
     }
