@@ -110,6 +110,25 @@
     "\"word_embed_proj_dim\": " #hidden                                                            \
     ", \"do_layer_norm_before\": true, \"activation_function\": \"relu\"}"
 
+/* LiquidAI/LFM2-1.2B: its config.json as programs that read it quote it, and for the rest the defaults
+   of transformers' Lfm2Config, which are this model's. Together they have its 1.17 billion
+   parameters. */
+#define LFM2_1B                                                                                    \
+    "{\"model_type\": \"lfm2\", \"hidden_size\": 2048, \"num_hidden_layers\": 16, "                \
+    "\"num_attention_heads\": 32, \"num_key_value_heads\": 8, \"block_ff_dim\": 12288, "           \
+    "\"block_multiple_of\": 256, \"block_auto_adjust_ff_dim\": true, \"conv_L_cache\": 3, "        \
+    "\"full_attn_idxs\": [2, 5, 8, 10, 12, 14], \"max_position_embeddings\": 128000, "             \
+    "\"vocab_size\": 65536, \"norm_eps\": 1e-05, \"theta\": 1000000.0, \"tie_embedding\": true}"
+/* Zyphra/Zamba2-2.7B: the config.json and the defaults of mamba_config.py in Zyphra's repository
+   Zamba2, in the keys of transformers. The hybrid layers are the defaults of its Zamba2Config. */
+#define ZAMBA2_2_7B                                                                                \
+    "{\"model_type\": \"zamba2\", \"hidden_size\": 2560, \"num_hidden_layers\": 54, "              \
+    "\"num_attention_heads\": 32, \"num_key_value_heads\": 32, \"intermediate_size\": 10240, "     \
+    "\"mamba_d_state\": 64, \"mamba_d_conv\": 4, \"mamba_expand\": 2, \"mamba_ngroups\": 1, "      \
+    "\"n_mamba_heads\": 80, \"num_mem_blocks\": 2, \"adapter_rank\": 128, "                        \
+    "\"use_mem_rope\": false, \"use_shared_attention_adapter\": false, "                           \
+    "\"max_position_embeddings\": 4096, \"vocab_size\": 32000, \"rms_norm_eps\": 1e-05}"
+
 /* X(name, configuration as the published checkpoint has it). */
 #define SHAPES(X)                                                                                  \
     X("mamba-130m", MAMBA(768, 24, 50280))                                                         \
@@ -143,7 +162,9 @@
     X("phi-3-mini", PHI3(3072, 32, 32, 32, 8192, 4096, 32064, 10000.0, 2047))                      \
     X("phi-4", PHI3(5120, 40, 40, 10, 17920, 16384, 100352, 250000, null))                         \
     X("granite-3.3-8b", GRANITE33_8B)                                                              \
-    X("smollm3-3b", SMOLLM3_3B)
+    X("smollm3-3b", SMOLLM3_3B)                                                                    \
+    X("lfm2-1.2b", LFM2_1B)                                                                        \
+    X("zamba2-2.7b", ZAMBA2_2_7B)
 
 #define X(name, config) name,
 static const char *const names[] = {SHAPES(X)};

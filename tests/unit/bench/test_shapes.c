@@ -50,6 +50,8 @@ static void every_shape_has_the_sizes_of_the_published_model(void **state)
         {"phi-4", 5120, 40, 100352, 0, 0, 40, 10, 128, INT32_MAX, 14659, 14660},
         {"granite-3.3-8b", 4096, 40, 49159, 0, 0, 32, 8, 128, INT32_MAX, 8170, 8171},
         {"smollm3-3b", 2048, 36, 128256, 0, 0, 16, 4, 128, INT32_MAX, 3075, 3076},
+        {"lfm2-1.2b", 2048, 16, 65536, 0, 0, 32, 8, 64, INT32_MAX, 1170.3, 1170.4},
+        {"zamba2-2.7b", 2560, 54, 32000, 5120, 0, 112, 32, 224, INT32_MAX, 2662, 2663},
     };
     size_t n = 0;
     (void)state;
