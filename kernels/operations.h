@@ -262,20 +262,20 @@ static inline size_t ko_experts_work(int32_t n_experts, int32_t n_chosen, int32_
      out[r, c] = silu(bias[c] + sum_k weight[k, c] in[row of position - (K-1-k), c])
 
    where missing positions are zero. With `linear`, out is the sum itself. A row that leaves its
-   parent in this layer has the parent's inputs (ko_rows_source). A +conv branch in its window
+   parent in this stage has the parent's inputs (ko_rows_source). A +conv branch in its window
    omits, in its masked channels, the taps of removed edges. The edge from position j to i is the
    tap i - j positions back.
 
-   As the `mixer` of a layer (LFM2) it computes the rows [0, n_active), and every branch in its
+   As the mixer of a layer (LFM2; `mixer` is set) it computes the rows [0, n_active), and every branch in its
    window omits the taps of removed edges, a +conv branch or not. */
 struct ko_conv {
-    int32_t layer, n_channels, n_taps;
+    int32_t stage, n_channels, n_taps;
     bool linear, mixer;
     const float *in; /* [rows, ld_in] */
     int32_t ld_in;
     const float *weight;  /* [n_taps, n_channels]; the last tap multiplies the row itself */
     const float *bias;    /* [n_channels] or NULL */
-    const uint8_t *masks; /* [n_masks, n_layers, n_channels] 1: removed; NULL: in every channel */
+    const uint8_t *masks; /* [n_masks, n_stages, n_channels] 1: removed; NULL: in every channel */
     float *out;           /* [rows, n_channels] */
 };
 
@@ -290,7 +290,7 @@ struct ko_conv {
    state without the inputs of the source rows, both the trunk's and the branch's own. With `later`,
    a row reads decay h'(i-1) plus its own input. */
 struct ko_mamba1 {
-    int32_t layer, d_inner, d_state;
+    int32_t stage, d_inner, d_state;
     const float *u;     /* [rows, d_inner] convolved, activated; ko_rows_source_after_conv */
     const float *delta; /* [rows, d_inner] after softplus; ko_rows_source_after_conv */
     const float *b, *c; /* [rows, ld_bc] d_state values each; ko_rows_source_after_conv */
@@ -299,7 +299,7 @@ struct ko_mamba1 {
     int32_t ld_z;
     const float *a;       /* [d_state, d_inner] -exp(A_log), transposed */
     const float *d;       /* [d_inner] */
-    const uint8_t *masks; /* [n_masks, n_layers, d_inner] 1: the channel's edges are removed */
+    const uint8_t *masks; /* [n_masks, n_stages, d_inner] 1: the channel's edges are removed */
     float *out;           /* [rows, d_inner] */
 };
 
@@ -313,7 +313,7 @@ struct ko_mamba1 {
    where head h has B and C of the group h * n_groups / n_heads. In its window, a branch's removed
    edges are omitted from the sum in the masked heads. A row costs O(T). */
 struct ko_mamba2 {
-    int32_t layer, n_heads, d_head, d_state, n_groups;
+    int32_t stage, n_heads, d_head, d_state, n_groups;
     const float *u;     /* [rows, ld] n_heads * d_head, convolved; ko_rows_source_after_conv */
     const float *b, *c; /* [rows, ld] n_groups * d_state each; ko_rows_source_after_conv */
     int32_t ld;
@@ -323,7 +323,7 @@ struct ko_mamba2 {
     float dt_min, dt_max; /* time_step_limit; dt_max may be infinite */
     const float *a;       /* [n_heads] -exp(A_log) */
     const float *d;       /* [n_heads] */
-    const uint8_t *masks; /* [n_masks, n_layers, n_heads] 1: the head's edges are removed */
+    const uint8_t *masks; /* [n_masks, n_stages, n_heads] 1: the head's edges are removed */
     float *out;           /* [rows, n_heads * d_head] */
 };
 
@@ -344,7 +344,7 @@ struct ko_mamba2 {
    their v(i) is 0. With `later`, a row also reads its own write beta k(i) v(i)^T. S' is carried on
    its own, since out is normalised next: a difference of two states would magnify its error. */
 struct ko_deltanet {
-    int32_t layer, n_key_heads, n_heads, d_key, d_value;
+    int32_t stage, n_key_heads, n_heads, d_key, d_value;
     bool per_channel;
     const float *q, *k; /* [rows, ld] n_key_heads * d_key, convolved; ko_rows_source_after_conv */
     const float *v;     /* [rows, ld] n_heads * d_value, convolved; ko_rows_source_after_conv */
@@ -355,7 +355,7 @@ struct ko_deltanet {
     int32_t ld_beta;
     const float *dt_bias; /* [n_heads], or [n_heads * d_key] */
     const float *a;       /* [n_heads] -exp(A_log) */
-    const uint8_t *masks; /* [n_masks, n_layers, n_heads] 1: the head's edges are removed */
+    const uint8_t *masks; /* [n_masks, n_stages, n_heads] 1: the head's edges are removed */
     float *out;           /* [rows, n_heads * d_value] */
 };
 
@@ -370,7 +370,7 @@ enum ko_gate_function { KO_GATE_SILU, KO_GATE_SIGMOID, KO_GATE_GELU_TANH, KO_GAT
 /* The gate of a mixer's output, x = x f(z) in place, for rows [0, n_active). The norm is RMSNorm
    over each of n_groups groups of d / n_groups channels, times weight. */
 struct ko_output_gate {
-    int32_t layer, d, n_groups;
+    int32_t stage, d, n_groups;
     enum ko_gate_order order;
     enum ko_gate_function function;
     const float *z; /* [rows, ld_z]; ko_rows_source */
@@ -394,7 +394,7 @@ struct ko_output_gate {
    Rows of prompts with more than long_from tokens take the tables long_cos and long_sin (LongRoPE,
    Ding et al. 2024). */
 struct ko_rope {
-    int32_t layer, n_heads, n_rotated;
+    int32_t stage, n_heads, n_rotated;
     bool interleaved;
     const float *cos, *sin; /* [positions, n_rotated / 2] */
     const float *long_cos, *long_sin;
@@ -412,7 +412,7 @@ struct ko_rope {
    exp(sinks[h]) is added to the denominator of head h's softmax, whatever edges are removed
    (gpt-oss). */
 struct ko_attention {
-    int32_t layer, n_heads, n_kv_heads, d_head, reach;
+    int32_t stage, n_heads, n_kv_heads, d_head, reach;
     float scale;
     float cap;              /* 0: none */
     const float *sinks;     /* [n_heads] or NULL */

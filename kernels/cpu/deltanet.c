@@ -16,7 +16,7 @@ struct walk {
     const struct ko_backend *be;
     const struct ko_deltanet *args;
     int32_t prompt, head, first, n;
-    int32_t active; /* branches in this layer */
+    int32_t active; /* branches in this stage */
     size_t state;   /* floats of a state: d_key * KO_DELTA_BLOCK */
 
     /* Scratch of the thread. */
@@ -74,8 +74,8 @@ static struct ko_delta_row read_row(const struct walk *walk, int32_t row)
     const struct ko_deltanet *args = walk->args;
     const struct ko_rows *rows = &walk->be->rows;
     size_t d_key = (size_t)args->d_key;
-    int32_t source = ko_rows_source_after_conv(rows, row, args->layer);
-    int32_t projected = ko_rows_source(rows, row, args->layer);
+    int32_t source = ko_rows_source_after_conv(rows, row, args->stage);
+    int32_t projected = ko_rows_source(rows, row, args->stage);
     int32_t key = (int32_t)((int64_t)walk->head * args->n_key_heads / args->n_heads) * args->d_key;
     int32_t value = walk->head * args->d_value + walk->first;
     walk->be->isa->unit(d_key, args->q + ko_at(source, args->ld, key), 1e-6F,
@@ -106,10 +106,10 @@ static int32_t set_of(const struct walk *walk, int32_t b)
     const struct ko_rows *rows = &walk->be->rows;
     const struct ko_deltanet *args = walk->args;
     const struct ko_branch *branch = &rows->branches[b];
-    if (!ko_branch_cuts(branch, args->layer, KO_MIXER_SSM)) {
+    if (!ko_branch_cuts(branch, args->stage, KO_MIXER_SSM)) {
         return -1;
     }
-    const uint8_t *mask = ko_cpu_mask(rows, branch, args->masks, args->layer, args->n_heads);
+    const uint8_t *mask = ko_cpu_mask(rows, branch, args->masks, args->stage, args->n_heads);
     return !mask || mask[walk->head] ? walk->be->tree.source_set[b] : -1;
 }
 
@@ -262,7 +262,7 @@ enum ko_code ko_cpu_deltanet(struct ko_backend *be, const struct ko_deltanet *ar
 #pragma omp parallel num_threads(be->threads)
     {
         struct walk walk = {
-            .be = be, .args = args, .active = be->rows.n_branches_active[args->layer]};
+            .be = be, .args = args, .active = be->rows.n_branches_active[args->stage]};
         carve_scratch(&walk, scratch + bytes * (size_t)omp_get_thread_num(), be->tree.max_sets);
 #pragma omp for schedule(dynamic)
         for (int32_t unit = 0; unit < units; unit++) {

@@ -216,9 +216,9 @@ enum ko_code ko_cpu_output_gate(struct ko_backend *be, const struct ko_output_ga
     const struct ko_rows *rows = &be->rows;
     size_t width = (size_t)args->d, group = width / (size_t)args->n_groups;
 #pragma omp parallel for schedule(static) num_threads(be->threads)
-    for (int32_t r = 0; r < rows->n_active[args->layer]; r++) {
+    for (int32_t r = 0; r < rows->n_active[args->stage]; r++) {
         float *x = args->x + ko_at(r, args->d, 0);
-        int32_t source = ko_rows_source(rows, r, args->layer);
+        int32_t source = ko_rows_source(rows, r, args->stage);
         if (args->order == KO_NORM_THEN_GATE) {
             norm_groups(be, args, group, x);
         }
@@ -236,7 +236,7 @@ enum ko_code ko_cpu_rope(struct ko_backend *be, const struct ko_rope *args, stru
     const struct ko_rows *rows = &be->rows;
     size_t half = (size_t)args->n_rotated / 2;
 #pragma omp parallel for schedule(static) num_threads(be->threads)
-    for (int32_t r = 0; r < rows->n_projected[args->layer]; r++) {
+    for (int32_t r = 0; r < rows->n_projected[args->stage]; r++) {
         bool is_long = rows->n_tokens[rows->prompt[r]] > args->long_from;
         size_t angles = (size_t)rows->position[r] * half;
         const float *cosine = (is_long ? args->long_cos : args->cos) + angles;

@@ -37,7 +37,7 @@ enum ko_code ko_cpu_branch_rows(struct ko_backend *be, const struct ko_branch_ro
     float *x = args->x;
     const int32_t *parent = be->rows.parent_row;
     int32_t d = args->d;
-    /* A parent left in an earlier layer, so its rows lie before `first`. */
+    /* A parent left in an earlier stage, so its rows lie before `first`. */
 #pragma omp parallel for schedule(static) num_threads(be->threads)
     for (int32_t r = args->first; r < args->first + args->n; r++) {
         memcpy(x + ko_at(r, d, 0), x + ko_at(parent[r], d, 0), (size_t)d * sizeof *x);

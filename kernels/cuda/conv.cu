@@ -22,10 +22,10 @@ static __device__ __forceinline__ struct cut cut_of(const struct ko_cuda_rows &r
     }
     const struct ko_branch branch = rows.branches[b];
     cut.any = (branch.conv || a.mixer) &&
-              branch_cuts(branch, a.layer, a.mixer ? KO_MIXER_CONV : KO_MIXER_SSM);
+              branch_cuts(branch, a.stage, a.mixer ? KO_MIXER_CONV : KO_MIXER_SSM);
     cut.set = branch.edge_set;
     if (a.masks && branch.mask >= 0) {
-        cut.mask = a.masks + ko_at3(branch.mask, rows.n_stages, a.layer, a.n_channels, 0);
+        cut.mask = a.masks + ko_at3(branch.mask, rows.n_stages, a.stage, a.n_channels, 0);
     }
     return cut;
 }
@@ -35,7 +35,7 @@ static __device__ __forceinline__ float activate_sum(const struct ko_conv &a, fl
     return a.linear ? sum : silu_of(sum);
 }
 
-static __global__ void conv_rows(struct ko_cuda_rows rows, struct layer_rows at, struct ko_conv a)
+static __global__ void conv_rows(struct ko_cuda_rows rows, struct stage_rows at, struct ko_conv a)
 {
     const int row = (int)blockIdx.x, c = (int)(blockIdx.y * THREADS + threadIdx.x);
     if (c >= a.n_channels) {
@@ -56,7 +56,7 @@ static __global__ void conv_rows(struct ko_cuda_rows rows, struct layer_rows at,
     a.out[ko_at(row, a.n_channels, c)] = activate_sum(a, sum);
 }
 
-static __global__ void conv_rows_by_four(struct ko_cuda_rows rows, struct layer_rows at,
+static __global__ void conv_rows_by_four(struct ko_cuda_rows rows, struct stage_rows at,
                                          struct ko_conv a)
 {
     const int row = (int)blockIdx.x, k = (int)(blockIdx.y * THREADS + threadIdx.x);
@@ -89,7 +89,7 @@ static __global__ void conv_rows_by_four(struct ko_cuda_rows rows, struct layer_
 
 enum ko_code ko_cuda_conv(struct ko_backend *be, const struct ko_conv *args, struct ko_error *err)
 {
-    const struct layer_rows at = rows_of_layer(be->wave, args->layer);
+    const struct stage_rows at = rows_of_stage(be->wave, args->stage);
     const int n_rows = args->mixer ? at.n_active : at.n_convolved;
     if (n_rows == 0) {
         return KO_OK;

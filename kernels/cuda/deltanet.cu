@@ -49,7 +49,7 @@ template <int R, int C> struct raw_row {
 
 template <int R, int C, bool PER_CHANNEL> struct scan {
     const struct ko_cuda_rows &rows;
-    const struct layer_rows &at;
+    const struct stage_rows &at;
     const struct ko_deltanet &a;
     struct tile<R, C> &tile;
     int head, column; // the block's first column in the head
@@ -61,8 +61,8 @@ template <int R, int C, bool PER_CHANNEL> struct scan {
     __device__ __forceinline__ bool is_cut(int b) const
     {
         const struct ko_branch branch = rows.branches[b];
-        return branch.edge_set >= 0 && branch_cuts(branch, a.layer, KO_MIXER_SSM) &&
-               is_masked(rows, branch, a.masks, a.layer, a.n_heads, head);
+        return branch.edge_set >= 0 && branch_cuts(branch, a.stage, KO_MIXER_SSM) &&
+               is_masked(rows, branch, a.masks, a.stage, a.n_heads, head);
     }
 
     // Whether position i reads S' in a branch that loses edges.
@@ -353,7 +353,7 @@ template <int R, int C, bool PER_CHANNEL> struct scan {
 
 template <int R, int C, bool PER_CHANNEL>
 static __global__ void __launch_bounds__(THREADS, 3)
-    scan_items(struct ko_cuda_rows rows, struct layer_rows at, struct ko_deltanet a)
+    scan_items(struct ko_cuda_rows rows, struct stage_rows at, struct ko_deltanet a)
 {
     __shared__ struct tile<R, C> tile;
     const struct ko_scan_item item = rows.items[blockIdx.x];
@@ -388,7 +388,7 @@ static __global__ void __launch_bounds__(THREADS, 3)
 }
 
 template <int R, int C>
-static void launch_scan(struct ko_backend *be, const struct layer_rows &at,
+static void launch_scan(struct ko_backend *be, const struct stage_rows &at,
                         const struct ko_deltanet *args)
 {
     const unsigned slices = blocks_for((size_t)args->d_value, C * THREADS / LANES);
@@ -403,7 +403,7 @@ static void launch_scan(struct ko_backend *be, const struct layer_rows &at,
 enum ko_code ko_cuda_deltanet(struct ko_backend *be, const struct ko_deltanet *args,
                               struct ko_error *err)
 {
-    const struct layer_rows at = rows_of_layer(be->wave, args->layer);
+    const struct stage_rows at = rows_of_stage(be->wave, args->stage);
     if (at.n_active == 0) {
         return KO_OK;
     }

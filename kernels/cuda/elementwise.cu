@@ -291,7 +291,7 @@ static __global__ void rotate_rows(struct ko_cuda_rows rows, struct ko_rope a)
 
 enum ko_code ko_cuda_rope(struct ko_backend *be, const struct ko_rope *args, struct ko_error *err)
 {
-    const struct layer_rows at = rows_of_layer(be->wave, args->layer);
+    const struct stage_rows at = rows_of_stage(be->wave, args->stage);
     const size_t pairs = (size_t)args->n_heads * (size_t)(args->n_rotated / 2);
     if (at.n_projected == 0 || pairs == 0) {
         return KO_OK;

@@ -137,7 +137,7 @@ template <enum ko_gate_function FUNCTION> static __device__ __forceinline__ floa
 
 // A block has one group of a row, and each of its threads the same numbers in both passes.
 template <enum ko_gate_order ORDER, enum ko_gate_function FUNCTION>
-static __global__ void gate_groups(struct ko_cuda_rows rows, struct layer_rows at,
+static __global__ void gate_groups(struct ko_cuda_rows rows, struct stage_rows at,
                                    struct ko_output_gate a, int width)
 {
     const int r = (int)blockIdx.x, group = (int)blockIdx.y, step = (int)blockDim.x;
@@ -165,7 +165,7 @@ static __global__ void gate_groups(struct ko_cuda_rows rows, struct layer_rows a
 template <enum ko_gate_order ORDER>
 static void launch_gate(struct ko_backend *be, const struct ko_output_gate *args)
 {
-    const struct layer_rows at = rows_of_layer(be->wave, args->layer);
+    const struct stage_rows at = rows_of_stage(be->wave, args->stage);
     const int width = args->d / args->n_groups;
     const dim3 grid((unsigned)at.n_active, (unsigned)args->n_groups);
     const unsigned most = THREADS, needed = 32 * blocks_for((size_t)width, 32);
@@ -188,7 +188,7 @@ static void launch_gate(struct ko_backend *be, const struct ko_output_gate *args
 enum ko_code ko_cuda_output_gate(struct ko_backend *be, const struct ko_output_gate *args,
                                  struct ko_error *err)
 {
-    if (be->wave->n_active[args->layer] == 0) {
+    if (be->wave->n_active[args->stage] == 0) {
         return KO_OK;
     }
     if (args->order == KO_GATE_THEN_NORM) {

@@ -279,8 +279,8 @@ enum ko_code ko_plain_output_gate(struct ko_backend *be, const struct ko_output_
 {
     (void)err;
     int32_t width = args->d / args->n_groups;
-    for (int32_t r = 0; r < be->rows.n_active[args->layer]; r++) {
-        int32_t source = ko_rows_source(&be->rows, r, args->layer);
+    for (int32_t r = 0; r < be->rows.n_active[args->stage]; r++) {
+        int32_t source = ko_rows_source(&be->rows, r, args->stage);
         const float *weight = args->weight;
         for (int32_t group = 0; group < args->n_groups; group++) {
             gate_group(args, width, args->z + ko_at(source, args->ld_z, group * args->z_stride),
@@ -311,7 +311,7 @@ enum ko_code ko_plain_rope(struct ko_backend *be, const struct ko_rope *args, st
 {
     (void)err;
     const struct ko_rows *rows = &be->rows;
-    for (int32_t r = 0; r < rows->n_projected[args->layer]; r++) {
+    for (int32_t r = 0; r < rows->n_projected[args->stage]; r++) {
         bool is_long = rows->n_tokens[rows->prompt[r]] > args->long_from;
         size_t angles = ko_at(rows->position[r], args->n_rotated / 2, 0);
         const float *cosine = (is_long ? args->long_cos : args->cos) + angles;

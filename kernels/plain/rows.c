@@ -5,32 +5,32 @@
 
 #include <string.h>
 
-const struct ko_branch *ko_plain_cut(const struct ko_rows *rows, int32_t row, int32_t layer,
+const struct ko_branch *ko_plain_cut(const struct ko_rows *rows, int32_t row, int32_t stage,
                                      enum ko_mixer mixer)
 {
     int32_t b = rows->branch[row];
-    return b >= 0 && ko_branch_cuts(&rows->branches[b], layer, mixer) ? &rows->branches[b] : NULL;
+    return b >= 0 && ko_branch_cuts(&rows->branches[b], stage, mixer) ? &rows->branches[b] : NULL;
 }
 
-void ko_plain_walk(const struct ko_rows *rows, int32_t row, int32_t layer, enum ko_mixer mixer,
+void ko_plain_walk(const struct ko_rows *rows, int32_t row, int32_t stage, enum ko_mixer mixer,
                    ko_row_source *source, struct ko_plain_path *path)
 {
     path->i = rows->position[row];
-    path->cut = ko_plain_cut(rows, row, layer, mixer);
+    path->cut = ko_plain_cut(rows, row, stage, mixer);
     path->removed = path->cut ? &rows->edges[path->cut->edge_set] : NULL;
     for (int32_t at = row, j = path->i; j >= 0; j--, at = rows->previous[at]) {
-        path->row[j] = source(rows, at, layer);
+        path->row[j] = source(rows, at, stage);
     }
 }
 
 bool ko_plain_masked(const struct ko_rows *rows, const struct ko_branch *cut, const uint8_t *masks,
-                     int32_t layer, int32_t n_features, int32_t feature)
+                     int32_t stage, int32_t n_features, int32_t feature)
 {
     if (!cut) {
         return false;
     }
     return cut->mask < 0 ||
-           masks[ko_at3(cut->mask, rows->n_stages, layer, n_features, feature)] != 0;
+           masks[ko_at3(cut->mask, rows->n_stages, stage, n_features, feature)] != 0;
 }
 
 /* x [n_trunk_rows, d] = scale tokens [vocabulary, d] + positions [positions, d] */

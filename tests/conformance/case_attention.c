@@ -64,7 +64,7 @@ static float *attend_rows(const struct backend *b, const struct ko_rows *rows, i
     size_t n = (size_t)(rows->n_active[layer] * heads->n * heads->d_head);
     const float *qkv = memory_rows(&m, rows, x->qkv, (size_t)at.width, rows->n_projected[layer]);
     const struct ko_attention args = {
-        .layer = layer,
+        .stage = layer,
         .n_heads = heads->n,
         .n_kv_heads = heads->n_kv,
         .d_head = heads->d_head,

@@ -62,7 +62,7 @@ static float *convolve_rows(const struct backend *b, const struct ko_rows *rows,
     size_t width = (size_t)x->n_channels, ld = stride_of(x->n_channels);
     size_t n = (size_t)computed_rows(rows, &x->form)[layer] * width;
     size_t n_masks = N_MASKS * (size_t)rows->n_stages * width;
-    const struct ko_conv args = {.layer = layer,
+    const struct ko_conv args = {.stage = layer,
                                  .n_channels = x->n_channels,
                                  .n_taps = x->n_taps,
                                  .linear = x->form.linear,

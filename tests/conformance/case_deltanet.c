@@ -75,7 +75,7 @@ static float *mix_rows(const struct backend *b, const struct ko_rows *rows, int3
     size_t n = (size_t)rows->n_active[layer] * x->values, heads = (size_t)shape->n_heads;
     int32_t projected = rows->n_projected[layer];
     struct ko_deltanet args = {
-        .layer = layer,
+        .stage = layer,
         .n_key_heads = shape->n_key_heads,
         .n_heads = shape->n_heads,
         .d_key = shape->d_key,

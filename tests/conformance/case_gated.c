@@ -77,7 +77,7 @@ static float *gate_rows(const struct backend *b, const struct ko_rows *rows, int
     const size_t n = (size_t)rows->n_rows * (size_t)form->d, ld = width_of_z(form);
     const size_t n_weights = (size_t)(form->shared_weight ? group_of(form) : form->d);
     const struct ko_output_gate args = {
-        .layer = layer,
+        .stage = layer,
         .d = form->d,
         .n_groups = form->n_groups,
         .order = form->order,

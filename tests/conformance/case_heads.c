@@ -61,7 +61,7 @@ static float *rotate_rows(const struct backend *b, const struct ko_rows *rows, i
     const size_t n = (size_t)(rows->n_rows * width_of(s));
     const bool has_long = s->long_from < INT32_MAX;
     const struct ko_rope args = {
-        .layer = layer,
+        .stage = layer,
         .n_heads = s->n_heads,
         .n_rotated = s->n_rotated,
         .interleaved = s->interleaved,

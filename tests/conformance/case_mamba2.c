@@ -61,7 +61,7 @@ static float *mix_rows(const struct backend *b, const struct ko_rows *rows, int3
     struct memory m = {.b = b};
     size_t n = (size_t)rows->n_active[layer] * x->d_out, heads = (size_t)shape->n_heads;
     struct ko_mamba2 args = {
-        .layer = layer,
+        .stage = layer,
         .n_heads = shape->n_heads,
         .d_head = shape->d_head,
         .d_state = shape->d_state,

@@ -133,6 +133,9 @@ static struct golden_case cases[] = {
     {"nemotron-h-experts, cpu", VARIANT("nemotron-h-experts"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
     {"nemotron-h, cpu", VARIANT("nemotron-h"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
     {"nemotron-h in many waves, cpu", VARIANT("nemotron-h"), &ko_kernels_cpu, CLOSE_BOUND, 60, 0},
+    {"zamba2, cpu", VARIANT("zamba2"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
+    {"zamba2-two-blocks, cpu", VARIANT("zamba2-two-blocks"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
+    {"zamba2 in many waves, cpu", VARIANT("zamba2"), &ko_kernels_cpu, CLOSE_BOUND, 60, 0},
     {"lfm2 in many waves, cpu", VARIANT("lfm2"), &ko_kernels_cpu, CLOSE_BOUND, 60, 0},
     {"qwen3-moe in many waves, cpu", VARIANT("qwen3-moe"), &ko_kernels_cpu, CLOSE_BOUND, 60, 0},
     {"phi4-mini in many waves, cpu", VARIANT("phi4-mini"), &ko_kernels_cpu, CLOSE_BOUND, 60, 0},
@@ -160,6 +163,7 @@ static struct golden_case cases[] = {
     {"granite-h, far", VARIANT("granite-h"), &test_far, CLOSE_BOUND, 0, 0},
     {"nemotron-h-experts, far", VARIANT("nemotron-h-experts"), &test_far, CLOSE_BOUND, 0, 0},
     {"nemotron-h, far", VARIANT("nemotron-h"), &test_far, CLOSE_BOUND, 0, 0},
+    {"zamba2, far", VARIANT("zamba2"), &test_far, CLOSE_BOUND, 0, 0},
     {"mamba-facts, far in bfloat16", DEMO("mamba-facts"), &test_far_narrow, DEMO_BOUND, 0, 1},
     {"gpt2-facts, far in bfloat16", DEMO("gpt2-facts"), &test_far_narrow, DEMO_BOUND, 0, 1},
     {"llama-facts, far in bfloat16", DEMO("llama-facts"), &test_far_narrow, DEMO_BOUND, 0, 1},
@@ -216,6 +220,9 @@ static struct golden_case cases[] = {
     {"nemotron-h-experts, plain", VARIANT("nemotron-h-experts"), &ko_kernels_plain, CLOSE_BOUND, 0,
      0},
     {"nemotron-h, plain", VARIANT("nemotron-h"), &ko_kernels_plain, CLOSE_BOUND, 0, 0},
+    {"zamba2, plain", VARIANT("zamba2"), &ko_kernels_plain, CLOSE_BOUND, 0, 0},
+    {"zamba2-two-blocks, plain", VARIANT("zamba2-two-blocks"), &ko_kernels_plain, CLOSE_BOUND, 0,
+     0},
 };
 
 /* What a precision may change, beyond float32's own bounds. */

@@ -233,7 +233,7 @@ static void rotate_heads(struct ko_steps *steps, const struct ko_sublayer *subla
     const float *values = steps->pass->arena.values;
     const bool is_long = table->config.scaling == KO_ROPE_LONGROPE;
     struct ko_rope rope = {
-        .layer = sublayer->stage,
+        .stage = sublayer->stage,
         .n_heads = s->n_heads + s->n_kv_heads, /* queries and keys lie side by side */
         .n_rotated = table->config.n_rotated,
         .interleaved = table->config.interleaved,
@@ -261,7 +261,7 @@ static void gate_heads(struct ko_steps *steps, const struct ko_sublayer *sublaye
 {
     const struct ko_sizes *s = &sublayer->size;
     const struct ko_output_gate gate = {
-        .layer = sublayer->stage,
+        .stage = sublayer->stage,
         .d = query_width(s),
         .n_groups = s->n_heads,
         .order = KO_GATE_ALONE,
@@ -292,7 +292,7 @@ static enum ko_code mix_attention(const struct ko_pass *pass, const struct ko_su
         rotate_heads(&steps, sublayer, &qkv);
     }
     const struct ko_attention attention = {
-        .layer = sublayer->stage,
+        .stage = sublayer->stage,
         .n_heads = s->n_heads,
         .n_kv_heads = s->n_kv_heads,
         .d_head = s->d_head,

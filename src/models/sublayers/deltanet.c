@@ -212,7 +212,7 @@ static enum ko_code mix_deltanet(const struct ko_pass *pass, const struct ko_sub
     float *convolved = pass->buffer[CONVOLVED];
     struct ko_steps steps = {pass, pass->rows->n_projected[sublayer->stage], err, KO_OK};
     const struct ko_conv conv = {
-        .layer = sublayer->stage,
+        .stage = sublayer->stage,
         .n_channels = s->conv_channels,
         .n_taps = s->d_conv,
         .in = pass->buffer[QKV],
@@ -221,7 +221,7 @@ static enum ko_code mix_deltanet(const struct ko_pass *pass, const struct ko_sub
         .out = convolved,
     };
     const struct ko_deltanet delta = {
-        .layer = sublayer->stage,
+        .stage = sublayer->stage,
         .n_key_heads = s->n_groups,
         .n_heads = s->n_ssm_heads,
         .d_key = s->d_state,
@@ -239,7 +239,7 @@ static enum ko_code mix_deltanet(const struct ko_pass *pass, const struct ko_sub
         .out = pass->buffer[MIXED],
     };
     const struct ko_output_gate gate = {
-        .layer = sublayer->stage,
+        .stage = sublayer->stage,
         .d = value_width(s),
         .n_groups = s->n_ssm_heads,
         .order = KO_NORM_THEN_GATE,

@@ -144,7 +144,7 @@ static enum ko_code mix_mamba1(const struct ko_pass *pass, const struct ko_subla
     float *projected = pass->buffer[PROJECTED];
     struct ko_steps steps = {pass, pass->rows->n_projected[sublayer->stage], err, KO_OK};
     const struct ko_conv conv = {
-        .layer = sublayer->stage,
+        .stage = sublayer->stage,
         .n_channels = inner,
         .n_taps = s->d_conv,
         .in = xz,
@@ -155,7 +155,7 @@ static enum ko_code mix_mamba1(const struct ko_pass *pass, const struct ko_subla
         .out = convolved,
     };
     const struct ko_mamba1 scan = {
-        .layer = sublayer->stage,
+        .stage = sublayer->stage,
         .d_inner = inner,
         .d_state = s->d_state,
         .u = convolved,

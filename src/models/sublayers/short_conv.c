@@ -73,7 +73,7 @@ static enum ko_code mix_short_conv(const struct ko_pass *pass, const struct ko_s
     float *projected = pass->buffer[PROJECTED];
     struct ko_steps steps = {pass, pass->rows->n_projected[sublayer->stage], err, KO_OK};
     const struct ko_conv conv = {
-        .layer = sublayer->stage,
+        .stage = sublayer->stage,
         .n_channels = d,
         .n_taps = sublayer->size.reach,
         .linear = true,
@@ -85,7 +85,7 @@ static enum ko_code mix_short_conv(const struct ko_pass *pass, const struct ko_s
         .out = pass->buffer[MIXED],
     };
     const struct ko_output_gate gate = {
-        .layer = sublayer->stage,
+        .stage = sublayer->stage,
         .d = d,
         .n_groups = 1,
         .order = KO_GATE_ALONE,
