@@ -263,18 +263,17 @@ static void shared_block_details(const struct ko_model *model, const struct ko_s
                                  struct ko_details *out)
 {
     const struct shared *s = sublayer->self;
-    int32_t n_layers = 0, n_blocks = 0;
+    int32_t n_blocks = 0;
     for (size_t i = 0; i < model->n_sublayers; i++) {
         bool first = model->sublayer[i].kind == sublayer->kind;
-        n_layers += first;
         for (size_t k = 0; k < i && first; k++) {
             first = model->sublayer[k].kind != sublayer->kind ||
                     model->sublayer[k].out.weight != model->sublayer[i].out.weight;
         }
         n_blocks += first;
     }
-    ko_details_add(out, "%d shared block%s of attention and MLP in %d of %d layers", n_blocks,
-                   n_blocks == 1 ? "" : "s", n_layers, model->shape.n_layers);
+    ko_details_add(out, "%d shared block%s of attention and MLP", n_blocks,
+                   n_blocks == 1 ? "" : "s");
     ko_details_add(out, "adapters of rank %d in %s", s->spec.rank,
                    s->spec.adapts_qkv ? "queries, keys, values and MLPs" : "MLPs");
 }
