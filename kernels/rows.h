@@ -1,16 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The rows of one wave of the token tree, as the backends' operations see them.
 
+   A *stage* is a step of the forward pass that mixes positions: one mixer, or several that read the
+   same rows (Falcon-H1 has attention and Mamba-2 side by side in every layer). Most models have one
+   stage a layer. Stages count from 0 over all layers.
+
    First come all trunk rows (prompt after prompt, position after position), then the rows of the
-   branches, ordered by the layer at which they leave their parent (within a layer, branches that
-   compute their own convolution come first). So the active rows of a layer are a prefix of the
-   array. In the layer where a branch leaves, its rows still equal its parent's. There, projections
+   branches, ordered by the stage at which they leave their parent (within a stage, branches that
+   compute their own convolution come first). So the active rows of a stage are a prefix of the
+   array. In the stage where a branch leaves, its rows still equal its parent's. There, projections
    are read from the parent's rows (ko_rows_source), and only the mixing differs. */
 #ifndef KO_KERNELS_ROWS_H
 #define KO_KERNELS_ROWS_H
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "src/base/mixer.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -22,12 +28,13 @@ struct ko_branch {
     int32_t first_row;      /* its rows are [first_row, first_row + n_rows), in order of position */
     int32_t n_rows;         /* T - first_position */
     int32_t first_position; /* t0; its earlier positions are the trunk's */
-    /* Layer before which its rows are copied from its parent. -1: they are copied after the
+    /* Stage before which its rows are copied from its parent. -1: they are copied after the
        embedding, and the branch is a full forward pass of its own. */
     int32_t leaves_at;
-    /* Edges are removed in the layers [begin, end). Equal: in no layer; the branch left its
-       parent at the end of its window. */
+    /* Edges are removed in the stages [begin, end), in the mixers of the kinds `mixers`. Equal: in
+       no stage; the branch left its parent at the end of its window. */
     int32_t window_begin, window_end;
+    uint8_t mixers;     /* bits of enum ko_mixer */
     int32_t edge_set;   /* index into ko_rows.edges */
     int32_t mask;       /* index into the feature masks; -1: every feature */
     bool conv;          /* the taps of removed edges are removed too (+conv) */
@@ -43,7 +50,7 @@ struct ko_edge_set {
 };
 
 struct ko_rows {
-    int32_t n_rows, n_trunk_rows, n_prompts, n_branches, n_edge_sets, n_layers;
+    int32_t n_rows, n_trunk_rows, n_prompts, n_branches, n_edge_sets, n_stages;
     int32_t max_tokens;               /* the largest T of the wave */
     const int32_t *position;          /* [n_rows] */
     const int32_t *previous;          /* [n_rows] row of position - 1 on the path; -1 at 0 */
@@ -56,29 +63,29 @@ struct ko_rows {
     const struct ko_branch *branches; /* [n_branches] ordered as their rows */
     const struct ko_edge_set *edges;  /* [n_edge_sets] */
 
-    /* [n_layers] Counts of rows in layer l. n_projected: rows with their own projections, which are
-       trunk rows and those that left before l. n_convolved: these, and rows that leave at l and
-       compute their own convolution (+conv). n_active: n_projected, and all rows that leave at l. */
+    /* [n_stages] Counts of rows in stage s. n_projected: rows with their own projections, which are
+       trunk rows and those that left before s. n_convolved: these, and rows that leave at s and
+       compute their own convolution (+conv). n_active: n_projected, and all rows that leave at s. */
     const int32_t *n_projected, *n_convolved, *n_active;
-    const int32_t *n_branches_active; /* [n_layers] branches among the n_active rows */
+    const int32_t *n_branches_active; /* [n_stages] branches among the n_active rows */
 };
 
-/* The row that holds row r's input projection in layer l: r itself, or its parent's row where r
-   leaves at l. */
-static inline int32_t ko_rows_source(const struct ko_rows *rows, int32_t row, int32_t layer)
+/* The row that holds row r's input projection in a stage: r itself, or its parent's row where r
+   leaves there. */
+static inline int32_t ko_rows_source(const struct ko_rows *rows, int32_t row, int32_t stage)
 {
-    return row < rows->n_projected[layer] ? row : rows->parent_row[row];
+    return row < rows->n_projected[stage] ? row : rows->parent_row[row];
 }
 
 /* The row that holds row r's values after the convolution, which a +conv branch computes itself. */
 static inline int32_t ko_rows_source_after_conv(const struct ko_rows *rows, int32_t row,
-                                                int32_t layer)
+                                                int32_t stage)
 {
-    return row < rows->n_convolved[layer] ? row : rows->parent_row[row];
+    return row < rows->n_convolved[stage] ? row : rows->parent_row[row];
 }
 
 /* One of the two functions above. */
-typedef int32_t ko_row_source(const struct ko_rows *rows, int32_t row, int32_t layer);
+typedef int32_t ko_row_source(const struct ko_rows *rows, int32_t row, int32_t stage);
 
 /* Whether (i, j), j <= i, is an edge of the set. */
 static inline bool ko_edge_set_has(const struct ko_edge_set *set, int32_t i, int32_t j)
@@ -86,10 +93,11 @@ static inline bool ko_edge_set_has(const struct ko_edge_set *set, int32_t i, int
     return set->later ? (j < i && set->source[j]) : (set->target[i] && set->source[j]);
 }
 
-/* Whether the branch's edges are removed in this layer. */
-static inline bool ko_branch_in_window(const struct ko_branch *branch, int32_t layer)
+/* Whether the branch's edges are removed in this stage, in its mixer of this kind. */
+static inline bool ko_branch_cuts(const struct ko_branch *branch, int32_t stage,
+                                  enum ko_mixer mixer)
 {
-    return layer >= branch->window_begin && layer < branch->window_end;
+    return stage >= branch->window_begin && stage < branch->window_end && (branch->mixers & mixer);
 }
 
 #ifdef __cplusplus

@@ -22,7 +22,7 @@ from collections import defaultdict
 
 # From the ground up; each line is a floor of the drawing. Within a line, too, a folder may include those before it.
 FLOORS = """
-    src/base src/base/machine
+    src/base src/base/machine src/base/user
     src/formats src/options
     src/checkpoint/mapped src/checkpoint/safetensors src/checkpoint/torch src/checkpoint
     src/tokenizer/text src/tokenizer
@@ -35,7 +35,7 @@ FLOORS = """
     src/forward
     src/cube/format src/cube/create src/cube/read src/cube/reuse src/cube/run src/cube/merge
     mpi/world mpi/lock mpi/cube mpi/compute mpi
-    src/stats src/show src/export
+    src/stats src/status src/show src/export
     src/run src/bench src/preview
     src/cli
 """

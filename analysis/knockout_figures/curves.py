@@ -7,7 +7,7 @@ from .cube import CubeError, bounds_of, bounds_of_difference
 from .palette import class_controls, control_of, is_random_class
 
 COLUMNS = ["model", "route", "target", "source", "feature_class", "window_size", "window_start", "depth", "metric", "value", "low",
-           "high", "n"]
+           "high", "n", "first_layer", "last_layer"]
 
 
 def estimate(metric, values, interval):
@@ -26,7 +26,8 @@ def rows(model, route, feature, size, values, metric, found, **more):
     table = pd.DataFrame({
         "model": [model] * n_windows, "route": route, "target": target, "source": source, "feature_class": feature,
         "window_size": size, "window_start": values.window_start.values, "depth": values.depth.values, "metric": metric,
-        "value": found.value, "low": found.low, "high": found.high, "n": found.n, **more})
+        "value": found.value, "low": found.low, "high": found.high, "n": found.n, "first_layer": values.first_layer.values,
+        "last_layer": values.last_layer.values, **more})
     return table[table.n > 0]
 
 
@@ -111,6 +112,8 @@ def paired_curves(cube, one, other, metric, interval):
             raise CubeError(f"{each[0]}: no cell of {each[1]}, {each[2]}, {each[3]} layers is done")
     a, b = cube.values(metric, *one), cube.values(metric, *other)
     starts = np.intersect1d(a.window_start, b.window_start)
+    same = np.equal(cube.window(one[0], one[3], starts), cube.window(other[0], other[3], starts)).all(axis=0)
+    starts = starts[same]  # models may count other layers
     found = stats.paired(a.sel(window_start=starts).values, b.sel(window_start=starts).values, interval,
                          bounds_of_difference(metric, one[0] != other[0]))
     table = pd.DataFrame({"window_start": starts, "value": found.value, "low": found.low, "high": found.high, "n": found.n,

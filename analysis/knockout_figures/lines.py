@@ -69,7 +69,7 @@ def positions(table, x):
     """Where a table's windows lie on the x axis."""
     if x == "depth":
         return table.depth
-    return table.window_start + ((table.window_size - 1) / 2 if x == "centre" else 0)
+    return (table.first_layer + table.last_layer) / 2 if x == "centre" else table.first_layer
 
 
 def count_text(curves):

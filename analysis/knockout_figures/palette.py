@@ -27,6 +27,10 @@ MANY = list(SOURCES.values()) + SPARE
 RELEASED_LABELS = {"not-fast-third": "context-dependent", "not-slow-third": "context-independent"}
 
 
+# What windows count, other than layers.
+COUNTED = {"mixers": " with a mixer", "attention": " with attention", "ssm": " with an SSM"}
+
+
 @dataclass(frozen=True)
 class Look:
     colour: str
@@ -73,8 +77,9 @@ def class_name(feature):
     return f"{feature} (released code: {label})" if label else feature
 
 
-def windows_of(size):
-    return f"window of {size} layer{'s' if size != 1 else ''}"
+def windows_of(size, over="layers"):
+    """`window of 3 layers`, or `window of 3 layers with attention` where windows count some layers alone."""
+    return f"window of {size} layer{'s' if size != 1 else ''}" + COUNTED.get(over, "")
 
 
 def route_looks(routes):

@@ -224,7 +224,7 @@ enum ko_code ko_cuda_tables_pack(struct ko_cuda_tables *tables, const struct ko_
                                  .n_prompts = rows->n_prompts,
                                  .n_branches = rows->n_branches,
                                  .n_edge_sets = rows->n_edge_sets,
-                                 .n_layers = rows->n_layers,
+                                 .n_stages = rows->n_stages,
                                  .max_tokens = rows->max_tokens};
     out->position = copy_array(block, rows->position, n, sizeof(int32_t));
     out->previous = copy_array(block, rows->previous, n, sizeof(int32_t));

@@ -32,7 +32,7 @@ struct ko_cuda_rows {
     const int32_t *item_branch;       /* [n_branches] */
     const uint8_t *later;             /* [n_edge_sets] */
     const uint8_t *target, *source;   /* [n_edge_sets, max_tokens] */
-    int32_t n_rows, n_trunk_rows, n_prompts, n_branches, n_edge_sets, n_layers, max_tokens, n_items;
+    int32_t n_rows, n_trunk_rows, n_prompts, n_branches, n_edge_sets, n_stages, max_tokens, n_items;
 };
 
 /* Work memory for the packing. */

@@ -185,7 +185,7 @@ enum ko_code ko_bench_model_new(const struct ko_bench_sweep *sweep, struct ko_be
         }
         code = build_plan(sweep, n_prompts > 0 ? n_prompts : 1, &bench, err);
     }
-    free(numbers.layer_reach);
+    free(numbers.stage);
     if (code != KO_OK) {
         ko_bench_model_free(&bench);
     } else {

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 
 #include "src/base/file.h"
-#include "src/base/hub_cache.h"
+#include "src/base/user/hub_cache.h"
 #include "src/base/memory.h"
 #include "src/formats/json.h"
 #include "src/models/details.h"

@@ -28,7 +28,7 @@ struct ko_checkpoint_report {
 
 /* Opens the weights, the configuration and the tokenizer. What cannot be opened is added to the
    problems; only a missing folder is an error. folder: may be a name on the hub
-   (src/base/hub_cache.h). tokenizer: a folder, a name or a file; NULL: the checkpoint's own. Free
+   (src/base/user/hub_cache.h). tokenizer: a folder, a name or a file; NULL: the checkpoint's own. Free
    with ko_checkpoint_report_free, also after a failure. */
 KO_MUST_CHECK enum ko_code ko_checkpoint_report_make(const char *folder, const char *tokenizer,
                                                      struct ko_checkpoint_report *out,

@@ -10,9 +10,9 @@
 #include "src/formats/json_out.h"
 #include "src/formats/table.h"
 #include "src/run/output.h"
-#include "src/show/cell_counts.h"
-#include "src/show/failure_list.h"
-#include "src/show/live.h"
+#include "src/status/cell_counts.h"
+#include "src/status/failure_list.h"
+#include "src/status/live.h"
 
 struct report {
     const char *path;

@@ -81,6 +81,7 @@ static enum ko_code make_plan(struct ko_verification *v, struct ko_error *err)
     const struct ko_cube_axes *axes = v->axes;
     struct ko_plan_axes of_cube = {.routes = {&axes->route, &axes->heat_route},
                                    .classes = &axes->feature_class,
+                                   .over = axes->over,
                                    .size = axes->window_size,
                                    .n_sizes = axes->n_sizes,
                                    .start = axes->window_start,

@@ -24,7 +24,7 @@
 static const char header[] =
     "model,prompt,route,feature_class,source_position,window_size,window_start,depth,status"
     KO_EXPORTED_METRICS(VALUE_COLUMN, ) KO_EXPORTED_METRICS(CLEAN_COLUMN, )
-    ",change" KO_CSV_PROMPT_COLUMNS ",n_tokens,subject_begin,subject_end\n";
+    ",change" KO_CSV_PROMPT_COLUMNS ",n_tokens,subject_begin,subject_end,first_layer,last_layer\n";
 /* clang-format on */
 
 /* Some prompts of one model, and which of their cells are written. */
@@ -96,7 +96,6 @@ static void add_prompt_columns(struct ko_text *text, const struct rows *rows, in
     for (int f = 0; f < KO_N_ROWS_PLACES; f++) {
         add_int(text, rows->cell.place[f], prompt);
     }
-    ko_text_add(text, "\n");
 }
 
 static const char *status_word(uint8_t status)
@@ -125,7 +124,7 @@ struct common {
     struct ko_cube_starts starts;
     const char *labels;    /* the first columns */
     const char *clean;     /* the clean run's, each after a comma */
-    const char *of_prompt; /* the last columns, to the end of the line */
+    const char *of_prompt; /* the prompt's, each after a comma */
 };
 
 /* Adds the lines of one status: its planned starts. */
@@ -152,7 +151,9 @@ static void add_starts(struct ko_text *text, const struct rows *rows, int64_t st
         } else {
             ko_text_add(text, ",");
         }
-        ko_text_add(text, "%s", common->of_prompt);
+        const struct ko_layer_range layers =
+            ko_cube_window(axes, rows->cell.model, axes->window_size[size], axes->window_start[s]);
+        ko_text_add(text, "%s,%d,%d\n", common->of_prompt, layers.begin, layers.end - 1);
     }
 }
 

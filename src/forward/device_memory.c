@@ -17,7 +17,7 @@ static double mask_bytes(const struct ko_device_model *m)
     }
     const struct ko_sizes *size = &featured->size;
     const double n = ko_plan_n_masks(m->plan, m->plan_model);
-    return n * m->model->shape.n_layers * ((double)size->n_features + (double)size->conv_channels);
+    return n * m->model->n_stages * ((double)size->n_features + (double)size->conv_channels);
 }
 
 void ko_device_memory_predict(const struct ko_device_model *m, int32_t max_rows,

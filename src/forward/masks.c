@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fills the feature masks of a plan's classes for every layer and copies them to the backend. */
+/* Fills the feature masks of a plan's classes for every stage and copies them to the backend. */
 #include <stdlib.h>
 
 #include "src/base/memory.h"
 #include "src/forward/engine.h"
 
-/* masks [n_masks, n_layers, F], conv [n_masks, n_layers, conv_channels] in host memory. */
+/* masks [n_masks, n_stages, F], conv [n_masks, n_stages, conv_channels] in host memory. Random
+   classes count layers as the checkpoint does. */
 static enum ko_code fill_masks(const struct ko_engine *engine, const double *norm, uint8_t *masks,
                                uint8_t *conv, struct ko_error *err)
 {
     const struct ko_plan *plan = engine->plan;
     const struct ko_model *model = engine->pass.model;
-    const int32_t n_layers = model->shape.n_layers;
     const struct ko_sublayer *featured = ko_model_featured(model);
     const size_t F = (size_t)featured->size.n_features;
     const size_t channels = (size_t)featured->size.conv_channels;
@@ -20,11 +20,16 @@ static enum ko_code fill_masks(const struct ko_engine *engine, const double *nor
         if (number < 0) {
             continue;
         }
-        for (int32_t l = 0; l < n_layers; l++) {
-            const size_t at = (size_t)number * (size_t)n_layers + (size_t)l;
+        for (size_t i = 0; i < model->n_sublayers; i++) {
+            const struct ko_sublayer *sublayer = &model->sublayer[i];
+            if (sublayer->size.n_features == 0) {
+                continue;
+            }
+            const size_t stage = (size_t)sublayer->stage;
+            const size_t at = (size_t)number * (size_t)model->n_stages + stage;
             uint8_t *mask = masks + at * F;
-            const enum ko_code code =
-                ko_feature_mask(&plan->class[c], norm + (size_t)l * F, (int32_t)F, l, mask, err);
+            const enum ko_code code = ko_feature_mask(&plan->class[c], norm + stage * F, (int32_t)F,
+                                                      sublayer->layer, mask, err);
             if (code != KO_OK) {
                 return code;
             }
@@ -56,11 +61,10 @@ enum ko_code ko_engine_make_masks(struct ko_engine *engine, struct ko_error *err
         return KO_OK;
     }
     const struct ko_sizes *size = &ko_model_featured(model)->size;
-    const size_t rows = (size_t)n_masks * (size_t)model->shape.n_layers;
+    const size_t rows = (size_t)n_masks * (size_t)model->n_stages;
     const size_t n = rows * (size_t)size->n_features;
     const size_t n_conv = rows * (size_t)size->conv_channels;
-    double *norm =
-        ko_new((size_t)model->shape.n_layers * (size_t)size->n_features, sizeof *norm, err);
+    double *norm = ko_new((size_t)model->n_stages * (size_t)size->n_features, sizeof *norm, err);
     uint8_t *masks = ko_new(n, 1, err), *conv = ko_new(n_conv, 1, err);
     enum ko_code code = norm && masks && conv ? KO_OK : KO_E_MEMORY;
     if (code == KO_OK) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs one wave through all layers of the model and computes the metrics of the last rows. It starts
+/* Runs one wave through all sublayers of the model and computes the metrics of the last rows. It starts
    branches, reports progress and checks for a stop. Steps that sublayers share are in
    src/models/pass.c. */
 #include <math.h>
@@ -14,16 +14,35 @@ static enum ko_code check_stop(const struct ko_stop *stop, struct ko_error *err)
     return KO_OK;
 }
 
-/* Rows of branches that leave here start as copies of their parents' rows. */
+/* Rows of branches that leave here start as copies of their parents' rows, as does their embedding
+   where the model keeps it. */
 static enum ko_code start_branches(const struct ko_pass *pass, int32_t first, int32_t end,
                                    struct ko_error *err)
 {
+    struct ko_branch_rows rows = {
+        .x = pass->x, .d = pass->model->shape.d_model, .first = first, .n = end - first};
     if (end == first) {
         return KO_OK;
     }
-    const struct ko_branch_rows rows = {
-        .x = pass->x, .d = pass->model->shape.d_model, .first = first, .n = end - first};
-    return pass->kernels->branch_rows(pass->be, &rows, err);
+    const enum ko_code code = pass->kernels->branch_rows(pass->be, &rows, err);
+    rows.x = pass->buffer[KO_EMBEDDED_BUFFER];
+    return code == KO_OK && pass->model->ends.kept
+               ? pass->kernels->branch_rows(pass->be, &rows, err)
+               : code;
+}
+
+/* Gathers the last rows of `from` [rows, width] into `to` [n_last, width]. */
+static enum ko_code gather_rows(const struct ko_pass *pass, const struct ko_row_set *set,
+                                const float *from, int32_t width, float *to, struct ko_error *err)
+{
+    const struct ko_gather args = {.from = from,
+                                   .ld_from = width,
+                                   .index = set->last,
+                                   .n = set->n_last,
+                                   .d = width,
+                                   .to = to,
+                                   .ld_to = width};
+    return pass->kernels->gather(pass->be, &args, err);
 }
 
 /* After the last mixer only last positions matter. Gathers their x and mixer results into buffer 0,
@@ -32,107 +51,91 @@ static enum ko_code gather_last(const struct ko_engine *engine, const struct ko_
                                 struct ko_stream *out, struct ko_error *err)
 {
     const struct ko_pass *pass = &engine->pass;
-    const int32_t d = pass->model->shape.d_model, n = set->n_last, width = out->ld_mixed;
-    float *x = pass->buffer[0];
-    float *mixed = pass->buffer[0] + (size_t)engine->max_rows * (size_t)d;
-    const struct ko_gather residual = {
-        .from = pass->x, .ld_from = d, .index = set->last, .n = n, .d = d, .to = x, .ld_to = d};
-    const struct ko_gather mixer = {.from = pass->buffer[1],
-                                    .ld_from = width,
-                                    .index = set->last,
-                                    .n = n,
-                                    .d = width,
-                                    .to = mixed,
-                                    .ld_to = width};
-    enum ko_code code = pass->kernels->gather(pass->be, &residual, err);
-    if (code == KO_OK) {
-        code = pass->kernels->gather(pass->be, &mixer, err);
+    const int32_t d = pass->model->shape.d_model;
+    float *to = pass->buffer[0];
+    enum ko_code code = gather_rows(pass, set, pass->x, d, to, err);
+    out->n = set->n_last;
+    out->x = to;
+    to += (size_t)engine->max_rows * (size_t)d;
+    for (int32_t m = 0; code == KO_OK && m < out->n_mixed; m++) {
+        struct ko_mixed *mixed = &out->mixed[m];
+        code = gather_rows(pass, set, mixed->data, mixed->ld, to, err);
+        mixed->data = to;
+        to += (size_t)engine->max_rows * (size_t)mixed->ld;
     }
-    *out = (struct ko_stream){n, x, mixed, width};
     return code;
 }
 
-/* FLOP of layer l. In the last layer only last rows go on after the mixer. */
-static double layer_flop(const struct ko_engine *engine, const struct ko_row_set *set, int32_t l)
+/* FLOP of stage s. In the last stage only last rows go on after the mixing. */
+static double stage_flop(const struct ko_engine *engine, const struct ko_row_set *set, int32_t s)
 {
     const struct ko_plan_model *model = &engine->plan->model[engine->plan_model];
-    const double *flop = model->row_flop;
-    const bool is_last = l + 1 == engine->pass.model->shape.n_layers;
-    return set->rows.n_active[l] * (flop[0] + flop[1] + (is_last ? 0 : flop[2])) +
-           (is_last
-                ? set->n_last * (flop[2] + 2.0 * (double)model->vocabulary * (double)model->d_model)
-                : 0);
+    const struct ko_plan_stage stage = ko_plan_stage_of(model, s);
+    const bool is_last = s + 1 == set->rows.n_stages;
+    return set->rows.n_active[s] * (stage.flop[0] + stage.flop[1] + (is_last ? 0 : stage.flop[2])) +
+           (is_last ? set->n_last *
+                          (stage.flop[2] + 2.0 * (double)model->vocabulary * (double)model->d_model)
+                    : 0);
 }
 
-/* Reports that layers 0 ... l - 1 of the wave are done. */
-static void report_reached(const struct ko_engine *engine, const struct ko_row_set *set, int32_t l,
+/* Reports that the stages 0 ... s - 1 of the wave are done. */
+static void report_reached(const struct ko_engine *engine, const struct ko_row_set *set, int32_t s,
                            const struct ko_stop *stop)
 {
     double done = 0, all = 0;
     if (!stop || !stop->reached) {
         return;
     }
-    for (int32_t k = 0; k < engine->pass.model->shape.n_layers; k++) {
-        all += layer_flop(engine, set, k);
-        done = k < l ? all : done;
+    for (int32_t k = 0; k < set->rows.n_stages; k++) {
+        all += stage_flop(engine, set, k);
+        done = k < s ? all : done;
     }
     ko_stop_reached(stop,
                     engine->share_before + (all > 0 ? engine->share_of_wave * done / all : 0));
 }
 
-/* The index of the model's last sublayer that mixes positions. */
-static size_t last_mixer(const struct ko_model *model)
-{
-    size_t last = model->n_sublayers - 1;
-    while (last > 0 && !model->sublayer[last].kind->mix) {
-        last--;
-    }
-    return last;
-}
-
-/* Before the first sublayer of a layer: reports progress, checks for a stop, starts branches. */
-static enum ko_code enter_layer(const struct ko_engine *engine, const struct ko_row_set *set,
-                                int32_t layer, const struct ko_stop *stop, struct ko_error *err)
+/* Before a stage: reports progress, checks for a stop, starts branches. */
+static enum ko_code enter_stage(const struct ko_engine *engine, const struct ko_row_set *set,
+                                int32_t stage, const struct ko_stop *stop, struct ko_error *err)
 {
     const struct ko_pass *pass = &engine->pass;
     const struct ko_rows *rows = pass->rows;
-    report_reached(engine, set, layer, stop);
+    report_reached(engine, set, stage, stop);
     const enum ko_code code = check_stop(stop, err);
     return code == KO_OK
-               ? start_branches(pass, rows->n_projected[layer], rows->n_active[layer], err)
+               ? start_branches(pass, rows->n_projected[stage], rows->n_active[stage], err)
                : code;
 }
 
-/* Mixes the sublayer. After the last mixer, `out` becomes the last rows. */
-static enum ko_code run_mixer(const struct ko_engine *engine, const struct ko_row_set *set,
-                              const struct ko_sublayer *sublayer, bool is_last,
-                              struct ko_stream *out, struct ko_error *err)
+/* Runs the mixers of the group that begins with sublayer i. After the last stage's, `out` becomes the
+   last rows. */
+static enum ko_code run_mixers(const struct ko_engine *engine, const struct ko_row_set *set,
+                               size_t i, struct ko_stream *out, struct ko_error *err)
 {
-    const enum ko_code code = ko_pass_mix(&engine->pass, sublayer, out, err);
+    const struct ko_sublayer *sublayer = &engine->pass.model->sublayer[i];
+    const bool is_last = sublayer->kind->mixer && sublayer->stage + 1 == set->rows.n_stages;
+    const enum ko_code code = ko_pass_mix(&engine->pass, i, out, err);
     return code == KO_OK && is_last ? gather_last(engine, set, out, err) : code;
 }
 
-static enum ko_code run_layers(struct ko_engine *engine, const struct ko_row_set *set,
-                               const struct ko_stop *stop, float **x_last, struct ko_error *err)
+static enum ko_code run_sublayers(struct ko_engine *engine, const struct ko_row_set *set,
+                                  const struct ko_stop *stop, float **x_last, struct ko_error *err)
 {
     const struct ko_pass *pass = &engine->pass;
     const struct ko_model *model = pass->model;
-    const size_t last = last_mixer(model);
-    int32_t layer = -1;
-    struct ko_stream stream = {0};
+    struct ko_stream stream = {.n = set->rows.n_projected[0], .x = pass->x};
     enum ko_code code = ko_pass_embed(pass, err);
     if (code == KO_OK) {
         code = start_branches(pass, set->rows.n_trunk_rows, set->rows.n_projected[0], err);
     }
     for (size_t i = 0, next = 0; code == KO_OK && i < model->n_sublayers; i = next) {
         const struct ko_sublayer *sublayer = &model->sublayer[i];
-        if (sublayer->layer != layer && i <= last) {
-            layer = sublayer->layer;
-            stream = (struct ko_stream){.n = set->rows.n_active[layer], .x = pass->x};
-            code = enter_layer(engine, set, layer, stop, err);
+        if (sublayer->kind->mixer) {
+            stream.n = set->rows.n_active[sublayer->stage];
+            code = enter_stage(engine, set, sublayer->stage, stop, err);
         }
         if (code == KO_OK) {
-            code = run_mixer(engine, set, sublayer, i == last, &stream, err);
+            code = run_mixers(engine, set, i, &stream, err);
         }
         if (code == KO_OK) {
             code = ko_pass_finish_from(pass, i, &stream, &next, err);
@@ -175,7 +178,7 @@ enum ko_code ko_engine_pass(struct ko_engine *engine, const struct ko_row_set *s
     const float *final = NULL;
     enum ko_code code = pass->kernels->set_rows(pass->be, &set->rows, err);
     if (code == KO_OK) {
-        code = run_layers(engine, set, stop, &x, err);
+        code = run_sublayers(engine, set, stop, &x, err);
     }
     if (code == KO_OK) {
         code = ko_pass_final(pass, set->n_last, x, &final, err);

@@ -32,7 +32,7 @@ enum ko_code ko_record_new(const struct ko_plan *plan, int32_t model, int32_t fa
     }
     record.value = ko_new((size_t)record.n_values, sizeof *record.value, err);
     record.status = record.value ? ko_new((size_t)record.n_statuses, 1, err) : NULL;
-    const bool mixed = plan->model[model].layer_reach != NULL;
+    const bool mixed = plan->model[model].stage != NULL;
     if (record.status && mixed) {
         record.vacuous = ko_new((size_t)record.n_values, 1, err);
     }
@@ -120,7 +120,7 @@ void ko_record_free(struct ko_record *record)
 static bool any_mixed(const struct ko_plan *plan)
 {
     for (int32_t m = 0; m < plan->n_models; m++) {
-        if (plan->model[m].layer_reach) {
+        if (plan->model[m].stage) {
             return true;
         }
     }

@@ -8,16 +8,16 @@
 #include "src/base/memory.h"
 
 static enum ko_code allocate_rows(struct ko_row_set *set, int32_t n_trunk,
-                                  const struct ko_wave *wave, int32_t n_layers,
+                                  const struct ko_wave *wave, int32_t n_stages,
                                   struct ko_error *err)
 {
     set->n_last = wave->n_prompts + wave->n_branches;
     set->per_row = ko_new(5 * (size_t)wave->n_rows, sizeof *set->per_row, err);
     set->token = ko_new((size_t)n_trunk, sizeof *set->token, err);
     set->per_prompt = ko_new(2 * (size_t)wave->n_prompts, sizeof *set->per_prompt, err);
-    set->per_layer = ko_new(4 * (size_t)n_layers, sizeof *set->per_layer, err);
+    set->per_stage = ko_new(4 * (size_t)n_stages, sizeof *set->per_stage, err);
     set->last = ko_new(4 * (size_t)set->n_last, sizeof *set->last, err);
-    if (!set->per_row || !set->token || !set->per_prompt || !set->per_layer || !set->last) {
+    if (!set->per_row || !set->token || !set->per_prompt || !set->per_stage || !set->last) {
         return err ? err->code : KO_E_MEMORY;
     }
     set->clean = set->last + set->n_last;
@@ -32,7 +32,7 @@ struct row_arrays {
 };
 
 static struct row_arrays bind_arrays(struct ko_row_set *set, int32_t n_trunk,
-                                     const struct ko_wave *wave, int32_t n_layers)
+                                     const struct ko_wave *wave, int32_t n_stages)
 {
     const size_t n = (size_t)wave->n_rows;
     struct row_arrays a = {set->per_row, set->per_row + n, set->per_row + 2 * n,
@@ -43,7 +43,7 @@ static struct row_arrays bind_arrays(struct ko_row_set *set, int32_t n_trunk,
     rows->n_prompts = wave->n_prompts;
     rows->n_branches = wave->n_branches;
     rows->n_edge_sets = wave->n_edge_sets;
-    rows->n_layers = n_layers;
+    rows->n_stages = n_stages;
     rows->position = a.position;
     rows->previous = a.previous;
     rows->branch = a.branch;
@@ -54,10 +54,10 @@ static struct row_arrays bind_arrays(struct ko_row_set *set, int32_t n_trunk,
     rows->n_tokens = set->per_prompt + wave->n_prompts;
     rows->branches = wave->branch;
     rows->edges = wave->edge_set;
-    rows->n_projected = set->per_layer;
-    rows->n_convolved = set->per_layer + n_layers;
-    rows->n_active = set->per_layer + 2 * (size_t)n_layers;
-    rows->n_branches_active = set->per_layer + 3 * (size_t)n_layers;
+    rows->n_projected = set->per_stage;
+    rows->n_convolved = set->per_stage + n_stages;
+    rows->n_active = set->per_stage + 2 * (size_t)n_stages;
+    rows->n_branches_active = set->per_stage + 3 * (size_t)n_stages;
     return a;
 }
 
@@ -101,26 +101,26 @@ static void lay_branches(const struct ko_wave *wave, const struct ko_row_set *se
     }
 }
 
-static void count_layers(struct ko_row_set *set)
+static void count_stages(struct ko_row_set *set)
 {
     struct ko_rows *rows = &set->rows;
-    const int32_t n_layers = rows->n_layers;
+    const int32_t n_stages = rows->n_stages;
     int32_t next = 0, active = rows->n_trunk_rows;
     while (next < rows->n_branches && rows->branches[next].leaves_at < 0) {
         active += rows->branches[next++].n_rows;
     }
-    for (int32_t l = 0; l < n_layers; l++) {
-        set->per_layer[l] = active;
+    for (int32_t s = 0; s < n_stages; s++) {
+        set->per_stage[s] = active;
         int32_t convolved = active;
-        for (; next < rows->n_branches && rows->branches[next].leaves_at == l; next++) {
+        for (; next < rows->n_branches && rows->branches[next].leaves_at == s; next++) {
             active += rows->branches[next].n_rows;
             if (rows->branches[next].conv) {
                 convolved = active;
             }
         }
-        set->per_layer[n_layers + l] = convolved;
-        set->per_layer[2 * n_layers + l] = active;
-        set->per_layer[3 * n_layers + l] = next;
+        set->per_stage[n_stages + s] = convolved;
+        set->per_stage[2 * n_stages + s] = active;
+        set->per_stage[3 * n_stages + s] = next;
     }
 }
 
@@ -144,21 +144,21 @@ static void find_last_rows(const struct ko_plan *plan, const struct ko_wave *wav
 enum ko_code ko_row_set_build(const struct ko_plan *plan, const struct ko_wave *wave,
                               struct ko_row_set *out, struct ko_error *err)
 {
-    const int32_t n_layers = plan->model[wave->model].n_layers;
+    const int32_t n_stages = ko_plan_n_stages(&plan->model[wave->model]);
     int32_t n_trunk = 0;
     for (int32_t p = 0; p < wave->n_prompts; p++) {
         n_trunk += ko_plan_prompt(plan, wave->model, wave->fact[p])->n_tokens;
     }
     struct ko_row_set set = {0};
-    const enum ko_code code = allocate_rows(&set, n_trunk, wave, n_layers, err);
+    const enum ko_code code = allocate_rows(&set, n_trunk, wave, n_stages, err);
     if (code != KO_OK) {
         ko_row_set_free(&set);
         return code;
     }
-    const struct row_arrays arrays = bind_arrays(&set, n_trunk, wave, n_layers);
+    const struct row_arrays arrays = bind_arrays(&set, n_trunk, wave, n_stages);
     lay_trunks(plan, wave, &set, &arrays);
     lay_branches(wave, &set, &arrays);
-    count_layers(&set);
+    count_stages(&set);
     find_last_rows(plan, wave, &set);
     *out = set;
     return KO_OK;
@@ -172,7 +172,7 @@ void ko_row_set_free(struct ko_row_set *set)
     free(set->per_row);
     free(set->token);
     free(set->per_prompt);
-    free(set->per_layer);
+    free(set->per_stage);
     free(set->last);
     *set = (struct ko_row_set){0};
 }

@@ -16,7 +16,7 @@ struct ko_row_set {
     int32_t *per_row;    /* position, previous, branch, prompt, parent_row: [n_rows] each */
     int32_t *token;      /* [n_trunk_rows] */
     int32_t *per_prompt; /* trunk_first, n_tokens: [n_prompts] each */
-    int32_t *per_layer; /* n_projected, n_convolved, n_active, n_branches_active: [n_layers] each */
+    int32_t *per_stage; /* n_projected, n_convolved, n_active, n_branches_active: [n_stages] each */
     int32_t n_last;     /* n_prompts + n_branches: the rows at the last position */
     int32_t *last;      /* [n_last] row numbers: each prompt's trunk, then each branch */
     int32_t *clean, *target, *foil; /* [n_last], as ko_unembed wants them */

@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "src/base/mixer.h"
+
 void ko_details_add(struct ko_details *details, const char *format, ...)
 {
     char text[160];
@@ -44,7 +46,7 @@ static void add_windows(const struct ko_model *model, struct ko_details *out)
     int32_t shortest = INT32_MAX, n = 0, n_shortest = 0;
     for (size_t i = 0; i < model->n_sublayers; i++) {
         const struct ko_sizes *size = &model->sublayer[i].size;
-        if (size->reach == 0) {
+        if (model->sublayer[i].kind->mixer != KO_MIXER_ATTENTION) {
             continue;
         }
         n++;

@@ -22,6 +22,7 @@ void ko_model_free(struct ko_model *model)
     }
     free(model->sublayer);
     free(model->rope);
+    free(model->constant);
     free(model->name);
     free(model);
 }
@@ -59,7 +60,7 @@ void ko_model_decay_norms(const struct ko_model *model, const float *values, dou
         const struct ko_sublayer *sublayer = &model->sublayer[i];
         const size_t n = (size_t)sublayer->size.n_features;
         if (n > 0) {
-            memcpy(norm + (size_t)sublayer->layer * n,
+            memcpy(norm + (size_t)sublayer->stage * n,
                    values + model->weights[sublayer->decay_norms].offset, n * sizeof norm[0]);
         }
     }
@@ -93,19 +94,29 @@ struct ko_sizes ko_model_sizes(const struct ko_model *model)
     return all;
 }
 
-void ko_model_row_flop(const struct ko_model *model, double flop[3])
+void ko_model_stage_flop(const struct ko_model *model, int32_t stage, double flop[3])
 {
     flop[0] = flop[1] = flop[2] = 0;
     for (size_t i = 0; i < model->n_sublayers; i++) {
         const struct ko_sublayer *sublayer = &model->sublayer[i];
         double own[3];
+        if (sublayer->stage != stage && (stage > 0 || sublayer->stage >= 0)) {
+            continue;
+        }
         sublayer->kind->row_flop(sublayer, model->shape.d_model, own);
         for (int part = 0; part < 3; part++) {
-            flop[part] += own[part];
+            flop[sublayer->stage < 0 ? 0 : part] += own[part];
         }
     }
-    for (int part = 0; part < 3; part++) {
-        flop[part] /= model->shape.n_layers;
+}
+
+/* A mixer with a parallel mixer after it leaves its result in the kept buffer. */
+static void take_kept_width(const struct ko_model *model, int32_t widths[KO_N_BUFFERS])
+{
+    for (size_t i = 1; i < model->n_sublayers; i++) {
+        if (model->sublayer[i].parallel && model->sublayer[i].kind->mixer) {
+            take_larger(widths[1], &widths[KO_KEPT_BUFFER]);
+        }
     }
 }
 
@@ -126,7 +137,11 @@ void ko_model_widths(const struct ko_model *model, int32_t widths[KO_N_BUFFERS])
     if (model->ends.embedding_width != d) {
         take_larger(model->ends.embedding_width, &widths[KO_OUTPUT_BUFFER]);
     }
-    take_larger(d + widths[1], &widths[0]);
+    if (model->ends.kept) {
+        take_larger(d, &widths[KO_EMBEDDED_BUFFER]);
+    }
+    take_kept_width(model, widths);
+    take_larger(d + widths[1] + widths[KO_KEPT_BUFFER], &widths[0]);
 }
 
 size_t ko_model_row_floats(const struct ko_model *model)

@@ -71,6 +71,7 @@ struct ko_ends {
     float embedding_scale;   /* 1; Gemma: sqrt(d_model); Granite: embedding_multiplier */
     size_t positions;        /* learned positions [.., d_model], or KO_NO_WEIGHT */
     int32_t first_position;  /* their row for position 0 */
+    bool kept;               /* x after the embedding stays in KO_EMBEDDED_BUFFER (Zamba2) */
     struct ko_projection project_in, project_out; /* to and from d_model, or KO_NO_WEIGHT */
     struct ko_norm final_norm;                    /* KO_NO_NORM: none */
     size_t head;           /* [vocabulary, embedding_width]; the embedding's number where tied */
@@ -78,6 +79,12 @@ struct ko_ends {
     size_t head_bias;      /* [vocabulary] or KO_NO_WEIGHT */
     float logit_scale;     /* 1; Granite: 1 / logits_scaling */
     float logit_cap;       /* 0: none */
+};
+
+/* A run of equal values that the configuration gives, in the arena's values. */
+struct ko_constant {
+    size_t offset, n;
+    float value;
 };
 
 struct ko_builder;
@@ -90,6 +97,8 @@ struct ko_family {
     bool mxfp4;    /* it can read weights of quantization_config's quant_method mxfp4 */
     /* Endings of names of tensors that may be left over (stored masks); NULL-terminated. */
     const char *ignored_endings[4];
+    /* Beginnings of such names (parts that a text does not need); NULL-terminated. */
+    const char *ignored_beginnings[4];
 
     /* Reads config.json into the shape, then lists the model's weights and sublayers, layer by
        layer (src/models/config.h, declare.h). KO_E_INPUT "MODEL: KEY: ..." in b->code for a missing
@@ -104,8 +113,11 @@ struct ko_model {
     struct ko_ends ends;
     struct ko_sublayer *sublayer; /* [n_sublayers], layers ascending, in each in order; owned */
     size_t n_sublayers, sublayers_capacity;
+    int32_t n_stages;           /* steps that mix positions, see kernels/rows.h */
     struct ko_rope_table *rope; /* [n_ropes]; owned */
     size_t n_ropes, ropes_capacity;
+    struct ko_constant *constant; /* [n_constants]; owned */
+    size_t n_constants, constants_capacity;
     struct ko_weight *weights; /* [n_weights], ordered as declared; owned */
     size_t n_weights, weights_capacity;
     size_t value_floats, matrix_elements; /* multiples of 16 */
@@ -145,19 +157,20 @@ struct ko_arena ko_model_host_arena(const struct ko_model *model, const float *f
 /* The sublayer that feature classes select from: the first of the model's that has features (all
    such sublayers have the same sizes), or NULL. */
 const struct ko_sublayer *ko_model_featured(const struct ko_model *model);
-/* || exp(-exp(A_log)) ||_1 over the state axis, in double precision: norm [n_layers, n_features]
+/* || exp(-exp(A_log)) ||_1 over the state axis, in double precision: norm [n_stages, n_features]
    from the values (host memory). Writes nothing if no sublayer has features. */
 void ko_model_decay_norms(const struct ko_model *model, const float *values, double *norm);
 /* The largest of each size over the sublayers. */
 struct ko_sizes ko_model_sizes(const struct ko_model *model);
-/* FLOP of one row's matrix products in one layer, averaged over the layers: before the convolution,
-   between it and the mixing, after the mixing. */
-void ko_model_row_flop(const struct ko_model *model, double flop[3]);
+/* FLOP of one row's matrix products in a stage and the sublayers up to the next: before the
+   convolution, between it and the mixing, after the mixing. Sublayers before the first stage count
+   as its first part. */
+void ko_model_stage_flop(const struct ko_model *model, int32_t stage, double flop[3]);
 
 /* Floats of one row of the workspace (x and all buffers). */
 size_t ko_model_row_floats(const struct ko_model *model);
 /* Widths of the buffers: for each, the widest of the sublayers. Buffer 0 also holds the last rows
-   of x and of a mixer's result, so it has at least d_model + widths[1]. */
+   of x and of the results of mixers, so it is at least as wide as these together. */
 void ko_model_widths(const struct ko_model *model, int32_t widths[KO_N_BUFFERS]);
 
 #endif

@@ -99,6 +99,29 @@ const float *ko_step_input(struct ko_steps *steps, const struct ko_norm *norm, c
     return buffer;
 }
 
+void ko_step_scale(struct ko_steps *steps, size_t offset, int32_t width, float *x, int32_t ld)
+{
+    if (offset != KO_NO_WEIGHT) {
+        ko_step_scale_columns(
+            steps, &(const struct ko_scale_columns){.n = steps->n,
+                                                    .d = width,
+                                                    .scale = steps->pass->arena.values + offset,
+                                                    .x = x,
+                                                    .ld = ld});
+    }
+}
+
+void ko_step_copy(struct ko_steps *steps, int32_t width, const float *x, float *y, int32_t ldy)
+{
+    ko_step_copy_heads(steps, &(const struct ko_copy_heads){.n = steps->n,
+                                                            .n_heads = 1,
+                                                            .d = width,
+                                                            .from = x,
+                                                            .ld_from = width,
+                                                            .to = y,
+                                                            .ld_to = ldy});
+}
+
 void ko_step_add_output(struct ko_steps *steps, const struct ko_sublayer *sublayer, float *output,
                         float *x)
 {
@@ -136,40 +159,71 @@ enum ko_code ko_pass_finish(const struct ko_pass *pass, const struct ko_sublayer
     return steps.code;
 }
 
-enum ko_code ko_pass_mix(const struct ko_pass *pass, const struct ko_sublayer *sublayer,
-                         struct ko_stream *stream, struct ko_error *err)
+/* The number of the sublayer after the group that begins with i. */
+static size_t end_of_group(const struct ko_model *model, size_t i)
 {
-    int32_t widths[KO_N_BUFFERS] = {0};
-    if (!sublayer->kind->mix) {
-        return KO_OK;
+    size_t end = i + 1;
+    while (end < model->n_sublayers && model->sublayer[end].parallel) {
+        end++;
     }
-    sublayer->kind->widths(sublayer, pass->model->shape.d_model, widths);
-    stream->mixed = pass->buffer[1];
-    stream->ld_mixed = widths[1];
-    return sublayer->kind->mix(pass, sublayer, err);
+    return end;
+}
+
+enum ko_code ko_pass_mix(const struct ko_pass *pass, size_t i, struct ko_stream *stream,
+                         struct ko_error *err)
+{
+    const struct ko_model *model = pass->model;
+    const size_t end = end_of_group(model, i);
+    int32_t left = 0;
+    enum ko_code code = KO_OK;
+    for (size_t k = i; k < end; k++) {
+        left += model->sublayer[k].kind->mix != NULL;
+    }
+    stream->n_mixed = 0;
+    for (size_t k = i; code == KO_OK && k < end; k++) {
+        const struct ko_sublayer *sublayer = &model->sublayer[k];
+        struct ko_pass own = *pass;
+        int32_t widths[KO_N_BUFFERS] = {0};
+        if (!sublayer->kind->mix) {
+            continue;
+        }
+        if (--left > 0) {
+            own.buffer[1] = pass->buffer[KO_KEPT_BUFFER];
+        }
+        sublayer->kind->widths(sublayer, model->shape.d_model, widths);
+        stream->mixed[stream->n_mixed++] = (struct ko_mixed){own.buffer[1], widths[1]};
+        code = sublayer->kind->mix(&own, sublayer, err);
+    }
+    return code;
 }
 
 static enum ko_code finish_sublayer(const struct ko_pass *pass, size_t i,
-                                    const struct ko_stream *stream, struct ko_error *err)
+                                    const struct ko_stream *stream, const struct ko_mixed *mixed,
+                                    struct ko_error *err)
 {
     const struct ko_sublayer *sublayer = &pass->model->sublayer[i];
-    return sublayer->kind->finish(pass, sublayer, stream->n, stream->x, stream->mixed,
-                                  stream->ld_mixed, err);
+    return sublayer->kind->finish(pass, sublayer, stream->n, stream->x, mixed->data, mixed->ld,
+                                  err);
 }
 
 enum ko_code ko_pass_finish_from(const struct ko_pass *pass, size_t i,
                                  const struct ko_stream *stream, size_t *next, struct ko_error *err)
 {
+    static const struct ko_mixed none = {NULL, 0};
     const struct ko_model *model = pass->model;
-    const bool paired = i + 1 < model->n_sublayers && model->sublayer[i + 1].parallel;
+    const size_t end = end_of_group(model, i);
+    const struct ko_mixed *first = stream->n_mixed > 0 ? &stream->mixed[0] : &none;
+    int32_t n_mixed = 1;
     enum ko_code code = KO_OK;
-    if (paired) {
-        code = finish_sublayer(pass, i + 1, stream, err);
+    for (size_t k = i + 1; code == KO_OK && k < end; k++) {
+        const bool mixes = model->sublayer[k].kind->mix != NULL;
+        code = finish_sublayer(pass, k, stream, mixes ? &stream->mixed[n_mixed] : &none, err);
+        n_mixed += mixes;
     }
     if (code == KO_OK) {
-        code = finish_sublayer(pass, i, stream, err);
+        code = finish_sublayer(pass, i, stream, first, err);
     }
-    *next = i + (paired ? 2 : 1);
+    *next = end;
     return code;
 }
 
@@ -208,6 +262,10 @@ enum ko_code ko_pass_embed(const struct ko_pass *pass, struct ko_error *err)
         embed_narrow(&steps, &args);
     } else {
         ko_step_embed(&steps, &args);
+    }
+    if (ends->kept) {
+        ko_step_copy(&steps, pass->model->shape.d_model, pass->x, pass->buffer[KO_EMBEDDED_BUFFER],
+                     pass->model->shape.d_model);
     }
     return steps.code;
 }

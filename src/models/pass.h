@@ -12,8 +12,8 @@ struct ko_pass {
     const struct ko_kernels *kernels;
     struct ko_backend *be;
     const struct ko_rows *rows;
-    const uint8_t *masks;        /* [n_masks, n_layers, n_features] backend memory; may be NULL */
-    const uint8_t *conv_masks;   /* [n_masks, n_layers, conv_channels] */
+    const uint8_t *masks;        /* [n_masks, n_stages, n_features] backend memory; may be NULL */
+    const uint8_t *conv_masks;   /* [n_masks, n_stages, conv_channels] */
     float *x;                    /* [n_rows, d_model] the residual stream */
     float *buffer[KO_N_BUFFERS]; /* [n_rows, width], see ko_model_widths */
 };
@@ -61,6 +61,13 @@ void ko_step_norm_of(struct ko_steps *steps, const struct ko_norm *norm, int32_t
 const float *ko_step_input(struct ko_steps *steps, const struct ko_norm *norm, const float *x,
                            float *buffer);
 
+/* x [n, width] (row distance ld) times the factors of its columns, which begin at this offset among
+   the arena's values. Nothing for KO_NO_WEIGHT. */
+void ko_step_scale(struct ko_steps *steps, size_t offset, int32_t width, float *x, int32_t ld);
+
+/* y [n, width] (row distance ldy) = x [n, width] */
+void ko_step_copy(struct ko_steps *steps, int32_t width, const float *x, float *y, int32_t ldy);
+
 /* Adds a sublayer's output to x [n, d_model]: x += out_scale post_norm(from W), with W of
    sublayer->out and from [n, n_in] (ldx). Then x = sum_norm(x). May use buffer 2, unless out_scale
    is 1 and there is no post_norm. */
@@ -77,25 +84,29 @@ KO_MUST_CHECK enum ko_code ko_pass_finish(const struct ko_pass *pass,
                                           const float *mixed, int32_t ld_mixed,
                                           struct ko_error *err);
 
-/* The rows that a sublayer finishes: the residual stream and the mixer's result. */
+/* The rows that sublayers finish: the residual stream and the results of the group's mixers. */
 struct ko_stream {
     int32_t n;
-    float *x;           /* [n, d_model] */
-    const float *mixed; /* [n, ld_mixed] */
-    int32_t ld_mixed;
+    float *x; /* [n, d_model] */
+    int32_t n_mixed;
+    struct ko_mixed {
+        const float *data; /* [n, ld] */
+        int32_t ld;        /* its width */
+    } mixed[KO_GROUP_MIXERS];
 };
-/* Runs the sublayer's mixer for all active rows, and lets the stream point to its result, whose width
-   may differ between layers. Nothing for a kind that does not mix. */
-KO_MUST_CHECK enum ko_code ko_pass_mix(const struct ko_pass *pass,
-                                       const struct ko_sublayer *sublayer, struct ko_stream *stream,
-                                       struct ko_error *err);
-/* Finishes sublayer i, whose mixer has run. If the one after it is parallel, finishes that first, so
-   that both read the same x. *next: the number of the sublayer after them. */
+/* Runs the mixers of the group that begins with sublayer i for all active rows, and lets the stream
+   point to their results, whose widths may differ between layers. Nothing for a sublayer that does
+   not mix. */
+KO_MUST_CHECK enum ko_code ko_pass_mix(const struct ko_pass *pass, size_t i,
+                                       struct ko_stream *stream, struct ko_error *err);
+/* Finishes the group that begins with sublayer i, whose mixers have run. Finishes i last, so that
+   all of them read the same x. *next: the number of the sublayer after the group. */
 KO_MUST_CHECK enum ko_code ko_pass_finish_from(const struct ko_pass *pass, size_t i,
                                                const struct ko_stream *stream, size_t *next,
                                                struct ko_error *err);
 
-/* The ends of a pass: the embedding of the trunk rows into pass->x, and from x [n, d_model] after
+/* The ends of a pass: the embedding of the trunk rows into pass->x (and into KO_EMBEDDED_BUFFER, where
+   the model keeps it), and from x [n, d_model] after
    the last sublayer the rows that the unembedding reads: the final norm in place, and the projection
    to the width of the embedding in buffer 2, where the model has one. */
 KO_MUST_CHECK enum ko_code ko_pass_embed(const struct ko_pass *pass, struct ko_error *err);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/base/home.h"
+#include "src/base/user/home.h"
 #include "src/base/memory.h"
 #include "src/options/option_table.h"
 

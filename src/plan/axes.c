@@ -112,11 +112,29 @@ enum ko_code ko_plan_build_routes(struct ko_plan_builder *builder)
 static bool any_model_has(const struct ko_plan *plan, const struct ko_feature_class *class)
 {
     for (int32_t m = 0; m < plan->n_models; m++) {
-        if (ko_feature_class_exists(class, plan->model[m].n_features)) {
+        const struct ko_model_features features = ko_plan_model_features(&plan->model[m]);
+        if (ko_feature_class_exists(class, &features)) {
             return true;
         }
     }
     return false;
+}
+
+/* What a model needs to have the class. */
+static const char *needs_of(const struct ko_feature_class *class)
+{
+    switch (class->kind) {
+    case KO_FEATURE_ATTENTION:
+    case KO_FEATURE_AFTER_SOFTMAX:
+        return "it needs attention";
+    case KO_FEATURE_CONV:
+        return "it needs convolutions that mix positions themselves, as LFM2 has";
+    case KO_FEATURE_ALL:
+    case KO_FEATURE_SSM:
+        return "it needs state-space layers";
+    default:
+        return "thirds need Mamba layers with at least 3 features";
+    }
 }
 
 enum ko_code ko_plan_add_class(struct ko_plan *plan, const char *label, struct ko_error *err)
@@ -130,10 +148,7 @@ enum ko_code ko_plan_add_class(struct ko_plan *plan, const char *label, struct k
     if (any_model_has(plan, class)) {
         return KO_OK;
     }
-    return ko_fail(err, KO_E_INPUT, "no model has the class '%s', %s", label,
-                   class->kind == KO_FEATURE_AFTER_SOFTMAX
-                       ? "it needs attention"
-                       : "Transformers have all and after-softmax alone, thirds need 3 features");
+    return ko_fail(err, KO_E_INPUT, "no model has the class '%s', %s", label, needs_of(class));
 }
 
 static enum ko_code parse_classes(struct ko_plan *plan, const struct ko_strings *labels,

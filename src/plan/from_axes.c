@@ -39,7 +39,7 @@ static enum ko_code copy_windows(const struct ko_plan_axes *axes, struct ko_plan
     memcpy(plan->start, axes->start, n_starts * sizeof *plan->start);
     plan->n_sizes = axes->n_sizes;
     plan->n_starts = axes->n_starts;
-    return KO_OK;
+    return ko_plan_count_layers(plan, axes->over, err);
 }
 
 static uint8_t *new_ones(size_t n, struct ko_error *err)
@@ -73,7 +73,7 @@ static enum ko_code add_block(struct ko_plan *plan, struct ko_error *err)
         block->selected[p] = plan->prompt[p].reason == KO_RUNNABLE;
     }
     for (size_t k = 0; k < n_models * n_sizes; k++) {
-        block->size[k] = plan->size[k % n_sizes] <= plan->model[k / n_sizes].n_layers;
+        block->size[k] = plan->size[k % n_sizes] <= ko_plan_n_counted(&plan->model[k / n_sizes]);
     }
     return KO_OK;
 }

@@ -21,8 +21,9 @@ struct ko_plan_axes {
     size_t n_files;
     const struct ko_strings *routes[2]; /* labels, each once: the second list follows the first */
     const struct ko_strings *classes;   /* labels, each once */
-    const int32_t *size;                /* [n_sizes] layers, ascending */
-    const int32_t *start;               /* [n_starts] layers, ascending */
+    enum ko_over over;                  /* the layers that sizes and starts count */
+    const int32_t *size;                /* [n_sizes] counted layers, ascending */
+    const int32_t *start;               /* [n_starts] counted layers, ascending */
     int32_t n_sizes, n_starts;
 };
 

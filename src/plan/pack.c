@@ -9,14 +9,39 @@
 #include "src/base/memory.h"
 #include "src/plan/plan.h"
 
-/* Stands for a model's reach where the windows of its layers follow. A model whose layers are alike
-   is packed as before it could have others, so that its plans keep their hashes. */
-enum { REACH_BY_LAYER = 0 };
+/* Stands for a model's reach where its stages follow. Models with one kind of mixer whose layers are
+   alike are packed as before there were others, so that their plans keep their hashes. */
+enum { REACH_BY_STAGE = 0 };
+
+/* The kind of a plan and the layers that its windows count are packed as one number. Where windows
+   count every layer, it is the kind alone, as before they could count others. */
+enum { OVER_UNIT = 256 };
+
+/* The kind of a model whose kind is not packed. */
+static uint8_t usual_mixer(const struct ko_plan_model *model)
+{
+    return model->n_features > 0 ? KO_MIXER_SSM : KO_MIXER_ATTENTION;
+}
 
 static void pack_ints(const int32_t *list, int32_t n, struct ko_bytes *to)
 {
     ko_put_int(to, n);
     ko_put_blob(to, list, (size_t)n * sizeof *list);
+}
+
+static void pack_stages(const struct ko_plan_model *model, struct ko_bytes *to)
+{
+    const int32_t n = ko_plan_n_stages(model);
+    ko_put_int(to, n);
+    for (int32_t s = 0; s < n; s++) {
+        const struct ko_plan_stage stage = ko_plan_stage_of(model, s);
+        ko_put_int(to, stage.layer);
+        ko_put_int(to, stage.mixers);
+        ko_put_int(to, stage.reach);
+        for (int part = 0; part < 3; part++) {
+            ko_put_double(to, stage.flop[part]);
+        }
+    }
 }
 
 static void pack_model(const struct ko_plan_model *model, bool paths, struct ko_bytes *to)
@@ -27,7 +52,8 @@ static void pack_model(const struct ko_plan_model *model, bool paths, struct ko_
     ko_put_string(to, model->architecture);
     ko_put_string(to, model->fingerprint);
     ko_put_string(to, model->tokenizer_fingerprint);
-    const int32_t reach = model->layer_reach ? REACH_BY_LAYER : model->reach;
+    const bool by_stage = model->stage || model->mixers != usual_mixer(model);
+    const int32_t reach = by_stage ? REACH_BY_STAGE : model->reach;
     const int32_t ints[] = {
         model->n_layers, model->d_model,    model->vocabulary, model->max_tokens,
         reach,           model->n_features, model->d_conv,     model->row_budget};
@@ -39,8 +65,8 @@ static void pack_model(const struct ko_plan_model *model, bool paths, struct ko_
     for (int i = 0; i < 3; i++) {
         ko_put_double(to, model->row_flop[i]);
     }
-    if (model->layer_reach) {
-        pack_ints(model->layer_reach, model->n_layers, to);
+    if (by_stage) {
+        pack_stages(model, to);
     }
 }
 
@@ -89,7 +115,7 @@ static size_t n_pairs(const struct ko_plan *plan)
 
 static void pack_plan(const struct ko_plan *plan, bool paths, struct ko_bytes *to)
 {
-    ko_put_int(to, plan->kind);
+    ko_put_int(to, plan->kind + OVER_UNIT * (int64_t)plan->over);
     ko_put_int(to, plan->n_models);
     for (int32_t i = 0; i < plan->n_models; i++) {
         pack_model(&plan->model[i], paths, to);
@@ -214,21 +240,36 @@ static enum ko_code get_marks(struct ko_bytes *from, size_t n, uint8_t **marks,
     return KO_OK;
 }
 
-/* The windows of the layers, where they differ. */
-static enum ko_code get_layer_reach(struct ko_bytes *from, struct ko_plan_model *model,
-                                    struct ko_error *err)
+/* The bytes of a packed stage: three integers, three doubles. */
+enum { STAGE_BYTES = 6 * 8 };
+
+/* The stages, where they follow. */
+static enum ko_code get_stages(struct ko_bytes *from, struct ko_plan_model *model,
+                               struct ko_error *err)
 {
-    int32_t *reach = NULL, n = 0;
-    if (model->reach != REACH_BY_LAYER) {
+    int32_t n = 0;
+    if (model->reach != REACH_BY_STAGE) {
+        model->mixers = usual_mixer(model);
         return KO_OK;
     }
-    enum ko_code code = get_ints(from, &reach, &n, err);
-    if (code == KO_OK && !from->broken && n == model->n_layers) {
-        code = ko_plan_model_set_reach(model, reach, err);
-    } else {
-        from->broken = 1;
+    struct ko_plan_stage *stage = get_array(from, &n, STAGE_BYTES, sizeof *stage, err);
+    if (!stage) {
+        return KO_E_MEMORY;
     }
-    free(reach);
+    int32_t last = 0;
+    for (int32_t s = 0; s < n; s++) {
+        stage[s].layer = get_int(from);
+        stage[s].mixers = (uint8_t)get_int(from);
+        stage[s].reach = get_int(from);
+        for (int part = 0; part < 3; part++) {
+            stage[s].flop[part] = ko_get_double(from);
+        }
+        from->broken |= stage[s].layer < last || stage[s].layer >= model->n_layers;
+        last = stage[s].layer;
+    }
+    from->broken |= n == 0;
+    const enum ko_code code = from->broken ? KO_OK : ko_plan_model_set_stages(model, stage, n, err);
+    free(stage);
     return code;
 }
 
@@ -249,7 +290,7 @@ static enum ko_code get_model(struct ko_bytes *from, struct ko_plan_model *model
     for (int i = 0; i < 3; i++) {
         model->row_flop[i] = ko_get_double(from);
     }
-    return code == KO_OK ? get_layer_reach(from, model, err) : code;
+    return code == KO_OK ? get_stages(from, model, err) : code;
 }
 
 static enum ko_code get_fact(struct ko_bytes *from, struct ko_plan_fact *fact, struct ko_error *err)
@@ -340,11 +381,16 @@ static enum ko_code get_prompts(struct ko_bytes *from, struct ko_plan *plan, str
 
 static enum ko_code get_plan(struct ko_bytes *from, struct ko_plan *plan, struct ko_error *err)
 {
-    plan->kind = (enum ko_plan_kind)get_int(from);
+    const int32_t kind = get_int(from);
+    from->broken |= kind < 0 || kind >= OVER_UNIT * KO_N_OVERS;
+    plan->kind = (enum ko_plan_kind)(kind % OVER_UNIT);
     plan->model = get_array(from, &plan->n_models, 1, sizeof *plan->model, err);
     enum ko_code code = !plan->model ? KO_E_MEMORY : KO_OK;
     for (int32_t i = 0; code == KO_OK && i < plan->n_models; i++) {
         code = get_model(from, &plan->model[i], err);
+    }
+    if (code == KO_OK && !from->broken) {
+        code = ko_plan_count_layers(plan, (enum ko_over)(kind / OVER_UNIT), err);
     }
     if (code == KO_OK) {
         plan->fact = get_array(from, &plan->n_facts, 1, sizeof *plan->fact, err);

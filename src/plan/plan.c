@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Frees plans, answers whether a cell is planned, and computes where a cell lies in the arrays of
-   statuses and values. Also keeps the sliding windows of a model's layers. Building a plan is in
-   build.c. */
+   statuses and values. Building a plan is in build.c. */
 #include "src/plan/plan.h"
 
 #include <stdlib.h>
@@ -17,7 +16,8 @@ static void model_free(struct ko_plan_model *model)
     free(model->architecture);
     free(model->fingerprint);
     free(model->tokenizer_fingerprint);
-    free(model->layer_reach);
+    free(model->stage);
+    free(model->counted);
 }
 
 static void fact_free(struct ko_plan_fact *fact)
@@ -92,65 +92,10 @@ void ko_plan_free(struct ko_plan *plan)
     free(plan);
 }
 
-static void find_extremes(const int32_t *reach, int32_t n, int32_t *least, int32_t *most)
-{
-    *least = INT32_MAX;
-    *most = n > 0 ? 0 : INT32_MAX;
-    for (int32_t l = 0; l < n; l++) {
-        *least = reach[l] < *least ? reach[l] : *least;
-        *most = reach[l] > *most ? reach[l] : *most;
-    }
-}
-
-enum ko_code ko_plan_model_set_reach(struct ko_plan_model *model, const int32_t *layer_reach,
-                                     struct ko_error *err)
-{
-    const size_t n = (size_t)model->n_layers;
-    int32_t *copy = NULL, least, most;
-    find_extremes(layer_reach, model->n_layers, &least, &most);
-    if (least < most) {
-        copy = ko_new(n, sizeof *copy, err);
-        if (!copy) {
-            return KO_E_MEMORY;
-        }
-        memcpy(copy, layer_reach, n * sizeof *copy);
-    }
-    free(model->layer_reach);
-    model->layer_reach = copy;
-    model->reach = most;
-    return KO_OK;
-}
-
-/* Whether a prompt of the axis, a list of facts, is longer than a sliding window of the model. */
-static bool any_longer(const struct ko_plan *plan, int32_t model, const int32_t *fact, int32_t n)
-{
-    int32_t least, most;
-    find_extremes(plan->model[model].layer_reach, plan->model[model].n_layers, &least, &most);
-    for (int32_t i = 0; i < n; i++) {
-        const struct ko_prompt *prompt = ko_plan_prompt(plan, model, fact[i]);
-        if (prompt->reason == KO_RUNNABLE && prompt->n_tokens > least) {
-            return true;
-        }
-    }
-    return false;
-}
-
-bool ko_plan_mixes_vacuous(const struct ko_plan *plan)
-{
-    for (int32_t m = 0; plan->kind == KO_PLAN_SWEEP && m < plan->n_models; m++) {
-        if (plan->model[m].layer_reach &&
-            (any_longer(plan, m, plan->prompt_fact, plan->n_prompts) ||
-             any_longer(plan, m, plan->heat_fact, plan->n_heat_prompts))) {
-            return true;
-        }
-    }
-    return false;
-}
-
 bool ko_plan_model_has_class(const struct ko_plan *plan, int32_t model, int32_t class)
 {
-    const int32_t n_features = plan->model[model].n_features;
-    return ko_feature_class_exists(&plan->class[class], n_features);
+    const struct ko_model_features features = ko_plan_model_features(&plan->model[model]);
+    return ko_feature_class_exists(&plan->class[class], &features);
 }
 
 bool ko_plan_block_has_class(const struct ko_plan *plan, const struct ko_plan_block *block,
@@ -169,7 +114,7 @@ bool ko_plan_block_has_window(const struct ko_plan *plan, const struct ko_plan_b
 {
     return block->start[start] &&
            block->size[(size_t)model * (size_t)plan->n_sizes + (size_t)size] &&
-           plan->start[start] <= plan->model[model].n_layers - plan->size[size];
+           plan->start[start] <= ko_plan_n_counted(&plan->model[model]) - plan->size[size];
 }
 
 static bool needs_mask(const struct ko_plan *plan, int32_t model, int32_t class)

@@ -17,22 +17,39 @@
 #include "src/spec/feature_class.h"
 #include "src/spec/spec.h"
 
+/* A stage of a model: mixers that read the same rows (kernels/rows.h). */
+struct ko_plan_stage {
+    int32_t layer;  /* as the checkpoint counts */
+    uint8_t mixers; /* the kinds of its mixers, bits of enum ko_mixer */
+    /* The edge from position j to i exists in its attention or convolution if i - j < reach.
+       INT32_MAX: all exist, as in an SSM. */
+    int32_t reach;
+    /* FLOP of a row's matrix products, as ko_sublayer_kind.row_flop, with those of the sublayers up
+       to the next stage. */
+    double flop[3];
+};
+
 /* The facts about a model that the plan needs. All strings are owned by the plan. */
 struct ko_plan_model {
     char *name, *path, *tokenizer, *architecture, *fingerprint, *tokenizer_fingerprint;
     /* The unembedding counts as d_model wide in costs, also where the embedding is narrower. */
     int32_t n_layers, d_model, vocabulary, max_tokens;
-    int32_t reach; /* the largest sliding window of any layer; INT32_MAX: a layer has none */
-    /* [n_layers] the sliding window of each layer, INT32_MAX: none. NULL: every layer has `reach`.
-       Never NULL where they differ; owned. */
-    int32_t *layer_reach;
-    int32_t
-        n_features; /* channels (Mamba-1) or heads (Mamba-2) that classes select; 0: attention */
-    int32_t d_conv; /* taps; 0: no convolution */
+    /* The stages, if the layers differ. NULL: every layer is one stage, and all have `mixers`,
+       `reach` and `row_flop`. Set with ko_plan_model_set_stages; owned. */
+    struct ko_plan_stage *stage;
+    int32_t n_stages; /* 0 without a list */
+    /* [n_counted] the layers that windows count, ascending. NULL: every layer. Set with
+       ko_plan_count_layers; owned. */
+    int32_t *counted;
+    int32_t n_counted;   /* 0 without a list */
+    uint8_t mixers;      /* the kinds of any stage */
+    int32_t reach;       /* the longest of any stage */
+    int32_t n_features;  /* channels (Mamba-1) or heads (Mamba-2) that classes select; else 0 */
+    int32_t d_conv;      /* taps of the SSMs' convolution; 0: none */
     int32_t row_budget;  /* the most rows of a wave, > 0 */
     double row_bytes;    /* workspace of one row */
     double weight_bytes; /* in memory */
-    double row_flop[3];  /* FLOP per row and layer, as ko_sublayer_kind.row_flop */
+    double row_flop[3];  /* FLOP of a row in a stage, on average; see struct ko_plan_stage */
 };
 
 /* A fact of the evaluation axis. */
@@ -81,9 +98,11 @@ struct ko_plan {
     int32_t n_routes, n_mean_routes, n_heat_routes;
     struct ko_feature_class *class; /* [n_classes] in order of first use */
     int32_t n_classes;
-    int32_t *size; /* [n_sizes] layers, ascending */
+    /* Sizes and starts count these layers of each model: start k is its k-th such layer, from 0. */
+    enum ko_over over;
+    int32_t *size; /* [n_sizes] counted layers, ascending */
     int32_t n_sizes;
-    int32_t *start; /* [n_starts] layers, ascending */
+    int32_t *start; /* [n_starts] counted layers, ascending */
     int32_t n_starts;
     /* [n_prompts] the prompt axis: facts with a planned cell on a mean route, ascending */
     int32_t *prompt_fact;
@@ -157,18 +176,34 @@ struct ko_cell {
     int32_t size, start;     /* indices of plan->size and plan->start */
 };
 
-/* The sliding window of a layer: position i sees (i - reach, i]. INT32_MAX: none. */
-static inline int32_t ko_plan_layer_reach(const struct ko_plan_model *model, int32_t layer)
-{
-    return model->layer_reach ? model->layer_reach[layer] : model->reach;
-}
-/* Sets both members from the windows of the layers [n_layers], which are copied where they
-   differ. */
-KO_MUST_CHECK enum ko_code ko_plan_model_set_reach(struct ko_plan_model *model,
-                                                   const int32_t *layer_reach,
-                                                   struct ko_error *err);
-/* Whether some starts of a window size may be vacuous while others are not: a model's layers have
-   different sliding windows, and a prompt of the sweep is longer than the shortest. */
+/* Sets stage, mixers, reach and row_flop from the model's stages [n], layers ascending. The list is
+   copied if the layers differ. Reads n_layers. */
+KO_MUST_CHECK enum ko_code ko_plan_model_set_stages(struct ko_plan_model *model,
+                                                    const struct ko_plan_stage *stage, int32_t n,
+                                                    struct ko_error *err);
+int32_t ko_plan_n_stages(const struct ko_plan_model *model);
+struct ko_plan_stage ko_plan_stage_of(const struct ko_plan_model *model, int32_t stage);
+/* Sets plan->over, and lists the layers that windows count in each model. Reads the stages. */
+KO_MUST_CHECK enum ko_code ko_plan_count_layers(struct ko_plan *plan, enum ko_over over,
+                                                struct ko_error *err);
+/* The number of layers that windows count. */
+int32_t ko_plan_n_counted(const struct ko_plan_model *model);
+/* The layers [begin, end) of a window, as the checkpoint counts: from the start-th counted layer up
+   to and with the last of `size` counted ones, and everything between them. Empty: {0, 0}, if the
+   window does not fit the model. */
+struct ko_layer_range {
+    int32_t begin, end;
+};
+struct ko_layer_range ko_plan_window(const struct ko_plan_model *model, int32_t size,
+                                     int32_t start);
+/* The depth of these layers in a model, percent: 100 first / (n_layers - their number); 0 where they
+   are the whole model. */
+double ko_layers_depth(int32_t n_layers, struct ko_layer_range layers);
+/* What the model offers to feature classes. */
+struct ko_model_features ko_plan_model_features(const struct ko_plan_model *model);
+/* Whether some starts of a window size may be vacuous while others are not: a class names mixers
+   that some layers of a model lack, or the stages reach differently far and a prompt of the sweep is
+   longer than the shortest. */
 bool ko_plan_mixes_vacuous(const struct ko_plan *plan);
 
 /* Whether the model has the feature class. */
@@ -176,7 +211,7 @@ bool ko_plan_model_has_class(const struct ko_plan *plan, int32_t model, int32_t 
 /* Whether the block has a class that the model has. */
 bool ko_plan_block_has_class(const struct ko_plan *plan, const struct ko_plan_block *block,
                              int32_t model);
-/* Whether the block has this window for the model and the window fits its layers. */
+/* Whether the block has this window for the model and the window fits its counted layers. */
 bool ko_plan_block_has_window(const struct ko_plan *plan, const struct ko_plan_block *block,
                               int32_t model, int32_t size, int32_t start);
 

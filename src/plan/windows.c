@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Builds the axes of window sizes and starts from the sweep blocks, and marks which of them each
-   block uses. It warns of sizes that exceed a model's layers. */
+   block uses. It warns of sizes that exceed the layers that windows count in a model. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,25 +17,24 @@ static bool is_active(const struct ko_plan *plan, const struct ko_plan_block *bl
            memchr(selected, 1, (size_t)plan->n_facts) != NULL;
 }
 
-static int32_t largest_layers(const struct ko_plan *plan)
+static int32_t largest_counted(const struct ko_plan *plan)
 {
     int32_t largest = 0;
     for (int32_t m = 0; m < plan->n_models; m++) {
-        if (plan->model[m].n_layers > largest) {
-            largest = plan->model[m].n_layers;
-        }
+        const int32_t n = ko_plan_n_counted(&plan->model[m]);
+        largest = n > largest ? n : largest;
     }
     return largest;
 }
 
-/* Marks the planned sizes [largest + 1] and starts [largest], in layers. Lists sizes that exceed the
-   model's layers in *sizes_out, and sizes without a start that fits in *starts_out. */
+/* Marks the planned sizes [largest + 1] and starts [largest], in counted layers. Lists sizes that
+   exceed the model's in *sizes_out, and sizes without a start that fits in *starts_out. */
 static enum ko_code mark_windows(const struct ko_plan_builder *builder, int32_t model,
                                  uint8_t *size_used, uint8_t *start_used, struct ko_text *sizes_out,
                                  struct ko_text *starts_out)
 {
     const struct ko_plan *plan = builder->plan;
-    int32_t n_layers = plan->model[model].n_layers;
+    const int32_t n_layers = ko_plan_n_counted(&plan->model[model]);
     for (int32_t b = 0; b < plan->n_blocks; b++) {
         const struct ko_spec_block *block = &builder->input->spec->block[b];
         if (!builder->block_model[(size_t)b * (size_t)plan->n_models + (size_t)model] ||
@@ -70,17 +69,19 @@ static enum ko_code mark_model(const struct ko_plan_builder *builder, int32_t mo
     struct ko_text sizes = {0}, starts = {0};
     enum ko_code code = mark_windows(builder, model, size_used, start_used, &sizes, &starts);
     const struct ko_plan_model *m = &builder->plan->model[model];
+    const char *what = ko_over_what[builder->plan->over];
+    const int32_t n_layers = ko_plan_n_counted(m);
     if (code == KO_OK && sizes.n > 0) {
         code = ko_plan_warn(builder,
-                            "%s: window sizes%.*s are larger than its %d layers and left "
+                            "%s: window sizes%.*s are larger than its %d %s and left "
                             "out",
-                            m->name, (int)sizes.n - 1, ko_text_str(&sizes), m->n_layers);
+                            m->name, (int)sizes.n - 1, ko_text_str(&sizes), n_layers, what);
     }
     if (code == KO_OK && starts.n > 0) {
         code = ko_plan_warn(builder,
-                            "%s: window sizes%.*s have no start that fits its %d layers "
+                            "%s: window sizes%.*s have no start that fits its %d %s "
                             "and are left out",
-                            m->name, (int)starts.n - 1, ko_text_str(&starts), m->n_layers);
+                            m->name, (int)starts.n - 1, ko_text_str(&starts), n_layers, what);
     }
     ko_text_free(&sizes);
     ko_text_free(&starts);
@@ -130,10 +131,11 @@ static enum ko_code fill_block(const struct ko_plan_builder *builder, int32_t b)
         if (!builder->block_model[(size_t)b * (size_t)plan->n_models + (size_t)m]) {
             continue;
         }
+        const int32_t n_layers = ko_plan_n_counted(&plan->model[m]);
         for (size_t i = 0; i < block->n_sizes; i++) {
-            int32_t size = ko_size_layers(&block->size[i], plan->model[m].n_layers);
+            int32_t size = ko_size_layers(&block->size[i], n_layers);
             int32_t at = find_value(plan->size, plan->n_sizes, size);
-            if (at >= 0 && size <= plan->model[m].n_layers) {
+            if (at >= 0 && size <= n_layers) {
                 out->size[(size_t)m * n_sizes + (size_t)at] = 1;
             }
         }
@@ -144,61 +146,97 @@ static enum ko_code fill_block(const struct ko_plan_builder *builder, int32_t b)
     return KO_OK;
 }
 
-/* Reports that no window fits a model, with the size that came nearest. */
-static enum ko_code fail_windows(const struct ko_plan_builder *builder)
+/* The window size of an active block that comes nearest to its model. */
+struct nearest {
+    const struct ko_spec_block *block; /* NULL: no block is active */
+    const struct ko_size *size;
+    int32_t model, excess; /* layers by which it is too large; at most 0: it fits */
+};
+
+static struct nearest find_nearest(const struct ko_plan_builder *builder)
 {
     const struct ko_plan *plan = builder->plan;
-    const struct ko_spec_block *best_block = NULL;
-    const struct ko_size *best = NULL;
-    const struct ko_plan_model *largest = NULL;
-    int32_t least = INT32_MAX, model = -1;
+    struct nearest nearest = {.model = -1, .excess = INT32_MAX};
     for (int32_t b = 0; b < plan->n_blocks; b++) {
         const struct ko_spec_block *block = &builder->input->spec->block[b];
         for (int32_t m = 0; m < plan->n_models; m++) {
-            if (!builder->block_model[(size_t)b * (size_t)plan->n_models + (size_t)m]) {
+            if (!builder->block_model[(size_t)b * (size_t)plan->n_models + (size_t)m] ||
+                !is_active(plan, &plan->block[b], m)) {
                 continue;
             }
-            if (!largest || plan->model[m].n_layers > largest->n_layers) {
-                largest = &plan->model[m];
-            }
-            for (size_t i = 0; i < block->n_sizes && is_active(plan, &plan->block[b], m); i++) {
-                int32_t size = ko_size_layers(&block->size[i], plan->model[m].n_layers);
-                if (size - plan->model[m].n_layers < least) {
-                    least = size - plan->model[m].n_layers;
-                    best = &block->size[i];
-                    best_block = block;
-                    model = m;
+            const int32_t n_layers = ko_plan_n_counted(&plan->model[m]);
+            for (size_t i = 0; i < block->n_sizes; i++) {
+                const int32_t excess = ko_size_layers(&block->size[i], n_layers) - n_layers;
+                if (excess < nearest.excess) {
+                    nearest = (struct nearest){block, &block->size[i], m, excess};
                 }
             }
         }
     }
-    if (!best) {
+    return nearest;
+}
+
+/* The model that a block asks for in which windows count the most layers. NULL: there is none. */
+static const struct ko_plan_model *largest_asked(const struct ko_plan_builder *builder)
+{
+    const struct ko_plan *plan = builder->plan;
+    const struct ko_plan_model *largest = NULL;
+    for (int32_t k = 0; k < plan->n_blocks * plan->n_models; k++) {
+        const struct ko_plan_model *model = &plan->model[k % plan->n_models];
+        if (builder->block_model[k] &&
+            (!largest || ko_plan_n_counted(model) > ko_plan_n_counted(largest))) {
+            largest = model;
+        }
+    }
+    return largest;
+}
+
+/* Reports that no window fits a model, with the size that came nearest. */
+static enum ko_code fail_windows(const struct ko_plan_builder *builder)
+{
+    const struct ko_plan *plan = builder->plan;
+    const struct nearest nearest = find_nearest(builder);
+    const struct ko_plan_model *largest = largest_asked(builder);
+    const char *what = ko_over_what[plan->over];
+    if (!nearest.block || !largest) {
         return ko_fail(builder->err, KO_E_INPUT,
                        "%s: no cell is left: no model has a feature class of the block that asks "
                        "for it, give it features: [all]",
                        builder->input->spec->file);
     }
-    if (least > 0) {
+    const int32_t n_largest = ko_plan_n_counted(largest);
+    if (n_largest == 0) {
         return ko_fail(builder->err, KO_E_INPUT,
-                       "%s: window size %.15g is larger than the largest model (%s, %d layers), "
-                       "use sizes up to %d",
-                       best->where, best->value, largest->name, largest->n_layers,
-                       largest->n_layers);
+                       "%s: windows.over: '%s', but no model has %s, write over: layers",
+                       nearest.size->where, ko_over_words[plan->over], what);
     }
+    if (nearest.excess > 0) {
+        return ko_fail(builder->err, KO_E_INPUT,
+                       "%s: window size %.15g is larger than the largest model (%s, %d %s), "
+                       "use sizes up to %d",
+                       nearest.size->where, nearest.size->value, largest->name, n_largest, what,
+                       n_largest);
+    }
+    const struct ko_plan_model *model = &plan->model[nearest.model];
+    const int32_t n_layers = ko_plan_n_counted(model);
     return ko_fail(builder->err, KO_E_INPUT,
                    "%s: windows: no start is left: windows of %d layers start at 0 to %d in %s "
-                   "(%d layers)",
-                   best_block->where, plan->model[model].n_layers + least, -least,
-                   plan->model[model].name, plan->model[model].n_layers);
+                   "(%d %s)",
+                   nearest.block->where, n_layers + nearest.excess, -nearest.excess, model->name,
+                   n_layers, what);
 }
 
 enum ko_code ko_plan_build_windows(struct ko_plan_builder *builder)
 {
     struct ko_plan *plan = builder->plan;
-    int32_t largest = largest_layers(plan);
+    enum ko_code code = ko_plan_count_layers(plan, builder->input->spec->over, builder->err);
+    if (code != KO_OK) {
+        return code;
+    }
+    const int32_t largest = largest_counted(plan);
     uint8_t *size_used = ko_new((size_t)largest + 1, 1, builder->err);
     uint8_t *start_used = ko_new((size_t)largest, 1, builder->err);
-    enum ko_code code = !size_used || !start_used ? KO_E_MEMORY : KO_OK;
+    code = !size_used || !start_used ? KO_E_MEMORY : KO_OK;
     for (int32_t m = 0; code == KO_OK && m < plan->n_models; m++) {
         code = mark_model(builder, m, size_used, start_used);
     }

@@ -64,6 +64,15 @@ static void put_device_memory(json_object *to, const struct ko_device_memory *me
     ko_json_put_number(device, "total", ko_device_memory_total(memory));
 }
 
+/* The layers that windows count. */
+static void put_counted(json_object *to, const struct ko_plan_model *model)
+{
+    json_object *list = ko_json_put_list(to, "counted_layers");
+    for (int32_t k = 0; k < ko_plan_n_counted(model); k++) {
+        json_object_array_add(list, json_object_new_int64(ko_plan_window(model, 1, k).begin));
+    }
+}
+
 static void put_models(json_object *root, const struct ko_plan_report *report)
 {
     json_object *list = ko_json_put_list(root, "models");
@@ -74,6 +83,7 @@ static void put_models(json_object *root, const struct ko_plan_report *report)
         ko_json_put_text(item, "path", model->path);
         ko_json_put_text(item, "architecture", model->architecture);
         ko_json_put_int(item, "layers", model->n_layers);
+        put_counted(item, model);
         ko_json_put_int(item, "width", model->d_model);
         ko_json_put_int(item, "vocabulary", model->vocabulary);
         ko_json_put_int(item, "row_budget", model->row_budget);
@@ -84,6 +94,9 @@ static void put_models(json_object *root, const struct ko_plan_report *report)
         ko_json_put_int(item, "prompts_in_file", report->plan->n_facts);
         ko_json_put_int(item, "prompts_runnable", report->model[m].n_runnable);
         ko_json_put_int(item, "prompts_selected", report->model[m].n_selected);
+        json_object *cells = ko_json_put_object(item, "cells");
+        ko_json_put_int(cells, "planned", report->model[m].n_planned);
+        ko_json_put_int(cells, "vacuous", report->model[m].n_vacuous);
         put_skipped(item, report, m);
     }
 }
@@ -102,6 +115,7 @@ static void put_axes(json_object *root, const struct ko_plan *plan)
         ko_feature_class_label(&plan->class[f], label);
         json_object_array_add(features, json_object_new_string(label));
     }
+    ko_json_put_text(root, "windows_over", ko_over_words[plan->over]);
     ko_json_put_ints(root, "window_sizes", plan->size, plan->n_sizes);
     ko_json_put_ints(root, "window_starts", plan->start, plan->n_starts);
     ko_json_put_int(root, "prompts", plan->n_prompts);

@@ -131,6 +131,22 @@ static void print_skipped(const struct ko_plan_report *report, struct ko_text *o
     }
 }
 
+/* Prints the layers that windows count, where they are not all. */
+static void print_counted(const struct ko_plan *plan, struct ko_text *out)
+{
+    for (int32_t m = 0; plan->over != KO_OVER_LAYERS && m < plan->n_models; m++) {
+        const struct ko_plan_model *model = &plan->model[m];
+        const int32_t n = ko_plan_n_counted(model);
+        begin_label(out, m == 0 ? "counted" : "");
+        ko_text_add(out, "%s: %d of %d layers%s", model->name, n, model->n_layers,
+                    model->counted && n > 0 ? ": " : "");
+        for (int32_t k = 0; model->counted && k < n; k++) {
+            ko_text_add(out, "%s%d", k > 0 ? ", " : "", model->counted[k]);
+        }
+        ko_text_add(out, "\n");
+    }
+}
+
 static void print_axes(const struct ko_plan_report *report, struct ko_text *out)
 {
     const struct ko_plan *plan = report->plan;
@@ -154,8 +170,11 @@ static void print_axes(const struct ko_plan_report *report, struct ko_text *out)
                     ko_plural(plan->n_heat_prompts));
     }
     print_words(out, "classes", &features, "none");
-    print_numbers(out, "sizes", plan->size, plan->n_sizes, "layers");
-    print_numbers(out, "starts", plan->start, plan->n_starts, "(first layer of a window)");
+    print_numbers(out, "sizes", plan->size, plan->n_sizes, ko_over_what[plan->over]);
+    print_numbers(out, "starts", plan->start, plan->n_starts,
+                  plan->over == KO_OVER_LAYERS ? "(first layer of a window)"
+                                               : "(first layer of a window, among those counted)");
+    print_counted(plan, out);
     out->failed = out->failed || failed;
     ko_strings_free(&routes);
     ko_strings_free(&heat);
@@ -276,6 +295,20 @@ static void print_sweeps(const struct ko_plan_report *report, struct ko_text *ou
     ko_text_add(out, "(planned cells; new: cells that no sweep above has)\n\n");
 }
 
+/* Prints how many cells of each model are vacuous, where some are and there are several models. */
+static void print_vacuous(const struct ko_plan_report *report, struct ko_text *out)
+{
+    char a[32], b[32];
+    for (int32_t m = 0; report->plan->n_models > 1 && m < report->plan->n_models; m++) {
+        const struct ko_plan_model_report *model = &report->model[m];
+        if (model->n_vacuous > 0) {
+            begin_label(out, "");
+            ko_text_add(out, "%s: %s of %s vacuous\n", report->plan->model[m].name,
+                        ko_grouped(model->n_vacuous, a), ko_grouped(model->n_planned, b));
+        }
+    }
+}
+
 static void print_cells(const struct ko_plan_report *report, struct ko_text *out)
 {
     const struct ko_cost *cost = &report->cost;
@@ -294,6 +327,7 @@ static void print_cells(const struct ko_plan_report *report, struct ko_text *out
     ko_text_add(out, "%s%s vacuous, %s computed%s\n", report->n_heat > 0 ? "" : ", ",
                 ko_grouped(report->n_vacuous, a), ko_grouped(cost->n_cells, b),
                 report->upper_bound ? " (upper bound)" : "");
+    print_vacuous(report, out);
     begin_label(out, "batches");
     ko_text_add(out, "%s, of %s rows in all (a row: one token position of a prompt or a cell)\n",
                 ko_grouped(cost->n_batches, a), ko_grouped(cost->n_rows, b));

@@ -9,27 +9,30 @@
 #include "src/tree/batch.h"
 #include "src/tree/cost.h"
 
-/* A layer without attention sees every position. In one with several attentions the widest
-   counts. */
-static enum ko_code describe_reach(const struct ko_model *model, struct ko_plan_model *out,
-                                   struct ko_error *err)
+/* In a stage with several mixers the one that reaches farthest counts. */
+static enum ko_code describe_stages(const struct ko_model *model, struct ko_plan_model *out,
+                                    struct ko_error *err)
 {
-    const size_t n_layers = (size_t)model->shape.n_layers;
-    int32_t *reach = ko_new(n_layers, sizeof *reach, err);
-    if (!reach) {
+    const int32_t n = model->n_stages;
+    struct ko_plan_stage *stage = ko_new((size_t)n, sizeof *stage, err);
+    if (!stage) {
         return KO_E_MEMORY;
     }
     for (size_t i = 0; i < model->n_sublayers; i++) {
         const struct ko_sublayer *sublayer = &model->sublayer[i];
-        if (sublayer->size.reach > reach[sublayer->layer]) {
-            reach[sublayer->layer] = sublayer->size.reach;
+        struct ko_plan_stage *at = &stage[sublayer->stage];
+        if (sublayer->kind->mixer) {
+            const int32_t reach = sublayer->size.reach > 0 ? sublayer->size.reach : INT32_MAX;
+            at->layer = sublayer->layer;
+            at->mixers |= sublayer->kind->mixer;
+            at->reach = reach > at->reach ? reach : at->reach;
         }
     }
-    for (size_t l = 0; l < n_layers; l++) {
-        reach[l] = reach[l] > 0 ? reach[l] : INT32_MAX;
+    for (int32_t s = 0; s < n; s++) {
+        ko_model_stage_flop(model, s, stage[s].flop);
     }
-    const enum ko_code code = ko_plan_model_set_reach(out, reach, err);
-    free(reach);
+    const enum ko_code code = ko_plan_model_set_stages(out, stage, n, err);
+    free(stage);
     return code;
 }
 
@@ -46,10 +49,9 @@ enum ko_code ko_plan_model_describe(const struct ko_model *model, int64_t row_bu
     out->d_conv = sizes.d_conv;
     out->row_bytes = (double)(ko_model_row_floats(model) * sizeof(float));
     out->weight_bytes = (double)ko_model_floats(model) * sizeof(float);
-    ko_model_row_flop(model, out->row_flop);
     out->row_budget =
         row_budget > 0 ? (int32_t)row_budget : ko_default_row_budget(out->row_bytes, gpu);
-    return describe_reach(model, out, err);
+    return describe_stages(model, out, err);
 }
 
 static enum ko_code describe_model(const struct ko_inputs *inputs, int32_t m,

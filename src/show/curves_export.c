@@ -7,6 +7,14 @@
 #include "src/formats/csv_stream.h"
 #include "src/formats/json_out.h"
 #include "src/show/axis_words.h"
+#include "src/show/layer_words.h"
+
+static struct ko_layer_range layers_of(const struct ko_curve *curve, int32_t point,
+                                       const struct ko_cube_axes *axes)
+{
+    return ko_cube_window(axes, curve->key.model, axes->window_size[curve->key.size],
+                          curve->point[point].start);
+}
 
 /* ----------------------------------------------------------------------------------------------
    as CSV */
@@ -36,7 +44,6 @@ static void csv_point(const struct ko_curves *curves, const struct ko_curve *cur
     ko_csv_number(out, point->p);
     ko_text_add(out, ",");
     ko_csv_number(out, point->p_holm);
-    ko_text_add(out, "\n");
 }
 
 static enum ko_code csv_curve(const struct ko_curves *curves, const struct ko_curve *curve,
@@ -56,6 +63,8 @@ static enum ko_code csv_curve(const struct ko_curves *curves, const struct ko_cu
         }
         ko_text_add(out, "%d,%d,", axes->window_size[key->size], curve->point[k].start);
         csv_point(curves, curve, &curve->point[k], query, out);
+        const struct ko_layer_range layers = layers_of(curve, k, axes);
+        ko_text_add(out, ",%d,%d\n", layers.begin, layers.end - 1);
     }
     free(target);
     free(source);
@@ -68,7 +77,8 @@ enum ko_code ko_curves_csv(const struct ko_curves *curves, const struct ko_cube_
 {
     enum ko_code code = KO_OK;
     ko_text_add(out, "model,route,target,source,feature_class,window_size,window_start,depth,"
-                     "metric,value,low,high,n,statistic,interval,relation,minus,p,p_holm\n");
+                     "metric,value,low,high,n,statistic,interval,relation,minus,p,p_holm,first_"
+                     "layer,last_layer\n");
     for (size_t c = 0; code == KO_OK && c < curves->n; c++) {
         code = csv_curve(curves, &curves->curve[c], axes, query, out, err);
     }
@@ -78,12 +88,14 @@ enum ko_code ko_curves_csv(const struct ko_curves *curves, const struct ko_cube_
 /* ----------------------------------------------------------------------------------------------
    as JSON */
 
-static void put_windows(json_object *object, const struct ko_curve *curve)
+static void put_windows(json_object *object, const struct ko_curve *curve,
+                        const struct ko_cube_axes *axes)
 {
     json_object *windows = ko_json_put_list(object, "windows");
     for (int32_t k = 0; k < curve->n_points; k++) {
         const struct ko_curve_point *point = &curve->point[k];
         json_object *window = ko_json_add_object(windows);
+        const struct ko_layer_range layers = layers_of(curve, k, axes);
         ko_json_put_int(window, "start", point->start);
         ko_json_put_number(window, "depth", point->depth);
         ko_json_put_number(window, "value", point->estimate.value);
@@ -94,12 +106,14 @@ static void put_windows(json_object *object, const struct ko_curve *curve)
             ko_json_put_number(window, "p", point->p);
             ko_json_put_number(window, "p_holm", point->p_holm);
         }
+        ko_json_put_int(window, "first_layer", layers.begin);
+        ko_json_put_int(window, "last_layer", layers.end - 1);
     }
 }
 
 static enum ko_code put_curve(json_object *list, const struct ko_curves *curves,
                               const struct ko_curve *curve, const struct ko_cube_axes *axes,
-                              struct ko_error *err)
+                              const struct ko_curve_query *query, struct ko_error *err)
 {
     const struct ko_curve_key *key = &curve->key;
     const char *route = axes->route.item[key->route];
@@ -122,10 +136,39 @@ static enum ko_code put_curve(json_object *list, const struct ko_curves *curves,
     if (curve->minus) {
         ko_json_put_text(object, "minus", curve->minus);
     }
-    put_windows(object, curve);
+    if (query->minus.interaction) {
+        ko_json_put_int(object, "left_out", curve->n_left_out);
+    }
+    put_windows(object, curve, axes);
     free(target);
     free(source);
     return KO_OK;
+}
+
+/* The mixers of every layer of the models that have a curve. */
+static enum ko_code put_mixers(json_object *root, const struct ko_curves *curves,
+                               const struct ko_cube_axes *axes, struct ko_error *err)
+{
+    json_object *models = ko_json_put_object(root, "layer_mixers");
+    int32_t last = -1;
+    enum ko_code code = KO_OK;
+    for (size_t c = 0; code == KO_OK && c < curves->n; c++) {
+        const int32_t model = curves->curve[c].key.model;
+        struct ko_strings layers = {0};
+        if (model == last) {
+            continue;
+        }
+        last = model; /* curves are in order of their models */
+        for (int32_t l = 0; code == KO_OK && l < axes->n_layers[model]; l++) {
+            struct ko_text text = {0};
+            ko_mixers_text(axes->mixers[(int64_t)model * axes->n_layer_axis + l], &text);
+            code = ko_strings_add(&layers, ko_text_str(&text), err);
+            ko_text_free(&text);
+        }
+        ko_json_put_texts(models, axes->model.item[model], &layers);
+        ko_strings_free(&layers);
+    }
+    return code;
 }
 
 enum ko_code ko_curves_json(const struct ko_curves *curves, const struct ko_cube_axes *axes,
@@ -139,14 +182,18 @@ enum ko_code ko_curves_json(const struct ko_curves *curves, const struct ko_cube
     ko_json_put_text(root, "unit", ko_curve_metric_unit(query->metric));
     ko_json_put_text(root, "statistic", ko_statistic_word(summary->statistic));
     ko_json_put_text(root, "interval", ko_interval_word(summary->interval));
+    ko_json_put_text(root, "windows_over", ko_over_words[axes->over]);
     if (summary->interval == KO_INTERVAL_BOOTSTRAP) {
         ko_json_put_int(root, "resamples", summary->bootstrap.n_resamples);
         ko_json_put_int(root, "seed", (int64_t)summary->bootstrap.seed);
     }
     ko_json_put_int(root, "unfinished", curves->n_unfinished);
+    if (code == KO_OK && axes->mixers) {
+        code = put_mixers(root, curves, axes, err);
+    }
     json_object *list = ko_json_put_list(root, "curves");
     for (size_t c = 0; code == KO_OK && c < curves->n; c++) {
-        code = put_curve(list, curves, &curves->curve[c], axes, err);
+        code = put_curve(list, curves, &curves->curve[c], axes, query, err);
     }
     if (code == KO_OK) {
         *out = root;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "src/formats/table.h"
+#include "src/show/layer_words.h"
 
 enum { BAR_WIDTH = 30, MOST_DECIMALS = 9 };
 
@@ -99,7 +100,7 @@ static double largest_value(const struct ko_curves *curves)
 static const char *figure_word(const struct ko_curve_query *query)
 {
     if (ko_curve_query_subtracts(query)) {
-        return "difference";
+        return query->minus.interaction ? "interaction" : "difference";
     }
     if (query->metric == KO_CURVE_HIT && query->summary.statistic == KO_STATISTIC_MEAN) {
         return "share";
@@ -137,19 +138,15 @@ static const char *p_number(double p, char buffer[32])
     return buffer;
 }
 
-static void add_point(struct ko_table *table, const struct ko_curve_point *point, int32_t size,
-                      const struct ko_curve_query *query, double step)
+static void add_point(struct ko_table *table, const struct ko_curve_point *point,
+                      struct ko_layer_range layers, const struct ko_curve_query *query, double step)
 {
     char number[32], low[32], high[32];
     struct ko_text bar = {0};
     const struct ko_estimate *estimate = &point->estimate;
     const int decimals = decimals_of(query->metric, estimate);
     ko_bar(estimate->value, step, &bar);
-    if (size == 1) {
-        ko_table_add(table, "%d", point->start);
-    } else {
-        ko_table_add(table, "%d-%d", point->start, point->start + size - 1);
-    }
+    ko_table_add(table, "%s", ko_layers_text(layers, number));
     ko_table_add(table, "%.1f %%", point->depth);
     ko_table_add(table, "%s", number_text(estimate->value, decimals, number));
     if (isfinite(estimate->low)) {
@@ -171,9 +168,9 @@ static void add_heading(const struct ko_curves *curves, const struct ko_curve *c
                         const struct ko_cube_axes *axes, struct ko_text *out)
 {
     const struct ko_curve_key *key = &curve->key;
-    ko_text_add(out, "\n%s  %s  %s  window of %d of %d layers", axes->model.item[key->model],
-                axes->route.item[key->route], axes->feature_class.item[key->class],
-                axes->window_size[key->size], axes->n_layers[key->model]);
+    ko_text_add(out, "\n%s  %s  %s  ", axes->model.item[key->model], axes->route.item[key->route],
+                axes->feature_class.item[key->class]);
+    ko_window_text(axes, key->model, axes->window_size[key->size], out);
     if (curve->relation >= 0) {
         const char *relation = curves->relation.item[curve->relation];
         ko_text_add(out, "  relation %s", relation[0] ? relation : "(none)");
@@ -181,7 +178,29 @@ static void add_heading(const struct ko_curves *curves, const struct ko_curve *c
     if (curve->minus) {
         ko_text_add(out, "\n  minus %s", curve->minus);
     }
+    if (curve->n_left_out > 0) {
+        ko_text_add(out,
+                    "\n  %d window%s left out: attention or ssm is vacuous there, and the "
+                    "interaction 0",
+                    curve->n_left_out, curve->n_left_out == 1 ? " is" : "s are");
+    }
     ko_text_add(out, "\n");
+}
+
+/* Names the mixers of the printed models' layers, where they differ. */
+static void add_mixers(const struct ko_curves *curves, const struct ko_cube_axes *axes,
+                       struct ko_text *out)
+{
+    int32_t last = -1;
+    for (size_t c = 0; c < curves->n; c++) {
+        const int32_t model = curves->curve[c].key.model;
+        if (model != last && ko_layers_differ(axes, model)) {
+            ko_text_add(out, "layers of %s: ", axes->model.item[model]);
+            ko_layer_mixers_text(axes, model, out);
+            ko_text_add(out, "\n");
+        }
+        last = model; /* curves are in order of their models */
+    }
 }
 
 static bool is_cut(const struct ko_curves *curves, const struct ko_summary *summary)
@@ -236,6 +255,7 @@ void ko_curves_print(const struct ko_curves *curves, const struct ko_cube_axes *
     if (is_cut(curves, &query->summary)) {
         add_cut(query, out);
     }
+    add_mixers(curves, axes, out);
     for (size_t c = 0; c < curves->n; c++) {
         const struct ko_curve *curve = &curves->curve[c];
         struct ko_table table = {.n_columns = is_tested(query) ? 8 : 6,
@@ -243,7 +263,9 @@ void ko_curves_print(const struct ko_curves *curves, const struct ko_cube_axes *
         add_heading(curves, curve, axes, out);
         add_header(&table, query);
         for (int32_t k = 0; k < curve->n_points; k++) {
-            add_point(&table, &curve->point[k], axes->window_size[curve->key.size], query, step);
+            const struct ko_layer_range layers = ko_cube_window(
+                axes, curve->key.model, axes->window_size[curve->key.size], curve->point[k].start);
+            add_point(&table, &curve->point[k], layers, query, step);
         }
         ko_table_print(&table, 2, out);
     }

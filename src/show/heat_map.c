@@ -11,6 +11,7 @@
 #include "src/formats/table.h"
 #include "src/plan/plan.h"
 #include "src/show/curves_print.h"
+#include "src/show/layer_words.h"
 
 enum { CELL_WIDTH = 8, LAYERS_WIDTH = 8, MAP_WIDTH = 120 };
 
@@ -128,12 +129,8 @@ static void print_columns(const struct reader *reader, const struct map *map, in
         if (!has_start(reader, map, w)) {
             continue;
         }
-        if (size == 1) {
-            (void)snprintf(layers, sizeof layers, "%d", start);
-        } else {
-            (void)snprintf(layers, sizeof layers, "%d-%d", start, start + size - 1);
-        }
-        ko_text_add(out, "  %*s", LAYERS_WIDTH, layers);
+        ko_text_add(out, "  %*s", LAYERS_WIDTH,
+                    ko_layers_text(ko_cube_window(axes, map->model, size, start), layers));
         for (int32_t k = first; k < last; k++) {
             ko_text_add(out, "%*s", CELL_WIDTH,
                         ko_curve_number(reader->metric, value_at(reader, map, k, w), number));
@@ -147,10 +144,11 @@ static void print_map(const struct reader *reader, const struct map *map)
     const struct ko_cube_axes *axes = reader->part.axes;
     const int32_t n = n_sources(reader, map);
     const int32_t columns = (MAP_WIDTH - 2 - LAYERS_WIDTH) / CELL_WIDTH;
-    ko_text_add(reader->out, "\n%s  prompt %s  %s  %s  window of %d of %d layers\n",
-                axes->model.item[map->model], axes->heat_prompt.item[map->prompt],
-                axes->heat_route.item[map->route], axes->feature_class.item[map->class],
-                axes->window_size[map->size], axes->n_layers[map->model]);
+    ko_text_add(reader->out, "\n%s  prompt %s  %s  %s  ", axes->model.item[map->model],
+                axes->heat_prompt.item[map->prompt], axes->heat_route.item[map->route],
+                axes->feature_class.item[map->class]);
+    ko_window_text(axes, map->model, axes->window_size[map->size], reader->out);
+    ko_text_add(reader->out, "\n");
     for (int32_t first = 0; first < n; first += columns) {
         print_columns(reader, map, first, first + columns < n ? first + columns : n);
     }
@@ -167,6 +165,8 @@ static void csv_map(const struct reader *reader, const struct map *map)
                                  axes->feature_class.item[map->class]};
     const int32_t size = axes->window_size[map->size];
     for (int32_t w = 0; w < reader->part.n_starts; w++) {
+        const struct ko_layer_range layers =
+            ko_cube_window(axes, map->model, size, axes->window_start[w]);
         for (int32_t k = 0; k < n_sources(reader, map); k++) {
             const double value = value_at(reader, map, k, w);
             if (!isfinite(value)) {
@@ -177,13 +177,12 @@ static void csv_map(const struct reader *reader, const struct map *map)
                 ko_text_add(reader->out, ",");
             }
             ko_text_add(reader->out, "%d,%d,", size, axes->window_start[w]);
-            ko_csv_number(reader->out,
-                          ko_window_depth(axes->n_layers[map->model], size, axes->window_start[w]));
+            ko_csv_number(reader->out, ko_layers_depth(axes->n_layers[map->model], layers));
             ko_text_add(reader->out, ",%d,", k);
             ko_csv_text(reader->out, token_piece(reader, map, k));
             ko_text_add(reader->out, ",%s,", ko_curve_metric_word(reader->metric));
             ko_csv_number(reader->out, value);
-            ko_text_add(reader->out, "\n");
+            ko_text_add(reader->out, ",%d,%d\n", layers.begin, layers.end - 1);
         }
     }
 }
@@ -272,6 +271,6 @@ enum ko_code ko_heat_maps_csv(struct ko_cube_view *view, const struct ko_curve_f
 {
     struct reader reader = {.filter = filter, .metric = metric, .out = out, .csv = true};
     ko_text_add(out, "model,prompt,route,feature_class,window_size,window_start,depth,"
-                     "source_position,token,metric,value\n");
+                     "source_position,token,metric,value,first_layer,last_layer\n");
     return walk_models(&reader, view, n_maps, err);
 }

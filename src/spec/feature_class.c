@@ -15,10 +15,22 @@
 
 /* In the order of enum ko_feature_kind, then the aliases. */
 static const char *const class_names[] = {
-    "all",          "slow-third",    "fast-third",        "not-slow-third",      "not-fast-third",
-    "random-third", "after-softmax", "context-dependent", "context-independent",
+    "all",
+    "slow-third",
+    "fast-third",
+    "not-slow-third",
+    "not-fast-third",
+    "random-third",
+    "after-softmax",
+    "attention",
+    "ssm",
+    "conv",
+    "context-dependent",
+    "context-independent",
 };
 enum { N_CLASS_NAMES = sizeof class_names / sizeof class_names[0] };
+
+const char *const ko_mixer_words[KO_N_MIXERS] = {"attention", "ssm", "conv"};
 
 static const enum ko_feature_kind class_kinds[N_CLASS_NAMES] = {
     KO_FEATURE_ALL,
@@ -28,6 +40,9 @@ static const enum ko_feature_kind class_kinds[N_CLASS_NAMES] = {
     KO_FEATURE_NOT_FAST_THIRD,
     KO_FEATURE_RANDOM_THIRD,
     KO_FEATURE_AFTER_SOFTMAX,
+    KO_FEATURE_ATTENTION,
+    KO_FEATURE_SSM,
+    KO_FEATURE_CONV,
     KO_FEATURE_SLOW_THIRD,
     KO_FEATURE_FAST_THIRD,
 };
@@ -41,8 +56,9 @@ static enum ko_code fail_unknown(const char *text, const char *name, const char 
                        near, rest);
     }
     return ko_fail(err, KO_E_INPUT,
-                   "unknown feature class '%s', use all, slow-third, fast-third, not-slow-third, "
-                   "not-fast-third, random-third:SEED or after-softmax, with or without +conv",
+                   "unknown feature class '%s', use all, attention, ssm, conv, slow-third, "
+                   "fast-third, not-slow-third, not-fast-third, random-third:SEED or "
+                   "after-softmax; classes of SSMs also with +conv",
                    text);
 }
 
@@ -94,11 +110,11 @@ static enum ko_code parse_parts(const char *text, char *name, struct ko_feature_
         return fail_unknown(text, name, found.conv ? "+conv" : "", err);
     }
     found.kind = class_kinds[i];
-    if (found.kind == KO_FEATURE_AFTER_SOFTMAX && found.conv) {
+    if (found.conv && !(ko_feature_class_mixers(&found) & KO_MIXER_SSM)) {
         return ko_fail(err, KO_E_INPUT,
-                       "feature class '%s': after-softmax is for attention, which has no "
-                       "convolution; leave +conv out",
-                       text);
+                       "feature class '%s': %s acts on no SSM, and only an SSM has a convolution "
+                       "for +conv; leave +conv out",
+                       text, name);
     }
     enum ko_code code = parse_seed(text, seed, &found, err);
     if (code == KO_OK) {
@@ -130,39 +146,54 @@ void ko_feature_class_label(const struct ko_feature_class *feature_class, char b
     }
 }
 
-bool ko_feature_class_exists(const struct ko_feature_class *feature_class, int32_t n_features)
+uint8_t ko_feature_class_mixers(const struct ko_feature_class *feature_class)
 {
-    if (n_features == 0) {
-        return !feature_class->conv && (feature_class->kind == KO_FEATURE_ALL ||
-                                        feature_class->kind == KO_FEATURE_AFTER_SOFTMAX);
-    }
     switch (feature_class->kind) {
     case KO_FEATURE_ALL:
-    case KO_FEATURE_NOT_SLOW_THIRD:
-    case KO_FEATURE_NOT_FAST_THIRD:
-        return true;
+        return KO_MIXER_EVERY;
+    case KO_FEATURE_ATTENTION:
+    case KO_FEATURE_AFTER_SOFTMAX:
+        return KO_MIXER_ATTENTION;
+    case KO_FEATURE_CONV:
+        return KO_MIXER_CONV;
+    default:
+        return KO_MIXER_SSM;
+    }
+}
+
+bool ko_feature_class_exists(const struct ko_feature_class *feature_class,
+                             const struct ko_model_features *model)
+{
+    const bool has_mixer = (model->mixers & ko_feature_class_mixers(feature_class)) != 0;
+    if (!has_mixer || (feature_class->conv && !(model->mixers & KO_MIXER_SSM))) {
+        return false;
+    }
+    switch (feature_class->kind) {
     case KO_FEATURE_SLOW_THIRD:
     case KO_FEATURE_FAST_THIRD:
     case KO_FEATURE_RANDOM_THIRD:
-        return n_features / 3 >= 1;
-    case KO_FEATURE_AFTER_SOFTMAX:
-        return false;
+        return model->n_features / 3 >= 1;
+    case KO_FEATURE_NOT_SLOW_THIRD:
+    case KO_FEATURE_NOT_FAST_THIRD:
+        return model->n_features >= 1;
+    default:
+        return true;
     }
-    return false;
 }
 
 bool ko_feature_class_is_everything(const struct ko_feature_class *feature_class,
                                     int32_t n_features)
 {
     switch (feature_class->kind) {
-    case KO_FEATURE_ALL:
-    case KO_FEATURE_AFTER_SOFTMAX:
-        return true;
+    case KO_FEATURE_SLOW_THIRD:
+    case KO_FEATURE_FAST_THIRD:
+    case KO_FEATURE_RANDOM_THIRD:
+        return false;
     case KO_FEATURE_NOT_SLOW_THIRD:
     case KO_FEATURE_NOT_FAST_THIRD:
         return n_features / 3 == 0;
     default:
-        return false;
+        return true;
     }
 }
 
@@ -249,8 +280,7 @@ enum ko_code ko_feature_mask(const struct ko_feature_class *feature_class, const
         return mark_third(feature_class->kind, norm, n_features, layer, mask, err);
     case KO_FEATURE_RANDOM_THIRD:
         return mark_random(feature_class->seed, n_features, layer, mask, err);
-    case KO_FEATURE_ALL:
-    case KO_FEATURE_AFTER_SOFTMAX:
+    default:
         break;
     }
     memset(mask, 1, (size_t)n_features);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Feature classes: which features (channels or heads) of an edge are removed. */
+/* Feature classes: which mixers a knockout acts on, and which features (channels or heads) of an
+   edge it removes there. */
 #ifndef KO_SPEC_FEATURE_CLASS_H
 #define KO_SPEC_FEATURE_CLASS_H
 
@@ -7,6 +8,7 @@
 #include <stdint.h>
 
 #include "src/base/error.h"
+#include "src/base/mixer.h"
 
 enum ko_feature_kind {
     KO_FEATURE_ALL,
@@ -15,7 +17,10 @@ enum ko_feature_kind {
     KO_FEATURE_NOT_SLOW_THIRD,
     KO_FEATURE_NOT_FAST_THIRD,
     KO_FEATURE_RANDOM_THIRD,
-    KO_FEATURE_AFTER_SOFTMAX
+    KO_FEATURE_AFTER_SOFTMAX,
+    KO_FEATURE_ATTENTION,
+    KO_FEATURE_SSM,
+    KO_FEATURE_CONV
 };
 
 struct ko_feature_class {
@@ -31,10 +36,21 @@ KO_MUST_CHECK enum ko_code ko_feature_class_parse(const char *text, struct ko_fe
 /* The canonical label into buffer: "random-third:7+conv". */
 void ko_feature_class_label(const struct ko_feature_class *feature_class, char buffer[64]);
 
-/* Whether a model has the class. n_features is F, or 0 for attention. Attention has `all` and
-   `after-softmax`. SSMs have every class but after-softmax; thirds need F >= 3, their complements
-   F >= 1. */
-bool ko_feature_class_exists(const struct ko_feature_class *feature_class, int32_t n_features);
+/* The kinds of mixers by the number of their bit, as classes are called: "attention". */
+enum { KO_N_MIXERS = 3 };
+extern const char *const ko_mixer_words[KO_N_MIXERS];
+
+/* What a model offers to classes. */
+struct ko_model_features {
+    uint8_t mixers;     /* the kinds that it has, bits of enum ko_mixer */
+    int32_t n_features; /* F: channels (Mamba-1) or heads (Mamba-2); 0: no features to select */
+};
+/* The kinds of mixers that the class acts on, bits of enum ko_mixer. */
+uint8_t ko_feature_class_mixers(const struct ko_feature_class *feature_class);
+/* Whether a model has the class: it has a mixer of the class's kinds, and an SSM for `+conv`.
+   Thirds also need F >= 3, their complements F >= 1. */
+bool ko_feature_class_exists(const struct ko_feature_class *feature_class,
+                             const struct ko_model_features *model);
 /* Whether the class removes every feature, so that no mask is needed. */
 bool ko_feature_class_is_everything(const struct ko_feature_class *feature_class,
                                     int32_t n_features);

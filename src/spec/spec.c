@@ -140,7 +140,7 @@ static enum ko_code read_block(struct ko_spec *spec, const struct ko_spec_source
         code = ko_spec_read_features(&layers, block, err);
     }
     if (code == KO_OK) {
-        code = ko_spec_read_windows(&layers, at, sweep, block, err);
+        code = ko_spec_read_windows(spec, &layers, at, sweep, block, err);
     }
     ko_layers_free(&layers);
     return code;

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "src/base/error.h"
+#include "src/base/mixer.h"
 #include "src/base/text.h"
 #include "src/options/options.h"
 #include "src/prompts/prompt.h"
@@ -53,6 +54,25 @@ struct ko_size {
 
 enum ko_starts { KO_STARTS_ALL, KO_STARTS_LIST, KO_STARTS_EVERY };
 
+/* The layers that windows count: X(NAME, "word", "what they are", mixers that such a layer has one
+   of; 0: any layer). */
+#define KO_OVERS(X)                                                                                \
+    X(LAYERS, "layers", "layers", 0)                                                               \
+    X(MIXERS, "mixers", "layers with a mixer", KO_MIXER_EVERY)                                     \
+    X(ATTENTION, "attention", "layers with attention", KO_MIXER_ATTENTION)                         \
+    X(SSM, "ssm", "layers with an SSM", KO_MIXER_SSM)
+
+enum ko_over {
+#define X(NAME, word, what, mixers) KO_OVER_##NAME,
+    KO_OVERS(X)
+#undef X
+        KO_N_OVERS
+};
+extern const char *const ko_over_words[KO_N_OVERS]; /* as the spec writes them */
+extern const char *const ko_over_what[KO_N_OVERS];  /* in a sentence: "layers with attention" */
+/* Whether windows count a layer with these mixers, bits of enum ko_mixer. */
+bool ko_over_counts(enum ko_over over, uint8_t mixers);
+
 /* One block of `sweeps`, with the top-level keys inherited. A spec without `sweeps` is one block. */
 struct ko_spec_block {
     char *name;    /* unique; NULL: the block has no name */
@@ -79,6 +99,7 @@ struct ko_spec {
     size_t n_models;
     struct ko_strings prompt_files; /* paths; in order of first use */
     enum ko_score score;            /* which token of an answer is scored, for all prompts */
+    enum ko_over over;              /* which layers the windows of all blocks count */
     struct ko_spec_block *block;
     size_t n_blocks;
     char *evaluation; /* path or NULL */
@@ -98,10 +119,10 @@ KO_MUST_CHECK enum ko_code ko_spec_parse(const char *text, const char *name, str
                                          struct ko_error *err);
 void ko_spec_free(struct ko_spec *spec);
 
-/* The size in layers, for a model of n_layers. A percentage is rounded to the nearest whole number,
-   halves up, and is at least 1. */
+/* The size in layers, for a model in which windows count n_layers. A percentage is rounded to the
+   nearest whole number, halves up, and is at least 1. */
 int32_t ko_size_layers(const struct ko_size *size, int32_t n_layers);
-/* Whether the spec lets windows of the block start at this layer. */
+/* Whether the spec lets windows of the block start at this counted layer. */
 bool ko_spec_starts_at(const struct ko_spec_block *block, int32_t layer);
 
 /* Whether a selection needs the ranks of an evaluation. */

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "src/base/file.h"
-#include "src/base/home.h"
-#include "src/base/hub_cache.h"
+#include "src/base/user/home.h"
+#include "src/base/user/hub_cache.h"
 #include "src/base/memory.h"
 #include "src/base/text.h"
 #include "src/spec/spec_read.h"

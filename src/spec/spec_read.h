@@ -72,7 +72,7 @@ KO_MUST_CHECK enum ko_code ko_spec_choice(const struct ko_yaml *node, const char
 KO_MUST_CHECK enum ko_code ko_spec_path(const struct ko_spec_source *source,
                                         const struct ko_yaml *node, const char *key, char **path,
                                         struct ko_error *err);
-/* A checkpoint's folder, or its name on the hub (src/base/hub_cache.h). If the folder is not found,
+/* A checkpoint's folder, or its name on the hub (src/base/user/hub_cache.h). If the folder is not found,
    *path is the path as given and *missing the reason; otherwise *missing is left alone. Both
    free(). */
 KO_MUST_CHECK enum ko_code ko_spec_checkpoint(const struct ko_spec_source *source,
@@ -105,7 +105,8 @@ KO_MUST_CHECK enum ko_code ko_spec_read_routes(const struct ko_layers *layers,
                                                struct ko_spec_block *block, struct ko_error *err);
 KO_MUST_CHECK enum ko_code ko_spec_read_features(const struct ko_layers *layers,
                                                  struct ko_spec_block *block, struct ko_error *err);
-KO_MUST_CHECK enum ko_code ko_spec_read_windows(const struct ko_layers *layers,
+KO_MUST_CHECK enum ko_code ko_spec_read_windows(struct ko_spec *spec,
+                                                const struct ko_layers *layers,
                                                 const struct ko_yaml *at, bool required,
                                                 struct ko_spec_block *block, struct ko_error *err);
 

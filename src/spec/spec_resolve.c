@@ -114,7 +114,7 @@ static void add_select(struct ko_text *out, const struct ko_select *select)
     ko_text_add(out, "}");
 }
 
-static void add_windows(struct ko_text *out, const struct ko_spec_block *block)
+static void add_windows(struct ko_text *out, const struct ko_spec_block *block, enum ko_over over)
 {
     ko_text_add(out, "    windows: {sizes: [");
     for (size_t i = 0; i < block->n_sizes; i++) {
@@ -132,6 +132,9 @@ static void add_windows(struct ko_text *out, const struct ko_spec_block *block)
             ko_text_add(out, "%s%d", i == 0 ? "" : ", ", block->start[i]);
         }
         ko_text_add(out, "]");
+    }
+    if (over != KO_OVER_LAYERS) {
+        ko_text_add(out, ", over: %s", ko_over_words[over]);
     }
     ko_text_add(out, "}\n");
 }
@@ -168,7 +171,7 @@ static void add_block(struct ko_text *out, const struct ko_spec *spec,
     add_quoted_list(out, &block->features);
     ko_text_add(out, "\n");
     if (block->n_sizes > 0) {
-        add_windows(out, block);
+        add_windows(out, block, spec->over);
     }
 }
 

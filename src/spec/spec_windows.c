@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads the `windows` key of a block: sizes in layers or percent, and starts. It also converts a
-   percentage to layers of a model. */
+/* Reads the `windows` key of a block: sizes in layers or percent, starts, and which layers they
+   count. It also converts a percentage to layers of a model. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,8 +11,29 @@
 
 enum { MAX_LAYERS = 1000000 };
 
-static const char *const window_keys[] = {"sizes", "starts"};
+static const char *const window_keys[] = {"sizes", "starts", "over"};
 static const char *const starts_keys[] = {"every"};
+
+const char *const ko_over_words[KO_N_OVERS] = {
+#define X(NAME, word, what, mixers) word,
+    KO_OVERS(X)
+#undef X
+};
+const char *const ko_over_what[KO_N_OVERS] = {
+#define X(NAME, word, what, mixers) what,
+    KO_OVERS(X)
+#undef X
+};
+
+bool ko_over_counts(enum ko_over over, uint8_t mixers)
+{
+    static const uint8_t wanted[KO_N_OVERS] = {
+#define X(NAME, word, what, mixers) mixers,
+        KO_OVERS(X)
+#undef X
+    };
+    return wanted[over] == 0 || (mixers & wanted[over]) != 0;
+}
 
 static enum ko_code read_percent(const struct ko_yaml *item, double *value, struct ko_error *err)
 {
@@ -131,11 +152,33 @@ static enum ko_code read_starts(const struct ko_yaml *node, struct ko_spec_block
     return code;
 }
 
-enum ko_code ko_spec_read_windows(const struct ko_layers *layers, const struct ko_yaml *at,
-                                  bool required, struct ko_spec_block *block, struct ko_error *err)
+/* A spec has one rule, because all blocks share the axes of sizes and starts. */
+static enum ko_code read_over(struct ko_spec *spec, const struct ko_layers *windows,
+                              const struct ko_spec_block *block, struct ko_error *err)
+{
+    const struct ko_yaml *node = ko_layers_get(windows, "over");
+    size_t index = KO_OVER_LAYERS;
+    enum ko_code code = KO_OK;
+    if (node && !ko_spec_is_null(node)) {
+        code = ko_spec_choice(node, "windows.over", ko_over_words, KO_N_OVERS, &index, err);
+    }
+    if (code == KO_OK && block == spec->block) {
+        spec->over = (enum ko_over)index;
+    } else if (code == KO_OK && (enum ko_over)index != spec->over) {
+        code = ko_yaml_fail(node != NULL ? node : windows->map[0], err,
+                            "windows.over: '%s' here and '%s' in the block at %s: the windows of a "
+                            "spec count the same layers, write it at the top level",
+                            ko_over_words[index], ko_over_words[spec->over], spec->block[0].where);
+    }
+    return code;
+}
+
+enum ko_code ko_spec_read_windows(struct ko_spec *spec, const struct ko_layers *layers,
+                                  const struct ko_yaml *at, bool required,
+                                  struct ko_spec_block *block, struct ko_error *err)
 {
     struct ko_layers windows = {0};
-    enum ko_code code = ko_layers_under(layers, "windows", window_keys, 2, &windows, err);
+    enum ko_code code = ko_layers_under(layers, "windows", window_keys, 3, &windows, err);
     const struct ko_yaml *sizes = ko_layers_get(&windows, "sizes");
     if (code == KO_OK && sizes) {
         code = read_sizes(sizes, block, err);
@@ -145,6 +188,9 @@ enum ko_code ko_spec_read_windows(const struct ko_layers *layers, const struct k
     }
     if (code == KO_OK) {
         code = read_starts(ko_layers_get(&windows, "starts"), block, err);
+    }
+    if (code == KO_OK && (windows.n > 0 || block == spec->block)) {
+        code = read_over(spec, &windows, block, err);
     }
     ko_layers_free(&windows);
     return code;

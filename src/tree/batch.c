@@ -26,36 +26,21 @@ struct composer {
     struct ko_error *err;
 };
 
-/* FLOP of the parts of a forward pass. After the last mixer only a path's last row is computed. */
-struct rates {
-    double projections, after_conv, finish, unembedding;
-    int32_t n_layers;
-};
-
-static struct rates rates_of(const struct ko_plan_model *model)
+static double trunk_flop(const struct ko_tree_model *m, int32_t n_tokens)
 {
-    return (struct rates){model->row_flop[0], model->row_flop[1], model->row_flop[2],
-                          2.0 * model->vocabulary * model->d_model, model->n_layers};
+    return n_tokens * m->rest_flop[0] + m->last_flop;
 }
 
-static double trunk_flop(const struct rates *r, int32_t n_tokens)
-{
-    return n_tokens *
-               (r->n_layers * (r->projections + r->after_conv) + (r->n_layers - 1) * r->finish) +
-           r->finish + r->unembedding;
-}
-
-/* A branch of n rows. In the layer where it leaves, it takes its parent's projections. It takes the
+/* A branch of n rows. In the stage where it leaves, it takes its parent's projections. It takes the
    parent's convolution and what follows it too, unless it computes its own (conv). */
-static double branch_flop(const struct rates *r, int32_t n, int32_t leaves_at, bool conv)
+static double branch_flop(const struct ko_tree_model *m, int32_t n, int32_t leaves_at, bool conv)
 {
-    int32_t later = r->n_layers - 1 - leaves_at;
-    double layer = r->projections + r->after_conv + r->finish;
-    return n * (later * layer + (conv ? r->after_conv : 0.0)) + r->finish + r->unembedding;
+    const double after_conv =
+        conv ? ko_plan_stage_of(&m->plan->model[m->model], leaves_at).flop[1] : 0;
+    return n * (m->rest_flop[leaves_at + 1] + after_conv) + m->last_flop;
 }
 
-static double bundle_flop(const struct ko_tree *tree, const struct rates *r,
-                          const struct ko_tree_bundle *bundle)
+static double bundle_flop(const struct ko_tree *tree, const struct ko_tree_bundle *bundle)
 {
     const struct ko_tree_group *group = &tree->group[bundle->group];
     const struct ko_intervention *x = &tree->intervention[group->intervention];
@@ -63,10 +48,8 @@ static double bundle_flop(const struct ko_tree *tree, const struct rates *r,
     const uint8_t *windows = ko_tree_windows(tree, bundle->group, bundle->start);
     double flop = 0.0;
     for (int32_t i = 0; bundle->n_branches > 0 && i < tree->model->plan->n_sizes; i++) {
-        int32_t longest = 0;
         if (windows[i]) {
-            flop += branch_flop(r, group->branch_rows,
-                                ko_tree_leaves_at(tree, bundle->group, bundle->start, i, &longest),
+            flop += branch_flop(tree->model, group->branch_rows, ko_tree_leaves_at(tree, bundle, i),
                                 conv);
         }
     }
@@ -76,7 +59,6 @@ static double bundle_flop(const struct ko_tree *tree, const struct rates *r,
 static struct share measure_prompt(const struct ko_tree *tree)
 {
     const struct ko_plan *plan = tree->model->plan;
-    struct rates r = rates_of(&plan->model[tree->model->model]);
     struct share share = {.n_cells = plan->kind == KO_PLAN_EVALUATION ? 1 : ko_tree_n_cells(tree),
                           .smallest_budget = tree->n_tokens,
                           .n_waves = 1};
@@ -84,13 +66,13 @@ static struct share measure_prompt(const struct ko_tree *tree)
     ko_tree_walk_begin(tree, &walk);
     while (ko_tree_walk_next(&walk)) {
         share.n_rows += walk.bundle.n_rows;
-        share.flop += bundle_flop(tree, &r, &walk.bundle);
+        share.flop += bundle_flop(tree, &walk.bundle);
         share.n_waves = walk.bundle.wave + 1;
         if (tree->n_tokens + walk.bundle.n_rows > share.smallest_budget) {
             share.smallest_budget = tree->n_tokens + walk.bundle.n_rows;
         }
     }
-    double trunk = trunk_flop(&r, tree->n_tokens);
+    double trunk = trunk_flop(tree->model, tree->n_tokens);
     share.n_rows += (int64_t)share.n_waves * tree->n_tokens;
     share.flop += share.n_waves * trunk;
     share.separate_flop = (double)share.n_cells * trunk;

@@ -24,33 +24,27 @@ static bool removes_taps(const struct ko_intervention *intervention,
 static int32_t same_class(const struct ko_intervention *intervention,
                           const struct ko_tree_model *model, int32_t class)
 {
-    return removes_taps(intervention, model, class) ? class : model->without_conv[class];
+    return removes_taps(intervention, model, class) ? model->same_class[class]
+                                                    : model->without_conv[class];
 }
 
-/* An edge exists in the layers whose sliding window is longer than its span. The edges are those of
-   the longest window, so the shortest of them exists wherever any does. */
-static bool is_vacuous(const struct ko_intervention *intervention,
-                       const struct ko_tree_model *model, int32_t class, int32_t begin, int32_t end)
+/* The shortest edge exists wherever any does. */
+static const struct ko_tree_layout *layout_of(const struct ko_intervention *intervention,
+                                              const struct ko_tree_model *model, int32_t class)
 {
     const struct ko_edges *edges = intervention->self;
-    (void)class; /* all classes of a model with attention name its attention */
-    for (int32_t l = begin; l < end; l++) {
-        if (ko_plan_layer_reach(&model->plan->model[model->model], l) > edges->min_span) {
-            return false;
-        }
-    }
-    return true;
+    return ko_tree_layout_of(model, ko_feature_class_mixers(&model->plan->class[class]),
+                             edges->min_span);
 }
 
-/* Nothing reads the other positions' outputs of the last layer. */
+/* Nothing reads the other positions' outputs of the last stage. */
 static bool is_clean(const struct ko_intervention *intervention, const struct ko_tree_model *model,
-                     int32_t class, int32_t begin, int32_t end)
+                     int32_t class, const struct ko_tree_range *range)
 {
     const struct ko_edges *edges = intervention->self;
     const bool spares_last =
         !removes_taps(intervention, model, class) && !edges->target[intervention->n_tokens - 1];
-    return spares_last && begin == model->plan->model[model->model].n_layers - 1 &&
-           end == begin + 1;
+    return spares_last && range->begin == model->n_stages - 1;
 }
 
 static bool own_convolution(const struct ko_tree_model *model, int32_t class)
@@ -61,6 +55,7 @@ static bool own_convolution(const struct ko_tree_model *model, int32_t class)
 static void describe_branch(const struct ko_tree_model *model, int32_t class,
                             struct ko_branch *branch)
 {
+    branch->mixers = ko_feature_class_mixers(&model->plan->class[class]);
     branch->mask = model->mask[class];
     branch->conv = own_convolution(model, class);
     branch->after_softmax = model->plan->class[class].kind == KO_FEATURE_AFTER_SOFTMAX;
@@ -81,7 +76,7 @@ static void free_edges(void *self)
 static const struct ko_intervention_kind edge_removal = {
     .equal = equal_edges,
     .same_class = same_class,
-    .is_vacuous = is_vacuous,
+    .layout = layout_of,
     .is_clean = is_clean,
     .own_convolution = own_convolution,
     .describe = describe_branch,

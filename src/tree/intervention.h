@@ -33,20 +33,17 @@ struct ko_intervention_kind {
        class that does less. */
     int32_t (*same_class)(const struct ko_intervention *intervention,
                           const struct ko_tree_model *model, int32_t class);
-    /* Whether nothing that the route and the class name exists in the layers [begin, end): the cell
-       is vacuous, although it may not be in other windows. Asked only where a model's layers
-       differ. */
-    bool (*is_vacuous)(const struct ko_intervention *intervention,
-                       const struct ko_tree_model *model, int32_t class, int32_t begin,
-                       int32_t end);
-    /* Whether a window of the layers [begin, end), which is not vacuous, leaves the answer as it is
-       in the clean run, so that it needs no branch. */
+    /* In which stages of a window it acts. Borrowed from the tree model. */
+    const struct ko_tree_layout *(*layout)(const struct ko_intervention *intervention,
+                                           const struct ko_tree_model *model, int32_t class);
+    /* Whether acting in these stages leaves the answer as it is in the clean run, so that no branch
+       is needed. */
     bool (*is_clean)(const struct ko_intervention *intervention, const struct ko_tree_model *model,
-                     int32_t class, int32_t begin, int32_t end);
-    /* Whether the branch computes its convolution itself in the layer where it leaves its parent.
+                     int32_t class, const struct ko_tree_range *range);
+    /* Whether the branch computes its convolution itself in the stage where it leaves its parent.
        Otherwise it takes the parent's. It always takes the parent's projections. */
     bool (*own_convolution)(const struct ko_tree_model *model, int32_t class);
-    /* Fills in what the kernels must know of the class: mask, conv, after_softmax. */
+    /* Fills in what the kernels must know of the class: mixers, mask, conv, after_softmax. */
     void (*describe)(const struct ko_tree_model *model, int32_t class, struct ko_branch *branch);
     /* The removed edges for the kernels. The arrays are borrowed from the intervention. */
     struct ko_edge_set (*edge_set)(const struct ko_intervention *intervention);

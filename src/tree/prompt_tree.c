@@ -148,6 +148,7 @@ static enum ko_code find_group(struct ko_tree *tree, int32_t intervention, int32
     memset(tree->windows + n * n_windows, 0, n_windows);
     tree->group[n] = (struct ko_tree_group){.intervention = intervention,
                                             .class = same,
+                                            .layout = x->kind->layout(x, tree->model, same),
                                             .branch_rows = tree->n_tokens - x->first_position};
     *index = (int32_t)n;
     tree->n_groups++;
@@ -157,19 +158,18 @@ static enum ko_code find_group(struct ko_tree *tree, int32_t intervention, int32
 /* Whether some windows of a route may be vacuous while others are not. */
 static bool layers_differ(const struct ko_tree *tree)
 {
-    return tree->model->plan->model[tree->model->model].layer_reach != NULL;
+    return tree->model->plan->model[tree->model->model].stage != NULL;
 }
 
 bool ko_tree_is_vacuous(const struct ko_tree *tree, const struct ko_tree_member *member,
                         int32_t size, int32_t start)
 {
-    const struct ko_plan *plan = tree->model->plan;
     if (member->group < 0 || !layers_differ(tree)) {
         return member->group < 0;
     }
-    const struct ko_intervention *x = &tree->intervention[tree->group[member->group].intervention];
-    return x->kind->is_vacuous(x, tree->model, member->class, plan->start[start],
-                               plan->start[start] + plan->size[size]);
+    const struct ko_tree_range range =
+        ko_tree_range_of(tree, &tree->group[member->group], size, start);
+    return range.begin == range.end;
 }
 
 static bool has_wanted(const struct ko_tree *tree)
@@ -212,6 +212,17 @@ static enum ko_code fill_wanted(struct ko_tree *tree, const struct ko_tree_membe
     return KO_OK;
 }
 
+/* Marks the wanted windows in the group, each as the first window that does the same. */
+static void mark_windows(struct ko_tree *tree, int32_t group, const uint8_t *wanted)
+{
+    const size_t n = tree->model->n_windows;
+    const int32_t *same = tree->group[group].layout->same;
+    uint8_t *windows = tree->windows + (size_t)group * n;
+    for (size_t w = 0; w < n; w++) {
+        windows[same[w]] |= wanted[w];
+    }
+}
+
 static enum ko_code add_member(struct ko_tree *tree, int32_t route, int32_t class,
                                int32_t source_position, int32_t intervention, struct ko_error *err)
 {
@@ -232,9 +243,7 @@ static enum ko_code add_member(struct ko_tree *tree, int32_t route, int32_t clas
     }
     tree->member[tree->n_members++] = member;
     if (intervention >= 0) {
-        size_t n = tree->model->n_windows;
-        unite_windows(tree->windows + (size_t)member.group * n,
-                      ko_tree_wanted(tree, tree->n_members - 1), n);
+        mark_windows(tree, member.group, ko_tree_wanted(tree, tree->n_members - 1));
     }
     return KO_OK;
 }
@@ -322,11 +331,16 @@ bool ko_tree_is_taken(const struct ko_tree *tree)
     return tree->n_taken > 0 && ko_tree_n_cells(tree) == 0;
 }
 
+struct ko_tree_range ko_tree_range_of(const struct ko_tree *tree, const struct ko_tree_group *group,
+                                      int32_t size, int32_t start)
+{
+    return group->layout->range[(size_t)start * (size_t)tree->model->plan->n_sizes + (size_t)size];
+}
+
 bool ko_tree_is_clean(const struct ko_tree *tree, const struct ko_tree_group *group, int32_t size,
                       int32_t start)
 {
-    const struct ko_plan *plan = tree->model->plan;
     const struct ko_intervention *x = &tree->intervention[group->intervention];
-    return x->kind->is_clean(x, tree->model, group->class, plan->start[start],
-                             plan->start[start] + plan->size[size]);
+    const struct ko_tree_range range = ko_tree_range_of(tree, group, size, start);
+    return x->kind->is_clean(x, tree->model, group->class, &range);
 }

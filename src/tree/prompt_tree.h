@@ -15,9 +15,10 @@
 
 /* Branches with the same intervention and class. */
 struct ko_tree_group {
-    int32_t intervention; /* index in the tree */
-    int32_t class;        /* index on the class axis */
-    int32_t branch_rows;  /* T - t0 */
+    int32_t intervention;                /* index in the tree */
+    int32_t class;                       /* index on the class axis */
+    int32_t branch_rows;                 /* T - t0 */
+    const struct ko_tree_layout *layout; /* borrowed */
 };
 
 /* One route and class (and source position, for a heat route), and the group that computes its
@@ -39,7 +40,9 @@ struct ko_tree {
     size_t n_interventions, intervention_capacity;
     struct ko_tree_group *group;
     size_t n_groups, group_capacity;
-    uint8_t *windows; /* [n_groups, n_windows] union of what the group's members want */
+    /* [n_groups, n_windows] what the group's members want. Of windows that do the same, the first
+       stands for all. */
+    uint8_t *windows;
     size_t windows_capacity;
     struct ko_tree_member *member;
     size_t n_members, member_capacity;
@@ -77,6 +80,9 @@ int64_t ko_tree_n_cells(const struct ko_tree *tree);
    True where no cell is left and each part with a planned cell has a taken one: the clean run comes
    with the taken cells of a part. */
 bool ko_tree_is_taken(const struct ko_tree *tree);
+/* The stages in which the group acts in a window. */
+struct ko_tree_range ko_tree_range_of(const struct ko_tree *tree, const struct ko_tree_group *group,
+                                      int32_t size, int32_t start);
 /* Whether the window equals the clean run, so that it needs no branch. */
 bool ko_tree_is_clean(const struct ko_tree *tree, const struct ko_tree_group *group, int32_t size,
                       int32_t start);

@@ -9,6 +9,21 @@
 #include "src/base/error.h"
 #include "src/plan/plan.h"
 
+/* The stages [begin, end) of a model. */
+struct ko_tree_range {
+    int32_t begin, end;
+};
+
+/* Where interventions act that name the same mixers and whose edges are equally short. Windows that
+   contain the same of these stages do the same, so they can share a branch: in Nemotron-H a window
+   of the class `attention` is known by the few layers with attention in it. */
+struct ko_tree_layout {
+    /* [n_windows] from the first stage in the window where they act to the last. Empty: there is
+       none, and the window is vacuous. */
+    struct ko_tree_range *range;
+    int32_t *same; /* [n_windows] the first window with the same range */
+};
+
 /* A set of windows is one byte each, [n_starts, n_sizes]: 1 where it is planned. */
 struct ko_tree_model {
     const struct ko_plan *plan; /* borrowed */
@@ -16,14 +31,30 @@ struct ko_tree_model {
     size_t n_windows;       /* n_starts * n_sizes */
     uint8_t *block_windows; /* [n_blocks, n_windows] the windows of each block that fit the model */
     uint8_t *exists;        /* [n_classes] 1: the model has the class */
-    int32_t *without_conv;  /* [n_classes] the same class without `+conv`; the class itself where
-                               that is not on the axis */
-    int32_t *mask;          /* [n_classes] as ko_plan_mask */
+    /* [n_classes] the first class on the axis that does the same in this model, and the first that
+       does the same without `+conv` (where there is none, the former) */
+    int32_t *same_class, *without_conv;
+    int32_t *mask; /* [n_classes] as ko_plan_mask */
+
+    int32_t n_stages;
+    int32_t *reach; /* [n_reaches] the finite reaches of the stages, distinct, ascending */
+    int32_t n_reaches;
+    struct ko_tree_layout *layout; /* [KO_MIXER_EVERY + 1, n_reaches + 1] see ko_tree_layout_of */
+    /* [n_stages + 1] FLOP of a row that left before stage s: of stage s and all that follow, and of
+       what the stage before s does after mixing. Not those of the last stage after mixing, where
+       only one row of a path goes on. [0]: of a trunk row */
+    double *rest_flop;
+    double last_flop; /* of the row that goes on, up to and with the unembedding */
 };
 
 /* Close with ko_tree_model_close. */
 KO_MUST_CHECK enum ko_code ko_tree_model_open(const struct ko_plan *plan, int32_t model,
                                               struct ko_tree_model *out, struct ko_error *err);
 void ko_tree_model_close(struct ko_tree_model *model); /* leaves {0} */
+
+/* The layout of interventions in these mixers (bits of enum ko_mixer) whose shortest edge spans
+   min_span positions. Borrowed. */
+const struct ko_tree_layout *ko_tree_layout_of(const struct ko_tree_model *model, uint8_t mixers,
+                                               int32_t min_span);
 
 #endif

@@ -55,14 +55,20 @@ bool ko_tree_walk_next(struct ko_tree_walk *walk)
     return false;
 }
 
-int32_t ko_tree_leaves_at(const struct ko_tree *tree, int32_t group, int32_t start, int32_t size,
-                          int32_t *longest)
+int32_t ko_tree_longest(const struct ko_tree *tree, const struct ko_tree_bundle *bundle)
 {
-    const struct ko_plan *plan = tree->model->plan;
-    const uint8_t *windows = ko_tree_windows(tree, group, start);
-    *longest = plan->n_sizes - 1;
-    while (!windows[*longest]) {
-        (*longest)--;
+    const uint8_t *windows = ko_tree_windows(tree, bundle->group, bundle->start);
+    int32_t longest = tree->model->plan->n_sizes - 1;
+    while (!windows[longest]) {
+        longest--;
     }
-    return plan->start[start] + (size == *longest ? 0 : plan->size[size]);
+    return longest;
+}
+
+int32_t ko_tree_leaves_at(const struct ko_tree *tree, const struct ko_tree_bundle *bundle,
+                          int32_t size)
+{
+    const struct ko_tree_range range =
+        ko_tree_range_of(tree, &tree->group[bundle->group], size, bundle->start);
+    return size == ko_tree_longest(tree, bundle) ? range.begin : range.end;
 }

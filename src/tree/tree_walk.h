@@ -29,9 +29,11 @@ bool ko_tree_walk_next(struct ko_tree_walk *walk);
 
 /* The windows [n_sizes] of a group with this start: 1 where a cell asks for it. Borrowed. */
 const uint8_t *ko_tree_windows(const struct ko_tree *tree, int32_t group, int32_t start);
-/* The layer at which the branch of a window leaves its parent. *longest: the bundle's longest
-   size, whose branch leaves the trunk; all others leave that branch at their own end. */
-int32_t ko_tree_leaves_at(const struct ko_tree *tree, int32_t group, int32_t start, int32_t size,
-                          int32_t *longest);
+/* The bundle's longest size. Its branch leaves the trunk where it first acts; all others leave that
+   branch behind the last stage where they act. */
+int32_t ko_tree_longest(const struct ko_tree *tree, const struct ko_tree_bundle *bundle);
+/* The stage at which the branch of a window leaves its parent. */
+int32_t ko_tree_leaves_at(const struct ko_tree *tree, const struct ko_tree_bundle *bundle,
+                          int32_t size);
 
 #endif

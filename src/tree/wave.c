@@ -85,15 +85,16 @@ static enum ko_code add_bundle(struct wave_builder *b, int32_t prompt,
                                .n_rows = group->branch_rows,
                                .first_position = x->first_position,
                                .edge_set = *edge_set};
+    const int32_t longest = ko_tree_longest(tree, bundle);
     x->kind->describe(tree->model, group->class, &branch);
     for (int32_t i = plan->n_sizes - 1; code == KO_OK && i >= 0; i--) {
         if (!windows[i]) {
             continue;
         }
-        int32_t longest = 0;
-        branch.leaves_at = ko_tree_leaves_at(tree, bundle->group, bundle->start, i, &longest);
+        const struct ko_tree_range range = ko_tree_range_of(tree, group, i, bundle->start);
+        branch.leaves_at = ko_tree_leaves_at(tree, bundle, i);
         branch.window_begin = branch.leaves_at;
-        branch.window_end = branch.leaves_at + (i == longest ? plan->size[i] : 0);
+        branch.window_end = range.end;
         branch.parent = i == longest ? -1 : branch_at[longest];
         code = add_branch(b, &branch, &branch_at[i]);
     }
@@ -106,9 +107,10 @@ static enum ko_code add_cells(struct wave_builder *b, int32_t prompt, size_t ind
     const struct ko_tree_member *member = &b->tree->member[index];
     const uint8_t *wanted = ko_tree_wanted(b->tree, index);
     const int32_t *at = b->branch_at + (size_t)member->group * b->tree->model->n_windows;
+    const int32_t *same = b->tree->group[member->group].layout->same;
     for (int32_t s = 0; s < plan->n_starts; s++) {
-        for (int32_t i = 0; i < plan->n_sizes; i++, wanted++, at++) {
-            if (!*wanted || *at == NOWHERE) {
+        for (int32_t i = 0; i < plan->n_sizes; i++, wanted++, same++) {
+            if (!*wanted || at[*same] == NOWHERE) {
                 continue;
             }
             void *grown = ko_grow(b->wave.cell, &b->cell_capacity, (size_t)b->wave.n_cells + 1,
@@ -118,7 +120,7 @@ static enum ko_code add_cells(struct wave_builder *b, int32_t prompt, size_t ind
             }
             b->wave.cell = grown;
             b->wave.cell[b->wave.n_cells++] =
-                (struct ko_wave_cell){prompt, *at,
+                (struct ko_wave_cell){prompt, at[*same],
                                       ko_plan_value_slot(plan, member->route, member->class,
                                                          member->source_position, i, s)};
         }
@@ -302,17 +304,17 @@ enum ko_code ko_wave_build(const struct ko_plan *plan, const struct ko_batch *ba
 static enum ko_code add_full_branch(struct wave_builder *b, const struct ko_tree_model *model,
                                     const struct ko_cell *cell)
 {
-    const int32_t begin = b->plan->start[cell->start];
-    struct ko_branch branch = {.parent = -1,
-                               .leaves_at = -1,
-                               .window_begin = begin,
-                               .window_end = begin + b->plan->size[cell->size]};
+    const int32_t window = cell->start * b->plan->n_sizes + cell->size;
+    struct ko_branch branch = {.parent = -1, .leaves_at = -1};
     struct ko_intervention x = {0};
     int32_t index = 0;
     enum ko_code code =
         ko_intervention_make(model, cell->fact, cell->route, cell->source_position, &x, b->err);
     if (code == KO_OK) {
+        const struct ko_tree_range range = x.kind->layout(&x, model, cell->class)->range[window];
         branch.n_rows = x.n_tokens;
+        branch.window_begin = range.begin;
+        branch.window_end = range.end;
         x.kind->describe(model, cell->class, &branch);
         b->wave.n_rows = 2 * x.n_tokens;
         code = add_edge_set(b, &x, &branch.edge_set);

@@ -140,6 +140,33 @@ class Numbers(WithCube):
                 self.assertTrue(np.isnan(cube.heat("gpt2-xl", prompt, route, "all", size).values[2]).all())
                 self.assertFalse(np.isnan(self.cube.heat("gpt2-xl", prompt, route, "all", size).values[2]).any())
 
+    def test_windows_lie_at_their_true_layers(self):
+        """A cube whose windows count every other layer of 24, as `windows.over` of a hybrid."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "over.h5"
+            shutil.copyfile(CUBE, path)
+            with h5py.File(path, "r+") as file:
+                file["n_layers"][:] = 24
+                file.attrs["windows_over"] = np.bytes_(b"attention")
+                file.create_dataset("counted_layer", data=np.tile(2 * np.arange(12, dtype=np.int32), (len(MODELS), 1)))
+            with Cube(path) as cube:
+                values = cube.values("change", "gpt2-xl", ROUTES[0], "all", 5)
+                first = 2 * values.window_start.values
+                np.testing.assert_array_equal(values.first_layer, first)
+                np.testing.assert_array_equal(values.last_layer, first + 8)
+                np.testing.assert_allclose(values.depth, 100 * first / (24 - 9))
+                table = curves.curves(cube, ["gpt2-xl"], ROUTES[:1], ["all"], [5], "change", USUAL.interval)
+                np.testing.assert_array_equal(lines.positions(table, "layer"), first)
+                np.testing.assert_array_equal(lines.positions(table, "centre"), first + 4)
+                np.testing.assert_allclose(lines.positions(table, "depth"), values.depth)
+                drawn = kinds.flow(cube, ["gpt2-xl"], ROUTES, "all", 5, kinds.Settings(x="layer"))
+                self.assertIn("window of 5 layers with attention", drawn.title)
+                self.assertEqual(named_lines(panels(drawn.figure)[0])["last ← subject"].get_xdata().tolist(), first.tolist())
+                maps.heatmaps(cube, ["gpt2-xl"], ["18566"], "last<-each", "all", [5], kinds.Settings(x="centre"))
+                self.assertEqual(cube.heat("gpt2-xl", "18566", "last<-each", "all", 5).last_layer.values.tolist(), (first + 8).tolist())
+        first, last = self.cube.window("gpt2-xl", 5, [0, 3])
+        self.assertEqual((first.tolist(), last.tolist(), self.cube.over), ([0, 3], [4, 7], "layers"))
+
     def test_arrays_say_what_they_are_in_plots_of_xarray(self):
         curve = ("gpt2-xl", ROUTES[0], "all", 5)
         for metric, (what, unit) in METRICS.items():

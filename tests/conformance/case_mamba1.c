@@ -30,7 +30,7 @@ static struct inputs make_inputs(const struct ko_rows *rows, int32_t d_inner, in
     x.z = random_floats(4, n * (width + PAD), -2.0F, 2.0F);
     x.a = random_floats(5, states * width, -8.0F, -0.01F);
     x.d = random_floats(6, width, -1.0F, 1.0F);
-    x.masks = random_masks(7, N_MASKS * (size_t)rows->n_layers * width);
+    x.masks = random_masks(7, N_MASKS * (size_t)rows->n_stages * width);
     return x;
 }
 
@@ -48,7 +48,7 @@ static float *scan_rows(const struct backend *b, const struct ko_rows *rows, int
     size_t n = (size_t)rows->n_active[layer] * width;
     int32_t own = rows->n_convolved[layer];
     struct ko_mamba1 args = {
-        .layer = layer,
+        .stage = layer,
         .d_inner = x->d_inner,
         .d_state = x->d_state,
         .u = memory_rows(&m, rows, x->u, width, own),
@@ -59,7 +59,7 @@ static float *scan_rows(const struct backend *b, const struct ko_rows *rows, int
         .ld_z = x->d_inner + PAD,
         .a = memory_floats(&m, x->a, states * width),
         .d = memory_floats(&m, x->d, width),
-        .masks = memory_bytes(&m, x->masks, N_MASKS * (size_t)rows->n_layers * width),
+        .masks = memory_bytes(&m, x->masks, N_MASKS * (size_t)rows->n_stages * width),
         .out = memory_nan(&m, n)};
     args.c = args.b + states;
     RUN(b, set_rows, rows);
@@ -79,7 +79,7 @@ static double mix_channel(const struct ko_rows *rows, const struct inputs *x, in
         sums[j] = total;
     }
     for (int32_t j = 0; j <= i; j++) {
-        if (masked && wave_removed(rows, row, layer, i, j)) {
+        if (masked && wave_removed(rows, row, layer, KO_MIXER_SSM, i, j)) {
             continue;
         }
         size_t at = ko_at(path[j], d_inner, c);

@@ -43,7 +43,7 @@ static struct inputs make_inputs(const struct ko_rows *rows, const struct shape 
     x.dt_bias = random_floats(3, heads, -1.0F, 1.0F);
     x.a = random_floats(4, heads, -4.0F, -0.01F);
     x.d = random_floats(5, heads, -1.0F, 1.0F);
-    x.masks = random_masks(6, N_MASKS * (size_t)rows->n_layers * heads);
+    x.masks = random_masks(6, N_MASKS * (size_t)rows->n_stages * heads);
     x.dt[0] = 25.0F; /* beyond softplus's threshold */
     return x;
 }
@@ -61,7 +61,7 @@ static float *mix_rows(const struct backend *b, const struct ko_rows *rows, int3
     struct memory m = {.b = b};
     size_t n = (size_t)rows->n_active[layer] * x->d_out, heads = (size_t)shape->n_heads;
     struct ko_mamba2 args = {
-        .layer = layer,
+        .stage = layer,
         .n_heads = shape->n_heads,
         .d_head = shape->d_head,
         .d_state = shape->d_state,
@@ -75,7 +75,7 @@ static float *mix_rows(const struct backend *b, const struct ko_rows *rows, int3
         .dt_max = shape->dt_max,
         .a = memory_floats(&m, x->a, heads),
         .d = memory_floats(&m, x->d, heads),
-        .masks = memory_bytes(&m, x->masks, N_MASKS * (size_t)rows->n_layers * heads),
+        .masks = memory_bytes(&m, x->masks, N_MASKS * (size_t)rows->n_stages * heads),
         .out = memory_nan(&m, n)};
     args.b = args.u + x->d_out;
     args.c = args.b + shape->n_groups * shape->d_state;
@@ -112,7 +112,7 @@ static void mix_head(const struct row *r, const struct inputs *x, int32_t head, 
     for (int32_t j = 0; j <= r->i; j++) {
         const float *in = x->ubc + (size_t)r->path[j] * x->ld;
         double step = time_step(x, r->projected[j], head), decay = exp((double)x->a[head] * step);
-        bool removed = masked && wave_removed(r->rows, r->row, r->layer, r->i, j);
+        bool removed = masked && wave_removed(r->rows, r->row, r->layer, KO_MIXER_SSM, r->i, j);
         for (size_t at = 0; at < d_state * d_head; at++) {
             double input = step * (double)in[b + at / d_head] * (double)in[u + at % d_head];
             state[at] = decay * state[at] + (removed ? 0.0 : input);
@@ -186,7 +186,7 @@ static void long_prompts_keep_their_precision(void **state)
     const struct ko_rows rows = {.n_rows = LONG,
                                  .n_trunk_rows = LONG,
                                  .n_prompts = 1,
-                                 .n_layers = 1,
+                                 .n_stages = 1,
                                  .max_tokens = LONG,
                                  .position = position,
                                  .previous = previous,

@@ -140,7 +140,7 @@ static void long_lists_are_cut(void **state)
                                  .n_prompts = 1,
                                  .n_branches = N,
                                  .n_edge_sets = 1,
-                                 .n_layers = 1,
+                                 .n_stages = 1,
                                  .max_tokens = T,
                                  .position = zero,
                                  .previous = zero,

@@ -229,7 +229,7 @@ static int64_t count_spared(const struct ko_rows *rows, int32_t layer, const str
 void check_mixing(const struct backends *all, const struct ko_rows *rows,
                   const struct mixing *mixing, struct spread spread[2], int64_t *n_spared)
 {
-    for (int32_t layer = 0; layer < rows->n_layers; layer++) {
+    for (int32_t layer = 0; layer < rows->n_stages; layer++) {
         size_t n = (size_t)mixing->n_rows[layer] * mixing->width;
         double *want = need_memory(calloc(n + 1, sizeof *want));
         for (int32_t r = 0; r < mixing->n_rows[layer]; r++) {
@@ -257,9 +257,9 @@ void check_clean(const struct backends *all, const struct ko_rows *rows,
 {
     size_t width = mixing->width;
     double *want = need_memory(calloc(width, sizeof *want));
-    for (int32_t k = 0; k < all->n * rows->n_layers; k++) {
-        const struct backend *b = &all->list[k / rows->n_layers];
-        int32_t layer = k % rows->n_layers;
+    for (int32_t k = 0; k < all->n * rows->n_stages; k++) {
+        const struct backend *b = &all->list[k / rows->n_stages];
+        int32_t layer = k % rows->n_stages;
         float *out = mixing->compute(b, rows, layer, mixing->inputs);
         for (int32_t r = rows->n_trunk_rows; r < mixing->n_rows[layer]; r++) {
             int32_t trunk = rows->trunk_first[rows->prompt[r]] + rows->position[r];
@@ -278,7 +278,7 @@ void check_clean(const struct backends *all, const struct ko_rows *rows,
 void check_threads(const struct backends *all, const struct ko_rows *rows,
                    const struct mixing *mixing)
 {
-    int32_t layer = rows->n_layers - 1;
+    int32_t layer = rows->n_stages - 1;
     size_t bytes = (size_t)mixing->n_rows[layer] * mixing->width * sizeof(float);
     for (int32_t k = 1; k + 1 < all->n; k += 2) {
         float *one = mixing->compute(&all->list[k], rows, layer, mixing->inputs);

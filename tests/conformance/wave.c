@@ -61,6 +61,7 @@ static void build_branches(const struct wave_plan *plan, struct wave *wave, int3
             .leaves_at = from->leaves_at,
             .window_begin = from->window_begin,
             .window_end = from->window_end,
+            .mixers = (uint8_t)(KO_MIXER_EVERY & ~from->spares),
             .edge_set = from->edge_set,
             .mask = from->mask,
             .conv = from->conv,
@@ -158,7 +159,7 @@ const struct ko_rows *wave_rows(const struct wave_plan *plan)
                                   .n_prompts = plan->n_prompts,
                                   .n_branches = plan->n_branches,
                                   .n_edge_sets = plan->n_sets,
-                                  .n_layers = plan->n_layers,
+                                  .n_stages = plan->n_layers,
                                   .max_tokens = max_tokens,
                                   .position = wave->columns[0],
                                   .previous = wave->columns[1],
@@ -198,10 +199,14 @@ int32_t wave_path(const struct ko_rows *rows, int32_t row, int32_t layer, ko_row
     return i;
 }
 
-bool wave_removed(const struct ko_rows *rows, int32_t row, int32_t layer, int32_t i, int32_t j)
+bool wave_removed(const struct ko_rows *rows, int32_t row, int32_t layer, enum ko_mixer mixer,
+                  int32_t i, int32_t j)
 {
     int32_t b = rows->branch[row];
     if (b < 0 || layer < rows->branches[b].window_begin || layer >= rows->branches[b].window_end) {
+        return false;
+    }
+    if ((rows->branches[b].mixers & mixer) == 0) {
         return false;
     }
     const struct ko_edge_set *edges = &rows->edges[rows->branches[b].edge_set];
@@ -215,5 +220,5 @@ bool wave_masked(const struct ko_rows *rows, int32_t row, int32_t layer, const u
                  int32_t n_features, int32_t feature)
 {
     int32_t mask = rows->branch[row] < 0 ? -1 : rows->branches[rows->branch[row]].mask;
-    return mask < 0 || masks[ko_at3(mask, rows->n_layers, layer, n_features, feature)] != 0;
+    return mask < 0 || masks[ko_at3(mask, rows->n_stages, layer, n_features, feature)] != 0;
 }

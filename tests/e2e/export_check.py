@@ -51,7 +51,7 @@ PLACES = ["n_tokens", "subject_begin", "subject_end"]
 COLUMNS = (["model", "prompt", "route", "feature_class", "source_position", "window_size", "window_start", "depth",
             "status", "logprob", "prob", "kl", "target_rank", "top1_id", "foil_logprob", "clean_logprob", "clean_prob",
             "clean_target_rank", "clean_top1_id", "clean_foil_logprob", "change"]
-           + ["prompt_" + word for word in WORDS] + PLACES)
+           + ["prompt_" + word for word in WORDS] + PLACES + ["first_layer", "last_layer"])
 
 
 def words_of(f, prefix):
@@ -108,6 +108,8 @@ def check_cells(path, table, *filters):
                 assert row["prompt_" + word] == words[prefix][word][here[1]], (key, word, row["prompt_" + word])
             for name in PLACES:
                 assert equal(row[name], data[prefix + name][here[:2]]), (key, name, row[name])
+            first = int(row["window_start"])
+            assert (int(row["first_layer"]), int(row["last_layer"])) == (first, first + int(row["window_size"]) - 1), key
             counts[status] = counts.get(status, 0) + 1
     assert not expected, f"{len(expected)} cells are missing, {next(iter(expected))} first"
     print(" ".join(f"{name}={n}" for name, n in sorted(counts.items())))

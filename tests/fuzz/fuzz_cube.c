@@ -24,9 +24,9 @@
 #include "src/cube/read/read.h"
 #include "src/cube/read/shard.h"
 #include "src/export/export_csv.h"
-#include "src/show/cell_counts.h"
 #include "src/show/curve_filter.h"
 #include "src/show/curves.h"
+#include "src/status/cell_counts.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/support/small_plan.h"
 

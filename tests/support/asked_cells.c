@@ -108,6 +108,27 @@ static int32_t feature_of(const struct ko_plan *plan, const char *label)
     return -1;
 }
 
+int32_t *asked_counted(const struct ko_plan *plan, int32_t m)
+{
+    const struct ko_plan_model *model = &plan->model[m];
+    int32_t *counted = malloc(((size_t)model->n_layers + 1) * sizeof *counted), n = 0;
+    check(counted != NULL, "out of memory");
+    for (int32_t l = 0; l < model->n_layers; l++) {
+        uint8_t mixers = 0;
+        for (int32_t s = 0; s < ko_plan_n_stages(model); s++) {
+            const struct ko_plan_stage stage = ko_plan_stage_of(model, s);
+            mixers |= stage.layer == l ? stage.mixers : 0;
+        }
+        if (plan->over == KO_OVER_LAYERS || (plan->over == KO_OVER_MIXERS && mixers) ||
+            (plan->over == KO_OVER_ATTENTION && (mixers & KO_MIXER_ATTENTION)) ||
+            (plan->over == KO_OVER_SSM && (mixers & KO_MIXER_SSM))) {
+            counted[n++] = l;
+        }
+    }
+    counted[n] = -1;
+    return counted;
+}
+
 static void ask_windows(struct asked_cells *e, const struct ko_spec_block *block, int32_t m,
                         int32_t f, int32_t r, int32_t c)
 {
@@ -115,13 +136,17 @@ static void ask_windows(struct asked_cells *e, const struct ko_spec_block *block
     const struct ko_plan_model *model = &plan->model[m];
     const struct ko_prompt *prompt = ko_plan_prompt(plan, m, f);
     int32_t n_sources = plan->route[r].heat ? prompt->n_tokens : 1;
+    int32_t *counted = asked_counted(plan, m), n_counted = 0;
+    while (counted[n_counted] >= 0) {
+        n_counted++;
+    }
     for (int32_t source = 0; source < n_sources; source++) {
         for (size_t k = 0; k < block->n_sizes; k++) {
-            double share = round(block->size[k].value * model->n_layers / 100.0);
+            double share = round(block->size[k].value * n_counted / 100.0);
             int32_t size = (int32_t)(!block->size[k].percent ? block->size[k].value
                                      : share < 1.0           ? 1.0
                                                              : share);
-            for (int32_t start = 0; start + size <= model->n_layers; start++) {
+            for (int32_t start = 0; start + size <= n_counted; start++) {
                 if (starts_at(block, start)) {
                     int32_t i = index_of(plan->size, plan->n_sizes, size);
                     int32_t s = index_of(plan->start, plan->n_starts, start);
@@ -130,17 +155,23 @@ static void ask_windows(struct asked_cells *e, const struct ko_spec_block *block
                         asked_cell_at(e, m, f, ko_plan_value_slot(plan, r, c, source, i, s));
                     cell->planned = true;
                     cell->vacuous = true;
-                    for (int32_t l = start; l < start + size; l++) {
-                        const int32_t reach =
-                            model->layer_reach ? model->layer_reach[l] : model->reach;
+                    for (int32_t t = 0; t < ko_plan_n_stages(model); t++) {
+                        const struct ko_plan_stage stage = ko_plan_stage_of(model, t);
+                        const int32_t reach = stage.mixers & KO_MIXER_SSM ? INT32_MAX : stage.reach;
+                        const bool named =
+                            stage.layer >= counted[start] &&
+                            stage.layer <= counted[start + size - 1] &&
+                            (stage.mixers & ko_feature_class_mixers(&plan->class[c])) != 0;
                         cell->vacuous =
                             cell->vacuous &&
-                            !asked_edges_of(&plan->route[r].route, prompt, source, reach).any;
+                            !(named &&
+                              asked_edges_of(&plan->route[r].route, prompt, source, reach).any);
                     }
                 }
             }
         }
     }
+    free(counted);
 }
 
 static void ask_block(struct asked_cells *e, const struct ko_spec_block *block)
@@ -156,8 +187,9 @@ static void ask_block(struct asked_cells *e, const struct ko_spec_block *block)
             for (size_t r = 0; r < block->routes.n; r++) {
                 for (size_t c = 0; c < block->features.n; c++) {
                     int32_t class = feature_of(plan, block->features.item[c]);
-                    const int32_t n_features = plan->model[m].n_features;
-                    if (ko_feature_class_exists(&plan->class[class], n_features)) {
+                    const struct ko_model_features features =
+                        ko_plan_model_features(&plan->model[m]);
+                    if (ko_feature_class_exists(&plan->class[class], &features)) {
                         ask_windows(e, block, m, f, route_of(plan, block->routes.item[r]), class);
                     }
                 }

@@ -34,6 +34,9 @@ void asked_cells_free(struct asked_cells *e);
 /* The cell of model m and prompt f in a slot of the record; borrowed. */
 struct asked_cell *asked_cell_at(const struct asked_cells *e, int32_t m, int32_t f, int64_t slot);
 
+/* The layers of model m that windows count, then -1. Caller frees. */
+int32_t *asked_counted(const struct ko_plan *plan, int32_t m);
+
 enum { ASKED_TOKENS = 16 };
 
 /* The edges of a route by its definition. */

@@ -96,6 +96,7 @@ static struct ko_plan_model make_model(const struct ko_spec_model *from,
         .n_layers = shape->n_layers,
         .d_model = 8,
         .vocabulary = 50,
+        .mixers = shape->n_features > 0 ? KO_MIXER_SSM : KO_MIXER_ATTENTION,
         .reach = shape->reach > 0 ? shape->reach : INT32_MAX,
         .n_features = shape->n_features,
         .d_conv = shape->d_conv,
@@ -104,6 +105,30 @@ static struct ko_plan_model make_model(const struct ko_spec_model *from,
         .weight_bytes = 5000.0,
         .row_flop = {100.0, 10.0, 1.0},
     };
+}
+
+/* Layers that differ, where the case says so. */
+static void make_stages(const struct made_case *made, int32_t m, struct ko_plan_model *model)
+{
+    const int32_t *reach = made->layer_reach[m];
+    const uint8_t *mixers = made->layer_mixers[m];
+    struct ko_plan_stage *stage = zeros((size_t)model->n_layers, sizeof *stage);
+    struct ko_error err = {0};
+    int32_t n = 0;
+    for (int32_t l = 0; l < model->n_layers; l++) {
+        if (mixers && mixers[l] == 0) {
+            continue;
+        }
+        stage[n].layer = l;
+        stage[n].mixers = mixers ? mixers[l] : model->mixers;
+        stage[n].reach = reach ? reach[l] : model->reach;
+        memcpy(stage[n].flop, model->row_flop, sizeof stage[n].flop);
+        n++;
+    }
+    if (reach || mixers) {
+        check(ko_plan_model_set_stages(model, stage, n, &err) == KO_OK, err.text);
+    }
+    free(stage);
 }
 
 struct parts {
@@ -139,11 +164,7 @@ static void make_parts(const struct made_case *made, struct parts *parts)
     for (int32_t m = 0; m < input->n_models; m++) {
         parts->spec_model[m] = (size_t)m;
         input->model[m] = make_model(&parts->spec->model[m], &made->model[m]);
-        if (made->layer_reach[m]) {
-            const enum ko_code code =
-                ko_plan_model_set_reach(&input->model[m], made->layer_reach[m], &err);
-            check(code == KO_OK, err.text);
-        }
+        make_stages(made, m, &input->model[m]);
         for (int32_t f = 0; f < n; f++) {
             input->prompt[m * n + f] = make_prompt(made, m, f);
         }

@@ -64,6 +64,7 @@ static void add_models(struct ko_plan *plan)
                                .n_layers = 4,
                                .d_model = 8,
                                .vocabulary = 32,
+                               .mixers = KO_MIXER_SSM,
                                .reach = INT32_MAX,
                                .n_features = 8,
                                .d_conv = 4,
@@ -79,6 +80,7 @@ static void add_models(struct ko_plan *plan)
         .d_model = 8,
         .vocabulary = 32,
         .max_tokens = 16,
+        .mixers = KO_MIXER_ATTENTION,
         .reach = INT32_MAX,
         .row_budget = 100};
 }

@@ -37,15 +37,15 @@ static int32_t *counted(int32_t n, int32_t first, int32_t step)
 void test_run_trunk(const struct ko_model *model, const float *floats, const int32_t *tokens,
                     int32_t n, float *x)
 {
-    const int32_t layers = model->shape.n_layers, first = 0;
+    const int32_t stages = model->n_stages, first = 0;
     int32_t *position = counted(n, 0, 1), *previous = counted(n, -1, 1), *trunk = counted(n, -1, 0);
-    int32_t *prompt = counted(n, 0, 0), *rows_of = counted(layers, n, 0);
-    int32_t *branches_of = counted(layers, 0, 0);
+    int32_t *prompt = counted(n, 0, 0), *rows_of = counted(stages, n, 0);
+    int32_t *branches_of = counted(stages, 0, 0);
     struct ko_rows rows = {
         .n_rows = n,
         .n_trunk_rows = n,
         .n_prompts = 1,
-        .n_layers = layers,
+        .n_stages = stages,
         .max_tokens = n,
         .position = position,
         .previous = previous,
@@ -82,7 +82,7 @@ void test_run_trunk(const struct ko_model *model, const float *floats, const int
     }
     struct ko_stream stream = {.n = n, .x = x};
     for (size_t i = 0; i < model->n_sublayers && code == KO_OK;) {
-        code = ko_pass_mix(&pass, &model->sublayer[i], &stream, &err);
+        code = ko_pass_mix(&pass, i, &stream, &err);
         if (code == KO_OK) {
             code = ko_pass_finish_from(&pass, i, &stream, &i, &err);
         }

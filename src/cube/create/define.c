@@ -90,10 +90,16 @@ static enum ko_code flag_attributes(hid_t object, const char *path,
         N_FAILURES = sizeof failures / sizeof *failures
     };
     uint8_t values[N_REASONS + N_FAILURES];
+    const bool mixers = dataset->field == KO_FIELD_MIXERS;
     struct ko_text meanings = {0};
     hsize_t n = 0;
 
-    if (dataset->field == KO_FIELD_REASON) {
+    if (mixers) {
+        for (; n < KO_N_MIXERS; n++) {
+            values[n] = (uint8_t)(1 << n);
+            add_meaning(&meanings, ko_mixer_words[n]);
+        }
+    } else if (dataset->field == KO_FIELD_REASON) {
         for (; n < N_REASONS; n++) {
             values[n] = (uint8_t)reasons[n];
             add_meaning(&meanings, ko_reason_sentence(reasons[n]));
@@ -120,7 +126,8 @@ static enum ko_code flag_attributes(hid_t object, const char *path,
     }
     enum ko_code code = ko_text_check(&meanings, err);
     if (code == KO_OK) {
-        code = list_attribute(object, path, "flag_values", H5T_NATIVE_UINT8, values, n, err);
+        code = list_attribute(object, path, mixers ? "flag_masks" : "flag_values", H5T_NATIVE_UINT8,
+                              values, n, err);
     }
     if (code == KO_OK) {
         code = ko_cube_text_attribute(object, path, "flag_meanings", ko_text_str(&meanings), err);
@@ -153,7 +160,7 @@ static enum ko_code write_attributes(hid_t id, const char *path,
     if (code == KO_OK &&
         (dataset->field == KO_FIELD_STATUS || dataset->field == KO_FIELD_REASON ||
          dataset->field == KO_FIELD_SELECTED || dataset->field == KO_FIELD_REUSED ||
-         dataset->field == KO_FIELD_VACUOUS)) {
+         dataset->field == KO_FIELD_VACUOUS || dataset->field == KO_FIELD_MIXERS)) {
         code = flag_attributes(id, path, dataset, err);
     }
     return code;

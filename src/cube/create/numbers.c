@@ -46,6 +46,25 @@ static const int32_t *whole_index(const struct ko_plan_shard *shard, enum ko_cub
     return axis == KO_AXIS_PROMPT ? shard->prompt : shard->heat_prompt;
 }
 
+static int32_t counted_layer(const struct ko_plan_model *model, int32_t number)
+{
+    if (number >= ko_plan_n_counted(model)) {
+        return -1;
+    }
+    return ko_plan_window(model, 1, number).begin;
+}
+
+static uint8_t mixers_of(const struct ko_plan_model *model, int32_t layer)
+{
+    uint8_t mixers = 0;
+
+    for (int32_t s = 0; s < ko_plan_n_stages(model); s++) {
+        const struct ko_plan_stage stage = ko_plan_stage_of(model, s);
+        mixers |= stage.layer == layer ? stage.mixers : 0;
+    }
+    return mixers;
+}
+
 /* at: the index on each axis. */
 static int32_t int_at(const struct ko_cube_new *cube, const struct ko_cube_dataset *dataset,
                       const size_t *at)
@@ -59,6 +78,8 @@ static int32_t int_at(const struct ko_cube_new *cube, const struct ko_cube_datas
         return dataset->axis[0] == KO_AXIS_WINDOW_SIZE ? plan->size[at[0]] : plan->start[at[0]];
     case KO_FIELD_N_LAYERS:
         return plan->model[at[0]].n_layers;
+    case KO_FIELD_COUNTED:
+        return counted_layer(&plan->model[at[0]], (int32_t)at[1]);
     case KO_FIELD_EVAL_INDEX:
         return ko_cube_fact(plan, dataset->axis[0], at[0]);
     case KO_FIELD_WHOLE_INDEX:
@@ -80,12 +101,10 @@ static float float_at(const struct ko_cube_new *cube, const struct ko_cube_datas
     const struct ko_plan *plan = cube->content->plan;
 
     if (dataset->field == KO_FIELD_DEPTH) {
-        int32_t size = plan->size[at[1]], start = plan->start[at[2]];
-        int32_t last = plan->model[at[0]].n_layers - size;
-        if (start > last) {
-            return NAN;
-        }
-        return last == 0 ? 0.0f : (float)(100.0 * (double)start / (double)last);
+        const struct ko_plan_model *model = &plan->model[at[0]];
+        const struct ko_layer_range window =
+            ko_plan_window(model, plan->size[at[1]], plan->start[at[2]]);
+        return window.begin == window.end ? NAN : (float)ko_layers_depth(model->n_layers, window);
     }
     float logprob = cube->content->evaluation->logprob[evaluation_index(cube, at)];
     return dataset->field == KO_FIELD_PROB ? (float)exp((double)logprob) : logprob;
@@ -100,6 +119,9 @@ static uint8_t uint8_at(const struct ko_cube_new *cube, const struct ko_cube_dat
     if (dataset->field == KO_FIELD_SELECTED) {
         return cube->content->plan->block[at[0]]
             .selected[at[1] * (size_t)cube->content->plan->n_facts + at[2]];
+    }
+    if (dataset->field == KO_FIELD_MIXERS) {
+        return mixers_of(&cube->content->plan->model[at[0]], (int32_t)at[1]);
     }
     enum ko_reason reason =
         ko_plan_prompt(cube->content->plan, (int32_t)at[0], (int32_t)at[1])->reason;

@@ -20,6 +20,7 @@
     X(WINDOW_START, "window_start") \
     X(POSITION, "position") \
     X(SOURCE_POSITION, "source_position") \
+    X(LAYER, "layer") \
     X(SWEEP_BLOCK, "sweep_block") \
     X(LABEL_LENGTH, "label_length") \
     X(HASH_LENGTH, "hash_length") \
@@ -32,7 +33,7 @@
 #define KO_CUBE_FIELDS(X) \
     KO_STORED_METRICS(KO_CUBE_METRIC_FIELD, X) X(REUSED) X(STATUS) X(VACUOUS) \
     X(INDEX) X(LENGTH) X(LABEL) X(WINDOW) X(DEPTH) \
-    X(N_LAYERS) X(ARCHITECTURE) X(CHECKPOINT_PATH) X(TOKENIZER_PATH) X(FINGERPRINT) X(TOKENIZER_FINGERPRINT) X(CONTENT_HASH) \
+    X(N_LAYERS) X(MIXERS) X(COUNTED) X(ARCHITECTURE) X(CHECKPOINT_PATH) X(TOKENIZER_PATH) X(FINGERPRINT) X(TOKENIZER_FINGERPRINT) X(CONTENT_HASH) \
     X(TEXT) X(SUBJECT) X(TARGET) X(FOIL) X(RELATION) X(EVAL_INDEX) X(WHOLE_INDEX) X(REASON) X(SELECTED) \
     X(N_TOKENS) X(N_APPENDED) X(SUBJECT_BEGIN) X(SUBJECT_END) X(TARGET_ID) X(FOIL_ID) X(TOKEN_ID) X(TOKEN_TEXT) \
     X(RUN_START) X(RUN_UPDATED) X(RUN_CELLS) X(RUN_SHARE) X(RUN_WALL) X(RUN_DEVICE) X(RUN_RANKS) X(RUN_HOST) X(RUN_JOB) X(RUN_LOG) X(SPEC)
@@ -63,6 +64,8 @@
     X("reason_code", UINT8, KO_BY_MODEL_AND(EVAL_PROMPT), REASON, KO_WHEN_ALWAYS, NULL, "why the prompt cannot be run") \
     X("selected", UINT8, (KO_AXIS_SWEEP_BLOCK, KO_AXIS_MODEL, KO_AXIS_EVAL_PROMPT), SELECTED, KO_WHEN_SWEEP, NULL, "whether a block of the spec selected the prompt for the model") \
     X("n_layers", INT, KO_BY_MODEL, N_LAYERS, KO_WHEN_ALWAYS, "layers", "layers of the model") \
+    X("layer_mixers", UINT8, KO_BY_MODEL_AND(LAYER), MIXERS, KO_WHEN_ALWAYS, NULL, "kinds of mixers in the layer; 0: it has none, or the model has no such layer") \
+    X("counted_layer", INT, KO_BY_MODEL_AND(LAYER), COUNTED, KO_WHEN_OVER, "layers", "the layers that windows count, in order; -1 past the last") \
     X("architecture", STRING, KO_BY_MODEL, ARCHITECTURE, KO_WHEN_ALWAYS, NULL, "model family") \
     X("checkpoint_path", STRING, KO_BY_MODEL, CHECKPOINT_PATH, KO_WHEN_ALWAYS, NULL, "folder of the checkpoint") \
     X("tokenizer_path", STRING, KO_BY_MODEL, TOKENIZER_PATH, KO_WHEN_ALWAYS, NULL, "file of the tokenizer") \
@@ -80,7 +83,7 @@
     KO_CUBE_TOKENS(X, "", PROMPT, KO_WHEN_SWEEP) \
     KO_CUBE_TOKENS(X, "heat_", HEAT_PROMPT, KO_WHEN_SWEEP) \
     KO_CUBE_TOKENS(X, "eval_", EVAL_PROMPT, KO_WHEN_EVALUATION) \
-    X("depth", FLOAT, (KO_AXIS_MODEL, KO_AXIS_WINDOW_SIZE, KO_AXIS_WINDOW_START), DEPTH, KO_WHEN_ALWAYS, "percent", "100 start / (layers - size), 0 where the window is the whole model") \
+    X("depth", FLOAT, (KO_AXIS_MODEL, KO_AXIS_WINDOW_SIZE, KO_AXIS_WINDOW_START), DEPTH, KO_WHEN_ALWAYS, "percent", "100 first / (layers - length) of the window's layers, 0 where it is the whole model") \
     X("run_start", DOUBLE, KO_BY(RUN), RUN_START, KO_WHEN_ALWAYS, "seconds since 1970-01-01 00:00:00", "start of the run, UTC") \
     X("run_updated", DOUBLE, KO_BY(RUN), RUN_UPDATED, KO_WHEN_ALWAYS, "seconds since 1970-01-01 00:00:00", "last sign of life of the run, UTC") \
     X("run_cells", DOUBLE, KO_BY(RUN), RUN_CELLS, KO_WHEN_ALWAYS, "1", "cells that the run has computed, by its last sign of life") \
@@ -101,10 +104,11 @@
     X("route", STRING, KO_BY(ROUTE), LABEL, KO_WHEN_ALWAYS, NULL, "route, TARGET<-SOURCE") \
     X("heat_route", STRING, KO_BY(HEAT_ROUTE), LABEL, KO_WHEN_ALWAYS, NULL, "TARGET<-each, one source position at a time") \
     X("feature_class", STRING, KO_BY(FEATURE_CLASS), LABEL, KO_WHEN_ALWAYS, NULL, "feature class") \
-    X("window_size", INT, KO_BY(WINDOW_SIZE), WINDOW, KO_WHEN_ALWAYS, "layers", "layers of the window") \
-    X("window_start", INT, KO_BY(WINDOW_START), WINDOW, KO_WHEN_ALWAYS, "layers", "first layer of the window, from 0") \
+    X("window_size", INT, KO_BY(WINDOW_SIZE), WINDOW, KO_WHEN_ALWAYS, "layers", "layers of the window; of those that windows count") \
+    X("window_start", INT, KO_BY(WINDOW_START), WINDOW, KO_WHEN_ALWAYS, "layers", "first layer of the window, from 0; of those that windows count") \
     X("position", INT, KO_BY(POSITION), INDEX, KO_WHEN_ALWAYS, NULL, "token position, from 0, special tokens included") \
     X("source_position", INT, KO_BY(SOURCE_POSITION), INDEX, KO_WHEN_ALWAYS, NULL, "token position whose edges are removed, from 0") \
+    X("layer", INT, KO_BY(LAYER), INDEX, KO_WHEN_ALWAYS, NULL, "layer, from 0, as the checkpoint counts") \
     X("sweep_block", INT, KO_BY(SWEEP_BLOCK), INDEX, KO_WHEN_ALWAYS, NULL, "block of the spec's sweeps, from 0") \
     X("label_length", INT, KO_BY(LABEL_LENGTH), LENGTH, KO_WHEN_ALWAYS, NULL, "byte of a label") \
     X("hash_length", INT, KO_BY(HASH_LENGTH), LENGTH, KO_WHEN_ALWAYS, NULL, "digit of a hash") \

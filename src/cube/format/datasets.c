@@ -75,15 +75,19 @@ bool ko_cube_is_scale(const struct ko_cube_dataset *dataset)
 void ko_cube_lengths_of_plan(const struct ko_plan *plan, struct ko_cube_lengths *lengths)
 {
     bool sweep = plan->kind == KO_PLAN_SWEEP;
-    int32_t positions = plan->n_positions;
+    int32_t positions = plan->n_positions, layers = 0;
 
     if (sweep && positions < plan->n_source_positions) {
         positions = plan->n_source_positions;
+    }
+    for (int32_t m = 0; m < plan->n_models; m++) {
+        layers = plan->model[m].n_layers > layers ? plan->model[m].n_layers : layers;
     }
     *lengths = (struct ko_cube_lengths){.evaluation = !sweep,
                                         .foils = plan->has_foils,
                                         .appended = plan->score == KO_SCORE_FIRST_TEXT,
                                         .vacuous = ko_plan_mixes_vacuous(plan),
+                                        .over = plan->over != KO_OVER_LAYERS,
                                         .shard = plan->shard.of > 0};
     hsize_t *n = lengths->n;
     n[KO_AXIS_MODEL] = (hsize_t)plan->n_models;
@@ -104,6 +108,7 @@ void ko_cube_lengths_of_plan(const struct ko_plan *plan, struct ko_cube_lengths 
     n[KO_AXIS_WINDOW_SIZE] = (hsize_t)plan->n_sizes;
     n[KO_AXIS_WINDOW_START] = (hsize_t)plan->n_starts;
     n[KO_AXIS_SOURCE_POSITION] = (hsize_t)plan->n_source_positions;
+    n[KO_AXIS_LAYER] = (hsize_t)layers;
 }
 
 void ko_cube_lengths_of_outline(const struct ko_plan *whole, struct ko_cube_lengths *lengths)
@@ -128,6 +133,7 @@ bool ko_cube_present(const struct ko_cube_dataset *dataset, const struct ko_cube
            !((dataset->when & KO_WHEN_REUSED) && !lengths->reused) &&
            !((dataset->when & KO_WHEN_APPENDED) && !lengths->appended) &&
            !((dataset->when & KO_WHEN_VACUOUS) && !lengths->vacuous) &&
+           !((dataset->when & KO_WHEN_OVER) && !lengths->over) &&
            !((dataset->when & KO_WHEN_SWEEP) && lengths->evaluation) &&
            !((dataset->when & KO_WHEN_EVALUATION) && !lengths->evaluation);
 }

@@ -12,7 +12,7 @@
 enum { SLAB_BYTES = 8 << 20 };
 
 /* Where the upper limit of a field comes from. */
-enum bound { FIXED, LENGTH_OF_POSITIONS, LENGTH_OF_EVAL_PROMPTS };
+enum bound { FIXED, LENGTH_OF_POSITIONS, LENGTH_OF_EVAL_PROMPTS, LENGTH_OF_LAYERS };
 
 /* The numbers of a field lie between low and high. Where high is the length of an axis, it is
    excluded unless `past`. */
@@ -26,6 +26,8 @@ static const struct range {
     {KO_FIELD_INDEX, 0, FIXED, INT32_MAX, true}, /* and each equals its place */
     {KO_FIELD_WINDOW, 0, FIXED, KO_CUBE_MAX_LAYERS, true},
     {KO_FIELD_N_LAYERS, 1, FIXED, KO_CUBE_MAX_LAYERS, true},
+    {KO_FIELD_MIXERS, 0, FIXED, KO_MIXER_EVERY, true},
+    {KO_FIELD_COUNTED, -1, LENGTH_OF_LAYERS, 0, false}, /* and each row ascends */
     {KO_FIELD_EVAL_INDEX, 0, LENGTH_OF_EVAL_PROMPTS, 0, false},
     {KO_FIELD_WHOLE_INDEX, 0, FIXED, INT32_MAX, true},
     {KO_FIELD_SELECTED, 0, FIXED, 1, true},
@@ -65,8 +67,10 @@ static bool is_looked_at(const struct ko_cube_dataset *dataset)
 static int64_t greatest_value(const struct range *range, const struct ko_cube_dataset *dataset,
                               const struct ko_cube_lengths *lengths)
 {
-    const enum ko_cube_axis axis =
-        range->bound == LENGTH_OF_POSITIONS ? KO_AXIS_POSITION : KO_AXIS_EVAL_PROMPT;
+    static const enum ko_cube_axis axes[] = {[LENGTH_OF_POSITIONS] = KO_AXIS_POSITION,
+                                             [LENGTH_OF_EVAL_PROMPTS] = KO_AXIS_EVAL_PROMPT,
+                                             [LENGTH_OF_LAYERS] = KO_AXIS_LAYER};
+    const enum ko_cube_axis axis = axes[range->bound];
 
     /* A clean run of an evaluation is never vacuous or failed. */
     if (dataset->field == KO_FIELD_STATUS && ko_cube_has_axis(dataset, KO_AXIS_EVAL_PROMPT)) {

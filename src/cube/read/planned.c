@@ -55,10 +55,11 @@ static void mark_sizes(const struct ko_cube_axes *axes, const struct ko_spec *sp
 {
     for (size_t i = 0; i < from->n_models; i++) {
         const ptrdiff_t m = ko_strings_find(&axes->model, spec->model[from->model[i]].name);
+        const int32_t n_layers = m >= 0 ? ko_cube_n_counted(axes, (int32_t)m) : 0;
         for (size_t k = 0; m >= 0 && k < from->n_sizes; k++) {
-            const int32_t layers = ko_size_layers(&from->size[k], axes->n_layers[m]);
+            const int32_t layers = ko_size_layers(&from->size[k], n_layers);
             for (int32_t s = 0; s < axes->n_sizes; s++) {
-                if (axes->window_size[s] == layers && layers <= axes->n_layers[m]) {
+                if (axes->window_size[s] == layers && layers <= n_layers) {
                     to[m * axes->n_sizes + s] = 1;
                 }
             }
@@ -229,7 +230,7 @@ void ko_cube_planned_close(struct ko_cube_planned *planned)
 static void add_starts(const struct ko_cube_axes *axes, const struct block *block, int32_t model,
                        int32_t size, uint8_t *planned)
 {
-    const int32_t last = axes->n_layers[model] - axes->window_size[size];
+    const int32_t last = ko_cube_n_counted(axes, model) - axes->window_size[size];
 
     for (int32_t s = 0; s < axes->n_starts; s++) {
         if (block->start[s] && axes->window_start[s] <= last) {

@@ -37,13 +37,23 @@ const char *ko_cube_view_attribute(const struct ko_cube_view *view, const char *
 /* Axes; labels borrowed. Absent axes have n = 0. */
 struct ko_cube_axes {
     struct ko_strings model, prompt, heat_prompt, eval_prompt, route, heat_route, feature_class;
-    int32_t *window_size, *window_start; /* layers */
+    int32_t *window_size, *window_start; /* counted layers */
     int32_t n_sizes, n_starts, n_positions, n_source_positions, n_blocks;
-    int32_t *n_layers; /* [model] */
+    int32_t *n_layers;    /* [model] */
+    int32_t n_layer_axis; /* layers of the largest model; 0 in cubes that lack the axis */
+    uint8_t *mixers;      /* [model, n_layer_axis] bits of enum ko_mixer; NULL: not stored */
+    enum ko_over over;    /* which layers windows count */
+    int32_t *counted;     /* [model, n_layer_axis] these layers, then -1; NULL: every layer */
     struct ko_strings architecture, fingerprint, tokenizer_fingerprint,
         checkpoint_path; /* [model] */
 };
 const struct ko_cube_axes *ko_cube_view_axes(const struct ko_cube_view *view);
+
+/* The number of a model's layers that windows count. */
+int32_t ko_cube_n_counted(const struct ko_cube_axes *axes, int32_t model);
+/* The layers of a window, as ko_plan_window; size and start are values of the axes. */
+struct ko_layer_range ko_cube_window(const struct ko_cube_axes *axes, int32_t model, int32_t size,
+                                     int32_t start);
 
 /* Reads one model's values of a dataset whose first axis is `model`, converted to double / int32 /
    uint8. n is the product of the other axes (checked); out [n]. */

@@ -72,6 +72,7 @@ static enum ko_code check_format(struct ko_cube_view *view, struct ko_error *err
         has_dataset(view->file, "reused") || has_dataset(view->file, "heat_reused");
     view->lengths.vacuous =
         has_dataset(view->file, "vacuous") || has_dataset(view->file, "heat_vacuous");
+    view->lengths.over = has_dataset(view->file, "counted_layer");
     view->lengths.appended = score && strcmp(score, ko_score_words[KO_SCORE_FIRST_TEXT]) == 0;
     view->lengths.shard = ko_cube_view_attribute(view, "shard") != NULL;
     return KO_OK;
@@ -180,7 +181,7 @@ static enum ko_code read_axes(struct ko_cube_view *view, struct ko_error *err)
     if (code == KO_OK) {
         code = read_numbers(view, "n_layers", &axes->n_layers, err);
     }
-    return code;
+    return code == KO_OK ? ko_cube_view_read_layers(view, err) : code;
 }
 
 enum ko_code ko_cube_view_read_content(struct ko_cube_view *view, struct ko_error *err)
@@ -271,6 +272,8 @@ void ko_cube_view_close(struct ko_cube_view *view)
     free(axes->window_size);
     free(axes->window_start);
     free(axes->n_layers);
+    free(axes->mixers);
+    free(axes->counted);
     if (view->lengths.outline) {
         ko_hdf5_close(view->file, &code, view->path ? view->path : "", NULL);
     } else {

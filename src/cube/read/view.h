@@ -22,6 +22,11 @@ struct ko_cube_view {
 KO_MUST_CHECK enum ko_code ko_cube_view_read_content(struct ko_cube_view *view,
                                                      struct ko_error *err);
 
+/* Reads which mixers each layer has and which layers windows count, and checks them. Reads n_layers
+   of the axes. */
+KO_MUST_CHECK enum ko_code ko_cube_view_read_layers(struct ko_cube_view *view,
+                                                    struct ko_error *err);
+
 /* Opens the outline of the whole cube in a shard's file. KO_E_INPUT where the file has no outline
    or its datasets have wrong types or shapes. Close with ko_cube_view_close, before the shard's
    view. */

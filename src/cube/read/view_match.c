@@ -191,6 +191,10 @@ enum ko_code ko_cube_view_matches(const struct ko_cube_view *view, const struct 
     if (code == KO_OK) {
         code = match_score(view, plan, err);
     }
+    if (code == KO_OK && view->axes.over != plan->over) {
+        code = fail_difference(view, err, "windows.over", ko_over_words[view->axes.over],
+                               ko_over_words[plan->over]);
+    }
     if (code == KO_OK) {
         code = match_axes(view, plan, err);
     }

@@ -339,6 +339,9 @@ enum ko_reuse_reason ko_reuse_find_cell(const struct ko_reuse_map *map,
     if (class < 0) {
         return KO_REUSE_CLASS;
     }
+    if (axes->over != map->plan->over) {
+        return KO_REUSE_OVER;
+    }
     if (size < 0) {
         return KO_REUSE_SIZE;
     }

@@ -31,7 +31,7 @@ struct ko_reuse_part {
 };
 
 /* Maps each index on the plan's axes to an index on the old cube's axes, or -1. Sizes and starts
-   are compared in layers. */
+   are compared in counted layers; if the plan's windows count other layers, no cell is the same. */
 struct ko_reuse_map {
     struct ko_cube_view *old;              /* borrowed */
     const struct ko_cube_axes *axes;       /* its */

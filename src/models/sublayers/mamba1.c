@@ -9,12 +9,12 @@
 
 struct mamba1 {
     struct ko_norm norm;
-    struct ko_projection in; /* [2 d_inner, d_model]: x, then z */
-    size_t conv, conv_bias;  /* [d_conv, d_inner]; [d_inner] or none */
-    struct ko_projection x;  /* [dt_rank + 2 d_state, d_inner]: input of delta, B, C */
-    struct ko_projection dt; /* [d_inner, dt_rank] */
-    size_t a, d;             /* [d_state, d_inner]; [d_inner] */
-    float refine_eps;
+    struct ko_projection in;  /* [2 d_inner, d_model]: x, then z */
+    size_t conv, conv_bias;   /* [d_conv, d_inner]; [d_inner] or none */
+    struct ko_projection x;   /* [dt_rank + 2 d_state, d_inner]: input of delta, B, C */
+    struct ko_projection dt;  /* [d_inner, dt_rank] */
+    size_t a, d;              /* [d_state, d_inner]; [d_inner] */
+    struct ko_norm refine[3]; /* of delta's input, B and C */
 };
 
 /* The buffers of a pass. */
@@ -30,6 +30,25 @@ enum {
 static int32_t projected_width(const struct ko_sizes *s)
 {
     return s->dt_rank + 2 * s->d_state;
+}
+
+/* Delta's input, B and C are parts 0, 1 and 2. */
+static int32_t refined_width(const struct ko_sizes *s, int part)
+{
+    return part == 0 ? s->dt_rank : s->d_state;
+}
+
+static void declare_refinement(struct ko_builder *b, const struct ko_mamba1_spec *spec,
+                               const struct ko_sizes *sizes, struct mamba1 *m)
+{
+    for (int part = 0; part < 3; part++) {
+        m->refine[part] = spec->refine;
+        m->refine[part].weight = m->refine[part].bias = KO_NO_WEIGHT;
+        if (spec->refine_names[part]) {
+            ko_declare_norm_of(b, spec->refine_names[part], refined_width(sizes, part),
+                               &m->refine[part]);
+        }
+    }
 }
 
 static void declare_mixer(struct ko_builder *b, const struct ko_mamba1_spec *spec,
@@ -64,7 +83,7 @@ void ko_mamba1_add(struct ko_builder *b, const struct ko_mamba1_spec *spec)
     if (!m) {
         return;
     }
-    *m = (struct mamba1){.norm = spec->norm, .refine_eps = spec->refine_eps};
+    *m = (struct mamba1){.norm = spec->norm};
     struct ko_sublayer sublayer = {
         .kind = &ko_sublayer_mamba1,
         .size = {.d_inner = spec->d_inner,
@@ -75,8 +94,10 @@ void ko_mamba1_add(struct ko_builder *b, const struct ko_mamba1_spec *spec)
                  .conv_channels = spec->d_inner},
         .self = m,
     };
-    ko_declare_norm(b, spec->norm_name, &m->norm);
+    ko_declare_norm_named(b, spec->norm_name, &m->norm);
     declare_mixer(b, spec, &sublayer);
+    declare_refinement(b, spec, &sublayer.size, m);
+    ko_declare_output(b, &spec->output, &sublayer);
     ko_declare_sublayer(b, &sublayer);
 }
 
@@ -105,18 +126,10 @@ static void refine_projected(struct ko_steps *steps, const struct ko_sublayer *s
 {
     const struct mamba1 *m = sublayer->self;
     const struct ko_sizes *s = &sublayer->size;
-    const int32_t width[] = {s->dt_rank, s->d_state, s->d_state}, ld = projected_width(s);
     float *x = steps->pass->buffer[PROJECTED];
     for (int part = 0; part < 3; part++) {
-        const struct ko_rms_norm norm = {.n = steps->n,
-                                         .d = width[part],
-                                         .x = x,
-                                         .ldx = ld,
-                                         .eps = m->refine_eps,
-                                         .y = x,
-                                         .ldy = ld};
-        ko_step_rms_norm(steps, &norm);
-        x += width[part];
+        ko_step_norm_of(steps, &m->refine[part], refined_width(s, part), x, projected_width(s));
+        x += refined_width(s, part);
     }
 }
 
@@ -129,9 +142,9 @@ static enum ko_code mix_mamba1(const struct ko_pass *pass, const struct ko_subla
     float *normed = pass->buffer[NORMED], *xz = pass->buffer[XZ];
     float *convolved = pass->buffer[CONVOLVED], *delta = pass->buffer[DELTA];
     float *projected = pass->buffer[PROJECTED];
-    struct ko_steps steps = {pass, pass->rows->n_projected[sublayer->layer], err, KO_OK};
+    struct ko_steps steps = {pass, pass->rows->n_projected[sublayer->stage], err, KO_OK};
     const struct ko_conv conv = {
-        .layer = sublayer->layer,
+        .stage = sublayer->stage,
         .n_channels = inner,
         .n_taps = s->d_conv,
         .in = xz,
@@ -142,7 +155,7 @@ static enum ko_code mix_mamba1(const struct ko_pass *pass, const struct ko_subla
         .out = convolved,
     };
     const struct ko_mamba1 scan = {
-        .layer = sublayer->layer,
+        .stage = sublayer->stage,
         .d_inner = inner,
         .d_state = s->d_state,
         .u = convolved,
@@ -161,11 +174,9 @@ static enum ko_code mix_mamba1(const struct ko_pass *pass, const struct ko_subla
     ko_step_norm(&steps, &m->norm, pass->x, normed);
     ko_step_project(&steps, m->in, normed, d, xz, 2 * inner);
     ko_step_conv(&steps, &conv);
-    steps.n = pass->rows->n_convolved[sublayer->layer];
+    steps.n = pass->rows->n_convolved[sublayer->stage];
     ko_step_project(&steps, m->x, convolved, inner, projected, width);
-    if (m->refine_eps >= 0) {
-        refine_projected(&steps, sublayer);
-    }
+    refine_projected(&steps, sublayer);
     ko_step_project(&steps, m->dt, projected, width, delta, inner);
     ko_step_softplus(
         &steps, &(const struct ko_activation){.n = steps.n, .d = inner, .x = delta, .ld = inner});
@@ -180,6 +191,7 @@ static void conv_mask(const struct ko_sublayer *sublayer, const uint8_t *mask, u
 
 const struct ko_sublayer_kind ko_sublayer_mamba1 = {
     .name = "mamba1",
+    .mixer = KO_MIXER_SSM,
     .widths = mamba1_widths,
     .row_flop = row_flop,
     .mix = mix_mamba1,

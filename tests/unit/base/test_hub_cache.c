@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#include "src/base/home.h"
-#include "src/base/hub_cache.h"
+#include "src/base/user/home.h"
+#include "src/base/user/hub_cache.h"
 #include "tests/support/folder.h"
 
 static char *cache; /* the scratch folder */

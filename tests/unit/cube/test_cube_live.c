@@ -20,7 +20,7 @@
 #include "src/cube/create/create.h"
 #include "src/cube/read/read.h"
 #include "src/cube/run/run_table.h"
-#include "src/show/live.h"
+#include "src/status/live.h"
 #include "tests/support/folder.h"
 #include "tests/support/small_plan.h"
 

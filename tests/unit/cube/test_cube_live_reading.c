@@ -9,8 +9,8 @@
 #include "src/cube/read/planned.h"
 #include "src/cube/read/slab.h"
 #include "src/export/cell_rows.h"
-#include "src/show/cell_counts.h"
 #include "src/show/curve_metric.h"
+#include "src/status/cell_counts.h"
 #include "tests/unit/cube/shard_set.h"
 
 /* The commit: the bytes of the finished file over those of the one that is being read. */

@@ -3,9 +3,15 @@
 #include "src/cube/merge/copy.h"
 #include "src/cube/read/done.h"
 #include "src/cube/read/planned.h"
-#include "src/show/cell_counts.h"
+#include "src/status/cell_counts.h"
 #include "tests/support/made_plan.h"
 #include "tests/unit/cube/shard_set.h"
+
+/* Attention in the layers 1, 4 and 5. */
+static const uint8_t hybrid[7] = {KO_MIXER_SSM,       KO_MIXER_ATTENTION,
+                                  KO_MIXER_SSM,       0,
+                                  KO_MIXER_ATTENTION, KO_MIXER_ATTENTION | KO_MIXER_SSM,
+                                  KO_MIXER_SSM};
 
 static const struct made_case cases[] = {
     {.spec = "models: [a, b]\n"
@@ -39,6 +45,15 @@ static const struct made_case cases[] = {
          "     windows: {sizes: [100%, 2], starts: all}}\n",
      .model = {{.n_layers = 7}, {.n_layers = 4, .n_features = 8, .d_conv = 4}},
      .n_facts = {3, 4}},
+    {.spec = "models: [a, b]\n"
+             "prompts: {file: p.jsonl}\n"
+             "routes: [last<-subject, last<-each]\n"
+             "features: [all, attention]\n"
+             "windows: {sizes: [1, 67%, 3], over: attention}\n"
+             "sweeps: [{models: [a]}, {windows: {starts: {every: 2}}}]\n",
+     .model = {{.n_layers = 7, .n_features = 8}, {.n_layers = 4}},
+     .layer_mixers = {hybrid},
+     .n_facts = {3}},
 };
 
 static struct ko_plan *create(const struct made_case *made, const char *path)

@@ -24,7 +24,7 @@
 #include "src/cube/read/planned.h"
 #include "src/cube/read/view_taken.h"
 #include "src/export/export_csv.h"
-#include "src/show/cell_counts.h"
+#include "src/status/cell_counts.h"
 #include "src/tree/shard.h"
 #include "tests/support/folder.h"
 #include "tests/support/made_plan.h"
@@ -131,7 +131,8 @@ static int64_t compute(const char *to, const struct ko_plan *plan, bool failed)
         if (failed) {
             ko_record_fail(&record, KO_FAILED_MEMORY);
         }
-        good(ko_cube_write_content_hash(cube, record.model, hash_of[record.model], &err));
+        const char *name = plan->model[record.model].name; /* a shard may lack the first model */
+        good(ko_cube_write_content_hash(cube, record.model, hash_of[strcmp(name, "b") == 0], &err));
         good(ko_cube_commit(cube, &record, 1, &err));
         ko_record_free(&record);
     }

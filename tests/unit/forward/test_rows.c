@@ -116,8 +116,8 @@ static void check_prefixes(const struct ko_plan *plan, const struct ko_wave *wav
     (void)plan;
     (void)wave;
     assert_int_equal(rows->n_projected[0], rows->n_trunk_rows);
-    assert_int_equal(rows->n_active[rows->n_layers - 1], rows->n_rows);
-    for (int32_t l = 0; l < rows->n_layers; l++) {
+    assert_int_equal(rows->n_active[rows->n_stages - 1], rows->n_rows);
+    for (int32_t l = 0; l < rows->n_stages; l++) {
         assert_true(rows->n_projected[l] <= rows->n_convolved[l]);
         assert_true(rows->n_convolved[l] <= rows->n_active[l]);
         if (l > 0) {
@@ -180,16 +180,16 @@ static void a_full_pass_shares_nothing_with_the_trunk(void **state)
     assert_int_equal(set.rows.n_edge_sets, 1);
     assert_true(ko_edge_set_has(&set.rows.edges[0], prompt->n_tokens - 1, 1));
     assert_int_equal(set.rows.n_rows, 2 * prompt->n_tokens);
-    for (int32_t l = 0; l < set.rows.n_layers; l++) {
+    for (int32_t l = 0; l < set.rows.n_stages; l++) {
         assert_int_equal(set.rows.n_projected[l], set.rows.n_rows);
     }
     for (int32_t i = 1; i < prompt->n_tokens; i++) {
         assert_int_equal(set.rows.branch[set.rows.previous[prompt->n_tokens + i]], 0);
     }
-    assert_true(ko_branch_in_window(&set.rows.branches[0], 1));
-    assert_true(ko_branch_in_window(&set.rows.branches[0], 2));
-    assert_false(ko_branch_in_window(&set.rows.branches[0], 0));
-    assert_false(ko_branch_in_window(&set.rows.branches[0], 3));
+    assert_true(ko_branch_cuts(&set.rows.branches[0], 1, KO_MIXER_SSM));
+    assert_true(ko_branch_cuts(&set.rows.branches[0], 2, KO_MIXER_SSM));
+    assert_false(ko_branch_cuts(&set.rows.branches[0], 0, KO_MIXER_SSM));
+    assert_false(ko_branch_cuts(&set.rows.branches[0], 3, KO_MIXER_SSM));
     ko_row_set_free(&set);
     ko_wave_free(&wave);
     ko_plan_free(plan);

@@ -107,7 +107,7 @@ static void sizes_follow_from_the_shape(void **state)
         floats += (size_t)widths[b];
     }
     assert_int_equal(ko_model_row_floats(model), floats);
-    ko_model_row_flop(model, flop);
+    ko_model_stage_flop(model, 0, flop);
     assert_true(flop[0] == 2 * 10 * 12);
     assert_true(flop[1] == 2 * 6 * 8 + 2 * 2 * 6);
     assert_true(flop[2] == 2 * 6 * 10);

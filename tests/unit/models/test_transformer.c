@@ -231,7 +231,7 @@ static void sizes_follow_from_the_shape(void **state)
     ko_model_widths(model, widths);
     assert_int_equal(widths[1], WIDE);
     assert_true(widths[0] >= D + WIDE);
-    ko_model_row_flop(model, flop);
+    ko_model_stage_flop(model, 0, flop);
     assert_true(flop[0] == 2 * D * (WIDE + 2 * NARROW));
     assert_true(flop[1] == 0);
     assert_true(flop[2] == 2 * D * WIDE + 3 * 2 * D * FF);

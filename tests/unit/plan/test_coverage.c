@@ -11,27 +11,65 @@
 #include <cmocka.h>
 
 #include "src/tree/statuses.h"
+#include "src/tree/tree_model.h"
 #include "src/tree/wave.h"
 #include "tests/support/asked_cells.h"
 #include "tests/support/made_plan.h"
 
 /* ------------------------------------------------------------------ what the waves hold */
 
-/* The branch's mask is that of the class on the axis that wants the same features and has the
-   branch's convolution. */
+/* Classes of mixers select every feature there, as `all` does. */
+static enum ko_feature_kind selector_of(enum ko_feature_kind kind)
+{
+    return kind == KO_FEATURE_ATTENTION || kind == KO_FEATURE_SSM || kind == KO_FEATURE_CONV
+               ? KO_FEATURE_ALL
+               : kind;
+}
+
+/* The branch acts on the class's mixers, as far as the model has them. Its mask is that of the first
+   class on the axis that wants the same and has the branch's convolution. */
 static void check_mask(const struct ko_plan *plan, int32_t model, const struct ko_branch *b,
                        const struct ko_feature_class *want)
 {
-    int32_t n = 0;
-    for (int32_t c = 0; c < plan->n_classes; c++) {
+    const uint8_t all = plan->model[model].mixers;
+    const uint8_t mixers = ko_feature_class_mixers(want) & all;
+    bool found = false;
+    for (int32_t c = 0; c < plan->n_classes && !found; c++) {
         const struct ko_feature_class *has = &plan->class[c];
-        if (has->kind == want->kind && has->seed == want->seed && has->conv == b->conv) {
+        found = ko_plan_model_has_class(plan, model, c) &&
+                selector_of(has->kind) == selector_of(want->kind) &&
+                (ko_feature_class_mixers(has) & all) == mixers && has->seed == want->seed &&
+                has->conv == b->conv;
+        if (found) {
             assert_int_equal(b->mask, ko_plan_mask(plan, model, c));
-            n++;
         }
     }
-    assert_int_equal(n, 1);
+    assert_true(found);
+    assert_int_equal(b->mixers & all, mixers);
     assert_int_equal(b->after_softmax, want->kind == KO_FEATURE_AFTER_SOFTMAX);
+}
+
+/* The first and the last stage of the cell's window in which it removes an edge. */
+static struct ko_tree_range find_range(const struct ko_plan *plan, int32_t m, int32_t min_span,
+                                       struct asked_place at)
+{
+    const struct ko_plan_model *model = &plan->model[m];
+    int32_t *counted = asked_counted(plan, m);
+    const int32_t start = counted[plan->start[at.start]];
+    const int32_t end = counted[plan->start[at.start] + plan->size[at.size] - 1] + 1;
+    free(counted);
+    struct ko_tree_range range = {-1, -1};
+    for (int32_t s = 0; s < ko_plan_n_stages(model); s++) {
+        const struct ko_plan_stage stage = ko_plan_stage_of(model, s);
+        const uint8_t both = stage.mixers & ko_feature_class_mixers(&plan->class[at.class]);
+        const bool exists = (both & KO_MIXER_SSM) || (both && min_span < stage.reach);
+        if (exists && stage.layer >= start && stage.layer < end) {
+            range.begin = range.begin < 0 ? s : range.begin;
+            range.end = s + 1;
+        }
+    }
+    assert_true(range.begin >= 0);
+    return range;
 }
 
 /* The branch's edges are those of the route, and its window is that of the cell. */
@@ -53,22 +91,22 @@ static void check_branch(const struct ko_plan *plan, const struct ko_wave *wave,
     }
     assert_int_equal(b->first_position, matrix.first_target);
     assert_int_equal(b->n_rows, prompt->n_tokens - matrix.first_target);
-    int32_t start = plan->start[at.start], size = plan->size[at.size];
+    const struct ko_tree_range range = find_range(plan, wave->model, matrix.min_span, at);
     const struct ko_branch *window = b;
     if (b->parent >= 0) {
         window = &wave->branch[b->parent];
         assert_int_equal(b->window_begin, b->window_end);
-        assert_int_equal(b->leaves_at, start + size);
+        assert_int_equal(b->leaves_at, range.end);
         assert_true(window->window_end > b->leaves_at);
         assert_int_equal(window->parent, -1);
         assert_int_equal(window->edge_set, b->edge_set);
         assert_int_equal(window->mask, b->mask);
         assert_int_equal(window->conv, b->conv);
     } else {
-        assert_int_equal(b->window_end, start + size);
+        assert_int_equal(b->window_end, range.end);
     }
-    assert_int_equal(window->leaves_at, start);
-    assert_int_equal(window->window_begin, start);
+    assert_int_equal(window->leaves_at, range.begin);
+    assert_int_equal(window->window_begin, range.begin);
     const struct ko_feature_class *want = &plan->class[at.class];
     assert_true(b->conv == want->conv ||
                 (want->conv && matrix.min_span >= plan->model[wave->model].d_conv));
@@ -82,7 +120,8 @@ static void check_clean(const struct ko_plan *plan, int32_t model, int32_t fact,
     const struct ko_prompt *prompt = ko_plan_prompt(plan, model, fact);
     struct asked_edges matrix =
         asked_edges_of(&plan->route[at.route].route, prompt, at.source, plan->model[model].reach);
-    assert_int_equal(plan->start[at.start], plan->model[model].n_layers - 1);
+    const struct ko_tree_range range = find_range(plan, model, matrix.min_span, at);
+    assert_int_equal(range.begin, ko_plan_n_stages(&plan->model[model]) - 1);
     for (int32_t j = 0; j < prompt->n_tokens; j++) {
         assert_false(matrix.has[prompt->n_tokens - 1][j]);
     }
@@ -279,9 +318,16 @@ static void add_block(struct ko_text *out)
         "last<-subject", "last<-first",    "last<-position:0", "last<-last",
         "all<-all",      "later<-subject", "last<-each",       "later<-each",
         "subject<-each", "subject<-first", "later<-bos",       "relation\\last<-context"};
-    static const char *const features[] = {"all",           "slow-third",      "all+conv",
-                                           "all",           "fast-third+conv", "after-softmax",
-                                           "not-slow-third"};
+    static const char *const features[] = {"all",
+                                           "slow-third",
+                                           "all+conv",
+                                           "after-softmax",
+                                           "fast-third+conv",
+                                           "slow-third+conv",
+                                           "not-slow-third",
+                                           "attention",
+                                           "ssm",
+                                           "ssm+conv"};
     static const char *const sizes[] = {"1", "2", "3", "9", "50%", "10%"};
     static const char *const starts[] = {"all", "all", "[0, 1, 4, 11]", "{every: 2}"};
     static const char *const selects_[] = {"all", "{relation: [R0, R2]}", "{id: [1, 4, 5]}",
@@ -291,7 +337,7 @@ static void add_block(struct ko_text *out)
     ko_text_add(out, ", ");
     add_some(out, "routes", routes, 12);
     ko_text_add(out, ", ");
-    add_some(out, "features", features, 7);
+    add_some(out, "features", features, sizeof features / sizeof features[0]);
     ko_text_add(out, ", windows: {sizes: [");
     int32_t n_sizes = 1 + pick(4);
     for (int32_t i = 0; i < n_sizes; i++) {
@@ -349,6 +395,19 @@ struct found {
     int n_marked; /* vacuous cells beside others that are not */
 };
 
+/* The planned cells of a model that are not vacuous. */
+static int64_t count_cells(const struct asked_cells *e, int32_t m)
+{
+    int64_t n = 0;
+    for (int32_t f = 0; f < e->plan->n_facts; f++) {
+        for (size_t slot = 0; slot < e->record; slot++) {
+            const struct asked_cell *cell = asked_cell_at(e, m, f, (int64_t)slot);
+            n += cell->planned && !cell->vacuous;
+        }
+    }
+    return n;
+}
+
 static void check_plan(const struct ko_plan *plan, const struct ko_spec *spec, struct found *found)
 {
     struct asked_cells e = asked_cells_of(plan, spec);
@@ -357,14 +416,21 @@ static void check_plan(const struct ko_plan *plan, const struct ko_spec *spec, s
     if (ko_batches_compose(plan, &batches, &err) != KO_OK) {
         fail_msg("%s", err.text);
     }
+    int64_t
+        left[MADE_MODELS]; /* cells that are not vacuous: the rest is what `plan` calls vacuous */
+    for (int32_t m = 0; m < plan->n_models; m++) {
+        left[m] = count_cells(&e, m);
+    }
     for (int32_t i = 0; i < batches.n; i++) {
         const struct ko_batch *batch = &batches.batch[i];
+        left[batch->model] -= batch->n_cells;
         assert_true(i == 0 || batch->model > batch[-1].model ||
                     batch->fact[0] > batch[-1].fact[batch[-1].n_facts - 1]);
         check_batch(&e, batch);
         found->n_multi += batch->n_waves > 1;
     }
     for (int32_t m = 0; m < plan->n_models; m++) {
+        assert_int_equal(left[m], 0);
         for (int32_t f = 0; f < plan->n_facts; f++) {
             found->n_marked += check_record(&e, m, f);
         }
@@ -468,22 +534,28 @@ static void check_pruned(const struct ko_plan *plan, const struct ko_spec *spec,
 }
 
 /* 50 random specs, each with three row budgets. In every second one the layers of the model with
-   attention have different sliding windows. */
+   attention have different sliding windows. In every third one the first model is a hybrid: layers
+   with an SSM, with attention, with both side by side, and with no mixer. In three of four windows
+   count only layers with some kind of mixer. */
 static void try_plans(bool take)
 {
     static const int32_t mixed[12] = {2, 2, 5, 2, 2, INT32_MAX, 3, 1, 5, 1, 2, 3};
+    static const uint8_t hybrid[5] = {KO_MIXER_SSM, 0, KO_MIXER_ATTENTION,
+                                      KO_MIXER_SSM | KO_MIXER_ATTENTION, KO_MIXER_SSM};
     int32_t n_built = 0;
     struct found found = {0};
     for (int32_t round = 0; round < 50; round++) {
         random_state = (uint64_t)round;
         struct ko_text text = {0};
-        ko_text_add(&text, "models: [a, b, c]\nprompts: {file: f}\nsweeps:\n");
+        ko_text_add(&text, "models: [a, b, c]\nprompts: {file: f}\nwindows: {over: %s}\nsweeps:\n",
+                    ko_over_words[round % KO_N_OVERS]);
         for (int32_t b = 1 + pick(4); b > 0; b--) {
             add_block(&text);
         }
         struct made_case made = {.spec = ko_text_str(&text),
                                  .model = {{5, 24, 4, 0, 0}, {12, 0, 0, 3, 0}, {3, 2, 2, 0, 0}},
                                  .layer_reach = {NULL, round % 2 ? mixed : NULL},
+                                 .layer_mixers = {round % 3 ? NULL : hybrid},
                                  .n_facts = {6},
                                  .shape = shape_random};
         struct ko_plan *plan = NULL;

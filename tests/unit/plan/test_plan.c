@@ -401,8 +401,13 @@ static void packing_keeps_everything(void **state)
     assert_int_equal(first.data.n, second.data.n);
     assert_memory_equal(first.data.data, second.data.data, first.data.n);
     assert_int_equal(copy->model[1].reach, 9);
-    assert_memory_equal(copy->model[1].layer_reach, mixed_reach, sizeof mixed_reach);
-    assert_null(copy->model[0].layer_reach);
+    assert_int_equal(copy->model[1].n_stages, 5);
+    for (int32_t s = 0; s < 5; s++) {
+        assert_int_equal(copy->model[1].stage[s].reach, mixed_reach[s]);
+        assert_int_equal(copy->model[1].stage[s].layer, s);
+        assert_int_equal(copy->model[1].stage[s].mixers, KO_MIXER_ATTENTION);
+    }
+    assert_null(copy->model[0].stage);
     for (size_t n = 0; n < first.data.n; n += 1 + n / 7) {
         struct ko_plan *cut = NULL;
         struct ko_bytes part = {0};
@@ -414,6 +419,141 @@ static void packing_keeps_everything(void **state)
     ko_text_free(&second.data);
     ko_plan_free(copy);
     ko_plan_free(plan);
+}
+
+/* A hybrid: attention in layers 2, 3 and 5, of which 3 also has an SSM, and no mixer in layer 4. */
+static const uint8_t hybrid_mixers[8] = {
+    KO_MIXER_SSM,       KO_MIXER_SSM, KO_MIXER_ATTENTION, KO_MIXER_ATTENTION | KO_MIXER_SSM, 0,
+    KO_MIXER_ATTENTION, KO_MIXER_SSM, KO_MIXER_SSM};
+
+static struct made_case over_case(const char *spec)
+{
+    return (struct made_case){.spec = spec,
+                              .model = {{8, 24, 4, 0, 0}, {6, 24, 4, 0, 0}, {4, 0, 0, 0, 0}},
+                              .layer_mixers = {hybrid_mixers},
+                              .n_facts = {2}};
+}
+
+static void check_window(const struct ko_plan *plan, int32_t model, int32_t size, int32_t start,
+                         int32_t begin, int32_t end)
+{
+    const struct ko_layer_range layers = ko_plan_window(&plan->model[model], size, start);
+    assert_int_equal(layers.begin, begin);
+    assert_int_equal(layers.end, end);
+}
+
+#define OVER(word, sizes)                                                                          \
+    "models: [a, b, c]\nprompts: {file: f}\nroutes: [last<-last]\n"                                \
+    "windows: {sizes: [" sizes "], over: " word "}\n"
+
+static void windows_count_the_layers_that_the_spec_names(void **state)
+{
+    (void)state;
+    const struct made_case attention = over_case(OVER("attention", "1, 3, 50%"));
+    struct ko_strings warnings = {0};
+    struct ko_plan *plan = built(&attention, &warnings);
+    assert_list(plan->model[0].counted, plan->model[0].n_counted, "2 3 5");
+    assert_int_equal(ko_plan_n_counted(&plan->model[1]), 0);
+    assert_null(plan->model[2].counted);             /* every layer */
+    assert_list(plan->size, plan->n_sizes, "1 2 3"); /* 50 % of 3, and of 4, are 2 */
+    assert_list(plan->start, plan->n_starts, "0 1 2 3");
+    check_window(plan, 0, 1, 0, 2, 3);
+    check_window(plan, 0, 2, 1, 3, 6); /* layer 4 is between them */
+    check_window(plan, 0, 3, 0, 2, 6);
+    check_window(plan, 0, 2, 2, 0, 0);
+    check_window(plan, 1, 1, 0, 0, 0);
+    check_window(plan, 2, 3, 1, 1, 4);
+    assert_true(ko_plan_has(plan, 0, 0, 0, 0, 0, 2));
+    assert_false(ko_plan_has(plan, 0, 0, 0, 0, 0, 3));
+    assert_true(ko_plan_has(plan, 2, 0, 0, 0, 0, 3));
+    assert_false(ko_plan_has_any_start(plan, 1, 0, 0, 0, 0));
+    assert_warned(&warnings,
+                  "b: window sizes 1, 3 are larger than its 0 layers with attention and left out");
+    ko_strings_free(&warnings);
+    ko_plan_free(plan);
+
+    const struct made_case ssm = over_case(OVER("ssm", "2"));
+    plan = built(&ssm, NULL);
+    assert_list(plan->model[0].counted, plan->model[0].n_counted, "0 1 3 6 7");
+    check_window(plan, 0, 2, 1, 1, 4);
+    assert_list(plan->start, plan->n_starts, "0 1 2 3 4");
+    ko_plan_free(plan);
+
+    const struct made_case mixers = over_case(OVER("mixers", "2"));
+    plan = built(&mixers, NULL);
+    assert_list(plan->model[0].counted, plan->model[0].n_counted, "0 1 2 3 5 6 7");
+    assert_null(plan->model[1].counted);
+    ko_plan_free(plan);
+}
+
+static void what_no_model_has_cannot_be_counted(void **state)
+{
+    (void)state;
+    const struct made_case made = {.spec = "models: [a]\n" PROMPTS ROUTES
+                                           "windows: {sizes: [1], over: attention}\n",
+                                   .model = {{6, 24, 4, 0, 0}},
+                                   .n_facts = {2}};
+    struct ko_plan *plan = NULL;
+    struct ko_error err = {0};
+    assert_int_equal(made_plan_build(&made, &plan, NULL, &err), KO_E_INPUT);
+    if (!strstr(err.text, "windows.over: 'attention', but no model has layers with attention, "
+                          "write over: layers")) {
+        fail_msg("%s", err.text);
+    }
+    const struct made_case large = over_case(OVER("ssm", "7"));
+    assert_int_equal(made_plan_build(&large, &plan, NULL, &err), KO_E_INPUT);
+    if (!strstr(err.text, "window size 7 is larger than the largest model (b, 6 layers with an "
+                          "SSM), use sizes up to 6")) {
+        fail_msg("%s", err.text);
+    }
+}
+
+static void packing_keeps_what_windows_count(void **state)
+{
+    (void)state;
+    const struct made_case made = over_case(OVER("attention", "1"));
+    struct ko_plan *plan = built(&made, NULL);
+    struct ko_bytes bytes = {0}, again = {0};
+    struct ko_plan *copy = unpacked(plan, &bytes);
+    assert_int_equal(copy->kind, KO_PLAN_SWEEP);
+    assert_int_equal(copy->over, KO_OVER_ATTENTION);
+    assert_list(copy->model[0].counted, copy->model[0].n_counted, "2 3 5");
+    assert_null(copy->model[2].counted);
+    ko_plan_pack(copy, &again);
+    assert_int_equal(bytes.data.n, again.data.n);
+    assert_memory_equal(bytes.data.data, again.data.data, again.data.n);
+    ko_text_free(&bytes.data);
+    ko_text_free(&again.data);
+    ko_plan_free(copy);
+    ko_plan_free(plan);
+}
+
+/* Without the key, the hash is what it was before the key existed: the first number of a packed plan
+   is then its kind alone. */
+static void the_hash_knows_what_windows_count(void **state)
+{
+    (void)state;
+    const char *const specs[] = {OVER("layers", "1"), OVER("mixers", "1"), OVER("attention", "1")};
+    char hash[4][33];
+    struct ko_error err = {0};
+    for (size_t i = 0; i < 4; i++) {
+        const struct made_case made =
+            over_case(i < 3 ? specs[i]
+                            : "models: [a, b, c]\nprompts: {file: f}\nroutes: [last<-last]\n"
+                              "windows: {sizes: [1]}\n");
+        struct ko_plan *plan = built(&made, NULL);
+        struct ko_bytes bytes = {0};
+        assert_int_equal(ko_plan_hash(plan, hash[i], &err), KO_OK);
+        ko_plan_pack(plan, &bytes);
+        ko_bytes_read_from(&bytes, bytes.data.data, bytes.data.n);
+        assert_int_equal(ko_get_int(&bytes) == KO_PLAN_SWEEP, i == 0 || i == 3);
+        ko_text_free(&bytes.data);
+        ko_plan_free(plan);
+    }
+    assert_string_equal(hash[0], hash[3]);
+    assert_string_not_equal(hash[0], hash[1]);
+    assert_string_not_equal(hash[0], hash[2]);
+    assert_string_not_equal(hash[1], hash[2]);
 }
 
 static void the_hash_knows_content_but_no_paths(void **state)
@@ -456,9 +596,9 @@ static void the_hash_knows_the_windows_of_layers_that_differ(void **state)
                                        .n_facts = {3}};
         struct ko_plan *plan = built(&made, NULL);
         assert_int_equal(ko_plan_hash(plan, hash[i], &err), KO_OK);
-        assert_int_equal(plan->model[0].layer_reach != NULL, i >= 2);
+        assert_int_equal(plan->model[0].stage != NULL, i >= 2);
         for (int32_t l = 0; l < 5; l++) {
-            assert_int_equal(ko_plan_layer_reach(&plan->model[0], l), rows[i] ? rows[i][l] : 3);
+            assert_int_equal(ko_plan_stage_of(&plan->model[0], l).reach, rows[i] ? rows[i][l] : 3);
         }
         ko_plan_free(plan);
     }
@@ -480,6 +620,10 @@ int main(void)
         cmocka_unit_test(plans_with_nothing_to_do_are_refused_in_words),
         cmocka_unit_test(ids_are_unique_over_all_files),
         cmocka_unit_test(packing_keeps_everything),
+        cmocka_unit_test(windows_count_the_layers_that_the_spec_names),
+        cmocka_unit_test(what_no_model_has_cannot_be_counted),
+        cmocka_unit_test(packing_keeps_what_windows_count),
+        cmocka_unit_test(the_hash_knows_what_windows_count),
         cmocka_unit_test(the_hash_knows_content_but_no_paths),
         cmocka_unit_test(the_hash_knows_the_windows_of_layers_that_differ),
     };

@@ -89,10 +89,10 @@ static void metrics_are_found_by_their_words(void **state)
 static void depth_runs_from_nothing_to_all(void **state)
 {
     (void)state;
-    assert_close(ko_window_depth(12, 3, 0), 0);
-    assert_close(ko_window_depth(12, 3, 9), 100);
-    assert_close(ko_window_depth(12, 2, 5), 50);
-    assert_close(ko_window_depth(12, 12, 0), 0);
+    assert_close(ko_layers_depth(12, (struct ko_layer_range){0, 3}), 0);
+    assert_close(ko_layers_depth(12, (struct ko_layer_range){9, 12}), 100);
+    assert_close(ko_layers_depth(12, (struct ko_layer_range){5, 7}), 50);
+    assert_close(ko_layers_depth(12, (struct ko_layer_range){0, 12}), 0);
 }
 
 int main(void)

@@ -134,7 +134,7 @@ static void a_difference_names_what_is_subtracted_and_its_p_values(void **state)
 
 #define CSV_HEADER                                                                                 \
     "model,route,target,source,feature_class,window_size,window_start,depth,metric,value,low,"     \
-    "high,n,statistic,interval,relation,minus,p,p_holm\n"
+    "high,n,statistic,interval,relation,minus,p,p_holm,first_layer,last_layer\n"
 
 static void csv_is_one_table_with_empty_fields_for_what_is_not_known(void **state)
 {
@@ -146,17 +146,17 @@ static void csv_is_one_table_with_empty_fields_for_what_is_not_known(void **stat
     assert_int_equal(ko_curves_csv(&f.curves, &f.axes, &mean_change, &text, &err), KO_OK);
     assert_string_equal(ko_text_str(&text), CSV_HEADER
                         "\"org/tiny, \"\"odd\"\"\",last<-subject,last,subject,all,2,0,0,change,"
-                        "-50.125,-60.5,-40,1200,mean,t,,,,\n"
+                        "-50.125,-60.5,-40,1200,mean,t,,,,,0,1\n"
                         "\"org/tiny, \"\"odd\"\"\",last<-subject,last,subject,all,2,2,100,change,"
-                        "25,20,30,1200,mean,t,,,,\n"
+                        "25,20,30,1200,mean,t,,,,,2,3\n"
                         "\"org/tiny, \"\"odd\"\"\",last<-first,last,first,all,2,0,0,change,,,,0,"
-                        "mean,t,,,,\n");
+                        "mean,t,,,,,0,1\n");
     ko_text_free(&text);
     release(&f);
     make_difference(&f);
     assert_int_equal(ko_curves_csv(&f.curves, &f.axes, &difference, &text, &err), KO_OK);
     assert_non_null(strstr(ko_text_str(&text), ",25,20,30,1200,mean,t,\"capital, of\",mean of 2 "
-                                               "last<-random-like:subject:SEED,0.25,0.25\n"));
+                                               "last<-random-like:subject:SEED,0.25,0.25,2,3\n"));
     ko_text_free(&text);
     ko_strings_free(&f.curves.relation);
     release(&f);
@@ -175,14 +175,85 @@ static void json_has_null_for_what_is_not_known(void **state)
         json_object_to_json_string_ext(root,
                                        JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE),
         "{\"metric\":\"change\",\"unit\":\"%\",\"statistic\":\"mean\",\"interval\":\"t\","
+        "\"windows_over\":\"layers\","
         "\"unfinished\":3,\"curves\":[{\"model\":\"org/tiny, \\\"odd\\\"\",\"route\":\"last<-"
         "subject\",\"target\":\"last\",\"source\":\"subject\",\"feature_class\":\"all\","
         "\"window_size\":2,\"layers\":4,\"windows\":[{\"start\":0,\"depth\":0.0,\"value\":-50.125,"
-        "\"low\":-60.5,\"high\":-40.0,\"n\":1200},{\"start\":2,\"depth\":100.0,\"value\":25.0,"
-        "\"low\":20.0,\"high\":30.0,\"n\":1200}]},{\"model\":\"org/tiny, \\\"odd\\\"\",\"route\":"
+        "\"low\":-60.5,\"high\":-40.0,\"n\":1200,\"first_layer\":0,\"last_layer\":1},{\"start\":2,"
+        "\"depth\":100.0,\"value\":25.0,"
+        "\"low\":20.0,\"high\":30.0,\"n\":1200,\"first_layer\":2,\"last_layer\":3}]},{\"model\":"
+        "\"org/tiny, \\\"odd\\\"\",\"route\":"
         "\"last<-first\",\"target\":\"last\",\"source\":\"first\",\"feature_class\":\"all\","
         "\"window_size\":2,\"layers\":4,\"windows\":[{\"start\":0,\"depth\":0.0,\"value\":null,"
-        "\"low\":null,\"high\":null,\"n\":0}]}]}");
+        "\"low\":null,\"high\":null,\"n\":0,\"first_layer\":0,\"last_layer\":1}]}]}");
+    json_object_put(root);
+    release(&f);
+}
+
+/* Windows count the layers 1 and 3 of four. */
+static void windows_are_printed_by_their_true_layers(void **state)
+{
+    (void)state;
+    int32_t counted[] = {1, 3, -1, -1};
+    struct fixture f;
+    struct ko_text text = {0};
+    struct ko_error err = {0};
+    make(&f);
+    f.axes.over = KO_OVER_ATTENTION;
+    f.axes.counted = counted;
+    f.axes.n_layer_axis = 4;
+    f.curve[0].n_points = 1;
+    f.curves.n = 1;
+    ko_curves_print(&f.curves, &f.axes, &mean_change, &text);
+    assert_non_null(
+        strstr(ko_text_str(&text), "  all  window of 2 of 2 layers with attention, of 4 in all\n"));
+    assert_non_null(strstr(ko_text_str(&text), "\n     1-3  "));
+    ko_text_free(&text);
+    assert_int_equal(ko_curves_csv(&f.curves, &f.axes, &mean_change, &text, &err), KO_OK);
+    assert_non_null(strstr(ko_text_str(&text), ",all,2,0,0,change,"));
+    assert_non_null(strstr(ko_text_str(&text), ",mean,t,,,,,1,3\n"));
+    ko_text_free(&text);
+    release(&f);
+}
+
+/* An interaction in a hybrid of four layers. */
+static void an_interaction_says_what_it_is_and_what_is_left_out(void **state)
+{
+    (void)state;
+    const struct ko_curve_query interaction = {
+        .minus = {.interaction = true, .model = -1, .class = -1}};
+    uint8_t mixers[] = {2, 2, 1, 0};
+    char minus[] = "attention and ssm";
+    struct fixture f;
+    struct ko_text text = {0};
+    struct ko_error err = {0};
+    json_object *root = NULL;
+    make(&f);
+    f.axes.mixers = mixers;
+    f.axes.n_layer_axis = 4;
+    f.curve[0].minus = minus;
+    f.curve[0].n_left_out = 1;
+    f.curve[0].n_points = 1;
+    f.curves.n = 1;
+    ko_curves_print(&f.curves, &f.axes, &interaction, &text);
+    assert_string_equal(
+        ko_text_str(&text),
+        "interaction of attention and ssm, mean over prompts: change of the answer's probability "
+        "relative to the clean run, %\n"
+        "bars: each - or + is 2 %\n"
+        "layers of org/tiny, \"odd\": ssm 0-1; attention 2; no mixer 3\n"
+        "\norg/tiny, \"odd\"  last<-subject  all  window of 2 of 4 layers\n"
+        "  minus attention and ssm\n"
+        "  1 window is left out: attention or ssm is vacuous there, and the interaction 0\n"
+        "  layers  depth  interaction     95 % interval  p  p, Holm      n\n"
+        "     0-1  0.0 %       -50.12  [-60.50, -40.00]  -        -  1,200  "
+        "-------------------------\n");
+    ko_text_free(&text);
+    assert_int_equal(ko_curves_json(&f.curves, &f.axes, &interaction, &root, &err), KO_OK);
+    const char *json = json_object_to_json_string_ext(root, JSON_C_TO_STRING_PLAIN);
+    assert_non_null(strstr(json, "\"layer_mixers\":{\"org\\/tiny, \\\"odd\\\"\":[\"ssm\",\"ssm\","
+                                 "\"attention\",\"no mixer\"]}"));
+    assert_non_null(strstr(json, "\"minus\":\"attention and ssm\",\"left_out\":1,\"windows\""));
     json_object_put(root);
     release(&f);
 }
@@ -282,6 +353,8 @@ int main(void)
         cmocka_unit_test(an_interval_that_was_cut_is_said),
         cmocka_unit_test(a_difference_names_what_is_subtracted_and_its_p_values),
         cmocka_unit_test(json_has_null_for_what_is_not_known),
+        cmocka_unit_test(windows_are_printed_by_their_true_layers),
+        cmocka_unit_test(an_interaction_says_what_it_is_and_what_is_left_out),
         cmocka_unit_test(csv_is_one_table_with_empty_fields_for_what_is_not_known),
         cmocka_unit_test(small_figures_keep_their_digits_and_get_no_long_bar),
         cmocka_unit_test(a_bar_s_scale_is_round_and_never_finer_than_stated),

@@ -118,13 +118,13 @@ static void bad_labels_name_the_nearest_class(void **state)
         {"fast-thrd+conv", "did you mean 'fast-third+conv'?"},
         {"context-dependant", "did you mean 'context-dependent'?"},
         {"slow-third+cnov", "unknown suffix '+cnov', did you mean '+conv'?"},
-        {"zebra-zebra-zebra", "unknown feature class 'zebra-zebra-zebra', use all, slow-third"},
+        {"zebra-zebra-zebra", "unknown feature class 'zebra-zebra-zebra', use all, attention, ssm"},
         {"random-third", "expected a seed"},
         {"random-third:", "expected a seed"},
         {"random-third:-1", "expected a seed"},
         {"random-third:01", "expected a seed, a whole number from 0 without leading zeros"},
         {"slow-third:3", "only random-third takes a seed"},
-        {"after-softmax+conv", "has no convolution"},
+        {"after-softmax+conv", "acts on no SSM"},
         {"", "unknown feature class ''"},
     };
     for (size_t i = 0; i < sizeof labels / sizeof labels[0]; i++) {
@@ -141,32 +141,52 @@ static void bad_labels_name_the_nearest_class(void **state)
 
 static void families_have_the_classes_that_mean_something_to_them(void **state)
 {
+    enum { A = KO_MIXER_ATTENTION, S = KO_MIXER_SSM, C = KO_MIXER_CONV };
     (void)state;
     static const struct {
         const char *label;
+        uint8_t mixers;
         int32_t n_features;
         bool exists, everything;
     } rows[] = {
-        {"all", 0, true, true},
-        {"after-softmax", 0, true, true},
-        {"all+conv", 0, false, true},
-        {"slow-third", 0, false, false},
-        {"random-third:1", 0, false, false},
-        {"all", 24, true, true},
-        {"all+conv", 24, true, true},
-        {"slow-third", 24, true, false},
-        {"slow-third", 3, true, false},
-        {"slow-third", 2, false, false},
-        {"random-third:1", 2, false, false},
-        {"not-slow-third", 2, true, true},
-        {"not-fast-third", 1, true, true},
-        {"not-fast-third", 3, true, false},
-        {"after-softmax", 24, false, true},
+        {"all", A, 0, true, true},
+        {"after-softmax", A, 0, true, true},
+        {"all+conv", A, 0, false, true},
+        {"slow-third", A, 0, false, false},
+        {"random-third:1", A, 0, false, false},
+        {"all", S, 24, true, true},
+        {"all+conv", S, 24, true, true},
+        {"slow-third", S, 24, true, false},
+        {"slow-third", S, 3, true, false},
+        {"slow-third", S, 2, false, false},
+        {"random-third:1", S, 2, false, false},
+        {"not-slow-third", S, 2, true, true},
+        {"not-fast-third", S, 1, true, true},
+        {"not-fast-third", S, 3, true, false},
+        {"after-softmax", S, 24, false, true},
+        {"attention", A, 0, true, true},
+        {"ssm", A, 0, false, true},
+        {"conv", A, 0, false, true},
+        {"attention", S, 24, false, true},
+        {"ssm", S, 24, true, true},
+        {"ssm+conv", S, 24, true, true},
+        {"attention", A | S, 24, true, true},
+        {"ssm+conv", A | S, 24, true, true},
+        {"slow-third+conv", A | S, 24, true, false},
+        {"after-softmax", A | S, 24, true, true},
+        {"conv", A | S, 24, false, true},
+        {"conv", A | C, 0, true, true},
+        {"all+conv", A | C, 0, false, true}, /* a convolution that is a mixer has no +conv */
+        {"ssm", A | C, 0, false, true},
+        {"ssm", A | S, 0, true, true}, /* an SSM without a class of thirds */
+        {"not-slow-third", A | S, 0, false, true},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct ko_feature_class feature_class = parse(rows[i].label);
-        assert_int_equal(ko_feature_class_exists(&feature_class, rows[i].n_features),
-                         rows[i].exists);
+        const struct ko_model_features model = {rows[i].mixers, rows[i].n_features};
+        if (ko_feature_class_exists(&feature_class, &model) != rows[i].exists) {
+            fail_msg("row %zu: %s", i, rows[i].label);
+        }
         assert_int_equal(ko_feature_class_is_everything(&feature_class, rows[i].n_features),
                          rows[i].everything);
     }

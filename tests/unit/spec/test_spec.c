@@ -363,7 +363,7 @@ static void the_resolved_spec_reads_back_as_itself(void **state)
               "          sample: {n: 4, seed: 18}}\n"
               "routes: [later<-each, 'relation\\last<-position:3']\n"
               "features: [random-third:5+conv, all]\n"
-              "windows: {sizes: [1, 12.5%], starts: {every: 2}}\n"
+              "windows: {sizes: [1, 12.5%], starts: {every: 2}, over: mixers}\n"
               "evaluation: e.h5\nbackend: cpu\n"
               "sweeps: [{name: 'fig \"1\"', models: [a], windows: {starts: [0, 3]}},\n"
               "         {prompts: {sample: null}}]\n");
@@ -382,6 +382,34 @@ static void the_resolved_spec_reads_back_as_itself(void **state)
     ko_spec_free(spec);
 }
 
+static void windows_count_layers_unless_the_spec_says_what(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *windows;
+        enum ko_over over;
+        const char *resolved;
+    } rows[] = {
+        {"{sizes: [9]}", KO_OVER_LAYERS, "windows: {sizes: [9], starts: all}\n"},
+        {"{sizes: [9], over: layers}", KO_OVER_LAYERS, "windows: {sizes: [9], starts: all}\n"},
+        {"{sizes: [9], over: null}", KO_OVER_LAYERS, "windows: {sizes: [9], starts: all}\n"},
+        {"{sizes: [9], over: mixers}", KO_OVER_MIXERS, "starts: all, over: mixers}\n"},
+        {"{sizes: [9], over: attention}", KO_OVER_ATTENTION, "starts: all, over: attention}\n"},
+        {"{sizes: [9], over: ssm}", KO_OVER_SSM, "starts: all, over: ssm}\n"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char text[300];
+        snprintf(text, sizeof text,
+                 "models: [/m/a]\nprompts: {file: f}\nroutes: [last<-last]\nwindows: %s\n"
+                 "sweeps: [{}, {windows: {starts: all}}]\n",
+                 rows[i].windows);
+        struct ko_spec *spec = right(text);
+        assert_int_equal(spec->over, rows[i].over);
+        assert_non_null(strstr(spec->resolved, rows[i].resolved));
+        ko_spec_free(spec);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -397,6 +425,7 @@ int main(void)
         cmocka_unit_test(an_evaluation_needs_no_routes),
         cmocka_unit_test(selections_nest),
         cmocka_unit_test(the_resolved_spec_reads_back_as_itself),
+        cmocka_unit_test(windows_count_layers_unless_the_spec_says_what),
     };
     return cmocka_run_group_tests(tests, spec_text_begin, spec_text_end);
 }

@@ -103,7 +103,8 @@ static bool is_clean(const struct subject *s, int32_t route, int32_t class, int3
                      int32_t last)
 {
     const struct ko_intervention *x = &s->of[route];
-    return x->kind->is_clean(x, &s->model, class, first, last + 1);
+    const struct ko_tree_range range = {first, last + 1};
+    return x->kind->is_clean(x, &s->model, class, &range);
 }
 
 static void the_last_layer_alone_is_clean_where_the_last_position_is_spared(void **state)
@@ -143,7 +144,7 @@ static void an_edge_exists_where_a_layer_of_the_window_sees_so_far(void **state)
     const struct made_case made = {
         .spec = "models: [a]\nprompts: {file: f}\n"
                 "routes: [last<-first, 'position:6<-subject', 'position:5<-position:1']\n"
-                "features: [all, after-softmax]\nwindows: {sizes: [1, 2]}\n",
+                "features: [all, after-softmax]\nwindows: {sizes: [1, 2, 3]}\n",
         .model = {{6, 0, 0, 0, 0}},
         .layer_reach = {reach},
         .n_facts = {1},
@@ -168,8 +169,10 @@ static void an_edge_exists_where_a_layer_of_the_window_sees_so_far(void **state)
         assert_int_equal(ko_intervention_make(&model, 0, rows[i].route, 0, &x, &err), KO_OK);
         assert_false(ko_intervention_is_vacuous(&x));
         for (int32_t class = 0; class < 2; class ++) {
-            if (x.kind->is_vacuous(&x, &model, class, rows[i].begin, rows[i].end) !=
-                rows[i].vacuous) {
+            const int32_t size = rows[i].end - rows[i].begin - 1; /* on the axis 1, 2, 3 */
+            const struct ko_tree_range range =
+                x.kind->layout(&x, &model, class)->range[rows[i].begin * 3 + size];
+            if ((range.begin == range.end) != rows[i].vacuous) {
                 fail_msg("row %zu", i);
             }
         }

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Finds for each set of mixers and each span of edges in which stages of a window an intervention
+   acts, and which windows contain the same of these stages. */
+#include "src/tree/tree_layout.h"
+
+#include <stdlib.h>
+
+#include "src/base/memory.h"
+
+/* The number of sets of mixers. */
+enum { N_SETS = KO_MIXER_EVERY + 1 };
+
+static int compare_ints(const void *left, const void *right)
+{
+    const int32_t a = *(const int32_t *)left, b = *(const int32_t *)right;
+    return (a > b) - (a < b);
+}
+
+/* Lists the finite reaches of the stages. */
+static enum ko_code list_reaches(struct ko_tree_model *m, struct ko_error *err)
+{
+    const struct ko_plan_model *model = &m->plan->model[m->model];
+    int32_t n = 0;
+    m->reach = ko_new((size_t)m->n_stages, sizeof *m->reach, err);
+    if (!m->reach) {
+        return KO_E_MEMORY;
+    }
+    for (int32_t s = 0; s < m->n_stages; s++) {
+        const struct ko_plan_stage stage = ko_plan_stage_of(model, s);
+        if (stage.reach != INT32_MAX) {
+            m->reach[n++] = stage.reach;
+        }
+    }
+    qsort(m->reach, (size_t)n, sizeof *m->reach, compare_ints);
+    for (int32_t i = 0; i < n; i++) {
+        if (m->n_reaches == 0 || m->reach[i] != m->reach[m->n_reaches - 1]) {
+            m->reach[m->n_reaches++] = m->reach[i];
+        }
+    }
+    return KO_OK;
+}
+
+/* Whether an edge of the span exists in one of the mixers in this stage. Every edge exists in an
+   SSM. */
+static bool acts_in(const struct ko_tree_model *m, uint8_t mixers, int32_t span, int32_t stage)
+{
+    const struct ko_plan_stage at = ko_plan_stage_of(&m->plan->model[m->model], stage);
+    const uint8_t both = mixers & at.mixers;
+    return (both & KO_MIXER_SSM) || (both && span < at.reach);
+}
+
+/* Scratch of one layout. */
+struct layout_scratch {
+    int32_t *next;   /* [n_stages + 1] the first stage from s on where it acts; n_stages: none */
+    int32_t *before; /* [n_stages + 1] the end of the last such stage before s; 0: none */
+    int32_t *first_stage; /* [n_layers + 1] the first stage of a layer, or of one after it */
+    int32_t *first_of;    /* [n_stages + 1] the first window with the latest begin and this end */
+};
+
+static void mark_stages(const struct ko_tree_model *m, uint8_t mixers, int32_t span,
+                        struct layout_scratch *s)
+{
+    const int32_t n = m->n_stages;
+    s->next[n] = n;
+    s->before[0] = 0;
+    for (int32_t k = n - 1; k >= 0; k--) {
+        s->next[k] = acts_in(m, mixers, span, k) ? k : s->next[k + 1];
+    }
+    for (int32_t k = 0; k < n; k++) {
+        s->before[k + 1] = s->next[k] == k ? k + 1 : s->before[k];
+    }
+}
+
+static void place_layers(const struct ko_tree_model *m, struct layout_scratch *s)
+{
+    const struct ko_plan_model *model = &m->plan->model[m->model];
+    int32_t stage = 0;
+    for (int32_t l = 0; l <= model->n_layers; l++) {
+        while (stage < m->n_stages && ko_plan_stage_of(model, stage).layer < l) {
+            stage++;
+        }
+        s->first_stage[l] = stage;
+    }
+}
+
+static struct ko_tree_range range_of(const struct ko_tree_model *m, const struct layout_scratch *s,
+                                     int32_t size, int32_t start)
+{
+    static const struct ko_tree_range empty = {0, 0};
+    const struct ko_layer_range window = ko_plan_window(&m->plan->model[m->model], size, start);
+    if (window.begin == window.end) {
+        return empty;
+    }
+    const struct ko_tree_range range = {s->next[s->first_stage[window.begin]],
+                                        s->before[s->first_stage[window.end]]};
+    return range.begin < range.end ? range : empty;
+}
+
+static enum ko_code make_layout(const struct ko_tree_model *m, struct layout_scratch *s,
+                                struct ko_tree_layout *layout, struct ko_error *err)
+{
+    const struct ko_plan *plan = m->plan;
+    layout->range = ko_new(m->n_windows, sizeof *layout->range, err);
+    layout->same = ko_new(m->n_windows, sizeof *layout->same, err);
+    if (!layout->range || !layout->same) {
+        return KO_E_MEMORY;
+    }
+    int32_t begin = -1, w = 0;
+    for (int32_t i = 0; i < plan->n_starts; i++) {
+        for (int32_t k = 0; k < plan->n_sizes; k++, w++) {
+            const struct ko_tree_range range = range_of(m, s, plan->size[k], plan->start[i]);
+            layout->range[w] = range;
+            layout->same[w] = w;
+            if (range.begin == range.end) {
+                continue;
+            }
+            if (range.begin != begin) { /* later starts never begin earlier */
+                begin = range.begin;
+                for (int32_t e = 0; e <= m->n_stages; e++) {
+                    s->first_of[e] = -1;
+                }
+            }
+            if (s->first_of[range.end] < 0) {
+                s->first_of[range.end] = w;
+            }
+            layout->same[w] = s->first_of[range.end];
+        }
+    }
+    return KO_OK;
+}
+
+static size_t layout_index(const struct ko_tree_model *m, uint8_t mixers, int32_t n_shorter)
+{
+    return (size_t)mixers * ((size_t)m->n_reaches + 1) + (size_t)n_shorter;
+}
+
+/* The layouts of one set of mixers, one for each number of reaches that edges exceed. */
+static enum ko_code make_layouts_of(struct ko_tree_model *m, uint8_t mixers,
+                                    struct layout_scratch *s, struct ko_error *err)
+{
+    enum ko_code code = KO_OK;
+    for (int32_t r = 0; code == KO_OK && r <= m->n_reaches; r++) {
+        struct ko_tree_layout *layout = &m->layout[layout_index(m, mixers, r)];
+        if (!layout->range) {
+            mark_stages(m, mixers, r > 0 ? m->reach[r - 1] : 0, s);
+            code = make_layout(m, s, layout, err);
+        }
+    }
+    return code;
+}
+
+enum ko_code ko_tree_layouts_make(struct ko_tree_model *m, struct ko_error *err)
+{
+    const struct ko_plan *plan = m->plan;
+    const size_t n = (size_t)m->n_stages + 1;
+    const size_t n_layers = (size_t)plan->model[m->model].n_layers;
+    enum ko_code code = list_reaches(m, err);
+    if (code != KO_OK) {
+        return code;
+    }
+    m->layout = ko_new(N_SETS * ((size_t)m->n_reaches + 1), sizeof *m->layout, err);
+    int32_t *memory = ko_new(3 * n + n_layers + 1, sizeof *memory, err);
+    struct layout_scratch scratch = {memory, memory ? memory + n : NULL,
+                                     memory ? memory + 3 * n : NULL,
+                                     memory ? memory + 2 * n : NULL};
+    code = m->layout && memory ? KO_OK : KO_E_MEMORY;
+    if (code == KO_OK) {
+        place_layers(m, &scratch);
+    }
+    for (int32_t c = 0; code == KO_OK && c < plan->n_classes; c++) {
+        if (m->exists[c]) {
+            code = make_layouts_of(m, ko_feature_class_mixers(&plan->class[c]), &scratch, err);
+        }
+    }
+    free(memory);
+    return code;
+}
+
+void ko_tree_layouts_free(struct ko_tree_model *m)
+{
+    for (size_t i = 0; m->layout && i < N_SETS * ((size_t)m->n_reaches + 1); i++) {
+        free(m->layout[i].range);
+        free(m->layout[i].same);
+    }
+    free(m->layout);
+    free(m->reach);
+}
+
+const struct ko_tree_layout *ko_tree_layout_of(const struct ko_tree_model *m, uint8_t mixers,
+                                               int32_t min_span)
+{
+    int32_t n_shorter = 0;
+    while (n_shorter < m->n_reaches && m->reach[n_shorter] <= min_span) {
+        n_shorter++;
+    }
+    return &m->layout[layout_index(m, mixers, n_shorter)];
+}

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Windows that count only the layers with some kind of mixer. In models of one kind they are the windows over all layers; a model
+# without such layers has none.
+source "$(dirname "$0")/small_spec.inc"
+quiet=(--threads 1 --progress none --log-level warn)
+
+cat >"$scratch/spec.yaml" <<YAML
+models: [$KO_SOURCE_DIR/jobs/models/mamba-facts, $KO_SOURCE_DIR/jobs/models/gpt2-facts]
+prompts: {file: $KO_SOURCE_DIR/jobs/facts.jsonl, sample: {n: 4, seed: 1}}
+routes: ['last<-subject', 'last<-each']
+features: [all]
+windows: {sizes: [1, 25%], starts: {every: 2}}
+YAML
+"$KNOCKOUT" evaluate "$scratch/spec.yaml" -o "$scratch/evaluation.h5" "${quiet[@]}" || fail "evaluate"
+run() { "$KNOCKOUT" run "$scratch/spec.yaml" -o "$1" --evaluation "$scratch/evaluation.h5" "${quiet[@]}" "${@:2}"; }
+table() { "$KNOCKOUT" export "$1" --csv; }
+
+run "$scratch/default.h5" || fail "run"
+for over in layers mixers attention ssm; do
+    run "$scratch/$over.h5" --set "windows.over=$over" || fail "over: $over"
+    "$KNOCKOUT" verify "$scratch/$over.h5" --sample 20 --threads 1 >"$scratch/out" || { cat "$scratch/out"; fail "verify over: $over"; }
+done
+
+# The same cells, with the same values.
+for over in layers mixers; do
+    cmp <(table "$scratch/default.h5") <(table "$scratch/$over.h5") || fail "over: $over differs"
+done
+cmp <(table "$scratch/default.h5" | grep -v '^mamba-facts,') <(table "$scratch/attention.h5") || fail "over: attention differs"
+cmp <(table "$scratch/default.h5" | grep -v '^gpt2-facts,') <(table "$scratch/ssm.h5") || fail "over: ssm differs"
+
+"$KNOCKOUT" plan "$scratch/spec.yaml" --set windows.over=attention --threads 1 >"$scratch/out" 2>&1 || { cat "$scratch/out"; fail "plan"; }
+grep -q '^counted     mamba-facts: 0 of 12 layers$' "$scratch/out" || { cat "$scratch/out"; fail "plan does not say what windows count"; }
+grep -q 'mamba-facts: window sizes 1 are larger than its 0 layers with attention' <(tr -s ' \n' ' ' <"$scratch/out") ||
+    { cat "$scratch/out"; fail "plan does not say that a model is left out"; }
+"$KNOCKOUT" show "$scratch/attention.h5" >"$scratch/out"
+grep -q 'window of 3 of 12 layers with attention, of 12 in all' "$scratch/out" || { cat "$scratch/out"; fail "show"; }
+
+# A cube goes on only with the layers that it counts, and gives its cells only to a sweep that counts them.
+if run "$scratch/mixers.h5" --resume 2>"$scratch/err"; then fail "a sweep over layers continues one over mixers"; fi
+grep -q "windows.over is 'mixers' in the cube and 'layers' in this run" "$scratch/err" || { cat "$scratch/err"; fail "resume"; }
+run "$scratch/mixers.h5" --resume --set windows.over=mixers --log-level info 2>"$scratch/err" || fail "resume"
+grep -q 'complete already' "$scratch/err" || { cat "$scratch/err"; fail "the cube is not complete to --resume"; }
+run "$scratch/again.h5" --set windows.over=mixers --reuse "$scratch/mixers.h5" --log-level info 2>"$scratch/err" || fail "reuse"
+grep -q ' to_compute=0$' "$scratch/err" || { cat "$scratch/err"; fail "cells were not taken"; }
+run "$scratch/other.h5" --reuse "$scratch/mixers.h5" 2>"$scratch/err" || fail "reuse of a cube over mixers"
+grep -q 'nothing is taken, .* its windows do not count layers' "$scratch/err" || { cat "$scratch/err"; fail "cells were taken"; }
+
+# Shards, merged.
+for k in 1 2; do
+    run "$scratch/parts.h5" --set windows.over=attention --shard "$k/2" || fail "shard $k"
+done
+"$KNOCKOUT" merge -o "$scratch/merged.h5" "$scratch"/parts.shard-*.h5 || fail "merge"
+cmp <(table "$scratch/attention.h5") <(table "$scratch/merged.h5") || fail "the merged cells differ"
