@@ -5,6 +5,7 @@ import xarray as xr
 
 NOT_PLANNED, PENDING, DONE, VACUOUS, FAILED = range(5)
 KEPT_BYTES = 64 << 20
+MIXERS = {"attention": 1, "ssm": 2, "conv": 4}  # kinds of mixers and their bits in layer_mixers
 METRICS = {  # name: (what the axis says, unit)
     "change": ("change of the answer's probability", "%"),
     "median": ("median change of the answer's probability", "%"),
@@ -215,6 +216,14 @@ class Cube:
             return starts, starts + size - 1
         counted = self.file["counted_layer"][self.models.index(model)].astype(int)
         return counted[starts], counted[starts + size - 1]
+
+    def mixers(self, model):
+        """Which layers of the model have a mixer of each kind: {kind: booleans}; empty where the cube does not say."""
+        if "layer_mixers" not in self.file:
+            return {}
+        bits = self.file["layer_mixers"][self.models.index(model)][:self.layers[model]]
+        found = {kind: (bits & bit) != 0 for kind, bit in MIXERS.items()}
+        return {kind: has for kind, has in found.items() if has.any()}
 
     def depth(self, model, size, starts):
         """The paper's relative depth of windows, in percent: 100 first / (layers - length), of the layers that they reach over."""

@@ -8,6 +8,7 @@ from .palette import class_controls, control_of, is_random_class
 
 COLUMNS = ["model", "route", "target", "source", "feature_class", "window_size", "window_start", "depth", "metric", "value", "low",
            "high", "n", "first_layer", "last_layer"]
+INTERACTION = ["all", "attention", "ssm"]  # the classes of an interaction: the whole, and its two parts
 
 
 def estimate(metric, values, interval):
@@ -100,6 +101,36 @@ def _one_controlled(cube, model, route, feature, size, metric, interval, matched
     return rows(model, route, feature, size, values, metric, estimate(metric, values.values, interval), matched=matched,
                 seeds=len(seeds), control=other.value, control_low=other.low, control_high=other.high, effect=effect.value,
                 effect_low=effect.low, effect_high=effect.high, effect_n=effect.n, p=effect.p, p_holm=stats.holm(effect.p))
+
+
+def has_interaction(cube, model, route, size):
+    """Whether the cube has all, attention and ssm there."""
+    return all(cube.has(model, route, feature, size) for feature in INTERACTION)
+
+
+def interactions(cube, models, routes, sizes, metric, interval):
+    """What attention and SSM do together, all - attention - ssm prompt by prompt, in rows of the class `all` with the further columns
+    `minus`, `p` and `p_holm` (Holm within the curve), as `knockout show --interaction` prints them. Where a part is vacuous the
+    other one is the whole and nothing is measured: such prompts, and windows of such prompts alone, are left out."""
+    found = []
+    for model in models:
+        for route in routes:
+            for size in sizes:
+                if not has_interaction(cube, model, route, size):
+                    continue
+                whole, *parts = (cube.values(metric, model, route, feature, size) for feature in INTERACTION)
+                starts = whole.window_start
+                for part in parts:
+                    starts = np.intersect1d(starts, part.window_start)
+                whole = whole.sel(window_start=starts)
+                both = sum(part.sel(window_start=starts).values for part in parts)
+                effect = stats.paired(whole.values, both, interval)
+                if metric == "median":
+                    effect = stats.Difference(**vars(stats.median(whole.values - both)), p=np.full(len(starts), np.nan))
+                p = np.where(effect.n > 0, effect.p, np.nan)
+                found.append(rows(model, route, INTERACTION[0], size, whole, metric, effect, minus=" and ".join(INTERACTION[1:]), p=p,
+                                  p_holm=stats.holm(p)))
+    return joined(found)
 
 
 def paired_curves(cube, one, other, metric, interval):

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from . import curves, palette
-from .cube import LEAST_SPAN, METRICS, CubeError, bounds_of, bounds_of_difference
+from .cube import LEAST_SPAN, METRICS, MIXERS, CubeError, bounds_of, bounds_of_difference
 from .lines import Curve, Layout, Panel, count_text, draw_panels
 from .stats import Interval
 
@@ -192,6 +192,37 @@ def _controlled(t):
     value, control, effect = palette.CONTROLLED
     return [Curve("effect: knockout − control", effect, t.assign(n=t.effect_n), ("effect", "effect_low", "effect_high"), t.p_holm < 0.05),
             Curve("knockout", value, t), Curve("its matched random control", control, t, ("control", "control_low", "control_high"))]
+
+
+def mixers(cube, models, routes, size, settings):
+    """A row a model and a column a route: the effects of a hybrid's two kinds of mixers, alone and together, and their interaction.
+    Rings: interactions with p < 5 % (Holm). The strips are the layers that have each kind."""
+    if settings.metric in ("hit", "margin"):
+        raise CubeError(f"mixers: {settings.metric} is no effect, it is not 0 where nothing changes; choose another metric")
+    alone = curves.curves(cube, models, routes, curves.INTERACTION, [size], settings.metric, settings.interval)
+    both = curves.interactions(cube, models, routes, [size], settings.metric, settings.interval)
+    there = [r for r in routes if r in set(both.route)]
+    looks = palette.class_looks([*curves.INTERACTION, *MIXERS])
+    panels = []
+    for model in (m for m in models if m in set(both.model)):
+        layers = cube.mixers(model)
+        for route in there:
+            of = [t[(t.model == model) & (t.route == route)] for t in (alone, both)]
+            drawn = [Curve(f, looks[f], t) for f, t in of[0].groupby("feature_class", sort=False)] if len(of[1]) else []
+            drawn += [Curve(" − ".join(curves.INTERACTION), palette.INTERACTION, of[1], marked=of[1].p_holm < 0.05)] if drawn else []
+            head = f"{model}, {palette.route_name(route)}" if len(there) > 1 else model
+            panels.append(Panel(f"{head}  ({count_text(drawn)})" if drawn else f"{head}: not in the cube", drawn,
+                                strips=[(looks[kind].colour, has) for kind, has in layers.items()]))
+    which = f" of {palette.route_name(there[0])}" if len(there) == 1 else ""
+    title = f"Attention and SSM{which} in a {palette.windows_of(size, cube.over)}: {interval_text(settings)}"
+    kinds_of = list(dict.fromkeys(kind for m in models if m in set(both.model) for kind in cube.mixers(m)))
+    notes = ["rings: interaction with p < 5 % (paired t-test, Holm)"]
+    notes += [f"strips: layers with {', below with '.join(kinds_of)}"] if kinds_of else []
+    shape = {"columns": len(there), "width": 3.8, "height": 3.0} if len(there) > 1 else {}
+    # An interaction may lie beyond the least and the greatest effect.
+    table = curves.joined([alone, both.assign(feature_class="interaction")])
+    return finished(panels, table, title, settings, legend="class whose edges are removed", notes=notes, least=None,
+                    most=None, **shape)
 
 
 def selections(cube, models, routes, feature, size, settings):

@@ -19,7 +19,8 @@ SUBJECT_COLOUR = "#8C2D04"
 
 SOURCES = {"subject": (BLUE, "o"), "relation": (VERMILION, "s"), "last": (GREEN, "^"), "first": (BLACK, "D")}
 CLASSES = {"all": (BLACK, "o"), "slow-third": (BLUE, "s"), "fast-third": (VERMILION, "^"), "not-fast-third": (SKY, "D"),
-           "not-slow-third": (ORANGE, "v"), "after-softmax": (GREEN, "P")}
+           "not-slow-third": (ORANGE, "v"), "after-softmax": (GREEN, "P"), "attention": (VIOLET, "<"), "ssm": (BROWN, ">"),
+           "conv": (GREY, "*")}
 SPARE = [(ORANGE, "v"), (SKY, "P"), (PURPLE, "X"), (GREY, "*"), (VIOLET, "<"), (BROWN, ">")]
 MANY = list(SOURCES.values()) + SPARE
 
@@ -37,6 +38,9 @@ class Look:
     marker: str
     line: str = "-"
 
+
+# What attention and SSM do together beyond what each does alone.
+INTERACTION = Look(VERMILION, "D", "--")
 
 # A curve, its matched random control, and the paired effect.
 CONTROLLED = Look(BLUE, "o"), Look(GREY, "", ":"), Look(VERMILION, "^")
