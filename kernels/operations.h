@@ -230,7 +230,8 @@ struct ko_expert_matrices {
 
    Without a limit f(gate, up) = silu(gate) up. With one (gpt-oss; transformers' GptOssExperts), with
    g = min(gate, limit) and u = up clamped to [-limit, limit], f = (u + 1) g sigmoid(1.702 g). With
-   relu2 f = max(gate, 0)^2, and `up` is not read (Nemotron-H). Matrices of experts that no row has chosen are not read. */
+   relu2 f = max(gate, 0)^2, and `up` is not read (Nemotron-H). Matrices of experts that no row has
+   chosen are not read. */
 struct ko_experts {
     int32_t n, n_experts, n_chosen, d, ff;
     const float *x;        /* [n, d] */
