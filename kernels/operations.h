@@ -24,8 +24,10 @@ extern "C" {
     X(embed, ko_embed)                                                                             \
     X(branch_rows, ko_branch_rows)                                                                 \
     X(gather, ko_gather)                                                                           \
+    X(copy_heads, ko_copy_heads)                                                                   \
     X(linear, ko_linear)                                                                           \
     X(add_scaled, ko_add_scaled)                                                                   \
+    X(scale_columns, ko_scale_columns)                                                             \
     X(rms_norm, ko_rms_norm)                                                                       \
     X(layer_norm, ko_layer_norm)                                                                   \
     X(head_norm, ko_head_norm)                                                                     \
@@ -33,14 +35,18 @@ extern "C" {
     X(gelu, ko_activation)                                                                         \
     X(gelu_tanh, ko_activation)                                                                    \
     X(relu, ko_activation)                                                                         \
+    X(relu2, ko_activation)                                                                        \
     X(silu_mul, ko_gate)                                                                           \
+    X(gelu_mul, ko_gate)                                                                           \
     X(gelu_tanh_mul, ko_gate)                                                                      \
+    X(mul, ko_gate)                                                                                \
     X(choose_experts, ko_choose_experts)                                                           \
     X(experts, ko_experts)                                                                         \
     X(conv, ko_conv)                                                                               \
     X(mamba1, ko_mamba1)                                                                           \
     X(mamba2, ko_mamba2)                                                                           \
-    X(gated_norm, ko_gated_norm)                                                                   \
+    X(deltanet, ko_deltanet)                                                                       \
+    X(output_gate, ko_output_gate)                                                                 \
     X(rope, ko_rope)                                                                               \
     X(attention, ko_attention)                                                                     \
     X(unembed, ko_unembed)
@@ -91,6 +97,16 @@ struct ko_gather {
     int32_t ld_to;
 };
 
+/* to[r, h, k] = from[r, h, k] for k < d: parts of rows to another layout. Head h begins at h times
+   the stride; with a stride_from of 0 every head of `to` gets the same part. */
+struct ko_copy_heads {
+    int32_t n, n_heads, d;
+    const float *from; /* [n, ld_from] */
+    int32_t ld_from, stride_from;
+    float *to; /* [n, ld_to]; does not overlap `from` */
+    int32_t ld_to, stride_to;
+};
+
 /* ------------------------------------------------------------------------------------------------
    products, norms, activations */
 
@@ -114,6 +130,14 @@ struct ko_add_scaled {
     float scale;
     float *y; /* [n, d] */
     int32_t ldy;
+};
+
+/* x[r, c] *= scale[c], in place. */
+struct ko_scale_columns {
+    int32_t n, d;
+    const float *scale; /* [d] */
+    float *x;           /* [n, d] */
+    int32_t ld;
 };
 
 /* y = x / sqrt(mean(x^2) + eps) * weight over each row's d numbers (Zhang & Sennrich 2019). */
@@ -149,14 +173,15 @@ struct ko_head_norm {
 };
 
 /* x = f(x), in place. softplus is PyTorch's: x itself beyond 20. gelu is the exact one, x Phi(x)
-   with erf; gelu_tanh is its approximation (GPT-2's gelu_new). */
+   with erf; gelu_tanh is its approximation (GPT-2's gelu_new). relu2 is max(x, 0)^2 (So et al.
+   2021). */
 struct ko_activation {
     int32_t n, d;
     float *x; /* [n, d] */
     int32_t ld;
 };
 
-/* y = f(gate) * up. */
+/* y = f(gate) * up; in mul f(gate) is the gate itself. */
 struct ko_gate {
     int32_t n, d;
     const float *gate, *up; /* [n, d], both with ld */
@@ -170,14 +195,27 @@ struct ko_gate {
 
 /* The experts of each row: the n_chosen with the greatest logits, greatest first, and of equal ones
    the lowest first. Their shares are the softmax over all logits of the row, or with among_chosen
-   over the logits of the chosen. The latter equals the former divided by the sum of the shares. */
+   over the logits of the chosen. The latter equals the former divided by the sum of the shares.
+
+   With `sigmoid` (Nemotron-H; transformers' NemotronHTopkRouter) an expert's share is s =
+   sigmoid(logit) times share_scale, with among_chosen divided by the sum of the chosen's s plus
+   1e-20, and the choice goes by s + correction instead of the logit. With n_groups the experts are
+   groups of n_experts / n_groups neighbours. Only the experts of n_chosen_groups groups can be
+   chosen: those with the greatest sums of their two best, of equal ones the lowest. */
 struct ko_choose_experts {
-    int32_t n, n_experts, n_chosen; /* n_chosen: 1 to n_experts */
+    int32_t n, n_experts, n_chosen; /* n_chosen: 1 to n_experts, or to those of the chosen groups */
     const float *logits;            /* [n, n_experts] */
-    bool among_chosen;
+    bool among_chosen, sigmoid;
+    const float *correction; /* [n_experts] or NULL */
+    /* 0: no groups. Else n_groups divides n_experts into two or more each, and is at most
+       KO_MAX_EXPERT_GROUPS. */
+    int32_t n_groups, n_chosen_groups;
+    float share_scale;
     int32_t *choice; /* [n, n_chosen] */
     float *share;    /* [n, n_chosen] */
 };
+
+enum { KO_MAX_EXPERT_GROUPS = 64 };
 
 /* Matrices of one shape, one per expert, and their biases. */
 struct ko_expert_matrices {
@@ -191,8 +229,8 @@ struct ko_expert_matrices {
      y[r] = sum_c share[r, c] down_e(f(gate_e(x[r]), up_e(x[r]))), e = choice[r, c]
 
    Without a limit f(gate, up) = silu(gate) up. With one (gpt-oss; transformers' GptOssExperts), with
-   g = min(gate, limit) and u = up clamped to [-limit, limit], f = (u + 1) g sigmoid(1.702 g).
-   Matrices of experts that no row has chosen are not read. */
+   g = min(gate, limit) and u = up clamped to [-limit, limit], f = (u + 1) g sigmoid(1.702 g). With
+   relu2 f = max(gate, 0)^2, and `up` is not read (Nemotron-H). Matrices of experts that no row has chosen are not read. */
 struct ko_experts {
     int32_t n, n_experts, n_chosen, d, ff;
     const float *x;        /* [n, d] */
@@ -202,6 +240,7 @@ struct ko_experts {
        and 2 k + 1 are up, and `up` is not read. down: n_in ff, n_out d. */
     struct ko_expert_matrices gate, up, down;
     bool interleaved;
+    bool relu2;  /* not interleaved, no limit */
     float limit; /* 0: none */
     float *work; /* [n, ko_experts_work] for the operation's own use */
     float *y;    /* [n, d] */
@@ -222,16 +261,21 @@ static inline size_t ko_experts_work(int32_t n_experts, int32_t n_chosen, int32_
 
      out[r, c] = silu(bias[c] + sum_k weight[k, c] in[row of position - (K-1-k), c])
 
-   where missing positions are zero. A row that leaves its parent in this layer has the parent's
-   inputs (ko_rows_source). A +conv branch in its window omits, in its masked channels, the taps of
-   removed edges. The edge from position j to i is the tap i - j positions back. */
+   where missing positions are zero. With `linear`, out is the sum itself. A row that leaves its
+   parent in this stage has the parent's inputs (ko_rows_source). A +conv branch in its window
+   omits, in its masked channels, the taps of removed edges. The edge from position j to i is the
+   tap i - j positions back.
+
+   As the mixer of a layer (LFM2; `mixer` is set) it computes the rows [0, n_active), and every branch in its
+   window omits the taps of removed edges, a +conv branch or not. */
 struct ko_conv {
-    int32_t layer, n_channels, n_taps;
+    int32_t stage, n_channels, n_taps;
+    bool linear, mixer;
     const float *in; /* [rows, ld_in] */
     int32_t ld_in;
     const float *weight;  /* [n_taps, n_channels]; the last tap multiplies the row itself */
     const float *bias;    /* [n_channels] or NULL */
-    const uint8_t *masks; /* [n_masks, n_layers, n_channels] 1: removed */
+    const uint8_t *masks; /* [n_masks, n_stages, n_channels] 1: removed; NULL: in every channel */
     float *out;           /* [rows, n_channels] */
 };
 
@@ -246,7 +290,7 @@ struct ko_conv {
    state without the inputs of the source rows, both the trunk's and the branch's own. With `later`,
    a row reads decay h'(i-1) plus its own input. */
 struct ko_mamba1 {
-    int32_t layer, d_inner, d_state;
+    int32_t stage, d_inner, d_state;
     const float *u;     /* [rows, d_inner] convolved, activated; ko_rows_source_after_conv */
     const float *delta; /* [rows, d_inner] after softplus; ko_rows_source_after_conv */
     const float *b, *c; /* [rows, ld_bc] d_state values each; ko_rows_source_after_conv */
@@ -255,7 +299,7 @@ struct ko_mamba1 {
     int32_t ld_z;
     const float *a;       /* [d_state, d_inner] -exp(A_log), transposed */
     const float *d;       /* [d_inner] */
-    const uint8_t *masks; /* [n_masks, n_layers, d_inner] 1: the channel's edges are removed */
+    const uint8_t *masks; /* [n_masks, n_stages, d_inner] 1: the channel's edges are removed */
     float *out;           /* [rows, d_inner] */
 };
 
@@ -269,7 +313,7 @@ struct ko_mamba1 {
    where head h has B and C of the group h * n_groups / n_heads. In its window, a branch's removed
    edges are omitted from the sum in the masked heads. A row costs O(T). */
 struct ko_mamba2 {
-    int32_t layer, n_heads, d_head, d_state, n_groups;
+    int32_t stage, n_heads, d_head, d_state, n_groups;
     const float *u;     /* [rows, ld] n_heads * d_head, convolved; ko_rows_source_after_conv */
     const float *b, *c; /* [rows, ld] n_groups * d_state each; ko_rows_source_after_conv */
     int32_t ld;
@@ -279,17 +323,62 @@ struct ko_mamba2 {
     float dt_min, dt_max; /* time_step_limit; dt_max may be infinite */
     const float *a;       /* [n_heads] -exp(A_log) */
     const float *d;       /* [n_heads] */
-    const uint8_t *masks; /* [n_masks, n_layers, n_heads] 1: the head's edges are removed */
+    const uint8_t *masks; /* [n_masks, n_stages, n_heads] 1: the head's edges are removed */
     float *out;           /* [rows, n_heads * d_head] */
 };
 
-/* Mamba-2's gated norm, in place on x, for rows [0, n_active): x silu(z), then RMSNorm over each of
-   n_groups groups of d / n_groups channels, times weight. */
-struct ko_gated_norm {
-    int32_t layer, d, n_groups;
+/* The gated delta rule (Yang et al. 2025, Gated DeltaNet; transformers'
+   torch_recurrent_gated_delta_rule), without norm and gate, for rows [0, n_active). Value head h has
+   q and k of the key head h * n_key_heads / n_heads, each divided by sqrt(sum x^2 + 1e-6); q is also
+   scaled by d_key^-1/2. With beta = sigmoid(beta[i, h]):
+
+     g            = exp(a[h] softplus(dt[i, h] + dt_bias[h]))
+     S(i)         = g S(i-1) + beta k(i) (v(i) - g S(i-1)^T k(i))^T
+     out[i, h, p] = sum_n q(i)[n] S(i)[n, p]
+
+   With per_channel (Kimi Team 2025, Kimi Delta Attention) every key channel n has a g of its own,
+   from dt[i, h * d_key + n] and dt_bias[h * d_key + n]; g S is then diag(g) S.
+
+   In its window, a branch's target rows read S' instead of S in the masked heads. S' decays and is
+   erased as S is, but source rows, both the trunk's and the branch's own, write nothing into it:
+   their v(i) is 0. With `later`, a row also reads its own write beta k(i) v(i)^T. S' is carried on
+   its own, since out is normalised next: a difference of two states would magnify its error. */
+struct ko_deltanet {
+    int32_t stage, n_key_heads, n_heads, d_key, d_value;
+    bool per_channel;
+    const float *q, *k; /* [rows, ld] n_key_heads * d_key, convolved; ko_rows_source_after_conv */
+    const float *v;     /* [rows, ld] n_heads * d_value, convolved; ko_rows_source_after_conv */
+    int32_t ld;
+    const float *dt; /* [rows, ld_dt] n_heads, or n_heads * d_key; ko_rows_source */
+    int32_t ld_dt;
+    const float *beta; /* [rows, ld_beta] n_heads, before the sigmoid; ko_rows_source */
+    int32_t ld_beta;
+    const float *dt_bias; /* [n_heads], or [n_heads * d_key] */
+    const float *a;       /* [n_heads] -exp(A_log) */
+    const uint8_t *masks; /* [n_masks, n_stages, n_heads] 1: the head's edges are removed */
+    float *out;           /* [rows, n_heads * d_value] */
+};
+
+/* Where the norm of a gated output is: after the gate (Mamba-2), before it (Gated DeltaNet, and
+   Falcon-H1 with mamba_norm_before_gate), or nowhere (LFM2, the attention of Qwen3-Next). */
+enum ko_gate_order { KO_GATE_THEN_NORM, KO_NORM_THEN_GATE, KO_GATE_ALONE };
+
+/* What a gate z multiplies with: silu(z) (Mamba-2), sigmoid(z) (Kimi Linear, the attention of
+   Qwen3-Next), gelu_tanh(z) (RecurrentGemma), or z itself (LFM2). */
+enum ko_gate_function { KO_GATE_SILU, KO_GATE_SIGMOID, KO_GATE_GELU_TANH, KO_GATE_IDENTITY };
+
+/* The gate of a mixer's output, x = x f(z) in place, for rows [0, n_active). The norm is RMSNorm
+   over each of n_groups groups of d / n_groups channels, times weight. */
+struct ko_output_gate {
+    int32_t stage, d, n_groups;
+    enum ko_gate_order order;
+    enum ko_gate_function function;
     const float *z; /* [rows, ld_z]; ko_rows_source */
     int32_t ld_z;
-    const float *weight; /* [d] */
+    int32_t z_stride;    /* a group's z begins at group * z_stride: d / n_groups, or 2 d_head where
+                            query and gate of a head lie side by side (Qwen3-Next) */
+    const float *weight; /* [d]; KO_GATE_ALONE does not read it */
+    bool shared_weight;  /* weight is [d / n_groups], the same for every group */
     float eps;
     float *x; /* [rows, d] */
 };
@@ -305,7 +394,7 @@ struct ko_gated_norm {
    Rows of prompts with more than long_from tokens take the tables long_cos and long_sin (LongRoPE,
    Ding et al. 2024). */
 struct ko_rope {
-    int32_t layer, n_heads, n_rotated;
+    int32_t stage, n_heads, n_rotated;
     bool interleaved;
     const float *cos, *sin; /* [positions, n_rotated / 2] */
     const float *long_cos, *long_sin;
@@ -323,7 +412,7 @@ struct ko_rope {
    exp(sinks[h]) is added to the denominator of head h's softmax, whatever edges are removed
    (gpt-oss). */
 struct ko_attention {
-    int32_t layer, n_heads, n_kv_heads, d_head, reach;
+    int32_t stage, n_heads, n_kv_heads, d_head, reach;
     float scale;
     float cap;              /* 0: none */
     const float *sinks;     /* [n_heads] or NULL */

@@ -20,7 +20,7 @@ static bool list_keys(const struct ko_rows *rows, const struct ko_attention *arg
     int32_t b = rows->branch[row], i = rows->position[row], n = 0;
     const struct ko_branch *branch = b < 0 ? NULL : &rows->branches[b];
     const struct ko_edge_set *cut =
-        branch && ko_branch_cuts(branch, args->layer, KO_MIXER_ATTENTION)
+        branch && ko_branch_cuts(branch, args->stage, KO_MIXER_ATTENTION)
             ? &rows->edges[branch->edge_set]
             : NULL;
     int32_t own = branch ? branch->first_position : i + 1;
@@ -32,7 +32,7 @@ static bool list_keys(const struct ko_rows *rows, const struct ko_attention *arg
             continue;
         }
         int32_t at = j < own ? rows->trunk_first[rows->prompt[row]] + j : own_row + j - own;
-        keys->row[n] = ko_rows_source(rows, at, args->layer);
+        keys->row[n] = ko_rows_source(rows, at, args->stage);
         keys->zeroed[n++] = removed;
         any = any || removed;
     }
@@ -44,7 +44,7 @@ static void mix_row(const struct ko_backend *be, const struct ko_attention *args
                     struct keys *keys)
 {
     const struct ko_rows *rows = &be->rows;
-    int32_t d_head = args->d_head, ld = args->ld, query = ko_rows_source(rows, row, args->layer);
+    int32_t d_head = args->d_head, ld = args->ld, query = ko_rows_source(rows, row, args->stage);
     struct ko_attend attend = {
         .d_head = d_head, .ld = (size_t)ld, .scale = args->scale, .cap = args->cap};
     bool any = list_keys(rows, args, row, keys, &attend.n_keys);
@@ -72,7 +72,7 @@ enum ko_code ko_cpu_attention(struct ko_backend *be, const struct ko_attention *
     if (!scratch) {
         return KO_E_MEMORY;
     }
-    int32_t n_rows = be->rows.n_active[args->layer];
+    int32_t n_rows = be->rows.n_active[args->stage];
 #pragma omp parallel num_threads(be->threads)
     {
         unsigned char *mine = scratch + bytes * (size_t)omp_get_thread_num();

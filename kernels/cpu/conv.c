@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The short causal convolution of Mamba layers on the CPU. The threads share the rows, and each row
-   is computed in blocks of channels that stay in the cache. */
+/* The short causal convolution on the CPU. The threads share the rows, and each row is computed in
+   blocks of channels that stay in the cache. */
 #include "kernels/cpu/cpu.h"
 
 /* Channels at once. Their weights, inputs and sums stay in the first-level cache. */
@@ -15,9 +15,11 @@ static void convolve_block(const struct ko_backend *be, const struct ko_conv *ar
         rows->branch[row] < 0 ? NULL : &rows->branches[rows->branch[row]];
     const struct ko_edge_set *edges = NULL;
     const uint8_t *mask = NULL;
-    if (branch && branch->conv && ko_branch_cuts(branch, args->layer, KO_MIXER_SSM)) {
+    if (branch && (branch->conv || args->mixer) &&
+        ko_branch_cuts(branch, args->stage, args->mixer ? KO_MIXER_CONV : KO_MIXER_SSM)) {
         edges = &rows->edges[branch->edge_set];
-        mask = ko_cpu_mask(rows, branch, args->masks, args->layer, args->n_channels);
+        mask = args->masks ? ko_cpu_mask(rows, branch, args->masks, args->stage, args->n_channels)
+                           : NULL;
     }
     float *out = args->out + ko_at(row, args->n_channels, first);
     int32_t i = rows->position[row], at = row;
@@ -27,19 +29,22 @@ static void convolve_block(const struct ko_backend *be, const struct ko_conv *ar
         if (removed && !mask) {
             continue;
         }
-        int32_t source = ko_rows_source(rows, at, args->layer);
+        int32_t source = ko_rows_source(rows, at, args->stage);
         int32_t tap = args->n_taps - 1 - back;
         be->isa->tap((size_t)n, args->weight + ko_at(tap, args->n_channels, first),
                      args->in + ko_at(source, args->ld_in, first), removed ? mask + first : NULL,
                      out);
     }
-    be->isa->silu((size_t)n, out, out);
+    if (!args->linear) {
+        be->isa->silu((size_t)n, out, out);
+    }
 }
 
 enum ko_code ko_cpu_conv(struct ko_backend *be, const struct ko_conv *args, struct ko_error *err)
 {
     (void)err;
-    int32_t n_rows = be->rows.n_convolved[args->layer];
+    const struct ko_rows *rows = &be->rows;
+    int32_t n_rows = (args->mixer ? rows->n_active : rows->n_convolved)[args->stage];
 #pragma omp parallel for schedule(static) num_threads(be->threads)
     for (int32_t r = 0; r < n_rows; r++) {
         for (int32_t first = 0; first < args->n_channels; first += BLOCK) {

@@ -31,12 +31,12 @@ KO_MUST_CHECK void *ko_cpu_scratch(struct ko_backend *be, size_t bytes, struct k
    of args->w. args->y begins at output `first`; args->bias is ignored. */
 void ko_cpu_product(const struct ko_linear *args, int32_t first, int32_t n_out);
 
-/* A branch's mask [n_features] in this layer. NULL: every feature is masked. */
+/* A branch's mask [n_features] in this stage. NULL: every feature is masked. */
 static inline const uint8_t *ko_cpu_mask(const struct ko_rows *rows, const struct ko_branch *branch,
-                                         const uint8_t *masks, int32_t layer, int32_t n_features)
+                                         const uint8_t *masks, int32_t stage, int32_t n_features)
 {
     return branch->mask < 0 ? NULL
-                            : masks + ko_at3(branch->mask, rows->n_stages, layer, n_features, 0);
+                            : masks + ko_at3(branch->mask, rows->n_stages, stage, n_features, 0);
 }
 
 /* The operations: ko_cpu_embed and the others, as in operations.h. */

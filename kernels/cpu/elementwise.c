@@ -85,6 +85,17 @@ enum ko_code ko_cpu_relu(struct ko_backend *be, const struct ko_activation *args
     return KO_OK;
 }
 
+enum ko_code ko_cpu_relu2(struct ko_backend *be, const struct ko_activation *args,
+                          struct ko_error *err)
+{
+    (void)err;
+#pragma omp parallel for schedule(static) num_threads(be->threads)
+    for (int32_t r = 0; r < args->n; r++) {
+        be->isa->relu2((size_t)args->d, args->x + ko_at(r, args->ld, 0));
+    }
+    return KO_OK;
+}
+
 enum ko_code ko_cpu_silu_mul(struct ko_backend *be, const struct ko_gate *args,
                              struct ko_error *err)
 {
@@ -93,6 +104,19 @@ enum ko_code ko_cpu_silu_mul(struct ko_backend *be, const struct ko_gate *args,
     for (int32_t r = 0; r < args->n; r++) {
         size_t at = ko_at(r, args->ld, 0);
         be->isa->silu_mul((size_t)args->d, args->gate + at, args->up + at,
+                          args->y + ko_at(r, args->ldy, 0));
+    }
+    return KO_OK;
+}
+
+enum ko_code ko_cpu_gelu_mul(struct ko_backend *be, const struct ko_gate *args,
+                             struct ko_error *err)
+{
+    (void)err;
+#pragma omp parallel for schedule(static) num_threads(be->threads)
+    for (int32_t r = 0; r < args->n; r++) {
+        size_t at = ko_at(r, args->ld, 0);
+        be->isa->gelu_mul((size_t)args->d, args->gate + at, args->up + at,
                           args->y + ko_at(r, args->ldy, 0));
     }
     return KO_OK;
@@ -111,6 +135,18 @@ enum ko_code ko_cpu_gelu_tanh_mul(struct ko_backend *be, const struct ko_gate *a
     return KO_OK;
 }
 
+enum ko_code ko_cpu_mul(struct ko_backend *be, const struct ko_gate *args, struct ko_error *err)
+{
+    (void)err;
+#pragma omp parallel for schedule(static) num_threads(be->threads)
+    for (int32_t r = 0; r < args->n; r++) {
+        size_t at = ko_at(r, args->ld, 0);
+        be->isa->multiply((size_t)args->d, args->gate + at, args->up + at,
+                          args->y + ko_at(r, args->ldy, 0));
+    }
+    return KO_OK;
+}
+
 enum ko_code ko_cpu_add_scaled(struct ko_backend *be, const struct ko_add_scaled *args,
                                struct ko_error *err)
 {
@@ -123,19 +159,72 @@ enum ko_code ko_cpu_add_scaled(struct ko_backend *be, const struct ko_add_scaled
     return KO_OK;
 }
 
-enum ko_code ko_cpu_gated_norm(struct ko_backend *be, const struct ko_gated_norm *args,
-                               struct ko_error *err)
+enum ko_code ko_cpu_scale_columns(struct ko_backend *be, const struct ko_scale_columns *args,
+                                  struct ko_error *err)
+{
+    (void)err;
+#pragma omp parallel for schedule(static) num_threads(be->threads)
+    for (int32_t r = 0; r < args->n; r++) {
+        float *x = args->x + ko_at(r, args->ld, 0);
+        be->isa->multiply((size_t)args->d, x, args->scale, x);
+    }
+    return KO_OK;
+}
+
+/* x = f(z) x over n numbers */
+static void gate_numbers(const struct ko_backend *be, enum ko_gate_function function, size_t n,
+                         const float *z, float *x)
+{
+    if (function == KO_GATE_SILU) {
+        be->isa->silu_mul(n, z, x, x);
+    } else if (function == KO_GATE_SIGMOID) {
+        be->isa->sigmoid_mul(n, z, x, x);
+    } else if (function == KO_GATE_GELU_TANH) {
+        be->isa->gelu_tanh_mul(n, z, x, x);
+    } else {
+        be->isa->multiply(n, z, x, x);
+    }
+}
+
+/* One row x [d] of groups, with its z. */
+static void gate_row(const struct ko_backend *be, const struct ko_output_gate *args, size_t group,
+                     const float *z, float *x)
+{
+    if ((size_t)args->z_stride == group) {
+        gate_numbers(be, args->function, (size_t)args->d, z, x);
+        return;
+    }
+    for (size_t first = 0; first < (size_t)args->d; first += group, z += args->z_stride) {
+        gate_numbers(be, args->function, group, z, x + first);
+    }
+}
+
+static void norm_groups(const struct ko_backend *be, const struct ko_output_gate *args,
+                        size_t group, float *x)
+{
+    const float *weight = args->weight;
+    for (size_t first = 0; first < (size_t)args->d; first += group) {
+        be->isa->rms_norm(group, x + first, weight, args->eps, x + first);
+        weight += args->shared_weight ? 0 : group;
+    }
+}
+
+enum ko_code ko_cpu_output_gate(struct ko_backend *be, const struct ko_output_gate *args,
+                                struct ko_error *err)
 {
     (void)err;
     const struct ko_rows *rows = &be->rows;
     size_t width = (size_t)args->d, group = width / (size_t)args->n_groups;
 #pragma omp parallel for schedule(static) num_threads(be->threads)
-    for (int32_t r = 0; r < rows->n_active[args->layer]; r++) {
+    for (int32_t r = 0; r < rows->n_active[args->stage]; r++) {
         float *x = args->x + ko_at(r, args->d, 0);
-        int32_t source = ko_rows_source(rows, r, args->layer);
-        be->isa->silu_mul(width, args->z + ko_at(source, args->ld_z, 0), x, x);
-        for (size_t first = 0; first < width; first += group) {
-            be->isa->rms_norm(group, x + first, args->weight + first, args->eps, x + first);
+        int32_t source = ko_rows_source(rows, r, args->stage);
+        if (args->order == KO_NORM_THEN_GATE) {
+            norm_groups(be, args, group, x);
+        }
+        gate_row(be, args, group, args->z + ko_at(source, args->ld_z, 0), x);
+        if (args->order == KO_GATE_THEN_NORM) {
+            norm_groups(be, args, group, x);
         }
     }
     return KO_OK;
@@ -147,7 +236,7 @@ enum ko_code ko_cpu_rope(struct ko_backend *be, const struct ko_rope *args, stru
     const struct ko_rows *rows = &be->rows;
     size_t half = (size_t)args->n_rotated / 2;
 #pragma omp parallel for schedule(static) num_threads(be->threads)
-    for (int32_t r = 0; r < rows->n_projected[args->layer]; r++) {
+    for (int32_t r = 0; r < rows->n_projected[args->stage]; r++) {
         bool is_long = rows->n_tokens[rows->prompt[r]] > args->long_from;
         size_t angles = (size_t)rows->position[r] * half;
         const float *cosine = (is_long ? args->long_cos : args->cos) + angles;

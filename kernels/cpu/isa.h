@@ -12,6 +12,9 @@
 /* Channels that the scan computes at once. A state [16, KO_SCAN_BLOCK] fits in the L1 cache. */
 enum { KO_SCAN_BLOCK = 128 };
 
+/* Columns of a head's state that the delta rule computes at once. */
+enum { KO_DELTA_BLOCK = 64 };
+
 /* One row of Mamba-1's scan over n <= KO_SCAN_BLOCK channels. States, decays and a2 are [d_state,
    KO_SCAN_BLOCK]. */
 struct ko_scan_row {
@@ -53,6 +56,18 @@ struct ko_ssd {
     float *out;                /* [n_heads * d_head] */
 };
 
+/* One row of the gated delta rule over n <= KO_DELTA_BLOCK columns of one head. States are [d_key,
+   KO_DELTA_BLOCK]. Columns from n on are computed too, up to a multiple of 16. */
+struct ko_delta_row {
+    int32_t n, d_key;
+    const float *q, *k, *decay; /* [d_key] */
+    float beta;
+    const float *v;    /* [KO_DELTA_BLOCK]; NULL: the row writes nothing, but decays and erases */
+    const float *from; /* the state before the row */
+    float *to;         /* the state after it; may be `from`; NULL: not needed */
+    float *y;          /* [KO_DELTA_BLOCK] sum_s q[s] state[s] */
+};
+
 /* Errors are in units in the last place of the float32 result, over all float32 arguments unless a
    comment limits them. Tests check them. */
 struct ko_cpu_isa {
@@ -73,6 +88,8 @@ struct ko_cpu_isa {
     void (*gelu)(size_t n, float *x);
     /* max(x, 0) in place; NaN stays NaN. */
     void (*relu)(size_t n, float *x);
+    /* max(x, 0)^2 in place; NaN stays NaN. */
+    void (*relu2)(size_t n, float *x);
     /* x = scale x; unless cap is 0, cap tanh(scale x / cap), within 4 units where |scale x| is
        above 1e-30 cap. */
     void (*scale_cap)(size_t n, float scale, float cap, float *x);
@@ -96,7 +113,7 @@ struct ko_cpu_isa {
     /* state = decay * state + b * input. scan_step computes the decay from a2 and delta. */
     void (*scan_advance)(const struct ko_scan_row *row, const float *decay);
     void (*scan_step)(const struct ko_scan_row *row, const float *a2, const float *delta);
-    /* input = delta * u */
+    /* y = a * b; y may be either. */
     void (*multiply)(size_t n, const float *a, const float *b, float *y);
     /* out = (y + d * u) * gate */
     void (*scan_out)(size_t n, const float *y, const float *u, const float *d, const float *gate,
@@ -113,9 +130,16 @@ struct ko_cpu_isa {
     void (*ssd)(const struct ko_ssd *args);
     /* y = clamp(softplus(x + bias), low, high); NaN stays NaN. */
     void (*time_step)(size_t n, const float *x, const float *bias, float low, float high, float *y);
+    /* state = decay * from + beta k (v - (decay * from)^T k)^T */
+    void (*delta)(const struct ko_delta_row *row);
+    /* y = scale x / sqrt(sum x^2 + eps); y may be x. */
+    void (*unit)(size_t n, const float *x, float eps, float scale, float *y);
     /* y = silu(gate) * up with silu's bits; y may be either. */
     void (*silu_mul)(size_t n, const float *gate, const float *up, float *y);
-    /* The same with gelu_tanh. */
+    /* up / (1 + exp(-gate)) within 3 units for gate >= -87, 0 below -88.73; y may be either. */
+    void (*sigmoid_mul)(size_t n, const float *gate, const float *up, float *y);
+    /* silu_mul with gelu and with gelu_tanh. */
+    void (*gelu_mul)(size_t n, const float *gate, const float *up, float *y);
     void (*gelu_tanh_mul)(size_t n, const float *gate, const float *up, float *y);
     /* (a, b) = (a cos - b sin, b cos + a sin), in place. */
     void (*rotate)(size_t n, const float *cos, const float *sin, float *a, float *b);

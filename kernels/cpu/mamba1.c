@@ -60,11 +60,11 @@ static void scan_block(const struct ko_scan *scan)
 
 /* The number of branches with their own inputs. They come first, since branches are ordered like
    their rows. */
-static int32_t count_own_inputs(const struct ko_rows *rows, int32_t layer)
+static int32_t count_own_inputs(const struct ko_rows *rows, int32_t stage)
 {
     int32_t n = 0;
-    while (n < rows->n_branches_active[layer] &&
-           rows->branches[n].first_row < rows->n_convolved[layer]) {
+    while (n < rows->n_branches_active[stage] &&
+           rows->branches[n].first_row < rows->n_convolved[stage]) {
         n++;
     }
     return n;
@@ -80,13 +80,13 @@ enum ko_code ko_cpu_mamba1(struct ko_backend *be, const struct ko_mamba1 *args,
     }
     int32_t blocks = (args->d_inner + KO_SCAN_BLOCK - 1) / KO_SCAN_BLOCK;
     int32_t units = blocks * be->rows.n_prompts;
-    int32_t first_reader = count_own_inputs(&be->rows, args->layer);
+    int32_t first_reader = count_own_inputs(&be->rows, args->stage);
 #pragma omp parallel num_threads(be->threads)
     {
         struct ko_scan scan = {.be = be,
                                .args = args,
                                .first_reader = first_reader,
-                               .active = be->rows.n_branches_active[args->layer]};
+                               .active = be->rows.n_branches_active[args->stage]};
         ko_scan_carve(&scan, scratch + bytes * (size_t)omp_get_thread_num(), be->tree.max_sets);
 #pragma omp for schedule(dynamic)
         for (int32_t unit = 0; unit < units; unit++) {

@@ -17,8 +17,8 @@ static int32_t list_path(const struct ko_rows *rows, const struct ko_mamba2 *arg
 {
     int32_t i = rows->position[row];
     for (int32_t j = i, at = row; j >= 0; j--, at = rows->previous[at]) {
-        path->row[j] = ko_rows_source_after_conv(rows, at, args->layer);
-        path->delta[j] = delta + ko_at(ko_rows_source(rows, at, args->layer), args->n_heads, 0);
+        path->row[j] = ko_rows_source_after_conv(rows, at, args->stage);
+        path->delta[j] = delta + ko_at(ko_rows_source(rows, at, args->stage), args->n_heads, 0);
     }
     return i;
 }
@@ -29,7 +29,7 @@ static bool flag_removed(const struct ko_rows *rows, const struct ko_mamba2 *arg
 {
     const struct ko_branch *branch =
         rows->branch[row] < 0 ? NULL : &rows->branches[rows->branch[row]];
-    if (!branch || !ko_branch_cuts(branch, args->layer, KO_MIXER_SSM)) {
+    if (!branch || !ko_branch_cuts(branch, args->stage, KO_MIXER_SSM)) {
         return false;
     }
     bool any = false;
@@ -49,7 +49,7 @@ static void mix_row(const struct ko_backend *be, const struct ko_mamba2 *args, c
     ssd->removed = ssd->mask = NULL;
     if (flag_removed(rows, args, row, i, path)) {
         ssd->removed = path->removed;
-        ssd->mask = ko_cpu_mask(rows, &rows->branches[rows->branch[row]], args->masks, args->layer,
+        ssd->mask = ko_cpu_mask(rows, &rows->branches[rows->branch[row]], args->masks, args->stage,
                                 args->n_heads);
     }
     ssd->out = args->out + ko_at3(row, args->n_heads, 0, args->d_head, 0);
@@ -99,7 +99,7 @@ static void mix_rows(const struct ko_backend *be, const struct ko_mamba2 *args, 
                          .span = (void *)(scratch + at->span),
                          .weight = (void *)(scratch + at->weight)};
 #pragma omp for schedule(dynamic, 8)
-    for (int32_t r = 0; r < be->rows.n_active[args->layer]; r++) {
+    for (int32_t r = 0; r < be->rows.n_active[args->stage]; r++) {
         mix_row(be, args, delta, r, &path, &ssd);
     }
 }
@@ -110,7 +110,7 @@ enum ko_code ko_cpu_mamba2(struct ko_backend *be, const struct ko_mamba2 *args,
     const struct ko_rows *rows = &be->rows;
     struct layout at = lay_out(rows, args);
     size_t heads = (size_t)args->n_heads;
-    size_t own = padded_bytes((size_t)rows->n_projected[args->layer] * heads * sizeof(float));
+    size_t own = padded_bytes((size_t)rows->n_projected[args->stage] * heads * sizeof(float));
     unsigned char *scratch = ko_cpu_scratch(be, own + at.bytes * (size_t)be->threads, err);
     if (!scratch) {
         return KO_E_MEMORY;
@@ -119,7 +119,7 @@ enum ko_code ko_cpu_mamba2(struct ko_backend *be, const struct ko_mamba2 *args,
 #pragma omp parallel num_threads(be->threads)
     {
 #pragma omp for schedule(static)
-        for (int32_t r = 0; r < rows->n_projected[args->layer]; r++) {
+        for (int32_t r = 0; r < rows->n_projected[args->stage]; r++) {
             be->isa->time_step(heads, args->dt + ko_at(r, args->ld_dt, 0), args->dt_bias,
                                args->dt_min, args->dt_max, delta + ko_at(r, args->n_heads, 0));
         }

@@ -37,7 +37,7 @@ enum ko_code ko_cpu_branch_rows(struct ko_backend *be, const struct ko_branch_ro
     float *x = args->x;
     const int32_t *parent = be->rows.parent_row;
     int32_t d = args->d;
-    /* A parent left in an earlier layer, so its rows lie before `first`. */
+    /* A parent left in an earlier stage, so its rows lie before `first`. */
 #pragma omp parallel for schedule(static) num_threads(be->threads)
     for (int32_t r = args->first; r < args->first + args->n; r++) {
         memcpy(x + ko_at(r, d, 0), x + ko_at(parent[r], d, 0), (size_t)d * sizeof *x);
@@ -54,6 +54,21 @@ enum ko_code ko_cpu_gather(struct ko_backend *be, const struct ko_gather *args,
         memcpy(args->to + ko_at(k, args->ld_to, 0),
                args->from + ko_at(args->index[k], args->ld_from, 0),
                (size_t)args->d * sizeof *args->to);
+    }
+    return KO_OK;
+}
+
+enum ko_code ko_cpu_copy_heads(struct ko_backend *be, const struct ko_copy_heads *args,
+                               struct ko_error *err)
+{
+    (void)err;
+#pragma omp parallel for schedule(static) num_threads(be->threads)
+    for (int32_t r = 0; r < args->n; r++) {
+        for (int32_t h = 0; h < args->n_heads; h++) {
+            memcpy(args->to + ko_at(r, args->ld_to, h * args->stride_to),
+                   args->from + ko_at(r, args->ld_from, h * args->stride_from),
+                   (size_t)args->d * sizeof *args->to);
+        }
     }
     return KO_OK;
 }

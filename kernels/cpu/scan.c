@@ -38,9 +38,9 @@ struct ko_scan_inputs ko_scan_read(const struct ko_scan *scan, int32_t row, int3
 {
     const struct ko_mamba1 *args = scan->args;
     const struct ko_rows *rows = &scan->be->rows;
-    int32_t source = ko_rows_source_after_conv(rows, row, args->layer);
+    int32_t source = ko_rows_source_after_conv(rows, row, args->stage);
     size_t at = ko_at(source, args->d_inner, scan->first);
-    size_t z = ko_at(ko_rows_source(rows, row, args->layer), args->ld_z, scan->first);
+    size_t z = ko_at(ko_rows_source(rows, row, args->stage), args->ld_z, scan->first);
     struct ko_scan_inputs in = {.i = i,
                                 .delta = args->delta + at,
                                 .u = args->u + at,
@@ -86,7 +86,7 @@ const float *ko_scan_choose(const struct ko_scan *scan, const struct ko_scan_inp
         y_k = scan->chosen;
     }
     const struct ko_mamba1 *args = scan->args;
-    const uint8_t *mask = ko_cpu_mask(rows, branch, args->masks, args->layer, args->d_inner);
+    const uint8_t *mask = ko_cpu_mask(rows, branch, args->masks, args->stage, args->d_inner);
     if (!mask) {
         return y_k;
     }

@@ -2,11 +2,11 @@
 /* Mamba-1's scan over one prompt's rows and one block of channels.
 
    A *path* is a run of rows that have their own inputs: the trunk, or a branch that left its parent
-   in an earlier layer or computes its own convolution. The scan carries the state h along a path.
+   in an earlier stage or computes its own convolution. The scan carries the state h along a path.
    For each source set k that a removed edge needs, it also carries h'_k, which has the same decay
    as h but not the inputs of the sources in k. The two are equal up to the first source.
 
-   A branch that leaves its parent in this layer has the parent's inputs, hence the same decays and
+   A branch that leaves its parent in this stage has the parent's inputs, hence the same decays and
    states. It is a *reader* of the parent's path: it only chooses which state it reads. If a branch
    has no readers and all its rows read the same state, only that state is computed (the *short*
    way). */
@@ -42,16 +42,16 @@ struct ko_scan_inputs {
 size_t ko_scan_scratch(int32_t d_state, int32_t max_sets);
 void ko_scan_carve(struct ko_scan *scan, void *memory, int32_t max_sets);
 
-/* Whether branch b reads its parent's path in this layer. */
+/* Whether branch b reads its parent's path in this stage. */
 static inline bool ko_scan_reads(const struct ko_scan *scan, int32_t b)
 {
     return b >= scan->first_reader && b < scan->active;
 }
 
-/* The source set of branch b where its edges are removed in this layer, else -1. */
+/* The source set of branch b where its edges are removed in this stage, else -1. */
 static inline int32_t ko_scan_set(const struct ko_scan *scan, int32_t b)
 {
-    return ko_branch_cuts(&scan->be->rows.branches[b], scan->args->layer, KO_MIXER_SSM)
+    return ko_branch_cuts(&scan->be->rows.branches[b], scan->args->stage, KO_MIXER_SSM)
                ? scan->be->tree.source_set[b]
                : -1;
 }

@@ -31,7 +31,7 @@ static bool mark_branch(const struct ko_scan *scan, int32_t b)
     return any;
 }
 
-/* Whether every row of the branch reads the same state: h if its edges are kept in this layer, else
+/* Whether every row of the branch reads the same state: h if its edges are kept in this stage, else
    h' in the masked channels. */
 static bool reads_one_state(const struct ko_scan *scan, int32_t b)
 {
@@ -75,7 +75,7 @@ static void branch_short(const struct ko_scan *scan, int32_t b)
     int32_t k = ko_scan_set(scan, b), last = rows->n_tokens[scan->prompt] - 1;
     const struct ko_edge_set *edges = k < 0 ? NULL : &rows->edges[branch->edge_set];
     const uint8_t *mask =
-        edges ? ko_cpu_mask(rows, branch, args->masks, args->layer, args->d_inner) : NULL;
+        edges ? ko_cpu_mask(rows, branch, args->masks, args->stage, args->d_inner) : NULL;
     mask = mask ? mask + scan->first : NULL;
     const float *from = start_short(scan, b, k, mask);
     for (int32_t i = branch->first_position; i <= last; i++) {

@@ -13,7 +13,7 @@ struct running {
 };
 
 template <int PARTS, bool CAPPED> // parts of 32 numbers each
-static __global__ void attend_rows(struct ko_cuda_rows rows, struct layer_rows at,
+static __global__ void attend_rows(struct ko_cuda_rows rows, struct stage_rows at,
                                    struct ko_attention a)
 {
     const int place = (int)(blockIdx.x * WARPS + threadIdx.x / 32), lane = (int)threadIdx.x % 32;
@@ -24,7 +24,7 @@ static __global__ void attend_rows(struct ko_cuda_rows rows, struct layer_rows a
     const int b = rows.branch[row], trunk = rows.trunk_first[rows.prompt[row]];
     const struct ko_branch *branch = b < 0 ? NULL : &rows.branches[b];
     const bool cut =
-        branch && branch->edge_set >= 0 && branch_cuts(*branch, a.layer, KO_MIXER_ATTENTION);
+        branch && branch->edge_set >= 0 && branch_cuts(*branch, a.stage, KO_MIXER_ATTENTION);
     const bool after = cut && branch->after_softmax;
     const int kv_head = (int)((size_t)head * (size_t)a.n_kv_heads / (size_t)a.n_heads);
     const float *q = a.q + ko_at(source_row(rows, at, row), a.ld, head * a.stride);
@@ -81,7 +81,7 @@ static __global__ void attend_rows(struct ko_cuda_rows rows, struct layer_rows a
 }
 
 template <int PARTS>
-static void launch_attention(struct ko_backend *be, const struct layer_rows &at,
+static void launch_attention(struct ko_backend *be, const struct stage_rows &at,
                              const struct ko_attention *args)
 {
     const dim3 grid(blocks_for((size_t)be->rows.n_rows, WARPS), (unsigned)args->n_heads);
@@ -95,7 +95,7 @@ static void launch_attention(struct ko_backend *be, const struct layer_rows &at,
 enum ko_code ko_cuda_attention(struct ko_backend *be, const struct ko_attention *args,
                                struct ko_error *err)
 {
-    const struct layer_rows at = rows_of_layer(be->wave, args->layer);
+    const struct stage_rows at = rows_of_stage(be->wave, args->stage);
     if (at.n_active == 0) {
         return KO_OK;
     }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-// The causal depthwise convolution with SiLU. A thread computes one channel, or four; blockIdx.x is
-// the row.
+// The causal depthwise convolution. A thread computes one channel, or four; blockIdx.x is the row.
 #include "kernels/cuda/cuda.h"
 #include "kernels/cuda/device.cuh"
 
@@ -22,15 +21,21 @@ static __device__ __forceinline__ struct cut cut_of(const struct ko_cuda_rows &r
         return cut;
     }
     const struct ko_branch branch = rows.branches[b];
-    cut.any = branch.conv && branch_cuts(branch, a.layer, KO_MIXER_SSM);
+    cut.any = (branch.conv || a.mixer) &&
+              branch_cuts(branch, a.stage, a.mixer ? KO_MIXER_CONV : KO_MIXER_SSM);
     cut.set = branch.edge_set;
-    if (branch.mask >= 0) {
-        cut.mask = a.masks + ko_at3(branch.mask, rows.n_stages, a.layer, a.n_channels, 0);
+    if (a.masks && branch.mask >= 0) {
+        cut.mask = a.masks + ko_at3(branch.mask, rows.n_stages, a.stage, a.n_channels, 0);
     }
     return cut;
 }
 
-static __global__ void conv_rows(struct ko_cuda_rows rows, struct layer_rows at, struct ko_conv a)
+static __device__ __forceinline__ float activate_sum(const struct ko_conv &a, float sum)
+{
+    return a.linear ? sum : silu_of(sum);
+}
+
+static __global__ void conv_rows(struct ko_cuda_rows rows, struct stage_rows at, struct ko_conv a)
 {
     const int row = (int)blockIdx.x, c = (int)(blockIdx.y * THREADS + threadIdx.x);
     if (c >= a.n_channels) {
@@ -48,10 +53,10 @@ static __global__ void conv_rows(struct ko_cuda_rows rows, struct layer_rows at,
         const int tap = a.n_taps - 1 - back, source = source_row(rows, at, from);
         sum += a.weight[ko_at(tap, a.n_channels, c)] * a.in[ko_at(source, a.ld_in, c)];
     }
-    a.out[ko_at(row, a.n_channels, c)] = silu_of(sum);
+    a.out[ko_at(row, a.n_channels, c)] = activate_sum(a, sum);
 }
 
-static __global__ void conv_rows_by_four(struct ko_cuda_rows rows, struct layer_rows at,
+static __global__ void conv_rows_by_four(struct ko_cuda_rows rows, struct stage_rows at,
                                          struct ko_conv a)
 {
     const int row = (int)blockIdx.x, k = (int)(blockIdx.y * THREADS + threadIdx.x);
@@ -78,20 +83,22 @@ static __global__ void conv_rows_by_four(struct ko_cuda_rows rows, struct layer_
         sum.x += w.x * x.x, sum.y += w.y * x.y, sum.z += w.z * x.z, sum.w += w.w * x.w;
     }
     ((float4 *)(a.out + ko_at(row, a.n_channels, 0)))[k] =
-        make_float4(silu_of(sum.x), silu_of(sum.y), silu_of(sum.z), silu_of(sum.w));
+        make_float4(activate_sum(a, sum.x), activate_sum(a, sum.y), activate_sum(a, sum.z),
+                    activate_sum(a, sum.w));
 }
 
 enum ko_code ko_cuda_conv(struct ko_backend *be, const struct ko_conv *args, struct ko_error *err)
 {
-    const struct layer_rows at = rows_of_layer(be->wave, args->layer);
-    if (at.n_convolved == 0) {
+    const struct stage_rows at = rows_of_stage(be->wave, args->stage);
+    const int n_rows = args->mixer ? at.n_active : at.n_convolved;
+    if (n_rows == 0) {
         return KO_OK;
     }
     const uintptr_t together = (uintptr_t)args->in | (uintptr_t)args->weight |
                                (uintptr_t)args->bias | (uintptr_t)args->out;
     const bool by_four = args->n_channels % 4 == 0 && args->ld_in % 4 == 0 && together % 16 == 0;
     const size_t width = (size_t)args->n_channels / (by_four ? 4 : 1);
-    const dim3 grid((unsigned)at.n_convolved, blocks_for(width, THREADS));
+    const dim3 grid((unsigned)n_rows, blocks_for(width, THREADS));
     if (by_four) {
         conv_rows_by_four<<<grid, THREADS, 0, be->stream>>>(be->rows, at, *args);
     } else {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Device functions that the kernels share: the rows that a row reads, removed edges, activations,
-   sums over a block, and rows of float4s. Nothing here knows the backend. */
+/* Device functions that the kernels share: the rows that a row reads, removed edges, the branches of
+   an item, activations, sums over a block, and rows of float4s. Nothing here knows the backend. */
 #ifndef KO_KERNELS_CUDA_DEVICE_CUH
 #define KO_KERNELS_CUDA_DEVICE_CUH
 
@@ -24,30 +24,30 @@ static __device__ __forceinline__ float to_float(__nv_bfloat16 x)
     return __bfloat162float(x);
 }
 
-/* One layer's counts of rows, as in struct ko_rows. */
-struct layer_rows {
-    int layer, n_projected, n_convolved, n_active, n_branches_active;
+/* One stage's counts of rows, as in struct ko_rows. */
+struct stage_rows {
+    int stage, n_projected, n_convolved, n_active, n_branches_active;
 };
 
-static inline struct layer_rows rows_of_layer(const struct ko_rows *wave, int layer)
+static inline struct stage_rows rows_of_stage(const struct ko_rows *wave, int stage)
 {
-    struct layer_rows r;
-    r.layer = layer;
-    r.n_projected = wave->n_projected[layer];
-    r.n_convolved = wave->n_convolved[layer];
-    r.n_active = wave->n_active[layer];
-    r.n_branches_active = wave->n_branches_active[layer];
+    struct stage_rows r;
+    r.stage = stage;
+    r.n_projected = wave->n_projected[stage];
+    r.n_convolved = wave->n_convolved[stage];
+    r.n_active = wave->n_active[stage];
+    r.n_branches_active = wave->n_branches_active[stage];
     return r;
 }
 
 static __device__ __forceinline__ int source_row(const struct ko_cuda_rows &rows,
-                                                 const struct layer_rows &at, int row)
+                                                 const struct stage_rows &at, int row)
 {
     return row < at.n_projected ? row : rows.parent_row[row];
 }
 
 static __device__ __forceinline__ int source_row_after_conv(const struct ko_cuda_rows &rows,
-                                                            const struct layer_rows &at, int row)
+                                                            const struct stage_rows &at, int row)
 {
     return row < at.n_convolved ? row : rows.parent_row[row];
 }
@@ -60,10 +60,10 @@ static __device__ __forceinline__ int path_row(const struct ko_branch *branch, i
                                                  : trunk_first + j;
 }
 
-static __device__ __forceinline__ bool branch_cuts(const struct ko_branch &branch, int layer,
+static __device__ __forceinline__ bool branch_cuts(const struct ko_branch &branch, int stage,
                                                    enum ko_mixer mixer)
 {
-    return layer >= branch.window_begin && layer < branch.window_end && (branch.mixers & mixer);
+    return stage >= branch.window_begin && stage < branch.window_end && (branch.mixers & mixer);
 }
 
 /* Whether (i, j), j <= i, is an edge of the set. */
@@ -76,19 +76,50 @@ static __device__ __forceinline__ bool has_edge(const struct ko_cuda_rows &rows,
     return rows.later[set] ? j < i : rows.target[ko_at(set, rows.max_tokens, i)] != 0;
 }
 
-/* Whether the branch loses the feature; masks [n_masks, n_layers, n_features]. */
+/* Whether the branch loses the feature; masks [n_masks, n_stages, n_features]. */
 static __device__ __forceinline__ bool is_masked(const struct ko_cuda_rows &rows,
                                                  const struct ko_branch &branch,
-                                                 const uint8_t *masks, int layer, int n_features,
+                                                 const uint8_t *masks, int stage, int n_features,
                                                  int feature)
 {
     return branch.mask < 0 ||
-           masks[ko_at3(branch.mask, rows.n_stages, layer, n_features, feature)] != 0;
+           masks[ko_at3(branch.mask, rows.n_stages, stage, n_features, feature)] != 0;
+}
+
+/* The number of the item's branches that are active in this stage. They come first, since an item's
+   branches ascend. */
+static __device__ __forceinline__ int count_active(const struct ko_cuda_rows &rows,
+                                                   const struct stage_rows &at,
+                                                   const struct ko_scan_item &item)
+{
+    int low = 0, high = item.n;
+    while (low < high) {
+        const int middle = (low + high) / 2;
+        if (rows.item_branch[item.first + middle] < at.n_branches_active) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
 }
 
 static __device__ __forceinline__ float silu_of(float x)
 {
     return x / (1.0F + expf(-x));
+}
+
+static __device__ __forceinline__ float sigmoid_of(float x)
+{
+    return 1.0F / (1.0F + expf(-x));
+}
+
+/* GPT-2's gelu_new (Hendrycks & Gimpel 2016). 0.5 (1 + tanh(t)) = 1 / (1 + exp(-2 t)), which keeps
+   the digits that 1 + tanh(t) loses near -1; 2 sqrt(2 / pi) = 1.5957691... */
+static __device__ __forceinline__ float gelu_tanh_of(float x)
+{
+    const float twice = 1.59576912160573071176F * (x + 0.044715F * x * x * x);
+    return x / (1.0F + expf(-twice));
 }
 
 /* As PyTorch's softplus: x itself beyond 20. */

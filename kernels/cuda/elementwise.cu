@@ -30,6 +30,21 @@ struct relu_function {
     }
 };
 
+struct relu2_function {
+    static __device__ __forceinline__ float of(float x)
+    {
+        const float kept = x < 0.0F ? 0.0F : x;
+        return kept * kept;
+    }
+};
+
+struct identity_function {
+    static __device__ __forceinline__ float of(float x)
+    {
+        return x;
+    }
+};
+
 struct silu_function {
     static __device__ __forceinline__ float of(float x)
     {
@@ -37,13 +52,10 @@ struct silu_function {
     }
 };
 
-// GPT-2's gelu_new (Hendrycks & Gimpel 2016). 0.5 (1 + tanh(t)) = 1 / (1 + exp(-2 t)), which keeps
-// the digits that 1 + tanh(t) loses near -1; 2 sqrt(2 / pi) = 1.5957691...
 struct gelu_tanh_function {
     static __device__ __forceinline__ float of(float x)
     {
-        const float twice = 1.59576912160573071176F * (x + 0.044715F * x * x * x);
-        return x / (1.0F + expf(-twice));
+        return gelu_tanh_of(x);
     }
 };
 
@@ -104,6 +116,12 @@ enum ko_code ko_cuda_relu(struct ko_backend *be, const struct ko_activation *arg
     return launch_map<relu_function>(be, args, "relu", err);
 }
 
+enum ko_code ko_cuda_relu2(struct ko_backend *be, const struct ko_activation *args,
+                           struct ko_error *err)
+{
+    return launch_map<relu2_function>(be, args, "relu2", err);
+}
+
 enum ko_code ko_cuda_gelu_tanh(struct ko_backend *be, const struct ko_activation *args,
                                struct ko_error *err)
 {
@@ -161,10 +179,21 @@ enum ko_code ko_cuda_silu_mul(struct ko_backend *be, const struct ko_gate *args,
     return launch_gate<silu_function>(be, args, "silu_mul", err);
 }
 
+enum ko_code ko_cuda_gelu_mul(struct ko_backend *be, const struct ko_gate *args,
+                              struct ko_error *err)
+{
+    return launch_gate<gelu_function>(be, args, "gelu_mul", err);
+}
+
 enum ko_code ko_cuda_gelu_tanh_mul(struct ko_backend *be, const struct ko_gate *args,
                                    struct ko_error *err)
 {
     return launch_gate<gelu_tanh_function>(be, args, "gelu_tanh_mul", err);
+}
+
+enum ko_code ko_cuda_mul(struct ko_backend *be, const struct ko_gate *args, struct ko_error *err)
+{
+    return launch_gate<identity_function>(be, args, "mul", err);
 }
 
 static __global__ void add_rows(struct ko_add_scaled a)
@@ -204,6 +233,41 @@ enum ko_code ko_cuda_add_scaled(struct ko_backend *be, const struct ko_add_scale
     return ko_cuda_launched(be, "add_scaled", err);
 }
 
+static __global__ void scale_rows(struct ko_scale_columns a)
+{
+    const int k = (int)(blockIdx.y * THREADS + threadIdx.x);
+    if (k < a.d) {
+        a.x[ko_at((int)blockIdx.x, a.ld, k)] *= a.scale[k];
+    }
+}
+
+static __global__ void scale_rows_by_four(struct ko_scale_columns a)
+{
+    const int k = (int)(blockIdx.y * THREADS + threadIdx.x);
+    if (k < a.d / 4) {
+        float4 *x = (float4 *)(a.x + ko_at((int)blockIdx.x, a.ld, 0)) + k;
+        const float4 s = load_four(a.scale, k), v = *x;
+        *x = make_float4(v.x * s.x, v.y * s.y, v.z * s.z, v.w * s.w);
+    }
+}
+
+enum ko_code ko_cuda_scale_columns(struct ko_backend *be, const struct ko_scale_columns *args,
+                                   struct ko_error *err)
+{
+    const int32_t n = args->n, d = args->d;
+    if (n == 0) {
+        return KO_OK;
+    }
+    if (by_four(d, args->ld, args->ld, args->x, args->scale, NULL)) {
+        const dim3 grid((unsigned)n, blocks_for((size_t)d / 4, THREADS));
+        scale_rows_by_four<<<grid, THREADS, 0, be->stream>>>(*args);
+    } else {
+        const dim3 grid((unsigned)n, blocks_for((size_t)d, THREADS));
+        scale_rows<<<grid, THREADS, 0, be->stream>>>(*args);
+    }
+    return ko_cuda_launched(be, "scale_columns", err);
+}
+
 // A thread turns one pair of numbers; `at` counts the row's heads and pairs. LONG: rows of long
 // prompts have tables of their own.
 template <bool INTERLEAVED, bool LONG>
@@ -227,7 +291,7 @@ static __global__ void rotate_rows(struct ko_cuda_rows rows, struct ko_rope a)
 
 enum ko_code ko_cuda_rope(struct ko_backend *be, const struct ko_rope *args, struct ko_error *err)
 {
-    const struct layer_rows at = rows_of_layer(be->wave, args->layer);
+    const struct stage_rows at = rows_of_stage(be->wave, args->stage);
     const size_t pairs = (size_t)args->n_heads * (size_t)(args->n_rotated / 2);
     if (at.n_projected == 0 || pairs == 0) {
         return KO_OK;

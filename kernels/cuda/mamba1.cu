@@ -48,7 +48,7 @@ struct row_list {
 
 template <int N> struct scan {
     const struct ko_cuda_rows &rows;
-    const struct layer_rows &at;
+    const struct stage_rows &at;
     const struct ko_mamba1 &a;
     struct tile<N> &tile;
     int channel;
@@ -74,7 +74,7 @@ template <int N> struct scan {
             const bool later = rows.later[list.edge_set] != 0;
             t.removed = rows.source[edge] != 0;
             t.own = later && t.removed;
-            if (b >= 0 && branch_cuts(rows.branches[b], a.layer, KO_MIXER_SSM)) {
+            if (b >= 0 && branch_cuts(rows.branches[b], a.stage, KO_MIXER_SSM)) {
                 t.mask = rows.branches[b].mask;
                 t.reads = later || rows.target[edge] != 0;
             }
@@ -172,7 +172,7 @@ template <int N> struct scan {
             return false;
         }
         return t.mask < 0 ||
-               a.masks[ko_at3(t.mask, rows.n_stages, a.layer, a.d_inner, channel)] != 0;
+               a.masks[ko_at3(t.mask, rows.n_stages, a.stage, a.d_inner, channel)] != 0;
     }
 
     __device__ __forceinline__ void put(int r, float z_r, float u_r, float y) const
@@ -258,26 +258,9 @@ template <int N> struct scan {
     }
 };
 
-// The number of the item's branches that are active in this layer. They come first, since an item's
-// branches ascend.
-static __device__ int count_active(const struct ko_cuda_rows &rows, const struct layer_rows &at,
-                                   const struct ko_scan_item &item)
-{
-    int low = 0, high = item.n;
-    while (low < high) {
-        const int middle = (low + high) / 2;
-        if (rows.item_branch[item.first + middle] < at.n_branches_active) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
-}
-
 template <int N>
 static __global__ void __launch_bounds__(THREADS, N <= 16 ? 4 : 1)
-    scan_items(struct ko_cuda_rows rows, struct layer_rows at, struct ko_mamba1 a)
+    scan_items(struct ko_cuda_rows rows, struct stage_rows at, struct ko_mamba1 a)
 {
     __shared__ struct tile<N> tile;
     const struct ko_scan_item item = rows.items[blockIdx.x];
@@ -320,7 +303,7 @@ static __global__ void __launch_bounds__(THREADS, N <= 16 ? 4 : 1)
 }
 
 template <int N>
-static void launch_scan(struct ko_backend *be, const struct layer_rows &at,
+static void launch_scan(struct ko_backend *be, const struct stage_rows &at,
                         const struct ko_mamba1 *args)
 {
     const dim3 grid((unsigned)be->rows.n_items, blocks_for((size_t)args->d_inner, THREADS));
@@ -330,7 +313,7 @@ static void launch_scan(struct ko_backend *be, const struct layer_rows &at,
 enum ko_code ko_cuda_mamba1(struct ko_backend *be, const struct ko_mamba1 *args,
                             struct ko_error *err)
 {
-    const struct layer_rows at = rows_of_layer(be->wave, args->layer);
+    const struct stage_rows at = rows_of_stage(be->wave, args->stage);
     if (at.n_active == 0) {
         return KO_OK;
     }

@@ -21,7 +21,7 @@ static __device__ __forceinline__ float step_of(const struct ko_mamba2 &a, int s
 }
 
 // blockIdx.x is the trunk of a prompt, or with `branches` a branch.
-static __global__ void sum_steps(struct ko_cuda_rows rows, struct layer_rows at, struct ko_mamba2 a,
+static __global__ void sum_steps(struct ko_cuda_rows rows, struct stage_rows at, struct ko_mamba2 a,
                                  struct scratch s, bool branches)
 {
     const int head = (int)(blockIdx.y * THREADS + threadIdx.x);
@@ -51,7 +51,7 @@ static __global__ void sum_steps(struct ko_cuda_rows rows, struct layer_rows at,
 }
 
 // A block has one row; its warps share the keys and groups.
-static __global__ void score_rows(struct ko_cuda_rows rows, struct layer_rows at,
+static __global__ void score_rows(struct ko_cuda_rows rows, struct stage_rows at,
                                   struct ko_mamba2 a, float *score)
 {
     const int row = rows.order[blockIdx.x];
@@ -83,11 +83,11 @@ static __global__ void score_rows(struct ko_cuda_rows rows, struct layer_rows at
 struct mixed_row {
     int row, n_keys, trunk, source; // row -1: none
     const struct ko_branch *branch; // NULL: a trunk's
-    bool cut;                       // edges are removed in this layer
+    bool cut;                       // edges are removed in this stage
 };
 
 static __device__ struct mixed_row row_at(const struct ko_cuda_rows &rows,
-                                          const struct layer_rows &at, int place)
+                                          const struct stage_rows &at, int place)
 {
     struct mixed_row m = {-1, 0, 0, 0, NULL, false};
     if (place >= rows.n_rows || rows.order[place] >= at.n_active) {
@@ -99,7 +99,7 @@ static __device__ struct mixed_row row_at(const struct ko_cuda_rows &rows,
     m.n_keys = rows.position[m.row] + 1;
     m.trunk = rows.trunk_first[rows.prompt[m.row]];
     m.source = source_row_after_conv(rows, at, m.row);
-    m.cut = m.branch && m.branch->edge_set >= 0 && branch_cuts(*m.branch, at.layer, KO_MIXER_SSM);
+    m.cut = m.branch && m.branch->edge_set >= 0 && branch_cuts(*m.branch, at.stage, KO_MIXER_SSM);
     return m;
 }
 
@@ -120,7 +120,7 @@ static __device__ float weight_of(const struct ko_cuda_rows &rows, const struct 
                                   int j)
 {
     if (m.cut && has_edge(rows, m.branch->edge_set, m.n_keys - 1, j) &&
-        is_masked(rows, *m.branch, a.masks, a.layer, a.n_heads, head)) {
+        is_masked(rows, *m.branch, a.masks, a.stage, a.n_heads, head)) {
         return removed_weight();
     }
     const int group = (int)((size_t)head * (size_t)a.n_groups / (size_t)a.n_heads);
@@ -133,7 +133,7 @@ static __device__ float weight_of(const struct ko_cuda_rows &rows, const struct 
 
 // blockIdx.x: ROWS neighbours in rows.order; blockIdx.y: `channels` channels, which lie in at most
 // HEADS + 1 heads.
-static __global__ void mix_rows(struct ko_cuda_rows rows, struct layer_rows at, struct ko_mamba2 a,
+static __global__ void mix_rows(struct ko_cuda_rows rows, struct stage_rows at, struct ko_mamba2 a,
                                 struct scratch s, int channels)
 {
     __shared__ float weight[ROWS][HEADS + 1][KEYS];
@@ -196,7 +196,7 @@ static enum ko_code check_reserved(const struct ko_backend *be, const struct ko_
 enum ko_code ko_cuda_mamba2(struct ko_backend *be, const struct ko_mamba2 *args,
                             struct ko_error *err)
 {
-    const struct layer_rows at = rows_of_layer(be->wave, args->layer);
+    const struct stage_rows at = rows_of_stage(be->wave, args->stage);
     const enum ko_code code = check_reserved(be, args, err);
     if (code != KO_OK || at.n_active == 0) {
         return code;

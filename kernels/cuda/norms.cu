@@ -127,36 +127,78 @@ enum ko_code ko_cuda_layer_norm(struct ko_backend *be, const struct ko_layer_nor
     return launch_norm<true>(be, args->n, &a, "layer_norm", err);
 }
 
-// Mamba-2's: x silu_of(z), then RMSNorm over the group; a block a row and group.
-static __global__ void gated_norm_rows(struct ko_cuda_rows rows, struct layer_rows at,
-                                       struct ko_gated_norm a, int width)
+template <enum ko_gate_function FUNCTION> static __device__ __forceinline__ float gate_of(float z)
 {
-    const int r = (int)blockIdx.x, first = (int)blockIdx.y * width;
-    float *x = a.x + ko_at(r, a.d, first);
-    const float *z = a.z + ko_at(source_row(rows, at, r), a.ld_z, first);
+    return FUNCTION == KO_GATE_SILU        ? silu_of(z)
+           : FUNCTION == KO_GATE_SIGMOID   ? sigmoid_of(z)
+           : FUNCTION == KO_GATE_GELU_TANH ? gelu_tanh_of(z)
+                                           : z;
+}
+
+// A block has one group of a row, and each of its threads the same numbers in both passes.
+template <enum ko_gate_order ORDER, enum ko_gate_function FUNCTION>
+static __global__ void gate_groups(struct ko_cuda_rows rows, struct stage_rows at,
+                                   struct ko_output_gate a, int width)
+{
+    const int r = (int)blockIdx.x, group = (int)blockIdx.y, step = (int)blockDim.x;
+    float *x = a.x + ko_at(r, a.d, group * width);
+    const float *z = a.z + ko_at(source_row(rows, at, r), a.ld_z, group * a.z_stride);
     float squares = 0.0F;
-    for (int k = (int)threadIdx.x; k < width; k += THREADS) {
-        const float v = x[k] * silu_of(z[k]);
-        x[k] = v;
+    for (int k = (int)threadIdx.x; k < width; k += step) {
+        const float v = ORDER == KO_NORM_THEN_GATE ? x[k] : x[k] * gate_of<FUNCTION>(z[k]);
+        if (ORDER != KO_NORM_THEN_GATE) {
+            x[k] = v;
+        }
         squares += v * v;
     }
+    if (ORDER == KO_GATE_ALONE) {
+        return;
+    }
+    const float *weight = a.weight + (a.shared_weight ? 0 : group * width);
     const float scale = rsqrtf(block_sum(squares) / (float)width + a.eps);
-    for (int k = (int)threadIdx.x; k < width; k += THREADS) {
-        x[k] = x[k] * scale * a.weight[first + k];
+    for (int k = (int)threadIdx.x; k < width; k += step) {
+        const float v = x[k] * scale * weight[k];
+        x[k] = ORDER == KO_NORM_THEN_GATE ? v * gate_of<FUNCTION>(z[k]) : v;
     }
 }
 
-enum ko_code ko_cuda_gated_norm(struct ko_backend *be, const struct ko_gated_norm *args,
-                                struct ko_error *err)
+template <enum ko_gate_order ORDER>
+static void launch_gate(struct ko_backend *be, const struct ko_output_gate *args)
 {
-    const struct layer_rows at = rows_of_layer(be->wave, args->layer);
-    if (at.n_active == 0) {
+    const struct stage_rows at = rows_of_stage(be->wave, args->stage);
+    const int width = args->d / args->n_groups;
+    const dim3 grid((unsigned)at.n_active, (unsigned)args->n_groups);
+    const unsigned most = THREADS, needed = 32 * blocks_for((size_t)width, 32);
+    const unsigned threads = needed < most ? needed : most;
+    if (args->function == KO_GATE_SILU) {
+        gate_groups<ORDER, KO_GATE_SILU>
+            <<<grid, threads, 0, be->stream>>>(be->rows, at, *args, width);
+    } else if (args->function == KO_GATE_SIGMOID) {
+        gate_groups<ORDER, KO_GATE_SIGMOID>
+            <<<grid, threads, 0, be->stream>>>(be->rows, at, *args, width);
+    } else if (args->function == KO_GATE_GELU_TANH) {
+        gate_groups<ORDER, KO_GATE_GELU_TANH>
+            <<<grid, threads, 0, be->stream>>>(be->rows, at, *args, width);
+    } else {
+        gate_groups<ORDER, KO_GATE_IDENTITY>
+            <<<grid, threads, 0, be->stream>>>(be->rows, at, *args, width);
+    }
+}
+
+enum ko_code ko_cuda_output_gate(struct ko_backend *be, const struct ko_output_gate *args,
+                                 struct ko_error *err)
+{
+    if (be->wave->n_active[args->stage] == 0) {
         return KO_OK;
     }
-    const dim3 grid((unsigned)at.n_active, (unsigned)args->n_groups);
-    gated_norm_rows<<<grid, THREADS, 0, be->stream>>>(be->rows, at, *args,
-                                                      args->d / args->n_groups);
-    return ko_cuda_launched(be, "gated_norm", err);
+    if (args->order == KO_GATE_THEN_NORM) {
+        launch_gate<KO_GATE_THEN_NORM>(be, args);
+    } else if (args->order == KO_NORM_THEN_GATE) {
+        launch_gate<KO_NORM_THEN_GATE>(be, args);
+    } else {
+        launch_gate<KO_GATE_ALONE>(be, args);
+    }
+    return ko_cuda_launched(be, "output_gate", err);
 }
 
 // A warp has one head of a row, and each of its lanes the same numbers in both passes.

@@ -103,3 +103,25 @@ enum ko_code ko_cuda_gather(struct ko_backend *be, const struct ko_gather *args,
         args->from, args->ld_from, (const int32_t *)index, args->d, args->to, args->ld_to);
     return ko_cuda_launched(be, "gather", err);
 }
+
+// A thread copies one number; k counts the row's heads and their numbers.
+static __global__ void copy_parts(struct ko_copy_heads a)
+{
+    const int k = (int)(blockIdx.y * THREADS + threadIdx.x), head = k / a.d, at = k % a.d;
+    if (head < a.n_heads) {
+        a.to[ko_at((int)blockIdx.x, a.ld_to, head * a.stride_to + at)] =
+            a.from[ko_at((int)blockIdx.x, a.ld_from, head * a.stride_from + at)];
+    }
+}
+
+enum ko_code ko_cuda_copy_heads(struct ko_backend *be, const struct ko_copy_heads *args,
+                                struct ko_error *err)
+{
+    const size_t width = (size_t)args->n_heads * (size_t)args->d;
+    if (args->n == 0 || width == 0) {
+        return KO_OK;
+    }
+    const dim3 grid((unsigned)args->n, blocks_for(width, THREADS));
+    copy_parts<<<grid, THREADS, 0, be->stream>>>(*args);
+    return ko_cuda_launched(be, "copy_heads", err);
+}

@@ -84,8 +84,8 @@ enum ko_code ko_plain_attention(struct ko_backend *be, const struct ko_attention
     struct ko_plain_path path = {.row = ko_new(n, sizeof *path.row, err)};
     double *weight = ko_new(n, sizeof *weight, err);
     enum ko_code code = path.row && weight ? KO_OK : KO_E_MEMORY;
-    for (int32_t r = 0; code == KO_OK && r < rows->n_active[args->layer]; r++) {
-        ko_plain_walk(rows, r, args->layer, KO_MIXER_ATTENTION, ko_rows_source, &path);
+    for (int32_t r = 0; code == KO_OK && r < rows->n_active[args->stage]; r++) {
+        ko_plain_walk(rows, r, args->stage, KO_MIXER_ATTENTION, ko_rows_source, &path);
         for (int32_t head = 0; head < args->n_heads; head++) {
             mix_head(args, &path, r, head, weight);
         }

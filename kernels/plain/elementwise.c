@@ -112,6 +112,16 @@ static double relu_of(double x)
     return x < 0.0 ? 0.0 : x;
 }
 
+static double relu2_of(double x)
+{
+    return relu_of(x) * relu_of(x);
+}
+
+static double identity_of(double x)
+{
+    return x;
+}
+
 /* x [n, d] = f(x) */
 static void activate_rows(const struct ko_activation *args, double (*f)(double))
 {
@@ -150,6 +160,15 @@ enum ko_code ko_plain_relu(struct ko_backend *be, const struct ko_activation *ar
     return KO_OK;
 }
 
+enum ko_code ko_plain_relu2(struct ko_backend *be, const struct ko_activation *args,
+                            struct ko_error *err)
+{
+    (void)be;
+    (void)err;
+    activate_rows(args, relu2_of);
+    return KO_OK;
+}
+
 /* y [n, d] = f(gate [n, d]) * up [n, d] */
 static void gate_rows(const struct ko_gate *args, double (*f)(double))
 {
@@ -171,12 +190,29 @@ enum ko_code ko_plain_silu_mul(struct ko_backend *be, const struct ko_gate *args
     return KO_OK;
 }
 
+enum ko_code ko_plain_gelu_mul(struct ko_backend *be, const struct ko_gate *args,
+                               struct ko_error *err)
+{
+    (void)be;
+    (void)err;
+    gate_rows(args, exact_gelu);
+    return KO_OK;
+}
+
 enum ko_code ko_plain_gelu_tanh_mul(struct ko_backend *be, const struct ko_gate *args,
                                     struct ko_error *err)
 {
     (void)be;
     (void)err;
     gate_rows(args, tanh_gelu);
+    return KO_OK;
+}
+
+enum ko_code ko_plain_mul(struct ko_backend *be, const struct ko_gate *args, struct ko_error *err)
+{
+    (void)be;
+    (void)err;
+    gate_rows(args, identity_of);
     return KO_OK;
 }
 
@@ -196,32 +232,60 @@ enum ko_code ko_plain_add_scaled(struct ko_backend *be, const struct ko_add_scal
     return KO_OK;
 }
 
-/* One group of n channels: x = x silu(z), divided by its root mean square, times weight. */
-static void norm_group(int32_t n, const float *z, const float *weight, float eps, float *x)
+/* x [n, d] *= scale [d] */
+enum ko_code ko_plain_scale_columns(struct ko_backend *be, const struct ko_scale_columns *args,
+                                    struct ko_error *err)
 {
-    double squares = 0.0;
+    (void)be;
+    (void)err;
+    for (int32_t r = 0; r < args->n; r++) {
+        for (int32_t c = 0; c < args->d; c++) {
+            float *x = &args->x[ko_at(r, args->ld, c)];
+            *x = (float)((double)*x * (double)args->scale[c]);
+        }
+    }
+    return KO_OK;
+}
+
+static double sigmoid_of(double x)
+{
+    return 1.0 / (1.0 + exp(-x));
+}
+
+/* One group of n channels: x = x f(z), with the norm before, after, or without it. */
+static void gate_group(const struct ko_output_gate *args, int32_t n, const float *z,
+                       const float *weight, float *x)
+{
+    static double (*const functions[])(double) = {[KO_GATE_SILU] = ko_plain_silu,
+                                                  [KO_GATE_SIGMOID] = sigmoid_of,
+                                                  [KO_GATE_GELU_TANH] = tanh_gelu,
+                                                  [KO_GATE_IDENTITY] = identity_of};
+    double (*f)(double) = functions[args->function], squares = 0.0;
     for (int32_t c = 0; c < n; c++) {
-        double value = (double)x[c] * ko_plain_silu((double)z[c]);
+        double value = (double)x[c];
+        value *= args->order == KO_GATE_THEN_NORM ? f((double)z[c]) : 1.0;
         squares += value * value;
     }
-    double scale = 1.0 / sqrt(squares / n + (double)eps);
+    double scale = 1.0 / sqrt(squares / n + (double)args->eps);
     for (int32_t c = 0; c < n; c++) {
-        double value = (double)x[c] * ko_plain_silu((double)z[c]);
-        x[c] = (float)(value * scale * (double)weight[c]);
+        double value = (double)x[c] * f((double)z[c]);
+        x[c] = (float)(args->order == KO_GATE_ALONE ? value : value * scale * (double)weight[c]);
     }
 }
 
-/* x [n_active, n_groups, d / n_groups], z of the same shape */
-enum ko_code ko_plain_gated_norm(struct ko_backend *be, const struct ko_gated_norm *args,
-                                 struct ko_error *err)
+/* x [n_active, n_groups, d / n_groups], z of the same shape with z_stride between groups */
+enum ko_code ko_plain_output_gate(struct ko_backend *be, const struct ko_output_gate *args,
+                                  struct ko_error *err)
 {
     (void)err;
     int32_t width = args->d / args->n_groups;
-    for (int32_t r = 0; r < be->rows.n_active[args->layer]; r++) {
-        int32_t source = ko_rows_source(&be->rows, r, args->layer);
-        for (int32_t first = 0; first < args->d; first += width) {
-            norm_group(width, args->z + ko_at(source, args->ld_z, first), args->weight + first,
-                       args->eps, args->x + ko_at(r, args->d, first));
+    for (int32_t r = 0; r < be->rows.n_active[args->stage]; r++) {
+        int32_t source = ko_rows_source(&be->rows, r, args->stage);
+        const float *weight = args->weight;
+        for (int32_t group = 0; group < args->n_groups; group++) {
+            gate_group(args, width, args->z + ko_at(source, args->ld_z, group * args->z_stride),
+                       weight, args->x + ko_at(r, args->d, group * width));
+            weight += args->shared_weight || !weight ? 0 : width;
         }
     }
     return KO_OK;
@@ -247,7 +311,7 @@ enum ko_code ko_plain_rope(struct ko_backend *be, const struct ko_rope *args, st
 {
     (void)err;
     const struct ko_rows *rows = &be->rows;
-    for (int32_t r = 0; r < rows->n_projected[args->layer]; r++) {
+    for (int32_t r = 0; r < rows->n_projected[args->stage]; r++) {
         bool is_long = rows->n_tokens[rows->prompt[r]] > args->long_from;
         size_t angles = ko_at(rows->position[r], args->n_rotated / 2, 0);
         const float *cosine = (is_long ? args->long_cos : args->cos) + angles;

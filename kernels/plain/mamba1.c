@@ -42,11 +42,11 @@ static double mix_channel(const struct ko_mamba1 *args, const struct ko_plain_pa
 static void mix_row(const struct ko_rows *rows, const struct ko_mamba1 *args, int32_t row,
                     struct ko_plain_path *path)
 {
-    int32_t layer = args->layer, d_inner = args->d_inner;
-    int32_t projected = ko_rows_source(rows, row, layer);
-    ko_plain_walk(rows, row, layer, KO_MIXER_SSM, ko_rows_source_after_conv, path);
+    int32_t stage = args->stage, d_inner = args->d_inner;
+    int32_t projected = ko_rows_source(rows, row, stage);
+    ko_plain_walk(rows, row, stage, KO_MIXER_SSM, ko_rows_source_after_conv, path);
     for (int32_t ch = 0; ch < d_inner; ch++) {
-        bool masked = ko_plain_masked(rows, path->cut, args->masks, layer, d_inner, ch);
+        bool masked = ko_plain_masked(rows, path->cut, args->masks, stage, d_inner, ch);
         double u = (double)args->u[ko_at(path->row[path->i], d_inner, ch)];
         double z = (double)args->z[ko_at(projected, args->ld_z, ch)];
         double y = mix_channel(args, path, ch, masked) + (double)args->d[ch] * u;
@@ -64,7 +64,7 @@ enum ko_code ko_plain_mamba1(struct ko_backend *be, const struct ko_mamba1 *args
     if (!path.row) {
         return KO_E_MEMORY;
     }
-    for (int32_t r = 0; r < rows->n_active[args->layer]; r++) {
+    for (int32_t r = 0; r < rows->n_active[args->stage]; r++) {
         mix_row(rows, args, r, &path);
     }
     free(path.row);

@@ -68,17 +68,17 @@ enum ko_code ko_plain_mamba2(struct ko_backend *be, const struct ko_mamba2 *args
                              struct ko_error *err)
 {
     const struct ko_rows *rows = &be->rows;
-    int32_t layer = args->layer;
+    int32_t stage = args->stage;
     size_t n = (size_t)rows->max_tokens;
     struct ko_plain_path path = {.row = ko_new(n, sizeof *path.row, err)};
     struct ko_plain_path projected = {.row = ko_new(n, sizeof *path.row, err)};
     double *alpha = ko_new(n, sizeof *alpha, err);
     enum ko_code code = path.row && projected.row && alpha ? KO_OK : KO_E_MEMORY;
-    for (int32_t r = 0; code == KO_OK && r < rows->n_active[layer]; r++) {
-        ko_plain_walk(rows, r, layer, KO_MIXER_SSM, ko_rows_source_after_conv, &path);
-        ko_plain_walk(rows, r, layer, KO_MIXER_SSM, ko_rows_source, &projected);
+    for (int32_t r = 0; code == KO_OK && r < rows->n_active[stage]; r++) {
+        ko_plain_walk(rows, r, stage, KO_MIXER_SSM, ko_rows_source_after_conv, &path);
+        ko_plain_walk(rows, r, stage, KO_MIXER_SSM, ko_rows_source, &projected);
         for (int32_t head = 0; head < args->n_heads; head++) {
-            bool masked = ko_plain_masked(rows, path.cut, args->masks, layer, args->n_heads, head);
+            bool masked = ko_plain_masked(rows, path.cut, args->masks, stage, args->n_heads, head);
             weigh_keys(args, &path, &projected, head, alpha);
             mix_head(args, &path, r, head, masked, alpha);
         }

@@ -5,32 +5,32 @@
 
 #include <string.h>
 
-const struct ko_branch *ko_plain_cut(const struct ko_rows *rows, int32_t row, int32_t layer,
+const struct ko_branch *ko_plain_cut(const struct ko_rows *rows, int32_t row, int32_t stage,
                                      enum ko_mixer mixer)
 {
     int32_t b = rows->branch[row];
-    return b >= 0 && ko_branch_cuts(&rows->branches[b], layer, mixer) ? &rows->branches[b] : NULL;
+    return b >= 0 && ko_branch_cuts(&rows->branches[b], stage, mixer) ? &rows->branches[b] : NULL;
 }
 
-void ko_plain_walk(const struct ko_rows *rows, int32_t row, int32_t layer, enum ko_mixer mixer,
+void ko_plain_walk(const struct ko_rows *rows, int32_t row, int32_t stage, enum ko_mixer mixer,
                    ko_row_source *source, struct ko_plain_path *path)
 {
     path->i = rows->position[row];
-    path->cut = ko_plain_cut(rows, row, layer, mixer);
+    path->cut = ko_plain_cut(rows, row, stage, mixer);
     path->removed = path->cut ? &rows->edges[path->cut->edge_set] : NULL;
     for (int32_t at = row, j = path->i; j >= 0; j--, at = rows->previous[at]) {
-        path->row[j] = source(rows, at, layer);
+        path->row[j] = source(rows, at, stage);
     }
 }
 
 bool ko_plain_masked(const struct ko_rows *rows, const struct ko_branch *cut, const uint8_t *masks,
-                     int32_t layer, int32_t n_features, int32_t feature)
+                     int32_t stage, int32_t n_features, int32_t feature)
 {
     if (!cut) {
         return false;
     }
     return cut->mask < 0 ||
-           masks[ko_at3(cut->mask, rows->n_stages, layer, n_features, feature)] != 0;
+           masks[ko_at3(cut->mask, rows->n_stages, stage, n_features, feature)] != 0;
 }
 
 /* x [n_trunk_rows, d] = scale tokens [vocabulary, d] + positions [positions, d] */
@@ -75,6 +75,22 @@ enum ko_code ko_plain_gather(struct ko_backend *be, const struct ko_gather *args
         memcpy(args->to + ko_at(k, args->ld_to, 0),
                args->from + ko_at(args->index[k], args->ld_from, 0),
                (size_t)args->d * sizeof *args->to);
+    }
+    return KO_OK;
+}
+
+/* to [n, n_heads, d] from parts of rows */
+enum ko_code ko_plain_copy_heads(struct ko_backend *be, const struct ko_copy_heads *args,
+                                 struct ko_error *err)
+{
+    (void)be;
+    (void)err;
+    for (int32_t r = 0; r < args->n; r++) {
+        for (int32_t h = 0; h < args->n_heads; h++) {
+            memcpy(args->to + ko_at(r, args->ld_to, h * args->stride_to),
+                   args->from + ko_at(r, args->ld_from, h * args->stride_from),
+                   (size_t)args->d * sizeof *args->to);
+        }
     }
     return KO_OK;
 }

@@ -110,6 +110,116 @@
     "\"word_embed_proj_dim\": " #hidden                                                            \
     ", \"do_layer_norm_before\": true, \"activation_function\": \"relu\"}"
 
+/* Mixtures of experts, as in the config.json of mistralai/Mixtral-8x7B-v0.1, Qwen/Qwen3-30B-A3B,
+   allenai/OLMoE-1B-7B-0924 and openai/gpt-oss-20b. The latter without its quantization_config: the
+   file's experts are MXFP4, but backends hold them like all other matrices. */
+#define MIXTRAL_8X7B                                                                               \
+    "{\"model_type\": \"mixtral\", \"hidden_size\": 4096, \"num_hidden_layers\": 32, "             \
+    "\"num_attention_heads\": 32, \"num_key_value_heads\": 8, \"intermediate_size\": 14336, "      \
+    "\"num_local_experts\": 8, \"num_experts_per_tok\": 2, \"max_position_embeddings\": 32768, "   \
+    "\"vocab_size\": 32000, \"rms_norm_eps\": 1e-05, \"rope_theta\": 1000000.0, "                  \
+    "\"sliding_window\": null, \"tie_word_embeddings\": false}"
+#define QWEN3_30B_A3B                                                                              \
+    "{\"model_type\": \"qwen3_moe\", \"hidden_size\": 2048, \"num_hidden_layers\": 48, "           \
+    "\"num_attention_heads\": 32, \"num_key_value_heads\": 4, \"head_dim\": 128, "                 \
+    "\"intermediate_size\": 6144, \"moe_intermediate_size\": 768, \"num_experts\": 128, "          \
+    "\"num_experts_per_tok\": 8, \"norm_topk_prob\": true, \"decoder_sparse_step\": 1, "           \
+    "\"mlp_only_layers\": [], \"max_position_embeddings\": 40960, \"vocab_size\": 151936, "        \
+    "\"rms_norm_eps\": 1e-06, \"rope_theta\": 1000000.0, \"use_sliding_window\": false, "          \
+    "\"tie_word_embeddings\": false}"
+#define OLMOE_1B_7B                                                                                \
+    "{\"model_type\": \"olmoe\", \"hidden_size\": 2048, \"num_hidden_layers\": 16, "               \
+    "\"num_attention_heads\": 16, \"num_key_value_heads\": 16, \"intermediate_size\": 1024, "      \
+    "\"num_experts\": 64, \"num_experts_per_tok\": 8, \"norm_topk_prob\": false, "                 \
+    "\"clip_qkv\": null, \"max_position_embeddings\": 4096, \"vocab_size\": 50304, "               \
+    "\"rms_norm_eps\": 1e-05, \"rope_theta\": 10000.0, \"tie_word_embeddings\": false}"
+#define GPT_OSS_20B                                                                                \
+    "{\"model_type\": \"gpt_oss\", \"hidden_size\": 2880, \"num_hidden_layers\": 24, "             \
+    "\"num_attention_heads\": 64, \"num_key_value_heads\": 8, \"head_dim\": 64, "                  \
+    "\"attention_bias\": true, \"intermediate_size\": 2880, \"num_local_experts\": 32, "           \
+    "\"num_experts_per_tok\": 4, \"swiglu_limit\": 7.0, \"sliding_window\": 128, "                 \
+    "\"max_position_embeddings\": 131072, \"vocab_size\": 201088, \"rms_norm_eps\": 1e-05, "       \
+    "\"rope_theta\": 150000, \"rope_scaling\": {\"rope_type\": \"yarn\", \"factor\": 32.0, "       \
+    "\"beta_fast\": 32.0, \"beta_slow\": 1.0, \"truncate\": false, "                               \
+    "\"original_max_position_embeddings\": 4096}, \"tie_word_embeddings\": false}"
+/* tiiuae/Falcon-H1-0.5B-Base and Falcon-H1-7B-Base: the sizes of their report (Falcon-LLM Team 2025),
+   with factors like theirs. They have 0.52 and 7.6 billion
+   parameters. */
+#define FALCON_H1(hidden, layers, heads, d_head, inner, ssm_heads, state, ff, vocab)               \
+    "{\"model_type\": \"falcon_h1\", \"hidden_size\": " #hidden                                    \
+    ", \"num_hidden_layers\": " #layers ", \"num_attention_heads\": " #heads                       \
+    ", \"num_key_value_heads\": 2, \"head_dim\": " #d_head ", \"mamba_d_ssm\": " #inner            \
+    ", \"mamba_n_heads\": " #ssm_heads ", \"mamba_d_state\": " #state                              \
+    ", \"mamba_n_groups\": 1, \"mamba_d_conv\": 4, \"mamba_rms_norm\": false, "                    \
+    "\"intermediate_size\": " #ff ", \"vocab_size\": " #vocab                                      \
+    ", \"max_position_embeddings\": 16384, \"rope_theta\": 1e11, \"ssm_in_multiplier\": 1.25, "    \
+    "\"ssm_multipliers\": [0.35, 0.25, 0.35, 0.5, 0.35], \"mlp_multipliers\": [0.88, 0.59], "      \
+    "\"ssm_out_multiplier\": 0.24, \"attention_out_multiplier\": 0.94, "                           \
+    "\"tie_word_embeddings\": false}"
+/* Qwen/Qwen3.5-9B: the defaults of transformers' Qwen3_5TextConfig. */
+#define QWEN35_9B                                                                                  \
+    "{\"model_type\": \"qwen3_5_text\", \"hidden_size\": 4096, \"num_hidden_layers\": 32, "        \
+    "\"num_attention_heads\": 16, \"num_key_value_heads\": 4, \"head_dim\": 256, "                 \
+    "\"intermediate_size\": 12288, \"linear_num_key_heads\": 16, \"linear_num_value_heads\": 32, " \
+    "\"linear_key_head_dim\": 128, \"linear_value_head_dim\": 128, "                               \
+    "\"linear_conv_kernel_dim\": 4, \"full_attention_interval\": 4, "                              \
+    "\"max_position_embeddings\": 32768, \"vocab_size\": 248320, \"rms_norm_eps\": 1e-06, "        \
+    "\"rope_theta\": 10000000.0, \"partial_rotary_factor\": 0.25, \"tie_word_embeddings\": false}"
+/* LiquidAI/LFM2-1.2B: its config.json as programs that read it quote it, and for the rest the defaults
+   of transformers' Lfm2Config, which are this model's. Together they have its 1.17 billion
+   parameters. */
+#define LFM2_1B                                                                                    \
+    "{\"model_type\": \"lfm2\", \"hidden_size\": 2048, \"num_hidden_layers\": 16, "                \
+    "\"num_attention_heads\": 32, \"num_key_value_heads\": 8, \"block_ff_dim\": 12288, "           \
+    "\"block_multiple_of\": 256, \"block_auto_adjust_ff_dim\": true, \"conv_L_cache\": 3, "        \
+    "\"full_attn_idxs\": [2, 5, 8, 10, 12, 14], \"max_position_embeddings\": 128000, "             \
+    "\"vocab_size\": 65536, \"norm_eps\": 1e-05, \"theta\": 1000000.0, \"tie_embedding\": true}"
+/* Zyphra/Zamba2-2.7B: the config.json and the defaults of mamba_config.py in Zyphra's repository
+   Zamba2, in the keys of transformers. The hybrid layers are the defaults of its Zamba2Config. */
+#define ZAMBA2_2_7B                                                                                \
+    "{\"model_type\": \"zamba2\", \"hidden_size\": 2560, \"num_hidden_layers\": 54, "              \
+    "\"num_attention_heads\": 32, \"num_key_value_heads\": 32, \"intermediate_size\": 10240, "     \
+    "\"mamba_d_state\": 64, \"mamba_d_conv\": 4, \"mamba_expand\": 2, \"mamba_ngroups\": 1, "      \
+    "\"n_mamba_heads\": 80, \"num_mem_blocks\": 2, \"adapter_rank\": 128, "                        \
+    "\"use_mem_rope\": false, \"use_shared_attention_adapter\": false, "                           \
+    "\"max_position_embeddings\": 4096, \"vocab_size\": 32000, \"rms_norm_eps\": 1e-05}"
+/* nvidia/Nemotron-H-8B-Base-8K: its config.json as programs that read it quote it, and for the rest
+   the defaults of NVIDIA's NemotronHConfig, which are this model's. It has 8.1 billion
+   parameters. */
+#define NEMOTRON_H_8B                                                                              \
+    "{\"model_type\": \"nemotron_h\", \"hidden_size\": 4096, \"num_hidden_layers\": 52, "          \
+    "\"hybrid_override_pattern\": \"M-M-M-M*-M-M-M-M-M*-M-M-M-M-M*-M-M-M-M-M*-M-M-M-M-M-\", "      \
+    "\"num_attention_heads\": 32, \"num_key_value_heads\": 8, \"attention_head_dim\": 128, "       \
+    "\"intermediate_size\": 21504, \"mamba_num_heads\": 128, \"mamba_head_dim\": 64, "             \
+    "\"n_groups\": 8, \"ssm_state_size\": 128, \"conv_kernel\": 4, \"vocab_size\": 131072, "       \
+    "\"layer_norm_epsilon\": 1e-05, \"tie_word_embeddings\": false}"
+/* ibm-granite/granite-4.0-h-micro: the sizes of its model card, 3.19 billion parameters. The card says
+   how many layers have attention, not which: every tenth is assumed. */
+#define GRANITE4_H_MICRO                                                                           \
+    "{\"model_type\": \"granitemoehybrid\", \"hidden_size\": 2048, \"num_hidden_layers\": 40, "    \
+    "\"layer_types\": [\"mamba\", \"mamba\", \"mamba\", \"mamba\", \"mamba\", \"attention\", "     \
+    "\"mamba\", \"mamba\", \"mamba\", \"mamba\", \"mamba\", \"mamba\", \"mamba\", \"mamba\", "     \
+    "\"mamba\", \"attention\", \"mamba\", \"mamba\", \"mamba\", \"mamba\", \"mamba\", "            \
+    "\"mamba\", \"mamba\", \"mamba\", \"mamba\", \"attention\", \"mamba\", \"mamba\", "            \
+    "\"mamba\", \"mamba\", \"mamba\", \"mamba\", \"mamba\", \"mamba\", \"mamba\", "                \
+    "\"attention\", \"mamba\", \"mamba\", \"mamba\", \"mamba\"], \"num_attention_heads\": 32, "    \
+    "\"num_key_value_heads\": 8, \"num_local_experts\": 0, "                                       \
+    "\"shared_intermediate_size\": 8192, \"mamba_n_heads\": 64, \"mamba_d_head\": 64, "            \
+    "\"mamba_n_groups\": 1, \"mamba_d_state\": 128, \"mamba_d_conv\": 4, \"mamba_expand\": 2, "    \
+    "\"position_embedding_type\": \"nope\", \"max_position_embeddings\": 131072, "                 \
+    "\"vocab_size\": 100352, \"rms_norm_eps\": 1e-05, \"attention_multiplier\": 0.015625, "        \
+    "\"embedding_multiplier\": 12, \"residual_multiplier\": 0.22, \"logits_scaling\": 8, "         \
+    "\"tie_word_embeddings\": true}"
+/* ai21labs/AI21-Jamba-Reasoning-3B: its config.json as programs that read it quote it. It has 3.03
+   billion parameters. */
+#define JAMBA_3B                                                                                   \
+    "{\"model_type\": \"jamba\", \"hidden_size\": 2560, \"num_hidden_layers\": 28, "               \
+    "\"num_attention_heads\": 20, \"num_key_value_heads\": 1, \"intermediate_size\": 8192, "       \
+    "\"attn_layer_period\": 14, \"attn_layer_offset\": 7, \"num_experts\": 1, "                    \
+    "\"mamba_d_state\": 16, \"mamba_d_conv\": 4, \"mamba_expand\": 2, \"mamba_dt_rank\": 160, "    \
+    "\"vocab_size\": 65536, \"rms_norm_eps\": 1e-06, \"max_position_embeddings\": 262144, "        \
+    "\"tie_word_embeddings\": true}"
+
 /* X(name, configuration as the published checkpoint has it). */
 #define SHAPES(X)                                                                                  \
     X("mamba-130m", MAMBA(768, 24, 50280))                                                         \
@@ -143,7 +253,19 @@
     X("phi-3-mini", PHI3(3072, 32, 32, 32, 8192, 4096, 32064, 10000.0, 2047))                      \
     X("phi-4", PHI3(5120, 40, 40, 10, 17920, 16384, 100352, 250000, null))                         \
     X("granite-3.3-8b", GRANITE33_8B)                                                              \
-    X("smollm3-3b", SMOLLM3_3B)
+    X("smollm3-3b", SMOLLM3_3B)                                                                    \
+    X("mixtral-8x7b", MIXTRAL_8X7B)                                                                \
+    X("qwen3-30b-a3b", QWEN3_30B_A3B)                                                              \
+    X("olmoe-1b-7b", OLMOE_1B_7B)                                                                  \
+    X("gpt-oss-20b", GPT_OSS_20B)                                                                  \
+    X("falcon-h1-0.5b", FALCON_H1(1024, 36, 8, 64, 1536, 24, 128, 2048, 32784))                    \
+    X("falcon-h1-7b", FALCON_H1(3072, 44, 12, 128, 3072, 24, 256, 12288, 130048))                  \
+    X("qwen3.5-9b", QWEN35_9B)                                                                     \
+    X("lfm2-1.2b", LFM2_1B)                                                                        \
+    X("zamba2-2.7b", ZAMBA2_2_7B)                                                                  \
+    X("nemotron-h-8b", NEMOTRON_H_8B)                                                              \
+    X("granite-4.0-h-micro", GRANITE4_H_MICRO)                                                     \
+    X("jamba-3b", JAMBA_3B)
 
 #define X(name, config) name,
 static const char *const names[] = {SHAPES(X)};

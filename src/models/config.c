@@ -34,6 +34,17 @@ void ko_config_size(struct ko_builder *b, const struct ko_size_row *row)
     *row->out = (int32_t)value;
 }
 
+void ko_config_auto_size(struct ko_builder *b, const struct ko_size_row *row)
+{
+    json_object *value = ko_json_get(b->config, row->key);
+    if (json_object_is_type(value, json_type_string) &&
+        strcmp(json_object_get_string(value), "auto") == 0) {
+        *row->out = row->fallback;
+    } else {
+        ko_config_size(b, row);
+    }
+}
+
 void ko_config_sizes(struct ko_builder *b, const struct ko_size_row *rows, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -95,6 +106,16 @@ void ko_config_only_bool(struct ko_builder *b, const char *key, bool supported)
     }
 }
 
+void ko_config_only_null(struct ko_builder *b, const char *key)
+{
+    json_object *value = ko_json_get(b->config, key);
+    if (value) {
+        ko_config_fail(b, key, "%.200s is not supported for %s, only null",
+                       json_object_to_json_string_ext(value, JSON_C_TO_STRING_NOSLASHESCAPE),
+                       b->model->family->title);
+    }
+}
+
 void ko_config_only_words(struct ko_builder *b, const char *key, const char *const *supported,
                           size_t n)
 {
@@ -139,35 +160,37 @@ void ko_config_bos(struct ko_builder *b, int32_t fallback)
     s->bos_id = value < s->vocabulary ? (int32_t)value : -1;
 }
 
-/* layer_types, if it is given: a list of one word per layer. */
-static void read_layer_types(struct ko_builder *b, json_object *list, uint8_t *sliding)
+bool ko_config_two_kinds(struct ko_builder *b, const char *key, const char *const kinds[2],
+                         uint8_t *second)
 {
-    static const char key[] = "layer_types";
     const size_t n = (size_t)b->model->shape.n_layers;
+    json_object *list = ko_json_get(b->config, key);
+    memset(second, 0, n);
+    if (!list) {
+        return false;
+    }
     if (!json_object_is_type(list, json_type_array) || json_object_array_length(list) != n) {
         ko_config_fail(b, key, "expected a list of %zu words, one per layer", n);
-        return;
+        return true;
     }
     for (size_t l = 0; l < n; l++) {
         json_object *item = json_object_array_get_idx(list, l);
         const char *kind = item ? json_object_get_string(item) : "null";
-        sliding[l] = strcmp(kind, "sliding_attention") == 0;
-        if (!sliding[l] && strcmp(kind, "full_attention") != 0) {
-            ko_config_fail(
-                b, key, "'%.60s' is not supported for %s, only full_attention or sliding_attention",
-                kind, b->model->family->title);
+        second[l] = strcmp(kind, kinds[1]) == 0;
+        if (!second[l] && strcmp(kind, kinds[0]) != 0) {
+            ko_config_fail(b, key, "'%.60s' is not supported for %s, only %s or %s", kind,
+                           b->model->family->title, kinds[0], kinds[1]);
         }
     }
+    return true;
 }
 
 void ko_config_layer_types(struct ko_builder *b, int32_t fallback_pattern, uint8_t *sliding)
 {
+    static const char *const kinds[] = {"full_attention", "sliding_attention"};
     const int32_t n = b->model->shape.n_layers;
-    json_object *list = ko_json_get(b->config, "layer_types");
     int32_t pattern = fallback_pattern > 0 ? fallback_pattern : 1; /* 1: no layer slides */
-    memset(sliding, 0, (size_t)n);
-    if (list) {
-        read_layer_types(b, list, sliding);
+    if (ko_config_two_kinds(b, "layer_types", kinds, sliding)) {
         return;
     }
     ko_config_size(b,
@@ -175,6 +198,27 @@ void ko_config_layer_types(struct ko_builder *b, int32_t fallback_pattern, uint8
                                                pattern, INT32_MAX, &pattern});
     for (int32_t l = 0; l < n; l++) {
         sliding[l] = (l + 1) % pattern != 0;
+    }
+}
+
+void ko_config_layer_list(struct ko_builder *b, const char *key, uint8_t *listed)
+{
+    const int32_t n = b->model->shape.n_layers;
+    json_object *list = ko_json_get(b->config, key);
+    if (list && !json_object_is_type(list, json_type_array)) {
+        ko_config_fail(b, key, "expected a list of layers");
+        return;
+    }
+    for (size_t k = 0; list && k < json_object_array_length(list); k++) {
+        json_object *item = json_object_array_get_idx(list, k);
+        const int64_t l =
+            json_object_is_type(item, json_type_int) ? json_object_get_int64(item) : -1;
+        if (l < 0 || l >= n) {
+            ko_config_fail(b, key, "expected layers from 0 to %d, got %s", n - 1,
+                           json_object_to_json_string_ext(item, JSON_C_TO_STRING_NOSLASHESCAPE));
+            return;
+        }
+        listed[l] = 1;
     }
 }
 

@@ -25,6 +25,8 @@ struct ko_size_row {
     int32_t *out;
 };
 void ko_config_size(struct ko_builder *b, const struct ko_size_row *row);
+/* The same, but "auto" stands for the default too. */
+void ko_config_auto_size(struct ko_builder *b, const struct ko_size_row *row);
 /* Reads the rows [n] in their order. */
 void ko_config_sizes(struct ko_builder *b, const struct ko_size_row *rows, size_t n);
 /* *out holds the default before the call. */
@@ -33,7 +35,9 @@ void ko_config_bool(struct ko_builder *b, const char *key, bool *out);
 void ko_config_epsilon(struct ko_builder *b, const char *key, double fallback, float *out);
 /* Refuses a key whose value is not the supported one, which is also the default. */
 void ko_config_only_bool(struct ko_builder *b, const char *key, bool supported);
-/* The same for words: `supported` [n], whose first is the default. */
+/* Refuses a key that is not null. */
+void ko_config_only_null(struct ko_builder *b, const char *key);
+/* The same as ko_config_only_bool for words: `supported` [n], whose first is the default. */
 void ko_config_only_words(struct ko_builder *b, const char *key, const char *const *supported,
                           size_t n);
 /* hidden_act, which must be SiLU. */
@@ -69,10 +73,16 @@ struct ko_rope_support {
    (int)(d_head * part), which must be even. */
 void ko_config_rope(struct ko_builder *b, const struct ko_rope_support *support, int32_t d_head,
                     int32_t max_positions, struct ko_rope_config *out);
-/* The kinds of the layers: layer_types (a list of "full_attention" and "sliding_attention"), or if
+/* The kinds of the layers: a list of one of two words for each. second [n_layers] 1: the layer has the
+   second word. False, and zeros, if the key is absent. */
+bool ko_config_two_kinds(struct ko_builder *b, const char *key, const char *const kinds[2],
+                         uint8_t *second);
+/* The same for sliding windows: layer_types (a list of "full_attention" and "sliding_attention"), or if
    absent sliding_window_pattern p (layer l is full if (l + 1) % p == 0), or fallback_pattern (the
    same; 0: all full; 1: all full). sliding [n_layers] 1: the layer slides. */
 void ko_config_layer_types(struct ko_builder *b, int32_t fallback_pattern, uint8_t *sliding);
+/* A list of layers: listed [n_layers] becomes 1 for each of them. Nothing if the key is absent. */
+void ko_config_layer_list(struct ko_builder *b, const char *key, uint8_t *listed);
 
 /* Sets b->code to KO_E_INPUT and the text to "MODEL: KEY: ...", unless an error came before. */
 void ko_config_fail(struct ko_builder *b, const char *key, const char *format, ...) KO_PRINTF(3, 4);

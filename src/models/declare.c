@@ -127,6 +127,31 @@ void ko_declare_rope(struct ko_builder *b, const struct ko_rope_config *config, 
     model->rope[model->n_ropes++] = rope;
 }
 
+void ko_declare_constants(struct ko_builder *b, const struct ko_constant *runs, size_t n,
+                          size_t *offset)
+{
+    struct ko_model *model = b->model;
+    size_t n_values = 0;
+    for (size_t i = 0; i < n; i++) {
+        n_values += runs[i].n;
+    }
+    if (b->code == KO_OK) {
+        b->code = ko_model_reserve(model, n_values, offset, b->err);
+    }
+    size_t at = *offset;
+    for (size_t i = 0; b->code == KO_OK && i < n; i++) {
+        struct ko_constant *grown = ko_grow(model->constant, &model->constants_capacity,
+                                            model->n_constants + 1, sizeof *grown, b->err);
+        if (!grown) {
+            b->code = KO_E_MEMORY;
+            return;
+        }
+        model->constant = grown;
+        model->constant[model->n_constants++] = (struct ko_constant){at, runs[i].n, runs[i].value};
+        at += runs[i].n;
+    }
+}
+
 void ko_declare_embedding(struct ko_builder *b, const char *embedding, const char *positions)
 {
     static const struct ko_projection none = {KO_NO_WEIGHT, KO_NO_WEIGHT};
@@ -183,6 +208,17 @@ void ko_declare_head_bias(struct ko_builder *b, const char *name)
     leave_layers(b);
     b->prefix[0] = '\0';
     ko_declare_rows(b, "", &row, 1);
+}
+
+void ko_declare_output(struct ko_builder *b, const struct ko_output_spec *spec,
+                       struct ko_sublayer *sublayer)
+{
+    sublayer->parallel = spec->parallel;
+    sublayer->post_norm = spec->post_norm;
+    sublayer->out_scale = spec->scale;
+    sublayer->sum_norm = spec->sum_norm;
+    ko_declare_norm_named(b, spec->post_norm_name, &sublayer->post_norm);
+    ko_declare_norm_named(b, spec->sum_norm_name, &sublayer->sum_norm);
 }
 
 void *ko_declare_self(struct ko_builder *b, size_t n_bytes)

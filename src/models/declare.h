@@ -46,6 +46,11 @@ void ko_declare_norm_named(struct ko_builder *b, const char *stem, struct ko_nor
    ko_model.rope. */
 void ko_declare_rope(struct ko_builder *b, const struct ko_rope_config *config, size_t *out);
 
+/* Runs of equal values [n] side by side, such as factors of columns; only n and value are read.
+   *offset: of the first, in the arena's values. */
+void ko_declare_constants(struct ko_builder *b, const struct ko_constant *runs, size_t n,
+                          size_t *offset);
+
 /* ---- Both ends, into model->ends. */
 
 /* The embedding [vocabulary, embedding_width] and learned positions [first_position + max_tokens,
@@ -61,6 +66,10 @@ void ko_declare_head(struct ko_builder *b, const char *norm, const char *head);
 void ko_declare_head_bias(struct ko_builder *b, const char *name);
 
 /* ---- Sublayers. */
+
+/* Sets parallel, post_norm, out_scale and sum_norm, and declares the norms' weights. */
+void ko_declare_output(struct ko_builder *b, const struct ko_output_spec *spec,
+                       struct ko_sublayer *sublayer);
 
 /* Appends it to the model, in the layer of b. An out_scale of 0 becomes 1. Takes sublayer->self, also
    if this fails. */

@@ -30,7 +30,16 @@
     X(mixtral)                                                                                     \
     X(qwen3_moe)                                                                                   \
     X(olmoe)                                                                                       \
-    X(gpt_oss)
+    X(gpt_oss)                                                                                     \
+    X(falcon_h1)                                                                                   \
+    X(lfm2)                                                                                        \
+    X(qwen3_next)                                                                                  \
+    X(qwen3_5)                                                                                     \
+    X(granite_h)                                                                                   \
+    X(bamba)                                                                                       \
+    X(jamba)                                                                                       \
+    X(nemotron_h)                                                                                  \
+    X(zamba2)
 
 #define X(name) extern const struct ko_family ko_family_##name;
 KO_FAMILIES(X)

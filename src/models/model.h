@@ -71,6 +71,7 @@ struct ko_ends {
     float embedding_scale;   /* 1; Gemma: sqrt(d_model); Granite: embedding_multiplier */
     size_t positions;        /* learned positions [.., d_model], or KO_NO_WEIGHT */
     int32_t first_position;  /* their row for position 0 */
+    bool kept;               /* x after the embedding stays in KO_EMBEDDED_BUFFER (Zamba2) */
     struct ko_projection project_in, project_out; /* to and from d_model, or KO_NO_WEIGHT */
     struct ko_norm final_norm;                    /* KO_NO_NORM: none */
     size_t head;           /* [vocabulary, embedding_width]; the embedding's number where tied */
@@ -78,6 +79,12 @@ struct ko_ends {
     size_t head_bias;      /* [vocabulary] or KO_NO_WEIGHT */
     float logit_scale;     /* 1; Granite: 1 / logits_scaling */
     float logit_cap;       /* 0: none */
+};
+
+/* A run of equal values that the configuration gives, in the arena's values. */
+struct ko_constant {
+    size_t offset, n;
+    float value;
 };
 
 struct ko_builder;
@@ -90,6 +97,8 @@ struct ko_family {
     bool mxfp4;    /* it can read weights of quantization_config's quant_method mxfp4 */
     /* Endings of names of tensors that may be left over (stored masks); NULL-terminated. */
     const char *ignored_endings[4];
+    /* Beginnings of such names (parts that a text does not need); NULL-terminated. */
+    const char *ignored_beginnings[4];
 
     /* Reads config.json into the shape, then lists the model's weights and sublayers, layer by
        layer (src/models/config.h, declare.h). KO_E_INPUT "MODEL: KEY: ..." in b->code for a missing
@@ -107,6 +116,8 @@ struct ko_model {
     int32_t n_stages;           /* steps that mix positions, see kernels/rows.h */
     struct ko_rope_table *rope; /* [n_ropes]; owned */
     size_t n_ropes, ropes_capacity;
+    struct ko_constant *constant; /* [n_constants]; owned */
+    size_t n_constants, constants_capacity;
     struct ko_weight *weights; /* [n_weights], ordered as declared; owned */
     size_t n_weights, weights_capacity;
     size_t value_floats, matrix_elements; /* multiples of 16 */

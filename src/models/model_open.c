@@ -30,9 +30,9 @@ static size_t list_model_types(const char **words, size_t n)
    architectures of transformers, because the hint would invite people to edit config.json. */
 static const char *find_misspelled(const char *model_type, const char *const *words, size_t n)
 {
-    static const char *const others[] = {
-        "bamba",     "gemma3",   "gemma4",   "gpt_neo", "gpt",  "jamba", "llama4", "mamba3",
-        "ministral", "mistral3", "mistral4", "mllama",  "phi3", "qwen",  "zamba",  "zamba2"};
+    static const char *const others[] = {"gemma3", "gemma4",    "gpt_neo",  "gpt",      "llama4",
+                                         "mamba3", "ministral", "mistral3", "mistral4", "mllama",
+                                         "phi3",   "qwen",      "zamba",    "zamba2"};
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         if (strcmp(model_type, others[i]) == 0) {
             return NULL;

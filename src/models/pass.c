@@ -99,6 +99,29 @@ const float *ko_step_input(struct ko_steps *steps, const struct ko_norm *norm, c
     return buffer;
 }
 
+void ko_step_scale(struct ko_steps *steps, size_t offset, int32_t width, float *x, int32_t ld)
+{
+    if (offset != KO_NO_WEIGHT) {
+        ko_step_scale_columns(
+            steps, &(const struct ko_scale_columns){.n = steps->n,
+                                                    .d = width,
+                                                    .scale = steps->pass->arena.values + offset,
+                                                    .x = x,
+                                                    .ld = ld});
+    }
+}
+
+void ko_step_copy(struct ko_steps *steps, int32_t width, const float *x, float *y, int32_t ldy)
+{
+    ko_step_copy_heads(steps, &(const struct ko_copy_heads){.n = steps->n,
+                                                            .n_heads = 1,
+                                                            .d = width,
+                                                            .from = x,
+                                                            .ld_from = width,
+                                                            .to = y,
+                                                            .ld_to = ldy});
+}
+
 void ko_step_add_output(struct ko_steps *steps, const struct ko_sublayer *sublayer, float *output,
                         float *x)
 {
@@ -239,6 +262,10 @@ enum ko_code ko_pass_embed(const struct ko_pass *pass, struct ko_error *err)
         embed_narrow(&steps, &args);
     } else {
         ko_step_embed(&steps, &args);
+    }
+    if (ends->kept) {
+        ko_step_copy(&steps, pass->model->shape.d_model, pass->x, pass->buffer[KO_EMBEDDED_BUFFER],
+                     pass->model->shape.d_model);
     }
     return steps.code;
 }

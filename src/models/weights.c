@@ -154,6 +154,12 @@ void ko_model_derive(const struct ko_model *model, float *values)
                            values + rope->long_sin);
         }
     }
+    for (size_t c = 0; c < model->n_constants; c++) {
+        const struct ko_constant *constant = &model->constant[c];
+        for (size_t i = 0; i < constant->n; i++) {
+            values[constant->offset + i] = constant->value;
+        }
+    }
 }
 
 /* Checks the shape, whose first n_dims dimensions are the weight's. name: of the tensor. */
@@ -246,6 +252,12 @@ static bool is_ignored(const struct ko_model *model, const struct ko_checkpoint 
     const char *const *endings = model->family->ignored_endings;
     for (int i = 0; endings[i]; i++) {
         if (ko_text_ends(tensor->name, endings[i])) {
+            return true;
+        }
+    }
+    const char *const *beginnings = model->family->ignored_beginnings;
+    for (int i = 0; beginnings[i]; i++) {
+        if (strncmp(tensor->name, beginnings[i], strlen(beginnings[i])) == 0) {
             return true;
         }
     }

@@ -15,7 +15,7 @@ KO_MUST_CHECK enum ko_code ko_model_add_weight(struct ko_model *model,
 /* Reserves n floats among the values for a derived table. *offset: where they begin. */
 KO_MUST_CHECK enum ko_code ko_model_reserve(struct ko_model *model, size_t n, size_t *offset,
                                             struct ko_error *err);
-/* Writes the tables that follow from the configuration (rotary tables) into the values
+/* Writes what follows from the configuration (rotary tables, constants) into the values
    [value_floats], host memory. */
 void ko_model_derive(const struct ko_model *model, float *values);
 /* Checks that every declared weight is in the checkpoint with its shape and a float dtype, and that

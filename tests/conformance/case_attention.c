@@ -64,7 +64,7 @@ static float *attend_rows(const struct backend *b, const struct ko_rows *rows, i
     size_t n = (size_t)(rows->n_active[layer] * heads->n * heads->d_head);
     const float *qkv = memory_rows(&m, rows, x->qkv, (size_t)at.width, rows->n_projected[layer]);
     const struct ko_attention args = {
-        .layer = layer,
+        .stage = layer,
         .n_heads = heads->n,
         .n_kv_heads = heads->n_kv,
         .d_head = heads->d_head,
@@ -111,7 +111,7 @@ static void attend_row(const struct ko_rows *rows, int32_t row, int32_t layer, c
         double weight[WAVE_TOKENS] = {0.0},
                sum = x->heads.sinks ? exp((double)x->sinks[head]) : 0.0;
         for (int32_t j = 0; j <= i; j++) {
-            bool removed = wave_removed(rows, row, layer, i, j);
+            bool removed = wave_removed(rows, row, layer, KO_MIXER_ATTENTION, i, j);
             weight[j] = exp(score_of(&x->heads, q, x->qkv + ko_at(path[j], ld, key)));
             weight[j] = (removed && !after) || i - j >= x->heads.reach ? 0.0 : weight[j];
             sum += weight[j];

@@ -150,12 +150,20 @@ static double relu_of(double x)
     return x > 0.0 ? x : 0.0;
 }
 
-enum { N_ACTIVATIONS = 4 };
+static double relu2_of(double x)
+{
+    return relu_of(x) * relu_of(x);
+}
+
+enum { N_ACTIVATIONS = 5 };
 static const struct activation {
     const char *name;
     double (*f)(double x);
-} activations[N_ACTIVATIONS] = {
-    {"softplus", softplus_of}, {"gelu", gelu_of}, {"gelu_tanh", gelu_tanh_of}, {"relu", relu_of}};
+} activations[N_ACTIVATIONS] = {{"softplus", softplus_of},
+                                {"gelu", gelu_of},
+                                {"gelu_tanh", gelu_tanh_of},
+                                {"relu", relu_of},
+                                {"relu2", relu2_of}};
 
 /* Activation number `which` of x [n, d] in rows of ld; free with free(). */
 static float *activate_rows(const struct backend *b, size_t which, const float *x, int32_t n,
@@ -170,8 +178,10 @@ static float *activate_rows(const struct backend *b, size_t which, const float *
         RUN(b, gelu, &args);
     } else if (which == 2) {
         RUN(b, gelu_tanh, &args);
-    } else {
+    } else if (which == 3) {
         RUN(b, relu, &args);
+    } else {
+        RUN(b, relu2, &args);
     }
     return memory_result(&m, out, (size_t)(n * ld));
 }
@@ -179,15 +189,16 @@ static float *activate_rows(const struct backend *b, size_t which, const float *
 static void activations_equal_their_definitions(void **state)
 {
     const struct backends *all = *state;
-    static const int32_t shapes[][2] = {{1, 1}, {3, 7}, {4, 1001}};
-    float *x = random_floats(1, 4 * 1003, -30.0F, 30.0F);
+    static const int32_t shapes[][2] = {{1, 1}, {3, 7}, {4, 1001}, {3, 1028}};
+    float *x = random_floats(1, 4 * 1032, -30.0F, 30.0F);
     struct spread spread[N_ACTIVATIONS] = {{0}};
     x[0] = 0.0F;
     x[1] = 20.0F;
-    for (size_t at = 0; at < (size_t)all->n * N_ACTIVATIONS * 3; at++) {
-        const struct backend *b = &all->list[at / N_ACTIVATIONS / 3];
-        const size_t which = at / 3 % N_ACTIVATIONS;
-        const int32_t n = shapes[at % 3][0], d = shapes[at % 3][1], ld = d + 2;
+    for (size_t at = 0; at < (size_t)all->n * N_ACTIVATIONS * 4; at++) {
+        const struct backend *b = &all->list[at / N_ACTIVATIONS / 4];
+        const size_t which = at / 4 % N_ACTIVATIONS;
+        const int32_t n = shapes[at % 4][0], d = shapes[at % 4][1];
+        const int32_t ld = d + (d % 4 == 0 ? 4 : 2); /* rows of whole float4s, or not */
         float *got = activate_rows(b, which, x, n, d, ld);
         for (int32_t k = 0; k < n * ld; k++) {
             double v = (double)x[k];

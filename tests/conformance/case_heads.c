@@ -61,7 +61,7 @@ static float *rotate_rows(const struct backend *b, const struct ko_rows *rows, i
     const size_t n = (size_t)(rows->n_rows * width_of(s));
     const bool has_long = s->long_from < INT32_MAX;
     const struct ko_rope args = {
-        .layer = layer,
+        .stage = layer,
         .n_heads = s->n_heads,
         .n_rotated = s->n_rotated,
         .interleaved = s->interleaved,
@@ -208,9 +208,54 @@ static void heads_are_normed_apart(void **state)
     print_message("head_norm: %.1e from double precision\n", spread.largest);
 }
 
+/* Copies heads of d numbers between rows of other layouts. Numbers between the heads stay as they
+   are. */
+static void check_copies(const struct backend *b, int32_t n, int32_t n_heads, int32_t d,
+                         int32_t stride_from)
+{
+    const int32_t stride_to = d + 2, ld_from = n_heads * (d + 3) + 1, ld_to = n_heads * stride_to;
+    float *from = random_floats(7, (size_t)(n * ld_from), -1.0F, 1.0F);
+    float *to = random_floats(8, (size_t)(n * ld_to), -1.0F, 1.0F);
+    struct memory m = {.b = b};
+    const struct ko_copy_heads args = {.n = n,
+                                       .n_heads = n_heads,
+                                       .d = d,
+                                       .from = memory_floats(&m, from, (size_t)(n * ld_from)),
+                                       .ld_from = ld_from,
+                                       .stride_from = stride_from,
+                                       .to = memory_floats(&m, to, (size_t)(n * ld_to)),
+                                       .ld_to = ld_to,
+                                       .stride_to = stride_to};
+    RUN(b, copy_heads, &args);
+    float *got = memory_result(&m, args.to, (size_t)(n * ld_to));
+    for (int32_t at = 0; at < n * ld_to; at++) {
+        const int32_t r = at / ld_to, h = at % ld_to / stride_to, k = at % ld_to % stride_to;
+        const float want = k < d ? from[r * ld_from + h * stride_from + k] : to[at];
+        if (got[at] != want) {
+            fail_msg("copy_heads, %s: row %d, head %d, number %d", b->label, r, h, k);
+        }
+    }
+    free(from), free(to), free(got);
+}
+
+static void heads_are_copied_to_another_layout(void **state)
+{
+    static const int32_t shapes[][3] = {{0, 2, 4}, {1, 1, 1}, {5, 3, 7}, {9, 4, 64}, {3, 40, 33}};
+    const struct backends *all = *state;
+    for (int32_t k = 0; k < all->n; k++) {
+        for (size_t s = 0; s < sizeof shapes / sizeof shapes[0]; s++) {
+            const int32_t n = shapes[s][0], n_heads = shapes[s][1], d = shapes[s][2];
+            check_copies(&all->list[k], n, n_heads, d, d);
+            check_copies(&all->list[k], n, n_heads, d, d + 3);
+            check_copies(&all->list[k], n, n_heads, d, 0); /* one part for all heads */
+        }
+    }
+}
+
 int run_heads(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(heads_are_copied_to_another_layout),
         cmocka_unit_test(projected_rows_turn_by_their_positions),
         cmocka_unit_test(parts_of_heads_turn),
         cmocka_unit_test(long_prompts_have_their_own_tables),

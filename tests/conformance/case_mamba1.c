@@ -48,7 +48,7 @@ static float *scan_rows(const struct backend *b, const struct ko_rows *rows, int
     size_t n = (size_t)rows->n_active[layer] * width;
     int32_t own = rows->n_convolved[layer];
     struct ko_mamba1 args = {
-        .layer = layer,
+        .stage = layer,
         .d_inner = x->d_inner,
         .d_state = x->d_state,
         .u = memory_rows(&m, rows, x->u, width, own),
@@ -79,7 +79,7 @@ static double mix_channel(const struct ko_rows *rows, const struct inputs *x, in
         sums[j] = total;
     }
     for (int32_t j = 0; j <= i; j++) {
-        if (masked && wave_removed(rows, row, layer, i, j)) {
+        if (masked && wave_removed(rows, row, layer, KO_MIXER_SSM, i, j)) {
             continue;
         }
         size_t at = ko_at(path[j], d_inner, c);

@@ -61,7 +61,7 @@ static float *mix_rows(const struct backend *b, const struct ko_rows *rows, int3
     struct memory m = {.b = b};
     size_t n = (size_t)rows->n_active[layer] * x->d_out, heads = (size_t)shape->n_heads;
     struct ko_mamba2 args = {
-        .layer = layer,
+        .stage = layer,
         .n_heads = shape->n_heads,
         .d_head = shape->d_head,
         .d_state = shape->d_state,
@@ -112,7 +112,7 @@ static void mix_head(const struct row *r, const struct inputs *x, int32_t head, 
     for (int32_t j = 0; j <= r->i; j++) {
         const float *in = x->ubc + (size_t)r->path[j] * x->ld;
         double step = time_step(x, r->projected[j], head), decay = exp((double)x->a[head] * step);
-        bool removed = masked && wave_removed(r->rows, r->row, r->layer, r->i, j);
+        bool removed = masked && wave_removed(r->rows, r->row, r->layer, KO_MIXER_SSM, r->i, j);
         for (size_t at = 0; at < d_state * d_head; at++) {
             double input = step * (double)in[b + at / d_head] * (double)in[u + at % d_head];
             state[at] = decay * state[at] + (removed ? 0.0 : input);

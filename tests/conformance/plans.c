@@ -155,6 +155,7 @@ static void add_random_branch(uint32_t *state, struct wave_plan *plan, int32_t p
 {
     int32_t start = random_below(state, plan->n_layers);
     int32_t size = 1 + random_below(state, plan->n_layers - start);
+    static const uint8_t spares[] = {0, 0, 0, KO_MIXER_ATTENTION, KO_MIXER_SSM, KO_MIXER_CONV};
     struct wave_branch branch = {.prompt = prompt,
                                  .parent = -1,
                                  .first_position =
@@ -165,7 +166,8 @@ static void add_random_branch(uint32_t *state, struct wave_plan *plan, int32_t p
                                  .edge_set = set,
                                  .mask = random_below(state, 3) - 1,
                                  .conv = random_below(state, 3) == 0,
-                                 .after_softmax = random_below(state, 2) == 0};
+                                 .after_softmax = random_below(state, 2) == 0,
+                                 .spares = spares[random_below(state, 6)]};
     if (branch.first_position < 0) {
         return;
     }

@@ -61,7 +61,7 @@ static void build_branches(const struct wave_plan *plan, struct wave *wave, int3
             .leaves_at = from->leaves_at,
             .window_begin = from->window_begin,
             .window_end = from->window_end,
-            .mixers = KO_MIXER_EVERY,
+            .mixers = (uint8_t)(KO_MIXER_EVERY & ~from->spares),
             .edge_set = from->edge_set,
             .mask = from->mask,
             .conv = from->conv,
@@ -199,10 +199,14 @@ int32_t wave_path(const struct ko_rows *rows, int32_t row, int32_t layer, ko_row
     return i;
 }
 
-bool wave_removed(const struct ko_rows *rows, int32_t row, int32_t layer, int32_t i, int32_t j)
+bool wave_removed(const struct ko_rows *rows, int32_t row, int32_t layer, enum ko_mixer mixer,
+                  int32_t i, int32_t j)
 {
     int32_t b = rows->branch[row];
     if (b < 0 || layer < rows->branches[b].window_begin || layer >= rows->branches[b].window_end) {
+        return false;
+    }
+    if ((rows->branches[b].mixers & mixer) == 0) {
         return false;
     }
     const struct ko_edge_set *edges = &rows->edges[rows->branches[b].edge_set];

@@ -18,6 +18,7 @@ struct wave_edges {
 struct wave_branch {
     int32_t prompt, parent, first_position, leaves_at, window_begin, window_end, edge_set, mask;
     bool conv, after_softmax;
+    uint8_t spares; /* the kinds of mixers that it does not act on, bits of enum ko_mixer */
 };
 
 struct wave_plan {
@@ -48,14 +49,21 @@ extern const struct wave_plan wave_all_removed;
 /* The rows of wave_random's plan. */
 const struct ko_rows *wave_random_rows(uint32_t seed);
 
+/* One layer and a trunk of WAVE_LONG rows, which is more than backends compute at once, with four
+   branches: several rows with inputs of their own, of which some are targets; one row with a mask,
+   and one without; and `later`. Borrowed, valid until the next call. */
+enum { WAVE_LONG = 150 };
+const struct ko_rows *wave_long_rows(void);
+
 /* The source rows of all positions on the path of a row, into path [position + 1]. Returns the
    position. */
 int32_t wave_path(const struct ko_rows *rows, int32_t row, int32_t layer, ko_row_source *source,
                   int32_t *path);
 
-/* Whether the branch of the row loses the edge (i, j) in this layer, and whether it loses edges in
+/* Whether the branch of the row loses the edge (i, j) in this layer's mixer of the kind, and whether it loses edges in
    this feature. masks [n_masks, n_layers, n_features]. */
-bool wave_removed(const struct ko_rows *rows, int32_t row, int32_t layer, int32_t i, int32_t j);
+bool wave_removed(const struct ko_rows *rows, int32_t row, int32_t layer, enum ko_mixer mixer,
+                  int32_t i, int32_t j);
 bool wave_masked(const struct ko_rows *rows, int32_t row, int32_t layer, const uint8_t *masks,
                  int32_t n_features, int32_t feature);
 

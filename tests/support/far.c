@@ -378,6 +378,13 @@ static enum ko_code far_relu(struct ko_backend *be, const struct ko_activation *
     return ko_kernels_cpu.relu(be, a, err);
 }
 
+static enum ko_code far_relu2(struct ko_backend *be, const struct ko_activation *a,
+                              struct ko_error *err)
+{
+    FAR("relu2", a->x);
+    return ko_kernels_cpu.relu2(be, a, err);
+}
+
 static enum ko_code far_gelu_tanh(struct ko_backend *be, const struct ko_activation *a,
                                   struct ko_error *err)
 {
@@ -396,6 +403,7 @@ static enum ko_code far_choose_experts(struct ko_backend *be, const struct ko_ch
                                        struct ko_error *err)
 {
     FAR("choose_experts", a->logits, a->choice, a->share);
+    NEED("choose_experts", !a->correction || test_far_has(a->correction, 1));
     return ko_kernels_cpu.choose_experts(be, a, err);
 }
 
@@ -425,7 +433,7 @@ static enum ko_code far_experts(struct ko_backend *be, const struct ko_experts *
     FAR("experts", a->x, a->choice, a->share, a->work, a->y);
     NEED("experts", a->n <= far.n_rows);
     enum ko_code code = near_experts(&a->gate, a->n_experts, &near.gate, &wide[0], err);
-    if (code == KO_OK && !a->interleaved) {
+    if (code == KO_OK && !a->interleaved && !a->relu2) {
         code = near_experts(&a->up, a->n_experts, &near.up, &wide[1], err);
     }
     if (code == KO_OK) {
@@ -440,6 +448,13 @@ static enum ko_code far_experts(struct ko_backend *be, const struct ko_experts *
     return code;
 }
 
+static enum ko_code far_gelu_mul(struct ko_backend *be, const struct ko_gate *a,
+                                 struct ko_error *err)
+{
+    FAR("gelu_mul", a->gate, a->up, a->y);
+    return ko_kernels_cpu.gelu_mul(be, a, err);
+}
+
 static enum ko_code far_gelu_tanh_mul(struct ko_backend *be, const struct ko_gate *a,
                                       struct ko_error *err)
 {
@@ -447,11 +462,31 @@ static enum ko_code far_gelu_tanh_mul(struct ko_backend *be, const struct ko_gat
     return ko_kernels_cpu.gelu_tanh_mul(be, a, err);
 }
 
+static enum ko_code far_mul(struct ko_backend *be, const struct ko_gate *a, struct ko_error *err)
+{
+    FAR("mul", a->gate, a->up, a->y);
+    return ko_kernels_cpu.mul(be, a, err);
+}
+
 static enum ko_code far_add_scaled(struct ko_backend *be, const struct ko_add_scaled *a,
                                    struct ko_error *err)
 {
     FAR("add_scaled", a->x, a->y);
     return ko_kernels_cpu.add_scaled(be, a, err);
+}
+
+static enum ko_code far_copy_heads(struct ko_backend *be, const struct ko_copy_heads *a,
+                                   struct ko_error *err)
+{
+    FAR("copy_heads", a->from, a->to);
+    return ko_kernels_cpu.copy_heads(be, a, err);
+}
+
+static enum ko_code far_scale_columns(struct ko_backend *be, const struct ko_scale_columns *a,
+                                      struct ko_error *err)
+{
+    FAR("scale_columns", a->scale, a->x);
+    return ko_kernels_cpu.scale_columns(be, a, err);
 }
 
 static enum ko_code far_head_norm(struct ko_backend *be, const struct ko_head_norm *a,
@@ -483,11 +518,18 @@ static enum ko_code far_mamba2(struct ko_backend *be, const struct ko_mamba2 *a,
     return ko_kernels_cpu.mamba2(be, a, err);
 }
 
-static enum ko_code far_gated_norm(struct ko_backend *be, const struct ko_gated_norm *a,
-                                   struct ko_error *err)
+static enum ko_code far_deltanet(struct ko_backend *be, const struct ko_deltanet *a,
+                                 struct ko_error *err)
 {
-    FAR("gated_norm", a->z, a->weight, a->x);
-    return ko_kernels_cpu.gated_norm(be, a, err);
+    FAR("deltanet", a->q, a->k, a->v, a->dt, a->beta, a->dt_bias, a->a, a->masks, a->out);
+    return ko_kernels_cpu.deltanet(be, a, err);
+}
+
+static enum ko_code far_output_gate(struct ko_backend *be, const struct ko_output_gate *a,
+                                    struct ko_error *err)
+{
+    FAR("output_gate", a->z, a->weight, a->x);
+    return ko_kernels_cpu.output_gate(be, a, err);
 }
 
 static enum ko_code far_rope(struct ko_backend *be, const struct ko_rope *a, struct ko_error *err)

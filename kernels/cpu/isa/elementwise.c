@@ -39,6 +39,14 @@ void ko_isa_silu_mul(size_t n, const float *gate, const float *up, float *y)
     }
 }
 
+void ko_isa_sigmoid_mul(size_t n, const float *gate, const float *up, float *y)
+{
+#pragma omp simd
+    for (size_t k = 0; k < n; k++) {
+        y[k] = up[k] / (1.0F + ko_lane_exp(-gate[k]));
+    }
+}
+
 void ko_isa_rotate(size_t n, const float *cos, const float *sin, float *a, float *b)
 {
 #pragma omp simd
@@ -64,6 +72,14 @@ void ko_isa_gelu(size_t n, float *x)
 #pragma omp simd
     for (size_t k = 0; k < n; k++) {
         x[k] = x[k] * ko_lane_normal(x[k]);
+    }
+}
+
+void ko_isa_gelu_mul(size_t n, const float *gate, const float *up, float *y)
+{
+#pragma omp simd
+    for (size_t k = 0; k < n; k++) {
+        y[k] = gate[k] * ko_lane_normal(gate[k]) * up[k];
     }
 }
 
@@ -96,6 +112,15 @@ void ko_isa_relu(size_t n, float *x)
 #pragma omp simd
     for (size_t k = 0; k < n; k++) {
         x[k] = x[k] < 0.0F ? 0.0F : x[k];
+    }
+}
+
+void ko_isa_relu2(size_t n, float *x)
+{
+#pragma omp simd
+    for (size_t k = 0; k < n; k++) {
+        float kept = x[k] < 0.0F ? 0.0F : x[k];
+        x[k] = kept * kept;
     }
 }
 

@@ -16,6 +16,7 @@
 #define ko_isa_gelu           KO_ISA_NAME(ko_isa_gelu)
 #define ko_isa_gelu_tanh      KO_ISA_NAME(ko_isa_gelu_tanh)
 #define ko_isa_relu           KO_ISA_NAME(ko_isa_relu)
+#define ko_isa_relu2          KO_ISA_NAME(ko_isa_relu2)
 #define ko_isa_scale_cap      KO_ISA_NAME(ko_isa_scale_cap)
 #define ko_isa_rms_norm       KO_ISA_NAME(ko_isa_rms_norm)
 #define ko_isa_layer_norm     KO_ISA_NAME(ko_isa_layer_norm)
@@ -32,7 +33,11 @@
 #define ko_isa_attend         KO_ISA_NAME(ko_isa_attend)
 #define ko_isa_ssd            KO_ISA_NAME(ko_isa_ssd)
 #define ko_isa_time_step      KO_ISA_NAME(ko_isa_time_step)
+#define ko_isa_delta          KO_ISA_NAME(ko_isa_delta)
+#define ko_isa_unit           KO_ISA_NAME(ko_isa_unit)
 #define ko_isa_silu_mul       KO_ISA_NAME(ko_isa_silu_mul)
+#define ko_isa_sigmoid_mul    KO_ISA_NAME(ko_isa_sigmoid_mul)
+#define ko_isa_gelu_mul       KO_ISA_NAME(ko_isa_gelu_mul)
 #define ko_isa_gelu_tanh_mul  KO_ISA_NAME(ko_isa_gelu_tanh_mul)
 #define ko_isa_rotate         KO_ISA_NAME(ko_isa_rotate)
 #define ko_isa_rotate_pairs   KO_ISA_NAME(ko_isa_rotate_pairs)
@@ -47,6 +52,7 @@ void ko_isa_silu(size_t n, const float *x, float *y);
 void ko_isa_gelu(size_t n, float *x);
 void ko_isa_gelu_tanh(size_t n, float *x);
 void ko_isa_relu(size_t n, float *x);
+void ko_isa_relu2(size_t n, float *x);
 void ko_isa_scale_cap(size_t n, float scale, float cap, float *x);
 void ko_isa_rms_norm(size_t n, const float *x, const float *weight, float eps, float *y);
 void ko_isa_layer_norm(size_t n, const float *x, const float *weight, const float *bias, float eps,
@@ -66,7 +72,11 @@ void ko_isa_add_scaled(size_t n, float s, const float *x, float *y);
 void ko_isa_attend(const struct ko_attend *args);
 void ko_isa_ssd(const struct ko_ssd *args);
 void ko_isa_time_step(size_t n, const float *x, const float *bias, float low, float high, float *y);
+void ko_isa_delta(const struct ko_delta_row *row);
+void ko_isa_unit(size_t n, const float *x, float eps, float scale, float *y);
 void ko_isa_silu_mul(size_t n, const float *gate, const float *up, float *y);
+void ko_isa_sigmoid_mul(size_t n, const float *gate, const float *up, float *y);
+void ko_isa_gelu_mul(size_t n, const float *gate, const float *up, float *y);
 void ko_isa_gelu_tanh_mul(size_t n, const float *gate, const float *up, float *y);
 void ko_isa_rotate(size_t n, const float *cos, const float *sin, float *a, float *b);
 void ko_isa_rotate_pairs(size_t n, const float *cos, const float *sin, float *x);

@@ -9,7 +9,8 @@ static void build_falcon_mamba(struct ko_builder *b)
 {
     struct ko_mamba1_spec block;
     ko_mamba_read(b, &block);
-    ko_config_epsilon(b, "mixer_rms_eps", 1e-6, &block.refine_eps);
+    block.refine.kind = KO_RMS_NORM;
+    ko_config_epsilon(b, "mixer_rms_eps", 1e-6, &block.refine.eps);
     ko_mamba1_list(b, &block);
 }
 

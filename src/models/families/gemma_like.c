@@ -68,10 +68,10 @@ static void list_sublayers(const struct ko_gemma *g, struct ko_norm norm,
     attention->qk_norm.one_plus = true;
     mlp->function = KO_MLP_GELU_TANH_GATED;
     if (g->post_norms) {
-        attention->post_norm_name = "post_attention_layernorm";
+        attention->output.post_norm_name = "post_attention_layernorm";
         mlp->norm_name = "pre_feedforward_layernorm";
-        mlp->post_norm_name = "post_feedforward_layernorm";
-        attention->post_norm = mlp->post_norm = norm;
+        mlp->output.post_norm_name = "post_feedforward_layernorm";
+        attention->output.post_norm = mlp->output.post_norm = norm;
     }
 }
 

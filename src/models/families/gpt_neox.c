@@ -81,7 +81,7 @@ static void list_gpt_neox(struct ko_builder *b, const struct gpt_neox *g)
         .up = "mlp.dense_h_to_4h",
         .down = "mlp.dense_4h_to_h",
         .bias = true,
-        .parallel = g->parallel,
+        .output = {.parallel = g->parallel},
     };
     ko_declare_prefix(b, "embed_in.weight", "gpt_neox.");
     ko_declare_embedding(b, "embed_in.weight", NULL);

@@ -82,7 +82,7 @@ static void list_gptj(struct ko_builder *b, const struct gptj *g)
         .up = "mlp.fc_in",
         .down = "mlp.fc_out",
         .bias = true,
-        .parallel = true,
+        .output = {.parallel = true},
     };
     ko_declare_prefix(b, "wte.weight", "transformer.");
     ko_declare_embedding(b, "wte.weight", NULL);

@@ -5,6 +5,7 @@
 #include "src/models/config.h"
 #include "src/models/declare.h"
 #include "src/models/families.h"
+#include "src/models/families/granite_like.h"
 #include "src/models/families/llama_like.h"
 
 static const struct ko_llama_defaults defaults = {
@@ -17,29 +18,14 @@ static const struct ko_llama_defaults defaults = {
     .bos_id = 1,
 };
 
-struct multipliers {
-    float embedding, attention, residual;
-};
-
-static void read_multipliers(struct ko_builder *b, struct multipliers *out)
-{
-    float divisor = 1;
-    ko_config_positive(b, "embedding_multiplier", 1, &out->embedding);
-    ko_config_positive(b, "attention_multiplier", 1, &out->attention);
-    ko_config_positive(b, "residual_multiplier", 1, &out->residual);
-    ko_config_positive(b, "logits_scaling", 1, &divisor);
-    b->model->ends.embedding_scale = out->embedding;
-    b->model->ends.logit_scale = 1 / divisor;
-}
-
 static void list_granite(struct ko_builder *b, const struct ko_llama_layer *layer,
-                         const struct multipliers *multipliers)
+                         const struct ko_granite_multipliers *multipliers)
 {
     struct ko_attention_spec attention;
     struct ko_mlp_spec mlp;
     ko_llama_sublayers(layer, &attention, &mlp);
     attention.scale = multipliers->attention;
-    attention.out_scale = mlp.out_scale = multipliers->residual;
+    attention.output.scale = mlp.output.scale = multipliers->residual;
     ko_llama_begin(b);
     ko_declare_rope(b, &layer->rope, &attention.rope);
     for (int32_t l = 0; l < b->model->shape.n_layers && b->code == KO_OK; l++) {
@@ -51,12 +37,12 @@ static void list_granite(struct ko_builder *b, const struct ko_llama_layer *laye
 static void build_granite(struct ko_builder *b)
 {
     struct ko_llama_layer layer;
-    struct multipliers multipliers;
+    struct ko_granite_multipliers multipliers;
     ko_llama_read(b, &defaults, &layer);
     ko_config_bool(b, "attention_bias", &layer.qkv_bias);
     layer.o_bias = layer.qkv_bias;
     ko_config_bool(b, "mlp_bias", &layer.mlp_bias);
-    read_multipliers(b, &multipliers);
+    ko_granite_read_multipliers(b, &multipliers);
     list_granite(b, &layer, &multipliers);
 }
 

@@ -33,9 +33,9 @@ static void read_heads(struct ko_builder *b, const struct ko_llama_defaults *def
     if (defaults->d_head == 0 && !ko_json_get(b->config, "head_dim") && d % n != 0) {
         ko_config_fail(b, heads_key, "%d heads do not divide hidden_size of %d", n, d);
     }
-    ko_config_size(
-        b, &(const struct ko_size_row){"head_dim", NULL, d_head, KO_MAX_WIDTH, &layer->d_head});
-    if (layer->d_head % 2 != 0) {
+    ko_config_size(b, &(const struct ko_size_row){"head_dim", defaults->d_head_alias, d_head,
+                                                  KO_MAX_WIDTH, &layer->d_head});
+    if (layer->d_head % 2 != 0 && !defaults->unrotated) {
         ko_config_fail(b, "head_dim", "%d is odd, and rotary embedding turns pairs", layer->d_head);
     }
     if (((int64_t)n + 2 * (int64_t)layer->n_kv_heads) * layer->d_head > KO_MAX_WIDTH) {
@@ -58,10 +58,13 @@ void ko_llama_read_sizes(struct ko_builder *b, const struct ko_llama_defaults *d
         {"max_position_embeddings", NULL, defaults->max_positions, INT32_MAX, &out->max_positions},
     };
     ko_config_sizes(b, sizes, sizeof sizes / sizeof sizes[0]);
-    s->max_tokens = out->max_positions < KO_MAX_POSITIONS ? out->max_positions : KO_MAX_POSITIONS;
+    if (!defaults->unrotated) {
+        s->max_tokens =
+            out->max_positions < KO_MAX_POSITIONS ? out->max_positions : KO_MAX_POSITIONS;
+    }
     read_heads(b, defaults, out);
-    ko_config_epsilon(b, "rms_norm_eps", defaults->norm_eps > 0 ? defaults->norm_eps : 1e-6,
-                      &out->norm_eps);
+    ko_config_epsilon(b, defaults->norm_eps_key ? defaults->norm_eps_key : "rms_norm_eps",
+                      defaults->norm_eps > 0 ? defaults->norm_eps : 1e-6, &out->norm_eps);
     ko_config_bos(b, defaults->bos_id);
     ko_config_tied(b, defaults->tied);
 }
@@ -117,9 +120,9 @@ void ko_llama_norm_outputs(struct ko_attention_spec *attention, struct ko_mlp_sp
     attention->q_norm = "self_attn.q_norm";
     attention->k_norm = "self_attn.k_norm";
     attention->qk_norm = norm;
-    attention->post_norm_name = "post_attention_layernorm";
-    mlp->post_norm_name = "post_feedforward_layernorm";
-    attention->post_norm = mlp->post_norm = norm;
+    attention->output.post_norm_name = "post_attention_layernorm";
+    mlp->output.post_norm_name = "post_feedforward_layernorm";
+    attention->output.post_norm = mlp->output.post_norm = norm;
 }
 
 void ko_llama_begin(struct ko_builder *b)

@@ -16,7 +16,10 @@
 struct ko_llama_defaults {
     int32_t d_model, d_ff, n_layers, n_heads, n_kv_heads, d_head, vocabulary, max_positions, bos_id;
     bool tied;
-    double norm_eps;                    /* 0: 1e-6 */
+    bool unrotated;           /* heads have no rotary positions: any width, prompts of any length */
+    double norm_eps;          /* 0: 1e-6 */
+    const char *norm_eps_key; /* NULL: rms_norm_eps */
+    const char *d_head_alias; /* another key for head_dim, or NULL */
     const struct ko_rope_support *rope; /* NULL: theta 10000, no scaling or Llama 3's */
 };
 

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Mamba-2: Dao & Gu 2024; transformers' Mamba2ForCausalLM. */
-#include "src/models/sublayers/mamba2.h"
-
-#include <math.h>
-
 #include "src/models/config.h"
 #include "src/models/families.h"
 #include "src/models/families/mamba_like.h"
 
-/* Checks how the inner width is divided into heads, and the heads into groups that share B and C. */
+static const struct ko_mamba2_keys keys = {"num_heads", "head_dim", "n_groups", "state_size"};
+
+/* Checks how the inner width is divided into heads, and the heads into groups. */
 static void check_heads(struct ko_builder *b, const struct ko_mamba2_spec *block, int32_t d_inner)
 {
     if ((int64_t)block->n_heads * block->d_head != d_inner) {
@@ -17,14 +15,7 @@ static void check_heads(struct ko_builder *b, const struct ko_mamba2_spec *block
                        "or expand times hidden_size)",
                        block->n_heads, block->d_head, d_inner);
     }
-    if (block->n_heads % block->n_groups != 0) {
-        ko_config_fail(b, "n_groups", "%d groups do not divide num_heads of %d", block->n_groups,
-                       block->n_heads);
-    }
-    if ((int64_t)block->n_groups * block->d_state > KO_MAX_WIDTH) {
-        ko_config_fail(b, "state_size", "%d in %d groups is wider than %d", block->d_state,
-                       block->n_groups, KO_MAX_WIDTH);
-    }
+    ko_mamba2_check(b, &keys, block);
 }
 
 static void read_shape(struct ko_builder *b, struct ko_mamba2_spec *block)
@@ -57,14 +48,10 @@ static void build_mamba2(struct ko_builder *b)
 {
     struct ko_mamba2_spec block = {
         .norm_name = "norm", .norm = {.kind = KO_RMS_NORM}, .stem = "mixer"};
-    double limit[2] = {0, INFINITY};
     read_shape(b, &block);
-    if (b->code == KO_OK) {
-        b->code = ko_config_range(b->where, b->config, "time_step_limit", limit, b->err);
-    }
-    ko_mamba_read_switches(b, false, &block.bias, &block.conv_bias);
-    block.dt_min = (float)limit[0];
-    block.dt_max = (float)limit[1];
+    ko_mamba2_read_limit(b, "time_step_limit", &block);
+    ko_mamba_read_switches(b, false, &block.in_bias, &block.conv_bias);
+    block.out_bias = block.in_bias;
     ko_mamba_list(b, &block.norm, add_block, &block);
 }
 

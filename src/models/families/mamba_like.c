@@ -3,23 +3,10 @@
    blocks themselves are in src/models/sublayers. */
 #include "src/models/families/mamba_like.h"
 
-#include <string.h>
+#include <math.h>
 
-#include "src/formats/json.h"
 #include "src/models/config.h"
 #include "src/models/declare.h"
-
-/* A number, or "auto": a sixteenth of the hidden size, rounded up. */
-static void read_rank(struct ko_builder *b, int32_t *out)
-{
-    static const char key[] = "time_step_rank";
-    json_object *value = ko_json_get(b->config, key);
-    *out = (b->model->shape.d_model + 15) / 16;
-    if (!json_object_is_type(value, json_type_string) ||
-        strcmp(json_object_get_string(value), "auto") != 0) {
-        ko_config_size(b, &(const struct ko_size_row){key, NULL, *out, KO_MAX_WIDTH, out});
-    }
-}
 
 void ko_mamba_read_switches(struct ko_builder *b, bool tied, bool *bias, bool *conv_bias)
 {
@@ -35,7 +22,7 @@ void ko_mamba_read(struct ko_builder *b, struct ko_mamba1_spec *out)
 {
     struct ko_shape *s = &b->model->shape;
     *out = (struct ko_mamba1_spec){
-        .norm_name = "norm", .norm = {.kind = KO_RMS_NORM}, .stem = "mixer", .refine_eps = -1};
+        .norm_name = "norm", .norm = {.kind = KO_RMS_NORM}, .stem = "mixer"};
     const struct ko_size_row sizes[] = {
         {"hidden_size", NULL, 768, KO_MAX_WIDTH, &s->d_model},
         {"num_hidden_layers", NULL, 32, KO_MAX_LAYERS, &s->n_layers},
@@ -45,10 +32,39 @@ void ko_mamba_read(struct ko_builder *b, struct ko_mamba1_spec *out)
     };
     ko_config_sizes(b, sizes, sizeof sizes / sizeof sizes[0]);
     ko_config_inner(b, &out->d_inner);
-    read_rank(b, &out->dt_rank);
+    ko_config_auto_size(b,
+                        &(const struct ko_size_row){"time_step_rank", NULL, (s->d_model + 15) / 16,
+                                                    KO_MAX_WIDTH, &out->dt_rank});
     ko_config_epsilon(b, "layer_norm_epsilon", 1e-5, &out->norm.eps);
     ko_config_bos(b, 0);
     ko_mamba_read_switches(b, true, &out->bias, &out->conv_bias);
+}
+
+void ko_mamba2_check(struct ko_builder *b, const struct ko_mamba2_keys *keys,
+                     const struct ko_mamba2_spec *block)
+{
+    if ((int64_t)block->n_heads * block->d_head > KO_MAX_WIDTH) {
+        ko_config_fail(b, keys->d_head, "%d heads of width %d are wider than %d", block->n_heads,
+                       block->d_head, KO_MAX_WIDTH);
+    }
+    if (block->n_heads % block->n_groups != 0) {
+        ko_config_fail(b, keys->n_groups, "%d groups do not divide %s of %d", block->n_groups,
+                       keys->n_heads, block->n_heads);
+    }
+    if ((int64_t)block->n_groups * block->d_state > KO_MAX_WIDTH) {
+        ko_config_fail(b, keys->d_state, "%d in %d groups is wider than %d", block->d_state,
+                       block->n_groups, KO_MAX_WIDTH);
+    }
+}
+
+void ko_mamba2_read_limit(struct ko_builder *b, const char *key, struct ko_mamba2_spec *out)
+{
+    double limit[2] = {0, INFINITY};
+    if (b->code == KO_OK) {
+        b->code = ko_config_range(b->where, b->config, key, limit, b->err);
+    }
+    out->dt_min = (float)limit[0];
+    out->dt_max = (float)limit[1];
 }
 
 void ko_mamba_list(struct ko_builder *b, const struct ko_norm *norm, ko_mamba_add_block *add,

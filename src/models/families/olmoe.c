@@ -2,7 +2,6 @@
 /* OLMoE: Muennighoff et al. 2024; transformers' OlmoeForCausalLM. Queries and keys have an RMSNorm
    over their whole width, before the rotation. Shares are a softmax over all experts, so those of
    the chosen sum to less than 1. */
-#include "src/formats/json.h"
 #include "src/models/config.h"
 #include "src/models/families.h"
 #include "src/models/families/moe_like.h"
@@ -25,23 +24,12 @@ static const struct ko_llama_defaults defaults = {
     .rope = &olmoe_rope,
 };
 
-static void refuse_clipping(struct ko_builder *b)
-{
-    static const char key[] = "clip_qkv";
-    json_object *value = ko_json_get(b->config, key);
-    if (value) {
-        ko_config_fail(b, key, "%s is not supported for %s, only null",
-                       json_object_to_json_string_ext(value, JSON_C_TO_STRING_NOSLASHESCAPE),
-                       b->model->family->title);
-    }
-}
-
 static void build_olmoe(struct ko_builder *b)
 {
     struct ko_llama_layer layer;
     struct ko_moe_layers layers = {0};
     ko_llama_read(b, &defaults, &layer);
-    refuse_clipping(b);
+    ko_config_only_null(b, "clip_qkv");
     ko_config_bool(b, "attention_bias", &layer.qkv_bias);
     layer.o_bias = layer.qkv_bias;
     ko_llama_sublayers(&layer, &layers.attention, &layers.mlp);

@@ -79,8 +79,8 @@ static void list_opt(struct ko_builder *b, const struct opt *o)
         .o = "self_attn.out_proj",
         .qkv_bias = o->bias,
         .o_bias = o->bias,
-        .sum_norm_name = o->norm_before ? NULL : attention_norm,
-        .sum_norm = o->norm_before ? none : o->norm,
+        .output = {.sum_norm_name = o->norm_before ? NULL : attention_norm,
+                   .sum_norm = o->norm_before ? none : o->norm},
     };
     const struct ko_mlp_spec mlp = {
         .d_ff = o->d_ff,
@@ -90,8 +90,8 @@ static void list_opt(struct ko_builder *b, const struct opt *o)
         .up = "fc1",
         .down = "fc2",
         .bias = o->bias,
-        .sum_norm_name = o->norm_before ? NULL : mlp_norm,
-        .sum_norm = o->norm_before ? none : o->norm,
+        .output = {.sum_norm_name = o->norm_before ? NULL : mlp_norm,
+                   .sum_norm = o->norm_before ? none : o->norm},
     };
     ko_declare_prefix(b, "decoder.embed_tokens.weight", "model.");
     declare_embedding(b);

@@ -87,7 +87,7 @@ static void list_phi(struct ko_builder *b, const struct phi *p)
         .up = "mlp.fc1",
         .down = "mlp.fc2",
         .bias = true,
-        .parallel = true,
+        .output = {.parallel = true},
     };
     ko_declare_prefix(b, "embed_tokens.weight", "model.");
     ko_declare_embedding(b, "embed_tokens.weight", NULL);

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Qwen3-MoE: Yang et al. 2025; transformers' Qwen3MoeForCausalLM. Queries and keys have an RMSNorm
    for each head. Some layers may have an MLP in place of the mixture of experts. */
-#include <string.h>
-
-#include "src/formats/json.h"
 #include "src/models/config.h"
 #include "src/models/families.h"
 #include "src/models/families/moe_like.h"
@@ -30,30 +27,14 @@ static const struct ko_llama_defaults defaults = {
    dense [n_layers]. */
 static void read_dense_layers(struct ko_builder *b, uint8_t *dense)
 {
-    static const char key[] = "mlp_only_layers";
     const int32_t n = b->model->shape.n_layers;
-    json_object *list = ko_json_get(b->config, key);
     int32_t step = 1;
     ko_config_size(
         b, &(const struct ko_size_row){"decoder_sparse_step", NULL, 1, KO_MAX_LAYERS, &step});
     for (int32_t l = 0; l < n; l++) {
         dense[l] = (l + 1) % step != 0;
     }
-    if (list && !json_object_is_type(list, json_type_array)) {
-        ko_config_fail(b, key, "expected a list of layers");
-        return;
-    }
-    for (size_t k = 0; list && k < json_object_array_length(list); k++) {
-        json_object *item = json_object_array_get_idx(list, k);
-        const int64_t l =
-            json_object_is_type(item, json_type_int) ? json_object_get_int64(item) : -1;
-        if (l < 0 || l >= n) {
-            ko_config_fail(b, key, "expected layers from 0 to %d, got %s", n - 1,
-                           json_object_to_json_string_ext(item, JSON_C_TO_STRING_NOSLASHESCAPE));
-            return;
-        }
-        dense[l] = 1;
-    }
+    ko_config_layer_list(b, "mlp_only_layers", dense);
 }
 
 static void read_moe(struct ko_builder *b, const struct ko_mlp_spec *mlp, struct ko_moe_spec *out)

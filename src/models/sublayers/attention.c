@@ -12,6 +12,7 @@ struct attention {
     struct ko_norm norm;
     bool fused;               /* qkv is used, else q, k and v */
     bool by_head;             /* q, k and v of a head lie side by side */
+    bool gated;               /* q is [2 n_heads d_head, d_model], see the spec */
     struct ko_projection qkv; /* [(n_heads + 2 n_kv_heads) d_head, d_model] */
     struct ko_projection q, k,
         v;             /* [n_heads d_head, d_model]; k, v: [n_kv_heads d_head, d_model] */
@@ -19,6 +20,7 @@ struct attention {
     struct ko_norm q_norm, k_norm;
     size_t sinks;     /* [n_heads] or KO_NO_WEIGHT */
     float scale, cap; /* of the scores; cap 0: none */
+    size_t in_scale;  /* factors of the normed rows [d_model], among the values, or KO_NO_WEIGHT */
     bool rotary;
     size_t rope;
 };
@@ -28,6 +30,7 @@ enum {
     NORMED = 0, /* [d_model] */
     MIXED = 1,  /* [n_heads d_head] */
     QKV = 2,    /* [(n_heads + 2 n_kv_heads) d_head] */
+    GATED = 3,  /* [2 n_heads d_head]: each head's query and gate, where there are gates */
 };
 
 static int32_t query_width(const struct ko_sizes *s)
@@ -54,7 +57,7 @@ static void declare_projections(struct ko_builder *b, const struct ko_attention_
     if (a->fused) {
         ko_declare_projection(b, spec->qkv, q + 2 * k, d, spec->qkv_bias, &a->qkv);
     } else {
-        ko_declare_projection(b, spec->q, q, d, spec->qkv_bias, &a->q);
+        ko_declare_projection(b, spec->q, a->gated ? 2 * q : q, d, spec->qkv_bias, &a->q);
         ko_declare_projection(b, spec->k, k, d, spec->qkv_bias, &a->k);
         ko_declare_projection(b, spec->v, k, d, spec->qkv_bias, &a->v);
     }
@@ -91,9 +94,11 @@ void ko_attention_add(struct ko_builder *b, const struct ko_attention_spec *spec
         .norm = spec->norm,
         .fused = spec->qkv != NULL,
         .by_head = spec->qkv && spec->qkv_by_head,
+        .gated = spec->gated,
         .norm_by_head = spec->norm_by_head,
         .scale = spec->scale > 0 ? spec->scale : 1.0f / sqrtf((float)spec->d_head),
         .cap = spec->cap,
+        .in_scale = KO_NO_WEIGHT,
         .rotary = spec->rotary,
         .rope = spec->rope,
     };
@@ -103,32 +108,35 @@ void ko_attention_add(struct ko_builder *b, const struct ko_attention_spec *spec
                  .n_kv_heads = spec->n_kv_heads,
                  .d_head = spec->d_head,
                  .reach = spec->reach},
-        .post_norm = spec->post_norm,
-        .out_scale = spec->out_scale,
-        .sum_norm = spec->sum_norm,
         .decay_norms = KO_NO_WEIGHT,
         .self = a,
     };
     ko_declare_norm_named(b, spec->norm_name, &a->norm);
+    if (spec->in_scale > 0 && spec->in_scale != 1) {
+        const struct ko_constant run = {0, (size_t)b->model->shape.d_model, spec->in_scale};
+        ko_declare_constants(b, &run, 1, &a->in_scale);
+    }
     declare_projections(b, spec, &sublayer);
     declare_scores(b, spec, &sublayer);
-    ko_declare_norm_named(b, spec->post_norm_name, &sublayer.post_norm);
-    ko_declare_norm_named(b, spec->sum_norm_name, &sublayer.sum_norm);
+    ko_declare_output(b, &spec->output, &sublayer);
     ko_declare_sublayer(b, &sublayer);
 }
 
 static void attention_widths(const struct ko_sublayer *sublayer, int32_t d_model,
                              int32_t width[KO_N_BUFFERS])
 {
+    const struct attention *a = sublayer->self;
     width[NORMED] = d_model;
     width[MIXED] = query_width(&sublayer->size);
     width[QKV] = qkv_width(&sublayer->size);
+    width[GATED] = a->gated ? 2 * query_width(&sublayer->size) : 0;
 }
 
 static void row_flop(const struct ko_sublayer *sublayer, int32_t d_model, double flop[3])
 {
+    const struct attention *a = sublayer->self;
     const double d = d_model;
-    flop[0] = 2 * d * qkv_width(&sublayer->size);
+    flop[0] = 2 * d * (qkv_width(&sublayer->size) + (a->gated ? query_width(&sublayer->size) : 0));
     flop[1] = 0;
     flop[2] = 2 * d * query_width(&sublayer->size);
 }
@@ -154,14 +162,39 @@ static struct qkv place_qkv(const struct ko_pass *pass, const struct ko_sublayer
     };
 }
 
-static void project_qkv(struct ko_steps *steps, const struct attention *a, const float *input,
-                        const struct qkv *qkv)
+/* Queries and gates into their buffer, then the queries to their place. */
+static void project_gated(struct ko_steps *steps, const struct ko_sublayer *sublayer,
+                          const float *input, const struct qkv *qkv)
 {
+    const struct attention *a = sublayer->self;
+    const struct ko_sizes *s = &sublayer->size;
+    float *gated = steps->pass->buffer[GATED];
+    const int32_t width = 2 * query_width(s);
+    ko_step_project(steps, a->q, input, steps->pass->model->shape.d_model, gated, width);
+    ko_step_copy_heads(steps, &(const struct ko_copy_heads){.n = steps->n,
+                                                            .n_heads = s->n_heads,
+                                                            .d = s->d_head,
+                                                            .from = gated,
+                                                            .ld_from = width,
+                                                            .stride_from = 2 * s->d_head,
+                                                            .to = qkv->q,
+                                                            .ld_to = qkv->ld,
+                                                            .stride_to = s->d_head});
+}
+
+static void project_qkv(struct ko_steps *steps, const struct ko_sublayer *sublayer,
+                        const float *input, const struct qkv *qkv)
+{
+    const struct attention *a = sublayer->self;
     const int32_t d = steps->pass->model->shape.d_model;
     if (a->fused) {
         ko_step_project(steps, a->qkv, input, d, qkv->q, qkv->ld);
     } else {
-        ko_step_project(steps, a->q, input, d, qkv->q, qkv->ld);
+        if (a->gated) {
+            project_gated(steps, sublayer, input, qkv);
+        } else {
+            ko_step_project(steps, a->q, input, d, qkv->q, qkv->ld);
+        }
         ko_step_project(steps, a->k, input, d, qkv->k, qkv->ld);
         ko_step_project(steps, a->v, input, d, qkv->v, qkv->ld);
     }
@@ -200,7 +233,7 @@ static void rotate_heads(struct ko_steps *steps, const struct ko_sublayer *subla
     const float *values = steps->pass->arena.values;
     const bool is_long = table->config.scaling == KO_ROPE_LONGROPE;
     struct ko_rope rope = {
-        .layer = sublayer->stage,
+        .stage = sublayer->stage,
         .n_heads = s->n_heads + s->n_kv_heads, /* queries and keys lie side by side */
         .n_rotated = table->config.n_rotated,
         .interleaved = table->config.interleaved,
@@ -224,6 +257,23 @@ static void rotate_heads(struct ko_steps *steps, const struct ko_sublayer *subla
     ko_step_rope(steps, &rope);
 }
 
+static void gate_heads(struct ko_steps *steps, const struct ko_sublayer *sublayer)
+{
+    const struct ko_sizes *s = &sublayer->size;
+    const struct ko_output_gate gate = {
+        .stage = sublayer->stage,
+        .d = query_width(s),
+        .n_groups = s->n_heads,
+        .order = KO_GATE_ALONE,
+        .function = KO_GATE_SIGMOID,
+        .z = steps->pass->buffer[GATED] + s->d_head,
+        .ld_z = 2 * query_width(s),
+        .z_stride = 2 * s->d_head,
+        .x = steps->pass->buffer[MIXED],
+    };
+    ko_step_output_gate(steps, &gate);
+}
+
 static enum ko_code mix_attention(const struct ko_pass *pass, const struct ko_sublayer *sublayer,
                                   struct ko_error *err)
 {
@@ -232,14 +282,17 @@ static enum ko_code mix_attention(const struct ko_pass *pass, const struct ko_su
     const struct qkv qkv = place_qkv(pass, sublayer);
     struct ko_steps steps = {pass, pass->rows->n_projected[sublayer->stage], err, KO_OK};
 
-    project_qkv(&steps, a, ko_step_input(&steps, &a->norm, pass->x, pass->buffer[NORMED]), &qkv);
+    const float *input = ko_step_input(&steps, &a->norm, pass->x, pass->buffer[NORMED]);
+    ko_step_scale(&steps, a->in_scale, pass->model->shape.d_model, pass->buffer[NORMED],
+                  pass->model->shape.d_model);
+    project_qkv(&steps, sublayer, input, &qkv);
     norm_heads(&steps, sublayer, &a->q_norm, s->n_heads, &qkv, qkv.q);
     norm_heads(&steps, sublayer, &a->k_norm, s->n_kv_heads, &qkv, qkv.k);
     if (a->rotary) {
         rotate_heads(&steps, sublayer, &qkv);
     }
     const struct ko_attention attention = {
-        .layer = sublayer->stage,
+        .stage = sublayer->stage,
         .n_heads = s->n_heads,
         .n_kv_heads = s->n_kv_heads,
         .d_head = s->d_head,
@@ -255,6 +308,9 @@ static enum ko_code mix_attention(const struct ko_pass *pass, const struct ko_su
         .out = pass->buffer[MIXED],
     };
     ko_step_attention(&steps, &attention);
+    if (a->gated) {
+        gate_heads(&steps, sublayer);
+    }
     return steps.code;
 }
 
@@ -285,6 +341,8 @@ static void attention_details(const struct ko_model *model, const struct ko_subl
         rotary_details(&model->rope[a->rope].config, sublayer->size.d_head, out);
     } else if (model->n_ropes > 0) {
         ko_details_add(out, "layers without positions");
+    } else if (model->ends.positions == KO_NO_WEIGHT) {
+        ko_details_add(out, "no positions");
     }
     if (a->scale != plain) {
         ko_details_add(out, "scores times %g", (double)a->scale);
@@ -294,6 +352,9 @@ static void attention_details(const struct ko_model *model, const struct ko_subl
     }
     if (a->sinks != KO_NO_WEIGHT) {
         ko_details_add(out, "attention sinks");
+    }
+    if (a->gated) {
+        ko_details_add(out, "gated attention");
     }
 }
 

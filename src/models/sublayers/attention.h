@@ -22,21 +22,21 @@ struct ko_attention_spec {
     const char *q, *k, *v; /* the three */
     const char *o;         /* the output projection */
     bool qkv_bias, o_bias;
+    /* The rows of q are [head, 2, d_head]: each head's query, and a gate. The heads' results times
+       sigmoid(gate) go into the output projection (Qwen3-Next). Only with three matrices. */
+    bool gated;
     const char *q_norm, *k_norm; /* RMSNorms of queries and keys before the rotation; NULL: none */
     bool norm_by_head;           /* of each head (weights [d_head]), else of the whole width */
     struct ko_norm qk_norm;      /* kind, eps and one_plus of both */
     const char *sinks;           /* tensor [n_heads] of scores in the denominator; NULL: none */
+    float in_scale;              /* factor of the normed rows; 0: 1 (Falcon-H1) */
     bool rotary;                 /* queries and keys are rotated */
     size_t rope;                 /* by the tables of this number, see ko_declare_rope */
-    const char *post_norm_name;  /* see struct ko_sublayer, as all that follow; NULL: none */
-    struct ko_norm post_norm;
-    float out_scale; /* 0: 1 */
-    const char *sum_norm_name;
-    struct ko_norm sum_norm;
+    struct ko_output_spec output;
 };
 
-/* Declares the weights (norm, q, k, v, o, q_norm, k_norm, sinks, post_norm, sum_norm) and appends
-   the sublayer to the model. */
+/* Declares the weights (norm, q, k, v, o, q_norm, k_norm, sinks, norms of the output) and appends the
+   sublayer to the model. */
 void ko_attention_add(struct ko_builder *b, const struct ko_attention_spec *spec);
 
 extern const struct ko_sublayer_kind ko_sublayer_attention;

@@ -5,16 +5,17 @@
 #include <string.h>
 
 #include "src/models/declare.h"
+#include "src/models/details.h"
 #include "src/models/pass.h"
 
 struct mamba1 {
     struct ko_norm norm;
-    struct ko_projection in; /* [2 d_inner, d_model]: x, then z */
-    size_t conv, conv_bias;  /* [d_conv, d_inner]; [d_inner] or none */
-    struct ko_projection x;  /* [dt_rank + 2 d_state, d_inner]: input of delta, B, C */
-    struct ko_projection dt; /* [d_inner, dt_rank] */
-    size_t a, d;             /* [d_state, d_inner]; [d_inner] */
-    float refine_eps;
+    struct ko_projection in;  /* [2 d_inner, d_model]: x, then z */
+    size_t conv, conv_bias;   /* [d_conv, d_inner]; [d_inner] or none */
+    struct ko_projection x;   /* [dt_rank + 2 d_state, d_inner]: input of delta, B, C */
+    struct ko_projection dt;  /* [d_inner, dt_rank] */
+    size_t a, d;              /* [d_state, d_inner]; [d_inner] */
+    struct ko_norm refine[3]; /* of delta's input, B and C */
 };
 
 /* The buffers of a pass. */
@@ -30,6 +31,25 @@ enum {
 static int32_t projected_width(const struct ko_sizes *s)
 {
     return s->dt_rank + 2 * s->d_state;
+}
+
+/* Delta's input, B and C are parts 0, 1 and 2. */
+static int32_t refined_width(const struct ko_sizes *s, int part)
+{
+    return part == 0 ? s->dt_rank : s->d_state;
+}
+
+static void declare_refinement(struct ko_builder *b, const struct ko_mamba1_spec *spec,
+                               const struct ko_sizes *sizes, struct mamba1 *m)
+{
+    for (int part = 0; part < 3; part++) {
+        m->refine[part] = spec->refine;
+        m->refine[part].weight = m->refine[part].bias = KO_NO_WEIGHT;
+        if (spec->refine_names[part]) {
+            ko_declare_norm_of(b, spec->refine_names[part], refined_width(sizes, part),
+                               &m->refine[part]);
+        }
+    }
 }
 
 static void declare_mixer(struct ko_builder *b, const struct ko_mamba1_spec *spec,
@@ -64,7 +84,7 @@ void ko_mamba1_add(struct ko_builder *b, const struct ko_mamba1_spec *spec)
     if (!m) {
         return;
     }
-    *m = (struct mamba1){.norm = spec->norm, .refine_eps = spec->refine_eps};
+    *m = (struct mamba1){.norm = spec->norm};
     struct ko_sublayer sublayer = {
         .kind = &ko_sublayer_mamba1,
         .size = {.d_inner = spec->d_inner,
@@ -75,8 +95,10 @@ void ko_mamba1_add(struct ko_builder *b, const struct ko_mamba1_spec *spec)
                  .conv_channels = spec->d_inner},
         .self = m,
     };
-    ko_declare_norm(b, spec->norm_name, &m->norm);
+    ko_declare_norm_named(b, spec->norm_name, &m->norm);
     declare_mixer(b, spec, &sublayer);
+    declare_refinement(b, spec, &sublayer.size, m);
+    ko_declare_output(b, &spec->output, &sublayer);
     ko_declare_sublayer(b, &sublayer);
 }
 
@@ -105,18 +127,10 @@ static void refine_projected(struct ko_steps *steps, const struct ko_sublayer *s
 {
     const struct mamba1 *m = sublayer->self;
     const struct ko_sizes *s = &sublayer->size;
-    const int32_t width[] = {s->dt_rank, s->d_state, s->d_state}, ld = projected_width(s);
     float *x = steps->pass->buffer[PROJECTED];
     for (int part = 0; part < 3; part++) {
-        const struct ko_rms_norm norm = {.n = steps->n,
-                                         .d = width[part],
-                                         .x = x,
-                                         .ldx = ld,
-                                         .eps = m->refine_eps,
-                                         .y = x,
-                                         .ldy = ld};
-        ko_step_rms_norm(steps, &norm);
-        x += width[part];
+        ko_step_norm_of(steps, &m->refine[part], refined_width(s, part), x, projected_width(s));
+        x += refined_width(s, part);
     }
 }
 
@@ -131,7 +145,7 @@ static enum ko_code mix_mamba1(const struct ko_pass *pass, const struct ko_subla
     float *projected = pass->buffer[PROJECTED];
     struct ko_steps steps = {pass, pass->rows->n_projected[sublayer->stage], err, KO_OK};
     const struct ko_conv conv = {
-        .layer = sublayer->stage,
+        .stage = sublayer->stage,
         .n_channels = inner,
         .n_taps = s->d_conv,
         .in = xz,
@@ -142,7 +156,7 @@ static enum ko_code mix_mamba1(const struct ko_pass *pass, const struct ko_subla
         .out = convolved,
     };
     const struct ko_mamba1 scan = {
-        .layer = sublayer->stage,
+        .stage = sublayer->stage,
         .d_inner = inner,
         .d_state = s->d_state,
         .u = convolved,
@@ -163,9 +177,7 @@ static enum ko_code mix_mamba1(const struct ko_pass *pass, const struct ko_subla
     ko_step_conv(&steps, &conv);
     steps.n = pass->rows->n_convolved[sublayer->stage];
     ko_step_project(&steps, m->x, convolved, inner, projected, width);
-    if (m->refine_eps >= 0) {
-        refine_projected(&steps, sublayer);
-    }
+    refine_projected(&steps, sublayer);
     ko_step_project(&steps, m->dt, projected, width, delta, inner);
     ko_step_softplus(
         &steps, &(const struct ko_activation){.n = steps.n, .d = inner, .x = delta, .ld = inner});
@@ -178,6 +190,16 @@ static void conv_mask(const struct ko_sublayer *sublayer, const uint8_t *mask, u
     memcpy(conv, mask, (size_t)sublayer->size.conv_channels);
 }
 
+static void mamba1_details(const struct ko_model *model, const struct ko_sublayer *sublayer,
+                           struct ko_details *out)
+{
+    const struct mamba1 *m = sublayer->self;
+    (void)model;
+    if (m->refine[0].kind != KO_NO_NORM) {
+        ko_details_add(out, "norms of delta's input, B and C");
+    }
+}
+
 const struct ko_sublayer_kind ko_sublayer_mamba1 = {
     .name = "mamba1",
     .mixer = KO_MIXER_SSM,
@@ -186,4 +208,5 @@ const struct ko_sublayer_kind ko_sublayer_mamba1 = {
     .mix = mix_mamba1,
     .finish = ko_pass_finish,
     .conv_mask = conv_mask,
+    .details = mamba1_details,
 };

@@ -13,9 +13,11 @@ struct ko_mamba1_spec {
     struct ko_norm norm;  /* kind and eps */
     const char *stem;     /* in front of in_proj, conv1d, ...: "mixer" */
     bool bias, conv_bias; /* bias: of the input and the output projection */
-    /* Delta's input, B and C go through RMSNorms without weights of this epsilon (Falcon-Mamba).
-       Negative: they do not. */
-    float refine_eps;
+    /* The norms of delta's input, B and C: kind and eps, and the names of their weights, or NULL where
+       they have none (Falcon-Mamba). */
+    struct ko_norm refine;
+    const char *refine_names[3];
+    struct ko_output_spec output;
 };
 
 /* Declares the weights and appends the sublayer to the model. */

@@ -14,6 +14,7 @@
 /* One matrix of all experts. */
 struct expert_matrix {
     size_t weight; /* expert 0's, or the one weight of all */
+    size_t first;  /* elements of the weight before expert 0's matrix */
     size_t stride; /* elements from one expert's matrix to the next */
     size_t bias;   /* [n_experts, n_out] or KO_NO_WEIGHT */
     int32_t n_out, n_in;
@@ -21,11 +22,16 @@ struct expert_matrix {
 
 struct moe {
     int32_t n_experts, n_chosen;
-    bool among_chosen, interleaved;
-    float limit;
+    bool among_chosen, interleaved, sigmoid, relu2;
+    int32_t n_groups, n_chosen_groups;
+    float limit, share_scale;
     struct ko_norm norm;
     struct ko_projection router;
+    size_t correction; /* [n_experts] or KO_NO_WEIGHT */
     struct expert_matrix gate, up, down;
+    bool shares; /* shared_hidden and shared_down are used */
+    struct ko_mlp_hidden shared_hidden;
+    struct ko_projection shared_down; /* [d_model, its d_ff] */
 };
 
 /* The buffers of a pass. */
@@ -34,7 +40,7 @@ enum {
     LOGITS = 3, /* [n_experts] */
     CHOICE = 4, /* [n_chosen] int32_t */
     SHARE = 5,  /* [n_chosen] */
-    WORK = 6,   /* [ko_experts_work] */
+    WORK = 6,   /* [ko_experts_work], then the shared MLP's [2 d_ff] */
     SUM = 7,    /* [d_model] what the experts give */
 };
 
@@ -105,6 +111,23 @@ static void declare_stacked(struct ko_builder *b, const struct ko_moe_spec *spec
     add_weight(b, &bias, stem.text, "_bias", &out->bias);
 }
 
+/* Gates and ups are halves of one matrix for each expert. */
+static void declare_halves(struct ko_builder *b, const struct ko_moe_spec *spec, struct moe *m)
+{
+    const int32_t n = spec->n_experts, d = m->down.n_out, ff = m->down.n_in;
+    const struct ko_weight both = {
+        .n_dims = 3, .shape = {n, 2 * (int64_t)ff, d}, .transform = KO_AS_STORED};
+    const struct ko_weight down = {.n_dims = 3, .shape = {n, d, ff}, .transform = KO_AS_STORED};
+    const struct stem names[] = {stem_of(spec, spec->gate), stem_of(spec, spec->down)};
+    add_weight(b, &both, names[0].text, ".weight", &m->gate.weight);
+    add_weight(b, &down, names[1].text, ".weight", &m->down.weight);
+    m->up.weight = m->gate.weight;
+    m->up.first = (size_t)ff * (size_t)d;
+    m->gate.stride = m->up.stride = 2 * m->up.first;
+    m->down.stride = m->up.first;
+    m->gate.bias = m->up.bias = m->down.bias = KO_NO_WEIGHT;
+}
+
 static bool is_packed(const struct ko_builder *b, const struct ko_moe_spec *spec)
 {
     char name[256];
@@ -125,9 +148,27 @@ static void declare_experts(struct ko_builder *b, const struct ko_moe_spec *spec
         declare_stacked(b, spec, spec->down, mxfp4, &m->down);
         return;
     }
-    declare_listed(b, spec, spec->gate, &m->gate);
-    declare_listed(b, spec, spec->up, &m->up);
+    if (spec->layout == KO_MOE_HALVES) {
+        declare_halves(b, spec, m);
+        return;
+    }
+    if (m->relu2) {
+        declare_listed(b, spec, spec->up, &m->gate);
+    } else {
+        declare_listed(b, spec, spec->gate, &m->gate);
+        declare_listed(b, spec, spec->up, &m->up);
+    }
     declare_listed(b, spec, spec->down, &m->down);
+}
+
+static void declare_shared(struct ko_builder *b, const struct ko_mlp_spec *spec, struct moe *m)
+{
+    m->shares = spec != NULL;
+    if (spec) {
+        ko_mlp_declare_hidden(b, spec, &m->shared_hidden);
+        ko_declare_projection(b, spec->down, b->model->shape.d_model, spec->d_ff, spec->bias,
+                              &m->shared_down);
+    }
 }
 
 void ko_moe_add(struct ko_builder *b, const struct ko_moe_spec *spec)
@@ -143,28 +184,34 @@ void ko_moe_add(struct ko_builder *b, const struct ko_moe_spec *spec)
     if (!m) {
         return;
     }
-    *m = (struct moe){.n_experts = spec->n_experts,
-                      .n_chosen = spec->n_chosen,
-                      .among_chosen = spec->among_chosen,
-                      .interleaved = spec->layout == KO_MOE_STACKED,
-                      .limit = spec->limit,
-                      .norm = spec->norm};
+    *m = (struct moe){
+        .n_experts = spec->n_experts,
+        .n_chosen = spec->n_chosen,
+        .among_chosen = spec->among_chosen,
+        .interleaved = spec->layout == KO_MOE_STACKED,
+        .sigmoid = spec->sigmoid,
+        .relu2 = spec->relu2,
+        .n_groups = spec->n_groups,
+        .n_chosen_groups = spec->n_chosen_groups,
+        .limit = spec->limit,
+        .share_scale = spec->share_scale > 0 ? spec->share_scale : 1,
+        .norm = spec->norm,
+    };
     struct ko_sublayer sublayer = {
         .kind = &ko_sublayer_moe,
         .size = {.d_ff = spec->d_ff},
-        .parallel = spec->parallel,
         .out = {KO_NO_WEIGHT, KO_NO_WEIGHT},
-        .post_norm = spec->post_norm,
-        .out_scale = spec->out_scale,
-        .sum_norm = spec->sum_norm,
         .decay_norms = KO_NO_WEIGHT,
         .self = m,
     };
+    const struct ko_weight_row correction = {
+        spec->correction, &m->correction, !spec->correction, KO_AS_STORED, 1, {spec->n_experts}};
     ko_declare_norm_named(b, spec->norm_name, &m->norm);
     ko_declare_projection(b, spec->router, spec->n_experts, d, spec->router_bias, &m->router);
+    ko_declare_rows(b, spec->router, &correction, 1);
     declare_experts(b, spec, m);
-    ko_declare_norm_named(b, spec->post_norm_name, &sublayer.post_norm);
-    ko_declare_norm_named(b, spec->sum_norm_name, &sublayer.sum_norm);
+    declare_shared(b, spec->shared, m);
+    ko_declare_output(b, &spec->output, &sublayer);
     ko_declare_sublayer(b, &sublayer);
 }
 
@@ -176,22 +223,32 @@ static void moe_widths(const struct ko_sublayer *sublayer, int32_t d_model,
     width[LOGITS] = m->n_experts;
     width[CHOICE] = width[SHARE] = m->n_chosen;
     width[WORK] = (int32_t)ko_experts_work(m->n_experts, m->n_chosen, d_model, sublayer->size.d_ff);
+    if (width[WORK] < 2 * m->shared_hidden.d_ff) {
+        width[WORK] = 2 * m->shared_hidden.d_ff;
+    }
     width[SUM] = d_model;
 }
 
-/* The router, and the three matrices of each chosen expert. */
+/* The router, the matrices of each chosen expert, and the shared MLP. */
 static void row_flop(const struct ko_sublayer *sublayer, int32_t d_model, double flop[3])
 {
     const struct moe *m = sublayer->self;
     flop[0] = flop[1] = 0;
-    flop[2] = 2.0 * d_model * (m->n_experts + 3.0 * m->n_chosen * sublayer->size.d_ff);
+    const double n_matrices = m->relu2 ? 2 : 3;
+    flop[2] = 2.0 * d_model * (m->n_experts + n_matrices * m->n_chosen * sublayer->size.d_ff);
+    if (m->shares) {
+        flop[2] += 2.0 * d_model * ko_mlp_matrices(&m->shared_hidden) * m->shared_hidden.d_ff;
+    }
 }
 
 static struct ko_expert_matrices matrices_of(const struct ko_pass *pass,
                                              const struct expert_matrix *w)
 {
+    struct ko_matrix first = ko_model_matrix(pass->model, &pass->arena, w->weight);
+    first.data = (const unsigned char *)first.data + w->first * ko_element_bytes(pass->arena.type);
+    first.n_out = w->n_out;
     return (struct ko_expert_matrices){
-        .first = ko_model_matrix(pass->model, &pass->arena, w->weight),
+        .first = first,
         .stride = w->stride,
         .bias = ko_pass_weight(pass, w->bias),
     };
@@ -210,10 +267,15 @@ static void compute_experts(struct ko_steps *steps, const struct ko_sublayer *su
         .n_chosen = m->n_chosen,
         .logits = pass->buffer[LOGITS],
         .among_chosen = m->among_chosen,
+        .sigmoid = m->sigmoid,
+        .correction = ko_pass_weight(pass, m->correction),
+        .n_groups = m->n_groups,
+        .n_chosen_groups = m->n_chosen_groups,
+        .share_scale = m->share_scale,
         .choice = (int32_t *)(void *)pass->buffer[CHOICE],
         .share = pass->buffer[SHARE],
     };
-    const struct ko_experts experts = {
+    struct ko_experts experts = {
         .n = steps->n,
         .n_experts = m->n_experts,
         .n_chosen = m->n_chosen,
@@ -223,16 +285,30 @@ static void compute_experts(struct ko_steps *steps, const struct ko_sublayer *su
         .choice = choose.choice,
         .share = choose.share,
         .gate = matrices_of(pass, &m->gate),
-        .up = matrices_of(pass, &m->up),
         .down = matrices_of(pass, &m->down),
         .interleaved = m->interleaved,
+        .relu2 = m->relu2,
         .limit = m->limit,
         .work = pass->buffer[WORK],
         .y = pass->buffer[SUM],
     };
+    if (!m->interleaved && !m->relu2) {
+        experts.up = matrices_of(pass, &m->up);
+    }
     ko_step_project(steps, m->router, x, d, pass->buffer[LOGITS], m->n_experts);
     ko_step_choose_experts(steps, &choose);
     ko_step_experts(steps, &experts);
+}
+
+/* pass->buffer[SUM] += the shared MLP of each row of x. */
+static void add_shared(struct ko_steps *steps, const struct moe *m, const float *x)
+{
+    const struct ko_mlp_hidden *h = &m->shared_hidden;
+    float *hidden = steps->pass->buffer[WORK];
+    if (m->shares) {
+        ko_mlp_compute_hidden(steps, h, x, hidden, hidden + h->d_ff, 2 * h->d_ff);
+        ko_step_add(steps, m->shared_down, hidden, 2 * h->d_ff, steps->pass->buffer[SUM]);
+    }
 }
 
 static enum ko_code finish_moe(const struct ko_pass *pass, const struct ko_sublayer *sublayer,
@@ -243,7 +319,9 @@ static enum ko_code finish_moe(const struct ko_pass *pass, const struct ko_subla
     struct ko_steps steps = {pass, n, err, KO_OK};
     (void)mixed;
     (void)ld_mixed;
-    compute_experts(&steps, sublayer, ko_step_input(&steps, &m->norm, x, pass->buffer[NORMED]));
+    const float *input = ko_step_input(&steps, &m->norm, x, pass->buffer[NORMED]);
+    compute_experts(&steps, sublayer, input);
+    add_shared(&steps, m, input);
     ko_step_add_output(&steps, sublayer, pass->buffer[SUM], x);
     return steps.code;
 }
@@ -254,6 +332,21 @@ static void moe_details(const struct ko_model *model, const struct ko_sublayer *
     const struct moe *m = sublayer->self;
     (void)model;
     ko_details_add(out, "%d of %d experts", m->n_chosen, m->n_experts);
+    if (m->n_groups > 0) {
+        ko_details_add(out, "experts of %d of %d groups", m->n_chosen_groups, m->n_groups);
+    }
+    if (m->sigmoid) {
+        ko_details_add(out, "sigmoids as shares of experts");
+    }
+    if (m->share_scale != 1) {
+        ko_details_add(out, "shares of experts times %g", (double)m->share_scale);
+    }
+    if (m->relu2) {
+        ko_details_add(out, "experts with squared ReLU");
+    }
+    if (m->shares) {
+        ko_details_add(out, "a shared expert of width %d", m->shared_hidden.d_ff);
+    }
     if (m->limit > 0) {
         ko_details_add(out, "gates and ups clamped at %g", (double)m->limit);
     }

@@ -55,6 +55,14 @@ static void apply_silu(const struct ko_cpu_isa *isa, size_t n, const float *x, f
     isa->silu(n, x, y);
 }
 
+static void apply_sigmoid(const struct ko_cpu_isa *isa, size_t n, const float *x, float *y)
+{
+    for (size_t k = 0; k < n; k++) {
+        y[k] = 1.0F;
+    }
+    isa->sigmoid_mul(n, x, y, y);
+}
+
 static void apply_softplus(const struct ko_cpu_isa *isa, size_t n, const float *x, float *y)
 {
     memcpy(y, x, n * sizeof *y);
@@ -79,6 +87,12 @@ static void apply_relu(const struct ko_cpu_isa *isa, size_t n, const float *x, f
     isa->relu(n, y);
 }
 
+static void apply_relu2(const struct ko_cpu_isa *isa, size_t n, const float *x, float *y)
+{
+    memcpy(y, x, n * sizeof *y);
+    isa->relu2(n, y);
+}
+
 static const float cap = 30.0F, scale = 0.3F;
 
 static void apply_cap(const struct ko_cpu_isa *isa, size_t n, const float *x, float *y)
@@ -90,6 +104,11 @@ static void apply_cap(const struct ko_cpu_isa *isa, size_t n, const float *x, fl
 static double exact_silu(double x)
 {
     return x / (1.0 + exp(-x));
+}
+
+static double exact_sigmoid(double x)
+{
+    return 1.0 / (1.0 + exp(-x));
 }
 
 static double exact_softplus(double x)
@@ -105,6 +124,11 @@ static double exact_gelu(double x)
 static double exact_relu(double x)
 {
     return x > 0.0 ? x : 0.0;
+}
+
+static double exact_relu2(double x)
+{
+    return x > 0.0 ? x * x : 0.0;
 }
 
 static double exact_cap(double x)
@@ -162,6 +186,13 @@ static void silu_is_within_four_units(void **state)
     check("silu", apply_silu, exact_silu, -87.0F, 1e30F, 4.0, 0.0);
 }
 
+static void sigmoid_is_within_three_units(void **state)
+{
+    (void)state;
+    check("sigmoid", apply_sigmoid, exact_sigmoid, -87.0F, 1e30F, 3.0, 0.0);
+    check("sigmoid", apply_sigmoid, exact_sigmoid, -1e30F, -87.0F, 0.0, 3e-39);
+}
+
 static void gelu_is_within_seven_units_from_minus_one(void **state)
 {
     (void)state;
@@ -182,6 +213,12 @@ static void relu_is_exact(void **state)
     check("relu", apply_relu, exact_relu, -FLT_MAX, FLT_MAX, 0.5, 0.0);
 }
 
+static void squares_of_relu_are_rounded_once(void **state)
+{
+    (void)state;
+    check("relu2", apply_relu2, exact_relu2, -FLT_MAX, 1e19F, 0.5, 0.0);
+}
+
 static void caps_are_within_four_units(void **state)
 {
     (void)state;
@@ -195,18 +232,22 @@ static void what_is_not_a_number_stays_so(void **state)
 {
     (void)state;
     enum { N = 37 };
-    apply_fn *const all[] = {apply_gelu, apply_gelu_tanh, apply_relu, apply_cap};
+    apply_fn *const all[] = {apply_gelu,  apply_gelu_tanh, apply_relu,
+                             apply_relu2, apply_sigmoid,   apply_cap};
+    const size_t n_all = sizeof all / sizeof all[0];
     size_t n_tables = 0;
     const struct ko_cpu_isa *const *tables = ko_cpu_isa_list(&n_tables);
-    for (size_t at = 0; at < n_tables * 4; at++) {
+    for (size_t at = 0; at < n_tables * n_all; at++) {
         float x[N], y[N];
         for (size_t k = 0; k < N; k++) {
             x[k] = k % 5 == 1 ? NAN : k % 5 == 2 ? INFINITY : 2.0F;
         }
-        all[at % 4](tables[at / 4], N, x, y);
+        all[at % n_all](tables[at / n_all], N, x, y);
         for (size_t k = 0; k < N; k++) {
             assert_int_equal(isnan(y[k]) != 0, k % 5 == 1);
-            float top = all[at % 4] == apply_cap ? cap : INFINITY;
+            float top = all[at % n_all] == apply_cap       ? cap
+                        : all[at % n_all] == apply_sigmoid ? 1.0F
+                                                           : INFINITY;
             assert_true(k % 5 != 2 || y[k] == top);
         }
     }
@@ -304,6 +345,12 @@ static void gates_and_time_steps_are_their_parts(void **state)
         for (size_t k = 0; k < N; k++) {
             assert_true(got[k] == gate[k] * up[k]);
         }
+        memcpy(gate, x, sizeof gate);
+        tables[t]->gelu(N, gate);
+        tables[t]->gelu_mul(N, x, up, got);
+        for (size_t k = 0; k < N; k++) {
+            assert_true(got[k] == gate[k] * up[k]);
+        }
         tables[t]->softplus(N, step);
         tables[t]->time_step(N, x, up, 0.01F, 3.0F, got);
         for (size_t k = 0; k < N; k++) {
@@ -348,9 +395,11 @@ int main(void)
         cmocka_unit_test(exp_is_within_two_units),
         cmocka_unit_test(softplus_is_within_three_units),
         cmocka_unit_test(silu_is_within_four_units),
+        cmocka_unit_test(sigmoid_is_within_three_units),
         cmocka_unit_test(gelu_is_within_seven_units_from_minus_one),
         cmocka_unit_test(tanh_gelu_is_within_four_units_from_minus_one),
         cmocka_unit_test(relu_is_exact),
+        cmocka_unit_test(squares_of_relu_are_rounded_once),
         cmocka_unit_test(caps_are_within_four_units),
         cmocka_unit_test(what_is_not_a_number_stays_so),
         cmocka_unit_test(ends_of_the_range_are_exact),

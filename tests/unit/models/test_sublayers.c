@@ -280,22 +280,22 @@ static void run_mlp(const struct filled *from, const struct ko_mlp_spec *m, int 
 static void add_mlp(const struct filled *from, const struct toy *toy, int l, double *out, double *x)
 {
     const struct ko_mlp_spec *m = &toy->mlp;
-    norm(from, l, "mlp_post", &m->post_norm, D, out);
+    norm(from, l, "mlp_post", &m->output.post_norm, D, out);
     for (int i = 0; i < D; i++) {
-        x[i] += (m->out_scale > 0 ? (double)m->out_scale : 1) * out[i];
+        x[i] += (m->output.scale > 0 ? (double)m->output.scale : 1) * out[i];
     }
-    norm(from, l, "mlp_sum", &m->sum_norm, D, x);
+    norm(from, l, "mlp_sum", &m->output.sum_norm, D, x);
 }
 
 static void add_attention(const struct filled *from, const struct toy *toy, int l, double *out,
                           double *x)
 {
     const struct ko_attention_spec *a = &toy->attention;
-    norm(from, l, "post", &a->post_norm, D, out);
+    norm(from, l, "post", &a->output.post_norm, D, out);
     for (int i = 0; i < D; i++) {
-        x[i] += (a->out_scale > 0 ? (double)a->out_scale : 1) * out[i];
+        x[i] += (a->output.scale > 0 ? (double)a->output.scale : 1) * out[i];
     }
-    norm(from, l, "sum", &a->sum_norm, D, x);
+    norm(from, l, "sum", &a->output.sum_norm, D, x);
 }
 
 static void run_layer(const struct filled *from, const struct toy *toy, int l, double x[TOKENS][D])
@@ -316,13 +316,13 @@ static void run_layer(const struct filled *from, const struct toy *toy, int l, d
         attend(from, toy, l, rows, t, context);
         linear(from, l, toy->attention.o, context, heads_of(toy, l) * WIDTH, D, attended);
         memcpy(input, x[t], sizeof input); /* what a parallel MLP reads */
-        if (!toy->mlp.parallel) {
+        if (!toy->mlp.output.parallel) {
             add_attention(from, toy, l, attended, x[t]);
             memcpy(input, x[t], sizeof input);
         }
         norm(from, l, shared ? "shared" : "mlp_before", norms[1], D, input);
         run_mlp(from, &toy->mlp, l, input, out);
-        if (toy->mlp.parallel) {
+        if (toy->mlp.output.parallel) {
             add_attention(from, toy, l, attended, x[t]);
         }
         add_mlp(from, toy, l, out, x[t]);
@@ -417,7 +417,7 @@ static void parallel_sublayers_read_the_same_x(void **state)
                 .up = "up",
                 .down = "down",
                 .bias = true,
-                .parallel = true},
+                .output = {.parallel = true}},
         .rope = {.theta = 50, .n_rotated = 4},
         .final_norm = LAYER_NORM,
     };
@@ -436,13 +436,12 @@ static void outputs_are_normed_and_scaled_before_they_are_added(void **state)
     struct toy toy = {
         .attention = {ATTENTION(2), .q_norm = "q_norm", .k_norm = "k_norm", .qk_norm = RMS_PLUS,
                       .scale = 0.7F, .cap = 0.5F, .sinks = "attention.sinks", .rotary = true,
-                      .post_norm_name = "post", .post_norm = RMS_PLUS},
+                      .output = {.post_norm_name = "post", .post_norm = RMS_PLUS}},
         .mlp = {.d_ff = FF,
                 .function = KO_MLP_GELU_TANH_GATED,
                 .gate_up = "gate_up",
                 .down = "down",
-                .post_norm_name = "mlp_post",
-                .post_norm = RMS_PLUS},
+                .output = {.post_norm_name = "mlp_post", .post_norm = RMS_PLUS}},
         .rope = {.theta = 50,
                  .n_rotated = WIDTH,
                  .scaling = KO_ROPE_LONGROPE,
@@ -456,12 +455,12 @@ static void outputs_are_normed_and_scaled_before_they_are_added(void **state)
     (void)state;
     check_pass(&toy, 3e-6); /* observed: 3e-7 */
     toy.attention.norm_by_head = true;
-    toy.attention.out_scale = toy.mlp.out_scale = 0.25F;
+    toy.attention.output.scale = toy.mlp.output.scale = 0.25F;
     toy.attention.norm_name = "before";
     toy.attention.norm = (struct ko_norm)RMS;
     check_pass(&toy, 3e-6); /* observed: 3e-7 */
-    toy.attention.post_norm_name = toy.mlp.post_norm_name = NULL;
-    toy.attention.post_norm.kind = toy.mlp.post_norm.kind = KO_NO_NORM;
+    toy.attention.output.post_norm_name = toy.mlp.output.post_norm_name = NULL;
+    toy.attention.output.post_norm.kind = toy.mlp.output.post_norm.kind = KO_NO_NORM;
     check_pass(&toy, 3e-6); /* observed: 3e-7 */
 }
 
@@ -469,14 +468,13 @@ static void outputs_are_normed_and_scaled_before_they_are_added(void **state)
 static void sums_are_normed_and_embeddings_projected(void **state)
 {
     struct toy toy = {
-        .attention = {ATTENTION(HEADS), .qkv = "qkv", .sum_norm_name = "sum",
-                      .sum_norm = LAYER_NORM},
+        .attention = {ATTENTION(HEADS), .qkv = "qkv",
+                      .output = {.sum_norm_name = "sum", .sum_norm = LAYER_NORM}},
         .mlp = {.d_ff = FF,
                 .function = KO_MLP_RELU,
                 .up = "up",
                 .down = "down",
-                .sum_norm_name = "mlp_sum",
-                .sum_norm = LAYER_NORM},
+                .output = {.sum_norm_name = "mlp_sum", .sum_norm = LAYER_NORM}},
         .embedding_width = NARROW,
         .positions = true,
     };
@@ -535,7 +533,7 @@ static void only_outputs_that_are_changed_take_a_buffer(void **state)
     ko_model_free(from.model);
 
     toy.mlp.gate_up = "gate_up";
-    toy.mlp.out_scale = 0.5F;
+    toy.mlp.output.scale = 0.5F;
     from = make_filled(&toy);
     assert_false(ko_sublayer_adds_directly(&from.model->sublayer[1]));
     ko_model_widths(from.model, widths);
@@ -588,23 +586,24 @@ static void details_name_what_is_particular_once(void **state)
                 .up = "up",
                 .down = "down"},
         .final_norm = RMS,
+        .positions = true,
     };
     struct toy toy = plain;
     (void)state;
     expect_details(&plain, NULL, 0);
-    toy.attention = (struct ko_attention_spec){ATTENTION(2),       .q_norm = "q_norm",
-                                               .k_norm = "k_norm", .norm_by_head = true,
-                                               .qk_norm = RMS,     .scale = 0.5F,
-                                               .cap = 3,           .sinks = "attention.sinks",
-                                               .rotary = true,     .post_norm_name = "post",
-                                               .post_norm = RMS};
+    toy.attention = (struct ko_attention_spec){
+        ATTENTION(2),       .q_norm = "q_norm",
+        .k_norm = "k_norm", .norm_by_head = true,
+        .qk_norm = RMS,     .scale = 0.5F,
+        .cap = 3,           .sinks = "attention.sinks",
+        .rotary = true,     .output = {.post_norm_name = "post", .post_norm = RMS}};
     toy.rope = (struct ko_rope_config){
         .theta = 50, .n_rotated = 4, .interleaved = true, .scaling = KO_ROPE_LINEAR, .factor = 8};
     toy.mlp.function = KO_MLP_RELU;
-    toy.mlp.parallel = true;
-    toy.mlp.out_scale = 0.25F;
-    toy.mlp.sum_norm_name = "mlp_sum";
-    toy.mlp.sum_norm = (struct ko_norm)RMS;
+    toy.mlp.output.parallel = true;
+    toy.mlp.output.scale = 0.25F;
+    toy.mlp.output.sum_norm_name = "mlp_sum";
+    toy.mlp.output.sum_norm = (struct ko_norm)RMS;
     toy.embedding_scale = 3;
     toy.embedding_width = NARROW;
     expect_details(&toy, words, sizeof words / sizeof words[0]);

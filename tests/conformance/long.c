@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "tests/conformance/wave.h"
+
+enum { N_COLUMNS = 5, N_BRANCHES = 4 };
+
+/* The rows of wave_long_rows point into this. */
+struct long_wave {
+    struct ko_rows rows;
+    /* position, previous, branch, prompt, parent_row */
+    int32_t columns[N_COLUMNS][(1 + N_BRANCHES) * WAVE_LONG];
+    struct ko_branch branches[N_BRANCHES];
+    uint8_t target[2][WAVE_LONG], source[3][WAVE_LONG];
+    struct ko_edge_set edges[3];
+    int32_t trunk_first, n_tokens, n_own, n_active, n_branches;
+};
+
+static void fill_rows(struct long_wave *wave, int32_t b, int32_t t0, int32_t first)
+{
+    for (int32_t i = t0; i < WAVE_LONG; i++) {
+        int32_t row = first + i - t0, before = i == t0 ? t0 - 1 : row - 1;
+        const int32_t values[N_COLUMNS] = {i, before, b, 0, b < 0 ? -1 : i};
+        for (size_t column = 0; column < N_COLUMNS; column++) {
+            wave->columns[column][row] = values[column];
+        }
+    }
+}
+
+/* Returns the number of rows. */
+static int32_t fill_branches(struct long_wave *wave)
+{
+    const int32_t starts[] = {100, WAVE_LONG - 1, WAVE_LONG - 1, 70}, sets[] = {0, 1, 1, 2};
+    const int32_t leaves[] = {-1, 0, 0, 0}, masks[] = {-1, 0, -1, 1};
+    int32_t n = WAVE_LONG;
+    fill_rows(wave, -1, 0, 0);
+    for (int32_t b = 0; b < N_BRANCHES; b++) {
+        wave->branches[b] = (struct ko_branch){.parent = -1,
+                                               .first_row = n,
+                                               .n_rows = WAVE_LONG - starts[b],
+                                               .first_position = starts[b],
+                                               .leaves_at = leaves[b],
+                                               .window_end = 1,
+                                               .edge_set = sets[b],
+                                               .mask = masks[b]};
+        fill_rows(wave, b, starts[b], n);
+        n += WAVE_LONG - starts[b];
+        wave->n_own = leaves[b] < 0 ? n : wave->n_own;
+    }
+    return n;
+}
+
+static void fill_edges(struct long_wave *wave)
+{
+    for (int32_t i = 0; i < WAVE_LONG; i++) {
+        wave->target[0][i] = i >= 100 && i % 3 == 1;
+        wave->target[1][i] = i == WAVE_LONG - 1;
+        wave->source[0][i] = i >= 9 && i < 120;
+        wave->source[1][i] = i % 4 != 2;
+        wave->source[2][i] = i >= 69 && i % 2;
+    }
+    wave->edges[0] = (struct ko_edge_set){false, wave->target[0], wave->source[0]};
+    wave->edges[1] = (struct ko_edge_set){false, wave->target[1], wave->source[1]};
+    wave->edges[2] = (struct ko_edge_set){true, wave->target[1], wave->source[2]};
+}
+
+const struct ko_rows *wave_long_rows(void)
+{
+    static struct long_wave memory;
+    struct long_wave *wave = &memory;
+    memset(wave, 0, sizeof *wave);
+    wave->n_active = fill_branches(wave);
+    wave->n_branches = N_BRANCHES;
+    wave->n_tokens = WAVE_LONG;
+    fill_edges(wave);
+    wave->rows = (struct ko_rows){.n_rows = wave->n_active,
+                                  .n_trunk_rows = WAVE_LONG,
+                                  .n_prompts = 1,
+                                  .n_branches = N_BRANCHES,
+                                  .n_edge_sets = 3,
+                                  .n_stages = 1,
+                                  .max_tokens = WAVE_LONG,
+                                  .position = wave->columns[0],
+                                  .previous = wave->columns[1],
+                                  .branch = wave->columns[2],
+                                  .prompt = wave->columns[3],
+                                  .parent_row = wave->columns[4],
+                                  .token = wave->columns[3], /* all 0 */
+                                  .trunk_first = &wave->trunk_first,
+                                  .n_tokens = &wave->n_tokens,
+                                  .branches = wave->branches,
+                                  .edges = wave->edges,
+                                  .n_projected = &wave->n_own,
+                                  .n_convolved = &wave->n_own,
+                                  .n_active = &wave->n_active,
+                                  .n_branches_active = &wave->n_branches};
+    return &wave->rows;
+}
