@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Granite 4.0: Granite Team 2025; transformers' GraniteMoeHybridForCausalLM. Layers of Mamba-2 or of
-   attention, with the multipliers of Granite 3. The hybrids have no positions. Granite-4.0-micro has
-   attention alone, with rotary positions. */
+   attention, with the multipliers of Granite 3, and an MLP, which larger models have beside a mixture
+   of experts. The hybrids have no positions. Granite-4.0-micro has attention alone, with rotary
+   positions. */
 #include <string.h>
 
 #include "src/formats/json.h"
@@ -11,6 +12,7 @@
 #include "src/models/families/granite_like.h"
 #include "src/models/families/hybrid_like.h"
 #include "src/models/families/llama_like.h"
+#include "src/models/families/moe_like.h"
 
 struct granite_h {
     struct ko_llama_layer layer;
@@ -18,6 +20,7 @@ struct granite_h {
     bool rotary;
     uint8_t kinds[KO_MAX_LAYERS]; /* enum ko_layer_kind */
     struct ko_mamba2_spec mamba2;
+    struct ko_moe_spec moe; /* n_experts 0: none */
 };
 
 /* Whether position_embedding_type says "rope". */
@@ -57,22 +60,30 @@ static void read_layers(struct ko_builder *b, struct granite_h *g)
     }
     ko_config_bool(b, "attention_bias", &g->layer.qkv_bias);
     g->layer.o_bias = g->layer.qkv_bias;
-    ko_config_size(b, &(const struct ko_size_row){"shared_intermediate_size", NULL, 1024,
-                                                  KO_MAX_WIDTH, &g->layer.d_ff});
 }
 
-/* Without experts each layer has the shared MLP alone. */
-static void refuse_experts(struct ko_builder *b)
+/* intermediate_size is that of an expert, shared_intermediate_size that of the MLP. */
+static void read_experts(struct ko_builder *b, struct granite_h *g)
 {
     static const char key[] = "num_local_experts";
     int64_t n = 8;
+    g->moe = (struct ko_moe_spec){
+        .d_ff = g->layer.d_ff,
+        .among_chosen = true,
+        .router = "block_sparse_moe.router.layer",
+        .layout = KO_MOE_HALVES,
+        .experts = "block_sparse_moe",
+        .gate = "input_linear",
+        .down = "output_linear",
+    };
     if (b->code == KO_OK) {
-        b->code = ko_json_int(b->config, key, 0, INT32_MAX, &n, b->where, b->err);
+        b->code = ko_json_int(b->config, key, 0, KO_MAX_EXPERTS, &n, b->where, b->err);
     }
     if (n > 0) {
-        ko_config_fail(b, key, "%lld experts are not supported for Granite 4, only 0",
-                       (long long)n);
+        ko_moe_read(b, key, 8, 2, &g->moe);
     }
+    ko_config_size(b, &(const struct ko_size_row){"shared_intermediate_size", NULL, 1024,
+                                                  KO_MAX_WIDTH, &g->layer.d_ff});
 }
 
 static void read_granite_h(struct ko_builder *b, struct granite_h *g)
@@ -81,8 +92,8 @@ static void read_granite_h(struct ko_builder *b, struct granite_h *g)
     const char *types = ko_hybrid_types_key(b);
     g->rotary = read_positions(b);
     read_layers(b, g);
+    read_experts(b, g);
     ko_config_only_words(b, "normalization_function", norms, 1);
-    refuse_experts(b);
     ko_granite_read_multipliers(b, &g->multipliers);
     if (types) {
         ko_hybrid_read_types(b, types, 2, g->kinds);
@@ -95,6 +106,7 @@ static void list_granite_h(struct ko_builder *b, const struct granite_h *g)
     struct ko_attention_spec attention;
     struct ko_mlp_spec mlp;
     struct ko_mamba2_spec mamba2 = g->mamba2;
+    struct ko_moe_spec moe = g->moe;
     ko_llama_sublayers(&g->layer, &attention, &mlp);
     attention.scale = g->multipliers.attention;
     attention.rotary = g->rotary;
@@ -103,6 +115,10 @@ static void list_granite_h(struct ko_builder *b, const struct granite_h *g)
     mlp.gate_up = "shared_mlp.input_linear";
     mlp.down = "shared_mlp.output_linear";
     attention.output.scale = mamba2.output.scale = mlp.output.scale = g->multipliers.residual;
+    moe.norm_name = mlp.norm_name;
+    moe.norm = mlp.norm;
+    moe.output = mlp.output;
+    moe.shared = &mlp;
     ko_llama_begin(b);
     if (g->rotary) {
         ko_declare_rope(b, &g->layer.rope, &attention.rope);
@@ -114,7 +130,11 @@ static void list_granite_h(struct ko_builder *b, const struct granite_h *g)
         } else {
             ko_attention_add(b, &attention);
         }
-        ko_mlp_add(b, &mlp);
+        if (moe.n_experts > 0) {
+            ko_moe_add(b, &moe);
+        } else {
+            ko_mlp_add(b, &mlp);
+        }
     }
     ko_llama_end(b, g->layer.norm_eps);
 }

@@ -7,12 +7,8 @@
 #include "src/models/pass.h"
 
 struct mlp {
-    enum ko_mlp_function function;
-    bool fused; /* gate_up is used, else gate and up */
     struct ko_norm norm;
-    size_t gate_scale; /* factors of the gate [d_ff], among the values, or KO_NO_WEIGHT */
-    struct ko_projection gate, up; /* [d_ff, d_model] */
-    struct ko_projection gate_up;  /* [2 d_ff, d_model] */
+    struct ko_mlp_hidden hidden;
 };
 
 /* The buffers of a pass. Buffers 0 and 1 are the mixer's: in a parallel sublayer they still hold its
@@ -24,9 +20,38 @@ enum {
     UP = 4,     /* [d_ff] of the gated form with two matrices */
 };
 
-static bool is_gated(const struct mlp *m)
+static bool is_gated(const struct ko_mlp_hidden *h)
 {
-    return m->function == KO_MLP_SILU_GATED || m->function == KO_MLP_GELU_TANH_GATED;
+    return h->function == KO_MLP_SILU_GATED || h->function == KO_MLP_GELU_TANH_GATED;
+}
+
+int ko_mlp_matrices(const struct ko_mlp_hidden *hidden)
+{
+    return is_gated(hidden) ? 3 : 2;
+}
+
+void ko_mlp_declare_hidden(struct ko_builder *b, const struct ko_mlp_spec *spec,
+                           struct ko_mlp_hidden *out)
+{
+    const int32_t d = b->model->shape.d_model, ff = spec->d_ff;
+    *out = (struct ko_mlp_hidden){
+        .function = spec->function,
+        .fused = spec->gate_up != NULL,
+        .d_ff = ff,
+        .gate_scale = KO_NO_WEIGHT,
+    };
+    if (out->fused) {
+        ko_declare_projection(b, spec->gate_up, 2 * ff, d, spec->bias, &out->gate_up);
+    } else {
+        if (is_gated(out)) {
+            ko_declare_projection(b, spec->gate, ff, d, spec->bias, &out->gate);
+        }
+        ko_declare_projection(b, spec->up, ff, d, spec->bias, &out->up);
+    }
+    if (spec->gate_scale > 0 && spec->gate_scale != 1) {
+        const struct ko_constant run = {0, (size_t)ff, spec->gate_scale};
+        ko_declare_constants(b, &run, 1, &out->gate_scale);
+    }
 }
 
 void ko_mlp_add(struct ko_builder *b, const struct ko_mlp_spec *spec)
@@ -36,12 +61,7 @@ void ko_mlp_add(struct ko_builder *b, const struct ko_mlp_spec *spec)
     if (!m) {
         return;
     }
-    *m = (struct mlp){
-        .function = spec->function,
-        .fused = spec->gate_up != NULL,
-        .norm = spec->norm,
-        .gate_scale = KO_NO_WEIGHT,
-    };
+    m->norm = spec->norm;
     struct ko_sublayer sublayer = {
         .kind = &ko_sublayer_mlp,
         .size = {.d_ff = ff},
@@ -49,18 +69,7 @@ void ko_mlp_add(struct ko_builder *b, const struct ko_mlp_spec *spec)
         .self = m,
     };
     ko_declare_norm_named(b, spec->norm_name, &m->norm);
-    if (m->fused) {
-        ko_declare_projection(b, spec->gate_up, 2 * ff, d, spec->bias, &m->gate_up);
-    } else {
-        if (is_gated(m)) {
-            ko_declare_projection(b, spec->gate, ff, d, spec->bias, &m->gate);
-        }
-        ko_declare_projection(b, spec->up, ff, d, spec->bias, &m->up);
-    }
-    if (spec->gate_scale > 0 && spec->gate_scale != 1) {
-        const struct ko_constant run = {0, (size_t)ff, spec->gate_scale};
-        ko_declare_constants(b, &run, 1, &m->gate_scale);
-    }
+    ko_mlp_declare_hidden(b, spec, &m->hidden);
     ko_declare_projection(b, spec->down, d, ff, spec->bias, &sublayer.out);
     ko_declare_output(b, &spec->output, &sublayer);
     ko_declare_sublayer(b, &sublayer);
@@ -71,57 +80,63 @@ static void mlp_widths(const struct ko_sublayer *sublayer, int32_t d_model,
 {
     const struct mlp *m = sublayer->self;
     width[NORMED] = d_model;
-    width[HIDDEN] = m->fused ? 2 * sublayer->size.d_ff : sublayer->size.d_ff;
-    if (is_gated(m) && !m->fused) {
+    width[HIDDEN] = m->hidden.fused ? 2 * sublayer->size.d_ff : sublayer->size.d_ff;
+    if (is_gated(&m->hidden) && !m->hidden.fused) {
         width[UP] = sublayer->size.d_ff;
     }
 }
 
 static void row_flop(const struct ko_sublayer *sublayer, int32_t d_model, double flop[3])
 {
-    const int n_matrices = is_gated(sublayer->self) ? 3 : 2;
+    const struct mlp *m = sublayer->self;
     flop[0] = flop[1] = 0;
-    flop[2] = 2.0 * n_matrices * d_model * sublayer->size.d_ff;
+    flop[2] = 2.0 * ko_mlp_matrices(&m->hidden) * d_model * sublayer->size.d_ff;
 }
 
-/* The gated form: hidden [n, ff] (row distance ld) = f(gate) up. */
-static void run_gated(struct ko_steps *steps, const struct mlp *m, const float *input, int32_t ff,
-                      int32_t ld)
+static void run_gated(struct ko_steps *steps, const struct ko_mlp_hidden *h, const float *input,
+                      float *gate, float *up, int32_t ld)
 {
     const int32_t d = steps->pass->model->shape.d_model;
-    float *gate = steps->pass->buffer[HIDDEN];
-    float *up = m->fused ? gate + ff : steps->pass->buffer[UP];
     const struct ko_gate args = {
-        .n = steps->n, .d = ff, .gate = gate, .up = up, .ld = ld, .y = gate, .ldy = ld};
-    if (m->fused) {
-        ko_step_project(steps, m->gate_up, input, d, gate, ld);
+        .n = steps->n, .d = h->d_ff, .gate = gate, .up = up, .ld = ld, .y = gate, .ldy = ld};
+    if (h->fused) {
+        ko_step_project(steps, h->gate_up, input, d, gate, ld);
     } else {
-        ko_step_project(steps, m->gate, input, d, gate, ld);
-        ko_step_project(steps, m->up, input, d, up, ld);
+        ko_step_project(steps, h->gate, input, d, gate, ld);
+        ko_step_project(steps, h->up, input, d, up, ld);
     }
-    ko_step_scale(steps, m->gate_scale, ff, gate, ld);
-    if (m->function == KO_MLP_SILU_GATED) {
+    ko_step_scale(steps, h->gate_scale, h->d_ff, gate, ld);
+    if (h->function == KO_MLP_SILU_GATED) {
         ko_step_silu_mul(steps, &args);
     } else {
         ko_step_gelu_tanh_mul(steps, &args);
     }
 }
 
-/* The other form: hidden [n, ff] = f(up). */
-static void run_plain(struct ko_steps *steps, const struct mlp *m, const float *input, int32_t ff)
+static void run_plain(struct ko_steps *steps, const struct ko_mlp_hidden *h, const float *input,
+                      float *hidden, int32_t ld)
 {
     const int32_t d = steps->pass->model->shape.d_model;
-    float *hidden = steps->pass->buffer[HIDDEN];
-    const struct ko_activation args = {.n = steps->n, .d = ff, .x = hidden, .ld = ff};
-    ko_step_project(steps, m->up, input, d, hidden, ff);
-    if (m->function == KO_MLP_GELU) {
+    const struct ko_activation args = {.n = steps->n, .d = h->d_ff, .x = hidden, .ld = ld};
+    ko_step_project(steps, h->up, input, d, hidden, ld);
+    if (h->function == KO_MLP_GELU) {
         ko_step_gelu(steps, &args);
-    } else if (m->function == KO_MLP_RELU) {
+    } else if (h->function == KO_MLP_RELU) {
         ko_step_relu(steps, &args);
-    } else if (m->function == KO_MLP_RELU2) {
+    } else if (h->function == KO_MLP_RELU2) {
         ko_step_relu2(steps, &args);
     } else {
         ko_step_gelu_tanh(steps, &args);
+    }
+}
+
+void ko_mlp_compute_hidden(struct ko_steps *steps, const struct ko_mlp_hidden *hidden,
+                           const float *input, float *room, float *up, int32_t ld)
+{
+    if (is_gated(hidden)) {
+        run_gated(steps, hidden, input, room, up, ld);
+    } else {
+        run_plain(steps, hidden, input, room, ld);
     }
 }
 
@@ -130,17 +145,14 @@ static enum ko_code finish_mlp(const struct ko_pass *pass, const struct ko_subla
                                struct ko_error *err)
 {
     const struct mlp *m = sublayer->self;
-    const int32_t ff = sublayer->size.d_ff, ld = m->fused ? 2 * ff : ff;
+    const int32_t ff = m->hidden.d_ff, ld = m->hidden.fused ? 2 * ff : ff;
+    float *hidden = pass->buffer[HIDDEN], *up = m->hidden.fused ? hidden + ff : pass->buffer[UP];
     struct ko_steps steps = {pass, n, err, KO_OK};
     (void)mixed;
     (void)ld_mixed;
     const float *input = ko_step_input(&steps, &m->norm, x, pass->buffer[NORMED]);
-    if (is_gated(m)) {
-        run_gated(&steps, m, input, ff, ld);
-    } else {
-        run_plain(&steps, m, input, ff);
-    }
-    ko_step_output(&steps, sublayer, pass->buffer[HIDDEN], ld, x);
+    ko_mlp_compute_hidden(&steps, &m->hidden, input, hidden, up, ld);
+    ko_step_output(&steps, sublayer, hidden, ld, x);
     return steps.code;
 }
 
@@ -151,13 +163,13 @@ static void mlp_details(const struct ko_model *model, const struct ko_sublayer *
 {
     const struct mlp *m = sublayer->self;
     (void)model;
-    if (m->function == KO_MLP_GELU_TANH_GATED) {
+    if (m->hidden.function == KO_MLP_GELU_TANH_GATED) {
         ko_details_add(out, "MLPs gated by GELU");
-    } else if (m->function == KO_MLP_GELU) {
+    } else if (m->hidden.function == KO_MLP_GELU) {
         ko_details_add(out, "MLPs with the exact GELU");
-    } else if (m->function == KO_MLP_RELU) {
+    } else if (m->hidden.function == KO_MLP_RELU) {
         ko_details_add(out, "MLPs with ReLU");
-    } else if (m->function == KO_MLP_RELU2) {
+    } else if (m->hidden.function == KO_MLP_RELU2) {
         ko_details_add(out, "MLPs with squared ReLU");
     }
 }

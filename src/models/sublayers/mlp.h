@@ -30,6 +30,31 @@ struct ko_mlp_spec {
     struct ko_output_spec output;
 };
 
+/* ---- The matrices before the last, which a mixture of experts has too where it has an MLP of its
+   own. */
+
+struct ko_mlp_hidden {
+    enum ko_mlp_function function;
+    bool fused; /* gate_up is used, else gate and up */
+    int32_t d_ff;
+    struct ko_projection gate, up; /* [d_ff, d_model] */
+    struct ko_projection gate_up;  /* [2 d_ff, d_model] */
+    size_t gate_scale; /* factors of the gate [d_ff], among the values, or KO_NO_WEIGHT */
+};
+/* Declares gate and up. Reads spec's d_ff, function, names of both, bias and gate_scale. */
+void ko_mlp_declare_hidden(struct ko_builder *b, const struct ko_mlp_spec *spec,
+                           struct ko_mlp_hidden *out);
+/* The number of matrices of d_ff by d_model, with the last. */
+int ko_mlp_matrices(const struct ko_mlp_hidden *hidden);
+
+struct ko_steps;
+/* room [n, ld] = the input of the last matrix in its first d_ff columns, from input [n, d_model]. up
+   [n, ld] is for the gated form, and with gate_up begins d_ff after room. */
+void ko_mlp_compute_hidden(struct ko_steps *steps, const struct ko_mlp_hidden *hidden,
+                           const float *input, float *room, float *up, int32_t ld);
+
+/* ---- The sublayer. */
+
 /* Declares the weights (norm, gate, up, down, norms of the output) and appends the sublayer. */
 void ko_mlp_add(struct ko_builder *b, const struct ko_mlp_spec *spec);
 

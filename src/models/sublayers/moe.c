@@ -14,6 +14,7 @@
 /* One matrix of all experts. */
 struct expert_matrix {
     size_t weight; /* expert 0's, or the one weight of all */
+    size_t first;  /* elements of the weight before expert 0's matrix */
     size_t stride; /* elements from one expert's matrix to the next */
     size_t bias;   /* [n_experts, n_out] or KO_NO_WEIGHT */
     int32_t n_out, n_in;
@@ -26,6 +27,9 @@ struct moe {
     struct ko_norm norm;
     struct ko_projection router;
     struct expert_matrix gate, up, down;
+    bool shares; /* shared_hidden and shared_down are used */
+    struct ko_mlp_hidden shared_hidden;
+    struct ko_projection shared_down; /* [d_model, its d_ff] */
 };
 
 /* The buffers of a pass. */
@@ -34,7 +38,7 @@ enum {
     LOGITS = 3, /* [n_experts] */
     CHOICE = 4, /* [n_chosen] int32_t */
     SHARE = 5,  /* [n_chosen] */
-    WORK = 6,   /* [ko_experts_work] */
+    WORK = 6,   /* [ko_experts_work], then the shared MLP's [2 d_ff] */
     SUM = 7,    /* [d_model] what the experts give */
 };
 
@@ -105,6 +109,23 @@ static void declare_stacked(struct ko_builder *b, const struct ko_moe_spec *spec
     add_weight(b, &bias, stem.text, "_bias", &out->bias);
 }
 
+/* Gates and ups are halves of one matrix for each expert. */
+static void declare_halves(struct ko_builder *b, const struct ko_moe_spec *spec, struct moe *m)
+{
+    const int32_t n = spec->n_experts, d = m->down.n_out, ff = m->down.n_in;
+    const struct ko_weight both = {
+        .n_dims = 3, .shape = {n, 2 * (int64_t)ff, d}, .transform = KO_AS_STORED};
+    const struct ko_weight down = {.n_dims = 3, .shape = {n, d, ff}, .transform = KO_AS_STORED};
+    const struct stem names[] = {stem_of(spec, spec->gate), stem_of(spec, spec->down)};
+    add_weight(b, &both, names[0].text, ".weight", &m->gate.weight);
+    add_weight(b, &down, names[1].text, ".weight", &m->down.weight);
+    m->up.weight = m->gate.weight;
+    m->up.first = (size_t)ff * (size_t)d;
+    m->gate.stride = m->up.stride = 2 * m->up.first;
+    m->down.stride = m->up.first;
+    m->gate.bias = m->up.bias = m->down.bias = KO_NO_WEIGHT;
+}
+
 static bool is_packed(const struct ko_builder *b, const struct ko_moe_spec *spec)
 {
     char name[256];
@@ -125,9 +146,23 @@ static void declare_experts(struct ko_builder *b, const struct ko_moe_spec *spec
         declare_stacked(b, spec, spec->down, mxfp4, &m->down);
         return;
     }
+    if (spec->layout == KO_MOE_HALVES) {
+        declare_halves(b, spec, m);
+        return;
+    }
     declare_listed(b, spec, spec->gate, &m->gate);
     declare_listed(b, spec, spec->up, &m->up);
     declare_listed(b, spec, spec->down, &m->down);
+}
+
+static void declare_shared(struct ko_builder *b, const struct ko_mlp_spec *spec, struct moe *m)
+{
+    m->shares = spec != NULL;
+    if (spec) {
+        ko_mlp_declare_hidden(b, spec, &m->shared_hidden);
+        ko_declare_projection(b, spec->down, b->model->shape.d_model, spec->d_ff, spec->bias,
+                              &m->shared_down);
+    }
 }
 
 void ko_moe_add(struct ko_builder *b, const struct ko_moe_spec *spec)
@@ -159,6 +194,7 @@ void ko_moe_add(struct ko_builder *b, const struct ko_moe_spec *spec)
     ko_declare_norm_named(b, spec->norm_name, &m->norm);
     ko_declare_projection(b, spec->router, spec->n_experts, d, spec->router_bias, &m->router);
     declare_experts(b, spec, m);
+    declare_shared(b, spec->shared, m);
     ko_declare_output(b, &spec->output, &sublayer);
     ko_declare_sublayer(b, &sublayer);
 }
@@ -171,22 +207,31 @@ static void moe_widths(const struct ko_sublayer *sublayer, int32_t d_model,
     width[LOGITS] = m->n_experts;
     width[CHOICE] = width[SHARE] = m->n_chosen;
     width[WORK] = (int32_t)ko_experts_work(m->n_experts, m->n_chosen, d_model, sublayer->size.d_ff);
+    if (width[WORK] < 2 * m->shared_hidden.d_ff) {
+        width[WORK] = 2 * m->shared_hidden.d_ff;
+    }
     width[SUM] = d_model;
 }
 
-/* The router, and the three matrices of each chosen expert. */
+/* The router, the three matrices of each chosen expert, and the shared MLP. */
 static void row_flop(const struct ko_sublayer *sublayer, int32_t d_model, double flop[3])
 {
     const struct moe *m = sublayer->self;
     flop[0] = flop[1] = 0;
     flop[2] = 2.0 * d_model * (m->n_experts + 3.0 * m->n_chosen * sublayer->size.d_ff);
+    if (m->shares) {
+        flop[2] += 2.0 * d_model * ko_mlp_matrices(&m->shared_hidden) * m->shared_hidden.d_ff;
+    }
 }
 
 static struct ko_expert_matrices matrices_of(const struct ko_pass *pass,
                                              const struct expert_matrix *w)
 {
+    struct ko_matrix first = ko_model_matrix(pass->model, &pass->arena, w->weight);
+    first.data = (const unsigned char *)first.data + w->first * ko_element_bytes(pass->arena.type);
+    first.n_out = w->n_out;
     return (struct ko_expert_matrices){
-        .first = ko_model_matrix(pass->model, &pass->arena, w->weight),
+        .first = first,
         .stride = w->stride,
         .bias = ko_pass_weight(pass, w->bias),
     };
@@ -230,6 +275,17 @@ static void compute_experts(struct ko_steps *steps, const struct ko_sublayer *su
     ko_step_experts(steps, &experts);
 }
 
+/* pass->buffer[SUM] += the shared MLP of each row of x. */
+static void add_shared(struct ko_steps *steps, const struct moe *m, const float *x)
+{
+    const struct ko_mlp_hidden *h = &m->shared_hidden;
+    float *hidden = steps->pass->buffer[WORK];
+    if (m->shares) {
+        ko_mlp_compute_hidden(steps, h, x, hidden, hidden + h->d_ff, 2 * h->d_ff);
+        ko_step_add(steps, m->shared_down, hidden, 2 * h->d_ff, steps->pass->buffer[SUM]);
+    }
+}
+
 static enum ko_code finish_moe(const struct ko_pass *pass, const struct ko_sublayer *sublayer,
                                int32_t n, float *x, const float *mixed, int32_t ld_mixed,
                                struct ko_error *err)
@@ -238,7 +294,9 @@ static enum ko_code finish_moe(const struct ko_pass *pass, const struct ko_subla
     struct ko_steps steps = {pass, n, err, KO_OK};
     (void)mixed;
     (void)ld_mixed;
-    compute_experts(&steps, sublayer, ko_step_input(&steps, &m->norm, x, pass->buffer[NORMED]));
+    const float *input = ko_step_input(&steps, &m->norm, x, pass->buffer[NORMED]);
+    compute_experts(&steps, sublayer, input);
+    add_shared(&steps, m, input);
     ko_step_add_output(&steps, sublayer, pass->buffer[SUM], x);
     return steps.code;
 }
@@ -249,6 +307,9 @@ static void moe_details(const struct ko_model *model, const struct ko_sublayer *
     const struct moe *m = sublayer->self;
     (void)model;
     ko_details_add(out, "%d of %d experts", m->n_chosen, m->n_experts);
+    if (m->shares) {
+        ko_details_add(out, "a shared expert of width %d", m->shared_hidden.d_ff);
+    }
     if (m->limit > 0) {
         ko_details_add(out, "gates and ups clamped at %g", (double)m->limit);
     }

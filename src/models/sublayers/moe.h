@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The mixture of experts as a sublayer: a router chooses some of the gated MLPs for each row, and
-   their outputs are summed (Shazeer et al. 2017). It does not mix positions. */
+   their outputs are summed (Shazeer et al. 2017). There may be an MLP for all rows beside them. It
+   does not mix positions. */
 #ifndef KO_MODELS_SUBLAYERS_MOE_H
 #define KO_MODELS_SUBLAYERS_MOE_H
 
 #include "src/models/model.h"
+#include "src/models/sublayers/mlp.h"
 
 /* How the file holds the matrices of the experts. */
 enum ko_moe_layout {
@@ -17,6 +19,9 @@ enum ko_moe_layout {
        in MXFP4: _blocks U8 [n_experts, outputs, inputs / 32, 16] and _scales without the last
        dimension (gpt-oss) */
     KO_MOE_STACKED,
+    /* EXPERTS.GATE.weight [n_experts, 2 d_ff, d_model], whose first d_ff outputs are the gate's and
+       the others the up's; EXPERTS.DOWN.weight [n_experts, d_model, d_ff]; without biases (Granite) */
+    KO_MOE_HALVES,
 };
 
 /* What a family sets. Names are stems, see struct ko_attention_spec. */
@@ -31,13 +36,16 @@ struct ko_moe_spec {
     enum ko_moe_layout layout;
     const char *experts;
     const char *gate, *up, *down; /* up: of KO_MOE_LISTED */
+    /* An MLP for all rows, whose output is added to the experts'; NULL: none. Its norm and output are
+       not read. */
+    const struct ko_mlp_spec *shared;
     struct ko_output_spec output;
 };
 
 /* The most experts of a layer. */
 enum { KO_MAX_EXPERTS = 1 << 12 };
 
-/* Declares the weights (norm, router, gate, up, down, norms of the output) and appends the
+/* Declares the weights (norm, router, gate, up, down, shared MLP, norms of the output) and appends the
    sublayer.
    The caller has checked that 1 <= n_chosen <= n_experts <= KO_MAX_EXPERTS. KO_E_INPUT if the buffers
    of a row would be wider than an int32_t, or in MXFP4 a width is no multiple of 32. */

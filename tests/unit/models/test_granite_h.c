@@ -7,11 +7,10 @@
 
 #include <cmocka.h>
 
-#include <math.h>
-
 #include "src/models/sublayers/attention.h"
 #include "src/models/sublayers/mamba2.h"
 #include "src/models/sublayers/mlp.h"
+#include "src/models/sublayers/moe.h"
 #include "tests/support/configured.h"
 
 #define DENSE "\"num_local_experts\": 0"
@@ -85,6 +84,27 @@ static void layers_have_mamba_or_attention_and_an_mlp(void **state)
     }
 }
 
+static void experts_are_the_default_and_have_an_mlp_beside_them(void **state)
+{
+    double flop[3];
+    int32_t widths[KO_N_BUFFERS] = {0};
+    (void)state;
+    struct ko_model *model = configured("{\"residual_multiplier\": 0.5}");
+    const struct ko_sublayer *experts = &model->sublayer[1];
+    assert_true(experts->kind == &ko_sublayer_moe);
+    assert_true(experts->out_scale == 0.5f);
+    assert_int_equal(experts->size.d_ff, 11008);
+    ko_sublayer_moe.row_flop(experts, 4096, flop);
+    assert_true(flop[2] == 2.0 * 4096 * (8 + 3.0 * 2 * 11008 + 3.0 * 1024));
+    assert_true(test_has_weight(model, "model.layers.0.block_sparse_moe.input_linear.weight"));
+    assert_true(test_has_weight(model, "model.layers.0.shared_mlp.output_linear.weight"));
+    ko_model_free(model);
+    model = configured("{\"intermediate_size\": 2, \"shared_intermediate_size\": 50000}");
+    ko_sublayer_moe.widths(&model->sublayer[1], 4096, widths);
+    assert_int_equal(widths[6], 2 * 50000); /* the shared MLP is wider than the experts' room */
+    ko_model_free(model);
+}
+
 static void multipliers_scale_the_ends_and_the_sublayers(void **state)
 {
     (void)state;
@@ -148,7 +168,14 @@ static void unsupported_values_are_refused_by_name(void **state)
         {"{" DENSE ", \"num_hidden_layers\": 1, \"layer_types\": [\"attention\"], \"head_dim\": 7, "
          "\"position_embedding_type\": \"rope\"}",
          "toy: head_dim: 7 is odd, and rotary embedding turns pairs"},
-        {"{}", "toy: num_local_experts: 8 experts are not supported for Granite 4, only 0"},
+        {"{\"num_local_experts\": 4, \"num_experts_per_tok\": 5}",
+         "toy: num_experts_per_tok: 5 experts of 4 cannot be chosen"},
+        {"{\"num_local_experts\": 4097}",
+         "toy: num_local_experts: expected a whole number from 0 to 4096, got 4097"},
+        {"{\"num_experts_per_tok\": 0}",
+         "toy: num_experts_per_tok: expected a whole number from 1 to 4096, got 0"},
+        {"{\"shared_intermediate_size\": 0}",
+         "toy: shared_intermediate_size: expected a whole number from 1 to 1048576, got 0"},
     };
     (void)state;
     assert_int_equal(test_refusals("granitemoehybrid", rows, sizeof rows / sizeof rows[0]), 0);
@@ -159,6 +186,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(missing_keys_take_the_defaults),
         cmocka_unit_test(layers_have_mamba_or_attention_and_an_mlp),
+        cmocka_unit_test(experts_are_the_default_and_have_an_mlp_beside_them),
         cmocka_unit_test(multipliers_scale_the_ends_and_the_sublayers),
         cmocka_unit_test(positions_are_rotary_or_none),
         cmocka_unit_test(unsupported_values_are_refused_by_name),

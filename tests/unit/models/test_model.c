@@ -83,6 +83,7 @@ static void every_checkpoint_of_the_repository_opens(void **state)
         {VARIANT("gpt-oss"), "gpt_oss", 4 * 17 + 3},
         {VARIANT("lfm2"), "lfm2", 4 * 8 + 2 * 11 + 2},
         {VARIANT("granite-h"), "granite_h", 4 * 13 + 2 * 8 + 2},
+        {VARIANT("granite-h-experts"), "granite_h", 3 * 16 + 11 + 2},
         {VARIANT("granite-micro"), "granite_h", 4 * 8 + 2},
         {VARIANT("bamba"), "bamba", 4 * 14 + 2 * 9 + 3},
         {VARIANT("jamba"), "jamba", 5 * 18 + 9 + 2},
