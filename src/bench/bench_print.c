@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Prints the result of `bench`: matrix products, time per operation and memory, as text for people
    or as JSON. Measuring is in bench_run.c. */
+#include <string.h>
+
 #include "src/base/text.h"
 #include "src/bench/bench_run.h"
 #include "src/formats/json_out.h"
@@ -13,15 +15,48 @@ static const char *shape_text(int32_t n_in, int32_t n_out, char text[32])
     return text;
 }
 
+/* The experts of a layer; NULL: it has none. */
+static const struct ko_product *find_experts(const struct ko_bench_result *r)
+{
+    for (int p = 0; p < r->n_products; p++) {
+        if (r->product[p].n_experts > 0) {
+            return &r->product[p];
+        }
+    }
+    return NULL;
+}
+
 static void print_products(const struct ko_bench_result *r, FILE *out)
 {
     char text[32];
-    fprintf(out, "  %-22s %12s %12s %8s\n", "matrix product", "shape", "GFLOP/s", "share");
+    int width = 22;
     for (int p = 0; p < r->n_products; p++) {
-        fprintf(out, "  %-22s %12s %12.1f %7.1f%%\n", r->product[p].name,
+        const int n = (int)strlen(r->product[p].name);
+        width = n > width ? n : width;
+    }
+    fprintf(out, "  %-*s %12s %12s %8s\n", width, "matrix product", "shape", "GFLOP/s", "share");
+    for (int p = 0; p < r->n_products; p++) {
+        fprintf(out, "  %-*s %12s %12.1f %7.1f%%\n", width, r->product[p].name,
                 shape_text(r->product[p].n_in, r->product[p].n_out, text), r->product[p].rate / 1e9,
                 100 * r->product[p].flop / r->flop);
     }
+}
+
+/* The two rates that a mixture of experts is compared with. */
+static void print_experts(const struct ko_bench_result *r, FILE *out)
+{
+    const struct ko_product *experts = find_experts(r);
+    if (!experts) {
+        return;
+    }
+    fprintf(out,
+            "  each row has %d of %d experts: the rate of their products is that of one product "
+            "after the other,\n"
+            "  each with its own matrix and %d/%d of the rows; with all rows in one product:\n"
+            "  %.1f GFLOP/s of %.1f: %.1f %%\n",
+            experts->n_chosen, experts->n_experts, experts->n_chosen, experts->n_experts,
+            r->flop / r->seconds / 1e9, r->whole_rate / 1e9,
+            100 * r->flop / r->seconds / r->whole_rate);
 }
 
 static void print_entry(const char *name, const char *shape, int64_t calls, double seconds,
@@ -77,6 +112,7 @@ void ko_bench_print(const struct ko_bench_result *r, FILE *out)
     fprintf(out, "  %.1f GFLOP/s of %.1f measured for these products: %.1f %%\n",
             r->flop / r->seconds / 1e9, r->gemm_rate / 1e9,
             100 * r->flop / r->seconds / r->gemm_rate);
+    print_experts(r, out);
     print_memory(r, out);
 }
 
@@ -89,6 +125,11 @@ static void put_products(json_object *root, const struct ko_bench_result *r)
         ko_json_put_int(item, "n_in", r->product[p].n_in);
         ko_json_put_int(item, "n_out", r->product[p].n_out);
         ko_json_put_number(item, "flops", r->product[p].rate);
+        if (r->product[p].n_experts > 0) {
+            ko_json_put_int(item, "experts", r->product[p].n_experts);
+            ko_json_put_int(item, "experts_of_a_row", r->product[p].n_chosen);
+            ko_json_put_number(item, "flops_whole", r->product[p].whole_rate);
+        }
         ko_json_put_number(item, "share", r->product[p].flop / r->flop);
     }
 }
@@ -132,6 +173,10 @@ enum ko_code ko_bench_print_json(const struct ko_bench_result *r, FILE *out, str
     ko_json_put_number(root, "flops_reached", r->flop / r->seconds);
     ko_json_put_number(root, "gemm_flops_layers", r->gemm_rate);
     ko_json_put_number(root, "fraction_of_gemm", r->flop / r->seconds / r->gemm_rate);
+    if (find_experts(r)) {
+        ko_json_put_number(root, "gemm_flops_whole", r->whole_rate);
+        ko_json_put_number(root, "fraction_of_whole", r->flop / r->seconds / r->whole_rate);
+    }
     ko_json_put_number(root, "peak_bytes", r->peak_bytes);
     ko_json_put_number(root, "fill_seconds", r->fill_seconds);
     if (ko_device_memory_total(&r->memory) > 0) {

@@ -6,10 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "mpi/world/gpus.h"
 #include "src/base/clock.h"
 #include "src/base/memory.h"
+#include "src/base/text.h"
 #include "src/forward/forward.h"
 #include "src/tree/batch.h"
 #include "src/tree/cost.h"
@@ -81,6 +83,7 @@ static enum ko_code measure_products(const struct run *run, struct ko_error *err
     const enum ko_code code =
         ko_products_measure(&effort, result->product, result->n_products, err);
     result->gemm_rate = ko_products_rate(result->product, result->n_products);
+    result->whole_rate = ko_products_whole_rate(result->product, result->n_products);
     return code;
 }
 
@@ -144,7 +147,25 @@ static enum ko_code used_bytes(const struct run *run, double *bytes, struct ko_e
     return s->kernels->own_memory ? ko_gpu_used_bytes(s->config.device, bytes, err) : KO_OK;
 }
 
-/* Opens the backend, after checking that its memory is large enough. */
+/* KO_E_INPUT where the host's memory cannot hold the weights and a wave. Memory that others use
+   counts as free, because it may be by then. */
+static enum ko_code check_host(const struct run *run, int32_t rows, struct ko_error *err)
+{
+    const struct ko_model *model = run->bench.model;
+    const double floats =
+        (double)ko_model_floats(model) + (double)ko_model_row_floats(model) * (double)rows;
+    const double needed = floats * (double)sizeof(float);
+    const double has = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+    char a[32], b[32];
+    if (!(has > 0) || needed <= has) {
+        return KO_OK;
+    }
+    return ko_fail(err, KO_E_INPUT,
+                   "--shape: %s needs %s, this machine has %s, choose a smaller shape or a GPU",
+                   run->settings->sweep.shape, ko_bytes_human(needed, a), ko_bytes_human(has, b));
+}
+
+/* Opens the backend, after checking that the memory is large enough. */
 static enum ko_code open_backend(struct run *run, struct ko_error *err)
 {
     const struct ko_bench_settings *s = run->settings;
@@ -161,7 +182,11 @@ static enum ko_code open_backend(struct run *run, struct ko_error *err)
         ko_device_memory_predict(&model, rows, &result->memory);
         if (code == KO_OK) {
             code = ko_device_memory_check(&model, rows, gpu.memory_bytes, name, err);
+            result->too_large = code == KO_E_INPUT;
         }
+    } else {
+        code = check_host(run, rows, err);
+        result->too_large = code == KO_E_INPUT;
     }
     if (code == KO_OK) {
         code = used_bytes(run, &result->context_bytes, err);

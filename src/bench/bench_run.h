@@ -29,6 +29,7 @@ struct ko_bench_result {
     struct ko_product product[KO_MAX_PRODUCTS + 1];
     int n_products;
     double flop, gemm_rate;
+    double whole_rate;   /* like gemm_rate, with whole_rate in place of rate */
     double seconds;      /* of the fastest pass over all batches */
     double fill_seconds; /* of making the random weights */
     /* One more pass, with a wait around every operation. */
@@ -39,8 +40,11 @@ struct ko_bench_result {
     double context_bytes;           /* used before the model was loaded */
     double used_bytes;              /* used while it was computed */
     double peak_bytes;              /* of host memory, since the process began; of any backend */
+    bool too_large;                 /* see ko_bench_run */
 };
 
+/* KO_E_INPUT, with out->too_large set, where the memory of the GPU or of this machine is too small
+   for the model; nothing of its size has been allocated then. */
 KO_MUST_CHECK enum ko_code ko_bench_run(const struct ko_bench_settings *settings,
                                         struct ko_bench_result *out, struct ko_error *err);
 

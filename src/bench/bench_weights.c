@@ -91,7 +91,8 @@ static enum ko_code import_matrices(struct ko_device_weights *weights, uint64_t 
         if (!weight->matrix) {
             continue;
         }
-        const double scale = sqrt(6.0 / (double)(weight->shape[0] + weight->shape[1]));
+        const int64_t *sides = weight->shape + (weight->n_dims - 2); /* before them: experts */
+        const double scale = sqrt(6.0 / (double)(sides[0] + sides[1]));
         code = find_block(blocks, scale, seed, &next, &block, err);
         if (code == KO_OK) {
             code = import_matrix(weights, weight, block, w * 104729 % BLOCK, err);

@@ -8,18 +8,18 @@
 #include "src/base/text.h"
 #include "src/run/settings.h"
 
-/* Measured on 2026-11-22: `knockout bench --shape all --precision float32,tf32,bfloat16 --json`
-   printed these gemm_flops_layers and fraction_of_gemm (docs/performance.md). Widths in ascending
-   order. */
-#define RATE(precision, architecture, width, tflops, fraction)                                     \
+/* `knockout bench --shape all --precision float32,tf32,bfloat16 --json` printed these
+   gemm_flops_layers and fraction_of_gemm (docs/performance.md). Widths in ascending order. */
+#define RATE(date, precision, architecture, width, tflops, fraction)                               \
     {                                                                                              \
-        "h200", "NVIDIA H200", precision, architecture, width, (tflops)*1e12, fraction,            \
-            "2026-11-22"                                                                           \
+        "h200", "NVIDIA H200", precision, architecture, width, (tflops)*1e12, fraction, date       \
     }
-#define H200(architecture, width, f32, f32_part, tf32, tf32_part, bf16, bf16_part)                 \
-    RATE(KO_FLOAT32, architecture, width, f32, f32_part),                                          \
-        RATE(KO_TF32, architecture, width, tf32, tf32_part),                                       \
-        RATE(KO_BFLOAT16, architecture, width, bf16, bf16_part)
+#define RATES(date, architecture, width, f32, f32_part, tf32, tf32_part, bf16, bf16_part)          \
+    RATE(date, KO_FLOAT32, architecture, width, f32, f32_part),                                    \
+        RATE(date, KO_TF32, architecture, width, tf32, tf32_part),                                 \
+        RATE(date, KO_BFLOAT16, architecture, width, bf16, bf16_part)
+#define H200(...)     RATES("2026-11-22", __VA_ARGS__)
+#define H200_MOE(...) RATES("2026-11-30", __VA_ARGS__)
 
 static const struct ko_device_rate rates[] = {
     H200("mamba", 768, 43.4, 0.739, 287.3, 0.266, 322.1, 0.258),
@@ -34,6 +34,11 @@ static const struct ko_device_rate rates[] = {
     H200("gpt2", 1280, 49.1, 0.869, 367.8, 0.530, 539.7, 0.474),
     H200("gpt2", 1600, 47.6, 0.884, 350.7, 0.579, 562.1, 0.524),
     H200("mistral", 4096, 50.8, 0.963, 391.3, 0.795, 707.9, 0.729),
+    H200_MOE("olmoe", 2048, 45.7, 0.736, 245.2, 0.308, 368.0, 0.274),
+    H200_MOE("qwen3_moe", 2048, 40.8, 0.787, 176.2, 0.442, 177.1, 0.576),
+    H200_MOE("gpt_oss", 2880, 47.2, 0.802, 315.9, 0.247, 582.5, 0.189),
+    /* Mixtral's float32 weights are larger than this GPU. */
+    RATE("2026-11-30", KO_BFLOAT16, "mixtral", 4096, 710.5, 0.139),
     H200("", 2048, 50.4, 0.763, 366.4, 0.636, 608.4, 0.544), /* Llama's */
     H200("", 3072, 51.1, 0.809, 367.5, 0.695, 650.2, 0.610),
     H200("", 4096, 50.1, 0.902, 379.1, 0.752, 671.1, 0.703),

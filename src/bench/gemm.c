@@ -15,6 +15,61 @@ enum { BLOCK = 1 << 20, MOST_CALLS = 256 };
 enum { ROUNDS = 5, MOST_ROUNDS = 50, LEAST_ROWS = 16, LEAST_GPU_ROWS = 1024 };
 static const double TURN_SECONDS = 4e-3; /* of asynchronous calls between two waits */
 
+/* The number of experts that have a matrix of this kind; 0: the weight is not an expert's. Where
+   they have a tensor each, those follow the first one's. */
+static int32_t count_experts(const struct ko_model *model, size_t first)
+{
+    const struct ko_weight *weight = &model->weights[first];
+    if (weight->n_dims > 2) {
+        return (int32_t)weight->shape[0];
+    }
+    int32_t n = strstr(weight->tensor, ".experts.") ? 1 : 0;
+    while (n > 0 && first + (size_t)n < model->n_weights && weight[n].expert == n) {
+        n++;
+    }
+    return n;
+}
+
+/* The tensor's name without the layer and the expert. */
+static void name_product(const struct ko_weight *weight, struct ko_product *product)
+{
+    static const char expert[] = ".experts.0.";
+    const char *dot = strstr(weight->tensor, ".0.");
+    snprintf(product->name, sizeof product->name, "%s", dot ? dot + 3 : weight->tensor);
+    char *at = strstr(product->name, expert);
+    if (at) {
+        memmove(at + 9, at + 11, strlen(at + 11) + 1); /* 0. goes */
+    }
+}
+
+/* The FLOP of one row in the first layer. */
+static double first_layer_flop(const struct ko_model *model)
+{
+    double sum = 0;
+    for (size_t s = 0; s < model->n_sublayers && model->sublayer[s].layer == 0; s++) {
+        double flop[3];
+        model->sublayer[s].kind->row_flop(&model->sublayer[s], model->shape.d_model, flop);
+        sum += flop[0] + flop[1] + flop[2];
+    }
+    return sum;
+}
+
+/* How many experts a row chooses follows from what is left of the layer's FLOP. */
+static void set_chosen(const struct ko_model *model, struct ko_product *products, int n)
+{
+    double dense = 0, one = 0;
+    for (int p = 0; p < n; p++) {
+        *(products[p].n_experts > 0 ? &one : &dense) += products[p].flop;
+    }
+    const double chosen = one > 0 ? round((first_layer_flop(model) - dense) / one) : 0;
+    for (int p = 0; p < n; p++) {
+        if (products[p].n_experts > 0) {
+            products[p].n_chosen = (int32_t)chosen;
+            products[p].flop *= chosen;
+        }
+    }
+}
+
 int ko_products_of(const struct ko_model *model, struct ko_product products[KO_MAX_PRODUCTS])
 {
     int n = 0;
@@ -24,12 +79,12 @@ int ko_products_of(const struct ko_model *model, struct ko_product products[KO_M
             continue;
         }
         struct ko_product *product = &products[n++];
-        const char *dot = strstr(weight->tensor, ".0.");
-        *product = (struct ko_product){.flop = 0};
+        *product = (struct ko_product){.n_experts = count_experts(model, w)};
         ko_weight_sides(weight, &product->n_out, &product->n_in);
-        snprintf(product->name, sizeof product->name, "%s", dot ? dot + 3 : weight->tensor);
+        name_product(weight, product);
         product->flop = 2.0 * product->n_out * product->n_in;
     }
+    set_chosen(model, products, n);
     return n;
 }
 
@@ -96,16 +151,29 @@ static enum ko_code make_operands(const struct ko_gemm_effort *e, const struct s
     return code;
 }
 
+/* One way to multiply: by the same matrix in every call, or by those of the experts in turn. */
+struct turn {
+    struct ko_matrix w; /* the first */
+    int32_t rows, n_matrices;
+};
+
 /* Measures the seconds of so many calls and of the wait after them. */
-static enum ko_code time_calls(const struct ko_gemm_effort *e, const struct ko_matrix *w,
+static enum ko_code time_calls(const struct ko_gemm_effort *e, const struct turn *turn,
                                const struct operands *o, int calls, double *seconds,
                                struct ko_error *err)
 {
-    const struct ko_linear product = {
-        .n = e->rows, .x = o->x, .ldx = w->n_in, .w = *w, .y = o->y, .ldy = w->n_out};
+    struct ko_linear product = {.n = turn->rows,
+                                .x = o->x,
+                                .ldx = turn->w.n_in,
+                                .w = turn->w,
+                                .y = o->y,
+                                .ldy = turn->w.n_out};
+    const size_t bytes =
+        (size_t)turn->w.n_in * (size_t)turn->w.n_out * ko_element_bytes(turn->w.type);
     enum ko_code code = e->kernels->wait(e->be, err);
     const double begin = ko_now();
     for (int c = 0; code == KO_OK && c < calls; c++) {
+        product.w.data = (const char *)turn->w.data + (size_t)(c % turn->n_matrices) * bytes;
         code = e->kernels->linear(e->be, &product, err);
     }
     if (code == KO_OK) {
@@ -115,26 +183,56 @@ static enum ko_code time_calls(const struct ko_gemm_effort *e, const struct ko_m
     return code;
 }
 
+/* Raises *best to the rate. Every matrix is multiplied equally often. */
+static enum ko_code measure_turn(const struct ko_gemm_effort *e, const struct turn *turn,
+                                 const struct operands *o, double *best, struct ko_error *err)
+{
+    double seconds = 0, spent = 0;
+    enum ko_code code = time_calls(e, turn, o, 1, &seconds, err); /* warms up */
+    if (code == KO_OK && e->kernels->own_memory) {
+        code = time_calls(e, turn, o, 1, &seconds, err);
+    }
+    const double wanted = e->kernels->own_memory ? TURN_SECONDS / seconds : 1;
+    int calls = wanted < 1 ? 1 : wanted > MOST_CALLS ? MOST_CALLS : (int)wanted;
+    calls = (calls + turn->n_matrices - 1) / turn->n_matrices * turn->n_matrices;
+    while (code == KO_OK && (spent <= 0 || spent < e->seconds)) {
+        code = time_calls(e, turn, o, calls, &seconds, err);
+        const double rate = 2.0 * turn->rows * turn->w.n_in * turn->w.n_out * calls / seconds;
+        *best = code == KO_OK && rate > *best ? rate : *best;
+        spent += seconds;
+    }
+    return code;
+}
+
+/* The part of all rows that one matrix of the product multiplies. */
+static double share_of(const struct ko_product *product)
+{
+    return product->n_experts > 0 ? (double)product->n_chosen / product->n_experts : 1;
+}
+
+static int32_t rows_of(const struct ko_gemm_effort *e, const struct ko_product *product)
+{
+    const double rows = round(e->rows * share_of(product));
+    return rows < 1 ? 1 : (int32_t)rows;
+}
+
 static enum ko_code measure_layout(const struct ko_gemm_effort *e, const struct operands *o,
                                    bool in_first, struct ko_product *product, struct ko_error *err)
 {
-    const struct ko_matrix w = {.data = o->w,
-                                .n_out = product->n_out,
-                                .n_in = product->n_in,
-                                .in_first = in_first,
-                                .type = matrix_type(e)};
-    double seconds = 0, spent = 0;
-    enum ko_code code = time_calls(e, &w, o, 1, &seconds, err); /* warms up */
-    if (code == KO_OK && e->kernels->own_memory) {
-        code = time_calls(e, &w, o, 1, &seconds, err);
-    }
-    const double wanted = e->kernels->own_memory ? TURN_SECONDS / seconds : 1;
-    const int calls = wanted < 1 ? 1 : wanted > MOST_CALLS ? MOST_CALLS : (int)wanted;
-    while (code == KO_OK && (spent <= 0 || spent < e->seconds)) {
-        code = time_calls(e, &w, o, calls, &seconds, err);
-        const double rate = 2.0 * e->rows * w.n_in * w.n_out * calls / seconds;
-        product->rate = code == KO_OK && rate > product->rate ? rate : product->rate;
-        spent += seconds;
+    struct turn turn = {.w = {.data = o->w,
+                              .n_out = product->n_out,
+                              .n_in = product->n_in,
+                              .in_first = in_first,
+                              .type = matrix_type(e)},
+                        .rows = e->rows,
+                        .n_matrices = 1};
+    enum ko_code code = measure_turn(e, &turn, o, &product->whole_rate, err);
+    if (code == KO_OK && product->n_experts > 0) {
+        turn.rows = rows_of(e, product);
+        turn.n_matrices = product->n_experts;
+        code = measure_turn(e, &turn, o, &product->rate, err);
+    } else {
+        product->rate = product->whole_rate;
     }
     return code;
 }
@@ -153,14 +251,15 @@ static struct ko_product cut_product(const struct ko_gemm_effort *e,
     return cut;
 }
 
-/* Raises `sizes` to those of the product. */
+/* Raises `sizes` to those of the product with so many matrices. */
 static void raise_sizes(const struct ko_gemm_effort *e, const struct ko_product *product,
-                        struct sizes *sizes)
+                        size_t n_matrices, struct sizes *sizes)
 {
     const size_t rows = (size_t)e->rows, n_in = (size_t)product->n_in;
     const size_t n_out = (size_t)product->n_out;
+    const size_t n_w = n_matrices * n_in * n_out;
     sizes->x = rows * n_in > sizes->x ? rows * n_in : sizes->x;
-    sizes->w = n_in * n_out > sizes->w ? n_in * n_out : sizes->w;
+    sizes->w = n_w > sizes->w ? n_w : sizes->w;
     sizes->y = rows * n_out > sizes->y ? rows * n_out : sizes->y;
 }
 
@@ -180,12 +279,13 @@ static enum ko_code measure_product(const struct ko_gemm_effort *e, struct ko_pr
     struct ko_product part = cut_product(e, product);
     struct operands o = {0};
     struct sizes sizes = {0};
-    raise_sizes(e, &part, &sizes);
+    raise_sizes(e, &part, part.n_experts > 0 ? (size_t)part.n_experts : 1, &sizes);
     enum ko_code code = make_operands(e, &sizes, &o, err);
     for (int layout = 0; code == KO_OK && layout < e->layouts; layout++) {
         code = measure_layout(e, &o, layout == 1, &part, err);
     }
     product->rate = part.rate;
+    product->whole_rate = part.whole_rate;
     free_operands(e, &o);
     return code;
 }
@@ -218,10 +318,14 @@ static enum ko_code call_once(const struct rounds *rounds, struct ko_product *pr
 {
     const struct ko_gemm_effort *e = &rounds->effort;
     const struct ko_product part = cut_product(e, product);
-    const struct ko_matrix w = {
-        .data = rounds->operands.w, .n_out = part.n_out, .n_in = part.n_in, .type = matrix_type(e)};
-    const enum ko_code code = time_calls(e, &w, &rounds->operands, 1, seconds, err);
-    const double rate = 2.0 * e->rows * w.n_in * w.n_out / *seconds;
+    const struct turn turn = {.w = {.data = rounds->operands.w,
+                                    .n_out = part.n_out,
+                                    .n_in = part.n_in,
+                                    .type = matrix_type(e)},
+                              .rows = rows_of(e, product),
+                              .n_matrices = 1};
+    const enum ko_code code = time_calls(e, &turn, &rounds->operands, 1, seconds, err);
+    const double rate = 2.0 * turn.rows * part.n_in * part.n_out / *seconds;
     if (code == KO_OK && rate > product->rate) {
         product->rate = rate;
     }
@@ -240,7 +344,7 @@ static enum ko_code choose_rows(struct rounds *rounds, struct ko_error *err)
     e->rows = e->kernels->own_memory || most < least ? most : least;
     for (int p = 0; p < rounds->n; p++) {
         const struct ko_product part = cut_product(e, &rounds->product[p]);
-        flop += 2.0 * part.n_in * part.n_out;
+        flop += 2.0 * part.n_in * part.n_out * share_of(&part);
     }
     enum ko_code code = call_once(rounds, &first, &seconds, err); /* warms up */
     if (code == KO_OK) {
@@ -264,7 +368,7 @@ static enum ko_code run_round(const struct rounds *rounds, bool *whole, double *
         const struct ko_product part = cut_product(&rounds->effort, &rounds->product[p]);
         double seconds = 0;
         code = call_once(rounds, &rounds->product[p], &seconds, err);
-        flop += 2.0 * rounds->effort.rows * part.n_in * part.n_out;
+        flop += 2.0 * rows_of(&rounds->effort, &part) * part.n_in * part.n_out;
         total += seconds;
     }
     *whole = p == rounds->n;
@@ -283,7 +387,7 @@ static enum ko_code prepare_rounds(struct rounds *rounds, struct ko_error *err)
     struct sizes sizes = {0};
     for (int p = 0; p < rounds->n; p++) {
         const struct ko_product part = cut_product(&rounds->effort, &rounds->product[p]);
-        raise_sizes(&rounds->effort, &part, &sizes);
+        raise_sizes(&rounds->effort, &part, 1, &sizes);
     }
     enum ko_code code = reserve_rows(&rounds->effort, rounds->product, rounds->n, err);
     if (code == KO_OK) {
@@ -324,12 +428,22 @@ enum ko_code ko_products_rounds(const struct ko_gemm_effort *effort, struct ko_p
     return KO_OK;
 }
 
-double ko_products_rate(const struct ko_product *products, int n)
+static double rate_together(const struct ko_product *products, int n, bool whole)
 {
     double flop = 0, seconds = 0;
     for (int p = 0; p < n; p++) {
         flop += products[p].flop;
-        seconds += products[p].flop / products[p].rate;
+        seconds += products[p].flop / (whole ? products[p].whole_rate : products[p].rate);
     }
     return seconds > 0 && isfinite(seconds) ? flop / seconds : NAN;
+}
+
+double ko_products_rate(const struct ko_product *products, int n)
+{
+    return rate_together(products, n, false);
+}
+
+double ko_products_whole_rate(const struct ko_product *products, int n)
+{
+    return rate_together(products, n, true);
 }

@@ -10,16 +10,24 @@
 #include "src/base/error.h"
 #include "src/models/model.h"
 
-/* One matrix product y[rows, n_out] = x[rows, n_in] W. */
+/* One matrix product y[rows, n_out] = x[rows, n_in] W; or those of a layer's experts, which have one
+   W each and multiply their share of the rows by it. */
 struct ko_product {
-    char name[64]; /* "mixer.in_proj.weight" */
+    char name[64]; /* "mixer.in_proj.weight", "mlp.experts.up_proj.weight" */
     int32_t n_out, n_in;
-    double flop; /* of one row */
-    double rate; /* FLOP/s, the best that was seen; 0 before the first measurement */
+    int32_t n_experts,
+        n_chosen; /* a row is multiplied by n_chosen of n_experts matrices; 0: by W */
+    double flop;  /* of one row, with all experts that it chooses */
+    /* FLOP/s, the best that was seen; 0 before the first measurement. Of experts: of one product
+       after the other, each with its own matrix and rows * n_chosen / n_experts rows, as if the
+       choices were even. */
+    double rate;
+    double whole_rate; /* with all rows in one product; without experts this is `rate` */
 };
 enum { KO_MAX_PRODUCTS = 16 };
 
-/* Lists the products of the model's first layer and returns their number. */
+/* Lists the products of the model's first layer and returns their number. Their FLOP are those of
+   the layer's row_flop. */
 int ko_products_of(const struct ko_model *model, struct ko_product products[KO_MAX_PRODUCTS]);
 
 /* What to measure on, and for how long. */
@@ -34,7 +42,7 @@ struct ko_gemm_effort {
     int64_t max_elements; /* of W: n_in and n_out are cut to it; 0: any number */
 };
 
-/* Measures each of n products on random numbers, and raises its rate to the best that was seen.
+/* Measures each of n products on random numbers, and raises its rates to the best that was seen.
    Replaces what the backend had reserved. */
 KO_MUST_CHECK enum ko_code ko_products_measure(const struct ko_gemm_effort *effort,
                                                struct ko_product *products, int n,
@@ -49,12 +57,15 @@ struct ko_gemm_rounds {
 /* Measures the products in several short rounds of one call each, and raises each rate to the best
    that was seen: other work on the machine slows down some calls, seldom all. Takes effort->seconds
    in all. If that is too short, it takes one call with few rows longer, and the remaining products
-   get the rate of the others. Uses at most effort->rows rows, and the layout [out, in]. */
+   get the rate of the others. Uses at most effort->rows rows, one matrix for all experts, and the
+   layout [out, in]. Does not measure whole_rate. */
 KO_MUST_CHECK enum ko_code ko_products_rounds(const struct ko_gemm_effort *effort,
                                               struct ko_product *products, int n,
                                               struct ko_gemm_rounds *out, struct ko_error *err);
 
 /* The rate of the products together, weighted by their FLOP. NAN if nothing was measured. */
 double ko_products_rate(const struct ko_product *products, int n);
+/* The same, of whole_rate. */
+double ko_products_whole_rate(const struct ko_product *products, int n);
 
 #endif

@@ -110,6 +110,39 @@
     "\"word_embed_proj_dim\": " #hidden                                                            \
     ", \"do_layer_norm_before\": true, \"activation_function\": \"relu\"}"
 
+/* Mixtures of experts, as in the config.json of mistralai/Mixtral-8x7B-v0.1, Qwen/Qwen3-30B-A3B,
+   allenai/OLMoE-1B-7B-0924 and openai/gpt-oss-20b. The latter without its quantization_config: the
+   file's experts are MXFP4, but backends hold them like all other matrices. */
+#define MIXTRAL_8X7B                                                                               \
+    "{\"model_type\": \"mixtral\", \"hidden_size\": 4096, \"num_hidden_layers\": 32, "             \
+    "\"num_attention_heads\": 32, \"num_key_value_heads\": 8, \"intermediate_size\": 14336, "      \
+    "\"num_local_experts\": 8, \"num_experts_per_tok\": 2, \"max_position_embeddings\": 32768, "   \
+    "\"vocab_size\": 32000, \"rms_norm_eps\": 1e-05, \"rope_theta\": 1000000.0, "                  \
+    "\"sliding_window\": null, \"tie_word_embeddings\": false}"
+#define QWEN3_30B_A3B                                                                              \
+    "{\"model_type\": \"qwen3_moe\", \"hidden_size\": 2048, \"num_hidden_layers\": 48, "           \
+    "\"num_attention_heads\": 32, \"num_key_value_heads\": 4, \"head_dim\": 128, "                 \
+    "\"intermediate_size\": 6144, \"moe_intermediate_size\": 768, \"num_experts\": 128, "          \
+    "\"num_experts_per_tok\": 8, \"norm_topk_prob\": true, \"decoder_sparse_step\": 1, "           \
+    "\"mlp_only_layers\": [], \"max_position_embeddings\": 40960, \"vocab_size\": 151936, "        \
+    "\"rms_norm_eps\": 1e-06, \"rope_theta\": 1000000.0, \"use_sliding_window\": false, "          \
+    "\"tie_word_embeddings\": false}"
+#define OLMOE_1B_7B                                                                                \
+    "{\"model_type\": \"olmoe\", \"hidden_size\": 2048, \"num_hidden_layers\": 16, "               \
+    "\"num_attention_heads\": 16, \"num_key_value_heads\": 16, \"intermediate_size\": 1024, "      \
+    "\"num_experts\": 64, \"num_experts_per_tok\": 8, \"norm_topk_prob\": false, "                 \
+    "\"clip_qkv\": null, \"max_position_embeddings\": 4096, \"vocab_size\": 50304, "               \
+    "\"rms_norm_eps\": 1e-05, \"rope_theta\": 10000.0, \"tie_word_embeddings\": false}"
+#define GPT_OSS_20B                                                                                \
+    "{\"model_type\": \"gpt_oss\", \"hidden_size\": 2880, \"num_hidden_layers\": 24, "             \
+    "\"num_attention_heads\": 64, \"num_key_value_heads\": 8, \"head_dim\": 64, "                  \
+    "\"attention_bias\": true, \"intermediate_size\": 2880, \"num_local_experts\": 32, "           \
+    "\"num_experts_per_tok\": 4, \"swiglu_limit\": 7.0, \"sliding_window\": 128, "                 \
+    "\"max_position_embeddings\": 131072, \"vocab_size\": 201088, \"rms_norm_eps\": 1e-05, "       \
+    "\"rope_theta\": 150000, \"rope_scaling\": {\"rope_type\": \"yarn\", \"factor\": 32.0, "       \
+    "\"beta_fast\": 32.0, \"beta_slow\": 1.0, \"truncate\": false, "                               \
+    "\"original_max_position_embeddings\": 4096}, \"tie_word_embeddings\": false}"
+
 /* X(name, configuration as the published checkpoint has it). */
 #define SHAPES(X)                                                                                  \
     X("mamba-130m", MAMBA(768, 24, 50280))                                                         \
@@ -143,7 +176,11 @@
     X("phi-3-mini", PHI3(3072, 32, 32, 32, 8192, 4096, 32064, 10000.0, 2047))                      \
     X("phi-4", PHI3(5120, 40, 40, 10, 17920, 16384, 100352, 250000, null))                         \
     X("granite-3.3-8b", GRANITE33_8B)                                                              \
-    X("smollm3-3b", SMOLLM3_3B)
+    X("smollm3-3b", SMOLLM3_3B)                                                                    \
+    X("mixtral-8x7b", MIXTRAL_8X7B)                                                                \
+    X("qwen3-30b-a3b", QWEN3_30B_A3B)                                                              \
+    X("olmoe-1b-7b", OLMOE_1B_7B)                                                                  \
+    X("gpt-oss-20b", GPT_OSS_20B)
 
 #define X(name, config) name,
 static const char *const names[] = {SHAPES(X)};

@@ -31,12 +31,17 @@ static enum ko_code split_list(const char *text, const char *where, struct ko_st
     return code;
 }
 
+static bool is_all(const char *text)
+{
+    return strcmp(text, "all") == 0;
+}
+
 static enum ko_code read_shapes(const char *text, struct ko_strings *shapes, struct ko_error *err)
 {
     size_t n = 0;
     const char *const *names = ko_shape_names(&n);
     enum ko_code code = KO_OK;
-    if (strcmp(text, "all") != 0) {
+    if (!is_all(text)) {
         return split_list(text, "--shape", shapes, err);
     }
     for (size_t k = 0; code == KO_OK && k < n; k++) {
@@ -45,11 +50,17 @@ static enum ko_code read_shapes(const char *text, struct ko_strings *shapes, str
     return code;
 }
 
-static enum ko_code run_one(struct ko_cli *cli, const struct ko_bench_settings *settings,
+/* many: of all shapes, those that are too large for the memory are left out. */
+static enum ko_code run_one(struct ko_cli *cli, const struct ko_bench_settings *settings, bool many,
                             struct ko_error *err)
 {
     struct ko_bench_result result;
     enum ko_code code = ko_bench_run(settings, &result, err);
+    if (code != KO_OK && many && result.too_large) {
+        fprintf(stderr, "knockout: left out: %s\n", err->text);
+        *err = (struct ko_error){0};
+        return KO_OK;
+    }
     if (code != KO_OK) {
         return code;
     }
@@ -82,6 +93,7 @@ static enum ko_code run_all(struct ko_cli *cli, const char *backend,
                             struct ko_error *err)
 {
     const struct ko_options *options = cli->options;
+    const bool all = is_all(ko_option_string(options, KO_OPT_SHAPES));
     struct ko_threads threads = {0};
     enum ko_code code = ko_cli_threads(options, &threads, err);
     struct ko_bench_settings settings = {
@@ -100,7 +112,7 @@ static enum ko_code run_all(struct ko_cli *cli, const char *backend,
             settings.sweep.shape = shapes->item[s];
             code = ko_cli_precision_named(precisions->item[p], &settings.config.precision, err);
             if (code == KO_OK) {
-                code = run_one(cli, &settings, err);
+                code = run_one(cli, &settings, all, err);
             }
         }
     }

@@ -63,7 +63,8 @@ static enum ko_code list_shapes(const struct ko_plan_report *report, struct shap
 
 static bool same_shape(const struct ko_product *a, const struct ko_product *b)
 {
-    return a->n_in == b->n_in && a->n_out == b->n_out;
+    return a->n_in == b->n_in && a->n_out == b->n_out && a->n_experts == b->n_experts &&
+           a->n_chosen == b->n_chosen;
 }
 
 /* Measures each shape once, however many models have it. */

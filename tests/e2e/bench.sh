@@ -35,3 +35,8 @@ refused "an empty item" "has an empty item" --shape mamba-130m,,gpt2-xl
 refused "a precision that is not offered" "does not offer 'float32x3'" --precision float32,float32x3
 refused "a precision of GPUs" "cpu computes in float32, got tf32" --backend cpu --precision float32,tf32
 refused "prompts that are too short" "--tokens: expected 6 to 1024" --backend cpu --tokens 5
+
+# 46.7 billion float32 weights: refused before any memory is taken.
+if [ "$(awk '/^MemTotal/ {print $2}' /proc/meminfo)" -lt 180000000 ]; then
+    refused "a shape that does not fit" "mixtral-8x7b needs 174.* GiB, this machine has" --backend cpu --shape mixtral-8x7b
+fi

@@ -21,7 +21,7 @@ from tokenizers import Tokenizer
 
 from knockout_oracle import Knockout, OracleModel, read_prompt, route_edges
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
+sys.path.append(str(Path(__file__).parents[1] / "e2e"))     # behind the library, of whose modules it has a namesake
 from agreement import BLOCKS, CLASSES, MAPS, MODELS, ROUTES, has_class, selected  # noqa: E402
 
 

@@ -48,9 +48,12 @@ PREPEND = sequence("normalizers", {"type": "Prepend", "prepend": "▁"},
 BYTES = dict(kind="bytes", special=["<|endoftext|>"], size=600)
 PIECES = dict(kind="pieces", special=["<unk>", "<s>", "</s>"], size=640)
 
-# name -> what differs from null and false. `added` are tokens behind the vocabulary: (text, normalized, special).
+# name -> what differs from null and false. `added` are tokens behind the vocabulary: (text, normalized, special); `normalized` are special
+# tokens of the vocabulary that are looked for in normalized text. "opt" is what transformers saves for the files of facebook/opt-125m.
 SMALL = {
     "gpt2": dict(BYTES, pre_tokenizer=byte_level(), post_processor=byte_level(True, False)),
+    "opt": dict(BYTES, special=["<s>", "<pad>", "</s>", "<unk>"], pre_tokenizer=byte_level(), post_processor=template(["</s>"]),
+                model=dict(continuing_subword_prefix="", end_of_word_suffix=""), normalized=["<pad>", "</s>"]),
     "gpt-neox": dict(BYTES, normalizer={"type": "NFC"}, pre_tokenizer=byte_level(), post_processor=byte_level(),
                      added=[(" " * n, True, False) for n in range(24, 1, -1)]),
     "llama3": dict(BYTES, special=[], pre_tokenizer=sequence("pretokenizers", split(LLAMA3), byte_level(regex=False)),
@@ -96,7 +99,7 @@ def train(how, lines):
 
 def build(how, lines):
     vocab, merges = train(how, lines)
-    added = [(t, False, True) for t in how["special"]] + how.get("added", [])
+    added = [(t, t in how.get("normalized", []), True) for t in how["special"]] + how.get("added", [])
     ids = {}
     for text, _, _ in added:
         ids[text] = vocab.get(text, len(vocab) + sum(t not in vocab for t in ids))

@@ -35,7 +35,9 @@ static void the_widest_measured_model_that_is_no_wider_counts(void **state)
     } cases[] = {{"mamba", 96, 768, "mamba"},    {"mamba", 768, 768, "mamba"},
                  {"mamba", 2559, 2048, "mamba"}, {"mamba", 9000, 4096, "mamba"},
                  {"gpt2", 1599, 1280, "gpt2"},   {"llama", 3072, 3072, ""},
-                 {"qwen2", 64, 2048, ""},        {"mistral", 64, 4096, "mistral"}};
+                 {"qwen2", 64, 2048, ""},        {"mistral", 64, 4096, "mistral"},
+                 {"olmoe", 64, 2048, "olmoe"},   {"gpt_oss", 4096, 2880, "gpt_oss"},
+                 {"mixtral", 4096, 4096, ""}};
     (void)state;
     for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
         const struct ko_device_rate *rate = NULL;

@@ -351,10 +351,7 @@ static void families_that_are_not_known_are_refused_with_the_nearest(void **stat
         const char *config, *text;
     } rows[] = {
         {"{\"model_type\": \"mambo\"}",
-         "toy: model_type: unknown 'mambo', did you mean 'mamba'? (known: mamba, falcon_mamba, "
-         "mamba2, gpt2, llama, mistral, qwen2, qwen3, gemma, gemma2, gemma3_text, gpt_neox, gptj, "
-         "phi, opt, olmo2, olmo3, phi3, granite, smollm3, mixtral, qwen3_moe, olmoe, gpt_oss, "
-         "falcon_h1, lfm2, granitemoehybrid, bamba, jamba, nemotron_h)"},
+         "toy: model_type: unknown 'mambo', did you mean 'mamba'? (known: mamba, falcon_mamba, "},
         {"{\"model_type\": \"GPT2\"}", "toy: model_type: unknown 'GPT2', did you mean 'gpt2'?"},
         {"{\"model_type\": \"lama\"}", "toy: model_type: unknown 'lama', did you mean 'llama'?"},
         {"{\"model_type\": \"gpt\"}", "toy: model_type: unknown 'gpt' (known: "},
@@ -364,10 +361,7 @@ static void families_that_are_not_known_are_refused_with_the_nearest(void **stat
         {"{\"model_type\": \"zamba\"}", "toy: model_type: unknown 'zamba' (known: "},
         {"{\"model_type\": \"gpt_neo\"}", "toy: model_type: unknown 'gpt_neo' (known: "},
         {"{\"model_type\": \"bert-with-a-long-name\"}",
-         "toy: model_type: unknown 'bert-with-a-long-name' (known: mamba, falcon_mamba, mamba2, "
-         "gpt2, llama, mistral, qwen2, qwen3, gemma, gemma2, gemma3_text, gpt_neox, gptj, phi, "
-         "opt, olmo2, olmo3, phi3, granite, smollm3, mixtral, qwen3_moe, olmoe, gpt_oss, "
-         "falcon_h1, lfm2, granitemoehybrid, bamba, jamba, nemotron_h)"},
+         "toy: model_type: unknown 'bert-with-a-long-name' (known: mamba, falcon_mamba, "},
         {"{\"model_type\": \"absent\", \"d_model\": \"absent\"}",
          "toy: model_type: missing from config.json"},
         {"{\"model_type\": null, \"ssm_cfg\": \"absent\"}",

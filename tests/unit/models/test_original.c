@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "src/models/families.h"
 #include "src/models/original.h"
 #include "tests/support/configured.h"
 
@@ -139,17 +140,24 @@ static void unsupported_values_are_refused_by_name(void **state)
          "toy: ssm_cfg: dt_limit: expected two numbers from 0, the first no larger than the "
          "second, got [1,0]"},
         {MAMBA2(", \"ngroups\": 5"), "toy: n_groups: 5 groups do not divide num_heads of 24"},
-        {"{\"d_model\": 768}",
-         "toy: model_type: missing from config.json, which names the family in the layout of "
-         "Hugging Face (known: mamba, falcon_mamba, mamba2, gpt2, llama, mistral, qwen2, qwen3, "
-         "gemma, gemma2, gemma3_text, gpt_neox, gptj, phi, opt, olmo2, olmo3, phi3, granite, "
-         "smollm3, mixtral, qwen3_moe, olmoe, gpt_oss, falcon_h1, lfm2, granitemoehybrid, bamba, "
-         "jamba, nemotron_h); "
-         "the "
-         "original layout of Mamba has d_model and ssm_cfg"},
     };
     (void)state;
     assert_int_equal(test_refusals(NULL, rows, sizeof rows / sizeof rows[0]), 0);
+}
+
+static void a_layout_without_a_family_is_refused_with_all_that_are_known(void **state)
+{
+    static const char begin[] = "toy: model_type: missing from config.json, which names the family "
+                                "in the layout of Hugging Face (known: mamba, falcon_mamba, ";
+    static const char end[] = "); the original layout of Mamba has d_model and ssm_cfg";
+    struct ko_error err = {0};
+    (void)state;
+    assert_null(test_configured(NULL, "{\"d_model\": 768}", &err));
+    assert_true(strncmp(err.text, begin, strlen(begin)) == 0);
+    assert_string_equal(err.text + strlen(err.text) - strlen(end), end);
+    for (size_t f = 0; ko_families[f]; f++) {
+        assert_non_null(strstr(err.text, ko_families[f]->model_types[0]));
+    }
 }
 
 /* A file of Hugging Face's that keeps the original's keys, as state-spaces/mamba-130m-hf does. */
@@ -175,6 +183,7 @@ int main(void)
         cmocka_unit_test(missing_keys_take_mamba_ssms_defaults),
         cmocka_unit_test(every_key_reaches_its_twin),
         cmocka_unit_test(unsupported_values_are_refused_by_name),
+        cmocka_unit_test(a_layout_without_a_family_is_refused_with_all_that_are_known),
         cmocka_unit_test(model_type_goes_before_the_original_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,9 +15,9 @@
 
 enum { VOCABULARY = 1 << 20, MAX_BLANK = 8 };
 
-static const char *const tokenizers[] = {"falcon", "gemma",        "gpt-neox",  "gpt2",
-                                         "llama2", "llama3",       "metaspace", "mistral-v3",
-                                         "qwen2",  "single-digits"};
+static const char *const tokenizers[] = {"falcon", "gemma",  "gpt-neox",     "gpt2",
+                                         "llama2", "llama3", "metaspace",    "mistral-v3",
+                                         "opt",    "qwen2",  "single-digits"};
 enum { N_TOKENIZERS = sizeof tokenizers / sizeof tokenizers[0] };
 
 static const char *const answers[] = {

@@ -22,6 +22,7 @@ enum { N_TEXTS = 200, N_PROMPTS = 2000 };
 static const struct {
     const char *name, *kind;
 } small[] = {{"gpt2", "byte-level BPE"},
+             {"opt", "byte-level BPE"},
              {"gpt-neox", "byte-level BPE"},
              {"llama3", "byte-level BPE"},
              {"qwen2", "byte-level BPE"},
