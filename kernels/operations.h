@@ -28,6 +28,7 @@ extern "C" {
     X(linear, ko_linear)                                                                           \
     X(add_scaled, ko_add_scaled)                                                                   \
     X(scale_columns, ko_scale_columns)                                                             \
+    X(gate_rows, ko_gate_rows)                                                                     \
     X(rms_norm, ko_rms_norm)                                                                       \
     X(layer_norm, ko_layer_norm)                                                                   \
     X(head_norm, ko_head_norm)                                                                     \
@@ -137,6 +138,14 @@ struct ko_scale_columns {
     int32_t n, d;
     const float *scale; /* [d] */
     float *x;           /* [n, d] */
+    int32_t ld;
+};
+
+/* x[r, c] *= sigmoid(gate[r]), in place. */
+struct ko_gate_rows {
+    int32_t n, d;
+    const float *gate; /* [n] */
+    float *x;          /* [n, d] */
     int32_t ld;
 };
 
