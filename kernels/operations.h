@@ -204,14 +204,27 @@ struct ko_gate {
 
 /* The experts of each row: the n_chosen with the greatest logits, greatest first, and of equal ones
    the lowest first. Their shares are the softmax over all logits of the row, or with among_chosen
-   over the logits of the chosen. The latter equals the former divided by the sum of the shares. */
+   over the logits of the chosen. The latter equals the former divided by the sum of the shares.
+
+   With `sigmoid` (Nemotron-H; transformers' NemotronHTopkRouter) an expert's share is s =
+   sigmoid(logit) times share_scale, with among_chosen divided by the sum of the chosen's s plus
+   1e-20, and the choice goes by s + correction instead of the logit. With n_groups the experts are
+   groups of n_experts / n_groups neighbours. Only the experts of n_chosen_groups groups can be
+   chosen: those with the greatest sums of their two best, of equal ones the lowest. */
 struct ko_choose_experts {
-    int32_t n, n_experts, n_chosen; /* n_chosen: 1 to n_experts */
+    int32_t n, n_experts, n_chosen; /* n_chosen: 1 to n_experts, or to those of the chosen groups */
     const float *logits;            /* [n, n_experts] */
-    bool among_chosen;
+    bool among_chosen, sigmoid;
+    const float *correction; /* [n_experts] or NULL */
+    /* 0: no groups. Else n_groups divides n_experts into two or more each, and is at most
+       KO_MAX_EXPERT_GROUPS. */
+    int32_t n_groups, n_chosen_groups;
+    float share_scale;
     int32_t *choice; /* [n, n_chosen] */
     float *share;    /* [n, n_chosen] */
 };
+
+enum { KO_MAX_EXPERT_GROUPS = 64 };
 
 /* Matrices of one shape, one per expert, and their biases. */
 struct ko_expert_matrices {
@@ -225,8 +238,8 @@ struct ko_expert_matrices {
      y[r] = sum_c share[r, c] down_e(f(gate_e(x[r]), up_e(x[r]))), e = choice[r, c]
 
    Without a limit f(gate, up) = silu(gate) up. With one (gpt-oss; transformers' GptOssExperts), with
-   g = min(gate, limit) and u = up clamped to [-limit, limit], f = (u + 1) g sigmoid(1.702 g).
-   Matrices of experts that no row has chosen are not read. */
+   g = min(gate, limit) and u = up clamped to [-limit, limit], f = (u + 1) g sigmoid(1.702 g). With
+   relu2 f = max(gate, 0)^2, and `up` is not read (Nemotron-H). Matrices of experts that no row has chosen are not read. */
 struct ko_experts {
     int32_t n, n_experts, n_chosen, d, ff;
     const float *x;        /* [n, d] */
@@ -236,6 +249,7 @@ struct ko_experts {
        and 2 k + 1 are up, and `up` is not read. down: n_in ff, n_out d. */
     struct ko_expert_matrices gate, up, down;
     bool interleaved;
+    bool relu2;  /* not interleaved, no limit */
     float limit; /* 0: none */
     float *work; /* [n, ko_experts_work] for the operation's own use */
     float *y;    /* [n, d] */

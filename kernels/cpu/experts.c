@@ -22,6 +22,58 @@ static void choose_greatest(const struct ko_choose_experts *args, const float *l
     }
 }
 
+/* sigmoid(x) without an overflow of exp. */
+static float sigmoid_of(float x)
+{
+    const float part = expf(-fabsf(x));
+    return (x < 0.0F ? part : 1.0F) / (1.0F + part);
+}
+
+/* Takes the experts of all groups but those with the greatest sums of their two best. */
+static void take_other_groups(const struct ko_choose_experts *args, const float *score,
+                              uint8_t *taken)
+{
+    const int32_t n = args->n_groups, size = args->n_experts / n;
+    float sum[KO_MAX_EXPERT_GROUPS];
+    uint8_t chosen[KO_MAX_EXPERT_GROUPS] = {0};
+    for (int32_t g = 0; g < n; g++) {
+        float best = -INFINITY, next = -INFINITY;
+        for (int32_t e = g * size; e < (g + 1) * size; e++) {
+            const float lower = score[e] > best ? best : score[e];
+            best = score[e] > best ? score[e] : best;
+            next = lower > next ? lower : next;
+        }
+        sum[g] = best + next;
+    }
+    const struct ko_choose_experts groups = {.n_experts = n, .n_chosen = args->n_chosen_groups};
+    int32_t choice[KO_MAX_EXPERT_GROUPS];
+    choose_greatest(&groups, sum, choice, chosen);
+    for (int32_t e = 0; e < args->n_experts; e++) {
+        taken[e] = !chosen[e / size];
+    }
+}
+
+/* score [n_experts]: room. taken [n_experts]: all 0 before. */
+static void choose_by_sigmoids(const struct ko_choose_experts *args, const float *logits,
+                               int32_t *choice, float *share, float *score, uint8_t *taken)
+{
+    float sum = 1e-20F;
+    for (int32_t e = 0; e < args->n_experts; e++) {
+        score[e] = sigmoid_of(logits[e]) + (args->correction ? args->correction[e] : 0.0F);
+    }
+    if (args->n_groups > 0) {
+        take_other_groups(args, score, taken);
+    }
+    choose_greatest(args, score, choice, taken);
+    for (int32_t c = 0; c < args->n_chosen; c++) {
+        share[c] = sigmoid_of(logits[choice[c]]);
+        sum += share[c];
+    }
+    for (int32_t c = 0; c < args->n_chosen; c++) {
+        share[c] = (args->among_chosen ? share[c] / sum : share[c]) * args->share_scale;
+    }
+}
+
 static void share_softmax(const struct ko_choose_experts *args, const float *logits,
                           const int32_t *choice, float *share)
 {
@@ -45,18 +97,25 @@ static void share_softmax(const struct ko_choose_experts *args, const float *log
 enum ko_code ko_cpu_choose_experts(struct ko_backend *be, const struct ko_choose_experts *args,
                                    struct ko_error *err)
 {
-    const size_t n_experts = (size_t)args->n_experts;
-    uint8_t *taken = ko_cpu_scratch(be, n_experts * (size_t)args->n + 1, err);
-    if (!taken) {
+    const size_t n_experts = (size_t)args->n_experts, n = n_experts * (size_t)args->n;
+    float *score = ko_cpu_scratch(be, n * (sizeof *score + 1) + 1, err);
+    if (!score) {
         return KO_E_MEMORY;
     }
-    memset(taken, 0, n_experts * (size_t)args->n);
+    uint8_t *taken = (uint8_t *)(void *)(score + n);
+    memset(taken, 0, n);
 #pragma omp parallel for schedule(static) num_threads(be->threads)
     for (int32_t r = 0; r < args->n; r++) {
         const float *logits = args->logits + ko_at(r, args->n_experts, 0);
         int32_t *choice = args->choice + ko_at(r, args->n_chosen, 0);
-        choose_greatest(args, logits, choice, taken + (size_t)r * n_experts);
-        share_softmax(args, logits, choice, args->share + ko_at(r, args->n_chosen, 0));
+        float *share = args->share + ko_at(r, args->n_chosen, 0);
+        uint8_t *own = taken + (size_t)r * n_experts;
+        if (args->sigmoid) {
+            choose_by_sigmoids(args, logits, choice, share, score + (size_t)r * n_experts, own);
+        } else {
+            choose_greatest(args, logits, choice, own);
+            share_softmax(args, logits, choice, share);
+        }
     }
     return KO_OK;
 }
@@ -145,7 +204,8 @@ static void gate_interleaved(const struct ko_backend *be, const struct ko_expert
     }
 }
 
-/* The rows [n, 2 ff] of gates and ups: f(gate, up) is left in the first ff numbers of each. */
+/* The rows [n, 2 ff] of gates and ups (with relu2 gates alone): f(gate, up) is left in the first ff
+   numbers of each. */
 static void gate_group(const struct ko_backend *be, const struct ko_experts *args, int32_t n,
                        float *hidden)
 {
@@ -153,7 +213,9 @@ static void gate_group(const struct ko_backend *be, const struct ko_experts *arg
 #pragma omp parallel for schedule(static) num_threads(be->threads)
     for (int32_t r = 0; r < n; r++) {
         float *row = hidden + (size_t)r * 2 * ff;
-        if (args->interleaved) {
+        if (args->relu2) {
+            be->isa->relu2(ff, row);
+        } else if (args->interleaved) {
             gate_interleaved(be, args, row);
         } else {
             gate_numbers(be, args->limit, ff, row, row + ff);
@@ -173,7 +235,7 @@ static enum ko_code compute_expert(struct ko_backend *be, const struct ko_expert
         return KO_OK;
     }
     enum ko_code code = multiply_group(be, &args->gate, expert, &in, err);
-    if (code == KO_OK && !args->interleaved) {
+    if (code == KO_OK && !args->interleaved && !args->relu2) {
         in.y = p->hidden + ff;
         code = multiply_group(be, &args->up, expert, &in, err);
     }

@@ -18,12 +18,56 @@ static __device__ __forceinline__ unsigned long long order_of(float logit, int e
     return (unsigned long long)high << 32 | (0x7FFFFFFFU - (unsigned)expert);
 }
 
+// What a row's experts are chosen by: their logits, or the sigmoids of these with a correction. Bit
+// g of `groups` is set if the experts of group g can be chosen.
+struct by_logit {
+    const float *logits;
+
+    __device__ unsigned long long operator()(int e) const
+    {
+        return order_of(logits[e], e);
+    }
+};
+
+struct by_sigmoid {
+    const float *logits, *correction;
+    int per_group;
+    unsigned long long groups;
+
+    __device__ float score(int e) const
+    {
+        return sigmoid_of(logits[e]) + (correction ? correction[e] : 0.0F);
+    }
+
+    __device__ unsigned long long operator()(int e) const
+    {
+        return groups >> (e / per_group) & 1U ? order_of(score(e), e) : 0;
+    }
+};
+
+// Groups are chosen by the sums of their two best scores.
+struct by_group {
+    struct by_sigmoid scores;
+
+    __device__ unsigned long long operator()(int g) const
+    {
+        float best = -INFINITY, next = -INFINITY;
+        for (int e = g * scores.per_group; e < (g + 1) * scores.per_group; e++) {
+            const float score = scores.score(e), lower = score > best ? best : score;
+            best = score > best ? score : best;
+            next = lower > next ? lower : next;
+        }
+        return order_of(best + next, g);
+    }
+};
+
 // The greatest expert of the row that comes after `last` in the order.
-static __device__ int next_choice(const float *logits, int n_experts, unsigned long long *last)
+template <typename Order>
+static __device__ int next_choice(const Order &order_by, int n_experts, unsigned long long *last)
 {
     unsigned long long best = 0;
     for (int e = (int)threadIdx.x % 32; e < n_experts; e += 32) {
-        const unsigned long long order = order_of(logits[e], e);
+        const unsigned long long order = order_by(e);
         best = order < *last && order > best ? order : best;
     }
     for (int step = 16; step > 0; step /= 2) {
@@ -46,7 +90,7 @@ static __global__ void choose_rows(struct ko_choose_experts a)
     float *share = a.share + ko_at(r, a.n_chosen, 0), top = 0.0F, sum = 0.0F;
     unsigned long long last = ~0ULL;
     for (int c = 0; c < a.n_chosen; c++) {
-        const int e = next_choice(logits, a.n_experts, &last);
+        const int e = next_choice(by_logit{logits}, a.n_experts, &last);
         top = c == 0 ? logits[e] : top;
         const float part = expf(logits[e] - top);
         sum += part;
@@ -67,13 +111,49 @@ static __global__ void choose_rows(struct ko_choose_experts a)
     }
 }
 
+static __global__ void choose_by_sigmoids(struct ko_choose_experts a)
+{
+    const int r = (int)(blockIdx.x * WARPS + threadIdx.x / 32), lane = (int)threadIdx.x % 32;
+    if (r >= a.n) {
+        return;
+    }
+    const float *logits = a.logits + ko_at(r, a.n_experts, 0);
+    int32_t *choice = a.choice + ko_at(r, a.n_chosen, 0);
+    float *share = a.share + ko_at(r, a.n_chosen, 0), sum = 1e-20F;
+    const int per_group = a.n_groups > 0 ? a.n_experts / a.n_groups : a.n_experts;
+    struct by_sigmoid scores = {logits, a.correction, per_group, a.n_groups > 0 ? 0ULL : 1ULL};
+    const struct by_group groups = {scores};
+    unsigned long long last = ~0ULL;
+    for (int c = 0; c < (a.n_groups > 0 ? a.n_chosen_groups : 0); c++) {
+        scores.groups |= 1ULL << next_choice(groups, a.n_groups, &last);
+    }
+    last = ~0ULL;
+    for (int c = 0; c < a.n_chosen; c++) {
+        const int e = next_choice(scores, a.n_experts, &last);
+        const float part = sigmoid_of(logits[e]);
+        sum += part;
+        if (c % 32 == lane) {
+            choice[c] = e;
+            share[c] = part;
+        }
+    }
+    for (int c = lane; c < a.n_chosen; c += 32) {
+        share[c] = (a.among_chosen ? share[c] / sum : share[c]) * a.share_scale;
+    }
+}
+
 enum ko_code ko_cuda_choose_experts(struct ko_backend *be, const struct ko_choose_experts *args,
                                     struct ko_error *err)
 {
     if (args->n == 0) {
         return KO_OK;
     }
-    choose_rows<<<blocks_for((size_t)args->n, WARPS), THREADS, 0, be->stream>>>(*args);
+    const unsigned blocks = blocks_for((size_t)args->n, WARPS);
+    if (args->sigmoid) {
+        choose_by_sigmoids<<<blocks, THREADS, 0, be->stream>>>(*args);
+    } else {
+        choose_rows<<<blocks, THREADS, 0, be->stream>>>(*args);
+    }
     return ko_cuda_launched(be, "choose_experts", err);
 }
 
@@ -177,7 +257,8 @@ static struct expert_product product_of(const struct ko_experts *args, const str
 static enum ko_code compute_hidden(struct ko_backend *be, const struct ko_experts *args,
                                    const struct parts *p, struct ko_error *err)
 {
-    const struct ko_expert_matrices *gate = &args->gate, *up = args->interleaved ? gate : &args->up;
+    const struct ko_expert_matrices *gate = &args->gate;
+    const struct ko_expert_matrices *up = args->interleaved || args->relu2 ? gate : &args->up;
     struct expert_product a = product_of(args, p);
     a.x = args->x;
     a.n_in = args->d;
@@ -189,7 +270,7 @@ static enum ko_code compute_hidden(struct ko_backend *be, const struct ko_expert
     a.bias[0] = gate->bias;
     a.bias[1] = up->bias;
     a.in_first = gate->first.in_first;
-    a.outputs = args->interleaved ? EXPERT_ADJACENT : EXPERT_SPLIT;
+    a.outputs = args->relu2 ? EXPERT_SQUARED : args->interleaved ? EXPERT_ADJACENT : EXPERT_SPLIT;
     a.limit = args->limit;
     a.y = p->hidden;
     return ko_cuda_expert_product(be, &a, gate->first.type, err);

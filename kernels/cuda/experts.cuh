@@ -10,6 +10,7 @@
 /* What becomes of a product's outputs. */
 enum expert_outputs {
     EXPERT_PLAIN,    // they are the result
+    EXPERT_SQUARED,  // max(x, 0)^2 of them
     EXPERT_SPLIT,    // gates, and the outputs of a second matrix are the ups
     EXPERT_ADJACENT, // 2 k is the gate, 2 k + 1 the up
 };

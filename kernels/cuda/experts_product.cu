@@ -190,6 +190,8 @@ static __device__ __forceinline__ void store_row(const struct expert_product &a,
         const float value = mine.x[half][i][j] + bias_of(a, at.expert, half, output);
         if (a.outputs == EXPERT_PLAIN) {
             y[output] = value;
+        } else if (a.outputs == EXPERT_SQUARED) {
+            y[output] = value < 0.0F ? 0.0F : value * value; // NaN stays NaN
         } else if (a.outputs == EXPERT_SPLIT && half == 0) {
             const float up = mine.x[1][i][j] + bias_of(a, at.expert, 1, output);
             y[output] = gated_value(value, up, a.limit);

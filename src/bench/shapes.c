@@ -142,6 +142,47 @@
     "\"rope_theta\": 150000, \"rope_scaling\": {\"rope_type\": \"yarn\", \"factor\": 32.0, "       \
     "\"beta_fast\": 32.0, \"beta_slow\": 1.0, \"truncate\": false, "                               \
     "\"original_max_position_embeddings\": 4096}, \"tie_word_embeddings\": false}"
+/* tiiuae/Falcon-H1-0.5B-Base and Falcon-H1-7B-Base: the sizes of their report (Falcon-LLM Team 2025),
+   with factors like theirs. They have 0.52 and 7.6 billion
+   parameters. */
+#define FALCON_H1(hidden, layers, heads, d_head, inner, ssm_heads, state, ff, vocab)               \
+    "{\"model_type\": \"falcon_h1\", \"hidden_size\": " #hidden                                    \
+    ", \"num_hidden_layers\": " #layers ", \"num_attention_heads\": " #heads                       \
+    ", \"num_key_value_heads\": 2, \"head_dim\": " #d_head ", \"mamba_d_ssm\": " #inner            \
+    ", \"mamba_n_heads\": " #ssm_heads ", \"mamba_d_state\": " #state                              \
+    ", \"mamba_n_groups\": 1, \"mamba_d_conv\": 4, \"mamba_rms_norm\": false, "                    \
+    "\"intermediate_size\": " #ff ", \"vocab_size\": " #vocab                                      \
+    ", \"max_position_embeddings\": 16384, \"rope_theta\": 1e11, \"ssm_in_multiplier\": 1.25, "    \
+    "\"ssm_multipliers\": [0.35, 0.25, 0.35, 0.5, 0.35], \"mlp_multipliers\": [0.88, 0.59], "      \
+    "\"ssm_out_multiplier\": 0.24, \"attention_out_multiplier\": 0.94, "                           \
+    "\"tie_word_embeddings\": false}"
+/* Qwen/Qwen3.5-9B: the defaults of transformers' Qwen3_5TextConfig. */
+#define QWEN35_9B                                                                                  \
+    "{\"model_type\": \"qwen3_5_text\", \"hidden_size\": 4096, \"num_hidden_layers\": 32, "        \
+    "\"num_attention_heads\": 16, \"num_key_value_heads\": 4, \"head_dim\": 256, "                 \
+    "\"intermediate_size\": 12288, \"linear_num_key_heads\": 16, \"linear_num_value_heads\": 32, " \
+    "\"linear_key_head_dim\": 128, \"linear_value_head_dim\": 128, "                               \
+    "\"linear_conv_kernel_dim\": 4, \"full_attention_interval\": 4, "                              \
+    "\"max_position_embeddings\": 32768, \"vocab_size\": 248320, \"rms_norm_eps\": 1e-06, "        \
+    "\"rope_theta\": 10000000.0, \"partial_rotary_factor\": 0.25, \"tie_word_embeddings\": false}"
+/* LiquidAI/LFM2-1.2B: its config.json as programs that read it quote it, and for the rest the defaults
+   of transformers' Lfm2Config, which are this model's. Together they have its 1.17 billion
+   parameters. */
+#define LFM2_1B                                                                                    \
+    "{\"model_type\": \"lfm2\", \"hidden_size\": 2048, \"num_hidden_layers\": 16, "                \
+    "\"num_attention_heads\": 32, \"num_key_value_heads\": 8, \"block_ff_dim\": 12288, "           \
+    "\"block_multiple_of\": 256, \"block_auto_adjust_ff_dim\": true, \"conv_L_cache\": 3, "        \
+    "\"full_attn_idxs\": [2, 5, 8, 10, 12, 14], \"max_position_embeddings\": 128000, "             \
+    "\"vocab_size\": 65536, \"norm_eps\": 1e-05, \"theta\": 1000000.0, \"tie_embedding\": true}"
+/* Zyphra/Zamba2-2.7B: the config.json and the defaults of mamba_config.py in Zyphra's repository
+   Zamba2, in the keys of transformers. The hybrid layers are the defaults of its Zamba2Config. */
+#define ZAMBA2_2_7B                                                                                \
+    "{\"model_type\": \"zamba2\", \"hidden_size\": 2560, \"num_hidden_layers\": 54, "              \
+    "\"num_attention_heads\": 32, \"num_key_value_heads\": 32, \"intermediate_size\": 10240, "     \
+    "\"mamba_d_state\": 64, \"mamba_d_conv\": 4, \"mamba_expand\": 2, \"mamba_ngroups\": 1, "      \
+    "\"n_mamba_heads\": 80, \"num_mem_blocks\": 2, \"adapter_rank\": 128, "                        \
+    "\"use_mem_rope\": false, \"use_shared_attention_adapter\": false, "                           \
+    "\"max_position_embeddings\": 4096, \"vocab_size\": 32000, \"rms_norm_eps\": 1e-05}"
 
 /* X(name, configuration as the published checkpoint has it). */
 #define SHAPES(X)                                                                                  \
@@ -180,7 +221,12 @@
     X("mixtral-8x7b", MIXTRAL_8X7B)                                                                \
     X("qwen3-30b-a3b", QWEN3_30B_A3B)                                                              \
     X("olmoe-1b-7b", OLMOE_1B_7B)                                                                  \
-    X("gpt-oss-20b", GPT_OSS_20B)
+    X("gpt-oss-20b", GPT_OSS_20B)                                                                  \
+    X("falcon-h1-0.5b", FALCON_H1(1024, 36, 8, 64, 1536, 24, 128, 2048, 32784))                    \
+    X("falcon-h1-7b", FALCON_H1(3072, 44, 12, 128, 3072, 24, 256, 12288, 130048))                  \
+    X("qwen3.5-9b", QWEN35_9B)                                                                     \
+    X("lfm2-1.2b", LFM2_1B)                                                                        \
+    X("zamba2-2.7b", ZAMBA2_2_7B)
 
 #define X(name, config) name,
 static const char *const names[] = {SHAPES(X)};

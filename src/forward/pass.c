@@ -14,16 +14,21 @@ static enum ko_code check_stop(const struct ko_stop *stop, struct ko_error *err)
     return KO_OK;
 }
 
-/* Rows of branches that leave here start as copies of their parents' rows. */
+/* Rows of branches that leave here start as copies of their parents' rows, as does their embedding
+   where the model keeps it. */
 static enum ko_code start_branches(const struct ko_pass *pass, int32_t first, int32_t end,
                                    struct ko_error *err)
 {
+    struct ko_branch_rows rows = {
+        .x = pass->x, .d = pass->model->shape.d_model, .first = first, .n = end - first};
     if (end == first) {
         return KO_OK;
     }
-    const struct ko_branch_rows rows = {
-        .x = pass->x, .d = pass->model->shape.d_model, .first = first, .n = end - first};
-    return pass->kernels->branch_rows(pass->be, &rows, err);
+    const enum ko_code code = pass->kernels->branch_rows(pass->be, &rows, err);
+    rows.x = pass->buffer[KO_EMBEDDED_BUFFER];
+    return code == KO_OK && pass->model->ends.kept
+               ? pass->kernels->branch_rows(pass->be, &rows, err)
+               : code;
 }
 
 /* Gathers the last rows of `from` [rows, width] into `to` [n_last, width]. */

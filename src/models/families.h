@@ -38,7 +38,8 @@
     X(granite_h)                                                                                   \
     X(bamba)                                                                                       \
     X(jamba)                                                                                       \
-    X(nemotron_h)
+    X(nemotron_h)                                                                                  \
+    X(zamba2)
 
 #define X(name) extern const struct ko_family ko_family_##name;
 KO_FAMILIES(X)

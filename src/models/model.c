@@ -137,6 +137,9 @@ void ko_model_widths(const struct ko_model *model, int32_t widths[KO_N_BUFFERS])
     if (model->ends.embedding_width != d) {
         take_larger(model->ends.embedding_width, &widths[KO_OUTPUT_BUFFER]);
     }
+    if (model->ends.kept) {
+        take_larger(d, &widths[KO_EMBEDDED_BUFFER]);
+    }
     take_kept_width(model, widths);
     take_larger(d + widths[1] + widths[KO_KEPT_BUFFER], &widths[0]);
 }

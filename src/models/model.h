@@ -71,6 +71,7 @@ struct ko_ends {
     float embedding_scale;   /* 1; Gemma: sqrt(d_model); Granite: embedding_multiplier */
     size_t positions;        /* learned positions [.., d_model], or KO_NO_WEIGHT */
     int32_t first_position;  /* their row for position 0 */
+    bool kept;               /* x after the embedding stays in KO_EMBEDDED_BUFFER (Zamba2) */
     struct ko_projection project_in, project_out; /* to and from d_model, or KO_NO_WEIGHT */
     struct ko_norm final_norm;                    /* KO_NO_NORM: none */
     size_t head;           /* [vocabulary, embedding_width]; the embedding's number where tied */

@@ -111,6 +111,17 @@ void ko_step_scale(struct ko_steps *steps, size_t offset, int32_t width, float *
     }
 }
 
+void ko_step_copy(struct ko_steps *steps, int32_t width, const float *x, float *y, int32_t ldy)
+{
+    ko_step_copy_heads(steps, &(const struct ko_copy_heads){.n = steps->n,
+                                                            .n_heads = 1,
+                                                            .d = width,
+                                                            .from = x,
+                                                            .ld_from = width,
+                                                            .to = y,
+                                                            .ld_to = ldy});
+}
+
 void ko_step_add_output(struct ko_steps *steps, const struct ko_sublayer *sublayer, float *output,
                         float *x)
 {
@@ -251,6 +262,10 @@ enum ko_code ko_pass_embed(const struct ko_pass *pass, struct ko_error *err)
         embed_narrow(&steps, &args);
     } else {
         ko_step_embed(&steps, &args);
+    }
+    if (ends->kept) {
+        ko_step_copy(&steps, pass->model->shape.d_model, pass->x, pass->buffer[KO_EMBEDDED_BUFFER],
+                     pass->model->shape.d_model);
     }
     return steps.code;
 }

@@ -65,6 +65,9 @@ const float *ko_step_input(struct ko_steps *steps, const struct ko_norm *norm, c
    the arena's values. Nothing for KO_NO_WEIGHT. */
 void ko_step_scale(struct ko_steps *steps, size_t offset, int32_t width, float *x, int32_t ld);
 
+/* y [n, width] (row distance ldy) = x [n, width] */
+void ko_step_copy(struct ko_steps *steps, int32_t width, const float *x, float *y, int32_t ldy);
+
 /* Adds a sublayer's output to x [n, d_model]: x += out_scale post_norm(from W), with W of
    sublayer->out and from [n, n_in] (ldx). Then x = sum_norm(x). May use buffer 2, unless out_scale
    is 1 and there is no post_norm. */
@@ -102,7 +105,8 @@ KO_MUST_CHECK enum ko_code ko_pass_finish_from(const struct ko_pass *pass, size_
                                                const struct ko_stream *stream, size_t *next,
                                                struct ko_error *err);
 
-/* The ends of a pass: the embedding of the trunk rows into pass->x, and from x [n, d_model] after
+/* The ends of a pass: the embedding of the trunk rows into pass->x (and into KO_EMBEDDED_BUFFER, where
+   the model keeps it), and from x [n, d_model] after
    the last sublayer the rows that the unembedding reads: the final norm in place, and the projection
    to the width of the embedding in buffer 2, where the model has one. */
 KO_MUST_CHECK enum ko_code ko_pass_embed(const struct ko_pass *pass, struct ko_error *err);

@@ -44,9 +44,12 @@ struct ko_projection {
 /* Buffers of a pass, [n_rows, width]. `mix` leaves its result in buffer 1, which is as wide as the
    result. Buffer 0 is free again when `mix` returns. Each kind uses the others as it likes. Buffer 2
    also takes a sublayer's output where it is not added to x directly. */
-enum { KO_N_BUFFERS = 9, KO_OUTPUT_BUFFER = 2 };
+enum { KO_N_BUFFERS = 11, KO_OUTPUT_BUFFER = 2 };
 /* In a group of two mixers, the result of the first is kept here. */
 enum { KO_GROUP_MIXERS = 2, KO_KEPT_BUFFER = 8 };
+/* Two that only Zamba2 has. What a sublayer hands to the next one beside x, for the rows that it
+   finishes; and x as the embedding left it, for all rows (see struct ko_ends). */
+enum { KO_SIDE_BUFFER = 9, KO_EMBEDDED_BUFFER = 10 };
 
 /* The sizes of a sublayer; 0 where its kind has no such size. */
 struct ko_sizes {
@@ -93,7 +96,7 @@ static inline bool ko_sublayer_adds_directly(const struct ko_sublayer *sublayer)
 }
 
 struct ko_sublayer_kind {
-    const char *name; /* "attention", "mamba1", "mamba2", "short_conv", "mlp" */
+    const char *name; /* "attention", "mamba1", "mamba2", "short_conv", "shared_block", "mlp" */
     uint8_t mixer;    /* one of enum ko_mixer; 0: it does not mix */
     /* Sets the widths (floats a row) of the buffers that the kind uses. */
     void (*widths)(const struct ko_sublayer *sublayer, int32_t d_model,

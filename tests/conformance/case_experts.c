@@ -20,19 +20,67 @@ static int32_t *need_numbers(int32_t *numbers)
     return numbers;
 }
 
+/* The numbers from 0 to n - 1, those with the greatest scores first. */
+static void sort_by_score(const float *score, int32_t n, int32_t *order)
+{
+    for (int32_t e = 0; e < n; e++) {
+        int32_t at = e;
+        for (; at > 0 && score[order[at - 1]] < score[e]; at--) {
+            order[at] = order[at - 1];
+        }
+        order[at] = e; /* after all that are as great */
+    }
+}
+
+/* Scores of experts outside the chosen groups become less than all others. */
+static void drop_groups(const struct ko_choose_experts *args, float *score)
+{
+    const int32_t n = args->n_groups, size = args->n_experts / n;
+    int32_t order[256];
+    float sum[64];
+    for (int32_t g = 0; g < n; g++) {
+        sort_by_score(score + (ptrdiff_t)g * size, size, order);
+        sum[g] = score[g * size + order[0]] + score[g * size + order[1]];
+    }
+    sort_by_score(sum, n, order);
+    for (int32_t c = args->n_chosen_groups; c < n; c++) {
+        for (int32_t e = 0; e < size; e++) {
+            score[order[c] * size + e] = -1e30F;
+        }
+    }
+}
+
+/* The choices of one row and their shares, by sigmoids. */
+static void choose_by_sigmoids(const struct ko_choose_experts *args, const float *correction,
+                               const float *logits, int32_t *choice, double *share)
+{
+    int32_t order[256];
+    float score[256];
+    double s[256], sum = 0.0;
+    for (int32_t e = 0; e < args->n_experts; e++) {
+        s[e] = 1.0 / (1.0 + exp(-(double)logits[e]));
+        score[e] = (float)s[e] + (correction ? correction[e] : 0.0F);
+    }
+    if (args->n_groups > 0) {
+        drop_groups(args, score);
+    }
+    sort_by_score(score, args->n_experts, order);
+    for (int32_t c = 0; c < args->n_chosen; c++) {
+        sum += s[order[c]];
+    }
+    for (int32_t c = 0; c < args->n_chosen; c++) {
+        choice[c] = order[c];
+        share[c] = s[order[c]] / (args->among_chosen ? sum : 1.0) * (double)args->share_scale;
+    }
+}
+
 /* The choices of one row by sorting, and their shares. */
 static void choose_by_sorting(const struct ko_choose_experts *args, const float *logits,
                               int32_t *choice, double *share)
 {
     int32_t order[256];
     double sum = 0.0;
-    for (int32_t e = 0; e < args->n_experts; e++) {
-        int32_t at = e;
-        for (; at > 0 && logits[order[at - 1]] < logits[e]; at--) {
-            order[at] = order[at - 1];
-        }
-        order[at] = e; /* after all that are as great */
-    }
+    sort_by_score(logits, args->n_experts, order);
     for (int32_t c = 0; c < (args->among_chosen ? args->n_chosen : args->n_experts); c++) {
         sum += exp((double)logits[order[c]]);
     }
@@ -42,7 +90,7 @@ static void choose_by_sorting(const struct ko_choose_experts *args, const float 
     }
 }
 
-/* The choices of `shape` (n, n_experts, n_chosen, among_chosen) on one backend. */
+/* The choices of `shape` on one backend. Its correction is host memory. */
 static void check_choice(const struct backend *b, const struct ko_choose_experts *shape,
                          const float *logits, struct spread *spread)
 {
@@ -50,6 +98,9 @@ static void check_choice(const struct backend *b, const struct ko_choose_experts
     struct memory m = {.b = b};
     struct ko_choose_experts args = *shape;
     args.logits = memory_floats(&m, logits, (size_t)shape->n * (size_t)shape->n_experts);
+    if (shape->correction) {
+        args.correction = memory_floats(&m, shape->correction, (size_t)shape->n_experts);
+    }
     args.choice = (int32_t *)(void *)memory_nan(&m, pairs);
     args.share = memory_nan(&m, pairs);
     RUN(b, choose_experts, &args);
@@ -59,7 +110,12 @@ static void check_choice(const struct backend *b, const struct ko_choose_experts
         int32_t choice[256], got[256];
         double want[256];
         const size_t at = (size_t)r * (size_t)shape->n_chosen;
-        choose_by_sorting(shape, logits + (size_t)r * (size_t)shape->n_experts, choice, want);
+        const float *own = logits + (size_t)r * (size_t)shape->n_experts;
+        if (shape->sigmoid) {
+            choose_by_sigmoids(shape, shape->correction, own, choice, want);
+        } else {
+            choose_by_sorting(shape, own, choice, want);
+        }
         memcpy(got, bits + at, (size_t)shape->n_chosen * sizeof got[0]);
         for (int32_t c = 0; c < shape->n_chosen; c++) {
             if (got[c] != choice[c]) {
@@ -101,6 +157,41 @@ static void the_greatest_logits_are_chosen_and_of_equal_ones_the_lowest(void **s
     print_message("shares of experts: %.1e from double precision\n", spread.largest);
 }
 
+/* n_experts, n_chosen, n_groups, n_chosen_groups: no groups, one, all of them, groups of two, more
+   than a warp has threads. */
+static const int32_t grouped[][4] = {
+    {1, 1, 0, 0},  {8, 2, 0, 0},   {8, 2, 2, 1},   {12, 5, 6, 3},  {9, 4, 3, 3},
+    {32, 4, 1, 1}, {128, 6, 1, 1}, {160, 8, 8, 3}, {80, 7, 40, 4}, {128, 9, 64, 33}};
+enum { N_GROUPED = sizeof grouped / sizeof grouped[0] };
+
+static void sigmoids_are_chosen_from_the_best_groups(void **state)
+{
+    const struct backends *all = *state;
+    enum { N = 37 };
+    struct spread spread = {0};
+    for (int32_t k = 0; k < all->n * N_GROUPED * 4; k++) {
+        const int32_t *row = grouped[k / 4 % N_GROUPED];
+        const size_t n_experts = (size_t)row[0], n = (size_t)N * n_experts;
+        float *logits = random_floats((uint32_t)k, n, -4.0F, 4.0F);
+        float *correction = random_floats((uint32_t)k + 1000, n_experts, -0.5F, 0.5F);
+        const struct ko_choose_experts shape = {.n = N,
+                                                .n_experts = row[0],
+                                                .n_chosen = row[1],
+                                                .among_chosen = k % 2 == 1,
+                                                .sigmoid = true,
+                                                .correction = k % 4 < 2 ? correction : NULL,
+                                                .n_groups = row[2],
+                                                .n_chosen_groups = row[3],
+                                                .share_scale = k % 2 == 1 ? 2.5F : 1.0F};
+        for (size_t at = 0; at < n_experts; at++) { /* all experts of the first row are equal */
+            logits[at] = shape.correction ? logits[at] : 0.5F;
+        }
+        check_choice(&all->list[k / (4 * N_GROUPED)], &shape, logits, &spread);
+        free(logits), free(correction);
+    }
+    print_message("shares of sigmoids: %.1e from double precision\n", spread.largest);
+}
+
 /* A row that is not finite must not lead to experts that do not exist. */
 static void rows_that_are_not_finite_choose_experts_that_differ(void **state)
 {
@@ -108,11 +199,14 @@ static void rows_that_are_not_finite_choose_experts_that_differ(void **state)
     enum { N = 4, EXPERTS = 5, CHOSEN = 3, PAIRS = N * CHOSEN };
     float logits[N * EXPERTS] = {NAN,  NAN,      NAN,  NAN,      NAN, 1.0F, NAN,  2.0F, NAN,  0.5F,
                                  1.0F, INFINITY, 2.0F, INFINITY, NAN, 1.0F, 2.0F, 3.0F, 4.0F, 5.0F};
-    for (int32_t k = 0; k < all->n; k++) {
-        const struct backend *b = &all->list[k];
+    for (int32_t k = 0; k < 2 * all->n; k++) {
+        const struct backend *b = &all->list[k / 2];
         struct memory m = {.b = b};
         const struct ko_choose_experts args = {
             .n = N,
+            .sigmoid = k % 2 == 1,
+            .among_chosen = k % 2 == 1,
+            .share_scale = 1.0F,
             .n_experts = EXPERTS,
             .n_chosen = CHOSEN,
             .logits = memory_floats(&m, logits, (size_t)N * EXPERTS),
@@ -130,7 +224,9 @@ static void rows_that_are_not_finite_choose_experts_that_differ(void **state)
                 const int32_t expert = choice[r * CHOSEN + c];
                 assert_true(expert >= 0 && expert < EXPERTS);
                 seen |= 1U << expert;
-                assert_int_equal(isfinite(share[r * CHOSEN + c]) != 0, r == N - 1);
+                if (!args.sigmoid || r == 0) { /* the sigmoid of infinity is 1 */
+                    assert_int_equal(isfinite(share[r * CHOSEN + c]) != 0, r == N - 1);
+                }
             }
             assert_int_equal(__builtin_popcount(seen), CHOSEN);
         }
@@ -143,7 +239,7 @@ static void rows_that_are_not_finite_choose_experts_that_differ(void **state)
 
 struct mixture {
     int32_t n, n_experts, n_chosen, d, ff;
-    bool in_first, interleaved, biased;
+    bool in_first, interleaved, biased, relu2;
     float limit;
 };
 
@@ -210,8 +306,12 @@ static double output_of(const struct mixture *s, const float *w, const float *bi
     return sum;
 }
 
-static double hidden_of(double gate, double up, double limit)
+static double hidden_of(const struct mixture *s, double gate, double up)
 {
+    const double limit = (double)s->limit;
+    if (s->relu2) {
+        return gate > 0.0 ? gate * gate : 0.0;
+    }
     if (limit > 0.0) {
         gate = fmin(gate, limit);
         up = fmax(fmin(up, limit), -limit);
@@ -237,7 +337,7 @@ static void reference_row(const struct mixture *s, const struct inputs *in, int3
                 s->interleaved
                     ? output_of(s, in->gate, in->gate_bias, in->stride, wide, e, at + 1, x)
                     : output_of(s, in->up, in->up_bias, in->stride, wide, e, at, x);
-            hidden[k] = hidden_of(gate, up, (double)s->limit);
+            hidden[k] = hidden_of(s, gate, up);
         }
         for (int32_t out = 0; out < s->d; out++) {
             y[out] += (double)in->share[pair] *
@@ -274,12 +374,13 @@ static float *run_experts_on(const struct backend *b, const struct mixture *s,
                               .d = s->d,
                               .ff = s->ff,
                               .interleaved = s->interleaved,
+                              .relu2 = s->relu2,
                               .limit = s->limit};
     args.x = memory_floats(&m, in->x, n);
     args.choice = memory_bytes(&m, in->choice, pairs * sizeof in->choice[0]);
     args.share = memory_floats(&m, in->share, pairs);
     args.gate = put_matrices(&m, s, in, in->gate, in->gate_bias, wide);
-    if (!s->interleaved) {
+    if (!s->interleaved && !s->relu2) {
         args.up = put_matrices(&m, s, in, in->up, in->up_bias, wide);
     }
     args.down = put_matrices(&m, s, in, in->down, in->down_bias, back);
@@ -304,10 +405,11 @@ static void chosen_experts_are_summed_by_their_shares(void **state)
 {
     const struct backends *all = *state;
     struct spread spread[2] = {{0}, {0}};
-    for (size_t k = 0; k < sizeof mixtures / sizeof mixtures[0] * 8; k++) {
-        struct mixture s = mixtures[k / 8];
-        s.in_first = k & 1, s.interleaved = k & 2, s.biased = k & 4;
-        s.limit = s.biased ? 0.75F : 0.0F;
+    for (size_t k = 0; k < sizeof mixtures / sizeof mixtures[0] * 12; k++) {
+        struct mixture s = mixtures[k / 12];
+        s.in_first = k & 1, s.interleaved = k % 12 / 4 == 1, s.biased = k & 2;
+        s.relu2 = k % 12 / 4 == 2;
+        s.limit = s.biased && !s.relu2 ? 0.75F : 0.0F;
         struct inputs in = make_inputs(&s);
         double *want = calloc((size_t)s.n * (size_t)s.d, sizeof *want);
         assert_non_null(want);
@@ -342,6 +444,7 @@ int run_experts(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_greatest_logits_are_chosen_and_of_equal_ones_the_lowest),
+        cmocka_unit_test(sigmoids_are_chosen_from_the_best_groups),
         cmocka_unit_test(rows_that_are_not_finite_choose_experts_that_differ),
         cmocka_unit_test(chosen_experts_are_summed_by_their_shares),
         cmocka_unit_test(no_rows_are_no_work),

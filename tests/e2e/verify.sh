@@ -29,6 +29,22 @@ for change in 'logprob 0.01' 'kl 0.01' 'prob 0.01' 'target_rank 1' 'top1_id 7' '
     grep -q '^  .*facts prompt .* size .* start .* recomputed' "$scratch/out" || fail "verify names no cell"
 done
 
+# Branches may leave in either stage of a hybrid layer, and a shared block's output goes beside x.
+for name in lfm2 zamba2 zamba2-two-blocks; do
+    classes='all, attention, after-softmax'
+    [ "$name" = lfm2 ] && classes+=', conv' || classes+=', ssm, slow-third, all+conv'
+    cat >"$scratch/hybrid.yaml" <<YAML
+models: [$KO_SOURCE_DIR/tests/data/variants/$name]
+prompts: {file: $KO_SOURCE_DIR/jobs/facts.jsonl, score: raw-first-token, sample: {n: 2, seed: 3}}
+routes: [last<-subject, subject<-context, later<-subject, last<-last]
+features: [$classes]
+windows: {sizes: [1, 3], starts: all}
+YAML
+    "$KNOCKOUT" run "$scratch/hybrid.yaml" -o "$scratch/$name.h5" --threads 1 --progress none --log-level warn
+    "$KNOCKOUT" verify "$scratch/$name.h5" --sample 300 >"$scratch/out" || { cat "$scratch/out"; fail "verify of $name"; }
+    cat "$scratch/out"
+done
+
 # refused STATUS PATTERN CUBE: verify ends so and says so in one line.
 refused() {
     local status=0

@@ -403,6 +403,7 @@ static enum ko_code far_choose_experts(struct ko_backend *be, const struct ko_ch
                                        struct ko_error *err)
 {
     FAR("choose_experts", a->logits, a->choice, a->share);
+    NEED("choose_experts", !a->correction || test_far_has(a->correction, 1));
     return ko_kernels_cpu.choose_experts(be, a, err);
 }
 
@@ -432,7 +433,7 @@ static enum ko_code far_experts(struct ko_backend *be, const struct ko_experts *
     FAR("experts", a->x, a->choice, a->share, a->work, a->y);
     NEED("experts", a->n <= far.n_rows);
     enum ko_code code = near_experts(&a->gate, a->n_experts, &near.gate, &wide[0], err);
-    if (code == KO_OK && !a->interleaved) {
+    if (code == KO_OK && !a->interleaved && !a->relu2) {
         code = near_experts(&a->up, a->n_experts, &near.up, &wide[1], err);
     }
     if (code == KO_OK) {

@@ -9,7 +9,7 @@
 #include "src/models/declare.h"
 #include "src/models/families/mamba_like.h"
 
-/* The words of each kind: an older and a newer one. */
+/* The words of each kind, an older and a newer one, and its letter. */
 static const char *const words[][2] = {
     [KO_LAYER_SSM] = {"mamba", "linear_attention"},
     [KO_LAYER_ATTENTION] = {"attention", "full_attention"},
@@ -47,10 +47,59 @@ void ko_hybrid_read_types(struct ko_builder *b, const char *key, int n_kinds, ui
         if (kind == n_kinds) {
             ko_config_fail(b, key, "'%.60s' is not supported for %s, only %s", word,
                            b->model->family->title,
-                           n_kinds > 2 ? "mamba, attention or mlp" : "mamba or attention");
+                           n_kinds > 2 ? "mamba, attention, mlp or moe" : "mamba or attention");
             return;
         }
         kinds[l] = (uint8_t)kind;
+    }
+}
+
+/* hybrid_override_pattern: one letter per layer. */
+static void read_pattern(struct ko_builder *b, const char *key, const char *pattern, uint8_t *kinds)
+{
+    static const char letters[] = {
+        [KO_LAYER_SSM] = 'M',
+        [KO_LAYER_ATTENTION] = '*',
+        [KO_LAYER_MLP] = '-',
+        [KO_LAYER_EXPERTS] = 'E',
+    };
+    for (int32_t l = 0; l < b->model->shape.n_layers; l++) {
+        const char *letter = memchr(letters, pattern[l], sizeof letters);
+        if (!letter) {
+            ko_config_fail(b, key, "'%c' of layer %d is not supported, only M, *, - or E",
+                           pattern[l], l);
+            return;
+        }
+        kinds[l] = (uint8_t)(letter - letters);
+    }
+}
+
+void ko_hybrid_read_kinds(struct ko_builder *b, uint8_t *kinds)
+{
+    static const char pattern_key[] = "hybrid_override_pattern", n_key[] = "num_hidden_layers";
+    int32_t *n = &b->model->shape.n_layers, said = 0;
+    const char *types = ko_hybrid_types_key(b), *pattern = "";
+    if (b->code == KO_OK && !types) {
+        b->code = ko_json_string(b->config, pattern_key, &pattern, b->where, b->err);
+    }
+    json_object *list = types ? ko_json_get(b->config, types) : NULL;
+    const bool listed = json_object_is_type(list, json_type_array);
+    const size_t length = listed ? json_object_array_length(list) : strlen(pattern);
+    const char *key = types ? types : pattern_key;
+    *n = 1;
+    if (length < 1 || length > KO_MAX_LAYERS) {
+        ko_config_fail(b, key, "expected 1 to %d layers, got %zu", KO_MAX_LAYERS, length);
+        return;
+    }
+    *n = (int32_t)length;
+    ko_config_size(b, &(const struct ko_size_row){n_key, NULL, *n, KO_MAX_LAYERS, &said});
+    if (said != *n) {
+        ko_config_fail(b, n_key, "%d, but %s has %d layers", said, key, *n);
+    }
+    if (types) {
+        ko_hybrid_read_types(b, types, 4, kinds);
+    } else {
+        read_pattern(b, pattern_key, pattern, kinds);
     }
 }
 

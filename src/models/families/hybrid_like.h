@@ -17,6 +17,10 @@ const char *ko_hybrid_types_key(const struct ko_builder *b);
    "full_attention", and if n_kinds is 4 "mlp" and "moe". */
 void ko_hybrid_read_types(struct ko_builder *b, const char *key, int n_kinds, uint8_t *kinds);
 
+/* Reads the number of layers and their kinds where a layer has one sublayer: that list, or the older
+   hybrid_override_pattern of one letter per layer, M, *, - or E. */
+void ko_hybrid_read_kinds(struct ko_builder *b, uint8_t *kinds);
+
 /* The sublayers of attention and of an MLP with the names of Bamba and Jamba: as Llama's, but
    "feed_forward" and "pre_ff_layernorm". */
 void ko_hybrid_sublayers(const struct ko_llama_layer *layer, struct ko_attention_spec *attention,

@@ -28,6 +28,26 @@ void ko_moe_read(struct ko_builder *b, const char *key, int32_t n_experts, int32
     }
 }
 
+void ko_moe_read_groups(struct ko_builder *b, const char *key, const char *chosen_key,
+                        struct ko_moe_spec *out)
+{
+    int32_t n = 1, chosen = 1;
+    ko_config_size(b, &(const struct ko_size_row){key, NULL, 1, KO_MAX_EXPERT_GROUPS, &n});
+    ko_config_size(b, &(const struct ko_size_row){chosen_key, NULL, 1, n, &chosen});
+    if (out->n_experts % n != 0 || (n > 1 && out->n_experts / n < 2)) {
+        ko_config_fail(b, key, "%d experts cannot be divided into %d groups of two or more",
+                       out->n_experts, n);
+        return;
+    }
+    const int32_t size = out->n_experts / n;
+    if (size * chosen < out->n_chosen) {
+        ko_config_fail(b, chosen_key, "%d groups of %d experts are fewer than the %d to choose",
+                       chosen, size, out->n_chosen);
+    }
+    out->n_groups = chosen < n ? n : 0; /* all groups: no choice */
+    out->n_chosen_groups = chosen;
+}
+
 void ko_moe_check(struct ko_builder *b, const struct ko_moe_spec *spec)
 {
     const int64_t n_experts = (int64_t)b->model->shape.n_layers * spec->n_experts;

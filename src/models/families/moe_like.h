@@ -12,6 +12,10 @@
 void ko_moe_read(struct ko_builder *b, const char *key, int32_t n_experts, int32_t n_chosen,
                  struct ko_moe_spec *out);
 
+/* Sets out->n_groups and n_chosen_groups: key groups of neighbouring experts, of which chosen_key can
+   be chosen. Reads n_experts and n_chosen. */
+void ko_moe_read_groups(struct ko_builder *b, const char *key, const char *chosen_key,
+                        struct ko_moe_spec *out);
 /* Refuses more experts than all layers of a checkpoint may have together, where each has tensors of
    its own. */
 void ko_moe_check(struct ko_builder *b, const struct ko_moe_spec *spec);

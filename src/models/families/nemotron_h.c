@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Nemotron-H: NVIDIA 2025; transformers' NemotronHForCausalLM. A layer has one sublayer: Mamba-2,
-   attention without positions, or an MLP with squared ReLU. */
+   attention without positions, an MLP with squared ReLU, or in Nemotron 3 a mixture of such MLPs,
+   routed as in DeepSeek-V3, with one for all rows. */
 #include <string.h>
 
 #include "src/formats/json.h"
@@ -9,62 +10,15 @@
 #include "src/models/families.h"
 #include "src/models/families/hybrid_like.h"
 #include "src/models/families/mamba_like.h"
+#include "src/models/families/moe_like.h"
 
 struct nemotron_h {
     uint8_t kinds[KO_MAX_LAYERS]; /* enum ko_layer_kind */
     struct ko_attention_spec attention;
     struct ko_mamba2_spec mamba2;
-    struct ko_mlp_spec mlp;
+    struct ko_mlp_spec mlp, shared; /* shared: of the experts */
+    struct ko_moe_spec moe;
 };
-
-/* hybrid_override_pattern: one letter per layer. */
-static void read_pattern(struct ko_builder *b, const char *key, const char *pattern, uint8_t *kinds)
-{
-    static const char letters[] = {
-        [KO_LAYER_SSM] = 'M',
-        [KO_LAYER_ATTENTION] = '*',
-        [KO_LAYER_MLP] = '-',
-    };
-    for (int32_t l = 0; l < b->model->shape.n_layers; l++) {
-        const char *letter = memchr(letters, pattern[l], sizeof letters);
-        if (!letter) {
-            ko_config_fail(b, key, "'%c' of layer %d is not supported, only M, * or -", pattern[l],
-                           l);
-            return;
-        }
-        kinds[l] = (uint8_t)(letter - letters);
-    }
-}
-
-/* The number of layers follows from their list, or from the older pattern. */
-static void read_kinds(struct ko_builder *b, uint8_t *kinds)
-{
-    static const char pattern_key[] = "hybrid_override_pattern", n_key[] = "num_hidden_layers";
-    int32_t *n = &b->model->shape.n_layers, said = 0;
-    const char *types = ko_hybrid_types_key(b), *pattern = "";
-    if (b->code == KO_OK && !types) {
-        b->code = ko_json_string(b->config, pattern_key, &pattern, b->where, b->err);
-    }
-    json_object *list = types ? ko_json_get(b->config, types) : NULL;
-    const bool listed = json_object_is_type(list, json_type_array);
-    const size_t length = listed ? json_object_array_length(list) : strlen(pattern);
-    const char *key = types ? types : pattern_key;
-    *n = 1;
-    if (length < 1 || length > KO_MAX_LAYERS) {
-        ko_config_fail(b, key, "expected 1 to %d layers, got %zu", KO_MAX_LAYERS, length);
-        return;
-    }
-    *n = (int32_t)length;
-    ko_config_size(b, &(const struct ko_size_row){n_key, NULL, *n, KO_MAX_LAYERS, &said});
-    if (said != *n) {
-        ko_config_fail(b, n_key, "%d, but %s has %d layers", said, key, *n);
-    }
-    if (types) {
-        ko_hybrid_read_types(b, types, 3, kinds);
-    } else {
-        read_pattern(b, pattern_key, pattern, kinds);
-    }
-}
 
 static void read_mamba2(struct ko_builder *b, struct ko_mamba2_spec *out)
 {
@@ -130,8 +84,40 @@ static void read_sublayers(struct ko_builder *b, struct nemotron_h *n)
     read_mamba2(b, &n->mamba2);
 }
 
+static void read_experts(struct ko_builder *b, struct nemotron_h *n)
+{
+    n->shared = n->mlp;
+    n->shared.up = "mixer.shared_experts.up_proj";
+    n->shared.down = "mixer.shared_experts.down_proj";
+    n->moe = (struct ko_moe_spec){
+        .among_chosen = true,
+        .sigmoid = true,
+        .relu2 = true,
+        .norm_name = n->mlp.norm_name,
+        .norm = n->mlp.norm,
+        .router = "mixer.gate",
+        .correction = "e_score_correction_bias",
+        .experts = "mixer.experts",
+        .up = "up_proj",
+        .down = "down_proj",
+    };
+    const struct ko_size_row sizes[] = {
+        {"moe_intermediate_size", NULL, 7688, KO_MAX_WIDTH, &n->moe.d_ff},
+        {"moe_shared_expert_intermediate_size", NULL, 7688, KO_MAX_WIDTH, &n->shared.d_ff},
+    };
+    ko_moe_read(b, "n_routed_experts", 8, 2, &n->moe);
+    ko_moe_check(b, &n->moe);
+    ko_moe_read_groups(b, "n_group", "topk_group", &n->moe);
+    ko_config_sizes(b, sizes, 2);
+    ko_config_only_null(b, "moe_latent_size");
+    ko_config_bool(b, "norm_topk_prob", &n->moe.among_chosen);
+    ko_config_positive(b, "routed_scaling_factor", 1, &n->moe.share_scale);
+}
+
 static void list_nemotron_h(struct ko_builder *b, const struct nemotron_h *n)
 {
+    struct ko_moe_spec moe = n->moe;
+    moe.shared = &n->shared;
     const bool renamed = ko_tensor_exists(b, "model.norm_f.weight");
     ko_declare_prefix(b, "norm_f.weight", renamed ? "model." : "backbone.");
     ko_declare_embedding(b, "embeddings.weight", NULL);
@@ -141,8 +127,10 @@ static void list_nemotron_h(struct ko_builder *b, const struct nemotron_h *n)
             ko_mamba2_add(b, &n->mamba2);
         } else if (n->kinds[l] == KO_LAYER_ATTENTION) {
             ko_attention_add(b, &n->attention);
-        } else {
+        } else if (n->kinds[l] == KO_LAYER_MLP) {
             ko_mlp_add(b, &n->mlp);
+        } else {
+            ko_moe_add(b, &moe);
         }
     }
     b->model->ends.final_norm = n->attention.norm;
@@ -152,8 +140,11 @@ static void list_nemotron_h(struct ko_builder *b, const struct nemotron_h *n)
 static void build_nemotron_h(struct ko_builder *b)
 {
     struct nemotron_h n = {.kinds = {0}};
-    read_kinds(b, n.kinds);
+    ko_hybrid_read_kinds(b, n.kinds);
     read_sublayers(b, &n);
+    if (memchr(n.kinds, KO_LAYER_EXPERTS, (size_t)b->model->shape.n_layers)) {
+        read_experts(b, &n);
+    }
     list_nemotron_h(b, &n);
 }
 

@@ -20,6 +20,7 @@ struct mamba2 {
     /* Factors of columns, among the arena's values: of the normed rows [d_model], and of what the
        input projection gives. KO_NO_WEIGHT: none. */
     size_t in_scale, part_scale;
+    bool reads_side; /* it reads x plus KO_SIDE_BUFFER, which becomes this sum */
 };
 
 /* The buffers of a pass. */
@@ -95,6 +96,7 @@ void ko_mamba2_add(struct ko_builder *b, const struct ko_mamba2_spec *spec)
         .dt_max = spec->dt_max,
         .in_scale = KO_NO_WEIGHT,
         .part_scale = KO_NO_WEIGHT,
+        .reads_side = spec->reads_side,
     };
     struct ko_sublayer sublayer = {
         .kind = &ko_sublayer_mamba2,
@@ -130,6 +132,24 @@ static void row_flop(const struct ko_sublayer *sublayer, int32_t d_model, double
     flop[0] = 2 * d * projected_width(&sublayer->size);
     flop[1] = 0;
     flop[2] = 2 * d * sublayer->size.d_inner;
+}
+
+/* The rows that the norm reads [n, d_model]. */
+static const float *input_rows(struct ko_steps *steps, const struct mamba2 *m)
+{
+    const struct ko_pass *pass = steps->pass;
+    const int32_t d = pass->model->shape.d_model;
+    if (!m->reads_side) {
+        return pass->x;
+    }
+    ko_step_add_scaled(steps, &(const struct ko_add_scaled){.n = steps->n,
+                                                            .d = d,
+                                                            .x = pass->x,
+                                                            .ldx = d,
+                                                            .scale = 1,
+                                                            .y = pass->buffer[KO_SIDE_BUFFER],
+                                                            .ldy = d});
+    return pass->buffer[KO_SIDE_BUFFER];
 }
 
 static enum ko_code mix_mamba2(const struct ko_pass *pass, const struct ko_sublayer *sublayer,
@@ -186,7 +206,7 @@ static enum ko_code mix_mamba2(const struct ko_pass *pass, const struct ko_subla
         .x = pass->buffer[MIXED],
     };
 
-    ko_step_norm(&steps, &m->norm, pass->x, normed);
+    ko_step_norm(&steps, &m->norm, input_rows(&steps, m), normed);
     ko_step_scale(&steps, m->in_scale, d, normed, d);
     ko_step_project(&steps, m->in, normed, d, projected, width);
     ko_step_scale(&steps, m->part_scale, width, projected, width);

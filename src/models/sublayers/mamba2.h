@@ -23,6 +23,7 @@ struct ko_mamba2_spec {
        (Falcon-H1); NULL: none. */
     float in_scale; /* 0: 1 */
     const float *part_scale;
+    bool reads_side; /* it reads x plus the side buffer (Zamba2) */
     struct ko_output_spec output;
 };
 

@@ -22,10 +22,12 @@ struct expert_matrix {
 
 struct moe {
     int32_t n_experts, n_chosen;
-    bool among_chosen, interleaved;
-    float limit;
+    bool among_chosen, interleaved, sigmoid, relu2;
+    int32_t n_groups, n_chosen_groups;
+    float limit, share_scale;
     struct ko_norm norm;
     struct ko_projection router;
+    size_t correction; /* [n_experts] or KO_NO_WEIGHT */
     struct expert_matrix gate, up, down;
     bool shares; /* shared_hidden and shared_down are used */
     struct ko_mlp_hidden shared_hidden;
@@ -150,8 +152,12 @@ static void declare_experts(struct ko_builder *b, const struct ko_moe_spec *spec
         declare_halves(b, spec, m);
         return;
     }
-    declare_listed(b, spec, spec->gate, &m->gate);
-    declare_listed(b, spec, spec->up, &m->up);
+    if (m->relu2) {
+        declare_listed(b, spec, spec->up, &m->gate);
+    } else {
+        declare_listed(b, spec, spec->gate, &m->gate);
+        declare_listed(b, spec, spec->up, &m->up);
+    }
     declare_listed(b, spec, spec->down, &m->down);
 }
 
@@ -178,12 +184,19 @@ void ko_moe_add(struct ko_builder *b, const struct ko_moe_spec *spec)
     if (!m) {
         return;
     }
-    *m = (struct moe){.n_experts = spec->n_experts,
-                      .n_chosen = spec->n_chosen,
-                      .among_chosen = spec->among_chosen,
-                      .interleaved = spec->layout == KO_MOE_STACKED,
-                      .limit = spec->limit,
-                      .norm = spec->norm};
+    *m = (struct moe){
+        .n_experts = spec->n_experts,
+        .n_chosen = spec->n_chosen,
+        .among_chosen = spec->among_chosen,
+        .interleaved = spec->layout == KO_MOE_STACKED,
+        .sigmoid = spec->sigmoid,
+        .relu2 = spec->relu2,
+        .n_groups = spec->n_groups,
+        .n_chosen_groups = spec->n_chosen_groups,
+        .limit = spec->limit,
+        .share_scale = spec->share_scale > 0 ? spec->share_scale : 1,
+        .norm = spec->norm,
+    };
     struct ko_sublayer sublayer = {
         .kind = &ko_sublayer_moe,
         .size = {.d_ff = spec->d_ff},
@@ -191,8 +204,11 @@ void ko_moe_add(struct ko_builder *b, const struct ko_moe_spec *spec)
         .decay_norms = KO_NO_WEIGHT,
         .self = m,
     };
+    const struct ko_weight_row correction = {
+        spec->correction, &m->correction, !spec->correction, KO_AS_STORED, 1, {spec->n_experts}};
     ko_declare_norm_named(b, spec->norm_name, &m->norm);
     ko_declare_projection(b, spec->router, spec->n_experts, d, spec->router_bias, &m->router);
+    ko_declare_rows(b, spec->router, &correction, 1);
     declare_experts(b, spec, m);
     declare_shared(b, spec->shared, m);
     ko_declare_output(b, &spec->output, &sublayer);
@@ -213,12 +229,13 @@ static void moe_widths(const struct ko_sublayer *sublayer, int32_t d_model,
     width[SUM] = d_model;
 }
 
-/* The router, the three matrices of each chosen expert, and the shared MLP. */
+/* The router, the matrices of each chosen expert, and the shared MLP. */
 static void row_flop(const struct ko_sublayer *sublayer, int32_t d_model, double flop[3])
 {
     const struct moe *m = sublayer->self;
     flop[0] = flop[1] = 0;
-    flop[2] = 2.0 * d_model * (m->n_experts + 3.0 * m->n_chosen * sublayer->size.d_ff);
+    const double n_matrices = m->relu2 ? 2 : 3;
+    flop[2] = 2.0 * d_model * (m->n_experts + n_matrices * m->n_chosen * sublayer->size.d_ff);
     if (m->shares) {
         flop[2] += 2.0 * d_model * ko_mlp_matrices(&m->shared_hidden) * m->shared_hidden.d_ff;
     }
@@ -250,10 +267,15 @@ static void compute_experts(struct ko_steps *steps, const struct ko_sublayer *su
         .n_chosen = m->n_chosen,
         .logits = pass->buffer[LOGITS],
         .among_chosen = m->among_chosen,
+        .sigmoid = m->sigmoid,
+        .correction = ko_pass_weight(pass, m->correction),
+        .n_groups = m->n_groups,
+        .n_chosen_groups = m->n_chosen_groups,
+        .share_scale = m->share_scale,
         .choice = (int32_t *)(void *)pass->buffer[CHOICE],
         .share = pass->buffer[SHARE],
     };
-    const struct ko_experts experts = {
+    struct ko_experts experts = {
         .n = steps->n,
         .n_experts = m->n_experts,
         .n_chosen = m->n_chosen,
@@ -263,13 +285,16 @@ static void compute_experts(struct ko_steps *steps, const struct ko_sublayer *su
         .choice = choose.choice,
         .share = choose.share,
         .gate = matrices_of(pass, &m->gate),
-        .up = matrices_of(pass, &m->up),
         .down = matrices_of(pass, &m->down),
         .interleaved = m->interleaved,
+        .relu2 = m->relu2,
         .limit = m->limit,
         .work = pass->buffer[WORK],
         .y = pass->buffer[SUM],
     };
+    if (!m->interleaved && !m->relu2) {
+        experts.up = matrices_of(pass, &m->up);
+    }
     ko_step_project(steps, m->router, x, d, pass->buffer[LOGITS], m->n_experts);
     ko_step_choose_experts(steps, &choose);
     ko_step_experts(steps, &experts);
@@ -307,6 +332,18 @@ static void moe_details(const struct ko_model *model, const struct ko_sublayer *
     const struct moe *m = sublayer->self;
     (void)model;
     ko_details_add(out, "%d of %d experts", m->n_chosen, m->n_experts);
+    if (m->n_groups > 0) {
+        ko_details_add(out, "experts of %d of %d groups", m->n_chosen_groups, m->n_groups);
+    }
+    if (m->sigmoid) {
+        ko_details_add(out, "sigmoids as shares of experts");
+    }
+    if (m->share_scale != 1) {
+        ko_details_add(out, "shares of experts times %g", (double)m->share_scale);
+    }
+    if (m->relu2) {
+        ko_details_add(out, "experts with squared ReLU");
+    }
     if (m->shares) {
         ko_details_add(out, "a shared expert of width %d", m->shared_hidden.d_ff);
     }

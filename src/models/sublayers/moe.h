@@ -28,7 +28,14 @@ enum ko_moe_layout {
 struct ko_moe_spec {
     int32_t n_experts, n_chosen, d_ff; /* d_ff: of an expert */
     bool among_chosen; /* shares are a softmax over the chosen experts, else over all of them */
-    float limit;       /* see struct ko_experts; 0: none */
+    /* Shares are sigmoids, see struct ko_choose_experts. correction: tensor [n_experts] under the
+       router's name; NULL: none. n_groups 0: no groups. share_scale 0: 1. */
+    bool sigmoid;
+    const char *correction;
+    int32_t n_groups, n_chosen_groups;
+    float share_scale;
+    float limit; /* see struct ko_experts; 0: none */
+    bool relu2;  /* experts are down(max(up, 0)^2), of KO_MOE_LISTED without `gate` */
     const char *norm_name;
     struct ko_norm norm;
     const char *router; /* [n_experts, d_model] */

@@ -54,6 +54,8 @@ static void every_shape_has_the_sizes_of_the_published_model(void **state)
         {"qwen3-30b-a3b", 2048, 48, 151936, 0, 0, 32, 4, 128, INT32_MAX, 30532, 30533},
         {"olmoe-1b-7b", 2048, 16, 50304, 0, 0, 16, 16, 128, INT32_MAX, 6919, 6920},
         {"gpt-oss-20b", 2880, 24, 201088, 0, 0, 64, 8, 64, INT32_MAX, 20914, 20915},
+        {"lfm2-1.2b", 2048, 16, 65536, 0, 0, 32, 8, 64, INT32_MAX, 1170.3, 1170.4},
+        {"zamba2-2.7b", 2560, 54, 32000, 5120, 0, 112, 32, 224, INT32_MAX, 2662, 2663},
     };
     size_t n = 0;
     (void)state;

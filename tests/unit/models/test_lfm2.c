@@ -279,7 +279,7 @@ static void a_clean_pass_follows_the_formulas(void **state)
         for (int c = 0; c < D; c++) {
             const double off = fabs((double)got[t * D + c] - out[c]);
             largest = off > largest ? off : largest;
-            assert_true(off <= 3e-6);
+            assert_true(off <= 3e-6); /* observed: 5e-7 */
         }
     }
     print_message("%.1e from double precision\n", largest);

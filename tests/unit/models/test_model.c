@@ -88,7 +88,10 @@ static void every_checkpoint_of_the_repository_opens(void **state)
         {VARIANT("bamba"), "bamba", 4 * 14 + 2 * 9 + 3},
         {VARIANT("jamba"), "jamba", 5 * 18 + 9 + 2},
         {VARIANT("jamba-experts"), "jamba", 18 + 22 + 18 + 31 + 3},
+        {VARIANT("nemotron-h-experts"), "nemotron_h", 3 * 10 + 2 * 21 + 5 + 3 + 3},
         {VARIANT("nemotron-h"), "nemotron_h", 4 * 10 + 4 * 3 + 2 * 5 + 3},
+        {VARIANT("zamba2"), "zamba2", 7 * 10 + 3 * (1 + 8) + 8 + 2},
+        {VARIANT("zamba2-two-blocks"), "zamba2", 7 * 10 + 4 * (1 + 2) + 2 * 8 + 2},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

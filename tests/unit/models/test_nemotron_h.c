@@ -7,12 +7,15 @@
 
 #include <cmocka.h>
 
+#include "src/models/details.h"
 #include "src/models/sublayers/attention.h"
 #include "src/models/sublayers/mamba2.h"
 #include "src/models/sublayers/mlp.h"
+#include "src/models/sublayers/moe.h"
 #include "tests/support/configured.h"
 
 #define PATTERN "\"hybrid_override_pattern\": \"M-*M\""
+#define EXPERTS "\"hybrid_override_pattern\": \"ME\""
 
 /* The model of a configuration that must be fine. */
 static struct ko_model *configured(const char *config)
@@ -114,12 +117,61 @@ static void biases_are_declared_where_they_are_configured(void **state)
     ko_model_free(model);
 }
 
+static void experts_are_chosen_by_sigmoids_and_have_an_mlp_beside_them(void **state)
+{
+    double flop[3];
+    (void)state;
+    struct ko_model *model =
+        configured("{\"hybrid_override_pattern\": \"ME\", \"hidden_size\": 40}");
+    assert_true(model->sublayer[1].kind == &ko_sublayer_moe);
+    assert_int_equal(model->sublayer[1].size.d_ff, 7688);
+    ko_sublayer_moe.row_flop(&model->sublayer[1], 40, flop);
+    assert_true(flop[2] == 2.0 * 40 * (8 + 2.0 * 2 * 7688 + 2.0 * 7688));
+    assert_true(test_has_weight(model, "backbone.layers.1.mixer.gate.e_score_correction_bias"));
+    assert_true(test_has_weight(model, "backbone.layers.1.mixer.experts.7.down_proj.weight"));
+    assert_true(test_has_weight(model, "backbone.layers.1.mixer.shared_experts.up_proj.weight"));
+    assert_false(test_has_weight(model, "backbone.layers.1.mixer.experts.0.gate_proj.weight"));
+    ko_model_free(model);
+}
+
+static void expect_details(const char *config, const char *const *want, size_t n)
+{
+    struct ko_strings got = {0};
+    struct ko_error err = {0};
+    struct ko_model *model = configured(config);
+    assert_int_equal(ko_model_details(model, &got, &err), KO_OK);
+    for (size_t i = 0; i < got.n && i < n; i++) {
+        assert_string_equal(got.item[i], want[i]);
+    }
+    assert_int_equal(got.n, n);
+    ko_strings_free(&got);
+    ko_model_free(model);
+}
+
+static void details_name_how_experts_are_chosen(void **state)
+{
+    static const char *const plain[] = {"MLPs with squared ReLU"};
+    static const char *const experts[] = {
+        "2 of 8 experts",
+        "experts of 1 of 4 groups",
+        "sigmoids as shares of experts",
+        "shares of experts times 2.5",
+        "experts with squared ReLU",
+        "a shared expert of width 20",
+    };
+    (void)state;
+    expect_details("{" PATTERN "}", plain, 1);
+    expect_details("{\"hybrid_override_pattern\": \"ME\", \"n_group\": 4, "
+                   "\"routed_scaling_factor\": 2.5, \"moe_shared_expert_intermediate_size\": 20}",
+                   experts, sizeof experts / sizeof experts[0]);
+}
+
 static void unsupported_values_are_refused_by_name(void **state)
 {
     static const struct test_refusal rows[] = {
         {"{}", "toy: hybrid_override_pattern: expected 1 to 16384 layers, got 0"},
         {"{\"hybrid_override_pattern\": \"M-X\"}",
-         "toy: hybrid_override_pattern: 'X' of layer 2 is not supported, only M, * or -"},
+         "toy: hybrid_override_pattern: 'X' of layer 2 is not supported, only M, *, - or E"},
         {"{\"hybrid_override_pattern\": 3}",
          "toy: hybrid_override_pattern: expected a string, got 3"},
         {"{" PATTERN ", \"num_hidden_layers\": 5}",
@@ -129,8 +181,8 @@ static void unsupported_values_are_refused_by_name(void **state)
         {"{\"layers_block_type\": \"mamba\"}",
          "toy: layers_block_type: expected 1 to 16384 layers, got 0"},
         {"{\"layers_block_type\": [\"conv\"]}",
-         "toy: layers_block_type: 'conv' is not supported for Nemotron-H, only mamba, attention or "
-         "mlp"},
+         "toy: layers_block_type: 'conv' is not supported for Nemotron-H, only mamba, "
+         "attention, mlp or moe"},
         {"{" PATTERN ", \"mlp_hidden_act\": \"silu\"}",
          "toy: mlp_hidden_act: 'silu' is not supported for Nemotron-H, only relu2"},
         {"{" PATTERN ", \"mamba_hidden_act\": \"relu2\"}",
@@ -147,6 +199,24 @@ static void unsupported_values_are_refused_by_name(void **state)
         {"{" PATTERN ", \"mamba_dt_limit\": [-1, 1]}",
          "toy: mamba_dt_limit: expected two numbers from 0, the first no larger than the second, "
          "got [-1,1]"},
+        {"{" EXPERTS ", \"moe_latent_size\": 1024}",
+         "toy: moe_latent_size: 1024 is not supported for Nemotron-H, only null"},
+        {"{" EXPERTS ", \"num_experts_per_tok\": 9}",
+         "toy: num_experts_per_tok: 9 experts of 8 cannot be chosen"},
+        {"{" EXPERTS ", \"n_group\": 3}",
+         "toy: n_group: 8 experts cannot be divided into 3 groups of two or more"},
+        {"{" EXPERTS ", \"n_group\": 8}",
+         "toy: n_group: 8 experts cannot be divided into 8 groups of two or more"},
+        {"{" EXPERTS ", \"n_group\": 65}",
+         "toy: n_group: expected a whole number from 1 to 64, got 65"},
+        {"{" EXPERTS ", \"n_group\": 2, \"topk_group\": 3}",
+         "toy: topk_group: expected a whole number from 1 to 2, got 3"},
+        {"{" EXPERTS ", \"n_group\": 4, \"topk_group\": 1, \"num_experts_per_tok\": 3}",
+         "toy: topk_group: 1 groups of 2 experts are fewer than the 3 to choose"},
+        {"{" EXPERTS ", \"routed_scaling_factor\": 0}",
+         "toy: routed_scaling_factor: expected a number above 0, got 0"},
+        {"{" EXPERTS ", \"norm_topk_prob\": 1}",
+         "toy: norm_topk_prob: expected true or false, got 1"},
     };
     (void)state;
     assert_int_equal(test_refusals("nemotron_h", rows, sizeof rows / sizeof rows[0]), 0);
@@ -159,6 +229,8 @@ int main(void)
         cmocka_unit_test(a_layer_has_one_sublayer),
         cmocka_unit_test(sizes_have_two_names),
         cmocka_unit_test(biases_are_declared_where_they_are_configured),
+        cmocka_unit_test(experts_are_chosen_by_sigmoids_and_have_an_mlp_beside_them),
+        cmocka_unit_test(details_name_how_experts_are_chosen),
         cmocka_unit_test(unsupported_values_are_refused_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
