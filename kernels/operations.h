@@ -415,20 +415,23 @@ struct ko_rope {
 /* Causal attention for rows [0, n_active). The q, k and v of a row lie in the row ko_rows_source;
    keys before a branch's t0 are the trunk's. Scores of removed edges are -inf before the softmax (a
    row without edges gives zeros), or with after_softmax their weights are 0 after it. Position i
-   sees the positions (i - reach, i]. Head h uses key head h * n_kv_heads / n_heads.
+   sees the positions (i - reach, i]. Head h uses key head h * n_kv_heads / n_heads. Values may have
+   another width than keys, and lie elsewhere (Kimi Linear).
 
    With a cap, a score s becomes cap tanh(s / cap) before edges are removed (Gemma 2). With sinks,
    exp(sinks[h]) is added to the denominator of head h's softmax, whatever edges are removed
    (gpt-oss). */
 struct ko_attention {
-    int32_t stage, n_heads, n_kv_heads, d_head, reach;
+    int32_t stage, n_heads, n_kv_heads, d_head, d_value, reach;
     float scale;
-    float cap;              /* 0: none */
-    const float *sinks;     /* [n_heads] or NULL */
-    const float *q, *k, *v; /* [rows, ld]; head h begins at h * stride */
+    float cap;          /* 0: none */
+    const float *sinks; /* [n_heads] or NULL */
+    const float *q, *k; /* [rows, ld]; head h begins at h * stride */
     int32_t ld;
     int32_t stride; /* d_head, or 3 d_head where q, k and v of a head lie side by side (GPT-NeoX) */
-    float *out;     /* [rows, n_heads * d_head] */
+    const float *v; /* [rows, ld_v]; head h begins at h * stride_v */
+    int32_t ld_v, stride_v;
+    float *out; /* [rows, n_heads * d_value] */
 };
 
 /* ------------------------------------------------------------------------------------------------
