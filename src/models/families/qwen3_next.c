@@ -57,7 +57,7 @@ static void read_experts(struct ko_builder *b, struct qwen3_next *q)
 
 static void read_qwen3_next(struct ko_builder *b, struct qwen3_next *q)
 {
-    ko_qwen_next_read(b, &defaults, true, &q->shared);
+    ko_qwen_next_read(b, &defaults, KO_DELTANET_FUSED, &q->shared);
     q->shared_expert = q->shared.mlp;
     q->shared_expert.gate = "mlp.shared_expert.gate_proj";
     q->shared_expert.up = "mlp.shared_expert.up_proj";
