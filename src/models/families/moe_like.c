@@ -65,7 +65,7 @@ void ko_moe_read_dense(struct ko_builder *b, uint8_t *dense)
     for (int32_t l = 0; l < b->model->shape.n_layers; l++) {
         dense[l] = (l + 1) % step != 0;
     }
-    ko_config_layer_list(b, "mlp_only_layers", dense);
+    ko_config_layer_list(b, "mlp_only_layers", 0, dense);
 }
 
 void ko_moe_list(struct ko_builder *b, const struct ko_llama_layer *layer,

@@ -85,6 +85,8 @@ static void every_checkpoint_of_the_repository_opens(void **state)
         {VARIANT("qwen3-next-dense"), "qwen3_next", 4 * 12 + 2 * 11 + 3},
         {VARIANT("qwen3-next-experts"), "qwen3_next", 3 * 8 + 7 + 4 * (6 + 3 * 5) + 3},
         {VARIANT("qwen3.5"), "qwen3_5", 6 * 14 + 2 * 11 + 2},
+        {VARIANT("kimi-linear-dense"), "kimi_linear", 4 * 20 + 2 * 10 + 3},
+        {VARIANT("kimi-linear-experts"), "kimi_linear", 20 + 2 * (22 + 3 * 6) + 12 + 3 * 6 + 3},
         {VARIANT("granite-h"), "granite_h", 4 * 13 + 2 * 8 + 2},
         {VARIANT("granite-h-experts"), "granite_h", 3 * 16 + 11 + 2},
         {VARIANT("granite-micro"), "granite_h", 4 * 8 + 2},
