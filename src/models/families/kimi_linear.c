@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Kimi Linear: Kimi Team 2025; transformers' KimiLinearForCausalLM. Three layers of Kimi Delta
-   Attention for one of latent attention, none with positions, and after the first layers mixtures of
-   experts. */
+   Attention for one of latent attention, none with positions, and after the first layers mixtures
+   of experts. */
 #include <stdio.h>
 #include <string.h>
 
@@ -114,8 +114,8 @@ static bool read_layer_lists(struct ko_builder *b, uint8_t *attends)
     return true;
 }
 
-/* Sizes of Kimi Delta Attention from linear_attn_config, and which layers have it: layer_types, else
-   the lists there, else the rule of the class. */
+/* Sizes of Kimi Delta Attention from linear_attn_config, and which layers have it: layer_types,
+   else the lists there, else the rule of the class. */
 static void read_delta(struct ko_builder *b, struct kimi_linear *k)
 {
     static const char *const kinds[] = {"linear_attention", "full_attention"};

@@ -20,8 +20,8 @@ void ko_moe_read_groups(struct ko_builder *b, const char *key, const char *chose
    its own. */
 void ko_moe_check(struct ko_builder *b, const struct ko_moe_spec *spec);
 
-/* The layers whose MLP is not a mixture (Qwen3): those that mlp_only_layers lists, and those l where
-   decoder_sparse_step does not divide l + 1. dense [n_layers] 1: the layer has the MLP. */
+/* The layers whose MLP is not a mixture (Qwen3): those that mlp_only_layers lists, and those l
+   where decoder_sparse_step does not divide l + 1. dense [n_layers] 1: the layer has the MLP. */
 void ko_moe_read_dense(struct ko_builder *b, uint8_t *dense);
 
 /* A model's layers, as ko_llama_sublayers gives them, and the mixtures in place of their MLPs. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A block of Gated DeltaNet or Kimi Delta Attention: its weights, its widths and cost, and its computation. */
+/* A block of Gated DeltaNet or Kimi Delta Attention: its weights, its widths and cost, and its
+   computation. */
 #include "src/models/sublayers/deltanet.h"
 
 #include "src/models/declare.h"
@@ -27,17 +28,16 @@ struct deltanet {
 
 /* The buffers of a pass. */
 enum {
-    NORMED = 0, /* [d_model], read by the input projections */
-    CONVOLVED =
-        0,        /* [conv_channels]: q, k, v, written after them. Kimi: all rows of q, then k, v */
-    MIXED = 1,    /* [n_heads d_value] */
-    QKV = 2,      /* [conv_channels] all q, then all k, then all v */
-    Z = 3,        /* [n_heads d_value] */
-    BETA = 4,     /* [2 n_heads]: b of all value heads, then a; Kimi: b alone */
-    RAW = 5,      /* fused: in_proj_qkvz as it is */
-    RAW_BETA = 6, /* fused: in_proj_ba as it is */
-    DECAY = 5,    /* Kimi: a of all key channels, [n_heads d_key] */
-    LOW = 6,      /* Kimi: [d_key] between two factors */
+    NORMED = 0,    /* [d_model], read by the input projections */
+    CONVOLVED = 0, /* [conv_channels]: q, k, v, written after them; Kimi: all rows of q first */
+    MIXED = 1,     /* [n_heads d_value] */
+    QKV = 2,       /* [conv_channels] all q, then all k, then all v */
+    Z = 3,         /* [n_heads d_value] */
+    BETA = 4,      /* [2 n_heads]: b of all value heads, then a; Kimi: b alone */
+    RAW = 5,       /* fused: in_proj_qkvz as it is */
+    RAW_BETA = 6,  /* fused: in_proj_ba as it is */
+    DECAY = 5,     /* Kimi: a of all key channels, [n_heads d_key] */
+    LOW = 6,       /* Kimi: [d_key] between two factors */
 };
 
 static int32_t key_width(const struct ko_sizes *s)

@@ -14,10 +14,10 @@ enum ko_deltanet_form {
     KO_DELTANET_FUSED,
     /* in_proj_qkv, in_proj_z, in_proj_b and in_proj_a (Qwen3.5) */
     KO_DELTANET_APART,
-    /* A decay of every key channel, and a sigmoid in the gate: q_proj, k_proj, v_proj and b_proj, with
-       d_key inner activations f_a_proj and f_b_proj (the decay), g_a_proj and g_b_proj (the gate),
-       q_conv1d, k_conv1d, v_conv1d, o_norm, o_proj. As many key heads as heads, and d_key is
-       d_value (Kimi Linear) */
+    /* A decay of every key channel, and a sigmoid in the gate: q_proj, k_proj, v_proj and b_proj,
+       with d_key inner activations f_a_proj and f_b_proj (the decay), g_a_proj and g_b_proj (the
+       gate), q_conv1d, k_conv1d, v_conv1d, o_norm, o_proj. As many key heads as heads, and d_key
+       is d_value (Kimi Linear) */
     KO_DELTANET_KIMI,
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Latent attention without positions as a sublayer (DeepSeek-AI 2024; Kimi Team 2025; transformers'
-   KimiLinearAttention): a norm, queries, keys and values from a narrow latent row, softmax attention,
-   the output projection. */
+/* Latent attention without positions as a sublayer (DeepSeek-AI 2024; Kimi Team 2025;
+   transformers' KimiLinearAttention): a norm, queries, keys and values from a narrow latent row,
+   softmax attention, the output projection. */
 #ifndef KO_MODELS_SUBLAYERS_LATENT_ATTENTION_H
 #define KO_MODELS_SUBLAYERS_LATENT_ATTENTION_H
 
@@ -22,8 +22,8 @@ struct ko_latent_attention_spec {
     struct ko_output_spec output;
 };
 
-/* Declares the weights (norm, q_proj, kv_a_proj_with_mqa, kv_a_layernorm, kv_b_proj, o_proj, norms of
-   the output) and appends the sublayer to the model. */
+/* Declares the weights (norm, q_proj, kv_a_proj_with_mqa, kv_a_layernorm, kv_b_proj, o_proj, norms
+   of the output) and appends the sublayer to the model. */
 void ko_latent_attention_add(struct ko_builder *b, const struct ko_latent_attention_spec *spec);
 
 extern const struct ko_sublayer_kind ko_sublayer_latent_attention;
