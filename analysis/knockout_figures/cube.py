@@ -5,6 +5,7 @@ import xarray as xr
 
 NOT_PLANNED, PENDING, DONE, VACUOUS, FAILED = range(5)
 KEPT_BYTES = 64 << 20
+MIXERS = {"attention": 1, "ssm": 2, "conv": 4}  # kinds of mixers and their bits in layer_mixers
 METRICS = {  # name: (what the axis says, unit)
     "change": ("change of the answer's probability", "%"),
     "median": ("median change of the answer's probability", "%"),
@@ -16,7 +17,9 @@ METRICS = {  # name: (what the axis says, unit)
     "margin-change": ("change of the margin, answer minus foil", "nats"),
 }
 
-START_ATTRIBUTES = {"long_name": "first layer of the window"}  # what xarray's plots write at an axis
+# What xarray's plots write at an axis.
+START_ATTRIBUTES = {"long_name": "first layer of the window"}  # by its number among the layers that windows count
+FIRST_ATTRIBUTES, LAST_ATTRIBUTES = {"long_name": "first layer of the window"}, {"long_name": "last layer of the window"}
 DEPTH_ATTRIBUTES = {"long_name": "start of the window", "units": "% of its range"}
 
 # What the y axis of a figure spans at least, in the metric's unit: less would make a mountain of rounding, or one number of all ticks.
@@ -89,6 +92,7 @@ class Cube:
         self.sizes = [int(s) for s in self.file["window_size"][:]]
         self.starts = self.file["window_start"][:].astype(int)
         self.layers = dict(zip(self.models, (int(n) for n in self.file["n_layers"][:])))
+        self.over = decoded(self.file.attrs.get("windows_over", "layers"))  # which layers windows count
         self.has_foils = "foil_logprob" in self.file
         self._kept = {}  # what values() read last
         self.unfinished = 0  # units (model, prompt, route, class, size) that are pending or failed
@@ -167,8 +171,7 @@ class Cube:
         what, unit = METRICS[metric]
         return xr.DataArray(
             values[:, here], dims=("prompt", "window_start"), name=metric, attrs={"long_name": what, "units": unit},
-            coords={"prompt": self.prompts, "window_start": ("window_start", self.starts[here], START_ATTRIBUTES),
-                    "depth": ("window_start", self.depth(model, size, self.starts[here]), DEPTH_ATTRIBUTES)})
+            coords={"prompt": self.prompts, **self._windows(model, size, self.starts[here])})
 
     def clean(self, metric, model):
         """The same number of the clean runs, [prompt]: `hit` (0 or 100), `prob` or `margin`; NaN where a prompt was not run."""
@@ -202,14 +205,37 @@ class Cube:
         return xr.DataArray(
             values[:, here], dims=("token", "window_start"),
             coords={"piece": ("token", pieces), "subject": ("token", np.isin(np.arange(n), subject)),
-                    "window_start": ("window_start", self.starts[here], START_ATTRIBUTES),
-                    "depth": ("window_start", self.depth(model, size, self.starts[here]), DEPTH_ATTRIBUTES)},
+                    **self._windows(model, size, self.starts[here])},
             name="prob_difference", attrs={"long_name": "probability of the answer, minus clean", "units": "1",
                                            "clean": float(self.file["heat_clean_prob"][m, p])})
 
+    def window(self, model, size, starts):
+        """The first and the last layer of windows. Windows may count some layers alone: the cube says which."""
+        starts = np.asarray(starts, int)
+        if "counted_layer" not in self.file:
+            return starts, starts + size - 1
+        counted = self.file["counted_layer"][self.models.index(model)].astype(int)
+        return counted[starts], counted[starts + size - 1]
+
+    def mixers(self, model):
+        """Which layers of the model have a mixer of each kind: {kind: booleans}; empty where the cube does not say."""
+        if "layer_mixers" not in self.file:
+            return {}
+        bits = self.file["layer_mixers"][self.models.index(model)][:self.layers[model]]
+        found = {kind: (bits & bit) != 0 for kind, bit in MIXERS.items()}
+        return {kind: has for kind, has in found.items() if has.any()}
+
     def depth(self, model, size, starts):
-        """The paper's relative depth of windows, in percent: 100 start / (layers - size)."""
-        return 100.0 * np.asarray(starts) / max(self.layers[model] - size, 1)
+        """The paper's relative depth of windows, in percent: 100 first / (layers - length), of the layers that they reach over."""
+        first, last = self.window(model, size, starts)
+        return 100.0 * first / np.maximum(self.layers[model] - (last - first + 1), 1)
+
+    def _windows(self, model, size, starts):
+        """The coordinates of windows."""
+        first, last = self.window(model, size, starts)
+        return {"window_start": ("window_start", np.asarray(starts), START_ATTRIBUTES),
+                "depth": ("window_start", self.depth(model, size, starts), DEPTH_ATTRIBUTES),
+                "first_layer": ("window_start", first, FIRST_ATTRIBUTES), "last_layer": ("window_start", last, LAST_ATTRIBUTES)}
 
     def relations(self):
         """The relation of every prompt, [prompt]; empty where there is none."""

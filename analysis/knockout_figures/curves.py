@@ -7,7 +7,8 @@ from .cube import CubeError, bounds_of, bounds_of_difference
 from .palette import class_controls, control_of, is_random_class
 
 COLUMNS = ["model", "route", "target", "source", "feature_class", "window_size", "window_start", "depth", "metric", "value", "low",
-           "high", "n"]
+           "high", "n", "first_layer", "last_layer"]
+INTERACTION = ["all", "attention", "ssm"]  # the classes of an interaction: the whole, and its two parts
 
 
 def estimate(metric, values, interval):
@@ -26,7 +27,8 @@ def rows(model, route, feature, size, values, metric, found, **more):
     table = pd.DataFrame({
         "model": [model] * n_windows, "route": route, "target": target, "source": source, "feature_class": feature,
         "window_size": size, "window_start": values.window_start.values, "depth": values.depth.values, "metric": metric,
-        "value": found.value, "low": found.low, "high": found.high, "n": found.n, **more})
+        "value": found.value, "low": found.low, "high": found.high, "n": found.n, "first_layer": values.first_layer.values,
+        "last_layer": values.last_layer.values, **more})
     return table[table.n > 0]
 
 
@@ -101,6 +103,36 @@ def _one_controlled(cube, model, route, feature, size, metric, interval, matched
                 effect_low=effect.low, effect_high=effect.high, effect_n=effect.n, p=effect.p, p_holm=stats.holm(effect.p))
 
 
+def has_interaction(cube, model, route, size):
+    """Whether the cube has all, attention and ssm there."""
+    return all(cube.has(model, route, feature, size) for feature in INTERACTION)
+
+
+def interactions(cube, models, routes, sizes, metric, interval):
+    """What attention and SSM do together, all - attention - ssm prompt by prompt, in rows of the class `all` with the further columns
+    `minus`, `p` and `p_holm` (Holm within the curve), as `knockout show --interaction` prints them. Where a part is vacuous the
+    other one is the whole and nothing is measured: such prompts, and windows of such prompts alone, are left out."""
+    found = []
+    for model in models:
+        for route in routes:
+            for size in sizes:
+                if not has_interaction(cube, model, route, size):
+                    continue
+                whole, *parts = (cube.values(metric, model, route, feature, size) for feature in INTERACTION)
+                starts = whole.window_start
+                for part in parts:
+                    starts = np.intersect1d(starts, part.window_start)
+                whole = whole.sel(window_start=starts)
+                both = sum(part.sel(window_start=starts).values for part in parts)
+                effect = stats.paired(whole.values, both, interval)
+                if metric == "median":
+                    effect = stats.Difference(**vars(stats.median(whole.values - both)), p=np.full(len(starts), np.nan))
+                p = np.where(effect.n > 0, effect.p, np.nan)
+                found.append(rows(model, route, INTERACTION[0], size, whole, metric, effect, minus=" and ".join(INTERACTION[1:]), p=p,
+                                  p_holm=stats.holm(p)))
+    return joined(found)
+
+
 def paired_curves(cube, one, other, metric, interval):
     """The paired difference of two curves, one and other being (model, route, class, size) each: the columns window_start, value,
     low, high, n, p and p_holm. Windows are paired by their layers, so those of unequal size are refused."""
@@ -111,6 +143,8 @@ def paired_curves(cube, one, other, metric, interval):
             raise CubeError(f"{each[0]}: no cell of {each[1]}, {each[2]}, {each[3]} layers is done")
     a, b = cube.values(metric, *one), cube.values(metric, *other)
     starts = np.intersect1d(a.window_start, b.window_start)
+    same = np.equal(cube.window(one[0], one[3], starts), cube.window(other[0], other[3], starts)).all(axis=0)
+    starts = starts[same]  # models may count other layers
     found = stats.paired(a.sel(window_start=starts).values, b.sel(window_start=starts).values, interval,
                          bounds_of_difference(metric, one[0] != other[0]))
     table = pd.DataFrame({"window_start": starts, "value": found.value, "low": found.low, "high": found.high, "n": found.n,

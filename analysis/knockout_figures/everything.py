@@ -2,10 +2,10 @@
 from dataclasses import dataclass, field
 
 from . import kinds, maps, palette
-from .curves import controls_of
+from .curves import INTERACTION, controls_of, has_interaction
 from .scatter import scatter
 
-KINDS = ("flow", "features", "windows", "hits", "controls", "scatter", "heatmaps", "relations")
+KINDS = ("flow", "features", "windows", "hits", "controls", "mixers", "scatter", "heatmaps", "relations")
 UNASKED = KINDS[:-1]
 
 
@@ -120,6 +120,16 @@ def _controlled(cube, wanted, routes, classes, size):
                if cube.has(m, r, f, size))
 
 
+def _mixers(cube, wanted, plain, classes):
+    """Hybrids alone: a figure a route that has all three classes."""
+    for size in wanted.sizes if set(INTERACTION) <= set(wanted.features) else []:
+        for route in plain:
+            models = [m for m in wanted.models if has_interaction(cube, m, route, size)]
+            if models:
+                yield (f"-mixers-{file_name(route)}" + _suffix(wanted, size=size),
+                       lambda s, m=models, r=route, w=size: kinds.mixers(cube, m, [r], w, s))
+
+
 def _scatter(cube, wanted, plain, classes):
     for feature in classes[:1]:
         for size in wanted.sizes:
@@ -150,5 +160,5 @@ def _relations(cube, wanted, plain, classes):
                            lambda s, r=route, f=feature, w=size: kinds.relations(cube, wanted.models, r, f, w, s))
 
 
-PLANS = {"flow": _flow, "features": _features, "windows": _windows, "hits": _hits, "controls": _controls, "scatter": _scatter,
+PLANS = {"flow": _flow, "features": _features, "windows": _windows, "hits": _hits, "controls": _controls, "mixers": _mixers, "scatter": _scatter,
          "heatmaps": _heatmaps, "relations": _relations}

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from . import curves, palette
-from .cube import LEAST_SPAN, METRICS, CubeError, bounds_of, bounds_of_difference
+from .cube import LEAST_SPAN, METRICS, MIXERS, CubeError, bounds_of, bounds_of_difference
 from .lines import Curve, Layout, Panel, count_text, draw_panels
 from .stats import Interval
 
@@ -100,7 +100,7 @@ def flow(cube, models, routes, feature, size, settings, prompts=None):
     for model, rows in table.groupby("model", sort=False):
         drawn = [Curve(palette.route_name(r), looks[r], t) for r, t in rows.groupby("route", sort=False)]
         panels.append(Panel(f"{model}  ({count_text(drawn)})", drawn, reference_of(cube, model, settings)))
-    title = f"Knockout in a {palette.windows_of(size)}{of_class(feature)}: {interval_text(settings)}"
+    title = f"Knockout in a {palette.windows_of(size, cube.over)}{of_class(feature)}: {interval_text(settings)}"
     return finished(panels, table, title, settings, legend="edges removed, target ← source")
 
 
@@ -118,7 +118,7 @@ def features(cube, models, routes, classes, size, settings):
             panels.append(Panel(f"{head}  ({count_text(drawn)})" if drawn else f"{head}: not in the cube", drawn,
                                 reference_of(cube, model, settings)))
     which = f" of {palette.route_name(there[0])}" if len(there) == 1 else ""
-    title = f"Feature knockout{which} in a {palette.windows_of(size)}: {interval_text(settings)}"
+    title = f"Feature knockout{which} in a {palette.windows_of(size, cube.over)}: {interval_text(settings)}"
     shape = {"columns": len(there), "width": 3.6, "height": 2.5} if len(there) > 1 else {}
     return finished(panels, table, title, settings, legend="features whose edges are removed", **shape)
 
@@ -135,7 +135,7 @@ def windows(cube, models, routes, feature, sizes, settings):
             some = rows[rows.window_size == size]
             drawn = [Curve(palette.route_name(r), looks[r], t) for r, t in some.groupby("route", sort=False)]
             layers = f"{size} layer{'s' if size != 1 else ''}"
-            head = f"{model}, {layers}" if many else palette.windows_of(size)
+            head = f"{model}, {layers}" if many else palette.windows_of(size, cube.over)
             panels.append(Panel(f"{head}  ({count_text(drawn)})" if drawn else f"{head}: larger than the model or not planned", drawn,
                                 reference_of(cube, model, settings)))
     who = "" if many or table.empty else f" in {table.model.iloc[0]}"
@@ -155,7 +155,7 @@ def relations(cube, models, route, feature, size, settings, most=10):
         drawn = [Curve(name or "(none)", looks[name], t) for name, t in rows.groupby("relation", sort=False)]
         panels.append(Panel(model, drawn, reference_of(cube, model, settings)))
     left = f"the {most} most frequent of {len(names)} relations" if len(names) > most else "relations"
-    title = (f"Knockout of {palette.route_name(route)} in a {palette.windows_of(size)}{of_class(feature)}, by relation: "
+    title = (f"Knockout of {palette.route_name(route)} in a {palette.windows_of(size, cube.over)}{of_class(feature)}, by relation: "
              f"{interval_text(settings)}")
     return finished(panels, table, title, settings, legend=left)
 
@@ -175,7 +175,7 @@ def controls(cube, models, routes, classes, size, settings):
             head += [f"{feature}, against random {'positions' if matched == 'route' else 'thirds'}"]
             panels.append(Panel("\n".join([model + count] + head), drawn))
     which = f" of {palette.route_name(there[0])}" if len(there) == 1 else ""
-    title = f"Effect{which} against the matched random control in a {palette.windows_of(size)}: {interval_text(settings)}"
+    title = f"Effect{which} against the matched random control in a {palette.windows_of(size, cube.over)}: {interval_text(settings)}"
     shape = {"columns": len(columns), "width": 3.3, "height": 2.6} if len(columns) > 1 else {}
     if not panels:
         raise CubeError(f"{title}: no cell of it is done in the cube")
@@ -192,6 +192,37 @@ def _controlled(t):
     value, control, effect = palette.CONTROLLED
     return [Curve("effect: knockout − control", effect, t.assign(n=t.effect_n), ("effect", "effect_low", "effect_high"), t.p_holm < 0.05),
             Curve("knockout", value, t), Curve("its matched random control", control, t, ("control", "control_low", "control_high"))]
+
+
+def mixers(cube, models, routes, size, settings):
+    """A row a model and a column a route: the effects of a hybrid's two kinds of mixers, alone and together, and their interaction.
+    Rings: interactions with p < 5 % (Holm). The strips are the layers that have each kind."""
+    if settings.metric in ("hit", "margin"):
+        raise CubeError(f"mixers: {settings.metric} is no effect, it is not 0 where nothing changes; choose another metric")
+    alone = curves.curves(cube, models, routes, curves.INTERACTION, [size], settings.metric, settings.interval)
+    both = curves.interactions(cube, models, routes, [size], settings.metric, settings.interval)
+    there = [r for r in routes if r in set(both.route)]
+    looks = palette.class_looks([*curves.INTERACTION, *MIXERS])
+    panels = []
+    for model in (m for m in models if m in set(both.model)):
+        layers = cube.mixers(model)
+        for route in there:
+            of = [t[(t.model == model) & (t.route == route)] for t in (alone, both)]
+            drawn = [Curve(f, looks[f], t) for f, t in of[0].groupby("feature_class", sort=False)] if len(of[1]) else []
+            drawn += [Curve(" − ".join(curves.INTERACTION), palette.INTERACTION, of[1], marked=of[1].p_holm < 0.05)] if drawn else []
+            head = f"{model}, {palette.route_name(route)}" if len(there) > 1 else model
+            panels.append(Panel(f"{head}  ({count_text(drawn)})" if drawn else f"{head}: not in the cube", drawn,
+                                strips=[(looks[kind].colour, has) for kind, has in layers.items()]))
+    which = f" of {palette.route_name(there[0])}" if len(there) == 1 else ""
+    title = f"Attention and SSM{which} in a {palette.windows_of(size, cube.over)}: {interval_text(settings)}"
+    kinds_of = list(dict.fromkeys(kind for m in models if m in set(both.model) for kind in cube.mixers(m)))
+    notes = ["rings: interaction with p < 5 % (paired t-test, Holm)"]
+    notes += [f"strips: layers with {', below with '.join(kinds_of)}"] if kinds_of else []
+    shape = {"columns": len(there), "width": 3.8, "height": 3.0} if len(there) > 1 else {}
+    # An interaction may lie beyond the least and the greatest effect.
+    table = curves.joined([alone, both.assign(feature_class="interaction")])
+    return finished(panels, table, title, settings, legend="class whose edges are removed", notes=notes, least=None,
+                    most=None, **shape)
 
 
 def selections(cube, models, routes, feature, size, settings):
@@ -222,6 +253,6 @@ def selections(cube, models, routes, feature, size, settings):
         for model in present:
             drawn = [Curve(palette.route_name(r), looks[r], t) for r, t in rows[rows.model == model].groupby("route", sort=False)]
             panels.append(Panel(f"{model}, {name}\n({count_text(drawn)})" if drawn else f"{model}: none", drawn))
-    title = f"Knockout in a {palette.windows_of(size)}{of_class(feature)}, by selection of prompts: {interval_text(settings)}"
+    title = f"Knockout in a {palette.windows_of(size, cube.over)}{of_class(feature)}, by selection of prompts: {interval_text(settings)}"
     return finished(panels, table, title, settings, legend="edges removed, target ← source", columns=max(len(present), 1), width=3.8,
                     height=3.1)

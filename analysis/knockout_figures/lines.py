@@ -8,6 +8,7 @@ import numpy as np
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402  (the backend is chosen first)
+from matplotlib.collections import LineCollection  # noqa: E402
 from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator  # noqa: E402
 from matplotlib.transforms import ScaledTranslation  # noqa: E402
 
@@ -16,6 +17,7 @@ from .palette import CLEAN_LINE, STYLE_FILE, Look
 X_AXES = {"depth": "start of the window, % of its range", "layer": "first layer of the window", "centre": "centre of the window, layer"}
 
 
+STRIP = 5.0  # points that a strip of layers takes above a panel
 MOST_HIDDEN = 0.4  # of the intervals of a panel: beyond it bands cover each other, and bars are drawn
 
 
@@ -34,6 +36,7 @@ class Panel:
     title: str
     curves: list
     reference: float = 0.0  # where a horizontal line says "as without knockout"
+    strips: list = field(default_factory=list)  # (colour, booleans over the model's layers) above the panel, from above to below
 
 
 @dataclass
@@ -69,7 +72,7 @@ def positions(table, x):
     """Where a table's windows lie on the x axis."""
     if x == "depth":
         return table.depth
-    return table.window_start + ((table.window_size - 1) / 2 if x == "centre" else 0)
+    return (table.first_layer + table.last_layer) / 2 if x == "centre" else table.first_layer
 
 
 def count_text(curves):
@@ -116,6 +119,17 @@ def draw_bars(axis, x, low, high, curve, shift, every, zorder):
                   transform=beside, zorder=zorder, label="_cap")
 
 
+def draw_strips(axis, strips, layout):
+    """Which layers have something, above the panel: at their places on the x axis, or over 0 to 100 % of the depth."""
+    for k, (colour, has) in enumerate(strips):
+        has = np.asarray(has, bool)
+        borders = np.arange(len(has) + 1) - 0.5 if layout.x != "depth" else np.linspace(0, 100, len(has) + 1)
+        above = ScaledTranslation(0, (STRIP * (len(strips) - 1 - k) + 4) / 72, axis.figure.dpi_scale_trans)
+        bars = [[(borders[layer], 1), (borders[layer + 1], 1)] for layer in np.flatnonzero(has)]
+        axis.add_collection(LineCollection(bars, colors=colour, linewidths=STRIP - 1.5, capstyle="butt", clip_on=False, label="_strip",
+                                           transform=axis.get_xaxis_transform() + above), autolim=False)
+
+
 def draw_curves(axis, panel, layout, as_bars):
     if panel.reference is not None:
         axis.axhline(panel.reference, color=CLEAN_LINE, linewidth=0.9, zorder=1)
@@ -133,7 +147,8 @@ def draw_curves(axis, panel, layout, as_bars):
         if curve.marked is not None and curve.marked.any():
             axis.plot(x[curve.marked], value[curve.marked], linestyle="none", marker="o", markersize=7.5, markerfacecolor="none",
                       markeredgecolor=curve.look.colour, markeredgewidth=0.9, zorder=4, label="_marked")
-    axis.set_title(panel.title)
+    axis.set_title(panel.title, pad=6 + STRIP * len(panel.strips))
+    draw_strips(axis, panel.strips, layout)
     if layout.x == "depth":
         axis.xaxis.set_major_locator(MultipleLocator(25))
         axis.xaxis.set_major_formatter(numbers("%"))
@@ -164,6 +179,7 @@ def panel_grid(figure, n, columns, footer):
 def x_limits(panels, layout):
     """The range of all windows; of depth all there can be."""
     at = [v for p in panels for c in p.curves for v in positions(c.table, layout.x)]
+    at += [v for p in panels for _, has in p.strips for v in (0, len(has) - 1)]
     if layout.x == "depth" or not at:
         return -3, 103
     margin = max(0.03 * (max(at) - min(at)), 0.5)

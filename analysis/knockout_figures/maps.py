@@ -30,10 +30,10 @@ def edges(centres):
     return np.concatenate([[2 * centres[0] - middles[0]], middles, [2 * centres[-1] - middles[-1]]])
 
 
-def draw_map(axis, values, size, settings):
+def draw_map(axis, values, settings):
     """Tokens from above to below, windows from left to right; the subject's tokens are bold, starred and bracketed."""
-    starts = values.window_start.values
-    x = {"depth": values.depth.values, "layer": starts, "centre": starts + (size - 1) / 2}[settings.x].astype(float)
+    first, last = values.first_layer.values, values.last_layer.values
+    x = {"depth": values.depth.values, "layer": first, "centre": (first + last) / 2}[settings.x].astype(float)
     n = values.sizes["token"]
     axis.set_facecolor(palette.MAP_MISSING)
     axis.pcolormesh(edges(x), np.arange(n + 1) - 0.5, np.ma.masked_invalid(values.values), cmap=palette.MAP_COLOURS,
@@ -81,7 +81,7 @@ def draw_grid(cube, grid, settings, route, feature):
                 axis.axis("off")
                 continue
             values = cube.heat(*_place(key, route, feature))
-            draw_map(axis, values, key[2], settings)
+            draw_map(axis, values, settings)
             head = [] if same_model else [key[0]]
             head += [] if same_prompt else [f"prompt {key[1]}"]
             head += [] if same_size else [f"{key[2]} layer{'s' if key[2] != 1 else ''}"]
@@ -104,7 +104,7 @@ def _title(cube, model, prompt, size, route, feature):
     target = route.split("<-", 1)[0]
     title = f"Knockout of {palette.set_name(target)} ← one token at a time"
     if size:
-        title += f" in a {palette.windows_of(size)}"
+        title += f" in a {palette.windows_of(size, cube.over)}"
     if feature != "all":
         title += f", {feature}"
     if model:

@@ -19,12 +19,17 @@ SUBJECT_COLOUR = "#8C2D04"
 
 SOURCES = {"subject": (BLUE, "o"), "relation": (VERMILION, "s"), "last": (GREEN, "^"), "first": (BLACK, "D")}
 CLASSES = {"all": (BLACK, "o"), "slow-third": (BLUE, "s"), "fast-third": (VERMILION, "^"), "not-fast-third": (SKY, "D"),
-           "not-slow-third": (ORANGE, "v"), "after-softmax": (GREEN, "P")}
+           "not-slow-third": (ORANGE, "v"), "after-softmax": (GREEN, "P"), "attention": (VIOLET, "<"), "ssm": (BROWN, ">"),
+           "conv": (GREY, "*")}
 SPARE = [(ORANGE, "v"), (SKY, "P"), (PURPLE, "X"), (GREY, "*"), (VIOLET, "<"), (BROWN, ">")]
 MANY = list(SOURCES.values()) + SPARE
 
 # What the figures of the paper's released code call these classes.
 RELEASED_LABELS = {"not-fast-third": "context-dependent", "not-slow-third": "context-independent"}
+
+
+# What windows count, other than layers.
+COUNTED = {"mixers": " with a mixer", "attention": " with attention", "ssm": " with an SSM"}
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,9 @@ class Look:
     marker: str
     line: str = "-"
 
+
+# What attention and SSM do together beyond what each does alone.
+INTERACTION = Look(VERMILION, "D", "--")
 
 # A curve, its matched random control, and the paired effect.
 CONTROLLED = Look(BLUE, "o"), Look(GREY, "", ":"), Look(VERMILION, "^")
@@ -73,8 +81,9 @@ def class_name(feature):
     return f"{feature} (released code: {label})" if label else feature
 
 
-def windows_of(size):
-    return f"window of {size} layer{'s' if size != 1 else ''}"
+def windows_of(size, over="layers"):
+    """`window of 3 layers`, or `window of 3 layers with attention` where windows count some layers alone."""
+    return f"window of {size} layer{'s' if size != 1 else ''}" + COUNTED.get(over, "")
 
 
 def route_looks(routes):

@@ -1,6 +1,7 @@
 """One HTML file with the figures, the numbers behind them and where they come from; nothing in it is loaded from elsewhere."""
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from . import curves, palette, provenance
@@ -97,6 +98,27 @@ def _difference(cube, one, other, settings):
     return [[one[0], one[3], *names, int(row.window_start), row.value, row.low, row.high, row.p, row.p_holm, int(row.n)]]
 
 
+def mixer_section(cube, settings):
+    """Of hybrids: what attention and SSM do together, and the mixers of every layer."""
+    hybrids = [m for m in cube.models if len({tuple(c) for c in np.transpose(list(cube.mixers(m).values())).tolist()}) > 1]
+    effect = settings.metric not in ("hit", "margin")
+    found = curves.interactions(cube, cube.models if effect else [], cube.routes, cube.sizes, settings.metric, settings.interval)
+    if not hybrids and not len(found):
+        return ""
+    parts = []
+    if len(found):
+        at = found.value.abs().groupby([found[k] for k in CURVE_KEYS], sort=False).idxmax().dropna()
+        titles = ["model", "route", "layers", "start", "depth, %", "interaction", "low", "high", "p", "p, Holm", "n"]
+        columns = ["model", "route", "window_size"] + WINDOW + ["value", "low", "high", "p", "p_holm", "n"]
+        parts += [note(f"{METRICS[settings.metric][0]}, {METRICS[settings.metric][1]}: all − attention − ssm, prompt by prompt. A row a "
+                       "curve, at the window of the greatest interaction; windows in which a part is vacuous are left out."),
+                  limited("interactions", titles, records(found.loc[at], columns), "`knockout show --interaction` prints them")]
+    rows = [[m, kind, int(has.sum()), ", ".join(map(str, np.flatnonzero(has)))] for m in hybrids for kind, has in cube.mixers(m).items()]
+    if rows:
+        parts += [note("Layers with each kind of mixer:"), table("mixers", ["model", "mixer", "layers", "which"], rows)]
+    return section("interaction", "Attention and SSM", *parts)
+
+
 def margin_section(cube, settings):
     if not cube.has_foils:
         return section("margins", "Foil margins", note("No prompt of the cube has a foil."))
@@ -175,8 +197,9 @@ def write_report(cube, path, drawn, settings):
     if cube.routes:
         all_curves = curves.curves(cube, cube.models, cube.routes, cube.features, cube.sizes, settings.metric, settings.interval)
         sections += [("Curves", curve_section(all_curves, settings)), ("Controls", control_section(cube, settings)),
-                     ("Pairs", pair_section(cube, settings)), ("Margins", margin_section(cube, settings)),
-                     ("Hits", hit_section(cube, settings)), ("Relations", relation_section(cube, settings))]
+                     ("Pairs", pair_section(cube, settings)), ("Mixers", mixer_section(cube, settings)),
+                     ("Margins", margin_section(cube, settings)), ("Hits", hit_section(cube, settings)),
+                     ("Relations", relation_section(cube, settings))]
     sections += [("Gaps", gap_section(cube)), ("Provenance", provenance_section(cube))]
     sections = [(name, text) for name, text in sections if text]
     links = "".join(f'<a href="#{text.split(chr(34))[1]}">{name}</a>' for name, text in sections)

@@ -59,7 +59,11 @@ static void set_chosen(const struct ko_model *model, struct ko_product *products
 {
     double dense = 0, one = 0;
     for (int p = 0; p < n; p++) {
-        *(products[p].n_experts > 0 ? &one : &dense) += products[p].flop;
+        if (products[p].n_experts > 0) {
+            one += products[p].flop;
+        } else {
+            dense += products[p].flop;
+        }
     }
     const double chosen = one > 0 ? round((first_layer_flop(model) - dense) / one) : 0;
     for (int p = 0; p < n; p++) {

@@ -183,6 +183,42 @@
     "\"n_mamba_heads\": 80, \"num_mem_blocks\": 2, \"adapter_rank\": 128, "                        \
     "\"use_mem_rope\": false, \"use_shared_attention_adapter\": false, "                           \
     "\"max_position_embeddings\": 4096, \"vocab_size\": 32000, \"rms_norm_eps\": 1e-05}"
+/* nvidia/Nemotron-H-8B-Base-8K: its config.json as programs that read it quote it, and for the rest
+   the defaults of NVIDIA's NemotronHConfig, which are this model's. It has 8.1 billion
+   parameters. */
+#define NEMOTRON_H_8B                                                                              \
+    "{\"model_type\": \"nemotron_h\", \"hidden_size\": 4096, \"num_hidden_layers\": 52, "          \
+    "\"hybrid_override_pattern\": \"M-M-M-M*-M-M-M-M-M*-M-M-M-M-M*-M-M-M-M-M*-M-M-M-M-M-\", "      \
+    "\"num_attention_heads\": 32, \"num_key_value_heads\": 8, \"attention_head_dim\": 128, "       \
+    "\"intermediate_size\": 21504, \"mamba_num_heads\": 128, \"mamba_head_dim\": 64, "             \
+    "\"n_groups\": 8, \"ssm_state_size\": 128, \"conv_kernel\": 4, \"vocab_size\": 131072, "       \
+    "\"layer_norm_epsilon\": 1e-05, \"tie_word_embeddings\": false}"
+/* ibm-granite/granite-4.0-h-micro: the sizes of its model card, 3.19 billion parameters. The card says
+   how many layers have attention, not which: every tenth is assumed. */
+#define GRANITE4_H_MICRO                                                                           \
+    "{\"model_type\": \"granitemoehybrid\", \"hidden_size\": 2048, \"num_hidden_layers\": 40, "    \
+    "\"layer_types\": [\"mamba\", \"mamba\", \"mamba\", \"mamba\", \"mamba\", \"attention\", "     \
+    "\"mamba\", \"mamba\", \"mamba\", \"mamba\", \"mamba\", \"mamba\", \"mamba\", \"mamba\", "     \
+    "\"mamba\", \"attention\", \"mamba\", \"mamba\", \"mamba\", \"mamba\", \"mamba\", "            \
+    "\"mamba\", \"mamba\", \"mamba\", \"mamba\", \"attention\", \"mamba\", \"mamba\", "            \
+    "\"mamba\", \"mamba\", \"mamba\", \"mamba\", \"mamba\", \"mamba\", \"mamba\", "                \
+    "\"attention\", \"mamba\", \"mamba\", \"mamba\", \"mamba\"], \"num_attention_heads\": 32, "    \
+    "\"num_key_value_heads\": 8, \"num_local_experts\": 0, "                                       \
+    "\"shared_intermediate_size\": 8192, \"mamba_n_heads\": 64, \"mamba_d_head\": 64, "            \
+    "\"mamba_n_groups\": 1, \"mamba_d_state\": 128, \"mamba_d_conv\": 4, \"mamba_expand\": 2, "    \
+    "\"position_embedding_type\": \"nope\", \"max_position_embeddings\": 131072, "                 \
+    "\"vocab_size\": 100352, \"rms_norm_eps\": 1e-05, \"attention_multiplier\": 0.015625, "        \
+    "\"embedding_multiplier\": 12, \"residual_multiplier\": 0.22, \"logits_scaling\": 8, "         \
+    "\"tie_word_embeddings\": true}"
+/* ai21labs/AI21-Jamba-Reasoning-3B: its config.json as programs that read it quote it. It has 3.03
+   billion parameters. */
+#define JAMBA_3B                                                                                   \
+    "{\"model_type\": \"jamba\", \"hidden_size\": 2560, \"num_hidden_layers\": 28, "               \
+    "\"num_attention_heads\": 20, \"num_key_value_heads\": 1, \"intermediate_size\": 8192, "       \
+    "\"attn_layer_period\": 14, \"attn_layer_offset\": 7, \"num_experts\": 1, "                    \
+    "\"mamba_d_state\": 16, \"mamba_d_conv\": 4, \"mamba_expand\": 2, \"mamba_dt_rank\": 160, "    \
+    "\"vocab_size\": 65536, \"rms_norm_eps\": 1e-06, \"max_position_embeddings\": 262144, "        \
+    "\"tie_word_embeddings\": true}"
 
 /* X(name, configuration as the published checkpoint has it). */
 #define SHAPES(X)                                                                                  \
@@ -226,7 +262,10 @@
     X("falcon-h1-7b", FALCON_H1(3072, 44, 12, 128, 3072, 24, 256, 12288, 130048))                  \
     X("qwen3.5-9b", QWEN35_9B)                                                                     \
     X("lfm2-1.2b", LFM2_1B)                                                                        \
-    X("zamba2-2.7b", ZAMBA2_2_7B)
+    X("zamba2-2.7b", ZAMBA2_2_7B)                                                                  \
+    X("nemotron-h-8b", NEMOTRON_H_8B)                                                              \
+    X("granite-4.0-h-micro", GRANITE4_H_MICRO)                                                     \
+    X("jamba-3b", JAMBA_3B)
 
 #define X(name, config) name,
 static const char *const names[] = {SHAPES(X)};

@@ -24,6 +24,7 @@ static enum ko_code refuse_statistics(const struct request *request, const char 
 {
     const char *option = request->json                               ? "--json"
                          : request->query.by_relation                ? "--by"
+                         : request->query.minus.interaction          ? "--interaction"
                          : ko_curve_query_subtracts(&request->query) ? "--minus-..."
                                                                      : NULL;
     if (!option) {
@@ -116,6 +117,13 @@ static enum ko_code print_curves(const struct request *request, const struct ko_
 /* Explains why --minus-... found nothing to subtract. */
 static enum ko_code no_difference(const struct request *request, struct ko_error *err)
 {
+    if (request->query.minus.interaction) {
+        return ko_fail(
+            err, KO_E_INPUT,
+            "--interaction: %s has no model with all, attention and ssm on one route and "
+            "in one window",
+            request->path);
+    }
     if (request->query.minus.control) {
         return ko_fail(err, KO_E_INPUT,
                        "--minus-control: %s has no control of these curves, sweep routes from "

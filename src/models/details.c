@@ -40,6 +40,25 @@ static void add_ends(const struct ko_model *model, struct ko_details *out)
     }
 }
 
+/* Kinds of mixers that some layers lack. */
+static void add_mixers(const struct ko_model *model, struct ko_details *out)
+{
+    for (size_t i = 0; i < model->n_sublayers; i++) {
+        const struct ko_sublayer_kind *kind = model->sublayer[i].kind;
+        size_t first = 0;
+        int32_t n = 0;
+        while (model->sublayer[first].kind != kind) {
+            first++;
+        }
+        for (size_t k = i; first == i && k < model->n_sublayers; k++) {
+            n += model->sublayer[k].kind == kind;
+        }
+        if (kind->mixer && first == i && n < model->shape.n_layers) {
+            ko_details_add(out, "%s in %d of %d layers", kind->name, n, model->shape.n_layers);
+        }
+    }
+}
+
 /* Where only some attention sublayers have a window, or some another one: the shortest. */
 static void add_windows(const struct ko_model *model, struct ko_details *out)
 {
@@ -80,6 +99,7 @@ enum ko_code ko_model_details(const struct ko_model *model, struct ko_strings *l
                               struct ko_error *err)
 {
     struct ko_details details = {list, err, KO_OK};
+    add_mixers(model, &details);
     add_windows(model, &details);
     for (size_t i = 0; i < model->n_sublayers; i++) {
         const struct ko_sublayer *sublayer = &model->sublayer[i];

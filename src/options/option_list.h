@@ -120,6 +120,8 @@ enum ko_option_type { KO_FLAG, KO_INT, KO_DOUBLE, KO_STRING, KO_STRINGS /* may b
       "subtract this model, at windows of the same layers")                                        \
     X(KO_OPT_MINUS_CONTROL, "minus-control", KO_FLAG, "", "", "show",                              \
       "subtract the matched random control: its mean over the seeds in the cube")                  \
+    X(KO_OPT_INTERACTION, "interaction", KO_FLAG, "", "", "show",                                  \
+      "subtract the classes attention and ssm from all: what both do beyond what each does")       \
     X(KO_OPT_SAMPLE, "sample", KO_INT, "32", "cells", "verify", "number of cells to recompute")    \
     X(KO_OPT_SEED, "seed", KO_INT, "0", "", "verify", "seed of the random sample of cells")        \
     X(KO_OPT_WEIGHTS_SEED, "seed", KO_INT, "0", "", "bench", "seed of the random weights")         \

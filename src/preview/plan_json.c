@@ -94,6 +94,9 @@ static void put_models(json_object *root, const struct ko_plan_report *report)
         ko_json_put_int(item, "prompts_in_file", report->plan->n_facts);
         ko_json_put_int(item, "prompts_runnable", report->model[m].n_runnable);
         ko_json_put_int(item, "prompts_selected", report->model[m].n_selected);
+        json_object *cells = ko_json_put_object(item, "cells");
+        ko_json_put_int(cells, "planned", report->model[m].n_planned);
+        ko_json_put_int(cells, "vacuous", report->model[m].n_vacuous);
         put_skipped(item, report, m);
     }
 }

@@ -295,6 +295,20 @@ static void print_sweeps(const struct ko_plan_report *report, struct ko_text *ou
     ko_text_add(out, "(planned cells; new: cells that no sweep above has)\n\n");
 }
 
+/* Prints how many cells of each model are vacuous, where some are and there are several models. */
+static void print_vacuous(const struct ko_plan_report *report, struct ko_text *out)
+{
+    char a[32], b[32];
+    for (int32_t m = 0; report->plan->n_models > 1 && m < report->plan->n_models; m++) {
+        const struct ko_plan_model_report *model = &report->model[m];
+        if (model->n_vacuous > 0) {
+            begin_label(out, "");
+            ko_text_add(out, "%s: %s of %s vacuous\n", report->plan->model[m].name,
+                        ko_grouped(model->n_vacuous, a), ko_grouped(model->n_planned, b));
+        }
+    }
+}
+
 static void print_cells(const struct ko_plan_report *report, struct ko_text *out)
 {
     const struct ko_cost *cost = &report->cost;
@@ -313,6 +327,7 @@ static void print_cells(const struct ko_plan_report *report, struct ko_text *out
     ko_text_add(out, "%s%s vacuous, %s computed%s\n", report->n_heat > 0 ? "" : ", ",
                 ko_grouped(report->n_vacuous, a), ko_grouped(cost->n_cells, b),
                 report->upper_bound ? " (upper bound)" : "");
+    print_vacuous(report, out);
     begin_label(out, "batches");
     ko_text_add(out, "%s, of %s rows in all (a row: one token position of a prompt or a cell)\n",
                 ko_grouped(cost->n_batches, a), ko_grouped(cost->n_rows, b));

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "src/base/memory.h"
-#include "src/tree/statuses.h"
 
 static bool is_selected(const struct ko_plan *plan, int32_t model, int32_t fact)
 {
@@ -19,7 +18,8 @@ static bool is_selected(const struct ko_plan *plan, int32_t model, int32_t fact)
     return false;
 }
 
-static void count_model(const struct ko_plan *plan, int32_t model, struct ko_plan_model_report *out)
+static void count_prompts(const struct ko_plan *plan, int32_t model,
+                          struct ko_plan_model_report *out)
 {
     for (int32_t f = 0; f < plan->n_facts; f++) {
         const enum ko_reason reason = ko_plan_prompt(plan, model, f)->reason;
@@ -35,77 +35,39 @@ static void count_model(const struct ko_plan *plan, int32_t model, struct ko_pla
     }
 }
 
-static int64_t planned_starts(const struct ko_plan *plan, int32_t model, int32_t fact,
-                              int32_t route, int32_t class, int32_t size)
+/* Every planned cell that is not vacuous is in a batch. So the trees of the batches have counted the
+   vacuous ones already. */
+static void count_vacuous(struct ko_plan_report *report, const int64_t *planned)
 {
-    int64_t n = 0;
-    for (int32_t s = 0; s < plan->n_starts; s++) {
-        n += ko_plan_has(plan, model, fact, route, class, size, s);
+    for (int32_t m = 0; m < report->plan->n_models; m++) {
+        report->model[m].n_planned = report->model[m].n_vacuous = planned[m];
     }
-    return n;
+    for (int32_t b = 0; b < report->batches.n; b++) {
+        const struct ko_batch *batch = &report->batches.batch[b];
+        report->model[batch->model].n_vacuous -= batch->n_cells;
+    }
+    for (int32_t m = 0; m < report->plan->n_models; m++) {
+        report->n_vacuous += report->model[m].n_vacuous;
+    }
 }
 
-/* Counts the vacuous cells of one record. status, vacuous: of the record. */
-static int64_t count_vacuous(const struct ko_plan *plan, int32_t model, int32_t fact,
-                             const uint8_t *status, const uint8_t *vacuous)
-{
-    const int64_t n_values = ko_plan_n_values(plan);
-    int64_t n = 0;
-    for (int64_t i = 0; i < n_values; i++) {
-        n += vacuous[i];
-    }
-    for (int32_t r = 0; r < plan->n_routes; r++) {
-        for (int32_t f = 0; f < plan->n_classes; f++) {
-            for (int32_t s = 0; s < plan->n_sizes; s++) {
-                int64_t n_vacuous = 0;
-                const int32_t n_sources = plan->route[r].heat ? plan->n_source_positions : 1;
-                for (int32_t k = 0; k < n_sources; k++) {
-                    n_vacuous += status[ko_plan_status_slot(plan, r, f, k, s)] == KO_VACUOUS;
-                }
-                if (n_vacuous > 0) {
-                    n += n_vacuous * planned_starts(plan, model, fact, r, f, s);
-                }
-            }
-        }
-    }
-    return n;
-}
-
-static enum ko_code count_all(struct ko_plan_report *report, struct ko_error *err)
+/* Counts the cells of each sweep, of all sweeps together, and of each model. */
+static enum ko_code count_cells(struct ko_plan_report *report, struct ko_error *err)
 {
     const struct ko_plan *plan = report->plan;
-    uint8_t *status = ko_new((size_t)ko_plan_n_statuses(plan), 1, err);
-    uint8_t *vacuous = ko_new((size_t)ko_plan_n_values(plan), 1, err);
-    enum ko_code code = status && vacuous ? KO_OK : KO_E_MEMORY;
-    for (int32_t m = 0; code == KO_OK && m < plan->n_models; m++) {
-        count_model(plan, m, &report->model[m]);
-        report->n_clean_runs += report->model[m].n_runnable;
-        for (int32_t f = 0; code == KO_OK && f < plan->n_facts; f++) {
-            if (!is_selected(plan, m, f)) {
-                continue;
-            }
-            code = ko_tree_statuses(plan, m, f, status, vacuous, err);
-            if (code == KO_OK) {
-                report->n_vacuous += count_vacuous(plan, m, f, status, vacuous);
-            }
-        }
-    }
-    free(status);
-    free(vacuous);
-    return code;
-}
-
-/* Counts the cells of each sweep, and of all sweeps together. */
-static enum ko_code count_sweeps(struct ko_plan_report *report, struct ko_error *err)
-{
-    const struct ko_plan *plan = report->plan;
+    int64_t *planned = ko_new((size_t)plan->n_models, sizeof *planned, err);
     report->sweep = ko_new((size_t)plan->n_blocks, sizeof *report->sweep, err);
-    const enum ko_code code =
-        report->sweep ? ko_sweep_cells_count(plan, report->sweep, err) : KO_E_MEMORY;
+    const enum ko_code code = report->sweep && planned
+                                  ? ko_sweep_cells_count(plan, report->sweep, planned, err)
+                                  : KO_E_MEMORY;
     for (int32_t b = 0; code == KO_OK && b < plan->n_blocks; b++) {
         report->n_mean += report->sweep[b].new_mean;
         report->n_heat += report->sweep[b].new_heat;
     }
+    if (code == KO_OK) {
+        count_vacuous(report, planned);
+    }
+    free(planned);
     return code;
 }
 
@@ -186,10 +148,11 @@ enum ko_code ko_plan_report_make(const struct ko_inputs *inputs, const struct ko
     }
     if (code == KO_OK) {
         ko_plan_cost(plan, &out->batches, &out->cost);
-        code = count_all(out, err);
-    }
-    if (code == KO_OK) {
-        code = count_sweeps(out, err);
+        for (int32_t m = 0; m < plan->n_models; m++) {
+            count_prompts(plan, m, &out->model[m]);
+            out->n_clean_runs += out->model[m].n_runnable;
+        }
+        code = count_cells(out, err);
     }
     if (code == KO_OK) {
         code = ko_audit_lines_answers(plan, &out->lines, err);

@@ -23,6 +23,7 @@ enum { KO_FIRST_IDS = 5, KO_SHOWN_PROMPTS = 3 };
 
 struct ko_plan_model_report {
     int32_t n_runnable, n_selected;
+    int64_t n_planned, n_vacuous;              /* cells; the vacuous ones are planned too */
     int32_t n_skipped[KO_N_REASONS];           /* by reason; [0] is not used */
     int32_t first[KO_N_REASONS][KO_FIRST_IDS]; /* the first facts that are skipped */
     int32_t n_rows;                            /* of the largest wave */

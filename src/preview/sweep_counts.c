@@ -20,6 +20,7 @@ struct counter {
     struct share *share; /* [n_patterns, n_blocks] */
     size_t n_patterns, pattern_capacity, share_capacity;
     uint8_t *reached; /* [n_blocks, n_facts] the block has cells of the prompt in any model */
+    int64_t *planned; /* [n_models] borrowed */
 };
 
 /* Counts one cell in every block that has it. */
@@ -97,6 +98,7 @@ static void add_shares(struct counter *c, int32_t fact, const struct share *shar
         out[b].n_heat += share[b].heat * n_tokens;
         out[b].new_mean += share[b].new_mean;
         out[b].new_heat += share[b].new_heat * n_tokens;
+        c->planned[c->model] += share[b].new_mean + share[b].new_heat * n_tokens;
         if (share[b].mean + share[b].heat > 0) {
             model_reached[b] = c->reached[b * n_facts + (size_t)fact] = 1;
         }
@@ -133,13 +135,15 @@ static enum ko_code count_model(struct counter *c, uint8_t *selects, uint8_t *mo
 }
 
 enum ko_code ko_sweep_cells_count(const struct ko_plan *plan, struct ko_sweep_cells *out,
-                                  struct ko_error *err)
+                                  int64_t *planned, struct ko_error *err)
 {
     const size_t n_blocks = (size_t)plan->n_blocks, n_facts = (size_t)plan->n_facts;
-    struct counter counter = {.plan = plan, .reached = ko_new(n_blocks * n_facts, 1, err)};
+    struct counter counter = {
+        .plan = plan, .reached = ko_new(n_blocks * n_facts, 1, err), .planned = planned};
     uint8_t *marks = ko_new(2 * n_blocks, 1, err);
     enum ko_code code = counter.reached && marks ? KO_OK : KO_E_MEMORY;
     memset(out, 0, n_blocks * sizeof *out);
+    memset(planned, 0, (size_t)plan->n_models * sizeof *planned);
     for (int32_t m = 0; code == KO_OK && m < plan->n_models; m++) {
         counter.model = m;
         code = count_model(&counter, marks, marks + n_blocks, out, err);

@@ -16,8 +16,10 @@ struct ko_sweep_cells {
     int64_t new_mean, new_heat;  /* cells that no earlier block has */
 };
 
-/* out [n_blocks]. The sum of their new cells is the number of the plan's cells. */
+/* out [n_blocks]. The sum of their new cells is the number of the plan's cells. planned [n_models]:
+   the cells of each model, each once. */
 KO_MUST_CHECK enum ko_code ko_sweep_cells_count(const struct ko_plan *plan,
-                                                struct ko_sweep_cells *out, struct ko_error *err);
+                                                struct ko_sweep_cells *out, int64_t *planned,
+                                                struct ko_error *err);
 
 #endif

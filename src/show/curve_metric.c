@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/memory.h"
 #include "src/base/text.h"
 
 static const struct {
@@ -55,6 +56,11 @@ const char *ko_curve_metric_title(enum ko_curve_metric metric)
 const char *ko_curve_metric_unit(enum ko_curve_metric metric)
 {
     return metrics[metric].unit;
+}
+
+bool ko_curve_metric_is_effect(enum ko_curve_metric metric)
+{
+    return metrics[metric].formula <= KO_FORMULA_DIFFERENCE || metric == KO_CURVE_KL;
 }
 
 static struct ko_bounds bounds_between(double least, double most)
@@ -149,8 +155,22 @@ enum ko_code ko_curve_values_read(const struct ko_cube_part *part, int32_t model
     return code;
 }
 
+enum ko_code ko_curve_values_read_vacuous(const struct ko_cube_part *part, int32_t model,
+                                          struct ko_curve_values *values, struct ko_error *err)
+{
+    const char *name = part->heat ? "heat_vacuous" : "vacuous";
+    if (!ko_cube_view_has(part->view, name)) {
+        return KO_OK;
+    }
+    values->vacuous = ko_new((size_t)part->n_values, 1, err);
+    return values->vacuous ? ko_cube_view_read_uint8(part->view, name, model, values->vacuous,
+                                                     part->n_values, err)
+                           : KO_E_MEMORY;
+}
+
 void ko_curve_values_free(struct ko_curve_values *values)
 {
+    free(values->vacuous);
     free(values->status);
     free(values->value);
     free(values->clean);

@@ -33,6 +33,9 @@ const char *ko_curve_metric_word(enum ko_curve_metric metric);
 const char *ko_curve_metric_title(enum ko_curve_metric metric);
 const char *ko_curve_metric_unit(enum ko_curve_metric metric);
 
+/* Whether a cell's value is an effect: 0 if the knockout changes nothing. */
+bool ko_curve_metric_is_effect(enum ko_curve_metric metric);
+
 /* The limits of one cell's value. */
 struct ko_bounds ko_curve_metric_bounds(enum ko_curve_metric metric);
 /* The limits of one value minus another of the same model or of another one: hit and delta end at
@@ -48,11 +51,18 @@ struct ko_curve_values {
     uint8_t *status; /* [n_statuses] */
     double *value;   /* [n_values] NaN where there is no value (hit: the rank, -1) */
     double *clean;   /* [n_prompts] NULL where the formula does not use it */
+    /* [n_values] 1: vacuous beside others of its size; NULL: not read, or the cube has no marks */
+    uint8_t *vacuous;
 };
 /* KO_E_INPUT where the metric needs foils and the cube has none. */
 KO_MUST_CHECK enum ko_code ko_curve_values_read(const struct ko_cube_part *part, int32_t model,
                                                 enum ko_curve_metric metric,
                                                 struct ko_curve_values *out, struct ko_error *err);
+/* Reads `vacuous` too. */
+KO_MUST_CHECK enum ko_code ko_curve_values_read_vacuous(const struct ko_cube_part *part,
+                                                        int32_t model,
+                                                        struct ko_curve_values *values,
+                                                        struct ko_error *err);
 void ko_curve_values_free(struct ko_curve_values *values); /* leaves {0} */
 
 #endif

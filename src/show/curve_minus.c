@@ -67,6 +67,35 @@ static enum ko_code read_end(const struct reader *reader, const struct ko_cube_a
     return code;
 }
 
+const char *const ko_interaction_classes[KO_N_INTERACTION_CLASSES] = {"all", "attention", "ssm"};
+
+/* Refuses what makes no sense beside --interaction, and a cube without its classes. */
+static enum ko_code check_interaction(const struct reader *reader, const struct ko_cube_axes *axes,
+                                      const struct ko_curve_minus *minus, struct ko_error *err)
+{
+    if (minus->control || minus->target || minus->source || minus->class >= 0 ||
+        minus->model >= 0) {
+        return ko_fail(err, KO_E_INPUT,
+                       "--interaction: subtracts attention and ssm from all, leave out the "
+                       "--minus-... options");
+    }
+    if (ko_option_given(reader->options, KO_OPT_FEATURE)) {
+        return ko_fail(err, KO_E_INPUT,
+                       "--interaction: is of the classes all, attention and ssm, leave out "
+                       "--feature");
+    }
+    for (int k = 0; k < KO_N_INTERACTION_CLASSES; k++) {
+        if (axes->feature_class.n > 0 && /* else it is an evaluation, which has no curves */
+            ko_strings_find(&axes->feature_class, ko_interaction_classes[k]) < 0) {
+            return ko_fail(err, KO_E_INPUT,
+                           "--interaction: %s lacks the class %s, sweep features: [all, attention, "
+                           "ssm]",
+                           reader->path, ko_interaction_classes[k]);
+        }
+    }
+    return KO_OK;
+}
+
 enum ko_code ko_curve_minus_read(const struct ko_options *options, const char *path,
                                  const struct ko_cube_axes *axes, struct ko_curve_minus *out,
                                  struct ko_error *err)
@@ -75,8 +104,10 @@ enum ko_code ko_curve_minus_read(const struct ko_options *options, const char *p
                                                "feature class"};
     static const struct word_option model = {KO_OPT_MINUS_MODEL, "--minus-model", "model"};
     const struct reader reader = {options, path};
-    struct ko_curve_minus minus = {
-        .control = ko_option_flag(options, KO_OPT_MINUS_CONTROL), .model = -1, .class = -1};
+    struct ko_curve_minus minus = {.control = ko_option_flag(options, KO_OPT_MINUS_CONTROL),
+                                   .interaction = ko_option_flag(options, KO_OPT_INTERACTION),
+                                   .model = -1,
+                                   .class = -1};
     enum ko_code code = read_end(&reader, axes, false, &minus.target, err);
     if (code == KO_OK) {
         code = read_end(&reader, axes, true, &minus.source, err);
@@ -92,6 +123,9 @@ enum ko_code ko_curve_minus_read(const struct ko_options *options, const char *p
         code = ko_fail(err, KO_E_INPUT,
                        "--minus-control: each curve has its own control, leave out the other "
                        "--minus-... options");
+    }
+    if (code == KO_OK && minus.interaction) {
+        code = check_interaction(&reader, axes, &minus, err);
     }
     if (code == KO_OK) {
         *out = minus;
@@ -110,8 +144,8 @@ void ko_curve_minus_free(struct ko_curve_minus *minus)
 
 bool ko_curve_minus_given(const struct ko_curve_minus *minus)
 {
-    return minus->control || minus->target || minus->source || minus->model >= 0 ||
-           minus->class >= 0;
+    return minus->control || minus->interaction || minus->target || minus->source ||
+           minus->model >= 0 || minus->class >= 0;
 }
 
 /* ----------------------------------------------------------------------------------------------
@@ -248,6 +282,28 @@ static enum ko_code find_class_controls(const struct ko_cube_axes *axes,
     return code;
 }
 
+static enum ko_code find_parts(const struct ko_cube_axes *axes, const struct ko_curve_key *key,
+                               struct ko_curve_others *others, struct ko_error *err)
+{
+    struct ko_text label = {0};
+    enum ko_code code = KO_OK;
+    if (strcmp(axes->feature_class.item[key->class], ko_interaction_classes[0]) != 0) {
+        return KO_OK;
+    }
+    for (int k = 1; code == KO_OK && k < KO_N_INTERACTION_CLASSES; k++) {
+        struct ko_curve_key part = *key;
+        part.class = (int32_t)ko_strings_find(&axes->feature_class, ko_interaction_classes[k]);
+        code = add_key(others, part, err);
+        ko_text_add(&label, "%s%s", k > 1 ? " and " : "", ko_interaction_classes[k]);
+    }
+    others->sum = true;
+    if (code == KO_OK) {
+        code = set_label(others, &label, err);
+    }
+    ko_text_free(&label);
+    return code;
+}
+
 enum ko_code ko_curve_minus_find(const struct ko_curve_minus *minus,
                                  const struct ko_cube_axes *axes, const struct ko_curve_key *key,
                                  enum ko_minus_kind kind, struct ko_curve_others *out,
@@ -264,6 +320,9 @@ enum ko_code ko_curve_minus_find(const struct ko_curve_minus *minus,
         break;
     case KO_MINUS_CLASS_CONTROL:
         code = find_class_controls(axes, key, &others, err);
+        break;
+    case KO_MINUS_PARTS:
+        code = find_parts(axes, key, &others, err);
         break;
     }
     if (code == KO_OK) {

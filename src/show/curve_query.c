@@ -81,6 +81,13 @@ enum ko_code ko_curve_query_read(const struct ko_options *options, const char *p
     if (code == KO_OK) {
         code = ko_curve_minus_read(options, path, axes, &query.minus, err);
     }
+    if (code == KO_OK && query.minus.interaction && !ko_curve_metric_is_effect(query.metric)) {
+        code =
+            ko_fail(err, KO_E_INPUT,
+                    "--interaction: is of effects, and %s is not 0 where nothing changes, choose "
+                    "another --metric",
+                    ko_curve_metric_word(query.metric));
+    }
     if (code == KO_OK) {
         code = read_statistic(options, &query, err);
     }
@@ -90,7 +97,9 @@ enum ko_code ko_curve_query_read(const struct ko_options *options, const char *p
     if (code == KO_OK) {
         code = read_bootstrap(options, &query.summary.bootstrap, err);
     }
-    query.summary.bounds = ko_curve_query_subtracts(&query)
+    /* An interaction is a difference of three values, for which no limit is known to be of use. */
+    query.summary.bounds = query.minus.interaction ? (struct ko_bounds){0}
+                           : ko_curve_query_subtracts(&query)
                                ? ko_curve_difference_bounds(query.metric, query.minus.model >= 0)
                                : ko_curve_metric_bounds(query.metric);
     if (code == KO_OK) {
@@ -116,7 +125,9 @@ void ko_curve_query_title(const struct ko_curve_query *query, struct ko_text *ou
 {
     const bool subtracts = ko_curve_query_subtracts(query);
     const char *statistic = ko_statistic_word(query->summary.statistic);
-    if (subtracts) {
+    if (query->minus.interaction) {
+        ko_text_add(out, "interaction of attention and ssm, %s over prompts: ", statistic);
+    } else if (subtracts) {
         ko_text_add(out, "paired difference, %s over prompts: ", statistic);
     } else if (query->metric != KO_CURVE_HIT) {
         ko_text_add(out, "%s ", statistic);

@@ -63,6 +63,29 @@ void ko_curve_sample_subtract(double *value, int64_t n, const double *sum, const
     }
 }
 
+void ko_curve_sample_subtract_sum(double *value, int64_t n, const double *sum,
+                                  const uint32_t *count, uint32_t n_parts)
+{
+    for (int64_t k = 0; k < n; k++) {
+        value[k] = count[k] == n_parts ? value[k] - sum[k] : NAN;
+    }
+}
+
+void ko_curve_sample_mark_vacuous(const struct ko_cube_part *part,
+                                  const struct ko_curve_values *values,
+                                  const struct ko_curve_key *key, uint8_t *marks)
+{
+    for (int32_t p = 0; p < part->n_prompts; p++) {
+        const int64_t at = status_at(part, key, p);
+        const uint8_t *vacuous =
+            values->vacuous ? values->vacuous + ko_cube_part_value_at(part, at) : NULL;
+        for (int32_t w = 0; w < part->n_starts; w++) {
+            marks[(int64_t)w * part->n_prompts + p] |=
+                values->status[at] == KO_VACUOUS || (vacuous && vacuous[w] == 1);
+        }
+    }
+}
+
 /* ----------------------------------------------------------------------------------------------
    estimates */
 

@@ -27,6 +27,15 @@ void ko_curve_sample_fill(const struct ko_cube_part *part, const struct ko_curve
 void ko_curve_sample_add(const double *value, int64_t n, double *sum, uint32_t *count);
 /* Subtracts sum / count from value [n]; NaN where count is 0. */
 void ko_curve_sample_subtract(double *value, int64_t n, const double *sum, const uint32_t *count);
+/* Subtracts sum from value [n]; NaN where count is not n_parts. */
+void ko_curve_sample_subtract_sum(double *value, int64_t n, const double *sum,
+                                  const uint32_t *count, uint32_t n_parts);
+
+/* Adds 1 to marks [n_starts, n_prompts] where the curve's cell is vacuous. Needs the values'
+   `vacuous`. */
+void ko_curve_sample_mark_vacuous(const struct ko_cube_part *part,
+                                  const struct ko_curve_values *values,
+                                  const struct ko_curve_key *key, uint8_t *marks);
 
 /* The values of a curve. */
 struct ko_curve_sample {

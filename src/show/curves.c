@@ -19,6 +19,8 @@ struct maker {
     int32_t *relation;                 /* [n_prompts] index of each; NULL: not grouped */
     double *value, *sum, *other;       /* [n_starts, n_prompts] */
     uint32_t *count;                   /* likewise */
+    uint8_t *marks;                    /* likewise: a part of an interaction is vacuous */
+    int32_t n_left_out;                /* of the current curve */
     struct ko_estimate *estimate;      /* [n_starts] */
     double *p, *p_holm;                /* [n_starts] */
 };
@@ -32,6 +34,7 @@ static void maker_free(struct maker *maker)
     free(maker->sum);
     free(maker->other);
     free(maker->count);
+    free(maker->marks);
     free(maker->estimate);
     free(maker->p);
     free(maker->p_holm);
@@ -45,11 +48,12 @@ static enum ko_code make_room(struct maker *maker, struct ko_error *err)
     maker->sum = ko_new(n, sizeof(double), err);
     maker->other = ko_new(n, sizeof(double), err);
     maker->count = ko_new(n, sizeof(uint32_t), err);
+    maker->marks = ko_new(n, 1, err);
     maker->estimate = ko_new(n_starts, sizeof *maker->estimate, err);
     maker->p = ko_new(n_starts, sizeof(double), err);
     maker->p_holm = ko_new(n_starts, sizeof(double), err);
-    return maker->value && maker->sum && maker->other && maker->count && maker->estimate &&
-                   maker->p && maker->p_holm
+    return maker->value && maker->sum && maker->other && maker->count && maker->marks &&
+                   maker->estimate && maker->p && maker->p_holm
                ? KO_OK
                : KO_E_MEMORY;
 }
@@ -147,7 +151,7 @@ static bool is_void(const struct ko_curve *curve, bool whole)
 static enum ko_code add_curve(struct maker *maker, const struct ko_curve_key *key, int32_t relation,
                               const char *minus, struct ko_curves *curves, struct ko_error *err)
 {
-    struct ko_curve curve = {.key = *key, .relation = relation};
+    struct ko_curve curve = {.key = *key, .relation = relation, .n_left_out = maker->n_left_out};
     struct ko_curve *grown =
         ko_grow(curves->curve, &curves->capacity, curves->n + 1, sizeof *grown, err);
     if (!grown) {
@@ -210,6 +214,28 @@ static void drop_other_layers(const struct maker *maker, const struct ko_curve_k
     }
 }
 
+/* Counts the windows in which an interaction is not measured, because one part is vacuous for every
+   prompt that has the whole. There the whole is the other part, and the interaction is 0. value: of
+   the whole. */
+static void count_left_out(struct maker *maker, const struct ko_curve_others *parts,
+                           const double *value)
+{
+    const int64_t n_prompts = maker->part->n_prompts;
+    memset(maker->marks, 0, (size_t)(maker->part->n_starts * n_prompts));
+    for (size_t k = 0; k < parts->n; k++) {
+        ko_curve_sample_mark_vacuous(maker->part, &maker->values, &parts->key[k], maker->marks);
+    }
+    maker->n_left_out = 0;
+    for (int32_t w = 0; w < maker->part->n_starts; w++) {
+        bool any = false, all = true;
+        for (int64_t p = w * n_prompts; p < (w + 1) * n_prompts; p++) {
+            any = any || isfinite(value[p]);
+            all = all && (maker->marks[p] || !isfinite(value[p]));
+        }
+        maker->n_left_out += any && all;
+    }
+}
+
 static enum ko_code add_difference(struct maker *maker, const struct ko_curve_key *key,
                                    enum ko_minus_kind kind, struct ko_curves *curves,
                                    struct ko_error *err)
@@ -227,7 +253,13 @@ static enum ko_code add_difference(struct maker *maker, const struct ko_curve_ke
             ko_curve_sample_add(maker->other, n, maker->sum, maker->count);
         }
         fill_values(maker, key, maker->value);
-        ko_curve_sample_subtract(maker->value, n, maker->sum, maker->count);
+        if (others.sum) {
+            count_left_out(maker, &others, maker->value);
+            ko_curve_sample_subtract_sum(maker->value, n, maker->sum, maker->count,
+                                         (uint32_t)others.n);
+        } else {
+            ko_curve_sample_subtract(maker->value, n, maker->sum, maker->count);
+        }
         code = add_groups(maker, key, others.label, curves, err);
     }
     ko_curve_others_free(&others);
@@ -243,10 +275,23 @@ static enum ko_code add_curves(struct maker *maker, const struct ko_curve_key *k
         return add_groups(maker, key, NULL, curves, err);
     }
     if (!maker->query->minus.control) {
-        return add_difference(maker, key, KO_MINUS_OTHER, curves, err);
+        return add_difference(maker, key,
+                              maker->query->minus.interaction ? KO_MINUS_PARTS : KO_MINUS_OTHER,
+                              curves, err);
     }
     code = add_difference(maker, key, KO_MINUS_ROUTE_CONTROL, curves, err);
     return code == KO_OK ? add_difference(maker, key, KO_MINUS_CLASS_CONTROL, curves, err) : code;
+}
+
+/* Whether curves of the class are asked for; the filter may still leave it out. */
+static bool is_asked_class(const struct maker *maker, int32_t class)
+{
+    const char *label = maker->part->axes->feature_class.item[class];
+    bool found = !maker->query->minus.interaction;
+    for (int k = 0; k < KO_N_INTERACTION_CLASSES && !found; k++) {
+        found = strcmp(label, ko_interaction_classes[k]) == 0;
+    }
+    return found;
 }
 
 static enum ko_code add_model(struct maker *maker, int32_t model,
@@ -256,11 +301,15 @@ static enum ko_code add_model(struct maker *maker, int32_t model,
     const struct ko_cube_part *part = maker->part;
     enum ko_code code =
         ko_curve_values_read(part, model, maker->query->metric, &maker->values, err);
+    if (code == KO_OK && maker->query->minus.interaction) {
+        code = ko_curve_values_read_vacuous(part, model, &maker->values, err);
+    }
     for (int32_t r = 0; r < part->n_routes; r++) {
         for (int32_t f = 0; f < part->n_classes; f++) {
             for (int32_t s = 0; s < part->n_sizes; s++) {
                 const struct ko_curve_key key = {model, r, f, s};
                 if (code == KO_OK && filter->route[r] && filter->class[f] && filter->size[s] &&
+                    is_asked_class(maker, f) &&
                     ko_curve_sample_exists(part, &maker->values, &key, &curves->n_unfinished)) {
                     curves->n_found++;
                     code = add_curves(maker, &key, curves, err);

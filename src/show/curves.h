@@ -27,6 +27,7 @@ struct ko_curve {
     char *minus;                  /* what is subtracted; NULL: nothing; owned by the list */
     struct ko_curve_point *point; /* [n_points]; owned by the list */
     int32_t n_points;
+    int32_t n_left_out; /* windows of an interaction in which a part is vacuous for every prompt */
 };
 
 struct ko_curves {

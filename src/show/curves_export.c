@@ -7,6 +7,7 @@
 #include "src/formats/csv_stream.h"
 #include "src/formats/json_out.h"
 #include "src/show/axis_words.h"
+#include "src/show/layer_words.h"
 
 static struct ko_layer_range layers_of(const struct ko_curve *curve, int32_t point,
                                        const struct ko_cube_axes *axes)
@@ -112,7 +113,7 @@ static void put_windows(json_object *object, const struct ko_curve *curve,
 
 static enum ko_code put_curve(json_object *list, const struct ko_curves *curves,
                               const struct ko_curve *curve, const struct ko_cube_axes *axes,
-                              struct ko_error *err)
+                              const struct ko_curve_query *query, struct ko_error *err)
 {
     const struct ko_curve_key *key = &curve->key;
     const char *route = axes->route.item[key->route];
@@ -135,10 +136,39 @@ static enum ko_code put_curve(json_object *list, const struct ko_curves *curves,
     if (curve->minus) {
         ko_json_put_text(object, "minus", curve->minus);
     }
+    if (query->minus.interaction) {
+        ko_json_put_int(object, "left_out", curve->n_left_out);
+    }
     put_windows(object, curve, axes);
     free(target);
     free(source);
     return KO_OK;
+}
+
+/* The mixers of every layer of the models that have a curve. */
+static enum ko_code put_mixers(json_object *root, const struct ko_curves *curves,
+                               const struct ko_cube_axes *axes, struct ko_error *err)
+{
+    json_object *models = ko_json_put_object(root, "layer_mixers");
+    int32_t last = -1;
+    enum ko_code code = KO_OK;
+    for (size_t c = 0; code == KO_OK && c < curves->n; c++) {
+        const int32_t model = curves->curve[c].key.model;
+        struct ko_strings layers = {0};
+        if (model == last) {
+            continue;
+        }
+        last = model; /* curves are in order of their models */
+        for (int32_t l = 0; code == KO_OK && l < axes->n_layers[model]; l++) {
+            struct ko_text text = {0};
+            ko_mixers_text(axes->mixers[(int64_t)model * axes->n_layer_axis + l], &text);
+            code = ko_strings_add(&layers, ko_text_str(&text), err);
+            ko_text_free(&text);
+        }
+        ko_json_put_texts(models, axes->model.item[model], &layers);
+        ko_strings_free(&layers);
+    }
+    return code;
 }
 
 enum ko_code ko_curves_json(const struct ko_curves *curves, const struct ko_cube_axes *axes,
@@ -158,9 +188,12 @@ enum ko_code ko_curves_json(const struct ko_curves *curves, const struct ko_cube
         ko_json_put_int(root, "seed", (int64_t)summary->bootstrap.seed);
     }
     ko_json_put_int(root, "unfinished", curves->n_unfinished);
+    if (code == KO_OK && axes->mixers) {
+        code = put_mixers(root, curves, axes, err);
+    }
     json_object *list = ko_json_put_list(root, "curves");
     for (size_t c = 0; code == KO_OK && c < curves->n; c++) {
-        code = put_curve(list, curves, &curves->curve[c], axes, err);
+        code = put_curve(list, curves, &curves->curve[c], axes, query, err);
     }
     if (code == KO_OK) {
         *out = root;

@@ -100,7 +100,7 @@ static double largest_value(const struct ko_curves *curves)
 static const char *figure_word(const struct ko_curve_query *query)
 {
     if (ko_curve_query_subtracts(query)) {
-        return "difference";
+        return query->minus.interaction ? "interaction" : "difference";
     }
     if (query->metric == KO_CURVE_HIT && query->summary.statistic == KO_STATISTIC_MEAN) {
         return "share";
@@ -178,7 +178,29 @@ static void add_heading(const struct ko_curves *curves, const struct ko_curve *c
     if (curve->minus) {
         ko_text_add(out, "\n  minus %s", curve->minus);
     }
+    if (curve->n_left_out > 0) {
+        ko_text_add(out,
+                    "\n  %d window%s left out: attention or ssm is vacuous there, and the "
+                    "interaction 0",
+                    curve->n_left_out, curve->n_left_out == 1 ? " is" : "s are");
+    }
     ko_text_add(out, "\n");
+}
+
+/* Names the mixers of the printed models' layers, where they differ. */
+static void add_mixers(const struct ko_curves *curves, const struct ko_cube_axes *axes,
+                       struct ko_text *out)
+{
+    int32_t last = -1;
+    for (size_t c = 0; c < curves->n; c++) {
+        const int32_t model = curves->curve[c].key.model;
+        if (model != last && ko_layers_differ(axes, model)) {
+            ko_text_add(out, "layers of %s: ", axes->model.item[model]);
+            ko_layer_mixers_text(axes, model, out);
+            ko_text_add(out, "\n");
+        }
+        last = model; /* curves are in order of their models */
+    }
 }
 
 static bool is_cut(const struct ko_curves *curves, const struct ko_summary *summary)
@@ -233,6 +255,7 @@ void ko_curves_print(const struct ko_curves *curves, const struct ko_cube_axes *
     if (is_cut(curves, &query->summary)) {
         add_cut(query, out);
     }
+    add_mixers(curves, axes, out);
     for (size_t c = 0; c < curves->n; c++) {
         const struct ko_curve *curve = &curves->curve[c];
         struct ko_table table = {.n_columns = is_tested(query) ? 8 : 6,

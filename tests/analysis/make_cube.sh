@@ -51,3 +51,19 @@ show minus-first --target last --source subject --feature all --minus-source fir
 "$KNOCKOUT" show --help >"$folder/show-help.txt"
 mv "$scratch/small.h5" "$folder/small.h5"
 cp "$scratch/small.evaluation.h5" "$folder/evaluation.h5"
+
+# The cube of a hybrid, and the interactions of its mixers.
+cat >"$scratch/hybrid.yaml" <<YAML
+models: [{name: hybrid, path: $models/mamba-facts}]
+prompts: {file: facts.jsonl, select: all}
+routes: ['last<-subject', 'last<-relation']
+features: [all, slow-third, fast-third]
+windows: {sizes: [1, 3], starts: all}
+YAML
+"$KNOCKOUT" run "$scratch/hybrid.yaml" -o "$folder/hybrid.h5" --overwrite --progress none --log-level error
+rm -f "$folder/hybrid.evaluation.h5"
+"$python" "$KO_SOURCE_DIR/tests/e2e/hybrid_cube.py" "$folder/hybrid.h5"
+for metric in change logprob kl; do
+    "$KNOCKOUT" show "$folder/hybrid.h5" --csv --interaction --metric "$metric" >"$folder/show-interaction-$metric.csv"
+done
+"$KNOCKOUT" show "$folder/hybrid.h5" --csv --interaction --interval bootstrap --resamples 500 --seed 3 >"$folder/show-interaction-bootstrap.csv"

@@ -22,6 +22,7 @@ from knockout_figures.cube import LEAST_SPAN, METRICS, Cube, CubeError
 
 FOLDER = Path(os.environ["KO_CUBE_FOLDER"])
 CUBE = FOLDER / "small.h5"
+HYBRID = FOLDER / "hybrid.h5"
 ROUTES = ["last<-subject", "last<-relation", "last<-last", "last<-first"]
 MODELS = ["mamba-2.8b", "mamba2-2.7b", "gpt2-xl", "falcon-mamba-7b"]
 USUAL = kinds.Settings()
@@ -140,6 +141,33 @@ class Numbers(WithCube):
                 self.assertTrue(np.isnan(cube.heat("gpt2-xl", prompt, route, "all", size).values[2]).all())
                 self.assertFalse(np.isnan(self.cube.heat("gpt2-xl", prompt, route, "all", size).values[2]).any())
 
+    def test_windows_lie_at_their_true_layers(self):
+        """A cube whose windows count every other layer of 24, as `windows.over` of a hybrid."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "over.h5"
+            shutil.copyfile(CUBE, path)
+            with h5py.File(path, "r+") as file:
+                file["n_layers"][:] = 24
+                file.attrs["windows_over"] = np.bytes_(b"attention")
+                file.create_dataset("counted_layer", data=np.tile(2 * np.arange(12, dtype=np.int32), (len(MODELS), 1)))
+            with Cube(path) as cube:
+                values = cube.values("change", "gpt2-xl", ROUTES[0], "all", 5)
+                first = 2 * values.window_start.values
+                np.testing.assert_array_equal(values.first_layer, first)
+                np.testing.assert_array_equal(values.last_layer, first + 8)
+                np.testing.assert_allclose(values.depth, 100 * first / (24 - 9))
+                table = curves.curves(cube, ["gpt2-xl"], ROUTES[:1], ["all"], [5], "change", USUAL.interval)
+                np.testing.assert_array_equal(lines.positions(table, "layer"), first)
+                np.testing.assert_array_equal(lines.positions(table, "centre"), first + 4)
+                np.testing.assert_allclose(lines.positions(table, "depth"), values.depth)
+                drawn = kinds.flow(cube, ["gpt2-xl"], ROUTES, "all", 5, kinds.Settings(x="layer"))
+                self.assertIn("window of 5 layers with attention", drawn.title)
+                self.assertEqual(named_lines(panels(drawn.figure)[0])["last ← subject"].get_xdata().tolist(), first.tolist())
+                maps.heatmaps(cube, ["gpt2-xl"], ["18566"], "last<-each", "all", [5], kinds.Settings(x="centre"))
+                self.assertEqual(cube.heat("gpt2-xl", "18566", "last<-each", "all", 5).last_layer.values.tolist(), (first + 8).tolist())
+        first, last = self.cube.window("gpt2-xl", 5, [0, 3])
+        self.assertEqual((first.tolist(), last.tolist(), self.cube.over), ([0, 3], [4, 7], "layers"))
+
     def test_arrays_say_what_they_are_in_plots_of_xarray(self):
         curve = ("gpt2-xl", ROUTES[0], "all", 5)
         for metric, (what, unit) in METRICS.items():
@@ -194,6 +222,92 @@ class Numbers(WithCube):
 
 for _metric in METRICS:
     setattr(Numbers, f"test_{_metric.replace('-', '_')}_is_that_of_show", lambda self, m=_metric: self.compare_with_show(m))
+
+
+class Mixers(unittest.TestCase):
+    """The cube of a hybrid: attention in the layers 3, 5, 7 and 11, an SSM in the others and in 5, no mixer in 1."""
+
+    def setUp(self):
+        self.cube = Cube(HYBRID)
+        self.addCleanup(self.cube.file.close)
+        self.addCleanup(lines.plt.close, "all")
+
+    def draw(self, routes=ROUTES[:1], size=3, **settings):
+        return kinds.mixers(self.cube, self.cube.models, routes, size, kinds.Settings(**settings))
+
+    def test_interactions_are_those_of_show(self):
+        for name, metric, interval in (("change", "change", USUAL.interval), ("logprob", "logprob", USUAL.interval),
+                                       ("kl", "kl", USUAL.interval), ("bootstrap", "change", stats.Interval("bootstrap", 500, 3))):
+            path = FOLDER / f"show-interaction-{name}.csv"
+            shown = pd.read_csv(path)
+            mine = curves.interactions(self.cube, self.cube.models, self.cube.routes, self.cube.sizes, metric, interval)
+            key = ["model", "route", "feature_class", "window_size", "window_start", "minus", "metric", "n", "first_layer", "last_layer"]
+            self.assertEqual(mine[key].values.tolist(), shown[key].values.tolist())
+            self.assertGreater(len(shown), 15)
+            for column in ("value", "low", "high", "p", "p_holm", "depth"):
+                np.testing.assert_allclose(mine[column], shown[column], rtol=1e-6, atol=1e-8, err_msg=f"{name} {column}")
+
+    def test_windows_without_one_kind_have_no_interaction(self):
+        found = curves.interactions(self.cube, self.cube.models, ROUTES[:1], [1, 3], "change", USUAL.interval)
+        self.assertEqual(found[found.window_size == 1].window_start.tolist(), [5])
+        self.assertEqual(found[found.window_size == 3].window_start.tolist(), [1, 2, 3, 4, 5, 6, 7, 9])
+        self.assertLess(found.n.min(), found.n.max())  # one prompt has no edge in some windows
+
+    def test_figure_has_effects_interaction_rings_and_strips(self):
+        drawn = self.draw()
+        (axis,) = panels(drawn.figure)
+        named = named_lines(axis)
+        self.assertEqual(set(named), {"all", "attention", "ssm", "all − attention − ssm"})
+        table = drawn.table
+        for name, feature in (("attention", "attention"), ("all − attention − ssm", "interaction")):
+            np.testing.assert_allclose(named[name].get_ydata(), table[table.feature_class == feature].value)
+        self.assertEqual(set(table.feature_class), {"all", "attention", "ssm", "interaction"})
+        self.assertIn("rings", " ".join(t.get_text() for a in drawn.figure.axes for t in a.texts))
+        self.assertIn("Attention and SSM of last ← subject in a window of 3 layers", drawn.title)
+        drawn.figure.canvas.draw()
+
+    def strips_of(self, drawn):
+        """The layers that each strip marks, by their middles on the x axis, from above to below."""
+        (axis,) = panels(drawn.figure)
+        strips = [c for c in axis.collections if c.get_label() == "_strip"]
+        return [[float(np.mean(segment[:, 0])) for segment in strip.get_segments()] for strip in strips]
+
+    def test_strips_mark_the_layers_of_each_kind(self):
+        self.assertEqual({k: np.flatnonzero(v).tolist() for k, v in self.cube.mixers("hybrid").items()},
+                         {"attention": [3, 5, 7, 11], "ssm": [0, 2, 4, 5, 6, 8, 9, 10]})
+        self.assertEqual(self.strips_of(self.draw(x="layer")), [[3, 5, 7, 11], [0, 2, 4, 5, 6, 8, 9, 10]])
+        by_depth = self.strips_of(self.draw(x="depth"))
+        np.testing.assert_allclose(by_depth[0], [100 * (layer + 0.5) / 12 for layer in (3, 5, 7, 11)])
+        (axis,) = panels(self.draw(x="centre").figure)
+        self.assertLessEqual(axis.get_xlim()[0], -0.5)
+        self.assertGreaterEqual(axis.get_xlim()[1], 11.5)
+
+    def test_rings_are_the_significant_interactions(self):
+        drawn = self.draw(routes=ROUTES[:2])
+        both = drawn.table[drawn.table.feature_class == "interaction"]
+        rings = sum(len(line.get_xdata()) for axis in panels(drawn.figure) for line in axis.lines if line.get_label() == "_marked")
+        self.assertEqual(rings, int((both.p_holm < 0.05).sum()))
+        self.assertEqual(len(panels(drawn.figure)), 2)
+
+    def test_a_level_is_no_effect_and_a_pure_model_has_none(self):
+        with self.assertRaisesRegex(CubeError, "hit is no effect"):
+            self.draw(metric="hit")
+        with Cube(CUBE) as cube:
+            self.assertFalse(curves.has_interaction(cube, "gpt2-xl", ROUTES[0], 5))
+            self.assertEqual(list(cube.mixers("gpt2-xl")), ["attention"])
+            wanted = everything.Wanted(cube.models, cube.routes, cube.features, cube.sizes, [], [], kinds=("mixers",))
+            self.assertEqual(list(everything.plan(cube, wanted)), [])
+
+    def test_an_older_cube_says_nothing_of_mixers(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "old.h5"
+            shutil.copyfile(HYBRID, path)
+            with h5py.File(path, "r+") as file:
+                del file["layer_mixers"]
+            with Cube(path) as cube:
+                self.assertEqual(cube.mixers("hybrid"), {})
+                drawn = kinds.mixers(cube, cube.models, ROUTES[:1], 3, USUAL)
+                self.assertEqual(self.strips_of(drawn), [])
 
 
 class Flow(WithCube):
@@ -523,7 +637,7 @@ class Command(unittest.TestCase):
 
     def test_draws_all_kinds_and_a_table(self):
         code, out, err = self.call("--format", "png", "--model", "gpt2-xl", "--model", "mamba2-2.7b", "--window-size", "5", "--no-report",
-                                   *(w for k in everything.KINDS if k != "windows" for w in ("--kind", k)), "--most", "4")
+                                   *(w for k in everything.KINDS if k not in ("windows", "mixers") for w in ("--kind", k)), "--most", "4")
         self.assertEqual(code, 0, err)
         made = {p.name for p in (self.folder / "drawn").iterdir()}
         for name in ("small-all.png", "small-hits-all.png", "small-features-last-from-subject.png", "small-controls.png",
@@ -641,6 +755,8 @@ class Command(unittest.TestCase):
                 (CUBE, ("--feature", "slow"), "feature class slow is not"), (CUBE, ("--window-size", "4"), "window size 4 is not"),
                 (CUBE, ("--prompt", "1"), "prompt of a heatmap 1 is not"), (CUBE, ("--format", "gif"), "--format gif"),
                 (CUBE, ("--heat-limit", "0"), "0 is not above 0"), (CUBE, ("--resamples", "0"), "0 is below 1"),
+                (CUBE, ("--kind", "mixers"), "mixers: nothing of this kind can be drawn"),
+                (HYBRID, ("--kind", "mixers", "--metric", "hit"), "mixers: hit is no effect"),
                 (CUBE, ("--kind", "controls", "--model", "gpt2-xl", "--route", "last<-first"), "controls: nothing of this kind can be drawn")):
             code, _, err = self.call(*arguments, "--no-report", cube=cube)
             self.assertEqual(code, 2, (arguments, err))

@@ -114,6 +114,28 @@ class Report(unittest.TestCase):
         self.assertEqual(len(self.page.tables["runs"]), 2)
         self.assertIn("random-like:subject:1", self.page.text)  # the spec
 
+    def test_a_hybrid_has_its_interactions_and_mixers(self):
+        self.assertNotIn("interaction", self.page.ids)  # no model of this cube is a hybrid
+        with Cube(FOLDER / "hybrid.h5") as cube:
+            settings = kinds.Settings()
+            found = Reader()
+            found.feed(write_report(cube, self.folder / "hybrid.html", [], settings).read_text(encoding="utf-8"))
+            table = curves.interactions(cube, cube.models, cube.routes, cube.sizes, "change", settings.interval)
+            levels = Reader()
+            levels.feed(write_report(cube, self.folder / "levels.html", [], kinds.Settings(metric="hit")).read_text(encoding="utf-8"))
+        self.assertIn("interaction", found.ids)
+        head, *rows = found.tables["interactions"]
+        self.assertEqual(len(rows), len(table.groupby(["route", "window_size"])))
+        for row in rows:
+            of = table[(table.route == row[head.index("route")]) & (table.window_size == row[head.index("layers")])]
+            far = of.loc[of.value.abs().idxmax()]
+            self.assertAlmostEqual(row[head.index("interaction")], far.value, places=6)
+            self.assertEqual(row[head.index("start")], far.window_start)
+        self.assertEqual([row[1:] for row in found.tables["mixers"][1:]],
+                         [["attention", 4, "3, 5, 7, 11"], ["ssm", 8, "0, 2, 4, 5, 6, 8, 9, 10"]])
+        self.assertNotIn("interactions", levels.tables)  # a share of hits is no effect
+        self.assertIn("mixers", levels.tables)
+
     def test_failed_cells_are_counted(self):
         copy = self.folder / "failed.h5"
         shutil.copy(FOLDER / "small.h5", copy)

@@ -37,6 +37,8 @@ grep -q $'\x1b\[42m' "$scratch/out" || fail "plan --color always prints no colou
     fail "--assume-prompts 5 plans other prompts"
 [ "$(json "$scratch/plan.json" 'j["cells"]["planned"] == j["cells"]["vacuous"] + j["cells"]["computed"]')" = True ] ||
     fail "planned cells are not the vacuous and the computed ones"
+[ "$(json "$scratch/plan.json" '[sum(m["cells"][k] for m in j["models"]) for k in ("planned", "vacuous")] == [j["cells"][k] for k in ("planned", "vacuous")]')" = True ] ||
+    fail "the cells of the models are not those of the plan"
 [ "$(json "$scratch/plan.json" 'j["flop"] < j["separate_flop"] / 5')" = True ] || fail "the tree saves nothing"
 [ "$(json "$scratch/plan.json" 'all(len(t["tokens"]) - 1 in t["sets"]["last"] for t in j["token_sets"])')" = True ] ||
     fail "the last token is not in the set 'last'"

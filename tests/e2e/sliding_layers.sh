@@ -32,6 +32,10 @@ awk -F, '$9 == "pending" || $9 == "failed" {bad = 1} $9 == "vacuous" && $10 != "
     "$scratch/whole.csv" || fail "the table has cells without a state or value"
 [ "$(awk -F, '$9 == "vacuous"' "$scratch/whole.csv" | wc -l)" -gt 100 ] || fail "few cells are vacuous"
 
+# What `plan` says before is what the cube has.
+vacuous=$("$KNOCKOUT" plan "$scratch/spec.yaml" --json --threads 1 | "$python" -c 'import json, sys; print(json.load(sys.stdin)["models"][0]["cells"]["vacuous"])')
+[ "$vacuous" = "$(awk -F, '$9 == "vacuous"' "$scratch/whole.csv" | wc -l)" ] || fail "plan counts $vacuous vacuous cells"
+
 # A finished cube has nothing to resume, and gives all its cells to another.
 run "$scratch/whole.h5" --resume --log-level info 2>"$scratch/err" || fail "resume"
 grep -q 'complete already' "$scratch/err" || { cat "$scratch/err"; fail "the cube is not complete to --resume"; }

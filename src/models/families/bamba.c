@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bamba: IBM, Princeton, CMU and UIUC 2024; transformers' BambaForCausalLM. Layers of Mamba-2 or of
+/* Bamba: Ganti et al. 2024; transformers' BambaForCausalLM. Layers of Mamba-2 or of
    attention, in which half of each head turns, and a gated MLP in every layer. */
 #include "src/models/config.h"
 #include "src/models/declare.h"

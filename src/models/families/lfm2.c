@@ -53,7 +53,8 @@ static void read_ff(struct ko_builder *b, int32_t *d_ff)
     if (!adjusted) {
         return;
     }
-    const double width = factor * (2 * *d_ff / 3);
+    const int32_t two_thirds = 2 * *d_ff / 3;
+    const double width = factor * two_thirds;
     if (!(width >= 1 && width <= KO_MAX_WIDTH - multiple)) {
         ko_config_fail(b, factor_key, "%g times two thirds of %d is not a width from 1 to %d",
                        factor, *d_ff, KO_MAX_WIDTH - multiple);

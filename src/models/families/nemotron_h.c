@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Nemotron-H: NVIDIA 2025; transformers' NemotronHForCausalLM. A layer has one sublayer: Mamba-2,
+/* Nemotron-H: Blakeman et al. 2025; transformers' NemotronHForCausalLM. A layer has one sublayer: Mamba-2,
    attention without positions, an MLP with squared ReLU, or in Nemotron 3 a mixture of such MLPs,
    routed as in DeepSeek-V3, with one for all rows. */
 #include <string.h>

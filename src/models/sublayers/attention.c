@@ -344,6 +344,8 @@ static void attention_details(const struct ko_model *model, const struct ko_subl
         rotary_details(&model->rope[a->rope].config, sublayer->size.d_head, out);
     } else if (model->n_ropes > 0) {
         ko_details_add(out, "layers without positions");
+    } else if (model->ends.positions == KO_NO_WEIGHT) {
+        ko_details_add(out, "no positions");
     }
     if (a->scale != plain) {
         ko_details_add(out, "scores times %g", (double)a->scale);

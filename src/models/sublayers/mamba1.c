@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "src/models/declare.h"
+#include "src/models/details.h"
 #include "src/models/pass.h"
 
 struct mamba1 {
@@ -189,6 +190,16 @@ static void conv_mask(const struct ko_sublayer *sublayer, const uint8_t *mask, u
     memcpy(conv, mask, (size_t)sublayer->size.conv_channels);
 }
 
+static void mamba1_details(const struct ko_model *model, const struct ko_sublayer *sublayer,
+                           struct ko_details *out)
+{
+    const struct mamba1 *m = sublayer->self;
+    (void)model;
+    if (m->refine[0].kind != KO_NO_NORM) {
+        ko_details_add(out, "norms of delta's input, B and C");
+    }
+}
+
 const struct ko_sublayer_kind ko_sublayer_mamba1 = {
     .name = "mamba1",
     .mixer = KO_MIXER_SSM,
@@ -197,4 +208,5 @@ const struct ko_sublayer_kind ko_sublayer_mamba1 = {
     .mix = mix_mamba1,
     .finish = ko_pass_finish,
     .conv_mask = conv_mask,
+    .details = mamba1_details,
 };

@@ -2,9 +2,11 @@
 /* A Mamba-2 block: its weights, its widths and cost, and its computation. */
 #include "src/models/sublayers/mamba2.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "src/models/declare.h"
+#include "src/models/details.h"
 #include "src/models/pass.h"
 
 /* conv_channels is d_inner + 2 n_groups d_state: u, then B, then C. */
@@ -230,6 +232,16 @@ static void conv_mask(const struct ko_sublayer *sublayer, const uint8_t *mask, u
     memset(conv + s->d_inner, all, (size_t)(s->conv_channels - s->d_inner));
 }
 
+static void mamba2_details(const struct ko_model *model, const struct ko_sublayer *sublayer,
+                           struct ko_details *out)
+{
+    const struct mamba2 *m = sublayer->self;
+    (void)model;
+    if (m->dt_min > 0 || isfinite(m->dt_max)) {
+        ko_details_add(out, "delta from %g to %g", (double)m->dt_min, (double)m->dt_max);
+    }
+}
+
 const struct ko_sublayer_kind ko_sublayer_mamba2 = {
     .name = "mamba2",
     .mixer = KO_MIXER_SSM,
@@ -238,4 +250,5 @@ const struct ko_sublayer_kind ko_sublayer_mamba2 = {
     .mix = mix_mamba2,
     .finish = ko_pass_finish,
     .conv_mask = conv_mask,
+    .details = mamba2_details,
 };

@@ -113,12 +113,8 @@ static enum ko_code mix_short_conv(const struct ko_pass *pass, const struct ko_s
 static void short_conv_details(const struct ko_model *model, const struct ko_sublayer *sublayer,
                                struct ko_details *out)
 {
-    int32_t n = 0;
-    for (size_t i = 0; i < model->n_sublayers; i++) {
-        n += model->sublayer[i].kind == sublayer->kind;
-    }
-    ko_details_add(out, "short convolutions of %d taps in %d of %d layers", sublayer->size.reach, n,
-                   model->shape.n_layers);
+    (void)model;
+    ko_details_add(out, "short convolutions of %d taps", sublayer->size.reach);
 }
 
 const struct ko_sublayer_kind ko_sublayer_short_conv = {

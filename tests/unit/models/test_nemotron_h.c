@@ -148,19 +148,24 @@ static void expect_details(const char *config, const char *const *want, size_t n
     ko_model_free(model);
 }
 
-static void details_name_how_experts_are_chosen(void **state)
+static void details_name_the_mixers_and_how_experts_are_chosen(void **state)
 {
-    static const char *const plain[] = {"MLPs with squared ReLU"};
+    static const char *const plain[] = {
+        "mamba2 in 2 of 4 layers",
+        "attention in 1 of 4 layers",
+        "delta from 0 to 0.5",
+        "MLPs with squared ReLU",
+        "no positions",
+    };
     static const char *const experts[] = {
-        "2 of 8 experts",
-        "experts of 1 of 4 groups",
-        "sigmoids as shares of experts",
-        "shares of experts times 2.5",
-        "experts with squared ReLU",
+        "mamba2 in 1 of 2 layers",     "2 of 8 experts",
+        "experts of 1 of 4 groups",    "sigmoids as shares of experts",
+        "shares of experts times 2.5", "experts with squared ReLU",
         "a shared expert of width 20",
     };
     (void)state;
-    expect_details("{" PATTERN "}", plain, 1);
+    expect_details("{" PATTERN ", \"time_step_limit\": [0, 0.5]}", plain,
+                   sizeof plain / sizeof plain[0]);
     expect_details("{\"hybrid_override_pattern\": \"ME\", \"n_group\": 4, "
                    "\"routed_scaling_factor\": 2.5, \"moe_shared_expert_intermediate_size\": 20}",
                    experts, sizeof experts / sizeof experts[0]);
@@ -230,7 +235,7 @@ int main(void)
         cmocka_unit_test(sizes_have_two_names),
         cmocka_unit_test(biases_are_declared_where_they_are_configured),
         cmocka_unit_test(experts_are_chosen_by_sigmoids_and_have_an_mlp_beside_them),
-        cmocka_unit_test(details_name_how_experts_are_chosen),
+        cmocka_unit_test(details_name_the_mixers_and_how_experts_are_chosen),
         cmocka_unit_test(unsupported_values_are_refused_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

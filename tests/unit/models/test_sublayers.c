@@ -586,6 +586,7 @@ static void details_name_what_is_particular_once(void **state)
                 .up = "up",
                 .down = "down"},
         .final_norm = RMS,
+        .positions = true,
     };
     struct toy toy = plain;
     (void)state;

@@ -337,6 +337,44 @@ static void broken_checkpoints_are_refused_in_one_line(void **state)
         {VARIANT("granite"),
          {.config = "{\"logits_scaling\": 0}"},
          "toy: logits_scaling: expected a number above 0, got 0"},
+        {VARIANT("lfm2"),
+         {.find = "1.conv.conv.weight\"", .replace = "1.conv.conv1d.weight\""},
+         "toy: model.layers.1.conv.conv.weight: expected [48,1,3], file has no tensor of this "
+         "name"},
+        {VARIANT("lfm2"),
+         {.find = "0.conv.in_proj.weight\":{\"dtype\":\"BF16\",\"shape\":[144,48]",
+          .replace = "0.conv.in_proj.weight\":{\"dtype\":\"BF16\",\"shape\":[48,144]"},
+         "toy: model.layers.0.conv.in_proj.weight: expected [144,48], file has [48,144]"},
+        {VARIANT("lfm2"),
+         {.config = "{\"conv_L_cache\": 4}"},
+         "toy: model.layers.0.conv.conv.weight: expected [48,1,4], file has [48,1,3]"},
+        {VARIANT("lfm2"),
+         {.config = "{\"block_auto_adjust_ff_dim\": false}"},
+         "toy: model.layers.0.feed_forward.w1.weight: expected [90,48], file has [64,48]"},
+        {VARIANT("lfm2"),
+         {.config = "{\"full_attn_idxs\": [1, 2, 4]}"},
+         "toy: model.layers.1.self_attn.q_proj.weight: expected [48,48], file has no tensor of "
+         "this "
+         "name"},
+        {VARIANT("zamba2"),
+         {.find = "gate_up_proj_adapter_list.2.0.weight\"",
+          .replace = "gate_up_proj_adapter_list.3.0.weight\""},
+         "toy: "
+         "model.layers.1.shared_transformer.feed_forward.gate_up_proj_adapter_list.2.0.weight: "
+         "expected [6,32], file has no tensor of this name"},
+        {VARIANT("zamba2"),
+         {.config = "{\"num_mem_blocks\": 2}"},
+         "toy: model.layers.4.shared_transformer.input_layernorm.weight: expected [64], file has "
+         "no "
+         "tensor of this name"},
+        {VARIANT("zamba2"),
+         {.config = "{\"use_shared_attention_adapter\": false}"},
+         "toy: model.layers.1.shared_transformer.self_attn.linear_k_adapter_list.0.0.weight: BF16 "
+         "[6,64] is not a weight of Zamba2 as config.json describes it"},
+        {VARIANT("zamba2"),
+         {.config = "{\"adapter_rank\": 5}"},
+         "toy: model.layers.1.shared_transformer.self_attn.linear_q_adapter_list.0.0.weight: "
+         "expected [5,64], file has [6,64]"},
         {VARIANT("smollm3"),
          {.find = "3.self_attn.v_proj.weight\"", .replace = "3.self_attn.w_proj.weight\""},
          "toy: model.layers.3.self_attn.v_proj.weight: expected [12,48], file has no tensor of "

@@ -395,6 +395,19 @@ struct found {
     int n_marked; /* vacuous cells beside others that are not */
 };
 
+/* The planned cells of a model that are not vacuous. */
+static int64_t count_cells(const struct asked_cells *e, int32_t m)
+{
+    int64_t n = 0;
+    for (int32_t f = 0; f < e->plan->n_facts; f++) {
+        for (size_t slot = 0; slot < e->record; slot++) {
+            const struct asked_cell *cell = asked_cell_at(e, m, f, (int64_t)slot);
+            n += cell->planned && !cell->vacuous;
+        }
+    }
+    return n;
+}
+
 static void check_plan(const struct ko_plan *plan, const struct ko_spec *spec, struct found *found)
 {
     struct asked_cells e = asked_cells_of(plan, spec);
@@ -403,14 +416,21 @@ static void check_plan(const struct ko_plan *plan, const struct ko_spec *spec, s
     if (ko_batches_compose(plan, &batches, &err) != KO_OK) {
         fail_msg("%s", err.text);
     }
+    int64_t
+        left[MADE_MODELS]; /* cells that are not vacuous: the rest is what `plan` calls vacuous */
+    for (int32_t m = 0; m < plan->n_models; m++) {
+        left[m] = count_cells(&e, m);
+    }
     for (int32_t i = 0; i < batches.n; i++) {
         const struct ko_batch *batch = &batches.batch[i];
+        left[batch->model] -= batch->n_cells;
         assert_true(i == 0 || batch->model > batch[-1].model ||
                     batch->fact[0] > batch[-1].fact[batch[-1].n_facts - 1]);
         check_batch(&e, batch);
         found->n_multi += batch->n_waves > 1;
     }
     for (int32_t m = 0; m < plan->n_models; m++) {
+        assert_int_equal(left[m], 0);
         for (int32_t f = 0; f < plan->n_facts; f++) {
             found->n_marked += check_record(&e, m, f);
         }

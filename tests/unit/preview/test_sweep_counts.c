@@ -17,12 +17,12 @@ static void count(const struct made_case *made, struct ko_sweep_cells *out)
 {
     struct ko_plan *plan = NULL;
     struct ko_error err = {0};
-    int64_t sum = 0, cells = 0;
+    int64_t sum = 0, cells = 0, planned[MADE_MODELS] = {0};
     if (made_plan_build(made, &plan, NULL, &err) != KO_OK) {
         fail_msg("%s", err.text);
     }
     assert_true(plan->n_blocks <= MAX_BLOCKS);
-    assert_int_equal(ko_sweep_cells_count(plan, out, &err), KO_OK);
+    assert_int_equal(ko_sweep_cells_count(plan, out, planned, &err), KO_OK);
     for (int32_t b = 0; b < plan->n_blocks; b++) {
         sum += out[b].new_mean + out[b].new_heat;
     }
@@ -34,8 +34,10 @@ static void count(const struct made_case *made, struct ko_sweep_cells *out)
                         for (int32_t s = 0; s < plan->n_starts; s++) {
                             if (ko_plan_prompt(plan, m, f)->reason == KO_RUNNABLE &&
                                 ko_plan_has(plan, m, f, r, c, k, s)) {
-                                cells +=
+                                const int64_t n =
                                     plan->route[r].heat ? ko_plan_prompt(plan, m, f)->n_tokens : 1;
+                                cells += n;
+                                planned[m] -= n;
                             }
                         }
                     }
@@ -44,6 +46,9 @@ static void count(const struct made_case *made, struct ko_sweep_cells *out)
         }
     }
     assert_int_equal(sum, cells);
+    for (int32_t m = 0; m < plan->n_models; m++) {
+        assert_int_equal(planned[m], 0); /* the cells of each model */
+    }
     ko_plan_free(plan);
 }
 

@@ -24,7 +24,9 @@ static const char *const classes[] = {"all",
                                       "fast-third+conv",
                                       "random-third:0",
                                       "random-third:5",
-                                      "random-third:0+conv"};
+                                      "random-third:0+conv",
+                                      "ssm",
+                                      "attention"};
 
 static void add_all(struct ko_strings *list, const char *const *text, size_t n)
 {
@@ -97,6 +99,9 @@ static void what_is_subtracted_differs_as_asked_for(void **state)
          {0, 0, 1, 0},
          "slow-third"},
         {"--minus-model gpt2-medium", {0, 0, 0, 0}, KO_MINUS_OTHER, 1, {1, 0, 0, 0}, "gpt2-medium"},
+        {"--interaction", {0, 1, 0, 1}, KO_MINUS_PARTS, 2, {0, 1, 7, 1}, "attention and ssm"},
+        {"--interaction", {0, 1, 6, 1}, KO_MINUS_PARTS, 0, {0}, NULL}, /* a part */
+        {"--interaction", {0, 1, 1, 1}, KO_MINUS_PARTS, 0, {0}, NULL},
         {"--minus-model gpt2-medium --minus-source relation",
          {0, 0, 0, 0},
          KO_MINUS_OTHER,
@@ -175,6 +180,8 @@ static void intervals_follow_the_figure_unless_asked_for(void **state)
         {"--metric kl --statistic median", KO_STATISTIC_MEDIAN, KO_INTERVAL_ORDER},
         {"--statistic median --interval bootstrap", KO_STATISTIC_MEDIAN, KO_INTERVAL_BOOTSTRAP},
         {"--interval bootstrap --minus-control", KO_STATISTIC_MEAN, KO_INTERVAL_BOOTSTRAP},
+        {"--interaction", KO_STATISTIC_MEAN, KO_INTERVAL_T},
+        {"--interaction --metric kl --statistic median", KO_STATISTIC_MEDIAN, KO_INTERVAL_ORDER},
     };
     struct ko_cube_axes axes = make_axes();
     for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
@@ -204,6 +211,21 @@ static void what_does_not_go_together_is_refused(void **state)
         {"--minus-control --minus-source relation",
          "--minus-control: each curve has its own control, leave out the other --minus-... "
          "options"},
+        {"--interaction --minus-model gpt2-medium",
+         "--interaction: subtracts attention and ssm from all, leave out the --minus-... options"},
+        {"--interaction --minus-control",
+         "--interaction: subtracts attention and ssm from all, leave out the --minus-... options"},
+        {"--interaction --feature all",
+         "--interaction: is of the classes all, attention and ssm, leave out --feature"},
+        {"--interaction --metric hit",
+         "--interaction: is of effects, and hit is not 0 where nothing changes, choose another "
+         "--metric"},
+        {"--interaction --metric margin",
+         "--interaction: is of effects, and margin is not 0 where nothing changes, choose another "
+         "--metric"},
+        {"--interaction --interval wilson",
+         "--interval wilson: is for a share of hits (--metric hit, nothing subtracted), "
+         "choose t or bootstrap"},
         {"--metric median --statistic mean",
          "--metric median: prints a median, use --metric change for the mean"},
         {"--statistic median --interval t",
@@ -224,6 +246,27 @@ static void what_does_not_go_together_is_refused(void **state)
     free_axes(&axes);
 }
 
+static void an_interaction_needs_its_three_classes(void **state)
+{
+    (void)state;
+    struct ko_cube_axes axes = make_axes(), evaluation = {0};
+    struct ko_curve_query query = {0};
+    struct ko_error err = {0};
+    assert_int_equal(read_query("--interaction", &axes, &query, &err), KO_OK);
+    assert_true(query.minus.interaction && ko_curve_query_subtracts(&query));
+    assert_false(query.summary.bounds.has_least || query.summary.bounds.has_most);
+    ko_curve_query_free(&query);
+    axes.feature_class.n -= 2; /* the last two */
+    assert_int_equal(read_query("--interaction", &axes, &query, &err), KO_E_INPUT);
+    assert_string_equal(err.text, "--interaction: c.h5 lacks the class attention, sweep features: "
+                                  "[all, attention, ssm]");
+    axes.feature_class.n += 2;
+    /* An evaluation has no classes; that it has no curves is said elsewhere. */
+    assert_int_equal(read_query("--interaction", &evaluation, &query, &err), KO_OK);
+    ko_curve_query_free(&query);
+    free_axes(&axes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -231,6 +274,7 @@ int main(void)
         cmocka_unit_test(what_is_not_given_is_not_subtracted),
         cmocka_unit_test(intervals_follow_the_figure_unless_asked_for),
         cmocka_unit_test(what_does_not_go_together_is_refused),
+        cmocka_unit_test(an_interaction_needs_its_three_classes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -216,6 +216,48 @@ static void windows_are_printed_by_their_true_layers(void **state)
     release(&f);
 }
 
+/* An interaction in a hybrid of four layers. */
+static void an_interaction_says_what_it_is_and_what_is_left_out(void **state)
+{
+    (void)state;
+    const struct ko_curve_query interaction = {
+        .minus = {.interaction = true, .model = -1, .class = -1}};
+    uint8_t mixers[] = {2, 2, 1, 0};
+    char minus[] = "attention and ssm";
+    struct fixture f;
+    struct ko_text text = {0};
+    struct ko_error err = {0};
+    json_object *root = NULL;
+    make(&f);
+    f.axes.mixers = mixers;
+    f.axes.n_layer_axis = 4;
+    f.curve[0].minus = minus;
+    f.curve[0].n_left_out = 1;
+    f.curve[0].n_points = 1;
+    f.curves.n = 1;
+    ko_curves_print(&f.curves, &f.axes, &interaction, &text);
+    assert_string_equal(
+        ko_text_str(&text),
+        "interaction of attention and ssm, mean over prompts: change of the answer's probability "
+        "relative to the clean run, %\n"
+        "bars: each - or + is 2 %\n"
+        "layers of org/tiny, \"odd\": ssm 0-1; attention 2; no mixer 3\n"
+        "\norg/tiny, \"odd\"  last<-subject  all  window of 2 of 4 layers\n"
+        "  minus attention and ssm\n"
+        "  1 window is left out: attention or ssm is vacuous there, and the interaction 0\n"
+        "  layers  depth  interaction     95 % interval  p  p, Holm      n\n"
+        "     0-1  0.0 %       -50.12  [-60.50, -40.00]  -        -  1,200  "
+        "-------------------------\n");
+    ko_text_free(&text);
+    assert_int_equal(ko_curves_json(&f.curves, &f.axes, &interaction, &root, &err), KO_OK);
+    const char *json = json_object_to_json_string_ext(root, JSON_C_TO_STRING_PLAIN);
+    assert_non_null(strstr(json, "\"layer_mixers\":{\"org\\/tiny, \\\"odd\\\"\":[\"ssm\",\"ssm\","
+                                 "\"attention\",\"no mixer\"]}"));
+    assert_non_null(strstr(json, "\"minus\":\"attention and ssm\",\"left_out\":1,\"windows\""));
+    json_object_put(root);
+    release(&f);
+}
+
 /* The figure, its interval and its bar. */
 static void check_line(enum ko_curve_metric metric, struct ko_estimate estimate, const char *line)
 {
@@ -312,6 +354,7 @@ int main(void)
         cmocka_unit_test(a_difference_names_what_is_subtracted_and_its_p_values),
         cmocka_unit_test(json_has_null_for_what_is_not_known),
         cmocka_unit_test(windows_are_printed_by_their_true_layers),
+        cmocka_unit_test(an_interaction_says_what_it_is_and_what_is_left_out),
         cmocka_unit_test(csv_is_one_table_with_empty_fields_for_what_is_not_known),
         cmocka_unit_test(small_figures_keep_their_digits_and_get_no_long_bar),
         cmocka_unit_test(a_bar_s_scale_is_round_and_never_finer_than_stated),
