@@ -224,6 +224,21 @@ static void broken_checkpoints_are_refused_in_one_line(void **state)
          {.config = "{\"model_type\": \"llama\"}"},
          "toy: model.layers.0.self_attn.k_norm.weight: BF16 [12] is not a weight of Llama as "
          "config.json describes it"},
+        {VARIANT("kimi-linear-experts"),
+         {.find = "0.self_attn.A_log\":{\"dtype\":\"F32\",\"shape\":[1,1,4,1]",
+          .replace = "0.self_attn.A_log\":{\"dtype\":\"F32\",\"shape\":[4,1,1,1]"},
+         "toy: model.layers.0.self_attn.A_log: expected [1,1,4,1], file has [4,1,1,1]"},
+        {VARIANT("kimi-linear-experts"),
+         {.find = "3.self_attn.v_conv1d.weight\"", .replace = "3.self_attn.v_conv2d.weight\""},
+         "toy: model.layers.3.self_attn.v_conv1d.weight: expected [32,1,4], file has no tensor of "
+         "this name"},
+        {VARIANT("kimi-linear-experts"),
+         {.config = "{\"v_head_dim\": 9}"},
+         "toy: model.layers.2.self_attn.kv_b_proj.weight: expected [45,10], file has [42,10]"},
+        {VARIANT("qwen3-next-experts"),
+         {.config = "{\"shared_expert_intermediate_size\": 12}"},
+         "toy: model.layers.0.mlp.shared_expert.gate_proj.weight: expected [12,40], file has "
+         "[20,40]"},
         {VARIANT("gemma2"),
          {.config = "{\"model_type\": \"gemma\"}"},
          "toy: model.layers.0.post_feedforward_layernorm.weight: F32 [48] is not a weight of Gemma "
