@@ -212,13 +212,16 @@ static enum ko_code mix_shared_block(const struct ko_pass *pass, const struct ko
         .n_heads = size->n_heads,
         .n_kv_heads = size->n_kv_heads,
         .d_head = size->d_head,
+        .d_value = size->d_head,
         .reach = size->reach,
         .scale = s->spec.scale,
         .q = q,
         .k = k,
-        .v = v,
         .ld = ld,
         .stride = size->d_head,
+        .v = v,
+        .ld_v = ld,
+        .stride_v = size->d_head,
         .out = pass->buffer[MIXED],
     };
     join_rows(&steps, &s->block.attention_norm, pass->buffer[WIDE]);
@@ -259,23 +262,36 @@ static enum ko_code finish_shared_block(const struct ko_pass *pass,
 
 /* ---- What inspect says. */
 
+/* The number of blocks, which take turns; 0 unless the sublayer is the first that has one. */
+static int32_t count_blocks(const struct ko_model *model, const struct ko_sublayer *sublayer)
+{
+    int32_t n = 0;
+    for (size_t i = 0; i < model->n_sublayers; i++) {
+        const struct ko_sublayer *other = &model->sublayer[i];
+        if (other->kind != sublayer->kind) {
+            continue;
+        }
+        if (n == 0 && other != sublayer) {
+            return 0;
+        }
+        if (n > 0 && other->out.weight == sublayer->out.weight) {
+            return n;
+        }
+        n++;
+    }
+    return n;
+}
+
 static void shared_block_details(const struct ko_model *model, const struct ko_sublayer *sublayer,
                                  struct ko_details *out)
 {
     const struct shared *s = sublayer->self;
-    int32_t n_blocks = 0;
-    for (size_t i = 0; i < model->n_sublayers; i++) {
-        bool first = model->sublayer[i].kind == sublayer->kind;
-        for (size_t k = 0; k < i && first; k++) {
-            first = model->sublayer[k].kind != sublayer->kind ||
-                    model->sublayer[k].out.weight != model->sublayer[i].out.weight;
-        }
-        n_blocks += first;
+    const int32_t n = count_blocks(model, sublayer);
+    if (n > 0) {
+        ko_details_add(out, "%d shared block%s of attention and MLP", n, n == 1 ? "" : "s");
+        ko_details_add(out, "adapters of rank %d in %s", s->spec.rank,
+                       s->spec.adapts_qkv ? "queries, keys, values and MLPs" : "MLPs");
     }
-    ko_details_add(out, "%d shared block%s of attention and MLP", n_blocks,
-                   n_blocks == 1 ? "" : "s");
-    ko_details_add(out, "adapters of rank %d in %s", s->spec.rank,
-                   s->spec.adapts_qkv ? "queries, keys, values and MLPs" : "MLPs");
 }
 
 const struct ko_sublayer_kind ko_sublayer_shared_block = {

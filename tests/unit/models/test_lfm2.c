@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "src/base/mixer.h"
+#include "src/models/details.h"
 #include "src/models/model_random.h"
 #include "tests/support/configured.h"
 #include "tests/support/trunk.h"
@@ -136,6 +137,30 @@ static void a_convolution_reaches_its_taps(void **state)
     assert_true(test_has_weight(model, "model.layers.1.self_attn.q_layernorm.weight"));
     assert_true(test_has_weight(model, "model.embedding_norm.weight"));
     ko_model_free(model);
+}
+
+static void check_details(const char *config, const char *const *expected, size_t n)
+{
+    struct ko_strings got = {0};
+    struct ko_error err = {0};
+    struct ko_model *model = configured(config);
+    assert_int_equal(ko_model_details(model, &got, &err), KO_OK);
+    assert_int_equal(got.n, n);
+    for (size_t i = 0; i < n; i++) {
+        assert_string_equal(got.item[i], expected[i]);
+    }
+    ko_strings_free(&got);
+    ko_model_free(model);
+}
+
+static void the_details_count_the_convolutions(void **state)
+{
+    static const char *const expected[] = {
+        "attention in 1 of 3 layers", "short_conv in 2 of 3 layers",
+        "norms of queries and keys of each head", "short convolutions of 5 taps"};
+    (void)state;
+    check_details("{\"num_hidden_layers\": 3, \"full_attn_idxs\": [0], \"conv_L_cache\": 5}",
+                  expected, 4);
 }
 
 static void unsupported_values_are_refused_by_name(void **state)
@@ -294,6 +319,7 @@ int main(void)
         cmocka_unit_test(widths_of_the_mlps_are_adjusted),
         cmocka_unit_test(layers_convolve_where_the_file_says),
         cmocka_unit_test(a_convolution_reaches_its_taps),
+        cmocka_unit_test(the_details_count_the_convolutions),
         cmocka_unit_test(unsupported_values_are_refused_by_name),
         cmocka_unit_test(a_clean_pass_follows_the_formulas),
     };

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "src/models/declare.h"
+#include "src/models/details.h"
 #include "src/models/model_random.h"
 #include "src/models/pass.h"
 #include "src/models/sublayers/shared_block.h"
@@ -142,6 +143,35 @@ static void the_workspace_has_the_side_input_and_the_embedding(void **state)
     assert_int_equal(widths[KO_SIDE_BUFFER], 0);
     assert_int_equal(widths[KO_EMBEDDED_BUFFER], 0);
     ko_model_free(model);
+}
+
+static void check_details(const char *config, const char *const *expected, size_t n)
+{
+    struct ko_strings got = {0};
+    struct ko_error err = {0};
+    struct ko_model *model = configured(config);
+    assert_int_equal(ko_model_details(model, &got, &err), KO_OK);
+    assert_int_equal(got.n, n);
+    for (size_t i = 0; i < n; i++) {
+        assert_string_equal(got.item[i], expected[i]);
+    }
+    ko_strings_free(&got);
+    ko_model_free(model);
+}
+
+static void the_details_count_the_blocks(void **state)
+{
+    static const char in_layers[] = "shared_block in 3 of 4 layers";
+    static const char *const one[] = {in_layers, "1 shared block of attention and MLP",
+                                      "adapters of rank 3 in queries, keys, values and MLPs"};
+    static const char *const two[] = {in_layers, "2 shared blocks of attention and MLP",
+                                      "adapters of rank 3 in MLPs"};
+    static const char *const three[] = {in_layers, "3 shared blocks of attention and MLP",
+                                        "adapters of rank 3 in MLPs"};
+    (void)state;
+    check_details("{" FOUR_LAYERS ", \"use_shared_attention_adapter\": true}", one, 3);
+    check_details("{" FOUR_LAYERS ", \"num_mem_blocks\": 2}", two, 3);
+    check_details("{" FOUR_LAYERS ", \"num_mem_blocks\": 5}", three, 3);
 }
 
 static void unsupported_values_are_refused_by_name(void **state)
@@ -428,6 +458,7 @@ int main(void)
         cmocka_unit_test(missing_keys_take_the_defaults),
         cmocka_unit_test(hybrid_layers_take_turns_with_the_blocks),
         cmocka_unit_test(the_workspace_has_the_side_input_and_the_embedding),
+        cmocka_unit_test(the_details_count_the_blocks),
         cmocka_unit_test(unsupported_values_are_refused_by_name),
         cmocka_unit_test(a_shared_block_follows_the_formulas),
     };
