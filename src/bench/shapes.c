@@ -165,6 +165,19 @@
     "\"linear_conv_kernel_dim\": 4, \"full_attention_interval\": 4, "                              \
     "\"max_position_embeddings\": 32768, \"vocab_size\": 248320, \"rms_norm_eps\": 1e-06, "        \
     "\"rope_theta\": 10000000.0, \"partial_rotary_factor\": 0.25, \"tie_word_embeddings\": false}"
+/* Qwen/Qwen3-Next-80B-A3B-Instruct: its config.json as programs that read it quote it, and for the
+   rest the defaults of transformers' Qwen3NextConfig, which are this model's. */
+#define QWEN3_NEXT_80B_A3B                                                                         \
+    "{\"model_type\": \"qwen3_next\", \"hidden_size\": 2048, \"num_hidden_layers\": 48, "          \
+    "\"num_attention_heads\": 16, \"num_key_value_heads\": 2, \"head_dim\": 256, "                 \
+    "\"intermediate_size\": 5120, \"moe_intermediate_size\": 512, "                                \
+    "\"shared_expert_intermediate_size\": 512, \"num_experts\": 512, "                             \
+    "\"num_experts_per_tok\": 10, \"norm_topk_prob\": true, \"decoder_sparse_step\": 1, "          \
+    "\"mlp_only_layers\": [], \"linear_num_key_heads\": 16, \"linear_num_value_heads\": 32, "      \
+    "\"linear_key_head_dim\": 128, \"linear_value_head_dim\": 128, "                               \
+    "\"linear_conv_kernel_dim\": 4, \"full_attention_interval\": 4, "                              \
+    "\"max_position_embeddings\": 262144, \"vocab_size\": 151936, \"rms_norm_eps\": 1e-06, "       \
+    "\"rope_theta\": 10000000.0, \"partial_rotary_factor\": 0.25, \"tie_word_embeddings\": false}"
 /* LiquidAI/LFM2-350M, -700M, -1.2B and -2.6B: their config.json as programs that read it quote it,
    and for the rest the defaults of transformers' Lfm2Config. They have the 354, 742, 1,170 and
    2,569 million parameters of their model cards. */
@@ -316,6 +329,7 @@
     X("falcon-h1-3b", FALCON_H1(2560, 32, 10, 128, 4096, 32, 256, 6144, 65536))                    \
     X("falcon-h1-7b", FALCON_H1(3072, 44, 12, 128, 3072, 24, 256, 12288, 130048))                  \
     X("qwen3.5-9b", QWEN35_9B)                                                                     \
+    X("qwen3-next-80b-a3b", QWEN3_NEXT_80B_A3B)                                                    \
     X("lfm2-350m", LFM2(1024, 16, 16, 6656, true, LFM2_SIX))                                       \
     X("lfm2-700m", LFM2(1536, 16, 24, 10240, true, LFM2_SIX))                                      \
     X("lfm2-1.2b", LFM2(2048, 16, 32, 12288, true, LFM2_SIX))                                      \
