@@ -28,17 +28,17 @@ struct ko_scan_row {
 
 /* One query of one head over a list of keys. */
 struct ko_attend {
-    int32_t n_keys, d_head;
-    const float *q;     /* [d_head] */
-    const float *k, *v; /* row 0, at the head's first column */
-    size_t ld;
+    int32_t n_keys, d_head, d_value;
+    const float *q;         /* [d_head] */
+    const float *k, *v;     /* row 0, at the head's first column */
+    size_t ld, ld_v;        /* of k, and of v */
     const int32_t *key_row; /* [n_keys] */
     const uint8_t *zeroed;  /* [n_keys] 1: the weight is zeroed after the softmax; NULL: none is */
     float scale;
     float cap;         /* a score s becomes cap tanh(s / cap); 0: no cap */
     const float *sink; /* a score in the denominator alone; NULL: none */
     float *weight;     /* [n_keys] scratch */
-    float *out;        /* [d_head]; zeros for n_keys == 0 */
+    float *out;        /* [d_value]; zeros for n_keys == 0 */
 };
 
 /* One row of Mamba-2 over the n_keys positions of its path; the row itself is the last. */
