@@ -29,8 +29,9 @@ for change in 'logprob 0.01' 'kl 0.01' 'prob 0.01' 'target_rank 1' 'top1_id 7' '
     grep -q '^  .*facts prompt .* size .* start .* recomputed' "$scratch/out" || fail "verify names no cell"
 done
 
-# Branches may leave in either stage of a hybrid layer, and a shared block's output goes beside x.
-for name in lfm2 zamba2 zamba2-two-blocks; do
+# Branches may leave in either stage of a hybrid layer, and a shared block's output goes beside x. Other
+# layers have one kind of mixer, or none.
+for name in lfm2 zamba2 zamba2-two-blocks granite-h jamba nemotron-h-experts; do
     classes='all, attention, after-softmax'
     [ "$name" = lfm2 ] && classes+=', conv' || classes+=', ssm, slow-third, all+conv'
     cat >"$scratch/hybrid.yaml" <<YAML

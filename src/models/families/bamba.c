@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bamba: Ganti et al. 2024; transformers' BambaForCausalLM. Layers of Mamba-2 or of
-   attention, in which half of each head turns, and a gated MLP in every layer. */
+/* Bamba: Ganti et al. 2024; transformers' BambaForCausalLM. Layers of Mamba-2 or of attention, in
+   which half of each head turns, and a gated MLP in every layer. */
 #include "src/models/config.h"
 #include "src/models/declare.h"
 #include "src/models/families.h"

@@ -98,7 +98,9 @@ static void read_granite_h(struct ko_builder *b, struct granite_h *g)
     if (types) {
         ko_hybrid_read_types(b, types, 2, g->kinds);
     }
-    ko_hybrid_read_mamba2(b, &g->mamba2);
+    if (memchr(g->kinds, KO_LAYER_SSM, (size_t)b->model->shape.n_layers)) {
+        ko_hybrid_read_mamba2(b, &g->mamba2);
+    }
 }
 
 static void list_granite_h(struct ko_builder *b, const struct granite_h *g)

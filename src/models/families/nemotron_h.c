@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Nemotron-H: Blakeman et al. 2025; transformers' NemotronHForCausalLM. A layer has one sublayer: Mamba-2,
-   attention without positions, an MLP with squared ReLU, or in Nemotron 3 a mixture of such MLPs,
-   routed as in DeepSeek-V3, with one for all rows. */
+/* Nemotron-H: Blakeman et al. 2025; transformers' NemotronHForCausalLM. A layer has one sublayer:
+   Mamba-2, attention without positions, an MLP with squared ReLU, or in Nemotron 3 a mixture of such
+   MLPs, routed as in DeepSeek-V3, with one for all rows. */
 #include <string.h>
 
 #include "src/formats/json.h"

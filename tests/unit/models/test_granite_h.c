@@ -131,7 +131,8 @@ static void positions_are_rotary_or_none(void **state)
     assert_int_equal(model->shape.max_tokens, 2048);
     ko_model_free(model);
     model = configured("{" DENSE ", \"num_hidden_layers\": 1, \"layer_types\": [\"attention\"], "
-                       "\"head_dim\": 7, \"position_embedding_type\": \"nope\"}");
+                       "\"head_dim\": 7, \"position_embedding_type\": \"nope\", \"mamba_n_heads\": "
+                       "7}"); /* no layer has Mamba-2 */
     assert_int_equal(model->n_ropes, 0);
     assert_int_equal(model->shape.max_tokens, 0);
     assert_int_equal(model->sublayer[0].size.d_head, 7);

@@ -337,6 +337,53 @@ static void broken_checkpoints_are_refused_in_one_line(void **state)
         {VARIANT("granite"),
          {.config = "{\"logits_scaling\": 0}"},
          "toy: logits_scaling: expected a number above 0, got 0"},
+        {VARIANT("granite-h"),
+         {.config = "{\"num_local_experts\": \"absent\", \"num_experts_per_tok\": 1}"},
+         "toy: model.layers.0.block_sparse_moe.router.layer.weight: expected [8,48], file has no "
+         "tensor of this name"},
+        {VARIANT("granite-h"),
+         {.config = "{\"layer_types\": [\"mamba\", \"mamba\", \"mamba\", \"mamba\", \"mamba\", "
+                    "\"attention\"]}"},
+         "toy: model.layers.2.mamba.in_proj.weight: expected [232,48], file has no tensor of this "
+         "name"},
+        {VARIANT("granite-h"),
+         {.config = "{\"mamba_conv_bias\": false}"},
+         "toy: model.layers.0.mamba.conv1d.bias: BF16 [124] is not a weight of Granite 4 as "
+         "config.json describes it"},
+        {VARIANT("granite-h-experts"),
+         {.config = "{\"intermediate_size\": 13}"},
+         "toy: model.layers.0.block_sparse_moe.input_linear.weight: expected [6,26,40], file has "
+         "[6,24,40]"},
+        {VARIANT("granite-h-experts"),
+         {.config = "{\"shared_intermediate_size\": 12}"},
+         "toy: model.layers.0.shared_mlp.input_linear.weight: expected [24,40], file has [48,40]"},
+        {VARIANT("jamba-experts"),
+         {.find = "2.mamba.b_layernorm.weight\"", .replace = "2.mamba.d_layernorm.weight\""},
+         "toy: model.layers.2.mamba.b_layernorm.weight: expected [8], file has no tensor of this "
+         "name"},
+        {VARIANT("jamba-experts"),
+         {.config = "{\"num_experts\": 4}"},
+         "toy: model.layers.1.feed_forward.router.weight: expected [4,32], file has [5,32]"},
+        {VARIANT("jamba-experts"),
+         {.config = "{\"attn_layer_offset\": 2}"},
+         "toy: model.layers.1.mamba.in_proj.weight: expected [128,32], file has no tensor of this "
+         "name"},
+        {VARIANT("nemotron-h-experts"),
+         {.find = "1.mixer.gate.e_score_correction_bias\"",
+          .replace = "1.mixer.gate.e_score_bias\""},
+         "toy: backbone.layers.1.mixer.gate.e_score_correction_bias: expected [8], file has no "
+         "tensor of this name"},
+        {VARIANT("nemotron-h-experts"),
+         {.config = "{\"hybrid_override_pattern\": \"ME*MEME\"}"},
+         "toy: backbone.layers.6.mixer.gate.weight: expected [8,40], file has no tensor of this "
+         "name"},
+        {VARIANT("nemotron-h-experts"),
+         {.config = "{\"head_dim\": 4}"},
+         "toy: backbone.layers.2.mixer.q_proj.weight: expected [20,40], file has [40,40]"},
+        {VARIANT("nemotron-h-experts"),
+         {.config = "{\"moe_shared_expert_intermediate_size\": 40}"},
+         "toy: backbone.layers.1.mixer.shared_experts.up_proj.weight: expected [40,40], file has "
+         "[20,40]"},
         {VARIANT("lfm2"),
          {.find = "1.conv.conv.weight\"", .replace = "1.conv.conv1d.weight\""},
          "toy: model.layers.1.conv.conv.weight: expected [48,1,3], file has no tensor of this "
