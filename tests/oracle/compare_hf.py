@@ -89,7 +89,8 @@ def load_class(folder):
     elif written["model_type"] in ("nemotron_h", "zamba2"):
         model = corrected(folder, written)
     else:
-        model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+        # The faster products of experts need widths of whole 16 bytes.
+        model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, experts_implementation="eager")
     return model.float().eval()
 
 
