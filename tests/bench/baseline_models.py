@@ -210,28 +210,37 @@ def ssd_materialised(delta, u, B, C, A, edges):
     return torch.matmul(alpha.view(b, H, T, T), (u * delta[..., None]).transpose(1, 2)).transpose(1, 2)
 
 
+def take_ssd(get):
+    """The weights of a Mamba-2 mixer but its norm's and its output's.  get: takes one by name."""
+    return dict(in_proj=get("in_proj.weight"), taps=get("conv1d.weight")[:, 0].t().contiguous(), conv_bias=get("conv1d.bias"),
+                dt_bias=wide(get("dt_bias")), A=-torch.exp(wide(get("A_log"))), D=wide(get("D"))[:, None])
+
+
+def gated_ssd(s, w, rows, b, edges, mix):
+    """rows: normed, [b * T, d] -> y SiLU(z), [b * T, inner]."""
+    z, u, dt = F.linear(rows, w["in_proj"]).split([s.inner, s.inner + 2 * s.groups * s.state, s.heads], -1)
+    u = causal_conv(u.view(b, -1, u.shape[-1]), w["taps"], w["conv_bias"])
+    u, B, C = wide(u).split([s.inner, s.groups * s.state, s.groups * s.state], -1)
+    u, B, C = u.unflatten(-1, (s.heads, s.head_dim)), B.unflatten(-1, (s.groups, s.state)), C.unflatten(-1, (s.groups, s.state))
+    delta = F.softplus(wide(dt.view(b, -1, s.heads)) + w["dt_bias"])
+    if s.step_limit != (0.0, float("inf")):
+        delta = delta.clamp(*s.step_limit)
+    y = mix(delta, u, B, C, w["A"], edges)
+    return (torch.addcmul(y, u, w["D"]).reshape(len(rows), -1) * F.silu(z)).to(rows.dtype)
+
+
 class Mamba2(Model):
     """Dao & Gu 2024; y SiLU(z) first, then one RMSNorm over each group's features."""
     embedding, final_norm = "backbone.embeddings.weight", "backbone.norm_f"
 
     def take_layer(self, weights, i):
         get = lambda name: weights.pop(f"backbone.layers.{i}.{name}")
-        return dict(norm=get("norm.weight"), in_proj=get("mixer.in_proj.weight"),
-                    taps=get("mixer.conv1d.weight")[:, 0].t().contiguous(), conv_bias=get("mixer.conv1d.bias"),
-                    dt_bias=wide(get("mixer.dt_bias")), A=-torch.exp(wide(get("mixer.A_log"))), D=wide(get("mixer.D"))[:, None],
-                    inner_norm=get("mixer.norm.weight"), out_proj=get("mixer.out_proj.weight"))
+        return take_ssd(lambda name: get(f"mixer.{name}")) | dict(
+            norm=get("norm.weight"), inner_norm=get("mixer.norm.weight"), out_proj=get("mixer.out_proj.weight"))
 
     def layer(self, w, x, b, edges, mix):
         s = self.s
-        z, u, dt = F.linear(self.norm(x, w["norm"]), w["in_proj"]).split([s.inner, s.inner + 2 * s.groups * s.state, s.heads], -1)
-        u = causal_conv(u.view(b, -1, u.shape[-1]), w["taps"], w["conv_bias"])
-        u, B, C = wide(u).split([s.inner, s.groups * s.state, s.groups * s.state], -1)
-        u, B, C = u.unflatten(-1, (s.heads, s.head_dim)), B.unflatten(-1, (s.groups, s.state)), C.unflatten(-1, (s.groups, s.state))
-        delta = F.softplus(wide(dt.view(b, -1, s.heads)) + w["dt_bias"])
-        if s.step_limit != (0.0, float("inf")):
-            delta = delta.clamp(*s.step_limit)
-        y = mix(delta, u, B, C, w["A"], edges)
-        y = (torch.addcmul(y, u, w["D"]).reshape(len(x), -1) * F.silu(z)).to(x.dtype)
+        y = gated_ssd(s, w, self.norm(x, w["norm"]), b, edges, mix)
         y = rms_norm(y.view(len(x), s.groups, -1), None, s.eps).view(len(x), -1) * w["inner_norm"]
         return torch.addmm(x, y, w["out_proj"].t())
 
@@ -319,16 +328,23 @@ class Llama(Transformer):
         self.cos, self.sin = rotary(self.s, ids.shape[1], self.dtype, ids.device)
         return super().last_logits(ids, source, start, size, form)
 
-    def layer(self, w, x, b, edges, mix):
+    def attention(self, w, rows, b, edges, mix):
+        """rows: normed, [b * T, d] -> [b * T, heads * head_dim]."""
         s = self.s
-        qkv = F.linear(self.norm(x, w["norm_1"]), w["qkv"]).view(b, -1, s.heads + 2 * s.groups, s.head_dim)
+        qkv = F.linear(rows, w["qkv"]).view(b, -1, s.heads + 2 * s.groups, s.head_dim)
         qk, v = qkv.split([s.heads + s.groups, s.groups], 2)
         left, right = qk.chunk(2, -1)
         qk = torch.addcmul(qk * self.cos, torch.cat([-right, left], -1), self.sin)
         q, k = qk.split([s.heads, s.groups], 2)
-        x = torch.addmm(x, self.attend(q, k, v, edges, mix), w["out"].t())
+        return self.attend(q, k, v, edges, mix)
+
+    def add_mlp(self, w, x):
         gate, up = F.linear(self.norm(x, w["norm_2"]), w["gate_up"]).chunk(2, -1)
         return torch.addmm(x, F.silu(gate).mul_(up), w["down"].t())
+
+    def layer(self, w, x, b, edges, mix):
+        y = self.attention(w, self.norm(x, w["norm_1"]), b, edges, mix)
+        return self.add_mlp(w, torch.addmm(x, y, w["out"].t()))
 
 
 # ------------------------------------------------------------------------------------------------ what is there
