@@ -70,8 +70,14 @@ def draw(name, shape, s, make, uniform):
     return noise.mul_(1.3 / math.sqrt(shape[0 if s.family == "gpt2" and "lm_head" not in name else 1]))
 
 
-def random_weights(s, dtype, device, seed=0):
+def random_tensors(s, dtype, device, seed=0):
+    """Every (name, tensor) of the model, one after the other."""
     g = torch.Generator(device).manual_seed(seed)
     make = lambda shape: torch.randn(shape, generator=g, dtype=dtype, device=device)
     uniform = lambda shape: torch.rand(shape, generator=g, dtype=torch.float32, device=device)
-    return {name: draw(name, shape, s, make, uniform).to(dtype) for name, shape in names(s).items()}
+    for name, shape in names(s).items():
+        yield name, draw(name, shape, s, make, uniform).to(dtype)
+
+
+def random_weights(s, dtype, device, seed=0):
+    return dict(random_tensors(s, dtype, device, seed))
