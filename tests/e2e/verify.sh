@@ -30,9 +30,13 @@ for change in 'logprob 0.01' 'kl 0.01' 'prob 0.01' 'target_rank 1' 'top1_id 7' '
 done
 
 # Branches may leave in either stage of a hybrid layer, and a shared block's output goes beside x.
-for name in lfm2 zamba2 zamba2-two-blocks; do
+for name in lfm2 zamba2 zamba2-two-blocks recurrent-gemma; do
     classes='all, attention, after-softmax'
-    [ "$name" = lfm2 ] && classes+=', conv' || classes+=', ssm, slow-third, all+conv'
+    case $name in
+    lfm2) classes+=', conv' ;;
+    recurrent-gemma) classes+=', ssm, all+conv' ;;
+    *) classes+=', ssm, slow-third, all+conv' ;;
+    esac
     cat >"$scratch/hybrid.yaml" <<YAML
 models: [$KO_SOURCE_DIR/tests/data/variants/$name]
 prompts: {file: $KO_SOURCE_DIR/jobs/facts.jsonl, score: raw-first-token, sample: {n: 2, seed: 3}}
