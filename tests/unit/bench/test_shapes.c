@@ -62,6 +62,7 @@ static void every_shape_has_the_sizes_of_the_published_model(void **state)
         {"nemotron-h-8b", 4096, 52, 131072, 8192, 0, 160, 8, 192, INT32_MAX, 8100, 8102},
         {"granite-4.0-h-micro", 2048, 40, 100352, 4096, 0, 96, 8, 128, INT32_MAX, 3191, 3192},
         {"jamba-3b", 2560, 28, 65536, 5120, 160, 20, 1, 128, INT32_MAX, 3029, 3030},
+        {"recurrentgemma-2b", 2560, 26, 256000, 2560, 0, 10, 1, 256, 2048, 2681, 2683},
     };
     size_t n = 0;
     (void)state;
