@@ -47,6 +47,7 @@ extern "C" {
     X(mamba1, ko_mamba1)                                                                           \
     X(mamba2, ko_mamba2)                                                                           \
     X(deltanet, ko_deltanet)                                                                       \
+    X(rglru, ko_rglru)                                                                             \
     X(output_gate, ko_output_gate)                                                                 \
     X(rope, ko_rope)                                                                               \
     X(attention, ko_attention)                                                                     \
@@ -366,6 +367,28 @@ struct ko_deltanet {
     const float *a;       /* [n_heads] -exp(A_log) */
     const uint8_t *masks; /* [n_masks, n_stages, n_heads] 1: the head's edges are removed */
     float *out;           /* [rows, n_heads * d_value] */
+};
+
+/* The real-gated linear recurrent unit (De et al. 2024, Griffin, eqs. 3 and 4; transformers'
+   RecurrentGemmaRglru), for rows [0, n_active):
+
+     log a(i, c) = -8 sigmoid(decay[i, c]) softplus(param[c])
+     m(i, c)     = sqrt(1 - a(i, c)^2), at position 0: 1
+     h(i)[c]     = a(i, c) h(i-1)[c] + m(i, c) sigmoid(input[i, c]) u[i, c]
+     out[i, c]   = h(i)[c]
+
+   In its window, a branch's target rows read h' instead of h. h' decays as h does, but takes nothing
+   from the source rows, both the trunk's and the branch's own. With `later`, a row also reads its
+   own input. There are no masks: an edge has all channels. */
+struct ko_rglru {
+    int32_t stage, d;
+    const float *u; /* [rows, d] convolved; ko_rows_source_after_conv */
+    /* [rows, ld] before the sigmoid; ko_rows_source_after_conv. The operation may overwrite the d
+       numbers of the rows [0, n_convolved). */
+    float *input, *decay;
+    int32_t ld;
+    const float *param; /* [d] */
+    float *out;         /* [rows, d] */
 };
 
 /* Where the norm of a gated output is: after the gate (Mamba-2), before it (Gated DeltaNet, and

@@ -132,6 +132,11 @@ struct ko_cpu_isa {
     void (*time_step)(size_t n, const float *x, const float *bias, float low, float high, float *y);
     /* state = decay * from + beta k (v - (decay * from)^T k)^T */
     void (*delta)(const struct ko_delta_row *row);
+    /* Gates of the real-gated linear recurrent unit, in place, for scale <= 0: decay becomes
+       a = exp(scale sigmoid(decay)), and input becomes m u sigmoid(input), where m is sqrt(1 - a^2),
+       or 1 if `first`. Within a relative (4 + 4 |log a|) 2^-24 of the exact a and m. */
+    void (*lru_gates)(size_t n, const float *u, const float *scale, bool first, float *input,
+                      float *decay);
     /* y = scale x / sqrt(sum x^2 + eps); y may be x. */
     void (*unit)(size_t n, const float *x, float eps, float scale, float *y);
     /* y = silu(gate) * up with silu's bits; y may be either. */

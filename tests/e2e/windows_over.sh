@@ -83,3 +83,21 @@ done
 "$KNOCKOUT" show "$scratch/hybrid-attention.h5" --source subject --feature attention >"$scratch/out"
 grep -q 'layers of nemotron-h: ssm 0, 2, 5, 7; no mixer 1, 4, 6, 9; attention 3, 8$' "$scratch/out" || { cat "$scratch/out"; fail "show names no mixers"; }
 grep -qE '^ +3-8 +75.0 %' "$scratch/out" || { cat "$scratch/out"; fail "a window of two layers with attention is not 3-8"; }
+
+# Models are compared at windows of the same layers: layer 2 is the first with attention of Granite 4.0 and Jamba, and none of Nemotron-H.
+cat >"$scratch/three.yaml" <<YAML
+models: [$KO_SOURCE_DIR/tests/data/variants/granite-h, $KO_SOURCE_DIR/tests/data/variants/jamba, $KO_SOURCE_DIR/tests/data/variants/nemotron-h]
+prompts: {file: $KO_SOURCE_DIR/jobs/facts.jsonl, sample: {n: 40, seed: 1}}
+routes: ['last<-subject']
+features: [attention]
+windows: {sizes: [1], over: attention}
+YAML
+"$KO_LAUNCH" 120 3 "$KNOCKOUT" run "$scratch/three.yaml" -o "$scratch/three.h5" "${quiet[@]}" 2>/dev/null || fail "three hybrids"
+"$KNOCKOUT" verify "$scratch/three.h5" --sample 20 --threads 1 >"$scratch/out" || { cat "$scratch/out"; fail "verify three hybrids"; }
+found=$("$KNOCKOUT" show "$scratch/three.h5" --csv --model granite-h --minus-model jamba | awk -F, 'NR > 1 {print $(NF - 1)}')
+[ "$found" = 2 ] || fail "Granite minus Jamba at the layers '$found'"
+if "$KNOCKOUT" show "$scratch/three.h5" --model granite-h --minus-model nemotron-h >"$scratch/out" 2>"$scratch/err"; then
+    cat "$scratch/out"
+    fail "windows of different layers are compared"
+fi
+grep -q 'of the same layers' "$scratch/err" || { cat "$scratch/err"; fail "the reason is not said"; }

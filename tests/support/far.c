@@ -532,6 +532,12 @@ static enum ko_code far_deltanet(struct ko_backend *be, const struct ko_deltanet
     return ko_kernels_cpu.deltanet(be, a, err);
 }
 
+static enum ko_code far_rglru(struct ko_backend *be, const struct ko_rglru *a, struct ko_error *err)
+{
+    FAR("rglru", a->u, a->input, a->decay, a->param, a->out);
+    return ko_kernels_cpu.rglru(be, a, err);
+}
+
 static enum ko_code far_output_gate(struct ko_backend *be, const struct ko_output_gate *a,
                                     struct ko_error *err)
 {

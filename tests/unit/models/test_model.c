@@ -95,6 +95,7 @@ static void every_checkpoint_of_the_repository_opens(void **state)
         {VARIANT("nemotron-h"), "nemotron_h", 4 * 10 + 4 * 3 + 2 * 5 + 3},
         {VARIANT("zamba2"), "zamba2", 7 * 10 + 3 * (1 + 8) + 8 + 2},
         {VARIANT("zamba2-two-blocks"), "zamba2", 7 * 10 + 4 * (1 + 2) + 2 * 8 + 2},
+        {VARIANT("recurrent-gemma"), "recurrent_gemma", 4 * 21 + 2 * 13 + 2},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
