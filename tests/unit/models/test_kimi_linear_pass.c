@@ -234,6 +234,7 @@ static struct filled make_filled(void)
     struct filled f = {.model = test_configured("kimi_linear", CONFIG, &err)};
     if (!f.model) {
         fail_msg("%s", err.text);
+        return f;
     }
     f.floats = calloc(ko_model_floats(f.model), sizeof *f.floats);
     assert_non_null(f.floats);
