@@ -40,7 +40,7 @@ static void read_attention(struct ko_builder *b, int32_t n_heads,
     out->n_heads = n_heads;
     ko_config_sizes(b, sizes, sizeof sizes / sizeof sizes[0]);
     const int64_t key = (int64_t)out->d_own + out->d_shared;
-    if (2 * n_heads * key > KO_MAX_WIDTH ||
+    if (key * n_heads * 2 > KO_MAX_WIDTH ||
         ((int64_t)out->d_own + out->d_value) * n_heads > KO_MAX_WIDTH) {
         ko_config_fail(b, "num_attention_heads",
                        "%d heads with keys of %lld and values of %d are together wider than %d",
@@ -63,8 +63,8 @@ static void open_part(struct ko_builder *b, const char *key, struct part *out)
     if (nested && !json_object_is_type(nested, json_type_object)) {
         ko_config_fail(b, key, "expected an object");
     }
+    *out = (struct part){.inner = *b};
     (void)snprintf(out->where, sizeof out->where, "%s: %s", b->where, key);
-    out->inner = *b;
     out->inner.where = out->where;
     out->inner.config = nested;
 }

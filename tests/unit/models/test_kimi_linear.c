@@ -217,10 +217,34 @@ static void unsupported_values_are_refused_by_name(void **state)
     assert_int_equal(test_refusals("kimi_linear", rows, sizeof rows / sizeof rows[0]), 0);
 }
 
+/* Kimi Linear 48B-A3B: its config.json as programs that convert it quote it. */
+static void the_published_sizes_have_49_billion_parameters(void **state)
+{
+    (void)state;
+    struct ko_model *model = configured(
+        "{\"bos_token_id\": 163584, \"first_k_dense_replace\": 1, \"head_dim\": 72, "
+        "\"hidden_act\": \"silu\", \"hidden_size\": 2304, \"intermediate_size\": 9216, "
+        "\"kv_lora_rank\": 512, \"linear_attn_config\": {\"full_attn_layers\": [4, 8, 12, 16, 20, "
+        "24, 27], \"head_dim\": 128, \"kda_layers\": [1, 2, 3, 5, 6, 7, 9, 10, 11, 13, 14, 15, 17, "
+        "18, 19, 21, 22, 23, 25, 26], \"num_heads\": 32, \"short_conv_kernel_size\": 4}, "
+        "\"mla_use_nope\": true, \"moe_intermediate_size\": 1024, \"moe_layer_freq\": 1, "
+        "\"moe_renormalize\": true, \"moe_router_activation_func\": \"sigmoid\", "
+        "\"num_attention_heads\": 32, \"num_expert_group\": 1, \"num_experts\": 256, "
+        "\"num_experts_per_token\": 8, \"num_hidden_layers\": 27, \"num_key_value_heads\": 32, "
+        "\"num_shared_experts\": 1, \"q_lora_rank\": null, \"qk_nope_head_dim\": 128, "
+        "\"qk_rope_head_dim\": 64, \"rms_norm_eps\": 1e-05, \"routed_scaling_factor\": 2.446, "
+        "\"tie_word_embeddings\": false, \"topk_group\": 1, \"use_grouped_topk\": true, "
+        "\"v_head_dim\": 128, \"vocab_size\": 163840}");
+    const double billions = (double)ko_model_floats(model) / 1e9;
+    assert_true(billions > 48.9 && billions < 49.3);
+    ko_model_free(model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(missing_keys_take_the_defaults),
+        cmocka_unit_test(the_published_sizes_have_49_billion_parameters),
         cmocka_unit_test(layers_have_delta_or_latent_attention),
         cmocka_unit_test(the_first_layers_have_an_mlp),
         cmocka_unit_test(keys_have_two_names),

@@ -58,6 +58,8 @@ static void missing_keys_take_the_defaults(void **state)
     }
     ko_sublayer_moe.row_flop(&model->sublayer[1], 2048, flop);
     assert_true(flop[2] == 2.0 * 2048 * (512 + 3.0 * 10 * 512 + 3.0 * 512 + 1));
+    const double billions = (double)ko_model_floats(model) / 1e9;
+    assert_true(billions > 79 && billions < 81); /* Qwen3-Next 80B-A3B */
     assert_true(test_has_weight(model, "model.layers.0.linear_attn.in_proj_qkvz.weight"));
     assert_true(test_has_weight(model, "model.layers.3.self_attn.q_norm.weight"));
     assert_true(test_has_weight(model, "model.layers.47.mlp.experts.511.down_proj.weight"));
