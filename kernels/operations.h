@@ -28,6 +28,7 @@ extern "C" {
     X(linear, ko_linear)                                                                           \
     X(add_scaled, ko_add_scaled)                                                                   \
     X(scale_columns, ko_scale_columns)                                                             \
+    X(gate_rows, ko_gate_rows)                                                                     \
     X(rms_norm, ko_rms_norm)                                                                       \
     X(layer_norm, ko_layer_norm)                                                                   \
     X(head_norm, ko_head_norm)                                                                     \
@@ -46,6 +47,7 @@ extern "C" {
     X(mamba1, ko_mamba1)                                                                           \
     X(mamba2, ko_mamba2)                                                                           \
     X(deltanet, ko_deltanet)                                                                       \
+    X(rglru, ko_rglru)                                                                             \
     X(output_gate, ko_output_gate)                                                                 \
     X(rope, ko_rope)                                                                               \
     X(attention, ko_attention)                                                                     \
@@ -137,6 +139,14 @@ struct ko_scale_columns {
     int32_t n, d;
     const float *scale; /* [d] */
     float *x;           /* [n, d] */
+    int32_t ld;
+};
+
+/* x[r, c] *= sigmoid(gate[r]), in place. */
+struct ko_gate_rows {
+    int32_t n, d;
+    const float *gate; /* [n] */
+    float *x;          /* [n, d] */
     int32_t ld;
 };
 
@@ -360,6 +370,28 @@ struct ko_deltanet {
     float *out;           /* [rows, n_heads * d_value] */
 };
 
+/* The real-gated linear recurrent unit (De et al. 2024, Griffin, eqs. 3 and 4; transformers'
+   RecurrentGemmaRglru), for rows [0, n_active):
+
+     log a(i, c) = -8 sigmoid(decay[i, c]) softplus(param[c])
+     m(i, c)     = sqrt(1 - a(i, c)^2), at position 0: 1
+     h(i)[c]     = a(i, c) h(i-1)[c] + m(i, c) sigmoid(input[i, c]) u[i, c]
+     out[i, c]   = h(i)[c]
+
+   In its window, a branch's target rows read h' instead of h. h' decays as h does, but takes nothing
+   from the source rows, both the trunk's and the branch's own. With `later`, a row also reads its
+   own input. There are no masks: an edge has all channels. */
+struct ko_rglru {
+    int32_t stage, d;
+    const float *u; /* [rows, d] convolved; ko_rows_source_after_conv */
+    /* [rows, ld] before the sigmoid; ko_rows_source_after_conv. The operation may overwrite the d
+       numbers of the rows [0, n_convolved). */
+    float *input, *decay;
+    int32_t ld;
+    const float *param; /* [d] */
+    float *out;         /* [rows, d] */
+};
+
 /* Where the norm of a gated output is: after the gate (Mamba-2), before it (Gated DeltaNet, and
    Falcon-H1 with mamba_norm_before_gate), or nowhere (LFM2, the attention of Qwen3-Next). */
 enum ko_gate_order { KO_GATE_THEN_NORM, KO_NORM_THEN_GATE, KO_GATE_ALONE };
@@ -407,20 +439,23 @@ struct ko_rope {
 /* Causal attention for rows [0, n_active). The q, k and v of a row lie in the row ko_rows_source;
    keys before a branch's t0 are the trunk's. Scores of removed edges are -inf before the softmax (a
    row without edges gives zeros), or with after_softmax their weights are 0 after it. Position i
-   sees the positions (i - reach, i]. Head h uses key head h * n_kv_heads / n_heads.
+   sees the positions (i - reach, i]. Head h uses key head h * n_kv_heads / n_heads. Values may have
+   another width than keys, and lie elsewhere (Kimi Linear).
 
    With a cap, a score s becomes cap tanh(s / cap) before edges are removed (Gemma 2). With sinks,
    exp(sinks[h]) is added to the denominator of head h's softmax, whatever edges are removed
    (gpt-oss). */
 struct ko_attention {
-    int32_t stage, n_heads, n_kv_heads, d_head, reach;
+    int32_t stage, n_heads, n_kv_heads, d_head, d_value, reach;
     float scale;
-    float cap;              /* 0: none */
-    const float *sinks;     /* [n_heads] or NULL */
-    const float *q, *k, *v; /* [rows, ld]; head h begins at h * stride */
+    float cap;          /* 0: none */
+    const float *sinks; /* [n_heads] or NULL */
+    const float *q, *k; /* [rows, ld]; head h begins at h * stride */
     int32_t ld;
     int32_t stride; /* d_head, or 3 d_head where q, k and v of a head lie side by side (GPT-NeoX) */
-    float *out;     /* [rows, n_heads * d_head] */
+    const float *v; /* [rows, ld_v]; head h begins at h * stride_v */
+    int32_t ld_v, stride_v;
+    float *out; /* [rows, n_heads * d_value] */
 };
 
 /* ------------------------------------------------------------------------------------------------

@@ -145,7 +145,7 @@ def draw_curves(axis, panel, layout, as_bars):
         axis.plot(x, value, color=curve.look.colour, marker=curve.look.marker, linestyle=curve.look.line, label=curve.name,
                   markersize=marker, zorder=3 - 0.01 * k, markevery=max(1, crowded // 16))
         if curve.marked is not None and curve.marked.any():
-            axis.plot(x[curve.marked], value[curve.marked], linestyle="none", marker="o", markersize=7.5, markerfacecolor="none",
+            axis.plot(x[curve.marked], value[curve.marked], linestyle="none", marker="o", markersize=marker + 3.5, markerfacecolor="none",
                       markeredgecolor=curve.look.colour, markeredgewidth=0.9, zorder=4, label="_marked")
     axis.set_title(panel.title, pad=6 + STRIP * len(panel.strips))
     draw_strips(axis, panel.strips, layout)

@@ -44,20 +44,24 @@ static void mix_row(const struct ko_backend *be, const struct ko_attention *args
                     struct keys *keys)
 {
     const struct ko_rows *rows = &be->rows;
-    int32_t d_head = args->d_head, ld = args->ld, query = ko_rows_source(rows, row, args->stage);
-    struct ko_attend attend = {
-        .d_head = d_head, .ld = (size_t)ld, .scale = args->scale, .cap = args->cap};
+    int32_t query = ko_rows_source(rows, row, args->stage);
+    struct ko_attend attend = {.d_head = args->d_head,
+                               .d_value = args->d_value,
+                               .ld = (size_t)args->ld,
+                               .ld_v = (size_t)args->ld_v,
+                               .scale = args->scale,
+                               .cap = args->cap};
     bool any = list_keys(rows, args, row, keys, &attend.n_keys);
     attend.key_row = keys->row;
     attend.zeroed = any ? keys->zeroed : NULL;
     attend.weight = keys->weight;
     for (int32_t head = 0; head < args->n_heads; head++) {
         int32_t key_head = (int32_t)((int64_t)head * args->n_kv_heads / args->n_heads);
-        attend.q = args->q + ko_at(query, ld, head * args->stride);
+        attend.q = args->q + ko_at(query, args->ld, head * args->stride);
         attend.k = args->k + ko_at(key_head, args->stride, 0);
-        attend.v = args->v + ko_at(key_head, args->stride, 0);
+        attend.v = args->v + ko_at(key_head, args->stride_v, 0);
         attend.sink = args->sinks ? &args->sinks[head] : NULL;
-        attend.out = args->out + ko_at3(row, args->n_heads, head, d_head, 0);
+        attend.out = args->out + ko_at3(row, args->n_heads, head, args->d_value, 0);
         be->isa->attend(&attend);
     }
 }

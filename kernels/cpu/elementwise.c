@@ -3,6 +3,8 @@
    threads. The loops over one row are in isa/elementwise.c. */
 #include "kernels/cpu/cpu.h"
 
+#include <math.h>
+
 enum ko_code ko_cpu_rms_norm(struct ko_backend *be, const struct ko_rms_norm *args,
                              struct ko_error *err)
 {
@@ -167,6 +169,22 @@ enum ko_code ko_cpu_scale_columns(struct ko_backend *be, const struct ko_scale_c
     for (int32_t r = 0; r < args->n; r++) {
         float *x = args->x + ko_at(r, args->ld, 0);
         be->isa->multiply((size_t)args->d, x, args->scale, x);
+    }
+    return KO_OK;
+}
+
+enum ko_code ko_cpu_gate_rows(struct ko_backend *be, const struct ko_gate_rows *args,
+                              struct ko_error *err)
+{
+    (void)err;
+#pragma omp parallel for schedule(static) num_threads(be->threads)
+    for (int32_t r = 0; r < args->n; r++) {
+        const float factor = 1.0F / (1.0F + expf(-args->gate[r]));
+        float *x = args->x + ko_at(r, args->ld, 0);
+#pragma omp simd
+        for (int32_t c = 0; c < args->d; c++) {
+            x[c] *= factor;
+        }
     }
     return KO_OK;
 }

@@ -28,17 +28,17 @@ struct ko_scan_row {
 
 /* One query of one head over a list of keys. */
 struct ko_attend {
-    int32_t n_keys, d_head;
-    const float *q;     /* [d_head] */
-    const float *k, *v; /* row 0, at the head's first column */
-    size_t ld;
+    int32_t n_keys, d_head, d_value;
+    const float *q;         /* [d_head] */
+    const float *k, *v;     /* row 0, at the head's first column */
+    size_t ld, ld_v;        /* of k, and of v */
     const int32_t *key_row; /* [n_keys] */
     const uint8_t *zeroed;  /* [n_keys] 1: the weight is zeroed after the softmax; NULL: none is */
     float scale;
     float cap;         /* a score s becomes cap tanh(s / cap); 0: no cap */
     const float *sink; /* a score in the denominator alone; NULL: none */
     float *weight;     /* [n_keys] scratch */
-    float *out;        /* [d_head]; zeros for n_keys == 0 */
+    float *out;        /* [d_value]; zeros for n_keys == 0 */
 };
 
 /* One row of Mamba-2 over the n_keys positions of its path; the row itself is the last. */
@@ -132,6 +132,11 @@ struct ko_cpu_isa {
     void (*time_step)(size_t n, const float *x, const float *bias, float low, float high, float *y);
     /* state = decay * from + beta k (v - (decay * from)^T k)^T */
     void (*delta)(const struct ko_delta_row *row);
+    /* Gates of the real-gated linear recurrent unit, in place, for scale <= 0: decay becomes
+       a = exp(scale sigmoid(decay)), and input becomes m u sigmoid(input), where m is sqrt(1 - a^2),
+       or 1 if `first`. Within a relative (4 + 4 |log a|) 2^-24 of the exact a and m. */
+    void (*lru_gates)(size_t n, const float *u, const float *scale, bool first, float *input,
+                      float *decay);
     /* y = scale x / sqrt(sum x^2 + eps); y may be x. */
     void (*unit)(size_t n, const float *x, float eps, float scale, float *y);
     /* y = silu(gate) * up with silu's bits; y may be either. */

@@ -47,6 +47,7 @@ static __global__ void attend_rows(struct ko_cuda_rows rows, struct stage_rows a
         }
         const int key_row = source_row(rows, at, path_row(branch, trunk, j));
         const size_t key = ko_at(key_row, a.ld, kv_head * a.stride);
+        const size_t value = ko_at(key_row, a.ld_v, kv_head * a.stride_v);
         float score = 0.0F;
 #pragma unroll
         for (int p = 0; p < PARTS; p++) {
@@ -65,16 +66,17 @@ static __global__ void attend_rows(struct ko_cuda_rows rows, struct stage_rows a
         run.top = top;
 #pragma unroll
         for (int p = 0; p < PARTS; p++) {
-            const float v = !removed && lane + 32 * p < a.d_head ? a.v[key + lane + 32 * p] : 0.0F;
+            const int n = lane + 32 * p;
+            const float v = !removed && n < a.d_value ? a.v[value + n] : 0.0F;
             out[p] = out[p] * fade + weight * v;
         }
     }
     // Without any key the context is zero. A sum that is NaN stays NaN.
     const float scale = run.sum == 0.0F ? 0.0F : 1.0F / run.sum;
-    float *to = a.out + ko_at3(row, a.n_heads, head, a.d_head, 0);
+    float *to = a.out + ko_at3(row, a.n_heads, head, a.d_value, 0);
 #pragma unroll
     for (int p = 0; p < PARTS; p++) {
-        if (lane + 32 * p < a.d_head) {
+        if (lane + 32 * p < a.d_value) {
             to[lane + 32 * p] = out[p] * scale;
         }
     }
@@ -99,19 +101,20 @@ enum ko_code ko_cuda_attention(struct ko_backend *be, const struct ko_attention 
     if (at.n_active == 0) {
         return KO_OK;
     }
-    if (args->d_head <= 32) {
+    const int32_t width = args->d_head > args->d_value ? args->d_head : args->d_value;
+    if (width <= 32) {
         launch_attention<1>(be, at, args);
-    } else if (args->d_head <= 64) {
+    } else if (width <= 64) {
         launch_attention<2>(be, at, args);
-    } else if (args->d_head <= 128) {
+    } else if (width <= 128) {
         launch_attention<4>(be, at, args);
-    } else if (args->d_head <= 256) {
+    } else if (width <= 256) {
         launch_attention<8>(be, at, args);
     } else {
         return ko_fail(err, KO_E_INPUT,
                        "backend: cuda attends with heads of up to 256 numbers, the model has %d, "
                        "choose --backend cpu",
-                       args->d_head);
+                       width);
     }
     return ko_cuda_launched(be, "attention", err);
 }

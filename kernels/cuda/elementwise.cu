@@ -268,6 +268,25 @@ enum ko_code ko_cuda_scale_columns(struct ko_backend *be, const struct ko_scale_
     return ko_cuda_launched(be, "scale_columns", err);
 }
 
+static __global__ void gate_whole_rows(struct ko_gate_rows a)
+{
+    const int k = (int)(blockIdx.y * THREADS + threadIdx.x);
+    if (k < a.d) {
+        a.x[ko_at((int)blockIdx.x, a.ld, k)] *= sigmoid_of(a.gate[blockIdx.x]);
+    }
+}
+
+enum ko_code ko_cuda_gate_rows(struct ko_backend *be, const struct ko_gate_rows *args,
+                               struct ko_error *err)
+{
+    if (args->n == 0) {
+        return KO_OK;
+    }
+    const dim3 grid((unsigned)args->n, blocks_for((size_t)args->d, THREADS));
+    gate_whole_rows<<<grid, THREADS, 0, be->stream>>>(*args);
+    return ko_cuda_launched(be, "gate_rows", err);
+}
+
 // A thread turns one pair of numbers; `at` counts the row's heads and pairs. LONG: rows of long
 // prompts have tables of their own.
 template <bool INTERLEAVED, bool LONG>

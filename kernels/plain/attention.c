@@ -59,23 +59,24 @@ static void weigh_keys(const struct ko_attention *args, const struct ko_plain_pa
 static void mix_head(const struct ko_attention *args, const struct ko_plain_path *path, int32_t row,
                      int32_t head, double *weight)
 {
-    int32_t i = path->i, d_head = args->d_head;
+    int32_t i = path->i, d = args->d_value;
     int32_t kv_head = (int32_t)((int64_t)head * args->n_kv_heads / args->n_heads);
     weigh_keys(args, path, head, kv_head, weight);
-    for (int32_t c = 0; c < d_head; c++) {
+    for (int32_t c = 0; c < d; c++) {
         double sum = 0.0;
         for (int32_t j = 0; j <= i; j++) {
             if (i - j < args->reach && !ko_plain_removes(path, j)) {
-                float v = args->v[ko_at(path->row[j], args->ld, kv_head * args->stride + c)];
+                float v = args->v[ko_at(path->row[j], args->ld_v, kv_head * args->stride_v + c)];
                 sum += weight[j] * (double)v;
             }
         }
-        args->out[ko_at3(row, args->n_heads, head, d_head, c)] = (float)sum;
+        args->out[ko_at3(row, args->n_heads, head, d, c)] = (float)sum;
     }
 }
 
-/* out [n_active, n_heads, d_head] from q [rows, n_heads, d_head], k and v [rows, n_kv_heads,
-   d_head], each with ld between rows and stride between heads */
+/* out [n_active, n_heads, d_value] from q [rows, n_heads, d_head] and k [rows, n_kv_heads, d_head],
+   each with ld between rows and stride between heads, and v [rows, n_kv_heads, d_value] with ld_v
+   and stride_v */
 enum ko_code ko_plain_attention(struct ko_backend *be, const struct ko_attention *args,
                                 struct ko_error *err)
 {

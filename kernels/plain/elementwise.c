@@ -252,6 +252,22 @@ static double sigmoid_of(double x)
     return 1.0 / (1.0 + exp(-x));
 }
 
+/* x [n, d] *= sigmoid(gate [n]) */
+enum ko_code ko_plain_gate_rows(struct ko_backend *be, const struct ko_gate_rows *args,
+                                struct ko_error *err)
+{
+    (void)be;
+    (void)err;
+    for (int32_t r = 0; r < args->n; r++) {
+        const double factor = sigmoid_of((double)args->gate[r]);
+        for (int32_t c = 0; c < args->d; c++) {
+            float *x = &args->x[ko_at(r, args->ld, c)];
+            *x = (float)((double)*x * factor);
+        }
+    }
+    return KO_OK;
+}
+
 /* One group of n channels: x = x f(z), with the norm before, after, or without it. */
 static void gate_group(const struct ko_output_gate *args, int32_t n, const float *z,
                        const float *weight, float *x)

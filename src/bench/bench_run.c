@@ -39,7 +39,7 @@ struct run {
     struct ko_bench_result *result;
 };
 
-/* Lists the products of a layer and the unembedding, with their FLOP in the sweep. */
+/* Lists the products of the layers and the unembedding, with their FLOP in the sweep. */
 static void list_products(const struct run *run)
 {
     struct ko_bench_result *result = run->result;

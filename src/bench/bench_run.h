@@ -25,7 +25,7 @@ struct ko_bench_result {
     char device[256];
     int64_t n_prompts, n_tokens, n_cells, n_batches, n_rows;
     int32_t row_budget;
-    /* Matrix products of a layer and the unembedding; flop: in the whole sweep. */
+    /* Matrix products of the layers and the unembedding; flop: in the whole sweep. */
     struct ko_product product[KO_MAX_PRODUCTS + 1];
     int n_products;
     double flop, gemm_rate;

@@ -34,27 +34,47 @@ static int32_t count_experts(const struct ko_model *model, size_t first)
 static void name_product(const struct ko_weight *weight, struct ko_product *product)
 {
     static const char expert[] = ".experts.0.";
-    const char *dot = strstr(weight->tensor, ".0.");
-    snprintf(product->name, sizeof product->name, "%s", dot ? dot + 3 : weight->tensor);
-    char *at = strstr(product->name, expert);
-    if (at) {
-        memmove(at + 9, at + 11, strlen(at + 11) + 1); /* 0. goes */
+    char layer[16];
+    snprintf(layer, sizeof layer, ".%d.", weight->layer);
+    const char *at = strstr(weight->tensor, layer);
+    snprintf(product->name, sizeof product->name, "%s", at ? at + strlen(layer) : weight->tensor);
+    char *number = strstr(product->name, expert);
+    if (number) {
+        number += strlen(expert) - 2;
+        memmove(number, number + 2, strlen(number + 2) + 1); /* 0. goes */
     }
 }
 
-/* The FLOP of one row in the first layer. */
-static double first_layer_flop(const struct ko_model *model)
+/* The product of a weight, with the FLOP of one row and one expert in one layer. */
+static struct ko_product product_of(const struct ko_model *model, size_t w)
+{
+    const struct ko_weight *weight = &model->weights[w];
+    struct ko_product product = {.n_experts = count_experts(model, w)};
+    ko_weight_sides(weight, &product.n_out, &product.n_in);
+    name_product(weight, &product);
+    product.flop = 2.0 * product.n_out * product.n_in;
+    return product;
+}
+
+static bool is_same(const struct ko_product *a, const struct ko_product *b)
+{
+    return a->n_out == b->n_out && a->n_in == b->n_in && a->n_experts == b->n_experts &&
+           strcmp(a->name, b->name) == 0;
+}
+
+/* The FLOP of one row, averaged over the layers. */
+static double layer_flop(const struct ko_model *model)
 {
     double sum = 0;
-    for (size_t s = 0; s < model->n_sublayers && model->sublayer[s].layer == 0; s++) {
+    for (size_t s = 0; s < model->n_sublayers; s++) {
         double flop[3];
         model->sublayer[s].kind->row_flop(&model->sublayer[s], model->shape.d_model, flop);
         sum += flop[0] + flop[1] + flop[2];
     }
-    return sum;
+    return sum / model->shape.n_layers;
 }
 
-/* How many experts a row chooses follows from what is left of the layer's FLOP. */
+/* How many experts a row chooses follows from what is left of the layers' FLOP. */
 static void set_chosen(const struct ko_model *model, struct ko_product *products, int n)
 {
     double dense = 0, one = 0;
@@ -65,7 +85,7 @@ static void set_chosen(const struct ko_model *model, struct ko_product *products
             dense += products[p].flop;
         }
     }
-    const double chosen = one > 0 ? round((first_layer_flop(model) - dense) / one) : 0;
+    const double chosen = one > 0 ? round((layer_flop(model) - dense) / one) : 0;
     for (int p = 0; p < n; p++) {
         if (products[p].n_experts > 0) {
             products[p].n_chosen = (int32_t)chosen;
@@ -77,16 +97,24 @@ static void set_chosen(const struct ko_model *model, struct ko_product *products
 int ko_products_of(const struct ko_model *model, struct ko_product products[KO_MAX_PRODUCTS])
 {
     int n = 0;
-    for (size_t w = 0; w < model->n_weights && n < KO_MAX_PRODUCTS; w++) {
+    for (size_t w = 0; w < model->n_weights; w++) {
         const struct ko_weight *weight = &model->weights[w];
-        if (!weight->matrix || weight->layer != 0 || weight->expert > 0) {
+        if (!weight->matrix || weight->layer < 0 || weight->expert > 0) {
             continue;
         }
-        struct ko_product *product = &products[n++];
-        *product = (struct ko_product){.n_experts = count_experts(model, w)};
-        ko_weight_sides(weight, &product->n_out, &product->n_in);
-        name_product(weight, product);
-        product->flop = 2.0 * product->n_out * product->n_in;
+        const struct ko_product product = product_of(model, w);
+        int p = 0;
+        while (p < n && !is_same(&products[p], &product)) {
+            p++;
+        }
+        if (p == KO_MAX_PRODUCTS) {
+            continue;
+        }
+        if (p == n) {
+            products[n] = product;
+            products[n++].flop = 0;
+        }
+        products[p].flop += product.flop / model->shape.n_layers;
     }
     set_chosen(model, products, n);
     return n;

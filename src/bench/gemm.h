@@ -15,19 +15,21 @@
 struct ko_product {
     char name[64]; /* "mixer.in_proj.weight", "mlp.experts.up_proj.weight" */
     int32_t n_out, n_in;
-    int32_t n_experts,
-        n_chosen; /* a row is multiplied by n_chosen of n_experts matrices; 0: by W */
-    double flop;  /* of one row, with all experts that it chooses */
+    /* A row is multiplied by n_chosen of n_experts matrices; 0: by W. */
+    int32_t n_experts, n_chosen;
+    double flop; /* of one row, with all experts that it chooses, averaged over the layers */
     /* FLOP/s, the best that was seen; 0 before the first measurement. Of experts: of one product
        after the other, each with its own matrix and rows * n_chosen / n_experts rows, as if the
        choices were even. */
     double rate;
     double whole_rate; /* with all rows in one product; without experts this is `rate` */
 };
-enum { KO_MAX_PRODUCTS = 16 };
+enum { KO_MAX_PRODUCTS = 32 };
 
-/* Lists the products of the model's first layer and returns their number. Their FLOP are those of
-   the layer's row_flop. */
+/* Lists the products of the model's layers and returns their number. Products of the same name and
+   shape in several layers are one. Together they have the FLOP of the sublayers' row_flop, but for
+   matrices that several layers share (Zamba2), which count as in one. A 33rd product and later ones
+   are left out. */
 int ko_products_of(const struct ko_model *model, struct ko_product products[KO_MAX_PRODUCTS]);
 
 /* What to measure on, and for how long. */

@@ -142,9 +142,9 @@
     "\"rope_theta\": 150000, \"rope_scaling\": {\"rope_type\": \"yarn\", \"factor\": 32.0, "       \
     "\"beta_fast\": 32.0, \"beta_slow\": 1.0, \"truncate\": false, "                               \
     "\"original_max_position_embeddings\": 4096}, \"tie_word_embeddings\": false}"
-/* tiiuae/Falcon-H1-0.5B-Base and Falcon-H1-7B-Base: the sizes of their report (Falcon-LLM Team 2025),
-   with factors like theirs. They have 0.52 and 7.6 billion
-   parameters. */
+/* tiiuae/Falcon-H1-0.5B-Base, -1.5B-Base, -1.5B-Deep-Base, -3B-Base and -7B-Base: the sizes of
+   their report (Falcon-LLM Team 2025) and of their config.json as programs that read it quote it,
+   with factors like theirs. They have 0.52, 1.55, 1.55, 3.15 and 7.6 billion parameters. */
 #define FALCON_H1(hidden, layers, heads, d_head, inner, ssm_heads, state, ff, vocab)               \
     "{\"model_type\": \"falcon_h1\", \"hidden_size\": " #hidden                                    \
     ", \"num_hidden_layers\": " #layers ", \"num_attention_heads\": " #heads                       \
@@ -165,24 +165,63 @@
     "\"linear_conv_kernel_dim\": 4, \"full_attention_interval\": 4, "                              \
     "\"max_position_embeddings\": 32768, \"vocab_size\": 248320, \"rms_norm_eps\": 1e-06, "        \
     "\"rope_theta\": 10000000.0, \"partial_rotary_factor\": 0.25, \"tie_word_embeddings\": false}"
-/* LiquidAI/LFM2-1.2B: its config.json as programs that read it quote it, and for the rest the defaults
-   of transformers' Lfm2Config, which are this model's. Together they have its 1.17 billion
-   parameters. */
-#define LFM2_1B                                                                                    \
-    "{\"model_type\": \"lfm2\", \"hidden_size\": 2048, \"num_hidden_layers\": 16, "                \
-    "\"num_attention_heads\": 32, \"num_key_value_heads\": 8, \"block_ff_dim\": 12288, "           \
-    "\"block_multiple_of\": 256, \"block_auto_adjust_ff_dim\": true, \"conv_L_cache\": 3, "        \
-    "\"full_attn_idxs\": [2, 5, 8, 10, 12, 14], \"max_position_embeddings\": 128000, "             \
-    "\"vocab_size\": 65536, \"norm_eps\": 1e-05, \"theta\": 1000000.0, \"tie_embedding\": true}"
+/* Qwen/Qwen3-Next-80B-A3B-Instruct: its config.json as programs that read it quote it, and for the
+   rest the defaults of transformers' Qwen3NextConfig, which are this model's. */
+#define QWEN3_NEXT_80B_A3B                                                                         \
+    "{\"model_type\": \"qwen3_next\", \"hidden_size\": 2048, \"num_hidden_layers\": 48, "          \
+    "\"num_attention_heads\": 16, \"num_key_value_heads\": 2, \"head_dim\": 256, "                 \
+    "\"intermediate_size\": 5120, \"moe_intermediate_size\": 512, "                                \
+    "\"shared_expert_intermediate_size\": 512, \"num_experts\": 512, "                             \
+    "\"num_experts_per_tok\": 10, \"norm_topk_prob\": true, \"decoder_sparse_step\": 1, "          \
+    "\"mlp_only_layers\": [], \"linear_num_key_heads\": 16, \"linear_num_value_heads\": 32, "      \
+    "\"linear_key_head_dim\": 128, \"linear_value_head_dim\": 128, "                               \
+    "\"linear_conv_kernel_dim\": 4, \"full_attention_interval\": 4, "                              \
+    "\"max_position_embeddings\": 262144, \"vocab_size\": 151936, \"rms_norm_eps\": 1e-06, "       \
+    "\"rope_theta\": 10000000.0, \"partial_rotary_factor\": 0.25, \"tie_word_embeddings\": false}"
+/* LiquidAI/LFM2-350M, -700M, -1.2B and -2.6B: their config.json as programs that read it quote it,
+   and for the rest the defaults of transformers' Lfm2Config. They have the 354, 742, 1,170 and
+   2,569 million parameters of their model cards. */
+#define LFM2(d_model, n_layer, n_heads, d_ff, adjust, attention)                                   \
+    "{\"model_type\": \"lfm2\", \"hidden_size\": " #d_model ", \"num_hidden_layers\": " #n_layer   \
+    ", \"num_attention_heads\": " #n_heads                                                         \
+    ", \"num_key_value_heads\": 8, \"block_ff_dim\": " #d_ff                                       \
+    ", \"block_multiple_of\": 256, \"block_auto_adjust_ff_dim\": " #adjust                         \
+    ", \"conv_L_cache\": 3, \"full_attn_idxs\": " attention                                        \
+    ", \"max_position_embeddings\": 128000, \"vocab_size\": 65536, \"norm_eps\": 1e-05, "          \
+    "\"theta\": 1000000.0, \"tie_embedding\": true}"
+#define LFM2_SIX "[2, 5, 8, 10, 12, 14]"
+/* Layers of hybrids, with the comma behind them. */
+#define SSM          "\"mamba\", "
+#define SSM_3        SSM SSM SSM
+#define SSM_4        SSM_3 SSM
+#define SSM_5        SSM_4 SSM
+#define SSM_9        SSM_5 SSM_4
+#define ATTENTION    "\"attention\", "
+#define SHARED       "\"hybrid\", "
+#define SSM_5_SHARED SSM_5 SHARED
 /* Zyphra/Zamba2-2.7B: the config.json and the defaults of mamba_config.py in Zyphra's repository
-   Zamba2, in the keys of transformers. The hybrid layers are the defaults of its Zamba2Config. */
-#define ZAMBA2_2_7B                                                                                \
-    "{\"model_type\": \"zamba2\", \"hidden_size\": 2560, \"num_hidden_layers\": 54, "              \
-    "\"num_attention_heads\": 32, \"num_key_value_heads\": 32, \"intermediate_size\": 10240, "     \
-    "\"mamba_d_state\": 64, \"mamba_d_conv\": 4, \"mamba_expand\": 2, \"mamba_ngroups\": 1, "      \
-    "\"n_mamba_heads\": 80, \"num_mem_blocks\": 2, \"adapter_rank\": 128, "                        \
-    "\"use_mem_rope\": false, \"use_shared_attention_adapter\": false, "                           \
-    "\"max_position_embeddings\": 4096, \"vocab_size\": 32000, \"rms_norm_eps\": 1e-05}"
+   Zamba2, in the keys of transformers. The hybrid layers are the defaults of its Zamba2Config.
+   Zamba2-1.2B and -7B: their config.json of the first layout, in the keys of transformers; 1.2 and
+   7.4 billion parameters. Of the 7B we know its layers and widths; its groups, its rotary positions
+   and that its attention has no adapters are assumed. */
+#define ZAMBA2(d_model, n_layer, d_ff, d_state, ssm_heads, groups, blocks, rest)                   \
+    "{\"model_type\": \"zamba2\", \"hidden_size\": " #d_model ", \"num_hidden_layers\": " #n_layer \
+    ", \"num_attention_heads\": 32, \"num_key_value_heads\": 32, \"intermediate_size\": " #d_ff    \
+    ", \"mamba_d_state\": " #d_state                                                               \
+    ", \"mamba_d_conv\": 4, \"mamba_expand\": 2, \"mamba_ngroups\": " #groups                      \
+    ", \"n_mamba_heads\": " #ssm_heads ", \"num_mem_blocks\": " #blocks                            \
+    ", \"adapter_rank\": 128, \"max_position_embeddings\": 4096, \"vocab_size\": 32000, "          \
+    "\"rms_norm_eps\": 1e-05, " rest "}"
+#define ZAMBA2_1_2B_REST                                                                           \
+    "\"use_mem_rope\": true, \"use_shared_attention_adapter\": true, \"layers_block_type\": "      \
+    "[" SSM_5_SHARED SSM_5_SHARED SSM_5_SHARED SSM_5_SHARED SSM_5_SHARED SSM_5_SHARED SSM          \
+    "\"mamba\"]"
+#define ZAMBA2_2_7B_REST "\"use_mem_rope\": false, \"use_shared_attention_adapter\": false"
+#define ZAMBA2_7B_REST                                                                             \
+    "\"use_mem_rope\": true, \"use_shared_attention_adapter\": false, \"layers_block_type\": "     \
+    "[" SSM SSM_5_SHARED SSM_4 SHARED SSM_5_SHARED SSM_5_SHARED SSM_5_SHARED SSM_5_SHARED          \
+        SSM_5_SHARED SSM_5_SHARED SSM_5_SHARED SSM_5_SHARED SSM_5_SHARED SSM_5_SHARED SSM_5_SHARED \
+            SSM SSM "\"mamba\"]"
 /* nvidia/Nemotron-H-8B-Base-8K: its config.json as programs that read it quote it, and for the rest
    the defaults of NVIDIA's NemotronHConfig, which are this model's. It has 8.1 billion
    parameters. */
@@ -193,23 +232,49 @@
     "\"intermediate_size\": 21504, \"mamba_num_heads\": 128, \"mamba_head_dim\": 64, "             \
     "\"n_groups\": 8, \"ssm_state_size\": 128, \"conv_kernel\": 4, \"vocab_size\": 131072, "       \
     "\"layer_norm_epsilon\": 1e-05, \"tie_word_embeddings\": false}"
-/* ibm-granite/granite-4.0-h-micro: the sizes of its model card, 3.19 billion parameters. The card says
-   how many layers have attention, not which: every tenth is assumed. */
-#define GRANITE4_H_MICRO                                                                           \
-    "{\"model_type\": \"granitemoehybrid\", \"hidden_size\": 2048, \"num_hidden_layers\": 40, "    \
-    "\"layer_types\": [\"mamba\", \"mamba\", \"mamba\", \"mamba\", \"mamba\", \"attention\", "     \
-    "\"mamba\", \"mamba\", \"mamba\", \"mamba\", \"mamba\", \"mamba\", \"mamba\", \"mamba\", "     \
-    "\"mamba\", \"attention\", \"mamba\", \"mamba\", \"mamba\", \"mamba\", \"mamba\", "            \
-    "\"mamba\", \"mamba\", \"mamba\", \"mamba\", \"attention\", \"mamba\", \"mamba\", "            \
-    "\"mamba\", \"mamba\", \"mamba\", \"mamba\", \"mamba\", \"mamba\", \"mamba\", "                \
-    "\"attention\", \"mamba\", \"mamba\", \"mamba\", \"mamba\"], \"num_attention_heads\": 32, "    \
-    "\"num_key_value_heads\": 8, \"num_local_experts\": 0, "                                       \
-    "\"shared_intermediate_size\": 8192, \"mamba_n_heads\": 64, \"mamba_d_head\": 64, "            \
-    "\"mamba_n_groups\": 1, \"mamba_d_state\": 128, \"mamba_d_conv\": 4, \"mamba_expand\": 2, "    \
-    "\"position_embedding_type\": \"nope\", \"max_position_embeddings\": 131072, "                 \
-    "\"vocab_size\": 100352, \"rms_norm_eps\": 1e-05, \"attention_multiplier\": 0.015625, "        \
-    "\"embedding_multiplier\": 12, \"residual_multiplier\": 0.22, \"logits_scaling\": 8, "         \
-    "\"tie_word_embeddings\": true}"
+/* ibm-granite/granite-4.0-h-350m, -h-1b, -h-micro, -h-tiny and -micro: their config.json as
+   programs that read it quote it. They have 0.34, 1.46, 3.19, 6.94 and 3.40 billion parameters. In
+   -micro every layer has attention. */
+#define GRANITE4_H(d_model, n_layer, layers, n_heads, n_kv_heads, d_ff, shared, experts, used,     \
+                   ssm_heads, d_ssm_head, positions, rest)                                         \
+    "{\"model_type\": \"granitemoehybrid\", \"hidden_size\": " #d_model                            \
+    ", \"num_hidden_layers\": " #n_layer ", \"layer_types\": " layers                              \
+    ", \"num_attention_heads\": " #n_heads ", \"num_key_value_heads\": " #n_kv_heads               \
+    ", \"intermediate_size\": " #d_ff ", \"shared_intermediate_size\": " #shared                   \
+    ", \"num_local_experts\": " #experts ", \"num_experts_per_tok\": " #used                       \
+    ", \"mamba_n_heads\": " #ssm_heads ", \"mamba_d_head\": " #d_ssm_head                          \
+    ", \"mamba_n_groups\": 1, \"mamba_d_state\": 128, \"mamba_d_conv\": 4, \"mamba_expand\": 2, "  \
+    "\"position_embedding_type\": \"nope\", \"max_position_embeddings\": " #positions              \
+    ", \"vocab_size\": 100352, \"rms_norm_eps\": 1e-05, \"embedding_multiplier\": 12, "            \
+    "\"tie_word_embeddings\": true, " rest "}"
+#define GRANITE4_EVERY_TENTH                                                                       \
+    "[" SSM_5 ATTENTION SSM_9 ATTENTION SSM_9 ATTENTION SSM_9 ATTENTION SSM_3 "\"mamba\"]"
+#define GRANITE4_OF_350M                                                                           \
+    "[" SSM_9 SSM ATTENTION SSM SSM ATTENTION SSM_3 ATTENTION SSM_9 ATTENTION SSM_3 "\"mamba\"]"
+#define GRANITE4_FACTORS(attention, residual, logits)                                              \
+    "\"attention_multiplier\": " #attention ", \"residual_multiplier\": " #residual                \
+    ", \"logits_scaling\": " #logits
+#define ATTENTION_3 ATTENTION ATTENTION ATTENTION
+#define ATTENTION_9 ATTENTION_3 ATTENTION_3 ATTENTION_3
+#define GRANITE4_MICRO                                                                             \
+    "{\"model_type\": \"granitemoehybrid\", \"hidden_size\": 2560, \"num_hidden_layers\": 40, "    \
+    "\"layer_types\": [" ATTENTION_9 ATTENTION_9 ATTENTION_9 ATTENTION_9 ATTENTION_3               \
+    "\"attention\"], \"num_attention_heads\": 40, \"num_key_value_heads\": 8, "                    \
+    "\"num_local_experts\": 0, \"intermediate_size\": 8192, \"shared_intermediate_size\": 8192, "  \
+    "\"mamba_n_heads\": 128, \"mamba_d_head\": 40, \"mamba_n_groups\": 1, "                        \
+    "\"mamba_d_state\": 256, \"mamba_d_conv\": 4, \"mamba_expand\": 2, "                           \
+    "\"position_embedding_type\": \"rope\", \"rope_theta\": 10000000, "                            \
+    "\"max_position_embeddings\": 131072, \"vocab_size\": 100352, \"rms_norm_eps\": 1e-05, "       \
+    "\"embedding_multiplier\": 12, \"tie_word_embeddings\": true, " GRANITE4_FACTORS(0.015625,     \
+                                                                                     0.22, 10) "}"
+/* ibm-ai-platform/Bamba-9B: its config.json. It has 9.78 billion parameters. */
+#define BAMBA_9B                                                                                   \
+    "{\"model_type\": \"bamba\", \"hidden_size\": 4096, \"num_hidden_layers\": 32, "               \
+    "\"num_attention_heads\": 32, \"num_key_value_heads\": 8, \"intermediate_size\": 14336, "      \
+    "\"attn_layer_indices\": [9, 18, 27], \"attn_rotary_emb\": 64, \"mamba_n_heads\": 128, "       \
+    "\"mamba_d_head\": 64, \"mamba_n_groups\": 1, \"mamba_d_state\": 128, \"mamba_d_conv\": 4, "   \
+    "\"mamba_expand\": 2, \"vocab_size\": 128256, \"rms_norm_eps\": 1e-05, "                       \
+    "\"tie_word_embeddings\": false}"
 /* ai21labs/AI21-Jamba-Reasoning-3B: its config.json as programs that read it quote it. It has 3.03
    billion parameters. */
 #define JAMBA_3B                                                                                   \
@@ -219,6 +284,12 @@
     "\"mamba_d_state\": 16, \"mamba_d_conv\": 4, \"mamba_expand\": 2, \"mamba_dt_rank\": 160, "    \
     "\"vocab_size\": 65536, \"rms_norm_eps\": 1e-06, \"max_position_embeddings\": 262144, "        \
     "\"tie_word_embeddings\": true}"
+/* google/recurrentgemma-2b: the sizes of table 1 of the paper (Botev et al. 2024), 2.68 billion
+   parameters, in the keys of transformers, where an MLP's width counts twice. */
+#define RECURRENTGEMMA_2B                                                                          \
+    "{\"model_type\": \"recurrent_gemma\", \"hidden_size\": 2560, \"num_hidden_layers\": 26, "     \
+    "\"num_attention_heads\": 10, \"num_key_value_heads\": 1, \"intermediate_size\": 15360, "      \
+    "\"lru_width\": 2560, \"attention_window_size\": 2048, \"vocab_size\": 256000}"
 
 /* X(name, configuration as the published checkpoint has it). */
 #define SHAPES(X)                                                                                  \
@@ -259,13 +330,32 @@
     X("olmoe-1b-7b", OLMOE_1B_7B)                                                                  \
     X("gpt-oss-20b", GPT_OSS_20B)                                                                  \
     X("falcon-h1-0.5b", FALCON_H1(1024, 36, 8, 64, 1536, 24, 128, 2048, 32784))                    \
+    X("falcon-h1-1.5b", FALCON_H1(2048, 24, 8, 128, 3072, 48, 256, 4608, 65537))                   \
+    X("falcon-h1-1.5b-deep", FALCON_H1(1280, 66, 6, 128, 1536, 24, 256, 3072, 65536))              \
+    X("falcon-h1-3b", FALCON_H1(2560, 32, 10, 128, 4096, 32, 256, 6144, 65536))                    \
     X("falcon-h1-7b", FALCON_H1(3072, 44, 12, 128, 3072, 24, 256, 12288, 130048))                  \
     X("qwen3.5-9b", QWEN35_9B)                                                                     \
-    X("lfm2-1.2b", LFM2_1B)                                                                        \
-    X("zamba2-2.7b", ZAMBA2_2_7B)                                                                  \
+    X("qwen3-next-80b-a3b", QWEN3_NEXT_80B_A3B)                                                    \
+    X("lfm2-350m", LFM2(1024, 16, 16, 6656, true, LFM2_SIX))                                       \
+    X("lfm2-700m", LFM2(1536, 16, 24, 10240, true, LFM2_SIX))                                      \
+    X("lfm2-1.2b", LFM2(2048, 16, 32, 12288, true, LFM2_SIX))                                      \
+    X("lfm2-2.6b", LFM2(2048, 30, 32, 10752, false, "[2, 5, 9, 13, 17, 21, 24, 27]"))              \
+    X("zamba2-1.2b", ZAMBA2(2048, 38, 8192, 128, 64, 1, 1, ZAMBA2_1_2B_REST))                      \
+    X("zamba2-2.7b", ZAMBA2(2560, 54, 10240, 64, 80, 1, 2, ZAMBA2_2_7B_REST))                      \
+    X("zamba2-7b", ZAMBA2(3584, 81, 14336, 64, 112, 2, 2, ZAMBA2_7B_REST))                         \
     X("nemotron-h-8b", NEMOTRON_H_8B)                                                              \
-    X("granite-4.0-h-micro", GRANITE4_H_MICRO)                                                     \
-    X("jamba-3b", JAMBA_3B)
+    X("granite-4.0-h-350m", GRANITE4_H(768, 32, GRANITE4_OF_350M, 12, 4, 2048, 2048, 0, 0, 48, 32, \
+                                       32768, GRANITE4_FACTORS(0.015625, 0.246, 3)))               \
+    X("granite-4.0-h-1b", GRANITE4_H(1536, 40, GRANITE4_EVERY_TENTH, 12, 4, 4096, 4096, 0, 0, 48,  \
+                                     64, 131072, GRANITE4_FACTORS(0.0078125, 0.22, 6)))            \
+    X("granite-4.0-h-micro", GRANITE4_H(2048, 40, GRANITE4_EVERY_TENTH, 32, 8, 8192, 8192, 0, 0,   \
+                                        64, 64, 131072, GRANITE4_FACTORS(0.015625, 0.22, 8)))      \
+    X("granite-4.0-h-tiny", GRANITE4_H(1536, 40, GRANITE4_EVERY_TENTH, 12, 4, 512, 1024, 64, 6,    \
+                                       48, 64, 131072, GRANITE4_FACTORS(0.0078125, 0.22, 6)))      \
+    X("granite-4.0-micro", GRANITE4_MICRO)                                                         \
+    X("bamba-9b", BAMBA_9B)                                                                        \
+    X("jamba-3b", JAMBA_3B)                                                                        \
+    X("recurrentgemma-2b", RECURRENTGEMMA_2B)
 
 #define X(name, config) name,
 static const char *const names[] = {SHAPES(X)};

@@ -201,7 +201,7 @@ void ko_config_layer_types(struct ko_builder *b, int32_t fallback_pattern, uint8
     }
 }
 
-void ko_config_layer_list(struct ko_builder *b, const char *key, uint8_t *listed)
+void ko_config_layer_list(struct ko_builder *b, const char *key, int32_t first, uint8_t *listed)
 {
     const int32_t n = b->model->shape.n_layers;
     json_object *list = ko_json_get(b->config, key);
@@ -213,12 +213,12 @@ void ko_config_layer_list(struct ko_builder *b, const char *key, uint8_t *listed
         json_object *item = json_object_array_get_idx(list, k);
         const int64_t l =
             json_object_is_type(item, json_type_int) ? json_object_get_int64(item) : -1;
-        if (l < 0 || l >= n) {
-            ko_config_fail(b, key, "expected layers from 0 to %d, got %s", n - 1,
+        if (l < first || l >= first + n) {
+            ko_config_fail(b, key, "expected layers from %d to %d, got %s", first, first + n - 1,
                            json_object_to_json_string_ext(item, JSON_C_TO_STRING_NOSLASHESCAPE));
             return;
         }
-        listed[l] = 1;
+        listed[l - first] = 1;
     }
 }
 

@@ -81,8 +81,9 @@ bool ko_config_two_kinds(struct ko_builder *b, const char *key, const char *cons
    absent sliding_window_pattern p (layer l is full if (l + 1) % p == 0), or fallback_pattern (the
    same; 0: all full; 1: all full). sliding [n_layers] 1: the layer slides. */
 void ko_config_layer_types(struct ko_builder *b, int32_t fallback_pattern, uint8_t *sliding);
-/* A list of layers: listed [n_layers] becomes 1 for each of them. Nothing if the key is absent. */
-void ko_config_layer_list(struct ko_builder *b, const char *key, uint8_t *listed);
+/* A list of layers, which count from `first`: listed [n_layers] becomes 1 for each of them. Nothing
+   if the key is absent. */
+void ko_config_layer_list(struct ko_builder *b, const char *key, int32_t first, uint8_t *listed);
 
 /* Sets b->code to KO_E_INPUT and the text to "MODEL: KEY: ...", unless an error came before. */
 void ko_config_fail(struct ko_builder *b, const char *key, const char *format, ...) KO_PRINTF(3, 4);

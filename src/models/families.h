@@ -39,7 +39,9 @@
     X(bamba)                                                                                       \
     X(jamba)                                                                                       \
     X(nemotron_h)                                                                                  \
-    X(zamba2)
+    X(zamba2)                                                                                      \
+    X(kimi_linear)                                                                                 \
+    X(recurrent_gemma)
 
 #define X(name) extern const struct ko_family ko_family_##name;
 KO_FAMILIES(X)

@@ -52,10 +52,9 @@ struct ko_weight {
 };
 
 /* Where a model's weights lie. The matrices are the weights of two or three dimensions that keep
-   their stored layout (with three, the first counts experts), and those from MXFP4: nearly all of a
-   model, and the only weights that matrix products read. The values are all other weights and the
-   rotary tables. A backend may hold matrices in another type than
-   float32. */
+   their stored layout (with three, the first counts experts, or blocks of channels), and those from
+   MXFP4: nearly all of a model, and the only weights that matrix products read. The values are all
+   other weights and the rotary tables. A backend may hold matrices in another type than float32. */
 struct ko_arena {
     const float *values;  /* [value_floats] backend memory */
     const void *matrices; /* [matrix_elements] of `type`, backend memory */

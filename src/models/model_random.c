@@ -63,7 +63,7 @@ static struct law law_of(const struct ko_weight *weight, uint64_t seed)
     struct law law = {.kind = kind_of(weight),
                       .key = XXH3_64bits_withSeed(weight->tensor, strlen(weight->tensor), seed),
                       .columns = ko_weight_elements(weight) / weight->shape[0]};
-    if (law.kind == KIND_MATRIX) { /* of three dimensions the first counts experts */
+    if (law.kind == KIND_MATRIX) { /* of three dimensions, of one expert or block */
         const int64_t *shape = weight->shape + (weight->n_dims - 2);
         law.scale = sqrt(6.0 / (double)(shape[0] + shape[1]));
     } else {

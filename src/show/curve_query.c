@@ -70,6 +70,17 @@ static enum ko_code read_bootstrap(const struct ko_options *options, struct ko_b
     return KO_OK;
 }
 
+/* No useful limits of a difference of three effects are known. */
+static struct ko_bounds bounds_of(const struct ko_curve_query *query)
+{
+    if (query->minus.interaction) {
+        return (struct ko_bounds){0};
+    }
+    return ko_curve_query_subtracts(query)
+               ? ko_curve_difference_bounds(query->metric, query->minus.model >= 0)
+               : ko_curve_metric_bounds(query->metric);
+}
+
 enum ko_code ko_curve_query_read(const struct ko_options *options, const char *path,
                                  const struct ko_cube_axes *axes, struct ko_curve_query *out,
                                  struct ko_error *err)
@@ -97,11 +108,7 @@ enum ko_code ko_curve_query_read(const struct ko_options *options, const char *p
     if (code == KO_OK) {
         code = read_bootstrap(options, &query.summary.bootstrap, err);
     }
-    /* An interaction is a difference of three values, for which no limit is known to be of use. */
-    query.summary.bounds = query.minus.interaction ? (struct ko_bounds){0}
-                           : ko_curve_query_subtracts(&query)
-                               ? ko_curve_difference_bounds(query.metric, query.minus.model >= 0)
-                               : ko_curve_metric_bounds(query.metric);
+    query.summary.bounds = bounds_of(&query);
     if (code == KO_OK) {
         *out = query;
     } else {

@@ -177,7 +177,6 @@ enum ko_code ko_curves_json(const struct ko_curves *curves, const struct ko_cube
 {
     json_object *root = json_object_new_object();
     const struct ko_summary *summary = &query->summary;
-    enum ko_code code = KO_OK;
     ko_json_put_text(root, "metric", ko_curve_metric_word(query->metric));
     ko_json_put_text(root, "unit", ko_curve_metric_unit(query->metric));
     ko_json_put_text(root, "statistic", ko_statistic_word(summary->statistic));
@@ -188,9 +187,7 @@ enum ko_code ko_curves_json(const struct ko_curves *curves, const struct ko_cube
         ko_json_put_int(root, "seed", (int64_t)summary->bootstrap.seed);
     }
     ko_json_put_int(root, "unfinished", curves->n_unfinished);
-    if (code == KO_OK && axes->mixers) {
-        code = put_mixers(root, curves, axes, err);
-    }
+    enum ko_code code = axes->mixers ? put_mixers(root, curves, axes, err) : KO_OK;
     json_object *list = ko_json_put_list(root, "curves");
     for (size_t c = 0; code == KO_OK && c < curves->n; c++) {
         code = put_curve(list, curves, &curves->curve[c], axes, query, err);

@@ -1,9 +1,9 @@
 """Full forward passes in plain PyTorch for cells whose removed edges go into the last position: Mamba, Falcon-Mamba, Mamba-2, GPT-2,
-Llama and Mistral, with weights under Hugging Face's names.
+Llama, Mistral and Falcon-H1, with weights under Hugging Face's names.
 
 All cells of a batch have the same window and each its own removed edges, so every layer is in the window for all of them or for none.
 A family's layer takes [b * T, d] rows, so that each weight is one GEMM over the rows of the batch; how positions are mixed is a
-function, `mix`, of which each family has two.
+function, `mix`, of which each family has two. A hybrid has a pair wherever another family has one: functions, edges and source sets.
 """
 from dataclasses import dataclass
 from typing import Callable
@@ -86,7 +86,7 @@ class Model:
         return Edges(None, usual), Edges(wide((~source).to(self.dtype)), cut)
 
     def last_logits(self, ids, source, start, size, form):
-        """The window is layers start ... start + size - 1; size 0: a clean run."""
+        """The window is layers start ... start + size - 1; size 0: a clean run.  source: [b, T], of hybrids [b, 2, T], by mixer."""
         b, T = ids.shape
         usual, cut = self.edges(source)
         x = self.embed(ids).view(b * T, -1)
@@ -210,28 +210,37 @@ def ssd_materialised(delta, u, B, C, A, edges):
     return torch.matmul(alpha.view(b, H, T, T), (u * delta[..., None]).transpose(1, 2)).transpose(1, 2)
 
 
+def take_ssd(get):
+    """The weights of a Mamba-2 mixer but its norm's and its output's.  get: takes one by name."""
+    return dict(in_proj=get("in_proj.weight"), taps=get("conv1d.weight")[:, 0].t().contiguous(), conv_bias=get("conv1d.bias"),
+                dt_bias=wide(get("dt_bias")), A=-torch.exp(wide(get("A_log"))), D=wide(get("D"))[:, None])
+
+
+def gated_ssd(s, w, rows, b, edges, mix):
+    """rows: normed, [b * T, d] -> y SiLU(z), [b * T, inner]."""
+    z, u, dt = F.linear(rows, w["in_proj"]).split([s.inner, s.inner + 2 * s.groups * s.state, s.heads], -1)
+    u = causal_conv(u.view(b, -1, u.shape[-1]), w["taps"], w["conv_bias"])
+    u, B, C = wide(u).split([s.inner, s.groups * s.state, s.groups * s.state], -1)
+    u, B, C = u.unflatten(-1, (s.heads, s.head_dim)), B.unflatten(-1, (s.groups, s.state)), C.unflatten(-1, (s.groups, s.state))
+    delta = F.softplus(wide(dt.view(b, -1, s.heads)) + w["dt_bias"])
+    if s.step_limit != (0.0, float("inf")):
+        delta = delta.clamp(*s.step_limit)
+    y = mix(delta, u, B, C, w["A"], edges)
+    return (torch.addcmul(y, u, w["D"]).reshape(len(rows), -1) * F.silu(z)).to(rows.dtype)
+
+
 class Mamba2(Model):
     """Dao & Gu 2024; y SiLU(z) first, then one RMSNorm over each group's features."""
     embedding, final_norm = "backbone.embeddings.weight", "backbone.norm_f"
 
     def take_layer(self, weights, i):
         get = lambda name: weights.pop(f"backbone.layers.{i}.{name}")
-        return dict(norm=get("norm.weight"), in_proj=get("mixer.in_proj.weight"),
-                    taps=get("mixer.conv1d.weight")[:, 0].t().contiguous(), conv_bias=get("mixer.conv1d.bias"),
-                    dt_bias=wide(get("mixer.dt_bias")), A=-torch.exp(wide(get("mixer.A_log"))), D=wide(get("mixer.D"))[:, None],
-                    inner_norm=get("mixer.norm.weight"), out_proj=get("mixer.out_proj.weight"))
+        return take_ssd(lambda name: get(f"mixer.{name}")) | dict(
+            norm=get("norm.weight"), inner_norm=get("mixer.norm.weight"), out_proj=get("mixer.out_proj.weight"))
 
     def layer(self, w, x, b, edges, mix):
         s = self.s
-        z, u, dt = F.linear(self.norm(x, w["norm"]), w["in_proj"]).split([s.inner, s.inner + 2 * s.groups * s.state, s.heads], -1)
-        u = causal_conv(u.view(b, -1, u.shape[-1]), w["taps"], w["conv_bias"])
-        u, B, C = wide(u).split([s.inner, s.groups * s.state, s.groups * s.state], -1)
-        u, B, C = u.unflatten(-1, (s.heads, s.head_dim)), B.unflatten(-1, (s.groups, s.state)), C.unflatten(-1, (s.groups, s.state))
-        delta = F.softplus(wide(dt.view(b, -1, s.heads)) + w["dt_bias"])
-        if s.step_limit != (0.0, float("inf")):
-            delta = delta.clamp(*s.step_limit)
-        y = mix(delta, u, B, C, w["A"], edges)
-        y = (torch.addcmul(y, u, w["D"]).reshape(len(x), -1) * F.silu(z)).to(x.dtype)
+        y = gated_ssd(s, w, self.norm(x, w["norm"]), b, edges, mix)
         y = rms_norm(y.view(len(x), s.groups, -1), None, s.eps).view(len(x), -1) * w["inner_norm"]
         return torch.addmm(x, y, w["out_proj"].t())
 
@@ -319,20 +328,62 @@ class Llama(Transformer):
         self.cos, self.sin = rotary(self.s, ids.shape[1], self.dtype, ids.device)
         return super().last_logits(ids, source, start, size, form)
 
-    def layer(self, w, x, b, edges, mix):
+    def attention(self, w, rows, b, edges, mix):
+        """rows: normed, [b * T, d] -> [b * T, heads * head_dim]."""
         s = self.s
-        qkv = F.linear(self.norm(x, w["norm_1"]), w["qkv"]).view(b, -1, s.heads + 2 * s.groups, s.head_dim)
+        qkv = F.linear(rows, w["qkv"]).view(b, -1, s.heads + 2 * s.groups, s.head_dim)
         qk, v = qkv.split([s.heads + s.groups, s.groups], 2)
         left, right = qk.chunk(2, -1)
         qk = torch.addcmul(qk * self.cos, torch.cat([-right, left], -1), self.sin)
         q, k = qk.split([s.heads, s.groups], 2)
-        x = torch.addmm(x, self.attend(q, k, v, edges, mix), w["out"].t())
+        return self.attend(q, k, v, edges, mix)
+
+    def add_mlp(self, w, x):
         gate, up = F.linear(self.norm(x, w["norm_2"]), w["gate_up"]).chunk(2, -1)
         return torch.addmm(x, F.silu(gate).mul_(up), w["down"].t())
 
+    def layer(self, w, x, b, edges, mix):
+        y = self.attention(w, self.norm(x, w["norm_1"]), b, edges, mix)
+        return self.add_mlp(w, torch.addmm(x, y, w["out"].t()))
+
+
+class FalconH1(Llama):
+    """Falcon-LLM Team 2025; attention and Mamba-2, whose gate has no norm, read the same normed row. The configuration's factors are
+    multiplied into the weights. Of a pair, the first is attention's."""
+    final_norm = "model.final_layernorm"
+
+    def __init__(self, weights, s, dtype):
+        super().__init__(weights, s, dtype)
+        self.unembed = self.unembed * s.factors["logits"]
+        self.table = self.table * s.factors["embedding"]
+
+    def take_layer(self, weights, i):
+        s, f = self.s, self.s.factors
+        get = lambda name: weights.pop(f"model.layers.{i}.{name}")
+        times = lambda factor, *names: torch.cat([get(f"{name}.weight") * factor for name in names])
+        ssm = take_ssd(lambda name: get(f"mamba.{name}"))
+        widths = [s.ssm.inner, s.ssm.inner, s.ssm.groups * s.ssm.state, s.ssm.groups * s.ssm.state, s.ssm.heads]    # z, u, B, C, delta
+        ssm["in_proj"] = torch.cat([part * (f["ssm_in"] * factor) for part, factor in zip(ssm["in_proj"].split(widths), f["ssm_parts"])])
+        return dict(norm_1=get("input_layernorm.weight"), norm_2=get("pre_ff_layernorm.weight"),
+                    qkv=torch.cat([times(f["attention_in"], "self_attn.q_proj"), times(f["attention_in"] * f["key"], "self_attn.k_proj"),
+                                   times(f["attention_in"], "self_attn.v_proj")]),
+                    out=times(f["attention_out"], "self_attn.o_proj"), ssm=ssm, ssm_out=times(f["ssm_out"], "mamba.out_proj"),
+                    gate_up=torch.cat([times(f["mlp"][0], "feed_forward.gate_proj"), times(1, "feed_forward.up_proj")]),
+                    down=times(f["mlp"][1], "feed_forward.down_proj"))
+
+    def edges(self, source):
+        attention, ssm = source.unbind(1)
+        return tuple(zip(super().edges(attention), Model.edges(self, ssm)))
+
+    def layer(self, w, x, b, edges, mix):
+        rows = self.norm(x, w["norm_1"])
+        attended = self.attention(w, rows, b, edges[0], mix[0])
+        scanned = gated_ssd(self.s.ssm, w["ssm"], rows, b, edges[1], mix[1])
+        return self.add_mlp(w, torch.addmm(torch.addmm(x, attended, w["out"].t()), scanned, w["ssm_out"].t()))
+
 
 # ------------------------------------------------------------------------------------------------ what is there
-FAMILIES = {"mamba": Mamba, "mamba2": Mamba2, "gpt2": Gpt2, "llama": Llama}
+FAMILIES = {"mamba": Mamba, "mamba2": Mamba2, "gpt2": Gpt2, "llama": Llama, "falcon_h1": FalconH1}
 
 
 def forms(family, kind):
@@ -343,8 +394,9 @@ def forms(family, kind):
     the layer as usual and once more with a second state without the removed inputs.
     """
     loop, matrix = {"mamba": (scan_recurrence, scan_materialised), "mamba2": (ssd_recurrence, ssd_materialised),
-                    "gpt2": (attend_plain, attend_fused), "llama": (attend_plain, attend_fused)}[family]
-    if family in ("gpt2", "llama"):
+                    "gpt2": (attend_plain, attend_fused), "llama": (attend_plain, attend_fused),
+                    "falcon_h1": ((attend_plain, ssd_recurrence), (attend_fused, ssd_materialised))}[family]
+    if family in ("gpt2", "llama", "falcon_h1"):
         return {"plain": Form(loop, loop), "fused": Form(matrix, matrix)}
     if kind == "batched":
         return {"recurrence": Form(loop, loop), "materialised": Form(matrix, matrix)}

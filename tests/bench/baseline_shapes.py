@@ -67,7 +67,8 @@ def published():
 
 @dataclass
 class Shape:
-    """family: mamba (with inner_eps, Falcon-Mamba), mamba2, gpt2 or llama (Mistral too).  Fields of other families stay at 0."""
+    """family: mamba (with inner_eps, Falcon-Mamba), mamba2, gpt2, llama (Mistral too) or falcon_h1, a llama beside its `ssm`.  Fields
+    of other families stay at 0."""
     family: str
     d: int
     layers: int
@@ -88,6 +89,13 @@ class Shape:
     theta: float = 10000.0
     scaling: dict = field(default_factory=dict)
     window: int = 0         # sliding window; 0: none
+    ssm: "Shape | None" = None      # the mamba2 beside the attention of a hybrid's layers
+    factors: dict = field(default_factory=dict)     # of Falcon-H1, by the part that they multiply; absent: 1
+
+    @property
+    def classes(self):
+        """The mixers that a cell may cut."""
+        return ("all", "attention", "ssm") if self.ssm else ("all",)
 
     @staticmethod
     def of(c):
@@ -98,7 +106,8 @@ class Shape:
 
 
 def readers():
-    return {"mamba": mamba, "falcon_mamba": mamba, "mamba2": mamba2, "gpt2": gpt2, "llama": llama, "mistral": llama}
+    return {"mamba": mamba, "falcon_mamba": mamba, "mamba2": mamba2, "gpt2": gpt2, "llama": llama, "mistral": llama,
+            "falcon_h1": falcon_h1}
 
 
 def kind_of(c):
@@ -142,3 +151,19 @@ def llama(kind, c):
                  heads=heads, head_dim=c.get("head_dim") or d // heads, groups=c.get("num_key_value_heads", heads),
                  ff=c["intermediate_size"], theta=c["rope_theta"], scaling=c.get("rope_scaling") or {},
                  window=(c.get("sliding_window") or 0) if kind == "mistral" else 0)
+
+
+def falcon_h1(kind, c):
+    if c.get("mamba_rms_norm", False):
+        raise ValueError("mamba_rms_norm: the baseline has the gate alone")
+    inner, heads = c["mamba_d_ssm"] or c["mamba_expand"] * c["hidden_size"], c["mamba_n_heads"]
+    s = llama(kind, {"rms_norm_eps": 1e-5} | c)
+    s.family = "falcon_h1"
+    s.ssm = Shape("mamba2", s.d, s.layers, s.vocab, s.tied, eps=s.eps, inner=inner, state=c["mamba_d_state"],
+                  taps=c.get("mamba_d_conv", 4), heads=heads, head_dim=inner // heads, groups=c.get("mamba_n_groups", 1),
+                  step_limit=tuple(c.get("time_step_limit", (0.0, float("inf")))))
+    one = lambda name: c.get(f"{name}_multiplier", 1.0)
+    s.factors = dict(embedding=one("embedding"), logits=one("lm_head"), attention_in=one("attention_in"), key=one("key"),
+                     attention_out=one("attention_out"), ssm_in=one("ssm_in"), ssm_out=one("ssm_out"),
+                     ssm_parts=c.get("ssm_multipliers") or [1.0] * 5, mlp=c.get("mlp_multipliers") or [1.0] * 2)
+    return s

@@ -4,21 +4,25 @@ import math
 import torch
 
 
+def ssd_names(s):
+    """{name: shape} of a Mamba-2 mixer whose output has no norm."""
+    conv = s.inner + 2 * s.groups * s.state
+    return {"conv1d.weight": (conv, 1, s.taps), "conv1d.bias": (conv,), "out_proj.weight": (s.d, s.inner),
+            "in_proj.weight": (s.inner + conv + s.heads, s.d), "dt_bias": (s.heads,), "A_log": (s.heads,), "D": (s.heads,)}
+
+
 def names(s):
     """{name: shape} of every tensor of the model; GPT-2's products are [in, out], the others [out, in]."""
     d, out = s.d, {}
     if s.family in ("mamba", "mamba2"):
         out |= {"backbone.embeddings.weight": (s.vocab, d), "backbone.norm_f.weight": (d,)}
-        conv = s.inner + (2 * s.groups * s.state if s.family == "mamba2" else 0)
-        layer = {"norm.weight": (d,), "mixer.conv1d.weight": (conv, 1, s.taps), "mixer.conv1d.bias": (conv,),
-                 "mixer.out_proj.weight": (d, s.inner)}
         if s.family == "mamba":
-            layer |= {"mixer.in_proj.weight": (2 * s.inner, d), "mixer.x_proj.weight": (s.rank + 2 * s.state, s.inner),
-                      "mixer.dt_proj.weight": (s.inner, s.rank), "mixer.dt_proj.bias": (s.inner,),
-                      "mixer.A_log": (s.inner, s.state), "mixer.D": (s.inner,)}
+            mixer = {"conv1d.weight": (s.inner, 1, s.taps), "conv1d.bias": (s.inner,), "out_proj.weight": (d, s.inner),
+                     "in_proj.weight": (2 * s.inner, d), "x_proj.weight": (s.rank + 2 * s.state, s.inner),
+                     "dt_proj.weight": (s.inner, s.rank), "dt_proj.bias": (s.inner,), "A_log": (s.inner, s.state), "D": (s.inner,)}
         else:
-            layer |= {"mixer.in_proj.weight": (s.inner + conv + s.heads, d), "mixer.dt_bias": (s.heads,),
-                      "mixer.A_log": (s.heads,), "mixer.D": (s.heads,), "mixer.norm.weight": (s.inner,)}
+            mixer = ssd_names(s) | {"norm.weight": (s.inner,)}
+        layer = {"norm.weight": (d,)} | {f"mixer.{n}": shape for n, shape in mixer.items()}
         prefix = "backbone.layers"
     elif s.family == "gpt2":
         out |= {"transformer.wte.weight": (s.vocab, d), "transformer.wpe.weight": (s.positions, d),
@@ -28,11 +32,15 @@ def names(s):
             layer |= {f"{n}.weight": (n_in, n_out), f"{n}.bias": (n_out,)}
         prefix = "transformer.h"
     else:
-        out |= {"model.embed_tokens.weight": (s.vocab, d), "model.norm.weight": (d,)}
+        final, second, mlp = (("final_layernorm", "pre_ff_layernorm", "feed_forward") if s.family == "falcon_h1" else
+                              ("norm", "post_attention_layernorm", "mlp"))
+        out |= {"model.embed_tokens.weight": (s.vocab, d), f"model.{final}.weight": (d,)}
         q, kv = s.heads * s.head_dim, s.groups * s.head_dim
-        layer = {"input_layernorm.weight": (d,), "post_attention_layernorm.weight": (d,), "self_attn.q_proj.weight": (q, d),
+        layer = {"input_layernorm.weight": (d,), f"{second}.weight": (d,), "self_attn.q_proj.weight": (q, d),
                  "self_attn.k_proj.weight": (kv, d), "self_attn.v_proj.weight": (kv, d), "self_attn.o_proj.weight": (d, q),
-                 "mlp.gate_proj.weight": (s.ff, d), "mlp.up_proj.weight": (s.ff, d), "mlp.down_proj.weight": (d, s.ff)}
+                 f"{mlp}.gate_proj.weight": (s.ff, d), f"{mlp}.up_proj.weight": (s.ff, d), f"{mlp}.down_proj.weight": (d, s.ff)}
+        if s.ssm:
+            layer |= {f"mamba.{n}": shape for n, shape in ssd_names(s.ssm).items()}
         prefix = "model.layers"
     for i in range(s.layers):
         out |= {f"{prefix}.{i}.{n}": shape for n, shape in layer.items()}
@@ -62,8 +70,14 @@ def draw(name, shape, s, make, uniform):
     return noise.mul_(1.3 / math.sqrt(shape[0 if s.family == "gpt2" and "lm_head" not in name else 1]))
 
 
-def random_weights(s, dtype, device, seed=0):
+def random_tensors(s, dtype, device, seed=0):
+    """Every (name, tensor) of the model, one after the other."""
     g = torch.Generator(device).manual_seed(seed)
     make = lambda shape: torch.randn(shape, generator=g, dtype=dtype, device=device)
     uniform = lambda shape: torch.rand(shape, generator=g, dtype=torch.float32, device=device)
-    return {name: draw(name, shape, s, make, uniform).to(dtype) for name, shape in names(s).items()}
+    for name, shape in names(s).items():
+        yield name, draw(name, shape, s, make, uniform).to(dtype)
+
+
+def random_weights(s, dtype, device, seed=0):
+    return dict(random_tensors(s, dtype, device, seed))

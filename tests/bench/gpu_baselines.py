@@ -1,11 +1,12 @@
 """Baselines in PyTorch for the cells of `knockout bench --shape`: what a cell costs without the token tree.
 
 Usage: gpu_baselines.py --shape A,B [--kind released,batched] [--precision float32,tf32,bfloat16] [--tokens 10,20] [--batch 64,256]
-                        [--seconds S] [--device cuda|cpu] [--config JSON] [--compile] [--json]
+                        [--classes all,attention,ssm] [--seconds S] [--device cuda|cpu] [--config JSON] [--compile] [--json]
 
 Prompts of random tokens with the subject at positions 1 to 3, the routes last<-{subject, relation, last, first}, a window of 9 layers
 at every start, random weights of the real shape; a cell is timed from the embedding to its metrics (log-probability, rank, top-1 and
-KL divergence at the last position), the clean runs are not.
+KL divergence at the last position), the clean runs are not. The cells of a hybrid are of the classes `all`, `attention` and `ssm` in
+turn, in one batch.
 
   released   one forward pass a cell, as the paper's released code goes about it: plain PyTorch, batch 1, in the window of an SSM the
              token-to-token matrix of every channel or head (`matrix`) or the layer twice (`hook`)
@@ -35,10 +36,18 @@ DTYPES = {"float32": torch.float32, "tf32": torch.float32, "bfloat16": torch.bfl
 TOLERANCE = {"float32": 0.05, "tf32": 2.0, "bfloat16": 8.0}
 
 
-def sources(T):
+def sources(T, subject=SUBJECT):
     """The source sets of the four routes, [4, T] bool."""
-    sets = [SUBJECT, [t for t in range(T) if t not in SUBJECT], [T - 1], [0]]
+    sets = [subject, [t for t in range(T) if t not in subject], [T - 1], [0]]
     return torch.tensor([[t in positions for t in range(T)] for positions in sets])
+
+
+def by_mixer(shape, removed, classes):
+    """What a model takes as source sets.  removed: [b, T] bool; classes: b names; of a hybrid -> [b, 2, T], else removed itself."""
+    if not shape.ssm:
+        return removed
+    cut = torch.tensor([[c in ("all", mixer) for mixer in ("attention", "ssm")] for c in classes], device=removed.device)
+    return removed[:, None] & cut[..., None]
 
 
 def metrics(logits, target, clean):
@@ -50,10 +59,12 @@ def metrics(logits, target, clean):
 
 
 class Job:
-    """One model with its prompts and cells.  A batch is (prompts [b], route numbers [b], start); it has one window."""
+    """One model with its prompts and cells.  A batch is (prompts [b], source sets [b, T], of hybrids [b, 2, T], start); it has one
+    window.  classes: names, none of which a model without hybrid layers needs."""
 
-    def __init__(self, shape, weights, dtype, device, T, seed=0):
+    def __init__(self, shape, weights, dtype, device, T, classes, seed=0):
         g = torch.Generator().manual_seed(seed)
+        self.classes = classes
         self.s, self.device, self.T = shape, device, T
         self.size = min(WINDOW, shape.layers)
         self.model = FAMILIES[shape.family](weights, shape, dtype)
@@ -63,22 +74,25 @@ class Job:
         self.T, self.generator = T, g
         self.ids = torch.randint(self.s.vocab, (n_prompts, T), generator=g).to(self.device)
         self.target = torch.randint(self.s.vocab, (n_prompts,), generator=g).to(self.device)
-        self.source = sources(T).to(self.device)
-        nothing = torch.zeros(1, T, dtype=torch.bool, device=self.device)
+        source = sources(T).to(self.device)
+        self.source = torch.stack([by_mixer(self.s, source, [name] * len(source)) for name in self.classes])
         usual = next(iter(forms(self.s.family, "batched").values()))
-        logits = [self.model.last_logits(part, nothing.expand(len(part), T), 0, 0, usual) for part in self.ids.split(16)]
+        nothing = torch.zeros_like(self.source[0, :1])
+        logits = [self.model.last_logits(part, nothing.expand(len(part), *nothing.shape[1:]), 0, 0, usual) for part in self.ids.split(16)]
         self.clean = torch.log_softmax(torch.cat(logits).float(), -1)
 
     def batch(self, b):
-        """b random cells of one random start, without repetition while there are enough."""
+        """b random cells of one random start, without repetition while there are enough, as many of each class."""
         order = torch.randperm(4 * len(self.ids), generator=self.generator)
         order = order.repeat(-(-b // len(order)))[:b]
         start = torch.randint(self.s.layers - self.size + 1, (), generator=self.generator).item()
-        return (order // 4).to(self.device), (order % 4).to(self.device), start
+        first = torch.randint(len(self.classes), (), generator=self.generator).item()
+        turn = (first + torch.arange(b)) % len(self.classes)
+        return (order // 4).to(self.device), self.source[turn.to(self.device), (order % 4).to(self.device)], start
 
     def run(self, batch, form):
-        prompt, route, start = batch
-        logits = self.model.last_logits(self.ids[prompt], self.source[route], start, self.size, form)
+        prompt, source, start = batch
+        logits = self.model.last_logits(self.ids[prompt], source, start, self.size, form)
         return metrics(logits, self.target[prompt], self.clean[prompt])
 
     def synchronise(self):
@@ -134,7 +148,8 @@ def measure(job, name, kind, precision, a):
     found = fastest(job, ways, [1] if kind == "released" else a.batch, 2)
     b, form = min(found, key=found.get)
     times = job.seconds(b, ways[form], a.seconds)
-    return dict(shape=name, kind=kind, precision=precision, tokens=job.T, window=job.size, batch=b, form=form,
+    return dict(shape=name, kind=kind, precision=precision, tokens=job.T, window=job.size, classes=job.classes, batch=b,
+                form=form,
                 ms_per_cell=1e3 * statistics.median(times) / b, n_batches=len(times),
                 ms_per_cell_by_form={f"{form} x {b}": ms for (b, form), ms in found.items()},
                 ms_per_cell_range=[1e3 * min(times) / b, 1e3 * max(times) / b], largest_difference_of_forms=worst,
@@ -162,7 +177,8 @@ def measure_shape(name, shape, a):
     well = True
     for dtype in dict.fromkeys(DTYPES[p] for p in a.precision):
         begin = time.perf_counter()
-        job = Job(shape, random_weights(shape, dtype, a.device), dtype, a.device, a.tokens[0])
+        classes = a.classes or list(shape.classes)
+        job = Job(shape, random_weights(shape, dtype, a.device), dtype, a.device, a.tokens[0], classes)
         if a.compile:
             torch.compiler.reset()
             torch._dynamo.config.recompile_limit = 64        # beyond it layers would run uncompiled, unsaid
@@ -199,6 +215,8 @@ def main():
     ap.add_argument("--precision", type=listed(list(DTYPES)), default=["float32"])
     ap.add_argument("--tokens", type=numbers, default=[10], help="tokens a prompt (default 10)")
     ap.add_argument("--batch", type=numbers, default=[64, 256], help="batch sizes to try (default 64,256)")
+    ap.add_argument("--classes", type=listed(["all", "attention", "ssm"]),
+                    help="the classes of cells, in turn (default: all; of hybrids all, attention and ssm)")
     ap.add_argument("--seconds", type=float, default=3, help="timed seconds a result (default 3)")
     ap.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
     ap.add_argument("--compile", action="store_true", help="put layers through torch.compile, which takes long")
@@ -209,6 +227,8 @@ def main():
     for name in a.shape:
         if name not in shapes:
             ap.error(f"--shape: unknown shape {name}, choose from {', '.join(shapes)}")
+        if not set(a.classes or []) <= set(Shape.of(shapes[name]).classes):
+            ap.error(f"--classes: {name} has no others than {', '.join(Shape.of(shapes[name]).classes)}")
     if min(a.tokens) < len(SUBJECT) + 2:
         ap.error(f"--tokens: at least {len(SUBJECT) + 2}")
     with torch.inference_mode():

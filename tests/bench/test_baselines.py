@@ -1,11 +1,12 @@
-"""The baselines against the oracle: random models of every kind, each form of each kind of baseline, every route.
+"""The baselines against the oracle: random models of every kind, each form of each kind of baseline, every route, of hybrids every
+class; and against golden cells of a hybrid.
 
-Usage: test_baselines.py    exits with 77, after the reason, where torch, transformers or safetensors is missing
+Usage: test_baselines.py    exits with 77, after the reason, where torch, transformers, safetensors, h5py or numpy is missing
 
 The oracle computes in float64 from the same weights. Log-probabilities over the whole vocabulary and the target's metrics must agree to
 1e-5 in float64 and to 1e-3 in float32, whose rounding these random models amplify (largest seen: 3e-6, where transformers'
 rotary angles are float32, and 2e-4), ranks and top tokens
-exactly where the oracle's values are not that close.
+exactly where the oracle's values are not that close. Golden cells must agree to GOLDEN in float64.
 """
 import json
 import sys
@@ -13,22 +14,25 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
-missing = [m for m in ("torch", "transformers", "safetensors") if find_spec(m) is None]
+missing = [m for m in ("torch", "transformers", "safetensors", "h5py", "numpy") if find_spec(m) is None]
 if missing:
     print(f"skipped: this Python has no {', '.join(missing)}")
     sys.exit(77)
 
+import h5py
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 sys.path += [str(Path(__file__).parent), str(Path(__file__).parents[1] / "oracle")]
 from baseline_models import FAMILIES, forms
 from baseline_shapes import Shape, with_baseline
 from baseline_weights import random_weights
-from gpu_baselines import metrics, sources
+from gpu_baselines import by_mixer, metrics, sources
+from hybrid_oracle import HybridModel
 from knockout_oracle import Knockout, OracleModel
 
 TOLERANCE = {torch.float64: 1e-5, torch.float32: 1e-3}
+GOLDEN = 1e-10     # largest seen: 9e-15
 EFFECT = 1e-4      # of most cells at least, on some log-probability
 MAMBA = dict(model_type="mamba", hidden_size=40, num_hidden_layers=5, vocab_size=97, state_size=16, conv_kernel=4, expand=2,
              time_step_rank=3, tie_word_embeddings=True)
@@ -36,6 +40,11 @@ LLAMA = dict(model_type="llama", hidden_size=48, num_hidden_layers=4, vocab_size
              head_dim=16, intermediate_size=80, max_position_embeddings=128, rms_norm_eps=1e-5, rope_theta=500.0, tie_word_embeddings=False)
 MAMBA2 = dict(model_type="mamba2", hidden_size=48, num_hidden_layers=4, vocab_size=90, state_size=16, expand=2, head_dim=16, num_heads=6,
               n_groups=2, conv_kernel=4, layer_norm_epsilon=1e-5, tie_word_embeddings=False)
+FALCON_H1 = LLAMA | dict(
+    model_type="falcon_h1", rope_theta=1e11, mamba_d_ssm=64, mamba_n_heads=4, mamba_d_state=12, mamba_n_groups=1, mamba_d_conv=4,
+    mamba_rms_norm=False, embedding_multiplier=1.7, lm_head_multiplier=0.6, attention_in_multiplier=1.2, key_multiplier=0.7,
+    attention_out_multiplier=0.9, ssm_in_multiplier=1.3, ssm_out_multiplier=0.8, ssm_multipliers=[1.1, 0.9, 0.8, 1.2, 0.7],
+    mlp_multipliers=[0.9, 0.7])
 CONFIGS = {
     "mamba": MAMBA,
     "falcon-mamba": MAMBA | dict(model_type="falcon_mamba", intermediate_size=96, mixer_rms_eps=1e-6, tie_word_embeddings=False),
@@ -47,6 +56,8 @@ CONFIGS = {
     "llama-scaled": LLAMA | dict(tie_word_embeddings=True, rope_scaling=dict(
         rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=16)),
     "mistral": LLAMA | dict(model_type="mistral", sliding_window=14),
+    "falcon-h1": FALCON_H1,
+    "falcon-h1-groups": FALCON_H1 | dict(mamba_n_groups=2, time_step_limit=[0.05, 0.4], tie_word_embeddings=True),
 }
 
 
@@ -54,11 +65,11 @@ def oracle_of(config, weights):
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "config.json").write_text(json.dumps(config))
         save_file({name: w.contiguous() for name, w in weights.items()}, f"{folder}/model.safetensors", metadata={"format": "pt"})
-        return OracleModel(folder)
+        return (HybridModel if Shape.of(config).ssm else OracleModel)(folder)
 
 
 class Case:
-    """One model, one prompt length, one window; the cells are two prompts times the four routes."""
+    """One model, one prompt length, one window; the cells are two prompts times the four routes, of hybrids times the classes."""
 
     def __init__(self, name, T, start, size, dtype=torch.float64):
         g = torch.Generator().manual_seed(T)
@@ -68,16 +79,19 @@ class Case:
         weights = random_weights(self.shape, torch.float32, "cpu", seed=7)
         self.oracle = oracle_of(config, weights)
         self.model = FAMILIES[self.shape.family]({n: w.to(dtype) for n, w in weights.items()}, self.shape, dtype)
-        self.ids = torch.randint(self.shape.vocab, (2, T), generator=g).repeat_interleave(4, 0)
-        self.target = torch.randint(self.shape.vocab, (8,), generator=g)
-        self.source = sources(T).repeat(2, 1)
+        n = 8 * len(self.shape.classes)
+        self.ids = torch.randint(self.shape.vocab, (2, T), generator=g).repeat_interleave(n // 2, 0)
+        self.target = torch.randint(self.shape.vocab, (n,), generator=g)
+        self.removed = sources(T).repeat(n // 4, 1)
+        self.classes = [name for name in self.shape.classes for _ in range(4)] * 2
+        self.source = by_mixer(self.shape, self.removed, self.classes)
         self.clean = torch.stack([self.oracle.log_probs(ids.tolist()) for ids in self.ids])
-        self.expected = torch.stack([self.expect(c) for c in range(8)])
+        self.expected = torch.stack([self.expect(c) for c in range(n)])
 
     def expect(self, c):
         T = self.ids.shape[1]
-        edges = [(T - 1, j) for j in range(T) if self.source[c, j]]
-        return self.oracle.log_probs(self.ids[c].tolist(), Knockout(edges, range(self.start, self.start + self.size)))
+        edges = [(T - 1, j) for j in range(T) if self.removed[c, j]]
+        return self.oracle.log_probs(self.ids[c].tolist(), Knockout(edges, range(self.start, self.start + self.size), self.classes[c]))
 
     def compare(self, what, got, expected):
         worst = float((got - expected).abs().max())
@@ -111,7 +125,7 @@ class Case:
             for form_name, form in forms(self.shape.family, kind).items():
                 what = f"{kind}, {form_name}, T = {self.ids.shape[1]}"
                 run = lambda part: self.model.last_logits(self.ids[part], self.source[part], self.start, self.size, form)
-                logits = run(slice(None)) if kind == "batched" else torch.cat([run(slice(c, c + 1)) for c in range(8)])
+                logits = run(slice(None)) if kind == "batched" else torch.cat([run(slice(c, c + 1)) for c in range(len(self.ids))])
                 clean = self.model.last_logits(self.ids, nothing, 0, 0, form)
                 worst = max(worst, self.compare(what, torch.log_softmax(logits, -1), self.expected),
                             self.compare(f"{what}, clean run", torch.log_softmax(clean, -1), self.clean), self.check_metrics(logits))
@@ -128,11 +142,46 @@ def large_is_small():
     return worst
 
 
+def golden_cells(name):
+    """Every golden cell of a hybrid variant whose route goes into the last position and whose class is of whole mixers.  The largest
+    difference in log-probability and KL divergence."""
+    folder = Path(__file__).parents[1] / "data" / "variants" / name
+    weights = {n: w.double() for file in sorted(folder.glob("*.safetensors")) for n, w in load_file(file).items()}
+    shape = Shape.of(json.loads((folder / "config.json").read_text()))
+    model, worst, n_cells = FAMILIES[shape.family](weights, shape, torch.float64), 0.0, 0
+    with h5py.File(folder / "golden.h5") as golden:
+        read = lambda name: torch.from_numpy(golden[name][()])
+        tokens, spans, targets = read("token_id").long(), read("subject_span").tolist(), read("target_id").long()
+        sizes = read("window_size").tolist()
+        routes, classes = golden["route"].asstr()[()].tolist(), golden["feature_class"].asstr()[()].tolist()
+        columns = [classes.index(c) for c in shape.classes]
+        rows = [routes.index(f"last<-{source}") for source in ("subject", "relation", "last", "first")]
+        wanted = [read(name)[:, rows][:, :, columns].flatten(1, 2) for name in ("logprob", "target_rank", "top1_id", "kl")]
+    for p, (ids, (begin, end)) in enumerate(zip(tokens, spans)):
+        ids = ids[ids >= 0]
+        removed = sources(len(ids), range(begin, end)).repeat_interleave(len(columns), 0)
+        source = by_mixer(shape, removed, shape.classes * len(rows))
+        ids, target = ids.repeat(len(source), 1), targets[p].repeat(len(source))
+        for form_name, form in forms(shape.family, "batched").items():
+            run = lambda source, start, size: model.last_logits(ids, source, start, size, form)
+            clean = torch.log_softmax(run(torch.zeros_like(source), 0, 0), -1)
+            for k, size in enumerate(sizes):
+                for start in range(shape.layers - size + 1):
+                    got = metrics(run(source, start, size), target, clean)
+                    e = [x[p, :, k, start] for x in wanted]
+                    difference = max(float((got[0] - e[0]).abs().max()), float((got[3] - e[3]).abs().max()))
+                    if not (difference <= GOLDEN and torch.equal(got[1].int(), e[1]) and torch.equal(got[2].int(), e[2])):
+                        raise SystemExit(f"test_baselines.py: {name}, {form_name}: prompt {p}, window {size} from {start}: differs from "
+                                         f"the golden cells by {difference:.1e}, or in a rank or a top token")
+                    worst, n_cells = max(worst, difference), n_cells + len(source)
+    return worst, n_cells
+
+
 def main():
     torch.set_num_threads(1)
     shapes = with_baseline()
-    if len(shapes) != 17:
-        raise SystemExit(f"test_baselines.py: {len(shapes)} shapes of families with a baseline were read, there are 17")
+    if len(shapes) != 19:
+        raise SystemExit(f"test_baselines.py: {len(shapes)} shapes of families with a baseline were read, there are 19")
     for shape in shapes.values():
         Shape.of(shape)
     with torch.inference_mode():
@@ -141,6 +190,8 @@ def main():
             single = max(Case(name, T, 1, 2, torch.float32).run() for T in (5, 10))
             print(f"{name}: largest difference from the oracle {worst:.1e}, in float32 {single:.1e}", flush=True)
         print(f"mamba, step by step: {large_is_small():.1e}")
+        worst, n_cells = golden_cells("falcon-h1")
+        print(f"falcon-h1: largest difference from {n_cells} golden cells {worst:.1e}")
 
 
 if __name__ == "__main__":

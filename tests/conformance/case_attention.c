@@ -14,16 +14,22 @@
 
 struct heads {
     int32_t n, n_kv, d_head, reach;
-    bool by_head; /* q, k and v of a head lie side by side (n_kv is n) */
-    int32_t gap;  /* numbers between two heads */
+    int32_t d_value; /* values have this width, and lie in rows of their own; 0: as the keys */
+    bool by_head;    /* q, k and v of a head lie side by side (n_kv is n) */
+    int32_t gap;     /* numbers between two heads */
     float cap;
     bool sinks;
 };
 
-/* Where the heads' queries, keys and values lie in a row. */
+/* Where the heads' queries, keys and values lie in a row; ld_v is that of the values. */
 struct layout {
-    int32_t stride, k, v, width;
+    int32_t stride, k, width, v, stride_v, ld_v;
 };
+
+static int32_t value_width(const struct heads *heads)
+{
+    return heads->d_value > 0 ? heads->d_value : heads->d_head;
+}
 
 static struct layout layout_of(const struct heads *heads)
 {
@@ -31,26 +37,39 @@ static struct layout layout_of(const struct heads *heads)
     const int32_t k = heads->by_head ? d : heads->n * stride;
     const int32_t v = heads->by_head ? 2 * d : (heads->n + heads->n_kv) * stride;
     const int32_t n = heads->by_head ? heads->n : heads->n + 2 * heads->n_kv;
-    return (struct layout){stride, k, v, n * stride + 1};
+    const int32_t width = n * stride + 1, stride_v = heads->d_value + 3;
+    if (heads->d_value > 0) { /* each head's value follows three other numbers */
+        return (struct layout){stride, k, width, 3, stride_v, heads->n_kv * stride_v + 2};
+    }
+    return (struct layout){stride, k, width, v, stride, width};
 }
 
 struct inputs {
     struct heads heads;
     float *qkv;   /* [n_rows, the layout's width] */
+    float *apart; /* [n_rows, the layout's ld_v]: the values, if they lie apart */
     float *sinks; /* [n_heads] */
 };
+
+static float *values_of(const struct inputs *x)
+{
+    return x->heads.d_value > 0 ? x->apart : x->qkv;
+}
 
 /* Queries, keys and values in [-range, range]; sinks in twice that. */
 static struct inputs make_inputs(const struct ko_rows *rows, const struct heads *heads, float range)
 {
-    size_t n = (size_t)(rows->n_rows * layout_of(heads).width);
-    return (struct inputs){*heads, random_floats(9, n, -range, range),
+    const struct layout at = layout_of(heads);
+    const size_t n = (size_t)rows->n_rows;
+    return (struct inputs){*heads, random_floats(9, n * (size_t)at.width, -range, range),
+                           random_floats(11, n * (size_t)at.ld_v, -range, range),
                            random_floats(10, (size_t)heads->n, -2.0F * range, 2.0F * range)};
 }
 
 static void free_inputs(struct inputs *x)
 {
     free(x->qkv);
+    free(x->apart);
     free(x->sinks);
 }
 
@@ -61,22 +80,29 @@ static float *attend_rows(const struct backend *b, const struct ko_rows *rows, i
     const struct heads *heads = &x->heads;
     struct memory m = {.b = b};
     const struct layout at = layout_of(heads);
-    size_t n = (size_t)(rows->n_active[layer] * heads->n * heads->d_head);
-    const float *qkv = memory_rows(&m, rows, x->qkv, (size_t)at.width, rows->n_projected[layer]);
+    const int32_t n_projected = rows->n_projected[layer];
+    size_t n = (size_t)(rows->n_active[layer] * heads->n * value_width(heads));
+    const float *qkv = memory_rows(&m, rows, x->qkv, (size_t)at.width, n_projected), *v = qkv;
+    if (heads->d_value > 0) {
+        v = memory_rows(&m, rows, x->apart, (size_t)at.ld_v, n_projected);
+    }
     const struct ko_attention args = {
         .stage = layer,
         .n_heads = heads->n,
         .n_kv_heads = heads->n_kv,
         .d_head = heads->d_head,
+        .d_value = value_width(heads),
         .reach = heads->reach,
         .scale = 0.3F,
         .cap = heads->cap,
         .sinks = heads->sinks ? memory_floats(&m, x->sinks, (size_t)heads->n) : NULL,
         .q = qkv,
         .k = qkv + at.k,
-        .v = qkv + at.v,
         .ld = at.width,
         .stride = at.stride,
+        .v = v + at.v,
+        .ld_v = at.ld_v,
+        .stride_v = at.stride_v,
         .out = memory_nan(&m, n)};
     RUN(b, set_rows, rows);
     RUN(b, attention, &args);
@@ -101,12 +127,12 @@ static void attend_row(const struct ko_rows *rows, int32_t row, int32_t layer, c
 {
     const struct inputs *x = inputs;
     const struct layout at = layout_of(&x->heads);
-    int32_t d = x->heads.d_head, ld = at.width, b = rows->branch[row];
+    int32_t d = value_width(&x->heads), ld = at.width, b = rows->branch[row];
     int32_t path[WAVE_TOKENS], i = wave_path(rows, row, layer, ko_rows_source, path);
     bool after = b >= 0 && rows->branches[b].after_softmax;
     for (int32_t head = 0; head < x->heads.n; head++, out += d) {
-        int32_t place = head / (x->heads.n / x->heads.n_kv) * at.stride;
-        int32_t key = at.k + place, value = at.v + place;
+        int32_t kv_head = head / (x->heads.n / x->heads.n_kv);
+        int32_t key = at.k + kv_head * at.stride, value = at.v + kv_head * at.stride_v;
         const float *q = x->qkv + ko_at(path[i], ld, head * at.stride);
         double weight[WAVE_TOKENS] = {0.0},
                sum = x->heads.sinks ? exp((double)x->sinks[head]) : 0.0;
@@ -121,7 +147,8 @@ static void attend_row(const struct ko_rows *rows, int32_t row, int32_t layer, c
             out[c] = 0.0;
             for (int32_t j = 0; j <= i; j++) {
                 if (weight[j] > 0.0) {
-                    out[c] += weight[j] / sum * (double)x->qkv[ko_at(path[j], ld, value + c)];
+                    out[c] +=
+                        weight[j] / sum * (double)values_of(x)[ko_at(path[j], at.ld_v, value + c)];
                 }
             }
         }
@@ -131,7 +158,7 @@ static void attend_row(const struct ko_rows *rows, int32_t row, int32_t layer, c
 static struct mixing mixing_of(const char *name, const struct ko_rows *rows, const struct inputs *x)
 {
     return (struct mixing){
-        name,          x,          rows->n_active, (size_t)(x->heads.n * x->heads.d_head),
+        name,          x,          rows->n_active, (size_t)(x->heads.n * value_width(&x->heads)),
         attend_rows,   attend_row, {1e-7, 2e-6},   ko_rows_source,
         x->heads.reach};
 }
@@ -181,6 +208,18 @@ static void heads_lie_side_by_side_or_apart(void **state)
         {.n = 4, .n_kv = 2, .d_head = 16, .reach = INT32_MAX, .gap = 16},
         {.n = 6, .n_kv = 1, .d_head = 5, .reach = 3, .gap = 2}};
     check_heads(*state, heads, "head strides");
+}
+
+/* Wider than the keys, narrower, and in another class of widths of the GPU. */
+static void values_may_have_a_width_of_their_own(void **state)
+{
+    static const struct heads heads[5] = {
+        {.n = 1, .n_kv = 1, .d_head = 7, .d_value = 5, .reach = INT32_MAX},
+        {.n = 4, .n_kv = 4, .d_head = 14, .d_value = 9, .reach = INT32_MAX},
+        {.n = 6, .n_kv = 2, .d_head = 33, .d_value = 16, .reach = 4, .gap = 2},
+        {.n = 3, .n_kv = 3, .d_head = 20, .d_value = 70, .reach = 5, .sinks = true},
+        {.n = 2, .n_kv = 2, .d_head = 192, .d_value = 128, .reach = INT32_MAX}};
+    check_heads(*state, heads, "values");
 }
 
 /* Scores reach 8 with 16 numbers a head. */
@@ -354,14 +393,16 @@ static void removed_sources_need_not_be_finite(void **state)
         const struct heads heads = {.n = 4,
                                     .n_kv = 2,
                                     .d_head = 16,
+                                    .d_value = seed % 5 == 0 ? 11 : 0,
                                     .reach = seed % 2 ? INT32_MAX : 4,
                                     .cap = seed % 3 == 0 ? 2.0F : 0.0F,
                                     .sinks = seed % 4 < 2};
         struct inputs x = make_inputs(rows, &heads, 2.0F);
         const struct mixing mixing = mixing_of("random", rows, &x);
         const struct layout at = layout_of(&heads);
-        spoil_rows(x.qkv, rows->n_rows, (size_t)at.width, (size_t)at.v,
-                   (size_t)(heads.n_kv * heads.d_head), INFINITY);
+        spoil_rows(values_of(&x), rows->n_rows, (size_t)at.ld_v, (size_t)at.v,
+                   (size_t)(heads.n_kv * at.stride_v - (at.stride_v - value_width(&heads))),
+                   INFINITY);
         check_mixing(*state, rows, &mixing, spread, &n_spared);
         free_inputs(&x);
     }
@@ -374,6 +415,7 @@ int run_attention(void)
         cmocka_unit_test(removed_sources_need_not_be_finite),
         cmocka_unit_test(attention_without_the_removed_edges),
         cmocka_unit_test(heads_lie_side_by_side_or_apart),
+        cmocka_unit_test(values_may_have_a_width_of_their_own),
         cmocka_unit_test(scores_are_capped_before_edges_go),
         cmocka_unit_test(sinks_take_a_part_of_the_softmax),
         cmocka_unit_test(sinks_of_any_size_are_finite),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Gates of outputs with their norms, gated activations, and scaled columns. */
+/* Gates of outputs with their norms, gated activations, scaled columns and gated rows. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -277,12 +277,52 @@ static void columns_have_their_own_scales(void **state)
     print_message("scale_columns: %.1e from double precision\n", spread.largest);
 }
 
+static void check_row_gates(const struct backend *b, int32_t n, int32_t d, struct spread *spread)
+{
+    const int32_t ld = d + PAD;
+    struct memory m = {.b = b};
+    float *x = random_floats(1, (size_t)(n * ld), -3.0F, 3.0F);
+    float *gate = random_floats(2, (size_t)n, -6.0F, 6.0F);
+    for (int32_t r = 0; r < n; r += 3) {
+        gate[r] *= 30.0F; /* exp(-gate) may be infinite */
+    }
+    const struct ko_gate_rows args = {.n = n,
+                                      .d = d,
+                                      .gate = memory_floats(&m, gate, (size_t)n),
+                                      .x = memory_floats(&m, x, (size_t)(n * ld)),
+                                      .ld = ld};
+    RUN(b, gate_rows, &args);
+    float *got = memory_result(&m, args.x, (size_t)(n * ld));
+    for (int32_t at = 0; at < n * ld; at++) {
+        const int32_t r = at / ld, c = at % ld;
+        double want = (double)x[at];
+        want *= c < d ? sigmoid_of((double)gate[r]) : 1.0; /* beside: untouched */
+        /* Observed: 7.1e-08. */
+        expect_near("gate_rows", b->label, &got[at], &want, 1, 5e-7, spread);
+    }
+    free(x), free(gate), free(got);
+}
+
+static void rows_have_their_own_gates(void **state)
+{
+    static const int32_t shapes[][2] = {{0, 4}, {1, 1}, {5, 33}, {64, 7}, {3, 1028}};
+    const struct backends *all = *state;
+    struct spread spread = {0};
+    for (int32_t k = 0; k < all->n; k++) {
+        for (size_t s = 0; s < sizeof shapes / sizeof shapes[0]; s++) {
+            check_row_gates(&all->list[k], shapes[s][0], shapes[s][1], &spread);
+        }
+    }
+    print_message("gate_rows: %.1e from double precision\n", spread.largest);
+}
+
 int run_gated(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(outputs_are_gated_and_normed_by_groups),
         cmocka_unit_test(gates_multiply_beside_and_in_place),
         cmocka_unit_test(columns_have_their_own_scales),
+        cmocka_unit_test(rows_have_their_own_gates),
     };
     return cmocka_run_group_tests_name("gated", tests, backends_open, backends_close);
 }

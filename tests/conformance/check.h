@@ -116,6 +116,7 @@ int run_conv(void);
 int run_mamba1(void);
 int run_mamba2(void);
 int run_deltanet(void);
+int run_rglru(void);
 int run_gated(void);
 int run_heads(void);
 int run_attention(void);

@@ -25,7 +25,8 @@ int main(void)
     return run_suite("basic", run_basic) + run_suite("experts", run_experts) +
            run_suite("conv", run_conv) + run_suite("mamba1", run_mamba1) +
            run_suite("mamba2", run_mamba2) + run_suite("deltanet", run_deltanet) +
-           run_suite("gated", run_gated) + run_suite("heads", run_heads) +
-           run_suite("attention", run_attention) + run_suite("unembed", run_unembed) +
-           run_suite("precision", run_precision) + run_suite("tables", run_tables);
+           run_suite("rglru", run_rglru) + run_suite("gated", run_gated) +
+           run_suite("heads", run_heads) + run_suite("attention", run_attention) +
+           run_suite("unembed", run_unembed) + run_suite("precision", run_precision) +
+           run_suite("tables", run_tables);
 }

@@ -22,16 +22,16 @@ sys.exit(not least <= measured / predicted <= most)
 PY
 }
 
-# A sweep over forty prompts of one checkpoint.
+# sweep CHECKPOINT PROMPTS LEAST MOST
 sweep() {
     basename "$1"
     cat >"$scratch/sweep.yaml" <<YAML
 models: [$1]
-prompts: {file: $KO_SOURCE_DIR/jobs/facts.jsonl, select: all, sample: {n: 40, seed: 0}}
+prompts: {file: $KO_SOURCE_DIR/jobs/facts.jsonl, select: all, sample: {n: $2, seed: 0}}
 routes: [last<-subject, last<-relation, last<-last]
 windows: {sizes: [2], starts: all}
 YAML
-    measure "$scratch/sweep.yaml" "$2" "$3"
+    measure "$scratch/sweep.yaml" "$3" "$4"
 }
 
 measure "$scratch/spec.yaml" 0.8 1.2
@@ -39,8 +39,11 @@ mkdir "$scratch/wide"
 cp "$KO_SOURCE_DIR/jobs/models/mamba-facts/tokenizer.json" "$scratch/wide"
 for family in mamba gpt_neox gemma2 olmoe gpt_oss; do
     "$python" "$KO_SOURCE_DIR/tests/e2e/wide_checkpoint.py" "$family" "$scratch/wide"
-    sweep "$scratch/wide" 0.8 1.2
+    sweep "$scratch/wide" 40 0.8 1.2
 done
+seen=" "
 for checkpoint in "$KO_SOURCE_DIR"/tests/data/variants/*; do
-    sweep "$checkpoint" 0.5 1.0
+    family=$(grep -o '"model_type": "[^"]*"' "$checkpoint/config.json" | head -n 1) || family=$checkpoint
+    [[ $seen == *" $family "* ]] || sweep "$checkpoint" 10 0.5 1.0
+    seen+="$family "
 done

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Prints the names of the shapes that `bench` knows, or the configuration of one of them as its
-   published checkpoint has it: for e2e/paper_plan.sh. */
+   published checkpoint has it: for e2e/paper_plan.sh and e2e/hybrids_plan.sh. */
 #include <stdio.h>
 
 #include "src/bench/shapes.h"

@@ -51,3 +51,53 @@ for k in 1 2; do
 done
 "$KNOCKOUT" merge -o "$scratch/merged.h5" "$scratch"/parts.shard-*.h5 || fail "merge"
 cmp <(table "$scratch/attention.h5") <(table "$scratch/merged.h5") || fail "the merged cells differ"
+
+# A hybrid, with attention in two of ten layers: a window over attention is the same run of layers as one over all layers.
+cat >"$scratch/hybrid.yaml" <<YAML
+models: [$KO_SOURCE_DIR/tests/data/variants/nemotron-h]
+prompts: {file: $KO_SOURCE_DIR/jobs/facts.jsonl, sample: {n: 4, seed: 1}}
+routes: ['last<-subject', 'last<-each']
+features: [all, attention, ssm]
+windows: {sizes: [1, 2, 4, 6], starts: all}
+YAML
+for over in layers attention ssm mixers; do
+    "$KNOCKOUT" run "$scratch/hybrid.yaml" -o "$scratch/hybrid-$over.h5" "${quiet[@]}" --set "windows.over=$over" 2>/dev/null || fail "hybrid over: $over"
+    "$KNOCKOUT" verify "$scratch/hybrid-$over.h5" --sample 20 --threads 1 >"$scratch/out" || { cat "$scratch/out"; fail "verify hybrid over: $over"; }
+    table "$scratch/hybrid-$over.h5" >"$scratch/hybrid-$over.csv"
+    [ "$over" = layers ] || "$python" - "$scratch/hybrid-layers.csv" "$scratch/hybrid-$over.csv" <<'PY' || fail "hybrid over: $over"
+import csv
+import sys
+
+KEY = ("prompt", "route", "feature_class", "source_position", "first_layer", "last_layer")
+whole, some = ({tuple(row[k] for k in KEY): row for row in csv.DictReader(open(path, encoding="utf-8"))} for path in sys.argv[1:])
+both = whole.keys() & some.keys()
+assert len(both) > 100, (len(both), len(some))
+for key in both:
+    a, b = whole[key], some[key]
+    assert a["status"] == b["status"] and a["depth"] == b["depth"], (a, b)
+    assert a["status"] != "done" or abs(float(a["logprob"]) - float(b["logprob"])) <= 1e-4, (a, b)  # other batches; the largest seen: 2e-6
+layers = {(int(row["window_size"]), int(row["window_start"])): (row["first_layer"], row["last_layer"]) for row in some.values()}
+print(len(both), "cells of", len(some), layers)
+PY
+done
+"$KNOCKOUT" show "$scratch/hybrid-attention.h5" --source subject --feature attention >"$scratch/out"
+grep -q 'layers of nemotron-h: ssm 0, 2, 5, 7; no mixer 1, 4, 6, 9; attention 3, 8$' "$scratch/out" || { cat "$scratch/out"; fail "show names no mixers"; }
+grep -qE '^ +3-8 +75.0 %' "$scratch/out" || { cat "$scratch/out"; fail "a window of two layers with attention is not 3-8"; }
+
+# Models are compared at windows of the same layers: layer 2 is the first with attention of Granite 4.0 and Jamba, and none of Nemotron-H.
+cat >"$scratch/three.yaml" <<YAML
+models: [$KO_SOURCE_DIR/tests/data/variants/granite-h, $KO_SOURCE_DIR/tests/data/variants/jamba, $KO_SOURCE_DIR/tests/data/variants/nemotron-h]
+prompts: {file: $KO_SOURCE_DIR/jobs/facts.jsonl, sample: {n: 40, seed: 1}}
+routes: ['last<-subject']
+features: [attention]
+windows: {sizes: [1], over: attention}
+YAML
+"$KO_LAUNCH" 120 3 "$KNOCKOUT" run "$scratch/three.yaml" -o "$scratch/three.h5" "${quiet[@]}" 2>/dev/null || fail "three hybrids"
+"$KNOCKOUT" verify "$scratch/three.h5" --sample 20 --threads 1 >"$scratch/out" || { cat "$scratch/out"; fail "verify three hybrids"; }
+found=$("$KNOCKOUT" show "$scratch/three.h5" --csv --model granite-h --minus-model jamba | awk -F, 'NR > 1 {print $(NF - 1)}')
+[ "$found" = 2 ] || fail "Granite minus Jamba at the layers '$found'"
+if "$KNOCKOUT" show "$scratch/three.h5" --model granite-h --minus-model nemotron-h >"$scratch/out" 2>"$scratch/err"; then
+    cat "$scratch/out"
+    fail "windows of different layers are compared"
+fi
+grep -q 'of the same layers' "$scratch/err" || { cat "$scratch/err"; fail "the reason is not said"; }

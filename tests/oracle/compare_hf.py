@@ -2,8 +2,9 @@
 
 Usage: compare_hf.py PROGRAM FACTS_JSONL CHECKPOINT_DIR ... [--prompts N] [--seed S] [--bound B]
 
-The program runs `evaluate` over N facts; transformers reads the same folders with AutoModelForCausalLM, computes in float32
-and is not changed in any way.  Compared are the token ids of each prompt, which of them can be run, the log-probability of
+The program runs `evaluate` over N facts; transformers reads the same folders with AutoModelForCausalLM and computes in
+float32.  Its code is not changed, except where it is known to read a configuration otherwise than it is meant (`corrected`).
+Compared are the token ids of each prompt, which of them can be run, the log-probability of
 the target, and the token that comes first (unless two are as close as the bound).  A table has the largest difference for
 each checkpoint.  The exit status is 1 where one exceeds the bound, and 77, after the reason, where a module is missing.
 
@@ -65,12 +66,31 @@ def original_layout(folder, config):
     return model
 
 
+def corrected(folder, written):
+    """A model whose class reads its configuration otherwise than the published code.  written: config.json.
+
+    Nemotron-H: the width of a head is `attention_head_dim`; the class reads `head_dim` alone.
+    Nemotron-H and Zamba2: time steps are clamped to `time_step_limit`; the classes clamp them to `time_step_min` and more.
+    """
+    config = transformers.AutoConfig.from_pretrained(folder)
+    if "head_dim" not in written and "attention_head_dim" in written:
+        config.head_dim = written["attention_head_dim"]
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder, config=config, dtype=torch.float32)
+    for module in model.modules():
+        if hasattr(module, "time_step_limit"):
+            module.time_step_limit = tuple(written.get("time_step_limit") or (0.0, math.inf))
+    return model
+
+
 def load_class(folder):
-    config = json.loads((folder / "config.json").read_text())
-    if "model_type" not in config and "d_model" in config:
-        model = original_layout(folder, config)
+    written = json.loads((folder / "config.json").read_text())
+    if "model_type" not in written and "d_model" in written:
+        model = original_layout(folder, written)
+    elif written["model_type"] in ("nemotron_h", "zamba2"):
+        model = corrected(folder, written)
     else:
-        model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+        # The faster products of experts need widths of whole 16 bytes.
+        model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, experts_implementation="eager")
     return model.float().eval()
 
 

@@ -489,6 +489,13 @@ static enum ko_code far_scale_columns(struct ko_backend *be, const struct ko_sca
     return ko_kernels_cpu.scale_columns(be, a, err);
 }
 
+static enum ko_code far_gate_rows(struct ko_backend *be, const struct ko_gate_rows *a,
+                                  struct ko_error *err)
+{
+    FAR("gate_rows", a->gate, a->x);
+    return ko_kernels_cpu.gate_rows(be, a, err);
+}
+
 static enum ko_code far_head_norm(struct ko_backend *be, const struct ko_head_norm *a,
                                   struct ko_error *err)
 {
@@ -523,6 +530,12 @@ static enum ko_code far_deltanet(struct ko_backend *be, const struct ko_deltanet
 {
     FAR("deltanet", a->q, a->k, a->v, a->dt, a->beta, a->dt_bias, a->a, a->masks, a->out);
     return ko_kernels_cpu.deltanet(be, a, err);
+}
+
+static enum ko_code far_rglru(struct ko_backend *be, const struct ko_rglru *a, struct ko_error *err)
+{
+    FAR("rglru", a->u, a->input, a->decay, a->param, a->out);
+    return ko_kernels_cpu.rglru(be, a, err);
 }
 
 static enum ko_code far_output_gate(struct ko_backend *be, const struct ko_output_gate *a,

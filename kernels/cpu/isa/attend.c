@@ -6,9 +6,9 @@
 
 void ko_isa_attend(const struct ko_attend *args)
 {
-    size_t n = (size_t)args->n_keys, d = (size_t)args->d_head;
+    size_t n = (size_t)args->n_keys, d = (size_t)args->d_head, d_value = (size_t)args->d_value;
     float *weight = args->weight, *out = args->out;
-    memset(out, 0, d * sizeof *out);
+    memset(out, 0, d_value * sizeof *out);
     if (n == 0) {
         return;
     }
@@ -31,8 +31,8 @@ void ko_isa_attend(const struct ko_attend *args)
     }
     for (size_t j = 0; j < n; j++) {
         if (!args->zeroed || !args->zeroed[j]) {
-            ko_isa_add_scaled(d, weight[j] / sum, args->v + (size_t)args->key_row[j] * args->ld,
-                              out);
+            ko_isa_add_scaled(d_value, weight[j] / sum,
+                              args->v + (size_t)args->key_row[j] * args->ld_v, out);
         }
     }
 }

@@ -44,6 +44,7 @@ const struct ko_cpu_isa ko_cpu_isa_table = {
     .time_step = ko_isa_time_step,
     .delta = ko_isa_delta,
     .unit = ko_isa_unit,
+    .lru_gates = ko_isa_lru_gates,
     .silu_mul = ko_isa_silu_mul,
     .sigmoid_mul = ko_isa_sigmoid_mul,
     .gelu_mul = ko_isa_gelu_mul,

@@ -74,7 +74,7 @@ static void build_bamba(struct ko_builder *b)
     ko_config_bool(b, "attention_bias", &layer.qkv_bias);
     layer.o_bias = layer.qkv_bias;
     ko_config_bool(b, "mlp_bias", &layer.mlp_bias);
-    ko_config_layer_list(b, "attn_layer_indices", attends);
+    ko_config_layer_list(b, "attn_layer_indices", 0, attends);
     ko_hybrid_read_mamba2(b, &mamba2);
     list_bamba(b, &layer, &mamba2, attends);
 }

@@ -29,7 +29,7 @@ static void read_kinds(struct ko_builder *b, uint8_t *convolves)
     if (ko_config_two_kinds(b, "layer_types", kinds, convolves) || !ko_json_get(b->config, key)) {
         return;
     }
-    ko_config_layer_list(b, key, attends);
+    ko_config_layer_list(b, key, 0, attends);
     for (int32_t l = 0; l < b->model->shape.n_layers; l++) {
         convolves[l] = !attends[l];
     }

@@ -57,6 +57,17 @@ void ko_moe_check(struct ko_builder *b, const struct ko_moe_spec *spec)
     }
 }
 
+void ko_moe_read_dense(struct ko_builder *b, uint8_t *dense)
+{
+    int32_t step = 1;
+    ko_config_size(
+        b, &(const struct ko_size_row){"decoder_sparse_step", NULL, 1, KO_MAX_LAYERS, &step});
+    for (int32_t l = 0; l < b->model->shape.n_layers; l++) {
+        dense[l] = (l + 1) % step != 0;
+    }
+    ko_config_layer_list(b, "mlp_only_layers", 0, dense);
+}
+
 void ko_moe_list(struct ko_builder *b, const struct ko_llama_layer *layer,
                  const struct ko_moe_layers *layers)
 {

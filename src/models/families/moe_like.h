@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Shared by Mixtral, Qwen3-MoE, OLMoE and gpt-oss: Llama-like models whose MLPs are mixtures of
-   experts. */
+/* Shared by Mixtral, Qwen3-MoE, OLMoE and gpt-oss, Llama-like models whose MLPs are mixtures of
+   experts, and in part by other models with experts. */
 #ifndef KO_MODELS_FAMILIES_MOE_LIKE_H
 #define KO_MODELS_FAMILIES_MOE_LIKE_H
 
@@ -19,6 +19,10 @@ void ko_moe_read_groups(struct ko_builder *b, const char *key, const char *chose
 /* Refuses more experts than all layers of a checkpoint may have together, where each has tensors of
    its own. */
 void ko_moe_check(struct ko_builder *b, const struct ko_moe_spec *spec);
+
+/* The layers whose MLP is not a mixture (Qwen3): those that mlp_only_layers lists, and those l
+   where decoder_sparse_step does not divide l + 1. dense [n_layers] 1: the layer has the MLP. */
+void ko_moe_read_dense(struct ko_builder *b, uint8_t *dense);
 
 /* A model's layers, as ko_llama_sublayers gives them, and the mixtures in place of their MLPs. */
 struct ko_moe_layers {

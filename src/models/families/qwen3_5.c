@@ -26,7 +26,7 @@ static void build_qwen3_5(struct ko_builder *b)
     json_object *text = ko_json_get(b->config, "text_config");
     const bool nested = ko_tensor_exists(b, "model.language_model.embed_tokens.weight");
     b->config = text ? text : b->config;
-    ko_qwen_next_read(b, &defaults, false, &q);
+    ko_qwen_next_read(b, &defaults, KO_DELTANET_APART, &q);
     ko_declare_prefix(b, "embed_tokens.weight", nested ? "model.language_model." : "model.");
     ko_qwen_next_begin(b, &q);
     for (int32_t l = 0; l < b->model->shape.n_layers && b->code == KO_OK; l++) {

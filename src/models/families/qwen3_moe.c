@@ -23,20 +23,6 @@ static const struct ko_llama_defaults defaults = {
     .rope = &qwen_rope,
 };
 
-/* Layer l has an MLP if mlp_only_layers lists it, or decoder_sparse_step does not divide l + 1.
-   dense [n_layers]. */
-static void read_dense_layers(struct ko_builder *b, uint8_t *dense)
-{
-    const int32_t n = b->model->shape.n_layers;
-    int32_t step = 1;
-    ko_config_size(
-        b, &(const struct ko_size_row){"decoder_sparse_step", NULL, 1, KO_MAX_LAYERS, &step});
-    for (int32_t l = 0; l < n; l++) {
-        dense[l] = (l + 1) % step != 0;
-    }
-    ko_config_layer_list(b, "mlp_only_layers", dense);
-}
-
 static void read_moe(struct ko_builder *b, const struct ko_mlp_spec *mlp, struct ko_moe_spec *out)
 {
     *out = (struct ko_moe_spec){
@@ -66,7 +52,7 @@ static void build_qwen3_moe(struct ko_builder *b)
     layer.qk_norm = true;
     ko_llama_sublayers(&layer, &layers.attention, &layers.mlp);
     read_moe(b, &layers.mlp, &layers.moe);
-    read_dense_layers(b, dense);
+    ko_moe_read_dense(b, dense);
     layers.dense = dense;
     ko_moe_list(b, &layer, &layers);
 }

@@ -45,10 +45,10 @@ static void read_kinds(struct ko_builder *b, uint8_t *attends)
     }
 }
 
-void ko_qwen_next_read(struct ko_builder *b, const struct ko_llama_defaults *defaults, bool fused,
-                       struct ko_qwen_next *out)
+void ko_qwen_next_read(struct ko_builder *b, const struct ko_llama_defaults *defaults,
+                       enum ko_deltanet_form form, struct ko_qwen_next *out)
 {
-    *out = (struct ko_qwen_next){.delta = {.stem = "linear_attn", .fused = fused}};
+    *out = (struct ko_qwen_next){.delta = {.form = form, .stem = "linear_attn"}};
     ko_llama_read(b, defaults, &out->layer);
     ko_config_bool(b, "attention_bias", &out->layer.qkv_bias);
     out->layer.o_bias = out->layer.qkv_bias;

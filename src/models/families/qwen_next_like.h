@@ -16,9 +16,9 @@ struct ko_qwen_next {
     uint8_t attends[KO_MAX_LAYERS]; /* 1: the layer has attention, else Gated DeltaNet */
 };
 
-/* Reads all keys but those of a mixture of experts. fused: as in struct ko_deltanet_spec. */
-void ko_qwen_next_read(struct ko_builder *b, const struct ko_llama_defaults *defaults, bool fused,
-                       struct ko_qwen_next *out);
+/* Reads all keys but those of a mixture of experts. */
+void ko_qwen_next_read(struct ko_builder *b, const struct ko_llama_defaults *defaults,
+                       enum ko_deltanet_form form, struct ko_qwen_next *out);
 /* Before the layers: the embedding and the rotary tables. */
 void ko_qwen_next_begin(struct ko_builder *b, struct ko_qwen_next *q);
 /* Adds the mixer of layer l, and begins its names. */

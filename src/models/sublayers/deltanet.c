@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A Gated DeltaNet block: its weights, its widths and cost, and its computation. */
+/* A block of Gated DeltaNet or Kimi Delta Attention: its weights, its widths and cost, and its
+   computation. */
 #include "src/models/sublayers/deltanet.h"
 
 #include "src/models/declare.h"
@@ -11,26 +12,32 @@
    v. */
 struct deltanet {
     struct ko_norm norm;
-    bool fused;
+    enum ko_deltanet_form form;
     /* Fused: qkv is in_proj_qkvz with the rows of each key head as q, k, v, z; b is in_proj_ba with
        those of b, then a. Else each is a matrix of its own. */
     struct ko_projection qkv, z, b, a;
     size_t conv;      /* [d_conv, conv_channels] */
-    size_t dt_bias;   /* [n_heads] */
+    size_t dt_bias;   /* [n_heads]; Kimi: [n_heads d_key] */
     size_t decay;     /* [n_heads] -exp(A_log) */
     size_t head_norm; /* [d_value] */
+    /* Kimi: q, k and v apart with their convolutions, and the first factors of z and a. */
+    struct ko_projection part[3];      /* [n_heads d_key, d_model] */
+    size_t part_conv[3];               /* [d_conv, n_heads d_key] */
+    struct ko_projection low_z, low_a; /* [d_key, d_model] */
 };
 
 /* The buffers of a pass. */
 enum {
     NORMED = 0,    /* [d_model], read by the input projections */
-    CONVOLVED = 0, /* [conv_channels]: q, k, v, written after them */
+    CONVOLVED = 0, /* [conv_channels]: q, k, v, written after them; Kimi: all rows of q first */
     MIXED = 1,     /* [n_heads d_value] */
     QKV = 2,       /* [conv_channels] all q, then all k, then all v */
     Z = 3,         /* [n_heads d_value] */
-    BETA = 4,      /* [2 n_heads]: b of all value heads, then a */
+    BETA = 4,      /* [2 n_heads]: b of all value heads, then a; Kimi: b alone */
     RAW = 5,       /* fused: in_proj_qkvz as it is */
     RAW_BETA = 6,  /* fused: in_proj_ba as it is */
+    DECAY = 5,     /* Kimi: a of all key channels, [n_heads d_key] */
+    LOW = 6,       /* Kimi: [d_key] between two factors */
 };
 
 static int32_t key_width(const struct ko_sizes *s)
@@ -72,6 +79,32 @@ static void declare_apart(struct ko_builder *b, const struct ko_deltanet_spec *s
     ko_declare_rows(b, spec->stem, rows, sizeof rows / sizeof rows[0]);
 }
 
+static void declare_kimi(struct ko_builder *b, const struct ko_deltanet_spec *spec,
+                         const struct ko_sizes *s, struct ko_sublayer *sublayer)
+{
+    struct deltanet *m = sublayer->self;
+    const int64_t d = b->model->shape.d_model, w = value_width(s), heads = s->n_ssm_heads;
+    const int64_t rank = s->d_state, taps = s->d_conv;
+    const struct ko_weight_row rows[] = {
+        {"q_proj.weight", &m->part[0].weight, false, KO_AS_STORED, 2, {w, d}},
+        {"k_proj.weight", &m->part[1].weight, false, KO_AS_STORED, 2, {w, d}},
+        {"v_proj.weight", &m->part[2].weight, false, KO_AS_STORED, 2, {w, d}},
+        {"q_conv1d.weight", &m->part_conv[0], false, KO_TRANSPOSED, 3, {w, 1, taps}},
+        {"k_conv1d.weight", &m->part_conv[1], false, KO_TRANSPOSED, 3, {w, 1, taps}},
+        {"v_conv1d.weight", &m->part_conv[2], false, KO_TRANSPOSED, 3, {w, 1, taps}},
+        {"f_a_proj.weight", &m->low_a.weight, false, KO_AS_STORED, 2, {rank, d}},
+        {"f_b_proj.weight", &m->a.weight, false, KO_AS_STORED, 2, {w, rank}},
+        {"g_a_proj.weight", &m->low_z.weight, false, KO_AS_STORED, 2, {rank, d}},
+        {"g_b_proj.weight", &m->z.weight, false, KO_AS_STORED, 2, {w, rank}},
+        {"b_proj.weight", &m->b.weight, false, KO_AS_STORED, 2, {heads, d}},
+        {"dt_bias", &m->dt_bias, false, KO_AS_STORED, 1, {w}},
+        {"A_log", &m->decay, false, KO_NEG_EXP_TRANSPOSED, 4, {1, 1, heads, 1}},
+        {"o_norm.weight", &m->head_norm, false, KO_AS_STORED, 1, {s->d_ssm_head}},
+        {"o_proj.weight", &sublayer->out.weight, false, KO_AS_STORED, 2, {d, w}},
+    };
+    ko_declare_rows(b, spec->stem, rows, sizeof rows / sizeof rows[0]);
+}
+
 static void declare_mixer(struct ko_builder *b, const struct ko_deltanet_spec *spec,
                           struct ko_sublayer *sublayer)
 {
@@ -86,8 +119,13 @@ static void declare_mixer(struct ko_builder *b, const struct ko_deltanet_spec *s
         {"out_proj.weight", &sublayer->out.weight, false, KO_AS_STORED, 2, {d, value_width(s)}},
     };
     const struct ko_projection none = {KO_NO_WEIGHT, KO_NO_WEIGHT};
-    m->qkv = m->z = m->b = m->a = sublayer->out = none;
-    if (spec->fused) {
+    m->qkv = m->z = m->b = m->a = m->low_z = m->low_a = sublayer->out = none;
+    m->part[0] = m->part[1] = m->part[2] = none;
+    if (spec->form == KO_DELTANET_KIMI) {
+        declare_kimi(b, spec, s, sublayer);
+        return;
+    }
+    if (spec->form == KO_DELTANET_FUSED) {
         declare_fused(b, spec, s, m);
     } else {
         declare_apart(b, spec, s, m);
@@ -101,7 +139,7 @@ void ko_deltanet_add(struct ko_builder *b, const struct ko_deltanet_spec *spec)
     if (!m) {
         return;
     }
-    *m = (struct deltanet){.norm = spec->norm, .fused = spec->fused};
+    *m = (struct deltanet){.norm = spec->norm, .form = spec->form};
     struct ko_sublayer sublayer = {
         .kind = &ko_sublayer_deltanet,
         .size = {.d_state = spec->d_key,
@@ -130,15 +168,24 @@ static void deltanet_widths(const struct ko_sublayer *sublayer, int32_t d_model,
     width[QKV] = s->conv_channels;
     width[Z] = value_width(s);
     width[BETA] = 2 * s->n_ssm_heads;
-    width[RAW] = m->fused ? s->conv_channels + value_width(s) : 0;
-    width[RAW_BETA] = m->fused ? 2 * s->n_ssm_heads : 0;
+    if (m->form == KO_DELTANET_FUSED) {
+        width[RAW] = s->conv_channels + value_width(s);
+        width[RAW_BETA] = 2 * s->n_ssm_heads;
+    } else if (m->form == KO_DELTANET_KIMI) {
+        width[DECAY] = value_width(s);
+        width[LOW] = s->d_state;
+    }
 }
 
 static void row_flop(const struct ko_sublayer *sublayer, int32_t d_model, double flop[3])
 {
+    const struct deltanet *m = sublayer->self;
     const struct ko_sizes *s = &sublayer->size;
-    const double d = d_model;
+    const double d = d_model, rank = s->d_state;
     flop[0] = 2 * d * (s->conv_channels + value_width(s) + 2 * s->n_ssm_heads);
+    if (m->form == KO_DELTANET_KIMI) {
+        flop[0] = 2 * d * (s->conv_channels + s->n_ssm_heads) + 4 * rank * (d + value_width(s));
+    }
     flop[1] = 0;
     flop[2] = 2 * d * value_width(s);
 }
@@ -204,34 +251,107 @@ static void project_apart(struct ko_steps *steps, const struct ko_sublayer *subl
     ko_step_project(steps, m->a, input, d, pass->buffer[BETA] + s->n_ssm_heads, ld_beta);
 }
 
-static enum ko_code mix_deltanet(const struct ko_pass *pass, const struct ko_sublayer *sublayer,
-                                 struct ko_error *err)
+static void project_kimi(struct ko_steps *steps, const struct ko_sublayer *sublayer,
+                         const float *input)
+{
+    const struct ko_pass *pass = steps->pass;
+    const struct deltanet *m = sublayer->self;
+    const struct ko_sizes *s = &sublayer->size;
+    const int32_t d = pass->model->shape.d_model, w = value_width(s), rank = s->d_state;
+    float *low = pass->buffer[LOW];
+    for (size_t p = 0; p < 3; p++) {
+        ko_step_project(steps, m->part[p], input, d, pass->buffer[QKV] + p * (size_t)w,
+                        s->conv_channels);
+    }
+    ko_step_project(steps, m->b, input, d, pass->buffer[BETA], 2 * s->n_ssm_heads);
+    ko_step_project(steps, m->low_a, input, d, low, rank);
+    ko_step_project(steps, m->a, low, rank, pass->buffer[DECAY], w);
+    ko_step_project(steps, m->low_z, input, d, low, rank);
+    ko_step_project(steps, m->z, low, rank, pass->buffer[Z], w);
+}
+
+/* Where q, k and v lie after the convolution, [rows, ld] each. */
+struct convolved {
+    float *q, *k, *v;
+    int32_t ld;
+};
+
+static struct convolved place_convolved(const struct ko_pass *pass,
+                                        const struct ko_sublayer *sublayer)
 {
     const struct deltanet *m = sublayer->self;
     const struct ko_sizes *s = &sublayer->size;
-    float *convolved = pass->buffer[CONVOLVED];
-    struct ko_steps steps = {pass, pass->rows->n_projected[sublayer->stage], err, KO_OK};
-    const struct ko_conv conv = {
+    float *q = pass->buffer[CONVOLVED];
+    const size_t keys = (size_t)key_width(s), part = (size_t)pass->rows->n_rows * keys;
+    if (m->form == KO_DELTANET_KIMI) {
+        return (struct convolved){q, q + part, q + 2 * part, key_width(s)};
+    }
+    return (struct convolved){q, q + keys, q + 2 * keys, s->conv_channels};
+}
+
+static void convolve_parts(struct ko_steps *steps, const struct ko_sublayer *sublayer,
+                           const struct convolved *to)
+{
+    const struct ko_pass *pass = steps->pass;
+    const struct deltanet *m = sublayer->self;
+    const struct ko_sizes *s = &sublayer->size;
+    float *const parts[3] = {to->q, to->k, to->v};
+    struct ko_conv conv = {
         .stage = sublayer->stage,
         .n_channels = s->conv_channels,
         .n_taps = s->d_conv,
         .in = pass->buffer[QKV],
         .ld_in = s->conv_channels,
-        .weight = ko_pass_weight(pass, m->conv),
-        .out = convolved,
+        .out = to->q,
     };
+    if (m->form != KO_DELTANET_KIMI) {
+        conv.weight = ko_pass_weight(pass, m->conv);
+        ko_step_conv(steps, &conv);
+        return;
+    }
+    conv.n_channels = to->ld;
+    for (size_t p = 0; p < 3; p++) {
+        conv.in = pass->buffer[QKV] + p * (size_t)to->ld;
+        conv.weight = ko_pass_weight(pass, m->part_conv[p]);
+        conv.out = parts[p];
+        ko_step_conv(steps, &conv);
+    }
+}
+
+static void project_input(struct ko_steps *steps, const struct ko_sublayer *sublayer,
+                          const float *input)
+{
+    const struct deltanet *m = sublayer->self;
+    if (m->form == KO_DELTANET_FUSED) {
+        project_fused(steps, sublayer, input);
+    } else if (m->form == KO_DELTANET_APART) {
+        project_apart(steps, sublayer, input);
+    } else {
+        project_kimi(steps, sublayer, input);
+    }
+}
+
+static enum ko_code mix_deltanet(const struct ko_pass *pass, const struct ko_sublayer *sublayer,
+                                 struct ko_error *err)
+{
+    const struct deltanet *m = sublayer->self;
+    const struct ko_sizes *s = &sublayer->size;
+    const bool kimi = m->form == KO_DELTANET_KIMI;
+    struct ko_steps steps = {pass, pass->rows->n_projected[sublayer->stage], err, KO_OK};
+    const struct convolved convolved = place_convolved(pass, sublayer);
     const struct ko_deltanet delta = {
         .stage = sublayer->stage,
         .n_key_heads = s->n_groups,
         .n_heads = s->n_ssm_heads,
         .d_key = s->d_state,
         .d_value = s->d_ssm_head,
-        .q = convolved,
-        .k = convolved + key_width(s),
-        .v = convolved + 2 * (size_t)key_width(s),
-        .ld = s->conv_channels,
-        .dt = pass->buffer[BETA] + s->n_ssm_heads,
-        .ld_dt = 2 * s->n_ssm_heads,
+        .per_channel = kimi,
+        .q = convolved.q,
+        .k = convolved.k,
+        .v = convolved.v,
+        .ld = convolved.ld,
+        .dt = kimi ? pass->buffer[DECAY] : pass->buffer[BETA] + s->n_ssm_heads,
+        .ld_dt = kimi ? value_width(s) : 2 * s->n_ssm_heads,
         .beta = pass->buffer[BETA],
         .ld_beta = 2 * s->n_ssm_heads,
         .dt_bias = ko_pass_weight(pass, m->dt_bias),
@@ -243,7 +363,7 @@ static enum ko_code mix_deltanet(const struct ko_pass *pass, const struct ko_sub
         .d = value_width(s),
         .n_groups = s->n_ssm_heads,
         .order = KO_NORM_THEN_GATE,
-        .function = KO_GATE_SILU,
+        .function = kimi ? KO_GATE_SIGMOID : KO_GATE_SILU,
         .z = pass->buffer[Z],
         .ld_z = value_width(s),
         .z_stride = s->d_ssm_head,
@@ -252,13 +372,8 @@ static enum ko_code mix_deltanet(const struct ko_pass *pass, const struct ko_sub
         .eps = m->norm.eps,
         .x = pass->buffer[MIXED],
     };
-    const float *input = ko_step_input(&steps, &m->norm, pass->x, pass->buffer[NORMED]);
-    if (m->fused) {
-        project_fused(&steps, sublayer, input);
-    } else {
-        project_apart(&steps, sublayer, input);
-    }
-    ko_step_conv(&steps, &conv);
+    project_input(&steps, sublayer, ko_step_input(&steps, &m->norm, pass->x, pass->buffer[NORMED]));
+    convolve_parts(&steps, sublayer, &convolved);
     ko_step_deltanet(&steps, &delta);
     ko_step_output_gate(&steps, &gate);
     return steps.code;
@@ -267,8 +382,13 @@ static enum ko_code mix_deltanet(const struct ko_pass *pass, const struct ko_sub
 static void deltanet_details(const struct ko_model *model, const struct ko_sublayer *sublayer,
                              struct ko_details *out)
 {
+    const struct deltanet *m = sublayer->self;
     const struct ko_sizes *s = &sublayer->size;
     (void)model;
+    if (m->form == KO_DELTANET_KIMI) {
+        ko_details_add(out, "Kimi Delta Attention: %d heads of %d", s->n_ssm_heads, s->d_ssm_head);
+        return;
+    }
     ko_details_add(out, "Gated DeltaNet: %d heads of %d, keys of %d in %d heads", s->n_ssm_heads,
                    s->d_ssm_head, s->d_state, s->n_groups);
 }

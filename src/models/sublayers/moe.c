@@ -32,12 +32,13 @@ struct moe {
     bool shares; /* shared_hidden and shared_down are used */
     struct ko_mlp_hidden shared_hidden;
     struct ko_projection shared_down; /* [d_model, its d_ff] */
+    struct ko_projection shared_gate; /* [1, d_model] or KO_NO_WEIGHT */
 };
 
 /* The buffers of a pass. */
 enum {
     NORMED = 2, /* [d_model] */
-    LOGITS = 3, /* [n_experts] */
+    LOGITS = 3, /* [n_experts], then [1] the shared MLP's gate */
     CHOICE = 4, /* [n_chosen] int32_t */
     SHARE = 5,  /* [n_chosen] */
     WORK = 6,   /* [ko_experts_work], then the shared MLP's [2 d_ff] */
@@ -161,13 +162,18 @@ static void declare_experts(struct ko_builder *b, const struct ko_moe_spec *spec
     declare_listed(b, spec, spec->down, &m->down);
 }
 
-static void declare_shared(struct ko_builder *b, const struct ko_mlp_spec *spec, struct moe *m)
+static void declare_shared(struct ko_builder *b, const struct ko_moe_spec *spec, struct moe *m)
 {
-    m->shares = spec != NULL;
-    if (spec) {
-        ko_mlp_declare_hidden(b, spec, &m->shared_hidden);
-        ko_declare_projection(b, spec->down, b->model->shape.d_model, spec->d_ff, spec->bias,
-                              &m->shared_down);
+    const struct ko_mlp_spec *mlp = spec->shared;
+    const int32_t d = b->model->shape.d_model;
+    m->shares = mlp != NULL;
+    m->shared_gate = (struct ko_projection){KO_NO_WEIGHT, KO_NO_WEIGHT};
+    if (mlp) {
+        ko_mlp_declare_hidden(b, mlp, &m->shared_hidden);
+        ko_declare_projection(b, mlp->down, d, mlp->d_ff, mlp->bias, &m->shared_down);
+    }
+    if (mlp && spec->shared_gate) {
+        ko_declare_projection(b, spec->shared_gate, 1, d, false, &m->shared_gate);
     }
 }
 
@@ -210,7 +216,7 @@ void ko_moe_add(struct ko_builder *b, const struct ko_moe_spec *spec)
     ko_declare_projection(b, spec->router, spec->n_experts, d, spec->router_bias, &m->router);
     ko_declare_rows(b, spec->router, &correction, 1);
     declare_experts(b, spec, m);
-    declare_shared(b, spec->shared, m);
+    declare_shared(b, spec, m);
     ko_declare_output(b, &spec->output, &sublayer);
     ko_declare_sublayer(b, &sublayer);
 }
@@ -229,7 +235,7 @@ static void moe_widths(const struct ko_sublayer *sublayer, int32_t d_model,
     width[SUM] = d_model;
 }
 
-/* The router, the matrices of each chosen expert, and the shared MLP. */
+/* The router, the matrices of each chosen expert, and the shared MLP with its gate. */
 static void row_flop(const struct ko_sublayer *sublayer, int32_t d_model, double flop[3])
 {
     const struct moe *m = sublayer->self;
@@ -239,6 +245,7 @@ static void row_flop(const struct ko_sublayer *sublayer, int32_t d_model, double
     if (m->shares) {
         flop[2] += 2.0 * d_model * ko_mlp_matrices(&m->shared_hidden) * m->shared_hidden.d_ff;
     }
+    flop[2] += m->shared_gate.weight != KO_NO_WEIGHT ? 2.0 * d_model : 0;
 }
 
 static struct ko_expert_matrices matrices_of(const struct ko_pass *pass,
@@ -300,15 +307,33 @@ static void compute_experts(struct ko_steps *steps, const struct ko_sublayer *su
     ko_step_experts(steps, &experts);
 }
 
+/* The input of the shared MLP's last matrix times the gate, which is the same as its output times
+   the gate. */
+static void gate_shared(struct ko_steps *steps, const struct moe *m, const float *x, float *hidden)
+{
+    float *gate = steps->pass->buffer[LOGITS];
+    const struct ko_gate_rows args = {.n = steps->n,
+                                      .d = m->shared_hidden.d_ff,
+                                      .gate = gate,
+                                      .x = hidden,
+                                      .ld = 2 * m->shared_hidden.d_ff};
+    ko_step_project(steps, m->shared_gate, x, steps->pass->model->shape.d_model, gate, 1);
+    ko_step_gate_rows(steps, &args);
+}
+
 /* pass->buffer[SUM] += the shared MLP of each row of x. */
 static void add_shared(struct ko_steps *steps, const struct moe *m, const float *x)
 {
     const struct ko_mlp_hidden *h = &m->shared_hidden;
     float *hidden = steps->pass->buffer[WORK];
-    if (m->shares) {
-        ko_mlp_compute_hidden(steps, h, x, hidden, hidden + h->d_ff, 2 * h->d_ff);
-        ko_step_add(steps, m->shared_down, hidden, 2 * h->d_ff, steps->pass->buffer[SUM]);
+    if (!m->shares) {
+        return;
     }
+    ko_mlp_compute_hidden(steps, h, x, hidden, hidden + h->d_ff, 2 * h->d_ff);
+    if (m->shared_gate.weight != KO_NO_WEIGHT) {
+        gate_shared(steps, m, x, hidden);
+    }
+    ko_step_add(steps, m->shared_down, hidden, 2 * h->d_ff, steps->pass->buffer[SUM]);
 }
 
 static enum ko_code finish_moe(const struct ko_pass *pass, const struct ko_sublayer *sublayer,
@@ -345,7 +370,9 @@ static void moe_details(const struct ko_model *model, const struct ko_sublayer *
         ko_details_add(out, "experts with squared ReLU");
     }
     if (m->shares) {
-        ko_details_add(out, "a shared expert of width %d", m->shared_hidden.d_ff);
+        ko_details_add(out, "a %sshared expert of width %d",
+                       m->shared_gate.weight != KO_NO_WEIGHT ? "gated " : "",
+                       m->shared_hidden.d_ff);
     }
     if (m->limit > 0) {
         ko_details_add(out, "gates and ups clamped at %g", (double)m->limit);

@@ -46,6 +46,9 @@ struct ko_moe_spec {
     /* An MLP for all rows, whose output is added to the experts'; NULL: none. Its norm and output are
        not read. */
     const struct ko_mlp_spec *shared;
+    /* [1, d_model]: that output is multiplied with the sigmoid of this projection of the normed row
+       (Qwen3-Next); NULL: it is not. The MLP has no biases then. */
+    const char *shared_gate;
     struct ko_output_spec output;
 };
 

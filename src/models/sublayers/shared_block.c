@@ -212,13 +212,16 @@ static enum ko_code mix_shared_block(const struct ko_pass *pass, const struct ko
         .n_heads = size->n_heads,
         .n_kv_heads = size->n_kv_heads,
         .d_head = size->d_head,
+        .d_value = size->d_head,
         .reach = size->reach,
         .scale = s->spec.scale,
         .q = q,
         .k = k,
-        .v = v,
         .ld = ld,
         .stride = size->d_head,
+        .v = v,
+        .ld_v = ld,
+        .stride_v = size->d_head,
         .out = pass->buffer[MIXED],
     };
     join_rows(&steps, &s->block.attention_norm, pass->buffer[WIDE]);

@@ -364,6 +364,38 @@ static void gates_and_time_steps_are_their_parts(void **state)
     }
 }
 
+/* a and m from gates and scales of many sizes; u is 1, and the input's gate is open. */
+static void lru_gates_are_as_good_as_their_logarithm(void **state)
+{
+    (void)state;
+    enum { N = 61 };
+    size_t n_tables = 0;
+    const struct ko_cpu_isa *const *tables = ko_cpu_isa_list(&n_tables);
+    for (size_t t = 0; t < n_tables; t++) {
+        float u[N], gate[N], factor[N], input[N], decay[N];
+        double worst = 0.0;
+        for (int32_t step = 0; step < 2000; step++) {
+            for (int32_t k = 0; k < N; k++) {
+                u[k] = 1.0F;
+                factor[k] = -ldexpf(1.0F + (float)k / 61.0F, step % 29 - 24);
+                gate[k] = decay[k] = 0.01F * (float)((step * 31 + k * 7) % 1600 - 800);
+                input[k] = 100.0F;
+            }
+            tables[t]->lru_gates(N, u, factor, step % 5 == 0, input, decay);
+            for (int32_t k = 0; k < N; k++) {
+                double log_a = (double)factor[k] / (1.0 + exp(-(double)gate[k])), a = exp(log_a);
+                double m = step % 5 == 0 ? 1.0 : sqrt(-expm1(2.0 * log_a));
+                double error = fmax(fabs((double)decay[k] - a) / a, fabs((double)input[k] - m) / m);
+                error /= 4.0 - 4.0 * log_a;
+                assert_true(error <= 0x1p-24);
+                worst = error > worst ? error : worst;
+            }
+        }
+        print_message("%s, a and m: at most %.2f (4 - 4 log a) 2^-24 relative\n", tables[t]->name,
+                      worst * 0x1p24);
+    }
+}
+
 static void the_maximum_is_one_of_the_values(void **state)
 {
     enum { N = 71 };
@@ -405,6 +437,7 @@ int main(void)
         cmocka_unit_test(ends_of_the_range_are_exact),
         cmocka_unit_test(decays_are_as_good_as_their_arguments),
         cmocka_unit_test(gates_and_time_steps_are_their_parts),
+        cmocka_unit_test(lru_gates_are_as_good_as_their_logarithm),
         cmocka_unit_test(the_maximum_is_one_of_the_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -82,6 +82,11 @@ static void every_checkpoint_of_the_repository_opens(void **state)
         {VARIANT("olmoe"), "olmoe", 4 * (9 + 3 * 6) + 3},
         {VARIANT("gpt-oss"), "gpt_oss", 4 * 17 + 3},
         {VARIANT("lfm2"), "lfm2", 4 * 8 + 2 * 11 + 2},
+        {VARIANT("qwen3-next-dense"), "qwen3_next", 4 * 12 + 2 * 11 + 3},
+        {VARIANT("qwen3-next-experts"), "qwen3_next", 3 * 8 + 7 + 4 * (6 + 3 * 5) + 3},
+        {VARIANT("qwen3.5"), "qwen3_5", 6 * 14 + 2 * 11 + 2},
+        {VARIANT("kimi-linear-dense"), "kimi_linear", 4 * 20 + 2 * 10 + 3},
+        {VARIANT("kimi-linear-experts"), "kimi_linear", 20 + 2 * (22 + 3 * 6) + 12 + 3 * 6 + 3},
         {VARIANT("granite-h"), "granite_h", 4 * 13 + 2 * 8 + 2},
         {VARIANT("granite-micro"), "granite_h", 4 * 8 + 2},
         {VARIANT("bamba"), "bamba", 4 * 14 + 2 * 9 + 3},
@@ -90,6 +95,7 @@ static void every_checkpoint_of_the_repository_opens(void **state)
         {VARIANT("nemotron-h"), "nemotron_h", 4 * 10 + 4 * 3 + 2 * 5 + 3},
         {VARIANT("zamba2"), "zamba2", 7 * 10 + 3 * (1 + 8) + 8 + 2},
         {VARIANT("zamba2-two-blocks"), "zamba2", 7 * 10 + 4 * (1 + 2) + 2 * 8 + 2},
+        {VARIANT("recurrent-gemma"), "recurrent_gemma", 4 * 21 + 2 * 13 + 2},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

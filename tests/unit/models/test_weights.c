@@ -224,6 +224,21 @@ static void broken_checkpoints_are_refused_in_one_line(void **state)
          {.config = "{\"model_type\": \"llama\"}"},
          "toy: model.layers.0.self_attn.k_norm.weight: BF16 [12] is not a weight of Llama as "
          "config.json describes it"},
+        {VARIANT("kimi-linear-experts"),
+         {.find = "0.self_attn.A_log\":{\"dtype\":\"F32\",\"shape\":[1,1,4,1]",
+          .replace = "0.self_attn.A_log\":{\"dtype\":\"F32\",\"shape\":[4,1,1,1]"},
+         "toy: model.layers.0.self_attn.A_log: expected [1,1,4,1], file has [4,1,1,1]"},
+        {VARIANT("kimi-linear-experts"),
+         {.find = "3.self_attn.v_conv1d.weight\"", .replace = "3.self_attn.v_conv2d.weight\""},
+         "toy: model.layers.3.self_attn.v_conv1d.weight: expected [32,1,4], file has no tensor of "
+         "this name"},
+        {VARIANT("kimi-linear-experts"),
+         {.config = "{\"v_head_dim\": 9}"},
+         "toy: model.layers.2.self_attn.kv_b_proj.weight: expected [45,10], file has [42,10]"},
+        {VARIANT("qwen3-next-experts"),
+         {.config = "{\"shared_expert_intermediate_size\": 12}"},
+         "toy: model.layers.0.mlp.shared_expert.gate_proj.weight: expected [12,40], file has "
+         "[20,40]"},
         {VARIANT("gemma2"),
          {.config = "{\"model_type\": \"gemma\"}"},
          "toy: model.layers.0.post_feedforward_layernorm.weight: F32 [48] is not a weight of Gemma "
@@ -240,6 +255,18 @@ static void broken_checkpoints_are_refused_in_one_line(void **state)
          {.find = "6.pre_feedforward_layernorm.weight\":{\"dtype\":\"BF16\",\"shape\":[48]",
           .replace = "6.pre_feedforward_layernorm.weight\":{\"dtype\":\"BF16\",\"shape\":[6,8]"},
          "toy: model.layers.6.pre_feedforward_layernorm.weight: expected [48], file has [6,8]"},
+        {VARIANT("recurrent-gemma"),
+         {.find = "1.temporal_block.rg_lru.input_gate_bias\"",
+          .replace = "1.temporal_block.rg_lru.input_bias\""},
+         "toy: model.layers.1.temporal_block.rg_lru.input_gate_bias: expected [5,10], file has no "
+         "tensor of this name"},
+        {VARIANT("recurrent-gemma"),
+         {.config = "{\"lru_width\": 60}"},
+         "toy: model.layers.0.temporal_block.linear_x.weight: expected [60,40], file has [50,40]"},
+        {VARIANT("recurrent-gemma"),
+         {.config = "{\"block_types\": [\"recurrent\", \"attention\"]}"},
+         "toy: model.layers.1.temporal_block.q_proj.weight: expected [40,40], file has no tensor "
+         "of this name"},
         {VARIANT("gemma3"),
          {.config = "{\"tie_word_embeddings\": false}"},
          "toy: lm_head.weight: expected [608,48], file has no tensor of this name"},

@@ -472,6 +472,15 @@ static void windows_count_the_layers_that_the_spec_names(void **state)
     ko_strings_free(&warnings);
     ko_plan_free(plan);
 
+    /* A share is one of the counted layers: two thirds of 3. */
+    const struct made_case share =
+        over_case("models: [a]\nprompts: {file: f}\nroutes: [last<-last]\n"
+                  "windows: {sizes: [67%], over: attention}\n");
+    plan = built(&share, NULL);
+    assert_list(plan->size, plan->n_sizes, "2");
+    assert_list(plan->start, plan->n_starts, "0 1");
+    ko_plan_free(plan);
+
     const struct made_case ssm = over_case(OVER("ssm", "2"));
     plan = built(&ssm, NULL);
     assert_list(plan->model[0].counted, plan->model[0].n_counted, "0 1 3 6 7");
