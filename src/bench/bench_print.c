@@ -15,11 +15,11 @@ static const char *shape_text(int32_t n_in, int32_t n_out, char text[32])
     return text;
 }
 
-/* The experts of a layer; NULL: it has none. */
+/* The experts of a layer, of which a row takes some; NULL: it has none. */
 static const struct ko_product *find_experts(const struct ko_bench_result *r)
 {
     for (int p = 0; p < r->n_products; p++) {
-        if (r->product[p].n_experts > 0) {
+        if (r->product[p].n_experts > r->product[p].n_chosen) {
             return &r->product[p];
         }
     }

@@ -11,7 +11,8 @@
 #include "src/models/model.h"
 
 /* One matrix product y[rows, n_out] = x[rows, n_in] W; or those of a layer's experts, which have one
-   W each and multiply their share of the rows by it. */
+   W each and multiply their share of the rows by it. The blocks of a gate (RecurrentGemma) are as
+   experts that every row takes. */
 struct ko_product {
     char name[64]; /* "mixer.in_proj.weight", "mlp.experts.up_proj.weight" */
     int32_t n_out, n_in;

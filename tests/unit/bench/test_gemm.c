@@ -76,6 +76,7 @@ static void experts_are_counted_as_often_as_a_row_chooses_them(void **state)
         {"gpt-oss-20b", "mlp.experts.gate_up_proj", 32, 4, 2880, 5760},
         {"gpt-oss-20b", "mlp.experts.down_proj", 32, 4, 2880, 2880},
         {"gpt-oss-20b", "mlp.router.weight", 0, 0, 2880, 32},
+        {"recurrentgemma-2b", "temporal_block.rg_lru.input_gate_weight", 10, 10, 256, 256},
         {"qwen3-8b", "mlp.up_proj.weight", 0, 0, 4096, 12288},
     };
     (void)state;
