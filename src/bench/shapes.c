@@ -284,6 +284,12 @@
     "\"mamba_d_state\": 16, \"mamba_d_conv\": 4, \"mamba_expand\": 2, \"mamba_dt_rank\": 160, "    \
     "\"vocab_size\": 65536, \"rms_norm_eps\": 1e-06, \"max_position_embeddings\": 262144, "        \
     "\"tie_word_embeddings\": true}"
+/* google/recurrentgemma-2b: the sizes of table 1 of the paper (Botev et al. 2024), 2.68 billion
+   parameters, in the keys of transformers, where an MLP's width counts twice. */
+#define RECURRENTGEMMA_2B                                                                          \
+    "{\"model_type\": \"recurrent_gemma\", \"hidden_size\": 2560, \"num_hidden_layers\": 26, "     \
+    "\"num_attention_heads\": 10, \"num_key_value_heads\": 1, \"intermediate_size\": 15360, "      \
+    "\"lru_width\": 2560, \"attention_window_size\": 2048, \"vocab_size\": 256000}"
 
 /* X(name, configuration as the published checkpoint has it). */
 #define SHAPES(X)                                                                                  \
@@ -348,7 +354,8 @@
                                        48, 64, 131072, GRANITE4_FACTORS(0.0078125, 0.22, 6)))      \
     X("granite-4.0-micro", GRANITE4_MICRO)                                                         \
     X("bamba-9b", BAMBA_9B)                                                                        \
-    X("jamba-3b", JAMBA_3B)
+    X("jamba-3b", JAMBA_3B)                                                                        \
+    X("recurrentgemma-2b", RECURRENTGEMMA_2B)
 
 #define X(name, config) name,
 static const char *const names[] = {SHAPES(X)};

@@ -31,9 +31,13 @@ done
 
 # Branches may leave in either stage of a hybrid layer, and a shared block's output goes beside x. Other
 # layers have one kind of mixer, or none.
-for name in lfm2 zamba2 zamba2-two-blocks granite-h jamba nemotron-h-experts; do
+for name in lfm2 zamba2 zamba2-two-blocks granite-h jamba nemotron-h-experts recurrent-gemma; do
     classes='all, attention, after-softmax'
-    [ "$name" = lfm2 ] && classes+=', conv' || classes+=', ssm, slow-third, all+conv'
+    case $name in
+    lfm2) classes+=', conv' ;;
+    recurrent-gemma) classes+=', ssm, all+conv' ;;
+    *) classes+=', ssm, slow-third, all+conv' ;;
+    esac
     cat >"$scratch/hybrid.yaml" <<YAML
 models: [$KO_SOURCE_DIR/tests/data/variants/$name]
 prompts: {file: $KO_SOURCE_DIR/jobs/facts.jsonl, score: raw-first-token, sample: {n: 2, seed: 3}}

@@ -76,6 +76,7 @@ static void every_shape_has_the_sizes_of_the_published_model(void **state)
         {"granite-4.0-micro", 2560, 40, 100352, 0, 0, 40, 8, 64, INT32_MAX, 3400, 3410},
         {"bamba-9b", 4096, 32, 128256, 8192, 0, 160, 8, 192, INT32_MAX, 9770, 9790},
         {"jamba-3b", 2560, 28, 65536, 5120, 160, 20, 1, 128, INT32_MAX, 3029, 3030},
+        {"recurrentgemma-2b", 2560, 26, 256000, 2560, 0, 10, 1, 256, 2048, 2681, 2683},
     };
     size_t n = 0;
     (void)state;

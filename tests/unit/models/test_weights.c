@@ -255,6 +255,18 @@ static void broken_checkpoints_are_refused_in_one_line(void **state)
          {.find = "6.pre_feedforward_layernorm.weight\":{\"dtype\":\"BF16\",\"shape\":[48]",
           .replace = "6.pre_feedforward_layernorm.weight\":{\"dtype\":\"BF16\",\"shape\":[6,8]"},
          "toy: model.layers.6.pre_feedforward_layernorm.weight: expected [48], file has [6,8]"},
+        {VARIANT("recurrent-gemma"),
+         {.find = "1.temporal_block.rg_lru.input_gate_bias\"",
+          .replace = "1.temporal_block.rg_lru.input_bias\""},
+         "toy: model.layers.1.temporal_block.rg_lru.input_gate_bias: expected [5,10], file has no "
+         "tensor of this name"},
+        {VARIANT("recurrent-gemma"),
+         {.config = "{\"lru_width\": 60}"},
+         "toy: model.layers.0.temporal_block.linear_x.weight: expected [60,40], file has [50,40]"},
+        {VARIANT("recurrent-gemma"),
+         {.config = "{\"block_types\": [\"recurrent\", \"attention\"]}"},
+         "toy: model.layers.1.temporal_block.q_proj.weight: expected [40,40], file has no tensor "
+         "of this name"},
         {VARIANT("gemma3"),
          {.config = "{\"tie_word_embeddings\": false}"},
          "toy: lm_head.weight: expected [608,48], file has no tensor of this name"},
