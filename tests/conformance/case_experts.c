@@ -11,8 +11,9 @@
 
 #include "tests/conformance/check.h"
 
-/* Largest differences seen: shares 1.2e-7; sums 6.9e-7 on the plain backend, 6.1e-6 on the CPU. */
-static const double SHARE_TOLERANCE = 1e-6, SUM_TOLERANCE = 2e-5;
+/* Largest differences seen: shares 1.2e-7; sums 1.1e-6 on the plain backend, 9.2e-6 on the CPU, 1.7e-5
+   on a GPU. */
+static const double SHARE_TOLERANCE = 1e-6, SUM_TOLERANCE = 4e-5;
 
 static int32_t *need_numbers(int32_t *numbers)
 {
