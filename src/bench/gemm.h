@@ -25,11 +25,11 @@ struct ko_product {
     double rate;
     double whole_rate; /* with all rows in one product; without experts this is `rate` */
 };
-enum { KO_MAX_PRODUCTS = 32 };
+enum { KO_MAX_PRODUCTS = 128 };
 
 /* Lists the products of the model's layers and returns their number. Products of the same name and
    shape in several layers are one. Together they have the FLOP of the sublayers' row_flop, but for
-   matrices that several layers share (Zamba2), which count as in one. A 33rd product and later ones
+   matrices that several layers share (Zamba2), which count as in one. Products beyond KO_MAX_PRODUCTS
    are left out. */
 int ko_products_of(const struct ko_model *model, struct ko_product products[KO_MAX_PRODUCTS]);
 
