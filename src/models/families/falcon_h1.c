@@ -151,7 +151,7 @@ static void build_falcon_h1(struct ko_builder *b)
 {
     struct ko_llama_layer layer;
     struct ko_mamba2_spec ssm = {.stem = "mamba", .output.parallel = true};
-    struct factors factors;
+    struct factors factors = {{0}, {0}};
     ko_llama_read(b, &defaults, &layer);
     ko_config_bool(b, "attention_bias", &layer.qkv_bias);
     layer.o_bias = layer.qkv_bias;
