@@ -8,8 +8,8 @@
 #include <sys/stat.h>
 
 #include "src/base/file.h"
-#include "src/base/user/hub_cache.h"
 #include "src/base/memory.h"
+#include "src/base/user/hub_cache.h"
 #include "src/formats/json.h"
 #include "src/models/details.h"
 #include "src/models/model_open.h"

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/base/user/home.h"
 #include "src/base/memory.h"
+#include "src/base/user/home.h"
 #include "src/options/option_table.h"
 
 static enum ko_code set_value(struct ko_options *options, enum ko_option id, enum ko_origin origin,

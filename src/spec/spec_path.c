@@ -5,10 +5,10 @@
 #include <string.h>
 
 #include "src/base/file.h"
-#include "src/base/user/home.h"
-#include "src/base/user/hub_cache.h"
 #include "src/base/memory.h"
 #include "src/base/text.h"
+#include "src/base/user/home.h"
+#include "src/base/user/hub_cache.h"
 #include "src/spec/spec_read.h"
 
 static size_t variable_length(const char *name)
