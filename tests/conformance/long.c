@@ -41,6 +41,7 @@ static int32_t fill_branches(struct long_wave *wave)
                                                .first_position = starts[b],
                                                .leaves_at = leaves[b],
                                                .window_end = 1,
+                                               .mixers = KO_MIXER_EVERY,
                                                .edge_set = sets[b],
                                                .mask = masks[b]};
         fill_rows(wave, b, starts[b], n);
