@@ -101,7 +101,7 @@ static float *mix_rows(const struct backend *b, const struct ko_rows *rows, int3
 /* A row in one layer, with its path: the rows of q, k and v, and the rows of dt and beta. */
 struct row {
     const struct ko_rows *rows;
-    int32_t row, layer, i, path[WAVE_LONG], projected[WAVE_LONG];
+    int32_t row, layer, i, path[WAVE_LONGEST], projected[WAVE_LONGEST];
 };
 
 static struct row find_row(const struct ko_rows *rows, int32_t row, int32_t layer)
@@ -291,11 +291,12 @@ static void mixing_without_the_removed_edges(void **state)
                   spread[0].largest, spread[1].largest);
 }
 
-/* A head of a row against want [n], relative to its largest value, since a norm follows. */
+/* A head of a row against want [n], relative to its largest value, since a norm follows. Values below
+   1e-30 have few digits in float32. */
 static void expect_relative(const char *label, const float *got, const double *want, size_t n,
                             struct spread *spread)
 {
-    double most = 0.0;
+    double most = 1e-30;
     for (size_t p = 0; p < n; p++) {
         most = fmax(most, fabs(want[p]));
     }
@@ -350,7 +351,7 @@ static void weights_are_the_materialised_product(void **state)
 
 static void long_prompts_keep_their_precision(void **state)
 {
-    const struct ko_rows *rows = wave_long_rows();
+    const struct ko_rows *rows = wave_long_rows(WAVE_LONG);
     struct spread spread[2] = {{0}};
     for (size_t s = 0; s < N_SHAPES; s++) {
         struct shape shape = shapes[s];
@@ -359,6 +360,78 @@ static void long_prompts_keep_their_precision(void **state)
     }
     print_message("deltanet, %d tokens: plain from double precision %.1e, others from plain %.1e\n",
                   WAVE_LONG, spread[0].largest, spread[1].largest);
+}
+
+/* How a head's state lasts: it hardly decays, and what a key held before is erased nearly wholly; or
+   every seventh row leaves so little of it that in float32 it is 0. */
+enum lasting { AS_DRAWN, LASTS, IS_LOST, N_LASTING };
+
+static void set_lasting(const struct ko_rows *rows, struct inputs *x, enum lasting lasting)
+{
+    for (int32_t r = 0; r < rows->n_rows && lasting != AS_DRAWN; r++) {
+        float *dt = x->dt + (size_t)r * x->ld_dt, *beta = x->beta + (size_t)r * x->ld_beta;
+        for (size_t n = 0; n < x->n_dt && (lasting == LASTS || r % 7 == 1); n++) {
+            dt[n] = lasting == LASTS ? -15.0F : 1e4F;
+        }
+        for (int32_t head = 0; head < x->shape.n_heads && lasting == LASTS; head++) {
+            beta[head] = 12.0F;
+        }
+    }
+}
+
+/* Every seventh row, and every last one, against the recurrence, relative to its head's largest
+   value. */
+static void check_recurrence(const struct backends *all, const struct ko_rows *rows,
+                             const struct inputs *x, struct spread spread[2])
+{
+    size_t d_value = (size_t)x->shape.d_value;
+    double *want = calloc(x->values, sizeof *want);
+    float *out[MAX_BACKENDS];
+    assert_non_null(want);
+    for (int32_t k = 0; k < all->n; k++) {
+        out[k] = mix_rows(&all->list[k], rows, 0, x);
+    }
+    for (int32_t r = 0; r < rows->n_rows; r++) {
+        if (r % 7 && rows->position[r] < rows->max_tokens - 1) {
+            continue;
+        }
+        recur_row(rows, r, 0, x, want);
+        for (int32_t k = 0; k < all->n; k++) {
+            const float *got = out[k] + (size_t)r * x->values;
+            for (size_t at = 0; at < x->values; at += d_value) {
+                expect_relative(all->list[k].label, got + at, want + at, d_value,
+                                &spread[!all->list[k].exact]);
+            }
+        }
+    }
+    for (int32_t k = 0; k < all->n; k++) {
+        free(out[k]);
+    }
+    free(want);
+}
+
+/* The lengths are not multiples of a chunk. */
+static void states_last_over_long_trunks(void **state)
+{
+    static const struct shape long_shapes[] = {
+        {2, 4, 30, 20, false}, {2, 2, 33, 16, false}, {1, 2, 128, 70, false}, {1, 1, 24, 40, true}};
+    static const int32_t lengths[] = {65, WAVE_LONG, WAVE_LONGEST};
+    struct spread spread[N_LASTING][2] = {{{0}}};
+    for (size_t k = 0; k < 3 * 4 * N_LASTING; k++) {
+        const struct ko_rows *rows = wave_long_rows(lengths[k % 3]);
+        enum lasting lasting = (enum lasting)(k / 12);
+        struct inputs x = make_inputs(rows, &long_shapes[k / 3 % 4]);
+        set_lasting(rows, &x, lasting);
+        check_recurrence(*state, rows, &x, spread[lasting]);
+        free_inputs(&x);
+    }
+    for (size_t k = 0; k < N_LASTING; k++) {
+        static const char *const names[] = {"as drawn", "lasting", "lost"};
+        print_message(
+            "deltanet, long trunks, states %s: plain from double precision, relative to a "
+            "head's largest value %.1e, others %.1e\n",
+            names[k], spread[k][0].largest, spread[k][1].largest);
+    }
 }
 
 /* Gives every branch row the inputs of its parent's row, as in the layer where it leaves. */
@@ -435,13 +508,42 @@ static void removed_sources_need_not_be_finite(void **state)
     assert_true(n_spared > 100);
 }
 
+/* The same in the middle of a long trunk. Earlier rows, and rows that lose the edges to it, do not
+   change a bit. */
+static void infinite_values_stay_out_of_other_rows(void **state)
+{
+    const struct backends *all = *state;
+    const struct ko_rows *rows = wave_long_rows(WAVE_LONG);
+    const size_t bad = 85, spared = (size_t)rows->branches[2].first_row;
+    struct inputs x = make_inputs(rows, &shapes[1]), y = make_inputs(rows, &shapes[1]);
+    for (size_t p = 0; p < y.values; p++) {
+        y.qkv[bad * y.ld + 2 * y.keys + p] = INFINITY;
+    }
+    for (int32_t k = 0; k < all->n; k++) {
+        float *want = mix_rows(&all->list[k], rows, 0, &x);
+        float *got = mix_rows(&all->list[k], rows, 0, &y);
+        assert_memory_equal(got, want, bad * x.values * sizeof *got);
+        assert_memory_equal(got + spared * x.values, want + spared * x.values,
+                            x.values * sizeof *got);
+        for (size_t p = 0; p < x.values; p++) {
+            assert_false(isfinite(got[bad * x.values + p]));
+        }
+        free(want);
+        free(got);
+    }
+    free_inputs(&x);
+    free_inputs(&y);
+}
+
 int run_deltanet(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(removed_sources_need_not_be_finite),
+        cmocka_unit_test(infinite_values_stay_out_of_other_rows),
         cmocka_unit_test(mixing_without_the_removed_edges),
         cmocka_unit_test(weights_are_the_materialised_product),
         cmocka_unit_test(long_prompts_keep_their_precision),
+        cmocka_unit_test(states_last_over_long_trunks),
         cmocka_unit_test(nothing_removed_is_the_clean_run),
         cmocka_unit_test(everything_removed_leaves_exactly_zero),
         cmocka_unit_test(threads_do_not_change_a_bit),

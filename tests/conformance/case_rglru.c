@@ -132,7 +132,7 @@ static void mixing_without_the_removed_edges(void **state)
 static void long_prompts_keep_their_precision(void **state)
 {
     struct spread spread[2] = {{0}};
-    check_rows(*state, "long prompt", wave_long_rows(), 130, spread);
+    check_rows(*state, "long prompt", wave_long_rows(WAVE_LONG), 130, spread);
     print_message("rglru, %d tokens: plain from double precision %.1e, others from plain %.1e\n",
                   WAVE_LONG, spread[0].largest, spread[1].largest);
 }

@@ -9,16 +9,16 @@ enum { N_COLUMNS = 5, N_BRANCHES = 4 };
 struct long_wave {
     struct ko_rows rows;
     /* position, previous, branch, prompt, parent_row */
-    int32_t columns[N_COLUMNS][(1 + N_BRANCHES) * WAVE_LONG];
+    int32_t columns[N_COLUMNS][(1 + N_BRANCHES) * WAVE_LONGEST];
     struct ko_branch branches[N_BRANCHES];
-    uint8_t target[2][WAVE_LONG], source[3][WAVE_LONG];
+    uint8_t target[2][WAVE_LONGEST], source[3][WAVE_LONGEST];
     struct ko_edge_set edges[3];
     int32_t trunk_first, n_tokens, n_own, n_active, n_branches;
 };
 
 static void fill_rows(struct long_wave *wave, int32_t b, int32_t t0, int32_t first)
 {
-    for (int32_t i = t0; i < WAVE_LONG; i++) {
+    for (int32_t i = t0; i < wave->n_tokens; i++) {
         int32_t row = first + i - t0, before = i == t0 ? t0 - 1 : row - 1;
         const int32_t values[N_COLUMNS] = {i, before, b, 0, b < 0 ? -1 : i};
         for (size_t column = 0; column < N_COLUMNS; column++) {
@@ -27,17 +27,28 @@ static void fill_rows(struct long_wave *wave, int32_t b, int32_t t0, int32_t fir
     }
 }
 
+/* Where the branch of several rows and the one with `later` leave the trunk. */
+static int32_t start_of_rows(const struct long_wave *wave)
+{
+    return wave->n_tokens * 2 / 3;
+}
+static int32_t start_of_later(const struct long_wave *wave)
+{
+    return wave->n_tokens * 7 / 15;
+}
+
 /* Returns the number of rows. */
 static int32_t fill_branches(struct long_wave *wave)
 {
-    const int32_t starts[] = {100, WAVE_LONG - 1, WAVE_LONG - 1, 70}, sets[] = {0, 1, 1, 2};
-    const int32_t leaves[] = {-1, 0, 0, 0}, masks[] = {-1, 0, -1, 1};
-    int32_t n = WAVE_LONG;
+    const int32_t last = wave->n_tokens - 1;
+    const int32_t starts[] = {start_of_rows(wave), last, last, start_of_later(wave)};
+    const int32_t sets[] = {0, 1, 1, 2}, leaves[] = {-1, 0, 0, 0}, masks[] = {-1, 0, -1, 1};
+    int32_t n = wave->n_tokens;
     fill_rows(wave, -1, 0, 0);
     for (int32_t b = 0; b < N_BRANCHES; b++) {
         wave->branches[b] = (struct ko_branch){.parent = -1,
                                                .first_row = n,
-                                               .n_rows = WAVE_LONG - starts[b],
+                                               .n_rows = wave->n_tokens - starts[b],
                                                .first_position = starts[b],
                                                .leaves_at = leaves[b],
                                                .window_end = 1,
@@ -45,7 +56,7 @@ static int32_t fill_branches(struct long_wave *wave)
                                                .edge_set = sets[b],
                                                .mask = masks[b]};
         fill_rows(wave, b, starts[b], n);
-        n += WAVE_LONG - starts[b];
+        n += wave->n_tokens - starts[b];
         wave->n_own = leaves[b] < 0 ? n : wave->n_own;
     }
     return n;
@@ -53,34 +64,35 @@ static int32_t fill_branches(struct long_wave *wave)
 
 static void fill_edges(struct long_wave *wave)
 {
-    for (int32_t i = 0; i < WAVE_LONG; i++) {
-        wave->target[0][i] = i >= 100 && i % 3 == 1;
-        wave->target[1][i] = i == WAVE_LONG - 1;
-        wave->source[0][i] = i >= 9 && i < 120;
+    for (int32_t i = 0; i < wave->n_tokens; i++) {
+        wave->target[0][i] = i >= start_of_rows(wave) && i % 3 == 1;
+        wave->target[1][i] = i == wave->n_tokens - 1;
+        wave->source[0][i] = i >= 9 && i < wave->n_tokens * 4 / 5;
         wave->source[1][i] = i % 4 != 2;
-        wave->source[2][i] = i >= 69 && i % 2;
+        wave->source[2][i] =
+            i + 1 >= start_of_later(wave) && (i + 1 - start_of_later(wave)) % 2 == 0;
     }
     wave->edges[0] = (struct ko_edge_set){false, wave->target[0], wave->source[0]};
     wave->edges[1] = (struct ko_edge_set){false, wave->target[1], wave->source[1]};
     wave->edges[2] = (struct ko_edge_set){true, wave->target[1], wave->source[2]};
 }
 
-const struct ko_rows *wave_long_rows(void)
+const struct ko_rows *wave_long_rows(int32_t n_tokens)
 {
     static struct long_wave memory;
     struct long_wave *wave = &memory;
     memset(wave, 0, sizeof *wave);
+    wave->n_tokens = n_tokens;
     wave->n_active = fill_branches(wave);
     wave->n_branches = N_BRANCHES;
-    wave->n_tokens = WAVE_LONG;
     fill_edges(wave);
     wave->rows = (struct ko_rows){.n_rows = wave->n_active,
-                                  .n_trunk_rows = WAVE_LONG,
+                                  .n_trunk_rows = n_tokens,
                                   .n_prompts = 1,
                                   .n_branches = N_BRANCHES,
                                   .n_edge_sets = 3,
                                   .n_stages = 1,
-                                  .max_tokens = WAVE_LONG,
+                                  .max_tokens = n_tokens,
                                   .position = wave->columns[0],
                                   .previous = wave->columns[1],
                                   .branch = wave->columns[2],

@@ -49,11 +49,11 @@ extern const struct wave_plan wave_all_removed;
 /* The rows of wave_random's plan. */
 const struct ko_rows *wave_random_rows(uint32_t seed);
 
-/* One layer and a trunk of WAVE_LONG rows, which is more than backends compute at once, with four
-   branches: several rows with inputs of their own, of which some are targets; one row with a mask,
-   and one without; and `later`. Borrowed, valid until the next call. */
-enum { WAVE_LONG = 150 };
-const struct ko_rows *wave_long_rows(void);
+/* One layer and a trunk of up to WAVE_LONGEST rows, with four branches: several rows with inputs of
+   their own, of which some are targets; one row with a mask, and one without; and `later`.
+   WAVE_LONG rows are more than backends compute at once. Borrowed, valid until the next call. */
+enum { WAVE_LONG = 150, WAVE_LONGEST = 300 };
+const struct ko_rows *wave_long_rows(int32_t n_tokens);
 
 /* The source rows of all positions on the path of a row, into path [position + 1]. Returns the
    position. */
