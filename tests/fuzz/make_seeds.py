@@ -19,7 +19,7 @@ BYTES = {"F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "U8": 1, "BOOL": 1}
 FAMILIES = ("mamba", "mamba2", "falcon_mamba", "gpt2", "llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2",
             "gemma3_text", "gpt_neox", "gptj", "phi", "opt", "olmo2", "olmo3", "phi3", "granite", "smollm3",
             "mixtral", "qwen3_moe", "olmoe", "gpt_oss", "falcon_h1", "lfm2", "qwen3_next", "qwen3_5", "granitemoehybrid",
-            "bamba", "jamba", "nemotron_h", "zamba2", "kimi_linear")
+            "bamba", "jamba", "nemotron_h", "zamba2", "kimi_linear", "recurrent_gemma")
 
 
 def checkpoints():
