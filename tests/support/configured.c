@@ -31,6 +31,17 @@ struct ko_model *test_configured(const char *model_type, const char *config, str
     return model;
 }
 
+struct ko_model *test_accepted(const char *model_type, const char *config)
+{
+    struct ko_error err = {0};
+    struct ko_model *model = test_configured(model_type, config, &err);
+    if (!model) {
+        fprintf(stderr, "%s %s: %s\n", model_type, config, err.text);
+        abort();
+    }
+    return model;
+}
+
 size_t test_refusals(const char *model_type, const struct test_refusal *rows, size_t n)
 {
     size_t bad = 0;
@@ -94,4 +105,15 @@ bool test_has_weight(const struct ko_model *model, const char *tensor)
         }
     }
     return false;
+}
+
+void test_mixers_of(const struct ko_model *model, enum ko_mixer mixer, char letter, char *letters)
+{
+    for (size_t i = 0; i < model->n_sublayers; i++) {
+        const struct ko_sublayer *sublayer = &model->sublayer[i];
+        if (sublayer->kind->mixer) {
+            *letters++ = sublayer->kind->mixer == mixer ? letter : 'a';
+        }
+    }
+    *letters = '\0';
 }

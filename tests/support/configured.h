@@ -5,11 +5,14 @@
 
 #include <stddef.h>
 
+#include "src/base/mixer.h"
 #include "src/models/model.h"
 
 /* The model "toy" of the JSON object `config`, with this model_type (NULL: as it is), or NULL with
    the error. Aborts where a code and what is handed out do not fit. */
 struct ko_model *test_configured(const char *model_type, const char *config, struct ko_error *err);
+/* The same for a configuration that must be accepted: aborts with the error if it is refused. */
+struct ko_model *test_accepted(const char *model_type, const char *config);
 
 struct test_refusal {
     const char *config, *text;
@@ -28,6 +31,9 @@ struct test_sizes {
 struct test_sizes test_sizes_of(const struct ko_model *model);
 /* The sliding window of the attention in this layer; INT32_MAX: none. */
 int32_t test_reach(const struct ko_model *model, int32_t layer);
+/* One letter for each mixer, in the order of the layers, ended with '\0': `letter` for this kind of
+   mixer, 'a' for every other. */
+void test_mixers_of(const struct ko_model *model, enum ko_mixer mixer, char letter, char *letters);
 /* Whether the model has a weight of this tensor. */
 bool test_has_weight(const struct ko_model *model, const char *tensor);
 

@@ -12,21 +12,10 @@
 #include "src/models/sublayers/mlp.h"
 #include "tests/support/configured.h"
 
-/* The model of a configuration that must be fine. */
-static struct ko_model *configured(const char *config)
-{
-    struct ko_error err = {0};
-    struct ko_model *model = test_configured("bamba", config, &err);
-    if (!model) {
-        fail_msg("%s: %s", config, err.text);
-    }
-    return model;
-}
-
 static void missing_keys_take_the_defaults(void **state)
 {
     (void)state;
-    struct ko_model *model = configured("{\"attn_layer_indices\": [9]}");
+    struct ko_model *model = test_accepted("bamba", "{\"attn_layer_indices\": [9]}");
     const struct test_sizes sizes = test_sizes_of(model), *s = &sizes;
     assert_int_equal(s->d_model, 4096);
     assert_int_equal(s->d_ff, 14336);
@@ -64,7 +53,7 @@ static void the_listed_layers_have_attention(void **state)
     };
     (void)state;
     for (size_t k = 0; k < sizeof rows / sizeof rows[0]; k++) {
-        struct ko_model *model = configured(rows[k].config);
+        struct ko_model *model = test_accepted("bamba", rows[k].config);
         for (size_t l = 0; l < 4; l++) {
             assert_true(model->sublayer[2 * l].kind ==
                         (rows[k].attends[l] ? &ko_sublayer_attention : &ko_sublayer_mamba2));
@@ -77,10 +66,10 @@ static void the_listed_layers_have_attention(void **state)
 static void biases_are_declared_where_they_are_configured(void **state)
 {
     (void)state;
-    struct ko_model *model =
-        configured("{\"num_hidden_layers\": 2, \"attn_layer_indices\": [1], \"attention_bias\": "
-                   "true, \"mlp_bias\": true, \"mamba_proj_bias\": true, \"mamba_conv_bias\": "
-                   "false, \"mamba_d_head\": 64}");
+    struct ko_model *model = test_accepted(
+        "bamba", "{\"num_hidden_layers\": 2, \"attn_layer_indices\": [1], \"attention_bias\": "
+                 "true, \"mlp_bias\": true, \"mamba_proj_bias\": true, \"mamba_conv_bias\": "
+                 "false, \"mamba_d_head\": 64}");
     assert_true(test_has_weight(model, "model.layers.1.self_attn.q_proj.bias"));
     assert_true(test_has_weight(model, "model.layers.1.self_attn.o_proj.bias"));
     assert_true(test_has_weight(model, "model.layers.0.feed_forward.down_proj.bias"));

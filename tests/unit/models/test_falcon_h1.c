@@ -11,20 +11,10 @@
 #include "tests/support/configured.h"
 #include "tests/support/trunk.h"
 
-static struct ko_model *configured(const char *config)
-{
-    struct ko_error err = {0};
-    struct ko_model *model = test_configured("falcon_h1", config, &err);
-    if (!model) {
-        fail_msg("%s: %s", config, err.text);
-    }
-    return model;
-}
-
 static void missing_keys_take_the_defaults(void **state)
 {
     (void)state;
-    struct ko_model *model = configured("{}");
+    struct ko_model *model = test_accepted("falcon_h1", "{}");
     const struct test_sizes sizes = test_sizes_of(model), *s = &sizes;
     assert_int_equal(s->d_model, 4096);
     assert_int_equal(s->d_ff, 14336);
@@ -59,7 +49,7 @@ static void missing_keys_take_the_defaults(void **state)
 static void mixers_stand_side_by_side(void **state)
 {
     (void)state;
-    struct ko_model *model = configured("{\"num_hidden_layers\": 3}");
+    struct ko_model *model = test_accepted("falcon_h1", "{\"num_hidden_layers\": 3}");
     assert_int_equal(model->n_sublayers, 9);
     assert_int_equal(model->n_stages, 3);
     for (size_t i = 0; i < 9; i++) {
@@ -76,7 +66,8 @@ static void mixers_stand_side_by_side(void **state)
 static void factors_are_read(void **state)
 {
     (void)state;
-    struct ko_model *model = configured(
+    struct ko_model *model = test_accepted(
+        "falcon_h1",
         "{\"embedding_multiplier\": 5.5, \"lm_head_multiplier\": 0.25, \"ssm_out_multiplier\": "
         "0.5, "
         "\"attention_out_multiplier\": 0.75, \"mlp_multipliers\": [0.5, 2], \"ssm_in_multiplier\": "
@@ -104,10 +95,11 @@ static void factors_are_read(void **state)
 static void the_inner_width_is_given_or_a_multiple(void **state)
 {
     (void)state;
-    struct ko_model *model =
-        configured("{\"hidden_size\": 64, \"num_attention_heads\": 4, \"num_key_value_heads\": 2, "
-                   "\"mamba_d_ssm\": null, \"mamba_expand\": 3, \"mamba_n_heads\": 12, "
-                   "\"mamba_d_head\": 16, \"mamba_rms_norm\": true, \"projectors_bias\": true}");
+    struct ko_model *model = test_accepted(
+        "falcon_h1",
+        "{\"hidden_size\": 64, \"num_attention_heads\": 4, \"num_key_value_heads\": 2, "
+        "\"mamba_d_ssm\": null, \"mamba_expand\": 3, \"mamba_n_heads\": 12, "
+        "\"mamba_d_head\": 16, \"mamba_rms_norm\": true, \"projectors_bias\": true}");
     const struct test_sizes sizes = test_sizes_of(model);
     assert_int_equal(sizes.d_inner, 192);
     assert_int_equal(sizes.d_ssm_head, 16);

@@ -15,21 +15,10 @@
 
 #define DENSE "\"num_local_experts\": 0"
 
-/* The model of a configuration that must be fine. */
-static struct ko_model *configured(const char *config)
-{
-    struct ko_error err = {0};
-    struct ko_model *model = test_configured("granitemoehybrid", config, &err);
-    if (!model) {
-        fail_msg("%s: %s", config, err.text);
-    }
-    return model;
-}
-
 static void missing_keys_take_the_defaults(void **state)
 {
     (void)state;
-    struct ko_model *model = configured("{" DENSE "}");
+    struct ko_model *model = test_accepted("granitemoehybrid", "{" DENSE "}");
     const struct test_sizes sizes = test_sizes_of(model), *s = &sizes;
     assert_int_equal(s->d_model, 4096);
     assert_int_equal(s->d_ff, 1024);
@@ -68,7 +57,7 @@ static void layers_have_mamba_or_attention_and_an_mlp(void **state)
     };
     (void)state;
     for (size_t k = 0; k < 2; k++) {
-        struct ko_model *model = configured(configs[k]);
+        struct ko_model *model = test_accepted("granitemoehybrid", configs[k]);
         assert_int_equal(model->n_sublayers, 6);
         for (size_t i = 0; i < 6; i++) {
             const struct ko_sublayer_kind *want = i % 2 == 1 ? &ko_sublayer_mlp
@@ -89,7 +78,7 @@ static void experts_are_the_default_and_have_an_mlp_beside_them(void **state)
     double flop[3];
     int32_t widths[KO_N_BUFFERS] = {0};
     (void)state;
-    struct ko_model *model = configured("{\"residual_multiplier\": 0.5}");
+    struct ko_model *model = test_accepted("granitemoehybrid", "{\"residual_multiplier\": 0.5}");
     const struct ko_sublayer *experts = &model->sublayer[1];
     assert_true(experts->kind == &ko_sublayer_moe);
     assert_true(experts->out_scale == 0.5f);
@@ -99,7 +88,8 @@ static void experts_are_the_default_and_have_an_mlp_beside_them(void **state)
     assert_true(test_has_weight(model, "model.layers.0.block_sparse_moe.input_linear.weight"));
     assert_true(test_has_weight(model, "model.layers.0.shared_mlp.output_linear.weight"));
     ko_model_free(model);
-    model = configured("{\"intermediate_size\": 2, \"shared_intermediate_size\": 50000}");
+    model = test_accepted("granitemoehybrid",
+                          "{\"intermediate_size\": 2, \"shared_intermediate_size\": 50000}");
     ko_sublayer_moe.widths(&model->sublayer[1], 4096, widths);
     assert_int_equal(widths[6], 2 * 50000); /* the shared MLP is wider than the experts' room */
     ko_model_free(model);
@@ -108,7 +98,8 @@ static void experts_are_the_default_and_have_an_mlp_beside_them(void **state)
 static void multipliers_scale_the_ends_and_the_sublayers(void **state)
 {
     (void)state;
-    struct ko_model *model = configured(
+    struct ko_model *model = test_accepted(
+        "granitemoehybrid",
         "{" DENSE ", \"num_hidden_layers\": 2, \"layer_types\": [\"mamba\", \"attention\"], "
         "\"embedding_multiplier\": 12, \"residual_multiplier\": 0.25, \"logits_scaling\": 8}");
     assert_true(model->ends.embedding_scale == 12);
@@ -123,16 +114,19 @@ static void positions_are_rotary_or_none(void **state)
 {
     (void)state;
     struct ko_model *model =
-        configured("{" DENSE ", \"num_hidden_layers\": 1, \"layer_types\": [\"attention\"], "
-                   "\"position_embedding_type\": \"rope\", \"rope_theta\": 7000}");
+        test_accepted("granitemoehybrid",
+                      "{" DENSE ", \"num_hidden_layers\": 1, \"layer_types\": [\"attention\"], "
+                      "\"position_embedding_type\": \"rope\", \"rope_theta\": 7000}");
     assert_int_equal(model->n_ropes, 1);
     assert_true(model->rope[0].config.theta == 7000);
     assert_int_equal(model->rope[0].config.n_rotated, 128);
     assert_int_equal(model->shape.max_tokens, 2048);
     ko_model_free(model);
-    model = configured("{" DENSE ", \"num_hidden_layers\": 1, \"layer_types\": [\"attention\"], "
-                       "\"head_dim\": 7, \"position_embedding_type\": \"nope\", \"mamba_n_heads\": "
-                       "7}"); /* no layer has Mamba-2 */
+    model =
+        test_accepted("granitemoehybrid",
+                      "{" DENSE ", \"num_hidden_layers\": 1, \"layer_types\": [\"attention\"], "
+                      "\"head_dim\": 7, \"position_embedding_type\": \"nope\", \"mamba_n_heads\": "
+                      "7}"); /* no layer has Mamba-2 */
     assert_int_equal(model->n_ropes, 0);
     assert_int_equal(model->shape.max_tokens, 0);
     assert_int_equal(model->sublayer[0].size.d_head, 7);

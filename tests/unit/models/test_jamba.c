@@ -13,21 +13,10 @@
 #include "src/models/sublayers/moe.h"
 #include "tests/support/configured.h"
 
-/* The model of a configuration that must be fine. */
-static struct ko_model *configured(const char *config)
-{
-    struct ko_error err = {0};
-    struct ko_model *model = test_configured("jamba", config, &err);
-    if (!model) {
-        fail_msg("%s: %s", config, err.text);
-    }
-    return model;
-}
-
 static void missing_keys_take_the_defaults(void **state)
 {
     (void)state;
-    struct ko_model *model = configured("{}");
+    struct ko_model *model = test_accepted("jamba", "{}");
     const struct test_sizes sizes = test_sizes_of(model), *s = &sizes;
     assert_int_equal(s->d_model, 4096);
     assert_int_equal(s->d_ff, 14336);
@@ -70,7 +59,7 @@ static void periods_say_which_layers_have_attention_and_experts(void **state)
     };
     (void)state;
     for (size_t k = 0; k < sizeof rows / sizeof rows[0]; k++) {
-        struct ko_model *model = configured(rows[k].config);
+        struct ko_model *model = test_accepted("jamba", rows[k].config);
         for (size_t l = 0; l < 6; l++) {
             assert_true(model->sublayer[2 * l].kind ==
                         (rows[k].attends[l] ? &ko_sublayer_attention : &ko_sublayer_mamba1));
@@ -84,12 +73,13 @@ static void periods_say_which_layers_have_attention_and_experts(void **state)
 static void the_rank_of_delta_is_a_number_or_follows_from_the_width(void **state)
 {
     (void)state;
-    struct ko_model *model = configured("{\"hidden_size\": 40, \"num_attention_heads\": 5, "
-                                        "\"num_key_value_heads\": 1, \"mamba_dt_rank\": \"auto\"}");
+    struct ko_model *model =
+        test_accepted("jamba", "{\"hidden_size\": 40, \"num_attention_heads\": 5, "
+                               "\"num_key_value_heads\": 1, \"mamba_dt_rank\": \"auto\"}");
     assert_int_equal(ko_model_sizes(model).dt_rank, 3);
     assert_int_equal(ko_model_sizes(model).d_inner, 80);
     ko_model_free(model);
-    model = configured("{\"mamba_dt_rank\": 5, \"mamba_expand\": 1}");
+    model = test_accepted("jamba", "{\"mamba_dt_rank\": 5, \"mamba_expand\": 1}");
     assert_int_equal(ko_model_sizes(model).dt_rank, 5);
     assert_int_equal(ko_model_sizes(model).d_inner, 4096);
     ko_model_free(model);

@@ -13,17 +13,6 @@
 #include "src/models/sublayers/moe.h"
 #include "tests/support/configured.h"
 
-/* The model of a configuration that must be fine. */
-static struct ko_model *configured(const char *config)
-{
-    struct ko_error err = {0};
-    struct ko_model *model = test_configured("kimi_linear", config, &err);
-    if (!model) {
-        fail_msg("%s: %s", config, err.text);
-    }
-    return model;
-}
-
 static double flop_of(const struct ko_model *model, size_t i)
 {
     double flop[3];
@@ -35,7 +24,7 @@ static void missing_keys_take_the_defaults(void **state)
 {
     const double d = 2304, w = 4096;
     (void)state;
-    struct ko_model *model = configured("{}");
+    struct ko_model *model = test_accepted("kimi_linear", "{}");
     const struct test_sizes sizes = test_sizes_of(model), *s = &sizes;
     assert_int_equal(s->d_model, 2304);
     assert_int_equal(s->n_layers, 27);
@@ -90,7 +79,7 @@ static void layers_have_delta_or_latent_attention(void **state)
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct ko_model *model = configured(rows[i].config);
+        struct ko_model *model = test_accepted("kimi_linear", rows[i].config);
         assert_int_equal(model->n_stages, 6);
         for (size_t l = 0; l < 6; l++) {
             assert_true(
@@ -117,7 +106,7 @@ static void the_first_layers_have_an_mlp(void **state)
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct ko_model *model = configured(rows[i].config);
+        struct ko_model *model = test_accepted("kimi_linear", rows[i].config);
         for (size_t l = 0; l < 4; l++) {
             assert_true(model->sublayer[2 * l + 1].kind ==
                         (rows[i].dense[l] ? &ko_sublayer_mlp : &ko_sublayer_moe));
@@ -138,7 +127,7 @@ static void keys_have_two_names(void **state)
     };
     (void)state;
     for (size_t k = 0; k < sizeof configs / sizeof configs[0]; k++) {
-        struct ko_model *model = configured(configs[k]);
+        struct ko_model *model = test_accepted("kimi_linear", configs[k]);
         const struct ko_sizes *s = &model->sublayer[0].size;
         assert_int_equal(s->n_ssm_heads, 3);
         assert_int_equal(s->d_state, 10);
@@ -152,7 +141,7 @@ static void keys_have_two_names(void **state)
 static void biases_are_declared_where_they_are_configured(void **state)
 {
     (void)state;
-    struct ko_model *model = configured("{\"attention_bias\": true}");
+    struct ko_model *model = test_accepted("kimi_linear", "{\"attention_bias\": true}");
     assert_true(test_has_weight(model, "model.layers.4.self_attn.kv_a_proj_with_mqa.bias"));
     assert_true(test_has_weight(model, "model.layers.4.self_attn.o_proj.bias"));
     assert_false(test_has_weight(model, "model.layers.4.self_attn.q_proj.bias"));
@@ -221,7 +210,8 @@ static void unsupported_values_are_refused_by_name(void **state)
 static void the_published_sizes_have_49_billion_parameters(void **state)
 {
     (void)state;
-    struct ko_model *model = configured(
+    struct ko_model *model = test_accepted(
+        "kimi_linear",
         "{\"bos_token_id\": 163584, \"first_k_dense_replace\": 1, \"head_dim\": 72, "
         "\"hidden_act\": \"silu\", \"hidden_size\": 2304, \"intermediate_size\": 9216, "
         "\"kv_lora_rank\": 512, \"linear_attn_config\": {\"full_attn_layers\": [4, 8, 12, 16, 20, "

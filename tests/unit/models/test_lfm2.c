@@ -17,33 +17,11 @@
 #include "tests/support/configured.h"
 #include "tests/support/trunk.h"
 
-static struct ko_model *configured(const char *config)
-{
-    struct ko_error err = {0};
-    struct ko_model *model = test_configured("lfm2", config, &err);
-    if (!model) {
-        fail_msg("%s: %s", config, err.text);
-    }
-    return model;
-}
-
-/* The kinds of the layers' mixers: "ac" is attention, then a convolution. */
-static void kinds_of(const struct ko_model *model, char *kinds)
-{
-    for (size_t i = 0; i < model->n_sublayers; i++) {
-        const struct ko_sublayer *sublayer = &model->sublayer[i];
-        if (sublayer->kind->mixer) {
-            *kinds++ = sublayer->kind->mixer == KO_MIXER_CONV ? 'c' : 'a';
-        }
-    }
-    *kinds = '\0';
-}
-
 static void missing_keys_take_the_defaults(void **state)
 {
     char kinds[40];
     (void)state;
-    struct ko_model *model = configured("{}");
+    struct ko_model *model = test_accepted("lfm2", "{}");
     const struct test_sizes sizes = test_sizes_of(model), *s = &sizes;
     assert_int_equal(s->d_model, 2560);
     assert_int_equal(s->d_ff, 8192);
@@ -57,7 +35,7 @@ static void missing_keys_take_the_defaults(void **state)
     assert_true(s->norm_eps == 1e-5f);
     assert_true(model->ends.tied);
     assert_true(model->rope[0].config.theta == 1e6);
-    kinds_of(model, kinds);
+    test_mixers_of(model, KO_MIXER_CONV, 'c', kinds);
     assert_string_equal(kinds, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
     ko_model_free(model);
 }
@@ -80,7 +58,7 @@ static void widths_of_the_mlps_are_adjusted(void **state)
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct ko_model *model = configured(rows[i].config);
+        struct ko_model *model = test_accepted("lfm2", rows[i].config);
         assert_int_equal(test_sizes_of(model).d_ff, rows[i].d_ff);
         ko_model_free(model);
     }
@@ -101,8 +79,8 @@ static void layers_convolve_where_the_file_says(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char kinds[8];
-        struct ko_model *model = configured(rows[i].config);
-        kinds_of(model, kinds);
+        struct ko_model *model = test_accepted("lfm2", rows[i].config);
+        test_mixers_of(model, KO_MIXER_CONV, 'c', kinds);
         assert_string_equal(kinds, rows[i].kinds);
         ko_model_free(model);
     }
@@ -114,7 +92,8 @@ static void a_convolution_reaches_its_taps(void **state)
     int32_t widths[KO_N_BUFFERS] = {0};
     double flop[3];
     (void)state;
-    struct ko_model *model = configured(
+    struct ko_model *model = test_accepted(
+        "lfm2",
         "{\"num_hidden_layers\": 2, \"full_attn_idxs\": [1], \"conv_L_cache\": 5, "
         "\"hidden_size\": 8, \"num_attention_heads\": 4, \"num_key_value_heads\": 4, "
         "\"block_ff_dim\": 6, \"block_auto_adjust_ff_dim\": false, \"tie_word_embeddings\": true, "
@@ -143,7 +122,7 @@ static void check_details(const char *config, const char *const *expected, size_
 {
     struct ko_strings got = {0};
     struct ko_error err = {0};
-    struct ko_model *model = configured(config);
+    struct ko_model *model = test_accepted("lfm2", config);
     assert_int_equal(ko_model_details(model, &got, &err), KO_OK);
     assert_int_equal(got.n, n);
     for (size_t i = 0; i < n; i++) {
@@ -280,7 +259,8 @@ static void a_clean_pass_follows_the_formulas(void **state)
     float got[TOKENS * D];
     double x[TOKENS][D], largest = 0;
     (void)state;
-    struct ko_model *model = configured(
+    struct ko_model *model = test_accepted(
+        "lfm2",
         "{\"hidden_size\": 10, \"num_hidden_layers\": 2, \"full_attn_idxs\": [], \"vocab_size\": "
         "9, \"num_attention_heads\": 5, \"num_key_value_heads\": 1, \"block_ff_dim\": 6, "
         "\"block_auto_adjust_ff_dim\": false, \"conv_bias\": true, \"norm_eps\": 1e-3}");

@@ -70,17 +70,6 @@ static void missing_keys_take_the_defaults(void **state)
     }
 }
 
-/* The model of a configuration that must be fine. */
-static struct ko_model *configured(const char *family, const char *config)
-{
-    struct ko_error err = {0};
-    struct ko_model *model = test_configured(family, config, &err);
-    if (!model) {
-        fail_msg("%s %s: %s", family, config, err.text);
-    }
-    return model;
-}
-
 static void some_layers_of_qwen3_moe_are_dense(void **state)
 {
     static const struct {
@@ -95,7 +84,7 @@ static void some_layers_of_qwen3_moe_are_dense(void **state)
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct ko_model *model = configured("qwen3_moe", rows[i].config);
+        struct ko_model *model = test_accepted("qwen3_moe", rows[i].config);
         for (int32_t l = 0; l < 6; l++) {
             const struct ko_sublayer *sublayer = &model->sublayer[2 * (size_t)l + 1];
             assert_true(sublayer->kind == (rows[i].dense[l] ? &ko_sublayer_mlp : &ko_sublayer_moe));
@@ -120,7 +109,7 @@ static void every_other_layer_of_gpt_oss_slides(void **state)
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct ko_model *model = configured("gpt_oss", rows[i].config);
+        struct ko_model *model = test_accepted("gpt_oss", rows[i].config);
         for (int32_t l = 0; l < 3; l++) {
             assert_int_equal(model->sublayer[2 * (size_t)l].size.reach, rows[i].reach[l]);
         }
@@ -130,7 +119,7 @@ static void every_other_layer_of_gpt_oss_slides(void **state)
 
 static void gpt_oss_without_rotary_settings_takes_yarn(void **state)
 {
-    struct ko_model *model = configured("gpt_oss", "{\"rope_theta\": 7000}");
+    struct ko_model *model = test_accepted("gpt_oss", "{\"rope_theta\": 7000}");
     const struct ko_rope_config *rope = &model->rope[0].config;
     (void)state;
     assert_int_equal(rope->scaling, KO_ROPE_YARN);
@@ -138,7 +127,7 @@ static void gpt_oss_without_rotary_settings_takes_yarn(void **state)
     assert_true(rope->low == 1 && rope->high == 32 && !rope->truncate);
     assert_true(fabs(rope->attention_factor - 1.3465735902799727) < 1e-15);
     ko_model_free(model);
-    model = configured("gpt_oss", "{\"rope_parameters\": {\"rope_type\": \"default\"}}");
+    model = test_accepted("gpt_oss", "{\"rope_parameters\": {\"rope_type\": \"default\"}}");
     assert_int_equal(model->rope[0].config.scaling, KO_ROPE_DEFAULT);
     ko_model_free(model);
 }
@@ -146,10 +135,10 @@ static void gpt_oss_without_rotary_settings_takes_yarn(void **state)
 static void all_layers_of_mixtral_slide_or_none(void **state)
 {
     (void)state;
-    struct ko_model *model = configured("mixtral", "{}");
+    struct ko_model *model = test_accepted("mixtral", "{}");
     assert_int_equal(model->sublayer[0].size.reach, INT32_MAX);
     ko_model_free(model);
-    model = configured("mixtral", "{\"sliding_window\": 7}");
+    model = test_accepted("mixtral", "{\"sliding_window\": 7}");
     assert_int_equal(model->sublayer[0].size.reach, 7);
     assert_int_equal(model->sublayer[62].size.reach, 7);
     ko_model_free(model);
@@ -158,7 +147,7 @@ static void all_layers_of_mixtral_slide_or_none(void **state)
 static void matrices_of_experts_lie_at_equal_distances(void **state)
 {
     (void)state;
-    struct ko_model *model = configured(
+    struct ko_model *model = test_accepted(
         "olmoe", "{\"hidden_size\": 6, \"intermediate_size\": 5, \"num_attention_heads\": 1, "
                  "\"num_experts\": 3, \"num_experts_per_tok\": 3, \"num_hidden_layers\": 2}");
     static const char *const names[] = {"gate_proj", "up_proj", "down_proj"};

@@ -17,21 +17,10 @@
 #define PATTERN "\"hybrid_override_pattern\": \"M-*M\""
 #define EXPERTS "\"hybrid_override_pattern\": \"ME\""
 
-/* The model of a configuration that must be fine. */
-static struct ko_model *configured(const char *config)
-{
-    struct ko_error err = {0};
-    struct ko_model *model = test_configured("nemotron_h", config, &err);
-    if (!model) {
-        fail_msg("%s: %s", config, err.text);
-    }
-    return model;
-}
-
 static void missing_keys_take_the_defaults(void **state)
 {
     (void)state;
-    struct ko_model *model = configured("{" PATTERN "}");
+    struct ko_model *model = test_accepted("nemotron_h", "{" PATTERN "}");
     const struct test_sizes sizes = test_sizes_of(model), *s = &sizes;
     assert_int_equal(s->d_model, 4096);
     assert_int_equal(s->d_ff, 21504);
@@ -70,7 +59,7 @@ static void a_layer_has_one_sublayer(void **state)
     static const int32_t stages[] = {0, 0, 1, 2};
     (void)state;
     for (size_t k = 0; k < sizeof configs / sizeof configs[0]; k++) {
-        struct ko_model *model = configured(configs[k]);
+        struct ko_model *model = test_accepted("nemotron_h", configs[k]);
         assert_int_equal(model->n_sublayers, 4);
         assert_int_equal(model->n_stages, 3);
         for (int32_t l = 0; l < 4; l++) {
@@ -92,7 +81,7 @@ static void sizes_have_two_names(void **state)
     };
     (void)state;
     for (size_t k = 0; k < sizeof configs / sizeof configs[0]; k++) {
-        struct ko_model *model = configured(configs[k]);
+        struct ko_model *model = test_accepted("nemotron_h", configs[k]);
         const struct test_sizes sizes = test_sizes_of(model);
         assert_int_equal(sizes.d_head, 10);
         assert_int_equal(sizes.n_groups, 4);
@@ -105,9 +94,9 @@ static void sizes_have_two_names(void **state)
 static void biases_are_declared_where_they_are_configured(void **state)
 {
     (void)state;
-    struct ko_model *model =
-        configured("{" PATTERN ", \"attention_bias\": true, \"mlp_bias\": true, \"use_bias\": "
-                   "true, \"mamba_proj_bias\": false, \"use_conv_bias\": false}");
+    struct ko_model *model = test_accepted(
+        "nemotron_h", "{" PATTERN ", \"attention_bias\": true, \"mlp_bias\": true, \"use_bias\": "
+                      "true, \"mamba_proj_bias\": false, \"use_conv_bias\": false}");
     assert_true(test_has_weight(model, "backbone.layers.2.mixer.q_proj.bias"));
     assert_true(test_has_weight(model, "backbone.layers.2.mixer.o_proj.bias"));
     assert_true(test_has_weight(model, "backbone.layers.1.mixer.up_proj.bias"));
@@ -122,7 +111,7 @@ static void experts_are_chosen_by_sigmoids_and_have_an_mlp_beside_them(void **st
     double flop[3];
     (void)state;
     struct ko_model *model =
-        configured("{\"hybrid_override_pattern\": \"ME\", \"hidden_size\": 40}");
+        test_accepted("nemotron_h", "{\"hybrid_override_pattern\": \"ME\", \"hidden_size\": 40}");
     assert_true(model->sublayer[1].kind == &ko_sublayer_moe);
     assert_int_equal(model->sublayer[1].size.d_ff, 7688);
     ko_sublayer_moe.row_flop(&model->sublayer[1], 40, flop);
@@ -138,7 +127,7 @@ static void expect_details(const char *config, const char *const *want, size_t n
 {
     struct ko_strings got = {0};
     struct ko_error err = {0};
-    struct ko_model *model = configured(config);
+    struct ko_model *model = test_accepted("nemotron_h", config);
     assert_int_equal(ko_model_details(model, &got, &err), KO_OK);
     for (size_t i = 0; i < got.n && i < n; i++) {
         assert_string_equal(got.item[i], want[i]);

@@ -14,22 +14,11 @@
 #include "src/models/sublayers/moe.h"
 #include "tests/support/configured.h"
 
-/* The model of a configuration that must be fine. */
-static struct ko_model *configured(const char *family, const char *config)
-{
-    struct ko_error err = {0};
-    struct ko_model *model = test_configured(family, config, &err);
-    if (!model) {
-        fail_msg("%s %s: %s", family, config, err.text);
-    }
-    return model;
-}
-
 static void missing_keys_take_the_defaults(void **state)
 {
     double flop[3];
     (void)state;
-    struct ko_model *model = configured("qwen3_next", "{}");
+    struct ko_model *model = test_accepted("qwen3_next", "{}");
     const struct test_sizes sizes = test_sizes_of(model), *s = &sizes;
     assert_int_equal(s->d_model, 2048);
     assert_int_equal(s->n_layers, 48);
@@ -71,7 +60,7 @@ static void missing_keys_take_the_defaults(void **state)
 static void missing_keys_of_qwen3_5_take_the_defaults(void **state)
 {
     (void)state;
-    struct ko_model *model = configured("qwen3_5", "{\"text_config\": {}}");
+    struct ko_model *model = test_accepted("qwen3_5", "{\"text_config\": {}}");
     const struct test_sizes sizes = test_sizes_of(model), *s = &sizes;
     assert_int_equal(s->d_model, 4096);
     assert_int_equal(s->d_ff, 12288);
@@ -85,7 +74,7 @@ static void missing_keys_of_qwen3_5_take_the_defaults(void **state)
     assert_true(model->sublayer[1].kind == &ko_sublayer_mlp);
     assert_true(test_has_weight(model, "model.layers.0.linear_attn.in_proj_z.weight"));
     ko_model_free(model);
-    model = configured("qwen3_5_text", "{\"num_hidden_layers\": 2, \"hidden_size\": 64}");
+    model = test_accepted("qwen3_5_text", "{\"num_hidden_layers\": 2, \"hidden_size\": 64}");
     assert_int_equal(model->shape.d_model, 64);
     assert_int_equal(model->n_sublayers, 4);
     ko_model_free(model);
@@ -106,7 +95,7 @@ static void layers_have_attention_or_deltanet(void **state)
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct ko_model *model = configured("qwen3_next", rows[i].config);
+        struct ko_model *model = test_accepted("qwen3_next", rows[i].config);
         for (size_t l = 0; l < 6; l++) {
             assert_true(model->sublayer[2 * l].kind ==
                         (rows[i].attends[l] ? &ko_sublayer_attention : &ko_sublayer_deltanet));
@@ -129,7 +118,7 @@ static void layers_have_experts_or_an_mlp(void **state)
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct ko_model *model = configured("qwen3_next", rows[i].config);
+        struct ko_model *model = test_accepted("qwen3_next", rows[i].config);
         for (size_t l = 0; l < 4; l++) {
             const struct ko_sublayer *sublayer = &model->sublayer[2 * l + 1];
             assert_true(sublayer->kind == (rows[i].dense[l] ? &ko_sublayer_mlp : &ko_sublayer_moe));
@@ -144,8 +133,8 @@ static void a_shared_expert_may_be_wider_than_the_others_together(void **state)
     int32_t widths[KO_N_BUFFERS] = {0};
     (void)state;
     struct ko_model *model =
-        configured("qwen3_next", "{\"num_hidden_layers\": 1, \"moe_intermediate_size\": 2, "
-                                 "\"shared_expert_intermediate_size\": 50000}");
+        test_accepted("qwen3_next", "{\"num_hidden_layers\": 1, \"moe_intermediate_size\": 2, "
+                                    "\"shared_expert_intermediate_size\": 50000}");
     ko_sublayer_moe.widths(&model->sublayer[1], 2048, widths);
     assert_int_equal(widths[6], 2 * 50000);
     ko_model_free(model);

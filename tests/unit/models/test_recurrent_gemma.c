@@ -16,33 +16,11 @@
 #include "tests/support/configured.h"
 #include "tests/support/trunk.h"
 
-static struct ko_model *configured(const char *config)
-{
-    struct ko_error err = {0};
-    struct ko_model *model = test_configured("recurrent_gemma", config, &err);
-    if (!model) {
-        fail_msg("%s: %s", config, err.text);
-    }
-    return model;
-}
-
-/* The kinds of the layers' mixers: "ra" is a recurrent block, then attention. */
-static void kinds_of(const struct ko_model *model, char *kinds)
-{
-    for (size_t i = 0; i < model->n_sublayers; i++) {
-        const struct ko_sublayer *sublayer = &model->sublayer[i];
-        if (sublayer->kind->mixer) {
-            *kinds++ = sublayer->kind->mixer == KO_MIXER_SSM ? 'r' : 'a';
-        }
-    }
-    *kinds = '\0';
-}
-
 static void missing_keys_take_the_defaults(void **state)
 {
     char kinds[40];
     (void)state;
-    struct ko_model *model = configured("{}");
+    struct ko_model *model = test_accepted("recurrent_gemma", "{}");
     const struct test_sizes sizes = test_sizes_of(model), *s = &sizes;
     assert_int_equal(s->d_model, 2560);
     assert_int_equal(s->d_ff, 3840);
@@ -64,7 +42,7 @@ static void missing_keys_take_the_defaults(void **state)
     assert_true(model->ends.embedding_scale == 50.5f); /* sqrt(2560) is 50.596 */
     assert_true(model->ends.final_norm.one_plus);
     assert_true(model->rope[0].config.theta == 1e4 && model->rope[0].config.n_rotated == 128);
-    kinds_of(model, kinds);
+    test_mixers_of(model, KO_MIXER_SSM, 'r', kinds);
     assert_string_equal(kinds, "rrarrarrarrarrarrarrarrarr");
     ko_model_free(model);
 }
@@ -88,8 +66,8 @@ static void blocks_are_repeated(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char kinds[8];
-        struct ko_model *model = configured(rows[i].config);
-        kinds_of(model, kinds);
+        struct ko_model *model = test_accepted("recurrent_gemma", rows[i].config);
+        test_mixers_of(model, KO_MIXER_SSM, 'r', kinds);
         assert_string_equal(kinds, rows[i].kinds);
         ko_model_free(model);
     }
@@ -100,7 +78,8 @@ static void keys_of_the_file_are_read(void **state)
     int32_t widths[KO_N_BUFFERS] = {0};
     double flop[3];
     (void)state;
-    struct ko_model *model = configured(
+    struct ko_model *model = test_accepted(
+        "recurrent_gemma",
         "{\"hidden_size\": 40, \"num_attention_heads\": 5, \"num_key_value_heads\": 1, "
         "\"lru_width\": 50, \"conv1d_width\": 3, \"intermediate_size\": 15, \"vocab_size\": 9, "
         "\"num_hidden_layers\": 3, \"attention_window_size\": 6, \"logits_soft_cap\": 7.5, "
@@ -130,7 +109,7 @@ static void keys_of_the_file_are_read(void **state)
     assert_true(test_has_weight(model, "model.layers.2.mlp_block.down_proj.bias"));
     assert_true(test_has_weight(model, "lm_head.weight"));
     ko_model_free(model);
-    model = configured("{\"num_hidden_layers\": 3, \"sliding_window\": 9}");
+    model = test_accepted("recurrent_gemma", "{\"num_hidden_layers\": 3, \"sliding_window\": 9}");
     assert_int_equal(test_reach(model, 2), 9);
     assert_false(test_has_weight(model, "model.layers.2.temporal_block.q_proj.bias"));
     assert_true(test_has_weight(model, "model.layers.2.temporal_block.o_proj.bias"));
@@ -307,7 +286,8 @@ static void a_clean_pass_follows_the_formulas(void **state)
     float got[TOKENS * D];
     double x[TOKENS][D], largest = 0;
     (void)state;
-    struct ko_model *model = configured(
+    struct ko_model *model = test_accepted(
+        "recurrent_gemma",
         "{\"hidden_size\": 10, \"num_hidden_layers\": 2, \"block_types\": [\"recurrent\"], "
         "\"vocab_size\": 9, \"num_attention_heads\": 2, \"head_dim\": 4, \"lru_width\": 12, "
         "\"intermediate_size\": 14, \"conv1d_width\": 3, \"rms_norm_eps\": 1e-3}");

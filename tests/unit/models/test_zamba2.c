@@ -24,22 +24,12 @@
     "\"hybrid\"], \"hidden_size\": 8, \"num_attention_heads\": 2, \"n_mamba_heads\": 4, "          \
     "\"intermediate_size\": 6, \"adapter_rank\": 3, \"vocab_size\": 9, \"mamba_d_state\": 5"
 
-static struct ko_model *configured(const char *config)
-{
-    struct ko_error err = {0};
-    struct ko_model *model = test_configured("zamba2", config, &err);
-    if (!model) {
-        fail_msg("%s: %s", config, err.text);
-    }
-    return model;
-}
-
 static void missing_keys_take_the_defaults(void **state)
 {
     static const int32_t hybrids[] = {6, 12, 18, 24, 30, 36, 42, 47, 51};
     size_t n = 0;
     (void)state;
-    struct ko_model *model = configured("{}");
+    struct ko_model *model = test_accepted("zamba2", "{}");
     const struct test_sizes sizes = test_sizes_of(model), *s = &sizes;
     assert_int_equal(s->d_model, 2560);
     assert_int_equal(s->d_ff, 10240);
@@ -79,7 +69,7 @@ static void hybrid_layers_take_turns_with_the_blocks(void **state)
                                        "feed_forward.gate_up_proj_adapter_list.2.0.weight"};
     char name[128];
     (void)state;
-    struct ko_model *model = configured("{" FOUR_LAYERS ", \"num_mem_blocks\": 2}");
+    struct ko_model *model = test_accepted("zamba2", "{" FOUR_LAYERS ", \"num_mem_blocks\": 2}");
     /* Layers 0, 1, 2, 3 begin with the sublayers 0, 2, 3, 5. */
     assert_int_equal(model->n_sublayers, 7);
     assert_int_equal(model->sublayer[0].out.weight, model->sublayer[5].out.weight);
@@ -105,7 +95,7 @@ static void hybrid_layers_take_turns_with_the_blocks(void **state)
     assert_true(test_has_weight(model, "model.layers.1.mamba.D"));
     assert_true(test_has_weight(model, "model.final_layernorm.weight"));
     ko_model_free(model);
-    model = configured("{" FOUR_LAYERS ", \"use_shared_attention_adapter\": true}");
+    model = test_accepted("zamba2", "{" FOUR_LAYERS ", \"use_shared_attention_adapter\": true}");
     assert_int_equal(model->sublayer[0].out.weight, model->sublayer[3].out.weight);
     assert_true(test_has_weight(
         model, "model.layers.0.shared_transformer.self_attn.linear_v_adapter_list.2.1.weight"));
@@ -117,9 +107,9 @@ static void the_workspace_has_the_side_input_and_the_embedding(void **state)
     int32_t widths[KO_N_BUFFERS];
     double flop[3];
     (void)state;
-    struct ko_model *model =
-        configured("{" FOUR_LAYERS ", \"num_key_value_heads\": 1, \"use_mem_rope\": true, "
-                   "\"use_shared_attention_adapter\": true, \"max_position_embeddings\": 77}");
+    struct ko_model *model = test_accepted(
+        "zamba2", "{" FOUR_LAYERS ", \"num_key_value_heads\": 1, \"use_mem_rope\": true, "
+                  "\"use_shared_attention_adapter\": true, \"max_position_embeddings\": 77}");
     ko_model_widths(model, widths);
     assert_int_equal(widths[1], 16);
     assert_int_equal(widths[3], 3);
@@ -138,7 +128,8 @@ static void the_workspace_has_the_side_input_and_the_embedding(void **state)
     assert_int_equal(model->shape.max_tokens, 77);
     assert_int_equal(model->rope[0].config.n_rotated, 8);
     ko_model_free(model);
-    model = configured("{\"num_hidden_layers\": 2, \"layers_block_type\": [\"mamba\", \"mamba\"]}");
+    model = test_accepted(
+        "zamba2", "{\"num_hidden_layers\": 2, \"layers_block_type\": [\"mamba\", \"mamba\"]}");
     ko_model_widths(model, widths);
     assert_int_equal(widths[KO_SIDE_BUFFER], 0);
     assert_int_equal(widths[KO_EMBEDDED_BUFFER], 0);
@@ -149,7 +140,7 @@ static void check_details(const char *config, const char *const *expected, size_
 {
     struct ko_strings got = {0};
     struct ko_error err = {0};
-    struct ko_model *model = configured(config);
+    struct ko_model *model = test_accepted("zamba2", config);
     assert_int_equal(ko_model_details(model, &got, &err), KO_OK);
     assert_int_equal(got.n, n);
     for (size_t i = 0; i < n; i++) {
