@@ -2,7 +2,7 @@
 
 Plain float64 torch, straight from config.json and the safetensors files of a checkpoint: no code of transformers.  Every
 cell is one full forward pass with the edges removed from the materialised token-to-token matrix of each mixer, or with a
-sublayer's output left out at some rows.  Nothing is cached, shared or batched.
+sublayer's or a head's output left out or replaced at some rows.  Nothing is cached, shared or batched.
 
     HybridModel(path).log_probs(ids, Knockout(...)) -> [V]
 
@@ -47,22 +47,25 @@ class Cut:
     taps: bool = False                   # the removed edges' taps of the SSM's short convolution too
     rows: list = field(default_factory=list)
     head: int | None = None              # component cell of one head; None: the whole output
+    value: object = 0.0                  # component cell: what stands at the rows, 0 or [rows, width]
+    seen: dict | None = None             # nothing is cut, but the parts are put in here (`parts`)
 
 
-def cut_of(k: Knockout, sub: Sublayer, layer: int, T: int) -> Cut | None:
-    """What `sub` loses in the cell `k`, or None if nothing: the cell does not name it, or it has no such edge or row."""
-    if k is None or layer not in k.layers:
+def cut_of(k: Knockout, sub: Sublayer, layer: int, number: int, T: int) -> Cut | None:
+    """What `sub`, the layer's sublayer `number`, loses in the cell `k`, or None if nothing: the cell does not name it, or it has
+    no such edge or row, or nothing that could replace it."""
+    if k is None or layer not in k.layers or (k.replaces and (not k.component or k.values is None)):
         return None
-    name = k.feature_class
-    if getattr(k, "component", ""):
+    name = k.part
+    if k.component:
         named = k.component == sub.kind or (k.component == "mixer" and sub.kind != "mlp")
         if not named or not len(k.rows):
             return None
         if name == "all":
-            return Cut(rows=list(k.rows))
+            return Cut(rows=list(k.rows), value=k.value(layer, number))
         prefix = {"attention": "head:", "ssm": "ssm-head:"}.get(k.component)
         if prefix and name.startswith(prefix) and int(name[len(prefix):]) < sub.n_heads:
-            return Cut(rows=list(k.rows), head=int(name[len(prefix):]))
+            return Cut(rows=list(k.rows), head=int(name[len(prefix):]), value=k.value(layer, number))
         return None
     if sub.kind == "mlp":
         return None
@@ -145,10 +148,12 @@ def attend(q: Tensor, k: Tensor, v: Tensor, scale: float, cut: Cut | None, windo
 
 
 def drop_head(heads: Tensor, cut: Cut | None) -> Tensor:
-    """heads: [T, H, p], the input of the output projection -> [T, H p], without one head's slice at the cell's rows."""
+    """heads: [T, H, p], the input of the output projection -> [T, H p], one head's slice replaced at the cell's rows."""
+    if cut is not None and cut.seen is not None:
+        cut.seen["heads"] = heads
     if cut is not None and cut.head is not None:
         heads = heads.clone()
-        heads[cut.rows, cut.head] = 0.0
+        heads[cut.rows, cut.head] = cut.value
     return heads.reshape(heads.shape[0], -1)
 
 
@@ -288,6 +293,7 @@ class HybridModel:
                     self.tensors[name] = f.get_tensor(name).double()
         family = {"qwen3_5_text": "qwen3_5", "qwen3_5": "qwen3_5"}.get(self.kind, self.kind)
         self.router_gap = None                               # mixtures of experts: see chosen()
+        self.seen = None                                     # while parts() runs
         self.record = None                                   # a list that the mixers' inputs are put in, for the checks
         self.x0 = None
         self.layers: list[list] = []                         # a layer: steps; a step: (norm, [Sublayer, ...], scale)
@@ -336,7 +342,15 @@ class HybridModel:
 
     def vacuous(self, k: Knockout, T: int) -> bool:
         """No sublayer in the window has an edge or a row that the class names."""
-        return all(cut_of(k, s, l, T) is None for l in range(self.n_layers) for s in self._subs(l))
+        return all(cut_of(k, s, l, n, T) is None for l in range(self.n_layers) for n, s in enumerate(self._subs(l)))
+
+    def cut(self, cells: tuple, sub: Sublayer, layer: int, number: int, T: int) -> Cut | None:
+        """What a sublayer loses in one of the cells; while parts() runs, where it puts its parts."""
+        if self.seen is not None:
+            return Cut(seen=self.seen.setdefault((layer, number), {}))
+        cuts = [c for k in cells if (c := cut_of(k, sub, layer, number, T)) is not None]
+        assert len(cuts) < 2
+        return cuts[0] if cuts else None
 
     # ------------------------------------------------------------ the forward pass
     @torch.no_grad()
@@ -350,31 +364,37 @@ class HybridModel:
         x = self.get(self.embed_name)[torch.tensor(ids)] * self.embed_scale
         self.x0 = x
         for l, steps in enumerate(self.layers):
+            first = 0                                        # sublayers of the steps before
             for norm, subs, scale in steps:
+                cuts = [self.cut(cells, sub, l, first + k, T) for k, sub in enumerate(subs)]
+                first += len(subs)
                 if callable(subs[0].run):
                     n = norm(x)
                     total = torch.zeros_like(x)
-                    for sub in subs:
-                        cuts = [c for k in cells if (c := cut_of(k, sub, l, T)) is not None]
-                        assert len(cuts) < 2
-                        cut = cuts[0] if cuts else None
+                    for sub, cut in zip(subs, cuts):
                         total = total + self.leave_out(sub.run(n, cut), cut)
                     x = x + scale * total
                 else:                                        # Zamba2's hybrid layer
-                    cut = []
-                    for sub in subs:
-                        cuts = [c for k in cells if (c := cut_of(k, sub, l, T)) is not None]
-                        assert len(cuts) < 2
-                        cut.append(cuts[0] if cuts else None)
-                    x = norm(x, cut)
+                    x = norm(x, cuts)
         return x
+
+    def parts(self, ids: list[int]) -> dict:
+        """Of the clean run, for each (layer, sublayer): "whole", [T, d], what it adds to the residual stream (but for the factor
+        of all sublayers of its step; in Zamba2's block, what it hands on); of mixers with heads "heads", [T, H, width], the
+        input of the output projection."""
+        self.seen = {}
+        self.hidden(ids)
+        seen, self.seen = self.seen, None
+        return seen
 
     @staticmethod
     def leave_out(y: Tensor, cut: Cut | None) -> Tensor:
-        """A sublayer's output, zero at the rows of a component cell of the whole sublayer."""
+        """A sublayer's output, replaced (by zero or otherwise) at the rows of a component cell of the whole sublayer."""
+        if cut is not None and cut.seen is not None:
+            cut.seen["whole"] = y
         if cut is not None and cut.rows and cut.head is None:
             y = y.clone()
-            y[cut.rows] = 0.0
+            y[cut.rows] = cut.value
         return y
 
     @torch.no_grad()
