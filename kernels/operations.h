@@ -24,6 +24,7 @@ extern "C" {
     X(embed, ko_embed)                                                                             \
     X(branch_rows, ko_branch_rows)                                                                 \
     X(gather, ko_gather)                                                                           \
+    X(scatter, ko_scatter)                                                                         \
     X(copy_heads, ko_copy_heads)                                                                   \
     X(linear, ko_linear)                                                                           \
     X(add_scaled, ko_add_scaled)                                                                   \
@@ -94,6 +95,17 @@ struct ko_gather {
     const float *from;
     int32_t ld_from;
     const int32_t *index; /* [n] host memory */
+    int32_t n, d;
+    float *to;
+    int32_t ld_to;
+};
+
+/* to[row[k], column[k] + c] = from[k, c] for k < n and c < d; 0 where `from` is NULL. No place is
+   written twice. */
+struct ko_scatter {
+    const float *from; /* [n, ld_from] or NULL */
+    int32_t ld_from;
+    const int32_t *row, *column; /* [n] host memory */
     int32_t n, d;
     float *to;
     int32_t ld_to;

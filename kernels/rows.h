@@ -39,6 +39,9 @@ struct ko_branch {
     int32_t mask;       /* index into the feature masks; -1: every feature */
     bool conv;          /* the taps of removed edges are removed too (+conv) */
     bool after_softmax; /* attention: weights are zeroed after the softmax, not renormalised */
+    int32_t
+        only_head; /* attention: edges are removed in head only_head - 1 alone; 0: in every head */
+    int32_t removal; /* index into ko_rows.removals; -1: it takes out no component */
 };
 
 /* The removed edges of one branch in its prompt, as struct ko_edges of src/prompts: the edge (i, j)
@@ -47,6 +50,15 @@ struct ko_edge_set {
     bool later;
     const uint8_t *target; /* [T] host memory */
     const uint8_t *source; /* [T] host memory */
+};
+
+/* A component that one branch takes out: what sublayers add to the residual stream, or the input of
+   their output projections for one head. Operations do not read it. */
+struct ko_removal {
+    uint8_t components; /* of sublayers with these components (src/base/mixer.h) */
+    int32_t begin, end; /* of the sublayers [begin, end) of the model */
+    int32_t head;       /* this head alone; -1: the whole output */
+    const uint8_t *at;  /* [T] host memory; 1: at this position */
 };
 
 struct ko_rows {
@@ -62,6 +74,8 @@ struct ko_rows {
     const int32_t *n_tokens;          /* [n_prompts] T */
     const struct ko_branch *branches; /* [n_branches] ordered as their rows */
     const struct ko_edge_set *edges;  /* [n_edge_sets] */
+    const struct ko_removal *removals;
+    int32_t n_removals;
 
     /* [n_stages] Counts of rows in stage s. n_projected: rows with their own projections, which are
        trunk rows and those that left before s. n_convolved: these, and rows that leave at s and
@@ -91,6 +105,12 @@ typedef int32_t ko_row_source(const struct ko_rows *rows, int32_t row, int32_t s
 static inline bool ko_edge_set_has(const struct ko_edge_set *set, int32_t i, int32_t j)
 {
     return set->later ? (j < i && set->source[j]) : (set->target[i] && set->source[j]);
+}
+
+/* Whether a branch that cuts edges cuts those of this attention head. */
+static inline bool ko_branch_cuts_head(const struct ko_branch *branch, int32_t head)
+{
+    return branch->only_head == 0 || branch->only_head == head + 1;
 }
 
 /* Whether the branch's edges are removed in this stage, in its mixer of this kind. */

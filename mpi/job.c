@@ -9,6 +9,7 @@
 #include "mpi/world/broadcast.h"
 #include "src/base/bytes.h"
 #include "src/base/memory.h"
+#include "src/plan/pack.h"
 
 /* Marks the batches that have a prompt that is not done. */
 static enum ko_code mark_pending(struct ko_job *job, struct ko_error *err)

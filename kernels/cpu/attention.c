@@ -12,17 +12,23 @@ struct keys {
     float *weight;   /* [max_tokens] */
 };
 
-/* Lists the keys that the row sees, in order of position. Returns whether any of them is zeroed
-   after the softmax. */
+/* The branch of the row, if it removes edges here; else NULL. */
+static const struct ko_branch *cut_of(const struct ko_rows *rows, const struct ko_attention *args,
+                                      int32_t row)
+{
+    const int32_t b = rows->branch[row];
+    const bool cuts = b >= 0 && ko_branch_cuts(&rows->branches[b], args->stage, KO_MIXER_ATTENTION);
+    return cuts ? &rows->branches[b] : NULL;
+}
+
+/* Lists the keys that the row sees, in order of position; with `cuts` without those that its branch
+   removes. Returns whether any of them is zeroed after the softmax. */
 static bool list_keys(const struct ko_rows *rows, const struct ko_attention *args, int32_t row,
-                      struct keys *keys, int32_t *n_keys)
+                      bool cuts, struct keys *keys, int32_t *n_keys)
 {
     int32_t b = rows->branch[row], i = rows->position[row], n = 0;
     const struct ko_branch *branch = b < 0 ? NULL : &rows->branches[b];
-    const struct ko_edge_set *cut =
-        branch && ko_branch_cuts(branch, args->stage, KO_MIXER_ATTENTION)
-            ? &rows->edges[branch->edge_set]
-            : NULL;
+    const struct ko_edge_set *cut = cuts ? &rows->edges[branch->edge_set] : NULL;
     int32_t own = branch ? branch->first_position : i + 1;
     int32_t own_row = branch ? branch->first_row : 0;
     bool any = false;
@@ -40,29 +46,48 @@ static bool list_keys(const struct ko_rows *rows, const struct ko_attention *arg
     return any;
 }
 
+/* Mixes the heads [first, end) but `except`. */
+static void mix_heads(const struct ko_backend *be, const struct ko_attention *args, int32_t row,
+                      struct ko_attend *attend, int32_t first, int32_t end, int32_t except)
+{
+    const int32_t query = ko_rows_source(&be->rows, row, args->stage);
+    for (int32_t head = first; head < end; head++) {
+        const int32_t key_head = (int32_t)((int64_t)head * args->n_kv_heads / args->n_heads);
+        if (head == except) {
+            continue;
+        }
+        attend->q = args->q + ko_at(query, args->ld, head * args->stride);
+        attend->k = args->k + ko_at(key_head, args->stride, 0);
+        attend->v = args->v + ko_at(key_head, args->stride_v, 0);
+        attend->sink = args->sinks ? &args->sinks[head] : NULL;
+        attend->out = args->out + ko_at3(row, args->n_heads, head, args->d_value, 0);
+        be->isa->attend(attend);
+    }
+}
+
 static void mix_row(const struct ko_backend *be, const struct ko_attention *args, int32_t row,
                     struct keys *keys)
 {
     const struct ko_rows *rows = &be->rows;
-    int32_t query = ko_rows_source(rows, row, args->stage);
+    const struct ko_branch *cut = cut_of(rows, args, row);
+    const int32_t only = cut ? cut->only_head - 1 : -1; /* the one head that loses edges */
+    const bool alone = only >= 0 && only < args->n_heads;
     struct ko_attend attend = {.d_head = args->d_head,
                                .d_value = args->d_value,
                                .ld = (size_t)args->ld,
                                .ld_v = (size_t)args->ld_v,
                                .scale = args->scale,
-                               .cap = args->cap};
-    bool any = list_keys(rows, args, row, keys, &attend.n_keys);
-    attend.key_row = keys->row;
-    attend.zeroed = any ? keys->zeroed : NULL;
-    attend.weight = keys->weight;
-    for (int32_t head = 0; head < args->n_heads; head++) {
-        int32_t key_head = (int32_t)((int64_t)head * args->n_kv_heads / args->n_heads);
-        attend.q = args->q + ko_at(query, args->ld, head * args->stride);
-        attend.k = args->k + ko_at(key_head, args->stride, 0);
-        attend.v = args->v + ko_at(key_head, args->stride_v, 0);
-        attend.sink = args->sinks ? &args->sinks[head] : NULL;
-        attend.out = args->out + ko_at3(row, args->n_heads, head, args->d_value, 0);
-        be->isa->attend(&attend);
+                               .cap = args->cap,
+                               .key_row = keys->row,
+                               .weight = keys->weight};
+    if (only >= 0) {
+        (void)list_keys(rows, args, row, false, keys, &attend.n_keys);
+        mix_heads(be, args, row, &attend, 0, args->n_heads, only);
+    }
+    if (only < 0 || alone) {
+        const bool any = list_keys(rows, args, row, cut != NULL, keys, &attend.n_keys);
+        attend.zeroed = any ? keys->zeroed : NULL;
+        mix_heads(be, args, row, &attend, alone ? only : 0, alone ? only + 1 : args->n_heads, -1);
     }
 }
 

@@ -58,6 +58,23 @@ enum ko_code ko_cpu_gather(struct ko_backend *be, const struct ko_gather *args,
     return KO_OK;
 }
 
+enum ko_code ko_cpu_scatter(struct ko_backend *be, const struct ko_scatter *args,
+                            struct ko_error *err)
+{
+    (void)err;
+    const size_t bytes = (size_t)args->d * sizeof *args->to;
+#pragma omp parallel for schedule(static) num_threads(be->threads)
+    for (int32_t k = 0; k < args->n; k++) {
+        float *to = args->to + ko_at(args->row[k], args->ld_to, args->column[k]);
+        if (args->from) {
+            memcpy(to, args->from + ko_at(k, args->ld_from, 0), bytes);
+        } else {
+            memset(to, 0, bytes);
+        }
+    }
+    return KO_OK;
+}
+
 enum ko_code ko_cpu_copy_heads(struct ko_backend *be, const struct ko_copy_heads *args,
                                struct ko_error *err)
 {

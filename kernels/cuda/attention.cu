@@ -23,8 +23,9 @@ static __global__ void attend_rows(struct ko_cuda_rows rows, struct stage_rows a
     const int row = rows.order[place], head = (int)blockIdx.y, i = rows.position[row];
     const int b = rows.branch[row], trunk = rows.trunk_first[rows.prompt[row]];
     const struct ko_branch *branch = b < 0 ? NULL : &rows.branches[b];
-    const bool cut =
-        branch && branch->edge_set >= 0 && branch_cuts(*branch, a.stage, KO_MIXER_ATTENTION);
+    const bool cut = branch && branch->edge_set >= 0 &&
+                     branch_cuts(*branch, a.stage, KO_MIXER_ATTENTION) &&
+                     (branch->only_head == 0 || branch->only_head == head + 1);
     const bool after = cut && branch->after_softmax;
     const int kv_head = (int)((size_t)head * (size_t)a.n_kv_heads / (size_t)a.n_heads);
     const float *q = a.q + ko_at(source_row(rows, at, row), a.ld, head * a.stride);

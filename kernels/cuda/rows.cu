@@ -104,6 +104,42 @@ enum ko_code ko_cuda_gather(struct ko_backend *be, const struct ko_gather *args,
     return ko_cuda_launched(be, "gather", err);
 }
 
+// to[row[k], column[k] + c] = from[k, c], or 0, where k is the block.
+static __global__ void scatter_rows(struct ko_scatter a)
+{
+    const int k = (int)blockIdx.x;
+    float *target = a.to + ko_at(a.row[k], a.ld_to, a.column[k]);
+    for (int c = (int)threadIdx.x; c < a.d; c += (int)blockDim.x) {
+        target[c] = a.from ? a.from[ko_at(k, a.ld_from, c)] : 0.0F;
+    }
+}
+
+enum ko_code ko_cuda_scatter(struct ko_backend *be, const struct ko_scatter *args,
+                             struct ko_error *err)
+{
+    void *row = NULL, *column = NULL;
+    const size_t bytes = (size_t)args->n * sizeof *args->row;
+    if (args->n == 0) {
+        return KO_OK;
+    }
+    // Both lists must be there at the same time.
+    enum ko_code code = ko_cuda_put_room(be, 2 * bytes, 2, err);
+    if (code == KO_OK) {
+        code = ko_cuda_put(be, args->row, bytes, &row, err);
+    }
+    if (code == KO_OK) {
+        code = ko_cuda_put(be, args->column, bytes, &column, err);
+    }
+    if (code != KO_OK) {
+        return code;
+    }
+    struct ko_scatter there = *args;
+    there.row = (const int32_t *)row;
+    there.column = (const int32_t *)column;
+    scatter_rows<<<(unsigned)args->n, THREADS, 0, be->stream>>>(there);
+    return ko_cuda_launched(be, "scatter", err);
+}
+
 // A thread copies one number; k counts the row's heads and their numbers.
 static __global__ void copy_parts(struct ko_copy_heads a)
 {

@@ -87,8 +87,12 @@ enum ko_code ko_plain_attention(struct ko_backend *be, const struct ko_attention
     enum ko_code code = path.row && weight ? KO_OK : KO_E_MEMORY;
     for (int32_t r = 0; code == KO_OK && r < rows->n_active[args->stage]; r++) {
         ko_plain_walk(rows, r, args->stage, KO_MIXER_ATTENTION, ko_rows_source, &path);
+        struct ko_plain_path whole = path; /* of the heads that keep their edges */
+        whole.cut = NULL;
+        whole.removed = NULL;
         for (int32_t head = 0; head < args->n_heads; head++) {
-            mix_head(args, &path, r, head, weight);
+            const bool cut = path.cut && ko_branch_cuts_head(path.cut, head);
+            mix_head(args, cut ? &path : &whole, r, head, weight);
         }
     }
     free(path.row);

@@ -79,6 +79,21 @@ enum ko_code ko_plain_gather(struct ko_backend *be, const struct ko_gather *args
     return KO_OK;
 }
 
+/* to [row[k], column[k] + c] = from [n, d], or 0 */
+enum ko_code ko_plain_scatter(struct ko_backend *be, const struct ko_scatter *args,
+                              struct ko_error *err)
+{
+    (void)be;
+    (void)err;
+    for (int32_t k = 0; k < args->n; k++) {
+        for (int32_t c = 0; c < args->d; c++) {
+            args->to[ko_at(args->row[k], args->ld_to, args->column[k] + c)] =
+                args->from ? args->from[ko_at(k, args->ld_from, c)] : 0.0F;
+        }
+    }
+    return KO_OK;
+}
+
 /* to [n, n_heads, d] from parts of rows */
 enum ko_code ko_plain_copy_heads(struct ko_backend *be, const struct ko_copy_heads *args,
                                  struct ko_error *err)

@@ -9,6 +9,22 @@
 #include "src/base/memory.h"
 #include "src/forward/engine.h"
 
+/* Room for the rows that lose a component. */
+static enum ko_code allocate_removed(struct ko_engine *engine, struct ko_error *err)
+{
+    struct ko_pass *pass = &engine->pass;
+    const size_t n = (size_t)engine->max_rows;
+    void *memory = NULL;
+    pass->list = ko_new(2 * n, sizeof *pass->list, err);
+    if (!pass->list) {
+        return KO_E_MEMORY;
+    }
+    const size_t bytes = n * (size_t)pass->model->shape.d_model * sizeof *pass->removed;
+    const enum ko_code code = pass->kernels->alloc(pass->be, bytes, &memory, err);
+    pass->removed = memory;
+    return code;
+}
+
 static enum ko_code allocate_workspace(struct ko_engine *engine, struct ko_error *err)
 {
     struct ko_pass *pass = &engine->pass;
@@ -35,7 +51,7 @@ static enum ko_code allocate_workspace(struct ko_engine *engine, struct ko_error
             pass->buffer[b] = memory;
         }
     }
-    return KO_OK;
+    return ko_plan_has_components(engine->plan) ? allocate_removed(engine, err) : KO_OK;
 }
 
 struct ko_limits ko_engine_limits(const struct ko_plan *plan, int32_t plan_model,
@@ -112,6 +128,8 @@ void ko_engine_free(struct ko_engine *engine)
     }
     pass->kernels->release(pass->be, (void *)(uintptr_t)pass->masks);
     pass->kernels->release(pass->be, (void *)(uintptr_t)pass->conv_masks);
+    pass->kernels->release(pass->be, pass->removed);
+    free(pass->list);
     free(engine->metrics);
     free(engine);
 }

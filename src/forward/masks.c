@@ -5,6 +5,22 @@
 #include "src/base/memory.h"
 #include "src/forward/engine.h"
 
+/* What the masks select in a sublayer: the features of Mamba, the heads of DeltaNet. */
+static int32_t count_selected(const struct ko_sublayer *sublayer)
+{
+    return sublayer->size.n_features > 0 ? sublayer->size.n_features : sublayer->size.n_ssm_heads;
+}
+
+/* The first sublayer with something to select. There is one where a class has a mask. */
+static const struct ko_sublayer *find_selected(const struct ko_model *model)
+{
+    size_t i = 0;
+    while (i + 1 < model->n_sublayers && count_selected(&model->sublayer[i]) == 0) {
+        i++;
+    }
+    return &model->sublayer[i];
+}
+
 /* masks [n_masks, n_stages, F], conv [n_masks, n_stages, conv_channels] in host memory. Random
    classes count layers as the checkpoint does. */
 static enum ko_code fill_masks(const struct ko_engine *engine, const double *norm, uint8_t *masks,
@@ -12,8 +28,8 @@ static enum ko_code fill_masks(const struct ko_engine *engine, const double *nor
 {
     const struct ko_plan *plan = engine->plan;
     const struct ko_model *model = engine->pass.model;
-    const struct ko_sublayer *featured = ko_model_featured(model);
-    const size_t F = (size_t)featured->size.n_features;
+    const struct ko_sublayer *featured = find_selected(model);
+    const size_t F = (size_t)count_selected(featured);
     const size_t channels = (size_t)featured->size.conv_channels;
     for (int32_t c = 0; c < plan->n_classes; c++) {
         const int32_t number = ko_plan_mask(plan, engine->plan_model, c);
@@ -22,7 +38,7 @@ static enum ko_code fill_masks(const struct ko_engine *engine, const double *nor
         }
         for (size_t i = 0; i < model->n_sublayers; i++) {
             const struct ko_sublayer *sublayer = &model->sublayer[i];
-            if (sublayer->size.n_features == 0) {
+            if (count_selected(sublayer) == 0) {
                 continue;
             }
             const size_t stage = (size_t)sublayer->stage;
@@ -60,11 +76,12 @@ enum ko_code ko_engine_make_masks(struct ko_engine *engine, struct ko_error *err
     if (n_masks == 0) {
         return KO_OK;
     }
-    const struct ko_sizes *size = &ko_model_featured(model)->size;
-    const size_t rows = (size_t)n_masks * (size_t)model->n_stages;
-    const size_t n = rows * (size_t)size->n_features;
-    const size_t n_conv = rows * (size_t)size->conv_channels;
-    double *norm = ko_new((size_t)model->n_stages * (size_t)size->n_features, sizeof *norm, err);
+    const struct ko_sublayer *featured = find_selected(model);
+    const size_t F = (size_t)count_selected(featured), n_stages = (size_t)model->n_stages;
+    const size_t rows = (size_t)n_masks * n_stages, n = rows * F;
+    const size_t n_conv =
+        featured->kind->conv_mask ? rows * (size_t)featured->size.conv_channels : 0;
+    double *norm = ko_new(n_stages * F, sizeof *norm, err);
     uint8_t *masks = ko_new(n, 1, err), *conv = ko_new(n_conv, 1, err);
     enum ko_code code = norm && masks && conv ? KO_OK : KO_E_MEMORY;
     if (code == KO_OK) {

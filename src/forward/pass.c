@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "src/forward/engine.h"
+#include "src/forward/group.h"
 
 static enum ko_code check_stop(const struct ko_stop *stop, struct ko_error *err)
 {
@@ -109,13 +110,17 @@ static enum ko_code enter_stage(const struct ko_engine *engine, const struct ko_
 
 /* Runs the mixers of the group that begins with sublayer i. After the last stage's, `out` becomes the
    last rows. */
-static enum ko_code run_mixers(const struct ko_engine *engine, const struct ko_row_set *set,
-                               size_t i, struct ko_stream *out, struct ko_error *err)
+static enum ko_code run_mixers(struct ko_engine *engine, const struct ko_row_set *set, size_t i,
+                               struct ko_stream *out, struct ko_error *err)
 {
     const struct ko_sublayer *sublayer = &engine->pass.model->sublayer[i];
     const bool is_last = sublayer->kind->mixer && sublayer->stage + 1 == set->rows.n_stages;
     const enum ko_code code = ko_pass_mix(&engine->pass, i, out, err);
-    return code == KO_OK && is_last ? gather_last(engine, set, out, err) : code;
+    if (code != KO_OK || !is_last) {
+        return code;
+    }
+    engine->pass.only_last = true;
+    return gather_last(engine, set, out, err);
 }
 
 static enum ko_code run_sublayers(struct ko_engine *engine, const struct ko_row_set *set,
@@ -174,6 +179,7 @@ enum ko_code ko_engine_pass(struct ko_engine *engine, const struct ko_row_set *s
                        model->name, set->rows.n_rows, engine->max_rows);
     }
     pass->rows = &set->rows;
+    pass->only_last = false;
     float *x = NULL;
     const float *final = NULL;
     enum ko_code code = pass->kernels->set_rows(pass->be, &set->rows, err);

@@ -54,6 +54,8 @@ static struct row_arrays bind_arrays(struct ko_row_set *set, int32_t n_trunk,
     rows->n_tokens = set->per_prompt + wave->n_prompts;
     rows->branches = wave->branch;
     rows->edges = wave->edge_set;
+    rows->removals = wave->removal;
+    rows->n_removals = wave->n_removals;
     rows->n_projected = set->per_stage;
     rows->n_convolved = set->per_stage + n_stages;
     rows->n_active = set->per_stage + 2 * (size_t)n_stages;

@@ -16,6 +16,11 @@ struct ko_pass {
     const uint8_t *conv_masks;   /* [n_masks, n_stages, conv_channels] */
     float *x;                    /* [n_rows, d_model] the residual stream */
     float *buffer[KO_N_BUFFERS]; /* [n_rows, width], see ko_model_widths */
+    /* Only of a plan that takes out components (removal.h): rows as they were before a sublayer
+       [n_rows, d_model], and host memory for two numbers a row. */
+    float *removed;
+    int32_t *list;
+    bool only_last; /* behind the last mixers: of the rows only the last ones are left */
 };
 
 /* A weight among the values; NULL for KO_NO_WEIGHT. */
@@ -83,27 +88,6 @@ KO_MUST_CHECK enum ko_code ko_pass_finish(const struct ko_pass *pass,
                                           const struct ko_sublayer *sublayer, int32_t n, float *x,
                                           const float *mixed, int32_t ld_mixed,
                                           struct ko_error *err);
-
-/* The rows that sublayers finish: the residual stream and the results of the group's mixers. */
-struct ko_stream {
-    int32_t n;
-    float *x; /* [n, d_model] */
-    int32_t n_mixed;
-    struct ko_mixed {
-        const float *data; /* [n, ld] */
-        int32_t ld;        /* its width */
-    } mixed[KO_GROUP_MIXERS];
-};
-/* Runs the mixers of the group that begins with sublayer i for all active rows, and lets the stream
-   point to their results, whose widths may differ between layers. Nothing for a sublayer that does
-   not mix. */
-KO_MUST_CHECK enum ko_code ko_pass_mix(const struct ko_pass *pass, size_t i,
-                                       struct ko_stream *stream, struct ko_error *err);
-/* Finishes the group that begins with sublayer i, whose mixers have run. Finishes i last, so that
-   all of them read the same x. *next: the number of the sublayer after the group. */
-KO_MUST_CHECK enum ko_code ko_pass_finish_from(const struct ko_pass *pass, size_t i,
-                                               const struct ko_stream *stream, size_t *next,
-                                               struct ko_error *err);
 
 /* The ends of a pass: the embedding of the trunk rows into pass->x (and into KO_EMBEDDED_BUFFER, where
    the model keeps it), and from x [n, d_model] after

@@ -98,6 +98,8 @@ static inline bool ko_sublayer_adds_directly(const struct ko_sublayer *sublayer)
 struct ko_sublayer_kind {
     const char *name; /* "attention", "mamba1", "rglru", "short_conv", "shared_block", "mlp", .. */
     uint8_t mixer;    /* one of enum ko_mixer; 0: it does not mix */
+    /* The kinds of what it adds to x (src/base/mixer.h): the mixer's, or KO_COMPONENT_MLP. */
+    uint8_t components;
     /* Sets the widths (floats a row) of the buffers that the kind uses. */
     void (*widths)(const struct ko_sublayer *sublayer, int32_t d_model,
                    int32_t widths[KO_N_BUFFERS]);

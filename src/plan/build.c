@@ -299,7 +299,7 @@ static enum ko_code mark_prompts(const struct ko_plan_builder *builder, uint8_t 
         bool any = false;
         for (int32_t m = 0; m < plan->n_models; m++) {
             const uint8_t *selected = block->selected + (size_t)m * (size_t)plan->n_facts;
-            if (!ko_plan_block_has_class(plan, block, m) || !has_windows(plan, block, m)) {
+            if (!ko_plan_block_has_pair(plan, block, m) || !has_windows(plan, block, m)) {
                 continue;
             }
             for (int32_t f = 0; f < plan->n_facts; f++) {

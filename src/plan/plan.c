@@ -18,6 +18,7 @@ static void model_free(struct ko_plan_model *model)
     free(model->tokenizer_fingerprint);
     free(model->stage);
     free(model->counted);
+    free(model->sublayer);
 }
 
 static void fact_free(struct ko_plan_fact *fact)
@@ -98,11 +99,48 @@ bool ko_plan_model_has_class(const struct ko_plan *plan, int32_t model, int32_t 
     return ko_feature_class_exists(&plan->class[class], &features);
 }
 
-bool ko_plan_block_has_class(const struct ko_plan *plan, const struct ko_plan_block *block,
-                             int32_t model)
+static bool route_takes_class(const struct ko_route *route, const struct ko_feature_class *class)
 {
-    for (int32_t c = 0; c < plan->n_classes; c++) {
-        if (block->class[c] && ko_plan_model_has_class(plan, model, c)) {
+    if (!ko_route_is_component(route)) {
+        return class->replacement == KO_REPLACE_ZERO;
+    }
+    switch (class->kind) {
+    case KO_FEATURE_ALL:
+        return !class->conv;
+    case KO_FEATURE_HEAD:
+        return route->components == KO_MIXER_ATTENTION;
+    case KO_FEATURE_SSM_HEAD:
+        return route->components == KO_MIXER_SSM;
+    default:
+        return false;
+    }
+}
+
+bool ko_plan_has_pair(const struct ko_plan *plan, int32_t model, int32_t route, int32_t class)
+{
+    const struct ko_route *r = &plan->route[route].route;
+    return ko_plan_model_has_class(plan, model, class) &&
+           route_takes_class(r, &plan->class[class]) &&
+           (!ko_route_is_component(r) || (plan->model[model].components & r->components));
+}
+
+bool ko_plan_block_has_pair(const struct ko_plan *plan, const struct ko_plan_block *block,
+                            int32_t model)
+{
+    for (int32_t r = 0; r < plan->n_routes; r++) {
+        for (int32_t c = 0; block->route[r] && c < plan->n_classes; c++) {
+            if (block->class[c] && ko_plan_has_pair(plan, model, r, c)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+bool ko_plan_has_components(const struct ko_plan *plan)
+{
+    for (int32_t r = 0; r < plan->n_routes; r++) {
+        if (ko_route_is_component(&plan->route[r].route)) {
             return true;
         }
     }
@@ -119,9 +157,8 @@ bool ko_plan_block_has_window(const struct ko_plan *plan, const struct ko_plan_b
 
 static bool needs_mask(const struct ko_plan *plan, int32_t model, int32_t class)
 {
-    const int32_t n_features = plan->model[model].n_features;
-    return n_features > 0 && ko_plan_model_has_class(plan, model, class) &&
-           !ko_feature_class_is_everything(&plan->class[class], n_features);
+    return ko_plan_model_has_class(plan, model, class) &&
+           !ko_feature_class_is_everything(&plan->class[class], plan -> model[model].n_features);
 }
 
 static int32_t count_masks(const struct ko_plan *plan, int32_t model, int32_t n_classes)
@@ -147,7 +184,7 @@ bool ko_plan_has(const struct ko_plan *plan, int32_t model, int32_t fact, int32_
                  int32_t class, int32_t size, int32_t start)
 {
     const size_t prompt = (size_t)model * (size_t)plan->n_facts + (size_t)fact;
-    if (!ko_plan_model_has_class(plan, model, class)) {
+    if (!ko_plan_has_pair(plan, model, route, class)) {
         return false;
     }
     for (int32_t i = 0; i < plan->n_blocks; i++) {

@@ -29,6 +29,14 @@ struct ko_plan_stage {
     double flop[3];
 };
 
+/* A sublayer of a model: what it adds to the residual stream is a component. */
+struct ko_plan_sublayer {
+    int32_t layer; /* as the checkpoint counts */
+    int32_t stage; /* of the mixer itself, or of the last mixer before it; -1: there is none */
+    /* The kinds of its components (src/base/mixer.h). Zamba2's shared block has two. */
+    uint8_t components;
+};
+
 /* The facts about a model that the plan needs. All strings are owned by the plan. */
 struct ko_plan_model {
     char *name, *path, *tokenizer, *architecture, *fingerprint, *tokenizer_fingerprint;
@@ -41,7 +49,13 @@ struct ko_plan_model {
     /* [n_counted] the layers that windows count, ascending. NULL: every layer. Set with
        ko_plan_count_layers; owned. */
     int32_t *counted;
-    int32_t n_counted;   /* 0 without a list */
+    int32_t n_counted; /* 0 without a list */
+    /* [n_sublayers] in the order of the model. Set with ko_plan_model_set_sublayers; owned */
+    struct ko_plan_sublayer *sublayer;
+    int32_t n_sublayers;
+    uint8_t components;  /* the kinds of any sublayer */
+    int32_t n_heads;     /* query heads of its attention; 0: no attention */
+    int32_t n_ssm_heads; /* heads of its SSMs; 0: none */
     uint8_t mixers;      /* the kinds of any stage */
     int32_t reach;       /* the longest of any stage */
     int32_t n_features;  /* channels (Mamba-1) or heads (Mamba-2) that classes select; else 0 */
@@ -153,14 +167,6 @@ void ko_plan_free_models(struct ko_plan *plan);
 void ko_plan_free_untaken(struct ko_plan_model *model, int32_t n_models, struct ko_prompt *prompt,
                           int32_t n_facts);
 
-void ko_plan_pack(const struct ko_plan *plan, struct ko_bytes *to);
-KO_MUST_CHECK enum ko_code ko_plan_unpack(struct ko_bytes *from, struct ko_plan **out,
-                                          struct ko_error *err);
-/* The plan hash of the cube: XXH3-128 of the packed plan without paths, 32 hex digits. A shard has
-   the hash of the whole plan. */
-KO_MUST_CHECK enum ko_code ko_plan_hash(const struct ko_plan *plan, char text[33],
-                                        struct ko_error *err);
-
 static inline const struct ko_prompt *ko_plan_prompt(const struct ko_plan *plan, int32_t model,
                                                      int32_t fact)
 {
@@ -181,6 +187,11 @@ struct ko_cell {
 KO_MUST_CHECK enum ko_code ko_plan_model_set_stages(struct ko_plan_model *model,
                                                     const struct ko_plan_stage *stage, int32_t n,
                                                     struct ko_error *err);
+/* Sets sublayer and components from the model's sublayers [n], layers and stages ascending. The list
+   is copied. */
+KO_MUST_CHECK enum ko_code ko_plan_model_set_sublayers(struct ko_plan_model *model,
+                                                       const struct ko_plan_sublayer *sublayer,
+                                                       int32_t n, struct ko_error *err);
 int32_t ko_plan_n_stages(const struct ko_plan_model *model);
 struct ko_plan_stage ko_plan_stage_of(const struct ko_plan_model *model, int32_t stage);
 /* Sets plan->over, and lists the layers that windows count in each model. Reads the stages. */
@@ -208,9 +219,15 @@ bool ko_plan_mixes_vacuous(const struct ko_plan *plan);
 
 /* Whether the model has the feature class. */
 bool ko_plan_model_has_class(const struct ko_plan *plan, int32_t model, int32_t class);
-/* Whether the block has a class that the model has. */
-bool ko_plan_block_has_class(const struct ko_plan *plan, const struct ko_plan_block *block,
-                             int32_t model);
+/* Whether the class has a meaning on the route in this model: the model has the class and the route's
+   component. Edges are removed by classes without a suffix ~. A component is taken out whole (`all`)
+   or one head of it: head:K of attention, ssm-head:K of ssm. Other pairs are not planned. */
+bool ko_plan_has_pair(const struct ko_plan *plan, int32_t model, int32_t route, int32_t class);
+/* Whether the block has a route and a class that have a meaning together in this model. */
+bool ko_plan_block_has_pair(const struct ko_plan *plan, const struct ko_plan_block *block,
+                            int32_t model);
+/* Whether a route of the plan takes out components. */
+bool ko_plan_has_components(const struct ko_plan *plan);
 /* Whether the block has this window for the model and the window fits its counted layers. */
 bool ko_plan_block_has_window(const struct ko_plan *plan, const struct ko_plan_block *block,
                               int32_t model, int32_t size, int32_t start);
@@ -221,8 +238,8 @@ int32_t ko_plan_n_masks(const struct ko_plan *plan, int32_t model);
 /* The number of the class's mask; -1 where it needs none, or the model lacks the class. */
 int32_t ko_plan_mask(const struct ko_plan *plan, int32_t model, int32_t class);
 
-/* Whether the cell is planned: some block has its prompt, route, class and window, the model has
-   the class, and the window fits. The cell may still be vacuous. */
+/* Whether the cell is planned: some block has its prompt, route, class and window, the class has a
+   meaning on the route in this model, and the window fits. The cell may still be vacuous. */
 bool ko_plan_has(const struct ko_plan *plan, int32_t model, int32_t fact, int32_t route,
                  int32_t class, int32_t size, int32_t start);
 /* Whether any start of that (route, feature, size) is planned. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The stages of a plan's models, and whether they differ so that windows of one size may be vacuous
-   or not. */
+/* The stages and sublayers of a plan's models, and whether layers differ so that windows of one size
+   may be vacuous or not. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,6 +58,25 @@ enum ko_code ko_plan_model_set_stages(struct ko_plan_model *model,
     return KO_OK;
 }
 
+enum ko_code ko_plan_model_set_sublayers(struct ko_plan_model *model,
+                                         const struct ko_plan_sublayer *sublayer, int32_t n,
+                                         struct ko_error *err)
+{
+    struct ko_plan_sublayer *copy = ko_new((size_t)n, sizeof *copy, err);
+    if (!copy) {
+        return KO_E_MEMORY;
+    }
+    memcpy(copy, sublayer, (size_t)n * sizeof *copy);
+    free(model->sublayer);
+    model->sublayer = copy;
+    model->n_sublayers = n;
+    model->components = 0;
+    for (int32_t i = 0; i < n; i++) {
+        model->components |= copy[i].components;
+    }
+    return KO_OK;
+}
+
 int32_t ko_plan_n_stages(const struct ko_plan_model *model)
 {
     return model->stage ? model->n_stages : model->n_layers;
@@ -78,7 +97,12 @@ struct ko_plan_stage ko_plan_stage_of(const struct ko_plan_model *model, int32_t
 
 struct ko_model_features ko_plan_model_features(const struct ko_plan_model *model)
 {
-    return (struct ko_model_features){model->mixers, model->n_features};
+    return (struct ko_model_features){
+        .mixers = model->mixers,
+        .n_features = model->n_features,
+        .n_heads = model->n_heads,
+        .n_ssm_heads = model->n_ssm_heads,
+    };
 }
 
 /* Whether each layer of the model has one of these mixers. */
@@ -106,6 +130,32 @@ static bool lacks_mixers(const struct ko_plan *plan, int32_t model)
     return false;
 }
 
+/* Whether each layer of the model has one of these components. */
+static bool every_layer_has_component(const struct ko_plan_model *model, uint8_t components)
+{
+    int32_t next = 0; /* the layers before it have one */
+    for (int32_t i = 0; i < model->n_sublayers; i++) {
+        const struct ko_plan_sublayer *sublayer = &model->sublayer[i];
+        if (sublayer->layer == next && (sublayer->components & components)) {
+            next++;
+        }
+    }
+    return next == model->n_layers;
+}
+
+/* Whether a route of the plan takes out components that some layers of the model lack. */
+static bool lacks_components(const struct ko_plan *plan, int32_t model)
+{
+    const struct ko_plan_model *m = &plan->model[model];
+    for (int32_t r = 0; r < plan->n_routes; r++) {
+        const uint8_t components = plan->route[r].route.components & m->components;
+        if (components && !every_layer_has_component(m, components)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Whether a prompt of the axis, a list of facts, is longer than a stage of the model reaches. */
 static bool any_longer(const struct ko_plan *plan, int32_t model, const int32_t *fact, int32_t n)
 {
@@ -126,9 +176,9 @@ static bool any_longer(const struct ko_plan *plan, int32_t model, const int32_t 
 bool ko_plan_mixes_vacuous(const struct ko_plan *plan)
 {
     for (int32_t m = 0; plan->kind == KO_PLAN_SWEEP && m < plan->n_models; m++) {
-        if (plan->model[m].stage &&
-            (lacks_mixers(plan, m) || any_longer(plan, m, plan->prompt_fact, plan->n_prompts) ||
-             any_longer(plan, m, plan->heat_fact, plan->n_heat_prompts))) {
+        if (plan->model[m].stage && (lacks_mixers(plan, m) || lacks_components(plan, m) ||
+                                     any_longer(plan, m, plan->prompt_fact, plan->n_prompts) ||
+                                     any_longer(plan, m, plan->heat_fact, plan->n_heat_prompts))) {
             return true;
         }
     }

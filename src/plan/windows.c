@@ -13,7 +13,7 @@
 static bool is_active(const struct ko_plan *plan, const struct ko_plan_block *block, int32_t model)
 {
     const uint8_t *selected = block->selected + (size_t)model * (size_t)plan->n_facts;
-    return ko_plan_block_has_class(plan, block, model) &&
+    return ko_plan_block_has_pair(plan, block, model) &&
            memchr(selected, 1, (size_t)plan->n_facts) != NULL;
 }
 

@@ -46,10 +46,10 @@ static void count_pattern(const struct counter *c, const uint8_t *selects, struc
 {
     const struct ko_plan *plan = c->plan;
     for (int32_t f = 0; f < plan->n_classes; f++) {
-        if (!ko_plan_model_has_class(plan, c->model, f)) {
-            continue;
-        }
         for (int32_t r = 0; r < plan->n_routes; r++) {
+            if (!ko_plan_has_pair(plan, c->model, r, f)) {
+                continue;
+            }
             for (int32_t k = 0; k < plan->n_sizes; k++) {
                 for (int32_t s = 0; s < plan->n_starts; s++) {
                     const struct ko_cell at = {.route = r, .class = f, .size = k, .start = s};

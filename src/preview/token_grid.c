@@ -21,13 +21,9 @@ static enum ko_code list_sets(const struct ko_plan *plan, struct ko_strings *out
     enum ko_code code = KO_OK;
     for (int32_t r = 0; code == KO_OK && r < plan->n_routes; r++) {
         const struct ko_route *route = &plan->route[r].route;
-        const bool later = route->kind == KO_ROUTE_LATER || route->kind == KO_ROUTE_LATER_EACH;
-        const bool each = route->kind == KO_ROUTE_EACH || route->kind == KO_ROUTE_LATER_EACH;
-        if (!later) {
-            code = ko_strings_intern(out, route->target, NULL, err);
-        }
-        if (code == KO_OK && !each) {
-            code = ko_strings_intern(out, route->source, NULL, err);
+        const char *sets[] = {ko_route_target_set(route), ko_route_source_set(route)};
+        for (size_t k = 0; code == KO_OK && k < 2; k++) {
+            code = sets[k] ? ko_strings_intern(out, sets[k], NULL, err) : KO_OK;
         }
     }
     return code;

@@ -8,16 +8,6 @@
 #include "src/base/memory.h"
 #include "src/prompts/token_set.h"
 
-static bool is_later(const struct ko_route *route)
-{
-    return route->kind == KO_ROUTE_LATER || route->kind == KO_ROUTE_LATER_EACH;
-}
-
-static bool is_each(const struct ko_route *route)
-{
-    return route->kind == KO_ROUTE_EACH || route->kind == KO_ROUTE_LATER_EACH;
-}
-
 /* The sets as the route names them, whether or not a position has an edge. For `later` every
    position is a target. */
 static enum ko_code eval_sides(const struct ko_route *route, const struct ko_prompt *prompt,
@@ -25,12 +15,12 @@ static enum ko_code eval_sides(const struct ko_route *route, const struct ko_pro
                                struct ko_error *err)
 {
     enum ko_code code = KO_OK;
-    if (is_later(route)) {
+    if (ko_route_is_later(route)) {
         memset(target, 1, (size_t)prompt->n_tokens);
     } else {
         code = ko_token_set_eval(route->target, prompt, target, err);
     }
-    if (code != KO_OK || !is_each(route)) {
+    if (code != KO_OK || !ko_route_is_each(route)) {
         return code != KO_OK ? code : ko_token_set_eval(route->source, prompt, source, err);
     }
     if (source_position >= 0 && source_position < prompt->n_tokens) {
@@ -72,7 +62,7 @@ enum ko_code ko_route_edges(const struct ko_route *route, const struct ko_prompt
                             struct ko_error *err)
 {
     size_t n = (size_t)prompt->n_tokens;
-    struct ko_edges e = {.later = is_later(route),
+    struct ko_edges e = {.later = ko_route_is_later(route),
                          .n_tokens = prompt->n_tokens,
                          .target = ko_new(n, 1, err),
                          .source = ko_new(n, 1, err)};

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A route: from which positions (sources) to which positions (targets) attention is removed. */
+/* A route: between which positions edges are removed (TARGET<-SOURCE), or at which positions a
+   component is taken out (KIND@SET). */
 #ifndef KO_PROMPTS_ROUTE_H
 #define KO_PROMPTS_ROUTE_H
+
+#include <stdbool.h>
+#include <stdint.h>
 
 #include "src/base/error.h"
 #include "src/base/text.h"
@@ -10,21 +14,59 @@ enum ko_route_kind {
     KO_ROUTE_PRODUCT,
     KO_ROUTE_LATER,
     KO_ROUTE_EACH, /* one source position at a time, for heatmaps */
-    KO_ROUTE_LATER_EACH
+    KO_ROUTE_LATER_EACH,
+    KO_ROUTE_COMPONENT,
+    KO_ROUTE_COMPONENT_EACH /* one position at a time */
 };
 
 struct ko_route {
-    char *label;  /* as the spec writes it, without blanks: "last<-subject"; owned */
-    char *target; /* owned */
-    char *source; /* owned */
+    char *label;  /* as the spec writes it, without blanks: "last<-subject", "mlp@last"; owned */
+    char *target; /* a component's: SET, or "each"; owned */
+    char *source; /* a component's: NULL; owned */
     enum ko_route_kind kind;
+    uint8_t components; /* a component's: KIND, a set of kinds (src/base/mixer.h); else 0 */
 };
 
-/* Parses "TARGET<-SOURCE". `each` may only be a source, `later` only a target. KO_E_INPUT suggests
-   the nearest known set for an unknown one. Free with ko_route_free. */
+/* Parses "TARGET<-SOURCE" or "KIND@SET". `each` may only be a source or a SET, `later` only a target.
+   KIND is attention, ssm, conv, mlp, or mixer (the first three together). KO_E_INPUT suggests the
+   nearest known set or kind for an unknown one. Free with ko_route_free. */
 KO_MUST_CHECK enum ko_code ko_route_parse(const char *text, const struct ko_strings *span_names,
                                           struct ko_route *out, struct ko_error *err);
 void ko_route_free(struct ko_route *route); /* leaves {0} */
+
+/* Checks what does not depend on the spans of the prompts: the form, and where `each` and `later`
+   stand. KO_E_INPUT "route 'LABEL': ...". */
+KO_MUST_CHECK enum ko_code ko_route_check_form(const char *label, struct ko_error *err);
+
+/* The target of a `later` route is not a set. */
+static inline bool ko_route_is_later(const struct ko_route *route)
+{
+    return route->kind == KO_ROUTE_LATER || route->kind == KO_ROUTE_LATER_EACH;
+}
+
+/* Whether the route takes one position at a time, so that it gives heat maps. */
+static inline bool ko_route_is_each(const struct ko_route *route)
+{
+    return route->kind == KO_ROUTE_EACH || route->kind == KO_ROUTE_LATER_EACH ||
+           route->kind == KO_ROUTE_COMPONENT_EACH;
+}
+
+static inline bool ko_route_is_component(const struct ko_route *route)
+{
+    return route->kind == KO_ROUTE_COMPONENT || route->kind == KO_ROUTE_COMPONENT_EACH;
+}
+
+/* The names of the route's token sets; NULL: it has none there. Borrowed. */
+static inline const char *ko_route_target_set(const struct ko_route *route)
+{
+    const bool named = !ko_route_is_later(route) && route->kind != KO_ROUTE_COMPONENT_EACH;
+    return named ? route->target : NULL;
+}
+
+static inline const char *ko_route_source_set(const struct ko_route *route)
+{
+    return ko_route_is_each(route) ? NULL : route->source;
+}
 
 /* A copy without blanks, as labels of routes and feature classes are written; free(). NULL: out of
    memory, err is filled. */

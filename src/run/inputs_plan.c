@@ -36,6 +36,24 @@ static enum ko_code describe_stages(const struct ko_model *model, struct ko_plan
     return code;
 }
 
+static enum ko_code describe_sublayers(const struct ko_model *model, struct ko_plan_model *out,
+                                       struct ko_error *err)
+{
+    struct ko_plan_sublayer *list = ko_new(model->n_sublayers, sizeof *list, err);
+    if (!list) {
+        return KO_E_MEMORY;
+    }
+    for (size_t i = 0; i < model->n_sublayers; i++) {
+        const struct ko_sublayer *sublayer = &model->sublayer[i];
+        list[i] =
+            (struct ko_plan_sublayer){sublayer->layer, sublayer->stage, sublayer->kind->components};
+    }
+    const enum ko_code code =
+        ko_plan_model_set_sublayers(out, list, (int32_t)model->n_sublayers, err);
+    free(list);
+    return code;
+}
+
 enum ko_code ko_plan_model_describe(const struct ko_model *model, int64_t row_budget, bool gpu,
                                     struct ko_plan_model *out, struct ko_error *err)
 {
@@ -46,12 +64,15 @@ enum ko_code ko_plan_model_describe(const struct ko_model *model, int64_t row_bu
     out->vocabulary = shape->vocabulary;
     out->max_tokens = shape->max_tokens;
     out->n_features = sizes.n_features;
+    out->n_heads = sizes.n_heads;
+    out->n_ssm_heads = sizes.n_ssm_heads;
     out->d_conv = sizes.d_conv;
     out->row_bytes = (double)(ko_model_row_floats(model) * sizeof(float));
     out->weight_bytes = (double)ko_model_floats(model) * sizeof(float);
     out->row_budget =
         row_budget > 0 ? (int32_t)row_budget : ko_default_row_budget(out->row_bytes, gpu);
-    return describe_stages(model, out, err);
+    const enum ko_code code = describe_stages(model, out, err);
+    return code == KO_OK ? describe_sublayers(model, out, err) : code;
 }
 
 static enum ko_code describe_model(const struct ko_inputs *inputs, int32_t m,

@@ -9,16 +9,22 @@
 #include "src/base/memory.h"
 #include "src/spec/feature_class.h"
 
+const char *ko_route_label_sign(const char *label)
+{
+    return strstr(label, "<-") ? "<-" : "@";
+}
+
 enum ko_code ko_route_label_split(const char *label, char **target, char **source,
                                   struct ko_error *err)
 {
-    const char *arrow = strstr(label, "<-");
-    if (!arrow) {
+    const char *sign = ko_route_label_sign(label), *at = strstr(label, sign);
+    if (!at) {
         return ko_fail(err, KO_E_INPUT,
-                       "route '%s': has no '<-', so this is not a cube of knockout", label);
+                       "route '%s': has no '<-' and no '@', so this is not a cube of knockout",
+                       label);
     }
-    char *left = ko_copy_n(label, (size_t)(arrow - label), err);
-    char *right = ko_copy(arrow + 2, err);
+    char *left = ko_copy_n(label, (size_t)(at - label), err);
+    char *right = ko_copy(at + strlen(sign), err);
     if (!left || !right) {
         free(left);
         free(right);

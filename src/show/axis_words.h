@@ -9,9 +9,12 @@
 #include "src/base/text.h"
 #include "src/cube/read/read.h"
 
-/* Splits a route's label "TARGET<-SOURCE" into its two token sets; free() both. */
+/* Splits a route's label at its sign; free() both. "TARGET<-SOURCE" gives two token sets. Of
+   "COMPONENT@SET" the component counts as the target and the set as the source. */
 KO_MUST_CHECK enum ko_code ko_route_label_split(const char *label, char **target, char **source,
                                                 struct ko_error *err);
+/* The sign between the two parts: "<-" or "@". */
+const char *ko_route_label_sign(const char *label);
 
 /* Writes a word as cubes write labels: without blanks; for classes, an alias becomes its
    definition. free() it. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Parses and writes labels such as random-third:SEED+conv. It also marks which features of a layer
+/* Parses and writes labels such as random-third:SEED+conv and head:K~mean. It also marks which features of a layer
    belong to a class, by their decay norms or at random. */
 #include "src/spec/feature_class.h"
 
@@ -25,6 +25,8 @@ static const char *const class_names[] = {
     "attention",
     "ssm",
     "conv",
+    "head",
+    "ssm-head",
     "context-dependent",
     "context-independent",
 };
@@ -43,6 +45,8 @@ static const enum ko_feature_kind class_kinds[N_CLASS_NAMES] = {
     KO_FEATURE_ATTENTION,
     KO_FEATURE_SSM,
     KO_FEATURE_CONV,
+    KO_FEATURE_HEAD,
+    KO_FEATURE_SSM_HEAD,
     KO_FEATURE_SLOW_THIRD,
     KO_FEATURE_FAST_THIRD,
 };
@@ -57,23 +61,52 @@ static enum ko_code fail_unknown(const char *text, const char *name, const char 
     }
     return ko_fail(err, KO_E_INPUT,
                    "unknown feature class '%s', use all, attention, ssm, conv, slow-third, "
-                   "fast-third, not-slow-third, not-fast-third, random-third:SEED or "
-                   "after-softmax; classes of SSMs also with +conv",
+                   "fast-third, not-slow-third, not-fast-third, random-third:SEED, after-softmax, "
+                   "head:K, ssm-head:K, head:each or ssm-head:each; classes of SSMs also with "
+                   "+conv",
                    text);
 }
 
-static enum ko_code parse_seed(const char *text, const char *seed, struct ko_feature_class *out,
+bool ko_feature_class_is_head(const struct ko_feature_class *feature_class)
+{
+    return feature_class->kind == KO_FEATURE_HEAD || feature_class->kind == KO_FEATURE_SSM_HEAD;
+}
+
+static enum ko_code parse_head(const char *text, const char *number, struct ko_feature_class *out,
                                struct ko_error *err)
 {
-    if (out->kind != KO_FEATURE_RANDOM_THIRD) {
-        if (seed) {
-            return ko_fail(err, KO_E_INPUT, "feature class '%s': only random-third takes a seed",
-                           text);
-        }
+    int64_t value = 0;
+    if (number && strcmp(number, "each") == 0) {
+        out->head = KO_HEAD_EACH;
         return KO_OK;
     }
+    if (!number || ko_parse_natural(number, INT32_MAX, &value, text, NULL) != KO_OK) {
+        const char *name = class_names[out->kind];
+        return ko_fail(err, KO_E_INPUT,
+                       "feature class '%s': expected the number of a head, from 0, or each, as in "
+                       "%s:0 or %s:each",
+                       text, name, name);
+    }
+    out->head = (int32_t)value;
+    return KO_OK;
+}
+
+/* number: what follows the colon; NULL: no colon. */
+static enum ko_code parse_number(const char *text, const char *number, struct ko_feature_class *out,
+                                 struct ko_error *err)
+{
     int64_t value = 0;
-    if (!seed || ko_parse_natural(seed, INT64_MAX, &value, text, NULL) != KO_OK) {
+    if (ko_feature_class_is_head(out)) {
+        return parse_head(text, number, out, err);
+    }
+    if (out->kind != KO_FEATURE_RANDOM_THIRD) {
+        return !number ? KO_OK
+                       : ko_fail(err, KO_E_INPUT,
+                                 "feature class '%s': only random-third, head and ssm-head take a "
+                                 "number after a colon",
+                                 text);
+    }
+    if (!number || ko_parse_natural(number, INT64_MAX, &value, text, NULL) != KO_OK) {
         return ko_fail(err, KO_E_INPUT,
                        "feature class '%s': expected a seed, a whole number from 0 without leading "
                        "zeros, as in random-third:0",
@@ -83,13 +116,69 @@ static enum ko_code parse_seed(const char *text, const char *seed, struct ko_fea
     return KO_OK;
 }
 
-/* Parses name[:seed][+conv]; cuts `name` in place. */
+/* suffix: "mean" or "resample:SEED", after the sign ~. */
+static enum ko_code parse_replacement(const char *text, const char *suffix,
+                                      struct ko_feature_class *out, struct ko_error *err)
+{
+    static const char resample[] = "resample:";
+    const size_t n = strlen(resample);
+    int64_t seed = 0;
+    if (strcmp(suffix, "mean") == 0) {
+        out->replacement = KO_REPLACE_MEAN;
+        return KO_OK;
+    }
+    if (strncmp(suffix, resample, n) != 0 ||
+        ko_parse_natural(suffix + n, INT64_MAX, &seed, text, NULL) != KO_OK) {
+        return ko_fail(err, KO_E_INPUT,
+                       "feature class '%s': unknown suffix '~%s', use ~mean or ~resample:SEED, as "
+                       "in all~resample:0",
+                       text, suffix);
+    }
+    out->replacement = KO_REPLACE_RESAMPLE;
+    out->donor_seed = (uint64_t)seed;
+    return KO_OK;
+}
+
+/* Classes with a suffix ~ are for component routes, which have `all` and heads. */
+static enum ko_code check_suffixes(const char *text, const char *name,
+                                   const struct ko_feature_class *class, struct ko_error *err)
+{
+    if (class->conv &&
+        (!(ko_feature_class_mixers(class) & KO_MIXER_SSM) || ko_feature_class_is_head(class))) {
+        return ko_feature_class_is_head(class)
+                   ? ko_fail(err, KO_E_INPUT,
+                             "feature class '%s': a convolution is not part of a head; leave "
+                             "+conv out",
+                             text)
+                   : ko_fail(err, KO_E_INPUT,
+                             "feature class '%s': %s acts on no SSM, and only an SSM has a "
+                             "convolution for +conv; leave +conv out",
+                             text, name);
+    }
+    const bool part = class->kind == KO_FEATURE_ALL || ko_feature_class_is_head(class);
+    if (class->replacement != KO_REPLACE_ZERO && (!part || class->conv)) {
+        return ko_fail(
+            err, KO_E_INPUT,
+            "feature class '%s': ~mean and ~resample:SEED replace a component or a head, "
+            "so they go with all, head:K and ssm-head:K",
+            text);
+    }
+    return KO_OK;
+}
+
+/* Parses name[:number][+conv][~replacement]; cuts `name` in place. */
 static enum ko_code parse_parts(const char *text, char *name, struct ko_feature_class *out,
                                 struct ko_error *err)
 {
     struct ko_feature_class found = {0};
+    enum ko_code code = KO_OK;
+    char *replacement = strchr(name, '~');
+    if (replacement) {
+        *replacement++ = '\0';
+        code = parse_replacement(text, replacement, &found, err);
+    }
     char *suffix = strrchr(name, '+');
-    if (suffix) {
+    if (code == KO_OK && suffix) {
         if (strcmp(suffix, "+conv") != 0) {
             return ko_fail(err, KO_E_INPUT,
                            "feature class '%s': unknown suffix '%s', did you mean '+conv'?", text,
@@ -98,25 +187,24 @@ static enum ko_code parse_parts(const char *text, char *name, struct ko_feature_
         *suffix = '\0';
         found.conv = true;
     }
-    char *seed = strchr(name, ':');
-    if (seed) {
-        *seed++ = '\0';
+    char *number = strchr(name, ':');
+    if (number) {
+        *number++ = '\0';
     }
     size_t i = 0;
     while (i < N_CLASS_NAMES && strcmp(name, class_names[i]) != 0) {
         i++;
     }
-    if (i == N_CLASS_NAMES) {
+    if (code == KO_OK && i == N_CLASS_NAMES) {
         return fail_unknown(text, name, found.conv ? "+conv" : "", err);
     }
-    found.kind = class_kinds[i];
-    if (found.conv && !(ko_feature_class_mixers(&found) & KO_MIXER_SSM)) {
-        return ko_fail(err, KO_E_INPUT,
-                       "feature class '%s': %s acts on no SSM, and only an SSM has a convolution "
-                       "for +conv; leave +conv out",
-                       text, name);
+    if (code == KO_OK) {
+        found.kind = class_kinds[i];
+        code = parse_number(text, number, &found, err);
     }
-    enum ko_code code = parse_seed(text, seed, &found, err);
+    if (code == KO_OK) {
+        code = check_suffixes(text, name, &found, err);
+    }
     if (code == KO_OK) {
         *out = found;
     }
@@ -137,13 +225,21 @@ enum ko_code ko_feature_class_parse(const char *text, struct ko_feature_class *o
 
 void ko_feature_class_label(const struct ko_feature_class *feature_class, char buffer[64])
 {
-    const char *conv = feature_class->conv ? "+conv" : "";
-    const char *name = class_names[feature_class->kind];
+    char number[24] = "", replacement[32] = "";
     if (feature_class->kind == KO_FEATURE_RANDOM_THIRD) {
-        snprintf(buffer, 64, "%s:%" PRIu64 "%s", name, feature_class->seed, conv);
-    } else {
-        snprintf(buffer, 64, "%s%s", name, conv);
+        snprintf(number, sizeof number, ":%" PRIu64, feature_class->seed);
+    } else if (ko_feature_class_is_head(feature_class) && feature_class->head == KO_HEAD_EACH) {
+        snprintf(number, sizeof number, ":each");
+    } else if (ko_feature_class_is_head(feature_class)) {
+        snprintf(number, sizeof number, ":%" PRId32, feature_class->head);
     }
+    if (feature_class->replacement == KO_REPLACE_MEAN) {
+        snprintf(replacement, sizeof replacement, "~mean");
+    } else if (feature_class->replacement == KO_REPLACE_RESAMPLE) {
+        snprintf(replacement, sizeof replacement, "~resample:%" PRIu64, feature_class->donor_seed);
+    }
+    snprintf(buffer, 64, "%s%s%s%s", class_names[feature_class->kind], number,
+             feature_class->conv ? "+conv" : "", replacement);
 }
 
 uint8_t ko_feature_class_mixers(const struct ko_feature_class *feature_class)
@@ -153,6 +249,7 @@ uint8_t ko_feature_class_mixers(const struct ko_feature_class *feature_class)
         return KO_MIXER_EVERY;
     case KO_FEATURE_ATTENTION:
     case KO_FEATURE_AFTER_SOFTMAX:
+    case KO_FEATURE_HEAD:
         return KO_MIXER_ATTENTION;
     case KO_FEATURE_CONV:
         return KO_MIXER_CONV;
@@ -176,6 +273,10 @@ bool ko_feature_class_exists(const struct ko_feature_class *feature_class,
     case KO_FEATURE_NOT_SLOW_THIRD:
     case KO_FEATURE_NOT_FAST_THIRD:
         return model->n_features >= 1;
+    case KO_FEATURE_HEAD:
+        return feature_class->head >= 0 && feature_class->head < model->n_heads;
+    case KO_FEATURE_SSM_HEAD:
+        return feature_class->head >= 0 && feature_class->head < model->n_ssm_heads;
     default:
         return true;
     }
@@ -188,6 +289,7 @@ bool ko_feature_class_is_everything(const struct ko_feature_class *feature_class
     case KO_FEATURE_SLOW_THIRD:
     case KO_FEATURE_FAST_THIRD:
     case KO_FEATURE_RANDOM_THIRD:
+    case KO_FEATURE_SSM_HEAD:
         return false;
     case KO_FEATURE_NOT_SLOW_THIRD:
     case KO_FEATURE_NOT_FAST_THIRD:
@@ -280,6 +382,12 @@ enum ko_code ko_feature_mask(const struct ko_feature_class *feature_class, const
         return mark_third(feature_class->kind, norm, n_features, layer, mask, err);
     case KO_FEATURE_RANDOM_THIRD:
         return mark_random(feature_class->seed, n_features, layer, mask, err);
+    case KO_FEATURE_SSM_HEAD:
+        memset(mask, 0, (size_t)n_features);
+        if (feature_class->head < n_features) {
+            mask[feature_class->head] = 1;
+        }
+        return KO_OK;
     default:
         break;
     }

@@ -13,26 +13,10 @@
 /* Checks what does not depend on the spans of the prompts. */
 static enum ko_code check_route(const struct ko_yaml *node, const char *route, struct ko_error *err)
 {
-    const char *arrow = strstr(route, "<-");
-    if (!arrow || arrow == route || arrow[2] == '\0' || strstr(arrow + 2, "<-") != NULL) {
-        return ko_yaml_fail(node, err,
-                            "routes: expected TARGET<-SOURCE, as in last<-subject, got "
-                            "'%s'",
-                            route);
-    }
-    if (strcmp(arrow + 2, "later") == 0) {
-        return ko_yaml_fail(node, err,
-                            "routes: 'later' in '%s' is a target only, write "
-                            "later<-SOURCE",
-                            route);
-    }
-    if ((size_t)(arrow - route) == strlen("each") && memcmp(route, "each", 4) == 0) {
-        return ko_yaml_fail(node, err,
-                            "routes: 'each' in '%s' is a source only, write "
-                            "TARGET<-each",
-                            route);
-    }
-    return KO_OK;
+    const enum ko_code code = ko_route_check_form(route, err);
+    return code == KO_E_INPUT
+               ? ko_fail_in(err, "%s:%d:%d: routes", node->file, node->line, node->column)
+               : code;
 }
 
 enum ko_code ko_spec_read_routes(const struct ko_layers *layers, const struct ko_yaml *at,
@@ -49,7 +33,8 @@ enum ko_code ko_spec_read_routes(const struct ko_layers *layers, const struct ko
     for (size_t i = 0; code == KO_OK && i < list->n; i++) {
         const struct ko_yaml *item = list->item[i];
         const char *text = NULL;
-        code = ko_spec_word(item, "routes", "TARGET<-SOURCE, as in last<-subject,", &text, err);
+        code = ko_spec_word(item, "routes", "TARGET<-SOURCE or COMPONENT@SET, as in last<-subject,",
+                            &text, err);
         if (code != KO_OK) {
             break;
         }

@@ -57,6 +57,8 @@ static void describe_branch(const struct ko_tree_model *model, int32_t class,
 {
     branch->mixers = ko_feature_class_mixers(&model->plan->class[class]);
     branch->mask = model->mask[class];
+    branch->only_head =
+        model->plan->class[class].kind == KO_FEATURE_HEAD ? model->plan->class[class].head + 1 : 0;
     branch->conv = own_convolution(model, class);
     branch->after_softmax = model->plan->class[class].kind == KO_FEATURE_AFTER_SOFTMAX;
 }

@@ -43,10 +43,16 @@ struct ko_intervention_kind {
     /* Whether the branch computes its convolution itself in the stage where it leaves its parent.
        Otherwise it takes the parent's. It always takes the parent's projections. */
     bool (*own_convolution)(const struct ko_tree_model *model, int32_t class);
-    /* Fills in what the kernels must know of the class: mixers, mask, conv, after_softmax. */
+    /* Fills in what the kernels must know of the class: mixers, mask, only_head, conv,
+       after_softmax. */
     void (*describe)(const struct ko_tree_model *model, int32_t class, struct ko_branch *branch);
-    /* The removed edges for the kernels. The arrays are borrowed from the intervention. */
+    /* The removed edges for the kernels. The arrays are borrowed from the intervention. NULL: it
+       removes no edges. */
     struct ko_edge_set (*edge_set)(const struct ko_intervention *intervention);
+    /* What it takes out of rows, without the sublayers. `at` is borrowed from the intervention. NULL:
+       it takes out nothing. */
+    void (*removal)(const struct ko_intervention *intervention, const struct ko_tree_model *model,
+                    int32_t class, struct ko_removal *out);
     void (*free)(void *self);
 };
 

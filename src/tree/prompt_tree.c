@@ -80,7 +80,8 @@ static void fill_asked(struct ko_tree *tree)
         const uint8_t *windows = model->block_windows + (size_t)b * model->n_windows;
         for (int32_t r = 0; tree->blocks[b] && r < plan->n_routes; r++) {
             for (int32_t f = 0; block->route[r] && f < plan->n_classes; f++) {
-                if (block->class[f] && model->exists[f]) {
+                if (block->class[f] && model->exists[f] &&
+                    ko_plan_has_pair(plan, model->model, r, f)) {
                     unite_windows(tree->asked + asked_at(tree, r, f), windows, model->n_windows);
                 }
             }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "src/base/memory.h"
+#include "src/plan/pack.h"
 
 enum ko_code ko_shard_parse(const char *text, const char *where, struct ko_shard *out,
                             struct ko_error *err)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Finds for each set of mixers and each span of edges in which stages of a window an intervention
-   acts, and which windows contain the same of these stages. */
+   acts, and which windows contain the same of these stages. The same for each set of components. */
 #include "src/tree/tree_layout.h"
 
 #include <stdlib.h>
@@ -149,6 +149,129 @@ static enum ko_code make_layouts_of(struct ko_tree_model *m, uint8_t mixers,
     return code;
 }
 
+/* ----------------------------------------------------------------------------------------------
+   layouts of components */
+
+/* The sublayers of a model that have one of some components. */
+struct acting {
+    int32_t *sublayer; /* [n] ascending */
+    int32_t n;
+};
+
+static bool share_stage(const struct ko_plan_model *model, const struct acting *acting)
+{
+    for (int32_t k = 1; k < acting->n; k++) {
+        const struct ko_plan_sublayer *a = &model->sublayer[acting->sublayer[k - 1]];
+        const struct ko_plan_sublayer *b = &model->sublayer[acting->sublayer[k]];
+        if (a->stage == b->stage && a->layer != b->layer) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The first and the number after the last acting sublayer of a window, as indices of the list. */
+static struct ko_tree_range acting_in(const struct ko_plan_model *model,
+                                      const struct acting *acting, int32_t size, int32_t start)
+{
+    const struct ko_layer_range window = ko_plan_window(model, size, start);
+    int32_t begin = 0;
+    while (begin < acting->n && model->sublayer[acting->sublayer[begin]].layer < window.begin) {
+        begin++;
+    }
+    int32_t end = begin;
+    while (end < acting->n && model->sublayer[acting->sublayer[end]].layer < window.end) {
+        end++;
+    }
+    return (struct ko_tree_range){begin, end};
+}
+
+/* The first window before w with the same sublayers, or w itself. Only windows of one start or of the
+   starts right before it can be the same. */
+static int32_t find_same(const struct ko_tree_layout *layout, int32_t w)
+{
+    const struct ko_tree_range *own = &layout->sublayers[w];
+    int32_t first = w;
+    for (int32_t k = w - 1; k >= 0 && layout->sublayers[k].begin >= own->begin; k--) {
+        if (layout->sublayers[k].begin == own->begin && layout->sublayers[k].end == own->end) {
+            first = k;
+        }
+    }
+    return first;
+}
+
+static void place_component(const struct ko_tree_model *m, const struct acting *acting,
+                            struct ko_tree_layout *layout)
+{
+    const struct ko_plan *plan = m->plan;
+    const struct ko_plan_model *model = &plan->model[m->model];
+    layout->alone = share_stage(model, acting);
+    int32_t w = 0;
+    for (int32_t i = 0; i < plan->n_starts; i++) {
+        for (int32_t k = 0; k < plan->n_sizes; k++, w++) {
+            const struct ko_tree_range own =
+                acting_in(model, acting, plan->size[k], plan->start[i]);
+            layout->same[w] = w;
+            if (own.begin == own.end) {
+                layout->range[w] = (struct ko_tree_range){0, 0};
+                layout->sublayers[w] = (struct ko_tree_range){INT32_MAX, INT32_MAX};
+                continue;
+            }
+            const int32_t first = acting->sublayer[own.begin];
+            const int32_t last = acting->sublayer[own.end - 1];
+            layout->range[w] = (struct ko_tree_range){model->sublayer[first].stage,
+                                                      model->sublayer[last].stage + 1};
+            layout->sublayers[w] = (struct ko_tree_range){first, last + 1};
+            layout->same[w] = find_same(layout, w);
+        }
+    }
+}
+
+static enum ko_code make_component_layout(struct ko_tree_model *m, uint8_t components,
+                                          struct ko_error *err)
+{
+    const struct ko_plan_model *model = &m->plan->model[m->model];
+    struct ko_tree_layout *layout = &m->component_layout[components];
+    struct acting acting = {ko_new((size_t)model->n_sublayers, sizeof *acting.sublayer, err), 0};
+    layout->range = ko_new(m->n_windows, sizeof *layout->range, err);
+    layout->same = ko_new(m->n_windows, sizeof *layout->same, err);
+    layout->sublayers = ko_new(m->n_windows, sizeof *layout->sublayers, err);
+    const bool all = acting.sublayer && layout->range && layout->same && layout->sublayers;
+    for (int32_t i = 0; all && i < model->n_sublayers; i++) {
+        if (model->sublayer[i].components & components) {
+            acting.sublayer[acting.n++] = i;
+        }
+    }
+    if (all) {
+        place_component(m, &acting, layout);
+    }
+    free(acting.sublayer);
+    return all ? KO_OK : KO_E_MEMORY;
+}
+
+uint8_t ko_tree_components_of(const struct ko_tree_model *m, const struct ko_route *route)
+{
+    return route->components & m->plan->model[m->model].components;
+}
+
+static enum ko_code make_component_layouts(struct ko_tree_model *m, struct ko_error *err)
+{
+    enum ko_code code = KO_OK;
+    m->component_layout = ko_new(KO_N_COMPONENT_SETS, sizeof *m->component_layout, err);
+    if (!m->component_layout) {
+        return KO_E_MEMORY;
+    }
+    for (int32_t r = 0; code == KO_OK && r < m->plan->n_routes; r++) {
+        const uint8_t components = ko_tree_components_of(m, &m->plan->route[r].route);
+        if (components && !m->component_layout[components].range) {
+            code = make_component_layout(m, components, err);
+        }
+    }
+    return code;
+}
+
+/* ---------------------------------------------------------------------------------------------- */
+
 enum ko_code ko_tree_layouts_make(struct ko_tree_model *m, struct ko_error *err)
 {
     const struct ko_plan *plan = m->plan;
@@ -172,6 +295,9 @@ enum ko_code ko_tree_layouts_make(struct ko_tree_model *m, struct ko_error *err)
             code = make_layouts_of(m, ko_feature_class_mixers(&plan->class[c]), &scratch, err);
         }
     }
+    if (code == KO_OK) {
+        code = make_component_layouts(m, err);
+    }
     free(memory);
     return code;
 }
@@ -182,6 +308,12 @@ void ko_tree_layouts_free(struct ko_tree_model *m)
         free(m->layout[i].range);
         free(m->layout[i].same);
     }
+    for (size_t i = 0; m->component_layout && i < KO_N_COMPONENT_SETS; i++) {
+        free(m->component_layout[i].range);
+        free(m->component_layout[i].same);
+        free(m->component_layout[i].sublayers);
+    }
+    free(m->component_layout);
     free(m->layout);
     free(m->reach);
 }
@@ -194,4 +326,10 @@ const struct ko_tree_layout *ko_tree_layout_of(const struct ko_tree_model *m, ui
         n_shorter++;
     }
     return &m->layout[layout_index(m, mixers, n_shorter)];
+}
+
+const struct ko_tree_layout *ko_tree_component_layout_of(const struct ko_tree_model *m,
+                                                         uint8_t components)
+{
+    return &m->component_layout[components];
 }

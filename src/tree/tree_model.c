@@ -32,7 +32,8 @@ static bool classes_match(const struct ko_tree_model *m, int32_t a, int32_t b)
     const struct ko_feature_class *x = &m->plan->class[a], *y = &m->plan->class[b];
     const uint8_t mixers = m->plan->model[m->model].mixers;
     return (ko_feature_class_mixers(x) & mixers) == (ko_feature_class_mixers(y) & mixers) &&
-           selector_of(x) == selector_of(y) && x->seed == y->seed;
+           selector_of(x) == selector_of(y) && x->seed == y->seed && x->head == y->head &&
+           x->replacement == y->replacement && x->donor_seed == y->donor_seed;
 }
 
 /* The first class on the axis that matches and has this `+conv`; the class itself if none does. */

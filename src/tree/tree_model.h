@@ -3,13 +3,15 @@
 #ifndef KO_TREE_TREE_MODEL_H
 #define KO_TREE_TREE_MODEL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "src/base/error.h"
 #include "src/plan/plan.h"
 
-/* The stages [begin, end) of a model. */
+/* The stages, or sublayers, [begin, end) of a model. A component before the first mixer is in stage
+   -1. */
 struct ko_tree_range {
     int32_t begin, end;
 };
@@ -22,6 +24,13 @@ struct ko_tree_layout {
        none, and the window is vacuous. */
     struct ko_tree_range *range;
     int32_t *same; /* [n_windows] the first window with the same range */
+    /* Of layouts of components only: [n_windows] the first sublayer in the window that has one, and
+       the sublayer after the last. */
+    struct ko_tree_range *sublayers;
+    /* Two sublayers of different layers that have the component belong to one stage. Then a branch
+       that leaves at the end of a window would still have what later sublayers of that stage took
+       out, so every window leaves the trunk on its own. */
+    bool alone;
 };
 
 /* A set of windows is one byte each, [n_starts, n_sizes]: 1 where it is planned. */
@@ -40,6 +49,8 @@ struct ko_tree_model {
     int32_t *reach; /* [n_reaches] the finite reaches of the stages, distinct, ascending */
     int32_t n_reaches;
     struct ko_tree_layout *layout; /* [KO_MIXER_EVERY + 1, n_reaches + 1] see ko_tree_layout_of */
+    /* [KO_N_COMPONENT_SETS] by the set of components; those that routes name are made */
+    struct ko_tree_layout *component_layout;
     /* [n_stages + 1] FLOP of a row that left before stage s: of stage s and all that follow, and of
        what the stage before s does after mixing. Not those of the last stage after mixing, where
        only one row of a path goes on. [0]: of a trunk row */
@@ -56,5 +67,11 @@ void ko_tree_model_close(struct ko_tree_model *model); /* leaves {0} */
    min_span positions. Borrowed. */
 const struct ko_tree_layout *ko_tree_layout_of(const struct ko_tree_model *model, uint8_t mixers,
                                                int32_t min_span);
+/* The layout of interventions that take out these components, which the model has and a route of the
+   plan names. Borrowed. */
+const struct ko_tree_layout *ko_tree_component_layout_of(const struct ko_tree_model *model,
+                                                         uint8_t components);
+/* The route's components that the model has. */
+uint8_t ko_tree_components_of(const struct ko_tree_model *model, const struct ko_route *route);
 
 #endif

@@ -70,5 +70,7 @@ int32_t ko_tree_leaves_at(const struct ko_tree *tree, const struct ko_tree_bundl
 {
     const struct ko_tree_range range =
         ko_tree_range_of(tree, &tree->group[bundle->group], size, bundle->start);
-    return size == ko_tree_longest(tree, bundle) ? range.begin : range.end;
+    const bool acts =
+        size == ko_tree_longest(tree, bundle) || tree->group[bundle->group].layout->alone;
+    return acts ? range.begin : range.end;
 }

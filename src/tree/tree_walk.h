@@ -30,7 +30,7 @@ bool ko_tree_walk_next(struct ko_tree_walk *walk);
 /* The windows [n_sizes] of a group with this start: 1 where a cell asks for it. Borrowed. */
 const uint8_t *ko_tree_windows(const struct ko_tree *tree, int32_t group, int32_t start);
 /* The bundle's longest size. Its branch leaves the trunk where it first acts; all others leave that
-   branch behind the last stage where they act. */
+   branch behind the last stage where they act. With an `alone` layout all leave the trunk. */
 int32_t ko_tree_longest(const struct ko_tree *tree, const struct ko_tree_bundle *bundle);
 /* The stage at which the branch of a window leaves its parent. */
 int32_t ko_tree_leaves_at(const struct ko_tree *tree, const struct ko_tree_bundle *bundle,

@@ -17,7 +17,7 @@ struct wave_builder {
     const struct ko_tree *tree; /* of the prompt that is added */
     int32_t index;              /* of the wave in its batch */
     struct ko_wave wave;
-    size_t branch_capacity, edge_set_capacity, cell_capacity;
+    size_t branch_capacity, edge_set_capacity, removal_capacity, cell_capacity;
     int32_t *edge_set_at; /* [tree->n_interventions] index in the wave, -1: not there yet */
     int32_t *branch_at;   /* [n_groups, n_windows] index in the wave; NOWHERE: in another wave */
     struct ko_error *err;
@@ -49,6 +49,32 @@ static enum ko_code add_edge_set(struct wave_builder *b, const struct ko_interve
     return KO_OK;
 }
 
+/* *index: the removal of a branch that acts in these sublayers. */
+static enum ko_code add_removal(struct wave_builder *b, const struct ko_intervention *x,
+                                const struct ko_tree_model *model, int32_t class,
+                                const struct ko_tree_range *sublayers, int32_t *index)
+{
+    struct ko_removal removal = {0};
+    void *grown = ko_grow(b->wave.removal, &b->removal_capacity, (size_t)b->wave.n_removals + 1,
+                          sizeof removal, b->err);
+    if (!grown) {
+        return KO_E_MEMORY;
+    }
+    b->wave.removal = grown;
+    uint8_t *at = ko_new((size_t)x->n_tokens, 1, b->err);
+    if (!at) {
+        return KO_E_MEMORY;
+    }
+    x->kind->removal(x, model, class, &removal);
+    memcpy(at, removal.at, (size_t)x->n_tokens);
+    removal.at = at; /* freed with the wave */
+    removal.begin = sublayers->begin;
+    removal.end = sublayers->end;
+    *index = b->wave.n_removals++;
+    b->wave.removal[*index] = removal;
+    return KO_OK;
+}
+
 static enum ko_code add_branch(struct wave_builder *b, const struct ko_branch *branch,
                                int32_t *index)
 {
@@ -63,7 +89,8 @@ static enum ko_code add_branch(struct wave_builder *b, const struct ko_branch *b
     return KO_OK;
 }
 
-/* The longest window leaves the trunk at its start, every shorter one leaves it at its own end. */
+/* The longest window leaves the trunk at its start, every shorter one leaves it at its own end, where
+   it has nothing more to do. */
 static enum ko_code add_bundle(struct wave_builder *b, int32_t prompt,
                                const struct ko_tree_bundle *bundle)
 {
@@ -80,7 +107,7 @@ static enum ko_code add_bundle(struct wave_builder *b, int32_t prompt,
         }
         return KO_OK;
     }
-    enum ko_code code = *edge_set < 0 ? add_edge_set(b, x, edge_set) : KO_OK;
+    enum ko_code code = *edge_set < 0 && x->kind->edge_set ? add_edge_set(b, x, edge_set) : KO_OK;
     struct ko_branch branch = {.prompt = prompt,
                                .n_rows = group->branch_rows,
                                .first_position = x->first_position,
@@ -92,11 +119,20 @@ static enum ko_code add_bundle(struct wave_builder *b, int32_t prompt,
             continue;
         }
         const struct ko_tree_range range = ko_tree_range_of(tree, group, i, bundle->start);
+        const bool acts = i == longest || group->layout->alone;
         branch.leaves_at = ko_tree_leaves_at(tree, bundle, i);
         branch.window_begin = branch.leaves_at;
         branch.window_end = range.end;
-        branch.parent = i == longest ? -1 : branch_at[longest];
-        code = add_branch(b, &branch, &branch_at[i]);
+        branch.parent = acts ? -1 : branch_at[longest];
+        branch.removal = -1;
+        if (acts && x->kind->removal) {
+            const size_t window = (size_t)bundle->start * (size_t)plan->n_sizes + (size_t)i;
+            code = add_removal(b, x, tree->model, group->class, &group->layout->sublayers[window],
+                               &branch.removal);
+        }
+        if (code == KO_OK) {
+            code = add_branch(b, &branch, &branch_at[i]);
+        }
     }
     return code;
 }
@@ -305,19 +341,25 @@ static enum ko_code add_full_branch(struct wave_builder *b, const struct ko_tree
                                     const struct ko_cell *cell)
 {
     const int32_t window = cell->start * b->plan->n_sizes + cell->size;
-    struct ko_branch branch = {.parent = -1, .leaves_at = -1};
+    struct ko_branch branch = {.parent = -1, .leaves_at = -1, .edge_set = -1, .removal = -1};
     struct ko_intervention x = {0};
     int32_t index = 0;
     enum ko_code code =
         ko_intervention_make(model, cell->fact, cell->route, cell->source_position, &x, b->err);
     if (code == KO_OK) {
-        const struct ko_tree_range range = x.kind->layout(&x, model, cell->class)->range[window];
+        const struct ko_tree_layout *layout = x.kind->layout(&x, model, cell->class);
         branch.n_rows = x.n_tokens;
-        branch.window_begin = range.begin;
-        branch.window_end = range.end;
+        branch.window_begin = layout->range[window].begin;
+        branch.window_end = layout->range[window].end;
         x.kind->describe(model, cell->class, &branch);
         b->wave.n_rows = 2 * x.n_tokens;
-        code = add_edge_set(b, &x, &branch.edge_set);
+        if (x.kind->edge_set) {
+            code = add_edge_set(b, &x, &branch.edge_set);
+        }
+        if (code == KO_OK && x.kind->removal) {
+            code =
+                add_removal(b, &x, model, cell->class, &layout->sublayers[window], &branch.removal);
+        }
     }
     if (code == KO_OK) {
         code = add_branch(b, &branch, &index);
@@ -347,6 +389,10 @@ void ko_wave_free(struct ko_wave *wave)
     for (int32_t i = 0; i < wave->n_edge_sets; i++) {
         free((void *)(uintptr_t)wave->edge_set[i].target); /* holds the sources too */
     }
+    for (int32_t i = 0; i < wave->n_removals; i++) {
+        free((void *)(uintptr_t)wave->removal[i].at);
+    }
+    free(wave->removal);
     free(wave->fact);
     free(wave->branch);
     free(wave->edge_set);

@@ -130,6 +130,7 @@ static void attend_row(const struct ko_rows *rows, int32_t row, int32_t layer, c
     int32_t d = value_width(&x->heads), ld = at.width, b = rows->branch[row];
     int32_t path[WAVE_TOKENS], i = wave_path(rows, row, layer, ko_rows_source, path);
     bool after = b >= 0 && rows->branches[b].after_softmax;
+    int32_t only = b >= 0 ? rows->branches[b].only_head : 0;
     for (int32_t head = 0; head < x->heads.n; head++, out += d) {
         int32_t kv_head = head / (x->heads.n / x->heads.n_kv);
         int32_t key = at.k + kv_head * at.stride, value = at.v + kv_head * at.stride_v;
@@ -137,7 +138,8 @@ static void attend_row(const struct ko_rows *rows, int32_t row, int32_t layer, c
         double weight[WAVE_TOKENS] = {0.0},
                sum = x->heads.sinks ? exp((double)x->sinks[head]) : 0.0;
         for (int32_t j = 0; j <= i; j++) {
-            bool removed = wave_removed(rows, row, layer, KO_MIXER_ATTENTION, i, j);
+            bool removed = wave_removed(rows, row, layer, KO_MIXER_ATTENTION, i, j) &&
+                           (only == 0 || only == head + 1);
             weight[j] = exp(score_of(&x->heads, q, x->qkv + ko_at(path[j], ld, key)));
             weight[j] = (removed && !after) || i - j >= x->heads.reach ? 0.0 : weight[j];
             sum += weight[j];
@@ -186,6 +188,27 @@ static void check_heads(const struct backends *all, const struct heads heads[5],
         check_wave(all, "random", wave_random_rows(seed), &heads[seed % 5], spread);
     }
     print_message("%s: plain from double precision %.1e, others from plain %.1e\n", what,
+                  spread[0].largest, spread[1].largest);
+}
+
+/* Edges are removed in one head of each branch; in some branches in a head that there is not. */
+static void one_head_loses_its_edges(void **state)
+{
+    static const struct heads heads[3] = {
+        {.n = 4, .n_kv = 2, .d_head = 16, .reach = INT32_MAX},
+        {.n = 3, .n_kv = 3, .d_head = 33, .reach = 4, .sinks = true},
+        {.n = 6, .n_kv = 1, .d_head = 5, .reach = INT32_MAX, .cap = 2.0F}};
+    struct spread spread[2] = {{0}};
+    for (uint32_t seed = 0; seed < 30; seed++) {
+        const struct heads *own = &heads[seed % 3];
+        const struct ko_rows *rows = wave_random_rows(seed);
+        struct ko_branch *branches = (struct ko_branch *)(uintptr_t)rows->branches;
+        for (int32_t b = 0; b < rows->n_branches; b++) {
+            branches[b].only_head = 1 + b % (own->n + 1);
+        }
+        check_wave(*state, "one head", rows, own, spread);
+    }
+    print_message("attention, one head: plain from double precision %.1e, others from plain %.1e\n",
                   spread[0].largest, spread[1].largest);
 }
 
@@ -413,6 +436,7 @@ int run_attention(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(removed_sources_need_not_be_finite),
+        cmocka_unit_test(one_head_loses_its_edges),
         cmocka_unit_test(attention_without_the_removed_edges),
         cmocka_unit_test(heads_lie_side_by_side_or_apart),
         cmocka_unit_test(values_may_have_a_width_of_their_own),

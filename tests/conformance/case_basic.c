@@ -315,6 +315,46 @@ static void move_rows(const struct backend *b, const struct ko_rows *rows,
     *gathered = memory_result(&m, gather.to, (size_t)GATHERED * LD_GATHERED);
 }
 
+/* Parts of rows are written, and nothing else. */
+static void scattered_parts_are_where_they_belong(void **state)
+{
+    enum { PARTS = 3, WIDTH = 4, ROWS = 7 };
+    static const int32_t row[PARTS] = {5, 0, 5}, column[PARTS] = {0, 3, 4};
+    const struct backends *all = *state;
+    float *from = random_floats(3, (size_t)PARTS * ROW, -1.0F, 1.0F);
+    float *before = random_floats(4, (size_t)ROWS * ROW, -1.0F, 1.0F);
+    for (int32_t k = 0; k < 2 * all->n; k++) {
+        const struct backend *b = &all->list[k / 2];
+        const bool zeros = k % 2;
+        struct memory m = {.b = b};
+        const struct ko_scatter scatter = {
+            .from = zeros ? NULL : memory_floats(&m, from, (size_t)PARTS * ROW),
+            .ld_from = ROW,
+            .row = row,
+            .column = column,
+            .n = PARTS,
+            .d = WIDTH,
+            .to = memory_floats(&m, before, (size_t)ROWS * ROW),
+            .ld_to = ROW};
+        size_t n_plans = 0;
+        RUN(b, set_rows, wave_rows(&wave_plans(&n_plans)[6]));
+        RUN(b, scatter, &scatter);
+        float *after = memory_result(&m, scatter.to, (size_t)ROWS * ROW);
+        for (int32_t at = 0; at < ROWS * ROW; at++) {
+            float expected = before[at];
+            for (int32_t p = 0; p < PARTS; p++) {
+                const int32_t c = at - row[p] * ROW - column[p];
+                if (c >= 0 && c < WIDTH) {
+                    expected = zeros ? 0.0F : from[p * ROW + c];
+                }
+            }
+            assert_true(after[at] == expected);
+        }
+        free(after);
+    }
+    free(from), free(before);
+}
+
 static void check_rows(const struct backend *b, const struct ko_rows *rows,
                        const struct embedding *e)
 {
@@ -432,6 +472,7 @@ int run_basic(void)
         cmocka_unit_test(activations_keep_what_is_not_a_number),
         cmocka_unit_test(scaled_rows_are_added),
         cmocka_unit_test(rows_are_embedded_copied_and_gathered),
+        cmocka_unit_test(scattered_parts_are_where_they_belong),
         cmocka_unit_test(tokens_or_positions_may_be_missing),
         cmocka_unit_test(other_precisions_are_refused),
     };

@@ -17,18 +17,10 @@
 #include "src/tree/batch.h"
 #include "tests/golden/golden_file.h"
 
-/* Some of the labels of a list. */
-struct subset {
-    const struct ko_strings *label;
-    int32_t *item; /* [n] indices in the list, ascending */
-    int32_t n;
-};
-
 struct comparison {
     const struct golden_case *c;
     enum ko_precision precision;
     struct golden golden;
-    struct subset route, class; /* what is compared */
     struct ko_options options;
     struct ko_inputs inputs;
     struct ko_plan *plan;
@@ -42,36 +34,6 @@ static void add_list(struct ko_text *text, const struct ko_strings *list, int32_
         ko_text_add(text, "%s'%s'", k ? ", " : "", list->item[k]);
     }
     ko_text_add(text, "]");
-}
-
-static void add_subset(struct ko_text *text, const struct subset *subset)
-{
-    ko_text_add(text, "[");
-    for (int32_t k = 0; k < subset->n; k++) {
-        ko_text_add(text, "%s'%s'", k ? ", " : "", subset->label->item[subset->item[k]]);
-    }
-    ko_text_add(text, "]");
-}
-
-/* The labels without `sign` in them. */
-static enum ko_code choose_without(const struct ko_strings *label, const char *sign,
-                                   struct subset *out, struct ko_error *err)
-{
-    *out = (struct subset){label, ko_new(label->n, sizeof *out->item, err), 0};
-    for (size_t k = 0; out->item && k < label->n; k++) {
-        if (!strstr(label->item[k], sign)) {
-            out->item[out->n++] = (int32_t)k;
-        }
-    }
-    return out->item ? KO_OK : KO_E_MEMORY;
-}
-
-/* Files may have routes of components (KIND@SET) and classes of heads (head:K). The program does not
-   have these knockouts, so their cells are not compared. */
-static enum ko_code choose_compared(struct comparison *x, struct ko_error *err)
-{
-    const enum ko_code code = choose_without(&x->golden.route, "@", &x->route, err);
-    return code == KO_OK ? choose_without(&x->golden.feature_class, "head:", &x->class, err) : code;
 }
 
 static int32_t count_prompts(const struct comparison *x)
@@ -97,9 +59,9 @@ static void write_spec(const struct comparison *x, struct ko_text *text)
         ko_text_add(text, "row-budget: %d\n", x->c->row_budget);
     }
     ko_text_add(text, "sweeps:\n  - {routes: ");
-    add_subset(text, &x->route);
+    add_list(text, &g->route, g->n_routes);
     ko_text_add(text, ", features: ");
-    add_subset(text, &x->class);
+    add_list(text, &g->feature_class, g->n_classes);
     ko_text_add(text, "}\n  - {routes: ['last<-each'], features: [all]}\n");
 }
 
@@ -167,20 +129,20 @@ static void compare_tokens(struct comparison *x, int32_t fact)
     x->result.n_tokens_bad += bad;
 }
 
-/* One cell of the mean routes. plan_route and plan_class: the places on the plan's axes. */
+/* One cell of the mean routes. */
 static void compare_cell(struct comparison *x, const struct ko_record *record, int32_t p,
-                         int32_t plan_route, int32_t plan_class, int32_t size, int32_t start)
+                         int32_t route, int32_t class, int32_t size, int32_t start)
 {
     const struct golden *g = &x->golden;
     struct golden_result *r = &x->result;
-    const int32_t route = x->route.item[plan_route], class = x->class.item[plan_class];
     const int64_t at = golden_at(g, p, route, class, size, start);
-    const int64_t slot = ko_plan_value_slot(x->plan, plan_route, plan_class, 0, size, start);
-    const int64_t status = ko_plan_status_slot(x->plan, plan_route, plan_class, 0, size);
+    const int64_t slot = ko_plan_value_slot(x->plan, route, class, 0, size, start);
+    const int64_t status = ko_plan_status_slot(x->plan, route, class, 0, size);
     const struct ko_metrics *got = &record->value[slot];
     const double bound = x->c->bound;
-    if (isnan(g->logprob[at])) { /* vacuous, or beyond the layers */
-        const bool beyond = start + g->size[size] > g->n_layers;
+    if (isnan(g->logprob[at])) { /* vacuous, or not planned */
+        const bool beyond =
+            start + g->size[size] > g->n_layers || !ko_plan_has_pair(x->plan, 0, route, class);
         r->n_vacuous += !beyond;
         if (!isnan(got->logprob) || got->target_rank != -1 ||
             (!beyond && record->status[status] != KO_VACUOUS &&
@@ -266,8 +228,8 @@ static void compare_record(struct comparison *x, const struct ko_record *record)
     }
     for (int32_t s = 0; s < g->n_sizes; s++) {
         for (int32_t start = 0; start < x->plan->n_starts; start++) {
-            for (int32_t r = 0; r < x->route.n; r++) {
-                for (int32_t c = 0; c < x->class.n; c++) {
+            for (int32_t r = 0; r < g->n_routes; r++) {
+                for (int32_t c = 0; c < g->n_classes; c++) {
                     compare_cell(x, record, p, r, c, s, start);
                 }
             }
@@ -343,9 +305,6 @@ enum ko_code golden_compare(const struct golden_case *c, enum ko_precision preci
     struct comparison x = {.c = c, .precision = precision};
     enum ko_code code = golden_read(c->golden, &x.golden, err);
     if (code == KO_OK) {
-        code = choose_compared(&x, err);
-    }
-    if (code == KO_OK) {
         code = open_plan(&x, err);
     }
     if (code == KO_OK) {
@@ -356,8 +315,6 @@ enum ko_code golden_compare(const struct golden_case *c, enum ko_precision preci
     ko_plan_free(x.plan);
     ko_inputs_close(&x.inputs);
     ko_options_free(&x.options);
-    free(x.route.item);
-    free(x.class.item);
     golden_free(&x.golden);
     return code;
 }

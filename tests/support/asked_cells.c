@@ -129,6 +129,75 @@ int32_t *asked_counted(const struct ko_plan *plan, int32_t m)
     return counted;
 }
 
+static bool is_component(const struct ko_route *route)
+{
+    return strchr(route->label, '@') != NULL;
+}
+
+bool asked_has_component(const struct ko_route *route, const struct ko_plan_sublayer *sublayer)
+{
+    static const char *const words[] = {"attention@", "ssm@", "conv@", "mlp@"};
+    for (int k = 0; k < 4; k++) {
+        const bool named = strncmp(route->label, words[k], strlen(words[k])) == 0 ||
+                           (k < 3 && strncmp(route->label, "mixer@", 6) == 0);
+        if (named && (sublayer->components >> k & 1)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int32_t asked_positions_of(const struct ko_route *route, const struct ko_prompt *prompt,
+                           int32_t position, uint8_t *at)
+{
+    struct ko_error err = {0};
+    const char *set = strchr(route->label, '@') + 1;
+    int32_t n = 0;
+    memset(at, 0, ASKED_TOKENS);
+    if (strcmp(set, "each") == 0) {
+        at[position] = 1;
+    } else {
+        check(ko_token_set_eval(set, prompt, at, &err) == KO_OK, "a token set");
+    }
+    for (int32_t i = 0; i < prompt->n_tokens; i++) {
+        n += at[i];
+    }
+    return n;
+}
+
+/* Whether the class has a meaning on the route: a component is taken out whole, or one head of it. */
+static bool has_meaning(const struct ko_plan *plan, int32_t m, const struct ko_route *route,
+                        const char *class)
+{
+    bool any = false;
+    if (!is_component(route)) {
+        return true;
+    }
+    for (int32_t i = 0; i < plan->model[m].n_sublayers; i++) {
+        any = any || asked_has_component(route, &plan->model[m].sublayer[i]);
+    }
+    return any &&
+           (strcmp(class, "all") == 0 ||
+            (strncmp(class, "head:", 5) == 0 && strncmp(route->label, "attention@", 10) == 0) ||
+            (strncmp(class, "ssm-head:", 9) == 0 && strncmp(route->label, "ssm@", 4) == 0));
+}
+
+/* Whether nothing is taken out in the layers [first, last]. */
+static bool lacks_component(const struct ko_plan_model *model, const struct ko_route *route,
+                            const struct ko_prompt *prompt, int32_t position, int32_t first,
+                            int32_t last)
+{
+    uint8_t at[ASKED_TOKENS];
+    for (int32_t i = 0; i < model->n_sublayers; i++) {
+        const struct ko_plan_sublayer *sublayer = &model->sublayer[i];
+        if (sublayer->layer >= first && sublayer->layer <= last &&
+            asked_has_component(route, sublayer)) {
+            return asked_positions_of(route, prompt, position, at) == 0;
+        }
+    }
+    return true;
+}
+
 static void ask_windows(struct asked_cells *e, const struct ko_spec_block *block, int32_t m,
                         int32_t f, int32_t r, int32_t c)
 {
@@ -155,6 +224,12 @@ static void ask_windows(struct asked_cells *e, const struct ko_spec_block *block
                         asked_cell_at(e, m, f, ko_plan_value_slot(plan, r, c, source, i, s));
                     cell->planned = true;
                     cell->vacuous = true;
+                    if (is_component(&plan->route[r].route)) {
+                        cell->vacuous =
+                            lacks_component(model, &plan->route[r].route, prompt, source,
+                                            counted[start], counted[start + size - 1]);
+                        continue;
+                    }
                     for (int32_t t = 0; t < ko_plan_n_stages(model); t++) {
                         const struct ko_plan_stage stage = ko_plan_stage_of(model, t);
                         const int32_t reach = stage.mixers & KO_MIXER_SSM ? INT32_MAX : stage.reach;
@@ -189,8 +264,10 @@ static void ask_block(struct asked_cells *e, const struct ko_spec_block *block)
                     int32_t class = feature_of(plan, block->features.item[c]);
                     const struct ko_model_features features =
                         ko_plan_model_features(&plan->model[m]);
-                    if (ko_feature_class_exists(&plan->class[class], &features)) {
-                        ask_windows(e, block, m, f, route_of(plan, block->routes.item[r]), class);
+                    int32_t route = route_of(plan, block->routes.item[r]);
+                    if (ko_feature_class_exists(&plan->class[class], &features) &&
+                        has_meaning(plan, m, &plan->route[route].route, block->features.item[c])) {
+                        ask_windows(e, block, m, f, route, class);
                     }
                 }
             }

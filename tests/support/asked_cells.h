@@ -39,6 +39,12 @@ int32_t *asked_counted(const struct ko_plan *plan, int32_t m);
 
 enum { ASKED_TOKENS = 16 };
 
+/* The positions of a component route. at [ASKED_TOKENS]. Returns their number. */
+int32_t asked_positions_of(const struct ko_route *route, const struct ko_prompt *prompt,
+                           int32_t position, uint8_t *at);
+/* Whether a sublayer has the component that the route names by its word. */
+bool asked_has_component(const struct ko_route *route, const struct ko_plan_sublayer *sublayer);
+
 /* The edges of a route by its definition. */
 struct asked_edges {
     bool has[ASKED_TOKENS][ASKED_TOKENS];

@@ -327,6 +327,15 @@ static enum ko_code far_gather(struct ko_backend *be, const struct ko_gather *a,
     return ko_kernels_cpu.gather(be, a, err);
 }
 
+static enum ko_code far_scatter(struct ko_backend *be, const struct ko_scatter *a,
+                                struct ko_error *err)
+{
+    FAR("scatter", a->from, a->to);
+    NEED("scatter", a->n <= far.n_rows);
+    NEED("scatter", !test_far_has(a->row, 1) && !test_far_has(a->column, 1)); /* the host's */
+    return ko_kernels_cpu.scatter(be, a, err);
+}
+
 static enum ko_code far_linear(struct ko_backend *be, const struct ko_linear *a,
                                struct ko_error *err)
 {

@@ -131,6 +131,32 @@ static void make_stages(const struct made_case *made, int32_t m, struct ko_plan_
     free(stage);
 }
 
+/* The sublayers that follow from the stages. */
+static void make_sublayers(struct ko_plan_model *model)
+{
+    struct ko_plan_sublayer *list = zeros((size_t)model->n_layers * 3, sizeof *list);
+    struct ko_error err = {0};
+    int32_t n = 0, stage = -1;
+    for (int32_t l = 0; l < model->n_layers; l++) {
+        uint8_t mixers = 0;
+        if (stage + 1 < ko_plan_n_stages(model) && ko_plan_stage_of(model, stage + 1).layer == l) {
+            mixers = ko_plan_stage_of(model, ++stage).mixers;
+        }
+        for (uint8_t kind = 1; kind < KO_COMPONENT_MLP; kind = (uint8_t)(2 * kind)) {
+            if (mixers & kind) {
+                list[n++] = (struct ko_plan_sublayer){l, stage, kind};
+            }
+        }
+        if (mixers == 0 || (mixers & KO_MIXER_ATTENTION)) {
+            list[n++] = (struct ko_plan_sublayer){l, stage, KO_COMPONENT_MLP};
+        }
+    }
+    check(ko_plan_model_set_sublayers(model, list, n, &err) == KO_OK, err.text);
+    model->n_heads = model->mixers & KO_MIXER_ATTENTION ? 3 : 0;
+    model->n_ssm_heads = model->mixers & KO_MIXER_SSM ? 2 : 0;
+    free(list);
+}
+
 struct parts {
     struct ko_spec *spec;
     struct ko_facts facts[MADE_FILES];
@@ -165,6 +191,7 @@ static void make_parts(const struct made_case *made, struct parts *parts)
         parts->spec_model[m] = (size_t)m;
         input->model[m] = make_model(&parts->spec->model[m], &made->model[m]);
         make_stages(made, m, &input->model[m]);
+        make_sublayers(&input->model[m]);
         for (int32_t f = 0; f < n; f++) {
             input->prompt[m * n + f] = make_prompt(made, m, f);
         }

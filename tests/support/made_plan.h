@@ -26,6 +26,8 @@ struct made_case {
     /* [n_layers] kinds of mixers (bits of enum ko_mixer) in the n-th model's layers; 0: the layer has
        none; NULL: an SSM where it has features, else attention */
     const uint8_t *layer_mixers[MADE_MODELS];
+    /* Layers with attention, and layers without a mixer, have an MLP too. Attention has 3 heads, an
+       SSM 2. */
     int32_t n_facts[MADE_FILES]; /* of the n-th prompt file; ids count through from 0, relations are
                                     R0, R1, R2 in turn */
     /* Changes a prompt of `model` as made by default: T = 4 + (3 fact + model) mod 7 tokens, one

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/forward/group.h"
 #include "src/models/pass.h"
 
 static void need(int true_here, const char *what)

@@ -8,6 +8,7 @@
 #include "src/base/utf8.h"
 #include "src/cube/create/fill.h"
 #include "src/cube/format/hdf5_check.h"
+#include "src/plan/pack.h"
 
 static void add_count(struct ko_text *out, const char *before, int32_t n, const char *noun)
 {

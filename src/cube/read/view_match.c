@@ -10,6 +10,7 @@
 #include "src/cube/format/fact_index.h"
 #include "src/cube/format/hdf5_check.h"
 #include "src/cube/read/view.h"
+#include "src/plan/pack.h"
 
 static const char *const remedy = "start a new cube or use --overwrite";
 

@@ -97,10 +97,9 @@ static int32_t find_layers(const int32_t *list, int32_t n, int32_t wanted)
    routes over them may differ. */
 static bool keeps_its_meaning(const struct ko_route *route)
 {
-    const bool target = route->kind == KO_ROUTE_LATER || route->kind == KO_ROUTE_LATER_EACH ||
-                        ko_token_set_check(route->target, NULL, NULL) == KO_OK;
-    const bool source = route->kind == KO_ROUTE_EACH || route->kind == KO_ROUTE_LATER_EACH ||
-                        ko_token_set_check(route->source, NULL, NULL) == KO_OK;
+    const char *target_set = ko_route_target_set(route), *source_set = ko_route_source_set(route);
+    const bool target = !target_set || ko_token_set_check(target_set, NULL, NULL) == KO_OK;
+    const bool source = !source_set || ko_token_set_check(source_set, NULL, NULL) == KO_OK;
     return target && source;
 }
 

@@ -364,6 +364,7 @@ static void attention_details(const struct ko_model *model, const struct ko_subl
 const struct ko_sublayer_kind ko_sublayer_attention = {
     .name = "attention",
     .mixer = KO_MIXER_ATTENTION,
+    .components = KO_MIXER_ATTENTION,
     .widths = attention_widths,
     .row_flop = row_flop,
     .mix = mix_attention,

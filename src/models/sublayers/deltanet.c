@@ -356,6 +356,7 @@ static enum ko_code mix_deltanet(const struct ko_pass *pass, const struct ko_sub
         .ld_beta = 2 * s->n_ssm_heads,
         .dt_bias = ko_pass_weight(pass, m->dt_bias),
         .a = ko_pass_weight(pass, m->decay),
+        .masks = pass->masks,
         .out = pass->buffer[MIXED],
     };
     const struct ko_output_gate gate = {
@@ -396,6 +397,7 @@ static void deltanet_details(const struct ko_model *model, const struct ko_subla
 const struct ko_sublayer_kind ko_sublayer_deltanet = {
     .name = "deltanet",
     .mixer = KO_MIXER_SSM,
+    .components = KO_MIXER_SSM,
     .widths = deltanet_widths,
     .row_flop = row_flop,
     .mix = mix_deltanet,

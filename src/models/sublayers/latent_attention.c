@@ -186,6 +186,7 @@ static void latent_attention_details(const struct ko_model *model,
 const struct ko_sublayer_kind ko_sublayer_latent_attention = {
     .name = "latent_attention",
     .mixer = KO_MIXER_ATTENTION,
+    .components = KO_MIXER_ATTENTION,
     .widths = latent_attention_widths,
     .row_flop = row_flop,
     .mix = mix_latent_attention,

@@ -203,6 +203,7 @@ static void mamba1_details(const struct ko_model *model, const struct ko_sublaye
 const struct ko_sublayer_kind ko_sublayer_mamba1 = {
     .name = "mamba1",
     .mixer = KO_MIXER_SSM,
+    .components = KO_MIXER_SSM,
     .widths = mamba1_widths,
     .row_flop = row_flop,
     .mix = mix_mamba1,

@@ -245,6 +245,7 @@ static void mamba2_details(const struct ko_model *model, const struct ko_sublaye
 const struct ko_sublayer_kind ko_sublayer_mamba2 = {
     .name = "mamba2",
     .mixer = KO_MIXER_SSM,
+    .components = KO_MIXER_SSM,
     .widths = mamba2_widths,
     .row_flop = row_flop,
     .mix = mix_mamba2,

@@ -176,6 +176,7 @@ static void mlp_details(const struct ko_model *model, const struct ko_sublayer *
 
 const struct ko_sublayer_kind ko_sublayer_mlp = {
     .name = "mlp",
+    .components = KO_COMPONENT_MLP,
     .widths = mlp_widths,
     .row_flop = row_flop,
     .finish = finish_mlp,

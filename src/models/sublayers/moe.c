@@ -381,6 +381,7 @@ static void moe_details(const struct ko_model *model, const struct ko_sublayer *
 
 const struct ko_sublayer_kind ko_sublayer_moe = {
     .name = "moe",
+    .components = KO_COMPONENT_MLP,
     .widths = moe_widths,
     .row_flop = row_flop,
     .finish = finish_moe,

@@ -187,6 +187,7 @@ static void rglru_details(const struct ko_model *model, const struct ko_sublayer
 const struct ko_sublayer_kind ko_sublayer_rglru = {
     .name = "rglru",
     .mixer = KO_MIXER_SSM,
+    .components = KO_MIXER_SSM,
     .widths = rglru_widths,
     .row_flop = row_flop,
     .mix = mix_rglru,

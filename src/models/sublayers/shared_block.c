@@ -7,6 +7,7 @@
 #include "src/models/declare.h"
 #include "src/models/details.h"
 #include "src/models/pass.h"
+#include "src/models/removal.h"
 
 struct shared {
     struct ko_shared_block_spec spec;
@@ -245,6 +246,7 @@ static enum ko_code finish_shared_block(const struct ko_pass *pass,
     struct ko_steps steps = {pass, n, err, KO_OK};
     (void)x;
     ko_step_project(&steps, block->o, mixed, ld_mixed, output, d);
+    ko_step_take_out(&steps, sublayer, KO_MIXER_ATTENTION, output);
     ko_step_norm(&steps, &block->mlp_norm, output, output);
     ko_step_project(&steps, block->gate_up, output, d, hidden, 2 * ff);
     add_adapter(&steps, &block->adapt_gate_up, output, d, s->spec.rank, hidden, 2 * ff);
@@ -256,6 +258,7 @@ static enum ko_code finish_shared_block(const struct ko_pass *pass,
                                                      .y = hidden,
                                                      .ldy = 2 * ff});
     ko_step_project(&steps, block->down, hidden, 2 * ff, output, d);
+    ko_step_take_out(&steps, sublayer, KO_COMPONENT_MLP, output);
     ko_step_project(&steps, s->out, output, d, pass->buffer[KO_SIDE_BUFFER], d);
     return steps.code;
 }
@@ -297,6 +300,7 @@ static void shared_block_details(const struct ko_model *model, const struct ko_s
 const struct ko_sublayer_kind ko_sublayer_shared_block = {
     .name = "shared_block",
     .mixer = KO_MIXER_ATTENTION,
+    .components = KO_MIXER_ATTENTION | KO_COMPONENT_MLP,
     .widths = shared_block_widths,
     .row_flop = row_flop,
     .mix = mix_shared_block,

@@ -120,6 +120,7 @@ static void short_conv_details(const struct ko_model *model, const struct ko_sub
 const struct ko_sublayer_kind ko_sublayer_short_conv = {
     .name = "short_conv",
     .mixer = KO_MIXER_CONV,
+    .components = KO_MIXER_CONV,
     .widths = short_conv_widths,
     .row_flop = row_flop,
     .mix = mix_short_conv,

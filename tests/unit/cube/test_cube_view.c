@@ -16,6 +16,7 @@
 #include "src/cube/create/create.h"
 #include "src/cube/read/done.h"
 #include "src/cube/read/read.h"
+#include "src/plan/pack.h"
 #include "src/tree/statuses.h"
 #include "tests/support/folder.h"
 #include "tests/support/small_plan.h"

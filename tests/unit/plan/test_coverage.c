@@ -39,7 +39,7 @@ static void check_mask(const struct ko_plan *plan, int32_t model, const struct k
         found = ko_plan_model_has_class(plan, model, c) &&
                 selector_of(has->kind) == selector_of(want->kind) &&
                 (ko_feature_class_mixers(has) & all) == mixers && has->seed == want->seed &&
-                has->conv == b->conv;
+                has->head == want->head && has->conv == b->conv;
         if (found) {
             assert_int_equal(b->mask, ko_plan_mask(plan, model, c));
         }
@@ -47,6 +47,19 @@ static void check_mask(const struct ko_plan *plan, int32_t model, const struct k
     assert_true(found);
     assert_int_equal(b->mixers & all, mixers);
     assert_int_equal(b->after_softmax, want->kind == KO_FEATURE_AFTER_SOFTMAX);
+    assert_int_equal(b->only_head, want->kind == KO_FEATURE_HEAD ? want->head + 1 : 0);
+}
+
+/* The layers of the cell's window: [begin, end). */
+static struct ko_layer_range find_layers(const struct ko_plan *plan, int32_t m,
+                                         struct asked_place at)
+{
+    int32_t *counted = asked_counted(plan, m);
+    const struct ko_layer_range layers = {counted[plan->start[at.start]],
+                                          counted[plan->start[at.start] + plan->size[at.size] - 1] +
+                                              1};
+    free(counted);
+    return layers;
 }
 
 /* The first and the last stage of the cell's window in which it removes an edge. */
@@ -54,16 +67,13 @@ static struct ko_tree_range find_range(const struct ko_plan *plan, int32_t m, in
                                        struct asked_place at)
 {
     const struct ko_plan_model *model = &plan->model[m];
-    int32_t *counted = asked_counted(plan, m);
-    const int32_t start = counted[plan->start[at.start]];
-    const int32_t end = counted[plan->start[at.start] + plan->size[at.size] - 1] + 1;
-    free(counted);
+    const struct ko_layer_range layers = find_layers(plan, m, at);
     struct ko_tree_range range = {-1, -1};
     for (int32_t s = 0; s < ko_plan_n_stages(model); s++) {
         const struct ko_plan_stage stage = ko_plan_stage_of(model, s);
         const uint8_t both = stage.mixers & ko_feature_class_mixers(&plan->class[at.class]);
         const bool exists = (both & KO_MIXER_SSM) || (both && min_span < stage.reach);
-        if (exists && stage.layer >= start && stage.layer < end) {
+        if (exists && stage.layer >= layers.begin && stage.layer < layers.end) {
             range.begin = range.begin < 0 ? s : range.begin;
             range.end = s + 1;
         }
@@ -72,12 +82,77 @@ static struct ko_tree_range find_range(const struct ko_plan *plan, int32_t m, in
     return range;
 }
 
+/* The first of the window's sublayers that have the component, and the number after the last. */
+static struct ko_tree_range find_sublayers(const struct ko_plan *plan, int32_t m,
+                                           struct asked_place at)
+{
+    const struct ko_plan_model *model = &plan->model[m];
+    const struct ko_layer_range layers = find_layers(plan, m, at);
+    struct ko_tree_range range = {-1, -1};
+    for (int32_t i = 0; i < model->n_sublayers; i++) {
+        if (model->sublayer[i].layer >= layers.begin && model->sublayer[i].layer < layers.end &&
+            asked_has_component(&plan->route[at.route].route, &model->sublayer[i])) {
+            range.begin = range.begin < 0 ? i : range.begin;
+            range.end = i + 1;
+        }
+    }
+    assert_true(range.begin >= 0);
+    return range;
+}
+
+/* A branch that leaves the trunk takes the component out itself, in the sublayers of its window. Any
+   other leaves a branch that did so in the same sublayers, and has not met another one since. */
+static void check_component(const struct ko_plan *plan, const struct ko_wave *wave, int32_t k,
+                            int32_t fact, struct asked_place at)
+{
+    const struct ko_plan_model *model = &plan->model[wave->model];
+    const struct ko_branch *b = &wave->branch[k];
+    const struct ko_branch *acts = b->parent >= 0 ? &wave->branch[b->parent] : b;
+    const struct ko_prompt *prompt = ko_plan_prompt(plan, wave->model, fact);
+    const struct ko_route *route = &plan->route[at.route].route;
+    const struct ko_tree_range want = find_sublayers(plan, wave->model, at);
+    uint8_t positions[ASKED_TOKENS];
+    assert_true(asked_positions_of(route, prompt, at.source, positions) > 0);
+    assert_in_range(acts->removal, 0, wave->n_removals - 1);
+    const struct ko_removal *removal = &wave->removal[acts->removal];
+    const struct ko_feature_class *class = &plan->class[at.class];
+    const bool head = class->kind == KO_FEATURE_HEAD || class->kind == KO_FEATURE_SSM_HEAD;
+    assert_int_equal(removal->begin, want.begin);
+    assert_int_equal(removal->head, head ? class->head : -1);
+    assert_memory_equal(removal->at, positions, (size_t)prompt->n_tokens);
+    assert_int_equal(acts->leaves_at, model->sublayer[want.begin].stage);
+    assert_int_equal(acts->parent, -1);
+    for (int32_t i = 0; i < model->n_sublayers; i++) {
+        const bool acting = i >= removal->begin && i < removal->end &&
+                            (model->sublayer[i].components & removal->components);
+        if (i >= want.begin && i < want.end) {
+            assert_int_equal(acting, asked_has_component(route, &model->sublayer[i]));
+        } else if (acting) {
+            assert_true(b != acts && model->sublayer[i].stage >= b->leaves_at);
+        }
+    }
+    assert_int_equal(b->edge_set, -1);
+    assert_int_equal(b->mixers, 0);
+    assert_int_equal(b->n_rows, prompt->n_tokens - b->first_position);
+    assert_true(positions[b->first_position]);
+    assert_null(memchr(positions, 1, (size_t)b->first_position));
+    if (b != acts) {
+        assert_int_equal(b->removal, -1);
+        assert_int_equal(b->leaves_at, model->sublayer[want.end - 1].stage + 1);
+    }
+}
+
 /* The branch's edges are those of the route, and its window is that of the cell. */
 static void check_branch(const struct ko_plan *plan, const struct ko_wave *wave, int32_t k,
                          int32_t fact, struct asked_place at)
 {
     const struct ko_branch *b = &wave->branch[k];
     const struct ko_prompt *prompt = ko_plan_prompt(plan, wave->model, fact);
+    if (ko_route_is_component(&plan->route[at.route].route)) {
+        check_component(plan, wave, k, fact, at);
+        return;
+    }
+    assert_int_equal(b->removal, -1);
     const struct ko_edge_set *edges = &wave->edge_set[b->edge_set];
     int32_t reach = plan->model[wave->model].reach;
     struct asked_edges matrix =
@@ -118,8 +193,17 @@ static void check_clean(const struct ko_plan *plan, int32_t model, int32_t fact,
                         struct asked_place at)
 {
     const struct ko_prompt *prompt = ko_plan_prompt(plan, model, fact);
-    struct asked_edges matrix =
-        asked_edges_of(&plan->route[at.route].route, prompt, at.source, plan->model[model].reach);
+    const struct ko_route *route = &plan->route[at.route].route;
+    if (ko_route_is_component(route)) {
+        uint8_t positions[ASKED_TOKENS];
+        const struct ko_tree_range own = find_sublayers(plan, model, at);
+        assert_true(asked_positions_of(route, prompt, at.source, positions) > 0);
+        assert_int_equal(plan->model[model].sublayer[own.begin].stage,
+                         ko_plan_n_stages(&plan->model[model]) - 1);
+        assert_false(positions[prompt->n_tokens - 1]);
+        return;
+    }
+    struct asked_edges matrix = asked_edges_of(route, prompt, at.source, plan->model[model].reach);
     const struct ko_tree_range range = find_range(plan, model, matrix.min_span, at);
     assert_int_equal(range.begin, ko_plan_n_stages(&plan->model[model]) - 1);
     for (int32_t j = 0; j < prompt->n_tokens; j++) {
@@ -156,6 +240,9 @@ static void check_edge_sets(const struct ko_plan *plan, const struct ko_wave *wa
     int32_t *prompt = calloc((size_t)wave->n_edge_sets + 1, sizeof *prompt);
     assert_non_null(prompt);
     for (int32_t k = 0; k < wave->n_branches; k++) {
+        if (wave->branch[k].edge_set < 0) {
+            continue; /* of a component */
+        }
         int32_t *of = &prompt[wave->branch[k].edge_set];
         assert_true(*of == 0 || *of == wave->branch[k].prompt + 1);
         *of = wave->branch[k].prompt + 1;
@@ -317,7 +404,9 @@ static void add_block(struct ko_text *out)
     static const char *const routes[] = {
         "last<-subject", "last<-first",    "last<-position:0", "last<-last",
         "all<-all",      "later<-subject", "last<-each",       "later<-each",
-        "subject<-each", "subject<-first", "later<-bos",       "relation\\last<-context"};
+        "subject<-each", "subject<-first", "later<-bos",       "relation\\last<-context",
+        "mlp@last",      "attention@last", "mixer@subject",    "ssm@last",
+        "mlp@each",      "attention@all",  "conv@last",        "mlp@relation\\last"};
     static const char *const features[] = {"all",
                                            "slow-third",
                                            "all+conv",
@@ -327,7 +416,10 @@ static void add_block(struct ko_text *out)
                                            "not-slow-third",
                                            "attention",
                                            "ssm",
-                                           "ssm+conv"};
+                                           "ssm+conv",
+                                           "head:0",
+                                           "head:2",
+                                           "ssm-head:1"};
     static const char *const sizes[] = {"1", "2", "3", "9", "50%", "10%"};
     static const char *const starts[] = {"all", "all", "[0, 1, 4, 11]", "{every: 2}"};
     static const char *const selects_[] = {"all", "{relation: [R0, R2]}", "{id: [1, 4, 5]}",
@@ -335,7 +427,7 @@ static void add_block(struct ko_text *out)
     ko_text_add(out, "  - {");
     add_some(out, "models", models, 3);
     ko_text_add(out, ", ");
-    add_some(out, "routes", routes, 12);
+    add_some(out, "routes", routes, sizeof routes / sizeof routes[0]);
     ko_text_add(out, ", ");
     add_some(out, "features", features, sizeof features / sizeof features[0]);
     ko_text_add(out, ", windows: {sizes: [");
@@ -535,13 +627,15 @@ static void check_pruned(const struct ko_plan *plan, const struct ko_spec *spec,
 
 /* 50 random specs, each with three row budgets. In every second one the layers of the model with
    attention have different sliding windows. In every third one the first model is a hybrid: layers
-   with an SSM, with attention, with both side by side, and with no mixer. In three of four windows
-   count only layers with some kind of mixer. */
+   with an SSM, with attention, with both side by side, and with no mixer; in every sixth one layers
+   without a mixer come first and follow each other. In three of four windows count only layers with
+   some kind of mixer. */
 static void try_plans(bool take)
 {
     static const int32_t mixed[12] = {2, 2, 5, 2, 2, INT32_MAX, 3, 1, 5, 1, 2, 3};
     static const uint8_t hybrid[5] = {KO_MIXER_SSM, 0, KO_MIXER_ATTENTION,
                                       KO_MIXER_SSM | KO_MIXER_ATTENTION, KO_MIXER_SSM};
+    static const uint8_t sparse[5] = {0, KO_MIXER_SSM, 0, 0, KO_MIXER_SSM | KO_MIXER_ATTENTION};
     int32_t n_built = 0;
     struct found found = {0};
     for (int32_t round = 0; round < 50; round++) {
@@ -555,7 +649,9 @@ static void try_plans(bool take)
         struct made_case made = {.spec = ko_text_str(&text),
                                  .model = {{5, 24, 4, 0, 0}, {12, 0, 0, 3, 0}, {3, 2, 2, 0, 0}},
                                  .layer_reach = {NULL, round % 2 ? mixed : NULL},
-                                 .layer_mixers = {round % 3 ? NULL : hybrid},
+                                 .layer_mixers = {round % 3   ? NULL
+                                                  : round % 2 ? sparse
+                                                              : hybrid},
                                  .n_facts = {6},
                                  .shape = shape_random};
         struct ko_plan *plan = NULL;

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "src/plan/from_axes.h"
+#include "src/plan/pack.h"
 #include "tests/support/made_plan.h"
 
 enum { N_FACTS = 4 };

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "src/plan/pack.h"
 #include "src/plan/plan.h"
 #include "tests/support/made_plan.h"
 

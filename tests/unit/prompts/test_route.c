@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 
+#include "src/base/mixer.h"
 #include "src/base/text.h"
 #include "src/prompts/edges.h"
 #include "src/prompts/route.h"
@@ -241,7 +242,10 @@ static void kinds_are_told_apart(void **state)
     } known[] = {{"later<-subject", KO_ROUTE_LATER},
                  {"last<-each", KO_ROUTE_EACH},
                  {"later<-each", KO_ROUTE_LATER_EACH},
-                 {"after-subject<-relation\\last", KO_ROUTE_PRODUCT}};
+                 {"after-subject<-relation\\last", KO_ROUTE_PRODUCT},
+                 {"mlp@subject-last", KO_ROUTE_COMPONENT},
+                 {" mixer @ relation\\last", KO_ROUTE_COMPONENT},
+                 {"attention@each", KO_ROUTE_COMPONENT_EACH}};
     (void)state;
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         struct ko_route route = {0};
@@ -267,6 +271,17 @@ static void wrong_routes_are_refused(void **state)
         {"lasst<-subject",
          "route 'lasst<-subject': unknown token set 'lasst', did you mean 'last'?"},
         {"last<-verb", "route 'last<-verb': unknown token set 'verb', "},
+        {"@last",
+         "route '@last': expected TARGET<-SOURCE, such as last<-subject, or COMPONENT@SET"},
+        {"mlp@", "route 'mlp@': expected TARGET<-SOURCE"},
+        {"mlp@last@last", "route 'mlp@last@last': expected TARGET<-SOURCE"},
+        {"mlp@last<-first", "route 'mlp@last<-first': unknown token set 'mlp@last', "},
+        {"moe@last", "route 'moe@last': unknown component 'moe', did you mean 'mlp'?"},
+        {"residual@last",
+         "route 'residual@last': unknown component 'residual', use attention, ssm, "},
+        {"ssm@subjekt",
+         "route 'ssm@subjekt': unknown token set 'subjekt', did you mean 'subject'?"},
+        {"conv@later", "route 'conv@later': 'later' is a target only, such as later<-subject"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
@@ -280,9 +295,32 @@ static void wrong_routes_are_refused(void **state)
     }
 }
 
+static void components_are_sets_of_kinds(void **state)
+{
+    static const struct {
+        const char *text;
+        uint8_t components;
+    } known[] = {{"attention@last", KO_MIXER_ATTENTION},
+                 {"ssm@last", KO_MIXER_SSM},
+                 {"conv@last", KO_MIXER_CONV},
+                 {"mlp@last", KO_COMPONENT_MLP},
+                 {"mixer@last", KO_MIXER_ATTENTION | KO_MIXER_SSM | KO_MIXER_CONV},
+                 {"last<-subject", 0}};
+    (void)state;
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        struct ko_route route = {0};
+        assert_int_equal(ko_route_parse(known[i].text, NULL, &route, NULL), KO_OK);
+        assert_int_equal(route.components, known[i].components);
+        assert_string_equal(route.target, "last");
+        assert_int_equal(route.source == NULL, known[i].components != 0);
+        ko_route_free(&route);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(components_are_sets_of_kinds),
         cmocka_unit_test(edges_are_those_of_the_definition),
         cmocka_unit_test(edges_are_equal_exactly_where_they_select_the_same),
         cmocka_unit_test(routes_that_mean_the_same_are_equal),

@@ -45,6 +45,8 @@ static const struct {
     {"slow-third", distinct, 2, 0, "00"},
     {"not-slow-third", distinct, 2, 0, "11"},
     {"fast-third", tied, 3, 0, "100"}, /* two equal smallest: the first of them */
+    {"ssm-head:3", tied, 9, 0, "000100000"},
+    {"ssm-head:0", tied, 9, 5, "100000000"},
 };
 
 static struct ko_feature_class parse(const char *label)
@@ -101,6 +103,14 @@ static void labels_are_canonical(void **state)
         {"random-third:7+conv", "random-third:7+conv"},
         {"random-third:9223372036854775807", "random-third:9223372036854775807"},
         {"after-softmax", "after-softmax"},
+        {"head:0", "head:0"},
+        {"ssm-head:127", "ssm-head:127"},
+        {"head:each", "head:each"},
+        {"head:2147483647~mean", "head:2147483647~mean"},
+        {"all~mean", "all~mean"},
+        {"ssm-head:2147483647~resample:9223372036854775807",
+         "ssm-head:2147483647~resample:9223372036854775807"},
+        {"ssm-head:each~resample:0", "ssm-head:each~resample:0"},
     };
     for (size_t i = 0; i < sizeof labels / sizeof labels[0]; i++) {
         char label[64];
@@ -123,7 +133,24 @@ static void bad_labels_name_the_nearest_class(void **state)
         {"random-third:", "expected a seed"},
         {"random-third:-1", "expected a seed"},
         {"random-third:01", "expected a seed, a whole number from 0 without leading zeros"},
-        {"slow-third:3", "only random-third takes a seed"},
+        {"slow-third:3", "only random-third, head and ssm-head take a number after a colon"},
+        {"head",
+         "feature class 'head': expected the number of a head, from 0, or each, as in head:0"},
+        {"head:", "expected the number of a head"},
+        {"head:-1", "expected the number of a head"},
+        {"head:03", "expected the number of a head"},
+        {"head:2147483648", "expected the number of a head"},
+        {"ssm-head:all", "as in ssm-head:0 or ssm-head:each"},
+        {"haed:3", "did you mean 'head'?"},
+        {"head:3+conv", "a convolution is not part of a head; leave +conv out"},
+        {"ssm-head:3+conv", "a convolution is not part of a head"},
+        {"all~median", "unknown suffix '~median', use ~mean or ~resample:SEED"},
+        {"all~resample", "unknown suffix '~resample', use"},
+        {"all~resample:", "unknown suffix '~resample:', use"},
+        {"all~resample:-1", "use ~mean or ~resample:SEED"},
+        {"ssm~mean", "they go with all, head:K and ssm-head:K"},
+        {"slow-third~resample:1", "they go with all"},
+        {"all+conv~mean", "they go with all"},
         {"after-softmax+conv", "acts on no SSM"},
         {"", "unknown feature class ''"},
     };
@@ -147,7 +174,7 @@ static void families_have_the_classes_that_mean_something_to_them(void **state)
         const char *label;
         uint8_t mixers;
         int32_t n_features;
-        bool exists, everything;
+        bool exists, everything; /* in a model of 4 attention heads and 3 SSM heads */
     } rows[] = {
         {"all", A, 0, true, true},
         {"after-softmax", A, 0, true, true},
@@ -180,10 +207,22 @@ static void families_have_the_classes_that_mean_something_to_them(void **state)
         {"ssm", A | C, 0, false, true},
         {"ssm", A | S, 0, true, true}, /* an SSM without a class of thirds */
         {"not-slow-third", A | S, 0, false, true},
+        {"head:0", A, 0, true, true},
+        {"head:3", A, 0, true, true},
+        {"head:4", A, 0, false, true},
+        {"head:0", S, 24, false, true},
+        {"head:each", A, 0, false, true}, /* stands for classes, and is none itself */
+        {"ssm-head:2", S, 24, true, false},
+        {"ssm-head:3", S, 24, false, false},
+        {"ssm-head:0", A, 0, false, false},
+        {"head:1~mean", A | S, 0, true, true},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct ko_feature_class feature_class = parse(rows[i].label);
-        const struct ko_model_features model = {rows[i].mixers, rows[i].n_features};
+        const struct ko_model_features model = {.mixers = rows[i].mixers,
+                                                .n_features = rows[i].n_features,
+                                                .n_heads = 4,
+                                                .n_ssm_heads = 3};
         if (ko_feature_class_exists(&feature_class, &model) != rows[i].exists) {
             fail_msg("row %zu: %s", i, rows[i].label);
         }

@@ -77,7 +77,12 @@ static const struct bad {
     {MODELS PROMPTS "routes: last<-subject\n" WINDOWS,
      "routes: expected a list of TARGET<-SOURCE, got 'last<-subject'"},
     {MODELS PROMPTS "routes: [last-subject]\n" WINDOWS,
-     "spec.yaml:3:10: routes: expected TARGET<-SOURCE, as in last<-subject, got 'last-subject'"},
+     "spec.yaml:3:10: routes: route 'last-subject': expected TARGET<-SOURCE, such as "
+     "last<-subject, "
+     "or COMPONENT@SET, such as mlp@subject"},
+    {MODELS PROMPTS "routes: [mpl@last]\n" WINDOWS, "unknown component 'mpl', did you mean 'mlp'?"},
+    {MODELS PROMPTS "routes: [mlp@later]\n" WINDOWS, "'later' is a target only"},
+    {RIGHT "features: [head]\n", "expected the number of a head, from 0, or each"},
     {MODELS PROMPTS "routes: [<-subject]\n" WINDOWS, "expected TARGET<-SOURCE"},
     {MODELS PROMPTS "routes: [a<-b<-c]\n" WINDOWS, "expected TARGET<-SOURCE"},
     {MODELS PROMPTS "routes: [{last: subject}]\n" WINDOWS, "expected TARGET<-SOURCE"},

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "src/plan/pack.h"
 #include "src/tree/wave.h"
 #include "tests/support/made_plan.h"
 

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "src/plan/pack.h"
 #include "src/tree/shard.h"
 #include "src/tree/statuses.h"
 #include "src/tree/wave.h"
