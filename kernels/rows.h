@@ -58,7 +58,12 @@ struct ko_removal {
     uint8_t components; /* of sublayers with these components (src/base/mixer.h) */
     int32_t begin, end; /* of the sublayers [begin, end) of the model */
     int32_t head;       /* this head alone; -1: the whole output */
-    const uint8_t *at;  /* [T] host memory; 1: at this position */
+    /* What takes its place: the mean with this number of those that the pass has; or the same
+       component of the prompt `donor` of the wave, at its position donor_at[i] for the position i of
+       `at` ([T] host memory). Both -1: nothing, or zeros for a head. */
+    int32_t mean, donor;
+    const int32_t *donor_at;
+    const uint8_t *at; /* [T] host memory; 1: at this position */
 };
 
 struct ko_rows {

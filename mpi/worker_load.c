@@ -8,6 +8,7 @@
 #include "mpi/compute/exchange_open.h"
 #include "mpi/compute/weights_load.h"
 #include "mpi/failures.h"
+#include "mpi/worker_means.h"
 #include "mpi/world/agree.h"
 #include "mpi/world/check.h"
 #include "src/base/clock.h"
@@ -183,6 +184,10 @@ enum ko_code ko_worker_load(struct ko_worker *worker, int32_t model, struct ko_e
         worker->cube, model, worker->world->worker == 0 ? worker->weights.content_hash : NULL, err);
     if (code != KO_OK) { /* other workers may wait in that write for ever */
         worker->world->broken = true;
+        return code;
+    }
+    code = ko_worker_load_means(worker, model, err);
+    if (code != KO_OK) {
         return code;
     }
     read_next(worker, model);

@@ -245,6 +245,40 @@ enum ko_code ko_compute_bind(struct ko_compute *compute, const struct ko_compute
     return ko_compute_call(compute, bind_model, &binding, err);
 }
 
+/* One of the two is asked for. */
+struct means_call {
+    struct ko_engine *engine;
+    const struct ko_mean_groups *groups; /* sums a group */
+    int32_t group;
+    double *sums;
+    const float *means; /* sets them */
+};
+
+static enum ko_code call_means(const struct ko_kernels *k, struct ko_backend *be, void *context,
+                               struct ko_error *err)
+{
+    const struct means_call *call = context;
+    (void)k;
+    (void)be;
+    return call->groups
+               ? ko_engine_sum_means(call->engine, call->groups, call->group, call->sums, err)
+               : ko_engine_set_means(call->engine, call->means, err);
+}
+
+enum ko_code ko_compute_sum_means(struct ko_compute *compute, const struct ko_mean_groups *groups,
+                                  int32_t group, double *sums, struct ko_error *err)
+{
+    struct means_call call = {compute->engine, groups, group, sums, NULL};
+    return ko_compute_call(compute, call_means, &call, err);
+}
+
+enum ko_code ko_compute_set_means(struct ko_compute *compute, const float *means,
+                                  struct ko_error *err)
+{
+    struct means_call call = {.engine = compute->engine, .means = means};
+    return ko_compute_call(compute, call_means, &call, err);
+}
+
 void ko_compute_submit(struct ko_compute *compute, int32_t number, const struct ko_batch *batch)
 {
     pthread_mutex_lock(&compute->lock);

@@ -9,6 +9,7 @@
 
 #include "src/base/error.h"
 #include "src/forward/forward.h"
+#include "src/forward/means.h"
 
 struct ko_compute;
 
@@ -54,6 +55,13 @@ struct ko_compute_model {
 KO_MUST_CHECK enum ko_code ko_compute_bind(struct ko_compute *compute,
                                            const struct ko_compute_model *model,
                                            struct ko_error *err);
+
+/* As ko_engine_sum_means and ko_engine_set_means, of the bound model, in the thread. */
+KO_MUST_CHECK enum ko_code ko_compute_sum_means(struct ko_compute *compute,
+                                                const struct ko_mean_groups *groups, int32_t group,
+                                                double *sums, struct ko_error *err);
+KO_MUST_CHECK enum ko_code ko_compute_set_means(struct ko_compute *compute, const float *means,
+                                                struct ko_error *err);
 
 /* Queues a batch (borrowed until finished or dropped). At most KO_COMPUTE_QUEUE at a time. */
 enum { KO_COMPUTE_QUEUE = 4 };

@@ -121,7 +121,10 @@ static void gather_elements(const struct round *round, const struct ko_cube_data
             copy_metrics(record->value + (heat ? ko_plan_n_mean_values(plan) : 0), dataset->field,
                          block, to);
         } else {
-            copy_metrics(&record->clean, dataset->field, 1, to);
+            /* A prompt is on the axis of heat maps, or of the others, if any model has cells there. */
+            const bool has_cells =
+                plan->kind == KO_PLAN_EVALUATION || ko_record_is_planned(plan, record, heat);
+            copy_metrics(has_cells ? &record->clean : &ko_no_metrics, dataset->field, 1, to);
         }
     }
 }

@@ -30,4 +30,12 @@ void ko_cube_set_progress(struct ko_cube *cube, double cells, double work_share)
 KO_MUST_CHECK enum ko_code ko_cube_write_content_hash(struct ko_cube *cube, int32_t model,
                                                       const char *hash, struct ko_error *err);
 
+/* Collective: the means of components of a model, [ko_plan_mean_values]. *stored: whether an earlier
+   run has written them; else they are NaN. */
+KO_MUST_CHECK enum ko_code ko_cube_read_means(struct ko_cube *cube, int32_t model, float *means,
+                                              bool *stored, struct ko_error *err);
+/* Collective: writes them (NULL on all ranks but one). */
+KO_MUST_CHECK enum ko_code ko_cube_write_means(struct ko_cube *cube, int32_t model,
+                                               const float *means, struct ko_error *err);
+
 #endif

@@ -16,8 +16,9 @@ bool ko_cube_committed(const struct ko_cube_dataset *dataset, const struct ko_cu
     if (!ko_cube_present(dataset, lengths)) {
         return false;
     }
-    if (dataset->field == KO_FIELD_CONTENT_HASH || dataset->field == KO_FIELD_RUN_UPDATED ||
-        dataset->field == KO_FIELD_RUN_CELLS || dataset->field == KO_FIELD_RUN_SHARE) {
+    if (dataset->field == KO_FIELD_CONTENT_HASH || dataset->field == KO_FIELD_COMPONENT_MEAN ||
+        dataset->field == KO_FIELD_RUN_UPDATED || dataset->field == KO_FIELD_RUN_CELLS ||
+        dataset->field == KO_FIELD_RUN_SHARE) {
         return true;
     }
     if (dataset->field == KO_FIELD_REASON) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reads and writes elements of a dataset, all ranks together. */
+#include <math.h>
 #include <string.h>
 
 #include "mpi/cube/handle.h"
@@ -114,5 +115,41 @@ enum ko_code ko_cube_write_content_hash(struct ko_cube *cube, int32_t model, con
     }
     const struct ko_cube_place place = {"content_hash", (hsize_t)model};
     const enum ko_code code = ko_cube_write_row(cube, &place, KO_CUBE_HASH_LENGTH, hash, err);
+    return code == KO_OK ? ko_cube_flush(cube, err) : code;
+}
+
+static size_t count_means(const struct ko_cube *cube, int32_t model)
+{
+    return ko_plan_mean_values(&cube->plan->model[model], ko_plan_n_means(cube->plan));
+}
+
+enum ko_code ko_cube_read_means(struct ko_cube *cube, int32_t model, float *means, bool *stored,
+                                struct ko_error *err)
+{
+    const size_t index = (size_t)(ko_cube_find("component_mean") - ko_cube_table);
+    const size_t n = count_means(cube, model);
+    const hsize_t first[2] = {(hsize_t)model, 0}, count[2] = {1, n};
+    enum ko_code code = KO_OK;
+    hid_t space = H5Dget_space(cube->dataset[index]);
+
+    if (space < 0 || H5Sselect_hyperslab(space, H5S_SELECT_SET, first, NULL, count, NULL) < 0) {
+        code = ko_hdf5_fail(err, KO_E_FAILED, "%s: cannot select in dataset 'component_mean'",
+                            cube->path);
+    } else {
+        code = ko_cube_read(cube, index, space, n, means, err);
+    }
+    ko_hdf5_close(space, &code, cube->path, err);
+    *stored = false;
+    for (size_t k = 0; code == KO_OK && k < n; k++) {
+        *stored = *stored || !isnan(means[k]);
+    }
+    return code;
+}
+
+enum ko_code ko_cube_write_means(struct ko_cube *cube, int32_t model, const float *means,
+                                 struct ko_error *err)
+{
+    const struct ko_cube_place place = {"component_mean", (hsize_t)model};
+    const enum ko_code code = ko_cube_write_row(cube, &place, count_means(cube, model), means, err);
     return code == KO_OK ? ko_cube_flush(cube, err) : code;
 }

@@ -13,6 +13,7 @@
 #include "src/cube/read/read.h"
 #include "src/forward/device_weights.h"
 #include "src/forward/forward.h"
+#include "src/forward/means.h"
 #include "src/models/model_load.h"
 #include "src/models/model_open.h"
 #include "src/run/inputs_plan.h"
@@ -88,6 +89,28 @@ static enum ko_code make_plan(struct ko_verification *v, struct ko_error *err)
                                    .n_starts = axes->n_starts};
     const enum ko_code code = ko_inputs_plan_axes(&v->inputs, &of_cube, &v->plan, err);
     return code == KO_E_INPUT ? ko_fail_in(err, "%s", v->path) : code;
+}
+
+/* The plan selects every prompt, but components are replaced from those of the cube's selection. */
+static enum ko_code take_references(struct ko_verification *v, struct ko_error *err)
+{
+    const size_t n_facts = (size_t)v->plan->n_facts, n_routes = (size_t)v->plan->n_routes;
+    struct ko_cube_planned *planned = NULL;
+    if (!v->plan->reference || v->axes->eval_prompt.n != n_facts) {
+        return KO_OK;
+    }
+    enum ko_code code = ko_cube_planned_open(v->view, &planned, err);
+    for (size_t m = 0; code == KO_OK && m < v->axes->model.n; m++) {
+        const int32_t model = ko_inputs_find(&v->inputs, v->axes->model.item[m]);
+        for (size_t r = 0; model >= 0 && r < n_routes; r++) {
+            const struct ko_plan_route *route = &v->plan->route[r];
+            ko_cube_planned_references(planned, route->heat, (size_t)route->axis, (int32_t)m,
+                                       v->plan->reference +
+                                           ((size_t)model * n_routes + r) * n_facts);
+        }
+    }
+    ko_cube_planned_close(planned);
+    return code;
 }
 
 static enum ko_code find_model(const struct ko_verification *v, const char *name, int32_t *model,
@@ -237,6 +260,25 @@ static enum ko_code open_computer(const struct ko_plan_model *model, struct comp
     return code;
 }
 
+/* The means that the cells were computed with. */
+static enum ko_code load_means(struct ko_verification *v, int32_t cube_model, int32_t model,
+                               struct ko_engine *engine, struct ko_error *err)
+{
+    const int32_t n_means = ko_plan_n_means(v->plan);
+    const size_t n = ko_plan_mean_values(&v->plan->model[model], n_means);
+    if (n_means == 0) {
+        return KO_OK;
+    }
+    float *means = ko_new(n, sizeof *means, err);
+    enum ko_code code =
+        means ? ko_cube_view_means(v->view, cube_model, n, means, err) : KO_E_MEMORY;
+    if (code == KO_OK) {
+        code = ko_engine_set_means(engine, means, err);
+    }
+    free(means);
+    return code;
+}
+
 static enum ko_code run_model(struct ko_verification *v, int32_t cube_model, struct ko_error *err)
 {
     struct computer computer = {0};
@@ -253,8 +295,11 @@ static enum ko_code run_model(struct ko_verification *v, int32_t cube_model, str
     }
     if (code == KO_OK) {
         code = ko_engine_new(v->plan, model, computer.model, &computer.weights.arena,
-                             &ko_kernels_plain, computer.be, 2 * v->plan->n_positions,
+                             &ko_kernels_plain, computer.be, 3 * v->plan->n_positions,
                              &computer.engine, err);
+    }
+    if (code == KO_OK) {
+        code = load_means(v, cube_model, model, computer.engine, err);
     }
     if (code == KO_OK) {
         code = run_cells(v, cube_model, model, computer.engine, err);
@@ -281,6 +326,9 @@ static enum ko_code open_verification(struct ko_verification *v, struct ko_error
     }
     if (code == KO_OK) {
         code = make_plan(v, err);
+    }
+    if (code == KO_OK) {
+        code = take_references(v, err);
     }
     if (code == KO_OK) {
         const struct ko_sampling sampling = {.path = v->path,

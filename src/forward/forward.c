@@ -15,13 +15,17 @@ static enum ko_code allocate_removed(struct ko_engine *engine, struct ko_error *
     struct ko_pass *pass = &engine->pass;
     const size_t n = (size_t)engine->max_rows;
     void *memory = NULL;
-    pass->list = ko_new(2 * n, sizeof *pass->list, err);
+    float **const room[] = {&pass->removed, &pass->values, &pass->before};
+    pass->list = ko_new(3 * n, sizeof *pass->list, err);
     if (!pass->list) {
         return KO_E_MEMORY;
     }
     const size_t bytes = n * (size_t)pass->model->shape.d_model * sizeof *pass->removed;
-    const enum ko_code code = pass->kernels->alloc(pass->be, bytes, &memory, err);
-    pass->removed = memory;
+    enum ko_code code = KO_OK;
+    for (size_t k = 0; code == KO_OK && k < (engine->plan->reference ? 3 : 1); k++) {
+        code = pass->kernels->alloc(pass->be, bytes, &memory, err);
+        *room[k] = memory;
+    }
     return code;
 }
 
@@ -96,6 +100,8 @@ enum ko_code ko_engine_new(const struct ko_plan *plan, int32_t plan_model,
     engine->pass.arena = *arena;
     engine->pass.kernels = kernels;
     engine->pass.be = be;
+    engine->pass.plan_model = &plan->model[plan_model];
+    engine->pass.n_means = ko_plan_n_means(plan);
     engine->metrics = ko_new((size_t)max_rows, sizeof *engine->metrics, err);
     enum ko_code code = engine->metrics ? KO_OK : KO_E_MEMORY;
     if (code == KO_OK && kernels->own_memory) {
@@ -129,6 +135,9 @@ void ko_engine_free(struct ko_engine *engine)
     pass->kernels->release(pass->be, (void *)(uintptr_t)pass->masks);
     pass->kernels->release(pass->be, (void *)(uintptr_t)pass->conv_masks);
     pass->kernels->release(pass->be, pass->removed);
+    pass->kernels->release(pass->be, pass->values);
+    pass->kernels->release(pass->be, pass->before);
+    pass->kernels->release(pass->be, (void *)(uintptr_t)pass->means);
     free(pass->list);
     free(engine->metrics);
     free(engine);
@@ -158,7 +167,7 @@ static bool is_finite(const struct ko_metrics *metrics)
 static void take_results(const struct ko_engine *engine, const struct ko_wave *wave,
                          struct ko_record *records)
 {
-    for (int32_t p = 0; p < wave->n_prompts; p++) {
+    for (int32_t p = 0; p < wave->n_results; p++) {
         records[p].clean = engine->metrics[p];
         if (!is_finite(&records[p].clean)) {
             records[p].failure = KO_FAILED_NOT_FINITE;
@@ -243,7 +252,7 @@ enum ko_code ko_engine_run_cell(struct ko_engine *engine, const struct ko_cell *
         code = check_finite(engine, &set, &wave, err);
     }
     if (code == KO_OK) {
-        *out = engine->metrics[1];
+        *out = engine->metrics[wave.n_prompts];
     }
     ko_row_set_free(&set);
     ko_wave_free(&wave);

@@ -67,6 +67,17 @@ static enum ko_code gather_last(const struct ko_engine *engine, const struct ko_
     return code;
 }
 
+/* Whether all rows are needed up to the end: a donor gives what the last sublayers add at any of its
+   positions, and a recorder wants all rows. */
+static bool keeps_rows(const struct ko_engine *engine, const struct ko_row_set *set)
+{
+    bool keeps = engine->pass.recorder != NULL;
+    for (int32_t k = 0; k < set->rows.n_removals; k++) {
+        keeps = keeps || set->rows.removals[k].donor >= 0;
+    }
+    return keeps;
+}
+
 /* FLOP of stage s. In the last stage only last rows go on after the mixing. */
 static double stage_flop(const struct ko_engine *engine, const struct ko_row_set *set, int32_t s)
 {
@@ -116,7 +127,7 @@ static enum ko_code run_mixers(struct ko_engine *engine, const struct ko_row_set
     const struct ko_sublayer *sublayer = &engine->pass.model->sublayer[i];
     const bool is_last = sublayer->kind->mixer && sublayer->stage + 1 == set->rows.n_stages;
     const enum ko_code code = ko_pass_mix(&engine->pass, i, out, err);
-    if (code != KO_OK || !is_last) {
+    if (code != KO_OK || !is_last || keeps_rows(engine, set)) {
         return code;
     }
     engine->pass.only_last = true;
@@ -146,6 +157,10 @@ static enum ko_code run_sublayers(struct ko_engine *engine, const struct ko_row_
             code = ko_pass_finish_from(pass, i, &stream, &next, err);
         }
     }
+    if (code == KO_OK && !pass->only_last && !pass->recorder) {
+        stream.n_mixed = 0;
+        code = gather_last(engine, set, &stream, err);
+    }
     *x_last = stream.x;
     return code;
 }
@@ -169,6 +184,18 @@ static enum ko_code compute_metrics(const struct ko_engine *engine, const struct
     return pass->kernels->unembed(pass->be, &unembed, err);
 }
 
+/* The metrics of the last rows x [n_last, d_model]. */
+static enum ko_code score_last(const struct ko_engine *engine, const struct ko_row_set *set,
+                               const struct ko_stop *stop, float *x, struct ko_error *err)
+{
+    const float *final = NULL;
+    enum ko_code code = ko_pass_final(&engine->pass, set->n_last, x, &final, err);
+    if (code == KO_OK) {
+        code = check_stop(stop, err);
+    }
+    return code == KO_OK ? compute_metrics(engine, set, final, err) : code;
+}
+
 enum ko_code ko_engine_pass(struct ko_engine *engine, const struct ko_row_set *set,
                             const struct ko_stop *stop, struct ko_error *err)
 {
@@ -181,19 +208,12 @@ enum ko_code ko_engine_pass(struct ko_engine *engine, const struct ko_row_set *s
     pass->rows = &set->rows;
     pass->only_last = false;
     float *x = NULL;
-    const float *final = NULL;
     enum ko_code code = pass->kernels->set_rows(pass->be, &set->rows, err);
     if (code == KO_OK) {
         code = run_sublayers(engine, set, stop, &x, err);
     }
-    if (code == KO_OK) {
-        code = ko_pass_final(pass, set->n_last, x, &final, err);
-    }
-    if (code == KO_OK) {
-        code = check_stop(stop, err);
-    }
-    if (code == KO_OK) {
-        code = compute_metrics(engine, set, final, err);
+    if (code == KO_OK && !pass->recorder) {
+        code = score_last(engine, set, stop, x, err);
     }
     pass->rows = NULL;
     return code;

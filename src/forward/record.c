@@ -9,7 +9,7 @@
 #include "src/plan/stored_metrics.h"
 #include "src/tree/statuses.h"
 
-static const struct ko_metrics no_cell = {
+const struct ko_metrics ko_no_metrics = {
 #define X(FIELD, name, TYPE, ...) .name = KO_METRIC_NONE_##TYPE,
     KO_RECORD_METRICS(X, )
 #undef X
@@ -23,7 +23,7 @@ _Static_assert(sizeof(struct ko_metrics) == 0 KO_RECORD_METRICS(X, ),
 enum ko_code ko_record_new(const struct ko_plan *plan, int32_t model, int32_t fact,
                            struct ko_record *out, struct ko_error *err)
 {
-    struct ko_record record = {.model = model, .fact = fact, .clean = no_cell};
+    struct ko_record record = {.model = model, .fact = fact, .clean = ko_no_metrics};
     enum ko_code code = KO_OK;
 
     if (plan->kind == KO_PLAN_SWEEP) {
@@ -48,7 +48,7 @@ enum ko_code ko_record_new(const struct ko_plan *plan, int32_t model, int32_t fa
         return code;
     }
     for (int64_t i = 0; i < record.n_values; i++) {
-        record.value[i] = no_cell;
+        record.value[i] = ko_no_metrics;
     }
     for (int64_t i = 0; i < record.n_statuses; i++) {
         if (record.status[i] == KO_PENDING) {
@@ -57,6 +57,17 @@ enum ko_code ko_record_new(const struct ko_plan *plan, int32_t model, int32_t fa
     }
     *out = record;
     return KO_OK;
+}
+
+bool ko_record_is_planned(const struct ko_plan *plan, const struct ko_record *record, bool heat)
+{
+    const int64_t n_mean = ko_plan_n_mean_statuses(plan);
+    for (int64_t i = heat ? n_mean : 0; i < (heat ? record->n_statuses : n_mean); i++) {
+        if (record->status[i] != KO_NOT_PLANNED) {
+            return true;
+        }
+    }
+    return false;
 }
 
 const char *ko_failure_sentence(enum ko_failure failure)
@@ -78,7 +89,7 @@ void ko_record_clear_failed(struct ko_record *record)
     const int64_t n_starts = record->n_statuses ? record->n_values / record->n_statuses : 0;
     for (int64_t i = 0; n_starts > 0 && i < record->n_values; i++) {
         if (record->status[i / n_starts] == KO_CELL_FAILED) {
-            record->value[i] = no_cell;
+            record->value[i] = ko_no_metrics;
         }
     }
 }
@@ -86,7 +97,7 @@ void ko_record_clear_failed(struct ko_record *record)
 void ko_record_fail(struct ko_record *record, enum ko_failure failure)
 {
     record->failure = failure;
-    record->clean = no_cell;
+    record->clean = ko_no_metrics;
     for (int64_t i = 0; i < record->n_statuses; i++) {
         if (record->status[i] == KO_DONE) {
             record->status[i] = KO_CELL_FAILED;

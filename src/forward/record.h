@@ -43,6 +43,11 @@ struct ko_record {
                         some slot has none; owned */
 };
 
+/* Every value is NaN or -1: what stands where there is no cell. */
+extern const struct ko_metrics ko_no_metrics;
+/* Whether any cell is planned on the mean routes, or on the heat routes. */
+bool ko_record_is_planned(const struct ko_plan *plan, const struct ko_record *record, bool heat);
+
 /* Every value is NaN or -1. Statuses are as planned, with KO_DONE in place of KO_PENDING. Free with
    ko_record_free. */
 KO_MUST_CHECK enum ko_code ko_record_new(const struct ko_plan *plan, int32_t model, int32_t fact,

@@ -5,6 +5,26 @@
 #define KO_MODELS_PASS_H
 
 #include "src/models/model.h"
+#include "src/plan/plan.h"
+
+struct ko_pass;
+
+/* Sees what sublayers add, in a pass over trunks alone. */
+struct ko_noted {
+    /* The component's output is `data` itself; or the difference between x after it was added and
+       before. */
+    enum ko_note { KO_NOTE_ITSELF, KO_NOTE_BEFORE, KO_NOTE_AFTER } note;
+    int32_t sublayer;  /* its number */
+    uint8_t component; /* one kind */
+    bool heads;        /* the input of the output projection instead */
+    const float *data; /* [n_rows, width] */
+    int32_t width;
+};
+struct ko_recorder {
+    enum ko_code (*note)(void *self, const struct ko_pass *pass, const struct ko_noted *noted,
+                         struct ko_error *err);
+    void *self;
+};
 
 struct ko_pass {
     const struct ko_model *model;
@@ -16,10 +36,16 @@ struct ko_pass {
     const uint8_t *conv_masks;   /* [n_masks, n_stages, conv_channels] */
     float *x;                    /* [n_rows, d_model] the residual stream */
     float *buffer[KO_N_BUFFERS]; /* [n_rows, width], see ko_model_widths */
-    /* Only of a plan that takes out components (removal.h): rows as they were before a sublayer
-       [n_rows, d_model], and host memory for two numbers a row. */
-    float *removed;
+    /* Only of a plan that takes out components (removal.h): [n_rows, d_model] each, rows as they were
+       before a sublayer, what replaces its output, and the donors' rows as they were; host memory for
+       three numbers a row. */
+    float *removed, *values, *before;
     int32_t *list;
+    /* [ko_plan_mean_values] backend memory; NULL: no class ~mean */
+    const float *means;
+    int32_t n_means;
+    const struct ko_plan_model *plan_model; /* the places of the means */
+    const struct ko_recorder *recorder;     /* NULL: nothing is recorded */
     bool only_last; /* behind the last mixers: of the rows only the last ones are left */
 };
 

@@ -1,62 +1,139 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Takes components out of rows. A whole component: x keeps what it was before the sublayer added its
-   output. One head: its part of the input of the output projection becomes zero. */
+   output, or gets that and what replaces the output. One head: its part of the input of the output
+   projection becomes zero, or what replaces it. */
 #include "src/models/removal.h"
+
+/* What takes the place of a component. */
+enum replacement { NOTHING, A_MEAN, OF_A_DONOR, N_REPLACEMENTS };
 
 /* Which rows lose a component of a sublayer. */
 struct place {
     const struct ko_pass *pass;
     int32_t sublayer;  /* its number */
     uint8_t component; /* one kind */
-    bool head;         /* lists the removals of single heads, else those of the whole */
-    int32_t width;     /* of a head; 0 otherwise */
+    int32_t n_heads;   /* > 0: lists the removals of single heads, else those of the whole */
+    int32_t width;     /* of a head, or of the whole */
 };
+
+/* The rows that lose the component, those with the same replacement side by side. */
+struct listed {
+    int32_t n, first[N_REPLACEMENTS + 1];
+    /* [n] in pass->list: the row, the column where the part begins, and the row of the replacement,
+       counted in parts of the place's width */
+    int32_t *row, *column, *from;
+};
+
+static enum replacement replacement_of(const struct ko_removal *removal)
+{
+    return removal->mean >= 0 ? A_MEAN : removal->donor >= 0 ? OF_A_DONOR : NOTHING;
+}
 
 static bool place_has(const struct place *place, const struct ko_removal *removal)
 {
     return (removal->components & place->component) && place->sublayer >= removal->begin &&
-           place->sublayer < removal->end && (removal->head >= 0) == place->head;
+           place->sublayer < removal->end && (removal->head >= 0) == (place->n_heads > 0);
 }
 
-/* Lists the rows and the first columns of what is taken out, in pass->list. In the last stage only
-   the last row of each branch is left, behind those of the trunks. Returns their number. */
-static int32_t list_rows(const struct place *place)
+/* Where the replacement of position i lies: among the means of the sublayer, or among the rows. */
+static int32_t row_of_replacement(const struct place *place, const struct ko_removal *removal,
+                                  int32_t i)
+{
+    const int32_t parts = place->n_heads > 0 ? place->n_heads : 1;
+    const int32_t head = place->n_heads > 0 ? removal->head : 0;
+    const struct ko_rows *rows = place->pass->rows;
+    switch (replacement_of(removal)) {
+    case A_MEAN:
+        return removal->mean * parts + head;
+    case OF_A_DONOR:
+        return (rows->trunk_first[removal->donor] + removal->donor_at[i]) * parts + head;
+    default:
+        return 0;
+    }
+}
+
+/* Behind the last mixers only the last row of each branch may be left, behind those of the
+   trunks. */
+static void list_branch(const struct place *place, int32_t b, struct listed *out)
 {
     const struct ko_rows *rows = place->pass->rows;
-    int32_t *row = place->pass->list, *column = row + rows->n_rows, n = 0;
-    for (int32_t b = 0; b < rows->n_branches; b++) {
-        const struct ko_branch *branch = &rows->branches[b];
-        const struct ko_removal *removal =
-            branch->removal < 0 ? NULL : &rows->removals[branch->removal];
-        if (!removal || !place_has(place, removal)) {
-            continue;
+    const struct ko_branch *branch = &rows->branches[b];
+    const struct ko_removal *removal = &rows->removals[branch->removal];
+    const int32_t end = branch->first_position + branch->n_rows;
+    const bool only_last = place->pass->only_last;
+    for (int32_t i = only_last ? end - 1 : branch->first_position; i < end; i++) {
+        if (removal->at[i]) {
+            const int32_t k = out->n++;
+            out->row[k] =
+                only_last ? rows->n_prompts + b : branch->first_row + i - branch->first_position;
+            out->column[k] = place->n_heads > 0 ? removal->head * place->width : 0;
+            out->from[k] = row_of_replacement(place, removal, i);
         }
-        const int32_t end = branch->first_position + branch->n_rows;
-        const int32_t first = place->pass->only_last ? end - 1 : branch->first_position;
-        for (int32_t i = first; i < end; i++) {
-            if (removal->at[i]) {
-                row[n] = place->pass->only_last ? rows->n_prompts + b
-                                                : branch->first_row + i - branch->first_position;
-                column[n++] = place->head ? removal->head * place->width : 0;
+    }
+}
+
+static struct listed list_rows(const struct place *place)
+{
+    const struct ko_rows *rows = place->pass->rows;
+    int32_t *list = place->pass->list;
+    struct listed out = {
+        .row = list, .column = list + rows->n_rows, .from = list + 2 * (size_t)rows->n_rows};
+    for (int r = 0; rows->n_removals > 0 && r < N_REPLACEMENTS; r++) {
+        out.first[r] = out.n;
+        for (int32_t b = 0; b < rows->n_branches; b++) {
+            const int32_t removal = rows->branches[b].removal;
+            if (removal >= 0 && place_has(place, &rows->removals[removal]) &&
+                replacement_of(&rows->removals[removal]) == (enum replacement)r) {
+                list_branch(place, b, &out);
             }
         }
     }
-    return n;
+    out.first[N_REPLACEMENTS] = out.n;
+    return out;
 }
 
-/* to [rows, ld]: the listed parts become the rows of from [n, d], or zeros for NULL. */
-static void scatter_rows(struct ko_steps *steps, int32_t n, int32_t d, const float *from, float *to,
-                         int32_t ld)
+static int32_t count_listed(const struct listed *listed, enum replacement r)
 {
-    const int32_t *row = steps->pass->list;
-    ko_step_scatter(steps, &(const struct ko_scatter){.n = n,
-                                                      .d = d,
+    return listed->first[r + 1] - listed->first[r];
+}
+
+/* The listed parts of `to` [rows, ld] become the rows of from [n, width], or zeros for NULL. */
+static void put_parts(struct ko_steps *steps, const struct place *place,
+                      const struct listed *listed, enum replacement r, const float *from, float *to,
+                      int32_t ld)
+{
+    const int32_t first = listed->first[r];
+    ko_step_scatter(steps, &(const struct ko_scatter){.n = count_listed(listed, r),
+                                                      .d = place->width,
                                                       .from = from,
-                                                      .ld_from = d,
-                                                      .row = row,
-                                                      .column = row + steps->pass->rows->n_rows,
+                                                      .ld_from = place->width,
+                                                      .row = listed->row + first,
+                                                      .column = listed->column + first,
                                                       .to = to,
                                                       .ld_to = ld});
+}
+
+/* to [n, width] = the rows `index` of from, which are one part wide. */
+static void take_parts(struct ko_steps *steps, const struct place *place, const float *from,
+                       const int32_t *index, int32_t n, float *to)
+{
+    ko_step_gather(steps, &(const struct ko_gather){.from = from,
+                                                    .ld_from = place->width,
+                                                    .index = index,
+                                                    .n = n,
+                                                    .d = place->width,
+                                                    .to = to,
+                                                    .ld_to = place->width});
+}
+
+static void add_rows(struct ko_steps *steps, int32_t n, int32_t d, float scale, const float *x,
+                     float *y)
+{
+    const struct ko_add_scaled add = {
+        .n = n, .d = d, .x = x, .ldx = d, .scale = scale, .y = y, .ldy = d};
+    if (n > 0) {
+        ko_step_add_scaled(steps, &add);
+    }
 }
 
 static int32_t number_of(const struct ko_pass *pass, const struct ko_sublayer *sublayer)
@@ -64,80 +141,146 @@ static int32_t number_of(const struct ko_pass *pass, const struct ko_sublayer *s
     return (int32_t)(sublayer - pass->model->sublayer);
 }
 
-static int32_t count_heads(const struct ko_sublayer *sublayer)
+static const float *means_of(const struct place *place)
 {
-    return sublayer->kind->mixer == KO_MIXER_ATTENTION ? sublayer->size.n_heads
-                                                       : sublayer->size.n_ssm_heads;
+    const struct ko_pass *pass = place->pass;
+    return pass->means + ko_plan_mean_place(pass->plan_model, pass->n_means, place->sublayer,
+                                            place->component, place->n_heads > 0);
+}
+
+static void note_part(struct ko_steps *steps, const struct place *place, enum ko_note note,
+                      const float *data, int32_t width)
+{
+    const struct ko_recorder *recorder = steps->pass->recorder;
+    const struct ko_noted noted = {
+        note, place->sublayer, place->component, place->n_heads > 0, data, width};
+    if (recorder && steps->code == KO_OK) {
+        steps->code = recorder->note(recorder->self, steps->pass, &noted, steps->err);
+    }
+}
+
+/* Replaces parts that lie in memory [rows, ld] themselves: heads of the input of an output projection,
+   or an output that is not yet added. */
+static void replace_parts(struct ko_steps *steps, const struct place *place, float *memory,
+                          int32_t ld)
+{
+    note_part(steps, place, KO_NOTE_ITSELF, memory, ld);
+    const struct listed listed = list_rows(place);
+    float *values = steps->pass->values;
+    const int32_t n_means = count_listed(&listed, A_MEAN);
+    const int32_t n_donors = count_listed(&listed, OF_A_DONOR);
+    if (count_listed(&listed, NOTHING) > 0) {
+        put_parts(steps, place, &listed, NOTHING, NULL, memory, ld);
+    }
+    if (n_means > 0) {
+        take_parts(steps, place, means_of(place), listed.from + listed.first[A_MEAN], n_means,
+                   values);
+        put_parts(steps, place, &listed, A_MEAN, values, memory, ld);
+    }
+    if (n_donors > 0) {
+        take_parts(steps, place, memory, listed.from + listed.first[OF_A_DONOR], n_donors, values);
+        put_parts(steps, place, &listed, OF_A_DONOR, values, memory, ld);
+    }
+}
+
+static bool is_needed(const struct ko_pass *pass)
+{
+    return pass->rows->n_removals > 0 || pass->recorder;
 }
 
 /* The heads of the input of the output projection [n, ld_mixed] lie side by side. */
 static void take_heads(struct ko_steps *steps, const struct ko_sublayer *sublayer, float *mixed,
                        int32_t ld_mixed)
 {
-    const int32_t n_heads = count_heads(sublayer);
+    const int32_t n_heads = ko_sublayer_heads(sublayer);
     if (n_heads == 0) {
         return;
     }
     const struct place place = {.pass = steps->pass,
                                 .sublayer = number_of(steps->pass, sublayer),
                                 .component = sublayer->kind->mixer,
-                                .head = true,
+                                .n_heads = n_heads,
                                 .width = ld_mixed / n_heads};
-    const int32_t n = list_rows(&place);
-    if (n > 0) {
-        scatter_rows(steps, n, place.width, NULL, mixed, ld_mixed);
-    }
+    replace_parts(steps, &place, mixed, ld_mixed);
 }
 
 void ko_step_take_out(struct ko_steps *steps, const struct ko_sublayer *sublayer, uint8_t component,
                       float *output)
 {
     const struct ko_pass *pass = steps->pass;
-    const int32_t d = pass->model->shape.d_model;
-    const struct place place = {
-        .pass = pass, .sublayer = number_of(pass, sublayer), .component = component};
-    const int32_t n = pass->rows->n_removals > 0 ? list_rows(&place) : 0;
-    if (n > 0) {
-        scatter_rows(steps, n, d, NULL, output, d);
+    const struct place place = {.pass = pass,
+                                .sublayer = number_of(pass, sublayer),
+                                .component = component,
+                                .width = pass->model->shape.d_model};
+    if (is_needed(pass)) {
+        replace_parts(steps, &place, output, place.width);
     }
 }
 
-/* pass->removed = the listed rows of x. */
-static void keep_rows(struct ko_steps *steps, int32_t n, const float *x)
+/* Before the output is added: keeps the listed rows of x, and those of their donors. */
+static void keep_rows(struct ko_steps *steps, const struct place *place,
+                      const struct listed *listed, const float *x)
 {
-    const int32_t d = steps->pass->model->shape.d_model;
-    ko_step_gather(steps, &(const struct ko_gather){.from = x,
-                                                    .ld_from = d,
-                                                    .index = steps->pass->list,
-                                                    .n = n,
-                                                    .d = d,
-                                                    .to = steps->pass->removed,
-                                                    .ld_to = d});
+    const struct ko_pass *pass = steps->pass;
+    const int32_t n_donors = count_listed(listed, OF_A_DONOR);
+    if (listed->n > 0) {
+        take_parts(steps, place, x, listed->row, listed->n, pass->removed);
+    }
+    if (n_donors > 0) {
+        take_parts(steps, place, x, listed->from + listed->first[OF_A_DONOR], n_donors,
+                   pass->before);
+    }
 }
 
-/* The rows of x that lose the output get their old values back. The norm of the sum follows, so that
-   it sees x without the output. */
+/* After it is added: the kept rows, and what replaces the output. What the donors got is the
+   difference between their rows. */
+static void restore_rows(struct ko_steps *steps, const struct place *place,
+                         const struct listed *listed, float *x)
+{
+    const struct ko_pass *pass = steps->pass;
+    const int32_t d = place->width, n_means = count_listed(listed, A_MEAN);
+    const int32_t n_donors = count_listed(listed, OF_A_DONOR);
+    float *of_means = pass->removed + (size_t)listed->first[A_MEAN] * (size_t)d;
+    float *of_donors = pass->removed + (size_t)listed->first[OF_A_DONOR] * (size_t)d;
+    if (n_means > 0) {
+        take_parts(steps, place, means_of(place), listed->from + listed->first[A_MEAN], n_means,
+                   pass->values);
+        add_rows(steps, n_means, d, 1.0F, pass->values, of_means);
+    }
+    if (n_donors > 0) {
+        take_parts(steps, place, x, listed->from + listed->first[OF_A_DONOR], n_donors,
+                   pass->values);
+        add_rows(steps, n_donors, d, -1.0F, pass->before, pass->values);
+        add_rows(steps, n_donors, d, 1.0F, pass->values, of_donors);
+    }
+    for (int r = 0; r < N_REPLACEMENTS; r++) {
+        if (count_listed(listed, (enum replacement)r) > 0) {
+            put_parts(steps, place, listed, (enum replacement)r,
+                      pass->removed + (size_t)listed->first[r] * (size_t)d, x, d);
+        }
+    }
+}
+
+/* The norm of the sum comes last, so that it sees the rows without the output. */
 static enum ko_code finish_without(const struct ko_pass *pass, const struct ko_sublayer *sublayer,
                                    int32_t n, float *x, const float *mixed, int32_t ld_mixed,
                                    struct ko_error *err)
 {
-    const int32_t d = pass->model->shape.d_model;
     struct ko_steps steps = {pass, n, err, KO_OK};
     struct ko_sublayer unnormed = *sublayer;
     const struct place place = {.pass = pass,
                                 .sublayer = number_of(pass, sublayer),
-                                .component = sublayer->kind->components};
-    const int32_t n_removed = list_rows(&place);
+                                .component = sublayer->kind->components,
+                                .width = pass->model->shape.d_model};
+    const struct listed listed = list_rows(&place); /* valid while nothing else is listed */
     unnormed.sum_norm.kind = KO_NO_NORM;
-    if (n_removed > 0) {
-        keep_rows(&steps, n_removed, x);
-    }
+    keep_rows(&steps, &place, &listed, x);
+    note_part(&steps, &place, KO_NOTE_BEFORE, x, place.width);
     if (steps.code == KO_OK) {
         steps.code = sublayer->kind->finish(pass, &unnormed, n, x, mixed, ld_mixed, err);
     }
-    if (n_removed > 0) {
-        scatter_rows(&steps, n_removed, d, pass->removed, x, d);
-    }
+    note_part(&steps, &place, KO_NOTE_AFTER, x, place.width);
+    restore_rows(&steps, &place, &listed, x);
     ko_step_norm(&steps, &sublayer->sum_norm, x, x);
     return steps.code;
 }
@@ -149,7 +292,7 @@ enum ko_code ko_removal_finish(const struct ko_pass *pass, const struct ko_subla
     const uint8_t components = sublayer->kind->components;
     const bool single = (components & (components - 1)) == 0;
     struct ko_steps steps = {pass, n, err, KO_OK};
-    if (pass->rows->n_removals == 0) {
+    if (!is_needed(pass)) {
         return sublayer->kind->finish(pass, sublayer, n, x, mixed, ld_mixed, err);
     }
     if (sublayer->kind->mixer) {

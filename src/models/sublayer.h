@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "src/base/error.h"
+#include "src/base/mixer.h"
 
 struct ko_details;
 struct ko_model;
@@ -123,5 +124,19 @@ struct ko_sublayer_kind {
     void (*details)(const struct ko_model *model, const struct ko_sublayer *sublayer,
                     struct ko_details *out);
 };
+
+/* The heads side by side in the result of `mix`; 0: it has none (Mamba-1, RG-LRU, short convolutions),
+   or the sublayer does not mix. */
+static inline int32_t ko_sublayer_heads(const struct ko_sublayer *sublayer)
+{
+    switch (sublayer->kind->mixer) {
+    case KO_MIXER_ATTENTION:
+        return sublayer->size.n_heads;
+    case KO_MIXER_SSM:
+        return sublayer->size.n_ssm_heads;
+    default:
+        return 0;
+    }
+}
 
 #endif

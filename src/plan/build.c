@@ -208,6 +208,11 @@ static enum ko_code check_size(const struct ko_plan_builder *builder)
     return KO_OK;
 }
 
+static enum ko_code mark_references(struct ko_plan_builder *builder)
+{
+    return ko_plan_mark_references(builder->plan, builder->err);
+}
+
 static enum ko_code run_steps(struct ko_plan_builder *builder)
 {
     struct ko_plan *plan = builder->plan;
@@ -224,8 +229,10 @@ static enum ko_code run_steps(struct ko_plan_builder *builder)
     }
     /* cppcheck-suppress uninitvar ; it does not follow the initializer of an array of functions */
     enum ko_code (*const steps[])(struct ko_plan_builder *) = {
-        build_blocks,          ko_plan_build_routes, ko_plan_build_classes, ko_plan_build_selection,
-        ko_plan_build_windows, ko_plan_build_prompts};
+        build_blocks,          ko_plan_build_routes,
+        ko_plan_build_classes, ko_plan_build_selection,
+        ko_plan_build_windows, ko_plan_build_prompts,
+        mark_references};
     for (size_t i = 0; code == KO_OK && i < sizeof steps / sizeof steps[0]; i++) {
         code = steps[i](builder);
     }

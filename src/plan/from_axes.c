@@ -109,6 +109,9 @@ enum ko_code ko_plan_from_axes(struct ko_plan_axes *axes, struct ko_plan **out,
     if (code == KO_OK) {
         code = ko_plan_build_prompts(&builder);
     }
+    if (code == KO_OK) {
+        code = ko_plan_mark_references(plan, err);
+    }
     ko_strings_free(&spans);
     free(builder.file_begin);
     if (code != KO_OK) {

@@ -87,6 +87,7 @@ void ko_plan_free(struct ko_plan *plan)
     free(plan->prompt_fact);
     free(plan->heat_fact);
     free(plan->block);
+    free(plan->reference);
     free(plan->shard.model);
     free(plan->shard.prompt);
     free(plan->shard.heat_prompt);

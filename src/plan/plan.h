@@ -35,6 +35,8 @@ struct ko_plan_sublayer {
     int32_t stage; /* of the mixer itself, or of the last mixer before it; -1: there is none */
     /* The kinds of its components (src/base/mixer.h). Zamba2's shared block has two. */
     uint8_t components;
+    /* Numbers of the input of a mixer's output projection, if heads side by side make it up; else 0 */
+    int32_t width;
 };
 
 /* The facts about a model that the plan needs. All strings are owned by the plan. */
@@ -129,6 +131,10 @@ struct ko_plan {
 
     struct ko_plan_block *block; /* [n_blocks] */
     int32_t n_blocks;
+    /* [n_models, n_routes, n_facts] 1: on the component route, ~mean and ~resample take values from
+       the prompt's clean run. These are all prompts that a block plans with such a class on the
+       route; a shard's plan has those of the whole plan. NULL: no class of the plan takes any. */
+    uint8_t *reference;
 
     struct ko_plan_shard shard; /* of a shard's plan; not packed, because workers do not need it */
 };
@@ -237,6 +243,28 @@ bool ko_plan_block_has_window(const struct ko_plan *plan, const struct ko_plan_b
 int32_t ko_plan_n_masks(const struct ko_plan *plan, int32_t model);
 /* The number of the class's mask; -1 where it needs none, or the model lacks the class. */
 int32_t ko_plan_mask(const struct ko_plan *plan, int32_t model, int32_t class);
+
+/* Sets plan->reference from the blocks. */
+KO_MUST_CHECK enum ko_code ko_plan_mark_references(struct ko_plan *plan, struct ko_error *err);
+bool ko_plan_is_reference(const struct ko_plan *plan, int32_t model, int32_t route, int32_t fact);
+/* The number of the route among the component routes, each of which has means of its own; -1: it is
+   not one of them, or the plan has no class ~mean. */
+int32_t ko_plan_mean(const struct ko_plan *plan, int32_t route);
+/* How many there are. */
+int32_t ko_plan_n_means(const struct ko_plan *plan);
+/* The means of a model as one array. For each sublayer in turn: for each of its components (lowest bit
+   first) [n_means, d_model], the mean of what it adds to the residual stream; then, if it has heads,
+   [n_means, width], the mean of the input of its output projection. */
+size_t ko_plan_mean_values(const struct ko_plan_model *model, int32_t n_means);
+/* The largest of any model; 0: the plan has no means. */
+size_t ko_plan_most_mean_values(const struct ko_plan *plan);
+/* Where the part of a sublayer begins: of its component, or of its heads. */
+size_t ko_plan_mean_place(const struct ko_plan_model *model, int32_t n_means, int32_t sublayer,
+                          uint8_t component, bool heads);
+/* The fact that ~resample:SEED takes values from: drawn from the route's references without the fact
+   itself, in their order, in the stream of its id. -1: there is no other. */
+int32_t ko_plan_donor(const struct ko_plan *plan, int32_t model, int32_t route, int32_t fact,
+                      uint64_t seed);
 
 /* Whether the cell is planned: some block has its prompt, route, class and window, the class has a
    meaning on the route in this model, and the window fits. The cell may still be vacuous. */

@@ -225,8 +225,8 @@ static enum ko_code get_blocks(struct ko_bytes *from, struct ko_plan *plan, stru
     return code;
 }
 
-/* The bytes of a packed sublayer: three integers. */
-enum { SUBLAYER_BYTES = 3 * 8 };
+/* The bytes of a packed sublayer: four integers. */
+enum { SUBLAYER_BYTES = 4 * 8 };
 
 static enum ko_code get_sublayers(struct ko_bytes *from, struct ko_plan_model *model,
                                   struct ko_error *err)
@@ -242,6 +242,7 @@ static enum ko_code get_sublayers(struct ko_bytes *from, struct ko_plan_model *m
         list[i].layer = get_int(from);
         list[i].stage = get_int(from);
         list[i].components = (uint8_t)get_int(from);
+        list[i].width = get_int(from);
         from->broken |= list[i].layer < layer || list[i].layer >= model->n_layers ||
                         list[i].stage < stage || list[i].stage >= ko_plan_n_stages(model);
         layer = list[i].layer;
@@ -298,6 +299,9 @@ static enum ko_code get_plan(struct ko_bytes *from, struct ko_plan *plan, struct
     }
     if (code == KO_OK) {
         code = get_blocks(from, plan, err);
+    }
+    if (code == KO_OK && !from->broken && ko_packs_references(plan)) {
+        code = get_marks(from, (size_t)plan->n_routes * n_pairs(plan), &plan->reference, err);
     }
     for (int32_t i = 0;
          code == KO_OK && !from->broken && ko_packs_sublayers(plan) && i < plan->n_models; i++) {

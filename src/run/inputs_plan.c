@@ -45,8 +45,14 @@ static enum ko_code describe_sublayers(const struct ko_model *model, struct ko_p
     }
     for (size_t i = 0; i < model->n_sublayers; i++) {
         const struct ko_sublayer *sublayer = &model->sublayer[i];
-        list[i] =
-            (struct ko_plan_sublayer){sublayer->layer, sublayer->stage, sublayer->kind->components};
+        int32_t widths[KO_N_BUFFERS] = {0};
+        sublayer->kind->widths(sublayer, model->shape.d_model, widths);
+        list[i] = (struct ko_plan_sublayer){
+            .layer = sublayer->layer,
+            .stage = sublayer->stage,
+            .components = sublayer->kind->components,
+            .width = ko_sublayer_heads(sublayer) > 0 ? widths[1] : 0,
+        };
     }
     const enum ko_code code =
         ko_plan_model_set_sublayers(out, list, (int32_t)model->n_sublayers, err);

@@ -56,11 +56,22 @@ static double bundle_flop(const struct ko_tree *tree, const struct ko_tree_bundl
     return flop;
 }
 
+static double donors_flop(const struct ko_tree *tree)
+{
+    double flop = 0.0;
+    for (int32_t d = 0; d < tree->n_donors; d++) {
+        const struct ko_prompt *prompt =
+            ko_plan_prompt(tree->model->plan, tree->model->model, tree->donor[d]);
+        flop += trunk_flop(tree->model, prompt->n_tokens);
+    }
+    return flop;
+}
+
 static struct share measure_prompt(const struct ko_tree *tree)
 {
     const struct ko_plan *plan = tree->model->plan;
     struct share share = {.n_cells = plan->kind == KO_PLAN_EVALUATION ? 1 : ko_tree_n_cells(tree),
-                          .smallest_budget = tree->n_tokens,
+                          .smallest_budget = tree->n_trunk_rows,
                           .n_waves = 1};
     struct ko_tree_walk walk;
     ko_tree_walk_begin(tree, &walk);
@@ -68,13 +79,13 @@ static struct share measure_prompt(const struct ko_tree *tree)
         share.n_rows += walk.bundle.n_rows;
         share.flop += bundle_flop(tree, &walk.bundle);
         share.n_waves = walk.bundle.wave + 1;
-        if (tree->n_tokens + walk.bundle.n_rows > share.smallest_budget) {
-            share.smallest_budget = tree->n_tokens + walk.bundle.n_rows;
+        if (tree->n_trunk_rows + walk.bundle.n_rows > share.smallest_budget) {
+            share.smallest_budget = tree->n_trunk_rows + walk.bundle.n_rows;
         }
     }
     double trunk = trunk_flop(tree->model, tree->n_tokens);
-    share.n_rows += (int64_t)share.n_waves * tree->n_tokens;
-    share.flop += share.n_waves * trunk;
+    share.n_rows += share.n_waves * tree->n_trunk_rows;
+    share.flop += share.n_waves * (trunk + donors_flop(tree));
     share.separate_flop = (double)share.n_cells * trunk;
     return share;
 }
@@ -200,8 +211,10 @@ enum ko_code ko_batches_raise_budget(struct ko_plan *plan, int32_t model, bool *
             n_tokens = prompt->n_tokens;
         }
     }
-    /* A trunk and a branch for each size are the most that must stay together. */
-    if (n_tokens * (1 + (int64_t)plan->n_sizes) <= plan->model[model].row_budget) {
+    /* A trunk and a branch for each size are the most that must stay together, and a trunk for each
+       donor. */
+    const int64_t n_donors = plan->reference ? (int64_t)plan->n_routes * plan->n_classes : 0;
+    if (n_tokens * (1 + n_donors + plan->n_sizes) <= plan->model[model].row_budget) {
         return KO_OK;
     }
     const enum ko_code code = ko_batches_smallest_budget(plan, model, &smallest, err);

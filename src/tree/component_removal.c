@@ -10,14 +10,87 @@
 
 /* Where the components are taken out of a prompt. */
 struct removed {
+    int32_t fact, route;
+    int32_t position;   /* of a route with `each` */
+    bool replaces;      /* the plan has classes that replace the component */
     uint8_t components; /* those that the model has */
     uint8_t at[];       /* [T] 1: at this position */
 };
 
+/* Routes that replace a component take it from prompts of their own. */
 static bool equal_removed(const struct ko_intervention *a, const struct ko_intervention *b)
 {
     const struct removed *x = a->self, *y = b->self;
-    return x->components == y->components && memcmp(x->at, y->at, (size_t)a->n_tokens) == 0;
+    return x->components == y->components && (!x->replaces || x->route == y->route) &&
+           memcmp(x->at, y->at, (size_t)a->n_tokens) == 0;
+}
+
+/* Marks the positions of the route. */
+static enum ko_code mark_positions(const struct ko_route *route, const struct ko_prompt *prompt,
+                                   int32_t position, uint8_t *at, struct ko_error *err)
+{
+    if (route->kind != KO_ROUTE_COMPONENT_EACH) {
+        return ko_token_set_eval(route->target, prompt, at, err);
+    }
+    if (position >= 0 && position < prompt->n_tokens) {
+        at[position] = 1;
+    }
+    return KO_OK;
+}
+
+static int32_t find_donor(const struct removed *removed, const struct ko_tree_model *model,
+                          int32_t class)
+{
+    const struct ko_feature_class *c = &model->plan->class[class];
+    return c->replacement == KO_REPLACE_RESAMPLE
+               ? ko_plan_donor(model->plan, model->model, removed->route, removed->fact,
+                               c->donor_seed)
+               : -1;
+}
+
+/* Pairs the k-th position of the prompt's set with the k-th of the donor's. donor_at may be NULL.
+   Returns whether each has one. */
+static bool pair_positions(const struct removed *removed, const struct ko_tree_model *model,
+                           int32_t n_tokens, int32_t donor, int32_t *donor_at)
+{
+    const struct ko_prompt *prompt = ko_plan_prompt(model->plan, model->model, donor);
+    const struct ko_route *route = &model->plan->route[removed->route].route;
+    uint8_t *at = ko_new((size_t)prompt->n_tokens, 1, NULL);
+    bool paired = at && mark_positions(route, prompt, removed->position, at, NULL) == KO_OK;
+    int32_t next = 0;
+    for (int32_t i = 0; paired && i < n_tokens; i++) {
+        if (!removed->at[i]) {
+            continue;
+        }
+        while (next < prompt->n_tokens && !at[next]) {
+            next++;
+        }
+        paired = next < prompt->n_tokens;
+        if (paired && donor_at) {
+            donor_at[i] = next;
+        }
+        next++;
+    }
+    free(at);
+    return paired;
+}
+
+/* A prompt without a donor, or whose donor has too few positions, keeps its component. */
+static bool class_applies(const struct ko_intervention *intervention,
+                          const struct ko_tree_model *model, int32_t class)
+{
+    const struct removed *removed = intervention->self;
+    if (model->plan->class[class].replacement != KO_REPLACE_RESAMPLE) {
+        return true;
+    }
+    const int32_t donor = find_donor(removed, model, class);
+    return donor >= 0 && pair_positions(removed, model, intervention->n_tokens, donor, NULL);
+}
+
+static int32_t donor_of(const struct ko_intervention *intervention,
+                        const struct ko_tree_model *model, int32_t class)
+{
+    return find_donor(intervention->self, model, class);
 }
 
 static int32_t same_class(const struct ko_intervention *intervention,
@@ -65,21 +138,29 @@ static void describe_branch(const struct ko_tree_model *model, int32_t class,
 }
 
 static void describe_removal(const struct ko_intervention *intervention,
-                             const struct ko_tree_model *model, int32_t class,
+                             const struct ko_tree_model *model, int32_t class, int32_t *donor_at,
                              struct ko_removal *out)
 {
     const struct removed *removed = intervention->self;
     const struct ko_feature_class *c = &model->plan->class[class];
+    const int32_t donor = find_donor(removed, model, class);
     *out = (struct ko_removal){
         .components = removed->components,
         .head = ko_feature_class_is_head(c) ? c->head : -1,
+        .mean = c->replacement == KO_REPLACE_MEAN ? ko_plan_mean(model->plan, removed->route) : -1,
+        .donor = -1,
         .at = removed->at,
     };
+    if (donor >= 0) {
+        (void)pair_positions(removed, model, intervention->n_tokens, donor, donor_at);
+    }
 }
 
 static const struct ko_intervention_kind component_removal = {
     .equal = equal_removed,
     .same_class = same_class,
+    .applies = class_applies,
+    .donor = donor_of,
     .layout = layout_of,
     .is_clean = is_clean,
     .own_convolution = own_convolution,
@@ -87,19 +168,6 @@ static const struct ko_intervention_kind component_removal = {
     .removal = describe_removal,
     .free = free,
 };
-
-/* Marks the positions of the route. */
-static enum ko_code mark_positions(const struct ko_route *route, const struct ko_prompt *prompt,
-                                   int32_t position, uint8_t *at, struct ko_error *err)
-{
-    if (route->kind != KO_ROUTE_COMPONENT_EACH) {
-        return ko_token_set_eval(route->target, prompt, at, err);
-    }
-    if (position >= 0 && position < prompt->n_tokens) {
-        at[position] = 1;
-    }
-    return KO_OK;
-}
 
 enum ko_code ko_component_removal_make(const struct ko_tree_model *model, int32_t fact,
                                        int32_t route, int32_t position, struct ko_intervention *out,
@@ -112,6 +180,10 @@ enum ko_code ko_component_removal_make(const struct ko_tree_model *model, int32_
     if (!removed) {
         return KO_E_MEMORY;
     }
+    removed->fact = fact;
+    removed->route = route;
+    removed->position = position;
+    removed->replaces = model->plan->reference != NULL;
     removed->components = ko_tree_components_of(model, r);
     const enum ko_code code = mark_positions(r, prompt, position, removed->at, err);
     if (code != KO_OK) {

@@ -33,6 +33,13 @@ struct ko_intervention_kind {
        class that does less. */
     int32_t (*same_class)(const struct ko_intervention *intervention,
                           const struct ko_tree_model *model, int32_t class);
+    /* Whether the class does something to the prompt in any window. NULL: it always does. */
+    bool (*applies)(const struct ko_intervention *intervention, const struct ko_tree_model *model,
+                    int32_t class);
+    /* The fact whose clean run must pass the layers together with the branches of the class; -1:
+       none. NULL: there is never one. */
+    int32_t (*donor)(const struct ko_intervention *intervention, const struct ko_tree_model *model,
+                     int32_t class);
     /* In which stages of a window it acts. Borrowed from the tree model. */
     const struct ko_tree_layout *(*layout)(const struct ko_intervention *intervention,
                                            const struct ko_tree_model *model, int32_t class);
@@ -49,10 +56,11 @@ struct ko_intervention_kind {
     /* The removed edges for the kernels. The arrays are borrowed from the intervention. NULL: it
        removes no edges. */
     struct ko_edge_set (*edge_set)(const struct ko_intervention *intervention);
-    /* What it takes out of rows, without the sublayers. `at` is borrowed from the intervention. NULL:
-       it takes out nothing. */
+    /* What it takes out of rows, without the sublayers and the donor's place in the wave. `at` is
+       borrowed from the intervention. donor_at [T]: filled in where the class has a donor. NULL: it
+       takes out nothing. */
     void (*removal)(const struct ko_intervention *intervention, const struct ko_tree_model *model,
-                    int32_t class, struct ko_removal *out);
+                    int32_t class, int32_t *donor_at, struct ko_removal *out);
     void (*free)(void *self);
 };
 

@@ -17,6 +17,7 @@ static void clear_tree(struct ko_tree *tree)
     }
     tree->n_interventions = tree->n_groups = tree->n_members = 0;
     tree->planned = false;
+    tree->n_donors = 0;
     memset(tree->part, 0, sizeof tree->part);
     tree->n_taken = 0;
 }
@@ -31,6 +32,7 @@ void ko_tree_free(struct ko_tree *tree)
     free(tree->windows);
     free(tree->member);
     free(tree->wanted);
+    free(tree->donor);
     *tree = (struct ko_tree){0};
 }
 
@@ -80,8 +82,7 @@ static void fill_asked(struct ko_tree *tree)
         const uint8_t *windows = model->block_windows + (size_t)b * model->n_windows;
         for (int32_t r = 0; tree->blocks[b] && r < plan->n_routes; r++) {
             for (int32_t f = 0; block->route[r] && f < plan->n_classes; f++) {
-                if (block->class[f] && model->exists[f] &&
-                    ko_plan_has_pair(plan, model->model, r, f)) {
+                if (block->class[f] && ko_plan_has_pair(plan, model->model, r, f)) {
                     unite_windows(tree->asked + asked_at(tree, r, f), windows, model->n_windows);
                 }
             }
@@ -224,6 +225,37 @@ static void mark_windows(struct ko_tree *tree, int32_t group, const uint8_t *wan
     }
 }
 
+/* Adds the donor of a member that computes something. */
+static enum ko_code add_donor(struct ko_tree *tree, size_t member, struct ko_error *err)
+{
+    const struct ko_tree_member *m = &tree->member[member];
+    const struct ko_intervention *x = &tree->intervention[tree->group[m->group].intervention];
+    const int32_t donor = x->kind->donor ? x->kind->donor(x, tree->model, m->class) : -1;
+    bool known = donor < 0 || !memchr(ko_tree_wanted(tree, member), 1, tree->model->n_windows);
+    for (int32_t d = 0; d < tree->n_donors; d++) {
+        known = known || tree->donor[d] == donor;
+    }
+    if (known) {
+        return KO_OK;
+    }
+    int32_t *grown =
+        ko_grow(tree->donor, &tree->donor_capacity, (size_t)tree->n_donors + 1, sizeof *grown, err);
+    if (!grown) {
+        return KO_E_MEMORY;
+    }
+    tree->donor = grown;
+    tree->donor[tree->n_donors++] = donor;
+    tree->n_trunk_rows += ko_plan_prompt(tree->model->plan, tree->model->model, donor)->n_tokens;
+    return KO_OK;
+}
+
+/* Whether the class does something to the prompt. */
+static bool class_applies(const struct ko_tree *tree, int32_t intervention, int32_t class)
+{
+    const struct ko_intervention *x = &tree->intervention[intervention];
+    return !x->kind->applies || x->kind->applies(x, tree->model, class);
+}
+
 static enum ko_code add_member(struct ko_tree *tree, int32_t route, int32_t class,
                                int32_t source_position, int32_t intervention, struct ko_error *err)
 {
@@ -234,8 +266,8 @@ static enum ko_code add_member(struct ko_tree *tree, int32_t route, int32_t clas
         return KO_E_MEMORY;
     }
     tree->member = grown;
-    enum ko_code code =
-        intervention < 0 ? KO_OK : find_group(tree, intervention, class, &member.group, err);
+    const bool acts = intervention >= 0 && class_applies(tree, intervention, class);
+    enum ko_code code = acts ? find_group(tree, intervention, class, &member.group, err) : KO_OK;
     if (code == KO_OK && has_wanted(tree)) {
         code = fill_wanted(tree, &member, err);
     }
@@ -243,10 +275,11 @@ static enum ko_code add_member(struct ko_tree *tree, int32_t route, int32_t clas
         return code;
     }
     tree->member[tree->n_members++] = member;
-    if (intervention >= 0) {
-        mark_windows(tree, member.group, ko_tree_wanted(tree, tree->n_members - 1));
+    if (!acts) {
+        return KO_OK;
     }
-    return KO_OK;
+    mark_windows(tree, member.group, ko_tree_wanted(tree, tree->n_members - 1));
+    return add_donor(tree, tree->n_members - 1, err);
 }
 
 static enum ko_code add_route(struct ko_tree *tree, int32_t route, struct ko_error *err)
@@ -299,6 +332,7 @@ enum ko_code ko_tree_build(const struct ko_tree_model *model, int32_t fact, cons
     tree->fact = fact;
     tree->taken = taken;
     tree->n_tokens = ko_plan_prompt(plan, model->model, fact)->n_tokens;
+    tree->n_trunk_rows = tree->n_tokens;
     if (plan->n_blocks == 0) {
         return KO_OK;
     }

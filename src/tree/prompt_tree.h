@@ -51,7 +51,12 @@ struct ko_tree {
        that are planned, and neither taken nor vacuous */
     uint8_t *wanted;
     size_t wanted_capacity;
-    bool planned; /* the prompt has a planned cell, vacuous or not */
+    /* [n_donors] facts whose clean runs pass the layers with the prompt's branches, distinct */
+    int32_t *donor;
+    int32_t n_donors;
+    size_t donor_capacity;
+    int64_t n_trunk_rows; /* of the prompt and its donors */
+    bool planned;         /* the prompt has a planned cell, vacuous or not */
     struct ko_tree_part {
         bool planned, taken; /* whether it has a planned cell, a taken cell */
     } part[2];               /* of mean routes, of heat routes */

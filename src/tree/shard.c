@@ -121,9 +121,9 @@ static bool keeps_model(const struct ko_plan *whole, const struct touched *touch
                   (size_t)whole->n_facts) != NULL;
 }
 
-static void move_rows(uint8_t *rows, int32_t to, int32_t from, int32_t width)
+static void move_rows(uint8_t *rows, int32_t to, int32_t from, size_t width)
 {
-    memmove(rows + (size_t)to * (size_t)width, rows + (size_t)from * (size_t)width, (size_t)width);
+    memmove(rows + (size_t)to * width, rows + (size_t)from * width, width);
 }
 
 static void keep_model(struct ko_plan *plan, const struct touched *touched, int32_t to,
@@ -138,10 +138,13 @@ static void keep_model(struct ko_plan *plan, const struct touched *touched, int3
         plan->prompt[(size_t)to * n_facts + f] = plan->prompt[(size_t)from * n_facts + f];
         plan->prompt[(size_t)from * n_facts + f] = prompt;
     }
+    if (plan->reference) {
+        move_rows(plan->reference, to, from, (size_t)plan->n_routes * n_facts);
+    }
     for (int32_t i = 0; i < plan->n_blocks; i++) {
         struct ko_plan_block *block = &plan->block[i];
-        move_rows(block->selected, to, from, plan->n_facts);
-        move_rows(block->size, to, from, plan->n_sizes);
+        move_rows(block->selected, to, from, n_facts);
+        move_rows(block->size, to, from, (size_t)plan->n_sizes);
         for (size_t f = 0; f < n_facts; f++) {
             block->selected[(size_t)to * n_facts + f] &= touched->pair[(size_t)from * n_facts + f];
         }

@@ -13,7 +13,7 @@ void ko_tree_walk_begin(const struct ko_tree *tree, struct ko_tree_walk *walk)
     *walk = (struct ko_tree_walk){
         .tree = tree,
         .row_budget = tree->model->plan->model[tree->model->model].row_budget,
-        .rows = tree->n_tokens,
+        .rows = tree->n_trunk_rows,
         .bundle = {.group = 0, .start = -1},
     };
 }
@@ -45,9 +45,9 @@ bool ko_tree_walk_next(struct ko_tree_walk *walk)
         }
         bundle->n_branches = branches;
         bundle->n_rows = (int64_t)branches * group->branch_rows;
-        if (walk->rows + bundle->n_rows > walk->row_budget && walk->rows > tree->n_tokens) {
+        if (walk->rows + bundle->n_rows > walk->row_budget && walk->rows > tree->n_trunk_rows) {
             bundle->wave++;
-            walk->rows = tree->n_tokens;
+            walk->rows = tree->n_trunk_rows;
         }
         walk->rows += bundle->n_rows;
         return true;

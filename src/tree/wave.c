@@ -17,7 +17,8 @@ struct wave_builder {
     const struct ko_tree *tree; /* of the prompt that is added */
     int32_t index;              /* of the wave in its batch */
     struct ko_wave wave;
-    size_t branch_capacity, edge_set_capacity, removal_capacity, cell_capacity;
+    size_t fact_capacity, branch_capacity, edge_set_capacity, removal_capacity, cell_capacity;
+    int32_t first_donor;  /* where the donors of the prompt that is added begin in the wave */
     int32_t *edge_set_at; /* [tree->n_interventions] index in the wave, -1: not there yet */
     int32_t *branch_at;   /* [n_groups, n_windows] index in the wave; NOWHERE: in another wave */
     struct ko_error *err;
@@ -49,12 +50,42 @@ static enum ko_code add_edge_set(struct wave_builder *b, const struct ko_interve
     return KO_OK;
 }
 
+static enum ko_code add_fact(struct wave_builder *b, int32_t fact)
+{
+    int32_t *grown = ko_grow(b->wave.fact, &b->fact_capacity, (size_t)b->wave.n_prompts + 1,
+                             sizeof *grown, b->err);
+    if (!grown) {
+        return KO_E_MEMORY;
+    }
+    b->wave.fact = grown;
+    b->wave.fact[b->wave.n_prompts++] = fact;
+    return KO_OK;
+}
+
+static int32_t donor_of(const struct ko_intervention *x, const struct ko_tree_model *model,
+                        int32_t class)
+{
+    return x->kind->donor ? x->kind->donor(x, model, class) : -1;
+}
+
+/* The place in the wave of a donor of the prompt that is added. */
+static int32_t place_of_donor(const struct wave_builder *b, int32_t fact)
+{
+    int32_t place = b->first_donor;
+    while (b->wave.fact[place] != fact) {
+        place++;
+    }
+    return place;
+}
+
 /* *index: the removal of a branch that acts in these sublayers. */
 static enum ko_code add_removal(struct wave_builder *b, const struct ko_intervention *x,
                                 const struct ko_tree_model *model, int32_t class,
                                 const struct ko_tree_range *sublayers, int32_t *index)
 {
     struct ko_removal removal = {0};
+    const int32_t donor = donor_of(x, model, class);
+    int32_t *donor_at = NULL;
     void *grown = ko_grow(b->wave.removal, &b->removal_capacity, (size_t)b->wave.n_removals + 1,
                           sizeof removal, b->err);
     if (!grown) {
@@ -62,12 +93,20 @@ static enum ko_code add_removal(struct wave_builder *b, const struct ko_interven
     }
     b->wave.removal = grown;
     uint8_t *at = ko_new((size_t)x->n_tokens, 1, b->err);
-    if (!at) {
+    if (at && donor >= 0) {
+        donor_at = ko_new((size_t)x->n_tokens, sizeof *donor_at, b->err);
+    }
+    if (!at || (donor >= 0 && !donor_at)) {
+        free(at);
         return KO_E_MEMORY;
     }
-    x->kind->removal(x, model, class, &removal);
+    x->kind->removal(x, model, class, donor_at, &removal);
     memcpy(at, removal.at, (size_t)x->n_tokens);
-    removal.at = at; /* freed with the wave */
+    removal.at = at; /* freed with the wave, as donor_at */
+    removal.donor_at = donor_at;
+    if (donor >= 0) {
+        removal.donor = place_of_donor(b, donor);
+    }
     removal.begin = sublayers->begin;
     removal.end = sublayers->end;
     *index = b->wave.n_removals++;
@@ -181,7 +220,11 @@ static enum ko_code add_prompt(struct wave_builder *b, int32_t prompt)
         b->branch_at[i] = NOWHERE;
     }
     code = KO_OK;
-    b->wave.n_rows += tree->n_tokens;
+    b->wave.n_rows += (int32_t)tree->n_trunk_rows;
+    b->first_donor = b->wave.n_prompts;
+    for (int32_t d = 0; code == KO_OK && d < tree->n_donors; d++) {
+        code = add_fact(b, tree->donor[d]);
+    }
     struct ko_tree_walk walk;
     ko_tree_walk_begin(tree, &walk);
     while (code == KO_OK && ko_tree_walk_next(&walk)) {
@@ -298,14 +341,13 @@ static enum ko_code add_prompts(struct wave_builder *b, const struct ko_batch *b
 static enum ko_code begin_wave(struct wave_builder *b, int32_t model, const int32_t *fact,
                                int32_t n_prompts)
 {
+    enum ko_code code = KO_OK;
     b->wave.model = model;
-    b->wave.fact = ko_new((size_t)n_prompts, sizeof *fact, b->err);
-    if (!b->wave.fact) {
-        return KO_E_MEMORY;
+    for (int32_t i = 0; code == KO_OK && i < n_prompts; i++) {
+        code = add_fact(b, fact[i]);
     }
-    memcpy(b->wave.fact, fact, (size_t)n_prompts * sizeof *fact);
-    b->wave.n_prompts = n_prompts;
-    return KO_OK;
+    b->wave.n_results = n_prompts;
+    return code;
 }
 
 /* Hands the wave out, or frees it after a failure. */
@@ -337,6 +379,18 @@ enum ko_code ko_wave_build(const struct ko_plan *plan, const struct ko_batch *ba
     return end_wave(&b, code, out);
 }
 
+/* The donor of a single cell; -1: it has none. */
+static enum ko_code add_cell_donor(struct wave_builder *b, const struct ko_tree_model *model,
+                                   int32_t donor)
+{
+    b->first_donor = b->wave.n_prompts;
+    if (donor < 0) {
+        return KO_OK;
+    }
+    b->wave.n_rows += ko_plan_prompt(b->plan, model->model, donor)->n_tokens;
+    return add_fact(b, donor);
+}
+
 static enum ko_code add_full_branch(struct wave_builder *b, const struct ko_tree_model *model,
                                     const struct ko_cell *cell)
 {
@@ -353,7 +407,8 @@ static enum ko_code add_full_branch(struct wave_builder *b, const struct ko_tree
         branch.window_end = layout->range[window].end;
         x.kind->describe(model, cell->class, &branch);
         b->wave.n_rows = 2 * x.n_tokens;
-        if (x.kind->edge_set) {
+        code = add_cell_donor(b, model, donor_of(&x, model, cell->class));
+        if (code == KO_OK && x.kind->edge_set) {
             code = add_edge_set(b, &x, &branch.edge_set);
         }
         if (code == KO_OK && x.kind->removal) {
@@ -391,6 +446,7 @@ void ko_wave_free(struct ko_wave *wave)
     }
     for (int32_t i = 0; i < wave->n_removals; i++) {
         free((void *)(uintptr_t)wave->removal[i].at);
+        free((void *)(uintptr_t)wave->removal[i].donor_at);
     }
     free(wave->removal);
     free(wave->fact);

@@ -12,6 +12,7 @@
 #include "src/checkpoint/checkpoint.h"
 #include "src/forward/device_weights.h"
 #include "src/forward/forward.h"
+#include "src/forward/means.h"
 #include "src/options/options.h"
 #include "src/run/inputs_plan.h"
 #include "src/tree/batch.h"
@@ -285,6 +286,9 @@ static enum ko_code run(struct comparison *x, struct ko_error *err)
     if (code == KO_OK) {
         code = ko_engine_new(x->plan, 0, model, &weights.arena, k, be, x->plan->model[0].row_budget,
                              &engine, err);
+    }
+    if (code == KO_OK) {
+        code = ko_engine_make_means(engine, err);
     }
     if (code == KO_OK) {
         code = run_batches(x, engine, err);

@@ -25,6 +25,13 @@
 #define PARTS(name)                                                                                \
     KO_SOURCE_DIR "/jobs/models/" name, FACTS, KO_SOURCE_DIR "/tests/data/parts/" name ".h5"
 
+#define REPLACED(name)                                                                             \
+    KO_SOURCE_DIR "/jobs/models/" name, FACTS,                                                     \
+        KO_SOURCE_DIR "/tests/data/parts/" name "-replaced.h5"
+#define REPLACED_VARIANT(name)                                                                     \
+    KO_SOURCE_DIR "/tests/data/variants/" name, FACTS,                                             \
+        KO_SOURCE_DIR "/tests/data/parts/" name "-replaced.h5"
+
 /* Trained models, float32 against float64; random weights scaled to make every knockout count,
    which amplify rounding. */
 #define DEMO_BOUND    1e-4
@@ -91,6 +98,20 @@ static struct golden_case cases[] = {
      DEMO_BOUND, 300, 0},
     {"gpt2-facts, components in many waves, cpu", PARTS("gpt2-facts"), &ko_kernels_cpu, DEMO_BOUND,
      300, 0},
+    {"mamba-facts, replaced, cpu", REPLACED("mamba-facts"), &ko_kernels_cpu, DEMO_BOUND, 0, 0},
+    {"mamba2-facts, replaced, cpu", REPLACED("mamba2-facts"), &ko_kernels_cpu, DEMO_BOUND, 0, 0},
+    {"gpt2-facts, replaced, cpu", REPLACED("gpt2-facts"), &ko_kernels_cpu, DEMO_BOUND, 0, 0},
+    {"llama-facts, replaced, cpu", REPLACED("llama-facts"), &ko_kernels_cpu, DEMO_BOUND, 0, 0},
+    {"falcon-h1, replaced, cpu", REPLACED_VARIANT("falcon-h1"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
+    {"gemma2, replaced, cpu", REPLACED_VARIANT("gemma2"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
+    {"opt, replaced, cpu", REPLACED_VARIANT("opt"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
+    {"pythia, replaced, cpu", REPLACED_VARIANT("pythia"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
+    {"lfm2, replaced, cpu", REPLACED_VARIANT("lfm2"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
+    {"qwen3-next-dense, replaced, cpu", REPLACED_VARIANT("qwen3-next-dense"), &ko_kernels_cpu,
+     CLOSE_BOUND, 0, 0},
+    {"zamba2, replaced, cpu", REPLACED_VARIANT("zamba2"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
+    {"gpt2-facts, replaced, in many waves, cpu", REPLACED("gpt2-facts"), &ko_kernels_cpu,
+     DEMO_BOUND, 120, 0},
     {"mamba-facts in many waves, cpu", DEMO("mamba-facts"), &ko_kernels_cpu, DEMO_BOUND, 300, 0},
     {"falcon-mamba-facts in many waves, cpu", DEMO("falcon-mamba-facts"), &ko_kernels_cpu,
      DEMO_BOUND, 300, 0},
@@ -200,6 +221,13 @@ static struct golden_case cases[] = {
     {"mamba2-facts, components, plain", PARTS("mamba2-facts"), &ko_kernels_plain, DEMO_BOUND, 0, 1},
     {"gpt2-facts, components, plain", PARTS("gpt2-facts"), &ko_kernels_plain, DEMO_BOUND, 0, 1},
     {"llama-facts, components, plain", PARTS("llama-facts"), &ko_kernels_plain, DEMO_BOUND, 0, 1},
+    {"gpt2-facts, replaced, far", REPLACED("gpt2-facts"), &test_far, DEMO_BOUND, 0, 0},
+    {"mamba2-facts, replaced, far", REPLACED("mamba2-facts"), &test_far, DEMO_BOUND, 0, 0},
+    {"gpt2-facts, replaced, plain", REPLACED("gpt2-facts"), &ko_kernels_plain, DEMO_BOUND, 0, 0},
+    {"mamba2-facts, replaced, plain", REPLACED("mamba2-facts"), &ko_kernels_plain, DEMO_BOUND, 0,
+     0},
+    {"opt, replaced, plain", REPLACED_VARIANT("opt"), &ko_kernels_plain, CLOSE_BOUND, 0, 0},
+    {"zamba2, replaced, plain", REPLACED_VARIANT("zamba2"), &ko_kernels_plain, CLOSE_BOUND, 0, 0},
     {"mamba-facts, plain", DEMO("mamba-facts"), &ko_kernels_plain, DEMO_BOUND, 0, 1},
     {"falcon-mamba-facts, plain", DEMO("falcon-mamba-facts"), &ko_kernels_plain, DEMO_BOUND, 0, 1},
     {"mamba2-facts, plain", DEMO("mamba2-facts"), &ko_kernels_plain, DEMO_BOUND, 0, 1},

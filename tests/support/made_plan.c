@@ -144,11 +144,11 @@ static void make_sublayers(struct ko_plan_model *model)
         }
         for (uint8_t kind = 1; kind < KO_COMPONENT_MLP; kind = (uint8_t)(2 * kind)) {
             if (mixers & kind) {
-                list[n++] = (struct ko_plan_sublayer){l, stage, kind};
+                list[n++] = (struct ko_plan_sublayer){l, stage, kind, 6};
             }
         }
         if (mixers == 0 || (mixers & KO_MIXER_ATTENTION)) {
-            list[n++] = (struct ko_plan_sublayer){l, stage, KO_COMPONENT_MLP};
+            list[n++] = (struct ko_plan_sublayer){l, stage, KO_COMPONENT_MLP, 0};
         }
     }
     check(ko_plan_model_set_sublayers(model, list, n, &err) == KO_OK, err.text);

@@ -142,7 +142,8 @@ static bool is_known(const struct ko_cube_new *cube, const struct ko_cube_datase
         return ko_cube_has_axis(dataset, KO_AXIS_EVAL_PROMPT);
     }
     return dataset->field != KO_FIELD_LENGTH && dataset->field != KO_FIELD_RUN_LOG &&
-           dataset->field != KO_FIELD_VACUOUS && dataset->axis[0] != KO_AXIS_RUN;
+           dataset->field != KO_FIELD_COMPONENT_MEAN && dataset->field != KO_FIELD_VACUOUS &&
+           dataset->axis[0] != KO_AXIS_RUN;
 }
 
 static void gather_numbers(const struct ko_cube_new *cube, const struct ko_cube_dataset *dataset,

@@ -24,6 +24,7 @@
     X(SWEEP_BLOCK, "sweep_block") \
     X(LABEL_LENGTH, "label_length") \
     X(HASH_LENGTH, "hash_length") \
+    X(MEAN_VALUE, "mean_value") \
     X(RUN, "run") \
     X(RUN_LOG_BYTE, "run_log_byte") \
     X(SPEC_BYTE, "spec_byte")
@@ -33,7 +34,7 @@
 #define KO_CUBE_FIELDS(X) \
     KO_STORED_METRICS(KO_CUBE_METRIC_FIELD, X) X(REUSED) X(STATUS) X(VACUOUS) \
     X(INDEX) X(LENGTH) X(LABEL) X(WINDOW) X(DEPTH) \
-    X(N_LAYERS) X(MIXERS) X(COUNTED) X(ARCHITECTURE) X(CHECKPOINT_PATH) X(TOKENIZER_PATH) X(FINGERPRINT) X(TOKENIZER_FINGERPRINT) X(CONTENT_HASH) \
+    X(N_LAYERS) X(MIXERS) X(COUNTED) X(ARCHITECTURE) X(CHECKPOINT_PATH) X(TOKENIZER_PATH) X(FINGERPRINT) X(TOKENIZER_FINGERPRINT) X(CONTENT_HASH) X(COMPONENT_MEAN) \
     X(TEXT) X(SUBJECT) X(TARGET) X(FOIL) X(RELATION) X(EVAL_INDEX) X(WHOLE_INDEX) X(REASON) X(SELECTED) \
     X(N_TOKENS) X(N_APPENDED) X(SUBJECT_BEGIN) X(SUBJECT_END) X(TARGET_ID) X(FOIL_ID) X(TOKEN_ID) X(TOKEN_TEXT) \
     X(RUN_START) X(RUN_UPDATED) X(RUN_CELLS) X(RUN_SHARE) X(RUN_WALL) X(RUN_DEVICE) X(RUN_RANKS) X(RUN_HOST) X(RUN_JOB) X(RUN_LOG) X(SPEC)
@@ -72,6 +73,7 @@
     X("fingerprint", STRING, KO_BY_MODEL, FINGERPRINT, KO_WHEN_ALWAYS, NULL, "XXH3-128 of the checkpoint's headers and sizes") \
     X("tokenizer_fingerprint", STRING, KO_BY_MODEL, TOKENIZER_FINGERPRINT, KO_WHEN_ALWAYS, NULL, "XXH3-128 of the tokenizer's file") \
     X("content_hash", CHAR, KO_BY_MODEL_AND(HASH_LENGTH), CONTENT_HASH, KO_WHEN_ALWAYS, NULL, "XXH3-128 of the weights; empty until the model was loaded") \
+    X("component_mean", FLOAT, KO_BY_MODEL_AND(MEAN_VALUE), COMPONENT_MEAN, KO_WHEN_SWEEP, "1", "means that ~mean puts in the place of components; NaN until the model was loaded") \
     KO_CUBE_FACTS(X, "prompt_", PROMPT) \
     KO_CUBE_FACTS(X, "heat_prompt_", HEAT_PROMPT) \
     KO_CUBE_FACTS(X, "eval_prompt_", EVAL_PROMPT) \
@@ -112,6 +114,7 @@
     X("sweep_block", INT, KO_BY(SWEEP_BLOCK), INDEX, KO_WHEN_ALWAYS, NULL, "block of the spec's sweeps, from 0") \
     X("label_length", INT, KO_BY(LABEL_LENGTH), LENGTH, KO_WHEN_ALWAYS, NULL, "byte of a label") \
     X("hash_length", INT, KO_BY(HASH_LENGTH), LENGTH, KO_WHEN_ALWAYS, NULL, "digit of a hash") \
+    X("mean_value", INT, KO_BY(MEAN_VALUE), LENGTH, KO_WHEN_SWEEP, NULL, "number of a mean, in the order of docs/cube.md") \
     X("run", INT, KO_BY(RUN), LENGTH, KO_WHEN_ALWAYS, NULL, "row of the run table") \
     X("run_log_byte", INT, KO_BY(RUN_LOG_BYTE), LENGTH, KO_WHEN_ALWAYS, NULL, "byte of the log") \
     X("spec_byte", INT, KO_BY(SPEC_BYTE), LENGTH, KO_WHEN_ALWAYS, NULL, "byte of the spec")

@@ -109,6 +109,7 @@ void ko_cube_lengths_of_plan(const struct ko_plan *plan, struct ko_cube_lengths 
     n[KO_AXIS_WINDOW_START] = (hsize_t)plan->n_starts;
     n[KO_AXIS_SOURCE_POSITION] = (hsize_t)plan->n_source_positions;
     n[KO_AXIS_LAYER] = (hsize_t)layers;
+    n[KO_AXIS_MEAN_VALUE] = (hsize_t)ko_plan_most_mean_values(plan);
 }
 
 void ko_cube_lengths_of_outline(const struct ko_plan *whole, struct ko_cube_lengths *lengths)

@@ -3,6 +3,7 @@
    shards fit together is checked before, in merge_set.c and merge_claim.c. */
 #include "src/cube/merge/merge.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -88,11 +89,39 @@ static enum ko_code write_hashes(struct ko_cube_new *cube, const struct ko_merge
     return code;
 }
 
+/* Copies a shard's means of components for the models that have none yet. The means of all shards are
+   of the whole sweep's prompts. */
+static enum ko_code write_means(struct ko_cube_new *cube, const struct ko_cube_shard *shard,
+                                uint8_t *written, struct ko_error *err)
+{
+    const size_t index = (size_t)(ko_cube_find("component_mean") - ko_cube_table);
+    const size_t n = (size_t)shard->view->lengths.n[KO_AXIS_MEAN_VALUE];
+    float *means = ko_new(n, sizeof *means, err);
+    enum ko_code code = means ? KO_OK : KO_E_MEMORY;
+
+    for (hsize_t m = 0; code == KO_OK && n > 0 && m < shard->view->lengths.n[KO_AXIS_MODEL]; m++) {
+        const hsize_t model = (hsize_t)shard->index[KO_AXIS_MODEL][m];
+        const hsize_t first[2] = {model, 0}, count[2] = {1, n};
+        bool any = false;
+        code = ko_cube_view_means(shard->view, (int32_t)m, n, means, err);
+        for (size_t k = 0; k < n; k++) {
+            any = any || !isnan(means[k]);
+        }
+        if (code == KO_OK && any && !written[model]) {
+            code = ko_merge_write(cube, index, first, count, means, err);
+            written[model] = 1;
+        }
+    }
+    free(means);
+    return code;
+}
+
 static enum ko_code write_shards(struct ko_cube_new *cube, const struct ko_merge_set *set,
                                  struct ko_error *err)
 {
     struct ko_merge_runs runs = {0};
-    enum ko_code code = KO_OK;
+    uint8_t *written = ko_new((size_t)cube->lengths.n[KO_AXIS_MODEL], 1, err); /* means */
+    enum ko_code code = written ? KO_OK : KO_E_MEMORY;
 
     for (int32_t number = 0; number < set->first.shard.of && code == KO_OK; number++) {
         const int32_t file = set->file_of[number];
@@ -111,10 +140,14 @@ static enum ko_code write_shards(struct ko_cube_new *cube, const struct ko_merge
             code = ko_merge_copy_results(set, &shard, file, cube, err);
         }
         if (code == KO_OK) {
+            code = write_means(cube, &shard, written, err);
+        }
+        if (code == KO_OK) {
             code = ko_merge_runs_add(&runs, shard.view, cube, err);
         }
         ko_cube_shard_close(&shard);
     }
+    free(written);
     return code;
 }
 

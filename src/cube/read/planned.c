@@ -50,6 +50,28 @@ static void mark_labels(uint8_t *to, const struct ko_strings *axis, const struct
     }
 }
 
+/* Marks the classes that a label of the spec stands for: head:each for every head on the axis. A
+   model that lacks one of them has no cells of it. */
+static void mark_classes(uint8_t *to, const struct ko_strings *axis,
+                         const struct ko_strings *labels)
+{
+    struct ko_feature_class wanted, class;
+    mark_labels(to, axis, labels);
+    for (size_t i = 0; i < labels->n; i++) {
+        if (ko_feature_class_parse(labels->item[i], &wanted, NULL) != KO_OK ||
+            !ko_feature_class_is_head(&wanted) || wanted.head != KO_HEAD_EACH) {
+            continue;
+        }
+        for (size_t c = 0; c < axis->n; c++) {
+            if (ko_feature_class_parse(axis->item[c], &class, NULL) == KO_OK &&
+                class.kind == wanted.kind && class.replacement == wanted.replacement &&
+                class.donor_seed == wanted.donor_seed) {
+                to[c] = 1;
+            }
+        }
+    }
+}
+
 static void mark_sizes(const struct ko_cube_axes *axes, const struct ko_spec *spec,
                        const struct ko_spec_block *from, uint8_t *to)
 {
@@ -83,7 +105,7 @@ static enum ko_code take_block(const struct ko_cube_axes *axes, const struct ko_
     for (int heat = 0; heat < 2; heat++) {
         mark_labels(to->route[heat], routes_of(axes, heat), &from->routes);
     }
-    mark_labels(to->class, &axes->feature_class, &from->features);
+    mark_classes(to->class, &axes->feature_class, &from->features);
     mark_sizes(axes, spec, from, to->size);
     for (int32_t s = 0; s < axes->n_starts; s++) {
         to->start[s] = ko_spec_starts_at(from, axes->window_start[s]);
@@ -287,6 +309,37 @@ struct ko_cube_starts ko_cube_planned_starts(struct ko_cube_planned *planned, bo
         planned->last_model = model;
     }
     return (struct ko_cube_starts){planned->planned, planned->count};
+}
+
+/* Whether the block has a class that replaces components. */
+static bool block_replaces(const struct ko_cube_planned *planned, const struct block *block)
+{
+    const struct ko_strings *labels = &planned->axes->feature_class;
+    struct ko_feature_class class;
+
+    for (size_t c = 0; c < labels->n; c++) {
+        if (block->class[c] && ko_feature_class_parse(labels->item[c], &class, NULL) == KO_OK &&
+            class.replacement != KO_REPLACE_ZERO) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void ko_cube_planned_references(const struct ko_cube_planned *planned, bool heat, size_t route,
+                                int32_t model, uint8_t *marks)
+{
+    const size_t n_eval = planned->axes->eval_prompt.n, n_models = planned->axes->model.n;
+
+    memset(marks, 0, n_eval);
+    for (size_t b = 0; b < (size_t)planned->n_blocks; b++) {
+        const struct block *block = &planned->block[b];
+        const uint8_t *selected = planned->selected + (b * n_models + (size_t)model) * n_eval;
+        const bool replaces = block->route[heat][route] && block_replaces(planned, block);
+        for (size_t p = 0; replaces && p < n_eval; p++) {
+            marks[p] |= selected[p];
+        }
+    }
 }
 
 int64_t ko_cube_planned_place(const struct ko_cube_slab *slab, int64_t k)

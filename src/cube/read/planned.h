@@ -30,6 +30,12 @@ struct ko_cube_starts ko_cube_planned_starts(struct ko_cube_planned *planned, bo
 /* The index into `count` of status number k of a prompt [route, class, source, size]. */
 int64_t ko_cube_planned_place(const struct ko_cube_slab *slab, int64_t k);
 
+/* Marks the prompts that a block of the spec plans for the model with a class ~mean or ~resample on the
+   route at this place of its axis: their clean runs give what replaces components there. marks
+   [eval_prompt]: 0 or 1. */
+void ko_cube_planned_references(const struct ko_cube_planned *planned, bool heat, size_t route,
+                                int32_t model, uint8_t *marks);
+
 /* Cells that are flagged done and have no value, although they are not vacuous. No run leaves such cells: the file is damaged, or
    was copied while a run wrote it. A resume or a merge must not count them as done. */
 struct ko_cube_valueless {

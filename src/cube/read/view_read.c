@@ -285,3 +285,25 @@ enum ko_code ko_cube_view_content_hash(struct ko_cube_view *view, int32_t model,
     }
     return code;
 }
+
+enum ko_code ko_cube_view_means(struct ko_cube_view *view, int32_t model, size_t n, float *out,
+                                struct ko_error *err)
+{
+    const size_t width = (size_t)view->lengths.n[KO_AXIS_MEAN_VALUE];
+    float *row = ko_new(width, sizeof *row, err);
+    enum ko_code code = row ? KO_OK : KO_E_MEMORY;
+    if (code == KO_OK && (n > width || !ko_cube_view_has(view, "component_mean"))) {
+        code = ko_fail(err, KO_E_INPUT,
+                       "%s: dataset 'component_mean' has %zu numbers for a model, %zu are needed",
+                       view->path, width, n);
+    }
+    if (code == KO_OK) {
+        code = ko_cube_view_transfer(view, "component_mean", (hsize_t)model, 1, H5T_NATIVE_FLOAT,
+                                     row, err);
+    }
+    if (code == KO_OK) {
+        memcpy(out, row, n * sizeof *out);
+    }
+    free(row);
+    return code;
+}

@@ -119,7 +119,10 @@ static void fill_map(struct ko_reuse_map *map)
     }
     for (int32_t f = 0; f < plan->n_classes; f++) {
         ko_feature_class_label(&plan->class[f], label);
-        map->class[f] = (int32_t)ko_strings_find(&axes->feature_class, label);
+        /* What replaces a component depends on all prompts of the sweep. */
+        map->class[f] = plan->class[f].replacement == KO_REPLACE_ZERO
+                            ? (int32_t)ko_strings_find(&axes->feature_class, label)
+                            : -1;
     }
     for (int32_t s = 0; s < plan->n_sizes; s++) {
         map->size[s] = find_layers(axes->window_size, axes->n_sizes, plan->size[s]);
