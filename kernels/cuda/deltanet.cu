@@ -9,10 +9,13 @@
 // state: each holds R of the d_key numbers of a column in registers. Rows are loaded in tiles. While
 // a tile is computed, each warp already reads its row of the next one into registers; then it norms
 // q and k, and writes the row to the other of two buffers in shared memory.
+//
+// Where a head has one decay, a long trunk goes in chunks instead (deltanet_chunk.cuh).
 #include "kernels/cuda/cuda.h"
+#include "kernels/cuda/deltanet_chunk.cuh"
 #include "kernels/cuda/device.cuh"
 
-enum { WARPS = 4, THREADS = 32 * WARPS, TILE = WARPS, LANES = 8 };
+enum { TILE = WARPS };
 
 // One row of a tile, for all columns.
 struct tile_row {
@@ -29,6 +32,15 @@ template <int R, int C> struct tile {
     float v[2][TILE][C * THREADS / LANES];
     struct tile_row row[2][TILE];
     float start[C * R][THREADS]; // the state before the branches
+};
+
+// What a block has in shared memory: the two take turns.
+template <int R, int C, bool CHUNKED> union memory {
+    struct tile<R, C> tile;
+};
+template <int R, int C> union memory<R, C, true> {
+    struct tile<R, C> tile;
+    struct chunk<R> chunk;
 };
 
 // The rows of one branch or of a trunk, or the rows of an item's branches that have one row each.
@@ -56,6 +68,11 @@ template <int R, int C, bool PER_CHANNEL> struct scan {
     bool without;     // the block's state is S'
     int turn;         // the buffer
     struct raw_row<R, C> next;
+
+    __device__ __forceinline__ int key_head() const
+    {
+        return (int)((size_t)head * (size_t)a.n_key_heads / (size_t)a.n_heads);
+    }
 
     // Whether the branch loses edges in this head.
     __device__ __forceinline__ bool is_cut(int b) const
@@ -97,8 +114,7 @@ template <int R, int C, bool PER_CHANNEL> struct scan {
         next.row = describe(list, k);
         const int source = source_row_after_conv(rows, at, next.row.row);
         const int projected = source_row(rows, at, next.row.row);
-        const int key_head = (int)((size_t)head * (size_t)a.n_key_heads / (size_t)a.n_heads);
-        const size_t key = ko_at(source, a.ld, key_head * a.d_key);
+        const size_t key = ko_at(source, a.ld, key_head() * a.d_key);
 #pragma unroll
         for (int p = 0; p < R / 4; p++) {
             const int n = lane + 32 * p;
@@ -351,11 +367,40 @@ template <int R, int C, bool PER_CHANNEL> struct scan {
     }
 };
 
+// Walks over the list, the first rows of a trunk, in chunks. Returns whether it did so: not every
+// block can, and a short list is left for `walk`.
+template <bool READ, int R>
+static __device__ __forceinline__ bool walk_chunks(const struct scan<R, MINE, false> &scan,
+                                                   union memory<R, MINE, true> &memory,
+                                                   const struct row_list &list, float (&s)[MINE][R])
+{
+    if (list.n < CHUNKED_FROM) {
+        return false;
+    }
+    struct chunk_walk<R> chunks = {
+        scan.rows, scan.a, memory.chunk, scan.head, scan.column
+    };
+    chunks.key = scan.key_head() * scan.a.d_key;
+    chunks.first = list.first;
+    chunks.n = list.n;
+    chunks.edge_set = scan.without ? list.edge_set : -1;
+    chunks.template walk<READ>(s);
+    return true;
+}
+
+template <bool READ, int R, int C, bool PER_CHANNEL>
+static __device__ __forceinline__ bool walk_chunks(const struct scan<R, C, PER_CHANNEL> &,
+                                                   union memory<R, C, false> &,
+                                                   const struct row_list &, float (&)[C][R])
+{
+    return false;
+}
+
 template <int R, int C, bool PER_CHANNEL>
 static __global__ void __launch_bounds__(THREADS, 3)
     scan_items(struct ko_cuda_rows rows, struct stage_rows at, struct ko_deltanet a)
 {
-    __shared__ struct tile<R, C> tile;
+    __shared__ union memory<R, C, !PER_CHANNEL && C == MINE> memory;
     const struct ko_scan_item item = rows.items[blockIdx.x];
     const int n_active = item.n > 0 ? count_active(rows, at, item) : 0;
     const bool without = blockIdx.z > 0;
@@ -365,19 +410,24 @@ static __global__ void __launch_bounds__(THREADS, 3)
     const int columns = C * THREADS / LANES, slices = (a.d_value + columns - 1) / columns;
     const int head = (int)blockIdx.y / slices, column = (int)blockIdx.y % slices * columns;
     struct scan<R, C, PER_CHANNEL> scan = {
-        rows, at, a, tile, head, column, without, 0,
+        rows, at, a, memory.tile, head, column, without, 0,
         {
         }
     };
     float s[C][R] = {};
     bool reads[2] = {true, true};
+    const struct row_list before = {
+        rows.trunk_first[item.prompt], item.t0, false, 0, item.edge_set, -1};
+    if (item.n == 0 && walk_chunks<true>(scan, memory, before, s)) {
+        return; // here t0 is the end of the trunk
+    }
     if (item.n > 0) {
-        const struct row_list before = {
-            rows.trunk_first[item.prompt], item.t0, false, 0, item.edge_set, -1};
         if (!scan.find_readers(item, n_active, rows.n_tokens[item.prompt], reads)) {
             return;
         }
-        scan.template walk<true, false>(before, s);
+        if (!walk_chunks<false>(scan, memory, before, s)) {
+            scan.template walk<true, false>(before, s);
+        }
     }
     if (item.n > 0 && rows.n_tokens[item.prompt] - item.t0 == 1) {
         const struct row_list all = {item.first, n_active, true, item.t0, item.edge_set, -1};
