@@ -12,8 +12,9 @@
 /* Channels that the scan computes at once. A state [16, KO_SCAN_BLOCK] fits in the L1 cache. */
 enum { KO_SCAN_BLOCK = 128 };
 
-/* Columns of a head's state that the delta rule computes at once. */
-enum { KO_DELTA_BLOCK = 64 };
+/* Columns of a head's state that the delta rule computes at once, and rows of a chunk, a multiple of
+   4. The products of a chunk's rows with each other grow with the square of its length. */
+enum { KO_DELTA_BLOCK = 64, KO_DELTA_ROWS = 8 };
 
 /* One row of Mamba-1's scan over n <= KO_SCAN_BLOCK channels. States, decays and a2 are [d_state,
    KO_SCAN_BLOCK]. */
@@ -66,6 +67,44 @@ struct ko_delta_row {
     const float *from; /* the state before the row */
     float *to;         /* the state after it; may be `from`; NULL: not needed */
     float *y;          /* [KO_DELTA_BLOCK] sum_s q[s] state[s] */
+};
+
+/* A chunk of n <= KO_DELTA_ROWS rows of the gated delta rule (Yang et al. 2024, Parallelizing Linear
+   Transformers with the Delta Rule over Sequence Length, and 2025, Gated DeltaNet). With D(j, i) the
+   product of the decays of the rows j + 1 to i, F(i) that of the chunk's rows up to i, and the state
+   S before the chunk:
+
+     u(i) = beta(i) (v(i) - S^T F(i) k(i) - sum_{j < i} (k(i) . D(j, i) k(j)) u(j))
+     y(i) = S^T F(i) q(i) + sum_{j <= i} (q(i) . D(j, i) k(j)) u(j)
+     S   <- F(last) S + sum_j D(j, last) k(j) u(j)^T
+
+   D and F are products for each key. They are multiplied, and nothing is divided by them, since
+   they may be 0. Rows of keys are `ld` numbers apart; from d_key on they are 0 in q, k and decay. */
+struct ko_delta_chunk {
+    int32_t n, d_key;
+    size_t ld;                  /* a multiple of 16, at least d_key */
+    const float *q, *k, *decay; /* [n, ld] */
+    const float *beta;          /* [n] */
+
+    /* What delta_products fills in. */
+    float *before;       /* [2, KO_DELTA_ROWS, ld] F(i) k(i); F(i) q(i) */
+    float *after;        /* [KO_DELTA_ROWS, ld] D(j, last) k(j) */
+    float *all;          /* [ld] F(last) */
+    float *erase, *read; /* [KO_DELTA_ROWS, KO_DELTA_ROWS] of rows i and j: k(i) . D(j, i) k(j) for
+                            j < i, and q(i) . D(j, i) k(j) for j <= i */
+};
+
+/* n <= KO_DELTA_BLOCK columns of a chunk. Columns from n on are computed too, up to a multiple of
+   16, and rows of u and y up to a multiple of 4. States are [d_key, KO_DELTA_BLOCK]. */
+struct ko_delta_columns {
+    int32_t n;
+    const float *v; /* [rows, KO_DELTA_BLOCK] */
+    const uint8_t
+        *removed;      /* [rows] 1: the row writes no v, but decays and erases; NULL: none is */
+    const float *from; /* the state before the chunk */
+    float *to;         /* the state after it; may be `from`; NULL: not needed */
+    float *u;          /* [KO_DELTA_ROWS, KO_DELTA_BLOCK] scratch */
+    float *y;          /* [KO_DELTA_ROWS, KO_DELTA_BLOCK] NULL: not needed */
 };
 
 /* Errors are in units in the last place of the float32 result, over all float32 arguments unless a
@@ -132,6 +171,8 @@ struct ko_cpu_isa {
     void (*time_step)(size_t n, const float *x, const float *bias, float low, float high, float *y);
     /* state = decay * from + beta k (v - (decay * from)^T k)^T */
     void (*delta)(const struct ko_delta_row *row);
+    void (*delta_products)(const struct ko_delta_chunk *chunk);
+    void (*delta_chunk)(const struct ko_delta_chunk *chunk, const struct ko_delta_columns *columns);
     /* Gates of the real-gated linear recurrent unit, in place, for scale <= 0: decay becomes
        a = exp(scale sigmoid(decay)), and input becomes m u sigmoid(input), where m is sqrt(1 - a^2),
        or 1 if `first`. Within a relative (4 + 4 |log a|) 2^-24 of the exact a and m. */

@@ -410,17 +410,18 @@ static void check_recurrence(const struct backends *all, const struct ko_rows *r
     free(want);
 }
 
-/* The lengths are not multiples of a chunk. */
+/* Lengths at the ends of chunks, and between them. */
 static void states_last_over_long_trunks(void **state)
 {
     static const struct shape long_shapes[] = {
         {2, 4, 30, 20, false}, {2, 2, 33, 16, false}, {1, 2, 128, 70, false}, {1, 1, 24, 40, true}};
-    static const int32_t lengths[] = {65, WAVE_LONG, WAVE_LONGEST};
+    static const int32_t lengths[] = {23, 24, 31, 33, 48, 64, 65, WAVE_LONG, WAVE_LONGEST};
+    const size_t n_lengths = sizeof lengths / sizeof lengths[0];
     struct spread spread[N_LASTING][2] = {{{0}}};
-    for (size_t k = 0; k < (size_t)3 * 4 * N_LASTING; k++) {
-        const struct ko_rows *rows = wave_long_rows(lengths[k % 3]);
-        enum lasting lasting = (enum lasting)(k / 12);
-        struct inputs x = make_inputs(rows, &long_shapes[k / 3 % 4]);
+    for (size_t k = 0; k < 4 * n_lengths * N_LASTING; k++) {
+        const struct ko_rows *rows = wave_long_rows(lengths[k % n_lengths]);
+        enum lasting lasting = (enum lasting)(k / (4 * n_lengths));
+        struct inputs x = make_inputs(rows, &long_shapes[k / n_lengths % 4]);
         set_lasting(rows, &x, lasting);
         check_recurrence(*state, rows, &x, spread[lasting]);
         free_inputs(&x);
@@ -486,6 +487,13 @@ static void threads_do_not_change_a_bit(void **state)
         const struct ko_rows *rows = wave_random_rows(seed);
         struct inputs x = make_inputs(rows, &shapes[seed % N_SHAPES]);
         const struct mixing mixing = mixing_of("random", rows, &x);
+        check_threads(*state, rows, &mixing);
+        free_inputs(&x);
+    }
+    for (size_t s = 0; s < N_SHAPES; s++) {
+        const struct ko_rows *rows = wave_long_rows(65);
+        struct inputs x = make_inputs(rows, &shapes[s]);
+        const struct mixing mixing = mixing_of("long prompt", rows, &x);
         check_threads(*state, rows, &mixing);
         free_inputs(&x);
     }

@@ -34,6 +34,8 @@
 #define ko_isa_ssd            KO_ISA_NAME(ko_isa_ssd)
 #define ko_isa_time_step      KO_ISA_NAME(ko_isa_time_step)
 #define ko_isa_delta          KO_ISA_NAME(ko_isa_delta)
+#define ko_isa_delta_products KO_ISA_NAME(ko_isa_delta_products)
+#define ko_isa_delta_chunk    KO_ISA_NAME(ko_isa_delta_chunk)
 #define ko_isa_unit           KO_ISA_NAME(ko_isa_unit)
 #define ko_isa_lru_gates      KO_ISA_NAME(ko_isa_lru_gates)
 #define ko_isa_silu_mul       KO_ISA_NAME(ko_isa_silu_mul)
@@ -74,6 +76,8 @@ void ko_isa_attend(const struct ko_attend *args);
 void ko_isa_ssd(const struct ko_ssd *args);
 void ko_isa_time_step(size_t n, const float *x, const float *bias, float low, float high, float *y);
 void ko_isa_delta(const struct ko_delta_row *row);
+void ko_isa_delta_products(const struct ko_delta_chunk *chunk);
+void ko_isa_delta_chunk(const struct ko_delta_chunk *chunk, const struct ko_delta_columns *columns);
 void ko_isa_unit(size_t n, const float *x, float eps, float scale, float *y);
 void ko_isa_lru_gates(size_t n, const float *u, const float *scale, bool first, float *input,
                       float *decay);
