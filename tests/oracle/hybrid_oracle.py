@@ -23,6 +23,7 @@ import torch.nn.functional as F
 from safetensors import safe_open
 
 from knockout_oracle import Knockout, feature_mask
+from replaced import part_of
 
 Tensor = torch.Tensor
 
@@ -1246,6 +1247,15 @@ def identities(path: str, ids: list[int]) -> dict[str, float]:
                 bias = next((v for k, v in m.tensors.items() if k.endswith(("o_proj.bias", "out_proj.bias"))), None)
                 if bias is None:
                     out["heads add up"] = max(out.get("heads add up", 0.0), (rest - y).abs().max().item())
+    rows, own = (1, T - 3, T - 1), m.parts(ids)              # parts replaced by themselves change nothing, by zeros they are left out
+    worst = 0.0
+    for kind in sorted(kinds):
+        for part in ["all"] + [f"{name}:1" for name, of in (("head", "attention"), ("ssm-head", "ssm")) if of == kind and m.n_heads(kind) > 1]:
+            put = {key: x[list(rows)] for key, parts in own.items() if (x := part_of(parts, part)) is not None}
+            cell = lambda put: m.log_probs(ids, Knockout([], range(L), part + "~mean", kind, rows, put))
+            none = cell({key: torch.zeros_like(x) for key, x in put.items()}) - m.log_probs(ids, Knockout([], range(L), part, kind, rows))
+            worst = max(worst, (cell(put) - clean).abs().max().item(), none.abs().max().item())
+    out["parts put back"] = worst
     for kind in sorted(kinds):
         assert not torch.equal(m.log_probs(ids, Knockout([], range(L), "all", kind, (T - 1,))), clean), kind
     return out
