@@ -1,5 +1,5 @@
 """The baselines against the oracle: random models of every kind, each form of each kind of baseline, every route, of hybrids every
-class; and against golden cells of a hybrid.
+class; against golden cells of a hybrid; and head_cells.py's hooks, every head of every layer.
 
 Usage: test_baselines.py    exits with 77, after the reason, where torch, transformers, safetensors, h5py or numpy is missing
 
@@ -28,6 +28,7 @@ from baseline_models import FAMILIES, forms
 from baseline_shapes import Shape, with_baseline
 from baseline_weights import random_weights
 from gpu_baselines import by_mixer, metrics, sources
+from head_cells import HOOKED, HeadJob, TunedGpt2
 from hybrid_oracle import HybridModel
 from knockout_oracle import Knockout, OracleModel
 
@@ -142,6 +143,33 @@ def large_is_small():
     return worst
 
 
+def head_cells(name, T, dtype, tuned=False):
+    """Every head of every layer, left out by a hook, in batches that mix layers and heads.  The largest difference from the oracle."""
+    shape = Shape.of(CONFIGS[name])
+    weights = random_weights(shape, torch.float32, "cpu", seed=7)
+    oracle = oracle_of(CONFIGS[name], weights)
+    own = {n: w.to(dtype) for n, w in weights.items()}
+    model = TunedGpt2(own, shape, 6, T) if tuned else HOOKED[shape.family](own, shape, dtype)
+    job = HeadJob(shape, model, "cpu", T, 2, seed=T)
+    prompt, layer, head = torch.cartesian_prod(torch.arange(2), torch.arange(shape.layers), torch.arange(shape.heads)).T
+    expected = torch.stack([oracle.log_probs(job.ids[p].tolist(), Knockout([], range(l, l + 1), f"head:{k}", "attention", (T - 1,)))
+                            for p, l, k in zip(prompt.tolist(), layer.tolist(), head.tolist())])
+    clean = torch.stack([oracle.log_probs(ids.tolist()) for ids in job.ids])
+    if not (expected - clean[prompt]).abs().amax(1).median() > EFFECT:
+        raise SystemExit(f"test_baselines.py: {name}: most head cells hardly differ from their clean run, which tests nothing")
+    worst, order = 0.0, torch.randperm(len(prompt), generator=torch.Generator().manual_seed(1))
+    for form in forms(shape.family, "batched").values():
+        for part in order.split(6):
+            batch = job.cells(prompt[part], layer[part], head[part])
+            got = torch.log_softmax(job.logits(batch, form), -1)
+            worst = max(worst, float((got - expected[part]).abs().max()))
+        left = job.model.last_logits(job.ids, torch.zeros(2, T, dtype=torch.bool), 0, 0, form)
+        worst = max(worst, float((torch.log_softmax(left, -1) - clean).abs().max()))      # the hooks are gone
+    if not worst <= TOLERANCE[dtype]:
+        raise SystemExit(f"test_baselines.py: {name}, {dtype}: head cells differ from the oracle by {worst:.1e}")
+    return worst
+
+
 def golden_cells(name):
     """Every golden cell of a hybrid variant whose route goes into the last position and whose class is of whole mixers.  The largest
     difference in log-probability and KL divergence."""
@@ -190,6 +218,10 @@ def main():
             single = max(Case(name, T, 1, 2, torch.float32).run() for T in (5, 10))
             print(f"{name}: largest difference from the oracle {worst:.1e}, in float32 {single:.1e}", flush=True)
         print(f"mamba, step by step: {large_is_small():.1e}")
+        for name in ("gpt2", "llama", "mistral"):
+            worst = max(head_cells(name, T, torch.float64) for T in (5, 10, 17))
+            single = max(head_cells(name, 10, torch.float32, tuned) for tuned in ({False, name == "gpt2"}))
+            print(f"{name}, head cells: largest difference from the oracle {worst:.1e}, in float32 {single:.1e}", flush=True)
         worst, n_cells = golden_cells("falcon-h1")
         print(f"falcon-h1: largest difference from {n_cells} golden cells {worst:.1e}")
 
