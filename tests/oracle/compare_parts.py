@@ -1,6 +1,7 @@
 """Compares component and head cells of the oracle with hooks in the classes of transformers, whose code stays as it is.
 
 Usage: compare_parts.py [CHECKPOINT_DIR ...] [--bound B]     default: gpt2-facts, llama-facts, mamba2-facts, pythia, opt and gemma2
+       compare_parts.py [CHECKPOINT_DIR ...] --places N      the figures of docs/parts.md, over N facts; default: gpt2-facts
 
 A whole sublayer is changed by a forward hook on the module whose output is added to the residual stream, a head by a forward pre-hook
 on the output projection.  Clean parts are recorded by the same hooks; their means, and which prompt is a donor, are worked out here.
@@ -173,16 +174,55 @@ def compare(path):
     return out, worst_wrong
 
 
+def places(path, n_prompts):
+    """What one-layer cells at `last` do to the log-probability of the answer: heads left out in the right and in the wrong place, and
+    mixers left out and replaced.  Of the facts those whose answer ranks first."""
+    hooked = Hooked(str(path))
+    oracle, facts = OracleModel(str(path)), [json.loads(line) for line in open(ROOT / "jobs/facts.jsonl")]
+    picked = stratified(facts, Tokenizer.from_file(str(path / "tokenizer.json")), n_prompts, 0)
+    prompts = [picked[n][1] for n in file_order(facts, picked)]
+    prompts = [p for p in prompts if int(oracle.log_probs(p.ids).argmax()) == p.target]
+    clean = torch.stack([oracle.log_probs(p.ids)[p.target] for p in prompts])
+    replacements, L = Replacements(oracle, prompts), oracle.n_layers
+    prefix = "ssm-head" if hooked.mixer == "ssm" else "head"
+
+    def effect(feature, l):
+        route = f"{hooked.mixer}@last"
+        cells = [route_knockout(route, p, range(l, l + 1), feature, replacements.values(route, feature, n)) for n, p in enumerate(prompts)]
+        return torch.stack([oracle.log_probs(p.ids, k)[p.target] for p, k in zip(prompts, cells)]) - clean
+
+    right = torch.stack([torch.stack([effect(f"{prefix}:{h}", l) for h in range(hooked.heads)]) for l in range(L)])
+    wrong = torch.stack([torch.stack([torch.stack([hooked.wrong(p.ids, [l], h, [p.T - 1])[p.target] for p in prompts]) - clean
+                                      for h in range(hooked.heads)]) for l in range(L)])
+    means = [x.mean(-1).flatten() for x in (right, wrong)]
+    ranks = torch.stack([m.argsort().argsort().double() for m in means])
+    print(f"{path.name}: {len(prompts)} facts, {right.numel()} cells of {L} layers x {hooked.heads} heads, change of log p of the answer")
+    print(f"  right and wrong place differ by up to {(right - wrong).abs().max():.2f}, the means over the facts by {(means[0] - means[1]).abs().max():.2f}; "
+          f"rank correlation of the heads' means {torch.corrcoef(ranks)[0, 1]:.2f}")
+    for name, m in zip(("right", "wrong"), means):
+        k = int(m.argmin())
+        print(f"  {name} place: the head that matters most is {k // hooked.heads}.{k % hooked.heads}, {m[k]:.2f}; "
+              f"it is {means[0][k]:.2f} and {means[1][k]:.2f} in the right and the wrong place")
+    print("  first layer, mean change of log p: zero, mean, resample (seed 3) of the whole mixer")
+    for l in range(L):
+        print(f"  {l:4}" + "".join(f"  {effect(feature, l).mean():7.2f}" for feature in ("all", "all~mean", "all~resample:3")), flush=True)
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    ap.add_argument("checkpoints", nargs="*", type=Path, default=DEFAULT)
+    ap.add_argument("checkpoints", nargs="*", type=Path)
     ap.add_argument("--bound", type=float, default=1e-4)
+    ap.add_argument("--places", type=int, default=0, metavar="N")
     a = ap.parse_args()
     torch.set_num_threads(1)
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
+    if a.places:
+        for path in a.checkpoints or DEFAULT[:1]:
+            places(path, a.places)
+        return
     bad = False
-    for path in a.checkpoints:
+    for path in a.checkpoints or DEFAULT:
         out, wrong = compare(path)
         for what, (worst, count, effect) in out.items():
             failed = not worst <= a.bound or count == 0
