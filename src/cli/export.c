@@ -52,8 +52,8 @@ static enum ko_code read_request(const struct ko_options *options, const char **
 /* A compressed copy holds the whole cube, so it takes no filters. */
 static enum ko_code refuse_filters(const struct ko_options *options, struct ko_error *err)
 {
-    static const enum ko_option filters[] = {KO_OPT_MODEL, KO_OPT_TARGET, KO_OPT_SOURCE,
-                                             KO_OPT_FEATURE, KO_OPT_WINDOW_SIZE};
+    static const enum ko_option filters[] = {KO_OPT_MODEL,  KO_OPT_ROUTE,   KO_OPT_TARGET,
+                                             KO_OPT_SOURCE, KO_OPT_FEATURE, KO_OPT_WINDOW_SIZE};
     for (size_t k = 0; k < sizeof filters / sizeof filters[0]; k++) {
         if (ko_option_given(options, filters[k])) {
             return ko_fail(err, KO_E_INPUT,

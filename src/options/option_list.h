@@ -102,6 +102,8 @@ enum ko_option_type { KO_FLAG, KO_INT, KO_DOUBLE, KO_STRING, KO_STRINGS /* may b
       "relation: one curve per relation of the prompts")                                           \
     X(KO_OPT_MODEL, "model", KO_STRINGS, "", "NAME", "show export verify",                         \
       "only this model (may be repeated)")                                                         \
+    X(KO_OPT_ROUTE, "route", KO_STRINGS, "", "ROUTE", "show export",                               \
+      "only this route, TARGET<-SOURCE or KIND@SET, in quotes (may be repeated)")                  \
     X(KO_OPT_TARGET, "target", KO_STRINGS, "", "SET", "show export",                               \
       "only routes into this token set (may be repeated)")                                         \
     X(KO_OPT_SOURCE, "source", KO_STRINGS, "", "SET", "show export",                               \

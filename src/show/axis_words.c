@@ -9,30 +9,36 @@
 #include "src/base/memory.h"
 #include "src/spec/feature_class.h"
 
-const char *ko_route_label_sign(const char *label)
-{
-    return strstr(label, "<-") ? "<-" : "@";
-}
-
 enum ko_code ko_route_label_split(const char *label, char **target, char **source,
                                   struct ko_error *err)
 {
-    const char *sign = ko_route_label_sign(label), *at = strstr(label, sign);
-    if (!at) {
+    const char *arrow = strstr(label, "<-"), *at = strchr(label, '@');
+    const char *between = arrow ? arrow : at;
+    if (!between) {
         return ko_fail(err, KO_E_INPUT,
-                       "route '%s': has no '<-' and no '@', so this is not a cube of knockout",
+                       "route '%s': has neither '<-' nor '@', so this is not a cube of knockout",
                        label);
     }
-    char *left = ko_copy_n(label, (size_t)(at - label), err);
-    char *right = ko_copy(at + strlen(sign), err);
+    char *left = ko_copy_n(label, (size_t)(between - label), err);
+    char *right = ko_copy(between + (arrow ? 2 : 1), err);
     if (!left || !right) {
         free(left);
         free(right);
         return KO_E_MEMORY;
     }
-    *target = left;
-    *source = right;
+    *target = arrow ? left : right;
+    *source = arrow ? right : left;
     return KO_OK;
+}
+
+void ko_route_label_join(const char *like, const char *target, const char *source,
+                         struct ko_text *out)
+{
+    if (strstr(like, "<-")) {
+        ko_text_add(out, "%s<-%s", target, source);
+    } else {
+        ko_text_add(out, "%s@%s", source, target);
+    }
 }
 
 enum ko_code ko_axis_canonical(const char *word, bool classes, char **out, struct ko_error *err)

@@ -9,12 +9,13 @@
 #include "src/base/text.h"
 #include "src/cube/read/read.h"
 
-/* Splits a route's label at its sign; free() both. "TARGET<-SOURCE" gives two token sets. Of
-   "COMPONENT@SET" the component counts as the target and the set as the source. */
+/* Splits a route's label into its target and its source; free() both. Those of "TARGET<-SOURCE" are
+   token sets. Those of a component, "KIND@SET", are the set SET and the word KIND. */
 KO_MUST_CHECK enum ko_code ko_route_label_split(const char *label, char **target, char **source,
                                                 struct ko_error *err);
-/* The sign between the two parts: "<-" or "@". */
-const char *ko_route_label_sign(const char *label);
+/* Adds the label of these ends, written as the label `like` is. */
+void ko_route_label_join(const char *like, const char *target, const char *source,
+                         struct ko_text *out);
 
 /* Writes a word as cubes write labels: without blanks; for classes, an alias becomes its
    definition. free() it. */

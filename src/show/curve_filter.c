@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads --model, --target, --source, --feature and --window-size, and marks which labels of each
+/* Reads --model, --route, --target, --source, --feature and --window-size, and marks which labels of each
    axis were asked for. A word that the cube does not have is an error. */
 #include "src/show/curve_filter.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,26 +61,45 @@ static enum ko_code canonical_words(const struct ko_strings *words, bool classes
     return code;
 }
 
-/* Clears the routes whose target (or source) was not asked for. */
-static enum ko_code filter_ends(const struct reader *reader, enum ko_option id, const char *option,
-                                const struct ko_cube_axes *axes, struct ko_curve_filter *filter)
+/* The routes, or the targets or sources of all routes; mean routes first. */
+static enum ko_code route_words(const struct ko_cube_axes *axes, enum ko_option id,
+                                struct ko_strings *out, struct ko_error *err)
+{
+    enum ko_code code = KO_OK;
+    if (id != KO_OPT_ROUTE) {
+        return ko_axis_route_ends(axes, id == KO_OPT_SOURCE, out, err);
+    }
+    for (size_t r = 0; code == KO_OK && r < axes->route.n; r++) {
+        code = ko_strings_add(out, axes->route.item[r], err);
+    }
+    for (size_t r = 0; code == KO_OK && r < axes->heat_route.n; r++) {
+        code = ko_strings_add(out, axes->heat_route.item[r], err);
+    }
+    return code;
+}
+
+/* Clears the routes that were not asked for, or whose target or source was not. what: of the
+   option. */
+static enum ko_code filter_routes(const struct reader *reader, enum ko_option id, const char *what,
+                                  const struct ko_cube_axes *axes, struct ko_curve_filter *filter)
 {
     struct ko_strings labels = {0}, words = {0};
     const struct ko_strings *given = wanted_words(reader, id);
+    char option[16];
     if (!given) {
         return KO_OK;
     }
+    (void)snprintf(option, sizeof option, "--%s", what);
     uint8_t *chosen = ko_new(axes->route.n + axes->heat_route.n, 1, reader->err);
     enum ko_code code = chosen ? KO_OK : KO_E_MEMORY;
     if (code == KO_OK) {
-        code = ko_axis_route_ends(axes, id == KO_OPT_SOURCE, &labels, reader->err);
+        code = route_words(axes, id, &labels, reader->err);
     }
     if (code == KO_OK) {
         code = canonical_words(given, false, &words, reader->err);
     }
     if (code == KO_OK) {
-        code = choose_labels(reader, option, id == KO_OPT_SOURCE ? "source" : "target", &words,
-                             &labels, chosen);
+        code = choose_labels(reader, option, what, &words, &labels, chosen);
     }
     for (size_t r = 0; code == KO_OK && r < labels.n; r++) {
         if (r < axes->route.n) {
@@ -170,10 +190,13 @@ enum ko_code ko_curve_filter_read(const struct ko_options *options, const char *
                              &axes->model, filter.model);
     }
     if (code == KO_OK) {
-        code = filter_ends(&reader, KO_OPT_TARGET, "--target", axes, &filter);
+        code = filter_routes(&reader, KO_OPT_ROUTE, "route", axes, &filter);
     }
     if (code == KO_OK) {
-        code = filter_ends(&reader, KO_OPT_SOURCE, "--source", axes, &filter);
+        code = filter_routes(&reader, KO_OPT_TARGET, "target", axes, &filter);
+    }
+    if (code == KO_OK) {
+        code = filter_routes(&reader, KO_OPT_SOURCE, "source", axes, &filter);
     }
     if (code == KO_OK) {
         code = filter_features(&reader, axes, &filter);

@@ -14,8 +14,8 @@ struct ko_curve_filter {
     uint8_t *model, *route, *heat_route, *class, *size; /* 0/1 along the axes; owned */
 };
 
-/* Reads --model, --target, --source, --feature and --window-size; without an option everything
-   passes. KO_E_INPUT names the nearest known value for an unknown one. Free with
+/* Reads --model, --route, --target, --source, --feature and --window-size; without an option
+   everything passes. KO_E_INPUT names the nearest known value for an unknown one. Free with
    ko_curve_filter_free. */
 KO_MUST_CHECK enum ko_code ko_curve_filter_read(const struct ko_options *options, const char *path,
                                                 const struct ko_cube_axes *axes,

@@ -188,9 +188,8 @@ static enum ko_code find_other(const struct ko_curve_minus *minus, const struct 
     if (code != KO_OK) {
         return code;
     }
-    ko_text_add(&route, "%s%s%s", minus->target ? minus->target : target,
-                ko_route_label_sign(axes->route.item[key->route]),
-                minus->source ? minus->source : source);
+    ko_route_label_join(axes->route.item[key->route], minus->target ? minus->target : target,
+                        minus->source ? minus->source : source, &route);
     other.route = (int32_t)ko_strings_find(&axes->route, ko_text_str(&route));
     if (minus->model >= 0) {
         other.model = minus->model;
@@ -237,8 +236,7 @@ static enum ko_code find_route_controls(const struct ko_cube_axes *axes,
     char *target = NULL, *source = NULL;
     enum ko_code code = ko_route_label_split(axes->route.item[key->route], &target, &source, err);
     if (code == KO_OK) {
-        ko_text_add(&before, "%s%srandom-like:%s:", target,
-                    ko_route_label_sign(axes->route.item[key->route]), source);
+        ko_text_add(&before, "%s<-random-like:%s:", target, source);
     }
     for (size_t r = 0; code == KO_OK && r < axes->route.n; r++) {
         if (is_seeded(axes->route.item[r], ko_text_str(&before))) {

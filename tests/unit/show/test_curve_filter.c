@@ -27,7 +27,9 @@ static struct ko_cube_axes make_axes(void)
     add(&axes.route, "last<-subject");
     add(&axes.route, "last<-relation\\last");
     add(&axes.route, "later<-subject");
+    add(&axes.route, "mlp@last");
     add(&axes.heat_route, "last<-each");
+    add(&axes.heat_route, "mlp@each");
     add(&axes.feature_class, "all");
     add(&axes.feature_class, "slow-third");
     return axes;
@@ -76,16 +78,21 @@ static void filters_let_through_what_they_name(void **state)
     const struct {
         const char *option, *value, *model, *route, *heat, *class, *size;
     } cases[] = {
-        {"--metric", "kl", "11", "111", "1", "11", "11"},
-        {"--model", "gpt2-medium", "01", "111", "1", "11", "11"},
-        {"--target", "last", "11", "110", "1", "11", "11"},
-        {"--target", "later", "11", "001", "0", "11", "11"},
-        {"--source", "subject", "11", "101", "0", "11", "11"},
-        {"--source", "relation \\ last", "11", "010", "0", "11", "11"},
-        {"--source", "each", "11", "000", "1", "11", "11"},
-        {"--feature", "slow-third", "11", "111", "1", "01", "11"},
-        {"--feature", "context-dependent", "11", "111", "1", "01", "11"},
-        {"--window-size", "9", "11", "111", "1", "11", "01"},
+        {"--metric", "kl", "11", "1111", "11", "11", "11"},
+        {"--model", "gpt2-medium", "01", "1111", "11", "11", "11"},
+        {"--target", "last", "11", "1101", "10", "11", "11"},
+        {"--target", "later", "11", "0010", "00", "11", "11"},
+        {"--target", "each", "11", "0000", "01", "11", "11"},
+        {"--source", "subject", "11", "1010", "00", "11", "11"},
+        {"--source", "relation \\ last", "11", "0100", "00", "11", "11"},
+        {"--source", "each", "11", "0000", "10", "11", "11"},
+        {"--source", "mlp", "11", "0001", "01", "11", "11"},
+        {"--route", "last<-subject", "11", "1000", "00", "11", "11"},
+        {"--route", "mlp @ last", "11", "0001", "00", "11", "11"},
+        {"--route", "mlp@each", "11", "0000", "01", "11", "11"},
+        {"--feature", "slow-third", "11", "1111", "11", "01", "11"},
+        {"--feature", "context-dependent", "11", "1111", "11", "01", "11"},
+        {"--window-size", "9", "11", "1111", "11", "11", "01"},
     };
     for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
         struct ko_curve_filter filter = {0};
@@ -113,6 +120,7 @@ static void unknown_values_name_the_nearest_known_one(void **state)
          "'mamba-130m'?"},
         {"--model", "llama",
          "--model: c.h5 has no model 'llama', choose from: mamba-130m, gpt2-medium"},
+        {"--route", "mlp@lats", "--route: c.h5 has no route 'mlp@lats', did you mean 'mlp@last'?"},
         {"--target", "lst", "--target: c.h5 has no target 'lst', did you mean 'last'?"},
         {"--source", "subjects",
          "--source: c.h5 has no source 'subjects', did you mean 'subject'?"},
@@ -131,18 +139,32 @@ static void unknown_values_name_the_nearest_known_one(void **state)
     }
 }
 
-static void labels_are_split_at_their_arrow(void **state)
+static void labels_are_split_into_their_ends_and_joined_again(void **state)
 {
     (void)state;
+    const struct {
+        const char *label, *target, *source;
+    } cases[] = {{"last<-random-like:subject:3", "last", "random-like:subject:3"},
+                 {"last<-each", "last", "each"},
+                 {"attention@subject-last", "subject-last", "attention"},
+                 {"mlp@relation\\last", "relation\\last", "mlp"}};
     char *target = NULL, *source = NULL;
     struct ko_error err = {0};
-    assert_int_equal(ko_route_label_split("last<-random-like:subject:3", &target, &source, &err),
-                     KO_OK);
-    assert_string_equal(target, "last");
-    assert_string_equal(source, "random-like:subject:3");
-    free(target);
-    free(source);
+    for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
+        struct ko_text joined = {0};
+        assert_int_equal(ko_route_label_split(cases[k].label, &target, &source, &err), KO_OK);
+        assert_string_equal(target, cases[k].target);
+        assert_string_equal(source, cases[k].source);
+        ko_route_label_join(cases[k].label, target, source, &joined);
+        assert_string_equal(ko_text_str(&joined), cases[k].label);
+        ko_text_free(&joined);
+        free(target);
+        free(source);
+    }
     assert_int_equal(ko_route_label_split("last", &target, &source, &err), KO_E_INPUT);
+    assert_string_equal(err.text,
+                        "route 'last': has neither '<-' nor '@', so this is not a cube of "
+                        "knockout");
 }
 
 int main(void)
@@ -150,7 +172,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(filters_let_through_what_they_name),
         cmocka_unit_test(unknown_values_name_the_nearest_known_one),
-        cmocka_unit_test(labels_are_split_at_their_arrow),
+        cmocka_unit_test(labels_are_split_into_their_ends_and_joined_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,7 +18,9 @@ static const char *const routes[] = {"last<-subject",
                                      "later<-subject",
                                      "last<-random-like:subject:3",
                                      "last<-random-like:subject:11",
-                                     "last<-random-like:relation:3"};
+                                     "last<-random-like:relation:3",
+                                     "mlp@last",
+                                     "attention@last"};
 static const char *const classes[] = {"all",
                                       "slow-third",
                                       "fast-third+conv",
@@ -91,6 +93,13 @@ static void what_is_subtracted_differs_as_asked_for(void **state)
         {"--minus-source relation", {0, 1, 0, 1}, KO_MINUS_OTHER, 0, {0}, NULL}, /* itself */
         {"--minus-source relation", {0, 2, 0, 1}, KO_MINUS_OTHER, 0, {0}, NULL}, /* no such route */
         {"--minus-target later", {0, 0, 0, 1}, KO_MINUS_OTHER, 1, {0, 2, 0, 1}, "later<-subject"},
+        {"--minus-source attention",
+         {0, 6, 0, 1},
+         KO_MINUS_OTHER,
+         1,
+         {0, 7, 0, 1},
+         "attention@last"},
+        {"--minus-source attention", {0, 0, 0, 1}, KO_MINUS_OTHER, 0, {0}, NULL},
         {"--minus-feature all", {0, 0, 1, 0}, KO_MINUS_OTHER, 1, {0, 0, 0, 0}, "all"},
         {"--minus-feature context-dependent",
          {0, 0, 0, 0},
