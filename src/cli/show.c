@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The command `show`: decides between curves, heat maps and the view of an evaluation, and prints
    as text, CSV or JSON. */
+#include <string.h>
+
 #include "src/cli/cli.h"
 #include "src/formats/json_out.h"
 #include "src/show/curves.h"
@@ -8,6 +10,8 @@
 #include "src/show/curves_print.h"
 #include "src/show/heat_map.h"
 #include "src/show/show_evaluation.h"
+#include "src/show/strongest.h"
+#include "src/show/strongest_print.h"
 
 struct request {
     const char *path;
@@ -22,7 +26,8 @@ struct request {
 static enum ko_code refuse_statistics(const struct request *request, const char *what,
                                       struct ko_error *err)
 {
-    const char *option = request->json                               ? "--json"
+    const char *option = request->query.n_strongest > 0              ? "--strongest"
+                         : request->json                             ? "--json"
                          : request->query.by_relation                ? "--by"
                          : request->query.minus.interaction          ? "--interaction"
                          : ko_curve_query_subtracts(&request->query) ? "--minus-..."
@@ -77,22 +82,60 @@ static enum ko_code show_maps(const struct request *request, struct ko_text *out
     return code;
 }
 
-static enum ko_code print_json(const struct request *request, const struct ko_curves *curves,
-                               struct ko_text *out, struct ko_error *err)
+/* Adds the root, and frees it. */
+static enum ko_code add_json(json_object *root, struct ko_text *out, struct ko_error *err)
 {
-    json_object *root = NULL;
-    enum ko_code code = ko_curves_json(curves, request->axes, &request->query, &root, err);
-    const char *text = root ? json_object_to_json_string_ext(
-                                  root, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE)
-                            : NULL;
-    if (code == KO_OK && !text) {
-        code = ko_fail(err, KO_E_MEMORY, "JSON: out of memory");
-    }
-    if (code == KO_OK) {
+    const char *text = json_object_to_json_string_ext(root, JSON_C_TO_STRING_PRETTY |
+                                                                JSON_C_TO_STRING_NOSLASHESCAPE);
+    if (text) {
         ko_text_add(out, "%s\n", text);
     }
     json_object_put(root);
+    return text ? KO_OK : ko_fail(err, KO_E_MEMORY, "JSON: out of memory");
+}
+
+static void add_unfinished(const struct ko_curves *curves, struct ko_text *out)
+{
+    if (curves->n_unfinished > 0) {
+        ko_text_add(out, "\nnot everything is done, see `knockout status`\n");
+    }
+}
+
+static enum ko_code print_strongest(const struct request *request, struct ko_curves *curves,
+                                    struct ko_text *out, struct ko_error *err)
+{
+    struct ko_strongest strongest = {0};
+    json_object *root = NULL;
+    enum ko_code code =
+        ko_strongest_find(curves, (size_t)request->query.n_strongest, &strongest, err);
+    if (code == KO_OK && request->csv) {
+        code = ko_strongest_csv(&strongest, curves, request->axes, &request->query, out, err);
+    } else if (code == KO_OK && request->json) {
+        code = ko_strongest_json(&strongest, curves, request->axes, &request->query, &root, err);
+        code = code == KO_OK ? add_json(root, out, err) : code;
+    } else if (code == KO_OK) {
+        ko_strongest_print(&strongest, curves, request->axes, &request->query, out);
+        add_unfinished(curves, out);
+    }
+    ko_strongest_free(&strongest);
     return code;
+}
+
+/* Says how to see the heat maps that pass the filters. */
+static void add_heat_hint(const struct request *request, struct ko_text *out)
+{
+    bool edges = false, components = false;
+    for (size_t r = 0; r < request->axes->heat_route.n; r++) {
+        const bool edge = strstr(request->axes->heat_route.item[r], "<-") != NULL;
+        edges = edges || (request->filter.heat_route[r] && edge);
+        components = components || (request->filter.heat_route[r] && !edge);
+    }
+    if (edges) {
+        ko_text_add(out, "\nheat maps: --source each\n");
+    }
+    if (components) {
+        ko_text_add(out, "\nheat maps of components: --target each\n");
+    }
 }
 
 static enum ko_code print_curves(const struct request *request, const struct ko_curves *curves,
@@ -102,15 +145,14 @@ static enum ko_code print_curves(const struct request *request, const struct ko_
         return ko_curves_csv(curves, request->axes, &request->query, out, err);
     }
     if (request->json) {
-        return print_json(request, curves, out, err);
+        json_object *root = NULL;
+        const enum ko_code code =
+            ko_curves_json(curves, request->axes, &request->query, &root, err);
+        return code == KO_OK ? add_json(root, out, err) : code;
     }
     ko_curves_print(curves, request->axes, &request->query, out);
-    if (curves->n_unfinished > 0) {
-        ko_text_add(out, "\nnot everything is done, see `knockout status`\n");
-    }
-    if (has_heat_routes(request)) {
-        ko_text_add(out, "\nheat maps: --source each\n");
-    }
+    add_unfinished(curves, out);
+    add_heat_hint(request, out);
     return KO_OK;
 }
 
@@ -147,7 +189,9 @@ static enum ko_code show_sweep(const struct request *request, struct ko_text *ou
         code =
             ko_curves_read(&part, &request->filter, &request->query, request->path, &curves, err);
     }
-    if (code == KO_OK && curves.n > 0) {
+    if (code == KO_OK && curves.n > 0 && request->query.n_strongest > 0) {
+        code = print_strongest(request, &curves, out, err);
+    } else if (code == KO_OK && curves.n > 0) {
         code = print_curves(request, &curves, out, err);
     } else if (code == KO_OK && curves.n_found > 0) {
         code = no_difference(request, err);

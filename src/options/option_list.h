@@ -109,7 +109,7 @@ enum ko_option_type { KO_FLAG, KO_INT, KO_DOUBLE, KO_STRING, KO_STRINGS /* may b
     X(KO_OPT_SOURCE, "source", KO_STRINGS, "", "SET", "show export",                               \
       "only routes from this token set (may be repeated)")                                         \
     X(KO_OPT_FEATURE, "feature", KO_STRINGS, "", "CLASS", "show export",                           \
-      "only this feature class (may be repeated)")                                                 \
+      "only this feature class; head:each: every head (may be repeated)")                          \
     X(KO_OPT_WINDOW_SIZE, "window-size", KO_STRINGS, "", "LAYERS", "show export",                  \
       "only this window size (may be repeated)")                                                   \
     X(KO_OPT_MINUS_TARGET, "minus-target", KO_STRING, "", "SET", "show",                           \
@@ -124,6 +124,9 @@ enum ko_option_type { KO_FLAG, KO_INT, KO_DOUBLE, KO_STRING, KO_STRINGS /* may b
       "subtract the matched random control: its mean over the seeds in the cube")                  \
     X(KO_OPT_INTERACTION, "interaction", KO_FLAG, "", "", "show",                                  \
       "subtract the classes attention and ssm from all: what both do beyond what each does")       \
+    X(KO_OPT_STRONGEST, "strongest", KO_INT, "0", "cells", "show",                                 \
+      "instead of curves, list this many windows with the largest effects of all curves, with p "  \
+      "corrected over all of them; 0: print the curves")                                           \
     X(KO_OPT_SAMPLE, "sample", KO_INT, "32", "cells", "verify", "number of cells to recompute")    \
     X(KO_OPT_SEED, "seed", KO_INT, "0", "", "verify", "seed of the random sample of cells")        \
     X(KO_OPT_WEIGHTS_SEED, "seed", KO_INT, "0", "", "bench", "seed of the random weights")         \

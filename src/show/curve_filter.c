@@ -114,16 +114,43 @@ static enum ko_code filter_routes(const struct reader *reader, enum ko_option id
     return code;
 }
 
+/* The labels of all heads, if the word is head:each or ssm-head:each, with or without a suffix;
+   otherwise, and where there are none, the word. */
+static enum ko_code add_heads(const char *word, const struct ko_strings *classes,
+                              struct ko_strings *out, struct ko_error *err)
+{
+    static const char each[] = "head:each";
+    const char *at = strstr(word, each), *suffix = at ? at + strlen(each) : "";
+    const size_t n_before = at ? (size_t)(at - word) + strlen("head:") : 0, before = out->n;
+    enum ko_code code = KO_OK;
+    for (size_t k = 0; code == KO_OK && at && k < classes->n; k++) {
+        const char *label = classes->item[k], *number = label + n_before;
+        if (strncmp(label, word, n_before) == 0) {
+            const size_t n = strspn(number, "0123456789");
+            code =
+                n > 0 && strcmp(number + n, suffix) == 0 ? ko_strings_add(out, label, err) : KO_OK;
+        }
+    }
+    return code == KO_OK && out->n == before ? ko_strings_add(out, word, err) : code;
+}
+
 static enum ko_code filter_features(const struct reader *reader, const struct ko_cube_axes *axes,
                                     struct ko_curve_filter *filter)
 {
-    struct ko_strings words = {0};
+    struct ko_strings words = {0}, expanded = {0};
     const struct ko_strings *given = wanted_words(reader, KO_OPT_FEATURE);
-    enum ko_code code = given ? canonical_words(given, true, &words, reader->err) : KO_OK;
+    enum ko_code code = KO_OK;
+    for (size_t w = 0; code == KO_OK && given && w < given->n; w++) {
+        code = add_heads(given->item[w], &axes->feature_class, &expanded, reader->err);
+    }
+    if (code == KO_OK) {
+        code = canonical_words(&expanded, true, &words, reader->err);
+    }
     if (code == KO_OK) {
         code = choose_labels(reader, "--feature", "feature class", given ? &words : NULL,
                              &axes->feature_class, filter->class);
     }
+    ko_strings_free(&expanded);
     ko_strings_free(&words);
     return code;
 }

@@ -15,7 +15,7 @@ struct ko_curve_filter {
 };
 
 /* Reads --model, --route, --target, --source, --feature and --window-size; without an option
-   everything passes. KO_E_INPUT names the nearest known value for an unknown one. Free with
+   everything passes. --feature head:each is every head of the cube. KO_E_INPUT names the nearest known value for an unknown one. Free with
    ko_curve_filter_free. */
 KO_MUST_CHECK enum ko_code ko_curve_filter_read(const struct ko_options *options, const char *path,
                                                 const struct ko_cube_axes *axes,

@@ -70,6 +70,22 @@ static enum ko_code read_bootstrap(const struct ko_options *options, struct ko_b
     return KO_OK;
 }
 
+/* The strongest cells are those of effects: a level such as a share of hits is far from 0 where
+   nothing is lost. */
+static enum ko_code read_strongest(const struct ko_options *options, struct ko_curve_query *query,
+                                   struct ko_error *err)
+{
+    query->n_strongest = ko_option_int(options, KO_OPT_STRONGEST);
+    if (query->n_strongest > 0 && !ko_curve_query_subtracts(query) &&
+        !ko_curve_metric_is_effect(query->metric)) {
+        return ko_fail(err, KO_E_INPUT,
+                       "--strongest: is of effects, and %s is not 0 where nothing changes, choose "
+                       "another --metric",
+                       ko_curve_metric_word(query->metric));
+    }
+    return KO_OK;
+}
+
 /* No useful limits of a difference of three effects are known. */
 static struct ko_bounds bounds_of(const struct ko_curve_query *query)
 {
@@ -100,6 +116,9 @@ enum ko_code ko_curve_query_read(const struct ko_options *options, const char *p
                     ko_curve_metric_word(query.metric));
     }
     if (code == KO_OK) {
+        code = read_strongest(options, &query, err);
+    }
+    if (code == KO_OK) {
         code = read_statistic(options, &query, err);
     }
     if (code == KO_OK) {
@@ -126,6 +145,12 @@ void ko_curve_query_free(struct ko_curve_query *query)
 bool ko_curve_query_subtracts(const struct ko_curve_query *query)
 {
     return ko_curve_minus_given(&query->minus);
+}
+
+bool ko_curve_query_tests(const struct ko_curve_query *query)
+{
+    return (ko_curve_query_subtracts(query) || query->n_strongest > 0) &&
+           query->summary.statistic == KO_STATISTIC_MEAN;
 }
 
 void ko_curve_query_title(const struct ko_curve_query *query, struct ko_text *out)

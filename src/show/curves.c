@@ -112,10 +112,10 @@ static enum ko_code correct_p(struct maker *maker, struct ko_curve *curve, struc
     return code;
 }
 
-/* Adds the points of windows that fit the model. `minus`: the values are differences. */
-static enum ko_code add_points(struct maker *maker, struct ko_curve *curve, const char *minus,
-                               struct ko_error *err)
+/* Adds the points of windows that fit the model. */
+static enum ko_code add_points(struct maker *maker, struct ko_curve *curve, struct ko_error *err)
 {
+    const bool tests = ko_curve_query_tests(maker->query);
     const struct ko_cube_part *part = maker->part;
     const int32_t n_layers = part->axes->n_layers[curve->key.model];
     const int32_t size = part->axes->window_size[curve->key.size];
@@ -125,7 +125,7 @@ static enum ko_code add_points(struct maker *maker, struct ko_curve *curve, cons
                                            .group = curve->relation < 0 ? NULL : maker->relation,
                                            .wanted = curve->relation};
     enum ko_code code = ko_curve_sample_estimate(&maker->query->summary, &sample, maker->estimate,
-                                                 minus ? maker->p : NULL, err);
+                                                 tests ? maker->p : NULL, err);
     for (int32_t w = 0; code == KO_OK && w < part->n_starts; w++) {
         const int32_t start = part->axes->window_start[w];
         const struct ko_layer_range layers =
@@ -133,7 +133,7 @@ static enum ko_code add_points(struct maker *maker, struct ko_curve *curve, cons
         if (layers.begin < layers.end) {
             curve->point[curve->n_points++] =
                 (struct ko_curve_point){start, ko_layers_depth(n_layers, layers),
-                                        maker->estimate[w], minus ? maker->p[w] : NAN, NAN};
+                                        maker->estimate[w], tests ? maker->p[w] : NAN, NAN};
         }
     }
     if (code == KO_OK) {
@@ -162,7 +162,7 @@ static enum ko_code add_curve(struct maker *maker, const struct ko_curve_key *ke
     curve.minus = minus ? ko_copy(minus, err) : NULL;
     enum ko_code code = curve.point && (!minus || curve.minus) ? KO_OK : KO_E_MEMORY;
     if (code == KO_OK) {
-        code = add_points(maker, &curve, minus, err);
+        code = add_points(maker, &curve, err);
     }
     if (code == KO_OK && !is_void(&curve, relation < 0 && !minus)) {
         curves->curve[curves->n++] = curve;

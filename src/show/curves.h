@@ -17,7 +17,7 @@ struct ko_curve_point {
     int32_t start; /* the window's first layer, of those that windows count */
     double depth;  /* percent */
     struct ko_estimate estimate;
-    /* p of a difference's paired t-test, and Holm's p within the curve; else NaN */
+    /* p of the t-test that the mean is 0, and Holm's p within the curve; NaN unless the query tests */
     double p, p_holm;
 };
 

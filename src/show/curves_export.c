@@ -9,11 +9,11 @@
 #include "src/show/axis_words.h"
 #include "src/show/layer_words.h"
 
-static struct ko_layer_range layers_of(const struct ko_curve *curve, int32_t point,
+static struct ko_layer_range layers_of(const struct ko_curve *curve,
+                                       const struct ko_curve_point *point,
                                        const struct ko_cube_axes *axes)
 {
-    return ko_cube_window(axes, curve->key.model, axes->window_size[curve->key.size],
-                          curve->point[point].start);
+    return ko_cube_window(axes, curve->key.model, axes->window_size[curve->key.size], point->start);
 }
 
 /* ----------------------------------------------------------------------------------------------
@@ -24,9 +24,13 @@ static const char *relation_of(const struct ko_curves *curves, const struct ko_c
     return curve->relation >= 0 ? curves->relation.item[curve->relation] : "";
 }
 
-static void csv_point(const struct ko_curves *curves, const struct ko_curve *curve,
-                      const struct ko_curve_point *point, const struct ko_curve_query *query,
-                      struct ko_text *out)
+const char *const ko_curves_csv_columns =
+    "model,route,target,source,feature_class,window_size,window_start,depth,metric,value,low,high,"
+    "n,"
+    "statistic,interval,relation,minus,p,p_holm,first_layer,last_layer";
+
+static void csv_numbers(const struct ko_curve_point *point, const struct ko_curve_query *query,
+                        struct ko_text *out)
 {
     ko_csv_number(out, point->depth);
     ko_text_add(out, ",%s,", ko_curve_metric_word(query->metric));
@@ -37,83 +41,12 @@ static void csv_point(const struct ko_curves *curves, const struct ko_curve *cur
     ko_csv_number(out, point->estimate.high);
     ko_text_add(out, ",%zu,%s,%s,", point->estimate.n, ko_statistic_word(query->summary.statistic),
                 ko_interval_word(query->summary.interval));
-    ko_csv_text(out, relation_of(curves, curve));
-    ko_text_add(out, ",");
-    ko_csv_text(out, curve->minus ? curve->minus : "");
-    ko_text_add(out, ",");
-    ko_csv_number(out, point->p);
-    ko_text_add(out, ",");
-    ko_csv_number(out, point->p_holm);
 }
 
-static enum ko_code csv_curve(const struct ko_curves *curves, const struct ko_curve *curve,
-                              const struct ko_cube_axes *axes, const struct ko_curve_query *query,
-                              struct ko_text *out, struct ko_error *err)
-{
-    const struct ko_curve_key *key = &curve->key;
-    const char *route = axes->route.item[key->route];
-    char *target = NULL, *source = NULL;
-    const enum ko_code code = ko_route_label_split(route, &target, &source, err);
-    for (int32_t k = 0; code == KO_OK && k < curve->n_points; k++) {
-        const char *const words[] = {axes->model.item[key->model], route, target, source,
-                                     axes->feature_class.item[key->class]};
-        for (size_t w = 0; w < sizeof words / sizeof words[0]; w++) {
-            ko_csv_text(out, words[w]);
-            ko_text_add(out, ",");
-        }
-        ko_text_add(out, "%d,%d,", axes->window_size[key->size], curve->point[k].start);
-        csv_point(curves, curve, &curve->point[k], query, out);
-        const struct ko_layer_range layers = layers_of(curve, k, axes);
-        ko_text_add(out, ",%d,%d\n", layers.begin, layers.end - 1);
-    }
-    free(target);
-    free(source);
-    return code;
-}
-
-enum ko_code ko_curves_csv(const struct ko_curves *curves, const struct ko_cube_axes *axes,
-                           const struct ko_curve_query *query, struct ko_text *out,
-                           struct ko_error *err)
-{
-    enum ko_code code = KO_OK;
-    ko_text_add(out, "model,route,target,source,feature_class,window_size,window_start,depth,"
-                     "metric,value,low,high,n,statistic,interval,relation,minus,p,p_holm,first_"
-                     "layer,last_layer\n");
-    for (size_t c = 0; code == KO_OK && c < curves->n; c++) {
-        code = csv_curve(curves, &curves->curve[c], axes, query, out, err);
-    }
-    return code;
-}
-
-/* ----------------------------------------------------------------------------------------------
-   as JSON */
-
-static void put_windows(json_object *object, const struct ko_curve *curve,
-                        const struct ko_cube_axes *axes)
-{
-    json_object *windows = ko_json_put_list(object, "windows");
-    for (int32_t k = 0; k < curve->n_points; k++) {
-        const struct ko_curve_point *point = &curve->point[k];
-        json_object *window = ko_json_add_object(windows);
-        const struct ko_layer_range layers = layers_of(curve, k, axes);
-        ko_json_put_int(window, "start", point->start);
-        ko_json_put_number(window, "depth", point->depth);
-        ko_json_put_number(window, "value", point->estimate.value);
-        ko_json_put_number(window, "low", point->estimate.low);
-        ko_json_put_number(window, "high", point->estimate.high);
-        ko_json_put_int(window, "n", (int64_t)point->estimate.n);
-        if (curve->minus) {
-            ko_json_put_number(window, "p", point->p);
-            ko_json_put_number(window, "p_holm", point->p_holm);
-        }
-        ko_json_put_int(window, "first_layer", layers.begin);
-        ko_json_put_int(window, "last_layer", layers.end - 1);
-    }
-}
-
-static enum ko_code put_curve(json_object *list, const struct ko_curves *curves,
-                              const struct ko_curve *curve, const struct ko_cube_axes *axes,
-                              const struct ko_curve_query *query, struct ko_error *err)
+enum ko_code ko_point_csv(const struct ko_curves *curves, const struct ko_curve *curve,
+                          const struct ko_curve_point *point, const struct ko_cube_axes *axes,
+                          const struct ko_curve_query *query, struct ko_text *out,
+                          struct ko_error *err)
 {
     const struct ko_curve_key *key = &curve->key;
     const char *route = axes->route.item[key->route];
@@ -122,7 +55,77 @@ static enum ko_code put_curve(json_object *list, const struct ko_curves *curves,
     if (code != KO_OK) {
         return code;
     }
-    json_object *object = ko_json_add_object(list);
+    const char *const words[] = {axes->model.item[key->model], route, target, source,
+                                 axes->feature_class.item[key->class]};
+    for (size_t w = 0; w < sizeof words / sizeof words[0]; w++) {
+        ko_csv_text(out, words[w]);
+        ko_text_add(out, ",");
+    }
+    ko_text_add(out, "%d,%d,", axes->window_size[key->size], point->start);
+    csv_numbers(point, query, out);
+    ko_csv_text(out, relation_of(curves, curve));
+    ko_text_add(out, ",");
+    ko_csv_text(out, curve->minus ? curve->minus : "");
+    ko_text_add(out, ",");
+    ko_csv_number(out, point->p);
+    ko_text_add(out, ",");
+    ko_csv_number(out, point->p_holm);
+    const struct ko_layer_range layers = layers_of(curve, point, axes);
+    ko_text_add(out, ",%d,%d", layers.begin, layers.end - 1);
+    free(target);
+    free(source);
+    return KO_OK;
+}
+
+enum ko_code ko_curves_csv(const struct ko_curves *curves, const struct ko_cube_axes *axes,
+                           const struct ko_curve_query *query, struct ko_text *out,
+                           struct ko_error *err)
+{
+    enum ko_code code = KO_OK;
+    ko_text_add(out, "%s\n", ko_curves_csv_columns);
+    for (size_t c = 0; c < curves->n; c++) {
+        const struct ko_curve *curve = &curves->curve[c];
+        for (int32_t k = 0; code == KO_OK && k < curve->n_points; k++) {
+            code = ko_point_csv(curves, curve, &curve->point[k], axes, query, out, err);
+            ko_text_add(out, "\n");
+        }
+    }
+    return code;
+}
+
+/* ----------------------------------------------------------------------------------------------
+   as JSON */
+
+void ko_point_json(json_object *object, const struct ko_curve *curve,
+                   const struct ko_curve_point *point, const struct ko_cube_axes *axes,
+                   const struct ko_curve_query *query)
+{
+    const struct ko_layer_range layers = layers_of(curve, point, axes);
+    ko_json_put_int(object, "start", point->start);
+    ko_json_put_number(object, "depth", point->depth);
+    ko_json_put_number(object, "value", point->estimate.value);
+    ko_json_put_number(object, "low", point->estimate.low);
+    ko_json_put_number(object, "high", point->estimate.high);
+    ko_json_put_int(object, "n", (int64_t)point->estimate.n);
+    if (curve->minus || query->n_strongest > 0) {
+        ko_json_put_number(object, "p", point->p);
+        ko_json_put_number(object, "p_holm", point->p_holm);
+    }
+    ko_json_put_int(object, "first_layer", layers.begin);
+    ko_json_put_int(object, "last_layer", layers.end - 1);
+}
+
+enum ko_code ko_curve_json(json_object *object, const struct ko_curves *curves,
+                           const struct ko_curve *curve, const struct ko_cube_axes *axes,
+                           const struct ko_curve_query *query, struct ko_error *err)
+{
+    const struct ko_curve_key *key = &curve->key;
+    const char *route = axes->route.item[key->route];
+    char *target = NULL, *source = NULL;
+    const enum ko_code code = ko_route_label_split(route, &target, &source, err);
+    if (code != KO_OK) {
+        return code;
+    }
     ko_json_put_text(object, "model", axes->model.item[key->model]);
     ko_json_put_text(object, "route", route);
     ko_json_put_text(object, "target", target);
@@ -139,7 +142,6 @@ static enum ko_code put_curve(json_object *list, const struct ko_curves *curves,
     if (query->minus.interaction) {
         ko_json_put_int(object, "left_out", curve->n_left_out);
     }
-    put_windows(object, curve, axes);
     free(target);
     free(source);
     return KO_OK;
@@ -171,26 +173,46 @@ static enum ko_code put_mixers(json_object *root, const struct ko_curves *curves
     return code;
 }
 
+enum ko_code ko_curves_json_head(const struct ko_curves *curves, const struct ko_cube_axes *axes,
+                                 const struct ko_curve_query *query, json_object **root,
+                                 struct ko_error *err)
+{
+    json_object *object = json_object_new_object();
+    const struct ko_summary *summary = &query->summary;
+    ko_json_put_text(object, "metric", ko_curve_metric_word(query->metric));
+    ko_json_put_text(object, "unit", ko_curve_metric_unit(query->metric));
+    ko_json_put_text(object, "statistic", ko_statistic_word(summary->statistic));
+    ko_json_put_text(object, "interval", ko_interval_word(summary->interval));
+    ko_json_put_text(object, "windows_over", ko_over_words[axes->over]);
+    if (summary->interval == KO_INTERVAL_BOOTSTRAP) {
+        ko_json_put_int(object, "resamples", summary->bootstrap.n_resamples);
+        ko_json_put_int(object, "seed", (int64_t)summary->bootstrap.seed);
+    }
+    ko_json_put_int(object, "unfinished", curves->n_unfinished);
+    const enum ko_code code = axes->mixers ? put_mixers(object, curves, axes, err) : KO_OK;
+    if (code == KO_OK) {
+        *root = object;
+    } else {
+        json_object_put(object);
+    }
+    return code;
+}
+
 enum ko_code ko_curves_json(const struct ko_curves *curves, const struct ko_cube_axes *axes,
                             const struct ko_curve_query *query, json_object **out,
                             struct ko_error *err)
 {
-    json_object *root = json_object_new_object();
-    const struct ko_summary *summary = &query->summary;
-    ko_json_put_text(root, "metric", ko_curve_metric_word(query->metric));
-    ko_json_put_text(root, "unit", ko_curve_metric_unit(query->metric));
-    ko_json_put_text(root, "statistic", ko_statistic_word(summary->statistic));
-    ko_json_put_text(root, "interval", ko_interval_word(summary->interval));
-    ko_json_put_text(root, "windows_over", ko_over_words[axes->over]);
-    if (summary->interval == KO_INTERVAL_BOOTSTRAP) {
-        ko_json_put_int(root, "resamples", summary->bootstrap.n_resamples);
-        ko_json_put_int(root, "seed", (int64_t)summary->bootstrap.seed);
-    }
-    ko_json_put_int(root, "unfinished", curves->n_unfinished);
-    enum ko_code code = axes->mixers ? put_mixers(root, curves, axes, err) : KO_OK;
-    json_object *list = ko_json_put_list(root, "curves");
+    json_object *root = NULL;
+    enum ko_code code = ko_curves_json_head(curves, axes, query, &root, err);
+    json_object *list = code == KO_OK ? ko_json_put_list(root, "curves") : NULL;
     for (size_t c = 0; code == KO_OK && c < curves->n; c++) {
-        code = put_curve(list, curves, &curves->curve[c], axes, query, err);
+        const struct ko_curve *curve = &curves->curve[c];
+        json_object *object = ko_json_add_object(list);
+        code = ko_curve_json(object, curves, curve, axes, query, err);
+        json_object *windows = code == KO_OK ? ko_json_put_list(object, "windows") : NULL;
+        for (int32_t k = 0; code == KO_OK && k < curve->n_points; k++) {
+            ko_point_json(ko_json_add_object(windows), curve, &curve->point[k], axes, query);
+        }
     }
     if (code == KO_OK) {
         *out = root;

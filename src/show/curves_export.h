@@ -25,4 +25,24 @@ KO_MUST_CHECK enum ko_code ko_curves_json(const struct ko_curves *curves,
                                           const struct ko_curve_query *query, json_object **out,
                                           struct ko_error *err);
 
+/* Parts of these, for other lists of points: the names of the columns, with neither a comma nor a
+   line end behind them; a point's fields, likewise; the members that all lists have, and those that
+   say which curve it is and what the point is. Free *root with json_object_put. */
+extern const char *const ko_curves_csv_columns;
+KO_MUST_CHECK enum ko_code
+ko_point_csv(const struct ko_curves *curves, const struct ko_curve *curve,
+             const struct ko_curve_point *point, const struct ko_cube_axes *axes,
+             const struct ko_curve_query *query, struct ko_text *out, struct ko_error *err);
+KO_MUST_CHECK enum ko_code ko_curves_json_head(const struct ko_curves *curves,
+                                               const struct ko_cube_axes *axes,
+                                               const struct ko_curve_query *query,
+                                               json_object **root, struct ko_error *err);
+KO_MUST_CHECK enum ko_code ko_curve_json(json_object *object, const struct ko_curves *curves,
+                                         const struct ko_curve *curve,
+                                         const struct ko_cube_axes *axes,
+                                         const struct ko_curve_query *query, struct ko_error *err);
+void ko_point_json(json_object *object, const struct ko_curve *curve,
+                   const struct ko_curve_point *point, const struct ko_cube_axes *axes,
+                   const struct ko_curve_query *query);
+
 #endif

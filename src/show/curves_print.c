@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/formats/table.h"
 #include "src/show/layer_words.h"
 
 enum { BAR_WIDTH = 30, MOST_DECIMALS = 9 };
@@ -108,19 +107,11 @@ static const char *figure_word(const struct ko_curve_query *query)
     return ko_statistic_word(query->summary.statistic);
 }
 
-/* Whether p-values are printed. */
-static bool is_tested(const struct ko_curve_query *query)
+void ko_point_add_header(struct ko_table *table, const struct ko_curve_query *query)
 {
-    return ko_curve_query_subtracts(query) && query->summary.statistic == KO_STATISTIC_MEAN;
-}
-
-static void add_header(struct ko_table *table, const struct ko_curve_query *query)
-{
-    ko_table_add(table, "layers");
-    ko_table_add(table, "depth");
     ko_table_add(table, "%s", figure_word(query));
     ko_table_add(table, "95 %% interval");
-    if (is_tested(query)) {
+    if (ko_curve_query_tests(query)) {
         ko_table_add(table, "p");
         ko_table_add(table, "p, Holm");
     }
@@ -138,16 +129,14 @@ static const char *p_number(double p, char buffer[32])
     return buffer;
 }
 
-static void add_point(struct ko_table *table, const struct ko_curve_point *point,
-                      struct ko_layer_range layers, const struct ko_curve_query *query, double step)
+void ko_point_add(struct ko_table *table, const struct ko_curve_point *point,
+                  const struct ko_curve_query *query, double bars)
 {
     char number[32], low[32], high[32];
     struct ko_text bar = {0};
     const struct ko_estimate *estimate = &point->estimate;
     const int decimals = decimals_of(query->metric, estimate);
-    ko_bar(estimate->value, step, &bar);
-    ko_table_add(table, "%s", ko_layers_text(layers, number));
-    ko_table_add(table, "%.1f %%", point->depth);
+    ko_bar(estimate->value, bars, &bar);
     ko_table_add(table, "%s", number_text(estimate->value, decimals, number));
     if (isfinite(estimate->low)) {
         ko_table_add(table, "[%s, %s]", number_text(estimate->low, decimals, low),
@@ -155,7 +144,7 @@ static void add_point(struct ko_table *table, const struct ko_curve_point *point
     } else {
         ko_table_add(table, "-");
     }
-    if (is_tested(query)) {
+    if (ko_curve_query_tests(query)) {
         ko_table_add(table, "%s", p_number(point->p, number));
         ko_table_add(table, "%s", p_number(point->p_holm, number));
     }
@@ -203,7 +192,7 @@ static void add_mixers(const struct ko_curves *curves, const struct ko_cube_axes
     }
 }
 
-static bool is_cut(const struct ko_curves *curves, const struct ko_summary *summary)
+static bool any_is_cut(const struct ko_curves *curves, const struct ko_summary *summary)
 {
     for (size_t c = 0; c < curves->n; c++) {
         for (int32_t k = 0; k < curves->curve[c].n_points; k++) {
@@ -233,7 +222,7 @@ static void add_cut(const struct ko_curve_query *query, struct ko_text *out)
     ko_text_add(out, ", beyond which no mean can lie\n");
 }
 
-static void add_title(const struct ko_curve_query *query, struct ko_text *out)
+void ko_curves_print_title(const struct ko_curve_query *query, struct ko_text *out)
 {
     char number[32];
     const struct ko_bootstrap *bootstrap = &query->summary.bootstrap;
@@ -246,26 +235,39 @@ static void add_title(const struct ko_curve_query *query, struct ko_text *out)
     ko_text_add(out, "\n");
 }
 
+void ko_curves_print_scale(const struct ko_curve_query *query, double bars, bool is_cut,
+                           struct ko_text *out)
+{
+    ko_text_add(out, "bars: each - or + is %g %s\n", bars, ko_curve_metric_unit(query->metric));
+    if (is_cut) {
+        add_cut(query, out);
+    }
+}
+
 void ko_curves_print(const struct ko_curves *curves, const struct ko_cube_axes *axes,
                      const struct ko_curve_query *query, struct ko_text *out)
 {
     const double step = ko_bar_step(query->metric, largest_value(curves));
-    add_title(query, out);
-    ko_text_add(out, "bars: each - or + is %g %s\n", step, ko_curve_metric_unit(query->metric));
-    if (is_cut(curves, &query->summary)) {
-        add_cut(query, out);
-    }
+    const bool tests = ko_curve_query_tests(query);
+    ko_curves_print_title(query, out);
+    ko_curves_print_scale(query, step, any_is_cut(curves, &query->summary), out);
     add_mixers(curves, axes, out);
     for (size_t c = 0; c < curves->n; c++) {
         const struct ko_curve *curve = &curves->curve[c];
-        struct ko_table table = {.n_columns = is_tested(query) ? 8 : 6,
-                                 .right = is_tested(query) ? 0x7f : 0x1f};
+        struct ko_table table = {.n_columns =
+                                     2 + KO_POINT_COLUMNS + (tests ? KO_POINT_TEST_COLUMNS : 0),
+                                 .right = tests ? 0x7f : 0x1f};
         add_heading(curves, curve, axes, out);
-        add_header(&table, query);
+        ko_table_add(&table, "layers");
+        ko_table_add(&table, "depth");
+        ko_point_add_header(&table, query);
         for (int32_t k = 0; k < curve->n_points; k++) {
             const struct ko_layer_range layers = ko_cube_window(
                 axes, curve->key.model, axes->window_size[curve->key.size], curve->point[k].start);
-            add_point(&table, &curve->point[k], layers, query, step);
+            char text[32];
+            ko_table_add(&table, "%s", ko_layers_text(layers, text));
+            ko_table_add(&table, "%.1f %%", curve->point[k].depth);
+            ko_point_add(&table, &curve->point[k], query, step);
         }
         ko_table_print(&table, 2, out);
     }

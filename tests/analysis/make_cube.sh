@@ -67,3 +67,32 @@ for metric in change logprob kl; do
     "$KNOCKOUT" show "$folder/hybrid.h5" --csv --interaction --metric "$metric" >"$folder/show-interaction-$metric.csv"
 done
 "$KNOCKOUT" show "$folder/hybrid.h5" --csv --interaction --interval bootstrap --resamples 500 --seed 3 >"$folder/show-interaction-bootstrap.csv"
+
+# A sweep over heads, and one over components, by other labels; and the strongest heads.
+cat >"$scratch/heads.yaml" <<YAML
+models: [{name: hybrid, path: $models/mamba-facts}]
+prompts: {file: facts.jsonl, select: all}
+routes: ['last<-subject', 'last<-relation', 'last<-last', 'last<-first']
+features: [all, $(printf 'random-third:%d, ' {0..8})'random-third:9']
+windows: {sizes: [1, 3], starts: all}
+YAML
+"$KNOCKOUT" run "$scratch/heads.yaml" -o "$folder/heads.h5" --overwrite --progress none --log-level error
+cat >"$scratch/components.yaml" <<YAML
+models: [{name: hybrid, path: $models/mamba-facts}]
+prompts: {file: facts.jsonl, select: all}
+routes: [$(printf "'%s'," {last,later,all}'<-'{subject,relation,last,first,subject-last})]
+features: [all]
+windows: {sizes: [1], starts: all}
+sweeps:
+  - {}
+  - {prompts: {select: {id: ['18566', '2720']}}, routes: ['last<-each', 'later<-each', 'all<-each']}
+YAML
+"$KNOCKOUT" run "$scratch/components.yaml" -o "$folder/components.h5" --overwrite --progress none --log-level error
+for what in heads components; do
+    rm -f "$folder/$what.evaluation.h5"
+    "$python" "$KO_SOURCE_DIR/tests/analysis/relabelled.py" "$what" "$folder/$what.h5"
+done
+for metric in change logprob kl; do
+    "$KNOCKOUT" show "$folder/heads.h5" --csv --route attention@last --window-size 1 --feature head:each \
+        --strongest 1000 --metric "$metric" >"$folder/show-strongest-$metric.csv"
+done

@@ -1,20 +1,23 @@
-"""Makes a cube of a million cells out of a small one: million.py SMALL.h5 LARGE.h5
+"""Makes a cube of a million cells out of a small one: million.py SMALL.h5 LARGE.h5 [heads]
 
 The datasets, types, axes and attributes are those of the small cube; the axes of models, prompts, routes, sizes and starts are
-lengthened. Values are drawn so that curves look like curves. Nothing of analysis/ is used.
+lengthened. Values are drawn so that curves look like curves. heads: one model of 32 layers with 32 heads each, 1,000 prompts, one route,
+windows of one layer; the effect of most heads is 0 on average, that of a few is not. Nothing of analysis/ is used.
 """
 import sys
 
 import h5py
 import numpy as np
 
-MODELS, PROMPTS, LAYERS, SIZE = 10, 672, 48, 9
-ROUTES = ["last<-subject", "last<-relation", "last<-last", "last<-first"]
-LENGTHS = {"model": MODELS, "prompt": PROMPTS, "route": len(ROUTES), "feature_class": 1, "window_size": 1, "window_start": LAYERS - SIZE + 1,
-           "eval_prompt": PROMPTS}
+HEADS = sys.argv[3:] == ["heads"]
+MODELS, PROMPTS, LAYERS, SIZE = (1, 1000, 32, 1) if HEADS else (10, 672, 48, 9)
+ROUTES = ["attention@last"] if HEADS else ["last<-subject", "last<-relation", "last<-last", "last<-first"]
+CLASSES = [f"head:{k}" for k in range(32)] if HEADS else ["all"]
+LENGTHS = {"model": MODELS, "prompt": PROMPTS, "route": len(ROUTES), "feature_class": len(CLASSES), "window_size": 1, "window_start": LAYERS - SIZE + 1,
+           "eval_prompt": PROMPTS, "layer": LAYERS}
 SCALES = {"model": [f"model-{k}" for k in range(MODELS)], "prompt": [str(k) for k in range(PROMPTS)],
-          "eval_prompt": [str(k) for k in range(PROMPTS)], "route": ROUTES, "feature_class": ["all"], "window_size": [SIZE],
-          "window_start": list(range(LAYERS - SIZE + 1))}
+          "eval_prompt": [str(k) for k in range(PROMPTS)], "route": ROUTES, "feature_class": CLASSES, "window_size": [SIZE],
+          "window_start": list(range(LAYERS - SIZE + 1)), "layer": list(range(LAYERS))}
 
 
 def axes_of(dataset):
@@ -23,7 +26,10 @@ def axes_of(dataset):
 
 
 def logprobs(rng):
-    """[model, prompt, route, 1, 1, start]: a dip whose depth and place depend on model and route, with noise over prompts."""
+    """[model, prompt, route, class, 1, start]: a dip whose depth and place depend on model and route, with noise over prompts."""
+    if HEADS:
+        effect = np.where(rng.random((32, LAYERS)) < 0.03, rng.normal(0, 0.3, (32, LAYERS)), 0)
+        return np.minimum(-1 + effect + rng.normal(0, 0.2, (PROMPTS, 32, LAYERS)), 0)
     start = np.arange(LENGTHS["window_start"]) / LENGTHS["window_start"]
     place = rng.random((MODELS, 1, len(ROUTES), 1))
     depth = 2 * rng.random((MODELS, 1, len(ROUTES), 1)) * rng.random((MODELS, PROMPTS, len(ROUTES), 1))
@@ -38,6 +44,8 @@ def filled(name, dataset, shape, rng, logprob):
         return SCALES[name]
     if name == "status":
         return np.full(shape, 2, np.uint8)
+    if name == "layer_mixers":
+        return np.full(shape, 1)  # attention
     if name == "n_layers":
         return np.full(shape, LAYERS)
     if name in ("clean_logprob", "clean_prob", "clean_foil_logprob"):

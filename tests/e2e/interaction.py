@@ -73,4 +73,5 @@ def main(cube, table, metric, statistic, fewer=""):
     print(f"{metric}, {statistic}: {len(rows)} windows of {len(curves)} curves")
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -32,6 +32,10 @@ static struct ko_cube_axes make_axes(void)
     add(&axes.heat_route, "mlp@each");
     add(&axes.feature_class, "all");
     add(&axes.feature_class, "slow-third");
+    add(&axes.feature_class, "head:0");
+    add(&axes.feature_class, "head:11");
+    add(&axes.feature_class, "head:0~mean");
+    add(&axes.feature_class, "ssm-head:0");
     return axes;
 }
 
@@ -78,21 +82,25 @@ static void filters_let_through_what_they_name(void **state)
     const struct {
         const char *option, *value, *model, *route, *heat, *class, *size;
     } cases[] = {
-        {"--metric", "kl", "11", "1111", "11", "11", "11"},
-        {"--model", "gpt2-medium", "01", "1111", "11", "11", "11"},
-        {"--target", "last", "11", "1101", "10", "11", "11"},
-        {"--target", "later", "11", "0010", "00", "11", "11"},
-        {"--target", "each", "11", "0000", "01", "11", "11"},
-        {"--source", "subject", "11", "1010", "00", "11", "11"},
-        {"--source", "relation \\ last", "11", "0100", "00", "11", "11"},
-        {"--source", "each", "11", "0000", "10", "11", "11"},
-        {"--source", "mlp", "11", "0001", "01", "11", "11"},
-        {"--route", "last<-subject", "11", "1000", "00", "11", "11"},
-        {"--route", "mlp @ last", "11", "0001", "00", "11", "11"},
-        {"--route", "mlp@each", "11", "0000", "01", "11", "11"},
-        {"--feature", "slow-third", "11", "1111", "11", "01", "11"},
-        {"--feature", "context-dependent", "11", "1111", "11", "01", "11"},
-        {"--window-size", "9", "11", "1111", "11", "11", "01"},
+        {"--metric", "kl", "11", "1111", "11", "111111", "11"},
+        {"--model", "gpt2-medium", "01", "1111", "11", "111111", "11"},
+        {"--target", "last", "11", "1101", "10", "111111", "11"},
+        {"--target", "later", "11", "0010", "00", "111111", "11"},
+        {"--target", "each", "11", "0000", "01", "111111", "11"},
+        {"--source", "subject", "11", "1010", "00", "111111", "11"},
+        {"--source", "relation \\ last", "11", "0100", "00", "111111", "11"},
+        {"--source", "each", "11", "0000", "10", "111111", "11"},
+        {"--source", "mlp", "11", "0001", "01", "111111", "11"},
+        {"--route", "last<-subject", "11", "1000", "00", "111111", "11"},
+        {"--route", "mlp @ last", "11", "0001", "00", "111111", "11"},
+        {"--route", "mlp@each", "11", "0000", "01", "111111", "11"},
+        {"--feature", "slow-third", "11", "1111", "11", "010000", "11"},
+        {"--feature", "context-dependent", "11", "1111", "11", "010000", "11"},
+        {"--feature", "head:11", "11", "1111", "11", "000100", "11"},
+        {"--feature", "head:each", "11", "1111", "11", "001100", "11"},
+        {"--feature", "head:each~mean", "11", "1111", "11", "000010", "11"},
+        {"--feature", "ssm-head:each", "11", "1111", "11", "000001", "11"},
+        {"--window-size", "9", "11", "1111", "11", "111111", "01"},
     };
     for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
         struct ko_curve_filter filter = {0};
@@ -126,6 +134,9 @@ static void unknown_values_name_the_nearest_known_one(void **state)
          "--source: c.h5 has no source 'subjects', did you mean 'subject'?"},
         {"--feature", "slow-thrid",
          "--feature: c.h5 has no feature class 'slow-thrid', did you mean 'slow-third'?"},
+        {"--feature", "ssm-head:each~mean",
+         "--feature: c.h5 has no feature class 'ssm-head:each~mean', choose from: all, slow-third, "
+         "head:0, head:11, head:0~mean, ssm-head:0"},
         {"--window-size", "7", "--window-size: c.h5 has no window of 7 layers, did you mean 9?"},
         {"--window-size", "nine",
          "--window-size: expected a whole number from 1 to 2147483647, got 'nine'"},

@@ -204,6 +204,32 @@ static void intervals_follow_the_figure_unless_asked_for(void **state)
     free_axes(&axes);
 }
 
+static void means_of_effects_are_tested_where_it_is_asked_for(void **state)
+{
+    (void)state;
+    const struct {
+        const char *words;
+        bool tests;
+    } cases[] = {
+        {"", false},
+        {"--minus-source relation", true},
+        {"--strongest 3", true},
+        {"--strongest 0", false},
+        {"--strongest 3 --metric hit --minus-source relation", true},
+        {"--strongest 3 --metric median", false},
+        {"--minus-source relation --statistic median", false},
+    };
+    struct ko_cube_axes axes = make_axes();
+    for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
+        struct ko_curve_query query = {0};
+        struct ko_error err = {0};
+        assert_int_equal(read_query(cases[k].words, &axes, &query, &err), KO_OK);
+        assert_int_equal(ko_curve_query_tests(&query), cases[k].tests);
+        ko_curve_query_free(&query);
+    }
+    free_axes(&axes);
+}
+
 static void what_does_not_go_together_is_refused(void **state)
 {
     (void)state;
@@ -231,6 +257,12 @@ static void what_does_not_go_together_is_refused(void **state)
          "--metric"},
         {"--interaction --metric margin",
          "--interaction: is of effects, and margin is not 0 where nothing changes, choose another "
+         "--metric"},
+        {"--strongest 3 --metric hit",
+         "--strongest: is of effects, and hit is not 0 where nothing changes, choose another "
+         "--metric"},
+        {"--strongest 3 --metric margin",
+         "--strongest: is of effects, and margin is not 0 where nothing changes, choose another "
          "--metric"},
         {"--interaction --interval wilson",
          "--interval wilson: is for a share of hits (--metric hit, nothing subtracted), "
@@ -282,6 +314,7 @@ int main(void)
         cmocka_unit_test(what_is_subtracted_differs_as_asked_for),
         cmocka_unit_test(what_is_not_given_is_not_subtracted),
         cmocka_unit_test(intervals_follow_the_figure_unless_asked_for),
+        cmocka_unit_test(means_of_effects_are_tested_where_it_is_asked_for),
         cmocka_unit_test(what_does_not_go_together_is_refused),
         cmocka_unit_test(an_interaction_needs_its_three_classes),
     };
