@@ -217,6 +217,13 @@ class Cube:
         counted = self.file["counted_layer"][self.models.index(model)].astype(int)
         return counted[starts], counted[starts + size - 1]
 
+    def fitting(self, model, size):
+        """The starts of the cube's windows that fit the model."""
+        counted = self.layers[model]
+        if "counted_layer" in self.file:
+            counted = int((self.file["counted_layer"][self.models.index(model)] >= 0).sum())
+        return self.starts[self.starts + size <= counted]
+
     def mixers(self, model):
         """Which layers of the model have a mixer of each kind: {kind: booleans}; empty where the cube does not say."""
         if "layer_mixers" not in self.file:

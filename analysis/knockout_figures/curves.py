@@ -4,7 +4,7 @@ import pandas as pd
 
 from . import stats
 from .cube import CubeError, bounds_of, bounds_of_difference
-from .palette import class_controls, control_of, is_random_class
+from .palette import class_controls, control_of, head_of, is_random_class, route_ends
 
 COLUMNS = ["model", "route", "target", "source", "feature_class", "window_size", "window_start", "depth", "metric", "value", "low",
            "high", "n", "first_layer", "last_layer"]
@@ -22,7 +22,7 @@ def estimate(metric, values, interval):
 
 def rows(model, route, feature, size, values, metric, found, **more):
     """A table of one curve. values: [prompt, window_start] as Cube.values gives them; found: its estimate."""
-    target, source = route.split("<-", 1)
+    target, source = route_ends(route)
     n_windows = values.sizes["window_start"]
     table = pd.DataFrame({
         "model": [model] * n_windows, "route": route, "target": target, "source": source, "feature_class": feature,
@@ -101,6 +101,36 @@ def _one_controlled(cube, model, route, feature, size, metric, interval, matched
     return rows(model, route, feature, size, values, metric, estimate(metric, values.values, interval), matched=matched,
                 seeds=len(seeds), control=other.value, control_low=other.low, control_high=other.high, effect=effect.value,
                 effect_low=effect.low, effect_high=effect.high, effect_n=effect.n, p=effect.p, p_holm=stats.holm(effect.p))
+
+
+def head_parts(features):
+    """The classes that are single heads by what they have in common: {(`head` or `ssm-head`, suffix): classes by their number}."""
+    parts = {}
+    for feature in features:
+        head = head_of(feature)
+        if head:
+            parts.setdefault((head[0], head[2]), []).append(feature)
+    return {part: sorted(some, key=lambda f: head_of(f)[1]) for part, some in parts.items()}
+
+
+def heads(cube, model, route, classes, size, metric, interval):
+    """Every window of every head (classes: of one kind), in the columns of curves() and `head`, `p` and `p_holm`: of the t-test that
+    the mean over prompts is 0, after Holm's correction over all of them. Medians have no p."""
+    found = []
+    for feature in classes:
+        if cube.has(model, route, feature, size):
+            values = cube.values(metric, model, route, feature, size)
+            p = stats.p_of_mean(values.values) if metric != "median" else np.full(values.sizes["window_start"], np.nan)
+            found.append(rows(model, route, feature, size, values, metric, estimate(metric, values.values, interval),
+                              head=head_of(feature)[1], p=p))
+    table = joined(found)
+    return table.assign(p_holm=stats.holm(table.p)) if len(table) else table.assign(head=[], p=[], p_holm=[])
+
+
+def strongest(table, most=None):
+    """The rows of a table with the greatest |value|, the strongest first; equal ones in their order."""
+    order = np.argsort(-table.value.abs().values, kind="stable")
+    return table.iloc[order[:most]]
 
 
 def has_interaction(cube, model, route, size):

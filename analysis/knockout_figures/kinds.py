@@ -25,6 +25,7 @@ class Drawn:
     figure: object
     table: pd.DataFrame
     title: str
+    reading: str = ""  # how to read it, a sentence or two below its picture in the report
 
 
 def replaced(settings, **changes):
@@ -100,8 +101,9 @@ def flow(cube, models, routes, feature, size, settings, prompts=None):
     for model, rows in table.groupby("model", sort=False):
         drawn = [Curve(palette.route_name(r), looks[r], t) for r, t in rows.groupby("route", sort=False)]
         panels.append(Panel(f"{model}  ({count_text(drawn)})", drawn, reference_of(cube, model, settings)))
-    title = f"Knockout in a {palette.windows_of(size, cube.over)}{of_class(feature)}: {interval_text(settings)}"
-    return finished(panels, table, title, settings, legend="edges removed, target ← source")
+    what = "Components left out" if all(map(palette.is_component, routes)) else "Knockout"
+    title = f"{what} in a {palette.windows_of(size, cube.over)}{of_class(feature)}: {interval_text(settings)}"
+    return finished(panels, table, title, settings, legend=palette.legend_of(routes))
 
 
 def features(cube, models, routes, classes, size, settings):
@@ -120,7 +122,8 @@ def features(cube, models, routes, classes, size, settings):
     which = f" of {palette.route_name(there[0])}" if len(there) == 1 else ""
     title = f"Feature knockout{which} in a {palette.windows_of(size, cube.over)}: {interval_text(settings)}"
     shape = {"columns": len(there), "width": 3.6, "height": 2.5} if len(there) > 1 else {}
-    return finished(panels, table, title, settings, legend="features whose edges are removed", **shape)
+    legend = "class that is left out" if all(map(palette.is_component, there)) else "features whose edges are removed"
+    return finished(panels, table, title, settings, legend=legend, **shape)
 
 
 def windows(cube, models, routes, feature, sizes, settings):
@@ -141,7 +144,7 @@ def windows(cube, models, routes, feature, sizes, settings):
     who = "" if many or table.empty else f" in {table.model.iloc[0]}"
     title = f"Window sizes{who}{of_class(feature)}: {interval_text(settings)}"
     shape = {"columns": len(there), "width": 3.2, "height": 2.5} if many else {}
-    return finished(panels, table, title, settings, legend="edges removed, target ← source", **shape)
+    return finished(panels, table, title, settings, legend=palette.legend_of(routes), **shape)
 
 
 def relations(cube, models, route, feature, size, settings, most=10):

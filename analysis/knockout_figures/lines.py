@@ -81,6 +81,11 @@ def count_text(curves):
     return f"n = {min(counts):,}" if min(counts) == max(counts) else f"n = {min(counts):,}–{max(counts):,}"
 
 
+def count_of(table):
+    """The same of one table, in a title that is wrapped: it stays in one line."""
+    return count_text([Curve("", None, table)]).replace(" ", "\u00a0")
+
+
 def numbers(unit):
     """Ticks with a minus sign, and with % where that is the unit."""
     return FuncFormatter(lambda value, _: (f"{value:g}" + (" %" if unit == "%" else "")).replace("-", "−"))

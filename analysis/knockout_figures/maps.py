@@ -30,16 +30,45 @@ def edges(centres):
     return np.concatenate([[2 * centres[0] - middles[0]], middles, [2 * centres[-1] - middles[-1]]])
 
 
-def draw_map(axis, values, settings):
-    """Tokens from above to below, windows from left to right; the subject's tokens are bold, starred and bracketed."""
-    first, last = values.first_layer.values, values.last_layer.values
-    x = {"depth": values.depth.values, "layer": first, "centre": (first + last) / 2}[settings.x].astype(float)
-    n = values.sizes["token"]
+def draw_cells(axis, x, cells, limit, colours=palette.MAP_COLOURS):
+    """Rows from above to below, columns around x; what is NaN is grey. Colours go from -limit to limit."""
     axis.set_facecolor(palette.MAP_MISSING)
-    axis.pcolormesh(edges(x), np.arange(n + 1) - 0.5, np.ma.masked_invalid(values.values), cmap=palette.MAP_COLOURS,
-                    norm=Normalize(-settings.heat_limit, settings.heat_limit), rasterized=True)
-    axis.set_ylim(n - 0.5, -0.5)
+    axis.pcolormesh(edges(np.asarray(x, float)), np.arange(len(cells) + 1) - 0.5, np.ma.masked_invalid(cells), cmap=colours,
+                    norm=Normalize(-limit, limit), rasterized=True)
+    axis.set_ylim(len(cells) - 0.5, -0.5)
     axis.grid(False)
+
+
+def colour_bar(figure, axes, limit, label, ticks, colours=palette.MAP_COLOURS, beyond=False, **place):
+    """The bar of maps with these colours. ticks: writes a number; beyond: some values are not within the limit."""
+    bar = figure.colorbar(ScalarMappable(Normalize(-limit, limit), colours), ax=axes, label=label, extend="both" if beyond else "neither",
+                          **place)
+    bar.formatter = FuncFormatter(ticks)
+    bar.update_ticks()
+    return bar
+
+
+def difference_text(value, _):
+    """A difference of probabilities at a colour bar."""
+    return f"{value:+g}".replace("-", "−") if value else "0"
+
+
+def draw_map(axis, values, settings):
+    """Tokens from above to below, windows from left to right."""
+    first, last = values.first_layer.values, values.last_layer.values
+    x = {"depth": values.depth.values, "layer": first, "centre": (first + last) / 2}[settings.x]
+    draw_cells(axis, x, values.values, settings.heat_limit)
+    name_tokens(axis, values)
+    if settings.x == "depth":
+        axis.xaxis.set_major_locator(MultipleLocator(25))
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %"))
+    else:
+        axis.xaxis.set_major_locator(MaxNLocator(5, integer=settings.x == "layer"))
+
+
+def name_tokens(axis, values):
+    """The tokens at the rows of a map; the subject's are bold, starred and bracketed."""
+    n = values.sizes["token"]
     names = [palette.token_name(piece) + ("*" if subject else "") for piece, subject in zip(values.piece.values, values.subject.values)]
     axis.set_yticks(range(n), names, fontsize=8 if n <= 20 else 6)
     axis.tick_params(axis="y", length=0)
@@ -51,11 +80,6 @@ def draw_map(axis, values, settings):
     if len(at):
         axis.plot([0, 0], [at[0] - 0.5, at[-1] + 0.5], transform=axis.get_yaxis_transform(), color=palette.SUBJECT_COLOUR, linewidth=3.5,
                   solid_capstyle="butt", clip_on=False, marker="none")
-    if settings.x == "depth":
-        axis.xaxis.set_major_locator(MultipleLocator(25))
-        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %"))
-    else:
-        axis.xaxis.set_major_locator(MaxNLocator(5, integer=settings.x == "layer"))
 
 
 def one_of_all(keys, what):
@@ -88,10 +112,8 @@ def draw_grid(cube, grid, settings, route, feature):
             axis.set_title(f"{', '.join(head) or key[0]}  (p = {values.attrs['clean']:.2f})", fontsize=9)
             if r == rows - 1 or not any(other[c] for other in grid[r + 1:] if c < len(other)):
                 axis.set_xlabel(X_AXES[settings.x])
-    bar = figure.colorbar(ScalarMappable(Normalize(-settings.heat_limit, settings.heat_limit), palette.MAP_COLOURS), ax=axes,
-                          label="probability of the answer, minus clean", extend="neither" if settings.heat_limit >= 1 else "both",
-                          shrink=min(1, 3.2 / figure.get_figheight()), aspect=18, pad=0.015)
-    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+g}".replace("-", "−") if value else "0"))
+    colour_bar(figure, axes, settings.heat_limit, "probability of the answer, minus clean", difference_text,
+               beyond=settings.heat_limit < 1, shrink=min(1, 3.2 / figure.get_figheight()), aspect=18, pad=0.015)
     titled(figure, _title(cube, same_model, same_prompt, same_size, route, feature), settings.remark)
     return figure
 
@@ -101,7 +123,7 @@ def _place(key, route, feature):
 
 
 def _title(cube, model, prompt, size, route, feature):
-    target = route.split("<-", 1)[0]
+    target = palette.route_ends(route)[0]
     title = f"Knockout of {palette.set_name(target)} ← one token at a time"
     if size:
         title += f" in a {palette.windows_of(size, cube.over)}"

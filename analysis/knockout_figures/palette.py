@@ -21,12 +21,20 @@ SOURCES = {"subject": (BLUE, "o"), "relation": (VERMILION, "s"), "last": (GREEN,
 CLASSES = {"all": (BLACK, "o"), "slow-third": (BLUE, "s"), "fast-third": (VERMILION, "^"), "not-fast-third": (SKY, "D"),
            "not-slow-third": (ORANGE, "v"), "after-softmax": (GREEN, "P"), "attention": (VIOLET, "<"), "ssm": (BROWN, ">"),
            "conv": (GREY, "*")}
+COMPONENT_LOOKS = {"attention": CLASSES["attention"], "ssm": CLASSES["ssm"], "conv": CLASSES["conv"], "mlp": (GREEN, "^"),
+                   "mixer": (BLACK, "D")}
 SPARE = [(ORANGE, "v"), (SKY, "P"), (PURPLE, "X"), (GREY, "*"), (VIOLET, "<"), (BROWN, ">")]
 MANY = list(SOURCES.values()) + SPARE
 
 # What the figures of the paper's released code call these classes.
 RELEASED_LABELS = {"not-fast-third": "context-dependent", "not-slow-third": "context-independent"}
 
+
+# The kinds of sublayers that a component's route names, in the order in which they are drawn, as a reader says them.
+COMPONENTS = {"attention": "attention", "ssm": "SSM", "conv": "convolution", "mlp": "MLP", "mixer": "mixer"}
+
+# Token sets in the order of a prompt; others follow in the cube's.
+SETS = ["bos", "first", "first-text", "context", "subject", "subject-last", "after-subject", "relation", "last", "all"]
 
 # What windows count, other than layers.
 COUNTED = {"mixers": " with a mixer", "attention": " with attention", "ssm": " with an SSM"}
@@ -46,9 +54,28 @@ INTERACTION = Look(VERMILION, "D", "--")
 CONTROLLED = Look(BLUE, "o"), Look(GREY, "", ":"), Look(VERMILION, "^")
 
 
+def route_ends(route):
+    """Target and source of a route: token sets, or of a component, KIND@SET, the set and the kind."""
+    if "<-" in route:
+        return tuple(route.split("<-", 1))
+    kind, _, at = route.partition("@")
+    return at, kind
+
+
+def is_component(route):
+    """Whether a route leaves a sublayer's output out, KIND@SET, and removes no edges."""
+    return "<-" not in route
+
+
+def head_of(feature):
+    """(`head` or `ssm-head`, its number, the suffix such as `~mean`) of a class that is one head, else None."""
+    found = re.fullmatch(r"(head|ssm-head):(\d+)(.*)", feature)
+    return (found[1], int(found[2]), found[3]) if found else None
+
+
 def control_of(route):
     """The route that a random control is matched to (`last<-subject` of `last<-random-like:subject:1`), else None."""
-    target, source = route.split("<-", 1)
+    target, source = route_ends(route)
     found = re.fullmatch(r"random-like:(.+):\d+", source)
     return f"{target}<-{found[1]}" if found else None
 
@@ -70,15 +97,38 @@ def set_name(tokens):
 
 
 def route_name(route):
-    """The route in the order of the spec, TARGET<-SOURCE: `last<-subject` is "last ← subject"."""
-    target, source = route.split("<-", 1)
+    """The route in the order of the spec, TARGET<-SOURCE: `last<-subject` is "last ← subject", `mlp@last` is "MLP at last"."""
+    target, source = route_ends(route)
+    if is_component(route):
+        return f"{COMPONENTS.get(source, source)} at {set_name(target)}"
     return f"{set_name(target)} ← {set_name(source)}"
 
 
+def replaced_by(suffix):
+    """What stands in the place of a part, by its suffix: nothing where it is left out."""
+    if suffix == "~mean":
+        return ", replaced by its mean"
+    found = re.fullmatch(r"~resample:(\d+)", suffix)
+    return f", replaced by another prompt's (seed {found[1]})" if found else suffix
+
+
 def class_name(feature):
-    """The class, with what the released code's figures call it where that differs."""
+    """The class as a reader says it, with what the released code's figures call it where that differs."""
     label = RELEASED_LABELS.get(feature)
-    return f"{feature} (released code: {label})" if label else feature
+    if label:
+        return f"{feature} (released code: {label})"
+    head = head_of(feature)
+    plain, tilde, rest = feature.partition("~")
+    if head:
+        plain = f"{'SSM ' if head[0] == 'ssm-head' else ''}head {head[1]}{head[2].partition('~')[0]}"
+    return plain + replaced_by(tilde + rest)
+
+
+def legend_of(routes):
+    """The title of a legend of routes."""
+    if all(map(is_component, routes)):
+        return "what is left out, and at which tokens"
+    return "edges removed, target ← source"
 
 
 def windows_of(size, over="layers"):
@@ -87,14 +137,15 @@ def windows_of(size, over="layers"):
 
 
 def route_looks(routes):
-    """A look for every route; the paper's four sources keep theirs where they tell the routes apart."""
-    sources = [r.split("<-", 1)[1] for r in routes]
+    """A look for every route; the paper's four sources, and the kinds of components, keep theirs where they tell the routes apart."""
+    sources = [route_ends(r)[1] for r in routes]
     if len(set(sources)) < len(sources):
         return named_looks(routes)
-    spare = [look for look in MANY if look not in [SOURCES.get(s) for s in sources]]
+    known = COMPONENT_LOOKS if all(map(is_component, routes)) else SOURCES
+    spare = [look for look in MANY if look not in [known.get(s) for s in sources]]
     looks = {}
     for route, source in zip(routes, sources):
-        looks[route] = Look(*SOURCES[source]) if source in SOURCES else Look(*spare.pop(0) if spare else (GREY, "."))
+        looks[route] = Look(*known[source]) if source in known else Look(*spare.pop(0) if spare else (GREY, "."))
     return looks
 
 

@@ -211,18 +211,24 @@ def paired(a, b, interval=Interval(), bounds=(None, None)):
     of the difference."""
     difference = np.asarray(a, np.float64) - np.asarray(b, np.float64)
     estimate = mean(difference, interval, bounds)
-    _, deviation, n = _spread(difference.reshape(difference.shape[0], -1))
+    return Difference(estimate.value, estimate.low, estimate.high, estimate.n, p_of_mean(difference))
+
+
+def p_of_mean(values):
+    """The two-sided p-values of the t-test that the mean over prompts is 0; NaN for fewer than two prompts and where all are 0."""
+    values = np.asarray(values, np.float64)
+    means, deviation, n = _spread(values.reshape(values.shape[0], -1))
     p = []
-    for value, s, count in zip(estimate.value.ravel(), deviation, n):
+    for value, s, count in zip(means, deviation, n):
         if count < 2 or (s == 0 and value == 0):
             p.append(math.nan)
         else:
             p.append(two_sided_p(value / (s / math.sqrt(count)) if s > 0 else math.inf, int(count) - 1))
-    return Difference(estimate.value, estimate.low, estimate.high, estimate.n, np.reshape(p, estimate.value.shape))
+    return np.reshape(p, values.shape[1:])
 
 
 def holm(p):
-    """Holm's correction over the p-values of one curve, as R's p.adjust(p, "holm"); NaN stays NaN and is not counted."""
+    """Holm's correction over p-values, of one curve or of many, as R's p.adjust(p, "holm"); NaN stays NaN and is not counted."""
     p = np.asarray(p, np.float64)
     adjusted = np.full(p.shape, np.nan)
     order = np.argsort(p)[:int((~np.isnan(p)).sum())]

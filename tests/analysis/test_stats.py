@@ -185,6 +185,14 @@ class Paired(unittest.TestCase):
             self.assertEqual(found.n[k], both.sum())
         self.assertTrue(np.isnan(found.p[7:]).all())
 
+    def test_p_of_a_mean_is_scipys(self):
+        values = with_gaps(50, 9)
+        p = stats.p_of_mean(values)
+        for k in range(7):
+            np.testing.assert_allclose(p[k], scipy_stats.ttest_1samp(values[~np.isnan(values[:, k]), k], 0).pvalue, rtol=1e-9)
+        self.assertTrue(np.isnan(p[7:]).all())
+        np.testing.assert_array_equal(stats.p_of_mean(np.array([[0.0, 1.0], [0.0, 1.0]])), [np.nan, 0])
+
     def test_constant_differences(self):
         a = np.array([[1.0, 2.0], [2.0, 3.0], [3.0, 4.0]])
         np.testing.assert_array_equal(stats.paired(a, a - [1, 0]).p, [0, np.nan])
