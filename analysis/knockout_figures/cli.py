@@ -3,15 +3,16 @@
 Without --figure and --kind it draws every kind that the cube has cells for. docs/figures.md explains every figure and option.
 """
 import argparse
+import re
 import sys
 import warnings
 from pathlib import Path
 
 import pandas as pd
 
-from . import everything, palette, paper
+from . import curves, everything, paper
 from .cube import METRICS, Cube, CubeError
-from .curves import peaks
+from .heads import layers_text
 from .kinds import Settings
 from .lines import save
 from .report import write_report
@@ -47,8 +48,10 @@ def parser():
     what.add_argument("--kind", action="append", choices=everything.KINDS, help="only this kind (may be repeated); "
                       "relations are drawn only where they are asked for")
     what.add_argument("--model", action="append", metavar="NAME", help="only this model (may be repeated)")
-    what.add_argument("--route", action="append", metavar="ROUTE", help="only this route, TARGET<-SOURCE in quotes (may be repeated)")
-    what.add_argument("--feature", action="append", metavar="CLASS", help="only this feature class (may be repeated)")
+    what.add_argument("--route", action="append", metavar="ROUTE", help="only this route, TARGET<-SOURCE or KIND@SET in quotes (may be "
+                      "repeated)")
+    what.add_argument("--feature", action="append", metavar="CLASS", help="only this feature class; head:each: every head (may be "
+                      "repeated)")
     what.add_argument("--window-size", action="append", type=int, metavar="LAYERS", help="only this window size; with --figure instead "
                       "of the paper's (may be repeated)")
     what.add_argument("--prompt", action="append", metavar="ID", help="only heatmaps of this prompt; with --figure instead of the "
@@ -93,14 +96,19 @@ def formats_of(text):
 
 
 def wanted_of(cube, a):
-    asked = [r.replace(" ", "") for r in a.route or []]
+    asked, features = [r.replace(" ", "") for r in a.route or []], []
+    for name in a.feature or []:
+        each = re.fullmatch(r"((?:ssm-)?head):each(.*)", name)
+        part = curves.head_parts(cube.features).get((each[1], each[2]), []) if each else []
+        features += part or [name]
     for route in asked:
         chosen([route], cube.routes + cube.heat_routes, "route")
     return everything.Wanted(
-        models=chosen(a.model, cube.models, "model"), features=chosen(a.feature, cube.features, "feature class"),
+        models=chosen(a.model, cube.models, "model"), features=chosen(features, cube.features, "feature class"),
         sizes=chosen(a.window_size, cube.sizes, "window size"), heat_prompts=chosen(a.prompt, cube.heat_prompts, "prompt of a heatmap"),
         routes=[r for r in cube.routes if not asked or r in asked], heat_routes=[r for r in cube.heat_routes if not asked or r in asked],
-        kinds=tuple(a.kind or everything.UNASKED), most=a.most, asked_routes=bool(asked))
+        kinds=tuple(a.kind or everything.UNASKED), most=a.most, asked_routes=bool(asked),
+        asked_features=bool(features) and not all(e.endswith(":each") for e in a.feature))
 
 
 def pictures(cube, a, settings, missing):
@@ -143,11 +151,21 @@ def print_table(title, table):
     names = [c for c in ("relation", "selection") if c in table.columns]
     sizes = table.window_size.nunique() > 1
     sign = "-" if table.metric.iloc[0] == "hit" else "+"  # a share is no change
-    for row in peaks(table, ["model", "route", "feature_class", "window_size"] + names).itertuples():
+    for row in curves.peaks(table, ["model", "route", "feature_class", "window_size"] + names).itertuples():
         kind = " ".join([f"{row.window_size:3d} layer{'s' if row.window_size != 1 else ' '}"] * sizes
                         + [row.feature_class] * (row.feature_class != "all") + [getattr(row, name) for name in names])
         print(f"  {row.model:<24} {row.route:<28} {kind}{' ' * bool(kind)}{row.value:{sign}8.2f} {unit} "
               f"[{row.low:{sign}.2f}, {row.high:{sign}.2f}] at depth {row.depth:3.0f} %   n = {row.n}")
+
+
+def print_heads(title, table, most=5):
+    """The strongest heads of a map."""
+    what, unit = METRICS[table.metric.iloc[0]]
+    print(f"{title}; {what}, the {min(most, len(table))} strongest of {len(table):,}, p after Holm's correction over all of them")
+    for row in curves.strongest(table, most).itertuples():
+        p = "   p < 1e-300" if row.p_holm < 1e-300 else f"   p = {row.p_holm:.2g}" if row.p_holm == row.p_holm else ""
+        layers = layers_text(row.first_layer, row.last_layer, "layer")
+        print(f"  {layers:<12} head {row.head:<4} {row.value:+8.2f} {unit} [{row.low:+.2f}, {row.high:+.2f}]{p}   n = {row.n:,}")
 
 
 def is_curves(table):
@@ -168,9 +186,11 @@ def run(a):
         for stem, picture in pictures(cube, a, settings, missing):
             a.output.mkdir(parents=True, exist_ok=True)
             paths = save(picture.figure, a.output, stem, formats, a.dpi)
-            if is_curves(picture.table):
+            if "head" in picture.table:
+                print_heads(picture.title, picture.table)
+            elif is_curves(picture.table):
                 print_table(picture.title, picture.table)
-            drawn.append((stem, picture.title, paths, picture.table))
+            drawn.append((stem, f"{picture.title}. {picture.reading}".removesuffix(". "), paths, picture.table))
             tables.append(picture.table.assign(figure=stem))
             print("".join(f"wrote {path}\n" for path in paths), end="")
         if not drawn:

@@ -1,17 +1,19 @@
 """What of a cube is drawn where no figure was asked for by name."""
 from dataclasses import dataclass, field
 
-from . import kinds, maps, palette
-from .curves import INTERACTION, controls_of, has_interaction
+from . import components, kinds, maps, palette
+from .curves import INTERACTION, controls_of, has_interaction, head_parts
+from .heads import heads
 from .scatter import scatter
 
-KINDS = ("flow", "features", "windows", "hits", "controls", "mixers", "scatter", "heatmaps", "relations")
+KINDS = ("flow", "features", "windows", "hits", "controls", "mixers", "heads", "components", "scatter", "heatmaps", "relations")
 UNASKED = KINDS[:-1]
 
 
 @dataclass
 class Wanted:
-    """The filters of a call: labels of the cube's axes, in the cube's order; asked_routes: whether routes were named."""
+    """The filters of a call: labels of the cube's axes, in the cube's order; asked_routes, asked_features: whether routes or classes
+    were named."""
     models: list
     routes: list
     features: list
@@ -22,6 +24,7 @@ class Wanted:
     most: int = 3  # figures of a kind
     asked_routes: bool = False
     left_out: list = field(default_factory=list)  # sentences
+    asked_features: bool = False
 
 
 def _any(cube, wanted, route, feature, size):
@@ -40,7 +43,7 @@ def _suffix(wanted, feature=None, size=None):
 
 def file_name(label):
     """A label of the cube as a part of a file's name."""
-    for sign, word in (("<-", "-from-"), ("\\", "-without-"), (":", "-"), ("+", "-"), ("/", "-")):
+    for sign, word in (("<-", "-from-"), ("@", "-at-"), ("\\", "-without-"), (":", "-"), ("+", "-"), ("/", "-")):
         label = label.replace(sign, word)
     return "".join(c if c.isalnum() or c in "-_." else "-" for c in label)
 
@@ -49,7 +52,7 @@ def plan(cube, wanted):
     """(kind, end of its file's name, function that draws it) of every picture, in the order of KINDS; the end begins with a dash or
     is empty."""
     plain = wanted.routes if wanted.asked_routes else [r for r in wanted.routes if not palette.control_of(r)]
-    classes = [f for f in wanted.features if not palette.is_random_class(f)]
+    classes = [f for f in wanted.features if not palette.is_random_class(f) and (wanted.asked_features or not palette.head_of(f))]
     for kind in KINDS:
         if kind in wanted.kinds:
             found = list(PLANS[kind](cube, wanted, plain, classes))
@@ -63,6 +66,15 @@ def _routes_at(cube, wanted, plain, feature, size):
     return [r for r in plain if _any(cube, wanted, r, feature, size)]
 
 
+def _groups(plain):
+    """(end of a file's name, routes): the routes that remove edges, and the components at each token set."""
+    found = {}
+    for route in plain:
+        stem = f"-components-at-{file_name(palette.route_ends(route)[0])}" if palette.is_component(route) else ""
+        found.setdefault(stem, []).append(route)
+    return list(found.items())
+
+
 def _worth_flow(cube, wanted, plain, classes, feature, size):
     """One route alone is a curve of the feature figure already, if there is one."""
     routes = _routes_at(cube, wanted, plain, feature, size)
@@ -70,10 +82,12 @@ def _worth_flow(cube, wanted, plain, classes, feature, size):
 
 
 def _flow(cube, wanted, plain, classes):
-    for feature in classes:
-        for size in wanted.sizes:
-            if _worth_flow(cube, wanted, plain, classes, feature, size):
-                yield _suffix(wanted, feature, size), lambda s, f=feature, w=size: kinds.flow(cube, wanted.models, plain, f, w, s)
+    for stem, routes in _groups(plain):
+        for feature in classes:
+            for size in wanted.sizes:
+                if _worth_flow(cube, wanted, routes, classes, feature, size):
+                    yield (stem + _suffix(wanted, feature, size),
+                           lambda s, r=routes, f=feature, w=size: kinds.flow(cube, wanted.models, r, f, w, s))
 
 
 def _hits(cube, wanted, plain, classes):
@@ -92,10 +106,12 @@ def _features(cube, wanted, plain, classes):
 
 
 def _windows(cube, wanted, plain, classes):
-    for feature in classes:
-        sizes = [s for s in wanted.sizes if _routes_at(cube, wanted, plain, feature, s)]
-        if len(sizes) > 1:
-            yield "-windows" + _suffix(wanted, feature), lambda s, f=feature, w=sizes: kinds.windows(cube, wanted.models, plain, f, w, s)
+    for stem, routes in _groups(plain):
+        for feature in classes:
+            sizes = [s for s in wanted.sizes if _routes_at(cube, wanted, routes, feature, s)]
+            if len(sizes) > 1:
+                yield (f"-windows{stem}" + _suffix(wanted, feature),
+                       lambda s, r=routes, f=feature, w=sizes: kinds.windows(cube, wanted.models, r, f, w, s))
 
 
 def _controls(cube, wanted, plain, classes):
@@ -130,7 +146,39 @@ def _mixers(cube, wanted, plain, classes):
                        lambda s, m=models, r=route, w=size: kinds.mixers(cube, m, [r], w, s))
 
 
+def _heads(cube, wanted, plain, classes):
+    """A figure a model, route and kind of head."""
+    for size in wanted.sizes:
+        for model in wanted.models:
+            for route in plain:
+                for part, some in head_parts(wanted.features).items():
+                    if any(cube.has(model, route, f, size) for f in some):
+                        stem = f"-{part[0]}s" + file_name(part[1].replace("~", "-"))
+                        stem += f"-{file_name(model)}" if len(wanted.models) > 1 else ""
+                        yield (f"{stem}-{file_name(route)}" + _suffix(wanted, size=size),
+                               lambda s, m=model, r=route, c=some, w=size: heads(cube, m, r, c, w, s))
+
+
+def _components(cube, wanted, plain, classes):
+    """The means over prompts where a kind has several token sets, then a figure a prompt."""
+    routes = [r for r in plain if palette.is_component(r)]
+    for feature in classes:
+        for size in wanted.sizes:
+            there = _routes_at(cube, wanted, routes, feature, size)
+            if len(components.sets_of(there)) > 1:
+                yield ("-components-mean" + _suffix(wanted, feature, size),
+                       lambda s, r=there, f=feature, w=size: components.over_prompts(cube, wanted.models, r, f, w, s))
+    each = [r for r in wanted.heat_routes if palette.is_component(r)]
+    for prompt in wanted.heat_prompts:
+        for feature in classes:
+            for size in wanted.sizes:
+                if any(cube.has_map(m, prompt, r, feature, size) for m in wanted.models for r in each):
+                    yield (f"-components-prompt-{file_name(prompt)}" + _suffix(wanted, feature, size),
+                           lambda s, p=prompt, f=feature, w=size: components.of_prompt(cube, wanted.models, p, each, f, w, s))
+
+
 def _scatter(cube, wanted, plain, classes):
+    plain = plain if wanted.asked_routes else [r for r in plain if not palette.is_component(r)]
     for feature in classes[:1]:
         for size in wanted.sizes:
             for route in plain:
@@ -140,9 +188,10 @@ def _scatter(cube, wanted, plain, classes):
 
 
 def _heatmaps(cube, wanted, plain, classes):
+    classes = [f for f in wanted.features if wanted.asked_features or not palette.head_of(f)]
     for prompt in wanted.heat_prompts:
-        for route in wanted.heat_routes:
-            for feature in wanted.features:
+        for route in (r for r in wanted.heat_routes if not palette.is_component(r)):
+            for feature in classes:
                 for size in wanted.sizes:
                     if any(cube.has_map(m, prompt, route, feature, size) for m in wanted.models):
                         stem = f"-heatmap-{file_name(prompt)}"
@@ -160,5 +209,5 @@ def _relations(cube, wanted, plain, classes):
                            lambda s, r=route, f=feature, w=size: kinds.relations(cube, wanted.models, r, f, w, s))
 
 
-PLANS = {"flow": _flow, "features": _features, "windows": _windows, "hits": _hits, "controls": _controls, "mixers": _mixers, "scatter": _scatter,
-         "heatmaps": _heatmaps, "relations": _relations}
+PLANS = {"flow": _flow, "features": _features, "windows": _windows, "hits": _hits, "controls": _controls, "mixers": _mixers,
+         "heads": _heads, "components": _components, "scatter": _scatter, "heatmaps": _heatmaps, "relations": _relations}

@@ -11,6 +11,7 @@ from .page import note, page, escaped, picture, section, table
 
 HERE = Path(__file__).parent
 MOST_ROWS = 5000  # of a table; more are in figures.csv, or counted
+MOST_HEADS = 20  # of every map
 
 CURVE_KEYS = ["model", "route", "feature_class", "window_size"]
 WINDOW = ["window_start", "depth"]
@@ -20,6 +21,11 @@ def counted(n, noun):
     """`1 model`, `2 prompts of heatmaps`."""
     first, _, rest = noun.partition(" ")
     return f"{n:,} {first}{'s' if n != 1 else ''}{' ' * bool(rest)}{rest}"
+
+
+def first_class(cube):
+    """The first class that is no single head; None where all are."""
+    return next((f for f in cube.features if not palette.head_of(f)), None)
 
 
 def records(frame, columns):
@@ -71,21 +77,24 @@ def pair_section(cube, settings):
     """Every route against every other, at the window where they differ most; in the first class."""
     rows = []
     routes = [r for r in cube.routes if not palette.control_of(r)]
-    for model in cube.models:
+    first = first_class(cube)
+    for model in cube.models if first else []:
         for size in cube.sizes:
-            there = [r for r in routes if cube.has(model, r, cube.features[0], size)]
+            there = [r for r in routes if cube.has(model, r, first, size)]
             for k, one in enumerate(there):
                 for other in there[k + 1:]:
-                    rows += _difference(cube, (model, one, cube.features[0], size), (model, other, cube.features[0], size), settings)
-            for feature in cube.features[1:]:
-                if palette.is_random_class(feature):
+                    rows += _difference(cube, (model, one, first, size), (model, other, first, size), settings)
+            for feature in cube.features:
+                if feature == first or palette.is_random_class(feature) or palette.head_of(feature):
                     continue
                 for route in there:
                     if cube.has(model, route, feature, size):
-                        rows += _difference(cube, (model, route, feature, size), (model, route, cube.features[0], size), settings)
+                        rows += _difference(cube, (model, route, feature, size), (model, route, first, size), settings)
+    if not first:
+        return ""  # single heads alone
     titles = ["model", "layers", "one", "other", "start", "one − other", "low", "high", "p", "p, Holm", "n"]
     return section("pairs", "Paired differences", note(
-        f"{METRICS[settings.metric][0]}, {METRICS[settings.metric][1]}: of two routes of the class {cube.features[0]}, and of every class "
+        f"{METRICS[settings.metric][0]}, {METRICS[settings.metric][1]}: of two routes of the class {first}, and of every class "
         "against it, over the prompts that have both, at the window where they differ most."), limited("differences", titles, rows, "left out"))
 
 
@@ -119,11 +128,54 @@ def mixer_section(cube, settings):
     return section("interaction", "Attention and SSM", *parts)
 
 
+def head_section(cube, settings):
+    """Of sweeps over heads: the strongest of every map."""
+    parts = curves.head_parts(cube.features)
+    if not parts or settings.metric in ("hit", "margin"):
+        return ""
+    rows = []
+    for model in cube.models:
+        for route in cube.routes:
+            for classes in parts.values():
+                for size in cube.sizes:
+                    found = curves.heads(cube, model, route, classes, size, settings.metric, settings.interval)
+                    names = ["model", "route", "feature_class", "window_size", "window_start", "value", "low", "high", "p", "p_holm", "n"]
+                    rows += [[*row, len(found)] for row in records(curves.strongest(found, MOST_HEADS), names)]
+    titles = ["model", "route", "class", "layers", "start", "effect", "low", "high", "p", "p, Holm", "n", "of"]
+    what, unit = METRICS[settings.metric]
+    return section("heads", "Heads", note(
+        f"{what}, {unit}, if one head of one layer is left out and nothing else: the {MOST_HEADS} strongest heads of every model, route "
+        "and window size, the strongest first, with the 95 % interval over prompts. p is of the t-test that the mean is 0. Holm's p is "
+        "corrected for all squares of the map (column “of”), not for the rows of this table alone. Read the interval before the p: with "
+        "many prompts even a tiny effect is significant. The strongest of many heads look stronger than they are: measure them again on "
+        "other prompts."), limited("heads-table", titles, rows, "`knockout show --strongest` prints them"))
+
+
+def component_section(cube, settings):
+    """Of sweeps over components: the layer in which each kind matters most, at every token set."""
+    routes = [r for r in cube.routes if palette.is_component(r)]
+    found = curves.curves(cube, cube.models, routes, [f for f in cube.features if not palette.head_of(f)], cube.sizes, settings.metric,
+                          settings.interval)
+    if not len(found):
+        return ""
+    peaks = curves.peaks(found, CURVE_KEYS)
+    rows = [[row[0], palette.COMPONENTS.get(row[2], row[2]), palette.set_name(row[1]), *row[3:]] for row in records(
+        peaks, ["model", "target", "source", "feature_class", "window_size", "first_layer", "value", "low", "high", "n"])]
+    what, unit = METRICS[settings.metric]
+    titles = ["model", "component", "at", "class", "layers", "first layer", f"{what}, {unit}", "low", "high", "n"]
+    return section("components", "Components", note(
+        "A component is all sublayers of one kind in the window: attention, SSM, convolution, MLP, or every mixer. What they add at these "
+        "tokens is left out, at other tokens it stays. A row a component and token set, at the window where it is farthest from 0. Sets "
+        "overlap (the last subject token belongs to the subject) and have unequally many tokens, so rows do not add up."),
+        limited("components-table", titles, rows, "`knockout show` prints them"))
+
+
 def margin_section(cube, settings):
     if not cube.has_foils:
         return section("margins", "Foil margins", note("No prompt of the cube has a foil."))
     found = curves.curves(cube, cube.models, [r for r in cube.routes if not palette.control_of(r)],
-                          [f for f in cube.features if not palette.is_random_class(f)], cube.sizes, "margin", settings.interval)
+                          [f for f in cube.features if not palette.is_random_class(f) and not palette.head_of(f)], cube.sizes, "margin",
+                          settings.interval)
     least = curves.peaks(found, CURVE_KEYS)
     clean = {m: float(pd.Series(cube.clean("margin", m)).mean()) for m in cube.models}
     rows = [[*row[:6], clean[row[0]], *row[6:]] for row in records(least, CURVE_KEYS + WINDOW + ["value", "low", "high", "n"])]
@@ -134,33 +186,35 @@ def margin_section(cube, settings):
 
 
 def hit_section(cube, settings):
-    found = curves.curves(cube, cube.models, [r for r in cube.routes if not palette.control_of(r)], [cube.features[0]], cube.sizes, "hit",
+    first = first_class(cube) or cube.features[0]
+    found = curves.curves(cube, cube.models, [r for r in cube.routes if not palette.control_of(r)], [first], cube.sizes, "hit",
                           settings.interval)
     least = curves.peaks(found, CURVE_KEYS)
     titles = ["model", "route", "class", "layers", "start", "depth, %", "ranked first, %", "low", "high", "n"]
     parts = []
     if "eval_target_rank" in cube.file:
         parts += [note("Without a knockout, on all prompts of the prompt files:"), table("accuracy", *provenance.evaluation(cube))]
-    parts += [note(f"With a knockout (class {cube.features[0]}), at the window that leaves the fewest:"),
+    parts += [note(f"With a knockout (class {first}), at the window that leaves the fewest:"),
               limited("hit", titles, records(least, CURVE_KEYS + WINDOW + ["value", "low", "high", "n"]), "left out")]
     return section("hits", "Answers ranked first", *parts)
 
 
 def relation_section(cube, settings):
     names = set(cube.relations())
-    if len(names) < 2:
+    first = first_class(cube)
+    if len(names) < 2 or not first:
         return ""
     rows, tables = [], []
     for route in (r for r in cube.routes if not palette.control_of(r)):
         for size in cube.sizes:
-            found = curves.by_relation(cube, cube.models, route, cube.features[0], size, settings.metric, settings.interval)
+            found = curves.by_relation(cube, cube.models, route, first, size, settings.metric, settings.interval)
             if len(found):
                 tables.append(found)
                 rows += records(curves.peaks(found, ["model", "relation"]),
                                 ["model", "route", "window_size", "relation"] + WINDOW + ["value", "low", "high", "n"])
     what, unit = METRICS[settings.metric]
     titles = ["model", "route", "layers", "relation", "start", "depth, %", f"{what}, {unit}", "low", "high", "n"]
-    return section("relations", "By relation", note(f"Class {cube.features[0]}, a row a relation, at the window where its curve is farthest "
+    return section("relations", "By relation", note(f"Class {first}, a row a relation, at the window where its curve is farthest "
                                                     "from 0."), cut_note(curves.joined(tables), settings), limited("relation", titles, rows, "left out"))
 
 
@@ -198,6 +252,7 @@ def write_report(cube, path, drawn, settings):
         all_curves = curves.curves(cube, cube.models, cube.routes, cube.features, cube.sizes, settings.metric, settings.interval)
         sections += [("Curves", curve_section(all_curves, settings)), ("Controls", control_section(cube, settings)),
                      ("Pairs", pair_section(cube, settings)), ("Mixers", mixer_section(cube, settings)),
+                     ("Heads", head_section(cube, settings)), ("Components", component_section(cube, settings)),
                      ("Margins", margin_section(cube, settings)), ("Hits", hit_section(cube, settings)),
                      ("Relations", relation_section(cube, settings))]
     sections += [("Gaps", gap_section(cube)), ("Provenance", provenance_section(cube))]

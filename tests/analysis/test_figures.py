@@ -17,12 +17,12 @@ import pandas as pd
 from matplotlib import colors
 from matplotlib.collections import LineCollection
 
-from knockout_figures import cli, curves, everything, kinds, lines, maps, palette, paper, scatter, stats
+from knockout_figures import cli, components, curves, everything, heads, kinds, lines, maps, palette, paper, scatter, stats
 from knockout_figures.cube import LEAST_SPAN, METRICS, Cube, CubeError
 
 FOLDER = Path(os.environ["KO_CUBE_FOLDER"])
 CUBE = FOLDER / "small.h5"
-HYBRID = FOLDER / "hybrid.h5"
+HYBRID, HEADS, COMPONENTS = FOLDER / "hybrid.h5", FOLDER / "heads.h5", FOLDER / "components.h5"
 ROUTES = ["last<-subject", "last<-relation", "last<-last", "last<-first"]
 MODELS = ["mamba-2.8b", "mamba2-2.7b", "gpt2-xl", "falcon-mamba-7b"]
 USUAL = kinds.Settings()
@@ -310,6 +310,228 @@ class Mixers(unittest.TestCase):
                 self.assertEqual(self.strips_of(drawn), [])
 
 
+class Heads(unittest.TestCase):
+    """The cube of a sweep over heads: 6 attention heads in the layers 1, 4, 7 and 10, 4 SSM heads in the others and in 4."""
+
+    def setUp(self):
+        self.cube = Cube(HEADS)
+        self.addCleanup(self.cube.file.close)
+        self.addCleanup(lines.plt.close, "all")
+
+    def classes(self, kind="head"):
+        return curves.head_parts(self.cube.features)[kind, ""]
+
+    def draw(self, route="attention@last", kind="head", size=1, **settings):
+        return heads.heads(self.cube, "hybrid", route, self.classes(kind), size, kinds.Settings(**settings))
+
+    def changes(self, route, kind="head", size=1):
+        """[head, prompt, start]: the change in percent, by hand."""
+        f = self.cube.file
+        where = [self.cube.features.index(c) for c in self.classes(kind)]
+        values = f["logprob"][0].astype(float) - f["clean_logprob"][0].astype(float)[:, None, None, None, None]
+        return 100 * np.expm1(values[:, self.cube.routes.index(route), where, self.cube.sizes.index(size)]).transpose(1, 0, 2)
+
+    def test_heads_are_grouped_by_kind_and_what_replaces_them(self):
+        labels = ["all", "head:10", "head:2", "head:0~mean", "ssm-head:1", "head:0~resample:7", "head:1~mean", "slow-third"]
+        self.assertEqual(curves.head_parts(labels), {("head", ""): ["head:2", "head:10"], ("head", "~mean"): ["head:0~mean", "head:1~mean"],
+                                                     ("ssm-head", ""): ["ssm-head:1"], ("head", "~resample:7"): ["head:0~resample:7"]})
+        self.assertEqual([len(self.classes(kind)) for kind in ("head", "ssm-head")], [6, 4])
+
+    def test_values_are_numpys_and_p_is_corrected_over_the_map(self):
+        for route, kind in (("attention@last", "head"), ("last<-subject", "head"), ("ssm@last", "ssm-head")):
+            values = self.changes(route, kind)
+            table = curves.heads(self.cube, "hybrid", route, self.classes(kind), 1, "change", USUAL.interval)
+            layers = np.flatnonzero(np.isfinite(values).any(axis=(0, 1)))
+            self.assertEqual(layers.tolist(), {"head": [1, 4, 7, 10], "ssm-head": [0, 2, 3, 4, 5, 6, 8, 9, 11]}[kind])
+            self.assertEqual(len(table), len(values) * len(layers))
+            p = []
+            for row in table.itertuples():
+                x = values[row.head, :, row.window_start]
+                x = x[np.isfinite(x)]
+                error = x.std(ddof=1) / len(x) ** 0.5
+                np.testing.assert_allclose([row.value, row.n], [x.mean(), len(x)], rtol=1e-12)
+                np.testing.assert_allclose(row.high, x.mean() + stats.t_quantile(len(x) - 1) * error, rtol=1e-9)
+                p.append(stats.two_sided_p(x.mean() / error, len(x) - 1))
+            np.testing.assert_allclose(table.p, p, rtol=1e-9)
+            order = np.argsort(p)
+            adjusted = np.minimum(1, np.maximum.accumulate(np.array(p)[order] * np.arange(len(p), 0, -1)))
+            np.testing.assert_allclose(table.p_holm.values[order], adjusted, rtol=1e-12)
+
+    def test_the_strongest_are_those_of_show(self):
+        for metric in ("change", "logprob", "kl"):
+            shown = pd.read_csv(FOLDER / f"show-strongest-{metric}.csv")
+            mine = curves.heads(self.cube, "hybrid", "attention@last", self.classes(), 1, metric, USUAL.interval)
+            self.assertEqual((set(shown.cells), set(shown.tests)), ({len(mine)}, {int(mine.p.notna().sum())}))
+            mine = curves.strongest(mine)
+            self.assertEqual(mine[["target", "source", "feature_class", "window_start", "n"]].values.tolist(),
+                             shown[["target", "source", "feature_class", "window_start", "n"]].values.tolist())
+            for column in ("value", "low", "high", "p", "p_holm"):
+                np.testing.assert_allclose(mine[column], shown[column], rtol=1e-6, atol=1e-8, err_msg=f"{metric} {column}")
+
+    def test_the_map_has_a_square_a_head_and_a_list_of_the_strongest(self):
+        drawn = self.draw()
+        squares, beside = drawn.figure.axes[:2]
+        expected = np.nanmean(self.changes("attention@last")[:, :, [1, 4, 7, 10]], axis=1).T
+        mesh = squares.collections[0]
+        np.testing.assert_allclose(mesh.get_array().reshape(4, 6), expected, rtol=1e-12)
+        limit = np.abs(expected).max()
+        np.testing.assert_allclose((mesh.norm.vmin, mesh.norm.vmax), (-limit, limit))
+        self.assertEqual(mesh.cmap.name, "RdBu")
+        self.assertEqual([t.get_text() for t in squares.get_yticklabels()], ["1", "4", "7", "10"])
+        self.assertEqual([t.get_text() for t in squares.get_xticklabels()], [str(k) for k in range(6)])
+        self.assertEqual((squares.get_xlabel(), squares.get_ylabel()), ("head", "layer"))
+        order = np.argsort(-np.abs(expected), axis=None)[:6]
+        layers, numbers = np.array([1, 4, 7, 10])[order // 6], order % 6
+        self.assertEqual([t.get_text() for t in beside.get_yticklabels()], [f"layer {a}, head {b}" for a, b in zip(layers, numbers)])
+        frames = {(round(p.get_x() + 0.5), round(p.get_y() + 0.5)) for p in squares.patches}
+        self.assertEqual(frames, {(b, a) for a, b in zip(order // 6, order % 6)})
+        self.assertEqual([t.get_text() for t in beside.texts], ["p, Holm"] + ["1.000"] * 6)
+        self.assertEqual(beside.lines[-1].get_markerfacecolor(), "white")  # none is significant
+        texts = " ".join(t.get_text() for a in drawn.figure.axes for t in a.texts)
+        self.assertIn("Holm over all 24 squares of the map", texts)
+        self.assertRegex(drawn.title, "^hybrid: one attention head at a time left out at the tokens “last”, in a window of 1 layer .n.=.12.$")
+        self.assertIn("edges last ← subject removed in one SSM head at a time", self.draw("last<-subject", "ssm-head").title)
+
+    def test_significant_heads_are_filled(self):
+        drawn = self.draw()
+        listed = curves.strongest(drawn.table, 6).assign(p_holm=[0.01, 0.2, np.nan, 0.0004, 0.049, 0.05])
+        figure, axis = lines.plt.subplots()
+        heads.draw_list(axis, listed, USUAL)
+        filled, open_ = ([line for line in axis.lines if line.get_label() == name][0] for name in ("significant", "not"))
+        self.assertEqual((filled.get_ydata().tolist(), open_.get_ydata().tolist()), ([0, 3, 4], [1, 2, 5]))
+        np.testing.assert_allclose(filled.get_xdata(), listed.value.values[[0, 3, 4]])
+        self.assertEqual([t.get_text() for t in axis.texts[1:]], ["0.010", "0.200", "–", "< 0.001", "0.049", "0.050"])
+
+    def test_kl_is_red_where_much_is_lost_and_small_effects_stay_pale(self):
+        self.assertEqual(self.draw(metric="kl").figure.axes[0].collections[0].cmap.name, "RdBu_r")
+        small = self.draw("last<-subject")  # at most 0.01 %
+        self.assertEqual(small.figure.axes[0].collections[0].norm.vmax, LEAST_SPAN["change"] / 10)
+        self.assertTrue(self.draw(metric="median").table.p.isna().all())
+        with self.assertRaisesRegex(CubeError, "hit is no effect"):
+            self.draw(metric="hit")
+        with self.assertRaisesRegex(CubeError, "no cell of it is done"):
+            self.draw("mlp@last")
+
+    def test_longer_windows_and_missing_heads(self):
+        drawn = self.draw(size=3)
+        self.assertEqual(drawn.figure.axes[0].get_ylabel(), "layers of the window")
+        self.assertEqual(drawn.figure.axes[0].get_yticklabels()[0].get_text(), "0–2")
+        some = heads.heads(self.cube, "hybrid", "attention@last", ["head:2", "head:5"], 1, USUAL)
+        windows, numbers, cells = heads.cells_of(some.table)
+        self.assertEqual((numbers.tolist(), windows.window_start.tolist()), ([0, 1, 2, 3, 4, 5], [1, 4, 7, 10]))
+        self.assertEqual(np.isfinite(cells).any(axis=0).tolist(), [False, False, True, False, False, True])
+        self.assertIn("grey: no such head", " ".join(t.get_text() for a in some.figure.axes for t in a.texts))
+
+    def test_large_maps_number_some_rows(self):
+        self.assertEqual([heads.every(n) for n in (12, 18, 32, 40, 80, 128)], [1, 1, 2, 4, 8, 8])
+
+    def test_heads_are_in_no_other_figure_unless_asked_for(self):
+        def planned(features, **more):
+            wanted = everything.Wanted(self.cube.models, self.cube.routes, features, self.cube.sizes, [], [], most=99, **more)
+            return list(everything.plan(self.cube, wanted))
+        plan = planned(self.cube.features)
+        self.assertEqual(sum(kind == "heads" for kind, _, _ in plan), 8)  # attention@last, ssm@last, and both on last<-subject; two sizes
+        self.assertFalse(any("head" in stem for kind, stem, _ in plan if kind != "heads"))
+        self.assertEqual([stem for kind, stem, _ in plan if kind == "flow"],
+                         ["-all-w1", "-all-w3", "-components-at-last-all-w1", "-components-at-last-all-w3"])
+        self.assertIn("flow", {kind for kind, _, _ in planned(["head:3"], asked_features=True)})
+
+
+class Components(unittest.TestCase):
+    """The cube of a sweep over attention, SSM and MLP at five token sets, and at one token of two prompts."""
+
+    def setUp(self):
+        self.cube = Cube(COMPONENTS)
+        self.addCleanup(self.cube.file.close)
+        self.addCleanup(lines.plt.close, "all")
+
+    def test_prompts_have_a_map_a_kind_with_one_scale(self):
+        drawn = components.of_prompt(self.cube, ["hybrid"], "18566", self.cube.heat_routes, "all", 1, USUAL)
+        axes = panels(drawn.figure)
+        self.assertEqual([a.get_title() for a in axes], ["attention", "SSM", "MLP"])
+        f = self.cube.file
+        n = int(f["heat_n_tokens"][0, 0])
+        held = f["heat_prob"][0, 0, :, 0, :n, 0, :].astype(float) - float(f["heat_clean_prob"][0, 0])
+        limit = np.nanmax(np.abs(held))
+        for k, axis in enumerate(axes):
+            mesh = axis.collections[0]
+            np.testing.assert_allclose(np.ma.filled(mesh.get_array(), np.nan).reshape(n, 12), held[k], atol=1e-12)
+            np.testing.assert_allclose((mesh.norm.vmin, mesh.norm.vmax), (-limit, limit))
+            self.assertEqual((axis.get_xlabel(), axis.get_xlim()), ("layer", (-0.5, 11.5)))
+        labels = axes[0].get_yticklabels()
+        self.assertEqual([t.get_text() for t in labels][:2], ["Afghanistan*", "is"])
+        self.assertIn("“Afghanistan is a country", drawn.figure._suptitle.get_text())
+        self.assertEqual(len(drawn.table), int(np.isfinite(held).sum()))
+        narrow = components.of_prompt(self.cube, ["hybrid"], "18566", self.cube.heat_routes, "all", 1, kinds.Settings(heat_limit=0.1))
+        self.assertEqual(panels(narrow.figure)[0].collections[0].norm.vmax, 0.1)
+        some = components.of_prompt(self.cube, ["hybrid"], "2720", ["mlp@each"], "all", 1, kinds.Settings(x="centre"))
+        self.assertEqual([a.get_title() for a in panels(some.figure)], ["MLP"])
+
+    def test_means_have_a_row_a_set_in_the_order_of_the_prompt(self):
+        drawn = components.over_prompts(self.cube, ["hybrid"], self.cube.routes, "all", 1, USUAL)
+        axes = panels(drawn.figure)
+        sets = ["first", "subject", "subject-last", "relation", "last"]
+        self.assertEqual([t.get_text() for t in axes[0].get_yticklabels()], sets)
+        f = self.cube.file
+        change = 100 * np.expm1(f["logprob"][0, :, :, 0, 0].astype(float) - f["clean_logprob"][0].astype(float)[:, None, None])
+        with np.testing.suppress_warnings() as quiet:
+            quiet.filter(RuntimeWarning)
+            means = np.nanmean(change, axis=0)
+        limit = np.nanmax(np.abs(means))
+        for axis, kind in zip(axes, ("attention", "ssm", "mlp")):
+            expected = means[[self.cube.routes.index(f"{kind}@{s}") for s in sets]]
+            mesh = axis.collections[0]
+            np.testing.assert_allclose(np.ma.filled(mesh.get_array(), np.nan).reshape(5, 12), expected, rtol=1e-9)
+            np.testing.assert_allclose((mesh.norm.vmin, mesh.norm.vmax), (-limit, limit))
+        self.assertTrue(drawn.title.endswith("hybrid (n\u00a0=\u00a012): mean over prompts"))
+        with self.assertRaisesRegex(CubeError, "margin is no effect"):
+            components.over_prompts(self.cube, ["hybrid"], self.cube.routes, "all", 1, kinds.Settings(metric="margin"))
+        with self.assertRaisesRegex(CubeError, "no cell of it is done"):
+            components.over_prompts(self.cube, [], self.cube.routes, "all", 1, USUAL)
+
+    def test_layers_without_the_kind_are_grey_and_not_stretched(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "gaps.h5"
+            shutil.copyfile(COMPONENTS, path)
+            with h5py.File(path, "r+") as file:
+                file["heat_prob"][0, 0, 0, 0, :, 0, :9] = np.nan
+                file["heat_prob"][0, 0, 0, 0, :, 0, 10] = np.nan
+            with Cube(path) as cube:
+                drawn = components.of_prompt(cube, ["hybrid"], "18566", cube.heat_routes, "all", 1, USUAL)
+                mesh = panels(drawn.figure)[0].collections[0]
+                cells = np.ma.filled(mesh.get_array(), np.nan).reshape(-1, 12)
+                self.assertEqual(np.flatnonzero(np.isfinite(cells).any(axis=0)).tolist(), [9, 11])
+
+    def test_several_models_are_rows(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "two.h5"
+            with h5py.File(COMPONENTS) as one, h5py.File(path, "w") as two:
+                two.attrs.update(one.attrs)
+                for name, d in one.items():
+                    by_model = name != "model" and d.ndim and d.shape[0] == 1 and len(d.dims[0]) and d.dims[0][0].name == "/model"
+                    value = ["hybrid", "second"] if name == "model" else np.concatenate([d[()], d[()]]) if by_model else d[()]
+                    two.create_dataset(name, data=value, dtype=d.dtype)
+                two["heat_status"][1, :, 1] = 0  # it has no SSM
+            with Cube(path) as cube:
+                drawn = components.of_prompt(cube, cube.models, "18566", cube.heat_routes, "all", 1, USUAL)
+        titles = [a.get_title() for a in panels(drawn.figure)]
+        self.assertEqual(titles, ["hybrid, attention  (p = 0.93)", "hybrid, SSM  (p = 0.93)", "hybrid, MLP  (p = 0.93)",
+                                  "second, attention  (p = 0.93)", "second, SSM: not in the cube", "second, MLP  (p = 0.93)"])
+
+    def test_sets_and_kinds_have_an_order(self):
+        routes = ["mlp@last", "conv@subject", "attention@odd", "ssm@first", "last<-subject", "mlp@before"]
+        self.assertEqual(components.kinds_of(routes), ["attention", "ssm", "conv", "mlp"])
+        self.assertEqual(components.sets_of(routes), ["first", "subject", "last", "odd", "before"])
+
+    def test_everything_is_planned_once(self):
+        wanted = everything.Wanted(self.cube.models, self.cube.routes, self.cube.features, self.cube.sizes, self.cube.heat_routes,
+                                   self.cube.heat_prompts, most=99)
+        plan = [(kind, stem) for kind, stem, _ in everything.plan(self.cube, wanted)]
+        self.assertEqual([stem for kind, stem in plan if kind == "components"], ["-components-mean", "-components-prompt-18566", "-components-prompt-2720"])
+        self.assertEqual({kind for kind, _ in plan}, {"flow", "hits", "components"})
+        self.assertEqual(sum(kind == "flow" for kind, _ in plan), 5)  # a figure a token set
+
+
 class Flow(WithCube):
     def test_a_panel_a_model_and_a_curve_a_route(self):
         drawn = kinds.flow(self.cube, MODELS, ROUTES, "all", 5, USUAL)
@@ -577,8 +799,21 @@ class Style(unittest.TestCase):
 
     def test_routes_are_written_in_the_order_of_the_spec(self):
         for route, name in (("last<-subject", "last ← subject"), (r"last<-relation\last", "last ← relation without last"),
-                            (r"subject-last<-after-subject\last\verb", "subject-last ← after-subject without last without verb")):
+                            (r"subject-last<-after-subject\last\verb", "subject-last ← after-subject without last without verb"),
+                            ("attention@subject-last", "attention at subject-last"), (r"ssm@relation\last", "SSM at relation without last")):
             self.assertEqual(palette.route_name(route), name)
+
+    def test_classes_are_said_in_words(self):
+        for feature, name in (("slow-third", "slow-third"), ("not-fast-third", "not-fast-third (released code: context-dependent)"),
+                              ("head:3", "head 3"), ("ssm-head:12~mean", "SSM head 12, replaced by its mean"),
+                              ("all~mean", "all, replaced by its mean"), ("all~resample:7", "all, replaced by another prompt's (seed 7)")):
+            self.assertEqual(palette.class_name(feature), name)
+
+    def test_components_keep_their_colours(self):
+        looks = palette.route_looks(["mlp@last", "attention@last"])
+        self.assertEqual(looks["attention@last"], palette.route_looks(["attention@subject"])["attention@subject"])
+        self.assertEqual(len(set(palette.COMPONENT_LOOKS.values())), 5)
+        self.assertEqual(palette.legend_of(["mlp@last", "last<-subject"]), "edges removed, target ← source")
 
     def test_equal_sources_of_several_targets_are_told_apart(self):
         looks = palette.route_looks(["last<-subject", "subject<-subject", "last<-first"])
@@ -637,7 +872,7 @@ class Command(unittest.TestCase):
 
     def test_draws_all_kinds_and_a_table(self):
         code, out, err = self.call("--format", "png", "--model", "gpt2-xl", "--model", "mamba2-2.7b", "--window-size", "5", "--no-report",
-                                   *(w for k in everything.KINDS if k not in ("windows", "mixers") for w in ("--kind", k)), "--most", "4")
+                                   *(w for k in everything.KINDS if k not in ("windows", "mixers", "heads", "components") for w in ("--kind", k)), "--most", "4")
         self.assertEqual(code, 0, err)
         made = {p.name for p in (self.folder / "drawn").iterdir()}
         for name in ("small-all.png", "small-hits-all.png", "small-features-last-from-subject.png", "small-controls.png",
@@ -744,6 +979,18 @@ class Command(unittest.TestCase):
                  for name, of_part in everything.CONTROL_PARTS.items()}
         self.assertEqual(parts, {"": ["all", "slow-third"], "-conv": ["all+conv", "slow-third+conv"], "-after-softmax": ["after-softmax"]})
 
+    def test_heads_and_components_have_files_and_a_summary(self):
+        code, out, err = self.call("--kind", "heads", "--feature", "head:each", "--route", "attention@last", "--window-size", "1", "--format",
+                                   "png", "--dpi", "40", cube=HEADS)
+        self.assertEqual(code, 0, err)
+        self.assertEqual({p.name for p in (self.folder / "drawn").iterdir()}, {"heads-heads-attention-at-last.png", "figures.csv", "report.html"})
+        self.assertRegex(out, r"the 5 strongest of 24, p after Holm's correction over all of them\n  layer 7 +head 0 +-\d+\.\d\d % ")
+        self.assertEqual(len(pd.read_csv(self.folder / "drawn" / "figures.csv")), 24)
+        code, _, err = self.call("--kind", "components", "--format", "png", "--dpi", "40", "--no-report", cube=COMPONENTS)
+        self.assertEqual(code, 0, err)
+        self.assertLessEqual({"components-components-mean.png", "components-components-prompt-2720.png"},
+                             {p.name for p in (self.folder / "drawn").iterdir()})
+
     def test_errors_name_what_is_wrong(self):
         broken = self.folder / "broken.h5"
         broken.write_bytes(b"no HDF5")
@@ -757,6 +1004,9 @@ class Command(unittest.TestCase):
                 (CUBE, ("--heat-limit", "0"), "0 is not above 0"), (CUBE, ("--resamples", "0"), "0 is below 1"),
                 (CUBE, ("--kind", "mixers"), "mixers: nothing of this kind can be drawn"),
                 (HYBRID, ("--kind", "mixers", "--metric", "hit"), "mixers: hit is no effect"),
+                (HEADS, ("--kind", "heads", "--metric", "hit"), "heads: hit is no effect"),
+                (CUBE, ("--kind", "heads", "--kind", "components"), "heads: nothing of this kind can be drawn"),
+                (HYBRID, ("--feature", "head:each"), "feature class head:each is not in the cube"),
                 (CUBE, ("--kind", "controls", "--model", "gpt2-xl", "--route", "last<-first"), "controls: nothing of this kind can be drawn")):
             code, _, err = self.call(*arguments, "--no-report", cube=cube)
             self.assertEqual(code, 2, (arguments, err))

@@ -136,6 +136,32 @@ class Report(unittest.TestCase):
         self.assertNotIn("interactions", levels.tables)  # a share of hits is no effect
         self.assertIn("mixers", levels.tables)
 
+    def test_heads_and_components_have_sections(self):
+        self.assertFalse({"heads", "components"} & set(self.page.ids))
+        pages = {}
+        for name in ("heads", "components"):
+            with Cube(FOLDER / f"{name}.h5") as cube:
+                pages[name] = Reader()
+                pages[name].feed(write_report(cube, self.folder / f"{name}.html", [], kinds.Settings()).read_text(encoding="utf-8"))
+                if name == "heads":
+                    classes = curves.head_parts(cube.features)["head", ""]
+                    table = curves.strongest(curves.heads(cube, "hybrid", "attention@last", classes, 1, "change", kinds.Settings().interval))
+                else:
+                    peaks = curves.peaks(curves.curves(cube, cube.models, cube.routes, ["all"], [1], "change", kinds.Settings().interval), ["route"])
+        head, *rows = pages["heads"].tables["heads-table"]
+        mine = [r for r in rows if r[1] == "attention@last" and r[2].startswith("head:") and r[3] == 1]
+        self.assertEqual(len(mine), 20)
+        self.assertEqual([(r[2], r[4]) for r in mine], list(zip(table.feature_class[:20], table.window_start[:20])))
+        np.testing.assert_allclose([r[head.index("p, Holm")] for r in mine], table.p_holm[:20])
+        self.assertEqual({r[head.index("of")] for r in mine}, {24})
+        self.assertNotIn("head:1", {row[2] for row in pages["heads"].tables["hit"]})
+        self.assertFalse([row for row in pages["heads"].tables["differences"] if "head" in str(row)])
+        head, *rows = pages["components"].tables["components-table"]
+        self.assertEqual([(r[1], r[2]) for r in rows[:2]], [("attention", "last"), ("attention", "subject")])
+        np.testing.assert_allclose([r[6] for r in rows], peaks.value)
+        for found in pages.values():
+            self.assertEqual((found.open, found.wrong, len(found.ids)), ([], [], len(set(found.ids))))
+
     def test_failed_cells_are_counted(self):
         copy = self.folder / "failed.h5"
         shutil.copy(FOLDER / "small.h5", copy)

@@ -17,11 +17,18 @@ SECONDS, GIGABYTES = 30, 2
 
 class Speed(unittest.TestCase):
     def test_a_million_cells(self):
+        self.draw("million", [], ("million.png", "million.pdf", "million-hits.png", "million-scatter-last-from-last.png"))
+
+    def test_a_map_of_a_thousand_heads_and_prompts(self):
+        self.draw("heads", ["heads"], ("heads-heads-attention-at-last.png", "heads-heads-attention-at-last.pdf"))
+
+    def draw(self, name, more, names):
+        """Draws the cube that million.py makes, with the report."""
         folder = Path(tempfile.mkdtemp(prefix="ko-million."))
         self.addCleanup(shutil.rmtree, folder)
-        cube = folder / "million.h5"
-        made = subprocess.run([sys.executable, HERE / "million.py", Path(os.environ["KO_CUBE_FOLDER"]) / "small.h5", cube], check=True,
-                              stdout=subprocess.PIPE, text=True)
+        cube = folder / f"{name}.h5"
+        made = subprocess.run([sys.executable, HERE / "million.py", Path(os.environ["KO_CUBE_FOLDER"]) / "small.h5", cube, *more],
+                              check=True, stdout=subprocess.PIPE, text=True)
         cells = int(made.stdout.split()[0])
         self.assertGreater(cells, 1_000_000)
         begun, said = time.monotonic(), folder / "said"
@@ -33,7 +40,7 @@ class Speed(unittest.TestCase):
         print(f"\n{cells} cells: {seconds:.1f} s of computing in {time.monotonic() - begun:.1f} s, {gigabytes:.2f} GB", flush=True)
         self.assertEqual(process.returncode, 0)
         out = said.read_text()
-        for name in ("million.png", "million.pdf", "million-hits.png", "million-scatter-last-from-last.png", "figures.csv", "report.html"):
+        for name in (*names, "figures.csv", "report.html"):
             self.assertIn(name, out)
             self.assertGreater((folder / "drawn" / name).stat().st_size, 10_000)
         self.assertLess(seconds, SECONDS)
