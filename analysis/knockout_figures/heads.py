@@ -11,7 +11,7 @@ from .maps import colour_bar, draw_cells
 
 FEWEST, USUAL = 5, 15  # heads of the list; beside a tall map there is room for more
 NAMES = {"head": "attention head", "ssm-head": "SSM head"}
-READING = ("A square is one head of one layer: what happens to the answer, on average over the prompts, if this head alone is left out. "
+READING = ("A square is one head of one layer: what happens to the answer, on average over the prompts, if only this head is knocked out. "
            "Red is lost, blue is won. The list beside the map has the strongest heads with their 95 % intervals. Its p-values are "
            "corrected for having looked at every head of the map (Holm), so a filled point is a finding and an open one may be chance.")
 

@@ -144,7 +144,7 @@ def head_section(cube, settings):
     titles = ["model", "route", "class", "layers", "start", "effect", "low", "high", "p", "p, Holm", "n", "of"]
     what, unit = METRICS[settings.metric]
     return section("heads", "Heads", note(
-        f"{what}, {unit}, if one head of one layer is left out and nothing else: the {MOST_HEADS} strongest heads of every model, route "
+        f"{what}, {unit}, if one head of one layer is knocked out and nothing else: the {MOST_HEADS} strongest heads of every model, route "
         "and window size, the strongest first, with the 95 % interval over prompts. p is of the t-test that the mean is 0. Holm's p is "
         "corrected for all squares of the map (column “of”), not for the rows of this table alone. Read the interval before the p: with "
         "many prompts even a tiny effect is significant. The strongest of many heads look stronger than they are: measure them again on "
@@ -165,7 +165,7 @@ def component_section(cube, settings):
     titles = ["model", "component", "at", "class", "layers", "first layer", f"{what}, {unit}", "low", "high", "n"]
     return section("components", "Components", note(
         "A component is all sublayers of one kind in the window: attention, SSM, convolution, MLP, or every mixer. What they add at these "
-        "tokens is left out, at other tokens it stays. A row a component and token set, at the window where it is farthest from 0. Sets "
+        "tokens is left out, or replaced as the class says; at other tokens it stays. A row a component and token set, at the window where it is farthest from 0. Sets "
         "overlap (the last subject token belongs to the subject) and have unequally many tokens, so rows do not add up."),
         limited("components-table", titles, rows, "`knockout show` prints them"))
 
