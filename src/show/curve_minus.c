@@ -232,11 +232,16 @@ static enum ko_code find_route_controls(const struct ko_cube_axes *axes,
                                         const struct ko_curve_key *key,
                                         struct ko_curve_others *others, struct ko_error *err)
 {
+    const char *label_of = axes->route.item[key->route];
     struct ko_text before = {0}, label = {0};
     char *target = NULL, *source = NULL;
-    enum ko_code code = ko_route_label_split(axes->route.item[key->route], &target, &source, err);
+    enum ko_code code = ko_route_label_split(label_of, &target, &source, err);
     if (code == KO_OK) {
-        ko_text_add(&before, "%s<-random-like:%s:", target, source);
+        if (strchr(label_of, '@')) { /* the set of a component is its target */
+            ko_text_add(&before, "%s@random-like:%s:", source, target);
+        } else {
+            ko_text_add(&before, "%s<-random-like:%s:", target, source);
+        }
     }
     for (size_t r = 0; code == KO_OK && r < axes->route.n; r++) {
         if (is_seeded(axes->route.item[r], ko_text_str(&before))) {
