@@ -20,6 +20,12 @@ static double mask_bytes(const struct ko_device_model *m)
     return n * m->model->n_stages * ((double)size->n_features + (double)size->conv_channels);
 }
 
+static double row_floats(const struct ko_device_model *m)
+{
+    return (double)ko_model_row_floats(m->model) +
+           (double)ko_plan_component_arrays(m->plan) * m->model->shape.d_model;
+}
+
 void ko_device_memory_predict(const struct ko_device_model *m, int32_t max_rows,
                               struct ko_device_memory *out)
 {
@@ -29,7 +35,7 @@ void ko_device_memory_predict(const struct ko_device_model *m, int32_t max_rows,
                     (double)ko_element_bytes(m->kernels->matrix_type(m->precision)),
         .values = (double)m->model->value_floats * sizeof(float),
         .masks = mask_bytes(m),
-        .rows = (double)ko_model_row_floats(m->model) * sizeof(float) * (double)max_rows,
+        .rows = row_floats(m) * sizeof(float) * (double)max_rows,
         .reserved = (double)m->kernels->reserved_bytes(m->precision, &limits),
         .context = KO_DEVICE_CONTEXT_BYTES};
 }

@@ -22,7 +22,7 @@ static enum ko_code allocate_removed(struct ko_engine *engine, struct ko_error *
     }
     const size_t bytes = n * (size_t)pass->model->shape.d_model * sizeof *pass->removed;
     enum ko_code code = KO_OK;
-    for (size_t k = 0; code == KO_OK && k < (engine->plan->reference ? 3 : 1); k++) {
+    for (int32_t k = 0; code == KO_OK && k < ko_plan_component_arrays(engine->plan); k++) {
         code = pass->kernels->alloc(pass->be, bytes, &memory, err);
         *room[k] = memory;
     }

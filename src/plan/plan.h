@@ -234,6 +234,12 @@ bool ko_plan_block_has_pair(const struct ko_plan *plan, const struct ko_plan_blo
                             int32_t model);
 /* Whether a route of the plan takes out components. */
 bool ko_plan_has_components(const struct ko_plan *plan);
+/* Arrays [n_rows, d_model] that a pass needs for components: rows as they were; if a class replaces
+   something, also what replaces it, and the donors' rows. */
+static inline int32_t ko_plan_component_arrays(const struct ko_plan *plan)
+{
+    return !ko_plan_has_components(plan) ? 0 : plan->reference ? 3 : 1;
+}
 /* Whether the block has this window for the model and the window fits its counted layers. */
 bool ko_plan_block_has_window(const struct ko_plan *plan, const struct ko_plan_block *block,
                               int32_t model, int32_t size, int32_t start);

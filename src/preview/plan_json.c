@@ -151,6 +151,11 @@ static void put_cost(json_object *root, const struct ko_plan_report *report)
     ko_json_put_int(root, "clean_runs", report->n_clean_runs);
     ko_json_put_int(root, "batches", cost->n_batches);
     ko_json_put_int(root, "rows", cost->n_rows);
+    json_object *branches = ko_json_put_object(root, "branches");
+    ko_json_put_int(branches, "all", cost->n_branches);
+    ko_json_put_int(branches, "rows", cost->n_branch_rows);
+    ko_json_put_int(branches, "of_components_and_heads", cost->n_part_branches);
+    ko_json_put_int(branches, "rows_of_components_and_heads", cost->n_part_rows);
     ko_json_put_number(root, "flop", cost->flop);
     ko_json_put_number(root, "separate_flop", cost->separate_flop);
     ko_json_put_number(root, "peak_bytes", cost->peak_bytes);

@@ -296,6 +296,19 @@ static void print_sweeps(const struct ko_plan_report *report, struct ko_text *ou
 }
 
 /* Prints how many cells of each model are vacuous, where some are and there are several models. */
+/* Cells that do the same share a branch, and a cell that is the clean run needs none. */
+static void print_branches(const struct ko_cost *cost, struct ko_text *out)
+{
+    char a[32], b[32];
+    begin_label(out, "branches");
+    ko_text_add(out, "%s, of %s of these rows (the others are clean runs)\n",
+                ko_grouped(cost->n_branches, a), ko_grouped(cost->n_branch_rows, b));
+    if (cost->n_part_branches > 0) {
+        ko_text_add(out, "%*scomponents and heads: %s branches, of %s rows\n", LABEL_WIDTH, "",
+                    ko_grouped(cost->n_part_branches, a), ko_grouped(cost->n_part_rows, b));
+    }
+}
+
 static void print_vacuous(const struct ko_plan_report *report, struct ko_text *out)
 {
     char a[32], b[32];
@@ -331,6 +344,7 @@ static void print_cells(const struct ko_plan_report *report, struct ko_text *out
     begin_label(out, "batches");
     ko_text_add(out, "%s, of %s rows in all (a row: one token position of a prompt or a cell)\n",
                 ko_grouped(cost->n_batches, a), ko_grouped(cost->n_rows, b));
+    print_branches(cost, out);
     begin_label(out, "work");
     ko_text_add(out, "%s in matrix products, 1/%.3g of the %s of separate passes\n",
                 flop_human(cost->flop, a), cost->separate_flop / cost->flop,

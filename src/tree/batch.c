@@ -13,6 +13,7 @@
 /* One prompt's share of a batch. */
 struct share {
     int64_t n_cells, n_rows;
+    int64_t n_branches, n_branch_rows, n_part_branches, n_part_rows; /* as in struct ko_batch */
     int32_t n_waves;
     int64_t smallest_budget; /* rows of the trunk and the largest bundle */
     double flop, separate_flop;
@@ -67,6 +68,19 @@ static double donors_flop(const struct ko_tree *tree)
     return flop;
 }
 
+static void count_branches(const struct ko_tree *tree, const struct ko_tree_bundle *bundle,
+                           struct share *share)
+{
+    const struct ko_tree_group *group = &tree->group[bundle->group];
+    const struct ko_feature_class *class = &tree->model->plan->class[group->class];
+    const bool part =
+        tree->intervention[group->intervention].kind->removal || ko_feature_class_is_head(class);
+    share->n_branches += bundle->n_branches;
+    share->n_branch_rows += bundle->n_rows;
+    share->n_part_branches += part ? bundle->n_branches : 0;
+    share->n_part_rows += part ? bundle->n_rows : 0;
+}
+
 static struct share measure_prompt(const struct ko_tree *tree)
 {
     const struct ko_plan *plan = tree->model->plan;
@@ -77,6 +91,7 @@ static struct share measure_prompt(const struct ko_tree *tree)
     ko_tree_walk_begin(tree, &walk);
     while (ko_tree_walk_next(&walk)) {
         share.n_rows += walk.bundle.n_rows;
+        count_branches(tree, &walk.bundle, &share);
         share.flop += bundle_flop(tree, &walk.bundle);
         share.n_waves = walk.bundle.wave + 1;
         if (tree->n_trunk_rows + walk.bundle.n_rows > share.smallest_budget) {
@@ -109,6 +124,10 @@ static void count_prompt(struct ko_batch *batch, int32_t fact, const struct shar
     batch->fact[batch->n_facts++] = fact;
     batch->n_cells += share->n_cells;
     batch->n_rows += share->n_rows;
+    batch->n_branches += share->n_branches;
+    batch->n_branch_rows += share->n_branch_rows;
+    batch->n_part_branches += share->n_part_branches;
+    batch->n_part_rows += share->n_part_rows;
     batch->flop += share->flop;
     batch->separate_flop += share->separate_flop;
 }

@@ -74,7 +74,9 @@ static double peak_bytes(const struct ko_plan *plan, const struct ko_batches *ba
     for (int32_t m = 0; m < plan->n_models; m++) {
         const struct ko_plan_model *model = &plan->model[m];
         double rows = ko_plan_largest_wave(plan, batches, m);
-        peak = fmax(peak, model->weight_bytes + rows * model->row_bytes + fixed_bytes);
+        const double row_bytes = model->row_bytes + (double)sizeof(float) * model->d_model *
+                                                        ko_plan_component_arrays(plan);
+        peak = fmax(peak, model->weight_bytes + rows * row_bytes + fixed_bytes);
     }
     return peak;
 }
@@ -88,6 +90,10 @@ void ko_plan_cost(const struct ko_plan *plan, const struct ko_batches *batches, 
         const struct ko_batch *batch = &batches->batch[i];
         out->n_cells += batch->n_cells;
         out->n_rows += batch->n_rows;
+        out->n_branches += batch->n_branches;
+        out->n_branch_rows += batch->n_branch_rows;
+        out->n_part_branches += batch->n_part_branches;
+        out->n_part_rows += batch->n_part_rows;
         out->flop += batch->flop;
         out->separate_flop += batch->separate_flop;
     }

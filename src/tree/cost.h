@@ -21,9 +21,10 @@ int32_t ko_plan_largest_wave(const struct ko_plan *plan, const struct ko_batches
 
 struct ko_cost {
     int64_t n_cells, n_rows, n_batches; /* cells that are not vacuous; rows over all waves */
-    double flop;                        /* of the token tree */
-    double separate_flop;               /* of one full forward pass for each cell */
-    double peak_bytes; /* of a worker: weights, rows of the largest wave and a fixed part */
+    int64_t n_branches, n_branch_rows, n_part_branches, n_part_rows; /* as in struct ko_batch */
+    double flop;                                                     /* of the token tree */
+    double separate_flop; /* of one full forward pass for each cell */
+    double peak_bytes;    /* of a worker: weights, rows of the largest wave and a fixed part */
     double cube_bytes;
 };
 void ko_plan_cost(const struct ko_plan *plan, const struct ko_batches *batches,

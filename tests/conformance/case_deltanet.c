@@ -294,7 +294,7 @@ static void mixing_without_the_removed_edges(void **state)
 /* A head of a row against want [n], relative to its largest value, since a norm follows. Values below
    1e-30 have few digits in float32. */
 static void expect_relative(const char *label, const float *got, const double *want, size_t n,
-                            struct spread *spread)
+                            double bound, struct spread *spread)
 {
     double most = 1e-30;
     for (size_t p = 0; p < n; p++) {
@@ -302,7 +302,7 @@ static void expect_relative(const char *label, const float *got, const double *w
     }
     for (size_t p = 0; p < n; p++) {
         double distance = fabs((double)got[p] - want[p]);
-        if (!(distance <= 1e-5 * most)) {
+        if (!(distance <= bound * most)) {
             fail_msg("%s: value %zu is %.9g, expected %.9g", label, p, (double)got[p], want[p]);
         }
         spread->largest = distance > spread->largest * most ? distance / most : spread->largest;
@@ -323,7 +323,7 @@ static void check_weights(const struct backends *all, const struct ko_rows *rows
             weigh_row(rows, r, layer, x, want);
             for (size_t at = 0; at < x->values; at += d_value) {
                 expect_relative(b->label, out + (size_t)r * x->values + at, want + at, d_value,
-                                &spread[!b->exact]);
+                                1e-5, &spread[!b->exact]);
             }
         }
         free(out);
@@ -380,9 +380,9 @@ static void set_lasting(const struct ko_rows *rows, struct inputs *x, enum lasti
 }
 
 /* Every seventh row, and every last one, against the recurrence, relative to its head's largest
-   value. */
+   value. bound: accepted. */
 static void check_recurrence(const struct backends *all, const struct ko_rows *rows,
-                             const struct inputs *x, struct spread spread[2])
+                             const struct inputs *x, double bound, struct spread spread[2])
 {
     size_t d_value = (size_t)x->shape.d_value;
     double *want = calloc(x->values, sizeof *want);
@@ -399,7 +399,7 @@ static void check_recurrence(const struct backends *all, const struct ko_rows *r
         for (int32_t k = 0; k < all->n; k++) {
             const float *got = out[k] + (size_t)r * x->values;
             for (size_t at = 0; at < x->values; at += d_value) {
-                expect_relative(all->list[k].label, got + at, want + at, d_value,
+                expect_relative(all->list[k].label, got + at, want + at, d_value, bound,
                                 &spread[!all->list[k].exact]);
             }
         }
@@ -423,7 +423,9 @@ static void states_last_over_long_trunks(void **state)
         enum lasting lasting = (enum lasting)(k / (4 * n_lengths));
         struct inputs x = make_inputs(rows, &long_shapes[k / n_lengths % 4]);
         set_lasting(rows, &x, lasting);
-        check_recurrence(*state, rows, &x, spread[lasting]);
+        /* Rows that erase nearly all that a key held magnify rounding: the state is a small difference
+           of large numbers. */
+        check_recurrence(*state, rows, &x, lasting == LASTS ? 1e-4 : 1e-5, spread[lasting]);
         free_inputs(&x);
     }
     for (size_t k = 0; k < N_LASTING; k++) {

@@ -105,6 +105,8 @@ static struct golden_case cases[] = {
     {"falcon-h1, replaced, cpu", REPLACED_VARIANT("falcon-h1"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
     {"gemma2, replaced, cpu", REPLACED_VARIANT("gemma2"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
     {"opt, replaced, cpu", REPLACED_VARIANT("opt"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
+    {"opt-projected, replaced, cpu", REPLACED_VARIANT("opt-projected"), &ko_kernels_cpu,
+     CLOSE_BOUND, 0, 0},
     {"pythia, replaced, cpu", REPLACED_VARIANT("pythia"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
     {"lfm2, replaced, cpu", REPLACED_VARIANT("lfm2"), &ko_kernels_cpu, CLOSE_BOUND, 0, 0},
     {"qwen3-next-dense, replaced, cpu", REPLACED_VARIANT("qwen3-next-dense"), &ko_kernels_cpu,

@@ -58,7 +58,7 @@ HYBRID = (["attention@last", "attention@subject", "ssm@last", "ssm@subject", "ml
 REPLACED = {
     "gpt2-facts": TRANSFORMER, "llama-facts": TRANSFORMER, "mamba-facts": SSM,
     "mamba2-facts": (SSM[0], [*WHOLE, *SSM_HEADS], [1, 3]),
-    "pythia": TRANSFORMER, "opt": TRANSFORMER, "gemma2": TRANSFORMER,
+    "pythia": TRANSFORMER, "opt": TRANSFORMER, "opt-projected": TRANSFORMER, "gemma2": TRANSFORMER,
     "falcon-h1": HYBRID, "zamba2": HYBRID, "qwen3-next-dense": HYBRID,
     "lfm2": (["attention@last", "attention@subject", "conv@last", "conv@subject", "mlp@subject", "mixer@subject-last"],
              [*WHOLE, *HEADS], [1, 3]),
