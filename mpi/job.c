@@ -211,5 +211,7 @@ int32_t ko_job_max_rows(const struct ko_job *job, int32_t model)
             largest = batch->n_rows;
         }
     }
+    const int64_t of_means = ko_plan_reference_rows(job->plan, model);
+    largest = of_means > largest ? of_means : largest;
     return (int32_t)(largest < budget ? largest : budget);
 }

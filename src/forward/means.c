@@ -13,16 +13,6 @@
 /* ----------------------------------------------------------------------------------------------
    groups */
 
-static bool is_any_reference(const struct ko_plan *plan, int32_t model, int32_t fact)
-{
-    for (int32_t r = 0; r < plan->n_routes; r++) {
-        if (ko_plan_mean(plan, r) >= 0 && ko_plan_is_reference(plan, model, r, fact)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 enum ko_code ko_mean_groups_make(const struct ko_plan *plan, int32_t model,
                                  struct ko_mean_groups *out, struct ko_error *err)
 {
@@ -35,8 +25,8 @@ enum ko_code ko_mean_groups_make(const struct ko_plan *plan, int32_t model,
         ko_mean_groups_free(&groups);
         return KO_E_MEMORY;
     }
-    for (int32_t f = 0; ko_plan_n_means(plan) > 0 && f < plan->n_facts; f++) {
-        if (!is_any_reference(plan, model, f)) {
+    for (int32_t f = 0; f < plan->n_facts; f++) {
+        if (!ko_plan_gives_means(plan, model, f)) {
             continue;
         }
         const int32_t n_tokens = ko_plan_prompt(plan, model, f)->n_tokens;

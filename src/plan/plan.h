@@ -267,6 +267,11 @@ size_t ko_plan_most_mean_values(const struct ko_plan *plan);
 /* Where the part of a sublayer begins: of its component, or of its heads. */
 size_t ko_plan_mean_place(const struct ko_plan_model *model, int32_t n_means, int32_t sublayer,
                           uint8_t component, bool heads);
+/* Whether the prompt's clean run gives means: it is a reference of any route, and the plan has a class
+   ~mean. */
+bool ko_plan_gives_means(const struct ko_plan *plan, int32_t model, int32_t fact);
+/* The tokens of all prompts whose clean runs give means; 0: the plan has no class ~mean. */
+int64_t ko_plan_reference_rows(const struct ko_plan *plan, int32_t model);
 /* The fact that ~resample:SEED takes values from: drawn from the route's references without the fact
    itself, in their order, in the stream of its id. -1: there is no other. */
 int32_t ko_plan_donor(const struct ko_plan *plan, int32_t model, int32_t route, int32_t fact,

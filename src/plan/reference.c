@@ -151,3 +151,24 @@ size_t ko_plan_most_mean_values(const struct ko_plan *plan)
     }
     return most;
 }
+
+bool ko_plan_gives_means(const struct ko_plan *plan, int32_t model, int32_t fact)
+{
+    for (int32_t r = 0; has_means(plan) && r < plan->n_routes; r++) {
+        if (ko_plan_is_reference(plan, model, r, fact)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int64_t ko_plan_reference_rows(const struct ko_plan *plan, int32_t model)
+{
+    int64_t rows = 0;
+    for (int32_t f = 0; has_means(plan) && f < plan->n_facts; f++) {
+        if (ko_plan_gives_means(plan, model, f)) {
+            rows += ko_plan_prompt(plan, model, f)->n_tokens;
+        }
+    }
+    return rows;
+}

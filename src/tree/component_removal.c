@@ -11,8 +11,11 @@
 /* Where the components are taken out of a prompt. */
 struct removed {
     int32_t fact, route;
-    int32_t position;   /* of a route with `each` */
-    bool replaces;      /* the plan has classes that replace the component */
+    int32_t position; /* of a route with `each` */
+    bool replaces;    /* the plan has classes that replace the component */
+    /* The donor that was found last, since the classes of all heads have the same; -2: none yet */
+    int32_t donor;
+    uint64_t donor_seed;
     uint8_t components; /* those that the model has */
     uint8_t at[];       /* [T] 1: at this position */
 };
@@ -38,14 +41,18 @@ static enum ko_code mark_positions(const struct ko_route *route, const struct ko
     return KO_OK;
 }
 
-static int32_t find_donor(const struct removed *removed, const struct ko_tree_model *model,
-                          int32_t class)
+static int32_t find_donor(struct removed *removed, const struct ko_tree_model *model, int32_t class)
 {
     const struct ko_feature_class *c = &model->plan->class[class];
-    return c->replacement == KO_REPLACE_RESAMPLE
-               ? ko_plan_donor(model->plan, model->model, removed->route, removed->fact,
-                               c->donor_seed)
-               : -1;
+    if (c->replacement != KO_REPLACE_RESAMPLE) {
+        return -1;
+    }
+    if (removed->donor == -2 || removed->donor_seed != c->donor_seed) {
+        removed->donor =
+            ko_plan_donor(model->plan, model->model, removed->route, removed->fact, c->donor_seed);
+        removed->donor_seed = c->donor_seed;
+    }
+    return removed->donor;
 }
 
 /* Pairs the k-th position of the prompt's set with the k-th of the donor's. donor_at may be NULL.
@@ -79,7 +86,7 @@ static bool pair_positions(const struct removed *removed, const struct ko_tree_m
 static bool class_applies(const struct ko_intervention *intervention,
                           const struct ko_tree_model *model, int32_t class)
 {
-    const struct removed *removed = intervention->self;
+    struct removed *removed = intervention->self;
     if (model->plan->class[class].replacement != KO_REPLACE_RESAMPLE) {
         return true;
     }
@@ -141,7 +148,7 @@ static void describe_removal(const struct ko_intervention *intervention,
                              const struct ko_tree_model *model, int32_t class, int32_t *donor_at,
                              struct ko_removal *out)
 {
-    const struct removed *removed = intervention->self;
+    struct removed *removed = intervention->self;
     const struct ko_feature_class *c = &model->plan->class[class];
     const int32_t donor = find_donor(removed, model, class);
     *out = (struct ko_removal){
@@ -183,6 +190,7 @@ enum ko_code ko_component_removal_make(const struct ko_tree_model *model, int32_
     removed->fact = fact;
     removed->route = route;
     removed->position = position;
+    removed->donor = -2;
     removed->replaces = model->plan->reference != NULL;
     removed->components = ko_tree_components_of(model, r);
     const enum ko_code code = mark_positions(r, prompt, position, removed->at, err);
