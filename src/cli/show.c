@@ -49,35 +49,25 @@ static enum ko_code show_evaluation(const struct request *request, struct ko_tex
                                               request->csv, out, err);
 }
 
-static bool has_heat_routes(const struct request *request)
-{
-    for (size_t r = 0; r < request->axes->heat_route.n; r++) {
-        if (request->filter.heat_route[r]) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static enum ko_code show_maps(const struct request *request, struct ko_text *out,
                               struct ko_error *err)
 {
     int32_t n_maps = 0;
     enum ko_code code = KO_OK;
     const enum ko_curve_metric metric = request->query.metric;
-    if (has_heat_routes(request)) {
-        code = refuse_statistics(request, "heat maps of single prompts there; leave the option out",
-                                 err);
-    }
-    if (code == KO_OK && request->csv) {
+    if (request->csv) {
         code = ko_heat_maps_csv(request->view, &request->filter, metric, out, &n_maps, err);
-    } else if (code == KO_OK) {
+    } else {
         code = ko_heat_maps_print(request->view, &request->filter, metric, out, &n_maps, err);
     }
     if (code == KO_OK && n_maps == 0) {
         return ko_fail(err, KO_E_INPUT,
                        "%s: no cell of it passes these filters together, drop one of them",
                        request->path);
+    }
+    if (code == KO_OK) {
+        code = refuse_statistics(request, "heat maps of single prompts there; leave the option out",
+                                 err);
     }
     return code;
 }

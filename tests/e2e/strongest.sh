@@ -64,3 +64,5 @@ refused "--strongest: is for the curves of a sweep's routes" --strongest 3 --sou
 refused "--strongest: is for the curves of a sweep's routes" --strongest 3 --route 'last<-each' --csv
 refused "expected a whole number" --strongest few
 refused "has no route 'mlp@lasst', did you mean 'mlp@last'?" --strongest 3 --route mlp@lasst
+# There is a heat map in the cube, but none of this class: it is not the reason.
+refused "no cell of it passes these filters together" --strongest 3 --feature ssm-head:0 --route attention@last --route 'last<-each'
