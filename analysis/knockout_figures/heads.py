@@ -1,4 +1,6 @@
 """Heads: a map of layers and heads, and beside it a list of the strongest ones."""
+import textwrap
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import Rectangle
@@ -130,7 +132,8 @@ def _draw(table, listed, title, settings):
     axis, beside, below = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[0, 1]), figure.add_subplot(grid[1, :])
     limit = draw_squares(axis, table, listed, settings.metric)
     what, unit = METRICS[settings.metric]
-    bar = colour_bar(figure, axis, limit, what if unit == "%" else f"{what}, {unit}", numbers(unit), colours_of(settings.metric),
+    label = textwrap.fill(what if unit == "%" else f"{what}, {unit}", 24 if map_width < 3.2 else 60)     # a longer line would be cut
+    bar = colour_bar(figure, axis, limit, label, numbers(unit), colours_of(settings.metric),
                      location="bottom", shrink=min(1, 3.4 / map_width), aspect=22, pad=0.02)
     bar.ax.xaxis.get_major_locator().set_params(nbins=5 if map_width > 3.2 else 3)
     draw_list(beside, listed, settings)
