@@ -19,14 +19,8 @@ knockout=$root/build/release/bin/knockout
     exit 2
 }
 
-python=python3
-if ! "$python" -c 'import torch' 2>/dev/null; then
-    python=$root/build/venv-bench/bin/python3
-    "$python" -c 'import torch' 2>/dev/null || {
-        python3 -m venv "$root/build/venv-bench"
-        "$python" -m pip install --quiet --disable-pip-version-check torch==2.13.0
-    }
-fi
+# shellcheck source=tests/bench/bench_python.inc
+. "$root/tests/bench/bench_python.inc"
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT

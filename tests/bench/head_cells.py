@@ -8,13 +8,14 @@ at the last position. There are prompts x layers x heads of them; a random sampl
 one full pass each, and nothing is shared between cells; a hook before each output projection (`register_forward_pre_hook`) zeroes the
 slices of the cells of its layer in place, which copies nothing. Models, weights, forms and the way of timing are those of
 gpu_baselines.py; GPT-2 on a CPU has the products of batched.py, each the fastest of three kinds. The last line of a result is JSON;
-without --json a readable line is on stderr beside it.
+without --json a readable line is on stderr beside it. processor_us_per_cell is the time of all processors together (user and system).
 """
 import argparse
 import gc
 import json
 import statistics
 import sys
+import time
 
 import torch
 import torch.nn.functional as F
@@ -132,15 +133,17 @@ def measure(name, shape, precision, a):
         worst, effect = job.check(ways.values(), gpu.TOLERANCE[precision])
         found |= gpu.fastest(job, ways, sizes, 2)
         b, form = min((k for k in found if k[0] in sizes), key=found.get)
+        begin = time.process_time()
         times = [s / b for s in job.seconds(b, ways[form], a.seconds)]
+        busy = (time.process_time() - begin) / (b * (len(times) + 1))       # one more batch than was timed, for warming up
         if best is None or statistics.median(times) < statistics.median(best[2]):
-            best = b, form, times
+            best = b, form, times, busy
         del job
         gc.collect()
-    b, form, times = best
+    b, form, times, busy = best
     return dict(shape=name, cells="attention@last, head:K, one layer", precision=precision, tokens=a.tokens, prompts=a.prompts, batch=b,
                 form=form, us_per_cell=1e6 * statistics.median(times), us_per_cell_range=[1e6 * min(times), 1e6 * max(times)],
-                n_batches=len(times), us_per_cell_by_form={f"{form} x {b}": 1e3 * ms for (b, form), ms in found.items()},
+                processor_us_per_cell=1e6 * busy, n_batches=len(times), us_per_cell_by_form={f"{form} x {b}": 1e3 * ms for (b, form), ms in found.items()},
                 all_cells=a.prompts * shape.layers * shape.heads, largest_difference_of_forms=worst, largest_effect=effect,
                 threads=torch.get_num_threads(), torch=torch.__version__,
                 device=torch.cuda.get_device_name() if a.device == "cuda" else batched.cpu_name(),
