@@ -135,9 +135,13 @@ static void add_table(const struct report *report, struct ko_text *text)
     }
     for (int32_t m = 0; m < counts->n_models; m++) {
         for (int32_t r = 0; r < counts->n_rows; r++) {
+            const struct ko_cell_counts *count = &counts->count[m * counts->n_rows + r];
+            if (n_cells(count) == 0 && counts->n_rows > 1) {
+                continue; /* the model has no such component or class */
+            }
             ko_table_add(&table, "%s", report->axes->model.item[m]);
             ko_table_add(&table, "%s", row_name(report, r));
-            add_counts(&table, &counts->count[m * counts->n_rows + r], valueless);
+            add_counts(&table, count, valueless);
         }
     }
     ko_table_add(&table, "total");
