@@ -41,7 +41,7 @@ PY
 )
 # A folder in memory needs room for the checkpoint, and the program needs as much again twice where it computes on the CPU.
 if [ -z "${FOLDER:-}" ]; then
-    room=$(df --output=avail -B1 /dev/shm 2>/dev/null | tail -n 1) free=$(awk '/^MemAvailable/ { print 1024 * $2 }' /proc/meminfo)
+    room=$(df --output=avail -B1 /dev/shm 2>/dev/null | tail -n 1) free=$(awk '/^MemAvailable/ { printf "%.0f", 1024 * $2 }' /proc/meminfo)
     FOLDER=${TMPDIR:-/tmp}/knockout-head-job
     if [ -w /dev/shm ] && [ "${room:-0}" -gt $((bytes + bytes / 8)) ] && [ "$free" -gt $((3 * bytes)) ]; then
         FOLDER=/dev/shm/knockout-head-job
