@@ -4,6 +4,8 @@
 #ifndef KO_BASE_MIXER_H
 #define KO_BASE_MIXER_H
 
+#include <stdint.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -18,7 +20,13 @@ enum ko_mixer {
 
 /* What a sublayer adds to the residual stream is a component. Its kind is a mixer's, or this: an MLP
    or a mixture of experts. A uint8_t holds a set of kinds. */
-enum { KO_COMPONENT_MLP = 8, KO_N_COMPONENT_SETS = 16 };
+enum { KO_COMPONENT_MLP = 8, KO_N_COMPONENTS = 4, KO_N_COMPONENT_SETS = 16 };
+
+/* The kind with this number, from 0 to KO_N_COMPONENTS - 1. */
+static inline uint8_t ko_component(int number)
+{
+    return (uint8_t)(1U << (unsigned)number);
+}
 
 #ifdef __cplusplus
 }

@@ -282,7 +282,8 @@ void ko_means_divide(const struct ko_plan *plan, int32_t model, const double *su
     const double *count = sums + ko_plan_mean_values(m, n_means);
     for (int32_t i = 0; i < m->n_sublayers; i++) {
         const struct ko_plan_sublayer *s = &m->sublayer[i];
-        for (uint8_t kind = 1; kind < KO_N_COMPONENT_SETS; kind = (uint8_t)(2 * kind)) {
+        for (int k = 0; k < KO_N_COMPONENTS; k++) {
+            const uint8_t kind = ko_component(k);
             const size_t at = ko_plan_mean_place(m, n_means, i, kind, false);
             if (s->components & kind) {
                 divide_part(sums + at, count, n_means, (size_t)m->d_model, mean + at);

@@ -40,11 +40,12 @@ size_t ko_plan_mean_place(const struct ko_plan_model *model, int32_t n_means, in
     size_t at = 0;
     for (int32_t i = 0; i < model->n_sublayers; i++) {
         const struct ko_plan_sublayer *s = &model->sublayer[i];
-        for (uint8_t kind = 1; kind < KO_N_COMPONENT_SETS; kind = (uint8_t)(2 * kind)) {
+        for (int k = 0; k < KO_N_COMPONENTS; k++) {
+            const uint8_t kind = ko_component(k);
             if (i == sublayer && !heads && kind == component) {
                 return at;
             }
-            at += s->components & kind ? n * (size_t)model->d_model : 0;
+            at += (s->components & kind) ? n * (size_t)model->d_model : 0;
         }
         if (i == sublayer) {
             return at;
