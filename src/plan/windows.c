@@ -191,6 +191,72 @@ static const struct ko_plan_model *largest_asked(const struct ko_plan_builder *b
     return largest;
 }
 
+/* A route and a class that a block of a model asks for together. */
+struct pair {
+    int32_t route, class; /* -1: there is none */
+};
+
+/* The first pair that means nothing together although the model has both. If there is none, the first
+   route whose component the model lacks, with class -1. */
+static struct pair find_pair(const struct ko_plan *plan, const struct ko_plan_block *block,
+                             int32_t model)
+{
+    struct pair lacking = {-1, -1};
+    for (int32_t r = 0; r < plan->n_routes; r++) {
+        const struct ko_route *route = &plan->route[r].route;
+        const bool has = !ko_route_is_component(route) ||
+                         (plan->model[model].components & route->components) != 0;
+        for (int32_t c = 0; block->route[r] && c < plan->n_classes; c++) {
+            if (!block->class[c] || !ko_plan_model_has_class(plan, model, c) ||
+                ko_plan_has_pair(plan, model, r, c)) {
+                continue;
+            }
+            if (has) {
+                return (struct pair){r, c};
+            }
+            lacking.route = lacking.route < 0 ? r : lacking.route;
+        }
+    }
+    return lacking;
+}
+
+/* Reports that no block has a route and a class that have a meaning together in a model. */
+static enum ko_code fail_pairs(const struct ko_plan_builder *builder)
+{
+    const struct ko_plan *plan = builder->plan;
+    const char *file = builder->input->spec->file;
+    struct pair pair = {-1, -1};
+    for (int32_t k = 0; pair.class < 0 && k < plan->n_blocks * plan->n_models; k++) {
+        if (builder->block_model[k]) {
+            const struct pair found =
+                find_pair(plan, &plan->block[k / plan->n_models], k % plan->n_models);
+            pair = found.route >= 0 && (pair.route < 0 || found.class >= 0) ? found : pair;
+        }
+    }
+    if (pair.route < 0) {
+        return ko_fail(builder->err, KO_E_INPUT,
+                       "%s: no cell is left: no model has a feature class of the block that asks "
+                       "for it, give it features: [all]",
+                       file);
+    }
+    const struct ko_route *route = &plan->route[pair.route].route;
+    if (pair.class < 0) {
+        return ko_fail(builder->err, KO_E_INPUT,
+                       "%s: no cell is left: no model has the sublayers of route '%s', choose a "
+                       "route of sublayers that a model has",
+                       file, route->label);
+    }
+    char class[64];
+    ko_feature_class_label(&plan->class[pair.class], class);
+    return ko_fail(builder->err, KO_E_INPUT,
+                   "%s: no cell is left: class '%s' has no meaning with route '%s', %s", file,
+                   class, route->label,
+                   ko_route_is_component(route)
+                       ? "give a route KIND@SET the class all, attention@SET also head:K, and "
+                         "ssm@SET also ssm-head:K"
+                       : "classes with a suffix ~ need a route KIND@SET, as attention@last");
+}
+
 /* Reports that no window fits a model, with the size that came nearest. */
 static enum ko_code fail_windows(const struct ko_plan_builder *builder)
 {
@@ -199,10 +265,7 @@ static enum ko_code fail_windows(const struct ko_plan_builder *builder)
     const struct ko_plan_model *largest = largest_asked(builder);
     const char *what = ko_over_what[plan->over];
     if (!nearest.block || !largest) {
-        return ko_fail(builder->err, KO_E_INPUT,
-                       "%s: no cell is left: no model has a feature class of the block that asks "
-                       "for it, give it features: [all]",
-                       builder->input->spec->file);
+        return fail_pairs(builder);
     }
     const int32_t n_largest = ko_plan_n_counted(largest);
     if (n_largest == 0) {

@@ -302,6 +302,18 @@ static void plans_with_nothing_to_do_are_refused_in_words(void **state)
          "spec.yaml:5:12: features: no model has the class 'after-softmax'", 0, 0},
         {START PROMPTS ROUTES WINDOWS "sweeps: [{models: [b], features: [slow-third]}]\n",
          "no cell is left: no model has a feature class of the block", 0, 0},
+        {START PROMPTS "routes: [ssm@last]\nfeatures: [all]\n" WINDOWS "sweeps: [{models: [b]}]\n",
+         "no cell is left: no model has the sublayers of route 'ssm@last', choose a route of "
+         "sublayers that a model has",
+         0, 0},
+        {START PROMPTS "routes: [last<-last]\nfeatures: [all~mean]\n" WINDOWS,
+         "no cell is left: class 'all~mean' has no meaning with route 'last<-last', classes with a "
+         "suffix ~ need a route KIND@SET, as attention@last",
+         0, 0},
+        {START PROMPTS "routes: [ssm@last, mlp@last]\nfeatures: [head:1]\n" WINDOWS,
+         "no cell is left: class 'head:1' has no meaning with route 'mlp@last', give a route "
+         "KIND@SET the class all, attention@SET also head:K, and ssm@SET also ssm-head:K",
+         0, 0},
         {START "prompts: {file: f, select: {relation: [P36]}}\n" ROUTES WINDOWS,
          "spec.yaml:2:28: no prompt is selected: no prompt of facts-0 has the relation 'P36', "
          "there "
