@@ -395,6 +395,19 @@ static struct ko_plan *unpacked(const struct ko_plan *plan, struct ko_bytes *byt
 
 static const int32_t mixed_reach[5] = {3, 3, 9, 3, 8};
 
+/* Every truncated message is refused. */
+static void check_cuts(const struct ko_bytes *bytes)
+{
+    for (size_t n = 0; n < bytes->data.n; n += 1 + n / 7) {
+        struct ko_plan *cut = NULL;
+        struct ko_bytes part = {0};
+        struct ko_error err = {0};
+        ko_bytes_read_from(&part, bytes->data.data, n);
+        assert_int_not_equal(ko_plan_unpack(&part, &cut, &err), KO_OK);
+        assert_null(cut);
+    }
+}
+
 static void packing_keeps_everything(void **state)
 {
     (void)state;
@@ -408,7 +421,6 @@ static void packing_keeps_everything(void **state)
                              .shape = prompts_that_no_model_runs_are_not_on_the_axis};
     struct ko_plan *plan = built(&made, NULL);
     struct ko_bytes first = {0}, second = {0};
-    struct ko_error err = {0};
     struct ko_plan *copy = unpacked(plan, &first);
     ko_plan_pack(copy, &second);
     assert_int_equal(first.data.n, second.data.n);
@@ -421,13 +433,56 @@ static void packing_keeps_everything(void **state)
         assert_int_equal(copy->model[1].stage[s].mixers, KO_MIXER_ATTENTION);
     }
     assert_null(copy->model[0].stage);
-    for (size_t n = 0; n < first.data.n; n += 1 + n / 7) {
-        struct ko_plan *cut = NULL;
-        struct ko_bytes part = {0};
-        ko_bytes_read_from(&part, first.data.data, n);
-        assert_int_not_equal(ko_plan_unpack(&part, &cut, &err), KO_OK);
-        assert_null(cut);
+    check_cuts(&first);
+    ko_text_free(&first.data);
+    ko_text_free(&second.data);
+    ko_plan_free(copy);
+    ko_plan_free(plan);
+}
+
+static void packing_keeps_components_and_references(void **state)
+{
+    (void)state;
+    struct made_case made = {
+        .spec =
+            "models: [a, b]\nprompts: {file: f, select: {id: ['0', '2', '3']}}\n"
+            "routes: ['attention@last', 'ssm@subject', 'mlp@each', 'mixer@last', 'conv@last',\n"
+            "         last<-subject]\n"
+            "features: [all, all~mean, 'all~resample:9223372036854775807', head:1, ssm-head:1,\n"
+            "           head:2~mean, 'ssm-head:0~resample:5', 'head:0~resample:0']\n"
+            "windows: {sizes: [1, 3]}\n",
+        .model = {{6, 24, 4, 0, 0}, {5, 0, 0, 3, 0}},
+        .n_facts = {5},
+        .shape = prompts_that_no_model_runs_are_not_on_the_axis};
+    struct ko_plan *plan = built(&made, NULL);
+    struct ko_bytes first = {0}, second = {0};
+    struct ko_plan *copy = unpacked(plan, &first);
+    ko_plan_pack(copy, &second);
+    assert_int_equal(first.data.n, second.data.n);
+    assert_memory_equal(first.data.data, second.data.data, first.data.n);
+    assert_int_equal(copy->n_classes, 8);
+    for (int32_t c = 0; c < copy->n_classes; c++) {
+        char own[64], label[64];
+        ko_feature_class_label(&plan->class[c], own);
+        ko_feature_class_label(&copy->class[c], label);
+        assert_string_equal(label, own);
     }
+    assert_int_equal(copy->class[2].donor_seed, INT64_MAX);
+    for (int32_t r = 0; r < copy->n_routes; r++) {
+        assert_int_equal(copy->route[r].route.kind, plan->route[r].route.kind);
+        assert_int_equal(copy->route[r].route.components, plan->route[r].route.components);
+        assert_int_equal(ko_plan_mean(copy, r), ko_plan_mean(plan, r));
+    }
+    for (int32_t m = 0; m < copy->n_models; m++) {
+        const struct ko_plan_model *model = &copy->model[m];
+        assert_int_equal(model->n_sublayers, plan->model[m].n_sublayers);
+        assert_memory_equal(model->sublayer, plan->model[m].sublayer,
+                            (size_t)model->n_sublayers * sizeof *model->sublayer);
+    }
+    assert_memory_equal(copy->reference, plan->reference, (size_t)(2 * copy->n_routes * 5));
+    assert_int_equal(ko_plan_donor(copy, 1, 0, 0, 3), ko_plan_donor(plan, 1, 0, 0, 3));
+    assert_true(ko_plan_donor(copy, 1, 0, 0, 3) > 0);
+    check_cuts(&first);
     ko_text_free(&first.data);
     ko_text_free(&second.data);
     ko_plan_free(copy);
@@ -642,6 +697,7 @@ int main(void)
         cmocka_unit_test(plans_with_nothing_to_do_are_refused_in_words),
         cmocka_unit_test(ids_are_unique_over_all_files),
         cmocka_unit_test(packing_keeps_everything),
+        cmocka_unit_test(packing_keeps_components_and_references),
         cmocka_unit_test(windows_count_the_layers_that_the_spec_names),
         cmocka_unit_test(what_no_model_has_cannot_be_counted),
         cmocka_unit_test(packing_keeps_what_windows_count),

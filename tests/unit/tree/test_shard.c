@@ -147,7 +147,10 @@ static struct ko_plan *whole_plan(void)
                 "  - {models: [a]}\n"
                 "  - {models: [b], prompts: {select: {id: ['1', '4', '5', '11']}}}\n"
                 "  - {models: [c], routes: [last<-each], features: [all],\n"
-                "     prompts: {select: {relation: [R1]}}}\n",
+                "     prompts: {select: {relation: [R1]}}}\n"
+                "  - {models: [b], routes: [ssm@subject], features: ['all~mean', 'ssm-head:1']}\n"
+                "  - {models: [c], routes: [attention@last, mlp@each, attention@subject],\n"
+                "     features: ['all~resample:4', 'head:1~resample:4', 'head:2~mean']}\n",
         .model = {{6, 24, 4, 0, 90}, {5, 9, 4, 0, 300}, {4, 0, 0, 0, 60}},
         .n_facts = {12}};
     struct ko_plan *plan = NULL;
@@ -178,6 +181,32 @@ static struct ko_plan *taken(const struct ko_plan *whole, int32_t number, int32_
     return part;
 }
 
+/* The same components are replaced by the same, positions of donors included. */
+static void check_removals(const struct ko_plan *plan, int32_t model, const struct ko_wave *x,
+                           const struct ko_wave *y)
+{
+    assert_int_equal(x->n_removals, y->n_removals);
+    for (int32_t k = 0; k < x->n_branches; k++) {
+        const int32_t i = x->branch[k].removal;
+        if (i < 0) {
+            continue;
+        }
+        const struct ko_removal *a = &x->removal[i], *b = &y->removal[i];
+        const size_t n =
+            (size_t)ko_plan_prompt(plan, model, x->fact[x->branch[k].prompt])->n_tokens;
+        assert_int_equal(a->components, b->components);
+        assert_int_equal(a->begin, b->begin);
+        assert_int_equal(a->end, b->end);
+        assert_int_equal(a->head, b->head);
+        assert_int_equal(a->mean, b->mean);
+        assert_int_equal(a->donor, b->donor);
+        assert_memory_equal(a->at, b->at, n);
+        for (size_t t = 0; a->donor >= 0 && t < n; t++) {
+            assert_true(!a->at[t] || a->donor_at[t] == b->donor_at[t]);
+        }
+    }
+}
+
 static void check_wave(const struct ko_plan *whole, const struct ko_batch *a,
                        const struct ko_plan *part, const struct ko_batch *b, int32_t index)
 {
@@ -185,6 +214,10 @@ static void check_wave(const struct ko_plan *whole, const struct ko_batch *a,
     struct ko_error err = {0};
     assert_int_equal(ko_wave_build(whole, a, index, &x, &err), KO_OK);
     assert_int_equal(ko_wave_build(part, b, index, &y, &err), KO_OK);
+    assert_int_equal(x.n_prompts, y.n_prompts);
+    assert_int_equal(x.n_results, y.n_results);
+    assert_memory_equal(x.fact, y.fact, (size_t)x.n_prompts * sizeof *x.fact);
+    check_removals(part, b->model, &x, &y);
     assert_int_equal(x.n_rows, y.n_rows);
     assert_int_equal(x.n_branches, y.n_branches);
     assert_memory_equal(x.branch, y.branch, (size_t)x.n_branches * sizeof *x.branch);
@@ -257,6 +290,11 @@ static void check_axes(const struct ko_plan *whole, const struct ko_plan *part, 
     assert_int_equal(ko_plan_hash(whole, hash, &err), KO_OK);
     assert_int_equal(ko_plan_hash(part, part_hash, &err), KO_OK);
     assert_string_equal(hash, part_hash);
+    for (int32_t m = 0; m < part->n_models; m++) { /* of the whole plan, whatever the shard has */
+        const size_t n = (size_t)whole->n_routes * (size_t)whole->n_facts;
+        assert_memory_equal(part->reference + (size_t)m * n,
+                            whole->reference + (size_t)part->shard.model[m] * n, n);
+    }
     assert_int_equal(part->shard.number, number);
     assert_int_equal(part->shard.of, of);
     assert_int_equal(part->n_source_positions, whole->n_source_positions);
@@ -309,7 +347,7 @@ static void the_parts_have_the_batches_of_the_whole(void **state)
 
 static void an_empty_part_has_one_model_and_no_prompt(void **state)
 {
-    struct ko_plan *whole = whole_plan(), *part = taken(whole, 64, 64);
+    struct ko_plan *whole = whole_plan(), *part = taken(whole, 9999, 9999);
     struct ko_batches batches = composed(part);
     (void)state;
     assert_int_equal(batches.n, 0);
