@@ -271,20 +271,6 @@ enum ko_code ko_plan_build(struct ko_plan_input *input, struct ko_plan **out, st
     return KO_OK;
 }
 
-/* Whether the block has a window for the model. */
-static bool has_windows(const struct ko_plan *plan, const struct ko_plan_block *block,
-                        int32_t model)
-{
-    for (int32_t i = 0; i < plan->n_sizes; i++) {
-        for (int32_t s = 0; s < plan->n_starts; s++) {
-            if (ko_plan_block_has_window(plan, block, model, i, s)) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
 static bool has_route(const struct ko_plan *plan, const struct ko_plan_block *block, bool heat)
 {
     for (int32_t r = 0; r < plan->n_routes; r++) {
@@ -306,7 +292,8 @@ static enum ko_code mark_prompts(const struct ko_plan_builder *builder, uint8_t 
         bool any = false;
         for (int32_t m = 0; m < plan->n_models; m++) {
             const uint8_t *selected = block->selected + (size_t)m * (size_t)plan->n_facts;
-            if (!ko_plan_block_has_pair(plan, block, m) || !has_windows(plan, block, m)) {
+            if (!ko_plan_block_has_pair(plan, block, m) ||
+                !ko_plan_block_has_any_window(plan, block, m)) {
                 continue;
             }
             for (int32_t f = 0; f < plan->n_facts; f++) {

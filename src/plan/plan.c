@@ -156,6 +156,19 @@ bool ko_plan_block_has_window(const struct ko_plan *plan, const struct ko_plan_b
            plan->start[start] <= ko_plan_n_counted(&plan->model[model]) - plan->size[size];
 }
 
+bool ko_plan_block_has_any_window(const struct ko_plan *plan, const struct ko_plan_block *block,
+                                  int32_t model)
+{
+    for (int32_t i = 0; i < plan->n_sizes; i++) {
+        for (int32_t s = 0; s < plan->n_starts; s++) {
+            if (ko_plan_block_has_window(plan, block, model, i, s)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 static bool needs_mask(const struct ko_plan *plan, int32_t model, int32_t class)
 {
     return ko_plan_model_has_class(plan, model, class) &&

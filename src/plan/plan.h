@@ -243,6 +243,9 @@ static inline int32_t ko_plan_component_arrays(const struct ko_plan *plan)
 /* Whether the block has this window for the model and the window fits its counted layers. */
 bool ko_plan_block_has_window(const struct ko_plan *plan, const struct ko_plan_block *block,
                               int32_t model, int32_t size, int32_t start);
+/* Whether it has any. */
+bool ko_plan_block_has_any_window(const struct ko_plan *plan, const struct ko_plan_block *block,
+                                  int32_t model);
 
 /* Feature masks tell the kernels on which features a class removes edges. Classes that remove them
    on every feature need none. The masks of a model are numbered in the order of the class axis. */

@@ -20,6 +20,9 @@ static bool has_replacement(const struct ko_plan *plan)
 static bool block_replaces(const struct ko_plan *plan, const struct ko_plan_block *block,
                            int32_t model, int32_t route)
 {
+    if (!ko_plan_block_has_any_window(plan, block, model)) {
+        return false;
+    }
     for (int32_t c = 0; block->route[route] && c < plan->n_classes; c++) {
         if (block->class[c] && plan->class[c].replacement != KO_REPLACE_ZERO &&
             ko_plan_has_pair(plan, model, route, c)) {

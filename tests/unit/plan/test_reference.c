@@ -63,6 +63,54 @@ static void references_are_the_prompts_of_a_class_that_takes_values(void **state
     ko_plan_free(plan);
 }
 
+/* A block without a window that fits the model plans nothing there. */
+static void blocks_without_a_window_have_no_references(void **state)
+{
+    static const struct made_case made = {
+        .spec = "models: [a, b]\nprompts: {file: f}\nroutes: [mlp@last]\nfeatures: [all~mean]\n"
+                "sweeps:\n"
+                "  - {windows: {sizes: [1]}, prompts: {select: {id: ['0', '1']}}}\n"
+                "  - {windows: {sizes: [4]}, prompts: {select: {id: ['2']}}}\n"
+                "  - {windows: {sizes: [3], starts: [1]}, prompts: {select: {id: ['3']}}}\n",
+        .model = {{4, 0, 0, 0, 0}, {3, 0, 0, 0, 0}},
+        .n_facts = {4}};
+    struct ko_plan *plan = built(&made);
+    const char *const marks[2] = {"xxxx", "xx.."};
+    (void)state;
+    for (int32_t m = A; m <= B; m++) {
+        for (int32_t f = 0; f < plan->n_facts; f++) {
+            assert_int_equal(ko_plan_is_reference(plan, m, 0, f), marks[m][f] == 'x');
+        }
+    }
+    ko_plan_free(plan);
+}
+
+/* Prompts of model a have 4 + 3 fact mod 7 tokens: 4, 7, 10, 6, 9, 5. */
+static void references_of_means_are_counted_with_their_tokens(void **state)
+{
+    static const struct made_case made = {
+        .spec =
+            "models: [a]\nprompts: {file: f}\nwindows: {sizes: [1]}\nsweeps:\n"
+            "  - {routes: [mlp@last], features: [all~mean], prompts: {select: {id: ['1', '4']}}}\n"
+            "  - {routes: [attention@last], features: [all~mean],\n"
+            "     prompts: {select: {id: ['0', '1']}}}\n"
+            "  - {routes: [last<-last]}\n",
+        .model = {{4, 0, 0, 0, 0}},
+        .n_facts = {6}};
+    struct ko_plan *plan = built(&made);
+    (void)state;
+    assert_int_equal(ko_plan_reference_rows(plan, 0), 4 + 7 + 9);
+    for (int32_t f = 0; f < plan->n_facts; f++) {
+        assert_int_equal(ko_plan_gives_means(plan, 0, f), f == 0 || f == 1 || f == 4);
+    }
+    for (int32_t c = 0; c < plan->n_classes; c++) {
+        plan->class[c].replacement = KO_REPLACE_RESAMPLE;
+    }
+    assert_int_equal(ko_plan_reference_rows(plan, 0), 0);
+    assert_false(ko_plan_gives_means(plan, 0, 0));
+    ko_plan_free(plan);
+}
+
 /* Made by tests/oracle/knockout_oracle.py:
        [draw([f for f in references if f != x], 1, seed, fnv1a64(str(x)))[0] for x in references] */
 static void donors_are_those_of_the_oracle(void **state)
@@ -157,6 +205,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(references_are_the_prompts_of_a_class_that_takes_values),
+        cmocka_unit_test(blocks_without_a_window_have_no_references),
+        cmocka_unit_test(references_of_means_are_counted_with_their_tokens),
         cmocka_unit_test(donors_are_those_of_the_oracle),
         cmocka_unit_test(a_prompt_alone_has_no_donor),
         cmocka_unit_test(plans_without_a_suffix_have_no_references),
