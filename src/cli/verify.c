@@ -91,6 +91,15 @@ static enum ko_code make_plan(struct ko_verification *v, struct ko_error *err)
     return code == KO_E_INPUT ? ko_fail_in(err, "%s", v->path) : code;
 }
 
+/* Marks the classes that replace components on the route in a model. */
+static void mark_replacing(const struct ko_plan *plan, int32_t model, int32_t route, uint8_t *marks)
+{
+    for (int32_t c = 0; c < plan->n_classes; c++) {
+        marks[c] = plan->class[c].replacement != KO_REPLACE_ZERO &&
+                   ko_plan_has_pair(plan, model, route, c);
+    }
+}
+
 /* The plan selects every prompt, but components are replaced from those of the cube's selection. */
 static enum ko_code take_references(struct ko_verification *v, struct ko_error *err)
 {
@@ -99,17 +108,23 @@ static enum ko_code take_references(struct ko_verification *v, struct ko_error *
     if (!v->plan->reference || v->axes->eval_prompt.n != n_facts) {
         return KO_OK;
     }
-    enum ko_code code = ko_cube_planned_open(v->view, &planned, err);
+    uint8_t *replacing = ko_new((size_t)v->plan->n_classes, 1, err);
+    enum ko_code code = replacing ? ko_cube_planned_open(v->view, &planned, err) : KO_E_MEMORY;
+    if (code == KO_OK) {
+        code = ko_cube_planned_read_whole(planned, v->view, err);
+    }
     for (size_t m = 0; code == KO_OK && m < v->axes->model.n; m++) {
         const int32_t model = ko_inputs_find(&v->inputs, v->axes->model.item[m]);
         for (size_t r = 0; model >= 0 && r < n_routes; r++) {
             const struct ko_plan_route *route = &v->plan->route[r];
-            ko_cube_planned_references(planned, route->heat, (size_t)route->axis, (int32_t)m,
-                                       v->plan->reference +
-                                           ((size_t)model * n_routes + r) * n_facts);
+            mark_replacing(v->plan, model, (int32_t)r, replacing);
+            ko_cube_planned_prompts(planned, route->heat, (size_t)route->axis, (int32_t)m,
+                                    replacing,
+                                    v->plan->reference + ((size_t)model * n_routes + r) * n_facts);
         }
     }
     ko_cube_planned_close(planned);
+    free(replacing);
     return code;
 }
 

@@ -23,6 +23,7 @@ struct ko_cube_planned {
     struct block *block;             /* [n_blocks] */
     int32_t n_blocks;
     uint8_t *selected;   /* [n_blocks, n_models, n_eval_prompts] */
+    uint8_t *of_whole;   /* the same of the whole sweep, in a shard; NULL: not read */
     int32_t *eval_of[2]; /* [prompts of the kind] where each lies on eval_prompt */
     /* The last request: prompts that the same blocks select have the same starts. */
     bool has_last, last_heat;
@@ -236,6 +237,7 @@ void ko_cube_planned_close(struct ko_cube_planned *planned)
     }
     free(planned->block);
     free(planned->selected);
+    free(planned->of_whole);
     free(planned->eval_of[0]);
     free(planned->eval_of[1]);
     free(planned->last_blocks);
@@ -311,32 +313,97 @@ struct ko_cube_starts ko_cube_planned_starts(struct ko_cube_planned *planned, bo
     return (struct ko_cube_starts){planned->planned, planned->count};
 }
 
-/* Whether the block has a class that replaces components. */
-static bool block_replaces(const struct ko_cube_planned *planned, const struct block *block)
+/* Takes the rows of the shard's models from those of all. */
+static enum ko_code take_models(struct ko_cube_planned *planned, const struct ko_cube_view *whole,
+                                const uint8_t *selected, struct ko_error *err)
 {
-    const struct ko_strings *labels = &planned->axes->feature_class;
-    struct ko_feature_class class;
+    const struct ko_strings *models = &planned->axes->model, *all = &whole->axes.model;
+    const size_t n_eval = planned->axes->eval_prompt.n;
 
-    for (size_t c = 0; c < labels->n; c++) {
-        if (block->class[c] && ko_feature_class_parse(labels->item[c], &class, NULL) == KO_OK &&
-            class.replacement != KO_REPLACE_ZERO) {
-            return true;
+    for (size_t m = 0; m < models->n; m++) {
+        const ptrdiff_t at = ko_strings_find(all, models->item[m]);
+        if (at < 0) {
+            return ko_fail(err, KO_E_INPUT,
+                           "%s: its whole sweep has no model '%s', compute it again", whole->path,
+                           models->item[m]);
+        }
+        for (size_t b = 0; b < (size_t)planned->n_blocks; b++) {
+            memcpy(planned->of_whole + (b * models->n + m) * n_eval,
+                   selected + (b * all->n + (size_t)at) * n_eval, n_eval);
+        }
+    }
+    return KO_OK;
+}
+
+static enum ko_code read_whole(struct ko_cube_planned *planned, struct ko_cube_view *whole,
+                               struct ko_error *err)
+{
+    const size_t n_blocks = (size_t)planned->n_blocks, n_eval = planned->axes->eval_prompt.n;
+    if (!ko_cube_view_has(whole, "selected") || (size_t)whole->axes.n_blocks != n_blocks ||
+        whole->axes.eval_prompt.n != n_eval) {
+        return ko_fail(err, KO_E_INPUT,
+                       "%s: lacks the selection of its whole sweep, compute it again", whole->path);
+    }
+    uint8_t *selected = ko_new(n_blocks * whole->axes.model.n * n_eval, 1, err);
+    planned->of_whole = ko_new(n_blocks * planned->axes->model.n * n_eval, 1, err);
+    enum ko_code code = selected && planned->of_whole ? KO_OK : KO_E_MEMORY;
+    if (code == KO_OK) {
+        code = ko_cube_view_selected(whole, selected, err);
+    }
+    if (code == KO_OK) {
+        code = take_models(planned, whole, selected, err);
+    }
+    free(selected);
+    return code;
+}
+
+enum ko_code ko_cube_planned_read_whole(struct ko_cube_planned *planned, struct ko_cube_view *view,
+                                        struct ko_error *err)
+{
+    struct ko_cube_view *whole = NULL;
+
+    if (!ko_cube_view_attribute(view, "shard")) {
+        return KO_OK;
+    }
+    enum ko_code code = ko_cube_view_open_outline(view, &whole, err);
+    if (code == KO_OK) {
+        code = read_whole(planned, whole, err);
+    }
+    ko_cube_view_close(whole);
+    return code;
+}
+
+/* Whether the block has a window that fits into the model. */
+static bool has_window(const struct ko_cube_axes *axes, const struct block *block, int32_t model)
+{
+    for (int32_t k = 0; k < axes->n_sizes; k++) {
+        const int32_t last = ko_cube_n_counted(axes, model) - axes->window_size[k];
+        for (int32_t s = 0; block->size[model * axes->n_sizes + k] && s < axes->n_starts; s++) {
+            if (block->start[s] && axes->window_start[s] <= last) {
+                return true;
+            }
         }
     }
     return false;
 }
 
-void ko_cube_planned_references(const struct ko_cube_planned *planned, bool heat, size_t route,
-                                int32_t model, uint8_t *marks)
+void ko_cube_planned_prompts(const struct ko_cube_planned *planned, bool heat, size_t route,
+                             int32_t model, const uint8_t *classes, uint8_t *marks)
 {
-    const size_t n_eval = planned->axes->eval_prompt.n, n_models = planned->axes->model.n;
+    const struct ko_cube_axes *axes = planned->axes;
+    const size_t n_eval = axes->eval_prompt.n, n_models = axes->model.n;
+    const uint8_t *all = planned->of_whole ? planned->of_whole : planned->selected;
 
     memset(marks, 0, n_eval);
     for (size_t b = 0; b < (size_t)planned->n_blocks; b++) {
         const struct block *block = &planned->block[b];
-        const uint8_t *selected = planned->selected + (b * n_models + (size_t)model) * n_eval;
-        const bool replaces = block->route[heat][route] && block_replaces(planned, block);
-        for (size_t p = 0; replaces && p < n_eval; p++) {
+        const uint8_t *selected = all + (b * n_models + (size_t)model) * n_eval;
+        bool has = false;
+        for (size_t c = 0; c < axes->feature_class.n; c++) {
+            has = has || (block->class[c] && classes[c]);
+        }
+        has = has && block->route[heat][route] && has_window(axes, block, model);
+        for (size_t p = 0; has && p < n_eval; p++) {
             marks[p] |= selected[p];
         }
     }

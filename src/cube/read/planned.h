@@ -30,11 +30,17 @@ struct ko_cube_starts ko_cube_planned_starts(struct ko_cube_planned *planned, bo
 /* The index into `count` of status number k of a prompt [route, class, source, size]. */
 int64_t ko_cube_planned_place(const struct ko_cube_slab *slab, int64_t k);
 
-/* Marks the prompts that a block of the spec plans for the model with a class ~mean or ~resample on the
-   route at this place of its axis: their clean runs give what replaces components there. marks
-   [eval_prompt]: 0 or 1. */
-void ko_cube_planned_references(const struct ko_cube_planned *planned, bool heat, size_t route,
-                                int32_t model, uint8_t *marks);
+/* Marks the prompts that a block of the spec plans for the model with one of these classes on the route
+   at this place of its axis. classes [feature_class]: 0 or 1. With the classes that replace components
+   of the route in this model, the marked prompts are those whose clean runs they take values from.
+   marks [eval_prompt]: 0 or 1. A shard's file marks its own prompts, and after
+   ko_cube_planned_read_whole those of the whole sweep. */
+void ko_cube_planned_prompts(const struct ko_cube_planned *planned, bool heat, size_t route,
+                             int32_t model, const uint8_t *classes, uint8_t *marks);
+/* Reads the selection of a shard's whole sweep. Does nothing for other files. */
+KO_MUST_CHECK enum ko_code ko_cube_planned_read_whole(struct ko_cube_planned *planned,
+                                                      struct ko_cube_view *view,
+                                                      struct ko_error *err);
 
 /* Cells that are flagged done and have no value, although they are not vacuous. No run leaves such cells: the file is damaged, or
    was copied while a run wrote it. A resume or a merge must not count them as done. */
