@@ -165,19 +165,20 @@ int32_t asked_positions_of(const struct ko_route *route, const struct ko_prompt 
     return n;
 }
 
-/* Whether the class has a meaning on the route: a component is taken out whole, or one head of it. */
+/* Whether the class has a meaning on the route: a component is taken out whole, or one head of it. What
+   stands in its place follows after a ~. */
 static bool has_meaning(const struct ko_plan *plan, int32_t m, const struct ko_route *route,
                         const char *class)
 {
     bool any = false;
     if (!is_component(route)) {
-        return true;
+        return !strchr(class, '~');
     }
     for (int32_t i = 0; i < plan->model[m].n_sublayers; i++) {
         any = any || asked_has_component(route, &plan->model[m].sublayer[i]);
     }
     return any &&
-           (strcmp(class, "all") == 0 ||
+           (strcmp(class, "all") == 0 || strncmp(class, "all~", 4) == 0 ||
             (strncmp(class, "head:", 5) == 0 && strncmp(route->label, "attention@", 10) == 0) ||
             (strncmp(class, "ssm-head:", 9) == 0 && strncmp(route->label, "ssm@", 4) == 0));
 }
@@ -198,10 +199,68 @@ static bool lacks_component(const struct ko_plan_model *model, const struct ko_r
     return true;
 }
 
+/* ------------------------------------------------------------------ donors */
+
+static uint64_t mix(uint64_t z)
+{
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+    return z ^ (z >> 31);
+}
+
+static uint8_t *references_of(const struct asked_cells *e, int32_t m, int32_t route)
+{
+    return e->reference + (m * e->plan->n_routes + route) * e->plan->n_facts;
+}
+
+int32_t asked_donor(const struct asked_cells *e, int32_t m, int32_t f, int32_t route, uint64_t seed)
+{
+    const uint64_t golden = 0x9E3779B97F4A7C15u;
+    const uint8_t *reference = references_of(e, m, route);
+    int32_t other[64], n = 0;
+    uint64_t hash = 0xCBF29CE484222325u;
+    check(e->plan->n_facts <= 64, "too many prompts");
+    for (int32_t k = 0; k < e->plan->n_facts; k++) {
+        if (reference[k] && k != f) {
+            other[n++] = k;
+        }
+    }
+    for (const char *c = e->plan->fact[f].id; *c; c++) {
+        hash = (hash ^ (uint8_t)*c) * 0x100000001B3u;
+    }
+    return n == 0 ? -1 : other[mix(mix(seed + golden) + hash + golden) % (uint64_t)n];
+}
+
+/* Whether the class takes values from a donor that this prompt does not have, or whose set has fewer
+   positions. */
+static bool lacks_donor(const struct asked_cells *e, int32_t m, int32_t f, int32_t r,
+                        const char *class, int32_t position)
+{
+    static const char word[] = "~resample:";
+    const char *suffix = strstr(class, word);
+    uint8_t at[ASKED_TOKENS];
+    if (!suffix) {
+        return false;
+    }
+    const int32_t donor = asked_donor(e, m, f, r, strtoull(suffix + strlen(word), NULL, 10));
+    const struct ko_route *route = &e->plan->route[r].route;
+    if (donor < 0) {
+        return true;
+    }
+    const struct ko_prompt *other = ko_plan_prompt(e->plan, m, donor);
+    if (e->plan->route[r].heat) {
+        return position >= other->n_tokens;
+    }
+    return asked_positions_of(route, other, position, at) <
+           asked_positions_of(route, ko_plan_prompt(e->plan, m, f), position, at);
+}
+
 static void ask_windows(struct asked_cells *e, const struct ko_spec_block *block, int32_t m,
                         int32_t f, int32_t r, int32_t c)
 {
     const struct ko_plan *plan = e->plan;
+    char label[64];
+    ko_feature_class_label(&plan->class[c], label);
     const struct ko_plan_model *model = &plan->model[m];
     const struct ko_prompt *prompt = ko_plan_prompt(plan, m, f);
     int32_t n_sources = plan->route[r].heat ? prompt->n_tokens : 1;
@@ -227,7 +286,8 @@ static void ask_windows(struct asked_cells *e, const struct ko_spec_block *block
                     if (is_component(&plan->route[r].route)) {
                         cell->vacuous =
                             lacks_component(model, &plan->route[r].route, prompt, source,
-                                            counted[start], counted[start + size - 1]);
+                                            counted[start], counted[start + size - 1]) ||
+                            lacks_donor(e, m, f, r, label, source);
                         continue;
                     }
                     for (int32_t t = 0; t < ko_plan_n_stages(model); t++) {
@@ -249,7 +309,40 @@ static void ask_windows(struct asked_cells *e, const struct ko_spec_block *block
     free(counted);
 }
 
-static void ask_block(struct asked_cells *e, const struct ko_spec_block *block)
+/* Whether some window of the block fits the model. */
+static bool fits(const struct asked_cells *e, const struct ko_spec_block *block, int32_t m)
+{
+    int32_t *counted = asked_counted(e->plan, m), n = 0;
+    bool any = false;
+    while (counted[n] >= 0) {
+        n++;
+    }
+    free(counted);
+    for (size_t k = 0; k < block->n_sizes; k++) {
+        const double share = fmax(round(block->size[k].value * n / 100.0), 1);
+        const int32_t size = (int32_t)(block->size[k].percent ? share : block->size[k].value);
+        for (int32_t start = 0; start + size <= n; start++) {
+            any = any || starts_at(block, start);
+        }
+    }
+    return any;
+}
+
+/* What ask_pairs does with a route and a class of a prompt. */
+typedef void ask_pair(struct asked_cells *e, const struct ko_spec_block *block, int32_t m,
+                      int32_t f, int32_t r, int32_t c);
+
+static void ask_reference(struct asked_cells *e, const struct ko_spec_block *block, int32_t m,
+                          int32_t f, int32_t r, int32_t c)
+{
+    char label[64];
+    ko_feature_class_label(&e->plan->class[c], label);
+    if (strchr(label, '~') && fits(e, block, m)) {
+        references_of(e, m, r)[f] = 1;
+    }
+}
+
+static void ask_pairs(struct asked_cells *e, const struct ko_spec_block *block, ask_pair *ask)
 {
     const struct ko_plan *plan = e->plan;
     for (size_t k = 0; k < block->n_models; k++) {
@@ -267,7 +360,7 @@ static void ask_block(struct asked_cells *e, const struct ko_spec_block *block)
                     int32_t route = route_of(plan, block->routes.item[r]);
                     if (ko_feature_class_exists(&plan->class[class], &features) &&
                         has_meaning(plan, m, &plan->route[route].route, block->features.item[c])) {
-                        ask_windows(e, block, m, f, route, class);
+                        ask(e, block, m, f, route, class);
                     }
                 }
             }
@@ -309,9 +402,14 @@ struct asked_cells asked_cells_of(const struct ko_plan *plan, const struct ko_sp
     e.record = (size_t)ko_plan_n_values(plan);
     e.asked =
         calloc((size_t)plan->n_models * (size_t)plan->n_facts * e.record + 1, sizeof *e.asked);
-    check(e.asked != NULL, "out of memory");
+    e.reference =
+        calloc((size_t)plan->n_models * (size_t)plan->n_routes * (size_t)plan->n_facts + 1, 1);
+    check(e.asked != NULL && e.reference != NULL, "out of memory");
     for (size_t b = 0; b < spec->n_blocks; b++) {
-        ask_block(&e, &spec->block[b]);
+        ask_pairs(&e, &spec->block[b], ask_reference);
+    }
+    for (size_t b = 0; b < spec->n_blocks; b++) {
+        ask_pairs(&e, &spec->block[b], ask_windows);
     }
     return e;
 }
@@ -319,6 +417,7 @@ struct asked_cells asked_cells_of(const struct ko_plan *plan, const struct ko_sp
 void asked_cells_free(struct asked_cells *e)
 {
     free(e->asked);
+    free(e->reference);
     free(e->place);
     *e = (struct asked_cells){0};
 }

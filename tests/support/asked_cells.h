@@ -26,6 +26,8 @@ struct asked_cells {
     struct asked_place *place; /* [record] */
     size_t record;             /* values of one (model, fact) */
     struct asked_cell *asked;  /* [n_models, n_facts, record] */
+    /* [n_models, n_routes, n_facts] 1: a block asks for the prompt with a class that takes values */
+    uint8_t *reference;
 };
 
 /* The cells of a plan that was made from the spec. Free with asked_cells_free. */
@@ -36,6 +38,11 @@ struct asked_cell *asked_cell_at(const struct asked_cells *e, int32_t m, int32_t
 
 /* The layers of model m that windows count, then -1. Caller frees. */
 int32_t *asked_counted(const struct ko_plan *plan, int32_t m);
+
+/* The prompt that a class ~resample:SEED takes from, of the route's references without f: drawn by the
+   formula of docs/semantics.md. -1: there is none. */
+int32_t asked_donor(const struct asked_cells *e, int32_t m, int32_t f, int32_t route,
+                    uint64_t seed);
 
 enum { ASKED_TOKENS = 16 };
 

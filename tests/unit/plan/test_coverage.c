@@ -11,305 +11,30 @@
 #include <cmocka.h>
 
 #include "src/tree/statuses.h"
-#include "src/tree/tree_model.h"
 #include "src/tree/wave.h"
-#include "tests/support/asked_cells.h"
+#include "tests/support/asked_wave.h"
 #include "tests/support/made_plan.h"
+#include "tests/support/random_spec.h"
 
-/* ------------------------------------------------------------------ what the waves hold */
+/* What the random plans have of the rarer kinds. */
+struct found {
+    int n_multi;  /* batches with several waves */
+    int n_marked; /* vacuous cells beside others that are not */
+    int n_donors; /* branches with values of another prompt */
+    int n_short;  /* vacuous cells: the donor's set is too small */
+    int n_alone;  /* vacuous cells: there is no other prompt */
+};
 
-/* Classes of mixers select every feature there, as `all` does. */
-static enum ko_feature_kind selector_of(enum ko_feature_kind kind)
-{
-    return kind == KO_FEATURE_ATTENTION || kind == KO_FEATURE_SSM || kind == KO_FEATURE_CONV
-               ? KO_FEATURE_ALL
-               : kind;
-}
+/* ------------------------------------------------------------------ all cells */
 
-/* The branch acts on the class's mixers, as far as the model has them. Its mask is that of the first
-   class on the axis that wants the same and has the branch's convolution. */
-static void check_mask(const struct ko_plan *plan, int32_t model, const struct ko_branch *b,
-                       const struct ko_feature_class *want)
-{
-    const uint8_t all = plan->model[model].mixers;
-    const uint8_t mixers = ko_feature_class_mixers(want) & all;
-    bool found = false;
-    for (int32_t c = 0; c < plan->n_classes && !found; c++) {
-        const struct ko_feature_class *has = &plan->class[c];
-        found = ko_plan_model_has_class(plan, model, c) &&
-                selector_of(has->kind) == selector_of(want->kind) &&
-                (ko_feature_class_mixers(has) & all) == mixers && has->seed == want->seed &&
-                has->head == want->head && has->conv == b->conv;
-        if (found) {
-            assert_int_equal(b->mask, ko_plan_mask(plan, model, c));
-        }
-    }
-    assert_true(found);
-    assert_int_equal(b->mixers & all, mixers);
-    assert_int_equal(b->after_softmax, want->kind == KO_FEATURE_AFTER_SOFTMAX);
-    assert_int_equal(b->only_head, want->kind == KO_FEATURE_HEAD ? want->head + 1 : 0);
-}
-
-/* The layers of the cell's window: [begin, end). */
-static struct ko_layer_range find_layers(const struct ko_plan *plan, int32_t m,
-                                         struct asked_place at)
-{
-    int32_t *counted = asked_counted(plan, m);
-    const struct ko_layer_range layers = {counted[plan->start[at.start]],
-                                          counted[plan->start[at.start] + plan->size[at.size] - 1] +
-                                              1};
-    free(counted);
-    return layers;
-}
-
-/* The first and the last stage of the cell's window in which it removes an edge. */
-static struct ko_tree_range find_range(const struct ko_plan *plan, int32_t m, int32_t min_span,
-                                       struct asked_place at)
-{
-    const struct ko_plan_model *model = &plan->model[m];
-    const struct ko_layer_range layers = find_layers(plan, m, at);
-    struct ko_tree_range range = {-1, -1};
-    for (int32_t s = 0; s < ko_plan_n_stages(model); s++) {
-        const struct ko_plan_stage stage = ko_plan_stage_of(model, s);
-        const uint8_t both = stage.mixers & ko_feature_class_mixers(&plan->class[at.class]);
-        const bool exists = (both & KO_MIXER_SSM) || (both && min_span < stage.reach);
-        if (exists && stage.layer >= layers.begin && stage.layer < layers.end) {
-            range.begin = range.begin < 0 ? s : range.begin;
-            range.end = s + 1;
-        }
-    }
-    assert_true(range.begin >= 0);
-    return range;
-}
-
-/* The first of the window's sublayers that have the component, and the number after the last. */
-static struct ko_tree_range find_sublayers(const struct ko_plan *plan, int32_t m,
-                                           struct asked_place at)
-{
-    const struct ko_plan_model *model = &plan->model[m];
-    const struct ko_layer_range layers = find_layers(plan, m, at);
-    struct ko_tree_range range = {-1, -1};
-    for (int32_t i = 0; i < model->n_sublayers; i++) {
-        if (model->sublayer[i].layer >= layers.begin && model->sublayer[i].layer < layers.end &&
-            asked_has_component(&plan->route[at.route].route, &model->sublayer[i])) {
-            range.begin = range.begin < 0 ? i : range.begin;
-            range.end = i + 1;
-        }
-    }
-    assert_true(range.begin >= 0);
-    return range;
-}
-
-/* A branch that leaves the trunk takes the component out itself, in the sublayers of its window. Any
-   other leaves a branch that did so in the same sublayers, and has not met another one since. */
-static void check_component(const struct ko_plan *plan, const struct ko_wave *wave, int32_t k,
-                            int32_t fact, struct asked_place at)
-{
-    const struct ko_plan_model *model = &plan->model[wave->model];
-    const struct ko_branch *b = &wave->branch[k];
-    const struct ko_branch *acts = b->parent >= 0 ? &wave->branch[b->parent] : b;
-    const struct ko_prompt *prompt = ko_plan_prompt(plan, wave->model, fact);
-    const struct ko_route *route = &plan->route[at.route].route;
-    const struct ko_tree_range want = find_sublayers(plan, wave->model, at);
-    uint8_t positions[ASKED_TOKENS];
-    assert_true(asked_positions_of(route, prompt, at.source, positions) > 0);
-    assert_in_range(acts->removal, 0, wave->n_removals - 1);
-    const struct ko_removal *removal = &wave->removal[acts->removal];
-    const struct ko_feature_class *class = &plan->class[at.class];
-    const bool head = class->kind == KO_FEATURE_HEAD || class->kind == KO_FEATURE_SSM_HEAD;
-    assert_int_equal(removal->begin, want.begin);
-    assert_int_equal(removal->head, head ? class->head : -1);
-    assert_memory_equal(removal->at, positions, (size_t)prompt->n_tokens);
-    assert_int_equal(acts->leaves_at, model->sublayer[want.begin].stage);
-    assert_int_equal(acts->parent, -1);
-    for (int32_t i = 0; i < model->n_sublayers; i++) {
-        const bool acting = i >= removal->begin && i < removal->end &&
-                            (model->sublayer[i].components & removal->components);
-        if (i >= want.begin && i < want.end) {
-            assert_int_equal(acting, asked_has_component(route, &model->sublayer[i]));
-        } else if (acting) {
-            assert_true(b != acts && model->sublayer[i].stage >= b->leaves_at);
-        }
-    }
-    assert_int_equal(b->edge_set, -1);
-    assert_int_equal(b->mixers, 0);
-    assert_int_equal(b->n_rows, prompt->n_tokens - b->first_position);
-    assert_true(positions[b->first_position]);
-    assert_null(memchr(positions, 1, (size_t)b->first_position));
-    if (b != acts) {
-        assert_int_equal(b->removal, -1);
-        assert_int_equal(b->leaves_at, model->sublayer[want.end - 1].stage + 1);
-    }
-}
-
-/* The branch's edges are those of the route, and its window is that of the cell. */
-static void check_branch(const struct ko_plan *plan, const struct ko_wave *wave, int32_t k,
-                         int32_t fact, struct asked_place at)
-{
-    const struct ko_branch *b = &wave->branch[k];
-    const struct ko_prompt *prompt = ko_plan_prompt(plan, wave->model, fact);
-    if (ko_route_is_component(&plan->route[at.route].route)) {
-        check_component(plan, wave, k, fact, at);
-        return;
-    }
-    assert_int_equal(b->removal, -1);
-    const struct ko_edge_set *edges = &wave->edge_set[b->edge_set];
-    int32_t reach = plan->model[wave->model].reach;
-    struct asked_edges matrix =
-        asked_edges_of(&plan->route[at.route].route, prompt, at.source, reach);
-    for (int32_t i = 0; i < prompt->n_tokens; i++) {
-        for (int32_t j = 0; j <= i && j < ASKED_TOKENS; j++) {
-            if (i - j < reach && ko_edge_set_has(edges, i, j) != matrix.has[i][j]) {
-                fail_msg("prompt %d, route %d: edge (%d, %d)", fact, at.route, i, j);
-            }
-        }
-    }
-    assert_int_equal(b->first_position, matrix.first_target);
-    assert_int_equal(b->n_rows, prompt->n_tokens - matrix.first_target);
-    const struct ko_tree_range range = find_range(plan, wave->model, matrix.min_span, at);
-    const struct ko_branch *window = b;
-    if (b->parent >= 0) {
-        window = &wave->branch[b->parent];
-        assert_int_equal(b->window_begin, b->window_end);
-        assert_int_equal(b->leaves_at, range.end);
-        assert_true(window->window_end > b->leaves_at);
-        assert_int_equal(window->parent, -1);
-        assert_int_equal(window->edge_set, b->edge_set);
-        assert_int_equal(window->mask, b->mask);
-        assert_int_equal(window->conv, b->conv);
-    } else {
-        assert_int_equal(b->window_end, range.end);
-    }
-    assert_int_equal(window->leaves_at, range.begin);
-    assert_int_equal(window->window_begin, range.begin);
-    const struct ko_feature_class *want = &plan->class[at.class];
-    assert_true(b->conv == want->conv ||
-                (want->conv && matrix.min_span >= plan->model[wave->model].d_conv));
-    check_mask(plan, wave->model, b, want);
-}
-
-/* A cell without a branch removes nothing that the last position sees. */
-static void check_clean(const struct ko_plan *plan, int32_t model, int32_t fact,
-                        struct asked_place at)
-{
-    const struct ko_prompt *prompt = ko_plan_prompt(plan, model, fact);
-    const struct ko_route *route = &plan->route[at.route].route;
-    if (ko_route_is_component(route)) {
-        uint8_t positions[ASKED_TOKENS];
-        const struct ko_tree_range own = find_sublayers(plan, model, at);
-        assert_true(asked_positions_of(route, prompt, at.source, positions) > 0);
-        assert_int_equal(plan->model[model].sublayer[own.begin].stage,
-                         ko_plan_n_stages(&plan->model[model]) - 1);
-        assert_false(positions[prompt->n_tokens - 1]);
-        return;
-    }
-    struct asked_edges matrix = asked_edges_of(route, prompt, at.source, plan->model[model].reach);
-    const struct ko_tree_range range = find_range(plan, model, matrix.min_span, at);
-    assert_int_equal(range.begin, ko_plan_n_stages(&plan->model[model]) - 1);
-    for (int32_t j = 0; j < prompt->n_tokens; j++) {
-        assert_false(matrix.has[prompt->n_tokens - 1][j]);
-    }
-    assert_true(!plan->class[at.class].conv || matrix.min_span >= plan->model[model].d_conv);
-}
-
-static int branch_order(const struct ko_branch *a, const struct ko_branch *b)
-{
-    int32_t keys[][2] = {{a->leaves_at, b->leaves_at},
-                         {!a->conv, !b->conv},
-                         {a->prompt, b->prompt},
-                         {a->first_position, b->first_position},
-                         {a->edge_set, b->edge_set}};
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        if (keys[i][0] != keys[i][1]) {
-            return keys[i][0] < keys[i][1] ? -1 : 1;
-        }
-    }
-    return 0;
-}
-
-static bool same_edges(const struct ko_edge_set *a, const struct ko_edge_set *b, int32_t n_tokens)
-{
-    const size_t n = (size_t)n_tokens;
-    return a->later == b->later && memcmp(a->target, b->target, n) == 0 &&
-           memcmp(a->source, b->source, n) == 0;
-}
-
-/* Every edge set is of one prompt, which has it once. */
-static void check_edge_sets(const struct ko_plan *plan, const struct ko_wave *wave)
-{
-    int32_t *prompt = calloc((size_t)wave->n_edge_sets + 1, sizeof *prompt);
-    assert_non_null(prompt);
-    for (int32_t k = 0; k < wave->n_branches; k++) {
-        if (wave->branch[k].edge_set < 0) {
-            continue; /* of a component */
-        }
-        int32_t *of = &prompt[wave->branch[k].edge_set];
-        assert_true(*of == 0 || *of == wave->branch[k].prompt + 1);
-        *of = wave->branch[k].prompt + 1;
-    }
-    for (int32_t i = 0; i < wave->n_edge_sets; i++) {
-        assert_true(prompt[i] > 0);
-        const int32_t fact = wave->fact[prompt[i] - 1];
-        const int32_t n_tokens = ko_plan_prompt(plan, wave->model, fact)->n_tokens;
-        for (int32_t k = 0; k < i; k++) {
-            assert_true(prompt[i] != prompt[k] ||
-                        !same_edges(&wave->edge_set[i], &wave->edge_set[k], n_tokens));
-        }
-    }
-    free(prompt);
-}
-
-static void check_order(const struct ko_plan *plan, const struct ko_wave *wave)
-{
-    int64_t rows = 0;
-    for (int32_t p = 0; p < wave->n_prompts; p++) {
-        rows += ko_plan_prompt(plan, wave->model, wave->fact[p])->n_tokens;
-    }
-    for (int32_t k = 0; k < wave->n_branches; k++) {
-        const struct ko_branch *b = &wave->branch[k];
-        assert_true(b->parent < k);
-        assert_true(k == 0 || branch_order(b - 1, b) <= 0);
-        assert_int_equal(b->first_row, rows);
-        rows +=
-            ko_plan_prompt(plan, wave->model, wave->fact[b->prompt])->n_tokens - b->first_position;
-    }
-    check_edge_sets(plan, wave);
-    assert_int_equal(wave->n_rows, rows);
-    assert_true(wave->n_rows <= plan->model[wave->model].row_budget);
-}
-
-static void check_wave(struct asked_cells *e, const struct ko_wave *wave)
-{
-    uint8_t *used = calloc((size_t)wave->n_branches + 1, 1);
-    assert_non_null(used);
-    check_order(e->plan, wave);
-    for (int64_t c = 0; c < wave->n_cells; c++) {
-        const struct ko_wave_cell *cell = &wave->cell[c];
-        int32_t fact = wave->fact[cell->prompt];
-        struct asked_place at = e->place[cell->slot];
-        asked_cell_at(e, wave->model, fact, cell->slot)->hits++;
-        if (cell->branch < 0) {
-            check_clean(e->plan, wave->model, fact, at);
-        } else {
-            assert_int_equal(wave->branch[cell->branch].prompt, cell->prompt);
-            check_branch(e->plan, wave, cell->branch, fact, at);
-            used[cell->branch] = 1;
-        }
-    }
-    for (int32_t k = 0; k < wave->n_branches; k++) {
-        assert_true(used[k]); /* no row is computed for nothing */
-    }
-    free(used);
-}
-
-static void check_batch(struct asked_cells *e, const struct ko_batch *batch)
+static void check_batch(struct asked_cells *e, const struct ko_batch *batch, struct found *found)
 {
     int64_t n_rows = 0, n_cells = 0;
     for (int32_t w = 0; w < batch->n_waves; w++) {
         struct ko_wave wave = {0};
         struct ko_error err = {0};
         assert_int_equal(ko_wave_build(e->plan, batch, w, &wave, &err), KO_OK);
-        check_wave(e, &wave);
+        asked_check_wave(e, batch, &wave, &found->n_donors);
         n_rows += wave.n_rows;
         n_cells += wave.n_cells;
         ko_wave_free(&wave);
@@ -373,88 +98,6 @@ static int check_record(const struct asked_cells *e, int32_t m, int32_t f)
     return n_marked;
 }
 
-/* ------------------------------------------------------------------ random specs */
-
-static uint64_t random_state;
-
-static int32_t pick(int32_t n)
-{
-    random_state = random_state * 6364136223846793005u + 1442695040888963407u;
-    return (int32_t)((random_state >> 33) % (uint64_t)n);
-}
-
-/* A flow list of some of the words, at least one. */
-static void add_some(struct ko_text *out, const char *key, const char *const *words, int32_t n)
-{
-    int32_t sure = pick(n);
-    bool first = true;
-    ko_text_add(out, "%s: [", key);
-    for (int32_t i = 0; i < n; i++) {
-        if (i == sure || pick(3) == 0) {
-            ko_text_add(out, "%s'%s'", first ? "" : ", ", words[i]);
-            first = false;
-        }
-    }
-    ko_text_add(out, "]");
-}
-
-static void add_block(struct ko_text *out)
-{
-    static const char *const models[] = {"a", "b", "c"};
-    static const char *const routes[] = {
-        "last<-subject", "last<-first",    "last<-position:0", "last<-last",
-        "all<-all",      "later<-subject", "last<-each",       "later<-each",
-        "subject<-each", "subject<-first", "later<-bos",       "relation\\last<-context",
-        "mlp@last",      "attention@last", "mixer@subject",    "ssm@last",
-        "mlp@each",      "attention@all",  "conv@last",        "mlp@relation\\last"};
-    static const char *const features[] = {"all",
-                                           "slow-third",
-                                           "all+conv",
-                                           "after-softmax",
-                                           "fast-third+conv",
-                                           "slow-third+conv",
-                                           "not-slow-third",
-                                           "attention",
-                                           "ssm",
-                                           "ssm+conv",
-                                           "head:0",
-                                           "head:2",
-                                           "ssm-head:1"};
-    static const char *const sizes[] = {"1", "2", "3", "9", "50%", "10%"};
-    static const char *const starts[] = {"all", "all", "[0, 1, 4, 11]", "{every: 2}"};
-    static const char *const selects_[] = {"all", "{relation: [R0, R2]}", "{id: [1, 4, 5]}",
-                                           "{not: {id: [2]}}"};
-    ko_text_add(out, "  - {");
-    add_some(out, "models", models, 3);
-    ko_text_add(out, ", ");
-    add_some(out, "routes", routes, sizeof routes / sizeof routes[0]);
-    ko_text_add(out, ", ");
-    add_some(out, "features", features, sizeof features / sizeof features[0]);
-    ko_text_add(out, ", windows: {sizes: [");
-    int32_t n_sizes = 1 + pick(4);
-    for (int32_t i = 0; i < n_sizes; i++) {
-        ko_text_add(out, "%s%s", i == 0 ? "" : ", ", sizes[pick(6)]);
-    }
-    ko_text_add(out, "], starts: %s}, prompts: {select: %s}}\n", starts[pick(4)],
-                selects_[pick(4)]);
-}
-
-static void shape_random(int32_t model, int32_t fact, struct ko_prompt *prompt)
-{
-    if (model == 1 && fact == 2) {
-        *prompt = (struct ko_prompt){.reason = KO_TARGET_MERGES, .id = prompt->id};
-    }
-    if (fact == 3) {
-        prompt->n_tokens = 12;
-        prompt->subject_end = 7;
-    }
-    if (fact == 5) {
-        prompt->n_tokens = 1;
-        prompt->n_special = prompt->subject_begin = 0;
-        prompt->subject_end = 1;
-    }
-}
-
 /* The budget that the error of a budget of 1 names, for each model; 1 where it needs no row. */
 static void smallest_budgets(struct ko_plan *plan, int32_t *smallest)
 {
@@ -481,12 +124,6 @@ static void smallest_budgets(struct ko_plan *plan, int32_t *smallest)
     }
 }
 
-/* What the random plans have of the rarer kinds. */
-struct found {
-    int n_multi;  /* batches with several waves */
-    int n_marked; /* vacuous cells beside others that are not */
-};
-
 /* The planned cells of a model that are not vacuous. */
 static int64_t count_cells(const struct asked_cells *e, int32_t m)
 {
@@ -498,6 +135,23 @@ static int64_t count_cells(const struct asked_cells *e, int32_t m)
         }
     }
     return n;
+}
+
+/* The planned cells of a model whose class takes values from another prompt, and that are vacuous. */
+static void count_without_donor(const struct asked_cells *e, int32_t m, struct found *found)
+{
+    for (int32_t f = 0; f < e->plan->n_facts; f++) {
+        for (size_t slot = 0; slot < e->record; slot++) {
+            const struct asked_place at = e->place[slot];
+            const struct ko_feature_class *class = &e->plan->class[at.class];
+            const struct asked_cell *cell = asked_cell_at(e, m, f, (int64_t)slot);
+            if (class->replacement == KO_REPLACE_RESAMPLE && cell->planned && cell->vacuous) {
+                const bool alone = asked_donor(e, m, f, at.route, class->donor_seed) < 0;
+                found->n_alone += alone;
+                found->n_short += !alone;
+            }
+        }
+    }
 }
 
 static void check_plan(const struct ko_plan *plan, const struct ko_spec *spec, struct found *found)
@@ -512,13 +166,14 @@ static void check_plan(const struct ko_plan *plan, const struct ko_spec *spec, s
         left[MADE_MODELS]; /* cells that are not vacuous: the rest is what `plan` calls vacuous */
     for (int32_t m = 0; m < plan->n_models; m++) {
         left[m] = count_cells(&e, m);
+        count_without_donor(&e, m, found);
     }
     for (int32_t i = 0; i < batches.n; i++) {
         const struct ko_batch *batch = &batches.batch[i];
         left[batch->model] -= batch->n_cells;
         assert_true(i == 0 || batch->model > batch[-1].model ||
                     batch->fact[0] > batch[-1].fact[batch[-1].n_facts - 1]);
-        check_batch(&e, batch);
+        check_batch(&e, batch, found);
         found->n_multi += batch->n_waves > 1;
     }
     for (int32_t m = 0; m < plan->n_models; m++) {
@@ -535,7 +190,7 @@ static void check_plan(const struct ko_plan *plan, const struct ko_spec *spec, s
 
 /* One cell in `of`, chosen anew for every prompt of the plan; of 1: all. */
 static struct ko_taken *take_some(const struct ko_plan *plan, const struct asked_cells *e,
-                                  int32_t of)
+                                  int32_t of, uint64_t *state)
 {
     struct ko_taken *taken = NULL;
     struct ko_error err = {0};
@@ -546,7 +201,7 @@ static struct ko_taken *take_some(const struct ko_plan *plan, const struct asked
         for (int32_t f = 0; f < plan->n_facts; f++) {
             for (size_t slot = 0; slot < e->record; slot++) {
                 const struct asked_cell *cell = asked_cell_at(e, m, f, (int64_t)slot);
-                marks[slot] = cell->planned && !cell->vacuous && pick(of) == 0;
+                marks[slot] = cell->planned && !cell->vacuous && random_pick(state, of) == 0;
             }
             assert_int_equal(ko_taken_add(taken, m, f, marks, 0, (int64_t)e->record, &err), KO_OK);
         }
@@ -598,12 +253,13 @@ static void check_members(const struct ko_batch *whole, const struct ko_batch *l
     assert_int_equal(k, left->n_facts);
 }
 
-static void check_pruned(const struct ko_plan *plan, const struct ko_spec *spec, int32_t of)
+static void check_pruned(const struct ko_plan *plan, const struct ko_spec *spec, int32_t of,
+                         uint64_t *state, struct found *found)
 {
     struct asked_cells e = asked_cells_of(plan, spec);
     struct ko_batches whole = {0}, left = {0};
     struct ko_error err = {0};
-    struct ko_taken *taken = take_some(plan, &e, of), *copy = sent(plan, taken);
+    struct ko_taken *taken = take_some(plan, &e, of, state), *copy = sent(plan, taken);
     int64_t n_taken = 0;
     assert_int_equal(ko_batches_compose(plan, &whole, &err), KO_OK);
     assert_int_equal(ko_batches_compose(plan, &left, &err), KO_OK);
@@ -611,7 +267,8 @@ static void check_pruned(const struct ko_plan *plan, const struct ko_spec *spec,
     assert_int_equal(left.n, whole.n);
     for (int32_t i = 0; i < left.n; i++) {
         check_members(&whole.batch[i], &left.batch[i]);
-        check_batch(&e, &left.batch[i]);
+        check_batch(&e, &left.batch[i], found);
+        found->n_multi += left.batch[i].n_waves > 1;
         n_taken += left.batch[i].n_taken;
         /* Without a vacuous part beside it, nothing left is no prompt. */
         assert_true(of > 1 || left.batch[i].n_cells == 0);
@@ -625,49 +282,27 @@ static void check_pruned(const struct ko_plan *plan, const struct ko_spec *spec,
     asked_cells_free(&e);
 }
 
-/* 50 random specs, each with three row budgets. In every second one the layers of the model with
-   attention have different sliding windows. In every third one the first model is a hybrid: layers
-   with an SSM, with attention, with both side by side, and with no mixer; in every sixth one layers
-   without a mixer come first and follow each other. In three of four windows count only layers with
-   some kind of mixer. */
+/* 50 random specs, each with three row budgets. */
 static void try_plans(bool take)
 {
-    static const int32_t mixed[12] = {2, 2, 5, 2, 2, INT32_MAX, 3, 1, 5, 1, 2, 3};
-    static const uint8_t hybrid[5] = {KO_MIXER_SSM, 0, KO_MIXER_ATTENTION,
-                                      KO_MIXER_SSM | KO_MIXER_ATTENTION, KO_MIXER_SSM};
-    static const uint8_t sparse[5] = {0, KO_MIXER_SSM, 0, 0, KO_MIXER_SSM | KO_MIXER_ATTENTION};
     int32_t n_built = 0;
     struct found found = {0};
     for (int32_t round = 0; round < 50; round++) {
-        random_state = (uint64_t)round;
-        struct ko_text text = {0};
-        ko_text_add(&text, "models: [a, b, c]\nprompts: {file: f}\nwindows: {over: %s}\nsweeps:\n",
-                    ko_over_words[round % KO_N_OVERS]);
-        for (int32_t b = 1 + pick(4); b > 0; b--) {
-            add_block(&text);
-        }
-        struct made_case made = {.spec = ko_text_str(&text),
-                                 .model = {{5, 24, 4, 0, 0}, {12, 0, 0, 3, 0}, {3, 2, 2, 0, 0}},
-                                 .layer_reach = {NULL, round % 2 ? mixed : NULL},
-                                 .layer_mixers = {round % 3   ? NULL
-                                                  : round % 2 ? sparse
-                                                              : hybrid},
-                                 .n_facts = {6},
-                                 .shape = shape_random};
+        struct random_spec random = random_spec_make(round);
         struct ko_plan *plan = NULL;
         struct ko_error err = {0};
-        enum ko_code code = made_plan_build(&made, &plan, NULL, &err);
+        enum ko_code code = made_plan_build(&random.made, &plan, NULL, &err);
         if (code == KO_OK) {
-            struct ko_spec *spec = made_plan_spec(&made);
-            int32_t smallest[3];
+            struct ko_spec *spec = made_plan_spec(&random.made);
+            int32_t smallest[RANDOM_MODELS];
             smallest_budgets(plan, smallest);
             for (int32_t more = 0; more < 3; more++) {
                 static const int32_t extra[] = {0, 7, 200};
-                for (int32_t m = 0; m < 3; m++) {
+                for (int32_t m = 0; m < plan->n_models; m++) {
                     plan->model[m].row_budget = smallest[m] + extra[more];
                 }
                 if (take) {
-                    check_pruned(plan, spec, 1 + (round + more) % 3);
+                    check_pruned(plan, spec, 1 + (round + more) % 3, &random.state, &found);
                 } else {
                     check_plan(plan, spec, &found);
                 }
@@ -678,9 +313,10 @@ static void try_plans(bool take)
         } else {
             assert_int_equal(code, KO_E_INPUT); /* nothing left */
         }
-        ko_text_free(&text);
+        random_spec_free(&random);
     }
-    assert_true(n_built >= 40 && (take || (found.n_multi >= 100 && found.n_marked >= 1000)));
+    assert_true(n_built >= 40 && found.n_multi >= 100 && found.n_donors >= 1000);
+    assert_true(take || (found.n_marked >= 1000 && found.n_short >= 100 && found.n_alone >= 100));
 }
 
 static void plan_covers_every_cell_once(void **state)
