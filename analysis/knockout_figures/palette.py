@@ -74,10 +74,13 @@ def head_of(feature):
 
 
 def control_of(route):
-    """The route that a random control is matched to (`last<-subject` of `last<-random-like:subject:1`), else None."""
+    """The route that a random control is matched to (`last<-subject` of `last<-random-like:subject:1`, `mlp@subject` of
+    `mlp@random-like:subject:1`), else None."""
     target, source = route_ends(route)
-    found = re.fullmatch(r"random-like:(.+):\d+", source)
-    return f"{target}<-{found[1]}" if found else None
+    found = re.fullmatch(r"random-like:(.+):\d+", target if is_component(route) else source)
+    if not found:
+        return None
+    return f"{source}@{found[1]}" if is_component(route) else f"{target}<-{found[1]}"
 
 
 def class_controls(feature, features):

@@ -803,6 +803,12 @@ class Style(unittest.TestCase):
                             ("attention@subject-last", "attention at subject-last"), (r"ssm@relation\last", "SSM at relation without last")):
             self.assertEqual(palette.route_name(route), name)
 
+    def test_random_controls_are_matched_to_their_routes(self):
+        for route, of in (("last<-random-like:subject:1", "last<-subject"), ("mlp@random-like:subject:12", "mlp@subject"),
+                          ("mlp@random-like:relation\\last:1", "mlp@relation\\last"), ("mlp@subject", None), ("last<-subject", None),
+                          ("random-like:subject:1<-last", None)):
+            self.assertEqual(palette.control_of(route), of, route)
+
     def test_classes_are_said_in_words(self):
         for feature, name in (("slow-third", "slow-third"), ("not-fast-third", "not-fast-third (released code: context-dependent)"),
                               ("head:3", "head 3"), ("ssm-head:12~mean", "SSM head 12, replaced by its mean"),
