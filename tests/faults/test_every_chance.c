@@ -27,6 +27,7 @@
 #include "src/cube/read/view_taken.h"
 #include "src/cube/run/run_table.h"
 #include "src/forward/forward.h"
+#include "src/forward/means.h"
 #include "src/models/model_random.h"
 #include "src/run/inputs_plan.h"
 #include "src/tree/batch.h"
@@ -242,6 +243,9 @@ static enum ko_code run_batches(const struct ko_inputs *inputs, const struct ko_
         code = ko_engine_new(plan, m, model, &arena, &ko_kernels_cpu, be, plan->model[m].row_budget,
                              &engine, err);
     }
+    if (code == KO_OK) {
+        code = ko_engine_make_means(engine, err);
+    }
     for (int32_t b = 0; b < batches.n && code == KO_OK; b++) {
         struct ko_record records[8] = {0};
         if (batches.batch[b].model != m) {
@@ -317,6 +321,7 @@ static const struct {
      "merge @/one.shard-0001-of-0002.h5 @/one.shard-0002-of-0002.h5 -o @/merged.h5 --overwrite",
      run_command},
     {"verify", "verify @/cube.h5 --sample 6 --threads 1", run_command},
+    {"verify a shard", "verify @/one.shard-0002-of-0002.h5 --sample 3 --threads 1", run_command},
     {"a cube made", NULL, run_make_cube},
     {"a cube resumed", NULL, run_resume},
     {"a cube reused", NULL, run_reuse},
@@ -456,8 +461,9 @@ static int make_files(void)
               "models: [%s/shards, %s/m]\n"
               "prompts: {file: %s/facts.jsonl}\n"
               "routes: ['last<-subject', 'last<-random-like:subject:1', 'later<-first', "
-              "'last<-each']\n"
-              "features: [all, slow-third, random-third:1, all+conv, after-softmax]\n"
+              "'last<-each', 'attention@last', 'mlp@each']\n"
+              "features: [all, slow-third, random-third:1, all+conv, after-softmax, all~mean, "
+              "'head:1~resample:1']\n"
               "windows: {sizes: [1, 2], starts: {every: 2}}\n"
               "row-budget: 256\n"
               "END",

@@ -127,6 +127,15 @@ precision: float32
 row-budget: 8192
 backend: cpu
 """
+    for i, block in enumerate(re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/parts.md").read_text(), re.S)):
+        yield f"parts-{i}", block
+    yield "components", """\
+models: [a, b]
+prompts: {file: f.jsonl}
+routes: ["attention@last", "ssm@subject\\\\last", "conv@position:0", "mlp@each", "mixer@random-like:subject:1", "last<-all"]
+features: [all, head:0, "ssm-head:each", "head:each~mean", "all~mean", "all~resample:7", "ssm-head:12~resample:9223372036854775807"]
+windows: {sizes: [1], starts: all, over: attention}
+"""
 
 
 def seeds():
