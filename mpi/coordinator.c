@@ -41,10 +41,10 @@ struct ko_coordinator {
     struct worker_state *worker; /* [n_workers] */
     int n_workers;
     enum phase phase;
-    int32_t model;
-    int32_t next;          /* first batch that may not have been handed out */
-    int32_t left;          /* batches of the model that are not finished */
-    int32_t next_model_at; /* first batch of a later model */
+    int32_t model; /* -1: none yet */
+    int32_t next;  /* first batch that may not have been handed out */
+    int32_t end;   /* of the model's batches */
+    int32_t left;  /* batches of the model that are not finished */
     int n_loaded, n_dropped_replies, n_round_replies;
     bool in_round;
     int64_t staged_bytes, record_bytes;
@@ -84,10 +84,10 @@ static enum ko_code hand_out(struct ko_coordinator *c, int worker, struct ko_err
 {
     enum ko_code code = KO_OK;
     while (code == KO_OK && !is_ending(c) && c->worker[worker].held < HELD) {
-        while (c->next < c->next_model_at && !c->job->pending[c->next]) {
+        while (c->next < c->end && !c->job->pending[c->next]) {
             c->next++;
         }
-        if (c->next == c->next_model_at) {
+        if (c->next == c->end) {
             break;
         }
         code = send_to(c, worker, c->unloaded ? KO_TAG_GIVE_UP : KO_TAG_BATCH, c->next++, err);
@@ -213,18 +213,18 @@ static bool stop_is_wanted(const struct ko_coordinator *c)
 static enum ko_code begin_model(struct ko_coordinator *c, struct ko_error *err)
 {
     const struct ko_batches *batches = &c->job->batches;
-    int32_t b = c->next_model_at;
-    while (c->left == 0 && b < batches->n) {
-        c->next = b;
-        c->model = batches->batch[b].model;
-        for (; b < batches->n && batches->batch[b].model == c->model; b++) {
-            c->left += c->job->pending[b];
-        }
-    }
-    c->next_model_at = b;
-    if (c->left == 0) {
+    const int32_t model = ko_job_next_model(c->job, c->model);
+    if (model < 0) {
         c->phase = SETTLING;
         return KO_OK;
+    }
+    c->model = model;
+    c->next = 0;
+    while (batches->batch[c->next].model != model) {
+        c->next++;
+    }
+    for (c->end = c->next; c->end < batches->n && batches->batch[c->end].model == model; c->end++) {
+        c->left += c->job->pending[c->end];
     }
     c->unloaded = false;
     c->stopped = stop_is_wanted(c);
@@ -361,6 +361,7 @@ enum ko_code ko_coordinator_new(struct ko_sweep *sweep, struct ko_channel *chann
                                  .worker = worker,
                                  .n_workers = n_workers,
                                  .phase = COMPUTING, /* no model: the first step begins one */
+                                 .model = -1,
                                  .record_bytes = ko_record_bytes(sweep->job->plan),
                                  .last_round = ko_now()};
     *out = c;

@@ -42,7 +42,8 @@ enum ko_code ko_job_new(struct ko_plan *plan, const struct ko_job_earlier *earli
                         struct ko_error *err)
 {
     const size_t n_models = (size_t)plan->n_models, n = n_models * (size_t)plan->n_facts;
-    struct ko_job job = {.plan = plan, .taken = earlier->taken, .commit_seconds = 10};
+    struct ko_job job = {
+        .plan = plan, .taken = earlier->taken, .commit_seconds = 10, .last_model = -1};
     enum ko_code code = compose_batches(&job, err);
     if (code == KO_OK) {
         job.done = ko_new(n, 1, err);
@@ -105,6 +106,7 @@ enum ko_code ko_job_send(const struct ko_world *world, const struct ko_job *job,
     ko_put_string(&bytes, job->backend);
     ko_put_int(&bytes, job->precision);
     ko_put_double(&bytes, job->commit_seconds);
+    ko_put_int(&bytes, job->last_model);
     ko_plan_pack(job->plan, &bytes);
     ko_taken_pack(job->taken, &bytes);
     ko_put_blob(&bytes, job->done, (size_t)job->plan->n_models * (size_t)job->plan->n_facts);
@@ -125,6 +127,7 @@ static enum ko_code unpack_job(struct ko_bytes *bytes, struct ko_job *job, struc
     job->backend = ko_get_string(bytes, err);
     job->precision = (enum ko_precision)ko_get_int(bytes);
     job->commit_seconds = ko_get_double(bytes);
+    job->last_model = (int32_t)ko_get_int(bytes);
     job->owns_plan = true;
     enum ko_code code = ko_plan_unpack(bytes, &job->plan, err);
     if (code == KO_OK) {
@@ -183,6 +186,25 @@ enum ko_code ko_job_receive(const struct ko_world *world, enum ko_next *next, st
         *out = job;
     }
     return code;
+}
+
+/* The place of a model in the order of computing; of -1: before all. */
+static int32_t place_of(const struct ko_job *job, int32_t model)
+{
+    return model >= 0 && model == job->last_model ? job->plan->n_models : model;
+}
+
+int32_t ko_job_next_model(const struct ko_job *job, int32_t model)
+{
+    int32_t next = -1;
+    for (int32_t b = 0; b < job->batches.n; b++) {
+        const int32_t m = job->batches.batch[b].model, place = place_of(job, m);
+        if (job->pending[b] && place > place_of(job, model) &&
+            (next < 0 || place < place_of(job, next))) {
+            next = m;
+        }
+    }
+    return next;
 }
 
 bool ko_job_has_results(const struct ko_job *job, int32_t model)

@@ -33,6 +33,7 @@ struct ko_job {
     char *backend;          /* "cpu"; owned */
     enum ko_precision precision;
     double commit_seconds;
+    int32_t last_model; /* this model is computed last; -1: the plan's order */
 };
 
 /* Seconds that workers spent; a worker computes on while it commits. */
@@ -61,6 +62,10 @@ static inline bool ko_job_is_done(const struct ko_job *job, int32_t model, int32
 {
     return job->done[(size_t)model * (size_t)job->plan->n_facts + (size_t)fact];
 }
+
+/* The model to compute after this one (-1: the first), among those with pending batches; -1: there
+   are no more. */
+int32_t ko_job_next_model(const struct ko_job *job, int32_t model);
 
 /* Whether the cube has results of the model from an earlier run or an earlier cube. */
 bool ko_job_has_results(const struct ko_job *job, int32_t model);

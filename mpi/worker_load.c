@@ -13,26 +13,11 @@
 #include "mpi/world/check.h"
 #include "src/base/clock.h"
 
-/* The model to load next; -1 after the last one. */
-static int32_t next_model(const struct ko_job *job, int32_t model)
-{
-    const struct ko_batches *batches = &job->batches;
-    bool behind = false;
-    for (int32_t b = 0; b < batches->n; b++) {
-        if (batches->batch[b].model == model) {
-            behind = true;
-        } else if (behind && job->pending[b]) {
-            return batches->batch[b].model;
-        }
-    }
-    return -1;
-}
-
 /* GPU only: there, reading the next checkpoint would take most of the time. */
 static void read_next(struct ko_worker *worker, int32_t model)
 {
     const struct ko_world *world = worker->world;
-    const int32_t next = next_model(worker->job, model);
+    const int32_t next = ko_job_next_model(worker->job, model);
     struct ko_error err = {0};
     if (next < 0 || !ko_compute_kernels(worker->compute)->own_memory) {
         return;

@@ -21,6 +21,7 @@ struct run {
     bool evaluate_only;
     const char *external; /* path of an existing evaluation that selects prompts; NULL: none */
     struct ko_shard shard;
+    int32_t first_model; /* that the sweep begins with, as far as is known; -1: none */
     struct ko_inputs inputs;
     struct ko_output output;
 };
@@ -92,13 +93,14 @@ static enum ko_code check_output(struct run *run, struct ko_error *err)
     return code;
 }
 
-static enum ko_code check_plan(const struct run *run, struct ko_error *err)
+static enum ko_code check_plan(struct run *run, struct ko_error *err)
 {
     const struct ko_session *session = run->session;
     const struct ko_dry_gpus gpus = {ko_backend_find(session->backend), session->precision,
                                      session->sight, session->world.n_workers};
-    return ko_dry_plan_check(&run->inputs, run->evaluate_only ? KO_PLAN_EVALUATION : KO_PLAN_SWEEP,
-                             run->external, run->inputs.gpu ? &gpus : NULL, err);
+    const struct ko_dry_run dry = {run->evaluate_only ? KO_PLAN_EVALUATION : KO_PLAN_SWEEP,
+                                   run->external, run->inputs.gpu ? &gpus : NULL, run->shard};
+    return ko_dry_plan_check(&run->inputs, &dry, &run->first_model, err);
 }
 
 static void log_notes(const struct run *run)
@@ -116,11 +118,12 @@ static enum ko_code take_steps(struct run *run, struct ko_error *err)
     const struct ko_output *output = &run->output;
     const char *evaluation = run->external ? run->external : output->evaluation;
     if (run->evaluate_only) {
-        return ko_step_evaluate(session, &run->inputs, output->cube, output->resume, err);
+        const struct ko_evaluating alone = {output->cube, output->resume, -1};
+        return ko_step_evaluate(session, &run->inputs, &alone, err);
     }
     if (!run->external && !run->inputs.selected) {
-        const enum ko_code code =
-            ko_step_evaluate(session, &run->inputs, evaluation, output->resume, err);
+        const struct ko_evaluating before = {evaluation, output->resume, run->first_model};
+        const enum ko_code code = ko_step_evaluate(session, &run->inputs, &before, err);
         if (code != KO_OK) {
             return code;
         }

@@ -41,43 +41,58 @@ static enum ko_code check_memory(const struct ko_inputs *inputs, const struct ko
     return code;
 }
 
-static enum ko_code check_one_plan(const struct ko_inputs *inputs, enum ko_plan_kind kind,
-                                   const char *path, const struct ko_evaluation *evaluation,
-                                   const struct ko_dry_gpus *gpus, struct ko_error *err)
+/* Of the batches that the shard has, or that all have. */
+static int32_t find_first(const struct ko_inputs *inputs, const struct ko_plan *plan,
+                          const struct ko_batches *batches, struct ko_shard shard)
+{
+    int32_t first = 0, end = batches->n;
+    if (shard.of > 0) {
+        ko_shard_range(batches, shard, &first, &end);
+    }
+    return first < end ? ko_inputs_find(inputs, plan->model[batches->batch[first].model].name) : -1;
+}
+
+static enum ko_code check_one_plan(const struct ko_inputs *inputs, const struct ko_dry_run *run,
+                                   enum ko_plan_kind kind, const struct ko_evaluation *evaluation,
+                                   int32_t *first_model, struct ko_error *err)
 {
     struct ko_batches batches = {0};
     struct ko_plan *plan = NULL;
     enum ko_code code = ko_inputs_plan(inputs, kind, evaluation, NULL, &plan, err);
     if (code == KO_OK && evaluation) {
-        code = ko_evaluation_check(path, evaluation, plan, err);
+        code = ko_evaluation_check(run->evaluation, evaluation, plan, err);
     }
     if (code == KO_OK) {
         code = ko_batches_compose(plan, &batches, err);
     }
-    if (code == KO_OK && gpus) {
-        code = check_memory(inputs, gpus, plan, &batches, err);
+    if (code == KO_OK && run->gpus) {
+        code = check_memory(inputs, run->gpus, plan, &batches, err);
+    }
+    if (code == KO_OK) {
+        *first_model = find_first(inputs, plan, &batches, run->shard);
     }
     ko_batches_free(&batches);
     ko_plan_free(plan);
     return code;
 }
 
-enum ko_code ko_dry_plan_check(const struct ko_inputs *inputs, enum ko_plan_kind kind,
-                               const char *evaluation_path, const struct ko_dry_gpus *gpus,
-                               struct ko_error *err)
+enum ko_code ko_dry_plan_check(const struct ko_inputs *inputs, const struct ko_dry_run *run,
+                               int32_t *first_model, struct ko_error *err)
 {
     struct ko_evaluation evaluation = {0};
     enum ko_code code = KO_OK;
-    if (kind == KO_PLAN_EVALUATION || inputs->selected) {
-        return check_one_plan(inputs, kind, NULL, NULL, gpus, err);
+    *first_model = -1;
+    if (run->kind == KO_PLAN_EVALUATION || inputs->selected) {
+        return check_one_plan(inputs, run, run->kind, NULL, first_model, err);
     }
-    if (!evaluation_path) {
-        code = check_one_plan(inputs, KO_PLAN_EVALUATION, NULL, NULL, gpus, err);
-        return code == KO_OK ? check_one_plan(inputs, KO_PLAN_SWEEP, NULL, NULL, gpus, err) : code;
+    if (!run->evaluation) {
+        code = check_one_plan(inputs, run, KO_PLAN_EVALUATION, NULL, first_model, err);
+        return code == KO_OK ? check_one_plan(inputs, run, KO_PLAN_SWEEP, NULL, first_model, err)
+                             : code;
     }
-    code = ko_evaluation_read(evaluation_path, inputs, &evaluation, err);
+    code = ko_evaluation_read(run->evaluation, inputs, &evaluation, err);
     if (code == KO_OK) {
-        code = check_one_plan(inputs, KO_PLAN_SWEEP, evaluation_path, &evaluation, gpus, err);
+        code = check_one_plan(inputs, run, KO_PLAN_SWEEP, &evaluation, first_model, err);
     }
     ko_evaluation_free(&evaluation);
     return code;

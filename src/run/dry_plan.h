@@ -7,6 +7,7 @@
 #include "src/base/error.h"
 #include "src/plan/plan.h"
 #include "src/run/inputs.h"
+#include "src/tree/shard.h"
 
 /* The GPUs that compute a plan. All borrowed. */
 struct ko_dry_gpus {
@@ -16,14 +17,23 @@ struct ko_dry_gpus {
     int n_workers;
 };
 
+/* What is to be checked. */
+struct ko_dry_run {
+    enum ko_plan_kind kind;
+    const char *evaluation; /* path of the evaluation that selects a sweep's prompts; NULL: none */
+    const struct ko_dry_gpus *gpus; /* NULL: no GPU computes */
+    struct ko_shard shard;          /* of 0: the whole plan */
+};
+
 /* Builds the plan and its batches, and frees them. KO_E_INPUT for everything that can be refused
    before the start: windows that fit no model, unknown token sets, classes that no model has, a row
    budget that is too small, a selection that is empty whatever the ranks are, a model whose largest
-   wave does not fit the smallest GPU (gpus; NULL: none compute). For a sweep, evaluation_path names
-   the evaluation that selects prompts: it must be complete, and its ranks are used. NULL: the run
-   makes its own evaluation, whose plan is checked too. */
-KO_MUST_CHECK enum ko_code ko_dry_plan_check(const struct ko_inputs *inputs, enum ko_plan_kind kind,
-                                             const char *evaluation_path,
-                                             const struct ko_dry_gpus *gpus, struct ko_error *err);
+   wave does not fit the smallest GPU. The evaluation of a sweep must be complete, and its ranks are
+   used; if there is none, the run makes its own, whose plan is checked too. *first_model: the model
+   that the batches of the plan or of its shard begin with, among the inputs'; -1: there is no batch.
+   Where ranks are not known it is a guess: they may leave a model without a prompt. */
+KO_MUST_CHECK enum ko_code ko_dry_plan_check(const struct ko_inputs *inputs,
+                                             const struct ko_dry_run *run, int32_t *first_model,
+                                             struct ko_error *err);
 
 #endif

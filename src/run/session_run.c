@@ -173,33 +173,34 @@ enum ko_code ko_session_begin(struct ko_session *session, const struct ko_output
     return code;
 }
 
-enum ko_code ko_session_compute(struct ko_session *session, struct ko_plan *plan,
-                                const struct ko_job_earlier *earlier, const char *cube_path,
-                                const char *title, struct ko_error *err)
+enum ko_code ko_session_compute(struct ko_session *session, const struct ko_session_job *wanted,
+                                struct ko_error *err)
 {
     const struct ko_options *options = session->cli->options;
     struct ko_job job = {0};
-    enum ko_code code = ko_job_new(plan, earlier, cube_path, session->backend, &job, err);
+    enum ko_code code =
+        ko_job_new(wanted->plan, wanted->earlier, wanted->cube_path, session->backend, &job, err);
     if (code != KO_OK) {
         return code;
     }
     job.precision = session->precision;
+    job.last_model = wanted->last_model;
     job.commit_seconds = ko_option_double(options, KO_OPT_COMMIT_SECONDS);
     struct ko_sweep sweep = {.world = &session->world,
                              .job = &job,
                              .log = &session->log,
                              .progress = {.mode = session->progress, .stream = stderr},
-                             .title = title,
+                             .title = wanted->title,
                              .stop_wanted = ko_stop_wanted,
                              .consent = &session->consent};
     if (session->resume) {
-        ko_session_log_left(session, &job, title);
+        ko_session_log_left(session, &job, wanted->title);
     }
     const double start = ko_wall_clock();
     code = ko_consent_ask(&session->consent, err);
     if (code == KO_OK) {
-        code =
-            ko_cube_begin_run(cube_path, start, session->world.host, ko_session_slurm_job(), err);
+        code = ko_cube_begin_run(job.cube_path, start, session->world.host, ko_session_slurm_job(),
+                                 err);
     }
     if (code != KO_OK) {
         ko_job_free(&job);

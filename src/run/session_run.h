@@ -4,6 +4,8 @@
 #ifndef KO_RUN_SESSION_RUN_H
 #define KO_RUN_SESSION_RUN_H
 
+#include <stdint.h>
+
 #include "mpi/job.h"
 #include "src/base/error.h"
 #include "src/plan/plan.h"
@@ -26,11 +28,18 @@ KO_MUST_CHECK enum ko_code ko_session_run(struct ko_cli *cli, ko_session_lead *l
 KO_MUST_CHECK enum ko_code ko_session_begin(struct ko_session *session,
                                             const struct ko_output *output, struct ko_error *err);
 
-/* Called by lead: computes on all ranks what the plan asks for and `earlier` lacks, into the
-   existing cube at cube_path. title: "evaluate" or "sweep", for the log. */
-KO_MUST_CHECK enum ko_code ko_session_compute(struct ko_session *session, struct ko_plan *plan,
-                                              const struct ko_job_earlier *earlier,
-                                              const char *cube_path, const char *title,
+/* What is to be computed. All borrowed. */
+struct ko_session_job {
+    struct ko_plan *plan;
+    const struct ko_job_earlier *earlier;
+    const char *cube_path; /* the cube exists */
+    const char *title;     /* "evaluate" or "sweep", for the log */
+    int32_t last_model;    /* as in struct ko_job */
+};
+
+/* Called by lead: computes on all ranks what the plan asks for and `earlier` lacks. */
+KO_MUST_CHECK enum ko_code ko_session_compute(struct ko_session *session,
+                                              const struct ko_session_job *wanted,
                                               struct ko_error *err);
 
 #endif

@@ -142,6 +142,7 @@ struct step {
     const char *title;                      /* "evaluate" or "sweep" */
     const char *path;                       /* of the cube */
     bool exists;                            /* an earlier run created the cube */
+    int32_t last_model;                     /* of the plan; -1: its own order */
     const char *evaluation_path;            /* of a sweep; else NULL */
     const struct ko_evaluation *evaluation; /* selects the sweep's prompts; NULL: nothing does */
     struct ko_plan *plan;                   /* owned */
@@ -235,7 +236,9 @@ static enum ko_code compute_missing(const struct step *step, struct ko_error *er
                                 step->plan->kind == KO_PLAN_EVALUATION);
     } else if (code == KO_OK) {
         const struct ko_job_earlier has = {earlier.done, earlier.content_hash, earlier.taken};
-        code = ko_session_compute(step->session, step->plan, &has, step->path, step->title, err);
+        const struct ko_session_job job = {step->plan, &has, step->path, step->title,
+                                           step->last_model};
+        code = ko_session_compute(step->session, &job, err);
     }
     free_earlier(&earlier);
     return code;
@@ -257,14 +260,16 @@ static enum ko_code complete_cube(const struct step *step, struct ko_error *err)
     return code;
 }
 
+/* The plan of an evaluation has all of the inputs' models, in their order. */
 enum ko_code ko_step_evaluate(struct ko_session *session, const struct ko_inputs *inputs,
-                              const char *path, bool resume, struct ko_error *err)
+                              const struct ko_evaluating *evaluating, struct ko_error *err)
 {
     struct step step = {.session = session,
                         .inputs = inputs,
                         .title = "evaluate",
-                        .path = path,
-                        .exists = resume && ko_file_exists(path)};
+                        .path = evaluating->path,
+                        .exists = evaluating->resume && ko_file_exists(evaluating->path),
+                        .last_model = evaluating->last_model};
     enum ko_code code = ko_inputs_plan(inputs, KO_PLAN_EVALUATION, NULL, NULL, &step.plan, err);
     if (code == KO_OK) {
         code = ko_audit_log(inputs, step.plan, &session->log, err);
@@ -336,6 +341,7 @@ enum ko_code ko_step_sweep(struct ko_session *session, const struct ko_inputs *i
                         .title = "sweep",
                         .path = output->cube,
                         .exists = output->resume && ko_file_exists(output->cube),
+                        .last_model = -1,
                         .evaluation_path = evaluation_path,
                         .evaluation = inputs->selected ? NULL : &evaluation};
     if (inputs->selected && !step.exists) {

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,6 +64,47 @@ static void taken_cells_are_neither_computed_nor_forgotten(void **state)
     ko_plan_free(plan);
 }
 
+/* The models in the order in which a job computes them, "0 1". */
+static const char *order_of(const struct ko_job *job)
+{
+    static char text[64];
+    size_t n = 0;
+    text[0] = '\0';
+    for (int32_t m = -1; (m = ko_job_next_model(job, m)) >= 0 && n < sizeof text - 12;) {
+        n += (size_t)snprintf(text + n, sizeof text - n, "%s%d", n > 0 ? " " : "", m);
+    }
+    return text;
+}
+
+static void the_last_model_is_computed_last_and_done_ones_not_at_all(void **state)
+{
+    enum { MODELS = 3 };
+    static const struct {
+        int32_t last;
+        bool done[MODELS];
+        const char *order;
+    } rows[] = {
+        {-1, {false}, "0 1 2"},        {0, {false}, "1 2 0"},      {1, {false}, "0 2 1"},
+        {2, {false}, "0 1 2"},         {0, {true}, "1 2"},         {0, {false, true, true}, "0"},
+        {1, {true, false, true}, "1"}, {1, {true, true, true}, ""}};
+    struct ko_plan_model model[MODELS] = {{.row_budget = 0}};
+    struct ko_plan plan = {.model = model, .n_models = MODELS};
+    struct ko_batch batch[2 * MODELS] = {{.model = 0}, {.model = 0}, {.model = 1},
+                                         {.model = 1}, {.model = 2}, {.model = 2}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        uint8_t pending[2 * MODELS] = {0};
+        struct ko_job job = {.plan = &plan,
+                             .batches = {batch, 2 * MODELS},
+                             .pending = pending,
+                             .last_model = rows[i].last};
+        for (int m = 0; m < MODELS; m++) {
+            pending[2 * m + 1] = !rows[i].done[m];
+        }
+        assert_string_equal(order_of(&job), rows[i].order);
+    }
+}
+
 static void a_message_that_is_cut_short_is_not_believed(void **state)
 {
     struct ko_plan *plan = small_plan_sweep(false);
@@ -93,6 +135,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(taken_cells_are_neither_computed_nor_forgotten),
+        cmocka_unit_test(the_last_model_is_computed_last_and_done_ones_not_at_all),
         cmocka_unit_test(a_message_that_is_cut_short_is_not_believed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
