@@ -310,6 +310,16 @@ const char *ko_checkpoint_name(const struct ko_checkpoint *checkpoint)
     return checkpoint->name;
 }
 
+bool ko_checkpoint_same_files(const struct ko_checkpoint *a, const struct ko_checkpoint *b)
+{
+    bool same = a->n_files == b->n_files && strcmp(a->fingerprint, b->fingerprint) == 0;
+    for (size_t f = 0; same && f < a->n_files; f++) {
+        same = ko_weight_file_version(&a->files[f]) == ko_weight_file_version(&b->files[f]) &&
+               ko_weight_file_is_whole(&a->files[f]);
+    }
+    return same;
+}
+
 json_object *ko_checkpoint_config(const struct ko_checkpoint *checkpoint)
 {
     return checkpoint->config;

@@ -47,5 +47,8 @@ KO_MUST_CHECK enum ko_code ko_checkpoint_read_config(const char *folder, const c
 /* XXH3-128 as 32 hex digits of config.json and of every weight file's header and length. The header
    of a torch file is its data.pkl and the names, offsets and sizes of its entries. */
 const char *ko_checkpoint_fingerprint(const struct ko_checkpoint *checkpoint);
+/* Whether both were opened from the same files on this machine, and none of these was written or
+   replaced in between. A false no is possible, after a change of a file's rights for example. */
+bool ko_checkpoint_same_files(const struct ko_checkpoint *a, const struct ko_checkpoint *b);
 
 #endif

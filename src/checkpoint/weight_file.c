@@ -46,13 +46,22 @@ const void *ko_weight_file_header(const struct ko_weight_file *file, size_t *n)
     return file->safetensors.header_text;
 }
 
+static const struct ko_mapping *map_of(const struct ko_weight_file *file)
+{
+    return file->format == KO_FORMAT_TORCH ? &file->torch.map : &file->safetensors.map;
+}
+
+uint64_t ko_weight_file_version(const struct ko_weight_file *file)
+{
+    return map_of(file)->version;
+}
+
 size_t ko_weight_file_bytes(const struct ko_weight_file *file)
 {
-    return file->format == KO_FORMAT_TORCH ? file->torch.map.bytes : file->safetensors.map.bytes;
+    return map_of(file)->bytes;
 }
 
 bool ko_weight_file_is_whole(const struct ko_weight_file *file)
 {
-    return ko_watch_is_whole(file->format == KO_FORMAT_TORCH ? file->torch.map.data
-                                                             : file->safetensors.map.data);
+    return ko_watch_is_whole(map_of(file)->data);
 }

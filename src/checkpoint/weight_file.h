@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "src/base/error.h"
 #include "src/checkpoint/mapped/tensor.h"
@@ -35,6 +36,8 @@ const struct ko_tensor *ko_weight_file_tensor(const struct ko_weight_file *file,
 const void *ko_weight_file_header(const struct ko_weight_file *file, size_t *n);
 /* Whether the file is still as long as when it was opened. */
 bool ko_weight_file_is_whole(const struct ko_weight_file *file);
+/* struct ko_mapping's version. */
+uint64_t ko_weight_file_version(const struct ko_weight_file *file);
 /* The file's length. */
 size_t ko_weight_file_bytes(const struct ko_weight_file *file);
 

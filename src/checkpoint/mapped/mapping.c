@@ -8,13 +8,24 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "src/base/content.h"
 #include "src/base/file.h"
 #include "src/checkpoint/mapped/mapping_watch.h"
 
-/* The file's size; 0 for an empty file. */
-static enum ko_code size_of(int fd, const char *where, size_t *bytes, struct ko_error *err)
+/* Of the file's identity, length and time of last change, which a copy that keeps the time of last
+   writing sets too. */
+static uint64_t version_of(const struct stat *status)
+{
+    const int64_t of[] = {(int64_t)status->st_dev, (int64_t)status->st_ino,
+                          (int64_t)status->st_size, (int64_t)status->st_ctim.tv_sec,
+                          (int64_t)status->st_ctim.tv_nsec};
+    return XXH3_64bits(of, sizeof of);
+}
+
+/* The file's size, 0 for an empty file, and its version. */
+static enum ko_code look_at(int fd, const char *where, struct ko_mapping *map, struct ko_error *err)
 {
     struct stat status;
     if (fstat(fd, &status) != 0) {
@@ -24,7 +35,7 @@ static enum ko_code size_of(int fd, const char *where, size_t *bytes, struct ko_
         return ko_fail(err, KO_E_INPUT, "%s: is not a regular file but %s", where,
                        ko_file_kind(status.st_mode));
     }
-    *bytes = (size_t)status.st_size;
+    *map = (struct ko_mapping){.bytes = (size_t)status.st_size, .version = version_of(&status)};
     return KO_OK;
 }
 
@@ -37,14 +48,14 @@ enum ko_code ko_mapping_open(const char *path, const char *where, struct ko_mapp
     if (fd < 0) {
         return ko_fail(err, KO_E_INPUT, "%s: cannot be opened: %s", where, strerror(errno));
     }
-    size_t bytes = 0;
-    void *data = NULL;
-    enum ko_code code = size_of(fd, where, &bytes, err);
+    struct ko_mapping seen = {0};
+    enum ko_code code = look_at(fd, where, &seen, err);
+    const size_t bytes = seen.bytes;
     if (code != KO_OK || bytes == 0) {
         (void)close(fd);
         return code;
     }
-    data = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
+    void *data = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
     if (data == MAP_FAILED) {
         code = ko_fail(err, KO_E_FAILED, "%s: cannot be mapped: %s", where, strerror(errno));
         (void)close(fd);
@@ -55,7 +66,8 @@ enum ko_code ko_mapping_open(const char *path, const char *where, struct ko_mapp
         munmap(data, bytes);
         return code;
     }
-    *map = (struct ko_mapping){data, bytes};
+    seen.data = data;
+    *map = seen;
     code = ko_content_check(data, bytes, where, err);
     if (code != KO_OK) {
         ko_mapping_close(map);

@@ -4,12 +4,14 @@
 #define KO_CHECKPOINT_MAPPED_MAPPING_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "src/base/error.h"
 
 struct ko_mapping {
     void *data; /* NULL if the file is empty; owned */
     size_t bytes;
+    uint64_t version; /* differs once the file was written or replaced by another one */
 };
 
 /* Maps the file at `path`; follows links. KO_E_INPUT "WHERE: ..." if it cannot be opened or is not

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,12 +8,15 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "src/checkpoint/checkpoint.h"
+#include "tests/support/checkpoint_edit.h"
 #include "tests/support/folder.h"
 
 #define MAMBA_FACTS KO_SOURCE_DIR "/jobs/models/mamba-facts"
@@ -166,6 +170,62 @@ static size_t resident_pages(const struct ko_tensor *t)
     return kilobytes * 1024 / (size_t)sysconf(_SC_PAGESIZE);
 }
 
+enum change { NOTHING, WRITTEN, TOUCHED_BACK, REPLACED, CONFIGURED, SHORTER, N_CHANGES };
+
+/* The clock of a file system moves in steps of some milliseconds. */
+static void change_files(const char *folder, enum change change)
+{
+    size_t n = 0;
+    struct stat before;
+    char *path = test_folder_path(folder, "model.safetensors"), *bytes = test_read(path, &n);
+    usleep(50000);
+    assert_int_equal(stat(path, &before), 0);
+    if (change == WRITTEN || change == TOUCHED_BACK) {
+        test_folder_write(folder, "model.safetensors", bytes, n);
+    }
+    if (change == TOUCHED_BACK) {
+        const struct timespec times[2] = {before.st_atim, before.st_mtim};
+        assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+    }
+    if (change == REPLACED) {
+        char *other = test_folder_path(folder, "other");
+        test_folder_write(folder, "other", bytes, n);
+        assert_int_equal(rename(other, path), 0);
+        free(other);
+    }
+    if (change == CONFIGURED) {
+        test_folder_write_text(folder, "config.json", "{\"model_type\": \"another\"}");
+    }
+    if (change == SHORTER) {
+        assert_int_equal(truncate(path, (off_t)n - 4), 0);
+    }
+    free(bytes);
+    free(path);
+}
+
+static void files_that_were_written_or_replaced_are_not_the_same(void **state)
+{
+    (void)state;
+    for (int change = NOTHING; change < N_CHANGES; change++) {
+        char *folder = test_folder_make();
+        test_checkpoint_edit(KO_SOURCE_DIR "/tests/data/variants/llama2", folder,
+                             &(struct test_edit){0});
+        struct ko_checkpoint *first = opened(folder), *again = NULL;
+        assert_true(ko_checkpoint_same_files(first, first));
+        if (change != SHORTER) {
+            change_files(folder, change);
+        }
+        again = opened(folder);
+        if (change == SHORTER) { /* a short file cannot be opened */
+            change_files(folder, change);
+        }
+        assert_int_equal(ko_checkpoint_same_files(first, again), change == NOTHING);
+        ko_checkpoint_close(first);
+        ko_checkpoint_close(again);
+        test_folder_remove(folder);
+    }
+}
+
 static void a_released_tensor_leaves_memory_and_keeps_its_values(void **state)
 {
     (void)state;
@@ -195,6 +255,7 @@ int main(void)
         cmocka_unit_test(folders_that_are_no_checkpoint_are_refused),
         cmocka_unit_test(pointers_and_pages_in_the_place_of_weights_are_named),
         cmocka_unit_test(the_fingerprint_is_of_configuration_and_headers),
+        cmocka_unit_test(files_that_were_written_or_replaced_are_not_the_same),
         cmocka_unit_test(a_released_tensor_leaves_memory_and_keeps_its_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

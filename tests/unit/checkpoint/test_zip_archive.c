@@ -19,7 +19,7 @@ static void refuses(const char *bytes, size_t n, const char *words, size_t row)
 {
     struct ko_error err = {0};
     struct ko_zip_archive *zip = NULL;
-    struct ko_mapping map = {(void *)(uintptr_t)bytes, n};
+    struct ko_mapping map = {.data = (void *)(uintptr_t)bytes, .bytes = n};
     enum ko_code code = ko_zip_open(&map, "toy: w.bin", &zip, &err);
     ko_zip_close(zip);
     if (code != KO_E_INPUT || !strstr(err.text, words) || strncmp(err.text, "toy: w.bin: ", 12)) {
