@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "mpi/compute/station.h"
 #include "mpi/failures.h"
 #include "mpi/job.h"
 #include "mpi/progress.h"
@@ -15,6 +16,7 @@
 
 struct ko_sweep {
     struct ko_world *world;           /* borrowed */
+    struct ko_station *station;       /* where this rank works, else not used; borrowed */
     const struct ko_job *job;         /* borrowed */
     const struct ko_log *log;         /* borrowed */
     struct ko_progress progress;      /* root: mode and stream set by the caller */

@@ -51,7 +51,7 @@ static enum ko_code open_roles(struct ko_sweep *sweep, struct roles *roles, stru
     if (roles->works) {
         roles->load_stop = (struct ko_stop){.wanted = load_stop_is_wanted, .context = roles};
         world->load_stop = &roles->load_stop;
-        code = ko_worker_open(world, sweep->job, sweep->log, &roles->worker, err);
+        code = ko_worker_open(world, sweep->station, sweep->job, sweep->log, &roles->worker, err);
     }
     if (code == KO_OK && world->root) {
         code = ko_coordinator_new(sweep, &roles->to_workers, &roles->coordinator, err);

@@ -4,53 +4,34 @@
 
 #include <stdlib.h>
 
-#include "kernels/backends/backends.h"
-#include "mpi/compute/exchange_open.h"
-#include "mpi/compute/weights_load.h"
 #include "mpi/cube/commit.h"
 #include "mpi/failures.h"
-#include "mpi/world/agree.h"
 #include "src/base/clock.h"
 #include "src/base/memory.h"
 
-static enum ko_code start_compute(struct ko_worker *worker, struct ko_error *err)
+static enum ko_code open_station(struct ko_worker *worker, struct ko_error *err)
 {
-    const struct ko_job *job = worker->job;
-    const struct ko_kernels *kernels = ko_backend_find(job->backend);
-    const struct ko_threads *threads = &worker->world->threads;
-    if (!kernels) {
-        return ko_fail(err, KO_E_INPUT, "backend: unknown backend '%s', choose cpu or cuda",
-                       job->backend);
-    }
-    const struct ko_gpu *gpu = &worker->world->gpu;
-    const struct ko_backend_config config = {
-        .threads = threads->n, .device = gpu->device, .precision = job->precision};
-    if (kernels->own_memory) {
-        ko_error_name_gpu(gpu->device, gpu->uuid);
-    }
-    const enum ko_code code = ko_compute_start(kernels, &config, &worker->compute, err);
-    if (code == KO_OK) {
+    const struct ko_world *world = worker->world;
+    const bool runs = worker->station->compute != NULL;
+    const enum ko_code code = ko_station_open(worker->world, worker->job->backend,
+                                              worker->job->precision, worker->station, err);
+    worker->compute = worker->station->compute;
+    if (code == KO_OK && !runs) {
         ko_log_write(worker->log, KO_LOG_DEBUG,
-                     "worker host=\"%s\" backend=\"%s\" threads_from=\"%s\"", worker->world->host,
-                     ko_compute_description(worker->compute), threads->from);
+                     "worker host=\"%s\" backend=\"%s\" threads_from=\"%s\"", world->host,
+                     ko_compute_description(worker->compute), world->threads.from);
     }
     return code;
 }
 
-enum ko_code ko_worker_open(struct ko_world *world, const struct ko_job *job,
-                            const struct ko_log *log, struct ko_worker *out, struct ko_error *err)
+enum ko_code ko_worker_open(struct ko_world *world, struct ko_station *station,
+                            const struct ko_job *job, const struct ko_log *log,
+                            struct ko_worker *out, struct ko_error *err)
 {
-    *out = (struct ko_worker){.world = world, .job = job, .log = log};
-    out->weights.window = MPI_WIN_NULL;
-    enum ko_code code = start_compute(out, err);
-    if (code == KO_OK) {
-        code = ko_exchange_check(world, out->compute, err);
-    }
-    code = ko_agree(world->workers, code, err);
-    if (code == KO_OK) {
-        code = ko_cube_open(job->cube_path, job->plan, world->workers, &out->cube, err);
-    }
-    return code;
+    *out = (struct ko_worker){.world = world, .station = station, .job = job, .log = log};
+    const enum ko_code code = open_station(out, err);
+    return code == KO_OK ? ko_cube_open(job->cube_path, job->plan, world->workers, &out->cube, err)
+                         : code;
 }
 
 enum ko_code ko_worker_stage(struct ko_worker *worker, struct ko_finished *finished,
@@ -147,15 +128,25 @@ void ko_worker_end_reading(struct ko_worker *worker)
     ko_log_write(worker->log, KO_LOG_DEBUG, "read_ahead bytes=%lld", (long long)bytes);
 }
 
+/* Batches and the engine borrow from the job. */
+static void leave_station(struct ko_worker *worker)
+{
+    struct ko_finished finished = {0};
+    struct ko_error err = {0};
+    (void)ko_compute_drop(worker->compute);
+    while (ko_compute_poll(worker->compute, &finished)) {
+        ko_finished_free(&finished);
+    }
+    const enum ko_code code = ko_compute_bind(worker->compute, NULL, &err);
+    (void)code; /* it only frees */
+}
+
 enum ko_code ko_worker_close(struct ko_worker *worker, struct ko_error *err)
 {
     ko_worker_end_reading(worker);
-    if (worker->compute) { /* a batch being computed uses the weights */
-        (void)ko_compute_drop(worker->compute);
+    if (worker->compute) {
+        leave_station(worker);
     }
-    ko_weights_free(&worker->weights);
-    ko_exchange_close(worker->compute, worker->exchange);
-    ko_compute_stop(worker->compute);
     free_staged(worker);
     free(worker->staged);
     const enum ko_code code = worker->cube ? ko_cube_close(worker->cube, err) : KO_OK;

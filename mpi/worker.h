@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A worker: the weights, the compute thread, and finished batches that wait for a commit round. */
+/* A worker during one job: what it computes with, and finished batches that wait for a commit
+   round. */
 #ifndef KO_MPI_WORKER_H
 #define KO_MPI_WORKER_H
 
@@ -7,9 +8,8 @@
 #include <stdint.h>
 
 #include "mpi/compute/compute.h"
-#include "mpi/compute/exchange.h"
 #include "mpi/compute/read_ahead.h"
-#include "mpi/compute/weights.h"
+#include "mpi/compute/station.h"
 #include "mpi/cube/cube.h"
 #include "mpi/job.h"
 #include "mpi/world/world.h"
@@ -17,13 +17,12 @@
 #include "src/base/log.h"
 
 struct ko_worker {
-    struct ko_world *world;   /* borrowed */
-    const struct ko_job *job; /* borrowed */
-    const struct ko_log *log; /* borrowed */
-    struct ko_compute *compute;
-    struct ko_exchange *exchange; /* of the weights; NULL: not needed, or not open yet */
-    struct ko_read_ahead *ahead;  /* of the next model; may be NULL */
-    struct ko_weights weights;
+    struct ko_world *world;      /* borrowed */
+    const struct ko_job *job;    /* borrowed */
+    const struct ko_log *log;    /* borrowed */
+    struct ko_station *station;  /* borrowed */
+    struct ko_compute *compute;  /* the station's */
+    struct ko_read_ahead *ahead; /* of the next model; may be NULL */
     struct ko_cube *cube;
     struct ko_record *staged; /* finished, not committed */
     size_t n_staged, capacity;
@@ -38,13 +37,14 @@ struct ko_worker {
    and their errors are agreed on. Only a failure inside a collective write (a commit round, a
    content hash) cannot be: it sets world->broken, and the caller ends the job. */
 
-/* Starts the compute thread and opens the cube. Close with ko_worker_close, also after a failure.
- */
-KO_MUST_CHECK enum ko_code ko_worker_open(struct ko_world *world, const struct ko_job *job,
-                                          const struct ko_log *log, struct ko_worker *out,
-                                          struct ko_error *err);
+/* Opens the station, if it is not open, and the cube. Close with ko_worker_close, also after a
+   failure. */
+KO_MUST_CHECK enum ko_code ko_worker_open(struct ko_world *world, struct ko_station *station,
+                                          const struct ko_job *job, const struct ko_log *log,
+                                          struct ko_worker *out, struct ko_error *err);
 /* Commits all staged records. */
 KO_MUST_CHECK enum ko_code ko_worker_commit(struct ko_worker *worker, struct ko_error *err);
+/* Frees what belongs to the job. The station stays open with its weights, and no model is bound. */
 KO_MUST_CHECK enum ko_code ko_worker_close(struct ko_worker *worker, struct ko_error *err);
 
 /* Local. Takes over the records of a finished batch. */

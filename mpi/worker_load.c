@@ -5,7 +5,6 @@
 
 #include <string.h>
 
-#include "mpi/compute/exchange_open.h"
 #include "mpi/compute/weights_load.h"
 #include "mpi/failures.h"
 #include "mpi/worker_means.h"
@@ -37,14 +36,14 @@ static enum ko_code check_content(const struct ko_worker *worker, int32_t model,
                                   struct ko_error *err)
 {
     const char *hash = worker->job->content_hash[model];
-    if (hash[0] == '\0' || strcmp(hash, worker->weights.content_hash) == 0) {
+    if (hash[0] == '\0' || strcmp(hash, worker->station->weights.content_hash) == 0) {
         return KO_OK;
     }
     const bool mixed = ko_job_has_results(worker->job, model);
     return ko_fail(err, mixed ? KO_E_INPUT : KO_E_FAILED,
                    "%s: the weights' content hash is %s, %s came from %s, restore the checkpoint "
                    "or %s",
-                   worker->job->plan->model[model].name, worker->weights.content_hash,
+                   worker->job->plan->model[model].name, worker->station->weights.content_hash,
                    mixed ? "the results so far" : "the evaluation", hash,
                    mixed ? "choose --overwrite" : "evaluate again");
 }
@@ -55,8 +54,8 @@ static enum ko_code check_weights(const struct ko_worker *worker, int32_t model,
                                   struct ko_error *err)
 {
     const struct ko_world *world = worker->world;
-    const char *own = worker->weights.content_hash;
-    char first[sizeof worker->weights.content_hash];
+    const char *own = worker->station->weights.content_hash;
+    char first[sizeof worker->station->weights.content_hash];
     memcpy(first, own, sizeof first);
     enum ko_code code = ko_mpi_check(
         MPI_Bcast(first, (int)sizeof first, MPI_CHAR, 0, world->workers), "MPI_Bcast", err);
@@ -96,12 +95,15 @@ static bool is_the_models_fault(struct ko_worker *worker, struct ko_error *err)
     return code == KO_OK;
 }
 
-/* Loads, checks and binds the weights; errors are agreed on. */
-static enum ko_code load_weights(struct ko_worker *worker, int32_t model, struct ko_error *err)
+/* Loads the weights unless they stayed; checks and binds them. Errors are agreed on. */
+static enum ko_code load_weights(struct ko_worker *worker, int32_t model, bool stayed,
+                                 struct ko_error *err)
 {
     const struct ko_plan *plan = worker->job->plan;
-    enum ko_code code = ko_weights_load(worker->world, worker->compute, worker->exchange,
-                                        &plan->model[model], &worker->weights, err);
+    struct ko_station *station = worker->station;
+    enum ko_code code = stayed ? KO_OK
+                               : ko_weights_load(worker->world, station->compute, station->exchange,
+                                                 &plan->model[model], &station->weights, err);
     if (code == KO_OK) {
         code = check_weights(worker, model, err);
     }
@@ -113,8 +115,8 @@ static enum ko_code load_weights(struct ko_worker *worker, int32_t model, struct
     }
     const struct ko_compute_model bound = {.plan = plan,
                                            .plan_model = model,
-                                           .model = worker->weights.model,
-                                           .arena = &worker->weights.arena,
+                                           .model = station->weights.model,
+                                           .arena = &station->weights.arena,
                                            .max_rows = ko_job_max_rows(worker->job, model)};
     code = ko_compute_bind(worker->compute, &bound, err);
     /* The next model may need less memory. Any other error here is the backend's. */
@@ -139,43 +141,72 @@ static void log_memory(const struct ko_worker *worker, int32_t model)
     }
 }
 
+/* Frees the bound model, and its weights unless they are those of the next one (*stayed). */
+static enum ko_code make_room(struct ko_worker *worker, int32_t model, bool *stayed,
+                              struct ko_error *err)
+{
+    struct ko_station *station = worker->station;
+    enum ko_code code = ko_compute_bind(worker->compute, NULL, err);
+    if (code == KO_OK) {
+        code =
+            ko_station_has(worker->world, station, &worker->job->plan->model[model], stayed, err);
+    }
+    if (code != KO_OK || *stayed) {
+        return code;
+    }
+    ko_station_clear(station);
+    ko_worker_end_reading(worker);
+    log_memory(worker, model);
+    return ko_station_connect(worker->world, station, err);
+}
+
+static enum ko_code write_hash(struct ko_worker *worker, int32_t model, struct ko_error *err)
+{
+    const char *hash = worker->station->weights.content_hash;
+    const enum ko_code code = ko_cube_write_content_hash(
+        worker->cube, model, worker->world->worker == 0 ? hash : NULL, err);
+    if (code != KO_OK) { /* other workers may wait in that write for ever */
+        worker->world->broken = true;
+    }
+    return code;
+}
+
+static void note_load(struct ko_worker *worker, int32_t model, bool stayed, double seconds)
+{
+    const char *name = worker->job->plan->model[model].name;
+    if (stayed) {
+        ko_log_write(worker->log, KO_LOG_DEBUG, "load model=\"%s\" kept", name);
+    } else {
+        ko_log_write(worker->log, KO_LOG_DEBUG, "load model=\"%s\" seconds=%.2f", name, seconds);
+        worker->spent.load += seconds;
+    }
+}
+
 enum ko_code ko_worker_load(struct ko_worker *worker, int32_t model, struct ko_error *err)
 {
     const double begin = ko_now();
+    bool stayed = false;
     worker->unloaded = KO_NOT_FAILED;
-    enum ko_code code = ko_compute_bind(worker->compute, NULL, err);
+    enum ko_code code = make_room(worker, model, &stayed, err);
     if (code != KO_OK) {
         return code;
     }
-    ko_weights_free(&worker->weights);
-    ko_worker_end_reading(worker);
-    log_memory(worker, model);
-    if (!worker->exchange) {
-        code = ko_exchange_open(worker->world, worker->compute, &worker->exchange, err);
-    }
-    if (code != KO_OK) {
-        return code;
-    }
-    code = load_weights(worker, model, err);
+    code = load_weights(worker, model, stayed, err);
     if (!ko_failure_is_recorded(worker->job, code)) {
         worker->unloaded = KO_NOT_FAILED;
     } else if (code == KO_E_MEMORY) {
         worker->unloaded = KO_FAILED_MEMORY;
     }
+    if (code == KO_OK) {
+        code = write_hash(worker, model, err);
+    }
     if (code != KO_OK) {
         return code;
     }
-    code = ko_cube_write_content_hash(
-        worker->cube, model, worker->world->worker == 0 ? worker->weights.content_hash : NULL, err);
-    if (code != KO_OK) { /* other workers may wait in that write for ever */
-        worker->world->broken = true;
-        return code;
-    }
+    note_load(worker, model, stayed, ko_now() - begin);
     code = ko_worker_load_means(worker, model, err);
-    if (code != KO_OK) {
-        return code;
+    if (code == KO_OK) {
+        read_next(worker, model);
     }
-    read_next(worker, model);
-    worker->spent.load += ko_now() - begin;
-    return KO_OK;
+    return code;
 }

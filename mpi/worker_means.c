@@ -8,6 +8,7 @@
 
 #include "mpi/world/agree.h"
 #include "mpi/world/check.h"
+#include "src/base/clock.h"
 #include "src/base/memory.h"
 
 struct sharing {
@@ -80,6 +81,7 @@ static enum ko_code compute_means(struct sharing *s, struct ko_error *err)
 enum ko_code ko_worker_load_means(struct ko_worker *worker, int32_t model, struct ko_error *err)
 {
     struct sharing s = {.worker = worker, .model = model};
+    const double begin = ko_now();
     bool stored = false;
     if (ko_plan_n_means(worker->job->plan) == 0) {
         return KO_OK;
@@ -97,5 +99,6 @@ enum ko_code ko_worker_load_means(struct ko_worker *worker, int32_t model, struc
                         err);
     }
     free_sharing(&s);
+    worker->spent.load += ko_now() - begin;
     return code;
 }

@@ -67,6 +67,7 @@ static enum ko_code read_floats(const struct ko_world *world, struct ko_weights 
             ko_model_load(model, weights->checkpoint, weights->shared ? world->node_worker : 0,
                           weights->shared ? world->n_node_workers : 1, weights->floats, hash, err);
     }
+    weights->model->load_stop = NULL; /* the weights may outlive the job */
     if (code == KO_E_INPUT) {
         code = KO_E_FAILED; /* the run began with it: a failure of the model, not of the input */
     }
@@ -155,4 +156,19 @@ void ko_weights_free(struct ko_weights *weights)
     ko_model_free(weights->model);
     ko_checkpoint_close(weights->checkpoint);
     *weights = (struct ko_weights){.window = MPI_WIN_NULL};
+}
+
+bool ko_weights_are_of(const struct ko_weights *weights, const struct ko_plan_model *model)
+{
+    const struct ko_checkpoint *loaded = weights->checkpoint;
+    struct ko_checkpoint *now = NULL;
+    struct ko_error ignored = {0}; /* loading will meet it again */
+    if (strcmp(ko_checkpoint_name(loaded), model->name) != 0 ||
+        strcmp(ko_checkpoint_fingerprint(loaded), model->fingerprint) != 0) {
+        return false;
+    }
+    const bool same = ko_checkpoint_open(model->path, model->name, &now, &ignored) == KO_OK &&
+                      ko_checkpoint_same_files(loaded, now);
+    ko_checkpoint_close(now);
+    return same;
 }

@@ -3,6 +3,8 @@
 #ifndef KO_MPI_COMPUTE_WEIGHTS_LOAD_H
 #define KO_MPI_COMPUTE_WEIGHTS_LOAD_H
 
+#include <stdbool.h>
+
 #include "mpi/compute/compute.h"
 #include "mpi/compute/exchange.h"
 #include "mpi/compute/weights.h"
@@ -19,5 +21,9 @@ KO_MUST_CHECK enum ko_code ko_weights_load(struct ko_world *world, struct ko_com
                                            const struct ko_plan_model *model,
                                            struct ko_weights *out, struct ko_error *err);
 void ko_weights_free(struct ko_weights *weights); /* leaves {0} */
+
+/* Local. Whether these weights are the model's, and its checkpoint's files are still those that they
+   were loaded from. Also false where the files cannot be looked at. */
+bool ko_weights_are_of(const struct ko_weights *weights, const struct ko_plan_model *model);
 
 #endif

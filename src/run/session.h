@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "mpi/compute/station.h"
 #include "mpi/job.h"
 #include "mpi/lock/lock.h"
 #include "mpi/progress.h"
@@ -22,6 +23,7 @@
 struct ko_session {
     struct ko_cli *cli; /* borrowed */
     struct ko_world world;
+    struct ko_station station; /* where this rank works; its weights stay from job to job */
     struct ko_log log;
     enum ko_progress_mode progress;
     enum ko_precision precision;

@@ -10,6 +10,7 @@
 
 #include "kernels/backends/backends.h"
 #include "ko_version.h"
+#include "mpi/compute/station.h"
 #include "mpi/cube/probe.h"
 #include "mpi/job.h"
 #include "mpi/sweep.h"
@@ -98,7 +99,8 @@ static enum ko_code serve_jobs(struct ko_session *session, struct ko_error *err)
         if (code == KO_OK && next == KO_NEXT_END) {
             break;
         }
-        struct ko_sweep sweep = {.world = world, .job = &job, .log = &session->log};
+        struct ko_sweep sweep = {
+            .world = world, .station = &session->station, .job = &job, .log = &session->log};
         code = ko_agree(world->all, code, err);
         if (code == KO_OK) {
             code = ko_sweep_run(&sweep, err);
@@ -187,6 +189,7 @@ enum ko_code ko_session_compute(struct ko_session *session, const struct ko_sess
     job.last_model = wanted->last_model;
     job.commit_seconds = ko_option_double(options, KO_OPT_COMMIT_SECONDS);
     struct ko_sweep sweep = {.world = &session->world,
+                             .station = &session->station,
                              .job = &job,
                              .log = &session->log,
                              .progress = {.mode = session->progress, .stream = stderr},
@@ -315,6 +318,7 @@ static void close_session(struct ko_session *session, enum ko_code code, struct 
         struct ko_error later = {0};
         const enum ko_code met = ko_meet(world->all, &later);
         (void)met; /* the rank ends in any case */
+        ko_station_close(&session->station);
     }
     ko_world_close(world);
 }
