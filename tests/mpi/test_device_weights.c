@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Weights in the workers' own memory: every worker reads a part, an exchange brings the parts
-   together. tests/support/far.h stands for the GPUs, memory that the workers share for NCCL. */
+   together. tests/support/far.h stands for the GPUs, exchange.h for NCCL. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,11 +9,11 @@
 #include <string.h>
 
 #include <cmocka.h>
-#include <pthread.h>
 
 #include "mpi/compute/weights_load.h"
 #include "src/base/memory.h"
 #include "src/models/model_load.h"
+#include "tests/mpi/exchange.h"
 #include "tests/support/checkpoint_edit.h"
 #include "tests/support/far.h"
 #include "tests/support/folder.h"
@@ -22,63 +22,8 @@
 #define DEMO(name)    KO_SOURCE_DIR "/jobs/models/" name
 #define VARIANT(name) KO_SOURCE_DIR "/tests/data/variants/" name
 
-enum { SHARED_BYTES = 64 << 20 };
-
 static struct ko_world world;
-
-static struct {
-    struct ko_exchange exchange; /* first */
-    pthread_barrier_t *barrier;  /* in the shared window, then the bytes */
-    unsigned char *bytes;
-    MPI_Win window;
-    int n_calls;
-    bool fails;
-} far_exchange;
-
-static enum ko_code share(struct ko_exchange *exchange, void *memory, const size_t *begin,
-                          struct ko_error *err)
-{
-    const int me = world.worker;
-    unsigned char *to = memory;
-    (void)exchange;
-    far_exchange.n_calls++;
-    if (far_exchange.fails) {
-        return ko_fail(err, KO_E_FAILED, "exchange: lost");
-    }
-    if (begin[world.n_workers] > SHARED_BYTES || !test_far_has(memory, begin[world.n_workers])) {
-        return ko_fail(err, KO_E_FAILED, "exchange: wrong memory");
-    }
-    memcpy(far_exchange.bytes + begin[me], to + begin[me], begin[me + 1] - begin[me]);
-    pthread_barrier_wait(far_exchange.barrier);
-    for (int w = 0; w < world.n_workers; w++) {
-        if (w != me) {
-            memcpy(to + begin[w], far_exchange.bytes + begin[w], begin[w + 1] - begin[w]);
-        }
-    }
-    pthread_barrier_wait(far_exchange.barrier);
-    return KO_OK;
-}
-
-static void open_exchange(void)
-{
-    enum { HEAD = 4096 };
-    const MPI_Aint bytes = world.node_worker == 0 ? HEAD + SHARED_BYTES : 0;
-    MPI_Aint size = 0;
-    int unit = 0;
-    void *base = NULL;
-    MPI_Win_allocate_shared(bytes, 1, MPI_INFO_NULL, world.node, &base, &far_exchange.window);
-    MPI_Win_shared_query(far_exchange.window, 0, &size, &unit, &base);
-    far_exchange.barrier = base;
-    far_exchange.bytes = (unsigned char *)base + HEAD;
-    far_exchange.exchange.share = share;
-    if (world.node_worker == 0) {
-        pthread_barrierattr_t shared;
-        pthread_barrierattr_init(&shared);
-        pthread_barrierattr_setpshared(&shared, PTHREAD_PROCESS_SHARED);
-        pthread_barrier_init(far_exchange.barrier, &shared, (unsigned)world.n_workers);
-    }
-    MPI_Barrier(world.node);
-}
+static struct test_exchange far_exchange;
 
 /* True where every rank's verdict is: no rank may leave a test alone. */
 static bool everywhere(bool verdict)
@@ -309,7 +254,7 @@ int main(int argc, char **argv)
         return 1;
     }
     if (world.workers != MPI_COMM_NULL) {
-        open_exchange();
+        test_exchange_open(&far_exchange, &world);
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parts_come_together_on_every_worker),
@@ -319,7 +264,7 @@ int main(int argc, char **argv)
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
     if (world.workers != MPI_COMM_NULL) {
-        MPI_Win_free(&far_exchange.window);
+        test_exchange_close(&far_exchange);
     }
     ko_world_close(&world);
     return failed;
