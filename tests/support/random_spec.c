@@ -94,7 +94,7 @@ struct random_spec random_spec_make(int32_t number)
     static const uint8_t sparse[5] = {0, KO_MIXER_SSM, 0, 0, KO_MIXER_SSM | KO_MIXER_ATTENTION};
     struct random_spec spec = {.state = (uint64_t)number};
     ko_text_add(&spec.text, "models: [a, b, c]\nprompts: {file: f}\nwindows: {over: %s}\nsweeps:\n",
-                ko_over_words[number % KO_N_OVERS]);
+                ko_over_words[number / 2 % KO_N_OVERS]);
     for (int32_t b = 1 + random_pick(&spec.state, 4); b > 0; b--) {
         add_block(&spec.state, &spec.text);
     }
