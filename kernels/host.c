@@ -51,5 +51,7 @@ enum ko_code ko_host_check_precision(const char *backend, enum ko_precision prec
     }
     return ko_fail(err, KO_E_INPUT,
                    "precision: %s computes in float32, got %s, choose float32 or a GPU", backend,
-                   precision == KO_TF32 ? "tf32" : "bfloat16");
+                   precision == KO_TF32     ? "tf32"
+                   : precision == KO_BF16X3 ? "bf16x3"
+                                            : "bfloat16");
 }

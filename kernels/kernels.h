@@ -16,7 +16,9 @@
 extern "C" {
 #endif
 
-enum ko_precision { KO_FLOAT32, KO_TF32, KO_BFLOAT16 };
+/* How matrix products are computed. bf16x3 splits both operands in two bfloat16 parts (kernels/split.h)
+   and adds high times high, high times low, and low times high. */
+enum ko_precision { KO_FLOAT32, KO_BF16X3, KO_TF32, KO_BFLOAT16 };
 
 struct ko_backend_config {
     int threads; /* cpu: OpenMP and BLAS threads */
@@ -33,6 +35,17 @@ struct ko_limits {
     int32_t max_in;            /* n_in of a matrix */
     int32_t n_heads, n_groups; /* Mamba-2's */
     int32_t vocabulary;
+};
+
+/* Numbers of a matrix on their way into backend memory. */
+struct ko_import {
+    void *to;             /* the matrix */
+    enum ko_element type; /* of the matrix: not F16 */
+    size_t first;         /* its number that the first one becomes */
+    size_t run;           /* ko_matrix_run; only BF16X2 reads it */
+    const void *from;     /* [n] host memory, perhaps unaligned */
+    enum ko_element from_type;
+    size_t n;
 };
 
 struct ko_kernels {
@@ -69,7 +82,8 @@ struct ko_kernels {
 
     /* ---- REQUIRED with own_memory, else NULL */
 
-    /* The type of matrices in backend memory at this precision. */
+    /* The type of matrices in backend memory at this precision. Where it is BF16X2, a matrix that is
+       exactly bfloat16 has the type BF16: its low parts would be 0. */
     enum ko_element (*matrix_type)(enum ko_precision precision);
     /* Bytes of backend memory that `reserve` allocates for these limits, with the libraries'. */
     size_t (*reserved_bytes)(enum ko_precision precision, const struct ko_limits *limits);
@@ -77,10 +91,9 @@ struct ko_kernels {
        each model, so that operations need not allocate. Frees what an earlier call allocated. */
     enum ko_code (*reserve)(struct ko_backend *be, const struct ko_limits *limits,
                             struct ko_error *err);
-    /* to[n] of to_type (F32 or BF16) from n elements of host memory, which the caller may reuse
-       when this returns. Checks that all values are finite, before and after their conversion. */
-    enum ko_code (*import)(struct ko_backend *be, void *to, enum ko_element to_type,
-                           const void *from_host, enum ko_element from_type, size_t n,
+    /* Converts the numbers. The caller may reuse their memory when this returns. Checks that all
+       are finite, before and after their conversion. */
+    enum ko_code (*import)(struct ko_backend *be, const struct ko_import *args,
                            struct ko_error *err);
     /* Waits for the imports since the last call. *bad: the index, counted over all of them, of the
        first element that is not finite; -1: all are finite. */

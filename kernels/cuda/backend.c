@@ -84,7 +84,9 @@ static void cuda_describe(const struct ko_backend *be, char *text, size_t n)
 
 static enum ko_element cuda_matrix_type(enum ko_precision precision)
 {
-    return precision == KO_BFLOAT16 ? KO_ELEMENT_BF16 : KO_ELEMENT_F32;
+    return precision == KO_BFLOAT16 ? KO_ELEMENT_BF16
+           : precision == KO_BF16X3 ? KO_ELEMENT_BF16X2
+                                    : KO_ELEMENT_F32;
 }
 
 const struct ko_kernels ko_kernels_cuda = {.name = "cuda",

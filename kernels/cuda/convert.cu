@@ -2,20 +2,52 @@
 // Converts numbers from one type to another.
 #include "kernels/cuda/cuda.h"
 #include "kernels/cuda/device.cuh"
+#include "kernels/split.h"
 
 enum { THREADS = 256 };
 
-static __device__ __forceinline__ void store_number(float *to, float x)
+static __device__ __forceinline__ __nv_bfloat16 bfloat16_of(uint16_t bits)
 {
-    *to = x;
-}
-static __device__ __forceinline__ void store_number(__nv_bfloat16 *to, float x)
-{
-    *to = __float2bfloat16_rn(x);
+    return __ushort_as_bfloat16(bits);
 }
 
+// Where a matrix keeps its numbers. put() stores number k and returns what is read back.
+struct singles {
+    float *to;
+
+    __device__ float put(size_t k, float x) const
+    {
+        to[k] = x;
+        return x;
+    }
+};
+
+struct halves {
+    __nv_bfloat16 *to;
+
+    __device__ float put(size_t k, float x) const
+    {
+        to[k] = __float2bfloat16_rn(x);
+        return to_float(to[k]);
+    }
+};
+
+struct pairs {
+    __nv_bfloat16 *to;
+    size_t run;
+
+    __device__ float put(size_t k, float x) const
+    {
+        const struct ko_split s = ko_split_of(x);
+        __nv_bfloat16 *high = to + k + k / run * run, *low = high + run;
+        *high = bfloat16_of(s.high);
+        *low = bfloat16_of(s.low);
+        return to_float(*high) + to_float(*low);
+    }
+};
+
 template <typename From, typename To>
-static __global__ void convert_numbers(const From *from, size_t n, To *to,
+static __global__ void convert_numbers(const From *from, size_t first, size_t n, To to,
                                        unsigned long long number, unsigned long long *bad)
 {
     const size_t k = (size_t)blockIdx.x * THREADS + threadIdx.x;
@@ -23,28 +55,32 @@ static __global__ void convert_numbers(const From *from, size_t n, To *to,
         return;
     }
     const float x = to_float(from[k]);
-    store_number(&to[k], x);
-    if (!isfinite(x) || !isfinite(to_float(to[k]))) {
+    if (!isfinite(to.put(first + k, x)) || !isfinite(x)) {
         atomicMin(bad, number + k);
     }
 }
 
-template <typename From>
-static void convert_from(const struct ko_backend *be, const struct ko_cuda_conversion *args)
+template <typename From, typename To>
+static void convert_to(const struct ko_backend *be, const struct ko_import *args, const To &to)
 {
-    const unsigned blocks = blocks_for(args->n, THREADS);
-    const From *from = (const From *)args->from;
-    const unsigned long long number = (unsigned long long)be->import_count;
-    if (args->to_type == KO_ELEMENT_BF16) {
-        convert_numbers<<<blocks, THREADS, 0, be->stream>>>(
-            from, args->n, (__nv_bfloat16 *)args->to, number, be->import_bad);
+    convert_numbers<<<blocks_for(args->n, THREADS), THREADS, 0, be->stream>>>(
+        (const From *)args->from, args->first, args->n, to, (unsigned long long)be->import_count,
+        be->import_bad);
+}
+
+template <typename From>
+static void convert_from(const struct ko_backend *be, const struct ko_import *args)
+{
+    if (args->type == KO_ELEMENT_BF16X2) {
+        convert_to<From>(be, args, pairs{(__nv_bfloat16 *)args->to, args->run});
+    } else if (args->type == KO_ELEMENT_BF16) {
+        convert_to<From>(be, args, halves{(__nv_bfloat16 *)args->to});
     } else {
-        convert_numbers<<<blocks, THREADS, 0, be->stream>>>(from, args->n, (float *)args->to,
-                                                            number, be->import_bad);
+        convert_to<From>(be, args, singles{(float *)args->to});
     }
 }
 
-enum ko_code ko_cuda_convert(struct ko_backend *be, const struct ko_cuda_conversion *args,
+enum ko_code ko_cuda_convert(struct ko_backend *be, const struct ko_import *args,
                              struct ko_error *err)
 {
     if (args->n == 0) {
@@ -94,4 +130,45 @@ enum ko_code ko_cuda_narrow(struct ko_backend *be, const struct ko_linear *args,
         narrow_rows<<<rows, THREADS, 0, be->stream>>>(args->x, ldx, n, to);
     }
     return ko_cuda_launched(be, "narrow", err);
+}
+
+// A row of x becomes the low parts of its numbers, then their high parts.
+static __global__ void split_rows(const float *x, size_t ldx, int n, __nv_bfloat16 *to)
+{
+    const float *row = x + (size_t)blockIdx.x * ldx;
+    __nv_bfloat16 *low = to + (size_t)blockIdx.x * 2 * (size_t)n, *high = low + n;
+    for (int k = (int)threadIdx.x; k < n; k += THREADS) {
+        const struct ko_split s = ko_split_of(row[k]);
+        low[k] = bfloat16_of(s.low);
+        high[k] = bfloat16_of(s.high);
+    }
+}
+
+// Four at a time, where rows begin at multiples of 16 bytes.
+static __global__ void split_rows_by_four(const float *x, size_t ldx, int n, __nv_bfloat16 *to)
+{
+    const float4 *row = (const float4 *)(x + (size_t)blockIdx.x * ldx);
+    ushort4 *low = (ushort4 *)(to + (size_t)blockIdx.x * 2 * (size_t)n), *high = low + n / 4;
+    for (int k = (int)threadIdx.x; k < n / 4; k += THREADS) {
+        const float4 v = row[k];
+        const struct ko_split a = ko_split_of(v.x), b = ko_split_of(v.y);
+        const struct ko_split c = ko_split_of(v.z), d = ko_split_of(v.w);
+        low[k] = make_ushort4(a.low, b.low, c.low, d.low);
+        high[k] = make_ushort4(a.high, b.high, c.high, d.high);
+    }
+}
+
+enum ko_code ko_cuda_split(struct ko_backend *be, const struct ko_linear *args,
+                           struct ko_error *err)
+{
+    const int n = args->w.n_in;
+    const size_t ldx = (size_t)args->ldx;
+    const unsigned rows = (unsigned)args->n;
+    __nv_bfloat16 *to = (__nv_bfloat16 *)be->scratch.narrow;
+    if (n % 4 == 0 && ldx % 4 == 0 && (uintptr_t)args->x % 16 == 0) {
+        split_rows_by_four<<<rows, THREADS, 0, be->stream>>>(args->x, ldx, n, to);
+    } else {
+        split_rows<<<rows, THREADS, 0, be->stream>>>(args->x, ldx, n, to);
+    }
+    return ko_cuda_launched(be, "split", err);
 }

@@ -20,7 +20,8 @@ struct ko_cuda_algorithms;
 /* Device memory that `reserve` allocates for the operations. */
 struct ko_cuda_scratch {
     void *workspace;            /* cuBLAS's */
-    void *narrow;               /* [max_rows, max_in] bfloat16: a product's x at that precision */
+    void *narrow;               /* [max_rows, max_in] bfloat16: a product's x at that precision;
+                                   in bf16x3 [max_rows, 2 max_in]: low parts, then high parts */
     float *step;                /* [max_rows, n_heads] Mamba-2's delta */
     double *step_sum;           /* [max_rows, n_heads] sum of delta along the path, up to the row */
     float *score;               /* [max_rows, n_groups, max_tokens] C[i] . B[j] */
@@ -100,7 +101,8 @@ KO_MUST_CHECK enum ko_code ko_cuda_algorithms_new(struct ko_cuda_algorithms **ou
 void ko_cuda_algorithms_free(struct ko_cuda_algorithms *algorithms);
 
 /* The product of `args` for only the outputs [first, first + n_out) of its matrix. y and bias begin
-   at output `first`. x is float32; it is rounded to the matrix's type where that is narrower. */
+   at output `first`. x is float32; it is rounded to the matrix's type where that is narrower, and
+   split in bf16x3. */
 KO_MUST_CHECK enum ko_code ko_cuda_product(struct ko_backend *be, const struct ko_linear *args,
                                            int32_t first, int32_t n_out, struct ko_error *err);
 
@@ -110,18 +112,14 @@ KO_MUST_CHECK enum ko_code ko_cuda_product(struct ko_backend *be, const struct k
 KO_MUST_CHECK enum ko_code ko_cuda_narrow(struct ko_backend *be, const struct ko_linear *args,
                                           struct ko_error *err);
 
-/* n elements that change their type on the device: to_type is float32 or bfloat16. */
-struct ko_cuda_conversion {
-    void *to;
-    enum ko_element to_type;
-    const void *from; /* device memory in ko_cuda_convert, host memory before */
-    enum ko_element from_type;
-    size_t n;
-};
+/* scratch.narrow [n, 2 n_in] = the low parts of a row of x [n, n_in], then its high parts. */
+KO_MUST_CHECK enum ko_code ko_cuda_split(struct ko_backend *be, const struct ko_linear *args,
+                                         struct ko_error *err);
 
-/* Also lowers *import_bad to import_count + k if element k is not finite. */
-KO_MUST_CHECK enum ko_code
-ko_cuda_convert(struct ko_backend *be, const struct ko_cuda_conversion *args, struct ko_error *err);
+/* Converts numbers that are in device memory already. Also lowers *import_bad to import_count + k if
+   number k is not finite. */
+KO_MUST_CHECK enum ko_code ko_cuda_convert(struct ko_backend *be, const struct ko_import *args,
+                                           struct ko_error *err);
 
 /* ---- memory.c and import.c: members of struct ko_kernels, and how to free what they allocate */
 
@@ -133,9 +131,8 @@ KO_MUST_CHECK enum ko_code ko_cuda_upload(struct ko_backend *be, void *to, const
 KO_MUST_CHECK enum ko_code ko_cuda_download(struct ko_backend *be, void *to_host, const void *from,
                                             size_t bytes, struct ko_error *err);
 KO_MUST_CHECK enum ko_code ko_cuda_wait(struct ko_backend *be, struct ko_error *err);
-KO_MUST_CHECK enum ko_code ko_cuda_import(struct ko_backend *be, void *to, enum ko_element to_type,
-                                          const void *from_host, enum ko_element from_type,
-                                          size_t n, struct ko_error *err);
+KO_MUST_CHECK enum ko_code ko_cuda_import(struct ko_backend *be, const struct ko_import *args,
+                                          struct ko_error *err);
 KO_MUST_CHECK enum ko_code ko_cuda_import_end(struct ko_backend *be, int64_t *bad,
                                               struct ko_error *err);
 void ko_cuda_import_free(struct ko_backend *be);

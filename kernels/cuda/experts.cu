@@ -260,6 +260,11 @@ static enum ko_code compute_hidden(struct ko_backend *be, const struct ko_expert
     const struct ko_expert_matrices *gate = &args->gate;
     const struct ko_expert_matrices *up = args->interleaved || args->relu2 ? gate : &args->up;
     struct expert_product a = product_of(args, p);
+    if (up->first.type != gate->first.type) {
+        return ko_fail(err, KO_E_FAILED,
+                       "GPU %d: the experts' gates and ups have different types, report this",
+                       be->device);
+    }
     a.x = args->x;
     a.n_in = args->d;
     a.n_out = gate->first.n_out;

@@ -68,6 +68,7 @@ template <typename Tile> struct loads {
     int row, k;           // where they go: along k at this row
     int across, k_across; // and with inputs first, across the rows at this k
     size_t step;          // between inputs, of w
+    size_t low;           // from a weight's high part to its low part
 };
 
 template <typename Tile>
@@ -87,19 +88,20 @@ static __device__ struct loads<Tile> find_loads(const struct expert_product &a,
     l.x = a.x + ko_at(row, a.n_in, l.k);
     l.n_k = a.n_in - l.k_across;
     l.step = a.in_first ? (size_t)a.n_out : 1;
+    l.low = a.in_first ? ko_at(a.n_in, a.n_out, 0) : (size_t)a.n_in;
 #pragma unroll
     for (int c = 0; c < L::CHUNKS; c++) {
         const int column = a.in_first ? l.across + c * L::OUTPUTS_APART : l.row,
                   half = column / HALF;
         const int output = first_output(a, half) + column % HALF;
         const weight *w = (const weight *)(half ? a.w[1] : a.w[0]);
-        w += (size_t)at.expert * (half ? a.stride[1] : a.stride[0]);
+        w += Tile::PARTS * (size_t)at.expert * (half ? a.stride[1] : a.stride[0]);
         if (a.in_first) {
             l.n_w[c] = a.n_out - output;
             l.w[c] = w + ko_at(l.k_across, a.n_out, output);
         } else {
             l.n_w[c] = output < a.n_out ? a.n_in - l.k - 16 * c : 0;
-            l.w[c] = w + ko_at(output, a.n_in, l.k + 16 * c);
+            l.w[c] = w + ko_at(output, Tile::PARTS * a.n_in, l.k + 16 * c);
         }
     }
     return l;
@@ -109,8 +111,27 @@ static __device__ struct loads<Tile> find_loads(const struct expert_product &a,
 template <typename Tile>
 struct step {
     struct eight<float> x[loads<Tile>::CHUNKS];
-    struct eight<typename Tile::weight> w[loads<Tile>::CHUNKS];
+    struct eight<typename Tile::loaded> w[loads<Tile>::CHUNKS];
 };
+
+// As load_eight, for weights in PARTS parts.
+template <typename Tile, bool WIDE>
+static __device__ __forceinline__ struct eight<typename Tile::loaded>
+load_weights(const typename Tile::weight *from, size_t low, int n) {
+    if constexpr (Tile::PARTS == 1) {
+        (void)low;
+        return load_eight<WIDE>(from, n);
+    } else {
+        const struct eight<typename Tile::weight> a = load_eight<WIDE>(from, n);
+        const struct eight<typename Tile::weight> b = load_eight<WIDE>(from + low, n);
+        struct eight<typename Tile::loaded> sum;
+#pragma unroll
+        for (int k = 0; k < 8; k++) {
+            sum.x[k] = to_float(a.x[k]) + to_float(b.x[k]);
+        }
+        return sum;
+    }
+}
 
 // Loads the inputs from k on.
 template <typename Tile, bool WIDE>
@@ -121,14 +142,14 @@ static __device__ __forceinline__ void load_step(const struct loads<Tile> &l, bo
     for (int c = 0; c < loads<Tile>::CHUNKS; c++) {
         const int n = in_first ? (k < l.n_k ? l.n_w[c] : 0) : l.n_w[c] - k;
         out->x[c] = load_eight<WIDE>(l.x + k + 16 * c, l.n_x - k - 16 * c);
-        out->w[c] = load_eight<WIDE>(l.w[c] + (size_t)k * l.step, n);
+        out->w[c] = load_weights<Tile, WIDE>(l.w[c] + (size_t)k * l.step, l.low, n);
     }
 }
 
 template <typename Tile, typename T>
-static __device__ __forceinline__ struct eight<typename Tile::number>
+static __device__ __forceinline__ struct eight<typename Tile::value>
 rounded_eight(const struct eight<T> &v) {
-    struct eight<typename Tile::number> out;
+    struct eight<typename Tile::value> out;
 #pragma unroll
     for (int k = 0; k < 8; k++) {
         out.x[k] = Tile::rounded(v.x[k]);
@@ -277,7 +298,11 @@ static void launch_tiles(struct ko_backend *be, const struct expert_product *a)
 enum ko_code ko_cuda_expert_product(struct ko_backend *be, const struct expert_product *product,
                                     enum ko_element type, struct ko_error *err)
 {
-    if (type == KO_ELEMENT_BF16) {
+    if (type == KO_ELEMENT_BF16X2) {
+        launch_tiles<split_tile<2>>(be, product);
+    } else if (type == KO_ELEMENT_BF16 && be->precision == KO_BF16X3) {
+        launch_tiles<split_tile<1>>(be, product);
+    } else if (type == KO_ELEMENT_BF16) {
         launch_tiles<tensor_tile<bfloat16_core>>(be, product);
     } else if (be->precision == KO_TF32) {
         launch_tiles<tensor_tile<tf32_core>>(be, product);

@@ -1,13 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How a block of 256 threads multiplies a tile of 128 rows by 128 columns at each precision. The
    columns are two halves of 64, and a thread has the same columns in both, so that it holds both a
-   gate and its up where the halves are gates and ups. */
+   gate and its up where the halves are gates and ups.
+
+   A tile's types are those of a weight in memory (PARTS of them make a number), of a number in
+   registers (`loaded` from a weight, `value` before it is stored), and of one in shared memory. */
 #ifndef KO_KERNELS_CUDA_EXPERTS_TILE_CUH
 #define KO_KERNELS_CUDA_EXPERTS_TILE_CUH
 
 #include <cuda_bf16.h>
 
 #include <stdint.h>
+
+#include <type_traits>
+
+#include "kernels/cuda/device.cuh"
+#include "kernels/split.h"
 
 enum { TILE_THREADS = 256, TILE_ROWS = 128, HALF = 64, MY_ROWS = 8, MY_COLUMNS = 4 };
 
@@ -24,11 +32,10 @@ struct my_tile {
 /* Float32 without tensor cores. Both operands lie in shared memory as [STEP, 128 + 4]. A warp has
    8 rows of each 64, and a thread 4 of them. */
 struct float32_tile {
-    typedef float weight;
-    typedef float number;
-    enum { STEP = 16, PITCH = TILE_ROWS + 4, NUMBERS = STEP * PITCH };
+    typedef float weight, loaded, value, number;
+    enum { STEP = 16, PITCH = TILE_ROWS + 4, NUMBERS = STEP * PITCH, PARTS = 1 };
 
-    static __device__ __forceinline__ number rounded(float x)
+    static __device__ __forceinline__ value rounded(float x)
     {
         return x;
     }
@@ -159,9 +166,15 @@ struct bfloat16_core {
    ones, so that the words of a fragment lie in different banks. A warp has 64 rows and 16 columns
    of each half. */
 template <typename Core> struct tensor_tile {
-    typedef typename Core::weight weight;
-    typedef typename Core::number number;
-    enum { STEP = Core::STEP, PITCH = STEP * 5 / 4, NUMBERS = TILE_ROWS * PITCH, WORDS = 20 };
+    typedef typename Core::weight weight, loaded;
+    typedef typename Core::number value, number;
+    enum {
+        STEP = Core::STEP,
+        PITCH = STEP * 5 / 4,
+        NUMBERS = TILE_ROWS * PITCH,
+        WORDS = 20,
+        PARTS = 1
+    };
 
     template <typename T> static __device__ __forceinline__ number rounded(T x)
     {
@@ -227,6 +240,87 @@ template <typename Core> struct tensor_tile {
                     f.column[0] = at[0], f.column[1] = at[4];
                     Core::multiply(f, &to[j], &to[j + 1], &below[j], &below[j + 1]);
                 }
+            }
+        }
+    }
+};
+
+/* bf16x3 by tensor cores. A row in shared memory has the high parts of 16 numbers, then their low
+   parts. N_PARTS: of a weight; one where the matrices are exactly bfloat16, whose low parts are 0. */
+template <int N_PARTS> struct split_tile : tensor_tile<bfloat16_core> {
+    typedef float value;
+    typedef typename std::conditional<N_PARTS == 1, __nv_bfloat16, float>::type loaded;
+    enum { STEP = 16, PARTS = N_PARTS, LOW_WORD = 8 };
+
+    static __device__ __forceinline__ value rounded(float x)
+    {
+        return x;
+    }
+
+    static __device__ __forceinline__ value rounded(__nv_bfloat16 x)
+    {
+        return to_float(x);
+    }
+
+    static __device__ __forceinline__ void put_along(number *tile, int row, int k,
+                                                     const struct eight<value> &v)
+    {
+        struct eight<number> high, low;
+#pragma unroll
+        for (int n = 0; n < 8; n++) {
+            const struct ko_split s = ko_split_of(v.x[n]);
+            high.x[n] = __ushort_as_bfloat16(s.high);
+            low.x[n] = __ushort_as_bfloat16(s.low);
+        }
+        *(struct eight<number> *)(tile + row * PITCH + k) = high;
+        *(struct eight<number> *)(tile + row * PITCH + STEP + k) = low;
+    }
+
+    static __device__ __forceinline__ void put_across(number *tile, int row, int k,
+                                                      const struct eight<value> &v)
+    {
+#pragma unroll
+        for (int n = 0; n < 8; n++) {
+            const struct ko_split s = ko_split_of(v.x[n]);
+            tile[(row + n) * PITCH + k] = __ushort_as_bfloat16(s.high);
+            tile[(row + n) * PITCH + STEP + k] = __ushort_as_bfloat16(s.low);
+        }
+    }
+
+    static __device__ __forceinline__ void load_rows(const uint32_t *low, struct fragment *f)
+    {
+        const uint32_t *high = low + 8 * WORDS;
+        f->row[0] = low[0], f->row[1] = high[0], f->row[2] = low[4], f->row[3] = high[4];
+    }
+
+    /* The small products come first. */
+    static __device__ __forceinline__ void multiply(const number *x, const number *w, int n_rows,
+                                                    struct my_tile *mine)
+    {
+        const int group = (int)threadIdx.x % 32 / 4, place = (int)threadIdx.x % 4;
+        const uint32_t *rows = (const uint32_t *)x + (first_row() + group) * WORDS + place;
+        const uint32_t *columns = (const uint32_t *)w + (first_column() + group) * WORDS + place;
+        struct fragment high, low;
+#pragma unroll
+        for (int i = 0; i < MY_ROWS; i += 2) {
+            if (first_row() + 8 * i >= n_rows) {
+                break;
+            }
+            load_rows(rows + 8 * i * WORDS, &high);
+            load_rows(rows + 8 * i * WORDS + LOW_WORD, &low);
+#pragma unroll
+            for (int n = 0; n < 4; n++) {
+                const int j = n % 2 * 2;
+                const uint32_t *at = columns + (n / 2 * HALF + 4 * j) * WORDS;
+                float *to = mine->x[n / 2][i], *below = mine->x[n / 2][i + 1];
+                low.column[0] = at[0], low.column[1] = at[4];
+                bfloat16_core::multiply(low, &to[j], &to[j + 1], &below[j], &below[j + 1]);
+                if (PARTS == 2) {
+                    high.column[0] = at[LOW_WORD], high.column[1] = at[LOW_WORD + 4];
+                    bfloat16_core::multiply(high, &to[j], &to[j + 1], &below[j], &below[j + 1]);
+                }
+                high.column[0] = at[0], high.column[1] = at[4];
+                bfloat16_core::multiply(high, &to[j], &to[j + 1], &below[j], &below[j + 1]);
             }
         }
     }

@@ -67,12 +67,12 @@ void ko_cuda_import_free(struct ko_backend *be)
 }
 
 /* As many elements as a buffer holds, at most. args->from is host memory. */
-static enum ko_code import_piece(struct ko_backend *be, const struct ko_cuda_conversion *args,
+static enum ko_code import_piece(struct ko_backend *be, const struct ko_import *args,
                                  struct ko_error *err)
 {
     const int k = be->import_next;
     const size_t bytes = args->n * ko_element_bytes(args->from_type);
-    struct ko_cuda_conversion on_device = *args;
+    struct ko_import on_device = *args;
     on_device.from = be->import_device[k];
     enum ko_code code =
         ko_cuda_check(be, cudaEventSynchronize(be->import_done[k]), "an operation", err);
@@ -96,22 +96,19 @@ static enum ko_code import_piece(struct ko_backend *be, const struct ko_cuda_con
     return code;
 }
 
-enum ko_code ko_cuda_import(struct ko_backend *be, void *to, enum ko_element to_type,
-                            const void *from_host, enum ko_element from_type, size_t n,
+enum ko_code ko_cuda_import(struct ko_backend *be, const struct ko_import *args,
                             struct ko_error *err)
 {
-    const size_t most = KO_CUDA_IMPORT_BYTES / ko_element_bytes(from_type);
+    const size_t size = ko_element_bytes(args->from_type), most = KO_CUDA_IMPORT_BYTES / size;
     enum ko_code code = ko_cuda_check(be, cudaSetDevice(be->device), "cudaSetDevice", err);
     if (code == KO_OK) {
         code = start_imports(be, err);
     }
-    for (size_t first = 0; code == KO_OK && first < n; first += most) {
-        const struct ko_cuda_conversion piece = {
-            .to = (unsigned char *)to + first * ko_element_bytes(to_type),
-            .to_type = to_type,
-            .from = (const unsigned char *)from_host + first * ko_element_bytes(from_type),
-            .from_type = from_type,
-            .n = n - first < most ? n - first : most};
+    for (size_t done = 0; code == KO_OK && done < args->n; done += most) {
+        struct ko_import piece = *args;
+        piece.first = args->first + done;
+        piece.from = (const unsigned char *)args->from + done * size;
+        piece.n = args->n - done < most ? args->n - done : most;
         code = import_piece(be, &piece, err);
     }
     return code;

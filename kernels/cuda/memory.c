@@ -135,7 +135,8 @@ static void list_needs(enum ko_precision precision, const struct ko_limits *limi
     const size_t scores = rows * (size_t)limits->n_groups * (size_t)limits->max_tokens;
     const size_t tables = ko_cuda_tables_bytes(limits->max_rows, limits->max_tokens);
     const size_t stage = rows * KO_CUDA_STAGE_BYTES_A_ROW + 4096;
-    const size_t narrow = precision == KO_BFLOAT16 ? rows * (size_t)limits->max_in * 2 : 0;
+    const size_t parts = precision == KO_BF16X3 ? 2 : precision == KO_BFLOAT16 ? 1 : 0;
+    const size_t narrow = parts * rows * (size_t)limits->max_in * sizeof(uint16_t);
     const size_t tile = ko_cuda_tile_floats(limits->max_rows);
 #define MEMBER(name) offsetof(struct ko_backend, name)
     const struct need all[N_NEEDS] = {

@@ -234,10 +234,71 @@ static enum ko_code multiply_operands(struct ko_backend *be, const struct key *k
     return code;
 }
 
+/* A product of operands as they lie in device memory: float32, or both bfloat16. */
+struct stored {
+    const void *w, *x;
+    enum ko_element type;
+    int32_t n_in, lda, ldx;
+    const float *bias; /* NULL: none */
+    bool accumulate;
+};
+
+static enum ko_code multiply_stored(struct ko_backend *be, const struct ko_linear *args,
+                                    int32_t n_out, const struct stored *s, struct ko_error *err)
+{
+    struct key key;
+    memset(&key, 0, sizeof key);
+    key.m = args->n;
+    key.n_out = n_out;
+    key.n_in = s->n_in;
+    key.ldx = s->ldx;
+    key.ldy = args->ldy;
+    key.lda = s->lda;
+    key.in_first = args->w.in_first;
+    key.biased = s->bias != NULL;
+    key.accumulate = s->accumulate;
+    key.type = (int32_t)s->type;
+    key.aligned_w = alignment_of(s->w);
+    key.aligned_x = alignment_of(s->x);
+    key.aligned_y = alignment_of(args->y);
+    const struct operands operands = {s->w, s->x, s->bias, args->y};
+    return multiply_operands(be, &key, &operands, err);
+}
+
+/* bf16x3. With x = xl + xh and w = wh + wl, y = xl wh + xh wl is one product over twice the inputs,
+   since the parts of both operands lie side by side, those of x low part first. Then y += xh wh. A
+   matrix that is exactly bfloat16 has no wl. */
+static enum ko_code multiply_parts(struct ko_backend *be, const struct ko_linear *args,
+                                   int32_t first, int32_t n_out, struct ko_error *err)
+{
+    const struct ko_matrix *w = &args->w;
+    const int32_t n_parts = w->type == KO_ELEMENT_BF16 ? 1 : 2, ld_row = n_parts * w->n_in;
+    const size_t skip = w->in_first ? ko_at(0, w->n_out, first) : ko_at(first, ld_row, 0);
+    const uint16_t *x = be->scratch.narrow;
+    struct stored s = {.w = (const uint16_t *)w->data + skip,
+                       .x = x,
+                       .type = KO_ELEMENT_BF16,
+                       .n_in = ld_row,
+                       .lda = w->in_first ? w->n_out : ld_row,
+                       .ldx = 2 * w->n_in,
+                       .bias = args->bias,
+                       .accumulate = args->accumulate};
+    enum ko_code code = ko_cuda_split(be, args, err);
+    if (code == KO_OK) {
+        code = multiply_stored(be, args, n_out, &s, err);
+    }
+    s.x = x + w->n_in;
+    s.n_in = w->n_in;
+    s.bias = NULL;
+    s.accumulate = true;
+    return code == KO_OK ? multiply_stored(be, args, n_out, &s, err) : code;
+}
+
 enum ko_code ko_cuda_product(struct ko_backend *be, const struct ko_linear *args, int32_t first,
                              int32_t n_out, struct ko_error *err)
 {
     const struct ko_matrix *w = &args->w;
+    const bool narrow = w->type == KO_ELEMENT_BF16;
     if (args->n == 0 || n_out == 0) {
         return KO_OK;
     }
@@ -245,34 +306,25 @@ enum ko_code ko_cuda_product(struct ko_backend *be, const struct ko_linear *args
         return ko_fail(err, KO_E_FAILED, "GPU %d: a product of %d rows by %d, %d by %d is reserved",
                        be->device, args->n, w->n_in, be->limits.max_rows, be->limits.max_in);
     }
-    const bool narrow = w->type == KO_ELEMENT_BF16;
-    const void *operand = args->x;
-    if (narrow) {
-        const enum ko_code code = ko_cuda_narrow(be, args, err);
-        if (code != KO_OK) {
-            return code;
-        }
-        operand = be->scratch.narrow;
+    if (be->precision == KO_BF16X3 && w->type != KO_ELEMENT_F32) {
+        return multiply_parts(be, args, first, n_out, err);
+    }
+    const enum ko_code code = narrow ? ko_cuda_narrow(be, args, err) : KO_OK;
+    if (code != KO_OK) {
+        return code;
     }
     const size_t skip = w->in_first ? ko_at(0, w->n_out, first) : ko_at(first, w->n_in, 0);
-    const unsigned char *data = (const unsigned char *)w->data + skip * ko_element_bytes(w->type);
-    struct key key;
-    memset(&key, 0, sizeof key);
-    key.m = args->n;
-    key.n_out = n_out;
-    key.n_in = w->n_in;
-    key.ldx = narrow ? w->n_in : args->ldx;
-    key.ldy = args->ldy;
-    key.lda = w->in_first ? w->n_out : w->n_in;
-    key.in_first = w->in_first;
-    key.biased = args->bias != NULL;
-    key.accumulate = args->accumulate;
-    key.type = (int32_t)w->type;
-    key.aligned_w = alignment_of(data);
-    key.aligned_x = alignment_of(operand);
-    key.aligned_y = alignment_of(args->y);
-    const struct operands operands = {data, operand, args->bias, args->y};
-    return multiply_operands(be, &key, &operands, err);
+    const struct stored s = {
+        .w = (const unsigned char *)w->data + skip * ko_element_bytes(w->type),
+        .x = narrow ? be->scratch.narrow : args->x,
+        .type = w->type,
+        .n_in = w->n_in,
+        .lda = w->in_first ? w->n_out : w->n_in,
+        .ldx = narrow ? w->n_in : args->ldx,
+        .bias = args->bias,
+        .accumulate = args->accumulate,
+    };
+    return multiply_stored(be, args, n_out, &s, err);
 }
 
 enum ko_code ko_cuda_linear(struct ko_backend *be, const struct ko_linear *args,

@@ -36,15 +36,28 @@ enum ko_code ko_cuda_set_rows(struct ko_backend *be, const struct ko_rows *rows,
                          "cudaMemcpyAsync", err);
 }
 
-template <typename T> static __global__ void embed_rows(struct ko_cuda_rows rows, struct ko_embed a)
+// Number [row, k] of a table. In two parts, a row has its high parts first.
+static __device__ __forceinline__ float number_at(const struct ko_matrix &table, int row, int k)
+{
+    const __nv_bfloat16 *narrow = (const __nv_bfloat16 *)table.data;
+    if (table.type == KO_ELEMENT_F32) {
+        return ((const float *)table.data)[ko_at(row, table.n_in, k)];
+    }
+    if (table.type == KO_ELEMENT_BF16) {
+        return to_float(narrow[ko_at(row, table.n_in, k)]);
+    }
+    narrow += ko_at(row, 2 * table.n_in, k);
+    return to_float(narrow[0]) + to_float(narrow[table.n_in]);
+}
+
+static __global__ void embed_rows(struct ko_cuda_rows rows, struct ko_embed a)
 {
     const int r = (int)blockIdx.x, d = a.tokens.data ? a.tokens.n_in : a.positions.n_in;
-    const T *token = (const T *)a.tokens.data, *position = (const T *)a.positions.data;
-    token += token ? ko_at(rows.token[r], d, 0) : 0;
-    position += position ? ko_at(a.first_position + rows.position[r], d, 0) : 0;
+    const int at = a.first_position + rows.position[r];
     for (int k = (int)threadIdx.x; k < d; k += (int)blockDim.x) {
-        const float place = position ? to_float(position[k]) : 0.0F;
-        a.x[ko_at(r, d, k)] = token ? fmaf(a.scale, to_float(token[k]), place) : place;
+        const float place = a.positions.data ? number_at(a.positions, at, k) : 0.0F;
+        a.x[ko_at(r, d, k)] =
+            a.tokens.data ? fmaf(a.scale, number_at(a.tokens, rows.token[r], k), place) : place;
     }
 }
 
@@ -54,12 +67,7 @@ enum ko_code ko_cuda_embed(struct ko_backend *be, const struct ko_embed *args, s
     if (n == 0) {
         return KO_OK;
     }
-    const struct ko_matrix *either = args->tokens.data ? &args->tokens : &args->positions;
-    if (either->type == KO_ELEMENT_BF16) {
-        embed_rows<__nv_bfloat16><<<n, THREADS, 0, be->stream>>>(be->rows, *args);
-    } else {
-        embed_rows<float><<<n, THREADS, 0, be->stream>>>(be->rows, *args);
-    }
+    embed_rows<<<n, THREADS, 0, be->stream>>>(be->rows, *args);
     return ko_cuda_launched(be, "embed", err);
 }
 

@@ -20,19 +20,19 @@ enum { THREADS = UNEMBED_THREADS };
 
 // Some of the distinct targets: [first, first + n) of them.
 template <typename T> struct targets {
-    int first, n;
-    T *w;            // [n, n_in] their rows of the table
+    int first, n, ld;
+    T *w;            // [n, ld] their rows of the table; in two parts first the high ones
     float *estimate; // [rows, n] their logits without the bias
 };
 
 // w[k] = the table's row (or with in_first its column) of token[k].
 template <typename T>
-static __global__ void copy_tokens(const T *table, const int32_t *token, int n_in,
+static __global__ void copy_tokens(const T *table, const int32_t *token, int ld,
                                    size_t stride_token, size_t stride_in, T *w)
 {
     const T *from = table + (size_t)token[blockIdx.x] * stride_token;
-    for (int k = (int)threadIdx.x; k < n_in; k += THREADS) {
-        w[ko_at((int)blockIdx.x, n_in, k)] = from[(size_t)k * stride_in];
+    for (int k = (int)threadIdx.x; k < ld; k += THREADS) {
+        w[ko_at((int)blockIdx.x, ld, k)] = from[(size_t)k * stride_in];
     }
 }
 
@@ -48,7 +48,7 @@ static __global__ void start_rows(struct unembedding a, struct targets<T> t, con
     float squares_x = 0.0F, squares_w = 0.0F;
     for (int k = (int)threadIdx.x; k < n_in; k += THREADS) {
         const float v = x[ko_at(r, n_in, k)];
-        const float u = (float)t.w[ko_at(own, n_in, k)];
+        const float u = (float)t.w[ko_at(own, t.ld, k)];
         squares_x += v * v;
         squares_w += u * u;
     }
@@ -145,7 +145,8 @@ static int32_t number_targets(const struct ko_unembed *args, int32_t *token, int
 }
 
 // Bound on the rounding of a product that is summed in any order, in units of |x| |w|. Sums in
-// float32 are off by a few units in the last place; the accumulators of tensor cores truncate.
+// float32 are off by a few units in the last place; the accumulators of tensor cores truncate, and
+// bf16x3 leaves out the product of the low parts.
 static float rounding_of(const struct ko_backend *be)
 {
     return be->precision == KO_FLOAT32 ? 0x1p-21F : 0x1p-14F;
@@ -158,10 +159,10 @@ static enum ko_code start_targets(struct ko_backend *be, const struct ko_unembed
                                   const struct targets<T> *t, struct ko_error *err)
 {
     const struct ko_matrix *table = &args->table;
-    const size_t stride_token = table->in_first ? 1 : (size_t)table->n_in;
+    const size_t stride_token = table->in_first ? 1 : (size_t)t->ld;
     const size_t stride_in = table->in_first ? (size_t)table->n_out : 1;
     copy_tokens<<<(unsigned)t->n, THREADS, 0, be->stream>>>(
-        (const T *)table->data, token + t->first, table->n_in, stride_token, stride_in, t->w);
+        (const T *)table->data, token + t->first, t->ld, stride_token, stride_in, t->w);
     enum ko_code code = ko_cuda_launched(be, "unembed", err);
     if (code != KO_OK) {
         return code;
@@ -194,14 +195,16 @@ static enum ko_code start_all(struct ko_backend *be, const struct ko_unembed *ar
     for (int32_t first = 0; code == KO_OK && first < n_distinct; first += most) {
         const int32_t n = n_distinct - first < most ? n_distinct - first : most;
         float *w = a->product, *estimate = w + (ko_at(n, args->table.n_in, 0) + 63) / 64 * 64;
-        if (args->table.type == KO_ELEMENT_BF16) {
+        const int32_t n_in = args->table.n_in;
+        if (args->table.type != KO_ELEMENT_F32) {
+            const int32_t ld = args->table.type == KO_ELEMENT_BF16X2 ? 2 * n_in : n_in;
             const struct targets<__nv_bfloat16> t = {
-                first, n, (__nv_bfloat16 *)(void *)w, estimate
+                first, n, ld, (__nv_bfloat16 *)(void *)w, estimate
             };
             code = start_targets(be, args, a, token, &t, err);
         } else {
             const struct targets<float> t = {
-                first, n, w, estimate
+                first, n, n_in, w, estimate
             };
             code = start_targets(be, args, a, token, &t, err);
         }

@@ -42,13 +42,13 @@ static enum ko_code share_parts(const struct ko_kernels *k, struct ko_backend *b
 {
     const struct task *task = context;
     struct ko_device_weights *device = &task->weights->device;
-    const size_t bytes = ko_element_bytes(device->arena.type);
     size_t *begin = ko_new((size_t)task->n_parts + 1, sizeof *begin, err);
     enum ko_code code = begin ? KO_OK : KO_E_MEMORY;
     if (code == KO_OK) {
-        ko_model_parts(task->weights->model, task->n_parts, begin);
+        const struct ko_model *model = task->weights->model;
+        ko_model_parts(model, task->n_parts, begin);
         for (int32_t p = 0; p <= task->n_parts; p++) {
-            begin[p] *= bytes;
+            begin[p] = ko_model_matrix_bytes(model, device->arena.type, begin[p]);
         }
         code = k->wait(be, err); /* the part must be complete before it is sent */
     }

@@ -11,6 +11,7 @@
 #include "src/bench/shapes.h"
 #include "src/formats/json.h"
 #include "src/models/model_open.h"
+#include "src/models/weights.h"
 #include "src/plan/from_axes.h"
 #include "src/prompts/draw.h"
 #include "src/run/inputs_plan.h"
@@ -172,6 +173,9 @@ enum ko_code ko_bench_model_new(const struct ko_bench_sweep *sweep, struct ko_be
     struct ko_plan_model numbers = {0};
     int64_t n_prompts = sweep->n_prompts;
     enum ko_code code = open_shape(sweep->shape, &bench.model, err);
+    if (code == KO_OK && sweep->exact) {
+        ko_model_find_exact(bench.model, NULL);
+    }
     if (code == KO_OK) {
         code = check_tokens(sweep, bench.model, err);
     }

@@ -18,6 +18,7 @@ struct ko_bench_sweep {
     int64_t n_tokens;   /* of a prompt */
     int64_t row_budget; /* 0: the default of the model's shape, on a GPU or not */
     bool gpu;
+    bool exact; /* the weights are bfloat16, as in a checkpoint that is stored so */
     uint64_t seed;
 };
 
@@ -36,7 +37,8 @@ void ko_bench_model_free(struct ko_bench_model *bench); /* leaves {0} */
 
 /* Fills in random weights. In a backend's own memory, matrices repeat a block of random numbers,
    each from another offset and scaled as a layer is initialised: generating billions of numbers
-   would take minutes, and rates only need the numbers to differ. */
+   would take minutes, and rates only need the numbers to differ. The numbers are bfloat16, but
+   float32 for matrices in two parts, whose low parts would be 0. */
 KO_MUST_CHECK enum ko_code ko_bench_weights_fill(struct ko_device_weights *weights, uint64_t seed,
                                                  struct ko_error *err);
 

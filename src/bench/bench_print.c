@@ -101,7 +101,8 @@ static void print_memory(const struct ko_bench_result *r, FILE *out)
 void ko_bench_print(const struct ko_bench_result *r, FILE *out)
 {
     char a[32], b[32];
-    fprintf(out, "%s in %s on %s\n", r->shape, ko_cli_precision_name(r->precision), r->device);
+    fprintf(out, "%s%s in %s on %s\n", r->shape, r->exact ? ", weights in bfloat16," : "",
+            ko_cli_precision_name(r->precision), r->device);
     print_products(r, out);
     print_breakdown(r, out);
     fprintf(out, "  cells: %s, of %lld prompts of %lld tokens; batches: %lld, of up to %s rows\n",
@@ -160,6 +161,7 @@ enum ko_code ko_bench_print_json(const struct ko_bench_result *r, FILE *out, str
     }
     ko_json_put_text(root, "shape", r->shape);
     ko_json_put_text(root, "precision", ko_cli_precision_name(r->precision));
+    ko_json_put_text(root, "weights", r->exact ? "bfloat16" : "float32");
     ko_json_put_text(root, "device", r->device);
     ko_json_put_int(root, "threads", r->threads);
     ko_json_put_int(root, "prompts", r->n_prompts);

@@ -77,6 +77,7 @@ static enum ko_code measure_products(const struct run *run, struct ko_error *err
     const struct ko_gemm_effort effort = {.kernels = run->settings->kernels,
                                           .be = run->be,
                                           .precision = run->settings->config.precision,
+                                          .exact = run->settings->sweep.exact,
                                           .rows = rows < most ? (int32_t)rows : most,
                                           .seconds = run->effort->product_seconds,
                                           .layouts = 2};
@@ -242,6 +243,7 @@ enum ko_code ko_bench_run(const struct ko_bench_settings *settings, struct ko_be
                       .result = out};
     *out = (struct ko_bench_result){.shape = settings->sweep.shape,
                                     .precision = settings->config.precision,
+                                    .exact = settings->sweep.exact,
                                     .threads = settings->config.threads,
                                     .n_tokens = settings->sweep.n_tokens};
     enum ko_code code = ko_bench_model_new(&settings->sweep, &run.bench, err);

@@ -21,6 +21,7 @@ struct ko_bench_settings {
 struct ko_bench_result {
     const char *shape; /* borrowed */
     enum ko_precision precision;
+    bool exact; /* the weights are bfloat16 */
     int threads;
     char device[256];
     int64_t n_prompts, n_tokens, n_cells, n_batches, n_rows;

@@ -134,7 +134,9 @@ static void free_operands(const struct ko_gemm_effort *e, struct operands *o)
 
 static enum ko_element matrix_type(const struct ko_gemm_effort *e)
 {
-    return e->kernels->own_memory ? e->kernels->matrix_type(e->precision) : KO_ELEMENT_F32;
+    const enum ko_element type =
+        e->kernels->own_memory ? e->kernels->matrix_type(e->precision) : KO_ELEMENT_F32;
+    return type == KO_ELEMENT_BF16X2 && e->exact ? KO_ELEMENT_BF16 : type;
 }
 
 /* Allocates n numbers and fills them with copies of a block of random numbers. */
@@ -146,8 +148,10 @@ static enum ko_code fill_operand(const struct ko_gemm_effort *e, const float *bl
     for (size_t at = 0; code == KO_OK && at < n; at += BLOCK) {
         const size_t m = n - at < BLOCK ? n - at : BLOCK;
         char *to = (char *)*out + at * bytes;
+        const struct ko_import piece = {
+            .to = to, .type = type, .run = m, .from = block, .from_type = KO_ELEMENT_F32, .n = m};
         code = e->kernels->own_memory
-                   ? e->kernels->import(e->be, to, type, block, KO_ELEMENT_F32, m, err)
+                   ? e->kernels->import(e->be, &piece, err)
                    : e->kernels->upload(e->be, to, block, m * sizeof *block, err);
     }
     int64_t bad = -1;

@@ -38,6 +38,7 @@ struct ko_gemm_effort {
     const struct ko_kernels *kernels;
     struct ko_backend *be;
     enum ko_precision precision; /* of be */
+    bool exact;                  /* matrices are exactly bfloat16, which only bf16x3 asks */
     int32_t rows;
     double seconds;       /* ko_products_measure: for each product and layout, at least one call
                              after a first; ko_products_rounds: in all */

@@ -94,12 +94,10 @@ static enum ko_code pass_reserve(struct ko_backend *be, const struct ko_limits *
     return profile_of(be)->inner->reserve(profile_of(be)->be, limits, err);
 }
 
-static enum ko_code pass_import(struct ko_backend *be, void *to, enum ko_element to_type,
-                                const void *from_host, enum ko_element from_type, size_t n,
+static enum ko_code pass_import(struct ko_backend *be, const struct ko_import *args,
                                 struct ko_error *err)
 {
-    return profile_of(be)->inner->import(profile_of(be)->be, to, to_type, from_host, from_type, n,
-                                         err);
+    return profile_of(be)->inner->import(profile_of(be)->be, args, err);
 }
 
 static enum ko_code pass_import_end(struct ko_backend *be, int64_t *bad, struct ko_error *err)

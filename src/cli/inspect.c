@@ -69,6 +69,13 @@ static void begin_line(struct ko_text *out, const char *label)
     ko_pad(out, label, LABEL_WIDTH, false);
 }
 
+/* The weights on a GPU in bf16x3. */
+static double split_bytes(const struct ko_model *model)
+{
+    const size_t matrices = ko_model_matrix_bytes(model, KO_ELEMENT_BF16X2, model->matrix_elements);
+    return (double)matrices + (double)model->value_floats * sizeof(float);
+}
+
 static void print_model(const struct ko_checkpoint_report *report, struct ko_text *out)
 {
     struct size sizes[MAX_SIZES];
@@ -91,6 +98,12 @@ static void print_model(const struct ko_checkpoint_report *report, struct ko_tex
     begin_line(out, "in memory");
     ko_text_add(out, "%s of float32\n",
                 ko_bytes_human((double)ko_model_floats(report->model) * sizeof(float), text));
+    begin_line(out, "in bf16x3");
+    ko_text_add(out,
+                "%s on a GPU; %.4g %% of the matrices' numbers are in matrices that are "
+                "exactly bfloat16: two products, the others three\n",
+                ko_bytes_human(split_bytes(report->model), text),
+                100 * ko_model_exact_share(report->model));
 }
 
 static void print_weights(const struct ko_checkpoint_report *report, struct ko_text *out)
@@ -241,6 +254,8 @@ static void put_model(json_object *root, const struct ko_checkpoint_report *repo
     ko_json_put_texts(root, "details", &report->details);
     ko_json_put_number(root, "memory_bytes",
                        (double)ko_model_floats(report->model) * sizeof(float));
+    ko_json_put_number(root, "bf16x3_memory_bytes", split_bytes(report->model));
+    ko_json_put_number(root, "exact_bfloat16_share", ko_model_exact_share(report->model));
     ko_json_put_int(root, "bos_id", report->model->shape.bos_id);
 }
 

@@ -31,8 +31,8 @@ void ko_device_memory_predict(const struct ko_device_model *m, int32_t max_rows,
 {
     const struct ko_limits limits = ko_engine_limits(m->plan, m->plan_model, m->model, max_rows);
     *out = (struct ko_device_memory){
-        .matrices = (double)m->model->matrix_elements *
-                    (double)ko_element_bytes(m->kernels->matrix_type(m->precision)),
+        .matrices = (double)ko_model_matrix_bytes(m->model, m->kernels->matrix_type(m->precision),
+                                                  m->model->matrix_elements),
         .values = (double)m->model->value_floats * sizeof(float),
         .masks = mask_bytes(m),
         .rows = row_floats(m) * sizeof(float) * (double)max_rows,

@@ -16,9 +16,8 @@ static enum ko_code allocate_weights(struct ko_device_weights *weights, struct k
     enum ko_code code = weights->kernels->alloc(weights->be, model->value_floats * sizeof(float),
                                                 &weights->values, err);
     if (code == KO_OK) {
-        code = weights->kernels->alloc(weights->be,
-                                       model->matrix_elements * ko_element_bytes(arena->type),
-                                       &weights->matrices, err);
+        const size_t bytes = ko_model_matrix_bytes(model, arena->type, model->matrix_elements);
+        code = weights->kernels->alloc(weights->be, bytes, &weights->matrices, err);
     }
     if (code != KO_OK) {
         return ko_fail_in(err, "%s: weights", model->name);
@@ -66,13 +65,30 @@ void ko_device_weights_free(struct ko_device_weights *weights)
     *weights = (struct ko_device_weights){0};
 }
 
-static enum ko_code import_run(void *context, size_t offset, enum ko_element type, const void *data,
-                               size_t n, struct ko_error *err)
+struct ko_import ko_device_weights_import(const struct ko_device_weights *weights,
+                                          const struct ko_weight *matrix, size_t first,
+                                          enum ko_element type, const void *data, size_t n)
+{
+    const enum ko_element arena = weights->arena.type;
+    int32_t n_out = 0, n_in = 0;
+    ko_weight_sides(matrix, &n_out, &n_in);
+    return (struct ko_import){.to =
+                                  (unsigned char *)weights->matrices + ko_weight_at(matrix, arena),
+                              .type = ko_weight_type(matrix, arena),
+                              .first = first,
+                              .run = ko_matrix_run(n_out, n_in, matrix->in_first),
+                              .from = data,
+                              .from_type = type,
+                              .n = n};
+}
+
+static enum ko_code import_run(void *context, const struct ko_weight *matrix, size_t first,
+                               enum ko_element type, const void *data, size_t n,
+                               struct ko_error *err)
 {
     struct ko_device_weights *weights = context;
-    const enum ko_element to_type = weights->arena.type;
-    unsigned char *to = (unsigned char *)weights->matrices + offset * ko_element_bytes(to_type);
-    return weights->kernels->import(weights->be, to, to_type, data, type, n, err);
+    const struct ko_import piece = ko_device_weights_import(weights, matrix, first, type, data, n);
+    return weights->kernels->import(weights->be, &piece, err);
 }
 
 static enum ko_code end_import(void *context, int64_t *bad, struct ko_error *err)

@@ -31,6 +31,11 @@ KO_MUST_CHECK enum ko_code ko_device_weights_new(const struct ko_model *model,
                                                  struct ko_error *err);
 void ko_device_weights_free(struct ko_device_weights *weights); /* leaves {0} */
 
+/* The import of n elements of the matrix, from `first` on, which lie in host memory. */
+struct ko_import ko_device_weights_import(const struct ko_device_weights *weights,
+                                          const struct ko_weight *matrix, size_t first,
+                                          enum ko_element type, const void *data, size_t n);
+
 /* Loads all weights from the checkpoint and puts every tensor's hash into hash [n_weights]. The
    file's bytes go to the backend as they are stored. Errors as ko_model_load. */
 KO_MUST_CHECK enum ko_code ko_device_weights_load(struct ko_device_weights *weights,

@@ -36,6 +36,46 @@ void ko_weight_sides(const struct ko_weight *weight, int32_t *n_out, int32_t *n_
     *n_in = (int32_t)(weight->in_first ? first : second);
 }
 
+enum ko_element ko_weight_type(const struct ko_weight *weight, enum ko_element arena)
+{
+    return arena == KO_ELEMENT_BF16X2 && weight->exact ? KO_ELEMENT_BF16 : arena;
+}
+
+static size_t bytes_of(enum ko_element arena, size_t elements, size_t exact)
+{
+    const size_t saved = ko_element_bytes(arena) - ko_element_bytes(KO_ELEMENT_BF16);
+    return elements * ko_element_bytes(arena) - (arena == KO_ELEMENT_BF16X2 ? exact * saved : 0);
+}
+
+size_t ko_weight_at(const struct ko_weight *weight, enum ko_element arena)
+{
+    return bytes_of(arena, weight->offset, weight->exact_before);
+}
+
+/* The elements before `offset` that belong to exact matrices. */
+static size_t exact_elements(const struct ko_model *model, size_t offset)
+{
+    size_t n = 0;
+    for (size_t w = 0; w < model->n_weights; w++) {
+        const struct ko_weight *weight = &model->weights[w];
+        if (weight->exact && weight->offset < offset) {
+            n += (weight->n + KO_WEIGHT_ELEMENTS - 1) / KO_WEIGHT_ELEMENTS * KO_WEIGHT_ELEMENTS;
+        }
+    }
+    return n;
+}
+
+size_t ko_model_matrix_bytes(const struct ko_model *model, enum ko_element arena, size_t offset)
+{
+    return bytes_of(arena, offset, exact_elements(model, offset));
+}
+
+double ko_model_exact_share(const struct ko_model *model)
+{
+    const size_t all = model->matrix_elements;
+    return all > 0 ? (double)exact_elements(model, all) / (double)all : 0;
+}
+
 struct ko_arena ko_model_host_arena(const struct ko_model *model, const float *floats)
 {
     return (struct ko_arena){.values = floats,

@@ -49,7 +49,13 @@ struct ko_weight {
     bool in_first;  /* a matrix stored [in, out], else [out, in] */
     size_t offset;  /* elements from the start of the matrices or values; a multiple of 16 */
     size_t n;       /* elements in memory */
+    bool exact;     /* a matrix whose numbers are bfloat16 exactly, see ko_model_find_exact */
+    /* elements between the start of the matrices and this one that belong to exact matrices */
+    size_t exact_before;
 };
+
+/* A weight takes a multiple of so many elements in memory. */
+enum { KO_WEIGHT_ELEMENTS = 16 };
 
 /* Where a model's weights lie. The matrices are the weights of two or three dimensions that keep
    their stored layout (with three, the first counts experts, or blocks of channels), and those from
@@ -57,7 +63,8 @@ struct ko_weight {
    other weights and the rotary tables. A backend may hold matrices in another type than float32. */
 struct ko_arena {
     const float *values;  /* [value_floats] backend memory */
-    const void *matrices; /* [matrix_elements] of `type`, backend memory */
+    const void *matrices; /* [matrix_elements] of `type`, backend memory. In BF16X2, exact matrices
+                             are BF16, and all lie closer together for it (ko_weight_at). */
     enum ko_element type;
     const float *host_values; /* the values again in host memory */
 };
@@ -144,6 +151,14 @@ void ko_model_free(struct ko_model *model);
 
 /* The outputs and inputs of a matrix; of one for all experts, those of one expert. */
 void ko_weight_sides(const struct ko_weight *weight, int32_t *n_out, int32_t *n_in);
+/* A matrix where the arena has this type: its own type, and the bytes before it. */
+enum ko_element ko_weight_type(const struct ko_weight *weight, enum ko_element arena);
+size_t ko_weight_at(const struct ko_weight *weight, enum ko_element arena);
+/* The bytes of the matrices' elements [0, offset) where the arena has this type. No matrix lies on
+   both sides of `offset`. */
+size_t ko_model_matrix_bytes(const struct ko_model *model, enum ko_element arena, size_t offset);
+/* The share of the matrices' elements that lies in exact matrices, 0 to 1. */
+double ko_model_exact_share(const struct ko_model *model);
 
 /* Weights in host memory are one array of float32: the values, then the matrices. */
 static inline size_t ko_model_floats(const struct ko_model *model)

@@ -117,7 +117,7 @@ static enum ko_code load_weight(const struct loading *target, const struct ko_we
         part.data_bytes = (size_t)(end - held) * size;
         if (sunk) {
             code =
-                target->sink->take(target->sink->context, weight->offset + (size_t)held,
+                target->sink->take(target->sink->context, weight, (size_t)held,
                                    element_of(tensor->dtype), part.data, (size_t)(end - held), err);
         }
         ko_tensor_release(&part);
@@ -149,9 +149,9 @@ static enum ko_code load_blocks(const struct loading *target, const struct packe
                                 int64_t first, int64_t n, struct ko_error *err)
 {
     const struct ko_weight *weight = packed->weight;
-    const size_t at = weight->offset + (size_t)first * KO_MXFP4_NUMBERS;
+    const size_t at = (size_t)first * KO_MXFP4_NUMBERS;
     const int64_t count = n * KO_MXFP4_NUMBERS;
-    float *to = packed->numbers ? packed->numbers : target->matrices + at;
+    float *to = packed->numbers ? packed->numbers : target->matrices + weight->offset + at;
     struct ko_tensor part = *packed->blocks;
     part.data = (const unsigned char *)part.data + first * KO_MXFP4_BYTES;
     part.data_bytes = (size_t)n * KO_MXFP4_BYTES;
@@ -161,8 +161,8 @@ static enum ko_code load_blocks(const struct loading *target, const struct packe
     if (!finite) {
         return fail_not_finite(target->model, weight, first * KO_MXFP4_NUMBERS, count, to, err);
     }
-    return packed->numbers ? target->sink->take(target->sink->context, at, KO_ELEMENT_F32, to,
-                                                (size_t)count, err)
+    return packed->numbers ? target->sink->take(target->sink->context, weight, at, KO_ELEMENT_F32,
+                                                to, (size_t)count, err)
                            : KO_OK;
 }
 

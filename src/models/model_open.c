@@ -171,6 +171,7 @@ static enum ko_code open_as_named(const struct ko_checkpoint *checkpoint, struct
         ko_model_free(model);
         return code;
     }
+    ko_model_find_exact(model, checkpoint);
     *out = model;
     return KO_OK;
 }

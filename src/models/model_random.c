@@ -116,8 +116,8 @@ static enum ko_code fill_weights(const struct ko_model *model, uint64_t seed, fl
             if (to) {
                 ko_weight_place(weight, first, n, chunk, to + weight->offset);
             } else {
-                code = sink->take(sink->context, weight->offset + (size_t)first, KO_ELEMENT_F32,
-                                  chunk, (size_t)n, err);
+                code = sink->take(sink->context, weight, (size_t)first, KO_ELEMENT_F32, chunk,
+                                  (size_t)n, err);
             }
         }
     }

@@ -16,9 +16,9 @@ struct ko_matrix ko_model_matrix(const struct ko_model *model, const struct ko_a
     }
     const struct ko_weight *w = &model->weights[weight];
     struct ko_matrix matrix = {
-        .data = (const unsigned char *)arena->matrices + w->offset * ko_element_bytes(arena->type),
+        .data = (const unsigned char *)arena->matrices + ko_weight_at(w, arena->type),
         .in_first = w->in_first,
-        .type = arena->type,
+        .type = ko_weight_type(w, arena->type),
     };
     ko_weight_sides(w, &matrix.n_out, &matrix.n_in);
     return matrix;

@@ -15,7 +15,7 @@
 #include "src/models/mxfp4.h"
 #include "src/models/rope.h"
 
-enum { ALIGNMENT = 16, SHAPE_TEXT = 24 * KO_TENSOR_DIMS };
+enum { SHAPE_TEXT = 24 * KO_TENSOR_DIMS };
 
 /* "[5120,16]" */
 static const char *shape_text(const int64_t *shape, int n_dims, char text[SHAPE_TEXT])
@@ -73,8 +73,8 @@ static enum ko_code reserve_elements(const struct ko_model *model, size_t n, siz
                                      size_t *offset, struct ko_error *err)
 {
     size_t padded = 0, all = 0;
-    enum ko_code code = ko_add(n, ALIGNMENT - 1, &padded, model->name, err);
-    padded = padded / ALIGNMENT * ALIGNMENT;
+    enum ko_code code = ko_add(n, KO_WEIGHT_ELEMENTS - 1, &padded, model->name, err);
+    padded = padded / KO_WEIGHT_ELEMENTS * KO_WEIGHT_ELEMENTS;
     if (code == KO_OK) { /* neither region nor both together may overflow */
         code = ko_add(ko_model_floats(model), padded, &all, model->name, err);
     }
@@ -338,6 +338,52 @@ enum ko_code ko_weights_problems(const struct ko_model *model,
                                  struct ko_strings *problems, struct ko_error *err)
 {
     return check_weights(model, checkpoint, problems, err);
+}
+
+static bool is_stored_exactly(const struct ko_weight *weight,
+                              const struct ko_checkpoint *checkpoint)
+{
+    const struct ko_tensor *tensor = ko_checkpoint_find(checkpoint, weight->tensor);
+    return weight->transform == KO_FROM_MXFP4 || (tensor && tensor->dtype == KO_BF16);
+}
+
+static bool is_of_experts(const struct ko_weight *weight)
+{
+    return weight->matrix && (weight->n_dims > 2 || strstr(weight->tensor, ".experts."));
+}
+
+/* Makes the experts' matrices of each layer alike. */
+static void unite_experts(struct ko_model *model)
+{
+    struct ko_weight *weights = model->weights;
+    for (size_t first = 0, end = 0; first < model->n_weights; first = end) {
+        bool all = true;
+        for (end = first; end < model->n_weights && weights[end].layer == weights[first].layer;
+             end++) {
+            all = all && (weights[end].exact || !is_of_experts(&weights[end]));
+        }
+        for (size_t w = first; w < end; w++) {
+            weights[w].exact = weights[w].exact && (all || !is_of_experts(&weights[w]));
+        }
+    }
+}
+
+void ko_model_find_exact(struct ko_model *model, const struct ko_checkpoint *checkpoint)
+{
+    size_t before = 0;
+    for (size_t w = 0; w < model->n_weights; w++) {
+        struct ko_weight *weight = &model->weights[w];
+        weight->exact = weight->matrix && (!checkpoint || is_stored_exactly(weight, checkpoint));
+    }
+    unite_experts(model);
+    for (size_t w = 0; w < model->n_weights; w++) {
+        struct ko_weight *weight = &model->weights[w];
+        weight->exact_before = before;
+        if (weight->exact) {
+            before +=
+                (weight->n + KO_WEIGHT_ELEMENTS - 1) / KO_WEIGHT_ELEMENTS * KO_WEIGHT_ELEMENTS;
+        }
+    }
 }
 
 /* Adds to to[row], an unaligned double. */

@@ -54,11 +54,13 @@ enum ko_option_type { KO_FLAG, KO_INT, KO_DOUBLE, KO_STRING, KO_STRINGS /* may b
       "--resume")                                                                                  \
     X(KO_OPT_BACKEND, "backend", KO_STRING, "", "cpu|cuda", "run evaluate plan bench",             \
       "where to compute; default: cuda if a GPU is visible, otherwise cpu")                        \
-    X(KO_OPT_PRECISION, "precision", KO_STRING, "float32", "float32|tf32|bfloat16",                \
+    X(KO_OPT_PRECISION, "precision", KO_STRING, "float32", "float32|bf16x3|tf32|bfloat16",         \
       "run evaluate plan",                                                                         \
-      "arithmetic of matrix products; tf32 and bfloat16: GPU only, faster and less accurate")      \
+      "arithmetic of matrix products; the others than float32 are faster and for GPUs only: "      \
+      "bf16x3 about as accurate, tf32 and bfloat16 less")                                          \
     X(KO_OPT_PRECISIONS, "precision", KO_STRING, "float32", "LIST", "bench",                       \
-      "arithmetic of matrix products: float32, tf32 or bfloat16; several separated by commas")     \
+      "arithmetic of matrix products: float32, bf16x3, tf32 or bfloat16; several separated by "    \
+      "commas")                                                                                    \
     X(KO_OPT_ROW_BUDGET, "row-budget", KO_INT, "0", "rows", "run evaluate plan bench",             \
       "rows (token positions) that go through the layers at once; fewer rows need less memory; "   \
       "0: chosen from the model's shape")                                                          \
@@ -130,6 +132,9 @@ enum ko_option_type { KO_FLAG, KO_INT, KO_DOUBLE, KO_STRING, KO_STRINGS /* may b
     X(KO_OPT_SAMPLE, "sample", KO_INT, "32", "cells", "verify", "number of cells to recompute")    \
     X(KO_OPT_SEED, "seed", KO_INT, "0", "", "verify", "seed of the random sample of cells")        \
     X(KO_OPT_WEIGHTS_SEED, "seed", KO_INT, "0", "", "bench", "seed of the random weights")         \
+    X(KO_OPT_WEIGHTS, "weights", KO_STRING, "float32", "float32|bfloat16", "bench",                \
+      "as if the checkpoint were stored so; of bfloat16, bf16x3 computes two products, of "        \
+      "float32 three")                                                                             \
     X(KO_OPT_RESAMPLES_SEED, "seed", KO_INT, "0", "", "show", "seed of --interval bootstrap")      \
     X(KO_OPT_TOKENS, "tokens", KO_STRING, "", "TEXT", "inspect",                                   \
       "show the ids, pieces and character offsets of this text")                                   \

@@ -11,7 +11,7 @@
 
 enum { MOST_THREADS = 4096 };
 
-static const char *const precisions[] = {"float32", "tf32", "bfloat16"};
+static const char *const precisions[] = {"float32", "bf16x3", "tf32", "bfloat16"};
 
 const char *ko_cli_precision_name(enum ko_precision precision)
 {
@@ -66,7 +66,8 @@ enum ko_code ko_cli_precision_named(const char *text, enum ko_precision *out, st
         }
     }
     return ko_fail(err, KO_E_INPUT, "precision: this build does not offer '%s', choose %s", text,
-                   ko_backend_cuda() ? "float32, or with cuda tf32 or bfloat16" : "float32");
+                   ko_backend_cuda() ? "float32, or with cuda bf16x3, tf32 or bfloat16"
+                                     : "float32");
 }
 
 enum ko_code ko_cli_check_precision(const char *backend, enum ko_precision precision,

@@ -244,6 +244,19 @@ static enum ko_code compute_missing(const struct step *step, struct ko_error *er
     return code;
 }
 
+/* Logs how many of the numbers are in matrices that bf16x3 multiplies by two products. */
+static void log_exact(const struct step *step)
+{
+    const struct ko_plan *plan = step->plan;
+    for (int32_t m = 0; m < plan->n_models && step->session->precision == KO_BF16X3; m++) {
+        const char *name = plan->model[m].name;
+        const struct ko_model *model = step->inputs->model[ko_inputs_find(step->inputs, name)];
+        ko_log_write(&step->session->log, KO_LOG_INFO,
+                     "%s model=\"%s\" exactly_bfloat16=\"%.4g %% of the matrices' numbers\"",
+                     step->title, name, 100 * ko_model_exact_share(model));
+    }
+}
+
 /* Creates the cube unless it exists, and completes it. A new cube is removed if the run is then
    refused. */
 static enum ko_code complete_cube(const struct step *step, struct ko_error *err)
@@ -252,6 +265,7 @@ static enum ko_code complete_cube(const struct step *step, struct ko_error *err)
     if (code != KO_OK) {
         return code;
     }
+    log_exact(step);
     code = compute_missing(step, err);
     if (code == KO_E_INPUT && !step->exists &&
         ko_consent_ask(&step->session->consent, NULL) == KO_OK) {

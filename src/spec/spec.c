@@ -198,7 +198,7 @@ static enum ko_code read_blocks(struct ko_spec *spec, const struct ko_spec_sourc
 
 static enum ko_code check_options(const struct ko_layers *top, struct ko_error *err)
 {
-    static const char *const precisions[] = {"float32", "tf32", "bfloat16"};
+    static const char *const precisions[] = {"float32", "bf16x3", "tf32", "bfloat16"};
     static const char *const backends[] = {"cpu", "cuda"};
     const struct ko_yaml *precision = ko_layers_get(top, "precision");
     const struct ko_yaml *budget = ko_layers_get(top, "row-budget");
@@ -207,7 +207,7 @@ static enum ko_code check_options(const struct ko_layers *top, struct ko_error *
     int64_t rows = 0;
     enum ko_code code = KO_OK;
     if (precision) {
-        code = ko_spec_choice(precision, "precision", precisions, 3, &index, err);
+        code = ko_spec_choice(precision, "precision", precisions, 4, &index, err);
     }
     if (code == KO_OK && backend) {
         code = ko_spec_choice(backend, "backend", backends, 2, &index, err);

@@ -398,15 +398,18 @@ static void other_precisions_are_refused(void **state)
 {
     (void)state;
     const struct ko_kernels *all[] = {&ko_kernels_plain, &ko_kernels_cpu};
-    for (size_t k = 0; k < 2; k++) {
+    static const char *const words[] = {
+        [KO_BF16X3] = "bf16x3", [KO_TF32] = "tf32", [KO_BFLOAT16] = "bfloat16"};
+    for (size_t k = 0; k < 6; k++) {
+        const enum ko_precision precision = (enum ko_precision)(KO_BF16X3 + k / 2);
         struct ko_error err = {0};
         struct ko_backend *be = NULL;
         char want[128];
-        struct ko_backend_config config = {.threads = 1, .precision = KO_TF32};
-        assert_int_equal(all[k]->open(&config, &be, &err), KO_E_INPUT);
+        struct ko_backend_config config = {.threads = 1, .precision = precision};
+        assert_int_equal(all[k % 2]->open(&config, &be, &err), KO_E_INPUT);
         snprintf(want, sizeof want,
-                 "precision: %s computes in float32, got tf32, choose float32 or a GPU",
-                 all[k]->name);
+                 "precision: %s computes in float32, got %s, choose float32 or a GPU",
+                 all[k % 2]->name, words[precision]);
         assert_string_equal(err.text, want);
         assert_null(be);
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Products at narrower precisions, where a backend offers them. If the operands' type holds their
-   numbers exactly, only the sums are rounded. Otherwise each operand is rounded once. */
+/* Products at other precisions than float32, where a backend offers them. If the operands' types hold
+   their numbers exactly, only the sums are rounded. Otherwise each operand is rounded once. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,12 +13,43 @@
 #include "tests/conformance/check.h"
 #include "tests/support/gpu.h"
 
-/* bits: of an operand's significand, after the first. */
+/* Bits of the significands of x and W, after the first. */
+struct bits {
+    int x, w;
+};
+
+/* exact: bits that are not rounded. wide: those of the other numbers, whose products lose at most
+   `loss` of the sum of magnitudes, and of all products at least one more than `least`. An expert's
+   output loses `hidden_loss`, because its hidden values are rounded. */
 static const struct mode {
     const char *name;
     enum ko_precision precision;
-    int bits;
-} modes[] = {{"tf32", KO_TF32, 10}, {"bfloat16", KO_BFLOAT16, 7}};
+    enum ko_element type;
+    struct bits exact, wide;
+    double loss, least, hidden_loss;
+} modes[] = {
+    /* Truncated or rounded, each operand loses less than a unit in its last place. */
+    {"tf32", KO_TF32, KO_ELEMENT_F32, {10, 10}, {23, 23}, 2.1 * 0x1p-10, 0.05 * 0x1p-10, 0x1p-10},
+    {"bfloat16",
+     KO_BFLOAT16,
+     KO_ELEMENT_BF16,
+     {7, 7},
+     {23, 23},
+     2.1 * 0x1p-7,
+     0.05 * 0x1p-7,
+     0x1p-7},
+    /* Each operand loses 2^-17, and the product of the low parts, each 2^-8 at most, is left out. */
+    {"bf16x3", KO_BF16X3, KO_ELEMENT_BF16X2, {7, 15}, {23, 23}, 0x1p-15, 0.05 * 0x1p-16, 0x1p-15},
+    /* Only x is split. */
+    {"bf16x3 of bfloat16 weights",
+     KO_BF16X3,
+     KO_ELEMENT_BF16,
+     {15, 7},
+     {23, 7},
+     0x1p-17,
+     0.05 * 0x1p-17,
+     0x1p-17},
+};
 enum { N_MODES = sizeof modes / sizeof modes[0], M = 70, MOST_IN = 520, MOST_OUT = 300 };
 
 /* Relative to the sum of magnitudes. Sums are in float32, which a tensor core truncates. Observed
@@ -43,14 +74,27 @@ static float *random_numbers(uint32_t seed, size_t n, int bits)
     return values;
 }
 
-static void *import_matrix(struct memory *memory, enum ko_element type, const float *values,
-                           size_t n)
+/* n numbers, of one or more matrices of this shape. They are imported in two pieces. */
+static void *import_matrix(struct memory *memory, const struct ko_matrix *shape,
+                           const float *values, size_t n)
 {
     const struct backend *b = memory->b;
     struct ko_error err = {0};
     int64_t bad = 0;
     void *out = memory_nan(memory, n); /* four bytes for each element, which is enough */
-    expect_ok(b->k->import(b->be, out, type, values, KO_ELEMENT_F32, n, &err), &err);
+    struct ko_import piece = {
+        .to = out,
+        .type = shape->type,
+        .run = ko_matrix_run(shape->n_out, shape->n_in, shape->in_first),
+        .from = values,
+        .from_type = KO_ELEMENT_F32,
+        .n = n / 3,
+    };
+    expect_ok(b->k->import(b->be, &piece, &err), &err);
+    piece.first = piece.n;
+    piece.from = values + piece.n;
+    piece.n = n - piece.n;
+    expect_ok(b->k->import(b->be, &piece, &err), &err);
     RUN(b, import_end, &bad);
     assert_true(bad == -1);
     return out;
@@ -58,17 +102,16 @@ static void *import_matrix(struct memory *memory, enum ko_element type, const fl
 
 /* Checks one product. bits: of its numbers; loss: bound on the rounding of the operands. Returns
    the largest error, relative to the sum of magnitudes. */
-static double check_product(const struct backend *b, enum ko_element type,
-                            const struct ko_matrix *shape, int bits, double loss)
+static double check_product(const struct backend *b, const struct ko_matrix *shape,
+                            struct bits bits, double loss)
 {
     const int32_t n_out = shape->n_out, n_in = shape->n_in;
     struct memory m = {.b = b};
     double largest = 0.0;
-    float *x = random_numbers(1, (size_t)(M * n_in), bits);
-    float *w = random_numbers(2, (size_t)(n_out * n_in), bits);
+    float *x = random_numbers(1, (size_t)(M * n_in), bits.x);
+    float *w = random_numbers(2, (size_t)(n_out * n_in), bits.w);
     struct ko_matrix matrix = *shape;
-    matrix.type = type;
-    matrix.data = import_matrix(&m, type, w, (size_t)(n_out * n_in));
+    matrix.data = import_matrix(&m, shape, w, (size_t)(n_out * n_in));
     const struct ko_linear args = {.n = M,
                                    .x = memory_floats(&m, x, (size_t)(M * n_in)),
                                    .ldx = n_in,
@@ -108,14 +151,14 @@ struct narrow_experts {
     int32_t choice[PAIRS];
 };
 
-static void make_experts(int bits, struct narrow_experts *in)
+static void make_experts(struct bits bits, struct narrow_experts *in)
 {
     const size_t n = (size_t)EXPERTS * D * FF;
-    in->x = random_numbers(1, (size_t)M * D, bits);
+    in->x = random_numbers(1, (size_t)M * D, bits.x);
     in->share = random_floats(2, PAIRS, 0.1F, 1.0F);
-    in->gate = random_numbers(3, n, bits);
-    in->up = random_numbers(4, n, bits);
-    in->down = random_numbers(5, n, bits);
+    in->gate = random_numbers(3, n, bits.w);
+    in->up = random_numbers(4, n, bits.w);
+    in->down = random_numbers(5, n, bits.w);
     for (int32_t k = 0; k < PAIRS; k++) { /* two that differ; the first has all rows */
         in->choice[k] = k % CHOSEN == 0 ? 0 : 1 + k / CHOSEN % (EXPERTS - 1);
     }
@@ -171,14 +214,11 @@ static struct ko_expert_matrices import_experts(struct memory *m, enum ko_elemen
         const int32_t out = in_first ? at % all : at / n_in, in = in_first ? at / all : at % n_in;
         packed[k] = w[out % n][(e * n_out + out / n) * n_in + in];
     }
-    const struct ko_expert_matrices matrices = {
-        .first = {.data = import_matrix(m, type, packed, EXPERTS * one),
-                  .n_out = all,
-                  .n_in = n_in,
-                  .in_first = in_first,
-                  .type = type},
+    struct ko_expert_matrices matrices = {
+        .first = {.n_out = all, .n_in = n_in, .in_first = in_first, .type = type},
         .stride = one,
     };
+    matrices.first.data = import_matrix(m, &matrices.first, packed, EXPERTS * one);
     free(packed);
     return matrices;
 }
@@ -212,14 +252,14 @@ static float *run_narrow_experts(const struct backend *b, enum ko_element type,
 }
 
 /* Hidden values are rounded before the last matrix, and nothing else is. */
-static void check_experts(const struct backend *b, enum ko_element type, int bits,
+static void check_experts(const struct backend *b, const struct mode *mode,
                           const struct layout *layout)
 {
-    const double loss = 1.05 * ldexp(1.0, -bits);
+    const double loss = 1.05 * mode->hidden_loss;
     struct narrow_experts in;
     double largest = 0.0;
-    make_experts(bits, &in);
-    float *got = run_narrow_experts(b, type, layout, &in);
+    make_experts(mode->exact, &in);
+    float *got = run_narrow_experts(b, mode->type, layout, &in);
     for (int32_t r = 0; r < M; r++) {
         double want[D], magnitude[D];
         reference_experts(&in, r, want, magnitude);
@@ -233,7 +273,7 @@ static void check_experts(const struct backend *b, enum ko_element type, int bit
         }
     }
     print_message("%s: experts %.1e from double precision\n", b->label, largest);
-    assert_true(largest > ldexp(0.01, -bits)); /* it is this precision */
+    assert_true(largest > 0.003 * mode->hidden_loss); /* it is this precision */
     free(got);
     free_experts(&in);
 }
@@ -244,7 +284,6 @@ static void check_mode(const struct ko_kernels *k, const struct mode *mode)
     const struct ko_limits limits = {
         .max_rows = M, .max_tokens = 1, .max_in = MOST_IN, .vocabulary = MOST_OUT};
     const struct ko_backend_config config = {.precision = mode->precision};
-    const enum ko_element type = k->matrix_type(mode->precision);
     struct backend b = {.k = k};
     struct ko_error err = {0};
     double exact = 0.0, rounded = 0.0;
@@ -252,19 +291,19 @@ static void check_mode(const struct ko_kernels *k, const struct mode *mode)
     expect_ok(k->open(&config, &b.be, &err), &err);
     RUN(&b, reserve, &limits);
     for (size_t s = 0; s < 2 * (sizeof shapes / sizeof shapes[0]); s++) {
-        const struct ko_matrix shape = {
-            .n_out = shapes[s / 2][0], .n_in = shapes[s / 2][1], .in_first = s % 2 == 1};
-        exact = fmax(exact, check_product(&b, type, &shape, mode->bits, 0.0));
-        /* Truncated or rounded, each operand loses less than a unit in its last place. */
-        const double loss = 2.1 * ldexp(1.0, -mode->bits);
-        rounded = fmax(rounded, check_product(&b, type, &shape, 23, loss));
+        const struct ko_matrix shape = {.n_out = shapes[s / 2][0],
+                                        .n_in = shapes[s / 2][1],
+                                        .in_first = s % 2 == 1,
+                                        .type = mode->type};
+        exact = fmax(exact, check_product(&b, &shape, mode->exact, 0.0));
+        rounded = fmax(rounded, check_product(&b, &shape, mode->wide, mode->loss));
     }
     for (int order = 0; order < 4; order++) {
-        check_experts(&b, type, mode->bits, &(const struct layout){order & 1, order & 2});
+        check_experts(&b, mode, &(const struct layout){order & 1, order & 2});
     }
     print_message("%s: products %.1e from double precision, of exact operands %.1e\n", b.label,
                   rounded, exact);
-    assert_true(rounded > ldexp(0.05, -mode->bits)); /* it is this precision */
+    assert_true(rounded > mode->least); /* it is this precision */
     k->close(b.be);
 }
 

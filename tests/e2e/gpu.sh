@@ -26,11 +26,14 @@ if ! sweep float32 cuda float32 2>"$scratch/why"; then
     fi
     fail "the sweep on the GPU: $(cat "$scratch/why")"
 fi
+sweep bf16x3 cuda bf16x3
 sweep tf32 cuda tf32
 sweep bfloat16 cuda bfloat16
 OMP_NUM_THREADS=4 sweep cpu cpu float32
 echo "float32:"
 cubes near "$scratch/cpu.h5" "$scratch/float32.h5" 1e-4 1e-4 0.001
+echo "bf16x3:"
+cubes near "$scratch/cpu.h5" "$scratch/bf16x3.h5" 6e-4 6e-4 0.003
 echo "tf32:"
 cubes near "$scratch/cpu.h5" "$scratch/tf32.h5" 0.02 0.02 0.05
 echo "bfloat16:"

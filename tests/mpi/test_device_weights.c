@@ -10,9 +10,11 @@
 
 #include <cmocka.h>
 
+#include "kernels/split.h"
 #include "mpi/compute/weights_load.h"
 #include "src/base/memory.h"
 #include "src/models/model_load.h"
+#include "src/models/pass.h"
 #include "tests/mpi/exchange.h"
 #include "tests/support/checkpoint_edit.h"
 #include "tests/support/far.h"
@@ -66,13 +68,26 @@ static enum ko_code load(struct ko_compute *compute, const char *folder, const c
     return ko_weights_load(&world, compute, &far_exchange.exchange, &model, weights, err);
 }
 
+/* Whether the matrix in two parts has the numbers `own`. */
+static bool equals_parts(const struct ko_matrix *m, const float *own, size_t n)
+{
+    const uint16_t *got = m->data;
+    const size_t run = ko_matrix_run(m->n_out, m->n_in, m->in_first);
+    bool right = m->type == KO_ELEMENT_BF16X2;
+    for (size_t k = 0; right && k < n; k++) {
+        const struct ko_split s = ko_split_of(own[k]);
+        const size_t at = k + k / run * run;
+        right = got[at] == s.high && got[at + run] == s.low;
+    }
+    return right;
+}
+
 /* Whether the arena holds what this process loads alone, and the hash is the same. */
 static bool equals_own(const struct ko_weights *weights)
 {
     struct ko_error err = {0};
     const struct ko_model *model = weights->model;
     const struct ko_arena *arena = &weights->arena;
-    const size_t size = ko_element_bytes(arena->type);
     float *own = ko_new(ko_model_floats(model), sizeof *own, &err);
     uint64_t *hash = ko_new(model->n_weights, sizeof *hash, &err);
     char text[33] = "";
@@ -83,13 +98,19 @@ static bool equals_own(const struct ko_weights *weights)
     }
     right = right && strcmp(text, weights->content_hash) == 0 &&
             memcmp(arena->values, own, model->value_floats * sizeof *own) == 0 &&
-            test_far_has(arena->matrices, model->matrix_elements * size);
+            test_far_has(arena->matrices,
+                         ko_model_matrix_bytes(model, arena->type, model->matrix_elements));
     for (size_t w = 0; right && w < model->n_weights; w++) {
         const struct ko_weight *weight = &model->weights[w];
-        const unsigned char *got = (const unsigned char *)arena->matrices + weight->offset * size;
+        const unsigned char *got =
+            (const unsigned char *)arena->matrices + ko_weight_at(weight, arena->type);
         const struct ko_tensor *tensor = ko_checkpoint_find(weights->checkpoint, weight->tensor);
-        if (weight->matrix && arena->type == KO_ELEMENT_BF16) { /* the file's own bits */
+        const enum ko_element type = ko_weight_type(weight, arena->type);
+        if (weight->matrix && type == KO_ELEMENT_BF16) { /* the file's own bits */
             right = memcmp(got, tensor->data, tensor->data_bytes) == 0;
+        } else if (weight->matrix && type == KO_ELEMENT_BF16X2) {
+            const struct ko_matrix m = ko_model_matrix(model, arena, w);
+            right = equals_parts(&m, test_place(model, own, weight), weight->n);
         } else if (weight->matrix) {
             right = memcmp(got, test_place(model, own, weight), weight->n * sizeof *own) == 0;
         }
@@ -125,7 +146,10 @@ static void parts_come_together_on_every_worker(void **state)
     } rows[] = {{&test_far, DEMO("mamba-facts")},
                 {&test_far, VARIANT("llama2")}, /* F16 */
                 {&test_far, VARIANT("gpt2-bare")},
-                {&test_far_narrow, DEMO("falcon-mamba-facts")}};
+                {&test_far_narrow, DEMO("falcon-mamba-facts")},
+                {&test_far_split, DEMO("falcon-mamba-facts")}, /* BF16 */
+                {&test_far_split, VARIANT("llama2")},
+                {&test_far_split, VARIANT("gpt2-bare")}};
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         bool right = true;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/split.h"
 #include "src/base/memory.h"
 
 enum { MOST = 4096 };
@@ -16,7 +17,8 @@ static struct {
         size_t bytes;
     } block[MOST];
     int n_blocks;
-    bool narrow, reserved;
+    enum ko_element type; /* of its matrices */
+    bool reserved;
     struct ko_limits limits;
     int64_t n_imported, bad; /* elements since the last import_end; number of the first bad one */
     size_t imported_bytes;
@@ -92,7 +94,15 @@ static enum ko_code narrow_open(const struct ko_backend_config *config, struct k
                                 struct ko_error *err)
 {
     const enum ko_code code = far_open(config, out, err);
-    far.narrow = true;
+    far.type = KO_ELEMENT_BF16;
+    return code;
+}
+
+static enum ko_code split_open(const struct ko_backend_config *config, struct ko_backend **out,
+                               struct ko_error *err)
+{
+    const enum ko_code code = far_open(config, out, err);
+    far.type = KO_ELEMENT_BF16X2;
     return code;
 }
 
@@ -168,6 +178,12 @@ static enum ko_element narrow_matrix_type(enum ko_precision precision)
     return KO_ELEMENT_BF16;
 }
 
+static enum ko_element split_matrix_type(enum ko_precision precision)
+{
+    (void)precision;
+    return KO_ELEMENT_BF16X2;
+}
+
 static size_t far_reserved_bytes(enum ko_precision precision, const struct ko_limits *limits)
 {
     (void)precision;
@@ -207,35 +223,60 @@ static float widened(const unsigned char *from, enum ko_element type, size_t i)
     return value;
 }
 
-/* To the nearest, ties to even; for finite values. */
-static uint16_t narrowed(float value)
+/* Where a matrix's number k begins: in two parts, its high part. */
+static size_t place_of(enum ko_element type, size_t run, size_t k)
 {
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return (uint16_t)((bits + 0x7fffu + (bits >> 16 & 1)) >> 16);
+    return type == KO_ELEMENT_BF16X2 ? 2 * (k + k / run * run) : k * ko_element_bytes(type);
 }
 
-static enum ko_code far_import(struct ko_backend *be, void *to, enum ko_element to_type,
-                               const void *from, enum ko_element from_type, size_t n,
+static void store_number(const struct ko_import *args, size_t k, float value)
+{
+    const struct ko_split s = ko_split_of(value);
+    unsigned char *to = (unsigned char *)args->to + place_of(args->type, args->run, k);
+    if (args->type == KO_ELEMENT_F32) {
+        memcpy(to, &value, sizeof value);
+        return;
+    }
+    memcpy(to, &s.high, sizeof s.high);
+    if (args->type == KO_ELEMENT_BF16X2) {
+        memcpy(to + 2 * args->run, &s.low, sizeof s.low);
+    }
+}
+
+static float number_at(const struct ko_matrix *matrix, size_t run, size_t k)
+{
+    const unsigned char *from =
+        (const unsigned char *)matrix->data + place_of(matrix->type, run, k);
+    if (matrix->type != KO_ELEMENT_BF16X2) {
+        return widened(from, matrix->type, 0);
+    }
+    return widened(from, KO_ELEMENT_BF16, 0) + widened(from + 2 * run, KO_ELEMENT_BF16, 0);
+}
+
+/* Exact matrices are bfloat16 where the others are in two parts. */
+static bool is_own_type(enum ko_element type)
+{
+    return type == far.type || (type == KO_ELEMENT_BF16 && far.type == KO_ELEMENT_BF16X2);
+}
+
+static enum ko_code far_import(struct ko_backend *be, const struct ko_import *args,
                                struct ko_error *err)
 {
+    const size_t end = args->first + args->n;
     (void)be;
-    NEED("import", test_far_has(to, n * ko_element_bytes(to_type)));
-    NEED("import", !test_far_has(from, 1));
-    NEED("import", to_type == (far.narrow ? KO_ELEMENT_BF16 : KO_ELEMENT_F32));
-    for (size_t i = 0; i < n; i++) {
-        const float value = widened(from, from_type, i);
+    NEED("import", test_far_has(args->to, end * ko_element_bytes(args->type)));
+    NEED("import", !test_far_has(args->from, 1));
+    NEED("import", is_own_type(args->type));
+    NEED("import", args->type != KO_ELEMENT_BF16X2 || args->run > 0);
+    for (size_t i = 0; i < args->n; i++) {
+        const float value = widened(args->from, args->from_type, i);
         if (!isfinite(value) && far.bad < 0) {
             far.bad = far.n_imported + (int64_t)i;
         }
-        if (far.narrow) {
-            ((uint16_t *)to)[i] = narrowed(value);
-        } else {
-            ((float *)to)[i] = value;
-        }
+        store_number(args, args->first + i, value);
     }
-    far.n_imported += (int64_t)n;
-    far.imported_bytes += n * ko_element_bytes(from_type);
+    far.n_imported += (int64_t)args->n;
+    far.imported_bytes += args->n * ko_element_bytes(args->from_type);
     return KO_OK;
 }
 
@@ -266,16 +307,17 @@ static enum ko_code far_set_rows(struct ko_backend *be, const struct ko_rows *ro
     return ko_kernels_cpu.set_rows(be, rows, err);
 }
 
-/* The matrix as the cpu backend takes it; *wide: free() it. */
-static enum ko_code near_matrix(const char *operation, const struct ko_matrix *matrix,
-                                struct ko_matrix *out, float **wide, struct ko_error *err)
+/* The n numbers of a matrix, or of matrices of its kind behind each other, as the cpu backend takes
+   them. *wide: free() it. */
+static enum ko_code near_numbers(const char *operation, const struct ko_matrix *matrix, size_t n,
+                                 struct ko_matrix *out, float **wide, struct ko_error *err)
 {
-    const size_t n = (size_t)matrix->n_in * (size_t)matrix->n_out;
-    NEED(operation, matrix->type == (far.narrow ? KO_ELEMENT_BF16 : KO_ELEMENT_F32));
+    const size_t run = ko_matrix_run(matrix->n_out, matrix->n_in, matrix->in_first);
+    NEED(operation, is_own_type(matrix->type));
     NEED(operation, test_far_has(matrix->data, n * ko_element_bytes(matrix->type)));
     *out = *matrix;
     *wide = NULL;
-    if (!far.narrow) {
+    if (matrix->type == KO_ELEMENT_F32) {
         return KO_OK;
     }
     *wide = ko_new(n, sizeof **wide, err);
@@ -283,11 +325,18 @@ static enum ko_code near_matrix(const char *operation, const struct ko_matrix *m
         return KO_E_MEMORY;
     }
     for (size_t i = 0; i < n; i++) {
-        (*wide)[i] = widened(matrix->data, KO_ELEMENT_BF16, i);
+        (*wide)[i] = number_at(matrix, run, i);
     }
     out->data = *wide;
     out->type = KO_ELEMENT_F32;
     return KO_OK;
+}
+
+static enum ko_code near_matrix(const char *operation, const struct ko_matrix *matrix,
+                                struct ko_matrix *out, float **wide, struct ko_error *err)
+{
+    const size_t n = (size_t)matrix->n_in * (size_t)matrix->n_out;
+    return near_numbers(operation, matrix, n, out, wide, err);
 }
 
 /* What each operation needs: far_ is its entry in the table, made from the list of operations. */
@@ -422,16 +471,9 @@ static enum ko_code near_experts(const struct ko_expert_matrices *w, int32_t n_e
 {
     const size_t one = (size_t)w->first.n_in * (size_t)w->first.n_out;
     const size_t all = w->stride * (size_t)(n_experts - 1) + one;
-    struct ko_matrix list = w->first;
     NEED("experts", !w->bias || test_far_has(w->bias, 1));
-    NEED("experts", all <= INT32_MAX);
-    list.n_in = (int32_t)all;
-    list.n_out = 1;
-    const enum ko_code code = near_matrix("experts", &list, &list, wide, err);
     *out = *w;
-    out->first.data = list.data;
-    out->first.type = list.type;
-    return code;
+    return near_numbers("experts", &w->first, all, &out->first, wide, err);
 }
 
 static enum ko_code far_experts(struct ko_backend *be, const struct ko_experts *a,
@@ -594,3 +636,5 @@ const struct ko_kernels test_far = {
     .name = "far", .open = far_open, .matrix_type = far_matrix_type, EVERYTHING};
 const struct ko_kernels test_far_narrow = {
     .name = "far, narrow", .open = narrow_open, .matrix_type = narrow_matrix_type, EVERYTHING};
+const struct ko_kernels test_far_split = {
+    .name = "far, split", .open = split_open, .matrix_type = split_matrix_type, EVERYTHING};

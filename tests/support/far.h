@@ -10,9 +10,10 @@
 
 #include "kernels/kernels.h"
 
-/* Matrices are float32 there, or bfloat16. */
+/* Matrices are float32 there, or bfloat16, or in two parts as in bf16x3. */
 extern const struct ko_kernels test_far;
 extern const struct ko_kernels test_far_narrow;
+extern const struct ko_kernels test_far_split;
 
 /* Bytes that are allocated and not released. */
 size_t test_far_bytes(void);

@@ -29,12 +29,12 @@ bool test_gpu_asked(void)
 
 enum ko_precision test_precision(void)
 {
-    static const char *const words[] = {"float32", "tf32", "bfloat16"};
+    static const char *const words[] = {"float32", "bf16x3", "tf32", "bfloat16"};
     const char *text = getenv("KO_PRECISION");
     if (!text || text[0] == '\0') {
         return KO_FLOAT32;
     }
-    for (int k = 0; k < 3; k++) {
+    for (int k = 0; k < 4; k++) {
         if (strcmp(text, words[k]) == 0) {
             return (enum ko_precision)k;
         }

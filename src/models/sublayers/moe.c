@@ -252,7 +252,7 @@ static struct ko_expert_matrices matrices_of(const struct ko_pass *pass,
                                              const struct expert_matrix *w)
 {
     struct ko_matrix first = ko_model_matrix(pass->model, &pass->arena, w->weight);
-    first.data = (const unsigned char *)first.data + w->first * ko_element_bytes(pass->arena.type);
+    first.data = (const unsigned char *)first.data + w->first * ko_element_bytes(first.type);
     first.n_out = w->n_out;
     return (struct ko_expert_matrices){
         .first = first,

@@ -58,6 +58,10 @@ static void declare_mixer(struct ko_builder *b, const struct ko_rglru_spec *spec
         {"linear_out.bias", &sublayer->out.bias, false, KO_AS_STORED, 1, {d}},
     };
     ko_declare_rows(b, spec->stem, rows, sizeof rows / sizeof rows[0]);
+    if (b->code == KO_OK) {
+        b->model->weights[m->input.weight].in_first = true;
+        b->model->weights[m->recall.weight].in_first = true;
+    }
 }
 
 void ko_rglru_add(struct ko_builder *b, const struct ko_rglru_spec *spec)
@@ -110,7 +114,6 @@ static void project_blocks(struct ko_steps *steps, const struct ko_sublayer *sub
     const float *bias = ko_pass_weight(pass, gate.bias);
     struct ko_matrix w = ko_model_matrix(pass->model, &pass->arena, gate.weight);
     const size_t bytes = (size_t)block * (size_t)block * ko_element_bytes(w.type);
-    w.in_first = true;
     for (int32_t first = 0; first < inner; first += block) {
         ko_step_linear(steps, &(const struct ko_linear){.n = steps->n,
                                                         .x = u + first,

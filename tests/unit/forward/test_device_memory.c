@@ -12,6 +12,7 @@
 
 #include "src/forward/device_memory.h"
 #include "src/forward/forward.h"
+#include "src/models/weights.h"
 #include "src/tree/batch.h"
 #include "tests/support/configured.h"
 #include "tests/support/made_plan.h"
@@ -20,7 +21,9 @@ enum { LAYERS = 4, WIDTH = 64, RESERVED_A_ROW = 1000, RESERVED = 1 << 20 };
 
 static enum ko_element matrix_type(enum ko_precision precision)
 {
-    return precision == KO_BFLOAT16 ? KO_ELEMENT_BF16 : KO_ELEMENT_F32;
+    return precision == KO_BFLOAT16 ? KO_ELEMENT_BF16
+           : precision == KO_BF16X3 ? KO_ELEMENT_BF16X2
+                                    : KO_ELEMENT_F32;
 }
 
 static size_t reserved_bytes(enum ko_precision precision, const struct ko_limits *limits)
@@ -102,6 +105,33 @@ static void every_part_is_counted(void **state)
     assert_true(ko_device_memory_total(&f32) - ko_device_memory_total(&bf16) == bf16.matrices);
 }
 
+/* Two bytes a weight where a matrix is exactly bfloat16, four elsewhere. */
+static void exact_matrices_count_half(void **state)
+{
+    struct ko_device_memory f32, split, half, one;
+    struct ko_device_model pairs = on_device;
+    struct ko_weight *embedding = &model->weights[model->ends.embedding];
+    pairs.precision = KO_BF16X3;
+    (void)state;
+    ko_device_memory_predict(&on_device, 100, &f32);
+    ko_device_memory_predict(&pairs, 100, &split);
+    assert_true(split.matrices == f32.matrices);
+    assert_true(ko_model_exact_share(model) == 0);
+    embedding->exact = true;
+    ko_device_memory_predict(&pairs, 100, &one);
+    assert_true(one.matrices == f32.matrices - 2.0 * (double)embedding->n);
+    ko_model_find_exact(model, NULL);
+    ko_device_memory_predict(&pairs, 100, &half);
+    assert_true(2 * half.matrices == f32.matrices);
+    assert_true(ko_model_exact_share(model) == 1);
+    ko_device_memory_predict(&on_device, 100, &one);
+    assert_true(one.matrices == f32.matrices);
+    for (size_t w = 0; w < model->n_weights; w++) {
+        model->weights[w].exact = false;
+        model->weights[w].exact_before = 0;
+    }
+}
+
 static void what_fits_is_accepted(void **state)
 {
     struct ko_error err = {0};
@@ -155,6 +185,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_part_is_counted),
+        cmocka_unit_test(exact_matrices_count_half),
         cmocka_unit_test(what_fits_is_accepted),
         cmocka_unit_test(the_error_names_a_budget_that_fits),
         cmocka_unit_test(nothing_fits_where_the_smallest_valid_budget_does_not),

@@ -11,11 +11,14 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "kernels/split.h"
 #include "src/base/memory.h"
 #include "src/forward/device_weights.h"
 #include "src/models/model_load.h"
 #include "src/models/model_open.h"
 #include "src/models/model_random.h"
+#include "src/models/pass.h"
+#include "src/models/weights.h"
 #include "tests/support/checkpoint_edit.h"
 #include "tests/support/far.h"
 #include "tests/support/folder.h"
@@ -79,7 +82,7 @@ static void end(struct subject *s)
 static const unsigned char *far_matrix(const struct subject *s, const struct ko_weight *weight)
 {
     const struct ko_arena *arena = &s->far.arena;
-    return (const unsigned char *)arena->matrices + weight->offset * ko_element_bytes(arena->type);
+    return (const unsigned char *)arena->matrices + ko_weight_at(weight, arena->type);
 }
 
 static void weights_in_far_memory_equal_those_of_the_host(void **state)
@@ -132,6 +135,97 @@ static void bfloat16_stays_what_is_in_the_file(void **state)
             assert_memory_equal(far_matrix(&s, weight), tensor->data, tensor->data_bytes);
         }
     }
+    end(&s);
+}
+
+/* The parts of number k of a matrix whose runs are this long. */
+static struct ko_split parts_at(const unsigned char *matrix, size_t run, size_t k)
+{
+    const unsigned char *high = matrix + 2 * (k + k / run * run);
+    struct ko_split s;
+    memcpy(&s.high, high, sizeof s.high);
+    memcpy(&s.low, high + 2 * run, sizeof s.low);
+    return s;
+}
+
+/* Matrices that the file stores as bfloat16 keep their bits, the others are in two parts, and none
+   lies on another. Loaded in parts, as by so many workers. */
+static void split_weights_are_where_products_read_them(void **state)
+{
+    static const struct {
+        const char *folder;
+        bool exact, in_first;
+    } rows[] = {{DEMO("mamba-facts"), true, false},      {DEMO("gpt2-facts"), true, true},
+                {VARIANT("gpt2-bare"), false, true},     {VARIANT("llama2"), false, false},
+                {VARIANT("mamba-odd"), false, false},    {VARIANT("gpt-oss"), true, true},
+                {VARIANT("recurrent-gemma"), true, true}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct ko_error err = {0};
+        struct subject s = begin(rows[i].folder, &test_far_split);
+        const struct ko_model *model = s.model;
+        size_t end_of_last = 0, n_in_first = 0, begins[4];
+        load_host(&s);
+        ko_model_parts(model, 3, begins);
+        for (int32_t p = 0; p < 3; p++) {
+            assert_int_equal(ko_device_weights_load_part(&s.far, s.cp, p, 3, s.far_hash, &err),
+                             KO_OK);
+        }
+        assert_int_equal(s.far.arena.type, KO_ELEMENT_BF16X2);
+        assert_true(ko_model_exact_share(model) == (rows[i].exact ? 1 : 0));
+        assert_int_equal(ko_model_matrix_bytes(model, KO_ELEMENT_BF16X2, model->matrix_elements),
+                         model->matrix_elements * (rows[i].exact ? 2 : 4));
+        for (size_t w = 0; w < model->n_weights; w++) {
+            const struct ko_weight *weight = &model->weights[w];
+            if (!weight->matrix) {
+                continue;
+            }
+            const struct ko_matrix m = ko_model_matrix(model, &s.far.arena, w);
+            const float *own = test_place(model, s.floats, weight);
+            const size_t run = ko_matrix_run(m.n_out, m.n_in, m.in_first);
+            const size_t at = ko_weight_at(weight, KO_ELEMENT_BF16X2);
+            assert_int_equal(m.type, rows[i].exact ? KO_ELEMENT_BF16 : KO_ELEMENT_BF16X2);
+            assert_ptr_equal(m.data, far_matrix(&s, weight));
+            assert_int_equal(at, ko_model_matrix_bytes(model, KO_ELEMENT_BF16X2, weight->offset));
+            assert_true(at >= end_of_last);
+            end_of_last = at + weight->n * ko_element_bytes(m.type);
+            n_in_first += m.in_first;
+            for (size_t k = 0; k < weight->n; k++) {
+                const struct ko_split want = ko_split_of(own[k]);
+                struct ko_split got = {0};
+                if (rows[i].exact) {
+                    memcpy(&got.high, (const unsigned char *)m.data + 2 * k, sizeof got.high);
+                } else {
+                    got = parts_at(m.data, run, k);
+                }
+                assert_int_equal(got.high, want.high);
+                assert_int_equal(got.low, want.low);
+            }
+        }
+        assert_true((n_in_first > 0) == rows[i].in_first);
+        end(&s);
+    }
+}
+
+/* One matrix of float32 between others: only it takes four bytes, and the experts of a layer agree. */
+static void every_matrix_is_exact_or_not_on_its_own(void **state)
+{
+    struct ko_error err = {0};
+    struct subject s = begin(VARIANT("mixtral"), &test_far_split);
+    struct ko_model *model = s.model;
+    size_t before = 0;
+    (void)state;
+    ko_model_find_exact(model, NULL);
+    assert_true(ko_model_exact_share(model) == 1);
+    ko_model_find_exact(model, s.cp);
+    for (size_t w = 0; w < model->n_weights; w++) {
+        const struct ko_weight *weight = &model->weights[w];
+        const struct ko_tensor *tensor = ko_checkpoint_find(s.cp, weight->tensor);
+        assert_int_equal(weight->exact, weight->matrix && tensor->dtype == KO_BF16);
+        assert_int_equal(weight->exact_before, before);
+        before += weight->exact ? (weight->n + 15) / 16 * 16 : 0;
+    }
+    assert_string_equal(err.text, "");
     end(&s);
 }
 
@@ -274,6 +368,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(weights_in_far_memory_equal_those_of_the_host),
         cmocka_unit_test(bfloat16_stays_what_is_in_the_file),
+        cmocka_unit_test(split_weights_are_where_products_read_them),
+        cmocka_unit_test(every_matrix_is_exact_or_not_on_its_own),
         cmocka_unit_test(parts_are_runs_that_make_the_whole),
         cmocka_unit_test(values_that_are_not_finite_are_named_as_on_the_host),
         cmocka_unit_test(random_weights_are_the_same_wherever_they_lie),

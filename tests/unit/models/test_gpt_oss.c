@@ -243,10 +243,12 @@ struct collected {
     int n_pieces;
 };
 
-static enum ko_code take_piece(void *context, size_t offset, enum ko_element type, const void *data,
-                               size_t n, struct ko_error *err)
+static enum ko_code take_piece(void *context, const struct ko_weight *matrix, size_t first,
+                               enum ko_element type, const void *data, size_t n,
+                               struct ko_error *err)
 {
     struct collected *c = context;
+    const size_t offset = matrix->offset + first;
     (void)err;
     assert_int_equal(type, KO_ELEMENT_F32);
     assert_true(offset >= c->end);

@@ -105,7 +105,7 @@ static void wrong_usage_is_refused_in_words(void **state)
         {"run s.yaml --commit-seconds -2", "--commit-seconds: expected a number from 0, got '-2'"},
         {"run s.yaml --backend gpu", "--backend: expected cpu|cuda, got 'gpu'"},
         {"run s.yaml --precision float23",
-         "--precision: expected float32|tf32|bfloat16, got 'float23', did you mean "
+         "--precision: expected float32|bf16x3|tf32|bfloat16, got 'float23', did you mean "
          "'float32'?"},
         {"run", "run: expected SPEC, got no argument, see `knockout run --help`"},
         {"run a.yaml b.yaml",
