@@ -42,8 +42,9 @@
 /* An output of DeltaNet is normed right after its sum, so a sum near 0 magnifies rounding: qwen3.5's
    cells differ by 3.0e-4 at most, with plain loops by 1.3e-4. */
 #define DELTA_BOUND 1e-3
-/* Weights in two bfloat16 parts lose 2^-17 of themselves. */
-#define SPLIT_BOUND 2e-3
+/* Products as in bf16x3, which lose up to 2^-15 of each term. */
+#define SPLIT_BOUND      2e-3
+#define SPLIT_DEMO_BOUND 5e-4
 
 /* LongRoPE depends on the length of a prompt, so prompts of both kinds pass the layers together. */
 enum { ONE_BATCH = 9000 }; /* rows for all cells of a variant */
@@ -220,8 +221,8 @@ static struct golden_case cases[] = {
     {"gpt2-facts, far in bfloat16", DEMO("gpt2-facts"), &test_far_narrow, DEMO_BOUND, 0, 1},
     {"llama-facts, far in bfloat16", DEMO("llama-facts"), &test_far_narrow, DEMO_BOUND, 0, 1},
     {"mixtral, far in bfloat16", VARIANT("mixtral"), &test_far_narrow, CLOSE_BOUND, 0, 0},
-    {"mamba2-facts, far, split", DEMO("mamba2-facts"), &test_far_split, DEMO_BOUND, 0, 1},
-    {"gpt2-facts, far, split", DEMO("gpt2-facts"), &test_far_split, DEMO_BOUND, 0, 1},
+    {"mamba2-facts, far, split", DEMO("mamba2-facts"), &test_far_split, SPLIT_DEMO_BOUND, 0, 1},
+    {"gpt2-facts, far, split", DEMO("gpt2-facts"), &test_far_split, SPLIT_DEMO_BOUND, 0, 1},
     {"gpt2-bare, far, split", VARIANT("gpt2-bare"), &test_far_split, SPLIT_BOUND, 0, 0},
     {"llama2, far, split", VARIANT("llama2"), &test_far_split, SPLIT_BOUND, 0, 0},
     {"pythia, far, split", VARIANT("pythia"), &test_far_split, SPLIT_BOUND, 0, 0},
@@ -317,6 +318,23 @@ static double bound_of(enum ko_precision precision, double bound)
     return precision == KO_FLOAT32 ? bound : bounds[precision];
 }
 
+/* Variants whose random weights magnify rounding: the same products on the CPU gave 5.8e-3 in
+   mamba-odd, 4.6e-3 in qwen3.5, 2.3e-3 in kimi-linear-dense and 2.2e-3 in mamba-original, 17 to 72
+   times what float32 gives. */
+static const double MAGNIFIED_BF16X3 = 2e-2;
+
+static bool magnifies_rounding(const char *name)
+{
+    static const char *const names[] = {"mamba-odd", "mamba-original", "qwen3.5",
+                                        "kimi-linear-dense"};
+    for (size_t k = 0; k < sizeof names / sizeof names[0]; k++) {
+        if (strncmp(name, names[k], strlen(names[k])) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The cases of the CPU on the GPU; in tf32 and bfloat16 those of trained models. Their number. */
 static size_t gpu_cases(const struct ko_kernels *gpu, struct golden_case *out, size_t n)
 {
@@ -334,7 +352,9 @@ static size_t gpu_cases(const struct ko_kernels *gpu, struct golden_case *out, s
         out[kept] = *c;
         out[kept].name = names[kept];
         out[kept].kernels = gpu;
-        out[kept].bound = bound_of(precision, c->bound);
+        out[kept].bound = precision == KO_BF16X3 && magnifies_rounding(c->name)
+                              ? MAGNIFIED_BF16X3
+                              : bound_of(precision, c->bound);
         kept++;
     }
     return kept;

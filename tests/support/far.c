@@ -385,6 +385,55 @@ static enum ko_code far_scatter(struct ko_backend *be, const struct ko_scatter *
     return ko_kernels_cpu.scatter(be, a, err);
 }
 
+/* The high and low parts of the operands of a product, as float32. */
+struct operand_parts {
+    float *x[2], *w[2];
+};
+
+static void split_operands(const struct ko_linear *a, const struct operand_parts *p)
+{
+    const size_t n_in = (size_t)a->w.n_in, n_w = n_in * (size_t)a->w.n_out;
+    const size_t run = ko_matrix_run(a->w.n_out, a->w.n_in, a->w.in_first);
+    for (size_t i = 0; i < (size_t)a->n * n_in; i++) {
+        const struct ko_split s = ko_split_of(a->x[i / n_in * (size_t)a->ldx + i % n_in]);
+        p->x[0][i] = ko_bfloat16_value(s.high);
+        p->x[1][i] = ko_bfloat16_value(s.low);
+    }
+    for (size_t i = 0; i < n_w; i++) {
+        const struct ko_split s = ko_split_of(number_at(&a->w, run, i));
+        p->w[0][i] = ko_bfloat16_value(s.high);
+        p->w[1][i] = ko_bfloat16_value(s.low);
+    }
+}
+
+/* As a GPU in bf16x3: low times high, high times low, then high times high. */
+static enum ko_code multiply_parts(struct ko_backend *be, const struct ko_linear *a,
+                                   struct ko_error *err)
+{
+    const size_t n_x = (size_t)a->n * (size_t)a->w.n_in;
+    const size_t n_w = (size_t)a->w.n_out * (size_t)a->w.n_in;
+    float *all = ko_new(2 * (n_x + n_w), sizeof *all, err);
+    if (!all) {
+        return KO_E_MEMORY;
+    }
+    const struct operand_parts p = {{all, all + n_x}, {all + 2 * n_x, all + 2 * n_x + n_w}};
+    static const int part_of_x[] = {1, 0, 0}, part_of_w[] = {0, 1, 0};
+    struct ko_linear near = *a;
+    enum ko_code code = KO_OK;
+    split_operands(a, &p);
+    near.ldx = a->w.n_in;
+    near.w.type = KO_ELEMENT_F32;
+    for (int k = 0; k < 3 && code == KO_OK; k++) {
+        near.x = p.x[part_of_x[k]];
+        near.w.data = p.w[part_of_w[k]];
+        near.bias = k == 0 ? a->bias : NULL;
+        near.accumulate = k > 0 || a->accumulate;
+        code = ko_kernels_cpu.linear(be, &near, err);
+    }
+    free(all);
+    return code;
+}
+
 static enum ko_code far_linear(struct ko_backend *be, const struct ko_linear *a,
                                struct ko_error *err)
 {
@@ -393,6 +442,12 @@ static enum ko_code far_linear(struct ko_backend *be, const struct ko_linear *a,
     FAR("linear", a->x, a->bias, a->y);
     NEED("linear", a->n <= far.n_rows);
     NEED("linear", a->w.n_in <= far.limits.max_in);
+    if (far.type == KO_ELEMENT_BF16X2) {
+        NEED("linear", is_own_type(a->w.type));
+        NEED("linear", test_far_has(a->w.data, ko_element_bytes(a->w.type) * (size_t)a->w.n_in *
+                                                   (size_t)a->w.n_out));
+        return multiply_parts(be, a, err);
+    }
     enum ko_code code = near_matrix("linear", &a->w, &near.w, &wide, err);
     if (code == KO_OK) {
         code = ko_kernels_cpu.linear(be, &near, err);
