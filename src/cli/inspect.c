@@ -99,9 +99,7 @@ static void print_model(const struct ko_checkpoint_report *report, struct ko_tex
     ko_text_add(out, "%s of float32\n",
                 ko_bytes_human((double)ko_model_floats(report->model) * sizeof(float), text));
     begin_line(out, "in bf16x3");
-    ko_text_add(out,
-                "%s on a GPU; %.4g %% of the matrices' numbers are in matrices that are "
-                "exactly bfloat16: two products, the others three\n",
+    ko_text_add(out, "%s on a GPU; %.4g %% of the matrices exactly bfloat16 (two products)\n",
                 ko_bytes_human(split_bytes(report->model), text),
                 100 * ko_model_exact_share(report->model));
 }

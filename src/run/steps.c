@@ -252,8 +252,8 @@ static void log_exact(const struct step *step)
         const char *name = plan->model[m].name;
         const struct ko_model *model = step->inputs->model[ko_inputs_find(step->inputs, name)];
         ko_log_write(&step->session->log, KO_LOG_INFO,
-                     "%s model=\"%s\" exactly_bfloat16=\"%.4g %% of the matrices' numbers\"",
-                     step->title, name, 100 * ko_model_exact_share(model));
+                     "%s model=\"%s\" exactly_bfloat16=\"%.4g %% of the matrices\"", step->title,
+                     name, 100 * ko_model_exact_share(model));
     }
 }
 

@@ -226,7 +226,8 @@ static float widened(const unsigned char *from, enum ko_element type, size_t i)
 /* Where a matrix's number k begins: in two parts, its high part. */
 static size_t place_of(enum ko_element type, size_t run, size_t k)
 {
-    return type == KO_ELEMENT_BF16X2 ? 2 * (k + k / run * run) : k * ko_element_bytes(type);
+    const bool parts = type == KO_ELEMENT_BF16X2 && run > 0;
+    return parts ? 2 * (k + k / run * run) : k * ko_element_bytes(type);
 }
 
 static void store_number(const struct ko_import *args, size_t k, float value)
