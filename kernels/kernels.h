@@ -16,8 +16,8 @@
 extern "C" {
 #endif
 
-/* How matrix products are computed. bf16x3 splits both operands in two bfloat16 parts (kernels/split.h)
-   and adds high times high, high times low, and low times high. */
+/* How matrix products are computed. bf16x3 splits both operands in two bfloat16 parts
+   (kernels/split.h) and adds high times high, high times low, and low times high. */
 enum ko_precision { KO_FLOAT32, KO_BF16X3, KO_TF32, KO_BFLOAT16 };
 
 struct ko_backend_config {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A float32 as the sum of two bfloat16 numbers, for host and device. The high part is the number
    rounded to nearest (ties to even), the low part is the rest, rounded the same way. Together they
-   hold about 16 bits of the significand: |x - (high + low)| is at most 2^-17 |x|, or 2^-134 where the
-   rest is subnormal. Near the end of the range, from 0x1.fdp127 on, numbers are cut where rounding
-   could overflow, and the bound is 2^-16 |x|. The parts of a finite number and their sum are finite.
-   */
+   hold about 16 bits of the significand: |x - (high + low)| is at most 2^-17 |x|, or 2^-134 where
+   the rest is subnormal. Near the end of the range, from 0x1.fdp127 on, numbers are cut where
+   rounding could overflow, and the bound is 2^-16 |x|. The parts of a finite number are finite, and
+   so is their sum. */
 #ifndef KO_KERNELS_SPLIT_H
 #define KO_KERNELS_SPLIT_H
 

@@ -246,7 +246,7 @@ template <typename Core> struct tensor_tile {
 };
 
 /* bf16x3 by tensor cores. A row in shared memory has the high parts of 16 numbers, then their low
-   parts. N_PARTS: of a weight; one where the matrices are exactly bfloat16, whose low parts are 0. */
+   parts. N_PARTS: of a weight; one where the matrices are exactly bfloat16. */
 template <int N_PARTS> struct split_tile : tensor_tile<bfloat16_core> {
     typedef float value;
     typedef typename std::conditional<N_PARTS == 1, __nv_bfloat16, float>::type loaded;

@@ -17,8 +17,8 @@ KO_MUST_CHECK enum ko_code ko_model_load(const struct ko_model *model,
 
 /* Takes matrices that do not stay in host memory. */
 struct ko_matrix_sink {
-    /* Takes n elements of the matrix, from `first` on, as they lie in the file, perhaps unaligned. The
-       pieces of a matrix come in order. `data` is valid until return. */
+    /* Takes n elements of the matrix, from `first` on, as they lie in the file, perhaps unaligned.
+       The pieces of a matrix come in order. `data` is valid until return. */
     enum ko_code (*take)(void *context, const struct ko_weight *matrix, size_t first,
                          enum ko_element type, const void *data, size_t n, struct ko_error *err);
     /* Called after the last piece. *bad: the first element that is not finite, counted over all

@@ -32,9 +32,9 @@ KO_MUST_CHECK enum ko_code ko_weight_check(const struct ko_model *model,
                                            const struct ko_weight *weight,
                                            const struct ko_checkpoint *checkpoint,
                                            struct ko_error *err);
-/* Finds the matrices that are exactly bfloat16: those that the checkpoint stores as BF16 or in MXFP4.
-   NULL: all of them, as if a checkpoint were stored so. The matrices of a layer's experts, which one
-   operation reads, are exact all together or not at all. */
+/* Finds the matrices that are exactly bfloat16: those that the checkpoint stores as BF16 or in
+   MXFP4. NULL: all of them, as if a checkpoint were stored so. The matrices of a layer's experts,
+   which one operation reads, are exact all together or not at all. */
 void ko_model_find_exact(struct ko_model *model, const struct ko_checkpoint *checkpoint);
 /* The number of the weight's elements in the file. */
 int64_t ko_weight_elements(const struct ko_weight *weight);

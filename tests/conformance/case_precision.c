@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Products at other precisions than float32, where a backend offers them. If the operands' types hold
-   their numbers exactly, only the sums are rounded. Otherwise each operand is rounded once. */
+/* Products at other precisions than float32, where a backend offers them. If the operands' types
+   hold their numbers exactly, only the sums are rounded. Otherwise each operand is rounded once. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
