@@ -8,16 +8,22 @@
 #include "src/base/text.h"
 #include "src/run/settings.h"
 
-/* `knockout bench --shape all --precision float32,tf32,bfloat16 --json` printed these
+/* `knockout bench --shape all --precision float32,bf16x3,tf32,bfloat16 --json` printed these
    gemm_flops_layers and fraction_of_gemm (docs/performance.md). Widths in ascending order. */
 #define RATE(date, precision, architecture, width, tflops, fraction)                               \
     {                                                                                              \
-        "h200", "NVIDIA H200", precision, architecture, width, (tflops)*1e12, fraction, date       \
+        "h200", "NVIDIA H200", precision, architecture, width, (tflops)*1e12, fraction, 0, date    \
     }
 #define RATES(date, architecture, width, f32, f32_part, tf32, tf32_part, bf16, bf16_part)          \
     RATE(date, KO_FLOAT32, architecture, width, f32, f32_part),                                    \
         RATE(date, KO_TF32, architecture, width, tf32, tf32_part),                                 \
         RATE(date, KO_BFLOAT16, architecture, width, bf16, bf16_part)
+/* bf16x3, with weights in float32 and in bfloat16 (--weights). */
+#define SPLIT(architecture, width, tflops, fraction, exact, exact_fraction)                        \
+    {                                                                                              \
+        "h200", "NVIDIA H200", KO_BF16X3, architecture, width, (tflops)*1e12, fraction,            \
+            (exact) * (exact_fraction)*1e12, "2026-11-30"                                          \
+    }
 #define H200(...)     RATES("2026-11-22", __VA_ARGS__)
 #define H200_MOE(...) RATES("2026-11-30", __VA_ARGS__)
 
@@ -42,6 +48,23 @@ static const struct ko_device_rate rates[] = {
     H200("", 2048, 50.4, 0.763, 366.4, 0.636, 608.4, 0.544), /* Llama's */
     H200("", 3072, 51.1, 0.809, 367.5, 0.695, 650.2, 0.610),
     H200("", 4096, 50.1, 0.902, 379.1, 0.752, 671.1, 0.703),
+    SPLIT("mamba", 768, 127.5, 0.422, 151.0, 0.383),
+    SPLIT("mamba", 2048, 201.2, 0.614, 268.2, 0.573),
+    SPLIT("mamba", 2560, 215.2, 0.658, 292.3, 0.626),
+    SPLIT("mamba", 4096, 233.8, 0.694, 332.2, 0.668),
+    SPLIT("falcon_mamba", 4096, 234.7, 0.673, 332.2, 0.659),
+    SPLIT("mamba2", 768, 150.0, 0.359, 184.2, 0.315),
+    SPLIT("mamba2", 2048, 224.2, 0.538, 313.4, 0.472),
+    SPLIT("mamba2", 2560, 236.0, 0.585, 330.2, 0.528),
+    SPLIT("gpt2", 1024, 168.3, 0.575, 214.4, 0.535),
+    SPLIT("gpt2", 1280, 188.6, 0.662, 250.0, 0.630),
+    SPLIT("gpt2", 1600, 202.6, 0.673, 274.7, 0.628),
+    SPLIT("mistral", 4096, 241.9, 0.795, 347.3, 0.779),
+    SPLIT("olmoe", 2048, 145.7, 0.273, 180.3, 0.245),
+    SPLIT("gpt_oss", 2880, 208.8, 0.192, 274.0, 0.173),
+    SPLIT("", 2048, 201.3, 0.671, 277.4, 0.613), /* Llama's */
+    SPLIT("", 3072, 221.9, 0.715, 317.7, 0.682),
+    SPLIT("", 4096, 240.5, 0.743, 341.4, 0.735),
 };
 enum { N_RATES = sizeof rates / sizeof rates[0] };
 
@@ -91,4 +114,12 @@ enum ko_code ko_device_rate_find(const char *device, enum ko_precision precision
     }
     *out = best;
     return KO_OK;
+}
+
+double ko_device_rate_flops(const struct ko_device_rate *rate, double exact_share)
+{
+    const double reached = rate->gemm_flops * rate->fraction;
+    return rate->exact_flops > 0
+               ? 1 / ((1 - exact_share) / reached + exact_share / rate->exact_flops)
+               : reached;
 }

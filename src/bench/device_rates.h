@@ -16,7 +16,10 @@ struct ko_device_rate {
     int32_t width;            /* of its residual stream */
     double gemm_flops;        /* FLOP/s of matrix products at the layers' shapes */
     double fraction;          /* of gemm_flops, reached from the embedding to the metrics */
-    const char *measured;     /* date */
+    /* bf16x3: FLOP/s reached from the embedding to the metrics where all weights are exactly
+       bfloat16 and take two products instead of three. 0 in the other precisions. */
+    double exact_flops;
+    const char *measured; /* date */
 };
 
 /* Finds the rate of a device for a model of this architecture and width: that of the widest
@@ -27,5 +30,9 @@ KO_MUST_CHECK enum ko_code ko_device_rate_find(const char *device, enum ko_preci
                                                const char *architecture, int32_t width,
                                                const struct ko_device_rate **out,
                                                struct ko_error *err);
+
+/* FLOP/s from the embedding to the metrics for a model with this share of exactly bfloat16 numbers
+   in its matrices (ko_model_exact_share). */
+double ko_device_rate_flops(const struct ko_device_rate *rate, double exact_share);
 
 #endif

@@ -11,6 +11,7 @@
 #include "src/base/memory.h"
 #include "src/bench/device_rates.h"
 #include "src/bench/gemm.h"
+#include "src/models/model.h"
 #include "src/preview/plan_report.h"
 #include "src/run/inputs_plan.h"
 
@@ -163,7 +164,7 @@ static enum ko_code look_up_rates(struct ko_plan_report *report, double *flops,
         if (code != KO_OK) {
             break;
         }
-        flops[m] = rate->gemm_flops * rate->fraction;
+        flops[m] = ko_device_rate_flops(rate, ko_model_exact_share(report->inputs->model[m]));
         snprintf(time->device, sizeof time->device, "%s", rate->title);
         least = fmin(least, flops[m]);
         most = fmax(most, flops[m]);

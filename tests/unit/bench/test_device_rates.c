@@ -14,7 +14,7 @@ static void every_precision_of_a_device_has_a_rate(void **state)
 {
     (void)state;
     double before = 0;
-    static const enum ko_precision measured[] = {KO_FLOAT32, KO_TF32, KO_BFLOAT16};
+    static const enum ko_precision measured[] = {KO_FLOAT32, KO_BF16X3, KO_TF32, KO_BFLOAT16};
     for (size_t k = 0; k < sizeof measured / sizeof measured[0]; k++) {
         const enum ko_precision p = measured[k];
         const struct ko_device_rate *rate = NULL;
@@ -62,11 +62,28 @@ static void an_unknown_device_is_refused_with_those_known(void **state)
     assert_null(rate);
 }
 
+/* H200, mamba-2.8b: 24.30 us a cell with weights in float32, 18.78 with weights in bfloat16. */
+static void exact_weights_are_faster_in_bf16x3_alone(void **state)
+{
+    const struct ko_device_rate *split = NULL, *tf32 = NULL;
+    struct ko_error err = {0};
+    (void)state;
+    assert_int_equal(ko_device_rate_find("h200", KO_BF16X3, "mamba", 2560, &split, &err), KO_OK);
+    assert_int_equal(ko_device_rate_find("h200", KO_TF32, "mamba", 2560, &tf32, &err), KO_OK);
+    const double none = ko_device_rate_flops(split, 0), all = ko_device_rate_flops(split, 1);
+    assert_float_equal(none / 1e12, 215.2 * 0.658, 1e-6);
+    assert_float_equal(all / none, 24.30 / 18.78, 0.01);
+    /* Half of the work at each rate: the times add up. */
+    assert_float_equal(ko_device_rate_flops(split, 0.5), 2 / (1 / none + 1 / all), 1e-3 * none);
+    assert_float_equal(ko_device_rate_flops(tf32, 1) / 1e12, 371.6 * 0.562, 1e-6);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_precision_of_a_device_has_a_rate),
         cmocka_unit_test(the_widest_measured_model_that_is_no_wider_counts),
+        cmocka_unit_test(exact_weights_are_faster_in_bf16x3_alone),
         cmocka_unit_test(an_unknown_device_is_refused_with_those_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
