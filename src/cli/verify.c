@@ -19,16 +19,17 @@
 #include "src/run/inputs_plan.h"
 
 /* The largest accepted absolute difference, in nats. float32 sums differ by their order of
-   summation alone; a cube of lower precision differs more. */
+   summation alone; a cube of lower precision differs more. Each is two to four times the largest
+   difference seen in trained models (docs/precision.md). */
 static double accepted_difference(const char *precision)
 {
     if (strcmp(precision, "bf16x3") == 0) {
         return 2e-3;
     }
     if (strcmp(precision, "tf32") == 0) {
-        return 0.02;
+        return 0.1;
     }
-    return strcmp(precision, "bfloat16") == 0 ? 0.15 : 1e-4;
+    return strcmp(precision, "bfloat16") == 0 ? 1 : 1e-4;
 }
 
 /* Fails where a cell is flagged done and has no value. The sample may miss such a cell, so all are
