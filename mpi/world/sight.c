@@ -223,28 +223,27 @@ enum ko_code ko_backend_choose(const char *wanted, bool build_has_cuda,
     return code;
 }
 
-static int by_name(const void *a, const void *b)
+/* The first name after `after` in the order of bytes; NULL if there is none. after NULL: the first. */
+static const char *next_name(const struct ko_sight *sight, int n, const char *after)
 {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
+    const char *next = NULL;
+    for (int w = 0; w < n; w++) {
+        const char *name = sight[w].gpu.name;
+        if ((!after || strcmp(name, after) > 0) && (!next || strcmp(name, next) < 0)) {
+            next = name;
+        }
+    }
+    return next;
 }
 
 void ko_sights_device(const struct ko_sight *sight, int n, char *text, size_t size)
 {
-    const char **name = ko_new((size_t)n, sizeof(char *), NULL);
     size_t used = 0;
     text[0] = '\0';
-    for (int w = 0; name && w < n; w++) {
-        name[w] = sight[w].gpu.name;
+    for (const char *name = next_name(sight, n, NULL); name && used < size;
+         name = next_name(sight, n, name)) {
+        used += (size_t)snprintf(text + used, size - used, "%s%s", used ? " + " : "", name);
     }
-    if (name) {
-        qsort(name, (size_t)n, sizeof *name, by_name);
-    }
-    for (int w = 0; name && w < n && used < size; w++) {
-        if (w == 0 || strcmp(name[w], name[w - 1]) != 0) {
-            used += (size_t)snprintf(text + used, size - used, "%s%s", used ? " + " : "", name[w]);
-        }
-    }
-    free(name);
 }
 
 /* The first worker with the fewest threads above `more_than`; -1 if there is no such worker. */

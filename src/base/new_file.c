@@ -75,12 +75,15 @@ static enum ko_code remove_stale(const char *path, const char *host, struct ko_e
         code = ko_text_check(&begin, err);
     }
     for (const struct dirent *entry; code == KO_OK && list && (entry = readdir(list));) {
-        char *stale =
-            is_stale(entry->d_name, begin.data) ? ko_path_join(folder, entry->d_name, NULL) : NULL;
-        if (stale) {
-            (void)unlink(stale);
+        if (is_stale(entry->d_name, begin.data)) {
+            char *stale = ko_path_join(folder, entry->d_name, err);
+            if (stale) {
+                (void)unlink(stale);
+            } else {
+                code = KO_E_MEMORY;
+            }
+            free(stale);
         }
-        free(stale);
     }
     if (list) {
         (void)closedir(list);

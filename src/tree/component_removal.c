@@ -8,16 +8,22 @@
 #include "src/base/memory.h"
 #include "src/prompts/token_set.h"
 
+/* The prompt that gives the component for one seed of classes that resample it. */
+struct donor {
+    uint64_t seed;
+    int32_t fact; /* -1: none */
+    bool paired;  /* it has a position for each of the prompt's set */
+    int32_t *at;  /* [T] the position there of each position in the set */
+};
+
 /* Where the components are taken out of a prompt. */
 struct removed {
-    int32_t fact, route;
-    int32_t position; /* of a route with `each` */
-    bool replaces;    /* the plan has classes that replace the component */
-    /* The donor that was found last, since the classes of all heads have the same; -2: none yet */
-    int32_t donor;
-    uint64_t donor_seed;
-    uint8_t components; /* those that the model has */
-    uint8_t at[];       /* [T] 1: at this position */
+    int32_t route;
+    bool replaces;       /* the plan has classes that replace the component */
+    uint8_t components;  /* those that the model has */
+    uint8_t *at;         /* [T] 1: at this position */
+    struct donor *donor; /* [n_donors] */
+    int32_t n_donors;
 };
 
 /* Routes that replace a component take it from prompts of their own. */
@@ -41,63 +47,57 @@ static enum ko_code mark_positions(const struct ko_route *route, const struct ko
     return KO_OK;
 }
 
-static int32_t find_donor(struct removed *removed, const struct ko_tree_model *model, int32_t class)
+/* The donor for a class; NULL for a class that does not resample. */
+static const struct donor *find_donor(const struct removed *removed,
+                                      const struct ko_tree_model *model, int32_t class)
 {
     const struct ko_feature_class *c = &model->plan->class[class];
-    if (c->replacement != KO_REPLACE_RESAMPLE) {
-        return -1;
+    for (int32_t d = 0; c->replacement == KO_REPLACE_RESAMPLE && d < removed->n_donors; d++) {
+        if (removed->donor[d].seed == c->donor_seed) {
+            return &removed->donor[d];
+        }
     }
-    if (removed->donor == -2 || removed->donor_seed != c->donor_seed) {
-        removed->donor =
-            ko_plan_donor(model->plan, model->model, removed->route, removed->fact, c->donor_seed);
-        removed->donor_seed = c->donor_seed;
-    }
-    return removed->donor;
+    return NULL;
 }
 
-/* Pairs the k-th position of the prompt's set with the k-th of the donor's. donor_at may be NULL.
-   Returns whether each has one. */
-static bool pair_positions(const struct removed *removed, const struct ko_tree_model *model,
-                           int32_t n_tokens, int32_t donor, int32_t *donor_at)
+/* Pairs the k-th position of the prompt's set with the k-th of the donor's.
+   at: [T of the donor] 1: in the donor's set */
+static bool pair_positions(const struct removed *removed, int32_t n_tokens, const uint8_t *at,
+                           int32_t n_donor_tokens, int32_t *donor_at)
 {
-    const struct ko_prompt *prompt = ko_plan_prompt(model->plan, model->model, donor);
-    const struct ko_route *route = &model->plan->route[removed->route].route;
-    uint8_t *at = ko_new((size_t)prompt->n_tokens, 1, NULL);
-    bool paired = at && mark_positions(route, prompt, removed->position, at, NULL) == KO_OK;
     int32_t next = 0;
-    for (int32_t i = 0; paired && i < n_tokens; i++) {
+    for (int32_t i = 0; i < n_tokens; i++) {
         if (!removed->at[i]) {
             continue;
         }
-        while (next < prompt->n_tokens && !at[next]) {
+        while (next < n_donor_tokens && !at[next]) {
             next++;
         }
-        paired = next < prompt->n_tokens;
-        if (paired && donor_at) {
-            donor_at[i] = next;
+        if (next == n_donor_tokens) {
+            return false;
         }
-        next++;
+        donor_at[i] = next++;
     }
-    free(at);
-    return paired;
+    return true;
 }
 
 /* A prompt without a donor, or whose donor has too few positions, keeps its component. */
 static bool class_applies(const struct ko_intervention *intervention,
                           const struct ko_tree_model *model, int32_t class)
 {
-    struct removed *removed = intervention->self;
+    const struct removed *removed = intervention->self;
     if (model->plan->class[class].replacement != KO_REPLACE_RESAMPLE) {
         return true;
     }
-    const int32_t donor = find_donor(removed, model, class);
-    return donor >= 0 && pair_positions(removed, model, intervention->n_tokens, donor, NULL);
+    const struct donor *donor = find_donor(removed, model, class);
+    return donor && donor->paired;
 }
 
 static int32_t donor_of(const struct ko_intervention *intervention,
                         const struct ko_tree_model *model, int32_t class)
 {
-    return find_donor(intervention->self, model, class);
+    const struct donor *donor = find_donor(intervention->self, model, class);
+    return donor ? donor->fact : -1;
 }
 
 static int32_t same_class(const struct ko_intervention *intervention,
@@ -150,7 +150,7 @@ static void describe_removal(const struct ko_intervention *intervention,
 {
     struct removed *removed = intervention->self;
     const struct ko_feature_class *c = &model->plan->class[class];
-    const int32_t donor = find_donor(removed, model, class);
+    const struct donor *donor = find_donor(removed, model, class);
     *out = (struct ko_removal){
         .components = removed->components,
         .head = ko_feature_class_is_head(c) ? c->head : -1,
@@ -158,9 +158,22 @@ static void describe_removal(const struct ko_intervention *intervention,
         .donor = -1,
         .at = removed->at,
     };
-    if (donor >= 0) {
-        (void)pair_positions(removed, model, intervention->n_tokens, donor, donor_at);
+    for (int32_t i = 0; donor && donor->paired && i < intervention->n_tokens; i++) {
+        if (removed->at[i]) {
+            donor_at[i] = donor->at[i];
+        }
     }
+}
+
+static void free_removed(void *self)
+{
+    struct removed *removed = self;
+    for (int32_t d = 0; d < removed->n_donors; d++) {
+        free(removed->donor[d].at);
+    }
+    free(removed->donor);
+    free(removed->at);
+    free(removed);
 }
 
 static const struct ko_intervention_kind component_removal = {
@@ -173,8 +186,53 @@ static const struct ko_intervention_kind component_removal = {
     .own_convolution = own_convolution,
     .describe = describe_branch,
     .removal = describe_removal,
-    .free = free,
+    .free = free_removed,
 };
+
+/* Adds the donor of a seed. */
+static enum ko_code add_donor(struct removed *removed, const struct ko_tree_model *model,
+                              int32_t fact, int32_t position, uint64_t seed, struct ko_error *err)
+{
+    const struct ko_plan *plan = model->plan;
+    const int32_t n = ko_plan_prompt(plan, model->model, fact)->n_tokens;
+    struct donor *donor = &removed->donor[removed->n_donors++];
+    *donor = (struct donor){.seed = seed,
+                            .fact = ko_plan_donor(plan, model->model, removed->route, fact, seed)};
+    if (donor->fact < 0) {
+        return KO_OK;
+    }
+    const struct ko_prompt *prompt = ko_plan_prompt(plan, model->model, donor->fact);
+    uint8_t *at = ko_new((size_t)prompt->n_tokens, 1, err);
+    donor->at = at ? ko_new((size_t)n, sizeof *donor->at, err) : NULL;
+    enum ko_code code = donor->at ? KO_OK : KO_E_MEMORY;
+    if (code == KO_OK) {
+        code = mark_positions(&plan->route[removed->route].route, prompt, position, at, err);
+    }
+    if (code == KO_OK) {
+        donor->paired = pair_positions(removed, n, at, prompt->n_tokens, donor->at);
+    }
+    free(at);
+    return code;
+}
+
+/* The donors of all seeds of the route's classes. */
+static enum ko_code add_donors(struct removed *removed, const struct ko_tree_model *model,
+                               int32_t fact, int32_t position, struct ko_error *err)
+{
+    const struct ko_plan *plan = model->plan;
+    enum ko_code code = KO_OK;
+    removed->donor = ko_new((size_t)plan->n_classes, sizeof *removed->donor, err);
+    if (!removed->donor) {
+        return KO_E_MEMORY;
+    }
+    for (int32_t c = 0; code == KO_OK && c < plan->n_classes; c++) {
+        if (plan->class[c].replacement == KO_REPLACE_RESAMPLE && !find_donor(removed, model, c) &&
+            ko_plan_has_pair(plan, model->model, removed->route, c)) {
+            code = add_donor(removed, model, fact, position, plan->class[c].donor_seed, err);
+        }
+    }
+    return code;
+}
 
 enum ko_code ko_component_removal_make(const struct ko_tree_model *model, int32_t fact,
                                        int32_t route, int32_t position, struct ko_intervention *out,
@@ -183,19 +241,21 @@ enum ko_code ko_component_removal_make(const struct ko_tree_model *model, int32_
     const struct ko_prompt *prompt = ko_plan_prompt(model->plan, model->model, fact);
     const struct ko_route *r = &model->plan->route[route].route;
     const size_t n = (size_t)prompt->n_tokens;
-    struct removed *removed = ko_new(1, sizeof *removed + n, err);
+    struct removed *removed = ko_new(1, sizeof *removed, err);
     if (!removed) {
         return KO_E_MEMORY;
     }
-    removed->fact = fact;
     removed->route = route;
-    removed->position = position;
-    removed->donor = -2;
     removed->replaces = model->plan->reference != NULL;
     removed->components = ko_tree_components_of(model, r);
-    const enum ko_code code = mark_positions(r, prompt, position, removed->at, err);
+    removed->at = ko_new(n, 1, err);
+    enum ko_code code =
+        removed->at ? mark_positions(r, prompt, position, removed->at, err) : KO_E_MEMORY;
+    if (code == KO_OK && removed->replaces) {
+        code = add_donors(removed, model, fact, position, err);
+    }
     if (code != KO_OK) {
-        free(removed);
+        free_removed(removed);
         return code;
     }
     const uint8_t *first = memchr(removed->at, 1, n);

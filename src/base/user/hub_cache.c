@@ -186,16 +186,17 @@ static enum ko_code find_snapshot(const char *root, char **out, struct ko_error 
     return code;
 }
 
-/* Whether a folder is a repository's root in a cache. */
-static bool is_root(const char *path)
+/* Sets *root to whether a folder is a repository's root in a cache. */
+static enum ko_code check_root(const char *path, bool *root, struct ko_error *err)
 {
-    char *name = ko_path_last(path, NULL);
-    char *snapshots = ko_path_join(path, "snapshots", NULL);
-    const bool root = name && snapshots && is_folder(snapshots) &&
-                      strncmp(name, root_prefix, strlen(root_prefix)) == 0;
+    char *name = ko_path_last(path, err);
+    char *snapshots = name ? ko_path_join(path, "snapshots", err) : NULL;
+    const enum ko_code code = snapshots ? KO_OK : KO_E_MEMORY;
+    *root =
+        snapshots && is_folder(snapshots) && strncmp(name, root_prefix, strlen(root_prefix)) == 0;
     free(snapshots);
     free(name);
-    return root;
+    return code;
 }
 
 static enum ko_code find_name(const char *name, const char *path, char **out, struct ko_error *err)
@@ -231,7 +232,11 @@ static enum ko_code find_name(const char *name, const char *path, char **out, st
 enum ko_code ko_hub_find(const char *text, const char *path, char **out, struct ko_error *err)
 {
     if (ko_file_exists(path)) {
-        if (is_root(path)) {
+        bool root = false;
+        if (check_root(path, &root, err) != KO_OK) {
+            return KO_E_MEMORY;
+        }
+        if (root) {
             return find_snapshot(path, out, err);
         }
         *out = ko_copy(path, err);
