@@ -94,13 +94,13 @@ static void the_last_model_is_computed_last_and_done_ones_not_at_all(void **stat
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         uint8_t pending[2 * MODELS] = {0};
+        for (int m = 0; m < MODELS; m++) {
+            pending[2 * m + 1] = !rows[i].done[m];
+        }
         struct ko_job job = {.plan = &plan,
                              .batches = {batch, 2 * MODELS},
                              .pending = pending,
                              .last_model = rows[i].last};
-        for (int m = 0; m < MODELS; m++) {
-            pending[2 * m + 1] = !rows[i].done[m];
-        }
         assert_string_equal(order_of(&job), rows[i].order);
     }
 }
