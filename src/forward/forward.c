@@ -24,7 +24,9 @@ static enum ko_code allocate_removed(struct ko_engine *engine, struct ko_error *
     enum ko_code code = KO_OK;
     for (int32_t k = 0; code == KO_OK && k < ko_plan_component_arrays(engine->plan); k++) {
         code = pass->kernels->alloc(pass->be, bytes, &memory, err);
-        *room[k] = memory;
+        if (code == KO_OK) {
+            *room[k] = memory;
+        }
     }
     return code;
 }

@@ -120,14 +120,17 @@ static enum ko_code read_operand(struct ko_translation *t, size_t depth, struct 
         }
         ko_text_free(&inner);
     }
-    if (code == KO_OK && o->list.n + o->others.n == 0) {
-        return ko_fail(t->err, KO_E_INPUT, "%s: regular expression '%s': a class is empty",
-                       t->where, t->pattern);
-    }
     if (code == KO_OK) {
         code = ko_text_check(&o->list, t->err);
     }
-    return code != KO_OK ? code : ko_text_check(&o->others, t->err);
+    if (code == KO_OK) {
+        code = ko_text_check(&o->others, t->err);
+    }
+    if (code == KO_OK && o->list.n + o->others.n == 0) {
+        code = ko_fail(t->err, KO_E_INPUT, "%s: regular expression '%s': a class is empty",
+                       t->where, t->pattern);
+    }
+    return code;
 }
 
 static enum ko_code read_class(struct ko_translation *t, size_t depth, bool negated,
