@@ -74,9 +74,9 @@ struct means_recorder {
     double *sums;
 };
 
-/* sum [n_numbers] += the rows of the backend's part [n, n_numbers]. */
+/* sum [n_numbers] += sign times the rows of the backend's part [n, n_numbers]. */
 static enum ko_code add_part(struct means_recorder *r, const float *part, int32_t n,
-                             int32_t n_numbers, double *sum, struct ko_error *err)
+                             int32_t n_numbers, double sign, double *sum, struct ko_error *err)
 {
     const struct ko_pass *pass = &r->engine->pass;
     const size_t width = (size_t)n_numbers;
@@ -84,7 +84,7 @@ static enum ko_code add_part(struct means_recorder *r, const float *part, int32_
         pass->kernels->download(pass->be, r->part, part, (size_t)n * width * sizeof *r->part, err);
     for (size_t k = 0; code == KO_OK && k < (size_t)n; k++) {
         for (size_t c = 0; c < width; c++) {
-            sum[c] += (double)r->part[k * width + c];
+            sum[c] += sign * (double)r->part[k * width + c];
         }
     }
     return code;
@@ -104,12 +104,14 @@ static enum ko_code take_rows(const struct ko_pass *pass, const struct ko_noted 
     return pass->kernels->gather(pass->be, &gather, err);
 }
 
-/* Adds the rows of one mean, at most d_model numbers of each at a time. */
+/* Adds the rows of one mean, at most d_model numbers of each at a time. Of a change it adds x after
+   the output was added, and takes away x before, both in double precision. */
 static enum ko_code note_mean(struct means_recorder *r, const struct ko_pass *pass,
                               const struct ko_noted *noted, int32_t m, struct ko_error *err)
 {
     const struct recorded *mean = &r->mean[m];
     const int32_t d = pass->model->shape.d_model;
+    const double sign = noted->note == KO_NOTE_BEFORE ? -1 : 1;
     double *sum = r->sums +
                   ko_plan_mean_place(pass->plan_model, r->n_means, noted->sublayer,
                                      noted->component, noted->heads) +
@@ -119,30 +121,7 @@ static enum ko_code note_mean(struct means_recorder *r, const struct ko_pass *pa
         const int32_t n = noted->width - first < d ? noted->width - first : d;
         code = take_rows(pass, noted, mean, first, n, pass->values, err);
         if (code == KO_OK) {
-            code = add_part(r, pass->values, mean->n, n, sum + first, err);
-        }
-    }
-    return code;
-}
-
-/* Adds x after the output was added, and takes away x before, both in double precision. */
-static enum ko_code note_change(struct means_recorder *r, const struct ko_pass *pass,
-                                const struct ko_noted *noted, int32_t m, struct ko_error *err)
-{
-    const struct recorded *mean = &r->mean[m];
-    const int32_t d = noted->width;
-    const size_t place =
-        ko_plan_mean_place(pass->plan_model, r->n_means, noted->sublayer, noted->component, false) +
-        (size_t)m * (size_t)d;
-    enum ko_code code = take_rows(pass, noted, mean, 0, d, pass->values, err);
-    const double sign = noted->note == KO_NOTE_AFTER ? 1 : -1;
-    if (code == KO_OK) {
-        code = pass->kernels->download(pass->be, r->part, pass->values,
-                                       (size_t)mean->n * (size_t)d * sizeof *r->part, err);
-    }
-    for (size_t k = 0; code == KO_OK && k < (size_t)mean->n; k++) {
-        for (size_t c = 0; c < (size_t)d; c++) {
-            r->sums[place + c] += sign * (double)r->part[k * (size_t)d + c];
+            code = add_part(r, pass->values, mean->n, n, sign, sum + first, err);
         }
     }
     return code;
@@ -157,8 +136,7 @@ static enum ko_code note_component(void *self, const struct ko_pass *pass,
         if (!(r->mean[m].components & noted->component) || r->mean[m].n == 0) {
             continue;
         }
-        code = noted->note == KO_NOTE_ITSELF ? note_mean(r, pass, noted, m, err)
-                                             : note_change(r, pass, noted, m, err);
+        code = note_mean(r, pass, noted, m, err);
     }
     return code;
 }
@@ -219,31 +197,28 @@ static enum ko_code make_recorder(struct ko_engine *engine, const struct ko_wave
     return r->mean && r->memory && r->part ? list_mean_rows(r, wave, set, err) : KO_E_MEMORY;
 }
 
-/* A wave of trunks. */
-static enum ko_code make_wave(const struct ko_engine *engine, const struct ko_mean_groups *groups,
-                              int32_t group, struct ko_wave *out)
+/* A wave of trunks. Its facts are borrowed from the groups. */
+static struct ko_wave wave_of(const struct ko_engine *engine, const struct ko_mean_groups *groups,
+                              int32_t group)
 {
     const struct ko_mean_group *g = &groups->group[group];
-    *out = (struct ko_wave){.model = engine->plan_model,
-                            .fact = groups->fact + g->first,
-                            .n_prompts = g->n,
-                            .n_results = g->n};
+    struct ko_wave wave = {.model = engine->plan_model,
+                           .fact = groups->fact + g->first,
+                           .n_prompts = g->n,
+                           .n_results = g->n};
     for (int32_t i = 0; i < g->n; i++) {
-        out->n_rows += ko_plan_prompt(engine->plan, engine->plan_model, out->fact[i])->n_tokens;
+        wave.n_rows += ko_plan_prompt(engine->plan, engine->plan_model, wave.fact[i])->n_tokens;
     }
-    return KO_OK;
+    return wave;
 }
 
 enum ko_code ko_engine_sum_means(struct ko_engine *engine, const struct ko_mean_groups *groups,
                                  int32_t group, double *sums, struct ko_error *err)
 {
-    struct ko_wave wave = {0};
+    const struct ko_wave wave = wave_of(engine, groups, group);
     struct ko_row_set set = {0};
     struct means_recorder r = {.sums = sums};
-    enum ko_code code = make_wave(engine, groups, group, &wave);
-    if (code == KO_OK) {
-        code = ko_row_set_build(engine->plan, &wave, &set, err);
-    }
+    enum ko_code code = ko_row_set_build(engine->plan, &wave, &set, err);
     if (code == KO_OK) {
         code = make_recorder(engine, &wave, &set, &r, err);
     }

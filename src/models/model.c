@@ -59,7 +59,7 @@ static size_t exact_elements(const struct ko_model *model, size_t offset)
     for (size_t w = 0; w < model->n_weights; w++) {
         const struct ko_weight *weight = &model->weights[w];
         if (weight->exact && weight->offset < offset) {
-            n += (weight->n + KO_WEIGHT_ELEMENTS - 1) / KO_WEIGHT_ELEMENTS * KO_WEIGHT_ELEMENTS;
+            n += ko_weight_room(weight->n);
         }
     }
     return n;

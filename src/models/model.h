@@ -57,6 +57,12 @@ struct ko_weight {
 /* A weight takes a multiple of so many elements in memory. */
 enum { KO_WEIGHT_ELEMENTS = 16 };
 
+/* What n elements take. */
+static inline size_t ko_weight_room(size_t n)
+{
+    return (n + KO_WEIGHT_ELEMENTS - 1) / KO_WEIGHT_ELEMENTS * KO_WEIGHT_ELEMENTS;
+}
+
 /* Where a model's weights lie. The matrices are the weights of two or three dimensions that keep
    their stored layout (with three, the first counts experts, or blocks of channels), and those from
    MXFP4: nearly all of a model, and the only weights that matrix products read. The values are all

@@ -380,8 +380,7 @@ void ko_model_find_exact(struct ko_model *model, const struct ko_checkpoint *che
         struct ko_weight *weight = &model->weights[w];
         weight->exact_before = before;
         if (weight->exact) {
-            before +=
-                (weight->n + KO_WEIGHT_ELEMENTS - 1) / KO_WEIGHT_ELEMENTS * KO_WEIGHT_ELEMENTS;
+            before += ko_weight_room(weight->n);
         }
     }
 }

@@ -147,7 +147,7 @@ static void pack_plan(const struct ko_plan *plan, bool paths, struct ko_bytes *t
         ko_put_blob(to, block->size, (size_t)plan->n_models * (size_t)plan->n_sizes);
         ko_put_blob(to, block->start, (size_t)plan->n_starts);
     }
-    if (ko_packs_references(plan)) {
+    if (ko_plan_replaces(plan)) {
         ko_put_blob(to, plan->reference, (size_t)plan->n_routes * n_pairs(plan));
     }
     for (int32_t i = 0; ko_packs_sublayers(plan) && i < plan->n_models; i++) {

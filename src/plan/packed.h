@@ -36,15 +36,4 @@ static inline bool ko_packs_sublayers(const struct ko_plan *plan)
     return needs;
 }
 
-/* Whether the plan's bytes hold plan->reference: only where a class replaces something. */
-static inline bool ko_packs_references(const struct ko_plan *plan)
-{
-    for (int32_t c = 0; c < plan->n_classes; c++) {
-        if (plan->class[c].replacement != KO_REPLACE_ZERO) {
-            return true;
-        }
-    }
-    return false;
-}
-
 #endif

@@ -171,8 +171,9 @@ bool ko_plan_block_has_any_window(const struct ko_plan *plan, const struct ko_pl
 
 static bool needs_mask(const struct ko_plan *plan, int32_t model, int32_t class)
 {
+    const int32_t n_features = plan->model[model].n_features;
     return ko_plan_model_has_class(plan, model, class) &&
-           !ko_feature_class_is_everything(&plan->class[class], plan -> model[model].n_features);
+           !ko_feature_class_is_everything(&plan->class[class], n_features);
 }
 
 static int32_t count_masks(const struct ko_plan *plan, int32_t model, int32_t n_classes)

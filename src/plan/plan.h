@@ -253,6 +253,9 @@ int32_t ko_plan_n_masks(const struct ko_plan *plan, int32_t model);
 /* The number of the class's mask; -1 where it needs none, or the model lacks the class. */
 int32_t ko_plan_mask(const struct ko_plan *plan, int32_t model, int32_t class);
 
+/* Whether a class of the plan puts something in the place of components. Only such a plan has
+   `reference`, also in its packed bytes. */
+bool ko_plan_replaces(const struct ko_plan *plan);
 /* Sets plan->reference from the blocks. */
 KO_MUST_CHECK enum ko_code ko_plan_mark_references(struct ko_plan *plan, struct ko_error *err);
 bool ko_plan_is_reference(const struct ko_plan *plan, int32_t model, int32_t route, int32_t fact);

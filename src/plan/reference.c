@@ -6,7 +6,7 @@
 #include "src/plan/plan.h"
 #include "src/prompts/draw.h"
 
-static bool has_replacement(const struct ko_plan *plan)
+bool ko_plan_replaces(const struct ko_plan *plan)
 {
     for (int32_t c = 0; c < plan->n_classes; c++) {
         if (plan->class[c].replacement != KO_REPLACE_ZERO) {
@@ -41,7 +41,7 @@ static uint8_t *references_of(const struct ko_plan *plan, int32_t model, int32_t
 enum ko_code ko_plan_mark_references(struct ko_plan *plan, struct ko_error *err)
 {
     const size_t n_facts = (size_t)plan->n_facts;
-    if (!has_replacement(plan)) {
+    if (!ko_plan_replaces(plan)) {
         return KO_OK;
     }
     plan->reference = ko_new((size_t)plan->n_models * (size_t)plan->n_routes * n_facts, 1, err);

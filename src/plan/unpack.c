@@ -300,7 +300,7 @@ static enum ko_code get_plan(struct ko_bytes *from, struct ko_plan *plan, struct
     if (code == KO_OK) {
         code = get_blocks(from, plan, err);
     }
-    if (code == KO_OK && !from->broken && ko_packs_references(plan)) {
+    if (code == KO_OK && !from->broken && ko_plan_replaces(plan)) {
         code = get_marks(from, (size_t)plan->n_routes * n_pairs(plan), &plan->reference, err);
     }
     for (int32_t i = 0;

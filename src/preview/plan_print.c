@@ -295,7 +295,6 @@ static void print_sweeps(const struct ko_plan_report *report, struct ko_text *ou
     ko_text_add(out, "(planned cells; new: cells that no sweep above has)\n\n");
 }
 
-/* Prints how many cells of each model are vacuous, where some are and there are several models. */
 /* Cells that do the same share a branch, and a cell that is the clean run needs none. */
 static void print_branches(const struct ko_cost *cost, struct ko_text *out)
 {
@@ -309,6 +308,7 @@ static void print_branches(const struct ko_cost *cost, struct ko_text *out)
     }
 }
 
+/* Prints how many cells of each model are vacuous, where some are and there are several models. */
 static void print_vacuous(const struct ko_plan_report *report, struct ko_text *out)
 {
     char a[32], b[32];

@@ -145,10 +145,10 @@ static void describe_branch(const struct ko_tree_model *model, int32_t class,
 }
 
 static void describe_removal(const struct ko_intervention *intervention,
-                             const struct ko_tree_model *model, int32_t class, int32_t *donor_at,
+                             const struct ko_tree_model *model, int32_t class,
                              struct ko_removal *out)
 {
-    struct removed *removed = intervention->self;
+    const struct removed *removed = intervention->self;
     const struct ko_feature_class *c = &model->plan->class[class];
     const struct donor *donor = find_donor(removed, model, class);
     *out = (struct ko_removal){
@@ -156,13 +156,9 @@ static void describe_removal(const struct ko_intervention *intervention,
         .head = ko_feature_class_is_head(c) ? c->head : -1,
         .mean = c->replacement == KO_REPLACE_MEAN ? ko_plan_mean(model->plan, removed->route) : -1,
         .donor = -1,
+        .donor_at = donor ? donor->at : NULL,
         .at = removed->at,
     };
-    for (int32_t i = 0; donor && donor->paired && i < intervention->n_tokens; i++) {
-        if (removed->at[i]) {
-            donor_at[i] = donor->at[i];
-        }
-    }
 }
 
 static void free_removed(void *self)

@@ -56,11 +56,10 @@ struct ko_intervention_kind {
     /* The removed edges for the kernels. The arrays are borrowed from the intervention. NULL: it
        removes no edges. */
     struct ko_edge_set (*edge_set)(const struct ko_intervention *intervention);
-    /* What it takes out of rows, without the sublayers and the donor's place in the wave. `at` is
-       borrowed from the intervention. donor_at [T]: filled in where the class has a donor. NULL: it
-       takes out nothing. */
+    /* What it takes out of rows, without the sublayers and the donor's place in the wave. The arrays
+       are borrowed from the intervention. NULL: it takes out nothing. */
     void (*removal)(const struct ko_intervention *intervention, const struct ko_tree_model *model,
-                    int32_t class, int32_t *donor_at, struct ko_removal *out);
+                    int32_t class, struct ko_removal *out);
     void (*free)(void *self);
 };
 

@@ -83,30 +83,29 @@ static enum ko_code add_removal(struct wave_builder *b, const struct ko_interven
                                 const struct ko_tree_model *model, int32_t class,
                                 const struct ko_tree_range *sublayers, int32_t *index)
 {
-    struct ko_removal removal = {0};
+    const size_t n = (size_t)x->n_tokens;
     const int32_t donor = donor_of(x, model, class);
-    int32_t *donor_at = NULL;
+    struct ko_removal removal = {0};
     void *grown = ko_grow(b->wave.removal, &b->removal_capacity, (size_t)b->wave.n_removals + 1,
                           sizeof removal, b->err);
     if (!grown) {
         return KO_E_MEMORY;
     }
     b->wave.removal = grown;
-    uint8_t *at = ko_new((size_t)x->n_tokens, 1, b->err);
-    if (at && donor >= 0) {
-        donor_at = ko_new((size_t)x->n_tokens, sizeof *donor_at, b->err);
-    }
+    x->kind->removal(x, model, class, &removal);
+    uint8_t *at = ko_new(n, 1, b->err);
+    int32_t *donor_at = at && donor >= 0 ? ko_new(n, sizeof *donor_at, b->err) : NULL;
     if (!at || (donor >= 0 && !donor_at)) {
         free(at);
         return KO_E_MEMORY;
     }
-    x->kind->removal(x, model, class, donor_at, &removal);
-    memcpy(at, removal.at, (size_t)x->n_tokens);
-    removal.at = at; /* freed with the wave, as donor_at */
-    removal.donor_at = donor_at;
-    if (donor >= 0) {
+    memcpy(at, removal.at, n);
+    if (donor_at) {
+        memcpy(donor_at, removal.donor_at, n * sizeof *donor_at);
         removal.donor = place_of_donor(b, donor);
     }
+    removal.at = at; /* freed with the wave, as donor_at */
+    removal.donor_at = donor_at;
     removal.begin = sublayers->begin;
     removal.end = sublayers->end;
     *index = b->wave.n_removals++;

@@ -30,7 +30,7 @@ struct ko_wave {
     int32_t n_branches;
     struct ko_edge_set *edge_set; /* [n_edge_sets] distinct in each prompt; positions owned */
     int32_t n_edge_sets;
-    struct ko_removal *removal; /* [n_removals] `at` is owned */
+    struct ko_removal *removal; /* [n_removals] `at` and `donor_at` are owned */
     int32_t n_removals;
     struct ko_wave_cell *cell; /* [n_cells] every planned cell of these branches exactly once */
     int64_t n_cells;

@@ -103,11 +103,14 @@ static enum ko_code write_means(struct ko_cube_new *cube, const struct ko_cube_s
         const hsize_t model = (hsize_t)shard->index[KO_AXIS_MODEL][m];
         const hsize_t first[2] = {model, 0}, count[2] = {1, n};
         bool any = false;
+        if (written[model]) {
+            continue;
+        }
         code = ko_cube_view_means(shard->view, (int32_t)m, n, means, err);
         for (size_t k = 0; k < n; k++) {
             any = any || !isnan(means[k]);
         }
-        if (code == KO_OK && any && !written[model]) {
+        if (code == KO_OK && any) {
             code = ko_merge_write(cube, index, first, count, means, err);
             written[model] = 1;
         }

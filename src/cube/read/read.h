@@ -86,10 +86,10 @@ KO_MUST_CHECK enum ko_code ko_cube_view_rows_uint8(struct ko_cube_view *view,
  ko_strings_free. */
 KO_MUST_CHECK enum ko_code ko_cube_view_read_strings(struct ko_cube_view *view, const char *dataset,
                                                      struct ko_strings *out, struct ko_error *err);
-/* A model's content hash, 32 hex digits; "" where no run has written it yet. */
 /* The means of components of a model [n], n at most the length of the axis mean_value. */
 KO_MUST_CHECK enum ko_code ko_cube_view_means(struct ko_cube_view *view, int32_t model, size_t n,
                                               float *out, struct ko_error *err);
+/* A model's content hash, 32 hex digits; "" where no run has written it yet. */
 KO_MUST_CHECK enum ko_code ko_cube_view_content_hash(struct ko_cube_view *view, int32_t model,
                                                      char hash[33], struct ko_error *err);
 bool ko_cube_view_has(const struct ko_cube_view *view, const char *dataset);
