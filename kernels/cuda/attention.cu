@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-// Causal attention over a row's path. A warp computes one row and head: its lanes hold the numbers
-// of the head, and it reads one key after the other with a running maximum and sum. Neighbouring
-// warps have rows of one prompt, so that the trunk's keys and values are in the cache.
-#include "kernels/cuda/cuda.h"
-#include "kernels/cuda/device.cuh"
+// Causal attention over a row's path. Rows of long prompts are computed in tiles
+// (attention_tile.cuh). Of short ones a warp computes one row and head: its lanes hold the numbers of
+// the head, and it reads one key after the other with a running maximum and sum. Neighbouring warps
+// have rows of one prompt, so that the trunk's keys and values are in the cache.
+#include "kernels/cuda/attention.cuh"
 
 enum { WARPS = 8 };
 
@@ -14,13 +14,16 @@ struct running {
 
 template <int PARTS, bool CAPPED> // parts of 32 numbers each
 static __global__ void attend_rows(struct ko_cuda_rows rows, struct stage_rows at,
-                                   struct ko_attention a)
+                                   struct ko_attention a, bool only_short)
 {
     const int place = (int)(blockIdx.x * WARPS + threadIdx.x / 32), lane = (int)threadIdx.x % 32;
     if (place >= rows.n_rows || rows.order[place] >= at.n_active) {
         return;
     }
     const int row = rows.order[place], head = (int)blockIdx.y, i = rows.position[row];
+    if (only_short && rows.n_tokens[rows.prompt[row]] > KO_CUDA_SHORT) {
+        return;
+    }
     const int b = rows.branch[row], trunk = rows.trunk_first[rows.prompt[row]];
     const struct ko_branch *branch = b < 0 ? NULL : &rows.branches[b];
     const bool cut = branch && branch->edge_set >= 0 &&
@@ -84,14 +87,30 @@ static __global__ void attend_rows(struct ko_cuda_rows rows, struct stage_rows a
 }
 
 template <int PARTS>
-static void launch_attention(struct ko_backend *be, const struct stage_rows &at,
-                             const struct ko_attention *args)
+static void launch_rows(struct ko_backend *be, const struct stage_rows &at,
+                        const struct ko_attention *args, bool only_short)
 {
     const dim3 grid(blocks_for((size_t)be->rows.n_rows, WARPS), (unsigned)args->n_heads);
     if (args->cap == 0.0F) {
-        attend_rows<PARTS, false><<<grid, WARPS * 32, 0, be->stream>>>(be->rows, at, *args);
+        attend_rows<PARTS, false>
+            <<<grid, WARPS * 32, 0, be->stream>>>(be->rows, at, *args, only_short);
     } else {
-        attend_rows<PARTS, true><<<grid, WARPS * 32, 0, be->stream>>>(be->rows, at, *args);
+        attend_rows<PARTS, true>
+            <<<grid, WARPS * 32, 0, be->stream>>>(be->rows, at, *args, only_short);
+    }
+}
+
+static void attend_by_row(struct ko_backend *be, const struct stage_rows &at,
+                          const struct ko_attention *args, int32_t width, bool only_short)
+{
+    if (width <= 32) {
+        launch_rows<1>(be, at, args, only_short);
+    } else if (width <= 64) {
+        launch_rows<2>(be, at, args, only_short);
+    } else if (width <= 128) {
+        launch_rows<4>(be, at, args, only_short);
+    } else {
+        launch_rows<8>(be, at, args, only_short);
     }
 }
 
@@ -99,23 +118,27 @@ enum ko_code ko_cuda_attention(struct ko_backend *be, const struct ko_attention 
                                struct ko_error *err)
 {
     const struct stage_rows at = rows_of_stage(be->wave, args->stage);
+    const int32_t width = args->d_head > args->d_value ? args->d_head : args->d_value;
+    if (width > KO_CUDA_WIDEST_HEAD) {
+        return ko_fail(err, KO_E_INPUT,
+                       "backend: cuda attends with heads of up to %d numbers, the model has %d, "
+                       "choose --backend cpu",
+                       KO_CUDA_WIDEST_HEAD, width);
+    }
     if (at.n_active == 0) {
         return KO_OK;
     }
-    const int32_t width = args->d_head > args->d_value ? args->d_head : args->d_value;
-    if (width <= 32) {
-        launch_attention<1>(be, at, args);
-    } else if (width <= 64) {
-        launch_attention<2>(be, at, args);
-    } else if (width <= 128) {
-        launch_attention<4>(be, at, args);
-    } else if (width <= 256) {
-        launch_attention<8>(be, at, args);
-    } else {
-        return ko_fail(err, KO_E_INPUT,
-                       "backend: cuda attends with heads of up to 256 numbers, the model has %d, "
-                       "choose --backend cpu",
-                       width);
+    const bool tiles = be->rows.n_long_prompts > 0 && args->n_heads % args->n_kv_heads == 0;
+    if (!tiles || be->rows.n_long_prompts < be->rows.n_prompts) {
+        attend_by_row(be, at, args, width, tiles);
     }
-    return ko_cuda_launched(be, "attention", err);
+    enum ko_code code = KO_OK;
+    if (tiles && be->precision == KO_FLOAT32) {
+        code = ko_cuda_attend_float32(be, at, args, width, err);
+    } else if (tiles && be->precision == KO_BF16X3) {
+        code = ko_cuda_attend_bf16x3(be, at, args, width, err);
+    } else if (tiles) {
+        code = ko_cuda_attend_tf32(be, at, args, width, err);
+    }
+    return code == KO_OK ? ko_cuda_launched(be, "attention", err) : code;
 }

@@ -21,13 +21,19 @@ static size_t padded_bytes(size_t bytes)
     return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
 }
 
+static size_t source_words(int32_t max_tokens)
+{
+    return ((size_t)max_tokens + 31) / 32;
+}
+
 size_t ko_cuda_tables_bytes(int32_t max_rows, int32_t max_tokens)
 {
-    /* There are no more prompts, branches, items or edge sets than rows. Fifteen arrays are padded.
-     */
-    const size_t a_row = 10 * sizeof(int32_t) + sizeof(struct ko_branch) +
-                         sizeof(struct ko_scan_item) + 1 + 2 * (size_t)max_tokens;
-    return (size_t)max_rows * a_row + (size_t)15 * ALIGNMENT;
+    /* There are no more prompts, branches, items or edge sets than rows. Seventeen arrays are padded,
+       and one has an element more than there are prompts. */
+    const size_t a_row = 11 * sizeof(int32_t) + sizeof(struct ko_branch) +
+                         sizeof(struct ko_scan_item) + 1 + 2 * (size_t)max_tokens +
+                         source_words(max_tokens) * sizeof(uint32_t);
+    return (size_t)max_rows * a_row + sizeof(int32_t) + (size_t)17 * ALIGNMENT;
 }
 
 /* The next n elements of the block. *there: their address in its copy. */
@@ -126,9 +132,18 @@ static int32_t cut_items(const struct ko_rows *rows, const int32_t *sorted,
     return n;
 }
 
+/* The sources of an edge set, [n], as bits. */
+static void pack_bits(const uint8_t *source, size_t n, uint32_t *bits)
+{
+    for (size_t j = 0; j < n; j++) {
+        bits[j / 32] |= source[j] ? UINT32_C(1) << j % 32 : 0;
+    }
+}
+
 static void pack_edges(const struct ko_rows *rows, struct ko_cuda_block *block,
                        struct ko_cuda_rows *out)
 {
+    const size_t words = source_words(rows->max_tokens);
     const size_t sets = (size_t)rows->n_edge_sets, width = (size_t)rows->max_tokens;
     const void *there;
     uint8_t *later = take_array(block, sets, 1, &there);
@@ -137,8 +152,12 @@ static void pack_edges(const struct ko_rows *rows, struct ko_cuda_block *block,
     out->target = there;
     uint8_t *source = take_array(block, sets * width, 1, &there);
     out->source = there;
+    uint32_t *bits = take_array(block, sets * words, sizeof *bits, &there);
+    out->source_bits = there;
+    out->n_source_words = (int32_t)words;
     memset(target, 0, sets * width);
     memset(source, 0, sets * width);
+    memset(bits, 0, sets * words * sizeof *bits);
     for (size_t e = 0; e < sets; e++) {
         later[e] = rows->edges[e].later;
     }
@@ -153,6 +172,7 @@ static void pack_edges(const struct ko_rows *rows, struct ko_cuda_block *block,
             memcpy(target + e * width, rows->edges[e].target, n);
         }
         memcpy(source + e * width, rows->edges[e].source, n);
+        pack_bits(rows->edges[e].source, n, bits + e * words);
     }
 }
 
@@ -188,6 +208,19 @@ static void pack_order(const struct sorting *sorting, struct ko_cuda_block *bloc
         sorting->list[0][r] = r;
     }
     sort_items(sorting, prompt_of_row, rows->n_prompts, sorting->list[0], rows->n_rows, order);
+
+    int32_t *place = take_array(block, (size_t)rows->n_prompts + 1, sizeof *place, &there);
+    out->prompt_place = there;
+    for (int32_t p = 0, at = 0; p <= rows->n_prompts; p++) {
+        place[p] = at;
+        while (p < rows->n_prompts && at < rows->n_rows && rows->prompt[order[at]] == p) {
+            at++;
+        }
+        if (p < rows->n_prompts && rows->n_tokens[p] > KO_CUDA_SHORT) {
+            out->n_long_prompts++;
+            out->n_long_rows += at - place[p];
+        }
+    }
 }
 
 /* Memory for the sorting: two lists of the rows (there are no more branches than rows), and the

@@ -10,6 +10,9 @@
 extern "C" {
 #endif
 
+/* Prompts of at most this many tokens attend row by row, longer ones in tiles (attention_tile.cuh). */
+enum { KO_CUDA_SHORT = 20 };
+
 /* One block's work in the selective scan. It is either the trunk of a prompt (n is 0 and edge_set
    is -1), or branches with the same prompt, t0 and edge set, which start from the same trunk
    states. */
@@ -22,17 +25,23 @@ struct ko_scan_item {
 /* Pointers into one block; on the host or on the device. */
 struct ko_cuda_rows {
     const int32_t *position, *previous, *branch, *prompt, *parent_row; /* [n_rows] */
-    const int32_t *order;       /* [n_rows] sorted by prompt, so that neighbours share keys and
+    const int32_t *order;        /* [n_rows] sorted by prompt, so that neighbours share keys and
                                    states; ascending within a prompt */
-    const int32_t *token;       /* [n_trunk_rows] */
-    const int32_t *trunk_first; /* [n_prompts] */
-    const int32_t *n_tokens;    /* [n_prompts] */
+    const int32_t *prompt_place; /* [n_prompts + 1] prompt p has the places [p] to [p + 1] of order:
+                                    its trunk rows, then those of its branches */
+    const int32_t *token;        /* [n_trunk_rows] */
+    const int32_t *trunk_first;  /* [n_prompts] */
+    const int32_t *n_tokens;     /* [n_prompts] */
     const struct ko_branch *branches; /* [n_branches] */
     const struct ko_scan_item *items; /* [n_items] */
     const int32_t *item_branch;       /* [n_branches] */
     const uint8_t *later;             /* [n_edge_sets] */
     const uint8_t *target, *source;   /* [n_edge_sets, max_tokens] */
+    const uint32_t *source_bits; /* [n_edge_sets, n_source_words] bit j % 32 of word j / 32: source
+                                         of position j */
     int32_t n_rows, n_trunk_rows, n_prompts, n_branches, n_edge_sets, n_stages, max_tokens, n_items;
+    int32_t n_source_words;
+    int32_t n_long_prompts, n_long_rows; /* prompts longer than KO_CUDA_SHORT, and their rows */
 };
 
 /* Work memory for the packing. */

@@ -57,6 +57,8 @@ static void check_copies(const struct ko_rows *rows, const struct ko_cuda_rows *
             const size_t at = ko_at(branch->edge_set, rows->max_tokens, i);
             assert_int_equal(got->later[branch->edge_set] != 0, set->later);
             assert_int_equal(got->source[at], set->source[i]);
+            const size_t word = ko_at(branch->edge_set, got->n_source_words, i / 32);
+            assert_int_equal(got->source_bits[word] >> i % 32 & 1, set->source[i] != 0);
             assert_int_equal(got->target[at], set->target ? set->target[i] : 0);
         }
     }
@@ -72,6 +74,26 @@ static void check_order(const struct ko_rows *rows, const struct ko_cuda_rows *g
     }
     assert_in_range(got->order[0], 0, rows->n_rows - 1);
     assert_in_range(got->order[rows->n_rows - 1], 0, rows->n_rows - 1);
+}
+
+/* Each prompt's places hold its trunk in order, then its branches' rows; long prompts are counted. */
+static void check_places(const struct ko_rows *rows, const struct ko_cuda_rows *got)
+{
+    int32_t n_long = 0, n_long_rows = 0;
+    assert_int_equal(got->prompt_place[0], 0);
+    assert_int_equal(got->prompt_place[rows->n_prompts], rows->n_rows);
+    for (int32_t p = 0; p < rows->n_prompts; p++) {
+        const int32_t first = got->prompt_place[p], end = got->prompt_place[p + 1];
+        assert_true(end - first >= rows->n_tokens[p]);
+        for (int32_t at = first; at < end; at++) {
+            assert_int_equal(rows->prompt[got->order[at]], p);
+            assert_int_equal(rows->branch[got->order[at]] < 0, at - first < rows->n_tokens[p]);
+        }
+        n_long += rows->n_tokens[p] > KO_CUDA_SHORT;
+        n_long_rows += rows->n_tokens[p] > KO_CUDA_SHORT ? end - first : 0;
+    }
+    assert_int_equal(got->n_long_prompts, n_long);
+    assert_int_equal(got->n_long_rows, n_long_rows);
 }
 
 /* Every trunk and every branch is in one item, with those that share its states, ascending. */
@@ -112,11 +134,14 @@ static void every_wave_is_told_whole(void **state)
     const struct wave_plan *plans = wave_plans(&n_plans);
     for (size_t k = 0; k < n_plans + 200; k++) {
         struct packed p;
-        const struct ko_rows *rows =
-            k < n_plans ? wave_rows(&plans[k]) : wave_random_rows((uint32_t)k);
+        struct wave_plan plan;
+        wave_random((uint32_t)k, &plan);
+        plan.stretch = k % 2 ? 1 + (int32_t)(k % WAVE_STRETCH) : 0;
+        const struct ko_rows *rows = wave_rows(k < n_plans ? &plans[k] : &plan);
         pack_wave(rows, &p);
         check_copies(rows, &p.rows);
         check_order(rows, &p.rows);
+        check_places(rows, &p.rows);
         check_items(rows, &p.rows);
         free_packed(&p);
     }

@@ -20,9 +20,7 @@ void expect_ok(enum ko_code code, const struct ko_error *err)
     }
 }
 
-/* The GPU in float32. The other precisions differ only in the products, which have their own cases.
-   Returns how many backends it opened. */
-static int32_t open_cuda(struct backend *out)
+int32_t backend_open_gpu(enum ko_precision precision, struct backend *out)
 {
     static const struct ko_limits limits = {.max_rows = 8192,
                                             .max_tokens = 512,
@@ -30,7 +28,7 @@ static int32_t open_cuda(struct backend *out)
                                             .n_heads = 32,
                                             .n_groups = 8,
                                             .vocabulary = 8192};
-    const struct ko_backend_config config = {.precision = KO_FLOAT32};
+    const struct ko_backend_config config = {.precision = precision};
     struct ko_error err = {0};
     const char *why = NULL;
     const struct ko_kernels *k = test_gpu(&why);
@@ -62,7 +60,8 @@ int backends_open(void **state)
             expect_ok(ko_cpu_open_isa(&config, tables[t], &b->be, &err), &err);
         }
     }
-    all.n += open_cuda(&all.list[all.n]);
+    /* In the other precisions only products differ, which have their own cases. */
+    all.n += backend_open_gpu(KO_FLOAT32, &all.list[all.n]);
     *state = &all;
     return 0;
 }
@@ -211,7 +210,7 @@ static int64_t count_spared(const struct ko_rows *rows, int32_t layer, const str
                             const double *want)
 {
     int64_t n_spared = 0;
-    int32_t path[WAVE_TOKENS];
+    int32_t path[WAVE_POSITIONS];
     for (int32_t r = 0; r < mixing->n_rows[layer]; r++) {
         const int32_t i = wave_path(rows, r, layer, mixing->source, path);
         bool bad = false, finite = false;

@@ -28,6 +28,10 @@ struct backends {
 int backends_open(void **state);
 int backends_close(void **state);
 
+/* Opens the GPU's backend, where there is a GPU that the tests may use. Returns how many it opened: 0
+   or 1. Close it with out->k->close. */
+int32_t backend_open_gpu(enum ko_precision precision, struct backend *out);
+
 /* Calls an operation or another member of the backend's table; fails the test if that fails. */
 #define RUN(b, member, args)                                                                       \
     do {                                                                                           \

@@ -11,11 +11,22 @@ struct wave {
     int32_t order[WAVE_BRANCHES]; /* index in the plan of each branch */
     struct ko_branch branches[WAVE_BRANCHES];
     struct ko_edge_set edges[WAVE_SETS];
-    uint8_t target[WAVE_SETS][WAVE_TOKENS], source[WAVE_SETS][WAVE_TOKENS];
+    uint8_t target[WAVE_SETS][WAVE_POSITIONS], source[WAVE_SETS][WAVE_POSITIONS];
     int32_t trunk_first[WAVE_PROMPTS], n_tokens[WAVE_PROMPTS];
     int32_t counts[4][WAVE_LAYERS];
-    int32_t columns[6][(WAVE_PROMPTS + WAVE_BRANCHES) * WAVE_TOKENS];
+    int32_t columns[6][(WAVE_PROMPTS + WAVE_BRANCHES) * WAVE_POSITIONS];
 };
+
+static int32_t stretch_of(const struct wave_plan *plan)
+{
+    return plan->stretch > 0 ? plan->stretch : 1;
+}
+
+/* T of a prompt of the wave. */
+static int32_t tokens_of(const struct wave_plan *plan, int32_t prompt)
+{
+    return (plan->n_tokens[prompt] - 1) * stretch_of(plan) + 1;
+}
 
 static bool comes_before(const struct wave_branch *a, const struct wave_branch *b)
 {
@@ -52,12 +63,13 @@ static void build_branches(const struct wave_plan *plan, struct wave *wave, int3
     sort_branches(plan, wave);
     for (int32_t b = 0; b < plan->n_branches; b++) {
         const struct wave_branch *from = &plan->branches[wave->order[b]];
+        const int32_t t0 = from->first_position * stretch_of(plan);
         wave->branches[b] = (struct ko_branch){
             .prompt = from->prompt,
             .parent = from->parent < 0 ? -1 : place_of(wave, plan->n_branches, from->parent),
             .first_row = n_rows,
-            .n_rows = plan->n_tokens[from->prompt] - from->first_position,
-            .first_position = from->first_position,
+            .n_rows = tokens_of(plan, from->prompt) - t0,
+            .first_position = t0,
             .leaves_at = from->leaves_at,
             .window_begin = from->window_begin,
             .window_end = from->window_end,
@@ -73,9 +85,9 @@ static void build_branches(const struct wave_plan *plan, struct wave *wave, int3
 static void build_edges(const struct wave_plan *plan, struct wave *wave)
 {
     for (int32_t s = 0; s < plan->n_sets; s++) {
-        for (int32_t i = 0; i < WAVE_TOKENS; i++) {
-            wave->target[s][i] = plan->sets[s].target >> i & 1;
-            wave->source[s][i] = plan->sets[s].source >> i & 1;
+        for (int32_t i = 0; i < WAVE_TOKENS * stretch_of(plan) && i < WAVE_POSITIONS; i++) {
+            wave->target[s][i] = plan->sets[s].target >> i / stretch_of(plan) & 1;
+            wave->source[s][i] = plan->sets[s].source >> i / stretch_of(plan) & 1;
         }
         wave->edges[s] =
             (struct ko_edge_set){plan->sets[s].later, wave->target[s], wave->source[s]};
@@ -96,8 +108,8 @@ static int32_t build_trunks(const struct wave_plan *plan, struct wave *wave)
     int32_t row = 0;
     for (int32_t p = 0; p < plan->n_prompts; p++) {
         wave->trunk_first[p] = row;
-        wave->n_tokens[p] = plan->n_tokens[p];
-        for (int32_t i = 0; i < plan->n_tokens[p]; i++, row++) {
+        wave->n_tokens[p] = tokens_of(plan, p);
+        for (int32_t i = 0; i < wave->n_tokens[p]; i++, row++) {
             fill_row(wave, row, (const int32_t[]){i, i ? row - 1 : -1, -1, p, -1});
         }
     }
@@ -152,7 +164,7 @@ const struct ko_rows *wave_rows(const struct wave_plan *plan)
     int32_t n_rows = build_branch_rows(wave, plan->n_branches, n_trunk);
     count_rows(plan, wave, n_trunk);
     for (int32_t p = 0; p < plan->n_prompts; p++) {
-        max_tokens = plan->n_tokens[p] > max_tokens ? plan->n_tokens[p] : max_tokens;
+        max_tokens = wave->n_tokens[p] > max_tokens ? wave->n_tokens[p] : max_tokens;
     }
     wave->rows = (struct ko_rows){.n_rows = n_rows,
                                   .n_trunk_rows = n_trunk,

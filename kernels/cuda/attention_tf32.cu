@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+// Attention in tiles with operands rounded to tf32.
+#include "kernels/cuda/attention_launch.cuh"
+
+enum ko_code ko_cuda_attend_tf32(struct ko_backend *be, const struct stage_rows &at,
+                                 const struct ko_attention *args, int32_t width,
+                                 struct ko_error *err)
+{
+    return attend_with<ko_mma<1>>(be, at, args, width, err);
+}
