@@ -34,6 +34,10 @@
     "\"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 32.0, \"low_freq_factor\": 1.0, "   \
     "\"high_freq_factor\": 4.0, \"original_max_position_embeddings\": 8192}, "                     \
     "\"tie_word_embeddings\": true"
+#define LLAMA31_REST                                                                               \
+    "\"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 8.0, \"low_freq_factor\": 1.0, "    \
+    "\"high_freq_factor\": 4.0, \"original_max_position_embeddings\": 8192}, "                     \
+    "\"tie_word_embeddings\": false"
 #define MISTRAL(vocab, theta, window)                                                              \
     "{\"model_type\": \"mistral\", \"hidden_size\": 4096, \"num_hidden_layers\": 32, "             \
     "\"num_attention_heads\": 32, \"num_key_value_heads\": 8, \"intermediate_size\": 14336, "      \
@@ -313,6 +317,7 @@
     X("llama-3.2-1b", LLAMA(2048, 16, 32, 64, 8192, 131072, LLAMA32_REST))                         \
     X("llama-3.2-3b", LLAMA(3072, 28, 24, 128, 8192, 131072, LLAMA32_REST))                        \
     X("llama-3-8b", LLAMA(4096, 32, 32, 128, 14336, 8192, "\"tie_word_embeddings\": false"))       \
+    X("llama-3.1-8b", LLAMA(4096, 32, 32, 128, 14336, 131072, LLAMA31_REST))                       \
     X("mistral-7b-v0.1", MISTRAL(32000, 10000.0, 4096))                                            \
     X("mistral-7b-v0.3", MISTRAL(32768, 1000000.0, null))                                          \
     X("qwen3-8b", QWEN3_8B)                                                                        \

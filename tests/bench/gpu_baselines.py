@@ -70,7 +70,9 @@ class Job:
         self.model = FAMILIES[shape.family](weights, shape, dtype)
         self.reset(T, g)
 
-    def reset(self, T, g, n_prompts=64):
+    def reset(self, T, g):
+        """64 prompts, or fewer long ones, whose clean runs are 16 passes of 4,096 tokens or so."""
+        n_prompts, at_once = max(4, min(64, 65536 // T)), max(1, min(16, 4096 // T))
         self.T, self.generator = T, g
         self.ids = torch.randint(self.s.vocab, (n_prompts, T), generator=g).to(self.device)
         self.target = torch.randint(self.s.vocab, (n_prompts,), generator=g).to(self.device)
@@ -78,7 +80,7 @@ class Job:
         self.source = torch.stack([by_mixer(self.s, source, [name] * len(source)) for name in self.classes])
         usual = next(iter(forms(self.s.family, "batched").values()))
         nothing = torch.zeros_like(self.source[0, :1])
-        logits = [self.model.last_logits(part, nothing.expand(len(part), *nothing.shape[1:]), 0, 0, usual) for part in self.ids.split(16)]
+        logits = [self.model.last_logits(part, nothing.expand(len(part), *nothing.shape[1:]), 0, 0, usual) for part in self.ids.split(at_once)]
         self.clean = torch.log_softmax(torch.cat(logits).float(), -1)
 
     def batch(self, b):
