@@ -13,13 +13,15 @@ static enum ko_code open_station(struct ko_worker *worker, struct ko_error *err)
 {
     const struct ko_world *world = worker->world;
     const bool runs = worker->station->compute != NULL;
+    const double begin = ko_now();
     const enum ko_code code = ko_station_open(worker->world, worker->job->backend,
                                               worker->job->precision, worker->station, err);
     worker->compute = worker->station->compute;
     if (code == KO_OK && !runs) {
         ko_log_write(worker->log, KO_LOG_DEBUG,
-                     "worker host=\"%s\" backend=\"%s\" threads_from=\"%s\"", world->host,
-                     ko_compute_description(worker->compute), world->threads.from);
+                     "worker host=\"%s\" backend=\"%s\" threads_from=\"%s\" open_seconds=%.2f",
+                     world->host, ko_compute_description(worker->compute), world->threads.from,
+                     ko_now() - begin);
     }
     return code;
 }

@@ -10,7 +10,7 @@
 extern "C" {
 #endif
 
-/* Prompts of at most this many tokens attend row by row, longer ones in tiles (attention_tile.cuh). */
+/* Prompts of at most this many tokens attend row by row, longer ones in tiles (attention/tile.cuh). */
 enum { KO_CUDA_SHORT = 20 };
 
 /* One block's work in the selective scan. It is either the trunk of a prompt (n is 0 and edge_set

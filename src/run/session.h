@@ -20,11 +20,17 @@
 #include "src/options/invocation.h"
 #include "src/tree/shard.h"
 
+/* When a step of the start was done, as ko_now. */
+struct ko_start {
+    double begun, world, sights;
+};
+
 struct ko_session {
     struct ko_cli *cli; /* borrowed */
     struct ko_world world;
     struct ko_station station; /* where this rank works; its weights stay from job to job */
     struct ko_log log;
+    struct ko_start start;
     enum ko_progress_mode progress;
     enum ko_precision precision;
     const char *backend;

@@ -11,6 +11,7 @@
 #include "kernels/backends/backends.h"
 #include "ko_version.h"
 #include "mpi/compute/station.h"
+#include "mpi/compute/warm_up.h"
 #include "mpi/cube/probe.h"
 #include "mpi/job.h"
 #include "mpi/sweep.h"
@@ -164,6 +165,11 @@ enum ko_code ko_session_begin(struct ko_session *session, const struct ko_output
     code = lock_output(session, output, &owner, err);
     ko_lock_owner_free(&owner);
     if (code == KO_OK) {
+        const struct ko_start *start = &session->start;
+        ko_log_write(&session->log, KO_LOG_DEBUG,
+                     "start mpi_seconds=%.2f gpus_seconds=%.2f inputs_and_plan_seconds=%.2f",
+                     start->world - start->begun, start->sights - start->world,
+                     ko_now() - start->sights);
         ko_sights_warn(session->sight, world->n_workers, &session->log);
         ko_log_write(&session->log, KO_LOG_INFO,
                      "run version=%s commit=%s ranks=%d workers=%d device=\"%s\" output=\"%s\"",
@@ -283,6 +289,7 @@ static enum ko_code open_session(struct ko_session *session, struct ko_error *er
     if (code == KO_OK) {
         code = ko_world_open(cli->argc, cli->argv, &session->world, err);
     }
+    session->start.world = ko_now();
     if (code == KO_OK) {
         code = ko_launch_check(session->world.n_ranks, err);
     }
@@ -293,6 +300,7 @@ static enum ko_code open_session(struct ko_session *session, struct ko_error *er
         code = ko_sights_gather(&session->world, (int)ko_option_int(cli->options, KO_OPT_THREADS),
                                 &session->sight, err);
     }
+    session->start.sights = ko_now();
     return code;
 }
 
@@ -326,11 +334,14 @@ static void close_session(struct ko_session *session, enum ko_code code, struct 
 enum ko_code ko_session_run(struct ko_cli *cli, ko_session_lead *lead, void *context, int *status,
                             struct ko_error *err)
 {
-    struct ko_session session = {.cli = cli, .world = {.all = MPI_COMM_NULL}};
+    struct ko_session session = {
+        .cli = cli, .world = {.all = MPI_COMM_NULL}, .start.begun = ko_now()};
+    struct ko_warm_up warm_up = {0};
     session.consent = (struct ko_consent){ask_locks, &session};
     ko_stop_install(ko_option_int(cli->options, KO_OPT_STOP_AT));
     enum ko_code code = open_session(&session, err);
     if (code == KO_OK) {
+        ko_warm_up_start(&session.world, ko_option_string(cli->options, KO_OPT_BACKEND), &warm_up);
         code = session.world.root ? lead_and_end(&session, lead, context, err)
                                   : serve_jobs(&session, err);
         if (!session.world.broken) {
@@ -340,6 +351,7 @@ enum ko_code ko_session_run(struct ko_cli *cli, ko_session_lead *lead, void *con
             agree_on_status(&session, status);
         }
     }
+    ko_warm_up_end(&warm_up);
     close_session(&session, code, err);
     return code;
 }

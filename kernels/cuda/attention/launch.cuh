@@ -3,7 +3,7 @@
 #ifndef KO_KERNELS_CUDA_ATTENTION_LAUNCH_CUH
 #define KO_KERNELS_CUDA_ATTENTION_LAUNCH_CUH
 
-#include "kernels/cuda/attention.cuh"
+#include "kernels/cuda/attention/attention.cuh"
 #include "kernels/cuda/attention_tile.cuh"
 
 static inline bool reads_by_four(const struct ko_attention *a)

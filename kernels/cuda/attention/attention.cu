@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 // Causal attention over a row's path. Rows of long prompts are computed in tiles
-// (attention_tile.cuh). Of short ones a warp computes one row and head: its lanes hold the numbers of
+// (tile.cuh). Of short ones a warp computes one row and head: its lanes hold the numbers of
 // the head, and it reads one key after the other with a running maximum and sum. Neighbouring warps
 // have rows of one prompt, so that the trunk's keys and values are in the cache.
-#include "kernels/cuda/attention.cuh"
+#include "kernels/cuda/attention/attention.cuh"
 
 enum { WARPS = 8 };
 
