@@ -108,8 +108,8 @@ void ko_bench_print(const struct ko_bench_result *r, FILE *out)
     fprintf(out, "  cells: %s, of %lld prompts of %lld tokens; batches: %lld, of up to %s rows\n",
             ko_grouped(r->n_cells, a), (long long)r->n_prompts, (long long)r->n_tokens,
             (long long)r->n_batches, ko_grouped(r->row_budget, b));
-    fprintf(out, "  %.3f s a pass: %.5f ms a cell\n", r->seconds,
-            1e3 * r->seconds / (double)r->n_cells);
+    fprintf(out, "  %.3f s a pass: %.5f ms a cell; %.3f s of processors\n", r->seconds,
+            1e3 * r->seconds / (double)r->n_cells, r->processor_seconds);
     fprintf(out, "  %.1f GFLOP/s of %.1f measured for these products: %.1f %%\n",
             r->flop / r->seconds / 1e9, r->gemm_rate / 1e9,
             100 * r->flop / r->seconds / r->gemm_rate);
@@ -171,6 +171,8 @@ enum ko_code ko_bench_print_json(const struct ko_bench_result *r, FILE *out, str
     ko_json_put_int(root, "rows", r->n_rows);
     ko_json_put_int(root, "batches", r->n_batches);
     ko_json_put_number(root, "seconds_per_cell", r->seconds / (double)r->n_cells);
+    ko_json_put_number(root, "processor_seconds_per_cell",
+                       r->processor_seconds / (double)r->n_cells);
     ko_json_put_number(root, "flop", r->flop);
     ko_json_put_number(root, "flops_reached", r->flop / r->seconds);
     ko_json_put_number(root, "gemm_flops_layers", r->gemm_rate);

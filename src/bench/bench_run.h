@@ -30,8 +30,11 @@ struct ko_bench_result {
     struct ko_product product[KO_MAX_PRODUCTS + 1];
     int n_products;
     double flop, gemm_rate;
-    double whole_rate;   /* like gemm_rate, with whole_rate in place of rate */
-    double seconds;      /* of the fastest pass over all batches */
+    double whole_rate; /* like gemm_rate, with whole_rate in place of rate */
+    double seconds;    /* of the fastest pass over all batches */
+    /* Of the pass that took least of it, all threads together. On a machine with other work it
+       changes less than the time on the clock. */
+    double processor_seconds;
     double fill_seconds; /* of making the random weights */
     /* One more pass, with a wait around every operation. */
     struct ko_profile profile;

@@ -90,7 +90,8 @@ def choose_way(weight, bias, n_rows):
         ways.append(packed_way)
     except (AttributeError, RuntimeError):
         print("batched.py: this PyTorch has no packed oneDNN product", file=sys.stderr)
-    return min(ways, key=lambda way: least_seconds(way(weight, bias, n_rows), probe, 20))
+    tries = max(2, min(20, 20 * 320 // n_rows))
+    return min(ways, key=lambda way: least_seconds(way(weight, bias, n_rows), probe, tries))
 
 
 def linear(weight, bias, n_rows):

@@ -15,6 +15,7 @@ assert (j["shape"], j["precision"], j["tokens"], j["prompts"], j["cells"]) == ("
 assert j["row_budget"] == 512 and j["batches"] == 1
 assert 0 < j["fraction_of_gemm"] and abs(j["fraction_of_gemm"] * j["gemm_flops_layers"] / j["flops_reached"] - 1) < 1e-9
 assert abs(j["seconds_per_cell"] * j["cells"] * j["flops_reached"] / j["flop"] - 1) < 1e-9
+assert j["processor_seconds_per_cell"] > 0
 assert abs(sum(p["share"] for p in j["products"]) - 1) < 1e-9
 names = [o["name"] for o in j["operations"]]
 calls = {(o["name"], o.get("n_in", 0), o.get("n_out", 0)): o["calls"] for o in j["operations"]}
