@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Attention on the CPU. It lists the keys that each row still sees, and the threads share the rows.
-   The arithmetic of one head is in isa/attend.c. */
+/* Attention on the CPU. Long prompts are computed by tiles (attention_tiles.c). Of short ones it
+   lists the keys that each row still sees, and the threads share the rows; the arithmetic of one
+   head is in isa/attend.c. */
 #include <omp.h>
 
-#include "kernels/cpu/cpu.h"
+#include "kernels/cpu/attention.h"
 
 /* A thread's scratch: the keys of one row. */
 struct keys {
@@ -11,15 +12,6 @@ struct keys {
     uint8_t *zeroed; /* [max_tokens] 1: the weight is zeroed after the softmax */
     float *weight;   /* [max_tokens] */
 };
-
-/* The branch of the row, if it removes edges here; else NULL. */
-static const struct ko_branch *cut_of(const struct ko_rows *rows, const struct ko_attention *args,
-                                      int32_t row)
-{
-    const int32_t b = rows->branch[row];
-    const bool cuts = b >= 0 && ko_branch_cuts(&rows->branches[b], args->stage, KO_MIXER_ATTENTION);
-    return cuts ? &rows->branches[b] : NULL;
-}
 
 /* Lists the keys that the row sees, in order of position; with `cuts` without those that its branch
    removes. Returns whether any of them is zeroed after the softmax. */
@@ -69,7 +61,7 @@ static void mix_row(const struct ko_backend *be, const struct ko_attention *args
                     struct keys *keys)
 {
     const struct ko_rows *rows = &be->rows;
-    const struct ko_branch *cut = cut_of(rows, args, row);
+    const struct ko_branch *cut = ko_cpu_attention_cut(rows, args, row);
     const int32_t only = cut ? cut->only_head - 1 : -1; /* the one head that loses edges */
     const bool alone = only >= 0 && only < args->n_heads;
     struct ko_attend attend = {.d_head = args->d_head,
@@ -91,8 +83,9 @@ static void mix_row(const struct ko_backend *be, const struct ko_attention *args
     }
 }
 
-enum ko_code ko_cpu_attention(struct ko_backend *be, const struct ko_attention *args,
-                              struct ko_error *err)
+/* The rows of all prompts that are not tiled. */
+static enum ko_code mix_rows(struct ko_backend *be, const struct ko_attention *args,
+                             struct ko_error *err)
 {
     /* Each thread has scratch for its keys, weights and flags. */
     size_t n = ((size_t)be->rows.max_tokens + 63) / 64 * 64;
@@ -110,8 +103,24 @@ enum ko_code ko_cpu_attention(struct ko_backend *be, const struct ko_attention *
                             .zeroed = mine + n * (sizeof(int32_t) + sizeof(float))};
 #pragma omp for schedule(dynamic, 8)
         for (int32_t r = 0; r < n_rows; r++) {
-            mix_row(be, args, r, &keys);
+            if (!ko_cpu_attention_is_tiled(be, args, be->rows.prompt[r])) {
+                mix_row(be, args, r, &keys);
+            }
         }
     }
     return KO_OK;
+}
+
+enum ko_code ko_cpu_attention(struct ko_backend *be, const struct ko_attention *args,
+                              struct ko_error *err)
+{
+    int32_t n_tiled = 0;
+    for (int32_t p = 0; p < be->rows.n_prompts; p++) {
+        n_tiled += ko_cpu_attention_is_tiled(be, args, p);
+    }
+    enum ko_code code = n_tiled < be->rows.n_prompts ? mix_rows(be, args, err) : KO_OK;
+    if (code == KO_OK && n_tiled > 0) {
+        code = ko_cpu_attention_tiles(be, args, err);
+    }
+    return code;
 }

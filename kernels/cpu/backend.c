@@ -42,6 +42,8 @@ enum ko_code ko_cpu_open_isa(const struct ko_backend_config *config, const struc
     }
     be->threads = config->threads;
     be->isa = isa;
+    be->tiled_from = KO_CPU_TILED_FROM;
+    be->packed_floats = KO_CPU_PACKED_FLOATS;
     set_threads(be->threads);
     *out = be;
     return KO_OK;

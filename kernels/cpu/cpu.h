@@ -16,7 +16,16 @@ struct ko_backend {
     struct ko_cpu_tree tree; /* of the same rows; owned */
     unsigned char *scratch;  /* owned */
     size_t scratch_bytes;
+
+    /* Attention: prompts whose last row sees so many positions are computed by tiles, and so many
+       packed numbers of several prompts at once. Tests change both. */
+    int32_t tiled_from;
+    size_t packed_floats;
 };
+
+/* Measured (docs/performance.md): from here on tiles are faster, with AVX2 and with AVX-512. Packed
+   numbers of 16 MiB stay in a large cache. */
+enum { KO_CPU_TILED_FROM = 32, KO_CPU_PACKED_FLOATS = 1 << 22 };
 
 /* For tests: as ko_kernels_cpu.open, but with a table from ko_cpu_isa_list. */
 KO_MUST_CHECK enum ko_code ko_cpu_open_isa(const struct ko_backend_config *config,

@@ -42,6 +42,64 @@ struct ko_attend {
     float *out;        /* [d_value]; zeros for n_keys == 0 */
 };
 
+/* Attention of many queries over keys that most of them share (attend_tile). Keys and values lie in
+   panels of KO_ATTEND_PANEL positions, which begin at its multiples: keys [d_head, KO_ATTEND_PANEL],
+   values [KO_ATTEND_PANEL, ko_attend_width(d_value)]. The softmax proceeds by blocks of
+   KO_ATTEND_BLOCK positions, and products by KO_ATTEND_ROWS queries. */
+enum {
+    KO_ATTEND_PANEL = 64,
+    KO_ATTEND_BLOCK = 128,
+    KO_ATTEND_ROWS = 6,
+    KO_ATTEND_QUERIES = 96, /* of a tile, at most; a multiple of KO_ATTEND_ROWS */
+    KO_ATTEND_OWN = 8,      /* own keys of a query, at most */
+    KO_ATTEND_PAD = 16
+};
+
+static inline size_t ko_attend_width(int32_t d_value)
+{
+    return ((size_t)d_value + KO_ATTEND_PAD - 1) / KO_ATTEND_PAD * KO_ATTEND_PAD;
+}
+
+struct ko_attend_panel {
+    float *keys, *values;
+    bool *finite; /* whether all values are */
+};
+
+/* Fills a panel with n <= KO_ATTEND_PANEL positions of one key head. Keys from n on are 0, and
+   values from n on undefined. */
+struct ko_attend_pack {
+    int32_t n, d_head, d_value;
+    const int32_t *row; /* [n] */
+    const float *k, *v; /* row 0, at the head's first column */
+    size_t ld, ld_v;
+    const struct ko_attend_panel *panel;
+};
+
+/* A query sees the positions [first, position]: up to `own` those of the panels, from there on the
+   rows `own_row`. own is at least position + 1 - KO_ATTEND_OWN. */
+struct ko_attend_query {
+    int32_t first, own, position;
+    const int32_t *own_row; /* [position + 1 - own] */
+    const uint8_t *removed; /* [position + 1] 1: the edge is removed; NULL: none is */
+    bool keeps_itself;      /* the edge from `position` is not removed, whatever `removed` says */
+    bool after_softmax;     /* removed edges lose their weight, but count in the softmax */
+    const float *q;         /* [d_head] */
+    const float *sink;      /* as of struct ko_attend */
+    float *out;             /* [d_value]; zeros where every edge is removed */
+};
+
+struct ko_attend_tile {
+    int32_t n, d_head, d_value; /* n <= KO_ATTEND_QUERIES */
+    const struct ko_attend_query *query;
+    const struct ko_attend_panel *panels; /* [of all positions] */
+    const float *k, *v;                   /* of own keys: row 0, at the head's first column */
+    size_t ld, ld_v;
+    float scale, cap; /* as of struct ko_attend */
+    /* Scratch: [d_head, KO_ATTEND_QUERIES], [KO_ATTEND_ROWS, KO_ATTEND_BLOCK] and
+       [KO_ATTEND_QUERIES, ko_attend_width(d_value)]. */
+    float *q, *score, *o;
+};
+
 /* One row of Mamba-2 over the n_keys positions of its path; the row itself is the last. */
 struct ko_ssd {
     int32_t n_keys, n_heads, d_head, d_state, n_groups;
@@ -163,6 +221,8 @@ struct ko_cpu_isa {
     void (*add_scaled)(size_t n, float s, const float *x, float *y);
 
     void (*attend)(const struct ko_attend *args);
+    void (*attend_pack)(const struct ko_attend_pack *args);
+    void (*attend_tile)(const struct ko_attend_tile *args);
 
     /* out[h, p] = sum_j (c[i] . b[j]) exp(a[h] (delta[j + 1, h] + .. + delta[i, h])) delta[j, h]
        u[j, h, p] + d[h] u[i, h, p] */

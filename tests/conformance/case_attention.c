@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Attention. */
+/* Attention of short prompts. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,172 +10,7 @@
 #include <cmocka.h>
 
 #include "kernels/at.h"
-#include "tests/conformance/check.h"
-
-/* A power of two, so that it rounds nothing. */
-static const float SCALE = 0.25F;
-
-struct heads {
-    int32_t n, n_kv, d_head, reach;
-    int32_t d_value; /* values have this width, and lie in rows of their own; 0: as the keys */
-    bool by_head;    /* q, k and v of a head lie side by side (n_kv is n) */
-    int32_t gap;     /* numbers between two heads */
-    float cap;
-    bool sinks;
-};
-
-/* Where the heads' queries, keys and values lie in a row; ld_v is that of the values. */
-struct layout {
-    int32_t stride, k, width, v, stride_v, ld_v;
-};
-
-static int32_t value_width(const struct heads *heads)
-{
-    return heads->d_value > 0 ? heads->d_value : heads->d_head;
-}
-
-static struct layout layout_of(const struct heads *heads)
-{
-    const int32_t d = heads->d_head, stride = (heads->by_head ? 3 * d : d) + heads->gap;
-    const int32_t k = heads->by_head ? d : heads->n * stride;
-    const int32_t v = heads->by_head ? 2 * d : (heads->n + heads->n_kv) * stride;
-    const int32_t n = heads->by_head ? heads->n : heads->n + 2 * heads->n_kv;
-    const int32_t width = n * stride + 1, stride_v = heads->d_value + 3;
-    if (heads->d_value > 0) { /* each head's value follows three other numbers */
-        return (struct layout){stride, k, width, 3, stride_v, heads->n_kv * stride_v + 2};
-    }
-    return (struct layout){stride, k, width, v, stride, width};
-}
-
-struct inputs {
-    struct heads heads;
-    float *qkv;   /* [n_rows, the layout's width] */
-    float *apart; /* [n_rows, the layout's ld_v]: the values, if they lie apart */
-    float *sinks; /* [n_heads] */
-};
-
-static float *values_of(const struct inputs *x)
-{
-    return x->heads.d_value > 0 ? x->apart : x->qkv;
-}
-
-/* Queries, keys and values in [-range, range]; sinks in twice that. */
-static struct inputs make_inputs(const struct ko_rows *rows, const struct heads *heads, float range)
-{
-    const struct layout at = layout_of(heads);
-    const size_t n = (size_t)rows->n_rows;
-    return (struct inputs){*heads, random_floats(9, n * (size_t)at.width, -range, range),
-                           random_floats(11, n * (size_t)at.ld_v, -range, range),
-                           random_floats(10, (size_t)heads->n, -2.0F * range, 2.0F * range)};
-}
-
-static void free_inputs(struct inputs *x)
-{
-    free(x->qkv);
-    free(x->apart);
-    free(x->sinks);
-}
-
-static float *attend_rows(const struct backend *b, const struct ko_rows *rows, int32_t layer,
-                          const void *inputs)
-{
-    const struct inputs *x = inputs;
-    const struct heads *heads = &x->heads;
-    struct memory m = {.b = b};
-    const struct layout at = layout_of(heads);
-    const int32_t n_projected = rows->n_projected[layer];
-    size_t n = (size_t)(rows->n_active[layer] * heads->n * value_width(heads));
-    const float *qkv = memory_rows(&m, rows, x->qkv, (size_t)at.width, n_projected), *v = qkv;
-    if (heads->d_value > 0) {
-        v = memory_rows(&m, rows, x->apart, (size_t)at.ld_v, n_projected);
-    }
-    const struct ko_attention args = {
-        .stage = layer,
-        .n_heads = heads->n,
-        .n_kv_heads = heads->n_kv,
-        .d_head = heads->d_head,
-        .d_value = value_width(heads),
-        .reach = heads->reach,
-        .scale = SCALE,
-        .cap = heads->cap,
-        .sinks = heads->sinks ? memory_floats(&m, x->sinks, (size_t)heads->n) : NULL,
-        .q = qkv,
-        .k = qkv + at.k,
-        .ld = at.width,
-        .stride = at.stride,
-        .v = v + at.v,
-        .ld_v = at.ld_v,
-        .stride_v = at.stride_v,
-        .out = memory_nan(&m, n)};
-    RUN(b, set_rows, rows);
-    RUN(b, attention, &args);
-    return memory_result(&m, args.out, n);
-}
-
-/* The score of q and k [d_head], capped. */
-static double score_of(const struct heads *heads, const float *q, const float *k)
-{
-    double score = 0.0, cap = (double)heads->cap;
-    for (int32_t c = 0; c < heads->d_head; c++) {
-        score += (double)q[c] * (double)k[c];
-    }
-    score *= (double)SCALE;
-    return cap > 0.0 ? cap * tanh(score / cap) : score;
-}
-
-/* One row: for each head scores, -inf where there is no edge, softmax with the sink, and zeros where
-   weights are zeroed afterwards. */
-static void attend_row(const struct ko_rows *rows, int32_t row, int32_t layer, const void *inputs,
-                       double *out)
-{
-    const struct inputs *x = inputs;
-    const struct layout at = layout_of(&x->heads);
-    int32_t d = value_width(&x->heads), ld = at.width, b = rows->branch[row];
-    int32_t path[WAVE_POSITIONS], i = wave_path(rows, row, layer, ko_rows_source, path);
-    bool after = b >= 0 && rows->branches[b].after_softmax;
-    int32_t only = b >= 0 ? rows->branches[b].only_head : 0;
-    for (int32_t head = 0; head < x->heads.n; head++, out += d) {
-        int32_t kv_head = head / (x->heads.n / x->heads.n_kv);
-        int32_t key = at.k + kv_head * at.stride, value = at.v + kv_head * at.stride_v;
-        const float *q = x->qkv + ko_at(path[i], ld, head * at.stride);
-        double weight[WAVE_POSITIONS] = {0.0},
-               sum = x->heads.sinks ? exp((double)x->sinks[head]) : 0.0;
-        for (int32_t j = 0; j <= i; j++) {
-            bool removed = wave_removed(rows, row, layer, KO_MIXER_ATTENTION, i, j) &&
-                           (only == 0 || only == head + 1);
-            weight[j] = exp(score_of(&x->heads, q, x->qkv + ko_at(path[j], ld, key)));
-            weight[j] = (removed && !after) || i - j >= x->heads.reach ? 0.0 : weight[j];
-            sum += weight[j];
-            weight[j] = removed ? -weight[j] : weight[j];
-        }
-        for (int32_t c = 0; c < d; c++) {
-            out[c] = 0.0;
-            for (int32_t j = 0; j <= i; j++) {
-                if (weight[j] > 0.0) {
-                    out[c] +=
-                        weight[j] / sum * (double)values_of(x)[ko_at(path[j], at.ld_v, value + c)];
-                }
-            }
-        }
-    }
-}
-
-static struct mixing mixing_of(const char *name, const struct ko_rows *rows, const struct inputs *x)
-{
-    return (struct mixing){
-        name,          x,          rows->n_active, (size_t)(x->heads.n * value_width(&x->heads)),
-        attend_rows,   attend_row, {1e-7, 2e-6},   ko_rows_source,
-        x->heads.reach};
-}
-
-static void check_wave(const struct backends *all, const char *name, const struct ko_rows *rows,
-                       const struct heads *heads, struct spread spread[2])
-{
-    struct inputs x = make_inputs(rows, heads, 2.0F);
-    const struct mixing mixing = mixing_of(name, rows, &x);
-    check_mixing(all, rows, &mixing, spread, NULL);
-    free_inputs(&x);
-}
+#include "tests/conformance/attention.h"
 
 static void check_heads(const struct backends *all, const struct heads heads[5], const char *what)
 {
@@ -435,127 +270,9 @@ static void removed_sources_need_not_be_finite(void **state)
     assert_true(n_spared > 100);
 }
 
-/* Prompts of up to 177 tokens, whose attention backends compute in tiles: queries and keys beyond a
-   tile, rows of several branches in one, prompts short and long in one wave; heads of every width that
-   the tiles have, and of others. */
-static void prompts_are_longer_than_a_tile(void **state)
-{
-    static const struct heads of[] = {
-        {.n = 4, .n_kv = 2, .d_head = 16, .reach = INT32_MAX},
-        {.n = 7, .n_kv = 1, .d_head = 64, .reach = INT32_MAX, .gap = 3},
-        {.n = 2, .n_kv = 2, .d_head = 80, .reach = 70, .sinks = true},
-        {.n = 4, .n_kv = 1, .d_head = 128, .reach = INT32_MAX, .cap = 2.0F},
-        {.n = 2, .n_kv = 1, .d_head = 192, .d_value = 128, .reach = 33},
-        {.n = 3, .n_kv = 3, .d_head = 33, .d_value = 40, .reach = INT32_MAX, .sinks = true},
-        {.n = 2, .n_kv = 2, .d_head = 20, .reach = 64, .by_head = true},
-        {.n = 70, .n_kv = 1, .d_head = 8, .reach = INT32_MAX}};
-    enum { N_KINDS_OF = sizeof of / sizeof of[0] };
-    struct spread spread[2] = {{0}};
-    struct wave_plan plan;
-    for (uint32_t seed = 0; seed < 3 * N_KINDS_OF; seed++) {
-        wave_random(seed, &plan);
-        plan.stretch = 6 + (int32_t)(seed % 11);
-        const struct heads *heads = &of[seed % N_KINDS_OF];
-        const struct ko_rows *rows = wave_rows(&plan);
-        struct ko_branch *branches = (struct ko_branch *)(uintptr_t)rows->branches;
-        for (int32_t b = 0; b < rows->n_branches; b++) {
-            branches[b].only_head = seed % 3 == 2 && b % 2 ? 1 + b % heads->n : 0;
-        }
-        struct inputs x = make_inputs(rows, heads, 2.0F);
-        struct mixing mixing = mixing_of("random and long", rows, &x);
-        mixing.tolerance[1] = 6e-6; /* sums of up to 192 products, and of 177 weights */
-        check_mixing(*state, rows, &mixing, spread, NULL);
-        free_inputs(&x);
-    }
-    print_message("long prompts: plain from double precision %.1e, others from plain %.1e\n",
-                  spread[0].largest, spread[1].largest);
-}
-
-/* As removed_sources_need_not_be_finite, where a tile has both rows that see a value and rows that do
-   not. */
-static void long_prompts_omit_what_is_not_finite(void **state)
-{
-    struct spread spread[2] = {{0}};
-    struct wave_plan plan;
-    int64_t n_spared = 0;
-    for (uint32_t seed = 0; seed < 12; seed++) {
-        wave_random(seed, &plan);
-        plan.stretch = 6 + (int32_t)(seed % 7);
-        const struct ko_rows *rows = wave_rows(&plan);
-        const struct heads heads = {.n = 4,
-                                    .n_kv = 2,
-                                    .d_head = 16,
-                                    .reach = 1 + (int32_t)(seed % 4),
-                                    .sinks = seed % 4 < 2};
-        struct inputs x = make_inputs(rows, &heads, 2.0F);
-        const struct mixing mixing = mixing_of("random and long", rows, &x);
-        const struct layout at = layout_of(&heads);
-        spoil_rows(values_of(&x), rows->n_rows, (size_t)at.ld_v, (size_t)at.v, 5,
-                   seed % 2 ? INFINITY : NAN);
-        check_mixing(*state, rows, &mixing, spread, &n_spared);
-        free_inputs(&x);
-    }
-    assert_true(n_spared > 100);
-}
-
-/* Scores of these inputs have no rounding but that of their sums: ten bits after the first hold each
-   query, key and value, and so does tf32. */
-static void cut_inputs(const struct ko_rows *rows, struct inputs *x)
-{
-    const struct layout at = layout_of(&x->heads);
-    for (size_t k = 0; k < (size_t)(rows->n_rows * at.width); k++) {
-        x->qkv[k] = roundf(x->qkv[k] * 512.0F) / 512.0F;
-    }
-    for (size_t k = 0; k < (size_t)(rows->n_rows * at.ld_v); k++) {
-        x->apart[k] = roundf(x->apart[k] * 512.0F) / 512.0F;
-    }
-}
-
-/* Attention on tensor cores, where the machine has them: in tf32 and bfloat16 the weights are rounded to
-   tf32 before they multiply the values, and in bf16x3 nothing is. */
-static void tensor_cores_attend_alike(void **state)
-{
-    static const struct {
-        enum ko_precision precision;
-        const char *name;
-        double tolerance;
-    } modes[] = {
-        {KO_TF32, "tf32", 5e-4}, {KO_BFLOAT16, "bfloat16", 5e-4}, {KO_BF16X3, "bf16x3", 4e-6}};
-    static const struct heads of[] = {
-        {.n = 7, .n_kv = 1, .d_head = 64, .reach = INT32_MAX},
-        {.n = 2, .n_kv = 2, .d_head = 80, .reach = 70, .sinks = true},
-        {.n = 4, .n_kv = 1, .d_head = 128, .reach = INT32_MAX, .cap = 2.0F},
-        {.n = 2, .n_kv = 1, .d_head = 192, .d_value = 128, .reach = 33}};
-    const struct backends *all = *state;
-    for (size_t m = 0; m < sizeof modes / sizeof modes[0]; m++) {
-        struct backends two = {.list = {all->list[0]}, .n = 1};
-        struct spread spread[2] = {{0}};
-        struct wave_plan plan;
-        two.n += backend_open_gpu(modes[m].precision, &two.list[1]);
-        for (uint32_t seed = 0; two.n > 1 && seed < 16; seed++) {
-            wave_random(seed, &plan);
-            plan.stretch = 6 + (int32_t)(seed % 11);
-            const struct ko_rows *rows = wave_rows(&plan);
-            struct inputs x = make_inputs(rows, &of[seed % 4], 2.0F);
-            struct mixing mixing = mixing_of(modes[m].name, rows, &x);
-            mixing.tolerance[1] = modes[m].tolerance;
-            cut_inputs(rows, &x);
-            check_mixing(&two, rows, &mixing, spread, NULL);
-            free_inputs(&x);
-        }
-        if (two.n > 1) {
-            print_message("%s: from plain %.1e\n", modes[m].name, spread[1].largest);
-            two.list[1].k->close(two.list[1].be);
-        }
-    }
-}
-
 int run_attention(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(prompts_are_longer_than_a_tile),
-        cmocka_unit_test(long_prompts_omit_what_is_not_finite),
-        cmocka_unit_test(tensor_cores_attend_alike),
         cmocka_unit_test(removed_sources_need_not_be_finite),
         cmocka_unit_test(one_head_loses_its_edges),
         cmocka_unit_test(attention_without_the_removed_edges),
@@ -569,5 +286,7 @@ int run_attention(void)
         cmocka_unit_test(everything_removed_gives_zeros),
         cmocka_unit_test(reach_ends_what_can_be_removed),
     };
-    return cmocka_run_group_tests_name("attention", tests, backends_open, backends_close);
+    return cmocka_run_group_tests_name("attention", tests, backends_open, backends_close) +
+           cmocka_run_group_tests_name("attention by tiles", tests, backends_open_tiled,
+                                       backends_close);
 }

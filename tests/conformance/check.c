@@ -66,6 +66,20 @@ int backends_open(void **state)
     return 0;
 }
 
+int backends_open_tiled(void **state)
+{
+    const int failed = backends_open(state);
+    const struct backends *all = *state;
+    for (int32_t k = 0; failed == 0 && k < all->n; k++) {
+        if (all->list[k].k == &ko_kernels_cpu) {
+            struct ko_backend *be = all->list[k].be;
+            be->tiled_from = k % 2 ? 1 : 5;
+            be->packed_floats = k % 2 ? 1 : be->packed_floats;
+        }
+    }
+    return failed;
+}
+
 int backends_close(void **state)
 {
     const struct backends *all = *state;
@@ -210,7 +224,7 @@ static int64_t count_spared(const struct ko_rows *rows, int32_t layer, const str
                             const double *want)
 {
     int64_t n_spared = 0;
-    int32_t path[WAVE_POSITIONS];
+    int32_t path[WAVE_LONGEST];
     for (int32_t r = 0; r < mixing->n_rows[layer]; r++) {
         const int32_t i = wave_path(rows, r, layer, mixing->source, path);
         bool bad = false, finite = false;

@@ -26,6 +26,9 @@ struct backends {
 /* Set-up and tear-down of a group of tests, whose *state is a struct backends *. Fails if a backend
    cannot be opened. */
 int backends_open(void **state);
+/* The CPU computes attention of short prompts by tiles too: with one thread all of them, prompt by
+   prompt; with three threads those of five positions and more, all at once. */
+int backends_open_tiled(void **state);
 int backends_close(void **state);
 
 /* Opens the GPU's backend, where there is a GPU that the tests may use. Returns how many it opened: 0
@@ -124,6 +127,8 @@ int run_rglru(void);
 int run_gated(void);
 int run_heads(void);
 int run_attention(void);
+int run_long_attention(void);
+int run_attention_tiles(void);
 int run_unembed(void);
 int run_precision(void);
 int run_tables(void);

@@ -3,7 +3,7 @@
 
 #include "tests/conformance/wave.h"
 
-enum { N_COLUMNS = 5, N_BRANCHES = 4 };
+enum { N_COLUMNS = 5, N_BRANCHES = 5 };
 
 /* The rows of wave_long_rows point into this. */
 struct long_wave {
@@ -41,8 +41,9 @@ static int32_t start_of_later(const struct long_wave *wave)
 static int32_t fill_branches(struct long_wave *wave)
 {
     const int32_t last = wave->n_tokens - 1;
-    const int32_t starts[] = {start_of_rows(wave), last, last, start_of_later(wave)};
-    const int32_t sets[] = {0, 1, 1, 2}, leaves[] = {-1, 0, 0, 0}, masks[] = {-1, 0, -1, 1};
+    const int32_t starts[] = {start_of_rows(wave), last, last, start_of_later(wave), last - 4};
+    const int32_t sets[] = {0, 1, 1, 2, 0}, leaves[] = {-1, 0, 0, 0, 0};
+    const int32_t masks[] = {-1, 0, -1, 1, -1};
     int32_t n = wave->n_tokens;
     fill_rows(wave, -1, 0, 0);
     for (int32_t b = 0; b < N_BRANCHES; b++) {

@@ -27,6 +27,7 @@ int main(void)
            run_suite("mamba2", run_mamba2) + run_suite("deltanet", run_deltanet) +
            run_suite("rglru", run_rglru) + run_suite("gated", run_gated) +
            run_suite("heads", run_heads) + run_suite("attention", run_attention) +
-           run_suite("unembed", run_unembed) + run_suite("precision", run_precision) +
-           run_suite("tables", run_tables);
+           run_suite("attention", run_long_attention) +
+           run_suite("attention-tiles", run_attention_tiles) + run_suite("unembed", run_unembed) +
+           run_suite("precision", run_precision) + run_suite("tables", run_tables);
 }

@@ -54,8 +54,9 @@ extern const struct wave_plan wave_all_removed;
 /* The rows of wave_random's plan. */
 const struct ko_rows *wave_random_rows(uint32_t seed);
 
-/* One layer and a trunk of up to WAVE_LONGEST rows, with four branches: several rows with inputs of
-   their own, of which some are targets; one row with a mask, and one without; and `later`.
+/* One layer and a trunk of up to WAVE_LONGEST rows, with five branches: several rows with inputs of
+   their own, of which some are targets; one row with a mask, and one without; `later`; and the last
+   five rows.
    WAVE_LONG rows are more than backends compute at once. Borrowed, valid until the next call. */
 enum { WAVE_LONG = 150, WAVE_LONGEST = 300 };
 const struct ko_rows *wave_long_rows(int32_t n_tokens);

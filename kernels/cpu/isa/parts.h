@@ -31,6 +31,8 @@
 #define ko_isa_select         KO_ISA_NAME(ko_isa_select)
 #define ko_isa_add_scaled     KO_ISA_NAME(ko_isa_add_scaled)
 #define ko_isa_attend         KO_ISA_NAME(ko_isa_attend)
+#define ko_isa_attend_pack    KO_ISA_NAME(ko_isa_attend_pack)
+#define ko_isa_attend_tile    KO_ISA_NAME(ko_isa_attend_tile)
 #define ko_isa_ssd            KO_ISA_NAME(ko_isa_ssd)
 #define ko_isa_time_step      KO_ISA_NAME(ko_isa_time_step)
 #define ko_isa_delta          KO_ISA_NAME(ko_isa_delta)
@@ -73,6 +75,8 @@ void ko_isa_scan_out(size_t n, const float *y, const float *u, const float *d, c
 void ko_isa_select(size_t n, const uint8_t *removed, const float *a, const float *b, float *y);
 void ko_isa_add_scaled(size_t n, float s, const float *x, float *y);
 void ko_isa_attend(const struct ko_attend *args);
+void ko_isa_attend_pack(const struct ko_attend_pack *args);
+void ko_isa_attend_tile(const struct ko_attend_tile *tile);
 void ko_isa_ssd(const struct ko_ssd *args);
 void ko_isa_time_step(size_t n, const float *x, const float *bias, float low, float high, float *y);
 void ko_isa_delta(const struct ko_delta_row *row);
