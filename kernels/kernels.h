@@ -48,6 +48,30 @@ struct ko_import {
     size_t n;
 };
 
+/* Copies weights from host memory into backend memory beside the operations, for weights that stream
+   (src/forward/layer_stream.h). Threads copy in lanes of their own, into one of two slots at a time:
+
+     a thread that loads:  begin(slot); in every lane buffer, fill it, send, ...; end(slot)
+     the backend's thread: take(slot); operations that read the slot; leave(slot)
+
+   The caller makes sure that `take` follows `end` of the same slot, and `begin` follows `leave`, and
+   that no two calls for one lane run at once. Copies into a slot wait for the operations before its
+   latest `leave`; operations after `take` wait for the copies before the slot's latest `end`. */
+struct ko_copier {
+    /* *host: memory of the lane [piece_bytes] for the next `send`. Waits until it is free. */
+    enum ko_code (*buffer)(struct ko_copier *copier, int lane, void **host, struct ko_error *err);
+    /* Copies the first `bytes` of the lane's latest buffer to backend memory. Does not wait. */
+    enum ko_code (*send)(struct ko_copier *copier, int lane, void *to, size_t bytes,
+                         struct ko_error *err);
+    enum ko_code (*begin)(struct ko_copier *copier, int slot, struct ko_error *err);
+    enum ko_code (*end)(struct ko_copier *copier, int slot, struct ko_error *err);
+    enum ko_code (*take)(struct ko_copier *copier, int slot, struct ko_error *err);
+    enum ko_code (*leave)(struct ko_copier *copier, int slot, struct ko_error *err);
+    /* Waits for all copies and frees the copier. In the backend's thread. */
+    void (*close)(struct ko_copier *copier);
+};
+enum { KO_COPIER_SLOTS = 2 };
+
 struct ko_kernels {
     const char *name; /* "plain", "cpu", "cuda" */
     bool own_memory;  /* backend memory is not host memory, so host memory must be uploaded */
@@ -98,6 +122,14 @@ struct ko_kernels {
     /* Waits for the imports since the last call. *bad: the index, counted over all of them, of the
        first element that is not finite; -1: all are finite. */
     enum ko_code (*import_end)(struct ko_backend *be, int64_t *bad, struct ko_error *err);
+    /* Like `import`, but `from` is backend memory, aligned for its type: an operation that does not
+       wait. The numbers are known to be finite. */
+    enum ko_code (*convert)(struct ko_backend *be, const struct ko_import *args,
+                            struct ko_error *err);
+    /* n_lanes > 0; each has memory of the host for two pieces. Close with (*out)->close, before the
+       backend is closed. */
+    enum ko_code (*copier_open)(struct ko_backend *be, int n_lanes, size_t piece_bytes,
+                                struct ko_copier **out, struct ko_error *err);
 };
 
 /* Plain loops on libm and one thread, with every formula as the papers write it. The other backends

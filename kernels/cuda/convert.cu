@@ -55,45 +55,59 @@ static __global__ void convert_numbers(const From *from, size_t first, size_t n,
         return;
     }
     const float x = to_float(from[k]);
-    if (!isfinite(to.put(first + k, x)) || !isfinite(x)) {
+    if ((!isfinite(to.put(first + k, x)) || !isfinite(x)) && bad) {
         atomicMin(bad, number + k);
     }
 }
 
 template <typename From, typename To>
-static void convert_to(const struct ko_backend *be, const struct ko_import *args, const To &to)
+static void convert_to(const struct ko_backend *be, const struct ko_import *args, const To &to,
+                       unsigned long long *bad)
 {
     convert_numbers<<<blocks_for(args->n, THREADS), THREADS, 0, be->stream>>>(
         (const From *)args->from, args->first, args->n, to, (unsigned long long)be->import_count,
-        be->import_bad);
+        bad);
 }
 
 template <typename From>
-static void convert_from(const struct ko_backend *be, const struct ko_import *args)
+static void convert_from(const struct ko_backend *be, const struct ko_import *args,
+                         unsigned long long *bad)
 {
     if (args->type == KO_ELEMENT_BF16X2) {
-        convert_to<From>(be, args, pairs{(__nv_bfloat16 *)args->to, args->run});
+        convert_to<From>(be, args, pairs{(__nv_bfloat16 *)args->to, args->run}, bad);
     } else if (args->type == KO_ELEMENT_BF16) {
-        convert_to<From>(be, args, halves{(__nv_bfloat16 *)args->to});
+        convert_to<From>(be, args, halves{(__nv_bfloat16 *)args->to}, bad);
     } else {
-        convert_to<From>(be, args, singles{(float *)args->to});
+        convert_to<From>(be, args, singles{(float *)args->to}, bad);
     }
 }
 
-enum ko_code ko_cuda_convert(struct ko_backend *be, const struct ko_import *args,
-                             struct ko_error *err)
+static enum ko_code convert_numbers_of(const struct ko_backend *be, const struct ko_import *args,
+                                       unsigned long long *bad, struct ko_error *err)
 {
     if (args->n == 0) {
         return KO_OK;
     }
     if (args->from_type == KO_ELEMENT_F32) {
-        convert_from<float>(be, args);
+        convert_from<float>(be, args, bad);
     } else if (args->from_type == KO_ELEMENT_F16) {
-        convert_from<__half>(be, args);
+        convert_from<__half>(be, args, bad);
     } else {
-        convert_from<__nv_bfloat16>(be, args);
+        convert_from<__nv_bfloat16>(be, args, bad);
     }
     return ko_cuda_launched(be, "convert", err);
+}
+
+enum ko_code ko_cuda_convert_checked(struct ko_backend *be, const struct ko_import *args,
+                                     struct ko_error *err)
+{
+    return convert_numbers_of(be, args, be->import_bad, err);
+}
+
+enum ko_code ko_cuda_convert(struct ko_backend *be, const struct ko_import *args,
+                             struct ko_error *err)
+{
+    return convert_numbers_of(be, args, NULL, err);
 }
 
 static __global__ void narrow_rows(const float *x, size_t ldx, int n, __nv_bfloat16 *to)

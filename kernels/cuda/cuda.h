@@ -116,12 +116,14 @@ KO_MUST_CHECK enum ko_code ko_cuda_narrow(struct ko_backend *be, const struct ko
 KO_MUST_CHECK enum ko_code ko_cuda_split(struct ko_backend *be, const struct ko_linear *args,
                                          struct ko_error *err);
 
-/* Converts numbers that are in device memory already. Also lowers *import_bad to import_count + k if
-   number k is not finite. */
+/* Converts numbers that are in device memory already. `checked` also lowers *import_bad to
+   import_count + k if number k is not finite. */
 KO_MUST_CHECK enum ko_code ko_cuda_convert(struct ko_backend *be, const struct ko_import *args,
                                            struct ko_error *err);
+KO_MUST_CHECK enum ko_code
+ko_cuda_convert_checked(struct ko_backend *be, const struct ko_import *args, struct ko_error *err);
 
-/* ---- memory.c and import.c: members of struct ko_kernels, and how to free what they allocate */
+/* ---- memory.c, import.c and copier.c: members of struct ko_kernels, and how to free what they allocate */
 
 KO_MUST_CHECK enum ko_code ko_cuda_alloc(struct ko_backend *be, size_t bytes, void **out,
                                          struct ko_error *err);
@@ -136,6 +138,9 @@ KO_MUST_CHECK enum ko_code ko_cuda_import(struct ko_backend *be, const struct ko
 KO_MUST_CHECK enum ko_code ko_cuda_import_end(struct ko_backend *be, int64_t *bad,
                                               struct ko_error *err);
 void ko_cuda_import_free(struct ko_backend *be);
+KO_MUST_CHECK enum ko_code ko_cuda_copier_open(struct ko_backend *be, int n_lanes,
+                                               size_t piece_bytes, struct ko_copier **out,
+                                               struct ko_error *err);
 size_t ko_cuda_reserved_bytes(enum ko_precision precision, const struct ko_limits *limits);
 KO_MUST_CHECK enum ko_code ko_cuda_reserve(struct ko_backend *be, const struct ko_limits *limits,
                                            struct ko_error *err);

@@ -85,7 +85,7 @@ static enum ko_code import_piece(struct ko_backend *be, const struct ko_import *
                                          cudaMemcpyHostToDevice, be->stream),
                          "upload", err);
     if (code == KO_OK) {
-        code = ko_cuda_convert(be, &on_device, err);
+        code = ko_cuda_convert_checked(be, &on_device, err);
     }
     if (code == KO_OK) {
         code = ko_cuda_check(be, cudaEventRecord(be->import_done[k], be->stream), "cudaEventRecord",

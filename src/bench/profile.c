@@ -105,6 +105,18 @@ static enum ko_code pass_import_end(struct ko_backend *be, int64_t *bad, struct 
     return profile_of(be)->inner->import_end(profile_of(be)->be, bad, err);
 }
 
+static enum ko_code pass_convert(struct ko_backend *be, const struct ko_import *args,
+                                 struct ko_error *err)
+{
+    return profile_of(be)->inner->convert(profile_of(be)->be, args, err);
+}
+
+static enum ko_code pass_copier_open(struct ko_backend *be, int n_lanes, size_t piece_bytes,
+                                     struct ko_copier **out, struct ko_error *err)
+{
+    return profile_of(be)->inner->copier_open(profile_of(be)->be, n_lanes, piece_bytes, out, err);
+}
+
 static enum ko_code pass_wait(struct ko_backend *be, struct ko_error *err)
 {
     return profile_of(be)->inner->wait(profile_of(be)->be, err);
@@ -165,6 +177,8 @@ void ko_profile_init(struct ko_profile *profile, const struct ko_kernels *inner,
     k->reserve = inner->reserve ? pass_reserve : NULL;
     k->import = inner->import ? pass_import : NULL;
     k->import_end = inner->import_end ? pass_import_end : NULL;
+    k->convert = inner->convert ? pass_convert : NULL;
+    k->copier_open = inner->copier_open ? pass_copier_open : NULL;
     k->wait = pass_wait;
     k->set_rows = timed_set_rows;
 #define ENTER(name, type) k->name = timed_##name;

@@ -6,6 +6,7 @@
 
 #include "src/forward/engine.h"
 #include "src/forward/group.h"
+#include "src/forward/layer_stream.h"
 
 static enum ko_code check_stop(const struct ko_stop *stop, struct ko_error *err)
 {
@@ -151,12 +152,16 @@ static enum ko_code run_sublayers(struct ko_engine *engine, const struct ko_row_
             code = enter_stage(engine, set, sublayer->stage, stop, err);
         }
         if (code == KO_OK) {
+            code = ko_layer_stream_enter(pass->arena.stream, sublayer->layer, err);
+        }
+        if (code == KO_OK) {
             code = run_mixers(engine, set, i, &stream, err);
         }
         if (code == KO_OK) {
             code = ko_pass_finish_from(pass, i, &stream, &next, err);
         }
     }
+    ko_layer_stream_leave(pass->arena.stream);
     if (code == KO_OK && !pass->only_last && !pass->recorder) {
         stream.n_mixed = 0;
         code = gather_last(engine, set, &stream, err);

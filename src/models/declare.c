@@ -38,6 +38,7 @@ static void declare_row(struct ko_builder *b, const char *stem, const struct ko_
                         bool in_first)
 {
     struct ko_weight weight = {.layer = b->layer,
+                               .shared = b->shared,
                                .transform = row->transform,
                                .n_dims = row->n_dims,
                                .in_first = in_first};

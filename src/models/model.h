@@ -44,12 +44,16 @@ struct ko_weight {
     int64_t shape[4]; /* as in the file */
     enum ko_transform transform;
     int32_t layer;  /* -1: none */
+    bool shared;    /* sublayers of several layers read it (Zamba2) */
     int32_t expert; /* whose matrix it is, where each expert has its own; 0 for other weights too */
     bool matrix;    /* one of the matrices, else one of the values, see struct ko_arena */
     bool in_first;  /* a matrix stored [in, out], else [out, in] */
     size_t offset;  /* elements from the start of the matrices or values; a multiple of 16 */
     size_t n;       /* elements in memory */
     bool exact;     /* a matrix whose numbers are bfloat16 exactly, see ko_model_find_exact */
+    /* of a matrix: how the file has its numbers (of MXFP4: BF16, which they become exactly); BF16
+       until a checkpoint is looked at */
+    enum ko_element stored;
     /* elements between the start of the matrices and this one that belong to exact matrices */
     size_t exact_before;
 };
@@ -66,13 +70,18 @@ static inline size_t ko_weight_room(size_t n)
 /* Where a model's weights lie. The matrices are the weights of two or three dimensions that keep
    their stored layout (with three, the first counts experts, or blocks of channels), and those from
    MXFP4: nearly all of a model, and the only weights that matrix products read. The values are all
-   other weights and the rotary tables. A backend may hold matrices in another type than float32. */
+   other weights and the rotary tables. A backend may hold matrices in another type than float32.
+   Where weights stream, only a few layers' matrices are in memory at a time. */
 struct ko_arena {
     const float *values;  /* [value_floats] backend memory */
     const void *matrices; /* [matrix_elements] of `type`, backend memory. In BF16X2, exact matrices
                              are BF16, and all lie closer together for it (ko_weight_at). */
     enum ko_element type;
     const float *host_values; /* the values again in host memory */
+    /* Weights that stream: what brings them (src/forward/layer_stream.h), and [n_weights] the bytes
+       before each matrix while its layer is entered. NULL: all weights are resident. */
+    struct ko_layer_stream *stream;
+    const size_t *at;
 };
 
 /* The weights before the first layer and after the last. */
@@ -149,6 +158,7 @@ struct ko_builder {
     enum ko_code code;
     /* Where declared weights belong, see ko_declare_layer. */
     int32_t layer;    /* -1: no layer */
+    bool shared;      /* sublayers of several layers read them */
     const char *root; /* prefix of all names but the head's: "model."; static */
     char prefix[64];  /* prefix of the names in this layer: "model.layers.7." */
 };

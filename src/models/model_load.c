@@ -21,13 +21,6 @@ enum {
     HELD = 1 << 19   /* elements after which the file's mapped pages are released */
 };
 
-static enum ko_element element_of(enum ko_dtype dtype)
-{
-    return dtype == KO_F16    ? KO_ELEMENT_F16
-           : dtype == KO_BF16 ? KO_ELEMENT_BF16
-                              : KO_ELEMENT_F32; /* ko_weight_check refuses other types */
-}
-
 /* Reports the first value that is not finite. */
 static enum ko_code fail_not_finite(const struct ko_model *model, const struct ko_weight *weight,
                                     int64_t first, int64_t n, const float *values,
@@ -116,9 +109,9 @@ static enum ko_code load_weight(const struct loading *target, const struct ko_we
         part.data = data + (size_t)held * size;
         part.data_bytes = (size_t)(end - held) * size;
         if (sunk) {
-            code =
-                target->sink->take(target->sink->context, weight, (size_t)held,
-                                   element_of(tensor->dtype), part.data, (size_t)(end - held), err);
+            code = target->sink->take(target->sink->context, weight, (size_t)held,
+                                      ko_element_of(tensor->dtype), part.data, (size_t)(end - held),
+                                      err);
         }
         ko_tensor_release(&part);
         if (code != KO_OK) {

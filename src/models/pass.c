@@ -15,8 +15,9 @@ struct ko_matrix ko_model_matrix(const struct ko_model *model, const struct ko_a
         return (struct ko_matrix){.data = NULL};
     }
     const struct ko_weight *w = &model->weights[weight];
+    const size_t at = arena->at ? arena->at[weight] : ko_weight_at(w, arena->type);
     struct ko_matrix matrix = {
-        .data = (const unsigned char *)arena->matrices + ko_weight_at(w, arena->type),
+        .data = (const unsigned char *)arena->matrices + at,
         .in_first = w->in_first,
         .type = ko_weight_type(w, arena->type),
     };

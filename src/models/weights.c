@@ -111,6 +111,7 @@ enum ko_code ko_model_add_weight(struct ko_model *model, const struct ko_weight 
     weight.matrix = (weight.n_dims >= 2 && weight.transform == KO_AS_STORED) ||
                     weight.transform == KO_FROM_MXFP4;
     weight.scales = NULL;
+    weight.stored = KO_ELEMENT_BF16;
     struct ko_weight *grown =
         ko_grow(model->weights, &model->weights_capacity, model->n_weights + 1, sizeof *grown, err);
     if (!grown) {
@@ -347,7 +348,22 @@ static bool is_stored_exactly(const struct ko_weight *weight,
     return weight->transform == KO_FROM_MXFP4 || (tensor && tensor->dtype == KO_BF16);
 }
 
-static bool is_of_experts(const struct ko_weight *weight)
+enum ko_element ko_element_of(enum ko_dtype dtype)
+{
+    return dtype == KO_F16 ? KO_ELEMENT_F16 : dtype == KO_BF16 ? KO_ELEMENT_BF16 : KO_ELEMENT_F32;
+}
+
+/* How the file has a matrix's numbers. */
+static enum ko_element stored_as(const struct ko_weight *weight,
+                                 const struct ko_checkpoint *checkpoint)
+{
+    const struct ko_tensor *tensor =
+        checkpoint ? ko_checkpoint_find(checkpoint, weight->tensor) : NULL;
+    return !tensor || weight->transform == KO_FROM_MXFP4 ? KO_ELEMENT_BF16
+                                                         : ko_element_of(tensor->dtype);
+}
+
+bool ko_weight_is_of_experts(const struct ko_weight *weight)
 {
     return weight->matrix && (weight->n_dims > 2 || strstr(weight->tensor, ".experts."));
 }
@@ -360,10 +376,10 @@ static void unite_experts(struct ko_model *model)
         bool all = true;
         for (end = first; end < model->n_weights && weights[end].layer == weights[first].layer;
              end++) {
-            all = all && (weights[end].exact || !is_of_experts(&weights[end]));
+            all = all && (weights[end].exact || !ko_weight_is_of_experts(&weights[end]));
         }
         for (size_t w = first; w < end; w++) {
-            weights[w].exact = weights[w].exact && (all || !is_of_experts(&weights[w]));
+            weights[w].exact = weights[w].exact && (all || !ko_weight_is_of_experts(&weights[w]));
         }
     }
 }
@@ -374,6 +390,7 @@ void ko_model_find_exact(struct ko_model *model, const struct ko_checkpoint *che
     for (size_t w = 0; w < model->n_weights; w++) {
         struct ko_weight *weight = &model->weights[w];
         weight->exact = weight->matrix && (!checkpoint || is_stored_exactly(weight, checkpoint));
+        weight->stored = stored_as(weight, checkpoint);
     }
     unite_experts(model);
     for (size_t w = 0; w < model->n_weights; w++) {

@@ -32,10 +32,14 @@ KO_MUST_CHECK enum ko_code ko_weight_check(const struct ko_model *model,
                                            const struct ko_weight *weight,
                                            const struct ko_checkpoint *checkpoint,
                                            struct ko_error *err);
-/* Finds the matrices that are exactly bfloat16: those that the checkpoint stores as BF16 or in
+/* Finds how the checkpoint stores the matrices, and which are exactly bfloat16: those that the checkpoint stores as BF16 or in
    MXFP4. NULL: all of them, as if a checkpoint were stored so. The matrices of a layer's experts,
    which one operation reads, are exact all together or not at all. */
 void ko_model_find_exact(struct ko_model *model, const struct ko_checkpoint *checkpoint);
+/* Whether it is a matrix of experts. */
+bool ko_weight_is_of_experts(const struct ko_weight *weight);
+/* The type of the numbers of a tensor of weights (ko_weight_check refuses other dtypes). */
+enum ko_element ko_element_of(enum ko_dtype dtype);
 /* The number of the weight's elements in the file. */
 int64_t ko_weight_elements(const struct ko_weight *weight);
 /* Transforms the file's elements [first, first + n) and puts them in their place in the weight's

@@ -28,6 +28,7 @@
 #include "src/cube/run/run_table.h"
 #include "src/forward/forward.h"
 #include "src/forward/means.h"
+#include "src/forward/streamed_weights.h"
 #include "src/models/model_random.h"
 #include "src/run/inputs_plan.h"
 #include "src/tree/batch.h"
@@ -225,23 +226,67 @@ static enum ko_code run_reuse(struct ko_error *err)
     return code;
 }
 
+/* A model's weights, which stay or stream. */
+struct weights {
+    float *floats;
+    struct ko_checkpoint *checkpoint;
+    struct ko_streamed_weights *streamed;
+    uint64_t *hash;
+    struct ko_arena arena;
+};
+
+static enum ko_code fill_weights(const struct ko_model *model, struct weights *out,
+                                 struct ko_error *err)
+{
+    out->floats = malloc(ko_model_floats(model) * sizeof *out->floats);
+    if (!out->floats) {
+        return ko_fail(err, KO_E_MEMORY, "out of memory: weights");
+    }
+    ko_model_fill_random(model, 1, out->floats);
+    out->arena = ko_model_host_arena(model, out->floats);
+    return KO_OK;
+}
+
+static enum ko_code stream_weights(const struct ko_inputs *inputs, int32_t m, struct ko_backend *be,
+                                   struct weights *out, struct ko_error *err)
+{
+    const struct ko_model *model = inputs->model[m];
+    const struct ko_spec_model *from = &inputs->spec->model[inputs->spec_model[m]];
+    const struct ko_streaming how = {model, &ko_kernels_cpu, be, KO_FLOAT32, 1};
+    out->hash = malloc(model->n_weights * sizeof *out->hash);
+    enum ko_code code =
+        out->hash ? KO_OK : ko_fail(err, KO_E_MEMORY, "out of memory: hashes of weights");
+    if (code == KO_OK) {
+        code = ko_checkpoint_open(from->path, from->name, &out->checkpoint, err);
+    }
+    if (code == KO_OK) {
+        code = ko_streamed_weights_new(&how, &out->streamed, err);
+    }
+    if (code == KO_OK) {
+        code = ko_streamed_weights_load(out->streamed, out->checkpoint, 0, 1, out->hash, err);
+    }
+    if (code == KO_OK) {
+        out->arena = *ko_streamed_weights_arena(out->streamed);
+    }
+    return code;
+}
+
 static enum ko_code run_batches(const struct ko_inputs *inputs, const struct ko_plan *plan,
-                                int32_t m, struct ko_backend *be, struct ko_error *err)
+                                int32_t m, bool streams, struct ko_backend *be,
+                                struct ko_error *err)
 {
     struct ko_batches batches = {0};
     struct ko_engine *engine = NULL;
-    float *floats = NULL;
+    struct weights weights = {0};
     const struct ko_model *model = inputs->model[m];
     enum ko_code code = ko_batches_compose(plan, &batches, err);
     if (code == KO_OK) {
-        floats = malloc(ko_model_floats(model) * sizeof *floats);
-        code = floats ? KO_OK : ko_fail(err, KO_E_MEMORY, "out of memory: weights");
+        code = streams ? stream_weights(inputs, m, be, &weights, err)
+                       : fill_weights(model, &weights, err);
     }
     if (code == KO_OK) {
-        ko_model_fill_random(model, 1, floats);
-        const struct ko_arena arena = ko_model_host_arena(model, floats);
-        code = ko_engine_new(plan, m, model, &arena, &ko_kernels_cpu, be, plan->model[m].row_budget,
-                             &engine, err);
+        code = ko_engine_new(plan, m, model, &weights.arena, &ko_kernels_cpu, be,
+                             plan->model[m].row_budget, &engine, err);
     }
     if (code == KO_OK) {
         code = ko_engine_make_means(engine, err);
@@ -257,13 +302,16 @@ static enum ko_code run_batches(const struct ko_inputs *inputs, const struct ko_
         }
     }
     ko_engine_free(engine);
-    free(floats);
+    ko_streamed_weights_free(weights.streamed);
+    ko_checkpoint_close(weights.checkpoint);
+    free(weights.hash);
+    free(weights.floats);
     ko_batches_free(&batches);
     return code;
 }
 
 /* A sweep without MPI: spec, checkpoints, tokenizers, plan, batches, waves, records. */
-static enum ko_code run_sweep(struct ko_error *err)
+static enum ko_code run_sweep_of(bool streams, struct ko_error *err)
 {
     static char spec[4096];
     char *argv[] = {(char *)"knockout", (char *)"plan", spec};
@@ -287,7 +335,7 @@ static enum ko_code run_sweep(struct ko_error *err)
         code = ko_kernels_cpu.open(&config, &be, err);
     }
     for (int32_t m = 0; code == KO_OK && m < plan->n_models; m++) {
-        code = run_batches(&inputs, plan, m, be, err);
+        code = run_batches(&inputs, plan, m, streams, be, err);
     }
     if (be) {
         ko_kernels_cpu.close(be);
@@ -297,6 +345,16 @@ static enum ko_code run_sweep(struct ko_error *err)
     ko_inputs_close(&inputs);
     ko_options_free(&options);
     return code;
+}
+
+static enum ko_code run_sweep(struct ko_error *err)
+{
+    return run_sweep_of(false, err);
+}
+
+static enum ko_code run_streamed_sweep(struct ko_error *err)
+{
+    return run_sweep_of(true, err);
 }
 
 /* ----------------------------------------------------------------------------------------------
@@ -326,6 +384,7 @@ static const struct {
     {"a cube resumed", NULL, run_resume},
     {"a cube reused", NULL, run_reuse},
     {"a sweep", NULL, run_sweep},
+    {"a sweep whose weights stream", NULL, run_streamed_sweep},
 };
 
 static long trials_wanted(void)

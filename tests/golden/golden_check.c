@@ -7,12 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "src/base/memory.h"
 #include "src/checkpoint/checkpoint.h"
 #include "src/forward/device_weights.h"
 #include "src/forward/forward.h"
 #include "src/forward/means.h"
+#include "src/forward/streamed_weights.h"
 #include "src/options/options.h"
 #include "src/run/inputs_plan.h"
 #include "src/tree/batch.h"
@@ -239,6 +241,14 @@ static void compare_record(struct comparison *x, const struct ko_record *record)
     }
 }
 
+static void hash_record(struct comparison *x, const struct ko_record *record)
+{
+    const uint64_t seed = x->result.bits;
+    const uint64_t clean = XXH3_64bits_withSeed(&record->clean, sizeof record->clean, seed);
+    x->result.bits = XXH3_64bits_withSeed(record->value,
+                                          (size_t)record->n_values * sizeof *record->value, clean);
+}
+
 static enum ko_code run_batches(struct comparison *x, struct ko_engine *engine,
                                 struct ko_error *err)
 {
@@ -252,6 +262,7 @@ static enum ko_code run_batches(struct comparison *x, struct ko_engine *engine,
         for (int32_t k = 0; code == KO_OK && k < batch->n_facts; k++) {
             compare_tokens(x, batch->fact[k]);
             compare_record(x, &records[k]);
+            hash_record(x, &records[k]);
             ko_record_free(&records[k]);
         }
         free(records);
@@ -260,15 +271,43 @@ static enum ko_code run_batches(struct comparison *x, struct ko_engine *engine,
     return code;
 }
 
+/* Weights in either form. */
+struct loaded {
+    struct ko_device_weights resident;
+    struct ko_streamed_weights *streamed;
+    const struct ko_arena *arena;
+};
+
+static enum ko_code load(const struct comparison *x, struct ko_backend *be,
+                         const struct ko_checkpoint *checkpoint, uint64_t *hash, struct loaded *out,
+                         struct ko_error *err)
+{
+    const struct ko_model *model = x->inputs.model[0];
+    const struct ko_streaming how = {model, x->c->kernels, be, x->precision, 4};
+    enum ko_code code = KO_OK;
+    if (x->c->streams) {
+        code = ko_streamed_weights_new(&how, &out->streamed, err);
+        if (code == KO_OK) {
+            code = ko_streamed_weights_load(out->streamed, checkpoint, 0, 1, hash, err);
+        }
+        out->arena = code == KO_OK ? ko_streamed_weights_arena(out->streamed) : NULL;
+        return code;
+    }
+    code = ko_device_weights_new(model, x->c->kernels, be, x->precision, &out->resident, err);
+    out->arena = &out->resident.arena;
+    return code == KO_OK ? ko_device_weights_load(&out->resident, checkpoint, hash, err) : code;
+}
+
 static enum ko_code run(struct comparison *x, struct ko_error *err)
 {
-    const struct ko_backend_config config = {.threads = 2, .precision = x->precision};
+    const struct ko_backend_config config = {.threads = x->c->threads ? x->c->threads : 2,
+                                             .precision = x->precision};
     const struct ko_kernels *k = x->c->kernels;
     const struct ko_model *model = x->inputs.model[0];
     struct ko_checkpoint *checkpoint = NULL;
     struct ko_engine *engine = NULL;
     struct ko_backend *be = NULL;
-    struct ko_device_weights weights = {0};
+    struct loaded weights = {0};
     uint64_t *hash = ko_new(model->n_weights, sizeof *hash, err);
     enum ko_code code = hash ? KO_OK : KO_E_MEMORY;
     if (code == KO_OK) {
@@ -278,13 +317,10 @@ static enum ko_code run(struct comparison *x, struct ko_error *err)
         code = k->open(&config, &be, err);
     }
     if (code == KO_OK) {
-        code = ko_device_weights_new(model, k, be, config.precision, &weights, err);
+        code = load(x, be, checkpoint, hash, &weights, err);
     }
     if (code == KO_OK) {
-        code = ko_device_weights_load(&weights, checkpoint, hash, err);
-    }
-    if (code == KO_OK) {
-        code = ko_engine_new(x->plan, 0, model, &weights.arena, k, be, x->plan->model[0].row_budget,
+        code = ko_engine_new(x->plan, 0, model, weights.arena, k, be, x->plan->model[0].row_budget,
                              &engine, err);
     }
     if (code == KO_OK) {
@@ -294,7 +330,10 @@ static enum ko_code run(struct comparison *x, struct ko_error *err)
         code = run_batches(x, engine, err);
     }
     ko_engine_free(engine);
-    ko_device_weights_free(&weights);
+    ko_streamed_weights_free(weights.streamed);
+    if (weights.resident.model) {
+        ko_device_weights_free(&weights.resident);
+    }
     if (be) {
         k->close(be);
     }

@@ -3,6 +3,7 @@
 #ifndef KO_TESTS_GOLDEN_CHECK_H
 #define KO_TESTS_GOLDEN_CHECK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "kernels/kernels.h"
@@ -15,6 +16,8 @@ struct golden_case {
     double bound;       /* on |logprob| and |kl| differences */
     int32_t row_budget; /* 0: default */
     int32_t n_prompts;  /* of the golden's, from the first; 0: all */
+    bool streams;       /* the weights stream, layer by layer */
+    int threads;        /* 0: two */
 };
 
 struct golden_result {
@@ -25,6 +28,7 @@ struct golden_result {
     int32_t n_batches;
     double worst_logprob, worst_kl, worst_clean;
     char first_bad[512];
+    uint64_t bits; /* hash of every computed value */
 };
 
 KO_MUST_CHECK enum ko_code golden_compare(const struct golden_case *c, enum ko_precision precision,

@@ -2,6 +2,7 @@
 #include "tests/support/far.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,9 @@ static struct {
     int32_t n_rows;
 } far;
 
+/* Of far.block: copiers look at it in their threads. */
+static pthread_mutex_t blocks = PTHREAD_MUTEX_INITIALIZER;
+
 size_t test_far_bytes(void)
 {
     size_t n = 0;
@@ -42,13 +46,14 @@ size_t test_far_imported(void)
 bool test_far_has(const void *memory, size_t bytes)
 {
     const uintptr_t at = (uintptr_t)memory;
-    for (int k = 0; k < far.n_blocks; k++) {
+    bool has = false;
+    pthread_mutex_lock(&blocks);
+    for (int k = 0; k < far.n_blocks && !has; k++) {
         const uintptr_t begin = (uintptr_t)far.block[k].memory;
-        if (at >= begin && at + bytes <= begin + far.block[k].bytes) {
-            return true;
-        }
+        has = at >= begin && at + bytes <= begin + far.block[k].bytes;
     }
-    return false;
+    pthread_mutex_unlock(&blocks);
+    return has;
 }
 
 static enum ko_code need(bool holds, const char *operation, const char *what, struct ko_error *err)
@@ -125,8 +130,10 @@ static enum ko_code far_alloc(struct ko_backend *be, size_t bytes, void **out, s
         return ko_fail(err, KO_E_MEMORY, "far: no memory");
     }
     memset(memory, 0xff, bytes); /* NaN */
+    pthread_mutex_lock(&blocks);
     far.block[far.n_blocks].memory = memory;
     far.block[far.n_blocks++].bytes = bytes;
+    pthread_mutex_unlock(&blocks);
     *out = memory;
     return KO_OK;
 }
@@ -136,7 +143,9 @@ static void far_release(struct ko_backend *be, void *memory)
     (void)be;
     for (int k = 0; memory && k < far.n_blocks; k++) {
         if (far.block[k].memory == memory) {
+            pthread_mutex_lock(&blocks);
             far.block[k] = far.block[--far.n_blocks];
+            pthread_mutex_unlock(&blocks);
             free(memory);
             return;
         }
@@ -288,6 +297,152 @@ static enum ko_code far_import_end(struct ko_backend *be, int64_t *bad, struct k
     *bad = far.bad;
     far.bad = -1;
     far.n_imported = 0;
+    return KO_OK;
+}
+
+static enum ko_code far_convert(struct ko_backend *be, const struct ko_import *args,
+                                struct ko_error *err)
+{
+    (void)be;
+    NEED("convert", test_far_has(args->to, args->n * ko_element_bytes(args->type)));
+    NEED("convert", test_far_has(args->from, args->n * ko_element_bytes(args->from_type)));
+    NEED("convert", is_own_type(args->type));
+    for (size_t i = 0; i < args->n; i++) {
+        const float value = widened(args->from, args->from_type, i);
+        NEED("convert", isfinite(value));
+        store_number(args, args->first + i, value);
+    }
+    return KO_OK;
+}
+
+/* ---- The copier. What was copied into a slot becomes NaN when the slot is left, and a buffer when
+   it is handed out, so that nobody reads either too late. */
+
+enum { LANES = 16, RANGES = 4096 };
+
+struct far_copier {
+    struct ko_copier functions;
+    pthread_mutex_t lock;
+    unsigned char *buffer[LANES];
+    size_t piece_bytes;
+    enum { LEFT, BEGUN, ENDED, TAKEN } state[KO_COPIER_SLOTS];
+    int begun; /* slot */
+    struct {
+        unsigned char *to;
+        size_t bytes;
+    } range[KO_COPIER_SLOTS][RANGES];
+    int n_ranges[KO_COPIER_SLOTS];
+};
+
+static struct far_copier *far_copier_of(struct ko_copier *functions)
+{
+    return (struct far_copier *)(void *)functions;
+}
+
+static enum ko_code far_buffer(struct ko_copier *functions, int lane, void **host,
+                               struct ko_error *err)
+{
+    struct far_copier *c = far_copier_of(functions);
+    NEED("copier", lane >= 0 && lane < LANES && c->buffer[lane]);
+    memset(c->buffer[lane], 0xff, c->piece_bytes);
+    *host = c->buffer[lane];
+    return KO_OK;
+}
+
+static enum ko_code far_send(struct ko_copier *functions, int lane, void *to, size_t bytes,
+                             struct ko_error *err)
+{
+    struct far_copier *c = far_copier_of(functions);
+    NEED("copier", test_far_has(to, bytes));
+    NEED("copier", bytes <= c->piece_bytes);
+    memcpy(to, c->buffer[lane], bytes);
+    pthread_mutex_lock(&c->lock);
+    const int slot = c->begun, n = c->n_ranges[slot];
+    const bool fits = c->state[slot] == BEGUN && n < RANGES;
+    if (fits) {
+        c->range[slot][n].to = to;
+        c->range[slot][n].bytes = bytes;
+        c->n_ranges[slot]++;
+    }
+    pthread_mutex_unlock(&c->lock);
+    return need(fits, "copier", "send outside begin and end", err);
+}
+
+/* Goes from one of the two states to the next. */
+static enum ko_code far_step(struct far_copier *c, int slot, int from, int or_from, int to,
+                             struct ko_error *err)
+{
+    pthread_mutex_lock(&c->lock);
+    const int was = (int)c->state[slot];
+    c->state[slot] = to;
+    if (to == BEGUN) {
+        c->begun = slot;
+        c->n_ranges[slot] = 0;
+    }
+    for (int k = 0; to == LEFT && k < c->n_ranges[slot]; k++) {
+        memset(c->range[slot][k].to, 0xff, c->range[slot][k].bytes);
+    }
+    pthread_mutex_unlock(&c->lock);
+    return need(was == from || was == or_from, "copier", "a slot is used out of order", err);
+}
+
+/* A layer that is not wanted any more is never taken. */
+static enum ko_code far_begin(struct ko_copier *functions, int slot, struct ko_error *err)
+{
+    return far_step(far_copier_of(functions), slot, LEFT, ENDED, BEGUN, err);
+}
+
+static enum ko_code far_end(struct ko_copier *functions, int slot, struct ko_error *err)
+{
+    return far_step(far_copier_of(functions), slot, BEGUN, BEGUN, ENDED, err);
+}
+
+static enum ko_code far_take(struct ko_copier *functions, int slot, struct ko_error *err)
+{
+    return far_step(far_copier_of(functions), slot, ENDED, ENDED, TAKEN, err);
+}
+
+static enum ko_code far_leave(struct ko_copier *functions, int slot, struct ko_error *err)
+{
+    return far_step(far_copier_of(functions), slot, TAKEN, TAKEN, LEFT, err);
+}
+
+static void far_copier_close(struct ko_copier *functions)
+{
+    struct far_copier *c = far_copier_of(functions);
+    for (int k = 0; k < LANES; k++) {
+        free(c->buffer[k]);
+    }
+    pthread_mutex_destroy(&c->lock);
+    free(c);
+}
+
+static enum ko_code far_copier_open(struct ko_backend *be, int n_lanes, size_t piece_bytes,
+                                    struct ko_copier **out, struct ko_error *err)
+{
+    (void)be;
+    NEED("copier", n_lanes > 0 && n_lanes <= LANES);
+    struct far_copier *c = ko_new(1, sizeof *c, err);
+    if (!c) {
+        return KO_E_MEMORY;
+    }
+    pthread_mutex_init(&c->lock, NULL);
+    c->piece_bytes = piece_bytes;
+    c->functions = (struct ko_copier){.buffer = far_buffer,
+                                      .send = far_send,
+                                      .begin = far_begin,
+                                      .end = far_end,
+                                      .take = far_take,
+                                      .leave = far_leave,
+                                      .close = far_copier_close};
+    for (int k = 0; k < n_lanes; k++) {
+        c->buffer[k] = malloc(piece_bytes);
+        if (!c->buffer[k]) {
+            far_copier_close(&c->functions);
+            return ko_fail(err, KO_E_MEMORY, "far: no memory");
+        }
+    }
+    *out = &c->functions;
     return KO_OK;
 }
 
@@ -686,7 +841,8 @@ static enum ko_code far_unembed(struct ko_backend *be, const struct ko_unembed *
     .own_memory = true, .close = far_close, .describe = far_describe, .alloc = far_alloc,          \
     .release = far_release, .upload = far_upload, .download = far_download,                        \
     .reserved_bytes = far_reserved_bytes, .reserve = far_reserve, .import = far_import,            \
-    .import_end = far_import_end, .wait = far_wait, .set_rows = far_set_rows, KO_OPERATIONS(ENTRY)
+    .import_end = far_import_end, .convert = far_convert, .copier_open = far_copier_open,          \
+    .wait = far_wait, .set_rows = far_set_rows, KO_OPERATIONS(ENTRY)
 
 const struct ko_kernels test_far = {
     .name = "far", .open = far_open, .matrix_type = far_matrix_type, EVERYTHING};

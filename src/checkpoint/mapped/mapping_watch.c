@@ -19,6 +19,7 @@ static struct watched {
     atomic_uintptr_t begin, end; /* begin 0: not watched */
     atomic_bool cut;
     int fd;
+    struct timespec written; /* when the file was last written, before the watch began */
 } watched[MAX_WATCHED];
 static struct sigaction before;
 static uintptr_t page_bytes;
@@ -77,13 +78,16 @@ static void set_handler(void)
 enum ko_code ko_watch_begin(const void *data, size_t bytes, int fd, const char *where,
                             struct ko_error *err)
 {
+    struct stat status = {0};
     set_handler();
+    (void)fstat(fd, &status); /* on failure ko_watch_is_unchanged will fail as well */
     for (size_t i = 0; i < MAX_WATCHED; i++) {
         struct watched *w = &watched[i];
         if (atomic_exchange(&w->taken, true)) {
             continue;
         }
         w->fd = fd;
+        w->written = status.st_mtim;
         atomic_store(&w->cut, false);
         atomic_store(&w->end, (uintptr_t)data + bytes);
         atomic_store(&w->begin, (uintptr_t)data);
@@ -105,14 +109,24 @@ void ko_watch_end(const void *data)
     atomic_store(&w->taken, false);
 }
 
+static bool is_whole(const struct watched *w, struct stat *status)
+{
+    /* Reads between the new end and the end of its page give zeros without a fault. */
+    return !atomic_load(&w->cut) && fstat(w->fd, status) == 0 &&
+           (uintmax_t)status->st_size >= atomic_load(&w->end) - atomic_load(&w->begin);
+}
+
 bool ko_watch_is_whole(const void *at)
 {
     const struct watched *w = find_watched((uintptr_t)at);
     struct stat status;
-    if (!w) {
-        return true;
-    }
-    /* Reads between the new end and the end of its page give zeros without a fault. */
-    return !atomic_load(&w->cut) && fstat(w->fd, &status) == 0 &&
-           (uintmax_t)status.st_size >= atomic_load(&w->end) - atomic_load(&w->begin);
+    return !w || is_whole(w, &status);
+}
+
+bool ko_watch_is_unchanged(const void *at)
+{
+    const struct watched *w = find_watched((uintptr_t)at);
+    struct stat status;
+    return !w || (is_whole(w, &status) && status.st_mtim.tv_sec == w->written.tv_sec &&
+                  status.st_mtim.tv_nsec == w->written.tv_nsec);
 }

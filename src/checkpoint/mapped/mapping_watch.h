@@ -20,5 +20,8 @@ void ko_watch_end(const void *data);
 /* Whether the watched mapping around `at` had no fault and its file is still as long as when it was
    mapped. True for other addresses. */
 bool ko_watch_is_whole(const void *at);
+/* The same, and nothing has been written to the file either. A file that another one replaced under
+   its name is unchanged: the mapping keeps the old one. */
+bool ko_watch_is_unchanged(const void *at);
 
 #endif

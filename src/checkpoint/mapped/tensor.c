@@ -134,6 +134,11 @@ bool ko_tensor_is_whole(const struct ko_tensor *tensor)
     return tensor->data_bytes == 0 || ko_watch_is_whole(tensor->data);
 }
 
+bool ko_tensor_is_unchanged(const struct ko_tensor *tensor)
+{
+    return tensor->data_bytes == 0 || ko_watch_is_unchanged(tensor->data);
+}
+
 void ko_tensor_release(const struct ko_tensor *tensor)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);

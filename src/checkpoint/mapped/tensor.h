@@ -33,6 +33,8 @@ bool ko_tensor_to_float(const struct ko_tensor *tensor, int64_t first, int64_t n
 /* Whether the tensor's file is still as long as when it was opened. Ask after reading: bytes beyond
    a new end read as zeros. */
 bool ko_tensor_is_whole(const struct ko_tensor *tensor);
+/* The same, and nothing has been written to the file since. */
+bool ko_tensor_is_unchanged(const struct ko_tensor *tensor);
 /* Tells the kernel that the tensor's pages are not needed now, so that they do not count as
    resident memory. */
 void ko_tensor_release(const struct ko_tensor *tensor);

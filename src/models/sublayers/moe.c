@@ -85,6 +85,7 @@ static void add_weight(struct ko_builder *b, const struct ko_weight *weight, con
 {
     struct ko_weight in_layer = *weight;
     in_layer.layer = b->layer;
+    in_layer.shared = b->shared;
     if (b->code == KO_OK) {
         b->code = ko_model_add_weight(b->model, &in_layer, index, b->err, "%s%s%s", b->prefix, stem,
                                       ending);

@@ -52,6 +52,7 @@ void ko_shared_block_declare(struct ko_builder *b, const struct ko_shared_block_
     const int32_t q = spec->n_heads * spec->d_head, k = spec->n_kv_heads * spec->d_head;
     *out = (struct ko_shared_block){
         .layer = b->layer, .attention_norm = spec->norm, .mlp_norm = spec->norm};
+    b->shared = true;
     ko_declare_norm_of(b, IN_BLOCK "input_layernorm", 2 * d, &out->attention_norm);
     ko_declare_norm(b, IN_BLOCK "pre_ff_layernorm", &out->mlp_norm);
     ko_declare_projection(b, IN_BLOCK "self_attn.q_proj", q, 2 * d, false, &out->q);
@@ -60,6 +61,7 @@ void ko_shared_block_declare(struct ko_builder *b, const struct ko_shared_block_
     ko_declare_projection(b, IN_BLOCK "self_attn.o_proj", d, q, false, &out->o);
     ko_declare_projection(b, IN_BLOCK "feed_forward.gate_up_proj", 2 * ff, d, false, &out->gate_up);
     ko_declare_projection(b, IN_BLOCK "feed_forward.down_proj", d, ff, false, &out->down);
+    b->shared = false;
 }
 
 /* The matrices of the adapter of this number, for the matrix of this name: [n_out, n_in]. */
@@ -78,6 +80,7 @@ void ko_shared_block_adapt(struct ko_builder *b, const struct ko_shared_block_sp
 {
     const int32_t d = b->model->shape.d_model, rank = spec->rank;
     const int32_t q = spec->n_heads * spec->d_head, k = spec->n_kv_heads * spec->d_head;
+    b->shared = true; /* an adapter lies in the block's layer and serves another */
     if (spec->adapts_qkv) {
         declare_adapter(b, "self_attn.linear_q", number, rank, q, 2 * d, &block->adapt_q);
         declare_adapter(b, "self_attn.linear_k", number, rank, k, 2 * d, &block->adapt_k);
@@ -85,6 +88,7 @@ void ko_shared_block_adapt(struct ko_builder *b, const struct ko_shared_block_sp
     }
     declare_adapter(b, "feed_forward.gate_up_proj", number, rank, 2 * spec->d_ff, d,
                     &block->adapt_gate_up);
+    b->shared = false;
 }
 
 void ko_shared_block_add(struct ko_builder *b, const struct ko_shared_block_spec *spec,
