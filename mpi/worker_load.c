@@ -103,7 +103,8 @@ static enum ko_code load_weights(struct ko_worker *worker, int32_t model, bool s
     struct ko_station *station = worker->station;
     enum ko_code code = stayed ? KO_OK
                                : ko_weights_load(worker->world, station->compute, station->exchange,
-                                                 &plan->model[model], &station->weights, err);
+                                                 &plan->model[model], worker->job->streams[model],
+                                                 &station->weights, err);
     if (code == KO_OK) {
         code = check_weights(worker, model, err);
     }
@@ -148,8 +149,8 @@ static enum ko_code make_room(struct ko_worker *worker, int32_t model, bool *sta
     struct ko_station *station = worker->station;
     enum ko_code code = ko_compute_bind(worker->compute, NULL, err);
     if (code == KO_OK) {
-        code =
-            ko_station_has(worker->world, station, &worker->job->plan->model[model], stayed, err);
+        code = ko_station_has(worker->world, station, &worker->job->plan->model[model],
+                              worker->job->streams[model], stayed, err);
     }
     if (code != KO_OK || *stayed) {
         return code;
@@ -177,7 +178,8 @@ static void note_load(struct ko_worker *worker, int32_t model, bool stayed, doub
     if (stayed) {
         ko_log_write(worker->log, KO_LOG_DEBUG, "load model=\"%s\" kept", name);
     } else {
-        ko_log_write(worker->log, KO_LOG_DEBUG, "load model=\"%s\" seconds=%.2f", name, seconds);
+        ko_log_write(worker->log, KO_LOG_DEBUG, "load model=\"%s\" seconds=%.2f weights=%s", name,
+                     seconds, worker->job->streams[model] ? "stream" : "resident");
         worker->spent.load += seconds;
     }
 }

@@ -207,6 +207,11 @@ enum ko_precision ko_compute_precision(const struct ko_compute *compute)
     return compute->config.precision;
 }
 
+int ko_compute_threads(const struct ko_compute *compute)
+{
+    return compute->config.threads;
+}
+
 enum ko_code ko_compute_call(struct ko_compute *compute, ko_compute_function *function,
                              void *context, struct ko_error *err)
 {

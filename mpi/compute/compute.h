@@ -32,6 +32,7 @@ const char *ko_compute_description(const struct ko_compute *compute);
 
 const struct ko_kernels *ko_compute_kernels(const struct ko_compute *compute);
 enum ko_precision ko_compute_precision(const struct ko_compute *compute);
+int ko_compute_threads(const struct ko_compute *compute);
 
 /* A function that the thread runs between batches. It must not use MPI or HDF5. */
 typedef enum ko_code ko_compute_function(const struct ko_kernels *k, struct ko_backend *be,

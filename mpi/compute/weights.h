@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A model's weights, where the backends compute with them. Host memory has them once a node: its
    workers each read a part into memory that they share. Backends with memory of their own have them
-   once a worker: each worker of the job reads a part, and they exchange the parts. */
+   once a worker: each worker of the job reads a part, and they exchange the parts. Weights that
+   stream come from the mapped files, which the system holds once a node: every worker has a part of
+   them in memory, and no copy of the whole. */
 #ifndef KO_MPI_COMPUTE_WEIGHTS_H
 #define KO_MPI_COMPUTE_WEIGHTS_H
 
@@ -10,6 +12,7 @@
 
 #include "mpi/compute/compute.h"
 #include "src/forward/device_weights.h"
+#include "src/forward/streamed_weights.h"
 #include "src/models/model.h"
 
 struct ko_weights {
@@ -20,9 +23,12 @@ struct ko_weights {
     float *floats;
     char content_hash[33];
     bool shared;
-    MPI_Win window;             /* MPI_WIN_NULL unless shared */
-    struct ko_compute *compute; /* borrowed: `device` is used in its thread; NULL in host memory */
+    MPI_Win window; /* MPI_WIN_NULL unless shared */
+    /* borrowed: `device` and `streamed` are used in its thread; NULL where they are not used */
+    struct ko_compute *compute;
     struct ko_device_weights device;
+    bool streams;
+    struct ko_streamed_weights *streamed; /* NULL unless it streams; owned */
 };
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Loads a model's weights into GPU memory. Each worker reads its part, and the parts are then
-   exchanged. The work on the GPU runs on the compute thread. */
+   exchanged. Weights that stream are not exchanged. The work on the GPU runs on the compute
+   thread. */
 #include "mpi/compute/weights_device.h"
 
 #include <stdlib.h>
@@ -23,16 +24,26 @@ static enum ko_code allocate_device(const struct ko_kernels *k, struct ko_backen
                                     void *context, struct ko_error *err)
 {
     const struct task *task = context;
-    return ko_device_weights_new(task->weights->model, k, be, task->precision,
-                                 &task->weights->device, err);
+    struct ko_weights *weights = task->weights;
+    if (weights->streams) {
+        const struct ko_streaming how = {weights->model, k, be, task->precision,
+                                         ko_compute_threads(weights->compute)};
+        return ko_streamed_weights_new(&how, &weights->streamed, err);
+    }
+    return ko_device_weights_new(weights->model, k, be, task->precision, &weights->device, err);
 }
 
 static enum ko_code load_part(const struct ko_kernels *k, struct ko_backend *be, void *context,
                               struct ko_error *err)
 {
     const struct task *task = context;
+    struct ko_streamed_weights *streamed = task->weights->streamed;
     (void)k;
     (void)be;
+    if (streamed) {
+        return ko_streamed_weights_load(streamed, task->weights->checkpoint, task->part,
+                                        task->n_parts, task->hash, err);
+    }
     return ko_device_weights_load_part(&task->weights->device, task->weights->checkpoint,
                                        task->part, task->n_parts, task->hash, err);
 }
@@ -66,6 +77,8 @@ static enum ko_code release_device(const struct ko_kernels *k, struct ko_backend
     (void)k;
     (void)be;
     (void)err;
+    ko_streamed_weights_free(weights->streamed);
+    weights->streamed = NULL;
     ko_device_weights_free(&weights->device);
     return KO_OK;
 }
@@ -102,13 +115,15 @@ static enum ko_code load_and_share(struct ko_world *world, struct task *task, st
     if (code != KO_OK) {
         return code;
     }
+    weights->model->load_stop = weights->streams ? world->load_stop : NULL;
     code = ko_compute_call(compute, load_part, task, err);
+    weights->model->load_stop = NULL; /* the weights may outlive the job */
     if (code == KO_E_INPUT) {
         code = KO_E_FAILED; /* the run began with it: a failure of the model, not of the input */
     }
     code = ko_agree(world->workers, code,
                     err); /* before the exchange, whose errors cannot be agreed on */
-    if (code == KO_OK && task->n_parts > 1) {
+    if (code == KO_OK && task->n_parts > 1 && !weights->streams) {
         code = ko_compute_call(compute, share_parts, task, err);
         world->broken = world->broken || code != KO_OK;
     }
@@ -133,7 +148,8 @@ enum ko_code ko_weights_load_device(struct ko_world *world, struct ko_compute *c
                         .exchange = exchange};
     task.hash = ko_new(weights->model->n_weights, sizeof *task.hash, err);
     const enum ko_code code = load_and_share(world, &task, err);
-    weights->arena = weights->device.arena;
+    weights->arena =
+        weights->streamed ? *ko_streamed_weights_arena(weights->streamed) : weights->device.arena;
     free(task.hash);
     return code;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Loads weights for a backend with memory of its own. */
+/* Loads weights in the compute thread: for a backend with memory of its own, and weights that stream
+   on any backend. */
 #ifndef KO_MPI_COMPUTE_WEIGHTS_DEVICE_H
 #define KO_MPI_COMPUTE_WEIGHTS_DEVICE_H
 
@@ -10,8 +11,9 @@
 #include "src/base/error.h"
 
 /* Collective over the workers. weights->checkpoint and ->model are open on all of them. Every
-   worker reads the values and its part of the matrices, then the matrices are exchanged. Errors are
-   those of ko_weights_load. */
+   worker reads the values and its part of the matrices, then the matrices are exchanged. Where they
+   stream (weights->streams), every worker checks and hashes its part and reads what is resident.
+   Errors are those of ko_weights_load. */
 KO_MUST_CHECK enum ko_code ko_weights_load_device(struct ko_world *world,
                                                   struct ko_compute *compute,
                                                   struct ko_exchange *exchange,

@@ -9,6 +9,7 @@
 
 #include "mpi/world/agree.h"
 #include "mpi/world/check.h"
+#include "src/base/machine/machine_memory.h"
 #include "src/base/memory.h"
 #include "src/base/text.h"
 
@@ -17,6 +18,7 @@ void ko_sight_look(const char *host, int node_worker, struct ko_sight *out)
     struct ko_error error = {0};
     *out = (struct ko_sight){.node_worker = node_worker, .n_visible = ko_gpus_visible()};
     snprintf(out->host, sizeof out->host, "%s", host);
+    out->host_memory = ko_machine_memory("");
     out->gpu.device = -1;
     const int device = out->n_visible == 1 ? 0 : node_worker;
     if (device < out->n_visible && ko_gpu_identify(device, &out->gpu, &error) != KO_OK) {

@@ -20,6 +20,8 @@ struct ko_sight {
     struct ko_gpu gpu; /* the one that it takes: its number among the node's workers, or the only
                           one that it sees; device -1 if there is no GPU for it */
     char problem[256]; /* why the GPU cannot be identified; "" if it can */
+    double
+        host_memory; /* bytes that the processes of its machine can have, see ko_machine_memory */
     struct ko_threads threads; /* that it computes with; not filled by ko_sight_look */
 };
 

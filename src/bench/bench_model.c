@@ -176,6 +176,9 @@ enum ko_code ko_bench_model_new(const struct ko_bench_sweep *sweep, struct ko_be
     if (code == KO_OK && sweep->exact) {
         ko_model_find_exact(bench.model, NULL);
     }
+    for (size_t w = 0; code == KO_OK && !sweep->exact && w < bench.model->n_weights; w++) {
+        bench.model->weights[w].stored = KO_ELEMENT_F32;
+    }
     if (code == KO_OK) {
         code = check_tokens(sweep, bench.model, err);
     }

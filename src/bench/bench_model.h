@@ -9,6 +9,7 @@
 
 #include "src/base/error.h"
 #include "src/forward/device_weights.h"
+#include "src/forward/layer_stream.h"
 #include "src/models/model.h"
 #include "src/plan/plan.h"
 
@@ -41,5 +42,20 @@ void ko_bench_model_free(struct ko_bench_model *bench); /* leaves {0} */
    float32 for matrices in two parts, whose low parts would be 0. */
 KO_MUST_CHECK enum ko_code ko_bench_weights_fill(struct ko_device_weights *weights, uint64_t seed,
                                                  struct ko_error *err);
+
+/* Random numbers in host memory from which weights stream: more of them than a processor's cache
+   holds, as the pages of a checkpoint are. */
+struct ko_bench_numbers {
+    unsigned char *number; /* [n] owned */
+    size_t n;
+    enum ko_element type; /* BF16 or F32 */
+};
+/* For matrices of this model that are stored as `type`. Free with ko_bench_numbers_free. */
+KO_MUST_CHECK enum ko_code ko_bench_numbers_new(const struct ko_model *model, enum ko_element type,
+                                                uint64_t seed, struct ko_bench_numbers *out,
+                                                struct ko_error *err);
+void ko_bench_numbers_free(struct ko_bench_numbers *numbers);
+/* The source of such weights; borrows the numbers. */
+struct ko_layer_source ko_bench_numbers_source(const struct ko_bench_numbers *numbers);
 
 #endif

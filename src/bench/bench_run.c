@@ -14,6 +14,8 @@
 #include "src/base/memory.h"
 #include "src/base/text.h"
 #include "src/forward/forward.h"
+#include "src/forward/layer_layout.h"
+#include "src/forward/streamed_weights.h"
 #include "src/tree/batch.h"
 #include "src/tree/cost.h"
 
@@ -36,6 +38,8 @@ struct run {
     struct ko_batches batches;
     struct ko_backend *be;
     struct ko_device_weights weights;
+    struct ko_streamed_weights *streamed; /* in place of `weights`, from `numbers` */
+    struct ko_bench_numbers numbers;
     struct ko_engine *engine;
     struct ko_bench_result *result;
 };
@@ -164,22 +168,48 @@ static enum ko_code used_bytes(const struct run *run, double *bytes, struct ko_e
     return s->kernels->own_memory ? ko_gpu_used_bytes(s->config.device, bytes, err) : KO_OK;
 }
 
-/* KO_E_INPUT where the host's memory cannot hold the weights and a wave. Memory that others use
-   counts as free, because it may be by then. */
-static enum ko_code check_host(const struct run *run, int32_t rows, struct ko_error *err)
+/* Chooses where the weights are in host memory. KO_E_INPUT where it cannot hold them and a wave.
+   Memory that others use counts as free, because it may be by then. */
+static enum ko_code choose_on_host(const struct run *run, int32_t rows, struct ko_error *err)
 {
+    const struct ko_bench_settings *s = run->settings;
     const struct ko_model *model = run->bench.model;
-    const double floats =
-        (double)ko_model_floats(model) + (double)ko_model_row_floats(model) * (double)rows;
-    const double needed = floats * (double)sizeof(float);
-    const double has = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+    const double wave = (double)ko_model_row_floats(model) * (double)rows * (double)sizeof(float);
+    const double resident = (double)ko_model_floats(model) * (double)sizeof(float) + wave;
+    const double all = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+    const double has = s->memory_limit > 0 ? s->memory_limit : all;
     char a[32], b[32];
+    run->result->streams = s->weights == KO_WEIGHTS_STREAM ||
+                           (s->weights == KO_WEIGHTS_AUTO && has > 0 && resident > has);
+    const double needed = run->result->streams ? ko_streamed_host_bytes(model) + wave : resident;
     if (!(has > 0) || needed <= has) {
         return KO_OK;
     }
     return ko_fail(err, KO_E_INPUT,
                    "--shape: %s needs %s, this machine has %s, choose a smaller shape or a GPU",
-                   run->settings->sweep.shape, ko_bytes_human(needed, a), ko_bytes_human(has, b));
+                   s->sweep.shape, ko_bytes_human(needed, a), ko_bytes_human(has, b));
+}
+
+/* The same on the GPU. */
+static enum ko_code choose_on_gpu(const struct run *run, int32_t rows, struct ko_error *err)
+{
+    const struct ko_bench_settings *s = run->settings;
+    struct ko_device_model model = {run->bench.plan,     0,    run->bench.model, s->kernels,
+                                    s->config.precision, false};
+    struct ko_gpu gpu = {0};
+    char name[192];
+    enum ko_code code = ko_gpu_identify(s->config.device, &gpu, err);
+    if (code != KO_OK) {
+        return code;
+    }
+    const bool limited = s->memory_limit > 0 && s->memory_limit < gpu.memory_bytes;
+    snprintf(name, sizeof name, "GPU %d (%s)", gpu.device, gpu.name);
+    code = ko_device_memory_choose(&model, s->weights, rows,
+                                   limited ? s->memory_limit : gpu.memory_bytes,
+                                   limited ? "--memory-limit" : name, err);
+    run->result->streams = model.streams;
+    ko_device_memory_predict(&model, rows, &run->result->memory);
+    return code;
 }
 
 /* Opens the backend, after checking that the memory is large enough. */
@@ -188,23 +218,9 @@ static enum ko_code open_backend(struct run *run, struct ko_error *err)
     const struct ko_bench_settings *s = run->settings;
     struct ko_bench_result *result = run->result;
     const int32_t rows = ko_plan_largest_wave(run->bench.plan, &run->batches, 0);
-    const struct ko_device_model model = {run->bench.plan, 0, run->bench.model, s->kernels,
-                                          s->config.precision};
-    struct ko_gpu gpu = {0};
-    char name[192];
-    enum ko_code code = KO_OK;
-    if (s->kernels->own_memory) {
-        code = ko_gpu_identify(s->config.device, &gpu, err);
-        snprintf(name, sizeof name, "GPU %d (%s)", gpu.device, gpu.name);
-        ko_device_memory_predict(&model, rows, &result->memory);
-        if (code == KO_OK) {
-            code = ko_device_memory_check(&model, rows, gpu.memory_bytes, name, err);
-            result->too_large = code == KO_E_INPUT;
-        }
-    } else {
-        code = check_host(run, rows, err);
-        result->too_large = code == KO_E_INPUT;
-    }
+    const bool own = s->kernels->own_memory;
+    enum ko_code code = own ? choose_on_gpu(run, rows, err) : choose_on_host(run, rows, err);
+    result->too_large = code == KO_E_INPUT;
     if (code == KO_OK) {
         code = used_bytes(run, &result->context_bytes, err);
     }
@@ -217,6 +233,41 @@ static enum ko_code open_backend(struct run *run, struct ko_error *err)
     return code;
 }
 
+/* Weights that stream come from random numbers in host memory. */
+static enum ko_code stream_weights(struct run *run, struct ko_error *err)
+{
+    const struct ko_bench_settings *s = run->settings;
+    const struct ko_model *model = run->bench.model;
+    const bool own = s->kernels->own_memory;
+    const struct ko_streaming how = {model, s->kernels, run->be, s->config.precision,
+                                     s->config.threads};
+    const enum ko_element type =
+        own ? s->kernels->matrix_type(s->config.precision) : KO_ELEMENT_F32;
+    struct ko_layer_sizes sizes;
+    ko_layer_sizes_of(model, type, own, &sizes);
+    run->result->streamed_bytes = (double)sizes.streamed;
+    enum ko_code code =
+        ko_bench_numbers_new(model, own && !s->sweep.exact ? KO_ELEMENT_F32 : KO_ELEMENT_BF16,
+                             s->sweep.seed, &run->numbers, err);
+    const struct ko_layer_source source = ko_bench_numbers_source(&run->numbers);
+    if (code == KO_OK) {
+        code = ko_streamed_weights_new(&how, &run->streamed, err);
+    }
+    return code == KO_OK ? ko_streamed_weights_fill(run->streamed, s->sweep.seed, &source, err)
+                         : code;
+}
+
+static enum ko_code make_weights(struct run *run, struct ko_error *err)
+{
+    const struct ko_bench_settings *s = run->settings;
+    if (run->result->streams) {
+        return stream_weights(run, err);
+    }
+    const enum ko_code code = ko_device_weights_new(run->bench.model, s->kernels, run->be,
+                                                    s->config.precision, &run->weights, err);
+    return code == KO_OK ? ko_bench_weights_fill(&run->weights, s->sweep.seed, err) : code;
+}
+
 /* Measures the products first: their memory is free again before the model is loaded. */
 static enum ko_code measure_all(struct run *run, struct ko_error *err)
 {
@@ -225,17 +276,15 @@ static enum ko_code measure_all(struct run *run, struct ko_error *err)
     enum ko_code code = measure_products(run, err);
     const double begin = ko_now();
     if (code == KO_OK) {
-        code = ko_device_weights_new(run->bench.model, s->kernels, run->be, s->config.precision,
-                                     &run->weights, err);
-    }
-    if (code == KO_OK) {
-        code = ko_bench_weights_fill(&run->weights, s->sweep.seed, err);
+        code = make_weights(run, err);
     }
     result->fill_seconds = ko_now() - begin;
     ko_profile_init(&result->profile, s->kernels, run->be);
     if (code == KO_OK) {
-        code = ko_engine_new(run->bench.plan, 0, run->bench.model, &run->weights.arena,
-                             &result->profile.kernels, ko_profile_backend(&result->profile),
+        const struct ko_arena *arena =
+            run->streamed ? ko_streamed_weights_arena(run->streamed) : &run->weights.arena;
+        code = ko_engine_new(run->bench.plan, 0, run->bench.model, arena, &result->profile.kernels,
+                             ko_profile_backend(&result->profile),
                              ko_plan_largest_wave(run->bench.plan, &run->batches, 0), &run->engine,
                              err);
     }
@@ -279,6 +328,8 @@ enum ko_code ko_bench_run(const struct ko_bench_settings *settings, struct ko_be
     out->peak_bytes = peak_bytes();
     ko_engine_free(run.engine);
     ko_device_weights_free(&run.weights);
+    ko_streamed_weights_free(run.streamed);
+    ko_bench_numbers_free(&run.numbers);
     if (run.be) {
         settings->kernels->close(run.be);
     }

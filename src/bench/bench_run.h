@@ -16,12 +16,16 @@ struct ko_bench_settings {
     const struct ko_kernels *kernels;
     struct ko_backend_config config;
     struct ko_bench_sweep sweep;
+    enum ko_weights_mode weights;
+    double memory_limit; /* bytes of the GPU or of this machine; 0: all of it */
 };
 
 struct ko_bench_result {
     const char *shape; /* borrowed */
     enum ko_precision precision;
-    bool exact; /* the weights are bfloat16 */
+    bool exact;            /* the weights are bfloat16 */
+    bool streams;          /* they stream, layer by layer */
+    double streamed_bytes; /* in each wave; 0 unless they stream */
     int threads;
     char device[256];
     int64_t n_prompts, n_tokens, n_cells, n_batches, n_rows;

@@ -110,6 +110,74 @@ static enum ko_code import_matrices(struct ko_device_weights *weights, uint64_t 
     return code == KO_OK ? ended : code;
 }
 
+/* ---- Weights that stream. */
+
+static const size_t STREAMED_BYTES = (size_t)1 << 30;
+
+enum ko_code ko_bench_numbers_new(const struct ko_model *model, enum ko_element type, uint64_t seed,
+                                  struct ko_bench_numbers *out, struct ko_error *err)
+{
+    const size_t size = ko_element_bytes(type), blocks = STREAMED_BYTES / size / BLOCK;
+    const struct blocks one = {.type = type};
+    struct ko_bench_numbers numbers = {.n = blocks * BLOCK, .type = type};
+    struct block block = {.scale = sqrt(3.0 / model->shape.d_model)};
+    block.number = numbers.number = ko_new(numbers.n, size, err);
+    if (!numbers.number) {
+        return KO_E_MEMORY;
+    }
+    fill_block(&one, &block, seed);
+    for (size_t k = 1; k < blocks; k++) {
+        memcpy(numbers.number + k * BLOCK * size, block.number, BLOCK * size);
+    }
+    *out = numbers;
+    return KO_OK;
+}
+
+void ko_bench_numbers_free(struct ko_bench_numbers *numbers)
+{
+    free(numbers->number);
+    *numbers = (struct ko_bench_numbers){0};
+}
+
+/* The numbers from the matrix's place among all on, from the beginning again after the last. */
+static enum ko_code read_numbers(const void *context, const struct ko_weight *matrix, size_t first,
+                                 size_t n, enum ko_element raw, void *to, struct ko_error *err)
+{
+    const struct ko_bench_numbers *numbers = context;
+    const size_t size = ko_element_bytes(numbers->type);
+    size_t from = (matrix->offset + first) % numbers->n;
+    for (size_t at = 0; at < n; from = 0) {
+        const size_t left = n - at, here = numbers->n - from, count = left < here ? left : here;
+        const unsigned char *data = numbers->number + from * size;
+        unsigned char *out = (unsigned char *)to + at * ko_element_bytes(raw);
+        if (raw == numbers->type) {
+            memcpy(out, data, count * size);
+        } else if (raw == KO_ELEMENT_F32) {
+            const struct ko_tensor part = {.dtype = KO_BF16, .data = data};
+            (void)ko_tensor_to_float(&part, 0, (int64_t)count, (float *)(void *)out); /* finite */
+        } else {
+            return ko_fail(err, KO_E_FAILED, "%s: is read in another type than it has",
+                           matrix->tensor);
+        }
+        at += count;
+    }
+    return KO_OK;
+}
+
+static enum ko_code trust_numbers(const void *context, const struct ko_weight *matrix,
+                                  struct ko_error *err)
+{
+    (void)context;
+    (void)matrix;
+    (void)err;
+    return KO_OK;
+}
+
+struct ko_layer_source ko_bench_numbers_source(const struct ko_bench_numbers *numbers)
+{
+    return (struct ko_layer_source){read_numbers, trust_numbers, numbers};
+}
+
 enum ko_code ko_bench_weights_fill(struct ko_device_weights *weights, uint64_t seed,
                                    struct ko_error *err)
 {

@@ -31,6 +31,15 @@ KO_MUST_CHECK enum ko_code ko_device_rate_find(const char *device, enum ko_preci
                                                const struct ko_device_rate **out,
                                                struct ko_error *err);
 
+/* A device as a whole. */
+struct ko_device_facts {
+    const char *device;
+    double memory_bytes;
+    double stream_rate; /* bytes a second of weights that stream, see ko_stream_rate_measure */
+};
+/* Of a device that ko_device_rate_find knows. Borrowed. */
+const struct ko_device_facts *ko_device_facts_of(const char *device);
+
 /* FLOP/s from the embedding to the metrics for a model with this share of exactly bfloat16 numbers
    in its matrices (ko_model_exact_share). */
 double ko_device_rate_flops(const struct ko_device_rate *rate, double exact_share);

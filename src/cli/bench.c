@@ -102,8 +102,11 @@ static enum ko_code run_all(struct ko_cli *cli, const char *backend,
         .sweep = {.n_prompts = ko_option_int(options, KO_OPT_PROMPTS),
                   .n_tokens = ko_option_int(options, KO_OPT_PROMPT_TOKENS),
                   .row_budget = ko_option_int(options, KO_OPT_ROW_BUDGET),
-                  .exact = strcmp(ko_option_string(options, KO_OPT_WEIGHTS), "bfloat16") == 0,
+                  .exact = strcmp(ko_option_string(options, KO_OPT_STORED), "bfloat16") == 0,
                   .seed = (uint64_t)ko_option_int(options, KO_OPT_WEIGHTS_SEED)}};
+    if (code == KO_OK) {
+        code = ko_cli_weights(options, &settings.weights, &settings.memory_limit, err);
+    }
     if (code == KO_OK && threads.warning[0] != '\0') {
         fprintf(stderr, "knockout: warning: %s\n", threads.warning);
     }

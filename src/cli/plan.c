@@ -123,6 +123,9 @@ static enum ko_code read_settings(struct planner *planner, struct ko_error *err)
                        ko_option_double(options, KO_OPT_READ_RATE));
     }
     if (code == KO_OK) {
+        code = ko_cli_weights(options, &s->weights, &s->memory_limit, err);
+    }
+    if (code == KO_OK) {
         code = s->device ? ko_cli_backend_elsewhere(options, &s->backend, err)
                          : ko_cli_backend(options, &s->backend, err);
     }

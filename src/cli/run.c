@@ -96,11 +96,15 @@ static enum ko_code check_output(struct run *run, struct ko_error *err)
 static enum ko_code check_plan(struct run *run, struct ko_error *err)
 {
     const struct ko_session *session = run->session;
-    const struct ko_dry_gpus gpus = {ko_backend_find(session->backend), session->precision,
-                                     session->sight, session->world.n_workers};
+    struct ko_dry_workers workers = {.kernels = ko_backend_find(session->backend),
+                                     .precision = session->precision,
+                                     .sight = session->sight,
+                                     .n_workers = session->world.n_workers};
     const struct ko_dry_run dry = {run->evaluate_only ? KO_PLAN_EVALUATION : KO_PLAN_SWEEP,
-                                   run->external, run->inputs.gpu ? &gpus : NULL, run->shard};
-    return ko_dry_plan_check(&run->inputs, &dry, &run->first_model, err);
+                                   run->external, &workers, run->shard};
+    const enum ko_code code =
+        ko_cli_weights(session->cli->options, &workers.weights, &workers.memory_limit, err);
+    return code == KO_OK ? ko_dry_plan_check(&run->inputs, &dry, &run->first_model, err) : code;
 }
 
 static void log_notes(const struct run *run)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/machine/machine_memory.h"
 #include "src/base/memory.h"
 #include "src/checkpoint/checkpoint.h"
 #include "src/cli/cli.h"
@@ -14,9 +15,12 @@
 #include "src/forward/device_weights.h"
 #include "src/forward/forward.h"
 #include "src/forward/means.h"
+#include "src/forward/streamed_weights.h"
 #include "src/models/model_load.h"
 #include "src/models/model_open.h"
+#include "src/run/dry_plan.h"
 #include "src/run/inputs_plan.h"
+#include "src/run/settings.h"
 
 /* The largest accepted absolute difference, in nats. float32 sums differ by their order of
    summation alone; a cube of lower precision differs more. Each is two to four times the largest
@@ -238,7 +242,8 @@ struct computer {
     struct ko_model *model;
     struct ko_backend *be;
     struct ko_device_weights weights;
-    uint64_t *hash; /* [model->n_weights] */
+    struct ko_streamed_weights *streamed; /* in place of `weights` */
+    uint64_t *hash;                       /* [model->n_weights] */
     struct ko_engine *engine;
 };
 
@@ -246,6 +251,7 @@ static void close_computer(struct computer *computer)
 {
     ko_engine_free(computer->engine);
     ko_device_weights_free(&computer->weights);
+    ko_streamed_weights_free(computer->streamed);
     if (computer->be) {
         ko_kernels_plain.close(computer->be);
     }
@@ -254,8 +260,44 @@ static void close_computer(struct computer *computer)
     ko_checkpoint_close(computer->checkpoint);
 }
 
+/* Whether the weights stream: as asked for, or because they do not fit. */
+static enum ko_code choose_streaming(const struct ko_options *options, const struct ko_model *model,
+                                     bool *streams, struct ko_error *err)
+{
+    const double weights = (double)ko_model_floats(model) * (double)sizeof(float);
+    enum ko_weights_mode mode = KO_WEIGHTS_AUTO;
+    double limit = 0;
+    const enum ko_code code = ko_cli_weights(options, &mode, &limit, err);
+    const double has = limit > 0 ? limit : KO_HOST_SHARE * ko_machine_memory("");
+    *streams = mode == KO_WEIGHTS_STREAM || (mode == KO_WEIGHTS_AUTO && weights > has);
+    return code;
+}
+
+static enum ko_code load_weights(const struct ko_options *options, struct computer *computer,
+                                 struct ko_error *err)
+{
+    const struct ko_streaming how = {computer->model, &ko_kernels_plain, computer->be, KO_FLOAT32,
+                                     1};
+    bool streams = false;
+    enum ko_code code = choose_streaming(options, computer->model, &streams, err);
+    if (code == KO_OK && streams) {
+        code = ko_streamed_weights_new(&how, &computer->streamed, err);
+        return code == KO_OK ? ko_streamed_weights_load(computer->streamed, computer->checkpoint, 0,
+                                                        1, computer->hash, err)
+                             : code;
+    }
+    if (code == KO_OK) {
+        code = ko_device_weights_new(computer->model, &ko_kernels_plain, computer->be, KO_FLOAT32,
+                                     &computer->weights, err);
+    }
+    return code == KO_OK ? ko_device_weights_load(&computer->weights, computer->checkpoint,
+                                                  computer->hash, err)
+                         : code;
+}
+
 /* Loads the weights. Close with close_computer, also after a failure. */
-static enum ko_code open_computer(const struct ko_plan_model *model, struct computer *computer,
+static enum ko_code open_computer(const struct ko_options *options,
+                                  const struct ko_plan_model *model, struct computer *computer,
                                   struct ko_error *err)
 {
     const struct ko_backend_config config = {.threads = 1, .precision = KO_FLOAT32};
@@ -268,15 +310,7 @@ static enum ko_code open_computer(const struct ko_plan_model *model, struct comp
     }
     computer->hash = ko_new(computer->model->n_weights, sizeof *computer->hash, err);
     code = computer->hash ? ko_kernels_plain.open(&config, &computer->be, err) : KO_E_MEMORY;
-    if (code == KO_OK) {
-        code = ko_device_weights_new(computer->model, &ko_kernels_plain, computer->be,
-                                     config.precision, &computer->weights, err);
-    }
-    if (code == KO_OK) {
-        code =
-            ko_device_weights_load(&computer->weights, computer->checkpoint, computer->hash, err);
-    }
-    return code;
+    return code == KO_OK ? load_weights(options, computer, err) : code;
 }
 
 /* The means that the cells were computed with. */
@@ -307,15 +341,17 @@ static enum ko_code run_model(struct ko_verification *v, int32_t cube_model, str
         code = check_fingerprint(v, cube_model, model, err);
     }
     if (code == KO_OK) {
-        code = open_computer(&v->plan->model[model], &computer, err);
+        code = open_computer(v->options, &v->plan->model[model], &computer, err);
     }
     if (code == KO_OK) {
         code = check_weights(v, cube_model, computer.model, computer.hash, err);
     }
     if (code == KO_OK) {
-        code = ko_engine_new(v->plan, model, computer.model, &computer.weights.arena,
-                             &ko_kernels_plain, computer.be, 3 * v->plan->n_positions,
-                             &computer.engine, err);
+        const struct ko_arena *arena = computer.streamed
+                                           ? ko_streamed_weights_arena(computer.streamed)
+                                           : &computer.weights.arena;
+        code = ko_engine_new(v->plan, model, computer.model, arena, &ko_kernels_plain, computer.be,
+                             3 * v->plan->n_positions, &computer.engine, err);
     }
     if (code == KO_OK) {
         code = load_means(v, cube_model, model, computer.engine, err);

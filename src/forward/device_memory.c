@@ -5,6 +5,7 @@
 
 #include "src/base/text.h"
 #include "src/forward/forward.h"
+#include "src/forward/layer_layout.h"
 #include "src/tree/batch.h"
 
 enum { ROUND_ROWS = 256 }; /* proposed budgets are multiples of this where possible */
@@ -20,6 +21,17 @@ static double mask_bytes(const struct ko_device_model *m)
     return n * m->model->n_stages * ((double)size->n_features + (double)size->conv_channels);
 }
 
+static double matrix_bytes(const struct ko_device_model *m)
+{
+    const enum ko_element type = m->kernels->matrix_type(m->precision);
+    struct ko_layer_sizes sizes;
+    if (!m->streams) {
+        return (double)ko_model_matrix_bytes(m->model, type, m->model->matrix_elements);
+    }
+    ko_layer_sizes_of(m->model, type, true, &sizes);
+    return (double)ko_layer_bytes(&sizes);
+}
+
 static double row_floats(const struct ko_device_model *m)
 {
     return (double)ko_model_row_floats(m->model) +
@@ -30,14 +42,13 @@ void ko_device_memory_predict(const struct ko_device_model *m, int32_t max_rows,
                               struct ko_device_memory *out)
 {
     const struct ko_limits limits = ko_engine_limits(m->plan, m->plan_model, m->model, max_rows);
-    *out = (struct ko_device_memory){
-        .matrices = (double)ko_model_matrix_bytes(m->model, m->kernels->matrix_type(m->precision),
-                                                  m->model->matrix_elements),
-        .values = (double)m->model->value_floats * sizeof(float),
-        .masks = mask_bytes(m),
-        .rows = row_floats(m) * sizeof(float) * (double)max_rows,
-        .reserved = (double)m->kernels->reserved_bytes(m->precision, &limits),
-        .context = KO_DEVICE_CONTEXT_BYTES};
+    *out = (struct ko_device_memory){.matrices = matrix_bytes(m),
+                                     .values = (double)m->model->value_floats * sizeof(float),
+                                     .masks = mask_bytes(m),
+                                     .rows = row_floats(m) * sizeof(float) * (double)max_rows,
+                                     .reserved =
+                                         (double)m->kernels->reserved_bytes(m->precision, &limits),
+                                     .context = KO_DEVICE_CONTEXT_BYTES};
 }
 
 double ko_device_memory_total(const struct ko_device_memory *memory)
@@ -94,8 +105,19 @@ enum ko_code ko_device_memory_check(const struct ko_device_model *model, int32_t
     }
     return ko_fail(
         err, KO_E_INPUT,
-        "row-budget: %s does not fit: its smallest row budget for these prompts, %d, needs "
-        "%s and %s has %s, choose a GPU with more memory or a narrower precision",
-        model->model->name, smallest, ko_bytes_human(total_of(model, smallest), least), device,
-        has);
+        "row-budget: %s does not fit%s: its smallest row budget for these prompts, %d, needs "
+        "%s and %s has %s, choose %sa GPU with more memory or a narrower precision",
+        model->model->name, model->streams ? ", though its weights stream" : "", smallest,
+        ko_bytes_human(total_of(model, smallest), least), device, has,
+        model->streams ? "" : "--weights stream, ");
+}
+
+enum ko_code ko_device_memory_choose(struct ko_device_model *model, enum ko_weights_mode mode,
+                                     int32_t max_rows, double available, const char *device,
+                                     struct ko_error *err)
+{
+    model->streams = false;
+    const bool fits = total_of(model, max_rows) <= available;
+    model->streams = mode == KO_WEIGHTS_STREAM || (mode == KO_WEIGHTS_AUTO && !fits);
+    return ko_device_memory_check(model, max_rows, available, device, err);
 }

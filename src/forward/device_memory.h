@@ -3,6 +3,7 @@
 #ifndef KO_FORWARD_DEVICE_MEMORY_H
 #define KO_FORWARD_DEVICE_MEMORY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "kernels/kernels.h"
@@ -12,7 +13,7 @@
 
 /* Bytes. Trunk states take none: the scan recomputes them where it needs them. */
 struct ko_device_memory {
-    double matrices, values; /* the weights */
+    double matrices, values; /* the weights; of those that stream, what is there at a time */
     double masks;            /* of the feature classes */
     double rows;             /* the workspace of a wave */
     double reserved;         /* scratch of the operations */
@@ -29,6 +30,7 @@ struct ko_device_model {
     const struct ko_model *model;
     const struct ko_kernels *kernels;
     enum ko_precision precision;
+    bool streams; /* the weights stream, layer by layer */
 };
 
 void ko_device_memory_predict(const struct ko_device_model *model, int32_t max_rows,
@@ -41,5 +43,18 @@ double ko_device_memory_total(const struct ko_device_memory *memory);
 KO_MUST_CHECK enum ko_code ko_device_memory_check(const struct ko_device_model *model,
                                                   int32_t max_rows, double available,
                                                   const char *device, struct ko_error *err);
+
+/* Where a model's weights are. */
+enum ko_weights_mode {
+    KO_WEIGHTS_AUTO, /* they stream where they do not fit beside the rows */
+    KO_WEIGHTS_RESIDENT,
+    KO_WEIGHTS_STREAM
+};
+/* Chooses for waves of max_rows rows, and sets model->streams. Errors as ko_device_memory_check, of
+   what was chosen. */
+KO_MUST_CHECK enum ko_code ko_device_memory_choose(struct ko_device_model *model,
+                                                   enum ko_weights_mode mode, int32_t max_rows,
+                                                   double available, const char *device,
+                                                   struct ko_error *err);
 
 #endif

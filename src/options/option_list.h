@@ -64,6 +64,16 @@ enum ko_option_type { KO_FLAG, KO_INT, KO_DOUBLE, KO_STRING, KO_STRINGS /* may b
     X(KO_OPT_ROW_BUDGET, "row-budget", KO_INT, "0", "rows", "run evaluate plan bench",             \
       "rows (token positions) that go through the layers at once; fewer rows need less memory; "   \
       "0: chosen from the model's shape")                                                          \
+    X(KO_OPT_WEIGHTS, "weights", KO_STRING, "auto", "auto|resident|stream",                        \
+      "run evaluate plan verify bench",                                                            \
+      "where weights are: all in memory (resident), or layer by layer from the checkpoint in "     \
+      "each "                                                                                      \
+      "pass (stream); auto: stream where they do not fit; results are the same")                   \
+    X(KO_OPT_MEMORY_LIMIT, "memory-limit", KO_STRING, "", "SIZE",                                  \
+      "run evaluate plan verify bench",                                                            \
+      "memory that weights and rows may take, as 6GiB: of each GPU, or with --backend cpu of "     \
+      "each "                                                                                      \
+      "node; default: all of a GPU, nine tenths of a node")                                        \
     X(KO_OPT_THREADS, "threads", KO_INT, "0", "threads", "run evaluate plan verify bench",         \
       "threads per worker; 0: OMP_NUM_THREADS, otherwise its share of the available processors")   \
     X(KO_OPT_PROGRESS, "progress", KO_STRING, "auto", "auto|line|plain|json|none", "run evaluate", \
@@ -132,7 +142,7 @@ enum ko_option_type { KO_FLAG, KO_INT, KO_DOUBLE, KO_STRING, KO_STRINGS /* may b
     X(KO_OPT_SAMPLE, "sample", KO_INT, "32", "cells", "verify", "number of cells to recompute")    \
     X(KO_OPT_SEED, "seed", KO_INT, "0", "", "verify", "seed of the random sample of cells")        \
     X(KO_OPT_WEIGHTS_SEED, "seed", KO_INT, "0", "", "bench", "seed of the random weights")         \
-    X(KO_OPT_WEIGHTS, "weights", KO_STRING, "float32", "float32|bfloat16", "bench",                \
+    X(KO_OPT_STORED, "stored", KO_STRING, "float32", "float32|bfloat16", "bench",                  \
       "as if the checkpoint were stored so; of bfloat16, bf16x3 computes two products, of "        \
       "float32 three")                                                                             \
     X(KO_OPT_RESAMPLES_SEED, "seed", KO_INT, "0", "", "show", "seed of --interval bootstrap")      \

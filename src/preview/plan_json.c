@@ -39,6 +39,7 @@ static void put_time(json_object *root, const struct ko_plan_time *time)
     ko_json_put_number(to, "median_round", time->rounds.median / time->rounds.fastest);
     ko_json_put_bool(to, "products_only", time->products_only);
     ko_json_put_number(to, "worker_flops", time->flops);
+    ko_json_put_number(to, "stream_rate", time->stream_rate);
     ko_json_put_number(to, "makespan_seconds", time->seconds);
     ko_json_put_number(to, "sweep_seconds", time->sweep.seconds);
     ko_json_put_number(to, "evaluation_seconds", time->evaluation.seconds);
@@ -91,6 +92,8 @@ static void put_models(json_object *root, const struct ko_plan_report *report)
         ko_json_put_number(item, "row_bytes", model->row_bytes);
         ko_json_put_int(item, "largest_wave", report->model[m].n_rows);
         put_device_memory(item, &report->model[m].device);
+        ko_json_put_text(item, "weights", report->model[m].streams ? "stream" : "resident");
+        ko_json_put_number(item, "streamed_bytes", report->model[m].streamed_bytes);
         ko_json_put_int(item, "prompts_in_file", report->plan->n_facts);
         ko_json_put_int(item, "prompts_runnable", report->model[m].n_runnable);
         ko_json_put_int(item, "prompts_selected", report->model[m].n_selected);

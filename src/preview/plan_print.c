@@ -181,6 +181,14 @@ static void print_axes(const struct ko_plan_report *report, struct ko_text *out)
     ko_strings_free(&features);
 }
 
+/* "31 ms" or "2.5 s" */
+static const char *short_seconds(double seconds, char text[32])
+{
+    const bool whole = seconds >= 1;
+    snprintf(text, 32, "%.3g %s", whole ? seconds : 1e3 * seconds, whole ? "s" : "ms");
+    return text;
+}
+
 static void print_memory(const struct ko_plan_report *report, struct ko_text *out)
 {
     char a[32], b[32], c[32], d[32], e[32];
@@ -201,6 +209,28 @@ static void print_memory(const struct ko_plan_report *report, struct ko_text *ou
     }
     begin_label(out, "memory");
     ko_text_add(out, "%s a worker at its peak\n", ko_bytes_human(report->cost.peak_bytes, a));
+}
+
+/* The models whose weights stream, and whether a wave hides their way. */
+static void print_streams(const struct ko_plan_report *report, struct ko_text *out)
+{
+    char a[32], b[32], c[32];
+    bool any = false;
+    for (int32_t m = 0; m < report->plan->n_models; m++) {
+        const struct ko_plan_model_report *model = &report->model[m];
+        const double seconds = model->streamed_bytes / report->time.stream_rate;
+        if (!model->streams) {
+            continue;
+        }
+        begin_label(out, any ? "" : "weights");
+        any = true;
+        ko_text_add(out, "%s: stream, %s a wave in %s (%.3g GB/s); the largest computes %s%s\n",
+                    report->plan->model[m].name, ko_bytes_human(model->streamed_bytes, a),
+                    short_seconds(seconds, b), report->time.stream_rate / 1e9,
+                    short_seconds(model->wave_seconds, c),
+                    seconds > model->wave_seconds ? ": more rows (--row-budget) would hide it"
+                                                  : "");
+    }
 }
 
 /* The time of the run's own evaluation, which includes models that the run does not sweep. */
@@ -350,6 +380,7 @@ static void print_cells(const struct ko_plan_report *report, struct ko_text *out
                 flop_human(cost->flop, a), cost->separate_flop / cost->flop,
                 flop_human(cost->separate_flop, b));
     print_memory(report, out);
+    print_streams(report, out);
     begin_label(out, "cube");
     ko_text_add(out, "%s\n", ko_bytes_human(cost->cube_bytes, a));
     print_time(report, out);

@@ -28,6 +28,9 @@ struct ko_plan_model_report {
     int32_t first[KO_N_REASONS][KO_FIRST_IDS]; /* the first facts that are skipped */
     int32_t n_rows;                            /* of the largest wave */
     struct ko_device_memory device;            /* zero on a backend in host memory */
+    bool streams;                              /* its weights stream, layer by layer */
+    double streamed_bytes;                     /* in each pass; 0 unless they stream */
+    double wave_seconds; /* that its largest wave computes at most; of weights that stream */
 };
 
 /* A prompt that is printed token by token, once for all models with the same tokens. */
@@ -45,6 +48,8 @@ struct ko_plan_settings {
     const char *device; /* as in device_rates.h; NULL: this machine is measured */
     int threads;        /* of a worker, if this machine is measured */
     int32_t n_workers;
+    enum ko_weights_mode weights;
+    double memory_limit;   /* bytes of a GPU or of this machine; 0: all of it */
     double read_rate;      /* of checkpoints, bytes per second */
     double commit_seconds; /* between rounds */
 };
@@ -60,6 +65,7 @@ struct ko_plan_time {
     bool products_only;           /* the rate is that of matrix products; scans, attention and other
                            operations take extra time */
     double flops;                 /* of one worker, over the models */
+    double stream_rate;           /* bytes a second of weights that stream; 0: no model's do */
     bool evaluates;               /* the run makes its evaluation itself */
     struct ko_prediction sweep, evaluation;
     double seconds;      /* of both */

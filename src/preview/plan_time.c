@@ -8,11 +8,17 @@
 #include <unistd.h>
 
 #include "kernels/backends/backends.h"
+#include "mpi/world/gpus.h"
+#include "src/base/machine/machine_memory.h"
 #include "src/base/memory.h"
 #include "src/bench/device_rates.h"
 #include "src/bench/gemm.h"
+#include "src/bench/stream_rate.h"
+#include "src/forward/layer_layout.h"
+#include "src/forward/streamed_weights.h"
 #include "src/models/model.h"
 #include "src/preview/plan_report.h"
+#include "src/run/dry_plan.h"
 #include "src/run/inputs_plan.h"
 
 /* The time of the whole measurement, even on a busy machine. */
@@ -22,22 +28,86 @@ enum { MAX_ROWS = 512, GPU_MAX_ROWS = 8192, MAX_MATRIX = 1 << 21 };
 /* Checkpoints are assumed to store 16 bits a weight. */
 static const double STORED_BYTES = 2;
 
+/* What weights and rows may take: of the GPU that computes, or of this machine. INFINITY: unknown. */
+static double available_memory(const struct ko_plan_settings *settings, bool own_memory)
+{
+    struct ko_gpu gpu;
+    struct ko_error ignored = {0};
+    double all = INFINITY;
+    if (settings->device) {
+        all = ko_device_facts_of(settings->device)->memory_bytes;
+    } else if (!own_memory) {
+        all = KO_HOST_SHARE * ko_machine_memory("");
+    } else if (ko_gpu_identify(0, &gpu, &ignored) == KO_OK) {
+        all = gpu.memory_bytes;
+    }
+    return settings->memory_limit > 0 ? settings->memory_limit : all;
+}
+
+/* Chooses where the model's weights are, as `run` does. */
+static bool choose_streaming(const struct ko_plan_settings *settings, double resident,
+                             double available)
+{
+    return settings->weights == KO_WEIGHTS_STREAM ||
+           (settings->weights == KO_WEIGHTS_AUTO && resident > available);
+}
+
+static void predict_on_host(struct ko_plan_report *report, int32_t m, double available)
+{
+    const struct ko_plan_settings *settings = &report->time.settings;
+    struct ko_plan_model_report *model = &report->model[m];
+    const double rest = ko_plan_worker_bytes(report->plan, &report->batches, m);
+    const double weights = report->plan->model[m].weight_bytes;
+    model->streams = choose_streaming(settings, weights + rest, available);
+    report->cost.peak_bytes =
+        fmax(report->cost.peak_bytes,
+             rest + (model->streams ? ko_streamed_host_bytes(report->inputs->model[m]) : weights));
+}
+
+static void predict_on_gpu(struct ko_plan_report *report, int32_t m,
+                           struct ko_device_model *on_device, double available)
+{
+    struct ko_plan_model_report *model = &report->model[m];
+    ko_device_memory_predict(on_device, model->n_rows, &model->device);
+    on_device->streams =
+        choose_streaming(&report->time.settings, ko_device_memory_total(&model->device), available);
+    model->streams = on_device->streams;
+    ko_device_memory_predict(on_device, model->n_rows, &model->device);
+    report->cost.peak_bytes = fmax(report->cost.peak_bytes, ko_device_memory_total(&model->device));
+}
+
 static void predict_memory(struct ko_plan_report *report, const struct ko_kernels *kernels,
                            enum ko_precision precision)
 {
-    report->cost.peak_bytes = kernels->own_memory ? 0 : report->cost.peak_bytes;
+    const bool own = kernels->own_memory;
+    const double available = available_memory(&report->time.settings, own);
+    report->cost.peak_bytes = 0;
     for (int32_t m = 0; m < report->plan->n_models; m++) {
+        const struct ko_model *weights = report->inputs->model[m];
         struct ko_plan_model_report *model = &report->model[m];
-        const struct ko_device_model on_device = {report->plan, m, report->inputs->model[m],
-                                                  kernels, precision};
+        struct ko_device_model on_device = {report->plan, m, weights, kernels, precision, false};
+        struct ko_layer_sizes sizes = {0};
         model->n_rows = ko_plan_largest_wave(report->plan, &report->batches, m);
-        if (!kernels->own_memory) {
-            continue;
+        if (own) {
+            predict_on_gpu(report, m, &on_device, available);
+        } else {
+            predict_on_host(report, m, available);
         }
-        ko_device_memory_predict(&on_device, model->n_rows, &model->device);
-        report->cost.peak_bytes =
-            fmax(report->cost.peak_bytes, ko_device_memory_total(&model->device));
+        if (model->streams) {
+            ko_layer_sizes_of(weights, own ? kernels->matrix_type(precision) : KO_ELEMENT_F32, own,
+                              &sizes);
+            model->streamed_bytes = (double)sizes.streamed;
+        }
     }
+}
+
+static bool any_streams(const struct ko_plan_report *report)
+{
+    bool any = false;
+    for (int32_t m = 0; m < report->plan->n_models; m++) {
+        any = any || report->model[m].streams;
+    }
+    return any;
 }
 
 /* The products of all models, one after the other. Owned. */
@@ -132,6 +202,9 @@ static enum ko_code measure_rates(struct ko_plan_report *report, const struct ko
         kernels->describe(be, time->device, sizeof time->device);
         code = measure_shapes(&effort, shapes.product, shapes.first[plan->n_models], &time->rounds,
                               err);
+        if (code == KO_OK && any_streams(report)) {
+            code = ko_stream_rate_measure(kernels, be, config.threads, &time->stream_rate, err);
+        }
         kernels->close(be);
     }
     for (int32_t m = 0; code == KO_OK && m < plan->n_models; m++) {
@@ -156,6 +229,8 @@ static enum ko_code look_up_rates(struct ko_plan_report *report, double *flops,
     struct ko_plan_time *time = &report->time;
     double least = INFINITY, most = 0;
     enum ko_code code = KO_OK;
+    time->stream_rate =
+        any_streams(report) ? ko_device_facts_of(time->settings.device)->stream_rate : 0;
     for (int32_t m = 0; code == KO_OK && m < report->plan->n_models; m++) {
         const struct ko_device_rate *rate = NULL;
         code = ko_device_rate_find(time->settings.device, time->settings.precision,
@@ -221,6 +296,17 @@ static enum ko_code predict_time(struct ko_plan_report *report, const struct ko_
     return code;
 }
 
+/* How long the largest waves compute, at most: what must hide the weights' way. */
+static void time_waves(struct ko_plan_report *report, const double *flops)
+{
+    for (int32_t b = 0; b < report->batches.n; b++) {
+        const struct ko_batch *batch = &report->batches.batch[b];
+        const int32_t waves = batch->n_waves > 0 ? batch->n_waves : 1;
+        double *longest = &report->model[batch->model].wave_seconds;
+        *longest = fmax(*longest, batch->flop / waves / flops[batch->model]);
+    }
+}
+
 enum ko_code ko_plan_report_predict(struct ko_plan_report *report,
                                     const struct ko_plan_settings *settings, bool evaluates,
                                     struct ko_error *err)
@@ -228,25 +314,32 @@ enum ko_code ko_plan_report_predict(struct ko_plan_report *report,
     const struct ko_kernels *kernels = ko_backend_find(settings->backend);
     const size_t n = (size_t)report->plan->n_models;
     double *flops = ko_new(n, sizeof *flops, err), *load = ko_new(n, sizeof *load, err);
+    double *stream = ko_new(n, sizeof *stream, err);
     report->time = (struct ko_plan_time){.settings = *settings, .evaluates = evaluates};
-    enum ko_code code = flops && load ? KO_OK : KO_E_MEMORY;
+    enum ko_code code = flops && load && stream ? KO_OK : KO_E_MEMORY;
     if (code == KO_OK) {
+        predict_memory(report, kernels, settings->precision);
         code = settings->device ? look_up_rates(report, flops, err)
                                 : measure_rates(report, kernels, flops, err);
     }
     for (size_t m = 0; code == KO_OK && m < n; m++) {
         load[m] =
             (double)ko_model_floats(report->inputs->model[m]) * STORED_BYTES / settings->read_rate;
+        stream[m] = report->model[m].streams
+                        ? report->model[m].streamed_bytes / report->time.stream_rate
+                        : 0;
     }
     const struct ko_pace pace = {.flops = flops,
                                  .load_seconds = load,
+                                 .stream_seconds = stream,
                                  .reads_ahead = kernels->own_memory,
                                  .commit_seconds = settings->commit_seconds};
     if (code == KO_OK) {
-        predict_memory(report, kernels, settings->precision);
+        time_waves(report, flops);
         code = predict_time(report, &pace, err);
     }
     free(flops);
     free(load);
+    free(stream);
     return code;
 }

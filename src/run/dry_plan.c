@@ -1,42 +1,107 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Builds the plan and its batches, with or without an evaluation, and reports any error. If GPUs
-   are given, it also checks that the largest wave fits the smallest GPU. */
+   compute, it also checks that the largest wave fits the smallest one, and it decides which weights
+   stream. */
 #include "src/run/dry_plan.h"
 
+#include <math.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "src/base/text.h"
 #include "src/forward/device_memory.h"
+#include "src/forward/streamed_weights.h"
 #include "src/run/evaluation.h"
 #include "src/run/inputs_plan.h"
 #include "src/tree/batch.h"
 #include "src/tree/cost.h"
 
-static const struct ko_sight *smallest_gpu(const struct ko_dry_gpus *gpus)
+static const struct ko_sight *smallest_gpu(const struct ko_dry_workers *workers)
 {
-    const struct ko_sight *least = &gpus->sight[0];
-    for (int w = 1; w < gpus->n_workers; w++) {
-        if (gpus->sight[w].gpu.memory_bytes < least->gpu.memory_bytes) {
-            least = &gpus->sight[w];
+    const struct ko_sight *least = &workers->sight[0];
+    for (int w = 1; w < workers->n_workers; w++) {
+        if (workers->sight[w].gpu.memory_bytes < least->gpu.memory_bytes) {
+            least = &workers->sight[w];
         }
     }
     return least;
 }
 
-static enum ko_code check_memory(const struct ko_inputs *inputs, const struct ko_dry_gpus *gpus,
-                                 const struct ko_plan *plan, const struct ko_batches *batches,
-                                 struct ko_error *err)
+/* Decides for one model on GPUs. */
+static enum ko_code choose_on_gpus(const struct ko_dry_workers *workers,
+                                   struct ko_device_model *model, int32_t max_rows,
+                                   struct ko_error *err)
 {
-    const struct ko_sight *worker = smallest_gpu(gpus);
+    const struct ko_sight *worker = smallest_gpu(workers);
+    const double all = worker->gpu.memory_bytes, limit = workers->memory_limit;
     char device[MPI_MAX_PROCESSOR_NAME + 160];
+    if (limit > 0 && limit < all) {
+        snprintf(device, sizeof device, "--memory-limit");
+    } else {
+        snprintf(device, sizeof device, "GPU %d (%s) of %s", worker->gpu.device, worker->gpu.name,
+                 worker->host);
+    }
+    return ko_device_memory_choose(model, workers->weights, max_rows,
+                                   limit > 0 && limit < all ? limit : all, device, err);
+}
+
+static int workers_of_node(const struct ko_dry_workers *workers, const char *host)
+{
+    int n = 0;
+    for (int w = 0; w < workers->n_workers; w++) {
+        n += strcmp(workers->sight[w].host, host) == 0;
+    }
+    return n;
+}
+
+/* Decides for one model in host memory, where the node has the most workers for its memory.
+   worker_bytes: of rows and all else. */
+static enum ko_code choose_on_hosts(const struct ko_dry_workers *workers,
+                                    struct ko_device_model *model, double worker_bytes,
+                                    struct ko_error *err)
+{
+    const double weights = model->plan->model[model->plan_model].weight_bytes;
+    const double streamed = ko_streamed_host_bytes(model->model);
+    bool fits = true;
+    double most[2] = {0, 0}; /* of a node, with weights that stay and that stream */
+    char need[32], has[32];
+    for (int w = 0; w < workers->n_workers; w++) {
+        const double n = workers_of_node(workers, workers->sight[w].host);
+        const double all = KO_HOST_SHARE * workers->sight[w].host_memory;
+        const double limit = workers->memory_limit > 0 ? workers->memory_limit : all;
+        const double needs[2] = {weights + n * worker_bytes, n * (streamed + worker_bytes)};
+        fits = fits && needs[0] <= limit;
+        most[0] = fmax(most[0], needs[0]);
+        most[1] = fmax(most[1], needs[1]);
+    }
+    model->streams =
+        workers->weights == KO_WEIGHTS_STREAM || (workers->weights == KO_WEIGHTS_AUTO && !fits);
+    /* Without a limit, the system decides what it can give. */
+    if (workers->memory_limit > 0 && most[model->streams] > workers->memory_limit) {
+        return ko_fail(err, KO_E_INPUT,
+                       "memory-limit: %s needs at least %s a node%s, --memory-limit is %s, choose "
+                       "a smaller --row-budget%s",
+                       model->model->name, ko_bytes_human(most[model->streams], need),
+                       model->streams ? " although its weights stream" : "",
+                       ko_bytes_human(workers->memory_limit, has),
+                       model->streams ? "" : " or --weights stream");
+    }
+    return KO_OK;
+}
+
+static enum ko_code choose_weights(const struct ko_inputs *inputs,
+                                   const struct ko_dry_workers *workers, const struct ko_plan *plan,
+                                   const struct ko_batches *batches, struct ko_error *err)
+{
     enum ko_code code = KO_OK;
-    snprintf(device, sizeof device, "GPU %d (%s) of %s", worker->gpu.device, worker->gpu.name,
-             worker->host);
     for (int32_t m = 0; code == KO_OK && m < plan->n_models; m++) {
-        const struct ko_device_model model = {
-            plan, m, inputs->model[ko_inputs_find(inputs, plan->model[m].name)], gpus->kernels,
-            gpus->precision};
-        code = ko_device_memory_check(&model, ko_plan_largest_wave(plan, batches, m),
-                                      worker->gpu.memory_bytes, device, err);
+        const int32_t k = ko_inputs_find(inputs, plan->model[m].name);
+        struct ko_device_model model = {
+            plan, m, inputs->model[k], workers->kernels, workers->precision, false};
+        code = workers->kernels->own_memory
+                   ? choose_on_gpus(workers, &model, ko_plan_largest_wave(plan, batches, m), err)
+                   : choose_on_hosts(workers, &model, ko_plan_worker_bytes(plan, batches, m), err);
+        inputs->streams[k] |= model.streams;
     }
     return code;
 }
@@ -65,8 +130,8 @@ static enum ko_code check_one_plan(const struct ko_inputs *inputs, const struct 
     if (code == KO_OK) {
         code = ko_batches_compose(plan, &batches, err);
     }
-    if (code == KO_OK && run->gpus) {
-        code = check_memory(inputs, run->gpus, plan, &batches, err);
+    if (code == KO_OK) {
+        code = choose_weights(inputs, run->workers, plan, &batches, err);
     }
     if (code == KO_OK) {
         *first_model = find_first(inputs, plan, &batches, run->shard);

@@ -11,6 +11,7 @@
 #include "src/base/memory.h"
 #include "src/checkpoint/checkpoint.h"
 #include "src/models/model_open.h"
+#include "src/models/weights.h"
 #include "src/tokenizer/side_files.h"
 
 static enum ko_code choose_models(struct ko_inputs *inputs, enum ko_inputs_models which,
@@ -23,8 +24,9 @@ static enum ko_code choose_models(struct ko_inputs *inputs, enum ko_inputs_model
     inputs->fingerprint = ko_new(spec->n_models, sizeof *inputs->fingerprint, err);
     inputs->tokenizer = ko_new(spec->n_models, sizeof *inputs->tokenizer, err);
     inputs->front = ko_new(spec->n_models, sizeof *inputs->front, err);
+    inputs->streams = ko_new(spec->n_models, 1, err);
     if (!inputs->spec_model || !inputs->used || !inputs->model || !inputs->fingerprint ||
-        !inputs->tokenizer || !inputs->front) {
+        !inputs->tokenizer || !inputs->front || !inputs->streams) {
         return KO_E_MEMORY;
     }
     for (size_t m = 0; m < spec->n_models; m++) {
@@ -81,6 +83,24 @@ static enum ko_code read_facts(struct ko_inputs *inputs, struct ko_error *err)
     return code;
 }
 
+/* How the weights are stored tells how much memory they take. The weights may still be missing, or be
+   wrong, which `run` would say. */
+static enum ko_code note_stored_types(const struct ko_spec_model *from, struct ko_model *model,
+                                      struct ko_error *err)
+{
+    struct ko_checkpoint *checkpoint = NULL;
+    struct ko_error own = {0};
+    const enum ko_code code = ko_checkpoint_open(from->path, from->name, &checkpoint, &own);
+    if (code == KO_OK) {
+        ko_model_find_exact(model, checkpoint);
+    }
+    ko_checkpoint_close(checkpoint);
+    if (code == KO_E_MEMORY && err) {
+        *err = own;
+    }
+    return code == KO_E_MEMORY ? code : KO_OK;
+}
+
 static enum ko_code open_from_config(const struct ko_spec_model *from, struct ko_model **out,
                                      struct ko_error *err)
 {
@@ -90,6 +110,9 @@ static enum ko_code open_from_config(const struct ko_spec_model *from, struct ko
         code = ko_model_from_config(from->name, config, out, err);
     }
     json_object_put(config);
+    if (code == KO_OK) {
+        code = note_stored_types(from, *out, err);
+    }
     return code;
 }
 
@@ -242,6 +265,7 @@ static void close_all_but_spec(struct ko_inputs *inputs)
     free(inputs->fingerprint);
     free(inputs->tokenizer);
     free(inputs->front);
+    free(inputs->streams);
     free(inputs->selected);
     ko_strings_free(&inputs->notes);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Turns the text of --log-level, --threads, --precision and --backend into values, and rejects
    values that this build or machine does not support. */
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "kernels/backends/backends.h"
@@ -80,6 +82,39 @@ enum ko_code ko_cli_check_precision(const char *backend, enum ko_precision preci
     return ko_fail(err, KO_E_INPUT,
                    "precision: %s computes in float32, got %s, choose float32 or a GPU", backend,
                    precisions[precision]);
+}
+
+static enum ko_code parse_size(const char *text, double *bytes, struct ko_error *err)
+{
+    static const struct {
+        const char *name;
+        double bytes;
+    } units[] = {{"", 1},      {"B", 1},        {"kB", 1e3},     {"MB", 1e6},     {"GB", 1e9},
+                 {"TB", 1e12}, {"KiB", 0x1p10}, {"MiB", 0x1p20}, {"GiB", 0x1p30}, {"TiB", 0x1p40}};
+    char *unit = NULL;
+    const double number = strtod(text, &unit);
+    unit += strspn(unit, " ");
+    for (size_t k = 0; unit != text && k < sizeof units / sizeof units[0]; k++) {
+        if (strcmp(unit, units[k].name) == 0 && number > 0 && isfinite(number)) {
+            *bytes = number * units[k].bytes;
+            return KO_OK;
+        }
+    }
+    return ko_fail(err, KO_E_INPUT,
+                   "--memory-limit: expected a size such as 6GiB or 24GB, got '%s'", text);
+}
+
+enum ko_code ko_cli_weights(const struct ko_options *options, enum ko_weights_mode *mode,
+                            double *limit, struct ko_error *err)
+{
+    const char *word = ko_option_string(options, KO_OPT_WEIGHTS);
+    *mode = strcmp(word, "stream") == 0     ? KO_WEIGHTS_STREAM
+            : strcmp(word, "resident") == 0 ? KO_WEIGHTS_RESIDENT
+                                            : KO_WEIGHTS_AUTO;
+    *limit = 0;
+    return ko_option_given(options, KO_OPT_MEMORY_LIMIT)
+               ? parse_size(ko_option_string(options, KO_OPT_MEMORY_LIMIT), limit, err)
+               : KO_OK;
 }
 
 enum ko_code ko_cli_backend(const struct ko_options *options, const char **out,

@@ -7,6 +7,7 @@
 #include "src/base/error.h"
 #include "src/base/log.h"
 #include "src/base/machine/cpus.h"
+#include "src/forward/device_memory.h"
 #include "src/options/options.h"
 
 /* Option --log-level as a level. */
@@ -26,6 +27,11 @@ KO_MUST_CHECK enum ko_code ko_cli_precision(const struct ko_options *options,
 KO_MUST_CHECK enum ko_code ko_cli_precision_named(const char *name, enum ko_precision *out,
                                                   struct ko_error *err);
 const char *ko_cli_precision_name(enum ko_precision precision);
+/* Options --weights and --memory-limit (bytes; 0: not given). KO_E_INPUT for a size that is not a
+   number with one of the units B, kB, MB, GB, TB, KiB, MiB, GiB and TiB, or not positive. */
+KO_MUST_CHECK enum ko_code ko_cli_weights(const struct ko_options *options,
+                                          enum ko_weights_mode *mode, double *limit,
+                                          struct ko_error *err);
 /* The backend of a single process: --backend, else cuda if this process sees a GPU, else cpu.
    KO_E_INPUT for a backend that this build lacks, and for cuda without a GPU. */
 KO_MUST_CHECK enum ko_code ko_cli_backend(const struct ko_options *options, const char **out,

@@ -68,15 +68,20 @@ int32_t ko_plan_largest_wave(const struct ko_plan *plan, const struct ko_batches
     return (int32_t)fmin(rows, plan->model[m].row_budget);
 }
 
+double ko_plan_worker_bytes(const struct ko_plan *plan, const struct ko_batches *batches, int32_t m)
+{
+    const struct ko_plan_model *model = &plan->model[m];
+    const double rows = ko_plan_largest_wave(plan, batches, m);
+    const double row_bytes =
+        model->row_bytes + (double)sizeof(float) * model->d_model * ko_plan_component_arrays(plan);
+    return rows * row_bytes + fixed_bytes;
+}
+
 static double peak_bytes(const struct ko_plan *plan, const struct ko_batches *batches)
 {
     double peak = 0.0;
     for (int32_t m = 0; m < plan->n_models; m++) {
-        const struct ko_plan_model *model = &plan->model[m];
-        double rows = ko_plan_largest_wave(plan, batches, m);
-        const double row_bytes = model->row_bytes + (double)sizeof(float) * model->d_model *
-                                                        ko_plan_component_arrays(plan);
-        peak = fmax(peak, model->weight_bytes + rows * row_bytes + fixed_bytes);
+        peak = fmax(peak, plan->model[m].weight_bytes + ko_plan_worker_bytes(plan, batches, m));
     }
     return peak;
 }

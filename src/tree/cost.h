@@ -19,6 +19,11 @@ int32_t ko_default_row_budget(double row_bytes, bool gpu);
 int32_t ko_plan_largest_wave(const struct ko_plan *plan, const struct ko_batches *batches,
                              int32_t model);
 
+/* Bytes of a worker that computes in host memory, besides the weights: rows of the largest wave and a
+   fixed part. */
+double ko_plan_worker_bytes(const struct ko_plan *plan, const struct ko_batches *batches,
+                            int32_t model);
+
 struct ko_cost {
     int64_t n_cells, n_rows, n_batches; /* cells that are not vacuous; rows over all waves */
     int64_t n_branches, n_branch_rows, n_part_branches, n_part_rows; /* as in struct ko_batch */

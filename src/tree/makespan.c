@@ -22,9 +22,10 @@ static size_t first_free(const double *busy, size_t n)
 }
 
 /* Runs batches [begin, end) on n free workers. busy [n]: scratch. Returns the seconds until the last
-   batch is done and adds the seconds of all batches to *work. */
+   batch is done and adds the seconds of all batches to *work. stream_seconds: as in struct ko_pace,
+   of the model. */
 static double run_batches(const struct ko_batch *begin, const struct ko_batch *end, double flops,
-                          double *busy, size_t n, double *work)
+                          double stream_seconds, double *busy, size_t n, double *work)
 {
     double last = 0.0;
     for (size_t i = 0; i < n; i++) {
@@ -32,7 +33,7 @@ static double run_batches(const struct ko_batch *begin, const struct ko_batch *e
     }
     for (const struct ko_batch *batch = begin; batch < end; batch++) {
         double *worker = &busy[first_free(busy, n)];
-        const double seconds = batch->flop / flops;
+        const double seconds = fmax(batch->flop / flops, batch->n_waves * stream_seconds);
         *worker += seconds;
         *work += seconds;
         last = fmax(last, *worker);
@@ -77,8 +78,9 @@ enum ko_code ko_plan_predict(const struct ko_plan *plan, const struct ko_batches
         valid = pace->flops[model] > 0.0 && pace->load_seconds[model] >= 0.0;
         const double hidden = pace->reads_ahead ? before : 0.0;
         const double load = fmax(0.0, pace->load_seconds[model] - hidden);
-        before = run_batches(&batches->batch[begin], &batches->batch[b], pace->flops[model], busy,
-                             n, &p.work_seconds);
+        before = run_batches(&batches->batch[begin], &batches->batch[b], pace->flops[model],
+                             pace->stream_seconds ? pace->stream_seconds[model] : 0, busy, n,
+                             &p.work_seconds);
         p.load_seconds += load;
         p.seconds += load + before;
     }

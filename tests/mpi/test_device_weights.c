@@ -65,7 +65,7 @@ static enum ko_code load(struct ko_compute *compute, const char *folder, const c
     const struct ko_plan_model model = {
         .name = name, .path = (char *)(uintptr_t)folder, .fingerprint = (char *)(uintptr_t)print};
     *weights = (struct ko_weights){.window = MPI_WIN_NULL};
-    return ko_weights_load(&world, compute, &far_exchange.exchange, &model, weights, err);
+    return ko_weights_load(&world, compute, &far_exchange.exchange, &model, false, weights, err);
 }
 
 /* Whether the matrix in two parts has the numbers `own`. */

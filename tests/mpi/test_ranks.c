@@ -225,7 +225,7 @@ static enum ko_code load_weights(char *path, char *fingerprint, struct ko_weight
 {
     char name[] = "mamba-facts";
     const struct ko_plan_model model = {.name = name, .path = path, .fingerprint = fingerprint};
-    return ko_weights_load(&world, compute, NULL, &model, weights, err);
+    return ko_weights_load(&world, compute, NULL, &model, false, weights, err);
 }
 
 static char facts_model[] = KO_SOURCE_DIR "/jobs/models/mamba-facts";

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Finds this process's control group through /proc and reads its quota, for both versions of
+/* Finds this process's control group through /proc and reads its limits, for both versions of
    control groups. */
 #define _GNU_SOURCE
 #include "src/base/machine/cgroup.h"
@@ -50,8 +50,8 @@ static void unescape_octal(char *text)
 }
 
 /* Reads a line "36 35 98:0 TOP POINT options - TYPE source OPTIONS". True if it is the mount of
-   this version; for version 1, with the controller cpu. */
-static bool read_mount(const char *line, int version, struct mount *out)
+   this version; for version 1, with the controller. */
+static bool read_mount(const char *line, int version, const char *controller, struct mount *out)
 {
     char type[64], options[1024];
     const char *separator = strstr(line, " - ");
@@ -62,10 +62,10 @@ static bool read_mount(const char *line, int version, struct mount *out)
     unescape_octal(out->top);
     unescape_octal(out->point);
     return version == 2 ? strcmp(type, "cgroup2") == 0
-                        : strcmp(type, "cgroup") == 0 && has_word(options, "cpu");
+                        : strcmp(type, "cgroup") == 0 && has_word(options, controller);
 }
 
-static bool find_mount(const char *root, int version, struct mount *out)
+static bool find_mount(const char *root, int version, const char *controller, struct mount *out)
 {
     char path[PATH_MAX], *line = NULL;
     size_t capacity = 0;
@@ -73,7 +73,7 @@ static bool find_mount(const char *root, int version, struct mount *out)
     snprintf(path, sizeof path, "%s/proc/self/mountinfo", root);
     FILE *file = fopen(path, "re");
     while (file && !found && getline(&line, &capacity, file) > 0) {
-        found = read_mount(line, version, out);
+        found = read_mount(line, version, controller, out);
     }
     free(line);
     if (file) {
@@ -84,7 +84,7 @@ static bool find_mount(const char *root, int version, struct mount *out)
 
 /* This process's group, from the line "0::/PATH" (version 2) or "4:cpu,cpuacct:/PATH" (version
    1). */
-static bool find_group(const char *root, int version, char group[PATH_MAX])
+static bool find_group(const char *root, int version, const char *controller, char group[PATH_MAX])
 {
     char path[PATH_MAX], *line = NULL;
     size_t capacity = 0;
@@ -100,7 +100,7 @@ static bool find_group(const char *root, int version, char group[PATH_MAX])
         *controllers++ = *name++ = '\0';
         name[strcspn(name, "\n")] = '\0';
         found = version == 2 ? strcmp(line, "0") == 0 && controllers[0] == '\0'
-                             : has_word(controllers, "cpu");
+                             : has_word(controllers, controller);
         if (found) {
             snprintf(group, PATH_MAX, "%s", name);
         }
@@ -147,21 +147,48 @@ static const char *path_below_top(const char *group, const char *top)
     return inside && !strstr(group, "/..") ? group + n : "";
 }
 
-static void read_version(const char *root, int version, struct ko_cgroup_quota *least)
+/* Bytes; a limit near 2^63 of version 1, and "max" of version 2, are none. */
+static double limit_of(const char *folder, int version)
+{
+    double bytes[2] = {0};
+    const char *name = version == 1 ? "memory.limit_in_bytes" : "memory.max";
+    return read_numbers(folder, name, bytes) >= 1 && bytes[0] > 0 && bytes[0] < 0x1p62 ? bytes[0]
+                                                                                       : INFINITY;
+}
+
+/* What a folder's group adds to what its children have given. */
+typedef void visit_group(const char *folder, int version, void *found);
+
+static void visit_quota(const char *folder, int version, void *found)
+{
+    struct ko_cgroup_quota *least = found;
+    struct stat status;
+    const double cpus = quota_of(folder, version);
+    if (cpus < least->cpus && stat(folder, &status) == 0) {
+        *least = (struct ko_cgroup_quota){cpus, (uint64_t)status.st_ino};
+    }
+}
+
+static void visit_limit(const char *folder, int version, void *found)
+{
+    double *least = found;
+    *least = fmin(*least, limit_of(folder, version));
+}
+
+/* Visits this process's group and all its parents. */
+static void read_version(const char *root, int version, const char *controller, visit_group *visit,
+                         void *found)
 {
     struct mount mount;
     char group[PATH_MAX], folder[FOLDER_BYTES];
-    if (!find_mount(root, version, &mount) || !find_group(root, version, group)) {
+    if (!find_mount(root, version, controller, &mount) ||
+        !find_group(root, version, controller, group)) {
         return;
     }
     const size_t n_top = (size_t)snprintf(folder, sizeof folder, "%s%s", root, mount.point);
     snprintf(folder + n_top, sizeof folder - n_top, "%s", path_below_top(group, mount.top));
     for (bool last = false; !last;) {
-        struct stat status;
-        const double cpus = quota_of(folder, version);
-        if (cpus < least->cpus && stat(folder, &status) == 0) {
-            *least = (struct ko_cgroup_quota){cpus, (uint64_t)status.st_ino};
-        }
+        visit(folder, version, found);
         char *const slash = strrchr(folder + n_top, '/');
         last = !slash;
         if (slash) {
@@ -173,6 +200,14 @@ static void read_version(const char *root, int version, struct ko_cgroup_quota *
 void ko_cgroup_quota_read(const char *root, struct ko_cgroup_quota *out)
 {
     *out = (struct ko_cgroup_quota){.cpus = INFINITY};
-    read_version(root, 2, out);
-    read_version(root, 1, out);
+    read_version(root, 2, "cpu", visit_quota, out);
+    read_version(root, 1, "cpu", visit_quota, out);
+}
+
+double ko_cgroup_memory_read(const char *root)
+{
+    double least = INFINITY;
+    read_version(root, 2, "memory", visit_limit, &least);
+    read_version(root, 1, "memory", visit_limit, &least);
+    return least;
 }

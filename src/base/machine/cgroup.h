@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The processor-time quota of this process's control group, as set by `docker --cpus`, Kubernetes
-   limits or systemd's CPUQuota. */
+/* The processor-time quota and the memory limit of this process's control group, as set by `docker
+   --cpus` and `--memory`, Kubernetes limits, Slurm or systemd. */
 #ifndef KO_BASE_MACHINE_CGROUP_H
 #define KO_BASE_MACHINE_CGROUP_H
 
@@ -18,5 +18,8 @@ struct ko_cgroup_quota {
    or a folder instead of "/" for tests. Source: Linux, Documentation/admin-guide/cgroup-v2.rst,
    "cpu.max", and scheduler/sched-bwc.rst. */
 void ko_cgroup_quota_read(const char *root, struct ko_cgroup_quota *out);
+/* The smallest memory limit of the same groups in bytes (memory.limit_in_bytes or memory.max);
+   INFINITY: no limit. */
+double ko_cgroup_memory_read(const char *root);
 
 #endif

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "src/base/machine/cgroup.h"
+#include "src/base/machine/machine_memory.h"
 #include "tests/support/folder.h"
 
 #define V2      "29 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n"
@@ -168,6 +169,26 @@ static void without_control_groups_there_is_no_limit(void **state)
     ko_cgroup_quota_read(*state, &quota);
     assert_true(isinf(quota.cpus));
     assert_int_equal(quota.group, 0);
+    assert_true(isinf(ko_cgroup_memory_read(*state)));
+    assert_true(isinf(ko_machine_memory(*state)));
+}
+
+/* The machine's memory, and the smallest limit on the way up, in both versions. */
+static void memory_is_the_machines_or_the_groups_limit(void **state)
+{
+    const char *root = *state;
+    write_file(root, "/proc/meminfo", "MemTotal:       8 kB\nMemFree:        1 kB\n");
+    assert_true(ko_machine_memory(root) == 8192);
+    write_file(root, "/proc/self/mountinfo",
+               V2 "35 30 0:31 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n");
+    write_file(root, "/proc/self/cgroup", "9:memory:/job\n0::/a/b\n");
+    write_file(root, FOLDER "/a/b/memory.max", "max\n");
+    assert_true(ko_machine_memory(root) == 8192);
+    write_file(root, FOLDER "/a/memory.max", "5000\n");
+    write_file(root, FOLDER "/memory/job/memory.limit_in_bytes", "9223372036854771712\n");
+    assert_true(ko_machine_memory(root) == 5000);
+    write_file(root, FOLDER "/memory/memory.limit_in_bytes", "4096\n");
+    assert_true(ko_machine_memory(root) == 4096);
 }
 
 int main(void)
@@ -176,6 +197,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_smallest_quota_on_the_way_up_counts, make_folder,
                                         remove_folder),
         cmocka_unit_test_setup_teardown(without_control_groups_there_is_no_limit, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(memory_is_the_machines_or_the_groups_limit, make_folder,
                                         remove_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -67,7 +67,7 @@ static int setup(void **state)
     if (!model || made_plan_build(&made, &plan, NULL, &err) != KO_OK) {
         return -1;
     }
-    on_device = (struct ko_device_model){plan, 0, model, &device, KO_FLOAT32};
+    on_device = (struct ko_device_model){plan, 0, model, &device, KO_FLOAT32, false};
     return 0;
 }
 
@@ -181,6 +181,45 @@ static void nothing_fits_where_the_smallest_valid_budget_does_not(void **state)
     }
 }
 
+/* Weights stay where they fit, and stream where they do not. */
+static void what_does_not_fit_streams(void **state)
+{
+    struct ko_device_model chosen = on_device, streamed = on_device;
+    struct ko_device_memory memory;
+    struct ko_error err = {0};
+    int32_t smallest = 0;
+    (void)state;
+    streamed.streams = true;
+    ko_device_memory_predict(&streamed, 100, &memory);
+    const double resident = total(100), least = ko_device_memory_total(&memory);
+    assert_true(least < resident);
+    assert_int_equal(
+        ko_device_memory_choose(&chosen, KO_WEIGHTS_AUTO, 100, resident, "GPU 0", &err), KO_OK);
+    assert_false(chosen.streams);
+    assert_int_equal(
+        ko_device_memory_choose(&chosen, KO_WEIGHTS_AUTO, 100, resident - 1, "GPU 0", &err), KO_OK);
+    assert_true(chosen.streams);
+    assert_int_equal(ko_device_memory_choose(&chosen, KO_WEIGHTS_AUTO, 100, least, "GPU 0", &err),
+                     KO_OK);
+    assert_true(chosen.streams);
+    assert_int_equal(
+        ko_device_memory_choose(&chosen, KO_WEIGHTS_STREAM, 100, resident, "GPU 0", &err), KO_OK);
+    assert_true(chosen.streams);
+    assert_int_equal(
+        ko_device_memory_choose(&chosen, KO_WEIGHTS_RESIDENT, 100, resident - 1, "GPU 0", &err),
+        KO_E_INPUT);
+    assert_int_equal(ko_batches_smallest_budget(plan, 0, &smallest, &err), KO_OK);
+    assert_int_equal(
+        ko_device_memory_choose(&chosen, KO_WEIGHTS_AUTO, smallest, 1e6, "GPU 0", &err),
+        KO_E_INPUT);
+    assert_non_null(strstr(err.text, "toy does not fit, though its weights stream: its smallest "));
+    assert_null(strstr(err.text, "--weights stream"));
+    assert_int_equal(
+        ko_device_memory_choose(&chosen, KO_WEIGHTS_RESIDENT, smallest, 1e6, "GPU 0", &err),
+        KO_E_INPUT);
+    assert_non_null(strstr(err.text, "choose --weights stream, a GPU with more memory"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -189,6 +228,7 @@ int main(void)
         cmocka_unit_test(what_fits_is_accepted),
         cmocka_unit_test(the_error_names_a_budget_that_fits),
         cmocka_unit_test(nothing_fits_where_the_smallest_valid_budget_does_not),
+        cmocka_unit_test(what_does_not_fit_streams),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

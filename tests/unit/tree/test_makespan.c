@@ -49,7 +49,7 @@ static void batches_go_in_order_to_whoever_is_free(void **state)
 {
     struct ko_batch batch[] = {{.flop = 30.0}, {.flop = 10.0}, {.flop = 10.0}, {.flop = 20.0}};
     const struct ko_batches batches = {batch, 4};
-    const struct ko_pace pace = {flops, no_load, false, 10.0};
+    const struct ko_pace pace = {flops, no_load, false, 10.0, NULL};
     (void)state;
     assert_true(near(predict(&batches, 1, &pace).seconds, 7.0 + LAST));
     assert_true(near(predict(&batches, 2, &pace).seconds, 4.0 + LAST));
@@ -62,10 +62,25 @@ static void a_model_waits_for_the_one_before(void **state)
 {
     struct ko_batch batch[] = {{.flop = 30.0}, {.flop = 10.0}, {.model = 1, .flop = 20.0}};
     const struct ko_batches batches = {batch, 3};
-    const struct ko_pace pace = {flops, no_load, false, 10.0};
+    const struct ko_pace pace = {flops, no_load, false, 10.0, NULL};
     (void)state;
     /* 3 s and 1 s side by side, then 1 s at the second model's rate, though a worker was free. */
     assert_true(near(predict(&batches, 2, &pace).seconds, 4.0 + LAST));
+}
+
+/* Each wave waits for its weights, or they come while it computes. */
+static void weights_that_stream_take_a_time_for_each_wave(void **state)
+{
+    static const double stream[] = {2.0, 1.0};
+    struct ko_batch batch[] = {{.flop = 30.0, .n_waves = 1},
+                               {.flop = 10.0, .n_waves = 3},
+                               {.model = 1, .flop = 20.0, .n_waves = 1}};
+    const struct ko_batches batches = {batch, 3};
+    const struct ko_pace pace = {flops, no_load, false, 10.0, stream};
+    (void)state;
+    /* 3 s of computing, 3 waves of 2 s, then 1 s of either. */
+    assert_true(near(predict(&batches, 1, &pace).work_seconds, 10.0));
+    assert_true(near(predict(&batches, 1, &pace).seconds, 10.0 + LAST));
 }
 
 static void weights_are_read_before_or_beside_the_batches(void **state)
@@ -73,7 +88,8 @@ static void weights_are_read_before_or_beside_the_batches(void **state)
     static const double load[] = {2.0, 5.0};
     struct ko_batch batch[] = {{.flop = 30.0}, {.model = 1, .flop = 20.0}};
     const struct ko_batches batches = {batch, 2};
-    const struct ko_pace after = {flops, load, false, 10.0}, beside = {flops, load, true, 10.0};
+    const struct ko_pace after = {flops, load, false, 10.0, NULL},
+                         beside = {flops, load, true, 10.0, NULL};
     (void)state;
     assert_true(near(predict(&batches, 1, &after).seconds, 2.0 + 3.0 + 5.0 + 1.0 + LAST));
     assert_true(near(predict(&batches, 1, &after).load_seconds, 7.0));
@@ -85,7 +101,7 @@ static void rounds_follow_time_and_bytes(void **state)
 {
     struct ko_batch batch[] = {{.flop = 250.0}};
     const struct ko_batches batches = {batch, 1};
-    const struct ko_pace pace = {flops, no_load, false, 10.0};
+    const struct ko_pace pace = {flops, no_load, false, 10.0, NULL};
     (void)state;
     /* 25 s: two rounds and the last. */
     assert_true(near(predict(&batches, 1, &pace).commit_seconds, 3 * KO_ROUND_SECONDS));
@@ -104,12 +120,15 @@ static void nonsense_gives_no_number(void **state)
     static const double zero[] = {0.0, 0.0}, negative[] = {-1.0, 0.0};
     struct ko_batch batch[] = {{.flop = 30.0}};
     struct ko_batches batches = {batch, 1};
-    const struct ko_pace pace = {flops, no_load, false, 10.0};
+    const struct ko_pace pace = {flops, no_load, false, 10.0, NULL};
     (void)state;
     assert_true(isnan(predict(&batches, 0, &pace).seconds));
-    assert_true(isnan(predict(&batches, 1, &(struct ko_pace){zero, no_load, false, 10}).seconds));
-    assert_true(isnan(predict(&batches, 1, &(struct ko_pace){flops, negative, false, 10}).seconds));
-    assert_true(isnan(predict(&batches, 1, &(struct ko_pace){flops, no_load, false, 0}).seconds));
+    assert_true(
+        isnan(predict(&batches, 1, &(struct ko_pace){zero, no_load, false, 10, NULL}).seconds));
+    assert_true(
+        isnan(predict(&batches, 1, &(struct ko_pace){flops, negative, false, 10, NULL}).seconds));
+    assert_true(
+        isnan(predict(&batches, 1, &(struct ko_pace){flops, no_load, false, 0, NULL}).seconds));
     batches.n = 0;
     assert_true(predict(&batches, 3, &pace).seconds == 0.0);
 }
@@ -119,6 +138,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(batches_go_in_order_to_whoever_is_free),
         cmocka_unit_test(a_model_waits_for_the_one_before),
+        cmocka_unit_test(weights_that_stream_take_a_time_for_each_wave),
         cmocka_unit_test(weights_are_read_before_or_beside_the_batches),
         cmocka_unit_test(rounds_follow_time_and_bytes),
         cmocka_unit_test(nonsense_gives_no_number),
