@@ -35,6 +35,7 @@ struct ko_limits {
     int32_t max_in;            /* n_in of a matrix */
     int32_t n_heads, n_groups; /* Mamba-2's */
     int32_t vocabulary;
+    int32_t n_stages; /* of the model, if branches name their stages (struct ko_branch) */
 };
 
 /* Numbers of a matrix on their way into backend memory. */

@@ -34,6 +34,9 @@ struct ko_branch {
     /* Edges are removed in the stages [begin, end), in the mixers of the kinds `mixers`. Equal: in
        no stage; the branch left its parent at the end of its window. */
     int32_t window_begin, window_end;
+    /* [n_stages] Of these stages in those with a 1 alone; NULL: in all of them. Host memory here; the
+       copy of a branch on a device has the device's. */
+    const uint8_t *stages;
     uint8_t mixers;     /* bits of enum ko_mixer */
     int32_t edge_set;   /* index into ko_rows.edges */
     int32_t mask;       /* index into the feature masks; -1: every feature */
@@ -57,7 +60,9 @@ struct ko_edge_set {
 struct ko_removal {
     uint8_t components; /* of sublayers with these components (src/base/mixer.h) */
     int32_t begin, end; /* of the sublayers [begin, end) of the model */
-    int32_t head;       /* this head alone; -1: the whole output */
+    const uint8_t
+        *within;  /* [sublayers] host memory; of those with a 1 alone; NULL: of all these */
+    int32_t head; /* this head alone; -1: the whole output */
     /* What takes its place: the mean with this number of those that the pass has; or the same
        component of the prompt `donor` of the wave, at its position donor_at[i] for the position i of
        `at` ([T] host memory). Both -1: nothing, or zeros for a head. */
@@ -122,7 +127,8 @@ static inline bool ko_branch_cuts_head(const struct ko_branch *branch, int32_t h
 static inline bool ko_branch_cuts(const struct ko_branch *branch, int32_t stage,
                                   enum ko_mixer mixer)
 {
-    return stage >= branch->window_begin && stage < branch->window_end && (branch->mixers & mixer);
+    return stage >= branch->window_begin && stage < branch->window_end &&
+           (branch->mixers & mixer) && (!branch->stages || branch->stages[stage]);
 }
 
 #ifdef __cplusplus

@@ -77,7 +77,7 @@ def _draw(rows, kinds, size, settings, title, look):
 
 
 def _where(cube, feature, size):
-    window = palette.windows_of(size, cube.over)
+    window = palette.windows_of(size, cube.over, cube.style)
     return f"in a {window}" + ("" if feature == "all" else f", {palette.class_name(feature)}")
 
 

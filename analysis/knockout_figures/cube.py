@@ -93,6 +93,7 @@ class Cube:
         self.starts = self.file["window_start"][:].astype(int)
         self.layers = dict(zip(self.models, (int(n) for n in self.file["n_layers"][:])))
         self.over = decoded(self.file.attrs.get("windows_over", "layers"))  # which layers windows count
+        self.style = decoded(self.file.attrs.get("windows_style", "whole"))
         self.has_foils = "foil_logprob" in self.file
         self._kept = {}  # what values() read last
         self.unfinished = 0  # units (model, prompt, route, class, size) that are pending or failed
@@ -212,13 +213,29 @@ class Cube:
     def window(self, model, size, starts):
         """The first and the last layer of windows. Windows may count some layers alone: the cube says which."""
         starts = np.asarray(starts, int)
+        if "window_layer" in self.file:
+            has = self.window_layers(model, size, starts)
+            return has.argmax(axis=1), has.shape[1] - 1 - has[:, ::-1].argmax(axis=1)
         if "counted_layer" not in self.file:
             return starts, starts + size - 1
         counted = self.file["counted_layer"][self.models.index(model)].astype(int)
         return counted[starts], counted[starts + size - 1]
 
+    def window_layers(self, model, size, starts):
+        """Which layers windows have, [start, layer] as booleans. Windows of other styles than runs of `size` layers may leave some out
+        between their first and their last: the cube stores their layers."""
+        starts = np.asarray(starts, int)
+        if "window_layer" in self.file:
+            at = np.searchsorted(self.starts, starts)
+            return self.file["window_layer"][self.models.index(model), self.sizes.index(size)][at][:, :self.layers[model]] == 1
+        first, last = self.window(model, size, starts)
+        layer = np.arange(self.layers[model])
+        return (layer >= first[:, None]) & (layer <= last[:, None])
+
     def fitting(self, model, size):
         """The starts of the cube's windows that fit the model."""
+        if "window_layer" in self.file:
+            return self.starts[self.window_layers(model, size, self.starts).any(axis=1)]
         counted = self.layers[model]
         if "counted_layer" in self.file:
             counted = int((self.file["counted_layer"][self.models.index(model)] >= 0).sum())
@@ -233,7 +250,11 @@ class Cube:
         return {kind: has for kind, has in found.items() if has.any()}
 
     def depth(self, model, size, starts):
-        """The paper's relative depth of windows, in percent: 100 first / (layers - length), of the layers that they reach over."""
+        """The paper's relative depth of windows, in percent: 100 first / (layers - length), of the layers that they reach over. Of windows of
+        another style it is where their start lies in the range of starts."""
+        if "window_layer" in self.file:
+            stored = self.file["depth"][self.models.index(model), self.sizes.index(size)]
+            return stored[np.searchsorted(self.starts, np.asarray(starts, int))].astype(float)
         first, last = self.window(model, size, starts)
         return 100.0 * first / np.maximum(self.layers[model] - (last - first + 1), 1)
 

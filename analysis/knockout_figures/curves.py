@@ -173,7 +173,9 @@ def paired_curves(cube, one, other, metric, interval):
             raise CubeError(f"{each[0]}: no cell of {each[1]}, {each[2]}, {each[3]} layers is done")
     a, b = cube.values(metric, *one), cube.values(metric, *other)
     starts = np.intersect1d(a.window_start, b.window_start)
-    same = np.equal(cube.window(one[0], one[3], starts), cube.window(other[0], other[3], starts)).all(axis=0)
+    layers = [cube.window_layers(side[0], side[3], starts) for side in (one, other)]
+    n = max(has.shape[1] for has in layers)
+    same = np.equal(*(np.pad(has, ((0, 0), (0, n - has.shape[1]))) for has in layers)).all(axis=1)
     starts = starts[same]  # models may count other layers
     found = stats.paired(a.sel(window_start=starts).values, b.sel(window_start=starts).values, interval,
                          bounds_of_difference(metric, one[0] != other[0]))

@@ -157,5 +157,5 @@ def heads(cube, model, route, classes, size, settings):
         title = f"{model}: edges {palette.route_name(route)} removed in {head}{instead}"
     if not len(table):
         raise CubeError(f"{title}: no cell of it is done in the cube")
-    title += f", in a {palette.windows_of(size, cube.over)} ({count_of(table)})"
+    title += f", in a {palette.windows_of(size, cube.over, cube.style)} ({count_of(table)})"
     return Drawn(_draw(table, listed_of(table), title, settings), table, title, READING)

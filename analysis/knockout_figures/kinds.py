@@ -102,7 +102,7 @@ def flow(cube, models, routes, feature, size, settings, prompts=None):
         drawn = [Curve(palette.route_name(r), looks[r], t) for r, t in rows.groupby("route", sort=False)]
         panels.append(Panel(f"{model}  ({count_text(drawn)})", drawn, reference_of(cube, model, settings)))
     what = "Components left out" if all(map(palette.is_component, routes)) else "Knockout"
-    title = f"{what} in a {palette.windows_of(size, cube.over)}{of_class(feature)}: {interval_text(settings)}"
+    title = f"{what} in a {palette.windows_of(size, cube.over, cube.style)}{of_class(feature)}: {interval_text(settings)}"
     return finished(panels, table, title, settings, legend=palette.legend_of(routes))
 
 
@@ -120,7 +120,7 @@ def features(cube, models, routes, classes, size, settings):
             panels.append(Panel(f"{head}  ({count_text(drawn)})" if drawn else f"{head}: not in the cube", drawn,
                                 reference_of(cube, model, settings)))
     which = f" of {palette.route_name(there[0])}" if len(there) == 1 else ""
-    title = f"Feature knockout{which} in a {palette.windows_of(size, cube.over)}: {interval_text(settings)}"
+    title = f"Feature knockout{which} in a {palette.windows_of(size, cube.over, cube.style)}: {interval_text(settings)}"
     shape = {"columns": len(there), "width": 3.6, "height": 2.5} if len(there) > 1 else {}
     legend = "class that is left out" if all(map(palette.is_component, there)) else "features whose edges are removed"
     return finished(panels, table, title, settings, legend=legend, **shape)
@@ -138,7 +138,7 @@ def windows(cube, models, routes, feature, sizes, settings):
             some = rows[rows.window_size == size]
             drawn = [Curve(palette.route_name(r), looks[r], t) for r, t in some.groupby("route", sort=False)]
             layers = f"{size} layer{'s' if size != 1 else ''}"
-            head = f"{model}, {layers}" if many else palette.windows_of(size, cube.over)
+            head = f"{model}, {layers}" if many else palette.windows_of(size, cube.over, cube.style)
             panels.append(Panel(f"{head}  ({count_text(drawn)})" if drawn else f"{head}: larger than the model or not planned", drawn,
                                 reference_of(cube, model, settings)))
     who = "" if many or table.empty else f" in {table.model.iloc[0]}"
@@ -158,7 +158,7 @@ def relations(cube, models, route, feature, size, settings, most=10):
         drawn = [Curve(name or "(none)", looks[name], t) for name, t in rows.groupby("relation", sort=False)]
         panels.append(Panel(model, drawn, reference_of(cube, model, settings)))
     left = f"the {most} most frequent of {len(names)} relations" if len(names) > most else "relations"
-    title = (f"Knockout of {palette.route_name(route)} in a {palette.windows_of(size, cube.over)}{of_class(feature)}, by relation: "
+    title = (f"Knockout of {palette.route_name(route)} in a {palette.windows_of(size, cube.over, cube.style)}{of_class(feature)}, by relation: "
              f"{interval_text(settings)}")
     return finished(panels, table, title, settings, legend=left)
 
@@ -178,7 +178,7 @@ def controls(cube, models, routes, classes, size, settings):
             head += [f"{feature}, against random {'positions' if matched == 'route' else 'thirds'}"]
             panels.append(Panel("\n".join([model + count] + head), drawn))
     which = f" of {palette.route_name(there[0])}" if len(there) == 1 else ""
-    title = f"Effect{which} against the matched random control in a {palette.windows_of(size, cube.over)}: {interval_text(settings)}"
+    title = f"Effect{which} against the matched random control in a {palette.windows_of(size, cube.over, cube.style)}: {interval_text(settings)}"
     shape = {"columns": len(columns), "width": 3.3, "height": 2.6} if len(columns) > 1 else {}
     if not panels:
         raise CubeError(f"{title}: no cell of it is done in the cube")
@@ -217,7 +217,7 @@ def mixers(cube, models, routes, size, settings):
             panels.append(Panel(f"{head}  ({count_text(drawn)})" if drawn else f"{head}: not in the cube", drawn,
                                 strips=[(looks[kind].colour, has) for kind, has in layers.items()]))
     which = f" of {palette.route_name(there[0])}" if len(there) == 1 else ""
-    title = f"Attention and SSM{which} in a {palette.windows_of(size, cube.over)}: {interval_text(settings)}"
+    title = f"Attention and SSM{which} in a {palette.windows_of(size, cube.over, cube.style)}: {interval_text(settings)}"
     kinds_of = list(dict.fromkeys(kind for m in models if m in set(both.model) for kind in cube.mixers(m)))
     notes = ["rings: interaction with p < 5 % (paired t-test, Holm)"]
     notes += [f"strips: layers with {', below with '.join(kinds_of)}"] if kinds_of else []
@@ -256,6 +256,6 @@ def selections(cube, models, routes, feature, size, settings):
         for model in present:
             drawn = [Curve(palette.route_name(r), looks[r], t) for r, t in rows[rows.model == model].groupby("route", sort=False)]
             panels.append(Panel(f"{model}, {name}\n({count_text(drawn)})" if drawn else f"{model}: none", drawn))
-    title = f"Knockout in a {palette.windows_of(size, cube.over)}{of_class(feature)}, by selection of prompts: {interval_text(settings)}"
+    title = f"Knockout in a {palette.windows_of(size, cube.over, cube.style)}{of_class(feature)}, by selection of prompts: {interval_text(settings)}"
     return finished(panels, table, title, settings, legend="edges removed, target ← source", columns=max(len(present), 1), width=3.8,
                     height=3.1)

@@ -126,7 +126,7 @@ def _title(cube, model, prompt, size, route, feature):
     target = palette.route_ends(route)[0]
     title = f"Knockout of {palette.set_name(target)} ← one token at a time"
     if size:
-        title += f" in a {palette.windows_of(size, cube.over)}"
+        title += f" in a {palette.windows_of(size, cube.over, cube.style)}"
     if feature != "all":
         title += f", {feature}"
     if model:

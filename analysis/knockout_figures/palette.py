@@ -134,9 +134,12 @@ def legend_of(routes):
     return "edges removed, target ← source"
 
 
-def windows_of(size, over="layers"):
-    """`window of 3 layers`, or `window of 3 layers with attention` where windows count some layers alone."""
-    return f"window of {size} layer{'s' if size != 1 else ''}" + COUNTED.get(over, "")
+def windows_of(size, over="layers", style="whole"):
+    """`window of 3 layers`, or `window of 3 layers with attention` where windows count some layers alone; other styles by their words."""
+    run = f"{size} layer{'s' if size != 1 else ''}" + COUNTED.get(over, "")
+    return {"centred": f"centred window of {run}", "from": "window up to the last layer", "until": "window from the first layer on",
+            "outside": f"window without {run}", "outside-centred": f"window without {run} around a centre",
+            "listed": "listed window"}.get(style, f"window of {run}")
 
 
 def route_looks(routes):

@@ -63,7 +63,8 @@ static __device__ __forceinline__ int path_row(const struct ko_branch *branch, i
 static __device__ __forceinline__ bool branch_cuts(const struct ko_branch &branch, int stage,
                                                    enum ko_mixer mixer)
 {
-    return stage >= branch.window_begin && stage < branch.window_end && (branch.mixers & mixer);
+    return stage >= branch.window_begin && stage < branch.window_end && (branch.mixers & mixer) &&
+           (!branch.stages || branch.stages[stage]);
 }
 
 /* Whether (i, j), j <= i, is an edge of the set. */

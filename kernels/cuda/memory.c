@@ -133,7 +133,8 @@ static void list_needs(enum ko_precision precision, const struct ko_limits *limi
 {
     const size_t rows = (size_t)limits->max_rows, heads = (size_t)limits->n_heads;
     const size_t scores = rows * (size_t)limits->n_groups * (size_t)limits->max_tokens;
-    const size_t tables = ko_cuda_tables_bytes(limits->max_rows, limits->max_tokens);
+    const size_t tables =
+        ko_cuda_tables_bytes(limits->max_rows, limits->max_tokens, limits->n_stages);
     const size_t stage = rows * KO_CUDA_STAGE_BYTES_A_ROW + 4096;
     const size_t parts = precision == KO_BF16X3 ? 2 : precision == KO_BFLOAT16 ? 1 : 0;
     const size_t narrow = parts * rows * (size_t)limits->max_in * sizeof(uint16_t);
@@ -212,6 +213,6 @@ enum ko_code ko_cuda_reserve(struct ko_backend *be, const struct ko_limits *limi
     }
     be->limits = *limits;
     be->stage.bytes = (size_t)limits->max_rows * KO_CUDA_STAGE_BYTES_A_ROW + 4096;
-    be->table_bytes = ko_cuda_tables_bytes(limits->max_rows, limits->max_tokens);
+    be->table_bytes = ko_cuda_tables_bytes(limits->max_rows, limits->max_tokens, limits->n_stages);
     return KO_OK;
 }

@@ -26,13 +26,14 @@ static size_t source_words(int32_t max_tokens)
     return ((size_t)max_tokens + 31) / 32;
 }
 
-size_t ko_cuda_tables_bytes(int32_t max_rows, int32_t max_tokens)
+size_t ko_cuda_tables_bytes(int32_t max_rows, int32_t max_tokens, int32_t n_stages)
 {
     /* There are no more prompts, branches, items or edge sets than rows. Seventeen arrays are padded,
-       and one has an element more than there are prompts. */
+       and the stages of each branch; one array has an element more than there are prompts. */
     const size_t a_row = 11 * sizeof(int32_t) + sizeof(struct ko_branch) +
                          sizeof(struct ko_scan_item) + 1 + 2 * (size_t)max_tokens +
-                         source_words(max_tokens) * sizeof(uint32_t);
+                         source_words(max_tokens) * sizeof(uint32_t) +
+                         padded_bytes((size_t)n_stages);
     return (size_t)max_rows * a_row + sizeof(int32_t) + (size_t)17 * ALIGNMENT;
 }
 
@@ -242,6 +243,22 @@ static enum ko_code make_room(struct ko_cuda_tables *tables, const struct ko_row
     return KO_OK;
 }
 
+/* Branches that name their stages get a list of them in the block. */
+static const struct ko_branch *pack_branches(const struct ko_rows *rows,
+                                             struct ko_cuda_block *block)
+{
+    const void *there, *stages;
+    struct ko_branch *branch = take_array(block, (size_t)rows->n_branches, sizeof *branch, &there);
+    for (int32_t b = 0; b < rows->n_branches; b++) {
+        branch[b] = rows->branches[b];
+        if (branch[b].stages) {
+            stages = copy_array(block, branch[b].stages, (size_t)rows->n_stages, 1);
+            branch[b].stages = stages;
+        }
+    }
+    return there;
+}
+
 enum ko_code ko_cuda_tables_pack(struct ko_cuda_tables *tables, const struct ko_rows *rows,
                                  struct ko_cuda_block *block, struct ko_cuda_rows *out,
                                  struct ko_error *err)
@@ -267,8 +284,7 @@ enum ko_code ko_cuda_tables_pack(struct ko_cuda_tables *tables, const struct ko_
     out->token = copy_array(block, rows->token, (size_t)rows->n_trunk_rows, sizeof(int32_t));
     out->trunk_first = copy_array(block, rows->trunk_first, n_prompts, sizeof(int32_t));
     out->n_tokens = copy_array(block, rows->n_tokens, n_prompts, sizeof(int32_t));
-    out->branches =
-        copy_array(block, rows->branches, (size_t)rows->n_branches, sizeof(struct ko_branch));
+    out->branches = pack_branches(rows, block);
     const struct sorting sorting = {rows, {tables->work, tables->work + n}, tables->work + 2 * n};
     pack_order(&sorting, block, out);
     pack_items(&sorting, block, out);

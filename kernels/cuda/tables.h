@@ -58,7 +58,7 @@ struct ko_cuda_block {
 };
 
 /* The most bytes that the block of a wave within these limits needs. */
-size_t ko_cuda_tables_bytes(int32_t max_rows, int32_t max_tokens);
+size_t ko_cuda_tables_bytes(int32_t max_rows, int32_t max_tokens, int32_t n_stages);
 
 /* Packs the wave into the block. The pointers of *out are relative to block->base. */
 KO_MUST_CHECK enum ko_code ko_cuda_tables_pack(struct ko_cuda_tables *tables,

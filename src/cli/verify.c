@@ -91,6 +91,8 @@ static enum ko_code make_plan(struct ko_verification *v, struct ko_error *err)
     struct ko_plan_axes of_cube = {.routes = {&axes->route, &axes->heat_route},
                                    .classes = &axes->feature_class,
                                    .over = axes->over,
+                                   .style = axes->style,
+                                   .lists = v->inputs.spec->lists,
                                    .size = axes->window_size,
                                    .n_sizes = axes->n_sizes,
                                    .start = axes->window_start,

@@ -65,6 +65,7 @@ struct ko_limits ko_engine_limits(const struct ko_plan *plan, int32_t plan_model
 {
     const struct ko_shape *s = &model->shape;
     struct ko_limits limits = {.max_rows = max_rows, .vocabulary = s->vocabulary};
+    limits.n_stages = plan->style == KO_STYLE_WHOLE ? 0 : model->n_stages;
     const struct ko_sizes sizes = ko_model_sizes(model);
     limits.n_heads = sizes.n_ssm_heads;
     limits.n_groups = sizes.n_groups;

@@ -32,7 +32,9 @@ static enum replacement replacement_of(const struct ko_removal *removal)
 static bool place_has(const struct place *place, const struct ko_removal *removal)
 {
     return (removal->components & place->component) && place->sublayer >= removal->begin &&
-           place->sublayer < removal->end && (removal->head >= 0) == (place->n_heads > 0);
+           place->sublayer < removal->end &&
+           (!removal->within || removal->within[place->sublayer]) &&
+           (removal->head >= 0) == (place->n_heads > 0);
 }
 
 /* Where the replacement of position i lies: among the means of the sublayer, or among the rows. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The layers that windows count (`windows.over`), and the layers of a window. */
+/* The layers that windows count (`windows.over`). */
 #include <stdlib.h>
 
 #include "src/base/memory.h"
@@ -51,18 +51,7 @@ int32_t ko_plan_n_counted(const struct ko_plan_model *model)
     return model->counted ? model->n_counted : model->n_layers;
 }
 
-struct ko_layer_range ko_plan_window(const struct ko_plan_model *model, int32_t size, int32_t start)
+int32_t ko_plan_counted_layer(const struct ko_plan_model *model, int32_t k)
 {
-    if (size < 1 || start > ko_plan_n_counted(model) - size) {
-        return (struct ko_layer_range){0, 0};
-    }
-    const int32_t last = start + size - 1;
-    return model->counted ? (struct ko_layer_range){model->counted[start], model->counted[last] + 1}
-                          : (struct ko_layer_range){start, last + 1};
-}
-
-double ko_layers_depth(int32_t n_layers, struct ko_layer_range layers)
-{
-    const int32_t last = n_layers - (layers.end - layers.begin);
-    return last > 0 ? 100.0 * (double)layers.begin / (double)last : 0;
+    return model->counted ? model->counted[k] : k;
 }

@@ -39,7 +39,8 @@ static enum ko_code copy_windows(const struct ko_plan_axes *axes, struct ko_plan
     memcpy(plan->start, axes->start, n_starts * sizeof *plan->start);
     plan->n_sizes = axes->n_sizes;
     plan->n_starts = axes->n_starts;
-    return ko_plan_count_layers(plan, axes->over, err);
+    const enum ko_code code = ko_plan_count_layers(plan, axes->over, err);
+    return code == KO_OK ? ko_plan_set_style(plan, axes->style, &axes->lists, err) : code;
 }
 
 static uint8_t *new_ones(size_t n, struct ko_error *err)

@@ -22,6 +22,8 @@ struct ko_plan_axes {
     const struct ko_strings *routes[2]; /* labels, each once: the second list follows the first */
     const struct ko_strings *classes;   /* labels, each once */
     enum ko_over over;                  /* the layers that sizes and starts count */
+    enum ko_style style;                /* of the windows */
+    struct ko_window_lists lists;       /* of KO_STYLE_LISTED */
     const int32_t *size;                /* [n_sizes] counted layers, ascending */
     const int32_t *start;               /* [n_starts] counted layers, ascending */
     int32_t n_sizes, n_starts;

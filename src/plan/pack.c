@@ -123,7 +123,12 @@ static size_t n_pairs(const struct ko_plan *plan)
 
 static void pack_plan(const struct ko_plan *plan, bool paths, struct ko_bytes *to)
 {
-    ko_put_int(to, plan->kind + KO_OVER_UNIT * (int64_t)plan->over);
+    ko_put_int(to, plan->kind + KO_OVER_UNIT * (int64_t)plan->over +
+                       KO_STYLE_UNIT * (int64_t)plan->style);
+    if (plan->style == KO_STYLE_LISTED) {
+        pack_ints(plan->lists.first, plan->lists.n + 1, to);
+        pack_ints(plan->lists.layer, plan->lists.first[plan->lists.n], to);
+    }
     ko_put_int(to, plan->n_models);
     for (int32_t i = 0; i < plan->n_models; i++) {
         pack_model(&plan->model[i], paths, to);

@@ -13,6 +13,9 @@ enum { KO_REACH_BY_STAGE = 0 };
    count every layer, it is the kind alone, as before they could count others. */
 enum { KO_OVER_UNIT = 256 };
 
+/* The style of windows is packed with them, where it is not `whole`; lists of layers follow. */
+enum { KO_STYLE_UNIT = 256 * KO_OVER_UNIT };
+
 /* The kind of a model whose kind is not packed. */
 static inline uint8_t ko_packed_mixer(const struct ko_plan_model *model)
 {

@@ -84,6 +84,7 @@ void ko_plan_free(struct ko_plan *plan)
     free(plan->class);
     free(plan->size);
     free(plan->start);
+    ko_window_lists_free(&plan->lists);
     free(plan->prompt_fact);
     free(plan->heat_fact);
     free(plan->block);
@@ -153,7 +154,7 @@ bool ko_plan_block_has_window(const struct ko_plan *plan, const struct ko_plan_b
 {
     return block->start[start] &&
            block->size[(size_t)model * (size_t)plan->n_sizes + (size_t)size] &&
-           plan->start[start] <= ko_plan_n_counted(&plan->model[model]) - plan->size[size];
+           ko_plan_window(&plan->model[model], plan->size[size], plan->start[start]).end > 0;
 }
 
 bool ko_plan_block_has_any_window(const struct ko_plan *plan, const struct ko_plan_block *block,

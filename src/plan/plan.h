@@ -51,7 +51,9 @@ struct ko_plan_model {
     /* [n_counted] the layers that windows count, ascending. NULL: every layer. Set with
        ko_plan_count_layers; owned. */
     int32_t *counted;
-    int32_t n_counted; /* 0 without a list */
+    int32_t n_counted;                   /* 0 without a list */
+    enum ko_style style;                 /* of the plan's windows */
+    const struct ko_window_lists *lists; /* the plan's; borrowed */
     /* [n_sublayers] in the order of the model. Set with ko_plan_model_set_sublayers; owned */
     struct ko_plan_sublayer *sublayer;
     int32_t n_sublayers;
@@ -116,9 +118,13 @@ struct ko_plan {
     int32_t n_classes;
     /* Sizes and starts count these layers of each model: start k is its k-th such layer, from 0. */
     enum ko_over over;
-    int32_t *size; /* [n_sizes] counted layers, ascending */
+    enum ko_style style;          /* which layers a window has; set with ko_plan_set_style */
+    struct ko_window_lists lists; /* of KO_STYLE_LISTED; owned */
+    /* [n_sizes] counted layers, ascending; {0} in styles without sizes */
+    int32_t *size;
     int32_t n_sizes;
-    int32_t *start; /* [n_starts] counted layers, ascending */
+    /* [n_starts] counted layers, ascending; of KO_STYLE_LISTED numbers of lists */
+    int32_t *start;
     int32_t n_starts;
     /* [n_prompts] the prompt axis: facts with a planned cell on a mean route, ascending */
     int32_t *prompt_fact;
@@ -203,19 +209,38 @@ struct ko_plan_stage ko_plan_stage_of(const struct ko_plan_model *model, int32_t
 /* Sets plan->over, and lists the layers that windows count in each model. Reads the stages. */
 KO_MUST_CHECK enum ko_code ko_plan_count_layers(struct ko_plan *plan, enum ko_over over,
                                                 struct ko_error *err);
+/* Sets the style of the plan's windows in the plan and its models. The lists are copied. */
+KO_MUST_CHECK enum ko_code ko_plan_set_style(struct ko_plan *plan, enum ko_style style,
+                                             const struct ko_window_lists *lists,
+                                             struct ko_error *err);
 /* The number of layers that windows count. */
 int32_t ko_plan_n_counted(const struct ko_plan_model *model);
-/* The layers [begin, end) of a window, as the checkpoint counts: from the start-th counted layer up
-   to and with the last of `size` counted ones, and everything between them. Empty: {0, 0}, if the
-   window does not fit the model. */
+/* The k-th layer that windows count. */
+int32_t ko_plan_counted_layer(const struct ko_plan_model *model, int32_t k);
+/* The layers [begin, end) of a window, as the checkpoint counts: from the first to the last, which
+   includes layers that windows do not count. In styles that leave layers out, some between them are
+   not in the window (ko_plan_window_has). Empty: {0, 0}, if the window does not fit the model. */
 struct ko_layer_range {
     int32_t begin, end;
 };
 struct ko_layer_range ko_plan_window(const struct ko_plan_model *model, int32_t size,
                                      int32_t start);
-/* The depth of these layers in a model, percent: 100 first / (n_layers - their number); 0 where they
-   are the whole model. */
+/* Whether a window that fits the model has the layer. */
+bool ko_plan_window_has(const struct ko_plan_model *model, int32_t size, int32_t start,
+                        int32_t layer);
+/* Whether a window of the style may lack layers between its first and its last. */
+static inline bool ko_style_has_gaps(enum ko_style style)
+{
+    return style == KO_STYLE_OUTSIDE || style == KO_STYLE_OUTSIDE_CENTRED ||
+           style == KO_STYLE_LISTED;
+}
+/* The depth of whole windows, percent: 100 first / (n_layers - their number); 0 where they are the
+   whole model. */
 double ko_layers_depth(int32_t n_layers, struct ko_layer_range layers);
+/* The depth of a window of any style, percent. Of styles other than `whole` it is where the start of
+   the window lies: from the first counted layer (0) to the last where a window of this size may start
+   (100). Of a list it is 100 first / (n_layers - 1) of its first layer. NAN: it does not fit. */
+double ko_plan_depth(const struct ko_plan_model *model, int32_t size, int32_t start);
 /* What the model offers to feature classes. */
 struct ko_model_features ko_plan_model_features(const struct ko_plan_model *model);
 /* Whether some starts of a window size may be vacuous while others are not: a class names mixers

@@ -269,19 +269,61 @@ static enum ko_code get_prompts(struct ko_bytes *from, struct ko_plan *plan, str
     return code;
 }
 
+/* Checks that lists count up, and that the layers of each ascend. */
+static bool lists_are_sound(const struct ko_window_lists *lists, int32_t n_layers)
+{
+    bool sound = lists->n >= 0 && lists->first[0] == 0 && lists->first[lists->n] == n_layers;
+    for (int32_t k = 0; sound && k < lists->n; k++) {
+        sound = lists->first[k] < lists->first[k + 1] && lists->first[k + 1] <= n_layers;
+        for (int32_t i = lists->first[k]; sound && i < lists->first[k + 1]; i++) {
+            sound = lists->layer[i] >= 0 &&
+                    (i == lists->first[k] || lists->layer[i] > lists->layer[i - 1]);
+        }
+    }
+    return sound;
+}
+
+static enum ko_code get_lists(struct ko_bytes *from, struct ko_window_lists *lists,
+                              struct ko_error *err)
+{
+    int32_t n_layers = 0;
+    enum ko_code code = get_ints(from, &lists->first, &lists->n, err);
+    if (code == KO_OK) {
+        code = get_ints(from, &lists->layer, &n_layers, err);
+    }
+    lists->n--;
+    if (code == KO_OK && !from->broken && !lists_are_sound(lists, n_layers)) {
+        from->broken = 1;
+    }
+    if (code != KO_OK || from->broken) {
+        ko_window_lists_free(lists);
+    }
+    return code;
+}
+
 static enum ko_code get_plan(struct ko_bytes *from, struct ko_plan *plan, struct ko_error *err)
 {
     const int32_t kind = get_int(from);
-    from->broken |= kind < 0 || kind >= KO_OVER_UNIT * KO_N_OVERS;
+    const int32_t style = kind / KO_STYLE_UNIT, over = kind % KO_STYLE_UNIT / KO_OVER_UNIT;
+    struct ko_window_lists lists = {0};
+    from->broken |= kind < 0 || over >= KO_N_OVERS || style >= KO_N_STYLES;
     plan->kind = (enum ko_plan_kind)(kind % KO_OVER_UNIT);
-    plan->model = get_array(from, &plan->n_models, 1, sizeof *plan->model, err);
-    enum ko_code code = !plan->model ? KO_E_MEMORY : KO_OK;
+    enum ko_code code =
+        style == KO_STYLE_LISTED && !from->broken ? get_lists(from, &lists, err) : KO_OK;
+    if (code == KO_OK) {
+        plan->model = get_array(from, &plan->n_models, 1, sizeof *plan->model, err);
+        code = !plan->model ? KO_E_MEMORY : KO_OK;
+    }
     for (int32_t i = 0; code == KO_OK && i < plan->n_models; i++) {
         code = get_model(from, &plan->model[i], err);
     }
     if (code == KO_OK && !from->broken) {
-        code = ko_plan_count_layers(plan, (enum ko_over)(kind / KO_OVER_UNIT), err);
+        code = ko_plan_count_layers(plan, (enum ko_over)over, err);
     }
+    if (code == KO_OK && !from->broken) {
+        code = ko_plan_set_style(plan, (enum ko_style)style, &lists, err);
+    }
+    ko_window_lists_free(&lists);
     if (code == KO_OK) {
         plan->fact = get_array(from, &plan->n_facts, 1, sizeof *plan->fact, err);
         code = !plan->fact ? KO_E_MEMORY : KO_OK;

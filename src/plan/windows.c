@@ -27,7 +27,13 @@ static int32_t largest_counted(const struct ko_plan *plan)
     return largest;
 }
 
-/* Marks the planned sizes [largest + 1] and starts [largest], in counted layers. Lists sizes that
+/* The number of starts that a window of any model may have. */
+static int32_t most_starts(const struct ko_plan *plan)
+{
+    return plan->style == KO_STYLE_LISTED ? plan->lists.n : largest_counted(plan);
+}
+
+/* Marks the planned sizes [largest + 1] and starts [most_starts], in counted layers. Lists sizes that
    exceed the model's in *sizes_out, and sizes without a start that fits in *starts_out. */
 static enum ko_code mark_windows(const struct ko_plan_builder *builder, int32_t model,
                                  uint8_t *size_used, uint8_t *start_used, struct ko_text *sizes_out,
@@ -44,8 +50,9 @@ static enum ko_code mark_windows(const struct ko_plan_builder *builder, int32_t 
         for (size_t i = 0; i < block->n_sizes; i++) {
             int32_t size = ko_size_layers(&block->size[i], n_layers);
             bool fits = false;
-            for (int32_t start = 0; start <= n_layers - size; start++) {
-                if (ko_spec_starts_at(block, start)) {
+            for (int32_t start = 0; start < most_starts(plan); start++) {
+                if (ko_plan_window(&plan->model[model], size, start).end > 0 &&
+                    ko_spec_starts_at(block, start)) {
                     size_used[size] = start_used[start] = 1;
                     fits = true;
                 }
@@ -273,6 +280,14 @@ static enum ko_code fail_windows(const struct ko_plan_builder *builder)
                        "%s: windows.over: '%s', but no model has %s, write over: layers",
                        nearest.size->where, ko_over_words[plan->over], what);
     }
+    if (plan->style != KO_STYLE_WHOLE && nearest.excess <= 0) {
+        return ko_fail(builder->err, KO_E_INPUT,
+                       "%s: windows: no window is left: no %s of style '%s' fits %s (%d %s) at the "
+                       "starts that are given",
+                       nearest.block->where, plan->style == KO_STYLE_LISTED ? "list" : "window",
+                       ko_style_words[plan->style], plan->model[nearest.model].name,
+                       ko_plan_n_counted(&plan->model[nearest.model]), what);
+    }
     if (nearest.excess > 0) {
         return ko_fail(builder->err, KO_E_INPUT,
                        "%s: window size %.15g is larger than the largest model (%s, %d %s), "
@@ -292,13 +307,17 @@ static enum ko_code fail_windows(const struct ko_plan_builder *builder)
 enum ko_code ko_plan_build_windows(struct ko_plan_builder *builder)
 {
     struct ko_plan *plan = builder->plan;
-    enum ko_code code = ko_plan_count_layers(plan, builder->input->spec->over, builder->err);
+    const struct ko_spec *spec = builder->input->spec;
+    enum ko_code code = ko_plan_count_layers(plan, spec->over, builder->err);
+    if (code == KO_OK) {
+        code = ko_plan_set_style(plan, spec->style, &spec->lists, builder->err);
+    }
     if (code != KO_OK) {
         return code;
     }
     const int32_t largest = largest_counted(plan);
     uint8_t *size_used = ko_new((size_t)largest + 1, 1, builder->err);
-    uint8_t *start_used = ko_new((size_t)largest, 1, builder->err);
+    uint8_t *start_used = ko_new((size_t)most_starts(plan), 1, builder->err);
     code = !size_used || !start_used ? KO_E_MEMORY : KO_OK;
     for (int32_t m = 0; code == KO_OK && m < plan->n_models; m++) {
         code = mark_model(builder, m, size_used, start_used);
@@ -307,7 +326,8 @@ enum ko_code ko_plan_build_windows(struct ko_plan_builder *builder)
         code = list_marks(size_used, largest + 1, &plan->size, &plan->n_sizes, builder->err);
     }
     if (code == KO_OK) {
-        code = list_marks(start_used, largest, &plan->start, &plan->n_starts, builder->err);
+        code =
+            list_marks(start_used, most_starts(plan), &plan->start, &plan->n_starts, builder->err);
     }
     if (code == KO_OK && plan->n_sizes == 0) {
         code = fail_windows(builder);

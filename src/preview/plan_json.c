@@ -70,7 +70,7 @@ static void put_counted(json_object *to, const struct ko_plan_model *model)
 {
     json_object *list = ko_json_put_list(to, "counted_layers");
     for (int32_t k = 0; k < ko_plan_n_counted(model); k++) {
-        json_object_array_add(list, json_object_new_int64(ko_plan_window(model, 1, k).begin));
+        json_object_array_add(list, json_object_new_int64(ko_plan_counted_layer(model, k)));
     }
 }
 
@@ -119,6 +119,7 @@ static void put_axes(json_object *root, const struct ko_plan *plan)
         json_object_array_add(features, json_object_new_string(label));
     }
     ko_json_put_text(root, "windows_over", ko_over_words[plan->over]);
+    ko_json_put_text(root, "windows_style", ko_style_words[plan->style]);
     ko_json_put_ints(root, "window_sizes", plan->size, plan->n_sizes);
     ko_json_put_ints(root, "window_starts", plan->start, plan->n_starts);
     ko_json_put_int(root, "prompts", plan->n_prompts);

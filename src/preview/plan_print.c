@@ -147,6 +147,23 @@ static void print_counted(const struct ko_plan *plan, struct ko_text *out)
     }
 }
 
+/* Styles without sizes have no line for them. */
+static void print_windows(const struct ko_plan *plan, struct ko_text *out)
+{
+    char what[128];
+    (void)snprintf(what, sizeof what, "(%s%s)", ko_style_starts[plan->style],
+                   plan->over == KO_OVER_LAYERS ? "" : ", among those counted");
+    if (plan->style != KO_STYLE_WHOLE) {
+        begin_label(out, "style");
+        ko_text_add(out, "%s\n", ko_style_words[plan->style]);
+    }
+    if (ko_style_has_sizes(plan->style)) {
+        print_numbers(out, "sizes", plan->size, plan->n_sizes, ko_over_what[plan->over]);
+    }
+    print_numbers(out, "starts", plan->start, plan->n_starts, what);
+    print_counted(plan, out);
+}
+
 static void print_axes(const struct ko_plan_report *report, struct ko_text *out)
 {
     const struct ko_plan *plan = report->plan;
@@ -170,11 +187,7 @@ static void print_axes(const struct ko_plan_report *report, struct ko_text *out)
                     ko_plural(plan->n_heat_prompts));
     }
     print_words(out, "classes", &features, "none");
-    print_numbers(out, "sizes", plan->size, plan->n_sizes, ko_over_what[plan->over]);
-    print_numbers(out, "starts", plan->start, plan->n_starts,
-                  plan->over == KO_OVER_LAYERS ? "(first layer of a window)"
-                                               : "(first layer of a window, among those counted)");
-    print_counted(plan, out);
+    print_windows(plan, out);
     out->failed = out->failed || failed;
     ko_strings_free(&routes);
     ko_strings_free(&heat);

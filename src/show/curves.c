@@ -117,7 +117,6 @@ static enum ko_code add_points(struct maker *maker, struct ko_curve *curve, stru
 {
     const bool tests = ko_curve_query_tests(maker->query);
     const struct ko_cube_part *part = maker->part;
-    const int32_t n_layers = part->axes->n_layers[curve->key.model];
     const int32_t size = part->axes->window_size[curve->key.size];
     const struct ko_curve_sample sample = {.value = maker->value,
                                            .n_starts = part->n_starts,
@@ -131,9 +130,9 @@ static enum ko_code add_points(struct maker *maker, struct ko_curve *curve, stru
         const struct ko_layer_range layers =
             ko_cube_window(part->axes, curve->key.model, size, start);
         if (layers.begin < layers.end) {
-            curve->point[curve->n_points++] =
-                (struct ko_curve_point){start, ko_layers_depth(n_layers, layers),
-                                        maker->estimate[w], tests ? maker->p[w] : NAN, NAN};
+            curve->point[curve->n_points++] = (struct ko_curve_point){
+                start, ko_cube_depth(part->axes, curve->key.model, size, start), maker->estimate[w],
+                tests ? maker->p[w] : NAN, NAN};
         }
     }
     if (code == KO_OK) {
@@ -194,6 +193,20 @@ static void fill_values(struct maker *maker, const struct ko_curve_key *key, dou
                          maker->query->metric, value);
 }
 
+/* Whether a window has the same layers in two models. */
+static bool same_layers(const struct ko_cube_axes *axes, const int32_t model[2], int32_t size,
+                        int32_t start)
+{
+    const struct ko_layer_range here = ko_cube_window(axes, model[0], size, start);
+    const struct ko_layer_range there = ko_cube_window(axes, model[1], size, start);
+    bool same = here.begin == there.begin && here.end == there.end;
+    for (int32_t l = here.begin; same && axes->style != KO_STYLE_WHOLE && l < here.end; l++) {
+        same = ko_cube_window_has(axes, model[0], size, start, l) ==
+               ko_cube_window_has(axes, model[1], size, start, l);
+    }
+    return same;
+}
+
 /* Drops the values of windows that are of other layers than in this model: models may have other
    counted layers. */
 static void drop_other_layers(const struct maker *maker, const struct ko_curve_key *other,
@@ -203,11 +216,10 @@ static void drop_other_layers(const struct maker *maker, const struct ko_curve_k
     const int64_t n_prompts = maker->part->n_prompts;
     const int32_t size = axes->window_size[other->size];
     for (int32_t w = 0; w < maker->part->n_starts; w++) {
-        const int32_t start = axes->window_start[w];
-        const struct ko_layer_range here = ko_cube_window(axes, model, size, start);
-        const struct ko_layer_range there = ko_cube_window(axes, other->model, size, start);
+        const int32_t both[2] = {model, other->model};
+        const bool same = same_layers(axes, both, size, axes->window_start[w]);
         for (int64_t p = 0; p < n_prompts; p++) {
-            if (here.begin != there.begin || here.end != there.end) {
+            if (!same) {
                 value[w * n_prompts + p] = NAN;
             }
         }

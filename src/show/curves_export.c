@@ -113,6 +113,13 @@ void ko_point_json(json_object *object, const struct ko_curve *curve,
     }
     ko_json_put_int(object, "first_layer", layers.begin);
     ko_json_put_int(object, "last_layer", layers.end - 1);
+    if (ko_style_has_gaps(axes->style)) {
+        char text[KO_WINDOW_LAYERS_TEXT];
+        ko_json_put_text(object, "layers",
+                         ko_window_layers_text(axes, curve->key.model,
+                                               axes->window_size[curve->key.size], point->start,
+                                               text));
+    }
 }
 
 enum ko_code ko_curve_json(json_object *object, const struct ko_curves *curves,
@@ -184,6 +191,7 @@ enum ko_code ko_curves_json_head(const struct ko_curves *curves, const struct ko
     ko_json_put_text(object, "statistic", ko_statistic_word(summary->statistic));
     ko_json_put_text(object, "interval", ko_interval_word(summary->interval));
     ko_json_put_text(object, "windows_over", ko_over_words[axes->over]);
+    ko_json_put_text(object, "windows_style", ko_style_words[axes->style]);
     if (summary->interval == KO_INTERVAL_BOOTSTRAP) {
         ko_json_put_int(object, "resamples", summary->bootstrap.n_resamples);
         ko_json_put_int(object, "seed", (int64_t)summary->bootstrap.seed);

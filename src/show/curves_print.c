@@ -262,10 +262,11 @@ void ko_curves_print(const struct ko_curves *curves, const struct ko_cube_axes *
         ko_table_add(&table, "depth");
         ko_point_add_header(&table, query);
         for (int32_t k = 0; k < curve->n_points; k++) {
-            const struct ko_layer_range layers = ko_cube_window(
-                axes, curve->key.model, axes->window_size[curve->key.size], curve->point[k].start);
-            char text[32];
-            ko_table_add(&table, "%s", ko_layers_text(layers, text));
+            char text[KO_WINDOW_LAYERS_TEXT];
+            ko_table_add(&table, "%s",
+                         ko_window_layers_text(axes, curve->key.model,
+                                               axes->window_size[curve->key.size],
+                                               curve->point[k].start, text));
             ko_table_add(&table, "%.1f %%", curve->point[k].depth);
             ko_point_add(&table, &curve->point[k], query, step);
         }

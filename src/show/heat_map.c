@@ -125,12 +125,12 @@ static void print_columns(const struct reader *reader, const struct map *map, in
     ko_text_add(out, "\n");
     for (int32_t w = 0; w < reader->part.n_starts; w++) {
         const int32_t start = axes->window_start[w];
-        char layers[32], number[32];
+        char layers[KO_WINDOW_LAYERS_TEXT], number[32];
         if (!has_start(reader, map, w)) {
             continue;
         }
         ko_text_add(out, "  %*s", LAYERS_WIDTH,
-                    ko_layers_text(ko_cube_window(axes, map->model, size, start), layers));
+                    ko_window_layers_text(axes, map->model, size, start, layers));
         for (int32_t k = first; k < last; k++) {
             ko_text_add(out, "%*s", CELL_WIDTH,
                         ko_curve_number(reader->metric, value_at(reader, map, k, w), number));
@@ -177,7 +177,8 @@ static void csv_map(const struct reader *reader, const struct map *map)
                 ko_text_add(reader->out, ",");
             }
             ko_text_add(reader->out, "%d,%d,", size, axes->window_start[w]);
-            ko_csv_number(reader->out, ko_layers_depth(axes->n_layers[map->model], layers));
+            ko_csv_number(reader->out,
+                          ko_cube_depth(axes, map->model, size, axes->window_start[w]));
             ko_text_add(reader->out, ",%d,", k);
             ko_csv_text(reader->out, token_piece(reader, map, k));
             ko_text_add(reader->out, ",%s,", ko_curve_metric_word(reader->metric));

@@ -3,6 +3,7 @@
 #include "src/show/layer_words.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "src/spec/feature_class.h"
 
@@ -16,11 +17,59 @@ const char *ko_layers_text(struct ko_layer_range layers, char buffer[32])
     return buffer;
 }
 
+const char *ko_window_layers_text(const struct ko_cube_axes *axes, int32_t model, int32_t size,
+                                  int32_t start, char buffer[KO_WINDOW_LAYERS_TEXT])
+{
+    const struct ko_layer_range window = ko_cube_window(axes, model, size, start);
+    size_t used = 0;
+    buffer[0] = '\0';
+    for (int32_t l = window.begin, end; l < window.end; l = end) {
+        char run[32], more[40];
+        end = l + 1;
+        if (!ko_cube_window_has(axes, model, size, start, l)) {
+            continue;
+        }
+        while (end < window.end && ko_cube_window_has(axes, model, size, start, end)) {
+            end++;
+        }
+        (void)snprintf(more, sizeof more, "%s%s", used > 0 ? "," : "",
+                       ko_layers_text((struct ko_layer_range){l, end}, run));
+        if (used + strlen(more) + strlen(",...") >= KO_WINDOW_LAYERS_TEXT) {
+            (void)snprintf(buffer + used, KO_WINDOW_LAYERS_TEXT - used, ",...");
+            break;
+        }
+        used += (size_t)snprintf(buffer + used, KO_WINDOW_LAYERS_TEXT - used, "%s", more);
+    }
+    return buffer;
+}
+
 void ko_window_text(const struct ko_cube_axes *axes, int32_t model, int32_t size,
                     struct ko_text *out)
 {
-    ko_text_add(out, "window of %d of %d %s", size, ko_cube_n_counted(axes, model),
-                ko_over_what[axes->over]);
+    const int32_t n = ko_cube_n_counted(axes, model);
+    const char *what = ko_over_what[axes->over];
+    switch (axes->style) {
+    case KO_STYLE_CENTRED:
+        ko_text_add(out, "centred window of %d of %d %s", size, n, what);
+        break;
+    case KO_STYLE_FROM:
+        ko_text_add(out, "window up to the last of %d %s", n, what);
+        break;
+    case KO_STYLE_UNTIL:
+        ko_text_add(out, "window from the first of %d %s on", n, what);
+        break;
+    case KO_STYLE_OUTSIDE:
+        ko_text_add(out, "window without %d of %d %s", size, n, what);
+        break;
+    case KO_STYLE_OUTSIDE_CENTRED:
+        ko_text_add(out, "window without %d of %d %s around a centre", size, n, what);
+        break;
+    case KO_STYLE_LISTED:
+        ko_text_add(out, "listed windows of %d %s", n, what);
+        break;
+    default:
+        ko_text_add(out, "window of %d of %d %s", size, n, what);
+    }
     if (axes->over != KO_OVER_LAYERS) {
         ko_text_add(out, ", of %d in all", axes->n_layers[model]);
     }

@@ -38,14 +38,13 @@ static void add_cell(struct ko_table *table, const struct ko_strong_cell *cell,
 {
     const struct ko_curve *curve = cell->curve;
     const struct ko_curve_key *key = &curve->key;
-    char text[32];
+    char text[KO_WINDOW_LAYERS_TEXT];
     ko_table_add(table, "%s", axes->model.item[key->model]);
     ko_table_add(table, "%s", axes->route.item[key->route]);
     ko_table_add(table, "%s", axes->feature_class.item[key->class]);
     ko_table_add(table, "%s",
-                 ko_layers_text(ko_cube_window(axes, key->model, axes->window_size[key->size],
-                                               cell->point->start),
-                                text));
+                 ko_window_layers_text(axes, key->model, axes->window_size[key->size],
+                                       cell->point->start, text));
     if (query->by_relation) {
         const char *relation = curves->relation.item[curve->relation];
         ko_table_add(table, "%s", relation[0] ? relation : "(none)");

@@ -51,6 +51,7 @@ void ko_spec_free(struct ko_spec *spec)
         block_free(&spec->block[i]);
     }
     free(spec->block);
+    ko_window_lists_free(&spec->lists);
     free(spec->file);
     free(spec->evaluation);
     free(spec->resolved);

@@ -48,7 +48,7 @@ struct ko_select {
 
 struct ko_size {
     bool percent;
-    double value; /* layers, or percent of depth */
+    double value; /* layers, or percent of depth; 0 in styles without sizes */
     char *where;
 };
 
@@ -72,6 +72,41 @@ extern const char *const ko_over_words[KO_N_OVERS]; /* as the spec writes them *
 extern const char *const ko_over_what[KO_N_OVERS];  /* in a sentence: "layers with attention" */
 /* Whether windows count a layer with these mixers, bits of enum ko_mixer. */
 bool ko_over_counts(enum ko_over over, uint8_t mixers);
+
+/* Which layers a window of size s has whose place on the axis of starts is k, and n layers are
+   counted: X(NAME, "word", whether it has a size, what it is).
+   whole: k ... k + s - 1; centred: k - s/2 (down) ... k + s/2 (up) - 1, cut at both ends (Geva et al.
+   2023); from: k ... n - 1; until: 0 ... k; outside: all but those of whole or centred; listed: the
+   k-th list of `windows.layers`. */
+#define KO_STYLES(X)                                                                               \
+    X(WHOLE, "whole", true, "first layer of a window")                                             \
+    X(CENTRED, "centred", true, "centre of a window")                                              \
+    X(FROM, "from", false, "first layer of a window that reaches to the last layer")               \
+    X(UNTIL, "until", false, "last layer of a window that begins with layer 0")                    \
+    X(OUTSIDE, "outside", true, "first layer of a run that a window leaves out")                   \
+    X(OUTSIDE_CENTRED, "outside-centred", true, "centre of a run that a window leaves out")        \
+    X(LISTED, "listed", false, "number of a list of windows.layers")
+
+enum ko_style {
+#define X(NAME, word, sized, start) KO_STYLE_##NAME,
+    KO_STYLES(X)
+#undef X
+        KO_N_STYLES
+};
+extern const char *const ko_style_words[KO_N_STYLES];
+extern const char *const ko_style_starts[KO_N_STYLES]; /* what a start is */
+bool ko_style_has_sizes(enum ko_style style);
+
+/* The lists of `windows.layers`: list k is layer[first[k]] ... layer[first[k + 1] - 1], ascending. */
+struct ko_window_lists {
+    int32_t *layer;
+    int32_t *first; /* [n + 1] */
+    int32_t n;
+};
+KO_MUST_CHECK enum ko_code ko_window_lists_copy(const struct ko_window_lists *from,
+                                                struct ko_window_lists *out, struct ko_error *err);
+bool ko_window_lists_equal(const struct ko_window_lists *a, const struct ko_window_lists *b);
+void ko_window_lists_free(struct ko_window_lists *lists); /* leaves {0} */
 
 /* One block of `sweeps`, with the top-level keys inherited. A spec without `sweeps` is one block. */
 struct ko_spec_block {
@@ -100,6 +135,8 @@ struct ko_spec {
     struct ko_strings prompt_files; /* paths; in order of first use */
     enum ko_score score;            /* which token of an answer is scored, for all prompts */
     enum ko_over over;              /* which layers the windows of all blocks count */
+    enum ko_style style;            /* of the windows of all blocks */
+    struct ko_window_lists lists;   /* KO_STYLE_LISTED: the windows; else {0} */
     struct ko_spec_block *block;
     size_t n_blocks;
     char *evaluation; /* path or NULL */
@@ -119,7 +156,7 @@ KO_MUST_CHECK enum ko_code ko_spec_parse(const char *text, const char *name, str
                                          struct ko_error *err);
 void ko_spec_free(struct ko_spec *spec);
 
-/* The size in layers, for a model in which windows count n_layers. A percentage is rounded to the
+/* The size in layers (0 in styles without sizes), for a model in which windows count n_layers. A percentage is rounded to the
    nearest whole number, halves up, and is at least 1. */
 int32_t ko_size_layers(const struct ko_size *size, int32_t n_layers);
 /* Whether the spec lets windows of the block start at this counted layer. */

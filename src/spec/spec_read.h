@@ -110,6 +110,11 @@ KO_MUST_CHECK enum ko_code ko_spec_read_windows(struct ko_spec *spec,
                                                 const struct ko_yaml *at, bool required,
                                                 struct ko_spec_block *block, struct ko_error *err);
 
+/* Reads `windows.layers`: a list whose items are a layer, a range A-B, or a list of these. Layers of
+   an item are sorted. Free with ko_window_lists_free. */
+KO_MUST_CHECK enum ko_code ko_spec_read_lists(const struct ko_yaml *node,
+                                              struct ko_window_lists *out, struct ko_error *err);
+
 /* node NULL: everything. Free with ko_select_free. */
 KO_MUST_CHECK enum ko_code ko_select_read(const struct ko_yaml *node, struct ko_select **out,
                                           struct ko_error *err);

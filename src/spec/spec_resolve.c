@@ -114,14 +114,43 @@ static void add_select(struct ko_text *out, const struct ko_select *select)
     ko_text_add(out, "}");
 }
 
-static void add_windows(struct ko_text *out, const struct ko_spec_block *block, enum ko_over over)
+/* Each list in brackets, layer by layer. */
+static void add_lists(struct ko_text *out, const struct ko_window_lists *lists)
 {
-    ko_text_add(out, "    windows: {sizes: [");
+    for (int32_t k = 0; k < lists->n; k++) {
+        ko_text_add(out, k == 0 ? "[" : ", [");
+        for (int32_t i = lists->first[k]; i < lists->first[k + 1]; i++) {
+            ko_text_add(out, "%s%d", i == lists->first[k] ? "" : ", ", lists->layer[i]);
+        }
+        ko_text_add(out, "]");
+    }
+}
+
+static void add_sizes(struct ko_text *out, const struct ko_spec_block *block)
+{
+    ko_text_add(out, "sizes: [");
     for (size_t i = 0; i < block->n_sizes; i++) {
         ko_text_add(out, "%s%.15g%s", i == 0 ? "" : ", ", block->size[i].value,
                     block->size[i].percent ? "%" : "");
     }
-    ko_text_add(out, "], starts: ");
+}
+
+static void add_windows(struct ko_text *out, const struct ko_spec *spec,
+                        const struct ko_spec_block *block)
+{
+    ko_text_add(out, "    windows: {");
+    if (spec->style == KO_STYLE_LISTED) {
+        ko_text_add(out, "layers: [");
+        add_lists(out, &spec->lists);
+        ko_text_add(out, "], ");
+    } else if (spec->style != KO_STYLE_WHOLE) {
+        ko_text_add(out, "style: %s, ", ko_style_words[spec->style]);
+    }
+    if (ko_style_has_sizes(spec->style)) {
+        add_sizes(out, block);
+        ko_text_add(out, "], ");
+    }
+    ko_text_add(out, "starts: ");
     if (block->starts == KO_STARTS_ALL) {
         ko_text_add(out, "all");
     } else if (block->starts == KO_STARTS_EVERY) {
@@ -133,8 +162,8 @@ static void add_windows(struct ko_text *out, const struct ko_spec_block *block, 
         }
         ko_text_add(out, "]");
     }
-    if (over != KO_OVER_LAYERS) {
-        ko_text_add(out, ", over: %s", ko_over_words[over]);
+    if (spec->over != KO_OVER_LAYERS) {
+        ko_text_add(out, ", over: %s", ko_over_words[spec->over]);
     }
     ko_text_add(out, "}\n");
 }
@@ -171,7 +200,7 @@ static void add_block(struct ko_text *out, const struct ko_spec *spec,
     add_quoted_list(out, &block->features);
     ko_text_add(out, "\n");
     if (block->n_sizes > 0) {
-        add_windows(out, block, spec->over);
+        add_windows(out, spec, block);
     }
 }
 

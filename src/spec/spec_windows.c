@@ -11,7 +11,7 @@
 
 enum { MAX_LAYERS = 1000000 };
 
-static const char *const window_keys[] = {"sizes", "starts", "over"};
+static const char *const window_keys[] = {"sizes", "starts", "over", "style", "layers"};
 static const char *const starts_keys[] = {"every"};
 
 const char *const ko_over_words[KO_N_OVERS] = {
@@ -24,6 +24,27 @@ const char *const ko_over_what[KO_N_OVERS] = {
     KO_OVERS(X)
 #undef X
 };
+
+const char *const ko_style_words[KO_N_STYLES] = {
+#define X(NAME, word, sized, start) word,
+    KO_STYLES(X)
+#undef X
+};
+const char *const ko_style_starts[KO_N_STYLES] = {
+#define X(NAME, word, sized, start) start,
+    KO_STYLES(X)
+#undef X
+};
+
+bool ko_style_has_sizes(enum ko_style style)
+{
+    static const bool has[KO_N_STYLES] = {
+#define X(NAME, word, sized, start) sized,
+        KO_STYLES(X)
+#undef X
+    };
+    return has[style];
+}
 
 bool ko_over_counts(enum ko_over over, uint8_t mixers)
 {
@@ -164,6 +185,12 @@ static enum ko_code read_over(struct ko_spec *spec, const struct ko_layers *wind
     }
     if (code == KO_OK && block == spec->block) {
         spec->over = (enum ko_over)index;
+        if (spec->style == KO_STYLE_LISTED && index != KO_OVER_LAYERS) {
+            code = ko_yaml_fail(node, err,
+                                "windows.over: lists in windows.layers count every layer, leave "
+                                "out over: %s",
+                                ko_over_words[index]);
+        }
     } else if (code == KO_OK && (enum ko_over)index != spec->over) {
         code = ko_yaml_fail(node != NULL ? node : windows->map[0], err,
                             "windows.over: '%s' here and '%s' in the block at %s: the windows of a "
@@ -173,18 +200,125 @@ static enum ko_code read_over(struct ko_spec *spec, const struct ko_layers *wind
     return code;
 }
 
+/* The style of a block. `layers` stands for KO_STYLE_LISTED, which has no word in a spec. */
+static enum ko_code find_style(const struct ko_layers *windows, const struct ko_yaml **at,
+                               enum ko_style *style, struct ko_error *err)
+{
+    const struct ko_yaml *word = ko_layers_get(windows, "style");
+    const struct ko_yaml *layers = ko_layers_get(windows, "layers");
+    size_t index = KO_STYLE_WHOLE;
+    if (word && !ko_spec_is_null(word)) {
+        const enum ko_code code =
+            ko_spec_choice(word, "windows.style", ko_style_words, KO_STYLE_LISTED, &index, err);
+        if (code != KO_OK) {
+            return code;
+        }
+        *at = word;
+    }
+    *style = (enum ko_style)index;
+    if (layers && !ko_spec_is_null(layers)) {
+        if (index != KO_STYLE_WHOLE) {
+            return ko_yaml_fail(layers, err,
+                                "windows.layers: lists of layers have no style, leave out style: "
+                                "%s",
+                                ko_style_words[index]);
+        }
+        *style = KO_STYLE_LISTED;
+        *at = layers;
+    }
+    return KO_OK;
+}
+
+/* The lists of a block; all blocks have the same. */
+static enum ko_code read_lists(struct ko_spec *spec, const struct ko_yaml *at,
+                               const struct ko_spec_block *block, struct ko_error *err)
+{
+    struct ko_window_lists lists = {0};
+    enum ko_code code = ko_spec_read_lists(at, &lists, err);
+    if (code == KO_OK && block == spec->block) {
+        spec->lists = lists;
+        return KO_OK;
+    }
+    if (code == KO_OK && !ko_window_lists_equal(&lists, &spec->lists)) {
+        code = ko_yaml_fail(at, err,
+                            "windows.layers: other lists than in the block at %s: write all lists "
+                            "at the top level, and choose some of them with starts",
+                            spec->block[0].where);
+    }
+    ko_window_lists_free(&lists);
+    return code;
+}
+
+/* A spec has one style, because all blocks share the axes of sizes and starts. */
+static enum ko_code read_style(struct ko_spec *spec, const struct ko_layers *windows,
+                               const struct ko_spec_block *block, struct ko_error *err)
+{
+    const struct ko_yaml *at = windows->n > 0 ? windows->map[0] : NULL;
+    enum ko_style style = KO_STYLE_WHOLE;
+    enum ko_code code = find_style(windows, &at, &style, err);
+    if (code != KO_OK) {
+        return code;
+    }
+    if (block == spec->block) {
+        spec->style = style;
+    } else if (style != spec->style) {
+        return ko_yaml_fail(at, err,
+                            "windows.style: '%s' here and '%s' in the block at %s: all windows of "
+                            "a spec have one style, write it at the top level",
+                            ko_style_words[style], ko_style_words[spec->style],
+                            spec->block[0].where);
+    }
+    return style == KO_STYLE_LISTED ? read_lists(spec, at, block, err) : KO_OK;
+}
+
+/* Windows without a size have one place on the axis of sizes. */
+static enum ko_code set_no_size(const struct ko_yaml *at, struct ko_spec_block *block,
+                                struct ko_error *err)
+{
+    block->size = ko_new(1, sizeof *block->size, err);
+    if (!block->size) {
+        return KO_E_MEMORY;
+    }
+    block->size[0].where = ko_spec_where(at, err);
+    block->n_sizes = 1;
+    return block->size[0].where ? KO_OK : KO_E_MEMORY;
+}
+
+static enum ko_code read_block_sizes(const struct ko_spec *spec, const struct ko_layers *windows,
+                                     const struct ko_yaml *at, bool required,
+                                     struct ko_spec_block *block, struct ko_error *err)
+{
+    const struct ko_yaml *sizes = ko_layers_get(windows, "sizes");
+    if (sizes && ko_spec_is_null(sizes)) {
+        sizes = NULL;
+    }
+    if (!ko_style_has_sizes(spec->style) && windows->n > 0) {
+        return sizes ? ko_yaml_fail(sizes, err,
+                                    "windows.sizes: windows of style '%s' have no sizes, leave "
+                                    "them out",
+                                    ko_style_words[spec->style])
+                     : set_no_size(at, block, err);
+    }
+    if (sizes) {
+        return read_sizes(sizes, block, err);
+    }
+    return required ? ko_yaml_fail(at, err,
+                                   "missing key 'sizes' of windows, write windows: {sizes: [9]}")
+                    : KO_OK;
+}
+
 enum ko_code ko_spec_read_windows(struct ko_spec *spec, const struct ko_layers *layers,
                                   const struct ko_yaml *at, bool required,
                                   struct ko_spec_block *block, struct ko_error *err)
 {
     struct ko_layers windows = {0};
-    enum ko_code code = ko_layers_under(layers, "windows", window_keys, 3, &windows, err);
-    const struct ko_yaml *sizes = ko_layers_get(&windows, "sizes");
-    if (code == KO_OK && sizes) {
-        code = read_sizes(sizes, block, err);
-    } else if (code == KO_OK && required) {
-        code = ko_yaml_fail(windows.n > 0 ? windows.map[0] : at, err,
-                            "missing key 'sizes' of windows, write windows: {sizes: [9]}");
+    enum ko_code code = ko_layers_under(layers, "windows", window_keys, 5, &windows, err);
+    if (code == KO_OK && (windows.n > 0 || block == spec->block)) {
+        code = read_style(spec, &windows, block, err);
+    }
+    if (code == KO_OK) {
+        code = read_block_sizes(spec, &windows, windows.n > 0 ? windows.map[0] : at, required,
+                                block, err);
     }
     if (code == KO_OK) {
         code = read_starts(ko_layers_get(&windows, "starts"), block, err);

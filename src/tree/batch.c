@@ -49,7 +49,7 @@ static double bundle_flop(const struct ko_tree *tree, const struct ko_tree_bundl
     const uint8_t *windows = ko_tree_windows(tree, bundle->group, bundle->start);
     double flop = 0.0;
     for (int32_t i = 0; bundle->n_branches > 0 && i < tree->model->plan->n_sizes; i++) {
-        if (windows[i]) {
+        if (windows[i] && !ko_tree_is_clean(tree, group, i, bundle->start)) {
             flop += branch_flop(tree->model, group->branch_rows, ko_tree_leaves_at(tree, bundle, i),
                                 conv);
         }

@@ -34,6 +34,16 @@ int32_t ko_default_row_budget(double row_bytes, bool gpu)
     return (int32_t)floor(rule->workspace_bytes / row_bytes);
 }
 
+/* Bytes of the layers of a model's windows, where the cube stores them. */
+static double window_layers(const struct ko_plan *plan)
+{
+    int32_t layers = 0;
+    for (int32_t m = 0; m < plan->n_models; m++) {
+        layers = plan->model[m].n_layers > layers ? plan->model[m].n_layers : layers;
+    }
+    return plan->style == KO_STYLE_WHOLE ? 0.0 : (double)plan->n_sizes * plan->n_starts * layers;
+}
+
 static double cube_bytes(const struct ko_plan *plan)
 {
     double metric_bytes = (double)ko_stored_metrics_bytes(plan->has_foils);
@@ -49,7 +59,7 @@ static double cube_bytes(const struct ko_plan *plan)
     double bytes = plan->n_prompts * (mean + prompt);
     bytes += plan->n_heat_prompts * (heat_values * value_bytes + heat_statuses + prompt);
     bytes += plan->n_facts * eval_bytes;
-    return models * bytes + run_log_bytes + cube_fixed_bytes;
+    return models * (bytes + window_layers(plan)) + run_log_bytes + cube_fixed_bytes;
 }
 
 int32_t ko_plan_largest_wave(const struct ko_plan *plan, const struct ko_batches *batches,

@@ -4,6 +4,7 @@
 #include "src/tree/tree_layout.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "src/base/memory.h"
 
@@ -49,12 +50,122 @@ static bool acts_in(const struct ko_tree_model *m, uint8_t mixers, int32_t span,
     return (both & KO_MIXER_SSM) || (both && span < at.reach);
 }
 
+/* ----------------------------------------------------------------------------------------------
+   layouts of windows of other styles than `whole` */
+
+/* Such windows may be cut at both ends, reach to an end of the model, or leave layers out between
+   their first and their last. Two of them with the same start need not have the same stages up to the
+   end of the shorter, so each is a branch of its own, except for those that do the same. */
+
+/* What is marked for each window: the places (stages or sublayers) of a model. */
+struct places {
+    const struct ko_plan_model *model;
+    const uint8_t *acts; /* [n] */
+    int32_t n;
+    bool stages; /* else sublayers */
+};
+
+static int32_t layer_of(const struct places *places, int32_t k)
+{
+    return places->stages ? ko_plan_stage_of(places->model, k).layer
+                          : places->model->sublayer[k].layer;
+}
+
+/* Marks the window's places where the intervention acts. Returns the first, and the one after the
+   last; empty: there is none. */
+static struct ko_tree_range mark_places(const struct places *places, int32_t size, int32_t start,
+                                        uint8_t *within)
+{
+    const struct ko_layer_range layers = ko_plan_window(places->model, size, start);
+    struct ko_tree_range range = {0, 0};
+    for (int32_t k = 0; layers.begin < layers.end && k < places->n; k++) {
+        if (places->acts[k] &&
+            ko_plan_window_has(places->model, size, start, layer_of(places, k))) {
+            within[k] = 1;
+            range.begin = range.end == 0 ? k : range.begin;
+            range.end = k + 1;
+        }
+    }
+    return range;
+}
+
+/* The first window with the same places as w, or w itself. */
+static int32_t find_twin(const struct ko_tree_range *range, const uint8_t *within, int32_t n,
+                         int32_t w)
+{
+    for (int32_t k = 0; k < w; k++) {
+        if (range[k].begin == range[w].begin && range[k].end == range[w].end &&
+            memcmp(within + (size_t)k * (size_t)n, within + (size_t)w * (size_t)n, (size_t)n) ==
+                0) {
+            return k;
+        }
+    }
+    return w;
+}
+
+/* Fills `range` [n_windows] with places, and same, within and alone of the layout. */
+static enum ko_code mark_windows(const struct ko_tree_model *m, const struct places *places,
+                                 struct ko_tree_range *range, struct ko_tree_layout *layout,
+                                 struct ko_error *err)
+{
+    const struct ko_plan *plan = m->plan;
+    int32_t w = 0;
+    layout->within = ko_new(m->n_windows, (size_t)places->n, err);
+    layout->n_within = places->n;
+    layout->alone = true;
+    if (!layout->within) {
+        return KO_E_MEMORY;
+    }
+    for (int32_t i = 0; i < plan->n_starts; i++) {
+        for (int32_t k = 0; k < plan->n_sizes; k++, w++) {
+            range[w] = mark_places(places, plan->size[k], plan->start[i],
+                                   layout->within + (size_t)w * (size_t)places->n);
+            layout->same[w] = range[w].end > 0 ? find_twin(range, layout->within, places->n, w) : w;
+        }
+    }
+    return KO_OK;
+}
+
+/* Fills range, same, within and alone of a layout whose range and same are allocated. acts [n_stages]:
+   1 where the intervention acts if the window has the stage's layer. */
+static enum ko_code style_stages(const struct ko_tree_model *model, const uint8_t *acts,
+                                 struct ko_tree_layout *layout, struct ko_error *err)
+{
+    const struct places places = {&model->plan->model[model->model], acts, model->n_stages, true};
+    return mark_windows(model, &places, layout->range, layout, err);
+}
+
+/* The same for components: acts [n_sublayers]. Also fills sublayers, which is allocated. */
+static enum ko_code style_sublayers(const struct ko_tree_model *model, const uint8_t *acts,
+                                    struct ko_tree_layout *layout, struct ko_error *err)
+{
+    const struct ko_plan_model *of = &model->plan->model[model->model];
+    const struct places places = {of, acts, of->n_sublayers, false};
+    const enum ko_code code = mark_windows(model, &places, layout->sublayers, layout, err);
+    for (size_t w = 0; code == KO_OK && w < model->n_windows; w++) {
+        const struct ko_tree_range own = layout->sublayers[w];
+        layout->range[w] = own.end == 0
+                               ? own
+                               : (struct ko_tree_range){of->sublayer[own.begin].stage,
+                                                        of->sublayer[own.end - 1].stage + 1};
+    }
+    return code;
+}
+
+/* ---------------------------------------------------------------------------------------------- */
+
+static bool is_styled(const struct ko_tree_model *m)
+{
+    return m->plan->style != KO_STYLE_WHOLE;
+}
+
 /* Scratch of one layout. */
 struct layout_scratch {
     int32_t *next;   /* [n_stages + 1] the first stage from s on where it acts; n_stages: none */
     int32_t *before; /* [n_stages + 1] the end of the last such stage before s; 0: none */
     int32_t *first_stage; /* [n_layers + 1] the first stage of a layer, or of one after it */
     int32_t *first_of;    /* [n_stages + 1] the first window with the latest begin and this end */
+    uint8_t *acts;        /* [n_stages] */
 };
 
 static void mark_stages(const struct ko_tree_model *m, uint8_t mixers, int32_t span,
@@ -104,6 +215,12 @@ static enum ko_code make_layout(const struct ko_tree_model *m, struct layout_scr
     layout->same = ko_new(m->n_windows, sizeof *layout->same, err);
     if (!layout->range || !layout->same) {
         return KO_E_MEMORY;
+    }
+    if (is_styled(m)) {
+        for (int32_t k = 0; k < m->n_stages; k++) {
+            s->acts[k] = s->next[k] == k;
+        }
+        return style_stages(m, s->acts, layout, err);
     }
     int32_t begin = -1, w = 0;
     for (int32_t i = 0; i < plan->n_starts; i++) {
@@ -236,17 +353,23 @@ static enum ko_code make_component_layout(struct ko_tree_model *m, uint8_t compo
     layout->range = ko_new(m->n_windows, sizeof *layout->range, err);
     layout->same = ko_new(m->n_windows, sizeof *layout->same, err);
     layout->sublayers = ko_new(m->n_windows, sizeof *layout->sublayers, err);
-    const bool all = acting.sublayer && layout->range && layout->same && layout->sublayers;
+    uint8_t *acts = ko_new((size_t)model->n_sublayers, 1, err);
+    const bool all = acting.sublayer && layout->range && layout->same && layout->sublayers && acts;
+    enum ko_code code = all ? KO_OK : KO_E_MEMORY;
     for (int32_t i = 0; all && i < model->n_sublayers; i++) {
         if (model->sublayer[i].components & components) {
             acting.sublayer[acting.n++] = i;
+            acts[i] = 1;
         }
     }
-    if (all) {
+    if (all && is_styled(m)) {
+        code = style_sublayers(m, acts, layout, err);
+    } else if (all) {
         place_component(m, &acting, layout);
     }
+    free(acts);
     free(acting.sublayer);
-    return all ? KO_OK : KO_E_MEMORY;
+    return code;
 }
 
 uint8_t ko_tree_components_of(const struct ko_tree_model *m, const struct ko_route *route)
@@ -284,9 +407,9 @@ enum ko_code ko_tree_layouts_make(struct ko_tree_model *m, struct ko_error *err)
     m->layout = ko_new(N_SETS * ((size_t)m->n_reaches + 1), sizeof *m->layout, err);
     int32_t *memory = ko_new(3 * n + n_layers + 1, sizeof *memory, err);
     struct layout_scratch scratch = {memory, memory ? memory + n : NULL,
-                                     memory ? memory + 3 * n : NULL,
-                                     memory ? memory + 2 * n : NULL};
-    code = m->layout && memory ? KO_OK : KO_E_MEMORY;
+                                     memory ? memory + 3 * n : NULL, memory ? memory + 2 * n : NULL,
+                                     ko_new(n, 1, err)};
+    code = m->layout && memory && scratch.acts ? KO_OK : KO_E_MEMORY;
     if (code == KO_OK) {
         place_layers(m, &scratch);
     }
@@ -298,6 +421,7 @@ enum ko_code ko_tree_layouts_make(struct ko_tree_model *m, struct ko_error *err)
     if (code == KO_OK) {
         code = make_component_layouts(m, err);
     }
+    free(scratch.acts);
     free(memory);
     return code;
 }
@@ -307,11 +431,13 @@ void ko_tree_layouts_free(struct ko_tree_model *m)
     for (size_t i = 0; m->layout && i < N_SETS * ((size_t)m->n_reaches + 1); i++) {
         free(m->layout[i].range);
         free(m->layout[i].same);
+        free(m->layout[i].within);
     }
     for (size_t i = 0; m->component_layout && i < KO_N_COMPONENT_SETS; i++) {
         free(m->component_layout[i].range);
         free(m->component_layout[i].same);
         free(m->component_layout[i].sublayers);
+        free(m->component_layout[i].within);
     }
     free(m->component_layout);
     free(m->layout);

@@ -23,13 +23,19 @@ struct ko_tree_layout {
     /* [n_windows] from the first stage in the window where they act to the last. Empty: there is
        none, and the window is vacuous. */
     struct ko_tree_range *range;
-    int32_t *same; /* [n_windows] the first window with the same range */
+    int32_t *same; /* [n_windows] the first window that does the same */
+    /* [n_windows, n_within] of windows of other styles than `whole`: 1 for the stages in which they
+       act (of layouts of components: for the sublayers). NULL: all that act, from the first to the
+       last. */
+    uint8_t *within;
+    int32_t n_within;
     /* Of layouts of components only: [n_windows] the first sublayer in the window that has one, and
        the sublayer after the last. */
     struct ko_tree_range *sublayers;
     /* Two sublayers of different layers that have the component belong to one stage. Then a branch
        that leaves at the end of a window would still have what later sublayers of that stage took
-       out, so every window leaves the trunk on its own. */
+       out, so every window leaves the trunk on its own. So do windows of other styles than
+       `whole`. */
     bool alone;
 };
 

@@ -78,11 +78,30 @@ static int32_t place_of_donor(const struct wave_builder *b, int32_t fact)
     return place;
 }
 
-/* *index: the removal of a branch that acts in these sublayers. */
-static enum ko_code add_removal(struct wave_builder *b, const struct ko_intervention *x,
-                                const struct ko_tree_model *model, int32_t class,
-                                const struct ko_tree_range *sublayers, int32_t *index)
+/* A copy of what a layout marks for a window; NULL in *out where it marks nothing. */
+static enum ko_code copy_within(const struct ko_tree_layout *layout, int32_t window,
+                                const uint8_t **out, struct ko_error *err)
 {
+    const size_t n = (size_t)layout->n_within;
+    *out = NULL;
+    if (!layout->within) {
+        return KO_OK;
+    }
+    uint8_t *copy = ko_new(n, 1, err);
+    if (!copy) {
+        return KO_E_MEMORY;
+    }
+    memcpy(copy, layout->within + (size_t)window * n, n);
+    *out = copy; /* freed with the wave */
+    return KO_OK;
+}
+
+/* *index: the removal of a branch that acts in a window. */
+static enum ko_code add_removal(struct wave_builder *b, const struct ko_intervention *x,
+                                const struct ko_tree_model *model, int32_t class, int32_t window,
+                                int32_t *index)
+{
+    const struct ko_tree_layout *layout = x->kind->layout(x, model, class);
     const size_t n = (size_t)x->n_tokens;
     const int32_t donor = donor_of(x, model, class);
     struct ko_removal removal = {0};
@@ -95,8 +114,10 @@ static enum ko_code add_removal(struct wave_builder *b, const struct ko_interven
     x->kind->removal(x, model, class, &removal);
     uint8_t *at = ko_new(n, 1, b->err);
     int32_t *donor_at = at && donor >= 0 ? ko_new(n, sizeof *donor_at, b->err) : NULL;
-    if (!at || (donor >= 0 && !donor_at)) {
+    if (!at || (donor >= 0 && !donor_at) ||
+        copy_within(layout, window, &removal.within, b->err) != KO_OK) {
         free(at);
+        free(donor_at);
         return KO_E_MEMORY;
     }
     memcpy(at, removal.at, n);
@@ -106,19 +127,21 @@ static enum ko_code add_removal(struct wave_builder *b, const struct ko_interven
     }
     removal.at = at; /* freed with the wave, as donor_at */
     removal.donor_at = donor_at;
-    removal.begin = sublayers->begin;
-    removal.end = sublayers->end;
+    removal.begin = layout->sublayers[window].begin;
+    removal.end = layout->sublayers[window].end;
     *index = b->wave.n_removals++;
     b->wave.removal[*index] = removal;
     return KO_OK;
 }
 
+/* Takes over the branch's stages, also after a failure. */
 static enum ko_code add_branch(struct wave_builder *b, const struct ko_branch *branch,
                                int32_t *index)
 {
     void *grown = ko_grow(b->wave.branch, &b->branch_capacity, (size_t)b->wave.n_branches + 1,
                           sizeof *b->wave.branch, b->err);
     if (!grown) {
+        free((void *)(uintptr_t)branch->stages);
         return KO_E_MEMORY;
     }
     b->wave.branch = grown;
@@ -156,6 +179,10 @@ static enum ko_code add_bundle(struct wave_builder *b, int32_t prompt,
         if (!windows[i]) {
             continue;
         }
+        if (ko_tree_is_clean(tree, group, i, bundle->start)) {
+            branch_at[i] = -1;
+            continue;
+        }
         const struct ko_tree_range range = ko_tree_range_of(tree, group, i, bundle->start);
         const bool acts = i == longest || group->layout->alone;
         branch.leaves_at = ko_tree_leaves_at(tree, bundle, i);
@@ -163,10 +190,12 @@ static enum ko_code add_bundle(struct wave_builder *b, int32_t prompt,
         branch.window_end = range.end;
         branch.parent = acts ? -1 : branch_at[longest];
         branch.removal = -1;
+        branch.stages = NULL;
+        const int32_t window = bundle->start * plan->n_sizes + i;
         if (acts && x->kind->removal) {
-            const size_t window = (size_t)bundle->start * (size_t)plan->n_sizes + (size_t)i;
-            code = add_removal(b, x, tree->model, group->class, &group->layout->sublayers[window],
-                               &branch.removal);
+            code = add_removal(b, x, tree->model, group->class, window, &branch.removal);
+        } else if (acts) {
+            code = copy_within(group->layout, window, &branch.stages, b->err);
         }
         if (code == KO_OK) {
             code = add_branch(b, &branch, &branch_at[i]);
@@ -411,8 +440,9 @@ static enum ko_code add_full_branch(struct wave_builder *b, const struct ko_tree
             code = add_edge_set(b, &x, &branch.edge_set);
         }
         if (code == KO_OK && x.kind->removal) {
-            code =
-                add_removal(b, &x, model, cell->class, &layout->sublayers[window], &branch.removal);
+            code = add_removal(b, &x, model, cell->class, window, &branch.removal);
+        } else if (code == KO_OK) {
+            code = copy_within(layout, window, &branch.stages, b->err);
         }
     }
     if (code == KO_OK) {
@@ -446,6 +476,10 @@ void ko_wave_free(struct ko_wave *wave)
     for (int32_t i = 0; i < wave->n_removals; i++) {
         free((void *)(uintptr_t)wave->removal[i].at);
         free((void *)(uintptr_t)wave->removal[i].donor_at);
+        free((void *)(uintptr_t)wave->removal[i].within);
+    }
+    for (int32_t b = 0; b < wave->n_branches; b++) {
+        free((void *)(uintptr_t)wave->branch[b].stages);
     }
     free(wave->removal);
     free(wave->fact);

@@ -141,6 +141,27 @@ class Numbers(WithCube):
                 self.assertTrue(np.isnan(cube.heat("gpt2-xl", prompt, route, "all", size).values[2]).all())
                 self.assertFalse(np.isnan(self.cube.heat("gpt2-xl", prompt, route, "all", size).values[2]).any())
 
+    def test_windows_of_another_style_have_the_layers_that_the_cube_stores(self):
+        """A cube whose windows leave five layers out: the first and the last layer, the depth and the title are read, not computed."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "outside.h5"
+            shutil.copyfile(CUBE, path)
+            with h5py.File(path, "r+") as file:
+                starts, sizes = file["window_start"][:], file["window_size"][:]
+                layer = np.arange(int(file["n_layers"][:].max()))
+                inside = [[(layer >= k) & (layer < k + size) for k in starts] for size in sizes]
+                file.attrs["windows_style"] = np.bytes_(b"outside")
+                file.create_dataset("window_layer", data=np.tile(~np.array(inside), (len(MODELS), 1, 1, 1)).astype(np.uint8))
+                file["depth"][...] = np.linspace(0, 100, len(starts))
+            with Cube(path) as cube:
+                values = cube.values("change", "gpt2-xl", ROUTES[0], "all", 5)
+                start, last = values.window_start.values, len(layer) - 1
+                np.testing.assert_array_equal(values.first_layer, np.where(start == 0, 5, 0))
+                np.testing.assert_array_equal(values.last_layer, np.where(start + 5 > last, start - 1, last))
+                np.testing.assert_allclose(values.depth, np.linspace(0, 100, len(starts))[np.searchsorted(starts, start)], rtol=1e-6)
+                self.assertEqual(cube.window_layers("gpt2-xl", 5, [1]).nonzero()[1].tolist(), [0, *layer[6:]])
+                self.assertIn("window without 5 layers", kinds.flow(cube, ["gpt2-xl"], ROUTES, "all", 5, kinds.Settings()).title)
+
     def test_windows_lie_at_their_true_layers(self):
         """A cube whose windows count every other layer of 24, as `windows.over` of a hybrid."""
         with tempfile.TemporaryDirectory() as folder:

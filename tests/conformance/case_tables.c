@@ -20,7 +20,7 @@ struct packed {
 static void pack_wave(const struct ko_rows *rows, struct packed *p)
 {
     struct ko_error err = {0};
-    const size_t most = ko_cuda_tables_bytes(rows->n_rows, rows->max_tokens);
+    const size_t most = ko_cuda_tables_bytes(rows->n_rows, rows->max_tokens, rows->n_stages);
     unsigned char *memory = aligned_alloc(16, (most + 15) / 16 * 16);
     assert_non_null(memory);
     *p = (struct packed){.block = {.memory = memory, .base = memory}};
@@ -51,7 +51,14 @@ static void check_copies(const struct ko_rows *rows, const struct ko_cuda_rows *
     expect_same(got->n_tokens, rows->n_tokens, rows->n_prompts);
     for (int32_t b = 0; b < rows->n_branches; b++) {
         const struct ko_branch *branch = &rows->branches[b];
-        assert_memory_equal(&got->branches[b], branch, sizeof *branch);
+        struct ko_branch told = got->branches[b];
+        assert_int_equal(told.stages != NULL, branch->stages != NULL);
+        if (branch->stages) {
+            assert_ptr_not_equal(told.stages, branch->stages);
+            assert_memory_equal(told.stages, branch->stages, (size_t)rows->n_stages);
+        }
+        told.stages = branch->stages;
+        assert_memory_equal(&told, branch, sizeof *branch);
         for (int32_t i = 0; branch->edge_set >= 0 && i < rows->n_tokens[branch->prompt]; i++) {
             const struct ko_edge_set *set = &rows->edges[branch->edge_set];
             const size_t at = ko_at(branch->edge_set, rows->max_tokens, i);

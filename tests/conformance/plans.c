@@ -175,6 +175,9 @@ static void add_random_branch(uint32_t *state, struct wave_plan *plan, int32_t p
         branch.leaves_at = -1;
         branch.first_position = random_below(state, branch.first_position + 1);
     }
+    if (random_below(state, 3) == 0) {
+        branch.skips = (uint8_t)random_below(state, 1 << plan->n_layers);
+    }
     int32_t parent = plan->n_branches;
     plan->branches[plan->n_branches++] = branch;
     for (int32_t shorter = size - 1; shorter > 0 && random_below(state, 2); shorter--) {

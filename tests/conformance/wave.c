@@ -9,6 +9,7 @@
 struct wave {
     struct ko_rows rows;
     int32_t order[WAVE_BRANCHES]; /* index in the plan of each branch */
+    uint8_t stages[WAVE_BRANCHES][WAVE_LAYERS];
     struct ko_branch branches[WAVE_BRANCHES];
     struct ko_edge_set edges[WAVE_SETS];
     uint8_t target[WAVE_SETS][WAVE_POSITIONS], source[WAVE_SETS][WAVE_POSITIONS];
@@ -74,10 +75,14 @@ static void build_branches(const struct wave_plan *plan, struct wave *wave, int3
             .window_begin = from->window_begin,
             .window_end = from->window_end,
             .mixers = (uint8_t)(KO_MIXER_EVERY & ~from->spares),
+            .stages = from->skips ? wave->stages[b] : NULL,
             .edge_set = from->edge_set,
             .mask = from->mask,
             .conv = from->conv,
             .after_softmax = from->after_softmax};
+        for (int32_t s = 0; s < plan->n_layers; s++) {
+            wave->stages[b][s] = !(from->skips >> s & 1);
+        }
         n_rows += wave->branches[b].n_rows;
     }
 }
@@ -216,6 +221,9 @@ bool wave_removed(const struct ko_rows *rows, int32_t row, int32_t layer, enum k
 {
     int32_t b = rows->branch[row];
     if (b < 0 || layer < rows->branches[b].window_begin || layer >= rows->branches[b].window_end) {
+        return false;
+    }
+    if (rows->branches[b].stages && !rows->branches[b].stages[layer]) {
         return false;
     }
     if ((rows->branches[b].mixers & mixer) == 0) {

@@ -20,6 +20,7 @@ struct wave_edges {
 struct wave_branch {
     int32_t prompt, parent, first_position, leaves_at, window_begin, window_end, edge_set, mask;
     bool conv, after_softmax;
+    uint8_t skips;  /* bit s: it does not act in stage s of its window */
     uint8_t spares; /* the kinds of mixers that it does not act on, bits of enum ko_mixer */
 };
 

@@ -44,6 +44,27 @@ static int32_t count_prompts(const struct comparison *x)
     return x->c->n_prompts > 0 ? x->c->n_prompts : x->golden.n_prompts;
 }
 
+static void add_windows(const struct golden *g, struct ko_text *text)
+{
+    if (g->windows) {
+        ko_text_add(text, "windows: {%s}\n", g->windows);
+        return;
+    }
+    ko_text_add(text, "windows: {sizes: [");
+    for (int32_t s = 0; s < g->n_sizes; s++) {
+        ko_text_add(text, "%s%d", s ? ", " : "", g->size[s]);
+    }
+    ko_text_add(text, "], starts: all}\n");
+}
+
+/* Whether the golden's window does not fit the model. */
+static bool is_beyond(const struct comparison *x, int32_t size, int32_t start)
+{
+    const struct golden *g = &x->golden;
+    return g->windows ? ko_plan_window(&x->plan->model[0], g->size[size], start).end == 0
+                      : start + g->size[size] > g->n_layers;
+}
+
 /* The golden's axes as a sweep spec: all of it, and the map of one source position at a time. */
 static void write_spec(const struct comparison *x, struct ko_text *text)
 {
@@ -53,11 +74,8 @@ static void write_spec(const struct comparison *x, struct ko_text *text)
     /* The oracle scores the first token, also if it is white space alone. */
     ko_text_add(text, "prompts: {file: '%s', score: raw-first-token, select: {id: ", x->c->facts);
     add_list(text, &g->prompt_id, n);
-    ko_text_add(text, "}}\nwindows: {sizes: [");
-    for (int32_t s = 0; s < g->n_sizes; s++) {
-        ko_text_add(text, "%s%d", s ? ", " : "", g->size[s]);
-    }
-    ko_text_add(text, "], starts: all}\n");
+    ko_text_add(text, "}}\n");
+    add_windows(g, text);
     if (x->c->row_budget > 0) {
         ko_text_add(text, "row-budget: %d\n", x->c->row_budget);
     }
@@ -145,7 +163,7 @@ static void compare_cell(struct comparison *x, const struct ko_record *record, i
     const double bound = x->c->bound;
     if (isnan(g->logprob[at])) { /* vacuous, or not planned */
         const bool beyond =
-            start + g->size[size] > g->n_layers || !ko_plan_has_pair(x->plan, 0, route, class);
+            is_beyond(x, size, start) || !ko_plan_has_pair(x->plan, 0, route, class);
         r->n_vacuous += !beyond;
         if (!isnan(got->logprob) || got->target_rank != -1 ||
             (!beyond && record->status[status] != KO_VACUOUS &&

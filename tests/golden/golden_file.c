@@ -85,6 +85,26 @@ static enum ko_code read_strings(hid_t file, const char *name, struct ko_strings
     return code;
 }
 
+/* The attribute `windows`, where the file has it. */
+static enum ko_code read_windows(hid_t file, struct golden *g, struct ko_error *err)
+{
+    char text[512] = "";
+    if (H5Aexists(file, "windows") <= 0) {
+        return KO_OK;
+    }
+    hid_t attribute = H5Aopen(file, "windows", H5P_DEFAULT);
+    hid_t type = H5Tcopy(H5T_C_S1);
+    H5Tset_size(type, sizeof text);
+    const bool read = H5Aread(attribute, type, text) >= 0;
+    H5Tclose(type);
+    H5Aclose(attribute);
+    if (!read) {
+        return ko_fail(err, KO_E_INPUT, "golden file: attribute windows cannot be read");
+    }
+    g->windows = ko_copy(text, err);
+    return g->windows ? KO_OK : KO_E_MEMORY;
+}
+
 static enum ko_code read_axes(hid_t file, struct golden *g, struct ko_error *err)
 {
     enum ko_code code = read_strings(file, "prompt_id", &g->prompt_id, err);
@@ -107,7 +127,8 @@ static enum ko_code read_axes(hid_t file, struct golden *g, struct ko_error *err
     g->n_positions = (int32_t)(length(file, "token_id") / g->n_prompts);
     g->n_layers = (int32_t)(length(file, "logprob") /
                             ((int64_t)g->n_prompts * g->n_routes * g->n_classes * g->n_sizes));
-    return read_ints(file, "window_size", g->n_sizes, &g->size, err);
+    code = read_windows(file, g, err);
+    return code == KO_OK ? read_ints(file, "window_size", g->n_sizes, &g->size, err) : code;
 }
 
 static enum ko_code read_values(hid_t file, struct golden *g, struct ko_error *err)
@@ -168,10 +189,10 @@ void golden_free(struct golden *g)
     ko_strings_free(&g->prompt_id);
     ko_strings_free(&g->route);
     ko_strings_free(&g->feature_class);
-    void *const memory[] = {g->size,          g->logprob,           g->kl,
-                            g->rank_gap,      g->target_rank,       g->top1_id,
-                            g->clean_logprob, g->clean_target_rank, g->target_id,
-                            g->token_id,      g->subject_span,      g->heat_logprob};
+    void *const memory[] = {g->windows,           g->size,        g->logprob,  g->kl,
+                            g->rank_gap,          g->target_rank, g->top1_id,  g->clean_logprob,
+                            g->clean_target_rank, g->target_id,   g->token_id, g->subject_span,
+                            g->heat_logprob};
     for (size_t k = 0; k < sizeof memory / sizeof memory[0]; k++) {
         free(memory[k]);
     }

@@ -11,7 +11,8 @@
 struct golden {
     struct ko_strings prompt_id, route, feature_class;
     int32_t *size; /* [n_sizes] */
-    int32_t n_prompts, n_routes, n_classes, n_sizes, n_layers, n_positions;
+    char *windows; /* of a spec, as YAML without braces; NULL: runs of `size` layers; owned */
+    int32_t n_prompts, n_routes, n_classes, n_sizes, n_layers, n_positions; /* n_layers: starts */
     double *logprob, *kl, *rank_gap; /* [prompt, route, class, size, layer] */
     int32_t *target_rank, *top1_id;  /* likewise */
     double *clean_logprob;           /* [prompt] */

@@ -32,6 +32,10 @@
     KO_SOURCE_DIR "/tests/data/variants/" name, FACTS,                                             \
         KO_SOURCE_DIR "/tests/data/parts/" name "-replaced.h5"
 
+#define WINDOWS(name, style)                                                                       \
+    KO_SOURCE_DIR "/tests/data/variants/" name, FACTS,                                             \
+        KO_SOURCE_DIR "/tests/data/windows/" name "-" style ".h5"
+
 /* Trained models, float32 against float64; random weights scaled to make every knockout count,
    which amplify rounding. */
 #define DEMO_BOUND    1e-4
@@ -97,6 +101,27 @@ static struct golden_case cases[] = {
     {"mamba2-facts, components, cpu", PARTS("mamba2-facts"), &ko_kernels_cpu, DEMO_BOUND, 0, 0},
     {"gpt2-facts, components, cpu", PARTS("gpt2-facts"), &ko_kernels_cpu, DEMO_BOUND, 0, 0},
     {"llama-facts, components, cpu", PARTS("llama-facts"), &ko_kernels_cpu, DEMO_BOUND, 0, 0},
+    {"falcon-h1, centred windows, cpu", WINDOWS("falcon-h1", "centred"), &ko_kernels_cpu,
+     VARIANT_BOUND, 0, 0},
+    {"falcon-h1, from windows, cpu", WINDOWS("falcon-h1", "from"), &ko_kernels_cpu, VARIANT_BOUND,
+     0, 0},
+    {"falcon-h1, until windows, cpu", WINDOWS("falcon-h1", "until"), &ko_kernels_cpu, VARIANT_BOUND,
+     0, 0},
+    {"falcon-h1, outside windows, cpu", WINDOWS("falcon-h1", "outside"), &ko_kernels_cpu,
+     VARIANT_BOUND, 0, 0},
+    {"granite-h, listed windows, cpu", WINDOWS("granite-h", "listed"), &ko_kernels_cpu,
+     VARIANT_BOUND, 0, 0},
+    {"zamba2, outside-centred windows, cpu", WINDOWS("zamba2", "outside-centred"), &ko_kernels_cpu,
+     VARIANT_BOUND, 0, 0},
+    {"gemma3, listed windows, cpu", WINDOWS("gemma3", "listed"), &ko_kernels_cpu, VARIANT_BOUND, 0,
+     0},
+    {"mamba2-groups, outside windows, cpu", WINDOWS("mamba2-groups", "outside"), &ko_kernels_cpu,
+     VARIANT_BOUND, 0, 0},
+    {"lfm2, listed windows, cpu", WINDOWS("lfm2", "listed"), &ko_kernels_cpu, VARIANT_BOUND, 0, 0},
+    {"granite-h, listed windows in many waves, cpu", WINDOWS("granite-h", "listed"),
+     &ko_kernels_cpu, VARIANT_BOUND, 150, 0},
+    {"zamba2, outside-centred windows, plain", WINDOWS("zamba2", "outside-centred"),
+     &ko_kernels_plain, VARIANT_BOUND, 0, 0},
     {"mamba2-facts, components in many waves, cpu", PARTS("mamba2-facts"), &ko_kernels_cpu,
      DEMO_BOUND, 300, 0},
     {"gpt2-facts, components in many waves, cpu", PARTS("gpt2-facts"), &ko_kernels_cpu, DEMO_BOUND,

@@ -129,6 +129,55 @@ int32_t *asked_counted(const struct ko_plan *plan, int32_t m)
     return counted;
 }
 
+int32_t asked_window(const struct ko_plan *plan, int32_t m, int32_t size, int32_t start,
+                     uint8_t *in)
+{
+    const char *style = ko_style_words[plan->style];
+    const int32_t n_layers = plan->model[m].n_layers;
+    const bool outside = strncmp(style, "outside", 7) == 0, centred = strstr(style, "centred");
+    int32_t *counted = asked_counted(plan, m), n = 0, total = 0, first = start, last = start;
+    check(n_layers <= ASKED_LAYERS, "a model has too many layers");
+    memset(in, 0, ASKED_LAYERS);
+    while (counted[n] >= 0) {
+        n++;
+    }
+    if (strcmp(style, "listed") == 0) {
+        for (int32_t i = plan->lists.first[start]; i < plan->lists.first[start + 1]; i++) {
+            const bool there = plan->lists.layer[i] < n_layers;
+            total = there && total >= 0 ? total + 1 : -1;
+            in[there ? plan->lists.layer[i] : 0] = 1;
+        }
+        free(counted);
+        return total < 0 ? 0 : total;
+    }
+    if (strcmp(style, "from") == 0) {
+        last = n - 1;
+    } else if (strcmp(style, "until") == 0) {
+        first = 0;
+    } else if (centred) {
+        first = start - size / 2 < 0 ? 0 : start - size / 2;
+        last = start + (size + 1) / 2 > n ? n - 1 : start + (size + 1) / 2 - 1;
+    } else {
+        last = start + size - 1;
+    }
+    if (start < n && size <= n && last < n) {
+        const int32_t low = strcmp(style, "until") == 0 ? 0 : counted[first];
+        const int32_t high = strcmp(style, "from") == 0 ? n_layers - 1 : counted[last];
+        for (int32_t l = 0; l < n_layers; l++) {
+            in[l] = (l >= low && l <= high) != outside;
+            total += in[l];
+        }
+    }
+    free(counted);
+    return total;
+}
+
+/* The starts that a window of any model may have. */
+static int32_t most_starts(const struct ko_plan *plan)
+{
+    return plan->lists.n > 0 ? plan->lists.n : ASKED_LAYERS;
+}
+
 static bool is_component(const struct ko_route *route)
 {
     return strchr(route->label, '@') != NULL;
@@ -183,16 +232,14 @@ static bool has_meaning(const struct ko_plan *plan, int32_t m, const struct ko_r
             (strncmp(class, "ssm-head:", 9) == 0 && strncmp(route->label, "ssm@", 4) == 0));
 }
 
-/* Whether nothing is taken out in the layers [first, last]. */
+/* Whether nothing is taken out in the layers that are marked. */
 static bool lacks_component(const struct ko_plan_model *model, const struct ko_route *route,
-                            const struct ko_prompt *prompt, int32_t position, int32_t first,
-                            int32_t last)
+                            const struct ko_prompt *prompt, int32_t position, const uint8_t *in)
 {
     uint8_t at[ASKED_TOKENS];
     for (int32_t i = 0; i < model->n_sublayers; i++) {
         const struct ko_plan_sublayer *sublayer = &model->sublayer[i];
-        if (sublayer->layer >= first && sublayer->layer <= last &&
-            asked_has_component(route, sublayer)) {
+        if (in[sublayer->layer] && asked_has_component(route, sublayer)) {
             return asked_positions_of(route, prompt, position, at) == 0;
         }
     }
@@ -268,14 +315,17 @@ static void ask_windows(struct asked_cells *e, const struct ko_spec_block *block
     while (counted[n_counted] >= 0) {
         n_counted++;
     }
+    free(counted);
     for (int32_t source = 0; source < n_sources; source++) {
         for (size_t k = 0; k < block->n_sizes; k++) {
             double share = round(block->size[k].value * n_counted / 100.0);
             int32_t size = (int32_t)(!block->size[k].percent ? block->size[k].value
                                      : share < 1.0           ? 1.0
                                                              : share);
-            for (int32_t start = 0; start + size <= n_counted; start++) {
-                if (starts_at(block, start)) {
+            size = ko_style_has_sizes(plan->style) ? size : 0;
+            for (int32_t start = 0; start < most_starts(plan); start++) {
+                uint8_t in[ASKED_LAYERS];
+                if (starts_at(block, start) && asked_window(plan, m, size, start, in) > 0) {
                     int32_t i = index_of(plan->size, plan->n_sizes, size);
                     int32_t s = index_of(plan->start, plan->n_starts, start);
                     check(i >= 0 && s >= 0, "a window is not on the axes");
@@ -285,8 +335,7 @@ static void ask_windows(struct asked_cells *e, const struct ko_spec_block *block
                     cell->vacuous = true;
                     if (is_component(&plan->route[r].route)) {
                         cell->vacuous =
-                            lacks_component(model, &plan->route[r].route, prompt, source,
-                                            counted[start], counted[start + size - 1]) ||
+                            lacks_component(model, &plan->route[r].route, prompt, source, in) ||
                             lacks_donor(e, m, f, r, label, source);
                         continue;
                     }
@@ -294,8 +343,7 @@ static void ask_windows(struct asked_cells *e, const struct ko_spec_block *block
                         const struct ko_plan_stage stage = ko_plan_stage_of(model, t);
                         const int32_t reach = stage.mixers & KO_MIXER_SSM ? INT32_MAX : stage.reach;
                         const bool named =
-                            stage.layer >= counted[start] &&
-                            stage.layer <= counted[start + size - 1] &&
+                            in[stage.layer] &&
                             (stage.mixers & ko_feature_class_mixers(&plan->class[c])) != 0;
                         cell->vacuous =
                             cell->vacuous &&
@@ -306,7 +354,6 @@ static void ask_windows(struct asked_cells *e, const struct ko_spec_block *block
             }
         }
     }
-    free(counted);
 }
 
 /* Whether some window of the block fits the model. */
@@ -321,8 +368,9 @@ static bool fits(const struct asked_cells *e, const struct ko_spec_block *block,
     for (size_t k = 0; k < block->n_sizes; k++) {
         const double share = fmax(round(block->size[k].value * n / 100.0), 1);
         const int32_t size = (int32_t)(block->size[k].percent ? share : block->size[k].value);
-        for (int32_t start = 0; start + size <= n; start++) {
-            any = any || starts_at(block, start);
+        for (int32_t start = 0; start < most_starts(e->plan); start++) {
+            uint8_t in[ASKED_LAYERS];
+            any = any || (starts_at(block, start) && asked_window(e->plan, m, size, start, in) > 0);
         }
     }
     return any;

@@ -39,6 +39,12 @@ struct asked_cell *asked_cell_at(const struct asked_cells *e, int32_t m, int32_t
 /* The layers of model m that windows count, then -1. Caller frees. */
 int32_t *asked_counted(const struct ko_plan *plan, int32_t m);
 
+enum { ASKED_LAYERS = 64 };
+/* Sets in [ASKED_LAYERS] to 1 for the layers of a window of model m, from the words of the spec.
+   Returns their number; 0: it does not fit. */
+int32_t asked_window(const struct ko_plan *plan, int32_t m, int32_t size, int32_t start,
+                     uint8_t *in);
+
 /* The prompt that a class ~resample:SEED takes from, of the route's references without f: drawn by the
    formula of docs/semantics.md. -1: there is none. */
 int32_t asked_donor(const struct asked_cells *e, int32_t m, int32_t f, int32_t route,

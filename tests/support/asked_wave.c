@@ -44,16 +44,10 @@ static void check_mask(const struct ko_plan *plan, int32_t model, const struct k
     assert_int_equal(b->only_head, want->kind == KO_FEATURE_HEAD ? want->head + 1 : 0);
 }
 
-/* The layers of the cell's window: [begin, end). */
-static struct ko_layer_range find_layers(const struct ko_plan *plan, int32_t m,
-                                         struct asked_place at)
+/* The layers of the cell's window. in [ASKED_LAYERS] */
+static void find_layers(const struct ko_plan *plan, int32_t m, struct asked_place at, uint8_t *in)
 {
-    int32_t *counted = asked_counted(plan, m);
-    const struct ko_layer_range layers = {counted[plan->start[at.start]],
-                                          counted[plan->start[at.start] + plan->size[at.size] - 1] +
-                                              1};
-    free(counted);
-    return layers;
+    assert_true(asked_window(plan, m, plan->size[at.size], plan->start[at.start], in) > 0);
 }
 
 /* The first and the last stage of the cell's window in which it removes an edge. */
@@ -61,13 +55,14 @@ static struct ko_tree_range find_range(const struct ko_plan *plan, int32_t m, in
                                        struct asked_place at)
 {
     const struct ko_plan_model *model = &plan->model[m];
-    const struct ko_layer_range layers = find_layers(plan, m, at);
+    uint8_t in[ASKED_LAYERS];
+    find_layers(plan, m, at, in);
     struct ko_tree_range range = {-1, -1};
     for (int32_t s = 0; s < ko_plan_n_stages(model); s++) {
         const struct ko_plan_stage stage = ko_plan_stage_of(model, s);
         const uint8_t both = stage.mixers & ko_feature_class_mixers(&plan->class[at.class]);
         const bool exists = (both & KO_MIXER_SSM) || (both && min_span < stage.reach);
-        if (exists && stage.layer >= layers.begin && stage.layer < layers.end) {
+        if (exists && in[stage.layer]) {
             range.begin = range.begin < 0 ? s : range.begin;
             range.end = s + 1;
         }
@@ -81,10 +76,11 @@ static struct ko_tree_range find_sublayers(const struct ko_plan *plan, int32_t m
                                            struct asked_place at)
 {
     const struct ko_plan_model *model = &plan->model[m];
-    const struct ko_layer_range layers = find_layers(plan, m, at);
+    uint8_t in[ASKED_LAYERS];
+    find_layers(plan, m, at, in);
     struct ko_tree_range range = {-1, -1};
     for (int32_t i = 0; i < model->n_sublayers; i++) {
-        if (model->sublayer[i].layer >= layers.begin && model->sublayer[i].layer < layers.end &&
+        if (in[model->sublayer[i].layer] &&
             asked_has_component(&plan->route[at.route].route, &model->sublayer[i])) {
             range.begin = range.begin < 0 ? i : range.begin;
             range.end = i + 1;
@@ -157,7 +153,8 @@ static void check_component(const struct asked_cells *e, const struct ko_wave *w
     const struct ko_prompt *prompt = ko_plan_prompt(plan, wave->model, fact);
     const struct ko_route *route = &plan->route[at.route].route;
     const struct ko_tree_range want = find_sublayers(plan, wave->model, at);
-    uint8_t positions[ASKED_TOKENS];
+    uint8_t positions[ASKED_TOKENS], in[ASKED_LAYERS];
+    find_layers(plan, wave->model, at, in);
     assert_true(asked_positions_of(route, prompt, at.source, positions) > 0);
     assert_in_range(acts->removal, 0, wave->n_removals - 1);
     const struct ko_removal *removal = &wave->removal[acts->removal];
@@ -171,9 +168,11 @@ static void check_component(const struct asked_cells *e, const struct ko_wave *w
     assert_int_equal(acts->parent, -1);
     for (int32_t i = 0; i < model->n_sublayers; i++) {
         const bool acting = i >= removal->begin && i < removal->end &&
+                            (!removal->within || removal->within[i]) &&
                             (model->sublayer[i].components & removal->components);
         if (i >= want.begin && i < want.end) {
-            assert_int_equal(acting, asked_has_component(route, &model->sublayer[i]));
+            assert_int_equal(acting, in[model->sublayer[i].layer] &&
+                                         asked_has_component(route, &model->sublayer[i]));
         } else if (acting) {
             assert_true(b != acts && model->sublayer[i].stage >= b->leaves_at);
         }
@@ -186,6 +185,23 @@ static void check_component(const struct asked_cells *e, const struct ko_wave *w
     if (b != acts) {
         assert_int_equal(b->removal, -1);
         assert_int_equal(b->leaves_at, model->sublayer[want.end - 1].stage + 1);
+    }
+}
+
+/* Between the first and the last stage where it acts, the branch cuts its edges in those of the
+   window's layers alone. */
+static void check_stages(const struct ko_plan *plan, const struct ko_wave *wave,
+                         const struct ko_branch *b, int32_t min_span, struct asked_place at)
+{
+    const struct ko_plan_model *model = &plan->model[wave->model];
+    uint8_t in[ASKED_LAYERS];
+    find_layers(plan, wave->model, at, in);
+    for (int32_t s = b->window_begin; s < b->window_end; s++) {
+        const struct ko_plan_stage stage = ko_plan_stage_of(model, s);
+        const uint8_t both = stage.mixers & b->mixers;
+        if ((both & KO_MIXER_SSM) || (both && min_span < stage.reach)) {
+            assert_int_equal(!b->stages || b->stages[s], in[stage.layer]);
+        }
     }
 }
 
@@ -230,6 +246,9 @@ static void check_branch(const struct asked_cells *e, const struct ko_wave *wave
     }
     assert_int_equal(window->leaves_at, range.begin);
     assert_int_equal(window->window_begin, range.begin);
+    if (window == b) {
+        check_stages(plan, wave, b, matrix.min_span, at);
+    }
     const struct ko_feature_class *want = &plan->class[at.class];
     assert_true(b->conv == want->conv ||
                 (want->conv && matrix.min_span >= plan->model[wave->model].d_conv));

@@ -23,7 +23,7 @@ static void add_some(uint64_t *state, struct ko_text *out, const char *key,
     ko_text_add(out, "]");
 }
 
-static void add_block(uint64_t *state, struct ko_text *out)
+static void add_block(uint64_t *state, enum ko_style style, struct ko_text *out)
 {
     static const char *const models[] = {"a", "b", "c"};
     static const char *const routes[] = {
@@ -61,12 +61,14 @@ static void add_block(uint64_t *state, struct ko_text *out)
     add_some(state, out, "routes", routes, sizeof routes / sizeof routes[0]);
     ko_text_add(out, ", ");
     add_some(state, out, "features", features, sizeof features / sizeof features[0]);
-    ko_text_add(out, ", windows: {sizes: [");
+    ko_text_add(out, ", windows: {");
     int32_t n_sizes = 1 + random_pick(state, 4);
-    for (int32_t i = 0; i < n_sizes; i++) {
-        ko_text_add(out, "%s%s", i == 0 ? "" : ", ", sizes[random_pick(state, 6)]);
+    for (int32_t i = 0; ko_style_has_sizes(style) && i < n_sizes; i++) {
+        ko_text_add(out, "%s%s", i == 0 ? "sizes: [" : ", ", sizes[random_pick(state, 6)]);
     }
-    ko_text_add(out, "], starts: %s}, prompts: {select: %s}}\n", starts[random_pick(state, 4)],
+    ko_text_add(out, "%sstarts: %s}, prompts: {select: %s}}\n",
+                ko_style_has_sizes(style) ? "], " : "",
+                style == KO_STYLE_LISTED ? "all" : starts[random_pick(state, 4)],
                 selects_[random_pick(state, 5)]);
 }
 
@@ -93,10 +95,19 @@ struct random_spec random_spec_make(int32_t number)
                                       KO_MIXER_SSM | KO_MIXER_ATTENTION, KO_MIXER_SSM};
     static const uint8_t sparse[5] = {0, KO_MIXER_SSM, 0, 0, KO_MIXER_SSM | KO_MIXER_ATTENTION};
     struct random_spec spec = {.state = (uint64_t)number};
-    ko_text_add(&spec.text, "models: [a, b, c]\nprompts: {file: f}\nwindows: {over: %s}\nsweeps:\n",
-                ko_over_words[number / 2 % KO_N_OVERS]);
+    /* Half of the specs have whole windows. */
+    const enum ko_style style =
+        number % 2 ? (enum ko_style)(number / 2 % KO_N_STYLES) : KO_STYLE_WHOLE;
+    ko_text_add(&spec.text, "models: [a, b, c]\nprompts: {file: f}\nwindows: {");
+    if (style == KO_STYLE_LISTED) {
+        ko_text_add(&spec.text,
+                    "layers: [0-2, [1, 3], [0, 4, 2], 7-9, [0-1, 6, 11], 4]}\nsweeps:\n");
+    } else {
+        ko_text_add(&spec.text, "style: %s, over: %s}\nsweeps:\n", ko_style_words[style],
+                    ko_over_words[number / 3 % KO_N_OVERS]);
+    }
     for (int32_t b = 1 + random_pick(&spec.state, 4); b > 0; b--) {
-        add_block(&spec.state, &spec.text);
+        add_block(&spec.state, style, &spec.text);
     }
     spec.made = (struct made_case){.spec = ko_text_str(&spec.text),
                                    .model = {{5, 24, 4, 0, 0}, {12, 0, 0, 3, 0}, {3, 2, 2, 0, 0}},

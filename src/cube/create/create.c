@@ -113,6 +113,10 @@ static enum ko_code write_root_attributes(const struct ko_cube_new *cube, struct
         code = ko_cube_text_attribute(cube->file, cube->path, "windows_over",
                                       ko_over_words[content->plan->over], err);
     }
+    if (code == KO_OK && content->plan->kind == KO_PLAN_SWEEP) {
+        code = ko_cube_text_attribute(cube->file, cube->path, "windows_style",
+                                      ko_style_words[content->plan->style], err);
+    }
     if (code == KO_OK) {
         code = write_shard(cube, err);
     }

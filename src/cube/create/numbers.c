@@ -48,10 +48,7 @@ static const int32_t *whole_index(const struct ko_plan_shard *shard, enum ko_cub
 
 static int32_t counted_layer(const struct ko_plan_model *model, int32_t number)
 {
-    if (number >= ko_plan_n_counted(model)) {
-        return -1;
-    }
-    return ko_plan_window(model, 1, number).begin;
+    return number < ko_plan_n_counted(model) ? ko_plan_counted_layer(model, number) : -1;
 }
 
 static uint8_t mixers_of(const struct ko_plan_model *model, int32_t layer)
@@ -101,13 +98,20 @@ static float float_at(const struct ko_cube_new *cube, const struct ko_cube_datas
     const struct ko_plan *plan = cube->content->plan;
 
     if (dataset->field == KO_FIELD_DEPTH) {
-        const struct ko_plan_model *model = &plan->model[at[0]];
-        const struct ko_layer_range window =
-            ko_plan_window(model, plan->size[at[1]], plan->start[at[2]]);
-        return window.begin == window.end ? NAN : (float)ko_layers_depth(model->n_layers, window);
+        return (float)ko_plan_depth(&plan->model[at[0]], plan->size[at[1]], plan->start[at[2]]);
     }
     float logprob = cube->content->evaluation->logprob[evaluation_index(cube, at)];
     return dataset->field == KO_FIELD_PROB ? (float)exp((double)logprob) : logprob;
+}
+
+/* Whether a window has a layer; a window that does not fit the model has no layer. */
+static uint8_t window_has(const struct ko_plan *plan, const size_t *at)
+{
+    const struct ko_plan_model *model = &plan->model[at[0]];
+    const int32_t size = plan->size[at[1]], start = plan->start[at[2]], layer = (int32_t)at[3];
+
+    return ko_plan_window(model, size, start).end > 0 && layer < model->n_layers &&
+           ko_plan_window_has(model, size, start, layer);
 }
 
 static uint8_t uint8_at(const struct ko_cube_new *cube, const struct ko_cube_dataset *dataset,
@@ -122,6 +126,9 @@ static uint8_t uint8_at(const struct ko_cube_new *cube, const struct ko_cube_dat
     }
     if (dataset->field == KO_FIELD_MIXERS) {
         return mixers_of(&cube->content->plan->model[at[0]], (int32_t)at[1]);
+    }
+    if (dataset->field == KO_FIELD_WINDOW_LAYER) {
+        return window_has(cube->content->plan, at);
     }
     enum ko_reason reason =
         ko_plan_prompt(cube->content->plan, (int32_t)at[0], (int32_t)at[1])->reason;

@@ -34,7 +34,7 @@
 #define KO_CUBE_FIELDS(X) \
     KO_STORED_METRICS(KO_CUBE_METRIC_FIELD, X) X(REUSED) X(STATUS) X(VACUOUS) \
     X(INDEX) X(LENGTH) X(LABEL) X(WINDOW) X(DEPTH) \
-    X(N_LAYERS) X(MIXERS) X(COUNTED) X(ARCHITECTURE) X(CHECKPOINT_PATH) X(TOKENIZER_PATH) X(FINGERPRINT) X(TOKENIZER_FINGERPRINT) X(CONTENT_HASH) X(COMPONENT_MEAN) \
+    X(N_LAYERS) X(MIXERS) X(COUNTED) X(WINDOW_LAYER) X(ARCHITECTURE) X(CHECKPOINT_PATH) X(TOKENIZER_PATH) X(FINGERPRINT) X(TOKENIZER_FINGERPRINT) X(CONTENT_HASH) X(COMPONENT_MEAN) \
     X(TEXT) X(SUBJECT) X(TARGET) X(FOIL) X(RELATION) X(EVAL_INDEX) X(WHOLE_INDEX) X(REASON) X(SELECTED) \
     X(N_TOKENS) X(N_APPENDED) X(SUBJECT_BEGIN) X(SUBJECT_END) X(TARGET_ID) X(FOIL_ID) X(TOKEN_ID) X(TOKEN_TEXT) \
     X(RUN_START) X(RUN_UPDATED) X(RUN_CELLS) X(RUN_SHARE) X(RUN_WALL) X(RUN_DEVICE) X(RUN_RANKS) X(RUN_HOST) X(RUN_JOB) X(RUN_LOG) X(SPEC)
@@ -67,6 +67,7 @@
     X("n_layers", INT, KO_BY_MODEL, N_LAYERS, KO_WHEN_ALWAYS, "layers", "layers of the model") \
     X("layer_mixers", UINT8, KO_BY_MODEL_AND(LAYER), MIXERS, KO_WHEN_ALWAYS, NULL, "kinds of mixers in the layer; 0: it has none, or the model has no such layer") \
     X("counted_layer", INT, KO_BY_MODEL_AND(LAYER), COUNTED, KO_WHEN_OVER, "layers", "the layers that windows count, in order; -1 past the last") \
+    X("window_layer", UINT8, (KO_AXIS_MODEL, KO_AXIS_WINDOW_SIZE, KO_AXIS_WINDOW_START, KO_AXIS_LAYER), WINDOW_LAYER, KO_WHEN_STYLED, NULL, "whether the window has the layer; no layer: it does not fit the model") \
     X("architecture", STRING, KO_BY_MODEL, ARCHITECTURE, KO_WHEN_ALWAYS, NULL, "model family") \
     X("checkpoint_path", STRING, KO_BY_MODEL, CHECKPOINT_PATH, KO_WHEN_ALWAYS, NULL, "folder of the checkpoint") \
     X("tokenizer_path", STRING, KO_BY_MODEL, TOKENIZER_PATH, KO_WHEN_ALWAYS, NULL, "file of the tokenizer") \
@@ -85,7 +86,7 @@
     KO_CUBE_TOKENS(X, "", PROMPT, KO_WHEN_SWEEP) \
     KO_CUBE_TOKENS(X, "heat_", HEAT_PROMPT, KO_WHEN_SWEEP) \
     KO_CUBE_TOKENS(X, "eval_", EVAL_PROMPT, KO_WHEN_EVALUATION) \
-    X("depth", FLOAT, (KO_AXIS_MODEL, KO_AXIS_WINDOW_SIZE, KO_AXIS_WINDOW_START), DEPTH, KO_WHEN_ALWAYS, "percent", "100 first / (layers - length) of the window's layers, 0 where it is the whole model") \
+    X("depth", FLOAT, (KO_AXIS_MODEL, KO_AXIS_WINDOW_SIZE, KO_AXIS_WINDOW_START), DEPTH, KO_WHEN_ALWAYS, "percent", "where the window starts in the range of starts; NaN: it does not fit the model") \
     X("run_start", DOUBLE, KO_BY(RUN), RUN_START, KO_WHEN_ALWAYS, "seconds since 1970-01-01 00:00:00", "start of the run, UTC") \
     X("run_updated", DOUBLE, KO_BY(RUN), RUN_UPDATED, KO_WHEN_ALWAYS, "seconds since 1970-01-01 00:00:00", "last sign of life of the run, UTC") \
     X("run_cells", DOUBLE, KO_BY(RUN), RUN_CELLS, KO_WHEN_ALWAYS, "1", "cells that the run has computed, by its last sign of life") \

@@ -88,6 +88,7 @@ void ko_cube_lengths_of_plan(const struct ko_plan *plan, struct ko_cube_lengths 
                                         .appended = plan->score == KO_SCORE_FIRST_TEXT,
                                         .vacuous = ko_plan_mixes_vacuous(plan),
                                         .over = plan->over != KO_OVER_LAYERS,
+                                        .styled = plan->style != KO_STYLE_WHOLE,
                                         .shard = plan->shard.of > 0};
     hsize_t *n = lengths->n;
     n[KO_AXIS_MODEL] = (hsize_t)plan->n_models;
@@ -135,6 +136,7 @@ bool ko_cube_present(const struct ko_cube_dataset *dataset, const struct ko_cube
            !((dataset->when & KO_WHEN_APPENDED) && !lengths->appended) &&
            !((dataset->when & KO_WHEN_VACUOUS) && !lengths->vacuous) &&
            !((dataset->when & KO_WHEN_OVER) && !lengths->over) &&
+           !((dataset->when & KO_WHEN_STYLED) && !lengths->styled) &&
            !((dataset->when & KO_WHEN_SWEEP) && lengths->evaluation) &&
            !((dataset->when & KO_WHEN_EVALUATION) && !lengths->evaluation);
 }

@@ -60,7 +60,8 @@ enum ko_cube_when {
     KO_WHEN_REUSED = 16,
     KO_WHEN_APPENDED = 32,
     KO_WHEN_VACUOUS = 64,
-    KO_WHEN_OVER = 128
+    KO_WHEN_OVER = 128,
+    KO_WHEN_STYLED = 256
 };
 
 struct ko_cube_dataset {
@@ -96,8 +97,9 @@ struct ko_cube_lengths {
     bool evaluation, foils;
     /* the scoring rule is `first-text`: an answer's first tokens may be appended to prompts */
     bool appended;
-    bool shard; /* the file of a shard */
-    bool over;  /* windows do not count every layer (`windows.over`) */
+    bool shard;  /* the file of a shard */
+    bool over;   /* windows do not count every layer (`windows.over`) */
+    bool styled; /* windows have another style than `whole` */
     /* the cube marks vacuous cells that share a status with others (ko_plan_mixes_vacuous) */
     bool vacuous;
     /* the cube marks cells that were taken from an earlier cube; does not follow from the plan */

@@ -31,6 +31,7 @@ static const struct range {
     {KO_FIELD_EVAL_INDEX, 0, LENGTH_OF_EVAL_PROMPTS, 0, false},
     {KO_FIELD_WHOLE_INDEX, 0, FIXED, INT32_MAX, true},
     {KO_FIELD_SELECTED, 0, FIXED, 1, true},
+    {KO_FIELD_WINDOW_LAYER, 0, FIXED, 1, true},
     {KO_FIELD_REUSED, 0, FIXED, 1, true},
     {KO_FIELD_STATUS, KO_NOT_PLANNED, FIXED, KO_CELL_FAILED, true},
     {KO_FIELD_REASON, 0, FIXED, UINT8_MAX, true}, /* and the code is known */
@@ -82,11 +83,13 @@ static int64_t greatest_value(const struct range *range, const struct ko_cube_da
     return (int64_t)lengths->n[axis] - !range->past;
 }
 
-static int64_t least_value(const struct range *range, const struct ko_cube_dataset *dataset)
+/* Windows of another style than `whole` may have no size. */
+static int64_t least_value(const struct range *range, const struct ko_cube_dataset *dataset,
+                           const struct ko_cube_lengths *lengths)
 {
-    return dataset->field == KO_FIELD_WINDOW && dataset->axis[0] == KO_AXIS_WINDOW_SIZE
-               ? 1
-               : range->low;
+    const bool size = dataset->field == KO_FIELD_WINDOW && dataset->axis[0] == KO_AXIS_WINDOW_SIZE;
+
+    return size && !lengths->styled ? 1 : range->low;
 }
 
 static bool is_known_reason(int64_t value)
@@ -117,7 +120,7 @@ static enum ko_code check_slab(const struct slab *slab, struct ko_error *err)
 {
     const struct ko_cube_dataset *dataset = slab->dataset;
     const struct range *range = range_of(dataset);
-    int64_t low = least_value(range, dataset);
+    int64_t low = least_value(range, dataset, &slab->view->lengths);
     int64_t high = greatest_value(range, dataset, &slab->view->lengths);
     const uint8_t *byte = slab->values;
     const int32_t *whole = slab->values;

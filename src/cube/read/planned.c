@@ -254,10 +254,9 @@ void ko_cube_planned_close(struct ko_cube_planned *planned)
 static void add_starts(const struct ko_cube_axes *axes, const struct block *block, int32_t model,
                        int32_t size, uint8_t *planned)
 {
-    const int32_t last = ko_cube_n_counted(axes, model) - axes->window_size[size];
-
     for (int32_t s = 0; s < axes->n_starts; s++) {
-        if (block->start[s] && axes->window_start[s] <= last) {
+        if (block->start[s] &&
+            ko_cube_window(axes, model, axes->window_size[size], axes->window_start[s]).end > 0) {
             planned[s] = 1;
         }
     }
@@ -377,9 +376,10 @@ enum ko_code ko_cube_planned_read_whole(struct ko_cube_planned *planned, struct 
 static bool has_window(const struct ko_cube_axes *axes, const struct block *block, int32_t model)
 {
     for (int32_t k = 0; k < axes->n_sizes; k++) {
-        const int32_t last = ko_cube_n_counted(axes, model) - axes->window_size[k];
+        const int32_t size = axes->window_size[k];
         for (int32_t s = 0; block->size[model * axes->n_sizes + k] && s < axes->n_starts; s++) {
-            if (block->start[s] && axes->window_start[s] <= last) {
+            if (block->start[s] &&
+                ko_cube_window(axes, model, size, axes->window_start[s]).end > 0) {
                 return true;
             }
         }

@@ -44,6 +44,11 @@ struct ko_cube_axes {
     uint8_t *mixers;      /* [model, n_layer_axis] bits of enum ko_mixer; NULL: not stored */
     enum ko_over over;    /* which layers windows count */
     int32_t *counted;     /* [model, n_layer_axis] these layers, then -1; NULL: every layer */
+    enum ko_style style;  /* of the windows */
+    /* Of styles other than `whole`, else NULL: [model, size, start, n_layer_axis] 1: the window has
+       the layer; and [model, size, start] the windows' depths */
+    uint8_t *window_layer;
+    double *depth;
     struct ko_strings architecture, fingerprint, tokenizer_fingerprint,
         checkpoint_path; /* [model] */
 };
@@ -51,9 +56,14 @@ const struct ko_cube_axes *ko_cube_view_axes(const struct ko_cube_view *view);
 
 /* The number of a model's layers that windows count. */
 int32_t ko_cube_n_counted(const struct ko_cube_axes *axes, int32_t model);
-/* The layers of a window, as ko_plan_window; size and start are values of the axes. */
+/* The layers of a window, as ko_plan_window and ko_plan_depth; size and start are values of the
+   axes. */
 struct ko_layer_range ko_cube_window(const struct ko_cube_axes *axes, int32_t model, int32_t size,
                                      int32_t start);
+double ko_cube_depth(const struct ko_cube_axes *axes, int32_t model, int32_t size, int32_t start);
+/* Whether a window has a layer of those of ko_cube_window. */
+bool ko_cube_window_has(const struct ko_cube_axes *axes, int32_t model, int32_t size, int32_t start,
+                        int32_t layer);
 
 /* Reads one model's values of a dataset whose first axis is `model`, converted to double / int32 /
    uint8. n is the product of the other axes (checked); out [n]. */

@@ -38,6 +38,7 @@ enum ko_code ko_cube_view_open_outline(const struct ko_cube_view *shard, struct 
         view->lengths.vacuous = H5Lexists(view->file, "vacuous", H5P_DEFAULT) > 0 ||
                                 H5Lexists(view->file, "heat_vacuous", H5P_DEFAULT) > 0;
         view->lengths.over = H5Lexists(view->file, "counted_layer", H5P_DEFAULT) > 0;
+        view->lengths.styled = H5Lexists(view->file, "window_layer", H5P_DEFAULT) > 0;
         code = ko_cube_view_read_attributes(view, err);
     }
     if (code == KO_OK) {

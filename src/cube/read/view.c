@@ -73,6 +73,7 @@ static enum ko_code check_format(struct ko_cube_view *view, struct ko_error *err
     view->lengths.vacuous =
         has_dataset(view->file, "vacuous") || has_dataset(view->file, "heat_vacuous");
     view->lengths.over = has_dataset(view->file, "counted_layer");
+    view->lengths.styled = has_dataset(view->file, "window_layer");
     view->lengths.appended = score && strcmp(score, ko_score_words[KO_SCORE_FIRST_TEXT]) == 0;
     view->lengths.shard = ko_cube_view_attribute(view, "shard") != NULL;
     return KO_OK;
@@ -274,6 +275,8 @@ void ko_cube_view_close(struct ko_cube_view *view)
     free(axes->n_layers);
     free(axes->mixers);
     free(axes->counted);
+    free(axes->window_layer);
+    free(axes->depth);
     if (view->lengths.outline) {
         ko_hdf5_close(view->file, &code, view->path ? view->path : "", NULL);
     } else {

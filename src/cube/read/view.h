@@ -27,6 +27,11 @@ KO_MUST_CHECK enum ko_code ko_cube_view_read_content(struct ko_cube_view *view,
 KO_MUST_CHECK enum ko_code ko_cube_view_read_layers(struct ko_cube_view *view,
                                                     struct ko_error *err);
 
+/* Reads the style of windows and, for styles other than `whole`, their layers and depths. Reads the
+   other axes. */
+KO_MUST_CHECK enum ko_code ko_cube_view_read_windows(struct ko_cube_view *view,
+                                                     struct ko_error *err);
+
 /* Opens the outline of the whole cube in a shard's file. KO_E_INPUT where the file has no outline
    or its datasets have wrong types or shapes. Close with ko_cube_view_close, before the shard's
    view. */

@@ -97,7 +97,7 @@ enum ko_code ko_cube_view_read_layers(struct ko_cube_view *view, struct ko_error
     if (code == KO_OK && ko_cube_view_has(view, "counted_layer")) {
         code = read_counted(view, n, err);
     }
-    return code;
+    return code == KO_OK ? ko_cube_view_read_windows(view, err) : code;
 }
 
 int32_t ko_cube_n_counted(const struct ko_cube_axes *axes, int32_t model)
@@ -111,16 +111,4 @@ int32_t ko_cube_n_counted(const struct ko_cube_axes *axes, int32_t model)
         n++;
     }
     return n;
-}
-
-struct ko_layer_range ko_cube_window(const struct ko_cube_axes *axes, int32_t model, int32_t size,
-                                     int32_t start)
-{
-    if (size < 1 || start > ko_cube_n_counted(axes, model) - size) {
-        return (struct ko_layer_range){0, 0};
-    }
-    const int32_t last = start + size - 1;
-    return axes->counted ? (struct ko_layer_range){counted_of(axes, model)[start],
-                                                   counted_of(axes, model)[last] + 1}
-                         : (struct ko_layer_range){start, last + 1};
 }

@@ -196,6 +196,10 @@ enum ko_code ko_cube_view_matches(const struct ko_cube_view *view, const struct 
         code = fail_difference(view, err, "windows.over", ko_over_words[view->axes.over],
                                ko_over_words[plan->over]);
     }
+    if (code == KO_OK && view->axes.style != plan->style) {
+        code = fail_difference(view, err, "windows.style", ko_style_words[view->axes.style],
+                               ko_style_words[plan->style]);
+    }
     if (code == KO_OK) {
         code = match_axes(view, plan, err);
     }

@@ -103,6 +103,41 @@ static bool keeps_its_meaning(const struct ko_route *route)
     return target && source;
 }
 
+/* Whether the old cube's window has exactly the layers of a list, in a model that it fits. */
+static bool has_list(const struct ko_cube_axes *axes, int32_t start, const int32_t *layer,
+                     int32_t n)
+{
+    for (int32_t m = 0; m < (int32_t)axes->model.n; m++) {
+        const struct ko_layer_range range = ko_cube_window(axes, m, 0, start);
+        int32_t found = 0;
+        for (int32_t l = range.begin; l < range.end; l++) {
+            if (ko_cube_window_has(axes, m, 0, start, l)) {
+                if (found == n || layer[found] != l) {
+                    return false;
+                }
+                found++;
+            }
+        }
+        if (range.end > 0) {
+            return found == n;
+        }
+    }
+    return false;
+}
+
+/* The place of a list among the old cube's windows, which may have other numbers; -1: none. */
+static int32_t find_list(const struct ko_cube_axes *axes, const struct ko_window_lists *lists,
+                         int32_t number)
+{
+    const int32_t first = lists->first[number], n = lists->first[number + 1] - first;
+    for (int32_t k = 0; axes->style == KO_STYLE_LISTED && k < axes->n_starts; k++) {
+        if (has_list(axes, axes->window_start[k], lists->layer + first, n)) {
+            return k;
+        }
+    }
+    return -1;
+}
+
 static void fill_map(struct ko_reuse_map *map)
 {
     const struct ko_plan *plan = map->plan;
@@ -128,7 +163,9 @@ static void fill_map(struct ko_reuse_map *map)
         map->size[s] = find_layers(axes->window_size, axes->n_sizes, plan->size[s]);
     }
     for (int32_t s = 0; s < plan->n_starts; s++) {
-        map->start[s] = find_layers(axes->window_start, axes->n_starts, plan->start[s]);
+        map->start[s] = plan->style == KO_STYLE_LISTED
+                            ? find_list(axes, &plan->lists, plan->start[s])
+                            : find_layers(axes->window_start, axes->n_starts, plan->start[s]);
     }
 }
 
@@ -340,6 +377,9 @@ enum ko_reuse_reason ko_reuse_find_cell(const struct ko_reuse_map *map,
     }
     if (class < 0) {
         return KO_REUSE_CLASS;
+    }
+    if (axes->style != map->plan->style) {
+        return KO_REUSE_STYLE;
     }
     if (axes->over != map->plan->over) {
         return KO_REUSE_OVER;

@@ -25,6 +25,7 @@
     X(KO_REUSE_SPAN, "route %s uses a named span, which cubes do not keep")                        \
     X(KO_REUSE_ROUTE, "it lacks route %s")                                                         \
     X(KO_REUSE_CLASS, "it lacks feature class %s")                                                 \
+    X(KO_REUSE_STYLE, "its windows are not of style %s")                                           \
     X(KO_REUSE_OVER, "its windows do not count %s")                                                \
     X(KO_REUSE_SIZE, "it lacks window size %s")                                                    \
     X(KO_REUSE_START, "it lacks window start %s")                                                  \

@@ -29,6 +29,8 @@ static const char *example_of(const struct ko_reuse_source *source,
     case KO_REUSE_CLASS:
         ko_feature_class_label(&plan->class[cell[1]], text);
         return text;
+    case KO_REUSE_STYLE:
+        return ko_style_words[plan->style];
     case KO_REUSE_OVER:
         return ko_over_what[plan->over];
     case KO_REUSE_SIZE:

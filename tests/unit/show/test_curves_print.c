@@ -175,7 +175,7 @@ static void json_has_null_for_what_is_not_known(void **state)
         json_object_to_json_string_ext(root,
                                        JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE),
         "{\"metric\":\"change\",\"unit\":\"%\",\"statistic\":\"mean\",\"interval\":\"t\","
-        "\"windows_over\":\"layers\","
+        "\"windows_over\":\"layers\",\"windows_style\":\"whole\","
         "\"unfinished\":3,\"curves\":[{\"model\":\"org/tiny, \\\"odd\\\"\",\"route\":\"last<-"
         "subject\",\"target\":\"last\",\"source\":\"subject\",\"feature_class\":\"all\","
         "\"window_size\":2,\"layers\":4,\"windows\":[{\"start\":0,\"depth\":0.0,\"value\":-50.125,"

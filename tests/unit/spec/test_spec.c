@@ -410,9 +410,49 @@ static void windows_count_layers_unless_the_spec_says_what(void **state)
     }
 }
 
+/* The resolved spec, which the cube stores, gives the same windows again. */
+static void windows_have_a_style_or_lists(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *windows;
+        enum ko_style style;
+        const char *resolved;
+    } rows[] = {
+        {"{sizes: [9], style: whole}", KO_STYLE_WHOLE, "windows: {sizes: [9], starts: all}\n"},
+        {"{sizes: [9], style: centred}", KO_STYLE_CENTRED,
+         "windows: {style: centred, sizes: [9], starts: all}\n"},
+        {"{style: from, over: ssm}", KO_STYLE_FROM,
+         "windows: {style: from, starts: all, over: ssm}\n"},
+        {"{style: until}", KO_STYLE_UNTIL, "windows: {style: until, starts: all}\n"},
+        {"{style: outside, sizes: [2]}", KO_STYLE_OUTSIDE, "{style: outside, sizes: [2], starts"},
+        {"{style: outside-centred, sizes: [2]}", KO_STYLE_OUTSIDE_CENTRED,
+         "style: outside-centred"},
+        {"{layers: [3, 1-2, [7, 0-1]]}", KO_STYLE_LISTED,
+         "windows: {layers: [[3], [1, 2], [0, 1, 7]], starts: all}\n"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char text[300];
+        snprintf(text, sizeof text,
+                 "models: [/m/a]\nprompts: {file: f}\nroutes: [last<-last]\nwindows: %s\n"
+                 "sweeps: [{}, {windows: {starts: all}}]\n",
+                 rows[i].windows);
+        struct ko_spec *spec = right(text);
+        struct ko_spec *again = right(spec->resolved);
+        assert_int_equal(spec->style, rows[i].style);
+        assert_non_null(strstr(spec->resolved, rows[i].resolved));
+        assert_int_equal(again->style, rows[i].style);
+        assert_true(ko_window_lists_equal(&again->lists, &spec->lists));
+        assert_int_equal(spec->block[1].n_sizes, 1);
+        ko_spec_free(again);
+        ko_spec_free(spec);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(windows_have_a_style_or_lists),
         cmocka_unit_test(defaults_are_filled_in),
         cmocka_unit_test(models_are_folders_or_maps),
         cmocka_unit_test(paths_start_from_the_spec_the_shell_or_home),
