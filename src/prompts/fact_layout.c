@@ -103,7 +103,8 @@ enum ko_code ko_fact_note_names(const struct ko_strings *names, const struct ko_
 {
     const char *optional[] = {plain.column[KO_FACT_ID], layout->column[KO_FACT_FOIL],
                               layout->column[KO_FACT_RELATION],
-                              ko_fact_layout_is_plain(layout) ? "spans" : NULL};
+                              ko_fact_layout_is_plain(layout) ? "spans" : NULL,
+                              ko_fact_layout_is_plain(layout) ? "token_spans" : NULL};
     enum ko_code code = KO_OK;
     if (layout->column[KO_FACT_ID]) {
         optional[0] = NULL;

@@ -14,11 +14,14 @@ enum {
     KO_FACTS = 1 << 20,           /* prompts in a file */
     KO_FACT_BYTES = 1 << 20,      /* of a prompt, and of each other text of a fact */
     KO_FACT_SPAN_NAMES = 1 << 10, /* different span names in a file */
+    KO_FACT_POSITIONS = 1 << 15,  /* the end of a span in positions: the most tokens of a prompt */
 };
 
+/* A run of a named span. A span of several runs is in the list with each, in order. */
 struct ko_named_span {
     char *name;
     int32_t char_begin, char_end; /* characters of the prompt, end exclusive */
+    bool positions;               /* they are positions of tokens instead */
 };
 
 struct ko_fact {
@@ -44,7 +47,8 @@ struct ko_facts {
 
 /* Reads a prompt file. The content decides the format:
    - JSON Lines, a JSON array or CSV (header line) with prompt, subject, target, optionally id,
-     relation, foil, and in JSON spans ({"verb": [12, 17]});
+     relation, foil, and in JSON spans ({"verb": [12, 17]}, in characters) and token_spans
+     ({"image": [5, 581], "frame": [[5, 149], [149, 293]]}, in positions of tokens);
    - the same in the columns of counterfact-tracing: prompt, subject, target_true, target_false,
      relation_id, optionally case_id; or of known_1000.json: subject, attribute, prompt,
      relation_id, optionally known_id (target = attribute);

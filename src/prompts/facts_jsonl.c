@@ -6,10 +6,8 @@
 #include <string.h>
 
 #include "src/base/memory.h"
-#include "src/base/utf8.h"
 #include "src/formats/json.h"
 #include "src/prompts/facts_private.h"
-#include "src/prompts/set_name.h"
 
 enum ko_code ko_fact_value(json_object *record, const char *key, bool number, const char **out,
                            const char *where, struct ko_error *err)
@@ -38,62 +36,6 @@ enum ko_code ko_fact_value(json_object *record, const char *key, bool number, co
         return KO_OK;
     }
     return ko_json_string(record, key, out, where, err);
-}
-
-static enum ko_code read_span(struct ko_facts *facts, json_object *spans, const char *name,
-                              const char *where, struct ko_error *err)
-{
-    struct ko_fact *fact = &facts->fact[facts->n - 1];
-    json_object *range = ko_json_get(spans, name);
-    int64_t end[2] = {-1, -1}, n = (int64_t)ko_utf8_count(fact->text, strlen(fact->text));
-    bool fits = json_object_is_type(range, json_type_array) && json_object_array_length(range) == 2;
-    for (size_t i = 0; fits && i < 2; i++) {
-        json_object *value = json_object_array_get_idx(range, i);
-        fits = json_object_is_type(value, json_type_int);
-        end[i] = fits ? json_object_get_int64(value) : -1;
-    }
-    if (!fits || end[0] < 0 || end[1] < end[0] || end[1] > n) {
-        return ko_fail(
-            err, KO_E_INPUT,
-            "%s: spans: %s: expected [begin, end) in characters of the prompt, which has "
-            "%lld, got %s",
-            where, name, (long long)n, json_object_to_json_string(range));
-    }
-    enum ko_code code = ko_span_name_check(name, err);
-    if (code != KO_OK) {
-        return ko_fail_in(err, "%s: spans", where);
-    }
-    char *copy = ko_copy(name, err);
-    if (!copy) {
-        return KO_E_MEMORY;
-    }
-    fact->span[fact->n_spans++] = (struct ko_named_span){copy, (int32_t)end[0], (int32_t)end[1]};
-    return KO_OK;
-}
-
-static enum ko_code read_spans(struct ko_facts *facts, json_object *record, const char *where,
-                               struct ko_error *err)
-{
-    json_object *spans = ko_json_get(record, "spans");
-    if (!spans) {
-        return KO_OK;
-    }
-    if (!json_object_is_type(spans, json_type_object)) {
-        return ko_fail(err, KO_E_INPUT, "%s: spans: expected {\"name\": [begin, end], ...}, got %s",
-                       where, json_object_to_json_string(spans));
-    }
-    struct ko_fact *fact = &facts->fact[facts->n - 1];
-    fact->span = ko_new((size_t)json_object_object_length(spans), sizeof *fact->span, err);
-    if (!fact->span) {
-        return KO_E_MEMORY;
-    }
-    struct json_object_iterator at = json_object_iter_begin(spans);
-    struct json_object_iterator end = json_object_iter_end(spans);
-    enum ko_code code = KO_OK;
-    for (; code == KO_OK && !json_object_iter_equal(&at, &end); json_object_iter_next(&at)) {
-        code = read_span(facts, spans, json_object_iter_peek_name(&at), where, err);
-    }
-    return code;
 }
 
 /* The keys of a record whose value is not null. */
@@ -157,7 +99,7 @@ enum ko_code ko_facts_add_record(struct ko_facts_reader *reader, json_object *re
         code = ko_fact_note_names(&keys, &layout, &reader->facts->notes, err);
     }
     if (code == KO_OK && ko_fact_layout_is_plain(&layout)) {
-        code = read_spans(reader->facts, record, where, err);
+        code = ko_fact_read_spans(&reader->facts->fact[reader->facts->n - 1], record, where, err);
     }
     ko_strings_free(&keys);
     return code;

@@ -35,6 +35,9 @@ KO_MUST_CHECK enum ko_code ko_facts_add_relation(struct ko_facts_reader *reader,
 KO_MUST_CHECK enum ko_code ko_fact_fill(const char *template, const char *subject,
                                         const char *where, struct ko_text *out,
                                         struct ko_error *err);
+/* Adds the spans of a record, in characters (`spans`) and in positions (`token_spans`). */
+KO_MUST_CHECK enum ko_code ko_fact_read_spans(struct ko_fact *fact, json_object *record,
+                                              const char *where, struct ko_error *err);
 /* The string under a key, or with `number` a number's decimal text; NULL if the key is absent.
    Borrowed from the record. KO_E_INPUT for a number that its text would not give exactly (beyond 64
    bits, NaN). */

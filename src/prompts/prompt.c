@@ -148,6 +148,18 @@ static enum ko_code place_tokens(const struct ko_audit *audit, const struct read
     return KO_OK;
 }
 
+_Static_assert((int)KO_FACT_POSITIONS == (int)KO_PROMPT_TOKENS, "a span reaches to the last token");
+
+/* Positions past the prompt's end are left out. */
+static void place_positions(const struct ko_named_span *span, int32_t n_tokens,
+                            struct ko_token_span *to)
+{
+    if (span->char_begin < span->char_end && span->char_begin < n_tokens) {
+        to->begin = span->char_begin;
+        to->end = span->char_end < n_tokens ? span->char_end : n_tokens;
+    }
+}
+
 static enum ko_code place_spans(const struct ko_fact *fact, const struct reading *r, int32_t shift,
                                 struct ko_prompt *p, struct ko_error *err)
 {
@@ -157,11 +169,15 @@ static enum ko_code place_spans(const struct ko_fact *fact, const struct reading
     }
     for (size_t i = 0; i < fact->n_spans; i++) {
         const struct ko_named_span *s = &fact->span[i];
-        size_t begin = 0, end = 0;
-        find_tokens(r, (size_t)s->char_begin, (size_t)s->char_end, &begin, &end);
         struct ko_token_span *to = &p->span[p->n_spans++];
-        to->begin = begin < end ? (int32_t)begin + shift : 0;
-        to->end = begin < end ? (int32_t)end + shift : 0;
+        if (s->positions) {
+            place_positions(s, p->n_tokens, to);
+        } else {
+            size_t begin = 0, end = 0;
+            find_tokens(r, (size_t)s->char_begin, (size_t)s->char_end, &begin, &end);
+            to->begin = begin < end ? (int32_t)begin + shift : 0;
+            to->end = begin < end ? (int32_t)end + shift : 0;
+        }
         to->name = ko_copy(s->name, err);
         if (!to->name) {
             return KO_E_MEMORY;

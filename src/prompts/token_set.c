@@ -47,11 +47,33 @@ static enum ko_code parse_random(const char *name, char **like, uint64_t *seed,
     return *like ? KO_OK : KO_E_MEMORY;
 }
 
+/* The length of NAME in "NAME:K", with K in *run; 0: the name does not have this form. */
+static size_t parse_run(const char *name, int64_t *run)
+{
+    const char *colon = strrchr(name, ':');
+    return colon && ko_parse_natural(colon + 1, INT32_MAX, run, "", NULL) == KO_OK
+               ? (size_t)(colon - name)
+               : 0;
+}
+
+/* Whether the name is NAME:K of one of the spans. */
+static bool is_run(const char *name, const struct ko_strings *span_names)
+{
+    int64_t run = 0;
+    const size_t n = parse_run(name, &run);
+    for (size_t i = 0; n > 0 && span_names && i < span_names->n; i++) {
+        if (strlen(span_names->item[i]) == n && memcmp(span_names->item[i], name, n) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum ko_code check_plain(const char *name, const struct ko_strings *span_names,
                                 struct ko_error *err)
 {
     if (ko_set_find(name, strlen(name)) >= 0 ||
-        (span_names && ko_strings_find(span_names, name) >= 0)) {
+        (span_names && ko_strings_find(span_names, name) >= 0) || is_run(name, span_names)) {
         return KO_OK;
     }
     if (strcmp(name, "each") == 0) {
@@ -110,6 +132,25 @@ static void set_range(uint8_t *member, int32_t n, int32_t begin, int32_t end)
     }
 }
 
+/* A named span, all its runs; or one run of it. Neither may be in this prompt. */
+static void eval_span(const char *name, const struct ko_prompt *p, uint8_t *member)
+{
+    bool found = false;
+    int64_t run = 0, k = 0;
+    for (int32_t i = 0; i < p->n_spans; i++) {
+        if (strcmp(p->span[i].name, name) == 0) {
+            set_range(member, p->n_tokens, p->span[i].begin, p->span[i].end);
+            found = true;
+        }
+    }
+    const size_t n = found ? 0 : parse_run(name, &run);
+    for (int32_t i = 0; n > 0 && i < p->n_spans; i++) {
+        if (strlen(p->span[i].name) == n && memcmp(p->span[i].name, name, n) == 0 && k++ == run) {
+            set_range(member, p->n_tokens, p->span[i].begin, p->span[i].end);
+        }
+    }
+}
+
 /* A set of ko_set_names or a span, which may not be in this prompt. */
 static void eval_plain(const char *name, const struct ko_prompt *p, uint8_t *member)
 {
@@ -147,11 +188,7 @@ static void eval_plain(const char *name, const struct ko_prompt *p, uint8_t *mem
         set_range(member, n, 0, n);
         return;
     default:
-        for (int32_t i = 0; i < p->n_spans; i++) {
-            if (strcmp(p->span[i].name, name) == 0) {
-                set_range(member, n, p->span[i].begin, p->span[i].end);
-            }
-        }
+        eval_span(name, p, member);
     }
 }
 

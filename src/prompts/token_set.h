@@ -2,7 +2,7 @@
 /* Token sets: named sets of positions in a prompt.
 
    first, bos, first-text, last, subject, subject-last, relation, context, after-subject, all,
-   position:K, a named span, A\B\C (A without B and C), random-like:SET:SEED (SET is one plain set or
+   position:K, a named span, NAME:K (the K-th run of a named span, from 0), A\B\C (A without B and C), random-like:SET:SEED (SET is one plain set or
    span name). */
 #ifndef KO_PROMPTS_TOKEN_SET_H
 #define KO_PROMPTS_TOKEN_SET_H

@@ -214,6 +214,16 @@ static const struct {
     {SPANS("\"verb\": [1]"),
      ":1: spans: verb: expected [begin, end) in characters of the prompt, which has 3, got [ 1 ]"},
     {SPANS("\"verb\": [2, 1]"), ":1: spans: verb: expected [begin, end)"},
+    {SPANS("\"verb\": [[0, 1], [2, 4]]"), "spans: verb: expected [begin, end) in characters of the "
+                                          "prompt, which has 3, got [ 2, 4 ]"},
+    {SPANS("\"verb\": [0, 1]}, \"token_spans\": {\"verb\": [0, 1]"),
+     ":1: token_spans: verb: is in spans too"},
+    {SPANS("}, \"token_spans\": {\"image\": [0, 32769]"),
+     ":1: token_spans: image: expected [begin, end) in positions of tokens, up to 32768, got [ 0, "
+     "32769 ]"},
+    {SPANS("}, \"token_spans\": {\"image\": [3]"), ":1: token_spans: image: expected [begin, end)"},
+    {SPANS("}, \"token_spans\": {\"last\": [0, 1]"),
+     ":1: token_spans: last: is the name of a token set"},
     {SPANS("\"verb\": [0, 4]"), ":1: spans: verb: expected [begin, end)"},
     {SPANS("\"verb\": [-1, 2]"), ":1: spans: verb: expected [begin, end)"},
     {SPANS("\"verb\": [0.5, 2]"), ":1: spans: verb: expected [begin, end)"},

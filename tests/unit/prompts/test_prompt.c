@@ -234,10 +234,35 @@ static void a_bos_that_the_model_lacks_is_refused(void **state)
     assert_null(p.id);
 }
 
+/* Spans given in positions are taken as they are, special tokens included, up to the prompt's end. */
+static void positions_stay_as_they_are(void **state)
+{
+    (void)state;
+    char image[] = "image", frame[] = "frame";
+    struct ko_named_span span[] = {{image, 1, 3, true},
+                                   {frame, 0, 1, true},
+                                   {frame, 2, 4, true},
+                                   {frame, 3, 400, true},
+                                   {frame, 500, 501, true}};
+    struct ko_audit how = usual();
+    struct ko_fact fact = fact_of("The city of Kabul is", "Kabul", "Dari", NULL);
+    fact.span = span;
+    fact.n_spans = 5;
+    how.bos = KO_BOS_ADD;
+    struct ko_prompt p = audit(&how, &fact);
+    assert_int_equal(p.n_spans, 5);
+    const int32_t ends[][2] = {{1, 3}, {0, 1}, {2, 4}, {3, p.n_tokens}, {0, 0}};
+    for (int32_t i = 0; i < 5; i++) {
+        assert_int_equal(p.span[i].begin, ends[i][0]);
+        assert_int_equal(p.span[i].end, ends[i][1]);
+    }
+    ko_prompt_free(&p);
+}
+
 static void spans_become_tokens(void **state)
 {
     char verb[] = "verb", gap[] = "gap", none[] = "none";
-    struct ko_named_span span[] = {{verb, 4, 11}, {gap, 3, 4}, {none, 0, 0}};
+    struct ko_named_span span[] = {{verb, 4, 11, false}, {gap, 3, 4, false}, {none, 0, 0, false}};
     struct ko_audit how = usual();
     struct ko_fact fact = fact_of("The  city of  Kabul is", "Kabul", "Dari", NULL);
     fact.span = span;
@@ -352,7 +377,7 @@ static void pack(const struct ko_prompt *p, struct ko_bytes *to)
 static void messages_keep_prompts_whole(void **state)
 {
     char verb[] = "verb";
-    struct ko_named_span span = {verb, 4, 8};
+    struct ko_named_span span = {verb, 4, 8, false};
     struct ko_audit how = usual();
     struct ko_fact good = fact_of("The city of Kabul is", "Kabul", "Dari", "Oslo");
     struct ko_fact bad = fact_of("The city of Kabul is", "Oslo", "Dari", NULL);
@@ -394,7 +419,7 @@ static void messages_keep_prompts_whole(void **state)
 static void a_copy_is_the_same_prompt(void **state)
 {
     char verb[] = "verb";
-    struct ko_named_span span = {verb, 4, 8};
+    struct ko_named_span span = {verb, 4, 8, false};
     struct ko_audit how = usual();
     struct ko_fact fact[] = {fact_of("The city of Kabul is", "Kabul", "Dari", "Oslo"),
                              fact_of("The city of Kabul is", "Oslo", "Dari", NULL)};
@@ -481,6 +506,7 @@ int main(void)
         cmocka_unit_test(a_bos_is_added_kept_or_missing),
         cmocka_unit_test(a_bos_of_the_post_processor_is_kept_dropped_or_not_doubled),
         cmocka_unit_test(a_bos_that_the_model_lacks_is_refused),
+        cmocka_unit_test(positions_stay_as_they_are),
         cmocka_unit_test(spans_become_tokens),
         cmocka_unit_test(what_cannot_be_run_has_its_reason),
         cmocka_unit_test(an_answer_that_merges_is_skipped),

@@ -12,8 +12,9 @@
 #include "src/prompts/token_set.h"
 
 static int32_t token[10];
-static char id[] = "42", verb_name[] = "verb";
-static struct ko_token_span verb = {verb_name, 5, 7};
+static char id[] = "42", verb_name[] = "verb", frame_name[] = "frame";
+static struct ko_token_span spans_of_plain[] = {
+    {verb_name, 5, 7}, {frame_name, 0, 2}, {frame_name, 4, 5}, {frame_name, 7, 9}};
 
 /* Nine tokens without a BOS, subject 2 to 4; ten with one, subject 3 to 5. */
 static const struct ko_prompt plain = {.id = id,
@@ -21,8 +22,8 @@ static const struct ko_prompt plain = {.id = id,
                                        .token = token,
                                        .subject_begin = 2,
                                        .subject_end = 5,
-                                       .span = &verb,
-                                       .n_spans = 1};
+                                       .span = spans_of_plain,
+                                       .n_spans = 4};
 static const struct ko_prompt with_bos = {
     .id = id, .n_tokens = 10, .token = token, .n_special = 1, .subject_begin = 3, .subject_end = 6};
 
@@ -51,6 +52,12 @@ static const struct {
     {"all\\random-like:subject:5", "111110001", "1111110001"},
     {"verb", "000001100", "0000000000"},
     {"after-subject\\verb", "000000011", "0000001111"},
+    {"frame", "110010011", "0000000000"},
+    {"frame:0", "110000000", "0000000000"},
+    {"frame:2", "000000011", "0000000000"},
+    {"frame:3", "000000000", "0000000000"},
+    {"verb:0", "000001100", "0000000000"},
+    {"all\\frame:1", "111101111", "1111111111"},
 };
 
 static void check(const char *name, const struct ko_prompt *prompt, const char *expected)
@@ -69,8 +76,8 @@ static void check(const char *name, const struct ko_prompt *prompt, const char *
 
 static void sets_are_those_of_the_oracle(void **state)
 {
-    char *item[] = {verb_name};
-    struct ko_strings spans = {item, 1, 1};
+    char *item[] = {verb_name, frame_name};
+    struct ko_strings spans = {item, 2, 2};
     (void)state;
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         assert_int_equal(ko_token_set_check(known[i].name, &spans, NULL), KO_OK);
