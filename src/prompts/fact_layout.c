@@ -12,7 +12,9 @@ static const struct ko_fact_layout tracing = {
     {"case_id", "prompt", "subject", "target_true", "target_false", "relation_id"}};
 static const struct ko_fact_layout known = {
     {"known_id", "prompt", "subject", "attribute", NULL, "relation_id"}};
-static const struct ko_fact_layout *const layouts[] = {&plain, &tracing, &known};
+/* PopQA (Mallen et al. 2023) */
+static const struct ko_fact_layout popqa = {{"id", "question", "subj", "obj", NULL, "prop"}};
+static const struct ko_fact_layout *const layouts[] = {&plain, &tracing, &known, &popqa};
 enum { N_LAYOUTS = sizeof layouts / sizeof layouts[0] };
 
 static bool has_name(const struct ko_strings *names, const char *name)

@@ -27,7 +27,7 @@ struct ko_fact_layout {
 };
 
 /* The layout of a record or header with these names: plain (id, prompt, subject, target),
-   counterfact-tracing's or known_1000's. The id may be in another layout's column; its name is NULL
+   counterfact-tracing's, known_1000's or PopQA's. The id may be in another layout's column; its name is NULL
    if no column holds an id. */
 struct ko_fact_layout ko_fact_layout_of(const struct ko_strings *names);
 

@@ -52,6 +52,8 @@ struct ko_facts {
    - the same in the columns of counterfact-tracing: prompt, subject, target_true, target_false,
      relation_id, optionally case_id; or of known_1000.json: subject, attribute, prompt,
      relation_id, optionally known_id (target = attribute);
+   - PopQA's columns: question, subj, obj, prop, optionally id;
+   - tab-separated values with a header line, in any of these columns;
    - ROME's counterfact.json: a JSON array of {case_id, requested_rewrite: {prompt: "{} template",
      subject, target_true: {str}, target_new: {str}, relation_id}};
    - a relation of LRE's data: {name, prompt_templates: ["{} template"], samples: [{subject,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads facts from comma-separated values with a header line (RFC 4180). */
+/* Reads facts from comma-separated values with a header line (RFC 4180), or from tab-separated ones
+   with the same rules, except that a field which does not begin with a quote may have some. */
 #include <stdio.h>
 #include <string.h>
 
@@ -9,7 +10,20 @@ struct csv {
     const char *file, *bytes;
     size_t n, at;
     int line; /* of the next byte */
+    char separator;
 };
+
+/* Names of columns have no tabs, so a header with one is separated by them. */
+static char find_separator(const char *bytes, size_t n)
+{
+    size_t begin = 0;
+    while (begin < n && strchr("\r\n", bytes[begin])) {
+        begin++;
+    }
+    const char *newline = memchr(bytes + begin, '\n', n - begin);
+    const size_t end = newline ? (size_t)(newline - bytes) : n;
+    return memchr(bytes + begin, '\t', end - begin) ? '\t' : ',';
+}
 
 static bool at_line_end(const struct csv *csv)
 {
@@ -40,7 +54,7 @@ static enum ko_code read_quoted(struct csv *csv, struct ko_text *field, struct k
             break;
         }
     }
-    if (!at_line_end(csv) && csv->bytes[csv->at] != ',') {
+    if (!at_line_end(csv) && csv->bytes[csv->at] != csv->separator) {
         return ko_fail(err, KO_E_INPUT,
                        "%s:%d: text after a closing quote, double the quotes inside a field",
                        csv->file, csv->line);
@@ -51,8 +65,8 @@ static enum ko_code read_quoted(struct csv *csv, struct ko_text *field, struct k
 static enum ko_code read_bare(struct csv *csv, struct ko_text *field, struct ko_error *err)
 {
     size_t begin = csv->at;
-    for (; !at_line_end(csv) && csv->bytes[csv->at] != ','; csv->at++) {
-        if (csv->bytes[csv->at] == '"') {
+    for (; !at_line_end(csv) && csv->bytes[csv->at] != csv->separator; csv->at++) {
+        if (csv->bytes[csv->at] == '"' && csv->separator == ',') {
             return ko_fail(err, KO_E_INPUT,
                            "%s:%d: a quote inside a field without quotes, put the field in quotes "
                            "and double the quote",
@@ -90,22 +104,23 @@ static enum ko_code read_record(struct csv *csv, struct ko_strings *fields, int 
     return code;
 }
 
-/* Refuses a header that is separated by something other than commas. */
+/* Refuses a header that is separated by something other than commas or tabs. */
 static enum ko_code check_separator(const struct csv *csv, const struct ko_strings *header,
                                     int line, struct ko_error *err)
 {
     static const struct {
         char byte;
         const char *name;
-    } separators[] = {{'\t', "tabs"}, {';', "semicolons"}, {'|', "'|'"}};
+    } separators[] = {{';', "semicolons"}, {'|', "'|'"}};
     const char *text = header->item[0];
     for (size_t i = 0; header->n == 1 && i < sizeof separators / sizeof separators[0]; i++) {
         if (strchr(text, separators[i].byte) && strstr(text, "prompt")) {
-            return ko_fail(err, KO_E_INPUT,
-                           "%s:%d: columns are separated by commas, but this header has %s: "
-                           "convert it with `python3 -c \"import pandas; pandas.read_csv('%s', "
-                           "sep='%c').to_csv('prompts.csv', index=False)\"`",
-                           csv->file, line, separators[i].name, csv->file, separators[i].byte);
+            return ko_fail(
+                err, KO_E_INPUT,
+                "%s:%d: columns are separated by commas or tabs, but this header has %s: "
+                "convert it with `python3 -c \"import pandas; pandas.read_csv('%s', "
+                "sep='%c').to_csv('prompts.csv', index=False)\"`",
+                csv->file, line, separators[i].name, csv->file, separators[i].byte);
         }
     }
     return KO_OK;
@@ -151,7 +166,7 @@ static enum ko_code read_header(const struct csv *csv, const struct ko_strings *
 enum ko_code ko_facts_read_csv(struct ko_facts_reader *reader, const char *bytes, size_t n,
                                struct ko_error *err)
 {
-    struct csv csv = {reader->facts->file, bytes, n, 0, 1};
+    struct csv csv = {reader->facts->file, bytes, n, 0, 1, find_separator(bytes, n)};
     ptrdiff_t place[KO_FACT_COLUMNS];
     size_t n_columns = 0;
     enum ko_code code = KO_OK;

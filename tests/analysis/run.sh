@@ -15,6 +15,9 @@ python=${KO_PYTHON:-$(ko_python)} || skip "there is no Python with ${ko_python_m
 if [ "$test" = stats ]; then
     "$python" -c 'import scipy' 2>/dev/null || skip "$python has no module scipy"
 fi
+if [ "$test" = parquet ]; then
+    "$python" -c 'import pyarrow' 2>/dev/null || skip "$python has no module pyarrow"
+fi
 if [ "$test" = browser ]; then
     KO_CHROMIUM=$(command -v chromium || command -v chromium-headless-shell || command -v chromium-browser || command -v google-chrome) ||
         skip "there is no Chromium here"

@@ -72,6 +72,29 @@ static void the_demo_facts_are_read(void **state)
     assert_null(facts.fact);
 }
 
+/* PopQA as it is published: tabs, quotes inside a field, commas, columns that are not read. */
+static void popqa_is_read_from_tabs(void **state)
+{
+    static const char text[] =
+        "id\tsubj\tprop\tobj\tsubj_id\tquestion\tpossible_answers\r\n"
+        "42\tGeorge \"R\" Rankin\toccupation\tpolitician\t1\tWhat is George \"R\" Rankin's "
+        "occupation?\t[\"politician\", \"pol\"]\r\n"
+        "43\tRio, Brazil\tcountry\tBrazil\t2\t\"In what country is \"\"Rio, "
+        "Brazil\"\"?\"\t\"[]\"\n";
+    struct ko_facts facts = read_text(text, sizeof text - 1, NULL);
+    (void)state;
+    assert_int_equal(facts.n, 2);
+    assert_string_equal(facts.fact[0].id, "42");
+    assert_string_equal(facts.fact[0].subject, "George \"R\" Rankin");
+    assert_string_equal(facts.fact[0].target, "politician");
+    assert_string_equal(facts.fact[0].relation, "occupation");
+    assert_string_equal(facts.fact[0].text, "What is George \"R\" Rankin's occupation?");
+    assert_string_equal(facts.fact[1].text, "In what country is \"Rio, Brazil\"?");
+    assert_string_equal(facts.fact[1].subject, "Rio, Brazil");
+    assert_null(facts.fact[1].foil);
+    ko_facts_free(&facts);
+}
+
 static void json_lines_hold_foils_and_spans(void **state)
 {
     static const char text[] =
@@ -251,8 +274,11 @@ static const struct {
     {"case_id,prompt,subject\n", ":1: missing column 'target_true'"},
     {"prompt,subject,Answer\np,s,t\n",
      ":1: missing column 'target', rename 'Answer' if that is meant"},
-    {"id\tprompt\tsubject\ttarget\n1\tp\ts\tt\n",
-     ":1: columns are separated by commas, but this header has tabs: convert it with `python3"},
+    {"id;prompt;subject;target\n1;p;s;t\n",
+     ":1: columns are separated by commas or tabs, but this header has semicolons: convert it with "
+     "`python3"},
+    {"id\tprompt\tsubject\ttarget\n1\tp\ts\n", ":2: 3 fields, but the header has 4"},
+    {"id\tprompt\tsubject\n1\tp\ts\n", ":1: missing column 'target'"},
     {"id;prompt;subject;target\n1;p;s;t\n",
      ":1: columns are separated by commas, but this header has semicolons: convert it with"},
     {"PAR1\x15",
@@ -449,6 +475,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_demo_facts_are_read),
+        cmocka_unit_test(popqa_is_read_from_tabs),
         cmocka_unit_test(json_lines_hold_foils_and_spans),
         cmocka_unit_test(json_lines_of_counterfact_tracing_are_read),
         cmocka_unit_test(csv_may_hold_quotes_commas_and_newlines),
