@@ -48,7 +48,7 @@ struct ko_branch {
 };
 
 /* The removed edges of one branch in its prompt, as struct ko_edges of src/prompts: the edge (i, j)
-   with target[i], source[j] and j <= i, or with `later` the edge with source[j] and j < i. */
+   with target[i], source[j] and j <= i, or with `later` j < i. T counts the rows of an answer too. */
 struct ko_edge_set {
     bool later;
     const uint8_t *target; /* [T] host memory */
@@ -114,7 +114,7 @@ typedef int32_t ko_row_source(const struct ko_rows *rows, int32_t row, int32_t s
 /* Whether (i, j), j <= i, is an edge of the set. */
 static inline bool ko_edge_set_has(const struct ko_edge_set *set, int32_t i, int32_t j)
 {
-    return set->later ? (j < i && set->source[j]) : (set->target[i] && set->source[j]);
+    return set->target[i] && set->source[j] && !(set->later && j == i);
 }
 
 /* Whether a branch that cuts edges cuts those of this attention head. */

@@ -32,7 +32,7 @@ static bool reads_without(const struct ko_delta_walk *walk, int32_t b, int32_t k
 {
     const struct ko_rows *rows = &walk->be->rows;
     const struct ko_edge_set *edges = k < 0 ? NULL : &rows->edges[rows->branches[b].edge_set];
-    return edges && (edges->later || edges->target[i]);
+    return edges && edges->target[i];
 }
 
 /* The last row of branch b that reads S'_k (`without`) or S; -1: no row does. */

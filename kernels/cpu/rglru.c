@@ -78,13 +78,13 @@ static void walk_branch(const struct walk *walk, int32_t b)
     for (int32_t k = 0; k < branch->n_rows; k++) {
         int32_t row = branch->first_row + k, i = branch->first_position + k;
         int32_t source = ko_rows_source_after_conv(rows, row, args->stage);
-        bool reads = edges && (edges->later || edges->target[i]);
+        bool reads = edges && edges->target[i];
         float *out = args->out + ko_at(row, args->d, walk->first);
         advance_state(walk, source, false, h, reads ? walk->unused : out);
         if (edges) {
             bool removed = edges->source[i];
             advance_state(walk, source, removed, without, reads ? out : walk->unused);
-            if (removed && edges->later) {
+            if (reads && removed && edges->later) {
                 walk->be->isa->add_scaled((size_t)walk->n, 1.0F,
                                           args->input + ko_at(source, args->ld, walk->first), out);
             }

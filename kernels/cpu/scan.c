@@ -76,7 +76,7 @@ const float *ko_scan_choose(const struct ko_scan *scan, const struct ko_scan_inp
     const struct ko_rows *rows = &scan->be->rows;
     const struct ko_branch *branch = &rows->branches[b];
     const struct ko_edge_set *edges = k < 0 ? NULL : &rows->edges[branch->edge_set];
-    if (!edges || !(edges->later || edges->target[in->i])) {
+    if (!edges || !edges->target[in->i]) {
         return y_h;
     }
     size_t n = (size_t)scan->n;

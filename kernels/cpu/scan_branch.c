@@ -37,7 +37,7 @@ static bool reads_one_state(const struct ko_scan *scan, int32_t b)
 {
     const struct ko_rows *rows = &scan->be->rows;
     const struct ko_branch *branch = &rows->branches[b];
-    if (ko_scan_set(scan, b) < 0 || rows->edges[branch->edge_set].later) {
+    if (ko_scan_set(scan, b) < 0) {
         return true;
     }
     const uint8_t *target = rows->edges[branch->edge_set].target;

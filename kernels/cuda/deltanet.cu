@@ -85,8 +85,7 @@ template <int R, int C, bool PER_CHANNEL> struct scan {
     // Whether position i reads S' in a branch that loses edges.
     __device__ __forceinline__ bool is_target(int edge_set, int i) const
     {
-        return edge_set >= 0 &&
-               (rows.later[edge_set] != 0 || rows.target[ko_at(edge_set, rows.max_tokens, i)] != 0);
+        return edge_set >= 0 && rows.target[ko_at(edge_set, rows.max_tokens, i)] != 0;
     }
 
     // Describes row k of the list.

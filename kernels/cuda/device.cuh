@@ -71,10 +71,8 @@ static __device__ __forceinline__ bool branch_cuts(const struct ko_branch &branc
 static __device__ __forceinline__ bool has_edge(const struct ko_cuda_rows &rows, int set, int i,
                                                 int j)
 {
-    if (!rows.source[ko_at(set, rows.max_tokens, j)]) {
-        return false;
-    }
-    return rows.later[set] ? j < i : rows.target[ko_at(set, rows.max_tokens, i)] != 0;
+    return rows.source[ko_at(set, rows.max_tokens, j)] != 0 &&
+           rows.target[ko_at(set, rows.max_tokens, i)] != 0 && !(rows.later[set] && j == i);
 }
 
 /* Whether the branch loses the feature; masks [n_masks, n_stages, n_features]. */

@@ -71,12 +71,11 @@ template <int N> struct scan {
         t.reads = t.removed = t.own = false;
         if (list.edge_set >= 0) {
             const size_t edge = ko_at(list.edge_set, rows.max_tokens, i);
-            const bool later = rows.later[list.edge_set] != 0;
             t.removed = rows.source[edge] != 0;
-            t.own = later && t.removed;
+            t.own = t.removed && rows.later[list.edge_set] != 0;
             if (b >= 0 && branch_cuts(rows.branches[b], a.stage, KO_MIXER_SSM)) {
                 t.mask = rows.branches[b].mask;
-                t.reads = later || rows.target[edge] != 0;
+                t.reads = rows.target[edge] != 0;
             }
         }
         return t;

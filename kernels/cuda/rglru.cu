@@ -77,8 +77,7 @@ struct walk {
         for (int k = 0; k < branch.n_rows; k++) {
             const int row = branch.first_row + k, i = branch.first_position + k;
             step(source_row_after_conv(rows, at, row), i, s);
-            const bool reads =
-                cut && (later || rows.target[ko_at(edge_set, rows.max_tokens, i)] != 0);
+            const bool reads = cut && rows.target[ko_at(edge_set, rows.max_tokens, i)] != 0;
             const float own = later && is_source(i) ? s.input : 0.0F;
             put(row, reads ? s.without + own : s.h);
         }

@@ -169,9 +169,7 @@ static void pack_edges(const struct ko_rows *rows, struct ko_cuda_block *block,
             continue;
         }
         const size_t e = (size_t)branch->edge_set, n = (size_t)rows->n_tokens[branch->prompt];
-        if (rows->edges[e].target) {
-            memcpy(target + e * width, rows->edges[e].target, n);
-        }
+        memcpy(target + e * width, rows->edges[e].target, n);
         memcpy(source + e * width, rows->edges[e].source, n);
         pack_bits(rows->edges[e].source, n, bits + e * words);
     }

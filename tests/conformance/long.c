@@ -11,7 +11,7 @@ struct long_wave {
     /* position, previous, branch, prompt, parent_row */
     int32_t columns[N_COLUMNS][(1 + N_BRANCHES) * WAVE_LONGEST];
     struct ko_branch branches[N_BRANCHES];
-    uint8_t target[2][WAVE_LONGEST], source[3][WAVE_LONGEST];
+    uint8_t target[3][WAVE_LONGEST], source[3][WAVE_LONGEST];
     struct ko_edge_set edges[3];
     int32_t trunk_first, n_tokens, n_own, n_active, n_branches;
 };
@@ -68,6 +68,8 @@ static void fill_edges(struct long_wave *wave)
     for (int32_t i = 0; i < wave->n_tokens; i++) {
         wave->target[0][i] = i >= start_of_rows(wave) && i % 3 == 1;
         wave->target[1][i] = i == wave->n_tokens - 1;
+        wave->target[2][i] =
+            i >= start_of_later(wave) && (i + 2 < wave->n_tokens || wave->n_tokens < 8);
         wave->source[0][i] = i >= 9 && i < wave->n_tokens * 4 / 5;
         wave->source[1][i] = i % 4 != 2;
         wave->source[2][i] =
@@ -75,7 +77,7 @@ static void fill_edges(struct long_wave *wave)
     }
     wave->edges[0] = (struct ko_edge_set){false, wave->target[0], wave->source[0]};
     wave->edges[1] = (struct ko_edge_set){false, wave->target[1], wave->source[1]};
-    wave->edges[2] = (struct ko_edge_set){true, wave->target[1], wave->source[2]};
+    wave->edges[2] = (struct ko_edge_set){true, wave->target[2], wave->source[2]};
 }
 
 const struct ko_rows *wave_long_rows(int32_t n_tokens)

@@ -73,6 +73,17 @@ static const struct wave_plan plans[] = {
                   {0, -1, 1, 0, 0, 3, 1, -1, true, false},
                   {0, -1, 1, 0, 0, 2, 1, 1, false, false},
                   {0, -1, 3, 0, 0, 2, 0, 1, true, true}}},
+    {.name = "later, with rows behind the last target",
+     .n_layers = 2,
+     .n_prompts = 1,
+     .n_tokens = {9},
+     .n_sets = 2,
+     .sets = {{true, SPAN(3, 5), SPAN(1, 4)}, {true, SPAN(1, 6), SPAN(0, 8)}},
+     .n_branches = 4,
+     .branches = {{0, -1, 3, 0, 0, 2, 0, -1, false, false},
+                  {0, -1, 3, 0, 0, 1, 0, 0, true, true},
+                  {0, -1, 1, 0, 0, 2, 1, -1, true, false},
+                  {0, -1, 1, 1, 1, 2, 1, 1, false, false}}},
     {.name = "nested branches",
      .n_layers = 5,
      .n_prompts = 1,
@@ -144,7 +155,7 @@ static int32_t first_target(const struct wave_edges *edges, int32_t n_tokens)
 {
     for (int32_t i = 0; i < n_tokens; i++) {
         uint32_t sources = edges->source & (edges->later ? (1U << i) - 1 : (2U << i) - 1);
-        if (sources && (edges->later || edges->target >> i & 1)) {
+        if (sources && edges->target >> i & 1) {
             return i;
         }
     }

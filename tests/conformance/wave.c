@@ -230,10 +230,7 @@ bool wave_removed(const struct ko_rows *rows, int32_t row, int32_t layer, enum k
         return false;
     }
     const struct ko_edge_set *edges = &rows->edges[rows->branches[b].edge_set];
-    if (edges->later) {
-        return edges->source[j] && j < i;
-    }
-    return edges->target[i] && edges->source[j] && j <= i;
+    return edges->target[i] && edges->source[j] && (edges->later ? j < i : j <= i);
 }
 
 bool wave_masked(const struct ko_rows *rows, int32_t row, int32_t layer, const uint8_t *masks,

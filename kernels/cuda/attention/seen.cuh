@@ -125,7 +125,7 @@ find_query(const struct ko_cuda_rows &rows, const struct stage_rows &at,
         if (set >= 0 && branch_cuts(branch, a.stage, KO_MIXER_ATTENTION) &&
             (branch.only_head == 0 || branch.only_head == query.head + 1)) {
             query.later = rows.later[set] != 0;
-            const bool target = query.later || rows.target[ko_at(set, rows.max_tokens, i)] != 0;
+            const bool target = rows.target[ko_at(set, rows.max_tokens, i)] != 0;
             query.cut = target ? set : -1;
             query.after = branch.after_softmax;
         }
